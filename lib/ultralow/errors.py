@@ -1,0 +1,21 @@
+"""Knows how the study says that something is wrong: which thing, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StudyError(Exception):
+    """A fault that the user can mend. Its message names the thing and the remedy."""
+
+
+def unknown(kind: str, name: object, valid: Iterable[str]) -> StudyError:
+    """The error for a name that does not exist, with the nearest valid names.
+
+    Returned, not raised, so that the caller's ``raise`` stays visible where it happens.
+    """
+    valid = sorted(valid)
+    near = difflib.get_close_matches(str(name), valid, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"valid: {', '.join(valid)}"
+    return StudyError(f"unknown {kind} {name!r}; {hint}")
