@@ -1,0 +1,143 @@
+"""Knows the networks of the study: one entry each. Adding a network is adding one entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ultralow.errors import StudyError, unknown
+from ultralow.fixed import Fixed
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. The defaults are the study's own recipe; entries state what differs."""
+
+    loss: str = "crossentropy"  # or squared_hinge with targets ±1, as in the original work
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"  # or plateau: halve when the validation loss stops falling
+    epochs: int = 40
+    batch_size: int = 256
+    dropout: float = 0.0
+    l1: float = 0.0
+    sparsity: float = 0.0  # share of weights that pruning sets to zero
+
+
+RECIPES = {
+    "study": Recipe(),
+    # The original work: squared hinge, Adam, learning rate reduced on plateaus, 100 epochs.
+    "reference-jets": Recipe("squared_hinge", 1e-3, "plateau", epochs=100, batch_size=1024),
+    "reference-mnist": Recipe("squared_hinge", 1e-3, "plateau", epochs=100, batch_size=100, dropout=0.2),
+    # Full-precision networks want a smaller step than sign gradients do.
+    "float": Recipe(learning_rate=1e-3),
+    # A cubic ramp of a magnitude mask; L1 pulls the weights to go towards zero first.
+    "pruned": Recipe(learning_rate=1e-3, l1=1e-4, sparsity=0.7),
+    # 60,000 digits: larger batches, and dropout keeps the wide float layers from memorising.
+    "digits": Recipe(batch_size=128),
+    "digits-float": Recipe(learning_rate=1e-3, batch_size=128, dropout=0.2),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A multi-layer perceptron of the study.
+
+    ``widths`` counts inputs and outputs. ``weights`` and ``activation`` are binary, ternary, or a number format
+    (``fixed<8,2>``; an activation ``ufixed<8,3>`` is a ReLU quantised to it). ``input`` is the format that the
+    hardware receives. ``published`` is the row of published.csv that the network answers to.
+    """
+
+    name: str
+    dataset: str
+    widths: tuple[int, ...]
+    weights: str
+    activation: str
+    input: str
+    recipe: str = "study"
+    published: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise unknown(f"recipe of network {self.name}", self.recipe, RECIPES)
+        if self.dataset not in DATASETS:
+            raise unknown(f"dataset of network {self.name}", self.dataset, DATASETS)
+        if len(self.widths) < 2 or min(self.widths) < 1:
+            raise StudyError(f"network {self.name}: widths {self.widths} need an input and an output of at least 1")
+        Fixed.parse(self.input)
+        for text in (self.weights, self.activation):
+            if text not in ("binary", "ternary"):
+                Fixed.parse(text)
+
+    @property
+    def architecture(self) -> str:
+        return "x".join(map(str, self.widths))
+
+    @property
+    def kind(self) -> str:
+        """float, pruned, binary, ternary, or the hybrids binary+relu and ternary+relu."""
+        if self.weights not in ("binary", "ternary"):
+            return "pruned" if RECIPES[self.recipe].sparsity else "float"
+        return self.weights if self.activation in ("binary", "ternary") else f"{self.weights}+relu"
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases, as FINN counts them."""
+        return sum(n * m + m for n, m in zip(self.widths, self.widths[1:]))
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions for one input, as FINN counts them (two for each weight)."""
+        return 2 * sum(n * m for n, m in zip(self.widths, self.widths[1:]))
+
+    def at_smoke_size(self) -> Network:
+        """The same network with every hidden layer at most 8 wide: all code paths in seconds, for tests."""
+        return replace(self, widths=(self.widths[0], *(min(n, 8) for n in self.widths[1:-1]), self.widths[-1]))
+
+
+DATASETS = {
+    "jets": ("generated", "openml", "zenodo", "file"),
+    "mnist": ("mnist", "file", "digits28"),
+}
+
+_JET, _DIGIT = (16, 64, 32, 32, 5), (784, 128, 128, 128, 10)
+# Standardised features: ±4 standard deviations in steps of 1/16; tails saturate.
+_JET_IN, _DIGIT_IN = "fixed<7,3>", "ufixed<1,0>"
+
+_ENTRIES = [
+    # jets: the slides' table, row by row
+    Network("jets-float", "jets", _JET, "fixed<8,2>", "ufixed<8,3>", "fixed<8,3>", "float", "seed-jets-float"),
+    Network("jets-float-compressed", "jets", _JET, "fixed<8,2>", "ufixed<8,3>", "fixed<8,3>", "pruned",
+            "seed-jets-float-compressed"),
+    Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, published="seed-jets-bnn-small"),
+    Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN,
+            published="seed-jets-bnn-optimised"),
+    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<4,2>", _JET_IN,
+            published="seed-jets-bnn-relu"),
+    Network("jets-tnn-optimised", "jets", (16, 128, 64, 64, 64, 5), "ternary", "ternary", _JET_IN,
+            published="seed-jets-tnn-optimised"),
+    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<4,2>", _JET_IN, published="seed-jets-tnn-relu"),
+    # not in the slides: what the third weight value buys at the smallest size
+    Network("jets-tnn-small", "jets", _JET, "ternary", "ternary", _JET_IN),
+    # digits: the slides' second table. Eight-bit pixels for float, one bit where weights have one or two.
+    Network("mnist-float", "mnist", _DIGIT, "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>", "digits-float",
+            "seed-mnist-float"),
+    Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", _DIGIT_IN, "digits", "seed-mnist-bnn"),
+    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", _DIGIT_IN, "digits", "seed-mnist-tnn"),
+    # FINN's scaling table
+    *(Network(f"finn-{n}-binary", "mnist", (784, n, n, n, 10), "binary", "binary", _DIGIT_IN, "digits",
+              f"finn-t1-{n}-binary") for n in (128, 256, 512, 1024, 2048, 4096)),
+    *(Network(f"finn-{n}-float", "mnist", (784, n, n, n, 10), "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>",
+              "digits-float", f"finn-t1-{n}-float") for n in (128, 256, 512, 1024, 2048, 4096)),
+]
+
+CATALOGUE = {entry.name: entry for entry in _ENTRIES}
+
+
+def network(name: str) -> Network:
+    """The catalogue's entry.
+
+    Raises:
+        StudyError: no such entry; the message names the nearest ones.
+    """
+    if name not in CATALOGUE:
+        raise unknown("network", name, CATALOGUE)
+    return CATALOGUE[name]
