@@ -1,0 +1,161 @@
+"""Knows how a file comes from a server: once, resumed when cut, and only with the right checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import requests
+from tqdm import tqdm
+
+from ultralow.errors import StudyError
+
+TIMEOUT_S = 30.0  # without one byte; a slow line may take as long as it needs
+ATTEMPTS = 5
+BACKOFF_S = 1.0  # doubles after every failed attempt
+_BLOCK = 1 << 18
+_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}  # answers that a server may take back a moment later
+
+
+class _Cut(Exception):
+    """The connection ended early; the next attempt goes on where this one stopped."""
+
+
+def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: float = TIMEOUT_S,
+          attempts: int = ATTEMPTS, backoff_s: float = BACKOFF_S, progress: bool = True) -> Path:
+    """Downloads ``url`` to ``path`` unless it is there already.
+
+    What has arrived waits in ``<path>.download``; after a cut or an abandoned run the next call goes on from
+    there (HTTP Range). ``path`` itself appears only when all bytes are there and the checksum is right. A
+    download with a wrong checksum is deleted.
+
+    Args:
+        checksum: "sha256:<hex>" or "md5:<hex>", as servers state it; None checks only the length.
+        attempts: connections in a row that brought nothing new before giving up.
+
+    Raises:
+        StudyError: the server refuses (404 …), stays silent, keeps cutting, or sends other content.
+    """
+    path = Path(path)
+    if path.exists():
+        verify(path, checksum, url)
+        return path
+    part = path.with_name(path.name + ".download")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _retry(url, part, timeout_s, attempts, backoff_s, progress)
+        try:
+            verify(part, checksum, url)
+        except StudyError:
+            part.unlink()
+            raise
+        part.replace(path)
+    except OSError as error:
+        raise StudyError(f"cannot write {path}: {error.strerror}; free some space or choose another cache folder, "
+                         "then run the same command again") from error
+    return path
+
+
+def json(url: str, timeout_s: float = TIMEOUT_S, attempts: int = ATTEMPTS, backoff_s: float = BACKOFF_S) -> dict:
+    """The JSON object at ``url``, for descriptions of a few kB.
+
+    Raises:
+        StudyError: as for :func:`fetch`, or the answer is not JSON.
+    """
+    def once() -> dict:
+        with _open(url, {}, timeout_s) as answer:
+            _refuse(answer, url)
+            try:
+                return answer.json()
+            except ValueError:
+                raise StudyError(f"{url} did not answer with JSON; {_REMEDY}") from None
+    return _attempts(once, lambda: 0, url, timeout_s, attempts, backoff_s)
+
+
+def verify(path: Path, checksum: str | None, origin: str) -> None:
+    """Compares ``path`` with a checksum "<algorithm>:<hex>"; None passes.
+
+    Raises:
+        StudyError: they differ.
+    """
+    if checksum is None:
+        return
+    algorithm, _, expected = checksum.partition(":")
+    with open(path, "rb") as stream:
+        found = hashlib.file_digest(stream, algorithm).hexdigest()
+    if found != expected.lower():
+        raise StudyError(f"{path} from {origin} has {algorithm} {found}, expected {expected}: it is damaged or not the "
+                         f"file that the study means; delete it and run the same command again, or {_REMEDY}")
+
+
+def _retry(url: str, part: Path, timeout_s: float, attempts: int, backoff_s: float, progress: bool) -> None:
+    def once() -> None:
+        _transfer(url, part, timeout_s, progress)
+    _attempts(once, lambda: part.stat().st_size if part.exists() else 0, url, timeout_s, attempts, backoff_s)
+
+
+def _attempts(once, arrived, url: str, timeout_s: float, attempts: int, backoff_s: float):
+    """Calls ``once`` until it succeeds or ``attempts`` calls in a row brought nothing new."""
+    failed = 0
+    while True:
+        before = arrived()
+        try:
+            return once()
+        except requests.exceptions.InvalidURL as error:
+            raise StudyError(f"{url} is not an address ({error})") from None
+        except (_Cut, requests.RequestException) as error:
+            failed = 1 if arrived() > before else failed + 1
+            if failed >= attempts:
+                kept = f"; {arrived()} bytes are kept and will be resumed" if arrived() else ""
+                raise StudyError(f"cannot download {url}: {_why(error, timeout_s)}, {attempts} times in a row{kept}; "
+                                 f"check the network and run the same command again, or {_REMEDY}") from error
+        time.sleep(backoff_s * 2 ** (failed - 1))
+
+
+def _transfer(url: str, part: Path, timeout_s: float, progress: bool) -> None:
+    start = part.stat().st_size if part.exists() else 0
+    with _open(url, {"Range": f"bytes={start}-"} if start else {}, timeout_s) as answer:
+        if answer.status_code == 416:  # nothing lies beyond what we have: either all of it, or another file's part
+            if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(start):
+                return
+            part.unlink()
+            raise _Cut("the server could not resume")
+        _refuse(answer, url)
+        if answer.status_code != 206:
+            start = 0  # the server sends the whole file again
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length and "Content-Encoding" not in answer.headers else None
+        with (open(part, "ab" if start else "wb") as stream,
+              tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=not progress) as bar):
+            for block in answer.iter_content(_BLOCK):
+                stream.write(block)
+                bar.update(len(block))
+    if total is not None and part.stat().st_size != total:
+        raise _Cut(f"{part.stat().st_size} of {total} bytes arrived")
+
+
+def _open(url: str, headers: dict, timeout_s: float) -> requests.Response:
+    # "identity": a length and a resume point mean something only for the bytes as they are stored.
+    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=timeout_s)
+
+
+def _refuse(answer: requests.Response, url: str) -> None:
+    if answer.status_code in _TEMPORARY:
+        raise _Cut(f"the server answered {answer.status_code} {answer.reason}")
+    if answer.status_code >= 400:
+        raise StudyError(f"cannot download {url}: the server answered {answer.status_code} {answer.reason}; "
+                         f"the file may have moved: {_REMEDY}")
+
+
+def _why(error: Exception, timeout_s: float) -> str:
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return f"the server was silent for {timeout_s:g} s"
+    if isinstance(error, _Cut):
+        return str(error)
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut"
+    return f"no connection ({type(error).__name__})"
+
+
+_REMEDY = "fetch it by hand and give it as source 'file', or choose another source"
