@@ -1,0 +1,90 @@
+"""Knows which files the stages leave in a results folder, and reads them."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ultralow.errors import StudyError
+from ultralow.files import read_json
+from ultralow.folded import FoldedNetwork
+
+# What each source of contracts is, in words that a reader understands without the code.
+SOURCES = {
+    "generated": "jets generated with Pythia 8 and FastJet, not the published data set",
+    "openml": "the published jets, from OpenML",
+    "zenodo": "the published jets, from Zenodo",
+    "file": "a file given by the user",
+    "mnist": "MNIST",
+    "digits28": "scikit-learn's 8×8 digits, enlarged: an easier task than MNIST",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The folded networks' outputs on the test part: labels (rows,), and for each seed logits (rows, classes)."""
+
+    labels: np.ndarray
+    logits: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """A results folder. A stage that was not run has None; the training stage must have run."""
+
+    folder: Path
+
+    @property
+    def study(self) -> dict:
+        return read_json(self.folder / "study.json")
+
+    @property
+    def networks(self) -> list[str]:
+        """Names in the study's order."""
+        return list(need(self.study, "networks", self.folder / "study.json"))
+
+    def train(self, network: str) -> dict:
+        return read_json(self.folder / network / "train.json")
+
+    def convert(self, network: str) -> dict | None:
+        return _optional(self.folder / network / "convert.json")
+
+    def synthesis(self, network: str) -> dict | None:
+        return _optional(self.folder / network / "synthesis.json")
+
+    def folded(self, network: str) -> FoldedNetwork:
+        return FoldedNetwork.load(self.folder / network / "folded.npz")
+
+    def scores(self, network: str) -> Scores:
+        """Outputs of every seed.
+
+        Raises:
+            StudyError: the file is missing or damaged.
+        """
+        path = self.folder / network / "scores.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                seeds = sorted(int(name.removeprefix("logits_")) for name in file if name.startswith("logits_"))
+                return Scores(file["labels"], {seed: file[f"logits_{seed}"] for seed in seeds})
+        except FileNotFoundError:
+            raise StudyError(f"{path} is missing; run the training stage of {network} first") from None
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise StudyError(f"{path} is not a file of scores ({error}); delete it and train {network} again") from None
+
+
+def need(content: dict, key: str, path: Path) -> object:
+    """``content[key]``.
+
+    Raises:
+        StudyError: the file at ``path`` lacks the key.
+    """
+    if key not in content:
+        raise StudyError(f"{path} lacks {key!r}; delete it and run the stage that writes it again")
+    return content[key]
+
+
+def _optional(path: Path) -> dict | None:
+    return read_json(path) if path.exists() else None

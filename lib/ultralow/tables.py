@@ -1,0 +1,199 @@
+"""Knows the tables of the study: what each network costs and achieves, beside what was published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ultralow import published
+from ultralow.catalogue import CATALOGUE
+from ultralow.errors import StudyError
+from ultralow.files import replacing
+from ultralow.outcomes import Outcomes, need
+
+# ours -> the published column beside it; +1 where more is better, -1 where less is
+PAIRS = {
+    "accuracy_mean": ("published_accuracy", +1),
+    "auc_min": ("published_auc_min", +1),
+    "auc_max": ("published_auc_max", +1),
+    "latency_ns": ("published_latency_ns", -1),
+    "lut_percent": ("published_lut_percent", -1),
+    "ff_percent": ("published_ff_percent", -1),
+    "dsp_percent": ("published_dsp_percent", -1),
+    "bram18_percent": ("published_bram_percent", -1),
+}
+
+_TRAIN = ("network", "dataset", "source", "architecture", "kind", "input", "parameters", "train_rows", "test_rows")
+_CONVERT = {"hls_tool": "tool", "hls_rows": "hls_rows", "hls_rows_exact": "hls_rows_exact",
+            "keras_rows": "keras_rows", "keras_rows_exact": "keras_rows_exact"}
+_SYNTHESIS = ("rtl_rows", "rtl_rows_exact", "input_bits", "lut", "ff", "dsp", "bram18", "lut_estimate",
+              "latency_cycles", "interval", "clock_ns", "latency_ns", "tool")
+_COUNTS = ("parameters", "train_rows", "test_rows", "seeds", "hls_rows", "hls_rows_exact", "keras_rows",
+           "keras_rows_exact", "rtl_rows", "rtl_rows_exact", "input_bits", "lut", "ff", "dsp", "bram18",
+           "lut_estimate", "latency_cycles", "interval")
+_TEXTS = ("network", "dataset", "source", "architecture", "kind", "input", "hls_tool", "tool", "published_row",
+          "published_tool_stage")
+# Digits after the point: shares to a hundredth of a percent and one more; percentages and ns to a thousandth.
+_DIGITS = {"accuracy": 5, "auc": 5, "zero": 5, "published_accuracy": 5, "published_auc": 5}
+
+
+def comparison(folder: str | Path) -> pd.DataFrame:
+    """One row per network in the study's order. Accuracies, AUCs and zero weights are shares; ``_percent`` columns
+    are percent of a VU9P; ``_ns`` are nanoseconds. Means and sample standard deviations are over seeds; hardware
+    columns belong to one network, the hardware seed's, whose accuracy is ``accuracy_hardware``.
+
+    NA is a thing not measured. Published columns are filled only where the published network has the same layers.
+
+    Raises:
+        StudyError: a network has no training result, or a file lacks a key.
+    """
+    outcomes = Outcomes(Path(folder))
+    rows = [_row(outcomes, network) for network in outcomes.networks]
+    if not rows:
+        raise StudyError(f"{folder}/study.json lists no networks; add one to the study file")
+    classes = list(dict.fromkeys(column for row in rows for column in row if column.startswith("auc_of_")))
+    table = pd.DataFrame(rows, columns=_columns(classes))
+    for column in table:
+        if column in _COUNTS:
+            table[column] = table[column].astype("Int64")
+        elif column not in _TEXTS:
+            digits = next((n for start, n in _DIGITS.items() if column.startswith(start)), 3)
+            table[column] = pd.to_numeric(table[column]).astype("Float64").round(digits)
+        else:
+            table[column] = table[column].astype("string")
+    return table.rename(columns=lambda name: name.replace("auc_of_", "auc_"))
+
+
+def finn(table: pd.DataFrame) -> pd.DataFrame:
+    """FINN's table 1 from the rows finn-<neurons>-<binary|float> of :func:`comparison`; empty if there are none.
+
+    Errors are percent of the test part. Parameters and operations are counted as FINN counts them: weights and
+    biases, and two operations for each weight.
+    """
+    rows: dict[int, dict] = {}
+    for entry in table[table["network"].str.match(r"finn-\d+-(binary|float)$")].to_dict("records"):
+        neurons, kind = int(entry["network"].split("-")[1]), entry["network"].split("-")[2]
+        widths = [int(n) for n in entry["architecture"].split("x")]
+        weights = sum(n * m for n, m in zip(widths, widths[1:]))
+        row = rows.setdefault(neurons, {"neurons": neurons, "parameters": weights + sum(widths[1:]),
+                                        "operations": 2 * weights})
+        row[f"{kind}_error_percent"] = 100 * (1 - entry["accuracy_mean"])
+        if not pd.isna(entry["published_accuracy"]):
+            row[f"published_{kind}_error_percent"] = 100 * (1 - entry["published_accuracy"])
+    columns = ["neurons", "binary_error_percent", "float_error_percent", "parameters", "operations",
+               "published_binary_error_percent", "published_float_error_percent"]
+    result = pd.DataFrame([rows[n] for n in sorted(rows)], columns=columns)
+    return result.astype({c: "Float64" if "error" in c else "Int64" for c in columns}).round(3)
+
+
+def write(table: pd.DataFrame, path: str | Path) -> None:
+    """Writes a table as CSV, NA as an empty cell; equal tables give equal bytes."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", na_rep="")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A table that :func:`write` wrote, with the same types.
+
+    Raises:
+        StudyError: the file is missing.
+    """
+    try:
+        # convert_dtypes gives nullable columns; an empty column has no type of its own and stays NA throughout.
+        return pd.read_csv(path).convert_dtypes()
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        raise StudyError(f"{path} is missing or empty; run the comparison notebook first") from None
+
+
+def comparable(source: str) -> bool:
+    """Whether published accuracies may stand beside results on ``source``: digits28 is another, easier task."""
+    return source != "digits28"
+
+
+def verdict(row: dict | pd.Series, column: str) -> str:
+    """``better``, ``worse`` or ``equal`` within the published digits; ``other data``; or nothing if a side is absent.
+
+    ``column`` is one of PAIRS; ``row`` is a row of :func:`comparison`.
+    """
+    beside, sign = PAIRS[column]
+    ours, theirs = row[column], row[beside]
+    if pd.isna(ours) or pd.isna(theirs):
+        return ""
+    if column in ("accuracy_mean", "auc_min", "auc_max") and not comparable(row["source"]):
+        return "other data"
+    tolerance = published.resolution(row["published_row"], beside.removeprefix("published_"))
+    if abs(ours - theirs) <= tolerance * (1 + 1e-9):
+        return "equal"
+    return "better" if sign * (ours - theirs) > 0 else "worse"
+
+
+def pareto(table: pd.DataFrame, cost: str) -> list[str]:
+    """Networks that no other beats: none is as accurate for less ``cost``, or more accurate for as much."""
+    known = table.dropna(subset=[cost]).sort_values([cost, "accuracy_mean", "network"], ascending=[True, False, True])
+    best, names = -np.inf, []
+    for row in known.to_dict("records"):
+        if row["accuracy_mean"] > best:
+            best = row["accuracy_mean"]
+            names.append(row["network"])
+    return names
+
+
+def front(dataset: str) -> pd.DataFrame:
+    """Published networks of the same task with an accuracy, and LUTs or a latency; see :func:`published.rows`."""
+    rows = published.rows()
+    rows = rows[rows["dataset"] == {"jets": "jets HLF", "mnist": "MNIST"}[dataset]]
+    return rows[rows["accuracy"].notna() & (rows["lut"].notna() | rows["latency_ns"].notna())]
+
+
+def _row(outcomes: Outcomes, network: str) -> dict:
+    path = outcomes.folder / network / "train.json"
+    train, convert, synthesis = outcomes.train(network), outcomes.convert(network), outcomes.synthesis(network)
+    row = {key: need(train, key, path) for key in _TRAIN}
+    runs = need(train, "runs", path)
+    if not runs:
+        raise StudyError(f"{path} holds no runs; train {network} again")
+    accuracies = [need(run, "accuracy", path) for run in runs]
+    # With one seed the runs hold the hardware's network only.
+    hardware = next((run for run in runs if run["seed"] == train.get("hardware_seed")), runs[0])
+    row |= {"seeds": len(runs), "accuracy_mean": np.mean(accuracies),
+            "accuracy_std": np.std(accuracies, ddof=1) if len(runs) > 1 else None,
+            "accuracy_float": np.mean([run["accuracy_float"] for run in runs]),
+            "accuracy_hardware": hardware["accuracy"], "zero_weights": hardware.get("zero_weights")}
+    areas = {name: _mean([run["auc"].get(name) for run in runs]) for name in need(train, "classes", path)}
+    known = [value for value in areas.values() if value is not None]
+    row |= {f"auc_of_{name}": value for name, value in areas.items()}
+    row |= {"auc_min": min(known, default=None), "auc_max": max(known, default=None)}
+    if convert:
+        row |= {ours: convert.get(theirs) for ours, theirs in _CONVERT.items()}
+    if synthesis:
+        row |= {key: synthesis.get(key) for key in _SYNTHESIS}
+        row |= {f"{key}_percent": 100 * synthesis[key] / whole for key, whole in published.VU9P.items()
+                if synthesis.get(key) is not None}
+    return row | _published(network, row["architecture"])
+
+
+def _published(network: str, architecture: str) -> dict:
+    """The published values, if the catalogue names a row and its layers are those that were trained."""
+    entry = CATALOGUE.get(network)
+    if entry is None or entry.published is None:
+        return {}
+    values = published.row(entry.published)
+    if values["architecture"] != architecture:
+        return {}
+    named = {beside: values[beside.removeprefix("published_")] for beside, _ in PAIRS.values()}
+    return named | {"published_row": entry.published, "published_tool_stage": values["tool_stage"]}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _columns(classes: list[str]) -> list[str]:
+    resources = [name for key in published.VU9P for name in (key, f"{key}_percent")]
+    return [*_TRAIN, "seeds", "accuracy_mean", "accuracy_std", "accuracy_float", "accuracy_hardware",
+            *classes, "auc_min", "auc_max", "zero_weights", *_CONVERT, "rtl_rows", "rtl_rows_exact", "input_bits",
+            *resources, "lut_estimate", "latency_cycles", "interval", "clock_ns", "latency_ns", "tool",
+            *(beside for beside, _ in PAIRS.values()), "published_row", "published_tool_stage"]
