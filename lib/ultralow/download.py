@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import requests
+import urllib3
 from tqdm import tqdm
 
 from ultralow.errors import StudyError
@@ -47,10 +48,9 @@ def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: fl
         _retry(url, part, timeout_s, attempts, backoff_s, progress)
         try:
             verify(part, checksum, url)
-        except StudyError:
-            part.unlink()
-            raise
-        part.replace(path)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)  # damaged bytes would only be resumed into more of them
     except OSError as error:
         raise StudyError(f"cannot write {path}: {error.strerror}; free some space or choose another cache folder, "
                          "then run the same command again") from error
@@ -86,7 +86,8 @@ def verify(path: Path, checksum: str | None, origin: str) -> None:
         found = hashlib.file_digest(stream, algorithm).hexdigest()
     if found != expected.lower():
         raise StudyError(f"{path} from {origin} has {algorithm} {found}, expected {expected}: it is damaged or not the "
-                         f"file that the study means; delete it and run the same command again, or {_REMEDY}")
+                         f"file that the study means; delete it if it is still there and run the same command again, "
+                         f"or {_REMEDY}")
 
 
 def _retry(url: str, part: Path, timeout_s: float, attempts: int, backoff_s: float, progress: bool) -> None:
@@ -104,7 +105,7 @@ def _attempts(once, arrived, url: str, timeout_s: float, attempts: int, backoff_
             return once()
         except requests.exceptions.InvalidURL as error:
             raise StudyError(f"{url} is not an address ({error})") from None
-        except (_Cut, requests.RequestException) as error:
+        except (_Cut, requests.RequestException, urllib3.exceptions.HTTPError) as error:
             failed = 1 if arrived() > before else failed + 1
             if failed >= attempts:
                 kept = f"; {arrived()} bytes are kept and will be resumed" if arrived() else ""
@@ -128,7 +129,8 @@ def _transfer(url: str, part: Path, timeout_s: float, progress: bool) -> None:
         total = start + int(length) if length and "Content-Encoding" not in answer.headers else None
         with (open(part, "ab" if start else "wb") as stream,
               tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=not progress) as bar):
-            for block in answer.iter_content(_BLOCK):
+            # read1, not iter_content: what arrived before a cut is written, however little it is.
+            while block := answer.raw.read1(_BLOCK, decode_content=True):
                 stream.write(block)
                 bar.update(len(block))
     if total is not None and part.stat().st_size != total:
@@ -149,11 +151,11 @@ def _refuse(answer: requests.Response, url: str) -> None:
 
 
 def _why(error: Exception, timeout_s: float) -> str:
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)) or "timed out" in str(error):
         return f"the server was silent for {timeout_s:g} s"
     if isinstance(error, _Cut):
         return str(error)
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)):
         return "the connection was cut"
     return f"no connection ({type(error).__name__})"
 

@@ -144,7 +144,8 @@ def _extend(tree: uproot.WritableTree, batch: Columns, types: Mapping[str, str],
 
 def _branches(file: uproot.ReadOnlyDirectory, path: Path) -> dict:
     if TREE not in file:
-        raise StudyError(f"{path} has no tree {TREE!r}; it has {', '.join(file.keys()) or 'nothing'}; {REMEDY}")
+        raise StudyError(f"{path} has no tree {TREE!r}; it has {', '.join(file.keys()) or 'nothing'}; "
+                         "use source 'file' with a column map for another layout, or " + REMEDY)
     branches = {branch.name: branch for branch in file[TREE].branches}
     missing = [name for name in (*FEATURES, "label") if name not in branches]
     if missing:

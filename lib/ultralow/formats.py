@@ -1,0 +1,155 @@
+"""Knows how tables of jets stand in other people's files; gives them in batches under the files' own column names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ultralow.errors import StudyError, unknown
+
+BATCH_ROWS = 50_000
+Batch = dict[str, np.ndarray]
+
+
+def batches(path: str | Path, rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    """The columns of ``path``, at most ``rows`` rows at a time, in the file's order.
+
+    Layouts: ROOT (the tree `jets`, or the only one); h5 and npz (`jets` with `jetFeatureNames` as on Zenodo, one
+    structured array, or one array per column); parquet; csv; ARFF as on OpenML; tarballs of such h5 files.
+
+    Raises:
+        StudyError: no such file, an unknown type, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StudyError(f"{path} is missing; give the path of a file with jets")
+    reader = _READERS[suffix(path)]
+    try:
+        yield from reader(path, rows)
+    except StudyError:
+        raise
+    except Exception as error:  # seven libraries, each with its own words for a damaged file
+        raise StudyError(f"{path} cannot be read as {suffix(path)} ({type(error).__name__}: {error}); "
+                         "it may be damaged or have the wrong suffix") from error
+
+
+def suffix(path: str | Path) -> str:
+    """The file type by its name, one of the readable ones.
+
+    Raises:
+        StudyError: it is none of them.
+    """
+    name = Path(path).name.lower()
+    found = next((known for known in _READERS if name.endswith(known)), None)
+    if found is None:
+        raise unknown("file type", Path(path).name, _READERS)
+    return found
+
+
+def _root(path: Path, rows: int) -> Iterator[Batch]:
+    import uproot
+
+    with uproot.open(path) as file:
+        trees = [name for name, kind in file.classnames(cycle=False).items() if kind in ("TTree", "ROOT::RNTuple")]
+        if "jets" not in trees and len(trees) != 1:
+            raise StudyError(f"{path} has the trees {', '.join(trees) or '(none)'}; it should have one, or one named "
+                             "'jets'")
+        tree = file["jets" if "jets" in trees else trees[0]]
+        for batch in tree.iterate(step_size=rows, library="np"):
+            yield {name: values for name, values in batch.items() if values.ndim == 1}
+
+
+def _h5(path: Path, rows: int) -> Iterator[Batch]:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        yield from _arrays({name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}, path, rows)
+
+
+def _npz(path: Path, rows: int) -> Iterator[Batch]:
+    with np.load(path, allow_pickle=False) as file:
+        yield from _arrays(dict(file), path, rows)
+
+
+def _arrays(arrays: dict, path: Path, rows: int) -> Iterator[Batch]:
+    """One of the three layouts that h5 and npz files have; ``arrays`` are sliced, never read whole here."""
+    if "jets" in arrays and "jetFeatureNames" in arrays:
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in arrays["jetFeatureNames"][...]]
+        table = arrays["jets"]
+        if table.ndim != 2 or table.shape[1] != len(names):
+            raise StudyError(f"{path}: 'jets' has shape {table.shape}, 'jetFeatureNames' {len(names)} names; "
+                             "they should agree")
+        for start in range(0, len(table), rows):
+            yield dict(zip(names, table[start:start + rows].T))
+        return
+    structured = [item for item in arrays.values() if item.dtype.names]
+    if len(structured) == 1:
+        for start in range(0, len(structured[0]), rows):
+            block = structured[0][start:start + rows]
+            yield {name: block[name] for name in block.dtype.names if block[name].ndim == 1}
+        return
+    columns = {name: item for name, item in arrays.items() if item.ndim == 1}
+    if len({len(item) for item in columns.values()}) != 1:
+        raise StudyError(f"{path}: no table of jets in {', '.join(arrays) or 'an empty file'}; it should have 'jets' "
+                         "and 'jetFeatureNames', or one array of equal length per column")
+    for start in range(0, len(next(iter(columns.values()))), rows):
+        yield {name: item[start:start + rows] for name, item in columns.items()}
+
+
+def _parquet(path: Path, rows: int) -> Iterator[Batch]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows):
+            yield _frame(batch.to_pandas())
+
+
+def _csv(path: Path, rows: int) -> Iterator[Batch]:
+    import pandas
+
+    with pandas.read_csv(path, chunksize=rows) as reader:
+        yield from map(_frame, reader)
+
+
+def _arff(path: Path, rows: int) -> Iterator[Batch]:
+    import pandas
+
+    names = []
+    with open(path, encoding="utf-8") as stream:
+        for line in iter(stream.readline, ""):  # not "for line in stream": pandas goes on from where this stops
+            if line.strip().lower() == "@data":
+                break
+            match = re.match(r"""\s*@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", line, re.IGNORECASE)
+            names += [next(filter(None, match.groups()))] if match else []
+        else:
+            raise StudyError(f"{path} has no @DATA line; the download may be cut: delete it and fetch it again")
+        with pandas.read_csv(stream, names=names, header=None, index_col=False, chunksize=rows, quotechar="'",
+                             na_values="?", comment="%", skipinitialspace=True) as reader:
+            yield from map(_frame, reader)
+
+
+def _tar(path: Path, rows: int) -> Iterator[Batch]:
+    # Member by member through one temporary file: the particle images in there are a hundred times the table.
+    with tarfile.open(path, "r|*") as archive, tempfile.TemporaryDirectory() as folder:
+        for member in archive:
+            if member.isfile() and member.name.endswith((".h5", ".hdf5")):
+                copy = Path(folder) / "member.h5"
+                with archive.extractfile(member) as packed, open(copy, "wb") as out:
+                    shutil.copyfileobj(packed, out)
+                yield from _h5(copy, rows)
+
+
+def _frame(frame) -> Batch:
+    return {str(name): frame[name].to_numpy() for name in frame.columns}
+
+
+_READERS: dict[str, Callable[[Path, int], Iterator[Batch]]] = {
+    ".root": _root, ".h5": _h5, ".hdf5": _h5, ".npz": _npz, ".parquet": _parquet, ".pq": _parquet,
+    ".csv": _csv, ".csv.gz": _csv, ".arff": _arff, ".tar": _tar, ".tar.gz": _tar, ".tgz": _tar,
+}
