@@ -20,7 +20,7 @@ _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}  # answers that a server may ta
 
 
 class _Cut(Exception):
-    """The connection ended early; the next attempt goes on where this one stopped."""
+    """The server could not answer now; the next attempt may go on where this one stopped."""
 
 
 def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: float = TIMEOUT_S,
@@ -129,12 +129,11 @@ def _transfer(url: str, part: Path, timeout_s: float, progress: bool) -> None:
         total = start + int(length) if length and "Content-Encoding" not in answer.headers else None
         with (open(part, "ab" if start else "wb") as stream,
               tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=not progress) as bar):
-            # read1, not iter_content: what arrived before a cut is written, however little it is.
+            # read1, not iter_content: what arrived before a cut is written, however little it is. An end before
+            # the announced length is an error of urllib3's.
             while block := answer.raw.read1(_BLOCK, decode_content=True):
                 stream.write(block)
                 bar.update(len(block))
-    if total is not None and part.stat().st_size != total:
-        raise _Cut(f"{part.stat().st_size} of {total} bytes arrived")
 
 
 def _open(url: str, headers: dict, timeout_s: float) -> requests.Response:
