@@ -147,7 +147,7 @@ def _run(network: Network, recipe: object, data: Dataset, seed: int, folder: Pat
            "accuracy": metrics.accuracy(logits, data.y_test),
            "accuracy_float": metrics.accuracy(training.logits(model, x_test), data.y_test),
            "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
-           "confusion": metrics.confusion(logits, data.y_test, len(data.classes)),
+           "confusion": metrics.confusion(logits, data.y_test),
            "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}
     with replacing(folder) as temporary:
         temporary.mkdir()
