@@ -53,7 +53,8 @@ def make(folder: Path, networks: tuple[str, ...] = tuple(NETWORKS), seeds: tuple
                 "network": name, "tool": "alkaid 0.8.2, yosys 0.70", "rtl_rows": 600, "rtl_rows_exact": 600,
                 "input_bits": 7, "lut": lut, "ff": lut // 4, "dsp": 0, "bram18": 0, "lut_estimate": lut + 7,
                 "latency_cycles": 6, "interval": 1, "clock_ns": 5.0, "latency_ns": 30.0})
-    _notebook(folder / "executed" / "5-comparison.ipynb")
+    for name in ("data-jets", "comparison", f"{networks[0]}-training"):
+        _notebook(folder / "executed" / f"{name}.ipynb")
     return folder
 
 
@@ -66,7 +67,7 @@ def _run(seed: int, logits: np.ndarray, labels: np.ndarray, classes: tuple[str, 
     value, steps = accuracy(logits, labels), np.linspace(0.5, 1.0, 3)
     history = {"loss": 2 - steps, "val_loss": 2.1 - steps, "accuracy": value * steps, "val_accuracy": value * steps}
     return {"seed": seed, "accuracy": value, "accuracy_float": value, "valid_accuracy": value, "history": history,
-            "auc": auc_per_class(logits, labels, classes), "confusion": confusion(logits, labels),
+            "auc": auc_per_class(logits, labels, classes), "confusion": confusion(logits, labels, len(classes)),
             "zero_weights": 0.25}
 
 

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -41,13 +41,20 @@ class Figure:
     canvas: Canvas
     caption: str
     alt: str
+    _drawn: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def bytes(self, kind: str) -> bytes:
         """The drawing as ``svg`` or ``png``; the same values give the same bytes."""
-        stream = io.BytesIO()
-        with matplotlib.rc_context(STYLE):
-            self.canvas.savefig(stream, format=kind, dpi=150, metadata=_METADATA[kind])
-        return stream.getvalue()
+        if kind not in self._drawn:
+            with matplotlib.rc_context(STYLE):
+                if not self._drawn:
+                    # The layout is solved once, and by the same renderer for all kinds: three times faster.
+                    self.canvas.draw_without_rendering()
+                    self.canvas.set_layout_engine("none")
+                stream = io.BytesIO()
+                self.canvas.savefig(stream, format=kind, dpi=150, metadata=_METADATA[kind])
+            self._drawn[kind] = stream.getvalue()
+        return self._drawn[kind]
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.bytes("png")).decode()
@@ -59,10 +66,10 @@ class Figure:
 _METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
-def write(figure: Figure, path: str | Path) -> None:
-    """Writes ``path`` with the suffixes .svg and .png."""
-    for kind in ("svg", "png"):
-        with replacing(Path(path).with_suffix(f".{kind}")) as temporary:
+def write(figure: Figure, path: str | Path, kinds: Sequence[str] = ("svg", "png")) -> None:
+    """Writes ``path`` with the suffix of each kind."""
+    for kind in kinds:
+        with replacing(Path(path).with_name(f"{Path(path).name}.{kind}")) as temporary:
             temporary.write_bytes(figure.bytes(kind))
 
 
@@ -133,6 +140,7 @@ def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterab
             axes.errorbar(row[cost], row["accuracy_mean"], yerr=spread, color=COLOURS[index % len(COLOURS)], zorder=3,
                           marker=MARKERS[index % len(MARKERS)], markersize=7, linestyle="none", label=row["network"])
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_power_of_ten)
         axes.set(xlabel=label, ylabel="accuracy", title=dataset)
         canvas.legend(loc="outside right upper")
     listed = "; ".join(f"{r['network']} {r['accuracy_mean']:.3f} at {r[cost]:,.0f}" for r in ours.to_dict("records"))
@@ -240,7 +248,13 @@ def _curve(axes: matplotlib.axes.Axes, band: Band, index: int, label: str) -> No
 
 def _efficiencies(axes: matplotlib.axes.Axes, title: str) -> None:
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(_power_of_ten)
     axes.set(xlabel="signal efficiency", ylabel="background efficiency", title=title, xlim=(0, 1), ylim=(1e-4, 1))
+
+
+def _power_of_ten(value: float, _: int) -> str:
+    """1000 and 0.01 as they are written: shorter than a power, and quicker to draw than matplotlib's mathematics."""
+    return f"{value:,.0f}" if value >= 1 else f"{value:.10f}".rstrip("0")
 
 
 def _listed(values: Mapping[str, float]) -> str:

@@ -13,9 +13,24 @@ from ultralow.files import read_json, write_json
 from ultralow.outcomes import Outcomes
 
 
-def overview(folder: str | Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
     """Figures that compare the networks of ``table`` (:func:`ultralow.tables.comparison`), dataset by dataset."""
+    return dict(_compared(Path(folder), table))
+
+
+def single(folder: str | Path, name: str) -> dict[str, Figure]:
+    """Figures of one network: ROC curves, confusion matrix, weights of the hardware seed, training curves."""
     outcomes = Outcomes(Path(folder))
+    train = outcomes.train(name)
+    hardware = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
+    return {f"roc-{name}": figures.roc(name, bands(outcomes, name)),
+            f"confusion-{name}": figures.confusion(name, train["classes"], hardware["confusion"]),
+            f"weights-{name}": figures.weights(outcomes.folded(name)),
+            f"training-{name}": figures.training(name, {run["seed"]: run["history"] for run in train["runs"]})}
+
+
+def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    outcomes = Outcomes(folder)
     for dataset, rows in table.groupby("dataset", sort=False):
         # FINN's networks answer a question of their own and would bury the others.
         main = rows[~rows["network"].str.startswith("finn-")]
@@ -39,17 +54,6 @@ def overview(folder: str | Path, table: pd.DataFrame) -> Iterator[tuple[str, Fig
         yield "finn", figures.finn(finn)
 
 
-def network(folder: str | Path, name: str) -> Iterator[tuple[str, Figure]]:
-    """Figures of one network: ROC curves, confusion matrix, weights of the hardware seed, training curves."""
-    outcomes = Outcomes(Path(folder))
-    train = outcomes.train(name)
-    hardware = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
-    yield f"roc-{name}", figures.roc(name, bands(outcomes, name))
-    yield f"confusion-{name}", figures.confusion(name, train["classes"], hardware["confusion"])
-    yield f"weights-{name}", figures.weights(outcomes.folded(name))
-    yield f"training-{name}", figures.training(name, {run["seed"]: run["history"] for run in train["runs"]})
-
-
 def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
     """ROC bands over the network's seeds, by class; a class without rows in the test part is left out."""
     scores, classes = outcomes.scores(name), outcomes.train(name)["classes"]
@@ -57,17 +61,22 @@ def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
     return {c: metrics.band([found[c] for found in curves]) for c in classes if all(c in found for found in curves)}
 
 
-def write(drawn: Mapping[str, Figure], folder: str | Path) -> None:
-    """Writes the figures as SVG and PNG, and figures.json with their captions and texts in order."""
-    for name, figure in drawn.items():
-        figures.write(figure, Path(folder) / name)
+def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
+    """Writes ``compared`` as SVG and PNG, the figures of each network (``single``) as SVG, and figures.json.
+
+    figures.json holds the caption, the alternative text, the order and the network (null where compared).
+    """
+    named = [(None, name, figure) for name, figure in compared.items()]
+    named += [(of, name, figure) for of, drawn in single.items() for name, figure in drawn.items()]
+    for of, name, figure in named:
+        figures.write(figure, Path(folder) / name, ("svg",) if of else ("svg", "png"))
     write_json(Path(folder) / "figures.json", {
-        name: {"caption": figure.caption, "alt": figure.alt, "order": order}
-        for order, (name, figure) in enumerate(drawn.items())})
+        name: {"caption": figure.caption, "alt": figure.alt, "order": order, "network": of}
+        for order, (of, name, figure) in enumerate(named)})
 
 
 def read(folder: str | Path) -> dict[str, dict]:
-    """Captions and alternative texts of written figures by name, in order; empty if none were written."""
+    """What figures.json says of each written figure by name, in order; empty if none were written."""
     path = Path(folder) / "figures.json"
     entries = read_json(path) if path.exists() else {}
     return dict(sorted(entries.items(), key=lambda item: item[1]["order"]))

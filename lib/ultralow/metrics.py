@@ -23,10 +23,9 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(np.argmax(logits, axis=1) == labels))
 
 
-def confusion(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Counts (true class, predicted class), int64."""
-    classes = np.arange(logits.shape[1])
-    return confusion_matrix(labels, np.argmax(logits, axis=1), labels=classes)
+def confusion(logits: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Counts (true class, predicted class), int64; square also where a class has no row."""
+    return confusion_matrix(labels, np.argmax(logits, axis=1), labels=np.arange(classes))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,190 @@
+"""Knows how a results folder becomes a static site: an index, a page per executed notebook, no outside resource."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ultralow import answers, gallery, grids, tables
+from ultralow.errors import StudyError
+from ultralow.files import read_json, replacing
+
+_FILES = {
+    "comparison.csv": "one row per network, every column; shares are 0 to 1, an empty cell was not measured",
+    "finn.csv": "error against neurons per layer, beside FINN’s table 1",
+    "manifest.json": "package versions, checksums, seeds, wall times and the machine",
+    "study.json": "networks, seeds and data of this study",
+}
+_NETWORK_FILES = ("train.json", "convert.json", "synthesis.json", "model.keras", "folded.npz")
+
+
+def render(folder: str | Path) -> dict[str, str]:
+    """The site of a results folder: file name -> HTML.
+
+    Raises:
+        StudyError: comparison.csv is missing, or a notebook or a JSON file is damaged.
+    """
+    folder = Path(folder)
+    notebooks = _notebooks(folder)
+    pages = [("index.html", "Overview"), *((file, name) for file, (name, _) in notebooks.items())]
+    shared = {"study": folder.name, "pages": pages, "style": Markup(_text("style.css"))}
+    environment = Environment(loader=PackageLoader("ultralow"), autoescape=True, undefined=StrictUndefined)
+    site = {"index.html": environment.get_template("index.html").render(
+        **shared, here="index.html", title=f"Study “{folder.name}”: what does each bit cost?", **index(folder))}
+    colours = Markup(_code_colours())
+    for file, (name, body) in notebooks.items():
+        site[file] = environment.get_template("page.html").render(
+            **shared | {"style": shared["style"] + colours}, here=file, title=name, body=Markup(body))
+    return site
+
+
+def write(folder: str | Path) -> Path:
+    """Renders and writes report/ in the results folder, whole or not at all; returns the index page's path."""
+    site = render(folder)
+    target = Path(folder) / "report"
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        for file, text in site.items():
+            (temporary / file).write_text(text, encoding="utf-8")
+    return target / "index.html"
+
+
+def index(folder: Path) -> dict:
+    """What the index page shows."""
+    table = tables.read(folder / "comparison.csv")
+    drawn = [{"name": name, **entry} for name, entry in gallery.read(folder / "figures").items()]
+    datasets = list(dict.fromkeys(table["dataset"]))
+    main = [name for name in datasets
+            if not table.loc[table["dataset"] == name, "network"].str.startswith("finn-").all()]
+    finn = tables.finn(table)
+    digits = table.loc[table["network"].str.startswith("finn-"), "source"]
+    manifest = folder / "manifest.json"
+    return {
+        "headline": answers.headline(table), "main": [grids.main(table, name) for name in main],
+        "has_hardware": bool(table["lut"].notna().any()), "glossary": grids.GLOSSARY,
+        "figures": [entry for entry in drawn if entry["network"] is None],
+        "finn": grids.finn(finn, digits.iloc[0]) if len(finn) else None,
+        "published": [grids.published(name) for name in datasets],
+        "networks": [_network(folder, row, drawn) for row in table.to_dict("records")],
+        "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
+        "provenance": _provenance(read_json(manifest)) if manifest.exists() else [],
+    }
+
+
+def page(path: Path) -> tuple[str, str]:
+    """Title and HTML body of an executed notebook, without scripts and outside resources.
+
+    Raises:
+        StudyError: the file is not a notebook.
+    """
+    import nbformat  # nbconvert takes a second to import: only where pages are made
+    from bs4 import BeautifulSoup
+    from nbconvert import HTMLExporter
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat lets through whatever its parser and its schema raise
+        raise StudyError(f"{path} is not a notebook ({error}); delete it and run the study again") from None
+    for cell in notebook.cells:
+        # What libraries print to stderr is in the executed notebook; on a page it hides the story.
+        cell["outputs"] = [o for o in cell.get("outputs", []) if o.get("name") != "stderr"]
+        if cell.cell_type != "code":
+            del cell["outputs"]
+    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True, exclude_input_prompt=True,
+                            exclude_output_prompt=True)
+    soup = BeautifulSoup(exporter.from_notebook_node(notebook)[0], "html.parser")
+    for tag in soup(["script", "link", "iframe", "style"]):
+        tag.decompose()
+    for image in soup("img"):
+        if not image.get("src", "").startswith("data:"):
+            image.replace_with(image.get("alt") or "(picture outside the notebook)")
+    _prepare_tables(soup)
+    if not soup.h1:
+        soup.insert(0, BeautifulSoup(f"<h1>{_title(path)}</h1>", "html.parser"))
+    return soup.h1.get_text(strip=True), str(soup)
+
+
+def _prepare_tables(soup) -> None:
+    """Gives tables of notebooks what readers without a mouse or without sight need: scopes, and a focusable scroller."""
+    for number, table in enumerate(soup("table"), 1):
+        for cell in table("th"):
+            cell["scope"] = "col" if cell.find_parent("thead") else "row"
+            if not cell.get_text(strip=True):
+                cell.name = "td"
+                del cell["scope"]
+        table.attrs.pop("border", None)
+        name = table.caption.get_text(strip=True) if table.caption else f"Table {number}"
+        table.wrap(soup.new_tag("div", attrs={"class": "scroll", "role": "region", "tabindex": "0", "aria-label": name}))
+    for block in soup("pre"):
+        block["tabindex"] = "0"
+
+
+def _notebooks(folder: Path) -> dict[str, tuple[str, str]]:
+    """File name -> (name in the navigation, HTML body) of each executed notebook."""
+    found = {}
+    for path in sorted((folder / "executed").rglob("*.ipynb")):
+        name = "-".join(path.relative_to(folder / "executed").with_suffix("").parts)
+        found[f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}.html"] = (name, page(path)[1])
+    return found
+
+
+def _network(folder: Path, row: dict, drawn: list[dict]) -> dict:
+    return {"name": row["network"], "text": grids.describe(row),
+            "files": [name for name in _NETWORK_FILES if (folder / row["network"] / name).exists()],
+            "figures": [entry for entry in drawn if entry["network"] == row["network"]]}
+
+
+def _provenance(manifest: dict) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The manifest's sections, each a list of (dotted key, value)."""
+    plain = [(key, str(value)) for key, value in manifest.items() if not isinstance(value, dict)]
+    sections = [(key.replace("_", " "), list(_leaves(value))) for key, value in manifest.items()
+                if isinstance(value, dict) and value]
+    return ([("study", plain)] if plain else []) + sections
+
+
+def _leaves(value: dict, prefix: str = ""):
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, f"{prefix}{key}.")
+        else:
+            yield prefix + key, ", ".join(map(str, item)) if isinstance(item, list) else str(item)
+
+
+def _title(path: Path) -> str:
+    return path.stem.replace("-", " ")
+
+
+def _text(name: str) -> str:
+    return resources.files("ultralow").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _code_colours() -> str:
+    from pygments.formatters import HtmlFormatter
+
+    # Of pygments' styles on this page's grey, xcode alone keeps every colour's contrast above 4.5.
+    return "\n" + HtmlFormatter(style="xcode", nobackground=True).get_style_defs(".highlight")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``python -m ultralow.report <study file>``: writes the study's report and prints its path."""
+    from ultralow import study
+
+    parser = argparse.ArgumentParser(prog="python -m ultralow.report", description="Write the report of a study.")
+    parser.add_argument("study", help="study file, such as config/quick.yaml")
+    try:
+        print(write(study.load(parser.parse_args(arguments).study).results))
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
