@@ -1,0 +1,45 @@
+// Which adders become plain logic before the rest becomes carry chains: those of up to four bits, which fit in
+// tables better than in a chain, and those of a constant, whose sum is often read in one bit only (a threshold).
+(* techmap_celltype = "$alu" *)
+module small_adder (A, B, CI, BI, X, Y, CO);
+    parameter A_SIGNED = 0;
+    parameter B_SIGNED = 0;
+    parameter A_WIDTH = 1;
+    parameter B_WIDTH = 1;
+    parameter Y_WIDTH = 1;
+    parameter _TECHMAP_CONSTMSK_A_ = 0;
+    parameter _TECHMAP_CONSTMSK_B_ = 0;
+
+    input [A_WIDTH-1:0] A;
+    input [B_WIDTH-1:0] B;
+    input CI, BI;
+    output [Y_WIDTH-1:0] X, Y, CO;
+
+    wire _TECHMAP_FAIL_ = Y_WIDTH > 4 && !(&_TECHMAP_CONSTMSK_A_) && !(&_TECHMAP_CONSTMSK_B_);
+
+    wire [Y_WIDTH-1:0] left, right;
+    generate
+        // A constant zero arrives as an operand without bits.
+        if (A_WIDTH == 0) begin: no_a
+            assign left = 0;
+        end else begin: has_a
+            \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) extend (.A(A), .Y(left));
+        end
+        if (B_WIDTH == 0) begin: no_b
+            assign right = 0;
+        end else begin: has_b
+            \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) extend (.A(B), .Y(right));
+        end
+    endgenerate
+    wire [Y_WIDTH-1:0] operand = BI ? ~right : right;
+    wire [Y_WIDTH:0] carry;
+    assign carry[0] = CI;
+    assign X = left ^ operand;
+    assign Y = X ^ carry[Y_WIDTH-1:0];
+    assign CO = carry[Y_WIDTH:1];
+
+    genvar i;
+    generate for (i = 0; i < Y_WIDTH; i = i + 1) begin: ripple
+        assign carry[i+1] = (left[i] & operand[i]) | (carry[i] & (left[i] | operand[i]));
+    end endgenerate
+endmodule

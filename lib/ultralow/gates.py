@@ -1,0 +1,182 @@
+"""Knows how a folded network becomes a multiplier-free dataflow circuit, and how to run that circuit.
+
+The circuit (an alkaid CombLogic) takes the network's input codes and gives its logit codes. Exact: every sum,
+threshold and rounding is the folded network's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+import numpy as np
+
+from ultralow.errors import StudyError
+from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.simplify import simplify
+
+# Above 2^24 alkaid's float32 kernels, above 2^31 its constants would round.
+_KERNEL_LIMIT, _CONSTANT_LIMIT = 2**24, 2**31
+Log = Callable[[str], None]
+
+
+def trace(network: FoldedNetwork, *, delay_constraint: int = 0, chunk: int = 56, decompose: int = -2,
+          ternary_code: str = "mux", binary_lut: bool = False, log: Log | None = None):
+    """The network as a CombLogic: integer input codes in, integer logit codes out.
+
+    Args:
+        delay_constraint: adder levels that sharing may add to the shortest tree (alkaid's hard_dc); −1: any.
+        chunk: a layer's matrix is solved in blocks of so many inputs; wider blocks share more and take longer.
+        decompose: alkaid's decompose_dc, how deep a matrix may be split in two factors; −2 lets it choose.
+        log: called with one line of progress per block.
+
+    Raises:
+        StudyError: a weight or constant is too large for the tool to hold exactly.
+    """
+    from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
+
+    small = simplify(network)
+    n_in = network.layers[0].kernel.shape[0]
+    inputs = FVArray.from_lhs(np.full(n_in, float(network.input.low_code)), np.full(n_in, float(network.input.high_code)),
+                              np.ones(n_in), hwconf=HWConfig(1, 1, -1))
+    solver = _Solver(delay_constraint, decompose, chunk, binary_lut, log or (lambda line: None))
+    signals, base = list(np.asarray(inputs)), np.zeros(n_in, np.int64)
+    fraction, scales = network.input.fraction, np.ones(n_in, np.int64)
+    for position, layer in enumerate(small.layers):
+        # A signal s stands for the code scale·s + base: one bit for ±1 is 2·s − 1.
+        matrix, shift = layer.kernel * scales[:, None], base @ layer.kernel
+        step = int(np.gcd.reduce(matrix, axis=None)) or 1
+        sums = solver(f"layer {position + 1}/{len(small.layers)}", matrix // step, signals)
+        signals, scale, zero = _activate(layer, sums, step, shift, fraction, ternary_code, inputs[0].hwconf)
+        fraction = layer.output_fraction(fraction)
+        scales, base = np.full(len(signals), scale), np.full(len(signals), zero)
+    solver.log(f"optimising {network.name}")
+    return alkaid_trace(inputs, FVArray(np.array(signals, dtype=object), hwconf=inputs[0].hwconf), keep_dead_inputs=True)
+
+
+def interpret(comb, codes: np.ndarray, threads: int = 0) -> np.ndarray:
+    """Logit codes (rows, classes), int64, that the circuit gives for input codes (rows, inputs)."""
+    codes = np.ascontiguousarray(codes, dtype=np.float64)
+    return np.rint(comb.predict(codes, n_threads=threads)).reshape(len(codes), comb.shape[1]).astype(np.int64)
+
+
+def used_input_bits(comb) -> int:
+    """Bits of all inputs that the circuit reads."""
+    used = comb.ref_count
+    return sum(sum(op.qint.kif) for index, op in enumerate(comb.ops) if op.opcode == -1 and used[index])
+
+
+class _Solver:
+    """Products of signals and integer matrices, block by block; equal blocks are solved once."""
+
+    def __init__(self, delay: int, decompose: int, chunk: int, binary_lut: bool, log: Log) -> None:
+        self.delay, self.decompose, self.chunk, self.binary_lut, self.log = delay, decompose, chunk, binary_lut, log
+        self.solved: dict[tuple, tuple] = {}
+
+    def __call__(self, name: str, matrix: np.ndarray, signals: list) -> list:
+        rows = np.flatnonzero(matrix.any(axis=1))
+        if not rows.size:
+            return [0.0] * matrix.shape[1]
+        if np.abs(matrix).max() >= _KERNEL_LIMIT:
+            raise StudyError(f"{name}: a weight of {np.abs(matrix).max()} steps is beyond 2^24; take narrower weights")
+        blocks = np.array_split(rows, ceil(rows.size / self.chunk))
+        parts = []
+        for number, block in enumerate(blocks, 1):
+            parts.append(self._block(matrix[block], [signals[i] for i in block]))
+            self.log(f"{name}: {matrix.shape[1]} sums, block {number}/{len(blocks)}")
+        return [_sum([part[j] for part in parts]) for j in range(matrix.shape[1])]
+
+    def _block(self, matrix: np.ndarray, signals: list) -> list:
+        from alkaid.cmvm import cmvm_solve
+        from alkaid.trace import FVArray
+
+        if self.binary_lut:
+            options = dict(hard_dc=self.delay, decompose_dc=self.decompose, binary_lut=True)
+            return list(np.asarray(FVArray(np.array(signals, dtype=object), options) @ matrix.astype(np.float64)))
+        spans = [tuple(map(float, s.qint)) for s in signals]
+        latencies = [float(s.latency) for s in signals]
+        key = matrix.tobytes(), tuple(spans), tuple(latencies)
+        if key not in self.solved:
+            self.solved[key] = cmvm_solve(np.ascontiguousarray(matrix, dtype=np.float32), hard_dc=self.delay,
+                                          decompose_dc=self.decompose, qintervals=spans, latencies=latencies)
+        first, second = self.solved[key]
+        return list(second(first(np.array(signals, dtype=object), quantize=False), quantize=False))
+
+
+def _sum(values: list):
+    """A balanced sum, earliest and narrowest first."""
+    pool = [v for v in values if not isinstance(v, (int, float)) or v]
+    if not pool:
+        return 0.0
+    while len(pool) > 1:
+        pool.sort(key=lambda v: (v.latency, v.high - v.low))
+        pool = [*pool[2:], pool[0] + pool[1]]
+    return pool[0]
+
+
+def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, fraction: int, ternary_code: str, hwconf
+              ) -> tuple[list, int, int]:
+    """Output signals, and scale and zero so that an output code is scale·signal + zero.
+
+    An accumulator is step·sum + shift.
+    """
+    if layer.activation == "binary":
+        return [_at_least(s, -(-(int(t) - int(b)) // step), hwconf) for s, t, b in zip(sums, layer.high, shift)], 2, -1
+    if layer.activation == "ternary":
+        pairs = [(_at_least(s, -(-(int(t) - int(b)) // step), hwconf), _at_least(s, (int(u) - int(b)) // step + 1, hwconf))
+                 for s, t, u, b in zip(sums, layer.high, layer.low, shift)]
+        return [_ternary(p, q, ternary_code, hwconf) for p, q in pairs], 1, 0 if ternary_code == "sub" else -1
+    product_fraction = fraction + layer.kernel_fraction + layer.scale_fraction
+    common = max(product_fraction, layer.offset_fraction)
+    scale = [int(s) * 2 ** (common - product_fraction) for s in layer.scale]
+    offset = [int(o) * 2 ** (common - layer.offset_fraction) + s * int(b) for o, s, b in zip(layer.offset, scale, shift)]
+    values = [_affine(value, step * s, o, hwconf) for value, s, o in zip(sums, scale, offset)]
+    if layer.activation == "linear":
+        return values, 1, 0
+    drop = common - layer.format.fraction
+    return [_relu(v * 2.0**-drop, layer.format.high_code) for v in values], 1, 0
+
+
+def _variable(value, hwconf):
+    from alkaid.trace import FVariable
+
+    return value if isinstance(value, FVariable) else FVariable.from_const(float(value), hwconf)
+
+
+def _at_least(value, threshold: int, hwconf):
+    """One bit: value ≥ threshold."""
+    value = _variable(value, hwconf)
+    if value.low >= threshold:
+        return _variable(1, hwconf)
+    if value.high < threshold:
+        return _variable(0, hwconf)
+    if threshold == 1 and value.low == 0 and value.high == 1:
+        return value
+    return ~_plus(value, -threshold).is_negative()
+
+
+def _ternary(top, above, code: str, hwconf):
+    """−1, 0 or +1, plus one: of the bits y = +1 and y > −1."""
+    if top.opr == "const" or above.opr == "const" or code == "add":
+        return top + above
+    if code == "sub":
+        return top - (~above)
+    return top.msb_mux(2.0, above, (0.0, 2.0, 1.0))
+
+
+def _affine(value, scale: int, offset: int, hwconf):
+    value = _variable(value, hwconf)
+    if abs(scale) >= _KERNEL_LIMIT * (scale & -scale or 1):
+        raise StudyError(f"a scale of {scale} has more than 24 significant bits; fold with a coarser scale")
+    return _plus(value * float(scale), offset)
+
+
+def _plus(value, constant: int):
+    if constant and abs(constant) // (constant & -constant) >= _CONSTANT_LIMIT:
+        raise StudyError(f"a constant of {constant} has more than 31 significant bits; fold with coarser numbers")
+    return value + float(constant)
+
+
+def _relu(value, ceiling: int):
+    """min(ceiling, max(0, floor(value)))."""
+    return value.relu(None, 0).min_of(float(ceiling))

