@@ -66,7 +66,7 @@ def _exactness(table: pd.DataFrame) -> list[str]:
             wrong = done[done[f"{stage}_rows"] != done[f"{stage}_rows_exact"]]
             total = _count(int(done[f"{stage}_rows"].sum()), "row")
             found = ("agree on every one" if wrong.empty else f"disagree for {', '.join(wrong['network'])}")
-            text.append(f"The folded network and {what} were compared on {total} of test data, in "
+            text.append(f"The folded network and {what} were compared on {total} in all, in "
                         f"{_count(len(done), 'network')}, and {found}.")
     return text
 

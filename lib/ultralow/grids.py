@@ -14,13 +14,13 @@ GLOSSARY = [
     ("accuracy", "share of the test part whose largest output is the true class, of the folded network, which is the "
                  "network in the hardware; mean over seeds ± standard deviation"),
     ("AUC", "area under the ROC curve of each class against the rest, mean over seeds; smallest to largest class"),
-    ("latency", "pipeline stages × clock period; the clock period is a target that the tool was given, or a measured "
-                "one, as the tool’s name says"),
+    ("latency", "clock cycles from input to output × clock period. The period is the target that the tools were given; "
+                "no open tool can time this device"),
     ("LUT, FF, DSP, BRAM", "what the circuit occupies, in percent of a VU9P (1,182,240 LUTs, 2,364,480 flip-flops, "
                            "6,840 DSPs, 4,320 BRAMs of 18 kbit), and counted"),
-    ("hls4ml exact", "test rows on which the compiled hls4ml code gives the folded network’s outputs, of the rows "
+    ("hls4ml exact", "rows on which the compiled hls4ml code gives exactly the folded network’s outputs, of the rows "
                      "compared"),
-    ("Verilog exact", "test rows on which the simulated Verilog gives the folded network’s outputs, of the rows "
+    ("Verilog exact", "rows on which the simulated Verilog gives exactly the folded network’s outputs, of the rows "
                       "compared"),
     ("tool stage", "where published gates come from: high-level synthesis estimates are not place and route"),
 ]
@@ -71,8 +71,8 @@ def _main_row(row: dict) -> dict:
     cells = [accuracy, _areas(row), _cell(row["latency_ns"], "{:.0f}", *_compared(row, "latency_ns", "{:.0f}"))]
     for name in ("lut", "ff", "dsp", "bram18"):
         percent = f"{name}_percent"
-        counted = "" if pd.isna(row[name]) else f" ({row[name]:,})"
-        cells.append(_cell(row[percent], "{:.2f} %" + counted, *_compared(row, percent, "{:.3g} %")))
+        counted = "" if pd.isna(row[name]) else f"{row[name]:,} = "
+        cells.append(_cell(row[percent], counted + "{:.2f} %", *_compared(row, percent, "{:.3g} %")))
     cells += [_exact(row, "hls"), _exact(row, "rtl")]
     data = {"network": row["network"], "dataset": row["dataset"], "accuracy": row["accuracy_mean"]}
     if not pd.isna(row["lut_percent"]):

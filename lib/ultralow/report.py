@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _FILES = {
     "study.json": "networks, seeds and data of this study",
 }
 _NETWORK_FILES = ("train.json", "convert.json", "synthesis.json", "model.keras", "folded.npz")
+_STAGES = ("training", "conversion", "gates")
 
 
 def render(folder: str | Path) -> dict[str, str]:
@@ -32,17 +34,45 @@ def render(folder: str | Path) -> dict[str, str]:
         StudyError: comparison.csv is missing, or a notebook or a JSON file is damaged.
     """
     folder = Path(folder)
-    notebooks = _notebooks(folder)
-    pages = [("index.html", "Overview"), *((file, name) for file, (name, _) in notebooks.items())]
-    shared = {"study": folder.name, "pages": pages, "style": Markup(_text("style.css"))}
+    table = tables.read(folder / "comparison.csv")
+    pages = notebook_pages(folder, list(table["network"]))
+    shared = {"study": folder.name, "style": Markup(_text("style.css")),
+              "pages": [("index.html", "Overview"), *((p.file, p.label) for p in pages if p.network is None)]}
     environment = Environment(loader=PackageLoader("ultralow"), autoescape=True, undefined=StrictUndefined)
     site = {"index.html": environment.get_template("index.html").render(
-        **shared, here="index.html", title=f"Study “{folder.name}”: what does each bit cost?", **index(folder))}
+        **shared, here="index.html", title=f"Study “{folder.name}”: what does each bit cost?", network=None,
+        beside=[], **index(folder, table, pages))}
     colours = Markup(_code_colours())
-    for file, (name, body) in notebooks.items():
-        site[file] = environment.get_template("page.html").render(
-            **shared | {"style": shared["style"] + colours}, here=file, title=name, body=Markup(body))
+    for one in pages:
+        title, body = page(one.source)
+        beside = [(other.file, other.label) for other in pages if one.network and other.network == one.network]
+        site[one.file] = environment.get_template("page.html").render(
+            **shared | {"style": shared["style"] + colours}, here=one.file, title=f"{one.source.stem}: {title}",
+            network=one.network, beside=beside, body=Markup(body))
     return site
+
+
+@dataclass(frozen=True)
+class Page:
+    """An executed notebook's place in the site. ``network`` is None for a notebook about the whole study."""
+
+    source: Path
+    file: str
+    label: str
+    network: str | None
+
+
+def notebook_pages(folder: Path, networks: list[str]) -> list[Page]:
+    """The executed notebooks; those named <network>-<stage> belong to their network, in the stages' order."""
+    found = []
+    for source in (folder / "executed").glob("*.ipynb"):
+        file = re.sub(r"[^A-Za-z0-9._-]+", "-", source.stem) + ".html"
+        # The longest name wins: jets-float-compressed is no stage of jets-float.
+        network = max((n for n in networks if source.stem.startswith(f"{n}-")), key=len, default=None)
+        label = source.stem.removeprefix(f"{network}-") if network else source.stem
+        found.append(Page(source, file, label.replace("-", " "), network))
+    order = {label: position for position, label in enumerate(_STAGES)}
+    return sorted(found, key=lambda page: (page.network or "", order.get(page.label, len(order)), page.file))
 
 
 def write(folder: str | Path) -> Path:
@@ -56,9 +86,8 @@ def write(folder: str | Path) -> Path:
     return target / "index.html"
 
 
-def index(folder: Path) -> dict:
+def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     """What the index page shows."""
-    table = tables.read(folder / "comparison.csv")
     drawn = [{"name": name, **entry} for name, entry in gallery.read(folder / "figures").items()]
     datasets = list(dict.fromkeys(table["dataset"]))
     main = [name for name in datasets
@@ -72,7 +101,7 @@ def index(folder: Path) -> dict:
         "figures": [entry for entry in drawn if entry["network"] is None],
         "finn": grids.finn(finn, digits.iloc[0]) if len(finn) else None,
         "published": [grids.published(name) for name in datasets],
-        "networks": [_network(folder, row, drawn) for row in table.to_dict("records")],
+        "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],
         "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
         "provenance": _provenance(read_json(manifest)) if manifest.exists() else [],
     }
@@ -126,17 +155,9 @@ def _prepare_tables(soup) -> None:
         block["tabindex"] = "0"
 
 
-def _notebooks(folder: Path) -> dict[str, tuple[str, str]]:
-    """File name -> (name in the navigation, HTML body) of each executed notebook."""
-    found = {}
-    for path in sorted((folder / "executed").rglob("*.ipynb")):
-        name = "-".join(path.relative_to(folder / "executed").with_suffix("").parts)
-        found[f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}.html"] = (name, page(path)[1])
-    return found
-
-
-def _network(folder: Path, row: dict, drawn: list[dict]) -> dict:
+def _network(folder: Path, row: dict, drawn: list[dict], pages: list[Page]) -> dict:
     return {"name": row["network"], "text": grids.describe(row),
+            "pages": [(page.file, page.label) for page in pages if page.network == row["network"]],
             "files": [name for name in _NETWORK_FILES if (folder / row["network"] / name).exists()],
             "figures": [entry for entry in drawn if entry["network"] == row["network"]]}
 
@@ -174,12 +195,15 @@ def _code_colours() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """``python -m ultralow.report <study file>``: writes the study's report and prints its path."""
-    from ultralow import study
+    from ultralow import provenance, study
 
     parser = argparse.ArgumentParser(prog="python -m ultralow.report", description="Write the report of a study.")
     parser.add_argument("study", help="study file, such as config/quick.yaml")
     try:
-        print(write(study.load(parser.parse_args(arguments).study).results))
+        this = study.load(parser.parse_args(arguments).study)
+        # Again after the last notebook, whose wall time the manifest did not know yet.
+        provenance.write(this)
+        print(write(this.results))
     except StudyError as error:
         print(error, file=sys.stderr)
         return 1
