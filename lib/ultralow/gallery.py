@@ -46,6 +46,8 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
         curves = {name: bands(outcomes, name) for name in main["network"]}
         yield f"auc-{dataset}", figures.auc_by_class(
             dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in curves.items()})
+        if len(curves) == 1:
+            continue  # the network's own figure shows the same curves
         for name in outcomes.train(main["network"].iloc[0])["classes"]:
             having = {network: found[name] for network, found in curves.items() if name in found}
             if having:
@@ -64,14 +66,15 @@ def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
 def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
     """Writes ``compared`` as SVG and PNG, the figures of each network (``single``) as SVG, and figures.json.
 
-    figures.json holds the caption, the alternative text, the order and the network (null where compared).
+    figures.json holds caption, alternative text, order, width and network (null where compared) of each.
     """
     named = [(None, name, figure) for name, figure in compared.items()]
     named += [(of, name, figure) for of, drawn in single.items() for name, figure in drawn.items()]
     for of, name, figure in named:
         figures.write(figure, Path(folder) / name, ("svg",) if of else ("svg", "png"))
     write_json(Path(folder) / "figures.json", {
-        name: {"caption": figure.caption, "alt": figure.alt, "order": order, "network": of}
+        name: {"caption": figure.caption, "alt": figure.alt, "order": order, "network": of,
+               "width_inches": figure.canvas.get_figwidth()}
         for order, (of, name, figure) in enumerate(named)})
 
 

@@ -6,18 +6,19 @@ import pandas as pd
 
 from ultralow.answers import conditions
 from ultralow.published import row as published_row
-from ultralow.tables import front, verdict
+from ultralow.tables import PAIRS, front, verdict
 
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "other data": "≠"}
 
 GLOSSARY = [
     ("accuracy", "share of the test part whose largest output is the true class, of the folded network, which is the "
                  "network in the hardware; mean over seeds ± standard deviation"),
-    ("AUC", "area under the ROC curve of each class against the rest, mean over seeds; smallest to largest class"),
+    ("AUC", "area under the ROC curve of each class against the rest, mean over seeds; smallest to largest class. "
+            "The mark belongs to the smallest"),
     ("latency", "clock cycles from input to output × clock period. The period is the target that the tools were given; "
                 "no open tool can time this device"),
     ("LUT, FF, DSP, BRAM", "what the circuit occupies, in percent of a VU9P (1,182,240 LUTs, 2,364,480 flip-flops, "
-                           "6,840 DSPs, 4,320 BRAMs of 18 kbit), and counted"),
+                           "6,840 DSPs, 4,320 BRAMs of 18 kbit)"),
     ("hls4ml exact", "rows on which the compiled hls4ml code gives exactly the folded network’s outputs, of the rows "
                      "compared"),
     ("Verilog exact", "rows on which the simulated Verilog gives exactly the folded network’s outputs, of the rows "
@@ -69,10 +70,11 @@ def _main_row(row: dict) -> dict:
     spread = "" if pd.isna(row["accuracy_std"]) else f" ± {row['accuracy_std']:.3f}"
     accuracy = _cell(row["accuracy_mean"], "{:.3f}" + spread, *_compared(row, "accuracy_mean", "{:.3g}"))
     cells = [accuracy, _areas(row), _cell(row["latency_ns"], "{:.0f}", *_compared(row, "latency_ns", "{:.0f}"))]
-    for name in ("lut", "ff", "dsp", "bram18"):
-        percent = f"{name}_percent"
-        counted = "" if pd.isna(row[name]) else f"{row[name]:,} = "
-        cells.append(_cell(row[percent], counted + "{:.2f} %", *_compared(row, percent, "{:.3g} %")))
+    counted = "" if pd.isna(row["lut"]) else f"{row['lut']:,} = "
+    for name in ("lut_percent", "ff_percent", "dsp_percent", "bram18_percent"):
+        form = "0 %" if not pd.isna(row[name]) and row[name] == 0 else "{:.2f} %"
+        cells.append(_cell(row[name], (counted if name == "lut_percent" else "") + form,
+                           *_compared(row, name, "{:.3g} %")))
     cells += [_exact(row, "hls"), _exact(row, "rtl")]
     data = {"network": row["network"], "dataset": row["dataset"], "accuracy": row["accuracy_mean"]}
     if not pd.isna(row["lut_percent"]):
@@ -93,8 +95,7 @@ def _areas(row: dict) -> dict:
 
 def _compared(row: dict, column: str, form: str) -> tuple[str, str]:
     """The published value as text, and the verdict on ours."""
-    beside = {"accuracy_mean": "published_accuracy", "bram18_percent": "published_bram_percent"}.get(
-        column, f"published_{column}")
+    beside = PAIRS[column][0]
     mark = "" if pd.isna(row["published_row"]) else verdict(row, column)
     return _beside("", row[beside], form), mark
 

@@ -89,6 +89,7 @@ def write(folder: str | Path) -> Path:
 def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     """What the index page shows."""
     drawn = [{"name": name, **entry} for name, entry in gallery.read(folder / "figures").items()]
+    compared = [entry for entry in drawn if entry["network"] is None]
     datasets = list(dict.fromkeys(table["dataset"]))
     main = [name for name in datasets
             if not table.loc[table["dataset"] == name, "network"].str.startswith("finn-").all()]
@@ -98,7 +99,8 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     return {
         "headline": answers.headline(table), "main": [grids.main(table, name) for name in main],
         "has_hardware": bool(table["lut"].notna().any()), "glossary": grids.GLOSSARY,
-        "figures": [entry for entry in drawn if entry["network"] is None],
+        "figures": [entry for entry in compared if not entry["name"].startswith("roc-")],
+        "rocs": {name: [entry for entry in compared if entry["name"].startswith(f"roc-{name}-")] for name in datasets},
         "finn": grids.finn(finn, digits.iloc[0]) if len(finn) else None,
         "published": [grids.published(name) for name in datasets],
         "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],

@@ -1,0 +1,163 @@
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+import synthetic
+from bs4 import BeautifulSoup
+
+from ultralow import answers, gallery, report, tables
+from ultralow.errors import StudyError
+from ultralow.files import write_json
+
+NETWORKS = ("jets-float", "jets-bnn-small", "mnist-tnn", "finn-128-binary")
+
+
+def _study(folder: Path, networks=NETWORKS, sources=("generated", "digits28")) -> Path:
+    synthetic.make(folder, networks, sources=sources)
+    table = tables.comparison(folder)
+    tables.write(table, folder / "comparison.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = _study(tmp_path_factory.mktemp("study"))
+    drawn = gallery.single(folder, "jets-float")
+    gallery.write(folder / "figures", {}, {"jets-float": {"confusion-jets-float": drawn["confusion-jets-float"]}})
+    write_json(folder / "manifest.json", {"command": "make", "packages": {"keras": "3"}, "data": {"jets": {"a": [1]}}})
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(folder):
+    return {path.name: BeautifulSoup(path.read_text(), "html.parser") for path in (folder / "report").glob("*.html")}
+
+
+def test_one_page_for_each_notebook(site):
+    assert set(site) == {"index.html", "comparison.html", "data-jets.html", "jets-float-training.html"}
+    stages = site["jets-float-training.html"].find("nav", attrs={"aria-label": "Stages of jets-float"})
+    assert stages.find("a", href="index.html#network-jets-float")
+
+
+def test_links_lead_somewhere(folder, site):
+    for name, soup in site.items():
+        ids = [tag["id"] for tag in soup(id=True)]
+        assert len(ids) == len(set(ids)), name
+        for link in soup("a", href=True):
+            target, _, anchor = link["href"].partition("#")
+            if target.startswith("https://"):
+                continue
+            path = (folder / "report" / unquote(target or name)).resolve()
+            assert path.exists(), f"{name}: {link['href']}"
+            if anchor and path.suffix == ".html":
+                assert site[path.name].find(id=anchor), f"{name}: {link['href']}"
+
+
+def test_nothing_is_loaded_from_outside(folder, site):
+    for name, soup in site.items():
+        for tag in soup(["img", "script", "link", "iframe", "source", "object", "embed"]):
+            address = tag.get("src") or tag.get("href") or tag.get("data") or "data:"
+            assert address.startswith("data:") or (folder / "report" / address).exists(), f"{name}: {tag}"
+        text = (folder / "report" / name).read_text()
+        assert not re.search(r"@import|url\(\s*['\"]?http", text), name
+
+
+def test_readable_without_eyes_or_mouse(site):
+    for name, soup in site.items():
+        assert soup.html["lang"] == "en" and soup.title.string and len(soup("main")) == 1 and len(soup("h1")) == 1
+        assert soup.find("meta", attrs={"name": "viewport"})
+        assert all(image.get("alt") for image in soup("img")), name
+        assert all(head.get("scope") in ("col", "row") for head in soup("th")), name
+        assert all(box.get("tabindex") == "0" and box.get("aria-label") for box in soup(class_="scroll")), name
+        levels = [int(tag.name[1]) for tag in soup(re.compile("^h[1-6]$"))]
+        assert all(after <= before + 1 for before, after in zip(levels, levels[1:])), f"{name}: {levels}"
+    assert all(field.find_parent("label") for field in site["index.html"]("input"))
+
+
+def test_main_table_shows_ours_published_and_mark(site):
+    rows = {row["data-network"]: row for row in site["index.html"]("tr", attrs={"data-network": True})}
+    cells = [cell.get_text(" ", strip=True) for cell in rows["jets-bnn-small"]("td")]
+    assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3} 0\.62 ▼ \(worse\)", cells[0])
+    assert cells[2] == "30 40 ▲ (better)"
+    assert cells[3] == "2,000 = 0.17 % 0.8 % ▲ (better)"
+    assert cells[5] == "0 % 0 % = (equal)" and cells[7] == "500 of 500 ✓"
+    unlike = [cell.get_text(" ", strip=True) for cell in rows["mnist-tnn"]("td")]
+    assert unlike[0].endswith("0.95 ≠ (other data)") and unlike[7] == ""
+    assert "finn-128-binary" not in rows and site["index.html"].find(id="table-finn")
+
+
+def test_headline_says_what_was_found_and_where(folder):
+    table = tables.comparison(folder)
+    text = " ".join(answers.headline(table))
+    assert "jets-bnn-small (binary weights and activations)" in text and "not the published data set" in text
+    assert "easier task than MNIST" in text and "its circuit was not synthesised" in text
+    assert "1,000 rows in all, in 2 networks, and agree on every one" in text
+    table.loc[table["network"] == "jets-float", "rtl_rows_exact"] = 599
+    assert "disagree for jets-float" in " ".join(answers.headline(table))
+
+
+def test_provenance_lists_the_manifest(site):
+    text = site["index.html"].get_text(" ", strip=True)
+    assert "keras 3" in text and "jets.a 1" in text
+
+
+def test_notebook_page_drops_noise_and_scripts(tmp_path):
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text="noise of a library"),
+               nbformat.v4.new_output("display_data", {"text/html": '<script src="https://cdn.example.org/x.js"></script>'
+                                      "<table border=1><thead><tr><th></th><th>n</th></tr></thead>"
+                                      "<tbody><tr><th>a</th><td>1</td></tr></tbody></table>"}),
+               nbformat.v4.new_output("display_data", {"text/html": '<img src="https://example.org/a.png" alt="pic">'})]
+    cells = [nbformat.v4.new_markdown_cell("# T <i>x</i>\n\nα = 1"), nbformat.v4.new_code_cell("f()", outputs=outputs)]
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    title, body = report.page(path)
+    assert title.startswith("T") and "α = 1" in body
+    assert "noise" not in body and "script" not in body and "example.org" not in body and "pic" in body
+    table = BeautifulSoup(body, "html.parser").table
+    assert [cell.get("scope") for cell in table("th")] == ["col", "row"] and table.parent["tabindex"] == "0"
+
+
+def test_names_are_escaped_and_stages_belong_to_the_longest_name(tmp_path):
+    for name in ("jets-float-training", "jets-float-compressed-gates", "jets-float-compressed-training", "a b&c"):
+        (tmp_path / "executed").mkdir(exist_ok=True)
+        nbformat.write(nbformat.v4.new_notebook(), tmp_path / "executed" / f"{name}.ipynb")
+    pages = report.notebook_pages(tmp_path, ["jets-float", "jets-float-compressed"])
+    assert [(page.file, page.network, page.label) for page in pages] == [
+        ("a-b-c.html", None, "a b&c"),
+        ("jets-float-training.html", "jets-float", "training"),
+        ("jets-float-compressed-training.html", "jets-float-compressed", "training"),
+        ("jets-float-compressed-gates.html", "jets-float-compressed", "gates")]
+
+
+def test_faults_are_named_and_leave_the_old_report(tmp_path):
+    with pytest.raises(StudyError, match="comparison.csv is missing"):
+        report.write(tmp_path)
+    folder = _study(tmp_path / "s", ("jets-bnn-small",))
+    index = report.write(folder)
+    before = index.read_text()
+    (folder / "executed" / "comparison.ipynb").write_text("{")
+    with pytest.raises(StudyError, match="comparison.ipynb is not a notebook"):
+        report.write(folder)
+    assert index.read_text() == before and not list(folder.glob(".report*"))
+
+
+def _luminance(colour: str) -> float:
+    colour = colour.lstrip("#")
+    colour = "".join(c * 2 for c in colour) if len(colour) == 3 else colour
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_text_colour_stands_out(site):
+    style = site["comparison.html"].style.string
+    named = dict(re.findall(r"--(\w+): (#\w+)", style))
+    code = re.findall(r"\.highlight [^{]*\{[^}]*?(?<!-)color: (#\w{3,6})", style)
+    assert len(code) > 10
+    for colour in [*code, *(named[name] for name in ("ink", "soft", "link", "good", "bad"))]:
+        for paper in (named["paper"], named["tint"]):
+            light, dark = sorted((_luminance(paper), _luminance(colour)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (colour, paper)
