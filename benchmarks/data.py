@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import dataset, sources
+from ultralow import dataset, loading, sources
 from ultralow.jets import CLASSES, FEATURES
 
 LIMIT_GIB = 2.0
@@ -63,7 +63,7 @@ def main() -> None:
         with step("convert to ROOT"):
             root = sources.prepare("file", text, Path(folder))
         with step("read and check"):
-            table = dataset.load_table("jets", "file", root)
+            table = loading.load_table("jets", "file", root)
         with step("split and scale"):
             data = dataset.split_and_scale(table)
         with step("save"):

@@ -8,7 +8,7 @@ from layouts import some_jets
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from ultralow import dataset, jets
+from ultralow import dataset, jets, loading
 from ultralow.errors import StudyError
 from ultralow.table import Table
 
@@ -134,9 +134,9 @@ def test_corruption_is_seen(tmp_path):
 def test_tables_by_name(tmp_path):
     path = tmp_path / "jets.root"
     jets.write(path, some_jets(), {"source": "generated"})
-    assert dataset.load_table("jets", "generated", path).source == "generated"
-    assert dataset.load_table("jets", "file", path).source == "file"
-    assert dataset.load_table("mnist", "digits28").source == "digits28"
+    assert loading.load_table("jets", "generated", path).source == "generated"
+    assert loading.load_table("jets", "file", path).source == "file"
+    assert loading.load_table("mnist", "digits28").source == "digits28"
     jets.write(path, some_jets(), {"source": "openml"})
     for arguments, message in (
             (("jet", "generated"), "unknown dataset 'jet'; did you mean 'jets'"),
@@ -145,4 +145,4 @@ def test_tables_by_name(tmp_path):
             (("jets", "generated", path), "holds jets of source 'openml', not 'generated'"),
             (("jets", "generated", tmp_path / "none.root"), "none.root is missing")):
         with pytest.raises(StudyError, match=message):
-            dataset.load_table(*arguments)
+            loading.load_table(*arguments)

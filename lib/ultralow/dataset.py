@@ -10,17 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import digits, jets
-from ultralow.errors import StudyError, unknown
+from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, write_json
 from ultralow.table import Table
 
 SEED = 42  # of the published split
-GENERATED = "data/jets.root"
 PIXEL_SCALE = 256.0  # a power of two: x / 256 is exact, and 8 fraction bits hold it
 # The published studies draw their test part without regard to the classes; only so is it the same rows.
 UNSTRATIFIED = ("openml",)
-JET_SOURCES = ("file", "generated", "openml", "zenodo")
 
 _ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test", "mean", "scale")
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -95,37 +92,6 @@ def load(path: str | Path) -> Dataset:
             raise StudyError(f"{path} is corrupted: array {name!r} does not match the sha256 in "
                              f"{path.with_suffix('.json').name}; {remedy}")
     return Dataset(*head, **arrays, provenance=description["provenance"])
-
-
-def load_table(name: str, source: str, path: str | Path | None = None, cache: str | Path | None = None,
-               **options) -> Table:
-    """The whole table of a source.
-
-    Args:
-        name: "jets" or "mnist".
-        source: jets: "generated" (``path``, default data/jets.root), "openml", "zenodo", "file"; digits: see
-            :func:`ultralow.digits.load`.
-        cache: folder for downloads and conversions; default data/cache.
-        options: of :func:`ultralow.sources.prepare`: ``columns`` (file), ``particles`` (zenodo).
-
-    Raises:
-        StudyError: unknown name or source, and every fault of the source.
-    """
-    if name == "mnist":
-        return digits.load(source, path, cache, **options)
-    if name != "jets":
-        raise unknown("dataset", name, ("jets", "mnist"))
-    if source not in JET_SOURCES:
-        raise unknown("source of jets", source, JET_SOURCES)
-    if source != "generated":
-        from ultralow import sources  # brings the download and every file format; the embedded data need neither
-
-        return jets.read(sources.prepare(source, path, cache, **options), source)
-    table = jets.read(path or GENERATED)
-    if table.source != "generated":
-        raise StudyError(f"{path or GENERATED} holds jets of source {table.source!r}, not 'generated'; "
-                         "name that source, or use source 'file'")
-    return table
 
 
 def split_and_scale(table: Table, seed: int = SEED, test_fraction: float = 0.2, valid_fraction: float = 0.1,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import auc, confusion_matrix, roc_curve
 
 ROC_POINTS = 500
 
@@ -25,6 +24,8 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def confusion(logits: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """Counts (true class, predicted class), int64; square also where a class has no row."""
+    from sklearn.metrics import confusion_matrix  # seconds to import, and most stages need none of it
+
     return confusion_matrix(labels, np.argmax(logits, axis=1), labels=np.arange(classes))
 
 
@@ -42,6 +43,8 @@ def roc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 
     A class that has no row, or every row, has no curve and is left out.
     """
+    from sklearn.metrics import auc, roc_curve
+
     probability, found = softmax(logits), {}
     for index, name in enumerate(classes):
         truth = labels == index

@@ -33,8 +33,10 @@ def prepare(study: Study, name: str, log: Log = print) -> Dataset:
     if path is not None and not path.exists() and settings.source == "generated":
         raise StudyError(f"data.{name}.path {path} does not exist; `make jets N={_rows_in_name(path)} JOBS=2` makes it, "
                          "or take data/jets.root, the embedded sample")
+    from ultralow import loading  # ROOT and its friends take seconds to import
+
     log(f"{name}: reading source {settings.source}")
-    table = datasets.load_table(name, settings.source, path, root() / "data" / "cache")
+    table = loading.load_table(name, settings.source, path, root() / "data" / "cache")
     prepared = datasets.split_and_scale(table, rows=settings.rows)
     prepared.save(_data_path(study, name))
     return prepared
@@ -147,7 +149,7 @@ def _run(network: Network, recipe: object, data: Dataset, seed: int, folder: Pat
            "accuracy": metrics.accuracy(logits, data.y_test),
            "accuracy_float": metrics.accuracy(training.logits(model, x_test), data.y_test),
            "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
-           "confusion": metrics.confusion(logits, data.y_test),
+           "confusion": metrics.confusion(logits, data.y_test, len(data.classes)),
            "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}
     with replacing(folder) as temporary:
         temporary.mkdir()

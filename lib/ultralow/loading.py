@@ -1,0 +1,43 @@
+"""Knows which source gives which table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ultralow import digits, jets
+from ultralow.catalogue import DATASETS
+from ultralow.errors import StudyError, unknown
+from ultralow.table import Table
+
+GENERATED = "data/jets.root"
+
+
+def load_table(name: str, source: str, path: str | Path | None = None, cache: str | Path | None = None,
+               **options) -> Table:
+    """The whole table of a source.
+
+    Args:
+        name: "jets" or "mnist".
+        source: jets: "generated" (``path``, default data/jets.root), "openml", "zenodo", "file"; digits: see
+            :func:`ultralow.digits.load`.
+        cache: folder for downloads and conversions; default data/cache.
+        options: of :func:`ultralow.sources.prepare`: ``columns`` (file), ``particles`` (zenodo).
+
+    Raises:
+        StudyError: unknown name or source, and every fault of the source.
+    """
+    if name == "mnist":
+        return digits.load(source, path, cache, **options)
+    if name != "jets":
+        raise unknown("dataset", name, DATASETS)
+    if source not in DATASETS["jets"]:
+        raise unknown("source of jets", source, DATASETS["jets"])
+    if source != "generated":
+        from ultralow import sources  # brings the download and every file format; the embedded data need neither
+
+        return jets.read(sources.prepare(source, path, cache, **options), source)
+    table = jets.read(path or GENERATED)
+    if table.source != "generated":
+        raise StudyError(f"{path or GENERATED} holds jets of source {table.source!r}, not 'generated'; "
+                         "name that source, or use source 'file'")
+    return table
