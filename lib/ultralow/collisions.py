@@ -8,6 +8,7 @@ polarisation, so their decays are isotropic, as in the published set.
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 
 import numpy as np
@@ -59,7 +60,7 @@ class Collisions:
         pythia = import_extra("pythia8mc")
         self._hard = _pythia(pythia, (*HARD_SETTINGS, *PROCESSES[kind]), hard_seed)
         _start(self._hard)
-        self._feed = _les_houches_feed(pythia, self._hard)
+        self._feed = _les_houches_feed()(self._hard)
         self._shower = _pythia(pythia, SHOWER_SETTINGS, shower_seed)
         self._shower.setLHAupPtr(self._feed)
         _start(self._shower)
@@ -158,23 +159,28 @@ def _start(generator) -> None:
                          "against requirements-jets.lock")
 
 
-def _les_houches_feed(pythia: ModuleType, hard):
-    """An LHAup that hands the hard processes of ``hard`` to a second Pythia, one by one."""
+@functools.cache  # one class for all streams: a class of its own would keep each stream's Pythias alive
+def _les_houches_feed() -> type:
+    """The kind of LHAup that hands the hard processes of one Pythia to another, one by one."""
+    pythia = import_extra("pythia8mc")
 
     class Feed(pythia.LHAup):
+        def __init__(self, hard) -> None:
+            # Strategy 3: unweighted events, no cross section needed.
+            super().__init__(3)
+            self.hard = hard
+
         def setInit(self) -> bool:
-            beam_gev = hard.infoPython().eCM() / 2
+            beam_gev = self.hard.infoPython().eCM() / 2
             self.setBeamA(2212, beam_gev)
             self.setBeamB(2212, beam_gev)
-            # Strategy 3: unweighted events, no cross section needed.
-            self.setStrategy(3)
             self.addProcess(1, 1.0, 0.0, 1.0)
             return True
 
         def setEvent(self, process: int = 0) -> bool:
-            while not hard.next():
+            while not self.hard.next():
                 pass
-            record, info = hard.process, hard.infoPython()
+            record, info = self.hard.process, self.hard.infoPython()
             self.setProcess(1, 1.0, record.scale(), info.alphaEM(), info.alphaS())
             for at in range(3, record.size()):  # 0 is the event as a whole, 1 and 2 are the protons
                 p = record[at]
@@ -183,4 +189,4 @@ def _les_houches_feed(pythia: ModuleType, hard):
                                  p.px(), p.py(), p.pz(), p.e(), p.m(), 0.0, 9.0)
             return True
 
-    return Feed(3)
+    return Feed

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.metadata
+import signal
 import sys
 import time
 import zipfile
@@ -180,8 +181,9 @@ def _run(units: Sequence[Unit], parts: Path, jobs: int) -> Iterator[tuple[Unit, 
     if jobs == 1:
         yield from ((unit, make_unit(unit, parts)) for unit in units)
         return
-    # Spawned, not forked: the workers shall not inherit threads of whatever is loaded here.
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    # Spawned, not forked: the workers shall not inherit threads of whatever is loaded here. Ctrl-C ends them at
+    # once; left to Python they would go on with the units that are already in their queue.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_DFL)) as pool:
         waiting = {pool.submit(make_unit, unit, parts): unit for unit in units}
         try:
             for future in as_completed(waiting):

@@ -38,8 +38,9 @@ def verify(path: str | Path, checksums: str | Path = CHECKSUMS) -> int:
     pairs = list(zip(sums[:told["rows"] // recorded["chunk_rows"]], recorded["chunks"]))
     wrong = [chunk for chunk, (ours, theirs) in enumerate(pairs) if ours != theirs]
     if wrong:
-        raise StudyError(f"{path}: {len(wrong)} of {len(pairs)} chunks differ from {checksums}, the first {wrong[0]}; "
-                         f"was it made with seed {recorded['seed']}, the locked versions, on x86-64? Else make it again")
+        raise StudyError(f"{path}: {len(wrong)} of {len(pairs)} chunks differ from {checksums}, the first "
+                         f"{wrong[0]}; was it made with seed {recorded['seed']}, the locked versions, on x86-64? "
+                         "Else make it again")
     if not pairs:
         raise StudyError(f"{path} has {told['rows']} rows, no whole chunk of {recorded['chunk_rows']}: nothing to "
                          "compare; make a longer sample, of which it is the head")
