@@ -48,3 +48,18 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
 def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
     """How many rows agree in every logit."""
     return int((found == expected).all(axis=1).sum())
+
+
+def measure_with_vitis(network: FoldedNetwork, folder: str | Path, part: str, clock_ns: float,
+                       log: Callable[[str], None] = print, logic: bool = False) -> dict:
+    """Counts, latency and tool of Vitis's C synthesis (``logic``: and logic synthesis) of the hls4ml project.
+
+    The project is written into ``folder``/vitis and stays there with its reports.
+
+    Raises:
+        StudyError: Vitis is missing or fails.
+    """
+    from ultralow import hls, vitis  # hls brings TensorFlow: only where it is used
+
+    log(f"C synthesis with {vitis.require()}; this takes minutes to hours")
+    return vitis.build(hls.convert(network, Path(folder) / "vitis", part=part, clock_ns=clock_ns), logic)

@@ -1,54 +1,41 @@
-"""Knows how a circuit becomes pipelined Verilog, and how that Verilog is simulated."""
+"""Knows how a circuit becomes pipelined Verilog: which operation stands in which stage, and the files."""
 
 from __future__ import annotations
 
-import math
 import re
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import numpy as np
 
 from ultralow.files import canonical_json, read_json, replacing
+from ultralow.verilog import Wire, statement, wire
 
 PART = "xcvu9p-flga2104-2L-e"
-# Share of the clock kept free for what the delay estimate does not know (clock skew, congestion): the value that
-# the vendor's tool takes by default.
+# Share of the clock kept free for what the delay estimate does not know (skew, jitter, congestion): the vendor's
+# tool takes this much by default.
 CLOCK_UNCERTAINTY = 0.125
 
 
-def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0) -> dict:
-    """Writes ``<name>.v``, ``primitives.v``, ``<name>.xdc`` and ``info.json`` into ``folder``; gives info.json's content.
+def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART) -> dict:
+    """Writes ``<name>.v``, ``<name>.xdc`` and ``info.json`` into ``folder``; gives info.json's content.
 
-    The top module ``<name>`` has ports clk, model_inp and model_out: all elements of a port have the same width,
-    element 0 in the lowest bits. A new input may come with every clock (interval 1).
+    The module ``<name>`` has the ports clk, model_inp and model_out: all elements of a port have the same width,
+    element 0 in the lowest bits. It takes a new input at every clock (interval 1).
 
     ``latency_cycles`` counts clock periods from the edge that takes an input into the input register to the edge
-    after which its logits stand in the output register: the number of pipeline stages. ``stage_delays_ns`` are
-    alkaid's estimates of logic and routing for UltraScale+, not results of place and route.
+    after which its logits stand in the output register: the number of pipeline stages. ``stage_delays_ns`` and
+    ``delay_estimate_ns`` are alkaid's estimates of logic and routing for UltraScale+, not place and route.
     """
-    from alkaid.codegen.rtl import RTLModel
-
     name = re.sub(r"\W|^(?=\d)", "_", name)
-    stages, delays = _stages(comb, clock_ns * (1 - CLOCK_UNCERTAINTY))
-    fsm = _machine(comb, stages)
-    info = {
-        "top": name, "clock_ns": clock_ns, "interval": 1, "latency_cycles": len(delays),
-        "stage_delays_ns": delays, "delay_estimate_ns": comb.latency[1], "lut_estimate": comb.cost,
-        "register_bits": sum(s.width for s in fsm.signals.values() if s.reg), "part": PART,
-        "input": _port(fsm.inp_signals[0]), "output": _port(fsm.out_signals[0]),
-    }
-    with replacing(folder) as scratch, TemporaryDirectory() as raw:
-        RTLModel(fsm, raw, name, part_name=PART, clock_period=clock_ns, clock_uncertainty=CLOCK_UNCERTAINTY,
-                 ternary_fuse=False, print_latency=False).write()
+    stages, delays = pipeline(comb, clock_ns * (1 - CLOCK_UNCERTAINTY))
+    ports = {"input": _input_port(comb), "output": _output_port(comb)}
+    lines, register_bits = _body(comb, stages, len(delays), **ports)
+    info = {"top": name, "clock_ns": clock_ns, "interval": 1, "latency_cycles": len(delays), "stage_delays_ns": delays,
+            "delay_estimate_ns": comb.latency[1], "lut_estimate": comb.cost, "register_bits": register_bits,
+            "part": part, **ports}
+    with replacing(folder) as scratch:
         scratch.mkdir(parents=True)
-        sources = Path(raw, "src")
-        text = "\n".join(_renamed(path.read_text(), name) for path in sorted(sources.glob("*.v")))
-        (scratch / f"{name}.v").write_text(text)
-        (scratch / "primitives.v").write_text(
-            "\n".join(path.read_text() for path in sorted(sources.glob("static/*.v")) if path.stem in text))
-        shutil.copy(sources / f"{name}.xdc", scratch / f"{name}.xdc")
+        (scratch / f"{name}.v").write_text(_module(name, lines, **ports))
+        (scratch / f"{name}.xdc").write_text(_constraints(clock_ns))
         (scratch / "info.json").write_text(canonical_json(info))
     return info
 
@@ -58,18 +45,33 @@ def read_info(folder: str | Path) -> dict:
     return read_json(Path(folder) / "info.json")
 
 
-def _stages(comb, limit: float) -> tuple[list[int], list[float]]:
-    """Each operation's pipeline stage, as early as it fits, and the delay (ns) of each stage.
+def pipeline(comb, limit: float) -> tuple[list[int], list[float]]:
+    """Each operation's stage, and the delay (ns) of each stage, none above ``limit`` if no single operation is.
 
-    An operation that would end later than ``limit`` after its stage's registers starts the next stage.
+    Stages are as few as possible; among cuts with so few, the one whose slowest stage is fastest.
     """
+    stages, delays = _cut(comb, limit)
+    fewest, slowest = len(delays), max(delays)
+    lower = slowest * 0.5
+    for _ in range(12):
+        middle = (lower + slowest) / 2
+        trial = _cut(comb, middle)
+        if len(trial[1]) > fewest:
+            lower = middle
+        else:
+            stages, delays = trial
+            slowest = min(middle, max(delays))
+    return stages, delays
+
+
+def _cut(comb, limit: float) -> tuple[list[int], list[float]]:
+    """As early as possible: what would end later than ``limit`` after its stage's registers starts the next stage."""
     stage, arrival, delays = [], [], [0.0]
-    latencies = [op.latency for op in comb.ops]
     for op in comb.ops:
-        delay = op.latency - max((latencies[i] for i in op.input_ids), default=op.latency)
+        delay = op.latency - max((comb.ops[i].latency for i in op.input_ids), default=op.latency)
         now = max((stage[i] for i in op.input_ids), default=0)
         start = max((arrival[i] for i in op.input_ids if stage[i] == now), default=0.0)
-        if start and start + delay > limit + 1e-9:
+        if start and start + delay > limit:
             now, start = now + 1, 0.0
         stage.append(now)
         arrival.append(start + delay)
@@ -78,23 +80,76 @@ def _stages(comb, limit: float) -> tuple[list[int], list[float]]:
     return stage, delays
 
 
-def _machine(comb, stages: list[int]):
-    """The circuit with registers between the stages, at the input and at the output."""
-    from alkaid.trace.pipeline import to_pipeline
-
-    # alkaid cuts by time. With the stage's number as the time of all its operations, its cuts are ours.
-    timed = [op if op.opcode in (-1, 5) else op._replace(latency=stage + 1.0) for op, stage in zip(comb.ops, stages)]
-    return to_pipeline(comb._replace(ops=timed), n_stages=max(stages) + 1, verbose=False)
+def _input_port(comb) -> dict:
+    kifs = [op.qint.kif for op in comb.ops if op.opcode == -1]
+    signed = any(k for k, _, _ in kifs)
+    bits = max((i + int(signed) for _, i, _ in kifs), default=1)
+    return {"elements": comb.shape[0], "bits": max(bits, 1), "signed": signed}
 
 
-def _port(signal) -> dict:
-    signed, integers, fraction = (int(v) for v in np.max(signal.precisions, axis=0))
-    return {"elements": signal.size, "bits": signed + integers + fraction, "signed": bool(signed),
-            "fraction": fraction, "used_bits": signal.width}
+def _output_port(comb) -> dict:
+    kifs = [q.kif for q in comb.out_qint]
+    return {"elements": comb.shape[1], "bits": max(i for _, i, _ in kifs) + 1, "signed": True}
 
 
-def _renamed(text: str, name: str) -> str:
-    """alkaid's module names made unique to this network, so that two networks fit in one design."""
-    text = re.sub(r"\blogic(\d+)\b", rf"{name}_stage\1", text)
-    text = re.sub(rf"\b{name}\b", f"{name}_core", text)
-    return re.sub(rf"\b{name}_wrapper\b", name, text)
+def _body(comb, stages: list[int], depth: int, input: dict, output: dict) -> tuple[list[str], int]:
+    """Verilog lines between the ports, and how many register bits they declare, input and output included."""
+    used, last_stage = comb.ref_count, list(stages)
+    for index, op in enumerate(comb.ops):
+        for source in op.input_ids:
+            last_stage[source] = max(last_stage[source], stages[index])
+    for source in comb.out_idxs:
+        last_stage[source] = depth - 1
+    wires = [wire(f"v{index}", op) for index, op in enumerate(comb.ops)]
+    lines = [f"reg [{input['elements'] * input['bits'] - 1}:0] inputs;", "always @(posedge clk) inputs <= model_inp;"]
+    registers = sum(wires[i].bits for i, op in enumerate(comb.ops) if op.opcode == -1 and used[i])
+    for index, op in enumerate(comb.ops):
+        out = wires[index]
+        if not used[index] or out.bits <= 0:
+            continue
+        if op.opcode == -1:
+            first = op.data[0] * input["bits"] - out.fraction
+            lines.append(f"{out.declared('wire')} = inputs[{first + out.bits - 1}:{first}];")
+        else:
+            sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
+            lines.append(statement(op, out, sources))
+        if op.opcode != 5:
+            lines += _registers(out, stages[index], last_stage[index])
+            registers += out.bits * (last_stage[index] - stages[index])
+    ends = [_delayed(wires[i], stages[i], depth - 1, comb.ops[i]) for i in comb.out_idxs]
+    lines += list(_outputs(ends, comb.out_shifts, output["bits"]))
+    return lines, registers + output["elements"] * output["bits"]
+
+
+def _delayed(source: Wire, from_stage: int, to_stage: int, op) -> Wire:
+    """The wire as ``to_stage`` sees it; constants need no registers."""
+    if from_stage == to_stage or op.opcode == 5 or source.bits <= 0:
+        return source
+    return Wire(f"{source.name}_{to_stage}", source.bits, source.signed, source.fraction)
+
+
+def _registers(source: Wire, first: int, last: int) -> Iterator[str]:
+    name = source.name
+    for stage in range(first + 1, last + 1):
+        out = Wire(f"{source.name}_{stage}", source.bits, source.signed, source.fraction)
+        yield f"{out.declared('reg')}; always @(posedge clk) {out.name} <= {name};"
+        name = out.name
+
+
+def _outputs(ends: list[Wire], shifts: list[int], bits: int) -> Iterator[str]:
+    for j, (end, shift) in enumerate(zip(ends, shifts)):
+        value = f"{end.name} <<< {shift - end.fraction}" if end.bits > 0 else "0"
+        yield f"wire signed [{bits - 1}:0] logit{j} = {value};"
+        yield f"always @(posedge clk) model_out[{bits * (j + 1) - 1}:{bits * j}] <= logit{j};"
+
+
+def _module(name: str, lines: list[str], input: dict, output: dict) -> str:
+    body = "\n    ".join(lines)
+    return (f"`timescale 1 ns / 1 ps\n\nmodule {name} (\n    input wire clk,\n"
+            f"    input wire [{input['elements'] * input['bits'] - 1}:0] model_inp,\n"
+            f"    output reg [{output['elements'] * output['bits'] - 1}:0] model_out\n);\n    {body}\nendmodule\n")
+
+
+def _constraints(clock_ns: float) -> str:
+    return (f"create_clock -period {clock_ns:g} -name clk [get_ports clk]\n"
+            f"set_clock_uncertainty -setup {clock_ns * CLOCK_UNCERTAINTY:g} [get_clocks clk]\n")

