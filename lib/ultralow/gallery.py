@@ -9,7 +9,7 @@ import pandas as pd
 
 from ultralow import figures, metrics, tables
 from ultralow.figures import Figure
-from ultralow.files import read_json, write_json
+from ultralow.files import read_json, replacing, write_json
 from ultralow.outcomes import Outcomes
 
 
@@ -64,18 +64,19 @@ def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
 
 
 def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
-    """Writes ``compared`` as SVG and PNG, the figures of each network (``single``) as SVG, and figures.json.
+    """Replaces ``folder``: ``compared`` as SVG and PNG, the figures of each network (``single``) as SVG, and figures.json.
 
     figures.json holds caption, alternative text, order, width and network (null where compared) of each.
     """
     named = [(None, name, figure) for name, figure in compared.items()]
     named += [(of, name, figure) for of, drawn in single.items() for name, figure in drawn.items()]
-    for of, name, figure in named:
-        figures.write(figure, Path(folder) / name, ("svg",) if of else ("svg", "png"))
-    write_json(Path(folder) / "figures.json", {
-        name: {"caption": figure.caption, "alt": figure.alt, "order": order, "network": of,
-               "width_inches": figure.canvas.get_figwidth()}
-        for order, (of, name, figure) in enumerate(named)})
+    with replacing(folder) as temporary:
+        for of, name, figure in named:
+            figures.write(figure, temporary / name, ("svg",) if of else ("svg", "png"))
+        write_json(temporary / "figures.json", {
+            name: {"caption": figure.caption, "alt": figure.alt, "order": order, "network": of,
+                   "width_inches": figure.canvas.get_figwidth()}
+            for order, (of, name, figure) in enumerate(named)})
 
 
 def read(folder: str | Path) -> dict[str, dict]:

@@ -32,7 +32,7 @@ _SYNTHESIS = ("rtl_rows", "rtl_rows_exact", "input_bits", "lut", "ff", "dsp", "b
               "latency_cycles", "interval", "clock_ns", "latency_ns", "tool")
 _COUNTS = ("parameters", "train_rows", "test_rows", "seeds", "hls_rows", "hls_rows_exact", "keras_rows",
            "keras_rows_exact", "rtl_rows", "rtl_rows_exact", "input_bits", "lut", "ff", "dsp", "bram18",
-           "lut_estimate", "latency_cycles", "interval")
+           "latency_cycles", "interval")
 _TEXTS = ("network", "dataset", "source", "architecture", "kind", "input", "hls_tool", "tool", "published_row",
           "published_tool_stage")
 # Digits after the point: shares to a hundredth of a percent and one more; percentages and ns to a thousandth.
