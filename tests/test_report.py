@@ -95,6 +95,8 @@ def test_headline_says_what_was_found_and_where(folder):
     assert "jets-bnn-small (binary weights and activations)" in text and "not the published data set" in text
     assert "easier task than MNIST" in text and "its circuit was not synthesised" in text
     assert "1,000 rows in all, in 2 networks, and agree on every one" in text
+    # accuracies 0.5 and 0.6 beside 0.75 and 0.62; 0.1 and 0.2 % LUT beside 7 and 0.8 %; 30 ns beside 60 and 40 ns
+    assert "accuracy as high or higher in 0 of 2, fewer LUTs in 2 of 2, a shorter latency in 2 of 2" in text
     table.loc[table["network"] == "jets-float", "rtl_rows_exact"] = 599
     assert "disagree for jets-float" in " ".join(answers.headline(table))
 
@@ -106,7 +108,8 @@ def test_provenance_lists_the_manifest(site):
 
 def test_notebook_page_drops_noise_and_scripts(tmp_path):
     outputs = [nbformat.v4.new_output("stream", name="stderr", text="noise of a library"),
-               nbformat.v4.new_output("display_data", {"text/html": '<script src="https://cdn.example.org/x.js"></script>'
+               nbformat.v4.new_output("display_data", {"text/html":
+                                      '<script src="https://cdn.example.org/x.js"></script>'
                                       "<table border=1><thead><tr><th></th><th>n</th></tr></thead>"
                                       "<tbody><tr><th>a</th><td>1</td></tr></tbody></table>"}),
                nbformat.v4.new_output("display_data", {"text/html": '<img src="https://example.org/a.png" alt="pic">'})]
@@ -118,6 +121,13 @@ def test_notebook_page_drops_noise_and_scripts(tmp_path):
     assert "noise" not in body and "script" not in body and "example.org" not in body and "pic" in body
     table = BeautifulSoup(body, "html.parser").table
     assert [cell.get("scope") for cell in table("th")] == ["col", "row"] and table.parent["tabindex"] == "0"
+
+
+def test_a_smoke_study_says_that_its_numbers_mean_nothing(tmp_path):
+    folder = _study(tmp_path / "s", ("jets-bnn-small",))
+    assert "mean nothing" not in report.render(folder)["index.html"]
+    write_json(folder / "study.json", {"networks": ["jets-bnn-small"], "smoke": True})
+    assert "Its numbers mean nothing" in report.render(folder)["index.html"]
 
 
 def test_names_are_escaped_and_stages_belong_to_the_longest_name(tmp_path):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from ultralow.outcomes import SOURCES
-from ultralow.tables import comparable
+from ultralow.tables import comparable, verdict
 
 LOW = ("binary", "ternary", "binary+relu", "ternary+relu")
 _KINDS = {"binary": "binary weights and activations", "ternary": "ternary weights and activations",
           "binary+relu": "binary weights, ReLU activations", "ternary+relu": "ternary weights, ReLU activations",
           "float": "fixed-point weights of several bits", "pruned": "fixed-point weights, most of them zero"}
+
+_JUDGED = ("better", "equal", "worse")
+_BESIDE = (("accuracy_mean", "accuracy as high or higher", ("better", "equal")),
+           ("lut_percent", "fewer LUTs", ("better",)), ("latency_ns", "a shorter latency", ("better",)))
 
 
 def headline(table: pd.DataFrame) -> list[str]:
@@ -24,8 +28,9 @@ def headline(table: pd.DataFrame) -> list[str]:
 def conditions(rows: pd.DataFrame) -> str:
     """Under which conditions the rows of one dataset were obtained, and how they differ from the published ones."""
     first = rows.iloc[0]
-    text = (f"{_sentence(SOURCES.get(first['source'], first['source']))}. {_count(first['train_rows'], 'row')} to train, "
-            f"{_count(first['test_rows'], 'row')} to test, {_count(first['seeds'], 'seed')}.")
+    text = (f"{_sentence(SOURCES.get(first['source'], first['source']))}. "
+            f"{_count(first['train_rows'], 'row')} to train, {_count(first['test_rows'], 'row')} to test, "
+            f"{_count(first['seeds'], 'seed')}.")
     if not comparable(first["source"]):
         text += " Accuracies published for MNIST are shown, never compared: the task is another one."
     elif first["source"] == "generated":
@@ -52,9 +57,13 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
         text.append(f"On {dataset}, {full['network']} reaches accuracy {full['accuracy_mean']:.3f}{_hardware(full)}.")
     if built:
         small = min(built, key=lambda row: (row["lut"], -row["accuracy_mean"]))
-        if small is not low or len(built) > 1:
-            text.append(f"The smallest circuit is {small['network']}: accuracy {small['accuracy_mean']:.3f}"
-                        f"{_hardware(small)}.")
+        text.append("It is the smallest circuit, too." if small is low else
+                    f"The smallest circuit is {small['network']}: accuracy {small['accuracy_mean']:.3f}"
+                    f"{_hardware(small)}.")
+    beside = [f"{what} in {sum(verdict(row, column) in good for row in told)} of {len(told)}"
+              for column, what, good in _BESIDE if (told := [row for row in rows if verdict(row, column) in _JUDGED])]
+    if beside:
+        text.append(f"Beside the published networks with the same layers: {', '.join(beside)}.")
     return text
 
 

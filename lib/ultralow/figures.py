@@ -58,8 +58,9 @@ class Figure:
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.bytes("png")).decode()
-        return (f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(self.alt)}" '
-                f'style="max-width:100%"><figcaption>{html.escape(self.caption)}</figcaption></figure>')
+        size = f"width:{self.canvas.get_figwidth():.3g}in;max-width:100%"
+        return (f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(self.alt)}" style="{size}">'
+                f"<figcaption>{html.escape(self.caption)}</figcaption></figure>")
 
 
 # Without these matplotlib writes its version and the date.
@@ -76,12 +77,11 @@ def write(figure: Figure, path: str | Path, kinds: Sequence[str] = ("svg", "png"
 def roc(network: str, bands: Mapping[str, Band]) -> Figure:
     """ROC curves of one network, one line per class, with the band over seeds."""
     with matplotlib.rc_context(STYLE):
-        canvas, axes = _axes()
+        canvas, axes = _efficiencies(network, len(bands))
         for index, (name, band) in enumerate(bands.items()):
             spread = f" ± {band.auc_std:.3f}" if band.auc_std is not None else ""
             _curve(axes, band, index, f"{name}   AUC {band.auc_mean:.3f}{spread}")
-        _efficiencies(axes, network)
-        axes.legend(loc="lower right")
+        _legend(canvas, axes)
     return Figure(canvas, f"{network}: background efficiency against signal efficiency, each class against the rest. "
                           "Lower is better. Shaded: smallest to largest of the seeds.",
                   f"ROC curves of {network}. AUC: " + _listed({k: b.auc_mean for k, b in bands.items()}))
@@ -90,11 +90,10 @@ def roc(network: str, bands: Mapping[str, Band]) -> Figure:
 def roc_of_class(name: str, bands: Mapping[str, Band]) -> Figure:
     """ROC curves of one class, one line per network."""
     with matplotlib.rc_context(STYLE):
-        canvas, axes = _axes()
+        canvas, axes = _efficiencies(f"class {name}", len(bands))
         for index, (network, band) in enumerate(bands.items()):
             _curve(axes, band, index, f"{network}   {band.auc_mean:.3f}")
-        _efficiencies(axes, f"class {name}")
-        axes.legend(loc="lower right", title="AUC", title_fontsize=9)
+        _legend(canvas, axes, title="AUC")
     return Figure(canvas, f"Class {name} against the rest, network by network. Lower is better.",
                   f"ROC curves of class {name}. AUC: " + _listed({k: b.auc_mean for k, b in bands.items()}))
 
@@ -246,10 +245,21 @@ def _curve(axes: matplotlib.axes.Axes, band: Band, index: int, label: str) -> No
                           alpha=0.25, linewidth=0)
 
 
-def _efficiencies(axes: matplotlib.axes.Axes, title: str) -> None:
+def _efficiencies(title: str, lines: int) -> tuple[Canvas, matplotlib.axes.Axes]:
+    canvas, axes = _axes(6.0 if lines <= _INSIDE else 8.2)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(_power_of_ten)
     axes.set(xlabel="signal efficiency", ylabel="background efficiency", title=title, xlim=(0, 1), ylim=(1e-4, 1))
+    return canvas, axes
+
+
+_INSIDE = 5  # so many lines' legend fits below the curves
+
+
+def _legend(canvas: Canvas, axes: matplotlib.axes.Axes, title: str | None = None) -> None:
+    inside = len(axes.get_lines()) <= _INSIDE
+    place, loc = (axes, "lower right") if inside else (canvas, "outside right upper")
+    place.legend(loc=loc, title=title, title_fontsize=9)
 
 
 def _power_of_ten(value: float, _: int) -> str:

@@ -64,7 +64,7 @@ def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
 
 
 def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
-    """Replaces ``folder``: ``compared`` as SVG and PNG, the figures of each network (``single``) as SVG, and figures.json.
+    """Replaces ``folder``: ``compared`` as SVG and PNG, each network's figures (``single``) as SVG, and figures.json.
 
     figures.json holds caption, alternative text, order, width and network (null where compared) of each.
     """

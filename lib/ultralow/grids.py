@@ -62,7 +62,8 @@ def published(dataset: str) -> dict:
     return {"id": f"published-{dataset}", "title": f"Published networks for {dataset}", "rows": rows,
             "caption": "Unlike conditions stand side by side here: compare only rows of one device and tool stage. "
                        "Where a paper gives only a share of a VU9P, LUTs are computed from it.",
-            "header": ["network", "accuracy", "LUT", "latency [ns]", "device", "tool stage", "source", "read or quoted"],
+            "header": ["network", "accuracy", "LUT", "latency [ns]", "device", "tool stage", "source",
+                       "read or quoted"],
             "words": ["network", "device", "tool stage", "source", "read or quoted"]}
 
 

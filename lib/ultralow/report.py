@@ -95,8 +95,9 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
             if not table.loc[table["dataset"] == name, "network"].str.startswith("finn-").all()]
     finn = tables.finn(table)
     digits = table.loc[table["network"].str.startswith("finn-"), "source"]
-    manifest = folder / "manifest.json"
+    study, manifest = folder / "study.json", folder / "manifest.json"
     return {
+        "smoke": bool(study.exists() and read_json(study).get("smoke")),
         "headline": answers.headline(table), "main": [grids.main(table, name) for name in main],
         "has_hardware": bool(table["lut"].notna().any()), "glossary": grids.GLOSSARY,
         "figures": [entry for entry in compared if not entry["name"].startswith("roc-")],
@@ -143,7 +144,7 @@ def page(path: Path) -> tuple[str, str]:
 
 
 def _prepare_tables(soup) -> None:
-    """Gives tables of notebooks what readers without a mouse or without sight need: scopes, and a focusable scroller."""
+    """Gives tables of notebooks what readers without mouse or sight need: scopes, and a scroller that takes focus."""
     for number, table in enumerate(soup("table"), 1):
         for cell in table("th"):
             cell["scope"] = "col" if cell.find_parent("thead") else "row"
@@ -152,7 +153,8 @@ def _prepare_tables(soup) -> None:
                 del cell["scope"]
         table.attrs.pop("border", None)
         name = table.caption.get_text(strip=True) if table.caption else f"Table {number}"
-        table.wrap(soup.new_tag("div", attrs={"class": "scroll", "role": "region", "tabindex": "0", "aria-label": name}))
+        scroller = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": name}
+        table.wrap(soup.new_tag("div", attrs=scroller))
     for block in soup("pre"):
         block["tabindex"] = "0"
 
