@@ -84,7 +84,7 @@ class Fixed:
 
 def integer_format(low: int, high: int, fraction: int = 0) -> Fixed:
     """The smallest signed format with ``fraction`` bits after the point that holds codes ``low`` to ``high``."""
-    bits = 1 + max(int(high).bit_length(), int(-low - 1).bit_length() if low < 0 else 0, 1)
+    bits = 1 + max(int(max(high, 0)).bit_length(), int(max(-low - 1, 0)).bit_length(), 1)
     return Fixed(bits, bits - fraction)
 
 

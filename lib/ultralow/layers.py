@@ -11,6 +11,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from ultralow import backend  # noqa: F401 — sets Keras up before a layer computes
 from ultralow.fixed import Fixed
 
 _register = keras.saving.register_keras_serializable(package="ultralow")
@@ -100,6 +101,15 @@ class MaskedDense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         return self.activation(ops.matmul(inputs, self.kernel * self.mask) + self.bias)
+
+    # Dense saves the variables that it knows of, by number.
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["mask"] = self.mask
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.mask.assign(store["mask"])
 
 
 @_register

@@ -16,7 +16,7 @@ from ultralow.study import Study, root
 # makes the stage's results old. Tables and figures are remade in any case.
 STAGE_MODULES = {
     "prepare": ("table", "jets", "digits", "loading", "dataset"),
-    "train": ("fixed", "folded", "folding", "layers", "networks", "training", "metrics"),
+    "train": ("fixed", "folded", "backend", "folding", "layers", "networks", "training", "metrics"),
     "convert": ("hls",),
     "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "hardware"),
 }

@@ -136,7 +136,7 @@ def _run(network: Network, recipe: object, data: Dataset, seed: int, folder: Pat
         log(f"seed {seed}: trained before, kept")
         return {key: value for key, value in kept.items() if key != "fingerprint"}
 
-    from ultralow import folding, training  # TensorFlow takes seconds: only where it is used
+    from ultralow import backend, folding, training  # TensorFlow takes seconds: only where it is used
 
     log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs")
     quantise = Fixed.parse(network.input).quantise
@@ -147,7 +147,7 @@ def _run(network: Network, recipe: object, data: Dataset, seed: int, folder: Pat
     run = {"seed": seed, "history": history,
            "valid_accuracy": metrics.accuracy(folded.logits(x_valid), data.y_valid),
            "accuracy": metrics.accuracy(logits, data.y_test),
-           "accuracy_float": metrics.accuracy(training.logits(model, x_test), data.y_test),
+           "accuracy_float": metrics.accuracy(backend.logits(model, x_test), data.y_test),
            "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
            "confusion": metrics.confusion(logits, data.y_test, len(data.classes)),
            "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}

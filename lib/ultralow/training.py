@@ -16,14 +16,6 @@ from ultralow.networks import build
 LOSSES = ("crossentropy", "squared_hinge")
 SCHEDULES = ("cosine", "plateau")
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-
-    # The order of sums must not depend on the number of cores: one thread a training, trainings in parallel.
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-
 
 def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_valid: np.ndarray, y_valid: np.ndarray,
           seed: int, log: Callable[[str], None] = print) -> tuple[keras.Model, dict[str, list[float]]]:
@@ -69,11 +61,6 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
                         validation_data=(x_valid, y_valid), validation_batch_size=4096).history
     names = {"loss": "loss", "val_loss": "val_loss", "accuracy": metric, "val_accuracy": f"val_{metric}"}
     return model, {name: [float(v) for v in history[key]] for name, key in names.items()}
-
-
-def logits(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """The training graph's logits (rows, classes), float32."""
-    return model.predict(x, batch_size=4096, verbose=0)
 
 
 class Pruning(keras.callbacks.Callback):
