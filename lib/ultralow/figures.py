@@ -82,8 +82,9 @@ def roc(network: str, bands: Mapping[str, Band]) -> Figure:
             spread = f" ± {band.auc_std:.3f}" if band.auc_std is not None else ""
             _curve(axes, band, index, f"{name}   AUC {band.auc_mean:.3f}{spread}")
         _legend(canvas, axes)
+    shaded = " Shaded: smallest to largest of the seeds." if any(b.auc_std is not None for b in bands.values()) else ""
     return Figure(canvas, f"{network}: background efficiency against signal efficiency, each class against the rest. "
-                          "Lower is better. Shaded: smallest to largest of the seeds.",
+                          f"Lower is better.{shaded}",
                   f"ROC curves of {network}. AUC: " + _listed({k: b.auc_mean for k, b in bands.items()}))
 
 
@@ -179,7 +180,7 @@ def confusion(network: str, classes: Sequence[str], counts: np.ndarray) -> Figur
         for true, row in enumerate(shares):
             for predicted, share in enumerate(row):
                 axes.text(predicted, true, f"{share:.2f}".lstrip("0") if share < 1 else "1", ha="center", va="center",
-                          color="white" if share > 0.55 else "black", fontsize=9)
+                          color="white" if share > 0.75 else "black", fontsize=9)
         axes.set_xticks(range(len(classes)), classes)
         axes.set_yticks(range(len(classes)), classes)
         axes.tick_params(length=0)

@@ -56,7 +56,7 @@ def published(dataset: str) -> dict:
     """What others published for the task, each row with the conditions of its numbers."""
     rows = []
     for row in front(dataset).to_dict("records"):
-        cells = [_cell(row["accuracy"], "{:.3f}"), _cell(row["lut"], "{:,.0f}"), _cell(row["latency_ns"], "{:,.4g}")]
+        cells = [_cell(row["accuracy"], "{:.3f}"), _cell(row["lut"], "{:,.0f}"), _cell(row["latency_ns"], "{:,.10g}")]
         cells += [_words(row[name]) for name in ("device", "tool_stage", "source", "confidence")]
         rows.append({"name": row["method"], "under": row["architecture"], "cells": cells, "data": {}})
     return {"id": f"published-{dataset}", "title": f"Published networks for {dataset}", "rows": rows,

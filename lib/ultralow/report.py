@@ -171,7 +171,7 @@ def _provenance(manifest: dict) -> list[tuple[str, list[tuple[str, str]]]]:
     plain = [(key, str(value)) for key, value in manifest.items() if not isinstance(value, dict)]
     sections = [(key.replace("_", " "), list(_leaves(value))) for key, value in manifest.items()
                 if isinstance(value, dict) and value]
-    return ([("study", plain)] if plain else []) + sections
+    return ([("run", plain)] if plain else []) + sections
 
 
 def _leaves(value: dict, prefix: str = ""):
