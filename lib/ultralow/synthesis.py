@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from ultralow.errors import StudyError
 from ultralow.rtl import read_info
 
-# yosys, step by step. Adders of up to four bits and adders of a constant become plain logic, wider ones carry
-# chains with a table in front of each bit; then everything is mapped to six-input tables. A leaner script than
-# synth_xilinx, because that one takes ten times as long for the same figures.
+# yosys, step by step. Adders of up to three bits and adders of a constant become plain logic (adders.v), wider ones
+# carry chains with a table in front of each bit; then everything is mapped to six-input tables, for area. A leaner
+# script than synth_xilinx, because that one takes ten times as long for the same figures.
 SCRIPT = """
 read_verilog -defer {sources}
 hierarchy -top {top}
@@ -37,7 +37,7 @@ simplemap
 opt_expr
 opt_merge
 opt_clean
-abc -lut 6 -script +strash;dch,-f;if;mfs2
+abc -lut 6 -script +strash;dch,-f;if,-a;mfs2
 opt_clean
 """
 ADDERS = Path(__file__).with_name("adders.v")

@@ -1,0 +1,75 @@
+"""The Verilog, simulated cycle by cycle, against the folded network; and its pipeline."""
+
+import numpy as np
+import pytest
+from random_networks import corner_network, input_rows, random_network
+
+from ultralow import gates, rtl, simulation
+from ultralow.errors import StudyError
+from ultralow.fixed import Fixed
+from ultralow.folded import FoldedLayer, FoldedNetwork
+
+
+def mixed_network() -> FoldedNetwork:
+    """All activations, all kinds of weights and negative scales in one network, for one compilation."""
+    parts = [random_network(seed, widths, kind, takes).layers[0] for seed, widths, kind, takes in [
+        (1, [7, 12, 1], ("ternary", "ternary"), "fixed<6,3>"), (2, [12, 10, 1], ("binary", "binary"), "fixed<2,2>"),
+        (3, [10, 9, 1], ("fixed", "ufixed<5,3>"), "fixed<2,2>"), (4, [9, 8, 1], ("binary", "ternary"), "ufixed<5,3>")]]
+    relu = FoldedLayer(parts[2].kernel, "relu", "fixed", 3, scale=np.array([3, -2, 1, 5, 8, 2, -4, 7, 1]), scale_fraction=3,
+                       offset=np.array([1, 2, 0, -3, 4, 0, 9, -1, 2]), offset_fraction=2, format=Fixed.parse("ufixed<5,3>"))
+    tight = FoldedLayer(parts[3].kernel, "ternary", "binary", high=np.arange(8) * 6 - 10, low=np.arange(8) * 6 - 30)
+    logits = FoldedLayer(np.random.default_rng(5).integers(-9, 10, (8, 3)), "linear", "fixed", 2, scale=np.array([8, -12, 5]),
+                         scale_fraction=4, offset=np.array([100, -3, 0]), offset_fraction=8)
+    return FoldedNetwork("1 mixed", Fixed.parse("fixed<6,3>"), (parts[0], parts[1], relu, tight, logits))
+
+
+@pytest.mark.parametrize("network", [mixed_network(), corner_network("ternary"), corner_network("ufixed<4,2>")],
+                         ids=["mixed", "corners", "corners-relu"])
+def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
+    info = rtl.write(gates.trace(network), tmp_path / "rtl", network.name, clock_ns=3.0)
+    codes = input_rows(network, 3000)
+    expected = network(codes)
+    assert len(np.unique(expected, axis=0)) > 3
+    assert (simulation.simulate(tmp_path / "rtl", codes) == expected).all()
+    assert info["latency_cycles"] == len(info["stage_delays_ns"]) and info["interval"] == 1
+    assert sorted(p.name for p in (tmp_path / "rtl").iterdir()) == sorted(
+        [f"{info['top']}.v", f"{info['top']}.xdc", "info.json"])
+
+
+def test_a_faster_clock_takes_more_stages_and_each_fits():
+    circuit = gates.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
+    slow, fast = (rtl.pipeline(circuit, limit) for limit in (6.0, 2.0))
+    assert len(fast[1]) > len(slow[1])
+    assert max(slow[1]) <= 6.0 and max(fast[1]) <= 2.0
+    for index, op in enumerate(circuit.ops):
+        assert all(fast[0][source] <= fast[0][index] for source in op.input_ids)
+
+
+def test_same_circuit_gives_the_same_files(tmp_path):
+    network = random_network(5, [6, 9, 3], ("ternary", "ternary"), "fixed<5,2>")
+    for name in ("a", "b"):
+        rtl.write(gates.trace(network), tmp_path / name, network.name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_ports_hold_codes():
+    port = {"elements": 3, "bits": 5, "signed": True}
+    codes = np.array([[-16, 0, 15], [3, -1, 7]])
+    packed = simulation.pack(codes, port)
+    assert packed.shape == (2, 2) and packed[0].tolist() == [0b00010000, 0b00111100]
+    assert (simulation.unpack(packed, port) == codes).all()
+
+
+def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
+    network = random_network(5, [2, 2, 2], ("ternary", "ternary"), "fixed<5,2>")
+    rtl.write(gates.trace(network), tmp_path / "rtl", "n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(StudyError, match=r"g\+\+.*install"):
+        simulation.simulate(tmp_path / "rtl", input_rows(network, 4))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(StudyError, match="nowhere"):
+        simulation.simulate(tmp_path / "nowhere", np.zeros((1, 2), int))
