@@ -104,8 +104,8 @@ _JET_IN, _DIGIT_IN = "fixed<7,3>", "ufixed<1,0>"
 
 _ENTRIES = [
     # jets: the slides' table, row by row
-    Network("jets-float", "jets", _JET, "fixed<8,2>", "ufixed<8,3>", "fixed<8,3>", "float", "seed-jets-float"),
-    Network("jets-float-compressed", "jets", _JET, "fixed<8,2>", "ufixed<8,3>", "fixed<8,3>", "pruned",
+    Network("jets-float", "jets", _JET, "fixed<7,2>", "ufixed<8,4>", "fixed<8,3>", "float", "seed-jets-float"),
+    Network("jets-float-compressed", "jets", _JET, "fixed<7,2>", "ufixed<8,4>", "fixed<8,3>", "pruned",
             "seed-jets-float-compressed"),
     Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, published="seed-jets-bnn-small"),
     Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN,
