@@ -31,7 +31,8 @@ def _layer(rng, kernel, weights, activation, span, fraction) -> FoldedLayer:
         return FoldedLayer(kernel, activation, weights, kernel_fraction, high=top, low=bottom)
     reach = max(1, int(np.abs([low, high]).max()))
     if activation == "linear":
-        return FoldedLayer(kernel, "linear", weights, kernel_fraction, scale=rng.integers(-9, 10, width), scale_fraction=2,
+        return FoldedLayer(kernel, "linear", weights, kernel_fraction,
+                           scale=rng.integers(-9, 10, width), scale_fraction=2,
                            offset=rng.integers(-50, 50, width), offset_fraction=int(rng.integers(0, 5)))
     form = Fixed.parse(activation)
     # So that a good part of the sums lands inside the format, some below zero and some above the top.
@@ -52,13 +53,14 @@ def corner_network(activation: str) -> FoldedNetwork:
     low, high = FoldedLayer(kernel, "binary", "ternary", high=np.zeros(11, np.int64)).accumulator_range(*span)
     if activation in ("binary", "ternary"):
         top = np.array([3, 3, -2, 1, low[4], high[5] + 1, high[6], 0, 2, -3, 1])
-        bottom = None if activation == "binary" else np.array([-1, -1, -4, 0, low[4] - 1, low[5], high[6] - 1, -1, -2, -9, 0])
+        bottom = np.array([-1, -1, -4, 0, low[4] - 1, low[5], high[6] - 1, -1, -2, -9, 0])
         if activation == "ternary":
             top[2], bottom[2] = 1, -3
-        hidden = FoldedLayer(kernel, activation, "ternary", high=top, low=bottom)
+        hidden = FoldedLayer(kernel, activation, "ternary", high=top, low=bottom if activation == "ternary" else None)
     else:
-        hidden = FoldedLayer(kernel, "relu", "ternary", scale=np.array([3, 3, 3, 5, 1, 7, -2, 1, 2, 3, 4]), scale_fraction=1,
-                             offset=np.array([1, 1, 1, -4, 9, 0, 2, 0, 0, 5, 1]), offset_fraction=2, format=Fixed.parse(activation))
+        hidden = FoldedLayer(kernel, "relu", "ternary", format=Fixed.parse(activation),
+                             scale=np.array([3, 3, 3, 5, 1, 7, -2, 1, 2, 3, 4]), scale_fraction=1,
+                             offset=np.array([1, 1, 1, -4, 9, 0, 2, 0, 0, 5, 1]), offset_fraction=2)
     readers = rng.choice([-1, 1], (11, 3))
     readers[7] = 0
     last = FoldedLayer(readers, "linear", "ternary", scale=np.array([5, -3, 4]), scale_fraction=3,

@@ -53,7 +53,8 @@ def test_corners(activation):
 def test_simplify_removes_exactly_the_superfluous():
     kernel = np.array([[1, 1, -1, 1, 0, -1], [1, 1, -1, -1, 0, 1]])
     #                  a  =a  =−a  own  constant  never read
-    first = FoldedLayer(kernel, "ternary", "ternary", high=np.array([1, 1, 2, 1, 1, 0]), low=np.array([-2, -2, -1, -1, 0, -3]))
+    first = FoldedLayer(kernel, "ternary", "ternary", high=np.array([1, 1, 2, 1, 1, 0]),
+                        low=np.array([-2, -2, -1, -1, 0, -3]))
     readers = np.array([[1, 1], [1, 0], [-1, 0], [1, 1], [1, 1], [0, 0]])
     last = FoldedLayer(readers, "linear", "ternary", scale=np.array([1, 3]), offset=np.array([0, 5]), offset_fraction=0)
     network = FoldedNetwork("n", Fixed(3, 3), (first, last), ("a", "b"))
@@ -91,7 +92,8 @@ def test_progress_names_every_layer():
 
 def test_numbers_that_the_tool_would_round_are_refused():
     def network(scale, offset):
-        layer = FoldedLayer(np.ones((2, 1), np.int64), "linear", "binary", scale=np.array([scale]), offset=np.array([offset]))
+        kernel = np.ones((2, 1), np.int64)
+        layer = FoldedLayer(kernel, "linear", "binary", scale=np.array([scale]), offset=np.array([offset]))
         return FoldedNetwork("n", Fixed(4, 4), (layer,))
 
     with pytest.raises(StudyError, match="24 significant bits"):

@@ -15,11 +15,12 @@ def mixed_network() -> FoldedNetwork:
     parts = [random_network(seed, widths, kind, takes).layers[0] for seed, widths, kind, takes in [
         (1, [7, 12, 1], ("ternary", "ternary"), "fixed<6,3>"), (2, [12, 10, 1], ("binary", "binary"), "fixed<2,2>"),
         (3, [10, 9, 1], ("fixed", "ufixed<5,3>"), "fixed<2,2>"), (4, [9, 8, 1], ("binary", "ternary"), "ufixed<5,3>")]]
-    relu = FoldedLayer(parts[2].kernel, "relu", "fixed", 3, scale=np.array([3, -2, 1, 5, 8, 2, -4, 7, 1]), scale_fraction=3,
-                       offset=np.array([1, 2, 0, -3, 4, 0, 9, -1, 2]), offset_fraction=2, format=Fixed.parse("ufixed<5,3>"))
+    relu = FoldedLayer(parts[2].kernel, "relu", "fixed", 3, format=Fixed.parse("ufixed<5,3>"),
+                       scale=np.array([3, -2, 1, 5, 8, 2, -4, 7, 1]), scale_fraction=3,
+                       offset=np.array([1, 2, 0, -3, 4, 0, 9, -1, 2]), offset_fraction=2)
     tight = FoldedLayer(parts[3].kernel, "ternary", "binary", high=np.arange(8) * 6 - 10, low=np.arange(8) * 6 - 30)
-    logits = FoldedLayer(np.random.default_rng(5).integers(-9, 10, (8, 3)), "linear", "fixed", 2, scale=np.array([8, -12, 5]),
-                         scale_fraction=4, offset=np.array([100, -3, 0]), offset_fraction=8)
+    logits = FoldedLayer(np.random.default_rng(5).integers(-9, 10, (8, 3)), "linear", "fixed", 2, scale_fraction=4,
+                         scale=np.array([8, -12, 5]), offset=np.array([100, -3, 0]), offset_fraction=8)
     return FoldedNetwork("1 mixed", Fixed.parse("fixed<6,3>"), (parts[0], parts[1], relu, tight, logits))
 
 

@@ -26,7 +26,8 @@ def test_counts_of_known_circuits(tmp_path):
     found = synthesis.synthesise(vote)
     assert (found["lut"], found["ff"], found["dsp"], found["bram18"], found["carry4"]) == (1, 1, 0, 0, 0)
     # Eight bits and eight bits: one table in front of each bit of the chain.
-    adder = written(tmp_path / "b", "adder", "always @(posedge clk) y <= a + b;", "input [7:0] a, b, output reg [7:0] y")
+    adder = written(tmp_path / "b", "adder", "always @(posedge clk) y <= a + b;",
+                    "input [7:0] a, b, output reg [7:0] y")
     found = synthesis.synthesise(adder)
     assert (found["lut"], found["ff"], found["carry4"]) == (8, 8, 2)
     # A threshold of seven bits fits in two tables; a carry chain would take seven.

@@ -17,17 +17,19 @@ from ultralow.simplify import simplify
 
 # Above 2^24 alkaid's float32 kernels, above 2^31 its constants would round.
 _KERNEL_LIMIT, _CONSTANT_LIMIT = 2**24, 2**31
+# A block of a matrix: at least so many inputs, more where it has few outputs.
+_BLOCK_ROWS, _BLOCK_ENTRIES = 56, 10_000
 Log = Callable[[str], None]
 
 
-def trace(network: FoldedNetwork, *, delay_constraint: int = 0, chunk: int = 56, decompose: int = -2,
-          ternary_code: str = "mux", binary_lut: bool = False, log: Log | None = None):
+def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | None = None, log: Log | None = None):
     """The network as a CombLogic: integer input codes in, integer logit codes out.
 
     Args:
         delay_constraint: adder levels that sharing may add to the shortest tree (alkaid's hard_dc); −1: any.
+            2 costs up to a tenth less than 0 and hardly a stage more (benchmarks/gates.py).
         chunk: a layer's matrix is solved in blocks of so many inputs; wider blocks share more and take longer.
-        decompose: alkaid's decompose_dc, how deep a matrix may be split in two factors; −2 lets it choose.
+            None: as many as can be solved in seconds.
         log: called with one line of progress per block.
 
     Raises:
@@ -37,9 +39,9 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 0, chunk: int = 56,
 
     small = simplify(network)
     n_in = network.layers[0].kernel.shape[0]
-    inputs = FVArray.from_lhs(np.full(n_in, float(network.input.low_code)), np.full(n_in, float(network.input.high_code)),
-                              np.ones(n_in), hwconf=HWConfig(1, 1, -1))
-    solver = _Solver(delay_constraint, decompose, chunk, binary_lut, log or (lambda line: None))
+    ends = float(network.input.low_code), float(network.input.high_code)
+    inputs = FVArray.from_lhs(*(np.full(n_in, end) for end in ends), np.ones(n_in), hwconf=HWConfig(1, 1, -1))
+    solver = _Solver(delay_constraint, chunk, log or (lambda line: None))
     signals, base = list(np.asarray(inputs)), np.zeros(n_in, np.int64)
     fraction, scales = network.input.fraction, np.ones(n_in, np.int64)
     for position, layer in enumerate(small.layers):
@@ -47,11 +49,12 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 0, chunk: int = 56,
         matrix, shift = layer.kernel * scales[:, None], base @ layer.kernel
         step = int(np.gcd.reduce(matrix, axis=None)) or 1
         sums = solver(f"layer {position + 1}/{len(small.layers)}", matrix // step, signals)
-        signals, scale, zero = _activate(layer, sums, step, shift, fraction, ternary_code, inputs[0].hwconf)
+        signals, scale, zero = _activate(layer, sums, step, shift, fraction, inputs[0].hwconf)
         fraction = layer.output_fraction(fraction)
         scales, base = np.full(len(signals), scale), np.full(len(signals), zero)
     solver.log(f"optimising {network.name}")
-    return alkaid_trace(inputs, FVArray(np.array(signals, dtype=object), hwconf=inputs[0].hwconf), keep_dead_inputs=True)
+    logits = FVArray(np.array(signals, dtype=object), hwconf=inputs[0].hwconf)
+    return alkaid_trace(inputs, logits, keep_dead_inputs=True)
 
 
 def interpret(comb, codes: np.ndarray, threads: int = 0) -> np.ndarray:
@@ -69,8 +72,8 @@ def used_input_bits(comb) -> int:
 class _Solver:
     """Products of signals and integer matrices, block by block; equal blocks are solved once."""
 
-    def __init__(self, delay: int, decompose: int, chunk: int, binary_lut: bool, log: Log) -> None:
-        self.delay, self.decompose, self.chunk, self.binary_lut, self.log = delay, decompose, chunk, binary_lut, log
+    def __init__(self, delay: int, chunk: int | None, log: Log) -> None:
+        self.delay, self.chunk, self.log = delay, chunk, log
         self.solved: dict[tuple, tuple] = {}
 
     def __call__(self, name: str, matrix: np.ndarray, signals: list) -> list:
@@ -79,7 +82,9 @@ class _Solver:
             return [0.0] * matrix.shape[1]
         if np.abs(matrix).max() >= _KERNEL_LIMIT:
             raise StudyError(f"{name}: a weight of {np.abs(matrix).max()} steps is beyond 2^24; take narrower weights")
-        blocks = np.array_split(rows, ceil(rows.size / self.chunk))
+        # The solver's time grows with the square of a block's entries and beyond.
+        chunk = self.chunk or max(_BLOCK_ROWS, _BLOCK_ENTRIES // matrix.shape[1])
+        blocks = np.array_split(rows, ceil(rows.size / chunk))
         parts = []
         for number, block in enumerate(blocks, 1):
             parts.append(self._block(matrix[block], [signals[i] for i in block]))
@@ -88,17 +93,13 @@ class _Solver:
 
     def _block(self, matrix: np.ndarray, signals: list) -> list:
         from alkaid.cmvm import cmvm_solve
-        from alkaid.trace import FVArray
 
-        if self.binary_lut:
-            options = dict(hard_dc=self.delay, decompose_dc=self.decompose, binary_lut=True)
-            return list(np.asarray(FVArray(np.array(signals, dtype=object), options) @ matrix.astype(np.float64)))
         spans = [tuple(map(float, s.qint)) for s in signals]
         latencies = [float(s.latency) for s in signals]
         key = matrix.tobytes(), tuple(spans), tuple(latencies)
         if key not in self.solved:
             self.solved[key] = cmvm_solve(np.ascontiguousarray(matrix, dtype=np.float32), hard_dc=self.delay,
-                                          decompose_dc=self.decompose, qintervals=spans, latencies=latencies)
+                                          qintervals=spans, latencies=latencies)
         first, second = self.solved[key]
         return list(second(first(np.array(signals, dtype=object), quantize=False), quantize=False))
 
@@ -114,23 +115,24 @@ def _sum(values: list):
     return pool[0]
 
 
-def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, fraction: int, ternary_code: str, hwconf
+def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, fraction: int, hwconf
               ) -> tuple[list, int, int]:
     """Output signals, and scale and zero so that an output code is scale·signal + zero.
 
     An accumulator is step·sum + shift.
     """
-    if layer.activation == "binary":
-        return [_at_least(s, -(-(int(t) - int(b)) // step), hwconf) for s, t, b in zip(sums, layer.high, shift)], 2, -1
-    if layer.activation == "ternary":
-        pairs = [(_at_least(s, -(-(int(t) - int(b)) // step), hwconf), _at_least(s, (int(u) - int(b)) // step + 1, hwconf))
-                 for s, t, u, b in zip(sums, layer.high, layer.low, shift)]
-        return [_ternary(p, q, ternary_code, hwconf) for p, q in pairs], 1, 0 if ternary_code == "sub" else -1
+    if layer.activation in ("binary", "ternary"):
+        # step·sum + shift ≥ t where sum ≥ ⌈(t − shift)/step⌉; > t where sum ≥ ⌊(t − shift)/step⌋ + 1.
+        tops = [_at_least(s, -(int(b - t) // step), hwconf) for s, t, b in zip(sums, layer.high, shift)]
+        if layer.activation == "binary":
+            return tops, 2, -1
+        above = [_at_least(s, int(t - b) // step + 1, hwconf) for s, t, b in zip(sums, layer.low, shift)]
+        return [_ternary(*pair) for pair in zip(tops, above)], 1, -1
     product_fraction = fraction + layer.kernel_fraction + layer.scale_fraction
     common = max(product_fraction, layer.offset_fraction)
     scale = [int(s) * 2 ** (common - product_fraction) for s in layer.scale]
-    offset = [int(o) * 2 ** (common - layer.offset_fraction) + s * int(b) for o, s, b in zip(layer.offset, scale, shift)]
-    values = [_affine(value, step * s, o, hwconf) for value, s, o in zip(sums, scale, offset)]
+    offset = [int(o) * 2 ** (common - layer.offset_fraction) for o in layer.offset]
+    values = [_affine(v, step * s, o + s * int(b), hwconf) for v, s, o, b in zip(sums, scale, offset, shift)]
     if layer.activation == "linear":
         return values, 1, 0
     drop = common - layer.format.fraction
@@ -155,12 +157,13 @@ def _at_least(value, threshold: int, hwconf):
     return ~_plus(value, -threshold).is_negative()
 
 
-def _ternary(top, above, code: str, hwconf):
-    """−1, 0 or +1, plus one: of the bits y = +1 and y > −1."""
-    if top.opr == "const" or above.opr == "const" or code == "add":
+def _ternary(top, above):
+    """−1, 0 or +1, plus one: of the bits y = +1 and y > −1.
+
+    Chosen, not added: a sum of two bits would cost an adder's delay in the estimate and none in tables.
+    """
+    if top.opr == "const" or above.opr == "const":
         return top + above
-    if code == "sub":
-        return top - (~above)
     return top.msb_mux(2.0, above, (0.0, 2.0, 1.0))
 
 

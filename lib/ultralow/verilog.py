@@ -59,7 +59,8 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
         case 6:  # one of two, by the highest bit of a third
             first, second, key = sources[0], _shifted(sources[1], op.data[0]), sources[2]
             signed = first.signed or second.signed
-            return f"{key.name}[{key.bits - 1}] ? {_at(first, out.fraction, signed)} : {_at(second, out.fraction, signed)}"
+            first, second = _at(first, out.fraction, signed), _at(second, out.fraction, signed)
+            return f"{key.name}[{key.bits - 1}] ? {first} : {second}" if key.bits > 0 else second
         case 9:
             return ("~", "|", "&")[op.data[0]] + sources[0].name
         case 10:
