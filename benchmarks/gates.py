@@ -42,9 +42,10 @@ def stand_in(entry: catalogue.Network, seed: int = 0, scale_bits: int = 6) -> Fo
             real = np.ones(m) if kind == "fixed" else 2.0**units / sigma * rng.uniform(0.7, 1.4, m)
             scale_fraction = 0 if kind == "fixed" else scale_bits - int(np.floor(np.log2(real.max()))) - 1
             form = None if last else Fixed.parse(activation)
+            offset = np.rint(rng.normal(0, 0.5, m) * 16).astype(np.int64)
             layer = FoldedLayer(kernel, "linear" if last else "relu", kind, kernel_fraction,
-                                scale=np.rint(real * 2.0**scale_fraction).astype(np.int64), scale_fraction=scale_fraction,
-                                offset=np.rint(rng.normal(0, 0.5, m) * 16).astype(np.int64), offset_fraction=4, format=form)
+                                scale=np.rint(real * 2.0**scale_fraction).astype(np.int64),
+                                scale_fraction=scale_fraction, offset=offset, offset_fraction=4, format=form)
             spread = 2.0 ** (form.fraction if form else 0)
         layers.append(layer)
         fraction = layer.output_fraction(fraction)
@@ -98,7 +99,8 @@ def measure(network: FoldedNetwork, codes: np.ndarray, delay: int) -> list:
 
 def _timed(work):
     def spent() -> float:
-        return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+        usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
     start = spent()
     return work(), round(spent() - start, 1)
