@@ -7,7 +7,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3.11
 STUDY ?= config/quick.yaml
-JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# nproc alone would obey the OMP_NUM_THREADS of the caller.
+JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 N ?= 500000
 
 # Kernels and tools of .venv first; one thread a job, so that results do not depend on the number of cores.
@@ -20,8 +21,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 quick: study
 
 study: .venv/.ready
-	@snakemake --cores $(JOBS) --config study='$(STUDY)' --rerun-incomplete --keep-going --printshellcmds --quiet rules
-	@python -c "from ultralow import study; print('Report:', study.load('$(STUDY)').results / 'report/index.html')"
+	@python -m ultralow.run '$(STUDY)' --cores $(JOBS)
 
 test: .venv/.ready .venv/.ready-jets
 	@python -m pytest

@@ -1,0 +1,65 @@
+"""Knows how a study is run: `python -m ultralow.run config/quick.yaml`. Checks first, then hands over to Snakemake."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ultralow import study as studies
+from ultralow.errors import StudyError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs a study; finished steps are kept, so a stopped study goes on.")
+    parser.add_argument("study", help="study file, e.g. config/quick.yaml")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="networks worked on at once")
+    arguments, further = parser.parse_known_args()  # what Snakemake knows (--dry-run, --profile …) goes to it
+    try:
+        study = studies.load(arguments.study)
+        with alone(study.results):
+            code = snakemake(study, arguments.cores, further)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    report = study.results / "report" / "index.html"
+    print(f"Report: {report}" if code == 0 else "The study is not complete; the messages above say why. Run the same "
+          "command again to go on from here.", file=sys.stdout if code == 0 else sys.stderr)
+    return code
+
+
+def snakemake(study: studies.Study, cores: int, further: list[str]) -> int:
+    """Snakemake's exit code. Its own lock would outlive a killed run; :func:`alone` does not."""
+    command = ["snakemake", "--cores", str(cores), "--config", f"study={study.file}", "--nolock", "--rerun-incomplete",
+               "--keep-going", "--quiet", "rules", *further]
+    return subprocess.run([sys.executable, "-m", *command], cwd=studies.root()).returncode
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds the results folder for this process; the system lets go of it however the process ends.
+
+    Raises:
+        StudyError: another run holds it, or the folder cannot be written.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = open(path, "w")
+    except OSError as error:
+        raise StudyError(f"cannot write {path}: {error.strerror}; free some space or mend the permissions") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyError(f"another run is at work in {folder}; wait for it, or stop it first") from None
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

