@@ -162,3 +162,14 @@ def test_notebooks_are_committed_clean_and_stay_stories(path):
     for cell in code:
         source = "".join(cell["source"])
         assert "class " not in source and "sys.path" not in source and len(source.splitlines()) <= 20
+
+
+def test_the_physics_check_runs_on_the_embedded_sample(tmp_path):
+    done = call("papermill", "--no-progress-bar", "-k", "python3", "jets-physics.ipynb", str(tmp_path / "out.ipynb"),
+                "-p", "epochs", "1", folder=root() / "notebooks")
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+    (shown,) = [out["data"]["text/plain"] for cell in cells for out in cell.get("outputs", [])
+                if "AUC t" in "".join(out.get("data", {}).get("text/plain", ""))]
+    accuracy = float(re.search(r"accuracy\s+([0-9.]+)", "".join(shown))[1])
+    assert 0.6 < accuracy < 0.76  # one epoch; chance is 0.2
