@@ -59,3 +59,16 @@ def test_pruning_reaches_its_share_of_zeros_and_keeps_it():
 def test_unknown_names_in_a_recipe_are_refused(change, message):
     with pytest.raises(StudyError, match=message):
         fit(replace(RECIPES["study"], **change))
+
+
+def test_another_process_starts_from_the_same_weights():
+    """An initializer made at import would draw its seed before the study's seed is set."""
+    import subprocess
+    import sys
+
+    code = ("import keras; from ultralow.catalogue import CATALOGUE, RECIPES; from ultralow.networks import build;"
+            "keras.utils.set_random_seed(1); n = CATALOGUE['jets-tnn-small'];"
+            "print([float(abs(w).sum()) for w in build(n, RECIPES['study']).get_weights()])")
+    first, second = (subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+                     for _ in range(2))
+    assert first == second and first

@@ -57,12 +57,14 @@ class Clip(keras.constraints.Constraint):
 class _QuantisedDense(keras.layers.Dense):
     """Dense without bias whose latent kernel is rounded in each forward pass."""
 
-    initializer = "glorot_uniform"
+    @staticmethod
+    def initializer():
+        return "glorot_uniform"
 
     def __init__(self, units, kernel_initializer=None, kernel_constraint="default", use_bias=False, **kwargs):
         constraint = Clip() if kernel_constraint == "default" else kernel_constraint
         super().__init__(units, use_bias=use_bias, kernel_constraint=constraint,
-                         kernel_initializer=kernel_initializer or self.initializer, **kwargs)
+                         kernel_initializer=kernel_initializer or self.initializer(), **kwargs)
 
     def quantise(self, kernel):
         raise NotImplementedError
@@ -85,7 +87,10 @@ class TernaryDense(_QuantisedDense):
     """Dense with weights −1, 0 and +1; no bias: a batch normalisation follows."""
 
     # Glorot's range lies inside (−0.5, 0.5) for all but the narrowest layers: every weight would start at zero.
-    initializer = keras.initializers.RandomUniform(-1.0, 1.0)
+    # Made anew for each layer: an initializer draws its seed when it is made, and at import none is set yet.
+    @staticmethod
+    def initializer():
+        return keras.initializers.RandomUniform(-1.0, 1.0)
 
     def quantise(self, kernel):
         return ternarise(kernel)
