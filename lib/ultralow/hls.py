@@ -18,7 +18,7 @@ import numpy as np
 from ultralow.backend import logits
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed, integer_format
-from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.folded import FoldedLayer, FoldedNetwork, exact_rows
 from ultralow.folding import to_keras
 
 PART = "xcvu9p-flga2104-2L-e"  # Virtex UltraScale+ VU9P, as in the slides
@@ -111,8 +111,3 @@ def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part:
     return {"tool": f"hls4ml {hls4ml.__version__}", "backend": backend, "part": part, "clock_ns": clock_ns,
             "keras_rows": len(x), "keras_rows_exact": exact_rows(in_keras, reference),
             "hls_rows": len(x), "hls_rows_exact": exact_rows(emulated, reference)}
-
-
-def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
-    """How many rows are equal in every value."""
-    return int((found == expected).all(axis=1).sum())
