@@ -3,7 +3,7 @@
 # stands in its params, so that a change of one network's settings re-runs that network and the comparison only.
 import os
 
-from ultralow import provenance, study as studies
+from ultralow import provenance, runs, study as studies
 
 STUDY = studies.load(config["study"])
 FILE = os.path.relpath(STUDY.file)
@@ -50,6 +50,7 @@ rule training:
     input:
         notebook="notebooks/2-training.ipynb",
         data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
+        teacher=lambda wildcards: [f"{RESULTS}/{t}/folded.npz"] if (t := STUDY.recipe(wildcards.network).teacher) else [],
     output:
         f"{RESULTS}/{{network}}/train.json",
         f"{RESULTS}/{{network}}/scores.npz",
@@ -59,7 +60,7 @@ rule training:
         entry=lambda wildcards: str(STUDY.network(wildcards.network)),
         recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
         seeds=STUDY.settings.seeds,
-        code=provenance.code_digest("train"),
+        code=lambda wildcards: runs.training_digest(STUDY.recipe(wildcards.network)),
     log:
         notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
         text=f"{RESULTS}/logs/{{network}}-training.log",

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultralow import folding
-from ultralow.catalogue import CATALOGUE, RECIPES
+from ultralow.catalogue import CATALOGUE
+from ultralow.recipes import RECIPES
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork

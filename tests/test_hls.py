@@ -48,8 +48,9 @@ def test_every_row_of_the_emulation_is_exact(weights, activations, backend):
 
 
 def test_fixed_point_weights_are_exact_too():
-    from ultralow.catalogue import CATALOGUE, RECIPES
+    from ultralow.catalogue import CATALOGUE
     from ultralow.networks import build
+    from ultralow.recipes import RECIPES
 
     entry = CATALOGUE["jets-float"].at_smoke_size()
     keras.utils.set_random_seed(2)

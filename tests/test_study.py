@@ -1,7 +1,7 @@
 import pytest
 
 from ultralow import study as studies
-from ultralow.catalogue import RECIPES
+from ultralow.recipes import RECIPES
 from ultralow.errors import StudyError
 
 GOOD = """

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ultralow import training
-from ultralow.catalogue import CATALOGUE, RECIPES
+from ultralow.catalogue import CATALOGUE
+from ultralow.recipes import RECIPES
 from ultralow.errors import StudyError
 
 NETWORK = CATALOGUE["jets-tnn-small"].at_smoke_size()
@@ -54,11 +55,105 @@ def test_pruning_reaches_its_share_of_zeros_and_keeps_it():
     assert 0.70 <= np.mean(masks == 0) < 0.72
 
 
-@pytest.mark.parametrize("change, message", [({"loss": "hinge"}, "unknown loss 'hinge'; did you mean 'squared_hinge'"),
-                                             ({"schedule": "cosin"}, "unknown schedule 'cosin'; did you mean 'cosine'")])
-def test_unknown_names_in_a_recipe_are_refused(change, message):
+@pytest.mark.parametrize("change, message", [
+    ({"loss": "hinge"}, "unknown loss of a recipe 'hinge'; did you mean 'squared_hinge'"),
+    ({"schedule": "cosin"}, "unknown schedule of a recipe 'cosin'; did you mean 'cosine'"),
+    ({"settle": 40}, "settle of a recipe is a share, 0 to 1, not 40")])
+def test_recipes_refuse_what_they_do_not_know(change, message):
     with pytest.raises(StudyError, match=message):
-        fit(replace(RECIPES["study"], **change))
+        replace(RECIPES["study"], **change)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("network, changes", [
+    ("jets-tnn-small", {"settle": 0.4, "dropout": 0.1, "norm": "renorm"}),
+    ("jets-float-compressed", {"sparsity": 0.7, "average": 0.5, "schedule": "plateau"})])
+def test_a_stopped_training_goes_on_to_the_same_weights(network, changes, tmp_path, monkeypatch):
+    network = CATALOGUE[network].at_smoke_size()
+    recipe = replace(RECIPES["study"], epochs=5, batch_size=100, learning_rate=1e-2, **changes)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+
+    def stop(line):
+        if line.startswith("epoch 4/5"):
+            raise Stopped
+
+    def run(log=lambda line: None, checkpoint=None):
+        x, y = task()
+        return training.train(network, recipe, x[:1600], y[:1600], x[1600:], y[1600:], 3, log, checkpoint=checkpoint)
+
+    whole, path, lines = run(), tmp_path / "checkpoint.npz", []
+    with pytest.raises(Stopped):
+        run(stop, path)
+    resumed = run(lines.append, path)
+    assert lines[0] == "going on after epoch 3, from the checkpoint"
+    assert resumed[1] == whole[1]
+    for a, b in zip(weights(whole[0]), weights(resumed[0])):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"not an archive")
+    x, y = task()
+    with pytest.raises(StudyError, match="checkpoint.npz does not fit"):
+        training.train(NETWORK, RECIPES["study"], x, y, x, y, 1, checkpoint=tmp_path / "checkpoint.npz")
+
+
+def test_settling_fixes_every_weight_by_the_last_epoch():
+    recipe = replace(RECIPES["study"], epochs=6, batch_size=64, learning_rate=1e-2, settle=0.5)
+    model, _ = fit(recipe, replace(NETWORK, widths=(16, 32, 5)))
+    for layer in model.layers:
+        if hasattr(layer, "settle"):
+            assert not keras.ops.convert_to_numpy(layer.free).any()
+            kernel = keras.ops.convert_to_numpy(layer.kernel)  # near its level: the optimiser's momentum runs out
+            np.testing.assert_allclose(kernel, np.rint(kernel), atol=0.1)
+
+
+def test_plateau_is_keras_own():
+    rng = np.random.default_rng(0)
+    losses = np.concatenate([np.linspace(1, 0.5, 8), 0.5 + 0.1 * rng.random(30)]).tolist()
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    callback = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5, min_lr=1e-6)
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        callback.on_epoch_end(epoch, {"val_loss": loss})
+        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        assert training.plateau(losses[:epoch + 1], 0.1) == pytest.approx(rate)
+
+
+def test_shifted_images_keep_what_stays_inside():
+    rng, images = np.random.default_rng(0), np.zeros((200, 25), np.float32)
+    images[:, 12] = 1  # the middle of 5 x 5
+    moved = training.shifted(images, 1, rng).reshape(-1, 5, 5)
+    assert (moved.sum((1, 2)) == 1).all() and moved[:, 1:4, 1:4].sum() == 200
+    assert len({tuple(np.argwhere(image)[0]) for image in moved}) == 9
+    assert training.shifted(np.ones((50, 25), np.float32), 2, rng).sum() < 50 * 25  # zeros come in
+    with pytest.raises(StudyError, match="square images, not rows of 15 features"):
+        training.shifted(np.zeros((2, 15)), 1, rng)
+
+
+def test_reestimated_statistics_are_those_of_all_rows():
+    model, _ = fit(replace(RECIPES["study"], epochs=1, batch_size=64, reestimate=True))
+    x = task()[0][:1600]
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            before = np.asarray(keras.ops.convert_to_numpy(keras.Model(model.input, layer.input)(x)))
+            np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.moving_mean), before.mean(0), atol=1e-4)
+            np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.moving_variance), before.var(0), rtol=1e-3)
+
+
+def test_a_teachers_probabilities_are_part_of_the_targets():
+    x, y = task()
+    certain_of_others = np.eye(5)[(y + 1) % 5]
+    recipe = replace(RECIPES["study"], epochs=8, batch_size=64, learning_rate=1e-2, distillation=1.0)
+    model, _ = training.train(replace(NETWORK, widths=(16, 32, 5)), recipe, x, y, x, y, 1, lambda line: None,
+                              teacher=certain_of_others)
+    found = np.argmax(keras.ops.convert_to_numpy(model(x)), 1)
+    assert np.mean(found == (y + 1) % 5) > 0.5
 
 
 def test_another_process_starts_from_the_same_weights():
@@ -66,7 +161,8 @@ def test_another_process_starts_from_the_same_weights():
     import subprocess
     import sys
 
-    code = ("import keras; from ultralow.catalogue import CATALOGUE, RECIPES; from ultralow.networks import build;"
+    code = ("import keras; from ultralow.catalogue import CATALOGUE; from ultralow.recipes import RECIPES;"
+            "from ultralow.networks import build;"
             "keras.utils.set_random_seed(1); n = CATALOGUE['jets-tnn-small'];"
             "print([float(abs(w).sum()) for w in build(n, RECIPES['study']).get_weights()])")
     first, second = (subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

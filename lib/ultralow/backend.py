@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import keras
-import numpy as np
+import os
 
-from ultralow.errors import StudyError
+# The order of sums must not depend on the number of cores: one thread a training, trainings in parallel. XLA reads
+# this when JAX starts.
+os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false "
+                           "intra_op_parallelism_threads=1").strip()
+# The folded network's Keras twin counts in float64, which JAX otherwise lacks.
+os.environ["JAX_ENABLE_X64"] = "1"
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+from ultralow.errors import StudyError  # noqa: E402
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-    # The order of sums must not depend on the number of cores: one thread a training, trainings in parallel.
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -20,10 +28,12 @@ if keras.backend.backend() == "tensorflow":
     tf.config.experimental.enable_op_determinism()
 
 
-def logits(model: keras.Model, x: np.ndarray, batch: int = 4096) -> np.ndarray:
-    """The model's outputs (rows, classes) for inputs (rows, inputs), in the model's own precision.
+def outputs(model: keras.Model | keras.layers.Layer, x: np.ndarray, batch: int = 4096) -> np.ndarray:
+    """What a model or a layer gives in inference, (rows, outputs), for (rows, inputs), in its own precision.
 
     Called directly: ``predict`` would first spend seconds on a graph that runs once.
     """
-    parts = [keras.ops.convert_to_numpy(model(x[i:i + batch], training=False)) for i in range(0, len(x), batch)]
+    # BatchNormalization and Dropout ask for it; other layers of the study do not take it.
+    options = {"training": False} if model._call_has_training_arg else {}
+    parts = [keras.ops.convert_to_numpy(model(x[i:i + batch], **options)) for i in range(0, len(x), batch)]
     return np.concatenate(parts)

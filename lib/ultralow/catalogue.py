@@ -6,35 +6,7 @@ from dataclasses import dataclass, replace
 
 from ultralow.errors import StudyError, unknown
 from ultralow.fixed import Fixed
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained. The defaults are the study's own recipe; entries state what differs."""
-
-    loss: str = "crossentropy"  # or squared_hinge with targets ±1, as in the original work
-    learning_rate: float = 3e-3
-    schedule: str = "cosine"  # or plateau: halve when the validation loss stops falling
-    epochs: int = 40
-    batch_size: int = 256
-    dropout: float = 0.0
-    l1: float = 0.0
-    sparsity: float = 0.0  # share of weights that pruning sets to zero
-
-
-RECIPES = {
-    "study": Recipe(),
-    # The original work: squared hinge, Adam, learning rate reduced on plateaus, 100 epochs.
-    "reference-jets": Recipe("squared_hinge", 1e-3, "plateau", epochs=100, batch_size=1024),
-    "reference-mnist": Recipe("squared_hinge", 1e-3, "plateau", epochs=100, batch_size=100, dropout=0.2),
-    # Full-precision networks want a smaller step than sign gradients do.
-    "float": Recipe(learning_rate=1e-3),
-    # A cubic ramp of a magnitude mask; L1 pulls the weights to go towards zero first.
-    "pruned": Recipe(learning_rate=1e-3, l1=1e-4, sparsity=0.7),
-    # 60,000 digits: larger batches, and dropout keeps the wide float layers from memorising.
-    "digits": Recipe(batch_size=128),
-    "digits-float": Recipe(learning_rate=1e-3, batch_size=128, dropout=0.2),
-}
+from ultralow.recipes import RECIPES
 
 
 @dataclass(frozen=True)
@@ -110,18 +82,19 @@ _ENTRIES = [
     Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, published="seed-jets-bnn-small"),
     Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN,
             published="seed-jets-bnn-optimised"),
-    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<4,2>", _JET_IN,
+    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<6,3>", _JET_IN,
             published="seed-jets-bnn-relu"),
     Network("jets-tnn-optimised", "jets", (16, 128, 64, 64, 64, 5), "ternary", "ternary", _JET_IN,
             published="seed-jets-tnn-optimised"),
-    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<4,2>", _JET_IN, published="seed-jets-tnn-relu"),
+    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<6,3>", _JET_IN, published="seed-jets-tnn-relu"),
     # not in the slides: what the third weight value buys at the smallest size
     Network("jets-tnn-small", "jets", _JET, "ternary", "ternary", _JET_IN),
-    # digits: the slides' second table. Eight-bit pixels for float, one bit where weights have one or two.
+    # digits: the slides' second table. Eight-bit pixels for float; two bits of grey are worth half a point to one- and
+    # two-bit weights, and more bits hardly anything.
     Network("mnist-float", "mnist", _DIGIT, "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>", "digits-float",
             "seed-mnist-float"),
-    Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", _DIGIT_IN, "digits", "seed-mnist-bnn"),
-    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", _DIGIT_IN, "digits", "seed-mnist-tnn"),
+    Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", "ufixed<2,0>", "digits", "seed-mnist-bnn"),
+    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", "ufixed<2,0>", "digits", "seed-mnist-tnn"),
     # FINN's scaling table
     *(Network(f"finn-{n}-binary", "mnist", (784, n, n, n, 10), "binary", "binary", _DIGIT_IN, "digits",
               f"finn-t1-{n}-binary") for n in (128, 256, 512, 1024, 2048, 4096)),

@@ -18,6 +18,7 @@ from ultralow.fixed import Fixed
 
 ACTIVATIONS = ("binary", "ternary", "relu", "linear")
 _ARRAYS = ("kernel", "high", "low", "scale", "offset")
+_ENCODING = ("gain", "move")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +112,18 @@ class FoldedLayer:
 
 @dataclass(frozen=True, eq=False)
 class FoldedNetwork:
-    """An input format and folded layers; callable on codes. Equal when every number is equal."""
+    """An input format and folded layers; callable on codes. Equal when every number is equal.
+
+    ``gain`` and ``move`` (inputs,), where there are any, stand before the input format: x·gain + move, for features as
+    the dataset scales them. They belong to whatever computes the features, like the dataset's own mean and deviation.
+    """
 
     name: str
     input: Fixed
     layers: tuple[FoldedLayer, ...]
     classes: tuple[str, ...] = field(default=())
+    gain: np.ndarray | None = None
+    move: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.layers or self.layers[-1].activation != "linear":
@@ -158,6 +165,10 @@ class FoldedNetwork:
             span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         return found
 
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Inputs on the grid of the input format, float64, of features as the dataset scales them; (rows, inputs) both."""
+        return encode(x, self.input, self.gain, self.move)
+
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Logit codes (rows, classes), int64, of input codes (rows, inputs); exact."""
         fraction = self.input.fraction
@@ -167,7 +178,7 @@ class FoldedNetwork:
         return codes
 
     def logits(self, x: np.ndarray, batch: int = 65536) -> np.ndarray:
-        """Real logits (rows, classes), float64, of real inputs (rows, inputs): rounded to the input format first."""
+        """Real logits (rows, classes), float64, of encoded inputs (rows, inputs), rounded to the input format at least."""
         parts = [self(self.input.codes(x[start:start + batch])) for start in range(0, len(x), batch)]
         return np.concatenate(parts) * 2.0**-self.output_fraction
 
@@ -180,7 +191,7 @@ class FoldedNetwork:
     def save(self, path: str | Path) -> None:
         """Writes one .npz: integer arrays and a JSON header. Equal networks give equal bytes."""
         header = {"name": self.name, "input": str(self.input), "classes": list(self.classes), "layers": []}
-        arrays = {}
+        arrays = {name: value for name in _ENCODING if (value := getattr(self, name)) is not None}
         for position, layer in enumerate(self.layers):
             header["layers"].append({"activation": layer.activation, "weights": layer.weights,
                                      "kernel_fraction": layer.kernel_fraction, "scale_fraction": layer.scale_fraction,
@@ -203,6 +214,7 @@ class FoldedNetwork:
         try:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(file["header"].tobytes())
+                encoding = {name: file[name] for name in _ENCODING if name in file}
                 layers = []
                 for position, entry in enumerate(header["layers"]):
                     arrays = {n: file[f"{n}{position}"] for n in _ARRAYS if f"{n}{position}" in file}
@@ -212,7 +224,13 @@ class FoldedNetwork:
             raise StudyError(f"{path} is missing; run the training stage first") from None
         except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise StudyError(f"{path} is not a folded network ({error}); delete it and run the training stage") from None
-        return cls(header["name"], Fixed.parse(header["input"]), tuple(layers), tuple(header["classes"]))
+        return cls(header["name"], Fixed.parse(header["input"]), tuple(layers), tuple(header["classes"]), **encoding)
+
+
+def encode(x: np.ndarray, format: Fixed, gain: np.ndarray | None = None, move: np.ndarray | None = None) -> np.ndarray:
+    """x·gain + move, rounded down to the format; (rows, inputs), float64."""
+    gain, move = (1.0 if gain is None else gain), (0.0 if move is None else move)
+    return format.quantise(np.asarray(x, np.float64) * gain + move)
 
 
 def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
@@ -223,4 +241,5 @@ def exact_rows(found: np.ndarray, expected: np.ndarray) -> int:
 def _tokens(network: FoldedNetwork) -> tuple:
     layers = tuple((s.activation, s.weights, s.kernel_fraction, s.scale_fraction, s.offset_fraction, s.format,
                     *(None if (v := getattr(s, n)) is None else v.tobytes() for n in _ARRAYS)) for s in network.layers)
-    return network.input, network.classes, network.architecture, layers
+    encoding = tuple(None if (v := getattr(network, n)) is None else v.tobytes() for n in _ENCODING)
+    return network.input, network.classes, network.architecture, encoding, layers

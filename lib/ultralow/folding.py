@@ -21,7 +21,7 @@ from ultralow.catalogue import Network
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed, dyadic
 from ultralow.folded import FoldedLayer, FoldedNetwork
-from ultralow.layers import BinaryDense, MaskedDense, TernaryDense, binarise, binary_tanh, ternarise, ternary_tanh
+from ultralow.layers import BinaryDense, MaskedDense, TernaryDense, binary_tanh, ternary_tanh
 
 SCALE_BITS = 6  # significant bits of the largest s in a layer that keeps it
 OFFSET_GUARD = 2  # bits of b below the last bit of what the layer gives
@@ -123,10 +123,8 @@ def _fold_bias(kernel: np.ndarray, bias: np.ndarray, weights: str, activation: s
 
 def _kernel(dense: keras.layers.Dense) -> np.ndarray:
     kernel = _array(dense.kernel)
-    if isinstance(dense, BinaryDense):
-        return np.asarray(binarise(kernel))
-    if isinstance(dense, TernaryDense):
-        return np.asarray(ternarise(kernel))
+    if isinstance(dense, (BinaryDense, TernaryDense)):
+        return _array(dense.quantise(keras.ops.convert_to_tensor(kernel)))
     return kernel * _array(dense.mask) if isinstance(dense, MaskedDense) else kernel
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.backend import logits
+from ultralow.backend import outputs
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed, integer_format
 from ultralow.folded import FoldedLayer, FoldedNetwork, exact_rows
@@ -102,7 +102,7 @@ def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part:
     x = network.input.quantise(x)
     reference = network.logits(x)
     log(f"folded Keras network: {len(x)} rows")
-    in_keras = logits(to_keras(network), x)
+    in_keras = outputs(to_keras(network), x)
     with tempfile.TemporaryDirectory(prefix="hls4ml-") as folder:
         log(f"hls4ml {hls4ml.__version__}, backend {backend}: converting and compiling")
         model = convert(network, folder, backend, part, clock_ns)

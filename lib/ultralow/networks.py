@@ -4,43 +4,50 @@ from __future__ import annotations
 
 import keras
 
-from ultralow.catalogue import Network, Recipe
-from ultralow.layers import BinaryDense, MaskedDense, QuantisedRelu, TernaryDense, binary_tanh, ternary_tanh
+from ultralow.catalogue import Network
+from ultralow.layers import BatchRenormalisation, BinaryDense, MaskedDense, QuantisedRelu, RoundedTanh, TernaryDense
+from ultralow.recipes import Recipe
 
-_QUANTISED = {"binary": BinaryDense, "ternary": TernaryDense}
-_TANH = {"binary": binary_tanh, "ternary": ternary_tanh}
+_QUANTISED = ("binary", "ternary")
+_NORMS = {"batch": keras.layers.BatchNormalization, "renorm": BatchRenormalisation}
 
 
 def build(network: Network, recipe: Recipe) -> keras.Model:
     """The trainable network: (rows, inputs) real numbers to (rows, classes) logits.
 
     Binary and ternary kernels are followed by batch normalisation, also at the output, where it learns the
-    temperature that integer sums lack. Full-precision networks have biases and plain ReLU; their rounding
-    comes after training, in :mod:`ultralow.folding`.
+    temperature that integer sums lack. Full-precision networks have biases and plain ReLU; they are rounded after
+    training, in :mod:`ultralow.folding`, unless the recipe asks for rounding in training too.
     """
     inputs = x = keras.Input((network.widths[0],), name="features")
-    quantised = network.weights in _QUANTISED
     for position, units in enumerate(network.widths[1:], start=1):
         last = position == len(network.widths) - 1
         x = _dense(network, recipe, units, f"dense{position}")(x)
-        if quantised:
-            x = keras.layers.BatchNormalization(momentum=0.95, name=f"norm{position}")(x)
+        if network.weights in _QUANTISED:
+            x = _NORMS[recipe.norm](momentum=recipe.norm_momentum, name=f"norm{position}")(x)
         if not last:
-            x = _activation(network, quantised, f"activation{position}")(x)
+            x = _activation(network, recipe, f"activation{position}")(x)
             if recipe.dropout:
                 x = keras.layers.Dropout(recipe.dropout, name=f"dropout{position}")(x)
     return keras.Model(inputs, x, name=network.name.replace("-", "_"))
 
 
 def _dense(network: Network, recipe: Recipe, units: int, name: str) -> keras.layers.Layer:
-    if network.weights in _QUANTISED:
-        return _QUANTISED[network.weights](units, name=name)
-    kind = MaskedDense if recipe.sparsity else keras.layers.Dense
-    penalty = keras.regularizers.L1(recipe.l1) if recipe.l1 else None
-    return kind(units, kernel_initializer="he_normal", kernel_regularizer=penalty, name=name)
+    initial = "glorot_uniform" if recipe.initial == "glorot" else None
+    if network.weights == "binary":
+        return BinaryDense(units, kernel_initializer=initial, settling=recipe.settle < 1, name=name)
+    if network.weights == "ternary":
+        return TernaryDense(units, recipe.threshold, kernel_initializer=initial, settling=recipe.settle < 1, name=name)
+    options = {"kernel_initializer": "he_normal", "name": name,
+               "kernel_regularizer": keras.regularizers.L1(recipe.l1) if recipe.l1 else None}
+    if recipe.sparsity or recipe.rounded:
+        return MaskedDense(units, network.weights if recipe.rounded else None, **options)
+    return keras.layers.Dense(units, **options)
 
 
-def _activation(network: Network, quantised: bool, name: str) -> keras.layers.Layer:
-    if network.activation in _TANH:
-        return keras.layers.Activation(_TANH[network.activation], name=name)
-    return QuantisedRelu(network.activation, name=name) if quantised else keras.layers.ReLU(name=name)
+def _activation(network: Network, recipe: Recipe, name: str) -> keras.layers.Layer:
+    if network.activation in _QUANTISED:
+        return RoundedTanh(network.activation, recipe.estimator, name=name)
+    if network.weights in _QUANTISED or recipe.rounded:
+        return QuantisedRelu(network.activation, name=name)
+    return keras.layers.ReLU(name=name)

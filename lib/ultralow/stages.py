@@ -5,25 +5,20 @@ A stage that needs an earlier one and finds nothing runs it first and says so: e
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import metrics
-from ultralow.catalogue import Network
+from ultralow import runs
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.files import canonical_json, read_json, replacing, write_json
-from ultralow.fixed import Fixed
+from ultralow.files import replacing, write_json
 from ultralow.folded import FoldedNetwork
-from ultralow.provenance import code_digest
+from ultralow.recipes import Recipe
+from ultralow.runs import Log
 from ultralow.study import Study, root
-
-Log = Callable[[str], None]
 
 
 def prepare(study: Study, name: str, log: Log = print) -> Dataset:
@@ -64,10 +59,14 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     if (data.x_train.shape[1], len(data.classes)) != (network.widths[0], network.widths[-1]):
         raise StudyError(f"{name} is {network.architecture}, but its dataset has {data.x_train.shape[1]} features "
                          f"and {len(data.classes)} classes")
-    folder = study.folder(name)
-    runs = [_run(network, recipe, data, seed, folder / f"seed-{seed}", log) for seed in study.settings.seeds]
-    best = max(runs, key=lambda run: run["valid_accuracy"])["seed"]
-    logits = {f"logits_{run['seed']}": np.load(folder / f"seed-{run['seed']}" / "logits.npy") for run in runs}
+    folder, teacher = study.folder(name), teacher_logits(study, recipe, data, log)
+    results = []
+    for seed in study.settings.seeds:
+        results.append(runs.run(network, recipe, data, seed, folder / f"seed-{seed}", log, teacher,
+                                study.settings.backend))
+        log("seed {seed}: test accuracy {accuracy:.4f} folded, {accuracy_float:.4f} before folding".format(**results[-1]))
+    best = max(results, key=lambda run: run["valid_accuracy"])["seed"]
+    logits = {f"logits_{seed}": np.load(folder / f"seed-{seed}" / "logits.npy") for seed in study.settings.seeds}
     with replacing(folder / "scores.npz") as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, labels=data.y_test, **logits)
     for file in ("folded.npz", "model.keras"):
@@ -79,7 +78,7 @@ def train(study: Study, name: str, log: Log = print) -> dict:
               "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": network.input,
               "weights": network.weights, "activation": network.activation,
               "parameters": network.parameters, "operations": network.operations,
-              "classes": data.classes, "runs": runs}
+              "backend": study.settings.backend, "classes": data.classes, "runs": results}
     write_json(folder / "train.json", result)
     return result
 
@@ -102,7 +101,7 @@ def convert(study: Study, name: str, log: Log = print) -> dict:
     from ultralow import hls
 
     settings, folded = study.settings, trained(study, name, log)
-    x = _rows(study, name, settings.rows.hls, log)
+    x = _rows(study, name, folded, settings.rows.hls, log)
     result = hls.compare(folded, x, part=settings.part, clock_ns=settings.clock_ns, log=log)
     write_json(study.folder(name) / "convert.json", {"network": name, **result})
     _insist(name, result, "keras", "hls")
@@ -118,7 +117,7 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
     from ultralow import hardware
 
     settings, folded, folder = study.settings, trained(study, name, log), study.folder(name)
-    codes = folded.input.codes(_rows(study, name, settings.rows.rtl, log))
+    codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
     with replacing(folder / "rtl") as temporary:
         result = hardware.measure(folded, codes, temporary, clock_ns=settings.clock_ns, log=log)
     if settings.tool == "vitis":
@@ -128,52 +127,18 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
     return result
 
 
-def _run(network: Network, recipe: object, data: Dataset, seed: int, folder: Path, log: Log) -> dict:
-    """One seed: what its run.json holds; trained, unless the same run is already there."""
-    fingerprint = _fingerprint(network, recipe, data, seed)
-    done = folder / "run.json"
-    if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
-        log(f"seed {seed}: trained before, kept")
-        return {key: value for key, value in kept.items() if key != "fingerprint"}
-
-    from ultralow import backend, folding, training  # TensorFlow takes seconds: only where it is used
-
-    log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs")
-    quantise = Fixed.parse(network.input).quantise
-    x, x_valid, x_test = (quantise(part).astype(np.float32) for part in (data.x_train, data.x_valid, data.x_test))
-    model, history = training.train(network, recipe, x, data.y_train, x_valid, data.y_valid, seed, log)
-    folded = folding.fold(model, network, data.classes)
-    logits = folded.logits(x_test)
-    run = {"seed": seed, "history": history,
-           "valid_accuracy": metrics.accuracy(folded.logits(x_valid), data.y_valid),
-           "accuracy": metrics.accuracy(logits, data.y_test),
-           "accuracy_float": metrics.accuracy(backend.logits(model, x_test), data.y_test),
-           "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
-           "confusion": metrics.confusion(logits, data.y_test, len(data.classes)),
-           "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}
-    with replacing(folder) as temporary:
-        temporary.mkdir()
-        model.save(temporary / "model.keras")
-        folded.save(temporary / "folded.npz")
-        np.save(temporary / "logits.npy", logits.astype(np.float32))
-        write_json(temporary / "run.json", {**run, "fingerprint": fingerprint})
-    log(f"seed {seed}: test accuracy {run['accuracy']:.4f} folded, {run['accuracy_float']:.4f} before folding")
-    return run
+def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.ndarray | None:
+    """What the recipe's teacher, the folded network that the study trained, says of the training rows."""
+    if recipe.teacher is None:
+        return None
+    teacher = trained(study, recipe.teacher, log)
+    return teacher.logits(teacher.encode(data.x_train))
 
 
-def _fingerprint(network: Network, recipe: object, data: Dataset, seed: int) -> str:
-    """Changes with anything that a run's result depends on, this package's training code included."""
-    digest = hashlib.sha256(canonical_json([vars(network), vars(recipe), seed]).encode())
-    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
-        digest.update(np.ascontiguousarray(array))
-    digest.update(code_digest("train").encode())
-    return digest.hexdigest()
-
-
-def _rows(study: Study, name: str, limit: int, log: Log) -> np.ndarray:
-    """Up to ``limit`` rows to compare: the test part, filled up from validation and training where it is small."""
+def _rows(study: Study, name: str, folded: FoldedNetwork, limit: int, log: Log) -> np.ndarray:
+    """Up to ``limit`` encoded rows to compare: the test part, filled up from validation and training if it is small."""
     data = prepared(study, study.network(name).dataset, log)
-    return np.concatenate([data.x_test, data.x_valid, data.x_train])[:limit]
+    return folded.encode(np.concatenate([data.x_test, data.x_valid, data.x_train])[:limit])
 
 
 def _insist(name: str, result: dict, *kinds: str) -> None:

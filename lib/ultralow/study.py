@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ultralow.catalogue import CATALOGUE, DATASETS, RECIPES, Network, Recipe
+from ultralow.catalogue import CATALOGUE, DATASETS, Network
 from ultralow.errors import StudyError, unknown
+from ultralow.recipes import RECIPES, Recipe
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -44,6 +45,35 @@ class Override(_Strict):
     gates: bool = True
 
 
+class Ablations(_Strict):
+    """Networks whose recipe is tried with one change at a time, by the change's name: fields of a recipe."""
+
+    networks: Annotated[list[str], Field(min_length=1)]
+    changes: Annotated[dict[str, dict[str, str | int | float | bool | None]], Field(min_length=1)]
+    epochs: Positive | None = None
+    rows: Positive | None = None
+
+    @field_validator("changes")
+    @classmethod
+    def _fields(cls, changes: dict) -> dict:
+        for name, change in changes.items():
+            for field in change:
+                if field not in Recipe.__dataclass_fields__:
+                    raise unknown(f"field of a recipe in ablations.changes.{name}", field, Recipe.__dataclass_fields__)
+            replace(Recipe(), **change)  # refuses unknown values
+        return changes
+
+
+class Search(_Strict):
+    """A search for networks by Optuna: for each kind of weights so many trials, on at most ``rows`` training rows."""
+
+    dataset: str
+    weights: Annotated[list[Literal["binary", "ternary"]], Field(min_length=1)]
+    trials: Positive = 40
+    epochs: Positive = 12
+    rows: Positive | None = None
+
+
 class Settings(_Strict):
     """The content of a study file."""
 
@@ -52,10 +82,15 @@ class Settings(_Strict):
     networks: dict[str, Override | None]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)] = [1]
     epochs: Positive | None = None
+    batch_size: Positive | None = None
     rows: Rows = Rows()
     clock_ns: Annotated[float, Field(gt=0, le=1000)] = 5.0
     part: str = "xcvu9p-flga2104-2L-e"
     tool: Literal["open", "vitis"] = "open"
+    # What Keras trains on. JAX is two to three times as fast on a CPU; the seeds give other weights on it.
+    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    ablations: Ablations | None = None
+    search: Search | None = None
     smoke: bool = False
 
     @model_validator(mode="after")
@@ -67,6 +102,14 @@ class Settings(_Strict):
                 raise unknown(f"recipe of {name}", override.recipe, RECIPES)
             if CATALOGUE[name].dataset not in self.data:
                 raise StudyError(f"network {name} needs data.{CATALOGUE[name].dataset}; add it to the study")
+        for name in self.ablations.networks if self.ablations else ():
+            if name not in self.networks:
+                raise unknown("network in ablations", name, self.networks)
+        if self.search and self.search.dataset not in self.data:
+            raise unknown("dataset of search", self.search.dataset, self.data)
+        if self.teachers - set(self.networks):
+            raise StudyError(f"networks learn from {', '.join(sorted(self.teachers - set(self.networks)))}; "
+                             "add the teacher to the study's networks, with {hls: false, gates: false} if only trained")
         for dataset, data in self.data.items():
             if dataset not in DATASETS:
                 raise unknown("dataset", dataset, DATASETS)
@@ -77,6 +120,19 @@ class Settings(_Strict):
         if len(set(self.seeds)) < len(self.seeds):
             raise StudyError(f"seeds {self.seeds} hold one twice")
         return self
+
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of a network with the study's changes: the network's own come before the study's."""
+        changes = self.networks[name] or Override()
+        recipe = RECIPES[changes.recipe or CATALOGUE[name].recipe]
+        return replace(recipe, epochs=changes.epochs or self.epochs or recipe.epochs,
+                       batch_size=changes.batch_size or self.batch_size or recipe.batch_size)
+
+    @property
+    def teachers(self) -> set[str]:
+        """Networks that others of the study learn from."""
+        return {teacher for name in self.networks if (teacher := self.recipe(name).teacher)}
 
 
 class Study:
@@ -112,16 +168,16 @@ class Study:
         return self.settings.networks[name] or Override()
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe with the study's changes: the network's own come before the study's."""
-        changes = self.override(name)
-        recipe = RECIPES[self.network(name).recipe]
-        epochs = changes.epochs or self.settings.epochs or recipe.epochs
-        return replace(recipe, epochs=epochs, batch_size=changes.batch_size or recipe.batch_size)
+        """See :meth:`Settings.recipe`."""
+        self._check(name)
+        return self.settings.recipe(name)
 
     @property
     def datasets(self) -> list[str]:
         """The datasets that the networks use, in the file's order."""
         used = {entry.dataset for entry in self.networks}
+        if self.settings.search:
+            used.add(self.settings.search.dataset)
         return [name for name in self.settings.data if name in used]
 
     def data_path(self, dataset: str) -> Path | None:
@@ -170,7 +226,7 @@ def _sentence(fault: dict) -> str:
     *path, key = fault["loc"] or ("",)
     where = ".".join(map(str, (*path, key)))
     if fault["type"] == "extra_forbidden":
-        model = {"data": Data, "rows": Rows, "networks": Override}.get(path[0] if path else "", Settings)
+        model = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search}.get(path[0] if path else "", Settings)
         kind = f"key in {'.'.join(map(str, path))}" if path else "key"
         return str(unknown(kind, key, model.model_fields))
     return f"{where}: {fault['msg']}"

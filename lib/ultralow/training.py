@@ -1,24 +1,38 @@
-"""Knows how networks are trained: losses, schedules, pruning, and the same result for the same seed."""
+"""Knows how networks are trained: losses, schedules, pruning, and the same result for the same seed, also after a stop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from ultralow.catalogue import Network, Recipe
-from ultralow.errors import unknown
-from ultralow.layers import MaskedDense
+from ultralow.backend import outputs
+from ultralow.catalogue import Network
+from ultralow.errors import StudyError
+from ultralow.files import replacing
+from ultralow.layers import BinaryDense, FeatureGain, MaskedDense, TernaryDense
 from ultralow.networks import build
+from ultralow.recipes import Recipe
 
-LOSSES = ("crossentropy", "squared_hinge")
-SCHEDULES = ("cosine", "plateau")
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "nadam": keras.optimizers.Nadam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+}
+FINAL_RATE = 1e-4  # of the exponential schedule, relative to its first
+CHECKPOINT_SECONDS = 30.0
+GAIN_SHARE = 0.25  # of the epochs of a training, to learn the gains before it
+History = dict[str, list[float]]
 
 
 def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_valid: np.ndarray, y_valid: np.ndarray,
-          seed: int, log: Callable[[str], None] = print) -> tuple[keras.Model, dict[str, list[float]]]:
+          seed: int, log: Callable[[str], None] = print, teacher: np.ndarray | None = None,
+          checkpoint: Path | None = None) -> tuple[keras.Model, History]:
     """Trains a network from its catalogue entry.
 
     Args:
@@ -27,79 +41,204 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
         x_valid, y_valid: validation rows; they steer the plateau schedule and are reported, nothing else.
         seed: fixes initial weights, order of rows and dropout. Same seed, same machine: same weights.
         log: receives a line per epoch (at most some twenty in all) with the time left.
+        teacher: probabilities (rows, classes) that take the recipe's ``distillation`` share in the targets.
+        checkpoint: file that keeps the state of a long training; one that was stopped goes on from it, to the same
+            weights. Removed at the end by whoever keeps the result.
 
     Returns:
         The trained network, and its history: loss, accuracy, val_loss, val_accuracy, one value per epoch.
-
-    Raises:
-        StudyError: the recipe names an unknown loss or schedule.
     """
-    if recipe.loss not in LOSSES:
-        raise unknown("loss", recipe.loss, LOSSES)
-    if recipe.schedule not in SCHEDULES:
-        raise unknown("schedule", recipe.schedule, SCHEDULES)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model = build(network, recipe)
     steps = -(-len(x) // recipe.batch_size)
-    rate, callbacks = recipe.learning_rate, [Progress(recipe.epochs, log)]
+    rate = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * recipe.epochs)
-    else:
-        callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5, min_lr=1e-6))
-    if recipe.sparsity:
-        callbacks.append(Pruning(recipe.sparsity, recipe.epochs))
-    if recipe.loss == "crossentropy":
-        loss, metric = keras.losses.SparseCategoricalCrossentropy(from_logits=True), "sparse_categorical_accuracy"
-    else:
-        loss, metric = "squared_hinge", "categorical_accuracy"
-        y, y_valid = (2 * keras.utils.to_categorical(part, network.widths[-1]) - 1 for part in (y, y_valid))
+    elif recipe.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps * recipe.epochs, FINAL_RATE)
+    loss = (keras.losses.CategoricalCrossentropy(from_logits=True) if recipe.loss == "crossentropy"
+            else keras.losses.SquaredHinge())
     # Many steps run in the backend between two returns to Python; the last call of an epoch may be shorter.
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=[keras.metrics.get(metric)],
+    model.compile(OPTIMIZERS[recipe.optimizer](rate), loss, metrics=[keras.metrics.CategoricalAccuracy()],
                   steps_per_execution=min(steps, 50))
-    history = model.fit(x, y, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0, callbacks=callbacks,
-                        validation_data=(x_valid, y_valid), validation_batch_size=4096).history
-    names = {"loss": "loss", "val_loss": "val_loss", "accuracy": metric, "val_accuracy": f"val_{metric}"}
-    return model, {name: [float(v) for v in history[key]] for name, key in names.items()}
+    model.optimizer.build(model.trainable_variables)
+    target, target_valid = _targets(recipe, y, network, teacher), _targets(recipe, y_valid, network)
+    history = {name: [] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    epoch, summed = 0, [np.zeros(weight.shape) for weight in model.trainable_variables]
+    if checkpoint is not None and checkpoint.exists():
+        epoch, history, summed = _restore(model, checkpoint, history, summed)
+        log(f"going on after epoch {epoch}, from the checkpoint")
+    elif recipe.norm == "renorm":
+        reestimate(model, x)  # averages of zero steps are of no weights at all
+    first_averaged = round(recipe.average * recipe.epochs)
+    progress, saved = Progress(recipe.epochs, epoch, log), time.monotonic()
+    while epoch < recipe.epochs:
+        if recipe.sparsity:
+            prune(model, pruned_share(recipe, epoch))
+        if share := settled_share(recipe, epoch):
+            for layer in model.layers:
+                if isinstance(layer, (BinaryDense, TernaryDense)):
+                    layer.settle(share)
+        if recipe.schedule == "plateau":
+            model.optimizer.learning_rate.assign(plateau(history["val_loss"], recipe.learning_rate))
+        # The order of an epoch's rows depends on seed and epoch alone, so that a training can stop between two.
+        rng = np.random.default_rng([seed, epoch])
+        rows = rng.permutation(len(x))
+        inputs = x[rows] if not recipe.shift else shifted(x[rows], recipe.shift, rng)
+        new = model.fit(inputs, target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0,
+                        validation_data=(x_valid, target_valid), validation_batch_size=4096).history
+        for name, values in history.items():
+            values.append(float(new[name.replace("accuracy", "categorical_accuracy")][0]))
+        epoch += 1
+        if epoch > first_averaged:
+            summed = [total + keras.ops.convert_to_numpy(w) for total, w in zip(summed, model.trainable_variables)]
+        progress(epoch, history)
+        if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            _save(model, checkpoint, epoch, history, summed)
+            saved = time.monotonic()
+    if recipe.epochs > first_averaged:
+        for weight, total in zip(model.trainable_variables, summed):
+            weight.assign((total / (recipe.epochs - first_averaged)).astype("float32"))
+    if recipe.reestimate:
+        reestimate(model, x)
+    return model, history
 
 
-class Pruning(keras.callbacks.Callback):
-    """Magnitude pruning: a mask over all kernels together, from none to ``sparsity`` on a cubic ramp.
+def learn_gain(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
+    """How much each feature (inputs,) should weigh in a first layer whose weights cannot say it, being ±1 or 0.
 
-    The ramp (Zhu and Gupta, arXiv:1710.01878) ends at two thirds of the epochs; the rest heals.
+    A short training of the same network behind one learned factor per feature; the factors, to two bits after the
+    leading one, with the largest feature at 1.5. ``x`` (rows, inputs) are features of mean 0 and deviation 1.
     """
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    inner = build(network, replace(recipe, norm="batch", settle=1.0))
+    inputs = keras.Input((network.widths[0],), name="features")
+    gain = FeatureGain(name="gain")
+    model = keras.Model(inputs, inner(gain(inputs)))
+    epochs = max(1, round(GAIN_SHARE * recipe.epochs))
+    steps = -(-len(x) // recipe.batch_size)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * epochs)),
+                  keras.losses.CategoricalCrossentropy(from_logits=True), steps_per_execution=min(steps, 50))
+    target = _targets(replace(recipe, loss="crossentropy"), y, network)
+    for epoch in range(epochs):
+        rows = np.random.default_rng([seed, epoch]).permutation(len(x))
+        model.fit(x[rows], target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0)
+    found = np.abs(keras.ops.convert_to_numpy(gain.gain)).astype(np.float64)
+    mantissa, exponent = np.frexp(np.maximum(1.5 * found / found.max(), 2.0**-10))
+    return np.ldexp(np.rint(mantissa * 8) / 8, exponent)
 
-    def __init__(self, sparsity: float, epochs: int):
-        super().__init__()
-        self.sparsity = sparsity
-        self.ramp = max(1, round(epochs * 2 / 3))
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        if epoch >= self.ramp:
-            return  # the last mask stays
-        share = self.sparsity * (1 - (1 - (epoch + 1) / self.ramp) ** 3)
-        layers = [layer for layer in self.model.layers if isinstance(layer, MaskedDense)]
-        kernels = [keras.ops.convert_to_numpy(layer.kernel * layer.mask) for layer in layers]
-        magnitudes = np.sort(np.concatenate([np.abs(kernel).ravel() for kernel in kernels]))
-        threshold = magnitudes[int(np.ceil(share * len(magnitudes))) - 1]
-        for layer, kernel in zip(layers, kernels):
-            layer.mask.assign((np.abs(kernel) > threshold).astype("float32"))
+def plateau(losses: list[float], rate: float, factor: float = 0.5, patience: int = 5, lowest: float = 1e-6,
+            margin: float = 1e-4) -> float:
+    """The learning rate after epochs of validation ``losses``: halved each time that ``patience`` epochs in a row
+    were not better than the best so far by ``margin`` (Keras's ReduceLROnPlateau, without its state)."""
+    best, waited = np.inf, 0
+    for loss in losses:
+        best, waited = (loss, 0) if loss < best - margin else (best, waited + 1)
+        if waited >= patience:
+            rate, waited = max(rate * factor, lowest), 0
+    return rate
 
 
-class Progress(keras.callbacks.Callback):
+def pruned_share(recipe: Recipe, epoch: int) -> float:
+    """Share of weights at zero in an epoch: a cubic ramp (Zhu and Gupta, arXiv:1710.01878) that ends at two thirds
+    of the epochs; the rest heals."""
+    ramp = max(1, round(recipe.epochs * 2 / 3))
+    return recipe.sparsity * (1 - (1 - min(1, (epoch + 1) / ramp)) ** 3)
+
+
+def settled_share(recipe: Recipe, epoch: int) -> float:
+    """Share of the weights still free that an epoch fixes, so that as many go in each epoch from ``settle`` on, and
+    all are fixed in the last."""
+    first = round(recipe.settle * recipe.epochs)
+    return 1 / (recipe.epochs - epoch) if epoch >= first else 0.0
+
+
+def prune(model: keras.Model, share: float) -> None:
+    """Masks the smallest ``share`` of the weights of all masked layers together; what is masked stays so."""
+    layers = [layer for layer in model.layers if isinstance(layer, MaskedDense)]
+    kernels = [keras.ops.convert_to_numpy(layer.kernel * layer.mask) for layer in layers]
+    magnitudes = np.sort(np.concatenate([np.abs(kernel).ravel() for kernel in kernels]))
+    threshold = magnitudes[int(np.ceil(share * len(magnitudes))) - 1]
+    for layer, kernel in zip(layers, kernels):
+        layer.mask.assign((np.abs(kernel) > threshold).astype("float32"))
+
+
+def shifted(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Square images (rows, pixels), each moved by up to ``most`` pixels both ways; what comes in is 0.
+
+    Raises:
+        StudyError: the rows are no square images.
+    """
+    side = round(x.shape[1] ** 0.5)
+    if side * side != x.shape[1]:
+        raise StudyError(f"a recipe with shift needs square images, not rows of {x.shape[1]} features")
+    images, out = x.reshape(-1, side, side), np.zeros((len(x), side, side), x.dtype)
+    moves = rng.integers(-most, most + 1, (len(x), 2))
+    for down in range(-most, most + 1):
+        for right in range(-most, most + 1):
+            rows = np.flatnonzero((moves[:, 0] == down) & (moves[:, 1] == right))
+            to, source = zip(*((slice(max(d, 0), side + min(d, 0)), slice(max(-d, 0), side + min(-d, 0)))
+                               for d in (down, right)))
+            out[rows, to[0], to[1]] = images[rows, source[0], source[1]]
+    return out.reshape(x.shape)
+
+
+def reestimate(model: keras.Model, x: np.ndarray, batch: int = 8192) -> None:
+    """Sets the statistics of every batch normalisation to those of all rows ``x``, front to back: the moving
+    averages of training are of weights that still changed."""
+    values = x
+    for layer in model.layers[1:]:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(values.mean(0, dtype=np.float64))
+            layer.moving_variance.assign(values.var(0, dtype=np.float64))
+        values = outputs(layer, values, batch)
+
+
+def _targets(recipe: Recipe, y: np.ndarray, network: Network, teacher: np.ndarray | None = None) -> np.ndarray:
+    target = keras.utils.to_categorical(y, network.widths[-1]).astype(np.float32)
+    if teacher is not None:
+        target = (1 - recipe.distillation) * target + recipe.distillation * teacher.astype(np.float32)
+    return target if recipe.loss == "crossentropy" else 2 * target - 1
+
+
+def _variables(model: keras.Model) -> list:
+    """All that a step changes: weights, statistics, masks, states of random generators, the optimiser's moments."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save(model: keras.Model, path: Path, epoch: int, history: History, summed: list[np.ndarray]) -> None:
+    arrays = {f"variable_{n}": keras.ops.convert_to_numpy(v) for n, v in enumerate(_variables(model))}
+    arrays |= {f"summed_{n}": total for n, total in enumerate(summed)}
+    arrays |= {f"history_{name}": values for name, values in history.items()}
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, epoch=epoch, **arrays)
+
+
+def _restore(model: keras.Model, path: Path, history: History,
+             summed: list[np.ndarray]) -> tuple[int, History, list[np.ndarray]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for number, variable in enumerate(_variables(model)):
+                variable.assign(file[f"variable_{number}"])
+            return (int(file["epoch"]), {name: file[f"history_{name}"].tolist() for name in history},
+                    [file[f"summed_{number}"] for number in range(len(summed))])
+    except Exception as error:  # zipfile, numpy and Keras each have their own words for a file that does not fit
+        raise StudyError(f"checkpoint {path} does not fit ({error}); delete it and train again") from error
+
+
+class Progress:
     """A line per epoch, or per few epochs of a long training, with the time left."""
 
-    def __init__(self, epochs: int, log: Callable[[str], None]):
-        super().__init__()
-        self.epochs, self.log, self.every = epochs, log, max(1, epochs // 20)
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def __init__(self, epochs: int, done: int, log: Callable[[str], None]):
+        self.epochs, self.first, self.log, self.every = epochs, done, log, max(1, epochs // 20)
         self.start = time.monotonic()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if (done := epoch + 1) % self.every and done < self.epochs:
+    def __call__(self, done: int, history: History) -> None:
+        if done % self.every and done < self.epochs:
             return
-        left = (time.monotonic() - self.start) / done * (self.epochs - done)
-        accuracy = next(v for k, v in logs.items() if k.startswith("val_") and k.endswith("accuracy"))
-        self.log(f"epoch {done}/{self.epochs}: loss {logs['loss']:.4f}, "
-                 f"validation accuracy {accuracy:.4f}, {left:.0f} s left")
+        left = (time.monotonic() - self.start) / (done - self.first) * (self.epochs - done)
+        self.log(f"epoch {done}/{self.epochs}: loss {history['loss'][-1]:.4f}, "
+                 f"validation accuracy {history['val_accuracy'][-1]:.4f}, {left:.0f} s left")

@@ -1,0 +1,88 @@
+"""Knows the ways to train a network: one named recipe each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from ultralow.errors import StudyError, unknown
+
+# What the fields that hold a name may say.
+CHOICES = {
+    "loss": ("crossentropy", "squared_hinge"),
+    "optimizer": ("adam", "nadam", "rmsprop", "sgd"),
+    "schedule": ("constant", "cosine", "exponential", "plateau"),
+    "initial": ("uniform", "glorot"),
+    "estimator": ("hard", "wide", "polynomial", "tanh"),
+    "norm": ("batch", "renorm"),
+    "scaling": ("standard", "minmax", "learned"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. The defaults are the study's own recipe; entries state what differs.
+
+    Raises:
+        StudyError: a field holds an unknown name.
+    """
+
+    loss: str = "crossentropy"  # or squared_hinge with targets ±1, as in the original work
+    optimizer: str = "adam"
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"  # to zero; or plateau: halve when the validation loss stops falling
+    epochs: int = 40
+    batch_size: int = 256
+    dropout: float = 0.0
+    l1: float = 0.0
+    sparsity: float = 0.0  # share of weights that pruning sets to zero
+    rounded: bool = False  # full-precision weights and activations are rounded in training too, not only after it
+    # Of features before the input format: as they are; their range in training onto the format's; or each with a gain
+    # of its own, learned first, that says how much it weighs.
+    scaling: str = "standard"
+    shift: int = 0  # digits: each image moved by up to so many pixels each way, anew in each epoch
+    initial: str = "uniform"  # latent weights start uniform in (-1, 1), or in Glorot's range
+    threshold: float = 0.5  # a ternary weight is not 0 where its latent weight is beyond ±threshold
+    estimator: str = "hard"  # what the gradient of a sign is: see ultralow.layers.ESTIMATORS
+    settle: float = 1.0  # after this share of the epochs swinging weights are fixed, more each epoch; 1: never
+    norm: str = "batch"  # normalisation in training by the batch's statistics, or by the moving averages (renorm)
+    norm_momentum: float = 0.95  # of the moving averages of batch normalisation
+    reestimate: bool = False  # statistics of batch normalisation once more over all training rows, at the end
+    average: float = 1.0  # the weights after each epoch beyond this share of them are averaged at the end; 1: none
+    refine: int = 0  # passes over the folded network's weights after training, each flipped where the loss falls
+    teacher: str | None = None  # a full-precision network whose probabilities are part of the targets
+    distillation: float = 0.5  # the teacher's share in the targets, where there is one
+
+    def __post_init__(self) -> None:
+        for name, valid in CHOICES.items():
+            if getattr(self, name) not in valid:
+                raise unknown(f"{name} of a recipe", getattr(self, name), valid)
+        for name in ("dropout", "sparsity", "average", "distillation", "norm_momentum", "settle"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise StudyError(f"{name} of a recipe is a share, 0 to 1, not {getattr(self, name)}")
+
+    @property
+    def changes(self) -> dict:
+        """The fields that are not the study's default."""
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+
+
+RECIPES = {
+    # What the ablations of config/paper.yaml show, in order of effect: features that weigh as much as they matter,
+    # weights that are fixed one after another instead of swinging to the end, large steps, and thresholds that do not
+    # tremble with the batch.
+    "study": Recipe(learning_rate=1e-2, epochs=60, batch_size=1024, scaling="learned", settle=0.4, threshold=0.33,
+                    norm="renorm", norm_momentum=0.99),
+    # The original work: squared hinge, Adam, learning rate reduced on plateaus, 100 epochs.
+    "reference-jets": Recipe("squared_hinge", learning_rate=1e-3, schedule="plateau", epochs=100, batch_size=1024,
+                             scaling="minmax"),
+    "reference-mnist": Recipe("squared_hinge", learning_rate=1e-3, schedule="plateau", epochs=100, batch_size=100,
+                              dropout=0.2),
+    # Full-precision networks want a smaller step than sign gradients do.
+    "float": Recipe(learning_rate=2e-3, epochs=60, batch_size=1024, rounded=True),
+    # A cubic ramp of a magnitude mask; L1 pulls the weights to go towards zero first.
+    "pruned": Recipe(learning_rate=2e-3, epochs=60, batch_size=1024, l1=1e-5, sparsity=0.7, rounded=True),
+    # 54,000 digits are few: moved images keep the networks from memorising, and so do weights that swing to the end.
+    "digits": Recipe(learning_rate=1e-2, epochs=100, shift=1, threshold=0.33, estimator="polynomial", norm="renorm",
+                     norm_momentum=0.98),
+    "digits-float": Recipe(learning_rate=1e-3, epochs=60, batch_size=128, shift=1, dropout=0.1, rounded=True),
+}

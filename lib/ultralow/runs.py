@@ -1,0 +1,149 @@
+"""Knows one run: a network trained with one seed, folded, tested, kept in a folder and found there again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ultralow import metrics
+from ultralow.catalogue import Network
+from ultralow.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.files import canonical_json, read_json, replacing, write_json
+from ultralow.fixed import Fixed
+from ultralow.folded import FoldedNetwork, encode
+from ultralow.provenance import code_digest
+from ultralow.recipes import Recipe
+
+Log = Callable[[str], None]
+
+
+def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path, log: Log,
+        teacher: np.ndarray | None = None, backend: str = "tensorflow", test: bool = True) -> dict:
+    """Trains a network, folds it and measures it; writes model.keras, folded.npz, run.json (and logits.npy).
+
+    The same run is found again in ``folder`` and kept; one that was stopped goes on from its checkpoint.
+
+    Args:
+        teacher: logits (training rows, classes) of the recipe's teacher.
+        test: False leaves the test part untouched (for choices, which see the validation part only).
+
+    Returns:
+        seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float, auc, confusion.
+    """
+    fingerprint = _fingerprint(network, recipe, data, seed, teacher, backend, test)
+    done, checkpoint = folder / "run.json", folder.with_name(folder.name + "-checkpoint.npz")
+    if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
+        log(f"seed {seed}: trained before, kept")
+        return {key: value for key, value in kept.items() if key != "fingerprint"}
+    # A checkpoint belongs to the run whose fingerprint stands beside it.
+    owner = checkpoint.with_suffix(".json")
+    if not owner.exists() or read_json(owner).get("fingerprint") != fingerprint:
+        checkpoint.unlink(missing_ok=True)
+        write_json(owner, {"fingerprint": fingerprint})
+
+    start_keras(backend)
+    log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, Keras on {backend}")
+    model, folded, history, accuracy = fit(network, recipe, data, seed, log, teacher, checkpoint)
+    result = {"seed": seed, "history": history, "valid_accuracy": accuracy,
+              "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        if test:
+            from ultralow.backend import outputs
+
+            x_test = folded.encode(data.x_test)
+            logits = folded.logits(x_test)
+            result |= {"accuracy": metrics.accuracy(logits, data.y_test),
+                       "accuracy_float": metrics.accuracy(outputs(model, x_test.astype(np.float32)), data.y_test),
+                       "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
+                       "confusion": metrics.confusion(logits, data.y_test, len(data.classes))}
+            np.save(temporary / "logits.npy", logits.astype(np.float32))
+        model.save(temporary / "model.keras")
+        folded.save(temporary / "folded.npz")
+        write_json(temporary / "run.json", {**result, "fingerprint": fingerprint})
+    for file in (checkpoint, owner):
+        file.unlink(missing_ok=True)
+    return result
+
+
+def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, teacher: np.ndarray | None = None,
+        checkpoint: Path | None = None) -> tuple["keras.Model", FoldedNetwork, dict, float]:
+    """The trained network, the folded one, the history, and the folded one's accuracy on the validation part."""
+    from ultralow import folding, training  # Keras takes seconds: only where it is used
+
+    gain, move = encoding(network, recipe, data, seed, log)
+    x, x_valid = (encode(part, Fixed.parse(network.input), gain, move) for part in (data.x_train, data.x_valid))
+    model, history = training.train(network, recipe, x.astype(np.float32), data.y_train, x_valid.astype(np.float32),
+                                    data.y_valid, seed, log, None if teacher is None else probabilities(teacher),
+                                    checkpoint)
+    folded = replace(folding.fold(model, network, data.classes), gain=gain, move=move)
+    if recipe.refine:
+        from ultralow import refinement
+
+        folded = refinement.refine(folded, x, data.y_train, recipe.refine, seed, log)
+    return model, folded, history, metrics.accuracy(folded.logits(x_valid), data.y_valid)
+
+
+def encoding(network: Network, recipe: Recipe, data: Dataset, seed: int,
+             log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Gain and move of every feature before the input format, from the training part; None, None: as they are."""
+    if recipe.scaling == "standard":
+        return None, None
+    if recipe.scaling == "minmax":
+        format, low, high = Fixed.parse(network.input), data.x_train.min(0).astype(float), data.x_train.max(0)
+        gain = (format.high - format.low) / np.where(high > low, high - low, 1.0)
+        return gain, format.low - low * gain
+    from ultralow import training
+
+    gain = training.learn_gain(network, recipe, data.x_train, data.y_train, seed)
+    log("gains of the features: " + ", ".join(f"{name} {g:g}" for name, g in zip(data.features, gain)))
+    return gain, None
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax of logits (rows, classes)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def training_digest(recipe: Recipe) -> str:
+    """Changes with the code that decides what a training with this recipe gives."""
+    return code_digest("train") + (code_digest("refine") if recipe.refine else "")
+
+
+def start_keras(backend: str) -> None:
+    """Makes sure that Keras runs on ``backend``; once it has started it cannot change.
+
+    Raises:
+        StudyError: this process runs Keras on another backend, or the backend is not installed.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+    try:
+        from ultralow import backend as ours  # noqa: F401 — one thread, determinism
+    except ImportError as error:
+        raise StudyError(f"the study asks for backend: {backend}, which does not start ({error}); install the locked "
+                         "environment again, or choose backend: tensorflow") from error
+    import keras
+
+    if keras.backend.backend() != backend:
+        raise StudyError(f"the study asks for backend: {backend}, but Keras already runs on {keras.backend.backend()} "
+                         "in this process; restart Python (or the kernel)")
+
+
+def _fingerprint(network: Network, recipe: Recipe, data: Dataset, seed: int, *more: object) -> str:
+    """Changes with anything that a run's result depends on, this package's training code included."""
+    digest = hashlib.sha256(canonical_json([vars(network), recipe.changes, seed]).encode())
+    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
+        digest.update(np.ascontiguousarray(array))
+    for item in more:
+        digest.update(np.ascontiguousarray(item) if isinstance(item, np.ndarray) else repr(item).encode())
+    digest.update(training_digest(recipe).encode())
+    return digest.hexdigest()
