@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := quick
-.PHONY: quick study test lab jets clean check-tools
+.PHONY: quick study test lab jets readme clean check-tools
 
 PYTHON ?= python3.11
 STUDY ?= config/quick.yaml
@@ -31,6 +31,10 @@ lab: .venv/.ready
 
 jets: .venv/.ready .venv/.ready-jets
 	@python -m ultralow.generator --rows $(N) --jobs $(JOBS)
+
+# README's table and figure, from the quick study that was run last.
+readme: .venv/.ready
+	@python -m ultralow.readme
 
 clean:
 	rm -rf .snakemake results/quick results/smoke

@@ -3,13 +3,17 @@
 # stands in its params, so that a change of one network's settings re-runs that network and the comparison only.
 import os
 
-from ultralow import provenance, runs, study as studies
+from ultralow import ablations, provenance, runs, study as studies
 
 STUDY = studies.load(config["study"])
 FILE = os.path.relpath(STUDY.file)
 RESULTS = os.path.relpath(STUDY.results)
 NETWORKS = [entry.name for entry in STUDY.networks]
 HLS = [name for name in NETWORKS if STUDY.override(name).hls]
+ABLATED = STUDY.settings.ablations.networks if STUDY.settings.ablations else []
+SEARCHED = STUDY.settings.search.weights if STUDY.settings.search else []
+EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
+               + [f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv" for weights in SEARCHED])
 GATES = [name for name in NETWORKS if STUDY.override(name).gates]
 
 # A failed notebook stays, with its traceback: it is a log.
@@ -108,6 +112,42 @@ rule gates:
         EXECUTE + "-p network {wildcards.network} " + TELL
 
 
+rule ablations:
+    input:
+        notebook="notebooks/ablations.ipynb",
+        data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
+        teacher=lambda wildcards: [f"{RESULTS}/{name}/folded.npz" for name in STUDY.settings.teachers],
+    output:
+        f"{RESULTS}/ablations/{{network}}.csv",
+    params:
+        entry=lambda wildcards: str(STUDY.network(wildcards.network)),
+        variants=lambda wildcards: str(ablations.variants(STUDY, wildcards.network)),
+        settings=(STUDY.settings.seeds, STUDY.settings.backend, str(STUDY.settings.ablations)),
+        code=provenance.code_digest("train"),
+    log:
+        notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
+        text=f"{RESULTS}/logs/{{network}}-ablations.log",
+    retries: 1
+    shell:
+        EXECUTE + "-p network {wildcards.network} " + TELL
+
+
+rule search:
+    input:
+        notebook="notebooks/search.ipynb",
+        data=f"{RESULTS}/data/{{dataset}}.npz",
+    output:
+        f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
+    params:
+        settings=(STUDY.settings.seeds[0], STUDY.settings.backend, str(STUDY.settings.search)),
+    log:
+        notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
+        text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
+    retries: 1
+    shell:
+        EXECUTE + "-p weights {wildcards.weights} " + TELL
+
+
 rule comparison:
     input:
         notebook="notebooks/5-comparison.ipynb",
@@ -131,6 +171,8 @@ rule report:
     input:
         f"{RESULTS}/comparison.csv",
         f"{RESULTS}/figures",
+        # Their notebooks become pages.
+        EXPERIMENTS,
     output:
         f"{RESULTS}/report/index.html",
     log:

@@ -66,12 +66,15 @@ def train(study: Study, name: str, log: Log = print) -> dict:
                                 study.settings.backend))
         log("seed {seed}: test accuracy {accuracy:.4f} folded, {accuracy_float:.4f} before folding".format(**results[-1]))
     best = max(results, key=lambda run: run["valid_accuracy"])["seed"]
-    logits = {f"logits_{seed}": np.load(folder / f"seed-{seed}" / "logits.npy") for seed in study.settings.seeds}
+    logits = {f"logits_{seed}": _logits(folder / f"seed-{seed}" / "folded.npz", data.x_test)
+              for seed in study.settings.seeds}
     with replacing(folder / "scores.npz") as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, labels=data.y_test, **logits)
     for file in ("folded.npz", "model.keras"):
-        with replacing(folder / file) as temporary:
-            temporary.write_bytes((folder / f"seed-{best}" / file).read_bytes())
+        # Of the committed study only the best seed's model is there, in its place already.
+        if (chosen := folder / f"seed-{best}" / file).exists():
+            with replacing(folder / file) as temporary:
+                temporary.write_bytes(chosen.read_bytes())
     result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
               "kind": network.kind, "recipe": {"name": network.recipe, **vars(recipe)},
               "seeds": study.settings.seeds, "hardware_seed": best, "train_rows": len(data.y_train),
@@ -125,6 +128,12 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
     write_json(folder / "synthesis.json", {"network": name, **result})
     _insist(name, result, "interpreter", "rtl")
     return result
+
+
+def _logits(path: Path, x: np.ndarray) -> np.ndarray:
+    """The outputs (rows, classes), float32, of the folded network in a file for features ``x`` (rows, inputs)."""
+    folded = FoldedNetwork.load(path)
+    return folded.logits(folded.encode(x)).astype(np.float32)
 
 
 def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.ndarray | None:

@@ -131,8 +131,10 @@ class Settings(_Strict):
 
     @property
     def teachers(self) -> set[str]:
-        """Networks that others of the study learn from."""
-        return {teacher for name in self.networks if (teacher := self.recipe(name).teacher)}
+        """Networks that others of the study, or its ablations, learn from."""
+        changes = self.ablations.changes.values() if self.ablations else ()
+        return {teacher for teacher in (*(self.recipe(name).teacher for name in self.networks),
+                                        *(change.get("teacher") for change in changes)) if teacher}
 
 
 class Study:

@@ -1,0 +1,80 @@
+"""Knows the part of README.md that a study decides: `make readme` renews it from the quick study's results."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from ultralow import tables
+from ultralow.errors import StudyError
+from ultralow.files import replacing
+from ultralow.study import load, root
+
+BEGIN, END = "<!-- quick study: begin -->", "<!-- quick study: end -->"
+TABLE, FIGURE = "docs/quick-comparison.csv", "docs/figures/quick-accuracy-lut.svg"
+
+
+def block(table: pd.DataFrame) -> str:
+    """The markdown between the two marks, for a comparison table (:func:`ultralow.tables.comparison`)."""
+    lines = ["| network | layers | accuracy | AUC | LUT (of a VU9P) | FF | DSP | latency | slides: LUT, latency |",
+             "|" + "---|" * 9, *map(_line, table.to_dict("records")), "", _exactness(table)]
+    return "\n".join(lines)
+
+
+def renewed(text: str, table: pd.DataFrame) -> str:
+    """README's ``text`` with the block of ``table``.
+
+    Raises:
+        StudyError: the marks are not there.
+    """
+    found = re.sub(f"(?s)(?<={re.escape(BEGIN)}\n).*(?=\n{re.escape(END)})", lambda _: block(table), text)
+    if BEGIN not in text or END not in text:
+        raise StudyError(f"README.md lacks the lines {BEGIN} and {END}; put them around the table of the quick study")
+    return found
+
+
+def main() -> int:
+    """``python -m ultralow.readme``: takes table and figure from results/quick and writes README.md."""
+    results = load("config/quick.yaml").results
+    try:
+        table = tables.read(results / "comparison.csv")
+        text = renewed((root() / "README.md").read_text(encoding="utf-8"), table)
+        for source, target in ((results / "comparison.csv", TABLE), (results / "figures/accuracy-lut-jets.svg", FIGURE)):
+            with replacing(root() / target) as temporary:
+                shutil.copyfile(source, temporary)
+        with replacing(root() / "README.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _line(row: dict) -> str:
+    built = not pd.isna(row["lut"])
+    slides = ", ".join(text for text, value in ((f"{row['published_lut_percent']:g}%", row["published_lut_percent"]),
+                                                (f"{row['published_latency_ns']:g} ns", row["published_latency_ns"]))
+                       if not pd.isna(value))
+    cells = [row["network"], row["architecture"], f"{row['accuracy_mean']:.3f}",
+             f"{row['auc_min']:.3f} – {row['auc_max']:.3f}",
+             f"{row['lut']:,} ({row['lut_percent']:.2f}%)" if built else "", f"{row['ff']:,}" if built else "",
+             f"{row['dsp']:,}" if built else "", f"{row['latency_ns']:.0f} ns" if built else "", slides]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _exactness(table: pd.DataFrame) -> str:
+    said = []
+    for stage, what in (("hls", "of hls4ml's emulation"), ("rtl", "of the simulated Verilog")):
+        done = table.dropna(subset=[f"{stage}_rows"])
+        if len(done):
+            said.append(f"{done[f'{stage}_rows_exact'].sum():,} of {done[f'{stage}_rows'].sum():,} rows {what}, in "
+                        f"{len(done)} networks")
+    return "Equal to the folded network in every output: " + "; ".join(said) + "."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
