@@ -39,7 +39,9 @@ class Smoke:
     """A study file of its own with results of its own, so that no earlier run can stand in for this one."""
 
     def __init__(self, folder, name, **changes):
-        content = yaml.safe_load((root() / "config/smoke.yaml").read_text()) | {"name": name} | changes
+        content = yaml.safe_load((root() / "config/smoke.yaml").read_text()) | {"name": name}
+        if changes:  # other networks: the experiments are the whole study's
+            content |= {"ablations": None, "search": None} | changes
         self.file, self.results = folder / f"{name}.yaml", root() / "results" / name
         self.content = content
         self.write(content)
@@ -78,7 +80,7 @@ def test_every_network_is_exact_at_every_step(study):
 def test_every_notebook_was_executed_and_shown_in_the_report(study):
     executed = {path.stem for path in (study.results / "executed").glob("*.ipynb")}
     assert {"data-jets", "data-mnist", "comparison", "jets-bnn-small-training", "jets-bnn-small-conversion",
-            "jets-bnn-small-gates", "mnist-tnn-conversion"} <= executed
+            "jets-bnn-small-gates", "mnist-tnn-conversion", "jets-bnn-small-ablations", "search-jets-binary"} <= executed
     index = (study.results / "report/index.html").read_text()
     for name in executed:
         assert (study.results / f"report/{name}.html").exists() and f'href="{name}.html"' in index
@@ -102,7 +104,7 @@ def test_running_again_does_nothing_and_a_change_re_runs_what_depends_on_it(stud
     finally:
         study.write(study.content)
     jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
-    assert code == 0 and sorted(jobs) == ["all", "comparison", "conversion", "gates", "report", "training"], text
+    assert code == 0 and sorted(jobs) == ["ablations", "all", "comparison", "conversion", "gates", "report", "training"], text
     assert set(re.findall(r"wildcards: network=(\S+)", text)) == {"jets-bnn-small"}
 
 
