@@ -55,14 +55,14 @@ def main() -> int:
 
 
 def _line(row: dict) -> str:
-    built = not pd.isna(row["lut"])
-    slides = ", ".join(text for text, value in ((f"{row['published_lut_percent']:g}%", row["published_lut_percent"]),
-                                                (f"{row['published_latency_ns']:g} ns", row["published_latency_ns"]))
-                       if not pd.isna(value))
-    cells = [row["network"], row["architecture"], f"{row['accuracy_mean']:.3f}",
-             f"{row['auc_min']:.3f} – {row['auc_max']:.3f}",
-             f"{row['lut']:,} ({row['lut_percent']:.2f}%)" if built else "", f"{row['ff']:,}" if built else "",
-             f"{row['dsp']:,}" if built else "", f"{row['latency_ns']:.0f} ns" if built else "", slides]
+    def cell(form: str, *columns: str) -> str:
+        values = [row[column] for column in columns]
+        return "" if any(map(pd.isna, values)) else form.format(*values)
+
+    slides = (cell("{:g}%", "published_lut_percent"), cell("{:g} ns", "published_latency_ns"))
+    cells = [row["network"], row["architecture"], cell("{:.3f}", "accuracy_mean"),
+             cell("{:.3f} – {:.3f}", "auc_min", "auc_max"), cell("{:,} ({:.2f}%)", "lut", "lut_percent"),
+             cell("{:,}", "ff"), cell("{:,}", "dsp"), cell("{:.0f} ns", "latency_ns"), ", ".join(filter(None, slides))]
     return "| " + " | ".join(cells) + " |"
 
 
