@@ -59,6 +59,20 @@ def test_ternary_kernels_start_with_all_three_values():
     assert set(np.unique(three(ops.convert_to_numpy(layer.kernel)))) == {-1, 0, 1}
 
 
+@pytest.mark.parametrize("kind, rounded", [(layers.BinaryDense, signs), (layers.TernaryDense, three)])
+def test_weights_settle_at_their_usual_value_after_few_steps_as_after_many(kind, rounded):
+    layer = kind(4, settling=True)
+    layer.build((None, 6))
+    kernel = np.random.default_rng(0).uniform(-1, 1, (6, 4)).astype(np.float32)
+    layer.kernel.assign(kernel)
+    for _ in range(3):
+        layer(np.ones((2, 6), np.float32), training=True)
+    layer.settle(0.5, steps=3)
+    assert ops.convert_to_numpy(layer.free).sum() == 12
+    layer.settle(1.0, steps=3)
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer.kernel), rounded(kernel))
+
+
 def test_quantised_relu_floors_and_saturates():
     layer = layers.QuantisedRelu("ufixed<3,1>")
     x = np.array([-1.0, 0.1, 0.24, 0.25, 1.0, 1.74, 9.0], np.float32)

@@ -117,13 +117,16 @@ class _QuantisedDense(keras.layers.Dense):
             self.recent.assign(self.MOMENTUM * self.recent + (1 - self.MOMENTUM) * rounded)
         return ops.matmul(inputs, straight_through(kernel * self.free, rounded))
 
-    def settle(self, share):
-        """Fixes ``share`` of the weights that are still free, those that swing most first, at their usual value.
+    def settle(self, share, steps):
+        """Fixes ``share`` of the weights that are still free, those that swing most first, at their usual value of the
+        ``steps`` trained so far.
 
         A weight whose best value lies between two levels crosses the threshold for ever, however small the step
         (Nagel et al., arXiv:2203.11086); while it does, no other weight can adapt to it.
         """
         recent, free, kernel = (ops.convert_to_numpy(v) for v in (self.recent, self.free, self.kernel))
+        # The average began at zero: after few steps it is still near it, whatever the weights are.
+        recent = recent / np.float32(1 - self.MOMENTUM**steps)
         usual = ops.convert_to_numpy(self.quantise(ops.convert_to_tensor(recent)))
         swing = np.where(free > 0, np.abs(recent - usual), -1.0)
         chosen = np.zeros(swing.size, bool)

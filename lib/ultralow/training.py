@@ -79,7 +79,7 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
         if share := settled_share(recipe, epoch):
             for layer in model.layers:
                 if isinstance(layer, (BinaryDense, TernaryDense)):
-                    layer.settle(share)
+                    layer.settle(share, max(1, epoch * steps))
         if recipe.schedule == "plateau":
             model.optimizer.learning_rate.assign(plateau(history["val_loss"], recipe.learning_rate))
         # The order of an epoch's rows depends on seed and epoch alone, so that a training can stop between two.
