@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -158,9 +161,6 @@ def test_a_teachers_probabilities_are_part_of_the_targets():
 
 def test_another_process_starts_from_the_same_weights():
     """An initializer made at import would draw its seed before the study's seed is set."""
-    import subprocess
-    import sys
-
     code = ("import keras; from ultralow.catalogue import CATALOGUE; from ultralow.recipes import RECIPES;"
             "from ultralow.networks import build;"
             "keras.utils.set_random_seed(1); n = CATALOGUE['jets-tnn-small'];"
@@ -168,3 +168,18 @@ def test_another_process_starts_from_the_same_weights():
     first, second = (subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
                      for _ in range(2))
     assert first == second and first
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot take cores from a process")
+def test_weights_on_jax_do_not_depend_on_the_number_of_cores():
+    """XLA splits its sums by the number of cores that it sees, unless it is told one."""
+    code = ("import os, sys; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:int(sys.argv[1])])\n"
+            "import numpy as np; from ultralow import training; from ultralow.catalogue import CATALOGUE\n"
+            "from dataclasses import replace; from ultralow.recipes import RECIPES\n"
+            "rng = np.random.default_rng(0); x = rng.normal(size=(8192, 16)).astype('float32'); y = np.arange(8192) % 5\n"
+            "recipe = replace(RECIPES['float'], epochs=2)\n"
+            "model, _ = training.train(CATALOGUE['jets-float'], recipe, x, y, x, y, 1, lambda line: None)\n"
+            "print([w.tobytes().hex()[:64] for w in model.get_weights()])")
+    one, all_ = (subprocess.run([sys.executable, "-c", code, cores], capture_output=True, text=True, check=True,
+                                env={**os.environ, "KERAS_BACKEND": "jax"}).stdout for cores in ("1", "99"))
+    assert one == all_ and one

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-# The order of sums must not depend on the number of cores: one thread a training, trainings in parallel. XLA reads
-# this when JAX starts.
-os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false "
-                           "intra_op_parallelism_threads=1").strip()
+# The order of sums must not depend on the number of cores: one thread a training, trainings in parallel. XLA, under JAX,
+# splits its sums by the number of processors, which it takes from here if it can.
+os.environ["NPROC"] = "1"
 # The folded network's Keras twin counts in float64, which JAX otherwise lacks.
 os.environ["JAX_ENABLE_X64"] = "1"
 
