@@ -30,7 +30,7 @@ def a_study(monkeypatch, tmp_path, **more):
     x, y = rng.normal(size=(60, 16)).astype(np.float32), np.arange(60) % 5
     data = Dataset("jets", "generated", tuple(f"f{n}" for n in range(16)), tuple("qgWZt"), x, y, x, y, x, y,
                    np.zeros(16), np.ones(16))
-    monkeypatch.setattr(stages, "prepared", lambda *_: data)
+    data.save(tmp_path / "results" / "experiments" / "data" / "jets.npz")
     return study.Study(settings, tmp_path / "experiments.yaml")
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from ultralow import runs, stages, tables
-from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.recipes import Recipe
 from ultralow.runs import Log
@@ -37,7 +36,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
         raise StudyError(f"study {study.settings.name} asks for no ablations of {network}; "
                          "name it under ablations.networks")
     entry, recipes = study.network(network), variants(study, network)
-    data = _head(stages.prepared(study, entry.dataset, log), settings.rows)
+    data = stages.prepared(study, entry.dataset, log).head(settings.rows)
     accuracies, rows = {}, []
     for number, (change, recipe) in enumerate(recipes.items(), start=1):
         log(f"{network}, variant {number} of {len(recipes)}: {change}")
@@ -84,11 +83,6 @@ def _settings(recipe: Recipe, base: Recipe) -> str:
 
 def _deviation(values: np.ndarray) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
-
-
-def _head(data: Dataset, rows: int | None) -> Dataset:
-    """The same dataset with at most ``rows`` training rows; they are in random order already."""
-    return data if rows is None else replace(data, x_train=data.x_train[:rows], y_train=data.y_train[:rows])
 
 
 def _safe(name: str) -> str:

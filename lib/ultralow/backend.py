@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 # The order of sums must not depend on the number of cores: one thread a training, trainings in parallel. XLA, under JAX,
@@ -17,6 +18,9 @@ from ultralow.errors import StudyError  # noqa: E402
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+
+    # It warns of graphs that it builds again for every network of an experiment, as it must.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)

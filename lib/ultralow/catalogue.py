@@ -15,7 +15,8 @@ class Network:
 
     ``widths`` counts inputs and outputs. ``weights`` and ``activation`` are binary, ternary, or a number format
     (``fixed<8,2>``; an activation ``ufixed<8,3>`` is a ReLU quantised to it). ``input`` is the format that the
-    hardware receives. ``published`` is the row of published.csv that the network answers to.
+    hardware receives. ``published`` is the row of published.csv that the network answers to. ``scale_bits`` are the
+    significant bits of the factors that a layer with ReLU, or the last one, keeps of its normalisation.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Network:
     input: str
     recipe: str = "study"
     published: str | None = None
+    scale_bits: int = 6
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,10 @@ class Dataset:
     mean: np.ndarray
     scale: np.ndarray
     provenance: dict = field(default_factory=dict)
+
+    def head(self, rows: int | None) -> Dataset:
+        """The same with at most ``rows`` training rows; they are in random order already."""
+        return self if rows is None else replace(self, x_train=self.x_train[:rows], y_train=self.y_train[:rows])
 
     def save(self, path: str | Path) -> Path:
         """Writes ``path``.npz and the JSON beside it; the same dataset gives the same bytes. Returns the npz.

@@ -23,7 +23,6 @@ from ultralow.fixed import Fixed, dyadic
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.layers import BinaryDense, MaskedDense, TernaryDense, binary_tanh, ternary_tanh
 
-SCALE_BITS = 6  # significant bits of the largest s in a layer that keeps it
 OFFSET_GUARD = 2  # bits of b below the last bit of what the layer gives
 
 
@@ -43,7 +42,8 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
         last = position == len(dense_layers)
         activation = "linear" if last else network.activation
         if network.weights in ("binary", "ternary"):
-            layer = _fold_norm(_kernel(dense), _norm(model, position), network.weights, activation, fraction, span)
+            layer = _fold_norm(_kernel(dense), _norm(model, position), network.weights, activation, fraction, span,
+                               network.scale_bits)
         else:
             layer = _fold_bias(_kernel(dense), _array(dense.bias), network.weights, activation, fraction)
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
@@ -52,16 +52,17 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
 
 
 def fold_norm(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: str, activation: str,
-              fraction: int, span: tuple[int, int]) -> FoldedLayer:
+              fraction: int, span: tuple[int, int], scale_bits: int = 6) -> FoldedLayer:
     """One dense layer with integer ``kernel`` (n_in, n_out) and what follows it: y = scale·a + offset, activation.
 
     ``scale`` and ``offset`` (n_out,) are real, of any sign; ``fraction`` and ``span`` describe the input's codes.
+    ``scale_bits`` is how many significant bits of the largest scale a layer keeps that is not thresholds.
     """
     negative = scale < 0
     kernel = np.where(negative, -kernel, kernel).astype(np.int64)
     scale = np.abs(scale)
     if activation not in ("binary", "ternary"):
-        return _affine(kernel, scale, offset, weights, activation, fraction)
+        return _affine(kernel, scale, offset, weights, activation, fraction, scale_bits)
     plain = FoldedLayer(kernel, "linear", weights, scale=np.ones(kernel.shape[1], np.int64),
                         offset=np.zeros(kernel.shape[1], np.int64))
     lowest, highest = plain.accumulator_range(*span)
@@ -93,8 +94,8 @@ def _clip(threshold: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.
 
 
 def _affine(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: str, activation: str,
-            fraction: int) -> FoldedLayer:
-    mantissa, scale_fraction = dyadic(scale, SCALE_BITS)
+            fraction: int, scale_bits: int) -> FoldedLayer:
+    mantissa, scale_fraction = dyadic(scale, scale_bits)
     format = None if activation == "linear" else Fixed.parse(activation)
     base = fraction + scale_fraction if format is None else format.fraction
     offset_fraction = base + (0 if format is None else OFFSET_GUARD)
@@ -105,10 +106,10 @@ def _affine(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: 
 
 
 def _fold_norm(kernel: np.ndarray, norm: keras.layers.BatchNormalization, weights: str, activation: str,
-               fraction: int, span: tuple[int, int]) -> FoldedLayer:
+               fraction: int, span: tuple[int, int], scale_bits: int) -> FoldedLayer:
     gamma, beta, mean, variance = (_array(v) for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
     scale = gamma / np.sqrt(variance + norm.epsilon)
-    return fold_norm(kernel, scale, beta - mean * scale, weights, activation, fraction, span)
+    return fold_norm(kernel, scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
 
 
 def _fold_bias(kernel: np.ndarray, bias: np.ndarray, weights: str, activation: str, fraction: int) -> FoldedLayer:

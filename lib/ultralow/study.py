@@ -121,7 +121,6 @@ class Settings(_Strict):
             raise StudyError(f"seeds {self.seeds} hold one twice")
         return self
 
-
     def recipe(self, name: str) -> Recipe:
         """The recipe of a network with the study's changes: the network's own come before the study's."""
         changes = self.networks[name] or Override()
@@ -228,7 +227,8 @@ def _sentence(fault: dict) -> str:
     *path, key = fault["loc"] or ("",)
     where = ".".join(map(str, (*path, key)))
     if fault["type"] == "extra_forbidden":
-        model = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search}.get(path[0] if path else "", Settings)
+        parts = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search}
+        model = parts.get(path[0], Settings) if path else Settings
         kind = f"key in {'.'.join(map(str, path))}" if path else "key"
         return str(unknown(kind, key, model.model_fields))
     return f"{where}: {fault['msg']}"

@@ -51,18 +51,7 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model = build(network, recipe)
-    steps = -(-len(x) // recipe.batch_size)
-    rate = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * recipe.epochs)
-    elif recipe.schedule == "exponential":
-        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps * recipe.epochs, FINAL_RATE)
-    loss = (keras.losses.CategoricalCrossentropy(from_logits=True) if recipe.loss == "crossentropy"
-            else keras.losses.SquaredHinge())
-    # Many steps run in the backend between two returns to Python; the last call of an epoch may be shorter.
-    model.compile(OPTIMIZERS[recipe.optimizer](rate), loss, metrics=[keras.metrics.CategoricalAccuracy()],
-                  steps_per_execution=min(steps, 50))
-    model.optimizer.build(model.trainable_variables)
+    steps = _compile(model, recipe, len(x))
     target, target_valid = _targets(recipe, y, network, teacher), _targets(recipe, y_valid, network)
     history = {name: [] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
     epoch, summed = 0, [np.zeros(weight.shape) for weight in model.trainable_variables]
@@ -82,12 +71,8 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
                     layer.settle(share, max(1, epoch * steps))
         if recipe.schedule == "plateau":
             model.optimizer.learning_rate.assign(plateau(history["val_loss"], recipe.learning_rate))
-        # The order of an epoch's rows depends on seed and epoch alone, so that a training can stop between two.
-        rng = np.random.default_rng([seed, epoch])
-        rows = rng.permutation(len(x))
-        inputs = x[rows] if not recipe.shift else shifted(x[rows], recipe.shift, rng)
-        new = model.fit(inputs, target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0,
-                        validation_data=(x_valid, target_valid), validation_batch_size=4096).history
+        new = _epoch(model, recipe, x, target, seed, epoch, validation_data=(x_valid, target_valid),
+                     validation_batch_size=4096)
         for name, values in history.items():
             values.append(float(new[name.replace("accuracy", "categorical_accuracy")][0]))
         epoch += 1
@@ -113,21 +98,46 @@ def learn_gain(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, s
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    inner = build(network, replace(recipe, norm="batch", settle=1.0))
+    short = replace(recipe, norm="batch", settle=1.0, loss="crossentropy", optimizer="adam", schedule="cosine", shift=0,
+                    epochs=max(1, round(GAIN_SHARE * recipe.epochs)))
+    inner = build(network, short)
     inputs = keras.Input((network.widths[0],), name="features")
     gain = FeatureGain(name="gain")
     model = keras.Model(inputs, inner(gain(inputs)))
-    epochs = max(1, round(GAIN_SHARE * recipe.epochs))
-    steps = -(-len(x) // recipe.batch_size)
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * epochs)),
-                  keras.losses.CategoricalCrossentropy(from_logits=True), steps_per_execution=min(steps, 50))
-    target = _targets(replace(recipe, loss="crossentropy"), y, network)
-    for epoch in range(epochs):
-        rows = np.random.default_rng([seed, epoch]).permutation(len(x))
-        model.fit(x[rows], target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0)
+    _compile(model, short, len(x))
+    target = _targets(short, y, network)
+    for epoch in range(short.epochs):
+        _epoch(model, short, x, target, seed, epoch)
     found = np.abs(keras.ops.convert_to_numpy(gain.gain)).astype(np.float64)
     mantissa, exponent = np.frexp(np.maximum(1.5 * found / found.max(), 2.0**-10))
     return np.ldexp(np.rint(mantissa * 8) / 8, exponent)
+
+
+def _compile(model: keras.Model, recipe: Recipe, rows: int) -> int:
+    """Gives the model the recipe's loss, optimiser and schedule; returns the steps of an epoch of so many rows."""
+    steps = -(-rows // recipe.batch_size)
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * recipe.epochs)
+    elif recipe.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps * recipe.epochs, FINAL_RATE)
+    loss = (keras.losses.CategoricalCrossentropy(from_logits=True) if recipe.loss == "crossentropy"
+            else keras.losses.SquaredHinge())
+    # Many steps run in the backend between two returns to Python; the last call of an epoch may be shorter.
+    model.compile(OPTIMIZERS[recipe.optimizer](rate), loss, metrics=[keras.metrics.CategoricalAccuracy()],
+                  steps_per_execution=min(steps, 50))
+    model.optimizer.build(model.trainable_variables)
+    return steps
+
+
+def _epoch(model: keras.Model, recipe: Recipe, x: np.ndarray, target: np.ndarray, seed: int, epoch: int,
+           **options: object) -> dict[str, list[float]]:
+    """Trains for one epoch. The order of its rows depends on seed and epoch alone, so that a training can stop between
+    two."""
+    rng = np.random.default_rng([seed, epoch])
+    rows = rng.permutation(len(x))
+    inputs = x[rows] if not recipe.shift else shifted(x[rows], recipe.shift, rng)
+    return model.fit(inputs, target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0, **options).history
 
 
 def plateau(losses: list[float], rate: float, factor: float = 0.5, patience: int = 5, lowest: float = 1e-6,
