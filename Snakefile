@@ -140,7 +140,7 @@ rule search:
         f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
     params:
         settings=(STUDY.settings.seeds[0], STUDY.settings.backend, str(STUDY.settings.search)),
-        code=provenance.code_digest("train"),
+        code=provenance.code_digest("train") + provenance.code_digest("search"),
     log:
         notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
         text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",

@@ -18,6 +18,7 @@ STAGE_MODULES = {
     "prepare": ("table", "jets", "digits", "loading", "dataset"),
     "train": ("fixed", "folded", "backend", "folding", "layers", "networks", "training", "runs", "metrics"),
     "refine": ("refinement",),
+    "search": ("estimate", "search"),
     "convert": ("hls",),
     "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "hardware"),
 }

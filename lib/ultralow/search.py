@@ -93,7 +93,7 @@ def _digest(study: Study) -> str:
     """Changes with what a trial's result depends on: trials of other rows or other code are no guide."""
     settings, runs_on = study.settings.search.model_dump(exclude={"trials", "weights"}), study.settings.backend
     data = read_json(study.results / "data" / f"{settings['dataset']}.json")["sha256"]
-    parts = canonical_json([settings, study.settings.seeds[0], runs_on, data, code_digest("train")])
+    parts = canonical_json([settings, study.settings.seeds[0], runs_on, data, code_digest("train"), code_digest("search")])
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
