@@ -35,7 +35,11 @@ def test_the_integer_format_is_the_smallest_that_holds_both(a, b):
 
 
 @given(st.lists(st.floats(-100, 100, allow_subnormal=False), min_size=1), st.integers(2, 12))
-def test_dyadic_mantissas_are_short_and_near(values, significant):
-    mantissas, fraction = dyadic(np.array(values), significant)
-    assert np.abs(mantissas).max() <= 2**significant
-    assert np.abs(mantissas * 2.0**-fraction - values).max() <= 2.0 ** (-fraction - 1) * 1.0001
+def test_dyadic_numbers_are_short_and_near(values, significant):
+    codes, fraction = dyadic(np.array(values), significant)
+    error = np.abs(codes * 2.0**-fraction - values)
+    # Half a bit of its own for each, or half a bit of the common grid for the smallest.
+    assert (error <= np.maximum(np.abs(values) * 2.0**-significant, 2.0 ** -(fraction + 1)) * 1.0001).all()
+    lowest = codes & -codes
+    assert (np.abs(codes) <= lowest * 2**significant).all()
+    assert not codes.any() or (codes & 1).any()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ultralow.errors import StudyError
 
+REACH = 8  # see dyadic
 _FORMAT = re.compile(r"(u?)fixed<(\d+),(-?\d+)>")
 
 
@@ -89,15 +89,18 @@ def integer_format(low: int, high: int, fraction: int = 0) -> Fixed:
 
 
 def dyadic(values: np.ndarray, significant: int) -> tuple[np.ndarray, int]:
-    """Real numbers as integer mantissas over one power of two.
+    """Real numbers as integers over one power of two, each rounded to ``significant`` bits of its own.
 
-    The largest gets ``significant`` bits, the others what the common grid leaves them.
+    Numbers smaller than the largest by more than 2^REACH lose bits to the common grid.
 
     Returns:
-        mantissas (int64, same shape) and fraction, so that value ≈ mantissa × 2^−fraction.
+        integers (int64, same shape) and fraction, so that value ≈ integer × 2^−fraction.
     """
-    values = np.asarray(values, np.float64)
-    largest = float(np.max(np.abs(values), initial=0.0))
-    exponent = math.frexp(largest)[1] if largest else 0
-    fraction = significant - exponent
-    return np.rint(values * 2.0**fraction).astype(np.int64), fraction
+    mantissas, exponents = np.frexp(np.asarray(values, np.float64))
+    rounded = np.ldexp(np.rint(np.ldexp(mantissas, significant)), exponents - significant)
+    fraction = significant + REACH - int(np.frexp(np.abs(rounded).max(initial=0.0))[1])
+    codes = np.rint(np.ldexp(rounded, fraction)).astype(np.int64)
+    # No finer a grid than the numbers need.
+    spare = int(np.bitwise_or.reduce(codes, axis=None))
+    spare = (spare & -spare).bit_length() - 1 if spare else 0
+    return codes >> spare, fraction - spare

@@ -5,7 +5,8 @@ Where s < 0 the neuron's column of the kernel is negated and |s| taken. Then
 
 - sign:    y ≥ 0     ⇔ a ≥ −b/s           → one integer threshold, ⌈−b/s⌉
 - ternary: y > 0.5   ⇔ a > (0.5 − b)/s    → ⌊(0.5 − b)/s⌋ + 1;   y ≤ −0.5 ⇔ a ≤ ⌊(−0.5 − b)/s⌋
-- ReLU and output: s and b are rounded to few bits; this is the one place where folding is not exact, and the
+- ReLU and output: s is rounded to few bits, each neuron's to its own (which training with batch renormalisation knows
+  already), then b to the grid of what the layer gives; this is the one place where folding is not exact, and the
   accuracy that the study reports is that after it.
 
 all in units of the accumulator's last bit. Thresholds beyond the reach of the accumulator are moved to its rim,
@@ -109,6 +110,9 @@ def _fold_norm(kernel: np.ndarray, norm: keras.layers.BatchNormalization, weight
                fraction: int, span: tuple[int, int], scale_bits: int) -> FoldedLayer:
     gamma, beta, mean, variance = (_array(v) for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
     scale = gamma / np.sqrt(variance + norm.epsilon)
+    if activation not in ("binary", "ternary"):  # rounded first: it is the rounded scale that multiplies the mean
+        codes, scale_fraction = dyadic(scale, scale_bits)
+        scale = codes * 2.0**-scale_fraction
     return fold_norm(kernel, scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
 
 

@@ -162,17 +162,27 @@ class BinaryDense(_QuantisedDense):
 
 @_register
 class TernaryDense(_QuantisedDense):
-    """Dense with weights −1, 0 and +1; no bias: a batch normalisation follows."""
+    """Dense with weights −1, 0 and +1; no bias: a batch normalisation follows.
 
-    def __init__(self, units, threshold=0.5, **kwargs):
+    ``l1`` times the sum of the latent weights' magnitudes, as far as they are free, is added to the loss: weights that
+    matter little become 0.
+    """
+
+    def __init__(self, units, threshold=0.5, l1=0.0, **kwargs):
         super().__init__(units, **kwargs)
-        self.threshold = threshold
+        self.threshold, self.l1 = threshold, l1
+
+    def call(self, inputs, training=None):
+        if training and self.l1:
+            kernel = ops.convert_to_tensor(self.kernel)
+            self.add_loss(self.l1 * ops.sum(ops.abs(kernel * self.free if self.settling else kernel)))
+        return super().call(inputs, training=training)
 
     def quantise(self, kernel):
         return ternarise(kernel, self.threshold)
 
     def get_config(self):
-        return {**super().get_config(), "threshold": self.threshold}
+        return {**super().get_config(), "threshold": self.threshold, "l1": self.l1}
 
 
 @_register
@@ -180,12 +190,19 @@ class BatchRenormalisation(keras.layers.BatchNormalization):
     """Batch normalisation whose forward pass uses the moving averages, as the hardware will; the gradient is that of
     the batch's own statistics (Ioffe, arXiv:1702.03275). A threshold then does not tremble with the batch.
 
-    The corrections are clipped while the averages follow the first, large changes of the weights.
+    The corrections are clipped while the averages follow the first, large changes of the weights. With
+    ``significant`` the factor that stays in hardware, γ over the known deviation, is rounded to so many bits as in
+    :func:`ultralow.fixed.dyadic`, so that the network learns to live with it.
     """
+
+    def __init__(self, significant=None, **kwargs):
+        super().__init__(**kwargs)
+        self.significant = significant
 
     def call(self, inputs, training=None, mask=None):
         if not training:
-            return super().call(inputs, training=False)
+            deviation = ops.sqrt(self.moving_variance + self.epsilon)
+            return self._factor(deviation) * self.gamma * (inputs - self.moving_mean) / deviation + self.beta
         mean, variance = ops.mean(inputs, axis=0), ops.var(inputs, axis=0)
         deviation = ops.sqrt(variance + self.epsilon)
         known_mean, known_variance = (ops.convert_to_tensor(v) for v in (self.moving_mean, self.moving_variance))
@@ -194,7 +211,18 @@ class BatchRenormalisation(keras.layers.BatchNormalization):
         move = ops.stop_gradient(ops.clip((mean - known_mean) / known, -1.0, 1.0))
         self.moving_mean.assign(known_mean * self.momentum + ops.stop_gradient(mean) * (1 - self.momentum))
         self.moving_variance.assign(known_variance * self.momentum + ops.stop_gradient(variance) * (1 - self.momentum))
-        return self.gamma * ((inputs - mean) / deviation * gain + move) + self.beta
+        return self._factor(known) * self.gamma * ((inputs - mean) / deviation * gain + move) + self.beta
+
+    def _factor(self, deviation):
+        """What rounding multiplies the factor with, (features,); no gradient."""
+        if self.significant is None:
+            return 1.0
+        scale = ops.abs(self.gamma / deviation) + 1e-30
+        step = 2.0 ** (ops.floor(ops.log2(scale)) + 1 - self.significant)
+        return ops.stop_gradient(ops.round(scale / step) * step / scale)
+
+    def get_config(self):
+        return {**super().get_config(), "significant": self.significant}
 
 
 @_register

@@ -9,7 +9,6 @@ from ultralow.layers import BatchRenormalisation, BinaryDense, MaskedDense, Quan
 from ultralow.recipes import Recipe
 
 _QUANTISED = ("binary", "ternary")
-_NORMS = {"batch": keras.layers.BatchNormalization, "renorm": BatchRenormalisation}
 
 
 def build(network: Network, recipe: Recipe) -> keras.Model:
@@ -24,7 +23,8 @@ def build(network: Network, recipe: Recipe) -> keras.Model:
         last = position == len(network.widths) - 1
         x = _dense(network, recipe, units, f"dense{position}")(x)
         if network.weights in _QUANTISED:
-            x = _NORMS[recipe.norm](momentum=recipe.norm_momentum, name=f"norm{position}")(x)
+            keeps = last or network.activation not in _QUANTISED  # thresholds swallow the factor
+            x = _norm(network, recipe, keeps, f"norm{position}")(x)
         if not last:
             x = _activation(network, recipe, f"activation{position}")(x)
             if recipe.dropout:
@@ -32,12 +32,19 @@ def build(network: Network, recipe: Recipe) -> keras.Model:
     return keras.Model(inputs, x, name=network.name.replace("-", "_"))
 
 
+def _norm(network: Network, recipe: Recipe, keeps_scale: bool, name: str) -> keras.layers.Layer:
+    if recipe.norm == "batch":
+        return keras.layers.BatchNormalization(momentum=recipe.norm_momentum, name=name)
+    return BatchRenormalisation(network.scale_bits if keeps_scale else None, momentum=recipe.norm_momentum, name=name)
+
+
 def _dense(network: Network, recipe: Recipe, units: int, name: str) -> keras.layers.Layer:
     initial = "glorot_uniform" if recipe.initial == "glorot" else None
+    quantised = {"kernel_initializer": initial, "settling": recipe.settle < 1, "name": name}
     if network.weights == "binary":
-        return BinaryDense(units, kernel_initializer=initial, settling=recipe.settle < 1, name=name)
+        return BinaryDense(units, **quantised)
     if network.weights == "ternary":
-        return TernaryDense(units, recipe.threshold, kernel_initializer=initial, settling=recipe.settle < 1, name=name)
+        return TernaryDense(units, recipe.threshold, recipe.l1, **quantised)
     options = {"kernel_initializer": "he_normal", "name": name,
                "kernel_regularizer": keras.regularizers.L1(recipe.l1) if recipe.l1 else None}
     if recipe.sparsity or recipe.rounded:

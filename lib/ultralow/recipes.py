@@ -33,7 +33,7 @@ class Recipe:
     epochs: int = 40
     batch_size: int = 256
     dropout: float = 0.0
-    l1: float = 0.0
+    l1: float = 0.0  # pulls weights to zero, full-precision and ternary ones
     sparsity: float = 0.0  # share of weights that pruning sets to zero
     rounded: bool = False  # full-precision weights and activations are rounded in training too, not only after it
     # Of features before the input format: as they are; their range in training onto the format's; or each with a gain
