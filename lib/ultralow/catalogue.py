@@ -86,18 +86,20 @@ _ENTRIES = [
     Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN_FINE,
             published="seed-jets-bnn-optimised"),
     Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<6,3>", _JET_IN_FINE,
-            published="seed-jets-bnn-relu"),
-    Network("jets-tnn-optimised", "jets", (16, 128, 64, 64, 64, 5), "ternary", "ternary", _JET_IN_FINE,
-            published="seed-jets-tnn-optimised"),
-    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<6,3>", _JET_IN_FINE, published="seed-jets-tnn-relu"),
+            published="seed-jets-bnn-relu", scale_bits=3),
+    Network("jets-tnn-optimised", "jets", (16, 128, 64, 64, 64, 5), "ternary", "ternary", _JET_IN_FINE, "ternary",
+            "seed-jets-tnn-optimised"),
+    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<6,3>", _JET_IN_FINE, "study", "seed-jets-tnn-relu",
+            scale_bits=3),
     # not in the slides: what the third weight value buys at the smallest size
-    Network("jets-tnn-small", "jets", _JET, "ternary", "ternary", _JET_IN),
+    Network("jets-tnn-small", "jets", _JET, "ternary", "ternary", _JET_IN, "ternary"),
     # digits: the slides' second table. Eight-bit pixels for float; two bits of grey are worth half a point to one- and
     # two-bit weights, and more bits hardly anything.
     Network("mnist-float", "mnist", _DIGIT, "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>", "digits-float",
             "seed-mnist-float"),
     Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", "ufixed<2,0>", "digits", "seed-mnist-bnn"),
-    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", "ufixed<2,0>", "digits", "seed-mnist-tnn"),
+    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", "ufixed<2,0>", "digits-ternary",
+            "seed-mnist-tnn"),
     # FINN's scaling table
     *(Network(f"finn-{n}-binary", "mnist", (784, n, n, n, 10), "binary", "binary", _DIGIT_IN, "digits",
               f"finn-t1-{n}-binary") for n in (128, 256, 512, 1024, 2048, 4096)),

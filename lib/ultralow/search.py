@@ -60,7 +60,8 @@ def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
 
 
 def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Network, Recipe]:
-    """The trial's network and recipe: neurons, layers, batch size, learning rate, optimiser, as in the slides."""
+    """The trial's network and recipe: neurons, layers, batch size, learning rate, optimiser, as in the slides; and how
+    strongly ternary weights are pulled to zero."""
     layers = trial.suggest_int("layers", 1, 4)
     hidden = tuple(2 * trial.suggest_int(f"neurons{n}", 4, 128, log=True) for n in range(1, layers + 1))
     like = next(entry for entry in CATALOGUE.values() if entry.dataset == dataset and entry.weights == weights)
@@ -69,6 +70,8 @@ def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Netw
     recipe = replace(RECIPES[like.recipe], epochs=epochs, batch_size=trial.suggest_categorical("batch_size", BATCHES),
                      learning_rate=trial.suggest_float("learning_rate", 3e-4, 1e-1, log=True),
                      optimizer=trial.suggest_categorical("optimizer", CHOICES["optimizer"]), teacher=None)
+    if weights == "ternary":
+        recipe = replace(recipe, l1=trial.suggest_float("l1", 1e-6, 1e-4, log=True))
     return network, recipe
 
 
@@ -114,10 +117,11 @@ def tabulate(trials: optuna.Study) -> pd.DataFrame:
     """See :func:`search`."""
     best = {trial.number for trial in trials.best_trials}
     rows = [{"trial": trial.number, "hidden": architecture(trial), "layers": trial.params["layers"],
-             **{name: trial.params[name] for name in ("batch_size", "learning_rate", "optimizer")},
+             **{name: trial.params[name] for name in ("batch_size", "learning_rate", "optimizer", "l1")
+                if name in trial.params},
              "valid_accuracy": trial.values[0], "lut_estimate": round(trial.values[1]),
              "on_front": trial.number in best} for trial in finished(trials)]
-    return pd.DataFrame(rows).round({"valid_accuracy": 6, "learning_rate": 8})
+    return pd.DataFrame(rows).round({"valid_accuracy": 6, "learning_rate": 8, "l1": 10})
 
 
 def importances(trials: optuna.Study) -> dict[str, dict[str, float]]:

@@ -39,7 +39,8 @@ def prepare(study: Study, name: str, log: Log = print) -> Dataset:
 
 def prepared(study: Study, name: str, log: Log = print) -> Dataset:
     """The dataset as :func:`prepare` left it; prepared now if it is not there."""
-    if not _data_path(study, name).with_suffix(".json").exists():
+    # Of a committed study only the JSON is there.
+    if not _data_path(study, name).exists():
         log(f"{name} is not prepared yet in {_short(study.results)}: doing that first")
         return prepare(study, name, log)
     return datasets.load(_data_path(study, name))
