@@ -78,7 +78,7 @@ RECIPES = {
     # tremble with the batch.
     "study": _STUDY,
     # Where weights may be zero, those that matter little shall be: half the gates, and no accuracy lost.
-    "ternary": replace(_STUDY, l1=1e-5),
+    "ternary": replace(_STUDY, l1=5e-6),
     # The original work: squared hinge, Adam, learning rate reduced on plateaus, 100 epochs.
     "reference-jets": Recipe("squared_hinge", learning_rate=1e-3, schedule="plateau", epochs=100, batch_size=1024,
                              scaling="minmax"),
