@@ -85,12 +85,12 @@ _ENTRIES = [
     Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, published="seed-jets-bnn-small"),
     Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN_FINE,
             published="seed-jets-bnn-optimised"),
-    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<6,3>", _JET_IN_FINE,
-            published="seed-jets-bnn-relu", scale_bits=3),
+    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<5,3>", _JET_IN_FINE,
+            published="seed-jets-bnn-relu", scale_bits=4),
     Network("jets-tnn-optimised", "jets", (16, 128, 64, 64, 64, 5), "ternary", "ternary", _JET_IN_FINE, "ternary",
             "seed-jets-tnn-optimised"),
-    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<6,3>", _JET_IN_FINE, "study", "seed-jets-tnn-relu",
-            scale_bits=3),
+    Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<4,2>", _JET_IN_FINE, "ternary", "seed-jets-tnn-relu",
+            scale_bits=4),
     # not in the slides: what the third weight value buys at the smallest size
     Network("jets-tnn-small", "jets", _JET, "ternary", "ternary", _JET_IN, "ternary"),
     # digits: the slides' second table. Eight-bit pixels for float; two bits of grey are worth half a point to one- and
