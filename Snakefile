@@ -14,6 +14,7 @@ ABLATED = STUDY.settings.ablations.networks if STUDY.settings.ablations else []
 SEARCHED = STUDY.settings.search.weights if STUDY.settings.search else []
 EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
                + [f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv" for weights in SEARCHED])
+FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith("finn-") for name in NETWORKS) else []
 GATES = [name for name in NETWORKS if STUDY.override(name).gates]
 
 # A failed notebook stays, with its traceback: it is a log.
@@ -157,6 +158,7 @@ rule comparison:
         synthesis=expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES),
     output:
         f"{RESULTS}/comparison.csv",
+        FINN,
         directory(f"{RESULTS}/figures"),
     params:
         networks=NETWORKS,
