@@ -98,8 +98,7 @@ _ENTRIES = [
     Network("mnist-float", "mnist", _DIGIT, "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>", "digits-float",
             "seed-mnist-float"),
     Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", "ufixed<2,0>", "digits", "seed-mnist-bnn"),
-    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", "ufixed<2,0>", "digits-ternary",
-            "seed-mnist-tnn"),
+    Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", "ufixed<2,0>", "digits-ternary", "seed-mnist-tnn"),
     # FINN's scaling table
     *(Network(f"finn-{n}-binary", "mnist", (784, n, n, n, 10), "binary", "binary", _DIGIT_IN, "digits",
               f"finn-t1-{n}-binary") for n in (128, 256, 512, 1024, 2048, 4096)),
