@@ -4,6 +4,7 @@
 import os
 
 from ultralow import ablations, provenance, runs, study as studies
+from ultralow.catalogue import FINN as FINN_NAMES
 
 STUDY = studies.load(config["study"])
 FILE = os.path.relpath(STUDY.file)
@@ -14,7 +15,7 @@ ABLATED = STUDY.settings.ablations.networks if STUDY.settings.ablations else []
 SEARCHED = STUDY.settings.search.weights if STUDY.settings.search else []
 EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
                + [f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv" for weights in SEARCHED])
-FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith("finn-") for name in NETWORKS) else []
+FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith(FINN_NAMES) for name in NETWORKS) else []
 GATES = [name for name in NETWORKS if STUDY.override(name).gates]
 
 # A failed notebook stays, with its traceback: it is a log.

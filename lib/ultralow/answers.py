@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ultralow.catalogue import FINN
 from ultralow.outcomes import SOURCES
 from ultralow.tables import comparable, verdict
 
@@ -20,7 +21,7 @@ _BESIDE = (("accuracy_mean", "accuracy as high or higher", ("better", "equal")),
 def headline(table: pd.DataFrame) -> list[str]:
     """What each bit costs and saves, a few sentences per dataset, and whether every step was exact."""
     sentences = []
-    for dataset, rows in table[~table["network"].str.startswith("finn-")].groupby("dataset", sort=False):
+    for dataset, rows in table[~table["network"].str.startswith(FINN)].groupby("dataset", sort=False):
         sentences += _dataset(dataset, rows.to_dict("records"))
     return [*sentences, *_exactness(table)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ultralow import figures, metrics, tables
+from ultralow.catalogue import FINN
 from ultralow.figures import Figure
 from ultralow.files import read_json, replacing, write_json
 from ultralow.outcomes import Outcomes
@@ -33,7 +34,7 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
     outcomes = Outcomes(folder)
     for dataset, rows in table.groupby("dataset", sort=False):
         # FINN's networks answer a question of their own and would bury the others.
-        main = rows[~rows["network"].str.startswith("finn-")]
+        main = rows[~rows["network"].str.startswith(FINN)]
         if len(main) == 0:
             continue
         beside = tables.front(dataset)

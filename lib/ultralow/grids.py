@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ultralow.answers import conditions
+from ultralow.catalogue import FINN
 from ultralow.published import row as published_row
 from ultralow.tables import PAIRS, front, verdict
 
@@ -29,7 +30,7 @@ GLOSSARY = [
 
 def main(table: pd.DataFrame, dataset: str) -> dict:
     """The networks of one dataset, FINN's left out, ours beside published."""
-    rows = table[(table["dataset"] == dataset) & ~table["network"].str.startswith("finn-")]
+    rows = table[(table["dataset"] == dataset) & ~table["network"].str.startswith(FINN)]
     return {"id": f"table-{dataset}", "title": f"Networks on {dataset}", "caption": conditions(rows),
             "header": ["network", "accuracy", "AUC", "latency [ns]", "LUT", "FF", "DSP", "BRAM", "hls4ml exact",
                        "Verilog exact"],

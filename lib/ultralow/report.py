@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ultralow import answers, gallery, grids, tables
+from ultralow.catalogue import FINN
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing
 
@@ -92,9 +93,9 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     compared = [entry for entry in drawn if entry["network"] is None]
     datasets = list(dict.fromkeys(table["dataset"]))
     main = [name for name in datasets
-            if not table.loc[table["dataset"] == name, "network"].str.startswith("finn-").all()]
+            if not table.loc[table["dataset"] == name, "network"].str.startswith(FINN).all()]
     finn = tables.finn(table)
-    digits = table.loc[table["network"].str.startswith("finn-"), "source"]
+    digits = table.loc[table["network"].str.startswith(FINN), "source"]
     study, manifest = folder / "study.json", folder / "manifest.json"
     return {
         "smoke": bool(study.exists() and read_json(study).get("smoke")),
