@@ -6,7 +6,7 @@ import pytest
 import synthetic
 from matplotlib.colors import to_rgb
 
-from ultralow import figures, gallery, tables
+from ultralow import costfigures, figures, gallery, inputfigures, latent, tables
 from ultralow.outcomes import Outcomes
 
 
@@ -72,7 +72,7 @@ def test_published_points_are_left_out_for_another_task(tmp_path):
 def test_unmeasured_networks_are_not_drawn():
     table = pd.DataFrame({"network": ["a", "b"], "accuracy_mean": [0.5, 0.6], "accuracy_std": [np.nan, np.nan],
                           "lut": pd.array([100, pd.NA], "Int64")})
-    figure = figures.accuracy_against("jets", "lut", table, ["a"], tables.front("jets").iloc[:0])
+    figure = costfigures.accuracy_against("jets", "lut", table, ["a"], tables.front("jets").iloc[:0])
     labels = [text.get_text() for text in figure.canvas.legends[0].get_texts()]
     assert "a" in labels and "b" not in labels
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ultralow import figures, metrics, tables
+from ultralow import contributions, costfigures, figures, inputfigures, latent, metrics, rocfigures, tables
 from ultralow.catalogue import FINN
 from ultralow.figures import Figure
 from ultralow.files import read_json, replacing, write_json
-from ultralow.outcomes import Outcomes
+from ultralow.outcomes import SOURCES, Outcomes
 
 
 def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
@@ -24,9 +24,12 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
     outcomes = Outcomes(Path(folder))
     train = outcomes.train(name)
     hardware = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
-    return {f"roc-{name}": figures.roc(name, bands(outcomes, name)),
+    # Where the model was too large to keep, only the folded weights are there.
+    model = outcomes.folder / name / "model.keras"
+    before = latent.kernels(model) if model.exists() else ()
+    return {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name)),
             f"confusion-{name}": figures.confusion(name, train["classes"], hardware["confusion"]),
-            f"weights-{name}": figures.weights(outcomes.folded(name)),
+            f"weights-{name}": figures.weights(outcomes.folded(name), before),
             f"training-{name}": figures.training(name, {run["seed"]: run["history"] for run in train["runs"]})}
 
 
@@ -42,19 +45,50 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
             beside = beside.iloc[:0]
         for cost in ("lut", "latency_ns"):
             if main[cost].notna().any():
-                yield f"accuracy-{cost.removesuffix('_ns')}-{dataset}", figures.accuracy_against(
+                yield f"accuracy-{cost.removesuffix('_ns')}-{dataset}", costfigures.accuracy_against(
                     dataset, cost, main, tables.pareto(main, cost), beside)
         curves = {name: bands(outcomes, name) for name in main["network"]}
-        yield f"auc-{dataset}", figures.auc_by_class(
+        if len(chosen := precisions(main)) > 1:
+            where = SOURCES.get(main["source"].iloc[0], "")
+            yield f"precision-{dataset}", rocfigures.roc_by_precision(
+                dataset, {kind: (name, curves[name]) for kind, name in chosen.items()}, where)
+        yield f"auc-{dataset}", rocfigures.auc_by_class(
             dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in curves.items()})
+        folded = {name: outcomes.folded(name) for name in main["network"]}
+        yield f"sparsity-{dataset}", inputfigures.sparsity(
+            {name: contributions.zero_shares(network) for name, network in folded.items()})
+        if dataset == "mnist":
+            yield f"pixels-{dataset}", inputfigures.pixels(
+                {name: contributions.readers(network) for name, network in folded.items()})
+        if len(found := importances(folder, list(main["network"]))) and dataset == "jets":
+            yield f"importance-{dataset}", inputfigures.importances(found, dataset)
         if len(curves) == 1:
             continue  # the network's own figure shows the same curves
         for name in outcomes.train(main["network"].iloc[0])["classes"]:
             having = {network: found[name] for network, found in curves.items() if name in found}
             if having:
-                yield f"roc-{dataset}-{name}", figures.roc_of_class(name, having)
+                yield f"roc-{dataset}-{name}", rocfigures.roc_of_class(name, having)
     if len(finn := tables.finn(table)):
-        yield "finn", figures.finn(finn)
+        yield "finn", costfigures.finn(finn)
+    if (folder / "area.csv").exists():
+        yield "area-latency", costfigures.area_latency(tables.read(folder / "area.csv"))
+
+
+def precisions(rows: pd.DataFrame) -> dict[str, str]:
+    """Networks of the same layers that differ in precision only: {float, binary, ternary: the study's first of each}.
+
+    Of the layers that have most of the three; empty if there are none.
+    """
+    found = [{kind: of["network"].iloc[0] for kind in ("float", "binary", "ternary")
+              if len(of := same[same["kind"] == kind])} for _, same in rows.groupby("architecture", sort=False)]
+    return max(found, key=len, default={})
+
+
+def importances(folder: Path, networks: list[str]) -> pd.DataFrame:
+    """What importance.csv says of ``networks``; empty if it was not made."""
+    path = folder / "importance.csv"
+    table = tables.read(path) if path.exists() else pd.DataFrame({"network": []})
+    return table[table["network"].isin(networks)]
 
 
 def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:

@@ -1,0 +1,49 @@
+"""Knows what a folded network uses of its inputs: what each feature is worth, which pixels are read, which weights are 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ultralow.dataset import Dataset
+from ultralow.folded import FoldedNetwork
+from ultralow.metrics import accuracy
+from ultralow.simplify import simplify
+
+ROWS, REPEATS, SEED = 20_000, 3, 1
+
+
+def importances(networks: Mapping[str, FoldedNetwork], data: Dataset, rows: int = ROWS, repeats: int = REPEATS
+                ) -> pd.DataFrame:
+    """Permutation importance (Breiman 2001) on the first ``rows`` rows of the test part.
+
+    Returns:
+        network, feature, accuracy_drop (a share; mean over ``repeats`` seeded permutations of the feature's values
+        among the rows) and accuracy_drop_std (their standard deviation). The permutations are the same for all networks.
+    """
+    found = []
+    x, labels = data.x_test[:rows], data.y_test[:rows]
+    for name, network in networks.items():
+        whole = accuracy(network.logits(network.encode(x)), labels)
+        for position, feature in enumerate(data.features):
+            drops = []
+            for repeat in range(repeats):
+                shuffled = x.copy()
+                order = np.random.default_rng([SEED, position, repeat]).permutation(len(x))
+                shuffled[:, position] = x[order, position]
+                drops.append(whole - accuracy(network.logits(network.encode(shuffled)), labels))
+            found.append({"network": name, "feature": feature, "accuracy_drop": round(float(np.mean(drops)), 5),
+                          "accuracy_drop_std": round(float(np.std(drops, ddof=1)), 5) if repeats > 1 else None})
+    return pd.DataFrame(found, columns=["network", "feature", "accuracy_drop", "accuracy_drop_std"])
+
+
+def readers(network: FoldedNetwork) -> np.ndarray:
+    """Share (inputs,) of the first layer's neurons that read each input, of the neurons that the circuit keeps."""
+    return (simplify(network).layers[0].kernel != 0).mean(axis=1)
+
+
+def zero_shares(network: FoldedNetwork) -> list[float]:
+    """Share of zero weights of each layer."""
+    return [float(np.mean(layer.kernel == 0)) for layer in network.layers]

@@ -1,0 +1,111 @@
+"""Knows how accuracy and cost are drawn against each other: ours with their front, beside published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import matplotlib
+import pandas as pd
+
+from ultralow.figures import COLOURS, DASHES, MARKERS, STYLE, Figure, blank, power_of_ten
+
+
+def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterable[str],
+                     published: pd.DataFrame) -> Figure:
+    """Accuracy against ``cost`` ("lut" or "latency_ns"), ours (``table``, columns network, accuracy_mean, accuracy_std)
+    with the Pareto front (names), and published rows by the conditions of their numbers: tool stage and device.
+    """
+    ours, others = table.dropna(subset=[cost]), published.dropna(subset=[cost])
+    label = {"lut": "LUTs", "latency_ns": "latency [ns]"}[cost]
+    with matplotlib.rc_context(STYLE):
+        canvas, axes = blank(8.6, 4.8)
+        for index, (conditions, rows) in enumerate(others.groupby(conditions_of(others), sort=True)):
+            axes.scatter(rows[cost], rows["accuracy"], s=26, facecolors="none", edgecolors="0.35",
+                         marker=MARKERS[index % len(MARKERS)], label=f"published: {conditions}", zorder=2)
+        line = ours.set_index("network").loc[list(front)]
+        axes.step(line[cost], line["accuracy_mean"], where="post", color="0.6", linestyle="--", zorder=1,
+                  label="our Pareto front")
+        for index, row in enumerate(ours.to_dict("records")):
+            spread = None if pd.isna(row["accuracy_std"]) else row["accuracy_std"]
+            axes.errorbar(row[cost], row["accuracy_mean"], yerr=spread, color=COLOURS[index % len(COLOURS)], zorder=3,
+                          marker=MARKERS[index % len(MARKERS)], markersize=7, linestyle="none", label=row["network"])
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(power_of_ten)
+        axes.set(xlabel=label, ylabel="accuracy", title=dataset)
+        canvas.legend(loc="outside right upper")
+    listed = "; ".join(f"{r['network']} {r['accuracy_mean']:.3f} at {r[cost]:,.0f}" for r in ours.to_dict("records"))
+    beside = "Open grey: published, each shape with the tool stage and device of its numbers. " if len(others) else ""
+    return Figure(canvas, f"{dataset}: accuracy against {label}. Filled: this study. {beside}"
+                          "The dashed steps join our networks that no other of ours beats.",
+                  f"Accuracy against {label} on {dataset}. {listed or 'No network was taken to gates'}.")
+
+
+def conditions_of(published: pd.DataFrame) -> pd.Series:
+    """What the numbers of each published row were obtained with, in words: tool stage and device."""
+    return published["tool_stage"] + ", " + published["device"].replace("", "device not told")
+
+
+def area_latency(table: pd.DataFrame) -> Figure:
+    """LUTs against latency of one network at several clocks and depths of sharing, a line for each.
+
+    ``table`` has the columns network, clock_ns, delay_constraint, lut, latency_cycles, latency_ns.
+    """
+    known = table.dropna(subset=["lut", "latency_ns"])
+    with matplotlib.rc_context(STYLE):
+        canvas, axes = blank(8.6, 4.8)
+        constraints = sorted(known["delay_constraint"].unique())
+        for index, (network, rows) in enumerate(known.groupby("network", sort=False)):
+            for dash, constraint in zip(DASHES * 9, constraints):
+                line = rows[rows["delay_constraint"] == constraint].sort_values(["latency_ns", "lut"])
+                if len(line):
+                    axes.plot(line["latency_ns"].astype(float), line["lut"].astype(float), linestyle=dash,
+                              color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)],
+                              label=f"{network}, {_sharing(constraint)}" if len(constraints) > 1 else network)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(power_of_ten)
+        axes.set(xlabel="latency [ns]", ylabel="LUTs")
+        canvas.legend(loc="outside right upper")
+    ends = "; ".join(f"{network}: {_point(rows.loc[rows['latency_ns'].idxmin()])}, to {_point(rows.loc[rows['lut'].idxmin()])}"
+                     for network, rows in known.groupby("network", sort=False))
+    return Figure(canvas, "LUTs against latency of the same networks, clock by clock: a shorter clock asks for more "
+                          "pipeline stages, and sums that share more need more levels. Every point gives the same "
+                          "outputs.",
+                  f"LUTs against latency, from the fastest to the smallest circuit. {ends}.")
+
+
+def _sharing(constraint: float) -> str:
+    if constraint < 0:
+        return "any depth"
+    return f"{constraint:g} more level{'' if constraint == 1 else 's'}"
+
+
+def _point(row: pd.Series) -> str:
+    return f"{row['lut']:,.0f} LUTs in {row['latency_ns']:,.0f} ns at a clock of {row['clock_ns']:g} ns"
+
+
+def finn(table: pd.DataFrame) -> Figure:
+    """Error against neurons per layer, ours and FINN's, from :func:`ultralow.tables.finn`."""
+    with matplotlib.rc_context(STYLE):
+        canvas, axes = blank()
+        for index, kind in enumerate(("binary", "float")):
+            for prefix, dash, fill in (("", "-", "full"), ("published_", ":", "none")):
+                rows = table.dropna(subset=[f"{prefix}{kind}_error_percent"])
+                if len(rows):
+                    axes.plot(rows["neurons"].astype(float), rows[f"{prefix}{kind}_error_percent"].astype(float),
+                              linestyle=dash, marker=MARKERS[index], color=COLOURS[index], fillstyle=fill,
+                              label=f"{kind}, {'FINN' if prefix else 'this study'}")
+        axes.set_xscale("log", base=2)
+        neurons = table["neurons"].astype(int).tolist()
+        axes.set_xticks(neurons, [str(n) for n in neurons])
+        axes.set(xlabel="neurons in each of three hidden layers", ylabel="error [%]")
+        axes.legend()
+    listed = "; ".join(f"{r['neurons']}: binary {_cell(r['binary_error_percent'])}, "
+                       f"float {_cell(r['float_error_percent'])}" for r in table.to_dict("records"))
+    return Figure(canvas, "Error against width, binary and float, beside FINN's table 1 (open symbols).",
+                  f"Error in percent by neurons per layer. {listed}.")
+
+
+def _cell(value: float) -> str:
+    return "not measured" if pd.isna(value) else f"{value:.2f}"
