@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -7,7 +8,7 @@ import pytest
 import synthetic
 from bs4 import BeautifulSoup
 
-from ultralow import answers, gallery, report, tables
+from ultralow import answers, budgets, gallery, report, tables
 from ultralow.errors import StudyError
 from ultralow.files import write_json
 
@@ -37,7 +38,8 @@ def site(folder):
 
 
 def test_one_page_for_each_notebook(site):
-    assert set(site) == {"index.html", "comparison.html", "data-jets.html", "jets-float-training.html"}
+    assert set(site) == {"index.html", "comparison.html", "data-jets.html", "jets-float-training.html",
+                         "how-it-works.html"}
     stages = site["jets-float-training.html"].find("nav", attrs={"aria-label": "Stages of jets-float"})
     assert stages.find("a", href="index.html#network-jets-float")
 
@@ -74,18 +76,24 @@ def test_readable_without_eyes_or_mouse(site):
         assert all(box.get("tabindex") == "0" and box.get("aria-label") for box in soup(class_="scroll")), name
         levels = [int(tag.name[1]) for tag in soup(re.compile("^h[1-6]$"))]
         assert all(after <= before + 1 for before, after in zip(levels, levels[1:])), f"{name}: {levels}"
+        ids = {tag["id"] for tag in soup(id=True)}
+        for key in ("aria-describedby", "for"):
+            named = [tag[key] if isinstance(tag[key], list) else tag[key].split() for tag in soup(attrs={key: True})]
+            assert set(sum(named, [])) <= ids, name
     assert all(field.find_parent("label") for field in site["index.html"]("input"))
+    assert all(table.caption for table in site["index.html"]("table", id=True))
 
 
 def test_main_table_shows_ours_published_and_mark(site):
     rows = {row["data-network"]: row for row in site["index.html"]("tr", attrs={"data-network": True})}
     cells = [cell.get_text(" ", strip=True) for cell in rows["jets-bnn-small"]("td")]
     assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3} 0\.62 ▼ \(worse\)", cells[0])
-    assert cells[2] == "30 40 ▲ (better)"
-    assert cells[3] == "2,000 = 0.17 % 0.8 % ▲ (better)"
-    assert cells[5] == "0 % 0 % = (equal)" and cells[7] == "500 of 500 ✓"
+    assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3} 0\.75 [▲▼] \((better|worse)\)", cells[1])
+    assert cells[3] == "30 40 ▲ (better)"
+    assert cells[4] == "2,000 = 0.17 % 0.8 % ▲ (better)"
+    assert cells[6] == "0 % 0 % = (equal)" and cells[8] == "all 500 ✓"
     unlike = [cell.get_text(" ", strip=True) for cell in rows["mnist-tnn"]("td")]
-    assert unlike[0].endswith("0.95 ≠ (other data)") and unlike[7] == ""
+    assert unlike[0].endswith("0.95 ≠ (other data)") and unlike[8] == ""
     assert "finn-128-binary" not in rows and site["index.html"].find(id="table-finn")
 
 
@@ -171,3 +179,38 @@ def test_every_text_colour_stands_out(site):
         for paper in (named["paper"], named["tint"]):
             light, dark = sorted((_luminance(paper), _luminance(colour)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (colour, paper)
+
+
+def test_a_network_can_be_chosen_without_and_with_scripts(folder, site):
+    index = site["index.html"]
+    best = budgets.best(tables.comparison(folder).query("dataset == 'jets'"), 30, 0.5)
+    row = index.find(id="choose-jets").tbody.tr
+    assert row.th.text == "30 ns" and row.td.get_text(" ", strip=True).startswith(best["network"])
+    assert not index.find(id="choose-mnist")  # nothing was synthesised
+    measured = json.loads(index.find(id="measured").string)
+    assert [one["network"] for one in measured] == ["jets-float", "jets-bnn-small"]
+    assert set(measured[0]) == {"network", "dataset", "accuracy", "lut", "latency"}
+    assert index.find(id="pick").has_attr("hidden")  # a form that only works by script is shown by script
+    assert "Within 50 ns and 2 %" in index.find(class_="answer").text
+
+
+def test_every_row_of_the_slides_is_there_ours_or_not(site):
+    names = [row.th.get_text(" ", strip=True) for row in site["index.html"].find(id="slides-jets").tbody("tr")]
+    assert len(names) == 7 and names[0] == "jets-float 16x64x32x32x5 slides: float model"
+    assert names[6].startswith("not in this study") and names[6].endswith("slides: TNN + ReLU")
+    cells = site["index.html"].find(id="slides-jets").tbody("tr")[6]("td")
+    assert [cell.get_text(strip=True) for cell in cells[:5]] == ["0.68", "0.88", "0.92", "60", "2 %"]
+    assert all("data-value" not in cell.attrs for cell in cells)
+
+
+def test_published_rows_tell_their_conditions(site):
+    table = site["index.html"].find(id="published-jets")
+    head = [cell.text for cell in table.thead("th")]
+    assert {"device", "tool stage", "data set", "clock [MHz]", "source"} <= set(head)
+    stages = [row("td")[head.index("tool stage") - 1].text for row in table.tbody("tr")]
+    assert stages == sorted(stages) and "from 7 %" in table.text
+
+
+def test_the_report_says_how_to_cite(site):
+    cite = site["index.html"].find(id="cite").find_next("ul")
+    assert {"https://arxiv.org/abs/2003.06308", "https://arxiv.org/abs/1612.07119"} == {a["href"] for a in cite("a")}

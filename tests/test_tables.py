@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from ultralow import published, tables
+from ultralow import budgets, prototypes, published, tables
 from ultralow.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 
@@ -151,3 +151,37 @@ def test_published_units():
 def test_the_front_is_of_one_task_and_complete_enough_to_plot(dataset):
     front = tables.front(dataset)
     assert len(front) > 5 and front["dataset"].nunique() == 1 and front["tool_stage"].ne("").all()
+
+
+def test_the_best_within_a_budget_is_the_best_of_all_that_fit(table):
+    measured = table.dropna(subset=["lut"])
+    for latency in (10, 30, None):
+        for lut in (0.1, 0.2, 1.0, None):
+            fits = [row for row in measured.to_dict("records")
+                    if row["latency_ns"] <= (latency or 1e9) and row["lut_percent"] <= (lut or 100)]
+            found = budgets.best(table, latency, lut)
+            assert (found is None) == (not fits)
+            if fits:
+                assert found["accuracy_mean"] == max(row["accuracy_mean"] for row in fits)
+    assert budgets.best(table.iloc[:0], None, None) is None
+
+
+def test_areas_have_the_deviation_of_their_own_class(folder, table):
+    row, train = table.loc["jets-bnn-small"], json.loads((folder / "jets-bnn-small/train.json").read_text())
+    lowest = min(train["classes"], key=lambda name: row[f"auc_{name}"])
+    assert row["auc_min_std"] == pytest.approx(np.std([run["auc"][lowest] for run in train["runs"]], ddof=1), abs=5e-6)
+
+
+def test_finns_prototypes_stand_beside_our_circuits(table):
+    rows = prototypes.beside(table.reset_index(drop=True))
+    assert [row["name"] for row in rows] == ["SFC-max", "SFC-fix", "finn-256-binary"]
+    assert (rows[0]["throughput_fps"], rows[0]["latency_ns"], rows[0]["lut"], rows[0]["bram"]) == (12_361_000, 310, 91131, 4.5)
+    assert rows[2]["lut"] is rows[2]["throughput_fps"] is rows[2]["latency_ns"] is None
+    built = table.copy()
+    built.loc["finn-256-binary", ["lut", "bram18", "interval", "clock_ns", "latency_ns", "tool"]] = [9, 0, 1, 5.0, 60.0, "t"]
+    assert prototypes.beside(built)[2]["throughput_fps"] == 200e6
+
+
+def test_a_count_that_follows_from_a_share_says_so():
+    rows = published.rows()
+    assert rows.loc["seed-mnist-bnn", "lut_from_share"] and not rows.loc["finn-sfc-max", "lut_from_share"]

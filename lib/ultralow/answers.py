@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ultralow.budgets import best
 from ultralow.catalogue import FINN
 from ultralow.outcomes import SOURCES
 from ultralow.tables import comparable, verdict
@@ -13,6 +14,8 @@ _KINDS = {"binary": "binary weights and activations", "ternary": "ternary weight
           "binary+relu": "binary weights, ReLU activations", "ternary+relu": "ternary weights, ReLU activations",
           "float": "fixed-point weights of several bits", "pruned": "fixed-point weights, most of them zero"}
 
+# A budget in ns and percent of LUTs that one network of many on a trigger's device may have.
+USUAL = (50, 2)
 _JUDGED = ("better", "equal", "worse")
 _BESIDE = (("accuracy_mean", "accuracy as high or higher", ("better", "equal")),
            ("lut_percent", "fewer LUTs", ("better",)), ("latency_ns", "a shorter latency", ("better",)))
@@ -56,6 +59,10 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
                     f"{_hardware(low)}.")
     elif full:
         text.append(f"On {dataset}, {full['network']} reaches accuracy {full['accuracy_mean']:.3f}{_hardware(full)}.")
+    within = best(pd.DataFrame(rows), *USUAL)
+    if within:
+        text.append(f"Within {USUAL[0]} ns and {USUAL[1]} % of a VU9P’s LUTs the most accurate is {within['network']}: "
+                    f"accuracy {within['accuracy_mean']:.3f}{_hardware(within)}.")
     if built:
         small = min(built, key=lambda row: (row["lut"], -row["accuracy_mean"]))
         text.append("It is the smallest circuit, too." if small is low else
@@ -85,7 +92,7 @@ def _hardware(row: dict) -> str:
     if pd.isna(row["lut"]):
         return "; its circuit was not synthesised"
     dsp = "no DSP" if row["dsp"] == 0 else f"{row['dsp']:,} DSPs"
-    return f", {row['lut']:,} LUTs ({row['lut_percent']:.2g}% of a VU9P), {dsp}, {row['latency_ns']:.0f} ns"
+    return f", {int(row['lut']):,} LUTs ({row['lut_percent']:.2g}% of a VU9P), {dsp}, {row['latency_ns']:.0f} ns"
 
 
 def _accuracy(row: dict) -> float:

@@ -1,4 +1,4 @@
-"""Knows what a folded network uses of its inputs: what each feature is worth, which pixels are read, which weights are 0."""
+"""Knows what a folded network uses: what each feature is worth, which pixels are read, which weights are 0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ultralow.folded import FoldedNetwork
 from ultralow.metrics import accuracy
 from ultralow.simplify import simplify
 
-ROWS, REPEATS, SEED = 20_000, 3, 1
+ROWS, REPEATS, SEED = 10_000, 3, 1
 
 
 def importances(networks: Mapping[str, FoldedNetwork], data: Dataset, rows: int = ROWS, repeats: int = REPEATS
@@ -21,7 +21,7 @@ def importances(networks: Mapping[str, FoldedNetwork], data: Dataset, rows: int 
 
     Returns:
         network, feature, accuracy_drop (a share; mean over ``repeats`` seeded permutations of the feature's values
-        among the rows) and accuracy_drop_std (their standard deviation). The permutations are the same for all networks.
+        among the rows) and accuracy_drop_std (their standard deviation). All networks get the same permutations.
     """
     found = []
     x, labels = data.x_test[:rows], data.y_test[:rows]

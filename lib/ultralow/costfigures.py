@@ -67,7 +67,7 @@ def area_latency(table: pd.DataFrame) -> Figure:
             axis.set_major_formatter(power_of_ten)
         axes.set(xlabel="latency [ns]", ylabel="LUTs")
         canvas.legend(loc="outside right upper")
-    ends = "; ".join(f"{network}: {_point(rows.loc[rows['latency_ns'].idxmin()])}, to {_point(rows.loc[rows['lut'].idxmin()])}"
+    ends = "; ".join(f"{network}: {_point(rows, 'latency_ns')}, to {_point(rows, 'lut')}"
                      for network, rows in known.groupby("network", sort=False))
     return Figure(canvas, "LUTs against latency of the same networks, clock by clock: a shorter clock asks for more "
                           "pipeline stages, and sums that share more need more levels. Every point gives the same "
@@ -81,7 +81,8 @@ def _sharing(constraint: float) -> str:
     return f"{constraint:g} more level{'' if constraint == 1 else 's'}"
 
 
-def _point(row: pd.Series) -> str:
+def _point(rows: pd.DataFrame, least: str) -> str:
+    row = rows.loc[rows[least].idxmin()]
     return f"{row['lut']:,.0f} LUTs in {row['latency_ns']:,.0f} ns at a clock of {row['clock_ns']:g} ns"
 
 

@@ -113,9 +113,9 @@ def confusion(network: str, classes: Sequence[str], counts: np.ndarray) -> Figur
 
 
 def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
-    """Histogram of the weights of each layer as the hardware holds them, below that of its ``latent`` weights, if given.
+    """Histogram of the weights of each layer as the hardware holds them, below that of its ``latent`` weights.
 
-    ``latent`` are the real weights that training rounded, layer by layer (:func:`ultralow.latent.kernels`).
+    ``latent``, where given, are the real weights that training rounded, of :func:`ultralow.latent.kernels`.
     """
     rows = [latent, None] if len(latent) == len(folded.layers) else [None]
     with matplotlib.rc_context(STYLE | {"xtick.minor.visible": False, "ytick.minor.visible": False}):
@@ -132,13 +132,14 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
             else:
                 axes.hist(values.ravel(), bins=41, weights=np.full(values.size, 1 / values.size), color=COLOURS[0])
         for axes, layer in zip(panels[0], folded.layers):
-            axes.set_title(f"{'x'.join(map(str, layer.kernel.shape))}, zero {np.mean(layer.kernel == 0):.0%}", fontsize=9)
+            shape = "x".join(map(str, layer.kernel.shape))
+            axes.set_title(f"{shape}, zero {np.mean(layer.kernel == 0):.0%}", fontsize=9)
         for axes, when in zip(panels[:, 0], ("before", "after") if len(rows) == 2 else ("weights",)):
             axes.set_ylabel(f"share {when}" if len(rows) == 2 else "share of weights")
         panels[-1][-1].set_xlabel("weight")
     zeros = {f"layer {i + 1}": float(np.mean(s.kernel == 0)) for i, s in enumerate(folded.layers)}
-    above = (" Above, grey: the real weights that training kept behind them, before rounding; most were fixed at a level "
-             "while it went on." if len(rows) == 2 and folded.layers[0].weights != "fixed" else
+    above = (" Above, grey: the real weights that training kept behind them, before rounding; most were fixed at a "
+             "level while it went on." if len(rows) == 2 and folded.layers[0].weights != "fixed" else
              " Above, grey: before rounding." if len(rows) == 2 else "")
     return Figure(canvas, f"{folded.name}: weights of each layer as the hardware holds them.{above}",
                   f"Weight histograms of {folded.name}. Share of zeros: {listed(zeros)}")

@@ -29,7 +29,7 @@ def sparsity(shares: Mapping[str, Sequence[float]]) -> Figure:
 def importances(table: pd.DataFrame, title: str) -> Figure:
     """What each feature is worth to each network, from :func:`ultralow.contributions.importances`."""
     points = table.pivot(index="feature", columns="network", values="accuracy_drop")
-    points = points[list(dict.fromkeys(table["network"]))] * 100
+    points = (points[list(dict.fromkeys(table["network"]))] * 100).round(1) + 0.0
     points = points.loc[points.mean(axis=1).sort_values(ascending=False, kind="stable").index]
     top = float(np.nanmax(points.to_numpy(), initial=1.0))
     canvas = _grid(points.to_numpy(float), list(points.index), list(points.columns), "{:.1f}", top, upright=True)
@@ -50,7 +50,8 @@ def pixels(readers: Mapping[str, np.ndarray]) -> Figure:
         canvas = Canvas(figsize=(0.9 + 2.1 * columns, 2.5 * rows))
         panels = canvas.subplots(rows, columns, squeeze=False).ravel()
         for axes, (network, shares) in zip(panels, readers.items()):
-            image = axes.imshow(np.where(shares > 0, shares, np.nan).reshape(side, side), cmap="viridis_r", vmin=0, vmax=1)
+            read = np.where(shares > 0, shares, np.nan).reshape(side, side)
+            image = axes.imshow(read, cmap="viridis_r", vmin=0, vmax=1)
             axes.set_facecolor("white")
             axes.set_title(f"{network}\n{np.count_nonzero(shares)} of {shares.size} pixels", fontsize=9)
             axes.set_xticks([])
@@ -59,11 +60,13 @@ def pixels(readers: Mapping[str, np.ndarray]) -> Figure:
             axes.remove()
         canvas.colorbar(image, ax=list(panels[:len(readers)]), label="share of neurons reading", shrink=0.8)
     counted = ", ".join(f"{network} {np.count_nonzero(shares)} of {shares.size}" for network, shares in readers.items())
-    return Figure(canvas, "Which pixels the circuit reads, and by how many neurons of the first layer. White pixels are "
-                          "not wired at all.", f"Maps of {side}×{side} pixels. Read by at least one neuron: {counted}.")
+    return Figure(canvas, "Which pixels the circuit reads, and by how many neurons of the first layer. White pixels "
+                          "are not wired at all.",
+                  f"Maps of {side}×{side} pixels. Read by at least one neuron: {counted}.")
 
 
-def _grid(values: np.ndarray, rows: list[str], columns: list[str], form: str, top: float, upright: bool = False) -> Canvas:
+def _grid(values: np.ndarray, rows: list[str], columns: list[str], form: str, top: float,
+          upright: bool = False) -> Canvas:
     """Numbers on a tinted grid: the tint says nothing that the number does not."""
     longest = max(map(len, rows))
     with matplotlib.rc_context(STYLE | _NO_TICKS):

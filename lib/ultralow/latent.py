@@ -1,4 +1,4 @@
-"""Knows the latent weights in the file of a trained model: the real numbers that training rounded. Keras is not needed."""
+"""Knows the latent weights in a trained model's file: the real numbers that training rounded. Needs no Keras."""
 
 from __future__ import annotations
 

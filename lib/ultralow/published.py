@@ -23,8 +23,9 @@ def rows() -> pd.DataFrame:
     """All published rows, one each, indexed by id, in our units.
 
     Columns: table, method, architecture, dataset, dataset_variant, accuracy, auc_min, auc_max (shares),
-    latency_ns, lut_percent, ff_percent, dsp_percent, bram_percent, lut (counts), device, tool_stage, source,
-    confidence. Where only the share of a VU9P is published, ``lut`` follows from it.
+    latency_ns, clock_mhz, throughput_fps, lut_percent, ff_percent, dsp_percent, bram_percent, bram and lut (counts),
+    lut_from_share, device, tool_stage, source, confidence. Where only the share of a VU9P is published, ``lut`` follows
+    from it, and ``lut_from_share`` is true.
     """
     text = _text()
     table = text[["table", "method", "architecture", "dataset", "dataset_variant", "device", "tool_stage", "source",
@@ -32,6 +33,7 @@ def rows() -> pd.DataFrame:
     for column, (name, scale) in _COLUMNS.items():
         table[column] = (pd.to_numeric(text[name].replace("", None)) * scale).round(6)
     counted = pd.to_numeric(text["lut"].replace("", None))
+    table["lut_from_share"] = counted.isna() & table["lut_percent"].notna()
     table["lut"] = counted.fillna((table["lut_percent"] / 100 * VU9P["lut"]).round())
     return table
 
@@ -61,8 +63,11 @@ _COLUMNS = {
     "auc_min": ("auc_min_percent", 0.01),
     "auc_max": ("auc_max_percent", 0.01),
     "latency_ns": ("latency_us", 1000.0),
+    "clock_mhz": ("clock_mhz", 1.0),
+    "throughput_fps": ("throughput_kfps", 1000.0),
     "lut_percent": ("lut_percent", 1.0),
     "ff_percent": ("ff_percent", 1.0),
     "dsp_percent": ("dsp_percent", 1.0),
     "bram_percent": ("bram_percent", 1.0),
+    "bram": ("bram", 1.0),
 }

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import re
 import sys
 from dataclasses import dataclass
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ultralow import answers, gallery, grids, tables
+from ultralow import answers, budgets, gallery, grids, tables
 from ultralow.catalogue import FINN
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing
+from ultralow.study import root
 
 _FILES = {
     "comparison.csv": "one row per network, every column; shares are 0 to 1, an empty cell was not measured",
     "finn.csv": "error against neurons per layer, beside FINN’s table 1",
+    "importance.csv": "accuracy lost when a feature is permuted, network by network; shares",
+    "area.csv": "LUTs and latency of the same networks at several clocks",
     "manifest.json": "package versions, checksums, seeds, wall times and the machine",
     "study.json": "networks, seeds and data of this study",
 }
 _NETWORK_FILES = ("train.json", "convert.json", "synthesis.json", "model.keras", "folded.npz")
+# What choosing a network needs: columns of comparison.csv, and their names on the page.
+_PICKED = {"network": "network", "dataset": "dataset", "accuracy_mean": "accuracy", "lut_percent": "lut",
+           "latency_ns": "latency"}
 _STAGES = ("training", "conversion", "gates")
 
 
@@ -36,7 +44,7 @@ def render(folder: str | Path) -> dict[str, str]:
     """
     folder = Path(folder)
     table = tables.read(folder / "comparison.csv")
-    pages = notebook_pages(folder, list(table["network"]))
+    pages = [*notebook_pages(folder, list(table["network"])), *_DOCUMENTS]
     shared = {"study": folder.name, "style": Markup(_text("style.css")),
               "pages": [("index.html", "Overview"), *((p.file, p.label) for p in pages if p.network is None)]}
     environment = Environment(loader=PackageLoader("ultralow"), autoescape=True, undefined=StrictUndefined)
@@ -48,7 +56,8 @@ def render(folder: str | Path) -> dict[str, str]:
         title, body = page(one.source)
         beside = [(other.file, other.label) for other in pages if one.network and other.network == one.network]
         site[one.file] = environment.get_template("page.html").render(
-            **shared | {"style": shared["style"] + colours}, here=one.file, title=f"{one.source.stem}: {title}",
+            **shared | {"style": shared["style"] + colours}, here=one.file,
+            title=title if one in _DOCUMENTS else f"{one.source.stem}: {title}",
             network=one.network, beside=beside, body=Markup(body))
     return site
 
@@ -61,6 +70,10 @@ class Page:
     file: str
     label: str
     network: str | None
+
+
+# Pages that are the same in every study.
+_DOCUMENTS = (Page(root() / "docs/how-it-works.md", "how-it-works.html", "How it works", None),)
 
 
 def notebook_pages(folder: Path, networks: list[str]) -> list[Page]:
@@ -94,25 +107,32 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     datasets = list(dict.fromkeys(table["dataset"]))
     main = [name for name in datasets
             if not table.loc[table["dataset"] == name, "network"].str.startswith(FINN).all()]
-    finn = tables.finn(table)
+    finn, measured = tables.finn(table), budgets.measured(table)
     digits = table.loc[table["network"].str.startswith(FINN), "source"]
     study, manifest = folder / "study.json", folder / "manifest.json"
-    return {
+    shown = {
         "smoke": bool(study.exists() and read_json(study).get("smoke")),
-        "headline": answers.headline(table), "main": [grids.main(table, name) for name in main],
-        "has_hardware": bool(table["lut"].notna().any()), "glossary": grids.GLOSSARY,
+        "headline": answers.headline(table), "glossary": grids.GLOSSARY,
+        "main": [grid for name in main for grid in (grids.slides(table, name), grids.main(table, name)) if grid],
+        "budgets": [grids.budget(table, name) for name in datasets if (measured["dataset"] == name).any()],
+        "measured": measured[list(_PICKED)].rename(columns=_PICKED).astype(object).to_dict("records"),
         "figures": [entry for entry in compared if not entry["name"].startswith("roc-")],
         "rocs": {name: [entry for entry in compared if entry["name"].startswith(f"roc-{name}-")] for name in datasets},
-        "finn": grids.finn(finn, digits.iloc[0]) if len(finn) else None,
+        "finn": grids.finn(finn, digits.iloc[0]) if len(finn) else None, "prototypes": grids.prototypes(table),
         "published": [grids.published(name) for name in datasets],
         "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],
         "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
-        "provenance": _provenance(read_json(manifest)) if manifest.exists() else [],
+        "provenance": _provenance(read_json(manifest)) if manifest.exists() else [], "version": version("ultralow"),
     }
+    sections = (("choose", "Choose a network", shown["budgets"]), ("tables", "Tables", True),
+                ("figures", "Figures", shown["figures"]), ("finn", "FINN", shown["finn"]),
+                ("published", "Published", True), ("networks", "Network by network", shown["networks"]),
+                ("data", "Data and provenance", True), ("cite", "How to cite", True))
+    return shown | {"sections": [(anchor, name) for anchor, name, there in sections if there]}
 
 
 def page(path: Path) -> tuple[str, str]:
-    """Title and HTML body of an executed notebook, without scripts and outside resources.
+    """Title and HTML body of an executed notebook or a markdown file, without scripts and outside resources.
 
     Raises:
         StudyError: the file is not a notebook.
@@ -122,7 +142,11 @@ def page(path: Path) -> tuple[str, str]:
     from nbconvert import HTMLExporter
 
     try:
-        notebook = nbformat.read(path, as_version=4)
+        if path.suffix == ".md":
+            cell = nbformat.v4.new_markdown_cell(path.read_text(encoding="utf-8"), id="text")
+            notebook = nbformat.v4.new_notebook(cells=[cell])
+        else:
+            notebook = nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat lets through whatever its parser and its schema raise
         raise StudyError(f"{path} is not a notebook ({error}); delete it and run the study again") from None
     for cell in notebook.cells:
@@ -136,7 +160,10 @@ def page(path: Path) -> tuple[str, str]:
     for tag in soup(["script", "link", "iframe", "style"]):
         tag.decompose()
     for image in soup("img"):
-        if not image.get("src", "").startswith("data:"):
+        drawing = path.parent / image.get("src", "")
+        if drawing.suffix == ".svg" and drawing.is_file():
+            image["src"] = "data:image/svg+xml;base64," + base64.b64encode(drawing.read_bytes()).decode()
+        elif not image.get("src", "").startswith("data:"):
             image.replace_with(image.get("alt") or "(picture outside the notebook)")
     _prepare_tables(soup)
     if not soup.h1:

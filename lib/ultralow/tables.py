@@ -158,13 +158,16 @@ def _row(outcomes: Outcomes, network: str) -> dict:
     # With one seed the runs hold the hardware's network only.
     hardware = next((run for run in runs if run["seed"] == train.get("hardware_seed")), runs[0])
     row |= {"seeds": len(runs), "accuracy_mean": np.mean(accuracies),
-            "accuracy_std": np.std(accuracies, ddof=1) if len(runs) > 1 else None,
+            "accuracy_std": _deviation(accuracies),
             "accuracy_float": np.mean([run["accuracy_float"] for run in runs]),
             "accuracy_hardware": hardware["accuracy"], "zero_weights": hardware.get("zero_weights")}
     areas = {name: _mean([run["auc"].get(name) for run in runs]) for name in need(train, "classes", path)}
     known = [value for value in areas.values() if value is not None]
     row |= {f"auc_of_{name}": value for name, value in areas.items()}
     row |= {"auc_min": min(known, default=None), "auc_max": max(known, default=None)}
+    # The spread of the class that has the smallest, and of the one that has the largest, area.
+    row |= {f"{end}_std": _deviation([run["auc"].get(name) for run in runs]) for end in ("auc_min", "auc_max")
+            for name, value in areas.items() if value is not None and value == row[end]}
     if convert:
         row |= {ours: convert.get(theirs) for ours, theirs in _CONVERT.items()}
     if synthesis:
@@ -191,9 +194,15 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def _deviation(values: list[float | None]) -> float | None:
+    """Sample standard deviation; None of fewer than two values."""
+    known = [value for value in values if value is not None]
+    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
 def _columns(classes: list[str]) -> list[str]:
     resources = [name for key in published.VU9P for name in (key, f"{key}_percent")]
     return [*_TRAIN, "seeds", "accuracy_mean", "accuracy_std", "accuracy_float", "accuracy_hardware",
-            *classes, "auc_min", "auc_max", "zero_weights", *_CONVERT, "rtl_rows", "rtl_rows_exact", "input_bits",
-            *resources, "lut_estimate", "latency_cycles", "interval", "clock_ns", "latency_ns", "tool",
-            *(beside for beside, _ in PAIRS.values()), "published_row", "published_tool_stage"]
+            *classes, "auc_min", "auc_min_std", "auc_max", "auc_max_std", "zero_weights", *_CONVERT, "rtl_rows",
+            "rtl_rows_exact", "input_bits", *resources, "lut_estimate", "latency_cycles", "interval", "clock_ns",
+            "latency_ns", "tool", *(beside for beside, _ in PAIRS.values()), "published_row", "published_tool_stage"]

@@ -1,0 +1,40 @@
+"""Knows FINN's prototypes (table 3 of arXiv:1612.07119) beside our circuits of the same networks."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ultralow import published
+
+# ours -> FINN's rows of the same layers: as fast as the device allows (max), and for 12,200 frames a second (fix)
+PROTOTYPES = {"finn-256-binary": ("finn-sfc-max", "finn-sfc-fix"), "finn-1024-binary": ("finn-lfc-max", "finn-lfc-fix")}
+
+
+def beside(table: pd.DataFrame) -> list[dict]:
+    """Rows for each network of PROTOTYPES that ``table`` (:func:`ultralow.tables.comparison`) has: FINN's, then ours.
+
+    Keys: name, network (None for FINN's), architecture, accuracy, throughput_fps, latency_ns, lut, bram, clock_mhz,
+    conditions. What was not measured is None.
+    """
+    rows = []
+    ours = {row["network"]: row for row in table.to_dict("records")}
+    for network, theirs in PROTOTYPES.items():
+        if network in ours:
+            rows += [_finn(published.row(name)) for name in theirs] + [_own(ours[network])]
+    return rows
+
+
+def _finn(row: dict) -> dict:
+    keys = ("architecture", "accuracy", "throughput_fps", "latency_ns", "lut", "bram", "clock_mhz")
+    return {"name": row["method"], "network": None, "conditions": f"{row['device']}, {row['tool_stage']}",
+            **{key: row[key] for key in keys}}
+
+
+def _own(row: dict) -> dict:
+    known = {key: None if pd.isna(value) else value for key, value in row.items()}
+    clock, interval = known["clock_ns"], known["interval"]
+    return {"name": row["network"], "network": row["network"], "architecture": row["architecture"],
+            "accuracy": row["accuracy_mean"], "throughput_fps": clock and 1e9 / (clock * interval),
+            "latency_ns": known["latency_ns"], "lut": known["lut"], "bram": known["bram18"],
+            "clock_mhz": clock and 1000 / clock,
+            "conditions": "" if clock is None else f"not placed; {known['tool']}"}

@@ -1,0 +1,60 @@
+import re
+
+import numpy as np
+import pytest
+
+from ultralow import explain, gates, report, rtl
+from ultralow.study import root
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return explain.figures()
+
+
+def test_the_page_shows_every_picture_as_the_code_draws_it(drawn):
+    text = (root() / "docs/how-it-works.md").read_text()
+    assert set(re.findall(r"\(figures/(how-\w+)\.svg\)", text)) == set(drawn)
+    for name, figure in drawn.items():
+        assert f"![{figure.alt}](figures/{name}.svg)\n\n*{figure.caption}*" in text, "`python -m ultralow.explain` tells it"
+        assert (root() / f"docs/figures/{name}.svg").read_bytes() == figure.bytes("svg"), "`python -m ultralow.explain`"
+
+
+def test_what_the_pictures_say_is_so(drawn):
+    layer = explain.TINY.layers[0]
+    sums = explain.CODES @ layer.kernel
+    assert f"accumulators are {', '.join(map(str, sums))}" in drawn["how-layer"].alt
+    assert f"A {explain.TINY(explain.CODES[None])[0, 0]:+d}" in drawn["how-layer"].caption
+    x, w = map(np.array, explain.SIGNS)
+    assert x @ w == 2 * (x == w).sum() - 8 and f"the sum is {x @ w}" in drawn["how-popcount"].alt
+    comb = gates.trace(explain.TINY)
+    stages = len(rtl.pipeline(comb, explain.CLOCK_NS * (1 - rtl.CLOCK_UNCERTAINTY))[1])
+    assert f"{stages} stages" in drawn["how-pipeline"].caption
+    assert "9 adders and subtractors and 3 comparisons" in drawn["how-pipeline"].alt
+    assert "13 adders" in drawn["how-sharing"].alt and "9 in the circuit" in drawn["how-sharing"].alt
+
+
+def test_the_drawn_graph_computes_the_network():
+    """Followed by hand, node by node, the picture gives the folded network's logits for every input."""
+    comb = gates.trace(explain.TINY)
+    nodes = explain._nodes(comb)
+    codes = np.stack(np.meshgrid(*[np.arange(-4, 4)] * 4), -1).reshape(-1, 4)
+    values = {}
+    for index, (label, sources) in nodes.items():
+        read = [values[source] for source in sources]
+        if label.startswith("x"):
+            values[index] = codes[:, int(label[1:]) - 1]
+        elif label in "+−":
+            values[index] = read[0] + read[1] if label == "+" else read[0] - read[1]
+        elif label.startswith("≥"):
+            values[index] = (read[0] >= int(label[2:])).astype(int)
+        else:  # in front of an output: bits stand for −1 and +1
+            values[index] = 2 * read[0] + int(label)
+    logits = np.stack([values[index] for index in comb.out_idxs], 1)
+    assert (logits == explain.TINY(codes)).all()
+
+
+def test_a_markdown_page_takes_its_pictures_along():
+    title, body = report.page(root() / "docs/how-it-works.md")
+    assert title == "How a network of one or two bits becomes gates"
+    assert body.count('src="data:image/svg+xml;base64,') == len(re.findall("<img", body)) == 6
