@@ -42,6 +42,7 @@ def test_measure_counts_equal_rows_and_is_reproducible(tmp_path):
     first, second = (hardware.measure(network, codes, tmp_path / name, log=lambda line: None) for name in "ab")
     assert first == second
     assert first["rtl_rows_exact"] == first["interpreter_rows_exact"] == first["rtl_rows"] == 1000
+    assert first["netlist_rows_exact"] == first["netlist_rows"] == 1000
     assert first["lut"] > 0 and first["ff"] > 0 and first["dsp"] == first["bram18"] == 0
     assert first["latency_ns"] == first["latency_cycles"] * 5.0
     assert first["input_bits"] <= first["input_format_bits"] == 16

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ultralow import gates, rtl, simulation, synthesis
+from ultralow import gates, netlist, rtl, simulation, synthesis
 from ultralow.folded import FoldedNetwork, exact_rows
+
+# The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
+NETLIST_ROWS = 10_000
 
 
 def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
@@ -17,8 +21,9 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
     """Traces, writes, simulates and synthesises ``network``; the Verilog stays in ``folder``.
 
     Args:
-        codes: input codes (rows, inputs); each row's logits of the circuit's interpreter and of the simulated Verilog
-            are compared with the folded network's. Rows that differ are counted, not raised.
+        codes: input codes (rows, inputs); each row's logits of the circuit's interpreter, of the simulated Verilog and
+            (NETLIST_ROWS of them) of the simulated netlist are compared with the folded network's. Rows that differ
+            are counted, not raised.
         options: of :func:`ultralow.gates.trace`.
 
     Returns:
@@ -31,10 +36,13 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
     log(f"simulating {info['latency_cycles']} stages on {len(codes)} rows")
     simulated = simulation.simulate(folder, codes)
     log("synthesising")
-    counts = synthesis.synthesise(folder)
+    with TemporaryDirectory(prefix="ultralow-") as scratch:
+        counts = synthesis.synthesise(folder, netlist=f"{scratch}/netlist.json")
+        mapped = netlist.simulate(f"{scratch}/netlist.json", folder, codes[:NETLIST_ROWS])
     return {
         "interpreter_rows": len(codes), "interpreter_rows_exact": exact_rows(interpreted, expected),
         "rtl_rows": len(codes), "rtl_rows_exact": exact_rows(simulated, expected),
+        "netlist_rows": len(mapped), "netlist_rows_exact": exact_rows(mapped, expected[:NETLIST_ROWS]),
         "input_bits": gates.used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
         **{key: counts[key] for key in ("lut", "ff", "dsp", "bram18", "carry4", "script")},
         "lut_estimate": info["lut_estimate"], "register_bits": info["register_bits"],

