@@ -71,6 +71,8 @@ def test_lines_differ_without_colour(compared):
     assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == len(lines) == 2
     assert axes.get_yscale() == "log" and axes.get_xlabel() == "signal efficiency"
     assert len(set(figures.MARKERS)) == len(figures.COLOURS)
+    looks = [tuple(figures.look(index).values()) for index in range(20)]
+    assert len({look[1:] for look in looks if look[2] == "white"}) == 10 and len(set(looks)) == 20
     for colour in map(np.array, map(to_rgb, figures.COLOURS)):
         assert colour @ [0.2126, 0.7152, 0.0722] < 0.75, "too pale for a white page"
 

@@ -61,11 +61,12 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
         text.append(f"On {dataset}, {full['network']} reaches accuracy {full['accuracy_mean']:.3f}{_hardware(full)}.")
     within = best(pd.DataFrame(rows), *USUAL)
     if within:
-        text.append(f"Within {USUAL[0]} ns and {USUAL[1]} % of a VU9P’s LUTs the most accurate is {within['network']}: "
-                    f"accuracy {within['accuracy_mean']:.3f}{_hardware(within)}.")
+        known = low and within["network"] == low["network"]
+        details = "" if known else f": accuracy {within['accuracy_mean']:.3f}{_hardware(within)}"
+        text.append(f"Within {USUAL[0]} ns and {USUAL[1]}% of a VU9P’s LUTs the most accurate is {within['network']}{details}.")
     if built:
         small = min(built, key=lambda row: (row["lut"], -row["accuracy_mean"]))
-        text.append("It is the smallest circuit, too." if small is low else
+        text.append(f"The smallest circuit is {low['network']}, too." if small is low else
                     f"The smallest circuit is {small['network']}: accuracy {small['accuracy_mean']:.3f}"
                     f"{_hardware(small)}.")
     beside = [f"{what} in {sum(verdict(row, column) in good for row in told)} of {len(told)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import matplotlib
 import pandas as pd
 
-from ultralow.figures import COLOURS, DASHES, MARKERS, STYLE, Figure, blank, power_of_ten
+from ultralow.figures import COLOURS, DASHES, MARKERS, STYLE, Figure, blank, look, power_of_ten
 
 
 def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterable[str],
@@ -27,8 +27,8 @@ def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterab
                   label="our Pareto front")
         for index, row in enumerate(ours.to_dict("records")):
             spread = None if pd.isna(row["accuracy_std"]) else row["accuracy_std"]
-            axes.errorbar(row[cost], row["accuracy_mean"], yerr=spread, color=COLOURS[index % len(COLOURS)], zorder=3,
-                          marker=MARKERS[index % len(MARKERS)], markersize=7, linestyle="none", label=row["network"])
+            axes.errorbar(row[cost], row["accuracy_mean"], yerr=spread, zorder=3, markersize=7, linestyle="none",
+                          label=row["network"], **look(index))
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(power_of_ten)
         axes.set(xlabel=label, ylabel="accuracy", title=dataset)
@@ -58,8 +58,7 @@ def area_latency(table: pd.DataFrame) -> Figure:
             for dash, constraint in zip(DASHES * 9, constraints):
                 line = rows[rows["delay_constraint"] == constraint].sort_values(["latency_ns", "lut"])
                 if len(line):
-                    axes.plot(line["latency_ns"].astype(float), line["lut"].astype(float), linestyle=dash,
-                              color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)],
+                    axes.plot(line["latency_ns"].astype(float), line["lut"].astype(float), linestyle=dash, **look(index),
                               label=f"{network}, {_sharing(constraint)}" if len(constraints) > 1 else network)
         axes.set_xscale("log")
         axes.set_yscale("log")

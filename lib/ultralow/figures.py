@@ -145,6 +145,13 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
                   f"Weight histograms of {folded.name}. Share of zeros: {listed(zeros)}")
 
 
+def look(index: int) -> dict:
+    """Colour and marker of the index-th of several networks; beyond COLOURS the markers are open."""
+    colour = COLOURS[index % len(COLOURS)]
+    return {"color": colour, "marker": MARKERS[index % len(MARKERS)],
+            "markerfacecolor": colour if index // len(COLOURS) % 2 == 0 else "white"}
+
+
 def blank(width: float = 6.0, height: float = 4.6) -> tuple[Canvas, matplotlib.axes.Axes]:
     """An empty drawing of one panel, sizes in inches; within STYLE's context."""
     canvas = Canvas(figsize=(width, height))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib
 import numpy as np
 
-from ultralow.figures import COLOURS, DASHES, MARKERS, STYLE, Canvas, Figure, blank, listed, power_of_ten
+from ultralow.figures import DASHES, STYLE, Canvas, Figure, blank, listed, look, power_of_ten
 from ultralow.metrics import Band
 
 
@@ -63,8 +63,7 @@ def roc_by_precision(title: str, kinds: Mapping[str, tuple[str, Mapping[str, Ban
             axes.remove()
         canvas.supxlabel("signal efficiency", fontsize=10)
         canvas.supylabel("background efficiency", fontsize=10)
-        lines = [matplotlib.lines.Line2D([], [], color=COLOURS[i], linestyle=DASHES[i], marker=MARKERS[i], markersize=4)
-                 for i in range(len(kinds))]
+        lines = [matplotlib.lines.Line2D([], [], linestyle=DASHES[i], markersize=4, **look(i)) for i in range(len(kinds))]
         canvas.legend(lines, [f"{kind} ({network})" for kind, (network, _) in kinds.items()],
                       loc="outside upper center", ncols=len(kinds), title=where or None, title_fontsize=9)
     listed_by_kind = "; ".join(f"{kind}: {listed({n: b.auc_mean for n, b in bands.items()}).rstrip('.')}"
@@ -84,7 +83,7 @@ def auc_by_class(dataset: str, areas: Mapping[str, Mapping[str, float]]) -> Figu
             shift = (index - (len(areas) - 1) / 2) * 0.7 / max(len(areas), 1)
             axes.plot([position + shift for position in range(len(classes))],
                       [values.get(name, np.nan) for name in classes], linestyle="none", label=network,
-                      color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)])
+                      **look(index))
         for edge in range(1, len(classes)):
             axes.axvline(edge - 0.5, color="0.8", linewidth=0.8)
         axes.set_xticks(range(len(classes)), classes)
@@ -97,11 +96,11 @@ def auc_by_class(dataset: str, areas: Mapping[str, Mapping[str, float]]) -> Figu
 
 
 def _curve(axes: matplotlib.axes.Axes, band: Band, index: int, label: str) -> None:
-    colour, shown = COLOURS[index % len(COLOURS)], band.mean > 0  # zero has no place on a log axis
-    axes.plot(band.signal[shown], band.mean[shown], label=label, color=colour, linestyle=DASHES[index % len(DASHES)],
-              marker=MARKERS[index % len(MARKERS)], markevery=(8 * index % 40, 40), markersize=4)
+    shown, style = band.mean > 0, look(index)  # zero has no place on a log axis
+    axes.plot(band.signal[shown], band.mean[shown], label=label, linestyle=DASHES[index % len(DASHES)],
+              markevery=(8 * index % 40, 40), markersize=4, **style)
     if band.auc_std is not None:
-        axes.fill_between(band.signal[shown], np.maximum(band.low[shown], 1e-6), band.high[shown], color=colour,
+        axes.fill_between(band.signal[shown], np.maximum(band.low[shown], 1e-6), band.high[shown], color=style["color"],
                           alpha=0.25, linewidth=0)
 
 
