@@ -47,10 +47,8 @@ def test_the_testbench_passes_where_the_folder_was_taken(elsewhere):
     assert testbench.run(elsewhere).startswith(f"PASS: {3 * ROWS} logits of {ROWS} rows")
 
 
-@pytest.mark.parametrize("simulator", testbench.SIMULATORS)
+@pytest.mark.parametrize("simulator", ["verilator"] + ["iverilog"] * bool(shutil.which("iverilog")))
 def test_a_wrong_expectation_fails(simulator, elsewhere):
-    if simulator == "iverilog" and not shutil.which(simulator):
-        simulator = "verilator"
     lines, bits = (elsewhere / "outputs.hex").read_text().split(), rtl.read_info(elsewhere)["output"]["bits"]
     lines[17] = f"{int(lines[17], 16) ^ 1 << 2 * bits:x}"
     (elsewhere / "outputs.hex").write_text("\n".join(lines))
