@@ -3,9 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := quick
-.PHONY: quick study test lab jets readme clean check-tools
+.PHONY: quick study tables report check test lab jets readme clean check-tools
 
 PYTHON ?= python3.11
+# What is committed of a study: the targets that start from there take the paper's.
+COMMITTED := $(or $(STUDY),config/paper.yaml)
 STUDY ?= config/quick.yaml
 # nproc alone would obey the OMP_NUM_THREADS of the caller.
 JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -23,6 +25,18 @@ quick: study
 study: .venv/.ready
 	@python -m ultralow.run '$(STUDY)' --cores $(JOBS)
 
+# Every hardware column and the report again, from trained networks: nothing is trained.
+tables: .venv/.ready
+	@python -m ultralow.run '$(COMMITTED)' --trained --cores $(JOBS)
+
+# Tables, figures and report from what was measured.
+report: .venv/.ready
+	@python -m ultralow.run '$(COMMITTED)' --measured --cores $(JOBS)
+
+# What differs from the committed reference, and whether that is more than it may.
+check: .venv/.ready
+	@python -m ultralow.check '$(COMMITTED)'
+
 test: .venv/.ready .venv/.ready-jets
 	@python -m pytest
 
@@ -32,7 +46,7 @@ lab: .venv/.ready
 jets: .venv/.ready .venv/.ready-jets
 	@python -m ultralow.generator --rows $(N) --jobs $(JOBS)
 
-# README's table and figure, from the quick study that was run last.
+# README's table and figure, from results/paper.
 readme: .venv/.ready
 	@python -m ultralow.readme
 

@@ -1,9 +1,12 @@
 # The study as a graph of notebooks: data → training → conversion and gates, network by network → comparison → report.
 # `make study STUDY=config/<name>.yaml` runs it. Each job executes one notebook by papermill; what decides its result
 # stands in its params, so that a change of one network's settings re-runs that network and the comparison only.
+#
+# `make tables` (take=trained) starts from trained networks: training, ablations and searches are files that are there,
+# and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too.
 import os
 
-from ultralow import ablations, provenance, runs, study as studies
+from ultralow import ablations, dataset as datasets, provenance, runs, stages, study as studies, taken
 from ultralow.catalogue import FINN as FINN_NAMES
 
 STUDY = studies.load(config["study"])
@@ -17,11 +20,22 @@ EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
                + [f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv" for weights in SEARCHED])
 FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith(FINN_NAMES) for name in NETWORKS) else []
 GATES = [name for name in NETWORKS if STUDY.override(name).gates]
+TAKE = config.get("take")
+TEST = {name: os.path.relpath(datasets.test_path(STUDY.results / "data" / f"{name}.npz")) for name in STUDY.datasets}
+# Of a committed study the test part of the jets is there, and trained networks need no more.
+PREPARED = [name for name, path in TEST.items() if not (TAKE and os.path.exists(path))]
+PAGES = ([f"{RESULTS}/executed/{name}-training.ipynb" for name in NETWORKS]
+         + [f"{RESULTS}/executed/{name}-ablations.ipynb" for name in ABLATED]
+         + [f"{RESULTS}/executed/search-{STUDY.settings.search.dataset}-{weights}.ipynb" for weights in SEARCHED])
+if TAKE:
+    os.environ[taken.VARIABLE] = TAKE
 
 # A failed notebook stays, with its traceback: it is a log.
 EXECUTE = ("papermill --no-progress-bar --no-log-output -k python3 {input.notebook} {log.notebook} "
            f"-p study '{FILE}' ")
 TELL = "> {log.text} 2>&1 || {{ tail -n 15 {log.text} >&2; echo 'The notebook with its traceback: {log.notebook}' >&2; exit 1; }}"
+# The same without a log beside the page: what is shown is finished.
+SHOW, TELL_PAGE = EXECUTE.replace("{log.notebook}", "{output.notebook}"), TELL.split("echo")[0] + "exit 1; }}"
 
 
 wildcard_constraints:
@@ -34,13 +48,27 @@ rule all:
         f"{RESULTS}/report/index.html",
 
 
+def present(files):
+    """Those that are there where circuits are taken as they are; else all."""
+    return [file for file in files if TAKE != taken.MEASURED or os.path.exists(file)]
+
+
+def source(name):
+    """The dataset's file; none where it comes by itself."""
+    path = STUDY.data_path(name)
+    return [] if path is None or (stages.downloads(STUDY, name) and not path.exists()) else [str(path)]
+
+
 rule data:
     input:
         notebook="notebooks/1-data.ipynb",
-        file=lambda wildcards: [] if (path := STUDY.data_path(wildcards.dataset)) is None else [str(path)],
+        file=lambda wildcards: source(wildcards.dataset),
     output:
         f"{RESULTS}/data/{{dataset}}.npz",
+        f"{RESULTS}/data/{{dataset}}-test.npz",
         f"{RESULTS}/data/{{dataset}}.json",
+    wildcard_constraints:
+        dataset="|".join(PREPARED) or "none",
     params:
         settings=lambda wildcards: STUDY.settings.data[wildcards.dataset].model_dump_json(),
         code=provenance.code_digest("prepare"),
@@ -52,111 +80,150 @@ rule data:
         EXECUTE + "-p dataset {wildcards.dataset} " + TELL
 
 
-rule training:
-    input:
-        notebook="notebooks/2-training.ipynb",
-        data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
-        teacher=lambda wildcards: [f"{RESULTS}/{t}/folded.npz"] if (t := STUDY.recipe(wildcards.network).teacher) else [],
-    output:
-        f"{RESULTS}/{{network}}/train.json",
-        f"{RESULTS}/{{network}}/scores.npz",
-        f"{RESULTS}/{{network}}/folded.npz",
-        f"{RESULTS}/{{network}}/model.keras",
-    params:
-        entry=lambda wildcards: str(STUDY.network(wildcards.network)),
-        recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
-        seeds=STUDY.settings.seeds,
-        code=lambda wildcards: runs.training_digest(STUDY.recipe(wildcards.network)),
-    log:
-        notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
-        text=f"{RESULTS}/logs/{{network}}-training.log",
-    retries: 1
-    shell:
-        EXECUTE + "-p network {wildcards.network} " + TELL
+if not TAKE:
+
+    rule training:
+        input:
+            notebook="notebooks/2-training.ipynb",
+            data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
+            teacher=lambda wildcards: [f"{RESULTS}/{t}/folded.npz"] if (t := STUDY.recipe(wildcards.network).teacher) else [],
+        output:
+            f"{RESULTS}/{{network}}/train.json",
+            f"{RESULTS}/{{network}}/folded.npz",
+            f"{RESULTS}/{{network}}/model.keras",
+        params:
+            entry=lambda wildcards: str(STUDY.network(wildcards.network)),
+            recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
+            seeds=STUDY.settings.seeds,
+            code=lambda wildcards: runs.training_digest(STUDY.recipe(wildcards.network)),
+        log:
+            notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
+            text=f"{RESULTS}/logs/{{network}}-training.log",
+        retries: 1
+        shell:
+            EXECUTE + "-p network {wildcards.network} " + TELL
+
+    rule ablations:
+        input:
+            notebook="notebooks/ablations.ipynb",
+            data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
+            teacher=lambda wildcards: [f"{RESULTS}/{name}/folded.npz" for name in STUDY.settings.teachers],
+        output:
+            f"{RESULTS}/ablations/{{network}}.csv",
+        params:
+            entry=lambda wildcards: str(STUDY.network(wildcards.network)),
+            variants=lambda wildcards: str(ablations.variants(STUDY, wildcards.network)),
+            settings=(STUDY.settings.seeds, STUDY.settings.backend, str(STUDY.settings.ablations)),
+            code=provenance.code_digest("train"),
+        log:
+            notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
+            text=f"{RESULTS}/logs/{{network}}-ablations.log",
+        retries: 1
+        shell:
+            EXECUTE + "-p network {wildcards.network} " + TELL
+
+    rule search:
+        input:
+            notebook="notebooks/search.ipynb",
+            data=f"{RESULTS}/data/{{dataset}}.npz",
+        output:
+            f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
+        params:
+            settings=(STUDY.settings.seeds[0], STUDY.settings.backend, str(STUDY.settings.search)),
+            code=provenance.code_digest("train") + provenance.code_digest("search"),
+        log:
+            notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
+            text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
+        retries: 1
+        shell:
+            EXECUTE + "-p weights {wildcards.weights} " + TELL
 
 
-rule conversion:
-    input:
-        notebook="notebooks/3-conversion.ipynb",
-        folded=f"{RESULTS}/{{network}}/folded.npz",
-    output:
-        f"{RESULTS}/{{network}}/convert.json",
-    params:
-        rows=STUDY.settings.rows.hls,
-        target=(STUDY.settings.part, STUDY.settings.clock_ns),
-        code=provenance.code_digest("convert"),
-    log:
-        notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb",
-        text=f"{RESULTS}/logs/{{network}}-conversion.log",
-    retries: 1
-    shell:
-        EXECUTE + "-p network {wildcards.network} " + TELL
+if TAKE == taken.TRAINED:
+
+    rule training_page:
+        input:
+            notebook=ancient("notebooks/2-training.ipynb"),
+            done=f"{RESULTS}/{{network}}/train.json",
+        output:
+            notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
+        log:
+            text=f"{RESULTS}/logs/{{network}}-training.log",
+        shell:
+            SHOW + "-p network {wildcards.network} " + TELL_PAGE
+
+    rule ablations_page:
+        input:
+            notebook=ancient("notebooks/ablations.ipynb"),
+            done=f"{RESULTS}/ablations/{{network}}.csv",
+        output:
+            notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
+        log:
+            text=f"{RESULTS}/logs/{{network}}-ablations.log",
+        shell:
+            SHOW + "-p network {wildcards.network} " + TELL_PAGE
+
+    rule search_page:
+        input:
+            notebook=ancient("notebooks/search.ipynb"),
+            done=f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
+        output:
+            notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
+        log:
+            text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
+        shell:
+            SHOW + "-p weights {wildcards.weights} " + TELL_PAGE
 
 
-rule gates:
-    input:
-        notebook="notebooks/4-gates.ipynb",
-        folded=f"{RESULTS}/{{network}}/folded.npz",
-    output:
-        f"{RESULTS}/{{network}}/synthesis.json",
-        directory(f"{RESULTS}/{{network}}/rtl"),
-    params:
-        rows=STUDY.settings.rows.rtl,
-        target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool),
-        code=provenance.code_digest("measure"),
-    log:
-        notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",
-        text=f"{RESULTS}/logs/{{network}}-gates.log",
-    retries: 1
-    # Synthesis takes longest: it starts as soon as it can.
-    priority: 10
-    shell:
-        EXECUTE + "-p network {wildcards.network} " + TELL
+if TAKE != taken.MEASURED:
 
+    rule conversion:
+        input:
+            notebook="notebooks/3-conversion.ipynb",
+            folded=f"{RESULTS}/{{network}}/folded.npz",
+            test=lambda wildcards: TEST[STUDY.network(wildcards.network).dataset],
+        output:
+            f"{RESULTS}/{{network}}/convert.json",
+        params:
+            rows=STUDY.settings.rows.hls,
+            target=(STUDY.settings.part, STUDY.settings.clock_ns),
+            code=provenance.code_digest("convert"),
+        log:
+            notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb",
+            text=f"{RESULTS}/logs/{{network}}-conversion.log",
+        retries: 1
+        shell:
+            EXECUTE + "-p network {wildcards.network} " + TELL
 
-rule ablations:
-    input:
-        notebook="notebooks/ablations.ipynb",
-        data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
-        teacher=lambda wildcards: [f"{RESULTS}/{name}/folded.npz" for name in STUDY.settings.teachers],
-    output:
-        f"{RESULTS}/ablations/{{network}}.csv",
-    params:
-        entry=lambda wildcards: str(STUDY.network(wildcards.network)),
-        variants=lambda wildcards: str(ablations.variants(STUDY, wildcards.network)),
-        settings=(STUDY.settings.seeds, STUDY.settings.backend, str(STUDY.settings.ablations)),
-        code=provenance.code_digest("train"),
-    log:
-        notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
-        text=f"{RESULTS}/logs/{{network}}-ablations.log",
-    retries: 1
-    shell:
-        EXECUTE + "-p network {wildcards.network} " + TELL
-
-
-rule search:
-    input:
-        notebook="notebooks/search.ipynb",
-        data=f"{RESULTS}/data/{{dataset}}.npz",
-    output:
-        f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
-    params:
-        settings=(STUDY.settings.seeds[0], STUDY.settings.backend, str(STUDY.settings.search)),
-        code=provenance.code_digest("train") + provenance.code_digest("search"),
-    log:
-        notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
-        text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
-    retries: 1
-    shell:
-        EXECUTE + "-p weights {wildcards.weights} " + TELL
+    rule gates:
+        input:
+            notebook="notebooks/4-gates.ipynb",
+            folded=f"{RESULTS}/{{network}}/folded.npz",
+            test=lambda wildcards: TEST[STUDY.network(wildcards.network).dataset],
+        output:
+            f"{RESULTS}/{{network}}/synthesis.json",
+            directory(f"{RESULTS}/{{network}}/rtl"),
+        params:
+            rows=STUDY.settings.rows.rtl,
+            target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool),
+            code=provenance.code_digest("measure"),
+        log:
+            notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",
+            text=f"{RESULTS}/logs/{{network}}-gates.log",
+        retries: 1
+        # Synthesis takes longest: it starts as soon as it can.
+        priority: 10
+        shell:
+            EXECUTE + "-p network {wildcards.network} " + TELL
 
 
 rule comparison:
     input:
         notebook="notebooks/5-comparison.ipynb",
         train=expand(f"{RESULTS}/{{network}}/train.json", network=NETWORKS),
-        convert=expand(f"{RESULTS}/{{network}}/convert.json", network=HLS),
-        synthesis=expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES),
+        test=list(TEST.values()),
+        convert=present(expand(f"{RESULTS}/{{network}}/convert.json", network=HLS)),
+        synthesis=present(expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES)),
     output:
         f"{RESULTS}/comparison.csv",
         FINN,
@@ -175,8 +242,8 @@ rule report:
     input:
         f"{RESULTS}/comparison.csv",
         f"{RESULTS}/figures",
-        # Their notebooks become pages.
-        EXPERIMENTS,
+        # Notebooks become pages.
+        EXPERIMENTS if not TAKE else PAGES if TAKE == taken.TRAINED else [],
     output:
         f"{RESULTS}/report/index.html",
     log:

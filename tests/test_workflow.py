@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from ultralow import check
 from ultralow.study import root
 
 CONTRACT = """network dataset source architecture train_rows test_rows seeds accuracy_mean accuracy_std auc_min auc_max
@@ -106,6 +107,47 @@ def test_running_again_does_nothing_and_a_change_re_runs_what_depends_on_it(stud
     jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
     assert code == 0 and sorted(jobs) == ["ablations", "all", "comparison", "conversion", "gates", "report", "training"], text
     assert set(re.findall(r"wildcards: network=(\S+)", text)) == {"jets-bnn-small"}
+
+
+def test_hardware_and_report_come_again_from_what_is_committed_without_training(study, tmp_path):
+    clone = Smoke(tmp_path, f"test-clone-{os.getpid()}", networks={"jets-bnn-small": None}, search=study.content["search"],
+                  ablations=study.content["ablations"])
+    committed = ["manifest.json", "comparison.csv", "data/jets.json", "data/jets-test.npz", "ablations/jets-bnn-small.csv",
+                 "search/jets-binary.csv", "search/jets-binary.journal", "jets-bnn-small/seed-1/folded.npz",
+                 *(f"jets-bnn-small/{name}" for name in ("train.json", "folded.npz", "convert.json", "synthesis.json"))]
+    made_again = ("jets-bnn-small/convert.json", "jets-bnn-small/synthesis.json")
+    run = [sys.executable, "-m", "ultralow.run", str(clone.file), "--cores", "2"]
+    try:
+        for file in committed:
+            (clone.results / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(study.results / file, clone.results / file)  # as new as all after a checkout
+        for file in made_again:
+            (clone.results / file).write_text("{}")
+        done = call(*run, "--trained")
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        kept = [file for file in committed if file.startswith(("ablations", "search", "data", "jets-bnn-small"))]
+        for file in kept:
+            assert (clone.results / file).read_bytes() == (study.results / file).read_bytes(), file
+        assert not (clone.results / "data/jets.npz").exists() and not (clone.results / "jets-bnn-small/model.keras").exists()
+        for page in ("training", "conversion", "gates", "ablations"):
+            assert (clone.results / f"report/jets-bnn-small-{page}.html").exists()
+        assert (clone.results / "report/search-jets-binary.html").exists()
+        seconds = [json.loads((of.results / "manifest.json").read_text())["wall_seconds"] for of in (study, clone)]
+        assert seconds[0]["jets-bnn-small-training"] == seconds[1]["jets-bnn-small-training"]
+        assert check.main([str(clone.results), "--reference", str(study.results)]) == 0
+        assert "Nothing to be done" in (text := call(*run, "--trained", "--dry-run")).stdout + text.stderr
+        text = call(*run, "--measured", "--dry-run")
+        assert re.findall(r"^(\w+) +1$", text.stdout + text.stderr, re.MULTILINE)[:3] == ["comparison", "report", "all"]
+    finally:
+        shutil.rmtree(clone.results, ignore_errors=True)
+
+
+def test_the_committed_paper_study_can_be_made_again_without_training(tmp_path):
+    code, text = snakemake(root() / "config/paper.yaml", "take=trained", "--dry-run", "--quiet", "host", "--forceall")
+    assert code == 0, text[-3000:]
+    jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
+    assert {"conversion", "gates", "training_page", "ablations_page", "search_page", "comparison", "report"} <= set(jobs)
+    assert not {"training", "ablations", "search"} & set(jobs) and "dataset=jets" not in text
 
 
 def test_the_same_seeds_give_the_same_bytes(study, tmp_path):

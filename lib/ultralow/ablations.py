@@ -52,9 +52,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
             "difference_error": None if len(found) < 2 else _deviation(difference) / len(found) ** 0.5,
             "zero_weights": np.mean([run["zero_weights"] for run in found])})
         log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
-    table = pd.DataFrame(rows)
-    numbers = table.columns.difference(["change", "settings", "seeds"])
-    table = table.astype({column: "Float64" for column in numbers}).round(dict.fromkeys(numbers, 6))
+    table = typed(pd.DataFrame(rows))
     tables.write(table, folder(study, network).with_suffix(".csv"))
     return table
 
@@ -69,6 +67,12 @@ def variants(study: Study, network: str) -> dict[str, Recipe]:
     return {UNCHANGED: recipe, **{change: other for change, other in changed.items()
                                   if other != recipe and ("threshold" not in settings.changes[change]
                                                           or kind.startswith("ternary"))}}
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with numbers that may be NA, rounded as they are written."""
+    numbers = table.columns.difference(["change", "settings", "seeds"])
+    return table.astype({column: "Float64" for column in numbers}).round(dict.fromkeys(numbers, 6))
 
 
 def folder(study: Study, network: str) -> Path:

@@ -20,6 +20,7 @@ PIXEL_SCALE = 256.0  # a power of two: x / 256 is exact, and 8 fraction bits hol
 UNSTRATIFIED = ("openml",)
 
 _ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test", "mean", "scale")
+_TEST_ARRAYS = ("x_test", "y_test", "mean", "scale")
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -53,7 +54,8 @@ class Dataset:
         return self if rows is None else replace(self, x_train=self.x_train[:rows], y_train=self.y_train[:rows])
 
     def save(self, path: str | Path) -> Path:
-        """Writes ``path``.npz and the JSON beside it; the same dataset gives the same bytes. Returns the npz.
+        """Writes ``path``.npz, the JSON beside it, and <name>-test.npz with the test part alone, which is all that
+        trained networks need; the same dataset gives the same bytes. Returns the npz.
 
         A path without the suffix .npz is a folder, which gets dataset.npz and dataset.json.
         """
@@ -68,6 +70,8 @@ class Dataset:
         }
         with replacing(path) as temporary:
             _write_npz(temporary, arrays)
+        with replacing(test_path(path)) as temporary:
+            _write_npz(temporary, {name: arrays[name] for name in _TEST_ARRAYS})
         write_json(path.with_suffix(".json"), description)
         return path
 
@@ -79,23 +83,28 @@ def load(path: str | Path) -> Dataset:
         StudyError: a file is missing, or an array is not the one described.
     """
     path = _npz_path(path)
-    description = read_json(path.with_suffix(".json"))
-    remedy = "delete both files and run `make study` again"
-    if not path.is_file():
-        raise StudyError(f"{path} is missing beside its JSON; {remedy}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _ARRAYS}
-        expected = description["sha256"]
-        head = (description["name"], description["source"],
-                tuple(description["features"]), tuple(description["classes"]))
-    except Exception as error:  # zipfile, zlib, numpy and a missing key all mean a damaged file
-        raise StudyError(f"{path} is corrupted ({type(error).__name__}: {error}); {remedy}") from error
-    for name, array in arrays.items():
-        if _digest(array) != expected.get(name):
-            raise StudyError(f"{path} is corrupted: array {name!r} does not match the sha256 in "
-                             f"{path.with_suffix('.json').name}; {remedy}")
-    return Dataset(*head, **arrays, provenance=description["provenance"])
+    description, arrays = _read(path, path.with_suffix(".json"), _ARRAYS)
+    return _described(description, arrays)
+
+
+def test_path(path: str | Path) -> Path:
+    """Where :meth:`Dataset.save` puts the test part of the dataset in ``path``."""
+    path = _npz_path(path)
+    return path.with_name(f"{path.stem}-test.npz")
+
+
+def load_test(path: str | Path) -> Dataset:
+    """The dataset in ``path`` with its test part alone, checked against the checksums; only <name>-test.npz and the JSON
+    are read. Training and validation part have no rows.
+
+    Raises:
+        StudyError: a file is missing, or an array is not the one described.
+    """
+    path = _npz_path(path)
+    description, arrays = _read(test_path(path), path.with_suffix(".json"), _TEST_ARRAYS)
+    for part in ("train", "valid"):
+        arrays |= {f"{axis}_{part}": arrays[f"{axis}_test"][:0] for axis in "xy"}
+    return _described(description, arrays)
 
 
 def split_and_scale(table: Table, seed: int = SEED, test_fraction: float = 0.2, valid_fraction: float = 0.1,
@@ -165,6 +174,30 @@ def _scaled(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     for column in range(x.shape[1]):
         out[:, column] = (x[:, column].astype(np.float64) - mean[column]) / scale[column]
     return out
+
+
+def _described(description: dict, arrays: dict[str, np.ndarray]) -> Dataset:
+    return Dataset(description["name"], description["source"], tuple(description["features"]),
+                   tuple(description["classes"]), **arrays, provenance=description["provenance"])
+
+
+def _read(path: Path, json: Path, names: tuple[str, ...]) -> tuple[dict, dict[str, np.ndarray]]:
+    """The description in ``json`` and the arrays in ``path``, which must be those described."""
+    description = read_json(json)
+    remedy = "delete both files and run `make study` again"
+    if not path.is_file():
+        raise StudyError(f"{path} is missing beside its JSON; {remedy}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in names}
+        expected = description["sha256"]
+        description = {key: description[key] for key in ("name", "source", "features", "classes", "provenance")}
+    except Exception as error:  # zipfile, zlib, numpy and a missing key all mean a damaged file
+        raise StudyError(f"{path} is corrupted ({type(error).__name__}: {error}); {remedy}") from error
+    for name, array in arrays.items():
+        if _digest(array) != expected.get(name):
+            raise StudyError(f"{path} is corrupted: array {name!r} does not match the sha256 in {json.name}; {remedy}")
+    return description, arrays
 
 
 def _npz_path(path: str | Path) -> Path:

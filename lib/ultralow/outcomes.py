@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from ultralow import scores
 from ultralow.errors import StudyError
 from ultralow.files import read_json
 from ultralow.folded import FoldedNetwork
@@ -21,14 +19,6 @@ SOURCES = {
     "mnist": "MNIST",
     "digits28": "scikit-learn's 8×8 digits, enlarged: an easier task than MNIST",
 }
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The folded networks' outputs on the test part: labels (rows,), and for each seed logits (rows, classes)."""
-
-    labels: np.ndarray
-    logits: dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -58,21 +48,13 @@ class Outcomes:
     def folded(self, network: str) -> FoldedNetwork:
         return FoldedNetwork.load(self.folder / network / "folded.npz")
 
-    def scores(self, network: str) -> Scores:
+    def scores(self, network: str) -> scores.Scores:
         """Outputs of every seed.
 
         Raises:
             StudyError: the file is missing or damaged.
         """
-        path = self.folder / network / "scores.npz"
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                seeds = sorted(int(name.removeprefix("logits_")) for name in file if name.startswith("logits_"))
-                return Scores(file["labels"], {seed: file[f"logits_{seed}"] for seed in seeds})
-        except FileNotFoundError:
-            raise StudyError(f"{path} is missing; run the training stage of {network} first") from None
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise StudyError(f"{path} is not a file of scores ({error}); delete it and train {network} again") from None
+        return scores.read(self.folder / network / "scores.npz")
 
 
 def need(content: dict, key: str, path: Path) -> object:

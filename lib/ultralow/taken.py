@@ -1,0 +1,70 @@
+"""Knows which results a run takes as they are: `make tables` takes trained networks, `make report` circuits as well."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ultralow.errors import StudyError
+from ultralow.files import read_json
+from ultralow.study import Study
+
+VARIABLE = "ULTRALOW_TAKE"  # the Snakefile sets it for its jobs
+TRAINED, MEASURED = "trained", "measured"
+
+
+def mode() -> str | None:
+    """TRAINED, MEASURED (circuits, too), or None where everything that is old or missing is made."""
+    return os.environ.get(VARIABLE) or None
+
+
+def refuse(what: str, remedy: str = "`make study` does, or take a committed study") -> None:
+    """Stops a training that a run on trained networks would come to.
+
+    Raises:
+        StudyError: this run takes training as it is.
+    """
+    if mode():
+        raise StudyError(f"{what}; this run takes trained networks as they are and does not train: {remedy}")
+
+
+def check(study: Study) -> None:
+    """That every network of the study is trained.
+
+    Raises:
+        StudyError: files of training are missing; it names the networks.
+    """
+    lacking = [name for name in study.settings.networks if not _trained(study.folder(name))]
+    if lacking:
+        raise StudyError(f"not trained in {study.results}: {', '.join(lacking)}; train first: "
+                         f"`make study STUDY={study.file}`")
+
+
+def remade(study: Study, results: str) -> list[str]:
+    """Files below ``results``, the study's folder as Snakemake names it, that are there and are made all the same.
+
+    After a checkout they are committed ones, and times of files tell nothing. What this checkout made itself has an
+    executed notebook, which is never committed: so a stopped run goes on where it was.
+    """
+    folder, measured = study.results, mode() == MEASURED
+    files = [] if measured else [
+        f"{name}/{file}" for name in study.settings.networks for stage, wanted, file in (
+            ("conversion", study.override(name).hls, "convert.json"),
+            ("gates", study.override(name).gates, "synthesis.json"))
+        if wanted and not executed(folder, f"{name}-{stage}")]
+    if files or measured or not executed(folder, "comparison"):
+        files.append("comparison.csv")
+    return [f"{results}/{file}" for file in files if (folder / file).exists()]
+
+
+def executed(folder: Path, notebook: str) -> bool:
+    """Whether a notebook of the results folder ran to its end."""
+    path = folder / "executed" / f"{notebook}.ipynb"
+    told = read_json(path)["metadata"].get("papermill", {}) if path.exists() else {}
+    return told.get("duration") is not None and not told.get("exception")
+
+
+def _trained(folder: Path) -> bool:
+    train = folder / "train.json"
+    return (train.exists() and (folder / "folded.npz").exists()
+            and all((folder / f"seed-{run['seed']}" / "folded.npz").exists() for run in read_json(train)["runs"]))
