@@ -55,7 +55,7 @@ def check(page: Path, axe: str, width: int) -> list[str]:
 
 def main(report: str, axe: str) -> int:
     library, faults = Path(axe).read_text(encoding="utf-8"), []
-    pages = sorted(path for path in Path(report).glob("*.html") if not path.name.startswith("."))
+    pages = sorted(path for path in Path(report).resolve().glob("*.html") if not path.name.startswith("."))
     for page in pages:
         for width in WIDTHS:
             faults += check(page, library, width)

@@ -151,7 +151,7 @@ def test_weights_stand_below_what_they_were_before_rounding(folder):
     folded = Outcomes(folder).folded("jets-bnn-small")
     before = [np.random.default_rng(1).uniform(-1, 1, layer.kernel.shape) for layer in folded.layers]
     assert len(figures.weights(folded, before).canvas.axes) == 2 * len(figures.weights(folded).canvas.axes)
-    assert "before rounding" in figures.weights(folded, before).caption
+    assert "that training rounded" in figures.weights(folded, before).caption
 
 
 def test_latent_kernels_come_in_the_layers_order_and_pruned_ones_are_zero(tmp_path):

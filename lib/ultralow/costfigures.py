@@ -63,9 +63,11 @@ def area_latency(table: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.set_yscale("log")
         for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(power_of_ten)
+            axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         axes.set(xlabel="latency [ns]", ylabel="LUTs")
-        canvas.legend(loc="outside right upper")
+        canvas.legend(loc="outside right upper", handlelength=4)
     ends = "; ".join(f"{network}: {_point(rows, 'latency_ns')}, to {_point(rows, 'lut')}"
                      for network, rows in known.groupby("network", sort=False))
     return Figure(canvas, "LUTs against latency of the same networks, clock by clock: a shorter clock asks for more "
@@ -77,7 +79,7 @@ def area_latency(table: pd.DataFrame) -> Figure:
 def _sharing(constraint: float) -> str:
     if constraint < 0:
         return "any depth"
-    return f"{constraint:g} more level{'' if constraint == 1 else 's'}"
+    return f"{constraint:g} more level{'' if constraint == 1 else 's'}" if constraint else "shortest trees"
 
 
 def _point(rows: pd.DataFrame, least: str) -> str:

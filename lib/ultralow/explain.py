@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -11,8 +11,12 @@ from matplotlib.axes import Axes
 
 from ultralow import gates, rtl
 from ultralow.figures import COLOURS, STYLE, Canvas, Figure, blank, write
+from ultralow.files import replacing
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.study import root
+
+PAGE = "docs/how-it-works.md"
 
 # Four inputs of three bits (−4 … 3), three binary neurons, two classes. Several columns hold the same pairs of signs.
 TINY = FoldedNetwork("tiny", Fixed.parse("fixed<3,3>"), (
@@ -22,7 +26,7 @@ TINY = FoldedNetwork("tiny", Fixed.parse("fixed<3,3>"), (
                 offset=np.zeros(2, np.int64))), ("A", "B"))
 CODES = np.array([3, -1, 2, -4])
 SIGNS = [1, -1, -1, 1, 1, -1, 1, 1], [1, 1, -1, 1, -1, -1, 1, -1]
-CLOCK_NS = 3.0
+CLOCK_NS = 2.5
 _BARE = STYLE | {"xtick.minor.visible": False, "ytick.minor.visible": False}
 
 
@@ -156,7 +160,7 @@ def circuit(network: FoldedNetwork, clock_ns: float) -> Figure:
     counted = sum(label in "+−" for label, _ in nodes.values())
     wait = len(delays) * clock_ns
     caption = (f"The circuit at a clock of {clock_ns:g} ns. Dashed lines are registers: {len(delays)} stages, so an "
-               f"answer after {len(delays)} clocks, {wait:g} ns, and a new input at every clock. Delays are the tool’s "
+               f"answer after {len(delays)} clocks, {wait:g} ns, and a new input at every clock. Delays are "
                "estimates. A neuron is a bit, 0 or 1; the last constants make up for −1 and +1.")
     return Figure(canvas, caption, f"A graph from inputs x1 to x4 through {counted} adders and subtractors and "
                                    f"{len(network.layers[0].high)} comparisons to the sums A and B, cut into "
@@ -232,13 +236,24 @@ def _listed(values: np.ndarray) -> str:
     return ", ".join(map(str, values.tolist()))
 
 
-def main() -> int:
-    """``python -m ultralow.explain``: draws the pictures of docs/how-it-works.md anew."""
-    from ultralow.study import root
+def renewed(text: str, drawn: dict[str, Figure]) -> str:
+    """The page's ``text`` with alternative text and caption of each picture as ``drawn``."""
+    def shown(match: re.Match) -> str:
+        figure = drawn[match[1]]
+        return f"![{figure.alt}](figures/{match[1]}.svg)\n\n*{figure.caption}*\n"
 
-    for name, figure in figures().items():
-        write(figure, root() / "docs/figures" / name, ("svg",))
-        print(f"{name}: ![{figure.alt}](figures/{name}.svg)\n\n*{figure.caption}*\n")
+    return re.sub(r"!\[[^\]]*\]\(figures/([\w-]+)\.svg\)\n\n\*[^\n]*\*\n", shown, text)
+
+
+def main() -> int:
+    """``python -m ultralow.explain``: draws the pictures of docs/how-it-works.md anew, and renews their texts in it."""
+    drawn, page = figures(), root() / PAGE
+    for name, figure in drawn.items():
+        write(figure, page.parent / "figures" / name, ("svg",))
+    text = renewed(page.read_text(encoding="utf-8"), drawn)
+    with replacing(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(f"{PAGE} and {len(drawn)} pictures")
     return 0
 
 

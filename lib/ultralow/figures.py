@@ -138,9 +138,9 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
             axes.set_ylabel(f"share {when}" if len(rows) == 2 else "share of weights")
         panels[-1][-1].set_xlabel("weight")
     zeros = {f"layer {i + 1}": float(np.mean(s.kernel == 0)) for i, s in enumerate(folded.layers)}
-    above = (" Above, grey: the real weights that training kept behind them, before rounding; most were fixed at a "
-             "level while it went on." if len(rows) == 2 and folded.layers[0].weights != "fixed" else
-             " Above, grey: before rounding." if len(rows) == 2 else "")
+    above = " Above, grey: the real numbers that training rounded" if len(rows) == 2 else ""
+    if above:
+        above += "." if folded.layers[0].weights == "fixed" else "; weights that it fixed at a level stand there already."
     return Figure(canvas, f"{folded.name}: weights of each layer as the hardware holds them.{above}",
                   f"Weight histograms of {folded.name}. Share of zeros: {listed(zeros)}")
 
