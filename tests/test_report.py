@@ -214,3 +214,9 @@ def test_published_rows_tell_their_conditions(site):
 def test_the_report_says_how_to_cite(site):
     cite = site["index.html"].find(id="cite").find_next("ul")
     assert {"https://arxiv.org/abs/2003.06308", "https://arxiv.org/abs/1612.07119"} == {a["href"] for a in cite("a")}
+
+
+def test_finns_table_has_deviations_and_marks(tmp_path):
+    folder = _study(tmp_path / "s", ("finn-128-binary", "finn-128-float"), sources=("generated", "mnist"))
+    cells = BeautifulSoup(report.render(folder)["index.html"], "html.parser").find(id="table-finn").tbody("td")
+    assert re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d FINN 6\.58 ▼ \(worse\)", cells[0].get_text(" ", strip=True))

@@ -81,18 +81,23 @@ def budget(table: pd.DataFrame, dataset: str) -> dict:
             "words": ["latency", *(f"{lut:g} % LUTs" if lut else "any LUTs" for lut in LUT_PERCENT)], "plain": True}
 
 
-def finn(table: pd.DataFrame, source: str) -> dict:
-    """FINN's table 1, from :func:`ultralow.tables.finn`; ``source`` of the digits."""
-    rows = []
+def finn(table: pd.DataFrame, compared: pd.DataFrame) -> dict:
+    """FINN's table 1, from :func:`ultralow.tables.finn`, and the rows of :func:`ultralow.tables.comparison` behind it."""
+    rows, behind = [], {row["network"]: row for row in compared.to_dict("records")}
+    source = next(row["source"] for name, row in behind.items() if name.startswith(FINN))
     for row in table.to_dict("records"):
         cells = []
         for kind in ("binary", "float"):
             ours, theirs = row[f"{kind}_error_percent"], row[f"published_{kind}_error_percent"]
-            cells.append(_cell(ours, "{:.2f}", _beside("FINN", theirs, "{:.2f}")))
+            known = behind.get(f"{FINN}{row['neurons']}-{kind}", {})
+            mark = "" if pd.isna(theirs) else verdict(known, "accuracy_mean")
+            cells.append(_cell(ours, "{:.2f}" + _spread(known.get("accuracy_std"), 100, 2),
+                               _beside("FINN", theirs, "{:.2f}"), mark))
         cells += [_cell(row["parameters"], "{:,}"), _cell(row["operations"], "{:,}")]
         rows.append({"name": str(row["neurons"]), "under": "", "cells": cells, "data": {}})
     return {"id": "table-finn", "title": "Error against neurons per layer", "rows": rows, "words": [],
             "caption": f"Three hidden layers; our digits are from the source “{source}”, FINN’s are MNIST. "
+                       "Means over seeds ± standard deviation. "
                        "Parameters and operations are counted as FINN counts them.",
             "header": ["neurons in each layer", "binary error [%]", "float error [%]", "parameters", "operations"]}
 
@@ -162,8 +167,8 @@ def _unanswered(row: dict) -> dict:
             "cells": [_cell(None, "", text) for text in texts], "data": {}}
 
 
-def _spread(deviation: float | None) -> str:
-    return "" if deviation is None or pd.isna(deviation) else f" ± {deviation:.3f}"
+def _spread(deviation: float | None, scale: float = 1, digits: int = 3) -> str:
+    return "" if deviation is None or pd.isna(deviation) else f" ± {scale * deviation:.{digits}f}"
 
 
 def _compared(row: dict, column: str, form: str) -> tuple[str, str]:

@@ -108,7 +108,6 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     main = [name for name in datasets
             if not table.loc[table["dataset"] == name, "network"].str.startswith(FINN).all()]
     finn, measured = tables.finn(table), budgets.measured(table)
-    digits = table.loc[table["network"].str.startswith(FINN), "source"]
     study, manifest = folder / "study.json", folder / "manifest.json"
     shown = {
         "smoke": bool(study.exists() and read_json(study).get("smoke")),
@@ -118,7 +117,7 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
         "measured": measured[list(_PICKED)].rename(columns=_PICKED).astype(object).to_dict("records"),
         "figures": [entry for entry in compared if not entry["name"].startswith("roc-")],
         "rocs": {name: [entry for entry in compared if entry["name"].startswith(f"roc-{name}-")] for name in datasets},
-        "finn": grids.finn(finn, digits.iloc[0]) if len(finn) else None, "prototypes": grids.prototypes(table),
+        "finn": grids.finn(finn, table) if len(finn) else None, "prototypes": grids.prototypes(table),
         "published": [grids.published(name) for name in datasets],
         "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],
         "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
