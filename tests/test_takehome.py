@@ -25,7 +25,7 @@ DATA = Dataset("jets", "made up", tuple("uvwxyz"), NETWORK.classes, x_train=NONE
 
 
 def made(folder):
-    rtl.write(gates.trace(NETWORK), folder, NETWORK.name, clock_ns=2.5)
+    rtl.write(gates.trace(NETWORK), folder, NETWORK.name, clock_ns=2.5, in_vhdl=True)
     counts = synthesis.synthesise(folder)
     measured = {**counts, "tool": "yosys", "rtl_rows": 1000, "rtl_rows_exact": 999}
     takehome.write(NETWORK, DATA, measured, folder)
@@ -127,7 +127,7 @@ def test_the_same_network_gives_the_same_bytes_and_the_sums_are_theirs(folder, t
     again = made(tmp_path / "again")  # and the testbench beside the Verilog does not disturb synthesis
     synthesis.synthesise(again)
     names = {path.name for path in folder.iterdir()}
-    assert {"README.md", "SHA256SUMS", "random.v", "random.xdc", "random_tb.v"} <= names
+    assert {"README.md", "SHA256SUMS", "random.v", "random.vhd", "random.xdc", "random_tb.v"} <= names
     for name in names:
         assert (folder / name).read_bytes() == (again / name).read_bytes(), name
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())

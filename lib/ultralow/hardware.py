@@ -17,13 +17,14 @@ NETLIST_ROWS = 10_000
 
 
 def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
-            log: Callable[[str], None] = print, **options) -> dict:
+            log: Callable[[str], None] = print, vhdl: bool = False, **options) -> dict:
     """Traces, writes, simulates and synthesises ``network``; the Verilog stays in ``folder``.
 
     Args:
         codes: input codes (rows, inputs); each row's logits of the circuit's interpreter, of the simulated Verilog and
             (NETLIST_ROWS of them) of the simulated netlist are compared with the folded network's. Rows that differ
             are counted, not raised.
+        vhdl: writes the circuit in VHDL, too; what is simulated and synthesised is the Verilog.
         options: of :func:`ultralow.gates.trace`.
 
     Returns:
@@ -32,7 +33,7 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
     expected = network(codes)
     comb = gates.trace(network, log=log, **options)
     interpreted = gates.interpret(comb, codes)
-    info = rtl.write(comb, folder, network.name, clock_ns)
+    info = rtl.write(comb, folder, network.name, clock_ns, in_vhdl=vhdl)
     log(f"simulating {info['latency_cycles']} stages on {len(codes)} rows")
     simulated = simulation.simulate(folder, codes)
     log("synthesising")

@@ -1,13 +1,13 @@
-"""Knows how a circuit becomes pipelined Verilog: which operation stands in which stage, and the files."""
+"""Knows how a circuit becomes pipelined Verilog or VHDL: which operation stands in which stage, and the files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
+from ultralow import verilog, vhdl
 from ultralow.files import canonical_json, read_json, replacing
-from ultralow.verilog import Wire, statement, wire
+from ultralow.verilog import Wire, wire
 
 PART = "xcvu9p-flga2104-2L-e"
 # Share of the clock kept free for what the delay estimate does not know (skew, jitter, congestion): the vendor's
@@ -15,8 +15,10 @@ PART = "xcvu9p-flga2104-2L-e"
 CLOCK_UNCERTAINTY = 0.125
 
 
-def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART) -> dict:
+def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART, in_vhdl: bool = False) -> dict:
     """Writes ``<name>.v``, ``<name>.xdc`` and ``info.json`` into ``folder``; gives info.json's content.
+
+    ``in_vhdl``: and ``<name>.vhd``, the same circuit with the same ports, statement by statement.
 
     The module ``<name>`` has the ports clk, model_inp and model_out: all elements of a port have the same width,
     element 0 in the lowest bits. It takes a new input at every clock (interval 1).
@@ -28,13 +30,17 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
     name = re.sub(r"\W|^(?=\d)", "_", name)
     stages, delays = pipeline(comb, clock_ns * (1 - CLOCK_UNCERTAINTY))
     ports = {"input": _input_port(comb), "output": _output_port(comb)}
-    lines, register_bits = _body(comb, stages, len(delays), **ports)
+    lines, register_bits = _body(verilog, comb, stages, len(delays), **ports)
+    widths = {f"{port}_bits": shape["elements"] * shape["bits"] for port, shape in ports.items()}
     info = {"top": name, "clock_ns": clock_ns, "interval": 1, "latency_cycles": len(delays), "stage_delays_ns": delays,
             "delay_estimate_ns": comb.latency[1], "lut_estimate": comb.cost, "register_bits": register_bits,
             "part": part, **ports}
     with replacing(folder) as scratch:
         scratch.mkdir(parents=True)
-        (scratch / f"{name}.v").write_text(_module(name, lines, **ports))
+        (scratch / f"{name}.v").write_text(verilog.module(name, lines, **widths))
+        if in_vhdl:
+            lines, _ = _body(vhdl, comb, stages, len(delays), **ports)
+            (scratch / f"{name}.vhd").write_text(vhdl.module(name, lines, **widths))
         (scratch / f"{name}.xdc").write_text(_constraints(clock_ns))
         (scratch / "info.json").write_text(canonical_json(info))
     return info
@@ -92,8 +98,8 @@ def _output_port(comb) -> dict:
     return {"elements": comb.shape[1], "bits": max(i for _, i, _ in kifs) + 1, "signed": True}
 
 
-def _body(comb, stages: list[int], depth: int, input: dict, output: dict) -> tuple[list[str], int]:
-    """Verilog lines between the ports, and how many register bits they declare, input and output included."""
+def _body(language, comb, stages: list[int], depth: int, input: dict, output: dict) -> tuple[list[str], int]:
+    """Lines between the ports, in verilog or vhdl, and how many register bits they declare, those of the ports, too."""
     used, last_stage = comb.ref_count, list(stages)
     for index, op in enumerate(comb.ops):
         for source in op.input_ids:
@@ -101,23 +107,24 @@ def _body(comb, stages: list[int], depth: int, input: dict, output: dict) -> tup
     for source in comb.out_idxs:
         last_stage[source] = depth - 1
     wires = [wire(f"v{index}", op) for index, op in enumerate(comb.ops)]
-    lines = [f"reg [{input['elements'] * input['bits'] - 1}:0] inputs;", "always @(posedge clk) inputs <= model_inp;"]
+    lines = language.input_register(input["elements"] * input["bits"])
     registers = sum(wires[i].bits for i, op in enumerate(comb.ops) if op.opcode == -1 and used[i])
     for index, op in enumerate(comb.ops):
         out = wires[index]
         if not used[index] or out.bits <= 0:
             continue
         if op.opcode == -1:
-            first = op.data[0] * input["bits"] - out.fraction
-            lines.append(f"{out.declared('wire')} = inputs[{first + out.bits - 1}:{first}];")
+            lines += language.element(out, op.data[0] * input["bits"] - out.fraction)
         else:
             sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
-            lines.append(statement(op, out, sources))
+            lines += language.statement(op, out, sources)
         if op.opcode != 5:
-            lines += _registers(out, stages[index], last_stage[index])
+            for stage in range(stages[index], last_stage[index]):
+                lines += language.register(*(_delayed(out, stages[index], end, op) for end in (stage, stage + 1)))
             registers += out.bits * (last_stage[index] - stages[index])
     ends = [_delayed(wires[i], stages[i], depth - 1, comb.ops[i]) for i in comb.out_idxs]
-    lines += list(_outputs(ends, comb.out_shifts, output["bits"]))
+    for position, (end, shift) in enumerate(zip(ends, comb.out_shifts)):
+        lines += language.output(position, end, shift - end.fraction, output["bits"])
     return lines, registers + output["elements"] * output["bits"]
 
 
@@ -126,28 +133,6 @@ def _delayed(source: Wire, from_stage: int, to_stage: int, op) -> Wire:
     if from_stage == to_stage or op.opcode == 5 or source.bits <= 0:
         return source
     return Wire(f"{source.name}_{to_stage}", source.bits, source.signed, source.fraction)
-
-
-def _registers(source: Wire, first: int, last: int) -> Iterator[str]:
-    name = source.name
-    for stage in range(first + 1, last + 1):
-        out = Wire(f"{source.name}_{stage}", source.bits, source.signed, source.fraction)
-        yield f"{out.declared('reg')}; always @(posedge clk) {out.name} <= {name};"
-        name = out.name
-
-
-def _outputs(ends: list[Wire], shifts: list[int], bits: int) -> Iterator[str]:
-    for j, (end, shift) in enumerate(zip(ends, shifts)):
-        value = f"{end.name} <<< {shift - end.fraction}" if end.bits > 0 else "0"
-        yield f"wire signed [{bits - 1}:0] logit{j} = {value};"
-        yield f"always @(posedge clk) model_out[{bits * (j + 1) - 1}:{bits * j}] <= logit{j};"
-
-
-def _module(name: str, lines: list[str], input: dict, output: dict) -> str:
-    body = "\n    ".join(lines)
-    return (f"`timescale 1 ns / 1 ps\n\nmodule {name} (\n    input wire clk,\n"
-            f"    input wire [{input['elements'] * input['bits'] - 1}:0] model_inp,\n"
-            f"    output reg [{output['elements'] * output['bits'] - 1}:0] model_out\n);\n    {body}\nendmodule\n")
 
 
 def _constraints(clock_ns: float) -> str:

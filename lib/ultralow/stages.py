@@ -164,7 +164,8 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
     codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
     data = tested(study, study.network(name).dataset, log)
     with replacing(folder / "rtl") as temporary:
-        result = hardware.measure(folded, codes, temporary, clock_ns=settings.clock_ns, log=log)
+        result = hardware.measure(folded, codes, temporary, clock_ns=settings.clock_ns, log=log,
+                                  vhdl=settings.vhdl)
         takehome.write(folded, data, result, temporary)
     if settings.tool == "vitis":
         result |= hardware.measure_with_vitis(folded, folder, settings.part, settings.clock_ns, log)

@@ -84,6 +84,8 @@ class Settings(_Strict):
     epochs: Positive | None = None
     batch_size: Positive | None = None
     rows: Rows = Rows()
+    # Each circuit in VHDL, too, beside its Verilog.
+    vhdl: bool = False
     clock_ns: Annotated[float, Field(gt=0, le=1000)] = 5.0
     part: str = "xcvu9p-flga2104-2L-e"
     tool: Literal["open", "vitis"] = "open"

@@ -13,7 +13,7 @@ from ultralow.folded import FoldedNetwork
 from ultralow.rtl import read_info
 
 VECTORS = 256
-_ENDS = (".v", ".xdc", "_tb.v")
+_ENDS = (".v", ".vhd", ".xdc", "_tb.v")
 
 
 def write(network: FoldedNetwork, data: Dataset, measured: dict, folder: str | Path) -> None:
@@ -26,24 +26,27 @@ def write(network: FoldedNetwork, data: Dataset, measured: dict, folder: str | P
     """
     folder, info, x = Path(folder), read_info(folder), data.x_test[:VECTORS]
     testbench.write(network, network.input.codes(network.encode(x)), folder)
-    _write(folder / "README.md", readme(network, data, measured, info, len(x)))
+    text = readme(network, data, measured, info, len(x), vhdl=(folder / f"{info['top']}.vhd").exists())
+    _write(folder / "README.md", text)
     names = ("README.md", "info.json", "inputs.hex", "outputs.hex", *(f"{info['top']}{end}" for end in _ENDS))
-    _write(folder / "SHA256SUMS", "".join(f"{sha256(folder / name)}  {name}\n" for name in names))
+    there = [name for name in names if (folder / name).exists()]  # VHDL is an option
+    _write(folder / "SHA256SUMS", "".join(f"{sha256(folder / name)}  {name}\n" for name in there))
 
 
-def readme(network: FoldedNetwork, data: Dataset, measured: dict, info: dict, rows: int) -> str:
-    """The folder's README.md. ``info`` is info.json's content; ``rows`` are the testbench's."""
-    sections = (_head(network, measured, info, rows), _ports(info), _inputs(network, data, info),
+def readme(network: FoldedNetwork, data: Dataset, measured: dict, info: dict, rows: int, vhdl: bool = False) -> str:
+    """The folder's README.md. ``info`` is info.json's content; ``rows`` are the testbench's; ``vhdl``: it is there."""
+    sections = (_head(network, measured, info, rows, vhdl), _ports(info), _inputs(network, data, info),
                 _outputs(network, info), _cost(measured, info), _use(info), _check(info))
     return "\n\n".join(sections) + "\n"
 
 
-def _head(network: FoldedNetwork, measured: dict, info: dict, rows: int) -> str:
+def _head(network: FoldedNetwork, measured: dict, info: dict, rows: int, vhdl: bool) -> str:
     top, kinds = info["top"], {layer.weights for layer in network.layers}
     exact = [(what, measured.get(f"{key}_rows_exact"), measured.get(f"{key}_rows"))
              for key, what in (("rtl", "this Verilog, simulated"), ("netlist", "its synthesised netlist, simulated"))]
     told = "; ".join(f"{what}: {count:,} of {of:,} rows equal" for what, count, of in exact if of)
     files = [(f"{top}.v", "the circuit: one module, plain Verilog-2001, no vendor's primitives"),
+             *[(f"{top}.vhd", "the same circuit in VHDL-93 with the same ports, instead of it")] * vhdl,
              (f"{top}.xdc", "clock constraint for Vivado"),
              (f"{top}_tb.v", f"self-checking testbench; `inputs.hex`, `outputs.hex`: its {rows} rows of the test part"),
              ("info.json", "ports, latency and stage delays for programs"),
@@ -65,8 +68,8 @@ def _ports(info: dict) -> str:
     rows = [("`clk`", "in", 1, "rising edge; there is no reset and no enable"),
             ("`model_inp`", "in", *described(info["input"])), ("`model_out`", "out", *described(info["output"]))]
     return (f"## Ports\n\n{_table(('port', 'direction', 'bits', 'content'), rows)}\n\n"
-            f"The circuit takes a new row at every clock (interval {info['interval']}). The logits of the row that edge "
-            f"n takes stand in `model_out` after edge n + {latency}: latency {latency} cycles. Inputs and outputs are "
+            f"The circuit takes a new row at every clock (interval {info['interval']}). The logits of the row that "
+            f"edge n takes stand in `model_out` after edge n + {latency}: latency {latency} cycles. Inputs and outputs are "
             f"registered; a valid signal is delayed by {latency + 1} registers to go along (template below).")
 
 
@@ -85,15 +88,16 @@ def _inputs(network: FoldedNetwork, data: Dataset, info: dict) -> str:
     if all((column == column[0]).all() for column in columns):
         names = f"`{data.features[0]}`, `{data.features[1]}`, … `{data.features[-1]}`"
         return (f"{head} For all {len(data.features)} features, in the order {names} (row and column, from the top "
-                f"left), factor = {factor[0]:.10g} and offset = {offset[0]:.10g}: a pixel is divided by {data.scale[0]:g}.")
+                f"left), factor = {factor[0]:.10g} and offset = {offset[0]:.10g}: a pixel is divided by "
+                f"{data.scale[0]:g}.")
     rows = [(i, f"{bits * i + bits - 1} … {bits * i}", f"`{name}`", *(f"{column[i]:.10g}" for column in columns))
             for i, name in enumerate(data.features)]
     table = _table(("element", "bits", "feature", "mean", "deviation", "gain", "move", "factor", "offset"), rows)
     return (f"{head} The two numbers come from the scaling of the data the network was trained on (source: "
             f"{data.source}), and from the network's own: factor · x + offset = {steps:g} · ((x − mean) / deviation "
-            f"· gain + move).\n\n{table}\n\nThe study rounds (x − mean) / deviation to a 32-bit float on the way: within "
-            "that rounding of a step, and only there, its code may be the neighbouring one. From codes on, everything "
-            "is exact.")
+            f"· gain + move).\n\n{table}\n\nThe study rounds (x − mean) / deviation to a 32-bit float on the way: "
+            "within that rounding of a step, and only there, its code may be the neighbouring one. From codes on, "
+            "everything is exact.")
 
 
 def _outputs(network: FoldedNetwork, info: dict) -> str:
@@ -113,12 +117,12 @@ def _cost(measured: dict, info: dict) -> str:
     rows += [(name, f"{measured[key]:,}", "synthesis") for name, key in (
         ("LUT", "lut"), ("flip-flops", "ff"), ("CARRY4", "carry4"), ("DSP", "dsp"), ("BRAM (18 kbit)", "bram18"))]
     rows += [("slowest stage", f"{slowest:.2f} ns", "**estimate** of logic and routing, no place and route"),
-             ("LUT, before synthesis", f"{info['lut_estimate']:,.0f}", "**estimate** of the tool that shares the adders")]
+             ("LUT, before synthesis", f"{info['lut_estimate']:,.0f}", "**estimate** of alkaid, which shares adders")]
     return (f"## Cost\n\n{_table(('quantity', 'value', 'how it is known'), rows)}\n\nLUTs are raw tables of up to six "
-            f"inputs as mapped by Yosys, those in front of carry chains included, not packed two to a site, not placed. "
-            f"The part the estimates mean is {info['part']}. **That the clock is met is an estimate** until your tool has "
-            f"placed and routed the circuit. Tools: {measured['tool']}; the synthesis script, in which {{adders}} is "
-            f"the study's lib/ultralow/adders.v:\n\n"
+            f"inputs as mapped by Yosys, those in front of carry chains included, not packed two to a site, not "
+            f"placed. The part the estimates mean is {info['part']}. **That the clock is met is an estimate** until "
+            f"your tool has placed and routed the circuit. Tools: {measured['tool']}; the synthesis script, in which "
+            f"{{adders}} is the study's lib/ultralow/adders.v:\n\n"
             f"    {measured['script']}")
 
 

@@ -78,8 +78,9 @@ def _program(simulator: str, sources: list[Path], scratch: Path) -> list[str]:
         raise StudyError(f"simulator {simulator!r} is none of {SIMULATORS}")
     if not shutil.which("iverilog"):
         raise StudyError("iverilog is not on PATH; install it (package iverilog) or take simulator verilator")
-    simulation.checked(["iverilog", "-g2001", "-o", str(scratch / "testbench"), *map(str, sources)], scratch, "iverilog")
-    return ["vvp", "-N", str(scratch / "testbench")]
+    program = str(scratch / "testbench")
+    simulation.checked(["iverilog", "-g2001", "-o", program, *map(str, sources)], scratch, "iverilog")
+    return ["vvp", "-N", program]
 
 
 _TEXT = """\

@@ -30,13 +30,41 @@ def wire(name: str, op) -> Wire:
     return Wire(name, int(signed) + integers + fraction, bool(signed), fraction)
 
 
-def statement(op, out: Wire, sources: list[Wire]) -> str:
+def input_register(bits: int) -> list[str]:
+    """``inputs``: the port model_inp at the last edge."""
+    return [f"reg [{bits - 1}:0] inputs;", "always @(posedge clk) inputs <= model_inp;"]
+
+
+def element(out: Wire, first: int) -> list[str]:
+    """``out`` as the bits of ``inputs`` from ``first`` on."""
+    return [f"{out.declared('wire')} = inputs[{first + out.bits - 1}:{first}];"]
+
+
+def statement(op, out: Wire, sources: list[Wire]) -> list[str]:
     """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``."""
-    shifts = {0: (0, -1), 1: (0, -1)}.get(op.opcode)
-    if shifts:
-        return _sum(out, sources[0], _shifted(sources[1], op.data[0]), "+-"[op.opcode])
-    expression = _expression(op, out, sources)
-    return f"{out.declared('wire')} = {expression};"
+    if op.opcode in (0, 1):
+        return [_sum(out, sources[0], shifted(sources[1], op.data[0]), "+-"[op.opcode])]
+    return [f"{out.declared('wire')} = {_expression(op, out, sources)};"]
+
+
+def register(source: Wire, out: Wire) -> list[str]:
+    """``out`` as ``source`` at the last edge."""
+    return [f"{out.declared('reg')}; always @(posedge clk) {out.name} <= {source.name};"]
+
+
+def output(position: int, source: Wire, shift: int, bits: int) -> list[str]:
+    """An element of the port model_out: source·2^shift at the last edge."""
+    value = f"{source.name} <<< {shift}" if source.bits > 0 else "0"
+    return [f"wire signed [{bits - 1}:0] logit{position} = {value};",
+            f"always @(posedge clk) model_out[{bits * (position + 1) - 1}:{bits * position}] <= logit{position};"]
+
+
+def module(name: str, lines: list[str], input_bits: int, output_bits: int) -> str:
+    """The whole file, of the lines that the functions above gave."""
+    body = "\n    ".join(lines)
+    return (f"`timescale 1 ns / 1 ps\n\nmodule {name} (\n    input wire clk,\n"
+            f"    input wire [{input_bits - 1}:0] model_inp,\n    output reg [{output_bits - 1}:0] model_out\n);\n"
+            f"    {body}\nendmodule\n")
 
 
 def _expression(op, out: Wire, sources: list[Wire]) -> str:
@@ -47,7 +75,7 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
             value = _at(sources[0], out.fraction, sources[0].signed)
             return f"{sources[0].name}[{sources[0].bits - 1}] ? {out.bits}'d0 : {value}" if sources[0].signed else value
         case 3:  # other bits of the same value
-            source = _shifted(sources[0], op.data[0])
+            source = shifted(sources[0], op.data[0])
             return _at(source, out.fraction, source.signed)
         case 4:  # constant added
             constant = op.data[0] * 2.0 ** (out.fraction - op.data[1])
@@ -57,14 +85,19 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
         case 5:
             return _constant(round(op.qint.min * 2.0**out.fraction), out.bits)
         case 6:  # one of two, by the highest bit of a third
-            first, second, key = sources[0], _shifted(sources[1], op.data[0]), sources[2]
+            first, second, key = sources[0], shifted(sources[1], op.data[0]), sources[2]
             signed = first.signed or second.signed
             first, second = _at(first, out.fraction, signed), _at(second, out.fraction, signed)
             return f"{key.name}[{key.bits - 1}] ? {first} : {second}" if key.bits > 0 else second
+        case 7:
+            # Both signed, so that Verilog multiplies as such.
+            product = f"{_plain(sources[0], True)} * {_plain(sources[1], True)}"
+            shift = out.fraction - sources[0].fraction - sources[1].fraction
+            return f"({product}) {'<<<' if shift > 0 else '>>>'} {abs(shift)}" if shift else product
         case 9:
             return ("~", "|", "&")[op.data[0]] + sources[0].name
         case 10:
-            first, second = sources[0], _shifted(sources[1], op.data[0])
+            first, second = sources[0], shifted(sources[1], op.data[0])
             signed = first.signed or second.signed
             return f"{_at(first, out.fraction, signed)} {'&|^'[op.data[1]]} {_at(second, out.fraction, signed)}"
     raise StudyError(f"no Verilog for the circuit's operation {op.opcode}; trace the network with default options")
@@ -93,7 +126,7 @@ def _dropping(out: Wire, source: Wire, constant: int, constant_fraction: int) ->
     return f"({_at(source, fraction, True)} {value}) >>> {drop}"
 
 
-def _shifted(source: Wire, shift: int) -> Wire:
+def shifted(source: Wire, shift: int) -> Wire:
     return Wire(source.name, source.bits, source.signed, source.fraction - shift)
 
 
