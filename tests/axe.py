@@ -23,6 +23,14 @@ addEventListener("load", () => axe.run({resultTypes: ["violations"]}).then(found
     window: innerWidth});
 }));</script>"""
 
+FRAME = """<!DOCTYPE html><title>frame</title><iframe id="f" style="width:%dpx;height:900px" src="%s"></iframe>
+<pre id="out"></pre><script>
+setInterval(() => {
+  const found = document.getElementById("f").contentDocument.getElementById("axe-result");
+  if (found) document.getElementById("out").textContent = found.textContent;
+}, 200);
+</script>"""
+
 
 def check(page: Path, axe: str, width: int) -> list[str]:
     """One line per fault of a page at a window's width. The page is tried in a copy beside itself."""
@@ -31,10 +39,7 @@ def check(page: Path, axe: str, width: int) -> list[str]:
     frame = page.with_name(f".axe-frame-{page.name}")
     text = page.read_text(encoding="utf-8")
     copy.write_text(text.replace("</body>", f"<script>{axe}</script>{CALL}</body>"), encoding="utf-8")
-    frame.write_text(f'<!DOCTYPE html><title>frame</title><iframe id="f" style="width:{width}px;height:900px" src="{copy.name}">'
-                     "</iframe><pre id=out></pre><script>setInterval(() => { const pre = document.getElementById('f')"
-                     ".contentDocument.getElementById('axe-result'); if (pre) out.textContent = pre.textContent; }, 200);"
-                     "</script>", encoding="utf-8")
+    frame.write_text(FRAME % (width, copy.name), encoding="utf-8")
     try:
         with tempfile.TemporaryDirectory() as profile:
             done = subprocess.run([shutil.which("chromium") or "chromium", *FLAGS, f"--user-data-dir={profile}",

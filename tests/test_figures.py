@@ -166,7 +166,8 @@ def test_latent_kernels_come_in_the_layers_order_and_pruned_ones_are_zero(tmp_pa
         for place, kernel in zip(("masked_dense", "ternary_dense", "masked_dense_1"), kernels):
             file[f"layers/{place}/vars/0"] = kernel
         file["layers/masked_dense_1/vars/mask"] = np.eye(2, 3)
-    layers = [{"class_name": name} for name in ("InputLayer", "MaskedDense", "TernaryDense", "RoundedTanh", "MaskedDense")]
+    names = "InputLayer", "MaskedDense", "TernaryDense", "RoundedTanh", "MaskedDense"
+    layers = [{"class_name": name} for name in names]
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
         archive.writestr("model.weights.h5", stream.getvalue())

@@ -179,7 +179,8 @@ def test_finns_prototypes_stand_beside_our_circuits(table):
     assert [rows[0][key] for key in keys] == [12_361_000, 310, 91131, 4.5]
     assert rows[2]["lut"] is rows[2]["throughput_fps"] is rows[2]["latency_ns"] is None
     built = table.copy()
-    built.loc["finn-256-binary", ["lut", "bram18", "interval", "clock_ns", "latency_ns", "tool"]] = [9, 0, 1, 5.0, 60.0, "t"]
+    columns = ["lut", "bram18", "interval", "clock_ns", "latency_ns", "tool"]
+    built.loc["finn-256-binary", columns] = [9, 0, 1, 5.0, 60.0, "t"]
     assert prototypes.beside(built)[2]["throughput_fps"] == 200e6
 
 

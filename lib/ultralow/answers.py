@@ -63,7 +63,8 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
     if within:
         known = low and within["network"] == low["network"]
         details = "" if known else f": accuracy {within['accuracy_mean']:.3f}{_hardware(within)}"
-        text.append(f"Within {USUAL[0]} ns and {USUAL[1]}% of a VU9P’s LUTs the most accurate is {within['network']}{details}.")
+        text.append(f"Within {USUAL[0]} ns and {USUAL[1]}% of a VU9P’s LUTs the most accurate is {within['network']}"
+                    f"{details}.")
     if built:
         small = min(built, key=lambda row: (row["lut"], -row["accuracy_mean"]))
         text.append(f"The smallest circuit is {low['network']}, too." if small is low else

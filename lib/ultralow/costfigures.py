@@ -58,7 +58,7 @@ def area_latency(table: pd.DataFrame) -> Figure:
             for dash, constraint in zip(DASHES * 9, constraints):
                 line = rows[rows["delay_constraint"] == constraint].sort_values(["latency_ns", "lut"])
                 if len(line):
-                    axes.plot(line["latency_ns"].astype(float), line["lut"].astype(float), linestyle=dash, **look(index),
+                    axes.plot(*line[["latency_ns", "lut"]].astype(float).to_numpy().T, linestyle=dash, **look(index),
                               label=f"{network}, {_sharing(constraint)}" if len(constraints) > 1 else network)
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -140,7 +140,8 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
     zeros = {f"layer {i + 1}": float(np.mean(s.kernel == 0)) for i, s in enumerate(folded.layers)}
     above = " Above, grey: the real numbers that training rounded" if len(rows) == 2 else ""
     if above:
-        above += "." if folded.layers[0].weights == "fixed" else "; weights that it fixed at a level stand there already."
+        fixed = folded.layers[0].weights == "fixed"
+        above += "." if fixed else "; weights that it settled at a level stand there already."
     return Figure(canvas, f"{folded.name}: weights of each layer as the hardware holds them.{above}",
                   f"Weight histograms of {folded.name}. Share of zeros: {listed(zeros)}")
 

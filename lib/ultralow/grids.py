@@ -82,7 +82,7 @@ def budget(table: pd.DataFrame, dataset: str) -> dict:
 
 
 def finn(table: pd.DataFrame, compared: pd.DataFrame) -> dict:
-    """FINN's table 1, from :func:`ultralow.tables.finn`, and the rows of :func:`ultralow.tables.comparison` behind it."""
+    """FINN's table 1, from :func:`ultralow.tables.finn`; ``compared`` is the comparison that it comes from."""
     rows, behind = [], {row["network"]: row for row in compared.to_dict("records")}
     source = next(row["source"] for name, row in behind.items() if name.startswith(FINN))
     for row in table.to_dict("records"):

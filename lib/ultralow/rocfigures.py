@@ -63,7 +63,8 @@ def roc_by_precision(title: str, kinds: Mapping[str, tuple[str, Mapping[str, Ban
             axes.remove()
         canvas.supxlabel("signal efficiency", fontsize=10)
         canvas.supylabel("background efficiency", fontsize=10)
-        lines = [matplotlib.lines.Line2D([], [], linestyle=DASHES[i], markersize=4, **look(i)) for i in range(len(kinds))]
+        lines = [matplotlib.lines.Line2D([], [], linestyle=DASHES[i], markersize=4, **look(i))
+                 for i in range(len(kinds))]
         canvas.legend(lines, [f"{kind} ({network})" for kind, (network, _) in kinds.items()],
                       loc="outside upper center", ncols=len(kinds), title=where or None, title_fontsize=9)
     listed_by_kind = "; ".join(f"{kind}: {listed({n: b.auc_mean for n, b in bands.items()}).rstrip('.')}"
