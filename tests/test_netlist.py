@@ -66,6 +66,27 @@ def test_a_wrong_table_shows(mapped, tmp_path):
     assert 0.9 * len(tables) < seen  # a few do not matter for any row
 
 
+def test_a_dsp_multiplies(tmp_path):
+    """A netlist by hand: two inputs of 8 bits, their product of 16, registers behind ports and product."""
+    nets = iter(range(2, 1000))
+    clk, given, taken, product, out = ([next(nets) for _ in range(width)] for width in (1, 16, 16, 48, 16))
+
+    def extended(bits: list[int], width: int) -> list[int]:
+        return bits + bits[-1:] * (width - len(bits))
+
+    cells = {f"r{q}": {"type": "$_DFF_P_", "connections": {"C": clk, "D": [d], "Q": [q]}}
+             for d, q in zip(given + product[:16], taken + out)}
+    cells["multiplier"] = {"type": "DSP48E2", "connections": {
+        "A": extended(taken[:8], 30), "B": extended(taken[8:], 18), "P": product}}
+    ports = {name: {"bits": bits} for name, bits in (("clk", clk), ("model_inp", given), ("model_out", out))}
+    (tmp_path / "netlist.json").write_text(json.dumps({"modules": {"product": {"ports": ports, "cells": cells}}}))
+    (tmp_path / "info.json").write_text(json.dumps({
+        "top": "product", "latency_cycles": 1, "input": {"elements": 2, "bits": 8, "signed": True},
+        "output": {"elements": 1, "bits": 16, "signed": True}}))
+    codes = np.vstack([[[-128, -128], [127, -128], [0, -1]], np.random.default_rng(2).integers(-128, 128, (500, 2))])
+    assert (netlist.simulate(tmp_path / "netlist.json", tmp_path, codes) == codes.prod(axis=1, keepdims=True)).all()
+
+
 def test_what_no_pipeline_has_is_refused(mapped, tmp_path):
     folder, codes = mapped["binary"], input_rows(NETWORKS["binary"], 4)
     for change, told in (({"type": "$_DLATCH_P_"}, r"cell \S+ is a \$_DLATCH_P_"), ({"A": "Y"}, "has a loop")):

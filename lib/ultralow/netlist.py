@@ -18,8 +18,10 @@ from ultralow.errors import StudyError
 from ultralow.rtl import read_info
 from ultralow.simulation import pack, unpack
 
-Net = int | str  # yosys's number of the net; "0", "1" and "x" are constants
-Gate = tuple[Net, Callable[..., int], list[Net]]  # the net it drives, by which function of which nets
+Net = int | str  # yosys's number of the net; "0", "1" and "x" are constants; a cell's name: all its outputs
+Gate = tuple[Net, Callable, list[Net]]  # the net it drives, by which function of which nets
+
+_DSP_A, _DSP_P = 27, 48  # bits that a DSP48E2 multiplies of its port A, and bits of its port P
 
 
 def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndarray:
@@ -53,10 +55,10 @@ def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndar
 
 def _gates(name: str, cell: dict, ones: int) -> Iterator[Gate]:
     """A cell as functions of one output bit each: so a carry chain's bits may depend on each other."""
-    ports = cell["connections"]
+    ports, inside = cell["connections"], cell.get("parameters", {})
     match cell["type"]:
         case "$lut":
-            yield ports["Y"][0], partial(_table, cell["parameters"]["LUT"], ones), ports["A"]
+            yield ports["Y"][0], partial(_table, inside["LUT"], ones), ports["A"]
         case "$_DFF_P_":
             yield ports["Q"][0], lambda data: data << 1 & ones, ports["D"]
         case "CARRY4":
@@ -65,6 +67,10 @@ def _gates(name: str, cell: dict, ones: int) -> Iterator[Gate]:
                 yield ports["O"][bit], _chain_sum, [select, *carry]
                 yield ports["CO"][bit], _chain_carry, [select, given, *carry]
                 carry = [ports["CO"][bit]]
+        case "DSP48E2" if not any("1" in inside.get(f"{stage}REG", "") for stage in "ABMP"):  # a plain multiplier
+            yield name, partial(_product, ones), ports["A"][:_DSP_A] + ports["B"]
+            for bit, out in enumerate(ports["P"]):
+                yield out, partial(_bit, bit), [name]
         case kind:
             raise StudyError(f"the netlist's cell {name} is a {kind}, which is not known to ultralow/netlist.py; "
                              "teach it what the synthesis script now makes")
@@ -88,6 +94,26 @@ def _chain_sum(select: int, carry: int, start: int = 0) -> int:
 
 def _chain_carry(select: int, given: int, carry: int, start: int = 0) -> int:
     return given ^ select & (given ^ (carry | start))
+
+
+def _product(ones: int, *inputs: int) -> list[int]:
+    """The bits of a·b, both two's complement: a's multiple for each bit of b, the sign's taken away."""
+    a, b = inputs[:_DSP_A], inputs[_DSP_A:]
+    total = [0] * _DSP_P
+    for position, factor in enumerate(b):
+        minus = ones if position == len(b) - 1 else 0
+        multiple = [0] * position + [bit & factor for bit in a]
+        multiple += multiple[-1:] * (_DSP_P - len(multiple))
+        carry = minus
+        for place, bit in enumerate(multiple):
+            bit ^= minus
+            half = total[place] ^ bit
+            total[place], carry = half ^ carry, total[place] & bit | half & carry
+    return total
+
+
+def _bit(position: int, outputs: list[int]) -> int:
+    return outputs[position]
 
 
 def _to_nets(packed: np.ndarray) -> list[int]:
