@@ -122,7 +122,7 @@ def _cost(measured: dict, info: dict) -> str:
             f"inputs as mapped by Yosys, those in front of carry chains included, not packed two to a site, not "
             f"placed. The part the estimates mean is {info['part']}. **That the clock is met is an estimate** until "
             f"your tool has placed and routed the circuit. Tools: {measured['tool']}; the synthesis script, in which "
-            f"{{adders}} is the study's lib/ultralow/adders.v:\n\n"
+            f"names in braces are Verilog files of the study's lib/ultralow:\n\n"
             f"    {measured['script']}")
 
 
