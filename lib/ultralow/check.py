@@ -56,6 +56,7 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, list[str]]:
 
     Returns:
         One row per value that differs: network, column, reference, new, allowed, verdict ("within" or "too much").
+        What the reference has not measured is a remark.
 
     Raises:
         StudyError: a folder has no comparison.csv, or the two have no network in common.
@@ -81,6 +82,10 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, list[str]]:
             rows += [{"network": name, **row} for row in _hardware(new, old)]
         else:
             remarks.append(f"{name}: hardware columns not compared, they are of another trained network")
+    for name in common:
+        if (first := [row["column"] for row in rows if row["network"] == name and pd.isna(row["reference"])]):
+            remarks.append(f"{name}: not measured in the reference: {', '.join(first)}")
+    rows = [row for row in rows if not pd.isna(row["reference"])]
     return pd.DataFrame(rows, columns=["network", "column", "reference", "new", "allowed", "verdict"]), remarks
 
 
@@ -109,7 +114,7 @@ def report(differences: pd.DataFrame, remarks: list[str], new: str, reference: s
         said += [differences.astype(object).map(_text).to_string(index=False), ""]
     said += [*remarks, ""] if remarks else []
     said.append(f"{wrong} of {len(differences)} differences are larger than they may be." if len(differences)
-                else "Nothing differs.")
+                else "Nothing that was compared differs.")
     return "\n".join(said)
 
 
@@ -146,7 +151,7 @@ def _git(folder: Path, *command: str) -> bytes:
 def _shares(new: dict, old: dict) -> Iterator[dict]:
     yield from _difference(new, old, "accuracy_mean", DEVIATIONS * deviation(new, old))
     for column in old:
-        if column.startswith("auc_"):
+        if column.startswith("auc_") and not column.endswith("_std"):
             yield from _difference(new, old, column, AUC_TOLERANCE)
 
 
@@ -156,14 +161,13 @@ def _hardware(new: dict, old: dict) -> Iterator[dict]:
 
 
 def _difference(new: dict, old: dict, column: str, allowed: float) -> Iterator[dict]:
-    """Nothing if the two are equal. What the reference has not measured allows anything."""
+    """Nothing if the two are equal."""
     ours, theirs = new.get(column, pd.NA), old.get(column, pd.NA)
     if _equal(ours, theirs):
         return
     known = not pd.isna(ours) and not pd.isna(theirs)
-    fits = pd.isna(theirs) or (known and allowed > 0 and abs(ours - theirs) <= allowed + 1e-9)
-    yield {"column": column, "reference": theirs, "new": ours,
-           "allowed": "" if pd.isna(theirs) else f"±{allowed:.4f}" if allowed else "equal",
+    fits = known and allowed > 0 and abs(ours - theirs) <= allowed + 1e-9
+    yield {"column": column, "reference": theirs, "new": ours, "allowed": f"±{allowed:.4f}" if allowed else "equal",
            "verdict": "within" if fits else "too much"}
 
 
