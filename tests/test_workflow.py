@@ -147,7 +147,7 @@ def test_the_committed_paper_study_can_be_made_again_without_training(tmp_path):
     assert code == 0, text[-3000:]
     jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
     assert {"conversion", "gates", "training_page", "ablations_page", "search_page", "comparison", "report"} <= set(jobs)
-    assert not {"training", "ablations", "search"} & set(jobs) and "dataset=jets" not in text
+    assert not {"training", "ablations", "search"} & set(jobs) and "data/jets.npz" not in text
 
 
 def test_the_same_seeds_give_the_same_bytes(study, tmp_path):
