@@ -205,7 +205,8 @@ if TAKE != taken.MEASURED:
             directory(f"{RESULTS}/{{network}}/rtl"),
         params:
             rows=STUDY.settings.rows.rtl,
-            target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool),
+            target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool, STUDY.settings.vhdl),
+            delay=lambda wildcards: STUDY.override(wildcards.network).delay_constraint,
             code=provenance.code_digest("measure"),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",

@@ -1,5 +1,6 @@
-// Which adders become plain logic before the rest becomes carry chains: those of up to three bits, which fit in
-// tables better than in a chain, and those of a constant, whose sum is often read in one bit only (a threshold).
+// Which adders become plain logic before the rest becomes carry chains: those of up to three bits, or of six bits in all,
+// which fit in tables better than in a chain, and those of a constant, whose sum is often read in one bit only (a
+// threshold).
 (* techmap_celltype = "$alu" *)
 module small_adder (A, B, CI, BI, X, Y, CO);
     parameter A_SIGNED = 0;
@@ -15,7 +16,7 @@ module small_adder (A, B, CI, BI, X, Y, CO);
     input CI, BI;
     output [Y_WIDTH-1:0] X, Y, CO;
 
-    wire _TECHMAP_FAIL_ = Y_WIDTH > 3 && !(&_TECHMAP_CONSTMSK_A_) && !(&_TECHMAP_CONSTMSK_B_);
+    wire _TECHMAP_FAIL_ = Y_WIDTH > 3 && A_WIDTH + B_WIDTH > 6 && !(&_TECHMAP_CONSTMSK_A_) && !(&_TECHMAP_CONSTMSK_B_);
 
     wire [Y_WIDTH-1:0] left, right;
     generate

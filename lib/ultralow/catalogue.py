@@ -82,7 +82,8 @@ _ENTRIES = [
     Network("jets-float", "jets", _JET, "fixed<7,2>", "ufixed<8,4>", "fixed<8,3>", "float", "seed-jets-float"),
     Network("jets-float-compressed", "jets", _JET, "fixed<7,2>", "ufixed<8,4>", "fixed<8,3>", "pruned",
             "seed-jets-float-compressed"),
-    Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, published="seed-jets-bnn-small"),
+    Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, "binary", "seed-jets-bnn-small",
+            scale_bits=1),
     Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN_FINE,
             published="seed-jets-bnn-optimised"),
     Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<5,3>", _JET_IN_FINE,
@@ -111,7 +112,8 @@ _ENTRIES = [
     # two-bit weights, and more bits hardly anything.
     Network("mnist-float", "mnist", _DIGIT, "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>", "digits-float",
             "seed-mnist-float"),
-    Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", "ufixed<2,0>", "digits", "seed-mnist-bnn"),
+    Network("mnist-bnn", "mnist", _DIGIT, "binary", "binary", "ufixed<2,0>", "digits-binary", "seed-mnist-bnn",
+            scale_bits=2),
     Network("mnist-tnn", "mnist", _DIGIT, "ternary", "ternary", "ufixed<2,0>", "digits-ternary", "seed-mnist-tnn"),
     # FINN's scaling table
     *(Network(f"finn-{n}-binary", "mnist", (784, n, n, n, 10), "binary", "binary", _DIGIT_IN, "digits",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,18 @@ class FoldedLayer:
         if self.activation == "ternary" and not (self.low < self.high).all():
             raise StudyError("folded layer: ternary thresholds need low < high")
 
+    def held(self, constant: np.ndarray, values: np.ndarray, span: tuple[int, int]) -> FoldedLayer:
+        """The layer with the neurons ``constant`` (n_out,) bool held at ``values`` (n_out,): −1, 0 or +1 as the
+        activation has them, 0 for ReLU. ``span`` is the smallest and largest input code."""
+        if self.activation == "relu":
+            return replace(self, scale=np.where(constant, 0, self.scale), offset=np.where(constant, 0, self.offset))
+        lowest, highest = self.accumulator_range(*span)
+        high = np.where(constant, np.where(values > 0, lowest, highest + 1), self.high)
+        if self.activation == "binary":
+            return replace(self, high=high)
+        low = np.where(constant, np.where(values < 0, highest, lowest - 1), self.low)
+        return replace(self, high=high, low=low)
+
     def output_fraction(self, input_fraction: int) -> int:
         """Fraction bits of the layer's output codes."""
         if self.activation in ("binary", "ternary"):
@@ -89,9 +101,16 @@ class FoldedLayer:
 
     def __call__(self, codes: np.ndarray, input_fraction: int) -> np.ndarray:
         """Output codes (rows, n_out) of input codes (rows, n_in); int64, exact."""
+        return self.activate(self.accumulator(codes), input_fraction)
+
+    def accumulator(self, codes: np.ndarray) -> np.ndarray:
+        """Sums (rows, n_out), int64, of input codes (rows, n_in); exact."""
         # float64 products of integers below 2^53 are exact and run on BLAS; the constructor of
         # FoldedNetwork has made sure that they stay below.
-        accumulator = np.rint(codes.astype(np.float64) @ self.kernel.astype(np.float64)).astype(np.int64)
+        return np.rint(codes.astype(np.float64) @ self.kernel.astype(np.float64)).astype(np.int64)
+
+    def activate(self, accumulator: np.ndarray, input_fraction: int) -> np.ndarray:
+        """Output codes (rows, n_out) of accumulators (rows, n_out)."""
         if self.activation == "binary":
             return np.where(accumulator >= self.high, 1, -1)
         if self.activation == "ternary":

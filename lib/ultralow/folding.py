@@ -47,6 +47,8 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
                                network.scale_bits)
         else:
             layer = _fold_bias(_kernel(dense), _array(dense.bias), network.weights, activation, fraction)
+        if not last and getattr(step := model.get_layer(f"activation{position}"), "holding", False):
+            layer = layer.held(_array(step.live) == 0, _array(step.held), span)
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         layers.append(layer)
     return FoldedNetwork(network.name, Fixed.parse(network.input), tuple(layers), classes)

@@ -1,4 +1,4 @@
-"""Knows how a folded network becomes a multiplier-free dataflow circuit, and how to run that circuit.
+"""Knows how a folded network becomes a dataflow circuit, without multipliers unless asked, and how to run that circuit.
 
 The circuit (an alkaid CombLogic) takes the network's input codes and gives its logit codes. Exact: every sum,
 threshold and rounding is the folded network's own.
@@ -22,7 +22,8 @@ _BLOCK_ROWS, _BLOCK_ENTRIES = 56, 10_000
 Log = Callable[[str], None]
 
 
-def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | None = None, log: Log | None = None):
+def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
+          log: Log | None = None):
     """The network as a CombLogic: integer input codes in, integer logit codes out.
 
     Args:
@@ -30,12 +31,15 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | Non
             2 costs up to a tenth less than 0 and hardly a stage more (benchmarks/gates.py).
         chunk: a layer's matrix is solved in blocks of so many inputs; wider blocks share more and take longer.
             None: as many as can be solved in seconds.
+        multipliers: fixed-point weights that are neither 0 nor a power of two take a multiplier each (equal products
+            are made once), as in tools that know no shared adders.
         log: called with one line of progress per block.
 
     Raises:
         StudyError: a weight or constant is too large for the tool to hold exactly.
     """
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
+    from alkaid.trace.passes import optimize
 
     small = simplify(network)
     n_in = network.layers[0].kernel.shape[0]
@@ -48,13 +52,19 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | Non
         # A signal s stands for the code scale·s + base: one bit for ±1 is 2·s − 1.
         matrix, shift = layer.kernel * scales[:, None], base @ layer.kernel
         step = int(np.gcd.reduce(matrix, axis=None)) or 1
-        sums = solver(f"layer {position + 1}/{len(small.layers)}", matrix // step, signals)
+        if multipliers and layer.weights == "fixed":
+            sums = _multiplied(matrix // step, signals)
+        else:
+            sums = solver(f"layer {position + 1}/{len(small.layers)}", matrix // step, signals)
         signals, scale, zero = _activate(layer, sums, step, shift, fraction, inputs[0].hwconf)
         fraction = layer.output_fraction(fraction)
         scales, base = np.full(len(signals), scale), np.full(len(signals), zero)
     solver.log(f"optimising {network.name}")
     logits = FVArray(np.array(signals, dtype=object), hwconf=inputs[0].hwconf)
-    return alkaid_trace(inputs, logits, keep_dead_inputs=True)
+    if not multipliers:
+        return alkaid_trace(inputs, logits, keep_dead_inputs=True)
+    # Tracing anew, a part of alkaid's optimisation, would turn products with constants into adders.
+    return optimize(alkaid_trace(inputs, logits, optimize=False), keep_dead_inputs=True, retrace=False)
 
 
 def interpret(comb, codes: np.ndarray, threads: int = 0) -> np.ndarray:
@@ -102,6 +112,18 @@ class _Solver:
                                           qintervals=spans, latencies=latencies)
         first, second = self.solved[key]
         return list(second(first(np.array(signals, dtype=object), quantize=False), quantize=False))
+
+
+def _multiplied(matrix: np.ndarray, signals: list) -> list:
+    """Products of signals and an integer matrix, a multiplier for each weight."""
+    return [_sum([_times(signals[i], int(column[i])) for i in np.flatnonzero(column)]) for column in matrix.T]
+
+
+def _times(signal, weight: int):
+    if not hasattr(signal, "opr") or abs(weight) & (abs(weight) - 1) == 0:
+        return signal * float(weight)
+    # The public product of a constant is shifts and adders.
+    return signal._var_mul(signal.from_const(float(weight), hwconf=signal.hwconf))
 
 
 def _sum(values: list):

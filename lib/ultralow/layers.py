@@ -56,15 +56,39 @@ def ternary_tanh(x):
     return straight_through(ESTIMATORS["hard"](x), ternarise(x))
 
 
+class _Activation(keras.layers.Layer):
+    """An activation whose neurons can be held at one value each, from outside (``holding``)."""
+
+    def __init__(self, holding=False, **kwargs):
+        super().__init__(**kwargs)
+        self.holding = holding
+
+    def build(self, input_shape):
+        if self.holding:
+            shape = (input_shape[-1],)
+            self.held = self.add_weight(name="held", shape=shape, initializer="zeros", trainable=False)
+            self.live = self.add_weight(name="live", shape=shape, initializer="ones", trainable=False)
+
+    def rounded(self, inputs):
+        raise NotImplementedError
+
+    def call(self, inputs):
+        outputs = self.rounded(inputs)
+        return outputs * self.live + self.held * (1 - self.live) if self.holding else outputs
+
+    def get_config(self):
+        return {**super().get_config(), "holding": self.holding}
+
+
 @_register
-class RoundedTanh(keras.layers.Layer):
+class RoundedTanh(_Activation):
     """:func:`binary_tanh` (``levels`` "binary") or :func:`ternary_tanh` ("ternary") with a gradient of ESTIMATORS."""
 
     def __init__(self, levels, estimator="hard", **kwargs):
         super().__init__(**kwargs)
         self.levels, self.estimator = levels, estimator
 
-    def call(self, inputs):
+    def rounded(self, inputs):
         return straight_through(ESTIMATORS[self.estimator](inputs), ROUNDINGS[self.levels](inputs))
 
     def get_config(self):
@@ -270,14 +294,14 @@ class MaskedDense(keras.layers.Dense):
 
 
 @_register
-class QuantisedRelu(keras.layers.Layer):
+class QuantisedRelu(_Activation):
     """ReLU rounded down to an unsigned fixed-point format and saturated, as the hardware does it."""
 
     def __init__(self, format, **kwargs):
         super().__init__(**kwargs)
         self.format = Fixed.parse(format)
 
-    def call(self, inputs):
+    def rounded(self, inputs):
         clipped = ops.clip(inputs, 0.0, self.format.high)
         return straight_through(clipped, ops.floor(clipped / self.format.step) * self.format.step)
 

@@ -24,6 +24,11 @@ Gate = tuple[Net, Callable, list[Net]]  # the net it drives, by which function o
 _DSP_A, _DSP_P = 27, 48  # bits that a DSP48E2 multiplies of its port A, and bits of its port P
 
 
+def read(path: str | Path, top: str) -> dict:
+    """Module ``top`` of a netlist that :func:`ultralow.synthesis.synthesise` wrote as JSON."""
+    return json.loads(Path(path).read_text())["modules"][top]
+
+
 def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndarray:
     """Logit codes (rows, classes), int64, of a netlist for input codes (rows, inputs), one row at every clock.
 
@@ -34,7 +39,7 @@ def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndar
         StudyError: the netlist holds a cell that is not known here, or a loop.
     """
     info = read_info(folder)
-    module = json.loads(Path(path).read_text())["modules"][info["top"]]
+    module = read(path, info["top"])
     ports = {name: port["bits"] for name, port in module["ports"].items()}
     edges = len(codes) + info["latency_cycles"] + 1
     ones = (1 << edges) - 1

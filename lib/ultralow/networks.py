@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from ultralow.catalogue import Network
+from ultralow.errors import StudyError
 from ultralow.layers import BatchRenormalisation, BinaryDense, MaskedDense, QuantisedRelu, RoundedTanh, TernaryDense
 from ultralow.recipes import Recipe
 
@@ -53,8 +54,11 @@ def _dense(network: Network, recipe: Recipe, units: int, name: str) -> keras.lay
 
 
 def _activation(network: Network, recipe: Recipe, name: str) -> keras.layers.Layer:
+    holding = recipe.keep < 1
     if network.activation in _QUANTISED:
-        return RoundedTanh(network.activation, recipe.estimator, name=name)
+        return RoundedTanh(network.activation, recipe.estimator, holding=holding, name=name)
     if network.weights in _QUANTISED or recipe.rounded:
-        return QuantisedRelu(network.activation, name=name)
+        return QuantisedRelu(network.activation, holding=holding, name=name)
+    if holding:
+        raise StudyError(f"{network.name}: keep works on quantised activations; set rounded in the recipe, or keep to 1")
     return keras.layers.ReLU(name=name)

@@ -1,12 +1,15 @@
-"""Knows how a circuit becomes pipelined Verilog or VHDL: which operation stands in which stage, and the files."""
+"""Knows how a circuit becomes pipelined Verilog or VHDL, and the files that hold it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ultralow import verilog, vhdl
 from ultralow.files import canonical_json, read_json, replacing
+from ultralow.pipeline import pipeline
 from ultralow.verilog import Wire, wire
 
 PART = "xcvu9p-flga2104-2L-e"
@@ -15,20 +18,22 @@ PART = "xcvu9p-flga2104-2L-e"
 CLOCK_UNCERTAINTY = 0.125
 
 
-def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART, in_vhdl: bool = False) -> dict:
+def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART, in_vhdl: bool = False,
+          limit_ns: float | None = None, caps: Mapping[int, float] = MappingProxyType({})) -> dict:
     """Writes ``<name>.v``, ``<name>.xdc`` and ``info.json`` into ``folder``; gives info.json's content.
 
+    ``limit_ns`` (as long as the clock leaves, if not given) and ``caps``: see :func:`ultralow.pipeline.pipeline`.
     ``in_vhdl``: and ``<name>.vhd``, the same circuit with the same ports, statement by statement.
 
     The module ``<name>`` has the ports clk, model_inp and model_out: all elements of a port have the same width,
     element 0 in the lowest bits. It takes a new input at every clock (interval 1).
 
     ``latency_cycles`` counts clock periods from the edge that takes an input into the input register to the edge
-    after which its logits stand in the output register: the number of pipeline stages. ``stage_delays_ns`` and
-    ``delay_estimate_ns`` are alkaid's estimates of logic and routing for UltraScale+, not place and route.
+    after which its logits stand in the output register: the number of pipeline stages. ``stage_delays_ns`` is the
+    pipeline's estimate, ``delay_estimate_ns`` alkaid's of the whole circuit; neither is place and route.
     """
     name = re.sub(r"\W|^(?=\d)", "_", name)
-    stages, delays = pipeline(comb, clock_ns * (1 - CLOCK_UNCERTAINTY))
+    stages, delays = pipeline(comb, limit_ns or usable_ns(clock_ns), caps)
     ports = {"input": _input_port(comb), "output": _output_port(comb)}
     lines, register_bits = _body(verilog, comb, stages, len(delays), **ports)
     widths = {f"{port}_bits": shape["elements"] * shape["bits"] for port, shape in ports.items()}
@@ -46,44 +51,14 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
     return info
 
 
+def usable_ns(clock_ns: float) -> float:
+    """What a stage may take."""
+    return clock_ns * (1 - CLOCK_UNCERTAINTY)
+
+
 def read_info(folder: str | Path) -> dict:
     """What :func:`write` said of the Verilog in ``folder``."""
     return read_json(Path(folder) / "info.json")
-
-
-def pipeline(comb, limit: float) -> tuple[list[int], list[float]]:
-    """Each operation's stage, and the delay (ns) of each stage, none above ``limit`` if no single operation is.
-
-    Stages are as few as possible; among cuts with so few, the one whose slowest stage is fastest.
-    """
-    stages, delays = _cut(comb, limit)
-    fewest, slowest = len(delays), max(delays)
-    lower = slowest * 0.5
-    for _ in range(12):
-        middle = (lower + slowest) / 2
-        trial = _cut(comb, middle)
-        if len(trial[1]) > fewest:
-            lower = middle
-        else:
-            stages, delays = trial
-            slowest = min(middle, max(delays))
-    return stages, delays
-
-
-def _cut(comb, limit: float) -> tuple[list[int], list[float]]:
-    """As early as possible: what would end later than ``limit`` after its stage's registers starts the next stage."""
-    stage, arrival, delays = [], [], [0.0]
-    for op in comb.ops:
-        delay = op.latency - max((comb.ops[i].latency for i in op.input_ids), default=op.latency)
-        now = max((stage[i] for i in op.input_ids), default=0)
-        start = max((arrival[i] for i in op.input_ids if stage[i] == now), default=0.0)
-        if start and start + delay > limit:
-            now, start = now + 1, 0.0
-        stage.append(now)
-        arrival.append(start + delay)
-        delays += [0.0] * (now + 1 - len(delays))
-        delays[now] = max(delays[now], arrival[-1])
-    return stage, delays
 
 
 def _input_port(comb) -> dict:

@@ -153,7 +153,8 @@ def convert(study: Study, name: str, log: Log = print) -> dict:
 
 def measure(study: Study, name: str, log: Log = print) -> dict:
     """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, and
-    rtl/ to take home (:mod:`ultralow.takehome`).
+    rtl/ to take home (:mod:`ultralow.takehome`). Networks with fixed-point weights also with a multiplier for each
+    weight, in rtl-multipliers/.
 
     Raises:
         StudyError: a row differs; or the study asks for Vitis and it is not there.
@@ -161,16 +162,22 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
     from ultralow import hardware, takehome
 
     settings, folded, folder = study.settings, trained(study, name, log), study.folder(name)
+    clock_ns = settings.clock_ns
     codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
     data = tested(study, study.network(name).dataset, log)
     with replacing(folder / "rtl") as temporary:
-        result = hardware.measure(folded, codes, temporary, clock_ns=settings.clock_ns, log=log,
-                                  vhdl=settings.vhdl)
+        result = hardware.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
+                                  delay_constraint=study.override(name).delay_constraint)
         takehome.write(folded, data, result, temporary)
+    if any(layer.weights == "fixed" for layer in folded.layers):
+        with replacing(folder / "rtl-multipliers") as temporary:
+            result["multipliers"] = hardware.with_multipliers(folded, codes, temporary, clock_ns, log)
     if settings.tool == "vitis":
-        result |= hardware.measure_with_vitis(folded, folder, settings.part, settings.clock_ns, log)
+        result |= hardware.measure_with_vitis(folded, folder, settings.part, clock_ns, log)
     write_json(folder / "synthesis.json", {"network": name, **result})
     _insist(name, result, "interpreter", "rtl", "netlist")
+    if "multipliers" in result:
+        _insist(name, result["multipliers"], "netlist")
     return result
 
 

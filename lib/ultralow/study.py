@@ -43,6 +43,8 @@ class Override(_Strict):
     batch_size: Positive | None = None
     hls: bool = True
     gates: bool = True
+    # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.gates.trace).
+    delay_constraint: Annotated[int, Field(ge=-1)] = 2
 
 
 class Ablations(_Strict):

@@ -16,9 +16,10 @@ from tempfile import TemporaryDirectory
 from ultralow.errors import StudyError
 from ultralow.rtl import read_info
 
-# yosys, step by step. Adders of up to three bits and adders of a constant become plain logic (adders.v), wider ones
-# carry chains with a table in front of each bit; then everything is mapped to six-input tables, for area. A leaner
-# script than synth_xilinx, because that one takes ten times as long for the same figures.
+# yosys, step by step. Each sum of two becomes an adder of its own (sums.v), each product a DSP48E2 (products.v). Adders of up to three bits and adders of a
+# constant become plain logic (adders.v), wider ones carry chains with a table in front of each bit; then everything is
+# mapped to six-input tables, as few levels of them as possible, then as few. A leaner script than synth_xilinx,
+# because that one takes ten times as long for the same figures.
 SCRIPT = """
 read_verilog -defer {sources}
 hierarchy -top {top}
@@ -28,6 +29,7 @@ opt_expr
 opt_clean
 wreduce
 opt_expr
+techmap -map {sums} -map {products}
 alumacc
 opt_merge
 opt_clean
@@ -37,10 +39,10 @@ simplemap
 opt_expr
 opt_merge
 opt_clean
-abc -lut 6 -script +strash;dch,-f;if,-a;mfs2
+abc -lut 6 -script +strash;dch,-f;if;mfs2
 opt_clean
 """
-ADDERS = Path(__file__).with_name("adders.v")
+SUMS, PRODUCTS, ADDERS = (Path(__file__).with_name(name) for name in ("sums.v", "products.v", "adders.v"))
 _WORKER = """
 import ctypes, signal, sys
 # Dies with its parent, so that a killed study leaves no synthesis behind.
@@ -67,7 +69,7 @@ def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
     folder, info = Path(folder).resolve(), read_info(folder)
     source = folder / f"{info['top']}.v"  # and not the testbench beside it
     with TemporaryDirectory(prefix="ultralow-") as scratch:
-        text = SCRIPT.format(sources=source, top=info["top"], adders=ADDERS)
+        text = SCRIPT.format(sources=source, top=info["top"], sums=SUMS, products=PRODUCTS, adders=ADDERS)
         if netlist:
             command = "write_json" if Path(netlist).suffix == ".json" else "write_verilog -noattr"
             text += f"{command} {Path(netlist).resolve()}\n"

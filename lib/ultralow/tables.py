@@ -28,12 +28,14 @@ PAIRS = {
 _TRAIN = ("network", "dataset", "source", "architecture", "kind", "input", "parameters", "train_rows", "test_rows")
 _CONVERT = {"hls_tool": "tool", "hls_rows": "hls_rows", "hls_rows_exact": "hls_rows_exact",
             "keras_rows": "keras_rows", "keras_rows_exact": "keras_rows_exact"}
-_SYNTHESIS = ("rtl_rows", "rtl_rows_exact", "input_bits", "lut", "ff", "dsp", "bram18", "lut_estimate",
+_SYNTHESIS = ("rtl_rows", "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "circuit_architecture", "input_bits", "lut", "ff", "dsp", "bram18", "lut_estimate",
               "latency_cycles", "interval", "clock_ns", "latency_ns", "tool")
 _COUNTS = ("parameters", "train_rows", "test_rows", "seeds", "hls_rows", "hls_rows_exact", "keras_rows",
-           "keras_rows_exact", "rtl_rows", "rtl_rows_exact", "input_bits", "lut", "ff", "dsp", "bram18",
-           "latency_cycles", "interval")
-_TEXTS = ("network", "dataset", "source", "architecture", "kind", "input", "hls_tool", "tool", "published_row",
+           "keras_rows_exact", "rtl_rows", "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "input_bits", "lut",
+           "ff", "dsp", "bram18", "latency_cycles", "interval", "multipliers_lut", "multipliers_ff", "multipliers_dsp")
+# Of the same network with a multiplier for each weight.
+_MULTIPLIERS = ("lut", "ff", "dsp", "latency_ns")
+_TEXTS = ("network", "dataset", "source", "architecture", "kind", "input", "hls_tool", "circuit_architecture", "tool", "published_row",
           "published_tool_stage")
 # Digits after the point: shares to a hundredth of a percent and one more; percentages and ns to a thousandth.
 _DIGITS = {"accuracy": 5, "auc": 5, "zero": 5, "published_accuracy": 5, "published_auc": 5}
@@ -174,6 +176,7 @@ def _row(outcomes: Outcomes, network: str) -> dict:
         row |= {key: synthesis.get(key) for key in _SYNTHESIS}
         row |= {f"{key}_percent": 100 * synthesis[key] / whole for key, whole in published.VU9P.items()
                 if synthesis.get(key) is not None}
+        row |= {f"multipliers_{key}": synthesis["multipliers"][key] for key in _MULTIPLIERS if "multipliers" in synthesis}
     return row | _published(network, row["architecture"])
 
 
@@ -204,5 +207,7 @@ def _columns(classes: list[str]) -> list[str]:
     resources = [name for key in published.VU9P for name in (key, f"{key}_percent")]
     return [*_TRAIN, "seeds", "accuracy_mean", "accuracy_std", "accuracy_float", "accuracy_hardware",
             *classes, "auc_min", "auc_min_std", "auc_max", "auc_max_std", "zero_weights", *_CONVERT, "rtl_rows",
-            "rtl_rows_exact", "input_bits", *resources, "lut_estimate", "latency_cycles", "interval", "clock_ns",
-            "latency_ns", "tool", *(beside for beside, _ in PAIRS.values()), "published_row", "published_tool_stage"]
+            "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "circuit_architecture", "input_bits", *resources,
+            "lut_estimate", "latency_cycles", "interval", "clock_ns", "latency_ns", "tool",
+            *(f"multipliers_{key}" for key in _MULTIPLIERS), *(beside for beside, _ in PAIRS.values()),
+            "published_row", "published_tool_stage"]

@@ -10,10 +10,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from ultralow import neurons
 from ultralow.backend import outputs
 from ultralow.catalogue import Network
 from ultralow.errors import StudyError
 from ultralow.files import replacing
+from ultralow.folding import fold
 from ultralow.layers import BinaryDense, FeatureGain, MaskedDense, TernaryDense
 from ultralow.networks import build
 from ultralow.recipes import Recipe
@@ -65,6 +67,8 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
     while epoch < recipe.epochs:
         if recipe.sparsity:
             prune(model, pruned_share(recipe, epoch))
+        if recipe.keep < 1 and (share := held_share(recipe, epoch)):
+            hold(model, network, share, x, y, np.random.default_rng([seed, epoch]))
         if share := settled_share(recipe, epoch):
             for layer in model.layers:
                 if isinstance(layer, (BinaryDense, TernaryDense)):
@@ -99,7 +103,7 @@ def learn_gain(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, s
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     short = replace(recipe, norm="batch", settle=1.0, loss="crossentropy", optimizer="adam", schedule="cosine", shift=0,
-                    epochs=max(1, round(GAIN_SHARE * recipe.epochs)))
+                    distort=0.0, keep=1.0, epochs=max(1, round(GAIN_SHARE * recipe.epochs)))
     inner = build(network, short)
     inputs = keras.Input((network.widths[0],), name="features")
     gain = FeatureGain(name="gain")
@@ -137,6 +141,8 @@ def _epoch(model: keras.Model, recipe: Recipe, x: np.ndarray, target: np.ndarray
     rng = np.random.default_rng([seed, epoch])
     rows = rng.permutation(len(x))
     inputs = x[rows] if not recipe.shift else shifted(x[rows], recipe.shift, rng)
+    if recipe.distort:
+        inputs = distorted(inputs, recipe.distort, rng)
     return model.fit(inputs, target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0, **options).history
 
 
@@ -176,15 +182,70 @@ def prune(model: keras.Model, share: float) -> None:
         layer.mask.assign((np.abs(kernel) > threshold).astype("float32"))
 
 
-def shifted(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Square images (rows, pixels), each moved by up to ``most`` pixels both ways; what comes in is 0.
+def held_share(recipe: Recipe, epoch: int) -> float:
+    """Share of the hidden neurons that are held in an epoch: a straight ramp from a tenth to a third of the epochs,
+    before weights settle."""
+    first, last = recipe.epochs / 10, recipe.epochs / 3
+    return (1 - recipe.keep) * float(np.clip((epoch + 1 - first) / (last - first), 0, 1))
+
+
+def hold(model: keras.Model, network: Network, share: float, x: np.ndarray, y: np.ndarray,
+         rng: np.random.Generator, rows: int = 8192) -> None:
+    """Holds ``share`` of all hidden neurons at their usual values, those that matter least first (``rows`` of x, y
+    tell); what is held stays so."""
+    steps = [layer for layer in model.layers if getattr(layer, "holding", False)]
+    live = [keras.ops.convert_to_numpy(step.live) > 0 for step in steps]
+    count = round(share * sum(map(len, live))) - sum(int((~on).sum()) for on in live)
+    if count <= 0:
+        return
+    chosen = rng.permutation(len(y))[:rows]
+    folded = fold(model, network)
+    for position, neuron, value in neurons.least(folded, folded.input.codes(x[chosen]), y[chosen], live, count):
+        on, held = (keras.ops.convert_to_numpy(v).copy() for v in (steps[position].live, steps[position].held))
+        on[neuron], held[neuron] = 0.0, value
+        steps[position].live.assign(on)
+        steps[position].held.assign(held)
+
+
+def _side(x: np.ndarray) -> int:
+    """The side of square images (rows, pixels).
 
     Raises:
         StudyError: the rows are no square images.
     """
     side = round(x.shape[1] ** 0.5)
     if side * side != x.shape[1]:
-        raise StudyError(f"a recipe with shift needs square images, not rows of {x.shape[1]} features")
+        raise StudyError(f"a recipe that moves images needs square ones, not rows of {x.shape[1]} features")
+    return side
+
+
+def distorted(x: np.ndarray, by: float, rng: np.random.Generator) -> np.ndarray:
+    """Square images (rows, pixels), each under a linear map of its own about the centre: the unit matrix plus normal
+    numbers of deviation ``by`` (turned, sheared, stretched), bilinear, rounded to the levels that occur in ``x``."""
+    side, out = _side(x), np.empty_like(x)
+    levels = np.unique(x[:1000])
+    step = np.float32(levels[1] - levels[0])
+    at = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
+    grid = np.stack(np.meshgrid(at, at, indexing="ij")).reshape(2, -1)
+    maps = np.eye(2, dtype=np.float32) + rng.normal(0, by, (len(x), 2, 2)).astype(np.float32)
+    for start in range(0, len(x), 2000):
+        part = slice(start, start + 2000)
+        # A frame of two zeros: what comes in is 0, and so is all beyond it.
+        images = np.pad(x[part].reshape(-1, side, side), ((0, 0), (2, 2), (2, 2))).reshape(len(x[part]), -1)
+        source = np.clip(maps[part] @ grid + np.float32((side - 1) / 2 + 2), 0, side + 2.999)
+        corner = source.astype(np.int32)
+        down, right = (source - corner).transpose(1, 0, 2)
+        place = corner[:, 0] * (side + 4) + corner[:, 1]
+        value = lambda move: np.take_along_axis(images, place + move, 1)
+        mixed = ((value(0) * (1 - right) + value(1) * right) * (1 - down)
+                 + (value(side + 4) * (1 - right) + value(side + 5) * right) * down)
+        out[part] = np.floor(mixed / step + np.float32(0.5)) * step
+    return out
+
+
+def shifted(x: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Square images (rows, pixels), each moved by up to ``most`` pixels both ways; what comes in is 0."""
+    side = _side(x)
     images, out = x.reshape(-1, side, side), np.zeros((len(x), side, side), x.dtype)
     moves = rng.integers(-most, most + 1, (len(x), 2))
     for down in range(-most, most + 1):

@@ -1,0 +1,79 @@
+"""Knows how long signals take through a mapped netlist, stage by stage: an estimate, not place and route.
+
+The delays are those of alkaid's model of UltraScale+, routing included: an adder of n bits takes 1.09375 + 0.0254·(n − 1)
+ns and a multiplexer, which is one table, 0.5 ns. So a carry chain adds what the adder has beyond its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+
+from ultralow.errors import StudyError
+
+TABLE_NS, CHAIN_NS, BIT_NS = 0.5, 0.59375, 0.025390625
+MULTIPLIER_NS = 3.0  # a DSP48E2 without registers inside: an assumption, alkaid's model knows multipliers of tables only
+
+Net = int | str
+Path = tuple[Net, float]  # from a net, with so many ns to the net in question
+
+
+def stage_delays(module: dict) -> list[float]:
+    """The slowest path (ns) between registers in each pipeline stage of a netlist, in order.
+
+    Args:
+        module: of yosys's JSON, mapped to tables, CARRY4 and registers. Its first registers hold the inputs.
+
+    Raises:
+        StudyError: the netlist holds another cell.
+    """
+    sources: dict[Net, list[Path]] = {}
+    registers: dict[Net, Net] = {}
+    tables, inverters = set(), {}
+    for name, cell in module["cells"].items():
+        ports = cell["connections"]
+        if cell["type"] == "$_DFF_P_":
+            registers[ports["Q"][0]] = ports["D"][0]
+            continue
+        sources.update(_paths(name, cell))
+        if cell["type"] == "$lut":
+            tables.add(ports["Y"][0])
+            if len(ports["A"]) == 1:
+                inverters[ports["Y"][0]] = ports["A"][0]
+    # An inverter behind a table is that table in the other polarity: one table either way, beside it, not behind it.
+    sources |= {out: sources[net] for out, net in inverters.items() if net in tables}
+    graph = {net: [source for source, _ in paths] for net, paths in sources.items()}
+    graph |= {q: [d] for q, d in registers.items()}
+    # A net belongs to the stage that its registers count, and is settled so long after the clock's edge.
+    stage, arrival, slowest = {}, {}, {}
+    for net in TopologicalSorter(graph).static_order():
+        if net in registers:
+            data = registers[net]
+            slowest[stage[data]] = max(slowest.get(stage[data], 0.0), arrival[data])
+            stage[net], arrival[net] = stage[data] + 1, 0.0
+        else:
+            paths = sources.get(net, [])
+            stage[net] = max((stage[source] for source, _ in paths), default=0)
+            # What comes from an earlier stage is constant there, or it would have passed a register.
+            arrival[net] = max((arrival[source] + ns for source, ns in paths if stage[source] == stage[net]), default=0.0)
+    return [slowest[number] for number in sorted(slowest) if number > 0]
+
+
+def _paths(name: str, cell: dict) -> Iterator[tuple[Net, list[Path]]]:
+    """Each output net of a cell, and the paths through the cell that lead to it."""
+    ports = cell["connections"]
+    match cell["type"]:
+        case "$lut":
+            yield ports["Y"][0], [(net, TABLE_NS) for net in ports["A"]]
+        case "CARRY4":
+            carry = [(ports["CI"][0], 0.0), (ports["CYINIT"][0], CHAIN_NS)]
+            for select, given, total, out in zip(ports["S"], ports["DI"], ports["O"], ports["CO"]):
+                carry = [(net, ns + BIT_NS) for net, ns in carry]
+                yield total, [*carry, (select, CHAIN_NS)]
+                carry += [(select, CHAIN_NS), (given, CHAIN_NS)]
+                yield out, list(carry)
+        case "DSP48E2":
+            for net in ports["P"]:
+                yield net, [(source, MULTIPLIER_NS) for source in (*ports["A"], *ports["B"])]
+        case kind:
+            raise StudyError(f"the netlist's cell {name} is a {kind}, whose delay is not known to ultralow/timing.py")
