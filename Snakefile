@@ -218,6 +218,24 @@ if TAKE != taken.MEASURED:
             EXECUTE + "-p network {wildcards.network} " + TELL
 
 
+rule area:
+    input:
+        notebook="notebooks/area.ipynb",
+        folded=[f"{RESULTS}/{name}/folded.npz" for name in (STUDY.settings.area.networks if STUDY.settings.area else [])],
+        test=list(TEST.values()),
+    output:
+        f"{RESULTS}/area.csv",
+    params:
+        settings=str(STUDY.settings.area),
+        code=provenance.code_digest("measure"),
+    log:
+        notebook=f"{RESULTS}/executed/area.ipynb",
+        text=f"{RESULTS}/logs/area.log",
+    retries: 1
+    shell:
+        EXECUTE + TELL
+
+
 rule comparison:
     input:
         notebook="notebooks/5-comparison.ipynb",
@@ -225,6 +243,7 @@ rule comparison:
         test=list(TEST.values()),
         convert=present(expand(f"{RESULTS}/{{network}}/convert.json", network=HLS)),
         synthesis=present(expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES)),
+        area=present([f"{RESULTS}/area.csv"] if STUDY.settings.area else []),
     output:
         f"{RESULTS}/comparison.csv",
         FINN,

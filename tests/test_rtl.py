@@ -8,6 +8,7 @@ from ultralow import gates, rtl, simulation
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.pipeline import cut, pipeline
 
 
 def mixed_network() -> FoldedNetwork:
@@ -39,11 +40,18 @@ def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
 
 def test_a_faster_clock_takes_more_stages_and_each_fits():
     circuit = gates.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
-    slow, fast = (rtl.pipeline(circuit, limit) for limit in (6.0, 2.0))
-    assert len(fast[1]) > len(slow[1])
-    assert max(slow[1]) <= 6.0 and max(fast[1]) <= 2.0
+    slow, fast = (pipeline(circuit, limit) for limit in (6.0, 2.0))
+    assert len(fast.delays) > len(slow.delays)
+    assert max(slow.delays) <= 6.0 and max(fast.delays) <= 2.0
     for index, op in enumerate(circuit.ops):
-        assert all(fast[0][source] <= fast[0][index] for source in op.input_ids)
+        assert all(fast.stages[source] <= fast.stages[index] for source in op.input_ids)
+
+
+def test_an_operation_that_turned_out_slow_moves_on():
+    circuit = gates.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
+    before = cut(circuit, 3.0)
+    last = max(range(len(circuit.ops)), key=lambda index: before.arrivals[index] if before.stages[index] == 1 else 0)
+    assert cut(circuit, 3.0, {last: 3.0}).stages[last] > before.stages[last]
 
 
 def test_same_circuit_gives_the_same_files(tmp_path):

@@ -8,12 +8,12 @@ from test_synthesis import written
 from ultralow import gates, hardware, netlist, rtl, synthesis
 from ultralow.errors import StudyError
 from ultralow.simplify import simplify
-from ultralow.timing import BIT_NS, CHAIN_NS, TABLE_NS, stage_delays
+from ultralow.timing import BIT_NS, CHAIN_NS, TABLE_NS, endpoints, stage_delays
 
 
 def delays(folder, tmp_path):
     synthesis.synthesise(folder, netlist=tmp_path / "netlist.json")
-    return stage_delays(netlist.read(tmp_path / "netlist.json", rtl.read_info(folder)["top"]))
+    return stage_delays(endpoints(netlist.read(tmp_path / "netlist.json", rtl.read_info(folder)["top"])))
 
 
 def test_tables_and_chains_add_up(tmp_path):
@@ -51,4 +51,4 @@ def test_a_multiplier_for_each_product_that_needs_one(tmp_path):
 
 def test_an_unknown_cell_has_no_delay():
     with pytest.raises(StudyError, match="RAMB18E2"):
-        stage_delays({"cells": {"memory": {"type": "RAMB18E2", "connections": {}}}})
+        endpoints({"cells": {"memory": {"type": "RAMB18E2", "connections": {}}}})

@@ -7,10 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from ultralow import training
+from ultralow import folding, neurons, training
 from ultralow.catalogue import CATALOGUE
-from ultralow.recipes import RECIPES
 from ultralow.errors import StudyError
+from ultralow.fixed import Fixed
+from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.recipes import RECIPES
+from ultralow.simplify import simplify
 
 NETWORK = CATALOGUE["jets-tnn-small"].at_smoke_size()
 
@@ -183,3 +186,49 @@ def test_weights_on_jax_do_not_depend_on_the_number_of_cores():
     one, all_ = (subprocess.run([sys.executable, "-c", code, cores], capture_output=True, text=True, check=True,
                                 env={**os.environ, "KERAS_BACKEND": "jax"}).stdout for cores in ("1", "99"))
     assert one == all_ and one
+
+
+@pytest.mark.parametrize("name", ["jets-bnn-small", "jets-tnn-small", "jets-bnn-relu"])
+def test_held_neurons_are_constant_in_training_and_folded(name):
+    network = replace(CATALOGUE[name], widths=(16, 12, 10, 5))
+    recipe = replace(RECIPES["study"], epochs=6, batch_size=64, keep=0.5)
+    model, _ = fit(recipe, network)
+    folded = folding.fold(model, network)
+    live = simplify(folded).architecture
+    assert sum(int(n) for n in live.split("x")[1:-1]) <= 11
+    x = folded.encode(task()[0])
+    trained = np.asarray(model(x.astype(np.float32))).argmax(1)
+    agreed = np.mean(folded.logits(x).argmax(1) == trained)
+    assert agreed > (0.9 if name == "jets-bnn-relu" else 0.999)  # ReLU: factors are rounded by folding
+    given = folded.layers[0](folded.input.codes(x), folded.input.fraction)
+    assert (given == given[0]).all(0).sum() >= 12 - int(live.split("x")[1])
+
+
+def test_the_neuron_that_matters_least_is_held_first():
+    """Of four neurons one is a copy that nobody reads, and one is read by every class alike."""
+    kernel = np.array([[1, -1, 1, 1], [1, 1, 1, -1]])
+    first = FoldedLayer(kernel, "binary", "ternary", high=np.zeros(4, np.int64))
+    last = FoldedLayer(np.array([[1, -1], [-1, 1], [0, 0], [1, 1]]), "linear", "ternary", scale=np.ones(2, np.int64),
+                       offset=np.zeros(2, np.int64))
+    network = FoldedNetwork("n", Fixed.parse("fixed<4,4>"), (first, last), ("a", "b"))
+    codes = np.random.default_rng(1).integers(-8, 8, (400, 2))
+    y = network(codes).argmax(1)
+    found = neurons.least(network, codes, y, [np.ones(4, bool)], 2)
+    assert {neuron for _, neuron, _ in found} == {2, 3}
+    assert all(value in (-1, 1) for _, _, value in found)
+    assert len(neurons.least(network, codes, y, [np.ones(4, bool)], 9)) == 3  # one is left
+
+
+def test_distorted_digits_keep_their_levels_and_differ_by_a_little():
+    rng = np.random.default_rng(0)
+    images = np.zeros((50, 28, 28), np.float32)
+    images[:, 9:19, 12:16] = 0.75
+    x = images.reshape(50, -1)
+    x[0, :3] = 0.25, 0.5, 0.75
+    moved = training.distorted(x, 0.1, rng)
+    assert set(np.unique(moved)) <= {0.0, 0.25, 0.5, 0.75}
+    assert 0.001 < np.mean(moved != x) < 0.15
+    assert abs(moved.sum() / x.sum() - 1) < 0.1
+    np.testing.assert_array_equal(training.distorted(x, 0.0, rng), x)
+    with pytest.raises(StudyError, match="square"):
+        training.distorted(x[:, :700], 0.1, rng)

@@ -46,20 +46,20 @@ def conditions_of(published: pd.DataFrame) -> pd.Series:
 
 
 def area_latency(table: pd.DataFrame) -> Figure:
-    """LUTs against latency of one network at several clocks and depths of sharing, a line for each.
+    """LUTs against latency of the same networks for several depths of sharing, a line for each network and clock.
 
     ``table`` has the columns network, clock_ns, delay_constraint, lut, latency_cycles, latency_ns.
     """
     known = table.dropna(subset=["lut", "latency_ns"])
     with matplotlib.rc_context(STYLE):
         canvas, axes = blank(8.6, 4.8)
-        constraints = sorted(known["delay_constraint"].unique())
+        clocks = sorted(known["clock_ns"].unique())
         for index, (network, rows) in enumerate(known.groupby("network", sort=False)):
-            for dash, constraint in zip(DASHES * 9, constraints):
-                line = rows[rows["delay_constraint"] == constraint].sort_values(["latency_ns", "lut"])
+            for dash, clock in zip(DASHES * 9, clocks):
+                line = rows[rows["clock_ns"] == clock].sort_values(["latency_ns", "lut"])
                 if len(line):
                     axes.plot(*line[["latency_ns", "lut"]].astype(float).to_numpy().T, linestyle=dash, **look(index),
-                              label=f"{network}, {_sharing(constraint)}" if len(constraints) > 1 else network)
+                              label=f"{network}, {clock:g} ns" if len(clocks) > 1 else network)
         axes.set_xscale("log")
         axes.set_yscale("log")
         for axis in (axes.xaxis, axes.yaxis):
@@ -70,9 +70,8 @@ def area_latency(table: pd.DataFrame) -> Figure:
         canvas.legend(loc="outside right upper", handlelength=4)
     ends = "; ".join(f"{network}: {_point(rows, 'latency_ns')}, to {_point(rows, 'lut')}"
                      for network, rows in known.groupby("network", sort=False))
-    return Figure(canvas, "LUTs against latency of the same networks, clock by clock: a shorter clock asks for more "
-                          "pipeline stages, and sums that share more need more levels. Every point gives the same "
-                          "outputs.",
+    return Figure(canvas, "LUTs against latency of the same networks: sums that share more need more levels, and a "
+                          "shorter clock more pipeline stages. All points of a network give the same outputs.",
                   f"LUTs against latency, from the fastest to the smallest circuit. {ends}.")
 
 

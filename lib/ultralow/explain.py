@@ -14,6 +14,7 @@ from ultralow.figures import COLOURS, STYLE, Canvas, Figure, blank, write
 from ultralow.files import replacing
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.pipeline import pipeline
 from ultralow.study import root
 
 PAGE = "docs/how-it-works.md"
@@ -133,7 +134,8 @@ def sharing(network: FoldedNetwork) -> Figure:
 def circuit(network: FoldedNetwork, clock_ns: float) -> Figure:
     """The circuit as it is traced: a node per operation, a band per pipeline stage at this clock."""
     comb = gates.trace(network)
-    stages, delays = rtl.pipeline(comb, clock_ns * (1 - rtl.CLOCK_UNCERTAINTY))
+    made = pipeline(comb, rtl.usable_ns(clock_ns))
+    stages, delays = made.stages, made.delays
     nodes = _nodes(comb)
     place, edges = _placed(comb, nodes, stages)
     with matplotlib.rc_context(_BARE):

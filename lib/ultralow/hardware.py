@@ -12,11 +12,12 @@ import numpy as np
 from ultralow import gates, netlist, rtl, simulation, synthesis, timing
 from ultralow.errors import StudyError
 from ultralow.folded import FoldedNetwork, exact_rows
+from ultralow.pipeline import cut, pipeline
 from ultralow.simplify import simplify
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
 NETLIST_ROWS = 10_000
-ATTEMPTS = 6  # to cut the pipeline so that every stage of the netlist meets the clock
+ATTEMPTS = 10  # to cut the pipeline so that every stage of the netlist meets the clock
 
 
 def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
@@ -57,7 +58,7 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
 
 def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: float,
               log: Callable[[str], None], vhdl: bool = False) -> tuple[dict, dict, np.ndarray]:
-    """Writes the circuit's Verilog, synthesises it, and again with shorter stages where the netlist's are too slow.
+    """Writes the circuit's Verilog, synthesises it, and again with other stages where the netlist's are too slow.
 
     Returns:
         info.json's content; counts with stage_delays_ns; logit codes (rows, classes) of the simulated netlist.
@@ -65,26 +66,30 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
     Raises:
         StudyError: a stage is slower than the clock allows after all attempts.
     """
-    usable, caps = rtl.usable_ns(clock_ns), {}
+    usable, extra = rtl.usable_ns(clock_ns), {}
+    stages = pipeline(comb, usable)
+    limit = max(stages.delays)
     for attempt in range(1, ATTEMPTS + 1):
-        # The pipeline's estimate is a little too short, mostly: what is aimed at first, and lower each time.
-        info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, limit_ns=usable * (0.98 - 0.02 * attempt), caps=caps)
+        if extra:
+            # What was well cut stays as it is, unless longer stages save one.
+            tries = [cut(comb, longest, extra) for longest in np.linspace(limit, usable, 5)]
+            stages = min(tries, key=lambda one: len(one.delays))
+        info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages)
         log(f"synthesising {info['latency_cycles']} stages")
         with TemporaryDirectory(prefix="ultralow-") as scratch:
             mapped = f"{scratch}/netlist.json"
             counts = synthesis.synthesise(folder, netlist=mapped)
-            delays = timing.stage_delays(netlist.read(mapped, info["top"]))
-            late = {number: ns for number, ns in enumerate(delays) if ns > usable}
+            points = timing.endpoints(netlist.read(mapped, info["top"]))
+            late = [point for point in points if point.arrival > usable]
             if not late:
-                return info, counts | {"stage_delays_ns": delays}, netlist.simulate(mapped, folder, codes)
-        log(f"attempt {attempt} of {ATTEMPTS}: {len(late)} stages of {len(delays)} are too slow, up to "
-            f"{max(late.values()):.2f} ns of {usable:.2f}")
-        for number, ns in late.items():
-            # Below its own estimate, so that something leaves the stage.
-            estimate = info["stage_delays_ns"][number]
-            caps[number] = min(0.999, usable / ns) * estimate
-    raise StudyError(f"{name}: a stage of the synthesised circuit takes {max(late.values()):.2f} ns where a clock of "
-                     f"{clock_ns:g} ns leaves {usable:.2f}; take a longer clock_ns")
+                return (info, counts | {"stage_delays_ns": timing.stage_delays(points)},
+                        netlist.simulate(mapped, folder, codes))
+        log(f"attempt {attempt} of {ATTEMPTS}: {len(late)} register bits of {len(points)} are too slow, up to "
+            f"{max(point.arrival for point in late):.2f} ns of {usable:.2f}")
+        for operation, ns in rtl.operations(comb, info, late).items():
+            extra[operation] = extra.get(operation, 0.0) + ns - min(stages.arrivals[operation], limit)
+    raise StudyError(f"{name}: a path of the synthesised circuit takes {max(point.arrival for point in late):.2f} ns "
+                     f"where a clock of {clock_ns:g} ns leaves {usable:.2f}; take a longer clock_ns")
 
 
 def with_multipliers(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float,

@@ -2,14 +2,14 @@
 
 What an operation takes is said as the synthesis script maps it (:mod:`ultralow.synthesis`, :mod:`ultralow.timing`):
 sums of up to three bits or of six bits in all, thresholds and choices become tables, and several of them in a row become one where they
-depend on six bits at most; wider sums become carry chains. :func:`ultralow.timing.stage_delays` tells of the netlist
+depend on six bits at most; wider sums become carry chains. :func:`ultralow.timing.endpoints` tells of the netlist
 what came of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ultralow.timing import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
@@ -27,43 +27,51 @@ class _Signal:
     leaves: frozenset[int]
 
 
-def pipeline(comb, limit: float, caps: Mapping[int, float] = MappingProxyType({})) -> tuple[list[int], list[float]]:
-    """Each operation's stage, and the estimated delay (ns) of each stage, none above its limit if no operation is.
+@dataclass(frozen=True)
+class Pipeline:
+    """Each operation's stage and estimated arrival there (ns), and the estimated delay (ns) of each stage."""
 
-    Stages are as few as possible; among cuts with so few, the one whose slowest stage is fastest.
+    stages: list[int]
+    arrivals: list[float]
+    delays: list[float]
 
-    Args:
-        limit: what a stage may take (ns).
-        caps: lower limits of single stages, by their number: of those that turned out slower than estimated.
-    """
-    stages, delays = _cut(comb, limit, caps)
-    fewest, slowest = len(delays), min(limit, max(delays))
+
+def pipeline(comb, limit: float) -> Pipeline:
+    """As few stages as possible, none above ``limit`` (ns) if no operation is; among cuts with so few, the one whose
+    slowest stage is fastest."""
+    best = cut(comb, limit)
+    fewest, slowest = len(best.delays), min(limit, max(best.delays))
     lower = slowest * 0.5
     for _ in range(12):
         middle = (lower + slowest) / 2
-        trial = _cut(comb, middle, caps)
-        if len(trial[1]) > fewest:
+        trial = cut(comb, middle)
+        if len(trial.delays) > fewest:
             lower = middle
         else:
-            stages, delays = trial
-            slowest = min(middle, max(delays))
-    return stages, delays
+            best, slowest = trial, min(middle, max(trial.delays))
+    return best
 
 
-def _cut(comb, limit: float, caps: Mapping[int, float]) -> tuple[list[int], list[float]]:
-    """As early as possible: what would end too late after its stage's registers starts the next stage."""
+def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -> Pipeline:
+    """As early as possible: what would end later than ``limit`` (ns) after its stage's registers starts the next stage.
+
+    Args:
+        extra: operations that turned out slower than estimated, and by how much (ns).
+    """
     signals: list[_Signal] = []
     bits = [sum(op.qint.kif) for op in comb.ops]
     delays = [0.0]
     for index, op in enumerate(comb.ops):
         stage = max((signals[i].stage for i in op.input_ids), default=0)
-        signal = _signal(comb, index, stage, signals, bits)
-        if signal.arrival > min(limit, caps.get(stage, limit)) and any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids):
+        signal, late = _signal(comb, index, stage, signals, bits), extra.get(index, 0.0)
+        if signal.arrival + late > limit and any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids):
             signal = _signal(comb, index, stage + 1, signals, bits)
+        if late:
+            signal = replace(signal, arrival=signal.arrival + late, leaves=frozenset([index]))
         signals.append(signal)
         delays += [0.0] * (signal.stage + 1 - len(delays))
         delays[signal.stage] = max(delays[signal.stage], signal.arrival)
-    return [signal.stage for signal in signals], delays
+    return Pipeline([signal.stage for signal in signals], [signal.arrival for signal in signals], delays)
 
 
 def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int]) -> _Signal:

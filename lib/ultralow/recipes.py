@@ -82,6 +82,7 @@ RECIPES = {
     # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. One in seven
     # goes without loss (validation part); smaller steps of the sign's gradient and more of them win a little.
     "binary": replace(_STUDY, estimator="polynomial", batch_size=512, keep=0.85),
+    "binary-wide": replace(_STUDY, keep=0.75),
     # Where weights may be zero, those that matter little shall be: fewer adders.
     "ternary": replace(_STUDY, l1=5e-6),
     # With few-bit ReLU a wider range of zeros does most of what the pull does, at no less accuracy (validation part).
@@ -98,7 +99,7 @@ RECIPES = {
     "digits": _DIGITS,
     # Wide networks learn moved digits by heart, too.
     "digits-wide": replace(_DIGITS, distort=0.1),
-    "digits-binary": replace(_DIGITS, keep=0.85),
+    "digits-binary": replace(_DIGITS, keep=0.9),
     "digits-ternary": replace(_DIGITS, l1=1e-5),
     "digits-float": Recipe(learning_rate=1e-3, epochs=60, batch_size=128, shift=1, dropout=0.1, rounded=True),
 }

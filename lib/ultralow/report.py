@@ -25,7 +25,7 @@ _FILES = {
     "comparison.csv": "one row per network, every column; shares are 0 to 1, an empty cell was not measured",
     "finn.csv": "error against neurons per layer, beside FINN’s table 1",
     "importance.csv": "accuracy lost when a feature is permuted, network by network; shares",
-    "area.csv": "LUTs and latency of the same networks at several clocks",
+    "area.csv": "LUTs and latency of the same networks, built in several ways",
     "manifest.json": "package versions, checksums, seeds, wall times and the machine",
     "study.json": "networks, seeds and data of this study",
 }

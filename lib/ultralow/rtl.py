@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from ultralow import verilog, vhdl
 from ultralow.files import canonical_json, read_json, replacing
-from ultralow.pipeline import pipeline
+from ultralow.pipeline import Pipeline, pipeline
+from ultralow.timing import Endpoint
 from ultralow.verilog import Wire, wire
 
 PART = "xcvu9p-flga2104-2L-e"
@@ -19,11 +18,10 @@ CLOCK_UNCERTAINTY = 0.125
 
 
 def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART, in_vhdl: bool = False,
-          limit_ns: float | None = None, caps: Mapping[int, float] = MappingProxyType({})) -> dict:
+          stages: Pipeline | None = None) -> dict:
     """Writes ``<name>.v``, ``<name>.xdc`` and ``info.json`` into ``folder``; gives info.json's content.
 
-    ``limit_ns`` (as long as the clock leaves, if not given) and ``caps``: see :func:`ultralow.pipeline.pipeline`.
-    ``in_vhdl``: and ``<name>.vhd``, the same circuit with the same ports, statement by statement.
+    ``stages``: where they are cut; as the clock allows if not given. ``in_vhdl``: and ``<name>.vhd``, the same circuit with the same ports, statement by statement.
 
     The module ``<name>`` has the ports clk, model_inp and model_out: all elements of a port have the same width,
     element 0 in the lowest bits. It takes a new input at every clock (interval 1).
@@ -33,7 +31,8 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
     pipeline's estimate, ``delay_estimate_ns`` alkaid's of the whole circuit; neither is place and route.
     """
     name = re.sub(r"\W|^(?=\d)", "_", name)
-    stages, delays = pipeline(comb, limit_ns or usable_ns(clock_ns), caps)
+    made = stages or pipeline(comb, usable_ns(clock_ns))
+    stages, delays = made.stages, made.delays
     ports = {"input": _input_port(comb), "output": _output_port(comb)}
     lines, register_bits = _body(verilog, comb, stages, len(delays), **ports)
     widths = {f"{port}_bits": shape["elements"] * shape["bits"] for port, shape in ports.items()}
@@ -49,6 +48,17 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
         (scratch / f"{name}.xdc").write_text(_constraints(clock_ns))
         (scratch / "info.json").write_text(canonical_json(info))
     return info
+
+
+def operations(comb, info: dict, endpoints: list[Endpoint]) -> dict[int, float]:
+    """Which operations' results the registers hold, and the latest arrival (ns) of each; ``info`` is info.json's
+    content."""
+    found: dict[int, float] = {}
+    for point in endpoints:
+        named = re.fullmatch(r"v(\d+)_\d+", point.name)
+        index = int(named[1]) if named else comb.out_idxs[point.bit // info["output"]["bits"]]
+        found[index] = max(found.get(index, 0.0), point.arrival)
+    return found
 
 
 def usable_ns(clock_ns: float) -> float:

@@ -76,6 +76,14 @@ class Search(_Strict):
     rows: Positive | None = None
 
 
+class Area(_Strict):
+    """Networks whose circuits are built in several ways: LUTs against latency."""
+
+    networks: Annotated[list[str], Field(min_length=1)]
+    delay_constraints: Annotated[list[Annotated[int, Field(ge=-1)]], Field(min_length=1)] = [0, 2, 8]
+    clocks_ns: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [5.0]
+
+
 class Settings(_Strict):
     """The content of a study file."""
 
@@ -95,6 +103,7 @@ class Settings(_Strict):
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     ablations: Ablations | None = None
     search: Search | None = None
+    area: Area | None = None
     smoke: bool = False
 
     @model_validator(mode="after")
@@ -106,9 +115,10 @@ class Settings(_Strict):
                 raise unknown(f"recipe of {name}", override.recipe, RECIPES)
             if CATALOGUE[name].dataset not in self.data:
                 raise StudyError(f"network {name} needs data.{CATALOGUE[name].dataset}; add it to the study")
-        for name in self.ablations.networks if self.ablations else ():
-            if name not in self.networks:
-                raise unknown("network in ablations", name, self.networks)
+        for part in ("ablations", "area"):
+            for name in asked.networks if (asked := getattr(self, part)) else ():
+                if name not in self.networks:
+                    raise unknown(f"network in {part}", name, self.networks)
         if self.search and self.search.dataset not in self.data:
             raise unknown("dataset of search", self.search.dataset, self.data)
         if self.teachers - set(self.networks):

@@ -7,6 +7,7 @@ ns and a multiplexer, which is one table, 0.5 ns. So a carry chain adds what the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from ultralow.errors import StudyError
@@ -18,8 +19,26 @@ Net = int | str
 Path = tuple[Net, float]  # from a net, with so many ns to the net in question
 
 
-def stage_delays(module: dict) -> list[float]:
-    """The slowest path (ns) between registers in each pipeline stage of a netlist, in order.
+@dataclass(frozen=True)
+class Endpoint:
+    """A register bit behind logic: the name and bit of what it holds, its stage, and when its input is settled (ns)."""
+
+    name: str
+    bit: int
+    stage: int
+    arrival: float
+
+
+def stage_delays(endpoints: list[Endpoint]) -> list[float]:
+    """The slowest path (ns) between registers in each pipeline stage, in order."""
+    slowest: dict[int, float] = {}
+    for point in endpoints:
+        slowest[point.stage] = max(slowest.get(point.stage, 0.0), point.arrival)
+    return [slowest[stage] for stage in sorted(slowest)]
+
+
+def endpoints(module: dict) -> list[Endpoint]:
+    """All register bits of a netlist but those of its inputs. The stage behind the inputs' registers is 0.
 
     Args:
         module: of yosys's JSON, mapped to tables, CARRY4 and registers. Its first registers hold the inputs.
@@ -27,6 +46,11 @@ def stage_delays(module: dict) -> list[float]:
     Raises:
         StudyError: the netlist holds another cell.
     """
+    names: dict[Net, tuple[str, int]] = {}
+    for name, wire in module.get("netnames", {}).items():
+        for bit, net in enumerate(wire["bits"]):
+            if net not in names or names[net][0].startswith("$"):
+                names[net] = name, bit
     sources: dict[Net, list[Path]] = {}
     registers: dict[Net, Net] = {}
     tables, inverters = set(), {}
@@ -45,18 +69,19 @@ def stage_delays(module: dict) -> list[float]:
     graph = {net: [source for source, _ in paths] for net, paths in sources.items()}
     graph |= {q: [d] for q, d in registers.items()}
     # A net belongs to the stage that its registers count, and is settled so long after the clock's edge.
-    stage, arrival, slowest = {}, {}, {}
+    stage, arrival, found = {}, {}, []
     for net in TopologicalSorter(graph).static_order():
         if net in registers:
             data = registers[net]
-            slowest[stage[data]] = max(slowest.get(stage[data], 0.0), arrival[data])
             stage[net], arrival[net] = stage[data] + 1, 0.0
+            if stage[data]:
+                found.append(Endpoint(*names.get(net, (str(net), 0)), stage[data] - 1, arrival[data]))
         else:
             paths = sources.get(net, [])
             stage[net] = max((stage[source] for source, _ in paths), default=0)
             # What comes from an earlier stage is constant there, or it would have passed a register.
             arrival[net] = max((arrival[source] + ns for source, ns in paths if stage[source] == stage[net]), default=0.0)
-    return [slowest[number] for number in sorted(slowest) if number > 0]
+    return found
 
 
 def _paths(name: str, cell: dict) -> Iterator[tuple[Net, list[Path]]]:

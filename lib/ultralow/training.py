@@ -28,6 +28,7 @@ OPTIMIZERS = {
 }
 FINAL_RATE = 1e-4  # of the exponential schedule, relative to its first
 CHECKPOINT_SECONDS = 30.0
+HOLDING_STEPS = 4
 GAIN_SHARE = 0.25  # of the epochs of a training, to learn the gains before it
 History = dict[str, list[float]]
 
@@ -183,14 +184,15 @@ def prune(model: keras.Model, share: float) -> None:
 
 
 def held_share(recipe: Recipe, epoch: int) -> float:
-    """Share of the hidden neurons that are held in an epoch: a straight ramp from a tenth to a third of the epochs,
-    before weights settle."""
+    """Share of the hidden neurons that are held in an epoch: HOLDING_STEPS equal steps between a tenth and a third of
+    the epochs, before weights settle. In between the network heals."""
     first, last = recipe.epochs / 10, recipe.epochs / 3
-    return (1 - recipe.keep) * float(np.clip((epoch + 1 - first) / (last - first), 0, 1))
+    done = np.floor((epoch - first) / (last - first) * HOLDING_STEPS) + 1
+    return (1 - recipe.keep) * float(np.clip(done / HOLDING_STEPS, 0, 1))
 
 
 def hold(model: keras.Model, network: Network, share: float, x: np.ndarray, y: np.ndarray,
-         rng: np.random.Generator, rows: int = 8192) -> None:
+         rng: np.random.Generator, rows: int = 4096) -> None:
     """Holds ``share`` of all hidden neurons at their usual values, those that matter least first (``rows`` of x, y
     tell); what is held stays so."""
     steps = [layer for layer in model.layers if getattr(layer, "holding", False)]
@@ -215,7 +217,7 @@ def _side(x: np.ndarray) -> int:
     """
     side = round(x.shape[1] ** 0.5)
     if side * side != x.shape[1]:
-        raise StudyError(f"a recipe that moves images needs square ones, not rows of {x.shape[1]} features")
+        raise StudyError(f"a recipe that moves images needs square images, not rows of {x.shape[1]} features")
     return side
 
 

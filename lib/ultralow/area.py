@@ -1,0 +1,75 @@
+"""Knows what one network costs for each way to build its circuit: LUTs against latency, for each clock and depth of
+sharing."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from ultralow import gates, hardware, stages, tables
+from ultralow.errors import StudyError
+from ultralow.files import read_json, write_json
+from ultralow.folded import exact_rows
+from ultralow.provenance import code_digest
+from ultralow.runs import Log
+from ultralow.study import Study
+
+ROWS = 2_000  # of the test part, that each netlist is compared on
+
+
+def explore(study: Study, log: Log = print) -> pd.DataFrame:
+    """Builds every network of the study's ``area`` in every way it names; writes area.csv.
+
+    Points that an earlier run measured, of the same network by the same code, are kept: each is a file in area/.
+
+    Returns:
+        One row per point: network, clock_ns, delay_constraint, lut, ff, latency_cycles, latency_ns, netlist_rows,
+        netlist_rows_exact.
+
+    Raises:
+        StudyError: a netlist differs from its network.
+    """
+    settings, points = study.settings.area, []
+    total = len(settings.networks) * len(settings.delay_constraints) * len(settings.clocks_ns)
+    for name in settings.networks:
+        for delay in settings.delay_constraints:
+            for clock_ns in settings.clocks_ns:
+                point = _point(study, name, delay, clock_ns)
+                points.append(point)
+                log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {point['lut']:,} LUTs, "
+                    f"{point['latency_ns']:g} ns")
+    table = pd.DataFrame(points)
+    tables.write(table, study.results / "area.csv")
+    return table
+
+
+def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
+    path = study.results / "area" / f"{name}-{clock_ns:g}ns-{delay}.json"
+    key = _key(study.folder(name) / "folded.npz")
+    if path.exists() and (kept := read_json(path))["key"] == key:
+        return kept["point"]
+    network = stages.trained(study, name)
+    x = stages.tested(study, study.network(name).dataset).x_test[:ROWS]
+    codes = network.input.codes(network.encode(x))
+    with TemporaryDirectory(prefix="ultralow-") as scratch:
+        info, counts, logits = hardware.implement(gates.trace(network, delay_constraint=delay), f"{scratch}/rtl", name,
+                                                  codes, clock_ns, lambda line: None)
+    exact = exact_rows(logits, network(codes))
+    if exact != len(codes):
+        raise StudyError(f"{name}, delay constraint {delay}: {len(codes) - exact} of {len(codes)} rows of the netlist "
+                         "differ from the folded network; this is a bug, please report it")
+    point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay, "lut": counts["lut"], "ff": counts["ff"],
+             "latency_cycles": info["latency_cycles"], "latency_ns": info["latency_cycles"] * clock_ns,
+             "netlist_rows": len(codes), "netlist_rows_exact": exact}
+    write_json(path, {"key": key, "point": point})
+    return point
+
+
+def _key(folded: Path) -> str:
+    """Changes with the network and with the code that builds it."""
+    if not folded.exists():
+        return ""
+    return hashlib.sha256(folded.read_bytes() + code_digest("measure").encode()).hexdigest()
