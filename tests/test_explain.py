@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ultralow import explain, gates, report, rtl
+from ultralow.pipeline import pipeline
 from ultralow.study import root
 
 
@@ -28,7 +29,7 @@ def test_what_the_pictures_say_is_so(drawn):
     x, w = map(np.array, explain.SIGNS)
     assert x @ w == 2 * (x == w).sum() - 8 and f"the sum is {x @ w}" in drawn["how-popcount"].alt
     comb = gates.trace(explain.TINY)
-    stages = len(rtl.pipeline(comb, explain.CLOCK_NS * (1 - rtl.CLOCK_UNCERTAINTY))[1])
+    stages = len(pipeline(comb, rtl.usable_ns(explain.CLOCK_NS)).delays)
     assert f"{stages} stages" in drawn["how-pipeline"].caption
     assert "9 adders and subtractors and 3 comparisons" in drawn["how-pipeline"].alt
     assert "13 adders" in drawn["how-sharing"].alt and "9 in the circuit" in drawn["how-sharing"].alt
