@@ -79,9 +79,9 @@ RECIPES = {
     # as they matter, then (for binary weights) fixing weights one after another instead of letting them swing to the
     # end. Normalisation by moving averages showed no effect there; it is what training with rounded factors builds on.
     "study": _STUDY,
-    # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. One in seven
-    # goes without loss (validation part); smaller steps of the sign's gradient and more of them win a little.
-    "binary": replace(_STUDY, estimator="polynomial", batch_size=512, keep=0.85),
+    # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. What that
+    # costs, flipping weights after training wins back in part.
+    "binary": replace(_STUDY, estimator="polynomial", batch_size=512, keep=0.9, refine=1),
     "binary-wide": replace(_STUDY, keep=0.75),
     # Where weights may be zero, those that matter little shall be: fewer adders.
     "ternary": replace(_STUDY, l1=5e-6),
