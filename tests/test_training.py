@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from ultralow import folding, neurons, training
+from ultralow import folding, images, neurons, training
 from ultralow.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
@@ -132,14 +132,14 @@ def test_plateau_is_keras_own():
 
 
 def test_shifted_images_keep_what_stays_inside():
-    rng, images = np.random.default_rng(0), np.zeros((200, 25), np.float32)
-    images[:, 12] = 1  # the middle of 5 x 5
-    moved = training.shifted(images, 1, rng).reshape(-1, 5, 5)
+    rng, drawn = np.random.default_rng(0), np.zeros((200, 25), np.float32)
+    drawn[:, 12] = 1  # the middle of 5 x 5
+    moved = images.shifted(drawn, 1, rng).reshape(-1, 5, 5)
     assert (moved.sum((1, 2)) == 1).all() and moved[:, 1:4, 1:4].sum() == 200
     assert len({tuple(np.argwhere(image)[0]) for image in moved}) == 9
-    assert training.shifted(np.ones((50, 25), np.float32), 2, rng).sum() < 50 * 25  # zeros come in
+    assert images.shifted(np.ones((50, 25), np.float32), 2, rng).sum() < 50 * 25  # zeros come in
     with pytest.raises(StudyError, match="square images, not rows of 15 features"):
-        training.shifted(np.zeros((2, 15)), 1, rng)
+        images.shifted(np.zeros((2, 15)), 1, rng)
 
 
 def test_reestimated_statistics_are_those_of_all_rows():
@@ -221,14 +221,14 @@ def test_the_neuron_that_matters_least_is_held_first():
 
 def test_distorted_digits_keep_their_levels_and_differ_by_a_little():
     rng = np.random.default_rng(0)
-    images = np.zeros((50, 28, 28), np.float32)
-    images[:, 9:19, 12:16] = 0.75
-    x = images.reshape(50, -1)
+    drawn = np.zeros((50, 28, 28), np.float32)
+    drawn[:, 9:19, 12:16] = 0.75
+    x = drawn.reshape(50, -1)
     x[0, :3] = 0.25, 0.5, 0.75
-    moved = training.distorted(x, 0.1, rng)
+    moved = images.distorted(x, 0.1, rng)
     assert set(np.unique(moved)) <= {0.0, 0.25, 0.5, 0.75}
     assert 0.001 < np.mean(moved != x) < 0.15
     assert abs(moved.sum() / x.sum() - 1) < 0.1
-    np.testing.assert_array_equal(training.distorted(x, 0.0, rng), x)
+    np.testing.assert_array_equal(images.distorted(x, 0.0, rng), x)
     with pytest.raises(StudyError, match="square"):
-        training.distorted(x[:, :700], 0.1, rng)
+        images.distorted(x[:, :700], 0.1, rng)

@@ -17,8 +17,8 @@ from ultralow.study import Study, root
 # makes the stage's results old. Tables and figures are remade in any case.
 STAGE_MODULES = {
     "prepare": ("table", "jets", "digits", "loading", "dataset"),
-    "train": ("fixed", "folded", "backend", "folding", "layers", "neurons", "networks", "training", "runs",
-              "metrics"),
+    "train": ("fixed", "folded", "backend", "folding", "layers", "images", "neurons", "networks", "training",
+              "runs", "metrics"),
     "refine": ("refinement",),
     "search": ("estimate", "search"),
     "convert": ("hls",),
