@@ -70,10 +70,8 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
     stages = pipeline(comb, usable)
     limit = max(stages.delays)
     for attempt in range(1, ATTEMPTS + 1):
-        if extra:
-            # What was well cut stays as it is, unless longer stages save one.
-            tries = [cut(comb, longest, extra) for longest in np.linspace(limit, usable, 5)]
-            stages = min(tries, key=lambda one: len(one.delays))
+        if extra:  # with the same limit as before, so that what was well cut stays as it is
+            stages = cut(comb, limit, extra)
         info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages)
         log(f"synthesising {info['latency_cycles']} stages")
         with TemporaryDirectory(prefix="ultralow-") as scratch:

@@ -82,7 +82,6 @@ RECIPES = {
     # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. What that
     # costs, flipping weights after training wins back in part.
     "binary": replace(_STUDY, estimator="polynomial", batch_size=512, keep=0.9, refine=1),
-    "binary-wide": replace(_STUDY, keep=0.75),
     # Where weights may be zero, those that matter little shall be: fewer adders.
     "ternary": replace(_STUDY, l1=5e-6),
     # With few-bit ReLU a wider range of zeros does most of what the pull does, at no less accuracy (validation part).
