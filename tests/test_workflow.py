@@ -42,7 +42,7 @@ class Smoke:
     def __init__(self, folder, name, **changes):
         content = yaml.safe_load((root() / "config/smoke.yaml").read_text()) | {"name": name}
         if changes:  # other networks: the experiments are the whole study's
-            content |= {"ablations": None, "search": None} | changes
+            content |= {"ablations": None, "search": None, "area": None} | changes
         self.file, self.results = folder / f"{name}.yaml", root() / "results" / name
         self.content = content
         self.write(content)
@@ -71,6 +71,9 @@ def test_every_network_is_exact_at_every_step(study):
     assert (table["hls_rows"] == 200).all() and (table["hls_rows_exact"] == 200).all()
     gates = table.drop("mnist-tnn")
     assert (gates["rtl_rows"] == 200).all() and (gates["rtl_rows_exact"] == 200).all()
+    assert (gates["netlist_rows_exact"] == gates["netlist_rows"]).all()
+    # A network of fixed-point weights is built with multipliers, too.
+    assert (table["multipliers_dsp"].notna() == (table["kind"] == "pruned")).all()
     assert (gates["lut"] > 100).all() and (gates["latency_ns"] == gates["latency_cycles"] * 5).all()
     # Not measured is an empty cell: never a zero, never an estimate.
     hardware = ["lut", "ff", "dsp", "bram18", "lut_estimate", "latency_ns", "rtl_rows", "input_bits"]
@@ -78,10 +81,18 @@ def test_every_network_is_exact_at_every_step(study):
     assert (table["source"] == ["generated"] * 3 + ["digits28"]).all()
 
 
+def test_the_same_network_is_built_in_several_ways(study):
+    points = pd.read_csv(study.results / "area.csv").set_index("delay_constraint")
+    assert list(points.index) == [0, -1] and (points["netlist_rows_exact"] == points["netlist_rows"]).all()
+    assert points.loc[-1, "lut"] < points.loc[0, "lut"] and points.loc[-1, "latency_ns"] >= points.loc[0, "latency_ns"]
+    assert (study.results / "figures/area-latency.svg").exists()
+
+
 def test_every_notebook_was_executed_and_shown_in_the_report(study):
     executed = {path.stem for path in (study.results / "executed").glob("*.ipynb")}
     assert {"data-jets", "data-mnist", "comparison", "jets-bnn-small-training", "jets-bnn-small-conversion",
-            "jets-bnn-small-gates", "mnist-tnn-conversion", "jets-bnn-small-ablations", "search-jets-binary"} <= executed
+            "jets-bnn-small-gates", "mnist-tnn-conversion", "jets-bnn-small-ablations", "search-jets-binary",
+            "area"} <= executed
     index = (study.results / "report/index.html").read_text()
     for name in executed:
         assert (study.results / f"report/{name}.html").exists() and f'href="{name}.html"' in index
@@ -105,7 +116,8 @@ def test_running_again_does_nothing_and_a_change_re_runs_what_depends_on_it(stud
     finally:
         study.write(study.content)
     jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
-    assert code == 0 and sorted(jobs) == ["ablations", "all", "comparison", "conversion", "gates", "report", "training"], text
+    assert code == 0 and sorted(jobs) == ["ablations", "all", "area", "comparison", "conversion", "gates", "report",
+                                          "training"], text
     assert set(re.findall(r"wildcards: network=(\S+)", text)) == {"jets-bnn-small"}
 
 

@@ -60,7 +60,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
 def variants(study: Study, network: str) -> dict[str, Recipe]:
     """The recipe as it is, and after each change that applies to the network, by the change's name."""
     settings, kind = study.settings.ablations, study.network(network).kind
-    recipe = study.recipe(network)
+    recipe = study.recipe(network, settings.recipes.get(network))
     if settings.epochs:
         recipe = replace(recipe, epochs=settings.epochs)
     changed = {change: replace(recipe, **fields) for change, fields in settings.changes.items()}

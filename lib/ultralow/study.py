@@ -54,6 +54,16 @@ class Ablations(_Strict):
     changes: Annotated[dict[str, dict[str, str | int | float | bool | None]], Field(min_length=1)]
     epochs: Positive | None = None
     rows: Positive | None = None
+    # By network: the recipe that is changed, where it is not the network's own (say, the one before its last changes).
+    recipes: dict[str, str] = {}
+
+    @field_validator("recipes")
+    @classmethod
+    def _known(cls, recipes: dict) -> dict:
+        for name in recipes.values():
+            if name not in RECIPES:
+                raise unknown("recipe in ablations.recipes", name, RECIPES)
+        return recipes
 
     @field_validator("changes")
     @classmethod
@@ -135,10 +145,11 @@ class Settings(_Strict):
             raise StudyError(f"seeds {self.seeds} hold one twice")
         return self
 
-    def recipe(self, name: str) -> Recipe:
-        """The recipe of a network with the study's changes: the network's own come before the study's."""
+    def recipe(self, name: str, like: str | None = None) -> Recipe:
+        """The recipe of a network, or the one ``like`` in its place, with the study's changes: the network's own come
+        before the study's."""
         changes = self.networks[name] or Override()
-        recipe = RECIPES[changes.recipe or CATALOGUE[name].recipe]
+        recipe = RECIPES[like or changes.recipe or CATALOGUE[name].recipe]
         return replace(recipe, epochs=changes.epochs or self.epochs or recipe.epochs,
                        batch_size=changes.batch_size or self.batch_size or recipe.batch_size)
 
@@ -182,10 +193,10 @@ class Study:
         self._check(name)
         return self.settings.networks[name] or Override()
 
-    def recipe(self, name: str) -> Recipe:
+    def recipe(self, name: str, like: str | None = None) -> Recipe:
         """See :meth:`Settings.recipe`."""
         self._check(name)
-        return self.settings.recipe(name)
+        return self.settings.recipe(name, like)
 
     @property
     def datasets(self) -> list[str]:
