@@ -79,8 +79,8 @@ RECIPES = {
     # as they matter, then (for binary weights) fixing weights one after another instead of letting them swing to the
     # end. Normalisation by moving averages showed no effect there; it is what training with rounded factors builds on.
     "study": _STUDY,
-    # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. What that
-    # costs, flipping weights after training wins back in part.
+    # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. What holding
+    # one neuron in ten costs, flipping single weights of the folded network afterwards more than wins back.
     "binary": replace(_STUDY, estimator="polynomial", batch_size=512, keep=0.9, refine=1),
     # Where weights may be zero, those that matter little shall be: fewer adders.
     "ternary": replace(_STUDY, l1=5e-6),
