@@ -207,6 +207,7 @@ if TAKE != taken.MEASURED:
             rows=STUDY.settings.rows.rtl,
             target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool, STUDY.settings.vhdl),
             delay=lambda wildcards: STUDY.override(wildcards.network).delay_constraint,
+            multipliers=STUDY.settings.multipliers,
             code=provenance.code_digest("measure"),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",

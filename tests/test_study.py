@@ -2,6 +2,7 @@ import pytest
 
 from ultralow import study as studies
 from ultralow.recipes import RECIPES
+from ultralow.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 
 GOOD = """
@@ -63,7 +64,7 @@ def test_a_missing_study_file_names_the_existing_ones():
 
 
 def test_a_network_overrides_the_study_which_overrides_the_recipe(tmp_path):
-    assert load(tmp_path, GOOD).recipe("jets-bnn-small") == RECIPES["study"]
+    assert load(tmp_path, GOOD).recipe("jets-bnn-small") == RECIPES[CATALOGUE["jets-bnn-small"].recipe]
     assert load(tmp_path, GOOD + "epochs: 7\n").recipe("jets-bnn-small").epochs == 7
     own = GOOD.replace("jets-bnn-small: ", "jets-bnn-small: {epochs: 3, recipe: reference-jets}") + "epochs: 7\n"
     assert load(tmp_path, own).recipe("jets-bnn-small").epochs == 3

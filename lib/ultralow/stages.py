@@ -153,8 +153,8 @@ def convert(study: Study, name: str, log: Log = print) -> dict:
 
 def measure(study: Study, name: str, log: Log = print) -> dict:
     """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, and
-    rtl/ to take home (:mod:`ultralow.takehome`). Networks with fixed-point weights also with a multiplier for each
-    weight, in rtl-multipliers/.
+    rtl/ to take home (:mod:`ultralow.takehome`). Where the study asks for it, networks with fixed-point weights also with a
+    multiplier for each weight, in rtl-multipliers/.
 
     Raises:
         StudyError: a row differs; or the study asks for Vitis and it is not there.
@@ -169,7 +169,7 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
         result = hardware.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
                                   delay_constraint=study.override(name).delay_constraint)
         takehome.write(folded, data, result, temporary)
-    if any(layer.weights == "fixed" for layer in folded.layers):
+    if settings.multipliers and any(layer.weights == "fixed" for layer in folded.layers):
         with replacing(folder / "rtl-multipliers") as temporary:
             result["multipliers"] = hardware.with_multipliers(folded, codes, temporary, clock_ns, log)
     if settings.tool == "vitis":

@@ -114,6 +114,8 @@ class Settings(_Strict):
     ablations: Ablations | None = None
     search: Search | None = None
     area: Area | None = None
+    # Networks with fixed-point weights are built once more, with a multiplier (DSP) for each weight.
+    multipliers: bool = False
     smoke: bool = False
 
     @model_validator(mode="after")
