@@ -36,6 +36,7 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
     layers, fraction = [], Fixed.parse(network.input).fraction
     span = (Fixed.parse(network.input).low_code, Fixed.parse(network.input).high_code)
     dense_layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    named = {layer.name: layer for layer in model.layers}
     if len(dense_layers) != len(network.widths) - 1:
         raise StudyError(f"{network.name}: the model has {len(dense_layers)} dense layers, "
                          f"the catalogue {len(network.widths) - 1}")
@@ -47,7 +48,8 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
                                network.scale_bits)
         else:
             layer = _fold_bias(_kernel(dense), _array(dense.bias), network.weights, activation, fraction)
-        if not last and getattr(step := model.get_layer(f"activation{position}"), "holding", False):
+        step = named.get(f"activation{position}")
+        if getattr(step, "holding", False):
             layer = layer.held(_array(step.live) == 0, _array(step.held), span)
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         layers.append(layer)
