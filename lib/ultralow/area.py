@@ -4,7 +4,6 @@ sharing."""
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
@@ -48,10 +47,11 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
 
 def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
     path = study.results / "area" / f"{name}-{clock_ns:g}ns-{delay}.json"
-    key = _key(study.folder(name) / "folded.npz")
+    network = stages.trained(study, name)
+    # Changes with the network and with the code that builds it.
+    key = hashlib.sha256((study.folder(name) / "folded.npz").read_bytes() + code_digest("measure").encode()).hexdigest()
     if path.exists() and (kept := read_json(path))["key"] == key:
         return kept["point"]
-    network = stages.trained(study, name)
     x = stages.tested(study, study.network(name).dataset).x_test[:ROWS]
     codes = network.input.codes(network.encode(x))
     with TemporaryDirectory(prefix="ultralow-") as scratch:
@@ -66,10 +66,3 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
              "netlist_rows": len(codes), "netlist_rows_exact": exact}
     write_json(path, {"key": key, "point": point})
     return point
-
-
-def _key(folded: Path) -> str:
-    """Changes with the network and with the code that builds it."""
-    if not folded.exists():
-        return ""
-    return hashlib.sha256(folded.read_bytes() + code_digest("measure").encode()).hexdigest()

@@ -57,13 +57,14 @@ class Ablations(_Strict):
     # By network: the recipe that is changed, where it is not the network's own (say, the one before its last changes).
     recipes: dict[str, str] = {}
 
-    @field_validator("recipes")
-    @classmethod
-    def _known(cls, recipes: dict) -> dict:
-        for name in recipes.values():
-            if name not in RECIPES:
-                raise unknown("recipe in ablations.recipes", name, RECIPES)
-        return recipes
+    @model_validator(mode="after")
+    def _known(self) -> Ablations:
+        for network, recipe in self.recipes.items():
+            if network not in self.networks:
+                raise unknown("network in ablations.recipes", network, self.networks)
+            if recipe not in RECIPES:
+                raise unknown("recipe in ablations.recipes", recipe, RECIPES)
+        return self
 
     @field_validator("changes")
     @classmethod
