@@ -16,7 +16,7 @@ def written(folder, name: str, body: str, ports: str):
     """A hand-written module in place of a network's."""
     folder.mkdir()
     (folder / f"{name}.v").write_text(f"module {name} (input clk, {ports});\n{body}\nendmodule\n")
-    (folder / "info.json").write_text(json.dumps({"top": name}))
+    (folder / "info.json").write_text(json.dumps({"top": name, "clock_ns": 5.0}))
     return folder
 
 

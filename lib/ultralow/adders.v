@@ -8,15 +8,26 @@ module small_adder (A, B, CI, BI, X, Y, CO);
     parameter A_WIDTH = 1;
     parameter B_WIDTH = 1;
     parameter Y_WIDTH = 1;
-    parameter _TECHMAP_CONSTMSK_A_ = 0;
-    parameter _TECHMAP_CONSTMSK_B_ = 0;
+    parameter [A_WIDTH-1:0] _TECHMAP_CONSTMSK_A_ = 0;
+    parameter [B_WIDTH-1:0] _TECHMAP_CONSTMSK_B_ = 0;
 
     input [A_WIDTH-1:0] A;
     input [B_WIDTH-1:0] B;
     input CI, BI;
     output [Y_WIDTH-1:0] X, Y, CO;
 
-    wire _TECHMAP_FAIL_ = Y_WIDTH > 3 && A_WIDTH + B_WIDTH > 6 && !(&_TECHMAP_CONSTMSK_A_) && !(&_TECHMAP_CONSTMSK_B_);
+    // Bits that are no constants: an unsigned number among signed ones brings a zero in front, a shifted one some behind.
+    function integer variable(input [A_WIDTH+B_WIDTH:0] constants);
+        integer k;
+        begin
+            variable = 0;
+            for (k = 0; k < A_WIDTH + B_WIDTH; k = k + 1)
+                variable = variable + !constants[k];
+        end
+    endfunction
+    localparam inputs = variable({_TECHMAP_CONSTMSK_A_, _TECHMAP_CONSTMSK_B_});
+
+    wire _TECHMAP_FAIL_ = Y_WIDTH > 3 && inputs > 6 && !(&_TECHMAP_CONSTMSK_A_) && !(&_TECHMAP_CONSTMSK_B_);
 
     wire [Y_WIDTH-1:0] left, right;
     generate

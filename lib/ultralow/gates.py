@@ -14,6 +14,7 @@ import numpy as np
 from ultralow.errors import StudyError
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.simplify import simplify
+from ultralow.steps import staircase
 
 # Above 2^24 alkaid's float32 kernels, above 2^31 its constants would round.
 _KERNEL_LIMIT, _CONSTANT_LIMIT = 2**24, 2**31
@@ -154,11 +155,11 @@ def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, frac
     common = max(product_fraction, layer.offset_fraction)
     scale = [int(s) * 2 ** (common - product_fraction) for s in layer.scale]
     offset = [int(o) * 2 ** (common - layer.offset_fraction) for o in layer.offset]
-    values = [_affine(v, step * s, o + s * int(b), hwconf) for v, s, o, b in zip(sums, scale, offset, shift)]
+    affine = [(step * s, o + s * int(b)) for s, o, b in zip(scale, offset, shift)]
     if layer.activation == "linear":
-        return values, 1, 0
+        return [_affine(v, *factors, hwconf) for v, factors in zip(sums, affine)], 1, 0
     drop = common - layer.format.fraction
-    return [_relu(v * 2.0**-drop, layer.format.high_code) for v in values], 1, 0
+    return [_relu(_variable(v, hwconf), *factors, drop, layer.format.high_code) for v, factors in zip(sums, affine)], 1, 0
 
 
 def _variable(value, hwconf):
@@ -176,6 +177,12 @@ def _at_least(value, threshold: int, hwconf):
         return _variable(0, hwconf)
     if threshold == 1 and value.low == 0 and value.high == 1:
         return value
+    if value._factor < 0:  # of its negative: no carry chain for the sign
+        return ~_at_least(-value, 1 - threshold, hwconf)
+    # Bits below the threshold's last one do not matter.
+    drop = (threshold & -threshold).bit_length() - 1
+    if drop > 0:
+        value, threshold = value.quantize(*value.kif[:2], -drop) * 2.0**-drop, threshold >> drop
     return ~_plus(value, -threshold).is_negative()
 
 
@@ -202,6 +209,13 @@ def _plus(value, constant: int):
     return value + float(constant)
 
 
-def _relu(value, ceiling: int):
-    """min(ceiling, max(0, floor(value)))."""
-    return value.relu(None, 0).min_of(float(ceiling))
+def _relu(value, scale: int, offset: int, drop: int, ceiling: int):
+    """min(ceiling, max(0, ⌊(scale·value + offset)/2^drop⌋)); the ceiling is 2^n − 1."""
+    hwconf = value.hwconf
+    stairs = staircase(value, scale, offset, drop, ceiling, lambda v, at: _at_least(v, at, hwconf))
+    if stairs is not None:
+        return stairs
+    value = _affine(value, scale, offset, hwconf) * 2.0**-drop
+    value = value.quantize(*value.kif[:2], 0)
+    low = value.quantize(0, ceiling.bit_length(), 0)
+    return value.is_negative().msb_mux(0.0, _at_least(value, ceiling + 1, hwconf).msb_mux(float(ceiling), low))

@@ -9,7 +9,7 @@ tells of the netlist what came of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from ultralow.timing import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
@@ -20,11 +20,14 @@ _PLAIN_SUM_BITS = 3  # see adders.v
 
 @dataclass(frozen=True)
 class _Signal:
-    """A value: its stage, when it is settled there (ns), and the operations that one table computes it from."""
+    """A value: its stage, when it is settled there (ns), and what one table computes each of its bits from: bits of the
+    operations ``leaves``, of which a bit of the value needs ``inputs`` at most, settled at ``start`` (ns)."""
 
     stage: int
     arrival: float
     leaves: frozenset[int]
+    inputs: int
+    start: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -
         if signal.arrival + late > limit and any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids):
             signal = _signal(comb, index, stage + 1, signals, bits)
         if late:
-            signal = replace(signal, arrival=signal.arrival + late, leaves=frozenset([index]))
+            signal = _Signal(signal.stage, signal.arrival + late, frozenset([index]), 1, signal.arrival + late)
         signals.append(signal)
         delays += [0.0] * (signal.stage + 1 - len(delays))
         delays[signal.stage] = max(delays[signal.stage], signal.arrival)
@@ -76,31 +79,50 @@ def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -
 
 def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int]) -> _Signal:
     """The operation's result if it stands in ``stage``."""
-    op, own = comb.ops[index], frozenset([index])
+    op = comb.ops[index]
+
+    def settled(source: int, at: float) -> _Signal:
+        # A constant needs no input of a table.
+        constant = comb.ops[source].opcode == 5
+        return _Signal(stage, at, frozenset() if constant else frozenset([source]), 0 if constant else 1, at)
+
     # What is settled in an earlier stage comes out of a register.
-    given = {i: signals[i] if signals[i].stage == stage else _Signal(stage, 0.0, frozenset([i]))
-             for i in op.input_ids}
-    start = max((signal.arrival for signal in given.values()), default=0.0)
+    given = {i: signals[i] if signals[i].stage == stage else settled(i, 0.0) for i in op.input_ids}
+    arrival = max((signal.arrival for signal in given.values()), default=0.0)
     match op.opcode:
         case -1 | 5:  # input, constant
-            return _Signal(stage, 0.0, own)
-        case 3 | 9 if len(given) == 1:  # some bits of a value, or their complement
+            return settled(index, 0.0)
+        case 7:  # product
+            return settled(index, arrival + MULTIPLIER_NS)
+        case 3:  # some bits of a value
             (source, signal), = given.items()
-            narrow = bits[index] < bits[source] and signal.leaves == {source}
-            return _Signal(stage, start, own if narrow else signal.leaves)
+            return settled(index, arrival) if bits[index] < bits[source] and signal.leaves == {source} else signal
+        case 9 if op.data[0] == 0:  # complement
+            return given[op.input_ids[0]]
+        case -2 if bits[op.input_ids[0]] == 1:  # its bit again and again
+            return given[op.input_ids[0]]
+        case 2 | 6 | 10:  # rectifier, choice, logic: each bit for itself
+            for sources in (given, {i: settled(i, signal.arrival) for i, signal in given.items()}):
+                leaves = frozenset().union(*(signal.leaves for signal in sources.values()))
+                needed = sum(signal.inputs for signal in sources.values()) * (2 if op.opcode == 2 else 1)
+                if min(needed, _total(leaves, bits)) <= _TABLE_BITS:
+                    start = max(signal.start for signal in sources.values())
+                    return _Signal(stage, start + TABLE_NS, leaves, needed, start)
         case -2 | 0 | 1 if bits[index] > _PLAIN_SUM_BITS and sum(bits[i] for i in op.input_ids) > _TABLE_BITS:
             # alkaid takes minus, and differences of numbers that do not overlap, for free; they take a carry chain.
             chain = op.latency - max(comb.ops[i].latency for i in op.input_ids)
-            return _Signal(stage, start + (chain if chain or op.opcode == 0 else _adder_ns(bits[index])), own)
-        case 7:  # product
-            return _Signal(stage, start + MULTIPLIER_NS, own)
-        case 2 | 6:  # rectifier, choice: a table for each bit
-            return _Signal(stage, start + TABLE_NS, own)
-    for leaves in (frozenset().union(*(signal.leaves for signal in given.values())), frozenset(given)):
-        if sum(bits[leaf] for leaf in leaves) <= _TABLE_BITS:
-            inside = [signals[leaf].arrival for leaf in leaves if signals[leaf].stage == stage]
-            return _Signal(stage, max(inside, default=0.0) + TABLE_NS, leaves)
-    return _Signal(stage, start + 2 * TABLE_NS, own)  # a threshold of up to a dozen bits
+            return settled(index, arrival + (chain if chain or op.opcode == 0 else _adder_ns(bits[index])))
+    for sources in (given, {i: settled(i, signal.arrival) for i, signal in given.items()}):
+        leaves = frozenset().union(*(signal.leaves for signal in sources.values()))
+        if (needed := _total(leaves, bits)) <= _TABLE_BITS:
+            start = max((signal.start for signal in sources.values()), default=0.0)
+            return _Signal(stage, start + TABLE_NS, leaves, needed, start)
+    # A threshold or a table of up to a dozen bits.
+    return settled(index, arrival + 2 * TABLE_NS)
+
+
+def _total(leaves: frozenset[int], bits: list[int]) -> int:
+    return sum(bits[leaf] for leaf in leaves)
 
 
 def _adder_ns(bits: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from ultralow import verilog, vhdl
 from ultralow.files import canonical_json, read_json, replacing
 from ultralow.pipeline import Pipeline, pipeline
@@ -102,7 +104,7 @@ def _body(language, comb, stages: list[int], depth: int, input: dict, output: di
             lines += language.element(out, op.data[0] * input["bits"] - out.fraction)
         else:
             sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
-            lines += language.statement(op, out, sources)
+            lines += language.statement(op, out, sources, _table(comb, op))
         if op.opcode != 5:
             for stage in range(stages[index], last_stage[index]):
                 lines += language.register(*(_delayed(out, stages[index], end, op) for end in (stage, stage + 1)))
@@ -111,6 +113,14 @@ def _body(language, comb, stages: list[int], depth: int, input: dict, output: di
     for position, (end, shift) in enumerate(zip(ends, comb.out_shifts)):
         lines += language.output(position, end, shift - end.fraction, output["bits"])
     return lines, registers + output["elements"] * output["bits"]
+
+
+def _table(comb, op) -> np.ndarray | None:
+    """Of a look-up, the result's code for each code of the key's bits; 0 for those that do not occur."""
+    if op.opcode != 8:
+        return None
+    table = comb.lookup_tables[op.data[0]].padded_table(comb.ops[op.input_ids[0]].qint)
+    return np.nan_to_num(table, nan=0.0).astype(np.int64)
 
 
 def _delayed(source: Wire, from_stage: int, to_stage: int, op) -> Wire:

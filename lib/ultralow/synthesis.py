@@ -13,13 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ultralow import timing
 from ultralow.errors import StudyError
-from ultralow.rtl import read_info
+from ultralow.rtl import read_info, usable_ns
 
-# yosys, step by step. Each sum of two becomes an adder of its own (sums.v), each product a DSP48E2 (products.v). Adders of up to three bits and adders of a
-# constant become plain logic (adders.v), wider ones carry chains with a table in front of each bit; then everything is
-# mapped to six-input tables, as few levels of them as possible, then as few. A leaner script than synth_xilinx,
-# because that one takes ten times as long for the same figures.
+# yosys, step by step. Each sum of two becomes an adder of its own (sums.v), each product a DSP48E2 (products.v). Adders
+# of up to three bits, of six bits in all or of a constant become plain logic (adders.v), wider ones carry chains with a
+# table in front of each bit. Then abc maps logic to six-input tables: as few as will do where every path keeps the
+# clock, with the delays of timing.py, those of the carry chains between the tables, too. (The older `abc` knows levels
+# of tables only, and none of what lies between: of two paths it saves tables on the one that is late already.) 16 cuts
+# per node, or thresholds of six bits are missed. A leaner script than synth_xilinx, which takes several times as long.
 SCRIPT = """
 read_verilog -defer {sources}
 hierarchy -top {top}
@@ -39,7 +42,9 @@ simplemap
 opt_expr
 opt_merge
 opt_clean
-abc -lut 6 -script +strash;dch,-f;if;mfs2
+read_verilog -lib -specify {boxes}
+abc9 -lut {tables} -D {picoseconds} -script +&scorr;&sweep;&dc2;&dch,-f;&if,{{D}},-C,16;&mfs
+delete =* {top} %d
 opt_clean
 """
 SUMS, PRODUCTS, ADDERS = (Path(__file__).with_name(name) for name in ("sums.v", "products.v", "adders.v"))
@@ -69,7 +74,11 @@ def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
     folder, info = Path(folder).resolve(), read_info(folder)
     source = folder / f"{info['top']}.v"  # and not the testbench beside it
     with TemporaryDirectory(prefix="ultralow-") as scratch:
-        text = SCRIPT.format(sources=source, top=info["top"], sums=SUMS, products=PRODUCTS, adders=ADDERS)
+        boxes, tables = Path(scratch, "boxes.v"), Path(scratch, "tables")
+        boxes.write_text(timing.boxes())
+        tables.write_text(timing.tables())
+        text = SCRIPT.format(sources=source, top=info["top"], sums=SUMS, products=PRODUCTS, adders=ADDERS, boxes=boxes,
+                             tables=tables, picoseconds=int(1000 * usable_ns(info["clock_ns"])))
         if netlist:
             command = "write_json" if Path(netlist).suffix == ".json" else "write_verilog -noattr"
             text += f"{command} {Path(netlist).resolve()}\n"

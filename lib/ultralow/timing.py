@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from math import ceil
 
 from ultralow.errors import StudyError
 
@@ -82,6 +83,30 @@ def endpoints(module: dict) -> list[Endpoint]:
             # What comes from an earlier stage is constant there, or it would have passed a register.
             arrival[net] = max((arrival[source] + ns for source, ns in paths if stage[source] == stage[net]), default=0.0)
     return found
+
+
+def tables() -> str:
+    """Area and delay (ps) of tables of 1 to 6 inputs, as abc reads them."""
+    return "".join(f"{inputs} 1 {_ps(TABLE_NS)}\n" for inputs in range(1, 7))
+
+
+def boxes() -> str:
+    """The device's other cells as Verilog modules that tell the synthesis their delays (ps) and nothing else."""
+    bus = {"CI": ["CI"], "CYINIT": ["CYINIT"], **{port: [f"{port}[{bit}]" for bit in range(4)] for port in
+           ("DI", "S", "CO", "O")}}
+    cell = {"type": "CARRY4", "connections": bus}
+    chain = [f"({source} => {net}) = {_ps(ns)};" for net, paths in _paths("CARRY4", cell) for source, ns in paths]
+    return "\n".join((
+        "(* abc9_box, blackbox *) module CARRY4(output [3:0] CO, O, input CI, CYINIT, input [3:0] DI, S);",
+        "specify", *chain, "endspecify", "endmodule",
+        "(* abc9_box, blackbox *) module DSP48E2(output [47:0] P, input [29:0] A, input [17:0] B);",
+        "parameter AREG = 1; parameter BREG = 1; parameter MREG = 1; parameter PREG = 1;",
+        "specify", f"(A *> P) = {_ps(MULTIPLIER_NS)};", f"(B *> P) = {_ps(MULTIPLIER_NS)};", "endspecify",
+        "endmodule", ""))
+
+
+def _ps(ns: float) -> int:
+    return ceil(ns * 1000)
 
 
 def _paths(name: str, cell: dict) -> Iterator[tuple[Net, list[Path]]]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from ultralow.decisions import ONE, ZERO, decisions
 from ultralow.errors import StudyError
 
 
@@ -40,10 +43,16 @@ def element(out: Wire, first: int) -> list[str]:
     return [f"{out.declared('wire')} = inputs[{first + out.bits - 1}:{first}];"]
 
 
-def statement(op, out: Wire, sources: list[Wire]) -> list[str]:
-    """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``."""
+def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None) -> list[str]:
+    """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``.
+
+    Args:
+        table: of a look-up, the result's code for each code of the source's bits.
+    """
     if op.opcode in (0, 1):
         return [_sum(out, sources[0], shifted(sources[1], op.data[0]), "+-"[op.opcode])]
+    if op.opcode == 8:
+        return _looked_up(out, sources[0], table)
     return [f"{out.declared('wire')} = {_expression(op, out, sources)};"]
 
 
@@ -101,6 +110,16 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
             signed = first.signed or second.signed
             return f"{_at(first, out.fraction, signed)} {'&|^'[op.data[1]]} {_at(second, out.fraction, signed)}"
     raise StudyError(f"no Verilog for the circuit's operation {op.opcode}; trace the network with default options")
+
+
+def _looked_up(out: Wire, key: Wire, table: np.ndarray) -> list[str]:
+    def name(node: int) -> str:
+        return {ZERO: "1'd0", ONE: "1'd1"}.get(node, f"{out.name}_t{node}")
+
+    choices, bits = decisions(table, out.bits)
+    return [*(f"wire {name(number)} = {key.name}[{choice.bit}] ? {name(choice.high)} : {name(choice.low)};"
+              for number, choice in enumerate(choices)),
+            f"{out.declared('wire')} = {{{', '.join(map(name, reversed(bits)))}}};"]
 
 
 def _sum(out: Wire, left: Wire, right: Wire, sign: str) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
+from ultralow.decisions import ONE, ZERO, decisions
 from ultralow.errors import StudyError
 from ultralow.verilog import Wire, shifted
 
@@ -25,8 +28,14 @@ def element(out: Wire, first: int) -> list[str]:
     return [_declared(out), f"{out.name} <= signed(inputs({first + out.bits - 1} downto {first}));"]
 
 
-def statement(op, out: Wire, sources: list[Wire]) -> list[str]:
-    """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``."""
+def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None) -> list[str]:
+    """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``.
+
+    Args:
+        table: of a look-up, the result's code for each code of the source's bits.
+    """
+    if op.opcode == 8:
+        return _looked_up(out, sources[0], table)
     return [_declared(out), f"{out.name} <= {_expression(op, out, sources)};"]
 
 
@@ -81,7 +90,23 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
             return f"{first} when {key.name}({key.bits - 1}) = '1' else {second}" if key.bits > 0 else second
         case 9 if op.data[0] == 0:
             return f"not {_at(sources[0], sources[0].fraction, out.bits)}"
+        case 10:
+            first, second = sources[0], shifted(sources[1], op.data[0])
+            return (f"{_at(first, out.fraction, out.bits)} {('and', 'or', 'xor')[op.data[1]]} "
+                    f"{_at(second, out.fraction, out.bits)}")
     raise StudyError(f"no VHDL for the circuit's operation {op.opcode}; trace the network with default options")
+
+
+def _looked_up(out: Wire, key: Wire, table: np.ndarray) -> list[str]:
+    def name(node: int) -> str:
+        return {ZERO: "'0'", ONE: "'1'"}.get(node, f"{out.name}_t{node}")
+
+    choices, bits = decisions(table, out.bits)
+    lines = [_declared(out), *(f"{out.name}({bit}) <= {name(node)};" for bit, node in enumerate(bits))]
+    for number, choice in enumerate(choices):
+        lines += [f"signal {name(number)} : std_logic;",
+                  f"{name(number)} <= {name(choice.high)} when {key.name}({choice.bit}) = '1' else {name(choice.low)};"]
+    return lines
 
 
 def _declared(out: Wire) -> str:
