@@ -15,7 +15,7 @@ SOURCES = {
     "generated": "jets generated with Pythia 8 and FastJet, not the published data set",
     "openml": "the published jets, from OpenML",
     "zenodo": "the published jets, from Zenodo",
-    "file": "a file given by the user",
+    "file": "rows read from a file",
     "mnist": "MNIST",
     "digits28": "scikit-learn's 8×8 digits, enlarged: an easier task than MNIST",
 }
