@@ -178,6 +178,8 @@ def test_finns_prototypes_stand_beside_our_circuits(table):
     keys = "throughput_fps", "latency_ns", "lut", "bram"
     assert [rows[0][key] for key in keys] == [12_361_000, 310, 91131, 4.5]
     assert rows[2]["lut"] is rows[2]["throughput_fps"] is rows[2]["latency_ns"] is None
+    assert "1,580,000 LUTs" in (told := prototypes.beside(table, {"finn-256-binary": 1.5809e6})[2]["conditions"])
+    assert "134%" in told and "does not fit" in told
     built = table.copy()
     columns = ["lut", "bram18", "interval", "clock_ns", "latency_ns", "tool"]
     built.loc["finn-256-binary", columns] = [9, 0, 1, 5.0, 60.0, "t"]

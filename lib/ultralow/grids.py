@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from ultralow import published as others
@@ -102,10 +104,11 @@ def finn(table: pd.DataFrame, compared: pd.DataFrame) -> dict:
             "header": ["neurons in each layer", "binary error [%]", "float error [%]", "parameters", "operations"]}
 
 
-def prototypes(table: pd.DataFrame) -> dict | None:
-    """FINN's table 3, the networks that are ours too; None if the study has none of them."""
+def prototypes(table: pd.DataFrame, estimates: Mapping[str, float]) -> dict | None:
+    """FINN's table 3, the networks that are ours too; None if the study has none of them. ``estimates``: LUTs of those
+    that were not built."""
     rows = []
-    for row in prototypes_beside(table):
+    for row in prototypes_beside(table, estimates):
         throughput, latency = row["throughput_fps"], row["latency_ns"]
         cells = [_cell(row["accuracy"], "{:.3f}"), _cell(None if throughput is None else throughput / 1000, "{:,.10g}"),
                  _cell(None if latency is None else latency / 1000, "{:,.4g}"), _cell(row["lut"], "{:,.0f}"),

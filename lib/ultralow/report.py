@@ -18,7 +18,10 @@ from markupsafe import Markup
 from ultralow import answers, budgets, gallery, grids, tables
 from ultralow.catalogue import FINN
 from ultralow.errors import StudyError
+from ultralow.estimate import luts
 from ultralow.files import read_json, replacing
+from ultralow.outcomes import Outcomes
+from ultralow.prototypes import PROTOTYPES
 from ultralow.study import root
 
 _FILES = {
@@ -100,6 +103,12 @@ def write(folder: str | Path) -> Path:
     return target / "index.html"
 
 
+def _estimates(folder: Path, table: pd.DataFrame) -> dict[str, float]:
+    """The quick estimate of LUTs of FINN's prototypes that were not built."""
+    unbuilt = table.loc[table["network"].isin(PROTOTYPES) & table["lut"].isna(), "network"]
+    return {name: luts(Outcomes(folder).folded(name)) for name in unbuilt}
+
+
 def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     """What the index page shows."""
     drawn = [{"name": name, **entry} for name, entry in gallery.read(folder / "figures").items()]
@@ -117,7 +126,8 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
         "measured": measured[list(_PICKED)].rename(columns=_PICKED).astype(object).to_dict("records"),
         "figures": [entry for entry in compared if not entry["name"].startswith("roc-")],
         "rocs": {name: [entry for entry in compared if entry["name"].startswith(f"roc-{name}-")] for name in datasets},
-        "finn": grids.finn(finn, table) if len(finn) else None, "prototypes": grids.prototypes(table),
+        "finn": grids.finn(finn, table) if len(finn) else None,
+        "prototypes": grids.prototypes(table, _estimates(folder, table)),
         "published": [grids.published(name) for name in datasets],
         "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],
         "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
