@@ -89,7 +89,7 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
             break
         # Where one path cannot keep the clock, the synthesis lets all others be as slow: the worst are to blame.
         worst = [point for point in late if point.arrival >= (slowest + usable) / 2]
-        for operation, ns in rtl.operations(comb, info, worst).items():
+        for operation, ns in rtl.operations(comb, info, worst, stages.stages).items():
             extra[operation] = extra.get(operation, 0.0) + ns - min(stages.arrivals[operation], limit)
     raise StudyError(f"{name}: a path of the synthesised circuit takes {slowest:.2f} ns where a clock of {clock_ns:g} ns "
                      f"leaves {usable:.2f}; take a longer clock_ns")

@@ -77,6 +77,20 @@ def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -
     return Pipeline([signal.stage for signal in signals], [signal.arrival for signal in signals], delays)
 
 
+def origin(comb, index: int, stages: list[int]) -> int:
+    """The operation of the same stage whose result this one passes on, or itself."""
+    while _is_wiring(comb, index) and stages[source := comb.ops[index].input_ids[0]] == stages[index]:
+        index = source
+    return index
+
+
+def _is_wiring(comb, index: int) -> bool:
+    """Some bits of a value, their complement, or a bit again and again."""
+    op = comb.ops[index]
+    return (op.opcode == 3 or op.opcode == 9 and op.data[0] == 0
+            or op.opcode == -2 and sum(comb.ops[op.input_ids[0]].qint.kif) == 1)
+
+
 def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int]) -> _Signal:
     """The operation's result if it stands in ``stage``."""
     op = comb.ops[index]

@@ -98,7 +98,6 @@ RECIPES = {
     "digits": _DIGITS,
     # Wide networks learn moved digits by heart, too.
     "digits-wide": replace(_DIGITS, distort=0.1),
-    "digits-binary": replace(_DIGITS, keep=0.9),
     "digits-ternary": replace(_DIGITS, l1=1e-5),
     "digits-float": Recipe(learning_rate=1e-3, epochs=60, batch_size=128, shift=1, dropout=0.1, rounded=True),
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from ultralow import verilog, vhdl
 from ultralow.files import canonical_json, read_json, replacing
-from ultralow.pipeline import Pipeline, pipeline
+from ultralow.pipeline import Pipeline, origin, pipeline
 from ultralow.timing import Endpoint
 from ultralow.verilog import Wire, wire
 
@@ -52,15 +52,23 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
     return info
 
 
-def operations(comb, info: dict, endpoints: list[Endpoint]) -> dict[int, float]:
+def operations(comb, info: dict, endpoints: list[Endpoint], stages: list[int]) -> dict[int, float]:
     """Which operations' results the registers hold, and the latest arrival (ns) of each; ``info`` is info.json's
     content."""
     found: dict[int, float] = {}
     for point in endpoints:
-        named = re.fullmatch(r"v(\d+)_\d+", point.name)
-        index = int(named[1]) if named else comb.out_idxs[point.bit // info["output"]["bits"]]
+        index = origin(comb, _held(comb, info, point), stages)
         found[index] = max(found.get(index, 0.0), point.arrival)
     return found
+
+
+def _held(comb, info: dict, point: Endpoint) -> int:
+    """A register's net may bear the names of its copies and parts, too: the register's own is v<operation>_<stage>."""
+    for name, _ in point.names:
+        if named := re.fullmatch(r"v(\d+)_\d+", name):
+            return int(named[1])
+    bit = next(bit for name, bit in point.names if name == "model_out")
+    return comb.out_idxs[bit // info["output"]["bits"]]
 
 
 def usable_ns(clock_ns: float) -> float:

@@ -6,6 +6,7 @@ ns and a multiplexer, which is one table, 0.5 ns. So a carry chain adds what the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -22,10 +23,10 @@ Path = tuple[Net, float]  # from a net, with so many ns to the net in question
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A register bit behind logic: the name and bit of what it holds, its stage, and when its input is settled (ns)."""
+    """A register bit behind logic: names of what it holds, with the bit there; its stage; when its input is settled
+    (ns)."""
 
-    name: str
-    bit: int
+    names: tuple[tuple[str, int], ...]
     stage: int
     arrival: float
 
@@ -47,11 +48,10 @@ def endpoints(module: dict) -> list[Endpoint]:
     Raises:
         StudyError: the netlist holds another cell.
     """
-    names: dict[Net, tuple[str, int]] = {}
+    names: dict[Net, tuple[tuple[str, int], ...]] = defaultdict(tuple)
     for name, wire in module.get("netnames", {}).items():
         for bit, net in enumerate(wire["bits"]):
-            if net not in names or names[net][0].startswith("$"):
-                names[net] = name, bit
+            names[net] += ((name, bit),)
     sources: dict[Net, list[Path]] = {}
     registers: dict[Net, Net] = {}
     tables, inverters = set(), {}
@@ -76,7 +76,7 @@ def endpoints(module: dict) -> list[Endpoint]:
             data = registers[net]
             stage[net], arrival[net] = stage[data] + 1, 0.0
             if stage[data]:
-                found.append(Endpoint(*names.get(net, (str(net), 0)), stage[data] - 1, arrival[data]))
+                found.append(Endpoint(names[net], stage[data] - 1, arrival[data]))
         else:
             paths = sources.get(net, [])
             stage[net] = max((stage[source] for source, _ in paths), default=0)
