@@ -2099,6 +2099,7 @@ module jets_tnn_small (
     reg signed [3:0] v1660_4; always @(posedge clk) v1660_4 <= v1660;
     wire signed [4:0] v1661 = v1660_4 + v1557_4;
     wire signed [4:0] v1662 = v1612 + v1661;
+    reg signed [4:0] v1662_5; always @(posedge clk) v1662_5 <= v1662;
     wire signed [3:0] v1663 = v1656 + $signed({1'b0, v1606});
     reg signed [3:0] v1663_4; always @(posedge clk) v1663_4 <= v1663;
     wire signed [4:0] v1664 = v1663_4 + $signed({1'b0, v1475});
@@ -2944,11 +2945,10 @@ module jets_tnn_small (
     reg [2:0] v2330_4; always @(posedge clk) v2330_4 <= v2330;
     wire signed [3:0] v2331 = v2082_4 - $signed({1'b0, v2330_4});
     wire signed [5:0] v2332 = v2331 - v1959;
-    wire signed [5:0] v2333 = v1662 + v2332;
-    reg signed [5:0] v2333_5; always @(posedge clk) v2333_5 <= v2333;
+    reg signed [5:0] v2332_5; always @(posedge clk) v2332_5 <= v2332;
+    wire signed [5:0] v2333 = v1662_5 + v2332_5;
     wire [0:0] v2334 = (v2333 >>> 5);
-    reg [0:0] v2334_5; always @(posedge clk) v2334_5 <= v2334;
-    wire [0:0] v2335 = ~v2334_5;
+    wire [0:0] v2335 = ~v2334;
     wire [3:0] v2336 = v2330_4 + v1742;
     wire signed [4:0] v2337 = $signed({1'b0, v2336}) - v1842;
     reg signed [4:0] v2337_5; always @(posedge clk) v2337_5 <= v2337;
@@ -2972,7 +2972,7 @@ module jets_tnn_small (
     reg signed [3:0] v2352_6; always @(posedge clk) v2352_6 <= v2352;
     wire [2:0] v2353 = v2162 + v2346;
     reg [2:0] v2353_6; always @(posedge clk) v2353_6 <= v2353;
-    wire signed [5:0] v2354 = v2333_5 + 7'sd5;
+    wire signed [5:0] v2354 = v2333 + 7'sd5;
     wire [0:0] v2355 = (v2354 >>> 5);
     wire [0:0] v2356 = ~v2355;
     wire [1:0] v2357 = v2335[0] ? (v783 <<< 1) : v2356;
