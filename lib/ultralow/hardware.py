@@ -70,8 +70,6 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
     stages = pipeline(comb, usable)
     limit = max(stages.delays)
     for attempt in range(1, ATTEMPTS + 1):
-        if extra:  # with the same limit as before, so that what was well cut stays as it is
-            stages = cut(comb, limit, extra)
         info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages)
         log(f"synthesising {info['latency_cycles']} stages")
         with TemporaryDirectory(prefix="ultralow-") as scratch:
@@ -85,12 +83,14 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
         slowest = max(point.arrival for point in late)
         log(f"attempt {attempt} of {ATTEMPTS}: {len(late)} register bits of {len(points)} are too slow, up to "
             f"{slowest:.2f} ns of {usable:.2f}")
-        if limit > usable:  # an operation alone takes longer: no cut helps
-            break
         # Where one path cannot keep the clock, the synthesis lets all others be as slow: the worst are to blame.
         worst = [point for point in late if point.arrival >= (slowest + usable) / 2]
         for operation, ns in rtl.operations(comb, info, worst, stages.stages).items():
             extra[operation] = extra.get(operation, 0.0) + ns - min(stages.arrivals[operation], limit)
+        # With the same limit as before, so that what was well cut stays as it is.
+        before, stages = stages.stages, cut(comb, limit, extra)
+        if stages.stages == before:  # an operation alone takes longer
+            break
     raise StudyError(f"{name}: a path of the synthesised circuit takes {slowest:.2f} ns where a clock of {clock_ns:g} ns "
                      f"leaves {usable:.2f}; take a longer clock_ns")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import verilog, vhdl
+from ultralow.errors import StudyError
 from ultralow.files import canonical_json, read_json, replacing
 from ultralow.pipeline import Pipeline, origin, pipeline
 from ultralow.timing import Endpoint
@@ -57,18 +58,27 @@ def operations(comb, info: dict, endpoints: list[Endpoint], stages: list[int]) -
     content."""
     found: dict[int, float] = {}
     for point in endpoints:
-        index = origin(comb, _held(comb, info, point), stages)
+        index = origin(comb, _held(comb, info, point, stages), stages)
         found[index] = max(found.get(index, 0.0), point.arrival)
     return found
 
 
-def _held(comb, info: dict, point: Endpoint) -> int:
-    """A register's net may bear the names of its copies and parts, too: the register's own is v<operation>_<stage>."""
-    for name, _ in point.names:
-        if named := re.fullmatch(r"v(\d+)_\d+", name):
-            return int(named[1])
-    bit = next(bit for name, bit in point.names if name == "model_out")
-    return comb.out_idxs[bit // info["output"]["bits"]]
+def _held(comb, info: dict, point: Endpoint, stages: list[int]) -> int:
+    """A register is v<operation>_<stage> or a part of model_out. Synthesis may leave its net the name of another wire
+    only: v<operation>, wiring of a later stage, or logit<output>."""
+    for pattern in (r"v(\d+)_\d+", r"v(\d+)", r"logit(\d+)", "model_out"):
+        for name, bit in point.names:
+            if not (named := re.fullmatch(pattern, name)):
+                continue
+            if pattern == "model_out":
+                return comb.out_idxs[bit // info["output"]["bits"]]
+            if name.startswith("logit"):
+                return comb.out_idxs[int(named[1])]
+            if "_" in name:
+                return int(named[1])
+            behind = origin(comb, int(named[1]), stages)
+            return comb.ops[behind].input_ids[0] if comb.ops[behind].input_ids else behind
+    raise StudyError(f"{info['top']}: no operation belongs to the register {point.names}")
 
 
 def usable_ns(clock_ns: float) -> float:
