@@ -31,6 +31,8 @@ from ultralow.study import root
 
 CSV, PAGE = root() / "docs/calibration.csv", root() / "docs/calibration.md"
 REPORTS = "/KAN_FPGA_PROJECT/post_impl_util.rpt"
+BEGIN, END = "<!-- calibration: begin -->", "<!-- calibration: end -->"
+FAST_NS = 1.2  # clocks of this and less are hard to reach: Vivado's slowest path is as fast as it can be made
 ROWS = 2_000  # random inputs on which the synthesised netlist must equal the tables
 # Those of their networks that stand in the page's table.
 NAMED = {"benchmarks/JSC_OpenML/models/official": "jets (OpenML), as published",
@@ -47,8 +49,7 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="only renew the page from the committed CSV")
     arguments = parser.parse_args()
     if not arguments.page:
-        rows = [row for row in measured(arguments.repository, arguments.largest)]
-        table = pd.DataFrame(rows).sort_values(["network", "commit"])
+        table = pd.DataFrame(measured(arguments.repository, arguments.largest)).sort_values(["network", "commit"])
         with replacing(CSV) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
     with replacing(PAGE) as temporary:
@@ -66,7 +67,7 @@ def measured(repository: str, largest: int):
         name = folder.removesuffix("/firmware")
         row = {"network": name, "label": NAMED.get(name), "commit": commit, "source": "report at that commit", **vendor}
         try:
-            row |= ours(repository, commit, folder, vendor["target_ns"])
+            row |= ours(repository, commit, folder, vendor["target_ns"]) | vectors_now(repository, folder)
         except StudyError as error:
             print(f"left out: {folder} at {commit}: {error}", flush=True)
             continue
@@ -75,7 +76,8 @@ def measured(repository: str, largest: int):
     paper = pd.read_csv(root() / "lib/ultralow/published.csv").set_index("id").loc["kanele-mnist"]
     yield {"network": MNIST.removesuffix("/firmware"), "label": "MNIST, as published", "commit": MNIST_COMMIT,
            "source": paper["source"], "part": paper["device"], "target_ns": MNIST_PERIOD, "vendor_lut": int(paper["lut"]),
-           "vendor_ff": int(paper["ff"]), **ours(repository, MNIST_COMMIT, MNIST, MNIST_PERIOD)}
+           "vendor_ff": int(paper["ff"]), **ours(repository, MNIST_COMMIT, MNIST, MNIST_PERIOD),
+           **vectors_now(repository, MNIST)}
 
 
 def builds(repository: str) -> list[tuple[str, str]]:
@@ -99,20 +101,40 @@ def builds(repository: str) -> list[tuple[str, str]]:
 def ours(repository: str, commit: str, folder: str, clock_ns: float) -> dict:
     """This flow's counts and delays, and what equals the published tables and test vectors."""
     with tempfile.TemporaryDirectory(prefix="ultralow-") as scratch:
-        archive = _git(repository, "archive", commit, folder)
-        tarfile.open(fileobj=io.BytesIO(archive)).extractall(scratch, filter="data")
-        circuit, vectors = kanele.read(Path(scratch, folder)), Path(scratch, folder, "sim")
+        firmware = unpacked(repository, commit, folder, scratch)
+        circuit = kanele.read(firmware)
         verilog, mapped = kanele.write(circuit, Path(scratch, "verilog"), clock_ns), Path(scratch, "netlist.json")
         counts = synthesis.synthesise(verilog, netlist=mapped)
         delays = timing.stage_delays(timing.endpoints(netlist.read(mapped, kanele.TOP)))
         codes = np.random.default_rng(0).integers(0, 2**circuit.input_bits, (ROWS, circuit.inputs))
-        given, wanted = (np.loadtxt(vectors / f"vectors_{way}.txt", dtype=np.int64, ndmin=2) for way in ("in", "out")
-                         ) if vectors.exists() else (codes[:0], codes[:0, :circuit.outputs])
+        given, wanted = vectors(firmware) if (firmware / "sim").exists() else (codes[:0], codes[:0, :circuit.outputs])
         simulated = netlist.simulate(mapped, verilog, np.concatenate([codes, given]))
         return {"lut": counts["lut"], "ff": counts["ff"], "carry4": counts["carry4"], "stages": circuit.registers,
                 "slowest_stage_ns": round(max(delays), 3), "rows": ROWS,
                 "rows_exact": int((simulated[:ROWS] == circuit(codes)).all(1).sum()), "vectors": len(given),
                 "vectors_exact": int((simulated[ROWS:] == wanted).all(1).sum()), "yosys": version("pyosys")}
+
+
+def vectors_now(repository: str, folder: str) -> dict:
+    """How many test vectors of the repository's last commit its tables there give; nothing if the folder is gone."""
+    with tempfile.TemporaryDirectory(prefix="ultralow-") as scratch:
+        try:
+            firmware = unpacked(repository, "HEAD", folder, scratch)
+            given, wanted = vectors(firmware)
+            return {"vectors_now": len(given), "vectors_now_exact": int((kanele.read(firmware)(given) == wanted).all(1).sum())}
+        except (subprocess.CalledProcessError, FileNotFoundError):
+            return {}
+
+
+def unpacked(repository: str, commit: str, folder: str, scratch: str) -> Path:
+    archive = io.BytesIO(_git(repository, "archive", commit, folder))
+    tarfile.open(fileobj=archive).extractall(scratch, filter="data")
+    return Path(scratch, folder)
+
+
+def vectors(firmware: Path) -> list[np.ndarray]:
+    """Input and output codes (rows, elements) of the published test vectors."""
+    return [np.loadtxt(firmware / f"sim/vectors_{way}.txt", dtype=np.int64, ndmin=2) for way in ("in", "out")]
 
 
 def utilisation(report: str) -> dict:
@@ -154,7 +176,74 @@ def _git(repository: str, *arguments: str) -> bytes:
 
 
 def renewed(text: str, table: pd.DataFrame) -> str:
-    return text
+    """The page's ``text`` with the tables of calibration.csv between its marks.
+
+    Raises:
+        StudyError: the marks are not there.
+    """
+    if BEGIN not in text or END not in text:
+        raise StudyError(f"{PAGE.name} lacks the lines {BEGIN} and {END}")
+    tables = "\n\n".join((_named(table), _luts(table), _paths(table), _exactness(table)))
+    return re.sub(f"(?s)(?<={BEGIN}\n).*(?=\n{END})", lambda _: tables, text)
+
+
+def _named(table: pd.DataFrame) -> str:
+    lines = []
+    for row in table.dropna(subset=["label"]).sort_values("vendor_lut").to_dict("records"):
+        period = "" if pd.isna(row["vendor_period_ns"]) else f"{row['vendor_period_ns']:.2f} ns"
+        lines.append((row["label"], row["part"].split("-")[0], f"{row['vendor_lut']:,}", f"{row['lut']:,}",
+                      f"{row['lut'] / row['vendor_lut']:.2f}", f"{row['vendor_ff']:,}", f"{row['ff']:,}", row["stages"],
+                      period, f"{row['slowest_stage_ns']:.2f} ns", f"{row['source']} {row['commit']}"))
+    return _markdown(("network", "device", "LUT, Vivado", "raw LUT, here", "here / Vivado", "FF, Vivado", "FF, here",
+                      "registers in a row", "period reached, Vivado", "slowest stage, here", "Vivado's figures"), lines)
+
+
+def _luts(table: pd.DataFrame) -> str:
+    table = table.dropna(subset=["vendor_f7"])
+    fast, wide = table["target_ns"] <= FAST_NS, table["vendor_f7"] > 0
+    unpacked = table["vendor_lut"] + table["vendor_two_tables"] + table["vendor_f7"] - table["vendor_f8"]
+    return _markdown(
+        ("builds", "number", "raw LUT, here / LUT, Vivado", "the same, before packing", "FF, here / Vivado"),
+        [(name, part.sum(), *(_spread((table[ours] / theirs)[part]) for ours, theirs in (
+            ("lut", table["vendor_lut"]), ("lut", unpacked), ("ff", table["vendor_ff"]))))
+         for name, part in (("tables of up to 6 inputs", fast & ~wide), ("tables of 7 and 8 inputs, too", fast & wide),
+                            ("a clock of 8 ns asked for", ~fast))])
+
+
+def _paths(table: pd.DataFrame) -> str:
+    table = table.dropna(subset=["path_ns"])
+    fast, chain, tables = table["target_ns"] <= FAST_NS, table["vendor_path_chains"] > 0, table["vendor_path_tables"]
+    groups = (("a carry chain behind one table", fast & chain & (tables == 1)),
+              ("a carry chain behind two or three tables", fast & chain & (tables > 1)),
+              ("one table, no chain", fast & ~chain & (tables == 1)),
+              ("two or three tables, no chain", fast & ~chain & (tables > 1)),
+              ("any, where a clock of 8 ns was asked for", ~fast))
+    return _markdown(
+        ("on Vivado's slowest path", "number", "takes, Vivado (ns)", "takes, priced here (ns)", "here / Vivado"),
+        [(name, part.sum(), _spread(table["vendor_path_ns"][part]), _spread(table["path_ns"][part]),
+          _spread((table["path_ns"] / table["vendor_path_ns"])[part])) for name, part in groups] +
+        [("the whole circuit: slowest stage here, period reached on Vivado", fast.sum(),
+          _spread(table["vendor_period_ns"][fast]), _spread(table["slowest_stage_ns"][fast]),
+          _spread((table["slowest_stage_ns"] / table["vendor_period_ns"])[fast]))])
+
+
+def _exactness(table: pd.DataFrame) -> str:
+    now = table.dropna(subset=["vectors_now"]).drop_duplicates("network")
+    return (f"{len(table)} builds. The synthesised netlist equals the tables on {table['rows_exact'].sum():,} of "
+            f"{table['rows'].sum():,} random rows, the published test vectors on {table['vectors_exact'].sum():,} of "
+            f"{table['vectors'].sum():,}; the tables of the repository's last commit do on "
+            f"{now['vectors_now_exact'].sum():.0f} of {now['vectors_now'].sum():.0f}, in {len(now)} networks.")
+
+
+def _spread(values: pd.Series) -> str:
+    """Median, smallest and largest."""
+    if values.empty:
+        return ""
+    return f"{values.median():.2f}" + (f" ({values.min():.2f} – {values.max():.2f})" if len(values) > 1 else "")
+
+
+def _markdown(head: tuple, lines: list[tuple]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in (head, ("---",) * len(head), *lines))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ultralow.files import canonical_json
 from ultralow.verilog import Wire
 
 TOP = "kanele"
+_TERM = r"(?:resize\(\w+, *\w+\)|\w+)"
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def read(firmware: Path) -> Circuit:
 
     def term(text: str) -> str | int:
         text = re.sub(r"^resize\((\w+), *\w+\)$", r"\1", text.strip())
+        if text not in constants and text not in local and text not in shared:
+            raise StudyError(f"{firmware}/src/KAN.vhd: {text} is not declared")
         return constants[text] if text in constants else named(text)
 
     def step(target: str, kind: str, sources: tuple, registered: bool, values: tuple = ()) -> None:
@@ -135,7 +138,7 @@ def read(firmware: Path) -> Circuit:
             step(found[1], "clip", (named(found[2]),), clocked)
         elif found := re.fullmatch(r"([\w()]+) <= \(others => '0'\);", line):
             step(found[1], "sum", (), clocked)
-        elif found := re.fullmatch(r"([\w()]+) <= ([\w(), +]+);", line):
+        elif found := re.fullmatch(rf"([\w()]+) <= ({_TERM}(?: \+ {_TERM})*);", line):
             step(found[1], "sum", tuple(map(term, found[2].split("+"))), clocked)
         elif not re.fullmatch(r"|begin|end if;|end architecture;|\w+ *: *process ?\(clk\)", line):
             raise StudyError(f"{firmware}/src/KAN.vhd: no translation for: {line}")
