@@ -4,9 +4,9 @@
 
 The history of KANELÉ's repository holds generated firmware (VHDL, tables) beside the reports of its build: Vivado, out
 of context, physically optimised after routing. Each circuit is read at the commit of its report, said in Verilog as it
-stands there (benchmarks/kanele.py), synthesised by this flow's one script and simulated. Vivado's slowest path is priced
-with this flow's delays, too. Writes docs/calibration.csv, then the tables of docs/calibration.md; `--page` writes only
-these. Nothing of theirs is copied but the counts.
+stands there (benchmarks/kanele.py), synthesised by this flow's one script and simulated. Vivado's slowest path is
+priced with this flow's delays, too. Writes docs/calibration.csv, then the tables of docs/calibration.md; `--page`
+writes only these. Nothing of theirs is copied but the counts. Half an hour.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="only renew the page from the committed CSV")
     arguments = parser.parse_args()
     if not arguments.page:
-        table = pd.DataFrame(measured(arguments.repository, arguments.largest)).sort_values(["network", "commit"])
+        table = pd.DataFrame(measured(arguments.repository, arguments.largest)).convert_dtypes()
+        table = table.sort_values(["network", "commit"])
         with replacing(CSV) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
     with replacing(PAGE) as temporary:
@@ -71,17 +72,21 @@ def measured(repository: str, largest: int):
         except StudyError as error:
             print(f"left out: {folder} at {commit}: {error}", flush=True)
             continue
+        if not 0.8 < row["ff"] / row["vendor_ff"] < 1.25:
+            print(f"left out: {folder} at {commit}: {row['vendor_ff']:,} registers in the report, {row['ff']:,} in the "
+                  "VHDL: one is older than the other", flush=True)
+            continue
         print(row, flush=True)
         yield row
     paper = pd.read_csv(root() / "lib/ultralow/published.csv").set_index("id").loc["kanele-mnist"]
     yield {"network": MNIST.removesuffix("/firmware"), "label": "MNIST, as published", "commit": MNIST_COMMIT,
-           "source": paper["source"], "part": paper["device"], "target_ns": MNIST_PERIOD, "vendor_lut": int(paper["lut"]),
-           "vendor_ff": int(paper["ff"]), **ours(repository, MNIST_COMMIT, MNIST, MNIST_PERIOD),
-           **vectors_now(repository, MNIST)}
+           "source": paper["source"], "part": paper["device"], "target_ns": MNIST_PERIOD,
+           "vendor_lut": int(paper["lut"]), "vendor_ff": int(paper["ff"]),
+           **ours(repository, MNIST_COMMIT, MNIST, MNIST_PERIOD), **vectors_now(repository, MNIST)}
 
 
 def builds(repository: str) -> list[tuple[str, str]]:
-    """(commit, firmware folder) of each report in the history; of the same circuit, part and clock the newest."""
+    """(commit, firmware folder) of each report in the history beside its circuit, once."""
     log = _git(repository, "log", "--no-renames", "--diff-filter=AM", "--name-only", "--format=commit %h", "--",
                f"*/firmware{REPORTS}").decode()
     found, commit = {}, ""
@@ -91,10 +96,9 @@ def builds(repository: str) -> list[tuple[str, str]]:
             continue
         folder = line.removesuffix(REPORTS)
         listed = _git(repository, "ls-tree", "-r", commit, f"{folder}/src/KAN.vhd", f"{folder}/mem/").decode()
-        script = _show(repository, commit, f"{folder}/vivado/build_ooc.tcl")
         objects = tuple(entry.split()[2] for entry in listed.splitlines())
-        if len(objects) > 1:
-            found.setdefault((objects, *re.findall(r"xc[\w-]+|-period [\d.]+", script)), (commit, folder))
+        if len(objects) > 1:  # with its tables
+            found.setdefault((objects, _show(repository, commit, line)), (commit, folder))
     return list(found.values())
 
 
@@ -120,10 +124,11 @@ def vectors_now(repository: str, folder: str) -> dict:
     with tempfile.TemporaryDirectory(prefix="ultralow-") as scratch:
         try:
             firmware = unpacked(repository, "HEAD", folder, scratch)
-            given, wanted = vectors(firmware)
-            return {"vectors_now": len(given), "vectors_now_exact": int((kanele.read(firmware)(given) == wanted).all(1).sum())}
-        except (subprocess.CalledProcessError, FileNotFoundError):
+        except subprocess.CalledProcessError:
             return {}
+        given, wanted = vectors(firmware)
+        exact = (kanele.read(firmware)(given) == wanted).all(1)
+        return {"vectors_now": len(given), "vectors_now_exact": int(exact.sum())}
 
 
 def unpacked(repository: str, commit: str, folder: str, scratch: str) -> Path:
@@ -143,14 +148,15 @@ def utilisation(report: str) -> dict:
         return int(re.search(rf"\| *{pattern} *\| *(\d+) *\|", report)[1])
 
     return {"part": re.search(r"Device *: (\S+)", report)[1], "vivado": re.search(r"Vivado v\.(\S+)", report)[1],
-            "vendor_lut": count("(?:CLB|Slice) LUTs"), "vendor_two_tables": count("using O5 and O6"),
-            "vendor_f7": count("F7 Muxes"), "vendor_f8": count("F8 Muxes"), "vendor_ff": count("(?:CLB|Slice) Registers"),
+            "vendor_lut": count("(?:CLB|Slice) LUTs"), "vendor_ff": count("(?:CLB|Slice) Registers"),
+            "vendor_two_tables": count("using O5 and O6"), "vendor_f7": count("F7 Muxes"),
+            "vendor_f8": count("F8 Muxes"),
             "vendor_carry8": int((re.search(r"\| CARRY8 *\| *(\d+) *\|", report) or [0, 0])[1])}
 
 
 def slowest_path(report: str) -> dict:
-    """Of Vivado's timing report: clock asked for, clock reached, and the slowest path as Vivado and as this flow's delays
-    have it: its tables, and its carry chains with the bits that the path passes."""
+    """Of Vivado's timing report: clock asked for, clock reached, and the slowest path as Vivado has it and as this
+    flow's delays do, added up over its tables and the bits of carry chains that it passes."""
     slack = float(re.search(r"--\s*\n\s+(-?\d+\.\d+) ", report[report.index("| Design Timing Summary"):])[1])
     target = float(re.search(r"^clk +\{[^}]*\} +([\d.]+)", report, re.MULTILINE)[1])
     path = report[report.index("Max Delay Paths"):report.index("Min Delay Paths")]

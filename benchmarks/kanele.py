@@ -132,7 +132,8 @@ def read(firmware: Path) -> Circuit:
             # A signed source counts from its lowest value on: as if its highest bit were inverted.
             table = table[np.arange(2**bits) ^ (2 ** (bits - 1) if signed else 0)]
             step(found[3], "table", (source,), True, tuple(table.tolist()))
-        elif found := re.fullmatch(r"i\d+ *: *(\w+) <= (\w+) when (input\(\d+\))\(0\) = '1' else \(others => '0'\);", line):
+        elif found := re.fullmatch(r"i\d+ *: *(\w+) <= (\w+) when (input\(\d+\))\(0\) = '1' "
+                                   r"else \(others => '0'\);", line):
             step(found[1], "choice", (named(found[3]),), False, (constants[found[2]],))
         elif found := re.fullmatch(r"([\w()]+) <= saturate\((\w+), *(\d+)\);", line):
             step(found[1], "clip", (named(found[2]),), clocked)
@@ -142,28 +143,34 @@ def read(firmware: Path) -> Circuit:
             step(found[1], "sum", tuple(map(term, found[2].split("+"))), clocked)
         elif not re.fullmatch(r"|begin|end if;|end architecture;|\w+ *: *process ?\(clk\)", line):
             raise StudyError(f"{firmware}/src/KAN.vhd: no translation for: {line}")
-    return Circuit(numbers["N_INPUT"], numbers["INPUT_WIDTH"], numbers["N_OUTPUT"], numbers["OUTPUT_WIDTH"], tuple(steps))
+    return Circuit(*(numbers[name] for name in ("N_INPUT", "INPUT_WIDTH", "N_OUTPUT", "OUTPUT_WIDTH")), tuple(steps))
 
 
 def write(circuit: Circuit, folder: Path, clock_ns: float) -> Path:
     """The circuit as Verilog in ``folder``, with the info.json that synthesis and simulation read. Its outputs are not
     registered, nor are its inputs: as published."""
     given, lines = {f"input_{i}": Wire(f"input_{i}", circuit.input_bits, False, 0) for i in range(circuit.inputs)}, []
+    choices = {step.name: step for step in circuit.steps if step.kind == "choice"}
     for index, source in enumerate(given.values()):
         lines.append(f"{source.declared('wire')} = model_inp[{index * source.bits} +: {source.bits}];")
     for step in circuit.steps:
         given[step.name] = out = Wire(step.name, step.bits, True, 0)
         made = Wire(f"{step.name}_d", step.bits, True, 0) if step.registered else out
-        lines += _lines(step, made, [given.get(source, source) for source in step.sources])
+        chosen, others = ([source for source in step.sources if (source in choices) == wanted] for wanted in (True, False))
+        if chosen:
+            if step.kind != "sum" or not all(isinstance(source, int) for source in others):
+                raise StudyError(f"{step.name}: no translation for constants chosen by a bit with anything but constants")
+            lines += _sum_of_choices(step, made, [choices[source] for source in chosen])
+        elif step.kind != "choice":
+            lines += _lines(step, made, [given.get(source, source) for source in step.sources])
         if step.registered:
             lines += verilog.register(made, out)
     outputs = ", ".join(f"output_{index}" for index in reversed(range(circuit.outputs)))
     widths = circuit.inputs * circuit.input_bits, circuit.outputs * circuit.output_bits
+    ports = f"input wire clk, input wire [{widths[0] - 1}:0] model_inp, output wire [{widths[1] - 1}:0] model_out"
     body = "\n    ".join([*lines, f"assign model_out = {{{outputs}}};"])
     folder.mkdir(parents=True)
-    (folder / f"{TOP}.v").write_text(
-        f"module {TOP} (input wire clk, input wire [{widths[0] - 1}:0] model_inp, output wire [{widths[1] - 1}:0] model_out);"
-        f"\n    {body}\nendmodule\n")
+    (folder / f"{TOP}.v").write_text(f"module {TOP} ({ports});\n    {body}\nendmodule\n")
     # The edge that takes an input is that of the first register.
     (folder / "info.json").write_text(canonical_json({
         "top": TOP, "clock_ns": clock_ns, "latency_cycles": circuit.registers - 1,
@@ -176,8 +183,6 @@ def _lines(step: Step, out: Wire, sources: list[Wire | int]) -> list[str]:
     match step.kind:
         case "table":  # the flow's own way to say one
             return verilog.statement(SimpleNamespace(opcode=8), out, sources, np.array(step.values))
-        case "choice":
-            value = f"{sources[0].name}[0] ? {_constant(step.values[0], out.bits)} : {out.bits}'sd0"
         case "clip":
             wide, low = sources[0], out.bits - 1
             upper = f"{wide.name}[{wide.bits - 1}:{low}]"
@@ -188,6 +193,16 @@ def _lines(step: Step, out: Wire, sources: list[Wire | int]) -> list[str]:
             value = _balanced([_constant(source, out.bits) if isinstance(source, int) else source.name
                                for source in sources] or [_constant(0, out.bits)])
     return [f"{out.declared('wire')} = {value};"]
+
+
+def _sum_of_choices(step: Step, out: Wire, chosen: list[Step]) -> list[str]:
+    """Constants, each chosen by a bit: a table of those bits."""
+    key = Wire(f"{step.name}_k", len(chosen), False, 0)
+    bits = np.arange(2**key.bits)[:, None] >> np.arange(key.bits) & 1
+    table = bits @ [choice.values[0] for choice in chosen] + sum(s for s in step.sources if isinstance(s, int))
+    joined = ", ".join(f"{choice.sources[0]}[0]" for choice in reversed(chosen))
+    return [f"{key.declared('wire')} = {{{joined}}};",
+            *verilog.statement(SimpleNamespace(opcode=8), out, [key], table)]
 
 
 def _balanced(terms: list[str]) -> str:
