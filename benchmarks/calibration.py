@@ -66,12 +66,13 @@ def measured(repository: str, largest: int):
             print(f"left out: {folder} at {commit}: {vendor['part']}, {vendor['vendor_lut']:,} LUT", flush=True)
             continue
         name = folder.removesuffix("/firmware")
-        row = {"network": name, "label": NAMED.get(name), "commit": commit, "source": "report at that commit", **vendor}
+        row = {"network": name, "label": NAMED.get(name), "commit": commit, "source": "report", **vendor}
         try:
             row |= ours(repository, commit, folder, vendor["target_ns"]) | vectors_now(repository, folder)
         except StudyError as error:
             print(f"left out: {folder} at {commit}: {error}", flush=True)
             continue
+        row["vendor_latency_ns"] = round(row["stages"] * row["vendor_period_ns"], 1)
         if not 0.8 < row["ff"] / row["vendor_ff"] < 1.25:
             print(f"left out: {folder} at {commit}: {row['vendor_ff']:,} registers in the report, {row['ff']:,} in the "
                   "VHDL: one is older than the other", flush=True)
@@ -82,6 +83,7 @@ def measured(repository: str, largest: int):
     yield {"network": MNIST.removesuffix("/firmware"), "label": "MNIST, as published", "commit": MNIST_COMMIT,
            "source": paper["source"], "part": paper["device"], "target_ns": MNIST_PERIOD,
            "vendor_lut": int(paper["lut"]), "vendor_ff": int(paper["ff"]),
+           "vendor_latency_ns": round(1000 * paper["latency_us"], 1),
            **ours(repository, MNIST_COMMIT, MNIST, MNIST_PERIOD), **vectors_now(repository, MNIST)}
 
 
@@ -197,11 +199,12 @@ def _named(table: pd.DataFrame) -> str:
     lines = []
     for row in table.dropna(subset=["label"]).sort_values("vendor_lut").to_dict("records"):
         period = "" if pd.isna(row["vendor_period_ns"]) else f"{row['vendor_period_ns']:.2f} ns"
+        source = f"report at {row['commit']}" if row["source"] == "report" else row["source"]
         lines.append((row["label"], row["part"].split("-")[0], f"{row['vendor_lut']:,}", f"{row['lut']:,}",
                       f"{row['lut'] / row['vendor_lut']:.2f}", f"{row['vendor_ff']:,}", f"{row['ff']:,}", row["stages"],
-                      period, f"{row['slowest_stage_ns']:.2f} ns", f"{row['source']} {row['commit']}"))
+                      f"{row['vendor_latency_ns']:.1f} ns", period, f"{row['slowest_stage_ns']:.2f} ns", source))
     return _markdown(("network", "device", "LUT, Vivado", "raw LUT, here", "here / Vivado", "FF, Vivado", "FF, here",
-                      "registers in a row", "period reached, Vivado", "slowest stage, here", "Vivado's figures"), lines)
+                      "clock cycles", "latency, Vivado", "period reached, Vivado", "slowest stage, here", "Vivado's figures"), lines)
 
 
 def _luts(table: pd.DataFrame) -> str:

@@ -156,10 +156,10 @@ def write(circuit: Circuit, folder: Path, clock_ns: float) -> Path:
     for step in circuit.steps:
         given[step.name] = out = Wire(step.name, step.bits, True, 0)
         made = Wire(f"{step.name}_d", step.bits, True, 0) if step.registered else out
-        chosen, others = ([source for source in step.sources if (source in choices) == wanted] for wanted in (True, False))
+        chosen = [source for source in step.sources if source in choices]
         if chosen:
-            if step.kind != "sum" or not all(isinstance(source, int) for source in others):
-                raise StudyError(f"{step.name}: no translation for constants chosen by a bit with anything but constants")
+            if step.kind != "sum" or any(isinstance(source, str) for source in set(step.sources) - set(chosen)):
+                raise StudyError(f"{step.name}: no translation for constants chosen by bits beside other signals")
             lines += _sum_of_choices(step, made, [choices[source] for source in chosen])
         elif step.kind != "choice":
             lines += _lines(step, made, [given.get(source, source) for source in step.sources])
