@@ -204,7 +204,8 @@ def _named(table: pd.DataFrame) -> str:
                       f"{row['lut'] / row['vendor_lut']:.2f}", f"{row['vendor_ff']:,}", f"{row['ff']:,}", row["stages"],
                       f"{row['vendor_latency_ns']:.1f} ns", period, f"{row['slowest_stage_ns']:.2f} ns", source))
     return _markdown(("network", "device", "LUT, Vivado", "raw LUT, here", "here / Vivado", "FF, Vivado", "FF, here",
-                      "clock cycles", "latency, Vivado", "period reached, Vivado", "slowest stage, here", "Vivado's figures"), lines)
+                      "clock cycles", "latency, Vivado", "period reached, Vivado", "slowest stage, here",
+                      "Vivado's figures"), lines)
 
 
 def _luts(table: pd.DataFrame) -> str:
