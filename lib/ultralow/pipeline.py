@@ -108,13 +108,10 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
             return settled(index, 0.0)
         case 7:  # product
             return settled(index, arrival + MULTIPLIER_NS)
-        case 3:  # some bits of a value
+        case 3 | 9 | -2 if _is_wiring(comb, index):
             (source, signal), = given.items()
-            return settled(index, arrival) if bits[index] < bits[source] and signal.leaves == {source} else signal
-        case 9 if op.data[0] == 0:  # complement
-            return given[op.input_ids[0]]
-        case -2 if bits[op.input_ids[0]] == 1:  # its bit again and again
-            return given[op.input_ids[0]]
+            narrow = op.opcode == 3 and bits[index] < bits[source] and signal.leaves == {source}
+            return settled(index, arrival) if narrow else signal
         case 2 | 6 | 10:  # rectifier, choice, logic: each bit for itself
             for sources in (given, {i: settled(i, signal.arrival) for i, signal in given.items()}):
                 leaves = frozenset().union(*(signal.leaves for signal in sources.values()))
