@@ -39,7 +39,7 @@ def test_ghdl_makes_the_same_circuit_of_it(name, tmp_path):
 def test_it_has_the_verilogs_signals_and_registers(name, tmp_path):
     folder, top = written(NETWORKS[name], tmp_path / "rtl")
     first, second = (folder / f"{top}.v").read_text(), (folder / f"{top}.vhd").read_text()
-    wires = set(re.findall(r"(?:wire|reg)[^;=]*? (v\d+(?:_\d+)?)(?= =|;)", first))
+    wires = set(re.findall(r"(?:wire|reg)[^;=]*? (v\d+(?:_t?\d+)?)(?= =|;)", first))
     assert set(re.findall(r"signal (v\w+) :", second)) == wires and len(wires) > 30
     assert len(re.findall(r"posedge clk", first)) == len(re.findall(r"^            \w.* <= ", second, re.MULTILINE))
 
