@@ -27,6 +27,7 @@ import pandas as pd
 from ultralow import netlist, synthesis, timing
 from ultralow.errors import StudyError
 from ultralow.files import replacing
+from ultralow.readme import between
 from ultralow.study import root
 
 CSV, PAGE = root() / "docs/calibration.csv", root() / "docs/calibration.md"
@@ -189,10 +190,8 @@ def renewed(text: str, table: pd.DataFrame) -> str:
     Raises:
         StudyError: the marks are not there.
     """
-    if BEGIN not in text or END not in text:
-        raise StudyError(f"{PAGE.name} lacks the lines {BEGIN} and {END}")
     tables = "\n\n".join((_named(table), _luts(table), _paths(table), _exactness(table)))
-    return re.sub(f"(?s)(?<={BEGIN}\n).*(?=\n{END})", lambda _: tables, text)
+    return between(text, BEGIN, END, tables, PAGE.name)
 
 
 def _named(table: pd.DataFrame) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -182,7 +181,7 @@ def write(circuit: Circuit, folder: Path, clock_ns: float) -> Path:
 def _lines(step: Step, out: Wire, sources: list[Wire | int]) -> list[str]:
     match step.kind:
         case "table":  # the flow's own way to say one
-            return verilog.statement(SimpleNamespace(opcode=8), out, sources, np.array(step.values))
+            return verilog.looked_up(out, sources[0], np.array(step.values))
         case "clip":
             wide, low = sources[0], out.bits - 1
             upper = f"{wide.name}[{wide.bits - 1}:{low}]"
@@ -202,7 +201,7 @@ def _sum_of_choices(step: Step, out: Wire, chosen: list[Step]) -> list[str]:
     table = bits @ [choice.values[0] for choice in chosen] + sum(s for s in step.sources if isinstance(s, int))
     joined = ", ".join(f"{choice.sources[0]}[0]" for choice in reversed(chosen))
     return [f"{key.declared('wire')} = {{{joined}}};",
-            *verilog.statement(SimpleNamespace(opcode=8), out, [key], table)]
+            *verilog.looked_up(out, key, table)]
 
 
 def _balanced(terms: list[str]) -> str:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from ultralow.decisions import ONE, ZERO, decisions
-from ultralow.gates import _at_least
 from ultralow.steps import MOST_BITS, staircase
 
 
@@ -25,7 +24,7 @@ def circuit(make, low: int, high: int):
     (64, 1, 0, 3), (1, 0, -2, 15), (7, -2, 7, 15), (1, 5000, 3, 15), (1, -5000, 3, 15)])
 def test_every_sum_gets_its_code(scale, offset, drop, ceiling):
     low, high = -150, 201
-    made = circuit(lambda v: staircase(v, scale, offset, drop, ceiling, lambda s, at: _at_least(s, at, v.hwconf)), low, high)
+    made = circuit(lambda v: staircase(v, scale, offset, drop, ceiling), low, high)
     sums = np.arange(low, high + 1)
     factor = 2.0**-drop
     expected = [np.clip(np.floor((scale * s + offset) * factor), 0, ceiling) for s in (sums, -sums)]
@@ -34,7 +33,7 @@ def test_every_sum_gets_its_code(scale, offset, drop, ceiling):
 
 
 def test_wide_stairs_are_left_to_arithmetic():
-    assert circuit(lambda v: staircase(v, 1, 0, MOST_BITS, 31, lambda s, at: s), -20000, 20000) is None
+    assert circuit(lambda v: staircase(v, 1, 0, MOST_BITS, 31), -20000, 20000) is None
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -14,10 +14,9 @@ import numpy as np
 from ultralow.errors import StudyError
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.simplify import simplify
-from ultralow.steps import staircase
+from ultralow.steps import at_least, plus, staircase, variable
 
-# Above 2^24 alkaid's float32 kernels, above 2^31 its constants would round.
-_KERNEL_LIMIT, _CONSTANT_LIMIT = 2**24, 2**31
+_KERNEL_LIMIT = 2**24  # above it alkaid's float32 kernels would round
 # A block of a matrix: at least so many inputs, more where it has few outputs.
 _BLOCK_ROWS, _BLOCK_ENTRIES = 56, 10_000
 Log = Callable[[str], None]
@@ -146,10 +145,10 @@ def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, frac
     """
     if layer.activation in ("binary", "ternary"):
         # step·sum + shift ≥ t where sum ≥ ⌈(t − shift)/step⌉; > t where sum ≥ ⌊(t − shift)/step⌋ + 1.
-        tops = [_at_least(s, -(int(b - t) // step), hwconf) for s, t, b in zip(sums, layer.high, shift)]
+        tops = [at_least(s, -(int(b - t) // step), hwconf) for s, t, b in zip(sums, layer.high, shift)]
         if layer.activation == "binary":
             return tops, 2, -1
-        above = [_at_least(s, int(t - b) // step + 1, hwconf) for s, t, b in zip(sums, layer.low, shift)]
+        above = [at_least(s, int(t - b) // step + 1, hwconf) for s, t, b in zip(sums, layer.low, shift)]
         return [_ternary(*pair) for pair in zip(tops, above)], 1, -1
     product_fraction = fraction + layer.kernel_fraction + layer.scale_fraction
     common = max(product_fraction, layer.offset_fraction)
@@ -159,31 +158,7 @@ def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, frac
     if layer.activation == "linear":
         return [_affine(v, *factors, hwconf) for v, factors in zip(sums, affine)], 1, 0
     drop = common - layer.format.fraction
-    return [_relu(_variable(v, hwconf), *factors, drop, layer.format.high_code) for v, factors in zip(sums, affine)], 1, 0
-
-
-def _variable(value, hwconf):
-    from alkaid.trace import FVariable
-
-    return value if isinstance(value, FVariable) else FVariable.from_const(float(value), hwconf)
-
-
-def _at_least(value, threshold: int, hwconf):
-    """One bit: value ≥ threshold."""
-    value = _variable(value, hwconf)
-    if value.low >= threshold:
-        return _variable(1, hwconf)
-    if value.high < threshold:
-        return _variable(0, hwconf)
-    if threshold == 1 and value.low == 0 and value.high == 1:
-        return value
-    if value._factor < 0:  # of its negative: no carry chain for the sign
-        return ~_at_least(-value, 1 - threshold, hwconf)
-    # Bits below the threshold's last one do not matter.
-    drop = (threshold & -threshold).bit_length() - 1
-    if drop > 0:
-        value, threshold = value.quantize(*value.kif[:2], -drop) * 2.0**-drop, threshold >> drop
-    return ~_plus(value, -threshold).is_negative()
+    return [_relu(variable(v, hwconf), *factors, drop, layer.format.high_code) for v, factors in zip(sums, affine)], 1, 0
 
 
 def _ternary(top, above):
@@ -197,25 +172,19 @@ def _ternary(top, above):
 
 
 def _affine(value, scale: int, offset: int, hwconf):
-    value = _variable(value, hwconf)
+    value = variable(value, hwconf)
     if abs(scale) >= _KERNEL_LIMIT * (scale & -scale or 1):
         raise StudyError(f"a scale of {scale} has more than 24 significant bits; fold with a coarser scale")
-    return _plus(value * float(scale), offset)
-
-
-def _plus(value, constant: int):
-    if constant and abs(constant) // (constant & -constant) >= _CONSTANT_LIMIT:
-        raise StudyError(f"a constant of {constant} has more than 31 significant bits; fold with coarser numbers")
-    return value + float(constant)
+    return plus(value * float(scale), offset)
 
 
 def _relu(value, scale: int, offset: int, drop: int, ceiling: int):
     """min(ceiling, max(0, ⌊(scale·value + offset)/2^drop⌋)); the ceiling is 2^n − 1."""
     hwconf = value.hwconf
-    stairs = staircase(value, scale, offset, drop, ceiling, lambda v, at: _at_least(v, at, hwconf))
+    stairs = staircase(value, scale, offset, drop, ceiling)
     if stairs is not None:
         return stairs
     value = _affine(value, scale, offset, hwconf) * 2.0**-drop
     value = value.quantize(*value.kif[:2], 0)
     low = value.quantize(0, ceiling.bit_length(), 0)
-    return value.is_negative().msb_mux(0.0, _at_least(value, ceiling + 1, hwconf).msb_mux(float(ceiling), low))
+    return value.is_negative().msb_mux(0.0, at_least(value, ceiling + 1, hwconf).msb_mux(float(ceiling), low))

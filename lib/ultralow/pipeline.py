@@ -112,28 +112,21 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
             (source, signal), = given.items()
             narrow = op.opcode == 3 and bits[index] < bits[source] and signal.leaves == {source}
             return settled(index, arrival) if narrow else signal
-        case 2 | 6 | 10:  # rectifier, choice, logic: each bit for itself
-            for sources in (given, {i: settled(i, signal.arrival) for i, signal in given.items()}):
-                leaves = frozenset().union(*(signal.leaves for signal in sources.values()))
-                needed = sum(signal.inputs for signal in sources.values()) * (2 if op.opcode == 2 else 1)
-                if min(needed, _total(leaves, bits)) <= _TABLE_BITS:
-                    start = max(signal.start for signal in sources.values())
-                    return _Signal(stage, start + TABLE_NS, leaves, needed, start)
         case -2 | 0 | 1 if bits[index] > _PLAIN_SUM_BITS and sum(bits[i] for i in op.input_ids) > _TABLE_BITS:
             # alkaid takes minus, and differences of numbers that do not overlap, for free; they take a carry chain.
             chain = op.latency - max(comb.ops[i].latency for i in op.input_ids)
             return settled(index, arrival + (chain if chain or op.opcode == 0 else _adder_ns(bits[index])))
+    # One table, of what the sources' tables depend on or, where that is too much, of the sources.
     for sources in (given, {i: settled(i, signal.arrival) for i, signal in given.items()}):
         leaves = frozenset().union(*(signal.leaves for signal in sources.values()))
-        if (needed := _total(leaves, bits)) <= _TABLE_BITS:
+        inputs = total = sum(bits[leaf] for leaf in leaves)
+        if op.opcode in (2, 6, 10):  # rectifier, choice, logic: each bit for itself
+            inputs = sum(signal.inputs for signal in sources.values()) * (2 if op.opcode == 2 else 1)
+        if min(inputs, total) <= _TABLE_BITS:
             start = max((signal.start for signal in sources.values()), default=0.0)
-            return _Signal(stage, start + TABLE_NS, leaves, needed, start)
+            return _Signal(stage, start + TABLE_NS, leaves, inputs, start)
     # A threshold or a table of up to a dozen bits.
     return settled(index, arrival + 2 * TABLE_NS)
-
-
-def _total(leaves: frozenset[int], bits: list[int]) -> int:
-    return sum(bits[leaf] for leaf in leaves)
 
 
 def _adder_ns(bits: int) -> float:

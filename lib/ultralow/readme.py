@@ -42,9 +42,18 @@ def renewed(text: str, table: pd.DataFrame, figure: bool = True) -> str:
     Raises:
         StudyError: the marks are not there.
     """
-    if BEGIN not in text or END not in text:
-        raise StudyError(f"README.md lacks the lines {BEGIN} and {END}; put them around the tables of the paper study")
-    return re.sub(f"(?s)(?<={re.escape(BEGIN)}\n).*(?=\n{re.escape(END)})", lambda _: block(table, figure), text)
+    return between(text, BEGIN, END, block(table, figure), "README.md")
+
+
+def between(text: str, begin: str, end: str, body: str, name: str) -> str:
+    """``text`` of the file ``name`` with ``body`` between the lines ``begin`` and ``end``.
+
+    Raises:
+        StudyError: the marks are not there.
+    """
+    if begin not in text or end not in text:
+        raise StudyError(f"{name} lacks the lines {begin} and {end}; put them around its tables")
+    return re.sub(f"(?s)(?<={re.escape(begin)}\n).*(?=\n{re.escape(end)})", lambda _: body, text)
 
 
 def current(folder: Path) -> str:

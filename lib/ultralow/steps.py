@@ -1,4 +1,4 @@
-"""Knows how a sum becomes a rectified code of few bits: as a table of the sum's low bits, instead of by arithmetic.
+"""Knows how a sum becomes a code of few bits by thresholds: one, or the staircase of a rectifier.
 
 ⌊(scale·sum + offset)/2^drop⌋, held between 0 and a ceiling, is a staircase: 0 up to some sum, then one step after the
 other, then the ceiling. If all steps lie within 2^n successive sums, the sum's n low bits tell where on the stairs it is,
@@ -8,20 +8,20 @@ rounding and saturating are two to four carry chains one behind the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from ultralow.errors import StudyError
+
+_CONSTANT_LIMIT = 2**31  # above it alkaid's constants would round
 # Stairs wider than this cost more in tables than in arithmetic.
 MOST_BITS = 9
 
 
-def staircase(value, scale: int, offset: int, drop: int, ceiling: int, at_least: Callable):
+def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
     """min(ceiling, max(0, ⌊(scale·value + offset)/2^drop⌋)) of an integer signal, or None where the stairs are wide.
 
     Args:
         value: an alkaid FVariable.
-        at_least: makes the one-bit signal value ≥ threshold of a value and a threshold.
     """
     if scale == 0 or value.step < 1 or value.opr == "const":
         return None
@@ -43,5 +43,41 @@ def staircase(value, scale: int, offset: int, drop: int, ceiling: int, at_least:
     sums = start + (np.arange(2**bits) - start) % 2**bits
     codes = np.clip((sums * scale + offset) >> drop, 0, ceiling)
     stairs = value.quantize(0, bits, 0).lookup(codes.astype(np.float64), (0.0, 2.0**bits - 1, 1.0))
-    above = at_least(value, start + 2**bits).msb_mux(float(high), stairs)
-    return at_least(value, start).msb_mux(above, float(low))
+    above = at_least(value, start + 2**bits, value.hwconf).msb_mux(float(high), stairs)
+    return at_least(value, start, value.hwconf).msb_mux(above, float(low))
+
+
+def at_least(value, threshold: int, hwconf):
+    """One bit: value ≥ threshold."""
+    value = variable(value, hwconf)
+    if value.low >= threshold:
+        return variable(1, hwconf)
+    if value.high < threshold:
+        return variable(0, hwconf)
+    if threshold == 1 and value.low == 0 and value.high == 1:
+        return value
+    if value._factor < 0:  # of its negative: no carry chain for the sign
+        return ~at_least(-value, 1 - threshold, hwconf)
+    # Bits below the threshold's last one do not matter.
+    drop = (threshold & -threshold).bit_length() - 1
+    if drop > 0:
+        value, threshold = value.quantize(*value.kif[:2], -drop) * 2.0**-drop, threshold >> drop
+    return ~plus(value, -threshold).is_negative()
+
+
+def plus(value, constant: int):
+    """value + constant.
+
+    Raises:
+        StudyError: the constant is too large for the tool to hold exactly.
+    """
+    if constant and abs(constant) // (constant & -constant) >= _CONSTANT_LIMIT:
+        raise StudyError(f"a constant of {constant} has more than 31 significant bits; fold with coarser numbers")
+    return value + float(constant)
+
+
+def variable(value, hwconf):
+    """The signal, or a constant made one."""
+    from alkaid.trace import FVariable
+
+    return value if isinstance(value, FVariable) else FVariable.from_const(float(value), hwconf)

@@ -52,8 +52,20 @@ def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = Non
     if op.opcode in (0, 1):
         return [_sum(out, sources[0], shifted(sources[1], op.data[0]), "+-"[op.opcode])]
     if op.opcode == 8:
-        return _looked_up(out, sources[0], table)
+        return looked_up(out, sources[0], table)
     return [f"{out.declared('wire')} = {_expression(op, out, sources)};"]
+
+
+def looked_up(out: Wire, key: Wire, table: np.ndarray) -> list[str]:
+    """The declaration and definition of ``out``, of ``table`` the entry of the key's bits."""
+
+    def name(node: int) -> str:
+        return {ZERO: "1'd0", ONE: "1'd1"}.get(node, f"{out.name}_t{node}")
+
+    choices, bits = decisions(table, out.bits)
+    return [*(f"wire {name(number)} = {key.name}[{choice.bit}] ? {name(choice.high)} : {name(choice.low)};"
+              for number, choice in enumerate(choices)),
+            f"{out.declared('wire')} = {{{', '.join(map(name, reversed(bits)))}}};"]
 
 
 def register(source: Wire, out: Wire) -> list[str]:
@@ -110,16 +122,6 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
             signed = first.signed or second.signed
             return f"{_at(first, out.fraction, signed)} {'&|^'[op.data[1]]} {_at(second, out.fraction, signed)}"
     raise StudyError(f"no Verilog for the circuit's operation {op.opcode}; trace the network with default options")
-
-
-def _looked_up(out: Wire, key: Wire, table: np.ndarray) -> list[str]:
-    def name(node: int) -> str:
-        return {ZERO: "1'd0", ONE: "1'd1"}.get(node, f"{out.name}_t{node}")
-
-    choices, bits = decisions(table, out.bits)
-    return [*(f"wire {name(number)} = {key.name}[{choice.bit}] ? {name(choice.high)} : {name(choice.low)};"
-              for number, choice in enumerate(choices)),
-            f"{out.declared('wire')} = {{{', '.join(map(name, reversed(bits)))}}};"]
 
 
 def _sum(out: Wire, left: Wire, right: Wire, sign: str) -> str:
