@@ -3,7 +3,8 @@
 # stands in its params, so that a change of one network's settings re-runs that network and the comparison only.
 #
 # `make tables` (take=trained) starts from trained networks: training, ablations and searches are files that are there,
-# and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too.
+# and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too,
+# and shows ablations and searches only: the notebooks that take seconds.
 import os
 
 from ultralow import ablations, dataset as datasets, provenance, runs, stages, study as studies, taken
@@ -24,9 +25,12 @@ TAKE = config.get("take")
 TEST = {name: os.path.relpath(datasets.test_path(STUDY.results / "data" / f"{name}.npz")) for name in STUDY.datasets}
 # Of a committed study the test part of the jets is there, and trained networks need no more.
 PREPARED = [name for name, path in TEST.items() if not (TAKE and os.path.exists(path))]
-PAGES = ([f"{RESULTS}/executed/{name}-training.ipynb" for name in NETWORKS]
-         + [f"{RESULTS}/executed/{name}-ablations.ipynb" for name in ABLATED]
-         + [f"{RESULTS}/executed/search-{STUDY.settings.search.dataset}-{weights}.ipynb" for weights in SEARCHED])
+PAGES = [f"{RESULTS}/executed/{name}-training.ipynb" for name in NETWORKS if TAKE == taken.TRAINED]
+PAGES += [page for page, made in
+          [(f"{RESULTS}/executed/{name}-ablations.ipynb", f"{RESULTS}/ablations/{name}.csv") for name in ABLATED]
+          + [(f"{RESULTS}/executed/search-{STUDY.settings.search.dataset}-{weights}.ipynb",
+              f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv") for weights in SEARCHED]
+          if TAKE == taken.TRAINED or os.path.exists(made)]
 if TAKE:
     os.environ[taken.VARIABLE] = TAKE
 
@@ -66,7 +70,8 @@ rule data:
     output:
         f"{RESULTS}/data/{{dataset}}.npz",
         f"{RESULTS}/data/{{dataset}}-test.npz",
-        f"{RESULTS}/data/{{dataset}}.json",
+        # Of a committed study this file is there: were it an output, a step that fails would delete it.
+        [] if TAKE else f"{RESULTS}/data/{{dataset}}.json",
     wildcard_constraints:
         dataset="|".join(PREPARED) or "none",
     params:
@@ -151,6 +156,9 @@ if TAKE == taken.TRAINED:
             text=f"{RESULTS}/logs/{{network}}-training.log",
         shell:
             SHOW + "-p network {wildcards.network} " + TELL_PAGE
+
+
+if TAKE:
 
     rule ablations_page:
         input:
@@ -264,7 +272,7 @@ rule report:
         f"{RESULTS}/comparison.csv",
         f"{RESULTS}/figures",
         # Notebooks become pages.
-        EXPERIMENTS if not TAKE else PAGES if TAKE == taken.TRAINED else [],
+        PAGES if TAKE else EXPERIMENTS,
     output:
         f"{RESULTS}/report/index.html",
     log:

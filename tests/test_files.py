@@ -1,4 +1,7 @@
 import errno
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +38,24 @@ def test_a_folder_is_replaced_whole(tmp_path):
             temporary.mkdir()
             (temporary / content).touch()
     assert [path.name for path in (tmp_path / "rtl").iterdir()] == ["new"]
+
+
+def test_what_a_killed_process_left_is_swept_and_what_others_write_stays(tmp_path):
+    code = f"""
+import os, signal
+from ultralow.files import replacing
+with replacing({str(tmp_path)!r} + "/network/rtl") as rtl, replacing({str(tmp_path)!r} + "/result.json") as result:
+    rtl.mkdir()
+    (rtl / "circuit.v").touch()
+    result.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.rglob(".*.part"))) == 2
+    with files.replacing(tmp_path / "study.json") as temporary:
+        temporary.write_text("{}")
+        files.sweep(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["study.json"]
 
 
 def test_canonical_json_is_sorted_rounded_and_plain():

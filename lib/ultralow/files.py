@@ -7,6 +7,8 @@ import hashlib
 import json
 import math
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         StudyError: the place cannot be written (full disk, read-only folder).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -47,6 +49,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: str | Path) -> None:
+    """Removes temporary files and folders of :func:`replacing` below ``folder`` whose process was killed.
+
+    Those of other machines stay: whether their processes live is not known here.
+    """
+    for path in Path(folder).rglob(f".*.{_HOST}.*.part"):
+        if not _alive(path.suffixes[-2][1:]):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
+
+
+# Without dots and slashes: part of a file's name.
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "host"
 _DISK_ERRORS = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM}
 
 

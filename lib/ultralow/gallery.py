@@ -24,9 +24,9 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
     outcomes = Outcomes(Path(folder))
     train = outcomes.train(name)
     hardware = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
-    # Where the model was too large to keep, only the folded weights are there.
+    # Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
     model = outcomes.folder / name / "model.keras"
-    before = latent.kernels(model) if model.exists() else ()
+    before = latent.kernels(model) if model.exists() and not name.startswith(FINN) else ()
     return {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name)),
             f"confusion-{name}": figures.confusion(name, train["classes"], hardware["confusion"]),
             f"weights-{name}": figures.weights(outcomes.folded(name), before),

@@ -14,6 +14,7 @@ from pathlib import Path
 from ultralow import stages, taken
 from ultralow import study as studies
 from ultralow.errors import StudyError
+from ultralow.files import sweep
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
                 further = [*further, "--forcerun", *files]
         stages.check_sources(study)
         with alone(study.results) as lock:
+            sweep(study.results)
             code = snakemake(study, arguments.cores, further, lock)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
