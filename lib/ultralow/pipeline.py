@@ -63,12 +63,14 @@ def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -
     """
     signals: list[_Signal] = []
     bits = [sum(op.qint.kif) for op in comb.ops]
+    # Read in more than one bit.
+    wide = {source for index, op in enumerate(comb.ops) for source in op.input_ids if bits[index] > 1 or op.opcode != 3}
     delays = [0.0]
     for index, op in enumerate(comb.ops):
         stage = max((signals[i].stage for i in op.input_ids), default=0)
-        signal, late = _signal(comb, index, stage, signals, bits), extra.get(index, 0.0)
+        signal, late = _signal(comb, index, stage, signals, bits, wide), extra.get(index, 0.0)
         if signal.arrival + late > limit and any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids):
-            signal = _signal(comb, index, stage + 1, signals, bits)
+            signal = _signal(comb, index, stage + 1, signals, bits, wide)
         if late:
             signal = _Signal(signal.stage, signal.arrival + late, frozenset([index]), 1, signal.arrival + late)
         signals.append(signal)
@@ -91,8 +93,8 @@ def _is_wiring(comb, index: int) -> bool:
             or op.opcode == -2 and sum(comb.ops[op.input_ids[0]].qint.kif) == 1)
 
 
-def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int]) -> _Signal:
-    """The operation's result if it stands in ``stage``."""
+def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int], wide: set[int]) -> _Signal:
+    """The operation's result if it stands in ``stage``; of the operations ``wide`` more than one bit is read."""
     op = comb.ops[index]
 
     def settled(source: int, at: float) -> _Signal:
@@ -125,8 +127,10 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
         if min(inputs, total) <= _TABLE_BITS:
             start = max((signal.start for signal in sources.values()), default=0.0)
             return _Signal(stage, start + TABLE_NS, leaves, inputs, start)
-    # A threshold or a table of up to a dozen bits.
-    return settled(index, arrival + 2 * TABLE_NS)
+    # Two tables deep are a threshold (a constant added, and the sum's sign read) and a table of up to eight bits; three
+    # are a whole sum and a table of nine bits.
+    deep = index in wide if op.opcode == 4 else sum(bits[i] for i in op.input_ids) > 8
+    return settled(index, arrival + (3 if deep else 2) * TABLE_NS)
 
 
 def _adder_ns(bits: int) -> float:
