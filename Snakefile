@@ -58,9 +58,8 @@ def present(files):
 
 
 def source(name):
-    """The dataset's file; none where it comes by itself."""
-    path = STUDY.data_path(name)
-    return [] if path is None or (stages.downloads(STUDY, name) and not path.exists()) else [str(path)]
+    """The dataset's files; none where it comes by itself."""
+    return [str(path) for path in STUDY.files(name) if path.exists() or not stages.downloads(STUDY, name)]
 
 
 rule data:

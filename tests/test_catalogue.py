@@ -23,7 +23,7 @@ def test_every_entry_follows_the_pattern_and_answers_to_a_published_row(entry):
     from ultralow import published
 
     prefix, precision = entry.name.split("-")[:2]
-    assert prefix == ("finn" if precision.isdigit() else entry.dataset)
+    assert prefix == ("finn" if precision.isdigit() else entry.dataset) and entry.dataset in catalogue.DATASETS
     if entry.published:
         row = published.rows().loc[entry.published]
         assert entry.architecture == row["architecture"]
@@ -31,7 +31,8 @@ def test_every_entry_follows_the_pattern_and_answers_to_a_published_row(entry):
 
 @pytest.mark.parametrize("change, message", [
     ({"recipe": "studi"}, "unknown recipe of network jets-float 'studi'; did you mean 'study'"),
-    ({"dataset": "jet"}, "unknown dataset of network jets-float 'jet'; did you mean 'jets'"),
+    ({"weights": "fixed<7,2>", "activation": "binary"}, "weights fixed<7,2> with a binary activation"),
+    ({"weights": ("binary",)}, "weights names 1 layers, the widths 16x64x32x32x5 have 4"),
     ({"weights": "ternay"}, "'ternay' is not of the form"),
     ({"widths": (16,)}, "need an input and an output"),
 ])

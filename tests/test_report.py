@@ -189,7 +189,7 @@ def test_a_network_can_be_chosen_without_and_with_scripts(folder, site):
     assert not index.find(id="choose-mnist")  # nothing was synthesised
     measured = json.loads(index.find(id="measured").string)
     assert [one["network"] for one in measured] == ["jets-float", "jets-bnn-small"]
-    assert set(measured[0]) == {"network", "dataset", "accuracy", "lut", "latency"}
+    assert set(measured[0]) == {"network", "dataset", "what", "quality", "lut", "latency"}
     assert index.find(id="pick").has_attr("hidden")  # a form that only works by script is shown by script
     assert "Within 50 ns and 2%" in index.find(class_="answer").text
 

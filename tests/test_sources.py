@@ -118,7 +118,7 @@ def test_faulty_content_leaves_no_table(server, tmp_path, source, fault):
 
 
 def test_rows_are_counted_over_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats.batches, "__defaults__", (8,))
+    monkeypatch.setattr(formats.batches, "__defaults__", (8, None))
     (tmp_path / "jets.arff").write_bytes(arff(changed("zlogz", [21], np.inf)))
     with pytest.raises(StudyError, match="'zlogz' has 1 values .* row 21"):
         sources.prepare("file", tmp_path / "jets.arff", tmp_path)

@@ -34,6 +34,43 @@ def test_quick_and_paper_hold_the_networks_that_the_study_promises():
     assert set(quick) | {"jets-bnn-optimised", "mnist-float", "mnist-bnn"} <= set(paper)
 
 
+OWN = """
+name: own
+data:
+  showers: {source: file, path: runs, features: [a, b], label: kind}
+networks:
+  showers-tnn: {dataset: showers, widths: [2, 4, 3], weights: ternary, activation: [binary], input: "fixed<5,2>"}
+"""
+
+
+@pytest.mark.parametrize("change, message", [
+    (("label: kind", "label: kind, target: e"), "label and classes are for classification"),
+    (("label: kind", "classes: [a, b]"), "one of your own .data.showers. needs"),
+    (("features: [a, b]", "features: [a, kind]"), "column kind is named twice"),
+    (("source: file", "source: openml"), "unknown source of data.showers 'openml'"),
+    (("showers", "Showers"), "unknown dataset 'Showers'.*small letters"),
+    (("widths: [2, 4, 3], ", ""), "network showers-tnn lacks widths"),
+    (("activation: [binary]", "activation: [binary, binary]"), "activation names 2 layers, .* 2x4x3 have 1"),
+    (("showers-tnn: {", "jets-bnn-small: {"), "jets-bnn-small is the catalogue's and keeps its dataset"),
+    (("showers-tnn: {", "../showers: {"), "its name is a folder's"),
+    (("dataset: showers", "dataset: shower"), "needs data.shower"),
+    (("path: runs, ", ""), "one of your own .data.showers. needs"),
+])
+def test_data_and_networks_of_ones_own_are_checked(tmp_path, change, message):
+    assert load(tmp_path, OWN).network("showers-tnn").layer_activations == ("binary",)
+    with pytest.raises(StudyError, match=message):
+        load(tmp_path, OWN.replace(*change))
+
+
+def test_a_folder_and_a_pattern_are_many_files(tmp_path):
+    for name in ("b.root", "a.root", "a.csv", ".hidden"):
+        (tmp_path / name).touch()
+    study = load(tmp_path, OWN.replace("path: runs", f"path: {tmp_path}/*.root"))
+    assert [path.name for path in study.files("showers")] == ["a.root", "b.root"]
+    with pytest.raises(StudyError, match="holds no file"):
+        load(tmp_path, OWN.replace("path: runs", f"path: {tmp_path}/*.h5")).files("showers")
+
+
 @pytest.mark.parametrize("change, message", [
     (("jets-bnn-small", "jets-bnn-smal"), "unknown network 'jets-bnn-smal'; did you mean 'jets-bnn-small'"),
     (("name: own", "name: own\nepoch: 3"), "unknown key 'epoch'; did you mean 'epochs'"),

@@ -7,7 +7,7 @@ import pandas as pd
 from ultralow.budgets import best
 from ultralow.catalogue import FINN
 from ultralow.outcomes import SOURCES
-from ultralow.tables import comparable, verdict
+from ultralow.tables import comparable, quality, verdict
 
 LOW = ("binary", "ternary", "binary+relu", "ternary+relu")
 _KINDS = {"binary": "binary weights and activations", "ternary": "ternary weights and activations",
@@ -48,27 +48,27 @@ def conditions(rows: pd.DataFrame) -> str:
 
 
 def _dataset(dataset: str, rows: list[dict]) -> list[str]:
-    low = max((row for row in rows if row["kind"] in LOW), key=_accuracy, default=None)
-    full = max((row for row in rows if row["kind"] not in LOW), key=_accuracy, default=None)
+    low = max((row for row in rows if row["kind"] in LOW), key=_quality, default=None)
+    full = max((row for row in rows if row["kind"] not in LOW), key=_quality, default=None)
     built = [row for row in rows if not pd.isna(row["lut"])]
     text = []
     if low:
-        versus = f", against {full['accuracy_mean']:.3f} for {full['network']}" if full else ""
+        versus = f", against {_quality(full):.3f} for {full['network']}" if full else ""
         text.append(f"On {dataset} ({SOURCES.get(rows[0]['source'], rows[0]['source'])}), the best low-precision "
-                    f"network is {low['network']} ({_KINDS[low['kind']]}): accuracy {low['accuracy_mean']:.3f}{versus}"
+                    f"network is {low['network']} ({_KINDS[low['kind']]}): {_said(low)}{versus}"
                     f"{_hardware(low)}.")
     elif full:
-        text.append(f"On {dataset}, {full['network']} reaches accuracy {full['accuracy_mean']:.3f}{_hardware(full)}.")
+        text.append(f"On {dataset}, {full['network']} reaches {_said(full)}{_hardware(full)}.")
     within = best(pd.DataFrame(rows), *USUAL)
     if within:
         known = low and within["network"] == low["network"]
-        details = "" if known else f": accuracy {within['accuracy_mean']:.3f}{_hardware(within)}"
-        text.append(f"Within {USUAL[0]} ns and {USUAL[1]}% of a VU9P’s LUTs the most accurate is {within['network']}"
+        details = "" if known else f": {_said(within)}{_hardware(within)}"
+        text.append(f"Within {USUAL[0]} ns and {USUAL[1]}% of a VU9P’s LUTs the best is {within['network']}"
                     f"{details}.")
     if built:
-        small = min(built, key=lambda row: (row["lut"], -row["accuracy_mean"]))
+        small = min(built, key=lambda row: (row["lut"], -_quality(row)))
         text.append(f"The smallest circuit is {low['network']}, too." if small is low else
-                    f"The smallest circuit is {small['network']}: accuracy {small['accuracy_mean']:.3f}"
+                    f"The smallest circuit is {small['network']}: {_said(small)}"
                     f"{_hardware(small)}.")
     beside = [f"{what} in {sum(verdict(row, column) in good for row in told)} of {len(told)}"
               for column, what, good in _BESIDE if (told := [row for row in rows if verdict(row, column) in _JUDGED])]
@@ -97,8 +97,13 @@ def _hardware(row: dict) -> str:
     return f", {int(row['lut']):,} LUTs ({row['lut_percent']:.2g}% of a VU9P), {dsp}, {row['latency_ns']:.0f} ns"
 
 
-def _accuracy(row: dict) -> float:
-    return row["accuracy_mean"]
+def _quality(row: dict) -> float:
+    return quality(row)[1]
+
+
+def _said(row: dict) -> str:
+    what, mean, _ = quality(row)
+    return f"{what} {mean:.3f}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -14,16 +14,17 @@ class Network:
     """A multi-layer perceptron of the study.
 
     ``widths`` counts inputs and outputs. ``weights`` and ``activation`` are binary, ternary, or a number format
-    (``fixed<8,2>``; an activation ``ufixed<8,3>`` is a ReLU quantised to it). ``input`` is the format that the
-    hardware receives. ``published`` is the row of published.csv that the network answers to. ``scale_bits`` are the
-    significant bits of the factors that a layer with ReLU, or the last one, keeps of its normalisation.
+    (``fixed<8,2>``; an activation ``ufixed<8,3>`` is a ReLU quantised to it); a tuple has one for each layer (weights)
+    or each hidden layer (activation). ``input`` is the format that the hardware receives. ``published`` is the row of
+    published.csv that the network answers to. ``scale_bits`` are the significant bits of the factors that a layer with
+    ReLU, or the last one, keeps of its normalisation.
     """
 
     name: str
     dataset: str
     widths: tuple[int, ...]
-    weights: str
-    activation: str
+    weights: str | tuple[str, ...]
+    activation: str | tuple[str, ...]
     input: str
     recipe: str = "study"
     published: str | None = None
@@ -32,14 +33,32 @@ class Network:
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
             raise unknown(f"recipe of network {self.name}", self.recipe, RECIPES)
-        if self.dataset not in DATASETS:
-            raise unknown(f"dataset of network {self.name}", self.dataset, DATASETS)
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise StudyError(f"network {self.name}: widths {self.widths} need an input and an output of at least 1")
         Fixed.parse(self.input)
-        for text in (self.weights, self.activation):
-            if text not in ("binary", "ternary"):
-                Fixed.parse(text)
+        layers = len(self.widths) - 1
+        for field, given, needed in (("weights", self.weights, layers), ("activation", self.activation, layers - 1)):
+            texts = (given,) if isinstance(given, str) else given
+            if not isinstance(given, str) and len(given) != needed:
+                raise StudyError(f"network {self.name}: {field} names {len(given)} layers, the widths "
+                                 f"{self.architecture} have {needed}")
+            for text in texts:
+                if text not in QUANTISED:
+                    Fixed.parse(text)
+        for of, follows in zip(self.layer_weights, self.layer_activations):
+            if of not in QUANTISED and follows in QUANTISED:
+                raise StudyError(f"network {self.name}: weights {of} with a {follows} activation are not known to "
+                                 "hls4ml's emulation; take a ReLU (ufixed<5,2>, say) or binary or ternary weights")
+
+    @property
+    def layer_weights(self) -> tuple[str, ...]:
+        """What each layer's weights are."""
+        return _each(self.weights, len(self.widths) - 1)
+
+    @property
+    def layer_activations(self) -> tuple[str, ...]:
+        """What each hidden layer's activation is."""
+        return _each(self.activation, len(self.widths) - 2)
 
     @property
     def architecture(self) -> str:
@@ -47,10 +66,16 @@ class Network:
 
     @property
     def kind(self) -> str:
-        """float, pruned, binary, ternary, or the hybrids binary+relu and ternary+relu."""
-        if self.weights not in ("binary", "ternary"):
+        """float, pruned, binary, ternary, or the hybrids binary+relu and ternary+relu; mixed, where layers differ in
+        more than a number format."""
+        weights = {text if text in QUANTISED else "float" for text in self.layer_weights}
+        activations = {text if text in QUANTISED else "relu" for text in self.layer_activations}
+        if len(weights) > 1 or len(activations) > 1:
+            return "mixed"
+        (of,) = weights
+        if of == "float":
             return "pruned" if RECIPES[self.recipe].sparsity else "float"
-        return self.weights if self.activation in ("binary", "ternary") else f"{self.weights}+relu"
+        return f"{of}+relu" if activations == {"relu"} else of
 
     @property
     def parameters(self) -> int:
@@ -67,6 +92,14 @@ class Network:
         return replace(self, widths=(self.widths[0], *(min(n, 8) for n in self.widths[1:-1]), self.widths[-1]))
 
 
+def _each(text: str | tuple[str, ...], layers: int) -> tuple[str, ...]:
+    return (text,) * layers if isinstance(text, str) else tuple(text)
+
+
+# Weights and activations that are no number format.
+QUANTISED = ("binary", "ternary")
+
+# The study's own datasets and where they may come from; a study file may name others (ultralow.tabular).
 DATASETS = {
     "jets": ("generated", "openml", "zenodo", "file"),
     "mnist": ("mnist", "file", "digits28"),
@@ -84,10 +117,10 @@ _ENTRIES = [
             "seed-jets-float-compressed"),
     Network("jets-bnn-small", "jets", _JET, "binary", "binary", _JET_IN, "binary", "seed-jets-bnn-small",
             scale_bits=1),
-    Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN_FINE,
-            published="seed-jets-bnn-optimised"),
-    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<5,3>", _JET_IN_FINE,
-            published="seed-jets-bnn-relu", scale_bits=4),
+    Network("jets-bnn-optimised", "jets", (16, 448, 224, 224, 5), "binary", "binary", _JET_IN_FINE, "binary-wide",
+            "seed-jets-bnn-optimised"),
+    Network("jets-bnn-relu", "jets", (16, 128, 64, 64, 5), "binary", "ufixed<4,3>", _JET_IN_FINE, "binary-relu",
+            "seed-jets-bnn-relu", scale_bits=4),
     Network("jets-tnn-optimised", "jets", (16, 128, 64, 64, 64, 5), "ternary", "ternary", _JET_IN_FINE, "ternary",
             "seed-jets-tnn-optimised"),
     Network("jets-tnn-relu", "jets", _JET, "ternary", "ufixed<5,2>", _JET_IN_FINE, "ternary-relu",

@@ -90,9 +90,13 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def deviation(new: dict, old: dict) -> float:
-    """The standard deviation that accuracies of two rows of the comparison table are compared by; see the module."""
-    binomial = (old["accuracy_mean"] * (1 - old["accuracy_mean"]) / old["test_rows"]) ** 0.5
-    return max([binomial, *(float(row["accuracy_std"]) for row in (new, old) if not pd.isna(row.get("accuracy_std")))])
+    """The standard deviation that accuracies (R² of a regression) of two rows of the comparison table are compared by; see
+    the module."""
+    what, mean, _ = tables.quality(old)
+    # What so many test rows tell; of R², whose spread the rows alone do not tell, no better than one in their root.
+    drawn = ((mean * (1 - mean) if what == "accuracy" else 1) / old["test_rows"]) ** 0.5
+    spreads = (tables.quality(row)[2] for row in (new, old))
+    return max([drawn, *(float(spread) for spread in spreads if not pd.isna(spread))])
 
 
 def same_network(folder: Path, reference: Path) -> bool:
@@ -149,7 +153,8 @@ def _git(folder: Path, *command: str) -> bytes:
 
 
 def _shares(new: dict, old: dict) -> Iterator[dict]:
-    yield from _difference(new, old, "accuracy_mean", DEVIATIONS * deviation(new, old))
+    column = "r2_mean" if tables.quality(old)[0] == "R²" else "accuracy_mean"
+    yield from _difference(new, old, column, DEVIATIONS * deviation(new, old))
     for column in old:
         if column.startswith("auc_") and not column.endswith("_std"):
             yield from _difference(new, old, column, AUC_TOLERANCE)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ultralow.dataset import Dataset
 from ultralow.folded import FoldedNetwork
-from ultralow.metrics import accuracy
+from ultralow.metrics import judged
 from ultralow.simplify import simplify
 
 ROWS, REPEATS, SEED = 10_000, 3, 1
@@ -20,20 +20,20 @@ def importances(networks: Mapping[str, FoldedNetwork], data: Dataset, rows: int 
     """Permutation importance (Breiman 2001) on the first ``rows`` rows of the test part.
 
     Returns:
-        network, feature, accuracy_drop (a share; mean over ``repeats`` seeded permutations of the feature's values
+        network, feature, accuracy_drop (a share, of a regression of R²; mean over ``repeats`` seeded permutations of the feature's values
         among the rows) and accuracy_drop_std (their standard deviation). All networks get the same permutations.
     """
     found = []
     x, labels = data.x_test[:rows], data.y_test[:rows]
     for name, network in networks.items():
-        whole = accuracy(network.logits(network.encode(x)), labels)
+        whole = judged(network.logits(network.encode(x)), labels)
         for position, feature in enumerate(data.features):
             drops = []
             for repeat in range(repeats):
                 shuffled = x.copy()
                 order = np.random.default_rng([SEED, position, repeat]).permutation(len(x))
                 shuffled[:, position] = x[order, position]
-                drops.append(whole - accuracy(network.logits(network.encode(shuffled)), labels))
+                drops.append(whole - judged(network.logits(network.encode(shuffled)), labels))
             found.append({"network": name, "feature": feature, "accuracy_drop": round(float(np.mean(drops)), 5),
                           "accuracy_drop_std": round(float(np.std(drops, ddof=1)), 5) if repeats > 1 else None})
     return pd.DataFrame(found, columns=["network", "feature", "accuracy_drop", "accuracy_drop_std"])

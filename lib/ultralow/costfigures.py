@@ -8,36 +8,38 @@ import matplotlib
 import pandas as pd
 
 from ultralow.figures import COLOURS, DASHES, MARKERS, STYLE, Figure, blank, look, power_of_ten
+from ultralow.tables import qualities, quality
 
 
 def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterable[str],
                      published: pd.DataFrame) -> Figure:
-    """Accuracy against ``cost`` ("lut" or "latency_ns"), ours (``table``, columns network, accuracy_mean, accuracy_std)
+    """Accuracy (or R² of a regression) against ``cost`` ("lut" or "latency_ns"), ours (``table``, rows of the comparison)
     with the Pareto front (names), and published rows by the conditions of their numbers: tool stage and device.
     """
     ours, others = table.dropna(subset=[cost]), published.dropna(subset=[cost])
     label = {"lut": "LUTs", "latency_ns": "latency [ns]"}[cost]
+    what, ours = quality(table.iloc[0])[0], ours.assign(quality=qualities(ours))
     with matplotlib.rc_context(STYLE):
         canvas, axes = blank(8.6, 4.8)
         for index, (conditions, rows) in enumerate(others.groupby(conditions_of(others), sort=True)):
             axes.scatter(rows[cost], rows["accuracy"], s=26, facecolors="none", edgecolors="0.35",
                          marker=MARKERS[index % len(MARKERS)], label=f"published: {conditions}", zorder=2)
         line = ours.set_index("network").loc[list(front)]
-        axes.step(line[cost], line["accuracy_mean"], where="post", color="0.6", linestyle="--", zorder=1,
+        axes.step(line[cost], line["quality"], where="post", color="0.6", linestyle="--", zorder=1,
                   label="our Pareto front")
         for index, row in enumerate(ours.to_dict("records")):
-            spread = None if pd.isna(row["accuracy_std"]) else row["accuracy_std"]
-            axes.errorbar(row[cost], row["accuracy_mean"], yerr=spread, zorder=3, markersize=7, linestyle="none",
+            spread = None if pd.isna(deviation := quality(row)[2]) else deviation
+            axes.errorbar(row[cost], row["quality"], yerr=spread, zorder=3, markersize=7, linestyle="none",
                           label=row["network"], **look(index))
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(power_of_ten)
-        axes.set(xlabel=label, ylabel="accuracy", title=dataset)
+        axes.set(xlabel=label, ylabel=what, title=dataset)
         canvas.legend(loc="outside right upper")
-    listed = "; ".join(f"{r['network']} {r['accuracy_mean']:.3f} at {r[cost]:,.0f}" for r in ours.to_dict("records"))
+    listed = "; ".join(f"{r['network']} {r['quality']:.3f} at {r[cost]:,.0f}" for r in ours.to_dict("records"))
     beside = "Open grey: published, each shape with the tool stage and device of its numbers. " if len(others) else ""
-    return Figure(canvas, f"{dataset}: accuracy against {label}. Filled: this study. {beside}"
+    return Figure(canvas, f"{dataset}: {what} against {label}. Filled: this study. {beside}"
                           "The dashed steps join our networks that no other of ours beats.",
-                  f"Accuracy against {label} on {dataset}. {listed or 'No network was taken to gates'}.")
+                  f"{what[:1].upper() + what[1:]} against {label} on {dataset}. {listed or 'No network was taken to gates'}.")
 
 
 def conditions_of(published: pd.DataFrame) -> pd.Series:

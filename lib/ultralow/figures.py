@@ -74,10 +74,11 @@ def write(figure: Figure, path: str | Path, kinds: Sequence[str] = ("svg", "png"
 
 
 def training(network: str, histories: Mapping[int, Mapping[str, Sequence[float]]]) -> Figure:
-    """Loss and accuracy by epoch, training and validation part, one line per seed (key)."""
+    """Loss and accuracy by epoch (of a regression the loss), training and validation part, one line per seed (key)."""
+    names = [name for name in ("loss", "accuracy") if any(name in history for history in histories.values())]
     with matplotlib.rc_context(STYLE):
-        canvas = Canvas(figsize=(8.6, 3.4))
-        for axes, name in zip(canvas.subplots(1, 2), ("loss", "accuracy")):
+        canvas = Canvas(figsize=(4.3 * len(names), 3.4))
+        for axes, name in zip(canvas.subplots(1, len(names), squeeze=False)[0], names):
             for index, (seed, history) in enumerate(histories.items()):
                 for part, dash in (("", "-"), ("val_", "--")):
                     values = history.get(part + name, [])
@@ -85,10 +86,10 @@ def training(network: str, histories: Mapping[int, Mapping[str, Sequence[float]]
                               label=f"seed {seed}, {'validation' if part else 'training'}")
             axes.set(xlabel="epoch", ylabel=name, title=network)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="lower right")
-    last = {seed: h["val_accuracy"][-1] for seed, h in histories.items() if h.get("val_accuracy")}
-    return Figure(canvas, f"{network}: loss and accuracy by epoch; dashed: the validation part.",
-                  f"Training curves of {network}. Last validation accuracy: "
+        axes.legend(loc="upper right" if names[-1] == "loss" else "lower right")
+    last = {seed: h[f"val_{names[-1]}"][-1] for seed, h in histories.items() if h.get(f"val_{names[-1]}")}
+    return Figure(canvas, f"{network}: {' and '.join(names)} by epoch; dashed: the validation part.",
+                  f"Training curves of {network}. Last validation {names[-1]}: "
                   + listed({f"seed {seed}": value for seed, value in last.items()}))
 
 
@@ -110,6 +111,31 @@ def confusion(network: str, classes: Sequence[str], counts: np.ndarray) -> Figur
         axes.set(xlabel="predicted class", ylabel="true class", title=network)
     return Figure(canvas, f"{network}: share of each true class (row) that is taken for each class (column).",
                   f"Confusion matrix of {network}. Found correctly: " + listed(dict(zip(classes, shares.diagonal()))))
+
+
+def estimates(network: str, targets: Sequence[str], truth: np.ndarray, found: np.ndarray) -> Figure:
+    """Estimates against the truth (rows, targets), in the targets' units: how many rows lie where, and below the mean
+    error and its deviation in slices of the truth that hold equally many rows."""
+    with matplotlib.rc_context(STYLE):
+        canvas = Canvas(figsize=(4.3 * len(targets), 5.6))
+        panels = canvas.subplots(2, len(targets), squeeze=False, sharex="col", height_ratios=(2, 1))
+        for (upper, lower), name, true, estimate in zip(panels.T, targets, truth.T, found.T):
+            ends = np.quantile(true, (0.001, 0.999))
+            drawn = upper.hist2d(true, estimate, bins=60, range=(ends, ends), cmap="Blues", norm="log")[3]
+            upper.plot(ends, ends, color="0.3", linestyle="--", linewidth=1)
+            canvas.colorbar(drawn, ax=upper, label="rows")
+            upper.set(ylabel=f"{name}, estimated", title=network)
+            edges = np.unique(np.quantile(true, np.linspace(0, 1, 16)))
+            part = np.clip(np.searchsorted(edges, true, side="right") - 1, 0, max(len(edges) - 2, 0))
+            slices = [estimate[part == n] - true[part == n] for n in range(len(edges) - 1)]
+            lower.errorbar([true[part == n].mean() for n in range(len(slices))], [s.mean() for s in slices],
+                           [s.std() for s in slices], linestyle="none", marker="o", color=COLOURS[0])
+            lower.axhline(0, color="0.3", linewidth=1, linestyle="--")
+            lower.set(xlabel=f"{name}, true", ylabel="error")
+    errors = {name: float(np.sqrt(np.mean((e - t) ** 2))) for name, t, e in zip(targets, truth.T, found.T)}
+    return Figure(canvas, f"{network}: estimates against the truth on the test part; below mean error and its standard "
+                          "deviation in slices of the truth.",
+                  f"Estimates of {network} against the truth. Root mean square error: {listed(errors)}")
 
 
 def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from ultralow.catalogue import Network
+from ultralow.catalogue import QUANTISED, Network
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed, dyadic
 from ultralow.folded import FoldedLayer, FoldedNetwork
@@ -40,14 +40,13 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
     if len(dense_layers) != len(network.widths) - 1:
         raise StudyError(f"{network.name}: the model has {len(dense_layers)} dense layers, "
                          f"the catalogue {len(network.widths) - 1}")
-    for position, dense in enumerate(dense_layers, start=1):
-        last = position == len(dense_layers)
-        activation = "linear" if last else network.activation
-        if network.weights in ("binary", "ternary"):
-            layer = _fold_norm(_kernel(dense), _norm(model, position), network.weights, activation, fraction, span,
+    precisions = zip(dense_layers, network.layer_weights, (*network.layer_activations, "linear"))
+    for position, (dense, weights, activation) in enumerate(precisions, start=1):
+        if weights in QUANTISED:
+            layer = _fold_norm(_kernel(dense), _norm(model, position), weights, activation, fraction, span,
                                network.scale_bits)
         else:
-            layer = _fold_bias(_kernel(dense), _array(dense.bias), network.weights, activation, fraction)
+            layer = _fold_bias(_kernel(dense), _array(dense.bias), weights, activation, fraction)
         step = named.get(f"activation{position}")
         if getattr(step, "holding", False):
             layer = layer.held(_array(step.live) == 0, _array(step.held), span)

@@ -17,10 +17,10 @@ BATCH_ROWS = 50_000
 Batch = dict[str, np.ndarray]
 
 
-def batches(path: str | Path, rows: int = BATCH_ROWS) -> Iterator[Batch]:
+def batches(path: str | Path, rows: int = BATCH_ROWS, tree: str | None = None) -> Iterator[Batch]:
     """The columns of ``path``, at most ``rows`` rows at a time, in the file's order.
 
-    Layouts: ROOT (the tree `jets`, or the only one); h5 and npz (`jets` with `jetFeatureNames` as on Zenodo, one
+    Layouts: ROOT (the ``tree``, else `jets`, or the only one); h5 and npz (`jets` with `jetFeatureNames` as on Zenodo, one
     structured array, or one array per column); parquet; csv; ARFF as on OpenML; tarballs of such h5 files.
 
     Raises:
@@ -28,10 +28,12 @@ def batches(path: str | Path, rows: int = BATCH_ROWS) -> Iterator[Batch]:
     """
     path = Path(path)
     if not path.is_file():
-        raise StudyError(f"{path} is missing; give the path of a file with jets")
-    reader = _READERS[suffix(path)]
+        raise StudyError(f"{path} is missing; give the path of a file that is there")
+    kind = suffix(path)
+    if tree is not None and kind != ".root":
+        raise StudyError(f"{path} is no ROOT file and has no tree {tree!r}; leave tree out")
     try:
-        yield from reader(path, rows)
+        yield from _root(path, rows, tree) if kind == ".root" else _READERS[kind](path, rows)
     except StudyError:
         raise
     except Exception as error:  # seven libraries, each with its own words for a damaged file
@@ -52,16 +54,19 @@ def suffix(path: str | Path) -> str:
     return found
 
 
-def _root(path: Path, rows: int) -> Iterator[Batch]:
+def _root(path: Path, rows: int, tree: str | None = None) -> Iterator[Batch]:
     import uproot
 
     with uproot.open(path) as file:
         trees = [name for name, kind in file.classnames(cycle=False).items() if kind in ("TTree", "ROOT::RNTuple")]
-        if "jets" not in trees and len(trees) != 1:
+        if tree is not None and tree not in trees:
+            raise unknown(f"tree of {path}", tree, trees)
+        if tree is None and "jets" not in trees and len(trees) != 1:
             raise StudyError(f"{path} has the trees {', '.join(trees) or '(none)'}; it should have one, or one named "
-                             "'jets'")
-        tree = file["jets" if "jets" in trees else trees[0]]
-        for batch in tree.iterate(step_size=rows, library="np"):
+                             "'jets', or say which by tree")
+        chosen = file[tree or ("jets" if "jets" in trees else trees[0])]
+        # Vectors of a length of their own in each row are no columns.
+        for batch in chosen.iterate(step_size=rows, library="np", filter_branch=lambda branch: "[" not in branch.typename):
             yield {name: values for name, values in batch.items() if values.ndim == 1}
 
 

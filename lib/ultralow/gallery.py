@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ultralow import contributions, costfigures, figures, inputfigures, latent, metrics, rocfigures, tables
@@ -20,16 +21,19 @@ def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
 
 
 def single(folder: str | Path, name: str) -> dict[str, Figure]:
-    """Figures of one network: ROC curves, confusion matrix, weights of the hardware seed, training curves."""
+    """Figures of one network: ROC curves and confusion matrix (of a regression estimates against truth), weights of the
+    hardware seed, training curves."""
     outcomes = Outcomes(Path(folder))
     train = outcomes.train(name)
-    hardware = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
     # Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
     model = outcomes.folder / name / "model.keras"
     before = latent.kernels(model) if model.exists() and not name.startswith(FINN) else ()
-    return {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name)),
-            f"confusion-{name}": figures.confusion(name, train["classes"], hardware["confusion"]),
-            f"weights-{name}": figures.weights(outcomes.folded(name), before),
+    if train.get("targets"):
+        judged = {f"estimates-{name}": judgement(outcomes, name)}
+    else:
+        judged = {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name)),
+                  f"confusion-{name}": judgement(outcomes, name)}
+    return {**judged, f"weights-{name}": figures.weights(outcomes.folded(name), before),
             f"training-{name}": figures.training(name, {run["seed"]: run["history"] for run in train["runs"]})}
 
 
@@ -47,6 +51,16 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
             if main[cost].notna().any():
                 yield f"accuracy-{cost.removesuffix('_ns')}-{dataset}", costfigures.accuracy_against(
                     dataset, cost, main, tables.pareto(main, cost), beside)
+        folded = {name: outcomes.folded(name) for name in main["network"]}
+        yield f"sparsity-{dataset}", inputfigures.sparsity(
+            {name: contributions.zero_shares(network) for name, network in folded.items()})
+        if dataset == "mnist":
+            yield f"pixels-{dataset}", inputfigures.pixels(
+                {name: contributions.readers(network) for name, network in folded.items()})
+        elif len(found := importances(folder, list(main["network"]))):
+            yield f"importance-{dataset}", inputfigures.importances(found, dataset)
+        if outcomes.train(main["network"].iloc[0]).get("targets"):
+            continue
         curves = {name: bands(outcomes, name) for name in main["network"]}
         if len(chosen := precisions(main)) > 1:
             where = SOURCES.get(main["source"].iloc[0], "")
@@ -54,14 +68,6 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
                 dataset, {kind: (name, curves[name]) for kind, name in chosen.items()}, where)
         yield f"auc-{dataset}", rocfigures.auc_by_class(
             dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in curves.items()})
-        folded = {name: outcomes.folded(name) for name in main["network"]}
-        yield f"sparsity-{dataset}", inputfigures.sparsity(
-            {name: contributions.zero_shares(network) for name, network in folded.items()})
-        if dataset == "mnist":
-            yield f"pixels-{dataset}", inputfigures.pixels(
-                {name: contributions.readers(network) for name, network in folded.items()})
-        if len(found := importances(folder, list(main["network"]))) and dataset == "jets":
-            yield f"importance-{dataset}", inputfigures.importances(found, dataset)
         if len(curves) == 1:
             continue  # the network's own figure shows the same curves
         for name in outcomes.train(main["network"].iloc[0])["classes"]:
@@ -94,8 +100,21 @@ def importances(folder: Path, networks: list[str]) -> pd.DataFrame:
 def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
     """ROC bands over the network's seeds, by class; a class without rows in the test part is left out."""
     scores, classes = outcomes.scores(name), outcomes.train(name)["classes"]
-    curves = [metrics.roc_per_class(logits, scores.labels, classes) for logits in scores.logits.values()]
+    curves = [metrics.roc_per_class(logits, scores.labels, classes, scores.weights) for logits in scores.logits.values()]
     return {c: metrics.band([found[c] for found in curves]) for c in classes if all(c in found for found in curves)}
+
+
+def judgement(outcomes: Outcomes, name: str) -> Figure:
+    """What the hardware seed's network takes for what: its confusion matrix, or a regression's estimates against the
+    truth, in the targets' units."""
+    train = outcomes.train(name)
+    if not train.get("targets"):
+        run = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
+        return figures.confusion(name, train["classes"], run["confusion"])
+    scores = outcomes.scores(name)
+    mean, scale = np.array(list(train["targets"].values())).T
+    found = scores.logits[train["hardware_seed"]]
+    return figures.estimates(name, list(train["targets"]), scores.labels * scale + mean, found * scale + mean)
 
 
 def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:

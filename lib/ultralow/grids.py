@@ -11,7 +11,7 @@ from ultralow.answers import conditions
 from ultralow.budgets import LATENCY_NS, LUT_PERCENT, best
 from ultralow.catalogue import FINN
 from ultralow.prototypes import beside as prototypes_beside
-from ultralow.tables import PAIRS, front, verdict
+from ultralow.tables import PAIRS, front, quality, verdict
 
 _SLIDES = {"jets": "jets", "mnist": "MNIST"}
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "other data": "≠"}
@@ -21,6 +21,7 @@ GLOSSARY = [
                  "network in the hardware; mean over seeds ± standard deviation"),
     ("AUC", "area under the ROC curve of each class against the rest, mean over seeds ± standard deviation; of the "
             "class with the smallest, and of the one with the largest"),
+    ("R²", "of a regression: share of the targets’ variance in the test part that the folded network explains"),
     ("latency", "clock cycles from input to output × clock period. The period is the target that the tools were given; "
                 "no open tool can time this device"),
     ("LUT, FF, DSP, BRAM", "what the circuit occupies, in percent of a VU9P (1,182,240 LUTs, 2,364,480 flip-flops, "
@@ -37,12 +38,15 @@ _HEADER = ["network", "accuracy", "smallest AUC", "largest AUC", "latency [ns]",
            "hls4ml exact", "Verilog exact"]
 
 
-def slides(table: pd.DataFrame, dataset: str) -> dict:
+def slides(table: pd.DataFrame, dataset: str) -> dict | None:
     """The slides' table of one dataset, row by row in their order: ours, and in each cell the published value.
 
-    A row that several of our networks answer stands once for each; one that none answers has no values of ours.
+    A row that several of our networks answer stands once for each; one that none answers has no values of ours. None
+    of a dataset that the slides do not have.
     """
     rows = table[(table["dataset"] == dataset) & ~table["network"].str.startswith(FINN)]
+    if dataset not in _SLIDES:
+        return None
     named = others.rows()[lambda known: known["table"] == f"slides, {_SLIDES[dataset]}"]
     shown = []
     for name in named.index:
@@ -59,8 +63,11 @@ def main(table: pd.DataFrame, dataset: str) -> dict | None:
     rows = table[(table["dataset"] == dataset) & ~table["network"].str.startswith(FINN) & table["published_row"].isna()]
     if rows.empty:
         return None
-    return {"id": f"table-{dataset}", "title": f"More networks on {dataset}", "caption": "Conditions as above; the "
-            "slides have no network with these layers.", "header": _HEADER, "words": ["network"],
+    what = quality(rows.iloc[0])[0]
+    more = ("Conditions as above; the slides have no network with these layers." if dataset in _SLIDES else
+            conditions(rows))
+    return {"id": f"table-{dataset}", "title": f"{'More n' if dataset in _SLIDES else 'N'}etworks on {dataset}",
+            "caption": more, "header": [what if name == "accuracy" else name for name in _HEADER], "words": ["network"],
             "rows": [_main_row(row) for row in rows.to_dict("records")]}
 
 
@@ -73,10 +80,10 @@ def budget(table: pd.DataFrame, dataset: str) -> dict:
         for lut in LUT_PERCENT:
             found = best(rows, latency, lut)
             cells.append(_words("none") if found is None else _words(found["network"]) | {
-                "beside": f"{found['accuracy_mean']:.3f}, {found['lut_percent']:.2g} %, {found['latency_ns']:.0f} ns"})
+                "beside": f"{quality(found)[1]:.3f}, {found['lut_percent']:.2g} %, {found['latency_ns']:.0f} ns"})
         shown.append({"name": f"{latency} ns" if latency else "any latency", "under": "", "cells": cells, "data": {}})
-    return {"id": f"choose-{dataset}", "title": f"Most accurate network on {dataset} within a budget", "rows": shown,
-            "caption": "Rows: latency at most. Columns: LUTs at most, in percent of a VU9P. Below a name its accuracy, "
+    return {"id": f"choose-{dataset}", "title": f"Best network on {dataset} within a budget", "rows": shown,
+            "caption": "Rows: latency at most. Columns: LUTs at most, in percent of a VU9P. Below a name its accuracy or R², "
                        "LUTs and latency. Of the networks whose circuit was measured; “none” fits if all are larger or "
                        "slower.",
             "header": ["latency", *(f"{lut:g} % LUTs" if lut else "any LUTs" for lut in LUT_PERCENT)],
@@ -145,9 +152,10 @@ def published(dataset: str) -> dict:
 
 
 def _main_row(row: dict, under: str = "") -> dict:
-    cells = [_cell(row[name], "{:.3f}" + _spread(row.get(name.replace("_mean", "") + "_std")),
-                   *_compared(row, name, "{:.3g}" if name == "accuracy_mean" else "{:.2f}"))
-             for name in ("accuracy_mean", "auc_min", "auc_max")]
+    _, mean, deviation = quality(row)
+    cells = [_cell(mean, "{:.3f}" + _spread(deviation), *_compared(row, "accuracy_mean", "{:.3g}")),
+             *(_cell(row[name], "{:.3f}" + _spread(row.get(f"{name}_std")), *_compared(row, name, "{:.2f}"))
+               for name in ("auc_min", "auc_max"))]
     cells.append(_cell(row["latency_ns"], "{:.0f}", *_compared(row, "latency_ns", "{:.0f}")))
     counted = "" if pd.isna(row["lut"]) else f"{row['lut']:,} = "
     for name in ("lut_percent", "ff_percent", "dsp_percent", "bram18_percent"):

@@ -1,4 +1,4 @@
-"""Knows what is measured on a classifier's outputs: accuracy, AUC, ROC curves, confusion."""
+"""Knows what is measured on a network's outputs: accuracy, AUC, ROC curves, confusion; of a regression RMSE and R²."""
 
 from __future__ import annotations
 
@@ -10,23 +10,55 @@ import numpy as np
 ROC_POINTS = 500
 
 
+def both(logits: np.ndarray) -> np.ndarray:
+    """Logits (rows, classes); a single output tells two classes apart, of which the first has logit 0."""
+    return logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities (rows, classes) of ``logits``, in float64: float32 would tie scores near 1."""
-    logits = np.asarray(logits, np.float64)
+    logits = both(np.asarray(logits, np.float64))
     power = np.exp(logits - logits.max(axis=1, keepdims=True))
     return power / power.sum(axis=1, keepdims=True)
 
 
-def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Share of rows whose largest logit is the true class; the first of equal logits counts, as in hardware."""
-    return float(np.mean(np.argmax(logits, axis=1) == labels))
+    return float(np.average(np.argmax(both(logits), axis=1) == labels, weights=weights))
 
 
-def confusion(logits: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Counts (true class, predicted class), int64; square also where a class has no row."""
+def confusion(logits: np.ndarray, labels: np.ndarray, classes: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Counts, or sums of weights, (true class, predicted class); square also where a class has no row."""
     from sklearn.metrics import confusion_matrix  # seconds to import, and most stages need none of it
 
-    return confusion_matrix(labels, np.argmax(logits, axis=1), labels=np.arange(classes))
+    return confusion_matrix(labels, np.argmax(both(logits), axis=1), labels=np.arange(classes), sample_weight=weights)
+
+
+def loss(outputs: np.ndarray, y: np.ndarray) -> float:
+    """Mean cross-entropy of logits (rows, classes) for labels (rows,); of a regression, y (rows, targets), the mean
+    squared error."""
+    if y.dtype.kind == "f":
+        return float(np.mean((outputs - y) ** 2))
+    logits = both(outputs)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y]))
+
+
+def determination(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """R², the share of the targets' variance that the outputs (rows, targets) explain, mean over the targets."""
+    mean = np.average(y, axis=0, weights=weights)
+    left = np.average((outputs - y) ** 2, axis=0, weights=weights)
+    return float(np.mean(1 - left / np.average((y - mean) ** 2, axis=0, weights=weights)))
+
+
+def quality(y: np.ndarray) -> str:
+    """What a network is chosen by, the more the better: accuracy, or r2 of a regression."""
+    return "r2" if y.dtype.kind == "f" else "accuracy"
+
+
+def judged(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The :func:`quality` of outputs."""
+    return (determination if quality(y) == "r2" else accuracy)(outputs, y, weights)
 
 
 @dataclass(frozen=True)
@@ -38,7 +70,8 @@ class Roc:
     auc: float
 
 
-def roc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Roc]:
+def roc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str],
+                  weights: np.ndarray | None = None) -> dict[str, Roc]:
     """One-against-rest curves on the softmax probabilities, at most ROC_POINTS points each.
 
     A class that has no row, or every row, has no curve and is left out.
@@ -49,15 +82,16 @@ def roc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]
     for index, name in enumerate(classes):
         truth = labels == index
         if truth.any() and not truth.all():
-            background, signal, _ = roc_curve(truth, probability[:, index])
+            background, signal, _ = roc_curve(truth, probability[:, index], sample_weight=weights)
             keep = _thinned(signal, background)
             found[name] = Roc(signal[keep], background[keep], float(auc(background, signal)))
     return found
 
 
-def auc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
+def auc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str],
+                  weights: np.ndarray | None = None) -> dict[str, float | None]:
     """One-against-rest AUC of each class; None where the rows hold only one side."""
-    curves = roc_per_class(logits, labels, classes)
+    curves = roc_per_class(logits, labels, classes, weights)
     return {name: curves[name].auc if name in curves else None for name in classes}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ultralow.folded import FoldedNetwork
+from ultralow.metrics import loss
 
 
 def least(network: FoldedNetwork, codes: np.ndarray, y: np.ndarray, live: list[np.ndarray],
@@ -12,7 +13,7 @@ def least(network: FoldedNetwork, codes: np.ndarray, y: np.ndarray, live: list[n
     """The ``count`` hidden neurons whose holding costs least for what it saves.
 
     Args:
-        codes, y: input codes (rows, inputs) and labels (rows,) that tell the cross-entropy.
+        codes, y: input codes (rows, inputs) and labels (rows,), or targets, that tell the loss.
         live: for each hidden layer which neurons (n_out,) bool may be chosen.
 
     Returns:
@@ -46,11 +47,9 @@ def _usual(codes: np.ndarray) -> int:
 
 
 def _loss(network: FoldedNetwork, position: int, sums: np.ndarray, y: np.ndarray) -> float:
-    """Mean cross-entropy where layer ``position`` has the accumulators ``sums`` (rows, n_out)."""
+    """The loss where layer ``position`` has the accumulators ``sums`` (rows, n_out)."""
     fractions = [fraction for fraction, _ in network.formats()]
     codes = network.layers[position].activate(sums, fractions[position])
     for layer, fraction in list(zip(network.layers, fractions))[position + 1:]:
         codes = layer(codes, fraction)
-    logits = codes * 2.0**-network.output_fraction
-    logits -= logits.max(axis=1, keepdims=True)
-    return float(np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y]))
+    return loss(codes * 2.0**-network.output_fraction, y)

@@ -16,7 +16,7 @@ from ultralow.study import Study, root
 # The modules that decide a stage's result, less those of the stages before it. A change in one of them
 # makes the stage's results old. Tables and figures are remade in any case.
 STAGE_MODULES = {
-    "prepare": ("table", "jets", "digits", "loading", "dataset"),
+    "prepare": ("table", "jets", "digits", "formats", "tabular", "loading", "dataset"),
     "train": ("fixed", "folded", "backend", "folding", "layers", "images", "neurons", "networks", "training",
               "runs", "metrics"),
     "refine": ("refinement",),

@@ -82,6 +82,10 @@ RECIPES = {
     # Binary weights cannot be zero, but a neuron that matters little can be held: its adders go, in and out. What holding
     # one neuron in ten costs, flipping single weights of the folded network afterwards more than wins back.
     "binary": replace(_STUDY, estimator="polynomial", batch_size=512, keep=0.9, refine=1),
+    # A wide layer has more of them: a quarter of the neurons takes almost half of the adders along.
+    "binary-wide": replace(_STUDY, estimator="polynomial", epochs=40, keep=0.75),
+    # With few-bit ReLU, too; flipping weights works on signs only. Few-bit activations and factors want long training.
+    "binary-relu": replace(_STUDY, batch_size=512, epochs=200, keep=0.9),
     # Where weights may be zero, those that matter little shall be: fewer adders.
     "ternary": replace(_STUDY, l1=5e-6),
     # With few-bit ReLU a wider range of zeros does most of what the pull does, at no less accuracy (validation part).

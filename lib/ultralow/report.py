@@ -34,7 +34,7 @@ _FILES = {
 }
 _NETWORK_FILES = ("train.json", "convert.json", "synthesis.json", "model.keras", "folded.npz")
 # What choosing a network needs: columns of comparison.csv, and their names on the page.
-_PICKED = {"network": "network", "dataset": "dataset", "accuracy_mean": "accuracy", "lut_percent": "lut",
+_PICKED = {"network": "network", "dataset": "dataset", "what": "what", "quality": "quality", "lut_percent": "lut",
            "latency_ns": "latency"}
 _STAGES = ("training", "conversion", "gates")
 
@@ -116,7 +116,8 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     datasets = list(dict.fromkeys(table["dataset"]))
     main = [name for name in datasets
             if not table.loc[table["dataset"] == name, "network"].str.startswith(FINN).all()]
-    finn, measured = tables.finn(table), budgets.measured(table)
+    judged = table.assign(quality=tables.qualities(table), what=[tables.quality(row)[0] for row in table.to_dict("records")])
+    finn, measured = tables.finn(table), budgets.measured(judged)
     study, manifest = folder / "study.json", folder / "manifest.json"
     shown = {
         "smoke": bool(study.exists() and read_json(study).get("smoke")),

@@ -35,8 +35,13 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
         test: False leaves the test part untouched (for choices, which see the validation part only).
 
     Returns:
-        seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float, auc, confusion.
+        seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float, auc, confusion; of a
+        regression valid_r2, r2, r2_float and rmse (each target's, in its unit).
+
+    Raises:
+        StudyError: the recipe asks for what only classification has.
     """
+    check(network, recipe, data)
     fingerprint = identity(network, recipe, data, seed, teacher, backend, test)
     done, checkpoint = folder / "run.json", folder.with_name(f"{folder.name}-checkpoint-{fingerprint[:16]}.npz")
     if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
@@ -44,8 +49,8 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
         return {key: value for key, value in kept.items() if key != "fingerprint"}
     start_keras(backend)
     log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, Keras on {backend}")
-    model, folded, history, accuracy = fit(network, recipe, data, seed, log, teacher, checkpoint)
-    result = {"seed": seed, "history": history, "valid_accuracy": accuracy,
+    model, folded, history, valid = fit(network, recipe, data, seed, log, teacher, checkpoint)
+    result = {"seed": seed, "history": history, f"valid_{metrics.quality(data.y_train)}": valid,
               "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}
     with replacing(folder) as temporary:
         temporary.mkdir()
@@ -53,11 +58,7 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
             from ultralow.backend import outputs
 
             x_test = folded.encode(data.x_test)
-            logits = folded.logits(x_test)
-            result |= {"accuracy": metrics.accuracy(logits, data.y_test),
-                       "accuracy_float": metrics.accuracy(outputs(model, x_test.astype(np.float32)), data.y_test),
-                       "auc": metrics.auc_per_class(logits, data.y_test, data.classes),
-                       "confusion": metrics.confusion(logits, data.y_test, len(data.classes))}
+            result |= tested(folded.logits(x_test), outputs(model, x_test.astype(np.float32)), data)
         # Without the optimiser's moments, which are twice as large as the network.
         type(model)(model.inputs, model.outputs, name=model.name).save(temporary / "model.keras")
         folded.save(temporary / "folded.npz")
@@ -67,22 +68,55 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
     return result
 
 
+def tested(found: np.ndarray, before: np.ndarray, data: Dataset) -> dict:
+    """What the folded network's outputs (rows, outputs) on the test part are worth, and those ``before`` folding."""
+    name, y, weights = metrics.quality(data.y_test), data.y_test, data.w_test
+    result = {name: metrics.judged(found, y, weights), f"{name}_float": metrics.judged(before, y, weights)}
+    if name == "r2":
+        errors = np.sqrt(np.average((found - y) ** 2, axis=0, weights=weights)) * data.target_scale
+        return result | {"rmse": dict(zip(data.targets, errors.tolist()))}
+    return result | {"auc": metrics.auc_per_class(found, y, data.classes, weights),
+                     "confusion": metrics.confusion(found, y, len(data.classes), weights)}
+
+
+def check(network: Network, recipe: Recipe, data: Dataset) -> None:
+    """That network, recipe and data fit each other.
+
+    Raises:
+        StudyError: they do not; it says what to change.
+    """
+    inputs, outputs = len(data.features), len(data.outputs)
+    fitting = (outputs, 1) if len(data.classes) == 2 else (outputs,)
+    if network.widths[0] != inputs or network.widths[-1] not in fitting:
+        raise StudyError(f"{network.name} is {network.architecture}, but its dataset {data.name} has {inputs} features and "
+                         f"{outputs} {'classes' if data.classes else 'targets'} ({', '.join(data.outputs)})"
+                         + ("; two classes take one output or two" if len(fitting) > 1 else ""))
+    if network.widths[-1] == len(data.classes):
+        return
+    asked = {"refine": recipe.refine, "teacher": recipe.teacher,
+             "loss": recipe.loss != "crossentropy" and not data.classes}
+    if wrong := [field for field, on in asked.items() if on]:
+        raise StudyError(f"{network.name}: its recipe's {', '.join(wrong)} work with an output for each class only, not "
+                         f"{'with a single one' if data.classes else 'for regression'}; take a recipe without")
+
+
 def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, teacher: np.ndarray | None = None,
         checkpoint: Path | None = None) -> tuple["keras.Model", FoldedNetwork, dict, float]:
-    """The trained network, the folded one, the history, and the folded one's accuracy on the validation part."""
+    """The trained network, the folded one, the history, and the folded one's accuracy (of a regression R²) on the
+    validation part."""
     from ultralow import folding, training  # Keras takes seconds: only where it is used
 
     gain, move = encoding(network, recipe, data, seed, log)
     x, x_valid = (encode(part, Fixed.parse(network.input), gain, move) for part in (data.x_train, data.x_valid))
     model, history = training.train(network, recipe, x.astype(np.float32), data.y_train, x_valid.astype(np.float32),
                                     data.y_valid, seed, log, None if teacher is None else probabilities(teacher),
-                                    checkpoint)
-    folded = replace(folding.fold(model, network, data.classes), gain=gain, move=move)
+                                    checkpoint, data.w_train)
+    folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
     if recipe.refine:
         from ultralow import refinement
 
         folded = refinement.refine(folded, x, data.y_train, recipe.refine, seed, log)
-    return model, folded, history, metrics.accuracy(folded.logits(x_valid), data.y_valid)
+    return model, folded, history, metrics.judged(folded.logits(x_valid), data.y_valid, data.w_valid)
 
 
 def encoding(network: Network, recipe: Recipe, data: Dataset, seed: int,
@@ -96,7 +130,7 @@ def encoding(network: Network, recipe: Recipe, data: Dataset, seed: int,
         return gain, format.low - low * gain
     from ultralow import training
 
-    gain = training.learn_gain(network, recipe, data.x_train, data.y_train, seed)
+    gain = training.learn_gain(network, recipe, data.x_train, data.y_train, seed, data.w_train)
     log("gains of the features: " + ", ".join(f"{name} {g:g}" for name, g in zip(data.features, gain)))
     return gain, None
 
@@ -135,7 +169,8 @@ def start_keras(backend: str) -> None:
 def identity(network: Network, recipe: Recipe, data: Dataset, seed: int, *more: object) -> str:
     """SHA-256 of anything that a run's result depends on, this package's training code included."""
     digest = hashlib.sha256(canonical_json([vars(network), recipe.changes, seed]).encode())
-    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
+    weights = [part for part in (data.w_train, data.w_valid, data.w_test) if part is not None]
+    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test, *weights):
         digest.update(np.ascontiguousarray(array))
     for item in more:
         digest.update(np.ascontiguousarray(item) if isinstance(item, np.ndarray) else repr(item).encode())

@@ -18,10 +18,12 @@ from ultralow.folded import FoldedNetwork
 
 @dataclass(frozen=True)
 class Scores:
-    """Labels (rows,), and for each seed logits (rows, classes): float64 as computed, float32 as kept."""
+    """Labels (rows,), and for each seed logits (rows, classes): float64 as computed, float32 as kept; of a regression
+    targets and outputs (rows, targets). ``weights`` (rows,): how much each row counts; None: all alike."""
 
     labels: np.ndarray
     logits: dict[int, np.ndarray]
+    weights: np.ndarray | None = None
 
 
 def compute(networks: Mapping[int, Path], test: Dataset) -> Scores:
@@ -30,7 +32,7 @@ def compute(networks: Mapping[int, Path], test: Dataset) -> Scores:
         folded = FoldedNetwork.load(path)
         return folded.logits(folded.encode(test.x_test))
 
-    return Scores(test.y_test, {seed: logits(path) for seed, path in networks.items()})
+    return Scores(test.y_test, {seed: logits(path) for seed, path in networks.items()}, test.w_test)
 
 
 def identity(networks: Mapping[int, Path], test: Dataset) -> str:
@@ -38,7 +40,7 @@ def identity(networks: Mapping[int, Path], test: Dataset) -> str:
     digest = hashlib.sha256()
     for seed, path in sorted(networks.items()):
         digest.update(f"{seed} {sha256(path)}\n".encode())
-    for array in (test.x_test, test.y_test):
+    for array in (test.x_test, test.y_test, *(() if test.w_test is None else (test.w_test,))):
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
@@ -47,7 +49,8 @@ def write(scores: Scores, path: Path, made_of: str = "") -> None:
     """Writes scores.npz; ``made_of`` is their :func:`identity`."""
     logits = {f"logits_{seed}": values.astype(np.float32) for seed, values in scores.logits.items()}
     with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, labels=scores.labels, made_of=np.array(made_of), **logits)
+        weights = {} if scores.weights is None else {"weights": scores.weights}
+        np.savez_compressed(stream, labels=scores.labels, made_of=np.array(made_of), **weights, **logits)
 
 
 def current(path: Path, made_of: str) -> bool:
@@ -68,7 +71,8 @@ def read(path: Path) -> Scores:
     try:
         with np.load(path, allow_pickle=False) as file:
             seeds = sorted(int(name.removeprefix("logits_")) for name in file if name.startswith("logits_"))
-            return Scores(file["labels"], {seed: file[f"logits_{seed}"] for seed in seeds})
+            return Scores(file["labels"], {seed: file[f"logits_{seed}"] for seed in seeds},
+                          file["weights"] if "weights" in file else None)
     except FileNotFoundError:
         raise StudyError(f"{path} is missing; run the comparison notebook, which computes it") from None
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:

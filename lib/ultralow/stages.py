@@ -12,6 +12,7 @@ import numpy as np
 
 from ultralow import dataset as datasets
 from ultralow import metrics, runs, scores, taken
+from ultralow.catalogue import DATASETS
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, write_json
@@ -26,12 +27,18 @@ def prepare(study: Study, name: str, log: Log = print) -> Dataset:
     """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json."""
     settings = study.settings.data[name]
     path = study.data_path(name)
-    if path is not None and not path.exists():
+    if path is not None and not all(file.exists() for file in study.files(name)):
         _obtain(study, name, log)
-    from ultralow import loading  # ROOT and its friends take seconds to import
+    from ultralow import loading, tabular  # ROOT and its friends take seconds to import
 
     log(f"{name}: reading source {settings.source}")
-    table = loading.load_table(name, settings.source, path, root() / "data" / "cache")
+    if name in DATASETS:
+        further = {"columns": settings.columns or None, "classes": settings.classes} if settings.source == "file" and (
+            settings.columns or settings.classes) else {}
+        table = loading.load_table(name, settings.source, path, root() / "data" / "cache", **further)
+    else:
+        table = tabular.read(name, study.files(name), settings.features, label=settings.label, classes=settings.classes,
+                             targets=settings.targets, weights=settings.weights, test=settings.test, tree=settings.tree)
     prepared = datasets.split_and_scale(table, rows=settings.rows)
     prepared.save(_data_path(study, name))
     return prepared
@@ -73,16 +80,16 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     taken.refuse(f"{name} is not trained in {_short(study.results)}")
     network, recipe = study.network(name), study.recipe(name)
     data = prepared(study, network.dataset, log)
-    if (data.x_train.shape[1], len(data.classes)) != (network.widths[0], network.widths[-1]):
-        raise StudyError(f"{name} is {network.architecture}, but its dataset has {data.x_train.shape[1]} features "
-                         f"and {len(data.classes)} classes")
+    runs.check(network, recipe, data)
+    quality = metrics.quality(data.y_test)
     folder, teacher = study.folder(name), teacher_logits(study, recipe, data, log)
     results = []
     for seed in study.settings.seeds:
         results.append(runs.run(network, recipe, data, seed, folder / f"seed-{seed}", log, teacher,
                                 study.settings.backend))
-        log("seed {seed}: test accuracy {accuracy:.4f} folded, {accuracy_float:.4f} before folding".format(**results[-1]))
-    best = max(results, key=lambda run: run["valid_accuracy"])["seed"]
+        log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
+            "folding")
+    best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
     for file in ("folded.npz", "model.keras"):
         # Of the committed study only the best seed's model is there, in its place already.
         if (chosen := folder / f"seed-{best}" / file).exists():
@@ -95,6 +102,8 @@ def train(study: Study, name: str, log: Log = print) -> dict:
               "weights": network.weights, "activation": network.activation,
               "parameters": network.parameters, "operations": network.operations,
               "backend": study.settings.backend, "classes": data.classes, "runs": results}
+    if data.targets:
+        result |= {"targets": dict(zip(data.targets, zip(data.target_mean.tolist(), data.target_scale.tolist())))}
     write_json(folder / "train.json", result)
     score(study, name, log)
     return result
@@ -107,6 +116,11 @@ def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
         log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
         train(study, name, log)
     return FoldedNetwork.load(path)
+
+
+def all_trained(study: Study, dataset: str, log: Log = print) -> dict[str, FoldedNetwork]:
+    """The folded networks of a dataset, by name."""
+    return {entry.name: trained(study, entry.name, log) for entry in study.networks if entry.dataset == dataset}
 
 
 def score(study: Study, name: str, log: Log = print) -> Scores:
@@ -125,11 +139,12 @@ def score(study: Study, name: str, log: Log = print) -> Scores:
     if not scores.current(kept, identity):
         found = scores.compute(networks, test)
         for run in done["runs"]:
-            accuracy = metrics.accuracy(found.logits[run["seed"]], test.y_test)
-            if abs(accuracy - run["accuracy"]) > 1e-9:
+            quality = metrics.quality(test.y_test)
+            value = metrics.judged(found.logits[run["seed"]], test.y_test, test.w_test)
+            if abs(value - run[quality]) > 1e-9:
                 raise StudyError(
-                    f"{name}, seed {run['seed']}: accuracy {accuracy:.5f} on the test part in {_short(study.results)}/"
-                    f"data, but {run['accuracy']:.5f} in train.json; these are not the rows or not the network that "
+                    f"{name}, seed {run['seed']}: {quality} {value:.5f} on the test part in {_short(study.results)}/"
+                    f"data, but {run[quality]:.5f} in train.json; these are not the rows or not the network that "
                     "train.json tells of: take the committed ones again (`git checkout`), or train")
         scores.write(found, kept, identity)
     return scores.read(kept)
@@ -226,7 +241,9 @@ def check_sources(study: Study) -> None:
     for name in study.datasets:
         path, prepared_path = study.data_path(name), _data_path(study, name)
         done = datasets.test_path(prepared_path) if taken.mode() else prepared_path
-        if path is not None and not path.exists() and not done.exists() and not downloads(study, name):
+        if path is None or done.exists() or downloads(study, name):
+            continue
+        if not all(file.exists() for file in study.files(name)):
             raise _absent(study, name)
 
 

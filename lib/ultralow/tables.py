@@ -38,7 +38,7 @@ _MULTIPLIERS = ("lut", "ff", "dsp", "latency_ns")
 _TEXTS = ("network", "dataset", "source", "architecture", "kind", "input", "hls_tool", "circuit_architecture", "tool", "published_row",
           "published_tool_stage")
 # Digits after the point: shares to a hundredth of a percent and one more; percentages and ns to a thousandth.
-_DIGITS = {"accuracy": 5, "auc": 5, "zero": 5, "published_accuracy": 5, "published_auc": 5}
+_DIGITS = {"accuracy": 5, "auc": 5, "r2": 5, "rmse": 9, "zero": 5, "published_accuracy": 5, "published_auc": 5}
 
 
 def comparison(folder: str | Path) -> pd.DataFrame:
@@ -55,8 +55,7 @@ def comparison(folder: str | Path) -> pd.DataFrame:
     rows = [_row(outcomes, network) for network in outcomes.networks]
     if not rows:
         raise StudyError(f"{folder}/study.json lists no networks; add one to the study file")
-    classes = list(dict.fromkeys(column for row in rows for column in row if column.startswith("auc_of_")))
-    table = pd.DataFrame(rows, columns=_columns(classes))
+    table = pd.DataFrame(rows, columns=_columns(rows))
     for column in table:
         if column in _COUNTS:
             table[column] = table[column].astype("Int64")
@@ -66,6 +65,15 @@ def comparison(folder: str | Path) -> pd.DataFrame:
         else:
             table[column] = table[column].astype("string")
     return table.rename(columns=lambda name: name.replace("auc_of_", "auc_"))
+
+
+def seeds(train: dict) -> pd.DataFrame:
+    """Of each seed (index) what train.json says: validation and test part, before folding and after, zero weights."""
+    of = "r2" if train.get("targets") else "accuracy"
+    what = {"r2": "R²", "accuracy": "accuracy"}[of]
+    names = {f"valid_{of}": f"{what}, validation (folded)", f"{of}_float": f"{what}, test before folding",
+             of: f"{what}, test (folded)", "zero_weights": "share of zero weights"}
+    return pd.DataFrame(train["runs"]).set_index("seed")[list(names)].rename(columns=names)
 
 
 def finn(table: pd.DataFrame) -> pd.DataFrame:
@@ -131,21 +139,36 @@ def verdict(row: dict | pd.Series, column: str) -> str:
     return "better" if sign * (ours - theirs) > 0 else "worse"
 
 
+def quality(row: dict | pd.Series) -> tuple[str, float, float]:
+    """What a row of :func:`comparison` is judged by, in words, with mean and standard deviation: accuracy, or R² of a
+    regression."""
+    if pd.isna(row["accuracy_mean"]) and not pd.isna(row.get("r2_mean", pd.NA)):
+        return "R²", row["r2_mean"], row["r2_std"]
+    return "accuracy", row["accuracy_mean"], row.get("accuracy_std", pd.NA)
+
+
+def qualities(table: pd.DataFrame) -> pd.Series:
+    """The means of :func:`quality`, row by row."""
+    return table["accuracy_mean"].fillna(table["r2_mean"]) if "r2_mean" in table else table["accuracy_mean"]
+
+
 def pareto(table: pd.DataFrame, cost: str) -> list[str]:
-    """Networks that no other beats: none is as accurate for less ``cost``, or more accurate for as much."""
-    known = table.dropna(subset=[cost]).sort_values([cost, "accuracy_mean", "network"], ascending=[True, False, True])
+    """Networks that no other beats: none is as good (:func:`quality`) for less ``cost``, or better for as much."""
+    known = table.assign(quality=qualities(table)).dropna(subset=[cost]).sort_values(
+        [cost, "quality", "network"], ascending=[True, False, True])
     best, names = -np.inf, []
     for row in known.to_dict("records"):
-        if row["accuracy_mean"] > best:
-            best = row["accuracy_mean"]
+        if row["quality"] > best:
+            best = row["quality"]
             names.append(row["network"])
     return names
 
 
 def front(dataset: str) -> pd.DataFrame:
-    """Published networks of the same task with an accuracy, and LUTs or a latency; see :func:`published.rows`."""
+    """Published networks of the same task with an accuracy, and LUTs or a latency; see :func:`published.rows`. None of a
+    dataset of one's own."""
     rows = published.rows()
-    rows = rows[rows["dataset"] == {"jets": "jets HLF", "mnist": "MNIST"}[dataset]]
+    rows = rows[rows["dataset"] == {"jets": "jets HLF", "mnist": "MNIST"}.get(dataset)]
     return rows[rows["accuracy"].notna() & (rows["lut"].notna() | rows["latency_ns"].notna())]
 
 
@@ -156,13 +179,14 @@ def _row(outcomes: Outcomes, network: str) -> dict:
     runs = need(train, "runs", path)
     if not runs:
         raise StudyError(f"{path} holds no runs; train {network} again")
-    accuracies = [need(run, "accuracy", path) for run in runs]
+    of = "r2" if train.get("targets") else "accuracy"
+    values = [need(run, of, path) for run in runs]
     # With one seed the runs hold the hardware's network only.
     hardware = next((run for run in runs if run["seed"] == train.get("hardware_seed")), runs[0])
-    row |= {"seeds": len(runs), "accuracy_mean": np.mean(accuracies),
-            "accuracy_std": _deviation(accuracies),
-            "accuracy_float": np.mean([run["accuracy_float"] for run in runs]),
-            "accuracy_hardware": hardware["accuracy"], "zero_weights": hardware.get("zero_weights")}
+    row |= {"seeds": len(runs), f"{of}_mean": np.mean(values), f"{of}_std": _deviation(values),
+            f"{of}_float": np.mean([run[f"{of}_float"] for run in runs]), f"{of}_hardware": hardware[of],
+            "zero_weights": hardware.get("zero_weights")}
+    row |= {f"rmse_{target}": np.mean([run["rmse"][target] for run in runs]) for target in train.get("targets", ())}
     areas = {name: _mean([run["auc"].get(name) for run in runs]) for name in need(train, "classes", path)}
     known = [value for value in areas.values() if value is not None]
     row |= {f"auc_of_{name}": value for name, value in areas.items()}
@@ -203,9 +227,13 @@ def _deviation(values: list[float | None]) -> float | None:
     return float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 
-def _columns(classes: list[str]) -> list[str]:
+def _columns(rows: list[dict]) -> list[str]:
+    def named(*starts: str) -> list[str]:
+        return list(dict.fromkeys(column for row in rows for column in row if column.startswith(starts)))
+
+    classes, regression = named("auc_of_"), named("r2_", "rmse_")
     resources = [name for key in published.VU9P for name in (key, f"{key}_percent")]
-    return [*_TRAIN, "seeds", "accuracy_mean", "accuracy_std", "accuracy_float", "accuracy_hardware",
+    return [*_TRAIN, "seeds", "accuracy_mean", "accuracy_std", "accuracy_float", "accuracy_hardware", *regression,
             *classes, "auc_min", "auc_min_std", "auc_max", "auc_max_std", "zero_weights", *_CONVERT, "rtl_rows",
             "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "circuit_architecture", "input_bits", *resources,
             "lut_estimate", "latency_cycles", "interval", "clock_ns", "latency_ns", "tool",

@@ -17,6 +17,7 @@ from ultralow.errors import StudyError
 from ultralow.files import replacing
 from ultralow.folding import fold
 from ultralow.layers import BinaryDense, FeatureGain, MaskedDense, TernaryDense
+from ultralow.metrics import quality
 from ultralow.networks import build
 from ultralow.recipes import Recipe
 
@@ -35,28 +36,32 @@ History = dict[str, list[float]]
 
 def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_valid: np.ndarray, y_valid: np.ndarray,
           seed: int, log: Callable[[str], None] = print, teacher: np.ndarray | None = None,
-          checkpoint: Path | None = None) -> tuple[keras.Model, History]:
+          checkpoint: Path | None = None, weights: np.ndarray | None = None) -> tuple[keras.Model, History]:
     """Trains a network from its catalogue entry.
 
     Args:
         network, recipe: what to build and how to train it.
-        x, y: training rows (rows, inputs) float32, already on the grid of the input format; labels (rows,) int.
+        x, y: training rows (rows, inputs) float32, already on the grid of the input format; labels (rows,) int, or the
+            targets (rows, outputs) float of a regression.
         x_valid, y_valid: validation rows; they steer the plateau schedule and are reported, nothing else.
         seed: fixes initial weights, order of rows and dropout. Same seed, same machine: same weights.
         log: receives a line per epoch (at most some twenty in all) with the time left.
         teacher: probabilities (rows, classes) that take the recipe's ``distillation`` share in the targets.
         checkpoint: file that keeps the state of a long training; one that was stopped goes on from it, to the same
             weights. Removed at the end by whoever keeps the result.
+        weights: how much each training row counts in the loss, (rows,); None: all alike.
 
     Returns:
-        The trained network, and its history: loss, accuracy, val_loss, val_accuracy, one value per epoch.
+        The trained network, and its history: loss, accuracy (not of a regression), val_loss, val_accuracy, one value per
+        epoch.
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model = build(network, recipe)
-    steps = _compile(model, recipe, len(x))
+    steps = _compile(model, recipe, y)
     target, target_valid = _targets(recipe, y, network, teacher), _targets(recipe, y_valid, network)
-    history = {name: [] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    history = {name: [] for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+               if quality(y) == "accuracy" or name.endswith("loss")}
     epoch, summed = 0, [np.zeros(weight.shape) for weight in model.trainable_variables]
     if checkpoint is not None and checkpoint.exists():
         epoch, history, summed = _restore(model, checkpoint, history, summed)
@@ -76,10 +81,10 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
                     layer.settle(share, max(1, epoch * steps))
         if recipe.schedule == "plateau":
             model.optimizer.learning_rate.assign(plateau(history["val_loss"], recipe.learning_rate))
-        new = _epoch(model, recipe, x, target, seed, epoch, validation_data=(x_valid, target_valid),
+        new = _epoch(model, recipe, x, target, seed, epoch, weights, validation_data=(x_valid, target_valid),
                      validation_batch_size=4096)
         for name, values in history.items():
-            values.append(float(new[name.replace("accuracy", "categorical_accuracy")][0]))
+            values.append(float(new[name][0]))
         epoch += 1
         if epoch > first_averaged:
             summed = [total + keras.ops.convert_to_numpy(w) for total, w in zip(summed, model.trainable_variables)]
@@ -95,7 +100,8 @@ def train(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, x_vali
     return model, history
 
 
-def learn_gain(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
+def learn_gain(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, seed: int,
+               weights: np.ndarray | None = None) -> np.ndarray:
     """How much each feature (inputs,) should weigh in a first layer whose weights cannot say it, being ±1 or 0.
 
     A short training of the same network behind one learned factor per feature; the factors, to two bits after the
@@ -109,34 +115,46 @@ def learn_gain(network: Network, recipe: Recipe, x: np.ndarray, y: np.ndarray, s
     inputs = keras.Input((network.widths[0],), name="features")
     gain = FeatureGain(name="gain")
     model = keras.Model(inputs, inner(gain(inputs)))
-    _compile(model, short, len(x))
+    _compile(model, short, y)
     target = _targets(short, y, network)
     for epoch in range(short.epochs):
-        _epoch(model, short, x, target, seed, epoch)
+        _epoch(model, short, x, target, seed, epoch, weights)
     found = np.abs(keras.ops.convert_to_numpy(gain.gain)).astype(np.float64)
     mantissa, exponent = np.frexp(np.maximum(1.5 * found / found.max(), 2.0**-10))
     return np.ldexp(np.rint(mantissa * 8) / 8, exponent)
 
 
-def _compile(model: keras.Model, recipe: Recipe, rows: int) -> int:
-    """Gives the model the recipe's loss, optimiser and schedule; returns the steps of an epoch of so many rows."""
-    steps = -(-rows // recipe.batch_size)
+def _compile(model: keras.Model, recipe: Recipe, y: np.ndarray) -> int:
+    """Gives the model the recipe's optimiser, schedule and, for labels ``y``, loss; those of a regression have the mean
+    squared error. Returns the steps of an epoch."""
+    steps = -(-len(y) // recipe.batch_size)
     rate = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * recipe.epochs)
     elif recipe.schedule == "exponential":
         rate = keras.optimizers.schedules.ExponentialDecay(rate, steps * recipe.epochs, FINAL_RATE)
-    loss = (keras.losses.CategoricalCrossentropy(from_logits=True) if recipe.loss == "crossentropy"
-            else keras.losses.SquaredHinge())
+    metrics, single = [keras.metrics.CategoricalAccuracy(name="accuracy")], model.output_shape[-1] == 1
+    if quality(y) == "r2":
+        loss, metrics = keras.losses.MeanSquaredError(), []
+    elif recipe.loss == "squared_hinge":
+        loss = keras.losses.SquaredHinge()
+    else:
+        loss = (keras.losses.BinaryCrossentropy if single else keras.losses.CategoricalCrossentropy)(from_logits=True)
+    if metrics and single:
+        metrics = [keras.metrics.MeanMetricWrapper(_right_side, name="accuracy")]
     # Many steps run in the backend between two returns to Python; the last call of an epoch may be shorter.
-    model.compile(OPTIMIZERS[recipe.optimizer](rate), loss, metrics=[keras.metrics.CategoricalAccuracy()],
-                  steps_per_execution=min(steps, 50))
+    model.compile(OPTIMIZERS[recipe.optimizer](rate), loss, metrics=metrics, steps_per_execution=min(steps, 50))
     model.optimizer.build(model.trainable_variables)
     return steps
 
 
+def _right_side(target: object, logit: object) -> object:
+    """Whether the single output says the class that the target (1, or 0 or −1) says."""
+    return keras.ops.equal(target > 0.5, logit > 0.0)
+
+
 def _epoch(model: keras.Model, recipe: Recipe, x: np.ndarray, target: np.ndarray, seed: int, epoch: int,
-           **options: object) -> dict[str, list[float]]:
+           weights: np.ndarray | None = None, **options: object) -> dict[str, list[float]]:
     """Trains for one epoch. The order of its rows depends on seed and epoch alone, so that a training can stop between
     two."""
     rng = np.random.default_rng([seed, epoch])
@@ -144,6 +162,8 @@ def _epoch(model: keras.Model, recipe: Recipe, x: np.ndarray, target: np.ndarray
     inputs = x[rows] if not recipe.shift else images.shifted(x[rows], recipe.shift, rng)
     if recipe.distort:
         inputs = images.distorted(inputs, recipe.distort, rng)
+    if weights is not None:
+        options["sample_weight"] = weights[rows]
     return model.fit(inputs, target[rows], batch_size=recipe.batch_size, shuffle=False, verbose=0, **options).history
 
 
@@ -221,7 +241,10 @@ def reestimate(model: keras.Model, x: np.ndarray, batch: int = 8192) -> None:
 
 
 def _targets(recipe: Recipe, y: np.ndarray, network: Network, teacher: np.ndarray | None = None) -> np.ndarray:
-    target = keras.utils.to_categorical(y, network.widths[-1]).astype(np.float32)
+    if quality(y) == "r2":
+        return y.astype(np.float32)
+    single = network.widths[-1] == 1
+    target = (y[:, None] if single else keras.utils.to_categorical(y, network.widths[-1])).astype(np.float32)
     if teacher is not None:
         target = (1 - recipe.distillation) * target + recipe.distillation * teacher.astype(np.float32)
     return target if recipe.loss == "crossentropy" else 2 * target - 1
@@ -263,5 +286,6 @@ class Progress:
         if done % self.every and done < self.epochs:
             return
         left = (time.monotonic() - self.start) / (done - self.first) * (self.epochs - done)
+        valid = "accuracy" if "val_accuracy" in history else "loss"
         self.log(f"epoch {done}/{self.epochs}: loss {history['loss'][-1]:.4f}, "
-                 f"validation accuracy {history['val_accuracy'][-1]:.4f}, {left:.0f} s left")
+                 f"validation {valid} {history[f'val_{valid}'][-1]:.4f}, {left:.0f} s left")
