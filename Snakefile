@@ -91,6 +91,7 @@ if not TAKE:
             notebook="notebooks/2-training.ipynb",
             data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
             teacher=lambda wildcards: [f"{RESULTS}/{t}/folded.npz"] if (t := STUDY.recipe(wildcards.network).teacher) else [],
+            model=lambda wildcards: [str(path)] if (path := STUDY.model_path(wildcards.network)) else [],
         output:
             f"{RESULTS}/{{network}}/train.json",
             f"{RESULTS}/{{network}}/folded.npz",
@@ -99,6 +100,7 @@ if not TAKE:
             entry=lambda wildcards: str(STUDY.network(wildcards.network)),
             recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
             seeds=STUDY.settings.seeds,
+            raw=lambda wildcards: STUDY.override(wildcards.network).raw,
             code=lambda wildcards: runs.training_digest(STUDY.recipe(wildcards.network)),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",

@@ -49,6 +49,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def root() -> Path:
+    """The project's root: the folder of pyproject.toml that holds this package."""
+    return Path(__file__).resolve().parents[2]
+
+
 def sweep(folder: str | Path) -> None:
     """Removes temporary files and folders of :func:`replacing` below ``folder`` whose process was killed.
 

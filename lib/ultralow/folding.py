@@ -35,24 +35,36 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
     """
     layers, fraction = [], Fixed.parse(network.input).fraction
     span = (Fixed.parse(network.input).low_code, Fixed.parse(network.input).high_code)
-    dense_layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    named = {layer.name: layer for layer in model.layers}
-    if len(dense_layers) != len(network.widths) - 1:
-        raise StudyError(f"{network.name}: the model has {len(dense_layers)} dense layers, "
-                         f"the catalogue {len(network.widths) - 1}")
-    precisions = zip(dense_layers, network.layer_weights, (*network.layer_activations, "linear"))
-    for position, (dense, weights, activation) in enumerate(precisions, start=1):
-        if weights in QUANTISED:
-            layer = _fold_norm(_kernel(dense), _norm(model, position), weights, activation, fraction, span,
-                               network.scale_bits)
+    found = groups(model)
+    if len(found) != len(network.widths) - 1:
+        raise StudyError(f"{network.name}: the model has {len(found)} dense layers, the catalogue {len(network.widths) - 1}")
+    precisions = zip(found, network.layer_weights, (*network.layer_activations, "linear"))
+    for (dense, norm, step), weights, activation in precisions:
+        if weights not in QUANTISED:
+            layer = _fold_bias(*_merged(dense, norm), weights, activation, fraction)
+        elif norm is None:
+            raise StudyError(f"{model.name}: no batch normalisation after {dense.name}")
         else:
-            layer = _fold_bias(_kernel(dense), _array(dense.bias), weights, activation, fraction)
-        step = named.get(f"activation{position}")
+            layer = _fold_norm(dense, norm, weights, activation, fraction, span, network.scale_bits)
         if getattr(step, "holding", False):
             layer = layer.held(_array(step.live) == 0, _array(step.held), span)
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         layers.append(layer)
     return FoldedNetwork(network.name, Fixed.parse(network.input), tuple(layers), classes)
+
+
+def groups(model: keras.Model) -> list[tuple[keras.layers.Dense, keras.layers.BatchNormalization | None,
+                                             keras.layers.Layer | None]]:
+    """Each dense layer with the normalisation and the activation behind it, or None."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            found.append([layer, None, None])
+        elif isinstance(layer, keras.layers.BatchNormalization) and found:
+            found[-1][1] = layer
+        elif not isinstance(layer, keras.layers.Dropout) and found:
+            found[-1][2] = layer
+    return [tuple(group) for group in found]
 
 
 def fold_norm(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: str, activation: str,
@@ -109,14 +121,30 @@ def _affine(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: 
                        offset_fraction=offset_fraction, format=format)
 
 
-def _fold_norm(kernel: np.ndarray, norm: keras.layers.BatchNormalization, weights: str, activation: str,
+def _fold_norm(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization, weights: str, activation: str,
                fraction: int, span: tuple[int, int], scale_bits: int) -> FoldedLayer:
-    gamma, beta, mean, variance = (_array(v) for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance))
-    scale = gamma / np.sqrt(variance + norm.epsilon)
+    scale, mean, beta = _normalisation(dense, norm)
     if activation not in ("binary", "ternary"):  # rounded first: it is the rounded scale that multiplies the mean
         codes, scale_fraction = dyadic(scale, scale_bits)
         scale = codes * 2.0**-scale_fraction
-    return fold_norm(kernel, scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
+    return fold_norm(_kernel(dense), scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
+
+
+def _merged(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization | None) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias that are layer and normalisation in one."""
+    kernel = _kernel(dense)
+    if norm is None:
+        return kernel, _array(dense.bias) if dense.use_bias else np.zeros(kernel.shape[1])
+    scale, mean, beta = _normalisation(dense, norm)
+    return kernel * scale, beta - mean * scale
+
+
+def _normalisation(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, ...]:
+    """Factor, mean of what x @ kernel is, and offset, (n_out,) each."""
+    mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
+    gamma = _array(norm.gamma) if norm.scale else np.ones_like(mean)
+    beta = _array(norm.beta) if norm.center else np.zeros_like(mean)
+    return gamma / np.sqrt(variance + norm.epsilon), mean - _array(dense.bias) if dense.use_bias else mean, beta
 
 
 def _fold_bias(kernel: np.ndarray, bias: np.ndarray, weights: str, activation: str, fraction: int) -> FoldedLayer:
@@ -134,13 +162,6 @@ def _kernel(dense: keras.layers.Dense) -> np.ndarray:
     if isinstance(dense, (BinaryDense, TernaryDense)):
         return _array(dense.quantise(keras.ops.convert_to_tensor(kernel)))
     return kernel * _array(dense.mask) if isinstance(dense, MaskedDense) else kernel
-
-
-def _norm(model: keras.Model, position: int) -> keras.layers.BatchNormalization:
-    try:
-        return model.get_layer(f"norm{position}")
-    except ValueError:
-        raise StudyError(f"{model.name}: no batch normalisation norm{position} after dense{position}") from None
 
 
 def _array(variable: object) -> np.ndarray:

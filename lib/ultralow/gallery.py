@@ -26,7 +26,7 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
     outcomes = Outcomes(Path(folder))
     train = outcomes.train(name)
     # Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
-    model = outcomes.folder / name / "model.keras"
+    model, histories = outcomes.folder / name / "model.keras", {run["seed"]: run["history"] for run in train["runs"]}
     before = latent.kernels(model) if model.exists() and not name.startswith(FINN) else ()
     if train.get("targets"):
         judged = {f"estimates-{name}": judgement(outcomes, name)}
@@ -34,7 +34,7 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
         judged = {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name)),
                   f"confusion-{name}": judgement(outcomes, name)}
     return {**judged, f"weights-{name}": figures.weights(outcomes.folded(name), before),
-            f"training-{name}": figures.training(name, {run["seed"]: run["history"] for run in train["runs"]})}
+            **({f"training-{name}": figures.training(name, histories)} if any(histories.values()) else {})}
 
 
 def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:

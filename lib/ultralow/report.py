@@ -129,14 +129,14 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
         "rocs": {name: [entry for entry in compared if entry["name"].startswith(f"roc-{name}-")] for name in datasets},
         "finn": grids.finn(finn, table) if len(finn) else None,
         "prototypes": grids.prototypes(table, _estimates(folder, table)),
-        "published": [grids.published(name) for name in datasets],
+        "published": [grids.published(name) for name in datasets if len(tables.front(name))],
         "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],
         "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
         "provenance": _provenance(read_json(manifest)) if manifest.exists() else [], "version": version("ultralow"),
     }
     sections = (("choose", "Choose a network", shown["budgets"]), ("tables", "Tables", True),
                 ("figures", "Figures", shown["figures"]), ("finn", "FINN", shown["finn"]),
-                ("published", "Published", True), ("networks", "Network by network", shown["networks"]),
+                ("published", "Published", shown["published"]), ("networks", "Network by network", shown["networks"]),
                 ("data", "Data and provenance", True), ("cite", "How to cite", True))
     return shown | {"sections": [(anchor, name) for anchor, name, there in sections if there]}
 

@@ -50,8 +50,41 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
     start_keras(backend)
     log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, Keras on {backend}")
     model, folded, history, valid = fit(network, recipe, data, seed, log, teacher, checkpoint)
-    result = {"seed": seed, "history": history, f"valid_{metrics.quality(data.y_train)}": valid,
-              "zero_weights": float(np.mean(np.concatenate([s.kernel.ravel() for s in folded.layers]) == 0))}
+    result = {"seed": seed, "history": history, f"valid_{metrics.quality(data.y_train)}": valid}
+    result = keep(folder, model, folded, data, result, fingerprint, test)
+    for stale in folder.parent.glob(f"{folder.name}-checkpoint-*.npz"):
+        stale.unlink()
+    return result
+
+
+def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, log: Log,
+         backend: str = "tensorflow") -> dict:
+    """Folds and measures a model that was trained elsewhere, as :func:`run` does what it trained.
+
+    Args:
+        path: the .keras file (:mod:`ultralow.imported`).
+        raw: whether the model takes features as they stand in the data's files, not as the dataset scales them.
+    """
+    from ultralow import imported
+
+    start_keras(backend)
+    from ultralow import folding
+
+    log(f"{network.name}: {path.name}, trained elsewhere")
+    model = imported.load(path)
+    gain, move = (data.scale, data.mean) if raw else (None, None)
+    folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
+    valid = metrics.judged(folded.logits(folded.encode(data.x_valid)), data.y_valid, data.w_valid)
+    result = {"seed": imported.SEED, "history": {}, f"valid_{metrics.quality(data.y_valid)}": valid}
+    return keep(folder, model, folded, data, result, imported.identity(path)["sha256"])
+
+
+def keep(folder: Path, model: "keras.Model", folded: FoldedNetwork, data: Dataset, result: dict, fingerprint: str,
+         test: bool = True) -> dict:
+    """Tests a trained network (unless ``test`` is False) and writes model.keras, folded.npz and run.json; returns
+    ``result`` with what the test found, and the share of zero weights."""
+    zeros = np.concatenate([layer.kernel.ravel() for layer in folded.layers]) == 0
+    result = {**result, "zero_weights": float(np.mean(zeros))}
     with replacing(folder) as temporary:
         temporary.mkdir()
         if test:
@@ -63,8 +96,6 @@ def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path
         type(model)(model.inputs, model.outputs, name=model.name).save(temporary / "model.keras")
         folded.save(temporary / "folded.npz")
         write_json(temporary / "run.json", {**result, "fingerprint": fingerprint})
-    for stale in folder.parent.glob(f"{folder.name}-checkpoint-*.npz"):
-        stale.unlink()
     return result
 
 

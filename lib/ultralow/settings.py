@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ultralow import imported
 from ultralow.catalogue import CATALOGUE, DATASETS, Network
 from ultralow.errors import StudyError, unknown
+from ultralow.files import root
 from ultralow.recipes import RECIPES, Recipe
 
 Positive = Annotated[int, Field(ge=1)]
@@ -66,6 +69,10 @@ class Override(_Strict):
     activation: str | list[str] | None = None
     input: str | None = None
     scale_bits: Annotated[int, Field(ge=1, le=24)] | None = None
+    # A trained model in place of widths and recipe: a .keras file (ultralow.imported). It takes features as the study
+    # scales them, or (raw) as they stand in the files.
+    model: str | None = None
+    raw: bool = False
     recipe: str | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
@@ -188,15 +195,30 @@ class Settings(_Strict):
                 raise StudyError(f"network {name} is the catalogue's and keeps its {', '.join(given)}; give yours a name "
                                  "of its own")
             return CATALOGUE[name]
+        if own.model:
+            return self._imported(name, own)
+        if own.raw:
+            raise StudyError(f"network {name}: raw is for trained models; what the study trains takes scaled features")
         if not given:
             raise StudyError(f"{unknown('network', name, CATALOGUE)}; one of your own needs {', '.join(_SHAPE)}")
         if missing := [key for key in _SHAPE if key not in given]:
             raise StudyError(f"network {name} lacks {', '.join(missing)}; one of your own needs {', '.join(_SHAPE)}")
-        if not re.fullmatch(_NAME, name):
-            raise StudyError(f"network {name!r}: its name is a folder's; take letters, digits, . and -")
+        _check_name(name)
         more = {"recipe": own.recipe} if own.recipe else {}
         more |= {"scale_bits": own.scale_bits} if own.scale_bits else {}
         return Network(name, own.dataset, tuple(own.widths), _tuple(own.weights), _tuple(own.activation), own.input, **more)
+
+    def _imported(self, name: str, own: Override) -> Network:
+        _check_name(name)
+        if wrong := [key for key in ("widths", "recipe", "epochs", "batch_size") if getattr(own, key) is not None]:
+            raise StudyError(f"network {name}: {', '.join(wrong)} and model exclude each other: a trained model has them")
+        if not (own.dataset and own.input):
+            raise StudyError(f"network {name}: a trained model needs dataset and input, the format that the hardware receives")
+        for key in ("weights", "activation"):
+            if isinstance(getattr(own, key), list):
+                raise StudyError(f"network {name}: {key} of a trained model is one format, for its real weights or plain ReLU")
+        return imported.entry(name, root() / Path(own.model).expanduser(), own.dataset, own.input, own.weights,
+                              own.activation, own.scale_bits)
 
     def recipe(self, name: str, like: str | None = None) -> Recipe:
         """The recipe of a network, or the one ``like`` in its place, with the study's changes: the network's own come
@@ -212,6 +234,11 @@ class Settings(_Strict):
         changes = self.ablations.changes.values() if self.ablations else ()
         return {teacher for teacher in (*(self.recipe(name).teacher for name in self.networks),
                                         *(change.get("teacher") for change in changes)) if teacher}
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(_NAME, name):
+        raise StudyError(f"network {name!r}: its name is a folder's; take letters, digits, . and -")
 
 
 def _tuple(given: str | list[str]) -> str | tuple[str, ...]:

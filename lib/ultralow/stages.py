@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import metrics, runs, scores, taken
+from ultralow import imported, metrics, runs, scores, taken
 from ultralow.catalogue import DATASETS
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.files import read_json, replacing, write_json
+from ultralow.files import read_json, replacing, root, write_json
 from ultralow.folded import FoldedNetwork
 from ultralow.recipes import Recipe
 from ultralow.runs import Log
 from ultralow.scores import Scores
-from ultralow.study import Study, root
+from ultralow.study import Study
 
 
 def prepare(study: Study, name: str, log: Log = print) -> Dataset:
@@ -66,7 +66,7 @@ def tested(study: Study, name: str, log: Log = print) -> Dataset:
 
 
 def train(study: Study, name: str, log: Log = print) -> dict:
-    """Trains, folds and tests a network once for each seed; writes train.json, scores.npz, folded.npz, model.keras.
+    """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes train.json, scores.npz, folded.npz, model.keras.
 
     A seed that an interrupted run finished is kept. The hardware stages take the seed with the best validation
     accuracy; the test part chooses nothing. A run on trained networks (:mod:`ultralow.taken`) takes what it finds.
@@ -78,15 +78,15 @@ def train(study: Study, name: str, log: Log = print) -> dict:
         log(f"{name}: taken as it was trained")
         return read_json(done)
     taken.refuse(f"{name} is not trained in {_short(study.results)}")
-    network, recipe = study.network(name), study.recipe(name)
+    network, recipe, model = study.network(name), study.recipe(name), study.model_path(name)
     data = prepared(study, network.dataset, log)
     runs.check(network, recipe, data)
-    quality = metrics.quality(data.y_test)
-    folder, teacher = study.folder(name), teacher_logits(study, recipe, data, log)
-    results = []
-    for seed in study.settings.seeds:
-        results.append(runs.run(network, recipe, data, seed, folder / f"seed-{seed}", log, teacher,
-                                study.settings.backend))
+    quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
+    teacher = teacher_logits(study, recipe, data, log)
+    for seed in study.settings.seeds if model is None else [imported.SEED]:
+        place = folder / f"seed-{seed}"
+        results.append(runs.take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
+                       else runs.run(network, recipe, data, seed, place, log, teacher, study.settings.backend))
         log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
             "folding")
     best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
@@ -96,8 +96,8 @@ def train(study: Study, name: str, log: Log = print) -> dict:
             with replacing(folder / file) as temporary:
                 temporary.write_bytes(chosen.read_bytes())
     result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
-              "kind": network.kind, "recipe": {"name": network.recipe, **vars(recipe)},
-              "seeds": study.settings.seeds, "hardware_seed": best, "train_rows": len(data.y_train),
+              "kind": network.kind, "recipe": imported.identity(model) if model else {"name": network.recipe, **vars(recipe)},
+              "seeds": [run["seed"] for run in results], "hardware_seed": best, "train_rows": len(data.y_train),
               "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": network.input,
               "weights": network.weights, "activation": network.activation,
               "parameters": network.parameters, "operations": network.operations,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ultralow.catalogue import DATASETS, Network
 from ultralow.errors import StudyError, unknown
+from ultralow.files import root
 from ultralow.recipes import Recipe
 from ultralow.settings import Ablations, Data, Override, Rows, Search, Settings
 
@@ -76,6 +77,11 @@ class Study:
             raise StudyError(f"data.{dataset}.path {path} holds no file; give the path of a file, a folder or a pattern")
         return found
 
+    def model_path(self, network: str) -> Path | None:
+        """The file of a network that was trained elsewhere, as an absolute path; None of the others."""
+        model = self.override(network).model
+        return None if model is None else root() / Path(model).expanduser()
+
     def data_path(self, dataset: str) -> Path | None:
         """The dataset's file as an absolute path; None where the source needs none."""
         path = self.settings.data[dataset].path
@@ -84,11 +90,6 @@ class Study:
     def _check(self, name: str) -> None:
         if name not in self.settings.networks:
             raise unknown(f"network of study {self.settings.name}", name, self.settings.networks)
-
-
-def root() -> Path:
-    """The project's root: the folder of pyproject.toml that holds this package."""
-    return Path(__file__).resolve().parents[2]
 
 
 def load(path: str | Path) -> Study:
