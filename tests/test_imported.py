@@ -73,7 +73,7 @@ def test_the_studys_own_layers_keep_their_precision(tmp_path, weights, activatio
 
 
 def test_a_model_may_take_features_as_they_stand_in_the_file(tmp_path):
-    path = saved(unsettled(plain(keras.layers.ReLU())), tmp_path)
+    path = saved(keras.Sequential([keras.Input((6,)), *unsettled(plain(keras.layers.ReLU())).layers[1:]]), tmp_path)
     network = imported.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>", activation="ufixed<8,4>")
     x, y = rows().astype(np.float32), np.arange(400) % 3
     scaled = (x - 0.5) / 2

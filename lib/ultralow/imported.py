@@ -130,7 +130,8 @@ def load(path: str | Path) -> "keras.Model":
 
     outline(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.Model(model.inputs, model.outputs, name=model.name)
     except Exception as error:  # Keras has many words for a file that it cannot read
         raise StudyError(f"{path}: Keras cannot load it ({str(error).strip().splitlines()[0][:200]})") from error
 

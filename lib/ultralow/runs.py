@@ -63,7 +63,8 @@ def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, l
 
     Args:
         path: the .keras file (:mod:`ultralow.imported`).
-        raw: whether the model takes features as they stand in the data's files, not as the dataset scales them.
+        raw: whether the model takes features as they stand in the data's files, not as the dataset scales them. A model
+            of a study takes them as the folded.npz beside it says.
     """
     from ultralow import imported
 
@@ -73,6 +74,9 @@ def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, l
     log(f"{network.name}: {path.name}, trained elsewhere")
     model = imported.load(path)
     gain, move = (data.scale, data.mean) if raw else (None, None)
+    if not raw and (beside := path.with_name("folded.npz")).exists():
+        log(f"gains of the features from {beside.name} beside it")
+        gain, move = (before := FoldedNetwork.load(beside)).gain, before.move
     folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
     valid = metrics.judged(folded.logits(folded.encode(data.x_valid)), data.y_valid, data.w_valid)
     result = {"seed": imported.SEED, "history": {}, f"valid_{metrics.quality(data.y_valid)}": valid}
