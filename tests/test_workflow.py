@@ -224,6 +224,22 @@ def test_notebooks_are_committed_clean_and_stay_stories(path):
         assert "class " not in source and "sys.path" not in source and len(source.splitlines()) <= 20
 
 
+def test_the_notebook_of_own_data_goes_from_files_to_gates(tmp_path):
+    content = yaml.safe_load((root() / "config/showers.yaml").read_text())
+    content |= {"name": f"test-own-{os.getpid()}", "epochs": 1, "rows": {"hls": 20, "rtl": 20}}
+    for data in content["data"].values():
+        data |= {"path": str(tmp_path / "runs"), "rows": 1000}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    try:
+        done = call("papermill", "--no-progress-bar", "-k", "python3", "own-data.ipynb", str(tmp_path / "out.ipynb"),
+                    "-p", "study", str(tmp_path / "own.yaml"), folder=root() / "notebooks")
+        assert done.returncode == 0, done.stderr[-3000:]
+        said = (tmp_path / "out.ipynb").read_text()
+        assert said.count("20 of 20 rows of the Verilog exact") == 2 and "run4.root" in said
+    finally:
+        shutil.rmtree(root() / "results" / content["name"], ignore_errors=True)
+
+
 def test_the_physics_check_runs_on_the_embedded_sample(tmp_path):
     done = call("papermill", "--no-progress-bar", "-k", "python3", "jets-physics.ipynb", str(tmp_path / "out.ipynb"),
                 "-p", "epochs", "1", folder=root() / "notebooks")

@@ -18,6 +18,9 @@ from ultralow.study import Study
 
 ROWS = 2_000  # of the test part, that each netlist is compared on
 
+_COLUMNS = ["network", "clock_ns", "delay_constraint", "lut", "ff", "latency_cycles", "latency_ns", "netlist_rows",
+            "netlist_rows_exact"]
+
 
 def explore(study: Study, log: Log = print) -> pd.DataFrame:
     """Builds every network of the study's ``area`` in every way it names; writes area.csv.
@@ -26,7 +29,7 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
 
     Returns:
         One row per point: network, clock_ns, delay_constraint, lut, ff, latency_cycles, latency_ns, netlist_rows,
-        netlist_rows_exact.
+        netlist_rows_exact. A point that no pipeline takes to its clock has empty cells, and the log says why.
 
     Raises:
         StudyError: a netlist differs from its network.
@@ -38,9 +41,10 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
             for clock_ns in settings.clocks_ns:
                 point = _point(study, name, delay, clock_ns)
                 points.append(point)
-                log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {point['lut']:,} LUTs, "
-                    f"{point['latency_ns']:g} ns")
-    table = pd.DataFrame(points)
+                found = point.get("fault") or f"{point['lut']:,} LUTs, {point['latency_ns']:g} ns"
+                log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {found}")
+    counts = [column for column in _COLUMNS if column not in ("network", "clock_ns", "latency_ns")]
+    table = pd.DataFrame(points, columns=_COLUMNS).astype(dict.fromkeys(counts, "Int64"))
     tables.write(table, study.results / "area.csv")
     return table
 
@@ -54,15 +58,21 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
         return kept["point"]
     x = stages.tested(study, study.network(name).dataset).x_test[:ROWS]
     codes = network.input.codes(network.encode(x))
-    with TemporaryDirectory(prefix="ultralow-") as scratch:
-        info, counts, logits = hardware.implement(gates.trace(network, delay_constraint=delay), f"{scratch}/rtl", name,
-                                                  codes, clock_ns, lambda line: None)
+    point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay}
+    comb = gates.trace(network, delay_constraint=delay)
+    try:
+        with TemporaryDirectory(prefix="ultralow-") as scratch:
+            info, counts, logits = hardware.implement(comb, f"{scratch}/rtl", name, codes, clock_ns, lambda line: None)
+    except StudyError as error:
+        # That a way of building does not keep the clock is a result, too; the other points stand.
+        point["fault"] = f"not built: {error}"
+        write_json(path, {"key": key, "point": point})
+        return point
     exact = exact_rows(logits, network(codes))
     if exact != len(codes):
         raise StudyError(f"{name}, delay constraint {delay}: {len(codes) - exact} of {len(codes)} rows of the netlist "
                          "differ from the folded network; this is a bug, please report it")
-    point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay, "lut": counts["lut"], "ff": counts["ff"],
-             "latency_cycles": info["latency_cycles"], "latency_ns": info["latency_cycles"] * clock_ns,
-             "netlist_rows": len(codes), "netlist_rows_exact": exact}
+    point |= {"lut": counts["lut"], "ff": counts["ff"], "latency_cycles": info["latency_cycles"],
+              "latency_ns": info["latency_cycles"] * clock_ns, "netlist_rows": len(codes), "netlist_rows_exact": exact}
     write_json(path, {"key": key, "point": point})
     return point
