@@ -9,14 +9,14 @@ module jets_bnn_relu_tb;
     localparam ROWS = 256;
     localparam LATENCY = 12;
     localparam LOGITS = 5;
-    localparam BITS = 16;
+    localparam BITS = 14;
 
     reg [144-1:0] inputs [0:ROWS-1];
-    reg [80-1:0] outputs [0:ROWS-1];
+    reg [70-1:0] outputs [0:ROWS-1];
     reg clk;
     reg [144-1:0] model_inp;
-    wire [80-1:0] model_out;
-    reg [80-1:0] expected;
+    wire [70-1:0] model_out;
+    reg [70-1:0] expected;
     reg signed [BITS-1:0] want, got, first_want, first_got;
     integer edges, row, logit, wrong_rows, wrong_logits, wrong_before, first_row, first_logit, file;
 
