@@ -11,7 +11,8 @@ from ultralow import ablations, dataset as datasets, provenance, runs, stages, s
 from ultralow.catalogue import FINN as FINN_NAMES
 
 STUDY = studies.load(config["study"])
-FILE = os.path.relpath(STUDY.file)
+# As the shell takes it between quotes, with Snakemake's braces escaped: it may have any name.
+FILE = os.path.relpath(STUDY.file).replace("'", "'\\''").replace("{", "{{").replace("}", "}}")
 RESULTS = os.path.relpath(STUDY.results)
 NETWORKS = [entry.name for entry in STUDY.networks]
 HLS = [name for name in NETWORKS if STUDY.override(name).hls]

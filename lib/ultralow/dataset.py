@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ultralow import npz
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, write_json
 from ultralow.table import Table
@@ -188,11 +189,10 @@ def _read(path: Path, json: Path, names: tuple[str, ...]) -> tuple[dict, dict[st
     if not path.is_file():
         raise StudyError(f"{path} is missing beside its JSON; {remedy}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names}
+        arrays = npz.read(path, names)
         expected = description["sha256"]
         description = {key: description[key] for key in ("name", "source", "features", "classes", "provenance")}
-    except Exception as error:  # zipfile, zlib, numpy and a missing key all mean a damaged file
+    except (ValueError, OSError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is corrupted ({type(error).__name__}: {error}); {remedy}") from error
     for name, array in arrays.items():
         if _digest(array) != expected.get(name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import shutil
 import tarfile
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ultralow import limits, npz
 from ultralow.errors import StudyError, unknown
 
 BATCH_ROWS = 50_000
@@ -61,6 +64,7 @@ def _root(path: Path, rows: int) -> Iterator[Batch]:
             raise StudyError(f"{path} has the trees {', '.join(trees) or '(none)'}; it should have one, or one named "
                              "'jets'")
         tree = file["jets" if "jets" in trees else trees[0]]
+        limits.check(tree.num_entries * len(tree.keys()), path)  # a byte each at least
         for batch in tree.iterate(step_size=rows, library="np"):
             yield {name: values for name, values in batch.items() if values.ndim == 1}
 
@@ -69,12 +73,17 @@ def _h5(path: Path, rows: int) -> Iterator[Batch]:
     import h5py
 
     with h5py.File(path, "r") as file:
-        yield from _arrays({name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}, path, rows)
+        # Not what is linked from other files: those nobody named.
+        arrays = {name: item for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)
+                  and isinstance(item := file[name], h5py.Dataset)}
+        if any(item.external or item.is_virtual for item in arrays.values()):
+            raise StudyError(f"{path} keeps its arrays in other files, which are not read; copy them into one file")
+        limits.check(sum(item.size * item.dtype.itemsize for item in arrays.values() if item.shape is not None), path)
+        yield from _arrays(arrays, path, rows)
 
 
 def _npz(path: Path, rows: int) -> Iterator[Batch]:
-    with np.load(path, allow_pickle=False) as file:
-        yield from _arrays(dict(file), path, rows)
+    yield from _arrays(npz.read(path), path, rows)
 
 
 def _arrays(arrays: dict, path: Path, rows: int) -> Iterator[Batch]:
@@ -106,6 +115,7 @@ def _parquet(path: Path, rows: int) -> Iterator[Batch]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
+        limits.check(file.metadata.num_rows * file.metadata.num_columns, path)  # a byte each at least
         for batch in file.iter_batches(batch_size=rows):
             yield _frame(batch.to_pandas())
 
@@ -113,8 +123,29 @@ def _parquet(path: Path, rows: int) -> Iterator[Batch]:
 def _csv(path: Path, rows: int) -> Iterator[Batch]:
     import pandas
 
-    with pandas.read_csv(path, chunksize=rows) as reader:
+    with _Counted(path) as stream, pandas.read_csv(stream, chunksize=rows) as reader:
         yield from map(_frame, reader)
+
+
+class _Counted(io.RawIOBase):
+    """The bytes of a file, unpacked if it is gzip's; no more of them than such a file may hold."""
+
+    def __init__(self, path: Path):
+        self.path, self.read_so_far = path, 0
+        self.stream = (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        count = self.stream.readinto(buffer)
+        self.read_so_far += count
+        limits.check(self.read_so_far, self.path)
+        return count
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
 
 
 def _arff(path: Path, rows: int) -> Iterator[Batch]:
@@ -139,6 +170,7 @@ def _tar(path: Path, rows: int) -> Iterator[Batch]:
     with tarfile.open(path, "r|*") as archive, tempfile.TemporaryDirectory() as folder:
         for member in archive:
             if member.isfile() and member.name.endswith((".h5", ".hdf5")):
+                limits.check(member.size, f"{path}: {member.name}", path.stat().st_size)
                 copy = Path(folder) / "member.h5"
                 with archive.extractfile(member) as packed, open(copy, "wb") as out:
                     shutil.copyfileobj(packed, out)

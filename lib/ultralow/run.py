@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from ultralow import stages, taken
 from ultralow import study as studies
 from ultralow.errors import StudyError
-from ultralow.files import sweep
+from ultralow.files import contained, sweep
 
 
 def main() -> int:
@@ -36,6 +37,7 @@ def main() -> int:
                 further = [*further, "--forcerun", *files]
         stages.check_sources(study)
         with alone(study.results) as lock:
+            contained(study.results)
             sweep(study.results)
             code = snakemake(study, arguments.cores, further, lock)
     except StudyError as error:
@@ -53,7 +55,9 @@ def snakemake(study: studies.Study, cores: int, further: list[str], lock: int) -
     Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
     """
     take = [f"take={mode}"] if (mode := taken.mode()) else []
-    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={study.file}", *take, "--nolock",
+    # Quoted: Snakemake reads values as YAML, to which a path may be a comment or a list.
+    file = json.dumps(os.path.abspath(study.file), ensure_ascii=False)
+    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={file}", *take, "--nolock",
                "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
     return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
 

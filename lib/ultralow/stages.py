@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import metrics, runs, scores, taken
+from ultralow import intake, metrics, runs, scores, taken
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, write_json
@@ -106,7 +106,7 @@ def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     if not path.exists():
         log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
         train(study, name, log)
-    return FoldedNetwork.load(path)
+    return intake.load(path)
 
 
 def score(study: Study, name: str, log: Log = print) -> Scores:

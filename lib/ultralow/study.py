@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ultralow import studyfile
 from ultralow.catalogue import CATALOGUE, DATASETS, Network
 from ultralow.errors import StudyError, unknown
 from ultralow.recipes import RECIPES, Recipe
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class _Strict(BaseModel):
@@ -24,7 +24,7 @@ class Data(_Strict):
     """Where one dataset comes from. ``rows`` takes a balanced part, for tests."""
 
     source: str
-    path: str | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*$")] | None = None
     rows: Positive | None = None
 
 
@@ -44,7 +44,7 @@ class Override(_Strict):
     hls: bool = True
     gates: bool = True
     # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.gates.trace).
-    delay_constraint: Annotated[int, Field(ge=-1)] = 2
+    delay_constraint: Annotated[int, Field(ge=-1, le=1000)] = 2
 
 
 class Ablations(_Strict):
@@ -70,6 +70,8 @@ class Ablations(_Strict):
     @classmethod
     def _fields(cls, changes: dict) -> dict:
         for name, change in changes.items():
+            if not 1 <= len(name.encode(errors="replace")) <= 100:  # the name of a folder, too
+                raise StudyError(f"ablations.changes: {name[:100]!r} … is no name; take 1 to 100 bytes")
             for field in change:
                 if field not in Recipe.__dataclass_fields__:
                     raise unknown(f"field of a recipe in ablations.changes.{name}", field, Recipe.__dataclass_fields__)
@@ -91,14 +93,15 @@ class Area(_Strict):
     """Networks whose circuits are built in several ways: LUTs against latency."""
 
     networks: Annotated[list[str], Field(min_length=1)]
-    delay_constraints: Annotated[list[Annotated[int, Field(ge=-1)]], Field(min_length=1)] = [0, 2, 8]
-    clocks_ns: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [5.0]
+    delay_constraints: Annotated[list[Annotated[int, Field(ge=-1, le=1000)]], Field(min_length=1)] = [0, 2, 8]
+    clocks_ns: Annotated[list[Annotated[float, Field(gt=0, le=1000)]], Field(min_length=1)] = [5.0]
 
 
 class Settings(_Strict):
     """The content of a study file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    # The name of a folder in results/, and nothing else.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     data: dict[str, Data]
     networks: dict[str, Override | None]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)] = [1]
@@ -108,7 +111,8 @@ class Settings(_Strict):
     # Each circuit in VHDL, too, beside its Verilog.
     vhdl: bool = False
     clock_ns: Annotated[float, Field(gt=0, le=1000)] = 5.0
-    part: str = "xcvu9p-flga2104-2L-e"
+    # It goes into scripts of the vendor's tools.
+    part: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] = "xcvu9p-flga2104-2L-e"
     tool: Literal["open", "vitis"] = "open"
     # What Keras trains on. JAX is two to three times as fast on a CPU; the seeds give other weights on it.
     backend: Literal["tensorflow", "jax"] = "tensorflow"
@@ -212,7 +216,10 @@ class Study:
     def data_path(self, dataset: str) -> Path | None:
         """The dataset's file as an absolute path; None where the source needs none."""
         path = self.settings.data[dataset].path
-        return None if path is None else root() / Path(path).expanduser()
+        try:
+            return None if path is None else root() / Path(path).expanduser()
+        except RuntimeError:
+            raise StudyError(f"data.{dataset}.path {path}: there is no such user's folder; write it in full") from None
 
     def _check(self, name: str) -> None:
         if name not in self.settings.networks:
@@ -234,14 +241,10 @@ def load(path: str | Path) -> Study:
     if not path.exists() and not path.is_absolute():
         path = root() / path
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = studyfile.read(path)
     except FileNotFoundError:
         have = ", ".join(sorted(f"config/{p.name}" for p in (root() / "config").glob("*.yaml")))
         raise StudyError(f"study file {path} does not exist; there are {have}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"study file {path} is not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise StudyError(f"study file {path} must hold keys and values; see config/quick.yaml for an example")
     try:
         return Study(Settings.model_validate(content), path)
     except StudyError as error:
