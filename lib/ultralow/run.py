@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import yaml
 
 from ultralow import stages, taken
 from ultralow import study as studies
@@ -54,12 +55,27 @@ def snakemake(study: studies.Study, cores: int, further: list[str], lock: int) -
 
     Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
     """
-    take = [f"take={mode}"] if (mode := taken.mode()) else []
-    # Quoted: Snakemake reads values as YAML, to which a path may be a comment or a list.
-    file = json.dumps(os.path.abspath(study.file), ensure_ascii=False)
+    take, file = [f"take={mode}"] if (mode := taken.mode()) else [], named(study.file)
     command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={file}", *take, "--nolock",
                "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
     return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
+
+
+def named(file: Path) -> str:
+    """A study file as Snakemake takes it on its command line: from the project's root, so that this may lie anywhere.
+
+    Raises:
+        StudyError: Snakemake reads it as YAML, and would take this name apart.
+    """
+    name = os.path.relpath(file, studies.root())
+    try:
+        kept = yaml.load(name, Loader=yaml.BaseLoader) == name == name.strip("'\"")
+    except yaml.YAMLError:
+        kept = False
+    if not kept:
+        raise StudyError(f"Snakemake would take the name {name!r} apart (' #', ': ', or quotes and brackets at its ends); "
+                         "give the study file another name or folder")
+    return name
 
 
 @contextmanager
