@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import npz
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, brief
 from ultralow.files import read_json, replacing, write_json
 from ultralow.table import Table
 
@@ -193,7 +193,7 @@ def _read(path: Path, json: Path, names: tuple[str, ...]) -> tuple[dict, dict[st
         expected = description["sha256"]
         description = {key: description[key] for key in ("name", "source", "features", "classes", "provenance")}
     except (ValueError, OSError, KeyError, TypeError) as error:
-        raise StudyError(f"{path} is corrupted ({type(error).__name__}: {error}); {remedy}") from error
+        raise StudyError(f"{path} is corrupted ({brief(error)}); {remedy}") from error
     for name, array in arrays.items():
         if _digest(array) != expected.get(name):
             raise StudyError(f"{path} is corrupted: array {name!r} does not match the sha256 in {json.name}; {remedy}")

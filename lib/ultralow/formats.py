@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import limits, npz
-from ultralow.errors import StudyError, unknown
+from ultralow.errors import StudyError, brief, unknown
 
 BATCH_ROWS = 50_000
 Batch = dict[str, np.ndarray]
@@ -38,7 +38,7 @@ def batches(path: str | Path, rows: int = BATCH_ROWS) -> Iterator[Batch]:
     except StudyError:
         raise
     except Exception as error:  # seven libraries, each with its own words for a damaged file
-        raise StudyError(f"{path} cannot be read as {suffix(path)} ({type(error).__name__}: {error}); "
+        raise StudyError(f"{path} cannot be read as {suffix(path)} ({brief(error)}); "
                          "it may be damaged or have the wrong suffix") from error
 
 

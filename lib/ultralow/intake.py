@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import npz
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, brief
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedNetwork
 
@@ -33,7 +33,7 @@ def load(path: str | Path) -> FoldedNetwork:
         raise StudyError(f"{error}; {_remedy(path)}" if str(path) in str(error) else
                          f"{path} is not a folded network ({error}); {_remedy(path)}") from None
     except Exception as error:  # values of any type stand where others are expected
-        raise StudyError(f"{path} is not a folded network ({type(error).__name__}: {error}); {_remedy(path)}") from error
+        raise StudyError(f"{path} is not a folded network ({brief(error)}); {_remedy(path)}") from error
 
 
 def _check(arrays: dict[str, np.ndarray]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import limits
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, brief
 
 
 def kernels(path: str | Path) -> list[np.ndarray]:
@@ -33,7 +33,7 @@ def kernels(path: str | Path) -> list[np.ndarray]:
     except StudyError:
         raise
     except Exception as error:  # zipfile, zlib and h5py each have their own words for a damaged file
-        raise StudyError(f"{path} is not a trained model ({error}); delete it and train the network again") from None
+        raise StudyError(f"{path} is not a trained model ({brief(error)}); delete it and train the network again") from None
 
 
 def _places(names: list[str]) -> list[str]:

@@ -25,10 +25,10 @@ def check(declared: int, path: str | Path, held: int | None = None) -> None:
     held = Path(path).stat().st_size if held is None else held
     if not 0 <= declared <= LARGEST:
         raise StudyError(f"{path} says that it holds {_size(declared)}, more than the {_size(LARGEST)} that are read: "
-                         "it is damaged, or no honest file; give a smaller part of the data")
+                         "it is damaged, or no honest file; make or fetch it again, or give a smaller part of the data")
     if declared > max(SMALL, PACKED * held):
         raise StudyError(f"{path} says that it holds {_size(declared)} in {_size(held)}, more than {PACKED} times as "
-                         "much: it is damaged, or no honest file; if it is yours, write it without compression")
+                         "much: it is damaged, or no honest file; make or fetch it again, without compression if it is yours")
 
 
 def unpacked(path: str | Path) -> bytes:

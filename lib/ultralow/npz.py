@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import zipfile
 from collections.abc import Iterable
 from math import prod
@@ -10,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import limits
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, brief
+
+_END = struct.Struct("<4s4H2LH")  # a zip archive's last record
 
 
 def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
@@ -26,6 +30,8 @@ def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.n
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if (listed := _listed(path)) != len(archive.infolist()):  # zipfile passes over what it cannot follow
+                raise ValueError(f"its directory has {len(archive.infolist())} of {listed} arrays")
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             names = list(entries) if names is None else list(names)
             if (missing := [name for name in names if name not in entries]):
@@ -35,7 +41,17 @@ def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.n
     except (OSError, StudyError, ValueError):
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own words for a damaged file
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+        raise ValueError(brief(error)) from error
+
+
+def _listed(path: str | Path) -> int:
+    """The number of entries that the end of a zip archive without a comment tells."""
+    with open(path, "rb") as stream:
+        stream.seek(-_END.size, os.SEEK_END)
+        mark, _, _, _, count, _, _, _ = _END.unpack(stream.read())
+    if mark != b"PK\x05\x06":
+        raise ValueError("its end is not that of an npz file")
+    return count
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
