@@ -11,7 +11,7 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +50,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
                              "same command again") from error
         raise
     finally:
-        if temporary.is_dir():
+        if os.path.isdir(temporary):
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # not there, or a name that cannot be
+                temporary.unlink()
 
 
 def sweep(folder: str | Path) -> None:
