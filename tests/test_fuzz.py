@@ -47,15 +47,19 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.di
                       max_leaves=8)
 
 
+def places(value):
+    """Each place of nested values: what holds it, and its key there."""
+    for key in (value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()):
+        yield value, key
+        yield from places(value[key])
+
+
 @st.composite
 def altered(draw, whole, odd=values):
     """``whole`` with one to three places replaced, taken away, added to or nested."""
     whole = {"": copy.deepcopy(whole)}
     for _ in range(draw(st.integers(1, 3))):
-        at, key = whole, ""
-        while isinstance(at[key], (dict, list)) and at[key] and (at is whole or draw(st.integers(0, 4))):
-            at = at[key]
-            key = draw(st.sampled_from(list(at)) if isinstance(at, dict) else st.integers(0, len(at) - 1))
+        at, key = draw(st.sampled_from(list(places(whole))))
         match draw(st.sampled_from(["replace", "replace", "drop", "add", "rename", "nest", "swap"])):
             case "drop" if at is not whole:
                 del at[key]

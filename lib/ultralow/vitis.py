@@ -110,7 +110,7 @@ def read_project(folder: str | Path) -> dict:
     script = folder / "project.tcl"
     if not script.exists():
         raise StudyError(f"{script} is missing: {folder} is no hls4ml project; convert the network first")
-    name = re.search(r'set project_name "(\w+)"', _read(script))
+    name = re.search(r'set project_name "(\w{1,100})"', _read(script))
     if not name:
         raise StudyError(f"{script} names no project; convert the network again")
     project = folder / f"{name[1]}_prj"
