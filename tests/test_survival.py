@@ -215,7 +215,7 @@ def test_spaces_and_umlauts_in_every_path(reference):
             if not file.startswith("results/"):
                 (copy / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(root() / file, copy / file)
-        study = small(parent, "reference")  # of the same name, with results elsewhere
+        study = small(parent, "spaces")
         file = study.file.rename(parent / "eine Studie {é}.yaml")
         done = call(sys.executable, "-m", "ultralow.run", str(file), "--cores", "2", folder=copy,
                     PYTHONPATH=str(copy / "lib"))
