@@ -11,7 +11,8 @@ from ultralow import ablations, dataset as datasets, provenance, runs, stages, s
 from ultralow.catalogue import FINN as FINN_NAMES
 
 STUDY = studies.load(config["study"])
-FILE = os.path.relpath(STUDY.file)
+# As the shell takes it between quotes, with Snakemake's braces escaped: it may have any name.
+FILE = os.path.relpath(STUDY.file).replace("'", "'\\''").replace("{", "{{").replace("}", "}}")
 RESULTS = os.path.relpath(STUDY.results)
 NETWORKS = [entry.name for entry in STUDY.networks]
 HLS = [name for name in NETWORKS if STUDY.override(name).hls]
@@ -47,14 +48,24 @@ wildcard_constraints:
     dataset="[a-z0-9]+",
 
 
-rule all:
-    input:
-        f"{RESULTS}/report/index.html",
-
-
 def present(files):
     """Those that are there where circuits are taken as they are; else all."""
     return [file for file in files if TAKE != taken.MEASURED or os.path.exists(file)]
+
+
+rule all:
+    input:
+        f"{RESULTS}/report/index.html",
+        # Each by name: a file that is missing, because a step failed or it was damaged and deleted, is no reason to make
+        # a report again that is there; so the old one would stay.
+        f"{RESULTS}/comparison.csv",
+        f"{RESULTS}/figures",
+        FINN,
+        present(expand(f"{RESULTS}/{{network}}/convert.json", network=HLS)),
+        present(expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES)),
+        present([f"{RESULTS}/area.csv"] if STUDY.settings.area else []),
+        [] if TAKE else expand(f"{RESULTS}/{{network}}/{{file}}", network=NETWORKS, file=("train.json", "folded.npz")),
+        [] if TAKE else EXPERIMENTS,
 
 
 def source(name):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from ultralow import budgets, prototypes, published, tables
+from ultralow import budgets, files, prototypes, published, tables
 from ultralow.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 
@@ -30,8 +30,8 @@ def table(folder):
 
 
 def _edit(path, **changes):
-    content = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({k: v for k, v in content.items() if v is not ...}))
+    content = files.read_json(path) | changes
+    files.write_json(path, {k: v for k, v in content.items() if v is not ...})
 
 
 def test_columns_and_order(table):

@@ -4,13 +4,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+from smoke import Smoke, call
 
 from ultralow import check
 from ultralow.study import root
@@ -23,36 +21,9 @@ published_bram_percent""".split()
 NOTEBOOKS = sorted((root() / "notebooks").glob("*.ipynb"))
 
 
-def call(*command, folder=None, **environment):
-    """A command with the tools of this Python's environment, from the project's root."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(command, cwd=folder or root(), text=True, capture_output=True, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
-                               **environment})
-
-
 def snakemake(study, *options):
     done = call("snakemake", "--cores", "2", "--config", f"study={study}", *options)
     return done.returncode, done.stdout + done.stderr
-
-
-class Smoke:
-    """A study file of its own with results of its own, so that no earlier run can stand in for this one."""
-
-    def __init__(self, folder, name, **changes):
-        content = yaml.safe_load((root() / "config/smoke.yaml").read_text()) | {"name": name}
-        if changes:  # other networks: the experiments are the whole study's
-            content |= {"ablations": None, "search": None, "area": None} | changes
-        self.file, self.results = folder / f"{name}.yaml", root() / "results" / name
-        self.content = content
-        self.write(content)
-        shutil.rmtree(self.results, ignore_errors=True)
-
-    def write(self, content):
-        self.file.write_text(yaml.safe_dump(content, sort_keys=False))
-
-    def table(self):
-        return pd.read_csv(self.results / "comparison.csv").set_index("network", drop=False)
 
 
 @pytest.fixture(scope="module")

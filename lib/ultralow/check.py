@@ -20,10 +20,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ultralow import published, tables
+from ultralow import intake, published, tables
 from ultralow import study as studies
 from ultralow.errors import StudyError
-from ultralow.folded import FoldedNetwork
 
 DEVIATIONS = 3
 AUC_TOLERANCE = 0.005
@@ -106,7 +105,7 @@ def same_network(folder: Path, reference: Path) -> bool:
         return False
     first, second = files
     # Another version of zlib packs the same numbers into other bytes.
-    return first.read_bytes() == second.read_bytes() or FoldedNetwork.load(first) == FoldedNetwork.load(second)
+    return first.read_bytes() == second.read_bytes() or intake.load(first) == intake.load(second)
 
 
 def report(differences: pd.DataFrame, remarks: list[str], new: str, reference: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.errors import StudyError
+from ultralow import npz
+from ultralow.errors import StudyError, brief
 from ultralow.files import read_json, replacing, write_json
 from ultralow.table import Table
 
@@ -237,12 +238,11 @@ def _read(path: Path, json: Path, wanted: Callable[[str], bool] = bool) -> tuple
     try:
         expected = description["sha256"]
         names = filter(wanted, (*_ARRAYS, *(name for name in _FURTHER if name in expected)))
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names}
+        arrays = npz.read(path, tuple(names))
         description = {key: description[key] for key in ("name", "source", "features", "classes", "provenance")} | {
             "targets": description.get("targets", ())}
-    except Exception as error:  # zipfile, zlib, numpy and a missing key all mean a damaged file
-        raise StudyError(f"{path} is corrupted ({type(error).__name__}: {error}); {remedy}") from error
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise StudyError(f"{path} is corrupted ({brief(error)}); {remedy}") from error
     for name, array in arrays.items():
         if _digest(array) != expected.get(name):
             raise StudyError(f"{path} is corrupted: array {name!r} does not match the sha256 in {json.name}; {remedy}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
+import math
 import os
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ultralow import download
+from ultralow import download, limits, npz
 from ultralow.errors import StudyError, unknown
 from ultralow.files import sha256
 from ultralow.table import Table
@@ -107,16 +108,10 @@ def _check(x: np.ndarray, y: np.ndarray, part: str, path: Path) -> None:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [part for part in _PARTS if part not in file]
-            if missing:
-                raise StudyError(f"{path}: array {', '.join(map(repr, missing))} is missing; "
-                                 f"Keras's layout has {', '.join(_PARTS)}")
-            return {part: file[part] for part in _PARTS}
-    except StudyError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy each have their own words for a damaged file
-        raise StudyError(f"{path} is not a readable npz file ({error}); fetch it again") from error
+        return npz.read(path, _PARTS)
+    except (ValueError, OSError) as error:
+        raise StudyError(f"{path} is not a readable npz file: {error}; Keras's layout has {', '.join(_PARTS)}; fetch it "
+                         "again") from error
 
 
 def _idx_files(folder: Path) -> dict[str, Path]:
@@ -133,12 +128,12 @@ def _idx_files(folder: Path) -> dict[str, Path]:
 
 def _read_idx(path: Path) -> np.ndarray:
     try:
-        content = (gzip.decompress if path.suffix == ".gz" else bytes)(path.read_bytes())
+        content = limits.unpacked(path) if path.suffix == ".gz" else path.read_bytes()
         zero, kind, dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{dimensions}I", content, 4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-        if zero != 0 or kind != 8 or values.size != int(np.prod(shape)):
+        if zero != 0 or kind != 8 or values.size != math.prod(shape):
             raise ValueError(f"header {content[:4].hex()}, {values.size} bytes for shape {shape}")
         return values.reshape(shape)
-    except (ValueError, struct.error, EOFError, OSError) as error:
+    except (ValueError, struct.error, EOFError, OSError, zlib.error) as error:
         raise StudyError(f"{path} is not a whole idx file of bytes ({error}); fetch it again") from error

@@ -10,6 +10,12 @@ class StudyError(Exception):
     """A fault that the user can mend. Its message names the thing and the remedy."""
 
 
+def brief(error: Exception) -> str:
+    """What a library says of a damaged file, in one line: some put the file's content into it."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:200]}{' …' if len(said) > 200 else ''}"
+
+
 def unknown(kind: str, name: object, valid: Iterable[str]) -> StudyError:
     """The error for a name that does not exist, with the nearest valid names.
 

@@ -6,6 +6,7 @@ same code and rows, and trains the rest.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import warnings
@@ -14,7 +15,8 @@ from pathlib import Path
 import optuna
 import pandas as pd
 
-from ultralow import ablations, search, stages, tables, taken
+from ultralow import ablations, limits, search, stages, tables, taken
+from ultralow.errors import StudyError
 from ultralow.runs import Log
 from ultralow.study import Study
 
@@ -32,7 +34,12 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
 
 def searched(study: Study, weights: str, log: Log = print) -> tuple[pd.DataFrame, optuna.Study]:
     """The table of :func:`ultralow.search.search` and its trials: the finished ones where this run does not train or
-    cannot."""
+    cannot.
+
+    Raises:
+        StudyError: a line of the journal is damaged.
+    """
+    _check_lines(search.journal(study, weights))
     if _shown(study, study.settings.search.dataset):
         path = search.journal(study, weights)
         if (found := finished_search(path, weights, study.settings.search.trials)) is not None:
@@ -72,6 +79,19 @@ def finished_search(path: Path, weights: str, trials: int) -> tuple[pd.DataFrame
                 if table.to_csv(index=False, lineterminator="\n") == csv.read_text(encoding="utf-8"):
                     return table, _in_memory(found)
     return None
+
+
+def _check_lines(journal: Path) -> None:
+    """Optuna reads a journal line by line, and takes the last one for one that is still being written."""
+    if not journal.exists():
+        return
+    try:
+        for number, line in enumerate(limits.text(journal).splitlines()[:-1], start=1):
+            if not isinstance(json.loads(line), dict):
+                raise ValueError("it is no object")
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{journal} is damaged ({error}); delete it and {journal.with_suffix('.csv').name} beside it, and "
+                         "search again (`make study`)") from None
 
 
 def _in_memory(found: optuna.Study) -> optuna.Study:

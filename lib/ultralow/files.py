@@ -11,11 +11,12 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from ultralow import limits
 from ultralow.errors import StudyError
 
 
@@ -23,7 +24,8 @@ from ultralow.errors import StudyError
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary name beside ``path``; renamed to ``path`` if the block succeeds, removed if not.
 
-    Works for a file and for a folder. A reader sees the old content or the new, never a part.
+    Works for a file and for a folder. A reader sees the old content or the new, never a part. A link at ``path`` is
+    replaced, not followed.
 
     Raises:
         StudyError: the place cannot be written (full disk, read-only folder).
@@ -33,7 +35,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if temporary.is_dir() and path.is_dir():
+        if temporary.is_dir() and path.is_symlink():
+            path.unlink()
+        elif temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
     except OSError as error:
@@ -41,12 +45,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if error.errno in _DISK_ERRORS:
             raise StudyError(f"cannot write {path}: {error.strerror}; free some space or choose "
                              "another results folder, then run the same command again") from error
+        if error.errno in _IN_THE_WAY:
+            raise StudyError(f"cannot write {path}: {error.strerror}; take away what stands in its place, then run the "
+                             "same command again") from error
         raise
     finally:
-        if temporary.is_dir():
+        if os.path.isdir(temporary):
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # not there, or a name that cannot be
+                temporary.unlink()
 
 
 def root() -> Path:
@@ -64,6 +72,20 @@ def sweep(folder: str | Path) -> None:
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def contained(folder: str | Path) -> None:
+    """That no link below ``folder``, which may be a link itself, leads out of it: what is written stays inside.
+
+    Raises:
+        StudyError: one does; it is named.
+    """
+    inside = os.path.realpath(folder)
+    for place, folders, names in os.walk(inside):
+        for path in (os.path.join(place, name) for name in (*folders, *names)):
+            if os.path.islink(path) and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
+                raise StudyError(f"{path} is a link that leads out of {folder}, where results are kept; put the file "
+                                 "itself there, or make the whole folder a link")
+
+
 def _alive(process: str) -> bool:
     try:
         os.kill(int(process), 0)
@@ -76,7 +98,10 @@ def _alive(process: str) -> bool:
 
 # Without dots and slashes: part of a file's name.
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node()) or "host"
-_DISK_ERRORS = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM}
+_DISK_ERRORS = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM, errno.EIO, errno.ENAMETOOLONG}
+_IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
+# What a JSON file says of the rest of itself, so that a changed byte is not taken for a result.
+_SEAL, _SEALED = "checksum", "sha256 of the rest: "
 
 
 def canonical_json(value: object) -> str:
@@ -87,31 +112,50 @@ def canonical_json(value: object) -> str:
     return json.dumps(_plain(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_json(path: str | Path, value: object) -> None:
-    """Writes :func:`canonical_json` of ``value`` to ``path``, whole or not at all."""
+def write_json(path: str | Path, value: dict) -> None:
+    """Writes :func:`canonical_json` of ``value`` and its checksum to ``path``, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(canonical_json(value), encoding="utf-8")
+        temporary.write_text(canonical_json({**value, _SEAL: _seal(value)}), encoding="utf-8")
 
 
 def read_json(path: str | Path) -> dict:
-    """The JSON object in ``path``.
+    """The JSON object in ``path``, without its checksum. What has none (notebooks, results of earlier versions) is read
+    unchecked.
 
     Raises:
-        StudyError: the file is missing or not JSON; the message says which stage writes it.
+        StudyError: the file is missing, not JSON, or not what :func:`write_json` wrote; the message says what to do.
     """
-    path = Path(path)
+    path, remedy = Path(path), "delete it and run `make study` again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(limits.text(path), parse_constant=_no_number)
     except FileNotFoundError:
         raise StudyError(f"{path} is missing; run the stage that writes it first (`make study`)") from None
-    except ValueError as error:
-        raise StudyError(f"{path} is not valid JSON ({error}); delete it and run `make study` again") from None
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}; take away what stands in its place, or mend the "
+                         "permissions") from None
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path} is not valid JSON ({error}); {remedy}") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"{path} is not valid JSON of a result: a {type(content).__name__}, no object; {remedy}")
+    # By its value, too: the changed byte may stand in the key.
+    seals = [key for key, value in content.items() if key == _SEAL or str(value).startswith(_SEALED)]
+    if seals and (seals != [_SEAL] or content.pop(_SEAL) != _seal(content)):
+        raise StudyError(f"{path} is damaged, or was changed by hand: its content is not that of its checksum; {remedy}")
+    return content
 
 
 def sha256(path: str | Path) -> str:
     """SHA-256 of the file's bytes, in hex."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _seal(value: dict) -> str:
+    return _SEALED + hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _plain(value: object) -> object:

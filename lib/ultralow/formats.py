@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import shutil
 import tarfile
@@ -11,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.errors import StudyError, unknown
+from ultralow import limits, npz
+from ultralow.errors import StudyError, brief, unknown
 
 BATCH_ROWS = 50_000
 Batch = dict[str, np.ndarray]
@@ -37,7 +40,7 @@ def batches(path: str | Path, rows: int = BATCH_ROWS, tree: str | None = None) -
     except StudyError:
         raise
     except Exception as error:  # seven libraries, each with its own words for a damaged file
-        raise StudyError(f"{path} cannot be read as {suffix(path)} ({type(error).__name__}: {error}); "
+        raise StudyError(f"{path} cannot be read as {suffix(path)} ({brief(error)}); "
                          "it may be damaged or have the wrong suffix") from error
 
 
@@ -65,6 +68,7 @@ def _root(path: Path, rows: int, tree: str | None = None) -> Iterator[Batch]:
             raise StudyError(f"{path} has the trees {', '.join(trees) or '(none)'}; it should have one, or one named "
                              "'jets', or say which by tree")
         chosen = file[tree or ("jets" if "jets" in trees else trees[0])]
+        limits.check(chosen.num_entries * len(chosen.keys()), path)  # a byte each at least
         # Vectors of a length of their own in each row are no columns.
         for batch in chosen.iterate(step_size=rows, library="np", filter_branch=lambda branch: "[" not in branch.typename):
             yield {name: values for name, values in batch.items() if values.ndim == 1}
@@ -74,12 +78,17 @@ def _h5(path: Path, rows: int) -> Iterator[Batch]:
     import h5py
 
     with h5py.File(path, "r") as file:
-        yield from _arrays({name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}, path, rows)
+        # Not what is linked from other files: those nobody named.
+        arrays = {name: item for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)
+                  and isinstance(item := file[name], h5py.Dataset)}
+        if any(item.external or item.is_virtual for item in arrays.values()):
+            raise StudyError(f"{path} keeps its arrays in other files, which are not read; copy them into one file")
+        limits.check(sum(item.size * item.dtype.itemsize for item in arrays.values() if item.shape is not None), path)
+        yield from _arrays(arrays, path, rows)
 
 
 def _npz(path: Path, rows: int) -> Iterator[Batch]:
-    with np.load(path, allow_pickle=False) as file:
-        yield from _arrays(dict(file), path, rows)
+    yield from _arrays(npz.read(path), path, rows)
 
 
 def _arrays(arrays: dict, path: Path, rows: int) -> Iterator[Batch]:
@@ -111,6 +120,7 @@ def _parquet(path: Path, rows: int) -> Iterator[Batch]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
+        limits.check(file.metadata.num_rows * file.metadata.num_columns, path)  # a byte each at least
         for batch in file.iter_batches(batch_size=rows):
             yield _frame(batch.to_pandas())
 
@@ -118,8 +128,29 @@ def _parquet(path: Path, rows: int) -> Iterator[Batch]:
 def _csv(path: Path, rows: int) -> Iterator[Batch]:
     import pandas
 
-    with pandas.read_csv(path, chunksize=rows) as reader:
+    with _Counted(path) as stream, pandas.read_csv(stream, chunksize=rows) as reader:
         yield from map(_frame, reader)
+
+
+class _Counted(io.RawIOBase):
+    """The bytes of a file, unpacked if it is gzip's; no more of them than such a file may hold."""
+
+    def __init__(self, path: Path):
+        self.path, self.read_so_far = path, 0
+        self.stream = (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        count = self.stream.readinto(buffer)
+        self.read_so_far += count
+        limits.check(self.read_so_far, self.path)
+        return count
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
 
 
 def _arff(path: Path, rows: int) -> Iterator[Batch]:
@@ -144,6 +175,7 @@ def _tar(path: Path, rows: int) -> Iterator[Batch]:
     with tarfile.open(path, "r|*") as archive, tempfile.TemporaryDirectory() as folder:
         for member in archive:
             if member.isfile() and member.name.endswith((".h5", ".hdf5")):
+                limits.check(member.size, f"{path}: {member.name}", path.stat().st_size)
                 copy = Path(folder) / "member.h5"
                 with archive.extractfile(member) as packed, open(copy, "wb") as out:
                     shutil.copyfileobj(packed, out)

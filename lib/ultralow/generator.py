@@ -14,7 +14,6 @@ import importlib.metadata
 import signal
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import collisions
+from ultralow import collisions, npz
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json, replacing
 from ultralow.jetfeatures import Z_CUT
@@ -204,9 +203,9 @@ def _load(unit: Unit, parts: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():  # the head of a whole unit is the smaller unit
         path = Unit(unit.seed, unit.chunk, unit.kind).path(parts)
     try:
-        with np.load(path) as stored:
-            return stored["features"][:unit.jets], stored["flow"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        stored = npz.read(path, ("features", "flow"))
+        return stored["features"][:unit.jets], stored["flow"]
+    except (OSError, ValueError) as error:
         raise StudyError(f"{path} is damaged ({error}); delete it and run the same command again") from error
 
 

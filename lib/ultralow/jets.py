@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import uproot
 
+from ultralow import limits
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json, replacing
 from ultralow.table import Table
@@ -82,7 +83,9 @@ def read(path: str | Path, source: str | None = None) -> Table:
     try:
         with uproot.open(path) as file:
             branches = _branches(file, path)
+            limits.check(file[TREE].num_entries * len(FEATURES), path)  # a byte each at least
             provenance = json.loads(str(file[PROVENANCE])) if PROVENANCE in file else {}
+            classes = tuple(map(str, provenance.get("classes", CLASSES)))
             x = np.empty((file[TREE].num_entries, len(FEATURES)), np.float32)
             for column, name in enumerate(FEATURES):
                 x[:, column] = branches[name].array(library="np")
@@ -93,7 +96,7 @@ def read(path: str | Path, source: str | None = None) -> Table:
         raise StudyError(f"{path} is not a readable ROOT file ({_brief(error)}); {REMEDY}") from error
     for column, name in enumerate(FEATURES):
         check_finite(x[:, column], name, path)
-    y = _checked_labels(label, provenance, path)
+    y = _checked_labels(label, classes, path)
     return Table("jets", source or provenance.get("source", "file"), FEATURES, CLASSES, x, y, None, provenance)
 
 
@@ -154,9 +157,8 @@ def _branches(file: uproot.ReadOnlyDirectory, path: Path) -> dict:
     return branches
 
 
-def _checked_labels(label: np.ndarray, provenance: Mapping, path: Path) -> np.ndarray:
+def _checked_labels(label: np.ndarray, written: tuple[str, ...], path: Path) -> np.ndarray:
     _check_range(label, path)
-    written = tuple(provenance.get("classes", CLASSES))
     if sorted(written) != sorted(CLASSES):
         raise StudyError(f"{path}: its classes are {', '.join(written)}, expected {', '.join(CLASSES)}; {REMEDY}")
     y = np.array([CLASSES.index(name) for name in written])[label]

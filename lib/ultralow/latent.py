@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.errors import StudyError
+from ultralow import limits
+from ultralow.errors import StudyError, brief
 
 
 def kernels(path: str | Path) -> list[np.ndarray]:
@@ -24,12 +25,15 @@ def kernels(path: str | Path) -> list[np.ndarray]:
 
     try:
         with zipfile.ZipFile(path) as archive:
+            limits.check(sum(entry.file_size for entry in archive.infolist()), path)
             layers = json.loads(archive.read("config.json"))["config"]["layers"]
             names = [layer["class_name"] for layer in layers if layer["class_name"].endswith("Dense")]
             with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-                return [_kernel(file[f"layers/{place}/vars"]) for place in _places(names)]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise StudyError(f"{path} is not a trained model ({error}); delete it and train the network again") from None
+                return [_kernel(file[f"layers/{place}/vars"], path) for place in _places(names)]
+    except StudyError:
+        raise
+    except Exception as error:  # zipfile, zlib and h5py each have their own words for a damaged file
+        raise StudyError(f"{path} is not a trained model ({brief(error)}); delete it and train the network again") from None
 
 
 def _places(names: list[str]) -> list[str]:
@@ -42,6 +46,7 @@ def _places(names: list[str]) -> list[str]:
     return places
 
 
-def _kernel(variables) -> np.ndarray:
+def _kernel(variables, path: str | Path) -> np.ndarray:
+    limits.check(sum(item.size * item.dtype.itemsize for item in variables.values()), path)
     kernel = variables["0"][()]
     return kernel * variables["mask"][()] if "mask" in variables else kernel

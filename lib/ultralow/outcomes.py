@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultralow import scores
+from ultralow import intake, scores
 from ultralow.errors import StudyError
 from ultralow.files import read_json
 from ultralow.folded import FoldedNetwork
@@ -46,7 +46,7 @@ class Outcomes:
         return _optional(self.folder / network / "synthesis.json")
 
     def folded(self, network: str) -> FoldedNetwork:
-        return FoldedNetwork.load(self.folder / network / "folded.npz")
+        return intake.load(self.folder / network / "folded.npz")
 
     def scores(self, network: str) -> scores.Scores:
         """Outputs of every seed.

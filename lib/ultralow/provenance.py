@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 from importlib import metadata
@@ -85,8 +84,8 @@ def _is_training(notebook: str) -> bool:
 
 
 def _wall_seconds(notebook: Path) -> float | None:
-    """What papermill recorded; None for a notebook that is still running."""
-    duration = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("papermill", {}).get("duration")
+    """What papermill recorded; None for a notebook that is still running, and perhaps half written."""
+    duration = taken.told(notebook).get("duration")
     return None if duration is None else round(duration, 1)
 
 

@@ -18,6 +18,12 @@ CHOICES = {
 }
 
 
+_TYPES = {"str": (str,), "bool": (bool,), "int": (int,), "float": (float, int), "str | None": (str, type(None))}
+# Of the numbers that are no shares.
+_RANGES = {"learning_rate": (1e-12, 1e6), "epochs": (1, 2**31), "batch_size": (1, 2**31), "l1": (0, 1e6), "shift": (0, 1000),
+           "distort": (0, 1000), "threshold": (0, 1), "refine": (0, 1000)}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained. The defaults are the study's own recipe; entries state what differs.
@@ -55,12 +61,19 @@ class Recipe:
     distillation: float = 0.5  # the teacher's share in the targets, where there is one
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value, kinds = getattr(self, field.name), _TYPES[field.type]
+            if type(value) not in kinds:
+                raise StudyError(f"{field.name} of a recipe is {field.type}, not {value!r}")
         for name, valid in CHOICES.items():
             if getattr(self, name) not in valid:
                 raise unknown(f"{name} of a recipe", getattr(self, name), valid)
         for name in ("dropout", "sparsity", "average", "distillation", "norm_momentum", "settle", "keep"):
             if not 0 <= getattr(self, name) <= 1:
                 raise StudyError(f"{name} of a recipe is a share, 0 to 1, not {getattr(self, name)}")
+        for name, (least, most) in _RANGES.items():
+            if not least <= getattr(self, name) <= most:
+                raise StudyError(f"{name} of a recipe is {least:g} to {most:g}, not {getattr(self, name)}")
 
     @property
     def changes(self) -> dict:

@@ -245,6 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
         this = study.load(parser.parse_args(arguments).study)
         # Again after the last notebook, whose wall time the manifest did not know yet.
         provenance.write(this)
+        tables.verify(this.results)
         print(write(this.results))
     except StudyError as error:
         print(error, file=sys.stderr)

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
+
 from ultralow import stages, taken
 from ultralow import study as studies
 from ultralow.errors import StudyError
-from ultralow.files import sweep
+from ultralow.files import contained, sweep
 
 
 def main() -> int:
@@ -36,6 +38,7 @@ def main() -> int:
                 further = [*further, "--forcerun", *files]
         stages.check_sources(study)
         with alone(study.results) as lock:
+            contained(study.results)
             sweep(study.results)
             code = snakemake(study, arguments.cores, further, lock)
     except StudyError as error:
@@ -52,10 +55,27 @@ def snakemake(study: studies.Study, cores: int, further: list[str], lock: int) -
 
     Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
     """
-    take = [f"take={mode}"] if (mode := taken.mode()) else []
-    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={study.file}", *take, "--nolock",
+    take, file = [f"take={mode}"] if (mode := taken.mode()) else [], named(study.file)
+    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={file}", *take, "--nolock",
                "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
     return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
+
+
+def named(file: Path) -> str:
+    """A study file as Snakemake takes it on its command line: from the project's root, so that this may lie anywhere.
+
+    Raises:
+        StudyError: Snakemake reads it as YAML, and would take this name apart.
+    """
+    name = os.path.relpath(file, studies.root())
+    try:
+        kept = yaml.load(name, Loader=yaml.BaseLoader) == name == name.strip("'\"")
+    except yaml.YAMLError:
+        kept = False
+    if not kept:
+        raise StudyError(f"Snakemake would take the name {name!r} apart (' #', ': ', or quotes and brackets at its ends); "
+                         "give the study file another name or folder")
+    return name
 
 
 @contextmanager

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ultralow import intake, npz
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import replacing, sha256
-from ultralow.folded import FoldedNetwork
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Scores:
 def compute(networks: Mapping[int, Path], test: Dataset) -> Scores:
     """The outputs of every seed's folded.npz on the test part; nothing is trained."""
     def logits(path: Path) -> np.ndarray:
-        folded = FoldedNetwork.load(path)
+        folded = intake.load(path)
         return folded.logits(folded.encode(test.x_test))
 
     return Scores(test.y_test, {seed: logits(path) for seed, path in networks.items()}, test.w_test)
@@ -56,9 +55,8 @@ def write(scores: Scores, path: Path, made_of: str = "") -> None:
 def current(path: Path, made_of: str) -> bool:
     """Whether ``path`` holds the scores of this :func:`identity`; a missing or damaged file does not."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return "made_of" in file and file["made_of"].item() == made_of
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        return npz.read(path, ["made_of"])["made_of"].tolist() == made_of
+    except (ValueError, OSError):
         return False
 
 
@@ -69,11 +67,10 @@ def read(path: Path) -> Scores:
         StudyError: the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            seeds = sorted(int(name.removeprefix("logits_")) for name in file if name.startswith("logits_"))
-            return Scores(file["labels"], {seed: file[f"logits_{seed}"] for seed in seeds},
-                          file["weights"] if "weights" in file else None)
+        arrays = npz.read(path)
+        seeds = sorted(int(name.removeprefix("logits_")) for name in arrays if name.startswith("logits_"))
+        return Scores(arrays["labels"], {seed: arrays[f"logits_{seed}"] for seed in seeds}, arrays.get("weights"))
     except FileNotFoundError:
         raise StudyError(f"{path} is missing; run the comparison notebook, which computes it") from None
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, OSError) as error:
         raise StudyError(f"{path} is not a file of scores ({error}); delete it and run the comparison again") from None

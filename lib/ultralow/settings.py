@@ -15,8 +15,8 @@ from ultralow.errors import StudyError, unknown
 from ultralow.files import root
 from ultralow.recipes import RECIPES, Recipe
 
-Positive = Annotated[int, Field(ge=1)]
-_FOLDER = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # names of studies
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+_FOLDER = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # names of studies and of parts
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"  # of networks: the workflow's wildcards know no others
 
 
@@ -34,7 +34,7 @@ class Data(_Strict):
 
     source: str
     # Of one's own also a folder, or a pattern with * and ?: many files of one layout.
-    path: str | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*$")] | None = None
     rows: Positive | None = None
     features: Annotated[list[str], Field(min_length=1)] | None = None
     label: str | None = None
@@ -71,7 +71,7 @@ class Override(_Strict):
     scale_bits: Annotated[int, Field(ge=1, le=24)] | None = None
     # A trained model in place of widths and recipe: a .keras file (ultralow.imported). It takes features as the study
     # scales them, or (raw) as they stand in the files.
-    model: str | None = None
+    model: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f]*$")] | None = None
     raw: bool = False
     recipe: str | None = None
     epochs: Positive | None = None
@@ -79,7 +79,7 @@ class Override(_Strict):
     hls: bool = True
     gates: bool = True
     # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.gates.trace).
-    delay_constraint: Annotated[int, Field(ge=-1)] = 2
+    delay_constraint: Annotated[int, Field(ge=-1, le=1000)] = 2
 
 
 _SHAPE = ("dataset", "widths", "weights", "activation", "input")  # what makes a network
@@ -109,6 +109,8 @@ class Ablations(_Strict):
     @classmethod
     def _fields(cls, changes: dict) -> dict:
         for name, change in changes.items():
+            if not 1 <= len(name.encode(errors="replace")) <= 100:  # the name of a folder, too
+                raise StudyError(f"ablations.changes: {name[:100]!r} … is no name; take 1 to 100 bytes")
             for field in change:
                 if field not in Recipe.__dataclass_fields__:
                     raise unknown(f"field of a recipe in ablations.changes.{name}", field, Recipe.__dataclass_fields__)
@@ -130,14 +132,15 @@ class Area(_Strict):
     """Networks whose circuits are built in several ways: LUTs against latency."""
 
     networks: Annotated[list[str], Field(min_length=1)]
-    delay_constraints: Annotated[list[Annotated[int, Field(ge=-1)]], Field(min_length=1)] = [0, 2, 8]
-    clocks_ns: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [5.0]
+    delay_constraints: Annotated[list[Annotated[int, Field(ge=-1, le=1000)]], Field(min_length=1)] = [0, 2, 8]
+    clocks_ns: Annotated[list[Annotated[float, Field(gt=0, le=1000)]], Field(min_length=1)] = [5.0]
 
 
 class Settings(_Strict):
     """The content of a study file."""
 
-    name: Annotated[str, Field(pattern=f"^{_FOLDER}$")]
+    # The name of a folder in results/, and nothing else.
+    name: Annotated[str, Field(pattern=f"^{_FOLDER}$", max_length=100)]
     data: dict[str, Data]
     networks: dict[str, Override | None]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)] = [1]
@@ -147,7 +150,8 @@ class Settings(_Strict):
     # Each circuit in VHDL, too, beside its Verilog.
     vhdl: bool = False
     clock_ns: Annotated[float, Field(gt=0, le=1000)] = 5.0
-    part: str = "xcvu9p-flga2104-2L-e"
+    # It goes into scripts of the vendor's tools.
+    part: Annotated[str, Field(pattern=f"^{_FOLDER}$", max_length=100)] = "xcvu9p-flga2104-2L-e"
     tool: Literal["open", "vitis"] = "open"
     # What Keras trains on. JAX is two to three times as fast on a CPU; the seeds give other weights on it.
     backend: Literal["tensorflow", "jax"] = "tensorflow"

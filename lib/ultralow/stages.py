@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import imported, metrics, runs, scores, taken
+from ultralow import imported, intake, metrics, runs, scores, taken
 from ultralow.catalogue import DATASETS
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
@@ -115,7 +115,7 @@ def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     if not path.exists():
         log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
         train(study, name, log)
-    return FoldedNetwork.load(path)
+    return intake.load(path)
 
 
 def all_trained(study: Study, dataset: str, log: Log = print) -> dict[str, FoldedNetwork]:

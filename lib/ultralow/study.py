@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
+from ultralow import studyfile
 from ultralow.catalogue import DATASETS, Network
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
@@ -85,7 +85,10 @@ class Study:
     def data_path(self, dataset: str) -> Path | None:
         """The dataset's file as an absolute path; None where the source needs none."""
         path = self.settings.data[dataset].path
-        return None if path is None else root() / Path(path).expanduser()
+        try:
+            return None if path is None else root() / Path(path).expanduser()
+        except RuntimeError:
+            raise StudyError(f"data.{dataset}.path {path}: there is no such user's folder; write it in full") from None
 
     def _check(self, name: str) -> None:
         if name not in self.settings.networks:
@@ -102,14 +105,10 @@ def load(path: str | Path) -> Study:
     if not path.exists() and not path.is_absolute():
         path = root() / path
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = studyfile.read(path)
     except FileNotFoundError:
         have = ", ".join(sorted(f"config/{p.name}" for p in (root() / "config").glob("*.yaml")))
         raise StudyError(f"study file {path} does not exist; there are {have}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"study file {path} is not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise StudyError(f"study file {path} must hold keys and values; see config/quick.yaml for an example")
     try:
         return Study(Settings.model_validate(content), path)
     except StudyError as error:

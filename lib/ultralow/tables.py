@@ -101,20 +101,39 @@ def finn(table: pd.DataFrame) -> pd.DataFrame:
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Writes a table as CSV, NA as an empty cell; equal tables give equal bytes."""
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", na_rep="")
+        temporary.write_text(text(table), encoding="utf-8")
+
+
+def text(table: pd.DataFrame) -> str:
+    """A table as :func:`write` writes it."""
+    return table.to_csv(index=False, lineterminator="\n", na_rep="")
+
+
+def verify(folder: str | Path) -> None:
+    """That comparison.csv in ``folder`` is still what the results beside it say.
+
+    Raises:
+        StudyError: it is missing, damaged or changed.
+    """
+    path = Path(folder) / "comparison.csv"
+    if not path.exists() or path.read_bytes() != text(comparison(folder)).encode():
+        raise StudyError(f"{path} is missing, damaged or was changed by hand: it does not say what the results beside it "
+                         "say; delete it and run the same command again")
 
 
 def read(path: str | Path) -> pd.DataFrame:
     """A table that :func:`write` wrote, with the same types.
 
     Raises:
-        StudyError: the file is missing.
+        StudyError: the file is missing or damaged.
     """
     try:
         # convert_dtypes gives nullable columns; an empty column has no type of its own and stays NA throughout.
         return pd.read_csv(path).convert_dtypes()
     except (FileNotFoundError, pd.errors.EmptyDataError):
         raise StudyError(f"{path} is missing or empty; run the comparison notebook first") from None
+    except (ValueError, OSError) as error:
+        raise StudyError(f"{path} is not a table ({error}); delete it and run `make study` again") from None
 
 
 def comparable(source: str) -> bool:

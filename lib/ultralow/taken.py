@@ -59,12 +59,22 @@ def remade(study: Study, results: str) -> list[str]:
 
 def executed(folder: Path, notebook: str) -> bool:
     """Whether a notebook of the results folder ran to its end."""
-    path = folder / "executed" / f"{notebook}.ipynb"
-    told = read_json(path)["metadata"].get("papermill", {}) if path.exists() else {}
-    return told.get("duration") is not None and not told.get("exception")
+    told_there = told(folder / "executed" / f"{notebook}.ipynb")
+    return told_there.get("duration") is not None and not told_there.get("exception")
+
+
+def told(notebook: Path) -> dict:
+    """What papermill says of an executed notebook; nothing where there is none, or one that was stopped or is running:
+    papermill writes it in place, so that half of it may be there."""
+    try:
+        return read_json(notebook)["metadata"]["papermill"]
+    except (StudyError, KeyError, TypeError):
+        return {}
 
 
 def _trained(folder: Path) -> bool:
     train = folder / "train.json"
-    return (train.exists() and (folder / "folded.npz").exists()
-            and all((folder / f"seed-{run['seed']}" / "folded.npz").exists() for run in read_json(train)["runs"]))
+    if not train.exists() or not (folder / "folded.npz").exists():
+        return False
+    runs = read_json(train).get("runs")
+    return bool(runs) and all((folder / f"seed-{run.get('seed')}" / "folded.npz").exists() for run in runs)

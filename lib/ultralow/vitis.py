@@ -10,6 +10,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from ultralow import limits
 from ultralow.errors import StudyError
 
 # hls4ml calls `vitis-run`, which came with Vitis 2023.1.
@@ -45,14 +46,16 @@ def parse_csynth(text: str) -> dict:
     Raises:
         StudyError: not such a report, or the report knows no latency.
     """
+    if "<!" in re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL):  # entities may unfold to gigabytes; no report has any
+        raise StudyError("the C synthesis report declares a document type of its own; run C synthesis again")
     try:
         root = ElementTree.fromstring(re.sub(r' xmlns="[^"]+"', "", text, count=1))
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise StudyError(f"the C synthesis report is not valid XML ({error}); run C synthesis again") from None
     version = _text(root, "ReportVersion/Version")
     overall = "PerformanceEstimates/SummaryOfOverallLatency/"
     cycles = _count(root, overall + "Worst-caseLatency")
-    clock = float(_text(root, "UserAssignments/TargetClockPeriod"))
+    clock = _number(_text(root, "UserAssignments/TargetClockPeriod"), "the C synthesis report", "TargetClockPeriod")
     resources = "AreaEstimates/Resources/"
     return {
         "lut": _count(root, resources + "LUT"), "ff": _count(root, resources + "FF"),
@@ -61,7 +64,8 @@ def parse_csynth(text: str) -> dict:
         "bram18": _count(root, resources + "BRAM_18K"),
         "latency_cycles": cycles, "interval": _count(root, overall + "Interval-max"),
         "clock_ns": clock, "latency_ns": cycles * clock,
-        "delay_estimate_ns": float(_text(root, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod")),
+        "delay_estimate_ns": _number(_text(root, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+                                     "the C synthesis report", "EstimatedClockPeriod"),
         "part": _text(root, "UserAssignments/Part"), "tool": f"Vitis HLS {version} C synthesis",
     }
 
@@ -86,7 +90,7 @@ def parse_vsynth(text: str) -> dict:
     def read(*names: str) -> float:
         for name in names:
             if name in rows:
-                return float(rows[name])
+                return _number(rows[name], "the logic synthesis report", name)
         raise StudyError(f"the logic synthesis report has no line {names[0]!r}; run logic synthesis again")
 
     return {"lut": int(read("CLB LUTs", "Slice LUTs")), "ff": int(read("CLB Registers", "Slice Registers")),
@@ -106,7 +110,7 @@ def read_project(folder: str | Path) -> dict:
     script = folder / "project.tcl"
     if not script.exists():
         raise StudyError(f"{script} is missing: {folder} is no hls4ml project; convert the network first")
-    name = re.search(r'set project_name "(\w+)"', script.read_text())
+    name = re.search(r'set project_name "(\w{1,100})"', _read(script))
     if not name:
         raise StudyError(f"{script} names no project; convert the network again")
     project = folder / f"{name[1]}_prj"
@@ -114,11 +118,11 @@ def read_project(folder: str | Path) -> dict:
     if not reports:
         raise StudyError(f"{project} holds no C synthesis report; run the study with tool: vitis on a machine "
                          f"with Vitis HLS {OLDEST[0]}.{OLDEST[1]} or newer")
-    found = parse_csynth(reports[0].read_text())
+    found = parse_csynth(_read(reports[0]))
     logic = folder / "vivado_synth.rpt"
     if not logic.exists():
         return found
-    return found | parse_vsynth(logic.read_text())
+    return found | parse_vsynth(_read(logic))
 
 
 def build(model, logic: bool = False) -> dict:
@@ -140,6 +144,20 @@ def build(model, logic: bool = False) -> dict:
     return result
 
 
+def _read(path: Path) -> str:
+    try:
+        return limits.text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} cannot be read as a report ({error}); run the synthesis again") from None
+
+
+def _number(text: str, report: str, name: str) -> float:
+    """A number that is none of NaN and infinity, and not negative."""
+    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?", text):
+        raise StudyError(f"{report} says {text!r} for {name}, which is no number; run the synthesis again")
+    return float(text)
+
+
 def _text(root: ElementTree.Element, *paths: str) -> str:
     for path in paths:
         if (node := root.find(path)) is not None and node.text:
@@ -149,6 +167,6 @@ def _text(root: ElementTree.Element, *paths: str) -> str:
 
 def _count(root: ElementTree.Element, *paths: str) -> int:
     text = _text(root, *paths)
-    if not text.isdigit():
+    if not re.fullmatch("[0-9]{1,15}", text):
         raise StudyError(f"the C synthesis report says {text!r} for {paths[0]}; the design has no fixed latency")
     return int(text)
