@@ -3,10 +3,11 @@
 A few hundred cases each run; `ULTRALOW_FUZZ=10000 pytest tests/test_fuzz.py` runs so many of each."""
 
 import copy
-import datetime
 import io
 import json
 import os
+import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_networks import random_network
 
-from ultralow import (ablations, columns, dataset, files, formats, intake, jets, latent, provenance, runs, scores, stages,
-                      tables, taken, vitis)
+from ultralow import (ablations, columns, dataset, files, formats, imported, intake, jets, latent, provenance, runs, scores,
+                      stages, tables, taken, vitis)
 from ultralow import study as studies
 from ultralow.errors import StudyError
 
@@ -25,10 +26,28 @@ CASES = int(os.environ.get("ULTRALOW_FUZZ", 100))
 fuzz = settings(max_examples=CASES, deadline=None, derandomize=CASES <= 100, database=None, suppress_health_check=list(
     HealthCheck))
 REPORTS = Path(__file__).parent / "reports"
+# As Keras describes a model.
+LAYERS = [
+    {"module": "keras.layers", "class_name": "InputLayer", "registered_name": None,
+     "config": {"name": "in", "batch_shape": [None, 2], "dtype": "float32"}, "inbound_nodes": []},
+    {"module": "keras.layers", "class_name": "Dense", "registered_name": None,
+     "config": {"name": "d", "units": 4, "activation": "linear", "format": "fixed<8,2>"},
+     "inbound_nodes": [{"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": ["in", 0, 0]}}]}]},
+    {"module": "keras.layers", "class_name": "BatchNormalization", "config": {"name": "n", "significant": 3}},
+    {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "r", "max_value": None, "negative_slope": 0.0}},
+    {"module": "keras.layers", "class_name": "Dense", "config": {"name": "e", "units": 2, "activation": "linear"}},
+]
+MODEL = Path(tempfile.gettempdir()) / f"ultralow-fuzz-{os.getpid()}.keras"
 FULL = {
     "name": "own", "smoke": True, "seeds": [1, 2], "epochs": 2, "batch_size": 64, "rows": {"hls": 200, "rtl": 200},
-    "data": {"jets": {"source": "generated", "path": "data/jets.root", "rows": 4000}, "mnist": {"source": "digits28"}},
+    "data": {"jets": {"source": "generated", "path": "data/jets.root", "rows": 4000}, "mnist": {"source": "digits28"},
+             "own": {"source": "file", "path": "pyproject.toml", "features": ["a", "b"], "label": "c", "classes": ["d", 1],
+                     "weights": "e", "test": "f", "tree": "g"}},
     "networks": {"jets-float": {"epochs": 3, "recipe": "float"}, "jets-bnn-small": None,
+                 "own-net": {"dataset": "own", "widths": [2, 4, 2], "weights": ["binary", "fixed<8,2>"], "raw": False,
+                             "activation": "ufixed<5,2>", "input": "fixed<8,3>", "scale_bits": 3, "recipe": "study"},
+                 "own-model": {"dataset": "own", "model": str(MODEL), "input": "fixed<8,3>", "weights": "fixed<8,2>",
+                               "activation": "ufixed<6,3>", "raw": True},
                  "mnist-tnn": {"gates": False, "delay_constraint": 1, "hls": True, "batch_size": 7}},
     "ablations": {"networks": ["jets-bnn-small"], "changes": {"small steps": {"learning_rate": 0.001}}, "epochs": 1,
                   "rows": 100, "recipes": {"jets-bnn-small": "study"}},
@@ -64,9 +83,9 @@ def altered(draw, whole, odd=values):
             case "drop" if at is not whole:
                 del at[key]
             case "add" if isinstance(at[key], dict):
-                at[key][draw(texts)] = draw(odd)
+                at[key][draw(texts)] = copy.deepcopy(draw(odd))
             case "add" if isinstance(at[key], list):
-                at[key].append(draw(odd))
+                at[key].append(copy.deepcopy(draw(odd)))
             case "rename" if isinstance(at, dict) and at is not whole:
                 at[draw(texts)] = at.pop(key)
             case "nest":
@@ -74,7 +93,7 @@ def altered(draw, whole, odd=values):
             case "swap" if at is not whole:
                 at[key] = copy.deepcopy(whole[""])
             case _:
-                at[key] = draw(odd)
+                at[key] = copy.deepcopy(draw(odd))
     return whole[""]
 
 
@@ -132,7 +151,22 @@ def planned(path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("fuzz")
+    described(MODEL, LAYERS)
+    yield tmp_path_factory.mktemp("fuzz")
+    MODEL.unlink()
+
+
+def described(path, layers):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"layers": layers}}))
+
+
+def test_what_is_altered_is_valid(folder):
+    (folder / "own.yaml").write_text(yaml.safe_dump(FULL))
+    with pytest.raises(StudyError, match="not trained in"):  # the last thing that is asked
+        planned(folder / "own.yaml")
+    described(folder / "own.keras", LAYERS)
+    assert imported.entry("own", folder / "own.keras", "jets", "fixed<8,3>", "fixed<8,2>", "ufixed<6,3>").widths == (2, 4, 2)
 
 
 @fuzz
@@ -206,7 +240,6 @@ def network():
 
 def model(path):
     import h5py
-    import zipfile
 
     stream = io.BytesIO()
     with h5py.File(stream, "w") as file:
@@ -287,6 +320,18 @@ def test_folded_networks_of_any_content(folder, data):
             content[data.draw(st.sampled_from([*content, "gain", "move", "scale0", "kernel9"]))] = data.draw(arrays)
     np.savez_compressed(path, **content)
     outcome(lambda: intake.load(path).logits(np.zeros((2, 6))))
+
+
+@fuzz
+@given(layers=altered(LAYERS, st.none() | st.booleans() | st.integers() | texts | st.sampled_from([
+    [], {}, 10**400, "Lambda", "BinaryDense", "ReLU", "os", "relu"])), content=st.none() | st.data())
+def test_models_of_any_description(folder, layers, content):
+    path = folder / "any.keras"
+    described(path, layers)
+    if content is not None:
+        path.write_bytes(content.draw(damaged(path.read_bytes())))
+    outcome(imported.outline, path)
+    outcome(imported.entry, "own", path, "jets", "fixed<8,3>", "fixed<8,2>", "ufixed<6,3>")
 
 
 def tabular(folder):

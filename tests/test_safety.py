@@ -3,6 +3,7 @@
 import ast
 import gzip
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -12,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ultralow import digits, files, formats, intake, jets, latent, limits, npz, run, study, studyfile
+from ultralow import digits, files, formats, imported, intake, jets, latent, limits, npz, run, study, studyfile
 from ultralow.errors import StudyError
 
 SOURCES = sorted((study.root() / "lib/ultralow").glob("*.py"))
+
+
+OWN = {"dataset": "jets", "widths": [16, 8, 5], "weights": "binary", "activation": "binary", "input": "fixed<7,3>"}
 
 
 def calls(path):
@@ -197,6 +201,9 @@ def test_a_study_file_is_plain_values(tmp_path, text, message):
     ({"ablations": {"networks": ["jets-bnn-small"], "changes": {"x" * 300: {"epochs": 1}}}}, "is no name"),
     ({"ablations": {"networks": ["jets-bnn-small"], "changes": {"x": {"epochs": "many"}}}}, "epochs of a recipe is int"),
     ({"ablations": {"networks": ["jets-bnn-small"], "changes": {"x": {"epochs": -1}}}}, "epochs of a recipe is 1 to"),
+    ({"networks": {"data": OWN}}, "results keep something else"), ({"networks": {"study.json": OWN}}, "something else"),
+    ({"networks": {"x" * 200: OWN}}, "its name is a folder's"), ({"networks": {"a/b": OWN}}, "its name is a folder's"),
+    ({"networks": {"own": OWN | {"widths": [16, 2**30, 5]}}}, "has [0-9,]* parameters"),
     ({"epochs": 10**400}, "epochs"), ({"clock_ns": float("nan")}, "clock_ns"),
 ])
 def test_names_and_numbers_of_a_study_stay_within_bounds(tmp_path, change, message):
@@ -207,6 +214,18 @@ def test_names_and_numbers_of_a_study_stay_within_bounds(tmp_path, change, messa
                                     "data": {"jets": {"source": "generated"}}} | change))
     with pytest.raises(StudyError, match=message):
         study.load(path)
+
+
+def test_a_model_that_names_code_is_refused_before_keras_sees_it(tmp_path):
+    layers = [{"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 2]}},
+              {"module": "keras.layers", "class_name": "Dense", "config": {
+                  "units": 2, "kernel_initializer": {"module": "os", "class_name": "system", "config": {}}}}]
+    for found, message in ((layers, "names the module 'os'"),
+                           ([layers[0], {"class_name": "Lambda", "config": {}}], "Lambda.*none: it is code")):
+        zipped(tmp_path / "m.keras", [("config.json", json.dumps({"config": {"layers": found}}).encode())])
+        for read in (imported.outline, imported.load):
+            with pytest.raises(StudyError, match=message):
+                read(tmp_path / "m.keras")
 
 
 def test_a_home_of_nobody_is_named(tmp_path):

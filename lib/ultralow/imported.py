@@ -7,16 +7,20 @@ is on, and what a layer is called decides nothing but which of the classes here 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ultralow import limits
 from ultralow.catalogue import QUANTISED, Network
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, brief
 from ultralow.files import sha256
 
 MOST_BYTES = 10_000_000  # of the description of a model; one of a thousand layers has one
 SEED = 0  # stands where trained networks have theirs
+_MODULES = r"keras(\..+)?|ultralow\.layers|builtins"
 _DENSE = ("Dense", "MaskedDense", "BinaryDense", "TernaryDense")
 _NORMS = ("BatchNormalization", "BatchRenormalisation")
 _IGNORED = ("InputLayer", "Dropout", "Softmax")  # a softmax changes no order, and training ends before it
@@ -50,15 +54,32 @@ def outline(path: str | Path) -> tuple[int, list[Group]]:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            limits.check(sum(file.file_size for file in archive.infolist()), path)
             if (size := archive.getinfo("config.json").file_size) > MOST_BYTES:
                 raise StudyError(f"{path}: a description of {size:,} bytes is no model that this study could take")
             config = json.loads(archive.read("config.json"))
-        layers = [(layer["class_name"], layer["config"], layer.get("inbound_nodes")) for layer in config["config"]["layers"]]
+        layers = [(layer["class_name"], dict(layer["config"]), layer.get("inbound_nodes"))
+                  for layer in config["config"]["layers"]]
+        if not all(isinstance(kind, str) for kind, _, _ in layers):
+            raise TypeError("a layer's class is a name")
+        # By class, module and registered name Keras finds what it builds; names of Python's other modules have no place.
+        if foreign := sorted({module for module in _modules(config) if not re.fullmatch(_MODULES, module)}):
+            raise StudyError(f"{path} names the module {foreign[0]!r}; a model has layers of Keras and of this study only")
+    except StudyError:
+        raise
     except FileNotFoundError:
         raise StudyError(f"model {path} is missing; give the path of a .keras file") from None
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise StudyError(f"{path} is not a model in Keras's format .keras ({type(error).__name__}: {error}); save it again "
+    except Exception as error:  # zipfile, zlib and json each have their own words for a damaged file
+        raise StudyError(f"{path} is not a model in Keras's format .keras ({brief(error)}); save it again "
                          "with model.save('name.keras')") from None
+    try:
+        return _groups(path, layers)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # any value may stand where another is expected
+        raise StudyError(f"{path} describes its layers otherwise than Keras does ({brief(error)}); save it again with "
+                         "model.save('name.keras')") from error
+
+
+def _groups(path: Path, layers: list[tuple[str, dict, object]]) -> tuple[int, list[Group]]:
     inputs, groups = None, []
     for position, (kind, settings, nodes) in enumerate(layers):
         where = f"{path}: layer {position} ({settings.get('name')}, {kind})"
@@ -66,12 +87,15 @@ def outline(path: str | Path) -> tuple[int, list[Group]]:
             raise StudyError(f"{where} takes several inputs, or is used more than once; the study takes chains of layers only")
         if kind == "InputLayer":
             shape = settings.get("batch_shape") or settings.get("batch_input_shape")
-            if inputs is not None or not shape or len(shape) != 2 or not isinstance(shape[1], int):
+            if inputs is not None or not shape or len(shape) != 2 or type(shape[1]) is not int or shape[1] < 1:
                 raise StudyError(f"{where} has shape {shape}; one input of shape (features,) is what the study takes")
             inputs = shape[1]
         elif kind in _DENSE:
             weights = {"BinaryDense": "binary", "TernaryDense": "ternary"}.get(kind, settings.get("format"))
-            groups.append(Group(settings["units"], weights, False, _function(where, settings.get("activation"))))
+            units = settings.get("units")
+            if not isinstance(units, int) or isinstance(units, bool) or not 1 <= units < 2**31:
+                raise StudyError(f"{where} has {units!r} units; a whole number of at least 1 is what it should have")
+            groups.append(Group(units, weights, False, _function(where, settings.get("activation"))))
         elif kind in _NORMS or kind in _ACTIVATIONS:
             if not groups or groups[-1].activation or kind in _NORMS and groups[-1].normalised:
                 raise StudyError(f"{where} stands where the study knows none; the order is dense, batch normalisation, "
@@ -84,10 +108,23 @@ def outline(path: str | Path) -> tuple[int, list[Group]]:
                              + (f"; in its place: {_REMEDY[kind]}" if kind in _REMEDY else ""))
     if inputs is None or not groups:
         raise StudyError(f"{path} has no input of a known shape, or no dense layer")
+    for position, group in enumerate(groups, start=1):
+        kinds = (type(group.weights), type(group.activation), type(group.significant))
+        if not all(kind in (str, type(None)) for kind in kinds[:2]) or kinds[2] not in (int, type(None)):
+            raise StudyError(f"{path}: dense layer {position} or what follows it says {group}; formats are texts, and the bits "
+                             "of a factor a number")
     if groups[-1].activation:
         raise StudyError(f"{path}: a {groups[-1].activation} activation behind the last dense layer; outputs are logits or "
                          "estimates: leave it out")
     return inputs, groups
+
+
+def _modules(value: object) -> Iterator[str]:
+    """What stands under ``module`` anywhere in a model's description."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key == "module" and item is not None:
+            yield str(item)
+        yield from _modules(item)
 
 
 def entry(name: str, path: str | Path, dataset: str, input: str, weights: str | None = None, activation: str | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from ultralow import stages, taken
 from ultralow import study as studies
 from ultralow.errors import StudyError
 from ultralow.files import contained, sweep
+
+FREE = 32 << 20  # bytes on the disk of the results, which a study of one network fills
 
 
 def main() -> int:
@@ -44,6 +47,10 @@ def main() -> int:
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if code and (free := shutil.disk_usage(study.results).free) < FREE:
+        # Whatever failed could not say why: its log is on the same disk.
+        print(f"error: {free >> 10:,} KiB are free in {study.results}, which is too little; free some space",
+              file=sys.stderr)
     report = study.results / "report" / "index.html"
     print(f"Report: {report}" if code == 0 else "The study is not complete; the messages above say why. Run the same "
           "command again to go on from here.", file=sys.stdout if code == 0 else sys.stderr)

@@ -17,6 +17,9 @@ from ultralow.recipes import RECIPES, Recipe
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 _FOLDER = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # names of studies and of parts
+# What stands beside the networks' folders in a results folder.
+_TAKEN = ("ablations", "area", "data", "executed", "figures", "logs", "report", "search")
+MOST_PARAMETERS = 10**9  # some gigabytes in training
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"  # of networks: the workflow's wildcards know no others
 
 
@@ -169,6 +172,8 @@ class Settings(_Strict):
                 raise unknown(f"recipe of {name}", override.recipe, RECIPES)
             if (dataset := self.entry(name).dataset) not in self.data:
                 raise StudyError(f"network {name} needs data.{dataset}; add it to the study")
+            if (parameters := self.entry(name).parameters) > MOST_PARAMETERS:
+                raise StudyError(f"network {name} has {parameters:,} parameters; this study takes {MOST_PARAMETERS:,} at most")
         for part in ("ablations", "area"):
             for name in asked.networks if (asked := getattr(self, part)) else ():
                 if name not in self.networks:
@@ -241,8 +246,10 @@ class Settings(_Strict):
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(_NAME, name):
-        raise StudyError(f"network {name!r}: its name is a folder's; take letters, digits, . and -")
+    if not re.fullmatch(_NAME, name) or len(name) > 100:
+        raise StudyError(f"network {name[:120]!r}: its name is a folder's; take up to 100 letters, digits, . and -")
+    if name in _TAKEN or name.endswith((".json", ".csv")):
+        raise StudyError(f"network {name!r}: results keep something else under this name; take another")
 
 
 def _tuple(given: str | list[str]) -> str | tuple[str, ...]:

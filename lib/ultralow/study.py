@@ -13,6 +13,8 @@ from ultralow.errors import StudyError, unknown
 from ultralow.files import root
 from ultralow.recipes import Recipe
 from ultralow.settings import Ablations, Data, Override, Rows, Search, Settings
+MOST_FAULTS = 10  # that one message tells
+
 
 class Study:
     """A study: its settings and its folders. Relative paths in it count from the project's root."""
@@ -114,7 +116,13 @@ def load(path: str | Path) -> Study:
     except StudyError as error:
         raise StudyError(f"study file {path}: {error}") from None
     except ValidationError as error:
-        raise StudyError(f"study file {path}: " + "; ".join(map(_sentence, error.errors()))) from None
+        raise StudyError(f"study file {path}: " + "; ".join(_sentences(error.errors()))) from None
+
+
+def _sentences(faults: list[dict]) -> list[str]:
+    """The first faults, of which one may bring many others."""
+    more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+    return [*(said if len(said) < 1000 else f"{said[:1000]} …" for said in map(_sentence, faults[:MOST_FAULTS])), *more]
 
 
 def _sentence(fault: dict) -> str:
