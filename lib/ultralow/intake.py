@@ -1,4 +1,4 @@
-"""Knows how a file that says it holds a folded network is taken in: looked through first, as it may come from anywhere."""
+"""Knows how a file that says it holds a folded network is taken in: looked through first."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
         if dtype.hasobject:
             raise ValueError(f"{entry.filename} holds Python objects, which are not read")
         # Exactly: of an array that said less than there is, the rest and its checksum would not be looked at.
-        if (size := prod(shape) * dtype.itemsize) != (there := entry.file_size - stream.tell()) or min(shape, default=0) < 0:
+        size, there = prod(shape) * dtype.itemsize, entry.file_size - stream.tell()
+        if size != there or min(shape, default=0) < 0:
             raise ValueError(f"{entry.filename} says {dtype} {shape}, {size} bytes, and holds {there}")
     with archive.open(entry) as stream:
         array = np.lib.format.read_array(stream, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Knows how the text of a study file becomes plain values: no objects, nothing said twice, nothing said by reference."""
+"""Knows how the text of a study file becomes plain values: no objects, nothing twice, nothing by reference."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(path: str | Path) -> dict:
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader makes no objects. A few aliases of aliases are gigabytes, and of two equal keys one would be lost."""
+    """A safe loader makes no objects. A few aliases of aliases are gigabytes; of two equal keys one is lost."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.events.AliasEvent):
