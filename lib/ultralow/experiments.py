@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 
-from ultralow import ablations, search, stages, tables, taken
+from ultralow import ablations, search, stages, storage, tables, taken
 from ultralow.runs import Log
 from ultralow.study import Study
 
@@ -34,13 +34,13 @@ def searched(study: Study, weights: str, log: Log = print) -> tuple[pd.DataFrame
     """The table of :func:`ultralow.search.search` and its trials: the finished ones where this run does not train or
     cannot."""
     if _shown(study, study.settings.search.dataset):
-        path = search.journal(study, weights)
+        path = storage.journal(study, weights)
         if (found := finished_search(path, weights, study.settings.search.trials)) is not None:
             log(f"taken as it is: {path.name}, {len(found[0])} trials")
             return found
         taken.refuse(f"{path} is missing or lacks trials that the study file asks for")
     table = search.search(study, weights, log)
-    return table, search.opened(study, weights)
+    return table, storage.opened(study, weights)
 
 
 def finished_ablations(study: Study, network: str, path: Path) -> pd.DataFrame | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from ultralow.errors import StudyError, unknown
 from ultralow.recipes import RECIPES, Recipe
 
 Positive = Annotated[int, Field(ge=1)]
+JOURNAL = "journal"
 
 
 class _Strict(BaseModel):
@@ -85,6 +87,18 @@ class Search(_Strict):
     trials: Positive = 40
     epochs: Positive = 12
     rows: Positive | None = None
+    # Processes that try networks at the same time, a job each. With more than one, no two searches try the same ones.
+    workers: Positive = 1
+    # Where they share the trials: a journal file in the results, which a shared file system may hold, or a database's URL.
+    storage: str = JOURNAL
+
+    @field_validator("storage")
+    @classmethod
+    def _shared(cls, storage: str) -> str:
+        if storage != JOURNAL and not re.match(r"(postgresql|mysql|sqlite)(\+\w+)?://", storage):
+            raise StudyError(f"search.storage {storage!r} is neither '{JOURNAL}' nor the URL of a database: "
+                             "postgresql://…, mysql://… or sqlite:///…")
+        return storage
 
 
 class Area(_Strict):
