@@ -15,7 +15,7 @@ N ?= 500000
 # PROFILE=slurm, or another of profiles/: where jobs run. JOBS then limits them only where it is given. GPU=1: a GPU each.
 WHERE = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(GPU),--gpu) $(if $(LIMIT),--cores $(JOBS))
 LIMIT = $(if $(PROFILE),$(filter-out file,$(origin JOBS)),always)
-PLUGINS = $(if $(filter-out local,$(PROFILE)),.venv/.ready-cluster)
+PLUGINS = $(if $(PROFILE),$(patsubst requirements-%.lock,.venv/.ready-%,$(wildcard requirements-$(PROFILE).lock)))
 
 # Kernels and tools of .venv first; one thread a job, so that results do not depend on the number of cores.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -45,7 +45,7 @@ test: .venv/.ready .venv/.ready-jets
 	@python -m pytest
 
 # The smoke study through a Slurm of one node that the test starts (apt install slurm-wlm munge).
-test-slurm: .venv/.ready .venv/.ready-cluster
+test-slurm: .venv/.ready .venv/.ready-slurm
 	@python -m pytest -s tests/slurm/smoke_study.py
 
 lab: .venv/.ready

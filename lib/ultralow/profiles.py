@@ -39,6 +39,8 @@ def find(name: str) -> Path:
         raise StudyError(f"profile {folder / CONFIG} must hold keys and values; see profiles/local/{CONFIG}")
     executor = str(content.get("executor", "local"))
     if executor not in BUILT_IN and find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
+        way = (f"`make .venv/.ready-{executor}`" if (studies.root() / f"requirements-{executor}.lock").exists() else
+               f"`.venv/bin/pip install snakemake-executor-plugin-{executor}`")
         raise StudyError(f"profile {name} needs the package snakemake-executor-plugin-{executor}, which is not installed; "
-                         "`make .venv/.ready-cluster` installs those for Slurm and HTCondor")
+                         f"{way} installs it")
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from ultralow.errors import StudyError
 from ultralow.files import canonical_json, read_json, replacing
 from ultralow.provenance import code_digest
 from ultralow.study import JOURNAL, Study
+
+ATTEMPTS = 5  # to open a database
 
 
 def opened(study: Study, weights: str) -> optuna.Study:
@@ -56,7 +59,16 @@ def journal_storage(path: Path) -> BaseStorage:
 
 
 def _database(url: str) -> BaseStorage:
+    """Workers that start together all find a new database empty, and only one of them can make its tables: the others
+    try again."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     with _named(url):
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return optuna.storages.RDBStorage(url)
+            except SQLAlchemyError:
+                time.sleep(1)
         return optuna.storages.RDBStorage(url)
 
 
