@@ -12,7 +12,7 @@ STUDY ?= config/quick.yaml
 # nproc alone would obey the OMP_NUM_THREADS of the caller.
 JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 N ?= 500000
-# PROFILE=slurm, or another of profiles/: where jobs run. JOBS then limits them only where it is given. GPU=1: a GPU each.
+# PROFILE=slurm, or another of profiles/: where jobs run. JOBS then limits them only if given. GPU=1: a GPU each.
 WHERE = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(GPU),--gpu) $(if $(LIMIT),--cores $(JOBS))
 LIMIT = $(if $(PROFILE),$(filter-out file,$(origin JOBS)),always)
 PLUGINS = $(if $(PROFILE),$(patsubst requirements-%.lock,.venv/.ready-%,$(wildcard requirements-$(PROFILE).lock)))

@@ -6,7 +6,7 @@
 # and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too,
 # and shows ablations and searches only: the notebooks that take seconds.
 #
-# Where jobs run is a profile's affair (profiles/, `make study PROFILE=slurm`); what they need there is in ultralow.needs.
+# Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.needs.
 import os
 
 from ultralow import ablations, dataset as datasets, needs, provenance, runs, stages, study as studies, taken

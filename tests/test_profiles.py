@@ -28,7 +28,7 @@ def profile(name):
 def test_a_profile_names_options_that_snakemake_has(name):
     known = {option.lstrip("-") for action in get_argument_parser()._actions for option in action.option_strings}
     content = profile(name)
-    if find_spec(f"snakemake_executor_plugin_{content['executor']}") is None:  # its options are known where it is installed
+    if find_spec(f"snakemake_executor_plugin_{content['executor']}") is None:  # which knows its options
         content = {key: value for key, value in content.items() if not key.startswith(content["executor"])}
     assert set(content) <= known
     # Memory and time of a rule are no profile's affair.
@@ -53,7 +53,8 @@ def test_the_paper_study_took_a_quarter_of_the_time_that_is_asked_for():
              "gates": "-gates", "area": "area", "comparison": "comparison", "data": "data-"}
     seconds = json.loads((root() / "results/paper/manifest.json").read_text())["wall_seconds"]
     for stage, part in names.items():
-        assert 4 * max((s for name, s in seconds.items() if part in name), default=0) <= 60 * needs.STAGES[stage].minutes
+        longest = max((s for name, s in seconds.items() if part in name), default=0)
+        assert 4 * longest <= 60 * needs.STAGES[stage].minutes, stage
 
 
 def test_a_second_attempt_may_use_more_and_a_gpu_is_asked_for_only_if_there_are_any():
@@ -78,7 +79,7 @@ def test_a_profile_of_ones_own_is_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "site").mkdir()
     config = tmp_path / "site/config.yaml"
-    for text, message in (("executor: kubern\n", "needs the package snakemake-executor-plugin-kubern, which is not inst"),
+    for text, message in (("executor: kubern\n", "needs the package snakemake-executor-plugin-kubern, which is not"),
                           ("- jobs\n", "must hold keys and values"), ("a: b: c\n", "is not YAML")):
         config.write_text(text)
         with pytest.raises(StudyError, match=message):
@@ -96,7 +97,8 @@ def dry(*options):
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_a_study_is_planned_with_each_profile(name):
-    if (executor := profile(name)["executor"]) != "local" and find_spec(f"snakemake_executor_plugin_{executor}") is None:
+    executor = profile(name)["executor"]
+    if executor != "local" and find_spec(f"snakemake_executor_plugin_{executor}") is None:
         pytest.skip(f"`make .venv/.ready-{executor}` was not run")
     code, text = dry("config/smoke.yaml", "--profile", name, "--gpu", "--forceall")
     assert code == 0, text[-3000:]

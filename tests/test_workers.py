@@ -101,12 +101,11 @@ def test_two_processes_train_for_one_search(tmp_path):
 @pytest.mark.parametrize("url, message", [
     ("trials.db", "search.storage 'trials.db' is neither 'journal' nor the URL of a database"),
     ("sqlite:////nowhere/at/all/trials.db", "search.storage sqlite:////nowhere/at/all/trials.db does not open"),
-    ("postgresql+psycopg2://me:secret@host/trials", r"search.storage postgresql\+psycopg2://me:\*\*\*@host/trials needs a")])
+    ("postgresql+psycopg2://me:secret@host/t", r"search.storage postgresql\+psycopg2://me:\*\*\*@host/t needs a data")])
 def test_a_storage_that_does_not_work_is_named(url, message, monkeypatch, tmp_path):
     monkeypatch.setattr(storage, "ATTEMPTS", 1)
     with pytest.raises(StudyError, match=message) as fault:
-        storage.opened(a_study(monkeypatch, tmp_path, search={"dataset": "jets", "weights": ["binary"], "storage": url}),
-                       "binary")
+        storage.opened(a_search(monkeypatch, tmp_path, storage=url), "binary")
     assert "secret" not in str(fault.value)
 
 

@@ -1,4 +1,4 @@
-"""Knows what each stage asks of the machine it runs on, and what Slurm and HTCondor call that. Every profile uses it."""
+"""Knows what each stage asks of the machine it runs on, and what Slurm and HTCondor call that: for every profile."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Needs:
     gpus: int = 0
 
 
-# At least four times what the paper study took (results/paper/manifest.json). Synthesis of the widest networks needs most
-# memory: 4.3 GB were measured for mnist-bnn.
+# Minutes: at least four times what the paper study took (results/paper/manifest.json). Memory: synthesis of the widest
+# networks needs most, 4.3 GB were measured for mnist-bnn.
 STAGES = {
     "data": Needs(mem_mb=6000, minutes=60),
     "training": Needs(mem_mb=6000, minutes=120, gpus=1),

@@ -41,6 +41,6 @@ def find(name: str) -> Path:
     if executor not in BUILT_IN and find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
         way = (f"`make .venv/.ready-{executor}`" if (studies.root() / f"requirements-{executor}.lock").exists() else
                f"`.venv/bin/pip install snakemake-executor-plugin-{executor}`")
-        raise StudyError(f"profile {name} needs the package snakemake-executor-plugin-{executor}, which is not installed; "
-                         f"{way} installs it")
+        raise StudyError(f"profile {name} needs the package snakemake-executor-plugin-{executor}, which is not "
+                         f"installed; {way} installs it")
     return folder

@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Runs a study; finished steps are kept, so a stopped study goes on.")
     parser.add_argument("study", help="study file, e.g. config/quick.yaml")
     parser.add_argument("--cores", type=int, help="networks worked on at once; all cores, or what the profile says")
-    parser.add_argument("--profile", help=f"where the jobs run: {', '.join(profiles.names())}, or a folder with a config.yaml")
+    parser.add_argument("--profile", help=f"where jobs run: {', '.join(profiles.names())}; or a folder's path")
     parser.add_argument("--gpu", action="store_true", help="ask for a GPU for each training; see docs/clusters.md")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--trained", dest="take", action="store_const", const=taken.TRAINED,
@@ -66,7 +66,12 @@ def snakemake(study: studies.Study, cores: int | None, further: list[str], lock:
     limit = ["--cores", str(cores)] if cores else []
     command = ["snakemake", *further, *limit, "--config", f"study={study.file}", *take, *(["gpu=1"] if gpu else []),
                "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
-    return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            pass  # Snakemake has got it as well and needs a while to stop its jobs, which may stand in a queue
 
 
 @contextmanager
@@ -91,8 +96,9 @@ def alone(folder: Path) -> Iterator[int]:
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
-            raise StudyError(f"the file system of {folder} has no locks ({error.strerror}), so that two runs could spoil "
-                             "each other's results; put the project on one that has, or have it mounted with them") from error
+            raise StudyError(f"the file system of {folder} has no locks ({error.strerror}), so that two runs could "
+                             "spoil each other's results; put the project on one that has them, or have it mounted "
+                             "with them") from error
         yield stream.fileno()
 
 

@@ -24,8 +24,8 @@ WORKER_STEP = 15_485_863  # between the seeds of two workers: a prime far from 1
 def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
     """Trials up to the number that the study's ``search`` asks for, then the table of all; writes <weights>.csv.
 
-    The trials stand in a storage (:mod:`ultralow.storage`): a stopped search goes on, and what several workers tried before
-    counts. A single process gives the same trials for the same seed, also after a stop. Accuracy is that of the folded
+    The trials stand in a storage (:mod:`ultralow.storage`): a stopped search goes on, and what several workers tried
+    before counts. A single process gives the same trials for the same seed, also after a stop. Accuracy is that of the folded
     network on the validation part; the test part is not touched.
 
     Returns:

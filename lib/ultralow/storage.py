@@ -85,8 +85,8 @@ def _named(url: str) -> Iterator[None]:
                          f"({error}); install it into .venv, e.g. psycopg2-binary or pymysql") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise StudyError(f"search.storage {_shown(make_url(url))} does not open ({why}); mend the URL or the database, or "
-                         f"leave it out: the trials then stand in a {JOURNAL} file of the results folder") from error
+        raise StudyError(f"search.storage {_shown(make_url(url))} does not open ({why}); mend the URL or the database, "
+                         f"or leave it out: the trials then stand in a {JOURNAL} file of the results folder") from error
 
 
 def _shown(url) -> str:
@@ -98,5 +98,6 @@ def _name(study: Study, weights: str) -> str:
     settings, runs_on = study.settings.search, study.settings.backend
     decides = settings.model_dump(exclude={"trials", "weights", "workers", "storage"})
     data = read_json(study.results / "data" / f"{settings.dataset}.json")["sha256"]
-    parts = canonical_json([decides, study.settings.seeds[0], runs_on, data, code_digest("train"), code_digest("search")])
+    code = code_digest("train"), code_digest("search")
+    parts = canonical_json([decides, study.settings.seeds[0], runs_on, data, *code])
     return f"{weights}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"

@@ -89,7 +89,7 @@ class Search(_Strict):
     rows: Positive | None = None
     # Processes that try networks at the same time, a job each. With more than one, no two searches try the same ones.
     workers: Positive = 1
-    # Where they share the trials: a journal file in the results, which a shared file system may hold, or a database's URL.
+    # Where they share the trials: a journal file in the results, also on a shared file system, or a database's URL.
     storage: str = JOURNAL
 
     @field_validator("storage")

@@ -21,7 +21,8 @@ def work(study: Study, weights: str, worker: int, log: Log = print) -> int:
         StudyError: the study has no such search or no such worker.
     """
     if study.settings.search is None or weights not in study.settings.search.weights:
-        raise StudyError(f"study {study.settings.name} has no search for networks of {weights} weights; see search.weights")
+        raise StudyError(f"study {study.settings.name} has no search for networks of {weights} weights; "
+                         "see search.weights")
     if not 1 <= worker <= study.settings.search.workers:
         raise StudyError(f"worker {worker} is not one of 1 to {study.settings.search.workers}; see search.workers")
     trials = search.work(study, weights, log, worker)

@@ -80,9 +80,9 @@ class OneNode:
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
         try:
-            self._start("munged", "--foreground", "--force", f"--key-file={key}", f"--socket={self.folder}/munge.socket",
-                        f"--pid-file={self.folder}/munged.pid", f"--seed-file={self.folder}/munged.seed",
-                        f"--log-file={self.folder}/munged.log")
+            self._start("munged", "--foreground", "--force", f"--key-file={key}",
+                        f"--socket={self.folder}/munge.socket", f"--pid-file={self.folder}/munged.pid",
+                        f"--seed-file={self.folder}/munged.seed", f"--log-file={self.folder}/munged.log")
             self._wait(lambda: (self.folder / "munge.socket").exists(), "munged")
             self._start("slurmctld", "-D")
             self._start("slurmd", "-D")
@@ -110,6 +110,10 @@ class OneNode:
         lines = path.read_text().splitlines() if path.exists() else []
         return [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in lines]
 
+    def queue(self) -> list[str]:
+        """Identifiers of jobs that wait or run."""
+        return self._call("squeue", "--noheader", "--format=%i", "--states=PENDING,RUNNING,COMPLETING").split()
+
     def _start(self, program: str, *options: str) -> None:
         with open(self.folder / f"{program}.out", "w") as out:
             self.processes.append(subprocess.Popen([program, *options], env=self.environment, stdin=subprocess.DEVNULL,
@@ -123,7 +127,8 @@ class OneNode:
         while not ready():
             dead = [process.args[0] for process in self.processes if process.poll() is not None]
             if dead or time.monotonic() > end:
-                logs = "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in self.folder.glob("*.[lo][ou][gt]"))
+                logs = "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in
+                                 (*self.folder.glob("*.log"), *self.folder.glob("*.out")))
                 raise RuntimeError(f"{what} did not start{f', {dead} ended' if dead else ''}:\n{logs}")
             time.sleep(0.2)
 
