@@ -25,8 +25,8 @@ def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
     """Trials up to the number that the study's ``search`` asks for, then the table of all; writes <weights>.csv.
 
     The trials stand in a storage (:mod:`ultralow.storage`): a stopped search goes on, and what several workers tried
-    before counts. A single process gives the same trials for the same seed, also after a stop. Accuracy is that of the folded
-    network on the validation part; the test part is not touched.
+    before counts. A single process gives the same trials for the same seed, also after a stop. Accuracy is that of the
+    folded network on the validation part; the test part is not touched.
 
     Returns:
         One row per finished trial: trial, architecture, the parameters, valid_accuracy, lut_estimate, on_front.
