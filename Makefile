@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := quick
-.PHONY: quick study tables report check test test-survival lab jets readme clean check-tools
+.PHONY: quick study tables report check test test-survival test-slurm lab jets readme clean check-tools
 
 PYTHON ?= python3.11
 # What is committed of a study: the targets that start from there take the paper's.
@@ -12,6 +12,10 @@ STUDY ?= config/quick.yaml
 # nproc alone would obey the OMP_NUM_THREADS of the caller.
 JOBS ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 N ?= 500000
+# PROFILE=slurm, or another of profiles/: where jobs run. JOBS then limits them only if given. GPU=1: a GPU each.
+WHERE = $(if $(PROFILE),--profile '$(PROFILE)') $(if $(GPU),--gpu) $(if $(LIMIT),--cores $(JOBS))
+LIMIT = $(if $(PROFILE),$(filter-out file,$(origin JOBS)),always)
+PLUGINS = $(if $(PROFILE),$(patsubst requirements-%.lock,.venv/.ready-%,$(wildcard requirements-$(PROFILE).lock)))
 
 # Kernels and tools of .venv first; one thread a job, so that results do not depend on the number of cores.
 # By their environment: a path may hold what the shell or make would take apart.
@@ -24,16 +28,16 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 quick: study
 
-study: .venv/.ready
-	@python -m ultralow.run "$$STUDY" --cores $(JOBS)
+study: .venv/.ready $(PLUGINS)
+	@python -m ultralow.run "$$STUDY" $(WHERE)
 
 # Every hardware column and the report again, from trained networks: nothing is trained.
-tables: .venv/.ready
-	@python -m ultralow.run "$$COMMITTED" --trained --cores $(JOBS)
+tables: .venv/.ready $(PLUGINS)
+	@python -m ultralow.run "$$COMMITTED" --trained $(WHERE)
 
 # Tables, figures and report from what was measured.
-report: .venv/.ready
-	@python -m ultralow.run "$$COMMITTED" --measured --cores $(JOBS)
+report: .venv/.ready $(PLUGINS)
+	@python -m ultralow.run "$$COMMITTED" --measured $(WHERE)
 
 # What differs from the committed reference, and whether that is more than it may.
 check: .venv/.ready
@@ -45,6 +49,10 @@ test: .venv/.ready .venv/.ready-jets
 # Kills, full disks, a thousand networks: a quarter of an hour; what needs to mount is skipped where it cannot.
 test-survival: .venv/.ready
 	@python -m pytest -m survival
+
+# The smoke study through a Slurm of one node that the test starts (apt install slurm-wlm munge).
+test-slurm: .venv/.ready .venv/.ready-slurm
+	@python -m pytest -s tests/slurm/smoke_study.py
 
 lab: .venv/.ready
 	@jupyter lab --notebook-dir=notebooks
@@ -65,8 +73,8 @@ clean:
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.ready-jets: requirements-jets.lock .venv/.ready
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-jets.lock
+.venv/.ready-%: requirements-%.lock .venv/.ready
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 check-tools:

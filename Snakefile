@@ -5,9 +5,11 @@
 # `make tables` (take=trained) starts from trained networks: training, ablations and searches are files that are there,
 # and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too,
 # and shows ablations and searches only: the notebooks that take seconds.
+#
+# Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.needs.
 import os
 
-from ultralow import ablations, dataset as datasets, provenance, runs, stages, study as studies, taken
+from ultralow import ablations, dataset as datasets, needs, provenance, runs, stages, study as studies, taken
 from ultralow.catalogue import FINN as FINN_NAMES
 
 STUDY = studies.load(config["study"])
@@ -23,6 +25,9 @@ EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
 FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith(FINN_NAMES) for name in NETWORKS) else []
 GATES = [name for name in NETWORKS if STUDY.override(name).gates]
 TAKE = config.get("take")
+GPU = bool(config.get("gpu"))
+# Several workers share a search; one is the search itself.
+WORKERS = range(1, n + 1) if STUDY.settings.search and (n := STUDY.settings.search.workers) > 1 else []
 TEST = {name: os.path.relpath(datasets.test_path(STUDY.results / "data" / f"{name}.npz")) for name in STUDY.datasets}
 # Of a committed study the test part of the jets is there, and trained networks need no more.
 PREPARED = [name for name, path in TEST.items() if not (TAKE and os.path.exists(path))]
@@ -41,6 +46,8 @@ EXECUTE = ("papermill --no-progress-bar --no-log-output -k python3 {input.notebo
 TELL = "> {log.text} 2>&1 || {{ tail -n 15 {log.text} >&2; echo 'The notebook with its traceback: {log.notebook}' >&2; exit 1; }}"
 # The same without a log beside the page: what is shown is finished.
 SHOW, TELL_PAGE = EXECUTE.replace("{log.notebook}", "{output.notebook}"), TELL.split("echo")[0] + "exit 1; }}"
+# A command of the package on this study.
+COMMAND = f"python -m ultralow.{{module}} '{FILE}' "
 
 
 wildcard_constraints:
@@ -91,6 +98,9 @@ rule data:
         notebook=f"{RESULTS}/executed/data-{{dataset}}.ipynb",
         text=f"{RESULTS}/logs/data-{{dataset}}.log",
     retries: 1
+    threads: needs.CORES
+    resources:
+        **needs.resources("data"),
     shell:
         EXECUTE + "-p dataset {wildcards.dataset} " + TELL
 
@@ -117,6 +127,9 @@ if not TAKE:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
             text=f"{RESULTS}/logs/{{network}}-training.log",
         retries: 1
+        threads: needs.CORES
+        resources:
+            **needs.resources("training", GPU),
         shell:
             EXECUTE + "-p network {wildcards.network} " + TELL
 
@@ -136,13 +149,32 @@ if not TAKE:
             notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
             text=f"{RESULTS}/logs/{{network}}-ablations.log",
         retries: 1
+        threads: needs.CORES
+        resources:
+            **needs.resources("ablations", GPU),
         shell:
             EXECUTE + "-p network {wildcards.network} " + TELL
 
+    rule worker:
+        input:
+            data=f"{RESULTS}/data/{{dataset}}.npz",
+        output:
+            temp(f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{{worker}}.json"),
+        log:
+            text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}-{{worker}}.log",
+        retries: 1
+        threads: needs.CORES
+        resources:
+            **needs.resources("search", GPU),
+        shell:
+            COMMAND.format(module="workers") + "{wildcards.weights} {wildcards.worker} " + TELL_PAGE
+
+    # What several workers left, or the whole search; then its notebook.
     rule search:
         input:
             notebook="notebooks/search.ipynb",
             data=f"{RESULTS}/data/{{dataset}}.npz",
+            workers=[f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{n}.json" for n in WORKERS],
         output:
             f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
         params:
@@ -152,6 +184,9 @@ if not TAKE:
             notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
             text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
         retries: 1
+        threads: needs.CORES
+        resources:
+            **needs.resources("search", GPU),
         shell:
             EXECUTE + "-p weights {wildcards.weights} " + TELL
 
@@ -166,6 +201,9 @@ if TAKE == taken.TRAINED:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
         log:
             text=f"{RESULTS}/logs/{{network}}-training.log",
+        threads: needs.CORES
+        resources:
+            **needs.resources("page"),
         shell:
             SHOW + "-p network {wildcards.network} " + TELL_PAGE
 
@@ -180,6 +218,9 @@ if TAKE:
             notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
         log:
             text=f"{RESULTS}/logs/{{network}}-ablations.log",
+        threads: needs.CORES
+        resources:
+            **needs.resources("page"),
         shell:
             SHOW + "-p network {wildcards.network} " + TELL_PAGE
 
@@ -191,6 +232,9 @@ if TAKE:
             notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
         log:
             text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
+        threads: needs.CORES
+        resources:
+            **needs.resources("page"),
         shell:
             SHOW + "-p weights {wildcards.weights} " + TELL_PAGE
 
@@ -212,6 +256,9 @@ if TAKE != taken.MEASURED:
             notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb",
             text=f"{RESULTS}/logs/{{network}}-conversion.log",
         retries: 1
+        threads: needs.CORES
+        resources:
+            **needs.resources("conversion"),
         shell:
             EXECUTE + "-p network {wildcards.network} " + TELL
 
@@ -235,6 +282,9 @@ if TAKE != taken.MEASURED:
         retries: 1
         # Synthesis takes longest: it starts as soon as it can.
         priority: 10
+        threads: needs.CORES
+        resources:
+            **needs.resources("gates"),
         shell:
             EXECUTE + "-p network {wildcards.network} " + TELL
 
@@ -253,6 +303,9 @@ rule area:
         notebook=f"{RESULTS}/executed/area.ipynb",
         text=f"{RESULTS}/logs/area.log",
     retries: 1
+    threads: needs.CORES
+    resources:
+        **needs.resources("area"),
     shell:
         EXECUTE + TELL
 
@@ -275,6 +328,9 @@ rule comparison:
         notebook=f"{RESULTS}/executed/comparison.ipynb",
         text=f"{RESULTS}/logs/comparison.log",
     retries: 1
+    threads: needs.CORES
+    resources:
+        **needs.resources("comparison"),
     shell:
         EXECUTE + TELL
 
@@ -289,5 +345,8 @@ rule report:
         f"{RESULTS}/report/index.html",
     log:
         text=f"{RESULTS}/logs/report.log",
+    threads: needs.CORES
+    resources:
+        **needs.resources("page"),
     shell:
-        f"python -m ultralow.report '{FILE}' > {{log.text}} 2>&1 || {{{{ tail -n 5 {{log.text}} >&2; exit 1; }}}}"
+        COMMAND.format(module="report") + TELL_PAGE

@@ -8,6 +8,7 @@ import yaml
 
 from ultralow.study import root
 
+EXTRAS = ["jets", "slurm", "htcondor"]  # with a lock of their own, beyond requirements.lock
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==", re.MULTILINE)
 
 
@@ -20,7 +21,7 @@ def project():
     return tomllib.loads((root() / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-jets.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", *(f"requirements-{extra}.lock" for extra in EXTRAS)])
 def test_locks_have_hashes_and_no_addresses(lock):
     text = (root() / lock).read_text()
     assert "://" not in text and "--index-url" not in text and "--find-links" not in text
@@ -33,10 +34,12 @@ def test_locks_hold_every_dependency(project):
         return names(re.match(r"[A-Za-z0-9_.-]+", requirement)[0] for requirement in requirements)
 
     locked = names(PINNED.findall((root() / "requirements.lock").read_text()))
-    jets = names(PINNED.findall((root() / "requirements-jets.lock").read_text()))
-    assert wanted(project["dependencies"]) | wanted(project["optional-dependencies"]["test"]) <= locked
-    assert wanted(project["optional-dependencies"]["jets"]) <= jets
-    assert not locked & jets
+    optional = project["optional-dependencies"]
+    assert wanted(project["dependencies"]) | wanted(optional["test"]) <= locked
+    for extra in EXTRAS:
+        more = names(PINNED.findall((root() / f"requirements-{extra}.lock").read_text()))
+        assert wanted(optional[extra]) <= more and not locked & more, extra
+    assert set(optional) == {"test", *EXTRAS}
 
 
 def test_conda_takes_the_lock_and_the_same_python(project):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from random_networks import random_network
 
-from ultralow import ablations, estimate, experimentfigures, runs, search, stages, study
+from ultralow import ablations, estimate, experimentfigures, runs, search, stages, storage, study
 from ultralow.catalogue import CATALOGUE
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
@@ -101,7 +101,7 @@ def test_a_stopped_search_goes_on_to_the_same_trials(monkeypatch, tmp_path):
     assert len(whole) == 14 and whole["on_front"].any()
     front = whole[whole["on_front"]].sort_values("lut_estimate")
     assert front["valid_accuracy"].is_monotonic_increasing
-    found = search.importances(search.opened(this, "binary"))
+    found = search.importances(storage.opened(this, "binary"))
     assert set(found) == set(search.GOALS)
     for figure in (experimentfigures.search_front(whole, "jets"), experimentfigures.search_history(whole, "jets"),
                    experimentfigures.importances(found, "jets")):

@@ -56,6 +56,18 @@ def test_a_regression_is_judged_in_its_unit(study):
     assert "accuracy" not in run and set(run["history"]) == {"loss", "val_loss"}
 
 
+def test_the_circuits_readme_says_what_a_code_means(study):
+    one, estimate = ((study.results / network / "rtl/README.md").read_text()
+                     for network in ("particles-tnn-one", "energies-tnn-relu"))
+    assert "A code above 0 says `1`, any other `0`" in one and "largest code" not in one
+    data, folded = dataset.load(study.results / "data/energies.npz"), Outcomes(study.results).folded("energies-tnn-relu")
+    line = next(line for line in estimate.splitlines() if line.startswith("| 0 |") and "`energy`" in line)
+    factor, offset = (float(cell) for cell in line.split("|")[4:6])
+    codes = folded(folded.input.codes(folded.encode(data.x_test[:50])))
+    truth = folded.logits(folded.encode(data.x_test[:50])) * data.target_scale + data.target_mean
+    np.testing.assert_allclose(factor * codes + offset, truth, rtol=1e-6)
+
+
 def test_each_layer_has_its_own_precision(study):
     folded = Outcomes(study.results).folded("particles-mixed-two")
     assert [layer.weights for layer in folded.layers] == ["ternary", "binary", "ternary"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
-from ultralow import dataset, experiments, metrics, runs, scores, search, stages, study, tables, taken
+from ultralow import dataset, experiments, metrics, runs, scores, search, stages, storage, study, tables, taken
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import write_json
@@ -99,7 +99,7 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     ablated = experiments.ablate(trained, NAME, lambda line: None)
     table, trials = experiments.searched(trained, "binary", lambda line: None)
     path.unlink()
-    journal = search.journal(trained, "binary")
+    journal = storage.journal(trained, "binary")
     before = journal.read_bytes()
     monkeypatch.setattr(runs, "run", lambda *arguments, **more: pytest.fail("it trained"))
     again, found = experiments.searched(trained, "binary")

@@ -191,6 +191,8 @@ def test_weights_on_jax_do_not_depend_on_the_number_of_cores():
 @pytest.mark.parametrize("name", ["jets-bnn-small", "jets-tnn-small", "jets-bnn-relu"])
 def test_held_neurons_are_constant_in_training_and_folded(name):
     network = replace(CATALOGUE[name], widths=(16, 12, 10, 5))
+    if "relu" in name:  # steps of a quarter: with coarser ones a rounded factor moves more rows than holding does
+        network = replace(network, activation="ufixed<5,3>")
     recipe = replace(RECIPES["study"], epochs=6, batch_size=64, keep=0.5)
     model, _ = fit(recipe, network)
     folded = folding.fold(model, network)

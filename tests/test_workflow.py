@@ -8,6 +8,7 @@ import sys
 
 import pandas as pd
 import pytest
+import yaml
 from smoke import Smoke, call
 
 from ultralow import check

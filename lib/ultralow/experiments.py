@@ -15,7 +15,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 
-from ultralow import ablations, limits, search, stages, tables, taken
+from ultralow import ablations, limits, search, stages, storage, tables, taken
 from ultralow.errors import StudyError
 from ultralow.runs import Log
 from ultralow.study import Study
@@ -39,15 +39,15 @@ def searched(study: Study, weights: str, log: Log = print) -> tuple[pd.DataFrame
     Raises:
         StudyError: a line of the journal is damaged.
     """
-    _check_lines(search.journal(study, weights))
+    _check_lines(storage.journal(study, weights))
     if _shown(study, study.settings.search.dataset):
-        path = search.journal(study, weights)
+        path = storage.journal(study, weights)
         if (found := finished_search(path, weights, study.settings.search.trials)) is not None:
             log(f"taken as it is: {path.name}, {len(found[0])} trials")
             return found
         taken.refuse(f"{path} is missing or lacks trials that the study file asks for")
     table = search.search(study, weights, log)
-    return table, search.opened(study, weights)
+    return table, storage.opened(study, weights)
 
 
 def finished_ablations(study: Study, network: str, path: Path) -> pd.DataFrame | None:

@@ -1,8 +1,13 @@
-"""Knows how a study is run: `python -m ultralow.run config/quick.yaml`. Checks first, then hands over to Snakemake."""
+"""Knows how a study is run: `python -m ultralow.run config/quick.yaml`. Checks first, then hands over to Snakemake.
+
+With `--profile slurm` the jobs run elsewhere, on the same file system. This process stays, submits them, and holds the
+results folder until the last one has ended.
+"""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import os
 import shutil
@@ -14,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from ultralow import stages, taken
+from ultralow import profiles, stages, taken
 from ultralow import study as studies
 from ultralow.errors import StudyError
 from ultralow.files import contained, sweep
@@ -25,13 +30,15 @@ FREE = 32 << 20  # bytes on the disk of the results, which a study of one networ
 def main() -> int:
     parser = argparse.ArgumentParser(description="Runs a study; finished steps are kept, so a stopped study goes on.")
     parser.add_argument("study", help="study file, e.g. config/quick.yaml")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="networks worked on at once")
+    parser.add_argument("--cores", type=int, help="networks worked on at once; all cores, or what the profile says")
+    parser.add_argument("--profile", help=f"where jobs run: {', '.join(profiles.names())}; or a folder's path")
+    parser.add_argument("--gpu", action="store_true", help="ask for a GPU for each training; see docs/clusters.md")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--trained", dest="take", action="store_const", const=taken.TRAINED,
                        help="take the trained networks as they are: conversion, gates, comparison and report only")
     start.add_argument("--measured", dest="take", action="store_const", const=taken.MEASURED,
                        help="take what was measured, too: comparison and report only")
-    arguments, further = parser.parse_known_args()  # what Snakemake knows (--dry-run, --profile …) goes to it
+    arguments, further = parser.parse_known_args()  # what Snakemake knows (--dry-run, --until …) goes to it
     try:
         study = studies.load(arguments.study)
         if arguments.take:
@@ -39,11 +46,14 @@ def main() -> int:
             taken.check(study)
             if (files := taken.remade(study, os.path.relpath(study.results, studies.root()))):
                 further = [*further, "--forcerun", *files]
+        if arguments.profile is not None:
+            further = [*further, "--profile", str(profiles.find(arguments.profile))]
+        cores = arguments.cores or (None if arguments.profile else os.cpu_count())
         stages.check_sources(study)
         with alone(study.results) as lock:
             contained(study.results)
             sweep(study.results)
-            code = snakemake(study, arguments.cores, further, lock)
+            code = snakemake(study, cores, further, lock, arguments.gpu)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -57,15 +67,21 @@ def main() -> int:
     return code
 
 
-def snakemake(study: studies.Study, cores: int, further: list[str], lock: int) -> int:
+def snakemake(study: studies.Study, cores: int | None, further: list[str], lock: int, gpu: bool = False) -> int:
     """Snakemake's exit code. Its own lock would outlive a killed run; that of :func:`alone` does not.
 
     Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
     """
-    take, file = [f"take={mode}"] if (mode := taken.mode()) else [], named(study.file)
-    command = ["snakemake", *further, "--cores", str(cores), "--config", f"study={file}", *take, "--nolock",
-               "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
-    return subprocess.run([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,)).returncode
+    take = [f"take={mode}"] if (mode := taken.mode()) else []
+    limit = ["--cores", str(cores)] if cores else []
+    command = ["snakemake", *further, *limit, "--config", f"study={named(study.file)}", *take, *(["gpu=1"] if gpu else []),
+               "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            pass  # Snakemake has got it as well and needs a while to stop its jobs, which may stand in a queue
 
 
 def named(file: Path) -> str:
@@ -104,6 +120,12 @@ def alone(folder: Path) -> Iterator[int]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyError(f"another run is at work in {folder}; wait for it, or stop it first") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            raise StudyError(f"the file system of {folder} has no locks ({error.strerror}), so that two runs could "
+                             "spoil each other's results; put the project on one that has them, or have it mounted "
+                             "with them") from error
         yield stream.fileno()
 
 

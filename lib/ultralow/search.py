@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ultralow import runs, stages, tables
+from ultralow import runs, stages, storage, tables
 from ultralow.catalogue import CATALOGUE, Network
 from ultralow.estimate import luts
-from ultralow.files import canonical_json, read_json
-from ultralow.provenance import code_digest
 from ultralow.recipes import CHOICES, RECIPES, Recipe
 from ultralow.runs import Log
 from ultralow.study import Study
@@ -23,40 +18,60 @@ from ultralow.study import Study
 GOALS = ("validation accuracy", "estimated LUTs")
 BATCHES = (256, 512, 1024, 2048)
 RANDOM_TRIALS = 10  # before the sampler begins to learn
+WORKER_STEP = 15_485_863  # between the seeds of two workers: a prime far from 1000
 
 
 def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
     """Trials up to the number that the study's ``search`` asks for, then the table of all; writes <weights>.csv.
 
-    The trials stand in a journal file: a stopped search goes on, and several processes may work on the same one.
-    A single process gives the same trials for the same seed, also after a stop. Accuracy is that of the folded
-    network on the validation part; the test part is not touched.
+    The trials stand in a storage (:mod:`ultralow.storage`): a stopped search goes on, and what several workers tried
+    before counts. A single process gives the same trials for the same seed, also after a stop. Accuracy is that of the
+    folded network on the validation part; the test part is not touched.
 
     Returns:
         One row per finished trial: trial, architecture, the parameters, valid_accuracy, lut_estimate, on_front.
     """
-    settings = study.settings.search
+    trials = work(study, weights, log)
+    table = tabulate(trials)
+    storage.keep(study, weights)
+    tables.write(table, storage.journal(study, weights).with_suffix(".csv"))
+    return table
+
+
+def work(study: Study, weights: str, log: Log = print, worker: int = 0) -> optuna.Study:
+    """Adds trials until there are as many as the study's ``search`` asks for.
+
+    Args:
+        worker: 0 is alone at work; 1, 2 … work at the same time, each under a number of its own. They leave out trials
+            that others have begun, so that together they make no trial too many; those that a killed worker had begun
+            are left to worker 0.
+    """
+    settings, seed = study.settings.search, study.settings.seeds[0]
     data = stages.prepared(study, settings.dataset, log).head(settings.rows)
-    trials = opened(study, weights)
+    trials = storage.opened(study, weights)
     runs.start_keras(study.settings.backend)
-    seed = study.settings.seeds[0]
-
-    def objective(trial: Trial) -> tuple[float, float]:
-        network, recipe = suggest(trial, settings.dataset, weights, settings.epochs)
-        model, folded, history, accuracy = runs.fit(network, recipe, data, seed, lambda line: None)
-        return accuracy, luts(folded)
-
-    while (done := len(finished(trials))) < settings.trials:
+    counted = claimed if worker else finished
+    while (done := len(counted(trials))) < settings.trials:
         # A sampler of its own for each trial: what it draws depends on the seed and the trials before, not on
         # how often the search was stopped.
-        trials.sampler = sampler(seed, done)
-        trials.optimize(objective, n_trials=1)
-        accuracy, cost = (last := finished(trials)[-1]).values
+        trials.sampler = sampler(seed, done, worker)
+        trial = trials.ask()
+        if worker and sum(other.number < trial.number for other in claimed(trials)) >= settings.trials:
+            trials.tell(trial, state=TrialState.FAIL)  # others were faster
+            continue
+        if worker:
+            trial.set_user_attr("worker", worker)
+        try:
+            network, recipe = suggest(trial, settings.dataset, weights, settings.epochs)
+            model, folded, history, accuracy = runs.fit(network, recipe, data, seed, lambda line: None)
+            cost = luts(folded)
+        except BaseException:
+            trials.tell(trial, state=TrialState.FAIL)
+            raise
+        last = trials.tell(trial, (accuracy, cost))
         log(f"trial {done + 1} of {settings.trials}: {architecture(last)}, validation accuracy {accuracy:.4f}, "
             f"about {cost:,.0f} LUTs")
-    table = tabulate(trials)
-    tables.write(table, journal(study, weights).with_suffix(".csv"))
-    return table
+    return trials
 
 
 def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Network, Recipe]:
@@ -75,37 +90,19 @@ def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Netw
     return network, recipe
 
 
-def sampler(seed: int, done: int) -> optuna.samplers.BaseSampler:
-    """What proposes the trial after ``done`` others."""
-    return optuna.samplers.TPESampler(seed=1000 * seed + done, n_startup_trials=RANDOM_TRIALS)
-
-
-def opened(study: Study, weights: str) -> optuna.Study:
-    """The search in its journal file; new if there is none."""
-    path = journal(study, weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
-    return optuna.create_study(storage=storage, study_name=f"{weights}-{_digest(study)}",
-                               directions=("maximize", "minimize"), load_if_exists=True)
-
-
-def _digest(study: Study) -> str:
-    """Changes with what a trial's result depends on: trials of other rows or other code are no guide."""
-    settings, runs_on = study.settings.search.model_dump(exclude={"trials", "weights"}), study.settings.backend
-    data = read_json(study.results / "data" / f"{settings['dataset']}.json")["sha256"]
-    parts = canonical_json([settings, study.settings.seeds[0], runs_on, data, code_digest("train"), code_digest("search")])
-    return hashlib.sha256(parts.encode()).hexdigest()[:12]
-
-
-def journal(study: Study, weights: str) -> Path:
-    return study.results / "search" / f"{study.settings.search.dataset}-{weights}.journal"
+def sampler(seed: int, done: int, worker: int = 0) -> optuna.samplers.BaseSampler:
+    """What proposes the trial after ``done`` others; workers at the same point propose different ones."""
+    return optuna.samplers.TPESampler(seed=(1000 * seed + done + WORKER_STEP * worker) % 2**32,
+                                      n_startup_trials=RANDOM_TRIALS)
 
 
 def finished(trials: optuna.Study) -> list[FrozenTrial]:
     return trials.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def claimed(trials: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials and those that somebody works on."""
+    return trials.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
 
 
 def architecture(trial: FrozenTrial) -> str:

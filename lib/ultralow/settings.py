@@ -16,6 +16,7 @@ from ultralow.files import root
 from ultralow.recipes import RECIPES, Recipe
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
+JOURNAL = "journal"
 _FOLDER = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # names of studies and of parts
 # What stands beside the networks' folders in a results folder.
 _TAKEN = ("ablations", "area", "data", "executed", "figures", "logs", "report", "search")
@@ -129,6 +130,18 @@ class Search(_Strict):
     trials: Positive = 40
     epochs: Positive = 12
     rows: Positive | None = None
+    # Processes that try networks at the same time, a job each. With more than one, no two searches try the same ones.
+    workers: Positive = 1
+    # Where they share the trials: a journal file in the results, also on a shared file system, or a database's URL.
+    storage: str = JOURNAL
+
+    @field_validator("storage")
+    @classmethod
+    def _shared(cls, storage: str) -> str:
+        if storage != JOURNAL and not re.match(r"(postgresql|mysql|sqlite)(\+\w+)?://", storage):
+            raise StudyError(f"search.storage {storage!r} is neither '{JOURNAL}' nor the URL of a database: "
+                             "postgresql://…, mysql://… or sqlite:///…")
+        return storage
 
 
 class Area(_Strict):

@@ -36,7 +36,7 @@ def write(network: FoldedNetwork, data: Dataset, measured: dict, folder: str | P
 def readme(network: FoldedNetwork, data: Dataset, measured: dict, info: dict, rows: int, vhdl: bool = False) -> str:
     """The folder's README.md. ``info`` is info.json's content; ``rows`` are the testbench's; ``vhdl``: it is there."""
     sections = (_head(network, measured, info, rows, vhdl), _ports(info), _inputs(network, data, info),
-                _outputs(network, info), _cost(measured, info), _use(info), _check(info))
+                _outputs(network, data, info), _cost(measured, info), _use(info), _check(info))
     return "\n\n".join(sections) + "\n"
 
 
@@ -100,11 +100,22 @@ def _inputs(network: FoldedNetwork, data: Dataset, info: dict) -> str:
             "everything is exact.")
 
 
-def _outputs(network: FoldedNetwork, info: dict) -> str:
-    bits = info["output"]["bits"]
-    names = network.classes or tuple(map(str, range(info["output"]["elements"])))
-    rows = [(j, f"{bits * j + bits - 1} … {bits * j}", f"`{name}`") for j, name in enumerate(names)]
-    return (f"## Output: from codes to a class\n\nA logit is code / {2.0**network.output_fraction:g}. The class is the "
+def _outputs(network: FoldedNetwork, data: Dataset, info: dict) -> str:
+    bits, unit = info["output"]["bits"], 2.0**-network.output_fraction
+    places = [f"{bits * j + bits - 1} … {bits * j}" for j in range(info["output"]["elements"])]
+    if data.targets:
+        rows = [(j, place, f"`{name}`", f"{scale * unit:.10g}", f"{mean:.10g}") for j, (place, name, mean, scale) in
+                enumerate(zip(places, data.targets, data.target_mean, data.target_scale))]
+        return ("## Output: from codes to estimates\n\nAn estimate is factor · code + offset, in the unit of the data: that "
+                "takes back the scaling of the targets.\n\n"
+                + _table(("element", "bits", "target", "factor", "offset"), rows))
+    if len(places) < len(network.classes):
+        first, second = network.classes
+        return (f"## Output: from a code to a class\n\nThe logit is code / {1 / unit:g}. A code above 0 says `{second}`, any "
+                f"other `{first}`.\n\n" + _table(("element", "bits", "class"), [(0, places[0], f"`{second}` against `{first}`")]))
+    rows = [(j, place, f"`{name}`") for j, (place, name) in
+            enumerate(zip(places, network.classes or map(str, range(len(places)))))]
+    return (f"## Output: from codes to a class\n\nA logit is code / {1 / unit:g}. The class is the "
             "element with the largest code (signed comparison); of equal ones the first.\n\n"
             + _table(("element", "bits", "class"), rows))
 
