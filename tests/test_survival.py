@@ -205,7 +205,6 @@ def test_a_notebook_that_raises_keeps_its_traceback_and_others_go_on(study, refe
     assert_same(study, reference)
 
 
-@pytest.mark.xfail(strict=True, reason="synthesis.py gives yosys paths with spaces")
 def test_spaces_and_umlauts_in_every_path(reference):
     parent = root().parent / f"test Größe der Daten é {os.getpid()}"
     copy = parent / "check out"

@@ -77,8 +77,11 @@ def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
         boxes, tables = Path(scratch, "boxes.v"), Path(scratch, "tables")
         boxes.write_text(timing.boxes())
         tables.write_text(timing.tables())
-        text = SCRIPT.format(sources=source, top=info["top"], sums=SUMS, products=PRODUCTS, adders=ADDERS, boxes=boxes,
-                             tables=tables, picoseconds=int(1000 * usable_ns(info["clock_ns"])))
+        files = {"sources": source, "sums": SUMS, "products": PRODUCTS, "adders": ADDERS}
+        for name, file in files.items():  # yosys takes a path apart at its spaces: by names that have none
+            Path(scratch, f"{name}.v").symlink_to(file)
+        text = SCRIPT.format(**{name: f"{scratch}/{name}.v" for name in files}, top=info["top"], boxes=boxes, tables=tables,
+                             picoseconds=int(1000 * usable_ns(info["clock_ns"])))
         if netlist:
             command = "write_json" if Path(netlist).suffix == ".json" else "write_verilog -noattr"
             text += f"{command} {Path(netlist).resolve()}\n"
@@ -97,9 +100,15 @@ def parse_counts(text: str) -> dict:
     """lut, ff, dsp, bram18 and carry4 of the JSON that yosys's ``stat`` prints.
 
     Raises:
-        StudyError: a cell type remains that is none of these: the script has not mapped everything.
+        StudyError: a cell type remains that is none of these: the script has not mapped everything; or the text is
+            something else.
     """
-    cells = json.loads(text)["design"]["num_cells_by_type"]
+    try:
+        cells = dict(json.loads(text)["design"]["num_cells_by_type"])
+        if not all(type(number) is int and number >= 0 for number in cells.values()):
+            raise ValueError("a count is no number")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StudyError(f"the counts of the synthesis cannot be read ({type(error).__name__}: {error}); run it again") from None
     found = dict.fromkeys(("lut", "ff", "dsp", "bram18", "carry4"), 0)
     for kind, number in cells.items():
         for name, pattern in _CELLS.items():
