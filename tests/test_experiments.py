@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from random_networks import random_network
 
-from ultralow import ablations, estimate, experimentfigures, runs, search, stages, storage, study
+from ultralow import ablations, estimate, experimentfigures, runs, search, storage, study
 from ultralow.catalogue import CATALOGUE
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError

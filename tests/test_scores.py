@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
-from ultralow import dataset, experiments, metrics, runs, scores, search, stages, storage, study, tables, taken
+from ultralow import dataset, experiments, metrics, runs, scores, stages, storage, study, tables, taken
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import write_json

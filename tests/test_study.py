@@ -55,6 +55,7 @@ networks:
     (("showers-tnn: {", "../showers: {"), "its name is a folder's"),
     (("dataset: showers", "dataset: shower"), "needs data.shower"),
     (("path: runs, ", ""), "one of your own .data.showers. needs"),
+    (("label: kind}", "target: e}\nablations: {networks: [showers-tnn], changes: {a: {l1: 0.0}}}"), "is for regression"),
 ])
 def test_data_and_networks_of_ones_own_are_checked(tmp_path, change, message):
     assert load(tmp_path, OWN).network("showers-tnn").layer_activations == ("binary",)

@@ -20,8 +20,9 @@ def importances(networks: Mapping[str, FoldedNetwork], data: Dataset, rows: int 
     """Permutation importance (Breiman 2001) on the first ``rows`` rows of the test part.
 
     Returns:
-        network, feature, accuracy_drop (a share, of a regression of R²; mean over ``repeats`` seeded permutations of the feature's values
-        among the rows) and accuracy_drop_std (their standard deviation). All networks get the same permutations.
+        network, feature, accuracy_drop (a share, of a regression of R²; mean over ``repeats`` seeded permutations of the
+        feature's values among the rows) and accuracy_drop_std (their standard deviation). All networks get the same
+        permutations.
     """
     found = []
     x, labels = data.x_test[:rows], data.y_test[:rows]

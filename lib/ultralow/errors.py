@@ -10,6 +10,10 @@ class StudyError(Exception):
     """A fault that the user can mend. Its message names the thing and the remedy."""
 
 
+class TooSlow(StudyError):
+    """A circuit that no pipeline takes to its clock."""
+
+
 def brief(error: Exception) -> str:
     """What a library says of a damaged file, in one line: some put the file's content into it."""
     said = " ".join(str(error).split())

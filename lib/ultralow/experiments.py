@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
 import optuna
@@ -68,15 +67,13 @@ def finished_search(path: Path, weights: str, trials: int) -> tuple[pd.DataFrame
     csv = path.with_suffix(".csv")
     if not (path.exists() and csv.exists()):
         return None
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        copy = shutil.copy(path, folder)
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(copy))
-        for name in optuna.get_all_study_names(storage):
-            found = optuna.load_study(study_name=name, storage=storage)
+    with tempfile.TemporaryDirectory() as folder:
+        trials_there = storage.journal_storage(Path(shutil.copy(path, folder)))
+        for name in optuna.get_all_study_names(trials_there):
+            found = optuna.load_study(study_name=name, storage=trials_there)
             if name.startswith(f"{weights}-") and len(search.finished(found)) >= trials:
                 table = search.tabulate(found)
-                if table.to_csv(index=False, lineterminator="\n") == csv.read_text(encoding="utf-8"):
+                if tables.text(table) == csv.read_text(encoding="utf-8"):
                     return table, _in_memory(found)
     return None
 
@@ -86,7 +83,7 @@ def _check_lines(journal: Path) -> None:
     if not journal.exists():
         return
     try:
-        for number, line in enumerate(limits.text(journal).splitlines()[:-1], start=1):
+        for line in limits.text(journal).splitlines()[:-1]:
             if not isinstance(json.loads(line), dict):
                 raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:

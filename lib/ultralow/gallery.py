@@ -12,7 +12,7 @@ from ultralow import contributions, costfigures, figures, inputfigures, latent, 
 from ultralow.catalogue import FINN
 from ultralow.figures import Figure
 from ultralow.files import read_json, replacing, write_json
-from ultralow.outcomes import SOURCES, Outcomes
+from ultralow.outcomes import SOURCES, Outcomes, hardware_run
 
 
 def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
@@ -28,12 +28,9 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
     # Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
     model, histories = outcomes.folder / name / "model.keras", {run["seed"]: run["history"] for run in train["runs"]}
     before = latent.kernels(model) if model.exists() and not name.startswith(FINN) else ()
-    if train.get("targets"):
-        judged = {f"estimates-{name}": judgement(outcomes, name)}
-    else:
-        judged = {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name)),
-                  f"confusion-{name}": judgement(outcomes, name)}
-    return {**judged, f"weights-{name}": figures.weights(outcomes.folded(name), before),
+    rocs = {} if train.get("targets") else {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name))}
+    return {**rocs, f"{'estimates' if train.get('targets') else 'confusion'}-{name}": judgement(outcomes, name),
+            f"weights-{name}": figures.weights(outcomes.folded(name), before),
             **({f"training-{name}": figures.training(name, histories)} if any(histories.values()) else {})}
 
 
@@ -109,8 +106,7 @@ def judgement(outcomes: Outcomes, name: str) -> Figure:
     truth, in the targets' units."""
     train = outcomes.train(name)
     if not train.get("targets"):
-        run = next((run for run in train["runs"] if run["seed"] == train.get("hardware_seed")), train["runs"][0])
-        return figures.confusion(name, train["classes"], run["confusion"])
+        return figures.confusion(name, train["classes"], hardware_run(train)["confusion"])
     scores = outcomes.scores(name)
     mean, scale = np.array(list(train["targets"].values())).T
     found = scores.logits[train["hardware_seed"]]

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ultralow import gates, netlist, rtl, simulation, synthesis, timing
-from ultralow.errors import StudyError
+from ultralow.errors import TooSlow
 from ultralow.folded import FoldedNetwork, exact_rows
 from ultralow.pipeline import cut, pipeline
 from ultralow.simplify import simplify
@@ -64,7 +64,7 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
         info.json's content; counts with stage_delays_ns; logit codes (rows, classes) of the simulated netlist.
 
     Raises:
-        StudyError: a stage is slower than the clock allows after all attempts.
+        TooSlow: a stage is slower than the clock allows after all attempts.
     """
     usable, extra = rtl.usable_ns(clock_ns), {}
     stages = pipeline(comb, usable)
@@ -91,7 +91,7 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
         before, stages = stages.stages, cut(comb, limit, extra)
         if stages.stages == before:  # an operation alone takes longer
             break
-    raise StudyError(f"{name}: a path of the synthesised circuit takes {slowest:.2f} ns where a clock of {clock_ns:g} ns "
+    raise TooSlow(f"{name}: a path of the synthesised circuit takes {slowest:.2f} ns where a clock of {clock_ns:g} ns "
                      f"leaves {usable:.2f}; take a longer clock_ns")
 
 

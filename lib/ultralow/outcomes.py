@@ -57,6 +57,17 @@ class Outcomes:
         return scores.read(self.folder / network / "scores.npz")
 
 
+def hardware_run(train: dict) -> dict:
+    """Of train.json the run whose network goes to hardware. With one seed there is no other."""
+    runs = train["runs"]
+    return next((run for run in runs if run["seed"] == train.get("hardware_seed")), runs[0])
+
+
+def judged_by(train: dict) -> str:
+    """What train.json's runs are judged by: accuracy, or r2 of a regression."""
+    return "r2" if train.get("targets") else "accuracy"
+
+
 def need(content: dict, key: str, path: Path) -> object:
     """``content[key]``.
 

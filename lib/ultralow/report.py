@@ -116,7 +116,8 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     datasets = list(dict.fromkeys(table["dataset"]))
     main = [name for name in datasets
             if not table.loc[table["dataset"] == name, "network"].str.startswith(FINN).all()]
-    judged = table.assign(quality=tables.qualities(table), what=[tables.quality(row)[0] for row in table.to_dict("records")])
+    judged = table.assign(quality=tables.qualities(table),
+                          what=[tables.quality(row)[0] for row in table.to_dict("records")])
     finn, measured = tables.finn(table), budgets.measured(judged)
     study, manifest = folder / "study.json", folder / "manifest.json"
     shown = {

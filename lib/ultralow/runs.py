@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import metrics
+from ultralow import intake, metrics
 from ultralow.catalogue import Network
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
@@ -68,6 +68,7 @@ def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, l
     """
     from ultralow import imported
 
+    check(network, None, data)
     start_keras(backend)
     from ultralow import folding
 
@@ -76,7 +77,7 @@ def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, l
     gain, move = (data.scale, data.mean) if raw else (None, None)
     if not raw and (beside := path.with_name("folded.npz")).exists():
         log(f"gains of the features from {beside.name} beside it")
-        gain, move = (before := FoldedNetwork.load(beside)).gain, before.move
+        gain, move = (before := intake.load(beside)).gain, before.move
     folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
     valid = metrics.judged(folded.logits(folded.encode(data.x_valid)), data.y_valid, data.w_valid)
     result = {"seed": imported.SEED, "history": {}, f"valid_{metrics.quality(data.y_valid)}": valid}
@@ -114,8 +115,8 @@ def tested(found: np.ndarray, before: np.ndarray, data: Dataset) -> dict:
                      "confusion": metrics.confusion(found, y, len(data.classes), weights)}
 
 
-def check(network: Network, recipe: Recipe, data: Dataset) -> None:
-    """That network, recipe and data fit each other.
+def check(network: Network, recipe: Recipe | None, data: Dataset) -> None:
+    """That network, recipe (None: nothing is trained) and data fit each other.
 
     Raises:
         StudyError: they do not; it says what to change.
@@ -126,7 +127,7 @@ def check(network: Network, recipe: Recipe, data: Dataset) -> None:
         raise StudyError(f"{network.name} is {network.architecture}, but its dataset {data.name} has {inputs} features and "
                          f"{outputs} {'classes' if data.classes else 'targets'} ({', '.join(data.outputs)})"
                          + ("; two classes take one output or two" if len(fitting) > 1 else ""))
-    if network.widths[-1] == len(data.classes):
+    if recipe is None or network.widths[-1] == len(data.classes):
         return
     asked = {"refine": recipe.refine, "teacher": recipe.teacher,
              "loss": recipe.loss != "crossentropy" and not data.classes}

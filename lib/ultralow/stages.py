@@ -33,8 +33,7 @@ def prepare(study: Study, name: str, log: Log = print) -> Dataset:
 
     log(f"{name}: reading source {settings.source}")
     if name in DATASETS:
-        further = {"columns": settings.columns or None, "classes": settings.classes} if settings.source == "file" and (
-            settings.columns or settings.classes) else {}
+        further = {key: value for key in ("columns", "classes") if (value := getattr(settings, key))}
         table = loading.load_table(name, settings.source, path, root() / "data" / "cache", **further)
     else:
         table = tabular.read(name, study.files(name), settings.features, label=settings.label, classes=settings.classes,
@@ -66,7 +65,8 @@ def tested(study: Study, name: str, log: Log = print) -> Dataset:
 
 
 def train(study: Study, name: str, log: Log = print) -> dict:
-    """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes train.json, scores.npz, folded.npz, model.keras.
+    """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes
+    train.json, scores.npz, folded.npz, model.keras.
 
     A seed that an interrupted run finished is kept. The hardware stages take the seed with the best validation
     accuracy; the test part chooses nothing. A run on trained networks (:mod:`ultralow.taken`) takes what it finds.
@@ -80,7 +80,6 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     taken.refuse(f"{name} is not trained in {_short(study.results)}")
     network, recipe, model = study.network(name), study.recipe(name), study.model_path(name)
     data = prepared(study, network.dataset, log)
-    runs.check(network, recipe, data)
     quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
     teacher = teacher_logits(study, recipe, data, log)
     for seed in study.settings.seeds if model is None else [imported.SEED]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,8 +10,12 @@ from ultralow import studyfile
 from ultralow.catalogue import DATASETS, Network
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
+from ultralow.origin import Data
+from ultralow.override import Override
 from ultralow.recipes import Recipe
-from ultralow.settings import Ablations, Data, Override, Rows, Search, Settings
+from ultralow.settings import Ablations, Area, Rows, Search, Settings
+from ultralow.strict import located
+
 MOST_FAULTS = 10  # that one message tells
 
 
@@ -40,8 +43,6 @@ class Study:
         """The catalogue entry as this study takes it (narrowed in a smoke study)."""
         self._check(name)
         entry = self.settings.entry(name)
-        if (recipe := self.override(name).recipe):
-            entry = replace(entry, recipe=recipe)
         return entry.at_smoke_size() if self.settings.smoke else entry
 
     def override(self, name: str) -> Override:
@@ -82,15 +83,12 @@ class Study:
     def model_path(self, network: str) -> Path | None:
         """The file of a network that was trained elsewhere, as an absolute path; None of the others."""
         model = self.override(network).model
-        return None if model is None else root() / Path(model).expanduser()
+        return None if model is None else located(root(), model, f"networks.{network}.model")
 
     def data_path(self, dataset: str) -> Path | None:
         """The dataset's file as an absolute path; None where the source needs none."""
         path = self.settings.data[dataset].path
-        try:
-            return None if path is None else root() / Path(path).expanduser()
-        except RuntimeError:
-            raise StudyError(f"data.{dataset}.path {path}: there is no such user's folder; write it in full") from None
+        return None if path is None else located(root(), path, f"data.{dataset}.path")
 
     def _check(self, name: str) -> None:
         if name not in self.settings.networks:
@@ -130,7 +128,7 @@ def _sentence(fault: dict) -> str:
     *path, key = fault["loc"] or ("",)
     where = ".".join(map(str, (*path, key)))
     if fault["type"] == "extra_forbidden":
-        parts = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search}
+        parts = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search, "area": Area}
         model = parts.get(path[0], Settings) if path else Settings
         kind = f"key in {'.'.join(map(str, path))}" if path else "key"
         return str(unknown(kind, key, model.model_fields))

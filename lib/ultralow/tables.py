@@ -11,7 +11,7 @@ from ultralow import published
 from ultralow.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 from ultralow.files import replacing
-from ultralow.outcomes import Outcomes, need
+from ultralow.outcomes import Outcomes, hardware_run, judged_by, need
 
 # ours -> the published column beside it; +1 where more is better, -1 where less is
 PAIRS = {
@@ -69,7 +69,7 @@ def comparison(folder: str | Path) -> pd.DataFrame:
 
 def seeds(train: dict) -> pd.DataFrame:
     """Of each seed (index) what train.json says: validation and test part, before folding and after, zero weights."""
-    of = "r2" if train.get("targets") else "accuracy"
+    of = judged_by(train)
     what = {"r2": "R²", "accuracy": "accuracy"}[of]
     names = {f"valid_{of}": f"{what}, validation (folded)", f"{of}_float": f"{what}, test before folding",
              of: f"{what}, test (folded)", "zero_weights": "share of zero weights"}
@@ -198,10 +198,9 @@ def _row(outcomes: Outcomes, network: str) -> dict:
     runs = need(train, "runs", path)
     if not runs:
         raise StudyError(f"{path} holds no runs; train {network} again")
-    of = "r2" if train.get("targets") else "accuracy"
+    of = judged_by(train)
     values = [need(run, of, path) for run in runs]
-    # With one seed the runs hold the hardware's network only.
-    hardware = next((run for run in runs if run["seed"] == train.get("hardware_seed")), runs[0])
+    hardware = hardware_run(train)
     row |= {"seeds": len(runs), f"{of}_mean": np.mean(values), f"{of}_std": _deviation(values),
             f"{of}_float": np.mean([run[f"{of}_float"] for run in runs]), f"{of}_hardware": hardware[of],
             "zero_weights": hardware.get("zero_weights")}
