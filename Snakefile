@@ -122,7 +122,8 @@ if not TAKE:
             recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
             seeds=STUDY.settings.seeds,
             raw=lambda wildcards: STUDY.override(wildcards.network).raw,
-            code=lambda wildcards: runs.training_digest(STUDY.recipe(wildcards.network)),
+            code=lambda wildcards: (runs.training_digest(STUDY.recipe(wildcards.network))
+                                    + ("" if STUDY.network(wildcards.network).hls4ml else provenance.code_digest("take"))),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
             text=f"{RESULTS}/logs/{{network}}-training.log",

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from ultralow import backend, imported, runs  # noqa: F401 — backend: one thread, determinism
+from ultralow import backend, imported, kerasfile, runs  # noqa: F401 — backend: one thread, determinism
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
@@ -120,7 +120,7 @@ def test_a_file_is_data_and_no_code(tmp_path):
     with pytest.raises(StudyError, match="not a model in Keras's format"):
         imported.outline(tmp_path / "not.keras")
     good = saved(keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]), tmp_path)
-    for name, change in (("huge", lambda config: config | {"note": "x" * (imported.MOST_BYTES + 1)}),
+    for name, change in (("huge", lambda config: config | {"note": "x" * (kerasfile.MOST_BYTES + 1)}),
                          ("list", lambda config: [config])):
         path = tmp_path / f"{name}.keras"
         with zipfile.ZipFile(good) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:

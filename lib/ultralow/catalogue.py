@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from ultralow.errors import StudyError, unknown
 from ultralow.fixed import Fixed
@@ -29,6 +30,8 @@ class Network:
     recipe: str = "study"
     published: str | None = None
     scale_bits: int = 6
+    # Whether hls4ml's emulation exists for what the network becomes; a study leaves it out where not.
+    hls4ml: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ultralow import exact
 from ultralow.dataset import Dataset
 from ultralow.folded import FoldedNetwork
 from ultralow.metrics import judged
-from ultralow.simplify import simplify
 
 ROWS, REPEATS, SEED = 10_000, 3, 1
 
@@ -41,10 +41,11 @@ def importances(networks: Mapping[str, FoldedNetwork], data: Dataset, rows: int 
 
 
 def readers(network: FoldedNetwork) -> np.ndarray:
-    """Share (inputs,) of the first layer's neurons that read each input, of the neurons that the circuit keeps."""
-    return (simplify(network).layers[0].kernel != 0).mean(axis=1)
+    """Share (inputs,) of the first layer's neurons that read each input, of the neurons that the circuit keeps; of a network
+    without layers 1 where anything reads it."""
+    return exact.of(network).readers()
 
 
 def zero_shares(network: FoldedNetwork) -> list[float]:
-    """Share of zero weights of each layer."""
-    return [float(np.mean(layer.kernel == 0)) for layer in network.layers]
+    """Share of zero weights of each layer; none of a network that has no matrices of weights."""
+    return [float(np.mean(kernel == 0)) for kernel in exact.of(network).kernels]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ultralow import contributions, costfigures, figures, inputfigures, latent, metrics, rocfigures, tables
+from ultralow import contributions, costfigures, exact, figures, inputfigures, latent, metrics, rocfigures, tables
 from ultralow.catalogue import FINN
 from ultralow.figures import Figure
 from ultralow.files import read_json, replacing, write_json
@@ -25,12 +25,14 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
     hardware seed, training curves."""
     outcomes = Outcomes(Path(folder))
     train = outcomes.train(name)
+    network = outcomes.folded(name)
     # Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
     model, histories = outcomes.folder / name / "model.keras", {run["seed"]: run["history"] for run in train["runs"]}
-    before = latent.kernels(model) if model.exists() and not name.startswith(FINN) else ()
+    layered = bool(exact.of(network).kernels)
+    before = latent.kernels(model) if layered and model.exists() and not name.startswith(FINN) else ()
     rocs = {} if train.get("targets") else {f"roc-{name}": rocfigures.roc(name, bands(outcomes, name))}
     return {**rocs, f"{'estimates' if train.get('targets') else 'confusion'}-{name}": judgement(outcomes, name),
-            f"weights-{name}": figures.weights(outcomes.folded(name), before),
+            **({f"weights-{name}": figures.weights(network, before)} if layered else {}),
             **({f"training-{name}": figures.training(name, histories)} if any(histories.values()) else {})}
 
 
@@ -49,8 +51,8 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
                 yield f"accuracy-{cost.removesuffix('_ns')}-{dataset}", costfigures.accuracy_against(
                     dataset, cost, main, tables.pareto(main, cost), beside)
         folded = {name: outcomes.folded(name) for name in main["network"]}
-        yield f"sparsity-{dataset}", inputfigures.sparsity(
-            {name: contributions.zero_shares(network) for name, network in folded.items()})
+        if shares := {name: found for name, network in folded.items() if (found := contributions.zero_shares(network))}:
+            yield f"sparsity-{dataset}", inputfigures.sparsity(shares)
         if dataset == "mnist":
             yield f"pixels-{dataset}", inputfigures.pixels(
                 {name: contributions.readers(network) for name, network in folded.items()})

@@ -1,4 +1,4 @@
-"""Knows how a folded network becomes a dataflow circuit, without multipliers unless asked, and how to run that circuit.
+"""Knows how a network becomes a dataflow circuit, without multipliers unless asked, and how to run that circuit.
 
 The circuit (an alkaid CombLogic) takes the network's input codes and gives its logit codes. Exact: every sum,
 threshold and rounding is the folded network's own.
@@ -24,7 +24,8 @@ Log = Callable[[str], None]
 
 def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
           log: Log | None = None):
-    """The network as a CombLogic: integer input codes in, integer logit codes out.
+    """The network as a CombLogic: integer input codes in, integer logit codes out. A network that is no folded one brings
+    its own ``trace`` (:mod:`ultralow.exact`).
 
     Args:
         delay_constraint: adder levels that sharing may add to the shortest tree (alkaid's hard_dc); −1: any.
@@ -38,6 +39,8 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | Non
     Raises:
         StudyError: a weight or constant is too large for the tool to hold exactly.
     """
+    if (own := getattr(network, "trace", None)) is not None:
+        return own(delay_constraint=delay_constraint, chunk=chunk, multipliers=multipliers, log=log)
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
     from alkaid.trace.passes import optimize
 

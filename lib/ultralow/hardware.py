@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ultralow import gates, netlist, rtl, simulation, synthesis, timing
+from ultralow import exact, gates, netlist, rtl, simulation, synthesis, timing
 from ultralow.errors import TooSlow
 from ultralow.folded import FoldedNetwork, exact_rows
 from ultralow.pipeline import cut, pipeline
-from ultralow.simplify import simplify
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
 NETLIST_ROWS = 10_000
@@ -46,7 +45,7 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
         "rtl_rows": len(codes), "rtl_rows_exact": exact_rows(simulated, expected),
         "netlist_rows": len(mapped), "netlist_rows_exact": exact_rows(mapped, expected[:NETLIST_ROWS]),
         "input_bits": gates.used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
-        "circuit_architecture": simplify(network).architecture, "options": options,
+        "circuit_architecture": exact.of(network).circuit_architecture, "options": options,
         **{key: counts[key] for key in ("lut", "ff", "dsp", "bram18", "carry4", "script")},
         "lut_estimate": info["lut_estimate"], "register_bits": info["register_bits"],
         "latency_cycles": info["latency_cycles"], "interval": info["interval"], "clock_ns": clock_ns,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ultralow import exact
 from ultralow.backend import outputs
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed, integer_format
@@ -26,6 +27,7 @@ PART = "xcvu9p-flga2104-2L-e"  # Virtex UltraScale+ VU9P, as in the slides
 
 def configuration(network: FoldedNetwork) -> dict:
     """hls4ml's configuration of ``to_keras(network)``: every number format, by layer name."""
+    exact.require_hls(network)
     names = {"features": {"Precision": {"result": str(network.input)}}}
     for position, (layer, (fraction, span)) in enumerate(zip(network.layers, network.formats()), start=1):
         n = str(position)

@@ -6,28 +6,23 @@ is on, and what a layer is called decides nothing but which of the classes here 
 
 from __future__ import annotations
 
-import json
-import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ultralow import limits
+from ultralow import hgqmodels, kerasfile
 from ultralow.catalogue import QUANTISED, Network
-from ultralow.errors import StudyError, brief
+from ultralow.errors import StudyError
 from ultralow.files import sha256
 
-MOST_BYTES = 10_000_000  # of the description of a model; one of a thousand layers has one
 SEED = 0  # stands where trained networks have theirs
-_MODULES = r"keras(\..+)?|ultralow\.layers|builtins"
 _DENSE = ("Dense", "MaskedDense", "BinaryDense", "TernaryDense")
 _NORMS = ("BatchNormalization", "BatchRenormalisation")
 _IGNORED = ("InputLayer", "Dropout", "Softmax")  # a softmax changes no order, and training ends before it
 _ACTIVATIONS = ("Activation", "ReLU", "RoundedTanh", "QuantisedRelu")
 _REMEDY = {
     "LeakyReLU": "ReLU", "PReLU": "ReLU", "ELU": "ReLU", "LayerNormalization": "BatchNormalization", "Conv2D": "Dense",
-    "Flatten": "inputs of one dimension", "QDense": "Dense, whose weights `weights` rounds", "Lambda": "none: it is code",
+    "Flatten": "inputs of one dimension", "Lambda": "none: it is code",
 }
 _FUNCTIONS = {"binary_tanh": "binary", "ternary_tanh": "ternary", "relu": "relu", "linear": None, "softmax": None}
 
@@ -51,50 +46,18 @@ def outline(path: str | Path) -> tuple[int, list[Group]]:
         StudyError: no such file, not a .keras file, or a layer that the study does not know: its position, and what could
             stand there.
     """
-    path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            limits.check(sum(file.file_size for file in archive.infolist()), path)
-            if (size := archive.getinfo("config.json").file_size) > MOST_BYTES:
-                raise StudyError(f"{path}: a description of {size:,} bytes is no model that this study could take")
-            config = json.loads(archive.read("config.json"))
-        layers = [(layer["class_name"], dict(layer["config"]), layer.get("inbound_nodes"))
-                  for layer in config["config"]["layers"]]
-        if not all(isinstance(kind, str) for kind, _, _ in layers):
-            raise TypeError("a layer's class is a name")
-        # By class, module and registered name Keras finds what it builds; names of Python's other modules have no place.
-        if foreign := sorted({module for module in _modules(config) if not re.fullmatch(_MODULES, module)}):
-            raise StudyError(f"{path} names the module {foreign[0]!r}; a model has layers of Keras and of this study only")
-    except StudyError:
-        raise
-    except FileNotFoundError:
-        raise StudyError(f"model {path} is missing; give the path of a .keras file") from None
-    except Exception as error:  # zipfile, zlib and json each have their own words for a damaged file
-        raise StudyError(f"{path} is not a model in Keras's format .keras ({brief(error)}); save it again "
-                         "with model.save('name.keras')") from None
-    try:
-        return _groups(path, layers)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:  # any value may stand where another is expected
-        raise StudyError(f"{path} describes its layers otherwise than Keras does ({brief(error)}); save it again with "
-                         "model.save('name.keras')") from error
+    with kerasfile.described(path):
+        return _groups(Path(path), kerasfile.chain(path, kerasfile.read(path)))
 
 
-def _groups(path: Path, layers: list[tuple[str, dict, object]]) -> tuple[int, list[Group]]:
+def _groups(path: Path, layers: Iterable[kerasfile.Layer]) -> tuple[int, list[Group]]:
     inputs, groups = None, []
-    for position, (kind, settings, nodes) in enumerate(layers):
-        where = f"{path}: layer {position} ({settings.get('name')}, {kind})"
-        if nodes and (len(nodes) > 1 or str(nodes).count("'keras_history'") > 1):
-            raise StudyError(f"{where} takes several inputs, or is used more than once; the study takes chains of layers only")
+    for where, kind, settings in layers:
         if kind == "InputLayer":
-            shape = settings.get("batch_shape") or settings.get("batch_input_shape")
-            if inputs is not None or not shape or len(shape) != 2 or type(shape[1]) is not int or shape[1] < 1:
-                raise StudyError(f"{where} has shape {shape}; one input of shape (features,) is what the study takes")
-            inputs = shape[1]
+            inputs = kerasfile.inputs(where, settings, inputs)
         elif kind in _DENSE:
             weights = {"BinaryDense": "binary", "TernaryDense": "ternary"}.get(kind, settings.get("format"))
-            units = settings.get("units")
-            if not isinstance(units, int) or isinstance(units, bool) or not 1 <= units < 2**31:
-                raise StudyError(f"{where} has {units!r} units; a whole number of at least 1 is what it should have")
+            units = kerasfile.count(where, settings, "units")
             groups.append(Group(units, weights, False, _function(where, settings.get("activation"))))
         elif kind in _NORMS or kind in _ACTIVATIONS:
             if not groups or groups[-1].activation or kind in _NORMS and groups[-1].normalised:
@@ -119,24 +82,22 @@ def _groups(path: Path, layers: list[tuple[str, dict, object]]) -> tuple[int, li
     return inputs, groups
 
 
-def _modules(value: object) -> Iterator[str]:
-    """What stands under ``module`` anywhere in a model's description."""
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        if key == "module" and item is not None:
-            yield str(item)
-        yield from _modules(item)
-
-
-def entry(name: str, path: str | Path, dataset: str, input: str, weights: str | None = None, activation: str | None = None,
+def entry(name: str, path: str | Path, dataset: str, input: str | None, weights: str | None = None, activation: str | None = None,
           scale_bits: int | None = None) -> Network:
-    """The model as a network of the study.
+    """The model as a network of the study. A model of HGQ2 needs no formats and takes none.
 
     Args:
         weights: the format that real weights are rounded to; activation: the same of plain ReLU. Needed where the model
             has such.
         scale_bits: as the catalogue's; default what the model was trained with.
     """
+    if hgqmodels.is_hgq(config := kerasfile.read(path)):
+        if wrong := [key for key, value in (("input", input), ("weights", weights), ("activation", activation),
+                                            ("scale_bits", scale_bits)) if value is not None]:
+            raise StudyError(f"network {name}: {path} is a model of HGQ2 and brings its own formats; leave out {', '.join(wrong)}")
+        return hgqmodels.entry(name, path, dataset, config)
     inputs, groups = outline(path)
+    _given(input, name, "a trained model does not say what the hardware receives", "input")
     kinds, steps = [], []
     for position, group in enumerate(groups, start=1):
         last = position == len(groups)
@@ -165,10 +126,17 @@ def load(path: str | Path) -> "keras.Model":
 
     from ultralow import layers  # noqa: F401 — registers the study's own
 
-    outline(path)
+    with kerasfile.described(path):
+        hgq = hgqmodels.is_hgq(config := kerasfile.read(path))
+    if hgq:
+        import hgq.layers  # noqa: F401 — registers its own
+
+        hgqmodels.entry("model", path, "", config)
+    else:
+        outline(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     except Exception as error:  # Keras has many words for a file that it cannot read
         raise StudyError(f"{path}: Keras cannot load it ({str(error).strip().splitlines()[0][:200]})") from error
 

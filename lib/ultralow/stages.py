@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import imported, intake, metrics, runs, scores, taken
+from ultralow import exact, imported, intake, metrics, runs, scores, taken
 from ultralow.catalogue import DATASETS
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
@@ -82,9 +82,11 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     data = prepared(study, network.dataset, log)
     quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
     teacher = teacher_logits(study, recipe, data, log)
+    # What no folded network can be brings its own way to be taken.
+    take = getattr(type(network), "take", runs.take)
     for seed in study.settings.seeds if model is None else [imported.SEED]:
         place = folder / f"seed-{seed}"
-        results.append(runs.take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
+        results.append(take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
                        else runs.run(network, recipe, data, seed, place, log, teacher, study.settings.backend))
         log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
             "folding")
@@ -97,7 +99,7 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
               "kind": network.kind, "recipe": imported.identity(model) if model else {"name": network.recipe, **vars(recipe)},
               "seeds": [run["seed"] for run in results], "hardware_seed": best, "train_rows": len(data.y_train),
-              "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": network.input,
+              "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": results[0].get("input", network.input),
               "weights": network.weights, "activation": network.activation,
               "parameters": network.parameters, "operations": network.operations,
               "backend": study.settings.backend, "classes": data.classes, "runs": results}
@@ -183,7 +185,7 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
         result = hardware.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
                                   delay_constraint=study.override(name).delay_constraint)
         takehome.write(folded, data, result, temporary)
-    if settings.multipliers and any(layer.weights == "fixed" for layer in folded.layers):
+    if settings.multipliers and exact.of(folded).multipliable:
         with replacing(folder / "rtl-multipliers") as temporary:
             result["multipliers"] = hardware.with_multipliers(folded, codes, temporary, clock_ns, log)
     if settings.tool == "vitis":

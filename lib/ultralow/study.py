@@ -46,8 +46,10 @@ class Study:
         return entry.at_smoke_size() if self.settings.smoke else entry
 
     def override(self, name: str) -> Override:
+        """What the file says of a network; hls4ml is left out where there is no emulation of it."""
         self._check(name)
-        return self.settings.networks[name] or Override()
+        given = self.settings.networks[name] or Override()
+        return given if self.settings.entry(name).hls4ml else given.model_copy(update={"hls": False})
 
     def recipe(self, name: str, like: str | None = None) -> Recipe:
         """See :meth:`Settings.recipe`."""

@@ -73,7 +73,8 @@ def seeds(train: dict) -> pd.DataFrame:
     what = {"r2": "R²", "accuracy": "accuracy"}[of]
     names = {f"valid_{of}": f"{what}, validation (folded)", f"{of}_float": f"{what}, test before folding",
              of: f"{what}, test (folded)", "zero_weights": "share of zero weights"}
-    return pd.DataFrame(train["runs"]).set_index("seed")[list(names)].rename(columns=names)
+    # A network without matrices of weights has no zero ones.
+    return pd.DataFrame(train["runs"]).set_index("seed")[list(names)].dropna(axis=1, how="all").rename(columns=names)
 
 
 def finn(table: pd.DataFrame) -> pd.DataFrame:
@@ -212,6 +213,8 @@ def _row(outcomes: Outcomes, network: str) -> dict:
     # The spread of the class that has the smallest, and of the one that has the largest, area.
     row |= {f"{end}_std": _deviation([run["auc"].get(name) for run in runs]) for end in ("auc_min", "auc_max")
             for name, value in areas.items() if value is not None and value == row[end]}
+    # Where there is no emulation, the model itself was compared when it was taken.
+    row |= {key: hardware[key] for key in ("keras_rows", "keras_rows_exact") if key in hardware}
     if convert:
         row |= {ours: convert.get(theirs) for ours, theirs in _CONVERT.items()}
     if synthesis:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import testbench
+from ultralow import exact, testbench
 from ultralow.dataset import Dataset
 from ultralow.files import replacing, sha256
 from ultralow.folded import FoldedNetwork
@@ -41,10 +41,10 @@ def readme(network: FoldedNetwork, data: Dataset, measured: dict, info: dict, ro
 
 
 def _head(network: FoldedNetwork, measured: dict, info: dict, rows: int, vhdl: bool) -> str:
-    top, kinds = info["top"], {layer.weights for layer in network.layers}
-    exact = [(what, measured.get(f"{key}_rows_exact"), measured.get(f"{key}_rows"))
+    top, described = info["top"], exact.of(network)
+    equal = [(what, measured.get(f"{key}_rows_exact"), measured.get(f"{key}_rows"))
              for key, what in (("rtl", "this Verilog, simulated"), ("netlist", "its synthesised netlist, simulated"))]
-    told = "; ".join(f"{what}: {count:,} of {of:,} rows equal" for what, count, of in exact if of)
+    told = "; ".join(f"{what}: {count:,} of {of:,} rows equal" for what, count, of in equal if of)
     files = [(f"{top}.v", "the circuit: one module, plain Verilog-2001, no vendor's primitives"),
              *[(f"{top}.vhd", "the same circuit in VHDL-93 with the same ports, instead of it")] * vhdl,
              (f"{top}.xdc", "clock constraint for Vivado"),
@@ -52,8 +52,8 @@ def _head(network: FoldedNetwork, measured: dict, info: dict, rows: int, vhdl: b
              ("info.json", "ports, latency and stage delays for programs"),
              ("SHA256SUMS", "checksums: `sha256sum -c SHA256SUMS`")]
     return (f"# {top}\n\nThe neural network `{network.name}` as a pipelined circuit: {network.architecture}, "
-            f"{' and '.join(sorted(kinds))} weights. Its logits are integers, and equal to those of the trained and "
-            f"folded network, bit by bit ({told}).\n\n"
+            f"{described.held}. Its logits are integers, and equal to those of the {described.reference}, bit by bit "
+            f"({told}).\n\n"
             + _table(("file", "what it is"), [(f"`{name}`", what) for name, what in files]))
 
 

@@ -1,0 +1,114 @@
+"""Knows a circuit (alkaid's CombLogic) as text, and what must hold of one that comes from a file: it is run and written."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alkaid.types import CombLogic
+
+# Operands and further numbers of each operation that this study's Verilog knows; -1 copies an input, 8 looks a table up.
+_ARITY = {-2: (1, 0), -1: (0, 1), 0: (2, 1), 1: (2, 1), 2: (1, 0), 3: (1, 1), 4: (1, 2), 5: (0, 1), 6: (3, 1), 7: (2, 0),
+          8: (1, 1), 9: (1, 1), 10: (2, 2)}
+_KINDS = {9: (0, 3), 10: (1, 3)}  # which further number chooses one of so many
+# Doubles hold integers of so many bits; alkaid's interpreter takes and gives doubles.
+WIDEST = 53
+KEY = 20  # bits of a look-up's key at most: a million entries
+_SHIFT = 256  # powers of two beyond are no circuit's
+
+
+def text(comb: CombLogic) -> str:
+    """The circuit as JSON; equal circuits give equal texts."""
+    from alkaid.types import ALIR_SPEC_VERSION, JSONEncoder
+
+    return json.dumps({"meta": "ALIRModel", "model": comb, "spec_version": ALIR_SPEC_VERSION}, cls=JSONEncoder,
+                      sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def parse(content: bytes) -> CombLogic:
+    """The circuit of such a text; :func:`check` it before use.
+
+    Raises:
+        ValueError, TypeError, KeyError, AssertionError, IndexError: it is none.
+    """
+    from alkaid.types import CombLogic
+
+    return CombLogic.from_dict(json.loads(content))
+
+
+def check(comb: CombLogic, span: tuple[int, int]) -> None:
+    """That the circuit can be run and written: what the interpreter, in C++, and Verilog take for granted.
+
+    Args:
+        span: smallest and largest input code.
+
+    Raises:
+        ValueError: it cannot; it says which operation is at fault.
+    """
+    inputs, outputs = comb.shape
+    for what, values, count in (("inp_shifts", comb.inp_shifts, inputs), ("out_idxs", comb.out_idxs, outputs),
+                                ("out_shifts", comb.out_shifts, outputs), ("out_negs", comb.out_negs, outputs)):
+        if len(values) != count or not all(isinstance(value, int) and abs(value) < 2**31 for value in values):
+            raise ValueError(f"{what} are not {count} whole numbers")
+    if any(comb.inp_shifts) or any(abs(shift) > _SHIFT for shift in comb.out_shifts):
+        raise ValueError("inputs or outputs are shifted farther than circuits are")
+    tables = comb.lookup_tables or ()
+    for number, table in enumerate(tables):
+        if len(table.table) == 0 or table.table.ndim != 1 or bits(table.spec.out_qint) > 32:
+            raise ValueError(f"table {number} is empty or has more than 32 bits")
+    for position, op in enumerate(comb.ops):
+        if fault := _fault(comb, position, op, tables, span):
+            raise ValueError(f"operation {position} of the circuit {fault}")
+    if any(not -1 <= index < len(comb.ops) for index in comb.out_idxs):
+        raise ValueError("an output is none of the circuit's operations")
+    if any(qint.step < 1 and (qint.min, qint.max) != (0, 0)
+           for index, qint in zip(comb.out_idxs, comb.out_qint) if index >= 0):
+        raise ValueError("an output is not a whole number")
+
+
+def _fault(comb: CombLogic, position: int, op, tables: tuple, span: tuple[int, int]) -> str | None:
+    if op.opcode not in _ARITY or (len(op.addr), len(op.data)) != _ARITY[op.opcode]:
+        return f"({op.opcode}) is none that this study knows, or has other operands"
+    if any(not 0 <= address < position for address in op.addr):
+        return "takes a result that is not there yet"
+    try:
+        width = bits(op.qint)
+        if not all(map(math.isfinite, (op.latency, op.cost))):
+            return "takes an endless time"
+    except (ValueError, TypeError, OverflowError):
+        return f"has the range {op.qint}, which is none of a fixed-point number"
+    if width > WIDEST:
+        return f"takes {width} bits, more than the {WIDEST} that stay exact; take narrower formats"
+    if op.opcode in _KINDS and not 0 <= op.data[_KINDS[op.opcode][0]] < _KINDS[op.opcode][1]:
+        return "is a kind of logic that there is not"
+    if op.opcode in (0, 1, 3, 6, 10) and abs(op.data[0]) > _SHIFT or op.opcode == 4 and abs(op.data[1]) > _SHIFT:
+        return "shifts farther than circuits do"
+    if op.opcode == -1 and not (0 <= op.data[0] < comb.shape[0] and span[0] <= op.qint.min <= op.qint.max <= span[1]
+                                and op.qint.step >= 1):
+        return f"is not one of {comb.shape[0]} inputs from {span[0]} to {span[1]}"
+    if op.opcode == 8:
+        key = comb.ops[op.addr[0]].qint
+        if not 0 <= op.data[0] < len(tables) or bits(key) > KEY or len(tables[op.data[0]]) != _entries(key):
+            return f"looks up a table that is not there, of another size, or of more than {KEY} bits"
+    return None
+
+
+def _entries(qint) -> int:
+    return round((qint.max - qint.min) / qint.step) + 1
+
+
+def bits(qint) -> int:
+    """Bits of a range of fixed-point numbers.
+
+    Raises:
+        ValueError, OverflowError: it is none.
+    """
+    low, high, step = map(float, qint)
+    mantissa, exponent = math.frexp(step)
+    if not (math.isfinite(low) and math.isfinite(high)) or mantissa != 0.5 or abs(exponent) > 120 or low > high:
+        raise ValueError("no range")
+    if (low / step) % 1 or (high / step) % 1:
+        raise ValueError("no multiples of the step")
+    return max(round(abs(low) / step - (low < 0)).bit_length(), round(abs(high) / step).bit_length()) + (low < 0)

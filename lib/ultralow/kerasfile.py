@@ -1,0 +1,118 @@
+"""Knows what a file of Keras says of its layers, without Keras: a chain of names and settings, and no code."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ultralow import limits
+from ultralow.errors import StudyError, brief
+
+MOST_BYTES = 10_000_000  # of the description of a model; one of a thousand layers has one
+_MODULES = r"keras(\..+)?|ultralow\.layers|hgq\..+|builtins"
+Layer = tuple[str, str, dict]  # where it stands, for messages; its class; its settings
+
+
+def read(path: str | Path) -> dict:
+    """The description of the model; nothing of the file is run and no weight is read.
+
+    Raises:
+        StudyError: no such file, not a .keras file, or one that names a module whose objects have no place in it.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            limits.check(sum(file.file_size for file in archive.infolist()), path)
+            if (size := archive.getinfo("config.json").file_size) > MOST_BYTES:
+                raise StudyError(f"{path}: a description of {size:,} bytes is no model that this study could take")
+            config = json.loads(archive.read("config.json"))
+        if not all(isinstance(layer["class_name"], str) for layer in config["config"]["layers"]):
+            raise TypeError("a layer's class is a name")
+        # By class, module and registered name Keras finds what it builds; names of Python's other modules have no place.
+        if foreign := sorted({module for module in _modules(config) if not re.fullmatch(_MODULES, module)}):
+            raise StudyError(f"{path} names the module {foreign[0]!r}; a model has layers of Keras, of HGQ2 and of this study "
+                             "only")
+        return config
+    except StudyError:
+        raise
+    except FileNotFoundError:
+        raise StudyError(f"model {path} is missing; give the path of a .keras file") from None
+    except Exception as error:  # zipfile, zlib and json each have their own words for a damaged file
+        raise StudyError(f"{path} is not a model in Keras's format .keras ({brief(error)}); save it again "
+                         "with model.save('name.keras')") from None
+
+
+@contextmanager
+def described(path: str | Path) -> Iterator[None]:
+    """Makes one sentence of what goes wrong where any value may stand in place of another.
+
+    Raises:
+        StudyError: the description is none of Keras's.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
+        raise StudyError(f"{path} describes its layers otherwise than Keras does ({brief(error)}); save it again with "
+                         "model.save('name.keras')") from error
+
+
+def chain(path: str | Path, config: dict) -> Iterator[Layer]:
+    """The layers in their order.
+
+    Raises:
+        StudyError: one has several inputs, or is used more than once.
+    """
+    for position, layer in enumerate(config["config"]["layers"]):
+        kind, settings, nodes = layer["class_name"], dict(layer["config"]), layer.get("inbound_nodes")
+        where = f"{path}: layer {position} ({settings.get('name')}, {kind})"
+        if nodes and (len(nodes) > 1 or str(nodes).count("'keras_history'") > 1):
+            raise StudyError(f"{where} takes several inputs, or is used more than once; the study takes chains of layers only")
+        yield where, kind, settings
+
+
+def inputs(where: str, settings: dict, before: int | None) -> int:
+    """The number of inputs that an InputLayer declares; ``before`` is what an earlier one did.
+
+    Raises:
+        StudyError: they are not features in one row, or there is a second input.
+    """
+    shape = settings.get("batch_shape") or settings.get("batch_input_shape")
+    if before is not None or not shape or len(shape) != 2 or type(shape[1]) is not int or shape[1] < 1:
+        raise StudyError(f"{where} has shape {shape}; one input of shape (features,) is what the study takes")
+    return shape[1]
+
+
+def count(where: str, settings: dict, key: str, least: int = 1) -> int:
+    """A number of units or layers.
+
+    Raises:
+        StudyError: it is none.
+    """
+    units = settings.get(key)
+    if type(units) is not int or not least <= units < 2**31:
+        raise StudyError(f"{where} has {units!r} {key}; a whole number of at least {least} is what it should have")
+    return units
+
+
+def objects(value: object) -> Iterator[dict]:
+    """Everything that has a class, anywhere in a model's description: what Keras builds."""
+    if isinstance(value, dict) and "class_name" in value:
+        yield value
+    for item in _items(value):
+        yield from objects(item)
+
+
+def _modules(value: object) -> Iterator[str]:
+    """What stands under ``module`` anywhere in a model's description."""
+    if isinstance(value, dict) and value.get("module") is not None:
+        yield str(value["module"])
+    for item in _items(value):
+        yield from _modules(item)
+
+
+def _items(value: object) -> Iterable:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
