@@ -8,9 +8,11 @@
 #
 # Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.needs.
 import os
+import re
 
-from ultralow import ablations, dataset as datasets, needs, provenance, runs, stages, study as studies, taken
+from ultralow import ablations, dataset as datasets, needs, provenance, stages, study as studies, taken
 from ultralow.catalogue import FINN as FINN_NAMES
+from ultralow.frontier import FrontNetwork
 
 STUDY = studies.load(config["study"])
 # As the shell takes it between quotes, with Snakemake's braces escaped: it may have any name.
@@ -24,6 +26,7 @@ EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
                + [f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv" for weights in SEARCHED])
 FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith(FINN_NAMES) for name in NETWORKS) else []
 GATES = [name for name in NETWORKS if STUDY.override(name).gates]
+FRONT = [entry.name for entry in STUDY.networks if isinstance(entry, FrontNetwork)]
 TAKE = config.get("take")
 GPU = bool(config.get("gpu"))
 # Several workers share a search; one is the search itself.
@@ -53,6 +56,11 @@ COMMAND = f"python -m ultralow.{{module}} '{FILE}' "
 wildcard_constraints:
     network="[A-Za-z0-9.+-]+",
     dataset="[a-z0-9]+",
+
+
+def either(names):
+    """A wildcard's pattern for one of the names, and for nothing where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def present(files):
@@ -117,13 +125,14 @@ if not TAKE:
             f"{RESULTS}/{{network}}/train.json",
             f"{RESULTS}/{{network}}/folded.npz",
             f"{RESULTS}/{{network}}/model.keras",
+        wildcard_constraints:
+            network=either(name for name in NETWORKS if name not in FRONT),
         params:
             entry=lambda wildcards: str(STUDY.network(wildcards.network)),
             recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
             seeds=STUDY.settings.seeds,
             raw=lambda wildcards: STUDY.override(wildcards.network).raw,
-            code=lambda wildcards: (runs.training_digest(STUDY.recipe(wildcards.network))
-                                    + ("" if STUDY.network(wildcards.network).hls4ml else provenance.code_digest("take"))),
+            code=lambda wildcards: stages.training_code(STUDY, wildcards.network),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
             text=f"{RESULTS}/logs/{{network}}-training.log",
@@ -133,6 +142,14 @@ if not TAKE:
             **needs.resources("training", GPU),
         shell:
             EXECUTE + "-p network {wildcards.network} " + TELL
+
+    # Of which there is no Keras model.
+    use rule training as training_front with:
+        output:
+            f"{RESULTS}/{{network}}/train.json",
+            f"{RESULTS}/{{network}}/folded.npz",
+        wildcard_constraints:
+            network=either(FRONT),
 
     rule ablations:
         input:

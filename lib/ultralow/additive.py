@@ -31,8 +31,8 @@ _DECAY_FROM, _LAST_RATE = 0.5, 0.02  # share of it after which the learning rate
 _GRID_ROWS = 100_000
 
 
-def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
-    """The trained network of tables."""
+def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, targets: np.ndarray | None = None) -> Trained:
+    """The trained network of tables. ``targets``: probabilities (training rows, classes) in place of the labels."""
     import jax
     import jax.numpy as jnp
 
@@ -48,6 +48,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     x, x_valid = keys(data.x_train), keys(data.x_valid)
     rng = np.random.default_rng(seed)
     model = _Model(x, bits, method.sum_bits, method.price)
+    wanted = (np.eye(len(data.classes))[data.y_train] if targets is None else targets).astype(np.float32)
     state = model.start(entry.widths[1], len(data.classes) - 1, rng)
     moments = jax.tree.map(jnp.zeros_like, state), jax.tree.map(jnp.zeros_like, state)
     steps, history, done = len(x) // method.batch_size, {"loss": [], "valid_accuracy": [], "bits": []}, 0
@@ -58,7 +59,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
             share, done = done / (epochs * steps), done + 1
             rate = method.learning_rate * min(1.0, done / 50) * _LAST_RATE ** max(0.0, (share - _DECAY_FROM) / (1 - _DECAY_FROM))
             price = method.price * _FIRST_PRICE ** (1 - min(1.0, share / _FULL_PRICE))
-            state, moments, loss = model.step(state, moments, x[rows], data.y_train[rows], *map(
+            state, moments, loss = model.step(state, moments, x[rows], wanted[rows], *map(
                 np.float32, (done, rate, price, share > _ROUND_FROM)))
             total += loss
         history["loss"].append(float(total) / steps)
@@ -183,7 +184,7 @@ class _Model:
 
     def _loss(self, state: dict, x, y, price, rounded):
         logits, outside = self._logits(state, x, rounded)
-        entropy = -self._jnp.take_along_axis(self._jax.nn.log_softmax(logits), y[:, None], 1).mean()
+        entropy = -(y * self._jax.nn.log_softmax(logits)).sum(1).mean()
         return entropy + price * self._bits(state) + _OUTSIDE * outside, entropy
 
     def _step(self, state: dict, moments: tuple, x, y, number, rate, price, rounded):

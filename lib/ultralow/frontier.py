@@ -6,7 +6,6 @@ its ``method``; the module that the method names does it.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -59,6 +58,27 @@ class Additive(Method):
 
 
 @dataclass(frozen=True)
+class Votes(Method):
+    """Six-input tables of an image's bits that vote for a class each (:mod:`ultralow.votes`). The hidden width is their number.
+
+    Each is grown on ``rows`` rows, of ``candidates`` pixels at random. During the share ``moving`` of the epochs their wires move,
+    too. In each epoch images are bent by about the share ``distort`` and moved by up to ``shift`` pixels.
+    """
+
+    candidates: int = 300
+    rows: int = 20_000
+    moving: float = 0.67
+    distort: float = 0.08
+    shift: int = 1
+
+    module, kind = "ultralow.votes", "voting tables"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        """Of each table its values, and where its wires come from."""
+        return widths[1] * (64 + 6) + widths[-1]
+
+
+@dataclass(frozen=True)
 class FrontNetwork(Network):
     """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
     hardware receives, each feature with a gain and a move of its own before it."""
@@ -96,14 +116,23 @@ class FrontNetwork(Network):
         """See :func:`ultralow.frontruns.run`."""
         from ultralow import frontruns
 
-        return frontruns.run(self, recipe, data, seed, folder, log, importlib.import_module(self.method.module).train)
+        return frontruns.run(self, recipe, data, seed, folder, log, teacher, test)
+
+    def training_code(self) -> str:
+        """Changes with the code that decides what training it gives."""
+        from ultralow.provenance import code_digest
+
+        return code_digest("front") + code_digest(self.method.stage)
 
 
 # Jets: mass in six bits, all others in five, each cut off where classes are told apart no better.
 _JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
 _MASS = ("mass_mmdt",)
 
+_DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
+
 FRONT = [
+    *(FrontNetwork(f"mnist-tables-{n}", widths=(784, n, 10), method=Votes(), **_DIGITS) for n in (900,)),
     *(FrontNetwork(f"jets-tables-{name}", **_JETS, widths=(16, hidden, 5), method=Additive(price, wide=_MASS))
       for name, hidden, price in (("16", 16, 1e-4), ("12", 12, 2e-4))),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from ultralow import metrics, runs
 from ultralow.dataset import Dataset
 from ultralow.files import canonical_json, read_json, replacing, write_json
 from ultralow.frontier import FrontNetwork
-from ultralow.provenance import code_digest
 from ultralow.recipes import Recipe
 
 Log = Callable[[str], None]
@@ -32,24 +32,28 @@ class Trained:
 
 
 def run(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int, folder: Path, log: Log,
-        train: Callable[..., Trained]) -> dict:
+        teacher: np.ndarray | None = None, test: bool = True) -> dict:
     """Trains and tests a network of the front as :func:`ultralow.runs.run` does others; writes folded.npz and run.json.
 
     The same run is found again in ``folder`` and kept.
     """
     runs.check(network, None, data)
-    fingerprint = identity(network, recipe, data, seed)
+    fingerprint = identity(network, recipe, data, seed, teacher, test)
     done = folder / "run.json"
     if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
         log(f"seed {seed}: trained before, kept")
         return {key: value for key, value in kept.items() if key != "fingerprint"}
     log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, {network.method}")
-    found = train(network, data, seed, recipe.epochs, log)
+    train = importlib.import_module(network.method.module).train
+    share, labels = recipe.distillation, np.eye(len(data.classes))[data.y_train]
+    more = {} if teacher is None else {"targets": share * runs.probabilities(teacher) + (1 - share) * labels}
+    found = train(network, data, seed, recipe.epochs, log, **more)
     exact, quality = found.network, metrics.quality(data.y_valid)
     valid = metrics.judged(exact.logits(exact.encode(data.x_valid)), data.y_valid, data.w_valid)
-    x = exact.encode(data.x_test)
-    result = {"seed": seed, "history": found.history, f"valid_{quality}": valid, "zero_weights": None, **found.facts,
-              **runs.tested(exact.logits(x), found.before(x), data)}
+    result = {"seed": seed, "history": found.history, f"valid_{quality}": valid, "zero_weights": None, **found.facts}
+    if test:
+        x = exact.encode(data.x_test)
+        result |= runs.tested(exact.logits(x), found.before(x), data)
     with replacing(folder) as temporary:
         temporary.mkdir()
         exact.save(temporary / "folded.npz")
@@ -57,11 +61,13 @@ def run(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int, folder:
     return result
 
 
-def identity(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int) -> str:
+def identity(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int, *more: object) -> str:
     """SHA-256 of anything that a run's result depends on, the code of its method included."""
-    entry = {key: value for key, value in vars(network).items() if key != "method"}
-    digest = hashlib.sha256(canonical_json([entry, network.method.kind, vars(network.method), recipe.epochs, seed]).encode())
+    entry = {**vars(network), "method": [network.method.kind, vars(network.method)]}
+    digest = hashlib.sha256(canonical_json([entry, recipe.changes, seed]).encode())
     for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
         digest.update(np.ascontiguousarray(array))
-    digest.update((code_digest("front") + code_digest(network.method.stage)).encode())
+    for item in more:
+        digest.update(np.ascontiguousarray(item) if isinstance(item, np.ndarray) else repr(item).encode())
+    digest.update(network.training_code().encode())
     return digest.hexdigest()

@@ -187,7 +187,7 @@ class TableNetwork:
 
         if multipliers:
             raise StudyError(f"{self.name} has tables and sums only: nothing to multiply")
-        return lookupgates.trace(self, log)
+        return lookupgates.trace(self, delay_constraint, log)
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Inputs on the grid of the input format, float64, of features as the dataset scales them; (rows, inputs) both."""

@@ -1,13 +1,14 @@
 """Knows how tables and sums become a dataflow circuit of few gates.
 
 A carry chain adds one thing to another with a six-input table for each bit, and of its inputs the sum needs one only: a table
-of five bits fits in with it. So sums are built as chains to which a table at a time is added, which then costs no more than its
-own bits; a tree would cost half as much again. Bits are counted by the same token, five at a time.
+of five bits fits in with it. So sums are built as rows of carry chains to which a table at a time is added, which then costs no
+more than its own bits; a tree would cost half as much again, and be faster. Bits are counted by the same token, five at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil, log2
 
 import numpy as np
 
@@ -19,8 +20,12 @@ FREE_BITS = 5  # of a table that a carry chain takes in
 _TABLE_BITS = 6
 
 
-def trace(network: TableNetwork, log: Callable[[str], None] | None = None):
-    """The network as a CombLogic (alkaid): integer input codes in, integer logit codes out."""
+def trace(network: TableNetwork, delay_constraint: int = 2, log: Callable[[str], None] | None = None):
+    """The network as a CombLogic (alkaid): integer input codes in, integer logit codes out.
+
+    Args:
+        delay_constraint: additions, one behind the other, that a sum may take beyond the shortest tree; −1: any number.
+    """
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
 
     log = log or (lambda line: None)
@@ -32,7 +37,7 @@ def trace(network: TableNetwork, log: Callable[[str], None] | None = None):
         if isinstance(layer, Tables):
             signals = [_looked_up(signals, spans, key, values, hwconf) for key, values in zip(layer.keys, layer.values)]
         else:
-            signals = [_added([signals[i] for i in terms], int(offset), layer.bits, hwconf)
+            signals = [_added([signals[i] for i in terms], int(offset), layer.bits, delay_constraint, hwconf)
                        for terms, offset in zip(layer.terms, layer.offset)]
     return alkaid_trace(inputs, FVArray(np.array(signals, dtype=object), hwconf=hwconf), keep_dead_inputs=True)
 
@@ -80,21 +85,40 @@ def _key(signals: list, spans: list, key: np.ndarray):
     return whole
 
 
-def _added(terms: list, offset: int, bits: int | None, hwconf):
-    """The terms' sum, a chain: what needs a whole table first, then what fits in with the carry chain."""
+def _added(terms: list, offset: int, bits: int | None, delay_constraint: int, hwconf):
+    """The terms' sum: rows of additions, each as long as may be, and a tree of what they give."""
     offset += sum(int(term.low) for term in terms if term.opr == "const")
     terms = [term for term in terms if term.opr != "const"]
     single = [term for term in terms if (term.low, term.high) == (0, 1)]
     if len(single) > 2:
-        terms = [term for term in terms if (term.low, term.high) != (0, 1)] + _counts(single)
-    # One that the chain cannot take in is best its beginning. Python's sort keeps the order of equals.
-    terms.sort(key=lambda term: (term.latency, _free(term)))
-    total = None
-    for term in terms:
-        total = _cut(term if total is None else total + term, bits)
-    if total is None:
+        counts, offset = _counts(single, offset)
+        terms = [term for term in terms if (term.low, term.high) != (0, 1)] + counts
+    if not terms:
         return variable(offset if bits is None else offset % 2**bits, hwconf)
-    return _cut(plus(total, offset), bits) if offset else total
+    # What a row cannot take in is best its beginning. Python's sort keeps the order of equals.
+    terms.sort(key=lambda term: (term.latency, _free(term)))
+    length = _length(len(terms), delay_constraint)
+    count = ceil(len(terms) / length)
+    rows = []
+    for row in (terms[start::count] for start in range(count)):
+        total = row[0]
+        for term in row[1:]:
+            total = _cut(total + term, bits)
+        rows.append(total)
+    total = _cut(_sum(rows), bits)
+    if not offset or bits is None:
+        return plus(total, offset)
+    # By a table: alkaid 0.8.2 cuts a constant that was added to a shifted signal at the wrong bit.
+    codes = (np.arange(2.0**bits) + offset) % 2**bits
+    return total.lookup(codes, (0.0, 2.0**bits - 1, 1.0))
+
+
+def _length(terms: int, delay_constraint: int) -> int:
+    """How many terms a row takes."""
+    if delay_constraint < 0:
+        return terms
+    most = ceil(log2(terms)) + delay_constraint
+    return max(n for n in range(1, terms + 1) if n - 1 + ceil(log2(ceil(terms / n))) <= most)
 
 
 def _cut(value, bits: int | None):
@@ -106,8 +130,9 @@ def _free(term) -> bool:
     return term.opr == "lookup" and sum(term._from[0].kif) <= FREE_BITS
 
 
-def _counts(bits: list) -> list:
-    """How many of the bits are 1, as a few numbers: the first counts six of them, the others five each."""
+def _counts(bits: list, offset: int) -> tuple[list, int]:
+    """How many of the bits are 1, as a few numbers, and what is left of the offset, of which each number takes what its own bits
+    hold. The first counts six bits, the others five each."""
     bits, counts = sorted(bits, key=lambda bit: bit.latency), []
     while bits:
         size = _TABLE_BITS if not counts else FREE_BITS
@@ -115,6 +140,8 @@ def _counts(bits: list) -> list:
         whole = group[0]
         for place, bit in enumerate(group[1:], start=1):
             whole = whole + bit * 2.0**place
-        ones = np.array([code.bit_count() for code in range(2 ** len(group))], np.float64)
-        counts.append(whole.lookup(ones, (0.0, 2.0 ** len(group) - 1, 1.0)) if len(group) > 1 else group[0])
-    return counts
+        more = max(0, min(offset, 2 ** len(group).bit_length() - 1 - len(group)))
+        offset -= more
+        ones = np.array([code.bit_count() + more for code in range(2 ** len(group))], np.float64)
+        counts.append(whole.lookup(ones, (0.0, 2.0 ** len(group) - 1, 1.0)) if len(group) > 1 else group[0] + float(more))
+    return counts, offset

@@ -22,6 +22,7 @@ STAGE_MODULES = {
     # Networks of the front: what all share, and each method's own.
     "front": ("fixed", "folded", "lookup", "frontruns", "metrics"),
     "additive": ("additive",),
+    "votes": ("images", "growth", "votes"),
     # Models that no folded network can be.
     "take": ("kerasfile", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "foreign"),
     "search": ("estimate", "search"),

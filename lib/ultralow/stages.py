@@ -17,6 +17,7 @@ from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, root, write_json
 from ultralow.folded import FoldedNetwork
+from ultralow.provenance import code_digest
 from ultralow.recipes import Recipe
 from ultralow.runs import Log
 from ultralow.scores import Scores
@@ -82,12 +83,12 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     data = prepared(study, network.dataset, log)
     quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
     teacher = teacher_logits(study, recipe, data, log)
-    # What no folded network can be brings its own way to be taken.
-    take = getattr(type(network), "take", runs.take)
+    # What no folded network can be brings its own way to be taken, or trained.
+    take, run = getattr(type(network), "take", runs.take), getattr(type(network), "train", runs.run)
     for seed in study.settings.seeds if model is None else [imported.SEED]:
         place = folder / f"seed-{seed}"
         results.append(take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
-                       else runs.run(network, recipe, data, seed, place, log, teacher, study.settings.backend))
+                       else run(network, recipe, data, seed, place, log, teacher, study.settings.backend))
         log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
             "folding")
     best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
@@ -108,6 +109,14 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     write_json(folder / "train.json", result)
     score(study, name, log)
     return result
+
+
+def training_code(study: Study, name: str) -> str:
+    """Changes with the code that decides what training a network, or taking it, gives."""
+    network = study.network(name)
+    if (own := getattr(network, "training_code", None)) is not None:
+        return own()
+    return runs.training_digest(study.recipe(name)) + ("" if network.hls4ml else code_digest("take"))
 
 
 def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
