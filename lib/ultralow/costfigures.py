@@ -10,6 +10,8 @@ import pandas as pd
 from ultralow.figures import COLOURS, DASHES, MARKERS, STYLE, Figure, blank, look, power_of_ten
 from ultralow.tables import qualities, quality
 
+MOST_NAMES = 16  # that a figure's legend holds
+
 
 def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterable[str],
                      published: pd.DataFrame) -> Figure:
@@ -27,10 +29,12 @@ def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterab
         line = ours.set_index("network").loc[list(front)]
         axes.step(line[cost], line["quality"], where="post", color="0.6", linestyle="--", zorder=1,
                   label="our Pareto front")
-        for index, row in enumerate(ours.to_dict("records")):
-            spread = None if pd.isna(deviation := quality(row)[2]) else deviation
-            axes.errorbar(row[cost], row["quality"], yerr=spread, zorder=3, markersize=7, linestyle="none",
-                          label=row["network"], **look(index))
+        # Too many for a legend each: by kind.
+        by = "network" if len(ours) <= MOST_NAMES else "kind"
+        for index, (name, rows) in enumerate(ours.groupby(by, sort=False)):
+            spreads = [quality(row)[2] for row in rows.to_dict("records")]
+            axes.errorbar(rows[cost], rows["quality"], yerr=[0 if pd.isna(spread) else spread for spread in spreads], zorder=3,
+                          markersize=7, linestyle="none", label=name, **look(index))
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(power_of_ten)
         axes.set(xlabel=label, ylabel=what, title=dataset)
