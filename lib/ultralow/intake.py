@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # By "kind" in the header, the class that reads the others (:mod:`ultralow.exact`): it has ``of_arrays``, which takes for
 # granted nothing of a file's arrays. Folded networks have none: their files are older than the kinds.
-KINDS = {"circuit": ("ultralow.circuits", "CircuitNetwork")}
+KINDS = {"circuit": ("ultralow.circuits", "CircuitNetwork"), "tables": ("ultralow.lookup", "TableNetwork")}
 FRACTION = 256  # bits after the point, at most: formats have up to 48, and a power of two of billions fills the memory
 _VECTORS, _REALS = ("high", "low", "scale", "offset"), ("gain", "move")
 _FRACTIONS = ("kernel_fraction", "scale_fraction", "offset_fraction")

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from ultralow.timing import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
 
 _TABLE_BITS = 6
+_TAKEN_BITS = 5  # of a table's key; the sixth input of a chain's table is the other summand
 _PLAIN_SUM_BITS = 3  # see adders.v
 
 
@@ -63,14 +64,24 @@ def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -
     """
     signals: list[_Signal] = []
     bits = [sum(op.qint.kif) for op in comb.ops]
+    used = comb.ref_count
     # Read in more than one bit.
     wide = {source for index, op in enumerate(comb.ops) for source in op.input_ids if bits[index] > 1 or op.opcode != 3}
     delays = [0.0]
     for index, op in enumerate(comb.ops):
         stage = max((signals[i].stage for i in op.input_ids), default=0)
-        signal, late = _signal(comb, index, stage, signals, bits, wide), extra.get(index, 0.0)
+        # A carry chain takes in a table that only it reads, if both stand in one stage.
+        taken = [i for i in op.input_ids if op.opcode in (0, 1) and comb.ops[i].opcode == 8 and used[i] == 1
+                 and bits[comb.ops[i].input_ids[0]] <= _TAKEN_BITS]
+
+        def placed(stage: int) -> _Signal:
+            for i in taken:
+                signals[i] = _signal(comb, i, stage, signals, bits, wide)
+            return _signal(comb, index, stage, signals, bits, wide)
+
+        signal, late = placed(stage), extra.get(index, 0.0)
         if signal.arrival + late > limit and any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids):
-            signal = _signal(comb, index, stage + 1, signals, bits, wide)
+            signal = placed(stage + 1)
         if late:
             signal = _Signal(signal.stage, signal.arrival + late, frozenset([index]), 1, signal.arrival + late)
         signals.append(signal)

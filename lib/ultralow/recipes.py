@@ -88,6 +88,8 @@ _DIGITS = Recipe(learning_rate=1e-2, epochs=100, shift=1, threshold=0.33, estima
                  norm_momentum=0.98)
 
 RECIPES = {
+    # Networks of the front bring their own way of training; of a recipe they have the epochs.
+    "front": Recipe(epochs=60),
     # The ablations of config/paper.yaml say what each part is worth: large steps most, then features that weigh as much
     # as they matter, then (for binary weights) fixing weights one after another instead of letting them swing to the
     # end. Normalisation by moving averages showed no effect there; it is what training with rounded factors builds on.

@@ -1,0 +1,262 @@
+"""Knows how sums of functions of few bits are trained: two layers, every connection a table, and a price for each of its bits.
+
+Each hidden sum adds a function of each input; each output adds a function of each hidden sum. A function of five bits is a table
+that a carry chain takes in (:mod:`ultralow.lookupgates`), so it costs the bits of its values and nothing else. That is the price:
+log2(1 + range) of every table is part of the loss. Tables that are not worth it become constant, and are gone.
+
+Values are rounded in training; what rounding does to the gradient is ignored (straight-through), and the slope of a table is that
+of its neighbours. Hidden sums are kept within their bits by a penalty, so that the circuit lets them wrap.
+The last output is the reference: always 0, since only differences of logits count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ultralow.dataset import Dataset
+from ultralow.fixed import Fixed
+from ultralow.folded import encode
+from ultralow.frontier import FrontNetwork
+from ultralow.frontruns import Trained
+from ultralow.lookup import Sums, TableNetwork, Tables
+
+Log = Callable[[str], None]
+_OUTSIDE = 0.1  # price of a hidden sum's distance from its range, per row
+_ROUND_FROM = 0.05  # share of the training after which values are rounded
+_FULL_PRICE, _FIRST_PRICE = 0.6, 10**-1.5  # share of it until the price is whole; at the beginning it is this part of it
+_DECAY_FROM, _LAST_RATE = 0.5, 0.02  # share of it after which the learning rate falls, to this part
+_GRID_ROWS = 100_000
+
+
+def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
+    """The trained network of tables."""
+    import jax
+    import jax.numpy as jnp
+
+    method, form = entry.method, Fixed.parse(entry.input)
+    bits = np.array([method.key_bits + (name in method.wide) for name in data.features])
+    gain, move = grids(data.x_train[:_GRID_ROWS], data.y_train[:_GRID_ROWS], bits, form)
+    # A key is the upper bits of an input's code.
+    drop = form.bits - bits
+
+    def keys(x: np.ndarray) -> np.ndarray:
+        return (form.codes(encode(x, form, gain, move)) >> drop).astype(np.int32)
+
+    x, x_valid = keys(data.x_train), keys(data.x_valid)
+    rng = np.random.default_rng(seed)
+    model = _Model(x, bits, method.sum_bits, method.price)
+    state = model.start(entry.widths[1], len(data.classes) - 1, rng)
+    moments = jax.tree.map(jnp.zeros_like, state), jax.tree.map(jnp.zeros_like, state)
+    steps, history, done = len(x) // method.batch_size, {"loss": [], "valid_accuracy": [], "bits": []}, 0
+    for epoch in range(epochs):
+        order, total = rng.permutation(len(x)), 0.0
+        for start in range(0, steps * method.batch_size, method.batch_size):
+            rows = order[start:start + method.batch_size]
+            share, done = done / (epochs * steps), done + 1
+            rate = method.learning_rate * min(1.0, done / 50) * _LAST_RATE ** max(0.0, (share - _DECAY_FROM) / (1 - _DECAY_FROM))
+            price = method.price * _FIRST_PRICE ** (1 - min(1.0, share / _FULL_PRICE))
+            state, moments, loss = model.step(state, moments, x[rows], data.y_train[rows], *map(
+                np.float32, (done, rate, price, share > _ROUND_FROM)))
+            total += loss
+        history["loss"].append(float(total) / steps)
+        history["valid_accuracy"].append(float(np.mean(model.logits(state, x_valid).argmax(1) == data.y_valid)))
+        history["bits"].append(int(model.bits(state)))
+        if epoch % 5 == 4 or epoch == epochs - 1:
+            log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
+                f"{history['valid_accuracy'][-1]:.4f}, {history['bits'][-1]} bits of tables")
+    network = export(entry, {name: np.asarray(value) for name, value in state.items()}, bits, data.outputs, gain, move)
+    found = partial(_in_batches, lambda part: model.logits(state, (form.codes(part) >> drop).astype(np.int32)))
+    return Trained(network, found, history, {})
+
+
+def grids(x: np.ndarray, y: np.ndarray, bits: np.ndarray, form: Fixed) -> tuple[np.ndarray, np.ndarray]:
+    """Gain and move (features,) that lay each feature onto the format where its codes, of so many ``bits``, tell most of the
+    class: of a grid of ranges the one with the largest mutual information. (rows, features), (rows,) from 0."""
+    lows = np.percentile(x, [0.05, 0.2, 0.5, 1, 2, 4, 7, 11, 16, 22], axis=0)
+    highs = np.percentile(x, [99.95, 99.8, 99.5, 99, 98, 97, 96, 95, 93.5, 92, 90, 88, 86, 84, 81, 78, 74, 70], axis=0)
+    classes, ranges = int(y.max()) + 1, []
+    for column, (values, levels) in enumerate(zip(x.T, 2**bits)):
+        best = (-1.0, 0.0, 1.0)
+        for low in lows[:, column]:
+            for high in highs[:, column]:
+                if high <= low:
+                    continue
+                code = np.clip(np.floor((values - low) / (high - low) * levels), 0, levels - 1).astype(np.int64)
+                best = max(best, (_information(code * classes + y, levels, classes), float(low), float(high)))
+        ranges.append(best[1:])
+    low, high = np.array(ranges).T
+    gain = (form.high_code - form.low_code + 1) * form.step / (high - low)
+    return gain, form.low - low * gain
+
+
+def _information(joint: np.ndarray, levels: int, classes: int) -> float:
+    """Mutual information (nats) of code and class, of code·classes + class."""
+    share = np.bincount(joint, minlength=levels * classes).reshape(levels, classes) / len(joint)
+    there = share > 0
+    return float((share[there] * np.log((share / (share.sum(1, keepdims=True) * share.sum(0) + 1e-300))[there])).sum())
+
+
+def _in_batches(function: Callable, x: np.ndarray, rows: int = 8192) -> np.ndarray:
+    return np.concatenate([np.asarray(function(x[start:start + rows])) for start in range(0, len(x), rows)])
+
+
+class _Model:
+    """Loss, gradient and step of Adam, compiled. A state is a dictionary: ``first`` (codes of all inputs, hidden) and ``second``
+    (hidden, codes, outputs), the tables; ``start`` (hidden,) and ``offset`` (outputs,); ``unit``, of a logit."""
+
+    def __init__(self, x: np.ndarray, bits: np.ndarray, sum_bits: int, price: float):
+        import jax
+        import jax.numpy as jnp
+
+        self._jnp, self._jax, self.levels, self.sizes = jnp, jax, 2**sum_bits, [int(n) for n in 2**bits]
+        self.ends = np.cumsum([0, *self.sizes])
+        self.of = np.repeat(np.arange(len(bits)), self.sizes)
+        # How often a code occurs; rare ones count, too, or their values would drift.
+        seen = np.concatenate([np.bincount(x[:, i], minlength=n) / len(x) for i, n in enumerate(self.sizes)])
+        self.weights = (0.5 * seen + 0.5 / np.repeat(self.sizes, self.sizes)).astype(np.float32)
+        # A table of a bit more than a chain takes in costs twice as much.
+        self.dear = (2.0 ** np.maximum(0, bits - 5)).astype(np.float32)
+        self.step = jax.jit(self._step)
+        self._forward = jax.jit(lambda state, x: self._logits(state, x, np.float32(1))[0])
+
+    def start(self, hidden: int, outputs: int, rng: np.random.Generator) -> dict:
+        """First values: smooth functions at random."""
+        first = []
+        for size in self.sizes:
+            at = np.linspace(-1, 1, size)
+            first.append(np.stack([rng.normal() * at + 0.5 * rng.normal() * np.cos(np.pi * at * rng.uniform(0.5, 2)
+                                                                                  + rng.uniform(0, 6)) for _ in range(hidden)], 1))
+        first = np.concatenate(first) * self.levels / 12
+        second = rng.normal(size=(hidden, 1, outputs)) * np.linspace(-1, 1, self.levels)[None, :, None] * 2
+        state = {"first": first, "start": self.levels / 2 - self.weights @ first, "second": second,
+                 "offset": np.zeros(outputs), "unit": np.array(0.25)}
+        return {name: self._jnp.asarray(value, np.float32) for name, value in state.items()}
+
+    def logits(self, state: dict, x: np.ndarray) -> np.ndarray:
+        """Logits (rows, classes) of keys (rows, inputs), everything rounded, hidden sums cut off at their ends."""
+        return _in_batches(lambda part: self._forward(state, part), x)
+
+    def bits(self, state: dict) -> int:
+        """Bits of all tables' values, once rounded."""
+        first, second = (np.rint(np.asarray(state[name])) for name in ("first", "second"))
+        ranges = [np.ptp(first[a:b], axis=0) for a, b in zip(self.ends, self.ends[1:])] + [np.ptp(second, axis=1)]
+        return int(sum(np.ceil(np.log2(r + 1)).sum() for r in ranges))
+
+    def _hot(self, x):
+        return self._jnp.concatenate([self._jax.nn.one_hot(x[:, i], n, dtype=np.float32) for i, n in enumerate(self.sizes)], 1)
+
+    def _rounded(self, value, share):
+        return value + share * self._jax.lax.stop_gradient(self._jnp.round(value) - value)
+
+    def _logits(self, state: dict, x, rounded):
+        """Logits, and how far hidden sums lie outside their range: per row, added up."""
+        jnp, held = self._jnp, self._jax.lax.stop_gradient
+        first, start, second, offset = (self._rounded(state[name], rounded) for name in ("first", "start", "second", "offset"))
+        sums = self._hot(x) @ first + start
+        kept = jnp.clip(sums, 0, self.levels - 1)
+        # Between two codes a table is a straight line.
+        near = jnp.maximum(0, 1 - jnp.abs(held(kept)[:, :, None] - jnp.arange(self.levels, dtype=np.float32)))
+        logits = near.reshape(len(x), -1) @ second.reshape(-1, second.shape[2]) + offset
+        rise = second[:, 1:] - second[:, :-1]
+        slope = 0.5 * (jnp.concatenate([rise, rise[:, -1:]], 1) + jnp.concatenate([rise[:, :1], rise], 1))
+        # Zero in value; its gradient is the table's slope.
+        logits += jnp.einsum("njk,jkc,nj->nc", near, held(slope), kept - held(kept))
+        outside = (jnp.maximum(0, -sums) + jnp.maximum(0, sums - self.levels + 1)).mean(0).sum()
+        return jnp.concatenate([logits * state["unit"], jnp.zeros((len(x), 1), np.float32)], 1), outside
+
+    def _bits(self, state: dict):
+        """What the tables cost, smoothly: half by their range, which a value alone may decide, half by their deviation."""
+        jnp, ops, inputs = self._jnp, self._jax.ops, len(self.sizes)
+        first, second = state["first"], state["second"]
+        mean = ops.segment_sum(self.weights[:, None] * first, self.of, inputs)
+        squares = ops.segment_sum(self.weights[:, None] * (first - mean[self.of]) ** 2, self.of, inputs)
+        spread = ops.segment_max(first, self.of, inputs) + ops.segment_max(-first, self.of, inputs)
+        cost = (self.dear[:, None] * self._half(squares, spread)).sum()
+        return cost + self._half(second.var(1), second.max(1) - second.min(1)).sum()
+
+    def _half(self, variance, spread):
+        # 3.5 deviations are the range of evenly spread values.
+        return 0.5 * self._jnp.log2(1 + 3.5 * self._jnp.sqrt(variance + 1e-6)) + 0.5 * self._jnp.log2(1 + spread)
+
+    def _loss(self, state: dict, x, y, price, rounded):
+        logits, outside = self._logits(state, x, rounded)
+        entropy = -self._jnp.take_along_axis(self._jax.nn.log_softmax(logits), y[:, None], 1).mean()
+        return entropy + price * self._bits(state) + _OUTSIDE * outside, entropy
+
+    def _step(self, state: dict, moments: tuple, x, y, number, rate, price, rounded):
+        jax, jnp = self._jax, self._jnp
+        slopes, loss = jax.grad(self._loss, has_aux=True)(state, x, y, price, rounded)
+        mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], slopes)
+        square = jax.tree.map(lambda v, g: 0.99 * v + 0.01 * g * g, moments[1], slopes)
+        rates = {name: rate * (0.1 if name == "unit" else 1) for name in state}
+        moved = {name: state[name] - rates[name] * (mean[name] / (1 - 0.9**number))
+                 / (jnp.sqrt(square[name] / (1 - 0.99**number)) + 1e-8) for name in state}
+        return moved, (mean, square), loss
+
+
+def export(entry: FrontNetwork, state: dict[str, np.ndarray], bits: np.ndarray, classes: tuple[str, ...], gain: np.ndarray,
+           move: np.ndarray) -> TableNetwork:
+    """The exact network: whole numbers, constant tables left out, and all that is constant moved into tables that have room.
+
+    A hidden sum is a code of ``sum_bits`` that starts where it likes: the tables that read it are turned round by as much.
+    """
+    form, levels = Fixed.parse(entry.input), 2**entry.method.sum_bits
+    first, start, second, offset = (np.rint(state[name]).astype(np.int64) for name in ("first", "start", "second", "offset"))
+    ends = np.cumsum([0, *2**bits])
+    below, above = _Layer(), _Layer()
+    offset = np.append(offset, 0)
+    columns: list[list[int]] = [[] for _ in offset]
+    for column in range(second.shape[0]):
+        tables = [first[a:b, column] for a, b in zip(ends, ends[1:])]
+        moving = [i for i, table in enumerate(tables) if np.ptp(table)]
+        base = int(start[column]) + sum(int(table.min()) for table in tables)
+        if not moving or not np.ptp(second[column], axis=0).any():
+            offset[:-1] += second[column, base % levels if not moving else 0]
+            continue
+        for i in moving:
+            below.add(i, form.bits - bits[i], bits[i], tables[i] - tables[i].min())
+        number = below.close()
+        turned = second[column][(np.arange(levels) + base) % levels]
+        offset[:-1] += turned.min(0)
+        for output in np.flatnonzero(np.ptp(turned, axis=0)):
+            columns[output].append(above.add(number, 0, entry.method.sum_bits, turned[:, output] - turned[:, output].min()))
+    above.sums = columns
+    rest = np.array([_take_up(above.values, terms, int(constant)) for terms, constant in zip(columns, offset - offset.min())])
+    layers = (below.tables(), Sums(tuple(np.array(terms) for terms in below.sums), np.zeros(len(below.sums), np.int64),
+                                   entry.method.sum_bits),
+              above.tables(), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest))
+    return TableNetwork(entry.name, form, layers, (len(bits), len(below.sums), len(offset)), "functions of few bits",
+                        0, classes, gain, move)
+
+
+class _Layer:
+    """Tables, and which of them each sum adds, as they come."""
+
+    def __init__(self) -> None:
+        self.keys, self.values, self.sums, self._closed = [], [], [], 0
+
+    def add(self, element: int, bit: int, bits: int, values: np.ndarray) -> int:
+        self.keys.append(np.array([(element, bit + place) for place in range(bits)], np.int64))
+        self.values.append(values)
+        return len(self.keys) - 1
+
+    def close(self) -> int:
+        """The tables since the last call are a sum: its number."""
+        self.sums.append(list(range(self._closed, len(self.keys))))
+        self._closed = len(self.keys)
+        return len(self.sums) - 1
+
+    def tables(self) -> Tables:
+        return Tables(tuple(self.keys), tuple(self.values))
+
+
+def _take_up(values: list[np.ndarray], terms: list[int], constant: int) -> int:
+    """Adds a constant to the tables ``terms`` as far as their bits hold it; returns what is left."""
+    for term in terms:
+        top = int(values[term].max())
+        room = min(constant, 2 ** top.bit_length() - 1 - top)
+        values[term], constant = values[term] + room, constant - room
+    return constant

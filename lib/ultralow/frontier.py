@@ -1,0 +1,109 @@
+"""Knows the networks of the front: the study's own smallest circuits, and published peers, trained here on the same data.
+
+An entry is a network of the catalogue whose training ends in another exact description than folded layers. How it is trained is
+its ``method``; the module that the method names does it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from ultralow.entry import Network
+from ultralow.errors import StudyError
+from ultralow.fixed import Fixed
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of training, and its numbers. ``module`` has ``train(entry, data, seed, epochs, log)``, which gives a
+    :class:`ultralow.frontruns.Trained`. ``kind`` is what tables and figures call it, ``peer`` whose idea it is (None: the
+    study's own)."""
+
+    module: ClassVar[str]
+    kind: ClassVar[str]
+    peer: ClassVar[str | None] = None
+
+    @property
+    def stage(self) -> str:
+        """Of its code in :mod:`ultralow.provenance`."""
+        return self.module.rsplit(".", 1)[-1]
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        """Numbers that training may change."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Additive(Method):
+    """Layers of sums whose summands are functions of few bits, a table each (:mod:`ultralow.additive`).
+
+    ``price`` is what a bit of a table's output adds to the loss. Tables read ``key_bits`` of an input, and of those that
+    ``wide`` names one more.
+    """
+
+    price: float
+    key_bits: int = 5
+    wide: tuple[str, ...] = ()
+    sum_bits: int = 5
+    learning_rate: float = 0.1
+    batch_size: int = 4096
+
+    module, kind = "ultralow.additive", "additive tables"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        inputs, hidden, outputs = widths
+        return 2**self.key_bits * inputs * hidden + 2**self.sum_bits * hidden * outputs
+
+
+@dataclass(frozen=True)
+class FrontNetwork(Network):
+    """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
+    hardware receives, each feature with a gain and a move of its own before it."""
+
+    weights: str = "tables"
+    activation: str = "tables"
+    input: str = "ufixed<6,6>"
+    recipe: str = "front"
+    method: Method | None = None
+
+    hls4ml: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.method is None:
+            raise StudyError(f"network {self.name}: one of the front needs its method")
+        Fixed.parse(self.input)
+
+    @property
+    def kind(self) -> str:
+        return self.method.kind
+
+    @property
+    def parameters(self) -> int:
+        return self.method.parameters(self.widths)
+
+    @property
+    def operations(self) -> int:
+        """Look-ups and additions are none as FINN counts them."""
+        return 0
+
+    def at_smoke_size(self) -> Network:
+        return replace(self, widths=(self.widths[0], *(min(n, 8) for n in self.widths[1:-1]), self.widths[-1]))
+
+    def train(self, recipe, data, seed: int, folder: Path, log, teacher=None, backend: str = "jax", test: bool = True) -> dict:
+        """See :func:`ultralow.frontruns.run`."""
+        from ultralow import frontruns
+
+        return frontruns.run(self, recipe, data, seed, folder, log, importlib.import_module(self.method.module).train)
+
+
+# Jets: mass in six bits, all others in five, each cut off where classes are told apart no better.
+_JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
+_MASS = ("mass_mmdt",)
+
+FRONT = [
+    *(FrontNetwork(f"jets-tables-{name}", **_JETS, widths=(16, hidden, 5), method=Additive(price, wide=_MASS))
+      for name, hidden, price in (("16", 16, 1e-4), ("12", 12, 2e-4))),
+]

@@ -1,0 +1,67 @@
+"""Knows one run of a network of the front: trained with one seed, tested, kept in a folder and found there again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ultralow import metrics, runs
+from ultralow.dataset import Dataset
+from ultralow.files import canonical_json, read_json, replacing, write_json
+from ultralow.frontier import FrontNetwork
+from ultralow.provenance import code_digest
+from ultralow.recipes import Recipe
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a method's training gives: the exact network (:mod:`ultralow.lookup`, :mod:`ultralow.circuits`), what the model said
+    before it became exact, as a function of encoded inputs (rows, inputs) that gives logits (rows, classes), and the history by
+    epoch. ``facts``: what else run.json keeps."""
+
+    network: object
+    before: Callable[[np.ndarray], np.ndarray]
+    history: dict[str, list[float]]
+    facts: dict
+
+
+def run(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int, folder: Path, log: Log,
+        train: Callable[..., Trained]) -> dict:
+    """Trains and tests a network of the front as :func:`ultralow.runs.run` does others; writes folded.npz and run.json.
+
+    The same run is found again in ``folder`` and kept.
+    """
+    runs.check(network, None, data)
+    fingerprint = identity(network, recipe, data, seed)
+    done = folder / "run.json"
+    if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
+        log(f"seed {seed}: trained before, kept")
+        return {key: value for key, value in kept.items() if key != "fingerprint"}
+    log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, {network.method}")
+    found = train(network, data, seed, recipe.epochs, log)
+    exact, quality = found.network, metrics.quality(data.y_valid)
+    valid = metrics.judged(exact.logits(exact.encode(data.x_valid)), data.y_valid, data.w_valid)
+    x = exact.encode(data.x_test)
+    result = {"seed": seed, "history": found.history, f"valid_{quality}": valid, "zero_weights": None, **found.facts,
+              **runs.tested(exact.logits(x), found.before(x), data)}
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        exact.save(temporary / "folded.npz")
+        write_json(temporary / "run.json", {**result, "fingerprint": fingerprint})
+    return result
+
+
+def identity(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int) -> str:
+    """SHA-256 of anything that a run's result depends on, the code of its method included."""
+    entry = {key: value for key, value in vars(network).items() if key != "method"}
+    digest = hashlib.sha256(canonical_json([entry, network.method.kind, vars(network.method), recipe.epochs, seed]).encode())
+    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
+        digest.update(np.ascontiguousarray(array))
+    digest.update((code_digest("front") + code_digest(network.method.stage)).encode())
+    return digest.hexdigest()
