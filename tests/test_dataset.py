@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ultralow import dataset, jets, loading
 from ultralow.errors import StudyError
+from ultralow.files import root
 from ultralow.table import Table
 
 
@@ -129,6 +130,23 @@ def test_corruption_is_seen(tmp_path):
         dataset.load(tmp_path)
     with pytest.raises(StudyError, match="dataset.json is missing"):
         dataset.load(tmp_path / "nowhere")
+
+
+def test_the_sample_of_the_repository_has_the_published_values(tmp_path, monkeypatch):
+    import uproot
+
+    whole = loading.load_table("jets", "generated")
+    with uproot.open(root() / loading.GENERATED) as file:
+        told = file["provenance"]
+        columns = {name: file["jets"][name].array(library="np") for name in (*jets.FEATURES, "label", "chunk")}
+    columns["multiplicity"][12_345] += 1
+    (tmp_path / "data").mkdir()
+    jets.write(tmp_path / loading.GENERATED, columns, json.loads(str(told)))
+    # Elsewhere it is anybody's sample; in the repository's place it is damaged.
+    assert (loading.load_table("jets", "generated", tmp_path / loading.GENERATED).x != whole.x).sum() == 1
+    monkeypatch.setattr(loading, "root", lambda: tmp_path)
+    with pytest.raises(StudyError, match=r"1 of 6 chunks differ from .* the first 1; .* git checkout data/jets.root"):
+        loading.load_table("jets", "generated", tmp_path / loading.GENERATED)
 
 
 def test_tables_by_name(tmp_path):

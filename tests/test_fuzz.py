@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_networks import random_network
 
-from ultralow import (ablations, columns, dataset, files, formats, imported, intake, jets, latent, provenance, runs, scores,
+from ultralow import (ablations, circuits, columns, dataset, files, formats, gates, imported, intake, jets, latent, provenance, runs, scores,
                       stages, tables, taken, vitis)
 from ultralow import study as studies
 from ultralow.errors import StudyError
@@ -36,6 +36,17 @@ LAYERS = [
     {"module": "keras.layers", "class_name": "BatchNormalization", "config": {"name": "n", "significant": 3}},
     {"module": "keras.layers", "class_name": "ReLU", "config": {"name": "r", "max_value": None, "negative_slope": 0.0}},
     {"module": "keras.layers", "class_name": "Dense", "config": {"name": "e", "units": 2, "activation": "linear"}},
+]
+_CONFIG = {"module": "hgq.quantizer.config", "class_name": "QuantizerConfig", "registered_name": "hgq>QuantizerConfig", "config": {
+    "q_type": "kif", "place": "datalane", "round_mode": "RND", "overflow_mode": "WRAP", "scaler": None, "affine": None}}
+HGQ_LAYERS = [
+    LAYERS[0],
+    {"module": "hgq.layers.core.dense", "class_name": "QDense", "registered_name": "hgq>QDense",
+     "config": {"name": "d", "units": 4, "activation": "relu", "iq_conf": _CONFIG}},
+    {"module": "hgq.layers.table.dense", "class_name": "QDenseT", "registered_name": "hgq>QDenseT",
+     "config": {"name": "t", "n_out": 2, "n_hl": 1, "d_hl": 8, "use_bias": True, "batch_norm": True, "bn_center": True,
+                "subnn_activation": {"module": "builtins", "class_name": "function", "config": "tanh",
+                                     "registered_name": "function"}, "toq_conf": _CONFIG}},
 ]
 MODEL = Path(tempfile.gettempdir()) / f"ultralow-fuzz-{os.getpid()}.keras"
 FULL = {
@@ -238,6 +249,11 @@ def network():
     return random_network(3, (6, 5, 4), ("ternary", "ternary"), "fixed<5,2>")
 
 
+def circuit():
+    of = network()
+    return circuits.CircuitNetwork("n", of.input, gates.trace(of), (6, 5, 4), "layers", of.output_fraction, ("a", "b"), np.ones(6))
+
+
 def model(path):
     import h5py
 
@@ -252,6 +268,7 @@ def model(path):
 # What is written: how, how it is read, and the same as something that can be compared.
 RESULTS = {
     "folded.npz": (lambda path: network().save(path), intake.load, lambda found: found),
+    "circuit.npz": (lambda path: circuit().save(path), intake.load, lambda found: found),
     "data.npz": (lambda path: small_dataset().save(path), dataset.load, lambda found: [
         getattr(found, name).tobytes() for name in ("x_train", "y_train", "x_test", "y_test", "mean")]),
     "data-test.npz": (lambda path: small_dataset().save(path.with_name("data.npz")),
@@ -320,6 +337,31 @@ def test_folded_networks_of_any_content(folder, data):
             content[data.draw(st.sampled_from([*content, "gain", "move", "scale0", "kernel9"]))] = data.draw(arrays)
     np.savez_compressed(path, **content)
     outcome(lambda: intake.load(path).logits(np.zeros((2, 6))))
+
+
+@fuzz
+@given(data=st.data())
+def test_circuits_of_any_content(folder, data):
+    """What passes runs: the interpreter is no Python, and would read outside of its memory."""
+    path, odd = folder / "any.npz", st.none() | st.booleans() | texts | st.integers(-40, 40) | st.sampled_from(
+        [10**9, -10**9, 2**70, 0.3, 1e300, float("inf"), [], {}, [1, 2]])
+    circuit().save(path)
+    with np.load(path, allow_pickle=False) as file:
+        content = dict(file)
+    name = data.draw(st.sampled_from(["header", "circuit", "circuit", "circuit"]))
+    changed = json.dumps(data.draw(altered(json.loads(content[name].tobytes()), odd)))
+    np.savez_compressed(path, **content | {name: np.frombuffer(changed.encode(), np.uint8)})
+    outcome(lambda: intake.load(path).logits(np.ones((2, 6))))
+
+
+@fuzz
+@given(layers=altered(HGQ_LAYERS, st.none() | st.booleans() | st.integers() | texts | st.sampled_from([
+    [], {}, 10**400, "Lambda", "QDenseT", "hgq>QSoftmax", "hgq.utils", "os", "function", "float", -1])))
+def test_models_of_hgq2_of_any_description(folder, layers):
+    path = folder / "any.keras"
+    described(path, layers)
+    outcome(imported.entry, "own", path, "jets", None)
+    outcome(imported.load, path)
 
 
 @fuzz

@@ -214,6 +214,10 @@ def test_a_study_names_the_file_and_nothing_else(tmp_path):
                           ({"weights": "fixed<8,3>"}, "leave out weights")):
         with pytest.raises(StudyError, match=message):
             study.Settings.model_validate(content | {"networks": {"own": content["networks"]["own"] | more}})
+    for more, message in (({"tool": "vitis"}, "tool: vitis synthesises what hls4ml writes"),
+                          ({"area": {"networks": ["own"]}}, "enters the study as a circuit")):
+        with pytest.raises(StudyError, match=message):
+            study.Settings.model_validate(content | more)
 
 
 @pytest.mark.parametrize("change, message", [

@@ -32,6 +32,8 @@ class Network:
     scale_bits: int = 6
     # Whether hls4ml's emulation exists for what the network becomes; a study leaves it out where not.
     hls4ml: ClassVar[bool] = True
+    # Whether it becomes a circuit as it enters the study, and can be built in no other way.
+    is_circuit: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:

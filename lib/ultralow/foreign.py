@@ -11,6 +11,7 @@ from ultralow import imported, intake, metrics, runs
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import replacing, write_json
+from ultralow.folded import exact_rows
 from ultralow.hgqmodels import HgqNetwork
 
 
@@ -57,7 +58,10 @@ def take(network: HgqNetwork, path: Path, data: Dataset, raw: bool, folder: Path
               f"valid_{quality}": metrics.judged(found["valid"], data.y_valid, data.w_valid)}
     x = data.x_test if circuit.gain is None else data.x_test * circuit.gain
     x = x + (0.0 if circuit.move is None else circuit.move) - before.half
-    result |= runs.tested(found["test"], outputs(model, x.astype(np.float32)), data)
+    plain = outputs(model, x.astype(np.float32))
+    # Others are rounded in float32 on an edge, or lie beyond the format, where codes saturate and the model wraps around.
+    log(f"{exact_rows(plain, found['test']):,} of {len(plain):,} rows of the test part: the same on features as they are, not encoded")
+    result |= runs.tested(found["test"], plain, data)
     with replacing(folder) as temporary:
         temporary.mkdir()
         (temporary / "model.keras").write_bytes(path.read_bytes())

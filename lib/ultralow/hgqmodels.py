@@ -41,6 +41,7 @@ class HgqNetwork(Network):
 
     count: tuple[int, int] = (0, 0)  # weights; weights and biases
     hls4ml: ClassVar[bool] = False
+    is_circuit: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Nothing to check: weights, activation and input are none of a catalogue's entry."""

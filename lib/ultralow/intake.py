@@ -38,6 +38,8 @@ def load(path: str | Path) -> FoldedNetwork | CircuitNetwork:
         arrays = npz.read(path)
         kind = json.loads(arrays["header"].tobytes()).get("kind")
         if kind is not None:
+            if kind not in KINDS:
+                raise ValueError(f"its kind {kind!r} is none of {', '.join(KINDS)}")
             module, name = KINDS[kind]
             return getattr(importlib.import_module(module), name).of_arrays(arrays)
         _check(arrays)

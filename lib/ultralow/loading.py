@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ultralow import digits, jets
+from ultralow import digits, jets, jetsums
 from ultralow.catalogue import DATASETS
 from ultralow.errors import StudyError, unknown
+from ultralow.files import root
 from ultralow.table import Table
 
 GENERATED = "data/jets.root"
@@ -37,6 +38,12 @@ def load_table(name: str, source: str, path: str | Path | None = None, cache: st
 
         return jets.read(sources.prepare(source, path, cache, **options), source)
     table = jets.read(path or GENERATED)
+    # The sample in the repository has the published values; others may come from other libraries, and be as good.
+    if Path(path or GENERATED).resolve() == (root() / GENERATED).resolve():
+        try:
+            jetsums.verify(path or GENERATED)
+        except StudyError as error:
+            raise StudyError(f"{error}, or take the sample of the repository again: git checkout {GENERATED}") from None
     if table.source != "generated":
         raise StudyError(f"{path or GENERATED} holds jets of source {table.source!r}, not 'generated'; "
                          "name that source, or use source 'file'")

@@ -27,7 +27,7 @@ STAGE_MODULES = {
     "take": ("kerasfile", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "foreign"),
     "search": ("estimate", "search"),
     "convert": ("hls",),
-    "measure": ("exact", "simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
+    "measure": ("simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
                 "synthesis", "netlist", "hardware", "testbench", "takehome", "exact", "circuits", "lookupgates"),
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "hgq2", "alkaid",

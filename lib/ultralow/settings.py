@@ -122,6 +122,13 @@ class Settings(Strict):
             if not self.entry(name).hls4ml and given.hls and "hls" in given.model_fields_set:
                 raise StudyError(f"network {name}: hls4ml has no exact emulation of a model of its kind "
                                  f"({self.entry(name).kind}); leave hls out, or set it to false")
+            if not self.entry(name).hls4ml and given.gates and self.tool == "vitis":
+                raise StudyError(f"network {name}: tool: vitis synthesises what hls4ml writes, and for a model of its kind "
+                                 f"({self.entry(name).kind}) it writes nothing; take tool: open, or gates: false")
+            asked = self.area and name in self.area.networks or "delay_constraint" in given.model_fields_set
+            if self.entry(name).is_circuit and asked:
+                raise StudyError(f"network {name} enters the study as a circuit and is built in no other way; leave out its "
+                                 "delay_constraint, and out of area the network")
             if (parameters := self.entry(name).parameters) > MOST_PARAMETERS:
                 raise StudyError(f"network {name} has {parameters:,} parameters; this study takes {MOST_PARAMETERS:,} at most")
         for part in ("ablations", "area"):
