@@ -65,8 +65,8 @@ class Votes(Method):
     too. In each epoch images are bent by about the share ``distort`` and moved by up to ``shift`` pixels.
     """
 
-    candidates: int = 300
-    rows: int = 20_000
+    candidates: int = 150
+    rows: int = 10_000
     moving: float = 0.67
     distort: float = 0.08
     shift: int = 1

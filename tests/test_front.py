@@ -1,0 +1,136 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ultralow import additive, frontruns, gates, growth, intake, rtl, simulation
+from ultralow.catalogue import CATALOGUE
+from ultralow.dataset import Dataset, split_and_scale
+from ultralow.errors import StudyError
+from ultralow.files import canonical_json
+from ultralow.fixed import Fixed
+from ultralow.frontier import FRONT, Additive, FrontNetwork, Votes
+from ultralow.lookup import Sums, TableNetwork, Tables
+from ultralow.recipes import Recipe
+from ultralow.table import Table
+
+
+def blobs(rows: int = 6000) -> Dataset:
+    """Three classes in four features: one alone tells some, two together (their product's sign) the rest, one nothing."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(rows, 4))
+    y = np.where(x[:, 0] > 0.7, 2, (x[:, 1] * x[:, 2] > 0).astype(int))
+    return split_and_scale(Table("blobs", "generated", tuple("abcd"), tuple("uvw"), x.astype(np.float32), y))
+
+
+def strokes(rows: int = 1500) -> Dataset:
+    """Images of 8 by 8: a row, a column or a diagonal, at one of the middle places."""
+    rng = np.random.default_rng(4)
+    y, at = rng.integers(0, 3, rows), rng.integers(2, 6, rows)
+    images = (rng.random((rows, 8, 8)) < 0.05).astype(np.float32)
+    for image, kind, place in zip(images, y, at):
+        if kind == 0:
+            image[place] = 1
+        elif kind == 1:
+            image[:, place] = 1
+        else:
+            image[np.arange(8), np.arange(8)] = 1
+    names = tuple(f"pixel{n}" for n in range(64))
+    data = split_and_scale(Table("strokes", "generated", names, tuple("rcd"), images.reshape(rows, -1), y))
+    # Pixels are never scaled.
+    return replace(data, **{f"x_{part}": (getattr(data, f"x_{part}") * data.scale + data.mean).astype(np.float32)
+                            for part in ("train", "valid", "test")})
+
+
+NETWORKS = {
+    "additive": (FrontNetwork("blobs-tables", "blobs", (4, 3, 3), input="ufixed<6,6>",
+                              method=Additive(1e-3, wide=("a",), batch_size=256)), blobs, 12, 0.85),
+    "votes": (FrontNetwork("strokes-tables", "strokes", (64, 30, 3), input="ufixed<1,0>",
+                           method=Votes(candidates=40, rows=500, distort=0.02)), strokes, 6, 0.9),
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def trained(request, tmp_path_factory):
+    network, make, epochs, least = NETWORKS[request.param]
+    data, folder, told = make(), tmp_path_factory.mktemp(request.param) / "seed-1", []
+    result = frontruns.run(network, Recipe(epochs=epochs), data, 1, folder, told.append)
+    return network, data, folder, result, told, least, epochs
+
+
+def test_it_learns_and_what_it_was_before_it_became_exact_is_as_good(trained):
+    network, data, folder, result, _, least, _ = trained
+    assert result["valid_accuracy"] > least
+    assert abs(result["accuracy"] - result["accuracy_float"]) < 0.02
+    exact = intake.load(folder / "folded.npz")
+    assert np.mean(exact.logits(exact.encode(data.x_test)).argmax(1) == data.y_test) == result["accuracy"]
+
+
+def test_its_verilog_equals_it_on_every_row(trained, tmp_path):
+    _, data, folder, *_ = trained
+    exact = intake.load(folder / "folded.npz")
+    codes = exact.input.codes(exact.encode(data.x_valid))
+    rtl.write(gates.trace(exact, delay_constraint=-1), tmp_path / "rtl", "front")
+    assert np.array_equal(simulation.simulate(tmp_path / "rtl", codes), exact(codes))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_is_kept(trained, tmp_path):
+    network, data, folder, result, told, _, epochs = trained
+    again = frontruns.run(network, Recipe(epochs=epochs), data, 1, tmp_path / "seed-1", told.append)
+    assert canonical_json(again) == canonical_json(result)
+    for name in ("folded.npz", "run.json"):
+        assert (tmp_path / "seed-1" / name).read_bytes() == (folder / name).read_bytes()
+    frontruns.run(network, Recipe(epochs=epochs), data, 1, folder, told.append)
+    assert told[-1] == "seed 1: trained before, kept"
+    assert frontruns.identity(network, Recipe(epochs=epochs), data, 2) != frontruns.identity(network, Recipe(epochs=epochs), data, 1)
+
+
+def test_a_higher_price_buys_fewer_bits():
+    network, make, *_ = NETWORKS["additive"]
+    data = make()
+    found = [additive.train(replace(network, method=replace(network.method, price=price)), data, 1, 8, lambda line: None)
+             for price in (1e-4, 1e-1)]
+    assert found[0].history["bits"][-1] > 1.5 * found[1].history["bits"][-1]
+
+
+def test_a_grid_is_laid_where_the_class_changes():
+    rng = np.random.default_rng(5)
+    x = np.append(rng.normal(0, 1, 3980), rng.uniform(50, 100, 20))[:, None]
+    form = Fixed.parse("ufixed<4,4>")
+    gain, move = additive.grids(x, (x[:, 0] > 0.5).astype(int), np.array([4]), form)
+    assert form.low <= (0.5 * gain + move)[0] <= form.high + form.step and gain[0] > 1  # not one step for all the values that there are
+
+
+def test_boosting_finds_the_bits_that_decide():
+    rng = np.random.default_rng(6)
+    bits = rng.integers(0, 2, (4000, 30)).astype(np.uint8)
+    y = bits[:, 3] & bits[:, 17] | bits[:, 5] & bits[:, 9]
+    of, wires, values = growth.grow(bits, y, 2, 20, 6, 30, 2000, 0.4, rng, lambda line: None)
+    code = bits[:, wires] @ (1 << np.arange(6))
+    votes = np.take_along_axis(np.rint(values), code.T, 1)
+    score = np.stack([votes[of == c].sum(0) for c in (0, 1)], 1)
+    assert np.mean(score.argmax(1) == y) > 0.95 and set(np.concatenate(wires[:4])) >= {3, 5, 9, 17}
+
+
+def test_constants_go_into_tables_as_far_as_their_bits_hold_them():
+    values = [np.array([0, 5]), np.array([0, 1]), np.array([0, 2])]
+    assert additive._take_up(values, [0, 2], 10) == 7
+    assert [v.tolist() for v in values] == [[2, 7], [0, 1], [1, 3]]
+
+
+@pytest.mark.parametrize("entry", FRONT, ids=lambda entry: entry.name)
+def test_an_entry_says_what_it_is(entry):
+    assert CATALOGUE[entry.name] is entry and not entry.hls4ml
+    assert entry.parameters > 0 and entry.kind and len(entry.training_code()) >= 64
+    assert entry.at_smoke_size().parameters <= entry.parameters
+
+
+def test_an_entry_without_a_method_is_refused():
+    with pytest.raises(StudyError, match="needs its method"):
+        FrontNetwork("jets-tables-none", "jets", (16, 4, 5))
+
+
+def test_a_table_network_needs_layers_that_fit():
+    with pytest.raises(StudyError, match="are not those of its layers"):
+        TableNetwork("a", Fixed.parse("ufixed<1,1>"), (Tables((np.zeros((0, 2), np.int64),), (np.array([1]),)),
+                                                       Sums((np.array([0]),), np.array([0]))), (1, 2), "tables")
