@@ -125,14 +125,15 @@ class FrontNetwork(Network):
         return code_digest("front") + code_digest(self.method.stage)
 
 
-# Jets: mass in six bits, all others in five, each cut off where classes are told apart no better.
 _JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
-_MASS = ("mass_mmdt",)
-
 _DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
 
 FRONT = [
-    *(FrontNetwork(f"mnist-tables-{n}", widths=(784, n, 10), method=Votes(), **_DIGITS) for n in (900,)),
-    *(FrontNetwork(f"jets-tables-{name}", **_JETS, widths=(16, hidden, 5), method=Additive(price, wide=_MASS))
-      for name, hidden, price in (("16", 16, 1e-4), ("12", 12, 2e-4))),
+    # The study's own. By what they cost: about so many look-up tables of the device.
+    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, hidden, 5), method=Additive(price, wide=("mass_mmdt",)), **_JETS)
+      for luts, hidden, price in ((80, 8, 3e-3), (120, 8, 2e-3), (200, 8, 1e-3), (300, 10, 5e-4), (400, 12, 3e-4),
+                                  (600, 16, 2e-4), (800, 20, 1e-4))),
+    # By the number of their tables.
+    *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
+      for tables in (300, 600, 900, 1900)),
 ]

@@ -24,7 +24,7 @@ from ultralow.lookup import Sums, TableNetwork, Tables
 Log = Callable[[str], None]
 INPUTS = 6  # of a table, as the device has them
 _BATCH = 256
-_VOTE = 0.4  # of a logit, at first
+_VOTE = 12.0  # what a vote is worth in the logit at first, times the root of the number of tables: more know more together
 _RATE, _LAST_RATE = 0.02, 0.03  # of the tables' values; what is left of it at the end
 _WIRE_RATE, _LAST_WIRE_RATE = 0.006, 0.03  # the same of the wires' scores
 _ADVANTAGE, _HOLD = 0.05, 0.05  # of the grown wire at first; that another one needs to take its place
@@ -46,10 +46,11 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     x, x_valid = images(), bits(data.x_valid)
     # Pixels that hardly ever differ tell nothing.
     live = np.flatnonzero((share := x.mean(0)) * (1 - share) > 0.004)
+    vote = _VOTE / entry.widths[1] ** 0.5
     of, wires, values = grow(x[:, live], data.y_train, len(data.classes), entry.widths[1], INPUTS, method.candidates, method.rows,
-                             _VOTE, rng, log)
+                             vote, rng, log)
     model = _Model(of, len(data.classes), len(live))
-    state, places, wires = model.start(values, wires)
+    state, places, wires = model.start(values, wires, vote)
     moments = tuple(jax.tree.map(jnp.zeros_like, (state, places)) for _ in range(2))
     steps, history, done = len(x) // _BATCH, {"loss": [], "valid_accuracy": []}, 0
     moving = int(round(epochs * method.moving))
@@ -107,13 +108,13 @@ class _Model:
         self.settle = jax.jit(partial(self._step, False), donate_argnums=(0, 1, 2))
         self._forward = jax.jit(self._logits)
 
-    def start(self, values: np.ndarray, wires: np.ndarray) -> tuple:
+    def start(self, values: np.ndarray, wires: np.ndarray, vote: float) -> tuple:
         """State, scores and wires of grown tables."""
         jnp = self._jnp
         places = np.zeros((*wires.shape, self.pixels), np.float32)
         np.put_along_axis(places, wires[:, :, None], _ADVANTAGE, 2)
         state = {"values": jnp.asarray(values, np.float32), "offset": jnp.zeros(self._of.shape[1], np.float32),
-                 "unit": jnp.asarray(_VOTE, np.float32)}
+                 "unit": jnp.asarray(vote, np.float32)}
         return state, jnp.asarray(places), jnp.asarray(wires, np.int32)
 
     def logits(self, state: dict, wires, x: np.ndarray) -> np.ndarray:
