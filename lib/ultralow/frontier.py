@@ -133,6 +133,9 @@ FRONT = [
     *(FrontNetwork(f"jets-tables-{luts}", widths=(16, hidden, 5), method=Additive(price, wide=("mass_mmdt",)), **_JETS)
       for luts, hidden, price in ((80, 8, 3e-3), (120, 8, 2e-3), (200, 8, 1e-3), (300, 10, 5e-4), (400, 12, 3e-4),
                                   (600, 16, 2e-4), (800, 20, 1e-4))),
+    # The more a network can hold, the more it learns by heart: large ones learn from what a float network makes of the rows.
+    FrontNetwork("jets-tables-1400", widths=(16, 24, 5), method=Additive(3e-5, wide=("mass_mmdt",)), **_JETS,
+                 recipe="front-taught"),
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
       for tables in (300, 600, 900, 1900)),
