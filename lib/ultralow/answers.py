@@ -9,7 +9,7 @@ from ultralow.catalogue import FINN
 from ultralow.outcomes import SOURCES
 from ultralow.tables import comparable, quality, verdict
 
-LOW = ("binary", "ternary", "binary+relu", "ternary+relu")
+FULL = ("float", "pruned")
 _KINDS = {"binary": "binary weights and activations", "ternary": "ternary weights and activations",
           "binary+relu": "binary weights, ReLU activations", "ternary+relu": "ternary weights, ReLU activations",
           "float": "fixed-point weights of several bits", "pruned": "fixed-point weights, most of them zero"}
@@ -48,14 +48,14 @@ def conditions(rows: pd.DataFrame) -> str:
 
 
 def _dataset(dataset: str, rows: list[dict]) -> list[str]:
-    low = max((row for row in rows if row["kind"] in LOW), key=_quality, default=None)
-    full = max((row for row in rows if row["kind"] not in LOW), key=_quality, default=None)
+    low = max((row for row in rows if row["kind"] not in FULL), key=_quality, default=None)
+    full = max((row for row in rows if row["kind"] in FULL), key=_quality, default=None)
     built = [row for row in rows if not pd.isna(row["lut"])]
     text = []
     if low:
         versus = f", against {_quality(full):.3f} for {full['network']}" if full else ""
         text.append(f"On {dataset} ({SOURCES.get(rows[0]['source'], rows[0]['source'])}), the best low-precision "
-                    f"network is {low['network']} ({_KINDS[low['kind']]}): {_said(low)}{versus}"
+                    f"network is {low['network']} ({_KINDS.get(low['kind'], low['kind'])}): {_said(low)}{versus}"
                     f"{_hardware(low)}.")
     elif full:
         text.append(f"On {dataset}, {full['network']} reaches {_said(full)}{_hardware(full)}.")
