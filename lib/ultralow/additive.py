@@ -1,6 +1,7 @@
-"""Knows how sums of functions of few bits are trained: two layers, every connection a table, and a price for each of its bits.
+"""Knows how sums of functions of few bits are trained: every connection a table, and a price for each of its bits.
 
-Each hidden sum adds a function of each input; each output adds a function of each hidden sum. A function of five bits is a table
+Each output adds a function of each input and, where there are hidden sums, of each of them; each hidden sum adds a function of each
+input. A function of five bits is a table
 that a carry chain takes in (:mod:`ultralow.lookupgates`), so it costs the bits of its values and nothing else. That is the price:
 log2(1 + range) of every table is part of the loss. Tables that are not worth it become constant, and are gone.
 
@@ -17,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from ultralow.dataset import Dataset
+from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.folded import encode
 from ultralow.frontier import FrontNetwork
@@ -49,7 +51,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, 
     rng = np.random.default_rng(seed)
     model = _Model(x, bits, method.sum_bits, method.price)
     wanted = (np.eye(len(data.classes))[data.y_train] if targets is None else targets).astype(np.float32)
-    state = model.start(entry.widths[1], len(data.classes) - 1, rng)
+    state = model.start(entry.widths[1:-1], len(data.classes) - 1, rng)
     moments = jax.tree.map(jnp.zeros_like, state), jax.tree.map(jnp.zeros_like, state)
     steps, history, done = len(x) // method.batch_size, {"loss": [], "valid_accuracy": [], "bits": []}, 0
     for epoch in range(epochs):
@@ -105,8 +107,9 @@ def _in_batches(function: Callable, x: np.ndarray, rows: int = 8192) -> np.ndarr
 
 
 class _Model:
-    """Loss, gradient and step of Adam, compiled. A state is a dictionary: ``first`` (codes of all inputs, hidden) and ``second``
-    (hidden, codes, outputs), the tables; ``start`` (hidden,) and ``offset`` (outputs,); ``unit``, of a logit."""
+    """Loss, gradient and step of Adam, compiled. A state is a dictionary: ``direct`` (codes of all inputs, outputs),
+    ``first`` (the same, hidden) and ``second`` (hidden, codes, outputs), the tables; ``start`` (hidden,) and ``offset`` (outputs,);
+    ``unit``, of a logit. Without hidden sums there is neither first nor second."""
 
     def __init__(self, x: np.ndarray, bits: np.ndarray, sum_bits: int, price: float):
         import jax
@@ -123,17 +126,18 @@ class _Model:
         self.step = jax.jit(self._step)
         self._forward = jax.jit(lambda state, x: self._logits(state, x, np.float32(1))[0])
 
-    def start(self, hidden: int, outputs: int, rng: np.random.Generator) -> dict:
-        """First values: smooth functions at random."""
-        first = []
-        for size in self.sizes:
-            at = np.linspace(-1, 1, size)
-            first.append(np.stack([rng.normal() * at + 0.5 * rng.normal() * np.cos(np.pi * at * rng.uniform(0.5, 2)
-                                                                                  + rng.uniform(0, 6)) for _ in range(hidden)], 1))
-        first = np.concatenate(first) * self.levels / 12
-        second = rng.normal(size=(hidden, 1, outputs)) * np.linspace(-1, 1, self.levels)[None, :, None] * 2
-        state = {"first": first, "start": self.levels / 2 - self.weights @ first, "second": second,
-                 "offset": np.zeros(outputs), "unit": np.array(0.25)}
+    def start(self, hidden: tuple[int, ...], outputs: int, rng: np.random.Generator) -> dict:
+        """First values: smooth functions at random to and from hidden sums, none beside them."""
+        state = {"direct": np.zeros((len(self.of), outputs)), "offset": np.zeros(outputs), "unit": np.array(0.25)}
+        for width in hidden:
+            first = []
+            for size in self.sizes:
+                at = np.linspace(-1, 1, size)
+                first.append(np.stack([rng.normal() * at + 0.5 * rng.normal() * np.cos(
+                    np.pi * at * rng.uniform(0.5, 2) + rng.uniform(0, 6)) for _ in range(width)], 1))
+            first = np.concatenate(first) * self.levels / 12
+            second = rng.normal(size=(width, 1, outputs)) * np.linspace(-1, 1, self.levels)[None, :, None] * 2
+            state |= {"first": first, "start": self.levels / 2 - self.weights @ first, "second": second}
         return {name: self._jnp.asarray(value, np.float32) for name, value in state.items()}
 
     def logits(self, state: dict, x: np.ndarray) -> np.ndarray:
@@ -142,8 +146,11 @@ class _Model:
 
     def bits(self, state: dict) -> int:
         """Bits of all tables' values, once rounded."""
-        first, second = (np.rint(np.asarray(state[name])) for name in ("first", "second"))
-        ranges = [np.ptp(first[a:b], axis=0) for a, b in zip(self.ends, self.ends[1:])] + [np.ptp(second, axis=1)]
+        whole = {name: np.rint(np.asarray(value)) for name, value in state.items()}
+        ranges = [np.ptp(whole[name][a:b], axis=0) for name in ("direct", "first") if name in whole
+                  for a, b in zip(self.ends, self.ends[1:])]
+        if "second" in whole:
+            ranges.append(np.ptp(whole["second"], axis=1))
         return int(sum(np.ceil(np.log2(r + 1)).sum() for r in ranges))
 
     def _hot(self, x):
@@ -155,28 +162,36 @@ class _Model:
     def _logits(self, state: dict, x, rounded):
         """Logits, and how far hidden sums lie outside their range: per row, added up."""
         jnp, held = self._jnp, self._jax.lax.stop_gradient
-        first, start, second, offset = (self._rounded(state[name], rounded) for name in ("first", "start", "second", "offset"))
-        sums = self._hot(x) @ first + start
+        tables = {name: self._rounded(value, rounded) for name, value in state.items() if name != "unit"}
+        hot, none = self._hot(x), jnp.zeros((len(x), 1), np.float32)  # none: of the reference
+        logits = hot @ tables["direct"] + tables["offset"]
+        if "second" not in tables:
+            return jnp.concatenate([logits * state["unit"], none], 1), np.float32(0)
+        second = tables["second"]
+        sums = hot @ tables["first"] + tables["start"]
         kept = jnp.clip(sums, 0, self.levels - 1)
         # Between two codes a table is a straight line.
         near = jnp.maximum(0, 1 - jnp.abs(held(kept)[:, :, None] - jnp.arange(self.levels, dtype=np.float32)))
-        logits = near.reshape(len(x), -1) @ second.reshape(-1, second.shape[2]) + offset
+        logits += near.reshape(len(x), -1) @ second.reshape(-1, second.shape[2])
         rise = second[:, 1:] - second[:, :-1]
         slope = 0.5 * (jnp.concatenate([rise, rise[:, -1:]], 1) + jnp.concatenate([rise[:, :1], rise], 1))
         # Zero in value; its gradient is the table's slope.
         logits += jnp.einsum("njk,jkc,nj->nc", near, held(slope), kept - held(kept))
         outside = (jnp.maximum(0, -sums) + jnp.maximum(0, sums - self.levels + 1)).mean(0).sum()
-        return jnp.concatenate([logits * state["unit"], jnp.zeros((len(x), 1), np.float32)], 1), outside
+        return jnp.concatenate([logits * state["unit"], none], 1), outside
 
     def _bits(self, state: dict):
         """What the tables cost, smoothly: half by their range, which a value alone may decide, half by their deviation."""
         jnp, ops, inputs = self._jnp, self._jax.ops, len(self.sizes)
-        first, second = state["first"], state["second"]
-        mean = ops.segment_sum(self.weights[:, None] * first, self.of, inputs)
-        squares = ops.segment_sum(self.weights[:, None] * (first - mean[self.of]) ** 2, self.of, inputs)
-        spread = ops.segment_max(first, self.of, inputs) + ops.segment_max(-first, self.of, inputs)
+        tables = jnp.concatenate([state[name] for name in ("direct", "first") if name in state], 1)
+        mean = ops.segment_sum(self.weights[:, None] * tables, self.of, inputs)
+        squares = ops.segment_sum(self.weights[:, None] * (tables - mean[self.of]) ** 2, self.of, inputs)
+        spread = ops.segment_max(tables, self.of, inputs) + ops.segment_max(-tables, self.of, inputs)
         cost = (self.dear[:, None] * self._half(squares, spread)).sum()
-        return cost + self._half(second.var(1), second.max(1) - second.min(1)).sum()
+        if "second" in state:
+            second = state["second"]
+            cost += self._half(second.var(1), second.max(1) - second.min(1)).sum()
+        return cost
 
     def _half(self, variance, spread):
         # 3.5 deviations are the range of evenly spread values.
@@ -204,51 +219,66 @@ def export(entry: FrontNetwork, state: dict[str, np.ndarray], bits: np.ndarray, 
 
     A hidden sum is a code of ``sum_bits`` that starts where it likes: the tables that read it are turned round by as much.
     """
-    form, levels = Fixed.parse(entry.input), 2**entry.method.sum_bits
-    first, start, second, offset = (np.rint(state[name]).astype(np.int64) for name in ("first", "start", "second", "offset"))
-    ends = np.cumsum([0, *2**bits])
-    below, above = _Layer(), _Layer()
-    offset = np.append(offset, 0)
-    columns: list[list[int]] = [[] for _ in offset]
-    for column in range(second.shape[0]):
-        tables = [first[a:b, column] for a, b in zip(ends, ends[1:])]
+    form, sum_bits = Fixed.parse(entry.input), entry.method.sum_bits
+    whole = {name: np.rint(value).astype(np.int64) for name, value in state.items() if name != "unit"}
+    ends = np.cumsum(2**bits)[:-1]
+    direct, offset, sums = np.split(whole["direct"], ends), np.append(whole["offset"], 0), []
+    below, above, columns = _Layer(), _Layer(), [[] for _ in offset]
+    parts = np.split(whole["first"], ends) if "first" in whole else []
+    for column, second in enumerate(whole.get("second", ())):
+        tables = [part[:, column] for part in parts]
         moving = [i for i, table in enumerate(tables) if np.ptp(table)]
-        base = int(start[column]) + sum(int(table.min()) for table in tables)
-        if not moving or not np.ptp(second[column], axis=0).any():
-            offset[:-1] += second[column, base % levels if not moving else 0]
+        start = int(whole["start"][column]) + sum(int(table.min()) for table in tables)
+        if not moving or not np.ptp(second, axis=0).any():
+            offset[:-1] += second[int(np.clip(start, 0, len(second) - 1))]
             continue
-        for i in moving:
-            below.add(i, form.bits - bits[i], bits[i], tables[i] - tables[i].min())
-        number = below.close()
-        turned = second[column][(np.arange(levels) + base) % levels]
-        offset[:-1] += turned.min(0)
-        for output in np.flatnonzero(np.ptp(turned, axis=0)):
-            columns[output].append(above.add(number, 0, entry.method.sum_bits, turned[:, output] - turned[:, output].min()))
-    above.sums = columns
+        sums.append([below.add(_bits(i, form.bits - bits[i], bits[i]), tables[i] - tables[i].min()) for i in moving])
+        turned = second[(np.arange(len(second)) + start) % len(second)]
+        above.fan(_bits(len(sums) - 1, 0, sum_bits), turned, columns, offset)
+    hidden = len(sums)
+    for element, part in enumerate(direct):
+        if not np.ptp(part, axis=0).any():
+            continue
+        key = _bits(element, form.bits - bits[element], bits[element])
+        if hidden:
+            # The layer above reads hidden sums only: the key passes as it is, in parts of what a sum keeps.
+            passed = []
+            for piece in np.split(key, range(sum_bits, len(key), sum_bits)):
+                sums.append([below.add(piece, np.arange(2 ** len(piece)))])
+                passed.append(_bits(len(sums) - 1, 0, len(piece)))
+            key = np.concatenate(passed)
+        above.fan(key, part, columns, offset)
+    if not above.keys:
+        raise StudyError(f"{entry.name}: at this price no table is left; take a lower one")
     rest = np.array([_take_up(above.values, terms, int(constant)) for terms, constant in zip(columns, offset - offset.min())])
-    layers = (below.tables(), Sums(tuple(np.array(terms) for terms in below.sums), np.zeros(len(below.sums), np.int64),
-                                   entry.method.sum_bits),
-              above.tables(), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest))
-    return TableNetwork(entry.name, form, layers, (len(bits), len(below.sums), len(offset)), "functions of few bits",
-                        0, classes, gain, move)
+    layers = (below.tables(), Sums(tuple(np.array(terms) for terms in sums), np.zeros(len(sums), np.int64), sum_bits)) if hidden else ()
+    layers += above.tables(), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest)
+    return TableNetwork(entry.name, form, layers, (len(bits), *([hidden] if hidden else []), len(offset)),
+                        "functions of few bits", 0, classes, gain, move)
+
+
+def _bits(element: int, lowest: int, count: int) -> np.ndarray:
+    """A key of so many bits of an element, from ``lowest`` on."""
+    return np.array([(element, lowest + place) for place in range(count)], np.int64)
 
 
 class _Layer:
-    """Tables, and which of them each sum adds, as they come."""
+    """Tables as they come."""
 
     def __init__(self) -> None:
-        self.keys, self.values, self.sums, self._closed = [], [], [], 0
+        self.keys, self.values = [], []
 
-    def add(self, element: int, bit: int, bits: int, values: np.ndarray) -> int:
-        self.keys.append(np.array([(element, bit + place) for place in range(bits)], np.int64))
+    def add(self, key: np.ndarray, values: np.ndarray) -> int:
+        """One more table: its number."""
+        self.keys.append(key)
         self.values.append(values)
         return len(self.keys) - 1
 
-    def close(self) -> int:
-        """The tables since the last call are a sum: its number."""
-        self.sums.append(list(range(self._closed, len(self.keys))))
-        self._closed = len(self.keys)
-        return len(self.sums) - 1
+    def fan(self, key: np.ndarray, values: np.ndarray, columns: list[list[int]], offset: np.ndarray) -> None:
+        """A table for each output (codes, outputs) that is not constant, from 0 on; what it was above that goes to ``offset``."""
+        offset[:-1] += values.min(0)
+        for output in np.flatnonzero(np.ptp(values, axis=0)):
+            columns[output].append(self.add(key, values[:, output] - values[:, output].min()))
 
     def tables(self) -> Tables:
         return Tables(tuple(self.keys), tuple(self.values))

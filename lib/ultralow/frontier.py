@@ -53,8 +53,8 @@ class Additive(Method):
     module, kind = "ultralow.additive", "additive tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
-        inputs, hidden, outputs = widths
-        return 2**self.key_bits * inputs * hidden + 2**self.sum_bits * hidden * outputs
+        inputs, *hidden, outputs = widths
+        return 2**self.key_bits * inputs * (sum(hidden) + outputs) + 2**self.sum_bits * sum(hidden) * outputs
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,14 @@ _JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
 _DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
 
 FRONT = [
-    # The study's own. By what they cost: about so many look-up tables of the device.
-    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, hidden, 5), method=Additive(price, wide=("mass_mmdt",)), **_JETS)
-      for luts, hidden, price in ((80, 8, 3e-3), (120, 8, 2e-3), (200, 8, 1e-3), (300, 10, 5e-4), (400, 12, 3e-4),
-                                  (600, 16, 2e-4), (800, 20, 1e-4))),
-    # The more a network can hold, the more it learns by heart: large ones learn from what a float network makes of the rows.
-    FrontNetwork("jets-tables-1400", widths=(16, 24, 5), method=Additive(3e-5, wide=("mass_mmdt",)), **_JETS,
-                 recipe="front-taught"),
+    # The study's own. By what they cost: about so many look-up tables of the device. The more a network can hold, the more it
+    # learns by heart: large ones learn from what a float network makes of the rows.
+    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, *hidden, 5), method=Additive(price, wide=("mass_mmdt",)), recipe=recipe,
+                   **_JETS)
+      for luts, hidden, price, recipe in (
+          (60, (), 2e-3, "front"), (90, (), 1e-3, "front"), (150, (4,), 1e-3, "front"), (280, (8,), 5e-4, "front"),
+          (400, (12,), 3e-4, "front"), (600, (16,), 1.5e-4, "front-taught"), (800, (20,), 1e-4, "front-taught"),
+          (1400, (24,), 3e-5, "front-taught"))),
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
       for tables in (300, 600, 900, 1900)),

@@ -90,7 +90,7 @@ _DIGITS = Recipe(learning_rate=1e-2, epochs=100, shift=1, threshold=0.33, estima
 RECIPES = {
     # Networks of the front bring their own way of training; of a recipe they have the epochs.
     "front": Recipe(epochs=60),
-    "front-taught": Recipe(epochs=150, teacher="jets-float", distillation=1.0),
+    "front-taught": Recipe(epochs=100, teacher="jets-float", distillation=1.0),
     "front-digits": Recipe(epochs=24),
     # The ablations of config/paper.yaml say what each part is worth: large steps most, then features that weigh as much
     # as they matter, then (for binary weights) fixing weights one after another instead of letting them swing to the
