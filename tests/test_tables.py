@@ -189,3 +189,14 @@ def test_finns_prototypes_stand_beside_our_circuits(table):
 def test_a_count_that_follows_from_a_share_says_so():
     rows = published.rows()
     assert rows.loc["seed-mnist-bnn", "lut_from_share"] and not rows.loc["finn-sfc-max", "lut_from_share"]
+
+
+def test_a_kept_table_is_refused_once_it_is_another(tmp_path):
+    path = tmp_path / "area.csv"
+    tables.keep(pd.DataFrame({"network": ["a"], "lut": [12]}), path)
+    assert tables.read(path)["lut"].tolist() == [12]
+    path.write_text(path.read_text().replace("12", "11"))
+    with pytest.raises(StudyError, match="SHA-256 is not the one in area.csv.sha256"):
+        tables.read(path)
+    tables.keep(pd.DataFrame({"network": ["b"], "lut": [11]}), path)
+    assert tables.read(path)["network"].tolist() == ["b"]

@@ -53,7 +53,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
             "zero_weights": np.mean([run["zero_weights"] for run in found])})
         log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
     table = typed(pd.DataFrame(rows))
-    tables.write(table, folder(study, network).with_suffix(".csv"))
+    tables.keep(table, folder(study, network).with_suffix(".csv"))
     return table
 
 

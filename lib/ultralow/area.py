@@ -45,7 +45,7 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
                 log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {found}")
     counts = [column for column in _COLUMNS if column not in ("network", "clock_ns", "latency_ns")]
     table = pd.DataFrame(points, columns=_COLUMNS).astype(dict.fromkeys(counts, "Int64"))
-    tables.write(table, study.results / "area.csv")
+    tables.keep(table, study.results / "area.csv")
     return table
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ultralow import published
 from ultralow.catalogue import CATALOGUE
 from ultralow.errors import StudyError
-from ultralow.files import replacing
+from ultralow.files import replacing, sha256
 from ultralow.outcomes import Outcomes, hardware_run, judged_by, need
 
 # ours -> the published column beside it; +1 where more is better, -1 where less is
@@ -105,6 +105,19 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
         temporary.write_text(text(table), encoding="utf-8")
 
 
+def keep(table: pd.DataFrame, path: str | Path) -> None:
+    """:func:`write`, and the checksum beside it (``sha256sum -c`` knows it), of a table that nothing else could tell anew."""
+    beside = _checksum(Path(path))
+    beside.unlink(missing_ok=True)  # the old one never stands beside the new table
+    write(table, path)
+    with replacing(beside) as temporary:
+        temporary.write_text(f"{sha256(path)}  {Path(path).name}\n")
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
 def text(table: pd.DataFrame) -> str:
     """A table as :func:`write` writes it."""
     return table.to_csv(index=False, lineterminator="\n", na_rep="")
@@ -126,8 +139,12 @@ def read(path: str | Path) -> pd.DataFrame:
     """A table that :func:`write` wrote, with the same types.
 
     Raises:
-        StudyError: the file is missing or damaged.
+        StudyError: the file is missing or damaged, or not what the checksum beside it was made of.
     """
+    beside = _checksum(Path(path))
+    if beside.exists() and Path(path).exists() and beside.read_text(errors="replace").split()[:1] != [sha256(path)]:
+        raise StudyError(f"{path} is damaged or was changed by hand: its SHA-256 is not the one in {beside.name}; take both again "
+                         "(`git checkout`), or delete both and run `make study` again")
     try:
         # convert_dtypes gives nullable columns; an empty column has no type of its own and stays NA throughout.
         return pd.read_csv(path).convert_dtypes()
