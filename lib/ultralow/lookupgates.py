@@ -2,7 +2,8 @@
 
 A carry chain adds one thing to another with a six-input table for each bit, and of its inputs the sum needs one only: a table
 of five bits fits in with it. So sums are built as rows of carry chains to which a table at a time is added, which then costs no
-more than its own bits; a tree would cost half as much again, and be faster. Bits are counted by the same token, five at a time.
+more than its own bits; a tree would cost half as much again, and be faster. Bits are counted by the same token, five at a time
+(:mod:`ultralow.counting`).
 """
 
 from __future__ import annotations
@@ -12,19 +13,18 @@ from math import ceil, log2
 
 import numpy as np
 
+from ultralow import counting
 from ultralow.gates import _sum
 from ultralow.lookup import Sums, TableNetwork, Tables, width
 from ultralow.steps import plus, variable
-
-FREE_BITS = 5  # of a table that a carry chain takes in
-_TABLE_BITS = 6
 
 
 def trace(network: TableNetwork, delay_constraint: int = 2, log: Callable[[str], None] | None = None):
     """The network as a CombLogic (alkaid): integer input codes in, integer logit codes out.
 
     Args:
-        delay_constraint: additions, one behind the other, that a sum may take beyond the shortest tree; −1: any number.
+        delay_constraint: additions, one behind the other, that a sum may take beyond the shortest tree; −1: any number. 0 also
+            counts bits by tables alone.
     """
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
 
@@ -91,7 +91,7 @@ def _added(terms: list, offset: int, bits: int | None, delay_constraint: int, hw
     terms = [term for term in terms if term.opr != "const"]
     single = [term for term in terms if (term.low, term.high) == (0, 1)]
     if len(single) > 2:
-        counts, offset = _counts(single, offset)
+        counts, offset = (counting.for_chains if delay_constraint else counting.by_tables)(single, offset)
         terms = [term for term in terms if (term.low, term.high) != (0, 1)] + counts
     if not terms:
         return variable(offset if bits is None else offset % 2**bits, hwconf)
@@ -127,21 +127,4 @@ def _cut(value, bits: int | None):
 
 def _free(term) -> bool:
     """Whether a carry chain takes the term in: a table of few bits that nobody else reads."""
-    return term.opr == "lookup" and sum(term._from[0].kif) <= FREE_BITS
-
-
-def _counts(bits: list, offset: int) -> tuple[list, int]:
-    """How many of the bits are 1, as a few numbers, and what is left of the offset, of which each number takes what its own bits
-    hold. The first counts six bits, the others five each."""
-    bits, counts = sorted(bits, key=lambda bit: bit.latency), []
-    while bits:
-        size = _TABLE_BITS if not counts else FREE_BITS
-        group, bits = bits[:size], bits[size:]
-        whole = group[0]
-        for place, bit in enumerate(group[1:], start=1):
-            whole = whole + bit * 2.0**place
-        more = max(0, min(offset, 2 ** len(group).bit_length() - 1 - len(group)))
-        offset -= more
-        ones = np.array([code.bit_count() + more for code in range(2 ** len(group))], np.float64)
-        counts.append(whole.lookup(ones, (0.0, 2.0 ** len(group) - 1, 1.0)) if len(group) > 1 else group[0] + float(more))
-    return counts, offset
+    return term.opr == "lookup" and sum(term._from[0].kif) <= counting.FREE_BITS

