@@ -59,6 +59,36 @@ class Additive(Method):
 
 
 @dataclass(frozen=True)
+class HgqTables(Method):
+    """Tables between layers, one for each pair of an input and an output, each trained as a network of a layer of ``neurons``,
+    its bits trained as well (:mod:`ultralow.hgqtraining`). ``price`` is of one estimated bit operation (EBOP), at the end."""
+
+    price: float
+    neurons: int = 8
+    learning_rate: float = 5e-3
+    batch_size: int = 2048
+
+    module, kind, peer = "ultralow.hgqtraining", "HGQ tables", "HGQ-LUT"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        return sum(a * b for a, b in zip(widths, widths[1:])) * (3 * self.neurons + 1)
+
+
+@dataclass(frozen=True)
+class HgqDense(Method):
+    """Dense layers with trained bits of each weight and each wire (:mod:`ultralow.hgqtraining`); ``price`` as of tables."""
+
+    price: float
+    learning_rate: float = 5e-3
+    batch_size: int = 1024
+
+    module, kind, peer = "ultralow.hgqtraining", "HGQ dense", "HGQ (arXiv:2405.00645)"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
+
+
+@dataclass(frozen=True)
 class FrontNetwork(Network):
     """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
     hardware receives, each feature with a gain and a move of its own before it."""
