@@ -89,6 +89,27 @@ class HgqDense(Method):
 
 
 @dataclass(frozen=True)
+class BoostedTrees(Method):
+    """Trees grown by gradient boosting (:mod:`ultralow.trees`), each a table over its thresholds. The entry's middle width is their
+    number, over all classes. Thresholds lie on a grid of ``key_bits``, of the features that ``wide`` names on one of a bit more;
+    the widest tree's leaves have ``leaf_bits``. ``features``: share of the inputs that a split may choose from, drawn anew."""
+
+    leaves: int = 6
+    leaf_bits: int = 4
+    learning_rate: float = 0.3
+    key_bits: int = 5
+    wide: tuple[str, ...] = ()
+    features: float = 0.7
+    least_rows: int = 50
+    l2: float = 1.0
+
+    module, kind, peer = "ultralow.trees", "boosted trees", "TreeLUT (arXiv:2501.01511)"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        return widths[1] * (2 * self.leaves - 1)
+
+
+@dataclass(frozen=True)
 class FrontNetwork(Network):
     """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
     hardware receives, each feature with a gain and a move of its own before it."""
