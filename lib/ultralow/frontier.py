@@ -110,6 +110,22 @@ class BoostedTrees(Method):
 
 
 @dataclass(frozen=True)
+class LearnedTables(Method):
+    """A layer of six-input tables that choose what they read among the answers to ``thresholds`` questions about each input, and
+    count for a class each (:mod:`ultralow.lutlayer`). The entry's middle width is their number."""
+
+    thresholds: int = 31
+    learning_rate: float = 1e-2
+    batch_size: int = 512
+
+    module, kind, peer = "ultralow.lutlayer", "learned tables", "DWN (arXiv:2410.11112)"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        inputs, tables, _ = widths
+        return tables * (64 + 6 * self.thresholds * inputs)
+
+
+@dataclass(frozen=True)
 class FrontNetwork(Network):
     """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
     hardware receives, each feature with a gain and a move of its own before it."""
