@@ -33,7 +33,7 @@ _CHOOSING = 0.7  # share of the training after which tables keep what they read
 
 
 def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
-    """The trained network of tables."""
+    """The trained network of tables. Inputs are unsigned."""
     method, form = entry.method, Fixed.parse(entry.input)
     gain = move = None
     if form.bits > 1:
@@ -75,9 +75,12 @@ def thermometer(codes: np.ndarray, thresholds: int) -> np.ndarray:
     at equal shares of the rows. ``codes``: (rows, features)."""
     found = []
     for feature, column in enumerate(codes.T):
-        at = np.unique(np.quantile(column, np.arange(1, thresholds + 1) / (thresholds + 1), method="lower"))
-        # What no row of these exceeds asks nothing.
-        found += [(feature, int(code)) for code in at if code < column.max()]
+        below = column[column < column.max()]
+        if not below.size:  # the same in every row: nothing to ask
+            continue
+        at = np.quantile(column, np.arange(1, thresholds + 1) / (thresholds + 1), method="lower")
+        # What no row exceeds asks nothing: there the last question before it.
+        found += [(feature, int(code)) for code in np.unique(np.minimum(at, below.max()))]
     return np.array(found, np.int64).reshape(-1, 2)
 
 
@@ -174,7 +177,7 @@ def export(entry: FrontNetwork, state: dict[str, np.ndarray], questions: np.ndar
     used, where = np.unique(state["scores"].argmax(-1), return_inverse=True)
     where = where.reshape(-1, INPUTS)
     asked = Tables(tuple(np.array([(feature, place) for place in range(form.bits)], np.int64) for feature, _ in questions[used]),
-                   tuple((form.low_code + np.arange(2**form.bits) > code).astype(np.int64) for _, code in questions[used]))
+                   tuple((np.arange(2**form.bits) > code).astype(np.int64) for _, code in questions[used]))
     keys = tuple(np.array([(element if form.bits > 1 else questions[used[element]][0], 0) for element in row], np.int64)
                  for row in where)
     tables = Tables(keys, tuple((row > 0).astype(np.int64) for row in state["entries"]))

@@ -22,6 +22,9 @@ STAGE_MODULES = {
     # Networks of the front: what all share, and each method's own.
     "front": ("fixed", "folded", "lookup", "frontruns", "metrics"),
     "additive": ("additive",),
+    "trees": ("additive", "trees"),
+    "lutlayer": ("additive", "lutlayer"),
+    "hgqtraining": ("additive", "backend", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "gates", "hgqtraining"),
     # Models that no folded network can be.
     "take": ("kerasfile", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "foreign"),
     "search": ("estimate", "search"),
