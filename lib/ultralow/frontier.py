@@ -65,8 +65,8 @@ class HgqTables(Method):
 
     price: float
     neurons: int = 8
-    learning_rate: float = 5e-3
-    batch_size: int = 2048
+    learning_rate: float = 2e-2
+    batch_size: int = 512
 
     module, kind, peer = "ultralow.hgqtraining", "HGQ tables", "HGQ-LUT"
 
@@ -99,7 +99,7 @@ class BoostedTrees(Method):
     learning_rate: float = 0.3
     key_bits: int = 5
     wide: tuple[str, ...] = ()
-    features: float = 0.7
+    features: float = 0.8
     least_rows: int = 50
     l2: float = 1.0
 
@@ -173,4 +173,19 @@ _MASS = ("mass_mmdt",)
 FRONT = [
     *(FrontNetwork(f"jets-tables-{name}", **_JETS, widths=(16, hidden, 5), method=Additive(price, wide=_MASS))
       for name, hidden, price in (("16", 16, 1e-4), ("12", 12, 2e-4))),
+    # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
+    *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
+      for number, price in enumerate((4e-6, 1.5e-5, 6e-5, 2e-4), start=1)),
+    *(FrontNetwork(f"jets-hgq-dense-{number}", "jets", input="fixed<7,1>", widths=(16, 64, 32, 32, 5), recipe="peers",
+                   method=HgqDense(price)) for number, price in enumerate((1e-6, 1e-5), start=1)),
+    *(FrontNetwork(f"jets-trees-{trees}", **_JETS, widths=(16, trees, 5),
+                   method=BoostedTrees(leaf_bits=bits, learning_rate=rate, wide=_MASS))
+      for trees, bits, rate in ((25, 4, 0.6), (50, 5, 0.5), (100, 4, 0.4), (200, 4, 0.3), (400, 5, 0.25))),
+    *(FrontNetwork(f"mnist-trees-{trees}", "mnist", input="ufixed<1,0>", widths=(784, trees, 10),
+                   method=BoostedTrees(leaves=leaves, learning_rate=0.5, least_rows=20, features=0.5))
+      for trees, leaves in ((300, 6), (600, 6))),
+    *(FrontNetwork(f"jets-learned-{tables}", **_JETS, widths=(16, tables, 5), recipe="peers-tables", method=LearnedTables())
+      for tables in (50, 360, 1000)),
+    *(FrontNetwork(f"mnist-learned-{tables}", "mnist", input="ufixed<1,0>", widths=(784, tables, 10), recipe="peers-tables",
+                   method=LearnedTables(thresholds=1)) for tables in (1000, 2000)),
 ]

@@ -90,6 +90,9 @@ _DIGITS = Recipe(learning_rate=1e-2, epochs=100, shift=1, threshold=0.33, estima
 RECIPES = {
     # Networks of the front bring their own way of training; of a recipe they have the epochs.
     "front": Recipe(epochs=60),
+    # Peers with as many as fit into some minutes on a core; their authors train for hundreds and thousands.
+    "peers": Recipe(epochs=30),
+    "peers-tables": Recipe(epochs=15),
     # The ablations of config/paper.yaml say what each part is worth: large steps most, then features that weigh as much
     # as they matter, then (for binary weights) fixing weights one after another instead of letting them swing to the
     # end. Normalisation by moving averages showed no effect there; it is what training with rounded factors builds on.
