@@ -65,7 +65,7 @@ class HgqTables(Method):
 
     price: float
     neurons: int = 8
-    learning_rate: float = 2e-2
+    learning_rate: float = 1e-2
     batch_size: int = 512
 
     module, kind, peer = "ultralow.hgqtraining", "HGQ tables", "HGQ-LUT"
@@ -175,7 +175,7 @@ FRONT = [
       for name, hidden, price in (("16", 16, 1e-4), ("12", 12, 2e-4))),
     # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
     *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
-      for number, price in enumerate((4e-6, 1.5e-5, 6e-5, 2e-4), start=1)),
+      for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
     *(FrontNetwork(f"jets-hgq-dense-{number}", "jets", input="fixed<7,1>", widths=(16, 64, 32, 32, 5), recipe="peers",
                    method=HgqDense(price)) for number, price in enumerate((1e-6, 1e-5), start=1)),
     *(FrontNetwork(f"jets-trees-{trees}", **_JETS, widths=(16, trees, 5),

@@ -89,11 +89,14 @@ def _tables(entry: FrontNetwork, seed: int):
     def keys(fraction: int, most: int = 23) -> QuantizerConfig:
         return QuantizerConfig("kif", "datalane", i0=0, f0=fraction, round_mode="TRN", ic=MinMax(-23, most))
 
+    # HGQ2's default is one number of bits for the outputs of all tables, and one at least. Each its own, and none if it likes: so
+    # tables can vanish. Values that would wrap there are none, since the range follows them.
+    values = QuantizerConfig("kif", "table", i0=2, f0=4, overflow_mode="WRAP", homogeneous_axis=(0,), heterogeneous_axis=None)
     first, *others = entry.widths[1:]
     model = keras.Sequential([
         keras.Input((entry.widths[0],)),
-        QDenseT(first, d_hl=method.neurons, iq_conf=keys(form.fraction, 0), beta0=0.0),
-        *(QDenseT(width, d_hl=method.neurons, iq_conf=keys(4), beta0=0.0) for width in others)], name=entry.name)
+        QDenseT(first, d_hl=method.neurons, iq_conf=keys(form.fraction, 0), toq_conf=values, beta0=0.0),
+        *(QDenseT(width, d_hl=method.neurons, iq_conf=keys(4), toq_conf=values, beta0=0.0) for width in others)], name=entry.name)
     # Keras's own first weights make tables almost straight lines, which learn to bend slowly: wider ones reach after five epochs
     # on 100,000 jets a point more.
     rng = np.random.default_rng(seed)
