@@ -79,6 +79,73 @@ class Votes(Method):
 
 
 @dataclass(frozen=True)
+class HgqTables(Method):
+    """Tables between layers, one for each pair of an input and an output, each trained as a network of a layer of ``neurons``,
+    its bits trained as well (:mod:`ultralow.hgqtraining`). ``price`` is of one estimated bit operation (EBOP), at the end."""
+
+    price: float
+    neurons: int = 8
+    learning_rate: float = 1e-2
+    batch_size: int = 512
+
+    module, kind, peer = "ultralow.hgqtraining", "HGQ tables", "HGQ-LUT"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        return sum(a * b for a, b in zip(widths, widths[1:])) * (3 * self.neurons + 1)
+
+
+@dataclass(frozen=True)
+class HgqDense(Method):
+    """Dense layers with trained bits of each weight and each wire (:mod:`ultralow.hgqtraining`); ``price`` as of tables."""
+
+    price: float
+    learning_rate: float = 5e-3
+    batch_size: int = 1024
+
+    module, kind, peer = "ultralow.hgqtraining", "HGQ dense", "HGQ (arXiv:2405.00645)"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
+
+
+@dataclass(frozen=True)
+class BoostedTrees(Method):
+    """Trees grown by gradient boosting (:mod:`ultralow.trees`), each a table over its thresholds. The entry's middle width is their
+    number, over all classes. Thresholds lie on a grid of ``key_bits``, of the features that ``wide`` names on one of a bit more;
+    the widest tree's leaves have ``leaf_bits``. ``features``: share of the inputs that a split may choose from, drawn anew."""
+
+    leaves: int = 6
+    leaf_bits: int = 4
+    learning_rate: float = 0.3
+    key_bits: int = 5
+    wide: tuple[str, ...] = ()
+    features: float = 0.8
+    least_rows: int = 50
+    l2: float = 1.0
+
+    module, kind, peer = "ultralow.trees", "boosted trees", "TreeLUT (arXiv:2501.01511)"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        return widths[1] * (2 * self.leaves - 1)
+
+
+@dataclass(frozen=True)
+class LearnedTables(Method):
+    """A layer of six-input tables that choose what they read among the answers to ``thresholds`` questions about each input, and
+    count for a class each (:mod:`ultralow.lutlayer`). The entry's middle width is their number."""
+
+    thresholds: int = 31
+    learning_rate: float = 1e-2
+    batch_size: int = 512
+
+    module, kind, peer = "ultralow.lutlayer", "learned tables", "DWN (arXiv:2410.11112)"
+
+    def parameters(self, widths: tuple[int, ...]) -> int:
+        inputs, tables, _ = widths
+        return tables * (64 + 6 * self.thresholds * inputs)
+
+
+@dataclass(frozen=True)
 class FrontNetwork(Network):
     """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
     hardware receives, each feature with a gain and a move of its own before it."""
@@ -140,4 +207,19 @@ FRONT = [
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
       for tables in (300, 600, 900, 1900)),
+    # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
+    *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
+      for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
+    *(FrontNetwork(f"jets-hgq-dense-{number}", "jets", input="fixed<7,1>", widths=(16, 64, 32, 32, 5), recipe="peers",
+                   method=HgqDense(price)) for number, price in enumerate((1e-6, 1e-5), start=1)),
+    *(FrontNetwork(f"jets-trees-{trees}", **_JETS, widths=(16, trees, 5),
+                   method=BoostedTrees(leaf_bits=bits, learning_rate=rate, wide=("mass_mmdt",)))
+      for trees, bits, rate in ((25, 4, 0.6), (50, 5, 0.5), (100, 4, 0.4), (200, 4, 0.3), (400, 5, 0.25))),
+    *(FrontNetwork(f"mnist-trees-{trees}", "mnist", input="ufixed<1,0>", widths=(784, trees, 10),
+                   method=BoostedTrees(leaves=leaves, learning_rate=0.5, least_rows=20, features=0.5))
+      for trees, leaves in ((300, 6), (600, 6))),
+    *(FrontNetwork(f"jets-learned-{tables}", **_JETS, widths=(16, tables, 5), recipe="peers-tables", method=LearnedTables())
+      for tables in (50, 360, 1000)),
+    *(FrontNetwork(f"mnist-learned-{tables}", "mnist", input="ufixed<1,0>", widths=(784, tables, 10), recipe="peers-tables",
+                   method=LearnedTables(thresholds=1)) for tables in (1000, 2000)),
 ]

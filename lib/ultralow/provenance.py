@@ -23,6 +23,9 @@ STAGE_MODULES = {
     "front": ("fixed", "folded", "lookup", "frontruns", "metrics"),
     "additive": ("additive",),
     "votes": ("images", "growth", "votes"),
+    "trees": ("additive", "trees"),
+    "lutlayer": ("additive", "lutlayer"),
+    "hgqtraining": ("additive", "backend", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "hgqtraining"),
     # Models that no folded network can be.
     "take": ("kerasfile", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "foreign"),
     "search": ("estimate", "search"),

@@ -92,6 +92,9 @@ RECIPES = {
     "front": Recipe(epochs=60),
     "front-taught": Recipe(epochs=100, teacher="jets-float", distillation=1.0),
     "front-digits": Recipe(epochs=24),
+    # Peers with as many as fit into some minutes on a core; their authors train for hundreds and thousands.
+    "peers": Recipe(epochs=30),
+    "peers-tables": Recipe(epochs=15),
     # The ablations of config/paper.yaml say what each part is worth: large steps most, then features that weigh as much
     # as they matter, then (for binary weights) fixing weights one after another instead of letting them swing to the
     # end. Normalisation by moving averages showed no effect there; it is what training with rounded factors builds on.

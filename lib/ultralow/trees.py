@@ -1,0 +1,123 @@
+"""Knows how boosted decision trees are trained on the codes that hardware receives, and become tables and sums.
+
+Gradient boosting adds, round by round, one small tree for each class to that class's score. TreeLUT (arXiv:2501.01511) showed how
+that becomes gates: features of few bits, so that a threshold is a table; leaves of few bits; a tree is a function of its
+thresholds alone, and a class's score the sum of its trees. Trees here are grown by scikit-learn, leaf by leaf, and what a table
+has room for bounds their number of leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ultralow import additive
+from ultralow.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.fixed import Fixed
+from ultralow.folded import encode
+from ultralow.frontier import FrontNetwork
+from ultralow.frontruns import Trained
+from ultralow.lookup import MOST_KEY_BITS, Sums, TableNetwork, Tables
+
+Log = Callable[[str], None]
+_GRID_ROWS = 100_000
+
+
+def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
+    """The trained trees. Their number is the entry's, whatever the epochs.
+
+    Raises:
+        StudyError: trees have more leaves than a table has room for, or there are two classes only (one tree a round would do).
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    method, form = entry.method, Fixed.parse(entry.input)
+    if method.leaves - 1 > MOST_KEY_BITS:
+        raise StudyError(f"{entry.name}: trees of {method.leaves} leaves need {method.leaves - 1} thresholds; a table has "
+                         f"{MOST_KEY_BITS}")
+    if len(data.classes) < 3:
+        raise StudyError(f"{entry.name}: boosted trees are made circuits for three classes and more")
+    bits = np.array([min(form.bits, method.key_bits + (name in method.wide)) for name in data.features])
+    gain = move = None
+    if form.bits > 1:
+        gain, move = additive.grids(data.x_train[:_GRID_ROWS], data.y_train[:_GRID_ROWS], bits, form)
+    drop = form.bits - bits
+
+    def keys(x: np.ndarray) -> np.ndarray:
+        return (form.codes(encode(x, form, gain, move)) >> drop).astype(np.float32)
+
+    rounds = max(1, entry.widths[1] // len(data.classes))
+    model = HistGradientBoostingClassifier(
+        learning_rate=method.learning_rate, max_iter=rounds, max_leaf_nodes=method.leaves, min_samples_leaf=method.least_rows,
+        l2_regularization=method.l2, max_features=method.features, early_stopping=False, random_state=seed)
+    model.fit(keys(data.x_train), data.y_train)
+    trees = [[predictor.nodes for predictor in row] for row in model._predictors]
+    network = export(entry, trees, model._baseline_prediction.ravel(), bits, data.outputs, gain, move)
+    found, x = network.logits(network.encode(data.x_valid)), keys(data.x_valid)
+    log(f"{rounds} rounds: validation accuracy {np.mean(model.predict(x) == data.y_valid):.4f}, with leaves of few bits "
+        f"{np.mean(found.argmax(1) == data.y_valid):.4f}; {network.layers[0].outputs} tables before the first sums")
+    return Trained(network, lambda part: model.decision_function((form.codes(part) >> drop).astype(np.float32)), {}, {})
+
+
+def export(entry: FrontNetwork, trees: list[list[np.ndarray]], start: np.ndarray, bits: np.ndarray, classes: tuple[str, ...],
+           gain: np.ndarray | None, move: np.ndarray | None) -> TableNetwork:
+    """The exact network: thresholds that several trees share once, leaves rounded, trees without effect left out.
+
+    ``trees``: scikit-learn's nodes, by round and class. ``start`` (classes,): scores before the first round. Leaves are whole
+    numbers of one unit, so that later, weaker trees have fewer bits; of a tree the smallest is 0.
+    """
+    form, method = Fixed.parse(entry.input), entry.method
+    widest = max(np.ptp(nodes["value"][nodes["is_leaf"] == 1]) for row in trees for nodes in row)
+    unit = widest / (2**method.leaf_bits - 1)
+    thresholds: dict[tuple[int, int], int] = {}
+    tables, columns = ([], []), [[] for _ in classes]
+    offset = start / unit
+    for row in trees:
+        for column, nodes in enumerate(row):
+            leaves = nodes["value"][nodes["is_leaf"] == 1]
+            least = leaves.min()
+            offset[column] += least / unit
+            if not np.rint((leaves - least) / unit).any():
+                continue
+            # A tree may ask the same twice, on both sides of another question.
+            asked = sorted({_threshold(nodes, at) for at in np.flatnonzero(nodes["is_leaf"] == 0)})
+            values = np.array([np.rint((_leaf(nodes, dict(zip(asked, _bits(key, len(asked))))) - least) / unit)
+                               for key in range(2 ** len(asked))]).astype(np.int64)
+            columns[column].append(len(tables[0]))
+            tables[0].append(np.array([(thresholds.setdefault(which, len(thresholds)), 0) for which in asked]
+                                      if form.bits > 1 else [(feature, 0) for feature, _ in asked], np.int64))
+            tables[1].append(values)
+    constants = np.rint(offset - offset.min()).astype(np.int64)
+    rest = np.array([additive._take_up(tables[1], terms, int(constant)) for terms, constant in zip(columns, constants)])
+    layers = (Tables(tuple(tables[0]), tuple(tables[1])), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest))
+    if form.bits > 1:
+        layers = (_compared(thresholds, form, bits), *layers)
+    return TableNetwork(entry.name, form, layers, (len(bits), len(tables[0]), len(classes)), "boosted trees", 0, classes, gain, move)
+
+
+def _compared(thresholds: dict[tuple[int, int], int], form: Fixed, bits: np.ndarray) -> Tables:
+    """For each threshold (a feature and the largest code on its left) a table of the feature's upper bits: 1 on its right."""
+    keys, values = [], []
+    for feature, code in thresholds:
+        low = form.bits - bits[feature]
+        keys.append(np.array([(feature, low + place) for place in range(bits[feature])], np.int64))
+        values.append((np.arange(2 ** bits[feature]) > code).astype(np.int64))
+    return Tables(tuple(keys), tuple(values))
+
+
+def _threshold(nodes: np.ndarray, at: int) -> tuple[int, int]:
+    return int(nodes["feature_idx"][at]), int(np.floor(nodes["num_threshold"][at]))
+
+
+def _bits(key: int, count: int) -> list[int]:
+    return [key >> place & 1 for place in range(count)]
+
+
+def _leaf(nodes: np.ndarray, right: dict[tuple[int, int], int]) -> float:
+    """The value of the leaf that these answers lead to."""
+    at = 0
+    while not nodes["is_leaf"][at]:
+        at = nodes["right" if right[_threshold(nodes, at)] else "left"][at]
+    return float(nodes["value"][at])
