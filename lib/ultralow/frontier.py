@@ -206,7 +206,7 @@ FRONT = [
           (1400, (24,), 3e-5, "front-taught"))),
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
-      for tables in (300, 600, 900, 1900)),
+      for tables in (300, 600, 900, 1200)),
     # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
     *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
       for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
