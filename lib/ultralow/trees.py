@@ -23,6 +23,7 @@ from ultralow.lookup import MOST_KEY_BITS, Sums, TableNetwork, Tables
 
 Log = Callable[[str], None]
 _GRID_ROWS = 100_000
+_RARE = 1e-3  # share of the rows at either end of all leaves' values
 
 
 def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
@@ -69,6 +70,7 @@ def export(entry: FrontNetwork, trees: list[list[np.ndarray]], start: np.ndarray
     numbers of one unit, so that later, weaker trees have fewer bits; of a tree the smallest is 0.
     """
     form, method = Fixed.parse(entry.input), entry.method
+    _clip(trees)
     widest = max(np.ptp(nodes["value"][nodes["is_leaf"] == 1]) for row in trees for nodes in row)
     unit = widest / (2**method.leaf_bits - 1)
     thresholds: dict[tuple[int, int], int] = {}
@@ -95,6 +97,16 @@ def export(entry: FrontNetwork, trees: list[list[np.ndarray]], start: np.ndarray
     if form.bits > 1:
         layers = (_compared(thresholds, form, bits), *layers)
     return TableNetwork(entry.name, form, layers, (len(bits), len(tables[0]), len(classes)), "boosted trees", 0, classes, gain, move)
+
+
+def _clip(trees: list[list[np.ndarray]]) -> None:
+    """Leaves that hardly a row reaches, cut off at what the others have: one that is far out would take all bits for itself."""
+    leaves = np.concatenate([nodes[nodes["is_leaf"] == 1] for row in trees for nodes in row])
+    leaves = leaves[np.argsort(leaves["value"], kind="stable")]
+    share = np.cumsum(leaves["count"], dtype=np.float64) / leaves["count"].sum()
+    low, high = leaves["value"][np.searchsorted(share, [_RARE, 1 - _RARE])]
+    for nodes in (nodes for row in trees for nodes in row):
+        nodes["value"] = np.where(nodes["is_leaf"] == 1, np.clip(nodes["value"], low, high), nodes["value"])
 
 
 def _compared(thresholds: dict[tuple[int, int], int], form: Fixed, bits: np.ndarray) -> Tables:
