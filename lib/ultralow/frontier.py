@@ -210,8 +210,8 @@ FRONT = [
     # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
     *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
       for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
-    *(FrontNetwork(f"jets-hgq-dense-{number}", "jets", input="fixed<7,1>", widths=(16, 64, 32, 32, 5), recipe="peers",
-                   method=HgqDense(price)) for number, price in enumerate((1e-6, 1e-5), start=1)),
+    *(FrontNetwork(f"jets-hgq-dense-{number}", "jets", input="fixed<7,1>", widths=(16, 64, 32, 32, 5), method=HgqDense(price))
+      for number, price in enumerate((1e-6, 4e-6, 1.6e-5), start=1)),
     *(FrontNetwork(f"jets-trees-{trees}", **_JETS, widths=(16, trees, 5),
                    method=BoostedTrees(leaf_bits=bits, learning_rate=rate, wide=("mass_mmdt",)))
       for trees, bits, rate in ((25, 4, 0.6), (50, 5, 0.5), (100, 4, 0.4), (200, 4, 0.3), (400, 5, 0.25))),
