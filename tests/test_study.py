@@ -97,7 +97,7 @@ def test_a_bad_study_file_is_refused_with_the_place_and_the_remedy(tmp_path, cha
 
 
 def test_a_missing_study_file_names_the_existing_ones():
-    with pytest.raises(StudyError, match="config/none.yaml does not exist; there are config/paper.yaml"):
+    with pytest.raises(StudyError, match="config/none.yaml does not exist; there are config/frontier.yaml"):
         studies.load("config/none.yaml")
 
 

@@ -196,13 +196,14 @@ _JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
 _DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
 
 FRONT = [
-    # The study's own. By what they cost: about so many look-up tables of the device. The more a network can hold, the more it
+    # The study's own. By the number of LUTs that they may need. The more a network can hold, the more it
     # learns by heart: large ones learn from what a float network makes of the rows.
     *(FrontNetwork(f"jets-tables-{luts}", widths=(16, *hidden, 5), method=Additive(price, wide=("mass_mmdt",)), recipe=recipe,
                    **_JETS)
       for luts, hidden, price, recipe in (
           (60, (), 2e-3, "front"), (90, (), 1e-3, "front"), (150, (4,), 1e-3, "front"), (280, (8,), 5e-4, "front"),
           (400, (12,), 3e-4, "front"), (600, (16,), 1.5e-4, "front-taught"), (800, (20,), 1e-4, "front-taught"),
+          (1000, (24,), 6e-5, "front-taught"),
           (1400, (24,), 3e-5, "front-taught"))),
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
