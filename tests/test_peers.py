@@ -47,12 +47,18 @@ HGQ = [name for name in ENTRIES if name.startswith("hgq")]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of two runs with the same seed of each entry. Keras runs on one backend in a process, HGQ's peers on JAX."""
+    """Folder of two runs with the same seed of each entry but HGQ's."""
     folder = tmp_path_factory.mktemp("peers")
     for again in ("first", "second"):
-        for name in ENTRIES:
-            if name not in HGQ:
-                run(name, folder / again / name)
+        for name in ENTRIES.keys() - set(HGQ):
+            run(name, folder / again / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hgq_runs(tmp_path_factory):
+    """The same of HGQ's, in a process of their own: Keras runs on one backend in each, and theirs is JAX."""
+    folder = tmp_path_factory.mktemp("hgq")
     code = f"""
 import sys
 from pathlib import Path
@@ -74,9 +80,9 @@ def run(name, folder, seed=1):
 
 
 @pytest.fixture(params=ENTRIES)
-def peer(request, runs):
+def peer(request):
     network, rows = ENTRIES[request.param]
-    folder = runs / "first" / request.param
+    folder = request.getfixturevalue("hgq_runs" if request.param in HGQ else "runs") / "first" / request.param
     return SimpleNamespace(name=request.param, network=network, data=rows, result=read_json(folder / "run.json"),
                            exact=intake.load(folder / "folded.npz"), folder=folder)
 
@@ -95,8 +101,8 @@ def test_before_it_became_exact_it_was_the_same_but_for_rounding(peer):
         assert peer.result["keras_rows"] == peer.result["keras_rows_exact"] == 3 * ROWS
 
 
-def test_the_same_seed_gives_the_same_bytes(peer, runs):
-    again = runs / "second" / peer.name
+def test_the_same_seed_gives_the_same_bytes(peer):
+    again = peer.folder.parents[1] / "second" / peer.name
     assert (again / "folded.npz").read_bytes() == (peer.folder / "folded.npz").read_bytes()
 
 
