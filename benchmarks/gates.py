@@ -12,6 +12,7 @@ import argparse
 import resource
 import tempfile
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def main() -> None:
     for name in arguments.networks:
         entry = catalogue.network(name)
         if arguments.weights:
-            entry = catalogue.replace(entry, weights=arguments.weights)
+            entry = replace(entry, weights=arguments.weights)
         network = stand_in(entry, scale_bits=arguments.scale_bits)
         rng = np.random.default_rng(1)
         codes = rng.integers(network.input.low_code, network.input.high_code + 1, (arguments.rows, entry.widths[0]))

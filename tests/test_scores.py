@@ -109,7 +109,7 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     assert list(shown["settings"]) == list(ablated["settings"]) and shown["valid_accuracy_std"].equals(ablated["valid_accuracy_std"])
     # Half a table is not finished: it is trained, and that needs the data.
     csv = trained.results / "ablations" / f"{NAME}.csv"
-    tables.write(tables.read(csv).head(1), csv)
+    tables.keep(tables.read(csv).head(1), csv)
     with pytest.raises(StudyError, match="`make jets"):
         experiments.ablate(trained, NAME, lambda line: None)
 
