@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ultralow import additive, frontruns, gates, growth, intake, rtl, simulation
+from ultralow import additive, frontruns, gates, growth, intake, lookup, ranges, rtl, simulation
 from ultralow.catalogue import CATALOGUE
 from ultralow.dataset import Dataset, split_and_scale
 from ultralow.errors import StudyError
@@ -97,7 +97,7 @@ def test_a_grid_is_laid_where_the_class_changes():
     rng = np.random.default_rng(5)
     x = np.append(rng.normal(0, 1, 3980), rng.uniform(50, 100, 20))[:, None]
     form = Fixed.parse("ufixed<4,4>")
-    gain, move = additive.grids(x, (x[:, 0] > 0.5).astype(int), np.array([4]), form)
+    gain, move = ranges.chosen(x, (x[:, 0] > 0.5).astype(int), np.array([4]), form)
     assert form.low <= (0.5 * gain + move)[0] <= form.high + form.step and gain[0] > 1  # not one step for all the values that there are
 
 
@@ -114,14 +114,14 @@ def test_boosting_finds_the_bits_that_decide():
 
 def test_constants_go_into_tables_as_far_as_their_bits_hold_them():
     values = [np.array([0, 5]), np.array([0, 1]), np.array([0, 2])]
-    assert additive._take_up(values, [0, 2], 10) == 7
+    assert lookup.take_up(values, [0, 2], 10) == 7
     assert [v.tolist() for v in values] == [[2, 7], [0, 1], [1, 3]]
 
 
 @pytest.mark.parametrize("entry", FRONT, ids=lambda entry: entry.name)
 def test_an_entry_says_what_it_is(entry):
     assert CATALOGUE[entry.name] is entry and not entry.hls4ml
-    assert entry.parameters > 0 and entry.kind and len(entry.training_code()) >= 64
+    assert entry.parameters > 0 and entry.kind and len(frontruns.training_code(entry)) >= 64
     assert entry.at_smoke_size().parameters <= entry.parameters
 
 

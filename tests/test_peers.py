@@ -76,7 +76,7 @@ for again in ("first", "second"):
 
 def run(name, folder, seed=1):
     network, rows = ENTRIES[name]
-    return network.train(Recipe(epochs=EPOCHS), rows, seed, folder, lambda line: None)
+    return frontruns.run(network, Recipe(epochs=EPOCHS), rows, seed, folder, lambda line: None)
 
 
 @pytest.fixture(params=ENTRIES)

@@ -1,9 +1,9 @@
 """Knows how sums of functions of few bits are trained: every connection a table, and a price for each of its bits.
 
 Each output adds a function of each input and, where there are hidden sums, of each of them; each hidden sum adds a function of each
-input. A function of five bits is a table
-that a carry chain takes in (:mod:`ultralow.lookupgates`), so it costs the bits of its values and nothing else. That is the price:
-log2(1 + range) of every table is part of the loss. Tables that are not worth it become constant, and are gone.
+input. A function of five bits is a table that a carry chain takes in (:mod:`ultralow.lookupgates`), so it costs the bits of its
+values and nothing else. That is the price: log2(1 + range) of every table is part of the loss. Tables that are not worth it become
+constant, and are gone.
 
 Values are rounded in training; what rounding does to the gradient is ignored (straight-through), and the slope of a table is that
 of its neighbours. Hidden sums are kept within their bits by a penalty, so that the circuit lets them wrap.
@@ -13,24 +13,24 @@ The last output is the reference: always 0, since only differences of logits cou
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
+from ultralow import ranges
 from ultralow.dataset import Dataset
+from ultralow.descent import adam, in_batches
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
-from ultralow.folded import encode
 from ultralow.frontier import FrontNetwork
 from ultralow.frontruns import Trained
-from ultralow.lookup import Sums, TableNetwork, Tables
+from ultralow.lookup import Sums, TableNetwork, Tables, take_up
+from ultralow.ranges import Keys
 
 Log = Callable[[str], None]
 _OUTSIDE = 0.1  # price of a hidden sum's distance from its range, per row
 _ROUND_FROM = 0.05  # share of the training after which values are rounded
 _FULL_PRICE, _FIRST_PRICE = 0.6, 10**-1.5  # share of it until the price is whole; at the beginning it is this part of it
 _DECAY_FROM, _LAST_RATE = 0.5, 0.02  # share of it after which the learning rate falls, to this part
-_GRID_ROWS = 100_000
 
 
 def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, targets: np.ndarray | None = None) -> Trained:
@@ -40,19 +40,13 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, 
 
     method, form = entry.method, Fixed.parse(entry.input)
     bits = np.array([method.key_bits + (name in method.wide) for name in data.features])
-    gain, move = grids(data.x_train[:_GRID_ROWS], data.y_train[:_GRID_ROWS], bits, form)
-    # A key is the upper bits of an input's code.
-    drop = form.bits - bits
-
-    def keys(x: np.ndarray) -> np.ndarray:
-        return (form.codes(encode(x, form, gain, move)) >> drop).astype(np.int32)
-
-    x, x_valid = keys(data.x_train), keys(data.x_valid)
+    keys = ranges.fitted(data.x_train, data.y_train, form, bits)
+    x, x_valid = keys(data.x_train).astype(np.int32), keys(data.x_valid).astype(np.int32)
     rng = np.random.default_rng(seed)
-    model = _Model(x, bits, method.sum_bits, method.price)
+    model = _Model(x, bits, method.sum_bits)
     wanted = (np.eye(len(data.classes))[data.y_train] if targets is None else targets).astype(np.float32)
     state = model.start(entry.widths[1:-1], len(data.classes) - 1, rng)
-    moments = jax.tree.map(jnp.zeros_like, state), jax.tree.map(jnp.zeros_like, state)
+    moments = (jax.tree.map(jnp.zeros_like, state),) * 2
     steps, history, done = len(x) // method.batch_size, {"loss": [], "valid_accuracy": [], "bits": []}, 0
     for epoch in range(epochs):
         order, total = rng.permutation(len(x)), 0.0
@@ -70,40 +64,8 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, 
         if epoch % 5 == 4 or epoch == epochs - 1:
             log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
                 f"{history['valid_accuracy'][-1]:.4f}, {history['bits'][-1]} bits of tables")
-    network = export(entry, {name: np.asarray(value) for name, value in state.items()}, bits, data.outputs, gain, move)
-    found = partial(_in_batches, lambda part: model.logits(state, (form.codes(part) >> drop).astype(np.int32)))
-    return Trained(network, found, history, {})
-
-
-def grids(x: np.ndarray, y: np.ndarray, bits: np.ndarray, form: Fixed) -> tuple[np.ndarray, np.ndarray]:
-    """Gain and move (features,) that lay each feature onto the format where its codes, of so many ``bits``, tell most of the
-    class: of a grid of ranges the one with the largest mutual information. (rows, features), (rows,) from 0."""
-    lows = np.percentile(x, [0.05, 0.2, 0.5, 1, 2, 4, 7, 11, 16, 22], axis=0)
-    highs = np.percentile(x, [99.95, 99.8, 99.5, 99, 98, 97, 96, 95, 93.5, 92, 90, 88, 86, 84, 81, 78, 74, 70], axis=0)
-    classes, ranges = int(y.max()) + 1, []
-    for column, (values, levels) in enumerate(zip(x.T, 2**bits)):
-        best = (-1.0, 0.0, 1.0)
-        for low in lows[:, column]:
-            for high in highs[:, column]:
-                if high <= low:
-                    continue
-                code = np.clip(np.floor((values - low) / (high - low) * levels), 0, levels - 1).astype(np.int64)
-                best = max(best, (_information(code * classes + y, levels, classes), float(low), float(high)))
-        ranges.append(best[1:])
-    low, high = np.array(ranges).T
-    gain = (form.high_code - form.low_code + 1) * form.step / (high - low)
-    return gain, form.low - low * gain
-
-
-def _information(joint: np.ndarray, levels: int, classes: int) -> float:
-    """Mutual information (nats) of code and class, of code·classes + class."""
-    share = np.bincount(joint, minlength=levels * classes).reshape(levels, classes) / len(joint)
-    there = share > 0
-    return float((share[there] * np.log((share / (share.sum(1, keepdims=True) * share.sum(0) + 1e-300))[there])).sum())
-
-
-def _in_batches(function: Callable, x: np.ndarray, rows: int = 8192) -> np.ndarray:
-    return np.concatenate([np.asarray(function(x[start:start + rows])) for start in range(0, len(x), rows)])
+    network = export(entry, {name: np.asarray(value) for name, value in state.items()}, keys, data.outputs)
+    return Trained(network, lambda encoded: model.logits(state, keys.of(encoded).astype(np.int32)), history, {})
 
 
 class _Model:
@@ -111,7 +73,7 @@ class _Model:
     ``first`` (the same, hidden) and ``second`` (hidden, codes, outputs), the tables; ``start`` (hidden,) and ``offset`` (outputs,);
     ``unit``, of a logit. Without hidden sums there is neither first nor second."""
 
-    def __init__(self, x: np.ndarray, bits: np.ndarray, sum_bits: int, price: float):
+    def __init__(self, x: np.ndarray, bits: np.ndarray, sum_bits: int):
         import jax
         import jax.numpy as jnp
 
@@ -142,7 +104,7 @@ class _Model:
 
     def logits(self, state: dict, x: np.ndarray) -> np.ndarray:
         """Logits (rows, classes) of keys (rows, inputs), everything rounded, hidden sums cut off at their ends."""
-        return _in_batches(lambda part: self._forward(state, part), x)
+        return in_batches(lambda part: self._forward(state, part), x)
 
     def bits(self, state: dict) -> int:
         """Bits of all tables' values, once rounded."""
@@ -203,23 +165,18 @@ class _Model:
         return entropy + price * self._bits(state) + _OUTSIDE * outside, entropy
 
     def _step(self, state: dict, moments: tuple, x, y, number, rate, price, rounded):
-        jax, jnp = self._jax, self._jnp
-        slopes, loss = jax.grad(self._loss, has_aux=True)(state, x, y, price, rounded)
-        mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], slopes)
-        square = jax.tree.map(lambda v, g: 0.99 * v + 0.01 * g * g, moments[1], slopes)
+        slopes, loss = self._jax.grad(self._loss, has_aux=True)(state, x, y, price, rounded)
         rates = {name: rate * (0.1 if name == "unit" else 1) for name in state}
-        moved = {name: state[name] - rates[name] * (mean[name] / (1 - 0.9**number))
-                 / (jnp.sqrt(square[name] / (1 - 0.99**number)) + 1e-8) for name in state}
-        return moved, (mean, square), loss
+        # Slopes change as the price grows: their square's mean forgets sooner than it usually does.
+        return *adam(state, moments, slopes, number, rates, second=0.99), loss
 
 
-def export(entry: FrontNetwork, state: dict[str, np.ndarray], bits: np.ndarray, classes: tuple[str, ...], gain: np.ndarray,
-           move: np.ndarray) -> TableNetwork:
+def export(entry: FrontNetwork, state: dict[str, np.ndarray], keys: Keys, classes: tuple[str, ...]) -> TableNetwork:
     """The exact network: whole numbers, constant tables left out, and all that is constant moved into tables that have room.
 
     A hidden sum is a code of ``sum_bits`` that starts where it likes: the tables that read it are turned round by as much.
     """
-    form, sum_bits = Fixed.parse(entry.input), entry.method.sum_bits
+    form, bits, sum_bits = keys.form, keys.bits, entry.method.sum_bits
     whole = {name: np.rint(value).astype(np.int64) for name, value in state.items() if name != "unit"}
     ends = np.cumsum(2**bits)[:-1]
     direct, offset, sums = np.split(whole["direct"], ends), np.append(whole["offset"], 0), []
@@ -250,11 +207,11 @@ def export(entry: FrontNetwork, state: dict[str, np.ndarray], bits: np.ndarray, 
         above.fan(key, part, columns, offset)
     if not above.keys:
         raise StudyError(f"{entry.name}: at this price no table is left; take a lower one")
-    rest = np.array([_take_up(above.values, terms, int(constant)) for terms, constant in zip(columns, offset - offset.min())])
+    rest = np.array([take_up(above.values, terms, int(constant)) for terms, constant in zip(columns, offset - offset.min())])
     layers = (below.tables(), Sums(tuple(np.array(terms) for terms in sums), np.zeros(len(sums), np.int64), sum_bits)) if hidden else ()
     layers += above.tables(), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest)
     return TableNetwork(entry.name, form, layers, (len(bits), *([hidden] if hidden else []), len(offset)),
-                        "functions of few bits", 0, classes, gain, move)
+                        "functions of few bits", 0, classes, keys.gain, keys.move)
 
 
 def _bits(element: int, lowest: int, count: int) -> np.ndarray:
@@ -282,12 +239,3 @@ class _Layer:
 
     def tables(self) -> Tables:
         return Tables(tuple(self.keys), tuple(self.values))
-
-
-def _take_up(values: list[np.ndarray], terms: list[int], constant: int) -> int:
-    """Adds a constant to the tables ``terms`` as far as their bits hold it; returns what is left."""
-    for term in terms:
-        top = int(values[term].max())
-        room = min(constant, 2 ** top.bit_length() - 1 - top)
-        values[term], constant = values[term] + room, constant - room
-    return constant

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ultralow.steps import side_by_side
+
 TABLE_BITS = 6
 FREE_BITS = 5  # of a table that a carry chain takes in
 
@@ -45,12 +47,9 @@ def by_tables(bits: list, offset: int) -> tuple[list, int]:
             columns.pop()
     rows = []
     for row in range(2):
-        placed = [column[row] * 2.0**weight for weight, column in enumerate(columns) if len(column) > row]
+        placed = [(weight, column[row]) for weight, column in enumerate(columns) if len(column) > row]
         if placed:
-            whole = placed[0]
-            for part in placed[1:]:
-                whole = whole + part
-            rows.append(whole)
+            rows.append(side_by_side(placed))
     return rows, offset
 
 
@@ -61,8 +60,5 @@ def _room(bits: int, offset: int) -> int:
 
 def _count(group: list, more: int):
     """How many of the bits are 1, and ``more``: a table."""
-    whole = group[0]
-    for place, bit in enumerate(group[1:], start=1):
-        whole = whole + bit * 2.0**place
     ones = np.array([code.bit_count() + more for code in range(2 ** len(group))], np.float64)
-    return whole.lookup(ones, (0.0, 2.0 ** len(group) - 1, 1.0))
+    return side_by_side(enumerate(group)).lookup(ones, (0.0, 2.0 ** len(group) - 1, 1.0))

@@ -41,8 +41,7 @@ def take(network: HgqNetwork, path: Path, data: Dataset, raw: bool, folder: Path
     log(f"{circuit.architecture}: {len(circuit.comb.ops):,} operations, inputs {circuit.input}, {hgqtrace.widest(circuit)} bits "
         "at the widest")
     parts = {name: circuit.input.codes(circuit.encode(getattr(data, f"x_{name}"))) for name in ("train", "valid", "test")}
-    rows = sum(map(len, parts.values()))
-    exact = sum(hgqtrace.compare(model, circuit, before, codes) for codes in parts.values())
+    rows, exact = hgqtrace.compare(model, circuit, before, *parts.values())
     log(f"{exact:,} of {rows:,} rows: the circuit gives what the model gives")
     if exact != rows:
         wide = hgqtrace.widest(circuit)

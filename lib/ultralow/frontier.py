@@ -6,8 +6,8 @@ its ``method``; the module that the method names does it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ultralow.entry import Network
@@ -16,23 +16,21 @@ from ultralow.fixed import Fixed
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """A way of training, and its numbers. ``module`` has ``train(entry, data, seed, epochs, log)``, which gives a
-    :class:`ultralow.frontruns.Trained`. ``kind`` is what tables and figures call it, ``peer`` whose idea it is (None: the
-    study's own)."""
+    :class:`ultralow.frontruns.Trained`. ``kind`` is what tables and figures call it."""
 
     module: ClassVar[str]
     kind: ClassVar[str]
-    peer: ClassVar[str | None] = None
 
     @property
     def stage(self) -> str:
         """Of its code in :mod:`ultralow.provenance`."""
         return self.module.rsplit(".", 1)[-1]
 
+    @abstractmethod
     def parameters(self, widths: tuple[int, ...]) -> int:
         """Numbers that training may change."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -80,15 +78,16 @@ class Votes(Method):
 
 @dataclass(frozen=True)
 class HgqTables(Method):
-    """Tables between layers, one for each pair of an input and an output, each trained as a network of a layer of ``neurons``,
-    its bits trained as well (:mod:`ultralow.hgqtraining`). ``price`` is of one estimated bit operation (EBOP), at the end."""
+    """HGQ-LUT: tables between layers, one for each pair of an input and an output, each trained as a network of a layer of
+    ``neurons``, its bits trained as well (:mod:`ultralow.hgqtraining`). ``price`` is of one estimated bit operation (EBOP), at
+    the end."""
 
     price: float
     neurons: int = 8
     learning_rate: float = 1e-2
     batch_size: int = 512
 
-    module, kind, peer = "ultralow.hgqtraining", "HGQ tables", "HGQ-LUT"
+    module, kind = "ultralow.hgqtraining", "HGQ tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         return sum(a * b for a, b in zip(widths, widths[1:])) * (3 * self.neurons + 1)
@@ -96,13 +95,14 @@ class HgqTables(Method):
 
 @dataclass(frozen=True)
 class HgqDense(Method):
-    """Dense layers with trained bits of each weight and each wire (:mod:`ultralow.hgqtraining`); ``price`` as of tables."""
+    """HGQ (arXiv:2405.00645): dense layers with trained bits of each weight and each wire (:mod:`ultralow.hgqtraining`);
+    ``price`` as of tables."""
 
     price: float
     learning_rate: float = 5e-3
     batch_size: int = 1024
 
-    module, kind, peer = "ultralow.hgqtraining", "HGQ dense", "HGQ (arXiv:2405.00645)"
+    module, kind = "ultralow.hgqtraining", "HGQ dense"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
@@ -123,7 +123,7 @@ class BoostedTrees(Method):
     least_rows: int = 50
     l2: float = 1.0
 
-    module, kind, peer = "ultralow.trees", "boosted trees", "TreeLUT (arXiv:2501.01511)"
+    module, kind = "ultralow.trees", "boosted trees"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         return widths[1] * (2 * self.leaves - 1)
@@ -138,7 +138,7 @@ class LearnedTables(Method):
     learning_rate: float = 1e-2
     batch_size: int = 512
 
-    module, kind, peer = "ultralow.lutlayer", "learned tables", "DWN (arXiv:2410.11112)"
+    module, kind = "ultralow.lutlayer", "learned tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         inputs, tables, _ = widths
@@ -176,21 +176,6 @@ class FrontNetwork(Network):
         """Look-ups and additions are none as FINN counts them."""
         return 0
 
-    def at_smoke_size(self) -> Network:
-        return replace(self, widths=(self.widths[0], *(min(n, 8) for n in self.widths[1:-1]), self.widths[-1]))
-
-    def train(self, recipe, data, seed: int, folder: Path, log, teacher=None, backend: str = "jax", test: bool = True) -> dict:
-        """See :func:`ultralow.frontruns.run`."""
-        from ultralow import frontruns
-
-        return frontruns.run(self, recipe, data, seed, folder, log, teacher, test)
-
-    def training_code(self) -> str:
-        """Changes with the code that decides what training it gives."""
-        from ultralow.provenance import code_digest
-
-        return code_digest("front") + code_digest(self.method.stage)
-
 
 _JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
 _DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
@@ -207,7 +192,7 @@ FRONT = [
           (1400, (24,), 3e-5, "front-taught"))),
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
-      for tables in (300, 600, 900, 1200)),
+      for tables in (300, 600, 900, 1200, 2000)),
     # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
     *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
       for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),

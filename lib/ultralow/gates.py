@@ -14,7 +14,7 @@ import numpy as np
 from ultralow.errors import StudyError
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.simplify import simplify
-from ultralow.steps import at_least, plus, staircase, variable
+from ultralow.steps import at_least, plus, staircase, total, variable
 
 _KERNEL_LIMIT = 2**24  # above it alkaid's float32 kernels would round
 # A block of a matrix: at least so many inputs, more where it has few outputs.
@@ -102,7 +102,7 @@ class _Solver:
         for number, block in enumerate(blocks, 1):
             parts.append(self._block(matrix[block], [signals[i] for i in block]))
             self.log(f"{name}: {matrix.shape[1]} sums, block {number}/{len(blocks)}")
-        return [_sum([part[j] for part in parts]) for j in range(matrix.shape[1])]
+        return [total([part[j] for part in parts]) for j in range(matrix.shape[1])]
 
     def _block(self, matrix: np.ndarray, signals: list) -> list:
         from alkaid.cmvm import cmvm_solve
@@ -119,7 +119,7 @@ class _Solver:
 
 def _multiplied(matrix: np.ndarray, signals: list) -> list:
     """Products of signals and an integer matrix, a multiplier for each weight."""
-    return [_sum([_times(signals[i], int(column[i])) for i in np.flatnonzero(column)]) for column in matrix.T]
+    return [total([_times(signals[i], int(column[i])) for i in np.flatnonzero(column)]) for column in matrix.T]
 
 
 def _times(signal, weight: int):
@@ -127,17 +127,6 @@ def _times(signal, weight: int):
         return signal * float(weight)
     # The public product of a constant is shifts and adders.
     return signal._var_mul(signal.from_const(float(weight), hwconf=signal.hwconf))
-
-
-def _sum(values: list):
-    """A balanced sum, earliest and narrowest first."""
-    pool = [v for v in values if not isinstance(v, (int, float)) or v]
-    if not pool:
-        return 0.0
-    while len(pool) > 1:
-        pool.sort(key=lambda v: (v.latency, v.high - v.low))
-        pool = [*pool[2:], pool[0] + pool[1]]
-    return pool[0]
 
 
 def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, fraction: int, hwconf

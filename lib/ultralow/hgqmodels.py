@@ -63,12 +63,6 @@ class HgqNetwork(Network):
         """As it is: nothing is trained."""
         return self
 
-    def take(self, path: Path, data, raw: bool, folder: Path, log, backend: str) -> dict:
-        """See :func:`ultralow.foreign.take`."""
-        from ultralow import foreign
-
-        return foreign.take(self, path, data, raw, folder, log, backend)
-
 
 def is_hgq(config: dict) -> bool:
     """Whether a model's description has layers of HGQ2."""

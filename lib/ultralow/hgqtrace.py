@@ -113,11 +113,12 @@ def convert(model: "keras.Model", network: HgqNetwork, before: Front, classes: t
                           classes, gain, move)
 
 
-def compare(model: "keras.Model", circuit: CircuitNetwork, before: Front, codes: np.ndarray) -> int:
-    """On how many rows of input codes (rows, inputs) the circuit's outputs all equal the model's."""
+def compare(model: "keras.Model", circuit: CircuitNetwork, before: Front, *parts: np.ndarray) -> tuple[int, int]:
+    """How many rows of input codes (rows, inputs) there are, and on how many the circuit's outputs all equal the model's."""
     from ultralow.backend import outputs
 
-    return exact_rows(outputs(model, before.values(codes)), circuit(codes) * 2.0**-circuit.output_fraction)
+    same = [exact_rows(outputs(model, before.values(codes)), circuit(codes) * 2.0**-circuit.output_fraction) for codes in parts]
+    return sum(map(len, parts)), sum(same)
 
 
 def widest(circuit: CircuitNetwork) -> int:

@@ -14,16 +14,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ultralow import additive, hgqmodels, hgqtrace, runs
+from ultralow import hgqmodels, hgqtrace, ranges, runs
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
-from ultralow.folded import encode
 from ultralow.frontier import FrontNetwork, HgqTables
 from ultralow.frontruns import Trained
 
 Log = Callable[[str], None]
-_GRID_ROWS = 100_000
 _FIRST_PRICE, _FULL_PRICE = 1e-2, 0.6  # the price begins at this part of itself, and is whole after this share of the epochs
 _LAST_RATE = 0.02  # of the learning rate, which falls along a cosine
 _WIDE = 2.0  # deviation of a table's first weights
@@ -44,15 +42,11 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     from ultralow.backend import outputs
 
     method, form = entry.method, Fixed.parse(entry.input)
-    gain, move = additive.grids(data.x_train[:_GRID_ROWS], data.y_train[:_GRID_ROWS], np.full(len(data.features), form.bits), form)
-
-    def values(x: np.ndarray) -> np.ndarray:
-        return encode(x, form, gain, move).astype(np.float32)
-
+    keys = ranges.fitted(data.x_train, data.y_train, form, form.bits)
     keras.utils.set_random_seed(seed)
     model = _tables(entry, seed) if isinstance(method, HgqTables) else _dense(entry)
     fitted = _fitted(model, form)
-    x = values(data.x_train)
+    x = keys.encode(data.x_train).astype(np.float32)
     steps = -(-len(x) // method.batch_size)
     fitted.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(method.learning_rate, epochs * steps,
                                                                                 alpha=_LAST_RATE)),
@@ -64,10 +58,10 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     # One that the study's own entry of such models would take: what it refuses is no part of a circuit here, either.
     taken = hgqmodels.HgqNetwork(entry.name, entry.dataset, entry.widths, "hgq", "hgq", entry.input)
     before = hgqtrace.front(model, entry.name)
-    circuit = hgqtrace.convert(model, taken, before, data.outputs, gain, move)
+    circuit = hgqtrace.convert(model, taken, before, data.outputs, keys.gain, keys.move)
     log(f"{len(circuit.comb.ops)} operations, inputs {circuit.input}")
-    parts = [circuit.input.codes(circuit.encode(part)) for part in (data.x_train, data.x_valid, data.x_test)]
-    rows, exact = sum(map(len, parts)), sum(hgqtrace.compare(model, circuit, before, codes) for codes in parts)
+    rows, exact = hgqtrace.compare(model, circuit, before, *(
+        circuit.input.codes(circuit.encode(part)) for part in (data.x_train, data.x_valid, data.x_test)))
     if exact != rows:
         raise StudyError(f"{entry.name}: on {rows - exact:,} of {rows:,} rows the circuit does not give what the model gives; another "
                          "seed, or a higher price and so fewer bits, may help")

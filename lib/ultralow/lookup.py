@@ -6,21 +6,15 @@ of six-input tables, and layers whose every connection is a function of few bits
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from ultralow import npz
-from ultralow.errors import StudyError, brief
-from ultralow.files import replacing
+from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
-from ultralow.folded import encode
+from ultralow.kinds import Exact
 
-KIND = "tables"  # what the header of its file says
 MOST_KEY_BITS = 12  # of one table
 _REACH = 2**31  # of any code
 
@@ -126,7 +120,7 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class TableNetwork:
+class TableNetwork(Exact):
     """An input format and layers of tables and sums; callable on codes. Equal when every number is equal.
 
     ``widths`` counts what a reader calls its layers: inputs, sums between them, outputs. One unit of a logit is
@@ -144,21 +138,14 @@ class TableNetwork:
     gain: np.ndarray | None = None
     move: np.ndarray | None = None
 
+    kind, called, words, batch = "tables", "network of tables", "held", 20_000
     no_hls = "hls4ml knows no layers of tables"
-    reference, multipliable, kernels = "trained network", False, ()
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or not self.layers or self.layers[-1].outputs != self.widths[-1]:
             raise StudyError(f"{self.name}: widths {self.widths} are not those of its layers")
         for layer, spans in zip(self.layers, self.spans()):
             layer.check(spans)
-
-    @property
-    def architecture(self) -> str:
-        """Widths as ``16x12x5``."""
-        return "x".join(map(str, self.widths))
-
-    circuit_architecture = architecture
 
     def spans(self) -> list[list[tuple[int, int]]]:
         """For each layer the smallest and the largest code of each of its inputs."""
@@ -189,82 +176,24 @@ class TableNetwork:
             raise StudyError(f"{self.name} has tables and sums only: nothing to multiply")
         return lookupgates.trace(self, delay_constraint, log)
 
-    def encode(self, x: np.ndarray) -> np.ndarray:
-        """Inputs on the grid of the input format, float64, of features as the dataset scales them; (rows, inputs) both."""
-        return encode(x, self.input, self.gain, self.move)
-
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Logit codes (rows, classes), int64, of input codes (rows, inputs); exact."""
         for layer in self.layers:
             codes = layer(codes)
         return codes
 
-    def logits(self, x: np.ndarray, batch: int = 20000) -> np.ndarray:
-        """Real logits (rows, classes), float64, of encoded inputs (rows, inputs), rounded to the input format at least."""
-        parts = [self(self.input.codes(x[start:start + batch])) for start in range(0, len(x), batch)]
-        return np.concatenate(parts) * 2.0**-self.output_fraction
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TableNetwork) and self._tokens == other._tokens
-
-    def __hash__(self) -> int:
-        return hash(self._tokens)
-
-    @cached_property
-    def _tokens(self) -> tuple:
-        arrays = self._arrays()
-        return tuple((name, arrays[name].tobytes()) for name in sorted(arrays))
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        header = {"kind": KIND, "name": self.name, "input": str(self.input), "classes": list(self.classes),
-                  "widths": list(self.widths), "held": self.held, "output_fraction": self.output_fraction,
-                  "layers": [{"bits": layer.bits} if isinstance(layer, Sums) else "tables" for layer in self.layers]}
-        arrays = {"header": np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)}
+    def _content(self) -> tuple[dict, dict[str, np.ndarray]]:
+        arrays = {}
         for position, layer in enumerate(self.layers):
             parts = layer.terms if isinstance(layer, Sums) else layer.keys
             arrays[f"lengths{position}"] = np.array([len(part) for part in parts], np.int64)
             arrays[f"parts{position}"] = np.concatenate(parts).astype(np.int64)
             arrays[f"values{position}"] = (layer.offset if isinstance(layer, Sums)
                                            else np.concatenate(layer.values)).astype(np.int64)
-        return arrays | {name: np.asarray(value, np.float64) for name in ("gain", "move")
-                         if (value := getattr(self, name)) is not None}
-
-    def save(self, path: str | Path) -> None:
-        """Writes one .npz: integer arrays and a JSON header. Equal networks give equal bytes."""
-        with replacing(path) as temporary, open(temporary, "wb") as stream:
-            np.savez_compressed(stream, **self._arrays())
+        return {"layers": [{"bits": layer.bits} if isinstance(layer, Sums) else "tables" for layer in self.layers]}, arrays
 
     @classmethod
-    def load(cls, path: str | Path) -> TableNetwork:
-        """The network in a file that :meth:`save` wrote.
-
-        Raises:
-            StudyError: the file is missing or damaged, or holds no such network.
-        """
-        try:
-            return cls.of_arrays(npz.read(path))
-        except StudyError:
-            raise
-        except Exception as error:  # values of any type stand where others are expected
-            raise StudyError(f"{path} is not a network of tables ({brief(error)}); delete it and make it again") from error
-
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> TableNetwork:
-        """The network of a file's arrays, of which nothing is taken for granted.
-
-        Raises:
-            StudyError, ValueError, KeyError, TypeError: they are not what :meth:`save` writes.
-        """
-        header = json.loads(arrays["header"].tobytes())
-        widths, fraction = header["widths"], header["output_fraction"]
-        if not all(type(n) is int and 0 < n < 2**24 for n in widths) or type(fraction) is not int or abs(fraction) > 64:
-            raise ValueError(f"widths {widths} and {fraction} bits after the point of the outputs are none that can be")
-        if not all(isinstance(text, str) for text in (header["name"], header["held"], *header["classes"])):
-            raise TypeError("name, held and classes are texts")
-        reals = {name: arrays[name] for name in ("gain", "move") if name in arrays}
-        for name, array in reals.items():
-            if array.shape != (widths[0],) or array.dtype != np.float64 or not np.isfinite(array).all():
-                raise ValueError(f"{name} is not one number for each of {widths[0]} inputs")
+    def _parse(cls, header: dict, arrays: dict[str, np.ndarray]) -> dict:
         layers = []
         for position, kind in enumerate(header["layers"]):
             lengths, parts, values = (arrays[f"{name}{position}"] for name in ("lengths", "parts", "values"))
@@ -283,8 +212,16 @@ class TableNetwork:
                 if kind["bits"] is not None and type(kind["bits"]) is not int:
                     raise TypeError("bits is a number")
                 layers.append(Sums(pieces, values, kind["bits"]))
-        return cls(header["name"], Fixed.parse(header["input"]), tuple(layers), tuple(widths), header["held"], fraction,
-                   tuple(header["classes"]), **reals)
+        return {"layers": tuple(layers)}
+
+
+def take_up(values: list[np.ndarray], terms: list[int], constant: int) -> int:
+    """Adds a constant to the tables ``terms`` of ``values`` as far as their bits hold it; returns what is left."""
+    for term in terms:
+        top = int(values[term].max())
+        room = min(constant, 2 ** top.bit_length() - 1 - top)
+        values[term], constant = values[term] + room, constant - room
+    return constant
 
 
 def width(low: int, high: int) -> int:

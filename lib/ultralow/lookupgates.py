@@ -14,9 +14,8 @@ from math import ceil, log2
 import numpy as np
 
 from ultralow import counting
-from ultralow.gates import _sum
-from ultralow.lookup import Sums, TableNetwork, Tables, width
-from ultralow.steps import plus, variable
+from ultralow.lookup import TableNetwork, Tables, width
+from ultralow.steps import plus, side_by_side, total, variable
 
 
 def trace(network: TableNetwork, delay_constraint: int = 2, log: Callable[[str], None] | None = None):
@@ -77,12 +76,9 @@ def _key(signals: list, spans: list, key: np.ndarray):
         if bit or run < width(*spans[element]) or signal.low < 0:
             # From `bit` on, so many bits, the rest cut off on both sides.
             signal = signal.quantize(0, int(bit) + run, -int(bit)) * 2.0 ** -int(bit)
-        parts.append(signal * 2.0**place if place else signal)
+        parts.append((place, signal))
         place += run
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole + part
-    return whole
+    return side_by_side(parts)
 
 
 def _added(terms: list, offset: int, bits: int | None, delay_constraint: int, hwconf):
@@ -101,16 +97,16 @@ def _added(terms: list, offset: int, bits: int | None, delay_constraint: int, hw
     count = ceil(len(terms) / length)
     rows = []
     for row in (terms[start::count] for start in range(count)):
-        total = row[0]
+        so_far = row[0]
         for term in row[1:]:
-            total = _cut(total + term, bits)
-        rows.append(total)
-    total = _cut(_sum(rows), bits)
+            so_far = _cut(so_far + term, bits)
+        rows.append(so_far)
+    value = _cut(total(rows), bits)
     if not offset or bits is None:
-        return plus(total, offset)
+        return plus(value, offset)
     # By a table: alkaid 0.8.2 cuts a constant that was added to a shifted signal at the wrong bit.
     codes = (np.arange(2.0**bits) + offset) % 2**bits
-    return total.lookup(codes, (0.0, 2.0**bits - 1, 1.0))
+    return value.lookup(codes, (0.0, 2.0**bits - 1, 1.0))
 
 
 def _length(terms: int, delay_constraint: int) -> int:

@@ -17,17 +17,18 @@ from functools import partial
 
 import numpy as np
 
-from ultralow import additive
+from ultralow import ranges
 from ultralow.dataset import Dataset
+from ultralow.descent import adam, in_batches
 from ultralow.fixed import Fixed
-from ultralow.folded import encode
 from ultralow.frontier import FrontNetwork
 from ultralow.frontruns import Trained
 from ultralow.lookup import Sums, TableNetwork, Tables
+from ultralow.ranges import Keys
 
 Log = Callable[[str], None]
 INPUTS = 6  # of a table
-_GRID_ROWS = 100_000
+_ASKED_ROWS = 100_000  # that thresholds are chosen on
 _LAST_RATE = 0.02  # of the learning rate, which falls along a cosine
 _CHOOSING = 0.7  # share of the training after which tables keep what they read
 
@@ -35,17 +36,10 @@ _CHOOSING = 0.7  # share of the training after which tables keep what they read
 def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
     """The trained network of tables. Inputs are unsigned."""
     method, form = entry.method, Fixed.parse(entry.input)
-    gain = move = None
-    if form.bits > 1:
-        gain, move = additive.grids(data.x_train[:_GRID_ROWS], data.y_train[:_GRID_ROWS], np.full(len(data.features), form.bits),
-                                    form)
-
-    def codes(x: np.ndarray) -> np.ndarray:
-        return form.codes(encode(x, form, gain, move))
-
-    x = codes(data.x_train)
-    questions = thermometer(x[:_GRID_ROWS], method.thresholds)
-    bits, bits_valid = (answers(part, questions) for part in (x, codes(data.x_valid)))
+    keys = ranges.fitted(data.x_train, data.y_train, form, form.bits)
+    x = keys(data.x_train)
+    questions = thermometer(x[:_ASKED_ROWS], method.thresholds)
+    bits, bits_valid = (answers(part, questions) for part in (x, keys(data.x_valid)))
     rng = np.random.default_rng(seed)
     model = _Model(entry.widths[1], len(data.classes))
     state = model.start(len(questions), rng)
@@ -66,8 +60,8 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
         if epoch % 5 == 4 or epoch == epochs - 1:
             log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
                 f"{history['valid_accuracy'][-1]:.4f}")
-    network = export(entry, {name: np.asarray(value) for name, value in state.items()}, questions, data.outputs, gain, move)
-    return Trained(network, lambda part: model.logits(state, answers(form.codes(part), questions)), history, {})
+    network = export(entry, {name: np.asarray(value) for name, value in state.items()}, questions, keys, data.outputs)
+    return Trained(network, lambda encoded: model.logits(state, answers(keys.of(encoded), questions)), history, {})
 
 
 def thermometer(codes: np.ndarray, thresholds: int) -> np.ndarray:
@@ -127,7 +121,7 @@ class _Model:
 
     def logits(self, state: dict, bits: np.ndarray) -> np.ndarray:
         """Logits (rows, classes) of bits (rows, questions)."""
-        return additive._in_batches(lambda part: self._forward(state, part), bits)
+        return in_batches(lambda part: self._forward(state, part), bits)
 
     def _look(self, scores, entries, bits):
         """Outputs (tables, rows) and addresses of the same shape, of bits (questions, rows)."""
@@ -162,27 +156,24 @@ class _Model:
             return -jnp.take_along_axis(jax.nn.log_softmax(self._logits(state, bits, choosing)), y[:, None], 1).mean()
 
         entropy, slopes = jax.value_and_grad(loss)(state)
-        mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], slopes)
-        square = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], slopes)
-        moved = jax.tree.map(lambda p, m, v: p - rate * (m / (1 - 0.9**number)) / (jnp.sqrt(v / (1 - 0.999**number)) + 1e-8),
-                             state, mean, square)
+        moved, moments = adam(state, moments, slopes, number, rate)
         # An entry far from zero would never change its sign again.
-        return {**moved, "entries": jnp.clip(moved["entries"], -1, 1)}, (mean, square), entropy
+        return {**moved, "entries": jnp.clip(moved["entries"], -1, 1)}, moments, entropy
 
 
-def export(entry: FrontNetwork, state: dict[str, np.ndarray], questions: np.ndarray, classes: tuple[str, ...],
-           gain: np.ndarray | None, move: np.ndarray | None) -> TableNetwork:
+def export(entry: FrontNetwork, state: dict[str, np.ndarray], questions: np.ndarray, keys: Keys, classes: tuple[str, ...]
+           ) -> TableNetwork:
     """The exact network: of the questions those that a table reads. A logit's unit is the power of two next to the trained one."""
-    form = Fixed.parse(entry.input)
+    form = keys.form
     used, where = np.unique(state["scores"].argmax(-1), return_inverse=True)
     where = where.reshape(-1, INPUTS)
     asked = Tables(tuple(np.array([(feature, place) for place in range(form.bits)], np.int64) for feature, _ in questions[used]),
                    tuple((np.arange(2**form.bits) > code).astype(np.int64) for _, code in questions[used]))
-    keys = tuple(np.array([(element if form.bits > 1 else questions[used[element]][0], 0) for element in row], np.int64)
+    read = tuple(np.array([(element if form.bits > 1 else questions[used[element]][0], 0) for element in row], np.int64)
                  for row in where)
-    tables = Tables(keys, tuple((row > 0).astype(np.int64) for row in state["entries"]))
-    sums = Sums(tuple(np.arange(column, len(keys), len(classes)) for column in range(len(classes))),
+    tables = Tables(read, tuple((row > 0).astype(np.int64) for row in state["entries"]))
+    sums = Sums(tuple(np.arange(column, len(read), len(classes)) for column in range(len(classes))),
                 np.zeros(len(classes), np.int64))
     layers = (asked, tables, sums) if form.bits > 1 else (tables, sums)
-    return TableNetwork(entry.name, form, layers, (entry.widths[0], len(keys), len(classes)), "six-input tables",
-                        int(np.rint(-state["scale"] / np.log(2))), classes, gain, move)
+    return TableNetwork(entry.name, form, layers, (entry.widths[0], len(read), len(classes)), "six-input tables",
+                        int(np.rint(-state["scale"] / np.log(2))), classes, keys.gain, keys.move)

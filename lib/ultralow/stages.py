@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import dataset as datasets
-from ultralow import exact, imported, intake, metrics, runs, scores, taken
+from ultralow import exact, imported, intake, metrics, scores, taken, ways
 from ultralow.catalogue import DATASETS
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, root, write_json
 from ultralow.folded import FoldedNetwork
-from ultralow.provenance import code_digest
 from ultralow.recipes import Recipe
 from ultralow.runs import Log
 from ultralow.scores import Scores
@@ -83,12 +82,10 @@ def train(study: Study, name: str, log: Log = print) -> dict:
     data = prepared(study, network.dataset, log)
     quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
     teacher = teacher_logits(study, recipe, data, log)
-    # What no folded network can be brings its own way to be taken, or trained.
-    take, run = getattr(type(network), "take", runs.take), getattr(type(network), "train", runs.run)
     for seed in study.settings.seeds if model is None else [imported.SEED]:
         place = folder / f"seed-{seed}"
-        results.append(take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
-                       else run(network, recipe, data, seed, place, log, teacher, study.settings.backend))
+        results.append(ways.take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
+                       else ways.train(network, recipe, data, seed, place, log, teacher, study.settings.backend))
         log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
             "folding")
     best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
@@ -98,7 +95,7 @@ def train(study: Study, name: str, log: Log = print) -> dict:
             with replacing(folder / file) as temporary:
                 temporary.write_bytes(chosen.read_bytes())
     result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
-              "kind": network.kind, "recipe": imported.identity(model) if model else {"name": network.recipe, **vars(recipe)},
+              "kind": network.kind, "recipe": imported.identity(model) if model else ways.described(network, recipe),
               "seeds": [run["seed"] for run in results], "hardware_seed": best, "train_rows": len(data.y_train),
               "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": results[0].get("input", network.input),
               "weights": network.weights, "activation": network.activation,
@@ -113,10 +110,7 @@ def train(study: Study, name: str, log: Log = print) -> dict:
 
 def training_code(study: Study, name: str) -> str:
     """Changes with the code that decides what training a network, or taking it, gives."""
-    network = study.network(name)
-    if (own := getattr(network, "training_code", None)) is not None:
-        return own()
-    return runs.training_digest(study.recipe(name)) + ("" if network.hls4ml else code_digest("take"))
+    return ways.code(study.network(name), study.recipe(name))
 
 
 def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:

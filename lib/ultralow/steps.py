@@ -8,6 +8,8 @@ rounding and saturating are two to four carry chains one behind the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ultralow.errors import StudyError
@@ -45,6 +47,26 @@ def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
     stairs = value.quantize(0, bits, 0).lookup(codes.astype(np.float64), (0.0, 2.0**bits - 1, 1.0))
     above = at_least(value, start + 2**bits, value.hwconf).msb_mux(float(high), stairs)
     return at_least(value, start, value.hwconf).msb_mux(above, float(low))
+
+
+def total(values: list):
+    """A balanced sum, earliest and narrowest first."""
+    pool = [v for v in values if not isinstance(v, (int, float)) or v]
+    if not pool:
+        return 0.0
+    while len(pool) > 1:
+        pool.sort(key=lambda v: (v.latency, v.high - v.low))
+        pool = [*pool[2:], pool[0] + pool[1]]
+    return pool[0]
+
+
+def side_by_side(parts: Iterable[tuple[int, object]]):
+    """One signal of several, each from the bit on that stands before it; no two of them share one."""
+    placed = [signal * 2.0**place if place else signal for place, signal in parts]
+    whole = placed[0]
+    for part in placed[1:]:
+        whole = whole + part
+    return whole
 
 
 def at_least(value, threshold: int, hwconf):

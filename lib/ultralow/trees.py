@@ -12,17 +12,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ultralow import additive
+from ultralow import ranges
 from ultralow.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
-from ultralow.folded import encode
 from ultralow.frontier import FrontNetwork
 from ultralow.frontruns import Trained
-from ultralow.lookup import MOST_KEY_BITS, Sums, TableNetwork, Tables
+from ultralow.lookup import MOST_KEY_BITS, Sums, TableNetwork, Tables, take_up
+from ultralow.ranges import Keys
 
 Log = Callable[[str], None]
-_GRID_ROWS = 100_000
 _RARE = 1e-3  # share of the rows at either end of all leaves' values
 
 
@@ -41,35 +40,28 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     if len(data.classes) < 3:
         raise StudyError(f"{entry.name}: boosted trees are made circuits for three classes and more")
     bits = np.array([min(form.bits, method.key_bits + (name in method.wide)) for name in data.features])
-    gain = move = None
-    if form.bits > 1:
-        gain, move = additive.grids(data.x_train[:_GRID_ROWS], data.y_train[:_GRID_ROWS], bits, form)
-    drop = form.bits - bits
-
-    def keys(x: np.ndarray) -> np.ndarray:
-        return (form.codes(encode(x, form, gain, move)) >> drop).astype(np.float32)
-
+    keys = ranges.fitted(data.x_train, data.y_train, form, bits)
     rounds = max(1, entry.widths[1] // len(data.classes))
     model = HistGradientBoostingClassifier(
         learning_rate=method.learning_rate, max_iter=rounds, max_leaf_nodes=method.leaves, min_samples_leaf=method.least_rows,
         l2_regularization=method.l2, max_features=method.features, early_stopping=False, random_state=seed)
-    model.fit(keys(data.x_train), data.y_train)
+    model.fit(keys(data.x_train).astype(np.float32), data.y_train)
     trees = [[predictor.nodes for predictor in row] for row in model._predictors]
-    network = export(entry, trees, model._baseline_prediction.ravel(), bits, data.outputs, gain, move)
-    found, x = network.logits(network.encode(data.x_valid)), keys(data.x_valid)
+    network = export(entry, trees, model._baseline_prediction.ravel(), keys, data.outputs)
+    found, x = network.logits(network.encode(data.x_valid)), keys(data.x_valid).astype(np.float32)
     log(f"{rounds} rounds: validation accuracy {np.mean(model.predict(x) == data.y_valid):.4f}, with leaves of few bits "
         f"{np.mean(found.argmax(1) == data.y_valid):.4f}; {network.layers[0].outputs} tables before the first sums")
-    return Trained(network, lambda part: model.decision_function((form.codes(part) >> drop).astype(np.float32)), {}, {})
+    return Trained(network, lambda encoded: model.decision_function(keys.of(encoded).astype(np.float32)), {}, {})
 
 
-def export(entry: FrontNetwork, trees: list[list[np.ndarray]], start: np.ndarray, bits: np.ndarray, classes: tuple[str, ...],
-           gain: np.ndarray | None, move: np.ndarray | None) -> TableNetwork:
+def export(entry: FrontNetwork, trees: list[list[np.ndarray]], start: np.ndarray, keys: Keys, classes: tuple[str, ...]
+           ) -> TableNetwork:
     """The exact network: thresholds that several trees share once, leaves rounded, trees without effect left out.
 
     ``trees``: scikit-learn's nodes, by round and class. ``start`` (classes,): scores before the first round. Leaves are whole
     numbers of one unit, so that later, weaker trees have fewer bits; of a tree the smallest is 0.
     """
-    form, method = Fixed.parse(entry.input), entry.method
+    form, bits, method = keys.form, keys.bits, entry.method
     _clip(trees)
     widest = max(np.ptp(nodes["value"][nodes["is_leaf"] == 1]) for row in trees for nodes in row)
     unit = widest / (2**method.leaf_bits - 1)
@@ -92,11 +84,12 @@ def export(entry: FrontNetwork, trees: list[list[np.ndarray]], start: np.ndarray
                                       if form.bits > 1 else [(feature, 0) for feature, _ in asked], np.int64))
             tables[1].append(values)
     constants = np.rint(offset - offset.min()).astype(np.int64)
-    rest = np.array([additive._take_up(tables[1], terms, int(constant)) for terms, constant in zip(columns, constants)])
+    rest = np.array([take_up(tables[1], terms, int(constant)) for terms, constant in zip(columns, constants)])
     layers = (Tables(tuple(tables[0]), tuple(tables[1])), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest))
     if form.bits > 1:
         layers = (_compared(thresholds, form, bits), *layers)
-    return TableNetwork(entry.name, form, layers, (len(bits), len(tables[0]), len(classes)), "boosted trees", 0, classes, gain, move)
+    return TableNetwork(entry.name, form, layers, (len(bits), len(tables[0]), len(classes)), "boosted trees", 0, classes,
+                        keys.gain, keys.move)
 
 
 def _clip(trees: list[list[np.ndarray]]) -> None:

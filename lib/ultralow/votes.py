@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from ultralow.dataset import Dataset
+from ultralow.descent import adam, in_batches
 from ultralow.fixed import Fixed
 from ultralow.folded import encode
 from ultralow.frontier import FrontNetwork
@@ -27,6 +28,7 @@ _BATCH = 256
 _VOTE = 12.0  # what a vote is worth in the logit at first, times the root of the number of tables: more know more together
 _RATE, _LAST_RATE = 0.02, 0.03  # of the tables' values; what is left of it at the end
 _WIRE_RATE, _LAST_WIRE_RATE = 0.006, 0.03  # the same of the wires' scores
+_LEAST = 1e-12  # in Adam: gradients of single wires are small
 _ADVANTAGE, _HOLD = 0.05, 0.05  # of the grown wire at first; that another one needs to take its place
 
 
@@ -51,7 +53,8 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
                              vote, rng, log)
     model = _Model(of, len(data.classes), len(live))
     state, places, wires = model.start(values, wires, vote)
-    moments = tuple(jax.tree.map(jnp.zeros_like, (state, places)) for _ in range(2))
+    # Separate arrays: a step takes their memory.
+    moments = tuple(tuple(jax.tree.map(jnp.zeros_like, part) for _ in range(2)) for part in (state, places))
     steps, history, done = len(x) // _BATCH, {"loss": [], "valid_accuracy": []}, 0
     moving = int(round(epochs * method.moving))
     for epoch in range(epochs):
@@ -119,8 +122,7 @@ class _Model:
 
     def logits(self, state: dict, wires, x: np.ndarray) -> np.ndarray:
         """Logits (rows, classes) of bits (rows, pixels), float32."""
-        parts = [np.asarray(self._forward(state, None, wires, x[i:i + 2000])) for i in range(0, len(x), 2000)]
-        return np.concatenate(parts)
+        return in_batches(lambda part: self._forward(state, None, wires, part), x, 2000)
 
     def _wiring(self):
         """The bits that tables read (rows, tables, inputs). To the scores goes what each pixel in their place would change."""
@@ -168,22 +170,12 @@ class _Model:
         else:
             loss, slope = jax.value_and_grad(self._loss)(state, None, wires, x, y)
             slopes = slope, None
-        (mean, mean_places), (square, square_places) = moments
-        state, mean, square = _adam(jax, state, mean, square, slopes[0], number,
-                                    {name: rate * (0.1 if name == "unit" else 1) for name in state})
+        of_state, of_places = moments
+        rates = {name: rate * (0.1 if name == "unit" else 1) for name in state}
+        state, of_state = adam(state, of_state, slopes[0], number, rates, least=_LEAST)
         state["values"] = jnp.clip(state["values"], -0.6, 1.6)
         if moving:
-            places, mean_places, square_places = _adam(jax, places, mean_places, square_places, slopes[1], number, wire_rate)
+            places, of_places = adam(places, of_places, slopes[1], number, wire_rate, least=_LEAST)
             own = jnp.take_along_axis(places, wires[:, :, None], 2)[:, :, 0]
             wires = jnp.where(places.max(2) > own + _HOLD, places.argmax(2).astype(np.int32), wires)
-        return state, places, ((mean, mean_places), (square, square_places)), wires, loss
-
-
-def _adam(jax, value, mean, square, slope, number, rate):
-    """One step of Adam on any tree of arrays; ``rate`` is one number, or a tree of the same form."""
-    mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, slope)
-    square = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, square, slope)
-    rates = rate if isinstance(rate, dict) else jax.tree.map(lambda _: rate, value)
-    moved = jax.tree.map(lambda p, m, v, r: p - r * (m / (1 - 0.9**number)) / (jax.numpy.sqrt(v / (1 - 0.999**number)) + 1e-12),
-                         value, mean, square, rates)
-    return moved, mean, square
+        return state, places, (of_state, of_places), wires, loss
