@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ultralow import additive, frontruns, gates, growth, intake, lookup, ranges, rtl, simulation
+from ultralow import additive, additivewhole, frontruns, gates, growth, intake, lookup, polishing, ranges, rtl, simulation
 from ultralow.catalogue import CATALOGUE
 from ultralow.dataset import Dataset, split_and_scale
 from ultralow.errors import StudyError
@@ -134,3 +134,56 @@ def test_a_table_network_needs_layers_that_fit():
     with pytest.raises(StudyError, match="are not those of its layers"):
         TableNetwork("a", Fixed.parse("ufixed<1,1>"), (Tables((np.zeros((0, 2), np.int64),), (np.array([1]),)),
                                                        Sums((np.array([0]),), np.array([0]))), (1, 2), "tables")
+
+
+def rows_and_tables():
+    """Two tables that an output adds up, of three classes; the second reads what the first reads, upside down."""
+    rng = np.random.default_rng(8)
+    code = rng.integers(0, 4, 3000)
+    targets = np.eye(3)[(code + rng.integers(0, 2, 3000)) % 3]
+    logits = np.zeros((3000, 3), np.int64)
+    return polishing.Rows(logits, targets, 0.5), code, targets
+
+
+def cross_entropy(logits, targets, unit):
+    scaled = logits * unit
+    return float((np.log(np.exp(scaled).sum(1)) - (targets * scaled).sum(1)).mean())
+
+
+def test_what_a_change_gains_is_what_the_loss_then_is():
+    rows, code, targets = rows_and_tables()
+    steps = np.array([-2, -1, 1, 2])
+    # A hidden sum of four levels, which wraps: what each level is worth to each class.
+    worth = np.array([[0, 1, 0], [2, 0, -1], [0, 3, 1], [-1, 0, 2]])
+    at = code.copy()
+    rows = polishing.Rows(worth[at], targets, 0.4)
+    unit = rows.unit
+    summed = polishing.Summed(rows, steps, np.array([np.roll(worth, -step, axis=0) - worth for step in steps]), at)
+    gains, errors = summed.gains(code, 4)
+    assert gains.shape == errors.shape == (4, 4) and (errors > 0).all()
+    by = np.array([1, 0, -2, 2])
+    expected = cross_entropy(worth[code], targets, unit) + sum(gains[c, list(steps).index(step)] for c, step in enumerate(by) if step)
+    summed.move(code, by)
+    moved = worth[(code + by[code]) % 4]
+    assert np.array_equal(rows.logits, moved) and np.array_equal(summed.at, (code + by[code]) % 4)
+    assert cross_entropy(moved, targets, unit) == pytest.approx(expected, abs=1e-6)
+    # And the rows that moved are known anew.
+    again, _ = summed.gains(code, 4)
+    fresh, _ = polishing.Summed(rows, steps, np.array([np.roll(worth, -step, axis=0) - worth for step in steps]), summed.at).gains(code, 4)
+    np.testing.assert_allclose(again, fresh, atol=1e-6)
+
+
+def test_the_cheapest_values_weigh_loss_against_bits():
+    values, loss = np.array([0, 3, 1]), np.zeros((3, 7))
+    loss[1, :3] = 0.05  # of the second value: what going down costs; others may go where they like
+    assert not np.ptp(additivewhole.cheapest(values, loss, 0.1))  # no bit at all
+    loss[1], loss[0], loss[2] = 1.0, 1.0, 1.0
+    loss[:, 3] = 0.0
+    assert additivewhole.cheapest(values, loss, 0.1).tolist() == [0, 3, 1]  # worth its two bits
+    assert not np.ptp(additivewhole.cheapest(values, loss, 5.0))
+
+
+def test_polishing_lowers_the_loss_pass_by_pass(trained):
+    _, _, _, result, *_ = trained
+    told = result["history"]["polished"]
+    assert told and told == sorted(told, reverse=True)

@@ -17,14 +17,13 @@ from collections.abc import Callable
 import numpy as np
 
 from ultralow import ranges
+from ultralow.additivewhole import Whole
+from ultralow.counting import FREE_BITS
 from ultralow.dataset import Dataset
 from ultralow.descent import adam, in_batches
-from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.frontier import FrontNetwork
 from ultralow.frontruns import Trained
-from ultralow.lookup import Sums, TableNetwork, Tables, take_up
-from ultralow.ranges import Keys
 
 Log = Callable[[str], None]
 _OUTSIDE = 0.1  # price of a hidden sum's distance from its range, per row
@@ -64,8 +63,15 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, 
         if epoch % 5 == 4 or epoch == epochs - 1:
             log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
                 f"{history['valid_accuracy'][-1]:.4f}, {history['bits'][-1]} bits of tables")
-    network = export(entry, {name: np.asarray(value) for name, value in state.items()}, keys, data.outputs)
+    whole = Whole({name: np.asarray(value) for name, value in state.items()}, bits, 2**method.sum_bits)
+    history["polished"] = whole.polish(x, wanted, method.price * dear(bits), method.passes, rng, log) if method.passes else []
+    network = whole.network(entry, keys, data.outputs)
     return Trained(network, lambda encoded: model.logits(state, keys.of(encoded).astype(np.int32)), history, {})
+
+
+def dear(bits: np.ndarray) -> np.ndarray:
+    """How many times as much a table with keys of so many bits costs: one of a bit more than a chain takes in, twice."""
+    return 2.0 ** np.maximum(0, bits - FREE_BITS)
 
 
 class _Model:
@@ -83,8 +89,7 @@ class _Model:
         # How often a code occurs; rare ones count, too, or their values would drift.
         seen = np.concatenate([np.bincount(x[:, i], minlength=n) / len(x) for i, n in enumerate(self.sizes)])
         self.weights = (0.5 * seen + 0.5 / np.repeat(self.sizes, self.sizes)).astype(np.float32)
-        # A table of a bit more than a chain takes in costs twice as much.
-        self.dear = (2.0 ** np.maximum(0, bits - 5)).astype(np.float32)
+        self.dear = dear(bits).astype(np.float32)
         self.step = jax.jit(self._step)
         self._forward = jax.jit(lambda state, x: self._logits(state, x, np.float32(1))[0])
 
@@ -169,73 +174,3 @@ class _Model:
         rates = {name: rate * (0.1 if name == "unit" else 1) for name in state}
         # Slopes change as the price grows: their square's mean forgets sooner than it usually does.
         return *adam(state, moments, slopes, number, rates, second=0.99), loss
-
-
-def export(entry: FrontNetwork, state: dict[str, np.ndarray], keys: Keys, classes: tuple[str, ...]) -> TableNetwork:
-    """The exact network: whole numbers, constant tables left out, and all that is constant moved into tables that have room.
-
-    A hidden sum is a code of ``sum_bits`` that starts where it likes: the tables that read it are turned round by as much.
-    """
-    form, bits, sum_bits = keys.form, keys.bits, entry.method.sum_bits
-    whole = {name: np.rint(value).astype(np.int64) for name, value in state.items() if name != "unit"}
-    ends = np.cumsum(2**bits)[:-1]
-    direct, offset, sums = np.split(whole["direct"], ends), np.append(whole["offset"], 0), []
-    below, above, columns = _Layer(), _Layer(), [[] for _ in offset]
-    parts = np.split(whole["first"], ends) if "first" in whole else []
-    for column, second in enumerate(whole.get("second", ())):
-        tables = [part[:, column] for part in parts]
-        moving = [i for i, table in enumerate(tables) if np.ptp(table)]
-        start = int(whole["start"][column]) + sum(int(table.min()) for table in tables)
-        if not moving or not np.ptp(second, axis=0).any():
-            offset[:-1] += second[int(np.clip(start, 0, len(second) - 1))]
-            continue
-        sums.append([below.add(_bits(i, form.bits - bits[i], bits[i]), tables[i] - tables[i].min()) for i in moving])
-        turned = second[(np.arange(len(second)) + start) % len(second)]
-        above.fan(_bits(len(sums) - 1, 0, sum_bits), turned, columns, offset)
-    hidden = len(sums)
-    for element, part in enumerate(direct):
-        if not np.ptp(part, axis=0).any():
-            continue
-        key = _bits(element, form.bits - bits[element], bits[element])
-        if hidden:
-            # The layer above reads hidden sums only: the key passes as it is, in parts of what a sum keeps.
-            passed = []
-            for piece in np.split(key, range(sum_bits, len(key), sum_bits)):
-                sums.append([below.add(piece, np.arange(2 ** len(piece)))])
-                passed.append(_bits(len(sums) - 1, 0, len(piece)))
-            key = np.concatenate(passed)
-        above.fan(key, part, columns, offset)
-    if not above.keys:
-        raise StudyError(f"{entry.name}: at this price no table is left; take a lower one")
-    rest = np.array([take_up(above.values, terms, int(constant)) for terms, constant in zip(columns, offset - offset.min())])
-    layers = (below.tables(), Sums(tuple(np.array(terms) for terms in sums), np.zeros(len(sums), np.int64), sum_bits)) if hidden else ()
-    layers += above.tables(), Sums(tuple(np.array(terms, np.int64) for terms in columns), rest)
-    return TableNetwork(entry.name, form, layers, (len(bits), *([hidden] if hidden else []), len(offset)),
-                        "functions of few bits", 0, classes, keys.gain, keys.move)
-
-
-def _bits(element: int, lowest: int, count: int) -> np.ndarray:
-    """A key of so many bits of an element, from ``lowest`` on."""
-    return np.array([(element, lowest + place) for place in range(count)], np.int64)
-
-
-class _Layer:
-    """Tables as they come."""
-
-    def __init__(self) -> None:
-        self.keys, self.values = [], []
-
-    def add(self, key: np.ndarray, values: np.ndarray) -> int:
-        """One more table: its number."""
-        self.keys.append(key)
-        self.values.append(values)
-        return len(self.keys) - 1
-
-    def fan(self, key: np.ndarray, values: np.ndarray, columns: list[list[int]], offset: np.ndarray) -> None:
-        """A table for each output (codes, outputs) that is not constant, from 0 on; what it was above that goes to ``offset``."""
-        offset[:-1] += values.min(0)
-        for output in np.flatnonzero(np.ptp(values, axis=0)):
-            columns[output].append(self.add(key, values[:, output] - values[:, output].min()))
-
-    def tables(self) -> Tables:
-        return Tables(tuple(self.keys), tuple(self.values))

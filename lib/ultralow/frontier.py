@@ -38,7 +38,7 @@ class Additive(Method):
     """Layers of sums whose summands are functions of few bits, a table each (:mod:`ultralow.additive`).
 
     ``price`` is what a bit of a table's output adds to the loss. Tables read ``key_bits`` of an input, and of those that
-    ``wide`` names one more.
+    ``wide`` names one more. Tables are made better without gradients in so many ``passes`` over them.
     """
 
     price: float
@@ -47,6 +47,7 @@ class Additive(Method):
     sum_bits: int = 5
     learning_rate: float = 0.1
     batch_size: int = 4096
+    passes: int = 4
 
     module, kind = "ultralow.additive", "additive tables"
 
@@ -60,7 +61,8 @@ class Votes(Method):
     """Six-input tables of an image's bits that vote for a class each (:mod:`ultralow.votes`). The hidden width is their number.
 
     Each is grown on ``rows`` rows, of ``candidates`` pixels at random. During the share ``moving`` of the epochs their wires move,
-    too. In each epoch images are bent by about the share ``distort`` and moved by up to ``shift`` pixels.
+    too. In each epoch images are bent by about the share ``distort`` and moved by up to ``shift`` pixels. Values are made better
+    without gradients in so many ``passes`` over the tables, on as many ``looks`` at each image.
     """
 
     candidates: int = 150
@@ -68,6 +70,8 @@ class Votes(Method):
     moving: float = 0.67
     distort: float = 0.08
     shift: int = 1
+    passes: int = 1
+    looks: int = 16
 
     module, kind = "ultralow.votes", "voting tables"
 
@@ -189,7 +193,7 @@ FRONT = [
           (60, (), 2e-3, "front"), (90, (), 1e-3, "front"), (150, (4,), 1e-3, "front"), (280, (8,), 5e-4, "front"),
           (400, (12,), 3e-4, "front"), (600, (16,), 1.5e-4, "front-taught"), (800, (20,), 1e-4, "front-taught"),
           (1000, (24,), 6e-5, "front-taught"),
-          (1400, (24,), 3e-5, "front-taught"))),
+          (1400, (32,), 2.1e-5, "front-taught"))),
     # By the number of their tables.
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
       for tables in (300, 600, 900, 1200, 2000)),

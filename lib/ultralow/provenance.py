@@ -21,8 +21,8 @@ STAGE_MODULES = {
     "refine": ("refinement",),
     # Networks of the front: what all share, and each method's own.
     "front": ("fixed", "folded", "kinds", "lookup", "frontruns", "metrics"),
-    "additive": ("ranges", "descent", "additive"),
-    "votes": ("images", "growth", "descent", "votes"),
+    "additive": ("ranges", "descent", "polishing", "additivewhole", "additive"),
+    "votes": ("images", "growth", "descent", "polishing", "votes"),
     "trees": ("ranges", "trees"),
     "lutlayer": ("ranges", "descent", "lutlayer"),
     "hgqtraining": ("ranges", "backend", "hgqmodels", "hgqtrace", "circuits", "circuitfile", "hgqtraining"),

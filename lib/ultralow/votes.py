@@ -2,11 +2,13 @@
 
 Tables are grown first (:mod:`ultralow.growth`). Then both what they hold and what they read is trained by gradients: a table's
 values straight through their rounding, and every wire by what another pixel in its place would have changed, as far as the table's
-neighbouring values tell (finite differences, as in arXiv:2410.11112). At last the wires stay and only the values go on.
+neighbouring values tell (finite differences, as in arXiv:2410.11112). Then the wires stay and only the values go on. At last single
+values are turned round where that helps (:mod:`ultralow.polishing`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -21,6 +23,7 @@ from ultralow.frontruns import Trained
 from ultralow.growth import grow
 from ultralow.images import distorted, shifted
 from ultralow.lookup import Sums, TableNetwork, Tables
+from ultralow.polishing import Rows, Summed
 
 Log = Callable[[str], None]
 INPUTS = 6  # of a table, as the device has them
@@ -29,6 +32,7 @@ _VOTE = 12.0  # what a vote is worth in the logit at first, times the root of th
 _RATE, _LAST_RATE = 0.02, 0.03  # of the tables' values; what is left of it at the end
 _WIRE_RATE, _LAST_WIRE_RATE = 0.006, 0.03  # the same of the wires' scores
 _LEAST = 1e-12  # in Adam: gradients of single wires are small
+_SURE = 1.5  # standard errors that turning a vote round must gain
 _ADVANTAGE, _HOLD = 0.05, 0.05  # of the grown wire at first; that another one needs to take its place
 
 
@@ -73,7 +77,15 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
         history["valid_accuracy"].append(float(np.mean(found == data.y_valid)))
         log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
             f"{history['valid_accuracy'][-1]:.4f}, {(np.asarray(wires) != before).sum()} wires moved")
-    network = export(entry, of, live[np.asarray(wires)], np.asarray(state["values"]), np.asarray(state["offset"]), data.outputs)
+    votes = np.rint(np.clip(np.asarray(state["values"]), 0, 1)).astype(np.int64)
+    offset = np.rint(np.asarray(state["offset"])).astype(np.int64)
+    history["polished"] = []
+    if method.passes:
+        # Many looks at each image: of one look tables would learn the accidents.
+        seen = np.concatenate([np.ascontiguousarray(images()[:, live].T) for _ in range(method.looks)], axis=1)
+        history["polished"] = polish(votes, of, np.asarray(wires), offset, float(state["unit"]), seen,
+                                     np.tile(data.y_train, method.looks), method.passes, rng, log)
+    network = export(entry, of, live[np.asarray(wires)], votes, offset, data.outputs)
 
     def logits(part: np.ndarray) -> np.ndarray:
         return model.logits(state, wires, form.codes(part)[:, live].astype(np.float32))
@@ -81,15 +93,59 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     return Trained(network, logits, history, {})
 
 
-def export(entry: FrontNetwork, of: np.ndarray, pixels: np.ndarray, values: np.ndarray, offset: np.ndarray,
+def polish(votes: np.ndarray, of: np.ndarray, wires: np.ndarray, offset: np.ndarray, unit: float, bits: np.ndarray, y: np.ndarray,
+           passes: int, rng: np.random.Generator, log: Log) -> list[float]:
+    """Turns votes (tables, 2^inputs) round, 0 to 1 or 1 to 0, where that lowers the loss on the rows for sure; in place.
+
+    Args:
+        of: the class that each votes for (tables,); wires: the pixels that it reads (tables, inputs), lowest of the key first.
+        offset: votes that each class has to begin with (classes,); unit: what a vote is worth in a logit.
+        bits, y: of training rows their pixels (pixels, rows), uint8, and their classes (rows,).
+
+    Returns:
+        The loss after each pass.
+    """
+    steps, found = np.array([-1, 1]), []
+    logits = np.tile(offset.astype(np.int32), (len(y), 1))
+    for table, read in enumerate(wires):
+        logits[:, of[table]] += votes[table][_code(bits, read)]
+    rows = Rows(logits, np.eye(len(offset), dtype=np.float32)[y], unit)
+    for number in range(1, passes + 1):
+        begun, before, turned = time.monotonic(), rows.loss(), 0
+        for output in rng.permutation(len(offset)):
+            rise = np.zeros((2, 1, len(offset)), np.int64)
+            rise[:, 0, output] = steps
+            summed = Summed(rows, steps, rise)
+            for table in rng.permutation(np.flatnonzero(of == output)):
+                code, own = _code(bits, wires[table]), votes[table]
+                gain, error = (np.where(own, part[:, 0], part[:, 1]) for part in summed.gains(code, len(own)))
+                by = np.where(gain < -_SURE * error, 1 - 2 * own, 0)
+                if by.any():
+                    summed.move(code, by)
+                    own += by
+                    turned += int(np.abs(by).sum())
+        rows.settle()
+        found.append(rows.loss())
+        log(f"polishing {number} of {passes}: {turned} of {votes.size} values turned round, loss {before:.4f} to {found[-1]:.4f}, "
+            f"{time.monotonic() - begun:.0f} s")
+    return found
+
+
+def _code(bits: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """Which value each row (bits: (pixels, rows)) reads of a table that reads these pixels."""
+    code = bits[read[0]].copy()
+    for place, pixel in enumerate(read[1:], start=1):
+        code |= bits[pixel] << place
+    return code
+
+
+def export(entry: FrontNetwork, of: np.ndarray, pixels: np.ndarray, votes: np.ndarray, offset: np.ndarray,
            classes: tuple[str, ...]) -> TableNetwork:
     """The exact network: of each table its class ``of`` (tables,), the ``pixels`` that it reads (tables, inputs), lowest of the key
-    first, and its ``values`` (tables, 2^inputs), at least 1/2 a vote; ``offset`` (classes,) in votes."""
+    first, and its ``votes`` (tables, 2^inputs), 0 or 1; ``offset`` (classes,) in votes."""
     keys = tuple(np.stack([row, np.zeros_like(row)], 1).astype(np.int64) for row in pixels)
-    votes = tuple(np.rint(np.clip(row, 0, 1)).astype(np.int64) for row in values)
     terms = tuple(np.flatnonzero(of == c) for c in range(len(classes)))
-    whole = np.rint(offset).astype(np.int64)
-    return TableNetwork(entry.name, Fixed.parse(entry.input), (Tables(keys, votes), Sums(terms, whole - whole.min())),
+    return TableNetwork(entry.name, Fixed.parse(entry.input), (Tables(keys, tuple(votes)), Sums(terms, offset - offset.min())),
                         (entry.widths[0], len(of), len(classes)), "tables of six pixels that vote", 0, classes)
 
 
