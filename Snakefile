@@ -9,14 +9,15 @@
 # Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.needs.
 import os
 import re
+import shlex
 
 from ultralow import ablations, dataset as datasets, needs, provenance, stages, study as studies, taken
 from ultralow.catalogue import FINN as FINN_NAMES
 from ultralow.frontier import FrontNetwork
 
 STUDY = studies.load(config["study"])
-# As the shell takes it between quotes, with Snakemake's braces escaped: it may have any name.
-FILE = os.path.relpath(STUDY.file).replace("'", "'\\''").replace("{", "{{").replace("}", "}}")
+# As the shell takes it, with Snakemake's braces escaped, which no other formatting may take off: it may have any name.
+FILE = shlex.quote(os.path.relpath(STUDY.file)).replace("{", "{{").replace("}", "}}") + " "
 RESULTS = os.path.relpath(STUDY.results)
 NETWORKS = [entry.name for entry in STUDY.networks]
 HLS = [name for name in NETWORKS if STUDY.override(name).hls]
@@ -45,12 +46,10 @@ if TAKE:
 
 # A failed notebook stays, with its traceback: it is a log.
 EXECUTE = ("papermill --no-progress-bar --no-log-output -k python3 {input.notebook} {log.notebook} "
-           f"-p study '{FILE}' ")
+           "-p study " + FILE)
 TELL = "> {log.text} 2>&1 || {{ tail -n 15 {log.text} >&2; echo 'The notebook with its traceback: {log.notebook}' >&2; exit 1; }}"
 # The same without a log beside the page: what is shown is finished.
 SHOW, TELL_PAGE = EXECUTE.replace("{log.notebook}", "{output.notebook}"), TELL.split("echo")[0] + "exit 1; }}"
-# A command of the package on this study.
-COMMAND = f"python -m ultralow.{{module}} '{FILE}' "
 
 
 wildcard_constraints:
@@ -185,7 +184,7 @@ if not TAKE:
         resources:
             **needs.resources("search", GPU),
         shell:
-            COMMAND.format(module="workers") + "{wildcards.weights} {wildcards.worker} " + TELL_PAGE
+            "python -m ultralow.workers " + FILE + "{wildcards.weights} {wildcards.worker} " + TELL_PAGE
 
     # What several workers left, or the whole search; then its notebook.
     rule search:
@@ -367,4 +366,4 @@ rule report:
     resources:
         **needs.resources("page"),
     shell:
-        COMMAND.format(module="report") + TELL_PAGE
+        "python -m ultralow.report " + FILE + TELL_PAGE

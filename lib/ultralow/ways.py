@@ -21,6 +21,10 @@ from ultralow.runs import Log
 def train(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path, log: Log, teacher: np.ndarray | None,
           backend: str) -> dict:
     """One run with one seed, see :func:`ultralow.runs.run`."""
+    # Committed results come without the seeds' Keras models: such a run cannot be kept, or the study would end without one.
+    if (done := folder / "run.json").exists() and not (folder / "model.keras").exists():
+        log(f"seed {seed}: no model.keras beside {done.name}, as of committed results: trained anew")
+        done.unlink()
     return runs.run(network, recipe, data, seed, folder, log, teacher, backend)
 
 
