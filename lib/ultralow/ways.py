@@ -22,6 +22,7 @@ def train(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Pa
           backend: str) -> dict:
     """One run with one seed, see :func:`ultralow.runs.run`."""
     # Committed results come without the seeds' Keras models: such a run cannot be kept, or the study would end without one.
+    # It would belong into ultralow.runs, but a change there makes the fingerprint of every run that is committed old.
     if (done := folder / "run.json").exists() and not (folder / "model.keras").exists():
         log(f"seed {seed}: no model.keras beside {done.name}, as of committed results: trained anew")
         done.unlink()
