@@ -5,7 +5,6 @@ See :mod:`ultralow.additive` for what they are and how they are trained.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from ultralow.errors import StudyError
 from ultralow.frontier import FrontNetwork
 from ultralow.lookup import Sums, TableNetwork, Tables, take_up
-from ultralow.polishing import Rows, Summed
+from ultralow.polishing import Rows, Summed, repeat
 from ultralow.ranges import Keys
 
 _REACH = 3  # how far a value moves at once, at most
@@ -45,33 +44,29 @@ class Whole:
         Returns:
             The loss of the training rows after each pass.
         """
-        columns, found = [np.ascontiguousarray(column) for column in x.T], []
+        columns = [np.ascontiguousarray(column) for column in x.T]
         sums = [(start + sum(part[code, j] for part, code in zip(self.first, columns))) % self.levels
                 for j, start in enumerate(self.start)]
         logits = self.offset + sum(part[code] for part, code in zip(self.direct, columns))
         logits = logits + sum(second[at] for second, at in zip(self.second, sums))
         rows = Rows(np.pad(logits, ((0, 0), (0, 1))), targets, self.unit)
-        for number in range(1, passes + 1):
-            begun, before, changed = time.monotonic(), rows.loss(), 0
+
+        def sweep() -> int:
+            changed = 0
             for j in rng.permutation(len(sums)):
                 climbed = [np.roll(self.second[j], -step, axis=0) - self.second[j] for step in _STEPS]
                 summed = Summed(rows, _STEPS, np.pad(np.array(climbed), ((0, 0), (0, 0), (0, 1))), sums[j])
                 for i in rng.permutation(len(columns)):
                     changed += self._better(self.first[i][:, j], summed, columns[i], prices[i])
             for output in rng.permutation(len(self.offset)):
-                rise = np.zeros((len(_STEPS), 1, len(self.offset) + 1), np.int64)
-                rise[:, 0, output] = _STEPS
-                summed = Summed(rows, _STEPS, rise)
+                summed = Summed.output(rows, _STEPS, output)
                 for i in rng.permutation(len(columns)):
                     changed += self._better(self.direct[i][:, output], summed, columns[i], prices[i])
                 for j in rng.permutation(len(sums)):
                     changed += self._better(self.second[j][:, output], summed, sums[j], prices.min())
-            rows.settle()
-            found.append(rows.loss())
-            log(f"polishing {number} of {passes}: {changed} values changed, loss {before:.4f} to {found[-1]:.4f}, "
-                f"{time.monotonic() - begun:.0f} s")
-        self.unit = rows.unit
-        return found
+            return changed
+
+        return repeat(sweep, passes, rows, log)
 
     @staticmethod
     def _better(values: np.ndarray, summed: Summed, code: np.ndarray, price: float) -> int:

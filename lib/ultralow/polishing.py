@@ -8,6 +8,10 @@ does to the others' losses is known.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Self
+
 import numpy as np
 from numba import njit
 
@@ -44,19 +48,25 @@ class Rows:
 
 
 class Summed:
-    """A sum of tables, and what its change by each of ``steps`` (steps,) does to the loss.
+    """A sum of tables, and what its change by each of ``steps`` (steps,), none of them 0, does to the loss.
 
     ``at`` (rows,) is where the sum stands, of the levels of ``rise`` (steps, levels, classes): what a step from there adds to the
-    logits, whole numbers. It wraps. An output has one level, and so has no place.
+    logits, whole numbers. It wraps.
     """
 
-    def __init__(self, rows: Rows, steps: np.ndarray, rise: np.ndarray, at: np.ndarray | None = None):
-        self.rows, self.steps, self._rise = rows, np.asarray(steps, np.int64), rise.astype(np.int32)
-        self.at = np.zeros(len(rows.logits), np.int64) if at is None else at
+    def __init__(self, rows: Rows, steps: np.ndarray, rise: np.ndarray, at: np.ndarray):
+        self.rows, self.steps, self._rise, self.at = rows, np.asarray(steps, np.int64), rise.astype(np.int32), at
         self._real = (self._rise * rows.unit).astype(np.float32)
         self._grown = np.exp(self._real)
         self._change = np.empty((len(self.at), len(self.steps)), np.float32)
         _all(rows.powers, rows.targets, self.at, self._real, self._grown, self._change)
+
+    @classmethod
+    def output(cls, rows: Rows, steps: np.ndarray, column: int) -> Self:
+        """The logit of a class. It has one level: a step adds the same wherever it stands."""
+        rise = np.zeros((len(steps), 1, rows.logits.shape[1]), np.int64)
+        rise[:, 0, column] = steps
+        return cls(rows, steps, rise, np.zeros(len(rows.logits), np.int64))
 
     def gains(self, code: np.ndarray, codes: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean change of the loss, and its standard error, if the value of each code (``code``: (rows,)) went one step; both
@@ -69,9 +79,20 @@ class Summed:
         index = np.full(len(by), -1)
         for position, step in enumerate(self.steps):
             index[by == step] = position
-        index[by == 0] = -1
         _move(self.rows.powers, self.rows.logits, self.rows.targets, self.at, self.steps, self._rise, self._real, self._grown,
               self._change, code, index)
+
+
+def repeat(sweep: Callable[[], int], passes: int, rows: Rows, log: Callable[[str], None]) -> list[float]:
+    """Runs a sweep over all tables, which tells how many values it changed, so many times: the loss after each."""
+    found = []
+    for number in range(1, passes + 1):
+        begun, before, changed = time.monotonic(), rows.loss(), sweep()
+        rows.settle()
+        found.append(rows.loss())
+        log(f"polishing {number} of {passes}: {changed} values changed, loss {before:.4f} to {found[-1]:.4f}, "
+            f"{time.monotonic() - begun:.0f} s")
+    return found
 
 
 @njit(cache=True)

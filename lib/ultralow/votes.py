@@ -8,7 +8,6 @@ values are turned round where that helps (:mod:`ultralow.polishing`).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -23,7 +22,7 @@ from ultralow.frontruns import Trained
 from ultralow.growth import grow
 from ultralow.images import distorted, shifted
 from ultralow.lookup import Sums, TableNetwork, Tables
-from ultralow.polishing import Rows, Summed
+from ultralow.polishing import Rows, Summed, repeat
 
 Log = Callable[[str], None]
 INPUTS = 6  # of a table, as the device has them
@@ -105,17 +104,15 @@ def polish(votes: np.ndarray, of: np.ndarray, wires: np.ndarray, offset: np.ndar
     Returns:
         The loss after each pass.
     """
-    steps, found = np.array([-1, 1]), []
     logits = np.tile(offset.astype(np.int32), (len(y), 1))
     for table, read in enumerate(wires):
         logits[:, of[table]] += votes[table][_code(bits, read)]
     rows = Rows(logits, np.eye(len(offset), dtype=np.float32)[y], unit)
-    for number in range(1, passes + 1):
-        begun, before, turned = time.monotonic(), rows.loss(), 0
+
+    def sweep() -> int:
+        turned = 0
         for output in rng.permutation(len(offset)):
-            rise = np.zeros((2, 1, len(offset)), np.int64)
-            rise[:, 0, output] = steps
-            summed = Summed(rows, steps, rise)
+            summed = Summed.output(rows, np.array([-1, 1]), output)
             for table in rng.permutation(np.flatnonzero(of == output)):
                 code, own = _code(bits, wires[table]), votes[table]
                 gain, error = (np.where(own, part[:, 0], part[:, 1]) for part in summed.gains(code, len(own)))
@@ -124,11 +121,9 @@ def polish(votes: np.ndarray, of: np.ndarray, wires: np.ndarray, offset: np.ndar
                     summed.move(code, by)
                     own += by
                     turned += int(np.abs(by).sum())
-        rows.settle()
-        found.append(rows.loss())
-        log(f"polishing {number} of {passes}: {turned} of {votes.size} values turned round, loss {before:.4f} to {found[-1]:.4f}, "
-            f"{time.monotonic() - begun:.0f} s")
-    return found
+        return turned
+
+    return repeat(sweep, passes, rows, log)
 
 
 def _code(bits: np.ndarray, read: np.ndarray) -> np.ndarray:
