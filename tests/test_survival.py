@@ -113,19 +113,23 @@ def test_ten_kills_in_a_row_change_nothing(study, reference):
     seed = int(os.environ.get("ULTRALOW_SEED", time.time()))
     print(f"seed {seed}")
     moments, left = random.Random(seed), []
-    for number in range(KILLS):
-        process = start(study)
-        moment = moments.uniform(1, max(8, reference.seconds / 3))
-        time.sleep(moment)
-        finished = process.poll()
+    kills = 0
+    while kills < KILLS:
+        process, moment = start(study), moments.uniform(1, max(8, reference.seconds / 3))
+        try:
+            # Done before the kill: a kill has to meet work, so all begins anew.
+            assert process.wait(moment) == 0
+            shutil.rmtree(study.results)
+            continue
+        except subprocess.TimeoutExpired:
+            kills += 1
         # Kernels have groups of their own: they notice that their parent is gone. The next run does not wait for that.
-        left += psutil.Process(process.pid).children(recursive=True) if finished is None else []
+        left += psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         there = sorted(name for name in content(study) if name.endswith((".json", ".csv", "folded.npz")))
         working = sum(other.is_running() for other in left)
-        print(f"kill {number + 1} after {moment:.1f} s ({'finished' if finished == 0 else 'at work'}): {len(there)} results, "
-              f"{working} processes not gone yet")
+        print(f"kill {kills} after {moment:.1f} s: {len(there)} results, {working} processes not gone yet")
     finish(study)
     assert not [other.cmdline() for other in left if other.is_running()]
     assert_same(study, reference)
