@@ -77,12 +77,14 @@ def test_its_verilog_equals_it_on_every_row(trained, tmp_path):
 def test_the_same_seed_gives_the_same_bytes_and_is_kept(trained, tmp_path):
     network, data, folder, result, told, _, epochs = trained
     again = frontruns.run(network, Recipe(epochs=epochs), data, 1, tmp_path / "seed-1", told.append)
-    assert canonical_json(again) == canonical_json(result)
+    assert canonical_json(again) == canonical_json(result) and result["trained_on"]["device"]
     for name in ("folded.npz", "run.json"):
         assert (tmp_path / "seed-1" / name).read_bytes() == (folder / name).read_bytes()
     frontruns.run(network, Recipe(epochs=epochs), data, 1, folder, told.append)
     assert told[-1] == "seed 1: trained before, kept"
-    assert frontruns.identity(network, Recipe(epochs=epochs), data, 2) != frontruns.identity(network, Recipe(epochs=epochs), data, 1)
+    weighted = replace(data, w_train=np.ones(len(data.y_train)))
+    others = [(data, 2), (weighted, 1), (replace(weighted, w_train=2 * weighted.w_train), 1)]
+    assert len({frontruns.identity(network, Recipe(epochs=epochs), *other) for other in [(data, 1), *others]}) == 4
 
 
 def test_a_higher_price_buys_fewer_bits():

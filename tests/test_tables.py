@@ -67,6 +67,17 @@ def test_one_seed_has_no_deviation(tmp_path):
     assert single["accuracy_std"].isna().all() and single["seeds"].tolist() == [1]
 
 
+def test_networks_stand_under_what_they_were_trained_on(tmp_path):
+    folder = synthetic.make(tmp_path / "s", ("jets-float", "jets-bnn-small", "jets-tnn-small"))
+    assert tables.trained_on(folder).empty  # none says so
+    here, there = ({"device": device, "packages": {"numpy": "2", "jax": "1"}} for device in ("here", "there"))
+    for name, seconds in (("jets-bnn-small", there), ("jets-tnn-small", here)):
+        runs = files.read_json(folder / name / "train.json")["runs"]
+        _edit(folder / name / "train.json", runs=[run | {"trained_on": here if n == 0 else seconds} for n, run in enumerate(runs)])
+    assert tables.trained_on(folder).values.tolist() == [
+        ["here", "jax 1, numpy 2", "jets-bnn-small, jets-tnn-small"], ["there", "jax 1, numpy 2", "jets-bnn-small"]]
+
+
 def test_same_results_same_bytes(folder, tmp_path):
     for name in ("a", "b"):
         tables.write(tables.comparison(folder), tmp_path / name)

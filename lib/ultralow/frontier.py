@@ -186,15 +186,15 @@ _DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
 
 FRONT = [
     # The study's own, by the number of LUTs that they may need. The more a network can hold, the more it learns by heart: large
-    # ones learn from what a float network makes of the rows. Only the last to be built have passes without gradients.
-    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, *hidden, 5), method=Additive(price, wide=("mass_mmdt",), passes=passes),
+    # ones learn from what a float network makes of the rows.
+    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, *hidden, 5), method=Additive(price, wide=("mass_mmdt",)),
                    recipe=recipe, **_JETS)
-      for luts, hidden, price, recipe, passes in (
-          (60, (), 2e-3, "front", 0), (90, (), 1e-3, "front", 0), (150, (4,), 1e-3, "front", 0), (280, (8,), 5e-4, "front", 0),
-          (400, (12,), 3e-4, "front", 0), (800, (20,), 1e-4, "front-taught", 4), (1400, (32,), 2.5e-5, "front-taught", 4))),
+      for luts, hidden, price, recipe in (
+          (60, (), 2e-3, "front"), (90, (), 1e-3, "front"), (150, (4,), 1e-3, "front"), (280, (8,), 5e-4, "front"),
+          (400, (12,), 3e-4, "front"), (800, (20,), 1e-4, "front-taught"), (1400, (32,), 2.5e-5, "front-taught"))),
     # By the number of their tables.
-    *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(passes=passes), **_DIGITS)
-      for tables, passes in ((300, 0), (600, 0), (900, 0), (1200, 0), (2000, 1))),
+    *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(), **_DIGITS)
+      for tables in (30, 100, 300, 600, 900, 1200, 2000)),
     # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
     *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
       for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),

@@ -14,7 +14,7 @@ from ultralow import metrics, runs
 from ultralow.dataset import Dataset
 from ultralow.files import canonical_json, read_json, replacing, write_json
 from ultralow.frontier import FrontNetwork
-from ultralow.provenance import code_digest
+from ultralow.provenance import code_digest, trained_on
 from ultralow.recipes import Recipe
 
 Log = Callable[[str], None]
@@ -51,7 +51,8 @@ def run(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int, folder:
     found = train(network, data, seed, recipe.epochs, log, **more)
     exact, quality = found.network, metrics.quality(data.y_valid)
     valid = metrics.judged(exact.logits(exact.encode(data.x_valid)), data.y_valid, data.w_valid)
-    result = {"seed": seed, "history": found.history, f"valid_{quality}": valid, "zero_weights": None, **found.facts}
+    result = {"seed": seed, "history": found.history, f"valid_{quality}": valid, "zero_weights": None, **found.facts,
+              "trained_on": trained_on()}
     if test:
         x = exact.encode(data.x_test)
         result |= runs.tested(exact.logits(x), found.before(x), data)
@@ -66,7 +67,8 @@ def identity(network: FrontNetwork, recipe: Recipe, data: Dataset, seed: int, *m
     """SHA-256 of anything that a run's result depends on, the code of its method included."""
     entry = {**vars(network), "method": [network.method.kind, vars(network.method)]}
     digest = hashlib.sha256(canonical_json([entry, recipe.changes, seed]).encode())
-    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test):
+    weights = [part for part in (data.w_train, data.w_valid, data.w_test) if part is not None]
+    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test, *weights):
         digest.update(np.ascontiguousarray(array))
     for item in more:
         digest.update(np.ascontiguousarray(item) if isinstance(item, np.ndarray) else repr(item).encode())

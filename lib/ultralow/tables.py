@@ -77,6 +77,19 @@ def seeds(train: dict) -> pd.DataFrame:
     return pd.DataFrame(train["runs"]).set_index("seed")[list(names)].dropna(axis=1, how="all").rename(columns=names)
 
 
+def trained_on(folder: str | Path) -> pd.DataFrame:
+    """Networks (column ``networks``, comma-separated) by the device and package versions that their runs were trained with;
+    empty where no run says so."""
+    outcomes, groups = Outcomes(Path(folder)), {}
+    for network in outcomes.networks:
+        for run in outcomes.train(network)["runs"]:
+            if (said := run.get("trained_on")):
+                where = said["device"], ", ".join(f"{name} {version}" for name, version in sorted(said["packages"].items()))
+                groups.setdefault(where, {})[network] = None
+    return pd.DataFrame([(*where, ", ".join(networks)) for where, networks in groups.items()],
+                        columns=["device", "packages", "networks"])
+
+
 def finn(table: pd.DataFrame) -> pd.DataFrame:
     """FINN's table 1 from the rows finn-<neurons>-<binary|float> of :func:`comparison`; empty if there are none.
 
