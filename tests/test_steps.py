@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ultralow.decisions import ONE, ZERO, decisions
-from ultralow.steps import MOST_BITS, staircase
+from ultralow.steps import MOST_BITS, scaled, staircase
 
 
 def circuit(make, low: int, high: int):
@@ -30,6 +30,23 @@ def test_every_sum_gets_its_code(scale, offset, drop, ceiling):
     expected = [np.clip(np.floor((scale * s + offset) * factor), 0, ceiling) for s in (sums, -sums)]
     assert np.array_equal(made.predict(sums[:, None].astype(float)), np.transpose(expected))
     assert not any(op.opcode in (0, 1, 7) for op in made.ops)  # no sums, no products
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(5, 0), (-5, 3), (12, -700), (-777, 2**20), (3 * 2**12, -1)])
+@pytest.mark.parametrize(("low", "high", "factor", "move", "sums_in_it"), [
+    (0, 255, 1, 0, 0), (-128, 127, 1, 0, 0), (-64, 63, 4, 0, 0), (0, 1, 1, 0, 1), (0, 511, 1, 0, 1), (-1024, 1023, 1, 0, 1),
+    (-128, 127, 5, 0, 3), (0, 127, 6, -300, 4)])
+def test_tables_scale_a_sum(scale, offset, low, high, factor, move, sums_in_it):
+    made = circuit(lambda v: scaled(v * float(factor) + float(move), scale, offset), low, high)
+    sums = np.arange(low, high + 1)
+    expected = [scale * (factor * s + move) + offset for s in (sums, -sums)]
+    assert np.array_equal(made.predict(sums[:, None].astype(float)), np.transpose(expected))
+    assert sum(op.opcode in (0, 1, 4, 7) for op in made.ops) <= 2 * sums_in_it
+
+
+@pytest.mark.parametrize(("scale", "offset", "high"), [(1, 3, 100), (-64, 3, 100), (0, 3, 100), (5, 3, 2**14), (2**24 + 1, 0, 200)])
+def test_shifts_and_wide_sums_are_not_scaled_by_tables(scale, offset, high):
+    assert circuit(lambda v: scaled(v, scale, offset), 0, high) is None
 
 
 def test_wide_stairs_are_left_to_arithmetic():

@@ -14,7 +14,7 @@ import numpy as np
 from ultralow.errors import StudyError
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.simplify import simplify
-from ultralow.steps import at_least, plus, staircase, total, variable
+from ultralow.steps import at_least, plus, scaled, staircase, total, variable
 
 _KERNEL_LIMIT = 2**24  # above it alkaid's float32 kernels would round
 # A block of a matrix: at least so many inputs, more where it has few outputs.
@@ -148,7 +148,7 @@ def _activate(layer: FoldedLayer, sums: list, step: int, shift: np.ndarray, frac
     offset = [int(o) * 2 ** (common - layer.offset_fraction) for o in layer.offset]
     affine = [(step * s, o + s * int(b)) for s, o, b in zip(scale, offset, shift)]
     if layer.activation == "linear":
-        return [_affine(v, *factors, hwconf) for v, factors in zip(sums, affine)], 1, 0
+        return [_scaled(v, *factors, hwconf) for v, factors in zip(sums, affine)], 1, 0
     drop = common - layer.format.fraction
     return [_relu(variable(v, hwconf), *factors, drop, layer.format.high_code) for v, factors in zip(sums, affine)], 1, 0
 
@@ -161,6 +161,13 @@ def _ternary(top, above):
     if top.opr == "const" or above.opr == "const":
         return top + above
     return top.msb_mux(2.0, above, (0.0, 2.0, 1.0))
+
+
+def _scaled(value, scale: int, offset: int, hwconf):
+    """scale·value + offset, by the fewest levels."""
+    value = variable(value, hwconf)
+    found = scaled(value, scale, offset)
+    return _affine(value, scale, offset, hwconf) if found is None else found
 
 
 def _affine(value, scale: int, offset: int, hwconf):

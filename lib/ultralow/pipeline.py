@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 
 from ultralow.timing import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
@@ -129,15 +130,19 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
             # alkaid takes minus, and differences of numbers that do not overlap, for free; they take a carry chain.
             chain = op.latency - max(comb.ops[i].latency for i in op.input_ids)
             return settled(index, arrival + (chain if chain or op.opcode == 0 else _adder_ns(bits[index])))
-    # One table, of what the sources' tables depend on or, where that is too much, of the sources.
-    for sources in (given, {i: settled(i, signal.arrival) for i, signal in given.items()}):
-        leaves = frozenset().union(*(signal.leaves for signal in sources.values()))
+    # One table, of what the sources' tables depend on or, where that is too much or comes later, of the sources: for each source
+    # what is best.
+    found = None
+    for sources in product(*((signal, settled(i, signal.arrival)) for i, signal in given.items())):
+        leaves = frozenset().union(*(signal.leaves for signal in sources))
         inputs = total = sum(bits[leaf] for leaf in leaves)
         if op.opcode in (2, 6, 10):  # rectifier, choice, logic: each bit for itself
-            inputs = sum(signal.inputs for signal in sources.values()) * (2 if op.opcode == 2 else 1)
-        if min(inputs, total) <= _TABLE_BITS:
-            start = max((signal.start for signal in sources.values()), default=0.0)
-            return _Signal(stage, start + TABLE_NS, leaves, inputs, start)
+            inputs = sum(signal.inputs for signal in sources) * (2 if op.opcode == 2 else 1)
+        start = max((signal.start for signal in sources), default=0.0)
+        if min(inputs, total) <= _TABLE_BITS and (found is None or (start, inputs) < (found.start, found.inputs)):
+            found = _Signal(stage, start + TABLE_NS, leaves, inputs, start)
+    if found is not None:
+        return found
     # Two tables deep are a threshold (a constant added, and the sum's sign read) and a table of up to eight bits; three
     # are a whole sum and a table of nine bits.
     deep = index in wide if op.opcode == 4 else sum(bits[i] for i in op.input_ids) > 8

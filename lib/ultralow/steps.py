@@ -1,4 +1,4 @@
-"""Knows how a sum becomes a code of few bits by thresholds: one, or the staircase of a rectifier.
+"""Knows how a sum becomes what the next layer reads: by thresholds (one, or the staircase of a rectifier), or scaled by tables.
 
 ⌊(scale·sum + offset)/2^drop⌋, held between 0 and a ceiling, is a staircase: 0 up to some sum, then one step after the
 other, then the ceiling. If all steps lie within 2^n successive sums, the sum's n low bits tell where on the stairs it is,
@@ -17,6 +17,10 @@ from ultralow.errors import StudyError
 _CONSTANT_LIMIT = 2**31  # above it alkaid's constants would round
 # Stairs wider than this cost more in tables than in arithmetic.
 MOST_BITS = 9
+# A table of so many bits is two tables of the device deep.
+_TABLE_BITS = 8
+# So many bits of a key a carry chain takes in.
+_TAKEN_BITS = 5
 
 
 def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
@@ -44,9 +48,42 @@ def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
     start = max(range(last - 2**bits, first + 1), key=lambda at: at & -at or 1 << 62)
     sums = start + (np.arange(2**bits) - start) % 2**bits
     codes = np.clip((sums * scale + offset) >> drop, 0, ceiling)
-    stairs = value.quantize(0, bits, 0).lookup(codes.astype(np.float64), (0.0, 2.0**bits - 1, 1.0))
+    stairs = _table(value, bits, codes)
     above = at_least(value, start + 2**bits, value.hwconf).msb_mux(float(high), stairs)
     return at_least(value, start, value.hwconf).msb_mux(above, float(low))
+
+
+def scaled(value, scale: int, offset: int):
+    """scale·value + offset of an integer signal of few bits by tables, where arithmetic is two to four carry chains one behind the
+    other: one table of all bits, or one of the upper and one of the lower bits, added. None where the signal has too many bits, or
+    where scaling is wiring.
+
+    Args:
+        value: an alkaid FVariable.
+    """
+    if abs(scale) & (abs(scale) - 1) == 0 or value.opr == "const" or value.step < 1:
+        return None
+    if value._factor < 0:  # a table of its negative: no carry chain for the sign
+        value, scale = -value, -scale
+    signed, whole, fraction = map(int, value.kif)
+    value, scale, bits = value * 2.0**fraction, scale << -fraction, signed + whole + fraction
+    upper = max(0, bits - _TAKEN_BITS) if bits > _TABLE_BITS else bits
+    if upper > _TABLE_BITS or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT:
+        return None
+    step = 2 ** (bits - upper)
+    codes = np.arange(2**upper)
+    sums = step * np.where(signed and codes >= 2**upper // 2, codes - 2**upper, codes)
+    # Sums that do not occur may have any value: that of the next that does.
+    sums = np.clip(sums, step * (value.low // step), value.high)
+    found = _table(value.quantize(signed, whole + fraction, upper - bits) * (1 / step), upper, scale * sums + offset)
+    if upper == bits:
+        return found
+    return found + _table(value, bits - upper, scale * np.arange(step))
+
+
+def _table(value, bits: int, codes: np.ndarray):
+    """A table (2^bits,) of a signal's low bits."""
+    return value.quantize(0, bits, 0).lookup(codes.astype(np.float64), (0.0, 2.0**bits - 1, 1.0))
 
 
 def total(values: list):
