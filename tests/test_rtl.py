@@ -9,6 +9,8 @@ from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.pipeline import cut, pipeline
+from ultralow.steps import staircase
+from ultralow.timing import TABLE_NS
 
 
 def mixed_network() -> FoldedNetwork:
@@ -52,6 +54,18 @@ def test_an_operation_that_turned_out_slow_moves_on():
     before = cut(circuit, 3.0)
     last = max(range(len(circuit.ops)), key=lambda index: before.arrivals[index] if before.stages[index] == 1 else 0)
     assert cut(circuit, 3.0, {last: 3.0}).stages[last] > before.stages[last]
+
+
+def test_a_rectifiers_two_choices_are_one_table_deep():
+    from alkaid.trace import FVArray, HWConfig, trace
+
+    hwconf = HWConfig(1, 1, -1)
+    inputs = FVArray.from_lhs(np.full(2, -256.0), np.full(2, 255.0), np.ones(2), hwconf=hwconf)
+    total = inputs[0] + inputs[1]
+    circuit, alone = (trace(inputs, FVArray(np.array([signal], dtype=object), hwconf=hwconf))
+                      for signal in (staircase(total, 1, 7, 2, 31), total))
+    # Table of the stairs and both comparisons side by side, two deep; then below, on or above them.
+    assert cut(circuit, 99.0).arrivals[-1] == pytest.approx(cut(alone, 99.0).arrivals[-1] + 3 * TABLE_NS)
 
 
 def test_same_circuit_gives_the_same_files(tmp_path):
