@@ -8,7 +8,7 @@ from ultralow import gates, rtl, simulation
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork
-from ultralow.pipeline import cut, pipeline
+from ultralow.pipeline import behind, cut, pipeline
 from ultralow.steps import staircase
 from ultralow.timing import TABLE_NS
 
@@ -53,7 +53,10 @@ def test_an_operation_that_turned_out_slow_moves_on():
     circuit = gates.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
     before = cut(circuit, 3.0)
     last = max(range(len(circuit.ops)), key=lambda index: before.arrivals[index] if before.stages[index] == 1 else 0)
-    assert cut(circuit, 3.0, {last: 3.0}).stages[last] > before.stages[last]
+    after = cut(circuit, 3.0, {(last, True): 3.0})
+    # Where nothing stands before it any more it is as fast as estimated.
+    assert after.stages[last] == before.stages[last] + 1 and not behind(circuit, last, after)
+    assert after.arrivals[last] < cut(circuit, 3.0, {(last, True): 3.0, (last, False): 1.0}).arrivals[last]
 
 
 def test_a_rectifiers_two_choices_are_one_table_deep():

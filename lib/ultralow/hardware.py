@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from ultralow import exact, gates, netlist, rtl, simulation, synthesis, timing
 from ultralow.errors import TooSlow
 from ultralow.folded import FoldedNetwork, exact_rows
-from ultralow.pipeline import cut, pipeline
+from ultralow.pipeline import Pipeline, behind, cut, pipeline
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
 NETLIST_ROWS = 10_000
@@ -65,10 +66,28 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
     Raises:
         TooSlow: a stage is slower than the clock allows after all attempts.
     """
-    usable, extra = rtl.usable_ns(clock_ns), {}
-    stages = pipeline(comb, usable)
-    limit = max(stages.delays)
+    usable = rtl.usable_ns(clock_ns)
+    found = _fitted(comb, pipeline(comb, usable), folder, name, codes, clock_ns, log, vhdl)
+    # Stages as even as can be leave room for what the estimate does not know. Where that takes more of them than estimated, stages
+    # as full as can be may do with fewer.
+    if found is None or len(found[0].delays) > len(pipeline(comb, usable).delays):
+        fewest = math.inf if found is None else len(found[0].delays)
+        found = _fitted(comb, cut(comb, usable), folder, name, codes, clock_ns, log, vhdl, below=fewest) or found
+    if found is None:
+        raise TooSlow(f"{name}: a path of the synthesised circuit takes longer than a clock of {clock_ns:g} ns leaves "
+                      f"({usable:.2f} ns); take a longer clock_ns")
+    stages, counts, mapped = found
+    # Once more: the last attempt may not have been the best.
+    return rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages), counts, mapped
+
+
+def _fitted(comb, stages: Pipeline, folder: str | Path, name: str, codes: np.ndarray, clock_ns: float, log: Callable[[str], None],
+            vhdl: bool, below: float = math.inf) -> tuple[Pipeline, dict, np.ndarray] | None:
+    """Stages that the netlist keeps, its counts, and what it gives for ``codes``; None if there are none ``below`` so many."""
+    usable, limit, extra = rtl.usable_ns(clock_ns), max(stages.delays), {}
     for attempt in range(1, ATTEMPTS + 1):
+        if len(stages.delays) >= below:
+            break
         info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages)
         log(f"synthesising {info['latency_cycles']} stages")
         with TemporaryDirectory(prefix="ultralow-") as scratch:
@@ -77,7 +96,7 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
             points = timing.endpoints(netlist.read(mapped, info["top"]))
             late = [point for point in points if point.arrival > usable]
             if not late:
-                return (info, counts | {"stage_delays_ns": timing.stage_delays(points)},
+                return (stages, counts | {"stage_delays_ns": timing.stage_delays(points)},
                         netlist.simulate(mapped, folder, codes))
         slowest = max(point.arrival for point in late)
         log(f"attempt {attempt} of {ATTEMPTS}: {len(late)} register bits of {len(points)} are too slow, up to "
@@ -85,13 +104,16 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
         # Where one path cannot keep the clock, the synthesis lets all others be as slow: the worst are to blame.
         worst = [point for point in late if point.arrival >= (slowest + usable) / 2]
         for operation, ns in rtl.operations(comb, info, worst, stages.stages).items():
-            extra[operation] = extra.get(operation, 0.0) + ns - min(stages.arrivals[operation], limit)
-        # With the same limit as before, so that what was well cut stays as it is.
-        before, stages = stages.stages, cut(comb, limit, extra)
-        if stages.stages == before:  # an operation alone takes longer
+            key = operation, behind(comb, operation, stages)
+            extra[key] = extra.get(key, 0.0) + ns - min(stages.arrivals[operation], limit)
+        # With the same limit as before, so that what was well cut stays as it is; if that takes a stage more, the clock may leave room.
+        before, stages = stages, cut(comb, limit, extra)
+        if len(stages.delays) > len(before.delays):
+            stages = pipeline(comb, usable, extra)
+            limit = max(stages.delays)
+        if stages.stages == before.stages:  # an operation alone takes longer
             break
-    raise TooSlow(f"{name}: a path of the synthesised circuit takes {slowest:.2f} ns where a clock of {clock_ns:g} ns "
-                     f"leaves {usable:.2f}; take a longer clock_ns")
+    return None
 
 
 def with_multipliers(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float,

@@ -41,15 +41,15 @@ class Pipeline:
     delays: list[float]
 
 
-def pipeline(comb, limit: float) -> Pipeline:
+def pipeline(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingProxyType({})) -> Pipeline:
     """As few stages as possible, none above ``limit`` (ns) if no operation is; among cuts with so few, the one whose
-    slowest stage is fastest."""
-    best = cut(comb, limit)
+    slowest stage is fastest. ``extra`` as of :func:`cut`."""
+    best = cut(comb, limit, extra)
     fewest, slowest = len(best.delays), min(limit, max(best.delays))
     lower = slowest * 0.5
     for _ in range(12):
         middle = (lower + slowest) / 2
-        trial = cut(comb, middle)
+        trial = cut(comb, middle, extra)
         if len(trial.delays) > fewest:
             lower = middle
         else:
@@ -57,11 +57,12 @@ def pipeline(comb, limit: float) -> Pipeline:
     return best
 
 
-def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -> Pipeline:
+def cut(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingProxyType({})) -> Pipeline:
     """As early as possible: what would end later than ``limit`` (ns) after its stage's registers starts the next stage.
 
     Args:
-        extra: operations that turned out slower than estimated, and by how much (ns).
+        extra: by how much (ns) operations turned out slower than estimated, told apart by whether others stood before them in
+            their stage (:func:`behind`): those may be to blame.
     """
     signals: list[_Signal] = []
     bits = [sum(op.qint.kif) for op in comb.ops]
@@ -80,15 +81,21 @@ def cut(comb, limit: float, extra: Mapping[int, float] = MappingProxyType({})) -
                 signals[i] = _signal(comb, i, stage, signals, bits, wide)
             return _signal(comb, index, stage, signals, bits, wide)
 
-        signal, late = placed(stage), extra.get(index, 0.0)
-        if signal.arrival + late > limit and any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids):
-            signal = placed(stage + 1)
+        signal, follows = placed(stage), any(signals[i].arrival and signals[i].stage == stage for i in op.input_ids)
+        late = extra.get((index, follows), 0.0)
+        if follows and signal.arrival + late > limit:
+            signal, late = placed(stage + 1), extra.get((index, False), 0.0)
         if late:
             signal = _Signal(signal.stage, signal.arrival + late, frozenset([index]), 1, signal.arrival + late)
         signals.append(signal)
         delays += [0.0] * (signal.stage + 1 - len(delays))
         delays[signal.stage] = max(delays[signal.stage], signal.arrival)
     return Pipeline([signal.stage for signal in signals], [signal.arrival for signal in signals], delays)
+
+
+def behind(comb, index: int, cut: Pipeline) -> bool:
+    """Whether the operation reads what takes time in its own stage."""
+    return any(cut.stages[i] == cut.stages[index] and cut.arrivals[i] for i in comb.ops[index].input_ids)
 
 
 def origin(comb, index: int, stages: list[int]) -> int:
