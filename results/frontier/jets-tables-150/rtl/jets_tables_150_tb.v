@@ -9,14 +9,14 @@ module jets_tables_150_tb;
     localparam ROWS = 256;
     localparam LATENCY = 2;
     localparam LOGITS = 5;
-    localparam BITS = 7;
+    localparam BITS = 8;
 
     reg [96-1:0] inputs [0:ROWS-1];
-    reg [35-1:0] outputs [0:ROWS-1];
+    reg [40-1:0] outputs [0:ROWS-1];
     reg clk;
     reg [96-1:0] model_inp;
-    wire [35-1:0] model_out;
-    reg [35-1:0] expected;
+    wire [40-1:0] model_out;
+    reg [40-1:0] expected;
     reg signed [BITS-1:0] want, got, first_want, first_got;
     integer edges, row, logit, wrong_rows, wrong_logits, wrong_before, first_row, first_logit, file;
 

@@ -1,5 +1,5 @@
 // Self-checking testbench of jets_tables_280: a new row at every clock; every logit of every row is compared
-// with outputs.hex 3 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
+// with outputs.hex 4 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
 `timescale 1 ns / 1 ps
 
 module jets_tables_280_tb;
@@ -7,16 +7,16 @@ module jets_tables_280_tb;
     parameter INPUTS = "inputs.hex";
     parameter OUTPUTS = "outputs.hex";
     localparam ROWS = 256;
-    localparam LATENCY = 3;
+    localparam LATENCY = 4;
     localparam LOGITS = 5;
-    localparam BITS = 8;
+    localparam BITS = 9;
 
     reg [96-1:0] inputs [0:ROWS-1];
-    reg [40-1:0] outputs [0:ROWS-1];
+    reg [45-1:0] outputs [0:ROWS-1];
     reg clk;
     reg [96-1:0] model_inp;
-    wire [40-1:0] model_out;
-    reg [40-1:0] expected;
+    wire [45-1:0] model_out;
+    reg [45-1:0] expected;
     reg signed [BITS-1:0] want, got, first_want, first_got;
     integer edges, row, logit, wrong_rows, wrong_logits, wrong_before, first_row, first_logit, file;
 

@@ -1,5 +1,5 @@
 // Self-checking testbench of jets_tnn_relu: a new row at every clock; every logit of every row is compared
-// with outputs.hex 10 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
+// with outputs.hex 9 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
 `timescale 1 ns / 1 ps
 
 module jets_tnn_relu_tb;
@@ -7,16 +7,16 @@ module jets_tnn_relu_tb;
     parameter INPUTS = "inputs.hex";
     parameter OUTPUTS = "outputs.hex";
     localparam ROWS = 256;
-    localparam LATENCY = 10;
+    localparam LATENCY = 9;
     localparam LOGITS = 5;
-    localparam BITS = 14;
+    localparam BITS = 15;
 
     reg [144-1:0] inputs [0:ROWS-1];
-    reg [70-1:0] outputs [0:ROWS-1];
+    reg [75-1:0] outputs [0:ROWS-1];
     reg clk;
     reg [144-1:0] model_inp;
-    wire [70-1:0] model_out;
-    reg [70-1:0] expected;
+    wire [75-1:0] model_out;
+    reg [75-1:0] expected;
     reg signed [BITS-1:0] want, got, first_want, first_got;
     integer edges, row, logit, wrong_rows, wrong_logits, wrong_before, first_row, first_logit, file;
 
