@@ -68,7 +68,7 @@ def scaled(value, scale: int, offset: int):
     signed, whole, fraction = map(int, value.kif)
     value, scale, bits = value * 2.0**fraction, scale << -fraction, signed + whole + fraction
     upper = max(0, bits - _TAKEN_BITS) if bits > _TABLE_BITS else bits
-    if upper > _TABLE_BITS or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT:
+    if upper > _TABLE_BITS or abs(scale) >= 2**24 or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT // 2:
         return None
     step = 2 ** (bits - upper)
     codes = np.arange(2**upper)
