@@ -67,10 +67,11 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
         TooSlow: a stage is slower than the clock allows after all attempts.
     """
     usable = rtl.usable_ns(clock_ns)
-    found = _fitted(comb, pipeline(comb, usable), folder, name, codes, clock_ns, log, vhdl)
+    even = pipeline(comb, usable)
+    found = _fitted(comb, even, folder, name, codes, clock_ns, log, vhdl)
     # Stages as even as can be leave room for what the estimate does not know. Where that takes more of them than estimated, stages
     # as full as can be may do with fewer.
-    if found is None or len(found[0].delays) > len(pipeline(comb, usable).delays):
+    if found is None or len(found[0].delays) > len(even.delays):
         fewest = math.inf if found is None else len(found[0].delays)
         found = _fitted(comb, cut(comb, usable), folder, name, codes, clock_ns, log, vhdl, below=fewest) or found
     if found is None:

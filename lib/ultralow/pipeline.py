@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
+from ultralow.steps import TAKEN_BITS
 from ultralow.timing import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
 
 _TABLE_BITS = 6
-_TAKEN_BITS = 5  # of a table's key; the sixth input of a chain's table is the other summand
 _PLAIN_SUM_BITS = 3  # see adders.v
 
 
@@ -74,7 +74,7 @@ def cut(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingPro
         stage = max((signals[i].stage for i in op.input_ids), default=0)
         # A carry chain takes in a table that only it reads, if both stand in one stage.
         taken = [i for i in op.input_ids if op.opcode in (0, 1) and comb.ops[i].opcode == 8 and used[i] == 1
-                 and bits[comb.ops[i].input_ids[0]] <= _TAKEN_BITS]
+                 and bits[comb.ops[i].input_ids[0]] <= TAKEN_BITS]
 
         def placed(stage: int) -> _Signal:
             for i in taken:

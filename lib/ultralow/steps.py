@@ -20,7 +20,9 @@ MOST_BITS = 9
 # A table of so many bits is two tables of the device deep.
 _TABLE_BITS = 8
 # So many bits of a key a carry chain takes in.
-_TAKEN_BITS = 5
+TAKEN_BITS = 5
+# Scales from here on are refused (gates.py).
+_SCALE_LIMIT = 2**24
 
 
 def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
@@ -67,8 +69,8 @@ def scaled(value, scale: int, offset: int):
         value, scale = -value, -scale
     signed, whole, fraction = map(int, value.kif)
     value, scale, bits = value * 2.0**fraction, scale << -fraction, signed + whole + fraction
-    upper = max(0, bits - _TAKEN_BITS) if bits > _TABLE_BITS else bits
-    if upper > _TABLE_BITS or abs(scale) >= 2**24 or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT // 2:
+    upper = max(0, bits - TAKEN_BITS) if bits > _TABLE_BITS else bits
+    if upper > _TABLE_BITS or abs(scale) >= _SCALE_LIMIT or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT // 2:
         return None
     step = 2 ** (bits - upper)
     codes = np.arange(2**upper)
