@@ -105,10 +105,15 @@ def origin(comb, index: int, stages: list[int]) -> int:
     return index
 
 
+def inverts(op) -> bool:
+    """Whether an alkaid operation is the complement of its source's bits."""
+    return op.opcode == 9 and op.data[0] == 0
+
+
 def _is_wiring(comb, index: int) -> bool:
     """Some bits of a value, their complement, or a bit again and again."""
     op = comb.ops[index]
-    return (op.opcode == 3 or op.opcode == 9 and op.data[0] == 0
+    return (op.opcode == 3 or inverts(op)
             or op.opcode == -2 and sum(comb.ops[op.input_ids[0]].qint.kif) == 1)
 
 

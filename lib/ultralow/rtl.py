@@ -10,7 +10,7 @@ import numpy as np
 from ultralow import verilog, vhdl
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json, read_json, replacing
-from ultralow.pipeline import Pipeline, origin, pipeline
+from ultralow.pipeline import Pipeline, inverts, origin, pipeline
 from ultralow.timing import Endpoint
 from ultralow.verilog import Wire, wire
 
@@ -111,6 +111,11 @@ def _body(language, comb, stages: list[int], depth: int, input: dict, output: di
             last_stage[source] = max(last_stage[source], stages[index])
     for source in comb.out_idxs:
         last_stage[source] = depth - 1
+    # Of a complement the registers hold what it is of: behind them it costs nothing, between carry chain and register a table.
+    for index in reversed(range(len(stages))):
+        if inverts(comb.ops[index]):
+            source, = comb.ops[index].input_ids
+            last_stage[source] = max(last_stage[source], last_stage[index])
     wires = [wire(f"v{index}", op) for index, op in enumerate(comb.ops)]
     lines = language.input_register(input["elements"] * input["bits"])
     registers = sum(wires[i].bits for i, op in enumerate(comb.ops) if op.opcode == -1 and used[i])
@@ -123,10 +128,17 @@ def _body(language, comb, stages: list[int], depth: int, input: dict, output: di
         else:
             sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
             lines += language.statement(op, out, sources, _table(comb, op))
-        if op.opcode != 5:
-            for stage in range(stages[index], last_stage[index]):
-                lines += language.register(*(_delayed(out, stages[index], end, op) for end in (stage, stage + 1)))
-            registers += out.bits * (last_stage[index] - stages[index])
+        if op.opcode == 5:
+            continue
+        later = [_delayed(out, stages[index], stage, op) for stage in range(stages[index], last_stage[index] + 1)]
+        if inverts(op):
+            source, = op.input_ids
+            for stage, complement in enumerate(later[1:], stages[index] + 1):
+                lines += language.statement(op, complement, [_delayed(wires[source], stages[source], stage, comb.ops[source])])
+        else:
+            for before, after in zip(later, later[1:]):
+                lines += language.register(before, after)
+            registers += out.bits * (len(later) - 1)
     ends = [_delayed(wires[i], stages[i], depth - 1, comb.ops[i]) for i in comb.out_idxs]
     for position, (end, shift) in enumerate(zip(ends, comb.out_shifts)):
         lines += language.output(position, end, shift - end.fraction, output["bits"])
