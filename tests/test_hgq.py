@@ -211,7 +211,7 @@ def test_a_study_names_the_file_and_nothing_else(tmp_path):
     assert (this.network("own").architecture, this.network("own").kind, this.override("own").hls) == ("16x4x5", "hgq", False)
     assert this.network("own").parameters == 16 * 4 + 4 + 4 * 5 + 5
     for more, message in (({"hls": True}, "hls4ml has no exact emulation"), ({"input": "fixed<8,3>"}, "leave out input"),
-                          ({"weights": "fixed<8,3>"}, "leave out weights")):
+                          ({"weights": "fixed<8,3>"}, "leave out weights"), ({"chunk": 8}, "chunk cuts matrices of weights")):
         with pytest.raises(StudyError, match=message):
             study.Settings.model_validate(content | {"networks": {"own": content["networks"]["own"] | more}})
     for more, message in (({"tool": "vitis"}, "tool: vitis synthesises what hls4ml writes"),

@@ -1,5 +1,7 @@
 """The Verilog, simulated cycle by cycle, against the folded network; and its pipeline."""
 
+import re
+
 import numpy as np
 import pytest
 from random_networks import corner_network, input_rows, random_network
@@ -8,7 +10,7 @@ from ultralow import gates, rtl, simulation
 from ultralow.errors import StudyError
 from ultralow.fixed import Fixed
 from ultralow.folded import FoldedLayer, FoldedNetwork
-from ultralow.pipeline import behind, cut, pipeline
+from ultralow.pipeline import behind, cut, inverts, pipeline
 from ultralow.steps import staircase
 from ultralow.timing import TABLE_NS
 
@@ -69,6 +71,15 @@ def test_a_rectifiers_two_choices_are_one_table_deep():
                       for signal in (staircase(total, 1, 7, 2, 31), total))
     # Table of the stairs and both comparisons side by side, two deep; then below, on or above them.
     assert cut(circuit, 99.0).arrivals[-1] == pytest.approx(cut(alone, 99.0).arrivals[-1] + 3 * TABLE_NS)
+
+
+def test_a_register_holds_what_a_complement_is_of(tmp_path):
+    # A complement between carry chain and register would be a table; behind the register it is part of what reads it.
+    circuit = gates.trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
+    text = (rtl.write(circuit, tmp_path / "rtl", "n", clock_ns=2.0) and tmp_path / "rtl" / "n.v").read_text()
+    complements = {f"v{index}" for index, op in enumerate(circuit.ops) if inverts(op)}
+    assert not complements & set(re.findall(r"reg [^;]*?(v\d+)_\d+; always", text))
+    assert complements & set(re.findall(r"wire [^;=]*?(v\d+)_\d+ = ~v\d+_\d+;", text))
 
 
 def test_same_circuit_gives_the_same_files(tmp_path):

@@ -36,6 +36,19 @@ def test_counts_of_known_circuits(tmp_path):
     assert synthesis.synthesise(threshold)["lut"] <= 2
 
 
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_chain_takes_in_the_table_of_either_operand(tmp_path, exchanged):
+    from alkaid.trace import FVArray, HWConfig, trace
+
+    hwconf = HWConfig(1, 1, -1)
+    ends = np.array([255.0, 255.0, 255.0, 1.0])
+    inputs = FVArray.from_lhs(np.zeros(4), ends, np.ones(4), hwconf=hwconf)
+    chosen, other = inputs[3].msb_mux(inputs[0], inputs[1]), inputs[2]
+    total = other + chosen if exchanged else chosen + other
+    rtl.write(trace(inputs, FVArray(np.array([total], dtype=object), hwconf=hwconf)), tmp_path / "rtl", "n")
+    assert synthesis.synthesise(tmp_path / "rtl")["lut"] <= 9  # and none for the choice
+
+
 def test_measure_counts_equal_rows_and_is_reproducible(tmp_path):
     network = random_network(21, [4, 6, 5, 3], ("ternary", "ternary"), "fixed<4,2>")
     codes = input_rows(network, 1000)

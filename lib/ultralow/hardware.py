@@ -68,12 +68,16 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
     """
     usable = rtl.usable_ns(clock_ns)
     even = pipeline(comb, usable)
-    found = _fitted(comb, even, folder, name, codes, clock_ns, log, vhdl)
+    found, fewest = None, math.inf
     # Stages as even as can be leave room for what the estimate does not know. Where that takes more of them than estimated, stages
-    # as full as can be may do with fewer.
-    if found is None or len(found[0].delays) > len(even.delays):
-        fewest = math.inf if found is None else len(found[0].delays)
-        found = _fitted(comb, cut(comb, usable), folder, name, codes, clock_ns, log, vhdl, below=fewest) or found
+    # as full as can be may do with fewer, or some between.
+    for fullness in (0.0, 1.0, 0.5):
+        if fewest <= len(even.delays):
+            break
+        limit = max(even.delays) + fullness * (usable - max(even.delays))
+        log(f"stages up to {limit:.2f} ns")
+        found = _fitted(comb, cut(comb, limit), folder, name, codes, clock_ns, log, vhdl, below=fewest) or found
+        fewest = len(found[0].delays) if found else fewest
     if found is None:
         raise TooSlow(f"{name}: a path of the synthesised circuit takes longer than a clock of {clock_ns:g} ns leaves "
                       f"({usable:.2f} ns); take a longer clock_ns")

@@ -41,6 +41,13 @@ class Override(Strict):
     gates: bool = True
     # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.gates.trace).
     delay_constraint: Annotated[int, Field(ge=-1, le=1000)] = 2
+    # Inputs of a layer whose adders are shared at a time.
+    chunk: Positive | None = None
+
+    @property
+    def tracing(self) -> dict[str, int]:
+        """Options of :func:`ultralow.gates.trace`."""
+        return {"delay_constraint": self.delay_constraint, **({"chunk": self.chunk} if self.chunk else {})}
 
     def network(self, name: str) -> Network:
         """The network ``name`` with this recipe.

@@ -34,11 +34,13 @@ class _Signal:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Each operation's stage and estimated arrival there (ns), and the estimated delay (ns) of each stage."""
+    """Each operation's stage and estimated arrival there (ns), and the estimated delay (ns) of each stage; and which sums'
+    carry chains take in the first operand (:func:`_takes_first`)."""
 
     stages: list[int]
     arrivals: list[float]
     delays: list[float]
+    taking_first: frozenset[int]
 
 
 def pipeline(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingProxyType({})) -> Pipeline:
@@ -69,7 +71,7 @@ def cut(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingPro
     used = comb.ref_count
     # Read in more than one bit.
     wide = {source for index, op in enumerate(comb.ops) for source in op.input_ids if bits[index] > 1 or op.opcode != 3}
-    delays = [0.0]
+    delays, taking_first = [0.0], set()
     for index, op in enumerate(comb.ops):
         stage = max((signals[i].stage for i in op.input_ids), default=0)
         # A carry chain takes in a table that only it reads, if both stand in one stage.
@@ -88,9 +90,12 @@ def cut(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingPro
         if late:
             signal = _Signal(signal.stage, signal.arrival + late, frozenset([index]), 1, signal.arrival + late)
         signals.append(signal)
+        if op.opcode == 0 and _is_chain(comb, index, bits) and _takes_first(comb, index, signals, bits, used):
+            taking_first.add(index)
         delays += [0.0] * (signal.stage + 1 - len(delays))
         delays[signal.stage] = max(delays[signal.stage], signal.arrival)
-    return Pipeline([signal.stage for signal in signals], [signal.arrival for signal in signals], delays)
+    return Pipeline([signal.stage for signal in signals], [signal.arrival for signal in signals], delays,
+                    frozenset(taking_first))
 
 
 def behind(comb, index: int, cut: Pipeline) -> bool:
@@ -117,6 +122,33 @@ def _is_wiring(comb, index: int) -> bool:
             or op.opcode == -2 and sum(comb.ops[op.input_ids[0]].qint.kif) == 1)
 
 
+def _is_chain(comb, index: int, bits: list[int]) -> bool:
+    """Whether the operation is a sum in a carry chain."""
+    op = comb.ops[index]
+    return (op.opcode in (-2, 0, 1) and bits[index] > _PLAIN_SUM_BITS
+            and sum(bits[i] for i in op.input_ids) > _TABLE_BITS)
+
+
+def _takes_first(comb, index: int, signals: list[_Signal], bits: list[int], used: list[int]) -> bool:
+    """Whether a sum's carry chain had better take in its first operand than its second.
+
+    The tables in front of a chain have one input for the one operand; in place of the other's they can have the inputs of the table
+    that computes it. That saves this table's delay, and the table itself if nothing else reads it.
+    """
+
+    def gain(operand: int) -> tuple[bool, float]:
+        source, alone = operand, used[operand] == 1
+        while _is_wiring(comb, source) and signals[behind := comb.ops[source].input_ids[0]].stage == stage:
+            source, alone = behind, alone and used[behind] == 1
+        in_tables = (signals[source].stage == stage and signals[source].arrival > 0 and comb.ops[source].opcode != 7
+                     and not _is_chain(comb, source, bits))
+        return (alone, signals[source].arrival) if in_tables else (False, 0.0)
+
+    stage = signals[index].stage
+    first, second = map(gain, comb.ops[index].input_ids)
+    return first > second
+
+
 def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int], wide: set[int]) -> _Signal:
     """The operation's result if it stands in ``stage``; of the operations ``wide`` more than one bit is read."""
     op = comb.ops[index]
@@ -138,7 +170,7 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
             (source, signal), = given.items()
             narrow = op.opcode == 3 and bits[index] < bits[source] and signal.leaves == {source}
             return settled(index, arrival) if narrow else signal
-        case -2 | 0 | 1 if bits[index] > _PLAIN_SUM_BITS and sum(bits[i] for i in op.input_ids) > _TABLE_BITS:
+        case -2 | 0 | 1 if _is_chain(comb, index, bits):
             # alkaid takes minus, and differences of numbers that do not overlap, for free; they take a carry chain.
             chain = op.latency - max(comb.ops[i].latency for i in op.input_ids)
             return settled(index, arrival + (chain if chain or op.opcode == 0 else _adder_ns(bits[index])))

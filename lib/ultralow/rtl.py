@@ -35,18 +35,17 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
     """
     name = re.sub(r"\W|^(?=\d)", "_", name)
     made = stages or pipeline(comb, usable_ns(clock_ns))
-    stages, delays = made.stages, made.delays
     ports = {"input": _input_port(comb), "output": _output_port(comb)}
-    lines, register_bits = _body(verilog, comb, stages, len(delays), **ports)
+    lines, register_bits = _body(verilog, comb, made, **ports)
     widths = {f"{port}_bits": shape["elements"] * shape["bits"] for port, shape in ports.items()}
-    info = {"top": name, "clock_ns": clock_ns, "interval": 1, "latency_cycles": len(delays), "stage_delays_ns": delays,
+    info = {"top": name, "clock_ns": clock_ns, "interval": 1, "latency_cycles": len(made.delays), "stage_delays_ns": made.delays,
             "delay_estimate_ns": comb.latency[1], "lut_estimate": comb.cost, "register_bits": register_bits,
             "part": part, **ports}
     with replacing(folder) as scratch:
         scratch.mkdir(parents=True)
         (scratch / f"{name}.v").write_text(verilog.module(name, lines, **widths))
         if in_vhdl:
-            lines, _ = _body(vhdl, comb, stages, len(delays), **ports)
+            lines, _ = _body(vhdl, comb, made, **ports)
             (scratch / f"{name}.vhd").write_text(vhdl.module(name, lines, **widths))
         (scratch / f"{name}.xdc").write_text(_constraints(clock_ns))
         (scratch / "info.json").write_text(canonical_json(info))
@@ -103,9 +102,10 @@ def _output_port(comb) -> dict:
     return {"elements": comb.shape[1], "bits": max(i for _, i, _ in kifs) + 1, "signed": True}
 
 
-def _body(language, comb, stages: list[int], depth: int, input: dict, output: dict) -> tuple[list[str], int]:
+def _body(language, comb, made: Pipeline, input: dict, output: dict) -> tuple[list[str], int]:
     """Lines between the ports, in verilog or vhdl, and how many register bits they declare, those of the ports, too."""
-    used, last_stage = comb.ref_count, list(stages)
+    used, stages, depth = comb.ref_count, made.stages, len(made.delays)
+    last_stage = list(stages)
     for index, op in enumerate(comb.ops):
         for source in op.input_ids:
             last_stage[source] = max(last_stage[source], stages[index])
@@ -127,7 +127,7 @@ def _body(language, comb, stages: list[int], depth: int, input: dict, output: di
             lines += language.element(out, op.data[0] * input["bits"] - out.fraction)
         else:
             sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
-            lines += language.statement(op, out, sources, _table(comb, op))
+            lines += language.statement(op, out, sources, _table(comb, op), index in made.taking_first)
         if op.opcode == 5:
             continue
         later = [_delayed(out, stages[index], stage, op) for stage in range(stages[index], last_stage[index] + 1)]

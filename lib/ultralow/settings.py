@@ -125,6 +125,9 @@ class Settings(Strict):
             if not self.entry(name).hls4ml and given.gates and self.tool == "vitis":
                 raise StudyError(f"network {name}: tool: vitis synthesises what hls4ml writes, and for a model of its kind "
                                  f"({self.entry(name).kind}) it writes nothing; take tool: open, or gates: false")
+            if not self.entry(name).hls4ml and given.chunk:
+                raise StudyError(f"network {name}: chunk cuts matrices of weights in blocks, and a model of its kind "
+                                 f"({self.entry(name).kind}) has none; leave it out")
             asked = self.area and name in self.area.networks or "delay_constraint" in given.model_fields_set
             if self.entry(name).is_circuit and asked:
                 raise StudyError(f"network {name} enters the study as a circuit and is built in no other way; leave out its "

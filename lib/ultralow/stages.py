@@ -186,7 +186,7 @@ def measure(study: Study, name: str, log: Log = print) -> dict:
     data = tested(study, study.network(name).dataset, log)
     with replacing(folder / "rtl") as temporary:
         result = hardware.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
-                                  delay_constraint=study.override(name).delay_constraint)
+                                  **study.override(name).tracing)
         takehome.write(folded, data, result, temporary)
     if settings.multipliers and exact.of(folded).multipliable:
         with replacing(folder / "rtl-multipliers") as temporary:

@@ -43,14 +43,16 @@ def element(out: Wire, first: int) -> list[str]:
     return [f"{out.declared('wire')} = inputs[{first + out.bits - 1}:{first}];"]
 
 
-def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None) -> list[str]:
+def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None, exchanged: bool = False) -> list[str]:
     """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``.
 
     Args:
         table: of a look-up, the result's code for each code of the source's bits.
+        exchanged: of a sum, whether its second operand is written first. Synthesis leads what is first into the carry chain as it
+            is, and may take in what computes the other.
     """
     if op.opcode in (0, 1):
-        return [_sum(out, sources[0], shifted(sources[1], op.data[0]), "+-"[op.opcode])]
+        return [_sum(out, sources[0], shifted(sources[1], op.data[0]), "+-"[op.opcode], exchanged)]
     if op.opcode == 8:
         return looked_up(out, sources[0], table)
     return [f"{out.declared('wire')} = {_expression(op, out, sources)};"]
@@ -124,19 +126,24 @@ def _expression(op, out: Wire, sources: list[Wire]) -> str:
     raise StudyError(f"no Verilog for the circuit's operation {op.opcode}; trace the network with default options")
 
 
-def _sum(out: Wire, left: Wire, right: Wire, sign: str) -> str:
+def _sum(out: Wire, left: Wire, right: Wire, sign: str, exchanged: bool) -> str:
     fraction, signed = max(left.fraction, right.fraction), left.signed or right.signed
     drop, low = fraction - out.fraction, left.fraction - right.fraction
     if drop > 0:
         wide = Wire(f"{out.name}_w", out.bits + drop, out.signed, fraction)
-        return f"{_sum(wide, left, right, sign)} {out.declared('wire')} = {wide.name} >>> {drop};"
+        return f"{_sum(wide, left, right, sign, exchanged)} {out.declared('wire')} = {wide.name} >>> {drop};"
     if 0 < low < out.bits and drop == 0:
         # The bits of `left` below `right` pass by: no carry chain for them.
         upper = out.bits - low
         return (f"wire [{low - 1}:0] {out.name}_l = {_plain(left, signed)}; wire [{upper - 1}:0] {out.name}_u = "
-                f"{_at(left, right.fraction, signed)} {sign} {_plain(right, signed)}; "
+                f"{_operands(_at(left, right.fraction, signed), sign, _plain(right, signed), exchanged)}; "
                 f"{out.declared('wire')} = {{{out.name}_u, {out.name}_l}};")
-    return f"{out.declared('wire')} = {_at(left, out.fraction, signed)} {sign} {_at(right, out.fraction, signed)};"
+    operands = _operands(_at(left, out.fraction, signed), sign, _at(right, out.fraction, signed), exchanged)
+    return f"{out.declared('wire')} = {operands};"
+
+
+def _operands(left: str, sign: str, right: str, exchanged: bool) -> str:
+    return f"{right} {sign} {left}" if exchanged else f"{left} {sign} {right}"
 
 
 def _dropping(out: Wire, source: Wire, constant: int, constant_fraction: int) -> str:

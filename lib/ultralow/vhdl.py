@@ -28,15 +28,12 @@ def element(out: Wire, first: int) -> list[str]:
     return [_declared(out), f"{out.name} <= signed(inputs({first + out.bits - 1} downto {first}));"]
 
 
-def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None) -> list[str]:
-    """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``.
-
-    Args:
-        table: of a look-up, the result's code for each code of the source's bits.
-    """
+def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None, exchanged: bool = False) -> list[str]:
+    """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``; arguments as of
+    :func:`ultralow.verilog.statement`."""
     if op.opcode == 8:
         return _looked_up(out, sources[0], table)
-    return [_declared(out), f"{out.name} <= {_expression(op, out, sources)};"]
+    return [_declared(out), f"{out.name} <= {_expression(op, out, sources, exchanged)};"]
 
 
 def register(source: Wire, out: Wire) -> list[str]:
@@ -61,12 +58,13 @@ def module(name: str, lines: list[str], input_bits: int, output_bits: int) -> st
                           edges="\n            ".join(edges))
 
 
-def _expression(op, out: Wire, sources: list[Wire]) -> str:
+def _expression(op, out: Wire, sources: list[Wire], exchanged: bool) -> str:
     match op.opcode:
         case 0 | 1:
-            first, second = sources[0], shifted(sources[1], op.data[0])
-            fraction = max(first.fraction, second.fraction, out.fraction)
+            operands = sources[0], shifted(sources[1], op.data[0])
+            fraction = max(*(operand.fraction for operand in operands), out.fraction)
             bits = out.bits + fraction - out.fraction
+            first, second = operands[::-1] if exchanged else operands
             value = f"{_at(first, fraction, bits)} {'+-'[op.opcode]} {_at(second, fraction, bits)}"
             return value if fraction == out.fraction else f"at({value}, {out.fraction - fraction}, {out.bits})"
         case -2:  # negation
