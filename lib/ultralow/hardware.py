@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +16,7 @@ from ultralow.pipeline import Pipeline, behind, cut, pipeline
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
 NETLIST_ROWS = 10_000
-ATTEMPTS = 10  # to cut the pipeline so that every stage of the netlist meets the clock
+ATTEMPTS = 10  # from each start, to cut the pipeline so that every stage of the netlist meets the clock
 
 
 def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float = 5.0,
@@ -67,58 +66,77 @@ def implement(comb, folder: str | Path, name: str, codes: np.ndarray, clock_ns: 
         TooSlow: a stage is slower than the clock allows after all attempts.
     """
     usable = rtl.usable_ns(clock_ns)
-    even = pipeline(comb, usable)
-    found, fewest = None, math.inf
-    # Stages as even as can be leave room for what the estimate does not know. Where that takes more of them than estimated, stages
-    # as full as can be may do with fewer, or some between.
-    for fullness in (0.0, 1.0, 0.5):
-        if fewest <= len(even.delays):
-            break
-        limit = max(even.delays) + fullness * (usable - max(even.delays))
-        log(f"stages up to {limit:.2f} ns")
-        found = _fitted(comb, cut(comb, limit), folder, name, codes, clock_ns, log, vhdl, below=fewest) or found
-        fewest = len(found[0].delays) if found else fewest
-    if found is None:
-        raise TooSlow(f"{name}: a path of the synthesised circuit takes longer than a clock of {clock_ns:g} ns leaves "
-                      f"({usable:.2f} ns); take a longer clock_ns")
-    stages, counts, mapped = found
-    # Once more: the last attempt may not have been the best.
-    return rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages), counts, mapped
+    with TemporaryDirectory(prefix="ultralow-") as scratch:
+        mapped = f"{scratch}/netlist.json"
 
-
-def _fitted(comb, stages: Pipeline, folder: str | Path, name: str, codes: np.ndarray, clock_ns: float, log: Callable[[str], None],
-            vhdl: bool, below: float = math.inf) -> tuple[Pipeline, dict, np.ndarray] | None:
-    """Stages that the netlist keeps, its counts, and what it gives for ``codes``; None if there are none ``below`` so many."""
-    usable, limit, extra = rtl.usable_ns(clock_ns), max(stages.delays), {}
-    for attempt in range(1, ATTEMPTS + 1):
-        if len(stages.delays) >= below:
-            break
-        info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages)
-        log(f"synthesising {info['latency_cycles']} stages")
-        with TemporaryDirectory(prefix="ultralow-") as scratch:
-            mapped = f"{scratch}/netlist.json"
+        def build(stages: Pipeline) -> _Built:
+            info = rtl.write(comb, folder, name, clock_ns, in_vhdl=vhdl, stages=stages)
+            log(f"synthesising {info['latency_cycles']} stages")
             counts = synthesis.synthesise(folder, netlist=mapped)
-            points = timing.endpoints(netlist.read(mapped, info["top"]))
-            late = [point for point in points if point.arrival > usable]
-            if not late:
-                return (stages, counts | {"stage_delays_ns": timing.stage_delays(points)},
-                        netlist.simulate(mapped, folder, codes))
-        slowest = max(point.arrival for point in late)
-        log(f"attempt {attempt} of {ATTEMPTS}: {len(late)} register bits of {len(points)} are too slow, up to "
-            f"{slowest:.2f} ns of {usable:.2f}")
-        # Where one path cannot keep the clock, the synthesis lets all others be as slow: the worst are to blame.
-        worst = [point for point in late if point.arrival >= (slowest + usable) / 2]
-        for operation, ns in rtl.operations(comb, info, worst, stages.stages).items():
-            key = operation, behind(comb, operation, stages)
-            extra[key] = extra.get(key, 0.0) + ns - min(stages.arrivals[operation], limit)
-        # With the same limit as before, so that what was well cut stays as it is; if that takes a stage more, the clock may leave room.
-        before, stages = stages, cut(comb, limit, extra)
-        if len(stages.delays) > len(before.delays):
-            stages = pipeline(comb, usable, extra)
-            limit = max(stages.delays)
-        if stages.stages == before.stages:  # an operation alone takes longer
-            break
+            return info, counts, timing.endpoints(netlist.read(mapped, info["top"]))
+
+        built = _fitted(comb, usable, build, log)
+        if built is None:
+            raise TooSlow(f"{name}: a path of the synthesised circuit takes longer than a clock of {clock_ns:g} ns leaves "
+                          f"({usable:.2f} ns); take a longer clock_ns")
+        info, counts, points = built
+        return info, counts | {"stage_delays_ns": timing.stage_delays(points)}, netlist.simulate(mapped, folder, codes)
+
+
+_Built = tuple[dict, dict, list[timing.Endpoint]]  # info.json's content, counts, registers
+
+
+def _fitted(comb, usable: float, build: Callable[[Pipeline], _Built], log: Callable[[str], None]) -> _Built | None:
+    """The last of the circuits built, which keeps the clock in as few stages as were found; None if none does."""
+    even = pipeline(comb, usable)
+    # Stages as even as can be leave room for what the estimate does not know; where there is little of that, stages as full as can
+    # be need fewer.
+    starts = [even, cut(comb, usable), cut(comb, (max(even.delays) + usable) / 2)]
+    searches = [_Search(comb, start, usable, log) for start in {tuple(start.stages): start for start in starts}.values()]
+    most = len(even.delays)
+    while not all(search.over for search in searches):
+        for search in searches:
+            if (built := search.within(most, build)) is not None:
+                return built
+        most += 1
     return None
+
+
+class _Search:
+    """Looks for stages that the netlist keeps: what turned out too slow where it stood moves on."""
+
+    def __init__(self, comb, start: Pipeline, usable: float, log: Callable[[str], None]) -> None:
+        self.comb, self.stages, self.usable, self.log = comb, start, usable, log
+        self.limit, self.attempts, self.over = max(start.delays), 0, False
+        self.extra: dict[tuple[int, bool], float] = {}
+
+    def within(self, most: int, build: Callable[[Pipeline], _Built]) -> _Built | None:
+        """A circuit of ``most`` stages at most, if there is one before the attempts are used up."""
+        while not self.over and len(self.stages.delays) <= most:
+            info, counts, points = build(self.stages)
+            late = [point for point in points if point.arrival > self.usable]
+            if not late:
+                return info, counts, points
+            self.attempts += 1
+            slowest = max(point.arrival for point in late)
+            self.log(f"attempt {self.attempts} of {ATTEMPTS}: {len(late)} register bits of {len(points)} are too slow, up to "
+                     f"{slowest:.2f} ns of {self.usable:.2f}")
+            # Where one path cannot keep the clock, the synthesis lets all others be as slow: the worst are to blame.
+            self._move(info, [point for point in late if point.arrival >= (slowest + self.usable) / 2])
+        return None
+
+    def _move(self, info: dict, late: list[timing.Endpoint]) -> None:
+        before = self.stages
+        for operation, ns in rtl.operations(self.comb, info, late, before.stages).items():
+            key = operation, behind(self.comb, operation, before)
+            self.extra[key] = self.extra.get(key, 0.0) + ns - min(before.arrivals[operation], self.limit)
+        # With the same limit, so that what was well cut stays as it is; if that takes a stage more, the clock may leave room.
+        self.stages = cut(self.comb, self.limit, self.extra)
+        if len(self.stages.delays) > len(before.delays):
+            self.stages = pipeline(self.comb, self.usable, self.extra)
+            self.limit = max(self.stages.delays)
+        # Unchanged: an operation alone takes longer.
+        self.over = self.attempts == ATTEMPTS or self.stages.stages == before.stages
 
 
 def with_multipliers(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock_ns: float,
