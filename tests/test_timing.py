@@ -7,8 +7,9 @@ from test_synthesis import written
 
 from ultralow import gates, hardware, netlist, rtl, synthesis
 from ultralow.errors import StudyError
+from ultralow.pipeline import cut, pipeline
 from ultralow.simplify import simplify
-from ultralow.timing import BIT_NS, CHAIN_NS, TABLE_NS, endpoints, stage_delays
+from ultralow.timing import BIT_NS, CHAIN_NS, TABLE_NS, Endpoint, endpoints, stage_delays
 
 
 def delays(folder, tmp_path):
@@ -34,6 +35,21 @@ def test_the_pipeline_meets_the_clock_in_the_netlist(tmp_path):
         np.testing.assert_array_equal(logits, network(codes))
     with pytest.raises(StudyError, match="take a longer clock_ns"):
         hardware.implement(comb, tmp_path / "fast", "n", codes, 0.5, lambda line: None)
+
+
+def test_full_stages_are_tried_before_one_more():
+    comb, limit = gates.trace(random_network(9, [8, 24, 16, 4], ("binary", "binary"), "fixed<6,3>")), 4.5
+    even, full, built = pipeline(comb, limit), cut(comb, limit), []
+
+    def build(stages):
+        built.append(stages)
+        late = stages.stages != full.stages
+        return ({"top": "n", "output": {"bits": 1}}, {},
+                [Endpoint(((f"v{index}_1", 0),), stages.stages[index], limit + late) for index, op in enumerate(comb.ops) if op.opcode == 0])
+
+    assert even.stages != full.stages
+    assert hardware._fitted(comb, limit, build, lambda line: None) is not None
+    assert built[-1].stages == full.stages and all(len(stages.delays) == len(even.delays) for stages in built)
 
 
 def test_a_multiplier_for_each_product_that_needs_one(tmp_path):
