@@ -136,13 +136,16 @@ def _takes_first(comb, index: int, signals: list[_Signal], bits: list[int], used
     that computes it. That saves this table's delay, and the table itself if nothing else reads it.
     """
 
-    def gain(operand: int) -> tuple[bool, float]:
+    def gain(operand: int) -> tuple[bool, bool, float]:
         source, alone = operand, used[operand] == 1
         while _is_wiring(comb, source) and signals[behind := comb.ops[source].input_ids[0]].stage == stage:
             source, alone = behind, alone and used[behind] == 1
-        in_tables = (signals[source].stage == stage and signals[source].arrival > 0 and comb.ops[source].opcode != 7
-                     and not _is_chain(comb, source, bits))
-        return (alone, signals[source].arrival) if in_tables else (False, 0.0)
+        op, signal = comb.ops[source], signals[source]
+        # Of a look-up all bits or none, of a sum in tables the upper bits least.
+        looked_up = op.opcode == 8
+        taken = (signal.stage == stage and signal.arrival > 0 and op.opcode != 7 and not _is_chain(comb, source, bits)
+                 and not (looked_up and bits[op.input_ids[0]] > TAKEN_BITS))
+        return (alone, looked_up, signal.arrival) if taken else (False, False, 0.0)
 
     stage = signals[index].stage
     first, second = map(gain, comb.ops[index].input_ids)
@@ -187,9 +190,9 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
             found = _Signal(stage, start + TABLE_NS, leaves, inputs, start)
     if found is not None:
         return found
-    # Two tables deep are a threshold (a constant added, and the sum's sign read) and a table of up to eight bits; three
-    # are a whole sum and a table of nine bits.
-    deep = index in wide if op.opcode == 4 else sum(bits[i] for i in op.input_ids) > 8
+    # Two tables deep are a threshold (a constant added, and the sum's sign read) and a table of seven bits; three are a whole
+    # sum and a table of eight or nine bits.
+    deep = index in wide if op.opcode == 4 else sum(bits[i] for i in op.input_ids) > 7
     return settled(index, arrival + (3 if deep else 2) * TABLE_NS)
 
 

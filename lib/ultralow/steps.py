@@ -17,7 +17,7 @@ from ultralow.errors import StudyError
 _CONSTANT_LIMIT = 2**31  # above it alkaid's constants would round
 # Stairs wider than this cost more in tables than in arithmetic.
 MOST_BITS = 9
-# A table of so many bits is two tables of the device deep.
+# A table of so many bits is two to three tables of the device deep, no more than a sum of two halves.
 _TABLE_BITS = 8
 # So many bits of a key a carry chain takes in.
 TAKEN_BITS = 5
