@@ -3,7 +3,7 @@
     python benchmarks/gates.py jets-tnn-small jets-bnn-small --delay 0 2 -1
 
 The weights are random and balanced (a trained network is often smaller): trust ratios. CPU seconds of this process
-and its children.
+and its children; the peak is the largest of them so far. docs/how-it-works.md has the costs of trained networks.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--weights", help="number format in place of the catalogue's")
     arguments = parser.parse_args()
     print("network,delay_constraint,lut,lut_estimate,ff,carry4,stages,delay_estimate_ns,rows,rows_exact,"
-          "interpreter_rows_per_s,trace_s,simulate_s,synthesise_s")
+          "interpreter_rows_per_s,trace_s,simulate_s,synthesise_s,peak_gib")
     for name in arguments.networks:
         entry = catalogue.network(name)
         if arguments.weights:
@@ -95,7 +95,7 @@ def measure(network: FoldedNetwork, codes: np.ndarray, delay: int) -> list:
     exact = (simulated == network(codes)).all(1) & (interpreted == network(codes)).all(1)
     return [network.name, delay, counts["lut"], round(info["lut_estimate"]), counts["ff"], counts["carry4"],
             info["latency_cycles"], round(info["delay_estimate_ns"], 1), len(codes), int(exact.sum()), rate,
-            trace_s, simulate_s, synthesise_s]
+            trace_s, simulate_s, synthesise_s, round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2)]
 
 
 def _timed(work):

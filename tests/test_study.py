@@ -109,3 +109,6 @@ def test_a_network_overrides_the_study_which_overrides_the_recipe(tmp_path):
     assert load(tmp_path, own).recipe("jets-bnn-small").loss == "squared_hinge"
     with pytest.raises(StudyError, match="unknown network of study own 'jets-float'"):
         load(tmp_path, own).folder("jets-float")
+    assert load(tmp_path, GOOD).override("jets-bnn-small").tracing == {"delay_constraint": 2}
+    own = GOOD.replace("jets-bnn-small: ", "jets-bnn-small: {delay_constraint: 3, chunk: 8}")
+    assert load(tmp_path, own).override("jets-bnn-small").tracing == {"delay_constraint": 3, "chunk": 8}

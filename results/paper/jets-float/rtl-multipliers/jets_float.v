@@ -8650,7 +8650,7 @@ module jets_float (
     reg [7:0] v6218_11; always @(posedge clk) v6218_11 <= v6218;
     wire [11:0] v6219 = $signed({1'b0, v6218_11}) * $signed({1'b0, v543});
     reg [11:0] v6219_12; always @(posedge clk) v6219_12 <= v6219;
-    wire [3:0] v6220_l = v6130; wire [8:0] v6220_u = (v6130 >>> 4) + v6218; wire [12:0] v6220 = {v6220_u, v6220_l};
+    wire [3:0] v6220_l = v6130; wire [8:0] v6220_u = v6218 + (v6130 >>> 4); wire [12:0] v6220 = {v6220_u, v6220_l};
     reg [12:0] v6220_11; always @(posedge clk) v6220_11 <= v6220;
     wire signed [8:0] v6221 = v4387_7 - v6070_7;
     reg signed [8:0] v6221_8; always @(posedge clk) v6221_8 <= v6221;
@@ -9159,7 +9159,7 @@ module jets_float (
     reg signed [14:0] v6595_13; always @(posedge clk) v6595_13 <= v6595;
     wire signed [13:0] v6596 = $signed({1'b0, v6592_11}) * v31;
     reg signed [13:0] v6596_12; always @(posedge clk) v6596_12 <= v6596;
-    wire [0:0] v6597_l = v6592; wire [8:0] v6597_u = (v6592 >>> 1) + v6371; wire [9:0] v6597 = {v6597_u, v6597_l};
+    wire [0:0] v6597_l = v6592; wire [8:0] v6597_u = v6371 + (v6592 >>> 1); wire [9:0] v6597 = {v6597_u, v6597_l};
     reg [9:0] v6597_11; always @(posedge clk) v6597_11 <= v6597;
     reg [9:0] v6597_12; always @(posedge clk) v6597_12 <= v6597_11;
     wire signed [11:0] v6598 = ($signed({1'b0, v6597_12}) <<< 1) + v6307_12;
