@@ -188,8 +188,10 @@ module jets_bnn_found (
     wire signed [9:0] v155 = v23_1 - v153_1;
     wire signed [9:0] v156 = v26_1 - v153_1;
     wire signed [9:0] v157 = v24_1 + v153_1;
-    wire signed [9:0] v158 = v25_1 - v153_1;
-    wire signed [9:0] v159 = v153_1 - v54_1;
+    wire signed [9:0] v158 = v25 - v153;
+    reg signed [9:0] v158_1; always @(posedge clk) v158_1 <= v158;
+    wire signed [9:0] v159 = v153 - v54;
+    reg signed [9:0] v159_1; always @(posedge clk) v159_1 <= v159;
     wire signed [9:0] v160 = v153_1 + v54_1;
     wire signed [8:0] v161 = v125 + v14;
     reg signed [8:0] v161_1; always @(posedge clk) v161_1 <= v161;
@@ -750,7 +752,7 @@ module jets_bnn_found (
     wire [0:0] v568 = ~v567;
     wire [0:0] v568_2 = ~v567_2;
     wire signed [9:0] v569 = v551_1 - v30_1;
-    wire signed [10:0] v570 = v569 - v158;
+    wire signed [10:0] v570 = v569 - v158_1;
     wire signed [10:0] v571 = v570 - 12'sd3;
     wire [0:0] v572 = (v571 >>> 10);
     reg [0:0] v572_2; always @(posedge clk) v572_2 <= v572;
@@ -1528,7 +1530,7 @@ module jets_bnn_found (
     wire [0:0] v1158_2 = ~v1157_2;
     wire [1:0] v1159 = v842_2 + v1158_2;
     wire signed [9:0] v1160 = v53_1 - v863_1;
-    wire signed [10:0] v1161 = v158 + v1160;
+    wire signed [10:0] v1161 = v158_1 + v1160;
     wire signed [9:0] v1162 = (v1161 >>> 1);
     wire signed [9:0] v1163 = v1162 - 11'sd1;
     wire [0:0] v1164 = (v1163 >>> 9);
@@ -1849,7 +1851,7 @@ module jets_bnn_found (
     reg [0:0] v1421_2; always @(posedge clk) v1421_2 <= v1421;
     wire [1:0] v1422 = v318_2 + v1421_2;
     wire [2:0] v1423 = v1422 + v348;
-    wire signed [10:0] v1424 = v1418 + v159;
+    wire signed [10:0] v1424 = v1418 + v159_1;
     wire signed [8:0] v1425 = (v1424 >>> 2);
     wire signed [8:0] v1426 = v1425 + 10'sd1;
     wire [0:0] v1427 = (v1426 >>> 8);
@@ -1987,7 +1989,7 @@ module jets_bnn_found (
     reg signed [5:0] v1535_3; always @(posedge clk) v1535_3 <= v1535;
     wire signed [3:0] v1536 = v1532 - v1087;
     wire signed [9:0] v1537 = v42_1 + v1376_1;
-    wire signed [10:0] v1538 = v158 + v1537;
+    wire signed [10:0] v1538 = v158_1 + v1537;
     wire signed [9:0] v1539 = (v1538 >>> 1);
     wire signed [10:0] v1540 = v1539 - 12'sd5;
     wire [0:0] v1541 = (v1540 >>> 10);
@@ -2148,7 +2150,6 @@ module jets_bnn_found (
     reg signed [4:0] v1665_3; always @(posedge clk) v1665_3 <= v1665;
     wire signed [6:0] v1666 = v1665_3 + v1551_3;
     wire signed [6:0] v1667 = v1435 + v1666;
-    reg signed [6:0] v1667_4; always @(posedge clk) v1667_4 <= v1667;
     wire signed [5:0] v1668 = v1665 + v1441;
     reg signed [5:0] v1668_3; always @(posedge clk) v1668_3 <= v1668;
     wire signed [3:0] v1669 = v1335 - v1663;
@@ -2157,7 +2158,6 @@ module jets_bnn_found (
     wire signed [5:0] v1672 = v1671 + v1497;
     reg signed [5:0] v1672_3; always @(posedge clk) v1672_3 <= v1672;
     wire signed [6:0] v1673 = v1672_3 + v1535_3;
-    reg signed [6:0] v1673_4; always @(posedge clk) v1673_4 <= v1673;
     wire signed [2:0] v1674 = v958 - v1657;
     wire signed [3:0] v1675 = $signed({1'b0, v878}) + v1674;
     wire signed [4:0] v1676 = v1675 + v978;
@@ -2261,7 +2261,6 @@ module jets_bnn_found (
     wire signed [5:0] v1753 = v1661 - v1752;
     reg signed [5:0] v1753_3; always @(posedge clk) v1753_3 <= v1753;
     wire signed [6:0] v1754 = v1753_3 + v1677_3;
-    reg signed [6:0] v1754_4; always @(posedge clk) v1754_4 <= v1754;
     wire signed [10:0] v1755 = v1745 - v151;
     wire signed [11:0] v1756 = v1755 - 13'sd19;
     wire [0:0] v1757 = (v1756 >>> 11);
@@ -2275,9 +2274,9 @@ module jets_bnn_found (
     reg signed [5:0] v1762_3; always @(posedge clk) v1762_3 <= v1762;
     wire signed [5:0] v1763 = v1762_3 - v1701_3;
     wire signed [6:0] v1764 = v1736 + v1763;
-    reg signed [6:0] v1764_4; always @(posedge clk) v1764_4 <= v1764;
-    wire signed [7:0] v1765 = v1754_4 + v1764_4;
-    wire signed [7:0] v1766 = v1765 - v1690_4;
+    wire signed [7:0] v1765 = v1754 + v1764;
+    reg signed [7:0] v1765_4; always @(posedge clk) v1765_4 <= v1765;
+    wire signed [7:0] v1766 = v1765_4 - v1690_4;
     wire [7:0] v1767 = v1766;
     wire v1768_t0 = v1767[0] ? 1'd0 : 1'd1;
     wire v1768_t1 = v1767[3] ? 1'd1 : v1768_t0;
@@ -2751,9 +2750,9 @@ module jets_bnn_found (
     reg signed [4:0] v1781_3; always @(posedge clk) v1781_3 <= v1781;
     wire signed [6:0] v1782 = v1631_3 + v1781_3;
     wire signed [6:0] v1783 = v1705 + v1782;
-    reg signed [6:0] v1783_4; always @(posedge clk) v1783_4 <= v1783;
-    wire signed [7:0] v1784 = v1667_4 - v1783_4;
-    wire signed [7:0] v1785 = v1784 - v1774_4;
+    wire signed [7:0] v1784 = v1667 - v1783;
+    reg signed [7:0] v1784_4; always @(posedge clk) v1784_4 <= v1784;
+    wire signed [7:0] v1785 = v1784_4 - v1774_4;
     wire [7:0] v1786 = v1785;
     wire v1787_t0 = v1786[0] ? 1'd0 : 1'd1;
     wire v1787_t1 = v1786[1] ? 1'd1 : v1787_t0;
@@ -2924,8 +2923,8 @@ module jets_bnn_found (
     wire signed [5:0] v1792 = v1606 + v1781;
     reg signed [5:0] v1792_3; always @(posedge clk) v1792_3 <= v1792;
     wire signed [7:0] v1793 = v1792_3 + v1744;
-    reg signed [7:0] v1793_4; always @(posedge clk) v1793_4 <= v1793;
-    wire signed [7:0] v1794 = v1673_4 + v1793_4;
+    wire signed [7:0] v1794 = v1673 + v1793;
+    reg signed [7:0] v1794_4; always @(posedge clk) v1794_4 <= v1794;
     wire signed [2:0] v1795 = v1749 - v1257;
     wire signed [3:0] v1796 = v1795 - $signed({1'b0, v997});
     wire signed [4:0] v1797 = v1142 + v1796;
@@ -2933,7 +2932,7 @@ module jets_bnn_found (
     wire signed [5:0] v1798 = v1797_3 + v1709_3;
     wire signed [6:0] v1799 = v1693 + v1798;
     reg signed [6:0] v1799_4; always @(posedge clk) v1799_4 <= v1799;
-    wire signed [7:0] v1800 = v1794 - v1799_4;
+    wire signed [7:0] v1800 = v1794_4 - v1799_4;
     wire [7:0] v1801 = v1800;
     wire v1802_t0 = v1801[0] ? 1'd1 : 1'd0;
     wire v1802_t1 = v1801[1] ? 1'd1 : v1802_t0;
