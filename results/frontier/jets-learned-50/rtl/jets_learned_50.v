@@ -9,18 +9,17 @@ module jets_learned_50 (
     always @(posedge clk) inputs <= model_inp;
     wire [5:0] v0 = inputs[29:24];
     wire [4:0] v1 = (v0 >>> 1);
-    reg [4:0] v1_1; always @(posedge clk) v1_1 <= v1;
     wire v2_t0 = v1[0] ? 1'd1 : 1'd0;
     wire v2_t1 = v1[1] ? v2_t0 : 1'd0;
     wire v2_t2 = v1[2] ? 1'd1 : v2_t1;
     wire v2_t3 = v1[3] ? 1'd1 : v2_t2;
     wire v2_t4 = v1[4] ? 1'd1 : v2_t3;
     wire [0:0] v2 = {v2_t4};
-    wire v3_t0 = v1_1[0] ? 1'd1 : 1'd0;
-    wire v3_t1 = v1_1[1] ? 1'd1 : v3_t0;
-    wire v3_t2 = v1_1[2] ? v3_t1 : 1'd0;
-    wire v3_t3 = v1_1[3] ? 1'd1 : v3_t2;
-    wire v3_t4 = v1_1[4] ? 1'd1 : v3_t3;
+    wire v3_t0 = v1[0] ? 1'd1 : 1'd0;
+    wire v3_t1 = v1[1] ? 1'd1 : v3_t0;
+    wire v3_t2 = v1[2] ? v3_t1 : 1'd0;
+    wire v3_t3 = v1[3] ? 1'd1 : v3_t2;
+    wire v3_t4 = v1[4] ? 1'd1 : v3_t3;
     wire [0:0] v3 = {v3_t4};
     wire [5:0] v4 = inputs[65:60];
     wire [0:0] v5 = (v4 >>> 5);
@@ -130,7 +129,6 @@ module jets_learned_50 (
     wire v34_t4 = v33[4] ? v34_t3 : 1'd0;
     wire v34_t5 = v33[5] ? v34_t4 : 1'd0;
     wire [0:0] v34 = {v34_t5};
-    reg [0:0] v34_1; always @(posedge clk) v34_1 <= v34;
     wire v35_t0 = v33[0] ? 1'd1 : 1'd0;
     wire v35_t1 = v33[1] ? v35_t0 : 1'd0;
     wire v35_t2 = v33[2] ? 1'd1 : v35_t1;
@@ -158,7 +156,6 @@ module jets_learned_50 (
     wire v39_t3 = v37[3] ? 1'd1 : v39_t2;
     wire v39_t4 = v37[4] ? 1'd1 : v39_t3;
     wire [0:0] v39 = {v39_t4};
-    reg [0:0] v39_1; always @(posedge clk) v39_1 <= v39;
     wire [3:0] v40 = (v33 >>> 2);
     wire v41_t0 = v40[0] ? 1'd1 : 1'd0;
     wire v41_t1 = v40[1] ? 1'd1 : v41_t0;
@@ -244,14 +241,12 @@ module jets_learned_50 (
     wire v60_t4 = v59[4] ? 1'd1 : v60_t3;
     wire v60_t5 = v59[5] ? v60_t4 : 1'd0;
     wire [0:0] v60 = {v60_t5};
-    reg [0:0] v60_1; always @(posedge clk) v60_1 <= v60;
     wire [3:0] v61 = (v59 >>> 2);
     wire v62_t0 = v61[0] ? 1'd1 : 1'd0;
     wire v62_t1 = v61[1] ? 1'd1 : v62_t0;
     wire v62_t2 = v61[2] ? 1'd1 : v62_t1;
     wire v62_t3 = v61[3] ? v62_t2 : 1'd0;
     wire [0:0] v62 = {v62_t3};
-    reg [0:0] v62_1; always @(posedge clk) v62_1 <= v62;
     wire v63_t0 = v59[0] ? 1'd1 : 1'd0;
     wire v63_t1 = v59[1] ? 1'd1 : v63_t0;
     wire v63_t2 = v59[2] ? 1'd1 : v63_t1;
@@ -320,7 +315,6 @@ module jets_learned_50 (
     wire v74_t4 = v73[4] ? 1'd1 : v74_t3;
     wire v74_t5 = v73[5] ? v74_t4 : 1'd0;
     wire [0:0] v74 = {v74_t5};
-    reg [0:0] v74_1; always @(posedge clk) v74_1 <= v74;
     wire [2:0] v75 = (v73 >>> 3);
     wire v76_t0 = v75[0] ? 1'd1 : 1'd0;
     wire v76_t1 = v75[1] ? v76_t0 : 1'd0;
@@ -397,7 +391,6 @@ module jets_learned_50 (
     wire v91_t4 = v85[4] ? v91_t3 : 1'd0;
     wire v91_t5 = v85[5] ? 1'd1 : v91_t4;
     wire [0:0] v91 = {v91_t5};
-    reg [0:0] v91_1; always @(posedge clk) v91_1 <= v91;
     wire v92_t0 = v85[0] ? 1'd1 : 1'd0;
     wire v92_t1 = v85[1] ? 1'd1 : v92_t0;
     wire v92_t2 = v85[2] ? v92_t1 : 1'd0;
@@ -424,7 +417,6 @@ module jets_learned_50 (
     wire v99_t4 = v85[4] ? v99_t3 : 1'd0;
     wire v99_t5 = v85[5] ? 1'd1 : v99_t4;
     wire [0:0] v99 = {v99_t5};
-    reg [0:0] v99_1; always @(posedge clk) v99_1 <= v99;
     wire v100_t0 = v85[0] ? 1'd1 : 1'd0;
     wire v100_t1 = v85[1] ? 1'd1 : v100_t0;
     wire v100_t2 = v85[2] ? 1'd1 : v100_t1;
@@ -506,7 +498,6 @@ module jets_learned_50 (
     wire v121_t2 = v120[2] ? 1'd1 : v121_t1;
     wire v121_t3 = v120[3] ? 1'd1 : v121_t2;
     wire [0:0] v121 = {v121_t3};
-    reg [0:0] v121_1; always @(posedge clk) v121_1 <= v121;
     wire [0:0] v122_l = v64; wire [0:0] v122_u = (v64 >>> 1) + v121; wire [1:0] v122 = {v122_u, v122_l};
     wire [2:0] v123 = (v114 >>> 3);
     wire v124_t0 = v123[0] ? 1'd1 : 1'd0;
@@ -543,7 +534,6 @@ module jets_learned_50 (
     wire v127_t19 = v126[4] ? v127_t18 : v127_t14;
     wire v127_t20 = v126[5] ? v127_t19 : v127_t10;
     wire [0:0] v127 = {v127_t20};
-    reg [0:0] v127_1; always @(posedge clk) v127_1 <= v127;
     wire [4:0] v128 = (v114 >>> 1);
     wire v129_t0 = v128[0] ? 1'd1 : 1'd0;
     wire v129_t1 = v128[1] ? v129_t0 : 1'd0;
@@ -582,7 +572,6 @@ module jets_learned_50 (
     wire v137_t4 = v114[4] ? 1'd1 : v137_t3;
     wire v137_t5 = v114[5] ? 1'd1 : v137_t4;
     wire [0:0] v137 = {v137_t5};
-    reg [0:0] v137_1; always @(posedge clk) v137_1 <= v137;
     wire [1:0] v138_l = v96; wire [0:0] v138_u = (v96 >>> 2) + v137; wire [2:0] v138 = {v138_u, v138_l};
     wire [2:0] v139_l = v138; wire [0:0] v139_u = (v138 >>> 3) + v78; wire [3:0] v139 = {v139_u, v139_l};
     wire [0:0] v140_l = v137; wire [0:0] v140_u = (v137 >>> 1) + v25; wire [1:0] v140 = {v140_u, v140_l};
@@ -598,7 +587,6 @@ module jets_learned_50 (
     wire v146_t4 = v114[4] ? v146_t3 : 1'd0;
     wire v146_t5 = v114[5] ? 1'd1 : v146_t4;
     wire [0:0] v146 = {v146_t5};
-    reg [0:0] v146_1; always @(posedge clk) v146_1 <= v146;
     wire [4:0] v147_l = v106; wire [0:0] v147_u = (v106 >>> 5) + v146; wire [5:0] v147 = {v147_u, v147_l};
     wire v148_t0 = v147[0] ? 1'd1 : 1'd0;
     wire v148_t1 = v147[0] ? 1'd0 : 1'd1;
@@ -622,7 +610,6 @@ module jets_learned_50 (
     wire v148_t19 = v147[4] ? v148_t18 : v148_t14;
     wire v148_t20 = v147[5] ? v148_t19 : v148_t11;
     wire [0:0] v148 = {v148_t20};
-    reg [0:0] v148_1; always @(posedge clk) v148_1 <= v148;
     wire [0:0] v149_l = v44; wire [0:0] v149_u = (v44 >>> 1) + v146; wire [1:0] v149 = {v149_u, v149_l};
     wire [0:0] v150_l = v146; wire [0:0] v150_u = (v146 >>> 1) + v104; wire [1:0] v150 = {v150_u, v150_l};
     wire v151_t0 = v114[0] ? 1'd1 : 1'd0;
@@ -667,13 +654,11 @@ module jets_learned_50 (
     wire v159_t19 = v158[4] ? v159_t18 : v159_t15;
     wire v159_t20 = v158[5] ? v159_t19 : v159_t12;
     wire [0:0] v159 = {v159_t20};
-    reg [0:0] v159_1; always @(posedge clk) v159_1 <= v159;
     wire [0:0] v160_l = v69; wire [0:0] v160_u = (v69 >>> 1) + v154; wire [1:0] v160 = {v160_u, v160_l};
     wire [1:0] v161_l = v160; wire [0:0] v161_u = (v160 >>> 2) + v107; wire [2:0] v161 = {v161_u, v161_l};
     wire [2:0] v162_l = v161; wire [0:0] v162_u = (v161 >>> 3) + v58; wire [3:0] v162 = {v162_u, v162_l};
     wire [3:0] v163_l = v162; wire [0:0] v163_u = (v162 >>> 4) + v50; wire [4:0] v163 = {v163_u, v163_l};
-    reg [4:0] v163_1; always @(posedge clk) v163_1 <= v163;
-    wire [4:0] v164_l = v163_1; wire [0:0] v164_u = (v163_1 >>> 5) + v60_1; wire [5:0] v164 = {v164_u, v164_l};
+    wire [4:0] v164_l = v163; wire [0:0] v164_u = (v163 >>> 5) + v60; wire [5:0] v164 = {v164_u, v164_l};
     wire v165_t0 = v164[1] ? 1'd0 : 1'd1;
     wire v165_t1 = v164[0] ? 1'd1 : 1'd0;
     wire v165_t2 = v164[0] ? 1'd0 : 1'd1;
@@ -743,7 +728,6 @@ module jets_learned_50 (
     wire v180_t18 = v179[4] ? v180_t17 : v180_t14;
     wire v180_t19 = v179[5] ? v180_t18 : v180_t9;
     wire [0:0] v180 = {v180_t19};
-    reg [0:0] v180_1; always @(posedge clk) v180_1 <= v180;
     wire [3:0] v181 = (v153 >>> 2);
     wire v182_t0 = v181[0] ? 1'd1 : 1'd0;
     wire v182_t1 = v181[1] ? v182_t0 : 1'd0;
@@ -781,7 +765,6 @@ module jets_learned_50 (
     wire v189_t18 = v188[4] ? v189_t17 : v189_t14;
     wire v189_t19 = v188[5] ? v189_t18 : v189_t11;
     wire [0:0] v189 = {v189_t19};
-    reg [0:0] v189_1; always @(posedge clk) v189_1 <= v189;
     wire v190_t0 = v153[0] ? 1'd1 : 1'd0;
     wire v190_t1 = v153[1] ? 1'd1 : v190_t0;
     wire v190_t2 = v153[2] ? 1'd1 : v190_t1;
@@ -791,7 +774,6 @@ module jets_learned_50 (
     wire [0:0] v190 = {v190_t5};
     wire [2:0] v191_l = v133; wire [0:0] v191_u = (v133 >>> 3) + v190; wire [3:0] v191 = {v191_u, v191_l};
     wire [3:0] v192_l = v191; wire [0:0] v192_u = (v191 >>> 4) + v26; wire [4:0] v192 = {v192_u, v192_l};
-    reg [4:0] v192_1; always @(posedge clk) v192_1 <= v192;
     wire v193_t0 = v153[0] ? 1'd1 : 1'd0;
     wire v193_t1 = v153[1] ? v193_t0 : 1'd0;
     wire v193_t2 = v153[2] ? 1'd1 : v193_t1;
@@ -812,8 +794,7 @@ module jets_learned_50 (
     wire [1:0] v198_l = v122; wire [0:0] v198_u = (v122 >>> 2) + v197; wire [2:0] v198 = {v198_u, v198_l};
     wire [2:0] v199_l = v198; wire [0:0] v199_u = (v198 >>> 3) + v54; wire [3:0] v199 = {v199_u, v199_l};
     wire [3:0] v200_l = v199; wire [0:0] v200_u = (v199 >>> 4) + v136; wire [4:0] v200 = {v200_u, v200_l};
-    reg [4:0] v200_1; always @(posedge clk) v200_1 <= v200;
-    wire [4:0] v201_l = v200_1; wire [0:0] v201_u = (v200_1 >>> 5) + v121_1; wire [5:0] v201 = {v201_u, v201_l};
+    wire [4:0] v201_l = v200; wire [0:0] v201_u = (v200 >>> 5) + v121; wire [5:0] v201 = {v201_u, v201_l};
     wire v202_t0 = v201[0] ? 1'd0 : 1'd1;
     wire v202_t1 = v201[1] ? v202_t0 : 1'd1;
     wire v202_t2 = v201[0] ? 1'd1 : 1'd0;
@@ -858,7 +839,6 @@ module jets_learned_50 (
     wire v209_t4 = v153[4] ? v209_t3 : 1'd0;
     wire v209_t5 = v153[5] ? 1'd1 : v209_t4;
     wire [0:0] v209 = {v209_t5};
-    reg [0:0] v209_1; always @(posedge clk) v209_1 <= v209;
     wire [0:0] v210_l = v209; wire [0:0] v210_u = (v209 >>> 1) + v146; wire [1:0] v210 = {v210_u, v210_l};
     wire [0:0] v211_l = v203; wire [0:0] v211_u = (v203 >>> 1) + v209; wire [1:0] v211 = {v211_u, v211_l};
     wire [1:0] v212_l = v211; wire [0:0] v212_u = (v211 >>> 2) + v151; wire [2:0] v212 = {v212_u, v212_l};
@@ -887,15 +867,13 @@ module jets_learned_50 (
     wire v216_t19 = v215[4] ? v216_t18 : v216_t14;
     wire v216_t20 = v215[5] ? v216_t19 : v216_t11;
     wire [0:0] v216 = {v216_t20};
-    reg [0:0] v216_1; always @(posedge clk) v216_1 <= v216;
     wire [0:0] v217_l = v209; wire [0:0] v217_u = (v209 >>> 1) + v135; wire [1:0] v217 = {v217_u, v217_l};
     wire [1:0] v218_l = v217; wire [0:0] v218_u = (v217 >>> 2) + v146; wire [2:0] v218 = {v218_u, v218_l};
     wire [2:0] v219_l = v218; wire [0:0] v219_u = (v218 >>> 3) + v36; wire [3:0] v219 = {v219_u, v219_l};
     wire [1:0] v220_l = v217; wire [0:0] v220_u = (v217 >>> 2) + v151; wire [2:0] v220 = {v220_u, v220_l};
     wire [2:0] v221_l = v220; wire [0:0] v221_u = (v220 >>> 3) + v146; wire [3:0] v221 = {v221_u, v221_l};
     wire [3:0] v222_l = v221; wire [0:0] v222_u = (v221 >>> 4) + v182; wire [4:0] v222 = {v222_u, v222_l};
-    reg [4:0] v222_1; always @(posedge clk) v222_1 <= v222;
-    wire [4:0] v223_l = v222_1; wire [0:0] v223_u = (v222_1 >>> 5) + v74_1; wire [5:0] v223 = {v223_u, v223_l};
+    wire [4:0] v223_l = v222; wire [0:0] v223_u = (v222 >>> 5) + v74; wire [5:0] v223 = {v223_u, v223_l};
     wire v224_t0 = v223[1] ? 1'd0 : 1'd1;
     wire v224_t1 = v223[0] ? 1'd1 : 1'd0;
     wire v224_t2 = v223[1] ? 1'd0 : v224_t1;
@@ -964,7 +942,6 @@ module jets_learned_50 (
     wire v240_t21 = v239[4] ? v240_t20 : v240_t17;
     wire v240_t22 = v239[5] ? v240_t21 : v240_t14;
     wire [0:0] v240 = {v240_t22};
-    reg [0:0] v240_1; always @(posedge clk) v240_1 <= v240;
     wire [3:0] v241_l = v219; wire [0:0] v241_u = (v219 >>> 4) + v238; wire [4:0] v241 = {v241_u, v241_l};
     wire [4:0] v242_l = v241; wire [0:0] v242_u = (v241 >>> 5) + v225; wire [5:0] v242 = {v242_u, v242_l};
     wire v243_t0 = v242[0] ? 1'd1 : 1'd0;
@@ -989,7 +966,6 @@ module jets_learned_50 (
     wire v243_t19 = v242[4] ? v243_t18 : v243_t13;
     wire v243_t20 = v242[5] ? v243_t19 : v243_t9;
     wire [0:0] v243 = {v243_t20};
-    reg [0:0] v243_1; always @(posedge clk) v243_1 <= v243;
     wire [3:0] v244_l = v237; wire [0:0] v244_u = (v237 >>> 4) + v238; wire [4:0] v244 = {v244_u, v244_l};
     wire [4:0] v245_l = v244; wire [0:0] v245_u = (v244 >>> 5) + v238; wire [5:0] v245 = {v245_u, v245_l};
     wire v246_t0 = v245[0] ? 1'd1 : 1'd0;
@@ -1014,7 +990,6 @@ module jets_learned_50 (
     wire v246_t19 = v245[4] ? v246_t18 : v246_t14;
     wire v246_t20 = v245[5] ? v246_t19 : v246_t10;
     wire [0:0] v246 = {v246_t20};
-    reg [0:0] v246_1; always @(posedge clk) v246_1 <= v246;
     wire [2:0] v247_l = v230; wire [0:0] v247_u = (v230 >>> 3) + v238; wire [3:0] v247 = {v247_u, v247_l};
     wire [3:0] v248_l = v247; wire [0:0] v248_u = (v247 >>> 4) + v197; wire [4:0] v248 = {v248_u, v248_l};
     wire [4:0] v249_l = v248; wire [0:0] v249_u = (v248 >>> 5) + v225; wire [5:0] v249 = {v249_u, v249_l};
@@ -1041,7 +1016,6 @@ module jets_learned_50 (
     wire v250_t20 = v249[4] ? v250_t19 : v250_t14;
     wire v250_t21 = v249[5] ? v250_t20 : v250_t10;
     wire [0:0] v250 = {v250_t21};
-    reg [0:0] v250_1; always @(posedge clk) v250_1 <= v250;
     wire [2:0] v251_l = v227; wire [0:0] v251_u = (v227 >>> 3) + v238; wire [3:0] v251 = {v251_u, v251_l};
     wire [3:0] v252_l = v251; wire [0:0] v252_u = (v251 >>> 4) + v225; wire [4:0] v252 = {v252_u, v252_l};
     wire [4:0] v253_l = v252; wire [0:0] v253_u = (v252 >>> 5) + v146; wire [5:0] v253 = {v253_u, v253_l};
@@ -1071,8 +1045,7 @@ module jets_learned_50 (
     wire v254_t23 = v253[4] ? v254_t22 : v254_t19;
     wire v254_t24 = v253[5] ? v254_t23 : v254_t15;
     wire [0:0] v254 = {v254_t24};
-    reg [0:0] v254_1; always @(posedge clk) v254_1 <= v254;
-    wire [0:0] v255_l = v246_1; wire [0:0] v255_u = (v246_1 >>> 1) + v254_1; wire [1:0] v255 = {v255_u, v255_l};
+    wire [0:0] v255_l = v246; wire [0:0] v255_u = (v246 >>> 1) + v254; wire [1:0] v255 = {v255_u, v255_l};
     wire [1:0] v256_l = v228; wire [0:0] v256_u = (v228 >>> 2) + v238; wire [2:0] v256 = {v256_u, v256_l};
     wire [2:0] v257_l = v256; wire [0:0] v257_u = (v256 >>> 3) + v111; wire [3:0] v257 = {v257_u, v257_l};
     wire [3:0] v258_l = v257; wire [0:0] v258_u = (v257 >>> 4) + v146; wire [4:0] v258 = {v258_u, v258_l};
@@ -1100,8 +1073,7 @@ module jets_learned_50 (
     wire v260_t20 = v259[4] ? v260_t19 : v260_t15;
     wire v260_t21 = v259[5] ? v260_t20 : v260_t10;
     wire [0:0] v260 = {v260_t21};
-    reg [0:0] v260_1; always @(posedge clk) v260_1 <= v260;
-    wire [0:0] v261_l = v260_1; wire [0:0] v261_u = (v260_1 >>> 1) + v224; wire [1:0] v261 = {v261_u, v261_l};
+    wire [0:0] v261_l = v260; wire [0:0] v261_u = (v260 >>> 1) + v224; wire [1:0] v261 = {v261_u, v261_l};
     wire [1:0] v262_l = v194; wire [0:0] v262_u = (v194 >>> 2) + v238; wire [2:0] v262 = {v262_u, v262_l};
     wire [2:0] v263_l = v262; wire [0:0] v263_u = (v262 >>> 3) + v134; wire [3:0] v263 = {v263_u, v263_l};
     wire [3:0] v264_l = v263; wire [0:0] v264_u = (v263 >>> 4) + v66; wire [4:0] v264 = {v264_u, v264_l};
@@ -1124,7 +1096,6 @@ module jets_learned_50 (
     wire v266_t15 = v265[4] ? v266_t14 : v266_t10;
     wire v266_t16 = v265[5] ? v266_t15 : v266_t8;
     wire [0:0] v266 = {v266_t16};
-    reg [0:0] v266_1; always @(posedge clk) v266_1 <= v266;
     wire [1:0] v267_l = v150; wire [0:0] v267_u = (v150 >>> 2) + v238; wire [2:0] v267 = {v267_u, v267_l};
     wire [2:0] v268_l = v267; wire [0:0] v268_u = (v267 >>> 3) + v135; wire [3:0] v268 = {v268_u, v268_l};
     wire [3:0] v269_l = v268; wire [0:0] v269_u = (v268 >>> 4) + v238; wire [4:0] v269 = {v269_u, v269_l};
@@ -1151,9 +1122,8 @@ module jets_learned_50 (
     wire v271_t19 = v270[4] ? v271_t18 : v271_t16;
     wire v271_t20 = v270[5] ? v271_t19 : v271_t12;
     wire [0:0] v271 = {v271_t20};
-    reg [0:0] v271_1; always @(posedge clk) v271_1 <= v271;
-    wire [1:0] v272_l = v255; wire [0:0] v272_u = (v255 >>> 2) + v271_1; wire [2:0] v272 = {v272_u, v272_l};
-    wire [2:0] v273_l = v272; wire [0:0] v273_u = (v272 >>> 3) + v240_1; wire [3:0] v273 = {v273_u, v273_l};
+    wire [1:0] v272_l = v255; wire [0:0] v272_u = (v255 >>> 2) + v271; wire [2:0] v272 = {v272_u, v272_l};
+    wire [2:0] v273_l = v272; wire [0:0] v273_u = (v272 >>> 3) + v240; wire [3:0] v273 = {v273_u, v273_l};
     wire v274_t0 = v273[0] ? 1'd1 : 1'd0;
     wire v274_t1 = v273[0] ? 1'd0 : 1'd1;
     wire v274_t2 = v273[1] ? v274_t1 : v274_t0;
@@ -1197,9 +1167,8 @@ module jets_learned_50 (
     wire v280_t19 = v279[4] ? v280_t18 : v280_t17;
     wire v280_t20 = v279[5] ? v280_t19 : v280_t12;
     wire [0:0] v280 = {v280_t20};
-    reg [0:0] v280_1; always @(posedge clk) v280_1 <= v280;
-    wire [1:0] v281_l = v261; wire [0:0] v281_u = (v261 >>> 2) + v280_1; wire [2:0] v281 = {v281_u, v281_l};
-    wire [2:0] v282_l = v281; wire [0:0] v282_u = (v281 >>> 3) + v250_1; wire [3:0] v282 = {v282_u, v282_l};
+    wire [1:0] v281_l = v261; wire [0:0] v281_u = (v261 >>> 2) + v280; wire [2:0] v281 = {v281_u, v281_l};
+    wire [2:0] v282_l = v281; wire [0:0] v282_u = (v281 >>> 3) + v250; wire [3:0] v282 = {v282_u, v282_l};
     wire [5:0] v283 = inputs[95:90];
     wire v284_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v284_t1 = v283[1] ? 1'd1 : v284_t0;
@@ -1209,8 +1178,7 @@ module jets_learned_50 (
     wire v284_t5 = v283[5] ? v284_t4 : 1'd0;
     wire [0:0] v284 = {v284_t5};
     wire [3:0] v285_l = v139; wire [0:0] v285_u = (v139 >>> 4) + v284; wire [4:0] v285 = {v285_u, v285_l};
-    reg [4:0] v285_1; always @(posedge clk) v285_1 <= v285;
-    wire [4:0] v286_l = v285_1; wire [0:0] v286_u = (v285_1 >>> 5) + v99_1; wire [5:0] v286 = {v286_u, v286_l};
+    wire [4:0] v286_l = v285; wire [0:0] v286_u = (v285 >>> 5) + v99; wire [5:0] v286 = {v286_u, v286_l};
     wire v287_t0 = v286[0] ? 1'd1 : 1'd0;
     wire v287_t1 = v286[1] ? 1'd0 : 1'd1;
     wire v287_t2 = v286[2] ? v287_t1 : v287_t0;
@@ -1255,7 +1223,6 @@ module jets_learned_50 (
     wire v290_t4 = v283[4] ? 1'd1 : v290_t3;
     wire v290_t5 = v283[5] ? 1'd1 : v290_t4;
     wire [0:0] v290 = {v290_t5};
-    reg [0:0] v290_1; always @(posedge clk) v290_1 <= v290;
     wire v291_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v291_t1 = v283[1] ? 1'd1 : v291_t0;
     wire v291_t2 = v283[2] ? 1'd1 : v291_t1;
@@ -1306,13 +1273,11 @@ module jets_learned_50 (
     wire v300_t22 = v299[4] ? v300_t21 : v300_t16;
     wire v300_t23 = v299[5] ? v300_t22 : v300_t10;
     wire [0:0] v300 = {v300_t23};
-    reg [0:0] v300_1; always @(posedge clk) v300_1 <= v300;
     wire [0:0] v301_l = v295; wire [0:0] v301_u = (v295 >>> 1) + v107; wire [1:0] v301 = {v301_u, v301_l};
     wire [1:0] v302_l = v301; wire [0:0] v302_u = (v301 >>> 2) + v288; wire [2:0] v302 = {v302_u, v302_l};
     wire [2:0] v303_l = v302; wire [0:0] v303_u = (v302 >>> 3) + v65; wire [3:0] v303 = {v303_u, v303_l};
     wire [3:0] v304_l = v303; wire [0:0] v304_u = (v303 >>> 4) + v154; wire [4:0] v304 = {v304_u, v304_l};
-    reg [4:0] v304_1; always @(posedge clk) v304_1 <= v304;
-    wire [4:0] v305_l = v304_1; wire [0:0] v305_u = (v304_1 >>> 5) + v146_1; wire [5:0] v305 = {v305_u, v305_l};
+    wire [4:0] v305_l = v304; wire [0:0] v305_u = (v304 >>> 5) + v146; wire [5:0] v305 = {v305_u, v305_l};
     wire v306_t0 = v305[0] ? 1'd1 : 1'd0;
     wire v306_t1 = v305[1] ? v306_t0 : 1'd0;
     wire v306_t2 = v305[2] ? v306_t0 : v306_t1;
@@ -1352,8 +1317,7 @@ module jets_learned_50 (
     wire [1:0] v313_l = v312; wire [0:0] v313_u = (v312 >>> 2) + v225; wire [2:0] v313 = {v313_u, v313_l};
     wire [2:0] v314_l = v313; wire [0:0] v314_u = (v313 >>> 3) + v54; wire [3:0] v314 = {v314_u, v314_l};
     wire [3:0] v315_l = v314; wire [0:0] v315_u = (v314 >>> 4) + v309; wire [4:0] v315 = {v315_u, v315_l};
-    reg [4:0] v315_1; always @(posedge clk) v315_1 <= v315;
-    wire [4:0] v316_l = v315_1; wire [0:0] v316_u = (v315_1 >>> 5) + v62_1; wire [5:0] v316 = {v316_u, v316_l};
+    wire [4:0] v316_l = v315; wire [0:0] v316_u = (v315 >>> 5) + v62; wire [5:0] v316 = {v316_u, v316_l};
     wire v317_t0 = v316[1] ? 1'd1 : 1'd0;
     wire v317_t1 = v316[2] ? 1'd0 : v317_t0;
     wire v317_t2 = v316[0] ? 1'd1 : 1'd0;
@@ -1405,7 +1369,6 @@ module jets_learned_50 (
     wire v320_t20 = v319[4] ? v320_t19 : v320_t18;
     wire v320_t21 = v319[5] ? v320_t20 : v320_t13;
     wire [0:0] v320 = {v320_t21};
-    reg [0:0] v320_1; always @(posedge clk) v320_1 <= v320;
     wire [1:0] v321_l = v166; wire [0:0] v321_u = (v166 >>> 2) + v318; wire [2:0] v321 = {v321_u, v321_l};
     wire [2:0] v322_l = v321; wire [0:0] v322_u = (v321 >>> 3) + v52; wire [3:0] v322 = {v322_u, v322_l};
     wire [3:0] v323_l = v322; wire [0:0] v323_u = (v322 >>> 4) + v151; wire [4:0] v323 = {v323_u, v323_l};
@@ -1436,8 +1399,7 @@ module jets_learned_50 (
     wire v325_t23 = v324[4] ? v325_t22 : v325_t18;
     wire v325_t24 = v324[5] ? v325_t23 : v325_t12;
     wire [0:0] v325 = {v325_t24};
-    reg [0:0] v325_1; always @(posedge clk) v325_1 <= v325;
-    wire [0:0] v326_l = v159_1; wire [0:0] v326_u = (v159_1 >>> 1) + v325_1; wire [1:0] v326 = {v326_u, v326_l};
+    wire [0:0] v326_l = v159; wire [0:0] v326_u = (v159 >>> 1) + v325; wire [1:0] v326 = {v326_u, v326_l};
     wire [0:0] v327_l = v182; wire [0:0] v327_u = (v182 >>> 1) + v318; wire [1:0] v327 = {v327_u, v327_l};
     wire [1:0] v328_l = v327; wire [0:0] v328_u = (v327 >>> 2) + v184; wire [2:0] v328 = {v328_u, v328_l};
     wire [0:0] v329_l = v34; wire [0:0] v329_u = (v34 >>> 1) + v318; wire [1:0] v329 = {v329_u, v329_l};
@@ -1477,7 +1439,6 @@ module jets_learned_50 (
     wire v335_t16 = v334[4] ? 1'd0 : v335_t15;
     wire v335_t17 = v334[5] ? v335_t16 : v335_t11;
     wire [0:0] v335 = {v335_t17};
-    reg [0:0] v335_1; always @(posedge clk) v335_1 <= v335;
     wire [0:0] v336_l = v333; wire [0:0] v336_u = (v333 >>> 1) + v10; wire [1:0] v336 = {v336_u, v336_l};
     wire [1:0] v337_l = v336; wire [0:0] v337_u = (v336 >>> 2) + v168; wire [2:0] v337 = {v337_u, v337_l};
     wire [2:0] v338_l = v337; wire [0:0] v338_u = (v337 >>> 3) + v197; wire [3:0] v338 = {v338_u, v338_l};
@@ -1499,7 +1460,6 @@ module jets_learned_50 (
     wire v341_t13 = v340[4] ? v341_t12 : v341_t6;
     wire v341_t14 = v340[5] ? v341_t13 : v341_t10;
     wire [0:0] v341 = {v341_t14};
-    reg [0:0] v341_1; always @(posedge clk) v341_1 <= v341;
     wire v342_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v342_t1 = v283[1] ? 1'd1 : v342_t0;
     wire v342_t2 = v283[2] ? 1'd1 : v342_t1;
@@ -1531,7 +1491,6 @@ module jets_learned_50 (
     wire v347_t17 = v346[4] ? v347_t16 : v347_t13;
     wire v347_t18 = v346[5] ? v347_t17 : v347_t7;
     wire [0:0] v347 = {v347_t18};
-    reg [0:0] v347_1; always @(posedge clk) v347_1 <= v347;
     wire [0:0] v348_l = v193; wire [0:0] v348_u = (v193 >>> 1) + v342; wire [1:0] v348 = {v348_u, v348_l};
     wire v349_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v349_t1 = v283[1] ? v349_t0 : 1'd0;
@@ -1570,7 +1529,6 @@ module jets_learned_50 (
     wire v355_t22 = v354[4] ? v355_t21 : v355_t16;
     wire v355_t23 = v354[5] ? v355_t22 : v355_t12;
     wire [0:0] v355 = {v355_t23};
-    reg [0:0] v355_1; always @(posedge clk) v355_1 <= v355;
     wire v356_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v356_t1 = v283[1] ? v356_t0 : 1'd0;
     wire v356_t2 = v283[2] ? 1'd1 : v356_t1;
@@ -1601,7 +1559,6 @@ module jets_learned_50 (
     wire v359_t18 = v358[4] ? v359_t17 : v359_t14;
     wire v359_t19 = v358[5] ? v359_t18 : v359_t10;
     wire [0:0] v359 = {v359_t19};
-    reg [0:0] v359_1; always @(posedge clk) v359_1 <= v359;
     wire v360_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v360_t1 = v283[1] ? 1'd1 : v360_t0;
     wire v360_t2 = v283[2] ? v360_t1 : 1'd0;
@@ -1609,8 +1566,7 @@ module jets_learned_50 (
     wire v360_t4 = v283[4] ? 1'd1 : v360_t3;
     wire v360_t5 = v283[5] ? v360_t4 : 1'd0;
     wire [0:0] v360 = {v360_t5};
-    reg [0:0] v360_1; always @(posedge clk) v360_1 <= v360;
-    wire [4:0] v361_l = v192_1; wire [0:0] v361_u = (v192_1 >>> 5) + v360_1; wire [5:0] v361 = {v361_u, v361_l};
+    wire [4:0] v361_l = v192; wire [0:0] v361_u = (v192 >>> 5) + v360; wire [5:0] v361 = {v361_u, v361_l};
     wire v362_t0 = v361[0] ? 1'd0 : 1'd1;
     wire v362_t1 = v361[1] ? v362_t0 : 1'd1;
     wire v362_t2 = v361[1] ? 1'd0 : v362_t0;
@@ -1634,8 +1590,7 @@ module jets_learned_50 (
     wire [1:0] v364_l = v363; wire [0:0] v364_u = (v363 >>> 2) + v146; wire [2:0] v364 = {v364_u, v364_l};
     wire [2:0] v365_l = v364; wire [0:0] v365_u = (v364 >>> 3) + v101; wire [3:0] v365 = {v365_u, v365_l};
     wire [3:0] v366_l = v365; wire [0:0] v366_u = (v365 >>> 4) + v39; wire [4:0] v366 = {v366_u, v366_l};
-    reg [4:0] v366_1; always @(posedge clk) v366_1 <= v366;
-    wire [4:0] v367_l = v366_1; wire [0:0] v367_u = (v366_1 >>> 5) + v209_1; wire [5:0] v367 = {v367_u, v367_l};
+    wire [4:0] v367_l = v366; wire [0:0] v367_u = (v366 >>> 5) + v209; wire [5:0] v367 = {v367_u, v367_l};
     wire v368_t0 = v367[0] ? 1'd1 : 1'd0;
     wire v368_t1 = v367[1] ? 1'd0 : v368_t0;
     wire v368_t2 = v367[0] ? 1'd0 : 1'd1;
@@ -1660,7 +1615,7 @@ module jets_learned_50 (
     wire v368_t21 = v367[5] ? v368_t20 : v368_t13;
     wire [0:0] v368 = {v368_t21};
     wire [3:0] v369_l = v282; wire [0:0] v369_u = (v282 >>> 4) + v368; wire [4:0] v369 = {v369_u, v369_l};
-    wire [4:0] v370_l = v369; wire [0:0] v370_u = (v369 >>> 5) + v243_1; wire [5:0] v370 = {v370_u, v370_l};
+    wire [4:0] v370_l = v369; wire [0:0] v370_u = (v369 >>> 5) + v243; wire [5:0] v370 = {v370_u, v370_l};
     wire v371_t0 = v370[0] ? 1'd1 : 1'd0;
     wire v371_t1 = v370[0] ? 1'd0 : 1'd1;
     wire v371_t2 = v370[1] ? v371_t1 : v371_t0;
@@ -1725,7 +1680,6 @@ module jets_learned_50 (
     wire v378_t21 = v377[4] ? v378_t20 : v378_t16;
     wire v378_t22 = v377[5] ? v378_t21 : v378_t11;
     wire [0:0] v378 = {v378_t22};
-    reg [0:0] v378_1; always @(posedge clk) v378_1 <= v378;
     wire v379_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v379_t1 = v283[1] ? v379_t0 : 1'd0;
     wire v379_t2 = v283[2] ? v379_t1 : 1'd0;
@@ -1735,8 +1689,7 @@ module jets_learned_50 (
     wire [0:0] v379 = {v379_t5};
     wire [2:0] v380_l = v311; wire [0:0] v380_u = (v311 >>> 3) + v379; wire [3:0] v380 = {v380_u, v380_l};
     wire [3:0] v381_l = v380; wire [0:0] v381_u = (v380 >>> 4) + v42; wire [4:0] v381 = {v381_u, v381_l};
-    reg [4:0] v381_1; always @(posedge clk) v381_1 <= v381;
-    wire [4:0] v382_l = v381_1; wire [0:0] v382_u = (v381_1 >>> 5) + v62_1; wire [5:0] v382 = {v382_u, v382_l};
+    wire [4:0] v382_l = v381; wire [0:0] v382_u = (v381 >>> 5) + v62; wire [5:0] v382 = {v382_u, v382_l};
     wire v383_t0 = v382[0] ? 1'd1 : 1'd0;
     wire v383_t1 = v382[1] ? 1'd0 : v383_t0;
     wire v383_t2 = v382[2] ? v383_t0 : v383_t1;
@@ -1762,7 +1715,7 @@ module jets_learned_50 (
     wire [1:0] v384_l = v326; wire [0:0] v384_u = (v326 >>> 2) + v383; wire [2:0] v384 = {v384_u, v384_l};
     wire [2:0] v385_l = v384; wire [0:0] v385_u = (v384 >>> 3) + v306; wire [3:0] v385 = {v385_u, v385_l};
     wire [3:0] v386_l = v385; wire [0:0] v386_u = (v385 >>> 4) + v317; wire [4:0] v386 = {v386_u, v386_l};
-    wire [4:0] v387_l = v386; wire [0:0] v387_u = (v386 >>> 5) + v127_1; wire [5:0] v387 = {v387_u, v387_l};
+    wire [4:0] v387_l = v386; wire [0:0] v387_u = (v386 >>> 5) + v127; wire [5:0] v387 = {v387_u, v387_l};
     wire v388_t0 = v387[0] ? 1'd1 : 1'd0;
     wire v388_t1 = v387[0] ? 1'd0 : 1'd1;
     wire v388_t2 = v387[1] ? v388_t1 : v388_t0;
@@ -1801,8 +1754,7 @@ module jets_learned_50 (
     wire [1:0] v390_l = v389; wire [0:0] v390_u = (v389 >>> 2) + v136; wire [2:0] v390 = {v390_u, v390_l};
     wire [2:0] v391_l = v390; wire [0:0] v391_u = (v390 >>> 3) + v28; wire [3:0] v391 = {v391_u, v391_l};
     wire [3:0] v392_l = v391; wire [0:0] v392_u = (v391 >>> 4) + v32; wire [4:0] v392 = {v392_u, v392_l};
-    reg [4:0] v392_1; always @(posedge clk) v392_1 <= v392;
-    wire [4:0] v393_l = v392_1; wire [0:0] v393_u = (v392_1 >>> 5) + v91_1; wire [5:0] v393 = {v393_u, v393_l};
+    wire [4:0] v393_l = v392; wire [0:0] v393_u = (v392 >>> 5) + v91; wire [5:0] v393 = {v393_u, v393_l};
     wire v394_t0 = v393[0] ? 1'd0 : 1'd1;
     wire v394_t1 = v393[1] ? 1'd0 : v394_t0;
     wire v394_t2 = v393[2] ? 1'd0 : v394_t1;
@@ -1849,7 +1801,6 @@ module jets_learned_50 (
     wire v400_t19 = v399[4] ? v400_t18 : v400_t16;
     wire v400_t20 = v399[5] ? v400_t19 : v400_t12;
     wire [0:0] v400 = {v400_t20};
-    reg [0:0] v400_1; always @(posedge clk) v400_1 <= v400;
     wire v401_t0 = v283[0] ? 1'd1 : 1'd0;
     wire v401_t1 = v283[1] ? v401_t0 : 1'd0;
     wire v401_t2 = v283[2] ? v401_t1 : 1'd0;
@@ -1859,8 +1810,7 @@ module jets_learned_50 (
     wire [0:0] v401 = {v401_t5};
     wire [2:0] v402_l = v226; wire [0:0] v402_u = (v226 >>> 3) + v401; wire [3:0] v402 = {v402_u, v402_l};
     wire [3:0] v403_l = v402; wire [0:0] v403_u = (v402 >>> 4) + v129; wire [4:0] v403 = {v403_u, v403_l};
-    reg [4:0] v403_1; always @(posedge clk) v403_1 <= v403;
-    wire [4:0] v404_l = v403_1; wire [0:0] v404_u = (v403_1 >>> 5) + v137_1; wire [5:0] v404 = {v404_u, v404_l};
+    wire [4:0] v404_l = v403; wire [0:0] v404_u = (v403 >>> 5) + v137; wire [5:0] v404 = {v404_u, v404_l};
     wire v405_t0 = v404[0] ? 1'd0 : 1'd1;
     wire v405_t1 = v404[1] ? 1'd0 : v405_t0;
     wire v405_t2 = v404[2] ? v405_t1 : 1'd1;
@@ -1883,8 +1833,7 @@ module jets_learned_50 (
     wire [0:0] v405 = {v405_t18};
     wire [2:0] v406_l = v196; wire [0:0] v406_u = (v196 >>> 3) + v401; wire [3:0] v406 = {v406_u, v406_l};
     wire [3:0] v407_l = v406; wire [0:0] v407_u = (v406 >>> 4) + v332; wire [4:0] v407 = {v407_u, v407_l};
-    reg [4:0] v407_1; always @(posedge clk) v407_1 <= v407;
-    wire [4:0] v408_l = v407_1; wire [0:0] v408_u = (v407_1 >>> 5) + v39_1; wire [5:0] v408 = {v408_u, v408_l};
+    wire [4:0] v408_l = v407; wire [0:0] v408_u = (v407 >>> 5) + v39; wire [5:0] v408 = {v408_u, v408_l};
     wire v409_t0 = v408[0] ? 1'd1 : 1'd0;
     wire v409_t1 = v408[1] ? 1'd0 : v409_t0;
     wire v409_t2 = v408[2] ? 1'd0 : v409_t1;
@@ -1938,13 +1887,11 @@ module jets_learned_50 (
     wire v416_t21 = v415[4] ? v416_t20 : v416_t15;
     wire v416_t22 = v415[5] ? v416_t21 : v416_t12;
     wire [0:0] v416 = {v416_t22};
-    reg [0:0] v416_1; always @(posedge clk) v416_1 <= v416;
     wire [0:0] v417_l = v168; wire [0:0] v417_u = (v168 >>> 1) + v401; wire [1:0] v417 = {v417_u, v417_l};
     wire [1:0] v418_l = v417; wire [0:0] v418_u = (v417 >>> 2) + v289; wire [2:0] v418 = {v418_u, v418_l};
     wire [2:0] v419_l = v418; wire [0:0] v419_u = (v418 >>> 3) + v50; wire [3:0] v419 = {v419_u, v419_l};
     wire [3:0] v420_l = v419; wire [0:0] v420_u = (v419 >>> 4) + v203; wire [4:0] v420 = {v420_u, v420_l};
-    reg [4:0] v420_1; always @(posedge clk) v420_1 <= v420;
-    wire [4:0] v421_l = v420_1; wire [0:0] v421_u = (v420_1 >>> 5) + v290_1; wire [5:0] v421 = {v421_u, v421_l};
+    wire [4:0] v421_l = v420; wire [0:0] v421_u = (v420 >>> 5) + v290; wire [5:0] v421 = {v421_u, v421_l};
     wire v422_t0 = v421[0] ? 1'd0 : 1'd1;
     wire v422_t1 = v421[0] ? 1'd1 : 1'd0;
     wire v422_t2 = v421[1] ? 1'd0 : v422_t1;
@@ -2007,8 +1954,7 @@ module jets_learned_50 (
     wire v431_t19 = v430[4] ? v431_t18 : v431_t13;
     wire v431_t20 = v430[5] ? v431_t19 : v431_t8;
     wire [0:0] v431 = {v431_t20};
-    reg [0:0] v431_1; always @(posedge clk) v431_1 <= v431;
-    wire [0:0] v432_l = v431_1; wire [0:0] v432_u = (v431_1 >>> 1) + v362; wire [1:0] v432 = {v432_u, v432_l};
+    wire [0:0] v432_l = v431; wire [0:0] v432_u = (v431 >>> 1) + v362; wire [1:0] v432 = {v432_u, v432_l};
     wire [1:0] v433_l = v432; wire [0:0] v433_u = (v432 >>> 2) + v422; wire [2:0] v433 = {v433_u, v433_l};
     wire v434_t0 = v423[0] ? 1'd1 : 1'd0;
     wire v434_t1 = v423[1] ? 1'd1 : v434_t0;
@@ -2020,7 +1966,6 @@ module jets_learned_50 (
     wire [1:0] v436_l = v435; wire [0:0] v436_u = (v435 >>> 2) + v203; wire [2:0] v436 = {v436_u, v436_l};
     wire [2:0] v437_l = v436; wire [0:0] v437_u = (v436 >>> 3) + v182; wire [3:0] v437 = {v437_u, v437_l};
     wire [3:0] v438_l = v437; wire [0:0] v438_u = (v437 >>> 4) + v225; wire [4:0] v438 = {v438_u, v438_l};
-    reg [4:0] v438_1; always @(posedge clk) v438_1 <= v438;
     wire v439_t0 = v423[0] ? 1'd1 : 1'd0;
     wire v439_t1 = v423[1] ? v439_t0 : 1'd0;
     wire v439_t2 = v423[2] ? v439_t1 : 1'd0;
@@ -2050,9 +1995,8 @@ module jets_learned_50 (
     wire v441_t19 = v440[4] ? v441_t18 : v441_t13;
     wire v441_t20 = v440[5] ? v441_t19 : v441_t12;
     wire [0:0] v441 = {v441_t20};
-    reg [0:0] v441_1; always @(posedge clk) v441_1 <= v441;
-    wire [2:0] v442_l = v433; wire [0:0] v442_u = (v433 >>> 3) + v441_1; wire [3:0] v442 = {v442_u, v442_l};
-    wire [3:0] v443_l = v442; wire [0:0] v443_u = (v442 >>> 4) + v341_1; wire [4:0] v443 = {v443_u, v443_l};
+    wire [2:0] v442_l = v433; wire [0:0] v442_u = (v433 >>> 3) + v441; wire [3:0] v442 = {v442_u, v442_l};
+    wire [3:0] v443_l = v442; wire [0:0] v443_u = (v442 >>> 4) + v341; wire [4:0] v443 = {v443_u, v443_l};
     wire [4:0] v444_l = v443; wire [0:0] v444_u = (v443 >>> 5) + v394; wire [5:0] v444 = {v444_u, v444_l};
     wire v445_t0 = v444[0] ? 1'd1 : 1'd0;
     wire v445_t1 = v444[0] ? 1'd0 : 1'd1;
@@ -2117,7 +2061,6 @@ module jets_learned_50 (
     wire v451_t21 = v450[4] ? v451_t20 : v451_t16;
     wire v451_t22 = v450[5] ? v451_t21 : v451_t13;
     wire [0:0] v451 = {v451_t22};
-    reg [0:0] v451_1; always @(posedge clk) v451_1 <= v451;
     wire v452_t0 = v423[0] ? 1'd1 : 1'd0;
     wire v452_t1 = v423[1] ? 1'd1 : v452_t0;
     wire v452_t2 = v423[2] ? 1'd1 : v452_t1;
@@ -2150,10 +2093,9 @@ module jets_learned_50 (
     wire v458_t18 = v457[4] ? v458_t17 : v458_t14;
     wire v458_t19 = v457[5] ? v458_t18 : v458_t9;
     wire [0:0] v458 = {v458_t19};
-    reg [0:0] v458_1; always @(posedge clk) v458_1 <= v458;
-    wire [0:0] v459_l = v378_1; wire [0:0] v459_u = (v378_1 >>> 1) + v458_1; wire [1:0] v459 = {v459_u, v459_l};
-    wire [1:0] v460_l = v459; wire [0:0] v460_u = (v459 >>> 2) + v416_1; wire [2:0] v460 = {v460_u, v460_l};
-    wire [2:0] v461_l = v460; wire [0:0] v461_u = (v460 >>> 3) + v451_1; wire [3:0] v461 = {v461_u, v461_l};
+    wire [0:0] v459_l = v378; wire [0:0] v459_u = (v378 >>> 1) + v458; wire [1:0] v459 = {v459_u, v459_l};
+    wire [1:0] v460_l = v459; wire [0:0] v460_u = (v459 >>> 2) + v416; wire [2:0] v460 = {v460_u, v460_l};
+    wire [2:0] v461_l = v460; wire [0:0] v461_u = (v460 >>> 3) + v451; wire [3:0] v461 = {v461_u, v461_l};
     wire v462_t0 = v461[0] ? 1'd1 : 1'd0;
     wire v462_t1 = v461[0] ? 1'd0 : 1'd1;
     wire v462_t2 = v461[1] ? v462_t1 : v462_t0;
@@ -2176,8 +2118,7 @@ module jets_learned_50 (
     wire v463_t3 = v423[3] ? v463_t2 : 1'd0;
     wire v463_t4 = v423[4] ? 1'd1 : v463_t3;
     wire [0:0] v463 = {v463_t4};
-    reg [0:0] v463_1; always @(posedge clk) v463_1 <= v463;
-    wire [4:0] v464_l = v438_1; wire [0:0] v464_u = (v438_1 >>> 5) + v463_1; wire [5:0] v464 = {v464_u, v464_l};
+    wire [4:0] v464_l = v438; wire [0:0] v464_u = (v438 >>> 5) + v463; wire [5:0] v464 = {v464_u, v464_l};
     wire v465_t0 = v464[0] ? 1'd0 : 1'd1;
     wire v465_t1 = v464[1] ? 1'd0 : v465_t0;
     wire v465_t2 = v464[1] ? v465_t0 : 1'd1;
@@ -2201,8 +2142,8 @@ module jets_learned_50 (
     wire v465_t20 = v464[4] ? v465_t19 : v465_t17;
     wire v465_t21 = v464[5] ? v465_t20 : v465_t13;
     wire [0:0] v465 = {v465_t21};
-    wire [0:0] v466_l = v355_1; wire [0:0] v466_u = (v355_1 >>> 1) + v465; wire [1:0] v466 = {v466_u, v466_l};
-    wire [1:0] v467_l = v466; wire [0:0] v467_u = (v466 >>> 2) + v189_1; wire [2:0] v467 = {v467_u, v467_l};
+    wire [0:0] v466_l = v355; wire [0:0] v466_u = (v355 >>> 1) + v465; wire [1:0] v466 = {v466_u, v466_l};
+    wire [1:0] v467_l = v466; wire [0:0] v467_u = (v466 >>> 2) + v189; wire [2:0] v467 = {v467_u, v467_l};
     wire [2:0] v468_l = v467; wire [0:0] v468_u = (v467 >>> 3) + v405; wire [3:0] v468 = {v468_u, v468_l};
     wire v469_t0 = v468[0] ? 1'd1 : 1'd0;
     wire v469_t1 = v468[0] ? 1'd0 : 1'd1;
@@ -2224,8 +2165,7 @@ module jets_learned_50 (
     wire [1:0] v471_l = v470; wire [0:0] v471_u = (v470 >>> 2) + v110; wire [2:0] v471 = {v471_u, v471_l};
     wire [2:0] v472_l = v471; wire [0:0] v472_u = (v471 >>> 3) + v424; wire [3:0] v472 = {v472_u, v472_l};
     wire [3:0] v473_l = v472; wire [0:0] v473_u = (v472 >>> 4) + v356; wire [4:0] v473 = {v473_u, v473_l};
-    reg [4:0] v473_1; always @(posedge clk) v473_1 <= v473;
-    wire [4:0] v474_l = v473_1; wire [0:0] v474_u = (v473_1 >>> 5) + v3; wire [5:0] v474 = {v474_u, v474_l};
+    wire [4:0] v474_l = v473; wire [0:0] v474_u = (v473 >>> 5) + v3; wire [5:0] v474 = {v474_u, v474_l};
     wire v475_t0 = v474[0] ? 1'd1 : 1'd0;
     wire v475_t1 = v474[1] ? 1'd0 : v475_t0;
     wire v475_t2 = v474[2] ? v475_t0 : v475_t1;
@@ -2278,10 +2218,9 @@ module jets_learned_50 (
     wire v481_t21 = v480[4] ? v481_t20 : v481_t16;
     wire v481_t22 = v480[5] ? v481_t21 : v481_t11;
     wire [0:0] v481 = {v481_t22};
-    reg [0:0] v481_1; always @(posedge clk) v481_1 <= v481;
-    wire [0:0] v482_l = v481_1; wire [0:0] v482_u = (v481_1 >>> 1) + v266_1; wire [1:0] v482 = {v482_u, v482_l};
+    wire [0:0] v482_l = v481; wire [0:0] v482_u = (v481 >>> 1) + v266; wire [1:0] v482 = {v482_u, v482_l};
     wire [1:0] v483_l = v482; wire [0:0] v483_u = (v482 >>> 2) + v202; wire [2:0] v483 = {v483_u, v483_l};
-    wire [2:0] v484_l = v483; wire [0:0] v484_u = (v483 >>> 3) + v359_1; wire [3:0] v484 = {v484_u, v484_l};
+    wire [2:0] v484_l = v483; wire [0:0] v484_u = (v483 >>> 3) + v359; wire [3:0] v484 = {v484_u, v484_l};
     wire v485_t0 = v484[0] ? 1'd1 : 1'd0;
     wire v485_t1 = v484[0] ? 1'd0 : 1'd1;
     wire v485_t2 = v484[1] ? v485_t1 : v485_t0;
@@ -2306,8 +2245,7 @@ module jets_learned_50 (
     wire v487_t4 = v423[4] ? 1'd1 : v487_t3;
     wire [0:0] v487 = {v487_t4};
     wire [3:0] v488_l = v331; wire [0:0] v488_u = (v331 >>> 4) + v487; wire [4:0] v488 = {v488_u, v488_l};
-    reg [4:0] v488_1; always @(posedge clk) v488_1 <= v488;
-    wire [4:0] v489_l = v488_1; wire [0:0] v489_u = (v488_1 >>> 5) + v34_1; wire [5:0] v489 = {v489_u, v489_l};
+    wire [4:0] v489_l = v488; wire [0:0] v489_u = (v488 >>> 5) + v34; wire [5:0] v489 = {v489_u, v489_l};
     wire v490_t0 = v489[0] ? 1'd0 : 1'd1;
     wire v490_t1 = v489[1] ? 1'd0 : v490_t0;
     wire v490_t2 = v489[2] ? v490_t1 : 1'd0;
@@ -2332,8 +2270,8 @@ module jets_learned_50 (
     wire v490_t21 = v489[5] ? v490_t20 : v490_t9;
     wire [0:0] v490 = {v490_t21};
     wire [0:0] v491_l = v165; wire [0:0] v491_u = (v165 >>> 1) + v490; wire [1:0] v491 = {v491_u, v491_l};
-    wire [1:0] v492_l = v491; wire [0:0] v492_u = (v491 >>> 2) + v148_1; wire [2:0] v492 = {v492_u, v492_l};
-    wire [2:0] v493_l = v492; wire [0:0] v493_u = (v492 >>> 3) + v180_1; wire [3:0] v493 = {v493_u, v493_l};
+    wire [1:0] v492_l = v491; wire [0:0] v492_u = (v491 >>> 2) + v148; wire [2:0] v492 = {v492_u, v492_l};
+    wire [2:0] v493_l = v492; wire [0:0] v493_u = (v492 >>> 3) + v180; wire [3:0] v493 = {v493_u, v493_l};
     wire v494_t0 = v493[0] ? 1'd1 : 1'd0;
     wire v494_t1 = v493[0] ? 1'd0 : 1'd1;
     wire v494_t2 = v493[1] ? v494_t1 : v494_t0;
@@ -2374,8 +2312,7 @@ module jets_learned_50 (
     wire v498_t18 = v497[4] ? v498_t17 : v498_t13;
     wire v498_t19 = v497[5] ? v498_t18 : v498_t10;
     wire [0:0] v498 = {v498_t19};
-    reg [0:0] v498_1; always @(posedge clk) v498_1 <= v498;
-    wire [1:0] v499_l = v410; wire [0:0] v499_u = (v410 >>> 2) + v498_1; wire [2:0] v499 = {v499_u, v499_l};
+    wire [1:0] v499_l = v410; wire [0:0] v499_u = (v410 >>> 2) + v498; wire [2:0] v499 = {v499_u, v499_l};
     wire [2:0] v500_l = v328; wire [0:0] v500_u = (v328 >>> 3) + v487; wire [3:0] v500 = {v500_u, v500_l};
     wire [3:0] v501_l = v500; wire [0:0] v501_u = (v500 >>> 4) + v151; wire [4:0] v501 = {v501_u, v501_l};
     wire [4:0] v502_l = v501; wire [0:0] v502_u = (v501 >>> 5) + v151; wire [5:0] v502 = {v502_u, v502_l};
@@ -2404,12 +2341,11 @@ module jets_learned_50 (
     wire v503_t22 = v502[4] ? v503_t21 : v503_t17;
     wire v503_t23 = v502[5] ? v503_t22 : v503_t12;
     wire [0:0] v503 = {v503_t23};
-    reg [0:0] v503_1; always @(posedge clk) v503_1 <= v503;
-    wire [0:0] v504_l = v503_1; wire [0:0] v504_u = (v503_1 >>> 1) + v216_1; wire [1:0] v504 = {v504_u, v504_l};
-    wire [1:0] v505_l = v504; wire [0:0] v505_u = (v504 >>> 2) + v335_1; wire [2:0] v505 = {v505_u, v505_l};
-    wire [2:0] v506_l = v505; wire [0:0] v506_u = (v505 >>> 3) + v400_1; wire [3:0] v506 = {v506_u, v506_l};
-    wire [3:0] v507_l = v506; wire [0:0] v507_u = (v506 >>> 4) + v300_1; wire [4:0] v507 = {v507_u, v507_l};
-    wire [4:0] v508_l = v507; wire [0:0] v508_u = (v507 >>> 5) + v320_1; wire [5:0] v508 = {v508_u, v508_l};
+    wire [0:0] v504_l = v503; wire [0:0] v504_u = (v503 >>> 1) + v216; wire [1:0] v504 = {v504_u, v504_l};
+    wire [1:0] v505_l = v504; wire [0:0] v505_u = (v504 >>> 2) + v335; wire [2:0] v505 = {v505_u, v505_l};
+    wire [2:0] v506_l = v505; wire [0:0] v506_u = (v505 >>> 3) + v400; wire [3:0] v506 = {v506_u, v506_l};
+    wire [3:0] v507_l = v506; wire [0:0] v507_u = (v506 >>> 4) + v300; wire [4:0] v507 = {v507_u, v507_l};
+    wire [4:0] v508_l = v507; wire [0:0] v508_u = (v507 >>> 5) + v320; wire [5:0] v508 = {v508_u, v508_l};
     wire v509_t0 = v508[0] ? 1'd1 : 1'd0;
     wire v509_t1 = v508[0] ? 1'd0 : 1'd1;
     wire v509_t2 = v508[1] ? v509_t1 : v509_t0;
@@ -2471,9 +2407,8 @@ module jets_learned_50 (
     wire v515_t19 = v514[4] ? v515_t18 : v515_t12;
     wire v515_t20 = v514[5] ? v515_t19 : v515_t10;
     wire [0:0] v515 = {v515_t20};
-    reg [0:0] v515_1; always @(posedge clk) v515_1 <= v515;
-    wire [2:0] v516_l = v499; wire [0:0] v516_u = (v499 >>> 3) + v515_1; wire [3:0] v516 = {v516_u, v516_l};
-    wire [3:0] v517_l = v516; wire [0:0] v517_u = (v516 >>> 4) + v347_1; wire [4:0] v517 = {v517_u, v517_l};
+    wire [2:0] v516_l = v499; wire [0:0] v516_u = (v499 >>> 3) + v515; wire [3:0] v516 = {v516_u, v516_l};
+    wire [3:0] v517_l = v516; wire [0:0] v517_u = (v516 >>> 4) + v347; wire [4:0] v517 = {v517_u, v517_l};
     wire [4:0] v518_l = v517; wire [0:0] v518_u = (v517 >>> 5) + v475; wire [5:0] v518 = {v518_u, v518_l};
     wire v519_t0 = v518[0] ? 1'd1 : 1'd0;
     wire v519_t1 = v518[0] ? 1'd0 : 1'd1;

@@ -1,5 +1,5 @@
 // Self-checking testbench of jets_learned_50: a new row at every clock; every logit of every row is compared
-// with outputs.hex 2 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
+// with outputs.hex 1 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
 `timescale 1 ns / 1 ps
 
 module jets_learned_50_tb;
@@ -7,7 +7,7 @@ module jets_learned_50_tb;
     parameter INPUTS = "inputs.hex";
     parameter OUTPUTS = "outputs.hex";
     localparam ROWS = 256;
-    localparam LATENCY = 2;
+    localparam LATENCY = 1;
     localparam LOGITS = 5;
     localparam BITS = 5;
 

@@ -1903,7 +1903,7 @@ module jets_float_compressed (
     wire [7:0] v1377 = v1366;
     reg [7:0] v1377_2; always @(posedge clk) v1377_2 <= v1377;
     wire [7:0] v1378 = v1369_2 & $signed({1'b0, v1377_2});
-    wire signed [10:0] v1379 = ($signed({1'b0, v1378}) <<< 2) + v461;
+    wire signed [10:0] v1379 = v461 + ($signed({1'b0, v1378}) <<< 2);
     reg signed [10:0] v1379_3; always @(posedge clk) v1379_3 <= v1379;
     wire [3:0] v1380_l = v1379_3; wire [10:0] v1380_u = (v1379_3 >>> 4) - $signed({1'b0, v823_3}); wire signed [14:0] v1380 = {v1380_u, v1380_l};
     reg signed [14:0] v1380_4; always @(posedge clk) v1380_4 <= v1380;
@@ -1928,7 +1928,7 @@ module jets_float_compressed (
     reg [7:0] v1390_2; always @(posedge clk) v1390_2 <= v1390;
     wire [7:0] v1391 = v1376_2 & $signed({1'b0, v1390_2});
     reg [7:0] v1391_3; always @(posedge clk) v1391_3 <= v1391;
-    wire signed [11:0] v1392 = ($signed({1'b0, v1391}) <<< 3) + v928;
+    wire signed [11:0] v1392 = v928 + ($signed({1'b0, v1391}) <<< 3);
     reg signed [11:0] v1392_3; always @(posedge clk) v1392_3 <= v1392;
     wire [0:0] v1393_l = $signed({1'b0, v1122_3}); wire [13:0] v1393_u = ($signed({1'b0, v1122_3}) >>> 1) + v1392_3; wire signed [14:0] v1393 = {v1393_u, v1393_l};
     reg signed [14:0] v1393_4; always @(posedge clk) v1393_4 <= v1393;
@@ -3456,7 +3456,7 @@ module jets_float_compressed (
     wire [7:0] v2390 = v2389[0] ? v1464 : v2385;
     wire [7:0] v2391 = v2384 & $signed({1'b0, v2390});
     reg [7:0] v2391_7; always @(posedge clk) v2391_7 <= v2391;
-    wire signed [12:0] v2392 = ($signed({1'b0, v2391}) <<< 3) + v1856;
+    wire signed [12:0] v2392 = v1856 + ($signed({1'b0, v2391}) <<< 3);
     reg signed [12:0] v2392_7; always @(posedge clk) v2392_7 <= v2392;
     reg signed [12:0] v2392_8; always @(posedge clk) v2392_8 <= v2392_7;
     wire [0:0] v2393_l = v2338_8; wire [13:0] v2393_u = (v2338_8 >>> 1) + v2392_8; wire signed [14:0] v2393 = {v2393_u, v2393_l};
