@@ -1,5 +1,5 @@
 // Self-checking testbench of jets_tnn_optimised: a new row at every clock; every logit of every row is compared
-// with outputs.hex 10 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
+// with outputs.hex 9 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
 `timescale 1 ns / 1 ps
 
 module jets_tnn_optimised_tb;
@@ -7,7 +7,7 @@ module jets_tnn_optimised_tb;
     parameter INPUTS = "inputs.hex";
     parameter OUTPUTS = "outputs.hex";
     localparam ROWS = 256;
-    localparam LATENCY = 10;
+    localparam LATENCY = 9;
     localparam LOGITS = 5;
     localparam BITS = 14;
 
