@@ -17,7 +17,7 @@ module jets_hgq_dense_3 (
     wire signed [4:0] v6 = v1 + v3;
     wire signed [6:0] v7 = inputs[20:14];
     wire signed [5:0] v8 = (v7 >>> 1);
-    wire [0:0] v9_l = v5; wire [6:0] v9_u = (v5 >>> 1) + v8; wire signed [7:0] v9 = {v9_u, v9_l};
+    wire [0:0] v9_l = v5; wire [6:0] v9_u = v8 + (v5 >>> 1); wire signed [7:0] v9 = {v9_u, v9_l};
     wire signed [6:0] v10 = (v3 <<< 4) + v8;
     wire [1:0] v11_l = v8; wire [4:0] v11_u = (v8 >>> 2) + v3; wire signed [6:0] v11 = {v11_u, v11_l};
     wire signed [6:0] v12 = inputs[27:21];
@@ -47,7 +47,7 @@ module jets_hgq_dense_3 (
     reg signed [3:0] v32_1; always @(posedge clk) v32_1 <= v32;
     wire signed [4:0] v33 = (v24 <<< 1) + v32;
     wire signed [5:0] v34 = (v33 <<< 1) - v15;
-    wire signed [7:0] v35 = (v16 <<< 2) + v34;
+    wire signed [7:0] v35 = v34 + (v16 <<< 2);
     reg signed [7:0] v35_1; always @(posedge clk) v35_1 <= v35;
     wire [2:0] v36_l = v32; wire [2:0] v36_u = (v32 >>> 3) - v3; wire signed [5:0] v36 = {v36_u, v36_l};
     wire [0:0] v37_l = v1; wire [4:0] v37_u = (v1 >>> 1) + v32; wire signed [5:0] v37 = {v37_u, v37_l};
@@ -60,7 +60,7 @@ module jets_hgq_dense_3 (
     wire [1:0] v43_l = v8; wire [4:0] v43_u = (v8 >>> 2) - v32; wire signed [6:0] v43 = {v43_u, v43_l};
     wire signed [7:0] v44 = (v1 <<< 2) + v43;
     reg signed [7:0] v44_1; always @(posedge clk) v44_1 <= v44;
-    wire signed [7:0] v45 = (v28 <<< 4) + v43;
+    wire signed [7:0] v45 = v43 + (v28 <<< 4);
     reg signed [7:0] v45_1; always @(posedge clk) v45_1 <= v45;
     wire signed [4:0] v46 = v13 - v32;
     wire [0:0] v47_l = v22; wire [6:0] v47_u = (v22 >>> 1) - v46; wire signed [7:0] v47 = {v47_u, v47_l};
@@ -73,7 +73,7 @@ module jets_hgq_dense_3 (
     wire [3:0] v52_l = v10; wire [2:0] v52_u = (v10 >>> 4) - v50; wire signed [6:0] v52 = {v52_u, v52_l};
     wire signed [6:0] v53 = (v50 <<< 3) - v20;
     wire signed [5:0] v54 = (v50 <<< 2) - v46;
-    wire [0:0] v55_l = v54; wire [4:0] v55_u = (v54 >>> 1) + v24; wire signed [5:0] v55 = {v55_u, v55_l};
+    wire [0:0] v55_l = v54; wire [4:0] v55_u = v24 + (v54 >>> 1); wire signed [5:0] v55 = {v55_u, v55_l};
     reg signed [5:0] v55_1; always @(posedge clk) v55_1 <= v55;
     wire signed [5:0] v56 = v15 - v54;
     wire signed [5:0] v57 = v56 + 7'sd4;
@@ -115,7 +115,7 @@ module jets_hgq_dense_3 (
     reg signed [2:0] v86_1; always @(posedge clk) v86_1 <= v86;
     wire [1:0] v87_l = v1; wire [2:0] v87_u = (v1 >>> 2) - v50; wire signed [4:0] v87 = {v87_u, v87_l};
     wire signed [6:0] v88 = v25 - v87;
-    wire signed [5:0] v89 = (v4 <<< 1) + v87;
+    wire signed [5:0] v89 = v87 + (v4 <<< 1);
     wire [0:0] v90_l = v13; wire [3:0] v90_u = (v13 >>> 1) + v50; wire signed [4:0] v90 = {v90_u, v90_l};
     wire [1:0] v91_l = v27; wire [5:0] v91_u = (v27 >>> 2) - v90; wire signed [7:0] v91 = {v91_u, v91_l};
     reg signed [7:0] v91_1; always @(posedge clk) v91_1 <= v91;
@@ -124,7 +124,7 @@ module jets_hgq_dense_3 (
     wire [1:0] v94_l = v36; wire [5:0] v94_u = (v36 >>> 2) - v93; wire signed [7:0] v94 = {v94_u, v94_l};
     wire signed [5:0] v95 = v6 - v93;
     reg signed [5:0] v95_1; always @(posedge clk) v95_1 <= v95;
-    wire signed [5:0] v96 = v63 + v93;
+    wire signed [5:0] v96 = v93 + v63;
     wire signed [5:0] v97 = v95 - 7'sd1;
     wire [4:0] v98 = v97[5] ? 5'd0 : v97;
     wire [1:0] v99 = (v98 >>> 3);
@@ -266,7 +266,7 @@ module jets_hgq_dense_3 (
     wire signed [10:0] v198 = v197_2 + 12'sd64;
     wire [9:0] v199 = v198[10] ? 10'd0 : v198;
     wire [3:0] v200 = (v199 >>> 6);
-    wire signed [5:0] v201 = $signed({1'b0, v200}) + v152;
+    wire signed [5:0] v201 = v152 + $signed({1'b0, v200});
     reg signed [5:0] v201_3; always @(posedge clk) v201_3 <= v201;
     wire [1:0] v202_l = v195_1; wire [8:0] v202_u = (v195_1 >>> 2) + v113_1; wire signed [10:0] v202 = {v202_u, v202_l};
     wire signed [10:0] v203 = v202 - 12'sd16;
@@ -274,7 +274,7 @@ module jets_hgq_dense_3 (
     wire [3:0] v205 = (v204 >>> 6);
     reg [3:0] v205_2; always @(posedge clk) v205_2 <= v205;
     wire [4:0] v206 = (v205_2 <<< 1) + v118_2;
-    wire [5:0] v207 = (v200 <<< 1) + v206;
+    wire [5:0] v207 = v206 + (v200 <<< 1);
     reg [5:0] v207_3; always @(posedge clk) v207_3 <= v207;
     wire [7:0] v208 = v195[8] ? 8'd0 : v195;
     wire [0:0] v209 = (v208 >>> 7);
@@ -297,7 +297,7 @@ module jets_hgq_dense_3 (
     wire [1:0] v219 = v218_1 + v131;
     wire [1:0] v220 = v139 + v218_1;
     wire signed [7:0] v221 = (v3 <<< 1) + v174;
-    wire [0:0] v222_l = v87; wire [7:0] v222_u = (v87 >>> 1) + v221; wire signed [8:0] v222 = {v222_u, v222_l};
+    wire [0:0] v222_l = v87; wire [7:0] v222_u = v221 + (v87 >>> 1); wire signed [8:0] v222 = {v222_u, v222_l};
     wire signed [9:0] v223 = (v222 <<< 1) - v145;
     reg signed [9:0] v223_1; always @(posedge clk) v223_1 <= v223;
     wire signed [9:0] v224 = v223_1 + 11'sd42;
@@ -323,12 +323,11 @@ module jets_hgq_dense_3 (
     wire [6:0] v238 = (v235 <<< 5) + v226;
     reg [6:0] v238_2; always @(posedge clk) v238_2 <= v238;
     wire [0:0] v239_l = v190; wire [3:0] v239_u = (v190 >>> 1) - v235; wire signed [4:0] v239 = {v239_u, v239_l};
-    wire signed [8:0] v240 = (v90 <<< 2) + v230;
+    wire signed [8:0] v240 = v230 + (v90 <<< 2);
     wire signed [7:0] v241 = (v32 <<< 1) - v240;
     reg signed [7:0] v241_1; always @(posedge clk) v241_1 <= v241;
     wire [6:0] v242 = v241_1[7] ? 7'd0 : v241_1;
     wire [1:0] v243 = (v242 >>> 5);
-    reg [1:0] v243_2; always @(posedge clk) v243_2 <= v243;
     wire signed [4:0] v244 = ($signed({1'b0, v243}) <<< 1) + v212;
     reg signed [4:0] v244_2; always @(posedge clk) v244_2 <= v244;
     reg signed [4:0] v244_3; always @(posedge clk) v244_3 <= v244_2;
@@ -344,7 +343,7 @@ module jets_hgq_dense_3 (
     wire signed [11:0] v251 = v250_2 + 13'sd116;
     wire [10:0] v252 = v251[11] ? 11'd0 : v251;
     wire [6:0] v253 = (v252 >>> 4);
-    wire [0:0] v254_l = v253; wire [5:0] v254_u = (v253 >>> 1) + v118_2; wire [6:0] v254 = {v254_u, v254_l};
+    wire [0:0] v254_l = v253; wire [5:0] v254_u = v118_2 + (v253 >>> 1); wire [6:0] v254 = {v254_u, v254_l};
     reg [6:0] v254_3; always @(posedge clk) v254_3 <= v254;
     wire [8:0] v255 = (v253 <<< 2) - v253;
     reg [8:0] v255_3; always @(posedge clk) v255_3 <= v255;
@@ -357,7 +356,7 @@ module jets_hgq_dense_3 (
     wire [3:0] v261 = v260 + v220;
     reg [3:0] v261_2; always @(posedge clk) v261_2 <= v261;
     wire signed [4:0] v262 = (v77_1 <<< 1) - v260;
-    wire signed [5:0] v263 = (v262 <<< 1) + $signed({1'b0, v190});
+    wire signed [5:0] v263 = $signed({1'b0, v190}) + (v262 <<< 1);
     reg signed [5:0] v263_2; always @(posedge clk) v263_2 <= v263;
     wire [0:0] v264_l = v190; wire [4:0] v264_u = (v190 >>> 1) - v260; wire signed [5:0] v264 = {v264_u, v264_l};
     reg signed [5:0] v264_2; always @(posedge clk) v264_2 <= v264;
@@ -398,7 +397,7 @@ module jets_hgq_dense_3 (
     wire [1:0] v290_l = v287_2; wire [4:0] v290_u = (v287_2 >>> 2) + v269_2; wire [6:0] v290 = {v290_u, v290_l};
     wire [0:0] v291_l = v287_2; wire [6:0] v291_u = (v287_2 >>> 1) - v226_2; wire signed [7:0] v291 = {v291_u, v291_l};
     wire [0:0] v292_l = $signed({1'b0, v287_2}); wire [5:0] v292_u = ($signed({1'b0, v287_2}) >>> 1) + v264_2; wire signed [6:0] v292 = {v292_u, v292_l};
-    wire signed [6:0] v293 = $signed({1'b0, v171}) + v292;
+    wire signed [6:0] v293 = v292 + $signed({1'b0, v171});
     reg signed [6:0] v293_3; always @(posedge clk) v293_3 <= v293;
     wire [0:0] v294_l = v293_3; wire [6:0] v294_u = (v293_3 >>> 1) + v201_3; wire signed [7:0] v294 = {v294_u, v294_l};
     wire [6:0] v295 = v294[7] ? 7'd0 : v294;
@@ -432,7 +431,7 @@ module jets_hgq_dense_3 (
     reg signed [4:0] v313_2; always @(posedge clk) v313_2 <= v313;
     wire signed [6:0] v314 = v313_2 + $signed({1'b0, v192});
     reg signed [6:0] v314_3; always @(posedge clk) v314_3 <= v314;
-    wire signed [8:0] v315 = (v90 <<< 2) + v304;
+    wire signed [8:0] v315 = v304 + (v90 <<< 2);
     wire signed [8:0] v316 = v315 + v159;
     reg signed [8:0] v316_1; always @(posedge clk) v316_1 <= v316;
     wire signed [8:0] v317 = v316_1 - 10'sd6;
@@ -510,7 +509,7 @@ module jets_hgq_dense_3 (
     wire [3:0] v367 = v361 + v338;
     reg [3:0] v367_2; always @(posedge clk) v367_2 <= v367;
     wire signed [4:0] v368 = v193_2 - v367_2;
-    wire [0:0] v369_l = $signed({1'b0, v171}); wire [5:0] v369_u = ($signed({1'b0, v171}) >>> 1) + v368; wire signed [6:0] v369 = {v369_u, v369_l};
+    wire [0:0] v369_l = $signed({1'b0, v171}); wire [5:0] v369_u = v368 + ($signed({1'b0, v171}) >>> 1); wire signed [6:0] v369 = {v369_u, v369_l};
     wire signed [7:0] v370 = $signed({1'b0, v303}) + v369;
     reg signed [7:0] v370_3; always @(posedge clk) v370_3 <= v370;
     wire signed [7:0] v371 = v370_3 + 9'sd4;
@@ -551,9 +550,9 @@ module jets_hgq_dense_3 (
     wire [1:0] v394_l = v291; wire [5:0] v394_u = (v291 >>> 2) + $signed({1'b0, v393}); wire signed [7:0] v394 = {v394_u, v394_l};
     reg signed [7:0] v394_3; always @(posedge clk) v394_3 <= v394;
     wire [2:0] v395_l = v361; wire [0:0] v395_u = (v361 >>> 3) + v131; wire [3:0] v395 = {v395_u, v395_l};
-    reg [3:0] v395_2; always @(posedge clk) v395_2 <= v395;
-    wire [4:0] v396 = (v243_2 <<< 2) + v395_2;
-    wire [5:0] v397 = (v118_2 <<< 1) + v396;
+    wire [4:0] v396 = (v243 <<< 2) + v395;
+    reg [4:0] v396_2; always @(posedge clk) v396_2 <= v396;
+    wire [5:0] v397 = (v118_2 <<< 1) + v396_2;
     wire [3:0] v398 = (v131 <<< 1) + v361;
     reg [3:0] v398_2; always @(posedge clk) v398_2 <= v398;
     wire signed [5:0] v399 = ($signed({1'b0, v398_2}) <<< 1) + v237_2;
@@ -563,7 +562,7 @@ module jets_hgq_dense_3 (
     wire signed [6:0] v402 = v226_2 - v361_2;
     wire signed [6:0] v403 = ($signed({1'b0, v205_2}) <<< 1) + v402;
     reg signed [6:0] v403_3; always @(posedge clk) v403_3 <= v403;
-    wire signed [7:0] v404 = ($signed({1'b0, v356}) <<< 2) + v403;
+    wire signed [7:0] v404 = v403 + ($signed({1'b0, v356}) <<< 2);
     reg signed [7:0] v404_3; always @(posedge clk) v404_3 <= v404;
     wire signed [7:0] v405 = ($signed({1'b0, v392_3}) <<< 1) - v404_3;
     wire [1:0] v406_l = v8; wire [7:0] v406_u = (v8 >>> 2) + v174; wire signed [9:0] v406 = {v406_u, v406_l};
@@ -594,7 +593,7 @@ module jets_hgq_dense_3 (
     wire [8:0] v423 = v422[9] ? 9'd0 : v422;
     wire [4:0] v424 = (v423 >>> 4);
     reg [4:0] v424_3; always @(posedge clk) v424_3 <= v424;
-    wire signed [6:0] v425 = (v382 <<< 2) + $signed({1'b0, v424});
+    wire signed [6:0] v425 = $signed({1'b0, v424}) + (v382 <<< 2);
     reg signed [6:0] v425_3; always @(posedge clk) v425_3 <= v425;
     wire [1:0] v426_l = v425_3; wire [5:0] v426_u = (v425_3 >>> 2) + $signed({1'b0, v276_3}); wire signed [7:0] v426 = {v426_u, v426_l};
     wire signed [8:0] v427 = v298_3 + v426;
@@ -603,14 +602,14 @@ module jets_hgq_dense_3 (
     wire [7:0] v429 = v428_4[8] ? 8'd0 : v428_4;
     wire [2:0] v430 = (v429 >>> 4);
     reg [2:0] v430_5; always @(posedge clk) v430_5 <= v430;
-    wire [6:0] v431 = v424 + v290;
+    wire [6:0] v431 = v290 + v424;
     reg [6:0] v431_3; always @(posedge clk) v431_3 <= v431;
     wire signed [8:0] v432 = (v415_3 <<< 1) + $signed({1'b0, v431_3});
     wire [7:0] v433 = v432[8] ? 8'd0 : v432;
     wire [2:0] v434 = (v433 >>> 4);
     reg [2:0] v434_4; always @(posedge clk) v434_4 <= v434;
     reg [2:0] v434_5; always @(posedge clk) v434_5 <= v434_4;
-    wire [5:0] v435 = v424 + v289;
+    wire [5:0] v435 = v289 + v424;
     reg [5:0] v435_3; always @(posedge clk) v435_3 <= v435;
     wire signed [8:0] v436 = (v435_3 <<< 2) - v276_3;
     wire [0:0] v437_l = v344; wire [6:0] v437_u = (v344 >>> 1) + $signed({1'b0, v424}); wire signed [7:0] v437 = {v437_u, v437_l};
@@ -618,7 +617,7 @@ module jets_hgq_dense_3 (
     wire signed [8:0] v438 = (v413_3 <<< 1) + v437_3;
     wire signed [6:0] v439 = v424 - v324;
     reg signed [6:0] v439_3; always @(posedge clk) v439_3 <= v439;
-    wire [1:0] v440_l = v424; wire [3:0] v440_u = (v424 >>> 2) + v281; wire [5:0] v440 = {v440_u, v440_l};
+    wire [1:0] v440_l = v424; wire [3:0] v440_u = v281 + (v424 >>> 2); wire [5:0] v440 = {v440_u, v440_l};
     reg [5:0] v440_3; always @(posedge clk) v440_3 <= v440;
     wire [6:0] v441 = (v276_3 <<< 1) + v440_3;
     wire [1:0] v442_l = v397; wire [5:0] v442_u = (v397 >>> 2) + v424; wire [7:0] v442 = {v442_u, v442_l};
@@ -666,7 +665,7 @@ module jets_hgq_dense_3 (
     wire [0:0] v470_l = $signed({1'b0, v131}); wire [3:0] v470_u = ($signed({1'b0, v131}) >>> 1) + v469_1; wire signed [4:0] v470 = {v470_u, v470_l};
     wire [2:0] v471_l = v83; wire [0:0] v471_u = (v83 >>> 3) + v445; wire [3:0] v471 = {v471_u, v471_l};
     reg [3:0] v471_1; always @(posedge clk) v471_1 <= v471;
-    wire [4:0] v472 = (v260 <<< 1) + v471_1;
+    wire [4:0] v472 = v471_1 + (v260 <<< 1);
     wire signed [5:0] v473 = (v131 <<< 2) - v472;
     reg signed [5:0] v473_2; always @(posedge clk) v473_2 <= v473;
     wire [0:0] v474_l = v473_2; wire [4:0] v474_u = (v473_2 >>> 1) + $signed({1'b0, v105_2}); wire signed [5:0] v474 = {v474_u, v474_l};
@@ -682,7 +681,7 @@ module jets_hgq_dense_3 (
     wire [8:0] v482 = v481 + v253;
     reg [8:0] v482_3; always @(posedge clk) v482_3 <= v482;
     wire [1:0] v483_l = v482_3; wire [6:0] v483_u = (v482_3 >>> 2) + v302_3; wire [8:0] v483 = {v483_u, v483_l};
-    wire signed [5:0] v484 = v470 + $signed({1'b0, v480});
+    wire signed [5:0] v484 = $signed({1'b0, v480}) + v470;
     reg signed [5:0] v484_2; always @(posedge clk) v484_2 <= v484;
     wire signed [6:0] v485 = (v484_2 <<< 1) - $signed({1'b0, v150_2});
     wire signed [9:0] v486 = (v485 <<< 1) + $signed({1'b0, v416});
@@ -697,7 +696,7 @@ module jets_hgq_dense_3 (
     reg [5:0] v491_3; always @(posedge clk) v491_3 <= v491;
     wire signed [7:0] v492 = v412_3 - $signed({1'b0, v491_3});
     wire signed [7:0] v493 = $signed({1'b0, v332_3}) + v492;
-    wire [0:0] v494_l = v491; wire [5:0] v494_u = (v491 >>> 1) + v389_2; wire [6:0] v494 = {v494_u, v494_l};
+    wire [0:0] v494_l = v491; wire [5:0] v494_u = v389_2 + (v491 >>> 1); wire [6:0] v494 = {v494_u, v494_l};
     reg [6:0] v494_3; always @(posedge clk) v494_3 <= v494;
     wire signed [7:0] v495 = v474 + $signed({1'b0, v491});
     reg signed [7:0] v495_3; always @(posedge clk) v495_3 <= v495;
@@ -715,14 +714,14 @@ module jets_hgq_dense_3 (
     reg [3:0] v503_3; always @(posedge clk) v503_3 <= v503;
     wire [7:0] v504 = (v503_3 <<< 2) + v383_3;
     wire signed [9:0] v505 = $signed({1'b0, v504}) + v486_3;
-    wire [0:0] v506_l = v503; wire [3:0] v506_u = (v503 >>> 1) + v312_2; wire [4:0] v506 = {v506_u, v506_l};
+    wire [0:0] v506_l = v503; wire [3:0] v506_u = v312_2 + (v503 >>> 1); wire [4:0] v506 = {v506_u, v506_l};
     reg [4:0] v506_3; always @(posedge clk) v506_3 <= v506;
-    wire [5:0] v507 = (v503 <<< 1) + v390;
+    wire [5:0] v507 = v390 + (v503 <<< 1);
     reg [5:0] v507_3; always @(posedge clk) v507_3 <= v507;
     wire signed [7:0] v508 = v399_3 + $signed({1'b0, v507_3});
-    wire [0:0] v509_l = v503; wire [4:0] v509_u = (v503 >>> 1) + v388_2; wire [5:0] v509 = {v509_u, v509_l};
+    wire [0:0] v509_l = v503; wire [4:0] v509_u = v388_2 + (v503 >>> 1); wire [5:0] v509 = {v509_u, v509_l};
     reg [5:0] v509_3; always @(posedge clk) v509_3 <= v509;
-    wire [0:0] v510_l = $signed({1'b0, v503}); wire [5:0] v510_u = ($signed({1'b0, v503}) >>> 1) + v320_2; wire signed [6:0] v510 = {v510_u, v510_l};
+    wire [0:0] v510_l = $signed({1'b0, v503}); wire [5:0] v510_u = v320_2 + ($signed({1'b0, v503}) >>> 1); wire signed [6:0] v510 = {v510_u, v510_l};
     reg signed [6:0] v510_3; always @(posedge clk) v510_3 <= v510;
     wire signed [6:0] v511 = v510_3 - $signed({1'b0, v424_3});
     wire signed [6:0] v512 = v511 + 8'sd1;
@@ -739,7 +738,7 @@ module jets_hgq_dense_3 (
     wire [4:0] v520 = (v519 >>> 4);
     wire [1:0] v521_l = v462; wire [6:0] v521_u = (v462 >>> 2) + $signed({1'b0, v520}); wire signed [8:0] v521 = {v521_u, v521_l};
     reg signed [8:0] v521_3; always @(posedge clk) v521_3 <= v521;
-    wire [0:0] v522_l = v520; wire [5:0] v522_u = (v520 >>> 1) + v347; wire [6:0] v522 = {v522_u, v522_l};
+    wire [0:0] v522_l = v520; wire [5:0] v522_u = v347 + (v520 >>> 1); wire [6:0] v522 = {v522_u, v522_l};
     reg [6:0] v522_3; always @(posedge clk) v522_3 <= v522;
     wire [7:0] v523 = (v276_3 <<< 2) + v522_3;
     wire signed [9:0] v524 = v91_1 - v515_1;
@@ -764,8 +763,8 @@ module jets_hgq_dense_3 (
     reg signed [8:0] v537_3; always @(posedge clk) v537_3 <= v537;
     wire [1:0] v538_l = v537_3; wire [6:0] v538_u = (v537_3 >>> 2) + $signed({1'b0, v509_3}); wire signed [8:0] v538 = {v538_u, v538_l};
     wire signed [2:0] v539 = v373 - v514;
-    reg signed [2:0] v539_4; always @(posedge clk) v539_4 <= v539;
-    wire signed [3:0] v540 = v539_4 - $signed({1'b0, v434_4});
+    wire signed [3:0] v540 = v539 - $signed({1'b0, v434});
+    reg signed [3:0] v540_4; always @(posedge clk) v540_4 <= v540;
     wire signed [6:0] v541 = v276 - v491;
     reg signed [6:0] v541_3; always @(posedge clk) v541_3 <= v541;
     wire signed [7:0] v542 = v366_3 + v541_3;
@@ -799,7 +798,7 @@ module jets_hgq_dense_3 (
     wire [2:0] v563 = (v562 >>> 4);
     reg [2:0] v563_5; always @(posedge clk) v563_5 <= v563;
     wire [6:0] v564 = (v533_4 <<< 4) + v563;
-    wire [5:0] v565 = v520 + v393;
+    wire [5:0] v565 = v393 + v520;
     reg [5:0] v565_3; always @(posedge clk) v565_3 <= v565;
     wire [1:0] v566_l = v520; wire [6:0] v566_u = (v520 >>> 2) - v411_2; wire signed [8:0] v566 = {v566_u, v566_l};
     reg signed [8:0] v566_3; always @(posedge clk) v566_3 <= v566;
@@ -851,7 +850,7 @@ module jets_hgq_dense_3 (
     reg signed [7:0] v597_5; always @(posedge clk) v597_5 <= v597;
     wire signed [8:0] v598 = ($signed({1'b0, v578_5}) <<< 1) + v597_5;
     wire [0:0] v599_l = v598; wire [7:0] v599_u = (v598 >>> 1) - v584; wire signed [8:0] v599 = {v599_u, v599_l};
-    wire [4:0] v600 = v552 + v595;
+    wire [4:0] v600 = v595 + v552;
     reg [4:0] v600_5; always @(posedge clk) v600_5 <= v600;
     wire [6:0] v601 = (v520 <<< 2) - v520;
     reg [6:0] v601_3; always @(posedge clk) v601_3 <= v601;
@@ -904,7 +903,7 @@ module jets_hgq_dense_3 (
     wire [9:0] v633 = v632[10] ? 10'd0 : v632;
     wire [4:0] v634 = (v633 >>> 4);
     reg [4:0] v634_5; always @(posedge clk) v634_5 <= v634;
-    wire signed [6:0] v635 = (v540 <<< 2) + $signed({1'b0, v634});
+    wire signed [6:0] v635 = (v540_4 <<< 2) + $signed({1'b0, v634});
     reg signed [6:0] v635_5; always @(posedge clk) v635_5 <= v635;
     wire signed [5:0] v636 = v634 - v595;
     reg signed [5:0] v636_5; always @(posedge clk) v636_5 <= v636;
@@ -919,7 +918,7 @@ module jets_hgq_dense_3 (
     wire [0:0] v642_l = v480; wire [3:0] v642_u = (v480 >>> 1) - v235; wire signed [4:0] v642 = {v642_u, v642_l};
     wire [0:0] v643_l = v642; wire [4:0] v643_u = (v642 >>> 1) - $signed({1'b0, v319}); wire signed [5:0] v643 = {v643_u, v643_l};
     reg signed [5:0] v643_2; always @(posedge clk) v643_2 <= v643;
-    wire signed [5:0] v644 = ($signed({1'b0, v281}) <<< 1) + v643_2;
+    wire signed [5:0] v644 = v643_2 + ($signed({1'b0, v281}) <<< 1);
     reg signed [5:0] v644_3; always @(posedge clk) v644_3 <= v644;
     wire signed [8:0] v645 = (v644_3 <<< 1) + $signed({1'b0, v623_3});
     wire [0:0] v646_l = v645; wire [7:0] v646_u = (v645 >>> 1) - $signed({1'b0, v494_3}); wire signed [8:0] v646 = {v646_u, v646_l};
@@ -1116,7 +1115,7 @@ module jets_hgq_dense_3 (
     wire [0:0] v777_l = v736_8; wire [7:0] v777_u = (v736_8 >>> 1) - v776_8; wire signed [8:0] v777 = {v777_u, v777_l};
     wire signed [4:0] v778 = v768 - v609;
     reg signed [4:0] v778_5; always @(posedge clk) v778_5 <= v778;
-    wire [4:0] v779 = v552 + v725_4;
+    wire [4:0] v779 = v725_4 + v552;
     reg [4:0] v779_5; always @(posedge clk) v779_5 <= v779;
     wire [0:0] v780_l = v563_5; wire [4:0] v780_u = (v563_5 >>> 1) + v779_5; wire [5:0] v780 = {v780_u, v780_l};
     wire signed [6:0] v781 = v780 - v696;
@@ -1165,7 +1164,7 @@ module jets_hgq_dense_3 (
     wire signed [9:0] v811 = v810_6 - 11'sd8;
     wire [8:0] v812 = v811[9] ? 9'd0 : v811;
     wire [3:0] v813 = (v812 >>> 4);
-    wire [5:0] v814 = v813 + v752;
+    wire [5:0] v814 = v752 + v813;
     reg [5:0] v814_7; always @(posedge clk) v814_7 <= v814;
     wire [0:0] v815_l = v752; wire [4:0] v815_u = (v752 >>> 1) - v813; wire signed [5:0] v815 = {v815_u, v815_l};
     reg signed [5:0] v815_7; always @(posedge clk) v815_7 <= v815;
@@ -1244,7 +1243,7 @@ module jets_hgq_dense_3 (
     wire [4:0] v870 = v867 + v677_6;
     reg [4:0] v870_7; always @(posedge clk) v870_7 <= v870;
     wire [1:0] v871_l = v843_7; wire [4:0] v871_u = (v843_7 >>> 2) + v870_7; wire [6:0] v871 = {v871_u, v871_l};
-    wire signed [5:0] v872 = (v610 <<< 1) + v861;
+    wire signed [5:0] v872 = v861 + (v610 <<< 1);
     reg signed [5:0] v872_5; always @(posedge clk) v872_5 <= v872;
     wire signed [7:0] v873 = v872_5 + $signed({1'b0, v696});
     wire signed [7:0] v874 = v873 + 9'sd1;
@@ -1312,7 +1311,7 @@ module jets_hgq_dense_3 (
     wire signed [10:0] v919 = v918 + v914;
     wire signed [10:0] v920 = v919 + 12'sd6;
     wire signed [5:0] v921 = v823_4 - v719;
-    wire signed [5:0] v922 = $signed({1'b0, v556}) + v921;
+    wire signed [5:0] v922 = v921 + $signed({1'b0, v556});
     reg signed [5:0] v922_5; always @(posedge clk) v922_5 <= v922;
     wire signed [7:0] v923 = (v922_5 <<< 1) + $signed({1'b0, v767_5});
     wire [1:0] v924_l = v923; wire [7:0] v924_u = (v923 >>> 2) - $signed({1'b0, v748}); wire signed [9:0] v924 = {v924_u, v924_l};

@@ -1213,7 +1213,7 @@ module jets_hgq_tables_2 (
     wire v121_t15 = v119[3] ? 1'd1 : v121_t14;
     wire signed [2:0] v121 = {v121_t15, v121_t13, v121_t8};
     wire signed [3:0] v122 = $signed({1'b0, v16}) + v121;
-    wire signed [5:0] v123 = v122 + v58;
+    wire signed [5:0] v123 = v58 + v122;
     wire v124_t0 = v119[0] ? 1'd0 : 1'd1;
     wire v124_t1 = v119[0] ? 1'd1 : 1'd0;
     wire v124_t2 = v119[1] ? v124_t1 : v124_t0;
@@ -1703,7 +1703,7 @@ module jets_hgq_tables_2 (
     wire v171_t35 = v167[4] ? v171_t34 : v171_t28;
     wire v171_t36 = v167[4] ? 1'd1 : v171_t28;
     wire signed [5:0] v171 = {v171_t36, v171_t35, v171_t32, v171_t29, v171_t21, v171_t13};
-    wire signed [5:0] v172 = v171 + v81;
+    wire signed [5:0] v172 = v81 + v171;
     wire signed [2:0] v173 = (v162 >>> 3);
     wire v174_t0 = v173[0] ? 1'd0 : 1'd1;
     wire v174_t1 = v173[1] ? 1'd0 : v174_t0;
@@ -1917,7 +1917,7 @@ module jets_hgq_tables_2 (
     wire v205_t1 = v199[1] ? 1'd0 : v205_t0;
     wire [0:0] v205 = {v205_t1};
     wire [0:0] v206_l = v99; wire [1:0] v206_u = (v99 >>> 1) + v205; wire [2:0] v206 = {v206_u, v206_l};
-    wire signed [5:0] v207 = v129 + $signed({1'b0, v206});
+    wire signed [5:0] v207 = $signed({1'b0, v206}) + v129;
     wire signed [4:0] v208 = (v198 >>> 1);
     wire v209_t0 = v208[0] ? 1'd1 : 1'd0;
     wire v209_t1 = v208[0] ? 1'd0 : 1'd1;
@@ -2027,7 +2027,7 @@ module jets_hgq_tables_2 (
     wire v214_t17 = v211[3] ? 1'd0 : v214_t13;
     wire signed [3:0] v214 = {v214_t17, v214_t16, v214_t12, v214_t7};
     wire signed [5:0] v215 = (v214 <<< 1) + v89;
-    wire signed [5:0] v216 = (v155 <<< 1) + v215;
+    wire signed [5:0] v216 = v215 + (v155 <<< 1);
     wire v217_t0 = v211[0] ? 1'd1 : 1'd0;
     wire v217_t1 = v211[1] ? 1'd1 : v217_t0;
     wire v217_t2 = v211[2] ? v217_t1 : 1'd0;
@@ -2467,7 +2467,7 @@ module jets_hgq_tables_2 (
     wire [0:0] v301 = v300 + 2'sd1;
     wire signed [1:0] v302 = v301[0] ? v0 : (v1 <<< 1);
     wire signed [3:0] v303 = v302 + v43;
-    wire signed [5:0] v304 = v303 + v254;
+    wire signed [5:0] v304 = v254 + v303;
     reg signed [5:0] v304_1; always @(posedge clk) v304_1 <= v304;
     wire signed [1:0] v305 = (v299 >>> 4);
     wire v306_t0 = v305[1] ? 1'd0 : 1'd1;
@@ -2579,7 +2579,7 @@ module jets_hgq_tables_2 (
     wire v310_t33 = v307[4] ? v310_t32 : v310_t30;
     wire v310_t34 = v307[4] ? v310_t32 : 1'd0;
     wire signed [4:0] v310 = {v310_t34, v310_t33, v310_t28, v310_t21, v310_t13};
-    wire signed [5:0] v311 = (v310 <<< 1) + v72;
+    wire signed [5:0] v311 = v72 + (v310 <<< 1);
     wire signed [3:0] v312 = (v299 >>> 2);
     wire v313_t0 = v312[0] ? 1'd1 : 1'd0;
     wire v313_t1 = v312[1] ? v313_t0 : 1'd0;
@@ -2597,7 +2597,7 @@ module jets_hgq_tables_2 (
     wire v313_t13 = v312[3] ? v313_t12 : 1'd0;
     wire signed [2:0] v313 = {v313_t13, v313_t10, v313_t6};
     wire signed [3:0] v314 = v101 + v313;
-    wire signed [4:0] v315 = v314 + v131;
+    wire signed [4:0] v315 = v131 + v314;
     wire v316_t0 = v312[0] ? 1'd1 : 1'd0;
     wire v316_t1 = v312[0] ? 1'd0 : 1'd1;
     wire v316_t2 = v312[1] ? 1'd0 : v316_t1;
@@ -2683,7 +2683,7 @@ module jets_hgq_tables_2 (
     wire v328_t7 = v322[2] ? v328_t6 : v328_t4;
     wire signed [2:0] v328 = {1'd1, v328_t7, v328_t3};
     wire signed [3:0] v329 = v144 + v328;
-    wire signed [4:0] v330 = v329 + v251;
+    wire signed [4:0] v330 = v251 + v329;
     wire signed [5:0] v331 = v330 + v123;
     reg signed [5:0] v331_1; always @(posedge clk) v331_1 <= v331;
     wire v332_t0 = v322[0] ? 1'd1 : 1'd0;
@@ -2876,7 +2876,7 @@ module jets_hgq_tables_2 (
     wire v342_t53 = v335[5] ? v342_t52 : v342_t49;
     wire v342_t54 = v335[5] ? 1'd0 : v342_t49;
     wire signed [5:0] v342 = {v342_t54, v342_t53, v342_t47, v342_t42, v342_t31, v342_t20};
-    wire signed [5:0] v343 = v10 + v342;
+    wire signed [5:0] v343 = v342 + v10;
     wire signed [3:0] v344 = (v335 >>> 2);
     wire v345_t0 = v344[0] ? 1'd0 : 1'd1;
     wire v345_t1 = v344[1] ? v345_t0 : 1'd0;
@@ -3014,7 +3014,7 @@ module jets_hgq_tables_2 (
     wire signed [0:0] v361 = {v361_t0};
     wire signed [2:0] v362 = v361 - 4'sd3;
     wire signed [3:0] v363 = v63 + v362;
-    wire [0:0] v364_l = v287; wire [4:0] v364_u = (v287 >>> 1) + v363; wire signed [5:0] v364 = {v364_u, v364_l};
+    wire [0:0] v364_l = v287; wire [4:0] v364_u = v363 + (v287 >>> 1); wire signed [5:0] v364 = {v364_u, v364_l};
     wire v365_t0 = v359[0] ? 1'd1 : 1'd0;
     wire v365_t1 = v359[1] ? 1'd1 : v365_t0;
     wire v365_t2 = v359[0] ? 1'd0 : 1'd1;
@@ -3222,7 +3222,7 @@ module jets_hgq_tables_2 (
     wire v384_t73 = v377[4] ? 1'd1 : v384_t66;
     wire v384_t74 = v377[5] ? 1'd0 : v384_t73;
     wire signed [6:0] v384 = {v384_t74, v384_t72, v384_t64, v384_t56, v384_t45, v384_t33, v384_t17};
-    wire signed [6:0] v385 = v86 + v384;
+    wire signed [6:0] v385 = v384 + v86;
     wire signed [7:0] v386 = (v385 <<< 1) + v364;
     reg signed [7:0] v386_1; always @(posedge clk) v386_1 <= v386;
     wire signed [4:0] v387 = (v377 >>> 1);
@@ -3304,7 +3304,7 @@ module jets_hgq_tables_2 (
     wire v394_t2 = v392[3] ? 1'd0 : v394_t1;
     wire signed [0:0] v394 = {v394_t2};
     wire signed [2:0] v395 = (v394 <<< 1) + $signed({1'b0, v277});
-    wire signed [4:0] v396 = (v395 <<< 1) + v256;
+    wire signed [4:0] v396 = v256 + (v395 <<< 1);
     wire signed [6:0] v397 = v396 + v216;
     reg signed [6:0] v397_1; always @(posedge clk) v397_1 <= v397;
     wire v398_t0 = v392[0] ? 1'd0 : 1'd1;
@@ -3353,7 +3353,7 @@ module jets_hgq_tables_2 (
     wire v404_t6 = v403[2] ? 1'd0 : v404_t4;
     wire signed [2:0] v404 = {v404_t6, v404_t5, v404_t3};
     wire signed [3:0] v405 = ($signed({1'b0, v241}) <<< 1) + v404;
-    wire signed [4:0] v406 = v324 + v405;
+    wire signed [4:0] v406 = v405 + v324;
     wire v407_t0 = v403[0] ? 1'd0 : 1'd1;
     wire v407_t1 = v403[1] ? v407_t0 : 1'd1;
     wire v407_t2 = v403[1] ? 1'd0 : v407_t0;
@@ -3376,7 +3376,7 @@ module jets_hgq_tables_2 (
     wire v409_t9 = v403[2] ? v409_t6 : 1'd0;
     wire signed [3:0] v409 = {v409_t9, v409_t8, v409_t7, v409_t3};
     wire signed [4:0] v410 = (v70 <<< 1) + v409;
-    wire [0:0] v411_l = v410; wire [4:0] v411_u = (v410 >>> 1) + v193; wire signed [5:0] v411 = {v411_u, v411_l};
+    wire [0:0] v411_l = v410; wire [4:0] v411_u = v193 + (v410 >>> 1); wire signed [5:0] v411 = {v411_u, v411_l};
     wire signed [5:0] v412 = v276 + v411;
     reg signed [5:0] v412_1; always @(posedge clk) v412_1 <= v412;
     wire v413_t0 = v403[0] ? 1'd0 : 1'd1;
@@ -4261,7 +4261,7 @@ module jets_hgq_tables_2 (
     wire [1:0] v489 = {v489_t2, v489_t1};
     wire [3:0] v490 = ($signed({1'b0, v489}) <<< 1) + 5'sd5;
     wire [3:0] v491 = (v222 <<< 1) + v490;
-    wire signed [5:0] v492 = $signed({1'b0, v491}) + v153;
+    wire signed [5:0] v492 = v153 + $signed({1'b0, v491});
     wire signed [7:0] v493 = v492 + v187;
     reg signed [7:0] v493_1; always @(posedge clk) v493_1 <= v493;
     wire v494_t0 = v484[2] ? 1'd1 : 1'd0;
@@ -4295,7 +4295,7 @@ module jets_hgq_tables_2 (
     wire v502_t5 = v484[2] ? v502_t4 : 1'd0;
     wire signed [1:0] v502 = {v502_t5, v502_t3};
     wire signed [2:0] v503 = v147 + v502;
-    wire signed [4:0] v504 = v503 + v180;
+    wire signed [4:0] v504 = v180 + v503;
     wire signed [5:0] v505 = v504 + v406;
     reg signed [5:0] v505_1; always @(posedge clk) v505_1 <= v505;
     wire signed [3:0] v506 = (v464 >>> 2);
@@ -4316,7 +4316,7 @@ module jets_hgq_tables_2 (
     wire signed [3:0] v507 = {v507_t13, v507_t12, v507_t10, v507_t5};
     wire signed [4:0] v508 = v33 + v507;
     wire [0:0] v509_l = v447; wire [5:0] v509_u = (v447 >>> 1) + v508; wire signed [6:0] v509 = {v509_u, v509_l};
-    wire signed [6:0] v510 = (v374 <<< 1) + v509;
+    wire signed [6:0] v510 = v509 + (v374 <<< 1);
     reg signed [6:0] v510_1; always @(posedge clk) v510_1 <= v510;
     wire v511_t0 = v506[0] ? 1'd1 : 1'd0;
     wire v511_t1 = v506[1] ? 1'd1 : v511_t0;
@@ -4326,7 +4326,7 @@ module jets_hgq_tables_2 (
     wire v511_t5 = v506[3] ? v511_t4 : 1'd0;
     wire signed [1:0] v511 = {v511_t5, v511_t3};
     wire signed [2:0] v512 = v414 + v511;
-    wire signed [4:0] v513 = v512 + v191;
+    wire signed [4:0] v513 = v191 + v512;
     wire v514_t0 = v506[1] ? 1'd1 : 1'd0;
     wire v514_t1 = v506[2] ? 1'd1 : v514_t0;
     wire v514_t2 = v506[0] ? 1'd1 : 1'd0;
@@ -4361,7 +4361,7 @@ module jets_hgq_tables_2 (
     wire v516_t17 = v506[3] ? v516_t15 : 1'd0;
     wire signed [3:0] v516 = {v516_t17, v516_t16, v516_t13, v516_t7};
     wire signed [4:0] v517 = v516 + v127;
-    wire [0:0] v518_l = v417; wire [4:0] v518_u = (v417 >>> 1) + v517; wire signed [5:0] v518 = {v518_u, v518_l};
+    wire [0:0] v518_l = v417; wire [4:0] v518_u = v517 + (v417 >>> 1); wire signed [5:0] v518 = {v518_u, v518_l};
     wire signed [6:0] v519 = v294 + v518;
     reg signed [6:0] v519_1; always @(posedge clk) v519_1 <= v519;
     wire v520_t0 = v506[0] ? 1'd0 : 1'd1;
@@ -4640,7 +4640,7 @@ module jets_hgq_tables_2 (
     wire v548_t24 = v547[5] ? v548_t23 : v548_t19;
     wire v548_t25 = v547[5] ? v548_t23 : 1'd0;
     wire signed [3:0] v548 = {v548_t25, v548_t24, v548_t15, v548_t9};
-    wire signed [4:0] v549 = v535 + v548;
+    wire signed [4:0] v549 = v548 + v535;
     wire v550_t0 = v547[0] ? 1'd1 : 1'd0;
     wire v550_t1 = v547[1] ? v550_t0 : 1'd0;
     wire v550_t2 = v547[2] ? 1'd1 : v550_t1;
@@ -4762,7 +4762,7 @@ module jets_hgq_tables_2 (
     wire v554_t56 = v553[5] ? v554_t37 : v554_t55;
     wire v554_t57 = v553[6] ? 1'd0 : v554_t56;
     wire signed [4:0] v554 = {v554_t57, v554_t52, v554_t44, v554_t29, v554_t17};
-    wire signed [5:0] v555 = v534 + v554;
+    wire signed [5:0] v555 = v554 + v534;
     reg signed [5:0] v555_2; always @(posedge clk) v555_2 <= v555;
     wire v556_t0 = v553[0] ? 1'd1 : 1'd0;
     wire v556_t1 = v553[1] ? 1'd0 : v556_t0;
@@ -5593,7 +5593,7 @@ module jets_hgq_tables_2 (
     wire v580_t71 = v528[4] ? v580_t70 : 1'd0;
     wire v580_t72 = v528[5] ? v580_t71 : 1'd1;
     wire signed [6:0] v580 = {v580_t72, v580_t68, v580_t61, v580_t54, v580_t43, v580_t33, v580_t21};
-    wire signed [6:0] v581 = v442 + v580;
+    wire signed [6:0] v581 = v580 + v442;
     wire signed [8:0] v582 = (v581 <<< 1) + v483;
     reg signed [8:0] v582_1; always @(posedge clk) v582_1 <= v582;
     wire signed [8:0] v583 = v397_1 + v582_1;
@@ -6024,7 +6024,7 @@ module jets_hgq_tables_2 (
     wire v602_t29 = v598[5] ? 1'd0 : v602_t28;
     wire signed [3:0] v602 = {v602_t29, v602_t24, v602_t18, v602_t9};
     wire signed [4:0] v603 = v574 + v602;
-    wire signed [5:0] v604 = v552 + v603;
+    wire signed [5:0] v604 = v603 + v552;
     reg signed [5:0] v604_2; always @(posedge clk) v604_2 <= v604;
     wire v605_t0 = v598[0] ? 1'd0 : 1'd1;
     wire v605_t1 = v598[1] ? v605_t0 : 1'd0;
@@ -6107,7 +6107,7 @@ module jets_hgq_tables_2 (
     wire v607_t25 = v593[3] ? v607_t24 : v607_t22;
     wire v607_t26 = v593[4] ? v607_t25 : 1'd1;
     wire signed [4:0] v607 = {1'd1, v607_t26, v607_t21, v607_t13, v607_t7};
-    wire signed [5:0] v608 = v607 + v336;
+    wire signed [5:0] v608 = v336 + v607;
     wire [0:0] v609_l = v451; wire [6:0] v609_u = (v451 >>> 1) + v608; wire signed [7:0] v609 = {v609_u, v609_l};
     wire [0:0] v610_l = v472; wire [8:0] v610_u = (v472 >>> 1) + v609; wire signed [9:0] v610 = {v610_u, v610_l};
     reg signed [9:0] v610_1; always @(posedge clk) v610_1 <= v610;
@@ -6146,7 +6146,7 @@ module jets_hgq_tables_2 (
     wire v613_t30 = v612[4] ? v613_t29 : v613_t27;
     wire v613_t31 = v612[4] ? v613_t29 : 1'd1;
     wire signed [4:0] v613 = {v613_t31, v613_t30, v613_t25, v613_t20, v613_t10};
-    wire [0:0] v614_l = v613; wire [4:0] v614_u = (v613 >>> 1) + v573; wire signed [5:0] v614 = {v614_u, v614_l};
+    wire [0:0] v614_l = v613; wire [4:0] v614_u = v573 + (v613 >>> 1); wire signed [5:0] v614 = {v614_u, v614_l};
     wire signed [6:0] v615 = (v611 >>> 2);
     wire v616_t0 = v615[0] ? 1'd1 : 1'd0;
     wire v616_t1 = v615[0] ? 1'd0 : 1'd1;
@@ -6203,7 +6203,7 @@ module jets_hgq_tables_2 (
     wire v616_t52 = v615[5] ? 1'd1 : v616_t51;
     wire v616_t53 = v615[6] ? 1'd0 : v616_t52;
     wire signed [4:0] v616 = {v616_t53, v616_t49, v616_t40, v616_t28, v616_t15};
-    wire signed [5:0] v617 = v585 + v616;
+    wire signed [5:0] v617 = v616 + v585;
     reg signed [5:0] v617_2; always @(posedge clk) v617_2 <= v617;
     wire signed [5:0] v618 = (v611 >>> 3);
     wire v619_t0 = v618[0] ? 1'd1 : 1'd0;
@@ -6741,7 +6741,7 @@ module jets_hgq_tables_2 (
     wire signed [3:0] v652 = {v652_t18, v652_t16, v652_t13, v652_t7};
     wire signed [3:0] v653 = v652 + v124;
     wire signed [4:0] v654 = v653 + v319;
-    wire [0:0] v655_l = v480; wire [5:0] v655_u = (v480 >>> 1) + v654; wire signed [6:0] v655 = {v655_u, v655_l};
+    wire [0:0] v655_l = v480; wire [5:0] v655_u = v654 + (v480 >>> 1); wire signed [6:0] v655 = {v655_u, v655_l};
     reg signed [6:0] v655_1; always @(posedge clk) v655_1 <= v655;
     wire [0:0] v656_l = v655_1; wire [7:0] v656_u = (v655_1 >>> 1) + v461_1; wire signed [8:0] v656 = {v656_u, v656_l};
     wire signed [4:0] v657 = (v656 >>> 4);
@@ -6932,7 +6932,7 @@ module jets_hgq_tables_2 (
     wire v676_t4 = v672[4] ? v676_t2 : 1'd0;
     wire signed [1:0] v676 = {v676_t4, v676_t3};
     wire signed [3:0] v677 = v676 - 5'sd6;
-    wire signed [4:0] v678 = v660 + v677;
+    wire signed [4:0] v678 = v677 + v660;
     wire signed [5:0] v679 = (v671 >>> 1);
     wire v680_t0 = v679[0] ? 1'd0 : 1'd1;
     wire v680_t1 = v679[1] ? v680_t0 : 1'd0;
@@ -7397,7 +7397,7 @@ module jets_hgq_tables_2 (
     wire v718_t35 = v714[3] ? v718_t17 : 1'd0;
     wire v718_t36 = v714[4] ? 1'd0 : v718_t35;
     wire signed [4:0] v718 = {v718_t36, v718_t34, v718_t29, v718_t24, v718_t14};
-    wire signed [5:0] v719 = v689 + v718;
+    wire signed [5:0] v719 = v718 + v689;
     wire signed [2:0] v720 = (v528 >>> 3);
     wire v721_t0 = v720[1] ? 1'd0 : 1'd1;
     wire v721_t1 = v720[0] ? 1'd1 : 1'd0;
@@ -7408,7 +7408,7 @@ module jets_hgq_tables_2 (
     wire [0:0] v723_l = v722; wire [1:0] v723_u = (v722 >>> 1) + v25; wire signed [2:0] v723 = {v723_u, v723_l};
     wire [0:0] v724_l = v723; wire [2:0] v724_u = (v723 >>> 1) + v376; wire signed [3:0] v724 = {v724_u, v724_l};
     wire signed [4:0] v725 = (v264 <<< 1) + v724;
-    wire signed [5:0] v726 = (v488 <<< 1) + v725;
+    wire signed [5:0] v726 = v725 + (v488 <<< 1);
     wire signed [3:0] v727 = (v726 >>> 2);
     wire v728_t0 = v727[0] ? 1'd0 : 1'd1;
     wire v728_t1 = v727[1] ? v728_t0 : 1'd1;
@@ -7650,7 +7650,7 @@ module jets_hgq_tables_2 (
     wire v761_t8 = v759[4] ? 1'd1 : v761_t7;
     wire signed [1:0] v761 = {v761_t8, v761_t4};
     wire signed [3:0] v762 = v761 + v634;
-    wire signed [4:0] v763 = v762 + v678;
+    wire signed [4:0] v763 = v678 + v762;
     reg signed [4:0] v763_2; always @(posedge clk) v763_2 <= v763;
     wire signed [6:0] v764 = v763_2 + v579_2;
     wire signed [5:0] v765 = (v758 >>> 2);
@@ -7847,7 +7847,7 @@ module jets_hgq_tables_2 (
     wire v788_t20 = v778[3] ? 1'd1 : v788_t19;
     wire v788_t21 = v778[4] ? 1'd0 : v788_t20;
     wire signed [3:0] v788 = {v788_t21, v788_t18, v788_t10, v788_t3};
-    wire signed [4:0] v789 = v788 + v620;
+    wire signed [4:0] v789 = v620 + v788;
     wire signed [5:0] v790 = (v777 >>> 1);
     wire v791_t0 = v790[1] ? 1'd0 : 1'd1;
     wire v791_t1 = v790[2] ? v791_t0 : 1'd1;
@@ -7893,7 +7893,7 @@ module jets_hgq_tables_2 (
     wire v795_t7 = v720[2] ? 1'd0 : v795_t6;
     wire signed [2:0] v795 = {v795_t7, v795_t5, v795_t2};
     wire signed [5:0] v796 = (v795 <<< 2) + v96;
-    wire signed [6:0] v797 = (v165 <<< 1) + v796;
+    wire signed [6:0] v797 = v796 + (v165 <<< 1);
     wire [0:0] v798_l = v797; wire [7:0] v798_u = (v797 >>> 1) + v475; wire signed [8:0] v798 = {v798_u, v798_l};
     reg signed [8:0] v798_1; always @(posedge clk) v798_1 <= v798;
     wire signed [9:0] v799 = (v304_1 <<< 1) + v798_1;
@@ -8131,7 +8131,7 @@ module jets_hgq_tables_2 (
     wire v821_t14 = v820[4] ? 1'd0 : v821_t13;
     wire v821_t15 = v820[4] ? 1'd0 : v821_t4;
     wire signed [2:0] v821 = {v821_t15, v821_t14, v821_t9};
-    wire signed [4:0] v822 = (v821 <<< 1) + v650;
+    wire signed [4:0] v822 = v650 + (v821 <<< 1);
     wire signed [5:0] v823 = v789 + v822;
     reg signed [5:0] v823_2; always @(posedge clk) v823_2 <= v823;
     wire signed [7:0] v824 = (v590_2 <<< 1) + v823_2;
@@ -8149,7 +8149,7 @@ module jets_hgq_tables_2 (
     wire v826_t10 = v820[4] ? v826_t6 : v826_t9;
     wire v826_t11 = v820[4] ? 1'd0 : v826_t9;
     wire signed [3:0] v826 = {v826_t11, v826_t10, 1'd0, v826_t7};
-    wire signed [5:0] v827 = v826 + v600;
+    wire signed [5:0] v827 = v600 + v826;
     wire signed [6:0] v828 = (v682 <<< 1) + v827;
     reg signed [6:0] v828_2; always @(posedge clk) v828_2 <= v828;
     wire signed [6:0] v829 = v805_2 + v828_2;
@@ -8176,7 +8176,7 @@ module jets_hgq_tables_2 (
     wire v832_t18 = v820[4] ? 1'd0 : v832_t14;
     wire signed [2:0] v832 = {v832_t18, v832_t17, v832_t9};
     wire signed [3:0] v833 = v550 + v832;
-    wire signed [5:0] v834 = v833 + v802;
+    wire signed [5:0] v834 = v802 + v833;
     reg signed [5:0] v834_2; always @(posedge clk) v834_2 <= v834;
     wire signed [6:0] v835 = v649_2 + v834_2;
     wire signed [8:0] v836 = v732 + v835;

@@ -1156,7 +1156,7 @@ module jets_hgq_tables_3 (
     wire v202_t1 = v200[1] ? 1'd0 : v202_t0;
     wire [0:0] v202 = {v202_t1};
     wire [1:0] v203 = v68 + v202;
-    wire signed [6:0] v204 = (v158 <<< 1) + $signed({1'b0, v203});
+    wire signed [6:0] v204 = $signed({1'b0, v203}) + (v158 <<< 1);
     wire signed [2:0] v205 = (v191 >>> 3);
     wire v206_t0 = v205[0] ? 1'd1 : 1'd0;
     wire v206_t1 = v205[1] ? v206_t0 : 1'd0;
@@ -1334,7 +1334,7 @@ module jets_hgq_tables_3 (
     wire v244_t6 = v230[2] ? v244_t5 : 1'd1;
     wire signed [2:0] v244 = {v244_t6, v244_t4, v244_t1};
     wire signed [3:0] v245 = v186 + v244;
-    wire signed [4:0] v246 = v245 + v160;
+    wire signed [4:0] v246 = v160 + v245;
     reg signed [4:0] v246_1; always @(posedge clk) v246_1 <= v246;
     wire signed [5:0] v247 = inputs[77:72];
     wire signed [0:0] v248 = (v247 >>> 5);
@@ -1529,7 +1529,7 @@ module jets_hgq_tables_3 (
     wire [0:0] v298 = {v298_t1};
     wire [0:0] v299_l = v49; wire [1:0] v299_u = (v49 >>> 1) + $signed({1'b0, v298}); wire signed [2:0] v299 = {v299_u, v299_l};
     wire [0:0] v300_l = v299; wire [2:0] v300_u = (v299 >>> 1) + v164; wire signed [3:0] v300 = {v300_u, v300_l};
-    wire [0:0] v301_l = v300; wire [3:0] v301_u = (v300 >>> 1) + v115; wire signed [4:0] v301 = {v301_u, v301_l};
+    wire [0:0] v301_l = v300; wire [3:0] v301_u = v115 + (v300 >>> 1); wire signed [4:0] v301 = {v301_u, v301_l};
     wire v302_t0 = v297[0] ? 1'd1 : 1'd0;
     wire v302_t1 = v297[1] ? 1'd1 : 1'd0;
     wire signed [1:0] v302 = {v302_t1, v302_t0};
@@ -1613,7 +1613,7 @@ module jets_hgq_tables_3 (
     wire v314_t16 = v307[3] ? 1'd0 : v314_t13;
     wire signed [3:0] v314 = {v314_t16, v314_t15, v314_t12, v314_t8};
     wire signed [4:0] v315 = v314 + v227;
-    wire signed [4:0] v316 = v33 + v315;
+    wire signed [4:0] v316 = v315 + v33;
     wire signed [2:0] v317 = (v288 >>> 3);
     wire v318_t0 = v317[0] ? 1'd1 : 1'd0;
     wire v318_t1 = v317[1] ? v318_t0 : 1'd0;
@@ -1712,7 +1712,7 @@ module jets_hgq_tables_3 (
     wire v331_t54 = v330[4] ? v331_t53 : 1'd1;
     wire v331_t55 = v330[5] ? v331_t54 : 1'd0;
     wire signed [5:0] v331 = {v331_t55, v331_t52, v331_t47, v331_t41, v331_t32, v331_t21};
-    wire signed [5:0] v332 = v31 + v331;
+    wire signed [5:0] v332 = v331 + v31;
     wire signed [7:0] v333 = (v332 <<< 2) + v277;
     wire signed [0:0] v334 = (v330 >>> 5);
     wire [0:0] v335 = v334 + 2'sd1;
@@ -1768,7 +1768,7 @@ module jets_hgq_tables_3 (
     wire v347_t17 = v345[3] ? 1'd0 : v347_t14;
     wire signed [3:0] v347 = {v347_t17, v347_t16, v347_t12, v347_t7};
     wire signed [4:0] v348 = v347 + v41;
-    wire signed [5:0] v349 = v85 + v348;
+    wire signed [5:0] v349 = v348 + v85;
     reg signed [5:0] v349_1; always @(posedge clk) v349_1 <= v349;
     wire v350_t0 = v345[1] ? 1'd0 : 1'd1;
     wire v350_t1 = v345[2] ? v350_t0 : 1'd1;
@@ -1787,8 +1787,8 @@ module jets_hgq_tables_3 (
     wire v350_t14 = v345[3] ? v350_t12 : 1'd0;
     wire signed [3:0] v350 = {v350_t14, v350_t13, v350_t10, v350_t6};
     wire signed [4:0] v351 = v350 + v24;
-    wire signed [5:0] v352 = v235 + v351;
-    wire [0:0] v353_l = v256; wire [5:0] v353_u = (v256 >>> 1) + v352; wire signed [6:0] v353 = {v353_u, v353_l};
+    wire signed [5:0] v352 = v351 + v235;
+    wire [0:0] v353_l = v256; wire [5:0] v353_u = v352 + (v256 >>> 1); wire signed [6:0] v353 = {v353_u, v353_l};
     reg signed [6:0] v353_1; always @(posedge clk) v353_1 <= v353;
     wire v354_t0 = v345[0] ? 1'd1 : 1'd0;
     wire v354_t1 = v345[1] ? 1'd0 : v354_t0;
@@ -1801,7 +1801,7 @@ module jets_hgq_tables_3 (
     wire v354_t8 = v345[3] ? v354_t7 : 1'd0;
     wire signed [2:0] v354 = {v354_t8, v354_t6, v354_t3};
     wire signed [3:0] v355 = v354 + v87;
-    wire signed [4:0] v356 = v355 + v149;
+    wire signed [4:0] v356 = v149 + v355;
     wire v357_t0 = v345[0] ? 1'd0 : 1'd1;
     wire v357_t1 = v345[1] ? v357_t0 : 1'd1;
     wire v357_t2 = v345[2] ? 1'd0 : v357_t1;
@@ -1822,7 +1822,7 @@ module jets_hgq_tables_3 (
     wire v359_t2 = v358[2] ? 1'd1 : 1'd0;
     wire signed [1:0] v359 = {v359_t2, v359_t1};
     wire signed [3:0] v360 = (v359 <<< 1) + v113;
-    wire signed [4:0] v361 = v360 + v233;
+    wire signed [4:0] v361 = v233 + v360;
     reg signed [4:0] v361_1; always @(posedge clk) v361_1 <= v361;
     wire v362_t0 = v358[0] ? 1'd1 : 1'd0;
     wire v362_t1 = v358[1] ? 1'd1 : v362_t0;
@@ -1908,7 +1908,7 @@ module jets_hgq_tables_3 (
     wire v374_t47 = v373[4] ? v374_t46 : 1'd1;
     wire v374_t48 = v373[5] ? v374_t47 : 1'd0;
     wire signed [4:0] v374 = {v374_t48, v374_t45, v374_t40, v374_t31, v374_t20};
-    wire [0:0] v375_l = v99; wire [5:0] v375_u = (v99 >>> 1) + v374; wire signed [6:0] v375 = {v375_u, v375_l};
+    wire [0:0] v375_l = v99; wire [5:0] v375_u = v374 + (v99 >>> 1); wire signed [6:0] v375 = {v375_u, v375_l};
     wire signed [6:0] v376 = v375 + v280;
     reg signed [6:0] v376_1; always @(posedge clk) v376_1 <= v376;
     wire signed [4:0] v377 = (v373 >>> 1);
@@ -1951,7 +1951,7 @@ module jets_hgq_tables_3 (
     wire v378_t36 = v377[3] ? v378_t33 : 1'd0;
     wire v378_t37 = v377[4] ? v378_t36 : 1'd1;
     wire signed [4:0] v378 = {v378_t37, v378_t35, v378_t29, v378_t23, v378_t12};
-    wire signed [4:0] v379 = v378 + v218;
+    wire signed [4:0] v379 = v218 + v378;
     wire signed [1:0] v380 = (v373 >>> 4);
     wire v381_t0 = v380[1] ? 1'd0 : 1'd1;
     wire [0:0] v381 = {v381_t0};
@@ -2025,7 +2025,7 @@ module jets_hgq_tables_3 (
     wire v385_t63 = v373[5] ? v385_t62 : v385_t60;
     wire v385_t64 = v373[5] ? v385_t62 : 1'd1;
     wire signed [5:0] v385 = {v385_t64, v385_t63, v385_t56, v385_t49, v385_t38, v385_t24};
-    wire signed [5:0] v386 = v296 + v385;
+    wire signed [5:0] v386 = v385 + v296;
     wire signed [6:0] v387 = v183 + v386;
     reg signed [6:0] v387_1; always @(posedge clk) v387_1 <= v387;
     wire signed [7:0] v388 = (v387_1 <<< 1) + v353_1;
@@ -2256,7 +2256,7 @@ module jets_hgq_tables_3 (
     wire v399_t13 = v396[3] ? v399_t12 : 1'd0;
     wire signed [3:0] v399 = {v399_t13, v399_t11, v399_t8, v399_t5};
     wire signed [4:0] v400 = (v357 <<< 1) + v399;
-    wire signed [4:0] v401 = (v325 <<< 1) + v400;
+    wire signed [4:0] v401 = v400 + (v325 <<< 1);
     wire v402_t0 = v396[0] ? 1'd1 : 1'd0;
     wire v402_t1 = v396[1] ? v402_t0 : 1'd0;
     wire v402_t2 = v396[2] ? v402_t1 : 1'd0;
@@ -2385,14 +2385,14 @@ module jets_hgq_tables_3 (
     wire signed [2:0] v413 = {v413_t13, v413_t11, v413_t7};
     wire [0:0] v414_l = v413; wire [2:0] v414_u = (v413 >>> 1) + v44; wire signed [3:0] v414 = {v414_u, v414_l};
     wire [0:0] v415_l = v414; wire [3:0] v415_u = (v414 >>> 1) + v177; wire signed [4:0] v415 = {v415_u, v415_l};
-    wire signed [4:0] v416 = v320 + v415;
+    wire signed [4:0] v416 = v415 + v320;
     reg signed [4:0] v416_1; always @(posedge clk) v416_1 <= v416;
     wire signed [2:0] v417 = (v373 >>> 3);
     wire v418_t0 = v417[1] ? 1'd1 : 1'd0;
     wire v418_t1 = v417[2] ? 1'd0 : v418_t0;
     wire signed [0:0] v418 = {v418_t1};
     wire signed [2:0] v419 = (v418 <<< 1) + v140;
-    wire signed [5:0] v420 = (v419 <<< 1) + v301;
+    wire signed [5:0] v420 = v301 + (v419 <<< 1);
     reg signed [5:0] v420_1; always @(posedge clk) v420_1 <= v420;
     wire signed [6:0] v421 = (v372_1 <<< 1) + v420_1;
     wire signed [4:0] v422 = (v421 >>> 2);
@@ -2462,7 +2462,7 @@ module jets_hgq_tables_3 (
     wire [0:0] v429 = {v429_t0};
     wire signed [1:0] v430 = $signed({1'b0, v429}) + v165;
     wire signed [3:0] v431 = v430 + v303;
-    wire signed [4:0] v432 = v431 + v265;
+    wire signed [4:0] v432 = v265 + v431;
     reg signed [4:0] v432_1; always @(posedge clk) v432_1 <= v432;
     wire v433_t0 = v417[0] ? 1'd1 : 1'd0;
     wire v433_t1 = v417[1] ? v433_t0 : 1'd0;
@@ -2470,7 +2470,7 @@ module jets_hgq_tables_3 (
     wire signed [0:0] v433 = {v433_t2};
     wire signed [1:0] v434 = v433 + v321;
     wire signed [2:0] v435 = v434 + v108;
-    wire signed [4:0] v436 = v435 + v268;
+    wire signed [4:0] v436 = v268 + v435;
     reg signed [4:0] v436_1; always @(posedge clk) v436_1 <= v436;
     wire v437_t0 = v417[0] ? 1'd0 : 1'd1;
     wire v437_t1 = v417[1] ? 1'd0 : v437_t0;
@@ -2479,7 +2479,7 @@ module jets_hgq_tables_3 (
     wire signed [1:0] v437 = {v437_t3, v437_t2};
     wire signed [3:0] v438 = (v437 <<< 1) + v105;
     wire [0:0] v439_l = v438; wire [3:0] v439_u = (v438 >>> 1) + v174; wire signed [4:0] v439 = {v439_u, v439_l};
-    wire signed [5:0] v440 = v306 + v439;
+    wire signed [5:0] v440 = v439 + v306;
     reg signed [5:0] v440_1; always @(posedge clk) v440_1 <= v440;
     wire v441_t0 = v417[0] ? 1'd0 : 1'd1;
     wire v441_t1 = v417[1] ? 1'd0 : v441_t0;
@@ -2555,8 +2555,8 @@ module jets_hgq_tables_3 (
     wire v453_t41 = v452[4] ? v453_t40 : 1'd0;
     wire v453_t42 = v452[5] ? 1'd0 : v453_t41;
     wire signed [4:0] v453 = {v453_t42, v453_t39, v453_t34, v453_t28, v453_t16};
-    wire signed [5:0] v454 = v286 + v453;
-    wire signed [5:0] v455 = v188 + v454;
+    wire signed [5:0] v454 = v453 + v286;
+    wire signed [5:0] v455 = v454 + v188;
     reg signed [5:0] v455_1; always @(posedge clk) v455_1 <= v455;
     wire signed [7:0] v456 = (v455_1 <<< 1) + v451_1;
     wire signed [3:0] v457 = (v456 >>> 4);
@@ -2702,7 +2702,7 @@ module jets_hgq_tables_3 (
     wire v472_t9 = v471[2] ? 1'd1 : v472_t8;
     wire v472_t10 = v471[3] ? 1'd0 : v472_t9;
     wire signed [3:0] v472 = {v472_t7, v472_t10, v472_t7, v472_t3};
-    wire signed [4:0] v473 = v472 + v394;
+    wire signed [4:0] v473 = v394 + v472;
     reg signed [4:0] v473_2; always @(posedge clk) v473_2 <= v473;
     wire signed [5:0] v474 = (v470 >>> 1);
     wire v475_t0 = v474[0] ? 1'd1 : 1'd0;
@@ -3196,7 +3196,7 @@ module jets_hgq_tables_3 (
     wire v512_t21 = v508[3] ? v512_t15 : 1'd1;
     wire v512_t22 = v508[4] ? 1'd0 : v512_t21;
     wire signed [3:0] v512 = {v512_t22, v512_t20, v512_t12, v512_t2};
-    wire signed [4:0] v513 = v512 + v475;
+    wire signed [4:0] v513 = v475 + v512;
     reg signed [4:0] v513_2; always @(posedge clk) v513_2 <= v513;
     wire signed [5:0] v514 = (v507 >>> 2);
     wire v515_t0 = v514[1] ? 1'd0 : 1'd1;
@@ -3273,7 +3273,7 @@ module jets_hgq_tables_3 (
     wire v517_t31 = v514[5] ? v517_t30 : v517_t26;
     wire v517_t32 = v514[5] ? v517_t30 : 1'd0;
     wire signed [3:0] v517 = {v517_t32, v517_t31, v517_t22, v517_t15};
-    wire signed [4:0] v518 = v390 + v517;
+    wire signed [4:0] v518 = v517 + v390;
     wire v519_t0 = v514[0] ? 1'd1 : 1'd0;
     wire v519_t1 = v514[1] ? 1'd0 : v519_t0;
     wire v519_t2 = v514[0] ? 1'd0 : 1'd1;
@@ -3325,7 +3325,7 @@ module jets_hgq_tables_3 (
     wire v521_t10 = v520[3] ? 1'd1 : 1'd0;
     wire signed [2:0] v521 = {v521_t10, v521_t9, v521_t6};
     wire signed [4:0] v522 = (v521 <<< 1) + $signed({1'b0, v251});
-    wire signed [5:0] v523 = v522 + v401;
+    wire signed [5:0] v523 = v401 + v522;
     reg signed [5:0] v523_1; always @(posedge clk) v523_1 <= v523;
     wire signed [5:0] v524 = v152_1 + v523_1;
     wire signed [3:0] v525 = (v524 >>> 2);
@@ -3406,7 +3406,7 @@ module jets_hgq_tables_3 (
     wire signed [1:0] v534 = {v534_t11, v534_t8};
     wire signed [2:0] v535 = v109 + v534;
     wire signed [3:0] v536 = v535 + v272;
-    wire [0:0] v537_l = v447; wire [4:0] v537_u = (v447 >>> 1) + v536; wire signed [5:0] v537 = {v537_u, v537_l};
+    wire [0:0] v537_l = v447; wire [4:0] v537_u = v536 + (v447 >>> 1); wire signed [5:0] v537 = {v537_u, v537_l};
     reg signed [5:0] v537_1; always @(posedge clk) v537_1 <= v537;
     wire signed [6:0] v538 = (v246_1 <<< 1) + v537_1;
     wire signed [4:0] v539 = (v538 >>> 2);
@@ -3533,7 +3533,7 @@ module jets_hgq_tables_3 (
     wire v547_t9 = v520[3] ? 1'd1 : v547_t8;
     wire signed [2:0] v547 = {v547_t9, v547_t6, v547_t2};
     wire signed [3:0] v548 = v547 + v287;
-    wire signed [4:0] v549 = v548 + v190;
+    wire signed [4:0] v549 = v190 + v548;
     wire [0:0] v550_l = v443; wire [5:0] v550_u = (v443 >>> 1) + v549; wire signed [6:0] v550 = {v550_u, v550_l};
     reg signed [6:0] v550_1; always @(posedge clk) v550_1 <= v550;
     wire signed [6:0] v551 = v222_1 + v550_1;
@@ -3585,7 +3585,7 @@ module jets_hgq_tables_3 (
     wire v556_t27 = v555[5] ? v556_t26 : v556_t22;
     wire v556_t28 = v555[5] ? 1'd0 : v556_t22;
     wire signed [3:0] v556 = {v556_t28, v556_t27, v556_t19, v556_t10};
-    wire [0:0] v557_l = v500; wire [4:0] v557_u = (v500 >>> 1) + v556; wire signed [5:0] v557 = {v557_u, v557_l};
+    wire [0:0] v557_l = v500; wire [4:0] v557_u = v556 + (v500 >>> 1); wire signed [5:0] v557 = {v557_u, v557_l};
     wire signed [5:0] v558 = v518 + v557;
     reg signed [5:0] v558_2; always @(posedge clk) v558_2 <= v558;
     wire signed [4:0] v559 = (v551 >>> 2);
@@ -3615,7 +3615,7 @@ module jets_hgq_tables_3 (
     wire v560_t23 = v559[3] ? 1'd1 : v560_t6;
     wire v560_t24 = v559[4] ? v560_t23 : 1'd0;
     wire signed [3:0] v560 = {v560_t24, v560_t22, v560_t16, v560_t11};
-    wire signed [5:0] v561 = (v560 <<< 1) + v540;
+    wire signed [5:0] v561 = v540 + (v560 <<< 1);
     reg signed [5:0] v561_2; always @(posedge clk) v561_2 <= v561;
     wire v562_t0 = v559[0] ? 1'd0 : 1'd1;
     wire v562_t1 = v559[1] ? v562_t0 : 1'd1;
@@ -3853,7 +3853,7 @@ module jets_hgq_tables_3 (
     wire v592_t2 = v563[1] ? 1'd0 : v592_t0;
     wire signed [1:0] v592 = {v592_t2, v592_t1};
     wire [0:0] v593_l = v308; wire [2:0] v593_u = (v308 >>> 1) + v592; wire signed [3:0] v593 = {v593_u, v593_l};
-    wire [1:0] v594_l = v398; wire [3:0] v594_u = (v398 >>> 2) + v593; wire signed [5:0] v594 = {v594_u, v594_l};
+    wire [1:0] v594_l = v398; wire [3:0] v594_u = v593 + (v398 >>> 2); wire signed [5:0] v594 = {v594_u, v594_l};
     wire signed [3:0] v595 = (v594 >>> 2);
     wire v596_t0 = v595[2] ? 1'd0 : 1'd1;
     wire v596_t1 = v595[0] ? 1'd1 : 1'd0;
@@ -3871,7 +3871,7 @@ module jets_hgq_tables_3 (
     wire [3:0] v598 = $signed({1'b0, v597}) + v489;
     reg [3:0] v598_1; always @(posedge clk) v598_1 <= v598;
     wire signed [4:0] v599 = $signed({1'b0, v598_1}) + v498;
-    wire signed [5:0] v600 = v543 + v599;
+    wire signed [5:0] v600 = v599 + v543;
     reg signed [5:0] v600_2; always @(posedge clk) v600_2 <= v600;
     wire v601_t0 = v595[0] ? 1'd0 : 1'd1;
     wire v601_t1 = v595[1] ? 1'd1 : v601_t0;
@@ -4076,7 +4076,7 @@ module jets_hgq_tables_3 (
     wire v640_t23 = v639_1[4] ? v640_t22 : v640_t19;
     wire v640_t24 = v639_1[4] ? v640_t22 : 1'd0;
     wire signed [3:0] v640 = {v640_t24, v640_t23, v640_t16, v640_t9};
-    wire signed [4:0] v641 = v640 + v519;
+    wire signed [4:0] v641 = v519 + v640;
     wire signed [5:0] v642 = v641 + v626;
     reg signed [5:0] v642_2; always @(posedge clk) v642_2 <= v642;
     wire signed [6:0] v643 = (v587_2 <<< 1) + v642_2;
@@ -4202,7 +4202,7 @@ module jets_hgq_tables_3 (
     wire v666_t6 = v665[4] ? v666_t5 : 1'd0;
     wire signed [1:0] v666 = {v666_t6, v666_t2};
     wire [0:0] v667_l = v633; wire [2:0] v667_u = (v633 >>> 1) + v666; wire signed [3:0] v667 = {v667_u, v667_l};
-    wire [0:0] v668_l = v667; wire [3:0] v668_u = (v667 >>> 1) + v569; wire signed [4:0] v668 = {v668_u, v668_l};
+    wire [0:0] v668_l = v667; wire [3:0] v668_u = v569 + (v667 >>> 1); wire signed [4:0] v668 = {v668_u, v668_l};
     reg signed [4:0] v668_2; always @(posedge clk) v668_2 <= v668;
     wire v669_t0 = v665[0] ? 1'd0 : 1'd1;
     wire v669_t1 = v665[1] ? 1'd1 : v669_t0;
@@ -4258,7 +4258,7 @@ module jets_hgq_tables_3 (
     wire v672_t15 = v665[3] ? 1'd0 : v672_t12;
     wire v672_t16 = v665[4] ? 1'd1 : v672_t15;
     wire signed [2:0] v672 = {v672_t16, v672_t14, v672_t11};
-    wire signed [4:0] v673 = (v672 <<< 1) + v627;
+    wire signed [4:0] v673 = v627 + (v672 <<< 1);
     wire [0:0] v674_l = v673; wire [4:0] v674_u = (v673 >>> 1) + v527; wire signed [5:0] v674 = {v674_u, v674_l};
     reg signed [5:0] v674_2; always @(posedge clk) v674_2 <= v674;
     wire signed [6:0] v675 = v604_2 + v674_2;
@@ -4335,7 +4335,7 @@ module jets_hgq_tables_3 (
     wire v679_t43 = v678[4] ? v679_t42 : 1'd1;
     wire v679_t44 = v678[5] ? v679_t43 : 1'd0;
     wire signed [4:0] v679 = {v679_t44, v679_t41, v679_t33, v679_t24, v679_t14};
-    wire signed [4:0] v680 = v530 + v679;
+    wire signed [4:0] v680 = v679 + v530;
     wire v681_t0 = v617[1] ? 1'd1 : 1'd0;
     wire v681_t1 = v617[1] ? 1'd0 : 1'd1;
     wire v681_t2 = v617[2] ? v681_t1 : v681_t0;
@@ -4343,7 +4343,7 @@ module jets_hgq_tables_3 (
     wire signed [1:0] v681 = {v681_t3, v681_t2};
     wire signed [2:0] v682 = v124 + v681;
     wire signed [3:0] v683 = v185 + v682;
-    wire signed [5:0] v684 = v683 + v316;
+    wire signed [5:0] v684 = v316 + v683;
     reg signed [5:0] v684_1; always @(posedge clk) v684_1 <= v684;
     wire [0:0] v685_l = v384_1; wire [5:0] v685_u = (v384_1 >>> 1) + v684_1; wire signed [6:0] v685 = {v685_u, v685_l};
     wire signed [3:0] v686 = (v685 >>> 3);
@@ -4434,7 +4434,7 @@ module jets_hgq_tables_3 (
     wire v699_t13 = v698[4] ? v699_t8 : v699_t12;
     wire v699_t14 = v698[4] ? v699_t8 : 1'd0;
     wire signed [2:0] v699 = {v699_t14, v699_t13, v699_t9};
-    wire [0:0] v700_l = v677; wire [3:0] v700_u = (v677 >>> 1) + v699; wire signed [4:0] v700 = {v700_u, v700_l};
+    wire [0:0] v700_l = v677; wire [3:0] v700_u = v699 + (v677 >>> 1); wire signed [4:0] v700 = {v700_u, v700_l};
     reg signed [4:0] v700_2; always @(posedge clk) v700_2 <= v700;
     wire signed [5:0] v701 = v479_2 + v700_2;
     wire signed [6:0] v702 = v632_2 + v701;
