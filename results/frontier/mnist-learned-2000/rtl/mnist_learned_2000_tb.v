@@ -1,5 +1,5 @@
 // Self-checking testbench of mnist_learned_2000: a new row at every clock; every logit of every row is compared
-// with outputs.hex 14 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
+// with outputs.hex 13 clock periods later. It ends in one line, PASS or FAIL; after FAIL it stops ($stop).
 `timescale 1 ns / 1 ps
 
 module mnist_learned_2000_tb;
@@ -7,7 +7,7 @@ module mnist_learned_2000_tb;
     parameter INPUTS = "inputs.hex";
     parameter OUTPUTS = "outputs.hex";
     localparam ROWS = 256;
-    localparam LATENCY = 14;
+    localparam LATENCY = 13;
     localparam LOGITS = 10;
     localparam BITS = 9;
 
