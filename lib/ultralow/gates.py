@@ -14,9 +14,8 @@ import numpy as np
 from ultralow.errors import StudyError
 from ultralow.folded import FoldedLayer, FoldedNetwork
 from ultralow.simplify import simplify
-from ultralow.steps import at_least, plus, scaled, staircase, total, variable
+from ultralow.steps import KERNEL_LIMIT, at_least, plus, scaled, staircase, total, variable
 
-_KERNEL_LIMIT = 2**24  # above it alkaid's float32 kernels would round
 # A block of a matrix: at least so many inputs, more where it has few outputs.
 _BLOCK_ROWS, _BLOCK_ENTRIES = 56, 10_000
 Log = Callable[[str], None]
@@ -93,7 +92,7 @@ class _Solver:
         rows = np.flatnonzero(matrix.any(axis=1))
         if not rows.size:
             return [0.0] * matrix.shape[1]
-        if np.abs(matrix).max() >= _KERNEL_LIMIT:
+        if np.abs(matrix).max() >= KERNEL_LIMIT:
             raise StudyError(f"{name}: a weight of {np.abs(matrix).max()} steps is beyond 2^24; take narrower weights")
         # The solver's time grows with the square of a block's entries and beyond.
         chunk = self.chunk or max(_BLOCK_ROWS, _BLOCK_ENTRIES // matrix.shape[1])
@@ -172,7 +171,7 @@ def _scaled(value, scale: int, offset: int, hwconf):
 
 def _affine(value, scale: int, offset: int, hwconf):
     value = variable(value, hwconf)
-    if abs(scale) >= _KERNEL_LIMIT * (scale & -scale or 1):
+    if abs(scale) >= KERNEL_LIMIT * (scale & -scale or 1):
         raise StudyError(f"a scale of {scale} has more than 24 significant bits; fold with a coarser scale")
     return plus(value * float(scale), offset)
 

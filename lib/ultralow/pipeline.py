@@ -75,8 +75,7 @@ def cut(comb, limit: float, extra: Mapping[tuple[int, bool], float] = MappingPro
     for index, op in enumerate(comb.ops):
         stage = max((signals[i].stage for i in op.input_ids), default=0)
         # A carry chain takes in a table that only it reads, if both stand in one stage.
-        taken = [i for i in op.input_ids if op.opcode in (0, 1) and comb.ops[i].opcode == 8 and used[i] == 1
-                 and bits[comb.ops[i].input_ids[0]] <= TAKEN_BITS]
+        taken = [i for i in op.input_ids if op.opcode in (0, 1) and used[i] == 1 and _is_taken_in(comb, i, bits)]
 
         def placed(stage: int) -> _Signal:
             for i in taken:
@@ -129,6 +128,12 @@ def _is_chain(comb, index: int, bits: list[int]) -> bool:
             and sum(bits[i] for i in op.input_ids) > _TABLE_BITS)
 
 
+def _is_taken_in(comb, index: int, bits: list[int]) -> bool:
+    """Whether the operation is a look-up of so few bits that the tables in front of a carry chain can be it."""
+    op = comb.ops[index]
+    return op.opcode == 8 and bits[op.input_ids[0]] <= TAKEN_BITS
+
+
 def _takes_first(comb, index: int, signals: list[_Signal], bits: list[int], used: list[int]) -> bool:
     """Whether a sum's carry chain had better take in its first operand than its second.
 
@@ -144,7 +149,7 @@ def _takes_first(comb, index: int, signals: list[_Signal], bits: list[int], used
         # Of a look-up all bits or none, of a sum in tables the upper bits least.
         looked_up = op.opcode == 8
         taken = (signal.stage == stage and signal.arrival > 0 and op.opcode != 7 and not _is_chain(comb, source, bits)
-                 and not (looked_up and bits[op.input_ids[0]] > TAKEN_BITS))
+                 and (not looked_up or _is_taken_in(comb, source, bits)))
         return (alone, looked_up, signal.arrival) if taken else (False, False, 0.0)
 
     stage = signals[index].stage

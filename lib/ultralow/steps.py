@@ -21,8 +21,7 @@ MOST_BITS = 9
 _TABLE_BITS = 8
 # So many bits of a key a carry chain takes in.
 TAKEN_BITS = 5
-# Scales from here on are refused (gates.py).
-_SCALE_LIMIT = 2**24
+KERNEL_LIMIT = 2**24  # above it alkaid's float32 kernels would round
 
 
 def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
@@ -70,7 +69,7 @@ def scaled(value, scale: int, offset: int):
     signed, whole, fraction = map(int, value.kif)
     value, scale, bits = value * 2.0**fraction, scale << -fraction, signed + whole + fraction
     upper = max(0, bits - TAKEN_BITS) if bits > _TABLE_BITS else bits
-    if upper > _TABLE_BITS or abs(scale) >= _SCALE_LIMIT or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT // 2:
+    if upper > _TABLE_BITS or abs(scale) >= KERNEL_LIMIT or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT // 2:
         return None
     step = 2 ** (bits - upper)
     codes = np.arange(2**upper)
