@@ -29,19 +29,19 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 quick: study
 
 study: .venv/.ready $(PLUGINS)
-	@python -m ultralow.run "$$STUDY" $(WHERE)
+	@python -m ultralow.study.workflow "$$STUDY" $(WHERE)
 
 # Every hardware column and the report again, from trained networks: nothing is trained.
 tables: .venv/.ready $(PLUGINS)
-	@python -m ultralow.run "$$COMMITTED" --trained $(WHERE)
+	@python -m ultralow.study.workflow "$$COMMITTED" --trained $(WHERE)
 
 # Tables, figures and report from what was measured.
 report: .venv/.ready $(PLUGINS)
-	@python -m ultralow.run "$$COMMITTED" --measured $(WHERE)
+	@python -m ultralow.study.workflow "$$COMMITTED" --measured $(WHERE)
 
 # What differs from the committed reference, and whether that is more than it may.
 check: .venv/.ready
-	@python -m ultralow.check "$$COMMITTED"
+	@python -m ultralow.report.compare_runs "$$COMMITTED"
 
 test: .venv/.ready .venv/.ready-jets
 	@python -m pytest
@@ -58,11 +58,11 @@ lab: .venv/.ready
 	@jupyter lab --notebook-dir=notebooks
 
 jets: .venv/.ready .venv/.ready-jets
-	@python -m ultralow.generator --rows $(N) --jobs $(JOBS)
+	@python -m ultralow.data.jetgen.sample --rows $(N) --jobs $(JOBS)
 
 # README's table and figure, from results/paper.
 readme: .venv/.ready
-	@python -m ultralow.readme
+	@python docs/update_readme.py
 
 clean:
 	rm -rf .snakemake results/quick results/smoke

@@ -6,14 +6,15 @@
 # and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too,
 # and shows ablations and searches only: the notebooks that take seconds.
 #
-# Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.needs.
+# Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.study.needs.
 import os
 import re
 import shlex
 
-from ultralow import ablations, dataset as datasets, needs, provenance, stages, study as studies, taken
-from ultralow.catalogue import FINN as FINN_NAMES
-from ultralow.frontier import FrontNetwork
+from ultralow.data import dataset as datasets
+from ultralow.networks.catalogue import FINN as FINN_NAMES
+from ultralow.networks.methods import FrontNetwork
+from ultralow.study import ablations, needs, provenance, reuse, steps, study as studies
 
 STUDY = studies.load(config["study"])
 # As the shell takes it, with Snakemake's braces escaped, which no other formatting may take off: it may have any name.
@@ -35,14 +36,14 @@ WORKERS = range(1, n + 1) if STUDY.settings.search and (n := STUDY.settings.sear
 TEST = {name: os.path.relpath(datasets.test_path(STUDY.results / "data" / f"{name}.npz")) for name in STUDY.datasets}
 # Of a committed study the test part of the jets is there, and trained networks need no more.
 PREPARED = [name for name, path in TEST.items() if not (TAKE and os.path.exists(path))]
-PAGES = [f"{RESULTS}/executed/{name}-training.ipynb" for name in NETWORKS if TAKE == taken.TRAINED]
+PAGES = [f"{RESULTS}/executed/{name}-training.ipynb" for name in NETWORKS if TAKE == reuse.TRAINED]
 PAGES += [page for page, made in
           [(f"{RESULTS}/executed/{name}-ablations.ipynb", f"{RESULTS}/ablations/{name}.csv") for name in ABLATED]
           + [(f"{RESULTS}/executed/search-{STUDY.settings.search.dataset}-{weights}.ipynb",
               f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv") for weights in SEARCHED]
-          if TAKE == taken.TRAINED or os.path.exists(made)]
+          if TAKE == reuse.TRAINED or os.path.exists(made)]
 if TAKE:
-    os.environ[taken.VARIABLE] = TAKE
+    os.environ[reuse.VARIABLE] = TAKE
 
 # A failed notebook stays, with its traceback: it is a log.
 EXECUTE = ("papermill --no-progress-bar --no-log-output -k python3 {input.notebook} {log.notebook} "
@@ -64,7 +65,7 @@ def either(names):
 
 def present(files):
     """Those that are there where circuits are taken as they are; else all."""
-    return [file for file in files if TAKE != taken.MEASURED or os.path.exists(file)]
+    return [file for file in files if TAKE != reuse.MEASURED or os.path.exists(file)]
 
 
 rule all:
@@ -84,7 +85,7 @@ rule all:
 
 def source(name):
     """The dataset's files; none where it comes by itself."""
-    return [str(path) for path in STUDY.files(name) if path.exists() or not stages.downloads(STUDY, name)]
+    return [str(path) for path in STUDY.files(name) if path.exists() or not steps.downloads(STUDY, name)]
 
 
 rule data:
@@ -131,7 +132,7 @@ if not TAKE:
             recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
             seeds=STUDY.settings.seeds,
             raw=lambda wildcards: STUDY.override(wildcards.network).raw,
-            code=lambda wildcards: stages.training_code(STUDY, wildcards.network),
+            code=lambda wildcards: steps.training_code(STUDY, wildcards.network),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
             text=f"{RESULTS}/logs/{{network}}-training.log",
@@ -184,7 +185,7 @@ if not TAKE:
         resources:
             **needs.resources("search", GPU),
         shell:
-            "python -m ultralow.workers " + FILE + "{wildcards.weights} {wildcards.worker} " + TELL_PAGE
+            "python -m ultralow.study.workers " + FILE + "{wildcards.weights} {wildcards.worker} " + TELL_PAGE
 
     # What several workers left, or the whole search; then its notebook.
     rule search:
@@ -208,7 +209,7 @@ if not TAKE:
             EXECUTE + "-p weights {wildcards.weights} " + TELL
 
 
-if TAKE == taken.TRAINED:
+if TAKE == reuse.TRAINED:
 
     rule training_page:
         input:
@@ -256,7 +257,7 @@ if TAKE:
             SHOW + "-p weights {wildcards.weights} " + TELL_PAGE
 
 
-if TAKE != taken.MEASURED:
+if TAKE != reuse.MEASURED:
 
     rule conversion:
         input:
@@ -366,4 +367,4 @@ rule report:
     resources:
         **needs.resources("page"),
     shell:
-        "python -m ultralow.report " + FILE + TELL_PAGE
+        "python -m ultralow.report.site " + FILE + TELL_PAGE

@@ -24,11 +24,12 @@ import kanele
 import numpy as np
 import pandas as pd
 
-from ultralow import netlist, synthesis, timing
+from ultralow.circuit import delays as timing
+from ultralow.synthesis import netlist, yosys
 from ultralow.errors import StudyError
 from ultralow.files import replacing
-from ultralow.readme import between
-from ultralow.study import root
+from update_readme import between
+from ultralow.study.study import root
 
 CSV, PAGE = root() / "docs/calibration.csv", root() / "docs/calibration.md"
 REPORTS = "/KAN_FPGA_PROJECT/post_impl_util.rpt"
@@ -80,7 +81,7 @@ def measured(repository: str, largest: int):
             continue
         print(row, flush=True)
         yield row
-    paper = pd.read_csv(root() / "lib/ultralow/published.csv").set_index("id").loc["kanele-mnist"]
+    paper = pd.read_csv(root() / "lib/ultralow/report/published.csv").set_index("id").loc["kanele-mnist"]
     yield {"network": MNIST.removesuffix("/firmware"), "label": "MNIST, as published", "commit": MNIST_COMMIT,
            "source": paper["source"], "part": paper["device"], "target_ns": MNIST_PERIOD,
            "vendor_lut": int(paper["lut"]), "vendor_ff": int(paper["ff"]),
@@ -111,7 +112,7 @@ def ours(repository: str, commit: str, folder: str, clock_ns: float) -> dict:
         firmware = unpacked(repository, commit, folder, scratch)
         circuit = kanele.read(firmware)
         verilog, mapped = kanele.write(circuit, Path(scratch, "verilog"), clock_ns), Path(scratch, "netlist.json")
-        counts = synthesis.synthesise(verilog, netlist=mapped)
+        counts = yosys.synthesise(verilog, netlist=mapped)
         delays = timing.stage_delays(timing.endpoints(netlist.read(mapped, kanele.TOP)))
         codes = np.random.default_rng(0).integers(0, 2**circuit.input_bits, (ROWS, circuit.inputs))
         given, wanted = vectors(firmware) if (firmware / "sim").exists() else (codes[:0], codes[:0, :circuit.outputs])

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import dataset, loading, sources
-from ultralow.jets import CLASSES, FEATURES
+from ultralow.data import dataset, loading, published_jets
+from ultralow.data.jets import CLASSES, FEATURES
 
 LIMIT_GIB = 2.0
 BATCH_ROWS = 50_000
@@ -61,7 +61,7 @@ def main() -> None:
         with step(f"write {rows:,} rows of text"):
             write_arff(text, rows)
         with step("convert to ROOT"):
-            root = sources.prepare("file", text, Path(folder))
+            root = published_jets.prepare("file", text, Path(folder))
         with step("read and check"):
             table = loading.load_table("jets", "file", root)
         with step("split and scale"):

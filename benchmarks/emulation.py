@@ -13,8 +13,9 @@ import time
 
 import numpy as np
 
-from ultralow import gates, hls
-from ultralow.folded import FoldedNetwork, exact_rows
+from ultralow.circuit import dense
+from ultralow.synthesis import hls4ml
+from ultralow.exact.dense import FoldedNetwork, exact_rows
 
 
 def main() -> None:
@@ -27,13 +28,13 @@ def main() -> None:
     low, high = network.input.low_code, network.input.high_code
     codes = np.random.default_rng(0).integers(low, high + 1, (10 * arguments.rows, network.layers[0].kernel.shape[0]))
     few = codes[:arguments.rows]
-    comb = gates.trace(network)
-    logits, interpreter_s = _fastest(lambda: gates.interpret(comb, codes, threads=1), arguments.runs)
+    comb = dense.trace(network)
+    logits, interpreter_s = _fastest(lambda: dense.interpret(comb, codes, threads=1), arguments.runs)
     with tempfile.TemporaryDirectory() as folder:
-        model = hls.convert(network, folder)
+        model = hls4ml.convert(network, folder)
         x = few * network.input.step
-        hls.emulate(model, x[:1])  # compiles
-        emulated, emulation_s = _fastest(lambda: hls.emulate(model, x), arguments.runs)
+        hls4ml.emulate(model, x[:1])  # compiles
+        emulated, emulation_s = _fastest(lambda: hls4ml.emulate(model, x), arguments.runs)
     expected = network(codes)
     rates = len(codes) / interpreter_s, len(few) / emulation_s
     print("network,interpreter_rows_per_s,interpreter_rows_exact,hls_rows_per_s,hls_rows_exact,ratio")

@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from ultralow.errors import StudyError
-from ultralow.estimate import luts
+from ultralow.circuit.lut_estimate import luts
 from ultralow.files import read_json
-from ultralow.folded import FoldedNetwork
+from ultralow.exact.dense import FoldedNetwork
 
 
 def main() -> None:

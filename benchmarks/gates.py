@@ -16,9 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ultralow import catalogue, gates, rtl, simulation, synthesis
-from ultralow.fixed import Fixed
-from ultralow.folded import FoldedLayer, FoldedNetwork
+from ultralow.circuit import dense, rtl
+from ultralow.networks import catalogue
+from ultralow.synthesis import verilator, yosys
+from ultralow.fixed_point import Fixed
+from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 
 
 def stand_in(entry: catalogue.Network, seed: int = 0, scale_bits: int = 6) -> FoldedNetwork:
@@ -85,13 +87,13 @@ def main() -> None:
 
 def measure(network: FoldedNetwork, codes: np.ndarray, delay: int) -> list:
     with tempfile.TemporaryDirectory() as scratch:
-        comb, trace_s = _timed(lambda: gates.trace(network, delay_constraint=delay))
+        comb, trace_s = _timed(lambda: dense.trace(network, delay_constraint=delay))
         start = time.perf_counter()
-        interpreted = gates.interpret(comb, codes)
+        interpreted = dense.interpret(comb, codes)
         rate = round(len(codes) / (time.perf_counter() - start))
         info = rtl.write(comb, f"{scratch}/rtl", network.name)
-        simulated, simulate_s = _timed(lambda: simulation.simulate(f"{scratch}/rtl", codes))
-        counts, synthesise_s = _timed(lambda: synthesis.synthesise(f"{scratch}/rtl"))
+        simulated, simulate_s = _timed(lambda: verilator.simulate(f"{scratch}/rtl", codes))
+        counts, synthesise_s = _timed(lambda: yosys.synthesise(f"{scratch}/rtl"))
     exact = (simulated == network(codes)).all(1) & (interpreted == network(codes)).all(1)
     return [network.name, delay, counts["lut"], round(info["lut_estimate"]), counts["ff"], counts["carry4"],
             info["latency_cycles"], round(info["delay_estimate_ns"], 1), len(codes), int(exact.sum()), rate,

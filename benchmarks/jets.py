@@ -17,11 +17,11 @@ import time
 
 import numpy as np
 
-from ultralow import collisions
-from ultralow.collisions import JET_PT_GEV, MAX_ETA, NEUTRINOS, RADIUS, Collisions
-from ultralow.generator import Unit
-from ultralow.jetfeatures import Z_CUT, jet_features
-from ultralow.jets import CLASSES, FEATURES
+from ultralow.data.jetgen import pythia
+from ultralow.data.jetgen.pythia import JET_PT_GEV, MAX_ETA, NEUTRINOS, RADIUS, Collisions
+from ultralow.data.jetgen.sample import Unit
+from ultralow.data.jetgen.substructure import Z_CUT, jet_features
+from ultralow.data.jets import CLASSES, FEATURES
 
 
 def plain_jets(stream: Collisions, count: int) -> np.ndarray:
@@ -73,7 +73,7 @@ def shares(stream: Collisions, count: int) -> dict[str, float]:
     start = time.process_time()
     events = stream.events(count)
     made = time.process_time()
-    particles, counts, pt = collisions.leading_jets(events)
+    particles, counts, pt = pythia.leading_jets(events)
     found = time.process_time()
     jet_features(particles, counts[counts > 0])
     return {"collisions": (made - start) / count, "jet finding": (found - made) / count,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import verilog
+from ultralow.circuit import verilog
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json
-from ultralow.verilog import Wire
+from ultralow.circuit.verilog import Wire
 
 TOP = "kanele"
 _TERM = r"(?:resize\(\w+, *\w+\)|\w+)"

@@ -13,12 +13,12 @@ import time
 
 import numpy as np
 
-from ultralow import backend  # noqa: F401 — first: it sets Keras up
+from ultralow.training import keras_setup  # noqa: F401 — first: it sets Keras up
 import keras
 
-from ultralow.catalogue import CATALOGUE
-from ultralow.networks import build
-from ultralow.recipes import RECIPES, Recipe
+from ultralow.networks.catalogue import CATALOGUE
+from ultralow.training.model import build
+from ultralow.networks.recipes import RECIPES, Recipe
 
 STEPS = 100
 

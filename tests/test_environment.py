@@ -6,7 +6,7 @@ import tomllib
 import pytest
 import yaml
 
-from ultralow.study import root
+from ultralow.study.study import root
 
 EXTRAS = ["jets", "slurm", "htcondor"]  # with a lock of their own, beyond requirements.lock
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==", re.MULTILINE)

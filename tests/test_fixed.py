@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ultralow.errors import StudyError
-from ultralow.fixed import Fixed, dyadic, integer_format
+from ultralow.fixed_point import Fixed, dyadic, integer_format
 
 formats = st.builds(Fixed, st.integers(1, 16), st.integers(-4, 12), st.booleans())
 

@@ -17,9 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_networks import random_network
 
-from ultralow import (ablations, circuits, columns, dataset, files, formats, gates, imported, intake, jets, latent, provenance, runs, scores,
-                      stages, tables, taken, vitis)
-from ultralow import study as studies
+from ultralow import files
+from ultralow.circuit import dense
+from ultralow.data import columns, dataset, jets, readers
+from ultralow.exact import circuit as circuits, load
+from ultralow.importing import keras_model, latent
+from ultralow.report import comparison
+from ultralow.study import ablations, predictions, provenance, reuse, runs, steps
+from ultralow.synthesis import vitis
+from ultralow.study import study as studies
 from ultralow.errors import StudyError
 
 CASES = int(os.environ.get("ULTRALOW_FUZZ", 100))
@@ -153,8 +159,8 @@ def planned(path):
             assert (ablations.folder(this, name) / ablations._safe(change)).parent.parent == this.results / "ablations"
     for name in this.datasets:
         this.data_path(name)
-    stages.check_sources(this)
-    taken.check(this)
+    steps.check_sources(this)
+    reuse.check(this)
     return files.canonical_json(provenance.describe(this))
 
 
@@ -177,7 +183,7 @@ def test_what_is_altered_is_valid(folder):
     with pytest.raises(StudyError, match="not trained in"):  # the last thing that is asked
         planned(folder / "own.yaml")
     described(folder / "own.keras", LAYERS)
-    assert imported.entry("own", folder / "own.keras", "jets", "fixed<8,3>", "fixed<8,2>", "ufixed<6,3>").widths == (2, 4, 2)
+    assert keras_model.entry("own", folder / "own.keras", "jets", "fixed<8,3>", "fixed<8,2>", "ufixed<6,3>").widths == (2, 4, 2)
 
 
 @fuzz
@@ -251,7 +257,7 @@ def network():
 
 def circuit():
     of = network()
-    return circuits.CircuitNetwork("n", of.input, gates.trace(of), (6, 5, 4), "layers", of.output_fraction, ("a", "b"), np.ones(6))
+    return circuits.CircuitNetwork("n", of.input, dense.trace(of), (6, 5, 4), "layers", of.output_fraction, ("a", "b"), np.ones(6))
 
 
 def model(path):
@@ -267,8 +273,8 @@ def model(path):
 
 # What is written: how, how it is read, and the same as something that can be compared.
 RESULTS = {
-    "folded.npz": (lambda path: network().save(path), intake.load, lambda found: found),
-    "circuit.npz": (lambda path: circuit().save(path), intake.load, lambda found: found),
+    "folded.npz": (lambda path: network().save(path), load.load, lambda found: found),
+    "circuit.npz": (lambda path: circuit().save(path), load.load, lambda found: found),
     "data.npz": (lambda path: small_dataset().save(path), dataset.load, lambda found: [
         getattr(found, name).tobytes() for name in ("x_train", "y_train", "x_test", "y_test", "mean")]),
     "data-test.npz": (lambda path: small_dataset().save(path.with_name("data.npz")),
@@ -277,8 +283,8 @@ RESULTS = {
                   lambda path: dataset.load(path.with_suffix(".npz")), lambda found: found.provenance),
     "train.json": (lambda path: files.write_json(path, {"runs": [{"seed": 1, "accuracy": 0.7123}], "dataset": "jets"}),
                    files.read_json, lambda found: found),
-    "scores.npz": (lambda path: scores.write(scores.Scores(np.arange(9) % 3, {1: np.ones((9, 3))}), path, "of this"),
-                   scores.read, lambda found: (found.labels.tobytes(), found.logits[1].tobytes())),
+    "scores.npz": (lambda path: predictions.write(predictions.Scores(np.arange(9) % 3, {1: np.ones((9, 3))}), path, "of this"),
+                   predictions.read, lambda found: (found.labels.tobytes(), found.logits[1].tobytes())),
     "model.keras": (model, latent.kernels, lambda found: [kernel.tobytes() for kernel in found]),
 }
 
@@ -336,7 +342,7 @@ def test_folded_networks_of_any_content(folder, data):
         for _ in range(data.draw(st.integers(1, 3))):
             content[data.draw(st.sampled_from([*content, "gain", "move", "scale0", "kernel9"]))] = data.draw(arrays)
     np.savez_compressed(path, **content)
-    outcome(lambda: intake.load(path).logits(np.zeros((2, 6))))
+    outcome(lambda: load.load(path).logits(np.zeros((2, 6))))
 
 
 @fuzz
@@ -351,7 +357,7 @@ def test_circuits_of_any_content(folder, data):
     name = data.draw(st.sampled_from(["header", "circuit", "circuit", "circuit"]))
     changed = json.dumps(data.draw(altered(json.loads(content[name].tobytes()), odd)))
     np.savez_compressed(path, **content | {name: np.frombuffer(changed.encode(), np.uint8)})
-    outcome(lambda: intake.load(path).logits(np.ones((2, 6))))
+    outcome(lambda: load.load(path).logits(np.ones((2, 6))))
 
 
 @fuzz
@@ -360,8 +366,8 @@ def test_circuits_of_any_content(folder, data):
 def test_models_of_hgq2_of_any_description(folder, layers):
     path = folder / "any.keras"
     described(path, layers)
-    outcome(imported.entry, "own", path, "jets", None)
-    outcome(imported.load, path)
+    outcome(keras_model.entry, "own", path, "jets", None)
+    outcome(keras_model.load, path)
 
 
 @fuzz
@@ -372,8 +378,8 @@ def test_models_of_any_description(folder, layers, content):
     described(path, layers)
     if content is not None:
         path.write_bytes(content.draw(damaged(path.read_bytes())))
-    outcome(imported.outline, path)
-    outcome(imported.entry, "own", path, "jets", "fixed<8,3>", "fixed<8,2>", "ufixed<6,3>")
+    outcome(keras_model.outline, path)
+    outcome(keras_model.entry, "own", path, "jets", "fixed<8,3>", "fixed<8,2>", "ufixed<6,3>")
 
 
 def tabular(folder):
@@ -401,7 +407,7 @@ def table(path):
     """As the study reads somebody's file."""
     if path.suffix == ".root":
         jets.read(path)
-    return list(columns.convert(formats.batches(path), path, classes=jets.CLASSES))
+    return list(columns.convert(readers.batches(path), path, classes=jets.CLASSES))
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.npz", "t.arff", "t.root", "t.h5"])
@@ -423,4 +429,4 @@ def test_tables_of_others(folder, name):
 @given(text=damaged(b"network,accuracy_mean,lut\njets-bnn-small,0.71,3871\nmnist-tnn,0.98,\n"))
 def test_comparison_tables(folder, text):
     (folder / "comparison.csv").write_bytes(text)
-    outcome(tables.read, folder / "comparison.csv")
+    outcome(comparison.read, folder / "comparison.csv")

@@ -13,10 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ultralow import digits, files, formats, imported, intake, jets, latent, limits, npz, run, study, studyfile
+from ultralow import files, limits, npz
+from ultralow.data import jets, mnist, readers
+from ultralow.exact import load
+from ultralow.importing import keras_model, latent
+from ultralow.study import study, studyfile, workflow
 from ultralow.errors import StudyError
 
-SOURCES = sorted((study.root() / "lib/ultralow").glob("*.py"))
+SOURCES = sorted((study.root() / "lib/ultralow").rglob("*.py"))
 
 
 OWN = {"dataset": "jets", "widths": [16, 8, 5], "weights": "binary", "activation": "binary", "input": "fixed<7,3>"}
@@ -43,7 +47,7 @@ def test_no_module_runs_what_it_reads(path):
         if name.endswith("load_model"):
             assert options.get("safe_mode") is True, f"{path.name}: load_model without safe_mode=True"
         if name == "yaml.load":
-            assert path.stem in ("studyfile", "run"), "study files are read by ultralow.studyfile"
+            assert path.stem in ("studyfile", "workflow"), "study files are read by ultralow.study.studyfile"
         if name.endswith("extractall"):
             assert options.get("filter") == "data"
 
@@ -88,7 +92,7 @@ def test_an_npz_that_is_no_honest_file_is_refused_before_memory_is_taken(tmp_pat
     path = zipped(tmp_path / "folded.npz", entries, declared)
     with pytest.raises((ValueError, StudyError), match=message):
         npz.read(path)
-    for read in (intake.load, digits._read_npz, lambda path: list(formats.batches(path))):
+    for read in (load.load, mnist._read_npz, lambda path: list(readers.batches(path))):
         with pytest.raises(StudyError, match="folded.npz"):
             read(path)
 
@@ -152,7 +156,7 @@ def test_a_tree_with_more_rows_than_its_file_can_hold_is_refused(tmp_path, monke
         tree.extend({name: np.zeros(5, np.float32) for name in (*jets.FEATURES, "label")})
     monkeypatch.setattr(limits, "SMALL", 10)
     monkeypatch.setattr(limits, "PACKED", 1e-3)  # as if there were a thousand times as many rows
-    for read in (jets.read, lambda path: list(formats.batches(path))):
+    for read in (jets.read, lambda path: list(readers.batches(path))):
         with pytest.raises(StudyError, match="rows.root says that it holds"):
             read(tmp_path / "rows.root")
 
@@ -164,7 +168,7 @@ def test_other_archives_are_no_bombs_either(tmp_path):
     with gzip.open(tmp_path / "train-images-idx3-ubyte.gz", "wb") as stream:
         stream.write(bytes(80 << 20))
     with pytest.raises(StudyError, match="ubyte.gz says that it holds"):
-        digits._read_idx(tmp_path / "train-images-idx3-ubyte.gz")
+        mnist._read_idx(tmp_path / "train-images-idx3-ubyte.gz")
     (tmp_path / "large.json").write_bytes(b" " * 2000)
     with pytest.raises(StudyError, match="large.json has more than the 1,000 bytes"):
         limits.text(tmp_path / "large.json", 1000)
@@ -223,7 +227,7 @@ def test_a_model_that_names_code_is_refused_before_keras_sees_it(tmp_path):
     for found, message in ((layers, "names the module 'os'"),
                            ([layers[0], {"class_name": "Lambda", "config": {}}], "Lambda.*none: it is code")):
         zipped(tmp_path / "m.keras", [("config.json", json.dumps({"config": {"layers": found}}).encode())])
-        for read in (imported.outline, imported.load):
+        for read in (keras_model.outline, keras_model.load):
             with pytest.raises(StudyError, match=message):
                 read(tmp_path / "m.keras")
 
@@ -267,10 +271,10 @@ def test_a_study_file_may_have_any_name_that_snakemake_leaves_whole(name, kept, 
 
     monkeypatch.chdir(study.root())
     if kept:
-        assert parse_config([f"study={run.named(Path(name).absolute())}"]) == {"study": name}
+        assert parse_config([f"study={workflow.named(Path(name).absolute())}"]) == {"study": name}
     else:
         with pytest.raises(StudyError, match="would take the name"):
-            run.named(Path(name).absolute())
+            workflow.named(Path(name).absolute())
 
 
 def test_what_stands_in_the_way_of_a_result_is_named(tmp_path):

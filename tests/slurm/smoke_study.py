@@ -16,9 +16,9 @@ import pytest
 import yaml
 from one_node import OneNode, missing
 
-from ultralow import needs
-from ultralow.run import alone
-from ultralow.study import root
+from ultralow.study import needs
+from ultralow.study.workflow import alone
+from ultralow.study.study import root
 
 SMOKE = yaml.safe_load((root() / "config/smoke.yaml").read_text())
 # The node keeps no accounts; what a site's own profile would say.
@@ -27,7 +27,7 @@ SITE = ["--slurm-no-account", "--slurm-status-command", "squeue"]
 
 def start(study, *options, environment=os.environ):
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    command = [sys.executable, "-m", "ultralow.run", str(study), *options]
+    command = [sys.executable, "-m", "ultralow.study.workflow", str(study), *options]
     return subprocess.Popen(command, cwd=root(), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, start_new_session=True, env={
                                 **environment, "PATH": path, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"})

@@ -1,0 +1,145 @@
+"""Knows the parts of README.md that studies decide: `make readme` renews them from the committed studies, paper and frontier."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from ultralow.report import comparison
+from ultralow.networks.catalogue import FINN
+from ultralow.errors import StudyError
+from ultralow.files import replacing
+from ultralow.study.study import root
+
+BEGIN, END = "<!-- paper study: begin -->", "<!-- paper study: end -->"
+RESULTS = "results/paper"
+FIGURE = f"{RESULTS}/figures/accuracy-lut-jets.svg"
+FRONT_BEGIN, FRONT_END = "<!-- frontier study: begin -->", "<!-- frontier study: end -->"
+FRONT = "results/frontier"
+# Trained for their accuracies alone; the report has them.
+LEFT_OUT = r"-reference$"
+
+_TASKS = {"jets": "Jets", "mnist": "MNIST"}
+_SOURCES = {"generated": "generated with Pythia 8, **not** the published set", "openml": "the published set (OpenML)",
+            "zenodo": "the published set (Zenodo)", "file": "read from a file", "mnist": "the official set",
+            "digits28": "scikit-learn's small digits, **not** MNIST"}
+_FRONT_HEAD = ("network", "what it is", "accuracy", "LUT", "FF", "latency")
+_HEAD = ("network", "layers", "accuracy", "smallest and largest AUC", "LUT, % of a VU9P", "DSP", "latency")
+
+
+def block(table: pd.DataFrame, figure: bool) -> str:
+    """The markdown between the two marks, for a comparison table (:func:`ultralow.report.comparison.comparison`); ``figure`` tells
+    whether FIGURE is there."""
+    main = table[~table["network"].str.startswith(FINN) & ~table["network"].str.contains(LEFT_OUT)]
+    parts = [*(_task(dataset, rows) for dataset, rows in main.groupby("dataset", sort=False)), _exactness(table),
+             f"![Accuracy against LUTs of the jet networks, beside published networks]({FIGURE})" if figure else ""]
+    return "\n\n".join(filter(None, parts))
+
+
+def front_block(table: pd.DataFrame, figures: Iterable[str]) -> str:
+    """The same of the frontier study: what was built, the fewest LUTs first; ``figures`` are the names of those that are there."""
+    parts = []
+    for dataset, rows in table.dropna(subset=["lut"]).groupby("dataset", sort=False):
+        lines = [_row(row["network"], row["kind"], _cell(row, "{:.4f} ± {:.4f}", "accuracy_mean", "accuracy_std")
+                      or _cell(row, "{:.4f}", "accuracy_mean"), *(_cell(row, "{:,}", key) for key in ("lut", "ff")),
+                      _cell(row, "{:.0f} ns", "latency_ns")) for row in rows.sort_values("lut").to_dict("records")]
+        parts.append("\n".join([_caption(dataset, rows), "", _row(*_FRONT_HEAD), "|" + "---|" * len(_FRONT_HEAD), *lines]))
+        if (name := f"accuracy-lut-{dataset}.svg") in figures:
+            parts.append(f"![Accuracy against LUTs on {dataset}: the study's networks, and published ones]({FRONT}/figures/{name})")
+    return "\n\n".join([*parts, _exactness(table)])
+
+
+def renewed(text: str, table: pd.DataFrame, figure: bool = True) -> str:
+    """README's ``text`` with the block of ``table``.
+
+    Raises:
+        StudyError: the marks are not there.
+    """
+    return between(text, BEGIN, END, block(table, figure), "README.md")
+
+
+def between(text: str, begin: str, end: str, body: str, name: str) -> str:
+    """``text`` of the file ``name`` with ``body`` between the lines ``begin`` and ``end``.
+
+    Raises:
+        StudyError: the marks are not there.
+    """
+    if begin not in text or end not in text:
+        raise StudyError(f"{name} lacks the lines {begin} and {end}; put them around its tables")
+    return re.sub(f"(?s)(?<={re.escape(begin)}\n).*(?=\n{re.escape(end)})", lambda _: body, text)
+
+
+def current(folder: Path) -> str:
+    """README.md in ``folder`` as the committed results there want it."""
+    text = renewed((folder / "README.md").read_text(encoding="utf-8"), comparison.read(folder / RESULTS / "comparison.csv"),
+                   (folder / FIGURE).exists())
+    front = comparison.read(folder / FRONT / "comparison.csv")
+    return between(text, FRONT_BEGIN, FRONT_END, front_block(front, [p.name for p in (folder / FRONT / "figures").glob("*.svg")]),
+                   "README.md")
+
+
+def main() -> int:
+    """``python docs/update_readme.py``: takes the tables from results/paper and results/frontier, and writes README.md."""
+    try:
+        text = current(root())
+        with replacing(root() / "README.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _task(dataset: str, rows: pd.DataFrame) -> str:
+    return "\n".join([_caption(dataset, rows), "", _row(*_HEAD), "|" + "---|" * len(_HEAD), *map(_line, rows.to_dict("records"))])
+
+
+def _caption(dataset: str, rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    seeds = "" if pd.isna(first["seeds"]) else f", {first['seeds']} seed{'' if first['seeds'] == 1 else 's'}"
+    source = _SOURCES.get(first["source"], first["source"])
+    return (f"{_TASKS.get(dataset, dataset)} ({source}): {first['train_rows']:,} rows to train, "
+            f"{first['test_rows']:,} to test{seeds}.")
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(row: dict, form: str, *columns: str) -> str:
+    """The values as ``form`` has them; empty where one was not measured."""
+    values = [row.get(column) for column in columns]
+    return "" if any(map(pd.isna, values)) else form.format(*values)
+
+
+def _line(row: dict) -> str:
+    """One network, the slides' value in brackets behind ours."""
+    def beside(form: str, *columns: str) -> str:
+        return f" ({text})" if (text := _cell(row, form, *columns)) else ""
+
+    accuracy = _cell(row, "{:.4f} ± {:.4f}", "accuracy_mean", "accuracy_std") or _cell(row, "{:.4f}", "accuracy_mean")
+    cells = [row["network"], row["architecture"], accuracy + beside("{:g}", "published_accuracy"),
+             _cell(row, "{:.3f} – {:.3f}", "auc_min", "auc_max") + beside("{:g} – {:g}", "published_auc_min",
+                                                                          "published_auc_max"),
+             _cell(row, "{:,} = {:.2f}%", "lut", "lut_percent") + beside("{:g}%", "published_lut_percent"),
+             _cell(row, "{:.2g}%", "dsp_percent") + beside("{:g}%", "published_dsp_percent"),
+             _cell(row, "{:.0f} ns", "latency_ns") + beside("{:g} ns", "published_latency_ns")]
+    return _row(*(text.strip() for text in cells))
+
+
+def _exactness(table: pd.DataFrame) -> str:
+    said = []
+    for stage, what in (("hls", "of hls4ml's emulation"), ("rtl", "of the simulated Verilog")):
+        done = table.dropna(subset=[f"{stage}_rows", f"{stage}_rows_exact"])
+        if len(done):
+            said.append(f"{done[f'{stage}_rows_exact'].sum():,} of {done[f'{stage}_rows'].sum():,} rows {what}, in "
+                        f"{len(done)} networks")
+    return f"Equal to the folded network in every output: {'; '.join(said)}." if said else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

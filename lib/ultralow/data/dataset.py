@@ -1,0 +1,270 @@
+"""Knows what the networks are trained and tested on: a table split once by seed, scaled by its training part."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ultralow import npz
+from ultralow.errors import StudyError, brief
+from ultralow.files import read_json, replacing, write_json
+from ultralow.data.table import Table
+
+SEED = 42  # of the published split
+PIXEL_SCALE = 256.0  # a power of two: x / 256 is exact, and 8 fraction bits hold it
+# The published studies draw their test part without regard to the classes; only so is it the same rows.
+UNSTRATIFIED = ("openml",)
+
+_ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test", "mean", "scale")
+_FURTHER = ("w_train", "w_valid", "w_test", "target_mean", "target_scale")  # where there are any
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training, validation and test part, ready for a network.
+
+    Attributes:
+        x_train, x_valid, x_test: (rows, features) float32; (value - mean) / scale of the table's columns.
+        y_train, y_valid, y_test: (rows,) int64, indices into ``classes``; of a regression (rows, targets) float64 with
+            mean 0 and deviation 1.
+        mean, scale: (features,) float64, of the training part only; 0 and 256 for digits.
+        provenance: the table's, plus the split.
+        targets, target_mean, target_scale: names of what a regression estimates, and what makes its y of them.
+        w_train, w_valid, w_test: (rows,) float64, how much each row counts, 1 in the mean; None: all alike.
+    """
+
+    name: str
+    source: str
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_valid: np.ndarray
+    y_valid: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    provenance: dict = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    target_mean: np.ndarray | None = None
+    target_scale: np.ndarray | None = None
+    w_train: np.ndarray | None = None
+    w_valid: np.ndarray | None = None
+    w_test: np.ndarray | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a network's outputs are: classes or targets."""
+        return self.classes or self.targets
+
+    def head(self, rows: int | None) -> Dataset:
+        """The same with at most ``rows`` training rows; they are in random order already."""
+        return self if rows is None else replace(self, x_train=self.x_train[:rows], y_train=self.y_train[:rows],
+                                                 w_train=None if self.w_train is None else self.w_train[:rows])
+
+    def save(self, path: str | Path) -> Path:
+        """Writes ``path``.npz, the JSON beside it, and <name>-test.npz with the test part alone, which is all that
+        trained networks need; the same dataset gives the same bytes. Returns the npz.
+
+        A path without the suffix .npz is a folder, which gets dataset.npz and dataset.json.
+        """
+        path = _npz_path(path)
+        arrays = {name: array for name in (*_ARRAYS, *_FURTHER) if (array := getattr(self, name)) is not None}
+        description = {
+            "name": self.name, "source": self.source, "features": self.features, "classes": self.classes,
+            "counts": {part: np.bincount(y, minlength=len(self.classes)) if self.classes else [len(y)]
+                       for part in ("train", "valid", "test") for y in [arrays[f"y_{part}"]]},
+            "sha256": {name: _digest(array) for name, array in arrays.items()},
+            "provenance": self.provenance,
+        } | ({"targets": self.targets} if self.targets else {})
+        with replacing(path) as temporary:
+            _write_npz(temporary, arrays)
+        with replacing(test_path(path)) as temporary:
+            _write_npz(temporary, {name: array for name, array in arrays.items() if _of_test(name)})
+        write_json(path.with_suffix(".json"), description)
+        return path
+
+
+def load(path: str | Path) -> Dataset:
+    """The dataset that :meth:`Dataset.save` wrote to ``path``, checked against its checksums.
+
+    Raises:
+        StudyError: a file is missing, or an array is not the one described.
+    """
+    path = _npz_path(path)
+    description, arrays = _read(path, path.with_suffix(".json"))
+    return _described(description, arrays)
+
+
+def test_path(path: str | Path) -> Path:
+    """Where :meth:`Dataset.save` puts the test part of the dataset in ``path``."""
+    path = _npz_path(path)
+    return path.with_name(f"{path.stem}-test.npz")
+
+
+def load_test(path: str | Path) -> Dataset:
+    """The dataset in ``path`` with its test part alone, checked against the checksums; only <name>-test.npz and the JSON
+    are read. Training and validation part have no rows.
+
+    Raises:
+        StudyError: a file is missing, or an array is not the one described.
+    """
+    path = _npz_path(path)
+    description, arrays = _read(test_path(path), path.with_suffix(".json"), _of_test)
+    for part in ("train", "valid"):
+        arrays |= {f"{axis}_{part}": arrays[f"{axis}_test"][:0] for axis in "xyw" if f"{axis}_test" in arrays}
+    return _described(description, arrays)
+
+
+def split_and_scale(table: Table, seed: int = SEED, test_fraction: float = 0.2, valid_fraction: float = 0.1,
+                    rows: int | None = None) -> Dataset:
+    """Splits by seed, with equal class shares, and scales with the training part alone; a regression's targets, too.
+
+    The test part is the table's own where it has one, else scikit-learn's train_test_split (the published
+    split is test_fraction 0.2 and seed 42; for OpenML it is drawn without equal class shares, as published,
+    and so has the same rows). The validation part is ``valid_fraction`` of what is left. Jets get mean 0 and
+    deviation 1; pixels become x / 256, exactly.
+
+    Args:
+        rows: at most so many rows in all, the first of every class, in the table's proportion of test rows.
+
+    Raises:
+        StudyError: too few rows to have every class in every part.
+    """
+    from sklearn.model_selection import train_test_split
+
+    chosen = np.arange(len(table.y)) if rows is None or rows >= len(table.y) else _head(table, rows)
+    stratified = table.source not in UNSTRATIFIED and bool(table.classes)
+    try:
+        if table.test is None:
+            rest, test = train_test_split(chosen, test_size=test_fraction, random_state=seed,
+                                          stratify=table.y[chosen] if stratified else None)
+        else:
+            rest, test = chosen[~table.test[chosen]], chosen[table.test[chosen]]
+        train, valid = train_test_split(rest, test_size=valid_fraction, random_state=seed,
+                                        stratify=table.y[rest] if table.classes else None)
+    except ValueError as error:
+        raise StudyError(f"{len(chosen)} rows of {table.name} ({table.source}) cannot be split: {error} "
+                         "Give more rows") from error
+    parts = {"train": train, "valid": valid, "test": test}
+    y = {part: table.y[where] for part, where in parts.items()}
+    for part, labels in y.items():
+        if table.classes and len(np.unique(labels)) < len(table.classes):
+            raise StudyError(f"the {part} part of {len(chosen)} rows of {table.name} ({table.source}) "
+                             "lacks a class; give more rows")
+    mean, scale = _scaling(table, train)
+    split = {"seed": seed, "test_fraction": test_fraction if table.test is None else "official",
+             "valid_fraction": valid_fraction, "rows": len(chosen), "table_rows": len(table.y),
+             "stratified": stratified}
+    further = _targets(table, y) | _weights(table, parts)
+    x = {f"x_{part}": _scaled(table.x[where], mean, scale) for part, where in parts.items()}
+    return Dataset(table.name, table.source, table.features, table.classes, **x,
+                   **{f"y_{part}": labels for part, labels in y.items()}, mean=mean, scale=scale,
+                   provenance={**table.provenance, "split": split}, **further)
+
+
+def _targets(table: Table, y: dict[str, np.ndarray]) -> dict:
+    """Names and scaling of a regression's targets; scales ``y`` in place."""
+    if table.classes:
+        return {}
+    mean, scale = y["train"].mean(axis=0), y["train"].std(axis=0)
+    if not scale.all():
+        constant = [name for name, deviation in zip(table.targets, scale) if not deviation]
+        raise StudyError(f"target {', '.join(constant)} of {table.name} has one value in the whole training part")
+    for part in y:
+        y[part] = (y[part] - mean) / scale
+    return {"targets": table.targets, "target_mean": mean, "target_scale": scale}
+
+
+def _weights(table: Table, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if table.weights is None:
+        return {}
+    found = {f"w_{part}": table.weights[where] for part, where in parts.items()}
+    if not all(weights.any() for weights in found.values()):
+        raise StudyError(f"a part of {table.name} has rows of weight 0 only; give more rows")
+    return {name: weights / weights.mean() for name, weights in found.items()}
+
+
+def _head(table: Table, rows: int) -> np.ndarray:
+    """Indices, ascending, of the first rows of every class in the training and in the test part."""
+    test = np.zeros(len(table.y), bool) if table.test is None else table.test
+    parts = [(part, rows * np.count_nonzero(part) / len(part)) for part in (~test, test) if part.any()]
+    kinds = [table.y == label for label in range(len(table.classes))] or [np.ones(len(table.y), bool)]
+    chosen = [np.flatnonzero(part & kind)[:int(quota // len(kinds))] for part, quota in parts for kind in kinds]
+    return np.sort(np.concatenate(chosen))
+
+
+def _scaling(table: Table, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if table.x.dtype == np.uint8:
+        return np.zeros(table.x.shape[1]), np.full(table.x.shape[1], PIXEL_SCALE)
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(table.x[train].astype(np.float64))
+    return scaler.mean_, scaler.scale_
+
+
+def _scaled(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(x - mean) / scale, computed in float64 column by column, so that memory stays small."""
+    out = np.empty(x.shape, np.float32)
+    for column in range(x.shape[1]):
+        out[:, column] = (x[:, column].astype(np.float64) - mean[column]) / scale[column]
+    return out
+
+
+def _described(description: dict, arrays: dict[str, np.ndarray]) -> Dataset:
+    return Dataset(description["name"], description["source"], tuple(description["features"]),
+                   tuple(description["classes"]), **arrays, provenance=description["provenance"],
+                   targets=tuple(description["targets"]))
+
+
+def _of_test(name: str) -> bool:
+    return not name.endswith(("_train", "_valid"))
+
+
+def _read(path: Path, json: Path, wanted: Callable[[str], bool] = bool) -> tuple[dict, dict[str, np.ndarray]]:
+    """The description in ``json`` and the ``wanted`` of its arrays in ``path``, which must be those described."""
+    description = read_json(json)
+    remedy = "delete both files and run `make study` again"
+    if not path.is_file():
+        raise StudyError(f"{path} is missing beside its JSON; {remedy}")
+    try:
+        expected = description["sha256"]
+        names = filter(wanted, (*_ARRAYS, *(name for name in _FURTHER if name in expected)))
+        arrays = npz.read(path, tuple(names))
+        description = {key: description[key] for key in ("name", "source", "features", "classes", "provenance")} | {
+            "targets": description.get("targets", ())}
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise StudyError(f"{path} is corrupted ({brief(error)}); {remedy}") from error
+    for name, array in arrays.items():
+        if _digest(array) != expected.get(name):
+            raise StudyError(f"{path} is corrupted: array {name!r} does not match the sha256 in {json.name}; {remedy}")
+    return description, arrays
+
+
+def _npz_path(path: str | Path) -> Path:
+    path = Path(path)
+    return path if path.suffix == ".npz" else path / "dataset.npz"
+
+
+def _digest(array: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """numpy's npz layout with a fixed date in every entry; numpy.savez writes the time of day."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            stream = io.BytesIO()
+            np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_DATE), stream.getbuffer(),
+                             zipfile.ZIP_DEFLATED, compresslevel=1)

@@ -1,0 +1,91 @@
+"""Knows the network whose exact description is a circuit: no layers, but operations on integers, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ultralow.exact import circuitfile
+from ultralow.errors import StudyError
+from ultralow.fixed_point import Fixed
+from ultralow.circuit.dense import interpret
+from ultralow.exact.base import Exact, as_bytes
+
+if TYPE_CHECKING:
+    from alkaid.types import CombLogic
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitNetwork(Exact):
+    """An input format and a circuit (alkaid's CombLogic) from input codes to logit codes; callable on codes.
+
+    ``widths`` counts the inputs, what each layer gave before it became operations, and the outputs; ``made_of`` says in
+    words what that was. One unit of a logit's code is 2^−output_fraction. ``gain`` and ``move`` (inputs,) stand before the
+    input format as in :class:`ultralow.exact.dense.FoldedNetwork`. Equal when every number and every operation is equal.
+
+    Raises:
+        StudyError: circuit, widths and input format do not fit each other, or a value takes more than 53 bits.
+    """
+
+    name: str
+    input: Fixed
+    comb: CombLogic
+    widths: tuple[int, ...]
+    made_of: str
+    output_fraction: int
+    classes: tuple[str, ...] = ()
+    gain: np.ndarray | None = None
+    move: np.ndarray | None = None
+
+    kind, called, words = "circuit", "circuit network", "made_of"
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2 or tuple(self.comb.shape) != (self.widths[0], self.widths[-1]):
+            raise StudyError(f"{self.name}: a circuit of {self.comb.shape[0]} inputs and {self.comb.shape[1]} outputs is not "
+                             f"{self.architecture}")
+        try:
+            circuitfile.check(self.comb, (self.input.low_code, self.input.high_code))
+        except ValueError as error:
+            raise StudyError(f"{self.name}: {error}") from None
+
+    @property
+    def held(self) -> str:
+        return self.made_of
+
+    @property
+    def no_hls(self) -> str:
+        return f"it is a circuit of {self.made_of}, and hls4ml starts from layers whose weights this study folds"
+
+    def readers(self) -> np.ndarray:
+        """1 where the circuit reads an input (inputs,), else 0."""
+        used, found = self.comb.ref_count, np.zeros(self.widths[0])
+        for index, op in enumerate(self.comb.ops):
+            if op.opcode == -1 and used[index]:
+                found[op.data[0]] = 1
+        return found
+
+    def trace(self, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
+              log: Callable[[str], None] | None = None) -> CombLogic:
+        """The circuit as it is: how it shares adders was decided when it was made.
+
+        Raises:
+            StudyError: another one is asked for.
+        """
+        if delay_constraint != 2 or multipliers:
+            raise StudyError(f"{self.name} is a circuit already: no other delay_constraint, and no multipliers, can be given to "
+                             "it; leave them out, and out of `area` the network")
+        return self.comb
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Logit codes (rows, classes), int64, of input codes (rows, inputs); exact."""
+        return interpret(self.comb, codes) if len(codes) else np.zeros((0, self.widths[-1]), np.int64)
+
+    def _content(self) -> tuple[dict, dict[str, np.ndarray]]:
+        return {}, {"circuit": as_bytes(circuitfile.text(self.comb))}
+
+    @classmethod
+    def _parse(cls, header: dict, arrays: dict[str, np.ndarray]) -> dict:
+        return {"comb": circuitfile.parse(arrays["circuit"].tobytes())}

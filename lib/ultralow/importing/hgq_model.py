@@ -1,0 +1,156 @@
+"""Knows how a model of HGQ2 enters the study: which of its layers it may have, and what network it is.
+
+A chain of layers whose every value has a number of bits of its own, weight by weight and wire by wire: no layer of the folded
+network has that. Its exact description is the circuit itself (:mod:`ultralow.importing.hgq_trace`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ultralow.importing import keras_file
+from ultralow.networks.catalogue import Network
+from ultralow.errors import StudyError
+
+# What a model is built of, by HGQ2's modules: everything in its description that has a class is one of these, or Keras's.
+_CLASSES = {
+    "hgq.layers.core.dense": ("QDense", "QBatchNormDense"), "hgq.layers.table.dense": ("QDenseT",),
+    "hgq.layers.batch_normalization": ("QBatchNormalization",), "hgq.quantizer.quantizer": ("Quantizer",),
+    "hgq.quantizer.config": ("QuantizerConfig",), "hgq.quantizer.internal.base": ("DefaultBitwidthMapper",),
+    "hgq.constraints": ("Constant", "Min", "Max", "MinMax"), "hgq.regularizers": ("MonoL1",),
+}
+_DENSE = {"QDense": "units", "QBatchNormDense": "units", "QDenseT": "n_out"}
+_OTHER = ("QBatchNormalization", "Quantizer", "ReLU", "Dropout", "InputLayer")
+# By name, and Keras's own: a table has one of each value, so any function of one number would do.
+FUNCTIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "softsign", "exponential")
+_REMEDY = {
+    "Dense": "QDense", "BatchNormalization": "QBatchNormalization, or QBatchNormDense in place of the dense layer",
+    "QSoftmax": "nothing: outputs are logits, and the largest wins without it", "Softmax": "nothing: outputs are logits",
+    "QEinsumDense": "QDense", "QEinsumDenseT": "QDenseT", "QConv1D": "QDense", "QConv2D": "QDense",
+    "Flatten": "inputs of one dimension", "Activation": "the layer's own activation", "LeakyReLU": "ReLU",
+    "QUnaryFunctionLUT": "QDenseT", "Lambda": "none: it is code", "BinaryDense": "QDense", "TernaryDense": "QDense",
+}
+_ROUNDING, _OVERFLOW = ("TRN", "RND", "RND_CONV"), ("WRAP", "SAT", "SAT_SYM")
+
+
+@dataclass(frozen=True)
+class HgqNetwork(Network):
+    """A model of HGQ2 as a network of the study; its formats stand in the file, value by value."""
+
+    count: tuple[int, int] = (0, 0)  # weights; weights and biases
+    hls4ml: ClassVar[bool] = False
+    is_circuit: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Nothing to check: weights, activation and input are none of a catalogue's entry."""
+
+    @property
+    def kind(self) -> str:
+        return "hgq"
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases; of look-up tables those of the small networks that they were trained as."""
+        return self.count[1]
+
+    @property
+    def operations(self) -> int:
+        return 2 * self.count[0]
+
+    def at_smoke_size(self) -> Network:
+        """As it is: nothing is trained."""
+        return self
+
+
+def is_hgq(config: dict) -> bool:
+    """Whether a model's description has layers of HGQ2."""
+    return any(str(layer.get("module")).startswith("hgq.") for layer in config["config"]["layers"])
+
+
+def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork:
+    """The model of this description as a network of the study.
+
+    Raises:
+        StudyError: a layer, or something in it, that the study does not know: its position, and what could stand there.
+    """
+    with keras_file.described(path):
+        for found in keras_file.objects(config["config"]):
+            _known(path, found)
+        inputs, widths, weights, parameters = None, [], 0, 0
+        for where, kind, settings in keras_file.chain(path, config):
+            if kind == "InputLayer":
+                inputs = keras_file.inputs(where, settings, inputs)
+                widths = [inputs]
+            elif kind not in (*_DENSE, *_OTHER):
+                raise StudyError(f"{where} is none that the study takes of HGQ2: {', '.join((*_DENSE, *_OTHER))}"
+                                 + (f"; in its place: {_REMEDY[kind]}" if kind in _REMEDY else ""))
+            else:
+                _check(where, kind, settings)
+            if kind in _DENSE:
+                if not widths:
+                    raise StudyError(f"{path} has no input of a known shape before {where}")
+                units = keras_file.count(where, settings, _DENSE[kind])
+                of, biases = _parameters(where, kind, settings)
+                weights += widths[-1] * units * of
+                parameters += widths[-1] * units * (of + biases) + (0 if kind == "QDenseT" else units)
+                widths.append(units)
+    if len(widths) < 2:
+        raise StudyError(f"{path} has no input of a known shape, or no dense layer")
+    return HgqNetwork(name, dataset, tuple(widths), "hgq", "hgq", "the model's own", count=(weights, parameters))
+
+
+def _known(path: str | Path, found: dict) -> None:
+    """That an object of the description is of a class that models are built of, and no function but by a known name."""
+    module, kind, registered = (found.get(key) for key in ("module", "class_name", "registered_name"))
+    if kind == "function":
+        if module != "builtins" or found.get("config") not in FUNCTIONS or registered not in (None, "function"):
+            raise StudyError(f"{path} names the function {str(found.get('config'))[:80]!r}; known are {', '.join(FUNCTIONS)}")
+        return
+    hgq = kind in _CLASSES.get(module, ())
+    # Registered names come first where Keras looks for a class: they may say nothing else.
+    if module is not None and str(module).startswith(("hgq.", "ultralow.", "builtins")) and not hgq or (
+            registered not in (None, kind, *((f"hgq>{kind}", f"hgq2>{kind}") if hgq else ()))):
+        raise StudyError(f"{path} holds {str(kind)[:80]!r} of {str(module)[:80]} (registered as {str(registered)[:80]!r}), which "
+                         f"is none that the study takes of HGQ2: {', '.join(n for names in _CLASSES.values() for n in names)}")
+
+
+def _check(where: str, kind: str, settings: dict) -> None:
+    """That a layer has nothing but what the circuit will have."""
+    functions = ("linear", "relu")
+    for key, allowed in (("activation", functions), ("subnn_activation", FUNCTIONS)):
+        function = settings.get(key)
+        name = function.get("config") if isinstance(function, dict) else function
+        if name is not None and name not in allowed:
+            raise StudyError(f"{where}: {key} {str(name)[:80]!r} is none of {', '.join(allowed)}"
+                             + ("; outputs are logits: leave softmax out" if name == "softmax" else
+                                "; a QDenseT learns such functions" if key == "activation" else ""))
+    if kind == "ReLU" and (settings.get("max_value") is not None or settings.get("negative_slope") or settings.get("threshold")):
+        raise StudyError(f"{where} has a slope, a threshold or a ceiling; the study takes plain ReLU")
+    # alkaid takes 1 for a normalisation's missing centre, and forgets a quantiser's scale.
+    if kind == "QDenseT" and settings.get("batch_norm") and not settings.get("bn_center"):
+        raise StudyError(f"{where} has bn_center: false, which does not become the same circuit; train it with bn_center=True")
+    for found in keras_file.objects(settings):
+        if found["class_name"] == "QuantizerConfig":
+            _quantiser(where, found["config"])
+
+
+def _quantiser(where: str, settings: dict) -> None:
+    said = {key: settings.get(key) for key in ("q_type", "round_mode", "overflow_mode", "scaler", "affine")}
+    wrong = [f"{key}={value}" for key, value, allowed in (
+        ("q_type", said["q_type"], ("kbi", "kif")), ("round_mode", said["round_mode"], _ROUNDING),
+        ("overflow_mode", said["overflow_mode"], _OVERFLOW), ("scaler", said["scaler"], (None,)),
+        ("affine", said["affine"], (None,))) if value not in allowed]
+    if wrong:
+        raise StudyError(f"{where} has a quantiser with {', '.join(wrong)}; the study takes fixed-point ones (kbi, kif), rounding "
+                         f"by {', '.join(_ROUNDING)}, overflow {', '.join(_OVERFLOW)}, without scaler and affine")
+
+
+def _parameters(where: str, kind: str, settings: dict) -> tuple[int, int]:
+    """Weights and biases of each pair of an input and an output; a plain layer's biases are counted by output."""
+    if kind != "QDenseT":
+        return 1, 0
+    hidden, wide = keras_file.count(where, settings, "n_hl", 0), keras_file.count(where, settings, "d_hl")
+    biases = (hidden * wide + 1) * bool(settings.get("use_bias"))
+    return (1 if not hidden else wide + (hidden - 1) * wide**2 + wide), biases

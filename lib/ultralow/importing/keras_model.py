@@ -1,0 +1,174 @@
+"""Knows how a Keras model that somebody else trained enters the study: which layers it may have, and what network it is.
+
+A chain of dense layers, each with a batch normalisation and an activation if it likes. The file is data: Keras's safe mode
+is on, and what a layer is called decides nothing but which of the classes here it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ultralow.importing import hgq_model, keras_file
+from ultralow.networks.catalogue import QUANTISED, Network
+from ultralow.errors import StudyError
+from ultralow.files import sha256
+
+SEED = 0  # stands where trained networks have theirs
+_DENSE = ("Dense", "MaskedDense", "BinaryDense", "TernaryDense")
+_NORMS = ("BatchNormalization", "BatchRenormalisation")
+_IGNORED = ("InputLayer", "Dropout", "Softmax")  # a softmax changes no order, and training ends before it
+_ACTIVATIONS = ("Activation", "ReLU", "RoundedTanh", "QuantisedRelu")
+_REMEDY = {
+    "LeakyReLU": "ReLU", "PReLU": "ReLU", "ELU": "ReLU", "LayerNormalization": "BatchNormalization", "Conv2D": "Dense",
+    "Flatten": "inputs of one dimension", "Lambda": "none: it is code",
+}
+_FUNCTIONS = {"binary_tanh": "binary", "ternary_tanh": "ternary", "relu": "relu", "linear": None, "softmax": None}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A dense layer as the file describes it: its width, what its weights are (None: real numbers), whether normalised,
+    and its activation (binary, ternary, a format, relu, or None)."""
+
+    units: int
+    weights: str | None
+    normalised: bool
+    activation: str | None
+    significant: int | None = None  # bits that its normalisation's factor was rounded to in training
+
+
+def outline(path: str | Path) -> tuple[int, list[Group]]:
+    """The model's number of inputs, and its layers; nothing of the file is run and no weight is read.
+
+    Raises:
+        StudyError: no such file, not a .keras file, or a layer that the study does not know: its position, and what could
+            stand there.
+    """
+    with keras_file.described(path):
+        return _groups(Path(path), keras_file.chain(path, keras_file.read(path)))
+
+
+def _groups(path: Path, layers: Iterable[keras_file.Layer]) -> tuple[int, list[Group]]:
+    inputs, groups = None, []
+    for where, kind, settings in layers:
+        if kind == "InputLayer":
+            inputs = keras_file.inputs(where, settings, inputs)
+        elif kind in _DENSE:
+            weights = {"BinaryDense": "binary", "TernaryDense": "ternary"}.get(kind, settings.get("format"))
+            units = keras_file.count(where, settings, "units")
+            groups.append(Group(units, weights, False, _function(where, settings.get("activation"))))
+        elif kind in _NORMS or kind in _ACTIVATIONS:
+            if not groups or groups[-1].activation or kind in _NORMS and groups[-1].normalised:
+                raise StudyError(f"{where} stands where the study knows none; the order is dense, batch normalisation, "
+                                 "activation, and the last two are optional")
+            of = groups[-1]
+            groups[-1] = (replace(of, normalised=True, significant=settings.get("significant")) if kind in _NORMS else
+                          replace(of, activation=_activation(where, kind, settings)))
+        elif kind not in _IGNORED:
+            raise StudyError(f"{where} is none that the study takes: {', '.join((*_DENSE, *_NORMS, *_ACTIVATIONS, *_IGNORED))}"
+                             + (f"; in its place: {_REMEDY[kind]}" if kind in _REMEDY else ""))
+    if inputs is None or not groups:
+        raise StudyError(f"{path} has no input of a known shape, or no dense layer")
+    for position, group in enumerate(groups, start=1):
+        kinds = (type(group.weights), type(group.activation), type(group.significant))
+        if not all(kind in (str, type(None)) for kind in kinds[:2]) or kinds[2] not in (int, type(None)):
+            raise StudyError(f"{path}: dense layer {position} or what follows it says {group}; formats are texts, and the bits "
+                             "of a factor a number")
+    if groups[-1].activation:
+        raise StudyError(f"{path}: a {groups[-1].activation} activation behind the last dense layer; outputs are logits or "
+                         "estimates: leave it out")
+    return inputs, groups
+
+
+def entry(name: str, path: str | Path, dataset: str, input: str | None, weights: str | None = None, activation: str | None = None,
+          scale_bits: int | None = None) -> Network:
+    """The model as a network of the study. A model of HGQ2 needs no formats and takes none.
+
+    Args:
+        weights: the format that real weights are rounded to; activation: the same of plain ReLU. Needed where the model
+            has such.
+        scale_bits: as the catalogue's; default what the model was trained with.
+    """
+    if hgq_model.is_hgq(config := keras_file.read(path)):
+        if wrong := [key for key, value in (("input", input), ("weights", weights), ("activation", activation),
+                                            ("scale_bits", scale_bits)) if value is not None]:
+            raise StudyError(f"network {name}: {path} is a model of HGQ2 and brings its own formats; leave out {', '.join(wrong)}")
+        return hgq_model.entry(name, path, dataset, config)
+    inputs, groups = outline(path)
+    _given(input, name, "a trained model does not say what the hardware receives", "input")
+    kinds, steps = [], []
+    for position, group in enumerate(groups, start=1):
+        last = position == len(groups)
+        kinds.append(_given(group.weights or weights, name, f"weights of dense layer {position} are real numbers", "weights"))
+        if not last and group.activation is None:
+            raise StudyError(f"network {name}: dense layer {position} of {path} has no activation; two layers without one "
+                             "between them are one")
+        if not last:
+            step = activation if group.activation == "relu" else group.activation
+            steps.append(_given(step, name, f"activation {position} is a plain ReLU", "activation"))
+        if kinds[-1] in QUANTISED and not group.normalised:
+            raise StudyError(f"network {name}: no batch normalisation behind dense layer {position} of {path}, whose weights "
+                             f"are {kinds[-1]}")
+    scale_bits = scale_bits or max((group.significant or 0 for group in groups))
+    more = {"scale_bits": scale_bits} if scale_bits else {}
+    return Network(name, dataset, (inputs, *(group.units for group in groups)), tuple(kinds), tuple(steps), input, **more)
+
+
+def load(path: str | Path) -> "keras.Model":
+    """The model with its weights, in Keras's safe mode: no code of the file is run.
+
+    Raises:
+        StudyError: Keras cannot read it.
+    """
+    import keras
+
+    from ultralow.training import layers  # noqa: F401 — registers the study's own
+
+    with keras_file.described(path):
+        hgq = hgq_model.is_hgq(config := keras_file.read(path))
+    if hgq:
+        import hgq.layers  # noqa: F401 — registers its own
+
+        hgq_model.entry("model", path, "", config)
+    else:
+        outline(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    except Exception as error:  # Keras has many words for a file that it cannot read
+        raise StudyError(f"{path}: Keras cannot load it ({str(error).strip().splitlines()[0][:200]})") from error
+
+
+def identity(path: str | Path) -> dict:
+    """What stands for the recipe in train.json."""
+    return {"name": "imported", "model": Path(path).name, "sha256": sha256(path)}
+
+
+def _given(text: str | None, name: str, what: str, key: str) -> str:
+    if text is None:
+        raise StudyError(f"network {name}: {what}; say by {key} in the study file which format they get, fixed<8,2> or "
+                         "ufixed<6,3>, say")
+    return text
+
+
+def _activation(where: str, kind: str, settings: dict) -> str | None:
+    if kind == "RoundedTanh":
+        return settings["levels"]
+    if kind == "QuantisedRelu":
+        return settings["format"]
+    if kind == "ReLU":
+        if settings.get("max_value") is not None or settings.get("negative_slope") or settings.get("threshold"):
+            raise StudyError(f"{where} has a slope, a threshold or a ceiling; the study takes plain ReLU, which the format in "
+                             "`activation` cuts off")
+        return "relu"
+    return _function(where, settings.get("activation"))
+
+
+def _function(where: str, function: object) -> str | None:
+    name = function.get("registered_name") or function.get("config") if isinstance(function, dict) else function
+    name = str(name or "linear").rsplit(">", 1)[-1]
+    if name not in _FUNCTIONS:
+        raise StudyError(f"{where}: activation {name!r} is none of {', '.join(_FUNCTIONS)}")
+    return _FUNCTIONS[name]

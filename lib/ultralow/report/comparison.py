@@ -1,0 +1,292 @@
+"""Knows the tables of the study: what each network costs and achieves, beside what was published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ultralow.report import published
+from ultralow.networks.catalogue import CATALOGUE
+from ultralow.errors import StudyError
+from ultralow.files import replacing, sha256
+from ultralow.report.results import Outcomes, hardware_run, judged_by, need
+
+# ours -> the published column beside it; +1 where more is better, -1 where less is
+PAIRS = {
+    "accuracy_mean": ("published_accuracy", +1),
+    "auc_min": ("published_auc_min", +1),
+    "auc_max": ("published_auc_max", +1),
+    "latency_ns": ("published_latency_ns", -1),
+    "lut_percent": ("published_lut_percent", -1),
+    "ff_percent": ("published_ff_percent", -1),
+    "dsp_percent": ("published_dsp_percent", -1),
+    "bram18_percent": ("published_bram_percent", -1),
+}
+
+_TRAIN = ("network", "dataset", "source", "architecture", "kind", "input", "parameters", "train_rows", "test_rows")
+_CONVERT = {"hls_tool": "tool", "hls_rows": "hls_rows", "hls_rows_exact": "hls_rows_exact",
+            "keras_rows": "keras_rows", "keras_rows_exact": "keras_rows_exact"}
+_SYNTHESIS = ("rtl_rows", "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "circuit_architecture", "input_bits", "lut", "ff", "dsp", "bram18", "lut_estimate",
+              "latency_cycles", "interval", "clock_ns", "latency_ns", "tool")
+_COUNTS = ("parameters", "train_rows", "test_rows", "seeds", "hls_rows", "hls_rows_exact", "keras_rows",
+           "keras_rows_exact", "rtl_rows", "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "input_bits", "lut",
+           "ff", "dsp", "bram18", "latency_cycles", "interval", "multipliers_lut", "multipliers_ff", "multipliers_dsp")
+# Of the same network with a multiplier for each weight.
+_MULTIPLIERS = ("lut", "ff", "dsp", "latency_ns")
+_TEXTS = ("network", "dataset", "source", "architecture", "kind", "input", "hls_tool", "circuit_architecture", "tool", "published_row",
+          "published_tool_stage")
+# Digits after the point: shares to a hundredth of a percent and one more; percentages and ns to a thousandth.
+_DIGITS = {"accuracy": 5, "auc": 5, "r2": 5, "rmse": 9, "zero": 5, "published_accuracy": 5, "published_auc": 5}
+
+
+def comparison(folder: str | Path) -> pd.DataFrame:
+    """One row per network in the study's order. Accuracies, AUCs and zero weights are shares; ``_percent`` columns
+    are percent of a VU9P; ``_ns`` are nanoseconds. Means and sample standard deviations are over seeds; hardware
+    columns belong to one network, the hardware seed's, whose accuracy is ``accuracy_hardware``.
+
+    NA is a thing not measured. Published columns are filled only where the published network has the same layers.
+
+    Raises:
+        StudyError: a network has no training result, or a file lacks a key.
+    """
+    outcomes = Outcomes(Path(folder))
+    rows = [_row(outcomes, network) for network in outcomes.networks]
+    if not rows:
+        raise StudyError(f"{folder}/study.json lists no networks; add one to the study file")
+    table = pd.DataFrame(rows, columns=_columns(rows))
+    for column in table:
+        if column in _COUNTS:
+            table[column] = table[column].astype("Int64")
+        elif column not in _TEXTS:
+            digits = next((n for start, n in _DIGITS.items() if column.startswith(start)), 3)
+            table[column] = pd.to_numeric(table[column]).astype("Float64").round(digits)
+        else:
+            table[column] = table[column].astype("string")
+    return table.rename(columns=lambda name: name.replace("auc_of_", "auc_"))
+
+
+def seeds(train: dict) -> pd.DataFrame:
+    """Of each seed (index) what train.json says: validation and test part, before folding and after, zero weights."""
+    of = judged_by(train)
+    what = {"r2": "R²", "accuracy": "accuracy"}[of]
+    names = {f"valid_{of}": f"{what}, validation (folded)", f"{of}_float": f"{what}, test before folding",
+             of: f"{what}, test (folded)", "zero_weights": "share of zero weights"}
+    # A network without matrices of weights has no zero ones.
+    return pd.DataFrame(train["runs"]).set_index("seed")[list(names)].dropna(axis=1, how="all").rename(columns=names)
+
+
+def trained_on(folder: str | Path) -> pd.DataFrame:
+    """Networks (column ``networks``, comma-separated) by the device and package versions that their runs were trained with;
+    empty where no run says so."""
+    outcomes, groups = Outcomes(Path(folder)), {}
+    for network in outcomes.networks:
+        for run in outcomes.train(network)["runs"]:
+            if (said := run.get("trained_on")):
+                where = said["device"], ", ".join(f"{name} {version}" for name, version in sorted(said["packages"].items()))
+                groups.setdefault(where, {})[network] = None
+    return pd.DataFrame([(*where, ", ".join(networks)) for where, networks in groups.items()],
+                        columns=["device", "packages", "networks"])
+
+
+def finn(table: pd.DataFrame) -> pd.DataFrame:
+    """FINN's table 1 from the rows finn-<neurons>-<binary|float> of :func:`comparison`; empty if there are none.
+
+    Errors are percent of the test part. Parameters and operations are counted as FINN counts them: weights and
+    biases, and two operations for each weight.
+    """
+    rows: dict[int, dict] = {}
+    for entry in table[table["network"].str.match(r"finn-\d+-(binary|float)$")].to_dict("records"):
+        neurons, kind = int(entry["network"].split("-")[1]), entry["network"].split("-")[2]
+        widths = [int(n) for n in entry["architecture"].split("x")]
+        weights = sum(n * m for n, m in zip(widths, widths[1:]))
+        row = rows.setdefault(neurons, {"neurons": neurons, "parameters": weights + sum(widths[1:]),
+                                        "operations": 2 * weights})
+        row[f"{kind}_error_percent"] = 100 * (1 - entry["accuracy_mean"])
+        if not pd.isna(entry["published_accuracy"]):
+            row[f"published_{kind}_error_percent"] = 100 * (1 - entry["published_accuracy"])
+    columns = ["neurons", "binary_error_percent", "float_error_percent", "parameters", "operations",
+               "published_binary_error_percent", "published_float_error_percent"]
+    result = pd.DataFrame([rows[n] for n in sorted(rows)], columns=columns)
+    return result.astype({c: "Float64" if "error" in c else "Int64" for c in columns}).round(3)
+
+
+def write(table: pd.DataFrame, path: str | Path) -> None:
+    """Writes a table as CSV, NA as an empty cell; equal tables give equal bytes."""
+    with replacing(path) as temporary:
+        temporary.write_text(text(table), encoding="utf-8")
+
+
+def keep(table: pd.DataFrame, path: str | Path) -> None:
+    """:func:`write`, and the checksum beside it (``sha256sum -c`` knows it), of a table that nothing else could tell anew."""
+    beside = _checksum(Path(path))
+    beside.unlink(missing_ok=True)  # the old one never stands beside the new table
+    write(table, path)
+    with replacing(beside) as temporary:
+        temporary.write_text(f"{sha256(path)}  {Path(path).name}\n")
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def text(table: pd.DataFrame) -> str:
+    """A table as :func:`write` writes it."""
+    return table.to_csv(index=False, lineterminator="\n", na_rep="")
+
+
+def verify(folder: str | Path) -> None:
+    """That comparison.csv in ``folder`` is still what the results beside it say.
+
+    Raises:
+        StudyError: it is missing, damaged or changed.
+    """
+    path = Path(folder) / "comparison.csv"
+    if not path.exists() or path.read_bytes() != text(comparison(folder)).encode():
+        raise StudyError(f"{path} is missing, damaged or was changed by hand: it does not say what the results beside it "
+                         "say; delete it and run the same command again")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A table that :func:`write` wrote, with the same types.
+
+    Raises:
+        StudyError: the file is missing or damaged, or not what the checksum beside it was made of.
+    """
+    beside = _checksum(Path(path))
+    if beside.exists() and Path(path).exists() and beside.read_text(errors="replace").split()[:1] != [sha256(path)]:
+        raise StudyError(f"{path} is damaged or was changed by hand: its SHA-256 is not the one in {beside.name}; take both again "
+                         "(`git checkout`), or delete both and run `make study` again")
+    try:
+        # convert_dtypes gives nullable columns; an empty column has no type of its own and stays NA throughout.
+        return pd.read_csv(path).convert_dtypes()
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        raise StudyError(f"{path} is missing or empty; run the comparison notebook first") from None
+    except (ValueError, OSError) as error:
+        raise StudyError(f"{path} is not a table ({error}); delete it and run `make study` again") from None
+
+
+def comparable(source: str) -> bool:
+    """Whether published accuracies may stand beside results on ``source``: digits28 is another, easier task."""
+    return source != "digits28"
+
+
+def verdict(row: dict | pd.Series, column: str) -> str:
+    """``better``, ``worse`` or ``equal`` within the published digits; ``other data``; or nothing if a side is absent.
+
+    ``column`` is one of PAIRS; ``row`` is a row of :func:`comparison`.
+    """
+    beside, sign = PAIRS[column]
+    ours, theirs = row[column], row[beside]
+    if pd.isna(ours) or pd.isna(theirs):
+        return ""
+    if column in ("accuracy_mean", "auc_min", "auc_max") and not comparable(row["source"]):
+        return "other data"
+    tolerance = published.resolution(row["published_row"], beside.removeprefix("published_"))
+    if abs(ours - theirs) <= tolerance * (1 + 1e-9):
+        return "equal"
+    return "better" if sign * (ours - theirs) > 0 else "worse"
+
+
+def quality(row: dict | pd.Series) -> tuple[str, float, float]:
+    """What a row of :func:`comparison` is judged by, in words, with mean and standard deviation: accuracy, or R² of a
+    regression."""
+    if pd.isna(row["accuracy_mean"]) and not pd.isna(row.get("r2_mean", pd.NA)):
+        return "R²", row["r2_mean"], row["r2_std"]
+    return "accuracy", row["accuracy_mean"], row.get("accuracy_std", pd.NA)
+
+
+def qualities(table: pd.DataFrame) -> pd.Series:
+    """The means of :func:`quality`, row by row."""
+    return table["accuracy_mean"].fillna(table["r2_mean"]) if "r2_mean" in table else table["accuracy_mean"]
+
+
+def pareto(table: pd.DataFrame, cost: str) -> list[str]:
+    """Networks that no other beats: none is as good (:func:`quality`) for less ``cost``, or better for as much."""
+    known = table.assign(quality=qualities(table)).dropna(subset=[cost]).sort_values(
+        [cost, "quality", "network"], ascending=[True, False, True])
+    best, names = -np.inf, []
+    for row in known.to_dict("records"):
+        if row["quality"] > best:
+            best = row["quality"]
+            names.append(row["network"])
+    return names
+
+
+def front(dataset: str) -> pd.DataFrame:
+    """Published networks of the same task with an accuracy, and LUTs or a latency; see :func:`published.rows`. None of a
+    dataset of one's own."""
+    rows = published.rows()
+    rows = rows[rows["dataset"] == {"jets": "jets HLF", "mnist": "MNIST"}.get(dataset)]
+    return rows[rows["accuracy"].notna() & (rows["lut"].notna() | rows["latency_ns"].notna())]
+
+
+def _row(outcomes: Outcomes, network: str) -> dict:
+    path = outcomes.folder / network / "train.json"
+    train, convert, synthesis = outcomes.train(network), outcomes.convert(network), outcomes.synthesis(network)
+    row = {key: need(train, key, path) for key in _TRAIN}
+    runs = need(train, "runs", path)
+    if not runs:
+        raise StudyError(f"{path} holds no runs; train {network} again")
+    of = judged_by(train)
+    values = [need(run, of, path) for run in runs]
+    hardware = hardware_run(train)
+    row |= {"seeds": len(runs), f"{of}_mean": np.mean(values), f"{of}_std": _deviation(values),
+            f"{of}_float": np.mean([run[f"{of}_float"] for run in runs]), f"{of}_hardware": hardware[of],
+            "zero_weights": hardware.get("zero_weights")}
+    row |= {f"rmse_{target}": np.mean([run["rmse"][target] for run in runs]) for target in train.get("targets", ())}
+    areas = {name: _mean([run["auc"].get(name) for run in runs]) for name in need(train, "classes", path)}
+    known = [value for value in areas.values() if value is not None]
+    row |= {f"auc_of_{name}": value for name, value in areas.items()}
+    row |= {"auc_min": min(known, default=None), "auc_max": max(known, default=None)}
+    # The spread of the class that has the smallest, and of the one that has the largest, area.
+    row |= {f"{end}_std": _deviation([run["auc"].get(name) for run in runs]) for end in ("auc_min", "auc_max")
+            for name, value in areas.items() if value is not None and value == row[end]}
+    # Where there is no emulation, the model itself was compared when it was taken.
+    row |= {key: hardware[key] for key in ("keras_rows", "keras_rows_exact") if key in hardware}
+    if convert:
+        row |= {ours: convert.get(theirs) for ours, theirs in _CONVERT.items()}
+    if synthesis:
+        row |= {key: synthesis.get(key) for key in _SYNTHESIS}
+        row |= {f"{key}_percent": 100 * synthesis[key] / whole for key, whole in published.VU9P.items()
+                if synthesis.get(key) is not None}
+        row |= {f"multipliers_{key}": synthesis["multipliers"][key] for key in _MULTIPLIERS if "multipliers" in synthesis}
+    return row | _published(network, row["architecture"])
+
+
+def _published(network: str, architecture: str) -> dict:
+    """The published values, if the catalogue names a row and its layers are those that were trained."""
+    entry = CATALOGUE.get(network)
+    if entry is None or entry.published is None:
+        return {}
+    values = published.row(entry.published)
+    if values["architecture"] != architecture:
+        return {}
+    named = {beside: values[beside.removeprefix("published_")] for beside, _ in PAIRS.values()}
+    return named | {"published_row": entry.published, "published_tool_stage": values["tool_stage"]}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _deviation(values: list[float | None]) -> float | None:
+    """Sample standard deviation; None of fewer than two values."""
+    known = [value for value in values if value is not None]
+    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+def _columns(rows: list[dict]) -> list[str]:
+    def named(*starts: str) -> list[str]:
+        return list(dict.fromkeys(column for row in rows for column in row if column.startswith(starts)))
+
+    classes, regression = named("auc_of_"), named("r2_", "rmse_")
+    resources = [name for key in published.VU9P for name in (key, f"{key}_percent")]
+    return [*_TRAIN, "seeds", "accuracy_mean", "accuracy_std", "accuracy_float", "accuracy_hardware", *regression,
+            *classes, "auc_min", "auc_min_std", "auc_max", "auc_max_std", "zero_weights", *_CONVERT, "rtl_rows",
+            "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "circuit_architecture", "input_bits", *resources,
+            "lut_estimate", "latency_cycles", "interval", "clock_ns", "latency_ns", "tool",
+            *(f"multipliers_{key}" for key in _MULTIPLIERS), *(beside for beside, _ in PAIRS.values()),
+            "published_row", "published_tool_stage"]

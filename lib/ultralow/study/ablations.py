@@ -1,0 +1,98 @@
+"""Knows what one change of a recipe is worth: the same network, seeds and rows, with and without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ultralow.report import comparison
+from ultralow.study import runs, steps
+from ultralow.errors import StudyError
+from ultralow.networks.recipes import Recipe
+from ultralow.study.runs import Log
+from ultralow.study.study import Study
+
+UNCHANGED = "as it is"
+
+
+def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
+    """Trains a network with its recipe, and with each change of the study's ``ablations`` that says something new.
+
+    Every variant has the study's seeds, so that differences are paired. Accuracies are of the folded network on the
+    validation part; the test part is not touched. Writes results/<study>/ablations/<network>.csv.
+
+    Returns:
+        One row per variant, the unchanged first: change, settings, seeds, valid_accuracy_mean, valid_accuracy_std,
+        difference_points (percentage points against the unchanged), difference_error (standard error of its mean;
+        NA for one seed), zero_weights.
+
+    Raises:
+        StudyError: the study has no ablations, or not of this network.
+    """
+    settings = study.settings.ablations
+    if settings is None or network not in settings.networks:
+        raise StudyError(f"study {study.settings.name} asks for no ablations of {network}; "
+                         "name it under ablations.networks")
+    entry, recipes = study.network(network), variants(study, network)
+    data = steps.prepared(study, entry.dataset, log).head(settings.rows)
+    accuracies, rows = {}, []
+    for number, (change, recipe) in enumerate(recipes.items(), start=1):
+        log(f"{network}, variant {number} of {len(recipes)}: {change}")
+        teacher = steps.teacher_logits(study, recipe, data, log)
+        found = [runs.run(entry, recipe, data, seed, folder(study, network) / _safe(change) / f"seed-{seed}", _quiet,
+                          teacher, study.settings.backend, test=False) for seed in study.settings.seeds]
+        accuracies[change] = np.array([run["valid_accuracy"] for run in found])
+        difference = 100 * (accuracies[change] - accuracies[UNCHANGED])
+        rows.append({
+            "change": change, "settings": _settings(recipe, recipes[UNCHANGED]), "seeds": len(found),
+            "valid_accuracy_mean": accuracies[change].mean(), "valid_accuracy_std": _deviation(accuracies[change]),
+            "difference_points": difference.mean(),
+            "difference_error": None if len(found) < 2 else _deviation(difference) / len(found) ** 0.5,
+            "zero_weights": np.mean([run["zero_weights"] for run in found])})
+        log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
+    table = typed(pd.DataFrame(rows))
+    comparison.keep(table, folder(study, network).with_suffix(".csv"))
+    return table
+
+
+def variants(study: Study, network: str) -> dict[str, Recipe]:
+    """The recipe as it is, and after each change that applies to the network, by the change's name."""
+    settings, kind = study.settings.ablations, study.network(network).kind
+    recipe = study.recipe(network, settings.recipes.get(network))
+    if settings.epochs:
+        recipe = replace(recipe, epochs=settings.epochs)
+    changed = {change: replace(recipe, **fields) for change, fields in settings.changes.items()}
+    return {UNCHANGED: recipe, **{change: other for change, other in changed.items()
+                                  if other != recipe and ("threshold" not in settings.changes[change]
+                                                          or kind.startswith("ternary"))}}
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with numbers that may be NA, rounded as they are written."""
+    numbers = table.columns.difference(["change", "settings", "seeds"])
+    return table.astype({column: "Float64" for column in numbers}).round(dict.fromkeys(numbers, 6))
+
+
+def folder(study: Study, network: str) -> Path:
+    """Where the variants of a network are kept."""
+    return study.results / "ablations" / network
+
+
+def _settings(recipe: Recipe, base: Recipe) -> str:
+    """What differs, as text."""
+    return ", ".join(f"{name}={value}" for name, value in vars(recipe).items() if value != getattr(base, name))
+
+
+def _deviation(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name)
+
+
+def _quiet(line: str) -> None:
+    pass

@@ -1,0 +1,81 @@
+"""Knows what one network costs for each way to build its circuit: LUTs against latency, for each clock and depth of
+sharing."""
+
+from __future__ import annotations
+
+import hashlib
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from ultralow.circuit import dense
+from ultralow.report import comparison
+from ultralow.study import steps
+from ultralow.synthesis import implement
+from ultralow.errors import StudyError, TooSlow
+from ultralow.files import read_json, write_json
+from ultralow.exact.dense import exact_rows
+from ultralow.study.provenance import code_digest
+from ultralow.study.runs import Log
+from ultralow.study.study import Study
+
+ROWS = 2_000  # of the test part, that each netlist is compared on
+
+_COLUMNS = ["network", "clock_ns", "delay_constraint", "lut", "ff", "latency_cycles", "latency_ns", "netlist_rows",
+            "netlist_rows_exact"]
+
+
+def explore(study: Study, log: Log = print) -> pd.DataFrame:
+    """Builds every network of the study's ``area`` in every way it names; writes area.csv.
+
+    Points that an earlier run measured, of the same network by the same code, are kept: each is a file in area/.
+
+    Returns:
+        One row per point: network, clock_ns, delay_constraint, lut, ff, latency_cycles, latency_ns, netlist_rows,
+        netlist_rows_exact. A point that no pipeline takes to its clock has empty cells, and the log says why.
+
+    Raises:
+        StudyError: a netlist differs from its network.
+    """
+    settings, points = study.settings.area, []
+    total = len(settings.networks) * len(settings.delay_constraints) * len(settings.clocks_ns)
+    for name in settings.networks:
+        for delay in settings.delay_constraints:
+            for clock_ns in settings.clocks_ns:
+                point = _point(study, name, delay, clock_ns)
+                points.append(point)
+                found = point.get("fault") or f"{point['lut']:,} LUTs, {point['latency_ns']:g} ns"
+                log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {found}")
+    counts = [column for column in _COLUMNS if column not in ("network", "clock_ns", "latency_ns")]
+    table = pd.DataFrame(points, columns=_COLUMNS).astype(dict.fromkeys(counts, "Int64"))
+    comparison.keep(table, study.results / "area.csv")
+    return table
+
+
+def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
+    path = study.results / "area" / f"{name}-{clock_ns:g}ns-{delay}.json"
+    network = steps.trained(study, name)
+    options = study.override(name).tracing | {"delay_constraint": delay}
+    # Changes with the network, with how it is asked to be built and with the code that builds it.
+    key = hashlib.sha256((study.folder(name) / "folded.npz").read_bytes() + f"{code_digest('measure')} {options}".encode()).hexdigest()
+    if path.exists() and (kept := read_json(path))["key"] == key:
+        return kept["point"]
+    x = steps.tested(study, study.network(name).dataset).x_test[:ROWS]
+    codes = network.input.codes(network.encode(x))
+    point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay}
+    comb = dense.trace(network, **options)
+    try:
+        with TemporaryDirectory(prefix="ultralow-") as scratch:
+            info, counts, logits = implement.implement(comb, f"{scratch}/rtl", name, codes, clock_ns, lambda line: None)
+    except TooSlow as error:  # a result, too; the other points stand
+        point["fault"] = f"not built: {error}"
+        write_json(path, {"key": key, "point": point})
+        return point
+    exact = exact_rows(logits, network(codes))
+    if exact != len(codes):
+        raise StudyError(f"{name}, delay constraint {delay}: {len(codes) - exact} of {len(codes)} rows of the netlist "
+                         "differ from the folded network; this is a bug, please report it")
+    point |= {"lut": counts["lut"], "ff": counts["ff"], "latency_cycles": info["latency_cycles"],
+              "latency_ns": info["latency_cycles"] * clock_ns, "netlist_rows": len(codes), "netlist_rows_exact": exact}
+    write_json(path, {"key": key, "point": point})
+    return point

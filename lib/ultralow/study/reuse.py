@@ -1,0 +1,80 @@
+"""Knows which results a run takes as they are: `make tables` takes trained networks, `make report` circuits as well."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ultralow.errors import StudyError
+from ultralow.files import read_json
+from ultralow.study.study import Study
+
+VARIABLE = "ULTRALOW_TAKE"  # the Snakefile sets it for its jobs
+TRAINED, MEASURED = "trained", "measured"
+
+
+def mode() -> str | None:
+    """TRAINED, MEASURED (circuits, too), or None where everything that is old or missing is made."""
+    return os.environ.get(VARIABLE) or None
+
+
+def refuse(what: str, remedy: str = "`make study` does, or take a committed study") -> None:
+    """Stops a training that a run on trained networks would come to.
+
+    Raises:
+        StudyError: this run takes training as it is.
+    """
+    if mode():
+        raise StudyError(f"{what}; this run takes trained networks as they are and does not train: {remedy}")
+
+
+def check(study: Study) -> None:
+    """That every network of the study is trained.
+
+    Raises:
+        StudyError: files of training are missing; it names the networks.
+    """
+    lacking = [name for name in study.settings.networks if not _trained(study.folder(name))]
+    if lacking:
+        raise StudyError(f"not trained in {study.results}: {', '.join(lacking)}; train first: "
+                         f"`make study STUDY={study.file}`")
+
+
+def remade(study: Study, results: str) -> list[str]:
+    """Files below ``results``, the study's folder as Snakemake names it, that are there and are made all the same.
+
+    After a checkout they are committed ones, and times of files tell nothing. What this checkout made itself has an
+    executed notebook, which is never committed: so a stopped run goes on where it was.
+    """
+    folder, measured = study.results, mode() == MEASURED
+    files = [] if measured else [
+        f"{name}/{file}" for name in study.settings.networks for stage, wanted, file in (
+            ("conversion", study.override(name).hls, "convert.json"),
+            ("gates", study.override(name).gates, "synthesis.json"))
+        if wanted and not executed(folder, f"{name}-{stage}")]
+    if files or measured or not executed(folder, "comparison"):
+        files.append("comparison.csv")
+    return [f"{results}/{file}" for file in files if (folder / file).exists()]
+
+
+def executed(folder: Path, notebook: str) -> bool:
+    """Whether a notebook of the results folder ran to its end."""
+    told_there = told(folder / "executed" / f"{notebook}.ipynb")
+    return told_there.get("duration") is not None and not told_there.get("exception")
+
+
+def told(notebook: Path) -> dict:
+    """What papermill says of an executed notebook; nothing where there is none, or one that was stopped or is running:
+    papermill writes it in place, so that half of it may be there."""
+    try:
+        return read_json(notebook)["metadata"]["papermill"]
+    except (StudyError, KeyError, TypeError):
+        return {}
+
+
+def _trained(folder: Path) -> bool:
+    train = folder / "train.json"
+    if not train.exists() or not (folder / "folded.npz").exists():
+        return False
+    runs = read_json(train).get("runs")
+    return bool(runs) and all((folder / f"seed-{run.get('seed')}" / "folded.npz").exists() for run in runs)

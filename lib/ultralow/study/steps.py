@@ -1,0 +1,289 @@
+"""Knows the stages of a study: what each reads, computes and writes. The notebooks tell the story of these calls.
+
+A stage that needs an earlier one and finds nothing runs it first and says so: every notebook also runs alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ultralow.data import dataset as datasets
+from ultralow import metrics
+from ultralow.exact import description as exact, load
+from ultralow.importing import keras_model
+from ultralow.study import predictions, reuse, ways
+from ultralow.networks.catalogue import DATASETS
+from ultralow.data.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.files import read_json, replacing, root, write_json
+from ultralow.exact.dense import FoldedNetwork
+from ultralow.networks.recipes import Recipe
+from ultralow.study.runs import Log
+from ultralow.study.predictions import Scores
+from ultralow.study.study import Study
+
+
+def prepare(study: Study, name: str, log: Log = print) -> Dataset:
+    """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json."""
+    settings = study.settings.data[name]
+    path = study.data_path(name)
+    if path is not None and not all(file.exists() for file in study.files(name)):
+        _obtain(study, name, log)
+    from ultralow.data import loading, tabular  # ROOT and its friends take seconds to import
+
+    log(f"{name}: reading source {settings.source}")
+    if name in DATASETS:
+        further = {key: value for key in ("columns", "classes") if (value := getattr(settings, key))}
+        table = loading.load_table(name, settings.source, path, root() / "data" / "cache", **further)
+    else:
+        table = tabular.read(name, study.files(name), settings.features, label=settings.label, classes=settings.classes,
+                             targets=settings.targets, weights=settings.weights, test=settings.test, tree=settings.tree)
+    prepared = datasets.split_and_scale(table, rows=settings.rows)
+    prepared.save(_data_path(study, name))
+    return prepared
+
+
+def prepared(study: Study, name: str, log: Log = print) -> Dataset:
+    """The dataset as :func:`prepare` left it; prepared now if it is not there."""
+    # Of a committed study only the JSON is there, and the test part of the jets.
+    if not is_prepared(study, name):
+        log(f"{name} is not prepared yet in {_short(study.results)}: doing that first")
+        return prepare(study, name, log)
+    return datasets.load(_data_path(study, name))
+
+
+def is_prepared(study: Study, name: str) -> bool:
+    """Whether the whole dataset is there, as training needs it."""
+    return _data_path(study, name).exists()
+
+
+def tested(study: Study, name: str, log: Log = print) -> Dataset:
+    """The dataset with its test part at least, which is all that trained networks need; prepared now if it is not
+    there."""
+    path = _data_path(study, name)
+    return datasets.load_test(path) if datasets.test_path(path).exists() else prepared(study, name, log)
+
+
+def train(study: Study, name: str, log: Log = print) -> dict:
+    """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes
+    train.json, scores.npz, folded.npz, model.keras.
+
+    A seed that an interrupted run finished is kept. The hardware stages take the seed with the best validation
+    accuracy; the test part chooses nothing. A run on trained networks (:mod:`ultralow.study.reuse`) takes what it finds.
+
+    Returns:
+        the content of train.json.
+    """
+    if reuse.mode() and (done := study.folder(name) / "train.json").exists():
+        log(f"{name}: taken as it was trained")
+        return read_json(done)
+    reuse.refuse(f"{name} is not trained in {_short(study.results)}")
+    network, recipe, model = study.network(name), study.recipe(name), study.model_path(name)
+    data = prepared(study, network.dataset, log)
+    quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
+    teacher = teacher_logits(study, recipe, data, log)
+    for seed in study.settings.seeds if model is None else [keras_model.SEED]:
+        place = folder / f"seed-{seed}"
+        results.append(ways.take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
+                       else ways.train(network, recipe, data, seed, place, log, teacher, study.settings.backend))
+        log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
+            "folding")
+    best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
+    for file in ("folded.npz", "model.keras"):
+        # Of the committed study only the best seed's model is there, in its place already.
+        if (chosen := folder / f"seed-{best}" / file).exists():
+            with replacing(folder / file) as temporary:
+                temporary.write_bytes(chosen.read_bytes())
+    result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
+              "kind": network.kind, "recipe": keras_model.identity(model) if model else ways.described(network, recipe),
+              "seeds": [run["seed"] for run in results], "hardware_seed": best, "train_rows": len(data.y_train),
+              "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": results[0].get("input", network.input),
+              "weights": network.weights, "activation": network.activation,
+              "parameters": network.parameters, "operations": network.operations,
+              "backend": study.settings.backend, "classes": data.classes, "runs": results}
+    if data.targets:
+        result |= {"targets": dict(zip(data.targets, zip(data.target_mean.tolist(), data.target_scale.tolist())))}
+    write_json(folder / "train.json", result)
+    score(study, name, log)
+    return result
+
+
+def training_code(study: Study, name: str) -> str:
+    """Changes with the code that decides what training a network, or taking it, gives."""
+    return ways.code(study.network(name), study.recipe(name))
+
+
+def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
+    """The folded network that goes to hardware; trained now if it is not there."""
+    path = study.folder(name) / "folded.npz"
+    if not path.exists():
+        log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
+        train(study, name, log)
+    return load.load(path)
+
+
+def all_trained(study: Study, dataset: str, log: Log = print) -> dict[str, FoldedNetwork]:
+    """The folded networks of a dataset, by name."""
+    return {entry.name: trained(study, entry.name, log) for entry in study.networks if entry.dataset == dataset}
+
+
+def score(study: Study, name: str, log: Log = print) -> Scores:
+    """The outputs of every seed's folded network on the test part, from the files of the networks: nothing is trained
+    if they are there. Kept in scores.npz as long as networks and test part are the same.
+
+    Raises:
+        StudyError: the accuracies are not those of train.json: the networks were tested on other rows.
+    """
+    trained(study, name, log)
+    folder = study.folder(name)
+    done = read_json(folder / "train.json")
+    test = tested(study, done["dataset"], log)
+    networks = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in done["runs"]}
+    kept, identity = folder / "scores.npz", predictions.identity(networks, test)
+    if not predictions.current(kept, identity):
+        found = predictions.compute(networks, test)
+        for run in done["runs"]:
+            quality = metrics.quality(test.y_test)
+            value = metrics.judged(found.logits[run["seed"]], test.y_test, test.w_test)
+            if abs(value - run[quality]) > 1e-9:
+                raise StudyError(
+                    f"{name}, seed {run['seed']}: {quality} {value:.5f} on the test part in {_short(study.results)}/"
+                    f"data, but {run[quality]:.5f} in train.json; these are not the rows or not the network that "
+                    "train.json tells of: take the committed ones again (`git checkout`), or train")
+        predictions.write(found, kept, identity)
+    return predictions.read(kept)
+
+
+def convert(study: Study, name: str, log: Log = print) -> dict:
+    """hls4ml's emulation against the folded network, row by row; writes convert.json and returns its content.
+
+    Raises:
+        StudyError: a row differs. convert.json is written all the same: it holds the count.
+    """
+    from ultralow.synthesis import hls4ml
+
+    settings, folded = study.settings, trained(study, name, log)
+    x = _rows(study, name, folded, settings.rows.hls, log)
+    result = hls4ml.compare(folded, x, part=settings.part, clock_ns=settings.clock_ns, log=log)
+    write_json(study.folder(name) / "convert.json", {"network": name, **result})
+    _insist(name, result, "keras", "hls")
+    return result
+
+
+def measure(study: Study, name: str, log: Log = print) -> dict:
+    """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, and
+    rtl/ to take home (:mod:`ultralow.synthesis.deliverable`). Where the study asks for it, networks with fixed-point weights also with a
+    multiplier for each weight, in rtl-multipliers/.
+
+    Raises:
+        StudyError: a row differs; or the study asks for Vitis and it is not there.
+    """
+    from ultralow.synthesis import deliverable, implement
+
+    settings, folded, folder = study.settings, trained(study, name, log), study.folder(name)
+    clock_ns = settings.clock_ns
+    codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
+    data = tested(study, study.network(name).dataset, log)
+    with replacing(folder / "rtl") as temporary:
+        result = implement.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
+                                  **study.override(name).tracing)
+        deliverable.write(folded, data, result, temporary)
+    if settings.multipliers and exact.of(folded).multipliable:
+        with replacing(folder / "rtl-multipliers") as temporary:
+            result["multipliers"] = implement.with_multipliers(folded, codes, temporary, clock_ns, log)
+    if settings.tool == "vitis":
+        result |= implement.measure_with_vitis(folded, folder, settings.part, clock_ns, log)
+    write_json(folder / "synthesis.json", {"network": name, **result})
+    _insist(name, result, "interpreter", "rtl", "netlist")
+    if "multipliers" in result:
+        _insist(name, result["multipliers"], "netlist")
+    return result
+
+
+def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.ndarray | None:
+    """What the recipe's teacher, the folded network that the study trained, says of the training rows."""
+    if recipe.teacher is None:
+        return None
+    teacher = trained(study, recipe.teacher, log)
+    return teacher.logits(teacher.encode(data.x_train))
+
+
+def _rows(study: Study, name: str, folded: FoldedNetwork, limit: int, log: Log) -> np.ndarray:
+    """Up to ``limit`` encoded rows to compare: the test part, filled up from validation and training if it is small."""
+    dataset = study.network(name).dataset
+    x = tested(study, dataset, log).x_test
+    if len(x) < limit:
+        data = prepared(study, dataset, log)
+        x = np.concatenate([x, data.x_valid, data.x_train])
+    return folded.encode(x[:limit])
+
+
+def _insist(name: str, result: dict, *kinds: str) -> None:
+    for kind in kinds:
+        rows, exact = result[f"{kind}_rows"], result[f"{kind}_rows_exact"]
+        if exact != rows:
+            raise StudyError(f"{name}: {rows - exact} of {rows} rows differ from the folded network ({kind}); "
+                             "this is a bug, please report it with this notebook")
+
+
+def _data_path(study: Study, name: str) -> Path:
+    return study.results / "data" / f"{name}.npz"
+
+
+def downloads(study: Study, name: str) -> bool:
+    """Whether :func:`prepare` downloads a dataset's file if it is not there: MNIST at the place of downloads."""
+    return (name == "mnist" and study.settings.data[name].source == "file"
+            and study.data_path(name) == root() / "data" / "cache" / "mnist.npz")
+
+
+def check_sources(study: Study) -> None:
+    """That every dataset's file is there, or comes by itself, or is not needed.
+
+    Raises:
+        StudyError: one is not; it says how to get it.
+    """
+    for name in study.datasets:
+        path, prepared_path = study.data_path(name), _data_path(study, name)
+        done = datasets.test_path(prepared_path) if reuse.mode() else prepared_path
+        if path is None or done.exists() or downloads(study, name):
+            continue
+        if not all(file.exists() for file in study.files(name)):
+            raise _absent(study, name)
+
+
+def _obtain(study: Study, name: str, log: Log) -> None:
+    """Brings the file of a dataset that is not there.
+
+    Raises:
+        StudyError: there is no way to it, or the download failed; it says what to do.
+    """
+    from ultralow.data import download, mnist as digits
+
+    if not downloads(study, name):
+        raise _absent(study, name)
+    path = study.data_path(name)
+    log(f"{_short(path)} is not there: downloading MNIST as Keras has it")
+    try:
+        download.fetch(digits.MNIST_URL, path, f"sha256:{digits.MNIST_SHA256}")
+    except StudyError as error:
+        raise StudyError(f"MNIST is needed and is not part of this repository, and the download failed ({error}); put an "
+                         f"npz of Keras's layout at {path}") from error
+
+
+def _absent(study: Study, name: str) -> StudyError:
+    path = study.data_path(name)
+    way = ("give the path of the file" if study.settings.data[name].source != "generated" else
+           f"`make jets N={_rows_in_name(path)} JOBS=2` makes it, or take data/jets.root, the embedded sample")
+    return StudyError(f"data.{name}.path {path} does not exist; {way}")
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path, root())
+
+
+def _rows_in_name(path: Path) -> str:
+    digits = "".join(filter(str.isdigit, path.stem))
+    return digits or "60000"

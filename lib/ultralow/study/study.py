@@ -1,0 +1,137 @@
+"""Knows what a study file says: which networks, on which data, with which seeds, and where results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ultralow.study import studyfile
+from ultralow.networks.catalogue import DATASETS, Network
+from ultralow.errors import StudyError, unknown
+from ultralow.files import root
+from ultralow.study.origin import Data
+from ultralow.study.override import Override
+from ultralow.networks.recipes import Recipe
+from ultralow.study.settings import Ablations, Area, Rows, Search, Settings
+from ultralow.study.strict import located
+
+MOST_FAULTS = 10  # that one message tells
+
+
+class Study:
+    """A study: its settings and its folders. Relative paths in it count from the project's root."""
+
+    def __init__(self, settings: Settings, file: Path):
+        self.settings = settings
+        self.file = file
+
+    @property
+    def results(self) -> Path:
+        return root() / "results" / self.settings.name
+
+    def folder(self, network: str) -> Path:
+        """results/<study>/<network>, for a network of this study."""
+        self._check(network)
+        return self.results / network
+
+    @property
+    def networks(self) -> list[Network]:
+        return [self.network(name) for name in self.settings.networks]
+
+    def network(self, name: str) -> Network:
+        """The catalogue entry as this study takes it (narrowed in a smoke study)."""
+        self._check(name)
+        entry = self.settings.entry(name)
+        return entry.at_smoke_size() if self.settings.smoke else entry
+
+    def override(self, name: str) -> Override:
+        """What the file says of a network; hls4ml is left out where there is no emulation of it."""
+        self._check(name)
+        given = self.settings.networks[name] or Override()
+        return given if self.settings.entry(name).hls4ml else given.model_copy(update={"hls": False})
+
+    def recipe(self, name: str, like: str | None = None) -> Recipe:
+        """See :meth:`Settings.recipe`."""
+        self._check(name)
+        return self.settings.recipe(name, like)
+
+    @property
+    def datasets(self) -> list[str]:
+        """The datasets that the networks use, in the file's order."""
+        used = {entry.dataset for entry in self.networks}
+        if self.settings.search:
+            used.add(self.settings.search.dataset)
+        return [name for name in self.settings.data if name in used]
+
+    def files(self, dataset: str) -> list[Path]:
+        """The dataset's files as absolute paths, sorted: one, or those of a folder or of a pattern; none where the source
+        needs none.
+
+        Raises:
+            StudyError: the pattern or folder holds none.
+        """
+        path = self.data_path(dataset)
+        if path is None:
+            return []
+        if not (path.is_dir() and dataset not in DATASETS) and not set("*?[") & set(path.name):
+            return [path]
+        folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
+        found = sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
+        if not found:
+            raise StudyError(f"data.{dataset}.path {path} holds no file; give the path of a file, a folder or a pattern")
+        return found
+
+    def model_path(self, network: str) -> Path | None:
+        """The file of a network that was trained elsewhere, as an absolute path; None of the others."""
+        model = self.override(network).model
+        return None if model is None else located(root(), model, f"networks.{network}.model")
+
+    def data_path(self, dataset: str) -> Path | None:
+        """The dataset's file as an absolute path; None where the source needs none."""
+        path = self.settings.data[dataset].path
+        return None if path is None else located(root(), path, f"data.{dataset}.path")
+
+    def _check(self, name: str) -> None:
+        if name not in self.settings.networks:
+            raise unknown(f"network of study {self.settings.name}", name, self.settings.networks)
+
+
+def load(path: str | Path) -> Study:
+    """Reads a study file; a relative path counts from the working directory, then from the project's root.
+
+    Raises:
+        StudyError: the file is missing, not YAML, or holds an unknown key or name; all faults are named at once.
+    """
+    path = Path(path)
+    if not path.exists() and not path.is_absolute():
+        path = root() / path
+    try:
+        content = studyfile.read(path)
+    except FileNotFoundError:
+        have = ", ".join(sorted(f"config/{p.name}" for p in (root() / "config").glob("*.yaml")))
+        raise StudyError(f"study file {path} does not exist; there are {have}") from None
+    try:
+        return Study(Settings.model_validate(content), path)
+    except StudyError as error:
+        raise StudyError(f"study file {path}: {error}") from None
+    except ValidationError as error:
+        raise StudyError(f"study file {path}: " + "; ".join(_sentences(error.errors()))) from None
+
+
+def _sentences(faults: list[dict]) -> list[str]:
+    """The first faults, of which one may bring many others."""
+    more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+    return [*(said if len(said) < 1000 else f"{said[:1000]} …" for said in map(_sentence, faults[:MOST_FAULTS])), *more]
+
+
+def _sentence(fault: dict) -> str:
+    """One pydantic fault as a sentence; unknown keys get the nearest valid ones."""
+    *path, key = fault["loc"] or ("",)
+    where = ".".join(map(str, (*path, key)))
+    if fault["type"] == "extra_forbidden":
+        parts = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search, "area": Area}
+        model = parts.get(path[0], Settings) if path else Settings
+        kind = f"key in {'.'.join(map(str, path))}" if path else "key"
+        return str(unknown(kind, key, model.model_fields))
+    return f"{where}: {fault['msg']}"

@@ -1,0 +1,115 @@
+"""Knows hls4ml: conversion of a folded network, its compiled emulation, and the comparison row by row.
+
+hls4ml 1.3.0 has two faults that folding steps around (docs/hls4ml-faults.md): its binary threshold is
+⌊−b/s⌋ where the comparison ≥ needs ⌈−b/s⌉, and it ignores the sign of a negative scale. Folded thresholds are
+integers and folded scales positive, so neither can show. Every format is given here, exactly as wide as the
+folded network needs; nothing is left to a default that could wrap or round.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ultralow.exact import description
+from ultralow.training.keras_setup import outputs
+from ultralow.errors import StudyError
+from ultralow.fixed_point import Fixed, integer_format
+from ultralow.exact.dense import FoldedLayer, FoldedNetwork, exact_rows
+from ultralow.training.folding import to_keras
+
+PART = "xcvu9p-flga2104-2L-e"  # Virtex UltraScale+ VU9P, as in the slides
+
+
+def configuration(network: FoldedNetwork) -> dict:
+    """hls4ml's configuration of ``to_keras(network)``: every number format, by layer name."""
+    description.require_hls(network)
+    names = {"features": {"Precision": {"result": str(network.input)}}}
+    for position, (layer, (fraction, span)) in enumerate(zip(network.layers, network.formats()), start=1):
+        n = str(position)
+        lowest, highest = layer.accumulator_range(*span)
+        # One more on both sides: a threshold at the rim must fit too, and hls4ml stores it in this format.
+        total = integer_format(int(lowest.min()) - 1, int(highest.max()) + 1, fraction + layer.kernel_fraction)
+        if layer.weights == "fixed":
+            bias = _coefficient(layer.offset, layer.offset_fraction)
+            sums = _sum_format(total, layer)
+            names["dense" + n] = {"Precision": {"weight": _coefficient(layer.kernel, layer.kernel_fraction),
+                                                "bias": bias, "accum": sums, "result": sums}}
+        else:
+            names["dense" + n] = {"Precision": {"accum": str(total), "result": str(total)}}
+            if layer.activation in ("relu", "linear"):
+                names["norm" + n] = {"Precision": {"scale": _coefficient(layer.scale, layer.scale_fraction),
+                                                   "bias": _coefficient(layer.offset, layer.offset_fraction),
+                                                   "result": _sum_format(total, layer)}}
+        if layer.activation == "relu":
+            f = layer.format
+            names["activation" + n] = {"Precision": {"result": f"ufixed<{f.bits},{f.integer},TRN,SAT,0>"}}
+    return {"Model": {"Precision": "fixed<16,6>", "ReuseFactor": 1, "Strategy": "Latency"}, "LayerName": names}
+
+
+def _coefficient(codes: np.ndarray, fraction: int) -> str:
+    return str(integer_format(int(codes.min()), int(codes.max()), fraction))
+
+
+def _sum_format(total: Fixed, layer: FoldedLayer) -> str:
+    """Wide enough for scale·accumulator + offset without rounding."""
+    scale = max(int(np.abs(layer.scale).max()), 1)
+    fraction = max(total.fraction + layer.scale_fraction, layer.offset_fraction)
+    reach = (-total.low_code * scale * 2 ** max(0, fraction - total.fraction - layer.scale_fraction)
+             + int(np.abs(layer.offset).max()) * 2 ** max(0, fraction - layer.offset_fraction))
+    return str(integer_format(-reach, reach, fraction))
+
+
+def convert(network: FoldedNetwork, folder: str | Path, backend: str = "Vitis", part: str = PART,
+            clock_ns: float = 5.0):
+    """Writes the hls4ml project of a folded network into ``folder``; returns hls4ml's model, not compiled."""
+    import hls4ml
+
+    return hls4ml.converters.convert_from_keras_model(
+        to_keras(network), hls_config=configuration(network), output_dir=str(folder), project_name="network",
+        backend=backend, io_type="io_parallel", part=part, clock_period=clock_ns, allow_da_fallback=False)
+
+
+def emulate(model, x: np.ndarray) -> np.ndarray:
+    """Logits (rows, classes), float64, of hls4ml's compiled emulation; compiles at the first call.
+
+    Raises:
+        StudyError: no C++ compiler, or it refuses the project.
+    """
+    if shutil.which("g++") is None:
+        raise StudyError("hls4ml's emulation needs the C++ compiler g++; install it (Debian: apt install g++)")
+    try:
+        model.compile()
+    except Exception as error:
+        raise StudyError(f"g++ did not compile the hls4ml project: {error}") from error
+    # hls4ml's interface to the library is float or double; double holds every code of a folded network.
+    return np.asarray(model.predict(np.ascontiguousarray(x, np.float64))).reshape(len(x), -1)
+
+
+def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part: str = PART, clock_ns: float = 5.0,
+            log: Callable[[str], None] = print) -> dict:
+    """Rows of real inputs through folded network, its Keras form and hls4ml's emulation; counts equal rows.
+
+    ``x`` (rows, inputs) is rounded to the input format first. A row is exact where all its logits are equal.
+
+    Returns:
+        the content of convert.json, less the network's name.
+    """
+    import hls4ml
+
+    x = network.input.quantise(x)
+    reference = network.logits(x)
+    log(f"folded Keras network: {len(x)} rows")
+    in_keras = outputs(to_keras(network), x)
+    with tempfile.TemporaryDirectory(prefix="hls4ml-") as folder:
+        log(f"hls4ml {hls4ml.__version__}, backend {backend}: converting and compiling")
+        model = convert(network, folder, backend, part, clock_ns)
+        log(f"emulation: {len(x)} rows")
+        emulated = emulate(model, x)
+    return {"tool": f"hls4ml {hls4ml.__version__}", "backend": backend, "part": part, "clock_ns": clock_ns,
+            "keras_rows": len(x), "keras_rows_exact": exact_rows(in_keras, reference),
+            "hls_rows": len(x), "hls_rows_exact": exact_rows(emulated, reference)}

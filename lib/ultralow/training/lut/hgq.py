@@ -1,0 +1,216 @@
+"""Knows how HGQ2's layers are trained on a study's data, and that the circuit made of them is the model.
+
+Two peers: dense layers whose every weight and every wire has a trained number of bits (HGQ, arXiv:2405.00645), and tables, one for
+each pair of an input and an output, trained as small networks (HGQ-LUT). Both learn their bits by gradient: the layers estimate
+what they cost in gates (EBOPs), and that, times a price that grows, is part of the loss.
+
+Features are laid onto a format from -1 to 1 outside, each with its own gain and move, as for the study's own networks; the
+layers cut bits off (TRN) where HGQ2 would round, since cutting takes no gate and what follows is learned in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ultralow.importing import hgq_model, hgq_trace
+from ultralow.study import runs
+from ultralow.training.lut import input_encoding
+from ultralow.data.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.fixed_point import Fixed
+from ultralow.networks.methods import FrontNetwork, HgqTables
+from ultralow.study.frontruns import Trained
+
+Log = Callable[[str], None]
+_FIRST_PRICE, _FULL_PRICE = 1e-2, 0.6  # the price begins at this part of itself, and is whole after this share of the epochs
+_LAST_RATE = 0.02  # of the learning rate, which falls along a cosine
+_WIDE = 2.0  # deviation of a table's first weights
+_COMPARED = 16384  # rows a time
+_EDGE = 1e-4  # of a table's step
+
+
+def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
+    """The trained model as a circuit.
+
+    Raises:
+        StudyError: a row of the data's on which the circuit does not give what the model gives.
+    """
+    runs.start_keras("jax")
+    import keras
+    from hgq.utils import trace_minmax
+
+    from ultralow.training.keras_setup import outputs
+
+    method, form = entry.method, Fixed.parse(entry.input)
+    keys = input_encoding.fitted(data.x_train, data.y_train, form, form.bits)
+    keras.utils.set_random_seed(seed)
+    model = _tables(entry, seed) if isinstance(method, HgqTables) else _dense(entry)
+    fitted = _fitted(model, form)
+    x = keys.encode(data.x_train).astype(np.float32)
+    steps = -(-len(x) // method.batch_size)
+    fitted.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(method.learning_rate, epochs * steps,
+                                                                                alpha=_LAST_RATE)),
+                   keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    told = _Told(model, method.price, epochs, log)
+    fitted.fit(x, data.y_train, epochs=epochs, batch_size=method.batch_size, verbose=0, callbacks=[told.callback()])
+    trace_minmax(model, x, batch_size=_COMPARED, verbose=False)
+    off_the_edges(model)
+    # One that the study's own entry of such models would take: what it refuses is no part of a circuit here, either.
+    taken = hgq_model.HgqNetwork(entry.name, entry.dataset, entry.widths, "hgq", "hgq", entry.input)
+    before = hgq_trace.front(model, entry.name)
+    circuit = hgq_trace.convert(model, taken, before, data.outputs, keys.gain, keys.move)
+    log(f"{len(circuit.comb.ops)} operations, inputs {circuit.input}")
+    rows, exact = hgq_trace.compare(model, circuit, before, *(
+        circuit.input.codes(circuit.encode(part)) for part in (data.x_train, data.x_valid, data.x_test)))
+    if exact != rows:
+        raise StudyError(f"{entry.name}: on {rows - exact:,} of {rows:,} rows the circuit does not give what the model gives; another "
+                         "seed, or a higher price and so fewer bits, may help")
+
+    def found(encoded: np.ndarray) -> np.ndarray:
+        return outputs(model, before.values(circuit.input.codes(encoded)))
+
+    return Trained(circuit, found, told.history, {"keras_rows": rows, "keras_rows_exact": exact})
+
+
+def _tables(entry: FrontNetwork, seed: int):
+    import keras
+    from hgq.config import QuantizerConfig
+    from hgq.constraints import MinMax
+    from hgq.layers import QDenseT
+
+    method, form = entry.method, Fixed.parse(entry.input)
+
+    def keys(fraction: int, most: int = 23) -> QuantizerConfig:
+        return QuantizerConfig("kif", "datalane", i0=0, f0=fraction, round_mode="TRN", ic=MinMax(-23, most))
+
+    # HGQ2's default is one number of bits for the outputs of all tables, and one at least. Each its own, and none if it likes: so
+    # tables can vanish. Values that would wrap there are none, since the range follows them.
+    values = QuantizerConfig("kif", "table", i0=2, f0=4, overflow_mode="WRAP", homogeneous_axis=(0,), heterogeneous_axis=None)
+    first, *others = entry.widths[1:]
+    model = keras.Sequential([
+        keras.Input((entry.widths[0],)),
+        QDenseT(first, d_hl=method.neurons, iq_conf=keys(form.fraction, 0), toq_conf=values, beta0=0.0),
+        *(QDenseT(width, d_hl=method.neurons, iq_conf=keys(4), toq_conf=values, beta0=0.0) for width in others)], name=entry.name)
+    # Keras's own first weights make tables almost straight lines, which learn to bend slowly: wider ones reach after five epochs
+    # on 100,000 jets a point more.
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        kernel, bias = layer.module.layers[0].get_weights()
+        layer.module.layers[0].set_weights([rng.normal(0, _WIDE, kernel.shape), rng.normal(0, _WIDE / 2, bias.shape)])
+    return model
+
+
+def _dense(entry: FrontNetwork):
+    import keras
+    from hgq.config import QuantizerConfig
+    from hgq.constraints import MinMax
+    from hgq.layers import QDense
+
+    def settings(fraction: int, most: int = 23) -> dict:
+        return {"beta0": 0.0, "kq_conf": QuantizerConfig("kbi", "weight", b0=6, i0=1),
+                "iq_conf": QuantizerConfig("kif", "datalane", i0=0, f0=fraction, round_mode="TRN", ic=MinMax(-23, most))}
+
+    first, *hidden, last = entry.widths[1:]
+    return keras.Sequential([
+        keras.Input((entry.widths[0],)),
+        QDense(first, activation="relu", **settings(Fixed.parse(entry.input).fraction, 0)),
+        *(QDense(width, activation="relu", **settings(4)) for width in hidden),
+        QDense(last, **settings(4))], name=entry.name)
+
+
+def _fitted(model, form: Fixed):
+    """The model as it is trained. A first layer of tables is evaluated once for all codes instead of for every row, which is the
+    same function with the same gradient, in a fraction of the time."""
+    import keras
+    from hgq.layers import QDenseT
+    from keras import ops
+
+    class ByCode(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+            first, *self.others = model.layers
+            self.first = first
+            codes = np.arange(form.low_code, form.high_code + 1)
+            self.grid = np.repeat((codes * form.step)[:, None], model.input_shape[1], 1).astype(np.float32)
+
+        def call(self, x, training=None):
+            layer = self.first
+            seen = ops.broadcast_to(ops.convert_to_tensor(self.grid)[..., None], (*self.grid.shape, layer.n_out))
+            table = layer.toq(layer.module(layer.iq(seen, training=training)[..., None]), training=training)
+            ebops = layer._compute_ebops((1, layer.n_in))
+            if training:
+                layer._ebops.assign(ops.cast(ebops, layer._ebops.dtype))
+                self.add_loss(ebops * layer.beta)
+            codes = ops.cast(x / form.step - form.low_code, "int32")
+            y = ops.einsum("bil,lio->bo", ops.one_hot(codes, len(self.grid)), table)
+            for other in self.others:
+                y = other(y, training=training)
+            return y
+
+    return ByCode() if isinstance(model.layers[0], QDenseT) else model
+
+
+class _Told:
+    """What is told of each epoch, and the price that grows."""
+
+    def __init__(self, model, price: float, epochs: int, log: Log):
+        self.model, self.price, self.epochs, self.log = model, price, epochs, log
+        self.history: dict[str, list[float]] = {"loss": [], "accuracy": [], "ebops": []}
+
+    def callback(self):
+        import keras
+
+        return keras.callbacks.LambdaCallback(on_epoch_begin=self._begin, on_epoch_end=self._end)
+
+    def _begin(self, epoch: int, logs: dict) -> None:
+        share = min(1.0, epoch / max(1.0, _FULL_PRICE * self.epochs))
+        for layer in self.model.layers:
+            layer._beta.assign(self.price * _FIRST_PRICE ** (1 - share))
+
+    def _end(self, epoch: int, logs: dict) -> None:
+        last = epoch == self.epochs - 1
+        self.history["loss"].append(float(logs["loss"]))
+        self.history["ebops"].append(int(sum(int(layer._ebops.value) for layer in self.model.layers)))
+        self.history["accuracy"].append(float(logs["accuracy"]))
+        if epoch % 5 == 4 or last:
+            self.log(f"epoch {epoch + 1}/{self.epochs}: loss {logs['loss']:.4f}, training accuracy {logs['accuracy']:.4f}, "
+                     f"{self.history['ebops'][-1]} EBOPs")
+
+
+def off_the_edges(model) -> None:
+    """Moves tables' values off the edge between two steps, where one library's rounding of a float decides and another's differs:
+    a table with such a value is moved, as a whole, by a small part of a step."""
+    from keras import ops
+
+    for layer in model.layers:
+        if type(layer).__name__ != "QDenseT":
+            continue
+        shape = (1, layer.n_in, layer.n_out)
+
+        def each(quantiser, values) -> np.ndarray:
+            return ops.convert_to_numpy(quantiser.bw_mapper.bw_to_x(values, shape)).reshape(shape[1:]).astype(np.float64)
+
+        whole, point = (each(layer.iq.quantizer, value) for value in layer.iq.quantizer.kif[1:])
+        point_out = each(layer.toq.quantizer, layer.toq.quantizer.kif[2])
+        codes = np.arange(2 ** int(np.maximum(1 + whole + point, 0).max()))[:, None, None]
+        # Each table's own codes, over and over where it has fewer.
+        span = 2.0 ** np.maximum(1 + whole + point, 0)
+        keys = (codes % span - span / 2) * 2.0**-point
+        *inner, last = layer.module.layers
+        *weights, bias = (np.asarray(value, np.float64) for value in last.get_weights())
+        y = keys[..., None]
+        for part in inner:
+            kernel, shift = part.get_weights()
+            y = np.tanh(np.einsum("niod,iodD->nioD", y, kernel.astype(np.float64)) + shift)
+        y = np.einsum("niod,iod->nio", y, weights[0])
+        moved = np.zeros_like(bias)
+        for attempt in range(64):
+            at = (y + bias + moved) * 2.0**point_out + 0.5
+            near = (np.abs(at - np.round(at)) < _EDGE).any(axis=0)
+            if not near.any():
+                break
+            moved[near] = (attempt + 1) * 3.1 * _EDGE * 2.0 ** -point_out[near]
+        last.set_weights([weights[0].astype(np.float32), (bias + moved).astype(np.float32)])

@@ -1,0 +1,113 @@
+"""The Verilog, simulated cycle by cycle, against the folded network; and its pipeline."""
+
+import re
+
+import numpy as np
+import pytest
+from random_networks import corner_network, input_rows, random_network
+
+from ultralow.circuit import dense, rtl
+from ultralow.synthesis import verilator
+from ultralow.errors import StudyError
+from ultralow.fixed_point import Fixed
+from ultralow.exact.dense import FoldedLayer, FoldedNetwork
+from ultralow.circuit.pipeline import behind, cut, inverts, pipeline
+from ultralow.circuit.arithmetic import staircase
+from ultralow.circuit.delays import TABLE_NS
+
+
+def mixed_network() -> FoldedNetwork:
+    """All activations, all kinds of weights and negative scales in one network, for one compilation."""
+    parts = [random_network(seed, widths, kind, takes).layers[0] for seed, widths, kind, takes in [
+        (1, [7, 12, 1], ("ternary", "ternary"), "fixed<6,3>"), (2, [12, 10, 1], ("binary", "binary"), "fixed<2,2>"),
+        (3, [10, 9, 1], ("fixed", "ufixed<5,3>"), "fixed<2,2>"), (4, [9, 8, 1], ("binary", "ternary"), "ufixed<5,3>")]]
+    relu = FoldedLayer(parts[2].kernel, "relu", "fixed", 3, format=Fixed.parse("ufixed<5,3>"),
+                       scale=np.array([3, -2, 1, 5, 8, 2, -4, 7, 1]), scale_fraction=3,
+                       offset=np.array([1, 2, 0, -3, 4, 0, 9, -1, 2]), offset_fraction=2)
+    tight = FoldedLayer(parts[3].kernel, "ternary", "binary", high=np.arange(8) * 6 - 10, low=np.arange(8) * 6 - 30)
+    logits = FoldedLayer(np.random.default_rng(5).integers(-9, 10, (8, 3)), "linear", "fixed", 2, scale_fraction=4,
+                         scale=np.array([8, -12, 5]), offset=np.array([100, -3, 0]), offset_fraction=8)
+    return FoldedNetwork("1 mixed", Fixed.parse("fixed<6,3>"), (parts[0], parts[1], relu, tight, logits))
+
+
+@pytest.mark.parametrize("network", [mixed_network(), corner_network("ternary"), corner_network("ufixed<4,2>")],
+                         ids=["mixed", "corners", "corners-relu"])
+def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
+    info = rtl.write(dense.trace(network), tmp_path / "rtl", network.name, clock_ns=3.0)
+    codes = input_rows(network, 3000)
+    expected = network(codes)
+    assert len(np.unique(expected, axis=0)) > 3
+    assert (verilator.simulate(tmp_path / "rtl", codes) == expected).all()
+    assert info["latency_cycles"] == len(info["stage_delays_ns"]) and info["interval"] == 1
+    assert sorted(p.name for p in (tmp_path / "rtl").iterdir()) == sorted(
+        [f"{info['top']}.v", f"{info['top']}.xdc", "info.json"])
+
+
+def test_a_faster_clock_takes_more_stages_and_each_fits():
+    circuit = dense.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
+    slow, fast = (pipeline(circuit, limit) for limit in (6.0, 2.0))
+    assert len(fast.delays) > len(slow.delays)
+    assert max(slow.delays) <= 6.0 and max(fast.delays) <= 2.0
+    for index, op in enumerate(circuit.ops):
+        assert all(fast.stages[source] <= fast.stages[index] for source in op.input_ids)
+
+
+def test_an_operation_that_turned_out_slow_moves_on():
+    circuit = dense.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
+    before = cut(circuit, 3.0)
+    last = max(range(len(circuit.ops)), key=lambda index: before.arrivals[index] if before.stages[index] == 1 else 0)
+    after = cut(circuit, 3.0, {(last, True): 3.0})
+    # Where nothing stands before it any more it is as fast as estimated.
+    assert after.stages[last] == before.stages[last] + 1 and not behind(circuit, last, after)
+    assert after.arrivals[last] < cut(circuit, 3.0, {(last, True): 3.0, (last, False): 1.0}).arrivals[last]
+
+
+def test_a_rectifiers_two_choices_are_one_table_deep():
+    from alkaid.trace import FVArray, HWConfig, trace
+
+    hwconf = HWConfig(1, 1, -1)
+    inputs = FVArray.from_lhs(np.full(2, -256.0), np.full(2, 255.0), np.ones(2), hwconf=hwconf)
+    total = inputs[0] + inputs[1]
+    circuit, alone = (trace(inputs, FVArray(np.array([signal], dtype=object), hwconf=hwconf))
+                      for signal in (staircase(total, 1, 7, 2, 31), total))
+    # Table of the stairs and both comparisons side by side, two deep; then below, on or above them.
+    assert cut(circuit, 99.0).arrivals[-1] == pytest.approx(cut(alone, 99.0).arrivals[-1] + 3 * TABLE_NS)
+
+
+def test_a_register_holds_what_a_complement_is_of(tmp_path):
+    # A complement between carry chain and register would be a table; behind the register it is part of what reads it.
+    circuit = dense.trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
+    text = (rtl.write(circuit, tmp_path / "rtl", "n", clock_ns=2.0) and tmp_path / "rtl" / "n.v").read_text()
+    complements = {f"v{index}" for index, op in enumerate(circuit.ops) if inverts(op)}
+    assert not complements & set(re.findall(r"reg [^;]*?(v\d+)_\d+; always", text))
+    assert complements & set(re.findall(r"wire [^;=]*?(v\d+)_\d+ = ~v\d+_\d+;", text))
+
+
+def test_same_circuit_gives_the_same_files(tmp_path):
+    network = random_network(5, [6, 9, 3], ("ternary", "ternary"), "fixed<5,2>")
+    for name in ("a", "b"):
+        rtl.write(dense.trace(network), tmp_path / name, network.name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_ports_hold_codes():
+    port = {"elements": 3, "bits": 5, "signed": True}
+    codes = np.array([[-16, 0, 15], [3, -1, 7]])
+    packed = verilator.pack(codes, port)
+    assert packed.shape == (2, 2) and packed[0].tolist() == [0b00010000, 0b00111100]
+    assert (verilator.unpack(packed, port) == codes).all()
+
+
+def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
+    network = random_network(5, [2, 2, 2], ("ternary", "ternary"), "fixed<5,2>")
+    rtl.write(dense.trace(network), tmp_path / "rtl", "n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(StudyError, match=r"g\+\+.*install"):
+        verilator.simulate(tmp_path / "rtl", input_rows(network, 4))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(StudyError, match="nowhere"):
+        verilator.simulate(tmp_path / "nowhere", np.zeros((1, 2), int))

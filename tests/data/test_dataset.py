@@ -1,0 +1,166 @@
+import dataclasses
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from layouts import some_jets
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from ultralow.data import dataset, jets, loading
+from ultralow.errors import StudyError
+from ultralow.files import root
+from ultralow.data.table import Table
+
+
+def jets_table(rows: int = 1000, source: str = "generated") -> Table:
+    columns = some_jets(rows)
+    columns["multiplicity"] = np.arange(rows, dtype=np.float32)  # tells which row it is
+    x = np.stack([columns[name] for name in jets.FEATURES], axis=1)
+    return Table("jets", source, jets.FEATURES, jets.CLASSES, x, columns["label"].astype(np.int64))
+
+
+def digits_table(rows: int = 500) -> Table:
+    x = np.random.default_rng(0).integers(0, 256, (rows, 784), np.uint8)
+    x[0, 0] = 255
+    return Table("mnist", "file", tuple(map(str, range(784))), tuple("0123456789"), x, np.arange(rows) % 10,
+                 np.arange(rows) // 10 % 4 == 0)
+
+
+def rows_of(data: dataset.Dataset, part: str) -> np.ndarray:
+    return np.rint(getattr(data, f"x_{part}")[:, -1] * data.scale[-1] + data.mean[-1]).astype(int)
+
+
+def test_every_row_is_in_one_part_with_its_label():
+    table = jets_table()
+    data = dataset.split_and_scale(table)
+    rows = {part: rows_of(data, part) for part in ("train", "valid", "test")}
+    assert [len(part) for part in rows.values()] == [720, 80, 200]
+    assert np.array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(1000))
+    for part, index in rows.items():
+        assert np.array_equal(getattr(data, f"y_{part}"), table.y[index])
+        assert len(set(np.bincount(table.y[index]))) == 1  # equal class shares
+
+
+def test_the_published_rows_are_the_test_part_of_openml():
+    table = jets_table(source="openml")
+    _, published = train_test_split(np.arange(1000), test_size=0.2, random_state=42)
+    assert np.array_equal(rows_of(dataset.split_and_scale(table), "test"), published)
+
+
+def test_the_scaler_sees_only_the_training_part():
+    table = jets_table()
+    data = dataset.split_and_scale(table)
+    train = rows_of(data, "train")
+    scaler = StandardScaler().fit(table.x[train].astype(np.float64))
+    assert np.array_equal(data.mean, scaler.mean_) and np.array_equal(data.scale, scaler.scale_)
+    x = table.x.copy()
+    x[rows_of(data, "test"), :15] += 1000
+    x[rows_of(data, "valid"), :15] -= 1000
+    shifted = dataset.split_and_scale(dataclasses.replace(table, x=x))
+    assert np.array_equal(shifted.x_train, data.x_train)
+    assert np.allclose(data.x_train.mean(0), 0, atol=1e-6) and np.allclose(data.x_train.std(0), 1, atol=1e-6)
+
+
+def test_pixels_are_exact_and_the_official_test_part_is_kept():
+    table = digits_table()
+    data = dataset.split_and_scale(table, seed=3)
+    assert np.array_equal(data.x_test * 256, table.x[table.test].astype(np.float32))
+    assert data.x_test.dtype == np.float32 and data.x_test.max() == 255 / 256
+    assert set(data.mean) == {0.0} and set(data.scale) == {256.0}
+    assert len(data.x_test) == 130 and data.provenance["split"]["test_fraction"] == "official"
+
+
+def test_fewer_rows_are_balanced_and_nested():
+    table = jets_table()
+    data = dataset.split_and_scale(table, rows=203)
+    kept = np.concatenate([rows_of(data, part) for part in ("train", "valid", "test")])
+    assert np.array_equal(np.sort(kept), np.arange(200))
+    small = dataset.split_and_scale(digits_table(), rows=200)
+    assert len(small.x_test) == 50 and len(small.x_train) + len(small.x_valid) == 140
+    assert set(np.bincount(small.y_test)) == {5}
+    assert len(dataset.split_and_scale(table, rows=10**9).x_test) == 200
+
+
+def test_a_seed_is_a_split():
+    first, again, other = (dataset.split_and_scale(jets_table(), seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.x_train, again.x_train) and not np.array_equal(first.x_train, other.x_train)
+
+
+@pytest.mark.parametrize("source, rows", [("generated", 5), ("generated", 20), ("openml", 10)])
+def test_too_few_rows(source, rows):
+    with pytest.raises(StudyError, match=r"(cannot be split|lacks a class).*ive more rows"):
+        dataset.split_and_scale(jets_table(100, source), rows=rows)
+
+
+def test_saved_and_loaded(tmp_path):
+    data = dataset.split_and_scale(jets_table())
+    assert data.save(tmp_path / "folder") == tmp_path / "folder" / "dataset.npz"
+    data.save(tmp_path / "same.npz")
+    for kind in ("npz", "json"):
+        assert (tmp_path / "folder" / f"dataset.{kind}").read_bytes() == (tmp_path / f"same.{kind}").read_bytes()
+    loaded = dataset.load(tmp_path / "folder")
+    for field in dataclasses.fields(data):
+        expected, found = getattr(data, field.name), getattr(loaded, field.name)
+        assert np.array_equal(expected, found) and getattr(expected, "dtype", 0) == getattr(found, "dtype", 0)
+    with zipfile.ZipFile(tmp_path / "same.npz") as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
+    described = json.loads((tmp_path / "same.json").read_text())
+    assert described["counts"] == {"train": [144] * 5, "valid": [16] * 5, "test": [40] * 5}
+    assert described["provenance"]["split"]["seed"] == 42
+
+
+def test_corruption_is_seen(tmp_path):
+    data = dataset.split_and_scale(jets_table())
+    path = data.save(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(StudyError, match="dataset.npz is corrupted.*delete both"):
+        dataset.load(tmp_path)
+    path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    with pytest.raises(StudyError, match="dataset.npz is corrupted"):
+        dataset.load(tmp_path)
+    other = dataclasses.replace(data, y_test=data.y_test[::-1].copy()).save(tmp_path / "other")
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(StudyError, match="array 'y_test' does not match the sha256 in dataset.json"):
+        dataset.load(tmp_path)
+    path.unlink()
+    with pytest.raises(StudyError, match="dataset.npz is missing beside its JSON"):
+        dataset.load(tmp_path)
+    with pytest.raises(StudyError, match="dataset.json is missing"):
+        dataset.load(tmp_path / "nowhere")
+
+
+def test_the_sample_of_the_repository_has_the_published_values(tmp_path, monkeypatch):
+    import uproot
+
+    whole = loading.load_table("jets", "generated")
+    with uproot.open(root() / loading.GENERATED) as file:
+        told = file["provenance"]
+        columns = {name: file["jets"][name].array(library="np") for name in (*jets.FEATURES, "label", "chunk")}
+    columns["multiplicity"][12_345] += 1
+    (tmp_path / "data").mkdir()
+    jets.write(tmp_path / loading.GENERATED, columns, json.loads(str(told)))
+    # Elsewhere it is anybody's sample; in the repository's place it is damaged.
+    assert (loading.load_table("jets", "generated", tmp_path / loading.GENERATED).x != whole.x).sum() == 1
+    monkeypatch.setattr(loading, "root", lambda: tmp_path)
+    with pytest.raises(StudyError, match=r"1 of 6 chunks differ from .* the first 1; .* git checkout data/jets.root"):
+        loading.load_table("jets", "generated", tmp_path / loading.GENERATED)
+
+
+def test_tables_by_name(tmp_path):
+    path = tmp_path / "jets.root"
+    jets.write(path, some_jets(), {"source": "generated"})
+    assert loading.load_table("jets", "generated", path).source == "generated"
+    assert loading.load_table("jets", "file", path).source == "file"
+    assert loading.load_table("mnist", "digits28").source == "digits28"
+    jets.write(path, some_jets(), {"source": "openml"})
+    for arguments, message in (
+            (("jet", "generated"), "unknown dataset 'jet'; did you mean 'jets'"),
+            (("jets", "digits28"), "unknown source of jets 'digits28'"),
+            (("jets", "zenodo", path), "takes no path"),
+            (("jets", "generated", path), "holds jets of source 'openml', not 'generated'"),
+            (("jets", "generated", tmp_path / "none.root"), "none.root is missing")):
+        with pytest.raises(StudyError, match=message):
+            loading.load_table(*arguments)

@@ -1,0 +1,137 @@
+"""Models that were trained elsewhere: what their layers become, exactly; and which are refused, by position."""
+
+import json
+import shutil
+import zipfile
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from ultralow.importing import keras_file, keras_model
+from ultralow.study import runs
+from ultralow.training import keras_setup  # noqa: F401 — backend: one thread, determinism
+from ultralow.data.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.fixed_point import Fixed
+from ultralow.training.folding import fold
+from ultralow.training.layers import BinaryDense, RoundedTanh
+from ultralow.training.model import build
+from ultralow.networks.catalogue import Network
+from ultralow.networks.recipes import RECIPES
+
+
+def plain(*between, last=()):
+    inputs = x = keras.Input((6,))
+    for layer in (keras.layers.Dense(8), keras.layers.BatchNormalization(), *between, keras.layers.Dense(4, use_bias=False),
+                  keras.layers.Activation("relu"), keras.layers.Dense(3, activation="softmax"), *last):
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def unsettled(model, seed=1):
+    """Every weight drawn anew, so that nothing hides behind ones and zeros."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if "variance" in str(v.path) else rng.normal(0, 0.7, w.shape)
+                           for v, w in zip(layer.weights, layer.get_weights())])
+    return model
+
+
+def saved(model, folder):
+    path = folder / "model.keras"
+    model.save(path)
+    return path
+
+
+def rows(inputs=6, count=400):
+    return Fixed.parse("fixed<8,3>").quantise(np.random.default_rng(2).normal(0, 1.2, (count, inputs)))
+
+
+def test_dense_normalisation_and_relu_become_fixed_point_of_the_formats_that_are_given(tmp_path):
+    model = unsettled(plain(keras.layers.ReLU(), keras.layers.Dropout(0.5)))
+    path = saved(model, tmp_path)
+    network = keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<18,4>", activation="ufixed<18,6>")
+    assert network.widths == (6, 8, 4, 3) and network.kind == "float"
+    folded = fold(keras_model.load(path), network)
+    # With many bits hardly anything is rounded: the same numbers, up to the softmax.
+    x = rows()
+    np.testing.assert_allclose(keras.ops.softmax(folded.logits(x)), model.predict(x, verbose=0), atol=2e-3)
+    few = fold(model, replace(network, weights="fixed<4,2>", activation="ufixed<3,2>"))
+    assert set(np.unique(few.layers[0].kernel)) <= set(range(-8, 8)) and few.layers[0].format.bits == 3
+
+
+@pytest.mark.parametrize("weights, activation", [("binary", "binary"), ("ternary", "ternary"), ("binary", "ufixed<4,2>")])
+def test_the_studys_own_layers_keep_their_precision(tmp_path, weights, activation):
+    network = Network("n", "jets", (6, 8, 5, 3), weights, activation, "fixed<8,3>", scale_bits=3)
+    model = unsettled(build(network, replace(RECIPES["study"], keep=0.9)))
+    path = saved(model, tmp_path)
+    assert keras_model.outline(path)[1][0].units == 8
+    again = keras_model.entry("n", path, "jets", "fixed<8,3>")
+    assert (again.widths, again.layer_weights, again.layer_activations, again.scale_bits) == (
+        network.widths, network.layer_weights, network.layer_activations, 3 if "fixed" in activation else again.scale_bits)
+    assert fold(keras_model.load(path), replace(again, scale_bits=3)) == fold(model, network)
+
+
+def test_a_model_may_take_features_as_they_stand_in_the_file(tmp_path):
+    path = saved(keras.Sequential([keras.Input((6,)), *unsettled(plain(keras.layers.ReLU())).layers[1:]]), tmp_path)
+    network = keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>", activation="ufixed<8,4>")
+    x, y = rows().astype(np.float32), np.arange(400) % 3
+    scaled = (x - 0.5) / 2
+    data = Dataset("jets", "file", tuple("abcdef"), ("u", "v", "w"), *[scaled, y] * 3, np.full(6, 0.5), np.full(6, 2.0))
+    result = runs.take(network, path, data, True, tmp_path / "seed-0", lambda line: None, keras.backend.backend())
+    folded = fold(keras_model.load(path), network)
+    assert result["accuracy"] == pytest.approx(np.mean(folded(folded.input.codes(x)).argmax(1) == y))
+    assert (tmp_path / "seed-0/folded.npz").exists() and result["history"] == {}
+
+
+@pytest.mark.parametrize("model, message", [
+    (lambda: plain(keras.layers.LayerNormalization()), "layer 3 .*LayerNormalization. is none .* in its place: BatchNorm"),
+    (lambda: plain(keras.layers.ReLU(max_value=6.0)), "layer 3 .* a slope, a threshold or a ceiling"),
+    (lambda: plain(keras.layers.Activation("gelu")), "layer 3 .* activation 'gelu' is none of"),
+    (lambda: plain(keras.layers.ReLU(), keras.layers.BatchNormalization()), "layer 4 .* stands where"),
+    (lambda: plain(), "dense layer 1 .* has no activation"),
+    (lambda: plain(keras.layers.ReLU(), last=[keras.layers.ReLU()]), "relu activation behind the last"),
+    (lambda: plain(keras.layers.Lambda(lambda x: x)), "layer 3 .*Lambda. is none .* it is code"),
+    (lambda: keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 2)]), "shape .* one input of shape"),
+    (lambda: keras.Sequential([keras.Input((6,)), BinaryDense(4), RoundedTanh("binary"), keras.layers.Dense(3)]),
+     "no batch normalisation behind dense layer 1"),
+    (lambda: keras.Model(i := keras.Input((6,)), keras.layers.Dense(3)(keras.layers.Add()([i, keras.layers.Dense(6)(i)]))),
+     "takes several inputs|is none that"),
+])
+def test_other_layers_are_named_with_their_position(tmp_path, model, message):
+    path = saved(model(), tmp_path)
+    with pytest.raises(StudyError, match=message):
+        keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>", activation="ufixed<8,4>")
+
+
+@pytest.mark.parametrize("missing, message", [("weights", "weights of dense layer 1 are real numbers; say by weights"),
+                                              ("activation", "activation 1 is a plain ReLU; say by activation")])
+def test_formats_that_the_model_does_not_say_are_asked_for(tmp_path, missing, message):
+    path = saved(plain(keras.layers.ReLU()), tmp_path)
+    given = {"weights": "fixed<8,2>", "activation": "ufixed<8,4>"} | {missing: None}
+    with pytest.raises(StudyError, match=message):
+        keras_model.entry("own", path, "jets", "fixed<8,3>", **given)
+
+
+def test_a_file_is_data_and_no_code(tmp_path):
+    with pytest.raises(StudyError, match="missing.keras is missing"):
+        keras_model.outline(tmp_path / "missing.keras")
+    (tmp_path / "not.keras").write_bytes(b"PK not a zip")
+    with pytest.raises(StudyError, match="not a model in Keras's format"):
+        keras_model.outline(tmp_path / "not.keras")
+    good = saved(keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]), tmp_path)
+    for name, change in (("huge", lambda config: config | {"note": "x" * (keras_file.MOST_BYTES + 1)}),
+                         ("list", lambda config: [config])):
+        path = tmp_path / f"{name}.keras"
+        with zipfile.ZipFile(good) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+            for item in old.namelist():
+                content = old.read(item)
+                new.writestr(item, json.dumps(change(json.loads(content))) if item == "config.json" else content)
+        with pytest.raises(StudyError, match="no model that this study could take|not a model in Keras's format"):
+            keras_model.outline(path)
+    shutil.copy(good, tmp_path / "cut.keras")
+    (tmp_path / "cut.keras").write_bytes(good.read_bytes()[:-200])
+    with pytest.raises(StudyError, match="not a model"):
+        keras_model.load(tmp_path / "cut.keras")

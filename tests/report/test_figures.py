@@ -1,0 +1,194 @@
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from matplotlib.colors import to_rgb
+
+from ultralow.importing import latent
+from ultralow.report import comparison, importance
+from ultralow.report.figures import cost, gallery, style
+from ultralow.errors import StudyError
+from ultralow.fixed_point import Fixed
+from ultralow.exact.dense import FoldedLayer, FoldedNetwork
+from ultralow.report.results import Outcomes
+
+
+AREA = pd.DataFrame({"network": ["jets-float"] * 3 + ["jets-bnn-small"], "clock_ns": [2.5, 5, 5, 5],
+                     "delay_constraint": [2, 2, -1, 2], "lut": [1500, 1000, 900, 500], "ff": [9, 9, 9, 9],
+                     "latency_cycles": [10, 6, 8, 4], "latency_ns": [25, 30, 40, 20]})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = synthetic.make(tmp_path_factory.mktemp("study"), ("jets-float", "jets-bnn-small", "mnist-tnn",
+                                                               "finn-128-binary", "finn-256-binary"))
+    comparison.write(pd.DataFrame({"network": ["jets-float"] * 2 + ["jets-bnn-small"] * 2 + ["gone"],
+                               "feature": ["mass", "zlogz"] * 2 + ["mass"],
+                               "accuracy_drop": [0.2, 0.05, 0.1, -0.0004, 0.9]}), folder / "importance.csv")
+    comparison.write(AREA, folder / "area.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(folder):
+    return gallery.compared(folder, comparison.comparison(folder))
+
+
+@pytest.fixture(scope="module")
+def single(folder):
+    return gallery.single(folder, "jets-bnn-small")
+
+
+def test_every_figure_says_what_it_shows(compared, single):
+    assert {"accuracy-lut-jets", "accuracy-latency-jets", "auc-jets", "auc-mnist", "roc-jets-t", "finn",
+            "precision-jets", "sparsity-jets", "importance-jets", "pixels-mnist", "area-latency"} <= set(compared)
+    assert "accuracy-lut-mnist" not in compared  # nothing was synthesised: no empty axes
+    assert set(single) == {f"{kind}-jets-bnn-small" for kind in ("roc", "confusion", "weights", "training")}
+    for name, figure in (compared | single).items():
+        assert figure.caption.endswith(".") and len(figure.alt) > 20, name
+        assert re.search(r"\d", figure.alt), f"{name}: the text holds no value"
+
+
+def test_alternative_text_holds_the_values_drawn(folder, compared):
+    table = comparison.comparison(folder).set_index("network")
+    assert f"jets-bnn-small {table.loc['jets-bnn-small', 'accuracy_mean']:.3f} at 2,000" in compared[
+        "accuracy-lut-jets"].alt
+    assert f"t {table.loc['jets-float', 'auc_t']:.3f}" in compared["auc-jets"].alt
+
+
+def test_same_values_same_bytes(folder):
+    first, second = (gallery.single(folder, "jets-bnn-small")["confusion-jets-bnn-small"] for _ in range(2))
+    svg, png = first.bytes("svg"), first.bytes("png")
+    assert (second.bytes("png"), second.bytes("svg")) == (png, svg)  # in the other order, too
+    assert b"<dc:date>" not in svg and b"matplotlib" not in svg.lower()[:1500]
+    assert b"http" not in re.sub(rb'xmlns(:\w+)?="[^"]*"|<!DOCTYPE[^>]*>|rdf:resource="[^"]*"|<dc:type[^>]*>', b"", svg)
+
+
+def test_lines_differ_without_colour(compared):
+    axes = compared["roc-jets-t"].canvas.axes[0]
+    lines = axes.get_lines()
+    assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == len(lines) == 2
+    assert axes.get_yscale() == "log" and axes.get_xlabel() == "signal efficiency"
+    assert len(set(style.MARKERS)) == len(style.COLOURS)
+    looks = [tuple(style.look(index).values()) for index in range(20)]
+    assert len({look[1:] for look in looks if look[2] == "white"}) == 10 and len(set(looks)) == 20
+    for colour in map(np.array, map(to_rgb, style.COLOURS)):
+        assert colour @ [0.2126, 0.7152, 0.0722] < 0.75, "too pale for a white page"
+
+
+def test_published_points_are_left_out_for_another_task(tmp_path):
+    folder = synthetic.make(tmp_path / "s", ("jets-float",))
+    table = comparison.comparison(folder)
+    assert "published" in gallery.compared(folder, table)["accuracy-lut-jets"].caption
+    table["source"] = "digits28"
+    assert "published" not in gallery.compared(folder, table)["accuracy-lut-jets"].caption
+
+
+def test_unmeasured_networks_are_not_drawn():
+    table = pd.DataFrame({"network": ["a", "b"], "accuracy_mean": [0.5, 0.6], "accuracy_std": [np.nan, np.nan],
+                          "lut": pd.array([100, pd.NA], "Int64")})
+    figure = cost.accuracy_against("jets", "lut", table, ["a"], comparison.front("jets").iloc[:0])
+    labels = [text.get_text() for text in figure.canvas.legends[0].get_texts()]
+    assert "a" in labels and "b" not in labels
+
+
+def test_written_figures_come_back_with_their_texts(folder, single, tmp_path):
+    confusion = {"confusion-x": single["confusion-jets-bnn-small"]}
+    gallery.write(tmp_path, {}, {"x": confusion})
+    assert (tmp_path / "confusion-x.svg").read_bytes().startswith(b"<?xml")
+    entry = gallery.read(tmp_path)["confusion-x"]
+    assert (entry["network"], entry["alt"]) == ("x", confusion["confusion-x"].alt)
+    assert gallery.read(tmp_path / "nothing") == {}
+
+
+def test_notebook_view_has_alternative_text_and_escapes(single):
+    figure = style.Figure(single["confusion-jets-bnn-small"].canvas, 'a <b> "c"', 'x < y & "z"')
+    view = figure._repr_html_()
+    assert 'alt="x &lt; y &amp; &quot;z&quot;"' in view and "<b>" not in view and 'src="data:image/png;base64,' in view
+
+
+def test_bands_leave_out_classes_without_rows(folder):
+    outcomes = Outcomes(folder)
+    assert list(gallery.bands(outcomes, "jets-float")) == list(synthetic.CLASSES["jets"])
+
+
+def test_precision_is_compared_in_the_same_layers():
+    rows = pd.DataFrame([("a", "16x8x5", "float"), ("b", "16x64x5", "float"), ("c", "16x64x5", "ternary"),
+                         ("d", "16x64x5", "ternary"), ("e", "16x64x5", "binary+relu")],
+                        columns=["network", "architecture", "kind"])
+    assert gallery.precisions(rows) == {"float": "b", "ternary": "c"}
+    assert gallery.precisions(rows.iloc[:0]) == {}
+
+
+def test_panels_by_precision_hold_a_curve_for_each_kind(compared):
+    panels = compared["precision-jets"].canvas.axes
+    assert [axes.get_title(loc="left") for axes in panels] == list(synthetic.CLASSES["jets"])
+    assert all(len(axes.get_lines()) == 2 and axes.get_yscale() == "log" for axes in panels)
+    assert "float: q" in compared["precision-jets"].alt and "not the published" in (
+        compared["precision-jets"].canvas.legends[0].get_title().get_text())
+
+
+def test_importance_shows_this_studys_networks_and_no_negative_zero(compared):
+    texts = {text.get_text() for text in compared["importance-jets"].canvas.axes[0].texts}
+    assert texts == {"20.0", "5.0", "10.0", "0.0"}
+    assert "jets-float: mass 20.0, zlogz 5.0" in compared["importance-jets"].alt
+
+
+def test_area_curves_differ_by_network_and_sharing(compared):
+    lines = compared["area-latency"].canvas.axes[0].get_lines()
+    assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == len(lines) == 3
+    assert "jets-float: 1,500 LUTs in 25 ns at a clock of 2.5 ns, to 900 LUTs in 40 ns" in compared["area-latency"].alt
+
+
+def test_published_points_are_told_apart_by_stage_and_device():
+    front = comparison.front("jets")
+    assert cost.conditions_of(front).nunique() > front["tool_stage"].nunique()
+    assert (cost.conditions_of(comparison.front("mnist")).str.contains("not told")).any()
+
+
+def test_weights_stand_below_what_they_were_before_rounding(folder):
+    folded = Outcomes(folder).folded("jets-bnn-small")
+    before = [np.random.default_rng(1).uniform(-1, 1, layer.kernel.shape) for layer in folded.layers]
+    assert len(style.weights(folded, before).canvas.axes) == 2 * len(style.weights(folded).canvas.axes)
+    assert "that training rounded" in style.weights(folded, before).caption
+
+
+def test_latent_kernels_come_in_the_layers_order_and_pruned_ones_are_zero(tmp_path):
+    import io
+    import json
+    import zipfile
+
+    import h5py
+
+    kernels, stream = [np.full((2, 3), float(i + 1)) for i in range(3)], io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        for place, kernel in zip(("masked_dense", "ternary_dense", "masked_dense_1"), kernels):
+            file[f"layers/{place}/vars/0"] = kernel
+        file["layers/masked_dense_1/vars/mask"] = np.eye(2, 3)
+    names = "InputLayer", "MaskedDense", "TernaryDense", "RoundedTanh", "MaskedDense"
+    layers = [{"class_name": name} for name in names]
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+        archive.writestr("model.weights.h5", stream.getvalue())
+    assert [found.max() for found in latent.kernels(tmp_path / "model.keras")] == [1, 2, 3]
+    assert latent.kernels(tmp_path / "model.keras")[2].sum() == 6
+    (tmp_path / "model.keras").write_bytes(b"no")
+    with pytest.raises(StudyError, match="train the network again"):
+        latent.kernels(tmp_path / "model.keras")
+
+
+def test_permutation_finds_the_feature_that_matters_and_readers_find_the_wires():
+    kernel = np.zeros((3, 2), np.int64)
+    kernel[1] = [1, -1]
+    network = FoldedNetwork("n", Fixed.parse("fixed<7,3>"), (FoldedLayer(
+        kernel, "linear", "ternary", scale=np.ones(2, np.int64), offset=np.zeros(2, np.int64)),), ("a", "b"))
+    x = np.random.default_rng(5).normal(size=(4000, 3)).astype(np.float32)
+    data = SimpleNamespace(x_test=x, y_test=(x[:, 1] < 0).astype(int), features=("u", "v", "w"))
+    table = importance.importances({"n": network}, data).set_index("feature")
+    assert table.loc["v", "accuracy_drop"] == pytest.approx(0.5, abs=0.05)
+    assert (table.loc[["u", "w"], "accuracy_drop"] == 0).all()
+    assert importance.readers(network).tolist() == [0, 1, 0]
+    assert importance.zero_shares(network) == [pytest.approx(4 / 6)]

@@ -1,0 +1,107 @@
+"""Data and networks of one's own, from the study file to gates: two classes with one output and with two, a precision for
+each layer, regression."""
+
+import numpy as np
+import pytest
+import yaml
+
+import toy_calorimeter
+from ultralow import metrics
+from ultralow.data import dataset
+from ultralow.report import comparison
+from ultralow.report.figures import gallery
+from ultralow.study import runs, steps
+from ultralow.study import study as studies
+from ultralow.errors import StudyError
+from ultralow.files import write_json
+from ultralow.report.results import Outcomes
+from ultralow.study.provenance import describe
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """config/showers.yaml with fewer rows and epochs, trained and taken to gates."""
+    folder = tmp_path_factory.mktemp("own")
+    toy_calorimeter.write(folder / "runs", files=2, rows=600)
+    content = yaml.safe_load((studies.root() / "config/showers.yaml").read_text())
+    content |= {"epochs": 2, "rows": {"hls": 50, "rtl": 100}}
+    for data in content["data"].values():
+        data["path"] = str(folder / "runs" / "run*.root")
+    (folder / "showers.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    this = studies.load(folder / "showers.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies.Study, "results", folder / "results")
+        for entry in this.networks:
+            steps.train(this, entry.name, log=lambda line: None)
+            steps.measure(this, entry.name, log=lambda line: None)
+        write_json(this.results / "study.json", describe(this))
+        yield this
+
+
+def test_weights_count_and_a_single_output_is_a_logit_of_the_second_class(study):
+    data = dataset.load(study.results / "data/particles.npz")
+    train, scores = (getattr(Outcomes(study.results), what)("particles-tnn-one") for what in ("train", "scores"))
+    (logits,), (run,) = scores.logits.values(), train["runs"]
+    assert logits.shape == (len(data.y_test), 1)
+    right = (logits[:, 0] > 0) == (data.y_test == 1)
+    assert run["accuracy"] == pytest.approx(np.average(right, weights=data.w_test))
+    assert run["accuracy"] != pytest.approx(right.mean())
+    both = metrics.auc_per_class(np.hstack([0 * logits, logits]), data.y_test, data.classes, data.w_test)
+    assert run["auc"] == pytest.approx(both)
+
+
+def test_a_regression_is_judged_in_its_unit(study):
+    data = dataset.load(study.results / "data/energies.npz")
+    train, scores = (getattr(Outcomes(study.results), what)("energies-fixed-relu") for what in ("train", "scores"))
+    (found,), (run,) = scores.logits.values(), train["runs"]
+    error = (found - data.y_test) * data.target_scale
+    assert run["rmse"]["energy"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
+    truth = data.y_test * data.target_scale
+    assert run["r2"] == pytest.approx(1 - np.mean(error**2) / truth.var(), rel=1e-5)
+    assert "accuracy" not in run and set(run["history"]) == {"loss", "val_loss"}
+
+
+def test_the_circuits_readme_says_what_a_code_means(study):
+    one, estimate = ((study.results / network / "rtl/README.md").read_text()
+                     for network in ("particles-tnn-one", "energies-tnn-relu"))
+    assert "A code above 0 says `1`, any other `0`" in one and "largest code" not in one
+    data, folded = dataset.load(study.results / "data/energies.npz"), Outcomes(study.results).folded("energies-tnn-relu")
+    line = next(line for line in estimate.splitlines() if line.startswith("| 0 |") and "`energy`" in line)
+    factor, offset = (float(cell) for cell in line.split("|")[4:6])
+    codes = folded(folded.input.codes(folded.encode(data.x_test[:50])))
+    truth = folded.logits(folded.encode(data.x_test[:50])) * data.target_scale + data.target_mean
+    np.testing.assert_allclose(factor * codes + offset, truth, rtol=1e-6)
+
+
+def test_each_layer_has_its_own_precision(study):
+    folded = Outcomes(study.results).folded("particles-mixed-two")
+    assert [layer.weights for layer in folded.layers] == ["ternary", "binary", "ternary"]
+    assert [layer.activation for layer in folded.layers] == ["relu", "binary", "linear"]
+    assert str(folded.layers[0].format) == "ufixed<4,2>"
+    assert study.network("particles-mixed-two").kind == "mixed"
+
+
+def test_the_table_and_the_figures_hold_both_kinds(study):
+    table = comparison.comparison(study.results).set_index("network", drop=False)
+    assert (table["rtl_rows_exact"] == 100).all() and (table["netlist_rows_exact"] == 100).all()
+    assert table["r2_mean"].notna().tolist() == table["accuracy_mean"].isna().tolist() == [False, False, True, True]
+    assert table.loc["energies-tnn-relu", "rmse_energy"] > 0 and 0 < table.loc["particles-tnn-one", "auc_1"] < 1
+    drawn = gallery.compared(study.results, table.reset_index(drop=True))
+    assert {"accuracy-lut-particles", "accuracy-lut-energies", "auc-particles"} <= set(drawn)
+    assert "R²" in drawn["accuracy-lut-energies"].caption and "auc-energies" not in drawn
+    assert "estimates-energies-tnn-relu" in gallery.single(study.results, "energies-tnn-relu")
+
+
+@pytest.mark.parametrize("network, change, message", [
+    ("energies-tnn-relu", {"refine": 1}, "refine work.* not for regression"),
+    ("particles-tnn-one", {"teacher": "x"}, "teacher work.* not with a single one"),
+])
+def test_what_only_classification_has_is_refused(study, network, change, message):
+    from dataclasses import replace
+
+    entry = study.network(network)
+    data = dataset.load(study.results / f"data/{entry.dataset}.npz")
+    with pytest.raises(StudyError, match=message):
+        runs.check(entry, replace(study.recipe(network), **change), data)
+    with pytest.raises(StudyError, match="is 8x1, but its dataset .* has 9 features"):
+        runs.check(replace(entry, widths=(8, 1)), study.recipe(network), data)

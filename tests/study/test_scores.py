@@ -1,0 +1,144 @@
+"""Scores come from the folded networks' files and the test part; a run on trained networks trains nothing."""
+
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from ultralow import metrics
+from ultralow.data import dataset
+from ultralow.report import comparison
+from ultralow.study import experiments, predictions, reuse, runs, steps, storage, study
+from ultralow.data.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.files import write_json
+
+NAME, SEEDS = "jets-bnn-small", (1, 2)
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path):
+    """A study with trained networks and the test part of its data, as it is committed: nothing to train from."""
+    monkeypatch.setattr(study, "root", lambda: tmp_path)
+    monkeypatch.setattr(steps, "root", lambda: tmp_path)
+    this = study.Study(study.Settings.model_validate({
+        "name": "committed", "seeds": list(SEEDS), "data": {"jets": {"source": "generated", "path": "jets-9000.root"}},
+        "networks": {NAME: None}, "search": {"dataset": "jets", "weights": ["binary"], "trials": 2},
+        "ablations": {"networks": [NAME], "changes": {"small steps": {"learning_rate": 1e-4}}}}), tmp_path / "a.yaml")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2060, 16)).astype(np.float32), np.arange(2060) % 5
+    data = Dataset("jets", "generated", tuple(f"f{n}" for n in range(16)), tuple("qgWZt"), x[:40], y[:40], x[40:60],
+                   y[40:60], x[60:], y[60:], np.zeros(16), np.ones(16))
+    path = data.save(this.results / "data" / "jets.npz")
+    path.unlink()
+    folder, found = this.folder(NAME), []
+    for seed in SEEDS:
+        network = random_network(seed, (16, 8, 5), ("binary", "binary"), "fixed<7,3>")
+        network.save(folder / f"seed-{seed}" / "folded.npz")
+        found.append({"seed": seed, "accuracy": metrics.accuracy(network.logits(network.encode(data.x_test)), data.y_test)})
+    (folder / "folded.npz").write_bytes((folder / "seed-1" / "folded.npz").read_bytes())
+    write_json(folder / "train.json", {"dataset": "jets", "runs": found})
+    return this
+
+
+def test_scores_are_computed_from_what_is_committed_and_again_when_a_network_is_another(trained):
+    first = steps.score(trained, NAME)
+    assert list(first.logits) == list(SEEDS) and first.logits[1].shape == (2000, 5) and not np.array_equal(*first.logits.values())
+    kept = trained.folder(NAME) / "scores.npz"
+    changed, before = kept.stat().st_mtime_ns, kept.read_bytes()
+    steps.score(trained, NAME)
+    assert kept.stat().st_mtime_ns == changed  # nothing was computed
+    kept.unlink()
+    steps.score(trained, NAME)
+    assert kept.read_bytes() == before
+    kept.write_bytes(b"damaged")
+    steps.score(trained, NAME)
+    assert kept.read_bytes() == before
+    second = trained.folder(NAME) / "seed-2" / "folded.npz"
+    random_network(7, (16, 8, 5), ("binary", "binary"), "fixed<7,3>").save(second)
+    with pytest.raises(StudyError, match=f"{NAME}, seed 2: accuracy .* these are not the rows or not the network"):
+        steps.score(trained, NAME)
+
+
+def test_the_test_part_alone_is_checked_and_what_needs_more_says_so(trained):
+    data = steps.tested(trained, "jets")
+    assert data.x_test.shape == (2000, 16) and len(data.x_train) == len(data.y_valid) == 0 and data.classes == tuple("qgWZt")
+    with pytest.raises(StudyError, match="jets-9000.root does not exist; `make jets N=9000 JOBS=2` makes it"):
+        steps.prepared(trained, "jets", lambda line: None)
+    with pytest.raises(StudyError, match="`make jets N=9000"):
+        steps.check_sources(trained)
+    path = dataset.test_path(trained.results / "data" / "jets.npz")
+    with np.load(path) as file:
+        arrays = dict(file) | {"y_test": file["y_test"][::-1]}
+    np.savez(path, **arrays)
+    with pytest.raises(StudyError, match="jets-test.npz is corrupted: array 'y_test'"):
+        steps.tested(trained, "jets")
+
+
+def test_a_run_on_trained_networks_trains_nothing(trained, monkeypatch):
+    monkeypatch.setattr(runs, "run", lambda *arguments, **more: pytest.fail("it trained"))
+    monkeypatch.setenv(reuse.VARIABLE, reuse.TRAINED)
+    steps.check_sources(trained)  # the test part is enough
+    reuse.check(trained)
+    assert len(steps.train(trained, NAME, lambda line: None)["runs"]) == 2
+    for made in (lambda: experiments.ablate(trained, NAME), lambda: experiments.searched(trained, "binary")):
+        with pytest.raises(StudyError, match="does not train"):
+            made()
+    (trained.folder(NAME) / "train.json").unlink()
+    with pytest.raises(StudyError, match="jets-bnn-small is not trained.*does not train"):
+        steps.train(trained, NAME)
+    with pytest.raises(StudyError, match=f"not trained in .*: {NAME}; train first"):
+        reuse.check(trained)
+
+
+def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch):
+    monkeypatch.setattr(runs, "start_keras", lambda backend: None)
+    monkeypatch.setattr(runs, "fit", lambda network, *more: (
+        None, random_network(0, network.widths, ("binary", "binary"), "fixed<7,3>"), {}, 0.5 + 1e-4 * sum(network.widths)))
+    monkeypatch.setattr(runs, "run", lambda network, recipe, data, seed, *more, **others: {
+        "valid_accuracy": 0.7 + 0.01 * seed, "zero_weights": 0.0})
+    x, y = np.zeros((50, 16), np.float32), np.arange(50) % 5
+    path = Dataset("jets", "generated", tuple(f"f{n}" for n in range(16)), tuple("qgWZt"), x, y, x, y, x, y, np.zeros(16),
+                   np.ones(16)).save(trained.results / "data" / "jets.npz")
+    ablated = experiments.ablate(trained, NAME, lambda line: None)
+    table, trials = experiments.searched(trained, "binary", lambda line: None)
+    path.unlink()
+    journal = storage.journal(trained, "binary")
+    before = journal.read_bytes()
+    monkeypatch.setattr(runs, "run", lambda *arguments, **more: pytest.fail("it trained"))
+    again, found = experiments.searched(trained, "binary")
+    assert again.equals(table) and journal.read_bytes() == before
+    assert [trial.values for trial in found.trials] == [trial.values for trial in trials.trials]
+    shown = experiments.ablate(trained, NAME)
+    assert list(shown["settings"]) == list(ablated["settings"]) and shown["valid_accuracy_std"].equals(ablated["valid_accuracy_std"])
+    # Half a table is not finished: it is trained, and that needs the data.
+    csv = trained.results / "ablations" / f"{NAME}.csv"
+    comparison.keep(comparison.read(csv).head(1), csv)
+    with pytest.raises(StudyError, match="`make jets"):
+        experiments.ablate(trained, NAME, lambda line: None)
+
+
+def test_old_scores_without_identity_are_computed_again(tmp_path):
+    path = tmp_path / "scores.npz"
+    np.savez(path, labels=np.arange(3), logits_1=np.zeros((3, 2)))
+    assert not predictions.current(path, "") and list(predictions.read(path).logits) == [1]
+    predictions.write(predictions.read(path), path, "of this")
+    assert predictions.current(path, "of this") and not predictions.current(path, "of that")
+
+
+@pytest.mark.parametrize("source, path, comes", [("file", "data/cache/mnist.npz", True), ("file", "mine.npz", False),
+                                                 ("mnist", None, False)])
+def test_mnist_is_downloaded_only_to_the_place_of_downloads(source, path, comes, tmp_path, monkeypatch):
+    from ultralow.data import download
+
+    monkeypatch.setattr(study, "root", lambda: tmp_path)
+    monkeypatch.setattr(steps, "root", lambda: tmp_path)
+    this = study.Study(study.Settings.model_validate({
+        "name": "digits", "data": {"mnist": {"source": source, "path": path}}, "networks": {"mnist-tnn": None}}), tmp_path)
+    assert steps.downloads(this, "mnist") == comes
+    if comes:
+        def refused(*arguments):
+            raise StudyError("no route")
+
+        monkeypatch.setattr(download, "fetch", refused)
+        with pytest.raises(StudyError, match="MNIST is needed.*no route.*put an npz of Keras's layout at .*mnist.npz"):
+            steps.tested(this, "mnist", lambda line: None)

@@ -1,0 +1,114 @@
+import pytest
+
+from ultralow.study import study as studies
+from ultralow.networks.recipes import RECIPES
+from ultralow.networks.catalogue import CATALOGUE
+from ultralow.errors import StudyError
+
+GOOD = """
+name: own
+data: {jets: {source: generated, path: data/jets.root}}
+networks: {jets-bnn-small: }
+"""
+
+
+def load(tmp_path, text):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    return studies.load(path)
+
+
+@pytest.mark.parametrize("path", sorted((studies.root() / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_committed_study_loads_and_is_named_as_its_file(path):
+    study = studies.load(path)
+    assert study.settings.name == path.stem
+    for network in study.networks:
+        assert study.recipe(network.name).epochs >= 1
+
+
+def test_quick_and_paper_hold_the_networks_that_the_study_promises():
+    quick = studies.load("config/quick.yaml").settings.networks
+    paper = studies.load("config/paper.yaml").settings.networks
+    assert {"jets-float", "jets-float-compressed", "jets-bnn-small", "jets-tnn-small", "jets-tnn-optimised",
+            "jets-bnn-relu", "jets-tnn-relu", "mnist-tnn"} <= set(quick)
+    assert set(quick) | {"jets-bnn-optimised", "mnist-float", "mnist-bnn"} <= set(paper)
+
+
+OWN = """
+name: own
+data:
+  showers: {source: file, path: runs, features: [a, b], label: kind}
+networks:
+  showers-tnn: {dataset: showers, widths: [2, 4, 3], weights: ternary, activation: [binary], input: "fixed<5,2>"}
+"""
+
+
+@pytest.mark.parametrize("change, message", [
+    (("label: kind", "label: kind, target: e"), "label and classes are for classification"),
+    (("label: kind", "classes: [a, b]"), "one of your own .data.showers. needs"),
+    (("features: [a, b]", "features: [a, kind]"), "column kind is named twice"),
+    (("source: file", "source: openml"), "unknown source of data.showers 'openml'"),
+    (("showers", "Showers"), "unknown dataset 'Showers'.*small letters"),
+    (("widths: [2, 4, 3], ", ""), "network showers-tnn lacks widths"),
+    (("activation: [binary]", "activation: [binary, binary]"), "activation names 2 layers, .* 2x4x3 have 1"),
+    (("showers-tnn: {", "jets-bnn-small: {"), "jets-bnn-small is the catalogue's and keeps its dataset"),
+    (("showers-tnn: {", "../showers: {"), "its name is a folder's"),
+    (("dataset: showers", "dataset: shower"), "needs data.shower"),
+    (("path: runs, ", ""), "one of your own .data.showers. needs"),
+    (("label: kind}", "target: e}\nablations: {networks: [showers-tnn], changes: {a: {l1: 0.0}}}"), "is for regression"),
+])
+def test_data_and_networks_of_ones_own_are_checked(tmp_path, change, message):
+    assert load(tmp_path, OWN).network("showers-tnn").layer_activations == ("binary",)
+    with pytest.raises(StudyError, match=message):
+        load(tmp_path, OWN.replace(*change))
+
+
+def test_a_folder_and_a_pattern_are_many_files(tmp_path):
+    for name in ("b.root", "a.root", "a.csv", ".hidden"):
+        (tmp_path / name).touch()
+    study = load(tmp_path, OWN.replace("path: runs", f"path: {tmp_path}/*.root"))
+    assert [path.name for path in study.files("showers")] == ["a.root", "b.root"]
+    with pytest.raises(StudyError, match="holds no file"):
+        load(tmp_path, OWN.replace("path: runs", f"path: {tmp_path}/*.h5")).files("showers")
+
+
+@pytest.mark.parametrize("change, message", [
+    (("jets-bnn-small", "jets-bnn-smal"), "unknown network 'jets-bnn-smal'; did you mean 'jets-bnn-small'"),
+    (("name: own", "name: own\nepoch: 3"), "unknown key 'epoch'; did you mean 'epochs'"),
+    (("source: generated", "sauce: generated"), "unknown key in data.jets 'sauce'; did you mean 'source'"),
+    (("source: generated", "source: generate"), "unknown source of data.jets 'generate'; did you mean 'generated'"),
+    (("jets: {source", "jet: {source"), "unknown dataset 'jet'; did you mean 'jets'|needs data.jets"),
+    (("jets-bnn-small: ", "jets-bnn-small: {epochs: 0}"), "epochs: Input should be greater than or equal to 1"),
+    (("jets-bnn-small: ", "jets-bnn-small: {epochs: many}"), "epochs: Input should be a valid integer"),
+    (("jets-bnn-small: ", "jets-bnn-small: {recipe: stdy}"), "unknown recipe of jets-bnn-small 'stdy'"),
+    (("jets-bnn-small: ", "mnist-tnn: "), "network mnist-tnn needs data.mnist"),
+    (("source: generated, path: data/jets.root", "source: file"), "source 'file' needs a path"),
+    (("name: own", "name: ../own"), "name: String should match pattern"),
+    (("name: own", "name: own\nseeds: [1, 1]"), "hold one twice"),
+    (("name: own", "name: own\nseeds: []"), "seeds: List should have at least 1 item"),
+    (("name: own", "name: [own"), "is not YAML"),
+    ((GOOD, "- 1"), "must hold keys and values"),
+    ((GOOD, "!!python/object/apply:os.system ['true']"), "is not YAML"),
+])
+def test_a_bad_study_file_is_refused_with_the_place_and_the_remedy(tmp_path, change, message):
+    with pytest.raises(StudyError, match=message) as caught:
+        load(tmp_path, GOOD.replace(*change))
+    assert "own.yaml" in str(caught.value)
+
+
+def test_a_missing_study_file_names_the_existing_ones():
+    with pytest.raises(StudyError, match="config/none.yaml does not exist; there are config/frontier.yaml"):
+        studies.load("config/none.yaml")
+
+
+def test_a_network_overrides_the_study_which_overrides_the_recipe(tmp_path):
+    assert load(tmp_path, GOOD).recipe("jets-bnn-small") == RECIPES[CATALOGUE["jets-bnn-small"].recipe]
+    assert load(tmp_path, GOOD + "epochs: 7\n").recipe("jets-bnn-small").epochs == 7
+    own = GOOD.replace("jets-bnn-small: ", "jets-bnn-small: {epochs: 3, recipe: reference-jets}") + "epochs: 7\n"
+    assert load(tmp_path, own).recipe("jets-bnn-small").epochs == 3
+    assert load(tmp_path, own).recipe("jets-bnn-small").loss == "squared_hinge"
+    with pytest.raises(StudyError, match="unknown network of study own 'jets-float'"):
+        load(tmp_path, own).folder("jets-float")
+    assert load(tmp_path, GOOD).override("jets-bnn-small").tracing == {"delay_constraint": 2}
+    own = GOOD.replace("jets-bnn-small: ", "jets-bnn-small: {delay_constraint: 3, chunk: 8}")
+    assert load(tmp_path, own).override("jets-bnn-small").tracing == {"delay_constraint": 3, "chunk": 8}

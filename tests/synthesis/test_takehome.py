@@ -1,0 +1,157 @@
+"""The folder an engineer takes home, used as its README says; by iverilog where it is installed, else by Verilator."""
+
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from ultralow.circuit import dense, rtl
+from ultralow.synthesis import deliverable, testbench, yosys
+from ultralow.data.dataset import Dataset
+from ultralow.errors import StudyError
+from ultralow.files import sha256
+
+ROWS, INPUTS = 100, 6
+DRAW = np.random.default_rng(8)
+NETWORK = replace(random_network(3, [INPUTS, 9, 7, 3], ("ternary", "ternary"), "fixed<5,3>"), classes=("a", "b", "c"),
+                  gain=np.array([0.25, 1.5, 0.75, 1.0, 2.0, 0.625]), move=np.array([0.5, 0.0, -1.0, 0.0, 0.25, 0.0]))
+MEAN, SCALE = DRAW.normal(size=INPUTS) * 10, DRAW.uniform(0.01, 50, INPUTS)
+RAW = MEAN + SCALE * DRAW.normal(size=(ROWS, INPUTS)) * 2
+SCALED, NONE = ((RAW - MEAN) / SCALE).astype(np.float32), np.zeros(0)
+DATA = Dataset("jets", "made up", tuple("uvwxyz"), NETWORK.classes, x_train=NONE, y_train=NONE, x_valid=NONE,
+               y_valid=NONE, x_test=SCALED, y_test=NONE, mean=MEAN, scale=SCALE)
+
+
+def made(folder):
+    rtl.write(dense.trace(NETWORK), folder, NETWORK.name, clock_ns=2.5, in_vhdl=True)
+    counts = yosys.synthesise(folder)
+    measured = {**counts, "tool": "yosys", "rtl_rows": 1000, "rtl_rows_exact": 999}
+    deliverable.write(NETWORK, DATA, measured, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("study") / "rtl")
+
+
+@pytest.fixture
+def elsewhere(folder, tmp_path):
+    """A copy, as an engineer makes it."""
+    return shutil.copytree(folder, tmp_path / "project" / "network")
+
+
+def test_the_testbench_passes_where_the_folder_was_taken(elsewhere):
+    assert testbench.run(elsewhere).startswith(f"PASS: {3 * ROWS} logits of {ROWS} rows")
+
+
+@pytest.mark.parametrize("simulator", ["verilator"] + ["iverilog"] * bool(shutil.which("iverilog")))
+def test_a_wrong_expectation_fails(simulator, elsewhere):
+    lines, bits = (elsewhere / "outputs.hex").read_text().split(), rtl.read_info(elsewhere)["output"]["bits"]
+    lines[17] = f"{int(lines[17], 16) ^ 1 << 2 * bits:x}"
+    (elsewhere / "outputs.hex").write_text("\n".join(lines))
+    right = int(NETWORK(NETWORK.input.codes(NETWORK.encode(SCALED)))[17, 2])
+    assert testbench.run(elsewhere, simulator) == (
+        f"FAIL: 1 of {3 * ROWS} logits in 1 of {ROWS} rows differ; "
+        f"first: row 17, logit 2: {right}, not {right ^ 1}")
+
+
+def test_a_circuit_one_cycle_too_slow_and_lost_vectors_fail(elsewhere):
+    info = rtl.read_info(elsewhere)
+    bench = elsewhere / f"{info['top']}_tb.v"
+    right = f"LATENCY = {info['latency_cycles']};"
+    assert right in bench.read_text()
+    bench.write_text(bench.read_text().replace(right, f"LATENCY = {info['latency_cycles'] - 1};"))
+    assert testbench.run(elsewhere).startswith("FAIL: ")
+    (elsewhere / "outputs.hex").unlink()
+    assert "no inputs.hex or outputs.hex" in testbench.run(elsewhere)
+
+
+def test_the_readme_says_how_features_become_codes(folder):
+    text = (folder / "README.md").read_text()
+    assert [row[2] for row in tables(text)["feature"]] == [f"`{name}`" for name in DATA.features]
+    factor, offset = np.array([row[-2:] for row in tables(text)["feature"]], float).T
+    low, high = map(int, re.search(r"limited to (\S+) … (\d+)", text).groups())
+    codes = np.clip(np.floor(factor * RAW + offset), low, high).astype(int)
+    np.testing.assert_array_equal(codes, NETWORK.input.codes(NETWORK.encode(SCALED)))
+    assert len(np.unique(codes)) > 20
+    assert (folder / "inputs.hex").read_text() == testbench.vectors(codes, rtl.read_info(folder)["input"])
+    assert [row[2] for row in tables(text)["class"]] == ["`a`", "`b`", "`c`"]
+    assert f"A logit is code / {2**NETWORK.output_fraction}" in text and "999 of 1,000 rows" in text
+
+
+def test_pixels_need_no_table(folder):
+    pixels = replace(DATA, mean=np.zeros(INPUTS), scale=np.full(INPUTS, 256.0))
+    counts = dict.fromkeys(("lut", "ff", "dsp", "bram18", "carry4", "script", "tool"), 0)
+    text = deliverable.readme(replace(NETWORK, gain=None, move=None), pixels, counts, rtl.read_info(folder), 4)
+    assert "feature" not in tables(text) and "factor = 0.015625 and offset = 0" in text
+
+
+def test_the_readmes_template_keeps_the_valid_signal_with_its_row(elsewhere):
+    template = re.search(r"```verilog\n(.*?)```", (elsewhere / "README.md").read_text(), re.DOTALL)[1]
+    info = rtl.read_info(elsewhere)
+    widths = {name: info[name]["elements"] * info[name]["bits"] for name in ("input", "output")}
+    # Rows with gaps of none, one or two clocks between them.
+    (elsewhere / f"{info['top']}_tb.v").write_text(f"""`timescale 1 ns / 1 ps
+        module {info['top']}_tb;
+            reg clk;
+            {template}
+            reg [{widths['input']}-1:0] inputs [0:{ROWS - 1}];
+            reg [{widths['output']}-1:0] outputs [0:{ROWS - 1}];
+            integer edges, sent, seen, wrong;
+            initial begin
+                $readmemh("inputs.hex", inputs);
+                $readmemh("outputs.hex", outputs);
+                sent = 0; seen = 0; wrong = 0;
+                for (edges = 0; edges < {3 * ROWS + 40}; edges = edges + 1) begin
+                    clk = 0;
+                    features_valid = sent < {ROWS} && edges > 20 && edges % 7 % 3 != 1;
+                    features = features_valid ? inputs[sent] : 0;
+                    if (features_valid) sent = sent + 1;
+                    #1 clk = 1;
+                    #1 if (edges > 20 && logits_valid) begin
+                        if (logits !== outputs[seen]) wrong = wrong + 1;
+                        seen = seen + 1;
+                    end
+                end
+                if (seen == {ROWS} && wrong == 0) begin $display("PASS: all"); $finish; end
+                else begin $display("FAIL: %0d seen, %0d wrong", seen, wrong); $stop; $finish; end
+            end
+        endmodule""")
+    assert testbench.run(elsewhere) == "PASS: all"
+
+
+def test_the_same_network_gives_the_same_bytes_and_the_sums_are_theirs(folder, tmp_path):
+    again = made(tmp_path / "again")  # and the testbench beside the Verilog does not disturb synthesis
+    yosys.synthesise(again)
+    names = {path.name for path in folder.iterdir()}
+    assert {"README.md", "SHA256SUMS", "random.v", "random.vhd", "random.xdc", "random_tb.v"} <= names
+    for name in names:
+        assert (folder / name).read_bytes() == (again / name).read_bytes(), name
+    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert sums == {name: sha256(folder / name) for name in names - {"SHA256SUMS"}}
+
+
+def test_faults_are_told(elsewhere):
+    with pytest.raises(StudyError, match="none of .*iverilog"):
+        testbench.run(elsewhere, "modelsim")
+    (elsewhere / "random.v").write_text("module random;\nendmodule\n")
+    with pytest.raises(StudyError):
+        testbench.run(elsewhere)
+
+
+def tables(text: str) -> dict[str, list[list[str]]]:
+    """Rows of the README's tables, by the title of their third column."""
+    found, title = {}, None
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            title = None
+        elif title is None:
+            title = cells[2] if len(cells) > 2 else cells[0]
+        elif set(cells) != {"---"}:
+            found.setdefault(title, []).append(cells)
+    return found
