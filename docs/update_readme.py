@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ultralow import csvfile
 from ultralow.report import comparison
 from ultralow.networks.catalogue import FINN
 from ultralow.errors import StudyError
@@ -75,9 +76,9 @@ def between(text: str, begin: str, end: str, body: str, name: str) -> str:
 
 def current(folder: Path) -> str:
     """README.md in ``folder`` as the committed results there want it."""
-    text = renewed((folder / "README.md").read_text(encoding="utf-8"), comparison.read(folder / RESULTS / "comparison.csv"),
+    text = renewed((folder / "README.md").read_text(encoding="utf-8"), csvfile.read(folder / RESULTS / "comparison.csv"),
                    (folder / FIGURE).exists())
-    front = comparison.read(folder / FRONT / "comparison.csv")
+    front = csvfile.read(folder / FRONT / "comparison.csv")
     return between(text, FRONT_BEGIN, FRONT_END, front_block(front, [p.name for p in (folder / FRONT / "figures").glob("*.svg")]),
                    "README.md")
 

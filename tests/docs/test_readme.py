@@ -4,13 +4,14 @@ import pandas as pd
 import pytest
 
 import update_readme
+from ultralow import csvfile
 from ultralow.report import comparison
 from ultralow.errors import StudyError
 from ultralow.study.study import root
 
 
 def paper():
-    return comparison.read(root() / update_readme.RESULTS / "comparison.csv")
+    return csvfile.read(root() / update_readme.RESULTS / "comparison.csv")
 
 
 def test_readme_is_current():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from synthetic import make
 
+from ultralow import csvfile
 from ultralow.report import compare_runs, comparison
 
 NETWORKS = ("jets-float", "jets-bnn-small", "jets-tnn-optimised")
@@ -18,15 +19,15 @@ def folders(tmp_path):
     """The same results twice: the new run, and the reference."""
     for name in ("new", "reference"):
         folder = make(tmp_path / name, NETWORKS)
-        comparison.write(comparison.comparison(folder), folder / "comparison.csv")
+        csvfile.write(comparison.comparison(folder), folder / "comparison.csv")
     return tmp_path / "new", tmp_path / "reference"
 
 
 def change(folder, network, **values):
-    table = comparison.read(folder / "comparison.csv").set_index("network", drop=False)
+    table = csvfile.read(folder / "comparison.csv").set_index("network", drop=False)
     for column, value in values.items():
         table.loc[network, column] = value
-    comparison.write(table, folder / "comparison.csv")
+    csvfile.write(table, folder / "comparison.csv")
 
 
 def verdicts(folders):
@@ -41,7 +42,7 @@ def test_equal_runs_differ_in_nothing(folders, capsys):
 
 
 def test_accuracy_may_differ_by_three_deviations_and_auc_by_its_tolerance(folders):
-    row = comparison.read(folders[1] / "comparison.csv").set_index("network").loc["jets-bnn-small"].to_dict()
+    row = csvfile.read(folders[1] / "comparison.csv").set_index("network").loc["jets-bnn-small"].to_dict()
     allowed = compare_runs.DEVIATIONS * compare_runs.deviation(row, row)
     assert compare_runs.deviation(row, row) >= max(row["accuracy_std"], np.sqrt(row["accuracy_mean"] * (1 - row["accuracy_mean"]) / 600))
     one_seed = row | {"accuracy_std": pd.NA}
@@ -71,8 +72,8 @@ def test_hardware_of_the_same_network_is_equal_and_of_another_is_not_compared(fo
 
 def test_other_conditions_and_other_networks_are_named_not_compared(folders):
     change(folders[0], "jets-float", train_rows=10, accuracy_mean=0.1)
-    table = comparison.read(folders[1] / "comparison.csv")
-    comparison.write(table[table["network"] != "jets-tnn-optimised"], folders[1] / "comparison.csv")
+    table = csvfile.read(folders[1] / "comparison.csv")
+    csvfile.write(table[table["network"] != "jets-tnn-optimised"], folders[1] / "comparison.csv")
     found, remarks = verdicts(folders)
     assert found == {} and "not in the reference: jets-tnn-optimised" in remarks
     assert any("jets-float: accuracy and AUC not compared, other conditions (train_rows 5000 → 10)" in r for r in remarks)

@@ -7,6 +7,7 @@ import pytest
 import synthetic
 from matplotlib.colors import to_rgb
 
+from ultralow import csvfile
 from ultralow.importing import latent
 from ultralow.report import comparison, importance
 from ultralow.report.figures import cost, gallery, style
@@ -25,10 +26,10 @@ AREA = pd.DataFrame({"network": ["jets-float"] * 3 + ["jets-bnn-small"], "clock_
 def folder(tmp_path_factory):
     folder = synthetic.make(tmp_path_factory.mktemp("study"), ("jets-float", "jets-bnn-small", "mnist-tnn",
                                                                "finn-128-binary", "finn-256-binary"))
-    comparison.write(pd.DataFrame({"network": ["jets-float"] * 2 + ["jets-bnn-small"] * 2 + ["gone"],
+    csvfile.write(pd.DataFrame({"network": ["jets-float"] * 2 + ["jets-bnn-small"] * 2 + ["gone"],
                                "feature": ["mass", "zlogz"] * 2 + ["mass"],
                                "accuracy_drop": [0.2, 0.05, 0.1, -0.0004, 0.9]}), folder / "importance.csv")
-    comparison.write(AREA, folder / "area.csv")
+    csvfile.write(AREA, folder / "area.csv")
     return folder
 
 

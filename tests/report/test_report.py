@@ -8,6 +8,7 @@ import pytest
 import synthetic
 from bs4 import BeautifulSoup
 
+from ultralow import csvfile
 from ultralow.report import budgets, comparison, site as report, summary
 from ultralow.report.figures import gallery
 from ultralow.errors import StudyError
@@ -19,7 +20,7 @@ NETWORKS = ("jets-float", "jets-bnn-small", "mnist-tnn", "finn-128-binary")
 def _study(folder: Path, networks=NETWORKS, sources=("generated", "digits28")) -> Path:
     synthetic.make(folder, networks, sources=sources)
     table = comparison.comparison(folder)
-    comparison.write(table, folder / "comparison.csv")
+    csvfile.write(table, folder / "comparison.csv")
     return folder
 
 

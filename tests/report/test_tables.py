@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from ultralow import files
+from ultralow import csvfile, files
 from ultralow.report import budgets, comparison, prototypes, published
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.errors import StudyError
@@ -56,11 +56,11 @@ def test_unmeasured_cells_are_empty(folder, table, tmp_path):
     row = table.loc["jets-tnn-optimised"]
     assert row[["hls_rows", "rtl_rows_exact", "lut", "dsp_percent", "latency_ns", "tool", "auc_3"]].isna().all()
     assert row["published_lut_percent"] == 6
-    comparison.write(table, tmp_path / "comparison.csv")
+    csvfile.write(table, tmp_path / "comparison.csv")
     with open(tmp_path / "comparison.csv", newline="") as stream:
         cells = {line["network"]: line for line in csv.DictReader(stream)}["mnist-tnn"]
     assert cells["auc_q"] == cells["lut"] == cells["hls_rows"] == "" and cells["auc_3"] != ""
-    assert comparison.read(tmp_path / "comparison.csv")["lut"].isna().sum() == table["lut"].isna().sum()
+    assert csvfile.read(tmp_path / "comparison.csv")["lut"].isna().sum() == table["lut"].isna().sum()
 
 
 def test_one_seed_has_no_deviation(tmp_path):
@@ -81,7 +81,7 @@ def test_networks_stand_under_what_they_were_trained_on(tmp_path):
 
 def test_same_results_same_bytes(folder, tmp_path):
     for name in ("a", "b"):
-        comparison.write(comparison.comparison(folder), tmp_path / name)
+        csvfile.write(comparison.comparison(folder), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -103,7 +103,7 @@ def test_missing_training_and_missing_key_are_named(tmp_path):
 
 def test_finn_table_counts_as_finn_counts(table, tmp_path):
     finn = comparison.finn(table)
-    comparison.write(finn, tmp_path / "finn.csv")
+    csvfile.write(finn, tmp_path / "finn.csv")
     assert (tmp_path / "finn.csv").read_text().splitlines()[0] == (
         "neurons,binary_error_percent,float_error_percent,parameters,operations,"
         "published_binary_error_percent,published_float_error_percent")
@@ -201,14 +201,3 @@ def test_finns_prototypes_stand_beside_our_circuits(table):
 def test_a_count_that_follows_from_a_share_says_so():
     rows = published.rows()
     assert rows.loc["seed-mnist-bnn", "lut_from_share"] and not rows.loc["finn-sfc-max", "lut_from_share"]
-
-
-def test_a_kept_table_is_refused_once_it_is_another(tmp_path):
-    path = tmp_path / "area.csv"
-    comparison.keep(pd.DataFrame({"network": ["a"], "lut": [12]}), path)
-    assert comparison.read(path)["lut"].tolist() == [12]
-    path.write_text(path.read_text().replace("12", "11"))
-    with pytest.raises(StudyError, match="SHA-256 is not the one in area.csv.sha256"):
-        comparison.read(path)
-    comparison.keep(pd.DataFrame({"network": ["b"], "lut": [11]}), path)
-    assert comparison.read(path)["network"].tolist() == ["b"]

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
-from ultralow import metrics
+from ultralow import csvfile, metrics
 from ultralow.data import dataset
-from ultralow.report import comparison
 from ultralow.study import experiments, predictions, reuse, runs, steps, storage, study
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
@@ -112,7 +111,7 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     assert list(shown["settings"]) == list(ablated["settings"]) and shown["valid_accuracy_std"].equals(ablated["valid_accuracy_std"])
     # Half a table is not finished: it is trained, and that needs the data.
     csv = trained.results / "ablations" / f"{NAME}.csv"
-    comparison.keep(comparison.read(csv).head(1), csv)
+    csvfile.write_with_checksum(csvfile.read(csv).head(1), csv)
     with pytest.raises(StudyError, match="`make jets"):
         experiments.ablate(trained, NAME, lambda line: None)
 

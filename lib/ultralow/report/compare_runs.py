@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ultralow import csvfile
 from ultralow.exact import load
 from ultralow.report import comparison, published
 from ultralow.study import study as studies
@@ -61,7 +62,7 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         StudyError: a folder has no comparison.csv, or the two have no network in common.
     """
-    ours, theirs = (comparison.read(path / "comparison.csv").set_index("network") for path in (folder, reference))
+    ours, theirs = (csvfile.read(path / "comparison.csv").set_index("network") for path in (folder, reference))
     common = [name for name in theirs.index if name in ours.index]
     if not common:
         raise StudyError(f"{folder} and the reference have no network in common; there are "

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ultralow import csvfile
 from ultralow.report import published
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.errors import StudyError
-from ultralow.files import replacing, sha256
 from ultralow.report.results import Outcomes, hardware_run, judged_by, need
 
 # ours -> the published column beside it; +1 where more is better, -1 where less is
@@ -112,30 +112,6 @@ def finn(table: pd.DataFrame) -> pd.DataFrame:
     return result.astype({c: "Float64" if "error" in c else "Int64" for c in columns}).round(3)
 
 
-def write(table: pd.DataFrame, path: str | Path) -> None:
-    """Writes a table as CSV, NA as an empty cell; equal tables give equal bytes."""
-    with replacing(path) as temporary:
-        temporary.write_text(text(table), encoding="utf-8")
-
-
-def keep(table: pd.DataFrame, path: str | Path) -> None:
-    """:func:`write`, and the checksum beside it (``sha256sum -c`` knows it), of a table that nothing else could tell anew."""
-    beside = _checksum(Path(path))
-    beside.unlink(missing_ok=True)  # the old one never stands beside the new table
-    write(table, path)
-    with replacing(beside) as temporary:
-        temporary.write_text(f"{sha256(path)}  {Path(path).name}\n")
-
-
-def _checksum(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def text(table: pd.DataFrame) -> str:
-    """A table as :func:`write` writes it."""
-    return table.to_csv(index=False, lineterminator="\n", na_rep="")
-
-
 def verify(folder: str | Path) -> None:
     """That comparison.csv in ``folder`` is still what the results beside it say.
 
@@ -143,28 +119,9 @@ def verify(folder: str | Path) -> None:
         StudyError: it is missing, damaged or changed.
     """
     path = Path(folder) / "comparison.csv"
-    if not path.exists() or path.read_bytes() != text(comparison(folder)).encode():
+    if not path.exists() or path.read_bytes() != csvfile.to_text(comparison(folder)).encode():
         raise StudyError(f"{path} is missing, damaged or was changed by hand: it does not say what the results beside it "
                          "say; delete it and run the same command again")
-
-
-def read(path: str | Path) -> pd.DataFrame:
-    """A table that :func:`write` wrote, with the same types.
-
-    Raises:
-        StudyError: the file is missing or damaged, or not what the checksum beside it was made of.
-    """
-    beside = _checksum(Path(path))
-    if beside.exists() and Path(path).exists() and beside.read_text(errors="replace").split()[:1] != [sha256(path)]:
-        raise StudyError(f"{path} is damaged or was changed by hand: its SHA-256 is not the one in {beside.name}; take both again "
-                         "(`git checkout`), or delete both and run `make study` again")
-    try:
-        # convert_dtypes gives nullable columns; an empty column has no type of its own and stays NA throughout.
-        return pd.read_csv(path).convert_dtypes()
-    except (FileNotFoundError, pd.errors.EmptyDataError):
-        raise StudyError(f"{path} is missing or empty; run the comparison notebook first") from None
-    except (ValueError, OSError) as error:
-        raise StudyError(f"{path} is not a table ({error}); delete it and run `make study` again") from None
 
 
 def comparable(source: str) -> bool:

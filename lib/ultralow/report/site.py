@@ -15,6 +15,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ultralow import csvfile
 from ultralow.report import budgets, comparison, html_tables, summary
 from ultralow.report.figures import gallery
 from ultralow.networks.catalogue import FINN
@@ -47,7 +48,7 @@ def render(folder: str | Path) -> dict[str, str]:
         StudyError: comparison.csv is missing, or a notebook or a JSON file is damaged.
     """
     folder = Path(folder)
-    table = comparison.read(folder / "comparison.csv")
+    table = csvfile.read(folder / "comparison.csv")
     pages = [*notebook_pages(folder, list(table["network"])), *_DOCUMENTS]
     shared = {"study": folder.name, "style": Markup(_text("style.css")),
               "pages": [("index.html", "Overview"), *((p.file, p.label) for p in pages if p.network is None)]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ultralow.report import comparison
+from ultralow import csvfile
 from ultralow.study import runs, steps
 from ultralow.errors import StudyError
 from ultralow.networks.recipes import Recipe
@@ -54,7 +54,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
             "zero_weights": np.mean([run["zero_weights"] for run in found])})
         log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
     table = typed(pd.DataFrame(rows))
-    comparison.keep(table, folder(study, network).with_suffix(".csv"))
+    csvfile.write_with_checksum(table, folder(study, network).with_suffix(".csv"))
     return table
 
 

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from ultralow import csvfile
 from ultralow.circuit import dense
-from ultralow.report import comparison
 from ultralow.study import steps
 from ultralow.synthesis import implement
 from ultralow.errors import StudyError, TooSlow
@@ -48,7 +48,7 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
                 log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {found}")
     counts = [column for column in _COLUMNS if column not in ("network", "clock_ns", "latency_ns")]
     table = pd.DataFrame(points, columns=_COLUMNS).astype(dict.fromkeys(counts, "Int64"))
-    comparison.keep(table, study.results / "area.csv")
+    csvfile.write_with_checksum(table, study.results / "area.csv")
     return table
 
 

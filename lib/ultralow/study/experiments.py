@@ -14,8 +14,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 
-from ultralow import limits
-from ultralow.report import comparison
+from ultralow import csvfile, limits
 from ultralow.study import ablations, reuse, search, steps, storage
 from ultralow.errors import StudyError
 from ultralow.study.runs import Log
@@ -55,7 +54,7 @@ def finished_ablations(study: Study, network: str, path: Path) -> pd.DataFrame |
     """The table in ``path`` if it has every variant of the study's ablations, with all seeds; else None."""
     if not path.exists():
         return None
-    table = ablations.typed(comparison.read(path).astype({"settings": "string"}).fillna({"settings": ""}))
+    table = ablations.typed(csvfile.read(path).astype({"settings": "string"}).fillna({"settings": ""}))
     whole = (list(table["change"]) == list(ablations.variants(study, network))
              and (table["seeds"] == len(study.settings.seeds)).all())
     return table if whole else None
@@ -75,7 +74,7 @@ def finished_search(path: Path, weights: str, trials: int) -> tuple[pd.DataFrame
             found = optuna.load_study(study_name=name, storage=trials_there)
             if name.startswith(f"{weights}-") and len(search.finished(found)) >= trials:
                 table = search.tabulate(found)
-                if comparison.text(table) == csv.read_text(encoding="utf-8"):
+                if csvfile.to_text(table) == csv.read_text(encoding="utf-8"):
                     return table, _in_memory(found)
     return None
 

@@ -8,7 +8,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ultralow.report import comparison
+from ultralow import csvfile
 from ultralow.study import runs, steps, storage
 from ultralow.networks.catalogue import CATALOGUE, Network
 from ultralow.circuit.lut_estimate import luts
@@ -35,7 +35,7 @@ def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
     trials = work(study, weights, log)
     table = tabulate(trials)
     storage.keep(study, weights)
-    comparison.write(table, storage.journal(study, weights).with_suffix(".csv"))
+    csvfile.write(table, storage.journal(study, weights).with_suffix(".csv"))
     return table
 
 

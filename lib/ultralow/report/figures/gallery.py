@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ultralow import metrics
+from ultralow import csvfile, metrics
 from ultralow.exact import description
 from ultralow.importing import latent
 from ultralow.report import comparison, importance
@@ -80,7 +80,7 @@ def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]
     if len(finn := comparison.finn(table)):
         yield "finn", costfigures.finn(finn)
     if (folder / "area.csv").exists():
-        yield "area-latency", costfigures.area_latency(comparison.read(folder / "area.csv"))
+        yield "area-latency", costfigures.area_latency(csvfile.read(folder / "area.csv"))
 
 
 def precisions(rows: pd.DataFrame) -> dict[str, str]:
@@ -96,7 +96,7 @@ def precisions(rows: pd.DataFrame) -> dict[str, str]:
 def importances(folder: Path, networks: list[str]) -> pd.DataFrame:
     """What importance.csv says of ``networks``; empty if it was not made."""
     path = folder / "importance.csv"
-    table = comparison.read(path) if path.exists() else pd.DataFrame({"network": []})
+    table = csvfile.read(path) if path.exists() else pd.DataFrame({"network": []})
     return table[table["network"].isin(networks)]
 
 
