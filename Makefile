@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := quick
-.PHONY: quick study tables report check test test-survival test-slurm lab jets readme clean check-tools
+.PHONY: quick study tables report check test test-survival test-golden test-slurm lab jets readme clean check-tools
 
 PYTHON ?= python3.11
 # What is committed of a study: the targets that start from there take the paper's.
@@ -49,6 +49,10 @@ test: .venv/.ready .venv/.ready-jets
 # Kills, full disks, a thousand networks: a quarter of an hour; what needs to mount is skipped where it cannot.
 test-survival: .venv/.ready
 	@python -m pytest -m survival
+
+# Every committed circuit, made again from its network and compared: hours on one core.
+test-golden: .venv/.ready
+	@python -m pytest -m golden
 
 # The smoke study through a Slurm of one node that the test starts (apt install slurm-wlm munge).
 test-slurm: .venv/.ready .venv/.ready-slurm
