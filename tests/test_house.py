@@ -29,7 +29,7 @@ WIDE = {
     "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", "importing.hgq_model",
     "importing.hgq_trace", "importing.keras_model", "networks.methods", "report.compare_runs", "report.comparison",
     "study.area_sweep", "study.experiments", "study.foreign", "study.frontruns", "study.override", "study.provenance",
-    "study.steps", "synthesis.implement", "training.lut.additive", "training.lut.additive_export",
+    "synthesis.implement", "training.lut.additive", "training.lut.additive_export",
     "training.lut.boosting", "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.hgq",
     "training.lut.voting"}
 KNOWING = {
@@ -47,7 +47,7 @@ KNOWING = {
     "report.prototypes", "report.published", "report.results", "report.site", "report.summary", "study.ablations",
     "study.area_sweep", "study.cluster", "study.experiments", "study.foreign", "study.frontruns", "study.needs",
     "study.origin", "study.override", "study.predictions", "study.provenance", "study.reuse", "study.runs",
-    "study.search", "study.settings", "study.steps", "study.storage", "study.strict", "study.study",
+    "study.search", "study.settings", "study.storage", "study.strict", "study.study",
     "study.studyfile", "study.ways", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
     "synthesis.implement", "synthesis.netlist", "synthesis.testbench", "synthesis.verilator", "synthesis.vitis",
     "synthesis.yosys", "training.augmentation", "training.folding", "training.keras_setup", "training.layers",

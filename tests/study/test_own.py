@@ -32,8 +32,8 @@ def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(studies.Study, "results", folder / "results")
         for entry in this.networks:
-            steps.train(this, entry.name, log=lambda line: None)
-            steps.measure(this, entry.name, log=lambda line: None)
+            steps.training(this, entry.name, log=lambda line: None)
+            steps.synthesis(this, entry.name, log=lambda line: None)
         write_json(this.results / "study.json", describe(this))
         yield this
 

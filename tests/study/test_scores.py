@@ -59,10 +59,10 @@ def test_scores_are_computed_from_what_is_committed_and_again_when_a_network_is_
 
 
 def test_the_test_part_alone_is_checked_and_what_needs_more_says_so(trained):
-    data = steps.tested(trained, "jets")
+    data = steps.test_part(trained, "jets")
     assert data.x_test.shape == (2000, 16) and len(data.x_train) == len(data.y_valid) == 0 and data.classes == tuple("qgWZt")
     with pytest.raises(StudyError, match="jets-9000.root does not exist; `make jets N=9000 JOBS=2` makes it"):
-        steps.prepared(trained, "jets", lambda line: None)
+        steps.dataset(trained, "jets", lambda line: None)
     with pytest.raises(StudyError, match="`make jets N=9000"):
         steps.check_sources(trained)
     path = dataset.test_path(trained.results / "data" / "jets.npz")
@@ -70,7 +70,7 @@ def test_the_test_part_alone_is_checked_and_what_needs_more_says_so(trained):
         arrays = dict(file) | {"y_test": file["y_test"][::-1]}
     np.savez(path, **arrays)
     with pytest.raises(StudyError, match="jets-test.npz is corrupted: array 'y_test'"):
-        steps.tested(trained, "jets")
+        steps.test_part(trained, "jets")
 
 
 def test_a_run_on_trained_networks_trains_nothing(trained, monkeypatch):
@@ -78,13 +78,13 @@ def test_a_run_on_trained_networks_trains_nothing(trained, monkeypatch):
     monkeypatch.setenv(reuse.VARIABLE, reuse.TRAINED)
     steps.check_sources(trained)  # the test part is enough
     reuse.check(trained)
-    assert len(steps.train(trained, NAME, lambda line: None)["runs"]) == 2
+    assert len(steps.training(trained, NAME, lambda line: None)["runs"]) == 2
     for made in (lambda: experiments.ablate(trained, NAME), lambda: experiments.searched(trained, "binary")):
         with pytest.raises(StudyError, match="does not train"):
             made()
     (trained.folder(NAME) / "train.json").unlink()
     with pytest.raises(StudyError, match="jets-bnn-small is not trained.*does not train"):
-        steps.train(trained, NAME)
+        steps.training(trained, NAME)
     with pytest.raises(StudyError, match=f"not trained in .*: {NAME}; train first"):
         reuse.check(trained)
 
@@ -140,4 +140,4 @@ def test_mnist_is_downloaded_only_to_the_place_of_downloads(source, path, comes,
 
         monkeypatch.setattr(download, "fetch", refused)
         with pytest.raises(StudyError, match="MNIST is needed.*no route.*put an npz of Keras's layout at .*mnist.npz"):
-            steps.tested(this, "mnist", lambda line: None)
+            steps.test_part(this, "mnist", lambda line: None)

@@ -89,7 +89,7 @@ def test_two_processes_train_for_one_search(tmp_path):
         "search": {"dataset": "jets", "weights": ["binary"], "trials": 4, "epochs": 1, "rows": 300, "workers": 2}}))
     this = study.load(file)
     try:
-        steps.prepare(this, "jets", lambda line: None)
+        steps.data(this, "jets", lambda line: None)
         ended([python("-m", "ultralow.study.workers", str(file), "binary", str(n)) for n in (1, 2)])
         trials = search.finished(storage.opened(this, "binary"))
         assert len(trials) == 4 and len({tuple(trial.params.values()) for trial in trials}) == 4

@@ -37,7 +37,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
         raise StudyError(f"study {study.settings.name} asks for no ablations of {network}; "
                          "name it under ablations.networks")
     entry, recipes = study.network(network), variants(study, network)
-    data = steps.prepared(study, entry.dataset, log).head(settings.rows)
+    data = steps.dataset(study, entry.dataset, log).head(settings.rows)
     accuracies, rows = {}, []
     for number, (change, recipe) in enumerate(recipes.items(), start=1):
         log(f"{network}, variant {number} of {len(recipes)}: {change}")

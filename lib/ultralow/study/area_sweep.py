@@ -54,13 +54,13 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
 
 def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
     path = study.results / "area" / f"{name}-{clock_ns:g}ns-{delay}.json"
-    network = steps.trained(study, name)
+    network = steps.trained_network(study, name)
     options = study.override(name).tracing | {"delay_constraint": delay}
     # Changes with the network, with how it is asked to be built and with the code that builds it.
     key = hashlib.sha256((study.folder(name) / "folded.npz").read_bytes() + f"{code_digest('measure')} {options}".encode()).hexdigest()
     if path.exists() and (kept := read_json(path))["key"] == key:
         return kept["point"]
-    x = steps.tested(study, study.network(name).dataset).x_test[:ROWS]
+    x = steps.test_part(study, study.network(name).dataset).x_test[:ROWS]
     codes = network.input.codes(network.encode(x))
     point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay}
     comb = dense.trace(network, **options)

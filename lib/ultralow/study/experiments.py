@@ -101,4 +101,4 @@ def _in_memory(found: optuna.Study) -> optuna.Study:
 
 
 def _shown(study: Study, dataset: str) -> bool:
-    return reuse.mode() is not None or not steps.is_prepared(study, dataset)
+    return reuse.mode() is not None or not steps.has_dataset(study, dataset)

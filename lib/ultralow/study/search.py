@@ -48,7 +48,7 @@ def work(study: Study, weights: str, log: Log = print, worker: int = 0) -> optun
             are left to worker 0.
     """
     settings, seed = study.settings.search, study.settings.seeds[0]
-    data = steps.prepared(study, settings.dataset, log).head(settings.rows)
+    data = steps.dataset(study, settings.dataset, log).head(settings.rows)
     trials = storage.opened(study, weights)
     runs.start_keras(study.settings.backend)
     counted = claimed if worker else finished

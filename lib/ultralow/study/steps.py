@@ -1,6 +1,6 @@
-"""Knows the stages of a study: what each reads, computes and writes. The notebooks tell the story of these calls.
+"""Run the steps of a study: data, training, conversion, synthesis; the notebooks tell the story of these calls.
 
-A stage that needs an earlier one and finds nothing runs it first and says so: every notebook also runs alone.
+A step that needs an earlier one and finds nothing runs it first and says so: every notebook also runs alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ultralow.study.predictions import Scores
 from ultralow.study.study import Study
 
 
-def prepare(study: Study, name: str, log: Log = print) -> Dataset:
+def data(study: Study, name: str, log: Log = print) -> Dataset:
     """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json."""
     settings = study.settings.data[name]
     path = study.data_path(name)
@@ -46,32 +46,32 @@ def prepare(study: Study, name: str, log: Log = print) -> Dataset:
     return prepared
 
 
-def prepared(study: Study, name: str, log: Log = print) -> Dataset:
-    """The dataset as :func:`prepare` left it; prepared now if it is not there."""
+def dataset(study: Study, name: str, log: Log = print) -> Dataset:
+    """The dataset as :func:`data` left it; prepared now if it is not there."""
     # Of a committed study only the JSON is there, and the test part of the jets.
-    if not is_prepared(study, name):
+    if not has_dataset(study, name):
         log(f"{name} is not prepared yet in {_short(study.results)}: doing that first")
-        return prepare(study, name, log)
+        return data(study, name, log)
     return datasets.load(_data_path(study, name))
 
 
-def is_prepared(study: Study, name: str) -> bool:
+def has_dataset(study: Study, name: str) -> bool:
     """Whether the whole dataset is there, as training needs it."""
     return _data_path(study, name).exists()
 
 
-def tested(study: Study, name: str, log: Log = print) -> Dataset:
+def test_part(study: Study, name: str, log: Log = print) -> Dataset:
     """The dataset with its test part at least, which is all that trained networks need; prepared now if it is not
     there."""
     path = _data_path(study, name)
-    return datasets.load_test(path) if datasets.test_path(path).exists() else prepared(study, name, log)
+    return datasets.load_test(path) if datasets.test_path(path).exists() else dataset(study, name, log)
 
 
-def train(study: Study, name: str, log: Log = print) -> dict:
+def training(study: Study, name: str, log: Log = print) -> dict:
     """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes
     train.json, scores.npz, folded.npz, model.keras.
 
-    A seed that an interrupted run finished is kept. The hardware stages take the seed with the best validation
+    A seed that an interrupted run finished is kept. Conversion and synthesis take the seed with the best validation
     accuracy; the test part chooses nothing. A run on trained networks (:mod:`ultralow.study.reuse`) takes what it finds.
 
     Returns:
@@ -82,7 +82,7 @@ def train(study: Study, name: str, log: Log = print) -> dict:
         return read_json(done)
     reuse.refuse(f"{name} is not trained in {_short(study.results)}")
     network, recipe, model = study.network(name), study.recipe(name), study.model_path(name)
-    data = prepared(study, network.dataset, log)
+    data = dataset(study, network.dataset, log)
     quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
     teacher = teacher_logits(study, recipe, data, log)
     for seed in study.settings.seeds if model is None else [keras_model.SEED]:
@@ -116,18 +116,18 @@ def training_code(study: Study, name: str) -> str:
     return ways.code(study.network(name), study.recipe(name))
 
 
-def trained(study: Study, name: str, log: Log = print) -> FoldedNetwork:
+def trained_network(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     """The folded network that goes to hardware; trained now if it is not there."""
     path = study.folder(name) / "folded.npz"
     if not path.exists():
         log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
-        train(study, name, log)
+        training(study, name, log)
     return load.load(path)
 
 
-def all_trained(study: Study, dataset: str, log: Log = print) -> dict[str, FoldedNetwork]:
+def trained_networks(study: Study, dataset: str, log: Log = print) -> dict[str, FoldedNetwork]:
     """The folded networks of a dataset, by name."""
-    return {entry.name: trained(study, entry.name, log) for entry in study.networks if entry.dataset == dataset}
+    return {entry.name: trained_network(study, entry.name, log) for entry in study.networks if entry.dataset == dataset}
 
 
 def score(study: Study, name: str, log: Log = print) -> Scores:
@@ -137,10 +137,10 @@ def score(study: Study, name: str, log: Log = print) -> Scores:
     Raises:
         StudyError: the accuracies are not those of train.json: the networks were tested on other rows.
     """
-    trained(study, name, log)
+    trained_network(study, name, log)
     folder = study.folder(name)
     done = read_json(folder / "train.json")
-    test = tested(study, done["dataset"], log)
+    test = test_part(study, done["dataset"], log)
     networks = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in done["runs"]}
     kept, identity = folder / "scores.npz", predictions.identity(networks, test)
     if not predictions.current(kept, identity):
@@ -157,7 +157,7 @@ def score(study: Study, name: str, log: Log = print) -> Scores:
     return predictions.read(kept)
 
 
-def convert(study: Study, name: str, log: Log = print) -> dict:
+def conversion(study: Study, name: str, log: Log = print) -> dict:
     """hls4ml's emulation against the folded network, row by row; writes convert.json and returns its content.
 
     Raises:
@@ -165,7 +165,7 @@ def convert(study: Study, name: str, log: Log = print) -> dict:
     """
     from ultralow.synthesis import hls4ml
 
-    settings, folded = study.settings, trained(study, name, log)
+    settings, folded = study.settings, trained_network(study, name, log)
     x = _rows(study, name, folded, settings.rows.hls, log)
     result = hls4ml.compare(folded, x, part=settings.part, clock_ns=settings.clock_ns, log=log)
     write_json(study.folder(name) / "convert.json", {"network": name, **result})
@@ -173,20 +173,20 @@ def convert(study: Study, name: str, log: Log = print) -> dict:
     return result
 
 
-def measure(study: Study, name: str, log: Log = print) -> dict:
+def synthesis(study: Study, name: str, log: Log = print) -> dict:
     """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, and
-    rtl/ to take home (:mod:`ultralow.synthesis.deliverable`). Where the study asks for it, networks with fixed-point weights also with a
-    multiplier for each weight, in rtl-multipliers/.
+    rtl/ to take home (:mod:`ultralow.synthesis.deliverable`). Where the study asks for it, networks with fixed-point weights
+    also with a multiplier for each weight, in rtl-multipliers/.
 
     Raises:
         StudyError: a row differs; or the study asks for Vitis and it is not there.
     """
     from ultralow.synthesis import deliverable, implement
 
-    settings, folded, folder = study.settings, trained(study, name, log), study.folder(name)
+    settings, folded, folder = study.settings, trained_network(study, name, log), study.folder(name)
     clock_ns = settings.clock_ns
     codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
-    data = tested(study, study.network(name).dataset, log)
+    data = test_part(study, study.network(name).dataset, log)
     with replacing(folder / "rtl") as temporary:
         result = implement.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
                                   **study.override(name).tracing)
@@ -207,17 +207,17 @@ def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.
     """What the recipe's teacher, the folded network that the study trained, says of the training rows."""
     if recipe.teacher is None:
         return None
-    teacher = trained(study, recipe.teacher, log)
+    teacher = trained_network(study, recipe.teacher, log)
     return teacher.logits(teacher.encode(data.x_train))
 
 
 def _rows(study: Study, name: str, folded: FoldedNetwork, limit: int, log: Log) -> np.ndarray:
     """Up to ``limit`` encoded rows to compare: the test part, filled up from validation and training if it is small."""
-    dataset = study.network(name).dataset
-    x = tested(study, dataset, log).x_test
+    of = study.network(name).dataset
+    x = test_part(study, of, log).x_test
     if len(x) < limit:
-        data = prepared(study, dataset, log)
-        x = np.concatenate([x, data.x_valid, data.x_train])
+        whole = dataset(study, of, log)
+        x = np.concatenate([x, whole.x_valid, whole.x_train])
     return folded.encode(x[:limit])
 
 
@@ -234,7 +234,7 @@ def _data_path(study: Study, name: str) -> Path:
 
 
 def downloads(study: Study, name: str) -> bool:
-    """Whether :func:`prepare` downloads a dataset's file if it is not there: MNIST at the place of downloads."""
+    """Whether :func:`data` downloads a dataset's file if it is not there: MNIST at the place of downloads."""
     return (name == "mnist" and study.settings.data[name].source == "file"
             and study.data_path(name) == root() / "data" / "cache" / "mnist.npz")
 
