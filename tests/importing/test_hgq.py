@@ -17,7 +17,7 @@ from ultralow.exact import circuit as circuits, description, load
 from ultralow.importing import hgq_trace, keras_model
 from ultralow.study import foreign, study
 from ultralow.synthesis import deliverable, hls4ml, implement
-from ultralow.training import keras_setup
+from ultralow.training import evaluation
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.exact.dense import exact_rows
@@ -76,7 +76,7 @@ def test_the_circuit_gives_what_the_model_gives_on_every_row(model, tmp_path):
     assert result["keras_rows"] == result["keras_rows_exact"] == 900
     # Features that are inside the format and not rounded by anybody else: Keras's own rounding is the codes'.
     x = np.clip(ROWS, circuit.input.low / 2, circuit.input.high / 2)
-    np.testing.assert_array_equal(circuit.logits(circuit.encode(x)), keras_setup.outputs(model.model, x))
+    np.testing.assert_array_equal(circuit.logits(circuit.encode(x)), evaluation.outputs(model.model, x))
     assert len(np.unique(circuit(circuit.input.codes(circuit.encode(ROWS))))) > 50
 
 
@@ -98,7 +98,7 @@ def test_features_as_they_stand_in_the_file_give_the_same_network(model, tmp_pat
     result, circuit = taken(model, tmp_path, raw=True)
     x = np.clip(ROWS * 2 + 0.5, circuit.input.low / 2, circuit.input.high / 2)
     scaled = (x - 0.5) / 2
-    same = exact_rows(circuit.logits(circuit.encode(scaled)), keras_setup.outputs(model.model, x.astype(np.float32)))
+    same = exact_rows(circuit.logits(circuit.encode(scaled)), evaluation.outputs(model.model, x.astype(np.float32)))
     assert same >= 898  # (x − 0.5)/2·2 + 0.5 is x but for its last bit
     again, lines = SimpleNamespace(**vars(model)), []
     again.path = tmp_path / "seed-0/model.keras"
@@ -131,7 +131,7 @@ def test_inputs_whose_readers_keep_different_bits_are_rounded_in_the_circuit(tmp
     network = keras_model.entry("own", tmp_path / "own.keras", "jets", None)
     circuit = hgq_trace.convert(model, network, before, ("u", "v", "w"))
     x = np.clip(ROWS, -1.9, 1.9)
-    np.testing.assert_array_equal(circuit.logits(circuit.encode(x)), keras_setup.outputs(model, x))
+    np.testing.assert_array_equal(circuit.logits(circuit.encode(x)), evaluation.outputs(model, x))
 
 
 def test_a_row_that_differs_is_an_error(tmp_path, monkeypatch):

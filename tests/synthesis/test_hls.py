@@ -6,6 +6,7 @@ import pytest
 
 from ultralow.synthesis import hls4ml as hls
 from ultralow.training import folding
+from ultralow.training.evaluation import float64_outputs
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedNetwork
 
@@ -89,7 +90,7 @@ def naive_emulation(gamma, beta, tmp_path):
                                                           backend="Vitis", allow_da_fallback=False)
     x = INPUT.quantise(rows())
     emulated = hls.emulate(emulator, x)
-    exact = hls.exact_rows(emulated, np.asarray(model(x.astype(np.float32)), np.float64))
+    exact = hls.exact_rows(emulated, float64_outputs(model, x))
     return exact, model, x
 
 
@@ -107,5 +108,5 @@ def test_hls4ml_alone_is_not_exact_and_folding_is_the_cure(fault, tmp_path):
 
     entry = Network("cured", "jets", (8, 12, 3), "binary", "binary", str(INPUT))
     folded = folding.fold(model, entry)
-    np.testing.assert_array_equal(folded.logits(x), np.asarray(model(x.astype(np.float32)), np.float64))
+    np.testing.assert_array_equal(folded.logits(x), float64_outputs(model, x))
     assert hls.compare(folded, x, log=lambda line: None)["hls_rows_exact"] == len(x)

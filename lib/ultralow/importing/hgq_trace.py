@@ -115,7 +115,7 @@ def convert(model: "keras.Model", network: HgqNetwork, before: Front, classes: t
 
 def compare(model: "keras.Model", circuit: CircuitNetwork, before: Front, *parts: np.ndarray) -> tuple[int, int]:
     """How many rows of input codes (rows, inputs) there are, and on how many the circuit's outputs all equal the model's."""
-    from ultralow.training.keras_setup import outputs
+    from ultralow.training.evaluation import outputs
 
     same = [exact_rows(outputs(model, before.values(codes)), circuit(codes) * 2.0**-circuit.output_fraction) for codes in parts]
     return sum(map(len, parts)), sum(same)

@@ -35,7 +35,7 @@ def take(network: HgqNetwork, path: Path, data: Dataset, raw: bool, folder: Path
     runs.check(network, None, data)
     runs.start_keras(backend)
     from ultralow.importing import hgq_trace
-    from ultralow.training.keras_setup import outputs
+    from ultralow.training.evaluation import outputs
 
     log(f"{network.name}: {path.name}, of HGQ2, trained elsewhere")
     model = keras_model.load(path)

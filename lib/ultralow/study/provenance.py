@@ -17,7 +17,7 @@ from ultralow.study.study import Study, root
 # makes the stage's results old. Tables and figures are remade in any case.
 STAGE_MODULES = {
     "prepare": ("data.table", "data.jets", "data.mnist", "data.readers", "data.tabular", "data.loading", "data.dataset"),
-    "train": ("fixed_point", "exact.dense", "training.keras_setup", "training.folding", "training.layers", "training.augmentation", "training.pruning", "training.model", "training.train",
+    "train": ("fixed_point", "exact.dense", "training.keras_setup", "training.folding", "training.evaluation", "training.layers", "training.augmentation", "training.pruning", "training.model", "training.train",
               "study.runs", "metrics"),
     "refine": ("training.weight_flips",),
     # Networks of the front: what all share, and each method's own.

@@ -94,7 +94,7 @@ def keep(folder: Path, model: "keras.Model", folded: FoldedNetwork, data: Datase
     with replacing(folder) as temporary:
         temporary.mkdir()
         if test:
-            from ultralow.training.keras_setup import outputs
+            from ultralow.training.evaluation import outputs
 
             x_test = folded.encode(data.x_test)
             result |= tested(folded.logits(x_test), outputs(model, x_test.astype(np.float32)), data)

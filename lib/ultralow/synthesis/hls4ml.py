@@ -13,14 +13,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from ultralow.exact import description
-from ultralow.training.keras_setup import outputs
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, integer_format
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork, exact_rows
-from ultralow.training.folding import to_keras
+from ultralow.training.evaluation import float64_outputs
+from ultralow.training.layers import BinaryDense, TernaryDense, binary_tanh, ternary_tanh
 
 PART = "xcvu9p-flga2104-2L-e"  # Virtex UltraScale+ VU9P, as in the slides
 
@@ -94,6 +95,9 @@ def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part:
             log: Callable[[str], None] = print) -> dict:
     """Rows of real inputs through folded network, its Keras form and hls4ml's emulation; counts equal rows.
 
+    The Keras form is evaluated in float64 by :func:`ultralow.training.evaluation.float64_outputs`: how a Keras backend rounds
+    decides no row.
+
     ``x`` (rows, inputs) is rounded to the input format first. A row is exact where all its logits are equal.
 
     Returns:
@@ -104,7 +108,7 @@ def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part:
     x = network.input.quantise(x)
     reference = network.logits(x)
     log(f"folded Keras network: {len(x)} rows")
-    in_keras = outputs(to_keras(network), x)
+    in_keras = float64_outputs(to_keras(network), x)
     with tempfile.TemporaryDirectory(prefix="hls4ml-") as folder:
         log(f"hls4ml {hls4ml.__version__}, backend {backend}: converting and compiling")
         model = convert(network, folder, backend, part, clock_ns)
@@ -113,3 +117,56 @@ def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part:
     return {"tool": f"hls4ml {hls4ml.__version__}", "backend": backend, "part": part, "clock_ns": clock_ns,
             "keras_rows": len(x), "keras_rows_exact": exact_rows(in_keras, reference),
             "hls_rows": len(x), "hls_rows_exact": exact_rows(emulated, reference)}
+
+
+def to_keras(network: FoldedNetwork) -> keras.Model:
+    """The folded network as Keras layers in float64: what hls4ml converts, and the reference for its rows.
+
+    Thresholds become normalisations that hls4ml's own merging turns back into the same thresholds: with
+    ε = 2⁻¹⁰ and σ² = 1 − 2⁻¹⁰ Keras computes exactly γ·a + β.
+    """
+    inputs = x = keras.Input((network.layers[0].kernel.shape[0],), dtype="float64", name="features")
+    for position, (layer, (fraction, _)) in enumerate(zip(network.layers, network.formats()), start=1):
+        n = str(position)
+        dense, weights = _keras_dense(layer, fraction, n)
+        x = dense(x)
+        dense.set_weights(weights)
+        if layer.weights != "fixed":
+            norm = keras.layers.BatchNormalization(epsilon=2.0**-10, dtype="float64", name="norm" + n)
+            x = norm(x)
+            gamma, beta = _keras_affine(layer, fraction)
+            norm.set_weights([gamma, beta, np.zeros_like(beta), np.full_like(beta, 1 - 2.0**-10)])
+        if layer.activation != "linear":
+            function = {"binary": binary_tanh, "ternary": ternary_tanh}.get(layer.activation)
+            x = keras.layers.Activation(function or _relu(layer.format), dtype="float64", name="activation" + n)(x)
+    return keras.Model(inputs, x, name=network.name.replace("-", "_"))
+
+
+def _keras_dense(layer: FoldedLayer, fraction: int, n: str) -> tuple[keras.layers.Layer, list[np.ndarray]]:
+    units, kernel = layer.kernel.shape[1], layer.kernel * 2.0**-layer.kernel_fraction
+    if layer.weights == "fixed":
+        if not (layer.scale == 1).all() or layer.scale_fraction:
+            raise StudyError(f"layer {n}: a scale behind fixed-point weights belongs into the weights")
+        return (keras.layers.Dense(units, dtype="float64", name="dense" + n),
+                [kernel, layer.offset * 2.0**-layer.offset_fraction])
+    kind = BinaryDense if layer.weights == "binary" else TernaryDense
+    return kind(units, dtype="float64", name="dense" + n), [kernel]
+
+
+def _keras_affine(layer: FoldedLayer, fraction: int) -> tuple[np.ndarray, np.ndarray]:
+    unit = 2.0**-fraction
+    if layer.activation == "binary":
+        return np.ones(len(layer.high)), -layer.high * unit
+    if layer.activation == "ternary":
+        # hls4ml takes the floor of (±0.5 − β)/γ: a quarter of a unit inside the gap is safe from rounding.
+        gamma = 1.0 / ((layer.high - layer.low - 0.5) * unit)
+        return gamma, 0.5 - gamma * (layer.high - 0.25) * unit
+    return layer.scale * 2.0**-layer.scale_fraction, layer.offset * 2.0**-layer.offset_fraction
+
+
+def _relu(format: Fixed):
+    def relu(x):  # hls4ml knows activations by the name of the function
+        clipped = keras.ops.clip(x, 0.0, format.high)
+        return keras.ops.floor(clipped * 2.0**format.fraction) * format.step
+
+    return relu

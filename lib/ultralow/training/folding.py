@@ -1,4 +1,4 @@
-"""Knows how a trained Keras network becomes a folded network, and how that goes back to Keras for hls4ml.
+"""Fold a trained Keras network into integer thresholds, scales and offsets.
 
 Batch normalisation after a dense layer is y = s·a + b with s = γ/√(σ²+ε), b = β − μ·s, on the accumulator a.
 Where s < 0 the neuron's column of the kernel is negated and |s| taken. Then
@@ -22,7 +22,7 @@ from ultralow.networks.catalogue import QUANTISED, Network
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, dyadic
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.training.layers import BinaryDense, MaskedDense, TernaryDense, binary_tanh, ternary_tanh
+from ultralow.training.layers import BinaryDense, MaskedDense, TernaryDense
 
 OFFSET_GUARD = 2  # bits of b below the last bit of what the layer gives
 
@@ -47,7 +47,7 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
         else:
             layer = _fold_norm(dense, norm, weights, activation, fraction, span, network.scale_bits)
         if getattr(step, "holding", False):
-            layer = layer.held(_array(step.live) == 0, _array(step.held), span)
+            layer = layer.held(float64(step.live) == 0, float64(step.held), span)
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         layers.append(layer)
     return FoldedNetwork(network.name, Fixed.parse(network.input), tuple(layers), classes)
@@ -127,24 +127,30 @@ def _fold_norm(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization,
     if activation not in ("binary", "ternary"):  # rounded first: it is the rounded scale that multiplies the mean
         codes, scale_fraction = dyadic(scale, scale_bits)
         scale = codes * 2.0**-scale_fraction
-    return fold_norm(_kernel(dense), scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
+    return fold_norm(rounded_kernel(dense), scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
 
 
 def _merged(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization | None) -> tuple[np.ndarray, np.ndarray]:
     """Kernel and bias that are layer and normalisation in one."""
-    kernel = _kernel(dense)
+    kernel = rounded_kernel(dense)
     if norm is None:
-        return kernel, _array(dense.bias) if dense.use_bias else np.zeros(kernel.shape[1])
+        return kernel, float64(dense.bias) if dense.use_bias else np.zeros(kernel.shape[1])
     scale, mean, beta = _normalisation(dense, norm)
     return kernel * scale, beta - mean * scale
 
 
+def normalisation(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, ...]:
+    """Scale, mean and offset of a batch normalisation in inference, (features,) float64 each: scale·(x − mean) + offset."""
+    mean, variance = float64(norm.moving_mean), float64(norm.moving_variance)
+    gamma = float64(norm.gamma) if norm.scale else np.ones_like(mean)
+    beta = float64(norm.beta) if norm.center else np.zeros_like(mean)
+    return gamma / np.sqrt(variance + norm.epsilon), mean, beta
+
+
 def _normalisation(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, ...]:
-    """Factor, mean of what x @ kernel is, and offset, (n_out,) each."""
-    mean, variance = _array(norm.moving_mean), _array(norm.moving_variance)
-    gamma = _array(norm.gamma) if norm.scale else np.ones_like(mean)
-    beta = _array(norm.beta) if norm.center else np.zeros_like(mean)
-    return gamma / np.sqrt(variance + norm.epsilon), mean - _array(dense.bias) if dense.use_bias else mean, beta
+    """Scale, mean of x @ kernel, and offset, (n_out,) each."""
+    scale, mean, beta = normalisation(norm)
+    return scale, mean - float64(dense.bias) if dense.use_bias else mean, beta
 
 
 def _fold_bias(kernel: np.ndarray, bias: np.ndarray, weights: str, activation: str, fraction: int) -> FoldedLayer:
@@ -157,65 +163,16 @@ def _fold_bias(kernel: np.ndarray, bias: np.ndarray, weights: str, activation: s
                        format=None if activation == "linear" else Fixed.parse(activation))
 
 
-def _kernel(dense: keras.layers.Dense) -> np.ndarray:
-    kernel = _array(dense.kernel)
-    if isinstance(dense, (BinaryDense, TernaryDense)):
-        return _array(dense.quantise(keras.ops.convert_to_tensor(kernel)))
-    return kernel * _array(dense.mask) if isinstance(dense, MaskedDense) else kernel
+def rounded_kernel(dense: keras.layers.Dense) -> np.ndarray:
+    """The kernel (n_in, n_out), float64: binary and ternary weights rounded, pruned ones 0.
 
-
-def _array(variable: object) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable).astype(np.float64)
-
-
-def to_keras(network: FoldedNetwork) -> keras.Model:
-    """The folded network as Keras layers in float64: what hls4ml converts, and the reference for its rows.
-
-    Thresholds become normalisations that hls4ml's own merging turns back into the same thresholds: with
-    ε = 2⁻¹⁰ and σ² = 1 − 2⁻¹⁰ Keras computes exactly γ·a + β.
+    Rounded in the precision that the layer was trained in: in another one a threshold such as 0.33 is another number.
     """
-    inputs = x = keras.Input((network.layers[0].kernel.shape[0],), dtype="float64", name="features")
-    for position, (layer, (fraction, _)) in enumerate(zip(network.layers, network.formats()), start=1):
-        n = str(position)
-        dense, weights = _keras_dense(layer, fraction, n)
-        x = dense(x)
-        dense.set_weights(weights)
-        if layer.weights != "fixed":
-            norm = keras.layers.BatchNormalization(epsilon=2.0**-10, dtype="float64", name="norm" + n)
-            x = norm(x)
-            gamma, beta = _keras_affine(layer, fraction)
-            norm.set_weights([gamma, beta, np.zeros_like(beta), np.full_like(beta, 1 - 2.0**-10)])
-        if layer.activation != "linear":
-            function = {"binary": binary_tanh, "ternary": ternary_tanh}.get(layer.activation)
-            x = keras.layers.Activation(function or _relu(layer.format), dtype="float64", name="activation" + n)(x)
-    return keras.Model(inputs, x, name=network.name.replace("-", "_"))
+    if isinstance(dense, (BinaryDense, TernaryDense)):
+        return float64(dense.quantise(keras.ops.convert_to_tensor(dense.kernel)))
+    return float64(dense.kernel) * float64(dense.mask) if isinstance(dense, MaskedDense) else float64(dense.kernel)
 
 
-def _keras_dense(layer: FoldedLayer, fraction: int, n: str) -> tuple[keras.layers.Layer, list[np.ndarray]]:
-    units, kernel = layer.kernel.shape[1], layer.kernel * 2.0**-layer.kernel_fraction
-    if layer.weights == "fixed":
-        if not (layer.scale == 1).all() or layer.scale_fraction:
-            raise StudyError(f"layer {n}: a scale behind fixed-point weights belongs into the weights")
-        return (keras.layers.Dense(units, dtype="float64", name="dense" + n),
-                [kernel, layer.offset * 2.0**-layer.offset_fraction])
-    kind = BinaryDense if layer.weights == "binary" else TernaryDense
-    return kind(units, dtype="float64", name="dense" + n), [kernel]
-
-
-def _keras_affine(layer: FoldedLayer, fraction: int) -> tuple[np.ndarray, np.ndarray]:
-    unit = 2.0**-fraction
-    if layer.activation == "binary":
-        return np.ones(len(layer.high)), -layer.high * unit
-    if layer.activation == "ternary":
-        # hls4ml takes the floor of (±0.5 − β)/γ: a quarter of a unit inside the gap is safe from rounding.
-        gamma = 1.0 / ((layer.high - layer.low - 0.5) * unit)
-        return gamma, 0.5 - gamma * (layer.high - 0.25) * unit
-    return layer.scale * 2.0**-layer.scale_fraction, layer.offset * 2.0**-layer.offset_fraction
-
-
-def _relu(format: Fixed):
-    def relu(x):  # hls4ml knows activations by the name of the function
-        clipped = keras.ops.clip(x, 0.0, format.high)
-        return keras.ops.floor(clipped * 2.0**format.fraction) * format.step
-
-    return relu
+def float64(variable: object) -> np.ndarray:
+    """A variable or tensor of Keras as a float64 array."""
+    return keras.ops.convert_to_numpy(variable).astype(np.float64)

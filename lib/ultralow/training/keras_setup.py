@@ -1,4 +1,4 @@
-"""Knows how Keras is set up so that the same seed gives the same bytes, and runs models. Imported before it computes."""
+"""Set Keras up so that the same seed gives the same bytes. Imported before Keras computes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ os.environ["NPROC"] = "1"
 os.environ["JAX_ENABLE_X64"] = "1"
 
 import keras  # noqa: E402
-import numpy as np  # noqa: E402
 
 from ultralow.errors import StudyError  # noqa: E402
 
@@ -29,14 +28,3 @@ if keras.backend.backend() == "tensorflow":
         raise StudyError("TensorFlow computed something before ultralow was imported, and its threads can no longer "
                          "be set; restart Python (or the kernel) and import ultralow first") from error
     tf.config.experimental.enable_op_determinism()
-
-
-def outputs(model: keras.Model | keras.layers.Layer, x: np.ndarray, batch: int = 4096) -> np.ndarray:
-    """What a model or a layer gives in inference, (rows, outputs), for (rows, inputs), in its own precision.
-
-    Called directly: ``predict`` would first spend seconds on a graph that runs once.
-    """
-    # BatchNormalization and Dropout ask for it; other layers of the study do not take it.
-    options = {"training": False} if model._call_has_training_arg else {}
-    parts = [keras.ops.convert_to_numpy(model(x[i:i + batch], **options)) for i in range(0, len(x), batch)]
-    return np.concatenate(parts)

@@ -56,7 +56,7 @@ def ternary_tanh(x):
     return straight_through(ESTIMATORS["hard"](x), ternarise(x))
 
 
-class _Activation(keras.layers.Layer):
+class RoundedActivation(keras.layers.Layer):
     """An activation whose neurons can be held at one value each, from outside (``holding``)."""
 
     def __init__(self, holding=False, **kwargs):
@@ -81,7 +81,7 @@ class _Activation(keras.layers.Layer):
 
 
 @_register
-class RoundedTanh(_Activation):
+class RoundedTanh(RoundedActivation):
     """:func:`binary_tanh` (``levels`` "binary") or :func:`ternary_tanh` ("ternary") with a gradient of ESTIMATORS."""
 
     def __init__(self, levels, estimator="hard", **kwargs):
@@ -294,7 +294,7 @@ class MaskedDense(keras.layers.Dense):
 
 
 @_register
-class QuantisedRelu(_Activation):
+class QuantisedRelu(RoundedActivation):
     """ReLU rounded down to an unsigned fixed-point format and saturated, as the hardware does it."""
 
     def __init__(self, format, **kwargs):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from ultralow.training import augmentation, pruning
-from ultralow.training.keras_setup import outputs
+from ultralow.training.evaluation import outputs
 from ultralow.networks.catalogue import Network
 from ultralow.errors import StudyError
 from ultralow.files import replacing

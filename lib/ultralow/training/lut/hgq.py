@@ -41,7 +41,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     import keras
     from hgq.utils import trace_minmax
 
-    from ultralow.training.keras_setup import outputs
+    from ultralow.training.evaluation import outputs
 
     method, form = entry.method, Fixed.parse(entry.input)
     keys = input_encoding.fitted(data.x_train, data.y_train, form, form.bits)
