@@ -23,7 +23,7 @@ from ultralow.data import columns, dataset, jets, readers
 from ultralow.exact import circuit as circuits, load
 from ultralow.importing import keras_model, latent
 from ultralow.report import comparison
-from ultralow.study import ablations, predictions, provenance, reuse, runs, steps
+from ultralow.study import ablations, provenance, reuse, runs, steps
 from ultralow.synthesis import vitis
 from ultralow.study import study as studies
 from ultralow.errors import StudyError
@@ -283,8 +283,6 @@ RESULTS = {
                   lambda path: dataset.load(path.with_suffix(".npz")), lambda found: found.provenance),
     "train.json": (lambda path: files.write_json(path, {"runs": [{"seed": 1, "accuracy": 0.7123}], "dataset": "jets"}),
                    files.read_json, lambda found: found),
-    "scores.npz": (lambda path: predictions.write(predictions.Scores(np.arange(9) % 3, {1: np.ones((9, 3))}), path, "of this"),
-                   predictions.read, lambda found: (found.labels.tobytes(), found.logits[1].tobytes())),
     "model.keras": (model, latent.kernels, lambda found: [kernel.tobytes() for kernel in found]),
 }
 

@@ -1,5 +1,4 @@
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,12 +8,14 @@ from matplotlib.colors import to_rgb
 
 from ultralow import csvfile
 from ultralow.importing import latent
-from ultralow.report import comparison, importance
-from ultralow.report.figures import cost, gallery, style
+from ultralow.exact import description
+from ultralow.metrics import Band
+from ultralow.report import comparison
+from ultralow.report.figures import cost, gallery, roc, style, training
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.report.results import Outcomes
+from ultralow.report.results import Results
 
 
 AREA = pd.DataFrame({"network": ["jets-float"] * 3 + ["jets-bnn-small"], "clock_ns": [2.5, 5, 5, 5],
@@ -26,9 +27,6 @@ AREA = pd.DataFrame({"network": ["jets-float"] * 3 + ["jets-bnn-small"], "clock_
 def folder(tmp_path_factory):
     folder = synthetic.make(tmp_path_factory.mktemp("study"), ("jets-float", "jets-bnn-small", "mnist-tnn",
                                                                "finn-128-binary", "finn-256-binary"))
-    csvfile.write(pd.DataFrame({"network": ["jets-float"] * 2 + ["jets-bnn-small"] * 2 + ["gone"],
-                               "feature": ["mass", "zlogz"] * 2 + ["mass"],
-                               "accuracy_drop": [0.2, 0.05, 0.1, -0.0004, 0.9]}), folder / "importance.csv")
     csvfile.write(AREA, folder / "area.csv")
     return folder
 
@@ -112,8 +110,7 @@ def test_notebook_view_has_alternative_text_and_escapes(single):
 
 
 def test_bands_leave_out_classes_without_rows(folder):
-    outcomes = Outcomes(folder)
-    assert list(gallery.bands(outcomes, "jets-float")) == list(synthetic.CLASSES["jets"])
+    assert list(Results(folder).roc_bands("jets-float")) == list(synthetic.CLASSES["jets"])
 
 
 def test_precision_is_compared_in_the_same_layers():
@@ -151,10 +148,10 @@ def test_published_points_are_told_apart_by_stage_and_device():
 
 
 def test_weights_stand_below_what_they_were_before_rounding(folder):
-    folded = Outcomes(folder).folded("jets-bnn-small")
+    folded = Results(folder).exact("jets-bnn-small")
     before = [np.random.default_rng(1).uniform(-1, 1, layer.kernel.shape) for layer in folded.layers]
-    assert len(style.weights(folded, before).canvas.axes) == 2 * len(style.weights(folded).canvas.axes)
-    assert "that training rounded" in style.weights(folded, before).caption
+    assert len(training.weights(folded, before).canvas.axes) == 2 * len(training.weights(folded).canvas.axes)
+    assert "that training rounded" in training.weights(folded, before).caption
 
 
 def test_latent_kernels_come_in_the_layers_order_and_pruned_ones_are_zero(tmp_path):
@@ -181,15 +178,34 @@ def test_latent_kernels_come_in_the_layers_order_and_pruned_ones_are_zero(tmp_pa
         latent.kernels(tmp_path / "model.keras")
 
 
-def test_permutation_finds_the_feature_that_matters_and_readers_find_the_wires():
+def test_readers_find_the_wires():
     kernel = np.zeros((3, 2), np.int64)
     kernel[1] = [1, -1]
     network = FoldedNetwork("n", Fixed.parse("fixed<7,3>"), (FoldedLayer(
         kernel, "linear", "ternary", scale=np.ones(2, np.int64), offset=np.zeros(2, np.int64)),), ("a", "b"))
-    x = np.random.default_rng(5).normal(size=(4000, 3)).astype(np.float32)
-    data = SimpleNamespace(x_test=x, y_test=(x[:, 1] < 0).astype(int), features=("u", "v", "w"))
-    table = importance.importances({"n": network}, data).set_index("feature")
-    assert table.loc["v", "accuracy_drop"] == pytest.approx(0.5, abs=0.05)
-    assert (table.loc[["u", "w"], "accuracy_drop"] == 0).all()
-    assert importance.readers(network).tolist() == [0, 1, 0]
-    assert importance.zero_shares(network) == [pytest.approx(4 / 6)]
+    assert description.of(network).readers().tolist() == [0, 1, 0]
+
+
+def test_layers_say_how_many_of_their_weights_are_zero(folder, compared):
+    first, last = (np.mean(layer.kernel == 0) for layer in Results(folder).exact("jets-float").layers)
+    assert f"jets-float: {first:.0%}, {last:.0%}" in compared["sparsity-jets"].alt
+
+
+def test_importance_as_a_table_has_the_studys_order(folder):
+    table = Results(folder).importance()
+    assert table["network"].tolist() == ["jets-float"] * 2 + ["jets-bnn-small"] * 2
+    assert table["accuracy_drop"].tolist() == [0.2, 0.05, 0.1, -0.0004] and table["feature"].tolist() == ["mass", "zlogz"] * 2
+
+
+def test_a_drawing_is_written_to_a_hundredth_of_a_point():
+    svg = b'<g transform="scale(0.015625)"><path d="M 1.23456 -7.654321 L 10.001 3.5"/><use x="0.123456" y="2"/></g>'
+    assert style.rounded(svg) == b'<g transform="scale(0.015625)"><path d="M 1.23 -7.65 L 10 3.5"/><use x="0.12" y="2"/></g>'
+
+
+def test_markers_stand_at_even_distances_on_a_thinned_curve():
+    band = Band.from_values({"signal": [0.1, 0.9, 1.0], "mean": [1e-3, 1e-1, 1.0]}, [0.9])
+    axes = roc.roc("n", {"t": band, "q": band}).canvas.axes[0]
+    first, second = axes.get_lines()
+    assert first.get_xdata()[first.get_markevery()] == pytest.approx(0.1 * np.arange(1, 11))
+    assert second.get_xdata()[second.get_markevery()] == pytest.approx(0.12 + 0.1 * np.arange(9))
+    assert np.interp(0.5, first.get_xdata(), np.log10(first.get_ydata())) == pytest.approx(-2)

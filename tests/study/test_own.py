@@ -14,7 +14,7 @@ from ultralow.study import runs, steps
 from ultralow.study import study as studies
 from ultralow.errors import StudyError
 from ultralow.files import write_json
-from ultralow.report.results import Outcomes
+from ultralow.report.results import Results
 from ultralow.study.provenance import describe
 
 
@@ -40,8 +40,8 @@ def study(tmp_path_factory):
 
 def test_weights_count_and_a_single_output_is_a_logit_of_the_second_class(study):
     data = dataset.load(study.results / "data/particles.npz")
-    train, scores = (getattr(Outcomes(study.results), what)("particles-tnn-one") for what in ("train", "scores"))
-    (logits,), (run,) = scores.logits.values(), train["runs"]
+    train = Results(study.results).train("particles-tnn-one")
+    (logits,), (run,) = steps.check_predictions(study, "particles-tnn-one").logits.values(), train["runs"]
     assert logits.shape == (len(data.y_test), 1)
     right = (logits[:, 0] > 0) == (data.y_test == 1)
     assert run["accuracy"] == pytest.approx(np.average(right, weights=data.w_test))
@@ -52,20 +52,22 @@ def test_weights_count_and_a_single_output_is_a_logit_of_the_second_class(study)
 
 def test_a_regression_is_judged_in_its_unit(study):
     data = dataset.load(study.results / "data/energies.npz")
-    train, scores = (getattr(Outcomes(study.results), what)("energies-fixed-relu") for what in ("train", "scores"))
-    (found,), (run,) = scores.logits.values(), train["runs"]
+    train = Results(study.results).train("energies-fixed-relu")
+    (found,), (run,) = steps.check_predictions(study, "energies-fixed-relu").logits.values(), train["runs"]
     error = (found - data.y_test) * data.target_scale
     assert run["rmse"]["energy"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
     truth = data.y_test * data.target_scale
     assert run["r2"] == pytest.approx(1 - np.mean(error**2) / truth.var(), rel=1e-5)
     assert "accuracy" not in run and set(run["history"]) == {"loss", "val_loss"}
+    drawn = Results(study.results).estimates("energies-fixed-relu")["energy"]
+    assert drawn.rmse == pytest.approx(run["rmse"]["energy"], rel=1e-5) and 0 < drawn.counts.sum() <= len(data.y_test)
 
 
 def test_the_circuits_readme_says_what_a_code_means(study):
     one, estimate = ((study.results / network / "rtl/README.md").read_text()
                      for network in ("particles-tnn-one", "energies-tnn-relu"))
     assert "A code above 0 says `1`, any other `0`" in one and "largest code" not in one
-    data, folded = dataset.load(study.results / "data/energies.npz"), Outcomes(study.results).folded("energies-tnn-relu")
+    data, folded = dataset.load(study.results / "data/energies.npz"), Results(study.results).exact("energies-tnn-relu")
     line = next(line for line in estimate.splitlines() if line.startswith("| 0 |") and "`energy`" in line)
     factor, offset = (float(cell) for cell in line.split("|")[4:6])
     codes = folded(folded.input.codes(folded.encode(data.x_test[:50])))
@@ -74,7 +76,7 @@ def test_the_circuits_readme_says_what_a_code_means(study):
 
 
 def test_each_layer_has_its_own_precision(study):
-    folded = Outcomes(study.results).folded("particles-mixed-two")
+    folded = Results(study.results).exact("particles-mixed-two")
     assert [layer.weights for layer in folded.layers] == ["ternary", "binary", "ternary"]
     assert [layer.activation for layer in folded.layers] == ["relu", "binary", "linear"]
     assert str(folded.layers[0].format) == "ufixed<4,2>"

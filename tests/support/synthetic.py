@@ -11,6 +11,7 @@ from ultralow.files import write_json
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.fixed_point import Fixed
 from ultralow.metrics import accuracy, auc_per_class, confusion
+from ultralow.study.predictions import Predictions, roc_bands
 
 CLASSES = {"jets": ("q", "g", "W", "Z", "t"), "mnist": tuple("0123456789")}
 NETWORKS = {
@@ -24,6 +25,9 @@ NETWORKS = {
     "finn-128-float": ("mnist", "784x128x128x128x10", "float", False),
     "finn-256-binary": ("mnist", "784x256x256x256x10", "binary", False),
 }
+# What two features are worth to two networks.
+IMPORTANCE = {name: [{"feature": feature, "drop": drop, "deviation": 0.001} for feature, drop in zip(("mass", "zlogz"), drops)]
+              for name, drops in {"jets-float": (0.2, 0.05), "jets-bnn-small": (0.1, -0.0004)}.items()}
 
 
 def make(folder: Path, networks: tuple[str, ...] = tuple(NETWORKS), seeds: tuple[int, ...] = (1, 2),
@@ -41,8 +45,10 @@ def make(folder: Path, networks: tuple[str, ...] = tuple(NETWORKS), seeds: tuple
             "network": name, "dataset": dataset, "source": source[dataset], "architecture": architecture,
             "kind": kind, "recipe": {"epochs": 3}, "seeds": seeds, "hardware_seed": seeds[-1], "train_rows": 5000,
             "valid_rows": 500, "test_rows": rows, "input": "fixed<7,3>", "parameters": 4389,
-            "classes": CLASSES[dataset], "runs": [_run(s, logits[s], labels, CLASSES[dataset]) for s in seeds]})
-        np.savez(folder / name / "scores.npz", labels=labels, **{f"logits_{s}": v for s, v in logits.items()})
+            "classes": CLASSES[dataset], "runs": [_run(s, logits[s], labels, CLASSES[dataset]) for s in seeds],
+            "roc": {name: band.thinned().values()
+                    for name, band in roc_bands(Predictions(labels, logits), CLASSES[dataset]).items()},
+            **({"importance": IMPORTANCE[name]} if name in IMPORTANCE else {})})
         _folded(name, dataset, kind, draw).save(folder / name / "folded.npz")
         if gates:
             lut = 1000 * (position + 1)

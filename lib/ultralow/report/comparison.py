@@ -11,7 +11,7 @@ from ultralow import csvfile
 from ultralow.report import published
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.errors import StudyError
-from ultralow.report.results import Outcomes, hardware_run, judged_by, need
+from ultralow.report.results import Results, hardware_run, judged_by, need
 
 # ours -> the published column beside it; +1 where more is better, -1 where less is
 PAIRS = {
@@ -51,8 +51,8 @@ def comparison(folder: str | Path) -> pd.DataFrame:
     Raises:
         StudyError: a network has no training result, or a file lacks a key.
     """
-    outcomes = Outcomes(Path(folder))
-    rows = [_row(outcomes, network) for network in outcomes.networks]
+    results = Results(Path(folder))
+    rows = [_row(results, network) for network in results.networks]
     if not rows:
         raise StudyError(f"{folder}/study.json lists no networks; add one to the study file")
     table = pd.DataFrame(rows, columns=_columns(rows))
@@ -80,9 +80,9 @@ def seeds(train: dict) -> pd.DataFrame:
 def trained_on(folder: str | Path) -> pd.DataFrame:
     """Networks (column ``networks``, comma-separated) by the device and package versions that their runs were trained with;
     empty where no run says so."""
-    outcomes, groups = Outcomes(Path(folder)), {}
-    for network in outcomes.networks:
-        for run in outcomes.train(network)["runs"]:
+    results, groups = Results(Path(folder)), {}
+    for network in results.networks:
+        for run in results.train(network)["runs"]:
             if (said := run.get("trained_on")):
                 where = said["device"], ", ".join(f"{name} {version}" for name, version in sorted(said["packages"].items()))
                 groups.setdefault(where, {})[network] = None
@@ -179,9 +179,9 @@ def front(dataset: str) -> pd.DataFrame:
     return rows[rows["accuracy"].notna() & (rows["lut"].notna() | rows["latency_ns"].notna())]
 
 
-def _row(outcomes: Outcomes, network: str) -> dict:
-    path = outcomes.folder / network / "train.json"
-    train, convert, synthesis = outcomes.train(network), outcomes.convert(network), outcomes.synthesis(network)
+def _row(results: Results, network: str) -> dict:
+    path = results.path(network) / "train.json"
+    train, convert, synthesis = results.train(network), results.convert(network), results.synthesis(network)
     row = {key: need(train, key, path) for key in _TRAIN}
     runs = need(train, "runs", path)
     if not runs:

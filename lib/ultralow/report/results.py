@@ -1,17 +1,18 @@
-"""Knows which files the stages leave in a results folder, and reads them."""
+"""Read what the steps leave in a results folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from ultralow.exact import load
-from ultralow.study import predictions as scores
-from ultralow.errors import StudyError
-from ultralow.files import read_json
-from ultralow.exact.dense import FoldedNetwork
+import pandas as pd
 
-# What each source of contracts is, in words that a reader understands without the code.
+from ultralow.errors import StudyError
+from ultralow.exact import load
+from ultralow.files import read_json
+from ultralow.metrics import Band, EstimateHistogram
+
+# What each data source is, in words that a reader understands without the code.
 SOURCES = {
     "generated": "jets generated with Pythia 8 and FastJet, not the published data set",
     "openml": "the published jets, from OpenML",
@@ -23,13 +24,14 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Outcomes:
-    """A results folder. A stage that was not run has None; the training stage must have run."""
+class Results:
+    """A results folder. The training step must have run; a step that was not run has None."""
 
     folder: Path
 
     @property
     def study(self) -> dict:
+        """study.json."""
         return read_json(self.folder / "study.json")
 
     @property
@@ -37,25 +39,59 @@ class Outcomes:
         """Names in the study's order."""
         return list(need(self.study, "networks", self.folder / "study.json"))
 
+    def path(self, network: str) -> Path:
+        """The network's folder: of this study, or of the study whose results it shares."""
+        shared = self._shared(network)
+        return self.folder.parent / shared["study"] / network if shared else self.folder / network
+
     def train(self, network: str) -> dict:
-        return read_json(self.folder / network / "train.json")
+        """train.json of a network."""
+        return read_json(self.path(network) / "train.json")
 
     def convert(self, network: str) -> dict | None:
-        return _optional(self.folder / network / "convert.json")
+        """convert.json of a network, where this study asks for it."""
+        return _optional(self.path(network) / "convert.json") if self._shared(network).get("conversion", True) else None
 
     def synthesis(self, network: str) -> dict | None:
-        return _optional(self.folder / network / "synthesis.json")
+        """synthesis.json of a network, where this study asks for it."""
+        return _optional(self.path(network) / "synthesis.json") if self._shared(network).get("synthesis", True) else None
 
-    def folded(self, network: str) -> FoldedNetwork:
-        return load.load(self.folder / network / "folded.npz")
+    def exact(self, network: str):
+        """The exact network that goes to hardware."""
+        return load.load(self.path(network) / "folded.npz")
 
-    def scores(self, network: str) -> scores.Scores:
-        """Outputs of every seed.
+    def roc_bands(self, network: str) -> dict[str, Band]:
+        """ROC bands over the network's seeds, by class; none of a regression.
 
         Raises:
-            StudyError: the file is missing or damaged.
+            StudyError: train.json is older than these values.
         """
-        return scores.read(self.folder / network / "scores.npz")
+        train = self.train(network)
+        if train.get("targets"):
+            return {}
+        curves = need(train, "roc", self.path(network) / "train.json")
+        return {name: Band.from_values(curves[name], [run["auc"][name] for run in train["runs"]])
+                for name in train["classes"] if name in curves}
+
+    def estimates(self, network: str) -> dict[str, EstimateHistogram]:
+        """Estimates against the truth, by target of a regression."""
+        values = need(self.train(network), "estimates", self.path(network) / "train.json")
+        return {name: EstimateHistogram.from_values(one) for name, one in values.items()}
+
+    def importance(self, networks: list[str] | None = None) -> pd.DataFrame:
+        """What each feature is worth to each network, as far as it was measured; see
+        :func:`ultralow.study.predictions.permutation_importance`.
+
+        Returns:
+            network, feature, accuracy_drop, accuracy_drop_std (shares).
+        """
+        rows = [(network, one["feature"], one["drop"], one["deviation"])
+                for network in (self.networks if networks is None else networks)
+                for one in self.train(network).get("importance", [])]
+        return pd.DataFrame(rows, columns=["network", "feature", "accuracy_drop", "accuracy_drop_std"])
+
+    def _shared(self, network: str) -> dict:
+        return self.study.get("shared", {}).get(network, {})
 
 
 def hardware_run(train: dict) -> dict:
@@ -76,7 +112,7 @@ def need(content: dict, key: str, path: Path) -> object:
         StudyError: the file at ``path`` lacks the key.
     """
     if key not in content:
-        raise StudyError(f"{path} lacks {key!r}; delete it and run the stage that writes it again")
+        raise StudyError(f"{path} lacks {key!r}; delete it and run the step that writes it again")
     return content[key]
 
 

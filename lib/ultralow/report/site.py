@@ -22,7 +22,7 @@ from ultralow.networks.catalogue import FINN
 from ultralow.errors import StudyError
 from ultralow.circuit.lut_estimate import luts
 from ultralow.files import read_json, replacing
-from ultralow.report.results import Outcomes
+from ultralow.report.results import Results
 from ultralow.report.prototypes import PROTOTYPES
 from ultralow.study.study import root
 
@@ -108,7 +108,7 @@ def write(folder: str | Path) -> Path:
 def _estimates(folder: Path, table: pd.DataFrame) -> dict[str, float]:
     """The quick estimate of LUTs of FINN's prototypes that were not built."""
     unbuilt = table.loc[table["network"].isin(PROTOTYPES) & table["lut"].isna(), "network"]
-    return {name: luts(Outcomes(folder).folded(name)) for name in unbuilt}
+    return {name: luts(Results(folder).exact(name)) for name in unbuilt}
 
 
 def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:

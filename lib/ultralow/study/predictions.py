@@ -1,77 +1,81 @@
-"""Knows the folded networks' outputs on the test part: computed from their files, kept in scores.npz."""
+"""Compute what trained networks predict for the test part, and the values that figures show of it."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ultralow import npz
-from ultralow.exact import load
+from ultralow import metrics
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError
-from ultralow.files import replacing, sha256
+from ultralow.exact import load
+
+# Rows of the test part and permutations of each feature that its importance is measured on.
+IMPORTANCE_ROWS, REPEATS, SEED = 10_000, 3, 1
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Labels (rows,), and for each seed logits (rows, classes): float64 as computed, float32 as kept; of a regression
-    targets and outputs (rows, targets). ``weights`` (rows,): how much each row counts; None: all alike."""
+class Predictions:
+    """Labels (rows,), and for each seed logits (rows, classes), float64; of a regression targets and outputs (rows, targets).
+    ``weights`` (rows,): how much each row counts; None: all alike."""
 
     labels: np.ndarray
     logits: dict[int, np.ndarray]
     weights: np.ndarray | None = None
 
 
-def compute(networks: Mapping[int, Path], test: Dataset) -> Scores:
-    """The outputs of every seed's folded.npz on the test part; nothing is trained."""
-    def logits(path: Path) -> np.ndarray:
-        folded = load.load(path)
-        return folded.logits(folded.encode(test.x_test))
-
-    return Scores(test.y_test, {seed: logits(path) for seed, path in networks.items()}, test.w_test)
+def compute(networks: Mapping[int, Path], test: Dataset) -> Predictions:
+    """The outputs of each seed's network, read from its file, on the test part."""
+    exact = {seed: load.load(path) for seed, path in networks.items()}
+    return Predictions(test.y_test, {seed: network.logits(network.encode(test.x_test)) for seed, network in exact.items()},
+                       test.w_test)
 
 
-def identity(networks: Mapping[int, Path], test: Dataset) -> str:
-    """SHA-256 of what :func:`compute` takes: the files of the folded networks and the test part."""
-    digest = hashlib.sha256()
-    for seed, path in sorted(networks.items()):
-        digest.update(f"{seed} {sha256(path)}\n".encode())
-    for array in (test.x_test, test.y_test, *(() if test.w_test is None else (test.w_test,))):
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
+def drawn_values(predictions: Predictions, hardware_seed: int, test: Dataset) -> dict[str, dict]:
+    """What the figures of the report need of the rows, for train.json.
 
-
-def write(scores: Scores, path: Path, made_of: str = "") -> None:
-    """Writes scores.npz; ``made_of`` is their :func:`identity`."""
-    logits = {f"logits_{seed}": values.astype(np.float32) for seed, values in scores.logits.items()}
-    with replacing(path) as temporary, open(temporary, "wb") as stream:
-        weights = {} if scores.weights is None else {"weights": scores.weights}
-        np.savez_compressed(stream, labels=scores.labels, made_of=np.array(made_of), **weights, **logits)
-
-
-def current(path: Path, made_of: str) -> bool:
-    """Whether ``path`` holds the scores of this :func:`identity`; a missing or damaged file does not."""
-    try:
-        return npz.read(path, ["made_of"])["made_of"].tolist() == made_of
-    except (ValueError, OSError):
-        return False
-
-
-def read(path: Path) -> Scores:
-    """The scores that :func:`write` wrote.
-
-    Raises:
-        StudyError: the file is missing or damaged.
+    Returns:
+        ``roc``: for each class that has a curve the values of the band over the seeds (:class:`ultralow.metrics.Band`);
+        of a regression ``estimates``: for each target the hardware seed's :class:`ultralow.metrics.EstimateHistogram`.
     """
-    try:
-        arrays = npz.read(path)
-        seeds = sorted(int(name.removeprefix("logits_")) for name in arrays if name.startswith("logits_"))
-        return Scores(arrays["labels"], {seed: arrays[f"logits_{seed}"] for seed in seeds}, arrays.get("weights"))
-    except FileNotFoundError:
-        raise StudyError(f"{path} is missing; run the comparison notebook, which computes it") from None
-    except (ValueError, KeyError, OSError) as error:
-        raise StudyError(f"{path} is not a file of scores ({error}); delete it and run the comparison again") from None
+    if test.classes:
+        return {"roc": {name: band.thinned().values() for name, band in roc_bands(predictions, test.classes).items()}}
+    truth, estimates = (values * test.target_scale + test.target_mean
+                        for values in (predictions.labels, predictions.logits[hardware_seed]))
+    return {"estimates": {name: metrics.estimate_histogram(truth[:, index], estimates[:, index]).values()
+                          for index, name in enumerate(test.targets)}}
+
+
+def roc_bands(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, metrics.Band]:
+    """ROC bands over the seeds, by class; a class without rows in the test part is left out."""
+    curves = [metrics.roc_per_class(logits, predictions.labels, classes, predictions.weights)
+              for logits in predictions.logits.values()]
+    return {name: metrics.band([of_seed[name] for of_seed in curves])
+            for name in classes if all(name in of_seed for of_seed in curves)}
+
+
+def permutation_importance(network, test: Dataset, rows: int = IMPORTANCE_ROWS, repeats: int = REPEATS
+                           ) -> list[dict]:
+    """What each feature is worth to an exact network: permutation importance (Breiman 2001) on the first ``rows`` rows of the
+    test part.
+
+    Returns:
+        for each ``feature`` ``drop``, the accuracy (a share; of a regression R²) that is lost when the feature's values are
+        permuted among the rows, mean over ``repeats`` seeded permutations, and ``deviation``, their standard deviation (None
+        of a single one). All networks get the same permutations.
+    """
+    x, labels = test.x_test[:rows], test.y_test[:rows]
+    whole = metrics.judged(network.logits(network.encode(x)), labels)
+    importance = []
+    for position, feature in enumerate(test.features):
+        drops = []
+        for repeat in range(repeats):
+            shuffled = x.copy()
+            order = np.random.default_rng([SEED, position, repeat]).permutation(len(x))
+            shuffled[:, position] = x[order, position]
+            drops.append(whole - metrics.judged(network.logits(network.encode(shuffled)), labels))
+        importance.append({"feature": feature, "drop": round(float(np.mean(drops)), 5),
+                           "deviation": round(float(np.std(drops, ddof=1)), 5) if repeats > 1 else None})
+    return importance

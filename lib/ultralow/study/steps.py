@@ -22,7 +22,7 @@ from ultralow.files import read_json, replacing, root, write_json
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.networks.recipes import Recipe
 from ultralow.study.runs import Log
-from ultralow.study.predictions import Scores
+from ultralow.study.predictions import Predictions
 from ultralow.study.study import Study
 
 
@@ -69,7 +69,7 @@ def test_part(study: Study, name: str, log: Log = print) -> Dataset:
 
 def training(study: Study, name: str, log: Log = print) -> dict:
     """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes
-    train.json, scores.npz, folded.npz, model.keras.
+    train.json (with what figures need of the rows), folded.npz and model.keras.
 
     A seed that an interrupted run finished is kept. Conversion and synthesis take the seed with the best validation
     accuracy; the test part chooses nothing. A run on trained networks (:mod:`ultralow.study.reuse`) takes what it finds.
@@ -79,6 +79,8 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     """
     if reuse.mode() and (done := study.folder(name) / "train.json").exists():
         log(f"{name}: taken as it was trained")
+        if reuse.mode() == reuse.TRAINED:
+            check_predictions(study, name, log)
         return read_json(done)
     reuse.refuse(f"{name} is not trained in {_short(study.results)}")
     network, recipe, model = study.network(name), study.recipe(name), study.model_path(name)
@@ -106,8 +108,11 @@ def training(study: Study, name: str, log: Log = print) -> dict:
               "backend": study.settings.backend, "classes": data.classes, "runs": results}
     if data.targets:
         result |= {"targets": dict(zip(data.targets, zip(data.target_mean.tolist(), data.target_scale.tolist())))}
+    files = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in results}
+    result |= predictions.drawn_values(predictions.compute(_present(files, folder, best), data), best, data)
+    if data.name != "mnist":
+        result["importance"] = predictions.permutation_importance(load.load(folder / "folded.npz"), data)
     write_json(folder / "train.json", result)
-    score(study, name, log)
     return result
 
 
@@ -125,14 +130,10 @@ def trained_network(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     return load.load(path)
 
 
-def trained_networks(study: Study, dataset: str, log: Log = print) -> dict[str, FoldedNetwork]:
-    """The folded networks of a dataset, by name."""
-    return {entry.name: trained_network(study, entry.name, log) for entry in study.networks if entry.dataset == dataset}
+def check_predictions(study: Study, name: str, log: Log = print) -> Predictions:
+    """The outputs of every seed's folded network on the test part, from the files of the networks: nothing is trained.
 
-
-def score(study: Study, name: str, log: Log = print) -> Scores:
-    """The outputs of every seed's folded network on the test part, from the files of the networks: nothing is trained
-    if they are there. Kept in scores.npz as long as networks and test part are the same.
+    A seed whose network is not there (of some networks only the best seed's is committed) is left out; the log says so.
 
     Raises:
         StudyError: the accuracies are not those of train.json: the networks were tested on other rows.
@@ -141,20 +142,27 @@ def score(study: Study, name: str, log: Log = print) -> Scores:
     folder = study.folder(name)
     done = read_json(folder / "train.json")
     test = test_part(study, done["dataset"], log)
-    networks = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in done["runs"]}
-    kept, identity = folder / "scores.npz", predictions.identity(networks, test)
-    if not predictions.current(kept, identity):
-        found = predictions.compute(networks, test)
-        for run in done["runs"]:
-            quality = metrics.quality(test.y_test)
-            value = metrics.judged(found.logits[run["seed"]], test.y_test, test.w_test)
-            if abs(value - run[quality]) > 1e-9:
-                raise StudyError(
-                    f"{name}, seed {run['seed']}: {quality} {value:.5f} on the test part in {_short(study.results)}/"
-                    f"data, but {run[quality]:.5f} in train.json; these are not the rows or not the network that "
-                    "train.json tells of: take the committed ones again (`git checkout`), or train")
-        predictions.write(found, kept, identity)
-    return predictions.read(kept)
+    files = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in done["runs"]}
+    networks = _present(files, folder, done["hardware_seed"])
+    computed = predictions.compute(networks, test)
+    quality = metrics.quality(test.y_test)
+    for run in done["runs"]:
+        if run["seed"] not in networks:
+            log(f"{name}, seed {run['seed']}: its network is not here, its {quality} is not checked")
+            continue
+        value = metrics.judged(computed.logits[run["seed"]], test.y_test, test.w_test)
+        if abs(value - run[quality]) > 1e-9:
+            raise StudyError(
+                f"{name}, seed {run['seed']}: {quality} {value:.5f} on the test part in {_short(study.results)}/"
+                f"data, but {run[quality]:.5f} in train.json; these are not the rows or not the network that "
+                "train.json tells of: take the committed ones again (`git checkout`), or train")
+    return computed
+
+
+def _present(files: dict[int, Path], folder: Path, hardware_seed: int) -> dict[int, Path]:
+    """Of each seed's network those that are there. The hardware seed's is committed once, in the network's folder."""
+    return {seed: file if file.exists() else folder / "folded.npz" for seed, file in files.items()
+            if file.exists() or seed == hardware_seed}
 
 
 def conversion(study: Study, name: str, log: Log = print) -> dict:

@@ -1,86 +1,60 @@
-"""Knows which figures a study gets, under which names, and in which order."""
+"""Draw every figure of a study, under its name and in the report's order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ultralow import csvfile, metrics
+from ultralow import csvfile
 from ultralow.exact import description
-from ultralow.importing import latent
-from ultralow.report import comparison, importance
-from ultralow.report.figures import cost as costfigures, inputs, roc, style
-from ultralow.networks.catalogue import FINN
-from ultralow.report.figures.style import Figure
 from ultralow.files import read_json, replacing, write_json
-from ultralow.report.results import SOURCES, Outcomes, hardware_run
+from ultralow.importing import latent
+from ultralow.networks.catalogue import FINN
+from ultralow.report import comparison
+from ultralow.report.figures import cost, inputs, roc, style, training
+from ultralow.report.figures.style import Figure
+from ultralow.report.results import SOURCES, Results, hardware_run
 
 
 def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
     """Figures that compare the networks of ``table`` (:func:`ultralow.report.comparison.comparison`), dataset by dataset."""
-    return dict(_compared(Path(folder), table))
+    results, figures = Results(Path(folder)), {}
+    for dataset, rows in table.groupby("dataset", sort=False):
+        # FINN's networks answer a question of their own and would bury the others.
+        rows = rows[~rows["network"].str.startswith(FINN)]
+        if len(rows):
+            figures |= _cost_figures(dataset, rows) | _input_figures(results, dataset, rows)
+            figures |= _roc_figures(results, dataset, rows)
+    return figures | _study_figures(Path(folder), table)
 
 
 def single(folder: str | Path, name: str) -> dict[str, Figure]:
     """Figures of one network: ROC curves and confusion matrix (of a regression estimates against truth), weights of the
     hardware seed, training curves."""
-    outcomes = Outcomes(Path(folder))
-    train = outcomes.train(name)
-    network = outcomes.folded(name)
-    # Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
-    model, histories = outcomes.folder / name / "model.keras", {run["seed"]: run["history"] for run in train["runs"]}
-    layered = bool(description.of(network).kernels)
-    before = latent.kernels(model) if layered and model.exists() and not name.startswith(FINN) else ()
-    rocs = {} if train.get("targets") else {f"roc-{name}": roc.roc(name, bands(outcomes, name))}
-    return {**rocs, f"{'estimates' if train.get('targets') else 'confusion'}-{name}": judgement(outcomes, name),
-            **({f"weights-{name}": style.weights(network, before)} if layered else {}),
-            **({f"training-{name}": style.training(name, histories)} if any(histories.values()) else {})}
+    results = Results(Path(folder))
+    train, network = results.train(name), results.exact(name)
+    if train.get("targets"):
+        figures = {f"estimates-{name}": judgement(results, name)}
+    else:
+        figures = {f"roc-{name}": roc.roc(name, results.roc_bands(name)), f"confusion-{name}": judgement(results, name)}
+    if description.of(network).kernels:
+        figures[f"weights-{name}"] = training.weights(network, _latent_kernels(results, name))
+    histories = {run["seed"]: run["history"] for run in train["runs"]}
+    if any(histories.values()):
+        figures[f"training-{name}"] = training.training(name, histories)
+    return figures
 
 
-def _compared(folder: Path, table: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    outcomes = Outcomes(folder)
-    for dataset, rows in table.groupby("dataset", sort=False):
-        # FINN's networks answer a question of their own and would bury the others.
-        main = rows[~rows["network"].str.startswith(FINN)]
-        if len(main) == 0:
-            continue
-        beside = comparison.front(dataset)
-        if not all(map(comparison.comparable, main["source"])):
-            beside = beside.iloc[:0]
-        for cost in ("lut", "latency_ns"):
-            if main[cost].notna().any():
-                yield f"accuracy-{cost.removesuffix('_ns')}-{dataset}", costfigures.accuracy_against(
-                    dataset, cost, main, comparison.pareto(main, cost), beside)
-        folded = {name: outcomes.folded(name) for name in main["network"]}
-        if shares := {name: found for name, network in folded.items() if (found := importance.zero_shares(network))}:
-            yield f"sparsity-{dataset}", inputs.sparsity(shares)
-        if dataset == "mnist":
-            yield f"pixels-{dataset}", inputs.pixels(
-                {name: importance.readers(network) for name, network in folded.items()})
-        elif len(found := importances(folder, list(main["network"]))):
-            yield f"importance-{dataset}", inputs.importances(found, dataset)
-        if outcomes.train(main["network"].iloc[0]).get("targets"):
-            continue
-        curves = {name: bands(outcomes, name) for name in main["network"]}
-        if len(chosen := precisions(main)) > 1:
-            where = SOURCES.get(main["source"].iloc[0], "")
-            yield f"precision-{dataset}", roc.roc_by_precision(
-                dataset, {kind: (name, curves[name]) for kind, name in chosen.items()}, where)
-        yield f"auc-{dataset}", roc.auc_by_class(
-            dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in curves.items()})
-        if len(curves) == 1:
-            continue  # the network's own figure shows the same curves
-        for name in outcomes.train(main["network"].iloc[0])["classes"]:
-            having = {network: found[name] for network, found in curves.items() if name in found}
-            if having:
-                yield f"roc-{dataset}-{name}", roc.roc_of_class(name, having)
-    if len(finn := comparison.finn(table)):
-        yield "finn", costfigures.finn(finn)
-    if (folder / "area.csv").exists():
-        yield "area-latency", costfigures.area_latency(csvfile.read(folder / "area.csv"))
+def judgement(results: Results, name: str) -> Figure:
+    """What the hardware seed's network takes for what: its confusion matrix, or a regression's estimates against the
+    truth, in the targets' units."""
+    train = results.train(name)
+    if train.get("targets"):
+        return training.estimates(name, results.estimates(name))
+    return training.confusion(name, train["classes"], hardware_run(train)["confusion"])
 
 
 def precisions(rows: pd.DataFrame) -> dict[str, str]:
@@ -91,32 +65,6 @@ def precisions(rows: pd.DataFrame) -> dict[str, str]:
     found = [{kind: of["network"].iloc[0] for kind in ("float", "binary", "ternary")
               if len(of := same[same["kind"] == kind])} for _, same in rows.groupby("architecture", sort=False)]
     return max(found, key=len, default={})
-
-
-def importances(folder: Path, networks: list[str]) -> pd.DataFrame:
-    """What importance.csv says of ``networks``; empty if it was not made."""
-    path = folder / "importance.csv"
-    table = csvfile.read(path) if path.exists() else pd.DataFrame({"network": []})
-    return table[table["network"].isin(networks)]
-
-
-def bands(outcomes: Outcomes, name: str) -> dict[str, metrics.Band]:
-    """ROC bands over the network's seeds, by class; a class without rows in the test part is left out."""
-    scores, classes = outcomes.scores(name), outcomes.train(name)["classes"]
-    curves = [metrics.roc_per_class(logits, scores.labels, classes, scores.weights) for logits in scores.logits.values()]
-    return {c: metrics.band([found[c] for found in curves]) for c in classes if all(c in found for found in curves)}
-
-
-def judgement(outcomes: Outcomes, name: str) -> Figure:
-    """What the hardware seed's network takes for what: its confusion matrix, or a regression's estimates against the
-    truth, in the targets' units."""
-    train = outcomes.train(name)
-    if not train.get("targets"):
-        return style.confusion(name, train["classes"], hardware_run(train)["confusion"])
-    scores = outcomes.scores(name)
-    mean, scale = np.array(list(train["targets"].values())).T
-    found = scores.logits[train["hardware_seed"]]
-    return style.estimates(name, list(train["targets"]), scores.labels * scale + mean, found * scale + mean)
 
 
 def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
@@ -140,3 +88,63 @@ def read(folder: str | Path) -> dict[str, dict]:
     path = Path(folder) / "figures.json"
     entries = read_json(path) if path.exists() else {}
     return dict(sorted(entries.items(), key=lambda item: item[1]["order"]))
+
+
+def _cost_figures(dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
+    """Accuracy against LUTs and latency, where any was measured."""
+    published = comparison.front(dataset)
+    if not all(map(comparison.comparable, rows["source"])):
+        published = published.iloc[:0]
+    return {f"accuracy-{column.removesuffix('_ns')}-{dataset}":
+            cost.accuracy_against(dataset, column, rows, comparison.pareto(rows, column), published)
+            for column in ("lut", "latency_ns") if rows[column].notna().any()}
+
+
+def _input_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
+    """Zero weights, and which inputs the networks use: pixels of images, else each feature's importance."""
+    networks = {name: description.of(results.exact(name)) for name in rows["network"]}
+    zeros = {name: [float(np.mean(kernel == 0)) for kernel in network.kernels] for name, network in networks.items()
+             if network.kernels}
+    figures = {f"sparsity-{dataset}": inputs.sparsity(zeros)} if zeros else {}
+    if dataset == "mnist":
+        figures[f"pixels-{dataset}"] = inputs.pixels({name: network.readers() for name, network in networks.items()})
+    elif len(importance := results.importance(list(networks))):
+        figures[f"importance-{dataset}"] = inputs.importances(importance, dataset)
+    return figures
+
+
+def _roc_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
+    """ROC curves by precision and by class, and their areas; none of a regression."""
+    bands = {name: found for name in rows["network"] if (found := results.roc_bands(name))}
+    if not bands:
+        return {}
+    figures = {}
+    if len(chosen := precisions(rows)) > 1:
+        figures[f"precision-{dataset}"] = roc.roc_by_precision(
+            dataset, {kind: (name, bands[name]) for kind, name in chosen.items()}, SOURCES.get(rows["source"].iloc[0], ""))
+    figures[f"auc-{dataset}"] = roc.auc_by_class(
+        dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in bands.items()})
+    if len(bands) > 1:  # else the network's own figure shows the same curves
+        for name in results.train(next(iter(bands)))["classes"]:
+            if having := {network: found[name] for network, found in bands.items() if name in found}:
+                figures[f"roc-{dataset}-{name}"] = roc.roc_of_class(name, having)
+    return figures
+
+
+def _study_figures(folder: Path, table: pd.DataFrame) -> dict[str, Figure]:
+    """FINN's networks, and the area sweep, where the study has them."""
+    figures = {}
+    if len(finn := comparison.finn(table)):
+        figures["finn"] = cost.finn(finn)
+    if (folder / "area.csv").exists():
+        figures["area-latency"] = cost.area_latency(csvfile.read(folder / "area.csv"))
+    return figures
+
+
+def _latent_kernels(results: Results, name: str) -> list[np.ndarray]:
+    """The real weights that training rounded, where the model is there.
+
+    Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
+    """
+    model = results.path(name) / "model.keras"
+    return latent.kernels(model) if model.exists() and not name.startswith(FINN) else []

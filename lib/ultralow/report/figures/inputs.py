@@ -27,7 +27,7 @@ def sparsity(shares: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def importances(table: pd.DataFrame, title: str) -> Figure:
-    """What each feature is worth to each network, from :func:`ultralow.report.importance.importances`."""
+    """What each feature is worth to each network, from :meth:`ultralow.report.results.Results.importance`."""
     points = table.pivot(index="feature", columns="network", values="accuracy_drop")
     points = (points[list(dict.fromkeys(table["network"]))] * 100).round(1) + 0.0
     points = points.loc[points.mean(axis=1).sort_values(ascending=False, kind="stable").index]

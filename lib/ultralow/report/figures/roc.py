@@ -1,4 +1,4 @@
-"""Knows how ROC curves and their areas are drawn: background against signal efficiency, bands over seeds."""
+"""Draw ROC curves and their areas: background against signal efficiency, bands over seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 
 from ultralow.report.figures.style import DASHES, STYLE, Canvas, Figure, blank, listed, look, power_of_ten
-from ultralow.metrics import Band
+from ultralow.metrics import SMALLEST_EFFICIENCY, Band
 
 
 def roc(network: str, bands: Mapping[str, Band]) -> Figure:
@@ -98,11 +98,28 @@ def auc_by_class(dataset: str, areas: Mapping[str, Mapping[str, float]]) -> Figu
 
 def _curve(axes: matplotlib.axes.Axes, band: Band, index: int, label: str) -> None:
     shown, style = band.mean > 0, look(index)  # zero has no place on a log axis
-    axes.plot(band.signal[shown], band.mean[shown], label=label, linestyle=DASHES[index % len(DASHES)],
-              markevery=(8 * index % 40, 40), markersize=4, **style)
+    signal, mean = _with_markers(band.signal[shown], band.mean[shown], index)
+    axes.plot(signal, mean, label=label, linestyle=DASHES[index % len(DASHES)], markersize=4,
+              markevery=np.searchsorted(signal, _marked(signal, index)).tolist(), **style)
     if band.auc_std is not None:
-        axes.fill_between(band.signal[shown], np.maximum(band.low[shown], 1e-6), band.high[shown], color=style["color"],
-                          alpha=0.25, linewidth=0)
+        axes.fill_between(band.signal[shown], np.maximum(band.low[shown], SMALLEST_EFFICIENCY), band.high[shown],
+                          color=style["color"], alpha=0.25, linewidth=0)
+
+
+def _marked(signal: np.ndarray, index: int) -> np.ndarray:
+    """Signal efficiencies that bear a marker: ten a curve, shifted from curve to curve so that none hides another."""
+    if not len(signal):
+        return signal
+    marked = signal[0] + 0.02 * (index % 5) + 0.1 * np.arange(11)
+    return marked[marked <= signal[-1]]
+
+
+def _with_markers(signal: np.ndarray, mean: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """The curve with a point at each marker; between its points it is straight on a logarithmic axis."""
+    if not len(signal):
+        return signal, mean
+    every = np.union1d(signal, _marked(signal, index))
+    return every, 10 ** np.interp(every, signal, np.log10(mean))
 
 
 def _efficiencies(title: str, lines: int) -> tuple[Canvas, matplotlib.axes.Axes]:

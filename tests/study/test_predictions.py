@@ -1,4 +1,6 @@
-"""Scores come from the folded networks' files and the test part; a run on trained networks trains nothing."""
+"""Predictions come from the folded networks' files and the test part; a run on trained networks trains nothing."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from ultralow.data import dataset
 from ultralow.study import experiments, predictions, reuse, runs, steps, storage, study
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
+from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.files import write_json
+from ultralow.fixed_point import Fixed
 
 NAME, SEEDS = "jets-bnn-small", (1, 2)
 
@@ -35,27 +39,56 @@ def trained(monkeypatch, tmp_path):
         network.save(folder / f"seed-{seed}" / "folded.npz")
         found.append({"seed": seed, "accuracy": metrics.accuracy(network.logits(network.encode(data.x_test)), data.y_test)})
     (folder / "folded.npz").write_bytes((folder / "seed-1" / "folded.npz").read_bytes())
-    write_json(folder / "train.json", {"dataset": "jets", "runs": found})
+    write_json(folder / "train.json", {"dataset": "jets", "hardware_seed": 1, "runs": found})
     return this
 
 
-def test_scores_are_computed_from_what_is_committed_and_again_when_a_network_is_another(trained):
-    first = steps.score(trained, NAME)
+def test_predictions_are_computed_from_what_is_committed_and_another_network_is_named(trained):
+    first = steps.check_predictions(trained, NAME)
     assert list(first.logits) == list(SEEDS) and first.logits[1].shape == (2000, 5) and not np.array_equal(*first.logits.values())
-    kept = trained.folder(NAME) / "scores.npz"
-    changed, before = kept.stat().st_mtime_ns, kept.read_bytes()
-    steps.score(trained, NAME)
-    assert kept.stat().st_mtime_ns == changed  # nothing was computed
-    kept.unlink()
-    steps.score(trained, NAME)
-    assert kept.read_bytes() == before
-    kept.write_bytes(b"damaged")
-    steps.score(trained, NAME)
-    assert kept.read_bytes() == before
+    again = steps.check_predictions(trained, NAME)
+    assert all(np.array_equal(first.logits[seed], again.logits[seed]) for seed in SEEDS)
     second = trained.folder(NAME) / "seed-2" / "folded.npz"
     random_network(7, (16, 8, 5), ("binary", "binary"), "fixed<7,3>").save(second)
     with pytest.raises(StudyError, match=f"{NAME}, seed 2: accuracy .* these are not the rows or not the network"):
-        steps.score(trained, NAME)
+        steps.check_predictions(trained, NAME)
+
+
+def test_of_the_best_seed_one_file_is_enough_and_a_seed_without_a_network_is_named(trained):
+    whole, lines = steps.check_predictions(trained, NAME), []
+    for seed in SEEDS:
+        (trained.folder(NAME) / f"seed-{seed}" / "folded.npz").unlink()
+    reuse.check(trained)
+    part = steps.check_predictions(trained, NAME, lines.append)
+    assert list(part.logits) == [1] and np.array_equal(part.logits[1], whole.logits[1])
+    assert lines == [f"{NAME}, seed 2: its network is not here, its accuracy is not checked"]
+
+
+def test_what_figures_draw_is_computed_once(trained):
+    data, computed = steps.test_part(trained, "jets"), steps.check_predictions(trained, NAME)
+    drawn = predictions.drawn_values(computed, 1, data)["roc"]
+    exact = predictions.roc_bands(computed, data.classes)
+    assert list(drawn) == list(data.classes)
+    for name, values in drawn.items():
+        whole, few = exact[name], metrics.Band.from_values(values, [0.5, 0.6])
+        assert 2 <= len(few.signal) < len(whole.signal) / 3
+        # As drawn: each point of the whole curve lies on the thinned line, to 0.3% of the axes' length.
+        x = np.linspace(few.signal[0], 1, 20_000)
+        line = np.column_stack([x, np.interp(x, few.signal, np.log10(np.maximum(few.mean, 1e-6))) / 4])
+        points = np.column_stack([whole.signal, np.log10(np.maximum(whole.mean, 1e-6)) / 4])[whole.mean > 0]
+        assert max(np.hypot(*(line - point).T).min() for point in points) < 0.003
+
+
+def test_permutation_finds_the_feature_that_matters():
+    kernel = np.zeros((3, 2), np.int64)
+    kernel[1] = [1, -1]
+    network = FoldedNetwork("n", Fixed.parse("fixed<7,3>"), (FoldedLayer(
+        kernel, "linear", "ternary", scale=np.ones(2, np.int64), offset=np.zeros(2, np.int64)),), ("a", "b"))
+    x = np.random.default_rng(5).normal(size=(4000, 3)).astype(np.float32)
+    data = SimpleNamespace(x_test=x, y_test=(x[:, 1] < 0).astype(int), features=("u", "v", "w"))
+    importance = {one["feature"]: one["drop"] for one in predictions.permutation_importance(network, data)}
+    assert list(importance) == ["u", "v", "w"] and importance["v"] == pytest.approx(0.5, abs=0.05)
+    assert importance["u"] == importance["w"] == 0
 
 
 def test_the_test_part_alone_is_checked_and_what_needs_more_says_so(trained):
@@ -114,14 +147,6 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     csvfile.write_with_checksum(csvfile.read(csv).head(1), csv)
     with pytest.raises(StudyError, match="`make jets"):
         experiments.ablate(trained, NAME, lambda line: None)
-
-
-def test_old_scores_without_identity_are_computed_again(tmp_path):
-    path = tmp_path / "scores.npz"
-    np.savez(path, labels=np.arange(3), logits_1=np.zeros((3, 2)))
-    assert not predictions.current(path, "") and list(predictions.read(path).logits) == [1]
-    predictions.write(predictions.read(path), path, "of this")
-    assert predictions.current(path, "of this") and not predictions.current(path, "of that")
 
 
 @pytest.mark.parametrize("source, path, comes", [("file", "data/cache/mnist.npz", True), ("file", "mine.npz", False),
