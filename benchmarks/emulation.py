@@ -15,7 +15,8 @@ import numpy as np
 
 from ultralow.circuit import dense
 from ultralow.synthesis import hls4ml
-from ultralow.exact.dense import FoldedNetwork, exact_rows
+from ultralow.exact.load import load_network
+from ultralow.exact.base import exact_rows
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="of the emulation; the interpreter runs ten times as many")
     parser.add_argument("--runs", type=int, default=3, help="the fastest counts")
     arguments = parser.parse_args()
-    network = FoldedNetwork.load(arguments.folded)
+    network = load_network(arguments.folded)
     low, high = network.input.low_code, network.input.high_code
     codes = np.random.default_rng(0).integers(low, high + 1, (10 * arguments.rows, network.layers[0].kernel.shape[0]))
     few = codes[:arguments.rows]

@@ -11,14 +11,14 @@ from pathlib import Path
 from ultralow.errors import StudyError
 from ultralow.circuit.lut_estimate import luts
 from ultralow.files import read_json
-from ultralow.exact.dense import FoldedNetwork
+from ultralow.exact.load import load_network
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, help="folder of a study that has synthesised its networks")
     for path in sorted(parser.parse_args().results.glob("*/synthesis.json")):
-        network, measured = FoldedNetwork.load(path.with_name("folded.npz")), read_json(path)["lut"]
+        network, measured = load_network(path.with_name("folded.npz")), read_json(path)["lut"]
         try:
             found = luts(network)
         except StudyError as error:

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_networks import random_network
 
-from ultralow import files
+from ultralow import csvfile, files
 from ultralow.circuit import dense
 from ultralow.data import columns, dataset, jets, readers
-from ultralow.exact import circuit as circuits, load
+from ultralow.exact import circuit as circuits
+from ultralow.exact.load import load_network
 from ultralow.importing import keras_model, latent
 from ultralow.report import comparison
 from ultralow.study import ablations, provenance, reuse, runs, steps
@@ -273,8 +274,8 @@ def model(path):
 
 # What is written: how, how it is read, and the same as something that can be compared.
 RESULTS = {
-    "folded.npz": (lambda path: network().save(path), load.load, lambda found: found),
-    "circuit.npz": (lambda path: circuit().save(path), load.load, lambda found: found),
+    "folded.npz": (lambda path: network().save(path), load_network, lambda found: found),
+    "circuit.npz": (lambda path: circuit().save(path), load_network, lambda found: found),
     "data.npz": (lambda path: small_dataset().save(path), dataset.load, lambda found: [
         getattr(found, name).tobytes() for name in ("x_train", "y_train", "x_test", "y_test", "mean")]),
     "data-test.npz": (lambda path: small_dataset().save(path.with_name("data.npz")),
@@ -340,7 +341,7 @@ def test_folded_networks_of_any_content(folder, data):
         for _ in range(data.draw(st.integers(1, 3))):
             content[data.draw(st.sampled_from([*content, "gain", "move", "scale0", "kernel9"]))] = data.draw(arrays)
     np.savez_compressed(path, **content)
-    outcome(lambda: load.load(path).logits(np.zeros((2, 6))))
+    outcome(lambda: load_network(path).logits(np.zeros((2, 6))))
 
 
 @fuzz
@@ -355,7 +356,7 @@ def test_circuits_of_any_content(folder, data):
     name = data.draw(st.sampled_from(["header", "circuit", "circuit", "circuit"]))
     changed = json.dumps(data.draw(altered(json.loads(content[name].tobytes()), odd)))
     np.savez_compressed(path, **content | {name: np.frombuffer(changed.encode(), np.uint8)})
-    outcome(lambda: load.load(path).logits(np.ones((2, 6))))
+    outcome(lambda: load_network(path).logits(np.ones((2, 6))))
 
 
 @fuzz
@@ -427,4 +428,4 @@ def test_tables_of_others(folder, name):
 @given(text=damaged(b"network,accuracy_mean,lut\njets-bnn-small,0.71,3871\nmnist-tnn,0.98,\n"))
 def test_comparison_tables(folder, text):
     (folder / "comparison.csv").write_bytes(text)
-    outcome(comparison.read, folder / "comparison.csv")
+    outcome(csvfile.read, folder / "comparison.csv")

@@ -14,7 +14,7 @@ import pytest
 from ultralow.circuit import delays, dense, rtl
 from ultralow.circuit.pipeline import pipeline
 from ultralow.data.dataset import PIXEL_SCALE, load_test
-from ultralow.exact import load as exact_load
+from ultralow.exact.load import load_network
 from ultralow.files import root
 from ultralow.metrics import accuracy
 from ultralow.synthesis import implement, netlist, testbench, verilator, yosys
@@ -40,7 +40,7 @@ class Golden:
 
     @cached_property
     def network(self):
-        return exact_load.load(self.folder / "folded.npz")
+        return load_network(self.folder / "folded.npz")
 
     @cached_property
     def info(self) -> dict:

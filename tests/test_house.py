@@ -97,7 +97,7 @@ def imports(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: line {node.lineno} is a relative import; write it in full"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif "import_module" in (getattr(node, "attr", ""), getattr(node, "id", "")):
             # The names may stand in a table: every text of the module that looks like one counts.
             names |= {text.value.replace(":", ".") for text in ast.walk(tree) if isinstance(text, ast.Constant)
                       and isinstance(text.value, str) and text.value.startswith("ultralow.") and " " not in text.value}

@@ -15,7 +15,7 @@ import pytest
 
 from ultralow import files, limits, npz
 from ultralow.data import jets, mnist, readers
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.importing import keras_model, latent
 from ultralow.study import study, studyfile, workflow
 from ultralow.errors import StudyError
@@ -92,7 +92,7 @@ def test_an_npz_that_is_no_honest_file_is_refused_before_memory_is_taken(tmp_pat
     path = zipped(tmp_path / "folded.npz", entries, declared)
     with pytest.raises((ValueError, StudyError), match=message):
         npz.read(path)
-    for read in (load.load, mnist._read_npz, lambda path: list(readers.batches(path))):
+    for read in (load_network, mnist._read_npz, lambda path: list(readers.batches(path))):
         with pytest.raises(StudyError, match="folded.npz"):
             read(path)
 

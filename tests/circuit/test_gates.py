@@ -10,7 +10,6 @@ from ultralow.circuit import dense
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.exact.simplify import simplify
 
 FORMATS = ("fixed<5,2>", "ufixed<1,0>", "ufixed<3,1>", "fixed<4,4>")
 KINDS = st.sampled_from([("binary", "binary"), ("ternary", "ternary"), ("binary", "ufixed<4,2>"),
@@ -25,7 +24,7 @@ def test_circuit_gives_the_networks_logits(case):
     network = random_network(*case)
     codes = input_rows(network, 300)
     expected = network(codes)
-    assert (simplify(network)(codes) == expected).all()
+    assert (network.simplified(codes) == expected).all()
     assert (dense.interpret(dense.trace(network), codes) == expected).all()
 
 
@@ -43,7 +42,7 @@ def test_corners(activation):
     network = corner_network(activation)
     codes = input_rows(network, 2000)
     expected = network(codes)
-    small = simplify(network)
+    small = network.simplified
     assert (small(codes) == expected).all()
     assert (dense.interpret(dense.trace(network), codes) == expected).all()
     assert small.layers[0].kernel.shape[0] == network.layers[0].kernel.shape[0]
@@ -58,7 +57,7 @@ def test_simplify_removes_exactly_the_superfluous():
     readers = np.array([[1, 1], [1, 0], [-1, 0], [1, 1], [1, 1], [0, 0]])
     last = FoldedLayer(readers, "linear", "ternary", scale=np.array([1, 3]), offset=np.array([0, 5]), offset_fraction=0)
     network = FoldedNetwork("n", Fixed(3, 3), (first, last), ("a", "b"))
-    small = simplify(network)
+    small = network.simplified
     assert small.architecture == "2x2x2"
     assert small.layers[1].kernel.tolist() == [[3, 1], [1, 1]]
     codes = input_rows(network, 64)

@@ -9,7 +9,6 @@ from ultralow.circuit import dense, rtl
 from ultralow.synthesis import implement, netlist, yosys
 from ultralow.errors import StudyError
 from ultralow.circuit.pipeline import cut, pipeline
-from ultralow.exact.simplify import simplify
 from ultralow.circuit.delays import BIT_NS, CHAIN_NS, TABLE_NS, Endpoint, endpoints, stage_delays
 
 
@@ -57,7 +56,7 @@ def test_a_multiplier_for_each_product_that_needs_one(tmp_path):
     network = random_network(5, [5, 6, 3], ("fixed", "ufixed<5,3>"), "fixed<5,2>")
     codes = input_rows(network, 500)
     found = implement.with_multipliers(network, codes, tmp_path / "rtl", 5.0, lambda line: None)
-    products = {(position, row, int(weight)) for position, layer in enumerate(simplify(network).layers)
+    products = {(position, row, int(weight)) for position, layer in enumerate(network.simplified.layers)
                 for row, weights in enumerate(layer.kernel // np.gcd.reduce(layer.kernel, axis=None))
                 for weight in weights if abs(weight) & (abs(weight) - 1)}
     assert found["netlist_rows_exact"] == found["netlist_rows"] == 500

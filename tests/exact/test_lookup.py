@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ultralow.circuit import dense, rtl
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.synthesis import verilator
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
@@ -61,7 +61,7 @@ def test_a_network_is_what_plain_numpy_makes_of_its_tables():
 def test_files_give_back_the_network_and_equal_networks_equal_bytes(tmp_path):
     network = replace(random_network(6), gain=np.linspace(1, 2, 5), move=np.zeros(5), classes=("a", "b", "c"))
     network.save(tmp_path / "a.npz")
-    again = load.load(tmp_path / "a.npz")
+    again = load_network(tmp_path / "a.npz")
     again.save(tmp_path / "b.npz")
     assert again == network and again != random_network(7) and hash(again) == hash(network)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -75,10 +75,10 @@ def test_files_give_back_the_network_and_equal_networks_equal_bytes(tmp_path):
     ({"parts0": np.zeros(3)}, "holds float64"),
 ])
 def test_a_damaged_file_is_refused_with_what_is_wrong(tmp_path, change, message):
-    arrays = random_network(8)._arrays()
+    arrays = random_network(8).arrays()
     np.savez_compressed(tmp_path / "folded.npz", **(arrays | change))
     with pytest.raises(StudyError, match=message):
-        load.load(tmp_path / "folded.npz")
+        load_network(tmp_path / "folded.npz")
 
 
 def test_a_table_that_reads_what_is_not_there_is_refused():

@@ -13,14 +13,15 @@ from hgq.layers import QBatchNormalization, QBatchNormDense, QDense, QDenseT, QS
 from hgq.utils import trace_minmax
 
 from ultralow.circuit import dense
-from ultralow.exact import circuit as circuits, description, load
+from ultralow.exact import circuit as circuits
+from ultralow.exact.load import load_network
 from ultralow.importing import hgq_trace, keras_model
 from ultralow.study import foreign, study
 from ultralow.synthesis import deliverable, hls4ml, implement
 from ultralow.training import evaluation
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.exact.dense import exact_rows
+from ultralow.exact.base import exact_rows
 
 ROWS = np.random.default_rng(5).normal(0, 1.3, (900, 6)).astype(np.float32)
 LABELS = (ROWS @ np.random.default_rng(6).normal(size=(6, 3))).argmax(1)
@@ -68,7 +69,7 @@ def model(request, tmp_path_factory):
 
 def taken(model, folder, raw=False, lines=None):
     result = foreign.take(model.network, model.path, data(), raw, folder / "seed-0", (lines if lines is not None else []).append, "tensorflow")
-    return result, load.load(folder / "seed-0/folded.npz")
+    return result, load_network(folder / "seed-0/folded.npz")
 
 
 def test_the_circuit_gives_what_the_model_gives_on_every_row(model, tmp_path):
@@ -77,7 +78,7 @@ def test_the_circuit_gives_what_the_model_gives_on_every_row(model, tmp_path):
     # Features that are inside the format and not rounded by anybody else: Keras's own rounding is the codes'.
     x = np.clip(ROWS, circuit.input.low / 2, circuit.input.high / 2)
     np.testing.assert_array_equal(circuit.logits(circuit.encode(x)), evaluation.outputs(model.model, x))
-    assert len(np.unique(circuit(circuit.input.codes(circuit.encode(ROWS))))) > 50
+    assert len(np.unique(circuit(circuit.codes(ROWS)))) > 50
 
 
 @pytest.mark.parametrize("kind", ["dense", "tables"])
@@ -86,7 +87,7 @@ def test_the_verilog_and_what_is_taken_home_are_those_of_any_network(kind, tmp_p
     network = keras_model.entry("own", tmp_path / "own.keras", "jets", None)
     before = hgq_trace.front(kept(kind), "own")
     circuit = hgq_trace.convert(kept(kind), network, before, ("u", "v", "w"))
-    codes = circuit.input.codes(circuit.encode(ROWS[:200]))
+    codes = circuit.codes(ROWS[:200])
     measured = implement.measure(circuit, codes, tmp_path / "rtl", log=lambda line: None)
     assert [measured[f"{step}_rows_exact"] for step in ("interpreter", "rtl", "netlist")] == [200] * 3
     assert measured["circuit_architecture"] == network.architecture and measured["lut"] > 50
@@ -110,10 +111,10 @@ def test_a_circuit_is_a_value_that_is_kept_and_compared(model, tmp_path):
     _, circuit = taken(model, tmp_path)
     circuit.save(tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "seed-0/folded.npz").read_bytes()
-    assert circuit == load.load(tmp_path / "again.npz") == circuits.CircuitNetwork.load(tmp_path / "again.npz")
+    assert circuit == load_network(tmp_path / "again.npz") == load_network(tmp_path / "again.npz")
     other = circuits.CircuitNetwork("other", circuit.input, circuit.comb, circuit.widths, circuit.made_of, circuit.output_fraction)
     assert circuit != other and len({circuit, circuit, other}) == 2
-    assert description.of(circuit).kernels == () and circuit.readers().shape == (6,)
+    assert circuit.kernels == () and circuit.readers().shape == (6,)
     assert dense.trace(circuit) is circuit.comb
     with pytest.raises(StudyError, match="no other delay_constraint"):
         dense.trace(circuit, delay_constraint=0)
@@ -240,11 +241,11 @@ def test_a_damaged_circuit_is_refused_before_it_runs(tmp_path, change, message):
     model = kept("dense")
     model.save(tmp_path / "own.keras")
     circuit = hgq_trace.convert(model, keras_model.entry("own", tmp_path / "own.keras", "jets", None), hgq_trace.front(model, "own"), ())
-    arrays = circuit._arrays()
+    arrays = circuit.arrays()
     content = json.loads(arrays["circuit"].tobytes())
     change(content["model"])
     np.savez(tmp_path / "bad.npz", **arrays | {"circuit": np.frombuffer(json.dumps(content).encode(), np.uint8)})
     with pytest.raises(StudyError, match=message):
-        load.load(tmp_path / "bad.npz")
+        load_network(tmp_path / "bad.npz")
 
 

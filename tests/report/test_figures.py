@@ -8,7 +8,6 @@ from matplotlib.colors import to_rgb
 
 from ultralow import csvfile
 from ultralow.importing import latent
-from ultralow.exact import description
 from ultralow.metrics import Band
 from ultralow.report import comparison
 from ultralow.report.figures import cost, gallery, roc, style, training
@@ -183,7 +182,7 @@ def test_readers_find_the_wires():
     kernel[1] = [1, -1]
     network = FoldedNetwork("n", Fixed.parse("fixed<7,3>"), (FoldedLayer(
         kernel, "linear", "ternary", scale=np.ones(2, np.int64), offset=np.zeros(2, np.int64)),), ("a", "b"))
-    assert description.of(network).readers().tolist() == [0, 1, 0]
+    assert network.readers().tolist() == [0, 1, 0]
 
 
 def test_layers_say_how_many_of_their_weights_are_zero(folder, compared):

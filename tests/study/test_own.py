@@ -70,7 +70,7 @@ def test_the_circuits_readme_says_what_a_code_means(study):
     data, folded = dataset.load(study.results / "data/energies.npz"), Results(study.results).exact("energies-tnn-relu")
     line = next(line for line in estimate.splitlines() if line.startswith("| 0 |") and "`energy`" in line)
     factor, offset = (float(cell) for cell in line.split("|")[4:6])
-    codes = folded(folded.input.codes(folded.encode(data.x_test[:50])))
+    codes = folded(folded.codes(data.x_test[:50]))
     truth = folded.logits(folded.encode(data.x_test[:50])) * data.target_scale + data.target_mean
     np.testing.assert_allclose(factor * codes + offset, truth, rtol=1e-6)
 

@@ -53,7 +53,7 @@ def test_a_wrong_expectation_fails(simulator, elsewhere):
     lines, bits = (elsewhere / "outputs.hex").read_text().split(), rtl.read_info(elsewhere)["output"]["bits"]
     lines[17] = f"{int(lines[17], 16) ^ 1 << 2 * bits:x}"
     (elsewhere / "outputs.hex").write_text("\n".join(lines))
-    right = int(NETWORK(NETWORK.input.codes(NETWORK.encode(SCALED)))[17, 2])
+    right = int(NETWORK(NETWORK.codes(SCALED))[17, 2])
     assert testbench.run(elsewhere, simulator) == (
         f"FAIL: 1 of {3 * ROWS} logits in 1 of {ROWS} rows differ; "
         f"first: row 17, logit 2: {right}, not {right ^ 1}")
@@ -76,7 +76,7 @@ def test_the_readme_says_how_features_become_codes(folder):
     factor, offset = np.array([row[-2:] for row in tables(text)["feature"]], float).T
     low, high = map(int, re.search(r"limited to (\S+) … (\d+)", text).groups())
     codes = np.clip(np.floor(factor * RAW + offset), low, high).astype(int)
-    np.testing.assert_array_equal(codes, NETWORK.input.codes(NETWORK.encode(SCALED)))
+    np.testing.assert_array_equal(codes, NETWORK.codes(SCALED))
     assert len(np.unique(codes)) > 20
     assert (folder / "inputs.hex").read_text() == testbench.vectors(codes, rtl.read_info(folder)["input"])
     assert [row[2] for row in tables(text)["class"]] == ["`a`", "`b`", "`c`"]

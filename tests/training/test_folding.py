@@ -13,6 +13,7 @@ from ultralow.networks.catalogue import CATALOGUE
 from ultralow.networks.recipes import RECIPES
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
+from ultralow.exact.load import load_network
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.synthesis.hls4ml import to_keras
 
@@ -93,7 +94,7 @@ def test_every_network_of_the_catalogue_folds_to_the_same_decisions(name, tmp_pa
         # Only the output's scale is rounded: to 6 bits, 1% of the largest logit, hidden decisions being exact.
         assert np.abs(logits - graph).max() <= 0.03 * np.abs(graph).max()
     folded.save(tmp_path / "folded.npz")
-    assert FoldedNetwork.load(tmp_path / "folded.npz") == folded
+    assert load_network(tmp_path / "folded.npz") == folded
 
 
 def test_rounded_relu_and_weights_stay_near_the_trained_network():
@@ -132,6 +133,6 @@ def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "folded.npz"
     path.write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(StudyError, match="folded.npz is not a folded network"):
-        FoldedNetwork.load(path)
+        load_network(path)
     with pytest.raises(StudyError, match="none.npz is missing"):
-        FoldedNetwork.load(tmp_path / "none.npz")
+        load_network(tmp_path / "none.npz")

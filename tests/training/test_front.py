@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ultralow.circuit import dense, rtl
-from ultralow.exact import load, lut
+from ultralow.exact import lut
+from ultralow.exact.load import load_network
 from ultralow.study import frontruns
 from ultralow.synthesis import verilator
 from ultralow.training.lut import additive, additive_export, boosting, coordinate_descent, input_encoding
@@ -66,14 +67,14 @@ def test_it_learns_and_what_it_was_before_it_became_exact_is_as_good(trained):
     network, data, folder, result, _, least, _ = trained
     assert result["valid_accuracy"] > least
     assert abs(result["accuracy"] - result["accuracy_float"]) < 0.02
-    exact = load.load(folder / "folded.npz")
+    exact = load_network(folder / "folded.npz")
     assert np.mean(exact.logits(exact.encode(data.x_test)).argmax(1) == data.y_test) == result["accuracy"]
 
 
 def test_its_verilog_equals_it_on_every_row(trained, tmp_path):
     _, data, folder, *_ = trained
-    exact = load.load(folder / "folded.npz")
-    codes = exact.input.codes(exact.encode(data.x_valid))
+    exact = load_network(folder / "folded.npz")
+    codes = exact.codes(data.x_valid)
     rtl.write(dense.trace(exact, delay_constraint=-1), tmp_path / "rtl", "front")
     assert np.array_equal(verilator.simulate(tmp_path / "rtl", codes), exact(codes))
 

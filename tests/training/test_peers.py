@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.networks import methods
 from ultralow.study import frontruns, provenance
 from ultralow.synthesis import implement
@@ -88,7 +88,7 @@ def peer(request):
     network, rows = ENTRIES[request.param]
     folder = request.getfixturevalue("hgq_runs" if request.param in HGQ else "runs") / "first" / request.param
     return SimpleNamespace(name=request.param, network=network, data=rows, result=read_json(folder / "run.json"),
-                           exact=load.load(folder / "folded.npz"), folder=folder)
+                           exact=load_network(folder / "folded.npz"), folder=folder)
 
 
 def test_it_learns_and_the_exact_network_is_what_was_tested(peer):
@@ -112,12 +112,12 @@ def test_the_same_seed_gives_the_same_bytes(peer):
 
 def test_its_file_holds_all_of_it(peer, tmp_path):
     peer.exact.save(tmp_path / "again.npz")
-    assert load.load(tmp_path / "again.npz") == peer.exact
+    assert load_network(tmp_path / "again.npz") == peer.exact
     assert (tmp_path / "again.npz").read_bytes() == (peer.folder / "folded.npz").read_bytes()
 
 
 def test_its_verilog_and_its_netlist_equal_it_on_every_row(peer, tmp_path):
-    codes = peer.exact.input.codes(peer.exact.encode(peer.data.x_test))
+    codes = peer.exact.codes(peer.data.x_test)
     measured = implement.measure(peer.exact, codes, tmp_path, log=lambda line: None)
     assert [measured[f"{step}_rows_exact"] for step in ("interpreter", "rtl", "netlist")] == [ROWS] * 3
     assert measured["lut"] > 3 and measured["dsp"] == measured["bram18"] == 0
@@ -126,7 +126,7 @@ def test_its_verilog_and_its_netlist_equal_it_on_every_row(peer, tmp_path):
 @pytest.mark.parametrize("name", ["trees", "learned"])
 def test_another_seed_gives_another_network(name, tmp_path, runs):
     run(name, tmp_path / name, seed=2)
-    assert load.load(tmp_path / name / "folded.npz") != load.load(runs / "first" / name / "folded.npz")
+    assert load_network(tmp_path / name / "folded.npz") != load_network(runs / "first" / name / "folded.npz")
 
 
 @pytest.mark.parametrize("network", methods.FRONT, ids=lambda network: network.name)

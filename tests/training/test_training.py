@@ -13,7 +13,6 @@ from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.networks.recipes import RECIPES
-from ultralow.exact.simplify import simplify
 
 NETWORK = CATALOGUE["jets-tnn-small"].at_smoke_size()
 
@@ -196,7 +195,7 @@ def test_held_neurons_are_constant_in_training_and_folded(name):
     recipe = replace(RECIPES["study"], epochs=6, batch_size=64, keep=0.5)
     model, _ = fit(recipe, network)
     folded = folding.fold(model, network)
-    live = simplify(folded).architecture
+    live = folded.simplified.architecture
     assert sum(int(n) for n in live.split("x")[1:-1]) <= 11
     x = folded.encode(task()[0])
     trained = np.asarray(model(x.astype(np.float32))).argmax(1)

@@ -13,7 +13,6 @@ import numpy as np
 
 from ultralow.errors import StudyError
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.exact.simplify import simplify
 from ultralow.circuit.arithmetic import KERNEL_LIMIT, at_least, plus, scaled, staircase, total, variable
 
 # A block of a matrix: at least so many inputs, more where it has few outputs.
@@ -24,7 +23,7 @@ Log = Callable[[str], None]
 def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
           log: Log | None = None):
     """The network as a CombLogic: integer input codes in, integer logit codes out. A network that is no folded one brings
-    its own ``trace`` (:mod:`ultralow.exact.description`).
+    its own ``trace`` (:mod:`ultralow.exact`).
 
     Args:
         delay_constraint: adder levels that sharing may add to the shortest tree (alkaid's hard_dc); −1: any.
@@ -43,7 +42,7 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | Non
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
     from alkaid.trace.passes import optimize
 
-    small = simplify(network)
+    small = network.simplified
     n_in = network.layers[0].kernel.shape[0]
     ends = float(network.input.low_code), float(network.input.high_code)
     inputs = FVArray.from_lhs(*(np.full(n_in, end) for end in ends), np.ones(n_in), hwconf=HWConfig(1, 1, -1))

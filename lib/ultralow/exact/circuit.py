@@ -1,4 +1,4 @@
-"""Knows the network whose exact description is a circuit: no layers, but operations on integers, one after the other."""
+"""Describe a network exactly by a circuit: no layers, but operations on integers, one after the other."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from ultralow.exact import circuitfile
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.circuit.dense import interpret
-from ultralow.exact.base import Exact, as_bytes
+from ultralow.exact.base import ExactNetwork, as_bytes, checked_widths
 
 if TYPE_CHECKING:
     from alkaid.types import CombLogic
 
 
 @dataclass(frozen=True, eq=False)
-class CircuitNetwork(Exact):
+class CircuitNetwork(ExactNetwork):
     """An input format and a circuit (alkaid's CombLogic) from input codes to logit codes; callable on codes.
 
     ``widths`` counts the inputs, what each layer gave before it became operations, and the outputs; ``made_of`` says in
-    words what that was. One unit of a logit's code is 2^−output_fraction. ``gain`` and ``move`` (inputs,) stand before the
-    input format as in :class:`ultralow.exact.dense.FoldedNetwork`. Equal when every number and every operation is equal.
+    words what that was.
 
     Raises:
         StudyError: circuit, widths and input format do not fit each other, or a value takes more than 53 bits.
@@ -40,7 +39,7 @@ class CircuitNetwork(Exact):
     gain: np.ndarray | None = None
     move: np.ndarray | None = None
 
-    kind, called, words = "circuit", "circuit network", "made_of"
+    kind, noun = "circuit", "circuit network"
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or tuple(self.comb.shape) != (self.widths[0], self.widths[-1]):
@@ -50,10 +49,6 @@ class CircuitNetwork(Exact):
             circuitfile.check(self.comb, (self.input.low_code, self.input.high_code))
         except ValueError as error:
             raise StudyError(f"{self.name}: {error}") from None
-
-    @property
-    def held(self) -> str:
-        return self.made_of
 
     @property
     def no_hls(self) -> str:
@@ -84,8 +79,11 @@ class CircuitNetwork(Exact):
         return interpret(self.comb, codes) if len(codes) else np.zeros((0, self.widths[-1]), np.int64)
 
     def _content(self) -> tuple[dict, dict[str, np.ndarray]]:
-        return {}, {"circuit": as_bytes(circuitfile.text(self.comb))}
+        header = {"widths": list(self.widths), "made_of": self.made_of, "output_fraction": self.output_fraction}
+        return header, {"circuit": as_bytes(circuitfile.text(self.comb))}
 
     @classmethod
     def _parse(cls, header: dict, arrays: dict[str, np.ndarray]) -> dict:
-        return {"comb": circuitfile.parse(arrays["circuit"].tobytes())}
+        if not isinstance(header["made_of"], str):
+            raise TypeError("made_of is a text")
+        return {"comb": circuitfile.parse(arrays["circuit"].tobytes()), "made_of": header["made_of"], **checked_widths(header)}

@@ -1,6 +1,6 @@
-"""Knows the network of lookup tables and sums: the second exact description that circuits and tables of results start from.
+"""Describe a network of look-up tables and sums exactly.
 
-All numbers are integers. A table reads some bits of what stands before it; a sum adds what tables gave. Decision trees, networks
+All numbers are integers. A table reads some bits of the layer before it; a sum adds outputs of tables. Decision trees, networks
 of six-input tables, and layers whose every connection is a function of few bits are all of this form.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
-from ultralow.exact.base import Exact
+from ultralow.exact.base import ExactNetwork, checked_widths
 
 MOST_KEY_BITS = 12  # of one table
 _REACH = 2**31  # of any code
@@ -120,25 +120,24 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class TableNetwork(Exact):
+class TableNetwork(ExactNetwork):
     """An input format and layers of tables and sums; callable on codes. Equal when every number is equal.
 
     ``widths`` counts what a reader calls its layers: inputs, sums between them, outputs. One unit of a logit is
-    2^−output_fraction. ``gain`` and ``move`` (inputs,) stand before the input format as in
-    :class:`ultralow.exact.dense.FoldedNetwork`. ``held`` says in words what it is made of.
+    2^−output_fraction. ``made_of`` says in words what the network was before it became tables.
     """
 
     name: str
     input: Fixed
     layers: tuple[Tables | Sums, ...]
     widths: tuple[int, ...]
-    held: str
+    made_of: str
     output_fraction: int = 0
     classes: tuple[str, ...] = ()
     gain: np.ndarray | None = None
     move: np.ndarray | None = None
 
-    kind, called, words, batch = "tables", "network of tables", "held", 20_000
+    kind, noun, batch_rows = "tables", "network of tables", 20_000
     no_hls = "hls4ml knows no layers of tables"
 
     def __post_init__(self) -> None:
@@ -190,7 +189,9 @@ class TableNetwork(Exact):
             arrays[f"parts{position}"] = np.concatenate(parts).astype(np.int64)
             arrays[f"values{position}"] = (layer.offset if isinstance(layer, Sums)
                                            else np.concatenate(layer.values)).astype(np.int64)
-        return {"layers": [{"bits": layer.bits} if isinstance(layer, Sums) else "tables" for layer in self.layers]}, arrays
+        layers = [{"bits": layer.bits} if isinstance(layer, Sums) else "tables" for layer in self.layers]
+        header = {"widths": list(self.widths), "held": self.made_of, "output_fraction": self.output_fraction, "layers": layers}
+        return header, arrays
 
     @classmethod
     def _parse(cls, header: dict, arrays: dict[str, np.ndarray]) -> dict:
@@ -212,7 +213,9 @@ class TableNetwork(Exact):
                 if kind["bits"] is not None and type(kind["bits"]) is not int:
                     raise TypeError("bits is a number")
                 layers.append(Sums(pieces, values, kind["bits"]))
-        return {"layers": tuple(layers)}
+        if not isinstance(header["held"], str):
+            raise TypeError("what it is made of is a text")
+        return {"layers": tuple(layers), "made_of": header["held"], **checked_widths(header)}
 
 
 def take_up(values: list[np.ndarray], terms: list[int], constant: int) -> int:

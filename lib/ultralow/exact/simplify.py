@@ -1,37 +1,35 @@
-"""Knows which neurons of a folded network change nothing, and takes them out exactly.
+"""Remove neurons that change nothing, exactly: the logits stay equal for every input code.
 
-The logits stay equal for every input code. What goes: constant neurons (into the next layer's thresholds or
-offset), copies and negated copies of a neuron (into the kernel rows of the first), neurons that nobody reads.
+What goes: constant neurons (into the next layer's thresholds or offset), copies and negated copies of a neuron (into the
+kernel rows of the first), neurons that nobody reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ultralow.exact.dense import FoldedLayer, FoldedNetwork
+from ultralow.exact.dense_layer import FoldedLayer
+from ultralow.fixed_point import Fixed
 
 
-def simplify(network: FoldedNetwork) -> FoldedNetwork:
-    """The smallest network found that gives the same logit codes as ``network`` for every input code.
+def simplified_layers(layers: Sequence[FoldedLayer], form: Fixed) -> tuple[FoldedLayer, ...]:
+    """The smallest layers found that give the same logit codes as ``layers`` for every input code of the format ``form``.
 
     Inputs and outputs keep their number and order; unused inputs keep a kernel row of zeros. A hidden layer keeps
     at least one neuron. Kernels that merged rows hold 2 or −2 are marked ``fixed``.
     """
-    layers = list(network.layers)
-    spans = [(np.full(layers[0].kernel.shape[0], network.input.low_code, np.int64),
-              np.full(layers[0].kernel.shape[0], network.input.high_code, np.int64))]
-    fraction = network.input.fraction
+    layers = list(layers)
+    low, high = (np.full(layers[0].kernel.shape[0], code, np.int64) for code in (form.low_code, form.high_code))
+    fraction = form.fraction
     for position in range(len(layers) - 1):
-        layer = _tightened(layers[position], *spans[-1])
-        low, high = _output_span(layer, *spans[-1], fraction)
-        fraction_out = layer.output_fraction(fraction)
-        following = _absorb_constants(layers[position + 1], low, high, fraction_out)
-        following = _merge_copies(layer, following)
-        layers[position], layers[position + 1] = layer, following
-        spans.append((low, high))
-        fraction = fraction_out
+        layer = _tightened(layers[position], low, high)
+        low, high = _output_span(layer, low, high, fraction)
+        fraction = layer.output_fraction(fraction)
+        following = _absorb_constants(layers[position + 1], low, high, fraction)
+        layers[position], layers[position + 1] = layer, _merge_copies(layer, following)
     # Backwards, since a neuron without readers takes its own inputs' readers away.
     for position in range(len(layers) - 1, 0, -1):
         used = layers[position].kernel.any(axis=1)
@@ -39,7 +37,7 @@ def simplify(network: FoldedNetwork) -> FoldedNetwork:
             used[0] = True
         layers[position - 1] = _columns(layers[position - 1], used)
         layers[position] = _with_kernel(layers[position], layers[position].kernel[used])
-    return replace(network, layers=tuple(layers))
+    return tuple(layers)
 
 
 def reach(kernel: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

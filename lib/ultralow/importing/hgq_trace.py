@@ -15,7 +15,7 @@ from ultralow.exact import circuitfile
 from ultralow.exact.circuit import CircuitNetwork
 from ultralow.errors import StudyError, brief
 from ultralow.fixed_point import Fixed
-from ultralow.exact.dense import exact_rows
+from ultralow.exact.base import exact_rows
 from ultralow.importing.hgq_model import HgqNetwork
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from ultralow import csvfile
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.report import comparison, published
 from ultralow.study import study as studies
 from ultralow.errors import StudyError
@@ -107,7 +107,7 @@ def same_network(folder: Path, reference: Path) -> bool:
         return False
     first, second = files
     # Another version of zlib packs the same numbers into other bytes.
-    return first.read_bytes() == second.read_bytes() or load.load(first) == load.load(second)
+    return first.read_bytes() == second.read_bytes() or load_network(first) == load_network(second)
 
 
 def report(differences: pd.DataFrame, remarks: list[str], new: str, reference: str) -> str:

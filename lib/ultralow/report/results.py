@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ultralow.errors import StudyError
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.files import read_json
 from ultralow.metrics import Band, EstimateHistogram
 
@@ -58,7 +58,7 @@ class Results:
 
     def exact(self, network: str):
         """The exact network that goes to hardware."""
-        return load.load(self.path(network) / "folded.npz")
+        return load_network(self.path(network) / "folded.npz")
 
     def roc_bands(self, network: str) -> dict[str, Band]:
         """ROC bands over the network's seeds, by class; none of a regression.

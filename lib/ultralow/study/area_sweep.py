@@ -14,7 +14,7 @@ from ultralow.study import steps
 from ultralow.synthesis import implement
 from ultralow.errors import StudyError, TooSlow
 from ultralow.files import read_json, write_json
-from ultralow.exact.dense import exact_rows
+from ultralow.exact.base import exact_rows
 from ultralow.study.provenance import code_digest
 from ultralow.study.runs import Log
 from ultralow.study.study import Study
@@ -61,7 +61,7 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
     if path.exists() and (kept := read_json(path))["key"] == key:
         return kept["point"]
     x = steps.test_part(study, study.network(name).dataset).x_test[:ROWS]
-    codes = network.input.codes(network.encode(x))
+    codes = network.codes(x)
     point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay}
     comb = dense.trace(network, **options)
     try:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import metrics
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.importing import keras_model
 from ultralow.study import runs
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import replacing, write_json
-from ultralow.exact.dense import exact_rows
+from ultralow.exact.base import exact_rows
 from ultralow.importing.hgq_model import HgqNetwork
 
 
@@ -43,7 +43,7 @@ def take(network: HgqNetwork, path: Path, data: Dataset, raw: bool, folder: Path
     circuit = hgq_trace.convert(model, network, before, data.outputs, *_scaling(path, data, raw, before.half, log))
     log(f"{circuit.architecture}: {len(circuit.comb.ops):,} operations, inputs {circuit.input}, {hgq_trace.widest(circuit)} bits "
         "at the widest")
-    parts = {name: circuit.input.codes(circuit.encode(getattr(data, f"x_{name}"))) for name in ("train", "valid", "test")}
+    parts = {name: circuit.codes(getattr(data, f"x_{name}")) for name in ("train", "valid", "test")}
     rows, exact = hgq_trace.compare(model, circuit, before, *parts.values())
     log(f"{exact:,} of {rows:,} rows: the circuit gives what the model gives")
     if exact != rows:
@@ -82,5 +82,5 @@ def _scaling(path: Path, data: Dataset, raw: bool, half: np.ndarray, log: Callab
     if not (beside := path.with_name("folded.npz")).exists():
         return None, None
     log(f"gains of the features from {beside.name} beside it")
-    known = load.load(beside)
+    known = load_network(beside)
     return known.gain, None if known.move is None or (known.move == half).all() else known.move - half

@@ -10,7 +10,7 @@ import numpy as np
 
 from ultralow import metrics
 from ultralow.data.dataset import Dataset
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 
 # Rows of the test part and permutations of each feature that its importance is measured on.
 IMPORTANCE_ROWS, REPEATS, SEED = 10_000, 3, 1
@@ -28,7 +28,7 @@ class Predictions:
 
 def compute(networks: Mapping[int, Path], test: Dataset) -> Predictions:
     """The outputs of each seed's network, read from its file, on the test part."""
-    exact = {seed: load.load(path) for seed, path in networks.items()}
+    exact = {seed: load_network(path) for seed, path in networks.items()}
     return Predictions(test.y_test, {seed: network.logits(network.encode(test.x_test)) for seed, network in exact.items()},
                        test.w_test)
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ultralow import metrics
-from ultralow.exact import load
+from ultralow.exact.load import load_network
 from ultralow.networks.catalogue import Network
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json, read_json, replacing, write_json
 from ultralow.fixed_point import Fixed
-from ultralow.exact.dense import FoldedNetwork, encode
+from ultralow.exact.dense import FoldedNetwork
+from ultralow.exact.base import encode
 from ultralow.study.provenance import code_digest
 from ultralow.networks.recipes import Recipe
 
@@ -78,7 +79,7 @@ def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, l
     gain, move = (data.scale, data.mean) if raw else (None, None)
     if not raw and (beside := path.with_name("folded.npz")).exists():
         log(f"gains of the features from {beside.name} beside it")
-        gain, move = (before := load.load(beside)).gain, before.move
+        gain, move = (before := load_network(beside)).gain, before.move
     folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
     valid = metrics.judged(folded.logits(folded.encode(data.x_valid)), data.y_valid, data.w_valid)
     result = {"seed": keras_model.SEED, "history": {}, f"valid_{metrics.quality(data.y_valid)}": valid}

@@ -12,7 +12,7 @@ import numpy as np
 
 from ultralow.data import dataset as datasets
 from ultralow import metrics
-from ultralow.exact import description as exact, load
+from ultralow.exact.load import load_network
 from ultralow.importing import keras_model
 from ultralow.study import predictions, reuse, ways
 from ultralow.networks.catalogue import DATASETS
@@ -111,7 +111,7 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     files = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in results}
     result |= predictions.drawn_values(predictions.compute(_present(files, folder, best), data), best, data)
     if data.name != "mnist":
-        result["importance"] = predictions.permutation_importance(load.load(folder / "folded.npz"), data)
+        result["importance"] = predictions.permutation_importance(load_network(folder / "folded.npz"), data)
     write_json(folder / "train.json", result)
     return result
 
@@ -127,7 +127,7 @@ def trained_network(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     if not path.exists():
         log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
         training(study, name, log)
-    return load.load(path)
+    return load_network(path)
 
 
 def check_predictions(study: Study, name: str, log: Log = print) -> Predictions:
@@ -199,7 +199,7 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
         result = implement.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
                                   **study.override(name).tracing)
         deliverable.write(folded, data, result, temporary)
-    if settings.multipliers and exact.of(folded).multipliable:
+    if settings.multipliers and folded.multipliable:
         with replacing(folder / "rtl-multipliers") as temporary:
             result["multipliers"] = implement.with_multipliers(folded, codes, temporary, clock_ns, log)
     if settings.tool == "vitis":

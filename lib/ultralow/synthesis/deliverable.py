@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.exact import description
 from ultralow.synthesis import testbench
 from ultralow.data.dataset import Dataset
 from ultralow.files import replacing, sha256
@@ -26,7 +25,7 @@ def write(network: FoldedNetwork, data: Dataset, measured: dict, folder: str | P
         measured: what :func:`ultralow.synthesis.implement.measure` gave of the Verilog.
     """
     folder, info, x = Path(folder), read_info(folder), data.x_test[:VECTORS]
-    testbench.write(network, network.input.codes(network.encode(x)), folder)
+    testbench.write(network, network.codes(x), folder)
     text = readme(network, data, measured, info, len(x), vhdl=(folder / f"{info['top']}.vhd").exists())
     _write(folder / "README.md", text)
     names = ("README.md", "info.json", "inputs.hex", "outputs.hex", *(f"{info['top']}{end}" for end in _ENDS))
@@ -42,7 +41,7 @@ def readme(network: FoldedNetwork, data: Dataset, measured: dict, info: dict, ro
 
 
 def _head(network: FoldedNetwork, measured: dict, info: dict, rows: int, vhdl: bool) -> str:
-    top, described = info["top"], description.of(network)
+    top = info["top"]
     equal = [(what, measured.get(f"{key}_rows_exact"), measured.get(f"{key}_rows"))
              for key, what in (("rtl", "this Verilog, simulated"), ("netlist", "its synthesised netlist, simulated"))]
     told = "; ".join(f"{what}: {count:,} of {of:,} rows equal" for what, count, of in equal if of)
@@ -53,7 +52,7 @@ def _head(network: FoldedNetwork, measured: dict, info: dict, rows: int, vhdl: b
              ("info.json", "ports, latency and stage delays for programs"),
              ("SHA256SUMS", "checksums: `sha256sum -c SHA256SUMS`")]
     return (f"# {top}\n\nThe neural network `{network.name}` as a pipelined circuit: {network.architecture}, "
-            f"{described.held}. Its logits are integers, and equal to those of the {described.reference}, bit by bit "
+            f"{network.made_of}. Its logits are integers, and equal to those of the {network.reference}, bit by bit "
             f"({told}).\n\n"
             + _table(("file", "what it is"), [(f"`{name}`", what) for name, what in files]))
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ultralow.exact import description
+from ultralow.exact.base import require_hls
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, integer_format
-from ultralow.exact.dense import FoldedLayer, FoldedNetwork, exact_rows
+from ultralow.exact.dense import FoldedLayer, FoldedNetwork
+from ultralow.exact.base import exact_rows
 from ultralow.training.evaluation import float64_outputs
 from ultralow.training.layers import BinaryDense, TernaryDense, binary_tanh, ternary_tanh
 
@@ -28,7 +29,7 @@ PART = "xcvu9p-flga2104-2L-e"  # Virtex UltraScale+ VU9P, as in the slides
 
 def configuration(network: FoldedNetwork) -> dict:
     """hls4ml's configuration of ``to_keras(network)``: every number format, by layer name."""
-    description.require_hls(network)
+    require_hls(network)
     names = {"features": {"Precision": {"result": str(network.input)}}}
     for position, (layer, (fraction, span)) in enumerate(zip(network.layers, network.formats()), start=1):
         n = str(position)

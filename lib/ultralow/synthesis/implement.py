@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ultralow.circuit import delays, dense, rtl
-from ultralow.exact import description
 from ultralow.synthesis import netlist, verilator, yosys
 from ultralow.errors import TooSlow
-from ultralow.exact.dense import FoldedNetwork, exact_rows
+from ultralow.exact.dense import FoldedNetwork
+from ultralow.exact.base import exact_rows
 from ultralow.circuit.pipeline import Pipeline, behind, cut, pipeline
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
@@ -47,7 +47,7 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
         "rtl_rows": len(codes), "rtl_rows_exact": exact_rows(simulated, expected),
         "netlist_rows": len(mapped), "netlist_rows_exact": exact_rows(mapped, expected[:NETLIST_ROWS]),
         "input_bits": dense.used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
-        "circuit_architecture": description.of(network).circuit_architecture, "options": options,
+        "circuit_architecture": network.circuit_architecture, "options": options,
         **{key: counts[key] for key in ("lut", "ff", "dsp", "bram18", "carry4", "script")},
         "lut_estimate": info["lut_estimate"], "register_bits": info["register_bits"],
         "latency_cycles": info["latency_cycles"], "interval": info["interval"], "clock_ns": clock_ns,

@@ -47,7 +47,7 @@ def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) ->
         else:
             layer = _fold_norm(dense, norm, weights, activation, fraction, span, network.scale_bits)
         if getattr(step, "holding", False):
-            layer = layer.held(float64(step.live) == 0, float64(step.held), span)
+            layer = layer.with_constants(float64(step.live) == 0, float64(step.held), span)
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         layers.append(layer)
     return FoldedNetwork(network.name, Fixed.parse(network.input), tuple(layers), classes)

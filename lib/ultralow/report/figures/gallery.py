@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from ultralow import csvfile
-from ultralow.exact import description
 from ultralow.files import read_json, replacing, write_json
 from ultralow.importing import latent
 from ultralow.networks.catalogue import FINN
@@ -40,7 +39,7 @@ def single(folder: str | Path, name: str) -> dict[str, Figure]:
         figures = {f"estimates-{name}": judgement(results, name)}
     else:
         figures = {f"roc-{name}": roc.roc(name, results.roc_bands(name)), f"confusion-{name}": judgement(results, name)}
-    if description.of(network).kernels:
+    if network.kernels:
         figures[f"weights-{name}"] = training.weights(network, _latent_kernels(results, name))
     histories = {run["seed"]: run["history"] for run in train["runs"]}
     if any(histories.values()):

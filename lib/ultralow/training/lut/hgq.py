@@ -63,7 +63,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     circuit = hgq_trace.convert(model, taken, before, data.outputs, keys.gain, keys.move)
     log(f"{len(circuit.comb.ops)} operations, inputs {circuit.input}")
     rows, exact = hgq_trace.compare(model, circuit, before, *(
-        circuit.input.codes(circuit.encode(part)) for part in (data.x_train, data.x_valid, data.x_test)))
+        circuit.codes(part) for part in (data.x_train, data.x_valid, data.x_test)))
     if exact != rows:
         raise StudyError(f"{entry.name}: on {rows - exact:,} of {rows:,} rows the circuit does not give what the model gives; another "
                          "seed, or a higher price and so fewer bits, may help")

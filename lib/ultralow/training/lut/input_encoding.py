@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ultralow.fixed_point import Fixed
-from ultralow.exact.dense import encode
+from ultralow.exact.base import encode
 
 _ROWS = 100_000  # that ranges are chosen on
 

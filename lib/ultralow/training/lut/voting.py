@@ -16,7 +16,7 @@ import numpy as np
 from ultralow.data.dataset import Dataset
 from ultralow.training.lut.jax_training import adam, in_batches
 from ultralow.fixed_point import Fixed
-from ultralow.exact.dense import encode
+from ultralow.exact.base import encode
 from ultralow.networks.methods import FrontNetwork
 from ultralow.study.frontruns import Trained
 from ultralow.training.lut.boosting import grow
