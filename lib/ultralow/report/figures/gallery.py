@@ -101,7 +101,7 @@ def _cost_figures(dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
 
 def _input_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
     """Zero weights, and which inputs the networks use: pixels of images, else each feature's importance."""
-    networks = {name: description.of(results.exact(name)) for name in rows["network"]}
+    networks = {name: results.exact(name) for name in rows["network"]}
     zeros = {name: [float(np.mean(kernel == 0)) for kernel in network.kernels] for name, network in networks.items()
              if network.kernels}
     figures = {f"sparsity-{dataset}": inputs.sparsity(zeros)} if zeros else {}
