@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from ultralow.circuit import dense
+from ultralow.circuit.tracing import trace
+from ultralow.exact.circuit import interpret
 from ultralow.synthesis import hls4ml
 from ultralow.exact.load import load_network
 from ultralow.exact.base import exact_rows
@@ -29,8 +30,8 @@ def main() -> None:
     low, high = network.input.low_code, network.input.high_code
     codes = np.random.default_rng(0).integers(low, high + 1, (10 * arguments.rows, network.layers[0].kernel.shape[0]))
     few = codes[:arguments.rows]
-    comb = dense.trace(network)
-    logits, interpreter_s = _fastest(lambda: dense.interpret(comb, codes, threads=1), arguments.runs)
+    comb = trace(network)
+    logits, interpreter_s = _fastest(lambda: interpret(comb, codes, threads=1), arguments.runs)
     with tempfile.TemporaryDirectory() as folder:
         model = hls4ml.convert(network, folder)
         x = few * network.input.step

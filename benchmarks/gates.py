@@ -16,7 +16,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
+from ultralow.exact.circuit import interpret
 from ultralow.networks import catalogue
 from ultralow.synthesis import verilator, yosys
 from ultralow.fixed_point import Fixed
@@ -87,9 +89,9 @@ def main() -> None:
 
 def measure(network: FoldedNetwork, codes: np.ndarray, delay: int) -> list:
     with tempfile.TemporaryDirectory() as scratch:
-        comb, trace_s = _timed(lambda: dense.trace(network, delay_constraint=delay))
+        comb, trace_s = _timed(lambda: trace(network, delay_constraint=delay))
         start = time.perf_counter()
-        interpreted = dense.interpret(comb, codes)
+        interpreted = interpret(comb, codes)
         rate = round(len(codes) / (time.perf_counter() - start))
         info = rtl.write(comb, f"{scratch}/rtl", network.name)
         simulated, simulate_s = _timed(lambda: verilator.simulate(f"{scratch}/rtl", codes))

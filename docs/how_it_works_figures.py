@@ -9,7 +9,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.report.figures.style import COLOURS, STYLE, Canvas, Figure, blank, write
 from ultralow.files import replacing
 from ultralow.fixed_point import Fixed
@@ -114,7 +115,7 @@ def layer(network: FoldedNetwork, codes: np.ndarray) -> Figure:
 def sharing(network: FoldedNetwork) -> Figure:
     """Adders of each layer, neuron by neuron and as the circuit shares them."""
     apart = [int(np.maximum((one.kernel != 0).sum(0) - 1, 0).sum()) for one in network.layers]
-    comb = dense.trace(network)
+    comb = trace(network)
     together = sum(op.opcode in (0, 1) for op in comb.ops)
     with matplotlib.rc_context(_BARE):
         canvas, axes = blank(6.4, 1.7)
@@ -133,7 +134,7 @@ def sharing(network: FoldedNetwork) -> Figure:
 
 def circuit(network: FoldedNetwork, clock_ns: float) -> Figure:
     """The circuit as it is traced: a node per operation, a band per pipeline stage at this clock."""
-    comb = dense.trace(network)
+    comb = trace(network)
     made = pipeline(comb, rtl.usable_ns(clock_ns))
     stages, delays = made.stages, made.delays
     nodes = _nodes(comb)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from random_networks import random_network
 
 from ultralow import csvfile, files
-from ultralow.circuit import dense
+from ultralow.circuit.tracing import trace
 from ultralow.data import columns, dataset, jets, readers
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
@@ -258,7 +258,7 @@ def network():
 
 def circuit():
     of = network()
-    return circuits.CircuitNetwork("n", of.input, dense.trace(of), (6, 5, 4), "layers", of.output_fraction, ("a", "b"), np.ones(6))
+    return circuits.CircuitNetwork("n", of.input, trace(of), (6, 5, 4), "layers", of.output_fraction, ("a", "b"), np.ones(6))
 
 
 def model(path):

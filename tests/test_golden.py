@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ultralow.circuit import delays, dense, rtl
+from ultralow.circuit import delays, rtl
+from ultralow.circuit.tracing import trace
 from ultralow.circuit.pipeline import pipeline
 from ultralow.data.dataset import PIXEL_SCALE, load_test
 from ultralow.exact.load import load_network
@@ -56,7 +57,7 @@ class Golden:
 
     @cached_property
     def comb(self):
-        return dense.trace(self.network, **self.synthesis["options"])
+        return trace(self.network, **self.synthesis["options"])
 
     @cached_property
     def vectors(self) -> np.ndarray:

@@ -16,14 +16,13 @@ MOST_LINES, MOST_PARAMETERS, MOST_WIDTH = 400, 7, 130
 FILES = {
     "limits"}
 UPWARD = {
-    ("exact.circuit", "circuit.dense"), ("exact.lut", "circuit.lut"), ("study.ablations", "report.comparison"),
+    ("study.ablations", "report.comparison"),
     ("study.area_sweep", "report.comparison"), ("study.experiments", "report.comparison"), ("study.search",
     "report.comparison"), ("training.lut.additive", "study.frontruns"), ("training.lut.boosted_trees",
     "study.frontruns"), ("training.lut.dwn", "study.frontruns"), ("training.lut.hgq", "importing.hgq_model"),
     ("training.lut.hgq", "importing.hgq_trace"), ("training.lut.hgq", "study.frontruns"), ("training.lut.hgq",
     "study.runs"), ("training.lut.voting", "study.frontruns")}
-CIRCLE = {
-    "circuit.lut", "exact.lut"}
+CIRCLE: set[str] = set()
 LONG: set[str] = set()
 WIDE = {
     "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", "importing.hgq_model",
@@ -33,7 +32,7 @@ WIDE = {
     "training.lut.boosting", "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.hgq",
     "training.lut.voting"}
 KNOWING = {
-    "circuit.arithmetic", "circuit.bdd", "circuit.counting", "circuit.delays", "circuit.dense", "circuit.lut",
+    "circuit.arithmetic", "circuit.bdd", "circuit.counting", "circuit.delays", "circuit.lut",
     "circuit.lut_estimate", "circuit.pipeline", "circuit.rtl", "circuit.verilog", "circuit.vhdl", "data.columns",
     "data.dataset", "data.download", "data.jetgen.pythia", "data.jetgen.sample", "data.jetgen.substructure",
     "data.jetgen.validation", "data.jets", "data.jetsums", "data.loading", "data.mnist", "data.published_jets",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from random_networks import corner_network, input_rows, random_network
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.synthesis import verilator
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
@@ -33,7 +34,7 @@ def mixed_network() -> FoldedNetwork:
 @pytest.mark.parametrize("network", [mixed_network(), corner_network("ternary"), corner_network("ufixed<4,2>")],
                          ids=["mixed", "corners", "corners-relu"])
 def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
-    info = rtl.write(dense.trace(network), tmp_path / "rtl", network.name, clock_ns=3.0)
+    info = rtl.write(trace(network), tmp_path / "rtl", network.name, clock_ns=3.0)
     codes = input_rows(network, 3000)
     expected = network(codes)
     assert len(np.unique(expected, axis=0)) > 3
@@ -44,7 +45,7 @@ def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
 
 
 def test_a_faster_clock_takes_more_stages_and_each_fits():
-    circuit = dense.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
+    circuit = trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
     slow, fast = (pipeline(circuit, limit) for limit in (6.0, 2.0))
     assert len(fast.delays) > len(slow.delays)
     assert max(slow.delays) <= 6.0 and max(fast.delays) <= 2.0
@@ -53,7 +54,7 @@ def test_a_faster_clock_takes_more_stages_and_each_fits():
 
 
 def test_an_operation_that_turned_out_slow_moves_on():
-    circuit = dense.trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
+    circuit = trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
     before = cut(circuit, 3.0)
     last = max(range(len(circuit.ops)), key=lambda index: before.arrivals[index] if before.stages[index] == 1 else 0)
     after = cut(circuit, 3.0, {(last, True): 3.0})
@@ -76,7 +77,7 @@ def test_a_rectifiers_two_choices_are_one_table_deep():
 
 def test_a_register_holds_what_a_complement_is_of(tmp_path):
     # A complement between carry chain and register would be a table; behind the register it is part of what reads it.
-    circuit = dense.trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
+    circuit = trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
     text = (rtl.write(circuit, tmp_path / "rtl", "n", clock_ns=2.0) and tmp_path / "rtl" / "n.v").read_text()
     complements = {f"v{index}" for index, op in enumerate(circuit.ops) if inverts(op)}
     assert not complements & set(re.findall(r"reg [^;]*?(v\d+)_\d+; always", text))
@@ -86,7 +87,7 @@ def test_a_register_holds_what_a_complement_is_of(tmp_path):
 def test_same_circuit_gives_the_same_files(tmp_path):
     network = random_network(5, [6, 9, 3], ("ternary", "ternary"), "fixed<5,2>")
     for name in ("a", "b"):
-        rtl.write(dense.trace(network), tmp_path / name, network.name)
+        rtl.write(trace(network), tmp_path / name, network.name)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
@@ -101,7 +102,7 @@ def test_ports_hold_codes():
 
 def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
     network = random_network(5, [2, 2, 2], ("ternary", "ternary"), "fixed<5,2>")
-    rtl.write(dense.trace(network), tmp_path / "rtl", "n")
+    rtl.write(trace(network), tmp_path / "rtl", "n")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(StudyError, match=r"g\+\+.*install"):

@@ -5,7 +5,8 @@ import pytest
 from random_networks import input_rows, random_network
 from test_synthesis import written
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.synthesis import implement, netlist, yosys
 from ultralow.errors import StudyError
 from ultralow.circuit.pipeline import cut, pipeline
@@ -27,7 +28,7 @@ def test_tables_and_chains_add_up(tmp_path):
 
 def test_the_pipeline_meets_the_clock_in_the_netlist(tmp_path):
     network = random_network(9, [8, 24, 16, 4], ("binary", "binary"), "fixed<6,3>")
-    codes, comb = input_rows(network, 500), dense.trace(network)
+    codes, comb = input_rows(network, 500), trace(network)
     for clock_ns in (3.0, 5.0):
         info, counts, logits = implement.implement(comb, tmp_path / f"{clock_ns}", "n", codes, clock_ns, lambda line: None)
         assert max(counts["stage_delays_ns"]) <= rtl.usable_ns(clock_ns)
@@ -38,7 +39,7 @@ def test_the_pipeline_meets_the_clock_in_the_netlist(tmp_path):
 
 
 def test_full_stages_are_tried_before_one_more():
-    comb, limit = dense.trace(random_network(9, [8, 24, 16, 4], ("binary", "binary"), "fixed<6,3>")), 4.5
+    comb, limit = trace(random_network(9, [8, 24, 16, 4], ("binary", "binary"), "fixed<6,3>")), 4.5
     even, full, built = pipeline(comb, limit), cut(comb, limit), []
 
     def build(stages):
@@ -61,7 +62,7 @@ def test_a_multiplier_for_each_product_that_needs_one(tmp_path):
                 for weight in weights if abs(weight) & (abs(weight) - 1)}
     assert found["netlist_rows_exact"] == found["netlist_rows"] == 500
     # Synthesis finds some products to be of few values, and makes no multiplier of them.
-    circuit = dense.trace(network, multipliers=True)
+    circuit = trace(network, multipliers=True)
     assert 0 < found["dsp"] <= sum(op.opcode == 7 for op in circuit.ops) == len(products)
 
 

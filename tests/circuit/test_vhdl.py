@@ -9,7 +9,8 @@ import pytest
 from random_networks import corner_network, input_rows, random_network
 from test_rtl import mixed_network
 
-from ultralow.circuit import dense, rtl, vhdl
+from ultralow.circuit import rtl, vhdl
+from ultralow.circuit.tracing import trace
 from ultralow.synthesis import testbench
 from ultralow.exact.dense import FoldedNetwork
 
@@ -19,7 +20,7 @@ NETWORKS = {"mixed": replace(mixed_network(), name="mixed"), "corners": corner_n
 
 
 def written(network: FoldedNetwork, folder):
-    rtl.write(dense.trace(network), folder, network.name, clock_ns=3.0, in_vhdl=True)
+    rtl.write(trace(network), folder, network.name, clock_ns=3.0, in_vhdl=True)
     testbench.write(network, input_rows(network, 300), folder)
     return folder, rtl.read_info(folder)["top"]
 

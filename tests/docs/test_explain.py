@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import how_it_works_figures
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.report import site
 from ultralow.circuit.pipeline import pipeline
 from ultralow.study.study import root
@@ -30,7 +31,7 @@ def test_what_the_pictures_say_is_so(drawn):
     assert f"A {how_it_works_figures.TINY(how_it_works_figures.CODES[None])[0, 0]:+d}" in drawn["how-layer"].caption
     x, w = map(np.array, how_it_works_figures.SIGNS)
     assert x @ w == 2 * (x == w).sum() - 8 and f"the sum is {x @ w}" in drawn["how-popcount"].alt
-    comb = dense.trace(how_it_works_figures.TINY)
+    comb = trace(how_it_works_figures.TINY)
     stages = len(pipeline(comb, rtl.usable_ns(how_it_works_figures.CLOCK_NS)).delays)
     assert f"{stages} stages" in drawn["how-pipeline"].caption
     assert "9 adders and subtractors and 3 comparisons" in drawn["how-pipeline"].alt
@@ -39,7 +40,7 @@ def test_what_the_pictures_say_is_so(drawn):
 
 def test_the_drawn_graph_computes_the_network():
     """Followed by hand, node by node, the picture gives the folded network's logits for every input."""
-    comb = dense.trace(how_it_works_figures.TINY)
+    comb = trace(how_it_works_figures.TINY)
     nodes = how_it_works_figures._nodes(comb)
     codes = np.stack(np.meshgrid(*[np.arange(-4, 4)] * 4), -1).reshape(-1, 4)
     values = {}

@@ -12,7 +12,7 @@ from hgq.config import QuantizerConfig
 from hgq.layers import QBatchNormalization, QBatchNormDense, QDense, QDenseT, QSoftmax, Quantizer
 from hgq.utils import trace_minmax
 
-from ultralow.circuit import dense
+from ultralow.circuit.tracing import trace
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
 from ultralow.importing import hgq_trace, keras_model
@@ -115,9 +115,9 @@ def test_a_circuit_is_a_value_that_is_kept_and_compared(model, tmp_path):
     other = circuits.CircuitNetwork("other", circuit.input, circuit.comb, circuit.widths, circuit.made_of, circuit.output_fraction)
     assert circuit != other and len({circuit, circuit, other}) == 2
     assert circuit.kernels == () and circuit.readers().shape == (6,)
-    assert dense.trace(circuit) is circuit.comb
+    assert trace(circuit) is circuit.comb
     with pytest.raises(StudyError, match="no other delay_constraint"):
-        dense.trace(circuit, delay_constraint=0)
+        trace(circuit, delay_constraint=0)
     with pytest.raises(StudyError, match="own has no conversion by hls4ml: .* give it hls: false"):
         hls4ml.configuration(circuit)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from random_networks import corner_network, input_rows, random_network
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.synthesis import netlist, verilator, yosys
 from ultralow.errors import StudyError
 
@@ -23,7 +24,7 @@ def mapped(tmp_path_factory):
     """Folders with rtl/ and netlist.json, by the network's name."""
     folders = {name: tmp_path_factory.mktemp(name) for name in NETWORKS}
     for name, folder in folders.items():
-        rtl.write(dense.trace(NETWORKS[name]), folder / "rtl", NETWORKS[name].name, clock_ns=3.0)
+        rtl.write(trace(NETWORKS[name]), folder / "rtl", NETWORKS[name].name, clock_ns=3.0)
         yosys.synthesise(folder / "rtl", netlist=folder / "netlist.json")
     return folders
 

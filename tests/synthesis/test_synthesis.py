@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from random_networks import input_rows, random_network
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.synthesis import implement, yosys
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
@@ -65,7 +66,7 @@ def test_measure_counts_equal_rows_and_is_reproducible(tmp_path):
 
 def test_the_netlist_is_written(tmp_path):
     layer = FoldedLayer(np.array([[1], [-1]]), "linear", "binary", scale=np.array([1]), offset=np.array([0]))
-    rtl.write(dense.trace(FoldedNetwork("n", Fixed(6, 6), (layer,))), tmp_path / "rtl", "n")
+    rtl.write(trace(FoldedNetwork("n", Fixed(6, 6), (layer,))), tmp_path / "rtl", "n")
     yosys.synthesise(tmp_path / "rtl", netlist=tmp_path / "n.v")
     assert "module n(" in (tmp_path / "n.v").read_text()
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.synthesis import deliverable, testbench, yosys
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
@@ -26,7 +27,7 @@ DATA = Dataset("jets", "made up", tuple("uvwxyz"), NETWORK.classes, x_train=NONE
 
 
 def made(folder):
-    rtl.write(dense.trace(NETWORK), folder, NETWORK.name, clock_ns=2.5, in_vhdl=True)
+    rtl.write(trace(NETWORK), folder, NETWORK.name, clock_ns=2.5, in_vhdl=True)
     counts = yosys.synthesise(folder)
     measured = {**counts, "tool": "yosys", "rtl_rows": 1000, "rtl_rows_exact": 999}
     deliverable.write(NETWORK, DATA, measured, folder)

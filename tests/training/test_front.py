@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ultralow.circuit import dense, rtl
+from ultralow.circuit import rtl
+from ultralow.circuit.tracing import trace
 from ultralow.exact import lut
 from ultralow.exact.load import load_network
 from ultralow.study import frontruns
@@ -75,7 +76,7 @@ def test_its_verilog_equals_it_on_every_row(trained, tmp_path):
     _, data, folder, *_ = trained
     exact = load_network(folder / "folded.npz")
     codes = exact.codes(data.x_valid)
-    rtl.write(dense.trace(exact, delay_constraint=-1), tmp_path / "rtl", "front")
+    rtl.write(trace(exact, delay_constraint=-1), tmp_path / "rtl", "front")
     assert np.array_equal(verilator.simulate(tmp_path / "rtl", codes), exact(codes))
 
 

@@ -1,7 +1,6 @@
-"""Knows how a network becomes a dataflow circuit, without multipliers unless asked, and how to run that circuit.
+"""Trace a folded network's dense layers as a dataflow circuit, without multipliers unless asked.
 
-The circuit (an alkaid CombLogic) takes the network's input codes and gives its logit codes. Exact: every sum,
-threshold and rounding is the folded network's own.
+Exact: every sum, threshold and rounding is the folded network's own.
 """
 
 from __future__ import annotations
@@ -20,25 +19,9 @@ _BLOCK_ROWS, _BLOCK_ENTRIES = 56, 10_000
 Log = Callable[[str], None]
 
 
-def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
+def trace(network: FoldedNetwork, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
           log: Log | None = None):
-    """The network as a CombLogic: integer input codes in, integer logit codes out. A network that is no folded one brings
-    its own ``trace`` (:mod:`ultralow.exact`).
-
-    Args:
-        delay_constraint: adder levels that sharing may add to the shortest tree (alkaid's hard_dc); −1: any.
-            2 costs up to a tenth less than 0 and hardly a stage more (benchmarks/gates.py).
-        chunk: a layer's matrix is solved in blocks of so many inputs; wider blocks share more and take longer.
-            None: as many as can be solved in seconds.
-        multipliers: fixed-point weights that are neither 0 nor a power of two take a multiplier each (equal products
-            are made once), as in tools that know no shared adders.
-        log: called with one line of progress per block.
-
-    Raises:
-        StudyError: a weight or constant is too large for the tool to hold exactly.
-    """
-    if (own := getattr(network, "trace", None)) is not None:
-        return own(delay_constraint=delay_constraint, chunk=chunk, multipliers=multipliers, log=log)
+    """The network as a circuit; arguments and errors as of :func:`ultralow.circuit.tracing.trace`."""
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
     from alkaid.trace.passes import optimize
 
@@ -66,18 +49,6 @@ def trace(network: FoldedNetwork, *, delay_constraint: int = 2, chunk: int | Non
         return alkaid_trace(inputs, logits, keep_dead_inputs=True)
     # Tracing anew, a part of alkaid's optimisation, would turn products with constants into adders.
     return optimize(alkaid_trace(inputs, logits, optimize=False), keep_dead_inputs=True, retrace=False)
-
-
-def interpret(comb, codes: np.ndarray, threads: int = 0) -> np.ndarray:
-    """Logit codes (rows, classes), int64, that the circuit gives for input codes (rows, inputs)."""
-    codes = np.ascontiguousarray(codes, dtype=np.float64)
-    return np.rint(comb.predict(codes, n_threads=threads)).reshape(len(codes), comb.shape[1]).astype(np.int64)
-
-
-def used_input_bits(comb) -> int:
-    """Bits of all inputs that the circuit reads."""
-    used = comb.ref_count
-    return sum(sum(op.qint.kif) for index, op in enumerate(comb.ops) if op.opcode == -1 and used[index])
 
 
 class _Solver:

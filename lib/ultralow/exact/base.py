@@ -30,7 +30,7 @@ class ExactNetwork(ABC):
     Calling a network maps input codes (rows, inputs) to logit codes (rows, outputs), int64, exactly. One unit of a logit code is
     2^−output_fraction. Two networks are equal when all their numbers are; the name does not count.
 
-    How a circuit comes of each kind is :func:`ultralow.circuit.trace`'s affair.
+    How a circuit comes of each kind is :func:`ultralow.circuit.tracing.trace`'s affair.
     """
 
     # The header of the file names this kind; error messages use the noun.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import numpy as np
 from ultralow.exact import circuitfile
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
-from ultralow.circuit.dense import interpret
 from ultralow.exact.base import ExactNetwork, as_bytes, checked_widths
+from ultralow.exact.opcodes import Opcode
 
 if TYPE_CHECKING:
     from alkaid.types import CombLogic
@@ -58,21 +57,9 @@ class CircuitNetwork(ExactNetwork):
         """1 where the circuit reads an input (inputs,), else 0."""
         used, found = self.comb.ref_count, np.zeros(self.widths[0])
         for index, op in enumerate(self.comb.ops):
-            if op.opcode == -1 and used[index]:
+            if op.opcode == Opcode.INPUT and used[index]:
                 found[op.data[0]] = 1
         return found
-
-    def trace(self, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
-              log: Callable[[str], None] | None = None) -> CombLogic:
-        """The circuit as it is: how it shares adders was decided when it was made.
-
-        Raises:
-            StudyError: another one is asked for.
-        """
-        if delay_constraint != 2 or multipliers:
-            raise StudyError(f"{self.name} is a circuit already: no other delay_constraint, and no multipliers, can be given to "
-                             "it; leave them out, and out of `area` the network")
-        return self.comb
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Logit codes (rows, classes), int64, of input codes (rows, inputs); exact."""
@@ -87,3 +74,15 @@ class CircuitNetwork(ExactNetwork):
         if not isinstance(header["made_of"], str):
             raise TypeError("made_of is a text")
         return {"comb": circuitfile.parse(arrays["circuit"].tobytes()), "made_of": header["made_of"], **checked_widths(header)}
+
+
+def interpret(comb: CombLogic, codes: np.ndarray, threads: int = 0) -> np.ndarray:
+    """Logit codes (rows, classes), int64, that the circuit gives for input codes (rows, inputs)."""
+    codes = np.ascontiguousarray(codes, dtype=np.float64)
+    return np.rint(comb.predict(codes, n_threads=threads)).reshape(len(codes), comb.shape[1]).astype(np.int64)
+
+
+def used_input_bits(comb: CombLogic) -> int:
+    """Bits of all inputs that the circuit reads."""
+    used = comb.ref_count
+    return sum(sum(op.qint.kif) for index, op in enumerate(comb.ops) if op.opcode == Opcode.INPUT and used[index])

@@ -6,13 +6,17 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from ultralow.exact.opcodes import SUMS, Opcode
+
 if TYPE_CHECKING:
     from alkaid.types import CombLogic
 
-# Operands and further numbers of each operation that this study's Verilog knows; -1 copies an input, 8 looks a table up.
-_ARITY = {-2: (1, 0), -1: (0, 1), 0: (2, 1), 1: (2, 1), 2: (1, 0), 3: (1, 1), 4: (1, 2), 5: (0, 1), 6: (3, 1), 7: (2, 0),
-          8: (1, 1), 9: (1, 1), 10: (2, 2)}
-_KINDS = {9: (0, 3), 10: (1, 3)}  # which further number chooses one of so many
+# Operands and further numbers of each operation that this study's Verilog knows.
+_ARITY = {Opcode.NEGATE: (1, 0), Opcode.INPUT: (0, 1), Opcode.ADD: (2, 1), Opcode.SUBTRACT: (2, 1), Opcode.RELU: (1, 0),
+          Opcode.QUANTIZE: (1, 1), Opcode.ADD_CONSTANT: (1, 2), Opcode.CONSTANT: (0, 1), Opcode.SELECT: (3, 1),
+          Opcode.MULTIPLY: (2, 0), Opcode.LOOKUP: (1, 1), Opcode.BITWISE_UNARY: (1, 1), Opcode.BITWISE_BINARY: (2, 2)}
+_SHIFTING = (*SUMS, Opcode.QUANTIZE, Opcode.SELECT, Opcode.BITWISE_BINARY)  # by their first further number
+_KINDS = {Opcode.BITWISE_UNARY: (0, 3), Opcode.BITWISE_BINARY: (1, 3)}  # which further number chooses one of so many
 # Doubles hold integers of so many bits; alkaid's interpreter takes and gives doubles.
 WIDEST = 53
 KEY = 20  # bits of a look-up's key at most: a million entries
@@ -83,12 +87,13 @@ def _fault(comb: CombLogic, position: int, op, tables: tuple, span: tuple[int, i
         return f"takes {width} bits, more than the {WIDEST} that stay exact; take narrower formats"
     if op.opcode in _KINDS and not 0 <= op.data[_KINDS[op.opcode][0]] < _KINDS[op.opcode][1]:
         return "is a kind of logic that there is not"
-    if op.opcode in (0, 1, 3, 6, 10) and abs(op.data[0]) > _SHIFT or op.opcode == 4 and abs(op.data[1]) > _SHIFT:
+    if (op.opcode in _SHIFTING and abs(op.data[0]) > _SHIFT
+            or op.opcode == Opcode.ADD_CONSTANT and abs(op.data[1]) > _SHIFT):
         return "shifts farther than circuits do"
-    if op.opcode == -1 and not (0 <= op.data[0] < comb.shape[0] and span[0] <= op.qint.min <= op.qint.max <= span[1]
-                                and op.qint.step >= 1):
+    if op.opcode == Opcode.INPUT and not (0 <= op.data[0] < comb.shape[0] and op.qint.step >= 1
+                                          and span[0] <= op.qint.min <= op.qint.max <= span[1]):
         return f"is not one of {comb.shape[0]} inputs from {span[0]} to {span[1]}"
-    if op.opcode == 8:
+    if op.opcode == Opcode.LOOKUP:
         key = comb.ops[op.addr[0]].qint
         if not 0 <= op.data[0] < len(tables) or bits(key) > KEY or len(tables[op.data[0]]) != _entries(key):
             return f"looks up a table that is not there, of another size, or of more than {KEY} bits"

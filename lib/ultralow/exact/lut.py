@@ -6,7 +6,6 @@ of six-input tables, and layers whose every connection is a function of few bits
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,19 +160,6 @@ class TableNetwork(ExactNetwork):
         for position, key in enumerate(first.keys if isinstance(first, Tables) else first.terms):
             read[position, key[:, 0] if key.ndim == 2 else key] = True
         return read.mean(axis=0)
-
-    def trace(self, *, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,
-              log: Callable[[str], None] | None = None):
-        """The network as a CombLogic (:mod:`ultralow.circuit.lut`).
-
-        Raises:
-            StudyError: multipliers are asked for, where there is nothing to multiply.
-        """
-        from ultralow.circuit import lut
-
-        if multipliers:
-            raise StudyError(f"{self.name} has tables and sums only: nothing to multiply")
-        return lut.trace(self, delay_constraint, log)
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Logit codes (rows, classes), int64, of input codes (rows, inputs); exact."""

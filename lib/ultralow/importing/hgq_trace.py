@@ -21,7 +21,7 @@ from ultralow.importing.hgq_model import HgqNetwork
 if TYPE_CHECKING:
     import keras
 
-DELAY_CONSTRAINT = 2  # as of every network of the study: ultralow.circuit.dense.trace
+DELAY_CONSTRAINT = 2  # as of every network of the study: ultralow.circuit.tracing.trace
 MANTISSA = 24  # bits of Keras's floats
 
 

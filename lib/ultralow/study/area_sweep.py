@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from ultralow import csvfile
-from ultralow.circuit import dense
+from ultralow.circuit.tracing import trace
 from ultralow.study import steps
 from ultralow.synthesis import implement
 from ultralow.errors import StudyError, TooSlow
@@ -63,7 +63,7 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
     x = steps.test_part(study, study.network(name).dataset).x_test[:ROWS]
     codes = network.codes(x)
     point = {"network": name, "clock_ns": clock_ns, "delay_constraint": delay}
-    comb = dense.trace(network, **options)
+    comb = trace(network, **options)
     try:
         with TemporaryDirectory(prefix="ultralow-") as scratch:
             info, counts, logits = implement.implement(comb, f"{scratch}/rtl", name, codes, clock_ns, lambda line: None)

@@ -39,14 +39,14 @@ class Override(Strict):
     batch_size: Positive | None = None
     hls: bool = True
     gates: bool = True
-    # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.circuit.dense.trace).
+    # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.circuit.tracing.trace).
     delay_constraint: Annotated[int, Field(ge=-1, le=1000)] = 2
     # Inputs of a layer whose adders are shared at a time.
     chunk: Positive | None = None
 
     @property
     def tracing(self) -> dict[str, int]:
-        """Options of :func:`ultralow.circuit.dense.trace`."""
+        """Options of :func:`ultralow.circuit.tracing.trace`."""
         return {"delay_constraint": self.delay_constraint, **({"chunk": self.chunk} if self.chunk else {})}
 
     def network(self, name: str) -> Network:

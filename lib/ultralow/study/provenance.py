@@ -31,7 +31,7 @@ STAGE_MODULES = {
     "take": ("importing.keras_file", "importing.hgq_model", "importing.hgq_trace", "exact.base", "exact.circuit", "exact.circuitfile", "study.foreign"),
     "search": ("circuit.lut_estimate", "study.search"),
     "convert": ("synthesis.hls4ml",),
-    "measure": ("exact.simplify", "circuit.dense", "circuit.arithmetic", "circuit.bdd", "circuit.delays", "circuit.pipeline", "circuit.rtl", "circuit.verilog", "circuit.vhdl", "synthesis.verilator",
+    "measure": ("exact.simplify", "exact.opcodes", "circuit.tracing", "circuit.dense", "circuit.arithmetic", "circuit.bdd", "circuit.delays", "circuit.pipeline", "circuit.rtl", "circuit.verilog", "circuit.vhdl", "synthesis.verilator",
                 "synthesis.yosys", "synthesis.netlist", "synthesis.implement", "synthesis.testbench", "synthesis.deliverable", "exact.dense_layer", "exact.circuit", "circuit.lut", "circuit.counting"),
 }
 PACKAGES = ("tensorflow-cpu", "tensorflow", "jax", "jaxlib", "keras", "numpy", "scikit-learn", "hls4ml", "hgq2", "alkaid",

@@ -9,7 +9,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ultralow.circuit import delays, dense, rtl
+from ultralow.circuit import delays, rtl
+from ultralow.circuit.tracing import trace
+from ultralow.exact.circuit import interpret, used_input_bits
 from ultralow.synthesis import netlist, verilator, yosys
 from ultralow.errors import TooSlow
 from ultralow.exact.dense import FoldedNetwork
@@ -30,15 +32,15 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
             (NETLIST_ROWS of them) of the simulated netlist are compared with the folded network's. Rows that differ
             are counted, not raised.
         vhdl: writes the circuit in VHDL, too; what is simulated and synthesised is the Verilog.
-        options: of :func:`ultralow.circuit.dense.trace`.
+        options: of :func:`ultralow.circuit.tracing.trace`.
 
     Returns:
         The content of synthesis.json. ``*_estimate`` are alkaid's models, ``stage_delays_ns`` the mapped netlist's
         (:mod:`ultralow.circuit.delays`), an estimate, too; the other counts are measured.
     """
     expected = network(codes)
-    comb = dense.trace(network, log=log, **options)
-    interpreted = dense.interpret(comb, codes)
+    comb = trace(network, log=log, **options)
+    interpreted = interpret(comb, codes)
     info, counts, mapped = implement(comb, folder, network.name, codes[:NETLIST_ROWS], clock_ns, log, vhdl)
     log(f"simulating {info['latency_cycles']} stages on {len(codes)} rows")
     simulated = verilator.simulate(folder, codes)
@@ -46,7 +48,7 @@ def measure(network: FoldedNetwork, codes: np.ndarray, folder: str | Path, clock
         "interpreter_rows": len(codes), "interpreter_rows_exact": exact_rows(interpreted, expected),
         "rtl_rows": len(codes), "rtl_rows_exact": exact_rows(simulated, expected),
         "netlist_rows": len(mapped), "netlist_rows_exact": exact_rows(mapped, expected[:NETLIST_ROWS]),
-        "input_bits": dense.used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
+        "input_bits": used_input_bits(comb), "input_format_bits": network.input.bits * codes.shape[1],
         "circuit_architecture": network.circuit_architecture, "options": options,
         **{key: counts[key] for key in ("lut", "ff", "dsp", "bram18", "carry4", "script")},
         "lut_estimate": info["lut_estimate"], "register_bits": info["register_bits"],
@@ -146,7 +148,7 @@ def with_multipliers(network: FoldedNetwork, codes: np.ndarray, folder: str | Pa
     """The circuit with a multiplier for each weight, as tools build it that share no adders: lut, ff, dsp,
     latency_cycles, latency_ns, and rows of the netlist that equal the folded network's; the Verilog stays in
     ``folder``."""
-    comb = dense.trace(network, multipliers=True)
+    comb = trace(network, multipliers=True)
     info, counts, mapped = implement(comb, folder, network.name, codes[:NETLIST_ROWS], clock_ns, log)
     return {**{key: counts[key] for key in ("lut", "ff", "dsp", "bram18")}, "latency_cycles": info["latency_cycles"],
             "latency_ns": info["latency_cycles"] * clock_ns, "netlist_rows": len(mapped),

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import corner_network, input_rows, random_network
 
-from ultralow.circuit import dense
+from ultralow.circuit.tracing import trace
+from ultralow.exact.circuit import interpret, used_input_bits
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
+from ultralow.exact.lut import Sums, TableNetwork
 
 FORMATS = ("fixed<5,2>", "ufixed<1,0>", "ufixed<3,1>", "fixed<4,4>")
 KINDS = st.sampled_from([("binary", "binary"), ("ternary", "ternary"), ("binary", "ufixed<4,2>"),
@@ -25,7 +27,7 @@ def test_circuit_gives_the_networks_logits(case):
     codes = input_rows(network, 300)
     expected = network(codes)
     assert (network.simplified(codes) == expected).all()
-    assert (dense.interpret(dense.trace(network), codes) == expected).all()
+    assert (interpret(trace(network), codes) == expected).all()
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -33,7 +35,7 @@ def test_circuit_gives_the_networks_logits(case):
 def test_options_change_the_circuit_not_the_logits(case, options):
     network = random_network(*case)
     codes = input_rows(network, 200)
-    assert (dense.interpret(dense.trace(network, **options), codes) == network(codes)).all()
+    assert (interpret(trace(network, **options), codes) == network(codes)).all()
 
 
 @pytest.mark.parametrize("activation", ["binary", "ternary", "ufixed<4,2>"])
@@ -44,7 +46,7 @@ def test_corners(activation):
     expected = network(codes)
     small = network.simplified
     assert (small(codes) == expected).all()
-    assert (dense.interpret(dense.trace(network), codes) == expected).all()
+    assert (interpret(trace(network), codes) == expected).all()
     assert small.layers[0].kernel.shape[0] == network.layers[0].kernel.shape[0]
     assert small.layers[0].kernel.shape[1] < network.layers[0].kernel.shape[1]
 
@@ -71,21 +73,21 @@ def test_one_bit_inputs_and_an_unused_input_keep_their_ports():
     kernel[2] = 0
     first = FoldedLayer(kernel, "ternary", "ternary", high=first.high, low=first.low)
     network = FoldedNetwork("n", network.input, (first, *network.layers[1:]))
-    circuit = dense.trace(network)
+    circuit = trace(network)
     codes = input_rows(network, 64)
     assert circuit.shape == (6, 4)
-    assert (dense.interpret(circuit, codes) == network(codes)).all()
-    assert dense.used_input_bits(circuit) <= 5
+    assert (interpret(circuit, codes) == network(codes)).all()
+    assert used_input_bits(circuit) <= 5
 
 
 def test_same_network_gives_the_same_circuit():
     network = random_network(5, [6, 9, 7, 3], ("binary", "binary"), "fixed<5,2>")
-    assert dense.trace(network) == dense.trace(network)
+    assert trace(network) == trace(network)
 
 
 def test_progress_names_every_layer():
     lines = []
-    dense.trace(random_network(5, [6, 4, 3], ("binary", "binary"), "fixed<5,2>"), chunk=3, log=lines.append)
+    trace(random_network(5, [6, 4, 3], ("binary", "binary"), "fixed<5,2>"), chunk=3, log=lines.append)
     assert sum("layer 1/2" in line for line in lines) == 2 and any("layer 2/2" in line for line in lines)
 
 
@@ -96,9 +98,18 @@ def test_numbers_that_the_tool_would_round_are_refused():
         return FoldedNetwork("n", Fixed(4, 4), (layer,))
 
     with pytest.raises(StudyError, match="24 significant bits"):
-        dense.trace(network(2**25 + 1, 0))
+        trace(network(2**25 + 1, 0))
     with pytest.raises(StudyError, match="31 significant bits"):
-        dense.trace(network(1, 2**33 + 1))
+        trace(network(1, 2**33 + 1))
     codes = input_rows(network(1, 0), 50)
     wide = network(2**30, 2**40)
-    assert (dense.interpret(dense.trace(wide), codes) == wide(codes)).all()
+    assert (interpret(trace(wide), codes) == wide(codes)).all()
+
+
+def test_a_kind_without_a_circuit_and_options_that_do_not_fit_are_refused_by_name():
+    with pytest.raises(StudyError, match="no circuit can be made of a dict"):
+        trace({})
+    tables = TableNetwork("t", Fixed(2, 2, signed=False), (Sums((np.array([0, 1]),), np.array([3])),), (2, 1), "a sum")
+    with pytest.raises(StudyError, match="t has tables and sums only: nothing to multiply"):
+        trace(tables, multipliers=True)
+    assert interpret(trace(tables), np.array([[1, 2], [3, 3]])).tolist() == [[6], [9]]
