@@ -16,6 +16,7 @@ from ultralow.networks.recipes import RECIPES
 from ultralow.study.strict import Named, Positive, Strict, located
 
 _SHAPE = ("dataset", "widths", "weights", "activation", "input")  # what makes a network
+_DECIDED_THERE = {"model", "raw", "recipe", "epochs", "batch_size", "delay_constraint", "chunk"}
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"  # the workflow's wildcards know no others
 # What stands beside the networks' folders in a results folder.
 _TAKEN = ("ablations", "area", "data", "executed", "figures", "logs", "report", "search")
@@ -37,6 +38,9 @@ class Override(Strict):
     recipe: str | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
+    # The name of another study, which trained, converted and built this very network: its results are taken as they are, and
+    # hls and gates say whether they are shown.
+    results_of: Annotated[str, Field(pattern=f"^{_NAME}$")] | None = None
     hls: bool = True
     gates: bool = True
     # Adder levels that sharing may add in the circuit; more: fewer LUTs, longer latency (ultralow.circuit.tracing.trace).
@@ -55,6 +59,9 @@ class Override(Strict):
         Raises:
             StudyError: it is not the catalogue's, and not said in full here.
         """
+        if self.results_of and (decided := self.model_fields_set & _DECIDED_THERE):
+            raise StudyError(f"network {name}: study {self.results_of} decides its {', '.join(sorted(decided))}; leave them out, or "
+                             "leave out results_of")
         if self.recipe and self.recipe not in RECIPES:
             raise unknown(f"recipe of {name}", self.recipe, RECIPES)
         given = [key for key in (*_SHAPE, "scale_bits") if getattr(self, key) is not None]

@@ -53,7 +53,10 @@ def describe(study: Study) -> dict:
     return {"name": settings.name, "seeds": settings.seeds, "networks": list(settings.networks),
             "data": {name: settings.data[name].model_dump() for name in study.datasets},
             "rows": settings.rows.model_dump(), "clock_ns": settings.clock_ns, "part": settings.part,
-            "tool": settings.tool, "backend": settings.backend, "smoke": settings.smoke}
+            "tool": settings.tool, "backend": settings.backend, "smoke": settings.smoke,
+            # Whose results stand in another study's folder, and which of them this study shows.
+            "shared": {name: {"study": other, "conversion": study.override(name).hls, "synthesis": study.override(name).gates}
+                       for name, other in study.shared.items()}}
 
 
 def manifest(study: Study) -> dict:

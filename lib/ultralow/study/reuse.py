@@ -40,6 +40,32 @@ def check(study: Study) -> None:
                          f"`make study STUDY={study.file}`")
 
 
+def check_shared(study: Study) -> None:
+    """That the networks whose results another study has are there, trained with the same seeds on the same rows.
+
+    Raises:
+        StudyError: they are not; it says what to do.
+    """
+    for name, other in study.shared.items():
+        folder = study.folder(name)
+        wanted = ["train.json", "folded.npz", *(["convert.json"] if study.override(name).hls else []),
+                  *(["synthesis.json"] if study.override(name).gates else [])]
+        if lacking := [file for file in wanted if not (folder / file).exists()]:
+            raise StudyError(f"network {name} takes the results of study {other}, and {folder} lacks {', '.join(lacking)}; "
+                             "run that study first, or leave out results_of")
+        train = read_json(folder / "train.json")
+        own = {"seeds": study.settings.seeds, "architecture": study.network(name).architecture,
+               "source": study.settings.data[study.network(name).dataset].source}
+        if unlike := [key for key, value in own.items() if train.get(key) != value]:
+            raise StudyError(f"network {name} takes the results of study {other}, whose {', '.join(unlike)} differ from this "
+                             "study's; give both the same, or leave out results_of")
+        dataset = f"data/{train['dataset']}.json"
+        ours, theirs = study.results / dataset, folder.parent / dataset
+        if ours.exists() and theirs.exists() and read_json(ours)["sha256"] != read_json(theirs)["sha256"]:
+            raise StudyError(f"network {name} takes the results of study {other}, which are of other rows: {ours} and {theirs} "
+                             "differ in their checksums; give both studies the same data, or leave out results_of")
+
+
 def remade(study: Study, results: str) -> list[str]:
     """Files below ``results``, the study's folder as Snakemake names it, that are there and are made all the same.
 
@@ -48,7 +74,7 @@ def remade(study: Study, results: str) -> list[str]:
     """
     folder, measured = study.results, mode() == MEASURED
     files = [] if measured else [
-        f"{name}/{file}" for name in study.settings.networks for stage, wanted, file in (
+        f"{name}/{file}" for name in study.settings.networks if name not in study.shared for stage, wanted, file in (
             ("conversion", study.override(name).hls, "convert.json"),
             ("gates", study.override(name).gates, "synthesis.json"))
         if wanted and not executed(folder, f"{name}-{stage}")]

@@ -63,8 +63,24 @@ def has_dataset(study: Study, name: str) -> bool:
 def test_part(study: Study, name: str, log: Log = print) -> Dataset:
     """The dataset with its test part at least, which is all that trained networks need; prepared now if it is not
     there."""
-    path = _data_path(study, name)
-    return datasets.load_test(path) if datasets.test_path(path).exists() else dataset(study, name, log)
+    path = test_file(study, name)
+    return datasets.load_test(path) if path else dataset(study, name, log)
+
+
+def test_file(study: Study, name: str) -> Path | None:
+    """The dataset's file (which need not be there) beside which its test part is: this study's, or that of a study whose
+    results it shares, where the rows are the same; None where neither has it."""
+    own = _data_path(study, name)
+    if datasets.test_path(own).exists():
+        return own
+    for other in sorted(set(study.shared.values())):
+        path = study.results.parent / other / "data" / own.name
+        descriptions = [file.with_suffix(".json") for file in (own, path)]
+        if datasets.test_path(path).exists() and all(file.exists() for file in descriptions):
+            ours, theirs = (read_json(file)["sha256"] for file in descriptions)
+            if ours == theirs:
+                return path
+    return None
 
 
 def training(study: Study, name: str, log: Log = print) -> dict:
@@ -77,6 +93,10 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     Returns:
         the content of train.json.
     """
+    if name in study.shared:
+        reuse.check_shared(study)
+        log(f"{name}: taken from study {study.shared[name]}")
+        return read_json(study.folder(name) / "train.json")
     if reuse.mode() and (done := study.folder(name) / "train.json").exists():
         log(f"{name}: taken as it was trained")
         if reuse.mode() == reuse.TRAINED:
@@ -173,6 +193,7 @@ def conversion(study: Study, name: str, log: Log = print) -> dict:
     """
     from ultralow.synthesis import hls4ml
 
+    _refuse_shared(study, name)
     settings, folded = study.settings, trained_network(study, name, log)
     x = _rows(study, name, folded, settings.rows.hls, log)
     result = hls4ml.compare(folded, x, part=settings.part, clock_ns=settings.clock_ns, log=log)
@@ -191,6 +212,7 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
     """
     from ultralow.synthesis import deliverable, implement
 
+    _refuse_shared(study, name)
     settings, folded, folder = study.settings, trained_network(study, name, log), study.folder(name)
     clock_ns = settings.clock_ns
     codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
@@ -209,6 +231,12 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
     if "multipliers" in result:
         _insist(name, result["multipliers"], "netlist")
     return result
+
+
+def _refuse_shared(study: Study, name: str) -> None:
+    if name in study.shared:
+        raise StudyError(f"{name} is converted and built by study {study.shared[name]}, whose results this study takes; run that "
+                         "study, or leave out results_of")
 
 
 def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.ndarray | None:
@@ -254,9 +282,9 @@ def check_sources(study: Study) -> None:
         StudyError: one is not; it says how to get it.
     """
     for name in study.datasets:
-        path, prepared_path = study.data_path(name), _data_path(study, name)
-        done = datasets.test_path(prepared_path) if reuse.mode() else prepared_path
-        if path is None or done.exists() or downloads(study, name):
+        path = study.data_path(name)
+        done = test_file(study, name) is not None if reuse.mode() else has_dataset(study, name)
+        if path is None or done or downloads(study, name):
             continue
         if not all(file.exists() for file in study.files(name)):
             raise _absent(study, name)

@@ -31,9 +31,14 @@ class Study:
         return root() / "results" / self.settings.name
 
     def folder(self, network: str) -> Path:
-        """results/<study>/<network>, for a network of this study."""
-        self._check(network)
-        return self.results / network
+        """results/<study>/<network>, for a network of this study; of one whose results another study has, its folder there."""
+        shared = self.override(network).results_of
+        return (self.results.parent / shared if shared else self.results) / network
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """Networks whose results another study has, and that study's name."""
+        return {name: study for name in self.settings.networks if (study := self.override(name).results_of)}
 
     @property
     def networks(self) -> list[Network]:

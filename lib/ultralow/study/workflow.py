@@ -49,6 +49,7 @@ def main() -> int:
         if arguments.profile is not None:
             further = [*further, "--profile", str(cluster.find(arguments.profile))]
         cores = arguments.cores or (None if arguments.profile else os.cpu_count())
+        reuse.check_shared(study)
         steps.check_sources(study)
         with alone(study.results) as lock:
             contained(study.results)
