@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.data import dataset, loading, published_jets
+from ultralow.data import dataset, published_jets, sources
 from ultralow.data.jets import CLASSES, FEATURES
 
 LIMIT_GIB = 2.0
@@ -63,7 +63,7 @@ def main() -> None:
         with step("convert to ROOT"):
             root = published_jets.prepare("file", text, Path(folder))
         with step("read and check"):
-            table = loading.load_table("jets", "file", root)
+            table = sources.load_table("jets", "file", root)
         with step("split and scale"):
             data = dataset.split_and_scale(table)
         with step("save"):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ultralow import csvfile
 from ultralow.report import comparison
+from ultralow.data.sources import IN_WORDS
 from ultralow.networks.catalogue import FINN
 from ultralow.errors import StudyError
 from ultralow.files import replacing
@@ -25,9 +26,6 @@ FRONT = "results/frontier"
 LEFT_OUT = r"-reference$"
 
 _TASKS = {"jets": "Jets", "mnist": "MNIST"}
-_SOURCES = {"generated": "generated with Pythia 8, **not** the published set", "openml": "the published set (OpenML)",
-            "zenodo": "the published set (Zenodo)", "file": "read from a file", "mnist": "the official set",
-            "digits28": "scikit-learn's small digits, **not** MNIST"}
 _FRONT_HEAD = ("network", "what it is", "accuracy", "LUT", "FF", "latency")
 _HEAD = ("network", "layers", "accuracy", "smallest and largest AUC", "LUT, % of a VU9P", "DSP", "latency")
 
@@ -102,7 +100,7 @@ def _task(dataset: str, rows: pd.DataFrame) -> str:
 def _caption(dataset: str, rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     seeds = "" if pd.isna(first["seeds"]) else f", {first['seeds']} seed{'' if first['seeds'] == 1 else 's'}"
-    source = _SOURCES.get(first["source"], first["source"])
+    source = IN_WORDS.get(first["source"], first["source"])
     return (f"{_TASKS.get(dataset, dataset)} ({source}): {first['train_rows']:,} rows to train, "
             f"{first['test_rows']:,} to test{seeds}.")
 

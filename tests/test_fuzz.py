@@ -19,7 +19,7 @@ from random_networks import random_network
 
 from ultralow import csvfile, files
 from ultralow.circuit.tracing import trace
-from ultralow.data import columns, dataset, jets, readers
+from ultralow.data import dataset, jets, readers, tabular
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_model, latent
@@ -406,7 +406,7 @@ def table(path):
     """As the study reads somebody's file."""
     if path.suffix == ".root":
         jets.read(path)
-    return list(columns.convert(readers.batches(path), path, classes=jets.CLASSES))
+    return list(tabular.jets_by_name(readers.batches(path), path, classes=jets.CLASSES))
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.npz", "t.arff", "t.root", "t.h5"])

@@ -1,4 +1,4 @@
-"""Knows how the study says that something is wrong: which thing, and what to do about it."""
+"""Report a fault: which thing is wrong, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class TooSlow(StudyError):
 
 def brief(error: Exception) -> str:
     """What a library says of a damaged file, in one line: some put the file's content into it."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said[:200]}{' …' if len(said) > 200 else ''}"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}{' …' if len(text) > 200 else ''}"
 
 
 def unknown(kind: str, name: object, valid: Iterable[str]) -> StudyError:
@@ -29,3 +29,10 @@ def unknown(kind: str, name: object, valid: Iterable[str]) -> StudyError:
     near = difflib.get_close_matches(str(name), valid, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"valid: {', '.join(valid)}"
     return StudyError(f"unknown {kind} {name!r}; {hint}")
+
+
+def nearest(name: str, there: Iterable[str]) -> str:
+    """Which of the names that are there come nearest to the missing ``name``, else all of them (80 at most); in words."""
+    there = list(there)
+    near = difflib.get_close_matches(name, there, n=3, cutoff=0.5)
+    return f"nearest there: {', '.join(near)}" if near else f"there: {', '.join(there[:80])}"

@@ -8,10 +8,10 @@ from layouts import some_jets
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from ultralow.data import dataset, jets, loading
+from ultralow.data import dataset, jets, sources
 from ultralow.errors import StudyError
 from ultralow.files import root
-from ultralow.data.table import Table
+from ultralow.data.dataset import Table
 
 
 def jets_table(rows: int = 1000, source: str = "generated") -> Table:
@@ -135,26 +135,26 @@ def test_corruption_is_seen(tmp_path):
 def test_the_sample_of_the_repository_has_the_published_values(tmp_path, monkeypatch):
     import uproot
 
-    whole = loading.load_table("jets", "generated")
-    with uproot.open(root() / loading.GENERATED) as file:
+    whole = sources.load_table("jets", "generated")
+    with uproot.open(root() / sources.GENERATED) as file:
         told = file["provenance"]
         columns = {name: file["jets"][name].array(library="np") for name in (*jets.FEATURES, "label", "chunk")}
     columns["multiplicity"][12_345] += 1
     (tmp_path / "data").mkdir()
-    jets.write(tmp_path / loading.GENERATED, columns, json.loads(str(told)))
+    jets.write(tmp_path / sources.GENERATED, columns, json.loads(str(told)))
     # Elsewhere it is anybody's sample; in the repository's place it is damaged.
-    assert (loading.load_table("jets", "generated", tmp_path / loading.GENERATED).x != whole.x).sum() == 1
-    monkeypatch.setattr(loading, "root", lambda: tmp_path)
+    assert (sources.load_table("jets", "generated", tmp_path / sources.GENERATED).x != whole.x).sum() == 1
+    monkeypatch.setattr(sources, "root", lambda: tmp_path)
     with pytest.raises(StudyError, match=r"1 of 6 chunks differ from .* the first 1; .* git checkout data/jets.root"):
-        loading.load_table("jets", "generated", tmp_path / loading.GENERATED)
+        sources.load_table("jets", "generated", tmp_path / sources.GENERATED)
 
 
 def test_tables_by_name(tmp_path):
     path = tmp_path / "jets.root"
     jets.write(path, some_jets(), {"source": "generated"})
-    assert loading.load_table("jets", "generated", path).source == "generated"
-    assert loading.load_table("jets", "file", path).source == "file"
-    assert loading.load_table("mnist", "digits28").source == "digits28"
+    assert sources.load_table("jets", "generated", path).source == "generated"
+    assert sources.load_table("jets", "file", path).source == "file"
+    assert sources.load_table("mnist", "digits28").source == "digits28"
     jets.write(path, some_jets(), {"source": "openml"})
     for arguments, message in (
             (("jet", "generated"), "unknown dataset 'jet'; did you mean 'jets'"),
@@ -163,4 +163,4 @@ def test_tables_by_name(tmp_path):
             (("jets", "generated", path), "holds jets of source 'openml', not 'generated'"),
             (("jets", "generated", tmp_path / "none.root"), "none.root is missing")):
         with pytest.raises(StudyError, match=message):
-            loading.load_table(*arguments)
+            sources.load_table(*arguments)

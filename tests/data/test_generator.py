@@ -15,7 +15,7 @@ from ultralow.errors import StudyError
 from ultralow.files import read_json
 from ultralow.data.jetgen.sample import Unit, generate, plan
 from ultralow.data.jets import CLASSES, FEATURES, TREE
-from ultralow.data.jetsums import chunk_checksums, record, verify
+from ultralow.data.jets import chunk_checksums, record, verify
 
 DATA = Path(__file__).parents[2] / "data"
 

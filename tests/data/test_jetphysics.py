@@ -11,7 +11,7 @@ from ultralow.data import jets
 from ultralow.data.jetgen import validation
 from ultralow.report.figures import jets as jetfigures
 from ultralow.data.jets import CLASSES, FEATURES
-from ultralow.data.table import Table
+from ultralow.data.dataset import Table
 
 SAMPLE = Path(__file__).parents[2] / "data" / "jets.root"
 

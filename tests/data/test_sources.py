@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -8,10 +9,11 @@ import uproot
 from layouts import arff, h5, some_jets, tarball
 from server import serving
 
-from ultralow.data import jets, loading, published_jets, readers
+from ultralow.data import jets, published_jets, readers, sources
+from ultralow.data.download import Connection
 from ultralow.errors import StudyError
 
-FAST = {"timeout_s": 5, "attempts": 2, "backoff_s": 0.01, "progress": False}
+FAST = Connection(timeout_s=5, attempts=2, backoff_s=0.01, progress=False)
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def left(folder) -> list[str]:
 def test_openml_once(server, tmp_path):
     url = openml(server, arff(some_jets()))
     for _ in range(2):
-        table = loading.load_table("jets", "openml", cache=tmp_path, url=url, network=FAST)
+        table = sources.load_table("jets", "openml", cache=tmp_path, connection=replace(FAST, address=url))
         assert table.source == "openml" and same(table, some_jets())
     assert len(server.asked("42468")) == len(server.asked("data.arff")) == 1
     assert table.provenance["md5"] == {"openml-42468.arff": md5(arff(some_jets()))}
@@ -67,15 +69,15 @@ def test_openml_once(server, tmp_path):
 def test_openml_goes_on_after_a_cut(server, tmp_path):
     url = openml(server, arff(some_jets()), cuts=[300, 0, 0])
     with pytest.raises(StudyError, match="300 bytes are kept"):
-        loading.load_table("jets", "openml", cache=tmp_path, url=url, network=FAST)
+        sources.load_table("jets", "openml", cache=tmp_path, connection=replace(FAST, address=url))
     assert left(tmp_path) == ["openml-42468.arff.download"]
-    assert same(loading.load_table("jets", "openml", cache=tmp_path, url=url, network=FAST), some_jets())
+    assert same(sources.load_table("jets", "openml", cache=tmp_path, connection=replace(FAST, address=url)), some_jets())
     assert left(tmp_path) == ["jets-openml.root", "openml-42468.arff"]
 
 
 def test_zenodo_by_name_with_its_parts(server, tmp_path):
     url = zenodo(server, tarballs())
-    table = loading.load_table("jets", "zenodo", cache=tmp_path, url=url, network=FAST)
+    table = sources.load_table("jets", "zenodo", cache=tmp_path, connection=replace(FAST, address=url))
     assert table.source == "zenodo" and same(table, some_jets(20, 1), some_jets(15, 2), some_jets(10, 3))
     with uproot.open(tmp_path / "jets-zenodo-100p.root") as file:
         assert file["jets"]["published_part"].array(library="np").tolist() == [0] * 35 + [1] * 10
@@ -106,14 +108,14 @@ def test_faulty_content_leaves_no_table(server, tmp_path, source, fault):
     columns, message = CONTENT_FAULTS[fault]
     cache, path = tmp_path / "cache", None
     if source == "openml":
-        options = {"url": openml(server, arff(columns())), "network": FAST}
+        options = {"connection": replace(FAST, address=openml(server, arff(columns())))}
     elif source == "zenodo":
-        options = {"url": zenodo(server, tarballs(train={"train/a.h5": h5(columns())})), "network": FAST}
+        options = {"connection": replace(FAST, address=zenodo(server, tarballs(train={"train/a.h5": h5(columns())})))}
     else:
         options, path = {}, tmp_path / "jets.h5"
         path.write_bytes(h5(columns()))
     with pytest.raises(StudyError, match=message):
-        loading.load_table("jets", source, path, cache, **options)
+        sources.load_table("jets", source, path, cache, **options)
     assert not [name for name in left(cache) if not name.endswith((".arff", ".tar.gz"))]
 
 
@@ -136,25 +138,25 @@ def test_network_faults_leave_nothing(server, tmp_path, fault):
     options, network, message = NETWORK_FAULTS[fault]
     url = openml(server, arff(some_jets()), **options)
     with pytest.raises(StudyError, match=message):
-        published_jets.prepare("openml", cache=tmp_path, url=url, network={**FAST, **network})
+        published_jets.prepare("openml", cache=tmp_path, connection=replace(FAST, address=url, **network))
     assert left(tmp_path) == []
 
 
 def test_answers_of_another_layout(server, tmp_path):
     with pytest.raises(StudyError, match="answered without 'data_set_description'; its layout may have changed"):
-        published_jets.prepare("openml", cache=tmp_path, url=server.add("a", b"{}"), network=FAST)
+        published_jets.prepare("openml", cache=tmp_path, connection=replace(FAST, address=server.add("a", b"{}")))
     with pytest.raises(StudyError, match="answered without 'files'"):
-        published_jets.prepare("zenodo", cache=tmp_path, url=server.add("a", b"{}"), network=FAST)
+        published_jets.prepare("zenodo", cache=tmp_path, connection=replace(FAST, address=server.add("a", b"{}")))
     url = zenodo(server, {"hls4ml_LHCjet_150p_train.tar.gz": b""})
     with pytest.raises(StudyError, match=r"one file \*100p_train.tar.gz, it lists hls4ml_LHCjet_150p_train"):
-        published_jets.prepare("zenodo", cache=tmp_path, url=url, network=FAST)
+        published_jets.prepare("zenodo", cache=tmp_path, connection=replace(FAST, address=url))
     assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize("order", ["gqwzt", "gqtwz", "tzwgq"])
 def test_one_hot_columns_count_by_name(tmp_path, order):
     (tmp_path / "jets.h5").write_bytes(h5(some_jets(), order))
-    assert same(loading.load_table("jets", "file", tmp_path / "jets.h5", tmp_path), some_jets())
+    assert same(sources.load_table("jets", "file", tmp_path / "jets.h5", tmp_path), some_jets())
 
 
 def test_numbers_need_their_order(tmp_path):
@@ -167,7 +169,7 @@ def test_numbers_need_their_order(tmp_path):
     with pytest.raises(StudyError, match="does not name q, g, W, Z, t once each"):
         published_jets.prepare("file", tmp_path / "jets.npz", tmp_path / "cache", classes=("g", "q", "t", "w"))
     assert left(tmp_path / "cache") == []
-    table = loading.load_table("jets", "file", tmp_path / "jets.npz", tmp_path / "cache", classes=order)
+    table = sources.load_table("jets", "file", tmp_path / "jets.npz", tmp_path / "cache", classes=order)
     assert same(table, some_jets())
 
 
@@ -204,7 +206,7 @@ def test_every_file_type_with_a_column_map(tmp_path, kind):
         with pytest.raises(StudyError, match="'mass_mmdt' is missing"):
             published_jets.prepare("file", path, tmp_path / "cache", **options)
     columns = {"mass_mmdt": "msd", "label": "label"}
-    table = loading.load_table("jets", "file", path, tmp_path / "cache", columns=columns, **options)
+    table = sources.load_table("jets", "file", path, tmp_path / "cache", columns=columns, **options)
     assert table.source == "file" and same(table, some_jets())
     assert table.provenance["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert table.provenance["columns"] == columns

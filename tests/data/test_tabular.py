@@ -38,7 +38,8 @@ def write(path, given):
 
 
 def read(files, **changes):
-    return tabular.read("own", files, **{"features": ["a", "b"], "label": "kind", "weights": "w", "test": "part"} | changes)
+    return tabular.read("own", files, tabular.Columns(
+        **{"features": ["a", "b"], "label": "kind", "weights": "w", "test": "part"} | changes))
 
 
 @pytest.mark.parametrize("suffix", [".root", ".h5", ".npz", ".csv", ".parquet"])

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from ultralow.data import sources
 from ultralow.networks import catalogue
 from ultralow.errors import StudyError
 
@@ -23,7 +24,7 @@ def test_every_entry_follows_the_pattern_and_answers_to_a_published_row(entry):
     from ultralow.report import published
 
     prefix, precision = entry.name.split("-")[:2]
-    assert prefix == ("finn" if precision.isdigit() else entry.dataset) and entry.dataset in catalogue.DATASETS
+    assert prefix == ("finn" if precision.isdigit() else entry.dataset) and entry.dataset in sources.DATASETS
     if entry.published:
         row = published.rows().loc[entry.published]
         assert entry.architecture == row["architecture"]

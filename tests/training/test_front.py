@@ -18,7 +18,7 @@ from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FRONT, Additive, FrontNetwork, Votes
 from ultralow.exact.lut import Sums, TableNetwork, Tables
 from ultralow.networks.recipes import Recipe
-from ultralow.data.table import Table
+from ultralow.data.dataset import Table
 
 
 def blobs(rows: int = 6000) -> Dataset:

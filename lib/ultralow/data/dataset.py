@@ -1,11 +1,11 @@
-"""Knows what the networks are trained and tested on: a table split once by seed, scaled by its training part."""
+"""Split a table into training, validation and test part, scale it, and keep it in files."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import numpy as np
 from ultralow import npz
 from ultralow.errors import StudyError, brief
 from ultralow.files import read_json, replacing, write_json
-from ultralow.data.table import Table
 
 SEED = 42  # of the published split
 PIXEL_SCALE = 256.0  # a power of two: x / 256 is exact, and 8 fraction bits hold it
@@ -24,6 +23,35 @@ UNSTRATIFIED = ("openml",)
 _ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test", "mean", "scale")
 _FURTHER = ("w_train", "w_valid", "w_test", "target_mean", "target_scale")  # where there are any
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of one data set, unscaled.
+
+    Attributes:
+        name: "jets", "mnist" (the task; digits28 has the task of MNIST, never its source) or one of the user's own.
+        source: where the rows come from; every result of the study carries it.
+        features: column names of ``x``.
+        classes: class names; ``y`` is an index into them. None of a regression.
+        x: (rows, features); float32 in physical units, uint8 in 0 ... 255 for digits.
+        y: (rows,) int64; of a regression (rows, targets) float64.
+        test: (rows,) bool, the official test part; None where the source has none.
+        provenance: settings, versions and checksums of the source, plain JSON values.
+        targets: names of what a regression estimates.
+        weights: (rows,) float64, how much each row counts; None: all alike.
+    """
+
+    name: str
+    source: str
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    test: np.ndarray | None = None
+    provenance: dict = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +87,23 @@ class Dataset:
     w_train: np.ndarray | None = None
     w_valid: np.ndarray | None = None
     w_test: np.ndarray | None = None
+
+    @classmethod
+    def from_arrays(cls, x: np.ndarray, y: np.ndarray, features: Sequence[str] | None = None, classes: Sequence[str] | None = None,
+                    name: str = "own", seed: int = SEED) -> Dataset:
+        """Features and labels in memory, split and scaled as :func:`split_and_scale` does it: a fifth of the rows for the test, a
+        tenth of the rest for validation.
+
+        Args:
+            x: (rows, features), numbers; columns get mean 0 and deviation 1. Of uint8 they are pixels and become x / 256.
+            y: (rows,) class indices, 0 to classes − 1; of a regression (rows, targets) floats.
+            features: names of the columns; default x0, x1, …
+            classes: names of the classes; default the indices. None of a regression.
+
+        Raises:
+            StudyError: shapes do not fit, a value is NaN or infinite, a label is none of the classes, too few rows.
+        """
+        return split_and_scale(_own_table(np.asarray(x), np.asarray(y), features, classes, name), seed)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -169,6 +214,32 @@ def split_and_scale(table: Table, seed: int = SEED, test_fraction: float = 0.2, 
     return Dataset(table.name, table.source, table.features, table.classes, **x,
                    **{f"y_{part}": labels for part, labels in y.items()}, mean=mean, scale=scale,
                    provenance={**table.provenance, "split": split}, **further)
+
+
+def _own_table(x: np.ndarray, y: np.ndarray, features: Sequence[str] | None, classes: Sequence[str] | None, name: str) -> Table:
+    """The arrays of :meth:`Dataset.from_arrays`, checked."""
+    if x.ndim != 2 or not len(x) or len(y) != len(x) or x.dtype.kind not in "iufb":
+        raise StudyError(f"x is {x.dtype} {x.shape} and y {y.shape}; give numbers (rows, features) and as many labels")
+    features = tuple(features) if features is not None else tuple(f"x{column}" for column in range(x.shape[1]))
+    if len(features) != x.shape[1]:
+        raise StudyError(f"{len(features)} features are named, x has {x.shape[1]} columns")
+    x = x if x.dtype == np.uint8 else x.astype(np.float32)
+    if y.dtype.kind == "f":
+        targets = y.astype(np.float64).reshape(len(y), -1)
+        if classes:
+            raise StudyError("y holds floats, so it is a regression and has no classes; give whole numbers for classes")
+        if not (np.isfinite(x).all() and np.isfinite(targets).all()):
+            raise StudyError("x or y has values that are NaN or infinite (or beyond single precision); leave those rows out")
+        return Table(name, "file", features, (), x, targets, targets=tuple(f"y{column}" for column in range(targets.shape[1])))
+    if y.ndim != 1 or y.dtype.kind not in "iub":
+        raise StudyError(f"y is {y.dtype} {y.shape}; give class indices (rows,), or floats (rows, targets) of a regression")
+    classes = tuple(classes) if classes is not None else tuple(map(str, range(int(y.max()) + 1)))
+    if y.min() < 0 or y.max() >= len(classes) or len(classes) < 2:
+        raise StudyError(f"y holds {y.min()} to {y.max()}; with {len(classes)} classes ({', '.join(classes)}) labels are 0 to "
+                         f"{len(classes) - 1}, and two classes are the least")
+    if not np.isfinite(x).all():
+        raise StudyError("x has values that are NaN, infinite or beyond single precision; leave those rows out")
+    return Table(name, "file", features, classes, x, y.astype(np.int64))
 
 
 def _targets(table: Table, y: dict[str, np.ndarray]) -> dict:

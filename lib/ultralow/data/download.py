@@ -1,9 +1,13 @@
-"""Knows how a file comes from a server: once, resumed when cut, and only with the right checksum."""
+"""Download a file once, resume it when cut, and accept it only with the right checksum.
+
+Why not pooch: it starts a cut download anew, and one of these files has gigabytes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -12,9 +16,6 @@ from tqdm import tqdm
 
 from ultralow.errors import StudyError
 
-TIMEOUT_S = 30.0  # without one byte; a slow line may take as long as it needs
-ATTEMPTS = 5
-BACKOFF_S = 1.0  # doubles after every failed attempt
 _BLOCK = 1 << 18
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}  # answers that a server may take back a moment later
 
@@ -23,8 +24,26 @@ class _Cut(Exception):
     """The server could not answer now; the next attempt may go on where this one stopped."""
 
 
-def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: float = TIMEOUT_S,
-          attempts: int = ATTEMPTS, backoff_s: float = BACKOFF_S, progress: bool = True) -> Path:
+@dataclass(frozen=True)
+class Connection:
+    """How a server is asked.
+
+    Attributes:
+        address: of the description of a data set, where it is not the service's own.
+        timeout_s: without one byte; a slow line may take as long as it needs.
+        attempts: connections in a row that brought nothing new before giving up.
+        backoff_s: wait before the second attempt; doubles after every failed one.
+        progress: whether a bar shows what has arrived.
+    """
+
+    address: str | None = None
+    timeout_s: float = 30.0
+    attempts: int = 5
+    backoff_s: float = 1.0
+    progress: bool = True
+
+
+def fetch(url: str, path: str | Path, checksum: str | None = None, connection: Connection = Connection()) -> Path:
     """Downloads ``url`` to ``path`` unless it is there already.
 
     What has arrived waits in ``<path>.download``; after a cut or an abandoned run the next call goes on from
@@ -33,7 +52,6 @@ def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: fl
 
     Args:
         checksum: "sha256:<hex>" or "md5:<hex>", as servers state it; None checks only the length.
-        attempts: connections in a row that brought nothing new before giving up.
 
     Raises:
         StudyError: the server refuses (404 …), stays silent, keeps cutting, or sends other content.
@@ -45,7 +63,7 @@ def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: fl
     part = path.with_name(path.name + ".download")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _retry(url, part, timeout_s, attempts, backoff_s, progress)
+        _attempts(lambda: _transfer(url, part, connection), lambda: part.stat().st_size if part.exists() else 0, url, connection)
         try:
             verify(part, checksum, url)
             part.replace(path)
@@ -57,20 +75,20 @@ def fetch(url: str, path: str | Path, checksum: str | None = None, timeout_s: fl
     return path
 
 
-def json(url: str, timeout_s: float = TIMEOUT_S, attempts: int = ATTEMPTS, backoff_s: float = BACKOFF_S) -> dict:
+def json(url: str, connection: Connection = Connection()) -> dict:
     """The JSON object at ``url``, for descriptions of a few kB.
 
     Raises:
         StudyError: as for :func:`fetch`, or the answer is not JSON.
     """
     def once() -> dict:
-        with _open(url, {}, timeout_s) as answer:
+        with _open(url, {}, connection) as answer:
             _refuse(answer, url)
             try:
                 return answer.json()
             except ValueError:
                 raise StudyError(f"{url} did not answer with JSON; {_REMEDY}") from None
-    return _attempts(once, lambda: 0, url, timeout_s, attempts, backoff_s)
+    return _attempts(once, lambda: 0, url, connection)
 
 
 def verify(path: Path, checksum: str | None, origin: str) -> None:
@@ -83,21 +101,15 @@ def verify(path: Path, checksum: str | None, origin: str) -> None:
         return
     algorithm, _, expected = checksum.partition(":")
     with open(path, "rb") as stream:
-        found = hashlib.file_digest(stream, algorithm).hexdigest()
-    if found != expected.lower():
-        raise StudyError(f"{path} from {origin} has {algorithm} {found}, expected {expected}: it is damaged or not the "
+        digest = hashlib.file_digest(stream, algorithm).hexdigest()
+    if digest != expected.lower():
+        raise StudyError(f"{path} from {origin} has {algorithm} {digest}, expected {expected}: it is damaged or not the "
                          f"file that the study means; delete it if it is still there and run the same command again, "
                          f"or {_REMEDY}")
 
 
-def _retry(url: str, part: Path, timeout_s: float, attempts: int, backoff_s: float, progress: bool) -> None:
-    def once() -> None:
-        _transfer(url, part, timeout_s, progress)
-    _attempts(once, lambda: part.stat().st_size if part.exists() else 0, url, timeout_s, attempts, backoff_s)
-
-
-def _attempts(once, arrived, url: str, timeout_s: float, attempts: int, backoff_s: float):
-    """Calls ``once`` until it succeeds or ``attempts`` calls in a row brought nothing new."""
+def _attempts(once, arrived, url: str, connection: Connection):
+    """Calls ``once`` until it succeeds or ``connection.attempts`` calls in a row brought nothing new."""
     failed = 0
     while True:
         before = arrived()
@@ -107,16 +119,16 @@ def _attempts(once, arrived, url: str, timeout_s: float, attempts: int, backoff_
             raise StudyError(f"{url} is not an address ({error})") from None
         except (_Cut, requests.RequestException, urllib3.exceptions.HTTPError) as error:
             failed = 1 if arrived() > before else failed + 1
-            if failed >= attempts:
+            if failed >= connection.attempts:
                 kept = f"; {arrived()} bytes are kept and will be resumed" if arrived() else ""
-                raise StudyError(f"cannot download {url}: {_why(error, timeout_s)}, {attempts} times in a row{kept}; "
+                raise StudyError(f"cannot download {url}: {_why(error, connection.timeout_s)}, {connection.attempts} times in a row{kept}; "
                                  f"check the network and run the same command again, or {_REMEDY}") from error
-        time.sleep(backoff_s * 2 ** (failed - 1))
+        time.sleep(connection.backoff_s * 2 ** (failed - 1))
 
 
-def _transfer(url: str, part: Path, timeout_s: float, progress: bool) -> None:
+def _transfer(url: str, part: Path, connection: Connection) -> None:
     start = part.stat().st_size if part.exists() else 0
-    with _open(url, {"Range": f"bytes={start}-"} if start else {}, timeout_s) as answer:
+    with _open(url, {"Range": f"bytes={start}-"} if start else {}, connection) as answer:
         if answer.status_code == 416:  # nothing lies beyond what we have: either all of it, or another file's part
             if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(start):
                 return
@@ -128,7 +140,7 @@ def _transfer(url: str, part: Path, timeout_s: float, progress: bool) -> None:
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length and "Content-Encoding" not in answer.headers else None
         with (open(part, "ab" if start else "wb") as stream,
-              tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=not progress) as bar):
+              tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=not connection.progress) as bar):
             # read1, not iter_content: what arrived before a cut is written, however little it is. An end before
             # the announced length is an error of urllib3's.
             while block := answer.raw.read1(_BLOCK, decode_content=True):
@@ -136,9 +148,9 @@ def _transfer(url: str, part: Path, timeout_s: float, progress: bool) -> None:
                 bar.update(len(block))
 
 
-def _open(url: str, headers: dict, timeout_s: float) -> requests.Response:
+def _open(url: str, headers: dict, connection: Connection) -> requests.Response:
     # "identity": a length and a resume point mean something only for the bytes as they are stored.
-    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=timeout_s)
+    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, stream=True, timeout=connection.timeout_s)
 
 
 def _refuse(answer: requests.Response, url: str) -> None:

@@ -1,7 +1,11 @@
-"""Knows the one layout of jet files: a ROOT TTree `jets` of 16 features and a label, with its provenance."""
+"""Write and read the study's jet files (a ROOT TTree `jets` of 16 features and a label), and check those that were generated.
+
+A generated sample is checked chunk by chunk against checksums of its values; the container does not enter.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -11,9 +15,9 @@ import numpy as np
 import uproot
 
 from ultralow import limits
-from ultralow.errors import StudyError
-from ultralow.files import canonical_json, replacing
-from ultralow.data.table import Table
+from ultralow.errors import StudyError, brief
+from ultralow.files import canonical_json, read_json, replacing, root, write_json
+from ultralow.data.dataset import Table
 
 # Names and order of OpenML 42468; the order is the order of the network's inputs.
 FEATURES = (
@@ -24,6 +28,7 @@ FEATURES = (
 CLASSES = ("q", "g", "W", "Z", "t")
 TREE = "jets"
 PROVENANCE = "provenance"
+CHECKSUMS = root() / "data" / "jets-checksums.json"
 REMEDY = "make the file again (`make jets`) or choose another source"
 
 Columns = Mapping[str, np.ndarray]
@@ -93,11 +98,48 @@ def read(path: str | Path, source: str | None = None) -> Table:
     except StudyError:
         raise
     except Exception as error:  # uproot raises many kinds for a damaged file; all mean the same to the user
-        raise StudyError(f"{path} is not a readable ROOT file ({_brief(error)}); {REMEDY}") from error
+        raise StudyError(f"{path} is not a readable ROOT file ({brief(error)}); {REMEDY}") from error
     for column, name in enumerate(FEATURES):
         check_finite(x[:, column], name, path)
     y = _checked_labels(label, classes, path)
     return Table("jets", source or provenance.get("source", "file"), FEATURES, CLASSES, x, y, None, provenance)
+
+
+def chunk_checksums(path: str | Path) -> list[str]:
+    """SHA-256 of the content of each chunk of the sample ``path``, in order; the container does not enter.
+
+    The digest runs over the 16 features as little-endian float32, column by column, then the label as int8.
+
+    Raises:
+        StudyError: the file is missing or is not a generated sample.
+    """
+    return _sums(path)[0]
+
+
+def verify(path: str | Path, checksums: str | Path = CHECKSUMS) -> int:
+    """Compares the whole chunks of ``path`` with the recorded ones; returns how many were compared.
+
+    Raises:
+        StudyError: a chunk differs, no whole chunk to compare, or one of the files is missing.
+    """
+    recorded = read_json(checksums)
+    sums, provenance = _sums(path)
+    pairs = list(zip(sums[:provenance["rows"] // recorded["chunk_rows"]], recorded["chunks"]))
+    wrong = [chunk for chunk, (ours, theirs) in enumerate(pairs) if ours != theirs]
+    if wrong:
+        raise StudyError(f"{path}: {len(wrong)} of {len(pairs)} chunks differ from {checksums}, the first "
+                         f"{wrong[0]}; was it made with seed {recorded['seed']}, the locked versions, on x86-64? "
+                         "Else make it again")
+    if not pairs:
+        raise StudyError(f"{path} has {provenance['rows']} rows, no whole chunk of {recorded['chunk_rows']}: nothing to "
+                         "compare; make a longer sample, of which it is the head")
+    return len(pairs)
+
+
+def record(path: str | Path, checksums: str | Path = CHECKSUMS) -> None:
+    """Writes the checksums of the sample ``path`` to the JSON file ``checksums``."""
+    sums, provenance = _sums(path)
+    write_json(checksums, {name: provenance[name] for name in ("chunk_rows", "seed", "settings_digest")} | {"chunks": sums})
 
 
 def check_finite(values: np.ndarray, name: str, path: str | Path, offset: int = 0) -> None:
@@ -175,5 +217,23 @@ def _check_range(label: np.ndarray, path: str | Path) -> None:
                          f"in row {bad[0]}; labels are indices into {', '.join(CLASSES)}")
 
 
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:120]
+def _sums(path: str | Path) -> tuple[list[str], dict]:
+    if not Path(path).is_file():
+        raise StudyError(f"{path} is missing; make it with `make jets`")
+    try:
+        with uproot.open(path) as file:
+            provenance, tree, sums = json.loads(str(file[PROVENANCE])), file[TREE], []
+            for first in range(0, tree.num_entries, provenance["chunk_rows"]):
+                rows = tree.arrays([*FEATURES, "label", "chunk"], entry_start=first,
+                                   entry_stop=first + provenance["chunk_rows"], library="np")
+                if np.any(rows["chunk"] != len(sums)):
+                    raise ValueError(f"the rows from {first} on are not one chunk")
+                digest = hashlib.sha256()
+                for name in FEATURES:
+                    digest.update(rows[name].astype("<f4").tobytes())
+                digest.update(rows["label"].astype(np.int8).tobytes())
+                sums.append(digest.hexdigest())
+            return sums, provenance | {"rows": tree.num_entries}
+    except Exception as error:  # uproot raises many kinds for a damaged file
+        raise StudyError(f"{path} is not a generated sample ({brief(error)}); "
+                         "make it again with `make jets`") from error

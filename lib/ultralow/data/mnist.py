@@ -1,4 +1,7 @@
-"""Knows the digits: MNIST in its official layouts, and scikit-learn's small digits as the offline default."""
+"""Read the digits: MNIST in its official layouts, and scikit-learn's small digits as the offline default.
+
+Why not Keras's load_data: it downloads at once, takes no idx files, and asks for TensorFlow; its cache is used where it is there.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from ultralow import limits, npz
 from ultralow.data import download
 from ultralow.errors import StudyError, unknown
 from ultralow.files import sha256
-from ultralow.data.table import Table
+from ultralow.data.dataset import Table
 
 SIDE = 28
 FEATURES = tuple(f"pixel{row:02d}{column:02d}" for row in range(SIDE) for column in range(SIDE))

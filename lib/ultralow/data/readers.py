@@ -1,4 +1,4 @@
-"""Knows how tables of jets stand in other people's files; gives them in batches under the files' own column names."""
+"""Read tables of seven file formats in batches of columns under the files' own names."""
 
 from __future__ import annotations
 

@@ -6,13 +6,7 @@ from ultralow.networks.spec import QUANTISED, Network
 from ultralow.errors import unknown
 from ultralow.networks.methods import FRONT
 
-__all__ = ["CATALOGUE", "DATASETS", "FINN", "QUANTISED", "Network", "network"]
-
-# The study's own datasets and where they may come from; a study file may name others (ultralow.data.tabular).
-DATASETS = {
-    "jets": ("generated", "openml", "zenodo", "file"),
-    "mnist": ("mnist", "file", "digits28"),
-}
+__all__ = ["CATALOGUE", "FINN", "QUANTISED", "Network", "network"]
 
 _JET, _DIGIT = (16, 64, 32, 32, 5), (784, 128, 128, 128, 10)
 # Standardised features, times their gains: up to ±4; tails saturate. The smallest networks are content with steps of

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ultralow.report.budgets import best
 from ultralow.networks.catalogue import FINN
-from ultralow.report.results import SOURCES
+from ultralow.data.sources import IN_WORDS
 from ultralow.report.comparison import comparable, quality, verdict
 
 FULL = ("float", "pruned")
@@ -32,7 +32,7 @@ def headline(table: pd.DataFrame) -> list[str]:
 def conditions(rows: pd.DataFrame) -> str:
     """Under which conditions the rows of one dataset were obtained, and how they differ from the published ones."""
     first = rows.iloc[0]
-    text = (f"{_sentence(SOURCES.get(first['source'], first['source']))}. "
+    text = (f"{_sentence(IN_WORDS.get(first['source'], first['source']))}. "
             f"{_count(first['train_rows'], 'row')} to train, {_count(first['test_rows'], 'row')} to test, "
             f"{_count(first['seeds'], 'seed')}.")
     if not comparable(first["source"]):
@@ -54,7 +54,7 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
     text = []
     if low:
         versus = f", against {_quality(full):.3f} for {full['network']}" if full else ""
-        text.append(f"On {dataset} ({SOURCES.get(rows[0]['source'], rows[0]['source'])}), the best low-precision "
+        text.append(f"On {dataset} ({IN_WORDS.get(rows[0]['source'], rows[0]['source'])}), the best low-precision "
                     f"network is {low['network']} ({_KINDS.get(low['kind'], low['kind'])}): {_said(low)}{versus}"
                     f"{_hardware(low)}.")
     elif full:

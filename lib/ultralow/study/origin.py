@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ultralow.networks.catalogue import DATASETS
+from ultralow.data.sources import DATASETS
 from ultralow.errors import StudyError, unknown
 from ultralow.study.strict import Named, Positive, Strict
 
@@ -19,7 +19,7 @@ class Data(Strict):
 
     A dataset of one's own (any name but those of the catalogue) says what its columns are: ``features``, and ``label``
     (classification: names or whole numbers) or ``target`` (regression: a column or several). ``columns`` and
-    ``classes`` are also for jets read from a file (:mod:`ultralow.data.columns`).
+    ``classes`` are also for jets read from a file (:mod:`ultralow.data.tabular`).
     """
 
     source: str

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from ultralow.networks.catalogue import DATASETS, Network
+from ultralow.networks.catalogue import Network
+from ultralow.data.sources import DATASETS
 from ultralow.errors import StudyError, unknown
 from ultralow.study.origin import Data
 from ultralow.study.override import Override

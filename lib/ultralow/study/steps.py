@@ -15,7 +15,7 @@ from ultralow import metrics
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_model
 from ultralow.study import predictions, reuse, ways
-from ultralow.networks.catalogue import DATASETS
+from ultralow.data.sources import DATASETS
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, root, write_json
@@ -32,15 +32,15 @@ def data(study: Study, name: str, log: Log = print) -> Dataset:
     path = study.data_path(name)
     if path is not None and not all(file.exists() for file in study.files(name)):
         _obtain(study, name, log)
-    from ultralow.data import loading, tabular  # ROOT and its friends take seconds to import
+    from ultralow.data import sources, tabular  # ROOT and its friends take seconds to import
 
     log(f"{name}: reading source {settings.source}")
     if name in DATASETS:
         further = {key: value for key in ("columns", "classes") if (value := getattr(settings, key))}
-        table = loading.load_table(name, settings.source, path, root() / "data" / "cache", **further)
+        table = sources.load_table(name, settings.source, path, root() / "data" / "cache", **further)
     else:
-        table = tabular.read(name, study.files(name), settings.features, label=settings.label, classes=settings.classes,
-                             targets=settings.targets, weights=settings.weights, test=settings.test, tree=settings.tree)
+        table = tabular.read(name, study.files(name), tabular.Columns(
+            settings.features, settings.label, settings.classes, settings.targets, settings.weights, settings.test, settings.tree))
     prepared = datasets.split_and_scale(table, rows=settings.rows)
     prepared.save(_data_path(study, name))
     return prepared

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ultralow.study import studyfile
-from ultralow.networks.catalogue import DATASETS, Network
+from ultralow.networks.catalogue import Network
+from ultralow.data.sources import DATASETS
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
 from ultralow.study.origin import Data

@@ -1,9 +1,9 @@
-"""Knows the collisions: how Pythia makes the five kinds of jets and which jet of an event is taken.
+"""Simulate the collisions behind the five classes of jets with Pythia, and select the leading jet of each event.
 
-A collision is made in two steps, as by a matrix-element program followed by a shower. The first Pythia draws the
-hard process at fixed parton pT and nothing else; the second takes it through the Les Houches interface (in
-memory, no file), lets the W, Z and t decay, showers and hadronises. The second one knows nothing of the bosons'
-polarisation, so their decays are isotropic, as in the published set.
+A collision takes two steps, as with a matrix-element program followed by a shower. The first Pythia draws the hard process
+at fixed parton pT and nothing else; the second reads it through the Les Houches interface (in memory, no file), lets the
+W, Z and t decay, showers and hadronises. The second does not know the bosons' polarisation, so their decays are isotropic,
+as in the published set.
 """
 
 from __future__ import annotations
@@ -149,13 +149,13 @@ def _pythia(pythia: ModuleType, settings: tuple[str, ...], seed: int):
     generator = pythia.Pythia("", False)
     for setting in (*settings, "Print:quiet=on", "Random:setSeed=on", f"Random:seed={seed}"):
         if not generator.readString(setting):
-            raise StudyError(f"Pythia refuses the setting {setting!r}; see collisions.py and the version of pythia8mc")
+            raise StudyError(f"Pythia refuses the setting {setting!r}; see ultralow/data/jetgen/pythia.py and the version of pythia8mc")
     return generator
 
 
 def _start(generator) -> None:
     if not generator.init():
-        raise StudyError("Pythia does not start with the settings of collisions.py; check the version of pythia8mc "
+        raise StudyError("Pythia does not start with the settings of ultralow/data/jetgen/pythia.py; check the version of pythia8mc "
                          "against requirements-jets.lock")
 
 

@@ -1,4 +1,4 @@
-"""Knows how a large balanced sample of jets is made: chunk by chunk, the same for any number of processes.
+"""Generate a large balanced sample of jets chunk by chunk, the same for any number of processes.
 
 A chunk holds 2,000 jets of each class, shuffled among themselves. The unit of work is one class of one chunk; its
 random numbers follow from (seed, chunk, class) alone, so a unit is the same whoever makes it, and samples of
@@ -28,8 +28,7 @@ from ultralow.data.jetgen import pythia
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json, replacing
 from ultralow.data.jetgen.substructure import Z_CUT
-from ultralow.data.jets import CLASSES, FEATURES, write_batches
-from ultralow.data.jetsums import record, verify
+from ultralow.data.jets import CLASSES, FEATURES, record, verify, write_batches
 
 PER_CLASS = 2_000
 CHUNK = PER_CLASS * len(CLASSES)

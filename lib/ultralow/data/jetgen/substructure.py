@@ -1,4 +1,4 @@
-"""Knows what the 16 jet features mean: from the particles of a jet to the numbers the networks see.
+"""Compute the 16 jet substructure features from the particles of a jet.
 
 The names carry the suffix of the published data set: ``mmdt`` for the groomed jet, ``b`` for the angular
 exponent β, ``a`` for the exponent α of the three-point function. With zᵢ = pTᵢ / Σ pT and θᵢⱼ = ΔRᵢⱼ

@@ -1,4 +1,4 @@
-"""Knows what a physicist asks of a sample of jets: means against the published ones, peaks, cut flow, correlations."""
+"""Validate a sample of jets as a physicist would: means against the published ones, mass peaks, cut flow, correlations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ultralow.data.jets import CLASSES, FEATURES
-from ultralow.data.table import Table
+from ultralow.data.dataset import Table
 
 REFERENCE_MEANS = dict(zip(FEATURES, (
     -2.865, 0.4333, 0.03777, 0.0080, 0.04562, 0.00762, 1.296, 1.084, 1.296, 0.1904, 0.0900, 0.0425, 0.2812, 0.1440,
@@ -72,14 +72,6 @@ def separation(table: Table, feature: str, first: str, second: str) -> float:
     both = np.concatenate([a, b])
     return float(np.max(np.abs(np.searchsorted(a, both, side="right") / len(a)
                                - np.searchsorted(b, both, side="right") / len(b))))
-
-
-def closest_pair(table: Table) -> tuple[str, str, float]:
-    """The two classes whose best single feature tells them apart least, with that feature's distance."""
-    pairs = [(first, second) for i, first in enumerate(CLASSES) for second in CLASSES[i + 1:]]
-    best = {pair: max(separation(table, feature, *pair) for feature in FEATURES) for pair in pairs}
-    first, second = min(best, key=best.get)
-    return first, second, best[first, second]
 
 
 def _variance_of_mean(x: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from ultralow.networks.catalogue import FINN
 from ultralow.report import comparison
 from ultralow.report.figures import cost, inputs, roc, style, training
 from ultralow.report.figures.style import Figure
-from ultralow.report.results import SOURCES, Results, hardware_run
+from ultralow.data.sources import IN_WORDS
+from ultralow.report.results import Results, hardware_run
 
 
 def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
@@ -120,7 +121,7 @@ def _roc_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str
     figures = {}
     if len(chosen := precisions(rows)) > 1:
         figures[f"precision-{dataset}"] = roc.roc_by_precision(
-            dataset, {kind: (name, bands[name]) for kind, name in chosen.items()}, SOURCES.get(rows["source"].iloc[0], ""))
+            dataset, {kind: (name, bands[name]) for kind, name in chosen.items()}, IN_WORDS.get(rows["source"].iloc[0], ""))
     figures[f"auc-{dataset}"] = roc.auc_by_class(
         dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in bands.items()})
     if len(bands) > 1:  # else the network's own figure shows the same curves

@@ -12,7 +12,7 @@ import pandas as pd
 from ultralow.report.figures.style import COLOURS, DASHES, STYLE, Figure
 from ultralow.data.jetgen.validation import PDG_MASS_GEV, REFERENCE_MEANS
 from ultralow.data.jets import CLASSES, FEATURES
-from ultralow.data.table import Table
+from ultralow.data.dataset import Table
 
 # Plain digits: the style's font has no subscripts.
 LABELS = {
