@@ -89,8 +89,8 @@ class Dataset:
     w_test: np.ndarray | None = None
 
     @classmethod
-    def from_arrays(cls, x: np.ndarray, y: np.ndarray, features: Sequence[str] | None = None, classes: Sequence[str] | None = None,
-                    name: str = "own", seed: int = SEED) -> Dataset:
+    def from_arrays(cls, x: np.ndarray, y: np.ndarray, features: Sequence[str] | None = None,
+                    classes: Sequence[str] | None = None, name: str = "own", seed: int = SEED) -> Dataset:
         """Features and labels in memory, split and scaled as :func:`split_and_scale` does it: a fifth of the rows for the test, a
         tenth of the rest for validation.
 

@@ -121,7 +121,7 @@ def _attempts(once, arrived, url: str, connection: Connection):
             failed = 1 if arrived() > before else failed + 1
             if failed >= connection.attempts:
                 kept = f"; {arrived()} bytes are kept and will be resumed" if arrived() else ""
-                raise StudyError(f"cannot download {url}: {_why(error, connection.timeout_s)}, {connection.attempts} times in a row{kept}; "
+                raise StudyError(f"cannot download {url}: {_why(error, connection.timeout_s)}, {failed} times in a row{kept}; "
                                  f"check the network and run the same command again, or {_REMEDY}") from error
         time.sleep(connection.backoff_s * 2 ** (failed - 1))
 
@@ -140,7 +140,8 @@ def _transfer(url: str, part: Path, connection: Connection) -> None:
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length and "Content-Encoding" not in answer.headers else None
         with (open(part, "ab" if start else "wb") as stream,
-              tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=not connection.progress) as bar):
+              tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True,
+                   disable=not connection.progress) as bar):
             # read1, not iter_content: what arrived before a cut is written, however little it is. An end before
             # the announced length is an error of urllib3's.
             while block := answer.raw.read1(_BLOCK, decode_content=True):

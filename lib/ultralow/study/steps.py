@@ -40,7 +40,8 @@ def data(study: Study, name: str, log: Log = print) -> Dataset:
         table = sources.load_table(name, settings.source, path, root() / "data" / "cache", **further)
     else:
         table = tabular.read(name, study.files(name), tabular.Columns(
-            settings.features, settings.label, settings.classes, settings.targets, settings.weights, settings.test, settings.tree))
+            settings.features, settings.label, settings.classes, settings.targets, settings.weights, settings.test,
+            settings.tree))
     prepared = datasets.split_and_scale(table, rows=settings.rows)
     prepared.save(_data_path(study, name))
     return prepared

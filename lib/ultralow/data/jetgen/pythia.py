@@ -149,13 +149,13 @@ def _pythia(pythia: ModuleType, settings: tuple[str, ...], seed: int):
     generator = pythia.Pythia("", False)
     for setting in (*settings, "Print:quiet=on", "Random:setSeed=on", f"Random:seed={seed}"):
         if not generator.readString(setting):
-            raise StudyError(f"Pythia refuses the setting {setting!r}; see ultralow/data/jetgen/pythia.py and the version of pythia8mc")
+            raise StudyError(f"Pythia refuses the setting {setting!r}; see jetgen/pythia.py and the version of pythia8mc")
     return generator
 
 
 def _start(generator) -> None:
     if not generator.init():
-        raise StudyError("Pythia does not start with the settings of ultralow/data/jetgen/pythia.py; check the version of pythia8mc "
+        raise StudyError("Pythia does not start with the settings of jetgen/pythia.py; check the version of pythia8mc "
                          "against requirements-jets.lock")
 
 
