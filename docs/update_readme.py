@@ -31,7 +31,7 @@ _HEAD = ("network", "layers", "accuracy", "smallest and largest AUC", "LUT, % of
 
 
 def block(table: pd.DataFrame, figure: bool) -> str:
-    """The markdown between the two marks, for a comparison table (:func:`ultralow.report.comparison.comparison`); ``figure`` tells
+    """The markdown between the two marks, for a comparison table (:func:`ultralow.report.comparison.table`); ``figure`` tells
     whether FIGURE is there."""
     main = table[~table["network"].str.startswith(FINN) & ~table["network"].str.contains(LEFT_OUT)]
     parts = [*(_task(dataset, rows) for dataset, rows in main.groupby("dataset", sort=False)), _exactness(table),

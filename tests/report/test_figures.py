@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from ultralow import csvfile
 from ultralow.importing import latent
 from ultralow.metrics import Band
-from ultralow.report import comparison
+from ultralow.report import comparison, published
 from ultralow.report.figures import cost, gallery, roc, style, training
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compared(folder):
-    return gallery.compared(folder, comparison.comparison(folder))
+    return gallery.compared(folder, comparison.table(folder))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_every_figure_says_what_it_shows(compared, single):
 
 
 def test_alternative_text_holds_the_values_drawn(folder, compared):
-    table = comparison.comparison(folder).set_index("network")
+    table = comparison.table(folder).set_index("network")
     assert f"jets-bnn-small {table.loc['jets-bnn-small', 'accuracy_mean']:.3f} at 2,000" in compared[
         "accuracy-lut-jets"].alt
     assert f"t {table.loc['jets-float', 'auc_t']:.3f}" in compared["auc-jets"].alt
@@ -79,7 +79,7 @@ def test_lines_differ_without_colour(compared):
 
 def test_published_points_are_left_out_for_another_task(tmp_path):
     folder = synthetic.make(tmp_path / "s", ("jets-float",))
-    table = comparison.comparison(folder)
+    table = comparison.table(folder)
     assert "published" in gallery.compared(folder, table)["accuracy-lut-jets"].caption
     table["source"] = "digits28"
     assert "published" not in gallery.compared(folder, table)["accuracy-lut-jets"].caption
@@ -88,7 +88,7 @@ def test_published_points_are_left_out_for_another_task(tmp_path):
 def test_unmeasured_networks_are_not_drawn():
     table = pd.DataFrame({"network": ["a", "b"], "accuracy_mean": [0.5, 0.6], "accuracy_std": [np.nan, np.nan],
                           "lut": pd.array([100, pd.NA], "Int64")})
-    figure = cost.accuracy_against("jets", "lut", table, ["a"], comparison.front("jets").iloc[:0])
+    figure = cost.accuracy_against("jets", "lut", table, ["a"], published.of_task("jets").iloc[:0])
     labels = [text.get_text() for text in figure.canvas.legends[0].get_texts()]
     assert "a" in labels and "b" not in labels
 
@@ -141,9 +141,9 @@ def test_area_curves_differ_by_network_and_sharing(compared):
 
 
 def test_published_points_are_told_apart_by_stage_and_device():
-    front = comparison.front("jets")
+    front = published.of_task("jets")
     assert cost.conditions_of(front).nunique() > front["tool_stage"].nunique()
-    assert (cost.conditions_of(comparison.front("mnist")).str.contains("not told")).any()
+    assert (cost.conditions_of(published.of_task("mnist")).str.contains("not told")).any()
 
 
 def test_weights_stand_below_what_they_were_before_rounding(folder):

@@ -84,7 +84,7 @@ def test_each_layer_has_its_own_precision(study):
 
 
 def test_the_table_and_the_figures_hold_both_kinds(study):
-    table = comparison.comparison(study.results).set_index("network", drop=False)
+    table = comparison.table(study.results).set_index("network", drop=False)
     assert (table["rtl_rows_exact"] == 100).all() and (table["netlist_rows_exact"] == 100).all()
     assert table["r2_mean"].notna().tolist() == table["accuracy_mean"].isna().tolist() == [False, False, True, True]
     assert table.loc["energies-tnn-relu", "rmse_energy"] > 0 and 0 < table.loc["particles-tnn-one", "auc_1"] < 1

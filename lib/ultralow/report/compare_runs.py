@@ -1,4 +1,4 @@
-"""Knows whether a new run agrees with the committed reference: `python -m ultralow.report.compare_runs config/paper.yaml`.
+"""Compare a new run with the committed reference: `ultralow check config/paper.yaml`.
 
 Accuracies may differ by three standard deviations: the largest of the sample deviations over the seeds of either run (of
 one seed there is none) and the binomial deviation of one test part, sqrt(a(1 - a) / rows). AUCs may differ by AUC_TOLERANCE.
@@ -96,7 +96,7 @@ def deviation(new: dict, old: dict) -> float:
     what, mean, _ = comparison.quality(old)
     # What so many test rows tell; of R², whose spread the rows alone do not tell, no better than one in their root.
     drawn = ((mean * (1 - mean) if what == "accuracy" else 1) / old["test_rows"]) ** 0.5
-    spreads = (comparison.quality(row)[2] for row in (new, old))
+    spreads = (comparison.quality(row).deviation for row in (new, old))
     return max([drawn, *(float(spread) for spread in spreads if not pd.isna(spread))])
 
 
@@ -154,7 +154,7 @@ def _git(folder: Path, *command: str) -> bytes:
 
 
 def _shares(new: dict, old: dict) -> Iterator[dict]:
-    column = "r2_mean" if comparison.quality(old)[0] == "R²" else "accuracy_mean"
+    column = "r2_mean" if comparison.quality(old).name == "R²" else "accuracy_mean"
     yield from _difference(new, old, column, DEVIATIONS * deviation(new, old))
     for column in old:
         if column.startswith("auc_") and not column.endswith("_std"):

@@ -1,4 +1,4 @@
-"""Knows the published figures that ours stand beside, with the conditions under which each was obtained."""
+"""Read the published figures that ours stand beside, with the conditions under which each was obtained."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def row(name: str) -> dict:
     if name not in table.index:
         raise unknown("published row", name, table.index)
     return {key: None if pd.isna(value) else value for key, value in table.loc[name].items()}
+
+
+def of_task(dataset: str) -> pd.DataFrame:
+    """Published networks of the same task with an accuracy, and LUTs or a latency; see :func:`rows`. None of a dataset of
+    one's own."""
+    table = rows()
+    table = table[table["dataset"] == {"jets": "jets HLF", "mnist": "MNIST"}.get(dataset)]
+    return table[table["accuracy"].notna() & (table["lut"].notna() | table["latency_ns"].notna())]
 
 
 def resolution(name: str, column: str) -> float:

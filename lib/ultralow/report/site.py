@@ -1,9 +1,10 @@
-"""Knows how a results folder becomes a static site: an index, a page per executed notebook, no outside resource."""
+"""Write a study's report: a static site with an index, a page for each executed notebook, and no outside resource."""
 
 from __future__ import annotations
 
 import argparse
 import base64
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ultralow import csvfile
-from ultralow.report import budgets, comparison, html_tables, summary
+from ultralow.report import comparison, html_tables, published, selection, summary
 from ultralow.report.figures import gallery
 from ultralow.networks.catalogue import FINN
 from ultralow.errors import StudyError
 from ultralow.circuit.lut_estimate import luts
 from ultralow.files import read_json, replacing
 from ultralow.report.results import Results
-from ultralow.report.prototypes import PROTOTYPES
+from ultralow.report.html_tables import PROTOTYPES
 from ultralow.study.study import root
 
 _FILES = {
@@ -38,7 +39,7 @@ _NETWORK_FILES = ("train.json", "convert.json", "synthesis.json", "model.keras",
 # What choosing a network needs: columns of comparison.csv, and their names on the page.
 _PICKED = {"network": "network", "dataset": "dataset", "what": "what", "quality": "quality", "lut_percent": "lut",
            "latency_ns": "latency"}
-_STAGES = ("training", "conversion", "gates")
+_STEPS = ("training", "conversion", "synthesis")
 
 
 def render(folder: str | Path) -> dict[str, str]:
@@ -82,15 +83,15 @@ _DOCUMENTS = (Page(root() / "docs/how-it-works.md", "how-it-works.html", "How it
 
 
 def notebook_pages(folder: Path, networks: list[str]) -> list[Page]:
-    """The executed notebooks; those named <network>-<stage> belong to their network, in the stages' order."""
+    """The executed notebooks; those named <network>-<step> belong to their network, in the steps' order."""
     found = []
     for source in (folder / "executed").glob("*.ipynb"):
         file = re.sub(r"[^A-Za-z0-9._-]+", "-", source.stem) + ".html"
-        # The longest name wins: jets-float-compressed is no stage of jets-float.
+        # The longest name wins: jets-float-compressed is no step of jets-float.
         network = max((n for n in networks if source.stem.startswith(f"{n}-")), key=len, default=None)
         label = source.stem.removeprefix(f"{network}-") if network else source.stem
         found.append(Page(source, file, label.replace("-", " "), network))
-    order = {label: position for position, label in enumerate(_STAGES)}
+    order = {label: position for position, label in enumerate(_STEPS)}
     return sorted(found, key=lambda page: (page.network or "", order.get(page.label, len(order)), page.file))
 
 
@@ -119,8 +120,8 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
     main = [name for name in datasets
             if not table.loc[table["dataset"] == name, "network"].str.startswith(FINN).all()]
     judged = table.assign(quality=comparison.qualities(table),
-                          what=[comparison.quality(row)[0] for row in table.to_dict("records")])
-    finn, measured = comparison.finn(table), budgets.measured(judged)
+                          what=[comparison.quality(row).name for row in table.to_dict("records")])
+    finn, measured = comparison.finn_table(table), selection.measured(judged)
     study, manifest = folder / "study.json", folder / "manifest.json"
     shown = {
         "smoke": bool(study.exists() and read_json(study).get("smoke")),
@@ -132,7 +133,7 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
         "rocs": {name: [entry for entry in compared if entry["name"].startswith(f"roc-{name}-")] for name in datasets},
         "finn": html_tables.finn(finn, table) if len(finn) else None,
         "prototypes": html_tables.prototypes(table, _estimates(folder, table)),
-        "published": [html_tables.published(name) for name in datasets if len(comparison.front(name))],
+        "published": [html_tables.published_networks(name) for name in datasets if len(published.of_task(name))],
         "networks": [_network(folder, row, drawn, pages) for row in table.to_dict("records")],
         "files": [(name, text) for name, text in _FILES.items() if (folder / name).exists()],
         "provenance": _provenance(read_json(manifest)) if manifest.exists() else [], "version": version("ultralow"),
@@ -201,10 +202,12 @@ def _prepare_tables(soup) -> None:
 
 
 def _network(folder: Path, row: dict, drawn: list[dict], pages: list[Page]) -> dict:
-    return {"name": row["network"], "text": html_tables.describe(row),
-            "pages": [(page.file, page.label) for page in pages if page.network == row["network"]],
-            "files": [name for name in _NETWORK_FILES if (folder / row["network"] / name).exists()],
-            "figures": [entry for entry in drawn if entry["network"] == row["network"]]}
+    """What a network's own section shows; its files may stand in another study's folder."""
+    name, place = row["network"], Results(folder).path(row["network"])
+    return {"name": name, "text": html_tables.describe(row), "folder": Path(os.path.relpath(place, folder)).as_posix(),
+            "pages": [(page.file, page.label) for page in pages if page.network == name],
+            "files": [file for file in _NETWORK_FILES if (place / file).exists()],
+            "figures": [entry for entry in drawn if entry["network"] == name]}
 
 
 def _provenance(manifest: dict) -> list[tuple[str, list[tuple[str, str]]]]:

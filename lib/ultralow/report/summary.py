@@ -1,13 +1,13 @@
-"""Knows how to say in sentences what the comparison table holds."""
+"""Say in sentences what the comparison table holds."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from ultralow.report.budgets import best
 from ultralow.networks.catalogue import FINN
 from ultralow.data.sources import IN_WORDS
 from ultralow.report.comparison import comparable, quality, verdict
+from ultralow.report.selection import best_within
 
 FULL = ("float", "pruned")
 _KINDS = {"binary": "binary weights and activations", "ternary": "ternary weights and activations",
@@ -59,7 +59,7 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
                     f"{_hardware(low)}.")
     elif full:
         text.append(f"On {dataset}, {full['network']} reaches {_said(full)}{_hardware(full)}.")
-    within = best(pd.DataFrame(rows), *USUAL)
+    within = best_within(pd.DataFrame(rows), *USUAL)
     if within:
         known = low and within["network"] == low["network"]
         details = "" if known else f": {_said(within)}{_hardware(within)}"
@@ -79,11 +79,11 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
 
 def _exactness(table: pd.DataFrame) -> list[str]:
     text = []
-    for stage, what in (("hls", "the compiled hls4ml code"), ("rtl", "the simulated Verilog")):
-        done = table.dropna(subset=[f"{stage}_rows", f"{stage}_rows_exact"])
+    for step, what in (("hls", "the compiled hls4ml code"), ("rtl", "the simulated Verilog")):
+        done = table.dropna(subset=[f"{step}_rows", f"{step}_rows_exact"])
         if len(done):
-            wrong = done[done[f"{stage}_rows"] != done[f"{stage}_rows_exact"]]
-            total = _count(int(done[f"{stage}_rows"].sum()), "row")
+            wrong = done[done[f"{step}_rows"] != done[f"{step}_rows_exact"]]
+            total = _count(int(done[f"{step}_rows"].sum()), "row")
             found = ("agree on every one" if wrong.empty else f"disagree for {', '.join(wrong['network'])}")
             text.append(f"The folded network and {what} were compared on {total} in all, in "
                         f"{_count(len(done), 'network')}, and {found}.")
@@ -98,7 +98,7 @@ def _hardware(row: dict) -> str:
 
 
 def _quality(row: dict) -> float:
-    return quality(row)[1]
+    return quality(row).mean
 
 
 def _said(row: dict) -> str:

@@ -1,4 +1,4 @@
-"""Knows how accuracy and cost are drawn against each other: ours with their front, beside published ones."""
+"""Draw accuracy and cost against each other: ours with their Pareto front, beside published ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterab
     """
     ours, others = table.dropna(subset=[cost]), published.dropna(subset=[cost])
     label = {"lut": "LUTs", "latency_ns": "latency [ns]"}[cost]
-    what, ours = quality(table.iloc[0])[0], ours.assign(quality=qualities(ours))
+    what, ours = quality(table.iloc[0]).name, ours.assign(quality=qualities(ours))
     with matplotlib.rc_context(STYLE):
         canvas, axes = blank(8.6, 4.8)
         for index, (conditions, rows) in enumerate(others.groupby(conditions_of(others), sort=True)):
@@ -32,7 +32,7 @@ def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterab
         # Too many for a legend each: by kind.
         by = "network" if len(ours) <= MOST_NAMES else "kind"
         for index, (name, rows) in enumerate(ours.groupby(by, sort=False)):
-            spreads = [quality(row)[2] for row in rows.to_dict("records")]
+            spreads = [quality(row).deviation for row in rows.to_dict("records")]
             axes.errorbar(rows[cost], rows["quality"], yerr=[0 if pd.isna(spread) else spread for spread in spreads], zorder=3,
                           markersize=7, linestyle="none", label=name, **look(index))
         axes.set_xscale("log")
@@ -81,19 +81,13 @@ def area_latency(table: pd.DataFrame) -> Figure:
                   f"LUTs against latency, from the fastest to the smallest circuit. {ends}.")
 
 
-def _sharing(constraint: float) -> str:
-    if constraint < 0:
-        return "any depth"
-    return f"{constraint:g} more level{'' if constraint == 1 else 's'}" if constraint else "shortest trees"
-
-
 def _point(rows: pd.DataFrame, least: str) -> str:
     row = rows.loc[rows[least].idxmin()]
     return f"{row['lut']:,.0f} LUTs in {row['latency_ns']:,.0f} ns at a clock of {row['clock_ns']:g} ns"
 
 
 def finn(table: pd.DataFrame) -> Figure:
-    """Error against neurons per layer, ours and FINN's, from :func:`ultralow.report.comparison.finn`."""
+    """Error against neurons per layer, ours and FINN's, from :func:`ultralow.report.comparison.finn_table`."""
     with matplotlib.rc_context(STYLE):
         canvas, axes = blank()
         for index, kind in enumerate(("binary", "float")):

@@ -1,4 +1,4 @@
-"""Knows the pictures of a dataset: what its features look like, class by class, and how many rows it has."""
+"""Draw a dataset's features by class, and count its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows the pictures of experiments with training: what a change is worth, and what a search found."""
+"""Draw experiments with training: what a change is worth, and what a search found."""
 
 from __future__ import annotations
 

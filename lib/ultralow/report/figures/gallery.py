@@ -12,7 +12,7 @@ from ultralow import csvfile
 from ultralow.files import read_json, replacing, write_json
 from ultralow.importing import latent
 from ultralow.networks.catalogue import FINN
-from ultralow.report import comparison
+from ultralow.report import comparison, published, selection
 from ultralow.report.figures import cost, inputs, roc, style, training
 from ultralow.report.figures.style import Figure
 from ultralow.data.sources import IN_WORDS
@@ -20,7 +20,7 @@ from ultralow.report.results import Results, hardware_run
 
 
 def compared(folder: str | Path, table: pd.DataFrame) -> dict[str, Figure]:
-    """Figures that compare the networks of ``table`` (:func:`ultralow.report.comparison.comparison`), dataset by dataset."""
+    """Figures that compare the networks of ``table`` (:func:`ultralow.report.comparison.table`), dataset by dataset."""
     results, figures = Results(Path(folder)), {}
     for dataset, rows in table.groupby("dataset", sort=False):
         # FINN's networks answer a question of their own and would bury the others.
@@ -92,11 +92,11 @@ def read(folder: str | Path) -> dict[str, dict]:
 
 def _cost_figures(dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
     """Accuracy against LUTs and latency, where any was measured."""
-    published = comparison.front(dataset)
+    others = published.of_task(dataset)
     if not all(map(comparison.comparable, rows["source"])):
-        published = published.iloc[:0]
+        others = others.iloc[:0]
     return {f"accuracy-{column.removesuffix('_ns')}-{dataset}":
-            cost.accuracy_against(dataset, column, rows, comparison.pareto(rows, column), published)
+            cost.accuracy_against(dataset, column, rows, selection.pareto(rows, column), others)
             for column in ("lut", "latency_ns") if rows[column].notna().any()}
 
 
@@ -134,7 +134,7 @@ def _roc_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str
 def _study_figures(folder: Path, table: pd.DataFrame) -> dict[str, Figure]:
     """FINN's networks, and the area sweep, where the study has them."""
     figures = {}
-    if len(finn := comparison.finn(table)):
+    if len(finn := comparison.finn_table(table)):
         figures["finn"] = cost.finn(finn)
     if (folder / "area.csv").exists():
         figures["area-latency"] = cost.area_latency(csvfile.read(folder / "area.csv"))

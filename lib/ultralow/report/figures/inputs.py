@@ -1,4 +1,4 @@
-"""Knows the pictures of what a network uses: its inputs, and the weights that are not zero."""
+"""Draw what networks use: their inputs, and the weights that are not zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knows how jets are drawn: distributions by class, the groomed mass, the correlations."""
+"""Draw jets: distributions by class, the groomed mass, the correlations."""
 
 from __future__ import annotations
 

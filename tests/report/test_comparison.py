@@ -7,7 +7,7 @@ import pytest
 import synthetic
 
 from ultralow import csvfile, files
-from ultralow.report import budgets, comparison, prototypes, published
+from ultralow.report import comparison, html_tables, published, selection
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(folder):
-    return comparison.comparison(folder).set_index("network", drop=False)
+    return comparison.table(folder).set_index("network", drop=False)
 
 
 def _edit(path, **changes):
@@ -64,7 +64,7 @@ def test_unmeasured_cells_are_empty(folder, table, tmp_path):
 
 
 def test_one_seed_has_no_deviation(tmp_path):
-    single = comparison.comparison(synthetic.make(tmp_path / "s", ("jets-float",), seeds=(4,)))
+    single = comparison.table(synthetic.make(tmp_path / "s", ("jets-float",), seeds=(4,)))
     assert single["accuracy_std"].isna().all() and single["seeds"].tolist() == [1]
 
 
@@ -81,28 +81,28 @@ def test_networks_stand_under_what_they_were_trained_on(tmp_path):
 
 def test_same_results_same_bytes(folder, tmp_path):
     for name in ("a", "b"):
-        csvfile.write(comparison.comparison(folder), tmp_path / name)
+        csvfile.write(comparison.table(folder), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_other_layers_have_no_published_values(tmp_path):
     folder = synthetic.make(tmp_path / "s", ("jets-bnn-small",))
     _edit(folder / "jets-bnn-small/train.json", architecture="16x8x8x8x5")
-    assert comparison.comparison(folder).filter(like="published").isna().all().all()
+    assert comparison.table(folder).filter(like="published").isna().all().all()
 
 
 def test_missing_training_and_missing_key_are_named(tmp_path):
     folder = synthetic.make(tmp_path / "s", ("jets-float",))
     _edit(folder / "jets-float/train.json", test_rows=...)
     with pytest.raises(StudyError, match=r"jets-float/train.json lacks 'test_rows'"):
-        comparison.comparison(folder)
+        comparison.table(folder)
     (folder / "jets-float/train.json").unlink()
     with pytest.raises(StudyError, match=r"train.json is missing"):
-        comparison.comparison(folder)
+        comparison.table(folder)
 
 
 def test_finn_table_counts_as_finn_counts(table, tmp_path):
-    finn = comparison.finn(table)
+    finn = comparison.finn_table(table)
     csvfile.write(finn, tmp_path / "finn.csv")
     assert (tmp_path / "finn.csv").read_text().splitlines()[0] == (
         "neurons,binary_error_percent,float_error_percent,parameters,operations,"
@@ -112,7 +112,7 @@ def test_finn_table_counts_as_finn_counts(table, tmp_path):
     assert (first["published_binary_error_percent"], first["published_float_error_percent"]) == (6.58, 2.7)
     assert first["binary_error_percent"] == pytest.approx(100 * (1 - table.loc["finn-128-binary", "accuracy_mean"]))
     assert pd.isna(finn.set_index("neurons").loc[256, "float_error_percent"])
-    assert comparison.finn(table[table["dataset"] == "jets"]).empty
+    assert comparison.finn_table(table[table["dataset"] == "jets"]).empty
 
 
 def test_verdicts_know_direction_digits_and_data(table):
@@ -138,7 +138,7 @@ def test_pareto_front_is_what_nothing_beats():
     beaten = {a.network for a in known.itertuples() for b in known.itertuples()
               if b.lut <= a.lut and b.accuracy_mean >= a.accuracy_mean
               and (b.lut, b.accuracy_mean) != (a.lut, a.accuracy_mean)}
-    points = known.set_index("network").loc[comparison.pareto(table, "lut")]
+    points = known.set_index("network").loc[selection.pareto(table, "lut")]
     best = known[~known["network"].isin(beaten)]
     assert set(zip(points["lut"], points["accuracy_mean"])) == set(zip(best["lut"], best["accuracy_mean"]))
     assert not points.duplicated(["lut", "accuracy_mean"]).any()
@@ -161,7 +161,7 @@ def test_published_units():
 
 @pytest.mark.parametrize("dataset", ["jets", "mnist"])
 def test_the_front_is_of_one_task_and_complete_enough_to_plot(dataset):
-    front = comparison.front(dataset)
+    front = published.of_task(dataset)
     assert len(front) > 5 and front["dataset"].nunique() == 1 and front["tool_stage"].ne("").all()
 
 
@@ -171,11 +171,11 @@ def test_the_best_within_a_budget_is_the_best_of_all_that_fit(table):
         for lut in (0.1, 0.2, 1.0, None):
             fits = [row for row in measured.to_dict("records")
                     if row["latency_ns"] <= (latency or 1e9) and row["lut_percent"] <= (lut or 100)]
-            found = budgets.best(table, latency, lut)
+            found = selection.best_within(table, latency, lut)
             assert (found is None) == (not fits)
             if fits:
                 assert found["accuracy_mean"] == max(row["accuracy_mean"] for row in fits)
-    assert budgets.best(table.iloc[:0], None, None) is None
+    assert selection.best_within(table.iloc[:0], None, None) is None
 
 
 def test_areas_have_the_deviation_of_their_own_class(folder, table):
@@ -185,17 +185,17 @@ def test_areas_have_the_deviation_of_their_own_class(folder, table):
 
 
 def test_finns_prototypes_stand_beside_our_circuits(table):
-    rows = prototypes.beside(table.reset_index(drop=True))
+    rows = html_tables.prototype_rows(table.reset_index(drop=True))
     assert [row["name"] for row in rows] == ["SFC-max", "SFC-fix", "finn-256-binary"]
     keys = "throughput_fps", "latency_ns", "lut", "bram"
     assert [rows[0][key] for key in keys] == [12_361_000, 310, 91131, 4.5]
     assert rows[2]["lut"] is rows[2]["throughput_fps"] is rows[2]["latency_ns"] is None
-    assert "1,580,000 LUTs" in (told := prototypes.beside(table, {"finn-256-binary": 1.5809e6})[2]["conditions"])
+    assert "1,580,000 LUTs" in (told := html_tables.prototype_rows(table, {"finn-256-binary": 1.5809e6})[2]["conditions"])
     assert "134%" in told and "does not fit" in told
     built = table.copy()
     columns = ["lut", "bram18", "interval", "clock_ns", "latency_ns", "tool"]
     built.loc["finn-256-binary", columns] = [9, 0, 1, 5.0, 60.0, "t"]
-    assert prototypes.beside(built)[2]["throughput_fps"] == 200e6
+    assert html_tables.prototype_rows(built)[2]["throughput_fps"] == 200e6
 
 
 def test_a_count_that_follows_from_a_share_says_so():

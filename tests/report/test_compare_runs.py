@@ -19,7 +19,7 @@ def folders(tmp_path):
     """The same results twice: the new run, and the reference."""
     for name in ("new", "reference"):
         folder = make(tmp_path / name, NETWORKS)
-        csvfile.write(comparison.comparison(folder), folder / "comparison.csv")
+        csvfile.write(comparison.table(folder), folder / "comparison.csv")
     return tmp_path / "new", tmp_path / "reference"
 
 

@@ -9,7 +9,7 @@ import synthetic
 from bs4 import BeautifulSoup
 
 from ultralow import csvfile
-from ultralow.report import budgets, comparison, site as report, summary
+from ultralow.report import comparison, selection, site as report, summary
 from ultralow.report.figures import gallery
 from ultralow.errors import StudyError
 from ultralow.files import write_json
@@ -19,7 +19,7 @@ NETWORKS = ("jets-float", "jets-bnn-small", "mnist-tnn", "finn-128-binary")
 
 def _study(folder: Path, networks=NETWORKS, sources=("generated", "digits28")) -> Path:
     synthetic.make(folder, networks, sources=sources)
-    table = comparison.comparison(folder)
+    table = comparison.table(folder)
     csvfile.write(table, folder / "comparison.csv")
     return folder
 
@@ -42,8 +42,8 @@ def site(folder):
 def test_one_page_for_each_notebook(site):
     assert set(site) == {"index.html", "comparison.html", "data-jets.html", "jets-float-training.html",
                          "how-it-works.html"}
-    stages = site["jets-float-training.html"].find("nav", attrs={"aria-label": "Stages of jets-float"})
-    assert stages.find("a", href="index.html#network-jets-float")
+    steps = site["jets-float-training.html"].find("nav", attrs={"aria-label": "Steps of jets-float"})
+    assert steps.find("a", href="index.html#network-jets-float")
 
 
 def test_links_lead_somewhere(folder, site):
@@ -100,7 +100,7 @@ def test_main_table_shows_ours_published_and_mark(site):
 
 
 def test_headline_says_what_was_found_and_where(folder):
-    table = comparison.comparison(folder)
+    table = comparison.table(folder)
     text = " ".join(summary.headline(table))
     assert "jets-bnn-small (binary weights and activations)" in text and "not the published data set" in text
     assert "easier task than MNIST" in text and "its circuit was not synthesised" in text
@@ -140,7 +140,7 @@ def test_a_smoke_study_says_that_its_numbers_mean_nothing(tmp_path):
     assert "Its numbers mean nothing" in report.render(folder)["index.html"]
 
 
-def test_names_are_escaped_and_stages_belong_to_the_longest_name(tmp_path):
+def test_names_are_escaped_and_steps_belong_to_the_longest_name(tmp_path):
     for name in ("jets-float-training", "jets-float-compressed-gates", "jets-float-compressed-training", "a b&c"):
         (tmp_path / "executed").mkdir(exist_ok=True)
         nbformat.write(nbformat.v4.new_notebook(), tmp_path / "executed" / f"{name}.ipynb")
@@ -185,7 +185,7 @@ def test_every_text_colour_stands_out(site):
 
 def test_a_network_can_be_chosen_without_and_with_scripts(folder, site):
     index = site["index.html"]
-    best = budgets.best(comparison.comparison(folder).query("dataset == 'jets'"), 30, 0.5)
+    best = selection.best_within(comparison.table(folder).query("dataset == 'jets'"), 30, 0.5)
     row = index.find(id="choose-jets").tbody.tr
     assert row.th.text == "30 ns" and row.td.get_text(" ", strip=True).startswith(best["network"])
     assert not index.find(id="choose-mnist")  # nothing was synthesised
