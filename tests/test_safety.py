@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ultralow import files, limits, npz
+from ultralow import files, npz
 from ultralow.data import jets, mnist, readers
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_model, latent
@@ -154,8 +154,8 @@ def test_a_tree_with_more_rows_than_its_file_can_hold_is_refused(tmp_path, monke
     with uproot.recreate(tmp_path / "rows.root") as file:
         tree = file.mktree("jets", {name: "float32" for name in (*jets.FEATURES, "label")})
         tree.extend({name: np.zeros(5, np.float32) for name in (*jets.FEATURES, "label")})
-    monkeypatch.setattr(limits, "SMALL", 10)
-    monkeypatch.setattr(limits, "PACKED", 1e-3)  # as if there were a thousand times as many rows
+    monkeypatch.setattr(files, "SMALL_BYTES", 10)
+    monkeypatch.setattr(files, "MOST_PACKED", 1e-3)  # as if there were a thousand times as many rows
     for read in (jets.read, lambda path: list(readers.batches(path))):
         with pytest.raises(StudyError, match="rows.root says that it holds"):
             read(tmp_path / "rows.root")
@@ -171,8 +171,8 @@ def test_other_archives_are_no_bombs_either(tmp_path):
         mnist._read_idx(tmp_path / "train-images-idx3-ubyte.gz")
     (tmp_path / "large.json").write_bytes(b" " * 2000)
     with pytest.raises(StudyError, match="large.json has more than the 1,000 bytes"):
-        limits.text(tmp_path / "large.json", 1000)
-    limits.check(60 << 20, tmp_path / "large.json")  # little may be packed as well as it likes
+        files.read_text(tmp_path / "large.json", 1000)
+    files.check_size(60 << 20, tmp_path / "large.json")  # little may be packed as well as it likes
 
 
 @pytest.mark.parametrize("text, message", [

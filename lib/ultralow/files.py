@@ -1,8 +1,12 @@
-"""Knows how results reach the disk: whole or not at all, and the same bytes for the same values."""
+"""Write results whole or not at all, the same bytes for the same values; read files that may be damaged or hostile.
+
+What a file says it holds is compared with its own size before memory is taken.
+"""
 
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import json
 import math
@@ -16,8 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import limits
 from ultralow.errors import StudyError
+
+# Tables of measurements pack 2- to 30-fold; columns that are nearly constant 100-fold. Deflate ends at 1,032.
+MOST_PACKED = 250
+# So little may be packed as well as it likes: a few zeros are no attack.
+SMALL_BYTES = 64 << 20
+LARGEST_BYTES = 16 << 30
+# Texts that are read whole: study files have kilobytes, reports and executed notebooks megabytes.
+TEXT_BYTES = 256 << 20
 
 
 @contextmanager
@@ -86,6 +97,56 @@ def contained(folder: str | Path) -> None:
                                  "itself there, or make the whole folder a link")
 
 
+def check_size(declared: int, path: str | Path, held: int | None = None) -> None:
+    """That ``path`` (or ``held`` bytes of it) may well hold the ``declared`` bytes that it unpacks to.
+
+    Raises:
+        StudyError: it declares more than LARGEST_BYTES, or more than MOST_PACKED times what is there.
+    """
+    held = Path(path).stat().st_size if held is None else held
+    if not 0 <= declared <= LARGEST_BYTES:
+        raise StudyError(f"{path} says that it holds {_size(declared)}, more than the {_size(LARGEST_BYTES)} that are read: "
+                         "it is damaged, or no honest file; make or fetch it again, or give a smaller part of the data")
+    if declared > max(SMALL_BYTES, MOST_PACKED * held):
+        raise StudyError(f"{path} says that it holds {_size(declared)} in {_size(held)}, more than {MOST_PACKED} times as "
+                         "much: it is damaged, or no honest file; make or fetch it again, without compression if it is yours")
+
+
+def unpacked(path: str | Path) -> bytes:
+    """The content of a gzip file.
+
+    Raises:
+        StudyError: it is larger than such a file may be.
+        OSError, EOFError, zlib.error: it is damaged.
+    """
+    held = Path(path).stat().st_size
+    with gzip.open(path) as stream:
+        content = stream.read(max(SMALL_BYTES, MOST_PACKED * held) + 1)
+    check_size(len(content), path)
+    return content
+
+
+def read_text(path: str | Path, largest: int = TEXT_BYTES) -> str:
+    """The text (UTF-8) in ``path``.
+
+    Raises:
+        StudyError: it has more than ``largest`` bytes.
+        OSError, UnicodeDecodeError: as they come; the caller knows what the file should be.
+    """
+    with open(path, "rb") as stream:
+        content = stream.read(largest + 1)  # not by the size that the system tells: devices and pipes have none
+    if len(content) > largest:
+        raise StudyError(f"{path} has more than the {_size(largest)} that are read; is it the right file?")
+    return content.decode("utf-8")
+
+
+def _size(count: int) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024 or unit == "GiB":
+            return f"{count:,.0f} {unit}" if abs(count) < 2**80 else "a senseless number of bytes"
+        count /= 1024
+
+
 def _alive(process: str) -> bool:
     try:
         os.kill(int(process), 0)
@@ -127,7 +188,7 @@ def read_json(path: str | Path) -> dict:
     """
     path, remedy = Path(path), "delete it and run `make study` again"
     try:
-        content = json.loads(limits.text(path), parse_constant=_no_number)
+        content = json.loads(read_text(path), parse_constant=_no_number)
     except FileNotFoundError:
         raise StudyError(f"{path} is missing; run the stage that writes it first (`make study`)") from None
     except OSError as error:

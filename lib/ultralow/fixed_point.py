@@ -1,4 +1,4 @@
-"""Knows fixed-point number formats: their grid, their range, and rounding to them."""
+"""Round numbers to fixed-point formats, and describe their grid and range."""
 
 from __future__ import annotations
 

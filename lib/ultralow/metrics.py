@@ -1,4 +1,4 @@
-"""Knows what is measured on a network's outputs: accuracy, AUC, ROC curves, confusion; of a regression RMSE and R²."""
+"""Measure a network's outputs: accuracy, AUC, ROC curves, confusion; R² of a regression."""
 
 from __future__ import annotations
 

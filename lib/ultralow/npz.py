@@ -1,4 +1,4 @@
-"""Knows how arrays come out of an npz file that nobody vouches for: all of them, checked, and no object among them."""
+"""Read arrays from an npz file that may be damaged or hostile: sizes and checksums are checked, objects refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import limits
+from ultralow.files import check_size
 from ultralow.errors import StudyError, brief
 
 _END = struct.Struct("<4s4H2LH")  # a zip archive's last record
@@ -23,7 +23,7 @@ def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.n
     Shapes are checked against the file's size before memory is taken, and every byte against the archive's checksums.
 
     Raises:
-        ValueError: the file is damaged, holds objects, or lacks one of ``names``. It tells no file and no remedy: the
+        ValueError: the file is damaged, holds objects, or lacks one of ``names``. The message names no file and no remedy: the
             caller knows both.
         StudyError: it declares more than it can hold.
         OSError: it cannot be read.
@@ -36,7 +36,7 @@ def read(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.n
             names = list(entries) if names is None else list(names)
             if (missing := [name for name in names if name not in entries]):
                 raise ValueError(f"array {', '.join(map(repr, missing))} is missing")
-            limits.check(sum(entries[name].file_size for name in names), path)
+            check_size(sum(entries[name].file_size for name in names), path)
             return {name: _array(archive, entries[name]) for name in names}
     except (OSError, StudyError, ValueError):
         raise

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import uproot
 
-from ultralow import limits
 from ultralow.errors import StudyError, brief
-from ultralow.files import canonical_json, read_json, replacing, root, write_json
+from ultralow.files import canonical_json, check_size, read_json, replacing, root, write_json
 from ultralow.data.dataset import Table
 
 # Names and order of OpenML 42468; the order is the order of the network's inputs.
@@ -88,7 +87,7 @@ def read(path: str | Path, source: str | None = None) -> Table:
     try:
         with uproot.open(path) as file:
             branches = _branches(file, path)
-            limits.check(file[TREE].num_entries * len(FEATURES), path)  # a byte each at least
+            check_size(file[TREE].num_entries * len(FEATURES), path)  # a byte each at least
             provenance = json.loads(str(file[PROVENANCE])) if PROVENANCE in file else {}
             classes = tuple(map(str, provenance.get("classes", CLASSES)))
             x = np.empty((file[TREE].num_entries, len(FEATURES)), np.float32)

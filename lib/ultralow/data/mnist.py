@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import limits, npz
+from ultralow import npz
 from ultralow.data import download
 from ultralow.errors import StudyError, unknown
-from ultralow.files import sha256
+from ultralow.files import sha256, unpacked
 from ultralow.data.dataset import Table
 
 SIDE = 28
@@ -132,7 +132,7 @@ def _idx_files(folder: Path) -> dict[str, Path]:
 
 def _read_idx(path: Path) -> np.ndarray:
     try:
-        content = limits.unpacked(path) if path.suffix == ".gz" else path.read_bytes()
+        content = unpacked(path) if path.suffix == ".gz" else path.read_bytes()
         zero, kind, dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{dimensions}I", content, 4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)

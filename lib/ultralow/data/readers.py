@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import limits, npz
+from ultralow import npz
+from ultralow.files import check_size
 from ultralow.errors import StudyError, brief, unknown
 
 BATCH_ROWS = 50_000
@@ -68,7 +69,7 @@ def _root(path: Path, rows: int, tree: str | None = None) -> Iterator[Batch]:
             raise StudyError(f"{path} has the trees {', '.join(trees) or '(none)'}; it should have one, or one named "
                              "'jets', or say which by tree")
         chosen = file[tree or ("jets" if "jets" in trees else trees[0])]
-        limits.check(chosen.num_entries * len(chosen.keys()), path)  # a byte each at least
+        check_size(chosen.num_entries * len(chosen.keys()), path)  # a byte each at least
         # Vectors of a length of their own in each row are no columns.
         for batch in chosen.iterate(step_size=rows, library="np", filter_branch=lambda branch: "[" not in branch.typename):
             yield {name: values for name, values in batch.items() if values.ndim == 1}
@@ -83,7 +84,7 @@ def _h5(path: Path, rows: int) -> Iterator[Batch]:
                   and isinstance(item := file[name], h5py.Dataset)}
         if any(item.external or item.is_virtual for item in arrays.values()):
             raise StudyError(f"{path} keeps its arrays in other files, which are not read; copy them into one file")
-        limits.check(sum(item.size * item.dtype.itemsize for item in arrays.values() if item.shape is not None), path)
+        check_size(sum(item.size * item.dtype.itemsize for item in arrays.values() if item.shape is not None), path)
         yield from _arrays(arrays, path, rows)
 
 
@@ -120,7 +121,7 @@ def _parquet(path: Path, rows: int) -> Iterator[Batch]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
-        limits.check(file.metadata.num_rows * file.metadata.num_columns, path)  # a byte each at least
+        check_size(file.metadata.num_rows * file.metadata.num_columns, path)  # a byte each at least
         for batch in file.iter_batches(batch_size=rows):
             yield _frame(batch.to_pandas())
 
@@ -145,7 +146,7 @@ class _Counted(io.RawIOBase):
     def readinto(self, buffer) -> int:
         count = self.stream.readinto(buffer)
         self.read_so_far += count
-        limits.check(self.read_so_far, self.path)
+        check_size(self.read_so_far, self.path)
         return count
 
     def close(self) -> None:
@@ -175,7 +176,7 @@ def _tar(path: Path, rows: int) -> Iterator[Batch]:
     with tarfile.open(path, "r|*") as archive, tempfile.TemporaryDirectory() as folder:
         for member in archive:
             if member.isfile() and member.name.endswith((".h5", ".hdf5")):
-                limits.check(member.size, f"{path}: {member.name}", path.stat().st_size)
+                check_size(member.size, f"{path}: {member.name}", path.stat().st_size)
                 copy = Path(folder) / "member.h5"
                 with archive.extractfile(member) as packed, open(copy, "wb") as out:
                     shutil.copyfileobj(packed, out)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ultralow import limits
+from ultralow.files import check_size
 from ultralow.errors import StudyError, brief
 
 MOST_BYTES = 10_000_000  # of the description of a model; one of a thousand layers has one
@@ -26,7 +26,7 @@ def read(path: str | Path) -> dict:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            limits.check(sum(file.file_size for file in archive.infolist()), path)
+            check_size(sum(file.file_size for file in archive.infolist()), path)
             if (size := archive.getinfo("config.json").file_size) > MOST_BYTES:
                 raise StudyError(f"{path}: a description of {size:,} bytes is no model that this study could take")
             config = json.loads(archive.read("config.json"))

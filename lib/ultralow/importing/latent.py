@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import limits
+from ultralow.files import check_size
 from ultralow.errors import StudyError, brief
 
 
@@ -25,7 +25,7 @@ def kernels(path: str | Path) -> list[np.ndarray]:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            limits.check(sum(entry.file_size for entry in archive.infolist()), path)
+            check_size(sum(entry.file_size for entry in archive.infolist()), path)
             layers = json.loads(archive.read("config.json"))["config"]["layers"]
             names = [layer["class_name"] for layer in layers if layer["class_name"].endswith("Dense")]
             with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
@@ -47,6 +47,6 @@ def _places(names: list[str]) -> list[str]:
 
 
 def _kernel(variables, path: str | Path) -> np.ndarray:
-    limits.check(sum(item.size * item.dtype.itemsize for item in variables.values()), path)
+    check_size(sum(item.size * item.dtype.itemsize for item in variables.values()), path)
     kernel = variables["0"][()]
     return kernel * variables["mask"][()] if "mask" in variables else kernel

@@ -14,7 +14,8 @@ from pathlib import Path
 import optuna
 import pandas as pd
 
-from ultralow import csvfile, limits
+from ultralow import csvfile
+from ultralow.files import read_text
 from ultralow.study import ablations, reuse, search, steps, storage
 from ultralow.errors import StudyError
 from ultralow.study.runs import Log
@@ -84,7 +85,7 @@ def _check_lines(journal: Path) -> None:
     if not journal.exists():
         return
     try:
-        for line in limits.text(journal).splitlines()[:-1]:
+        for line in read_text(journal).splitlines()[:-1]:
             if not isinstance(json.loads(line), dict):
                 raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from ultralow import limits
+from ultralow.files import read_text
 from ultralow.errors import StudyError
 
 LARGEST = 4 << 20  # bytes: a thousand networks take 50,000
@@ -20,7 +20,7 @@ def read(path: str | Path) -> dict:
         FileNotFoundError: there is none.
     """
     try:
-        content = yaml.load(limits.text(path, LARGEST), Loader=_Loader)
+        content = yaml.load(read_text(path, LARGEST), Loader=_Loader)
     except (FileNotFoundError, StudyError):
         raise
     except OSError as error:

@@ -10,7 +10,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from ultralow import limits
+from ultralow.files import read_text
 from ultralow.errors import StudyError
 
 # hls4ml calls `vitis-run`, which came with Vitis 2023.1.
@@ -146,7 +146,7 @@ def build(model, logic: bool = False) -> dict:
 
 def _read(path: Path) -> str:
     try:
-        return limits.text(path)
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} cannot be read as a report ({error}); run the synthesis again") from None
 
