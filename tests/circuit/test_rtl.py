@@ -14,7 +14,7 @@ from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.circuit.pipeline import behind, cut, inverts, pipeline
 from ultralow.circuit.arithmetic import staircase
-from ultralow.circuit.delays import TABLE_NS
+from ultralow.device import TABLE_NS
 
 
 def mixed_network() -> FoldedNetwork:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ultralow.device import CHAIN_LUT_INPUTS
 from ultralow.errors import StudyError
 
 _CONSTANT_LIMIT = 2**31  # above it alkaid's constants would round
@@ -19,8 +20,6 @@ _CONSTANT_LIMIT = 2**31  # above it alkaid's constants would round
 MOST_BITS = 9
 # A table of so many bits is two to three tables of the device deep, no more than a sum of two halves.
 _TABLE_BITS = 8
-# So many bits of a key a carry chain takes in.
-TAKEN_BITS = 5
 KERNEL_LIMIT = 2**24  # above it alkaid's float32 kernels would round
 
 
@@ -68,7 +67,7 @@ def scaled(value, scale: int, offset: int):
         value, scale = -value, -scale
     signed, whole, fraction = map(int, value.kif)
     value, scale, bits = value * 2.0**fraction, scale << -fraction, signed + whole + fraction
-    upper = max(0, bits - TAKEN_BITS) if bits > _TABLE_BITS else bits
+    upper = max(0, bits - CHAIN_LUT_INPUTS) if bits > _TABLE_BITS else bits
     if upper > _TABLE_BITS or abs(scale) >= KERNEL_LIMIT or abs(scale) * 2 ** (bits - 1) + abs(offset) >= _CONSTANT_LIMIT // 2:
         return None
     step = 2 ** (bits - upper)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ultralow.circuit.arithmetic import side_by_side
-
-TABLE_BITS = 6
-FREE_BITS = 5  # of a table that a carry chain takes in
+from ultralow.device import CHAIN_LUT_INPUTS, LUT_INPUTS
 
 
 def for_chains(bits: list, offset: int) -> tuple[list, int]:
@@ -15,7 +13,7 @@ def for_chains(bits: list, offset: int) -> tuple[list, int]:
     bits hold. The first counts six bits, the others five each, which fit in with the chain that adds them."""
     bits, numbers = sorted(bits, key=lambda bit: bit.latency), []
     while bits:
-        group = bits[:FREE_BITS if numbers else TABLE_BITS]
+        group = bits[:CHAIN_LUT_INPUTS if numbers else LUT_INPUTS]
         bits = bits[len(group):]
         more = _room(len(group), offset)
         offset -= more
@@ -35,7 +33,7 @@ def by_tables(bits: list, offset: int) -> tuple[list, int]:
         for weight, column in enumerate(columns):
             column.sort(key=lambda bit: bit.latency)
             while len(column) > 2:
-                group, column = column[:TABLE_BITS], column[TABLE_BITS:]
+                group, column = column[:LUT_INPUTS], column[LUT_INPUTS:]
                 more = 0 if weight else _room(len(group), offset)
                 offset -= more
                 number = _count(group, more)

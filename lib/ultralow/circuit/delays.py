@@ -1,7 +1,4 @@
 """Knows how long signals take through a mapped netlist, stage by stage: an estimate, not place and route.
-
-The delays are those of alkaid's model of UltraScale+, routing included: an adder of n bits takes 1.09375 + 0.0254·(n − 1)
-ns and a multiplexer, which is one table, 0.5 ns. So a carry chain adds what the adder has beyond its table.
 """
 
 from __future__ import annotations
@@ -12,10 +9,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from math import ceil
 
+from ultralow.device import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
 from ultralow.errors import StudyError
-
-TABLE_NS, CHAIN_NS, BIT_NS = 0.5, 0.59375, 0.025390625
-MULTIPLIER_NS = 3.0  # a DSP48E2 without registers inside: an assumption, alkaid's model knows multipliers of tables only
 
 Net = int | str
 Path = tuple[Net, float]  # from a net, with so many ns to the net in question

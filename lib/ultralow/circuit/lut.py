@@ -14,6 +14,7 @@ from math import ceil, log2
 import numpy as np
 
 from ultralow.circuit import counting
+from ultralow.device import CHAIN_LUT_INPUTS
 from ultralow.exact.lut import TableNetwork, Tables, width
 from ultralow.circuit.arithmetic import plus, side_by_side, total, variable
 
@@ -123,4 +124,4 @@ def _cut(value, bits: int | None):
 
 def _free(term) -> bool:
     """Whether a carry chain takes the term in: a table of few bits that nobody else reads."""
-    return term.opr == "lookup" and sum(term._from[0].kif) <= counting.FREE_BITS
+    return term.opr == "lookup" and sum(term._from[0].kif) <= CHAIN_LUT_INPUTS

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
-from ultralow.circuit.arithmetic import TAKEN_BITS
-from ultralow.circuit.delays import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
+from ultralow.device import BIT_NS, CHAIN_LUT_INPUTS, CHAIN_NS, LUT_INPUTS, MULTIPLIER_NS, TABLE_NS
 
-_TABLE_BITS = 6
 _PLAIN_SUM_BITS = 3  # see adders.v
 
 
@@ -125,13 +123,13 @@ def _is_chain(comb, index: int, bits: list[int]) -> bool:
     """Whether the operation is a sum in a carry chain."""
     op = comb.ops[index]
     return (op.opcode in (-2, 0, 1) and bits[index] > _PLAIN_SUM_BITS
-            and sum(bits[i] for i in op.input_ids) > _TABLE_BITS)
+            and sum(bits[i] for i in op.input_ids) > LUT_INPUTS)
 
 
 def _is_taken_in(comb, index: int, bits: list[int]) -> bool:
     """Whether the operation is a look-up of so few bits that the tables in front of a carry chain can be it."""
     op = comb.ops[index]
-    return op.opcode == 8 and bits[op.input_ids[0]] <= TAKEN_BITS
+    return op.opcode == 8 and bits[op.input_ids[0]] <= CHAIN_LUT_INPUTS
 
 
 def _takes_first(comb, index: int, signals: list[_Signal], bits: list[int], used: list[int]) -> bool:
@@ -191,7 +189,7 @@ def _signal(comb, index: int, stage: int, signals: list[_Signal], bits: list[int
         if op.opcode in (2, 6, 10):  # rectifier, choice, logic: each bit for itself
             inputs = sum(signal.inputs for signal in sources) * (2 if op.opcode == 2 else 1)
         start = max((signal.start for signal in sources), default=0.0)
-        if min(inputs, total) <= _TABLE_BITS and (found is None or (start, inputs) < (found.start, found.inputs)):
+        if min(inputs, total) <= LUT_INPUTS and (found is None or (start, inputs) < (found.start, found.inputs)):
             found = _Signal(stage, start + TABLE_NS, leaves, inputs, start)
     if found is not None:
         return found

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ultralow.circuit import verilog, vhdl
+from ultralow.device import PART
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json, read_json, replacing
 from ultralow.circuit.pipeline import Pipeline, inverts, origin, pipeline
 from ultralow.circuit.delays import Endpoint
 from ultralow.circuit.verilog import Wire, wire
 
-PART = "xcvu9p-flga2104-2L-e"
 # Share of the clock kept free for what the delay estimate does not know (skew, jitter, congestion): the vendor's
 # tool takes this much by default.
 CLOCK_UNCERTAINTY = 0.125

@@ -22,15 +22,16 @@ import pandas as pd
 
 from ultralow import csvfile
 from ultralow.exact.load import load_network
-from ultralow.report import comparison, published
+from ultralow.report import comparison
 from ultralow.study import study as studies
+from ultralow.device import TOTALS
 from ultralow.errors import StudyError
 
 DEVIATIONS = 3
 AUC_TOLERANCE = 0.005
 CONDITIONS = ("source", "architecture", "train_rows", "test_rows")
 HARDWARE = ("hls_tool", "hls_rows", "hls_rows_exact", "keras_rows", "keras_rows_exact", "tool", "rtl_rows",
-            "rtl_rows_exact", "input_bits", *published.VU9P, "lut_estimate", "latency_cycles", "interval", "clock_ns",
+            "rtl_rows_exact", "input_bits", *TOTALS, "lut_estimate", "latency_cycles", "interval", "clock_ns",
             "latency_ns")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ultralow import csvfile
+from ultralow.device import TOTALS
 from ultralow.errors import StudyError
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.report import published
@@ -32,7 +33,7 @@ _TRAIN = ("network", "dataset", "source", "architecture", "kind", "input", "para
 _CONVERT = {"hls_tool": "tool", "hls_rows": "hls_rows", "hls_rows_exact": "hls_rows_exact",
             "keras_rows": "keras_rows", "keras_rows_exact": "keras_rows_exact"}
 _SIMULATION = ("rtl_rows", "rtl_rows_exact", "netlist_rows", "netlist_rows_exact", "circuit_architecture", "input_bits")
-_RESOURCES = tuple(published.VU9P)
+_RESOURCES = tuple(TOTALS)
 _TIMING = ("lut_estimate", "latency_cycles", "interval", "clock_ns", "latency_ns", "tool")
 # Of the same network with a multiplier for each weight.
 _MULTIPLIERS = ("lut", "ff", "dsp", "latency_ns")
@@ -206,7 +207,7 @@ def _auc_columns(runs: list[dict], classes: list[str]) -> dict:
 def _synthesis_columns(synthesis: dict) -> dict:
     """Simulation, resources and timing of the circuit; and of that with multipliers, where it was built."""
     columns = {key: synthesis.get(key) for key in (*_SIMULATION, *_RESOURCES, *_TIMING)}
-    columns |= {f"{key}_percent": 100 * synthesis[key] / whole for key, whole in published.VU9P.items()
+    columns |= {f"{key}_percent": 100 * synthesis[key] / whole for key, whole in TOTALS.items()
                 if synthesis.get(key) is not None}
     return columns | {f"multipliers_{key}": synthesis["multipliers"][key] for key in _MULTIPLIERS if "multipliers" in synthesis}
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from ultralow.device import TOTALS
 from ultralow.networks.catalogue import FINN
 from ultralow.report import published
 from ultralow.report.comparison import PAIRS, quality, verdict
@@ -300,6 +301,6 @@ def _our_prototype(row: dict, estimate: float | None) -> dict:
 
 
 def _unbuilt(luts: float) -> str:
-    share = luts / published.VU9P["lut"]
+    share = luts / TOTALS["lut"]
     return (f"not built; about {round(luts, -4):,.0f} LUTs by the quick estimate, {share:.0%} of the VU9P: "
             f"{'it may fit' if share < 1 else 'does not fit'}")

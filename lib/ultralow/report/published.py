@@ -7,10 +7,8 @@ from importlib import resources
 
 import pandas as pd
 
+from ultralow.device import TOTALS
 from ultralow.errors import unknown
-
-# The device that all percentages refer to: xcvu9p, as Xilinx's product table counts it.
-VU9P = {"lut": 1_182_240, "ff": 2_364_480, "dsp": 6_840, "bram18": 4_320}
 
 
 @cache
@@ -34,7 +32,7 @@ def rows() -> pd.DataFrame:
         table[column] = (pd.to_numeric(text[name].replace("", None)) * scale).round(6)
     counted = pd.to_numeric(text["lut"].replace("", None))
     table["lut_from_share"] = counted.isna() & table["lut_percent"].notna()
-    table["lut"] = counted.fillna((table["lut_percent"] / 100 * VU9P["lut"]).round())
+    table["lut"] = counted.fillna((table["lut_percent"] / 100 * TOTALS["lut"]).round())
     return table
 
 

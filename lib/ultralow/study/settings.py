@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from ultralow.networks.catalogue import Network
 from ultralow.data.sources import DATASETS
+from ultralow.device import PART
 from ultralow.errors import StudyError, unknown
 from ultralow.study.origin import Data
 from ultralow.study.override import Override
@@ -102,7 +103,7 @@ class Settings(Strict):
     # Each circuit in VHDL, too, beside its Verilog.
     vhdl: bool = False
     clock_ns: Annotated[float, Field(gt=0, le=1000)] = 5.0
-    part: Name = "xcvu9p-flga2104-2L-e"
+    part: Name = PART
     tool: Literal["open", "vitis"] = "open"
     # What Keras trains on. JAX is two to three times as fast on a CPU; the seeds give other weights on it.
     backend: Literal["tensorflow", "jax"] = "tensorflow"

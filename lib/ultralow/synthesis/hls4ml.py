@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from ultralow.exact.base import require_hls
+from ultralow.device import PART
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, integer_format
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
@@ -24,7 +25,6 @@ from ultralow.exact.base import exact_rows
 from ultralow.training.evaluation import float64_outputs
 from ultralow.training.layers import BinaryDense, TernaryDense, binary_tanh, ternary_tanh
 
-PART = "xcvu9p-flga2104-2L-e"  # Virtex UltraScale+ VU9P, as in the slides
 
 
 def configuration(network: FoldedNetwork) -> dict:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ultralow.training.lut import input_encoding as ranges
 from ultralow.training.lut.additive_export import Whole
-from ultralow.circuit.counting import FREE_BITS
+from ultralow.device import CHAIN_LUT_INPUTS
 from ultralow.data.dataset import Dataset
 from ultralow.training.lut.jax_training import adam, in_batches
 from ultralow.fixed_point import Fixed
@@ -71,7 +71,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, 
 
 def dear(bits: np.ndarray) -> np.ndarray:
     """How many times as much a table with keys of so many bits costs: one of a bit more than a chain takes in, twice."""
-    return 2.0 ** np.maximum(0, bits - FREE_BITS)
+    return 2.0 ** np.maximum(0, bits - CHAIN_LUT_INPUTS)
 
 
 class _Model:
