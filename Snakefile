@@ -14,7 +14,7 @@ import shlex
 from ultralow.data import dataset as datasets
 from ultralow.networks.catalogue import FINN as FINN_NAMES
 from ultralow.networks.methods import FrontNetwork
-from ultralow.study import ablations, needs, provenance, reuse, steps, study as studies
+from ultralow.study import ablations, needs, identity, reuse, steps, study as studies
 
 STUDY = studies.load(config["study"])
 # As the shell takes it, with Snakemake's braces escaped, which no other formatting may take off: it may have any name.
@@ -101,7 +101,7 @@ rule data:
         dataset="|".join(PREPARED) or "none",
     params:
         settings=lambda wildcards: STUDY.settings.data[wildcards.dataset].model_dump_json(),
-        code=provenance.code_digest("prepare"),
+        code=identity.versions("data"),
     log:
         notebook=f"{RESULTS}/executed/data-{{dataset}}.ipynb",
         text=f"{RESULTS}/logs/data-{{dataset}}.log",
@@ -132,7 +132,7 @@ if not TAKE:
             recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
             seeds=STUDY.settings.seeds,
             raw=lambda wildcards: STUDY.override(wildcards.network).raw,
-            code=lambda wildcards: steps.training_code(STUDY, wildcards.network),
+            code=lambda wildcards: steps.training_versions(STUDY, wildcards.network),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
             text=f"{RESULTS}/logs/{{network}}-training.log",
@@ -162,7 +162,7 @@ if not TAKE:
             entry=lambda wildcards: str(STUDY.network(wildcards.network)),
             variants=lambda wildcards: str(ablations.variants(STUDY, wildcards.network)),
             settings=(STUDY.settings.seeds, STUDY.settings.backend, str(STUDY.settings.ablations)),
-            code=provenance.code_digest("train"),
+            code=identity.versions("training", "weight flips"),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
             text=f"{RESULTS}/logs/{{network}}-ablations.log",
@@ -197,7 +197,7 @@ if not TAKE:
             f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
         params:
             settings=(STUDY.settings.seeds[0], STUDY.settings.backend, str(STUDY.settings.search)),
-            code=provenance.code_digest("train") + provenance.code_digest("search"),
+            code=identity.versions("training", "weight flips", "search"),
         log:
             notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
             text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
@@ -271,7 +271,7 @@ if TAKE != reuse.MEASURED:
         params:
             rows=STUDY.settings.rows.hls,
             target=(STUDY.settings.part, STUDY.settings.clock_ns),
-            code=provenance.code_digest("convert"),
+            code=identity.versions("conversion"),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb",
             text=f"{RESULTS}/logs/{{network}}-conversion.log",
@@ -295,7 +295,7 @@ if TAKE != reuse.MEASURED:
             target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool, STUDY.settings.vhdl),
             delay=lambda wildcards: STUDY.override(wildcards.network).delay_constraint,
             multipliers=STUDY.settings.multipliers,
-            code=provenance.code_digest("measure"),
+            code=identity.versions("synthesis"),
         log:
             notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",
             text=f"{RESULTS}/logs/{{network}}-gates.log",
@@ -320,7 +320,7 @@ if TAKE != reuse.MEASURED:
             f"{RESULTS}/area.csv",
         params:
             settings=str(STUDY.settings.area),
-            code=provenance.code_digest("measure"),
+            code=identity.versions("synthesis"),
         log:
             notebook=f"{RESULTS}/executed/area.ipynb",
             text=f"{RESULTS}/logs/area.log",

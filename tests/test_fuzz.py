@@ -24,7 +24,7 @@ from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_model, latent
 from ultralow.report import comparison
-from ultralow.study import ablations, provenance, reuse, runs, steps
+from ultralow.study import ablations, manifest, reuse, steps
 from ultralow.synthesis import vitis
 from ultralow.study import study as studies
 from ultralow.errors import StudyError
@@ -154,7 +154,7 @@ def planned(path):
     assert this.results.parent == studies.root() / "results"
     for entry in this.networks:
         assert this.folder(entry.name).parent == this.results
-        this.override(entry.name), this.recipe(entry.name), runs.training_digest(this.recipe(entry.name))
+        this.override(entry.name), this.recipe(entry.name), steps.training_versions(this, entry.name)
     for name in this.settings.ablations.networks if this.settings.ablations else ():
         for change in ablations.variants(this, name):
             assert (ablations.folder(this, name) / ablations._safe(change)).parent.parent == this.results / "ablations"
@@ -162,7 +162,7 @@ def planned(path):
         this.data_path(name)
     steps.check_sources(this)
     reuse.check(this)
-    return files.canonical_json(provenance.describe(this))
+    return files.canonical_json(manifest.describe(this))
 
 
 

@@ -26,7 +26,7 @@ LONG: set[str] = set()
 WIDE = {
     "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", "importing.hgq_model",
     "importing.hgq_trace", "importing.keras_model", "networks.methods", "report.compare_runs", "report.comparison",
-    "study.area_sweep", "study.experiments", "study.foreign", "study.frontruns", "study.override", "study.provenance",
+    "study.area_sweep", "study.experiments", "study.override",
     "synthesis.implement", "training.lut.additive", "training.lut.additive_export",
     "training.lut.boosting", "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.hgq",
     "training.lut.voting"}
@@ -43,10 +43,10 @@ KNOWING = {
     "report.figures.data", "report.figures.experiments", "report.figures.gallery", "report.figures.inputs",
     "report.figures.jets", "report.figures.roc", "report.figures.style", "report.html_tables", "report.importance",
     "report.prototypes", "report.published", "report.results", "report.site", "report.summary", "study.ablations",
-    "study.area_sweep", "study.cluster", "study.experiments", "study.foreign", "study.frontruns", "study.needs",
-    "study.origin", "study.override", "study.predictions", "study.provenance", "study.reuse", "study.runs",
+    "study.area_sweep", "study.cluster", "study.experiments", "study.needs",
+    "study.origin", "study.override", "study.predictions", "study.reuse", 
     "study.search", "study.settings", "study.storage", "study.strict", "study.study",
-    "study.studyfile", "study.ways", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
+    "study.studyfile", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
     "synthesis.implement", "synthesis.netlist", "synthesis.testbench", "synthesis.verilator", "synthesis.vitis",
     "synthesis.yosys", "training.augmentation", "training.folding", "training.keras_setup", "training.layers",
     "training.lut.additive", "training.lut.additive_export", "training.lut.boosted_trees", "training.lut.boosting",
@@ -54,8 +54,8 @@ KNOWING = {
     "training.lut.jax_training", "training.lut.voting", "training.model", "training.pruning", "training.train",
     "training.weight_flips"}
 PARAMETERS = {
-    "data.published_jets:prepare", "data.tabular:read", "study.frontruns:run", "study.runs:run", "study.ways:_",
-    "study.ways:train", "training.folding:fold_norm", "training.lut.additive:_step", "training.lut.boosting:grow",
+    "data.published_jets:prepare", "data.tabular:read", 
+    "training.folding:fold_norm", "training.lut.additive:_step", "training.lut.boosting:grow",
     "training.lut.coordinate_descent:_move", "training.lut.voting:_step", "training.lut.voting:polish",
     "training.train:train", "training.weight_flips:_behind", "training.weight_flips:_sweep"}
 

@@ -16,7 +16,7 @@ from ultralow.circuit.tracing import trace
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
 from ultralow.importing import hgq_trace, keras_model
-from ultralow.study import foreign, study
+from ultralow.study import imported, study
 from ultralow.synthesis import deliverable, hls4ml, implement
 from ultralow.training import evaluation
 from ultralow.data.dataset import Dataset
@@ -68,7 +68,8 @@ def model(request, tmp_path_factory):
 
 
 def taken(model, folder, raw=False, lines=None):
-    result = foreign.take(model.network, model.path, data(), raw, folder / "seed-0", (lines if lines is not None else []).append, "tensorflow")
+    job = imported.Job(model.network, model.path, data(), raw, folder / "seed-0", "tensorflow")
+    result = imported.run(job, (lines if lines is not None else []).append)
     return result, load_network(folder / "seed-0/folded.npz")
 
 
@@ -141,7 +142,7 @@ def test_a_row_that_differs_is_an_error(tmp_path, monkeypatch):
     network = keras_model.entry("own", path, "jets", None)
     monkeypatch.setattr(hgq_trace, "compare", lambda model, circuit, before, *parts: (sum(map(len, parts)), sum(map(len, parts)) - 3))
     with pytest.raises(StudyError, match="3 of 900 rows of the circuit differ"):
-        foreign.take(network, path, data(), False, tmp_path / "seed-0", lambda line: None)
+        imported.run(imported.Job(network, path, data(), False, tmp_path / "seed-0"), lambda line: None)
     assert not (tmp_path / "seed-0").exists()
 
 
@@ -151,7 +152,8 @@ def test_sums_beyond_keras_floats_are_told(tmp_path):
     trained(QDense(8, kq_conf=wide, activation="relu"), QDense(3, kq_conf=QuantizerConfig("kbi", "weight", b0=20, i0=2),
             iq_conf=QuantizerConfig("kif", "datalane", f0=16))).save(path)
     with pytest.raises(StudyError, match=r"sums take up to \d+ bits, and Keras counts in floats of 24"):
-        foreign.take(keras_model.entry("own", path, "jets", None), path, data(), False, tmp_path / "seed-0", lambda line: None)
+        imported.run(imported.Job(keras_model.entry("own", path, "jets", None), path, data(), False, tmp_path / "seed-0"),
+                     lambda line: None)
 
 
 @pytest.mark.parametrize("layers, message", [

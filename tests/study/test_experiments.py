@@ -49,9 +49,9 @@ def test_variants_are_the_changes_that_say_something_new(monkeypatch, tmp_path):
 def test_differences_are_paired_by_seed_and_the_test_part_is_not_touched(monkeypatch, tmp_path):
     this = a_study(monkeypatch, tmp_path, ablations={"networks": ["jets-bnn-small"], "changes": CHANGES, "rows": 50})
 
-    def run(network, recipe, data, seed, folder, log, teacher, backend, test):
-        assert not test and len(data.x_train) == 50
-        return {"valid_accuracy": 0.5 + 0.1 * seed - (0.02 if recipe.learning_rate == 1e-4 else 0),
+    def run(job, log):
+        assert not job.test and len(job.data.x_train) == 50
+        return {"valid_accuracy": 0.5 + 0.1 * job.seed - (0.02 if job.recipe.learning_rate == 1e-4 else 0),
                 "zero_weights": 0.0}
 
     monkeypatch.setattr(runs, "run", run)
@@ -130,9 +130,9 @@ def jax_networks():
     code = """
 import numpy as np, keras
 from dataclasses import replace
-from ultralow import folding, training, backend
-from ultralow.catalogue import CATALOGUE
-from ultralow.recipes import RECIPES
+from ultralow.networks.catalogue import CATALOGUE
+from ultralow.networks.recipes import RECIPES
+from ultralow.training import folding, keras_setup, train as training
 assert keras.backend.backend() == "jax"
 rng = np.random.default_rng(0)
 for name, entry in CATALOGUE.items():

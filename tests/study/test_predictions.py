@@ -126,8 +126,7 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     monkeypatch.setattr(runs, "start_keras", lambda backend: None)
     monkeypatch.setattr(runs, "fit", lambda network, *more: (
         None, random_network(0, network.widths, ("binary", "binary"), "fixed<7,3>"), {}, 0.5 + 1e-4 * sum(network.widths)))
-    monkeypatch.setattr(runs, "run", lambda network, recipe, data, seed, *more, **others: {
-        "valid_accuracy": 0.7 + 0.01 * seed, "zero_weights": 0.0})
+    monkeypatch.setattr(runs, "run", lambda job, log: {"valid_accuracy": 0.7 + 0.01 * job.seed, "zero_weights": 0.0})
     x, y = np.zeros((50, 16), np.float32), np.arange(50) % 5
     path = Dataset("jets", "generated", tuple(f"f{n}" for n in range(16)), tuple("qgWZt"), x, y, x, y, x, y, np.zeros(16),
                    np.ones(16)).save(trained.results / "data" / "jets.npz")

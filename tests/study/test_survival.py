@@ -23,7 +23,7 @@ pytestmark = pytest.mark.survival
 KILLS = 10
 NETWORKS = {"jets-bnn-small": None, "jets-tnn-relu": {"gates": False}}
 # What says when, where and how long, or is made of what does.
-TIMES = ("executed", "logs", "report", "manifest.json", ".lock", "model.keras")
+TIMES = ("executed", "logs", "made", "report", "manifest.json", ".lock", "model.keras")
 
 
 def small(folder, name, **changes):

@@ -11,7 +11,8 @@ import pytest
 
 from ultralow.exact.load import load_network
 from ultralow.networks import methods
-from ultralow.study import frontruns, provenance
+from ultralow.study import identity
+from ultralow.study import runs as study_runs
 from ultralow.synthesis import implement
 from ultralow.training.lut import boosted_trees, dwn
 from ultralow.data.dataset import Dataset
@@ -80,7 +81,7 @@ for again in ("first", "second"):
 
 def run(name, folder, seed=1):
     network, rows = ENTRIES[name]
-    return frontruns.run(network, Recipe(epochs=EPOCHS), rows, seed, folder, lambda line: None)
+    return study_runs.run(study_runs.Job(network, Recipe(epochs=EPOCHS), rows, seed, folder), lambda line: None)
 
 
 @pytest.fixture(params=ENTRIES)
@@ -130,9 +131,10 @@ def test_another_seed_gives_another_network(name, tmp_path, runs):
 
 
 @pytest.mark.parametrize("network", methods.FRONT, ids=lambda network: network.name)
-def test_every_entry_of_the_front_has_its_code_in_the_provenance(network):
-    assert provenance.code_digest(network.method.stage) and network.parameters > 0 and network.kind
-    assert frontruns.identity(network, Recipe(), data(), 1) != frontruns.identity(network, Recipe(), data(), 2)
+def test_every_method_of_the_front_has_a_declared_version(network):
+    assert identity.training_versions(network, Recipe()) == {network.kind: identity.VERSIONS[network.method.kind]}
+    one, two = (study_runs.Job(network, Recipe(), data(), seed, None).identity for seed in (1, 2))
+    assert identity.differences(one, two) == ["seed was 1 and is 2"]
 
 
 def test_trees_that_no_table_holds_are_refused():

@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,15 @@ class Dataset:
         """What a network's outputs are: classes or targets."""
         return self.classes or self.targets
 
+    @cached_property
+    def sha256(self) -> dict[str, str]:
+        """SHA-256 of each array by its name, as the JSON beside the file has it."""
+        return {name: _digest(array) for name, array in self._arrays.items()}
+
+    @property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {name: array for name in (*_ARRAYS, *_FURTHER) if (array := getattr(self, name)) is not None}
+
     def head(self, rows: int | None) -> Dataset:
         """The same with at most ``rows`` training rows; they are in random order already."""
         return self if rows is None else replace(self, x_train=self.x_train[:rows], y_train=self.y_train[:rows],
@@ -122,12 +132,12 @@ class Dataset:
         A path without the suffix .npz is a folder, which gets dataset.npz and dataset.json.
         """
         path = _npz_path(path)
-        arrays = {name: array for name in (*_ARRAYS, *_FURTHER) if (array := getattr(self, name)) is not None}
+        arrays = self._arrays
         description = {
             "name": self.name, "source": self.source, "features": self.features, "classes": self.classes,
             "counts": {part: np.bincount(y, minlength=len(self.classes)) if self.classes else [len(y)]
                        for part in ("train", "valid", "test") for y in [arrays[f"y_{part}"]]},
-            "sha256": {name: _digest(array) for name, array in arrays.items()},
+            "sha256": self.sha256,
             "provenance": self.provenance,
         } | ({"targets": self.targets} if self.targets else {})
         with replacing(path) as temporary:

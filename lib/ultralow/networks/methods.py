@@ -18,15 +18,10 @@ from ultralow.fixed_point import Fixed
 @dataclass(frozen=True)
 class Method(ABC):
     """A way of training, and its numbers. ``module`` has ``train(entry, data, seed, epochs, log)``, which gives a
-    :class:`ultralow.study.frontruns.Trained`. ``kind`` is what tables and figures call it."""
+    :class:`ultralow.training.trained.Trained`. ``kind`` is what tables and figures call it."""
 
     module: ClassVar[str]
     kind: ClassVar[str]
-
-    @property
-    def stage(self) -> str:
-        """Of its code in :mod:`ultralow.study.provenance`."""
-        return self.module.rsplit(".", 1)[-1]
 
     @abstractmethod
     def parameters(self, widths: tuple[int, ...]) -> int:

@@ -243,14 +243,14 @@ def _code_colours() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """``python -m ultralow.report.site <study file>``: writes the study's report and prints its path."""
-    from ultralow.study import provenance, study
+    from ultralow.study import manifest as manifests, study
 
     parser = argparse.ArgumentParser(prog="python -m ultralow.report.site", description="Write the report of a study.")
     parser.add_argument("study", help="study file, such as config/quick.yaml")
     try:
         this = study.load(parser.parse_args(arguments).study)
         # Again after the last notebook, whose wall time the manifest did not know yet.
-        provenance.write(this)
+        manifests.write(this)
         comparison.verify(this.results)
         print(write(this.results))
     except StudyError as error:

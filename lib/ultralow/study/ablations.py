@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ultralow import csvfile
-from ultralow.study import runs, steps
+from ultralow.study import identity, manifest, runs, steps
 from ultralow.errors import StudyError
 from ultralow.networks.recipes import Recipe
 from ultralow.study.runs import Log
@@ -41,9 +41,10 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
     accuracies, rows = {}, []
     for number, (change, recipe) in enumerate(recipes.items(), start=1):
         log(f"{network}, variant {number} of {len(recipes)}: {change}")
-        teacher = steps.teacher_logits(study, recipe, data, log)
-        found = [runs.run(entry, recipe, data, seed, folder(study, network) / _safe(change) / f"seed-{seed}", _quiet,
-                          teacher, study.settings.backend, test=False) for seed in study.settings.seeds]
+        teacher, place = steps.teacher_of(study, recipe, data, log), folder(study, network) / _safe(change)
+        jobs = [runs.Job(entry, recipe, data, seed, place / f"seed-{seed}", study.settings.backend, teacher, test=False)
+                for seed in study.settings.seeds]
+        found = [runs.run(job, _quiet) for job in jobs]
         accuracies[change] = np.array([run["valid_accuracy"] for run in found])
         difference = 100 * (accuracies[change] - accuracies[UNCHANGED])
         rows.append({
@@ -55,7 +56,19 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
         log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
     table = typed(pd.DataFrame(rows))
     csvfile.write_with_checksum(table, folder(study, network).with_suffix(".csv"))
+    identity.write(folder(study, network).with_suffix(".csv"), parts := table_identity(study, network, data.sha256))
+    manifest.record(study, network, "ablations", parts["versions"])
     return table
+
+
+def table_identity(study: Study, network: str, data: dict[str, str]) -> identity.Parts:
+    """What the table of a network's ablations depends on; ``data``: SHA-256 of each array of the rows that are trained on."""
+    entry, recipes = study.network(network), variants(study, network)
+    versions = {name: version for recipe in recipes.values()
+                for name, version in identity.training_versions(entry, recipe).items()}
+    return identity.plain({"network": identity.specification(entry), "data": data, "seeds": study.settings.seeds,
+                           "recipes": {change: identity.settings_of(entry, recipe) for change, recipe in recipes.items()},
+                           "backend": study.settings.backend, "versions": versions})
 
 
 def variants(study: Study, network: str) -> dict[str, Recipe]:

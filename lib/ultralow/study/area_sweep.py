@@ -3,19 +3,17 @@ sharing."""
 
 from __future__ import annotations
 
-import hashlib
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from ultralow import csvfile
 from ultralow.circuit.tracing import trace
-from ultralow.study import steps
+from ultralow.study import identity, manifest, steps
 from ultralow.synthesis import implement
 from ultralow.errors import StudyError, TooSlow
 from ultralow.files import read_json, write_json
 from ultralow.exact.base import exact_rows
-from ultralow.study.provenance import code_digest
 from ultralow.study.runs import Log
 from ultralow.study.study import Study
 
@@ -49,7 +47,17 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
     counts = [column for column in _COLUMNS if column not in ("network", "clock_ns", "latency_ns")]
     table = pd.DataFrame(points, columns=_COLUMNS).astype(dict.fromkeys(counts, "Int64"))
     csvfile.write_with_checksum(table, study.results / "area.csv")
+    identity.write(study.results / "area.csv", table_identity(study))
+    manifest.record(study, "area", "synthesis", identity.versions("synthesis"))
     return table
+
+
+def table_identity(study: Study) -> identity.Parts:
+    """What area.csv depends on."""
+    settings = study.settings.area
+    networks = {name: identity.of_network(study.folder(name) / "folded.npz") for name in settings.networks}
+    return identity.plain({"networks": networks, "settings": settings.model_dump(), "rows": ROWS,
+                           "versions": identity.versions("synthesis")})
 
 
 def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
@@ -57,8 +65,8 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
     network = steps.trained_network(study, name)
     options = study.override(name).tracing | {"delay_constraint": delay}
     # Changes with the network, with how it is asked to be built and with the code that builds it.
-    key = hashlib.sha256((study.folder(name) / "folded.npz").read_bytes() + f"{code_digest('measure')} {options}".encode()).hexdigest()
-    if path.exists() and (kept := read_json(path))["key"] == key:
+    parts = identity.of_step("synthesis", *steps.inputs_of(study, name), clock_ns=clock_ns, rows=ROWS, **options)
+    if path.exists() and not identity.differences((kept := read_json(path)).get("identity"), parts):
         return kept["point"]
     x = steps.test_part(study, study.network(name).dataset).x_test[:ROWS]
     codes = network.codes(x)
@@ -69,7 +77,7 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
             info, counts, logits = implement.implement(comb, f"{scratch}/rtl", name, codes, clock_ns, lambda line: None)
     except TooSlow as error:  # a result, too; the other points stand
         point["fault"] = f"not built: {error}"
-        write_json(path, {"key": key, "point": point})
+        write_json(path, {"identity": parts, "point": point})
         return point
     exact = exact_rows(logits, network(codes))
     if exact != len(codes):
@@ -77,5 +85,5 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
                          "differ from the folded network; this is a bug, please report it")
     point |= {"lut": counts["lut"], "ff": counts["ff"], "latency_cycles": info["latency_cycles"],
               "latency_ns": info["latency_cycles"] * clock_ns, "netlist_rows": len(codes), "netlist_rows_exact": exact}
-    write_json(path, {"key": key, "point": point})
+    write_json(path, {"identity": parts, "point": point})
     return point

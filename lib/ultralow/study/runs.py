@@ -1,120 +1,182 @@
-"""Knows one run: a network trained with one seed, folded, tested, kept in a folder and found there again."""
+"""Run one training: train a network with one seed, test it, keep it in a folder and find it there again."""
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import singledispatch
 from pathlib import Path
 
 import numpy as np
 
 from ultralow import metrics
-from ultralow.exact.load import load_network
-from ultralow.networks.catalogue import Network
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.files import canonical_json, read_json, replacing, write_json
-from ultralow.fixed_point import Fixed
-from ultralow.exact.dense import FoldedNetwork
 from ultralow.exact.base import encode
-from ultralow.study.provenance import code_digest
+from ultralow.exact.dense import FoldedNetwork
+from ultralow.files import read_json, replacing, write_json
+from ultralow.fixed_point import Fixed
+from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
+from ultralow.networks.spec import Network
+from ultralow.study import identity, manifest
+from ultralow.training.trained import Trained
 
 Log = Callable[[str], None]
+MOST_CHANGES = 4  # that the log names, of those that make a run old
 
 
-def run(network: Network, recipe: Recipe, data: Dataset, seed: int, folder: Path, log: Log,
-        teacher: np.ndarray | None = None, backend: str = "tensorflow", test: bool = True) -> dict:
-    """Trains a network, folds it and measures it; writes model.keras, folded.npz and run.json.
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network whose outputs others learn from: its name, the SHA-256 of its values, and its logits of the training
+    rows (rows, classes)."""
 
-    The same run is found again in ``folder`` and kept; one that was stopped goes on from its checkpoint.
+    name: str
+    sha256: str
+    logits: np.ndarray
 
-    Args:
-        teacher: logits (training rows, classes) of the recipe's teacher.
+
+@dataclass(frozen=True)
+class Job:
+    """What one run is asked for.
+
+    Attributes:
+        folder: where it is kept.
+        teacher: the recipe's, if it has one.
         test: False leaves the test part untouched (for choices, which see the validation part only).
+    """
+
+    network: Network
+    recipe: Recipe
+    data: Dataset
+    seed: int
+    folder: Path
+    backend: str = "tensorflow"
+    teacher: Teacher | None = None
+    test: bool = True
+
+    @property
+    def identity(self) -> identity.Parts:
+        """What the run's results depend on."""
+        teacher = self.teacher and {"network": self.teacher.name, "sha256": self.teacher.sha256}
+        return identity.of_training(self.network, self.recipe, self.data.sha256, self.seed, self.backend, teacher, self.test)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What its folder holds beside run.json."""
+        return ("folded.npz",) if isinstance(self.network, FrontNetwork) else ("folded.npz", "model.keras")
+
+    @property
+    def targets(self) -> np.ndarray | None:
+        """The teacher's probabilities of the training rows (rows, classes); None: there is no teacher."""
+        return None if self.teacher is None else metrics.softmax(self.teacher.logits)
+
+
+def run(job: Job, log: Log = print) -> dict:
+    """Trains a network, makes it exact and measures it; writes folded.npz, run.json and, of a Keras model, model.keras.
+
+    A run with the same identity is found again in the job's folder and kept; one that was stopped goes on from its
+    checkpoint, if its training keeps one.
 
     Returns:
         seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float, auc, confusion; of a
-        regression valid_r2, r2, r2_float and rmse (each target's, in its unit).
+        regression valid_r2, r2, r2_float and rmse (each target's, in its unit). Further facts by kind of network.
 
     Raises:
         StudyError: the recipe asks for what only classification has.
     """
-    check(network, recipe, data)
-    fingerprint = identity(network, recipe, data, seed, teacher, backend, test)
-    done, checkpoint = folder / "run.json", folder.with_name(f"{folder.name}-checkpoint-{fingerprint[:16]}.npz")
-    if done.exists() and (kept := read_json(done))["fingerprint"] == fingerprint:
-        log(f"seed {seed}: trained before, kept")
-        return {key: value for key, value in kept.items() if key != "fingerprint"}
-    start_keras(backend)
-    log(f"seed {seed}: {len(data.y_train)} rows, {recipe.epochs} epochs, Keras on {backend}")
-    model, folded, history, valid = fit(network, recipe, data, seed, log, teacher, checkpoint)
-    result = {"seed": seed, "history": history, f"valid_{metrics.quality(data.y_train)}": valid}
-    result = keep(folder, model, folded, data, result, fingerprint, test)
-    for stale in folder.parent.glob(f"{folder.name}-checkpoint-*.npz"):
+    parts = job.identity
+    check(job.network, job.recipe, job.data)
+    if (kept := find(job, parts, log)) is not None:
+        log(f"seed {job.seed}: trained before, kept")
+        return kept
+    checkpoint = job.folder.with_name(f"{job.folder.name}-checkpoint-{identity.digest(parts)[:16]}.npz")
+    trained = train(job.network, job, checkpoint, log)
+    result = {"seed": job.seed, "history": trained.history, **trained.facts,
+              **judged(trained.network, job.data, trained.before if job.test else None)}
+    keep(job.folder, trained.network, result, parts, None if trained.model is None else lambda path: trained.model.save(path))
+    for stale in job.folder.parent.glob(f"{job.folder.name}-checkpoint-*.npz"):
         stale.unlink()
     return result
 
 
-def take(network: Network, path: Path, data: Dataset, raw: bool, folder: Path, log: Log,
-         backend: str = "tensorflow") -> dict:
-    """Folds and measures a model that was trained elsewhere, as :func:`run` does what it trained.
+@singledispatch
+def train(network: Network, job: Job, checkpoint: Path, log: Log) -> Trained:
+    """What training the job's network gives, by kind of network."""
+    start_keras(job.backend)
+    from ultralow.training.evaluation import outputs
 
-    Args:
-        path: the .keras file (:mod:`ultralow.importing.keras_model`).
-        raw: whether the model takes features as they stand in the data's files, not as the dataset scales them. A model
-            of a study takes them as the folded.npz beside it says.
-    """
-    from ultralow.importing import keras_model
-
-    check(network, None, data)
-    start_keras(backend)
-    from ultralow.training import folding
-
-    log(f"{network.name}: {path.name}, trained elsewhere")
-    model = keras_model.load(path)
-    gain, move = (data.scale, data.mean) if raw else (None, None)
-    if not raw and (beside := path.with_name("folded.npz")).exists():
-        log(f"gains of the features from {beside.name} beside it")
-        gain, move = (before := load_network(beside)).gain, before.move
-    folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
-    valid = metrics.judged(folded.logits(folded.encode(data.x_valid)), data.y_valid, data.w_valid)
-    result = {"seed": keras_model.SEED, "history": {}, f"valid_{metrics.quality(data.y_valid)}": valid}
-    return keep(folder, model, folded, data, result, keras_model.identity(path)["sha256"])
-
-
-def keep(folder: Path, model: "keras.Model", folded: FoldedNetwork, data: Dataset, result: dict, fingerprint: str,
-         test: bool = True) -> dict:
-    """Tests a trained network (unless ``test`` is False) and writes model.keras, folded.npz and run.json; returns
-    ``result`` with what the test found, and the share of zero weights."""
+    log(f"seed {job.seed}: {len(job.data.y_train)} rows, {job.recipe.epochs} epochs, Keras on {job.backend}")
+    model, folded, history, _ = fit(network, job.recipe, job.data, job.seed, log, job.targets, checkpoint)
     zeros = np.concatenate([layer.kernel.ravel() for layer in folded.layers]) == 0
-    result = {**result, "zero_weights": float(np.mean(zeros))}
+    # Without the optimiser's moments, which are twice as large as the network.
+    bare = type(model)(model.inputs, model.outputs, name=model.name)
+    return Trained(folded, lambda x: outputs(model, x.astype(np.float32)), history, {"zero_weights": float(np.mean(zeros))}, bare)
+
+
+@train.register
+def _(network: FrontNetwork, job: Job, checkpoint: Path, log: Log) -> Trained:
+    log(f"seed {job.seed}: {len(job.data.y_train)} rows, {job.recipe.epochs} epochs, {network.method}")
+    method = importlib.import_module(network.method.module)
+    share, labels = job.recipe.distillation, np.eye(len(job.data.classes))[job.data.y_train]
+    more = {} if job.teacher is None else {"targets": share * job.targets + (1 - share) * labels}
+    trained = method.train(network, job.data, job.seed, job.recipe.epochs, log, **more)
+    return replace(trained, facts={"zero_weights": None, **trained.facts, "trained_on": manifest.trained_on()})
+
+
+def find(job: Job, parts: identity.Parts, log: Log) -> dict | None:
+    """The result of a run that is kept in the job's folder; None, and a line in the log that says why, where what is there has
+    another identity than ``parts`` or is not whole."""
+    path = job.folder / "run.json"
+    if not path.exists():
+        return None
+    kept = read_json(path)
+    if changes := identity.differences(kept.pop("identity", None), parts):
+        more = f", and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
+        log(f"seed {job.seed}: trained anew, since {'; '.join(changes[:MOST_CHANGES])}{more}")
+        return None
+    # Committed results come without the seeds' Keras models: such a run cannot be kept, or the study would end without one.
+    if missing := [name for name in job.files if not (job.folder / name).exists()]:
+        log(f"seed {job.seed}: trained anew, since {' and '.join(missing)} is not beside run.json, as of committed results")
+        return None
+    return kept
+
+
+def keep(folder: Path, network: object, result: dict, parts: identity.Parts,
+         save_model: Callable[[Path], object] | None = None) -> None:
+    """Writes folded.npz (the exact network) and run.json (result and identity) into ``folder``, which is replaced as a whole;
+    with ``save_model`` model.keras, too."""
     with replacing(folder) as temporary:
         temporary.mkdir()
-        if test:
-            from ultralow.training.evaluation import outputs
-
-            x_test = folded.encode(data.x_test)
-            result |= tested(folded.logits(x_test), outputs(model, x_test.astype(np.float32)), data)
-        # Without the optimiser's moments, which are twice as large as the network.
-        type(model)(model.inputs, model.outputs, name=model.name).save(temporary / "model.keras")
-        folded.save(temporary / "folded.npz")
-        write_json(temporary / "run.json", {**result, "fingerprint": fingerprint})
-    return result
+        if save_model is not None:
+            save_model(temporary / "model.keras")
+        network.save(temporary / "folded.npz")
+        write_json(temporary / "run.json", {**result, "identity": parts})
 
 
-def tested(found: np.ndarray, before: np.ndarray, data: Dataset) -> dict:
-    """What the folded network's outputs (rows, outputs) on the test part are worth, and those ``before`` folding."""
+def judged(network: object, data: Dataset, before: Callable[[np.ndarray], np.ndarray] | None) -> dict:
+    """What an exact network is worth on the validation part, and on the test part beside the logits that the model
+    ``before`` it gives for encoded inputs; None leaves the test part untouched."""
+    quality = metrics.quality(data.y_valid)
+    result = {f"valid_{quality}": metrics.judged(network.logits(network.encode(data.x_valid)), data.y_valid, data.w_valid)}
+    if before is None:
+        return result
+    x = network.encode(data.x_test)
+    return result | tested(network.logits(x), before(x), data)
+
+
+def tested(logits: np.ndarray, before: np.ndarray, data: Dataset) -> dict:
+    """What an exact network's outputs (rows, outputs) on the test part are worth, and those ``before`` it became exact."""
     name, y, weights = metrics.quality(data.y_test), data.y_test, data.w_test
-    result = {name: metrics.judged(found, y, weights), f"{name}_float": metrics.judged(before, y, weights)}
+    result = {name: metrics.judged(logits, y, weights), f"{name}_float": metrics.judged(before, y, weights)}
     if name == "r2":
-        errors = np.sqrt(np.average((found - y) ** 2, axis=0, weights=weights)) * data.target_scale
+        errors = np.sqrt(np.average((logits - y) ** 2, axis=0, weights=weights)) * data.target_scale
         return result | {"rmse": dict(zip(data.targets, errors.tolist()))}
-    return result | {"auc": metrics.auc_per_class(found, y, data.classes, weights),
-                     "confusion": metrics.confusion(found, y, len(data.classes), weights)}
+    return result | {"auc": metrics.auc_per_class(logits, y, data.classes, weights),
+                     "confusion": metrics.confusion(logits, y, len(data.classes), weights)}
 
 
 def check(network: Network, recipe: Recipe | None, data: Dataset) -> None:
@@ -129,7 +191,7 @@ def check(network: Network, recipe: Recipe | None, data: Dataset) -> None:
         raise StudyError(f"{network.name} is {network.architecture}, but its dataset {data.name} has {inputs} features and "
                          f"{outputs} {'classes' if data.classes else 'targets'} ({', '.join(data.outputs)})"
                          + ("; two classes take one output or two" if len(fitting) > 1 else ""))
-    if recipe is None or network.widths[-1] == len(data.classes):
+    if recipe is None or isinstance(network, FrontNetwork) or network.widths[-1] == len(data.classes):
         return
     asked = {"refine": recipe.refine, "teacher": recipe.teacher,
              "loss": recipe.loss != "crossentropy" and not data.classes}
@@ -138,17 +200,16 @@ def check(network: Network, recipe: Recipe | None, data: Dataset) -> None:
                          f"{'with a single one' if data.classes else 'for regression'}; take a recipe without")
 
 
-def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, teacher: np.ndarray | None = None,
+def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, targets: np.ndarray | None = None,
         checkpoint: Path | None = None) -> tuple["keras.Model", FoldedNetwork, dict, float]:
     """The trained network, the folded one, the history, and the folded one's accuracy (of a regression R²) on the
-    validation part."""
-    from ultralow.training import folding, train  # Keras takes seconds: only where it is used
+    validation part. ``targets``: a teacher's probabilities of the training rows (rows, classes)."""
+    from ultralow.training import folding, train as training  # Keras takes seconds: only where it is used
 
     gain, move = encoding(network, recipe, data, seed, log)
     x, x_valid = (encode(part, Fixed.parse(network.input), gain, move) for part in (data.x_train, data.x_valid))
-    model, history = train.train(network, recipe, x.astype(np.float32), data.y_train, x_valid.astype(np.float32),
-                                    data.y_valid, seed, log, None if teacher is None else probabilities(teacher),
-                                    checkpoint, data.w_train)
+    model, history = training.train(network, recipe, x.astype(np.float32), data.y_train, x_valid.astype(np.float32),
+                                    data.y_valid, seed, log, targets, checkpoint, data.w_train)
     folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
     if recipe.refine:
         from ultralow.training import weight_flips
@@ -166,22 +227,11 @@ def encoding(network: Network, recipe: Recipe, data: Dataset, seed: int,
         format, low, high = Fixed.parse(network.input), data.x_train.min(0).astype(float), data.x_train.max(0)
         gain = (format.high - format.low) / np.where(high > low, high - low, 1.0)
         return gain, format.low - low * gain
-    from ultralow.training import train
+    from ultralow.training import train as training
 
-    gain = train.learn_gain(network, recipe, data.x_train, data.y_train, seed, data.w_train)
+    gain = training.learn_gain(network, recipe, data.x_train, data.y_train, seed, data.w_train)
     log("gains of the features: " + ", ".join(f"{name} {g:g}" for name, g in zip(data.features, gain)))
     return gain, None
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax of logits (rows, classes)."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def training_digest(recipe: Recipe) -> str:
-    """Changes with the code that decides what a training with this recipe gives."""
-    return code_digest("train") + (code_digest("refine") if recipe.refine else "")
 
 
 def start_keras(backend: str) -> None:
@@ -202,15 +252,3 @@ def start_keras(backend: str) -> None:
     if keras.backend.backend() != backend:
         raise StudyError(f"the study asks for backend: {backend}, but Keras already runs on {keras.backend.backend()} "
                          "in this process; restart Python (or the kernel)")
-
-
-def identity(network: Network, recipe: Recipe, data: Dataset, seed: int, *more: object) -> str:
-    """SHA-256 of anything that a run's result depends on, this package's training code included."""
-    digest = hashlib.sha256(canonical_json([vars(network), recipe.changes, seed]).encode())
-    weights = [part for part in (data.w_train, data.w_valid, data.w_test) if part is not None]
-    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.x_test, data.y_test, *weights):
-        digest.update(np.ascontiguousarray(array))
-    for item in more:
-        digest.update(np.ascontiguousarray(item) if isinstance(item, np.ndarray) else repr(item).encode())
-    digest.update(training_digest(recipe).encode())
-    return digest.hexdigest()

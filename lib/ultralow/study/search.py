@@ -9,7 +9,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ultralow import csvfile
-from ultralow.study import runs, steps, storage
+from ultralow.study import identity, manifest, runs, steps, storage
 from ultralow.networks.catalogue import CATALOGUE, Network
 from ultralow.circuit.lut_estimate import luts
 from ultralow.networks.recipes import CHOICES, RECIPES, Recipe
@@ -35,7 +35,10 @@ def search(study: Study, weights: str, log: Log = print) -> pd.DataFrame:
     trials = work(study, weights, log)
     table = tabulate(trials)
     storage.keep(study, weights)
-    csvfile.write(table, storage.journal(study, weights).with_suffix(".csv"))
+    csv = storage.journal(study, weights).with_suffix(".csv")
+    csvfile.write(table, csv)
+    identity.write(csv, parts := storage.trial_identity(study))
+    manifest.record(study, f"search-{study.settings.search.dataset}", weights, parts["versions"])
     return table
 
 

@@ -14,14 +14,15 @@ from ultralow.data import dataset as datasets
 from ultralow import metrics
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_model
-from ultralow.study import predictions, reuse, ways
+from ultralow.study import identity, imported, manifest, predictions, reuse, runs
 from ultralow.data.sources import DATASETS
+from ultralow.networks.methods import FrontNetwork
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, root, write_json
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.networks.recipes import Recipe
-from ultralow.study.runs import Log
+from ultralow.study.runs import Log, Teacher
 from ultralow.study.predictions import Predictions
 from ultralow.study.study import Study
 
@@ -44,6 +45,7 @@ def data(study: Study, name: str, log: Log = print) -> Dataset:
             settings.tree))
     prepared = datasets.split_and_scale(table, rows=settings.rows)
     prepared.save(_data_path(study, name))
+    manifest.record(study, name, "data", identity.versions("data"))
     return prepared
 
 
@@ -104,16 +106,10 @@ def training(study: Study, name: str, log: Log = print) -> dict:
             check_predictions(study, name, log)
         return read_json(done)
     reuse.refuse(f"{name} is not trained in {_short(study.results)}")
-    network, recipe, model = study.network(name), study.recipe(name), study.model_path(name)
+    network = study.network(name)
     data = dataset(study, network.dataset, log)
-    quality, folder, results = metrics.quality(data.y_test), study.folder(name), []
-    teacher = teacher_logits(study, recipe, data, log)
-    for seed in study.settings.seeds if model is None else [keras_model.SEED]:
-        place = folder / f"seed-{seed}"
-        results.append(ways.take(network, model, data, study.override(name).raw, place, log, study.settings.backend) if model
-                       else ways.train(network, recipe, data, seed, place, log, teacher, study.settings.backend))
-        log(f"seed {seed}: test {quality} {results[-1][quality]:.4f} folded, {results[-1][f'{quality}_float']:.4f} before "
-            "folding")
+    quality, folder = metrics.quality(data.y_test), study.folder(name)
+    results = _runs(study, name, data, log)
     best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
     for file in ("folded.npz", "model.keras"):
         # Of the committed study only the best seed's model is there, in its place already.
@@ -121,7 +117,7 @@ def training(study: Study, name: str, log: Log = print) -> dict:
             with replacing(folder / file) as temporary:
                 temporary.write_bytes(chosen.read_bytes())
     result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
-              "kind": network.kind, "recipe": keras_model.identity(model) if model else ways.described(network, recipe),
+              "kind": network.kind, "recipe": _recipe(study, name),
               "seeds": [run["seed"] for run in results], "hardware_seed": best, "train_rows": len(data.y_train),
               "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": results[0].get("input", network.input),
               "weights": network.weights, "activation": network.activation,
@@ -137,9 +133,62 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     return result
 
 
-def training_code(study: Study, name: str) -> str:
-    """Changes with the code that decides what training a network, or taking it, gives."""
-    return ways.code(study.network(name), study.recipe(name))
+def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[dict]:
+    """The results of a network's runs, one for each seed; of a model that was trained elsewhere there is one."""
+    network, folder, backend = study.network(name), study.folder(name), study.settings.backend
+    if (model := study.model_path(name)) is not None:
+        job = imported.Job(network, model, data, study.override(name).raw, folder / f"seed-{keras_model.SEED}", backend)
+        jobs, work = [job], imported.run
+    else:
+        recipe = study.recipe(name)
+        teacher = teacher_of(study, recipe, data, log)
+        jobs = [runs.Job(network, recipe, data, seed, folder / f"seed-{seed}", backend, teacher)
+                for seed in study.settings.seeds]
+        work = runs.run
+    results, quality = [], metrics.quality(data.y_test)
+    for job in jobs:
+        _restore(job.folder)
+        before = _modified(job.folder / "run.json")
+        result = work(job, log)
+        if _modified(job.folder / "run.json") != before:
+            manifest.record(study, name, "training", training_versions(study, name))
+        log(f"seed {result['seed']}: test {quality} {result[quality]:.4f} folded, {result[f'{quality}_float']:.4f} before "
+            "folding")
+        results.append(result)
+    return results
+
+
+def _restore(folder: Path) -> None:
+    """Puts the network and the model of the hardware seed back beside its run.json: committed results have them once, in the
+    network's folder."""
+    train, run = folder.parent / "train.json", folder / "run.json"
+    if run.exists() and train.exists() and read_json(train).get("hardware_seed") == read_json(run).get("seed"):
+        for name in ("folded.npz", "model.keras"):
+            if (file := folder.parent / name).exists() and not (folder / name).exists():
+                with replacing(folder / name) as temporary:
+                    temporary.write_bytes(file.read_bytes())
+
+
+def _modified(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _recipe(study: Study, name: str) -> dict:
+    """What train.json says of how a network was trained."""
+    if (model := study.model_path(name)) is not None:
+        return keras_model.identity(model)
+    network = study.network(name)
+    recipe = identity.settings_of(network, study.recipe(name))
+    if isinstance(network, FrontNetwork):
+        return {"name": network.recipe, "method": network.kind, **recipe, **vars(network.method)}
+    return {"name": network.recipe, **recipe}
+
+
+def training_versions(study: Study, name: str) -> dict[str, int]:
+    """The declared versions of what trains a network, or imports it."""
+    if study.model_path(name) is not None:
+        return identity.versions("importing")
+    return identity.training_versions(study.network(name), study.recipe(name))
 
 
 def trained_network(study: Study, name: str, log: Log = print) -> FoldedNetwork:
@@ -198,7 +247,7 @@ def conversion(study: Study, name: str, log: Log = print) -> dict:
     settings, folded = study.settings, trained_network(study, name, log)
     x = _rows(study, name, folded, settings.rows.hls, log)
     result = hls4ml.compare(folded, x, part=settings.part, clock_ns=settings.clock_ns, log=log)
-    write_json(study.folder(name) / "convert.json", {"network": name, **result})
+    _keep(study, name, "convert.json", result, conversion_identity(study, name))
     _insist(name, result, "keras", "hls")
     return result
 
@@ -227,7 +276,7 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
             result["multipliers"] = implement.with_multipliers(folded, codes, temporary, clock_ns, log)
     if settings.tool == "vitis":
         result |= implement.measure_with_vitis(folded, folder, settings.part, clock_ns, log)
-    write_json(folder / "synthesis.json", {"network": name, **result})
+    _keep(study, name, "synthesis.json", result, synthesis_identity(study, name))
     _insist(name, result, "interpreter", "rtl", "netlist")
     if "multipliers" in result:
         _insist(name, result["multipliers"], "netlist")
@@ -240,12 +289,39 @@ def _refuse_shared(study: Study, name: str) -> None:
                          "study, or leave out results_of")
 
 
-def teacher_logits(study: Study, recipe: Recipe, data: Dataset, log: Log) -> np.ndarray | None:
-    """What the recipe's teacher, the folded network that the study trained, says of the training rows."""
+def conversion_identity(study: Study, name: str) -> identity.Parts:
+    """What convert.json of a trained network depends on."""
+    settings = study.settings
+    return identity.of_step("conversion", *inputs_of(study, name), rows=settings.rows.hls, part=settings.part,
+                            clock_ns=settings.clock_ns)
+
+
+def synthesis_identity(study: Study, name: str) -> identity.Parts:
+    """What synthesis.json of a trained network, and its circuit, depend on."""
+    settings = study.settings
+    return identity.of_step("synthesis", *inputs_of(study, name), rows=settings.rows.rtl, part=settings.part,
+                            clock_ns=settings.clock_ns, tool=settings.tool, vhdl=settings.vhdl,
+                            multipliers=settings.multipliers, **study.override(name).tracing)
+
+
+def inputs_of(study: Study, name: str) -> tuple[str, dict[str, str]]:
+    """SHA-256 of a trained network's values, and of the arrays of its dataset."""
+    described = read_json(_data_path(study, study.network(name).dataset).with_suffix(".json"))
+    return identity.of_network(study.folder(name) / "folded.npz"), described["sha256"]
+
+
+def _keep(study: Study, name: str, file: str, result: dict, parts: identity.Parts) -> None:
+    write_json(study.folder(name) / file, {"network": name, **result, "identity": parts})
+    manifest.record(study, name, "conversion" if file == "convert.json" else "synthesis", parts["versions"])
+
+
+def teacher_of(study: Study, recipe: Recipe, data: Dataset, log: Log) -> Teacher | None:
+    """The recipe's teacher, a network that the study trained, and what it says of the training rows."""
     if recipe.teacher is None:
         return None
-    teacher = trained_network(study, recipe.teacher, log)
-    return teacher.logits(teacher.encode(data.x_train))
+    network = trained_network(study, recipe.teacher, log)
+    values = identity.of_network(study.folder(recipe.teacher) / "folded.npz")
+    return Teacher(recipe.teacher, values, network.logits(network.encode(data.x_train)))
 
 
 def _rows(study: Study, name: str, folded: FoldedNetwork, limit: int, log: Log) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ import optuna
 from optuna.storages import BaseStorage
 
 from ultralow.errors import StudyError
-from ultralow.files import canonical_json, read_json, replacing
-from ultralow.study.provenance import code_digest
+from ultralow.files import read_json, replacing
+from ultralow.study import identity
 from ultralow.study.settings import JOURNAL
 from ultralow.study.study import Study
 
@@ -95,10 +94,14 @@ def _shown(url) -> str:
 
 
 def _name(study: Study, weights: str) -> str:
-    """Changes with what a trial's result depends on: trials of other rows or other code are no guide."""
-    settings, runs_on = study.settings.search, study.settings.backend
-    decides = settings.model_dump(exclude={"trials", "weights", "workers", "storage"})
+    """Changes with what a trial's result depends on: trials of other rows or other versions are no guide."""
+    return f"{weights}-{identity.digest(trial_identity(study))[:12]}"
+
+
+def trial_identity(study: Study) -> identity.Parts:
+    """What the trials of a search depend on."""
+    settings = study.settings.search
     data = read_json(study.results / "data" / f"{settings.dataset}.json")["sha256"]
-    code = code_digest("train"), code_digest("search")
-    parts = canonical_json([decides, study.settings.seeds[0], runs_on, data, *code])
-    return f"{weights}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+    return identity.plain({"settings": settings.model_dump(exclude={"trials", "weights", "workers", "storage"}), "data": data,
+                           "seed": study.settings.seeds[0], "backend": study.settings.backend,
+                           "versions": identity.versions("training", "weight flips", "search")})

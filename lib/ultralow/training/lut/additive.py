@@ -23,7 +23,7 @@ from ultralow.data.dataset import Dataset
 from ultralow.training.lut.jax_training import adam, in_batches
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
-from ultralow.study.frontruns import Trained
+from ultralow.training.trained import Trained
 
 Log = Callable[[str], None]
 _OUTSIDE = 0.1  # price of a hidden sum's distance from its range, per row

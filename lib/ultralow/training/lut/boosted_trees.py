@@ -17,7 +17,7 @@ from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
-from ultralow.study.frontruns import Trained
+from ultralow.training.trained import Trained
 from ultralow.exact.lut import MOST_KEY_BITS, Sums, TableNetwork, Tables, take_up
 from ultralow.training.lut.input_encoding import Keys
 

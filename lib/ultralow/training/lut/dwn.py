@@ -22,7 +22,7 @@ from ultralow.data.dataset import Dataset
 from ultralow.training.lut.jax_training import adam, in_batches
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
-from ultralow.study.frontruns import Trained
+from ultralow.training.trained import Trained
 from ultralow.exact.lut import Sums, TableNetwork, Tables
 from ultralow.training.lut.input_encoding import Keys
 

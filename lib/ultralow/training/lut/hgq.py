@@ -21,7 +21,7 @@ from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork, HgqTables
-from ultralow.study.frontruns import Trained
+from ultralow.training.trained import Trained
 
 Log = Callable[[str], None]
 _FIRST_PRICE, _FULL_PRICE = 1e-2, 0.6  # the price begins at this part of itself, and is whole after this share of the epochs

@@ -18,7 +18,7 @@ from ultralow.training.lut.jax_training import adam, in_batches
 from ultralow.fixed_point import Fixed
 from ultralow.exact.base import encode
 from ultralow.networks.methods import FrontNetwork
-from ultralow.study.frontruns import Trained
+from ultralow.training.trained import Trained
 from ultralow.training.lut.boosting import grow
 from ultralow.training.augmentation import distorted, shifted
 from ultralow.exact.lut import Sums, TableNetwork, Tables
