@@ -15,7 +15,7 @@ from ultralow.study import study as studies
 from ultralow.errors import StudyError
 from ultralow.files import write_json
 from ultralow.report.results import Results
-from ultralow.study.provenance import describe
+from ultralow.study.manifest import describe
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from random_networks import random_network
 
 from ultralow import csvfile, metrics
 from ultralow.data import dataset
-from ultralow.study import experiments, predictions, reuse, runs, steps, storage, study
+from ultralow.study import datasets, experiments, predictions, reuse, runs, steps, storage, study
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
@@ -22,7 +22,7 @@ NAME, SEEDS = "jets-bnn-small", (1, 2)
 def trained(monkeypatch, tmp_path):
     """A study with trained networks and the test part of its data, as it is committed: nothing to train from."""
     monkeypatch.setattr(study, "root", lambda: tmp_path)
-    monkeypatch.setattr(steps, "root", lambda: tmp_path)
+    monkeypatch.setattr(datasets, "root", lambda: tmp_path)
     this = study.Study(study.Settings.model_validate({
         "name": "committed", "seeds": list(SEEDS), "data": {"jets": {"source": "generated", "path": "jets-9000.root"}},
         "networks": {NAME: None}, "search": {"dataset": "jets", "weights": ["binary"], "trials": 2},
@@ -154,7 +154,7 @@ def test_mnist_is_downloaded_only_to_the_place_of_downloads(source, path, comes,
     from ultralow.data import download
 
     monkeypatch.setattr(study, "root", lambda: tmp_path)
-    monkeypatch.setattr(steps, "root", lambda: tmp_path)
+    monkeypatch.setattr(datasets, "root", lambda: tmp_path)
     this = study.Study(study.Settings.model_validate({
         "name": "digits", "data": {"mnist": {"source": source, "path": path}}, "networks": {"mnist-tnn": None}}), tmp_path)
     assert steps.downloads(this, "mnist") == comes

@@ -10,7 +10,7 @@ from ultralow.errors import StudyError
 from ultralow.files import read_json, write_json
 from ultralow.report.results import Results
 from ultralow.study import reuse, steps, study as studies
-from ultralow.study.provenance import describe
+from ultralow.study.manifest import describe
 
 FILE = {"name": "second", "seeds": [1], "data": {"jets": {"source": "generated", "path": "jets.root"}},
         "networks": {"jets-bnn-small": {"results_of": "first", "hls": False}, "jets-tnn-small": None}}

@@ -5,85 +5,28 @@ A step that needs an earlier one and finds nothing runs it first and says so: ev
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
-from ultralow.data import dataset as datasets
 from ultralow import metrics
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_model
 from ultralow.study import identity, imported, manifest, predictions, reuse, runs
-from ultralow.data.sources import DATASETS
 from ultralow.networks.methods import FrontNetwork
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.files import read_json, replacing, root, write_json
+from ultralow.files import read_json, replacing, write_json
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.networks.recipes import Recipe
+from ultralow.study.datasets import (check_sources, checksums, data, dataset, downloads, has_dataset, short, test_file,
+                                     test_part)
 from ultralow.study.runs import Log, Teacher
 from ultralow.study.predictions import Predictions
 from ultralow.study.study import Study
 
-
-def data(study: Study, name: str, log: Log = print) -> Dataset:
-    """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json."""
-    settings = study.settings.data[name]
-    path = study.data_path(name)
-    if path is not None and not all(file.exists() for file in study.files(name)):
-        _obtain(study, name, log)
-    from ultralow.data import sources, tabular  # ROOT and its friends take seconds to import
-
-    log(f"{name}: reading source {settings.source}")
-    if name in DATASETS:
-        further = {key: value for key in ("columns", "classes") if (value := getattr(settings, key))}
-        table = sources.load_table(name, settings.source, path, root() / "data" / "cache", **further)
-    else:
-        table = tabular.read(name, study.files(name), tabular.Columns(
-            settings.features, settings.label, settings.classes, settings.targets, settings.weights, settings.test,
-            settings.tree))
-    prepared = datasets.split_and_scale(table, rows=settings.rows)
-    prepared.save(_data_path(study, name))
-    manifest.record(study, name, "data", identity.versions("data"))
-    return prepared
-
-
-def dataset(study: Study, name: str, log: Log = print) -> Dataset:
-    """The dataset as :func:`data` left it; prepared now if it is not there."""
-    # Of a committed study only the JSON is there, and the test part of the jets.
-    if not has_dataset(study, name):
-        log(f"{name} is not prepared yet in {_short(study.results)}: doing that first")
-        return data(study, name, log)
-    return datasets.load(_data_path(study, name))
-
-
-def has_dataset(study: Study, name: str) -> bool:
-    """Whether the whole dataset is there, as training needs it."""
-    return _data_path(study, name).exists()
-
-
-def test_part(study: Study, name: str, log: Log = print) -> Dataset:
-    """The dataset with its test part at least, which is all that trained networks need; prepared now if it is not
-    there."""
-    path = test_file(study, name)
-    return datasets.load_test(path) if path else dataset(study, name, log)
-
-
-def test_file(study: Study, name: str) -> Path | None:
-    """The dataset's file (which need not be there) beside which its test part is: this study's, or that of a study whose
-    results it shares, where the rows are the same; None where neither has it."""
-    own = _data_path(study, name)
-    if datasets.test_path(own).exists():
-        return own
-    for other in sorted(set(study.shared.values())):
-        path = study.results.parent / other / "data" / own.name
-        descriptions = [file.with_suffix(".json") for file in (own, path)]
-        if datasets.test_path(path).exists() and all(file.exists() for file in descriptions):
-            ours, theirs = (read_json(file)["sha256"] for file in descriptions)
-            if ours == theirs:
-                return path
-    return None
+__all__ = ["check_sources", "conversion", "data", "dataset", "downloads", "has_dataset", "synthesis", "test_file", "test_part",
+           "training"]
 
 
 def training(study: Study, name: str, log: Log = print) -> dict:
@@ -105,7 +48,7 @@ def training(study: Study, name: str, log: Log = print) -> dict:
         if reuse.mode() == reuse.TRAINED:
             check_predictions(study, name, log)
         return read_json(done)
-    reuse.refuse(f"{name} is not trained in {_short(study.results)}")
+    reuse.refuse(f"{name} is not trained in {short(study.results)}")
     network = study.network(name)
     data = dataset(study, network.dataset, log)
     quality, folder = metrics.quality(data.y_test), study.folder(name)
@@ -195,7 +138,7 @@ def trained_network(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     """The folded network that goes to hardware; trained now if it is not there."""
     path = study.folder(name) / "folded.npz"
     if not path.exists():
-        log(f"{name} is not trained yet in {_short(study.results)}: doing that first")
+        log(f"{name} is not trained yet in {short(study.results)}: doing that first")
         training(study, name, log)
     return load_network(path)
 
@@ -223,7 +166,7 @@ def check_predictions(study: Study, name: str, log: Log = print) -> Predictions:
         value = metrics.judged(computed.logits[run["seed"]], test.y_test, test.w_test)
         if abs(value - run[quality]) > 1e-9:
             raise StudyError(
-                f"{name}, seed {run['seed']}: {quality} {value:.5f} on the test part in {_short(study.results)}/"
+                f"{name}, seed {run['seed']}: {quality} {value:.5f} on the test part in {short(study.results)}/"
                 f"data, but {run[quality]:.5f} in train.json; these are not the rows or not the network that "
                 "train.json tells of: take the committed ones again (`git checkout`), or train")
     return computed
@@ -306,8 +249,7 @@ def synthesis_identity(study: Study, name: str) -> identity.Parts:
 
 def inputs_of(study: Study, name: str) -> tuple[str, dict[str, str]]:
     """SHA-256 of a trained network's values, and of the arrays of its dataset."""
-    described = read_json(_data_path(study, study.network(name).dataset).with_suffix(".json"))
-    return identity.of_network(study.folder(name) / "folded.npz"), described["sha256"]
+    return identity.of_network(study.folder(name) / "folded.npz"), checksums(study, study.network(name).dataset)
 
 
 def _keep(study: Study, name: str, file: str, result: dict, parts: identity.Parts) -> None:
@@ -340,63 +282,3 @@ def _insist(name: str, result: dict, *kinds: str) -> None:
         if exact != rows:
             raise StudyError(f"{name}: {rows - exact} of {rows} rows differ from the folded network ({kind}); "
                              "this is a bug, please report it with this notebook")
-
-
-def _data_path(study: Study, name: str) -> Path:
-    return study.results / "data" / f"{name}.npz"
-
-
-def downloads(study: Study, name: str) -> bool:
-    """Whether :func:`data` downloads a dataset's file if it is not there: MNIST at the place of downloads."""
-    return (name == "mnist" and study.settings.data[name].source == "file"
-            and study.data_path(name) == root() / "data" / "cache" / "mnist.npz")
-
-
-def check_sources(study: Study) -> None:
-    """That every dataset's file is there, or comes by itself, or is not needed.
-
-    Raises:
-        StudyError: one is not; it says how to get it.
-    """
-    for name in study.datasets:
-        path = study.data_path(name)
-        done = test_file(study, name) is not None if reuse.mode() else has_dataset(study, name)
-        if path is None or done or downloads(study, name):
-            continue
-        if not all(file.exists() for file in study.files(name)):
-            raise _absent(study, name)
-
-
-def _obtain(study: Study, name: str, log: Log) -> None:
-    """Brings the file of a dataset that is not there.
-
-    Raises:
-        StudyError: there is no way to it, or the download failed; it says what to do.
-    """
-    from ultralow.data import download, mnist as digits
-
-    if not downloads(study, name):
-        raise _absent(study, name)
-    path = study.data_path(name)
-    log(f"{_short(path)} is not there: downloading MNIST as Keras has it")
-    try:
-        download.fetch(digits.MNIST_URL, path, f"sha256:{digits.MNIST_SHA256}")
-    except StudyError as error:
-        raise StudyError(f"MNIST is needed and is not part of this repository, and the download failed ({error}); put an "
-                         f"npz of Keras's layout at {path}") from error
-
-
-def _absent(study: Study, name: str) -> StudyError:
-    path = study.data_path(name)
-    way = ("give the path of the file" if study.settings.data[name].source != "generated" else
-           f"`make jets N={_rows_in_name(path)} JOBS=2` makes it, or take data/jets.root, the embedded sample")
-    return StudyError(f"data.{name}.path {path} does not exist; {way}")
-
-
-def _short(path: Path) -> str:
-    return os.path.relpath(path, root())
-
-
-def _rows_in_name(path: Path) -> str:
-    digits = "".join(filter(str.isdigit, path.stem))
-    return digits or "60000"
