@@ -1,16 +1,15 @@
-"""Knows the parts of README.md that studies decide: `make readme` renews them from the committed studies, paper and frontier."""
+"""Write the tables of README.md anew from the committed studies, paper and frontier (`make readme`)."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ultralow import csvfile
-from ultralow.report import comparison
 from ultralow.data.sources import IN_WORDS
 from ultralow.networks.catalogue import FINN
 from ultralow.errors import StudyError
@@ -34,21 +33,23 @@ def block(table: pd.DataFrame, figure: bool) -> str:
     """The markdown between the two marks, for a comparison table (:func:`ultralow.report.comparison.table`); ``figure`` tells
     whether FIGURE is there."""
     main = table[~table["network"].str.startswith(FINN) & ~table["network"].str.contains(LEFT_OUT)]
-    parts = [*(_task(dataset, rows) for dataset, rows in main.groupby("dataset", sort=False)), _exactness(table),
-             f"![Accuracy against LUTs of the jet networks, beside published networks]({FIGURE})" if figure else ""]
+    parts = [part for dataset, rows in main.groupby("dataset", sort=False)
+             for part in (_caption(dataset, rows), _table(_HEAD, map(_cells, rows.to_dict("records"))))]
+    parts.append(_exactness(table))
+    if figure:
+        parts.append(f"![Accuracy against LUTs of the jet networks, beside published networks]({FIGURE})")
     return "\n\n".join(filter(None, parts))
 
 
 def front_block(table: pd.DataFrame, figures: Iterable[str]) -> str:
-    """The same of the frontier study: what was built, the fewest LUTs first; ``figures`` are the names of those that are there."""
+    """The same of the frontier study: what was built, the fewest LUTs first; ``figures`` are the names of those that are
+    there."""
     parts = []
     for dataset, rows in table.dropna(subset=["lut"]).groupby("dataset", sort=False):
-        lines = [_row(row["network"], row["kind"], _cell(row, "{:.4f} ± {:.4f}", "accuracy_mean", "accuracy_std")
-                      or _cell(row, "{:.4f}", "accuracy_mean"), *(_cell(row, "{:,}", key) for key in ("lut", "ff")),
-                      _cell(row, "{:.0f} ns", "latency_ns")) for row in rows.sort_values("lut").to_dict("records")]
-        parts.append("\n".join([_caption(dataset, rows), "", _row(*_FRONT_HEAD), "|" + "---|" * len(_FRONT_HEAD), *lines]))
+        parts += [_caption(dataset, rows), _table(_FRONT_HEAD, map(_front_cells, rows.sort_values("lut").to_dict("records")))]
         if (name := f"accuracy-lut-{dataset}.svg") in figures:
-            parts.append(f"![Accuracy against LUTs on {dataset}: the study's networks, and published ones]({FRONT}/figures/{name})")
+            parts.append(f"![Accuracy against LUTs on {dataset}: the study's networks, and published ones]"
+                         f"({FRONT}/figures/{name})")
     return "\n\n".join([*parts, _exactness(table)])
 
 
@@ -93,10 +94,6 @@ def main() -> int:
     return 0
 
 
-def _task(dataset: str, rows: pd.DataFrame) -> str:
-    return "\n".join([_caption(dataset, rows), "", _row(*_HEAD), "|" + "---|" * len(_HEAD), *map(_line, rows.to_dict("records"))])
-
-
 def _caption(dataset: str, rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     seeds = "" if pd.isna(first["seeds"]) else f", {first['seeds']} seed{'' if first['seeds'] == 1 else 's'}"
@@ -105,8 +102,11 @@ def _caption(dataset: str, rows: pd.DataFrame) -> str:
             f"{first['test_rows']:,} to test{seeds}.")
 
 
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, *rows]
+    lines = ["| " + " | ".join(text.strip() for text in cells) + " |" for cells in lines]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def _cell(row: dict, form: str, *columns: str) -> str:
@@ -115,29 +115,36 @@ def _cell(row: dict, form: str, *columns: str) -> str:
     return "" if any(map(pd.isna, values)) else form.format(*values)
 
 
-def _line(row: dict) -> str:
+def _accuracy(row: dict) -> str:
+    return _cell(row, "{:.4f} ± {:.4f}", "accuracy_mean", "accuracy_std") or _cell(row, "{:.4f}", "accuracy_mean")
+
+
+def _front_cells(row: dict) -> list[str]:
+    return [row["network"], row["kind"], _accuracy(row), _cell(row, "{:,}", "lut"), _cell(row, "{:,}", "ff"),
+            _cell(row, "{:.0f} ns", "latency_ns")]
+
+
+def _cells(row: dict) -> list[str]:
     """One network, the slides' value in brackets behind ours."""
     def beside(form: str, *columns: str) -> str:
         return f" ({text})" if (text := _cell(row, form, *columns)) else ""
 
-    accuracy = _cell(row, "{:.4f} ± {:.4f}", "accuracy_mean", "accuracy_std") or _cell(row, "{:.4f}", "accuracy_mean")
-    cells = [row["network"], row["architecture"], accuracy + beside("{:g}", "published_accuracy"),
-             _cell(row, "{:.3f} – {:.3f}", "auc_min", "auc_max") + beside("{:g} – {:g}", "published_auc_min",
-                                                                          "published_auc_max"),
-             _cell(row, "{:,} = {:.2f}%", "lut", "lut_percent") + beside("{:g}%", "published_lut_percent"),
-             _cell(row, "{:.2g}%", "dsp_percent") + beside("{:g}%", "published_dsp_percent"),
-             _cell(row, "{:.0f} ns", "latency_ns") + beside("{:g} ns", "published_latency_ns")]
-    return _row(*(text.strip() for text in cells))
+    return [row["network"], row["architecture"], _accuracy(row) + beside("{:g}", "published_accuracy"),
+            _cell(row, "{:.3f} – {:.3f}", "auc_min", "auc_max") + beside("{:g} – {:g}", "published_auc_min",
+                                                                         "published_auc_max"),
+            _cell(row, "{:,} = {:.2f}%", "lut", "lut_percent") + beside("{:g}%", "published_lut_percent"),
+            _cell(row, "{:.2g}%", "dsp_percent") + beside("{:g}%", "published_dsp_percent"),
+            _cell(row, "{:.0f} ns", "latency_ns") + beside("{:g} ns", "published_latency_ns")]
 
 
 def _exactness(table: pd.DataFrame) -> str:
-    said = []
-    for stage, what in (("hls", "of hls4ml's emulation"), ("rtl", "of the simulated Verilog")):
-        done = table.dropna(subset=[f"{stage}_rows", f"{stage}_rows_exact"])
+    rows = []
+    for kind, what in (("hls", "of hls4ml's emulation"), ("rtl", "of the simulated Verilog")):
+        done = table.dropna(subset=[f"{kind}_rows", f"{kind}_rows_exact"])
         if len(done):
-            said.append(f"{done[f'{stage}_rows_exact'].sum():,} of {done[f'{stage}_rows'].sum():,} rows {what}, in "
+            rows.append(f"{done[f'{kind}_rows_exact'].sum():,} of {done[f'{kind}_rows'].sum():,} rows {what}, in "
                         f"{len(done)} networks")
-    return f"Equal to the folded network in every output: {'; '.join(said)}." if said else ""
+    return f"Equal to the folded network in every output: {'; '.join(rows)}." if rows else ""
 
 
 if __name__ == "__main__":
