@@ -41,7 +41,7 @@ report: .venv/.ready $(PLUGINS)
 
 # What differs from the committed reference, and whether that is more than it may.
 check: .venv/.ready
-	@python -m ultralow.report.compare_runs "$$COMMITTED"
+	@python -m ultralow.report.compare_runs "$$COMMITTED" $(if $(ROWS),--rows)
 
 test: .venv/.ready .venv/.ready-jets
 	@python -m pytest

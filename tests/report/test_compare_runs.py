@@ -9,6 +9,7 @@ import pytest
 from synthetic import make
 
 from ultralow import csvfile
+from ultralow.files import read_json, write_json
 from ultralow.report import compare_runs, comparison
 
 NETWORKS = ("jets-float", "jets-bnn-small", "jets-tnn-optimised")
@@ -102,3 +103,34 @@ def test_faults_are_named(folders, tmp_path, capsys):
                                (["config/none.yaml"], "config/none.yaml does not exist")):
         assert compare_runs.main(arguments) == 2
         assert message in capsys.readouterr().err
+
+
+def test_networks_of_another_study_are_compared_where_they_stand(folders, tmp_path):
+    """As committed: the second study's folder holds its table alone."""
+    def git(*command):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=tmp_path, check=True, capture_output=True)
+
+    second = tmp_path / "second"
+    second.mkdir()
+    for file in ("comparison.csv", "study.json"):
+        shutil.copy(folders[1] / file, second / file)
+    write_json(second / "study.json", read_json(second / "study.json") | {"shared": {
+        name: {"study": "reference", "conversion": True, "synthesis": True} for name in NETWORKS}})
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "both")
+    change(second, "jets-float", lut=1001)
+    with compare_runs.committed(second, second) as (reference, _):
+        differences, remarks = compare_runs.compare(second, reference)
+    assert differences[["network", "column"]].values.tolist() == [["jets-float", "lut"]] and remarks == []
+
+
+def test_rows_are_predicted_again_if_asked(monkeypatch, folders, capsys):
+    asked = []
+    monkeypatch.setattr(compare_runs, "check_rows", lambda file: asked.append(file))
+    arguments = [str(folders[0]), "--reference", str(folders[1])]
+    assert compare_runs.main(arguments) == 0 and asked == []
+    assert compare_runs.main([*arguments, "--rows"]) == 0 and asked == [str(folders[0])]
+    monkeypatch.undo()
+    assert compare_runs.main([*arguments, "--rows"]) == 2
+    assert "--rows needs the study file" in capsys.readouterr().err

@@ -4,6 +4,9 @@ Accuracies may differ by three standard deviations: the largest of the sample de
 one seed there is none) and the binomial deviation of one test part, sqrt(a(1 - a) / rows). AUCs may differ by AUC_TOLERANCE.
 Hardware columns of the same folded network must be equal; those of other networks are not compared, nor are accuracies
 under other conditions (source, layers, rows).
+
+With `--rows` each network's predictions are computed anew from its file and the test part first: their accuracies must be
+those of train.json.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,9 +26,10 @@ import pandas as pd
 from ultralow import csvfile
 from ultralow.exact.load import load_network
 from ultralow.report import comparison
-from ultralow.study import study as studies
+from ultralow.study import steps, study as studies
 from ultralow.device import TOTALS
 from ultralow.errors import StudyError
+from ultralow.files import read_json
 
 DEVIATIONS = 3
 AUC_TOLERANCE = 0.005
@@ -37,20 +41,37 @@ HARDWARE = ("hls_tool", "hls_rows", "hls_rows_exact", "keras_rows", "keras_rows_
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints what differs. Returns 0, 1 if something differs by more than it may, or 2 if nothing can be compared."""
-    parser = argparse.ArgumentParser(prog="python -m ultralow.report.compare_runs", description="Compare a run with the reference.")
+    parser = argparse.ArgumentParser(prog="ultralow check", description="Compare a run with the reference.")
     parser.add_argument("run", help="study file, or results folder")
     parser.add_argument("--reference", default="results/paper",
                         help="results folder; where git knows it, as it was committed last (default: results/paper)")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--rows", action="store_true", help="compute every network's predictions on the test part again, too")
+    options = parser.parse_args(arguments)
     try:
-        folder = Path(given.run) if Path(given.run).is_dir() else studies.load(given.run).results
-        with committed(_existing(given.reference), folder) as (reference, name):
+        if options.rows:
+            check_rows(options.run)
+        folder = Path(options.run) if Path(options.run).is_dir() else studies.load(options.run).results
+        with committed(_existing(options.reference), folder) as (reference, name):
             differences, remarks = compare(folder, reference)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(report(differences, remarks, folder.name, name))
     return int(bool((differences["verdict"] == "too much").any()))
+
+
+def check_rows(file: str, log: Callable[[str], None] = print) -> None:
+    """Compute the predictions of every network of a study again, from the files of the networks and the test part.
+
+    Raises:
+        StudyError: accuracies differ from those of train.json; or it is no study file, which alone says where rows come from.
+    """
+    if Path(file).is_dir():
+        raise StudyError(f"{file} is a results folder; --rows needs the study file, which says where the rows come from")
+    study = studies.load(file)
+    for name in study.settings.networks:
+        predictions = steps.check_predictions(study, name, log)
+        log(f"{name}: {len(predictions.labels):,} rows, {len(predictions.logits)} of its networks as train.json says")
 
 
 def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -80,7 +101,7 @@ def compare(folder: Path, reference: Path) -> tuple[pd.DataFrame, list[str]]:
                            + ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in other) + ")")
         else:
             rows += [{"network": name, **row} for row in _shares(new, old)]
-        if same_network(folder / name, reference / name):
+        if same_network(_network_folder(folder, name), _network_folder(reference, name)):
             rows += [{"network": name, **row} for row in _hardware(new, old)]
         else:
             remarks.append(f"{name}: hardware columns not compared, they are of another trained network")
@@ -114,14 +135,14 @@ def same_network(folder: Path, reference: Path) -> bool:
 def report(differences: pd.DataFrame, remarks: list[str], new: str, reference: str) -> str:
     """The text that is printed."""
     wrong = int((differences["verdict"] == "too much").sum())
-    said = [f"{new} against {reference}: accuracy within {DEVIATIONS} standard deviations, AUC within {AUC_TOLERANCE}, "
-            "hardware exactly for the same networks.", ""]
+    lines = [f"{new} against {reference}: accuracy within {DEVIATIONS} standard deviations, AUC within {AUC_TOLERANCE}, "
+             "hardware exactly for the same networks.", ""]
     if len(differences):
-        said += [differences.astype(object).map(_text).to_string(index=False), ""]
-    said += [*remarks, ""] if remarks else []
-    said.append(f"{wrong} of {len(differences)} differences are larger than they may be." if len(differences)
+        lines += [differences.astype(object).map(_text).to_string(index=False), ""]
+    lines += [*remarks, ""] if remarks else []
+    lines.append(f"{wrong} of {len(differences)} differences are larger than they may be." if len(differences)
                 else "Nothing that was compared differs.")
-    return "\n".join(said)
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -131,19 +152,45 @@ def committed(reference: Path, folder: Path) -> Iterator[tuple[Path, str]]:
     Raises:
         StudyError: git does not know the reference, and it is the folder that it is to be compared with.
     """
-    files = [file for file in _git(reference, "ls-tree", "-r", "-z", "--name-only", "HEAD", ".").decode().split("\0")
-             if file == "comparison.csv" or file.count("/") == 1 and file.endswith("/folded.npz")]
-    if "comparison.csv" not in files:
+    if "comparison.csv" not in _committed_files(reference):
         if reference.resolve() == folder.resolve():
             raise StudyError(f"{folder} is the run and the reference, and git has no committed state of it; give another "
                              "folder by --reference")
         yield reference, str(reference)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        with tarfile.open(fileobj=io.BytesIO(_git(reference, "archive", "HEAD", *files))) as archive:
-            archive.extractall(temporary, filter="data")
+        copy = _extract(reference, Path(temporary))
+        for other in {shared["study"] for shared in _shared(copy).values()}:
+            _extract(reference.parent / other, Path(temporary))
         commit = _git(reference, "rev-parse", "--short", "HEAD").decode().strip()
-        yield Path(temporary), f"{reference} as committed ({commit})"
+        yield copy, f"{reference} as committed ({commit})"
+
+
+def _committed_files(folder: Path) -> list[str]:
+    """What a comparison needs of a results folder, as far as git has it: table, study.json and the networks."""
+    files = _git(folder, "ls-tree", "-r", "-z", "--name-only", "HEAD", ".").decode().split("\0")
+    return [file for file in files if file in ("comparison.csv", "study.json")
+            or file.count("/") == 1 and file.endswith("/folded.npz")]
+
+
+def _extract(folder: Path, target: Path) -> Path:
+    """Writes those files of git's last commit to a folder of the same name in ``target``; returns it."""
+    copy = target / folder.name
+    copy.mkdir()
+    with tarfile.open(fileobj=io.BytesIO(_git(folder, "archive", "HEAD", *_committed_files(folder)))) as archive:
+        archive.extractall(copy, filter="data")
+    return copy
+
+
+def _network_folder(folder: Path, name: str) -> Path:
+    """The folder that holds a network's results: another study's, where this one shares them."""
+    shared = _shared(folder).get(name)
+    return folder.parent / shared["study"] / name if shared else folder / name
+
+
+def _shared(folder: Path) -> dict[str, dict]:
+    path = folder / "study.json"
+    return read_json(path).get("shared", {}) if path.exists() else {}
 
 
 def _git(folder: Path, *command: str) -> bytes:
