@@ -12,7 +12,7 @@ from ultralow.study import datasets, experiments, predictions, reuse, runs, step
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.files import write_json
+from ultralow.files import read_json, write_json
 from ultralow.fixed_point import Fixed
 
 NAME, SEEDS = "jets-bnn-small", (1, 2)
@@ -62,6 +62,18 @@ def test_of_the_best_seed_one_file_is_enough_and_a_seed_without_a_network_is_nam
     part = steps.check_predictions(trained, NAME, lines.append)
     assert list(part.logits) == [1] and np.array_equal(part.logits[1], whole.logits[1])
     assert lines == [f"{NAME}, seed 2: its network is not here, its accuracy is not checked"]
+
+
+def test_curves_of_seeds_whose_networks_are_not_there_are_kept(trained):
+    data, folder = steps.test_part(trained, "jets"), trained.folder(NAME)
+    train = read_json(folder / "train.json") | {"seeds": list(SEEDS)}
+    assert steps._drawn_values(folder, train, data)["roc"]["q"].keys() == {"signal", "mean", "low", "high"}
+    (folder / "seed-2" / "folded.npz").unlink()
+    assert steps._drawn_values(folder, train, data)["roc"]["q"].keys() == {"signal", "mean"}  # of the one that is there
+    write_json(folder / "train.json", train | {"roc": {"q": "kept"}})
+    assert steps._drawn_values(folder, train, data) == {"roc": {"q": "kept"}}
+    other = train | {"runs": [run | {"accuracy": 0.1} for run in train["runs"]]}
+    assert steps._drawn_values(folder, other, data)["roc"]["q"] != "kept"
 
 
 def test_what_figures_draw_is_computed_once(trained):

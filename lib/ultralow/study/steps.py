@@ -68,12 +68,21 @@ def training(study: Study, name: str, log: Log = print) -> dict:
               "backend": study.settings.backend, "classes": data.classes, "runs": results}
     if data.targets:
         result |= {"targets": dict(zip(data.targets, zip(data.target_mean.tolist(), data.target_scale.tolist())))}
-    files = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in results}
-    result |= predictions.drawn_values(predictions.compute(_present(files, folder, best), data), best, data)
+    result |= _drawn_values(folder, result, data)
     if data.name != "mnist":
         result["importance"] = predictions.permutation_importance(load_network(folder / "folded.npz"), data)
     write_json(folder / "train.json", result)
     return result
+
+
+def _drawn_values(folder: Path, result: dict, data: Dataset) -> dict:
+    """What figures need of the rows. Of committed results some seeds' networks are not there: train.json has their values."""
+    networks = _present(folder, result)
+    if len(networks) < len(result["seeds"]) and (before := folder / "train.json").exists():
+        train = read_json(before)
+        if "roc" in train and [run["accuracy"] for run in train["runs"]] == [run["accuracy"] for run in result["runs"]]:
+            return {"roc": train["roc"]}
+    return predictions.drawn_values(predictions.compute(networks, data), result["hardware_seed"], data)
 
 
 def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[dict]:
@@ -155,8 +164,7 @@ def check_predictions(study: Study, name: str, log: Log = print) -> Predictions:
     folder = study.folder(name)
     done = read_json(folder / "train.json")
     test = test_part(study, done["dataset"], log)
-    files = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in done["runs"]}
-    networks = _present(files, folder, done["hardware_seed"])
+    networks = _present(folder, done)
     computed = predictions.compute(networks, test)
     quality = metrics.quality(test.y_test)
     for run in done["runs"]:
@@ -172,10 +180,11 @@ def check_predictions(study: Study, name: str, log: Log = print) -> Predictions:
     return computed
 
 
-def _present(files: dict[int, Path], folder: Path, hardware_seed: int) -> dict[int, Path]:
-    """Of each seed's network those that are there. The hardware seed's is committed once, in the network's folder."""
+def _present(folder: Path, train: dict) -> dict[int, Path]:
+    """The file of each seed's network that is there. The hardware seed's is committed once, in the network's folder."""
+    files = {run["seed"]: folder / f"seed-{run['seed']}" / "folded.npz" for run in train["runs"]}
     return {seed: file if file.exists() else folder / "folded.npz" for seed, file in files.items()
-            if file.exists() or seed == hardware_seed}
+            if file.exists() or seed == train["hardware_seed"]}
 
 
 def conversion(study: Study, name: str, log: Log = print) -> dict:
