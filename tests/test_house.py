@@ -17,18 +17,15 @@ FILES: set[str] = set()
 UPWARD = {
     ("study.ablations", "report.comparison"),
     ("study.area_sweep", "report.comparison"), ("study.experiments", "report.comparison"), ("study.search",
-    "report.comparison"), ("training.lut.additive", "study.frontruns"), ("training.lut.boosted_trees",
-    "study.frontruns"), ("training.lut.dwn", "study.frontruns"), ("training.lut.hgq", "importing.hgq_model"),
-    ("training.lut.hgq", "importing.hgq_trace"), ("training.lut.hgq", "study.frontruns"), ("training.lut.hgq",
-    "study.runs"), ("training.lut.voting", "study.frontruns")}
+    "report.comparison")}
 CIRCLE: set[str] = set()
 LONG: set[str] = set()
 WIDE = {
     "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", "importing.hgq_model",
-    "importing.hgq_trace", "importing.keras_model", "networks.methods", "report.compare_runs", "report.comparison",
+    "importing.keras_model", "networks.methods", "report.compare_runs", "report.comparison",
     "study.area_sweep", "study.experiments", "study.override",
     "synthesis.implement", "training.lut.additive", "training.lut.additive_export",
-    "training.lut.boosting", "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.hgq",
+    "training.lut.boosting", "training.lut.coordinate_descent", "training.lut.dwn",
     "training.lut.voting"}
 KNOWING = {
     "circuit.arithmetic", "circuit.bdd", "circuit.counting", "circuit.delays", "circuit.lut",
@@ -37,7 +34,7 @@ KNOWING = {
     "data.jetgen.validation", "data.jets", "data.jetsums", "data.loading", "data.mnist", "data.published_jets",
     "data.readers", "data.table", "data.tabular", "errors", "exact.base", "exact.circuit", "exact.circuitfile",
     "exact.dense", "exact.description", "exact.load", "exact.lut", "exact.simplify", "files", "fixed_point",
-    "importing.hgq_model", "importing.hgq_trace", "importing.keras_file", "importing.keras_model", "importing.latent",
+    "importing.hgq_model", "importing.keras_file", "importing.keras_model", "importing.latent",
     "limits", "metrics", "networks.catalogue", "networks.methods", "networks.recipes", "networks.spec", "npz",
     "report.budgets", "report.compare_runs", "report.comparison", "report.fewest", "report.figures.cost",
     "report.figures.data", "report.figures.experiments", "report.figures.gallery", "report.figures.inputs",
@@ -48,16 +45,14 @@ KNOWING = {
     "study.search", "study.settings", "study.storage", "study.strict", "study.study",
     "study.studyfile", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
     "synthesis.implement", "synthesis.netlist", "synthesis.testbench", "synthesis.verilator", "synthesis.vitis",
-    "synthesis.yosys", "training.augmentation", "training.folding", "training.keras_setup", "training.layers",
+    "synthesis.yosys", "training.augmentation", "training.layers",
     "training.lut.additive", "training.lut.additive_export", "training.lut.boosted_trees", "training.lut.boosting",
-    "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.hgq", "training.lut.input_encoding",
-    "training.lut.jax_training", "training.lut.voting", "training.model", "training.pruning", "training.train",
-    "training.weight_flips"}
+    "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.input_encoding",
+    "training.lut.jax_training", "training.lut.voting", "training.model"}
 PARAMETERS = {
     "data.published_jets:prepare", "data.tabular:read", 
     "training.folding:fold_norm", "training.lut.additive:_step", "training.lut.boosting:grow",
-    "training.lut.coordinate_descent:_move", "training.lut.voting:_step", "training.lut.voting:polish",
-    "training.train:train", "training.weight_flips:_behind", "training.weight_flips:_sweep"}
+    "training.lut.coordinate_descent:_move", "training.lut.voting:_step", "training.lut.voting:polish"}
 
 
 @cache

@@ -41,9 +41,14 @@ def loss(outputs: np.ndarray, y: np.ndarray) -> float:
     squared error."""
     if y.dtype.kind == "f":
         return float(np.mean((outputs - y) ** 2))
-    logits = both(outputs)
+    return float(np.mean(cross_entropies(outputs, y)))
+
+
+def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy (rows,), nats, of each row's logits (rows, classes) for its label."""
+    logits = both(logits)
     logits = logits - logits.max(axis=1, keepdims=True)
-    return float(np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y]))
+    return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
 
 
 def determination(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:

@@ -15,7 +15,8 @@ from hgq.utils import trace_minmax
 from ultralow.circuit.tracing import trace
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
-from ultralow.importing import hgq_trace, keras_model
+from ultralow.importing import keras_model
+from ultralow.training.lut import hgq_circuit
 from ultralow.study import imported, study
 from ultralow.synthesis import deliverable, hls4ml, implement
 from ultralow.training import evaluation
@@ -86,8 +87,8 @@ def test_the_circuit_gives_what_the_model_gives_on_every_row(model, tmp_path):
 def test_the_verilog_and_what_is_taken_home_are_those_of_any_network(kind, tmp_path):
     kept(kind).save(tmp_path / "own.keras")
     network = keras_model.entry("own", tmp_path / "own.keras", "jets", None)
-    before = hgq_trace.front(kept(kind), "own")
-    circuit = hgq_trace.convert(kept(kind), network, before, ("u", "v", "w"))
+    before = hgq_circuit.first_quantiser(kept(kind), "own")
+    circuit = hgq_circuit.convert(kept(kind), network, before, ("u", "v", "w"))
     codes = circuit.codes(ROWS[:200])
     measured = implement.measure(circuit, codes, tmp_path / "rtl", log=lambda line: None)
     assert [measured[f"{step}_rows_exact"] for step in ("interpreter", "rtl", "netlist")] == [200] * 3
@@ -127,11 +128,11 @@ def test_inputs_whose_readers_keep_different_bits_are_rounded_in_the_circuit(tmp
     model = MODELS["tables"]()
     fractions = model.layers[0].iq.quantizer._f
     fractions.assign(np.random.default_rng(3).integers(0, 5, fractions.shape))
-    before = hgq_trace.front(model, "own")
+    before = hgq_circuit.first_quantiser(model, "own")
     assert before.format.fraction == 5 and not before.half.any()
     model.save(tmp_path / "own.keras")
     network = keras_model.entry("own", tmp_path / "own.keras", "jets", None)
-    circuit = hgq_trace.convert(model, network, before, ("u", "v", "w"))
+    circuit = hgq_circuit.convert(model, network, before, ("u", "v", "w"))
     x = np.clip(ROWS, -1.9, 1.9)
     np.testing.assert_array_equal(circuit.logits(circuit.encode(x)), evaluation.outputs(model, x))
 
@@ -140,7 +141,7 @@ def test_a_row_that_differs_is_an_error(tmp_path, monkeypatch):
     path = tmp_path / "own.keras"
     kept("dense").save(path)
     network = keras_model.entry("own", path, "jets", None)
-    monkeypatch.setattr(hgq_trace, "compare", lambda model, circuit, before, *parts: (sum(map(len, parts)), sum(map(len, parts)) - 3))
+    monkeypatch.setattr(hgq_circuit, "compare", lambda model, circuit, before, *parts: (sum(map(len, parts)), sum(map(len, parts)) - 3))
     with pytest.raises(StudyError, match="3 of 900 rows of the circuit differ"):
         imported.run(imported.Job(network, path, data(), False, tmp_path / "seed-0"), lambda line: None)
     assert not (tmp_path / "seed-0").exists()
@@ -182,7 +183,7 @@ def test_what_is_no_exact_circuit_is_named_with_its_position(tmp_path, layers, m
 ])
 def test_inputs_that_no_format_holds_are_refused(layers, message):
     with pytest.raises(StudyError, match=message):
-        hgq_trace.front(keras.Sequential([keras.Input((6,)), *layers()]), "own")
+        hgq_circuit.first_quantiser(keras.Sequential([keras.Input((6,)), *layers()]), "own")
 
 
 def rewritten(path, change):
@@ -242,7 +243,7 @@ def test_a_study_names_the_file_and_nothing_else(tmp_path):
 def test_a_damaged_circuit_is_refused_before_it_runs(tmp_path, change, message):
     model = kept("dense")
     model.save(tmp_path / "own.keras")
-    circuit = hgq_trace.convert(model, keras_model.entry("own", tmp_path / "own.keras", "jets", None), hgq_trace.front(model, "own"), ())
+    circuit = hgq_circuit.convert(model, keras_model.entry("own", tmp_path / "own.keras", "jets", None), hgq_circuit.first_quantiser(model, "own"), ())
     arrays = circuit.arrays()
     content = json.loads(arrays["circuit"].tobytes())
     change(content["model"])

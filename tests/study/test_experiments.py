@@ -142,7 +142,7 @@ for name, entry in CATALOGUE.items():
     recipe = replace(RECIPES[entry.recipe], epochs=2, batch_size=32, teacher=None)
     x = rng.integers(0, 2, (64, network.widths[0])).astype(np.float32)
     y = np.arange(64) % network.widths[-1]
-    model, history = training.train(network, recipe, x, y, x, y, 1, lambda line: None)
+    model, history = training.train(network, recipe, training.Rows(x, y), training.Rows(x, y), 1, lambda line: None)
     folded = folding.fold(model, network)
     assert np.isfinite(history["loss"]).all() and np.isfinite(folded.logits(x)).all()
     print(name, flush=True)

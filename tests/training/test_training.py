@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from ultralow.training import augmentation, folding, pruning, train
+from ultralow.training import augmentation, folding, pruning, schedules, train
+from ultralow.training.train import Rows
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
@@ -26,7 +27,7 @@ def task(rows=2000):
 
 def fit(recipe, network=NETWORK, seed=1, log=lambda line: None):
     x, y = task()
-    return train.train(network, recipe, x[:1600], y[:1600], x[1600:], y[1600:], seed, log)
+    return train.train(network, recipe, Rows(x[:1600], y[:1600]), Rows(x[1600:], y[1600:]), seed, log)
 
 
 def weights(model):
@@ -87,7 +88,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(network, changes, tmp_pa
 
     def run(log=lambda line: None, checkpoint=None):
         x, y = task()
-        return train.train(network, recipe, x[:1600], y[:1600], x[1600:], y[1600:], 3, log, checkpoint=checkpoint)
+        return train.train(network, recipe, Rows(x[:1600], y[:1600]), Rows(x[1600:], y[1600:]), 3, log, checkpoint)
 
     whole, path, lines = run(), tmp_path / "checkpoint.npz", []
     with pytest.raises(Stopped):
@@ -103,7 +104,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     (tmp_path / "checkpoint.npz").write_bytes(b"not an archive")
     x, y = task()
     with pytest.raises(StudyError, match="checkpoint.npz does not fit"):
-        train.train(NETWORK, RECIPES["study"], x, y, x, y, 1, checkpoint=tmp_path / "checkpoint.npz")
+        train.train(NETWORK, RECIPES["study"], Rows(x, y), Rows(x, y), 1, checkpoint=tmp_path / "checkpoint.npz")
 
 
 def test_settling_fixes_every_weight_by_the_last_epoch():
@@ -127,7 +128,7 @@ def test_plateau_is_keras_own():
     for epoch, loss in enumerate(losses):
         callback.on_epoch_end(epoch, {"val_loss": loss})
         rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-        assert train.plateau(losses[:epoch + 1], 0.1) == pytest.approx(rate)
+        assert schedules.plateau(losses[:epoch + 1], 0.1) == pytest.approx(rate)
 
 
 def test_shifted_images_keep_what_stays_inside():
@@ -155,8 +156,8 @@ def test_a_teachers_probabilities_are_part_of_the_targets():
     x, y = task()
     certain_of_others = np.eye(5)[(y + 1) % 5]
     recipe = replace(RECIPES["study"], epochs=8, batch_size=64, learning_rate=1e-2, distillation=1.0)
-    model, _ = train.train(replace(NETWORK, widths=(16, 32, 5)), recipe, x, y, x, y, 1, lambda line: None,
-                              teacher=certain_of_others)
+    model, _ = train.train(replace(NETWORK, widths=(16, 32, 5)), recipe, Rows(x, y, teacher=certain_of_others), Rows(x, y), 1,
+                           lambda line: None)
     found = np.argmax(keras.ops.convert_to_numpy(model(x)), 1)
     assert np.mean(found == (y + 1) % 5) > 0.5
 
@@ -180,7 +181,7 @@ def test_weights_on_jax_do_not_depend_on_the_number_of_cores():
             "from dataclasses import replace; from ultralow.networks.recipes import RECIPES\n"
             "rng = np.random.default_rng(0); x = rng.normal(size=(8192, 16)).astype('float32'); y = np.arange(8192) % 5\n"
             "recipe = replace(RECIPES['float'], epochs=2)\n"
-            "model, _ = train.train(CATALOGUE['jets-float'], recipe, x, y, x, y, 1, lambda line: None)\n"
+            "rows = train.Rows(x, y); model, _ = train.train(CATALOGUE['jets-float'], recipe, rows, rows, 1, lambda line: None)\n"
             "print([w.tobytes().hex()[:64] for w in model.get_weights()])")
     one, all_ = (subprocess.run([sys.executable, "-c", code, cores], capture_output=True, text=True, check=True,
                                 env={**os.environ, "KERAS_BACKEND": "jax"}).stdout for cores in ("1", "99"))

@@ -1,7 +1,7 @@
 """Knows how a model of HGQ2 enters the study: which of its layers it may have, and what network it is.
 
 A chain of layers whose every value has a number of bits of its own, weight by weight and wire by wire: no layer of the folded
-network has that. Its exact description is the circuit itself (:mod:`ultralow.importing.hgq_trace`).
+network has that. Its exact description is the circuit itself (:mod:`ultralow.training.lut.hgq_circuit`).
 """
 
 from __future__ import annotations

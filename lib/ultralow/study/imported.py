@@ -98,27 +98,27 @@ def convert(network: Network, job: Job, log: Log) -> Imported:
 def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     """A model of HGQ2 becomes a circuit; its outputs and the circuit's are compared on every row of the data, encoded. What it
     was before is the model on features that are not encoded."""
-    from ultralow.importing import hgq_trace
+    from ultralow.training.lut import hgq_circuit
     from ultralow.training.evaluation import outputs
 
     log(f"{network.name}: {job.path.name}, of HGQ2, trained elsewhere")
     data, model = job.data, keras_model.load(job.path)
-    front = hgq_trace.front(model, network.name)
+    front = hgq_circuit.first_quantiser(model, network.name)
     gain, move = scaling(job, log)
     if not job.raw and move is not None:
         # What rounding adds to the move is the circuit's own.
         move = None if (move == front.half).all() else move - front.half
-    circuit = hgq_trace.convert(model, network, front, data.outputs, gain, move)
-    widest = hgq_trace.widest(circuit)
+    circuit = hgq_circuit.convert(model, network, front, data.outputs, gain, move)
+    widest = hgq_circuit.widest(circuit)
     log(f"{circuit.architecture}: {len(circuit.comb.ops):,} operations, inputs {circuit.input}, {widest} bits at the widest")
-    rows, exact = hgq_trace.compare(model, circuit, front, *(circuit.codes(part)
+    rows, exact = hgq_circuit.compare(model, circuit, front, *(circuit.codes(part)
                                                              for part in (data.x_train, data.x_valid, data.x_test)))
     log(f"{exact:,} of {rows:,} rows: the circuit gives what the model gives")
     if exact != rows:
         raise StudyError(
             f"{network.name}: {rows - exact:,} of {rows:,} rows of the circuit differ from the model {job.path}. "
-            + (f"Its sums take up to {widest} bits, and Keras counts in floats of {hgq_trace.MANTISSA}: the model itself rounds "
-               "them; train it with fewer bits" if widest > hgq_trace.MANTISSA else
+            + (f"Its sums take up to {widest} bits, and Keras counts in floats of {hgq_circuit.MANTISSA}: the model itself "
+               "rounds them; train it with fewer bits" if widest > hgq_circuit.MANTISSA else
                "A value of one of its tables may lie on the edge between two steps, where floats decide by chance; train it with "
                "fewer bits after the point, or some steps on"))
     x = data.x_test if circuit.gain is None else data.x_test * circuit.gain

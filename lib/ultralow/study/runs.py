@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
@@ -15,14 +13,13 @@ import numpy as np
 from ultralow import metrics
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.exact.base import encode
-from ultralow.exact.dense import FoldedNetwork
 from ultralow.files import read_json, replacing, write_json
-from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
 from ultralow.networks.spec import Network
 from ultralow.study import identity, manifest
+from ultralow.training.backend import start_keras
+from ultralow.training.fit import fit
 from ultralow.training.trained import Trained
 
 Log = Callable[[str], None]
@@ -198,57 +195,3 @@ def check(network: Network, recipe: Recipe | None, data: Dataset) -> None:
     if wrong := [field for field, on in asked.items() if on]:
         raise StudyError(f"{network.name}: its recipe's {', '.join(wrong)} work with an output for each class only, not "
                          f"{'with a single one' if data.classes else 'for regression'}; take a recipe without")
-
-
-def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, targets: np.ndarray | None = None,
-        checkpoint: Path | None = None) -> tuple["keras.Model", FoldedNetwork, dict, float]:
-    """The trained network, the folded one, the history, and the folded one's accuracy (of a regression R²) on the
-    validation part. ``targets``: a teacher's probabilities of the training rows (rows, classes)."""
-    from ultralow.training import folding, train as training  # Keras takes seconds: only where it is used
-
-    gain, move = encoding(network, recipe, data, seed, log)
-    x, x_valid = (encode(part, Fixed.parse(network.input), gain, move) for part in (data.x_train, data.x_valid))
-    model, history = training.train(network, recipe, x.astype(np.float32), data.y_train, x_valid.astype(np.float32),
-                                    data.y_valid, seed, log, targets, checkpoint, data.w_train)
-    folded = replace(folding.fold(model, network, data.outputs), gain=gain, move=move)
-    if recipe.refine:
-        from ultralow.training import weight_flips
-
-        folded = weight_flips.refine(folded, x, data.y_train, recipe.refine, seed, log)
-    return model, folded, history, metrics.judged(folded.logits(x_valid), data.y_valid, data.w_valid)
-
-
-def encoding(network: Network, recipe: Recipe, data: Dataset, seed: int,
-             log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Gain and move of every feature before the input format, from the training part; None, None: as they are."""
-    if recipe.scaling == "standard":
-        return None, None
-    if recipe.scaling == "minmax":
-        format, low, high = Fixed.parse(network.input), data.x_train.min(0).astype(float), data.x_train.max(0)
-        gain = (format.high - format.low) / np.where(high > low, high - low, 1.0)
-        return gain, format.low - low * gain
-    from ultralow.training import train as training
-
-    gain = training.learn_gain(network, recipe, data.x_train, data.y_train, seed, data.w_train)
-    log("gains of the features: " + ", ".join(f"{name} {g:g}" for name, g in zip(data.features, gain)))
-    return gain, None
-
-
-def start_keras(backend: str) -> None:
-    """Makes sure that Keras runs on ``backend``; once it has started it cannot change.
-
-    Raises:
-        StudyError: this process runs Keras on another backend, or the backend is not installed.
-    """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = backend
-    try:
-        from ultralow.training import keras_setup as ours  # noqa: F401 — one thread, determinism
-    except ImportError as error:
-        raise StudyError(f"the study asks for backend: {backend}, which does not start ({error}); install the locked "
-                         "environment again, or choose backend: tensorflow") from error
-    import keras
-
-    if keras.backend.backend() != backend:
-        raise StudyError(f"the study asks for backend: {backend}, but Keras already runs on {keras.backend.backend()} "
-                         "in this process; restart Python (or the kernel)")

@@ -1,11 +1,44 @@
-"""Knows which neurons of a folded network matter least: how much the loss grows when one is held at one value."""
+"""Prune in training: the smallest weights become 0, the neurons that matter least are held at one value."""
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.metrics import loss
+from ultralow.networks.spec import Network
+from ultralow.training.folding import fold
+from ultralow.training.layers import MaskedDense, RoundedActivation
+
+
+def prune(model: keras.Model, share: float) -> None:
+    """Masks the smallest ``share`` of the weights of all masked layers together; what is masked stays so."""
+    layers = [layer for layer in model.layers if isinstance(layer, MaskedDense)]
+    kernels = [keras.ops.convert_to_numpy(layer.kernel * layer.mask) for layer in layers]
+    magnitudes = np.sort(np.concatenate([np.abs(kernel).ravel() for kernel in kernels]))
+    threshold = magnitudes[int(np.ceil(share * len(magnitudes))) - 1]
+    for layer, kernel in zip(layers, kernels):
+        layer.mask.assign((np.abs(kernel) > threshold).astype("float32"))
+
+
+def hold(model: keras.Model, network: Network, share: float, x: np.ndarray, y: np.ndarray,
+         rng: np.random.Generator, rows: int = 4096) -> None:
+    """Holds ``share`` of all hidden neurons at their usual values, those that matter least first (``rows`` of x, y
+    tell); what is held stays so."""
+    activations = [layer for layer in model.layers if isinstance(layer, RoundedActivation) and layer.holding]
+    live = [keras.ops.convert_to_numpy(activation.live) > 0 for activation in activations]
+    count = round(share * sum(map(len, live))) - sum(int((~on).sum()) for on in live)
+    if count <= 0:
+        return
+    chosen = rng.permutation(len(y))[:rows]
+    folded = fold(model, network)
+    for position, neuron, value in least(folded, folded.input.codes(x[chosen]), y[chosen], live, count):
+        activation = activations[position]
+        on, held = (keras.ops.convert_to_numpy(v).copy() for v in (activation.live, activation.held))
+        on[neuron], held[neuron] = 0.0, value
+        activation.live.assign(on)
+        activation.held.assign(held)
 
 
 def least(network: FoldedNetwork, codes: np.ndarray, y: np.ndarray, live: list[np.ndarray],
@@ -21,20 +54,21 @@ def least(network: FoldedNetwork, codes: np.ndarray, y: np.ndarray, live: list[n
         ReLU; the increase of the loss counts per weight that goes with the neuron, those in and those out. At least one
         neuron of each layer is left.
     """
-    found, given = [], codes
+    costs, inputs = [], codes
     widths = [codes.shape[1], *(int(on.sum()) for on in live), network.layers[-1].kernel.shape[1]]
     for position, on in enumerate(live):
         layer, following = network.layers[position:position + 2]
-        given = layer(given, network.formats()[position][0])
-        sums = following.accumulator(given)
+        outputs = layer(inputs, network.formats()[position][0])
+        sums = following.accumulator(outputs)
         before = _loss(network, position + 1, sums, y)
         for neuron in np.flatnonzero(on):
-            value = 0 if layer.activation == "relu" else _usual(given[:, neuron])
-            moved = sums + np.outer(value - given[:, neuron], following.kernel[neuron])
+            value = 0 if layer.activation == "relu" else _usual(outputs[:, neuron])
+            moved = sums + np.outer(value - outputs[:, neuron], following.kernel[neuron])
             growth = _loss(network, position + 1, moved, y) - before
-            found.append((growth / (widths[position] + widths[position + 2]), position, int(neuron), value))
+            costs.append((growth / (widths[position] + widths[position + 2]), position, int(neuron), value))
+        inputs = outputs
     chosen, left = [], widths[1:-1]
-    for _, position, neuron, value in sorted(found):
+    for _, position, neuron, value in sorted(costs):
         if len(chosen) < count and left[position] > 1:
             chosen.append((position, neuron, value))
             left[position] -= 1

@@ -1,8 +1,8 @@
-"""Knows how HGQ2's layers are trained on a study's data, and that the circuit made of them is the model.
+"""Train HGQ2's layers on a study's data, and make the model a circuit.
 
-Two peers: dense layers whose every weight and every wire has a trained number of bits (HGQ, arXiv:2405.00645), and tables, one for
-each pair of an input and an output, trained as small networks (HGQ-LUT). Both learn their bits by gradient: the layers estimate
-what they cost in gates (EBOPs), and that, times a price that grows, is part of the loss.
+Two peers: dense layers whose every weight and every wire has a trained number of bits (HGQ, arXiv:2405.00645), and tables, one
+for each pair of an input and an output, trained as small networks (HGQ-LUT). Both learn their bits by gradient: the layers
+estimate what they cost in gates (EBOPs), and that, times a price that grows, is part of the loss.
 
 Features are laid onto a format from -1 to 1 outside, each with its own gain and move, as for the study's own networks; the
 layers cut bits off (TRN) where HGQ2 would round, since cutting takes no gate and what follows is learned in any case.
@@ -14,21 +14,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ultralow.importing import hgq_model, hgq_trace
-from ultralow.study import runs
+from ultralow.training.lut import hgq_circuit
 from ultralow.training.lut import input_encoding
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork, HgqTables
+from ultralow.training.backend import start_keras
 from ultralow.training.trained import Trained
 
 Log = Callable[[str], None]
 _FIRST_PRICE, _FULL_PRICE = 1e-2, 0.6  # the price begins at this part of itself, and is whole after this share of the epochs
 _LAST_RATE = 0.02  # of the learning rate, which falls along a cosine
 _WIDE = 2.0  # deviation of a table's first weights
-_COMPARED = 16384  # rows a time
+_TRACED_ROWS = 16384  # a time
 _EDGE = 1e-4  # of a table's step
+_MOST_MOVES = 64
 
 
 def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
@@ -37,7 +38,7 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     Raises:
         StudyError: a row of the data's on which the circuit does not give what the model gives.
     """
-    runs.start_keras("jax")
+    start_keras("jax")
     import keras
     from hgq.utils import trace_minmax
 
@@ -53,25 +54,23 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     fitted.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(method.learning_rate, epochs * steps,
                                                                                 alpha=_LAST_RATE)),
                    keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    told = _Told(model, method.price, epochs, log)
-    fitted.fit(x, data.y_train, epochs=epochs, batch_size=method.batch_size, verbose=0, callbacks=[told.callback()])
-    trace_minmax(model, x, batch_size=_COMPARED, verbose=False)
-    off_the_edges(model)
-    # One that the study's own entry of such models would take: what it refuses is no part of a circuit here, either.
-    taken = hgq_model.HgqNetwork(entry.name, entry.dataset, entry.widths, "hgq", "hgq", entry.input)
-    before = hgq_trace.front(model, entry.name)
-    circuit = hgq_trace.convert(model, taken, before, data.outputs, keys.gain, keys.move)
+    price = _GrowingPrice(model, method.price, epochs, log)
+    fitted.fit(x, data.y_train, epochs=epochs, batch_size=method.batch_size, verbose=0, callbacks=[price.callback()])
+    trace_minmax(model, x, batch_size=_TRACED_ROWS, verbose=False)
+    move_values_off_edges(model)
+    quantiser = hgq_circuit.first_quantiser(model, entry.name)
+    circuit = hgq_circuit.convert(model, entry, quantiser, data.outputs, keys.gain, keys.move)
     log(f"{len(circuit.comb.ops)} operations, inputs {circuit.input}")
-    rows, exact = hgq_trace.compare(model, circuit, before, *(
+    rows, exact = hgq_circuit.compare(model, circuit, quantiser, *(
         circuit.codes(part) for part in (data.x_train, data.x_valid, data.x_test)))
     if exact != rows:
-        raise StudyError(f"{entry.name}: on {rows - exact:,} of {rows:,} rows the circuit does not give what the model gives; another "
-                         "seed, or a higher price and so fewer bits, may help")
+        raise StudyError(f"{entry.name}: on {rows - exact:,} of {rows:,} rows the circuit does not give what the model gives; "
+                         "another seed, or a higher price and so fewer bits, may help")
 
-    def found(encoded: np.ndarray) -> np.ndarray:
-        return outputs(model, before.values(circuit.input.codes(encoded)))
+    def logits(encoded: np.ndarray) -> np.ndarray:
+        return outputs(model, quantiser.values(circuit.input.codes(encoded)))
 
-    return Trained(circuit, found, told.history, {"keras_rows": rows, "keras_rows_exact": exact})
+    return Trained(circuit, logits, price.history, {"keras_rows": rows, "keras_rows_exact": exact})
 
 
 def _tables(entry: FrontNetwork, seed: int):
@@ -85,16 +84,16 @@ def _tables(entry: FrontNetwork, seed: int):
     def keys(fraction: int, most: int = 23) -> QuantizerConfig:
         return QuantizerConfig("kif", "datalane", i0=0, f0=fraction, round_mode="TRN", ic=MinMax(-23, most))
 
-    # HGQ2's default is one number of bits for the outputs of all tables, and one at least. Each its own, and none if it likes: so
-    # tables can vanish. Values that would wrap there are none, since the range follows them.
+    # HGQ2's default is one number of bits for the outputs of all tables, and one at least. Each its own, and none if it likes:
+    # so tables can vanish. Values that would wrap there are none, since the range follows them.
     values = QuantizerConfig("kif", "table", i0=2, f0=4, overflow_mode="WRAP", homogeneous_axis=(0,), heterogeneous_axis=None)
     first, *others = entry.widths[1:]
     model = keras.Sequential([
         keras.Input((entry.widths[0],)),
         QDenseT(first, d_hl=method.neurons, iq_conf=keys(form.fraction, 0), toq_conf=values, beta0=0.0),
         *(QDenseT(width, d_hl=method.neurons, iq_conf=keys(4), toq_conf=values, beta0=0.0) for width in others)], name=entry.name)
-    # Keras's own first weights make tables almost straight lines, which learn to bend slowly: wider ones reach after five epochs
-    # on 100,000 jets a point more.
+    # Keras's own first weights make tables almost straight lines, which learn to bend slowly: wider ones reach after five
+    # epochs on 100,000 jets a point more.
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         kernel, bias = layer.module.layers[0].get_weights()
@@ -153,8 +152,8 @@ def _fitted(model, form: Fixed):
     return ByCode() if isinstance(model.layers[0], QDenseT) else model
 
 
-class _Told:
-    """What is told of each epoch, and the price that grows."""
+class _GrowingPrice:
+    """The price of an EBOP, which grows epoch by epoch, and the history of the training."""
 
     def __init__(self, model, price: float, epochs: int, log: Log):
         self.model, self.price, self.epochs, self.log = model, price, epochs, log
@@ -180,37 +179,45 @@ class _Told:
                      f"{self.history['ebops'][-1]} EBOPs")
 
 
-def off_the_edges(model) -> None:
-    """Moves tables' values off the edge between two steps, where one library's rounding of a float decides and another's differs:
-    a table with such a value is moved, as a whole, by a small part of a step."""
+def move_values_off_edges(model) -> None:
+    """Moves tables' values off the edge between two steps, where one library's rounding of a float decides and another's
+    differs: a table with such a value is moved, as a whole, by a small part of a step."""
+    for layer in model.layers:
+        if type(layer).__name__ == "QDenseT":
+            _move_off_edges(layer)
+
+
+def _move_off_edges(layer) -> None:
+    *inner, last = layer.module.layers
+    kernel, bias = (np.asarray(value, np.float64) for value in last.get_weights())
+    hidden = _table_keys(layer)[..., None]
+    for part in inner:
+        weights, shift = part.get_weights()
+        hidden = np.tanh(np.einsum("niod,iodD->nioD", hidden, weights.astype(np.float64)) + shift)
+    values = np.einsum("niod,iod->nio", hidden, kernel)
+    fraction = _bits_of_each(layer, layer.toq.quantizer, layer.toq.quantizer.kif[2])
+    moved = np.zeros_like(bias)
+    for attempt in range(_MOST_MOVES):
+        # A value is rounded at its half step.
+        position = (values + bias + moved) * 2.0**fraction + 0.5
+        on_edge = (np.abs(position - np.round(position)) < _EDGE).any(axis=0)
+        if not on_edge.any():
+            break
+        moved[on_edge] = (attempt + 1) * 3.1 * _EDGE * 2.0 ** -fraction[on_edge]
+    last.set_weights([kernel.astype(np.float32), (bias + moved).astype(np.float32)])
+
+
+def _table_keys(layer) -> np.ndarray:
+    """All values that each table can read, (codes, inputs, outputs): its own codes, over and over where it has fewer."""
+    integer, fraction = (_bits_of_each(layer, layer.iq.quantizer, bits) for bits in layer.iq.quantizer.kif[1:])
+    count = 2.0 ** np.maximum(1 + integer + fraction, 0)
+    codes = np.arange(int(count.max()))[:, None, None]
+    return (codes % count - count / 2) * 2.0**-fraction
+
+
+def _bits_of_each(layer, quantiser, bits) -> np.ndarray:
+    """Numbers of bits of a quantiser for each table, (inputs, outputs) float64."""
     from keras import ops
 
-    for layer in model.layers:
-        if type(layer).__name__ != "QDenseT":
-            continue
-        shape = (1, layer.n_in, layer.n_out)
-
-        def each(quantiser, values) -> np.ndarray:
-            return ops.convert_to_numpy(quantiser.bw_mapper.bw_to_x(values, shape)).reshape(shape[1:]).astype(np.float64)
-
-        whole, point = (each(layer.iq.quantizer, value) for value in layer.iq.quantizer.kif[1:])
-        point_out = each(layer.toq.quantizer, layer.toq.quantizer.kif[2])
-        codes = np.arange(2 ** int(np.maximum(1 + whole + point, 0).max()))[:, None, None]
-        # Each table's own codes, over and over where it has fewer.
-        span = 2.0 ** np.maximum(1 + whole + point, 0)
-        keys = (codes % span - span / 2) * 2.0**-point
-        *inner, last = layer.module.layers
-        *weights, bias = (np.asarray(value, np.float64) for value in last.get_weights())
-        y = keys[..., None]
-        for part in inner:
-            kernel, shift = part.get_weights()
-            y = np.tanh(np.einsum("niod,iodD->nioD", y, kernel.astype(np.float64)) + shift)
-        y = np.einsum("niod,iod->nio", y, weights[0])
-        moved = np.zeros_like(bias)
-        for attempt in range(64):
-            at = (y + bias + moved) * 2.0**point_out + 0.5
-            near = (np.abs(at - np.round(at)) < _EDGE).any(axis=0)
-            if not near.any():
-                break
-            moved[near] = (attempt + 1) * 3.1 * _EDGE * 2.0 ** -point_out[near]
-        last.set_weights([weights[0].astype(np.float32), (bias + moved).astype(np.float32)])
+    shape = (1, layer.n_in, layer.n_out)
+    return ops.convert_to_numpy(quantiser.bw_mapper.bw_to_x(bits, shape)).reshape(shape[1:]).astype(np.float64)

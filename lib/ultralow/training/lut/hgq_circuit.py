@@ -1,4 +1,4 @@
-"""Knows how a trained model of HGQ2 becomes a circuit, and that the circuit is the model: row by row.
+"""Make a trained model of HGQ2 a circuit, and compare the two row by row.
 
 alkaid plays the model's layers on symbols in place of numbers. Inputs are codes of one format, the finest and widest of the
 model's own; each is cut to its own bits in the circuit.
@@ -16,7 +16,7 @@ from ultralow.exact.circuit import CircuitNetwork
 from ultralow.errors import StudyError, brief
 from ultralow.fixed_point import Fixed
 from ultralow.exact.base import exact_rows
-from ultralow.importing.hgq_model import HgqNetwork
+from ultralow.networks.spec import Network
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +26,7 @@ MANTISSA = 24  # bits of Keras's floats
 
 
 @dataclass(frozen=True)
-class Front:
+class FirstQuantiser:
     """How features become codes before the model's first quantiser, and what that makes of a code.
 
     ``format``: of all codes. ``fractions`` (inputs,): bits after the point that each input keeps; the rest of a code is cut
@@ -42,7 +42,7 @@ class Front:
         return (np.floor(codes * 2.0 ** (self.fractions - self.format.fraction)) * 2.0**-self.fractions).astype(np.float32)
 
 
-def front(model: "keras.Model", name: str) -> Front:
+def first_quantiser(model: "keras.Model", name: str) -> FirstQuantiser:
     """The input format that holds every value the model's first quantiser tells apart.
 
     Where an input has one number of bits, whoever reads it, rounding to nearest is half a step added outside and bits cut off:
@@ -52,15 +52,15 @@ def front(model: "keras.Model", name: str) -> Front:
     Raises:
         StudyError: the model has no quantiser before its first layer, or one that no such format can stand for.
     """
-    quantiser = _first_quantiser(model, name)
+    quantiser = _quantiser_of_inputs(model, name)
     inputs, inner = model.inputs[0].shape[-1], quantiser.quantizer
     signed, integer, fraction = _bits(quantiser, inputs)
     live = signed + integer + fraction > 0
     if not live.any():
         raise StudyError(f"{name}: the model's first quantiser keeps no bit of any input; it was trained to ignore them")
     if inner.round_mode == "RND_CONV":
-        raise StudyError(f"{name}: the model's first quantiser rounds halves to even (RND_CONV), which takes more bits than a code "
-                         "has; train with round_mode='RND' or 'TRN' there")
+        raise StudyError(f"{name}: the model's first quantiser rounds halves to even (RND_CONV), which takes more bits than a "
+                         "code has; train with round_mode='RND' or 'TRN' there")
     finest = np.where(live, fraction, np.iinfo(np.int64).min).max(axis=1)
     each = all(len(set(bits[on])) <= 1 for bits, on in zip(fraction, live))
     # Python's integers: what comes out of a file is no reason to wrap.
@@ -76,12 +76,12 @@ def front(model: "keras.Model", name: str) -> Front:
     used = live.any(axis=1)
     fractions = np.where(used, finest, point) if each else np.full(inputs, point)
     half = np.where(used, 2.0 ** -(fractions + 1.0), 0.0) if each and inner.round_mode == "RND" else np.zeros(inputs)
-    return Front(format, fractions, half)
+    return FirstQuantiser(format, fractions, half)
 
 
-def convert(model: "keras.Model", network: HgqNetwork, before: Front, classes: tuple[str, ...],
+def convert(model: "keras.Model", network: Network, before: FirstQuantiser, classes: tuple[str, ...],
             gain: np.ndarray | None = None, move: np.ndarray | None = None) -> CircuitNetwork:
-    """The circuit of a model of HGQ2 with its :func:`front`. ``gain`` and ``move`` (inputs,) stand before the model.
+    """The circuit of a model of HGQ2 with its :func:`first_quantiser`. ``gain`` and ``move`` (inputs,) stand before the model.
 
     Raises:
         StudyError: a layer of the model does not become a circuit, or an exact one.
@@ -113,7 +113,7 @@ def convert(model: "keras.Model", network: HgqNetwork, before: Front, classes: t
                           classes, gain, move)
 
 
-def compare(model: "keras.Model", circuit: CircuitNetwork, before: Front, *parts: np.ndarray) -> tuple[int, int]:
+def compare(model: "keras.Model", circuit: CircuitNetwork, before: FirstQuantiser, *parts: np.ndarray) -> tuple[int, int]:
     """How many rows of input codes (rows, inputs) there are, and on how many the circuit's outputs all equal the model's."""
     from ultralow.training.evaluation import outputs
 
@@ -126,7 +126,7 @@ def widest(circuit: CircuitNetwork) -> int:
     return max(circuitfile.bits(op.qint) for op in circuit.comb.ops)
 
 
-def _first_quantiser(model: "keras.Model", name: str):
+def _quantiser_of_inputs(model: "keras.Model", name: str):
     for layer in model.layers:
         kind = type(layer).__name__
         if kind == "Quantizer":
