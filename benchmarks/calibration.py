@@ -24,8 +24,7 @@ import kanele
 import numpy as np
 import pandas as pd
 
-from ultralow.circuit import delays as timing
-from ultralow.synthesis import netlist, yosys
+from ultralow.synthesis import netlist, timing, yosys
 from ultralow.errors import StudyError
 from ultralow.files import replacing
 from update_readme import between
@@ -111,13 +110,13 @@ def ours(repository: str, commit: str, folder: str, clock_ns: float) -> dict:
     with tempfile.TemporaryDirectory(prefix="ultralow-") as scratch:
         firmware = unpacked(repository, commit, folder, scratch)
         circuit = kanele.read(firmware)
-        verilog, mapped = kanele.write(circuit, Path(scratch, "verilog"), clock_ns), Path(scratch, "netlist.json")
-        counts = yosys.synthesise(verilog, netlist=mapped)
-        delays = timing.stage_delays(timing.endpoints(netlist.read(mapped, kanele.TOP)))
+        design = kanele.write(circuit, Path(scratch, "verilog"), clock_ns)
+        counts, mapped = yosys.synthesise(design)
+        delays = timing.stage_delays(timing.endpoints(mapped))
         codes = np.random.default_rng(0).integers(0, 2**circuit.input_bits, (ROWS, circuit.inputs))
         given, wanted = vectors(firmware) if (firmware / "sim").exists() else (codes[:0], codes[:0, :circuit.outputs])
-        simulated = netlist.simulate(mapped, verilog, np.concatenate([codes, given]))
-        return {"lut": counts["lut"], "ff": counts["ff"], "carry4": counts["carry4"], "stages": circuit.registers,
+        simulated = netlist.simulate(mapped, design, np.concatenate([codes, given]))
+        return {"lut": counts.lut, "ff": counts.ff, "carry4": counts.carry4, "stages": circuit.registers,
                 "slowest_stage_ns": round(max(delays), 3), "rows": ROWS,
                 "rows_exact": int((simulated[:ROWS] == circuit(codes)).all(1).sum()), "vectors": len(given),
                 "vectors_exact": int((simulated[ROWS:] == wanted).all(1).sum()), "yosys": version("pyosys")}

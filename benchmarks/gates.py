@@ -93,12 +93,12 @@ def measure(network: FoldedNetwork, codes: np.ndarray, delay: int) -> list:
         start = time.perf_counter()
         interpreted = interpret(comb, codes)
         rate = round(len(codes) / (time.perf_counter() - start))
-        info = rtl.write(comb, f"{scratch}/rtl", network.name)
-        simulated, simulate_s = _timed(lambda: verilator.simulate(f"{scratch}/rtl", codes))
-        counts, synthesise_s = _timed(lambda: yosys.synthesise(f"{scratch}/rtl"))
+        design = rtl.write(comb, f"{scratch}/rtl", network.name)
+        simulated, simulate_s = _timed(lambda: verilator.simulate(design, codes))
+        (counts, _), synthesise_s = _timed(lambda: yosys.synthesise(design))
     exact = (simulated == network(codes)).all(1) & (interpreted == network(codes)).all(1)
-    return [network.name, delay, counts["lut"], round(info["lut_estimate"]), counts["ff"], counts["carry4"],
-            info["latency_cycles"], round(info["delay_estimate_ns"], 1), len(codes), int(exact.sum()), rate,
+    return [network.name, delay, counts.lut, round(design.lut_estimate), counts.ff, counts.carry4,
+            design.stages, round(design.delay_estimate_ns, 1), len(codes), int(exact.sum()), rate,
             trace_s, simulate_s, synthesise_s, round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2)]
 
 

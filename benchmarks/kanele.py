@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ultralow.circuit import verilog
+from ultralow.circuit.design import Design, Port
 from ultralow.errors import StudyError
-from ultralow.files import canonical_json
 from ultralow.circuit.verilog import Wire
 
 TOP = "kanele"
@@ -145,8 +145,8 @@ def read(firmware: Path) -> Circuit:
     return Circuit(*(numbers[name] for name in ("N_INPUT", "INPUT_WIDTH", "N_OUTPUT", "OUTPUT_WIDTH")), tuple(steps))
 
 
-def write(circuit: Circuit, folder: Path, clock_ns: float) -> Path:
-    """The circuit as Verilog in ``folder``, with the info.json that synthesis and simulation read. Its outputs are not
+def write(circuit: Circuit, folder: Path, clock_ns: float) -> Design:
+    """The circuit as Verilog in ``folder``. Its outputs are not
     registered, nor are its inputs: as published."""
     given, lines = {f"input_{i}": Wire(f"input_{i}", circuit.input_bits, False, 0) for i in range(circuit.inputs)}, []
     choices = {step.name: step for step in circuit.steps if step.kind == "choice"}
@@ -171,11 +171,8 @@ def write(circuit: Circuit, folder: Path, clock_ns: float) -> Path:
     folder.mkdir(parents=True)
     (folder / f"{TOP}.v").write_text(f"module {TOP} ({ports});\n    {body}\nendmodule\n")
     # The edge that takes an input is that of the first register.
-    (folder / "info.json").write_text(canonical_json({
-        "top": TOP, "clock_ns": clock_ns, "latency_cycles": circuit.registers - 1,
-        "input": {"elements": circuit.inputs, "bits": circuit.input_bits, "signed": False},
-        "output": {"elements": circuit.outputs, "bits": circuit.output_bits, "signed": True}}))
-    return folder
+    return Design(folder, TOP, Port(circuit.inputs, circuit.input_bits, signed=False),
+                  Port(circuit.outputs, circuit.output_bits, signed=True), latency_cycles=circuit.registers - 1, clock_ns=clock_ns)
 
 
 def _lines(step: Step, out: Wire, sources: list[Wire | int]) -> list[str]:

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ultralow.circuit import delays, rtl
-from ultralow.circuit.tracing import trace
+from ultralow.circuit import design, rtl
+from ultralow.circuit.design import Design
 from ultralow.circuit.pipeline import pipeline
+from ultralow.circuit.tracing import trace
 from ultralow.data.dataset import PIXEL_SCALE, load_test
 from ultralow.exact.load import load_network
 from ultralow.files import root
 from ultralow.metrics import accuracy
-from ultralow.synthesis import implement, netlist, testbench, verilator, yosys
+from ultralow.synthesis import implement, netlist, testbench, timing, yosys
+from ultralow.synthesis.stage_search import Build
 
 NETS = ("paper/jets-bnn-small", "paper/jets-tnn-relu", "frontier/jets-tables-60", "frontier/jets-trees-25",
         "frontier/jets-learned-50", "frontier/jets-hgq-tables-5", "frontier/mnist-votes-30")
@@ -44,8 +46,8 @@ class Golden:
         return load_network(self.folder / "folded.npz")
 
     @cached_property
-    def info(self) -> dict:
-        return rtl.read_info(self.rtl)
+    def design(self) -> Design:
+        return design.read(self.rtl)
 
     @cached_property
     def synthesis(self) -> dict:
@@ -62,11 +64,10 @@ class Golden:
     @cached_property
     def vectors(self) -> np.ndarray:
         """Input codes (rows, inputs) of the committed testbench."""
-        port = self.info["input"]
-        size = -(-port["elements"] * port["bits"] // 8)
+        port = self.design.input
         lines = (self.rtl / "inputs.hex").read_text().split()
-        packed = [np.frombuffer(int(line, 16).to_bytes(size, "little"), np.uint8) for line in lines]
-        return verilator.unpack(np.stack(packed), port)
+        packed = [np.frombuffer(int(line, 16).to_bytes(port.byte_count, "little"), np.uint8) for line in lines]
+        return port.unpack(np.stack(packed))
 
 
 @cache
@@ -95,14 +96,14 @@ def check_accuracy(circuit: Golden) -> None:
         run, = (run for run in circuit.training["runs"] if run["seed"] == circuit.training["hardware_seed"])
         x = network.encode(part[0])
         assert accuracy(network.logits(x), part[1]) == run["accuracy"]
-        assert (testbench.vectors(network.input.codes(x[:256]), circuit.info["input"])
+        assert (testbench.vectors(network.input.codes(x[:256]), circuit.design.input)
                 == (circuit.rtl / "inputs.hex").read_text())
     check_vectors(circuit)
 
 
 def check_vectors(circuit: Golden) -> None:
     assert len(circuit.vectors) == 256
-    assert (testbench.vectors(circuit.network(circuit.vectors), circuit.info["output"])
+    assert (testbench.vectors(circuit.network(circuit.vectors), circuit.design.output)
             == (circuit.rtl / "outputs.hex").read_text())
 
 
@@ -110,28 +111,27 @@ def check_verilog(circuit: Golden, folder: Path) -> None:
     """The network's circuit, in stages as even as the clock allows, gives the committed bytes."""
     stages = pipeline(circuit.comb, rtl.usable_ns(circuit.synthesis["clock_ns"]))
     rtl.write(circuit.comb, folder, circuit.network.name, circuit.synthesis["clock_ns"], stages=stages)
-    check_files(folder, circuit.rtl, circuit.info)
+    check_files(folder, circuit.design)
 
 
-def check_files(folder: Path, committed: Path, info: dict) -> None:
-    for name in (f"{info['top']}.v", f"{info['top']}.xdc", "info.json"):
-        assert (folder / name).read_bytes() == (committed / name).read_bytes(), name
+def check_files(folder: Path, committed: Design) -> None:
+    for name in (f"{committed.top}.v", f"{committed.top}.xdc", "info.json"):
+        assert (folder / name).read_bytes() == (committed.folder / name).read_bytes(), name
 
 
-def check_counts(circuit: Golden, folder: Path) -> None:
+def check_counts(circuit: Golden) -> None:
     """One synthesis of the committed Verilog: counts, stage delays, and the netlist's logits for the vectors."""
-    mapped = folder / "netlist.json"
-    counts = yosys.synthesise(circuit.rtl, netlist=mapped)
-    stage_delays_ns = delays.stage_delays(delays.endpoints(netlist.read(mapped, circuit.info["top"])))
-    compare_counts(counts | {"stage_delays_ns": stage_delays_ns, "latency_cycles": circuit.info["latency_cycles"]}, circuit.synthesis)
-    simulated = netlist.simulate(mapped, circuit.rtl, circuit.vectors)
+    counts, mapped = yosys.synthesise(circuit.design)
+    compare_counts(Build(circuit.design, counts, mapped, timing.endpoints(mapped)), circuit.synthesis)
+    simulated = netlist.simulate(mapped, circuit.design, circuit.vectors)
     assert np.array_equal(simulated, circuit.network(circuit.vectors))
 
 
-def compare_counts(counts: dict, expected: dict) -> None:
-    for key in (*COUNTS, "stage_delays_ns", "latency_cycles"):
-        assert counts[key] == expected[key], key
-    assert len(counts["stage_delays_ns"]) == counts["latency_cycles"]
+def compare_counts(built: Build, expected: dict) -> None:
+    for key in COUNTS:
+        assert getattr(built.counts, key) == expected[key], key
+    assert list(built.stage_delays_ns) == expected["stage_delays_ns"]
+    assert len(built.stage_delays_ns) == built.design.latency_cycles == expected["latency_cycles"]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -145,8 +145,8 @@ def test_verilog_is_the_committed_one_byte_by_byte(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.golden] * (name in SLOW_SYNTHESIS)) for name in NETS])
-def test_counts_are_the_committed_ones(name, tmp_path):
-    check_counts(golden(name), tmp_path)
+def test_counts_are_the_committed_ones(name):
+    check_counts(golden(name))
 
 
 def test_there_is_a_committed_network_of_every_kind():
@@ -161,13 +161,13 @@ def test_one_newline_more_is_seen(monkeypatch, tmp_path):
         check_verilog(golden("frontier/jets-tables-60"), tmp_path / "rtl")
 
 
-def test_doubled_counts_are_seen(monkeypatch, tmp_path):
+def test_doubled_counts_are_seen(monkeypatch):
     def doubled(text, parse=yosys.parse_counts):
-        return {key: 2 * number for key, number in parse(text).items()}
+        return yosys.Counts(**{key: 2 * number for key, number in vars(parse(text)).items()})
 
     monkeypatch.setattr(yosys, "parse_counts", doubled)
     with pytest.raises(AssertionError, match="lut"):
-        check_counts(golden("frontier/jets-tables-60"), tmp_path)
+        check_counts(golden("frontier/jets-tables-60"))
 
 
 @pytest.mark.parametrize("name", ["paper/jets-bnn-small", "frontier/jets-tables-60"])
@@ -189,11 +189,10 @@ def test_every_other_committed_circuit_is_made_again(name, tmp_path):
     """As the study makes it: with the whole search for stages that the netlist keeps, up to twenty syntheses."""
     circuit = golden(name)
     check_accuracy(circuit)
-    info, counts, mapped = implement.implement(circuit.comb, tmp_path / "rtl", circuit.network.name, circuit.vectors,
-                                              circuit.synthesis["clock_ns"], print)
-    check_files(tmp_path / "rtl", circuit.rtl, circuit.info)
-    compare_counts(counts | {"latency_cycles": info["latency_cycles"]}, circuit.synthesis)
-    assert np.array_equal(mapped, circuit.network(circuit.vectors))
+    built = implement.build(circuit.comb, tmp_path / "rtl", circuit.network.name, circuit.synthesis["clock_ns"], print)
+    check_files(tmp_path / "rtl", circuit.design)
+    compare_counts(built, circuit.synthesis)
+    assert np.array_equal(netlist.simulate(built.netlist, built.design, circuit.vectors), circuit.network(circuit.vectors))
 
 
 @pytest.mark.golden
@@ -202,7 +201,7 @@ def test_every_committed_circuit_with_multipliers_is_made_again(name, tmp_path):
     circuit = golden(name)
     measured = implement.with_multipliers(circuit.network, circuit.vectors, tmp_path / "rtl", circuit.synthesis["clock_ns"])
     committed = circuit.folder / "rtl-multipliers"
-    check_files(tmp_path / "rtl", committed, rtl.read_info(committed))
+    check_files(tmp_path / "rtl", design.read(committed))
     for key in ("lut", "ff", "dsp", "bram18", "latency_cycles", "latency_ns"):
-        assert measured[key] == circuit.synthesis["multipliers"][key], key
-    assert measured["netlist_rows"] == measured["netlist_rows_exact"] == 256
+        assert measured.to_dict()[key] == circuit.synthesis["multipliers"][key], key
+    assert measured.netlist_rows == measured.netlist_rows_exact == 256

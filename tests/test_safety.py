@@ -130,7 +130,6 @@ def test_tables_that_say_they_are_large_are_refused_before_memory_is_taken(tmp_p
 import resource, sys
 from pathlib import Path
 from ultralow import formats
-from ultralow.errors import StudyError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in map(Path, sys.argv[1:]):
     try:

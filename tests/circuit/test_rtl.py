@@ -14,6 +14,7 @@ from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.circuit.pipeline import behind, cut, inverts, pipeline
 from ultralow.circuit.arithmetic import staircase
+from ultralow.circuit.design import Design, Port, read
 from ultralow.device import TABLE_NS
 
 
@@ -34,14 +35,17 @@ def mixed_network() -> FoldedNetwork:
 @pytest.mark.parametrize("network", [mixed_network(), corner_network("ternary"), corner_network("ufixed<4,2>")],
                          ids=["mixed", "corners", "corners-relu"])
 def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
-    info = rtl.write(trace(network), tmp_path / "rtl", network.name, clock_ns=3.0)
+    design = rtl.write(trace(network), tmp_path / "rtl", network.name, clock_ns=3.0)
     codes = input_rows(network, 3000)
     expected = network(codes)
     assert len(np.unique(expected, axis=0)) > 3
-    assert (verilator.simulate(tmp_path / "rtl", codes) == expected).all()
-    assert info["latency_cycles"] == len(info["stage_delays_ns"]) and info["interval"] == 1
+    assert (verilator.simulate(design, codes) == expected).all()
+    assert design.latency_cycles == len(design.stage_delays_ns) and design.interval == 1
     assert sorted(p.name for p in (tmp_path / "rtl").iterdir()) == sorted(
-        [f"{info['top']}.v", f"{info['top']}.xdc", "info.json"])
+        [f"{design.top}.v", f"{design.top}.xdc", "info.json"])
+    again = read(tmp_path / "rtl")
+    assert (again.top, again.input, again.output, again.latency_ns) == (design.top, design.input, design.output, design.latency_ns)
+    assert again.stage_delays_ns == pytest.approx(design.stage_delays_ns)
 
 
 def test_a_faster_clock_takes_more_stages_and_each_fits():
@@ -78,7 +82,7 @@ def test_a_rectifiers_two_choices_are_one_table_deep():
 def test_a_register_holds_what_a_complement_is_of(tmp_path):
     # A complement between carry chain and register would be a table; behind the register it is part of what reads it.
     circuit = trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
-    text = (rtl.write(circuit, tmp_path / "rtl", "n", clock_ns=2.0) and tmp_path / "rtl" / "n.v").read_text()
+    text = rtl.write(circuit, tmp_path / "rtl", "n", clock_ns=2.0).verilog.read_text()
     complements = {f"v{index}" for index, op in enumerate(circuit.ops) if inverts(op)}
     assert not complements & set(re.findall(r"reg [^;]*?(v\d+)_\d+; always", text))
     assert complements & set(re.findall(r"wire [^;=]*?(v\d+)_\d+ = ~v\d+_\d+;", text))
@@ -93,22 +97,25 @@ def test_same_circuit_gives_the_same_files(tmp_path):
 
 
 def test_ports_hold_codes():
-    port = {"elements": 3, "bits": 5, "signed": True}
+    port = Port(3, 5, signed=True)
     codes = np.array([[-16, 0, 15], [3, -1, 7]])
-    packed = verilator.pack(codes, port)
+    packed = port.pack(codes)
     assert packed.shape == (2, 2) and packed[0].tolist() == [0b00010000, 0b00111100]
-    assert (verilator.unpack(packed, port) == codes).all()
+    assert (port.unpack(packed) == codes).all()
 
 
 def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
     network = random_network(5, [2, 2, 2], ("ternary", "ternary"), "fixed<5,2>")
-    rtl.write(trace(network), tmp_path / "rtl", "n")
+    design = rtl.write(trace(network), tmp_path / "rtl", "n")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(StudyError, match=r"g\+\+.*install"):
-        verilator.simulate(tmp_path / "rtl", input_rows(network, 4))
+        verilator.simulate(design, input_rows(network, 4))
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(StudyError, match="nowhere"):
-        verilator.simulate(tmp_path / "nowhere", np.zeros((1, 2), int))
+        read(tmp_path / "nowhere")
+    design = Design(tmp_path / "nowhere", "n", Port(2, 3, True), Port(1, 3, True), latency_cycles=1, clock_ns=5.0)
+    with pytest.raises(StudyError, match="nowhere"):
+        verilator.simulate(design, np.zeros((1, 2), int))

@@ -20,9 +20,9 @@ NETWORKS = {"mixed": replace(mixed_network(), name="mixed"), "corners": corner_n
 
 
 def written(network: FoldedNetwork, folder):
-    rtl.write(trace(network), folder, network.name, clock_ns=3.0, in_vhdl=True)
-    testbench.write(network, input_rows(network, 300), folder)
-    return folder, rtl.read_info(folder)["top"]
+    design = rtl.write(trace(network), folder, network.name, clock_ns=3.0, in_vhdl=True)
+    testbench.write(network, input_rows(network, 300), design)
+    return folder, design.top
 
 
 @pytest.mark.skipif(not shutil.which("ghdl"), reason="ghdl is not installed")

@@ -91,9 +91,9 @@ def test_the_verilog_and_what_is_taken_home_are_those_of_any_network(kind, tmp_p
     circuit = hgq_circuit.convert(kept(kind), network, before, ("u", "v", "w"))
     codes = circuit.codes(ROWS[:200])
     measured = implement.measure(circuit, codes, tmp_path / "rtl", log=lambda line: None)
-    assert [measured[f"{step}_rows_exact"] for step in ("interpreter", "rtl", "netlist")] == [200] * 3
-    assert measured["circuit_architecture"] == network.architecture and measured["lut"] > 50
-    deliverable.write(circuit, data(), measured, tmp_path / "rtl")
+    assert (measured.interpreter_rows_exact, measured.rows_exact, measured.netlist_rows_exact) == (200, 200, 200)
+    assert measured.circuit_architecture == network.architecture and measured.lut > 50
+    deliverable.write(circuit, data(), measured)
     assert "HGQ2 layers (" in (tmp_path / "rtl/README.md").read_text()
 
 

@@ -230,7 +230,6 @@ def test_spaces_and_umlauts_in_every_path(reference):
 
 
 PLAN = """
-import sys
 from dataclasses import replace
 from ultralow import catalogue
 for number in range({count}):

@@ -20,7 +20,6 @@ TRIALS = 20
 WORKER = """
 import random, sys, time
 from pathlib import Path
-import pytest
 import test_experiments as tests
 from ultralow import runs, study, workers
 

@@ -154,7 +154,8 @@ def synthesis() -> dict:
     found = {}
     for network in (dense("built", "ternary-relu", "ternary", "ufixed<5,2>")[1], method("boosted trees")[0].network):
         with tempfile.TemporaryDirectory() as folder:
-            found[network.name] = without_tools(implement.measure(network, network.codes(table().x), folder, 5.0, quiet))
+            found[network.name] = without_tools(
+                implement.measure(network, network.codes(table().x), folder, 5.0, quiet).to_dict())
     return found
 
 

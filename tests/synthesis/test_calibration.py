@@ -9,7 +9,7 @@ import pytest
 from ultralow.synthesis import netlist, yosys
 from ultralow.errors import StudyError
 from ultralow.study.study import root
-from ultralow.circuit.delays import BIT_NS, CHAIN_NS, TABLE_NS
+from ultralow.device import BIT_NS, CHAIN_NS, TABLE_NS
 
 sys.path.insert(0, str(root() / "benchmarks"))
 import calibration  # noqa: E402
@@ -99,9 +99,10 @@ def test_the_translation_equals_the_tables(firmware, tmp_path):
     circuit = kanele.read(folder)
     assert circuit.registers == 4
     np.testing.assert_array_equal(circuit(codes), wanted)
-    verilog, mapped = kanele.write(circuit, tmp_path / "verilog", 5.0), tmp_path / "netlist.json"
-    assert yosys.synthesise(verilog, netlist=mapped)["ff"] > 0
-    np.testing.assert_array_equal(netlist.simulate(mapped, verilog, codes), wanted)
+    design = kanele.write(circuit, tmp_path / "verilog", 5.0)
+    counts, mapped = yosys.synthesise(design)
+    assert counts.ff > 0
+    np.testing.assert_array_equal(netlist.simulate(mapped, design, codes), wanted)
 
 
 @pytest.mark.parametrize("before, after, message", [

@@ -76,8 +76,8 @@ def test_its_verilog_equals_it_on_every_row(trained, tmp_path):
     _, data, folder, *_ = trained
     exact = load_network(folder / "folded.npz")
     codes = exact.codes(data.x_valid)
-    rtl.write(trace(exact, delay_constraint=-1), tmp_path / "rtl", "front")
-    assert np.array_equal(verilator.simulate(tmp_path / "rtl", codes), exact(codes))
+    design = rtl.write(trace(exact, delay_constraint=-1), tmp_path / "rtl", "front")
+    assert np.array_equal(verilator.simulate(design, codes), exact(codes))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_is_kept(trained, tmp_path):

@@ -65,7 +65,6 @@ def hgq_runs(tmp_path_factory):
     """The same of HGQ's, in a process of their own: Keras runs on one backend in each, and theirs is JAX."""
     folder = tmp_path_factory.mktemp("hgq")
     code = f"""
-import sys
 from pathlib import Path
 sys.path[:0] = {sys.path!r}
 import test_peers
@@ -120,8 +119,8 @@ def test_its_file_holds_all_of_it(peer, tmp_path):
 def test_its_verilog_and_its_netlist_equal_it_on_every_row(peer, tmp_path):
     codes = peer.exact.codes(peer.data.x_test)
     measured = implement.measure(peer.exact, codes, tmp_path, log=lambda line: None)
-    assert [measured[f"{step}_rows_exact"] for step in ("interpreter", "rtl", "netlist")] == [ROWS] * 3
-    assert measured["lut"] > 3 and measured["dsp"] == measured["bram18"] == 0
+    assert (measured.interpreter_rows_exact, measured.rows_exact, measured.netlist_rows_exact) == (ROWS, ROWS, ROWS)
+    assert measured.lut > 3 and measured.dsp == measured.bram18 == 0
 
 
 @pytest.mark.parametrize("name", ["trees", "learned"])

@@ -1,8 +1,8 @@
 """Knows in which pipeline stage each operation of a circuit stands: as few stages as the clock allows.
 
-What an operation takes is said as the synthesis script maps it (:mod:`ultralow.synthesis.yosys`, :mod:`ultralow.circuit.delays`):
+What an operation takes is said as the synthesis script maps it (:mod:`ultralow.synthesis.yosys`, :mod:`ultralow.device`):
 sums of up to three bits or of six bits in all, thresholds and choices become tables, and several of them in a row
-become one where they depend on six bits at most; wider sums become carry chains. :func:`ultralow.circuit.delays.endpoints`
+become one where they depend on six bits at most; wider sums become carry chains. :func:`ultralow.synthesis.timing.endpoints`
 tells of the netlist what came of it.
 """
 

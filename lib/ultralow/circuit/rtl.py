@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from ultralow.circuit import verilog, vhdl
 from ultralow.device import PART
 from ultralow.errors import StudyError
-from ultralow.files import canonical_json, read_json, replacing
+from ultralow.files import replacing
+from ultralow.circuit.design import Design, Endpoint, Port
 from ultralow.circuit.pipeline import Pipeline, inverts, origin, pipeline
-from ultralow.circuit.delays import Endpoint
 from ultralow.circuit.verilog import Wire, wire
 
 # Share of the clock kept free for what the delay estimate does not know (skew, jitter, congestion): the vendor's
@@ -21,26 +22,17 @@ CLOCK_UNCERTAINTY = 0.125
 
 
 def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str = PART, in_vhdl: bool = False,
-          stages: Pipeline | None = None) -> dict:
-    """Writes ``<name>.v``, ``<name>.xdc`` and ``info.json`` into ``folder``; gives info.json's content.
+          stages: Pipeline | None = None) -> Design:
+    """Writes ``<name>.v``, ``<name>.xdc`` and ``info.json`` into ``folder``.
 
-    ``stages``: where they are cut; as the clock allows if not given. ``in_vhdl``: and ``<name>.vhd``, the same circuit with the same ports, statement by statement.
-
-    The module ``<name>`` has the ports clk, model_inp and model_out: all elements of a port have the same width,
-    element 0 in the lowest bits. It takes a new input at every clock (interval 1).
-
-    ``latency_cycles`` counts clock periods from the edge that takes an input into the input register to the edge
-    after which its logits stand in the output register: the number of pipeline stages. ``stage_delays_ns`` is the
-    pipeline's estimate, ``delay_estimate_ns`` alkaid's of the whole circuit; neither is place and route.
+    ``stages``: where they are cut; as the clock allows if not given. ``in_vhdl``: and ``<name>.vhd``, the same circuit with
+    the same ports, statement by statement.
     """
     name = re.sub(r"\W|^(?=\d)", "_", name)
     made = stages or pipeline(comb, usable_ns(clock_ns))
     ports = {"input": _input_port(comb), "output": _output_port(comb)}
     lines, register_bits = _body(verilog, comb, made, **ports)
-    widths = {f"{port}_bits": shape["elements"] * shape["bits"] for port, shape in ports.items()}
-    info = {"top": name, "clock_ns": clock_ns, "interval": 1, "latency_cycles": len(made.delays), "stage_delays_ns": made.delays,
-            "delay_estimate_ns": comb.latency[1], "lut_estimate": comb.cost, "register_bits": register_bits,
-            "part": part, **ports}
+    widths = {f"{port}_bits": shape.width for port, shape in ports.items()}
     with replacing(folder) as scratch:
         scratch.mkdir(parents=True)
         (scratch / f"{name}.v").write_text(verilog.module(name, lines, **widths))
@@ -48,21 +40,23 @@ def write(comb, folder: str | Path, name: str, clock_ns: float = 5.0, part: str 
             lines, _ = _body(vhdl, comb, made, **ports)
             (scratch / f"{name}.vhd").write_text(vhdl.module(name, lines, **widths))
         (scratch / f"{name}.xdc").write_text(_constraints(clock_ns))
-        (scratch / "info.json").write_text(canonical_json(info))
-    return info
+        written = Design(scratch, name, **ports, latency_cycles=len(made.delays), clock_ns=float(clock_ns),
+                         stage_delays_ns=tuple(made.delays), delay_estimate_ns=comb.latency[1], lut_estimate=comb.cost,
+                         register_bits=register_bits, part=part)
+        written.write_info()
+    return replace(written, folder=Path(folder))
 
 
-def operations(comb, info: dict, endpoints: list[Endpoint], stages: list[int]) -> dict[int, float]:
-    """Which operations' results the registers hold, and the latest arrival (ns) of each; ``info`` is info.json's
-    content."""
+def operations(comb, design: Design, endpoints: list[Endpoint], stages: list[int]) -> dict[int, float]:
+    """Which operations' results the registers hold, and the latest arrival (ns) of each."""
     found: dict[int, float] = {}
     for point in endpoints:
-        index = origin(comb, _held(comb, info, point, stages), stages)
+        index = origin(comb, _held(comb, design, point, stages), stages)
         found[index] = max(found.get(index, 0.0), point.arrival)
     return found
 
 
-def _held(comb, info: dict, point: Endpoint, stages: list[int]) -> int:
+def _held(comb, design: Design, point: Endpoint, stages: list[int]) -> int:
     """A register is v<operation>_<stage> or a part of model_out. Synthesis may leave its net the name of another wire
     only: v<operation>, wiring of a later stage, or logit<output>."""
     for pattern in (r"v(\d+)_\d+", r"v(\d+)", r"logit(\d+)", "model_out"):
@@ -70,14 +64,14 @@ def _held(comb, info: dict, point: Endpoint, stages: list[int]) -> int:
             if not (named := re.fullmatch(pattern, name)):
                 continue
             if pattern == "model_out":
-                return comb.out_idxs[bit // info["output"]["bits"]]
+                return comb.out_idxs[bit // design.output.bits]
             if name.startswith("logit"):
                 return comb.out_idxs[int(named[1])]
             if "_" in name:
                 return int(named[1])
             behind = origin(comb, int(named[1]), stages)
             return comb.ops[behind].input_ids[0] if comb.ops[behind].input_ids else behind
-    raise StudyError(f"{info['top']}: no operation belongs to the register {point.names}")
+    raise StudyError(f"{design.top}: no operation belongs to the register {point.names}")
 
 
 def usable_ns(clock_ns: float) -> float:
@@ -85,24 +79,19 @@ def usable_ns(clock_ns: float) -> float:
     return clock_ns * (1 - CLOCK_UNCERTAINTY)
 
 
-def read_info(folder: str | Path) -> dict:
-    """What :func:`write` said of the Verilog in ``folder``."""
-    return read_json(Path(folder) / "info.json")
-
-
-def _input_port(comb) -> dict:
+def _input_port(comb) -> Port:
     kifs = [op.qint.kif for op in comb.ops if op.opcode == -1]
     signed = any(k for k, _, _ in kifs)
     bits = max((i + int(signed) for _, i, _ in kifs), default=1)
-    return {"elements": comb.shape[0], "bits": max(bits, 1), "signed": signed}
+    return Port(comb.shape[0], max(bits, 1), signed)
 
 
-def _output_port(comb) -> dict:
+def _output_port(comb) -> Port:
     kifs = [q.kif for q in comb.out_qint]
-    return {"elements": comb.shape[1], "bits": max(i for _, i, _ in kifs) + 1, "signed": True}
+    return Port(comb.shape[1], max(i for _, i, _ in kifs) + 1, True)
 
 
-def _body(language, comb, made: Pipeline, input: dict, output: dict) -> tuple[list[str], int]:
+def _body(language, comb, made: Pipeline, input: Port, output: Port) -> tuple[list[str], int]:
     """Lines between the ports, in verilog or vhdl, and how many register bits they declare, those of the ports, too."""
     used, stages, depth = comb.ref_count, made.stages, len(made.delays)
     last_stage = list(stages)
@@ -117,14 +106,14 @@ def _body(language, comb, made: Pipeline, input: dict, output: dict) -> tuple[li
             source, = comb.ops[index].input_ids
             last_stage[source] = max(last_stage[source], last_stage[index])
     wires = [wire(f"v{index}", op) for index, op in enumerate(comb.ops)]
-    lines = language.input_register(input["elements"] * input["bits"])
+    lines = language.input_register(input.width)
     registers = sum(wires[i].bits for i, op in enumerate(comb.ops) if op.opcode == -1 and used[i])
     for index, op in enumerate(comb.ops):
         out = wires[index]
         if not used[index] or out.bits <= 0:
             continue
         if op.opcode == -1:
-            lines += language.element(out, op.data[0] * input["bits"] - out.fraction)
+            lines += language.element(out, op.data[0] * input.bits - out.fraction)
         else:
             sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
             lines += language.statement(op, out, sources, _table(comb, op), index in made.taking_first)
@@ -141,8 +130,8 @@ def _body(language, comb, made: Pipeline, input: dict, output: dict) -> tuple[li
             registers += out.bits * (len(later) - 1)
     ends = [_delayed(wires[i], stages[i], depth - 1, comb.ops[i]) for i in comb.out_idxs]
     for position, (end, shift) in enumerate(zip(ends, comb.out_shifts)):
-        lines += language.output(position, end, shift - end.fraction, output["bits"])
-    return lines, registers + output["elements"] * output["bits"]
+        lines += language.output(position, end, shift - end.fraction, output.bits)
+    return lines, registers + output.width
 
 
 def _table(comb, op) -> np.ndarray | None:

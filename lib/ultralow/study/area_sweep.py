@@ -10,7 +10,7 @@ import pandas as pd
 from ultralow import csvfile
 from ultralow.circuit.tracing import trace
 from ultralow.study import identity, manifest, steps
-from ultralow.synthesis import implement
+from ultralow.synthesis import implement, netlist
 from ultralow.errors import StudyError, TooSlow
 from ultralow.files import read_json, write_json
 from ultralow.exact.base import exact_rows
@@ -74,16 +74,16 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
     comb = trace(network, **options)
     try:
         with TemporaryDirectory(prefix="ultralow-") as scratch:
-            info, counts, logits = implement.implement(comb, f"{scratch}/rtl", name, codes, clock_ns, lambda line: None)
+            built = implement.build(comb, f"{scratch}/rtl", name, clock_ns, lambda line: None)
     except TooSlow as error:  # a result, too; the other points stand
         point["fault"] = f"not built: {error}"
         write_json(path, {"identity": parts, "point": point})
         return point
-    exact = exact_rows(logits, network(codes))
+    exact = exact_rows(netlist.simulate(built.netlist, built.design, codes), network(codes))
     if exact != len(codes):
         raise StudyError(f"{name}, delay constraint {delay}: {len(codes) - exact} of {len(codes)} rows of the netlist "
                          "differ from the folded network; this is a bug, please report it")
-    point |= {"lut": counts["lut"], "ff": counts["ff"], "latency_cycles": info["latency_cycles"],
-              "latency_ns": info["latency_cycles"] * clock_ns, "netlist_rows": len(codes), "netlist_rows_exact": exact}
+    point |= {"lut": built.counts.lut, "ff": built.counts.ff, "latency_cycles": built.design.latency_cycles,
+              "latency_ns": built.design.latency_ns, "netlist_rows": len(codes), "netlist_rows_exact": exact}
     write_json(path, {"identity": parts, "point": point})
     return point

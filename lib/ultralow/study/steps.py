@@ -220,14 +220,14 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
     codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
     data = test_part(study, study.network(name).dataset, log)
     with replacing(folder / "rtl") as temporary:
-        result = implement.measure(folded, codes, temporary, clock_ns, log, settings.vhdl,
-                                  **study.override(name).tracing)
-        deliverable.write(folded, data, result, temporary)
+        cost = implement.measure(folded, codes, temporary, clock_ns, log, settings.vhdl, **study.override(name).tracing)
+        deliverable.write(folded, data, cost)
+    result = cost.to_dict()
     if settings.multipliers and folded.multipliable:
         with replacing(folder / "rtl-multipliers") as temporary:
-            result["multipliers"] = implement.with_multipliers(folded, codes, temporary, clock_ns, log)
+            result["multipliers"] = implement.with_multipliers(folded, codes, temporary, clock_ns, log).to_dict()
     if settings.tool == "vitis":
-        result |= implement.measure_with_vitis(folded, folder, settings.part, clock_ns, log)
+        result |= implement.synthesise_with_vitis(folded, folder, settings.part, clock_ns, log)
     _keep(study, name, "synthesis.json", result, synthesis_identity(study, name))
     _insist(name, result, "interpreter", "rtl", "netlist")
     if "multipliers" in result:

@@ -1,4 +1,4 @@
-"""Knows a synthesised netlist: its tables, carry chains and registers, and how to run it, all clock cycles at once.
+"""Simulate a synthesised netlist of tables, carry chains and registers, all clock cycles at once.
 
 A net is one Python integer: bit t is the net's value before clock edge t. A table then costs a few operations for all
 rows together and a register a shift by one, so that a netlist runs in the seconds that compiling it would take longer.
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import numpy as np
 
+from ultralow.circuit.design import Design
 from ultralow.errors import StudyError
-from ultralow.circuit.rtl import read_info
-from ultralow.synthesis.verilator import pack, unpack
 
 Net = int | str  # yosys's number of the net; "0", "1" and "x" are constants; a cell's name: all its outputs
 Gate = tuple[Net, Callable, list[Net]]  # the net it drives, by which function of which nets
@@ -24,27 +23,33 @@ Gate = tuple[Net, Callable, list[Net]]  # the net it drives, by which function o
 _DSP_A, _DSP_P = 27, 48  # bits that a DSP48E2 multiplies of its port A, and bits of its port P
 
 
-def read(path: str | Path, top: str) -> dict:
-    """Module ``top`` of a netlist that :func:`ultralow.synthesis.yosys.synthesise` wrote as JSON."""
-    return json.loads(Path(path).read_text())["modules"][top]
+@dataclass(frozen=True)
+class Netlist:
+    """A design mapped to cells: each by its name, with type, parameters and the nets at its ports; the nets of the design's
+    ports and of all named wires, lowest bit first."""
+
+    cells: dict[str, dict]
+    ports: dict[str, list[Net]]
+    names: dict[str, list[Net]]
 
 
-def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndarray:
-    """Logit codes (rows, classes), int64, of a netlist for input codes (rows, inputs), one row at every clock.
+def parse(text: str, top: str) -> Netlist:
+    """Module ``top`` of a netlist in yosys's JSON."""
+    module = json.loads(text)["modules"][top]
+    ports, names = ({name: wire["bits"] for name, wire in module.get(kind, {}).items()} for kind in ("ports", "netnames"))
+    return Netlist(module["cells"], ports, names)
 
-    Args:
-        path: the netlist that :func:`ultralow.synthesis.yosys.synthesise` wrote of the Verilog in ``folder``, as JSON.
+
+def simulate(netlist: Netlist, design: Design, codes: np.ndarray) -> np.ndarray:
+    """Logit codes (rows, classes), int64, of the netlist of a design for input codes (rows, inputs), one row at every clock.
 
     Raises:
-        StudyError: the netlist holds a cell that is not known here, or a loop.
+        StudyError: the netlist has a cell that is not known here, or a loop.
     """
-    info = read_info(folder)
-    module = read(path, info["top"])
-    ports = {name: port["bits"] for name, port in module["ports"].items()}
-    edges = len(codes) + info["latency_cycles"] + 1
+    edges = len(codes) + design.latency_cycles + 1
     ones = (1 << edges) - 1
-    values = {"0": 0, "1": ones, "x": 0} | dict(zip(ports["model_inp"], _to_nets(pack(codes, info["input"]))))
-    gates = {out: (function, sources) for name, cell in module["cells"].items()
+    values = {"0": 0, "1": ones, "x": 0} | dict(zip(netlist.ports["model_inp"], _to_nets(design.input.pack(codes))))
+    gates = {out: (function, sources) for name, cell in netlist.cells.items()
              for out, function, sources in _gates(name, cell, ones)}
     try:
         for net in TopologicalSorter({out: sources for out, (_, sources) in gates.items()}).static_order():
@@ -52,10 +57,10 @@ def simulate(path: str | Path, folder: str | Path, codes: np.ndarray) -> np.ndar
                 function, sources = gates[net]
                 values[net] = function(*(values[source] for source in sources))
     except CycleError as error:
-        raise StudyError(f"the netlist of {info['top']} has a loop through the nets {error.args[1]}; "
-                         "a network's pipeline has none, so its Verilog was changed: write it anew") from None
+        raise StudyError(f"the netlist of {design.top} has a loop through the nets {error.args[1]}; "
+                         "a network's pipeline has none, so its Verilog was changed: write it again") from None
     # The edge `latency` after a row's own puts its logits out: they stand before the next one.
-    return unpack(_to_rows([values[net] for net in ports["model_out"]], edges)[-len(codes):], info["output"])
+    return design.output.unpack(_to_rows([values[net] for net in netlist.ports["model_out"]], edges)[-len(codes):])
 
 
 def _gates(name: str, cell: dict, ones: int) -> Iterator[Gate]:
@@ -68,16 +73,16 @@ def _gates(name: str, cell: dict, ones: int) -> Iterator[Gate]:
             yield ports["Q"][0], lambda data: data << 1 & ones, ports["D"]
         case "CARRY4":
             carry = [*ports["CI"], *ports["CYINIT"]]
-            for bit, (select, given) in enumerate(zip(ports["S"], ports["DI"])):
+            for bit, (select, data) in enumerate(zip(ports["S"], ports["DI"])):
                 yield ports["O"][bit], _chain_sum, [select, *carry]
-                yield ports["CO"][bit], _chain_carry, [select, given, *carry]
+                yield ports["CO"][bit], _chain_carry, [select, data, *carry]
                 carry = [ports["CO"][bit]]
         case "DSP48E2" if not any("1" in inside.get(f"{stage}REG", "") for stage in "ABMP"):  # a plain multiplier
             yield name, partial(_product, ones), ports["A"][:_DSP_A] + ports["B"]
             for bit, out in enumerate(ports["P"]):
                 yield out, partial(_bit, bit), [name]
         case kind:
-            raise StudyError(f"the netlist's cell {name} is a {kind}, which is not known to ultralow/netlist.py; "
+            raise StudyError(f"the netlist's cell {name} is a {kind}, which is not known to ultralow/synthesis/netlist.py; "
                              "teach it what the synthesis script now makes")
 
 
@@ -97,8 +102,8 @@ def _chain_sum(select: int, carry: int, start: int = 0) -> int:
     return select ^ (carry | start)
 
 
-def _chain_carry(select: int, given: int, carry: int, start: int = 0) -> int:
-    return given ^ select & (given ^ (carry | start))
+def _chain_carry(select: int, data: int, carry: int, start: int = 0) -> int:
+    return data ^ select & (data ^ (carry | start))
 
 
 def _product(ones: int, *inputs: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Knows how to run Verilog of a network cycle by cycle, with Verilator."""
+"""Simulate a design's Verilog cycle by cycle with Verilator."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from ultralow.circuit.design import Design
 from ultralow.errors import StudyError
 from ultralow.files import replacing
-from ultralow.circuit.rtl import read_info
 
 # Rows go in at every clock, as in hardware; the logits of row i are read latency_cycles edges after its own.
 _HARNESS = """
@@ -46,19 +46,20 @@ int main(int argc, char **argv) {
 """
 
 
-def simulate(folder: str | Path, codes: np.ndarray, optimise: str = "-O1") -> np.ndarray:
-    """Logit codes (rows, classes), int64, that the Verilog in ``folder`` gives for input codes (rows, inputs).
+def simulate(design: Design, codes: np.ndarray, optimise: str = "-O1") -> np.ndarray:
+    """Logit codes (rows, classes), int64, that a design's Verilog gives for input codes (rows, inputs).
 
     The model is compiled in a scratch folder with the compiler's ``optimise`` level; nothing is left behind.
 
     Raises:
-        StudyError: the C++ compiler is missing, or the Verilog does not compile.
+        StudyError: there is no Verilog or no C++ compiler, or the Verilog does not compile.
     """
-    folder, info = Path(folder).resolve(), read_info(folder)
+    source = design.verilog.resolve()
+    if not source.is_file():
+        raise StudyError(f"{source} is missing; write the circuit first")
     with TemporaryDirectory(prefix="ultralow-") as scratch:
         # By name: a testbench may lie beside it.
-        program = build([folder / f"{info['top']}.v"], info["top"], Path(scratch), optimise)
-        return _run(program, info, codes)
+        return _run(build([source], design.top, Path(scratch), optimise), design, codes)
 
 
 def build(sources: list[Path], top: str, scratch: Path, optimise: str = "-O1", testbench: bool = False) -> Path:
@@ -130,26 +131,10 @@ def checked(command: list[str], folder: Path, tool: str, **environment: str) -> 
         raise StudyError(f"{tool} cannot compile the Verilog:\n{tail}")
 
 
-def _run(program: Path, info: dict, codes: np.ndarray) -> np.ndarray:
-    packed = pack(codes, info["input"])
-    n_out = -(-info["output"]["elements"] * info["output"]["bits"] // 8)
-    arguments = [packed.shape[1], n_out, len(codes), info["latency_cycles"]]
-    done = subprocess.run([str(program), *map(str, arguments)], input=packed.tobytes(), capture_output=True)
-    if done.returncode or len(done.stdout) != n_out * len(codes):
-        raise StudyError(f"the simulation of {info['top']} stopped early: {done.stderr.decode()[-500:]}")
-    return unpack(np.frombuffer(done.stdout, np.uint8).reshape(len(codes), n_out), info["output"])
-
-
-def pack(codes: np.ndarray, port: dict) -> np.ndarray:
-    """Port values as bytes (rows, bytes), element 0 in the lowest bits, of codes (rows, elements)."""
-    bits = (np.asarray(codes, np.int64)[:, :, None] >> np.arange(port["bits"])) & 1
-    return np.packbits(bits.reshape(len(codes), -1).astype(np.uint8), axis=1, bitorder="little")
-
-
-def unpack(raw: np.ndarray, port: dict) -> np.ndarray:
-    """Codes (rows, elements), int64, of port values as bytes (rows, bytes)."""
-    bits = np.unpackbits(raw, axis=1, count=port["elements"] * port["bits"], bitorder="little")
-    weights = np.left_shift(np.int64(1), np.arange(port["bits"], dtype=np.int64))
-    if port["signed"]:
-        weights[-1] = -weights[-1]
-    return bits.reshape(len(raw), port["elements"], port["bits"]) @ weights
+def _run(program: Path, design: Design, codes: np.ndarray) -> np.ndarray:
+    values, size = design.input.pack(codes), design.output.byte_count
+    arguments = [values.shape[1], size, len(codes), design.latency_cycles]
+    done = subprocess.run([str(program), *map(str, arguments)], input=values.tobytes(), capture_output=True)
+    if done.returncode or len(done.stdout) != size * len(codes):
+        raise StudyError(f"the simulation of {design.top} stopped early: {done.stderr.decode()[-500:]}")
+    return design.output.unpack(np.frombuffer(done.stdout, np.uint8).reshape(len(codes), size))

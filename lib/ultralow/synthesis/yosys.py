@@ -1,4 +1,4 @@
-"""Knows what a Verilog design costs on the device: one fixed synthesis script, and what its counts mean.
+"""Synthesise a Verilog design with Yosys, by one fixed script, and count its cells.
 
 Counted are raw look-up tables of up to six inputs, as mapped: not packed two to a site, no place and route.
 """
@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ultralow.circuit import delays
+from ultralow.circuit.design import Design
+from ultralow.circuit.rtl import usable_ns
 from ultralow.errors import StudyError
-from ultralow.circuit.rtl import read_info, usable_ns
+from ultralow.synthesis import timing
+from ultralow.synthesis.netlist import Netlist, parse
 
 # yosys, step by step. Each sum of two becomes an adder of its own (sums.v), each product a DSP48E2 (products.v). Adders
 # of up to three bits, of six bits in all or of a constant become plain logic (adders.v), wider ones carry chains with a
@@ -60,47 +63,61 @@ for line in open(sys.argv[1]):
 """
 
 
-def synthesise(folder: str | Path, netlist: str | Path | None = None) -> dict:
-    """Counts of the Verilog in ``folder``.
+@dataclass(frozen=True)
+class Counts:
+    """Cells of a mapped design: raw tables of up to six inputs (those in front of carry chains included), registers, carry
+    chains of four bits, DSP48E2, block RAMs of 18 kbit."""
+
+    lut: int = 0
+    ff: int = 0
+    carry4: int = 0
+    dsp: int = 0
+    bram18: int = 0
+
+
+def script() -> str:
+    """The synthesis script in one line, as results tell it."""
+    return SCRIPT.strip().replace("\n", "; ")
+
+
+def synthesise(design: Design, written: str | Path | None = None) -> tuple[Counts, Netlist]:
+    """Counts and netlist of a design's Verilog.
 
     Args:
-        netlist: where to write the mapped design, if wanted: as JSON if the name ends so, else as Verilog.
-
-    Returns:
-        lut (raw tables, those in front of carry chains included), ff, dsp, bram18, carry4, script, tool, version.
+        written: where to write the netlist as Verilog, too, if wanted.
 
     Raises:
         StudyError: the synthesis fails or is killed (out of memory).
     """
-    folder, info = Path(folder).resolve(), read_info(folder)
-    source = folder / f"{info['top']}.v"  # and not the testbench beside it
     with TemporaryDirectory(prefix="ultralow-") as scratch:
         boxes, tables = Path(scratch, "boxes.v"), Path(scratch, "tables")
-        boxes.write_text(delays.boxes())
-        tables.write_text(delays.tables())
-        files = {"sources": source, "sums": SUMS, "products": PRODUCTS, "adders": ADDERS}
+        boxes.write_text(timing.boxes())
+        tables.write_text(timing.tables())
+        # By its name, and not the testbench beside it.
+        files = {"sources": design.verilog.resolve(), "sums": SUMS, "products": PRODUCTS, "adders": ADDERS}
         for name, file in files.items():  # yosys takes a path apart at its spaces: by names that have none
             Path(scratch, f"{name}.v").symlink_to(file)
-        text = SCRIPT.format(**{name: f"{scratch}/{name}.v" for name in files}, top=info["top"], boxes=boxes, tables=tables,
-                             picoseconds=int(1000 * usable_ns(info["clock_ns"])))
-        if netlist:
-            command = "write_json" if Path(netlist).suffix == ".json" else "write_verilog -noattr"
-            text += f"{command} {Path(netlist).resolve()}\n"
-        text += f"tee -q -o {scratch}/stat.json stat -json\n"
-        Path(scratch, "script").write_text(text.lstrip())
+        lines = SCRIPT.format(**{name: f"{scratch}/{name}.v" for name in files}, top=design.top, boxes=boxes, tables=tables,
+                              picoseconds=int(1000 * usable_ns(design.clock_ns)))
+        lines += f"write_json {scratch}/netlist.json\ntee -q -o {scratch}/stat.json stat -json\n"
+        if written:
+            lines += f"write_verilog -noattr {scratch}/netlist.v\n"
+        Path(scratch, "script").write_text(lines.lstrip())
         # Large pages: the synthesis walks through gigabytes, and takes a fifth longer in small ones.
         done = subprocess.run([sys.executable, "-c", _WORKER, f"{scratch}/script"], capture_output=True, text=True,
                               env={"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", **os.environ})
         if done.returncode:
-            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
-            raise StudyError(f"synthesis of {folder} ended with code {done.returncode} (−9: out of memory); "
-                             f"take a smaller network or a larger machine:\n{said}")
-        counts = parse_counts(Path(scratch, "stat.json").read_text())
-    return {**counts, "script": SCRIPT.strip().replace("\n", "; "), "tool": "yosys", "version": version("pyosys")}
+            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+            raise StudyError(f"synthesis of {design.folder} ended with code {done.returncode} (−9: out of memory); "
+                             f"take a smaller network or a larger machine:\n{last}")
+        if written:
+            shutil.copyfile(f"{scratch}/netlist.v", written)
+        return (parse_counts(Path(scratch, "stat.json").read_text()),
+                parse(Path(scratch, "netlist.json").read_text(), design.top))
 
 
-def parse_counts(text: str) -> dict:
-    """lut, ff, dsp, bram18 and carry4 of the JSON that yosys's ``stat`` prints.
+def parse_counts(text: str) -> Counts:
+    """The counts in the JSON that yosys's ``stat`` prints.
 
     Raises:
         StudyError: a cell type remains that is none of these: the script has not mapped everything; or the text is
@@ -112,15 +129,15 @@ def parse_counts(text: str) -> dict:
             raise ValueError("a count is no number")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StudyError(f"the counts of the synthesis cannot be read ({type(error).__name__}: {error}); run it again") from None
-    found = dict.fromkeys(("lut", "ff", "dsp", "bram18", "carry4"), 0)
+    counts = dict.fromkeys(_CELLS, 0)
     for kind, number in cells.items():
         for name, pattern in _CELLS.items():
             if re.fullmatch(pattern, kind):
-                found[name] += number
+                counts[name] += number
                 break
         else:
             raise StudyError(f"synthesis left {number} cells of type {kind} unmapped")
-    return found
+    return Counts(**counts)
 
 
 _CELLS = {"lut": r"\$lut|LUT\d", "ff": r"\$_S?DFF\w*_", "dsp": "DSP48E2", "bram18": "RAMB18E2", "carry4": "CARRY4"}

@@ -1,29 +1,21 @@
-"""Knows how long signals take through a mapped netlist, stage by stage: an estimate, not place and route.
+"""Estimate when signals settle in a mapped netlist, stage by stage, without place and route.
+
+The delays are those of :mod:`ultralow.device`; the synthesis maps with the same (:func:`boxes`, :func:`tables`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from math import ceil
 
+from ultralow.circuit.design import Endpoint
 from ultralow.device import BIT_NS, CHAIN_NS, MULTIPLIER_NS, TABLE_NS
 from ultralow.errors import StudyError
+from ultralow.synthesis.netlist import Net, Netlist
 
-Net = int | str
 Path = tuple[Net, float]  # from a net, with so many ns to the net in question
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A register bit behind logic: names of what it holds, with the bit there; its stage; when its input is settled
-    (ns)."""
-
-    names: tuple[tuple[str, int], ...]
-    stage: int
-    arrival: float
 
 
 def stage_delays(endpoints: list[Endpoint]) -> list[float]:
@@ -34,23 +26,20 @@ def stage_delays(endpoints: list[Endpoint]) -> list[float]:
     return [slowest[stage] for stage in sorted(slowest)]
 
 
-def endpoints(module: dict) -> list[Endpoint]:
-    """All register bits of a netlist but those of its inputs. The stage behind the inputs' registers is 0.
-
-    Args:
-        module: of yosys's JSON, mapped to tables, CARRY4 and registers. Its first registers hold the inputs.
+def endpoints(netlist: Netlist) -> list[Endpoint]:
+    """All register bits but those of the inputs, which a netlist's first registers hold. The stage behind those is 0.
 
     Raises:
         StudyError: the netlist holds another cell.
     """
     names: dict[Net, tuple[tuple[str, int], ...]] = defaultdict(tuple)
-    for name, wire in module.get("netnames", {}).items():
-        for bit, net in enumerate(wire["bits"]):
+    for name, nets in netlist.names.items():
+        for bit, net in enumerate(nets):
             names[net] += ((name, bit),)
     sources: dict[Net, list[Path]] = {}
     registers: dict[Net, Net] = {}
     tables, inverters = set(), {}
-    for name, cell in module["cells"].items():
+    for name, cell in netlist.cells.items():
         ports = cell["connections"]
         if cell["type"] == "$_DFF_P_":
             registers[ports["Q"][0]] = ports["D"][0]
@@ -65,19 +54,19 @@ def endpoints(module: dict) -> list[Endpoint]:
     graph = {net: [source for source, _ in paths] for net, paths in sources.items()}
     graph |= {q: [d] for q, d in registers.items()}
     # A net belongs to the stage that its registers count, and is settled so long after the clock's edge.
-    stage, arrival, found = {}, {}, []
+    stage, arrival, points = {}, {}, []
     for net in TopologicalSorter(graph).static_order():
         if net in registers:
             data = registers[net]
             stage[net], arrival[net] = stage[data] + 1, 0.0
             if stage[data]:
-                found.append(Endpoint(names[net], stage[data] - 1, arrival[data]))
+                points.append(Endpoint(names[net], stage[data] - 1, arrival[data]))
         else:
             paths = sources.get(net, [])
             stage[net] = max((stage[source] for source, _ in paths), default=0)
             # What comes from an earlier stage is constant there, or it would have passed a register.
             arrival[net] = max((arrival[source] + ns for source, ns in paths if stage[source] == stage[net]), default=0.0)
-    return found
+    return points
 
 
 def tables() -> str:
@@ -112,13 +101,13 @@ def _paths(name: str, cell: dict) -> Iterator[tuple[Net, list[Path]]]:
             yield ports["Y"][0], [(net, TABLE_NS) for net in ports["A"]]
         case "CARRY4":
             carry = [(ports["CI"][0], 0.0), (ports["CYINIT"][0], CHAIN_NS)]
-            for select, given, total, out in zip(ports["S"], ports["DI"], ports["O"], ports["CO"]):
+            for select, data, total, out in zip(ports["S"], ports["DI"], ports["O"], ports["CO"]):
                 carry = [(net, ns + BIT_NS) for net, ns in carry]
                 yield total, [*carry, (select, CHAIN_NS)]
-                carry += [(select, CHAIN_NS), (given, CHAIN_NS)]
+                carry += [(select, CHAIN_NS), (data, CHAIN_NS)]
                 yield out, list(carry)
         case "DSP48E2":
             for net in ports["P"]:
                 yield net, [(source, MULTIPLIER_NS) for source in (*ports["A"], *ports["B"])]
         case kind:
-            raise StudyError(f"the netlist's cell {name} is a {kind}, whose delay is not known to ultralow/timing.py")
+            raise StudyError(f"the netlist's cell {name} is a {kind}, whose delay is not known to ultralow/synthesis/timing.py")

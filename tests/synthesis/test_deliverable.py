@@ -10,7 +10,9 @@ from random_networks import random_network
 
 from ultralow.circuit import rtl
 from ultralow.circuit.tracing import trace
+from ultralow.circuit.design import read
 from ultralow.synthesis import deliverable, testbench, yosys
+from ultralow.synthesis.implement import Implementation
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import sha256
@@ -27,11 +29,16 @@ DATA = Dataset("jets", "made up", tuple("uvwxyz"), NETWORK.classes, x_train=NONE
 
 
 def made(folder):
-    rtl.write(trace(NETWORK), folder, NETWORK.name, clock_ns=2.5, in_vhdl=True)
-    counts = yosys.synthesise(folder)
-    measured = {**counts, "tool": "yosys", "rtl_rows": 1000, "rtl_rows_exact": 999}
-    deliverable.write(NETWORK, DATA, measured, folder)
+    design = rtl.write(trace(NETWORK), folder, NETWORK.name, clock_ns=2.5, in_vhdl=True)
+    counts, _ = yosys.synthesise(design)
+    deliverable.write(NETWORK, DATA, cost(design, counts))
     return folder
+
+
+def cost(design, counts) -> Implementation:
+    return Implementation(**vars(counts), design=design, stage_delays_ns=(), rows=1000, rows_exact=999, interpreter_rows_exact=1000,
+                          netlist_rows=100, netlist_rows_exact=100, input_bits=30, input_format_bits=30,
+                          circuit_architecture=NETWORK.architecture, tool="yosys", script=yosys.script())
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,7 @@ def test_the_testbench_passes_where_the_folder_was_taken(elsewhere):
 
 @pytest.mark.parametrize("simulator", ["verilator"] + ["iverilog"] * bool(shutil.which("iverilog")))
 def test_a_wrong_expectation_fails(simulator, elsewhere):
-    lines, bits = (elsewhere / "outputs.hex").read_text().split(), rtl.read_info(elsewhere)["output"]["bits"]
+    lines, bits = (elsewhere / "outputs.hex").read_text().split(), read(elsewhere).output.bits
     lines[17] = f"{int(lines[17], 16) ^ 1 << 2 * bits:x}"
     (elsewhere / "outputs.hex").write_text("\n".join(lines))
     right = int(NETWORK(NETWORK.codes(SCALED))[17, 2])
@@ -61,11 +68,11 @@ def test_a_wrong_expectation_fails(simulator, elsewhere):
 
 
 def test_a_circuit_one_cycle_too_slow_and_lost_vectors_fail(elsewhere):
-    info = rtl.read_info(elsewhere)
-    bench = elsewhere / f"{info['top']}_tb.v"
-    right = f"LATENCY = {info['latency_cycles']};"
+    design = read(elsewhere)
+    bench = elsewhere / f"{design.top}_tb.v"
+    right = f"LATENCY = {design.latency_cycles};"
     assert right in bench.read_text()
-    bench.write_text(bench.read_text().replace(right, f"LATENCY = {info['latency_cycles'] - 1};"))
+    bench.write_text(bench.read_text().replace(right, f"LATENCY = {design.latency_cycles - 1};"))
     assert testbench.run(elsewhere).startswith("FAIL: ")
     (elsewhere / "outputs.hex").unlink()
     assert "no inputs.hex or outputs.hex" in testbench.run(elsewhere)
@@ -79,29 +86,27 @@ def test_the_readme_says_how_features_become_codes(folder):
     codes = np.clip(np.floor(factor * RAW + offset), low, high).astype(int)
     np.testing.assert_array_equal(codes, NETWORK.codes(SCALED))
     assert len(np.unique(codes)) > 20
-    assert (folder / "inputs.hex").read_text() == testbench.vectors(codes, rtl.read_info(folder)["input"])
+    assert (folder / "inputs.hex").read_text() == testbench.vectors(codes, read(folder).input)
     assert [row[2] for row in tables(text)["class"]] == ["`a`", "`b`", "`c`"]
     assert f"A logit is code / {2**NETWORK.output_fraction}" in text and "999 of 1,000 rows" in text
 
 
 def test_pixels_need_no_table(folder):
     pixels = replace(DATA, mean=np.zeros(INPUTS), scale=np.full(INPUTS, 256.0))
-    counts = dict.fromkeys(("lut", "ff", "dsp", "bram18", "carry4", "script", "tool"), 0)
-    text = deliverable.readme(replace(NETWORK, gain=None, move=None), pixels, counts, rtl.read_info(folder), 4)
+    text = deliverable.readme(replace(NETWORK, gain=None, move=None), pixels, cost(read(folder), yosys.Counts()), 4)
     assert "feature" not in tables(text) and "factor = 0.015625 and offset = 0" in text
 
 
 def test_the_readmes_template_keeps_the_valid_signal_with_its_row(elsewhere):
     template = re.search(r"```verilog\n(.*?)```", (elsewhere / "README.md").read_text(), re.DOTALL)[1]
-    info = rtl.read_info(elsewhere)
-    widths = {name: info[name]["elements"] * info[name]["bits"] for name in ("input", "output")}
+    design = read(elsewhere)
     # Rows with gaps of none, one or two clocks between them.
-    (elsewhere / f"{info['top']}_tb.v").write_text(f"""`timescale 1 ns / 1 ps
-        module {info['top']}_tb;
+    (elsewhere / f"{design.top}_tb.v").write_text(f"""`timescale 1 ns / 1 ps
+        module {design.top}_tb;
             reg clk;
             {template}
-            reg [{widths['input']}-1:0] inputs [0:{ROWS - 1}];
-            reg [{widths['output']}-1:0] outputs [0:{ROWS - 1}];
+            reg [{design.input.width}-1:0] inputs [0:{ROWS - 1}];
+            reg [{design.output.width}-1:0] outputs [0:{ROWS - 1}];
             integer edges, sent, seen, wrong;
             initial begin
                 $readmemh("inputs.hex", inputs);
@@ -127,7 +132,7 @@ def test_the_readmes_template_keeps_the_valid_signal_with_its_row(elsewhere):
 
 def test_the_same_network_gives_the_same_bytes_and_the_sums_are_theirs(folder, tmp_path):
     again = made(tmp_path / "again")  # and the testbench beside the Verilog does not disturb synthesis
-    yosys.synthesise(again)
+    yosys.synthesise(read(again))
     names = {path.name for path in folder.iterdir()}
     assert {"README.md", "SHA256SUMS", "random.v", "random.vhd", "random.xdc", "random_tb.v"} <= names
     for name in names:

@@ -1,0 +1,22 @@
+"""Fill in the texts of the folder to take home: README and testbench."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(name: str, **values: object) -> str:
+    """The template ``name`` of templates/ with its values."""
+    return _environment().get_template(name).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(loader=PackageLoader("ultralow.synthesis"), undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["short"] = lambda number: f"{number:g}"
+    environment.filters["precise"] = lambda number: f"{number:.10g}"
+    return environment
