@@ -25,7 +25,7 @@ from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 
 
-def stand_in(entry: catalogue.Network, seed: int = 0, scale_bits: int = 6) -> FoldedNetwork:
+def stand_in(entry: catalogue.NetworkSpec, seed: int = 0, scale_bits: int = 6) -> FoldedNetwork:
     """A folded network of the entry's shape and formats whose neurons switch about as often as trained ones."""
     rng, given, layers = np.random.default_rng(seed), Fixed.parse(entry.input), []
     spread, fraction = (given.high_code - given.low_code) / 4, given.fraction

@@ -18,7 +18,7 @@ from ultralow.fixed_point import Fixed
 from ultralow.training.folding import fold
 from ultralow.training.layers import BinaryDense, RoundedTanh
 from ultralow.training.model import build
-from ultralow.networks.catalogue import Network
+from ultralow.networks.catalogue import NetworkSpec
 from ultralow.networks.recipes import RECIPES
 
 
@@ -64,7 +64,7 @@ def test_dense_normalisation_and_relu_become_fixed_point_of_the_formats_that_are
 
 @pytest.mark.parametrize("weights, activation", [("binary", "binary"), ("ternary", "ternary"), ("binary", "ufixed<4,2>")])
 def test_the_studys_own_layers_keep_their_precision(tmp_path, weights, activation):
-    network = Network("n", "jets", (6, 8, 5, 3), weights, activation, "fixed<8,3>", scale_bits=3)
+    network = NetworkSpec("n", (6, 8, 5, 3), weights, activation, "fixed<8,3>", scale_bits=3, dataset="jets")
     model = unsettled(build(network, replace(RECIPES["study"], keep=0.9)))
     path = saved(model, tmp_path)
     assert keras_model.outline(path)[1][0].units == 8

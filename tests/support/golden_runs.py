@@ -25,7 +25,7 @@ from ultralow.data.dataset import Table
 from ultralow.files import canonical_json, root
 from ultralow.networks.methods import (Additive, BoostedTrees, FrontNetwork, HgqDense, HgqTables, LearnedTables, Votes)
 from ultralow.networks.recipes import RECIPES
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, imported, runs
 
 SMALL = {"epochs": 2, "batch_size": 128}
@@ -68,8 +68,8 @@ def data() -> dict:
 def dense(kind: str, recipe: str, weights: str, activation: str, features: int = 16, **changes):
     """A dense network trained and folded: the model, and the folded network."""
     rows = dataset.split_and_scale(table(features, 10 if features == 784 else 5))
-    network = Network(kind, rows.name, (features, 12, 8, len(rows.classes)), weights, activation,
-                      "ufixed<1,0>" if features == 784 else "fixed<7,3>")
+    network = NetworkSpec(kind, (features, 12, 8, len(rows.classes)), weights, activation,
+                      "ufixed<1,0>" if features == 784 else "fixed<7,3>", dataset=rows.name)
     model, folded, history, valid = runs.fit(network, replace(RECIPES[recipe], **SMALL, **changes), rows, 1, quiet)
     return model, folded, [content(folded), history, valid]
 
@@ -88,7 +88,7 @@ def method(kind: str):
     """A network of the front: what its training gives, and a description of it."""
     way, widths, form = METHODS[kind]
     rows = dataset.split_and_scale(table(widths[0], widths[-1]))
-    network = FrontNetwork(kind.replace(" ", "-"), rows.name, widths=widths, input=form, method=way)
+    network = FrontNetwork(kind.replace(" ", "-"), widths=widths, input=form, method=way, dataset=rows.name)
     trained = importlib.import_module(way.module).train(network, rows, 1, 3, quiet)
     x = trained.network.encode(rows.x_test)
     return trained, [content(trained.network), trained.history, trained.facts, np.asarray(trained.before(x), np.float64)]

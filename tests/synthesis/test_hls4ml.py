@@ -104,9 +104,9 @@ def test_hls4ml_alone_is_not_exact_and_folding_is_the_cure(fault, tmp_path):
     exact, model, x = naive_emulation(gamma, beta, tmp_path)
     assert exact < len(x)
 
-    from ultralow.networks.catalogue import Network
+    from ultralow.networks.catalogue import NetworkSpec
 
-    entry = Network("cured", "jets", (8, 12, 3), "binary", "binary", str(INPUT))
+    entry = NetworkSpec("cured", (8, 12, 3), "binary", "binary", str(INPUT), dataset="jets")
     folded = folding.fold(model, entry)
     np.testing.assert_array_equal(folded.logits(x), float64_outputs(model, x))
     assert hls.compare(folded, x, log=lambda line: None)["hls_rows_exact"] == len(x)

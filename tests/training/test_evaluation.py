@@ -8,7 +8,7 @@ import pytest
 from inexact import off_by_a_step
 
 from ultralow.errors import StudyError
-from ultralow.networks.catalogue import Network
+from ultralow.networks.catalogue import NetworkSpec
 from ultralow.networks.recipes import RECIPES
 from ultralow.synthesis.hls4ml import to_keras
 from ultralow.training import evaluation, folding
@@ -54,7 +54,7 @@ def test_ties_are_decided_in_float64_and_by_folding_as_in_integers(towards, monk
     # The forced case is one: rows at a threshold come out on the other side, or Keras's own outputs are no integers.
     assert (np.abs(by_keras - expected) > 1e-3).any() or (by_keras != expected).any()
     np.testing.assert_array_equal(evaluation.float64_outputs(model, x), expected)
-    folded = folding.fold(model, Network("tied", "jets", (8, 12, 3), "binary", "binary", "fixed<2,2>"))
+    folded = folding.fold(model, NetworkSpec("tied", (8, 12, 3), "binary", "binary", "fixed<2,2>", dataset="jets"))
     np.testing.assert_array_equal(folded.logits(x), expected)
 
 
@@ -70,7 +70,7 @@ def test_one_step_low_moves_rows_to_the_other_side_of_a_threshold(monkeypatch):
 @pytest.mark.parametrize("name, weights, activation", [("b", "binary", "binary"), ("t", "ternary", "ternary"), ("r", "ternary", "ufixed<4,2>"),
                                                        ("f", "fixed<6,2>", "ufixed<4,2>")])
 def test_what_hls4ml_receives_is_the_folded_network_however_keras_rounds(name, weights, activation, towards, monkeypatch):
-    network = Network(name, "jets", (6, 9, 7, 3), weights, activation, "fixed<5,3>")
+    network = NetworkSpec(name, (6, 9, 7, 3), weights, activation, "fixed<5,3>", dataset="jets")
     keras.utils.set_random_seed(4)
     folded = folding.fold(build(network, replace(RECIPES["study"], norm="batch")), network)
     codes = np.random.default_rng(3).integers(folded.input.low_code, folded.input.high_code + 1, (2000, 6))

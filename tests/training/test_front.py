@@ -49,10 +49,10 @@ def strokes(rows: int = 1500) -> Dataset:
 
 
 NETWORKS = {
-    "additive": (FrontNetwork("blobs-tables", "blobs", (4, 3, 3), input="ufixed<6,6>",
-                              method=Additive(1e-3, wide=("a",), batch_size=256)), blobs, 12, 0.85),
-    "votes": (FrontNetwork("strokes-tables", "strokes", (64, 30, 3), input="ufixed<1,0>",
-                           method=Votes(candidates=40, rows=500, distort=0.02)), strokes, 6, 0.9),
+    "additive": (FrontNetwork("blobs-tables", (4, 3, 3), input="ufixed<6,6>",
+                              method=Additive(1e-3, wide=("a",), batch_size=256), dataset="blobs"), blobs, 12, 0.85),
+    "votes": (FrontNetwork("strokes-tables", (64, 30, 3), input="ufixed<1,0>",
+                           method=Votes(candidates=40, rows=500, distort=0.02), dataset="strokes"), strokes, 6, 0.9),
 }
 
 
@@ -136,7 +136,7 @@ def test_an_entry_says_what_it_is(entry):
 
 def test_an_entry_without_a_method_is_refused():
     with pytest.raises(StudyError, match="needs its method"):
-        FrontNetwork("jets-tables-none", "jets", (16, 4, 5))
+        FrontNetwork("jets-tables-none", (16, 4, 5), dataset="jets")
 
 
 def test_a_table_network_needs_layers_that_fit():

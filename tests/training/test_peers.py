@@ -35,7 +35,7 @@ def data(bits=8):
 
 
 def entry(name, method, widths, form="ufixed<6,6>"):
-    return FrontNetwork(f"jets-{name}", "jets", widths=widths, input=form, method=method)
+    return FrontNetwork(f"jets-{name}", widths=widths, input=form, method=method, dataset="jets")
 
 
 ENTRIES = {

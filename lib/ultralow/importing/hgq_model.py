@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ultralow.importing import keras_file
-from ultralow.networks.catalogue import Network
+from ultralow.networks.catalogue import NetworkSpec
 from ultralow.errors import StudyError
 
 # What a model is built of, by HGQ2's modules: everything in its description that has a class is one of these, or Keras's.
@@ -36,7 +36,7 @@ _ROUNDING, _OVERFLOW = ("TRN", "RND", "RND_CONV"), ("WRAP", "SAT", "SAT_SYM")
 
 
 @dataclass(frozen=True)
-class HgqNetwork(Network):
+class HgqNetwork(NetworkSpec):
     """A model of HGQ2 as a network of the study; its formats stand in the file, value by value."""
 
     count: tuple[int, int] = (0, 0)  # weights; weights and biases
@@ -59,7 +59,7 @@ class HgqNetwork(Network):
     def operations(self) -> int:
         return 2 * self.count[0]
 
-    def at_smoke_size(self) -> Network:
+    def at_smoke_size(self) -> NetworkSpec:
         """As it is: nothing is trained."""
         return self
 
@@ -98,7 +98,7 @@ def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork
                 widths.append(units)
     if len(widths) < 2:
         raise StudyError(f"{path} has no input of a known shape, or no dense layer")
-    return HgqNetwork(name, dataset, tuple(widths), "hgq", "hgq", "the model's own", count=(weights, parameters))
+    return HgqNetwork(name, tuple(widths), "hgq", "hgq", "the model's own", count=(weights, parameters), dataset=dataset)
 
 
 def _known(path: str | Path, found: dict) -> None:

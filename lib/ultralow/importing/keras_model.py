@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ultralow.importing import hgq_model, keras_file
-from ultralow.networks.catalogue import QUANTISED, Network
+from ultralow.networks.catalogue import QUANTISED, NetworkSpec
 from ultralow.errors import StudyError
 from ultralow.files import sha256
 
@@ -83,7 +83,7 @@ def _groups(path: Path, layers: Iterable[keras_file.Layer]) -> tuple[int, list[G
 
 
 def entry(name: str, path: str | Path, dataset: str, input: str | None, weights: str | None = None, activation: str | None = None,
-          scale_bits: int | None = None) -> Network:
+          scale_bits: int | None = None) -> NetworkSpec:
     """The model as a network of the study. A model of HGQ2 needs no formats and takes none.
 
     Args:
@@ -113,7 +113,8 @@ def entry(name: str, path: str | Path, dataset: str, input: str | None, weights:
                              f"are {kinds[-1]}")
     scale_bits = scale_bits or max((group.significant or 0 for group in groups))
     more = {"scale_bits": scale_bits} if scale_bits else {}
-    return Network(name, dataset, (inputs, *(group.units for group in groups)), tuple(kinds), tuple(steps), input, **more)
+    widths = inputs, *(group.units for group in groups)
+    return NetworkSpec(name, widths, tuple(kinds), tuple(steps), input, **more, dataset=dataset)
 
 
 def load(path: str | Path) -> "keras.Model":

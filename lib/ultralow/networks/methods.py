@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 
@@ -145,7 +145,7 @@ class LearnedTables(Method):
 
 
 @dataclass(frozen=True)
-class FrontNetwork(Network):
+class FrontNetwork(NetworkSpec):
     """A network of the front. ``widths`` are inputs, what stands between the tables, outputs; ``input`` is the format that the
     hardware receives, each feature with a gain and a move of its own before it."""
 
@@ -191,18 +191,20 @@ FRONT = [
     *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(passes=passes), **_DIGITS)
       for tables, passes in ((30, 1), (100, 1), (300, 0), (600, 0), (900, 0), (1200, 0), (2000, 1))),
     # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
-    *(FrontNetwork(f"jets-hgq-tables-{number}", "jets", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers", method=HgqTables(price))
+    *(FrontNetwork(f"jets-hgq-tables-{number}", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers",
+                   method=HgqTables(price), dataset="jets")
       for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
-    *(FrontNetwork(f"jets-hgq-dense-{number}", "jets", input="fixed<7,1>", widths=(16, 64, 32, 32, 5), method=HgqDense(price))
+    *(FrontNetwork(f"jets-hgq-dense-{number}", input="fixed<7,1>", widths=(16, 64, 32, 32, 5),
+                   method=HgqDense(price), dataset="jets")
       for number, price in enumerate((1e-6, 4e-6, 1.6e-5), start=1)),
     *(FrontNetwork(f"jets-trees-{trees}", **_JETS, widths=(16, trees, 5),
                    method=BoostedTrees(leaf_bits=bits, learning_rate=rate, wide=("mass_mmdt",)))
       for trees, bits, rate in ((25, 4, 0.6), (50, 5, 0.5), (100, 4, 0.4), (200, 4, 0.3), (400, 5, 0.25))),
-    *(FrontNetwork(f"mnist-trees-{trees}", "mnist", input="ufixed<1,0>", widths=(784, trees, 10),
-                   method=BoostedTrees(leaves=leaves, learning_rate=0.5, least_rows=20, features=0.5))
+    *(FrontNetwork(f"mnist-trees-{trees}", input="ufixed<1,0>", widths=(784, trees, 10),
+                   method=BoostedTrees(leaves=leaves, learning_rate=0.5, least_rows=20, features=0.5), dataset="mnist")
       for trees, leaves in ((300, 6), (600, 6))),
     *(FrontNetwork(f"jets-learned-{tables}", **_JETS, widths=(16, tables, 5), recipe="peers-tables", method=LearnedTables())
       for tables in (50, 360, 1000)),
-    *(FrontNetwork(f"mnist-learned-{tables}", "mnist", input="ufixed<1,0>", widths=(784, tables, 10), recipe="peers-tables",
-                   method=LearnedTables(thresholds=1)) for tables in (1000, 2000)),
+    *(FrontNetwork(f"mnist-learned-{tables}", input="ufixed<1,0>", widths=(784, tables, 10), recipe="peers-tables",
+                   method=LearnedTables(thresholds=1), dataset="mnist") for tables in (1000, 2000)),
 ]

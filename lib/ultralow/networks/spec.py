@@ -1,4 +1,4 @@
-"""Knows what a network of the study is: one entry, from which everything about it follows."""
+"""Specify a network: one entry, from which everything about it follows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from ultralow.networks.recipes import RECIPES
 
 
 @dataclass(frozen=True)
-class Network:
-    """A multi-layer perceptron of the study.
+class NetworkSpec:
+    """A multi-layer perceptron.
 
     ``widths`` counts inputs and outputs. ``weights`` and ``activation`` are binary, ternary, or a number format
     (``fixed<8,2>``; an activation ``ufixed<8,3>`` is a ReLU quantised to it); a tuple has one for each layer (weights)
     or each hidden layer (activation). ``input`` is the format that the hardware receives. ``published`` is the row of
     published.csv that the network answers to. ``scale_bits`` are the significant bits of the factors that a layer with
-    ReLU, or the last one, keeps of its normalisation.
+    ReLU, or the last one, keeps of its normalisation. ``dataset`` names the data of a study that it is trained on.
     """
 
     name: str
-    dataset: str
     widths: tuple[int, ...]
     weights: str | tuple[str, ...]
     activation: str | tuple[str, ...]
@@ -30,6 +29,7 @@ class Network:
     recipe: str = "study"
     published: str | None = None
     scale_bits: int = 6
+    dataset: str = ""
     # Whether hls4ml's emulation exists for what the network becomes; a study leaves it out where not.
     hls4ml: ClassVar[bool] = True
     # Whether it becomes a circuit as it enters the study, and can be built in no other way.
@@ -92,7 +92,7 @@ class Network:
         """Multiplications and additions for one input, as FINN counts them (two for each weight)."""
         return 2 * sum(n * m for n, m in zip(self.widths, self.widths[1:]))
 
-    def at_smoke_size(self) -> Network:
+    def at_smoke_size(self) -> NetworkSpec:
         """The same network with every hidden layer at most 8 wide: all code paths in seconds, for tests."""
         return replace(self, widths=(self.widths[0], *(min(n, 8) for n in self.widths[1:-1]), self.widths[-1]))
 

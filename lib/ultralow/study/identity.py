@@ -18,7 +18,7 @@ from ultralow.errors import StudyError
 from ultralow.files import canonical_json, write_json
 from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 
 # Raise a number when the step or method gives other results for the same settings: what was made with the old one is then
 # made anew. tests/study/test_versions.py reminds of it whenever the code that a version stands for has changed.
@@ -46,14 +46,14 @@ def versions(*names: str) -> dict[str, int]:
     return {name: VERSIONS[name] for name in names}
 
 
-def training_versions(network: Network, recipe: Recipe) -> dict[str, int]:
+def training_versions(network: NetworkSpec, recipe: Recipe) -> dict[str, int]:
     """Versions of what trains a network with a recipe."""
     if isinstance(network, FrontNetwork):
         return versions(network.method.kind)
     return versions("training", *(["weight flips"] if recipe.refine else []))
 
 
-def settings_of(network: Network, recipe: Recipe) -> dict[str, object]:
+def settings_of(network: NetworkSpec, recipe: Recipe) -> dict[str, object]:
     """Every field of the recipe that training such a network reads, those at their default too."""
     if isinstance(network, FrontNetwork):
         # All else is the method's, which the specification of the network holds.
@@ -61,7 +61,7 @@ def settings_of(network: Network, recipe: Recipe) -> dict[str, object]:
     return dict(vars(recipe))
 
 
-def specification(network: Network) -> dict[str, object]:
+def specification(network: NetworkSpec) -> dict[str, object]:
     """Every field of a network's catalogue entry; of a training method its kind and fields."""
     fields = dict(vars(network))
     if isinstance(network, FrontNetwork):
@@ -69,7 +69,7 @@ def specification(network: Network) -> dict[str, object]:
     return fields
 
 
-def of_training(network: Network, recipe: Recipe, data: Mapping[str, str], seed: int, backend: str,
+def of_training(network: NetworkSpec, recipe: Recipe, data: Mapping[str, str], seed: int, backend: str,
                 teacher: Mapping[str, str] | None = None, test: bool = True) -> Parts:
     """What one training run depends on.
 
@@ -83,7 +83,7 @@ def of_training(network: Network, recipe: Recipe, data: Mapping[str, str], seed:
                   "teacher": teacher, "tested": test, "versions": training_versions(network, recipe), **more})
 
 
-def of_import(network: Network, model_sha256: str, raw: bool, scaling: str | None, data: Mapping[str, str]) -> Parts:
+def of_import(network: NetworkSpec, model_sha256: str, raw: bool, scaling: str | None, data: Mapping[str, str]) -> Parts:
     """What the results of a model that was trained elsewhere depend on.
 
     Args:

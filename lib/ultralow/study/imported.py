@@ -17,7 +17,7 @@ from ultralow.exact.load import load_network
 from ultralow.files import sha256
 from ultralow.importing import keras_model
 from ultralow.importing.hgq_model import HgqNetwork
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, runs
 from ultralow.study.runs import Log
 
@@ -33,7 +33,7 @@ class Job:
         folder: where the run is kept.
     """
 
-    network: Network
+    network: NetworkSpec
     path: Path
     data: Dataset
     raw: bool
@@ -79,7 +79,7 @@ def run(job: Job, log: Log = print) -> dict:
 
 
 @singledispatch
-def convert(network: Network, job: Job, log: Log) -> Imported:
+def convert(network: NetworkSpec, job: Job, log: Log) -> Imported:
     """The exact network that a model becomes, by kind of network: a chain of dense layers is folded."""
     from ultralow.training import folding
     from ultralow.training.evaluation import outputs

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ultralow.importing import keras_model
-from ultralow.networks.catalogue import CATALOGUE, Network
+from ultralow.networks.catalogue import CATALOGUE, NetworkSpec
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
 from ultralow.networks.recipes import RECIPES
@@ -53,7 +53,7 @@ class Override(Strict):
         """Options of :func:`ultralow.circuit.tracing.trace`."""
         return {"delay_constraint": self.delay_constraint, **({"chunk": self.chunk} if self.chunk else {})}
 
-    def network(self, name: str) -> Network:
+    def network(self, name: str) -> NetworkSpec:
         """The network ``name`` with this recipe.
 
         Raises:
@@ -80,10 +80,10 @@ class Override(Strict):
             raise StudyError(f"network {name} lacks {', '.join(missing)}; one of your own needs {', '.join(_SHAPE)}")
         _check_name(name)
         more = {key: value for key in ("recipe", "scale_bits") if (value := getattr(self, key))}
-        return Network(name, self.dataset, tuple(self.widths), _tuple(self.weights), _tuple(self.activation), self.input,
-                       **more)
+        return NetworkSpec(name, tuple(self.widths), _tuple(self.weights), _tuple(self.activation), self.input,
+                       **more, dataset=self.dataset)
 
-    def _imported(self, name: str) -> Network:
+    def _imported(self, name: str) -> NetworkSpec:
         _check_name(name)
         if wrong := [key for key in ("widths", "recipe", "epochs", "batch_size") if getattr(self, key) is not None]:
             raise StudyError(f"network {name}: {', '.join(wrong)} and model exclude each other: a trained model has them")

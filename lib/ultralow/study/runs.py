@@ -16,7 +16,7 @@ from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, write_json
 from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, manifest
 from ultralow.training.backend import start_keras
 from ultralow.training.fit import fit
@@ -46,7 +46,7 @@ class Job:
         test: False leaves the test part untouched (for choices, which see the validation part only).
     """
 
-    network: Network
+    network: NetworkSpec
     recipe: Recipe
     data: Dataset
     seed: int
@@ -101,7 +101,7 @@ def run(job: Job, log: Log = print) -> dict:
 
 
 @singledispatch
-def train(network: Network, job: Job, checkpoint: Path, log: Log) -> Trained:
+def train(network: NetworkSpec, job: Job, checkpoint: Path, log: Log) -> Trained:
     """What training the job's network gives, by kind of network."""
     start_keras(job.backend)
     from ultralow.training.evaluation import outputs
@@ -176,7 +176,7 @@ def tested(logits: np.ndarray, before: np.ndarray, data: Dataset) -> dict:
                      "confusion": metrics.confusion(logits, y, len(data.classes), weights)}
 
 
-def check(network: Network, recipe: Recipe | None, data: Dataset) -> None:
+def check(network: NetworkSpec, recipe: Recipe | None, data: Dataset) -> None:
     """That network, recipe (None: nothing is trained) and data fit each other.
 
     Raises:

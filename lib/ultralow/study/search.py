@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ultralow import csvfile
 from ultralow.study import identity, manifest, runs, steps, storage
-from ultralow.networks.catalogue import CATALOGUE, Network
+from ultralow.networks.catalogue import CATALOGUE, NetworkSpec
 from ultralow.circuit.lut_estimate import luts
 from ultralow.networks.recipes import CHOICES, RECIPES, Recipe
 from ultralow.study.runs import Log
@@ -78,7 +78,7 @@ def work(study: Study, weights: str, log: Log = print, worker: int = 0) -> optun
     return trials
 
 
-def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[Network, Recipe]:
+def suggest(trial: Trial, dataset: str, weights: str, epochs: int) -> tuple[NetworkSpec, Recipe]:
     """The trial's network and recipe: neurons, layers, batch size, learning rate, optimiser, as in the slides; and how
     strongly ternary weights are pulled to zero."""
     layers = trial.suggest_int("layers", 1, 4)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from ultralow.networks.catalogue import Network
+from ultralow.networks.catalogue import NetworkSpec
 from ultralow.data.sources import DATASETS
 from ultralow.device import PART
 from ultralow.errors import StudyError, unknown
@@ -113,7 +113,7 @@ class Settings(Strict):
     # Networks with fixed-point weights are built once more, with a multiplier (DSP) for each weight.
     multipliers: bool = False
     smoke: bool = False
-    _entries: dict[str, Network] = PrivateAttr(default_factory=dict)
+    _entries: dict[str, NetworkSpec] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _names(self) -> Settings:
@@ -157,7 +157,7 @@ class Settings(Strict):
             raise StudyError(f"seeds {self.seeds} hold one twice")
         return self
 
-    def entry(self, name: str) -> Network:
+    def entry(self, name: str) -> NetworkSpec:
         """The network of this name, the catalogue's or the study's own, with the study's recipe.
 
         Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ultralow.study import studyfile
-from ultralow.networks.catalogue import Network
+from ultralow.networks.catalogue import NetworkSpec
 from ultralow.data.sources import DATASETS
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
@@ -42,10 +42,10 @@ class Study:
         return {name: study for name in self.settings.networks if (study := self.override(name).results_of)}
 
     @property
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[NetworkSpec]:
         return [self.network(name) for name in self.settings.networks]
 
-    def network(self, name: str) -> Network:
+    def network(self, name: str) -> NetworkSpec:
         """The catalogue entry as this study takes it (narrowed in a smoke study)."""
         self._check(name)
         entry = self.settings.entry(name)

@@ -15,7 +15,7 @@ from ultralow.exact.base import encode
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.fixed_point import Fixed
 from ultralow.networks.recipes import Recipe
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 
 if TYPE_CHECKING:
     import keras
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Log = Callable[[str], None]
 
 
-def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, targets: np.ndarray | None = None,
+def fit(network: NetworkSpec, recipe: Recipe, data: Dataset, seed: int, log: Log, targets: np.ndarray | None = None,
         checkpoint: Path | None = None) -> tuple["keras.Model", FoldedNetwork, dict, float]:
     """The trained network, the folded one, the history, and the folded one's accuracy (of a regression R²) on the
     validation part. ``targets``: a teacher's probabilities of the training rows (rows, classes)."""
@@ -42,7 +42,7 @@ def fit(network: Network, recipe: Recipe, data: Dataset, seed: int, log: Log, ta
     return model, folded, history, metrics.judged(folded.logits(x_valid), data.y_valid, data.w_valid)
 
 
-def encoding(network: Network, recipe: Recipe, data: Dataset, seed: int,
+def encoding(network: NetworkSpec, recipe: Recipe, data: Dataset, seed: int,
              log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Gain and move of every feature before the input format, from the training part; None, None: as they are."""
     if recipe.scaling == "standard":

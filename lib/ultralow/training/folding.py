@@ -18,7 +18,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from ultralow.networks.catalogue import QUANTISED, Network
+from ultralow.networks.catalogue import QUANTISED, NetworkSpec
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, dyadic
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
@@ -27,7 +27,7 @@ from ultralow.training.layers import BinaryDense, MaskedDense, TernaryDense
 OFFSET_GUARD = 2  # bits of b below the last bit of what the layer gives
 
 
-def fold(model: keras.Model, network: Network, classes: tuple[str, ...] = ()) -> FoldedNetwork:
+def fold(model: keras.Model, network: NetworkSpec, classes: tuple[str, ...] = ()) -> FoldedNetwork:
     """The exact integer description of a trained network.
 
     Raises:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import keras
 
-from ultralow.networks.catalogue import QUANTISED, Network
+from ultralow.networks.catalogue import QUANTISED, NetworkSpec
 from ultralow.errors import StudyError
 from ultralow.training.layers import BatchRenormalisation, BinaryDense, MaskedDense, QuantisedRelu, RoundedTanh, TernaryDense
 from ultralow.networks.recipes import Recipe
 
-def build(network: Network, recipe: Recipe) -> keras.Model:
+def build(network: NetworkSpec, recipe: Recipe) -> keras.Model:
     """The trainable network: (rows, inputs) real numbers to (rows, classes) logits.
 
     Binary and ternary kernels are followed by batch normalisation, also at the output, where it learns the
@@ -30,7 +30,7 @@ def build(network: Network, recipe: Recipe) -> keras.Model:
     return keras.Model(inputs, x, name=network.name.replace("-", "_"))
 
 
-def _norm(network: Network, recipe: Recipe, keeps_scale: bool, name: str) -> keras.layers.Layer:
+def _norm(network: NetworkSpec, recipe: Recipe, keeps_scale: bool, name: str) -> keras.layers.Layer:
     if recipe.norm == "batch":
         return keras.layers.BatchNormalization(momentum=recipe.norm_momentum, name=name)
     return BatchRenormalisation(network.scale_bits if keeps_scale else None, momentum=recipe.norm_momentum, name=name)

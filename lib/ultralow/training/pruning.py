@@ -7,7 +7,7 @@ import numpy as np
 
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.metrics import loss
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 from ultralow.training.folding import fold
 from ultralow.training.layers import MaskedDense, RoundedActivation
 
@@ -22,7 +22,7 @@ def prune(model: keras.Model, share: float) -> None:
         layer.mask.assign((np.abs(kernel) > threshold).astype("float32"))
 
 
-def hold(model: keras.Model, network: Network, share: float, x: np.ndarray, y: np.ndarray,
+def hold(model: keras.Model, network: NetworkSpec, share: float, x: np.ndarray, y: np.ndarray,
          rng: np.random.Generator, rows: int = 4096) -> None:
     """Holds ``share`` of all hidden neurons at their usual values, those that matter least first (``rows`` of x, y
     tell); what is held stays so."""

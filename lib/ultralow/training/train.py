@@ -14,7 +14,7 @@ from ultralow.errors import StudyError
 from ultralow.files import replacing
 from ultralow.metrics import quality
 from ultralow.networks.recipes import Recipe
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 from ultralow.training import augmentation, pruning, schedules
 from ultralow.training.evaluation import outputs
 from ultralow.training.layers import BinaryDense, FeatureGain, TernaryDense
@@ -82,7 +82,7 @@ class _State:
             raise StudyError(f"checkpoint {path} does not fit ({error}); delete it and train again") from error
 
 
-def train(network: Network, recipe: Recipe, rows: Rows, valid: Rows, seed: int, log: Callable[[str], None] = print,
+def train(network: NetworkSpec, recipe: Recipe, rows: Rows, valid: Rows, seed: int, log: Callable[[str], None] = print,
           checkpoint: Path | None = None) -> tuple[keras.Model, History]:
     """Trains a network from its catalogue entry.
 
@@ -139,7 +139,7 @@ def train(network: Network, recipe: Recipe, rows: Rows, valid: Rows, seed: int, 
     return model, state.history
 
 
-def _constrain(state: _State, network: Network, recipe: Recipe, rows: Rows, seed: int, steps: int) -> None:
+def _constrain(state: _State, network: NetworkSpec, recipe: Recipe, rows: Rows, seed: int, steps: int) -> None:
     """Prunes weights, holds neurons and settles weights, as far as the recipe asks for it before the next epoch."""
     model, epoch = state.model, state.epoch
     if recipe.sparsity:
@@ -152,7 +152,7 @@ def _constrain(state: _State, network: Network, recipe: Recipe, rows: Rows, seed
                 layer.settle(share, max(1, epoch * steps))
 
 
-def learn_gain(network: Network, recipe: Recipe, rows: Rows, seed: int) -> np.ndarray:
+def learn_gain(network: NetworkSpec, recipe: Recipe, rows: Rows, seed: int) -> np.ndarray:
     """How much each feature (inputs,) should weigh in a first layer whose weights cannot say it, being ±1 or 0.
 
     A short training of the same network behind one learned factor per feature; the factors, to two bits after the
@@ -229,7 +229,7 @@ def reestimate(model: keras.Model, x: np.ndarray, batch: int = 8192) -> None:
         values = outputs(layer, values, batch)
 
 
-def _targets(recipe: Recipe, rows: Rows, network: Network) -> np.ndarray:
+def _targets(recipe: Recipe, rows: Rows, network: NetworkSpec) -> np.ndarray:
     if quality(rows.y) == "r2":
         return rows.y.astype(np.float32)
     single = network.widths[-1] == 1

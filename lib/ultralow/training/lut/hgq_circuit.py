@@ -16,7 +16,7 @@ from ultralow.exact.circuit import CircuitNetwork
 from ultralow.errors import StudyError, brief
 from ultralow.fixed_point import Fixed
 from ultralow.exact.base import exact_rows
-from ultralow.networks.spec import Network
+from ultralow.networks.spec import NetworkSpec
 
 if TYPE_CHECKING:
     import keras
@@ -79,7 +79,7 @@ def first_quantiser(model: "keras.Model", name: str) -> FirstQuantiser:
     return FirstQuantiser(format, fractions, half)
 
 
-def convert(model: "keras.Model", network: Network, before: FirstQuantiser, classes: tuple[str, ...],
+def convert(model: "keras.Model", network: NetworkSpec, before: FirstQuantiser, classes: tuple[str, ...],
             gain: np.ndarray | None = None, move: np.ndarray | None = None) -> CircuitNetwork:
     """The circuit of a model of HGQ2 with its :func:`first_quantiser`. ``gain`` and ``move`` (inputs,) stand before the model.
 
