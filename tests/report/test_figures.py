@@ -41,7 +41,7 @@ def single(folder):
 
 
 def test_every_figure_says_what_it_shows(compared, single):
-    assert {"accuracy-lut-jets", "accuracy-latency-jets", "auc-jets", "auc-mnist", "roc-jets-t", "finn",
+    assert {"features-jets", "features-mnist", "accuracy-lut-jets", "accuracy-latency-jets", "auc-jets", "auc-mnist", "roc-jets-t", "finn",
             "precision-jets", "sparsity-jets", "importance-jets", "pixels-mnist", "area-latency"} <= set(compared)
     assert "accuracy-lut-mnist" not in compared  # nothing was synthesised: no empty axes
     assert set(single) == {f"{kind}-jets-bnn-small" for kind in ("roc", "confusion", "weights", "training")}

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
+from ultralow.data.distributions import Distributions
 from ultralow.files import write_json
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.fixed_point import Fixed
@@ -60,6 +61,10 @@ def make(folder: Path, networks: tuple[str, ...] = tuple(NETWORKS), seeds: tuple
                 "rtl_rows_exact": 600,
                 "input_bits": 7, "lut": lut, "ff": lut // 4, "dsp": 0, "bram18": 0, "lut_estimate": lut + 7.25,
                 "latency_cycles": 6, "interval": 1, "clock_ns": 5.0, "latency_ns": 30.0})
+    write_json(folder / "data/jets-distributions.json", Distributions(
+        ("mass", "zlogz"), CLASSES["jets"], np.full((5, 2, 40), 0.125)).values())
+    write_json(folder / "data/mnist-distributions.json", Distributions(
+        tuple(f"p{n}" for n in range(784)), CLASSES["mnist"], images=np.full((10, 784), 0.5)).values())
     for name in ("data-jets", "comparison", f"{networks[0]}-training"):
         _notebook(folder / "executed" / f"{name}.ipynb")
     return folder

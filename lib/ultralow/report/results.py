@@ -7,20 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from ultralow.data.distributions import Distributions
 from ultralow.errors import StudyError
 from ultralow.exact.load import load_network
 from ultralow.files import read_json
 from ultralow.metrics import Band, EstimateHistogram
-
-# What each data source is, in words that a reader understands without the code.
-SOURCES = {
-    "generated": "jets generated with Pythia 8 and FastJet, not the published data set",
-    "openml": "the published jets, from OpenML",
-    "zenodo": "the published jets, from Zenodo",
-    "file": "rows read from a file",
-    "mnist": "MNIST",
-    "digits28": "scikit-learn's 8×8 digits, enlarged: an easier task than MNIST",
-}
 
 
 @dataclass(frozen=True)
@@ -72,6 +63,11 @@ class Results:
         curves = need(train, "roc", self.path(network) / "train.json")
         return {name: Band.from_values(curves[name], [run["auc"][name] for run in train["runs"]])
                 for name in train["classes"] if name in curves}
+
+    def distributions(self, dataset: str) -> Distributions | None:
+        """What a figure shows of a dataset; None of results that are older than this file."""
+        values = _optional(self.folder / "data" / f"{dataset}-distributions.json")
+        return Distributions.from_values(values) if values else None
 
     def estimates(self, network: str) -> dict[str, EstimateHistogram]:
         """Estimates against the truth, by target of a regression."""

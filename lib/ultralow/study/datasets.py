@@ -7,16 +7,18 @@ from pathlib import Path
 
 from ultralow.data import dataset as files
 from ultralow.data.dataset import Dataset
+from ultralow.data.distributions import distributions
 from ultralow.data.sources import DATASETS
 from ultralow.errors import StudyError
-from ultralow.files import read_json, root
+from ultralow.files import read_json, root, write_json
 from ultralow.study import identity, manifest, reuse
 from ultralow.study.runs import Log
 from ultralow.study.study import Study
 
 
 def data(study: Study, name: str, log: Log = print) -> Dataset:
-    """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json."""
+    """Reads a dataset's source, splits and scales it; writes data/<name>.npz, <name>-test.npz and .json, and what a figure
+    shows of it in <name>-distributions.json."""
     settings = study.settings.data[name]
     path = study.data_path(name)
     if path is not None and not all(file.exists() for file in study.files(name)):
@@ -33,6 +35,7 @@ def data(study: Study, name: str, log: Log = print) -> Dataset:
             settings.tree))
     prepared = files.split_and_scale(table, rows=settings.rows)
     prepared.save(_data_path(study, name))
+    write_json(study.results / "data" / f"{name}-distributions.json", distributions(prepared).values())
     manifest.record(study, name, "data", identity.versions("data"))
     return prepared
 

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from ultralow.data.dataset import Dataset
+from ultralow.data.distributions import EDGES, Distributions
 from ultralow.report.figures.style import COLOURS, DASHES, STYLE, Canvas, Figure
 
 
-def features(data: Dataset) -> Figure:
+def features(shown: Distributions) -> Figure:
     """Distribution of every feature of the training part by class; for images the mean image of each class."""
-    return _images(data) if data.name == "mnist" else _histograms(data)
+    return _histograms(shown) if shown.images is None else _images(shown)
 
 
 def rows(data: Dataset) -> pd.DataFrame:
@@ -27,38 +28,35 @@ def rows(data: Dataset) -> pd.DataFrame:
     return pd.DataFrame(told, index=pd.Index(data.targets, name="target"))
 
 
-def _histograms(data: Dataset) -> Figure:
+def _histograms(shown: Distributions) -> Figure:
     columns = 4
-    rows, kinds = -(-len(data.features) // columns), data.classes or ("all rows",)
+    rows = -(-len(shown.features) // columns)
     with matplotlib.rc_context(STYLE | {"xtick.labelsize": 7, "ytick.labelsize": 7}):
         canvas = Canvas(figsize=(2.4 * columns, 1.9 * rows))
         panels = canvas.subplots(rows, columns, squeeze=False).ravel()
-        bins = np.linspace(-4, 4, 41)
-        for index, (axes, name) in enumerate(zip(panels, data.features)):
-            for label, of in enumerate(kinds):
-                chosen = data.y_train == label if data.classes else slice(None)
-                axes.hist(np.clip(data.x_train[chosen, index], -4, 4), bins, density=True, label=of, histtype="step",
-                          color=COLOURS[label % len(COLOURS)], linestyle=DASHES[label % len(DASHES)])
+        for index, (axes, name) in enumerate(zip(panels, shown.features)):
+            for group, of in enumerate(shown.groups):
+                axes.stairs(shown.densities[group, index], EDGES, label=of, color=COLOURS[group % len(COLOURS)],
+                            linestyle=DASHES[group % len(DASHES)])
             axes.set_xlabel(f"{name} [deviations]", fontsize=8)
             axes.set_yticks([])
-        for axes in panels[len(data.features):]:
+        for axes in panels[len(shown.features):]:
             axes.remove()
-        canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(kinds), 8))
+        canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(len(shown.groups), 8))
         canvas.supylabel("share of rows (each outline has area 1)", fontsize=9)
     return Figure(canvas, "Features of the training part after scaling, in standard deviations from the mean of all "
                   "classes. The outermost bins hold everything beyond.",
-                  f"{len(data.features)} small histograms, one per feature, each with an outline for "
-                  f"{', '.join(kinds)}.")
+                  f"{len(shown.features)} small histograms, one per feature, each with an outline for "
+                  f"{', '.join(shown.groups)}.")
 
 
-def _images(data: Dataset) -> Figure:
-    side = int(len(data.features) ** 0.5)
+def _images(shown: Distributions) -> Figure:
+    side = int(len(shown.features) ** 0.5)
     with matplotlib.rc_context(STYLE):
-        canvas = Canvas(figsize=(1.0 * len(data.classes), 1.5))
-        for label, axes in enumerate(canvas.subplots(1, len(data.classes), squeeze=False)[0]):
-            mean = data.x_train[data.y_train == label].mean(axis=0)
+        canvas = Canvas(figsize=(1.0 * len(shown.groups), 1.5))
+        for axes, name, mean in zip(canvas.subplots(1, len(shown.groups), squeeze=False)[0], shown.groups, shown.images):
             axes.imshow(mean.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
-            axes.set(title=data.classes[label])
+            axes.set(title=name)
             axes.set_axis_off()
     return Figure(canvas, "Mean image of each class in the training part.",
-                  f"A row of {len(data.classes)} blurred digits, {data.classes[0]} to {data.classes[-1]}.")
+                  f"A row of {len(shown.groups)} blurred digits, {shown.groups[0]} to {shown.groups[-1]}.")

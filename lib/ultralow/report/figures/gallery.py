@@ -13,7 +13,7 @@ from ultralow.files import read_json, replacing, write_json
 from ultralow.importing import latent
 from ultralow.networks.catalogue import FINN
 from ultralow.report import comparison, published, selection
-from ultralow.report.figures import cost, inputs, roc, style, training
+from ultralow.report.figures import cost, data, inputs, roc, style, training
 from ultralow.report.figures.style import Figure
 from ultralow.data.sources import IN_WORDS
 from ultralow.report.results import Results, hardware_run
@@ -101,11 +101,15 @@ def _cost_figures(dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _input_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
-    """Zero weights, and which inputs the networks use: pixels of images, else each feature's importance."""
+    """The dataset's features, zero weights, and which inputs the networks use: pixels of images, else each feature's
+    importance."""
     networks = {name: results.exact(name) for name in rows["network"]}
+    shown = results.distributions(dataset)
+    figures = {f"features-{dataset}": data.features(shown)} if shown else {}
     zeros = {name: [float(np.mean(kernel == 0)) for kernel in network.kernels] for name, network in networks.items()
              if network.kernels}
-    figures = {f"sparsity-{dataset}": inputs.sparsity(zeros)} if zeros else {}
+    if zeros:
+        figures[f"sparsity-{dataset}"] = inputs.sparsity(zeros)
     if dataset == "mnist":
         figures[f"pixels-{dataset}"] = inputs.pixels({name: network.readers() for name, network in networks.items()})
     elif len(importance := results.importance(list(networks))):
