@@ -70,7 +70,7 @@ def model(request, tmp_path_factory):
 
 def taken(model, folder, raw=False, lines=None):
     job = imported.Job(model.network, model.path, data(), raw, folder / "seed-0", "tensorflow")
-    result = imported.run(job, (lines if lines is not None else []).append)
+    result = imported.run(job, (lines if lines is not None else []).append).result
     return result, load_network(folder / "seed-0/folded.npz")
 
 

@@ -80,7 +80,7 @@ def test_a_model_may_take_features_as_they_stand_in_the_file(tmp_path):
     x, y = rows().astype(np.float32), np.arange(400) % 3
     scaled = (x - 0.5) / 2
     data = Dataset("jets", "file", tuple("abcdef"), ("u", "v", "w"), *[scaled, y] * 3, np.full(6, 0.5), np.full(6, 2.0))
-    result = imported.run(imported.Job(network, path, data, True, tmp_path / "seed-0", keras.backend.backend()), lambda line: None)
+    result = imported.run(imported.Job(network, path, data, True, tmp_path / "seed-0", keras.backend.backend()), lambda line: None).result
     folded = fold(keras_model.load(path), network)
     assert result["accuracy"] == pytest.approx(np.mean(folded(folded.input.codes(x)).argmax(1) == y))
     assert (tmp_path / "seed-0/folded.npz").exists() and result["history"] == {}

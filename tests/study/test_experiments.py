@@ -51,8 +51,8 @@ def test_differences_are_paired_by_seed_and_the_test_part_is_not_touched(monkeyp
 
     def run(job, log):
         assert not job.test and len(job.data.x_train) == 50
-        return {"valid_accuracy": 0.5 + 0.1 * job.seed - (0.02 if job.recipe.learning_rate == 1e-4 else 0),
-                "zero_weights": 0.0}
+        return runs.Run({"valid_accuracy": 0.5 + 0.1 * job.seed - (0.02 if job.recipe.learning_rate == 1e-4 else 0),
+                         "zero_weights": 0.0})
 
     monkeypatch.setattr(runs, "run", run)
     table = ablations.ablate(this, "jets-bnn-small", lambda line: None)

@@ -67,13 +67,13 @@ def test_of_the_best_seed_one_file_is_enough_and_a_seed_without_a_network_is_nam
 def test_curves_of_seeds_whose_networks_are_not_there_are_kept(trained):
     data, folder = steps.test_part(trained, "jets"), trained.folder(NAME)
     train = read_json(folder / "train.json") | {"seeds": list(SEEDS)}
-    assert steps._drawn_values(folder, train, data)["roc"]["q"].keys() == {"signal", "mean", "low", "high"}
+    assert steps._drawn_values(folder, train, data, {})["roc"]["q"].keys() == {"signal", "mean", "low", "high"}
     (folder / "seed-2" / "folded.npz").unlink()
-    assert steps._drawn_values(folder, train, data)["roc"]["q"].keys() == {"signal", "mean"}  # of the one that is there
+    assert steps._drawn_values(folder, train, data, {})["roc"]["q"].keys() == {"signal", "mean"}  # of the one that is there
     write_json(folder / "train.json", train | {"roc": {"q": "kept"}})
-    assert steps._drawn_values(folder, train, data) == {"roc": {"q": "kept"}}
+    assert steps._drawn_values(folder, train, data, {}) == {"roc": {"q": "kept"}}
     other = train | {"runs": [run | {"accuracy": 0.1} for run in train["runs"]]}
-    assert steps._drawn_values(folder, other, data)["roc"]["q"] != "kept"
+    assert steps._drawn_values(folder, other, data, {})["roc"]["q"] != "kept"
 
 
 def test_what_figures_draw_is_computed_once(trained):
@@ -138,7 +138,8 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     monkeypatch.setattr(runs, "start_keras", lambda backend: None)
     monkeypatch.setattr(runs, "fit", lambda network, *more: (
         None, random_network(0, network.widths, ("binary", "binary"), "fixed<7,3>"), {}, 0.5 + 1e-4 * sum(network.widths)))
-    monkeypatch.setattr(runs, "run", lambda job, log: {"valid_accuracy": 0.7 + 0.01 * job.seed, "zero_weights": 0.0})
+    monkeypatch.setattr(runs, "run", lambda job, log: runs.Run(
+        {"valid_accuracy": 0.7 + 0.01 * job.seed, "zero_weights": 0.0}))
     x, y = np.zeros((50, 16), np.float32), np.arange(50) % 5
     path = Dataset("jets", "generated", tuple(f"f{n}" for n in range(16)), tuple("qgWZt"), x, y, x, y, x, y, np.zeros(16),
                    np.ones(16)).save(trained.results / "data" / "jets.npz")

@@ -50,20 +50,24 @@ def test_each_kind_is_trained_by_its_own_code():
 
 
 def test_a_run_is_kept_whole_and_found_again(job):
-    result = runs.run(job.job, lambda line: None)
+    made = runs.run(job.job, lambda line: None)
+    result = made.result
     folder = job.job.folder
     assert sorted(path.name for path in folder.iterdir()) == ["folded.npz", "model.keras", "run.json"]
     assert load_network(folder / "folded.npz") == job.network
     assert read_json(folder / "run.json")["identity"] == job.job.identity
     assert {"seed", "history", "zero_weights", "valid_accuracy", "accuracy", "accuracy_float", "auc", "confusion"} == set(result)
     lines = []
-    kept = runs.run(job.job, lines.append)
+    again = runs.run(job.job, lines.append)
+    kept = again.result
     assert len(job.trained) == 1 and lines == ["seed 3: trained before, kept"]
+    assert made.made and not again.made and again.logits is None
+    assert np.array_equal(made.logits, job.network.logits(job.network.encode(job.job.data.x_test)))
     assert kept == {key: value for key, value in read_json(folder / "run.json").items() if key != "identity"}
 
 
 def test_what_is_never_tested_says_nothing_of_the_test_part(job):
-    result = runs.run(replace(job.job, test=False), lambda line: None)
+    result = runs.run(replace(job.job, test=False), lambda line: None).result
     assert set(result) == {"seed", "history", "zero_weights", "valid_accuracy"}
 
 

@@ -114,7 +114,7 @@ def importing() -> dict:
             path = Path(folder) / f"{name}.keras"
             model.save(path)
             job = imported.Job(keras_model.entry(name, path, "jets", form), path, rows, False, Path(folder) / name, "jax")
-            result = imported.run(job, quiet)
+            result = imported.run(job, quiet).result
             found[name] = [identity.of_network(Path(folder) / name / "folded.npz"), result]
     return found
 

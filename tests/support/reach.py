@@ -25,10 +25,13 @@ def digest(*entries: str) -> str:
 
 def texts(*entries: str) -> set[str]:
     """The normalised text of each definition that the functions reach."""
-    found, seen, waiting = set(), set(), [tuple(entry.split(":")) for entry in entries]
-    for module, name in waiting:
-        if name not in _modules()[module].definitions:
-            raise KeyError(f"{module} defines no {name}: mend the entries of the version lock")
+    found, seen, waiting = set(), set(), []
+    for entry in entries:
+        module, _, name = entry.partition(":")
+        at = _member(module, name) if module in _modules() else None
+        if at is None:
+            raise KeyError(f"there is no {entry}: mend the entries of the version lock (tests/support/relock.py)")
+        waiting.append(at)
     while waiting:
         at = waiting.pop()
         if at in seen:

@@ -24,7 +24,7 @@ LOCK = ROOT / "tests" / "study" / "versions.lock.json"
 # Where the code of each declared version begins.
 ENTRIES = {
     "data": ("data.sources:load_table", "data.tabular:read", "data.dataset:split_and_scale"),
-    "training": ("study.runs:fit", "study.runs:judged"),
+    "training": ("training.fit:fit", "study.runs:judged"),
     "weight flips": ("training.weight_flips:refine",),
     "additive tables": ("training.lut.additive:train",),
     "voting tables": ("training.lut.voting:train",),

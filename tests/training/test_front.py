@@ -60,7 +60,7 @@ NETWORKS = {
 def trained(request, tmp_path_factory):
     network, make, epochs, least = NETWORKS[request.param]
     data, folder, told = make(), tmp_path_factory.mktemp(request.param) / "seed-1", []
-    result = runs.run(runs.Job(network, Recipe(epochs=epochs), data, 1, folder), told.append)
+    result = runs.run(runs.Job(network, Recipe(epochs=epochs), data, 1, folder), told.append).result
     return network, data, folder, result, told, least, epochs
 
 
@@ -82,7 +82,7 @@ def test_its_verilog_equals_it_on_every_row(trained, tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes_and_is_kept(trained, tmp_path):
     network, data, folder, result, told, _, epochs = trained
-    again = runs.run(runs.Job(network, Recipe(epochs=epochs), data, 1, tmp_path / "seed-1"), told.append)
+    again = runs.run(runs.Job(network, Recipe(epochs=epochs), data, 1, tmp_path / "seed-1"), told.append).result
     assert canonical_json(again) == canonical_json(result) and result["trained_on"]["device"]
     for name in ("folded.npz", "run.json"):
         assert (tmp_path / "seed-1" / name).read_bytes() == (folder / name).read_bytes()

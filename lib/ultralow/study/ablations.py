@@ -44,7 +44,7 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
         teacher, place = steps.teacher_of(study, recipe, data, log), folder(study, network) / _safe(change)
         jobs = [runs.Job(entry, recipe, data, seed, place / f"seed-{seed}", study.settings.backend, teacher, test=False)
                 for seed in study.settings.seeds]
-        found = [runs.run(job, _quiet) for job in jobs]
+        found = [runs.run(job, _quiet).result for job in jobs]
         accuracies[change] = np.array([run["valid_accuracy"] for run in found])
         difference = 100 * (accuracies[change] - accuracies[UNCHANGED])
         rows.append({

@@ -19,7 +19,7 @@ from ultralow.importing import keras_model
 from ultralow.importing.hgq_model import HgqNetwork
 from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, runs
-from ultralow.study.runs import Log
+from ultralow.study.runs import Log, Run
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Imported:
     save_model: Callable[[Path], object]
 
 
-def run(job: Job, log: Log = print) -> dict:
+def run(job: Job, log: Log = print) -> Run:
     """Makes a model exact and measures it, as :func:`ultralow.study.runs.run` does what it trains; writes model.keras,
     folded.npz and run.json.
 
@@ -72,10 +72,10 @@ def run(job: Job, log: Log = print) -> dict:
     runs.check(job.network, None, job.data)
     runs.start_keras(job.backend)
     imported = convert(job.network, job, log)
-    result = {"seed": keras_model.SEED, "history": {}, **imported.facts,
-              **runs.judged(imported.network, job.data, lambda x: imported.before)}
+    values, logits = runs.judged(imported.network, job.data, lambda x: imported.before)
+    result = {"seed": keras_model.SEED, "history": {}, **imported.facts, **values}
     runs.keep(job.folder, imported.network, result, job.identity, imported.save_model)
-    return result
+    return Run(result, True, logits)
 
 
 @singledispatch

@@ -26,11 +26,13 @@ class Predictions:
     weights: np.ndarray | None = None
 
 
-def compute(networks: Mapping[int, Path], test: Dataset) -> Predictions:
-    """The outputs of each seed's network, read from its file, on the test part."""
-    exact = {seed: load_network(path) for seed, path in networks.items()}
-    return Predictions(test.y_test, {seed: network.logits(network.encode(test.x_test)) for seed, network in exact.items()},
-                       test.w_test)
+def compute(networks: Mapping[int, Path], test: Dataset, known: Mapping[int, np.ndarray] | None = None) -> Predictions:
+    """The outputs of each seed's network, read from its file, on the test part; ``known`` are those of some seeds already."""
+    logits = dict(known or {})
+    for seed in networks.keys() - logits.keys():
+        network = load_network(networks[seed])
+        logits[seed] = network.logits(network.encode(test.x_test))
+    return Predictions(test.y_test, {seed: logits[seed] for seed in networks}, test.w_test)
 
 
 def drawn_values(predictions: Predictions, hardware_seed: int, test: Dataset) -> dict[str, dict]:

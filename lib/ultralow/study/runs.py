@@ -72,15 +72,31 @@ class Job:
         return None if self.teacher is None else metrics.softmax(self.teacher.logits)
 
 
-def run(job: Job, log: Log = print) -> dict:
+@dataclass(frozen=True)
+class Run:
+    """A run.
+
+    Attributes:
+        result: what its run.json holds beside its identity.
+        made: whether it was made now; False: it was found and kept.
+        logits: the exact network's on the test part (rows, outputs); None: they were not computed.
+    """
+
+    result: dict
+    made: bool = False
+    logits: np.ndarray | None = None
+
+
+def run(job: Job, log: Log = print) -> Run:
     """Trains a network, makes it exact and measures it; writes folded.npz, run.json and, of a Keras model, model.keras.
 
     A run with the same identity is found again in the job's folder and kept; one that was stopped goes on from its
     checkpoint, if its training keeps one.
 
     Returns:
-        seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float, auc, confusion; of a
-        regression valid_r2, r2, r2_float and rmse (each target's, in its unit). Further facts by kind of network.
+        the run, whose result has seed, history, valid_accuracy, zero_weights, and of the test part accuracy, accuracy_float,
+        auc, confusion; of a regression valid_r2, r2, r2_float and rmse (each target's, in its unit). Further facts by kind of
+        network.
 
     Raises:
         StudyError: the recipe asks for what only classification has.
@@ -89,15 +105,15 @@ def run(job: Job, log: Log = print) -> dict:
     check(job.network, job.recipe, job.data)
     if (kept := find(job, parts, log)) is not None:
         log(f"seed {job.seed}: trained before, kept")
-        return kept
+        return Run(kept)
     checkpoint = job.folder.with_name(f"{job.folder.name}-checkpoint-{identity.digest(parts)[:16]}.npz")
     trained = train(job.network, job, checkpoint, log)
-    result = {"seed": job.seed, "history": trained.history, **trained.facts,
-              **judged(trained.network, job.data, trained.before if job.test else None)}
+    values, logits = judged(trained.network, job.data, trained.before if job.test else None)
+    result = {"seed": job.seed, "history": trained.history, **trained.facts, **values}
     keep(job.folder, trained.network, result, parts, None if trained.model is None else lambda path: trained.model.save(path))
     for stale in job.folder.parent.glob(f"{job.folder.name}-checkpoint-*.npz"):
         stale.unlink()
-    return result
+    return Run(result, True, logits)
 
 
 @singledispatch
@@ -154,15 +170,17 @@ def keep(folder: Path, network: object, result: dict, parts: identity.Parts,
         write_json(temporary / "run.json", {**result, "identity": parts})
 
 
-def judged(network: object, data: Dataset, before: Callable[[np.ndarray], np.ndarray] | None) -> dict:
+def judged(network: object, data: Dataset, before: Callable[[np.ndarray], np.ndarray] | None
+           ) -> tuple[dict, np.ndarray | None]:
     """What an exact network is worth on the validation part, and on the test part beside the logits that the model
-    ``before`` it gives for encoded inputs; None leaves the test part untouched."""
+    ``before`` it gives for encoded inputs; and its logits on the test part. ``before`` None leaves the test part untouched."""
     quality = metrics.quality(data.y_valid)
     result = {f"valid_{quality}": metrics.judged(network.logits(network.encode(data.x_valid)), data.y_valid, data.w_valid)}
     if before is None:
-        return result
+        return result, None
     x = network.encode(data.x_test)
-    return result | tested(network.logits(x), before(x), data)
+    logits = network.logits(x)
+    return result | tested(logits, before(x), data), logits
 
 
 def tested(logits: np.ndarray, before: np.ndarray, data: Dataset) -> dict:

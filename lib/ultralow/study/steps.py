@@ -21,7 +21,7 @@ from ultralow.exact.dense import FoldedNetwork
 from ultralow.networks.recipes import Recipe
 from ultralow.study.datasets import (check_sources, checksums, data, dataset, downloads, has_dataset, short, test_file,
                                      test_part)
-from ultralow.study.runs import Log, Teacher
+from ultralow.study.runs import Log, Run, Teacher
 from ultralow.study.predictions import Predictions
 from ultralow.study.study import Study
 
@@ -52,7 +52,8 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     network = study.network(name)
     data = dataset(study, network.dataset, log)
     quality, folder = metrics.quality(data.y_test), study.folder(name)
-    results = _runs(study, name, data, log)
+    made = _runs(study, name, data, log)
+    results = [run.result for run in made]
     best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
     for file in ("folded.npz", "model.keras"):
         # Of the committed study only the best seed's model is there, in its place already.
@@ -68,25 +69,25 @@ def training(study: Study, name: str, log: Log = print) -> dict:
               "backend": study.settings.backend, "classes": data.classes, "runs": results}
     if data.targets:
         result |= {"targets": dict(zip(data.targets, zip(data.target_mean.tolist(), data.target_scale.tolist())))}
-    result |= _drawn_values(folder, result, data)
+    result |= _drawn_values(folder, result, data, {run.result["seed"]: run.logits for run in made if run.logits is not None})
     if data.name != "mnist":
         result["importance"] = predictions.permutation_importance(load_network(folder / "folded.npz"), data)
     write_json(folder / "train.json", result)
     return result
 
 
-def _drawn_values(folder: Path, result: dict, data: Dataset) -> dict:
+def _drawn_values(folder: Path, result: dict, data: Dataset, known: dict[int, np.ndarray]) -> dict:
     """What figures need of the rows. Of committed results some seeds' networks are not there: train.json has their values."""
     networks = _present(folder, result)
     if len(networks) < len(result["seeds"]) and (before := folder / "train.json").exists():
         train = read_json(before)
         if "roc" in train and [run["accuracy"] for run in train["runs"]] == [run["accuracy"] for run in result["runs"]]:
             return {"roc": train["roc"]}
-    return predictions.drawn_values(predictions.compute(networks, data), result["hardware_seed"], data)
+    return predictions.drawn_values(predictions.compute(networks, data, known), result["hardware_seed"], data)
 
 
-def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[dict]:
-    """The results of a network's runs, one for each seed; of a model that was trained elsewhere there is one."""
+def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[Run]:
+    """A network's runs, one for each seed; of a model that was trained elsewhere there is one."""
     network, folder, backend = study.network(name), study.folder(name), study.settings.backend
     if (model := study.model_path(name)) is not None:
         job = imported.Job(network, model, data, study.override(name).raw, folder / f"seed-{keras_model.SEED}", backend)
@@ -97,17 +98,17 @@ def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[dict]:
         jobs = [runs.Job(network, recipe, data, seed, folder / f"seed-{seed}", backend, teacher)
                 for seed in study.settings.seeds]
         work = runs.run
-    results, quality = [], metrics.quality(data.y_test)
+    made, quality = [], metrics.quality(data.y_test)
     for job in jobs:
         _restore(job.folder)
-        before = _modified(job.folder / "run.json")
-        result = work(job, log)
-        if _modified(job.folder / "run.json") != before:
+        run = work(job, log)
+        if run.made:
             manifest.record(study, name, "training", training_versions(study, name))
+        result = run.result
         log(f"seed {result['seed']}: test {quality} {result[quality]:.4f} folded, {result[f'{quality}_float']:.4f} before "
             "folding")
-        results.append(result)
-    return results
+        made.append(run)
+    return made
 
 
 def _restore(folder: Path) -> None:
@@ -119,10 +120,6 @@ def _restore(folder: Path) -> None:
             if (file := folder.parent / name).exists() and not (folder / name).exists():
                 with replacing(folder / name) as temporary:
                     temporary.write_bytes(file.read_bytes())
-
-
-def _modified(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _recipe(study: Study, name: str) -> dict:
