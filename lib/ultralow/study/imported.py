@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow import metrics
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.exact.base import exact_rows

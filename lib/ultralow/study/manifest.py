@@ -113,7 +113,7 @@ def _is_training(notebook: str) -> bool:
 
 def _wall_seconds(notebook: Path) -> float | None:
     """What papermill recorded; None for a notebook that is still running, and perhaps half written."""
-    duration = reuse.told(notebook).get("duration")
+    duration = reuse.execution(notebook).get("duration")
     return None if duration is None else round(duration, 1)
 
 

@@ -1,4 +1,4 @@
-"""Knows which results a run takes as they are: `make tables` takes trained networks, `make report` circuits as well."""
+"""Decide which results a run takes as they are: `make tables` takes trained networks, `make report` circuits as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def mode() -> str | None:
 
 
 def refuse(what: str, remedy: str = "`make study` does, or take a committed study") -> None:
-    """Stops a training that a run on trained networks would come to.
+    """Stop a training that a run on trained networks would come to.
 
     Raises:
         StudyError: this run takes training as it is.
@@ -29,7 +29,7 @@ def refuse(what: str, remedy: str = "`make study` does, or take a committed stud
 
 
 def check(study: Study) -> None:
-    """That every network of the study is trained.
+    """Check that every network of the study is trained.
 
     Raises:
         StudyError: files of training are missing; it names the networks.
@@ -41,7 +41,7 @@ def check(study: Study) -> None:
 
 
 def check_shared(study: Study) -> None:
-    """That the networks whose results another study has are there, trained with the same seeds on the same rows.
+    """Check that the networks whose results another study has are there, trained with the same seeds on the same rows.
 
     Raises:
         StudyError: they are not; it says what to do.
@@ -85,13 +85,13 @@ def remade(study: Study, results: str) -> list[str]:
 
 def executed(folder: Path, notebook: str) -> bool:
     """Whether a notebook of the results folder ran to its end."""
-    told_there = told(folder / "executed" / f"{notebook}.ipynb")
-    return told_there.get("duration") is not None and not told_there.get("exception")
+    record = execution(folder / "executed" / f"{notebook}.ipynb")
+    return record.get("duration") is not None and not record.get("exception")
 
 
-def told(notebook: Path) -> dict:
-    """What papermill says of an executed notebook; nothing where there is none, or one that was stopped or is running:
-    papermill writes it in place, so that half of it may be there."""
+def execution(notebook: Path) -> dict:
+    """papermill's record in an executed notebook; empty where there is none, or one that was stopped or is running: papermill
+    writes it in place, so that half of it may be there."""
     try:
         return read_json(notebook)["metadata"]["papermill"]
     except (StudyError, KeyError, TypeError):

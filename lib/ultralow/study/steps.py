@@ -30,7 +30,7 @@ __all__ = ["check_sources", "conversion", "data", "dataset", "downloads", "has_d
 
 
 def training(study: Study, name: str, log: Log = print) -> dict:
-    """Trains, folds and tests a network once for each seed (a trained model of somebody's is folded and tested); writes
+    """Train and test a network once for each seed (a model that was trained elsewhere is made exact and tested); writes
     train.json (with what figures need of the rows), folded.npz and model.keras.
 
     A seed that an interrupted run finished is kept. Conversion and synthesis take the seed with the best validation
@@ -39,41 +39,52 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     Returns:
         the content of train.json.
     """
-    if name in study.shared:
-        reuse.check_shared(study)
-        log(f"{name}: taken from study {study.shared[name]}")
-        return read_json(study.folder(name) / "train.json")
-    if reuse.mode() and (done := study.folder(name) / "train.json").exists():
-        log(f"{name}: taken as it was trained")
-        if reuse.mode() == reuse.TRAINED:
-            check_predictions(study, name, log)
-        return read_json(done)
-    reuse.refuse(f"{name} is not trained in {short(study.results)}")
-    network = study.network(name)
-    data = dataset(study, network.dataset, log)
-    quality, folder = metrics.quality(data.y_test), study.folder(name)
-    made = _runs(study, name, data, log)
+    if (train := _taken(study, name, log)) is not None:
+        return train
+    network, folder = study.network(name), study.folder(name)
+    rows = dataset(study, network.dataset, log)
+    made = _runs(study, name, rows, log)
     results = [run.result for run in made]
-    best = max(results, key=lambda run: run[f"valid_{quality}"])["seed"]
+    best = max(results, key=lambda result: result[f"valid_{metrics.quality(rows.y_test)}"])["seed"]
     for file in ("folded.npz", "model.keras"):
         # Of the committed study only the best seed's model is there, in its place already.
         if (chosen := folder / f"seed-{best}" / file).exists():
             with replacing(folder / file) as temporary:
                 temporary.write_bytes(chosen.read_bytes())
-    result = {"network": name, "dataset": data.name, "source": data.source, "architecture": network.architecture,
-              "kind": network.kind, "recipe": _recipe(study, name),
-              "seeds": [run["seed"] for run in results], "hardware_seed": best, "train_rows": len(data.y_train),
-              "valid_rows": len(data.y_valid), "test_rows": len(data.y_test), "input": results[0].get("input", network.input),
-              "weights": network.weights, "activation": network.activation,
-              "parameters": network.parameters, "operations": network.operations,
-              "backend": study.settings.backend, "classes": data.classes, "runs": results}
-    if data.targets:
-        result |= {"targets": dict(zip(data.targets, zip(data.target_mean.tolist(), data.target_scale.tolist())))}
-    result |= _drawn_values(folder, result, data, {run.result["seed"]: run.logits for run in made if run.logits is not None})
-    if data.name != "mnist":
-        result["importance"] = predictions.permutation_importance(load_network(folder / "folded.npz"), data)
-    write_json(folder / "train.json", result)
-    return result
+    train = {"network": name, "dataset": rows.name, "source": rows.source, "architecture": network.architecture,
+             "kind": network.kind, "recipe": _recipe(study, name),
+             "seeds": [result["seed"] for result in results], "hardware_seed": best, "train_rows": len(rows.y_train),
+             "valid_rows": len(rows.y_valid), "test_rows": len(rows.y_test), "input": results[0].get("input", network.input),
+             "weights": network.weights, "activation": network.activation,
+             "parameters": network.parameters, "operations": network.operations,
+             "backend": study.settings.backend, "classes": rows.classes, "runs": results}
+    if rows.targets:
+        train["targets"] = dict(zip(rows.targets, zip(rows.target_mean.tolist(), rows.target_scale.tolist())))
+    train |= _drawn_values(folder, train, rows, {run.result["seed"]: run.logits for run in made if run.logits is not None})
+    if rows.name != "mnist":  # which has pixels for features, and a figure of its own
+        train["importance"] = predictions.permutation_importance(load_network(folder / "folded.npz"), rows)
+    write_json(folder / "train.json", train)
+    return train
+
+
+def _taken(study: Study, name: str, log: Log) -> dict | None:
+    """The content of train.json where this run takes a trained network as it is; None where it trains.
+
+    Raises:
+        StudyError: it does not train, and the network is not trained.
+    """
+    path = study.folder(name) / "train.json"
+    if name in study.shared:
+        reuse.check_shared(study)
+        log(f"{name}: taken from study {study.shared[name]}")
+        return read_json(path)
+    if reuse.mode() and path.exists():
+        log(f"{name}: taken as it was trained")
+        if reuse.mode() == reuse.TRAINED:
+            check_predictions(study, name, log)
+        return read_json(path)
+    reuse.refuse(f"{name} is not trained in {short(study.results)}")
+    return None
 
 
 def _drawn_values(folder: Path, result: dict, data: Dataset, known: dict[int, np.ndarray]) -> dict:
@@ -185,7 +196,7 @@ def _present(folder: Path, train: dict) -> dict[int, Path]:
 
 
 def conversion(study: Study, name: str, log: Log = print) -> dict:
-    """hls4ml's emulation against the folded network, row by row; writes convert.json and returns its content.
+    """Compare hls4ml's emulation with the exact network, row by row; writes convert.json and returns its content.
 
     Raises:
         StudyError: a row differs. convert.json is written all the same: it holds the count.
@@ -193,18 +204,18 @@ def conversion(study: Study, name: str, log: Log = print) -> dict:
     from ultralow.synthesis import hls4ml
 
     _refuse_shared(study, name)
-    settings, folded = study.settings, trained_network(study, name, log)
-    x = _rows(study, name, folded, settings.rows.hls, log)
-    result = hls4ml.compare(folded, x, part=settings.part, clock_ns=settings.clock_ns, log=log)
+    settings, network = study.settings, trained_network(study, name, log)
+    x = _rows(study, name, settings.rows.hls, log)
+    result = hls4ml.compare(network, network.encode(x), part=settings.part, clock_ns=settings.clock_ns, log=log)
     _keep(study, name, "convert.json", result, conversion_identity(study, name))
     _insist(name, result, "keras", "hls")
     return result
 
 
 def synthesis(study: Study, name: str, log: Log = print) -> dict:
-    """The circuit of a network: traced, simulated against the folded network, synthesised; writes synthesis.json, and
-    rtl/ to take home (:mod:`ultralow.synthesis.deliverable`). Where the study asks for it, networks with fixed-point weights
-    also with a multiplier for each weight, in rtl-multipliers/.
+    """Trace the circuit of a network, simulate it against the network, synthesise it; writes synthesis.json, and rtl/ to take
+    home (:mod:`ultralow.synthesis.deliverable`). Where the study asks for it, networks with fixed-point weights are built with
+    a multiplier for each weight, too, in rtl-multipliers/.
 
     Raises:
         StudyError: a row differs; or the study asks for Vitis and it is not there.
@@ -212,19 +223,18 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
     from ultralow.synthesis import deliverable, implement
 
     _refuse_shared(study, name)
-    settings, folded, folder = study.settings, trained_network(study, name, log), study.folder(name)
-    clock_ns = settings.clock_ns
-    codes = folded.input.codes(_rows(study, name, folded, settings.rows.rtl, log))
-    data = test_part(study, study.network(name).dataset, log)
+    settings, network, folder = study.settings, trained_network(study, name, log), study.folder(name)
+    clock_ns, test = settings.clock_ns, test_part(study, study.network(name).dataset, log)
+    codes = network.codes(_rows(study, name, settings.rows.rtl, log, test))
     with replacing(folder / "rtl") as temporary:
-        cost = implement.measure(folded, codes, temporary, clock_ns, log, settings.vhdl, **study.override(name).tracing)
-        deliverable.write(folded, data, cost)
+        cost = implement.measure(network, codes, temporary, clock_ns, log, settings.vhdl, **study.override(name).tracing)
+        deliverable.write(network, test, cost)
     result = cost.to_dict()
-    if settings.multipliers and folded.multipliable:
+    if settings.multipliers and network.multipliable:
         with replacing(folder / "rtl-multipliers") as temporary:
-            result["multipliers"] = implement.with_multipliers(folded, codes, temporary, clock_ns, log).to_dict()
+            result["multipliers"] = implement.with_multipliers(network, codes, temporary, clock_ns, log).to_dict()
     if settings.tool == "vitis":
-        result |= implement.synthesise_with_vitis(folded, folder, settings.part, clock_ns, log)
+        result |= implement.synthesise_with_vitis(network, folder, settings.part, clock_ns, log)
     _keep(study, name, "synthesis.json", result, synthesis_identity(study, name))
     _insist(name, result, "interpreter", "rtl", "netlist")
     if "multipliers" in result:
@@ -272,14 +282,15 @@ def teacher_of(study: Study, recipe: Recipe, data: Dataset, log: Log) -> Teacher
     return Teacher(recipe.teacher, values, network.logits(network.encode(data.x_train)))
 
 
-def _rows(study: Study, name: str, folded: FoldedNetwork, limit: int, log: Log) -> np.ndarray:
-    """Up to ``limit`` encoded rows to compare: the test part, filled up from validation and training if it is small."""
+def _rows(study: Study, name: str, limit: int, log: Log, test: Dataset | None = None) -> np.ndarray:
+    """Up to ``limit`` rows (rows, features) to compare: the ``test`` part, filled up from validation and training if it is
+    small."""
     of = study.network(name).dataset
-    x = test_part(study, of, log).x_test
+    x = (test_part(study, of, log) if test is None else test).x_test
     if len(x) < limit:
         whole = dataset(study, of, log)
         x = np.concatenate([x, whole.x_valid, whole.x_train])
-    return folded.encode(x[:limit])
+    return x[:limit]
 
 
 def _insist(name: str, result: dict, *kinds: str) -> None:
