@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 
+from ultralow.exact.opcodes import inverts
 from ultralow.device import BIT_NS, CHAIN_LUT_INPUTS, CHAIN_NS, LUT_INPUTS, MULTIPLIER_NS, TABLE_NS
 
 _PLAIN_SUM_BITS = 3  # see adders.v
@@ -105,11 +106,6 @@ def origin(comb, index: int, stages: list[int]) -> int:
     while _is_wiring(comb, index) and stages[source := comb.ops[index].input_ids[0]] == stages[index]:
         index = source
     return index
-
-
-def inverts(op) -> bool:
-    """Whether an alkaid operation is the complement of its source's bits."""
-    return op.opcode == 9 and op.data[0] == 0
 
 
 def _is_wiring(comb, index: int) -> bool:

@@ -13,8 +13,10 @@ from ultralow.device import PART
 from ultralow.errors import StudyError
 from ultralow.files import replacing
 from ultralow.circuit.design import Design, Endpoint, Port
-from ultralow.circuit.pipeline import Pipeline, inverts, origin, pipeline
-from ultralow.circuit.verilog import Wire, wire
+from ultralow.circuit.pipeline import Pipeline, origin, pipeline
+from ultralow.circuit.verilog import wire
+from ultralow.circuit.verilog_module import Wire
+from ultralow.exact.opcodes import Opcode, inverts
 
 # Share of the clock kept free for what the delay estimate does not know (skew, jitter, congestion): the vendor's
 # tool takes this much by default.
@@ -80,7 +82,7 @@ def usable_ns(clock_ns: float) -> float:
 
 
 def _input_port(comb) -> Port:
-    kifs = [op.qint.kif for op in comb.ops if op.opcode == -1]
+    kifs = [op.qint.kif for op in comb.ops if op.opcode == Opcode.INPUT]
     signed = any(k for k, _, _ in kifs)
     bits = max((i + int(signed) for _, i, _ in kifs), default=1)
     return Port(comb.shape[0], max(bits, 1), signed)
@@ -107,17 +109,17 @@ def _body(language, comb, made: Pipeline, input: Port, output: Port) -> tuple[li
             last_stage[source] = max(last_stage[source], last_stage[index])
     wires = [wire(f"v{index}", op) for index, op in enumerate(comb.ops)]
     lines = language.input_register(input.width)
-    registers = sum(wires[i].bits for i, op in enumerate(comb.ops) if op.opcode == -1 and used[i])
+    registers = sum(wires[i].bits for i, op in enumerate(comb.ops) if op.opcode == Opcode.INPUT and used[i])
     for index, op in enumerate(comb.ops):
         out = wires[index]
         if not used[index] or out.bits <= 0:
             continue
-        if op.opcode == -1:
+        if op.opcode == Opcode.INPUT:
             lines += language.element(out, op.data[0] * input.bits - out.fraction)
         else:
             sources = [_delayed(wires[i], stages[i], stages[index], comb.ops[i]) for i in op.input_ids]
             lines += language.statement(op, out, sources, _table(comb, op), index in made.taking_first)
-        if op.opcode == 5:
+        if op.opcode == Opcode.CONSTANT:
             continue
         later = [_delayed(out, stages[index], stage, op) for stage in range(stages[index], last_stage[index] + 1)]
         if inverts(op):
@@ -136,7 +138,7 @@ def _body(language, comb, made: Pipeline, input: Port, output: Port) -> tuple[li
 
 def _table(comb, op) -> np.ndarray | None:
     """Of a look-up, the result's code for each code of the key's bits; 0 for those that do not occur."""
-    if op.opcode != 8:
+    if op.opcode != Opcode.LOOKUP:
         return None
     table = comb.lookup_tables[op.data[0]].padded_table(comb.ops[op.input_ids[0]].qint)
     return np.nan_to_num(table, nan=0.0).astype(np.int64)
@@ -144,7 +146,7 @@ def _table(comb, op) -> np.ndarray | None:
 
 def _delayed(source: Wire, from_stage: int, to_stage: int, op) -> Wire:
     """The wire as ``to_stage`` sees it; constants need no registers."""
-    if from_stage == to_stage or op.opcode == 5 or source.bits <= 0:
+    if from_stage == to_stage or op.opcode == Opcode.CONSTANT or source.bits <= 0:
         return source
     return Wire(f"{source.name}_{to_stage}", source.bits, source.signed, source.fraction)
 

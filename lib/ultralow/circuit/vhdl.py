@@ -1,4 +1,4 @@
-"""Knows how to say a circuit's operations in VHDL-93 (numeric_std), with the same functions as verilog.py.
+"""Write a circuit's operations in VHDL-93 (numeric_std), with the same functions as verilog.py.
 
 Every value is a ``signed`` of its width; where it is unsigned, ``u`` puts a zero in front. ``at`` gives a value times
 a power of two, rounded down, modulo 2^width, as Verilog computes. Lines of a file stand in three places: those that
@@ -11,11 +11,13 @@ import re
 
 import numpy as np
 
-from ultralow.circuit.bdd import ONE, ZERO, decisions
 from ultralow.errors import StudyError
-from ultralow.circuit.verilog import Wire, shifted
+from ultralow.circuit.verilog import shifted
+from ultralow.circuit.verilog_module import Wire
+from ultralow.exact.opcodes import Opcode, inverts
 
 _EDGE = "edge: "
+_DECLARING = "signal ", "constant "
 
 
 def input_register(bits: int) -> list[str]:
@@ -31,7 +33,7 @@ def element(out: Wire, first: int) -> list[str]:
 def statement(op, out: Wire, sources: list[Wire], table: np.ndarray | None = None, exchanged: bool = False) -> list[str]:
     """The declaration and definition of ``out``, the result of an alkaid operation on ``sources``; arguments as of
     :func:`ultralow.circuit.verilog.statement`."""
-    if op.opcode == 8:
+    if op.opcode == Opcode.LOOKUP:
         return _looked_up(out, sources[0], table)
     return [_declared(out), f"{out.name} <= {_expression(op, out, sources, exchanged)};"]
 
@@ -50,9 +52,9 @@ def output(position: int, source: Wire, shift: int, bits: int) -> list[str]:
 def module(name: str, lines: list[str], input_bits: int, output_bits: int) -> str:
     """The whole file, of the lines that the functions above gave."""
     plain = re.fullmatch(r"[A-Za-z]+(_?[A-Za-z0-9]+)*", name)
-    signals = [line for line in lines if line.startswith("signal ")]
+    signals = [line for line in lines if line.startswith(_DECLARING)]
     edges = [line.removeprefix(_EDGE) for line in lines if line.startswith(_EDGE)]
-    always = [line for line in lines if not line.startswith(("signal ", _EDGE))]
+    always = [line for line in lines if not line.startswith((*_DECLARING, _EDGE))]
     return _MODULE.format(name=name if plain else f"\\{name}\\", inputs=input_bits - 1, outputs=output_bits - 1,
                           signals="\n    ".join(signals), always="\n    ".join(always),
                           edges="\n            ".join(edges))
@@ -60,35 +62,35 @@ def module(name: str, lines: list[str], input_bits: int, output_bits: int) -> st
 
 def _expression(op, out: Wire, sources: list[Wire], exchanged: bool) -> str:
     match op.opcode:
-        case 0 | 1:
+        case Opcode.ADD | Opcode.SUBTRACT:
             operands = sources[0], shifted(sources[1], op.data[0])
             fraction = max(*(operand.fraction for operand in operands), out.fraction)
             bits = out.bits + fraction - out.fraction
             first, second = operands[::-1] if exchanged else operands
             value = f"{_at(first, fraction, bits)} {'+-'[op.opcode]} {_at(second, fraction, bits)}"
             return value if fraction == out.fraction else f"at({value}, {out.fraction - fraction}, {out.bits})"
-        case -2:  # negation
+        case Opcode.NEGATE:
             return f"-{_at(sources[0], out.fraction, out.bits)}"
-        case 2:  # rectifier, rounding down
+        case Opcode.RELU:  # rounding down
             value, source = _at(sources[0], out.fraction, out.bits), sources[0]
             return (f"{_constant(0, out.bits)} when {source.name}({source.bits - 1}) = '1' else {value}"
                     if source.signed else value)
-        case 3:  # other bits of the same value
+        case Opcode.QUANTIZE:
             return _at(shifted(sources[0], op.data[0]), out.fraction, out.bits)
-        case 4:  # constant added; below the last bit: added in full, then cut
+        case Opcode.ADD_CONSTANT:  # below the last bit: added in full, then cut
             fraction = max(sources[0].fraction, op.data[1], out.fraction)
             bits, constant = out.bits + fraction - out.fraction, op.data[0] * 2 ** (fraction - op.data[1])
             value = f"{_at(sources[0], fraction, bits)} + {_constant(constant, bits)}"
             return value if fraction == out.fraction else f"at({value}, {out.fraction - fraction}, {out.bits})"
-        case 5:
+        case Opcode.CONSTANT:
             return _constant(round(op.qint.min * 2.0**out.fraction), out.bits)
-        case 6:  # one of two, by the highest bit of a third
+        case Opcode.SELECT:
             first, second, key = sources[0], shifted(sources[1], op.data[0]), sources[2]
             first, second = _at(first, out.fraction, out.bits), _at(second, out.fraction, out.bits)
             return f"{first} when {key.name}({key.bits - 1}) = '1' else {second}" if key.bits > 0 else second
-        case 9 if op.data[0] == 0:
+        case Opcode.BITWISE_UNARY if inverts(op):
             return f"not {_at(sources[0], sources[0].fraction, out.bits)}"
-        case 10:
+        case Opcode.BITWISE_BINARY:
             first, second = sources[0], shifted(sources[1], op.data[0])
             return (f"{_at(first, out.fraction, out.bits)} {('and', 'or', 'xor')[op.data[1]]} "
                     f"{_at(second, out.fraction, out.bits)}")
@@ -96,14 +98,12 @@ def _expression(op, out: Wire, sources: list[Wire], exchanged: bool) -> str:
 
 
 def _looked_up(out: Wire, key: Wire, table: np.ndarray) -> list[str]:
-    def name(node: int) -> str:
-        return {ZERO: "'0'", ONE: "'1'"}.get(node, f"{out.name}_t{node}")
-
-    choices, bits = decisions(table, out.bits)
-    lines = [_declared(out), *(f"{out.name}({bit}) <= {name(node)};" for bit, node in enumerate(bits))]
-    for number, choice in enumerate(choices):
-        lines += [f"signal {name(number)} : std_logic;",
-                  f"{name(number)} <= {name(choice.high)} when {key.name}({choice.bit}) = '1' else {name(choice.low)};"]
+    """A constant for each bit of the result, entry 0 first, indexed by the key."""
+    lines = [_declared(out)]
+    for bit in range(out.bits):
+        entries = "".join(str(code >> bit & 1) for code in table.tolist())
+        lines += [f"constant {out.name}_t{bit} : std_logic_vector(0 to {len(table) - 1}) := \"{entries}\";",
+                  f"{out.name}({bit}) <= {out.name}_t{bit}(place({key.name}));"]
     return lines
 
 
@@ -164,6 +164,12 @@ architecture pipeline of {name} is
             wide := shift_left(wide, shift);
         end if;
         return wide;
+    end function;
+
+    -- the entry of a table that a key stands for
+    function place(key : signed) return natural is
+    begin
+        return to_integer(unsigned(std_logic_vector(key)));
     end function;
 
     {signals}

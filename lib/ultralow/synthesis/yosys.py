@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from ultralow.circuit.design import Design
 from ultralow.circuit.rtl import usable_ns
+from ultralow.circuit.verilog_module import spelled_out
 from ultralow.errors import StudyError
 from ultralow.synthesis import timing
 from ultralow.synthesis.netlist import Netlist, parse
@@ -81,7 +82,8 @@ def script() -> str:
 
 
 def synthesise(design: Design, written: str | Path | None = None) -> tuple[Counts, Netlist]:
-    """Counts and netlist of a design's Verilog.
+    """Counts and netlist of a design's Verilog. Yosys reads it spelled out, with tables as choices: it maps those to fewer tables
+    of the device than constants with an index.
 
     Args:
         written: where to write the netlist as Verilog, too, if wanted.
@@ -94,11 +96,12 @@ def synthesise(design: Design, written: str | Path | None = None) -> tuple[Count
         boxes.write_text(timing.boxes())
         tables.write_text(timing.tables())
         # By its name, and not the testbench beside it.
-        files = {"sources": design.verilog.resolve(), "sums": SUMS, "products": PRODUCTS, "adders": ADDERS}
+        Path(scratch, "sources.v").write_text(spelled_out(design.verilog.read_text()))
+        files = {"sums": SUMS, "products": PRODUCTS, "adders": ADDERS}
         for name, file in files.items():  # yosys takes a path apart at its spaces: by names that have none
             Path(scratch, f"{name}.v").symlink_to(file)
-        lines = SCRIPT.format(**{name: f"{scratch}/{name}.v" for name in files}, top=design.top, boxes=boxes, tables=tables,
-                              picoseconds=int(1000 * usable_ns(design.clock_ns)))
+        lines = SCRIPT.format(**{name: f"{scratch}/{name}.v" for name in ("sources", *files)}, top=design.top,
+                              boxes=boxes, tables=tables, picoseconds=int(1000 * usable_ns(design.clock_ns)))
         lines += f"write_json {scratch}/netlist.json\ntee -q -o {scratch}/stat.json stat -json\n"
         if written:
             lines += f"write_verilog -noattr {scratch}/netlist.v\n"
