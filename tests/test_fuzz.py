@@ -22,7 +22,7 @@ from ultralow.circuit.tracing import trace
 from ultralow.data import dataset, jets, readers, tabular
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
-from ultralow.importing import keras_model, latent
+from ultralow.importing import keras_file, keras_model
 from ultralow.report import comparison
 from ultralow.study import ablations, manifest, reuse, steps
 from ultralow.synthesis import vitis
@@ -284,7 +284,7 @@ RESULTS = {
                   lambda path: dataset.load(path.with_suffix(".npz")), lambda found: found.provenance),
     "train.json": (lambda path: files.write_json(path, {"runs": [{"seed": 1, "accuracy": 0.7123}], "dataset": "jets"}),
                    files.read_json, lambda found: found),
-    "model.keras": (model, latent.kernels, lambda found: [kernel.tobytes() for kernel in found]),
+    "model.keras": (model, keras_file.latent_kernels, lambda found: [kernel.tobytes() for kernel in found]),
 }
 
 

@@ -21,12 +21,12 @@ UPWARD = {
 CIRCLE: set[str] = set()
 LONG: set[str] = set()
 WIDE = {
-    "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", "importing.hgq_model",
-    "importing.keras_model", "networks.methods", "report.compare_runs", "report.comparison",
+    "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", 
+    "report.compare_runs", "report.comparison",
     "study.area_sweep", "study.experiments", "study.override",
-    "synthesis.implement", "training.lut.additive", "training.lut.additive_export",
-    "training.lut.boosting", "training.lut.coordinate_descent", "training.lut.dwn",
-    "training.lut.voting"}
+    "synthesis.implement", 
+    
+    }
 KNOWING = {
     "circuit.arithmetic", "circuit.bdd", "circuit.counting", "circuit.delays", "circuit.lut",
     "circuit.lut_estimate", "circuit.pipeline", "circuit.rtl", "circuit.verilog", "circuit.vhdl", "data.columns",
@@ -34,8 +34,8 @@ KNOWING = {
     "data.jetgen.validation", "data.jets", "data.jetsums", "data.loading", "data.mnist", "data.published_jets",
     "data.readers", "data.table", "data.tabular", "errors", "exact.base", "exact.circuit", "exact.circuitfile",
     "exact.dense", "exact.description", "exact.load", "exact.lut", "exact.simplify", "files", "fixed_point",
-    "importing.hgq_model", "importing.keras_file", "importing.keras_model", "importing.latent",
-    "limits", "metrics", "networks.catalogue", "networks.methods", "networks.recipes", "networks.spec", "npz",
+    
+    "limits", "metrics", "npz",
     "report.budgets", "report.compare_runs", "report.comparison", "report.fewest", "report.figures.cost",
     "report.figures.data", "report.figures.experiments", "report.figures.gallery", "report.figures.inputs",
     "report.figures.jets", "report.figures.roc", "report.figures.style", "report.html_tables", "report.importance",
@@ -45,14 +45,13 @@ KNOWING = {
     "study.search", "study.settings", "study.storage", "study.strict", "study.study",
     "study.studyfile", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
     "synthesis.implement", "synthesis.netlist", "synthesis.testbench", "synthesis.verilator", "synthesis.vitis",
-    "synthesis.yosys", "training.augmentation", "training.layers",
-    "training.lut.additive", "training.lut.additive_export", "training.lut.boosted_trees", "training.lut.boosting",
-    "training.lut.coordinate_descent", "training.lut.dwn", "training.lut.input_encoding",
-    "training.lut.jax_training", "training.lut.voting", "training.model"}
+    "synthesis.yosys", 
+    
+    
+    }
 PARAMETERS = {
     "data.published_jets:prepare", "data.tabular:read", 
-    "training.folding:fold_norm", "training.lut.additive:_step", "training.lut.boosting:grow",
-    "training.lut.coordinate_descent:_move", "training.lut.voting:_step", "training.lut.voting:polish"}
+    "training.folding:fold_norm"}
 
 
 @cache

@@ -16,7 +16,7 @@ import pytest
 from ultralow import files, npz
 from ultralow.data import jets, mnist, readers
 from ultralow.exact.load import load_network
-from ultralow.importing import keras_model, latent
+from ultralow.importing import keras_file, keras_model
 from ultralow.study import study, studyfile, workflow
 from ultralow.errors import StudyError
 
@@ -163,7 +163,7 @@ def test_a_tree_with_more_rows_than_its_file_can_hold_is_refused(tmp_path, monke
 def test_other_archives_are_no_bombs_either(tmp_path):
     path = zipped(tmp_path / "model.keras", [("config.json", bytes(80 << 20)), ("model.weights.h5", b"")])
     with pytest.raises(StudyError, match="model.keras says that it holds"):
-        latent.kernels(path)
+        keras_file.latent_kernels(path)
     with gzip.open(tmp_path / "train-images-idx3-ubyte.gz", "wb") as stream:
         stream.write(bytes(80 << 20))
     with pytest.raises(StudyError, match="ubyte.gz says that it holds"):

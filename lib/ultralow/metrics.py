@@ -17,9 +17,9 @@ def both(logits: np.ndarray) -> np.ndarray:
     return logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (rows, classes) of ``logits``, in float64: float32 would tie scores near 1."""
-    logits = both(np.asarray(logits, np.float64))
+def softmax(logits: np.ndarray, dtype: type = np.float64) -> np.ndarray:
+    """Probabilities (rows, classes) of ``logits``; by default in float64: float32 would tie scores near 1."""
+    logits = both(np.asarray(logits, dtype))
     power = np.exp(logits - logits.max(axis=1, keepdims=True))
     return power / power.sum(axis=1, keepdims=True)
 

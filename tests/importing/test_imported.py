@@ -135,3 +135,32 @@ def test_a_file_is_data_and_no_code(tmp_path):
     (tmp_path / "cut.keras").write_bytes(good.read_bytes()[:-200])
     with pytest.raises(StudyError, match="not a model"):
         keras_model.load(tmp_path / "cut.keras")
+
+
+@pytest.mark.parametrize("module", ["ultralow.layers", "ultralow.training.layers"])
+def test_models_that_name_the_layers_by_their_old_place_are_the_same_models(tmp_path, module):
+    """Committed models were saved when the layers stood in ultralow.layers."""
+    network = NetworkSpec("n", (6, 8, 5, 3), "ternary", "ternary", "fixed<8,3>", dataset="jets")
+    model = unsettled(build(network, RECIPES["study"]))
+    path, other = saved(model, tmp_path), tmp_path / "other.keras"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for item in old.namelist():
+            content = old.read(item)
+            if item == "config.json":
+                assert b'"ultralow.training.layers"' in content
+                content = content.replace(b'"ultralow.training.layers"', f'"{module}"'.encode())
+            new.writestr(item, content)
+    assert fold(keras_model.load(other), network) == fold(model, network)
+    assert keras_model.outline(other) == keras_model.outline(path)
+
+
+def test_other_modules_of_the_study_have_no_place_in_a_model(tmp_path):
+    path = saved(keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]), tmp_path)
+    for module in ("ultralow.study.runs", "ultralow.training", "ultralowlayers", "ultralow.training.layers.os"):
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "bad.keras", "w") as new:
+            for item in old.namelist():
+                content = old.read(item)
+                new.writestr(item, content.replace(b'"module": "keras.layers"', f'"module": "{module}"'.encode(), 1)
+                             if item == "config.json" else content)
+        with pytest.raises(StudyError, match=f"names the module '{module}'"):
+            keras_model.outline(tmp_path / "bad.keras")

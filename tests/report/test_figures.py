@@ -7,7 +7,7 @@ import synthetic
 from matplotlib.colors import to_rgb
 
 from ultralow import csvfile
-from ultralow.importing import latent
+from ultralow.importing import keras_file
 from ultralow.metrics import Band
 from ultralow.report import comparison, published
 from ultralow.report.figures import cost, gallery, roc, style, training
@@ -170,11 +170,11 @@ def test_latent_kernels_come_in_the_layers_order_and_pruned_ones_are_zero(tmp_pa
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
         archive.writestr("model.weights.h5", stream.getvalue())
-    assert [found.max() for found in latent.kernels(tmp_path / "model.keras")] == [1, 2, 3]
-    assert latent.kernels(tmp_path / "model.keras")[2].sum() == 6
+    assert [found.max() for found in keras_file.latent_kernels(tmp_path / "model.keras")] == [1, 2, 3]
+    assert keras_file.latent_kernels(tmp_path / "model.keras")[2].sum() == 6
     (tmp_path / "model.keras").write_bytes(b"no")
     with pytest.raises(StudyError, match="train the network again"):
-        latent.kernels(tmp_path / "model.keras")
+        keras_file.latent_kernels(tmp_path / "model.keras")
 
 
 def test_readers_find_the_wires():

@@ -10,12 +10,11 @@ from ultralow.exact.load import load_network
 from ultralow.study import identity, runs
 from ultralow.synthesis import verilator
 from ultralow.training.lut import additive, additive_export, boosting, coordinate_descent, input_encoding
-from ultralow.networks.catalogue import CATALOGUE
 from ultralow.data.dataset import Dataset, split_and_scale
 from ultralow.errors import StudyError
 from ultralow.files import canonical_json
 from ultralow.fixed_point import Fixed
-from ultralow.networks.methods import FRONT, Additive, FrontNetwork, Votes
+from ultralow.networks.methods import Additive, FrontNetwork, Votes
 from ultralow.exact.lut import Sums, TableNetwork, Tables
 from ultralow.networks.recipes import Recipe
 from ultralow.data.dataset import Table
@@ -114,7 +113,7 @@ def test_boosting_finds_the_bits_that_decide():
     rng = np.random.default_rng(6)
     bits = rng.integers(0, 2, (4000, 30)).astype(np.uint8)
     y = bits[:, 3] & bits[:, 17] | bits[:, 5] & bits[:, 9]
-    of, wires, values = boosting.grow(bits, y, 2, 20, 6, 30, 2000, 0.4, rng, lambda line: None)
+    of, wires, values = boosting.grow(bits, y, 2, boosting.Growth(20, 6, 30, 2000, 0.4), rng, lambda line: None)
     code = bits[:, wires] @ (1 << np.arange(6))
     votes = np.take_along_axis(np.rint(values), code.T, 1)
     score = np.stack([votes[of == c].sum(0) for c in (0, 1)], 1)
@@ -125,18 +124,6 @@ def test_constants_go_into_tables_as_far_as_their_bits_hold_them():
     values = [np.array([0, 5]), np.array([0, 1]), np.array([0, 2])]
     assert lut.take_up(values, [0, 2], 10) == 7
     assert [v.tolist() for v in values] == [[2, 7], [0, 1], [1, 3]]
-
-
-@pytest.mark.parametrize("entry", FRONT, ids=lambda entry: entry.name)
-def test_an_entry_says_what_it_is(entry):
-    assert CATALOGUE[entry.name] is entry and not entry.hls4ml
-    assert entry.parameters > 0 and list(identity.training_versions(entry, Recipe())) == [entry.kind]
-    assert entry.at_smoke_size().parameters <= entry.parameters
-
-
-def test_an_entry_without_a_method_is_refused():
-    with pytest.raises(StudyError, match="needs its method"):
-        FrontNetwork("jets-tables-none", (16, 4, 5), dataset="jets")
 
 
 def test_a_table_network_needs_layers_that_fit():

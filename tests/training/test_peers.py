@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ultralow.exact.load import load_network
-from ultralow.networks import methods
+from ultralow.networks import catalogue
 from ultralow.study import identity
 from ultralow.study import runs as study_runs
 from ultralow.synthesis import implement
@@ -129,7 +129,7 @@ def test_another_seed_gives_another_network(name, tmp_path, runs):
     assert load_network(tmp_path / name / "folded.npz") != load_network(runs / "first" / name / "folded.npz")
 
 
-@pytest.mark.parametrize("network", methods.FRONT, ids=lambda network: network.name)
+@pytest.mark.parametrize("network", catalogue.FRONT, ids=lambda network: network.name)
 def test_every_method_of_the_front_has_a_declared_version(network):
     assert identity.training_versions(network, Recipe()) == {network.kind: identity.VERSIONS[network.method.kind]}
     one, two = (study_runs.Job(network, Recipe(), data(), seed, None).identity for seed in (1, 2))

@@ -1,4 +1,4 @@
-"""Knows how a model of HGQ2 enters the study: which of its layers it may have, and what network it is.
+"""Take in a model of HGQ2: which of its layers it may have, and what network it is.
 
 A chain of layers whose every value has a number of bits of its own, weight by weight and wire by wire: no layer of the folded
 network has that. Its exact description is the circuit itself (:mod:`ultralow.training.lut.hgq_circuit`).
@@ -143,8 +143,8 @@ def _quantiser(where: str, settings: dict) -> None:
         ("overflow_mode", said["overflow_mode"], _OVERFLOW), ("scaler", said["scaler"], (None,)),
         ("affine", said["affine"], (None,))) if value not in allowed]
     if wrong:
-        raise StudyError(f"{where} has a quantiser with {', '.join(wrong)}; the study takes fixed-point ones (kbi, kif), rounding "
-                         f"by {', '.join(_ROUNDING)}, overflow {', '.join(_OVERFLOW)}, without scaler and affine")
+        raise StudyError(f"{where} has a quantiser with {', '.join(wrong)}; the study takes fixed-point ones (kbi, kif), "
+                         f"rounding by {', '.join(_ROUNDING)}, overflow {', '.join(_OVERFLOW)}, without scaler and affine")
 
 
 def _parameters(where: str, kind: str, settings: dict) -> tuple[int, int]:

@@ -1,19 +1,24 @@
-"""Knows what a file of Keras says of its layers, without Keras: a chain of names and settings, and no code."""
+"""Read .keras files without Keras: the chain of layers and their settings, and the kernels; no code of a file is run."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from ultralow.files import check_size
 from ultralow.errors import StudyError, brief
 
 MOST_BYTES = 10_000_000  # of the description of a model; one of a thousand layers has one
-_MODULES = r"keras(\..+)?|ultralow\.layers|hgq\..+|builtins"
+# The study's layers stood in ultralow.layers; committed models name that, and Keras finds them by their registered names.
+_MODULES = r"keras(\..+)?|ultralow\.(training\.)?layers|hgq\..+|builtins"
 Layer = tuple[str, str, dict]  # where it stands, for messages; its class; its settings
 
 
@@ -116,3 +121,41 @@ def _modules(value: object) -> Iterator[str]:
 
 def _items(value: object) -> Iterable:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def latent_kernels(path: str | Path) -> list[np.ndarray]:
+    """The kernel (inputs, outputs) of each dense layer in a .keras file, in order: the real numbers that training rounded;
+    pruned weights are 0.
+
+    Raises:
+        StudyError: the file is not such a model.
+    """
+    import h5py  # comes with Keras
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_size(sum(entry.file_size for entry in archive.infolist()), path)
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+            names = [layer["class_name"] for layer in layers if layer["class_name"].endswith("Dense")]
+            with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+                return [_kernel(file[f"layers/{place}/vars"], path) for place in _places(names)]
+    except StudyError:
+        raise
+    except Exception as error:  # zipfile, zlib and h5py each have their own words for a damaged file
+        raise StudyError(f"{path} is not a trained model ({brief(error)}); delete it and train the network again") from None
+
+
+def _places(names: list[str]) -> list[str]:
+    """Where Keras puts layers of these classes: dense, dense_1, …, counted class by class."""
+    seen, places = Counter(), []
+    for name in names:
+        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        places.append(f"{snake}_{seen[name]}" if seen[name] else snake)
+        seen[name] += 1
+    return places
+
+
+def _kernel(variables, path: str | Path) -> np.ndarray:
+    check_size(sum(item.size * item.dtype.itemsize for item in variables.values()), path)
+    kernel = variables["0"][()]
+    return kernel * variables["mask"][()] if "mask" in variables else kernel

@@ -1,4 +1,4 @@
-"""Knows how a Keras model that somebody else trained enters the study: which layers it may have, and what network it is.
+"""Take in a Keras model that somebody else trained: which layers it may have, and what network it is.
 
 A chain of dense layers, each with a batch normalisation and an activation if it likes. The file is data: Keras's safe mode
 is on, and what a layer is called decides nothing but which of the classes here it is.
@@ -94,7 +94,8 @@ def entry(name: str, path: str | Path, dataset: str, input: str | None, weights:
     if hgq_model.is_hgq(config := keras_file.read(path)):
         if wrong := [key for key, value in (("input", input), ("weights", weights), ("activation", activation),
                                             ("scale_bits", scale_bits)) if value is not None]:
-            raise StudyError(f"network {name}: {path} is a model of HGQ2 and brings its own formats; leave out {', '.join(wrong)}")
+            raise StudyError(f"network {name}: {path} is a model of HGQ2 and brings its own formats; leave out "
+                             f"{', '.join(wrong)}")
         return hgq_model.entry(name, path, dataset, config)
     inputs, groups = outline(path)
     _given(input, name, "a trained model does not say what the hardware receives", "input")

@@ -1,12 +1,12 @@
-"""Knows the networks of the study: one entry each. Adding a network is adding one entry."""
+"""Catalogue of the networks of the study: one entry each. Adding a network is adding one entry."""
 
 from __future__ import annotations
 
 from ultralow.networks.spec import QUANTISED, NetworkSpec
 from ultralow.errors import unknown
-from ultralow.networks.methods import FRONT
+from ultralow.networks.methods import Additive, BoostedTrees, FrontNetwork, HgqDense, HgqTables, LearnedTables, Votes
 
-__all__ = ["CATALOGUE", "FINN", "QUANTISED", "NetworkSpec", "network"]
+__all__ = ["CATALOGUE", "FINN", "FRONT", "QUANTISED", "NetworkSpec", "network"]
 
 _JET, _DIGIT = (16, 64, 32, 32, 5), (784, 128, 128, 128, 10)
 # Standardised features, times their gains: up to ±4; tails saturate. The smallest networks are content with steps of
@@ -56,6 +56,40 @@ _ENTRIES = [
               f"finn-t1-{n}-binary", dataset="mnist") for n in (128, 256, 512, 1024, 2048, 4096)),
     *(NetworkSpec(f"finn-{n}-float", (784, n, n, n, 10), "fixed<10,2>", "ufixed<10,4>", "ufixed<8,0>",
               "digits-float", f"finn-t1-{n}-float", dataset="mnist") for n in (128, 256, 512, 1024, 2048, 4096)),
+]
+
+# The front of accuracy and LUTs: the study's own smallest circuits, and published peers, trained here on the same data.
+_JET_TABLES = {"dataset": "jets", "input": "ufixed<6,6>"}
+_DIGIT_TABLES = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
+
+FRONT = [
+    # The study's own, by the number of LUTs that they may need. The more a network can hold, the more it learns by heart: large
+    # ones learn from what a float network makes of the rows.
+    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, *hidden, 5), method=Additive(price, wide=("mass_mmdt",)),
+                   recipe=recipe, **_JET_TABLES)
+      for luts, hidden, price, recipe in (
+          (60, (), 2e-3, "front"), (90, (), 1e-3, "front"), (150, (4,), 1e-3, "front"), (280, (8,), 5e-4, "front"),
+          (400, (12,), 3e-4, "front"), (800, (20,), 1e-4, "front-taught"), (1400, (32,), 2.5e-5, "front-taught"))),
+    # By the number of their tables. Those of 300 to 1200 were built before there were passes without gradients.
+    *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(passes=passes), **_DIGIT_TABLES)
+      for tables, passes in ((30, 1), (100, 1), (300, 0), (600, 0), (900, 0), (1200, 0), (2000, 1))),
+    # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
+    *(FrontNetwork(f"jets-hgq-tables-{number}", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers",
+                   method=HgqTables(price), dataset="jets")
+      for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
+    *(FrontNetwork(f"jets-hgq-dense-{number}", input="fixed<7,1>", widths=(16, 64, 32, 32, 5),
+                   method=HgqDense(price), dataset="jets")
+      for number, price in enumerate((1e-6, 4e-6, 1.6e-5), start=1)),
+    *(FrontNetwork(f"jets-trees-{trees}", **_JET_TABLES, widths=(16, trees, 5),
+                   method=BoostedTrees(leaf_bits=bits, learning_rate=rate, wide=("mass_mmdt",)))
+      for trees, bits, rate in ((25, 4, 0.6), (50, 5, 0.5), (100, 4, 0.4), (200, 4, 0.3), (400, 5, 0.25))),
+    *(FrontNetwork(f"mnist-trees-{trees}", input="ufixed<1,0>", widths=(784, trees, 10),
+                   method=BoostedTrees(leaves=leaves, learning_rate=0.5, least_rows=20, features=0.5), dataset="mnist")
+      for trees, leaves in ((300, 6), (600, 6))),
+    *(FrontNetwork(f"jets-learned-{tables}", **_JET_TABLES, widths=(16, tables, 5), recipe="peers-tables", method=LearnedTables())
+      for tables in (50, 360, 1000)),
+    *(FrontNetwork(f"mnist-learned-{tables}", input="ufixed<1,0>", widths=(784, tables, 10), recipe="peers-tables",
+                   method=LearnedTables(thresholds=1), dataset="mnist") for tables in (1000, 2000)),
 ]
 
 # How the names of FINN's scaling table begin: it is a table of its own (finn.csv).

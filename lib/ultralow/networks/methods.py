@@ -1,7 +1,8 @@
-"""Knows the networks of the front: the study's own smallest circuits, and published peers, trained here on the same data.
+"""Methods of training networks that become tables or circuits: what each may choose, and what an entry trained so is.
 
-An entry is a network of the catalogue whose training ends in another exact description than folded layers. How it is trained is
-its ``method``; the module that the method names does it.
+Such an entry is a network of the catalogue whose training ends in another exact description than folded layers. How it is
+trained is its ``method``; the module of :mod:`ultralow.training.lut` that the method names does it. A new method is a class here
+and a module there.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from ultralow.fixed_point import Fixed
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """A way of training, and its numbers. ``module`` has ``train(entry, data, seed, epochs, log)``, which gives a
-    :class:`ultralow.training.trained.Trained`. ``kind`` is what tables and figures call it."""
+    """A way of training, and its numbers. ``trainer`` is the module of :mod:`ultralow.training.lut` whose
+    ``train(entry, data, seed, epochs, log)`` gives a :class:`ultralow.training.trained.Trained`. ``kind`` is what tables and
+    figures call it."""
 
-    module: ClassVar[str]
+    trainer: ClassVar[str]
     kind: ClassVar[str]
 
     @abstractmethod
@@ -44,7 +46,7 @@ class Additive(Method):
     batch_size: int = 4096
     passes: int = 4
 
-    module, kind = "ultralow.training.lut.additive", "additive tables"
+    trainer, kind = "additive", "additive tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         inputs, *hidden, outputs = widths
@@ -53,11 +55,12 @@ class Additive(Method):
 
 @dataclass(frozen=True)
 class Votes(Method):
-    """Six-input tables of an image's bits that vote for a class each (:mod:`ultralow.training.lut.voting`). The hidden width is their number.
+    """Six-input tables of an image's bits that vote for a class each (:mod:`ultralow.training.lut.voting`). The hidden width is
+    their number.
 
-    Each is grown on ``rows`` rows, of ``candidates`` pixels at random. During the share ``moving`` of the epochs their wires move,
-    too. In each epoch images are bent by about the share ``distort`` and moved by up to ``shift`` pixels. Values are made better
-    without gradients in so many ``passes`` over the tables, on as many ``looks`` at each image.
+    Each is grown on ``rows`` rows, of ``candidates`` pixels at random. During the share ``moving`` of the epochs their wires
+    move, too. In each epoch images are bent by about the share ``distort`` and moved by up to ``shift`` pixels. Values are made
+    better without gradients in so many ``passes`` over the tables, on as many ``looks`` at each image.
     """
 
     candidates: int = 150
@@ -68,7 +71,7 @@ class Votes(Method):
     passes: int = 1
     looks: int = 16
 
-    module, kind = "ultralow.training.lut.voting", "voting tables"
+    trainer, kind = "voting", "voting tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         """Of each table its values, and where its wires come from."""
@@ -78,15 +81,15 @@ class Votes(Method):
 @dataclass(frozen=True)
 class HgqTables(Method):
     """HGQ-LUT: tables between layers, one for each pair of an input and an output, each trained as a network of a layer of
-    ``neurons``, its bits trained as well (:mod:`ultralow.training.lut.hgq`). ``price`` is of one estimated bit operation (EBOP), at
-    the end."""
+    ``neurons``, its bits trained as well (:mod:`ultralow.training.lut.hgq`). ``price`` is of one estimated bit operation (EBOP),
+    at the end."""
 
     price: float
     neurons: int = 8
     learning_rate: float = 1e-2
     batch_size: int = 512
 
-    module, kind = "ultralow.training.lut.hgq", "HGQ tables"
+    trainer, kind = "hgq", "HGQ tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         return sum(a * b for a, b in zip(widths, widths[1:])) * (3 * self.neurons + 1)
@@ -101,7 +104,7 @@ class HgqDense(Method):
     learning_rate: float = 5e-3
     batch_size: int = 1024
 
-    module, kind = "ultralow.training.lut.hgq", "HGQ dense"
+    trainer, kind = "hgq", "HGQ dense"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
@@ -109,9 +112,10 @@ class HgqDense(Method):
 
 @dataclass(frozen=True)
 class BoostedTrees(Method):
-    """Trees grown by gradient boosting (:mod:`ultralow.training.lut.boosted_trees`), each a table over its thresholds. The entry's middle width is their
-    number, over all classes. Thresholds lie on a grid of ``key_bits``, of the features that ``wide`` names on one of a bit more;
-    the widest tree's leaves have ``leaf_bits``. ``features``: share of the inputs that a split may choose from, drawn anew."""
+    """Trees grown by gradient boosting (:mod:`ultralow.training.lut.boosted_trees`), each a table over its thresholds. The
+    entry's middle width is their number, over all classes. Thresholds lie on a grid of ``key_bits``, of the features that
+    ``wide`` names on one of a bit more; the widest tree's leaves have ``leaf_bits``. ``features``: share of the inputs that a
+    split may choose from, drawn anew."""
 
     leaves: int = 6
     leaf_bits: int = 4
@@ -122,7 +126,7 @@ class BoostedTrees(Method):
     least_rows: int = 50
     l2: float = 1.0
 
-    module, kind = "ultralow.training.lut.boosted_trees", "boosted trees"
+    trainer, kind = "boosted_trees", "boosted trees"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         return widths[1] * (2 * self.leaves - 1)
@@ -137,7 +141,7 @@ class LearnedTables(Method):
     learning_rate: float = 1e-2
     batch_size: int = 512
 
-    module, kind = "ultralow.training.lut.dwn", "learned tables"
+    trainer, kind = "dwn", "learned tables"
 
     def parameters(self, widths: tuple[int, ...]) -> int:
         inputs, tables, _ = widths
@@ -174,37 +178,3 @@ class FrontNetwork(NetworkSpec):
     def operations(self) -> int:
         """Look-ups and additions are none as FINN counts them."""
         return 0
-
-
-_JETS = {"dataset": "jets", "input": "ufixed<6,6>"}
-_DIGITS = {"dataset": "mnist", "input": "ufixed<1,0>", "recipe": "front-digits"}
-
-FRONT = [
-    # The study's own, by the number of LUTs that they may need. The more a network can hold, the more it learns by heart: large
-    # ones learn from what a float network makes of the rows.
-    *(FrontNetwork(f"jets-tables-{luts}", widths=(16, *hidden, 5), method=Additive(price, wide=("mass_mmdt",)),
-                   recipe=recipe, **_JETS)
-      for luts, hidden, price, recipe in (
-          (60, (), 2e-3, "front"), (90, (), 1e-3, "front"), (150, (4,), 1e-3, "front"), (280, (8,), 5e-4, "front"),
-          (400, (12,), 3e-4, "front"), (800, (20,), 1e-4, "front-taught"), (1400, (32,), 2.5e-5, "front-taught"))),
-    # By the number of their tables. Those of 300 to 1200 were built before there were passes without gradients.
-    *(FrontNetwork(f"mnist-votes-{tables}", widths=(784, tables, 10), method=Votes(passes=passes), **_DIGITS)
-      for tables, passes in ((30, 1), (100, 1), (300, 0), (600, 0), (900, 0), (1200, 0), (2000, 1))),
-    # Peers. Prices and sizes cover the front; what else there is to choose was chosen on the validation part.
-    *(FrontNetwork(f"jets-hgq-tables-{number}", input="fixed<6,1>", widths=(16, 20, 5), recipe="peers",
-                   method=HgqTables(price), dataset="jets")
-      for number, price in enumerate((1.5e-6, 1e-5, 4e-5, 1.2e-4, 4e-4), start=1)),
-    *(FrontNetwork(f"jets-hgq-dense-{number}", input="fixed<7,1>", widths=(16, 64, 32, 32, 5),
-                   method=HgqDense(price), dataset="jets")
-      for number, price in enumerate((1e-6, 4e-6, 1.6e-5), start=1)),
-    *(FrontNetwork(f"jets-trees-{trees}", **_JETS, widths=(16, trees, 5),
-                   method=BoostedTrees(leaf_bits=bits, learning_rate=rate, wide=("mass_mmdt",)))
-      for trees, bits, rate in ((25, 4, 0.6), (50, 5, 0.5), (100, 4, 0.4), (200, 4, 0.3), (400, 5, 0.25))),
-    *(FrontNetwork(f"mnist-trees-{trees}", input="ufixed<1,0>", widths=(784, trees, 10),
-                   method=BoostedTrees(leaves=leaves, learning_rate=0.5, least_rows=20, features=0.5), dataset="mnist")
-      for trees, leaves in ((300, 6), (600, 6))),
-    *(FrontNetwork(f"jets-learned-{tables}", **_JETS, widths=(16, tables, 5), recipe="peers-tables", method=LearnedTables())
-      for tables in (50, 360, 1000)),
-    *(FrontNetwork(f"mnist-learned-{tables}", input="ufixed<1,0>", widths=(784, tables, 10), recipe="peers-tables",
-                   method=LearnedTables(thresholds=1), dataset="mnist") for tables in (1000, 2000)),
-]

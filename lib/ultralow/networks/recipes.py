@@ -1,4 +1,4 @@
-"""Knows the ways to train a network: one named recipe each."""
+"""Recipes of training, one by name each."""
 
 from __future__ import annotations
 

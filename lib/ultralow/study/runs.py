@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
@@ -18,6 +17,7 @@ from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
 from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, manifest
+from ultralow.training import lut
 from ultralow.training.backend import start_keras
 from ultralow.training.fit import fit
 from ultralow.training.trained import Trained
@@ -133,10 +133,9 @@ def train(network: NetworkSpec, job: Job, checkpoint: Path, log: Log) -> Trained
 @train.register
 def _(network: FrontNetwork, job: Job, checkpoint: Path, log: Log) -> Trained:
     log(f"seed {job.seed}: {len(job.data.y_train)} rows, {job.recipe.epochs} epochs, {network.method}")
-    method = importlib.import_module(network.method.module)
     share, labels = job.recipe.distillation, np.eye(len(job.data.classes))[job.data.y_train]
-    more = {} if job.teacher is None else {"targets": share * job.targets + (1 - share) * labels}
-    trained = method.train(network, job.data, job.seed, job.recipe.epochs, log, **more)
+    targets = None if job.teacher is None else share * job.targets + (1 - share) * labels
+    trained = lut.train(network, job.data, job.seed, job.recipe.epochs, log, targets)
     return replace(trained, facts={"zero_weights": None, **trained.facts, "trained_on": manifest.trained_on()})
 
 

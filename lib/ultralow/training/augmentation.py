@@ -1,4 +1,4 @@
-"""Knows how images are moved and bent in training, so that a network does not learn them by heart."""
+"""Move and bend images in training, so that a network does not learn them by heart."""
 
 from __future__ import annotations
 

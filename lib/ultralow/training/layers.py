@@ -1,4 +1,4 @@
-"""Knows the quantised layers of training: binary, ternary, masked, and their straight-through gradients.
+"""Quantised Keras layers: binary, ternary, masked, and their straight-through gradients.
 
 Written with keras.ops only, so that every Keras backend trains them. Each quantiser rounds in the forward
 pass and passes the gradient through unchanged in the backward pass (the straight-through estimator of

@@ -1,4 +1,4 @@
-"""Knows how a catalogue entry becomes a trainable Keras network."""
+"""Build the trainable Keras network of a catalogue entry."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ultralow import csvfile
 from ultralow.files import read_json, replacing, write_json
-from ultralow.importing import latent
+from ultralow.importing import keras_file
 from ultralow.networks.catalogue import FINN
 from ultralow.report import comparison, published, selection
 from ultralow.report.figures import cost, data, inputs, roc, style, training
@@ -151,4 +151,4 @@ def _latent_kernels(results: Results, name: str) -> list[np.ndarray]:
     Models of FINN's networks are too large to be committed: a figure of theirs would be another one in each clone.
     """
     model = results.path(name) / "model.keras"
-    return latent.kernels(model) if model.exists() and not name.startswith(FINN) else []
+    return keras_file.latent_kernels(model) if model.exists() and not name.startswith(FINN) else []

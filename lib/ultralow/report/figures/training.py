@@ -78,7 +78,7 @@ def estimates(network: str, targets: Mapping[str, EstimateHistogram]) -> Figure:
 def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
     """Histogram of the weights of each layer as the hardware holds them, below that of its ``latent`` weights.
 
-    ``latent``, where given, are the real weights that training rounded, of :func:`ultralow.importing.latent.kernels`.
+    ``latent``, where given, are the real weights that training rounded, of :func:`ultralow.importing.keras_file.latent_kernels`.
     """
     rows = [latent, None] if len(latent) == len(folded.layers) else [None]
     with matplotlib.rc_context(STYLE | {"xtick.minor.visible": False, "ytick.minor.visible": False}):

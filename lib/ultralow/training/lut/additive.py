@@ -1,9 +1,9 @@
-"""Knows how sums of functions of few bits are trained: every connection a table, and a price for each of its bits.
+"""Train sums of functions of few bits: every connection a table, and a price for each of its bits.
 
-Each output adds a function of each input and, where there are hidden sums, of each of them; each hidden sum adds a function of each
-input. A function of five bits is a table that a carry chain takes in (:mod:`ultralow.circuit.lut`), so it costs the bits of its
-values and nothing else. That is the price: log2(1 + range) of every table is part of the loss. Tables that are not worth it become
-constant, and are gone.
+Each output adds a function of each input and, where there are hidden sums, of each of them; each hidden sum adds a function of
+each input. A function of five bits is a table that a carry chain takes in (:mod:`ultralow.circuit.lut`), so it costs the bits of
+its values and nothing else. That is the price: log2(1 + range) of every table is part of the loss. Tables that are not worth it
+become constant, and are gone.
 
 Values are rounded in training; what rounding does to the gradient is ignored (straight-through), and the slope of a table is that
 of its neighbours. Hidden sums are kept within their bits by a penalty, so that the circuit lets them wrap.
@@ -12,61 +12,74 @@ The last output is the reference: always 0, since only differences of logits cou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from ultralow.training.lut import input_encoding as ranges
-from ultralow.training.lut.additive_export import Whole
+from ultralow.training.lut import input_encoding
+from ultralow.training.lut.additive_export import WholeTables
 from ultralow.device import CHAIN_LUT_INPUTS
 from ultralow.data.dataset import Dataset
-from ultralow.training.lut.jax_training import adam, in_batches
+from ultralow.training.lut.jax_training import Descent, Log, accuracy, adam, in_batches
 from ultralow.fixed_point import Fixed
-from ultralow.networks.methods import FrontNetwork
+from ultralow.networks.methods import Additive, FrontNetwork
 from ultralow.training.trained import Trained
 
-Log = Callable[[str], None]
 _OUTSIDE = 0.1  # price of a hidden sum's distance from its range, per row
 _ROUND_FROM = 0.05  # share of the training after which values are rounded
 _FULL_PRICE, _FIRST_PRICE = 0.6, 10**-1.5  # share of it until the price is whole; at the beginning it is this part of it
 _DECAY_FROM, _LAST_RATE = 0.5, 0.02  # share of it after which the learning rate falls, to this part
 
 
-def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log, targets: np.ndarray | None = None) -> Trained:
+def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log,
+          targets: np.ndarray | None = None) -> Trained:
     """The trained network of tables. ``targets``: probabilities (training rows, classes) in place of the labels."""
     import jax
     import jax.numpy as jnp
 
     method, form = entry.method, Fixed.parse(entry.input)
     bits = np.array([method.key_bits + (name in method.wide) for name in data.features])
-    keys = ranges.fitted(data.x_train, data.y_train, form, bits)
+    keys = input_encoding.fitted(data.x_train, data.y_train, form, bits)
     x, x_valid = keys(data.x_train).astype(np.int32), keys(data.x_valid).astype(np.int32)
     rng = np.random.default_rng(seed)
     model = _Model(x, bits, method.sum_bits)
     wanted = (np.eye(len(data.classes))[data.y_train] if targets is None else targets).astype(np.float32)
     state = model.start(entry.widths[1:-1], len(data.classes) - 1, rng)
     moments = (jax.tree.map(jnp.zeros_like, state),) * 2
-    steps, history, done = len(x) // method.batch_size, {"loss": [], "valid_accuracy": [], "bits": []}, 0
-    for epoch in range(epochs):
-        order, total = rng.permutation(len(x)), 0.0
-        for start in range(0, steps * method.batch_size, method.batch_size):
-            rows = order[start:start + method.batch_size]
-            share, done = done / (epochs * steps), done + 1
-            rate = method.learning_rate * min(1.0, done / 50) * _LAST_RATE ** max(0.0, (share - _DECAY_FROM) / (1 - _DECAY_FROM))
-            price = method.price * _FIRST_PRICE ** (1 - min(1.0, share / _FULL_PRICE))
-            state, moments, loss = model.step(state, moments, x[rows], wanted[rows], *map(
-                np.float32, (done, rate, price, share > _ROUND_FROM)))
-            total += loss
-        history["loss"].append(float(total) / steps)
-        history["valid_accuracy"].append(float(np.mean(model.logits(state, x_valid).argmax(1) == data.y_valid)))
-        history["bits"].append(int(model.bits(state)))
-        if epoch % 5 == 4 or epoch == epochs - 1:
-            log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
-                f"{history['valid_accuracy'][-1]:.4f}, {history['bits'][-1]} bits of tables")
-    whole = Whole({name: np.asarray(value) for name, value in state.items()}, bits, 2**method.sum_bits)
-    history["polished"] = whole.polish(x, wanted, method.price * dear(bits), method.passes, rng, log) if method.passes else []
-    network = whole.network(entry, keys, data.outputs)
-    return Trained(network, lambda encoded: model.logits(state, keys.of(encoded).astype(np.int32)), history, {})
+    descent, bits_of_tables = Descent(len(x), method.batch_size, epochs, rng, log), []
+
+    def step(rows: np.ndarray, number: int):
+        nonlocal state, moments
+        state, moments, loss = model.step(state, moments, x[rows], wanted[rows], pace(method, number, epochs * descent.steps))
+        return loss
+
+    def judge() -> tuple[float, str]:
+        bits_of_tables.append(int(model.bits(state)))
+        return accuracy(model.logits(state, x_valid), data.y_valid), f", {bits_of_tables[-1]} bits of tables"
+
+    history = descent.run(step, judge) | {"bits": bits_of_tables}
+    tables = WholeTables({name: np.asarray(value) for name, value in state.items()}, bits, 2**method.sum_bits)
+    history["polished"] = tables.polish(x, wanted, method.price * dear(bits), method.passes, rng, log) if method.passes else []
+    network = tables.network(entry, keys, data.outputs)
+    return Trained(network, lambda encoded: model.logits(state, keys.of(encoded).astype(np.int32)), history)
+
+
+class Pace(NamedTuple):
+    """A step's number, learning rate, price of a bit, and the share to which values are rounded; float32 each."""
+
+    number: np.float32
+    rate: np.float32
+    price: np.float32
+    rounded: np.float32
+
+
+def pace(method: Additive, number: int, steps: int) -> Pace:
+    """Of step ``number``, from 1, of so many in all."""
+    share = (number - 1) / steps
+    fall = max(0.0, (share - _DECAY_FROM) / (1 - _DECAY_FROM))
+    rate = method.learning_rate * min(1.0, number / 50) * _LAST_RATE**fall
+    price = method.price * _FIRST_PRICE ** (1 - min(1.0, share / _FULL_PRICE))
+    return Pace(*map(np.float32, (number, rate, price, share > _ROUND_FROM)))
 
 
 def dear(bits: np.ndarray) -> np.ndarray:
@@ -76,8 +89,8 @@ def dear(bits: np.ndarray) -> np.ndarray:
 
 class _Model:
     """Loss, gradient and step of Adam, compiled. A state is a dictionary: ``direct`` (codes of all inputs, outputs),
-    ``first`` (the same, hidden) and ``second`` (hidden, codes, outputs), the tables; ``start`` (hidden,) and ``offset`` (outputs,);
-    ``unit``, of a logit. Without hidden sums there is neither first nor second."""
+    ``first`` (the same, hidden) and ``second`` (hidden, codes, outputs), the tables; ``start`` (hidden,) and ``offset``
+    (outputs,); ``unit``, of a logit. Without hidden sums there is neither first nor second."""
 
     def __init__(self, x: np.ndarray, bits: np.ndarray, sum_bits: int):
         import jax
@@ -121,7 +134,8 @@ class _Model:
         return int(sum(np.ceil(np.log2(r + 1)).sum() for r in ranges))
 
     def _hot(self, x):
-        return self._jnp.concatenate([self._jax.nn.one_hot(x[:, i], n, dtype=np.float32) for i, n in enumerate(self.sizes)], 1)
+        return self._jnp.concatenate([self._jax.nn.one_hot(x[:, i], n, dtype=np.float32)
+                                      for i, n in enumerate(self.sizes)], 1)
 
     def _rounded(self, value, share):
         return value + share * self._jax.lax.stop_gradient(self._jnp.round(value) - value)
@@ -169,8 +183,8 @@ class _Model:
         entropy = -(y * self._jax.nn.log_softmax(logits)).sum(1).mean()
         return entropy + price * self._bits(state) + _OUTSIDE * outside, entropy
 
-    def _step(self, state: dict, moments: tuple, x, y, number, rate, price, rounded):
-        slopes, loss = self._jax.grad(self._loss, has_aux=True)(state, x, y, price, rounded)
-        rates = {name: rate * (0.1 if name == "unit" else 1) for name in state}
+    def _step(self, state: dict, moments: tuple, x, y, pace: Pace):
+        slopes, loss = self._jax.grad(self._loss, has_aux=True)(state, x, y, pace.price, pace.rounded)
+        rates = {name: pace.rate * (0.1 if name == "unit" else 1) for name in state}
         # Slopes change as the price grows: their square's mean forgets sooner than it usually does.
-        return *adam(state, moments, slopes, number, rates, second=0.99), loss
+        return *adam(state, moments, slopes, pace.number, rates, second=0.99), loss

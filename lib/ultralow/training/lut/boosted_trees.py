@@ -1,4 +1,4 @@
-"""Knows how boosted decision trees are trained on the codes that hardware receives, and become tables and sums.
+"""Train boosted decision trees on the codes that hardware receives, and make them tables and sums.
 
 Gradient boosting adds, round by round, one small tree for each class to that class's score. TreeLUT (arXiv:2501.01511) showed how
 that becomes gates: features of few bits, so that a threshold is a table; leaves of few bits; a tree is a function of its
@@ -8,10 +8,9 @@ has room for bounds their number of leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from ultralow.training.lut.jax_training import Log
 from ultralow.training.lut import input_encoding
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
@@ -21,7 +20,6 @@ from ultralow.training.trained import Trained
 from ultralow.exact.lut import MOST_KEY_BITS, Sums, TableNetwork, Tables, take_up
 from ultralow.training.lut.input_encoding import Keys
 
-Log = Callable[[str], None]
 _RARE = 1e-3  # share of the rows at either end of all leaves' values
 
 

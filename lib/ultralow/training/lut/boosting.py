@@ -1,57 +1,73 @@
-"""Knows how tables of a few bits are grown by boosting: each takes the bits that tell most of what the tables before it got wrong.
+"""Grow tables of a few bits by boosting: each takes the bits that tell most of what the tables before it got wrong.
 
-A table is a tree that asks the same bit on each of its levels (an oblivious one), so it is a look-up table of these bits. It votes
-for one class, or does not. As in gradient boosting the gain of a bit is that of the second-order expansion of the loss
+A table is a tree that asks the same bit on each of its levels (an oblivious one), so it is a look-up table of these bits. It
+votes for one class, or does not. As in gradient boosting the gain of a bit is that of the second-order expansion of the loss
 (arXiv:1603.02754).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+
+from ultralow import metrics
 
 _RIDGE = 3.0  # added to every sum of second derivatives: leaves of few rows say little
 
 
-def grow(bits: np.ndarray, y: np.ndarray, classes: int, tables: int, inputs: int, candidates: int, rows: int, vote: float,
-         rng: np.random.Generator, log: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """So many tables, the same number for each class, in turns.
+@dataclass(frozen=True)
+class Growth:
+    """What is to be grown: so many ``tables`` of so many ``inputs``.
+
+    Attributes:
+        candidates: bits of which each table chooses; rows: on which it does, at most.
+        vote: what a vote adds to its class's logit.
+    """
+
+    tables: int
+    inputs: int
+    candidates: int
+    rows: int
+    vote: float
+
+
+def grow(bits: np.ndarray, y: np.ndarray, classes: int, growth: Growth, rng: np.random.Generator,
+         log: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tables, the same number for each class, in turns.
 
     Args:
         bits: what tables read, 0 or 1, uint8 (rows, bits); y: classes (rows,).
-        inputs: bits that a table reads; candidates: bits of which each table chooses; rows: on which it does, at most.
-        vote: what a vote adds to its class's logit.
 
     Returns:
         of each table its class (tables,), the bits that it reads (tables, inputs), lowest of the key first, and its values
         before rounding (tables, 2^inputs): 1 is a vote.
     """
-    place = 1 << np.arange(inputs)
+    inputs, place = growth.inputs, 1 << np.arange(growth.inputs)
     scores = np.zeros((len(bits), classes), np.float32)
-    found: list[tuple[int, np.ndarray, np.ndarray]] = []
+    grown: list[tuple[int, np.ndarray, np.ndarray]] = []
     used = np.flatnonzero((bits.min(0) == 0) & (bits.max(0) == 1))
-    turns = [c for _ in range(tables // classes) for c in rng.permutation(classes)] + list(range(tables % classes))
+    turns = [c for _ in range(growth.tables // classes) for c in rng.permutation(classes)] + list(range(growth.tables % classes))
     for number, of in enumerate(turns, start=1):
-        some = rng.choice(len(bits), min(rows, len(bits)), replace=False)
+        some = rng.choice(len(bits), min(growth.rows, len(bits)), replace=False)
         slope, curve = _derivatives(scores[some], y[some], of)
-        offered = rng.choice(used, min(candidates, len(used)), replace=False)
+        offered = rng.choice(used, min(growth.candidates, len(used)), replace=False)
         chosen = offered[_questions(bits[np.ix_(some, offered)].astype(np.float32), slope, curve, inputs)]
         code = bits[:, chosen].astype(np.int64) @ place
         sums = [np.bincount(code[some], weights, 2**inputs) for weights in (slope, curve)]
         leaf = sums[0] / (sums[1] + _RIDGE)
         votes = (leaf > 0).astype(np.float32)[code]
-        scores[:, of] += vote * (votes - votes.mean())
-        found.append((of, chosen, 0.5 + np.clip(0.5 * leaf, -0.4, 0.4)))
+        scores[:, of] += growth.vote * (votes - votes.mean())
+        grown.append((of, chosen, 0.5 + np.clip(0.5 * leaf, -0.4, 0.4)))
         if number % max(1, len(turns) // 5) == 0:
             log(f"{number}/{len(turns)} tables grown, accuracy on their rows {np.mean(scores.argmax(1) == y):.4f}")
-    return tuple(np.array(part) for part in zip(*found))
+    return tuple(np.array(part) for part in zip(*grown))
 
 
 def _derivatives(scores: np.ndarray, y: np.ndarray, of: int) -> tuple[np.ndarray, np.ndarray]:
     """Minus the cross entropy's slope, and its curvature, in the logit of class ``of``."""
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    share = powers[:, of] / powers.sum(1)
+    share = metrics.softmax(scores, np.float32)[:, of]
     return (y == of) - share, share * (1 - share) + 1e-6
 
 

@@ -1,16 +1,16 @@
-"""Knows how the whole numbers in trained tables get better without gradients: each is changed where that lowers the loss.
+"""Improve the whole numbers in trained tables without gradients: each is changed where that lowers the loss.
 
-Training moves real numbers and rounds them as it goes; which whole numbers go well together it cannot say. But of a table a row reads
-one value only. So what changing each of its values would do is counted exactly, for all of them in one look at the rows, and the
-table becomes the best that it can, one table after the other, over and over. Rows that a change touches are computed again; what it
-does to the others' losses is known.
+Training moves real numbers and rounds them as it goes; which whole numbers go well together it cannot say. But of a table a row
+reads one value only. So what changing each of its values would do is counted exactly, for all of them in one look at the rows,
+and the table becomes the best that it can, one table after the other, over and over. Rows that a change touches are computed
+again; what it does to the others' losses is known.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import njit
@@ -19,9 +19,25 @@ from numba import njit
 _FACTORS = (0.85, 0.92, 0.96, 1.0, 1.04, 1.08, 1.17)
 
 
+class _Arrays(NamedTuple):
+    """What compiled loops read and change. By rows: whole logits, their powers and the targets (rows, classes), where the sum
+    stands (rows,), and by how much each step changes the loss (rows, steps). By steps: the steps (steps,), and what each adds to
+    the logits: whole, real, and as a factor of the powers (steps, levels, classes)."""
+
+    logits: np.ndarray
+    powers: np.ndarray
+    targets: np.ndarray
+    at: np.ndarray
+    change: np.ndarray
+    steps: np.ndarray
+    rise: np.ndarray
+    real: np.ndarray
+    grown: np.ndarray
+
+
 class Rows:
-    """The training rows: whole ``logits`` (rows, classes), int32, ``targets``, probabilities of the same shape, ``unit`` of a logit.
-    Summands change through :class:`Summed`; :meth:`settle` is due after some."""
+    """The training rows: whole ``logits`` (rows, classes), int32, ``targets``, probabilities of the same shape, ``unit`` of a
+    logit. Summands change through :class:`Summed`; :meth:`settle` is due after some."""
 
     def __init__(self, logits: np.ndarray, targets: np.ndarray, unit: float):
         self.logits, self.targets, self.unit = logits.astype(np.int32), targets.astype(np.float32), unit
@@ -55,11 +71,12 @@ class Summed:
     """
 
     def __init__(self, rows: Rows, steps: np.ndarray, rise: np.ndarray, at: np.ndarray):
-        self.rows, self.steps, self._rise, self.at = rows, np.asarray(steps, np.int64), rise.astype(np.int32), at
-        self._real = (self._rise * rows.unit).astype(np.float32)
-        self._grown = np.exp(self._real)
-        self._change = np.empty((len(self.at), len(self.steps)), np.float32)
-        _all(rows.powers, rows.targets, self.at, self._real, self._grown, self._change)
+        self.rows, self.steps, self.at = rows, np.asarray(steps, np.int64), at
+        rise = rise.astype(np.int32)
+        real = (rise * rows.unit).astype(np.float32)
+        self._arrays = _Arrays(rows.logits, rows.powers, rows.targets, at, np.empty((len(at), len(self.steps)), np.float32),
+                               self.steps, rise, real, np.exp(real))
+        _change_all(self._arrays)
 
     @classmethod
     def output(cls, rows: Rows, steps: np.ndarray, column: int) -> Self:
@@ -71,7 +88,7 @@ class Summed:
     def gains(self, code: np.ndarray, codes: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean change of the loss, and its standard error, if the value of each code (``code``: (rows,)) went one step; both
         (codes, steps)."""
-        total, square = _by_code(self._change, code, codes)
+        total, square = _by_code(self._arrays.change, code, codes)
         return total / len(code), np.sqrt(square) / len(code)
 
     def move(self, code: np.ndarray, by: np.ndarray) -> None:
@@ -79,39 +96,39 @@ class Summed:
         index = np.full(len(by), -1)
         for position, step in enumerate(self.steps):
             index[by == step] = position
-        _move(self.rows.powers, self.rows.logits, self.rows.targets, self.at, self.steps, self._rise, self._real, self._grown,
-              self._change, code, index)
+        _move(self._arrays, code, index)
 
 
 def repeat(sweep: Callable[[], int], passes: int, rows: Rows, log: Callable[[str], None]) -> list[float]:
     """Runs a sweep over all tables, which tells how many values it changed, so many times: the loss after each."""
-    found = []
+    losses = []
     for number in range(1, passes + 1):
         begun, before, changed = time.monotonic(), rows.loss(), sweep()
         rows.settle()
-        found.append(rows.loss())
-        log(f"polishing {number} of {passes}: {changed} values changed, loss {before:.4f} to {found[-1]:.4f}, "
+        losses.append(rows.loss())
+        log(f"polishing {number} of {passes}: {changed} values changed, loss {before:.4f} to {losses[-1]:.4f}, "
             f"{time.monotonic() - begun:.0f} s")
-    return found
+    return losses
 
 
 @njit(cache=True)
-def _one(powers, targets, real, grown, at, row, change):
+def _change_of(row, arrays):
+    powers, targets, at = arrays.powers, arrays.targets, arrays.at[row]
     total = 0.0
     for c in range(powers.shape[1]):
         total += powers[row, c]
-    for k in range(real.shape[0]):
+    for k in range(arrays.real.shape[0]):
         after, wanted = 0.0, 0.0
         for c in range(powers.shape[1]):
-            after += powers[row, c] * grown[k, at, c]
-            wanted += targets[row, c] * real[k, at, c]
-        change[row, k] = np.log(after / total) - wanted
+            after += powers[row, c] * arrays.grown[k, at, c]
+            wanted += targets[row, c] * arrays.real[k, at, c]
+        arrays.change[row, k] = np.log(after / total) - wanted
 
 
 @njit(cache=True)
-def _all(powers, targets, at, real, grown, change):
-    for row in range(len(at)):
-        _one(powers, targets, real, grown, at[row], row, change)
+def _change_all(arrays):
+    for row in range(len(arrays.at)):
+        _change_of(row, arrays)
 
 
 @njit(cache=True)
@@ -125,13 +142,14 @@ def _by_code(change, code, codes):
 
 
 @njit(cache=True)
-def _move(powers, logits, targets, at, steps, rise, real, grown, change, code, index):
+def _move(arrays, code, index):
+    logits, powers, at = arrays.logits, arrays.powers, arrays.at
     for row in range(len(code)):
         k = index[code[row]]
         if k < 0:
             continue
         for c in range(powers.shape[1]):
-            logits[row, c] += rise[k, at[row], c]
-            powers[row, c] *= grown[k, at[row], c]
-        at[row] = (at[row] + steps[k]) % rise.shape[1]
-        _one(powers, targets, real, grown, at[row], row, change)
+            logits[row, c] += arrays.rise[k, at[row], c]
+            powers[row, c] *= arrays.grown[k, at[row], c]
+        at[row] = (at[row] + arrays.steps[k]) % arrays.rise.shape[1]
+        _change_of(row, arrays)

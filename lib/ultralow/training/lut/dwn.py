@@ -1,4 +1,4 @@
-"""Knows how a layer of learned six-input tables is trained, their inputs chosen by training too, and becomes tables and sums.
+"""Train a layer of six-input tables that choose what they read, and make it tables and sums.
 
 Differentiable weightless networks (DWN, arXiv:2410.11112): an input is a row of bits, each the answer to "is the feature above
 this threshold" (a thermometer code) or a pixel; a table reads six of them and gives one bit; a class's score is how many of
@@ -12,21 +12,19 @@ its tables give 1. Three things have no gradient of their own:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from ultralow.training.lut import input_encoding
 from ultralow.data.dataset import Dataset
-from ultralow.training.lut.jax_training import adam, in_batches
+from ultralow.training.lut.jax_training import Descent, Log, accuracy, adam, in_batches
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
 from ultralow.training.trained import Trained
 from ultralow.exact.lut import Sums, TableNetwork, Tables
 from ultralow.training.lut.input_encoding import Keys
 
-Log = Callable[[str], None]
 INPUTS = 6  # of a table
 _ASKED_ROWS = 100_000  # that thresholds are chosen on
 _LAST_RATE = 0.02  # of the learning rate, which falls along a cosine
@@ -44,38 +42,40 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     model = _Model(entry.widths[1], len(data.classes))
     state = model.start(len(questions), rng)
     moments = ({name: np.zeros_like(value) for name, value in state.items()},) * 2
-    batch = min(method.batch_size, len(x))
-    steps, history, done = len(x) // batch, {"loss": [], "valid_accuracy": []}, 0
-    for epoch in range(epochs):
-        order, total = rng.permutation(len(x)), 0.0
-        step = model.step if epoch < _CHOOSING * epochs else model.step_of_entries
-        for start in range(0, steps * batch, batch):
-            rows, done = order[start:start + batch], done + 1
-            fall = 0.5 + 0.5 * np.cos(np.pi * done / (epochs * steps))
-            state, moments, loss = step(state, moments, bits[rows], data.y_train[rows], np.float32(done),
-                                        np.float32(method.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * fall)))
-            total += loss
-        history["loss"].append(float(total) / steps)
-        history["valid_accuracy"].append(float(np.mean(model.logits(state, bits_valid).argmax(1) == data.y_valid)))
-        if epoch % 5 == 4 or epoch == epochs - 1:
-            log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
-                f"{history['valid_accuracy'][-1]:.4f}")
+    descent = Descent(len(x), min(method.batch_size, len(x)), epochs, rng, log)
+    moving = model.step
+
+    def begin(epoch: int) -> None:
+        nonlocal moving
+        moving = model.step if epoch < _CHOOSING * epochs else model.step_of_entries
+
+    def step(rows: np.ndarray, number: int):
+        nonlocal state, moments
+        fall = 0.5 + 0.5 * np.cos(np.pi * number / (epochs * descent.steps))
+        rate = method.learning_rate * (_LAST_RATE + (1 - _LAST_RATE) * fall)
+        state, moments, loss = moving(state, moments, bits[rows], data.y_train[rows], np.float32(number), np.float32(rate))
+        return loss
+
+    def judge() -> tuple[float, str]:
+        return accuracy(model.logits(state, bits_valid), data.y_valid), ""
+
+    history = descent.run(step, judge, begin)
     network = export(entry, {name: np.asarray(value) for name, value in state.items()}, questions, keys, data.outputs)
-    return Trained(network, lambda encoded: model.logits(state, answers(keys.of(encoded), questions)), history, {})
+    return Trained(network, lambda encoded: model.logits(state, answers(keys.of(encoded), questions)), history)
 
 
 def thermometer(codes: np.ndarray, thresholds: int) -> np.ndarray:
-    """Questions (questions, 2): a feature, and the code that must be exceeded; so many to a feature, or fewer where codes are few,
-    at equal shares of the rows. ``codes``: (rows, features)."""
-    found = []
+    """Questions (questions, 2): a feature, and the code that must be exceeded; so many to a feature, or fewer where codes are
+    few, at equal shares of the rows. ``codes``: (rows, features)."""
+    questions = []
     for feature, column in enumerate(codes.T):
         below = column[column < column.max()]
         if not below.size:  # the same in every row: nothing to ask
             continue
         at = np.quantile(column, np.arange(1, thresholds + 1) / (thresholds + 1), method="lower")
         # What no row exceeds asks nothing: there the last question before it.
-        found += [(feature, int(code)) for code in np.unique(np.minimum(at, below.max()))]
-    return np.array(found, np.int64).reshape(-1, 2)
+        questions += [(feature, int(code)) for code in np.unique(np.minimum(at, below.max()))]
+    return np.array(questions, np.int64).reshape(-1, 2)
 
 
 def answers(codes: np.ndarray, questions: np.ndarray) -> np.ndarray:
@@ -163,7 +163,8 @@ class _Model:
 
 def export(entry: FrontNetwork, state: dict[str, np.ndarray], questions: np.ndarray, keys: Keys, classes: tuple[str, ...]
            ) -> TableNetwork:
-    """The exact network: of the questions those that a table reads. A logit's unit is the power of two next to the trained one."""
+    """The exact network: of the questions those that a table reads. A logit's unit is the power of two next to the trained
+    one."""
     form = keys.form
     used, where = np.unique(state["scores"].argmax(-1), return_inverse=True)
     where = where.reshape(-1, INPUTS)

@@ -1,4 +1,4 @@
-"""Knows how features are laid onto few codes: which range of each is worth its codes, and what a table reads of them."""
+"""Lay features onto few codes: choose the range of each that is worth its codes, and what a table reads of them."""
 
 from __future__ import annotations
 

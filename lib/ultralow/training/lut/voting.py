@@ -1,30 +1,30 @@
-"""Knows how tables that vote are trained: each reads six bits of an image and votes for its class, or does not; most votes win.
+"""Train tables that vote: each reads six bits of an image and votes for its class, or does not; most votes win.
 
-Tables are grown first (:mod:`ultralow.training.lut.boosting`). Then both what they hold and what they read is trained by gradients: a table's
-values straight through their rounding, and every wire by what another pixel in its place would have changed, as far as the table's
-neighbouring values tell (finite differences, as in arXiv:2410.11112). Then the wires stay and only the values go on. At last single
-values are turned round where that helps (:mod:`ultralow.training.lut.coordinate_descent`).
+Tables are grown first (:mod:`ultralow.training.lut.boosting`). Then both what they hold and what they read is trained by
+gradients: a table's values straight through their rounding, and every wire by what another pixel in its place would have changed,
+as far as the table's neighbouring values tell (finite differences, as in arXiv:2410.11112). Then the wires stay and only the
+values go on. At last single values are turned round where that helps (:mod:`ultralow.training.lut.coordinate_descent`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from ultralow.data.dataset import Dataset
-from ultralow.training.lut.jax_training import adam, in_batches
-from ultralow.fixed_point import Fixed
 from ultralow.exact.base import encode
-from ultralow.networks.methods import FrontNetwork
-from ultralow.training.trained import Trained
-from ultralow.training.lut.boosting import grow
-from ultralow.training.augmentation import distorted, shifted
 from ultralow.exact.lut import Sums, TableNetwork, Tables
+from ultralow.fixed_point import Fixed
+from ultralow.networks.methods import FrontNetwork
+from ultralow.training.augmentation import distorted, shifted
+from ultralow.training.lut.boosting import Growth, grow
 from ultralow.training.lut.coordinate_descent import Rows, Summed, repeat
+from ultralow.training.lut.jax_training import Descent, Log, accuracy, adam, in_batches
+from ultralow.training.trained import Trained
 
-Log = Callable[[str], None]
 INPUTS = 6  # of a table, as the device has them
 _BATCH = 256
 _VOTE = 12.0  # what a vote is worth in the logit at first, times the root of the number of tables: more know more together
@@ -33,6 +33,33 @@ _WIRE_RATE, _LAST_WIRE_RATE = 0.006, 0.03  # the same of the wires' scores
 _LEAST = 1e-12  # in Adam: gradients of single wires are small
 _SURE = 1.5  # standard errors that turning a vote round must gain
 _ADVANTAGE, _HOLD = 0.05, 0.05  # of the grown wire at first; that another one needs to take its place
+
+
+@dataclass(frozen=True)
+class VotingTables:
+    """Tables that vote, in whole numbers.
+
+    Attributes:
+        classes: the class that each votes for (tables,).
+        wires: the pixels that each reads (tables, inputs), lowest of the key first.
+        votes: what each holds (tables, 2^inputs), 0 or 1.
+        offset: votes that each class has to begin with (classes,).
+        unit: what a vote is worth in a logit.
+    """
+
+    classes: np.ndarray
+    wires: np.ndarray
+    votes: np.ndarray
+    offset: np.ndarray
+    unit: float
+
+
+class Pace(NamedTuple):
+    """A step's number and the learning rates of values and of wires; float32 each."""
+
+    number: np.float32
+    rate: np.float32
+    wire_rate: np.float32
 
 
 def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) -> Trained:
@@ -48,106 +75,107 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     def images() -> np.ndarray:
         return bits(shifted(distorted(data.x_train, method.distort, rng), method.shift, rng))
 
-    x, x_valid = images(), bits(data.x_valid)
+    x = images()
     # Pixels that hardly ever differ tell nothing.
     live = np.flatnonzero((share := x.mean(0)) * (1 - share) > 0.004)
+    x_valid = bits(data.x_valid)[:, live].astype(np.float32)
     vote = _VOTE / entry.widths[1] ** 0.5
-    of, wires, values = grow(x[:, live], data.y_train, len(data.classes), entry.widths[1], INPUTS, method.candidates, method.rows,
-                             vote, rng, log)
+    growth = Growth(entry.widths[1], INPUTS, method.candidates, method.rows, vote)
+    of, wires, values = grow(x[:, live], data.y_train, len(data.classes), growth, rng, log)
     model = _Model(of, len(data.classes), len(live))
     state, places, wires = model.start(values, wires, vote)
     # Separate arrays: a step takes their memory.
     moments = tuple(tuple(jax.tree.map(jnp.zeros_like, part) for _ in range(2)) for part in (state, places))
-    steps, history, done = len(x) // _BATCH, {"loss": [], "valid_accuracy": []}, 0
-    moving = int(round(epochs * method.moving))
-    for epoch in range(epochs):
+    descent = Descent(len(x), _BATCH, epochs, rng, log, every=1)
+    moving, take, wires_before = int(round(epochs * method.moving)), model.step, wires
+
+    def begin(epoch: int) -> None:
+        nonlocal x, take, wires_before
         x = (images() if epoch else x)[:, live].astype(np.float32)
-        order, total, before = rng.permutation(len(x)), 0.0, np.asarray(wires)
-        for start in range(0, steps * _BATCH, _BATCH):
-            rows, share, done = order[start:start + _BATCH], done / (epochs * steps), done + 1
-            rate = _RATE * min(1.0, done / 100) * _LAST_RATE**share
-            wire_rate = _WIRE_RATE * min(1.0, done / 300) * _LAST_WIRE_RATE ** (done / max(1, moving * steps))
-            step = model.step if epoch < moving else model.settle
-            state, places, moments, wires, loss = step(state, places, moments, wires, x[rows], data.y_train[rows],
-                                                       *map(np.float32, (done, rate, wire_rate)))
-            total += loss
-        history["loss"].append(float(total) / steps)
-        found = model.logits(state, wires, x_valid[:, live].astype(np.float32)).argmax(1)
-        history["valid_accuracy"].append(float(np.mean(found == data.y_valid)))
-        log(f"epoch {epoch + 1}/{epochs}: loss {history['loss'][-1]:.4f}, validation accuracy "
-            f"{history['valid_accuracy'][-1]:.4f}, {(np.asarray(wires) != before).sum()} wires moved")
-    votes = np.rint(np.clip(np.asarray(state["values"]), 0, 1)).astype(np.int64)
-    offset = np.rint(np.asarray(state["offset"])).astype(np.int64)
+        take, wires_before = model.step if epoch < moving else model.settle, np.asarray(wires)
+
+    def step(rows: np.ndarray, number: int):
+        nonlocal state, places, moments, wires
+        rate = _RATE * min(1.0, number / 100) * _LAST_RATE ** ((number - 1) / (epochs * descent.steps))
+        wire_rate = _WIRE_RATE * min(1.0, number / 300) * _LAST_WIRE_RATE ** (number / max(1, moving * descent.steps))
+        pace = Pace(*map(np.float32, (number, rate, wire_rate)))
+        state, places, moments, wires, loss = take(state, places, moments, wires, (x[rows], data.y_train[rows]), pace)
+        return loss
+
+    def judge() -> tuple[float, str]:
+        moved = (np.asarray(wires) != wires_before).sum()
+        return accuracy(model.logits(state, wires, x_valid), data.y_valid), f", {moved} wires moved"
+
+    history = descent.run(step, judge, begin)
+    tables = VotingTables(of, np.asarray(wires), np.rint(np.clip(np.asarray(state["values"]), 0, 1)).astype(np.int64),
+                          np.rint(np.asarray(state["offset"])).astype(np.int64), float(state["unit"]))
     history["polished"] = []
     if method.passes:
         # Many looks at each image: of one look tables would learn the accidents.
-        seen = np.concatenate([np.ascontiguousarray(images()[:, live].T) for _ in range(method.looks)], axis=1)
-        history["polished"] = polish(votes, of, np.asarray(wires), offset, float(state["unit"]), seen,
-                                     np.tile(data.y_train, method.looks), method.passes, rng, log)
-    network = export(entry, of, live[np.asarray(wires)], votes, offset, data.outputs)
+        pixels = np.concatenate([np.ascontiguousarray(images()[:, live].T) for _ in range(method.looks)], axis=1)
+        history["polished"] = polish(tables, pixels, np.tile(data.y_train, method.looks), method.passes, rng, log)
+    network = export(entry, replace(tables, wires=live[tables.wires]), data.outputs)
 
-    def logits(part: np.ndarray) -> np.ndarray:
-        return model.logits(state, wires, form.codes(part)[:, live].astype(np.float32))
+    def logits(encoded: np.ndarray) -> np.ndarray:
+        return model.logits(state, wires, form.codes(encoded)[:, live].astype(np.float32))
 
-    return Trained(network, logits, history, {})
+    return Trained(network, logits, history)
 
 
-def polish(votes: np.ndarray, of: np.ndarray, wires: np.ndarray, offset: np.ndarray, unit: float, bits: np.ndarray, y: np.ndarray,
-           passes: int, rng: np.random.Generator, log: Log) -> list[float]:
-    """Turns votes (tables, 2^inputs) round, 0 to 1 or 1 to 0, where that lowers the loss on the rows for sure; in place.
+def polish(tables: VotingTables, pixels: np.ndarray, y: np.ndarray, passes: int, rng: np.random.Generator,
+           log: Log) -> list[float]:
+    """Turns votes round, 0 to 1 or 1 to 0, where that lowers the loss on the rows for sure; in place.
 
     Args:
-        of: the class that each votes for (tables,); wires: the pixels that it reads (tables, inputs), lowest of the key first.
-        offset: votes that each class has to begin with (classes,); unit: what a vote is worth in a logit.
-        bits, y: of training rows their pixels (pixels, rows), uint8, and their classes (rows,).
+        pixels, y: of training rows their pixels (pixels, rows), 0 or 1, uint8, and their classes (rows,).
 
     Returns:
         The loss after each pass.
     """
-    logits = np.tile(offset.astype(np.int32), (len(y), 1))
-    for table, read in enumerate(wires):
-        logits[:, of[table]] += votes[table][_code(bits, read)]
-    rows = Rows(logits, np.eye(len(offset), dtype=np.float32)[y], unit)
+    classes = len(tables.offset)
+    logits = np.tile(tables.offset.astype(np.int32), (len(y), 1))
+    for of, wires, votes in zip(tables.classes, tables.wires, tables.votes):
+        logits[:, of] += votes[_code(pixels, wires)]
+    rows = Rows(logits, np.eye(classes, dtype=np.float32)[y], tables.unit)
 
     def sweep() -> int:
         turned = 0
-        for output in rng.permutation(len(offset)):
+        for output in rng.permutation(classes):
             summed = Summed.output(rows, np.array([-1, 1]), output)
-            for table in rng.permutation(np.flatnonzero(of == output)):
-                code, own = _code(bits, wires[table]), votes[table]
-                gain, error = (np.where(own, part[:, 0], part[:, 1]) for part in summed.gains(code, len(own)))
-                by = np.where(gain < -_SURE * error, 1 - 2 * own, 0)
+            for table in rng.permutation(np.flatnonzero(tables.classes == output)):
+                code, votes = _code(pixels, tables.wires[table]), tables.votes[table]
+                gain, error = (np.where(votes, part[:, 0], part[:, 1]) for part in summed.gains(code, len(votes)))
+                by = np.where(gain < -_SURE * error, 1 - 2 * votes, 0)
                 if by.any():
                     summed.move(code, by)
-                    own += by
+                    votes += by
                     turned += int(np.abs(by).sum())
         return turned
 
     return repeat(sweep, passes, rows, log)
 
 
-def _code(bits: np.ndarray, read: np.ndarray) -> np.ndarray:
-    """Which value each row (bits: (pixels, rows)) reads of a table that reads these pixels."""
-    code = bits[read[0]].copy()
-    for place, pixel in enumerate(read[1:], start=1):
-        code |= bits[pixel] << place
+def _code(pixels: np.ndarray, wires: np.ndarray) -> np.ndarray:
+    """Which value each row (pixels: (pixels, rows)) reads of a table with these wires."""
+    code = pixels[wires[0]].copy()
+    for place, pixel in enumerate(wires[1:], start=1):
+        code |= pixels[pixel] << place
     return code
 
 
-def export(entry: FrontNetwork, of: np.ndarray, pixels: np.ndarray, votes: np.ndarray, offset: np.ndarray,
-           classes: tuple[str, ...]) -> TableNetwork:
-    """The exact network: of each table its class ``of`` (tables,), the ``pixels`` that it reads (tables, inputs), lowest of the key
-    first, and its ``votes`` (tables, 2^inputs), 0 or 1; ``offset`` (classes,) in votes."""
-    keys = tuple(np.stack([row, np.zeros_like(row)], 1).astype(np.int64) for row in pixels)
-    terms = tuple(np.flatnonzero(of == c) for c in range(len(classes)))
-    return TableNetwork(entry.name, Fixed.parse(entry.input), (Tables(keys, tuple(votes)), Sums(terms, offset - offset.min())),
-                        (entry.widths[0], len(of), len(classes)), "tables of six pixels that vote", 0, classes)
+def export(entry: FrontNetwork, tables: VotingTables, classes: tuple[str, ...]) -> TableNetwork:
+    """The exact network of tables whose wires come from all pixels of the image."""
+    keys = tuple(np.stack([row, np.zeros_like(row)], 1).astype(np.int64) for row in tables.wires)
+    terms = tuple(np.flatnonzero(tables.classes == c) for c in range(len(classes)))
+    layers = Tables(keys, tuple(tables.votes)), Sums(terms, tables.offset - tables.offset.min())
+    return TableNetwork(entry.name, Fixed.parse(entry.input), layers, (entry.widths[0], len(keys), len(classes)),
+                        "tables of six pixels that vote", 0, classes)
 
 
 class _Model:
-    """Loss, gradients and step of Adam, compiled. A state has ``values`` (tables, 2^inputs), ``offset`` (classes,) and ``unit``, what
-    a vote is worth; ``places`` (tables, inputs, pixels) scores which pixel each wire could come from, ``wires`` (tables, inputs)
-    says which one it does."""
+    """Loss, gradients and step of Adam, compiled. A state has ``values`` (tables, 2^inputs), ``offset`` (classes,) and ``unit``,
+    what a vote is worth; ``places`` (tables, inputs, pixels) scores which pixel each wire could come from, ``wires`` (tables,
+    inputs) says which one it does."""
 
     def __init__(self, of: np.ndarray, classes: int, pixels: int):
         import jax
@@ -212,21 +240,22 @@ class _Model:
         return (self._looked_up(state["values"], bits) @ self._of + offset) * state["unit"]
 
     def _loss(self, state: dict, places, wires, x, y):
-        return -self._jnp.take_along_axis(self._jax.nn.log_softmax(self._logits(state, places, wires, x)), y[:, None], 1).mean()
+        scores = self._jax.nn.log_softmax(self._logits(state, places, wires, x))
+        return -self._jnp.take_along_axis(scores, y[:, None], 1).mean()
 
-    def _step(self, moving: bool, state: dict, places, moments: tuple, wires, x, y, number, rate, wire_rate):
-        jax, jnp = self._jax, self._jnp
+    def _step(self, moving: bool, state: dict, places, moments: tuple, wires, batch: tuple, pace: Pace):
+        jax, jnp, (x, y) = self._jax, self._jnp, batch
         if moving:
             loss, slopes = jax.value_and_grad(self._loss, argnums=(0, 1))(state, places, wires, x, y)
         else:
             loss, slope = jax.value_and_grad(self._loss)(state, None, wires, x, y)
             slopes = slope, None
         of_state, of_places = moments
-        rates = {name: rate * (0.1 if name == "unit" else 1) for name in state}
-        state, of_state = adam(state, of_state, slopes[0], number, rates, least=_LEAST)
+        rates = {name: pace.rate * (0.1 if name == "unit" else 1) for name in state}
+        state, of_state = adam(state, of_state, slopes[0], pace.number, rates, least=_LEAST)
         state["values"] = jnp.clip(state["values"], -0.6, 1.6)
         if moving:
-            places, of_places = adam(places, of_places, slopes[1], number, wire_rate, least=_LEAST)
+            places, of_places = adam(places, of_places, slopes[1], pace.number, pace.wire_rate, least=_LEAST)
             own = jnp.take_along_axis(places, wires[:, :, None], 2)[:, :, 0]
             wires = jnp.where(places.max(2) > own + _HOLD, places.argmax(2).astype(np.int32), wires)
         return state, places, (of_state, of_places), wires, loss
