@@ -9,7 +9,6 @@ digests are compared and never kept.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import sys
@@ -27,6 +26,7 @@ from ultralow.networks.methods import (Additive, BoostedTrees, FrontNetwork, Hgq
 from ultralow.networks.recipes import RECIPES
 from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, imported, runs
+from ultralow.training import lut
 
 SMALL = {"epochs": 2, "batch_size": 128}
 METHODS = {
@@ -89,7 +89,7 @@ def method(kind: str):
     way, widths, form = METHODS[kind]
     rows = dataset.split_and_scale(table(widths[0], widths[-1]))
     network = FrontNetwork(kind.replace(" ", "-"), widths=widths, input=form, method=way, dataset=rows.name)
-    trained = importlib.import_module(way.module).train(network, rows, 1, 3, quiet)
+    trained = lut.train(network, rows, 1, 3, quiet)
     x = trained.network.encode(rows.x_test)
     return trained, [content(trained.network), trained.history, trained.facts, np.asarray(trained.before(x), np.float64)]
 
