@@ -28,3 +28,9 @@ if keras.backend.backend() == "tensorflow":
         raise StudyError("TensorFlow computed something before ultralow was imported, and its threads can no longer "
                          "be set; restart Python (or the kernel) and import ultralow first") from error
     tf.config.experimental.enable_op_determinism()
+else:
+    # Of every value that it writes into a file Keras asks whether it is TensorFlow's, and imports TensorFlow to know: seconds,
+    # and hundreds of megabytes, for an answer that is no on every other backend.
+    from keras.src.utils import module_utils
+
+    module_utils.tensorflow._available = False
