@@ -50,8 +50,7 @@ KNOWING = {
     
     }
 PARAMETERS = {
-    "data.published_jets:prepare", "data.tabular:read", 
-    "training.folding:fold_norm"}
+    "data.published_jets:prepare", "data.tabular:read"}
 
 
 @cache

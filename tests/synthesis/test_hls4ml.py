@@ -24,7 +24,7 @@ def random_network(weights, activations, widths=(8, 12, 10, 3), seed=0, sign=Non
             offset[:2], scale[2] = (-1e3, 1e3), 0.0
             if weights == "ternary":
                 kernel[:, 3] = 0
-        layer = folding.fold_norm(kernel, scale, offset, weights, activation, fraction, span)
+        layer = folding.fold_norm(kernel, scale, offset, weights, activation, folding.InputCodes(fraction, span))
         span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
         layers.append(layer)
     return FoldedNetwork("random", INPUT, tuple(layers))

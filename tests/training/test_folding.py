@@ -35,7 +35,7 @@ def accumulators(kernel, input_format, scale):
 @given(st.lists(st.sampled_from([-1, 1]), min_size=1, max_size=5), coefficients, coefficients, inputs)
 def test_binary_thresholds_are_exact_for_every_accumulator(kernel, scale, offset, form):
     layer = folding.fold_norm(np.array(kernel)[:, None], np.array([scale]), np.array([offset]), "binary", "binary",
-                              form.fraction, (form.low_code, form.high_code))
+                              folding.InputCodes(form.fraction, (form.low_code, form.high_code)))
     for folded, raw in accumulators(np.array(kernel), form, scale):
         y = Fraction(scale) * raw * Fraction(2) ** -form.fraction + Fraction(offset)
         assert (folded >= layer.high[0]) == (y >= 0)
@@ -45,7 +45,7 @@ def test_binary_thresholds_are_exact_for_every_accumulator(kernel, scale, offset
 @given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=5), coefficients, coefficients, inputs)
 def test_ternary_thresholds_are_exact_for_every_accumulator(kernel, scale, offset, form):
     layer = folding.fold_norm(np.array(kernel)[:, None], np.array([scale]), np.array([offset]), "ternary", "ternary",
-                              form.fraction, (form.low_code, form.high_code))
+                              folding.InputCodes(form.fraction, (form.low_code, form.high_code)))
     for folded, raw in accumulators(np.array(kernel), form, scale):
         y = Fraction(scale) * raw * Fraction(2) ** -form.fraction + Fraction(offset)
         assert (folded >= layer.high[0]) == (y > Fraction(1, 2))
@@ -54,7 +54,8 @@ def test_ternary_thresholds_are_exact_for_every_accumulator(kernel, scale, offse
 
 def test_thresholds_stay_within_one_of_the_accumulators_reach():
     kernel = np.ones((4, 3), np.int64)
-    layer = folding.fold_norm(kernel, np.full(3, 1e-9), np.array([-1.0, 0.0, 1.0]), "ternary", "ternary", 0, (-1, 1))
+    layer = folding.fold_norm(kernel, np.full(3, 1e-9), np.array([-1.0, 0.0, 1.0]), "ternary", "ternary",
+                              folding.InputCodes(0, (-1, 1)))
     assert layer.high.max() == 5 and layer.low.min() >= -5 and (layer.low < layer.high).all()
 
 

@@ -76,8 +76,8 @@ def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork
         StudyError: a layer, or something in it, that the study does not know: its position, and what could stand there.
     """
     with keras_file.described(path):
-        for found in keras_file.objects(config["config"]):
-            _known(path, found)
+        for described in keras_file.objects(config["config"]):
+            _known(path, described)
         inputs, widths, weights, parameters = None, [], 0, 0
         for where, kind, settings in keras_file.chain(path, config):
             if kind == "InputLayer":
@@ -101,12 +101,12 @@ def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork
     return HgqNetwork(name, tuple(widths), "hgq", "hgq", "the model's own", count=(weights, parameters), dataset=dataset)
 
 
-def _known(path: str | Path, found: dict) -> None:
+def _known(path: str | Path, described: dict) -> None:
     """That an object of the description is of a class that models are built of, and no function but by a known name."""
-    module, kind, registered = (found.get(key) for key in ("module", "class_name", "registered_name"))
+    module, kind, registered = (described.get(key) for key in ("module", "class_name", "registered_name"))
     if kind == "function":
-        if module != "builtins" or found.get("config") not in FUNCTIONS or registered not in (None, "function"):
-            raise StudyError(f"{path} names the function {str(found.get('config'))[:80]!r}; known are {', '.join(FUNCTIONS)}")
+        if module != "builtins" or described.get("config") not in FUNCTIONS or registered not in (None, "function"):
+            raise StudyError(f"{path} names the function {str(described.get('config'))[:80]!r}; known are {', '.join(FUNCTIONS)}")
         return
     hgq = kind in _CLASSES.get(module, ())
     # Registered names come first where Keras looks for a class: they may say nothing else.
@@ -131,17 +131,15 @@ def _check(where: str, kind: str, settings: dict) -> None:
     # alkaid takes 1 for a normalisation's missing centre, and forgets a quantiser's scale.
     if kind == "QDenseT" and settings.get("batch_norm") and not settings.get("bn_center"):
         raise StudyError(f"{where} has bn_center: false, which does not become the same circuit; train it with bn_center=True")
-    for found in keras_file.objects(settings):
-        if found["class_name"] == "QuantizerConfig":
-            _quantiser(where, found["config"])
+    for described in keras_file.objects(settings):
+        if described["class_name"] == "QuantizerConfig":
+            _quantiser(where, described["config"])
 
 
 def _quantiser(where: str, settings: dict) -> None:
-    said = {key: settings.get(key) for key in ("q_type", "round_mode", "overflow_mode", "scaler", "affine")}
-    wrong = [f"{key}={value}" for key, value, allowed in (
-        ("q_type", said["q_type"], ("kbi", "kif")), ("round_mode", said["round_mode"], _ROUNDING),
-        ("overflow_mode", said["overflow_mode"], _OVERFLOW), ("scaler", said["scaler"], (None,)),
-        ("affine", said["affine"], (None,))) if value not in allowed]
+    wrong = [f"{key}={value}" for key, allowed in (
+        ("q_type", ("kbi", "kif")), ("round_mode", _ROUNDING), ("overflow_mode", _OVERFLOW), ("scaler", (None,)),
+        ("affine", (None,))) if (value := settings.get(key)) not in allowed]
     if wrong:
         raise StudyError(f"{where} has a quantiser with {', '.join(wrong)}; the study takes fixed-point ones (kbi, kif), "
                          f"rounding by {', '.join(_ROUNDING)}, overflow {', '.join(_OVERFLOW)}, without scaler and affine")

@@ -42,10 +42,10 @@ class NetworkSpec:
             raise StudyError(f"network {self.name}: widths {self.widths} need an input and an output of at least 1")
         Fixed.parse(self.input)
         layers = len(self.widths) - 1
-        for field, given, needed in (("weights", self.weights, layers), ("activation", self.activation, layers - 1)):
-            texts = (given,) if isinstance(given, str) else given
-            if not isinstance(given, str) and len(given) != needed:
-                raise StudyError(f"network {self.name}: {field} names {len(given)} layers, the widths "
+        for field, precision, needed in (("weights", self.weights, layers), ("activation", self.activation, layers - 1)):
+            texts = (precision,) if isinstance(precision, str) else precision
+            if not isinstance(precision, str) and len(precision) != needed:
+                raise StudyError(f"network {self.name}: {field} names {len(precision)} layers, the widths "
                                  f"{self.architecture} have {needed}")
             for text in texts:
                 if text not in QUANTISED:

@@ -15,6 +15,8 @@ where they mean the same and fit the hardware's formats.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 
@@ -27,67 +29,76 @@ from ultralow.training.layers import BinaryDense, MaskedDense, TernaryDense
 OFFSET_GUARD = 2  # bits of b below the last bit of what the layer gives
 
 
+@dataclass(frozen=True)
+class InputCodes:
+    """What a layer's input codes are: bits after the point, and the smallest and the largest code."""
+
+    fraction: int
+    span: tuple[int, int]
+
+
 def fold(model: keras.Model, network: NetworkSpec, classes: tuple[str, ...] = ()) -> FoldedNetwork:
     """The exact integer description of a trained network.
 
     Raises:
         StudyError: the model is not the chain of dense, normalisation and activation that ``network`` asks for.
     """
-    layers, fraction = [], Fixed.parse(network.input).fraction
-    span = (Fixed.parse(network.input).low_code, Fixed.parse(network.input).high_code)
-    found = groups(model)
-    if len(found) != len(network.widths) - 1:
-        raise StudyError(f"{network.name}: the model has {len(found)} dense layers, the catalogue {len(network.widths) - 1}")
-    precisions = zip(found, network.layer_weights, (*network.layer_activations, "linear"))
+    layers, input_format = [], Fixed.parse(network.input)
+    inputs = InputCodes(input_format.fraction, (input_format.low_code, input_format.high_code))
+    dense_layers = groups(model)
+    if len(dense_layers) != len(network.widths) - 1:
+        raise StudyError(f"{network.name}: the model has {len(dense_layers)} dense layers, the catalogue "
+                         f"{len(network.widths) - 1}")
+    precisions = zip(dense_layers, network.layer_weights, (*network.layer_activations, "linear"))
     for (dense, norm, step), weights, activation in precisions:
         if weights not in QUANTISED:
-            layer = _fold_bias(*_merged(dense, norm), weights, activation, fraction)
+            layer = _fold_bias(*_merged(dense, norm), weights, activation, inputs.fraction)
         elif norm is None:
             raise StudyError(f"{model.name}: no batch normalisation after {dense.name}")
         else:
-            layer = _fold_norm(dense, norm, weights, activation, fraction, span, network.scale_bits)
+            layer = _fold_norm(dense, norm, weights, activation, inputs, network.scale_bits)
         if getattr(step, "holding", False):
-            layer = layer.with_constants(float64(step.live) == 0, float64(step.held), span)
-        span, fraction = layer.output_range(span, fraction), layer.output_fraction(fraction)
+            layer = layer.with_constants(float64(step.live) == 0, float64(step.held), inputs.span)
+        inputs = InputCodes(layer.output_fraction(inputs.fraction), layer.output_range(inputs.span, inputs.fraction))
         layers.append(layer)
-    return FoldedNetwork(network.name, Fixed.parse(network.input), tuple(layers), classes)
+    return FoldedNetwork(network.name, input_format, tuple(layers), classes)
 
 
 def groups(model: keras.Model) -> list[tuple[keras.layers.Dense, keras.layers.BatchNormalization | None,
                                              keras.layers.Layer | None]]:
     """Each dense layer with the normalisation and the activation behind it, or None."""
-    found = []
+    parts = []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
-            found.append([layer, None, None])
-        elif isinstance(layer, keras.layers.BatchNormalization) and found:
-            found[-1][1] = layer
-        elif not isinstance(layer, keras.layers.Dropout) and found:
-            found[-1][2] = layer
-    return [tuple(group) for group in found]
+            parts.append([layer, None, None])
+        elif isinstance(layer, keras.layers.BatchNormalization) and parts:
+            parts[-1][1] = layer
+        elif not isinstance(layer, keras.layers.Dropout) and parts:
+            parts[-1][2] = layer
+    return [tuple(part) for part in parts]
 
 
 def fold_norm(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: str, activation: str,
-              fraction: int, span: tuple[int, int], scale_bits: int = 6) -> FoldedLayer:
+              inputs: InputCodes, scale_bits: int = 6) -> FoldedLayer:
     """One dense layer with integer ``kernel`` (n_in, n_out) and what follows it: y = scale·a + offset, activation.
 
-    ``scale`` and ``offset`` (n_out,) are real, of any sign; ``fraction`` and ``span`` describe the input's codes.
+    ``scale`` and ``offset`` (n_out,) are real, of any sign.
     ``scale_bits`` is how many significant bits of the largest scale a layer keeps that is not thresholds.
     """
     negative = scale < 0
     kernel = np.where(negative, -kernel, kernel).astype(np.int64)
     scale = np.abs(scale)
     if activation not in ("binary", "ternary"):
-        return _affine(kernel, scale, offset, weights, activation, fraction, scale_bits)
+        return _affine(kernel, scale, offset, weights, activation, inputs.fraction, scale_bits)
     plain = FoldedLayer(kernel, "linear", weights, scale=np.ones(kernel.shape[1], np.int64),
                         offset=np.zeros(kernel.shape[1], np.int64))
-    lowest, highest = plain.accumulator_range(*span)
+    lowest, highest = plain.accumulator_range(*inputs.span)
     if activation == "binary":
-        high = np.ceil(_crossing(0.0, scale, offset, fraction))
+        high = np.ceil(_crossing(0.0, scale, offset, inputs.fraction))
         return FoldedLayer(kernel, "binary", weights, high=_clip(high, lowest, highest + 1))
-    high = np.floor(_crossing(0.5, scale, offset, fraction)) + 1
+    high = np.floor(_crossing(0.5, scale, offset, inputs.fraction)) + 1
     # y ≤ −0.5 of a constant neuron is decided by b alone, and the crossing is +∞ where it always holds.
-    low = np.floor(_crossing(-0.5, scale, offset, fraction, inclusive_below=True))
+    low = np.floor(_crossing(-0.5, scale, offset, inputs.fraction, inclusive_below=True))
     return FoldedLayer(kernel, "ternary", weights, high=_clip(high, lowest, highest + 1),
                        low=_clip(low, lowest - 1, highest))
 
@@ -122,12 +133,12 @@ def _affine(kernel: np.ndarray, scale: np.ndarray, offset: np.ndarray, weights: 
 
 
 def _fold_norm(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization, weights: str, activation: str,
-               fraction: int, span: tuple[int, int], scale_bits: int) -> FoldedLayer:
+               inputs: InputCodes, scale_bits: int) -> FoldedLayer:
     scale, mean, beta = _normalisation(dense, norm)
     if activation not in ("binary", "ternary"):  # rounded first: it is the rounded scale that multiplies the mean
         codes, scale_fraction = dyadic(scale, scale_bits)
         scale = codes * 2.0**-scale_fraction
-    return fold_norm(rounded_kernel(dense), scale, beta - mean * scale, weights, activation, fraction, span, scale_bits)
+    return fold_norm(rounded_kernel(dense), scale, beta - mean * scale, weights, activation, inputs, scale_bits)
 
 
 def _merged(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization | None) -> tuple[np.ndarray, np.ndarray]:

@@ -46,9 +46,9 @@ def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log) 
     model.fit(keys(data.x_train).astype(np.float32), data.y_train)
     trees = [[predictor.nodes for predictor in row] for row in model._predictors]
     network = export(entry, trees, model._baseline_prediction.ravel(), keys, data.outputs)
-    found, x = network.logits(network.encode(data.x_valid)), keys(data.x_valid).astype(np.float32)
+    logits, x = network.logits(network.encode(data.x_valid)), keys(data.x_valid).astype(np.float32)
     log(f"{rounds} rounds: validation accuracy {np.mean(model.predict(x) == data.y_valid):.4f}, with leaves of few bits "
-        f"{np.mean(found.argmax(1) == data.y_valid):.4f}; {network.layers[0].outputs} tables before the first sums")
+        f"{np.mean(logits.argmax(1) == data.y_valid):.4f}; {network.layers[0].outputs} tables before the first sums")
     return Trained(network, lambda encoded: model.decision_function(keys.of(encoded).astype(np.float32)), {}, {})
 
 
