@@ -143,7 +143,7 @@ def test_area_curves_differ_by_network_and_sharing(compared):
 def test_published_points_are_told_apart_by_stage_and_device():
     front = published.of_task("jets")
     assert cost.conditions_of(front).nunique() > front["tool_stage"].nunique()
-    assert (cost.conditions_of(published.of_task("mnist")).str.contains("not told")).any()
+    assert (cost.conditions_of(published.of_task("mnist")).str.contains("not stated")).any()
 
 
 def test_weights_stand_below_what_they_were_before_rounding(folder):

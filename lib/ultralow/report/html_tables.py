@@ -192,7 +192,7 @@ def published_networks(dataset: str) -> HtmlTable:
         rows.append(Row(row["method"], cells, row["architecture"]))
     return HtmlTable(f"published-{dataset}", f"Published networks for {dataset}",
                      "Unlike conditions stand side by side here, like ones together: compare only rows of one "
-                     "device, tool stage and data set; an empty cell was not told. Where a paper gives only a share "
+                     "device, tool stage and data set; an empty cell was not stated. Where a paper gives only a share "
                      "of a VU9P, LUTs are computed from it.",
                      ["network", "accuracy", "LUT", "latency [ns]", "clock [MHz]", "device", "tool stage", "data set",
                       "source", "read or quoted"], rows,

@@ -11,7 +11,7 @@ from ultralow.report.comparison import comparable, qualities
 # Upper limits that triggers talk in; None: no limit.
 LATENCY_NS = (30, 50, 100, None)
 LUT_PERCENT = (0.5, 1, 2, 5, None)
-# Accuracies to look at: points below the study's float network, for jets; shares of digits told right.
+# Accuracies to look at: points below the study's float network, for jets; shares of digits classified correctly.
 POINTS_BELOW = (0.5, 1.0, 1.5, 3.0)
 DIGITS = (0.967, 0.979, 0.983)
 PUBLISHED = "published"

@@ -84,15 +84,15 @@ _DOCUMENTS = (Page(root() / "docs/how-it-works.md", "how-it-works.html", "How it
 
 def notebook_pages(folder: Path, networks: list[str]) -> list[Page]:
     """The executed notebooks; those named <network>-<step> belong to their network, in the steps' order."""
-    found = []
+    pages = []
     for source in (folder / "executed").glob("*.ipynb"):
         file = re.sub(r"[^A-Za-z0-9._-]+", "-", source.stem) + ".html"
         # The longest name wins: jets-float-compressed is no step of jets-float.
         network = max((n for n in networks if source.stem.startswith(f"{n}-")), key=len, default=None)
         label = source.stem.removeprefix(f"{network}-") if network else source.stem
-        found.append(Page(source, file, label.replace("-", " "), network))
+        pages.append(Page(source, file, label.replace("-", " "), network))
     order = {label: position for position, label in enumerate(_STEPS)}
-    return sorted(found, key=lambda page: (page.network or "", order.get(page.label, len(order)), page.file))
+    return sorted(pages, key=lambda page: (page.network or "", order.get(page.label, len(order)), page.file))
 
 
 def write(folder: str | Path) -> Path:

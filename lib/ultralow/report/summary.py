@@ -55,23 +55,23 @@ def _dataset(dataset: str, rows: list[dict]) -> list[str]:
     if low:
         versus = f", against {_quality(full):.3f} for {full['network']}" if full else ""
         text.append(f"On {dataset} ({IN_WORDS.get(rows[0]['source'], rows[0]['source'])}), the best low-precision "
-                    f"network is {low['network']} ({_KINDS.get(low['kind'], low['kind'])}): {_said(low)}{versus}"
+                    f"network is {low['network']} ({_KINDS.get(low['kind'], low['kind'])}): {_quality_text(low)}{versus}"
                     f"{_hardware(low)}.")
     elif full:
-        text.append(f"On {dataset}, {full['network']} reaches {_said(full)}{_hardware(full)}.")
+        text.append(f"On {dataset}, {full['network']} reaches {_quality_text(full)}{_hardware(full)}.")
     within = best_within(pd.DataFrame(rows), *USUAL)
     if within:
         known = low and within["network"] == low["network"]
-        details = "" if known else f": {_said(within)}{_hardware(within)}"
+        details = "" if known else f": {_quality_text(within)}{_hardware(within)}"
         text.append(f"Within {USUAL[0]} ns and {USUAL[1]}% of a VU9P’s LUTs the best is {within['network']}"
                     f"{details}.")
     if built:
         small = min(built, key=lambda row: (row["lut"], -_quality(row)))
         text.append(f"The smallest circuit is {low['network']}, too." if small is low else
-                    f"The smallest circuit is {small['network']}: {_said(small)}"
+                    f"The smallest circuit is {small['network']}: {_quality_text(small)}"
                     f"{_hardware(small)}.")
-    beside = [f"{what} in {sum(verdict(row, column) in good for row in told)} of {len(told)}"
-              for column, what, good in _BESIDE if (told := [row for row in rows if verdict(row, column) in _JUDGED])]
+    beside = [f"{what} in {sum(verdict(row, column) in good for row in judged)} of {len(judged)}"
+              for column, what, good in _BESIDE if (judged := [row for row in rows if verdict(row, column) in _JUDGED])]
     if beside:
         text.append(f"Beside the published networks with the same layers: {', '.join(beside)}.")
     return text
@@ -84,9 +84,9 @@ def _exactness(table: pd.DataFrame) -> list[str]:
         if len(done):
             wrong = done[done[f"{step}_rows"] != done[f"{step}_rows_exact"]]
             total = _count(int(done[f"{step}_rows"].sum()), "row")
-            found = ("agree on every one" if wrong.empty else f"disagree for {', '.join(wrong['network'])}")
+            verdict_text = ("agree on every one" if wrong.empty else f"disagree for {', '.join(wrong['network'])}")
             text.append(f"The folded network and {what} were compared on {total} in all, in "
-                        f"{_count(len(done), 'network')}, and {found}.")
+                        f"{_count(len(done), 'network')}, and {verdict_text}.")
     return text
 
 
@@ -101,7 +101,7 @@ def _quality(row: dict) -> float:
     return quality(row).mean
 
 
-def _said(row: dict) -> str:
+def _quality_text(row: dict) -> str:
     what, mean, _ = quality(row)
     return f"{what} {mean:.3f}"
 

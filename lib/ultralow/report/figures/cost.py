@@ -43,12 +43,12 @@ def accuracy_against(dataset: str, cost: str, table: pd.DataFrame, front: Iterab
     beside = "Open grey: published, each shape with the tool stage and device of its numbers. " if len(others) else ""
     return Figure(canvas, f"{dataset}: {what} against {label}. Filled: this study. {beside}"
                           "The dashed steps join our networks that no other of ours beats.",
-                  f"{what[:1].upper() + what[1:]} against {label} on {dataset}. {listed or 'No network was taken to gates'}.")
+                  f"{what[:1].upper() + what[1:]} against {label} on {dataset}. {listed or 'No circuit was synthesised'}.")
 
 
 def conditions_of(published: pd.DataFrame) -> pd.Series:
     """What the numbers of each published row were obtained with, in words: tool stage and device."""
-    return published["tool_stage"] + ", " + published["device"].replace("", "device not told")
+    return published["tool_stage"] + ", " + published["device"].replace("", "device not stated")
 
 
 def area_latency(table: pd.DataFrame) -> Figure:

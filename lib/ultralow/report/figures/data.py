@@ -23,9 +23,9 @@ def rows(data: Dataset) -> pd.DataFrame:
         counts = {part: np.bincount(y, minlength=len(data.classes)) for part, y in parts.items()}
         return pd.DataFrame(counts, index=pd.Index(data.classes, name="class"))
     units = {part: y * data.target_scale + data.target_mean for part, y in parts.items()}
-    told = {(part, what): value for part, y in units.items()
+    columns = {(part, what): value for part, y in units.items()
             for what, value in (("rows", [len(y)] * len(data.targets)), ("mean", y.mean(0)), ("deviation", y.std(0)))}
-    return pd.DataFrame(told, index=pd.Index(data.targets, name="target"))
+    return pd.DataFrame(columns, index=pd.Index(data.targets, name="target"))
 
 
 def _histograms(shown: Distributions) -> Figure:

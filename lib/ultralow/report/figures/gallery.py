@@ -62,9 +62,9 @@ def precisions(rows: pd.DataFrame) -> dict[str, str]:
 
     Of the layers that have most of the three; empty if there are none.
     """
-    found = [{kind: of["network"].iloc[0] for kind in ("float", "binary", "ternary")
-              if len(of := same[same["kind"] == kind])} for _, same in rows.groupby("architecture", sort=False)]
-    return max(found, key=len, default={})
+    candidates = [{kind: of["network"].iloc[0] for kind in ("float", "binary", "ternary")
+                   if len(of := same[same["kind"] == kind])} for _, same in rows.groupby("architecture", sort=False)]
+    return max(candidates, key=len, default={})
 
 
 def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
@@ -119,7 +119,7 @@ def _input_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[s
 
 def _roc_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str, Figure]:
     """ROC curves by precision and by class, and their areas; none of a regression."""
-    bands = {name: found for name in rows["network"] if (found := results.roc_bands(name))}
+    bands = {name: curves for name in rows["network"] if (curves := results.roc_bands(name))}
     if not bands:
         return {}
     figures = {}
@@ -127,10 +127,10 @@ def _roc_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str
         figures[f"precision-{dataset}"] = roc.roc_by_precision(
             dataset, {kind: (name, bands[name]) for kind, name in chosen.items()}, IN_WORDS.get(rows["source"].iloc[0], ""))
     figures[f"auc-{dataset}"] = roc.auc_by_class(
-        dataset, {name: {c: band.auc_mean for c, band in found.items()} for name, found in bands.items()})
+        dataset, {name: {c: band.auc_mean for c, band in curves.items()} for name, curves in bands.items()})
     if len(bands) > 1:  # else the network's own figure shows the same curves
         for name in results.train(next(iter(bands)))["classes"]:
-            if having := {network: found[name] for network, found in bands.items() if name in found}:
+            if having := {network: curves[name] for network, curves in bands.items() if name in curves}:
                 figures[f"roc-{dataset}-{name}"] = roc.roc_of_class(name, having)
     return figures
 

@@ -39,7 +39,7 @@ def roc_of_class(name: str, bands: Mapping[str, Band]) -> Figure:
 def roc_by_precision(title: str, kinds: Mapping[str, tuple[str, Mapping[str, Band]]], where: str = "") -> Figure:
     """Small multiples: for each class one panel with a curve per precision, {kind: (network, {class: band})}.
 
-    ``where`` says whence the rows come, on the right above the first panel.
+    ``where`` names the source of the rows, on the right above the first panel.
     """
     classes = list(dict.fromkeys(name for _, bands in kinds.values() for name in bands))
     columns = min(len(classes), 5)
