@@ -13,6 +13,8 @@ from pathlib import Path
 import matplotlib
 import mplhep
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from ultralow.files import replacing
@@ -46,11 +48,13 @@ class Figure:
         if kind not in self._drawn:
             with matplotlib.rc_context(STYLE):
                 if not self._drawn:
-                    # The layout is solved once, and by the same renderer for all kinds: three times faster.
-                    self.canvas.draw_without_rendering()
+                    # The layout is solved once, and by the same renderer for all kinds. savefig would draw twice more.
+                    self.canvas.get_layout_engine().execute(self.canvas)
                     self.canvas.set_layout_engine("none")
+                self.canvas.set_dpi(150)  # of the PNG, and of pictures in the SVG, which leaves another one behind
                 stream = io.BytesIO()
-                self.canvas.savefig(stream, format=kind, dpi=150, metadata=_METADATA[kind])
+                draw = FigureCanvasSVG(self.canvas).print_svg if kind == "svg" else FigureCanvasAgg(self.canvas).print_png
+                draw(stream, metadata=_METADATA[kind])
             self._drawn[kind] = rounded(stream.getvalue()) if kind == "svg" else stream.getvalue()
         return self._drawn[kind]
 
