@@ -49,7 +49,7 @@ check: .venv/.ready
 	@python -m ultralow.report.compare_runs "$$COMMITTED" $(if $(ROWS),--rows)
 
 test: .venv/.ready .venv/.ready-jets
-	@python -m pytest
+	@python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Kills, full disks, a thousand networks: a quarter of an hour; what needs to mount is skipped where it cannot.
 test-survival: .venv/.ready

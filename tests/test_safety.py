@@ -20,9 +20,8 @@ from ultralow.importing import keras_file, keras_model
 from ultralow.study import study, studyfile, workflow
 from ultralow.errors import StudyError
 
-SOURCES = sorted((study.root() / "lib/ultralow").rglob("*.py"))
-
-
+SOURCES = sorted(path for folder in ("lib/ultralow", "docs", "examples", "benchmarks")
+                 for path in (study.root() / folder).rglob("*.py"))
 OWN = {"dataset": "jets", "widths": [16, 8, 5], "weights": "binary", "activation": "binary", "input": "fixed<7,3>"}
 
 
@@ -31,6 +30,11 @@ def calls(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), {key.arg: getattr(key.value, "value", None) for key in node.keywords}
+
+
+def test_every_room_is_looked_through():
+    rooms = {path.relative_to(study.root() / "lib/ultralow").parts[0] for path in SOURCES if "lib" in path.parts}
+    assert {"data", "exact", "training", "circuit", "importing", "synthesis", "study", "report"} <= rooms and len(SOURCES) > 90
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
