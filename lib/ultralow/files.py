@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,6 +72,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def root() -> Path:
     """The project's root: the folder of pyproject.toml that holds this package."""
     return Path(__file__).resolve().parents[2]
+
+
+def shipped(name: str) -> Path:
+    """A file of data/: in a checkout it stands there, an installed package has it in share/ultralow of the environment."""
+    here = root() / "data" / name
+    return here if here.exists() else Path(sysconfig.get_path("data")) / "share" / "ultralow" / name
 
 
 def sweep(folder: str | Path) -> None:

@@ -144,7 +144,7 @@ def conversion() -> dict:
     from ultralow.synthesis import hls4ml
 
     folded = dense("converted", "ternary-relu", "ternary", "ufixed<5,2>")[1]
-    return without_tools(hls4ml.compare(folded, folded.encode(table().x), clock_ns=5.0, log=quiet))
+    return without_tools(hls4ml.compare(folded, folded.encode(table().x), clock_ns=5.0, log=quiet).to_dict())
 
 
 def synthesis() -> dict:

@@ -46,7 +46,7 @@ def rows(count=1000):
 ])
 def test_every_row_of_the_emulation_is_exact(weights, activations, backend):
     result = hls.compare(random_network(weights, activations), rows(), backend, log=lambda line: None)
-    assert (result["keras_rows_exact"], result["hls_rows_exact"]) == (1000, 1000)
+    assert (result.rows, result.keras_rows_exact, result.rows_exact) == (1000, 1000, 1000)
 
 
 def test_fixed_point_weights_are_exact_too():
@@ -59,7 +59,7 @@ def test_fixed_point_weights_are_exact_too():
     folded = folding.fold(build(entry, RECIPES["float"]), entry)
     x = np.random.default_rng(4).normal(size=(1000, 16)) * 3
     result = hls.compare(folded, x, log=lambda line: None)
-    assert (result["keras_rows_exact"], result["hls_rows_exact"]) == (1000, 1000)
+    assert (result.rows, result.keras_rows_exact, result.rows_exact) == (1000, 1000, 1000)
 
 
 def naive_emulation(gamma, beta, tmp_path):
@@ -109,4 +109,4 @@ def test_hls4ml_alone_is_not_exact_and_folding_is_the_cure(fault, tmp_path):
     entry = NetworkSpec("cured", (8, 12, 3), "binary", "binary", str(INPUT), dataset="jets")
     folded = folding.fold(model, entry)
     np.testing.assert_array_equal(folded.logits(x), float64_outputs(model, x))
-    assert hls.compare(folded, x, log=lambda line: None)["hls_rows_exact"] == len(x)
+    assert hls.compare(folded, x, log=lambda line: None).rows_exact == len(x)

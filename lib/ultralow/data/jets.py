@@ -15,7 +15,7 @@ import numpy as np
 import uproot
 
 from ultralow.errors import StudyError, brief
-from ultralow.files import canonical_json, check_size, read_json, replacing, root, write_json
+from ultralow.files import canonical_json, check_size, read_json, replacing, shipped, write_json
 from ultralow.data.dataset import Table
 
 # Names and order of OpenML 42468; the order is the order of the network's inputs.
@@ -27,7 +27,7 @@ FEATURES = (
 CLASSES = ("q", "g", "W", "Z", "t")
 TREE = "jets"
 PROVENANCE = "provenance"
-CHECKSUMS = root() / "data" / "jets-checksums.json"
+CHECKSUMS = shipped("jets-checksums.json")
 REMEDY = "make the file again (`make jets`) or choose another source"
 
 Columns = Mapping[str, np.ndarray]

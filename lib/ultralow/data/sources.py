@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from ultralow.data.dataset import Dataset, Table, split_and_scale
 from ultralow.errors import StudyError, unknown
-from ultralow.files import root
+from ultralow.files import shipped
 
 # The study's own datasets and where they may come from; a study file may name others (:mod:`ultralow.data.tabular`).
 DATASETS = {
@@ -75,10 +74,10 @@ def load_table(name: str, source: str, path: str | Path | None = None, cache: st
         from ultralow.data import published_jets# brings the download and every file format; the embedded data need neither
 
         return jets.read(published_jets.prepare(source, path, cache, **options), source)
-    path = Path(path) if path else _embedded()
+    path = Path(path) if path else shipped("jets.root")
     table = jets.read(path)
     # The sample in the repository has the published values; others may come from other libraries, and be as good.
-    if path.resolve() == _embedded().resolve():
+    if path.resolve() == shipped("jets.root").resolve():
         try:
             jets.verify(path)
         except StudyError as error:
@@ -86,10 +85,3 @@ def load_table(name: str, source: str, path: str | Path | None = None, cache: st
     if table.source != "generated":
         raise StudyError(f"{path} holds jets of source {table.source!r}, not 'generated'; name that source, or use source 'file'")
     return table
-
-
-def _embedded() -> Path:
-    """The sample of generated jets that the repository brings; an installed package has it in the environment's share/."""
-    here = root() / GENERATED
-    installed = Path(sys.prefix) / "share" / "ultralow" / "jets.root"
-    return installed if installed.exists() and not here.exists() else here

@@ -6,14 +6,21 @@ is on, and what a layer is called decides nothing but which of the classes here 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ultralow.importing import hgq_model, keras_file
 from ultralow.networks.catalogue import QUANTISED, NetworkSpec
 from ultralow.errors import StudyError
 from ultralow.files import sha256
+
+if TYPE_CHECKING:
+    import keras
+
+    from ultralow.exact.dense import FoldedNetwork
 
 SEED = 0  # stands where trained networks have theirs
 _DENSE = ("Dense", "MaskedDense", "BinaryDense", "TernaryDense")
@@ -50,10 +57,57 @@ def outline(path: str | Path) -> tuple[int, list[Group]]:
         return _groups(Path(path), keras_file.chain(path, keras_file.read(path)))
 
 
-def _groups(path: Path, layers: Iterable[keras_file.Layer]) -> tuple[int, list[Group]]:
+def fold(model: keras.Model, spec: NetworkSpec, classes: tuple[str, ...] = ()) -> FoldedNetwork:
+    """The exact network of a Keras model in memory, trained by :func:`ultralow.train` or anywhere else.
+
+    Args:
+        model: a chain of dense layers, each with a batch normalisation and an activation if it likes.
+        spec: widths, weights, activations and input format of the exact network. Real weights and plain ReLU are rounded to
+            its formats; layers that bring a precision must have the spec's.
+        classes: names of the outputs.
+
+    Raises:
+        StudyError: the model has a layer that has no exact form, or is another network than ``spec`` says.
+    """
+    import keras
+
+    from ultralow.training import folding
+
+    chain, name = keras.Model(model.inputs[0], model.outputs[0], name=model.name), f"model {model.name}"
+    with keras_file.described(name):
+        config = json.loads(chain.to_json())
+        if hgq_model.is_hgq(config):
+            raise StudyError(f"{name} is of HGQ2, which becomes a circuit and is not folded: save it, and give the file to a "
+                             "study (docs/own-data.md)")
+        inputs, groups = _groups(name, keras_file.chain(name, config), encoding=True)
+    widths = inputs, *(group.units for group in groups)
+    if widths != tuple(spec.widths):
+        raise StudyError(f"{name} has the widths {widths}, {spec.name} {tuple(spec.widths)}")
+    for position, (group, weights) in enumerate(zip(groups, spec.layer_weights), start=1):
+        where = f"{name}: dense layer {position}"
+        if weights in QUANTISED and not group.normalised:
+            raise StudyError(f"{where} has {weights} weights and no batch normalisation behind it")
+        _agree(f"{where} has weights", group.weights, weights, "real")
+    for position, (group, activation) in enumerate(zip(groups, spec.layer_activations), start=1):
+        _agree(f"{name}: dense layer {position} has an activation", group.activation, activation, "relu")
+    return folding.fold(chain, spec, classes)
+
+
+def _agree(what: str, found: str | None, wanted: str, free: str) -> None:
+    """That a precision of the model is the spec's; ``free`` ones are rounded to the spec's format."""
+    found = free if found is None and free == "real" else found
+    if found != wanted and (found != free or wanted in QUANTISED):
+        raise StudyError(f"{what} {found or 'none'}, and the spec says {wanted}; change one of the two")
+
+
+def _groups(path: Path | str, layers: Iterable[keras_file.Layer], encoding: bool = False) -> tuple[int, list[Group]]:
+    """``encoding``: whether an input encoding may stand in front, as in models that :func:`ultralow.train` gives."""
     inputs, groups = None, []
     for where, kind, settings in layers:
-        if kind == "InputLayer":
+        if kind == "InputEncoding" and not groups:
+            if not encoding:
+                raise StudyError(f"{where} encodes the inputs, which a study does itself; in Python, fold(model, spec) takes it")
+        elif kind == "InputLayer":
             inputs = keras_file.inputs(where, settings, inputs)
         elif kind in _DENSE:
             weights = {"BinaryDense": "binary", "TernaryDense": "ternary"}.get(kind, settings.get("format"))

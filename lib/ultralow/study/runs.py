@@ -11,7 +11,6 @@ import numpy as np
 
 from ultralow import metrics
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing, write_json
 from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
@@ -19,7 +18,7 @@ from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, manifest
 from ultralow.training import lut
 from ultralow.training.backend import start_keras
-from ultralow.training.fit import fit
+from ultralow.training.fit import check, fit
 from ultralow.training.trained import Trained
 
 Log = Callable[[str], None]
@@ -191,24 +190,3 @@ def tested(logits: np.ndarray, before: np.ndarray, data: Dataset) -> dict:
         return result | {"rmse": dict(zip(data.targets, errors.tolist()))}
     return result | {"auc": metrics.auc_per_class(logits, y, data.classes, weights),
                      "confusion": metrics.confusion(logits, y, len(data.classes), weights)}
-
-
-def check(network: NetworkSpec, recipe: Recipe | None, data: Dataset) -> None:
-    """That network, recipe (None: nothing is trained) and data fit each other.
-
-    Raises:
-        StudyError: they do not; it says what to change.
-    """
-    inputs, outputs = len(data.features), len(data.outputs)
-    fitting = (outputs, 1) if len(data.classes) == 2 else (outputs,)
-    if network.widths[0] != inputs or network.widths[-1] not in fitting:
-        raise StudyError(f"{network.name} is {network.architecture}, but its dataset {data.name} has {inputs} features and "
-                         f"{outputs} {'classes' if data.classes else 'targets'} ({', '.join(data.outputs)})"
-                         + ("; two classes take one output or two" if len(fitting) > 1 else ""))
-    if recipe is None or isinstance(network, FrontNetwork) or network.widths[-1] == len(data.classes):
-        return
-    asked = {"refine": recipe.refine, "teacher": recipe.teacher,
-             "loss": recipe.loss != "crossentropy" and not data.classes}
-    if wrong := [field for field, on in asked.items() if on]:
-        raise StudyError(f"{network.name}: its recipe's {', '.join(wrong)} work with an output for each class only, not "
-                         f"{'with a single one' if data.classes else 'for regression'}; take a recipe without")

@@ -206,7 +206,8 @@ def conversion(study: Study, name: str, log: Log = print) -> dict:
     _refuse_shared(study, name)
     settings, network = study.settings, trained_network(study, name, log)
     x = _rows(study, name, settings.rows.hls, log)
-    result = hls4ml.compare(network, network.encode(x), part=settings.part, clock_ns=settings.clock_ns, log=log)
+    result = hls4ml.compare(network, network.encode(x), part=settings.part, clock_ns=settings.clock_ns,
+                            log=log).to_dict()
     _keep(study, name, "convert.json", result, conversion_identity(study, name))
     _insist(name, result, "keras", "hls")
     return result

@@ -1,9 +1,9 @@
-"""Knows hls4ml: conversion of a folded network, its compiled emulation, and the comparison row by row.
+"""Convert a folded network with hls4ml, compile its emulation, and compare the two row by row.
 
 hls4ml 1.3.0 has two faults that folding steps around (docs/hls4ml-faults.md): its binary threshold is
 ⌊−b/s⌋ where the comparison ≥ needs ⌈−b/s⌉, and it ignores the sign of a negative scale. Folded thresholds are
 integers and folded scales positive, so neither can show. Every format is given here, exactly as wide as the
-folded network needs; nothing is left to a default that could wrap or round.
+folded network needs; no default is left that could wrap or round.
 """
 
 from __future__ import annotations
@@ -11,19 +11,37 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from ultralow.exact.base import ExactNetwork, exact_rows, require_hls
 from ultralow.device import PART
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, integer_format
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.exact.base import exact_rows, require_hls
 from ultralow.training.evaluation import float64_outputs
 from ultralow.training.layers import BinaryDense, TernaryDense, binary_tanh, ternary_tanh
 
+
+@dataclass(frozen=True)
+class Emulation:
+    """On how many of ``rows`` hls4ml's emulation, and the network's Keras form, give exactly the network's logits."""
+
+    rows: int
+    rows_exact: int
+    keras_rows_exact: int
+    tool: str
+    backend: str
+    part: str
+    clock_ns: float
+
+    def to_dict(self) -> dict:
+        """The content of convert.json, less the network's name."""
+        content = {name: getattr(self, name) for name in ("tool", "backend", "part", "clock_ns", "keras_rows_exact")}
+        return content | {"keras_rows": self.rows, "hls_rows": self.rows, "hls_rows_exact": self.rows_exact}
 
 
 def configuration(network: FoldedNetwork) -> dict:
@@ -66,12 +84,15 @@ def _sum_format(total: Fixed, layer: FoldedLayer) -> str:
 
 
 def convert(network: FoldedNetwork, folder: str | Path, backend: str = "Vitis", part: str = PART,
-            clock_ns: float = 5.0):
-    """Writes the hls4ml project of a folded network into ``folder``; returns hls4ml's model, not compiled."""
+            clock_ns: float = 5.0, model: keras.Model | None = None):
+    """Writes the hls4ml project of a folded network into ``folder``; returns hls4ml's model, not compiled.
+
+    ``model``: the network's Keras form (:func:`to_keras`), if there is one already.
+    """
     import hls4ml
 
     return hls4ml.converters.convert_from_keras_model(
-        to_keras(network), hls_config=configuration(network), output_dir=str(folder), project_name="network",
+        model or to_keras(network), hls_config=configuration(network), output_dir=str(folder), project_name="network",
         backend=backend, io_type="io_parallel", part=part, clock_period=clock_ns, allow_da_fallback=False)
 
 
@@ -105,32 +126,45 @@ def _in_one_piece(folder: Path, project: str) -> None:
     script.write_text(f"{settings}{compilation}-I. -shared emulation.cpp -o firmware/${{PROJECT}}-${{LIB_STAMP}}.so\n")
 
 
+def emulate_hls4ml(network: ExactNetwork, x: np.ndarray, **options) -> Emulation:
+    """Compares hls4ml's compiled emulation with a network on features ``x`` (rows, inputs), as the dataset scales them.
+
+    Args:
+        options: ``backend``, ``part``, ``clock_ns`` and ``log`` of :func:`compare`.
+
+    Raises:
+        StudyError: as :func:`compare`.
+    """
+    require_hls(network)
+    return compare(network, network.encode(x), **options)
+
+
 def compare(network: FoldedNetwork, x: np.ndarray, backend: str = "Vitis", part: str = PART, clock_ns: float = 5.0,
-            log: Callable[[str], None] = print) -> dict:
-    """Rows of real inputs through folded network, its Keras form and hls4ml's emulation; counts equal rows.
+            log: Callable[[str], None] = print) -> Emulation:
+    """Runs encoded inputs ``x`` (rows, inputs) through folded network, its Keras form and hls4ml's emulation; counts equal rows.
 
     The Keras form is evaluated in float64 by :func:`ultralow.training.evaluation.float64_outputs`: how a Keras backend rounds
     decides no row.
 
-    ``x`` (rows, inputs) is rounded to the input format first. A row is exact where all its logits are equal.
+    ``x`` is rounded to the input format first. A row is exact where all its logits are equal.
 
-    Returns:
-        the content of convert.json, less the network's name.
+    Raises:
+        StudyError: hls4ml cannot emulate such a network; no C++ compiler, or it refuses the project.
     """
     import hls4ml
 
     x = network.input.quantise(x)
     reference = network.logits(x)
     log(f"folded Keras network: {len(x)} rows")
-    in_keras = float64_outputs(to_keras(network), x)
+    twin = to_keras(network)
+    in_keras = float64_outputs(twin, x)
     with tempfile.TemporaryDirectory(prefix="hls4ml-") as folder:
         log(f"hls4ml {hls4ml.__version__}, backend {backend}: converting and compiling")
-        model = convert(network, folder, backend, part, clock_ns)
+        model = convert(network, folder, backend, part, clock_ns, twin)
         log(f"emulation: {len(x)} rows")
         emulated = emulate(model, x)
-    return {"tool": f"hls4ml {hls4ml.__version__}", "backend": backend, "part": part, "clock_ns": clock_ns,
-            "keras_rows": len(x), "keras_rows_exact": exact_rows(in_keras, reference),
-            "hls_rows": len(x), "hls_rows_exact": exact_rows(emulated, reference)}
+    return Emulation(len(x), exact_rows(emulated, reference), exact_rows(in_keras, reference), f"hls4ml {hls4ml.__version__}",
+                     backend, part, clock_ns)
 
 
 def to_keras(network: FoldedNetwork) -> keras.Model:

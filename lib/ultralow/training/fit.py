@@ -1,7 +1,8 @@
-"""Train a network of Keras layers on a dataset: encode the features, train, fold, refine."""
+"""Train a network on a dataset: encode the features, train, fold, refine."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +12,75 @@ import numpy as np
 
 from ultralow import metrics
 from ultralow.data.dataset import Dataset
+from ultralow.errors import StudyError, unknown
 from ultralow.exact.base import encode
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.fixed_point import Fixed
-from ultralow.networks.recipes import Recipe
+from ultralow.networks.methods import FrontNetwork
+from ultralow.networks.recipes import RECIPES, Recipe
 from ultralow.networks.spec import NetworkSpec
+from ultralow.training.backend import start_keras
+from ultralow.training.trained import Trained
 
 if TYPE_CHECKING:
     import keras
 
 Log = Callable[[str], None]
+
+
+def train(spec: NetworkSpec, data: Dataset, seed: int = 1, recipe: Recipe | str | None = None, epochs: int | None = None,
+          backend: str = "tensorflow", log: Log = print) -> Trained:
+    """Trains a network and makes it exact.
+
+    Args:
+        seed: the same seed gives the same network on the same machine.
+        recipe: how it is trained, or the name of one of :data:`ultralow.networks.recipes.RECIPES`; default the one that ``spec``
+            names.
+        epochs: in place of the recipe's.
+        backend: of Keras; tensorflow or jax.
+
+    Returns:
+        ``network``, exact; ``model``, the Keras model with the input encoding in front (None of networks of tables); history.
+
+    Raises:
+        StudyError: spec, recipe and data do not fit each other; Keras runs on another backend already.
+    """
+    if isinstance(recipe, str) and recipe not in RECIPES:
+        raise unknown("recipe", recipe, RECIPES)
+    recipe = RECIPES[recipe or spec.recipe] if not isinstance(recipe, Recipe) else recipe
+    recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    if recipe.teacher is not None and not isinstance(spec, FrontNetwork):
+        raise StudyError(f"{spec.name}: its recipe learns from {recipe.teacher}, which a study trains first; take teacher=None")
+    check(spec, recipe, data)
+    start_keras(backend)
+    if isinstance(spec, FrontNetwork):
+        return importlib.import_module(spec.method.module).train(spec, data, seed, recipe.epochs, log)
+    from ultralow.training.evaluation import outputs
+
+    model, network, history, _ = fit(spec, recipe, data, seed, log)
+    model = _with_encoding(model, network)
+    return Trained(network, lambda encoded: outputs(model, encoded.astype(np.float32)), history, model=model)
+
+
+def check(network: NetworkSpec, recipe: Recipe | None, data: Dataset) -> None:
+    """That network, recipe (None: nothing is trained) and data fit each other.
+
+    Raises:
+        StudyError: they do not; it says what to change.
+    """
+    inputs, outputs = len(data.features), len(data.outputs)
+    fitting = (outputs, 1) if len(data.classes) == 2 else (outputs,)
+    if network.widths[0] != inputs or network.widths[-1] not in fitting:
+        raise StudyError(f"{network.name} is {network.architecture}, but its dataset {data.name} has {inputs} features and "
+                         f"{outputs} {'classes' if data.classes else 'targets'} ({', '.join(data.outputs)})"
+                         + ("; two classes take one output or two" if len(fitting) > 1 else ""))
+    if recipe is None or isinstance(network, FrontNetwork) or network.widths[-1] == len(data.classes):
+        return
+    asked = {"refine": recipe.refine, "teacher": recipe.teacher,
+             "loss": recipe.loss != "crossentropy" and not data.classes}
+    if wrong := [field for field, on in asked.items() if on]:
+        raise StudyError(f"{network.name}: its recipe's {', '.join(wrong)} work with an output for each class only, not "
+                         f"{'with a single one' if data.classes else 'for regression'}; take a recipe without")
 
 
 def fit(network: NetworkSpec, recipe: Recipe, data: Dataset, seed: int, log: Log, targets: np.ndarray | None = None,
@@ -56,3 +116,20 @@ def encoding(network: NetworkSpec, recipe: Recipe, data: Dataset, seed: int,
     gain = learn_gain(network, recipe, Rows(data.x_train, data.y_train, data.w_train), seed)
     log("gains of the features: " + ", ".join(f"{name} {g:g}" for name, g in zip(data.features, gain)))
     return gain, None
+
+
+def _with_encoding(model: keras.Model, network: FoldedNetwork) -> keras.Model:
+    """The model with the network's input encoding in front: it takes features as the dataset scales them."""
+    import keras
+
+    from ultralow.training.layers import InputEncoding
+
+    inputs = keras.Input((network.widths[0],), name="features")
+    encoding = InputEncoding(str(network.input), name="encoding")
+    x = encoding(inputs)
+    for weight, value in ((encoding.gain, network.gain), (encoding.move, network.move)):
+        if value is not None:
+            weight.assign(value)
+    for layer in model.layers[1:]:
+        x = layer(x)
+    return keras.Model(inputs, x, name=model.name)

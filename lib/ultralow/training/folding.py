@@ -24,7 +24,7 @@ from ultralow.networks.catalogue import QUANTISED, NetworkSpec
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed, dyadic
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
-from ultralow.training.layers import BinaryDense, MaskedDense, TernaryDense
+from ultralow.training.layers import BinaryDense, InputEncoding, MaskedDense, TernaryDense
 
 OFFSET_GUARD = 2  # bits of b below the last bit of what the layer gives
 
@@ -61,7 +61,16 @@ def fold(model: keras.Model, network: NetworkSpec, classes: tuple[str, ...] = ()
             layer = layer.with_constants(float64(step.live) == 0, float64(step.held), inputs.span)
         inputs = InputCodes(layer.output_fraction(inputs.fraction), layer.output_range(inputs.span, inputs.fraction))
         layers.append(layer)
-    return FoldedNetwork(network.name, input_format, tuple(layers), classes)
+    return FoldedNetwork(network.name, input_format, tuple(layers), tuple(classes), *_encoding(model))
+
+
+def _encoding(model: keras.Model) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Gain and move (inputs,) of an InputEncoding in front of the first layer; None where features go in as they are."""
+    for layer in model.layers:
+        if isinstance(layer, InputEncoding):
+            gain, move = float64(layer.gain), float64(layer.move)
+            return None if (gain == 1).all() else gain, None if (move == 0).all() else move
+    return None, None
 
 
 def groups(model: keras.Model) -> list[tuple[keras.layers.Dense, keras.layers.BatchNormalization | None,

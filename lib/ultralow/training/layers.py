@@ -261,6 +261,29 @@ class FeatureGain(keras.layers.Layer):
 
 
 @_register
+class InputEncoding(keras.layers.Layer):
+    """What stands between features and the hardware's input: x·gain + move, each feature's own, rounded down to the input
+    format (``format``) and saturated. Gain and move are not trained."""
+
+    def __init__(self, format, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.format = Fixed.parse(format)
+
+    def build(self, input_shape):
+        options = {"shape": (input_shape[-1],), "trainable": False, "dtype": "float64"}
+        self.gain = self.add_weight(name="gain", initializer="ones", **options)
+        self.move = self.add_weight(name="move", initializer="zeros", **options)
+
+    def call(self, inputs):
+        # In float64, as the exact network encodes its features.
+        steps = ops.floor((ops.cast(inputs, "float64") * self.gain + self.move) / self.format.step)
+        return ops.cast(ops.clip(steps, self.format.low_code, self.format.high_code) * self.format.step, self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "format": str(self.format)}
+
+
+@_register
 class MaskedDense(keras.layers.Dense):
     """Dense whose kernel is multiplied by a 0/1 mask of the same shape, set from outside (pruning), and rounded to the
     nearest value of a number format, if there is one."""
