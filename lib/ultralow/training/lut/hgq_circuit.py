@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ultralow.exact import circuitfile
-from ultralow.exact.circuit import CircuitNetwork
+from ultralow.exact.circuit import CircuitNetwork, range_bits
 from ultralow.errors import StudyError, brief
 from ultralow.fixed_point import Fixed
 from ultralow.exact.base import exact_rows
@@ -123,7 +122,7 @@ def compare(model: "keras.Model", circuit: CircuitNetwork, before: FirstQuantise
 
 def widest(circuit: CircuitNetwork) -> int:
     """Bits of the circuit's widest value."""
-    return max(circuitfile.bits(op.qint) for op in circuit.comb.ops)
+    return max(range_bits(op.qint) for op in circuit.comb.ops)
 
 
 def _quantiser_of_inputs(model: "keras.Model", name: str):
