@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+Log = Callable[[str], None]  # takes a line that tells the progress
 
 
 class StudyError(Exception):

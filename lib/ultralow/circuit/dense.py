@@ -5,18 +5,16 @@ Exact: every sum, threshold and rounding is the folded network's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil
 
 import numpy as np
 
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.circuit.arithmetic import KERNEL_LIMIT, at_least, plus, scaled, staircase, total, variable
 
 # A block of a matrix: at least so many inputs, more where it has few outputs.
 _BLOCK_ROWS, _BLOCK_ENTRIES = 56, 10_000
-Log = Callable[[str], None]
 
 
 def trace(network: FoldedNetwork, delay_constraint: int = 2, chunk: int | None = None, multipliers: bool = False,

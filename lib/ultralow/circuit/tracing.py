@@ -6,20 +6,17 @@ own function with :func:`trace`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
 from ultralow.circuit import dense, lut
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.exact.circuit import CircuitNetwork
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.exact.lut import TableNetwork
 
 if TYPE_CHECKING:
     from alkaid.types import CombLogic
-
-Log = Callable[[str], None]
 
 
 @singledispatch

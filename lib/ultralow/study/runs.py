@@ -11,6 +11,7 @@ import numpy as np
 
 from ultralow import metrics
 from ultralow.data.dataset import Dataset
+from ultralow.errors import Log
 from ultralow.files import read_json, replacing, write_json
 from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import Recipe
@@ -21,7 +22,6 @@ from ultralow.training.backend import start_keras
 from ultralow.training.fit import check, fit
 from ultralow.training.trained import Trained
 
-Log = Callable[[str], None]
 MOST_CHANGES = 4  # that the log names, of those that make a run old
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from ultralow.circuit import rtl, tracing
 from ultralow.circuit.design import Design
 from ultralow.circuit.pipeline import Pipeline
-from ultralow.errors import TooSlow
+from ultralow.errors import Log, TooSlow
 from ultralow.exact.base import ExactNetwork, exact_rows
 from ultralow.exact.circuit import interpret, used_input_bits
 from ultralow.synthesis import netlist, timing, verilator, yosys
@@ -21,7 +20,6 @@ from ultralow.synthesis.yosys import Counts
 
 # The synthesised netlist is compared on as many at most: it differs in bits of single tables, which a few rows show.
 NETLIST_ROWS = 10_000
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,20 +10,19 @@ import numpy as np
 
 from ultralow import metrics
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError, unknown
+from ultralow.errors import Log, StudyError, unknown
 from ultralow.exact.base import encode
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
 from ultralow.networks.recipes import RECIPES, Recipe
 from ultralow.networks.spec import NetworkSpec
+from ultralow.training import lut
 from ultralow.training.backend import start_keras
 from ultralow.training.trained import Trained
 
 if TYPE_CHECKING:
     import keras
-
-Log = Callable[[str], None]
 
 
 def train(spec: NetworkSpec, data: Dataset, seed: int = 1, recipe: Recipe | str | None = None, epochs: int | None = None,
@@ -52,14 +49,14 @@ def train(spec: NetworkSpec, data: Dataset, seed: int = 1, recipe: Recipe | str 
     if recipe.teacher is not None and not isinstance(spec, FrontNetwork):
         raise StudyError(f"{spec.name}: its recipe learns from {recipe.teacher}, which a study trains first; take teacher=None")
     check(spec, recipe, data)
+    if isinstance(spec, FrontNetwork):  # its method brings its own backend
+        return lut.train(spec, data, seed, recipe.epochs, log)
     start_keras(backend)
-    if isinstance(spec, FrontNetwork):
-        return importlib.import_module(spec.method.module).train(spec, data, seed, recipe.epochs, log)
     from ultralow.training.evaluation import outputs
 
     model, network, history, _ = fit(spec, recipe, data, seed, log)
-    model = _with_encoding(model, network)
-    return Trained(network, lambda encoded: outputs(model, encoded.astype(np.float32)), history, model=model)
+    return Trained(network, lambda encoded: outputs(model, encoded.astype(np.float32)), history,
+                   model=_with_encoding(model, network))
 
 
 def check(network: NetworkSpec, recipe: Recipe | None, data: Dataset) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.files import replacing
 from ultralow.metrics import quality
 from ultralow.networks.recipes import Recipe
@@ -82,7 +81,7 @@ class _State:
             raise StudyError(f"checkpoint {path} does not fit ({error}); delete it and train again") from error
 
 
-def train(network: NetworkSpec, recipe: Recipe, rows: Rows, valid: Rows, seed: int, log: Callable[[str], None] = print,
+def train(network: NetworkSpec, recipe: Recipe, rows: Rows, valid: Rows, seed: int, log: Log = print,
           checkpoint: Path | None = None) -> tuple[keras.Model, History]:
     """Trains a network from its catalogue entry.
 
@@ -247,7 +246,7 @@ def _variables(model: keras.Model) -> list:
 class Progress:
     """A line per epoch, or per few epochs of a long training, with the time left."""
 
-    def __init__(self, epochs: int, done: int, log: Callable[[str], None]):
+    def __init__(self, epochs: int, done: int, log: Log):
         self.epochs, self.first, self.log, self.every = epochs, done, log, max(1, epochs // 20)
         self.start = time.monotonic()
 

@@ -10,7 +10,6 @@ what changes: a pass over a small network takes seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ import numpy as np
 from numba import njit, typed
 
 from ultralow import metrics
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 
 ROWS = 50_000  # of the training part, drawn anew for each pass
@@ -67,7 +66,7 @@ class _State(NamedTuple):
 
 
 def refine(network: FoldedNetwork, x: np.ndarray, y: np.ndarray, passes: int, seed: int,
-           log: Callable[[str], None] = print) -> FoldedNetwork:
+           log: Log = print) -> FoldedNetwork:
     """The network after ``passes`` over all its weights.
 
     Args:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ultralow.errors import Log
     from ultralow.data.dataset import Dataset
     from ultralow.networks.methods import FrontNetwork
     from ultralow.training.trained import Trained
 
 
-def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Callable[[str], None],
+def train(entry: FrontNetwork, data: Dataset, seed: int, epochs: int, log: Log,
           targets: np.ndarray | None = None) -> Trained:
     """What training an entry by its method gives. ``targets``: probabilities (training rows, classes) in place of the labels,
     for methods that learn from a teacher."""

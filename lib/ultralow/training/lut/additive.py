@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ultralow.errors import Log
 from ultralow.training.lut import input_encoding
 from ultralow.training.lut.additive_export import WholeTables
 from ultralow.device import CHAIN_LUT_INPUTS
 from ultralow.data.dataset import Dataset
-from ultralow.training.lut.jax_training import Descent, Log, accuracy, adam, in_batches
+from ultralow.training.lut.jax_training import Descent, accuracy, adam, in_batches
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import Additive, FrontNetwork
 from ultralow.training.trained import Trained

@@ -5,11 +5,10 @@ See :mod:`ultralow.training.lut.additive` for what they are and how they are tra
 
 from __future__ import annotations
 
-from collections.abc import Callable
 
 import numpy as np
 
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.networks.methods import FrontNetwork
 from ultralow.exact.lut import Sums, TableNetwork, Tables, take_up
 from ultralow.training.lut.coordinate_descent import Rows, Summed, repeat
@@ -34,7 +33,7 @@ class WholeTables:
         self.second = whole["second"] if hidden else np.zeros((0, levels, len(self.offset)), np.int64)
 
     def polish(self, x: np.ndarray, targets: np.ndarray, prices: np.ndarray, passes: int, rng: np.random.Generator,
-               log: Callable[[str], None]) -> list[float]:
+               log: Log) -> list[float]:
         """Makes each table the best that it can be with the others as they are, a bit of its values costing a price.
 
         Args:

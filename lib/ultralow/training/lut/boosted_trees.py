@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ultralow.training.lut.jax_training import Log
 from ultralow.training.lut import input_encoding
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
 from ultralow.training.trained import Trained

@@ -7,11 +7,11 @@ votes for one class, or does not. As in gradient boosting the gain of a bit is t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from ultralow.errors import Log
 from ultralow import metrics
 
 _RIDGE = 3.0  # added to every sum of second derivatives: leaves of few rows say little
@@ -34,7 +34,7 @@ class Growth:
 
 
 def grow(bits: np.ndarray, y: np.ndarray, classes: int, growth: Growth, rng: np.random.Generator,
-         log: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+         log: Log) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tables, the same number for each class, in turns.
 
     Args:

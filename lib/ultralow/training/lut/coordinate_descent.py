@@ -15,6 +15,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numba import njit
 
+from ultralow.errors import Log
+
 # Of a logit's unit, after each pass: better values are worth another one.
 _FACTORS = (0.85, 0.92, 0.96, 1.0, 1.04, 1.08, 1.17)
 
@@ -99,7 +101,7 @@ class Summed:
         _move(self._arrays, code, index)
 
 
-def repeat(sweep: Callable[[], int], passes: int, rows: Rows, log: Callable[[str], None]) -> list[float]:
+def repeat(sweep: Callable[[], int], passes: int, rows: Rows, log: Log) -> list[float]:
     """Runs a sweep over all tables, which tells how many values it changed, so many times: the loss after each."""
     losses = []
     for number in range(1, passes + 1):

@@ -16,9 +16,10 @@ from functools import partial
 
 import numpy as np
 
+from ultralow.errors import Log
 from ultralow.training.lut import input_encoding
 from ultralow.data.dataset import Dataset
-from ultralow.training.lut.jax_training import Descent, Log, accuracy, adam, in_batches
+from ultralow.training.lut.jax_training import Descent, accuracy, adam, in_batches
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork
 from ultralow.training.trained import Trained

@@ -10,20 +10,18 @@ layers cut bits off (TRN) where HGQ2 would round, since cutting takes no gate an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 
 import numpy as np
 
 from ultralow.training.lut import hgq_circuit
 from ultralow.training.lut import input_encoding
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError
+from ultralow.errors import Log, StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.networks.methods import FrontNetwork, HgqTables
 from ultralow.training.backend import start_keras
 from ultralow.training.trained import Trained
 
-Log = Callable[[str], None]
 _FIRST_PRICE, _FULL_PRICE = 1e-2, 0.6  # the price begins at this part of itself, and is whole after this share of the epochs
 _LAST_RATE = 0.02  # of the learning rate, which falls along a cosine
 _WIDE = 2.0  # deviation of a table's first weights

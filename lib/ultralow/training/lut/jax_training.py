@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-Log = Callable[[str], None]
+from ultralow.errors import Log
+
 History = dict[str, list[float]]
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ultralow.errors import Log
 from ultralow.data.dataset import Dataset
 from ultralow.exact.base import encode
 from ultralow.exact.lut import Sums, TableNetwork, Tables
@@ -22,7 +23,7 @@ from ultralow.networks.methods import FrontNetwork
 from ultralow.training.augmentation import distorted, shifted
 from ultralow.training.lut.boosting import Growth, grow
 from ultralow.training.lut.coordinate_descent import Rows, Summed, repeat
-from ultralow.training.lut.jax_training import Descent, Log, accuracy, adam, in_batches
+from ultralow.training.lut.jax_training import Descent, accuracy, adam, in_batches
 from ultralow.training.trained import Trained
 
 INPUTS = 6  # of a table, as the device has them
