@@ -68,6 +68,11 @@ def judged(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     return (determination if quality(y) == "r2" else accuracy)(outputs, y, weights)
 
 
+def deviation(values: Sequence[float] | np.ndarray) -> float | None:
+    """Sample standard deviation (n - 1 in the denominator); None of fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 @dataclass(frozen=True)
 class Roc:
     """A ROC curve: background efficiency at each signal efficiency, both ascending; and its exact AUC."""
@@ -201,7 +206,7 @@ def estimate_histogram(truth: np.ndarray, estimates: np.ndarray, bins: int = 60,
 
 def _mean_and_deviation(areas: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation, which a single value does not have."""
-    return float(np.mean(areas)), float(np.std(areas, ddof=1)) if len(areas) > 1 else None
+    return float(np.mean(areas)), deviation(areas)
 
 
 def _distances(x: np.ndarray, y: np.ndarray, first: int, last: int) -> np.ndarray:

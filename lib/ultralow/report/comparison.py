@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ultralow import csvfile
+from ultralow import csvfile, metrics
 from ultralow.device import TOTALS
 from ultralow.errors import StudyError
 from ultralow.networks.catalogue import CATALOGUE
@@ -231,8 +231,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _deviation(values: Iterable[float | None]) -> float | None:
     """Sample standard deviation; None of fewer than two values."""
-    known = [value for value in values if value is not None]
-    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return metrics.deviation([value for value in values if value is not None])
 
 
 def _typed(column: pd.Series) -> pd.Series:

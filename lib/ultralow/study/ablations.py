@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ultralow import csvfile
+from ultralow import csvfile, metrics
 from ultralow.study import identity, manifest, runs, steps
 from ultralow.errors import StudyError
 from ultralow.networks.recipes import Recipe
@@ -49,9 +49,9 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
         difference = 100 * (accuracies[change] - accuracies[UNCHANGED])
         rows.append({
             "change": change, "settings": _settings(recipe, recipes[UNCHANGED]), "seeds": len(found),
-            "valid_accuracy_mean": accuracies[change].mean(), "valid_accuracy_std": _deviation(accuracies[change]),
+            "valid_accuracy_mean": accuracies[change].mean(), "valid_accuracy_std": metrics.deviation(accuracies[change]),
             "difference_points": difference.mean(),
-            "difference_error": None if len(found) < 2 else _deviation(difference) / len(found) ** 0.5,
+            "difference_error": None if len(found) < 2 else metrics.deviation(difference) / len(found) ** 0.5,
             "zero_weights": np.mean([run["zero_weights"] for run in found])})
         log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
     table = typed(pd.DataFrame(rows))
@@ -97,10 +97,6 @@ def folder(study: Study, network: str) -> Path:
 def _settings(recipe: Recipe, base: Recipe) -> str:
     """What differs, as text."""
     return ", ".join(f"{name}={value}" for name, value in vars(recipe).items() if value != getattr(base, name))
-
-
-def _deviation(values: np.ndarray) -> float | None:
-    return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
 def _safe(name: str) -> str:

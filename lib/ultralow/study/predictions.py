@@ -79,5 +79,5 @@ def permutation_importance(network, test: Dataset, rows: int = IMPORTANCE_ROWS, 
             shuffled[:, position] = x[order, position]
             drops.append(whole - metrics.judged(network.logits(network.encode(shuffled)), labels))
         importance.append({"feature": feature, "drop": round(float(np.mean(drops)), 5),
-                           "deviation": round(float(np.std(drops, ddof=1)), 5) if repeats > 1 else None})
+                           "deviation": None if repeats < 2 else round(metrics.deviation(drops), 5)})
     return importance
