@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ultralow.circuit import rtl
 from ultralow.circuit.tracing import trace
+from ultralow.exact.opcodes import SUMS, Opcode
 from ultralow.report.figures.style import COLOURS, STYLE, Canvas, Figure, blank, write
 from ultralow.files import replacing
 from ultralow.fixed_point import Fixed
@@ -116,7 +117,7 @@ def sharing(network: FoldedNetwork) -> Figure:
     """Adders of each layer, neuron by neuron and as the circuit shares them."""
     apart = [int(np.maximum((one.kernel != 0).sum(0) - 1, 0).sum()) for one in network.layers]
     comb = trace(network)
-    together = sum(op.opcode in (0, 1) for op in comb.ops)
+    together = sum(op.opcode in SUMS for op in comb.ops)
     with matplotlib.rc_context(_BARE):
         canvas, axes = blank(6.4, 1.7)
         axes.barh(["neuron by neuron", "shared"], [sum(apart), together], color=["0.7", COLOURS[0]], edgecolor="black",
@@ -177,17 +178,17 @@ def _nodes(comb) -> dict[int, tuple[str, tuple[int, ...]]]:
     owner: dict[int, int] = {}
     for index, op in enumerate(comb.ops):
         sources = tuple(owner[i] for i in op.input_ids)
-        if op.opcode == -1:
+        if op.opcode == Opcode.INPUT:
             label = f"x{op.data[0] + 1}"
-        elif op.opcode in (0, 1):
+        elif op.opcode in SUMS:
             label = "+−"[op.opcode]
-        elif op.opcode == 4:
+        elif op.opcode == Opcode.ADD_CONSTANT:
             # In front of an output in the output's own unit.
             shift = dict(zip(comb.out_idxs, comb.out_shifts)).get(index, 0)
             label = f"{op.data[0] * 2.0 ** (shift - op.data[1]):+g}"
         else:  # the sign bit, and its inverse: of a sum with a constant, or of a plain sum
             before = sources[0]
-            constant = found[before][0] if comb.ops[before].opcode in (3, 4) else None
+            constant = found[before][0] if comb.ops[before].opcode in (Opcode.QUANTIZE, Opcode.ADD_CONSTANT) else None
             if constant is None:
                 label = "≥ 0"
             elif constant.startswith("≥"):

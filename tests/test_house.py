@@ -21,15 +21,14 @@ UPWARD = {
 CIRCLE: set[str] = set()
 LONG: set[str] = set()
 WIDE = {
-    "circuit.arithmetic", "circuit.pipeline", "circuit.rtl", "exact.load", 
+    "exact.load",
     "report.compare_runs", "report.comparison",
     "study.area_sweep", "study.experiments", "study.override",
     "synthesis.implement", 
     
     }
 KNOWING = {
-    "circuit.arithmetic", "circuit.bdd", "circuit.counting", "circuit.delays", "circuit.lut",
-    "circuit.lut_estimate", "circuit.pipeline", "circuit.rtl", "circuit.verilog", "circuit.vhdl", "data.columns",
+    "data.columns",
     "data.dataset", "data.download", "data.jetgen.pythia", "data.jetgen.sample", "data.jetgen.substructure",
     "data.jetgen.validation", "data.jets", "data.jetsums", "data.loading", "data.mnist", "data.published_jets",
     "data.readers", "data.table", "data.tabular", "errors", "exact.base", "exact.circuit", "exact.circuitfile",

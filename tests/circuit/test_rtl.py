@@ -1,4 +1,4 @@
-"""The Verilog, simulated cycle by cycle, against the folded network; and its pipeline."""
+"""The Verilog, simulated cycle by cycle, against the folded network; and the names of its nets."""
 
 import re
 
@@ -7,16 +7,14 @@ import pytest
 from random_networks import corner_network, input_rows, random_network
 
 from ultralow.circuit import rtl
+from ultralow.circuit.pipeline import origin, pipeline
 from ultralow.circuit.tracing import trace
 from ultralow.synthesis import verilator
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
 from ultralow.exact.opcodes import inverts
-from ultralow.circuit.pipeline import behind, cut, pipeline
-from ultralow.circuit.arithmetic import staircase
-from ultralow.circuit.design import Design, Port, read
-from ultralow.device import TABLE_NS
+from ultralow.circuit.design import Design, Endpoint, Port, read
 
 
 def mixed_network() -> FoldedNetwork:
@@ -49,37 +47,6 @@ def test_simulated_verilog_gives_the_networks_logits(network, tmp_path):
     assert again.stage_delays_ns == pytest.approx(design.stage_delays_ns)
 
 
-def test_a_faster_clock_takes_more_stages_and_each_fits():
-    circuit = trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
-    slow, fast = (pipeline(circuit, limit) for limit in (6.0, 2.0))
-    assert len(fast.delays) > len(slow.delays)
-    assert max(slow.delays) <= 6.0 and max(fast.delays) <= 2.0
-    for index, op in enumerate(circuit.ops):
-        assert all(fast.stages[source] <= fast.stages[index] for source in op.input_ids)
-
-
-def test_an_operation_that_turned_out_slow_moves_on():
-    circuit = trace(random_network(9, [8, 12, 12, 4], ("binary", "binary"), "fixed<6,3>"))
-    before = cut(circuit, 3.0)
-    last = max(range(len(circuit.ops)), key=lambda index: before.arrivals[index] if before.stages[index] == 1 else 0)
-    after = cut(circuit, 3.0, {(last, True): 3.0})
-    # Where nothing stands before it any more it is as fast as estimated.
-    assert after.stages[last] == before.stages[last] + 1 and not behind(circuit, last, after)
-    assert after.arrivals[last] < cut(circuit, 3.0, {(last, True): 3.0, (last, False): 1.0}).arrivals[last]
-
-
-def test_a_rectifiers_two_choices_are_one_table_deep():
-    from alkaid.trace import FVArray, HWConfig, trace
-
-    hwconf = HWConfig(1, 1, -1)
-    inputs = FVArray.from_lhs(np.full(2, -256.0), np.full(2, 255.0), np.ones(2), hwconf=hwconf)
-    total = inputs[0] + inputs[1]
-    circuit, alone = (trace(inputs, FVArray(np.array([signal], dtype=object), hwconf=hwconf))
-                      for signal in (staircase(total, 1, 7, 2, 31), total))
-    # Table of the stairs and both comparisons side by side, two deep; then below, on or above them.
-    assert cut(circuit, 99.0).arrivals[-1] == pytest.approx(cut(alone, 99.0).arrivals[-1] + 3 * TABLE_NS)
-
-
 def test_a_register_holds_what_a_complement_is_of(tmp_path):
     # A complement between carry chain and register would be a table; behind the register it is part of what reads it.
     circuit = trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
@@ -87,6 +54,23 @@ def test_a_register_holds_what_a_complement_is_of(tmp_path):
     complements = {f"v{index}" for index, op in enumerate(circuit.ops) if inverts(op)}
     assert not complements & set(re.findall(r"^(v\d+)_\d+ <= ", text, re.MULTILINE))
     assert complements & set(re.findall(r"^(v\d+)_\d+ = ~v\d+_\d+[,;]$", text, re.MULTILINE))
+
+
+def test_every_register_of_the_verilog_belongs_to_its_operation(tmp_path):
+    circuit = trace(random_network(3, [8, 16, 16, 4], ("ternary", "ternary"), "fixed<6,3>"))
+    stages = pipeline(circuit, 2.0)
+    text = rtl.write(circuit, tmp_path / "rtl", "n", clock_ns=2.0, stages=stages).verilog.read_text()
+    by_name, registers = rtl.nets(circuit, stages), re.findall(r"^v(\d+)_(\d+) <= ", text, re.MULTILINE)
+    assert len(registers) > 50
+    assert all(by_name[f"v{index}_{stage}"] == (0, int(index)) for index, stage in registers)
+    logits = [by_name[f"logit{position}"].operation for position in range(4)]
+    assert logits == list(circuit.out_idxs) and by_name["model_out[0]"].operation == logits[0]
+    # Of several names of a net the register's own counts; the latest arrival of an operation stays.
+    index, stage = registers[-1]
+    point, later = (Endpoint((("logit0", 0), (f"v{index}_{stage}", 3)), 1, arrival) for arrival in (1.0, 2.0))
+    assert rtl.operations(circuit, [later, point], stages) == {origin(circuit, int(index), stages.stages): 2.0}
+    with pytest.raises(StudyError, match="no operation belongs to the register"):
+        rtl.operations(circuit, [Endpoint((("other", 0),), 1, 1.0)], stages)
 
 
 def test_same_circuit_gives_the_same_files(tmp_path):

@@ -19,11 +19,12 @@ from ultralow.synthesis import testbench
 def module(table=(5, 0, 7, 2), bits=3, signed_key=False) -> Module:
     """One of everything; the table's key has as many bits as it takes."""
     key, out = Wire("v0", (len(table) - 1).bit_length(), signed_key), Wire("v1", bits, True)
-    wires = {name: Wire(name, width, sign) for name, width, sign in [("v2", 2 * bits, False), ("v3", 6, True), ("v4_w", 7, True),
-                                                                      ("v4", 6, True), ("logit0", 6, True)]}
+    wires = {name: Wire(name, width, sign) for name, width, sign in [
+        ("v2", 2 * bits, False), ("v3", 6, True), ("v4_w", 7, True), ("v4", 6, True), ("logit0", 6, True)]}
     pieces = (Register(Wire("inputs", 4, False), "model_inp"), Assign(key, f"inputs[{key.bits - 1}:0]"), Lookup(out, key, table),
               Register(Wire("v1_1", bits, True), "v1"), Register(Wire("v1_2", bits, True), "v1_1"),
-              Join(wires["v2"], Wire("v1_2", bits, True), Wire("v1_2", bits, True)), Split(wires["v3"], 2, "v1_2", "(v1_2 >>> 2) + v1_2"),
+              Join(wires["v2"], Wire("v1_2", bits, True), Wire("v1_2", bits, True)),
+              Split(wires["v3"], 2, "v1_2", "(v1_2 >>> 2) + v1_2"),
               Assign(wires["v4_w"], "v3 + v1_2"), Assign(wires["v4"], "v4_w >>> 1"), Assign(wires["logit0"], "v4 <<< 0"),
               Register(Wire("model_out[5:0]", 6, True), "logit0", port=True))
     return Module("m", 4, 6, pieces)
@@ -41,12 +42,15 @@ def chosen(text: str, out: str, key: int) -> int:
     return code
 
 
-TABLES = st.integers(1, 4).flatmap(lambda key: st.integers(1, 6).flatmap(
-    lambda bits: st.tuples(st.just(bits), st.lists(st.integers(0, 2**bits - 1), min_size=2**key, max_size=2**key), st.booleans())))
+@st.composite
+def tables(draw) -> tuple[int, list[int], bool]:
+    """Bits of a result, a table of up to four bits, and whether its key is signed."""
+    bits, entries = draw(st.integers(1, 6)), 2 ** draw(st.integers(1, 4))
+    return bits, draw(st.lists(st.integers(0, 2**bits - 1), min_size=entries, max_size=entries)), draw(st.booleans())
 
 
 @settings(deadline=None, max_examples=100)
-@given(TABLES)
+@given(tables())
 def test_a_table_is_one_constant_and_is_spelled_out_as_choices_that_give_it(drawn):
     bits, table, signed = drawn
     made = module(tuple(table), bits, signed)
@@ -54,7 +58,8 @@ def test_a_table_is_one_constant_and_is_spelled_out_as_choices_that_give_it(draw
     constant, = re.findall(r"^T0 = (\d+)'h([0-9a-f]+);$", text, re.MULTILINE)
     assert int(constant[0]) == bits * len(table)
     assert [int(constant[1], 16) >> bits * key & 2**bits - 1 for key in range(len(table))] == table
-    assert (" = T0[{v0}]," if bits == 1 else f" = T0[{bits}*{{v0}} +: {bits}],").replace("{v0}", "{v0}" if signed else "v0") in text
+    key = "{v0}" if signed else "v0"
+    assert (f"v1 = T0[{key}]," if bits == 1 else f"v1 = T0[{bits}*{key} +: {bits}],") in text
     long = spelled_out(text)
     assert long == made.spelled_out() and "T0" not in long and MARK not in long
     assert [chosen(long, "v1", key) for key in range(len(table))] == table

@@ -15,6 +15,7 @@ from ultralow.errors import StudyError
 from ultralow.device import BIT_NS, CHAIN_NS, TABLE_NS
 from ultralow.circuit import rtl
 from ultralow.circuit.tracing import trace
+from ultralow.exact.opcodes import Opcode
 from ultralow.circuit.design import Design, Endpoint, Port
 
 
@@ -52,8 +53,9 @@ def test_full_stages_are_tried_before_one_more(tmp_path):
         built.append(stages)
         late = stages.stages != full.stages
         return Build(design, Counts(), Netlist({}, {}, {}), [
-            Endpoint(((f"v{index}_1", 0),), stages.stages[index], limit + late)
-            for index, op in enumerate(comb.ops) if op.opcode == 0])
+            Endpoint(((name, 0),), stages.stages[net.operation], limit + late)
+            for name, net in rtl.nets(comb, stages).items()
+            if net.rank == 0 and comb.ops[net.operation].opcode == Opcode.ADD])
 
     assert even.stages != full.stages
     assert search(comb, limit, build, lambda line: None) is not None
@@ -70,7 +72,7 @@ def test_a_multiplier_for_each_product_that_needs_one(tmp_path):
     assert found.netlist_rows_exact == found.netlist_rows == 500
     # Synthesis finds some products to be of few values, and makes no multiplier of them.
     circuit = trace(network, multipliers=True)
-    assert 0 < found.dsp <= sum(op.opcode == 7 for op in circuit.ops) == len(products)
+    assert 0 < found.dsp <= sum(op.opcode == Opcode.MULTIPLY for op in circuit.ops) == len(products)
 
 
 def test_an_unknown_cell_has_no_delay():

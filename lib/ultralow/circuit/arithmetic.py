@@ -1,9 +1,9 @@
-"""Knows how a sum becomes what the next layer reads: by thresholds (one, or the staircase of a rectifier), or scaled by tables.
+"""Build sums, thresholds, rectifiers, scalings and popcounts of circuit signals (alkaid's FVariable).
 
-⌊(scale·sum + offset)/2^drop⌋, held between 0 and a ceiling, is a staircase: 0 up to some sum, then one step after the
-other, then the ceiling. If all steps lie within 2^n successive sums, the sum's n low bits tell where on the stairs it is,
-and two comparisons whether it is below or above them. That is two or three tables deep, where scaling, offset,
-rounding and saturating are two to four carry chains one behind the other.
+A rectifier is a staircase: ⌊(scale·sum + offset)/2^drop⌋, limited to 0 … ceiling, is 0 up to some sum, then rises step by step,
+then stays at the ceiling. If all steps lie within 2^n successive sums, the sum's n low bits tell where on the stairs it is,
+and two comparisons tell whether it is below or above them. That is two or three tables deep, where scaling, offset,
+rounding and saturating are two to four carry chains in a row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ultralow.device import CHAIN_LUT_INPUTS
+from ultralow.device import CHAIN_LUT_INPUTS, LUT_INPUTS
 from ultralow.errors import StudyError
 
 _CONSTANT_LIMIT = 2**31  # above it alkaid's constants would round
@@ -54,8 +54,8 @@ def staircase(value, scale: int, offset: int, drop: int, ceiling: int):
 
 
 def scaled(value, scale: int, offset: int):
-    """scale·value + offset of an integer signal of few bits by tables, where arithmetic is two to four carry chains one behind the
-    other: one table of all bits, or one of the upper and one of the lower bits, added. None where the signal has too many bits, or
+    """scale·value + offset of an integer signal of few bits by tables, where arithmetic takes two to four carry chains in a row:
+    one table of all bits, or one of the upper and one of the lower bits, added. None where the signal has too many bits, or
     where scaling is wiring.
 
     Args:
@@ -75,10 +75,10 @@ def scaled(value, scale: int, offset: int):
     sums = step * np.where(signed and codes >= 2**upper // 2, codes - 2**upper, codes)
     # Sums that do not occur may have any value: that of the next that does.
     sums = np.clip(sums, step * (value.low // step), value.high)
-    found = _table(value.quantize(signed, whole + fraction, upper - bits) * (1 / step), upper, scale * sums + offset)
+    upper_part = _table(value.quantize(signed, whole + fraction, upper - bits) * (1 / step), upper, scale * sums + offset)
     if upper == bits:
-        return found
-    return found + _table(value, bits - upper, scale * np.arange(step))
+        return upper_part
+    return upper_part + _table(value, bits - upper, scale * np.arange(step))
 
 
 def _table(value, bits: int, codes: np.ndarray):
@@ -140,3 +140,57 @@ def variable(value, hwconf):
     from alkaid.trace import FVariable
 
     return value if isinstance(value, FVariable) else FVariable.from_const(float(value), hwconf)
+
+
+def count_for_chains(bits: list, offset: int) -> tuple[list, int]:
+    """The popcount of one-bit signals as a few numbers to add, and the rest of the offset: each number takes in as much of it as
+    its own bits hold. The first counts six bits, the others five each, which the carry chain that adds them takes in."""
+    bits, numbers = sorted(bits, key=lambda bit: bit.latency), []
+    while bits:
+        group = bits[:CHAIN_LUT_INPUTS if numbers else LUT_INPUTS]
+        bits = bits[len(group):]
+        more = _room(len(group), offset)
+        offset -= more
+        numbers.append(_count(group, more) if len(group) > 1 else group[0] + float(more))
+    return numbers, offset
+
+
+def count_by_tables(bits: list, offset: int) -> tuple[list, int]:
+    """The popcount of one-bit signals as two numbers to add, and the rest of the offset; by tables alone, in little time.
+
+    Six bits of equal weight become three of their count, one, two and four times as heavy; and so on until no weight has more
+    than two bits: half as many bits a table later, where an adder takes more than two tables' time for that.
+    """
+    columns = [list(bits)]
+    while max(map(len, columns)) > 2:
+        following: list[list] = [[] for _ in range(len(columns) + 2)]
+        for weight, column in enumerate(columns):
+            column.sort(key=lambda bit: bit.latency)
+            while len(column) > 2:
+                group, column = column[:LUT_INPUTS], column[LUT_INPUTS:]
+                more = 0 if weight else _room(len(group), offset)
+                offset -= more
+                number = _count(group, more)
+                for place in range((len(group) + more).bit_length()):
+                    following[weight + place].append(number.quantize(0, place + 1, -place) * 2.0**-place)
+            following[weight] += column
+        columns = following
+        while not columns[-1]:
+            columns.pop()
+    rows = []
+    for row in range(2):
+        placed = [(weight, column[row]) for weight, column in enumerate(columns) if len(column) > row]
+        if placed:
+            rows.append(side_by_side(placed))
+    return rows, offset
+
+
+def _room(bits: int, offset: int) -> int:
+    """How much of an offset the count of so many bits holds beside."""
+    return max(0, min(offset, 2 ** bits.bit_length() - 1 - bits))
+
+
+def _count(group: list, more: int):
+    """How many of the bits are 1, and ``more``: a table."""
+    ones = np.array([code.bit_count() + more for code in range(2 ** len(group))], np.float64)
+    return side_by_side(enumerate(group)).lookup(ones, (0.0, 2.0 ** len(group) - 1, 1.0))

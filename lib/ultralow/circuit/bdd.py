@@ -1,4 +1,4 @@
-"""Knows how a table is said as choices by one bit each: a reduced ordered decision diagram, highest bit first."""
+"""Reduce a look-up table to choices by one bit each: a reduced ordered binary decision diagram, highest bit first."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ZERO, ONE = -2, -1  # the two constants, where else the number of a choice stands
+ZERO, ONE = -2, -1  # the two constants, in place of the number of a choice
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Of two results one, by a bit of the key (0: the lowest)."""
+    """One of two results, by a bit of the key (0: the lowest)."""
 
     bit: int
     high: int
@@ -19,7 +19,7 @@ class Choice:
 
 
 def decisions(table: np.ndarray, bits: int) -> tuple[list[Choice], list[int]]:
-    """Choices, each after those that it needs, and for each bit of the result (lowest first) the one that gives it.
+    """Choices, each after those that it reads, and for each bit of the result (lowest first) the one that gives it.
 
     Args:
         table: the result's code for each code of the key; as many as 2^k.

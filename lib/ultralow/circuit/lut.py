@@ -1,9 +1,9 @@
-"""Knows how tables and sums become a dataflow circuit of few gates.
+"""Trace a network of look-up tables and sums as a dataflow circuit of few LUTs.
 
-A carry chain adds one thing to another with a six-input table for each bit, and of its inputs the sum needs one only: a table
-of five bits fits in with it. So sums are built as rows of carry chains to which a table at a time is added, which then costs no
-more than its own bits; a tree would cost half as much again, and be faster. Bits are counted by the same token, five at a time
-(:mod:`ultralow.circuit.counting`).
+A carry chain has a six-input table in front of each bit, of which adding needs one input only: a table of five bits fits into
+it. So a sum is a row of carry chains, each of which takes in one table at no cost beyond its own bits; a tree of adders would
+cost half as much again, and be faster. Bits are counted five at a time for the same reason
+(:func:`ultralow.circuit.arithmetic.count_for_chains`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from math import ceil, log2
 
 import numpy as np
 
-from ultralow.circuit import counting
 from ultralow.device import CHAIN_LUT_INPUTS
 from ultralow.exact.lut import TableNetwork, Tables, width
-from ultralow.circuit.arithmetic import plus, side_by_side, total, variable
+from ultralow.circuit.arithmetic import count_by_tables, count_for_chains, plus, side_by_side, total, variable
 
 
 def trace(network: TableNetwork, delay_constraint: int = 2, log: Callable[[str], None] | None = None):
-    """The network as a CombLogic (alkaid): integer input codes in, integer logit codes out.
+    """The network as a circuit; as :func:`ultralow.circuit.tracing.trace`.
 
     Args:
-        delay_constraint: additions, one behind the other, that a sum may take beyond the shortest tree; −1: any number. 0 also
-            counts bits by tables alone.
+        delay_constraint: additions in a row that a sum may take beyond the shortest tree; −1: any number. 0 also counts bits by
+            tables alone.
     """
     from alkaid.trace import FVArray, HWConfig, trace as alkaid_trace
 
@@ -88,7 +87,7 @@ def _added(terms: list, offset: int, bits: int | None, delay_constraint: int, hw
     terms = [term for term in terms if term.opr != "const"]
     single = [term for term in terms if (term.low, term.high) == (0, 1)]
     if len(single) > 2:
-        counts, offset = (counting.for_chains if delay_constraint else counting.by_tables)(single, offset)
+        counts, offset = (count_for_chains if delay_constraint else count_by_tables)(single, offset)
         terms = [term for term in terms if (term.low, term.high) != (0, 1)] + counts
     if not terms:
         return variable(offset if bits is None else offset % 2**bits, hwconf)

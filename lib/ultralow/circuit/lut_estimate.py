@@ -1,4 +1,4 @@
-"""Knows what a folded network costs in LUTs, roughly and at once, without tracing it."""
+"""Estimate a folded network's LUTs at once, without tracing it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Write a circuit's operations in VHDL-93 (numeric_std), with the same functions as verilog.py.
 
 Every value is a ``signed`` of its width; where it is unsigned, ``u`` puts a zero in front. ``at`` gives a value times
-a power of two, rounded down, modulo 2^width, as Verilog computes. Lines of a file stand in three places: those that
-declare a signal, those that hold at any time, and those that hold at an edge of the clock.
+a power of two, rounded down, modulo 2^width, as Verilog computes. A file has three parts: declarations of signals and
+tables, assignments that hold at any time, and assignments at an edge of the clock.
 """
 
 from __future__ import annotations

@@ -72,12 +72,12 @@ class _Search:
             self.log(f"attempt {self.attempts} of {ATTEMPTS}: {len(late)} register bits of {len(built.endpoints)} are too slow, "
                      f"up to {slowest_ns:.2f} ns of {self.usable_ns:.2f}")
             # Where one path cannot keep the clock, the synthesis lets all others be as slow: the worst are to blame.
-            self._move(built.design, [point for point in late if point.arrival >= (slowest_ns + self.usable_ns) / 2])
+            self._move([point for point in late if point.arrival >= (slowest_ns + self.usable_ns) / 2])
         return None
 
-    def _move(self, design: Design, late: list[Endpoint]) -> None:
+    def _move(self, late: list[Endpoint]) -> None:
         before = self.stages
-        for operation, ns in rtl.operations(self.comb, design, late, before.stages).items():
+        for operation, ns in rtl.operations(self.comb, late, before).items():
             key = operation, behind(self.comb, operation, before)
             self.extra_ns[key] = self.extra_ns.get(key, 0.0) + ns - min(before.arrivals[operation], self.limit_ns)
         # With the same limit, so that what was well cut stays as it is; if that takes a stage more, the clock may leave room.

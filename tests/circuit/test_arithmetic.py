@@ -5,6 +5,7 @@ import pytest
 
 from ultralow.circuit.bdd import ONE, ZERO, decisions
 from ultralow.circuit.arithmetic import MOST_BITS, scaled, staircase
+from ultralow.exact.opcodes import SUMS, Opcode
 
 
 def circuit(make, low: int, high: int):
@@ -29,7 +30,7 @@ def test_every_sum_gets_its_code(scale, offset, drop, ceiling):
     factor = 2.0**-drop
     expected = [np.clip(np.floor((scale * s + offset) * factor), 0, ceiling) for s in (sums, -sums)]
     assert np.array_equal(made.predict(sums[:, None].astype(float)), np.transpose(expected))
-    assert not any(op.opcode in (0, 1, 7) for op in made.ops)  # no sums, no products
+    assert not any(op.opcode in (*SUMS, Opcode.MULTIPLY) for op in made.ops)
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(5, 0), (-5, 3), (12, -700), (-777, 2**20), (3 * 2**12, -1)])
@@ -41,7 +42,7 @@ def test_tables_scale_a_sum(scale, offset, low, high, factor, move, sums_in_it):
     sums = np.arange(low, high + 1)
     expected = [scale * (factor * s + move) + offset for s in (sums, -sums)]
     assert np.array_equal(made.predict(sums[:, None].astype(float)), np.transpose(expected))
-    assert sum(op.opcode in (0, 1, 4, 7) for op in made.ops) <= 2 * sums_in_it
+    assert sum(op.opcode in (*SUMS, Opcode.ADD_CONSTANT, Opcode.MULTIPLY) for op in made.ops) <= 2 * sums_in_it
 
 
 @pytest.mark.parametrize(("scale", "offset", "high"), [(1, 3, 100), (-64, 3, 100), (0, 3, 100), (5, 3, 2**14), (2**24 + 1, 0, 200)])
