@@ -216,14 +216,18 @@ def test_reports(parse, report):
     @fuzz
     @given(text=damaged(report), number=scalars.map(str), data=st.data())
     def case(text, number, data):
-        found = outcome(parse, text.decode(errors="replace"))
-        assert found is None or all(np.isfinite(value) for value in found.values() if not isinstance(value, str))
+        assert finite(outcome(parse, text.decode(errors="replace")))
         # A number in its place.
         old = data.draw(st.sampled_from(sorted({word for word in report.decode().replace("<", " ").replace(">", " ").split()
                                                 if word.replace(".", "").isdigit()})))
-        found = outcome(parse, report.decode().replace(old, number))
-        assert found is None or all(np.isfinite(value) for value in found.values() if not isinstance(value, str))
+        assert finite(outcome(parse, report.decode().replace(old, number)))
     case()
+
+
+def finite(report: vitis.Report | dict | None) -> bool:
+    """Whether all numbers of a report are; None: it was refused."""
+    values = {} if report is None else report if isinstance(report, dict) else vars(report)
+    return all(np.isfinite(value) for value in values.values() if not isinstance(value, str))
 
 
 @fuzz

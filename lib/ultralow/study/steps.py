@@ -235,7 +235,7 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
         with replacing(folder / "rtl-multipliers") as temporary:
             result["multipliers"] = implement.with_multipliers(network, codes, temporary, clock_ns, log).to_dict()
     if settings.tool == "vitis":
-        result |= implement.synthesise_with_vitis(network, folder, settings.part, clock_ns, log)
+        result |= vars(implement.synthesise_with_vitis(network, folder, settings.part, clock_ns, log))
     _keep(study, name, "synthesis.json", result, synthesis_identity(study, name))
     _insist(name, result, "interpreter", "rtl", "netlist")
     if "multipliers" in result:

@@ -14,7 +14,7 @@ from ultralow.circuit.pipeline import Pipeline
 from ultralow.errors import Log, TooSlow
 from ultralow.exact.base import ExactNetwork, exact_rows
 from ultralow.exact.circuit import interpret, used_input_bits
-from ultralow.synthesis import netlist, timing, verilator, yosys
+from ultralow.synthesis import netlist, timing, verilator, vitis, yosys
 from ultralow.synthesis.stage_search import Build, search
 from ultralow.synthesis.yosys import Counts
 
@@ -166,15 +166,15 @@ def build(comb, folder: str | Path, name: str, clock_ns: float, log: Log, vhdl: 
 
 
 def synthesise_with_vitis(network: ExactNetwork, folder: str | Path, part: str, clock_ns: float, log: Log = print,
-                          logic: bool = False) -> dict:
-    """Counts, latency and tool of Vitis's C synthesis (``logic``: and logic synthesis) of the hls4ml project.
+                          logic: bool = False) -> vitis.Report:
+    """The report of Vitis's C synthesis (``logic``: and logic synthesis) of the hls4ml project.
 
     The project is written into ``folder``/vitis and stays there with its reports.
 
     Raises:
         StudyError: Vitis is missing or fails.
     """
-    from ultralow.synthesis import hls4ml, vitis  # hls4ml brings Keras: only where it is used
+    from ultralow.synthesis import hls4ml  # brings Keras: only where it is used
 
     log(f"C synthesis with {vitis.require()}; this takes minutes to hours")
     return vitis.build(hls4ml.convert(network, Path(folder) / "vitis", part=part, clock_ns=clock_ns), logic)

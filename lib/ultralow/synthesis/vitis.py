@@ -1,6 +1,7 @@
-"""Knows Vitis HLS: where it is, how hls4ml runs it, and what its reports say.
+"""Run Vitis HLS through hls4ml and read its reports.
 
-Parsers take text. BRAM is counted in halves of 36 kbit (bram18) everywhere.
+hls4ml reads reports, too, but neither the part nor the version of the tool, and takes whatever XML it finds; tests hold both
+readers against each other. Parsers take text. BRAM is counted in halves of 36 kbit (bram18) everywhere.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ultralow.files import read_text
@@ -17,10 +19,28 @@ from ultralow.errors import StudyError
 COMMAND, OLDEST = "vitis-run", (2023, 1)
 
 
+@dataclass(frozen=True)
+class Report:
+    """Counts and timing: ``latency_cycles`` in the worst case, ``clock_ns`` the target, ``delay_estimate_ns`` Vitis's estimate of
+    the clock period."""
+
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+    latency_cycles: int
+    interval: int
+    clock_ns: float
+    latency_ns: float
+    delay_estimate_ns: float
+    part: str
+    tool: str
+
+
 def find() -> Path | None:
     """The path of ``vitis-run``, or None where Vitis is not on PATH."""
-    found = shutil.which(COMMAND)
-    return Path(found) if found else None
+    path = shutil.which(COMMAND)
+    return Path(path) if path else None
 
 
 def require() -> Path:
@@ -29,19 +49,15 @@ def require() -> Path:
     Raises:
         StudyError: it is not on PATH.
     """
-    found = find()
-    if found is None:
+    path = find()
+    if path is None:
         raise StudyError(f"the study asks for Vitis (tool: vitis), but {COMMAND} is not on PATH; source Vitis's "
                          f"settings64.sh ({OLDEST[0]}.{OLDEST[1]} or newer), or set tool: open in the study")
-    return found
+    return path
 
 
-def parse_csynth(text: str) -> dict:
-    """Counts and timing of a C synthesis report, ``<top>_csynth.xml``.
-
-    Returns:
-        lut, ff, dsp, bram18, latency_cycles (the worst case), interval, clock_ns (the target), delay_estimate_ns
-        (Vitis's estimated clock period), latency_ns, part, tool.
+def parse_csynth(text: str) -> Report:
+    """The content of a C synthesis report, ``<top>_csynth.xml``.
 
     Raises:
         StudyError: not such a report, or the report knows no latency.
@@ -57,17 +73,15 @@ def parse_csynth(text: str) -> dict:
     cycles = _count(root, overall + "Worst-caseLatency")
     clock = _number(_text(root, "UserAssignments/TargetClockPeriod"), "the C synthesis report", "TargetClockPeriod")
     resources = "AreaEstimates/Resources/"
-    return {
-        "lut": _count(root, resources + "LUT"), "ff": _count(root, resources + "FF"),
+    return Report(
+        lut=_count(root, resources + "LUT"), ff=_count(root, resources + "FF"),
         # DSP48E in Vivado HLS, DSP in Vitis HLS.
-        "dsp": _count(root, resources + "DSP", resources + "DSP48E"),
-        "bram18": _count(root, resources + "BRAM_18K"),
-        "latency_cycles": cycles, "interval": _count(root, overall + "Interval-max"),
-        "clock_ns": clock, "latency_ns": cycles * clock,
-        "delay_estimate_ns": _number(_text(root, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
-                                     "the C synthesis report", "EstimatedClockPeriod"),
-        "part": _text(root, "UserAssignments/Part"), "tool": f"Vitis HLS {version} C synthesis",
-    }
+        dsp=_count(root, resources + "DSP", resources + "DSP48E"),
+        bram18=_count(root, resources + "BRAM_18K"),
+        latency_cycles=cycles, interval=_count(root, overall + "Interval-max"), clock_ns=clock, latency_ns=cycles * clock,
+        delay_estimate_ns=_number(_text(root, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+                                  "the C synthesis report", "EstimatedClockPeriod"),
+        part=_text(root, "UserAssignments/Part"), tool=f"Vitis HLS {version} C synthesis")
 
 
 def parse_vsynth(text: str) -> dict:
@@ -98,10 +112,10 @@ def parse_vsynth(text: str) -> dict:
             "tool": f"Vivado {version[1] if version else 'of unknown version'} logic synthesis"}
 
 
-def read_project(folder: str | Path) -> dict:
-    """What the reports of a built hls4ml project say: logic synthesis where it was run, else C synthesis.
+def read_project(folder: str | Path) -> Report:
+    """The report of a built hls4ml project: logic synthesis's where it was run, else C synthesis's.
 
-    Latency, interval and clock are always C synthesis's. Keys as in :func:`parse_csynth`.
+    Latency, interval and clock are always C synthesis's.
 
     Raises:
         StudyError: no project, or C synthesis has not been run in it.
@@ -118,14 +132,11 @@ def read_project(folder: str | Path) -> dict:
     if not reports:
         raise StudyError(f"{project} holds no C synthesis report; run the study with tool: vitis on a machine "
                          f"with Vitis HLS {OLDEST[0]}.{OLDEST[1]} or newer")
-    found = parse_csynth(_read(reports[0]))
-    logic = folder / "vivado_synth.rpt"
-    if not logic.exists():
-        return found
-    return found | parse_vsynth(_read(logic))
+    report, logic = parse_csynth(_read(reports[0])), folder / "vivado_synth.rpt"
+    return replace(report, **parse_vsynth(_read(logic))) if logic.exists() else report
 
 
-def build(model, logic: bool = False) -> dict:
+def build(model, logic: bool = False) -> Report:
     """Runs C synthesis (and logic synthesis) of an hls4ml model; gives :func:`read_project` of it.
 
     Raises:
@@ -137,11 +148,11 @@ def build(model, logic: bool = False) -> dict:
         model.build(csim=False, synth=True, cosim=False, export=False, vsynth=logic, log_to_stdout=False)
     except Exception as error:
         raise StudyError(f"Vitis did not build {folder}: {error}; see {folder / 'build_stdout.log'}") from error
-    result = read_project(folder)
-    version = re.search(r"(\d{4})\.(\d)", result["tool"])
+    report = read_project(folder)
+    version = re.search(r"(\d{4})\.(\d)", report.tool)
     if version and (int(version[1]), int(version[2])) < OLDEST:
-        raise StudyError(f"{result['tool']} is older than {OLDEST[0]}.{OLDEST[1]}; install a newer Vitis")
-    return result
+        raise StudyError(f"{report.tool} is older than {OLDEST[0]}.{OLDEST[1]}; install a newer Vitis")
+    return report
 
 
 def _read(path: Path) -> str:
