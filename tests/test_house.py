@@ -40,7 +40,7 @@ KNOWING = {
     "report.figures.jets", "report.figures.roc", "report.figures.style", "report.html_tables", "report.importance",
     "report.prototypes", "report.published", "report.results", "report.site", "report.summary", "study.ablations",
     "study.area_sweep", "study.cluster", "study.experiments", "study.needs",
-    "study.origin", "study.override", "study.predictions", "study.reuse", 
+    "study.origin", "study.override", 
     "study.search", "study.settings", "study.storage", "study.strict", "study.study",
     "study.studyfile", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
     "synthesis.implement", "synthesis.netlist", "synthesis.testbench", "synthesis.verilator", "synthesis.vitis",

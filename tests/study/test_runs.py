@@ -111,3 +111,17 @@ def test_what_train_json_says_of_the_training_is_what_it_used():
     described = steps._recipe(this, FRONT.name)
     assert described["method"] == "additive tables" and described["price"] == FRONT.method.price
     assert described["learning_rate"] == FRONT.method.learning_rate != RECIPES["front"].learning_rate
+
+
+def test_the_hardware_seeds_network_is_put_back_beside_its_run(job):
+    """Committed results have it once, in the network's folder: without it the run would be trained anew."""
+    folder = job.job.folder
+    runs.run(job.job, lambda line: None)
+    for name in ("folded.npz", "model.keras"):
+        (folder / name).rename(folder.parent / name)
+    write_json(folder.parent / "train.json", {"hardware_seed": 2})
+    steps._restore(folder)
+    assert not (folder / "folded.npz").exists()  # another seed's
+    write_json(folder.parent / "train.json", {"hardware_seed": 3})
+    steps._restore(folder)
+    assert not runs.run(job.job, lambda line: None).made and load_network(folder / "folded.npz") == job.network

@@ -67,7 +67,7 @@ def manifest(study: Study) -> dict:
         key = hashlib.sha256(canonical_json(of).encode()).hexdigest()[:8]
         environments[key] = of
         made[file.stem] = {"versions": content["versions"], "environment": key}
-    made = {name: entry for name, entry in made.items() if name.startswith(_names(study))}
+    made = {name: made[name] for name in _records(study) if name in made}
     executed = sorted((study.results / "executed").glob("*.ipynb"))
     seconds = {file.stem: duration for file in executed if (duration := _wall_seconds(file)) is not None}
     command = f"make study STUDY={os.path.relpath(study.file, root())}"
@@ -102,9 +102,13 @@ def trained_on() -> dict:
             "packages": {name: version for name in _FLOATS if (version := _version(name))}}
 
 
-def _names(study: Study) -> tuple[str, ...]:
-    """How the records of the study begin: networks, datasets, searches and the area sweep."""
-    return (*(f"{name}-" for name in (*study.settings.networks, *study.settings.data, "search")), "area")
+def _records(study: Study) -> list[str]:
+    """The names that records of the study's results may have."""
+    settings = study.settings
+    return [*(f"{name}-data" for name in study.datasets),
+            *(f"{name}-{step}" for name in settings.networks for step in ("training", "conversion", "synthesis", "ablations")),
+            *(f"search-{settings.search.dataset}-{weights}" for weights in (settings.search.weights if settings.search else ())),
+            *(["area-synthesis"] if settings.area else [])]
 
 
 def _is_training(notebook: str) -> bool:
