@@ -11,7 +11,7 @@ PAGES = sorted([root() / "README.md", root() / "data/README.md", *(root() / "doc
 PLACES = ("", "docs", "lib/ultralow", "tests", "notebooks", "config", "data", "benchmarks")
 NAME = re.compile(r"(?<![\w./<-])((?:[\w.-]+/)*[\w-]+\.(?:py|ipynb|yaml|md|v|sh|css))(?![\w/])")
 # Files of users, of one result, or of other projects.
-ELSEWHERE = re.compile(r"^(models/|backends/|config\.yaml$)")
+ELSEWHERE = re.compile(r"^(models/|backends/|config/mine\.yaml$|config\.yaml$)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

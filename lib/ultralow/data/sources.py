@@ -71,7 +71,7 @@ def load_table(name: str, source: str, path: str | Path | None = None, cache: st
     from ultralow.data import jets
 
     if source != "generated":
-        from ultralow.data import published_jets# brings the download and every file format; the embedded data need neither
+        from ultralow.data import published_jets  # brings the download and every file format; the embedded data need neither
 
         return jets.read(published_jets.prepare(source, path, cache, **options), source)
     path = Path(path) if path else shipped("jets.root")
