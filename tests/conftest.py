@@ -3,7 +3,7 @@
 # Those that take minutes come first: a file stays in one process, since its fixtures are made once.
 LONG = ("study/test_workflow.py", "synthesis/test_hls4ml.py", "training/test_peers.py", "importing/test_hgq.py", "test_golden.py",
         "training/test_front.py", "data/test_generator.py", "study/test_own.py", "synthesis/test_deliverable.py",
-        "synthesis/test_netlist.py", "exact/test_lookup.py", "circuit/test_rtl.py")
+        "synthesis/test_netlist.py", "circuit/test_table_circuits.py", "circuit/test_rtl.py")
 
 
 def pytest_collection_modifyitems(items):

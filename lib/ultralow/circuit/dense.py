@@ -133,8 +133,8 @@ def _ternary(top, above):
 def _scaled(value, scale: int, offset: int, hwconf):
     """scale·value + offset, by the fewest levels."""
     value = variable(value, hwconf)
-    found = scaled(value, scale, offset)
-    return _affine(value, scale, offset, hwconf) if found is None else found
+    by_tables = scaled(value, scale, offset)
+    return _affine(value, scale, offset, hwconf) if by_tables is None else by_tables
 
 
 def _affine(value, scale: int, offset: int, hwconf):

@@ -17,7 +17,7 @@ def luts(network: FoldedNetwork) -> float:
     """LUTs of the pipelined adder graph: one for each bit of each adder, thresholds included.
 
     A neuron with k inputs other than 0 needs k − 1 adders; their widths grow from the input's to the accumulator's.
-    An estimate for searches; benchmarks/estimate.py says how far it is off. What a circuit costs is measured by
+    An estimate for searches; benchmarks/estimate.py shows its error. What a circuit costs is measured by
     :mod:`ultralow.synthesis.yosys`.
 
     Raises:
@@ -26,7 +26,7 @@ def luts(network: FoldedNetwork) -> float:
     total, span, fraction = 0.0, (network.input.low_code, network.input.high_code), network.input.fraction
     for layer in network.layers:
         if layer.weights not in REMAINING:
-            raise StudyError(f"{network.name}: the estimate of LUTs knows {' and '.join(REMAINING)} weights only")
+            raise StudyError(f"{network.name}: the estimate of LUTs is for {' and '.join(REMAINING)} weights only")
         factor, power = REMAINING[layer.weights]
         used = np.abs(layer.kernel) > 0
         adders = np.maximum(used.sum(0) - 1, 0)
