@@ -29,15 +29,15 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 quick: study
 
 study: .venv/.ready $(PLUGINS)
-	@python -m ultralow.study.workflow "$$STUDY" $(WHERE)
+	@ultralow run "$$STUDY" $(WHERE)
 
 # Every hardware column and the report again, from trained networks: nothing is trained.
 tables: .venv/.ready $(PLUGINS)
-	@python -m ultralow.study.workflow "$$COMMITTED" --trained $(WHERE)
+	@ultralow tables "$$COMMITTED" $(WHERE)
 
 # Tables, figures and report from what was measured.
 report: .venv/.ready $(PLUGINS)
-	@python -m ultralow.study.workflow "$$COMMITTED" --measured $(WHERE)
+	@ultralow report "$$COMMITTED" $(WHERE)
 
 # What differs from the committed reference, and whether that is more than it may.
 # After a change of code behind a declared version (lib/ultralow/study/identity.py) that changes no result: proves it, and locks
@@ -46,7 +46,7 @@ relock: .venv/.ready
 	@python tests/support/relock.py
 
 check: .venv/.ready
-	@python -m ultralow.report.compare_runs "$$COMMITTED" $(if $(ROWS),--rows)
+	@ultralow check "$$COMMITTED" $(if $(ROWS),--rows)
 
 test: .venv/.ready .venv/.ready-jets
 	@python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
@@ -67,7 +67,7 @@ lab: .venv/.ready
 	@jupyter lab --notebook-dir=notebooks
 
 jets: .venv/.ready .venv/.ready-jets
-	@python -m ultralow.data.jetgen.sample --rows $(N) --jobs $(JOBS)
+	@ultralow jets --rows $(N) --jobs $(JOBS)
 
 # README's table and figure, from results/paper.
 readme: .venv/.ready

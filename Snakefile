@@ -1,116 +1,63 @@
-# The study as a graph of notebooks: data → training → conversion and gates, network by network → comparison → report.
-# `make study STUDY=config/<name>.yaml` runs it. Each job executes one notebook by papermill; what decides its result
-# stands in its params, so that a change of one network's settings re-runs that network and the comparison only.
+# The study as a graph of jobs: data → training → conversion and synthesis, network by network → comparison → report.
+# `ultralow run config/<name>.yaml` runs it. A job executes one notebook; what decides its result stands in its params, so
+# that a change of one network's settings re-runs that network and the comparison only (ultralow.study.plan).
 #
-# `make tables` (take=trained) starts from trained networks: training, ablations and searches are files that are there,
-# and their notebooks are executed once more over them. `make report` (take=measured) starts from measured circuits, too,
-# and shows ablations and searches only: the notebooks that take seconds.
+# `ultralow tables` (take=trained) starts from trained networks: trainings, ablations and searches are files that are
+# there, and their notebooks are shown once more. `ultralow report` (take=measured) starts from measured circuits.
 #
-# Where jobs run is a profile's affair (`make study PROFILE=slurm`, profiles/); what they need is in ultralow.study.needs.
+# Where jobs run is a profile's affair (PROFILE=slurm, profiles/); what they need is in ultralow.study.cluster.
 import os
-import re
-import shlex
 
-from ultralow.data import dataset as datasets
-from ultralow.networks.catalogue import FINN as FINN_NAMES
-from ultralow.networks.methods import FrontNetwork
-from ultralow.study import ablations, needs, identity, reuse, steps, study as studies
+from ultralow.study import cluster, reuse, study as studies
+from ultralow.study.plan import Plan, either, quoted
 
-STUDY = studies.load(config["study"])
-# As the shell takes it, with Snakemake's braces escaped, which no other formatting may take off: it may have any name.
-FILE = shlex.quote(os.path.relpath(STUDY.file)).replace("{", "{{").replace("}", "}}") + " "
-RESULTS = os.path.relpath(STUDY.results)
-NETWORKS = [entry.name for entry in STUDY.networks]
-HLS = [name for name in NETWORKS if STUDY.override(name).hls]
-ABLATED = STUDY.settings.ablations.networks if STUDY.settings.ablations else []
-SEARCHED = STUDY.settings.search.weights if STUDY.settings.search else []
-EXPERIMENTS = ([f"{RESULTS}/ablations/{name}.csv" for name in ABLATED]
-               + [f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv" for weights in SEARCHED])
-FINN = [f"{RESULTS}/finn.csv"] if any(name.startswith(FINN_NAMES) for name in NETWORKS) else []
-GATES = [name for name in NETWORKS if STUDY.override(name).gates]
-FRONT = [entry.name for entry in STUDY.networks if isinstance(entry, FrontNetwork)]
-TAKE = config.get("take")
-GPU = bool(config.get("gpu"))
-# Several workers share a search; one is the search itself.
-WORKERS = range(1, n + 1) if STUDY.settings.search and (n := STUDY.settings.search.workers) > 1 else []
-TEST = {name: os.path.relpath(datasets.test_path(STUDY.results / "data" / f"{name}.npz")) for name in STUDY.datasets}
-# Of a committed study the test part of the jets is there, and trained networks need no more.
-PREPARED = [name for name, path in TEST.items() if not (TAKE and os.path.exists(path))]
-PAGES = [f"{RESULTS}/executed/{name}-training.ipynb" for name in NETWORKS if TAKE == reuse.TRAINED]
-PAGES += [page for page, made in
-          [(f"{RESULTS}/executed/{name}-ablations.ipynb", f"{RESULTS}/ablations/{name}.csv") for name in ABLATED]
-          + [(f"{RESULTS}/executed/search-{STUDY.settings.search.dataset}-{weights}.ipynb",
-              f"{RESULTS}/search/{STUDY.settings.search.dataset}-{weights}.csv") for weights in SEARCHED]
-          if TAKE == reuse.TRAINED or os.path.exists(made)]
+TAKE, GPU = config.get("take"), bool(config.get("gpu"))
 if TAKE:
     os.environ[reuse.VARIABLE] = TAKE
+PLAN = Plan(studies.load(config["study"]), TAKE)
+RESULTS, SEARCH, FILE = PLAN.results, PLAN.study.settings.search, os.path.relpath(PLAN.study.file)
 
-# A failed notebook stays, with its traceback: it is a log.
-EXECUTE = ("papermill --no-progress-bar --no-log-output -k python3 {input.notebook} {log.notebook} "
-           "-p study " + FILE)
-TELL = "> {log.text} 2>&1 || {{ tail -n 15 {log.text} >&2; echo 'The notebook with its traceback: {log.notebook}' >&2; exit 1; }}"
-# The same without a log beside the page: what is shown is finished.
-SHOW, TELL_PAGE = EXECUTE.replace("{log.notebook}", "{output.notebook}"), TELL.split("echo")[0] + "exit 1; }}"
+STUDY = quoted("study", FILE)
+WHERE = "echo 'The notebook with its traceback: {log.notebook}' >&2; "
+
+
+def logged(command, where=""):
+    """The command with its messages in the job's log, whose end is shown if it fails; on a cluster its last line, too."""
+    line = "; tail -n 1 {log.text}" if workflow.remote_exec else ""
+    return f"{command} > {{log.text}} 2>&1 || {{{{ tail -n 15 {{log.text}} >&2; {where}exit 1; }}}}{line}"
+
+
+def step(parameter="", executed="{log.notebook}", where=WHERE):
+    """Executes the job's notebook. One that failed stays, with its traceback, where it is a log and no output."""
+    return logged(f"python -m ultralow.cli step {{rule}} {{input.notebook}} {executed} {STUDY} {parameter}", where)
 
 
 wildcard_constraints:
     network="[A-Za-z0-9.+-]+",
-    dataset="[a-z0-9]+",
-
-
-def either(names):
-    """A wildcard's pattern for one of the names, and for nothing where there is none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
-def present(files):
-    """Those that are there where circuits are taken as they are; else all."""
-    return [file for file in files if TAKE != reuse.MEASURED or os.path.exists(file)]
+    dataset=either(PLAN.prepared),
+    page=either(PLAN.pages),
+    weights="binary|ternary",
 
 
 rule all:
-    input:
-        f"{RESULTS}/report/index.html",
-        # Each by name: a file that is missing, because a step failed or it was damaged and deleted, is no reason to make
-        # a report again that is there; so the old one would stay.
-        f"{RESULTS}/comparison.csv",
-        f"{RESULTS}/figures",
-        FINN,
-        present(expand(f"{RESULTS}/{{network}}/convert.json", network=HLS)),
-        present(expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES)),
-        present([f"{RESULTS}/area.csv"] if STUDY.settings.area else []),
-        [] if TAKE else expand(f"{RESULTS}/{{network}}/{{file}}", network=NETWORKS, file=("train.json", "folded.npz")),
-        [] if TAKE else EXPERIMENTS,
-
-
-def source(name):
-    """The dataset's files; none where it comes by itself."""
-    return [str(path) for path in STUDY.files(name) if path.exists() or not steps.downloads(STUDY, name)]
+    input: PLAN.targets
 
 
 rule data:
     input:
         notebook="notebooks/1-data.ipynb",
-        file=lambda wildcards: source(wildcards.dataset),
+        file=lambda job: PLAN.source(job.dataset),
     output:
         f"{RESULTS}/data/{{dataset}}.npz",
         f"{RESULTS}/data/{{dataset}}-test.npz",
         # Of a committed study this file is there: were it an output, a step that fails would delete it.
         [] if TAKE else f"{RESULTS}/data/{{dataset}}.json",
-    wildcard_constraints:
-        dataset="|".join(PREPARED) or "none",
-    params:
-        settings=lambda wildcards: STUDY.settings.data[wildcards.dataset].model_dump_json(),
-        code=identity.versions("data"),
-    log:
-        notebook=f"{RESULTS}/executed/data-{{dataset}}.ipynb",
-        text=f"{RESULTS}/logs/data-{{dataset}}.log",
+    params: identity=lambda job: PLAN.preparation(job.dataset)
+    log: notebook=f"{RESULTS}/executed/data-{{dataset}}.ipynb", text=f"{RESULTS}/logs/data-{{dataset}}.log"
     retries: 1
-    threads: needs.CORES
-    resources:
-        **needs.resources("data"),
-    shell:
-        EXECUTE + "-p dataset {wildcards.dataset} " + TELL
+    threads: cluster.CORES
+    resources: **cluster.resources("data")
+    shell: step("dataset={wildcards.dataset}")
 
 
 if not TAKE:
@@ -118,145 +65,69 @@ if not TAKE:
     rule training:
         input:
             notebook="notebooks/2-training.ipynb",
-            data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
-            teacher=lambda wildcards: [f"{RESULTS}/{t}/folded.npz"] if (t := STUDY.recipe(wildcards.network).teacher) else [],
-            model=lambda wildcards: [str(path)] if (path := STUDY.model_path(wildcards.network)) else [],
-        output:
-            f"{RESULTS}/{{network}}/train.json",
-            f"{RESULTS}/{{network}}/folded.npz",
-            f"{RESULTS}/{{network}}/model.keras",
-        wildcard_constraints:
-            network=either(name for name in NETWORKS if name not in FRONT),
-        params:
-            entry=lambda wildcards: str(STUDY.network(wildcards.network)),
-            recipe=lambda wildcards: str(STUDY.recipe(wildcards.network)),
-            seeds=STUDY.settings.seeds,
-            raw=lambda wildcards: STUDY.override(wildcards.network).raw,
-            code=lambda wildcards: steps.training_versions(STUDY, wildcards.network),
-        log:
-            notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
-            text=f"{RESULTS}/logs/{{network}}-training.log",
+            data=lambda job: PLAN.data(job.network),
+            teacher=lambda job: PLAN.teachers(job.network),
+            model=lambda job: PLAN.model(job.network),
+        output: f"{RESULTS}/{{network}}/train.json", f"{RESULTS}/{{network}}/folded.npz"
+        params: identity=lambda job: PLAN.training(job.network)
+        log: notebook=f"{RESULTS}/executed/{{network}}-training.ipynb", text=f"{RESULTS}/logs/{{network}}-training.log"
         retries: 1
-        threads: needs.CORES
-        resources:
-            **needs.resources("training", GPU),
-        shell:
-            EXECUTE + "-p network {wildcards.network} " + TELL
-
-    # Of which there is no Keras model.
-    use rule training as training_front with:
-        output:
-            f"{RESULTS}/{{network}}/train.json",
-            f"{RESULTS}/{{network}}/folded.npz",
-        wildcard_constraints:
-            network=either(FRONT),
+        threads: cluster.CORES
+        resources: **cluster.resources("training", GPU)
+        shell: step("network={wildcards.network}")
 
     rule ablations:
         input:
             notebook="notebooks/ablations.ipynb",
-            data=lambda wildcards: f"{RESULTS}/data/{STUDY.network(wildcards.network).dataset}.npz",
-            teacher=lambda wildcards: [f"{RESULTS}/{name}/folded.npz" for name in STUDY.settings.teachers],
-        output:
-            f"{RESULTS}/ablations/{{network}}.csv",
-        params:
-            entry=lambda wildcards: str(STUDY.network(wildcards.network)),
-            variants=lambda wildcards: str(ablations.variants(STUDY, wildcards.network)),
-            settings=(STUDY.settings.seeds, STUDY.settings.backend, str(STUDY.settings.ablations)),
-            code=identity.versions("training", "weight flips"),
-        log:
-            notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
-            text=f"{RESULTS}/logs/{{network}}-ablations.log",
+            data=lambda job: PLAN.data(job.network),
+            teacher=[PLAN.file(name, "folded.npz") for name in sorted(PLAN.study.settings.teachers)],
+        output: f"{RESULTS}/ablations/{{network}}.csv"
+        params: identity=lambda job: PLAN.ablations(job.network)
+        log: notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb", text=f"{RESULTS}/logs/{{network}}-ablations.log"
         retries: 1
-        threads: needs.CORES
-        resources:
-            **needs.resources("ablations", GPU),
-        shell:
-            EXECUTE + "-p network {wildcards.network} " + TELL
+        threads: cluster.CORES
+        resources: **cluster.resources("ablations", GPU)
+        shell: step("network={wildcards.network}")
 
     rule worker:
-        input:
-            data=f"{RESULTS}/data/{{dataset}}.npz",
-        output:
-            temp(f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{{worker}}.json"),
-        log:
-            text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}-{{worker}}.log",
+        input: data=f"{RESULTS}/data/{{dataset}}.npz"
+        output: temp(f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{{worker}}.json")
+        log: text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}-{{worker}}.log"
         retries: 1
-        threads: needs.CORES
-        resources:
-            **needs.resources("search", GPU),
-        shell:
-            "python -m ultralow.study.workers " + FILE + "{wildcards.weights} {wildcards.worker} " + TELL_PAGE
+        threads: cluster.CORES
+        resources: **cluster.resources("search", GPU)
+        shell: logged(f"python -m ultralow.cli worker {quoted('', FILE)} {{wildcards.weights}} {{wildcards.worker}}")
 
     # What several workers left, or the whole search; then its notebook.
     rule search:
         input:
             notebook="notebooks/search.ipynb",
             data=f"{RESULTS}/data/{{dataset}}.npz",
-            workers=[f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{n}.json" for n in WORKERS],
-        output:
-            f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
-        params:
-            settings=(STUDY.settings.seeds[0], STUDY.settings.backend, str(STUDY.settings.search)),
-            code=identity.versions("training", "weight flips", "search"),
+            workers=[f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{n}.json" for n in PLAN.workers],
+        output: f"{RESULTS}/search/{{dataset}}-{{weights}}.csv"
+        params: identity=PLAN.search() if SEARCH else None
         log:
             notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
             text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
         retries: 1
-        threads: needs.CORES
-        resources:
-            **needs.resources("search", GPU),
-        shell:
-            EXECUTE + "-p weights {wildcards.weights} " + TELL
-
-
-if TAKE == reuse.TRAINED:
-
-    rule training_page:
-        input:
-            notebook=ancient("notebooks/2-training.ipynb"),
-            done=f"{RESULTS}/{{network}}/train.json",
-            # What the networks predict for it must be what train.json says.
-            test=lambda wildcards: TEST[STUDY.network(wildcards.network).dataset],
-        output:
-            notebook=f"{RESULTS}/executed/{{network}}-training.ipynb",
-        log:
-            text=f"{RESULTS}/logs/{{network}}-training.log",
-        threads: needs.CORES
-        resources:
-            **needs.resources("page"),
-        shell:
-            SHOW + "-p network {wildcards.network} " + TELL_PAGE
+        threads: cluster.CORES
+        resources: **cluster.resources("search", GPU)
+        shell: step("weights={wildcards.weights}")
 
 
 if TAKE:
 
-    rule ablations_page:
+    # A step that is taken as it is, in its notebook.
+    rule page:
         input:
-            notebook=ancient("notebooks/ablations.ipynb"),
-            done=f"{RESULTS}/ablations/{{network}}.csv",
-        output:
-            notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb",
-        log:
-            text=f"{RESULTS}/logs/{{network}}-ablations.log",
-        threads: needs.CORES
-        resources:
-            **needs.resources("page"),
-        shell:
-            SHOW + "-p network {wildcards.network} " + TELL_PAGE
-
-    rule search_page:
-        input:
-            notebook=ancient("notebooks/search.ipynb"),
-            done=f"{RESULTS}/search/{{dataset}}-{{weights}}.csv",
-        output:
-            notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
-        log:
-            text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
-        threads: needs.CORES
-        resources:
-            **needs.resources("page"),
-        shell:
-            SHOW + "-p weights {wildcards.weights} " + TELL_PAGE
+            notebook=lambda job: ancient(f"notebooks/{PLAN.pages[job.page].notebook}.ipynb"),
+            files=lambda job: PLAN.pages[job.page].files,
+        output: notebook=f"{RESULTS}/executed/{{page}}.ipynb"
+        params: what=lambda job: PLAN.pages[job.page].parameter
+        log: text=f"{RESULTS}/logs/{{page}}.log"
+        threads: cluster.CORES
+        resources: **cluster.resources("page")
+        shell: step("{params.what}", "{output.notebook}", where="")
 
 
 if TAKE != reuse.MEASURED:
@@ -265,95 +136,53 @@ if TAKE != reuse.MEASURED:
         input:
             notebook="notebooks/3-conversion.ipynb",
             folded=f"{RESULTS}/{{network}}/folded.npz",
-            test=lambda wildcards: TEST[STUDY.network(wildcards.network).dataset],
-        output:
-            f"{RESULTS}/{{network}}/convert.json",
-        params:
-            rows=STUDY.settings.rows.hls,
-            target=(STUDY.settings.part, STUDY.settings.clock_ns),
-            code=identity.versions("conversion"),
-        log:
-            notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb",
-            text=f"{RESULTS}/logs/{{network}}-conversion.log",
+            test=lambda job: PLAN.test_part(job.network),
+        output: f"{RESULTS}/{{network}}/convert.json"
+        params: identity=PLAN.conversion()
+        log: notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb", text=f"{RESULTS}/logs/{{network}}-conversion.log"
         retries: 1
-        threads: needs.CORES
-        resources:
-            **needs.resources("conversion"),
-        shell:
-            EXECUTE + "-p network {wildcards.network} " + TELL
+        threads: cluster.CORES
+        resources: **cluster.resources("conversion")
+        shell: step("network={wildcards.network}")
 
-    rule gates:
+    rule synthesis:
         input:
-            notebook="notebooks/4-gates.ipynb",
+            notebook="notebooks/4-synthesis.ipynb",
             folded=f"{RESULTS}/{{network}}/folded.npz",
-            test=lambda wildcards: TEST[STUDY.network(wildcards.network).dataset],
-        output:
-            f"{RESULTS}/{{network}}/synthesis.json",
-            directory(f"{RESULTS}/{{network}}/rtl"),
-        params:
-            rows=STUDY.settings.rows.rtl,
-            target=(STUDY.settings.part, STUDY.settings.clock_ns, STUDY.settings.tool, STUDY.settings.vhdl),
-            delay=lambda wildcards: STUDY.override(wildcards.network).delay_constraint,
-            multipliers=STUDY.settings.multipliers,
-            code=identity.versions("synthesis"),
-        log:
-            notebook=f"{RESULTS}/executed/{{network}}-gates.ipynb",
-            text=f"{RESULTS}/logs/{{network}}-gates.log",
+            test=lambda job: PLAN.test_part(job.network),
+        output: f"{RESULTS}/{{network}}/synthesis.json", directory(f"{RESULTS}/{{network}}/rtl")
+        params: identity=lambda job: PLAN.synthesis(job.network)
+        log: notebook=f"{RESULTS}/executed/{{network}}-synthesis.ipynb", text=f"{RESULTS}/logs/{{network}}-synthesis.log"
         retries: 1
         # Synthesis takes longest: it starts as soon as it can.
         priority: 10
-        threads: needs.CORES
-        resources:
-            **needs.resources("gates"),
-        shell:
-            EXECUTE + "-p network {wildcards.network} " + TELL
-
-
-if TAKE != reuse.MEASURED:
+        threads: cluster.CORES
+        resources: **cluster.resources("synthesis")
+        shell: step("network={wildcards.network}")
 
     rule area:
         input:
-            notebook="notebooks/area.ipynb",
-            folded=[f"{RESULTS}/{name}/folded.npz" for name in (STUDY.settings.area.networks if STUDY.settings.area else [])],
-            test=list(TEST.values()),
-        output:
-            f"{RESULTS}/area.csv",
-        params:
-            settings=str(STUDY.settings.area),
-            code=identity.versions("synthesis"),
-        log:
-            notebook=f"{RESULTS}/executed/area.ipynb",
-            text=f"{RESULTS}/logs/area.log",
+            notebook=PLAN.taken("notebooks/area.ipynb", ancient),
+            folded=[PLAN.taken(PLAN.file(name, "folded.npz"), ancient) for name in PLAN.explored],
+            test=sorted({PLAN.test_part(name) for name in PLAN.explored}),
+        output: f"{RESULTS}/area.csv"
+        params: identity=PLAN.area()
+        log: notebook=f"{RESULTS}/executed/area.ipynb", text=f"{RESULTS}/logs/area.log"
         retries: 1
-        threads: needs.CORES
-        resources:
-            **needs.resources("area"),
-        shell:
-            EXECUTE + TELL
+        threads: cluster.CORES
+        resources: **cluster.resources("area")
+        shell: step()
 
 
 rule comparison:
-    input:
-        notebook="notebooks/5-comparison.ipynb",
-        train=expand(f"{RESULTS}/{{network}}/train.json", network=NETWORKS),
-        convert=present(expand(f"{RESULTS}/{{network}}/convert.json", network=HLS)),
-        synthesis=present(expand(f"{RESULTS}/{{network}}/synthesis.json", network=GATES)),
-        area=present([f"{RESULTS}/area.csv"] if STUDY.settings.area else []),
-    output:
-        f"{RESULTS}/comparison.csv",
-        FINN,
-        directory(f"{RESULTS}/figures"),
-    params:
-        networks=NETWORKS,
-    log:
-        notebook=f"{RESULTS}/executed/comparison.ipynb",
-        text=f"{RESULTS}/logs/comparison.log",
+    input: notebook="notebooks/5-comparison.ipynb", **PLAN.compared
+    output: f"{RESULTS}/comparison.csv", PLAN.finn, directory(f"{RESULTS}/figures")
+    params: networks=PLAN.networks
+    log: notebook=f"{RESULTS}/executed/comparison.ipynb", text=f"{RESULTS}/logs/comparison.log"
     retries: 1
-    threads: needs.CORES
-    resources:
-        **needs.resources("comparison"),
-    shell:
-        EXECUTE + TELL
+    threads: cluster.CORES
+    resources: **cluster.resources("comparison")
+    shell: step()
 
 
 rule report:
@@ -361,13 +190,9 @@ rule report:
         f"{RESULTS}/comparison.csv",
         f"{RESULTS}/figures",
         # Notebooks become pages.
-        PAGES if TAKE else EXPERIMENTS,
-    output:
-        f"{RESULTS}/report/index.html",
-    log:
-        text=f"{RESULTS}/logs/report.log",
-    threads: needs.CORES
-    resources:
-        **needs.resources("page"),
-    shell:
-        "python -m ultralow.report.site " + FILE + TELL_PAGE
+        [f"{RESULTS}/executed/{page}.ipynb" for page in PLAN.pages] if TAKE else PLAN.experiments,
+    output: f"{RESULTS}/report/index.html"
+    log: text=f"{RESULTS}/logs/report.log"
+    threads: cluster.CORES
+    resources: **cluster.resources("page")
+    shell: logged(f"python -m ultralow.cli step report {STUDY}")

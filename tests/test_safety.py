@@ -17,7 +17,7 @@ from ultralow import files, npz
 from ultralow.data import jets, mnist, readers
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_file, keras_model
-from ultralow.study import study, studyfile, workflow
+from ultralow.study import study, study_file, workflow
 from ultralow.errors import StudyError
 
 SOURCES = sorted(path for folder in ("lib/ultralow", "docs", "examples", "benchmarks")
@@ -51,7 +51,7 @@ def test_no_module_runs_what_it_reads(path):
         if name.endswith("load_model"):
             assert options.get("safe_mode") is True, f"{path.name}: load_model without safe_mode=True"
         if name == "yaml.load":
-            assert path.stem in ("studyfile", "workflow"), "study files are read by ultralow.study.studyfile"
+            assert path.stem in ("study_file", "workflow"), "study files are read by ultralow.study.study_file"
         if name.endswith("extractall"):
             assert options.get("filter") == "data"
 
@@ -133,11 +133,12 @@ def test_tables_that_say_they_are_large_are_refused_before_memory_is_taken(tmp_p
     code = """
 import resource, sys
 from pathlib import Path
-from ultralow import formats
+from ultralow.data import readers
+from ultralow.errors import StudyError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in map(Path, sys.argv[1:]):
     try:
-        print(path.name, "was read:", sum(1 for batch in formats.batches(path)))
+        print(path.name, "was read:", sum(1 for batch in readers.batches(path)))
     except StudyError as error:
         print(error)
 print("MiB", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -194,7 +195,7 @@ def test_a_study_file_is_plain_values(tmp_path, text, message):
         study.load(tmp_path / "own.yaml")
     assert "own.yaml" in str(caught.value)
     with pytest.raises(StudyError, match="cannot be read: Is a directory"):
-        studyfile.read(tmp_path)
+        study_file.read(tmp_path)
 
 
 @pytest.mark.parametrize("change, message", [

@@ -141,7 +141,7 @@ def test_a_smoke_study_says_that_its_numbers_mean_nothing(tmp_path):
 
 
 def test_names_are_escaped_and_steps_belong_to_the_longest_name(tmp_path):
-    for name in ("jets-float-training", "jets-float-compressed-gates", "jets-float-compressed-training", "a b&c"):
+    for name in ("jets-float-training", "jets-float-compressed-synthesis", "jets-float-compressed-training", "a b&c"):
         (tmp_path / "executed").mkdir(exist_ok=True)
         nbformat.write(nbformat.v4.new_notebook(), tmp_path / "executed" / f"{name}.ipynb")
     pages = report.notebook_pages(tmp_path, ["jets-float", "jets-float-compressed"])
@@ -149,7 +149,7 @@ def test_names_are_escaped_and_steps_belong_to_the_longest_name(tmp_path):
         ("a-b-c.html", None, "a b&c"),
         ("jets-float-training.html", "jets-float", "training"),
         ("jets-float-compressed-training.html", "jets-float-compressed", "training"),
-        ("jets-float-compressed-gates.html", "jets-float-compressed", "gates")]
+        ("jets-float-compressed-synthesis.html", "jets-float-compressed", "synthesis")]
 
 
 def test_faults_are_named_and_leave_the_old_report(tmp_path):

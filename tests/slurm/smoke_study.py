@@ -27,7 +27,7 @@ SITE = ["--slurm-no-account", "--slurm-status-command", "squeue"]
 
 def start(study, *options, environment=os.environ):
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    command = [sys.executable, "-m", "ultralow.study.workflow", str(study), *options]
+    command = [sys.executable, "-m", "ultralow.cli", "run", str(study), *options]
     return subprocess.Popen(command, cwd=root(), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, start_new_session=True, env={
                                 **environment, "PATH": path, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"})

@@ -12,7 +12,7 @@ from random_networks import random_network
 
 from ultralow.circuit import lut_estimate
 from ultralow.report.figures import experiments
-from ultralow.study import ablations, runs, search, storage, study
+from ultralow.study import ablations, runs, search, search_storage as storage, study
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError

@@ -8,7 +8,7 @@ from random_networks import random_network
 
 from ultralow import csvfile, metrics
 from ultralow.data import dataset
-from ultralow.study import datasets, experiments, predictions, reuse, runs, steps, storage, study
+from ultralow.study import ablations, datasets, predictions, reuse, runs, search, search_storage as storage, steps, study
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
@@ -124,7 +124,7 @@ def test_a_run_on_trained_networks_trains_nothing(trained, monkeypatch):
     steps.check_sources(trained)  # the test part is enough
     reuse.check(trained)
     assert len(steps.training(trained, NAME, lambda line: None)["runs"]) == 2
-    for made in (lambda: experiments.ablate(trained, NAME), lambda: experiments.searched(trained, "binary")):
+    for made in (lambda: ablations.ablated(trained, NAME), lambda: search.searched(trained, "binary")):
         with pytest.raises(StudyError, match="does not train"):
             made()
     (trained.folder(NAME) / "train.json").unlink()
@@ -143,22 +143,22 @@ def test_finished_experiments_are_shown_without_their_data(trained, monkeypatch)
     x, y = np.zeros((50, 16), np.float32), np.arange(50) % 5
     path = Dataset("jets", "generated", tuple(f"f{n}" for n in range(16)), tuple("qgWZt"), x, y, x, y, x, y, np.zeros(16),
                    np.ones(16)).save(trained.results / "data" / "jets.npz")
-    ablated = experiments.ablate(trained, NAME, lambda line: None)
-    table, trials = experiments.searched(trained, "binary", lambda line: None)
+    ablated = ablations.ablated(trained, NAME, lambda line: None)
+    table, trials = search.searched(trained, "binary", lambda line: None)
     path.unlink()
     journal = storage.journal(trained, "binary")
     before = journal.read_bytes()
     monkeypatch.setattr(runs, "run", lambda *arguments, **more: pytest.fail("it trained"))
-    again, found = experiments.searched(trained, "binary")
+    again, found = search.searched(trained, "binary")
     assert again.equals(table) and journal.read_bytes() == before
     assert [trial.values for trial in found.trials] == [trial.values for trial in trials.trials]
-    shown = experiments.ablate(trained, NAME)
+    shown = ablations.ablated(trained, NAME)
     assert list(shown["settings"]) == list(ablated["settings"]) and shown["valid_accuracy_std"].equals(ablated["valid_accuracy_std"])
     # Half a table is not finished: it is trained, and that needs the data.
     csv = trained.results / "ablations" / f"{NAME}.csv"
     csvfile.write_with_checksum(csvfile.read(csv).head(1), csv)
     with pytest.raises(StudyError, match="`make jets"):
-        experiments.ablate(trained, NAME, lambda line: None)
+        ablations.ablated(trained, NAME, lambda line: None)
 
 
 @pytest.mark.parametrize("source, path, comes", [("file", "data/cache/mnist.npz", True), ("file", "mine.npz", False),

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from test_experiments import a_study, fake_fit
 
-from ultralow.study import experiments, runs, search, steps, storage, study, workers
+from ultralow import cli
+from ultralow.study import runs, search, search_storage as storage, steps, study
 from ultralow.errors import StudyError
 from ultralow.files import read_json
 
@@ -21,7 +22,7 @@ WORKER = """
 import random, sys, time
 from pathlib import Path
 import test_experiments as tests
-from ultralow import runs, study, workers
+from ultralow.study import runs, search, study
 
 def fit(*arguments):
     time.sleep(random.uniform(0, 0.2))
@@ -29,7 +30,7 @@ def fit(*arguments):
 
 runs.fit, runs.start_keras = fit, lambda backend: None
 study.root = lambda: Path(sys.argv[1])
-workers.work(study.load(sys.argv[2]), "binary", int(sys.argv[3]))
+search.work_as(study.load(sys.argv[2]), "binary", int(sys.argv[3]))
 """
 
 
@@ -57,16 +58,16 @@ def test_workers_share_one_search(url, monkeypatch, tmp_path):
     ended([python("-c", WORKER, str(tmp_path), str(this.file), str(n)) for n in (1, 2, 3)])
     trials = storage.opened(this, "binary")
     assert len(search.finished(trials)) == len(search.claimed(trials)) == TRIALS  # not one too many
-    counts = [read_json(workers.done(this, "binary", n))["trials"] for n in (1, 2, 3)]
+    counts = [read_json(search.worker_file(this, "binary", n))["trials"] for n in (1, 2, 3)]
     assert sum(counts) == TRIALS and min(counts) > 0
     drawn = [tuple(trial.params.values()) for trial in search.finished(trials)]
     assert len(set(drawn)) == TRIALS  # each worker draws its own
     monkeypatch.setattr(runs, "fit", lambda *arguments: pytest.fail("enough was tried"))
     monkeypatch.setattr(runs, "start_keras", lambda backend: None)
-    table, shown = experiments.searched(this, "binary", lambda line: None)
+    table, shown = search.searched(this, "binary", lambda line: None)
     assert len(table) == TRIALS and table["on_front"].any()
     # The journal remains of it, also where a database was the storage.
-    again, _ = experiments.finished_search(storage.journal(this, "binary"), "binary", TRIALS)
+    again, _ = search.finished_search(storage.journal(this, "binary"), "binary", TRIALS)
     pd.testing.assert_frame_equal(again, table)
 
 
@@ -75,7 +76,7 @@ def test_what_killed_workers_began_is_tried_again(monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "start_keras", lambda backend: None)
     this = a_search(monkeypatch, tmp_path, trials=6)
     storage.opened(this, "binary").ask()  # begun, never told
-    assert workers.work(this, "binary", 1, lambda line: None) == 5  # for all that it knows, somebody is at it
+    assert search.work_as(this, "binary", 1, lambda line: None) == 5  # for all that it knows, somebody is at it
     assert len(search.search(this, "binary", lambda line: None)) == 6
 
 
@@ -89,10 +90,10 @@ def test_two_processes_train_for_one_search(tmp_path):
     this = study.load(file)
     try:
         steps.data(this, "jets", lambda line: None)
-        ended([python("-m", "ultralow.study.workers", str(file), "binary", str(n)) for n in (1, 2)])
+        ended([python("-m", "ultralow.cli", "worker", str(file), "binary", str(n)) for n in (1, 2)])
         trials = search.finished(storage.opened(this, "binary"))
         assert len(trials) == 4 and len({tuple(trial.params.values()) for trial in trials}) == 4
-        assert sum(read_json(workers.done(this, "binary", n))["trials"] for n in (1, 2)) == 4
+        assert sum(read_json(search.worker_file(this, "binary", n))["trials"] for n in (1, 2)) == 4
     finally:
         shutil.rmtree(this.results, ignore_errors=True)
 
@@ -112,5 +113,5 @@ def test_a_storage_that_does_not_work_is_named(url, message, monkeypatch, tmp_pa
                                                       ("binary", 4, "worker 4 is not one of 1 to 3")])
 def test_a_worker_that_the_study_does_not_have_is_refused(weights, worker, message, monkeypatch, tmp_path, capsys):
     this = a_search(monkeypatch, tmp_path)
-    assert workers.main([str(this.file), weights, str(worker)]) == 2
+    assert cli.main(["worker", str(this.file), weights, str(worker)]) == 2
     assert message in capsys.readouterr().err

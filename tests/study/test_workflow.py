@@ -30,10 +30,25 @@ def snakemake(study, *options):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     smoke = Smoke(tmp_path_factory.mktemp("study"), f"test-smoke-{os.getpid()}")
-    code, text = snakemake(smoke.file)
-    assert code == 0, text[-3000:]
+    done = call(sys.executable, "-m", "ultralow.cli", "run", str(smoke.file), "--cores", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    smoke.said = done.stderr
     yield smoke
     shutil.rmtree(smoke.results)
+
+
+def test_each_step_says_what_came_out_and_how_far_the_study_is(study):
+    name = study.results.name
+    assert f"Study {name}: 18 steps (2 data, " in study.said
+    assert re.search(r"^data jets: 2,880 rows to train, 320 to validate, 800 to test; generated; \d+ of 18", study.said, re.M)
+    assert re.search(r"^training jets-tnn-relu: accuracy 0\.\d{4}; \d+ of 18, \S.* left$", study.said, re.M)
+    assert re.search(r"^conversion mnist-tnn: hls4ml 1.3.0, all 200 rows exact; ", study.said, re.M)
+    assert re.search(r"^synthesis jets-bnn-small: [\d,]+ LUT, [\d.]+ ns, all 200 rows exact; ", study.said, re.M)
+    assert re.search(r"^search jets-binary: 4 trials, best validation accuracy ", study.said, re.M)
+    assert re.search(r"^report: done; 18 of 18$", study.said, re.M)
+    assert "jobid" not in study.said
+    # A job's own log ends in its line.
+    assert (study.results / "logs/area.log").read_text().endswith("area: 2 circuits\n")
 
 
 def test_every_network_is_exact_at_every_step(study):
@@ -41,12 +56,12 @@ def test_every_network_is_exact_at_every_step(study):
     assert list(table.index) == list(study.content["networks"])
     assert set(CONTRACT) <= set(table.columns)
     assert (table["hls_rows"] == 200).all() and (table["hls_rows_exact"] == 200).all()
-    gates = table.drop("mnist-tnn")
-    assert (gates["rtl_rows"] == 200).all() and (gates["rtl_rows_exact"] == 200).all()
-    assert (gates["netlist_rows_exact"] == gates["netlist_rows"]).all()
+    built = table.drop("mnist-tnn")
+    assert (built["rtl_rows"] == 200).all() and (built["rtl_rows_exact"] == 200).all()
+    assert (built["netlist_rows_exact"] == built["netlist_rows"]).all()
     # A network of fixed-point weights is built with multipliers, too.
     assert (table["multipliers_dsp"].notna() == (table["kind"] == "pruned")).all()
-    assert (gates["lut"] > 100).all() and (gates["latency_ns"] == gates["latency_cycles"] * 5).all()
+    assert (built["lut"] > 100).all() and (built["latency_ns"] == built["latency_cycles"] * 5).all()
     # Not measured is an empty cell: never a zero, never an estimate.
     hardware = ["lut", "ff", "dsp", "bram18", "lut_estimate", "latency_ns", "rtl_rows", "input_bits"]
     assert table.loc["mnist-tnn", hardware].isna().all()
@@ -63,7 +78,7 @@ def test_the_same_network_is_built_in_several_ways(study):
 def test_every_notebook_was_executed_and_shown_in_the_report(study):
     executed = {path.stem for path in (study.results / "executed").glob("*.ipynb")}
     assert {"data-jets", "data-mnist", "comparison", "jets-bnn-small-training", "jets-bnn-small-conversion",
-            "jets-bnn-small-gates", "mnist-tnn-conversion", "jets-bnn-small-ablations", "search-jets-binary",
+            "jets-bnn-small-synthesis", "mnist-tnn-conversion", "jets-bnn-small-ablations", "search-jets-binary",
             "area"} <= executed
     index = (study.results / "report/index.html").read_text()
     for name in executed:
@@ -91,7 +106,7 @@ def test_running_again_does_nothing_and_a_change_re_runs_what_depends_on_it(stud
     finally:
         study.write(study.content)
     jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
-    assert code == 0 and sorted(jobs) == ["ablations", "all", "area", "comparison", "conversion", "gates", "report",
+    assert code == 0 and sorted(jobs) == ["ablations", "all", "area", "comparison", "conversion", "report", "synthesis",
                                           "training"], text
     assert set(re.findall(r"wildcards: network=(\S+)", text)) == {"jets-bnn-small"}
 
@@ -103,20 +118,22 @@ def test_hardware_and_report_come_again_from_what_is_committed_without_training(
                  "search/jets-binary.csv", "search/jets-binary.journal", "jets-bnn-small/seed-1/folded.npz",
                  *(f"jets-bnn-small/{name}" for name in ("train.json", "folded.npz", "convert.json", "synthesis.json"))]
     made_again = ("jets-bnn-small/convert.json", "jets-bnn-small/synthesis.json")
-    run = [sys.executable, "-m", "ultralow.study.workflow", str(clone.file), "--cores", "2"]
+    def run(command, *options):
+        return call(sys.executable, "-m", "ultralow.cli", command, str(clone.file), "--cores", "2", *options)
+
     try:
         for file in committed:
             (clone.results / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(study.results / file, clone.results / file)  # as new as all after a checkout
         for file in made_again:
             (clone.results / file).write_text("{}")
-        done = call(*run, "--trained")
+        done = run("tables")
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         kept = [file for file in committed if file.startswith(("ablations", "search", "data", "jets-bnn-small"))]
         for file in kept:
             assert (clone.results / file).read_bytes() == (study.results / file).read_bytes(), file
         assert not (clone.results / "data/jets.npz").exists() and not (clone.results / "jets-bnn-small/model.keras").exists()
-        for page in ("training", "conversion", "gates", "ablations"):
+        for page in ("training", "conversion", "synthesis", "ablations"):
             assert (clone.results / f"report/jets-bnn-small-{page}.html").exists()
         assert (clone.results / "report/search-jets-binary.html").exists()
         seconds = [json.loads((of.results / "manifest.json").read_text())["wall_seconds"] for of in (study, clone)]
@@ -124,21 +141,21 @@ def test_hardware_and_report_come_again_from_what_is_committed_without_training(
         made = [json.loads((of.results / "manifest.json").read_text())["made"] for of in (study, clone)]
         assert made[0]["jets-bnn-small-training"] == made[1]["jets-bnn-small-training"]
         assert compare_runs.main([str(clone.results), "--reference", str(study.results)]) == 0
-        assert "Nothing to be done" in (text := call(*run, "--trained", "--dry-run")).stdout + text.stderr
-        text = call(*run, "--measured", "--dry-run")
+        assert "Nothing to be done" in (text := run("tables", "--dry-run")).stdout + text.stderr
+        text = run("report", "--dry-run")
         assert re.findall(r"^(\w+) +1$", text.stdout + text.stderr, re.MULTILINE)[:3] == ["comparison", "report", "all"]
     finally:
         shutil.rmtree(clone.results, ignore_errors=True)
 
 
-@pytest.mark.parametrize("take, further", [("trained", {"conversion", "gates", "training_page"}), ("measured", set())])
+@pytest.mark.parametrize("take, further", [("trained", {"conversion", "synthesis"}), ("measured", set())])
 def test_the_committed_paper_study_can_be_made_again_without_training(take, further):
     code, text = snakemake(root() / "config/paper.yaml", f"take={take}", "--dry-run", "--quiet", "host", "--forceall")
     assert code == 0, text[-3000:]
     jobs = re.findall(r"^rule (\w+):", text, re.MULTILINE)
-    assert {"ablations_page", "search_page", "comparison", "report"} | further <= set(jobs)
+    assert {"page", "comparison", "report"} | further <= set(jobs)
     assert not {"training", "ablations", "search"} & set(jobs) and "data/jets.npz" not in text
-    assert further or not {"conversion", "gates"} & set(jobs)
+    assert further or not {"conversion", "synthesis", "data", "area"} & set(jobs)
     # What a step that fails would delete.
     assert "data/mnist.json" not in text
 
@@ -159,7 +176,7 @@ def test_the_same_seeds_give_the_same_bytes(study, tmp_path):
         shutil.rmtree(again.results, ignore_errors=True)
 
 
-@pytest.mark.parametrize("notebook", ["4-gates", "5-comparison"])
+@pytest.mark.parametrize("notebook", ["4-synthesis", "5-comparison"])
 def test_a_notebook_runs_alone_from_its_own_folder(notebook, tmp_path):
     """As in JupyterLab, with nothing computed before: what it needs is computed first."""
     alone = Smoke(tmp_path, f"test-alone-{os.getpid()}", networks={"jets-tnn-small": {"hls": False}})
@@ -168,7 +185,7 @@ def test_a_notebook_runs_alone_from_its_own_folder(notebook, tmp_path):
                     "-p", "study", str(alone.file), folder=root() / "notebooks")
         assert done.returncode == 0, done.stderr[-3000:]
         assert (alone.results / "jets-tnn-small/train.json").exists()
-        result = {"4-gates": "jets-tnn-small/synthesis.json", "5-comparison": "comparison.csv"}[notebook]
+        result = {"4-synthesis": "jets-tnn-small/synthesis.json", "5-comparison": "comparison.csv"}[notebook]
         assert (alone.results / result).stat().st_size > 100
     finally:
         shutil.rmtree(alone.results, ignore_errors=True)

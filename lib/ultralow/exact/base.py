@@ -192,7 +192,7 @@ def require_hls(network: ExactNetwork) -> None:
     """
     if reason := network.no_hls:
         raise StudyError(f"network {network.name} has no conversion by hls4ml: {reason}; give it hls: false in the study file, "
-                         "or leave hls out. 4-gates compares its circuit and Verilog, row by row, all the same")
+                         "or leave hls out. 4-synthesis compares its circuit and Verilog, row by row, all the same")
 
 
 def as_bytes(text: str) -> np.ndarray:

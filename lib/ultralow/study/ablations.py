@@ -1,4 +1,4 @@
-"""Knows what one change of a recipe is worth: the same network, seeds and rows, with and without it."""
+"""Measure what one change of a recipe is worth: the same network, seeds and rows, with and without it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ import numpy as np
 import pandas as pd
 
 from ultralow import csvfile, metrics
-from ultralow.study import identity, manifest, runs, steps
+from ultralow.study import identity, manifest, reuse, runs, steps
 from ultralow.errors import StudyError
 from ultralow.networks.recipes import Recipe
 from ultralow.study.runs import Log
 from ultralow.study.study import Study
 
 UNCHANGED = "as it is"
+
+
+def ablated(study: Study, network: str, log: Log = print) -> pd.DataFrame:
+    """The table of :func:`ablate`: the finished one where this run does not train, or cannot without the rows."""
+    if reuse.mode() is not None or not steps.has_dataset(study, study.network(network).dataset):
+        path = folder(study, network).with_suffix(".csv")
+        if (table := finished_ablations(study, network, path)) is not None:
+            log(f"taken as it is: {path.name}, {len(table)} variants")
+            return table
+        reuse.refuse(f"{path} is missing or not what the study file asks for")
+    return ablate(study, network, log)
 
 
 def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
@@ -44,21 +55,31 @@ def ablate(study: Study, network: str, log: Log = print) -> pd.DataFrame:
         teacher, place = steps.teacher_of(study, recipe, data, log), folder(study, network) / _safe(change)
         jobs = [runs.Job(entry, recipe, data, seed, place / f"seed-{seed}", study.settings.backend, teacher, test=False)
                 for seed in study.settings.seeds]
-        found = [runs.run(job, _quiet).result for job in jobs]
-        accuracies[change] = np.array([run["valid_accuracy"] for run in found])
+        results = [runs.run(job, _quiet).result for job in jobs]
+        accuracies[change] = np.array([run["valid_accuracy"] for run in results])
         difference = 100 * (accuracies[change] - accuracies[UNCHANGED])
         rows.append({
-            "change": change, "settings": _settings(recipe, recipes[UNCHANGED]), "seeds": len(found),
+            "change": change, "settings": _settings(recipe, recipes[UNCHANGED]), "seeds": len(results),
             "valid_accuracy_mean": accuracies[change].mean(), "valid_accuracy_std": metrics.deviation(accuracies[change]),
             "difference_points": difference.mean(),
-            "difference_error": None if len(found) < 2 else metrics.deviation(difference) / len(found) ** 0.5,
-            "zero_weights": np.mean([run["zero_weights"] for run in found])})
+            "difference_error": None if len(results) < 2 else metrics.deviation(difference) / len(results) ** 0.5,
+            "zero_weights": np.mean([run["zero_weights"] for run in results])})
         log(f"  validation accuracy {accuracies[change].mean():.4f}, {difference.mean():+.2f} points")
     table = typed(pd.DataFrame(rows))
     csvfile.write_with_checksum(table, folder(study, network).with_suffix(".csv"))
     identity.write(folder(study, network).with_suffix(".csv"), parts := table_identity(study, network, data.sha256))
     manifest.record(study, network, "ablations", parts["versions"])
     return table
+
+
+def finished_ablations(study: Study, network: str, path: Path) -> pd.DataFrame | None:
+    """The table in ``path`` if it has every variant of the study's ablations, with all seeds; else None."""
+    if not path.exists():
+        return None
+    table = typed(csvfile.read(path).astype({"settings": "string"}).fillna({"settings": ""}))
+    whole = (list(table["change"]) == list(variants(study, network))
+             and (table["seeds"] == len(study.settings.seeds)).all())
+    return table if whole else None
 
 
 def table_identity(study: Study, network: str, data: dict[str, str]) -> identity.Parts:

@@ -90,8 +90,13 @@ def manifest(study: Study) -> dict:
 
 def write(study: Study) -> None:
     """Writes study.json and manifest.json into the study's results."""
-    write_json(study.results / "study.json", describe(study))
+    write_description(study)
     write_json(study.results / "manifest.json", manifest(study))
+
+
+def write_description(study: Study) -> None:
+    """Writes study.json, which tells readers of the results what the study is."""
+    write_json(study.results / "study.json", describe(study))
 
 
 def trained_on() -> dict:

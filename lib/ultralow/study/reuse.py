@@ -76,7 +76,7 @@ def remade(study: Study, results: str) -> list[str]:
     files = [] if measured else [
         f"{name}/{file}" for name in study.settings.networks if name not in study.shared for stage, wanted, file in (
             ("conversion", study.override(name).hls, "convert.json"),
-            ("gates", study.override(name).gates, "synthesis.json"))
+            ("synthesis", study.override(name).gates, "synthesis.json"))
         if wanted and not executed(folder, f"{name}-{stage}")]
     if files or measured or not executed(folder, "comparison"):
         files.append("comparison.csv")

@@ -64,6 +64,7 @@ def training(study: Study, name: str, log: Log = print) -> dict:
     if rows.name != "mnist":  # which has pixels for features, and a figure of its own
         train["importance"] = predictions.permutation_importance(load_network(folder / "folded.npz"), rows)
     write_json(folder / "train.json", train)
+    manifest.write_description(study)
     return train
 
 

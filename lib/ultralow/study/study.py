@@ -1,23 +1,17 @@
-"""Knows what a study file says: which networks, on which data, with which seeds, and where results go."""
+"""Hold a study: which networks, on which data, with which seeds, and where results go."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from ultralow.study import studyfile
 from ultralow.networks.catalogue import NetworkSpec
 from ultralow.data.sources import DATASETS
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
-from ultralow.study.origin import Data
-from ultralow.study.override import Override
 from ultralow.networks.recipes import Recipe
-from ultralow.study.settings import Ablations, Area, Rows, Search, Settings
-from ultralow.study.strict import located
-
-MOST_FAULTS = 10  # that one message tells
+from ultralow.study import study_file
+from ultralow.study.schema import Settings
+from ultralow.study.sections import Override, located
 
 
 class Study:
@@ -83,10 +77,10 @@ class Study:
         if not (path.is_dir() and dataset not in DATASETS) and not set("*?[") & set(path.name):
             return [path]
         folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
-        found = sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
-        if not found:
+        files = sorted(p for p in folder.glob(pattern) if p.is_file() and not p.name.startswith("."))
+        if not files:
             raise StudyError(f"data.{dataset}.path {path} holds no file; give the path of a file, a folder or a pattern")
-        return found
+        return files
 
     def model_path(self, network: str) -> Path | None:
         """The file of a network that was trained elsewhere, as an absolute path; None of the others."""
@@ -113,31 +107,7 @@ def load(path: str | Path) -> Study:
     if not path.exists() and not path.is_absolute():
         path = root() / path
     try:
-        content = studyfile.read(path)
+        return Study(study_file.settings(path), path)
     except FileNotFoundError:
-        have = ", ".join(sorted(f"config/{p.name}" for p in (root() / "config").glob("*.yaml")))
-        raise StudyError(f"study file {path} does not exist; there are {have}") from None
-    try:
-        return Study(Settings.model_validate(content), path)
-    except StudyError as error:
-        raise StudyError(f"study file {path}: {error}") from None
-    except ValidationError as error:
-        raise StudyError(f"study file {path}: " + "; ".join(_sentences(error.errors()))) from None
-
-
-def _sentences(faults: list[dict]) -> list[str]:
-    """The first faults, of which one may bring many others."""
-    more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
-    return [*(said if len(said) < 1000 else f"{said[:1000]} …" for said in map(_sentence, faults[:MOST_FAULTS])), *more]
-
-
-def _sentence(fault: dict) -> str:
-    """One pydantic fault as a sentence; unknown keys get the nearest valid ones."""
-    *path, key = fault["loc"] or ("",)
-    where = ".".join(map(str, (*path, key)))
-    if fault["type"] == "extra_forbidden":
-        parts = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search, "area": Area}
-        model = parts.get(path[0], Settings) if path else Settings
-        kind = f"key in {'.'.join(map(str, path))}" if path else "key"
-        return str(unknown(kind, key, model.model_fields))
-    return f"{where}: {fault['msg']}"
+        files = ", ".join(sorted(f"config/{p.name}" for p in (root() / "config").glob("*.yaml")))
+        raise StudyError(f"study file {path} does not exist; there are {files}") from None

@@ -1,12 +1,11 @@
-"""Knows how a study is run: `python -m ultralow.study.workflow config/quick.yaml`. Checks first, then hands over to Snakemake.
+"""Run a study: check it, hold its results folder, and hand over to Snakemake.
 
-With `--profile slurm` the jobs run elsewhere, on the same file system. This process stays, submits them, and holds the
-results folder until the last one has ended.
+With a profile such as slurm the jobs run elsewhere, on the same file system. This process stays, submits them, and holds the
+results folder until the last one has ended. Jobs of this machine are forks of one process (:mod:`ultralow.study.forkserver`).
 """
 
 from __future__ import annotations
 
-import argparse
 import errno
 import fcntl
 import os
@@ -14,75 +13,93 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from ultralow.study import cluster, reuse, steps
-from ultralow.study import study as studies
 from ultralow.errors import StudyError
-from ultralow.files import contained, sweep
+from ultralow.files import contained, root, sweep
+from ultralow.study import cluster, datasets, forkserver, reuse
+from ultralow.study import study as studies
 
 FREE = 32 << 20  # bytes on the disk of the results, which a study of one network fills
+PLANS = {"-n", "--dry-run", "--dryrun", "--touch", "--unlock", "--list-rules", "--dag", "--rulegraph", "--summary"}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Runs a study; finished steps are kept, so a stopped study goes on.")
-    parser.add_argument("study", help="study file, e.g. config/quick.yaml")
-    parser.add_argument("--cores", type=int, help="networks worked on at once; all cores, or what the profile says")
-    parser.add_argument("--profile", help=f"where jobs run: {', '.join(cluster.names())}; or a folder's path")
-    parser.add_argument("--gpu", action="store_true", help="ask for a GPU for each training; see docs/clusters.md")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--trained", dest="take", action="store_const", const=reuse.TRAINED,
-                       help="take the trained networks as they are: conversion, gates, comparison and report only")
-    start.add_argument("--measured", dest="take", action="store_const", const=reuse.MEASURED,
-                       help="take what was measured, too: comparison and report only")
-    arguments, further = parser.parse_known_args()  # what Snakemake knows (--dry-run, --until …) goes to it
-    try:
-        study = studies.load(arguments.study)
-        if arguments.take:
-            os.environ[reuse.VARIABLE] = arguments.take
-            reuse.check(study)
-            if (files := reuse.remade(study, os.path.relpath(study.results, studies.root()))):
-                further = [*further, "--forcerun", *files]
-        if arguments.profile is not None:
-            further = [*further, "--profile", str(cluster.find(arguments.profile))]
-        cores = arguments.cores or (None if arguments.profile else os.cpu_count())
-        reuse.check_shared(study)
-        steps.check_sources(study)
-        with alone(study.results) as lock:
-            contained(study.results)
-            sweep(study.results)
-            code = snakemake(study, cores, further, lock, arguments.gpu)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@dataclass(frozen=True)
+class Options:
+    """How a study is run: networks worked on at once (None: all cores, or what the profile says), a profile's name or folder,
+    whether trainings ask for a GPU, and further arguments of Snakemake's."""
+
+    cores: int | None = None
+    profile: str | None = None
+    gpu: bool = False
+    further: tuple[str, ...] = ()
+
+
+def run(file: str, options: Options, mode: str | None = None) -> int:
+    """Runs a study and tells where its report is; finished steps are kept, so that a stopped study goes on.
+
+    Args:
+        mode: what is taken as it is: None, or a mode of :mod:`ultralow.study.reuse`.
+
+    Returns:
+        0, or Snakemake's exit code where a step failed.
+
+    Raises:
+        StudyError: the study, its data or the profile are not what they must be, or another run is at work.
+    """
+    study = studies.load(file)
+    further, local = list(options.further), True
+    if mode:
+        os.environ[reuse.VARIABLE] = mode
+        reuse.check(study)
+        if files := reuse.remade(study, os.path.relpath(study.results, root())):
+            further += ["--forcerun", *files]
+    if options.profile is not None:
+        profile = cluster.find(options.profile)
+        further += ["--profile", str(profile)]
+        local = cluster.executor(profile) == cluster.LOCAL
+    if cores := options.cores or (None if options.profile else os.cpu_count()):
+        further += ["--cores", str(cores)]
+    reuse.check_shared(study)
+    if mode != reuse.MEASURED:
+        datasets.check_sources(study)
+    with alone(study.results) as lock:
+        contained(study.results)
+        sweep(study.results)
+        code = _snakemake(study, further, lock, options.gpu, local)
     if code and (free := shutil.disk_usage(study.results).free) < FREE:
         # Whatever failed could not say why: its log is on the same disk.
-        print(f"error: {free >> 10:,} KiB are free in {study.results}, which is too little; free some space",
-              file=sys.stderr)
+        print(f"error: {free >> 10:,} KiB are free in {study.results}, which is too little; free some space", file=sys.stderr)
+    if PLANS & set(further):
+        return code
     report = study.results / "report" / "index.html"
     print(f"Report: {report}" if code == 0 else "The study is not complete; the messages above say why. Run the same "
           "command again to go on from here.", file=sys.stdout if code == 0 else sys.stderr)
     return code
 
 
-def snakemake(study: studies.Study, cores: int | None, further: list[str], lock: int, gpu: bool = False) -> int:
+def _snakemake(study: studies.Study, arguments: list[str], lock: int, gpu: bool, local: bool) -> int:
     """Snakemake's exit code. Its own lock would outlive a killed run; that of :func:`alone` does not.
 
     Snakemake holds ``lock`` too: if only this process is killed, the folder stays taken while the jobs go on.
     """
     take = [f"take={mode}"] if (mode := reuse.mode()) else []
-    limit = ["--cores", str(cores)] if cores else []
-    command = ["snakemake", *further, *limit, "--config", f"study={named(study.file)}", *take, *(["gpu=1"] if gpu else []),
-               "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=studies.root(), pass_fds=(lock,))
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            pass  # Snakemake has got it as well and needs a while to stop its jobs, which may stand in a queue
+    planned = bool(PLANS & set(arguments))
+    module = "snakemake" if planned else "ultralow.study.progress"
+    command = [sys.executable, "-m", module, *arguments, "--config", f"study={named(study.file)}", *take,
+               *(["gpu=1"] if gpu else []), "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
+    jobs = forkserver.started(lock, KERAS_BACKEND=study.settings.backend) if local and not planned else nullcontext()
+    with jobs as alive:
+        process = subprocess.Popen(command, cwd=root(), pass_fds=(lock, *([] if alive is None else [alive])))
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                pass  # Snakemake has got it as well and needs a while to stop its jobs, which may stand in a queue
 
 
 def named(file: Path) -> str:
@@ -91,7 +108,7 @@ def named(file: Path) -> str:
     Raises:
         StudyError: Snakemake reads it as YAML, and would take this name apart.
     """
-    name = os.path.relpath(file, studies.root())
+    name = os.path.relpath(file, root())
     try:
         kept = yaml.load(name, Loader=yaml.BaseLoader) == name == name.strip("'\"")
     except yaml.YAMLError:
@@ -128,7 +145,3 @@ def alone(folder: Path) -> Iterator[int]:
                              "spoil each other's results; put the project on one that has them, or have it mounted "
                              "with them") from error
         yield stream.fileno()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,15 +1,35 @@
-"""Knows how the text of a study file becomes plain values: no objects, nothing twice, nothing by reference."""
+"""Read a study file: its text as plain values (no objects, nothing twice, nothing by reference), and those as settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
 from ultralow.files import read_text
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, unknown
+from ultralow.study.schema import Settings
+from ultralow.study.sections import Ablations, Area, Data, Override, Rows, Search
 
 LARGEST = 4 << 20  # bytes: a thousand networks take 50,000
+MOST_FAULTS = 10  # that one message tells
+
+
+def settings(path: str | Path) -> Settings:
+    """What a study file asks for.
+
+    Raises:
+        StudyError: it is not YAML, or holds an unknown key or name; all faults are named at once.
+        FileNotFoundError: there is none.
+    """
+    content = read(path)
+    try:
+        return Settings.model_validate(content)
+    except StudyError as error:
+        raise StudyError(f"study file {path}: {error}") from None
+    except ValidationError as error:
+        raise StudyError(f"study file {path}: " + "; ".join(_sentences(error.errors()))) from None
 
 
 def read(path: str | Path) -> dict:
@@ -51,3 +71,21 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _sentences(faults: list[dict]) -> list[str]:
+    """The first faults, of which one may bring many others."""
+    more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+    return [*(text if len(text) < 1000 else f"{text[:1000]} …" for text in map(_sentence, faults[:MOST_FAULTS])), *more]
+
+
+def _sentence(fault: dict) -> str:
+    """One pydantic fault as a sentence; unknown keys get the nearest valid ones."""
+    *path, key = fault["loc"] or ("",)
+    where = ".".join(map(str, (*path, key)))
+    if fault["type"] == "extra_forbidden":
+        parts = {"data": Data, "rows": Rows, "networks": Override, "ablations": Ablations, "search": Search, "area": Area}
+        model = parts.get(path[0], Settings) if path else Settings
+        kind = f"key in {'.'.join(map(str, path))}" if path else "key"
+        return str(unknown(kind, key, model.model_fields))
+    return f"{where}: {fault['msg']}"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
-from ultralow.study import cluster, needs
+from ultralow.study import cluster
 from ultralow.errors import StudyError
 from ultralow.study.study import root
 
@@ -37,37 +37,37 @@ def test_a_profile_names_options_that_snakemake_has(name):
 
 
 def test_every_rule_says_what_it_needs():
-    assert {"data", "training", "worker", "gates", "report"} <= set(RULES)
-    stages = {}
+    assert {"data", "training", "worker", "synthesis", "report"} <= set(RULES)
+    steps = {}
     for name, text in RULES.items():
         if name != "all":
-            (stage,) = re.findall(r'\*\*needs\.resources\("(\w+)"', text)
-            assert "threads: needs.CORES" in text, name
-            stages.setdefault(stage, set()).add(name)
-            assert ("GPU" in text) == bool(needs.STAGES[stage].gpus), name
-    assert set(stages) == set(needs.STAGES)
+            (step,) = re.findall(r'\*\*cluster\.resources\("(\w+)"', text)
+            assert "threads: cluster.CORES" in text, name
+            steps.setdefault(step, set()).add(name)
+            assert ("GPU" in text) == bool(cluster.STEPS[step].gpus), name
+    assert set(steps) == set(cluster.STEPS)
 
 
 def test_the_paper_study_took_a_quarter_of_the_time_that_is_asked_for():
     names = {"training": "-training", "ablations": "-ablations", "search": "search-", "conversion": "-conversion",
-             "gates": "-gates", "area": "area", "comparison": "comparison", "data": "data-"}
+             "synthesis": "-(gates|synthesis)$", "area": "area", "comparison": "comparison", "data": "data-"}
     seconds = json.loads((root() / "results/paper/manifest.json").read_text())["wall_seconds"]
-    assert set(names) == set(needs.STAGES) - {"page"}  # a page draws what was measured
-    for stage, part in names.items():
-        longest = max(s for name, s in seconds.items() if part in name)  # every step was measured
-        assert 4 * longest <= 60 * needs.STAGES[stage].minutes, stage
+    assert set(names) == set(cluster.STEPS) - {"page"}  # a page draws what was measured
+    for step, part in names.items():
+        longest = max(s for name, s in seconds.items() if re.search(part, name))  # every step was measured
+        assert 4 * longest <= 60 * cluster.STEPS[step].minutes, step
 
 
 def test_a_second_attempt_may_use_more_and_a_gpu_is_asked_for_only_if_there_are_any():
-    first, second = ({name: value(None, attempt=attempt) for name, value in needs.resources("gates").items()}
+    first, second = ({name: value(None, attempt=attempt) for name, value in cluster.resources("synthesis").items()}
                      for attempt in (1, 2))
     assert first["mem_mb"] == first["htcondor_request_mem_mb"] == 12000
     assert first["runtime"] * 60 == first["allowed_execute_duration"] == first["classad_MaxRuntime"]
     assert all(second[name] == 2 * first[name] for name in first)
-    assert needs.resources("training", gpu=True)["gpu"] == 1 and "gpu" not in needs.resources("training")
-    assert "gpu" not in needs.resources("gates", gpu=True)
-    with pytest.raises(StudyError, match="unknown stage 'trainin'; did you mean 'training'"):
-        needs.resources("trainin")
+    assert cluster.resources("training", gpu=True)["gpu"] == 1 and "gpu" not in cluster.resources("training")
+    assert "gpu" not in cluster.resources("synthesis", gpu=True)
+    with pytest.raises(StudyError, match="unknown step 'trainin'; did you mean 'training'"):
+        cluster.resources("trainin")
 
 
 def test_an_unknown_profile_is_named_with_those_there_are():
@@ -91,7 +91,7 @@ def test_a_profile_of_ones_own_is_a_folder(tmp_path, monkeypatch):
 
 def dry(*options):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run([sys.executable, "-m", "ultralow.study.workflow", *options, "--dry-run"], cwd=root(), text=True,
+    done = subprocess.run([sys.executable, "-m", "ultralow.cli", "run", *options, "--dry-run"], cwd=root(), text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, env={**os.environ, "PATH": path})
     return done.returncode, done.stdout + done.stderr
 
@@ -103,7 +103,7 @@ def test_a_study_is_planned_with_each_profile(name):
         pytest.skip(f"`make .venv/.ready-{executor}` was not run")
     code, text = dry("config/smoke.yaml", "--profile", name, "--gpu", "--forceall")
     assert code == 0, text[-3000:]
-    assert re.search(r"^gates +3$", text, re.MULTILINE)
+    assert re.search(r"^synthesis +3$", text, re.MULTILINE)
 
 
 def test_the_command_refuses_an_unknown_profile():
@@ -118,5 +118,5 @@ def test_reana_gives_a_container_what_the_study_needs():
     (step,) = spec["workflow"]["specification"]["steps"]
     limit = int(step["kubernetes_memory_limit"].removesuffix("Gi")) * 2**30
     shared = profile("reana")["resources"]["mem_mb"]
-    assert limit >= shared * 10**6 >= max(stage.mem_mb for stage in needs.STAGES.values()) * 10**6
+    assert limit >= shared * 10**6 >= max(step.mem_mb for step in cluster.STEPS.values()) * 10**6
     assert "PROFILE=reana" in step["commands"][0]

@@ -1,4 +1,4 @@
-"""Knows where the trials of a search are kept: a journal file, which a shared file system may hold, or a database."""
+"""Keep the trials of a search: in a journal file, which a shared file system may hold, or in a database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from ultralow.errors import StudyError
 from ultralow.files import read_json, replacing
 from ultralow.study import identity
-from ultralow.study.settings import JOURNAL
+from ultralow.study.sections import JOURNAL
 from ultralow.study.study import Study
 
 ATTEMPTS = 5  # to open a database
