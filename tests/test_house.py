@@ -12,45 +12,6 @@ LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
 ROOMS = {room for row in ROWS[1:-1] for room in row}
 MOST_LINES, MOST_PARAMETERS, MOST_WIDTH = 400, 7, 130
 
-# Still to be mended: these lists only shrink.
-FILES: set[str] = set()
-UPWARD = {
-    ("study.ablations", "report.comparison"),
-    ("study.area_sweep", "report.comparison"), ("study.experiments", "report.comparison"), ("study.search",
-    "report.comparison")}
-CIRCLE: set[str] = set()
-LONG: set[str] = set()
-WIDE = {
-    "exact.load",
-    "report.compare_runs", "report.comparison",
-    "study.area_sweep", "study.experiments", "study.override",
-    "synthesis.implement", 
-    
-    }
-KNOWING = {
-    "data.columns",
-    "data.dataset", "data.download", "data.jetgen.pythia", "data.jetgen.sample", "data.jetgen.substructure",
-    "data.jetgen.validation", "data.jets", "data.jetsums", "data.loading", "data.mnist", "data.published_jets",
-    "data.readers", "data.table", "data.tabular", "errors", "exact.base", "exact.circuit", "exact.circuitfile",
-    "exact.dense", "exact.description", "exact.load", "exact.lut", "exact.simplify", "files", "fixed_point",
-    
-    "limits", "metrics", "npz",
-    "report.budgets", "report.compare_runs", "report.comparison", "report.fewest", "report.figures.cost",
-    "report.figures.data", "report.figures.experiments", "report.figures.gallery", "report.figures.inputs",
-    "report.figures.jets", "report.figures.roc", "report.figures.style", "report.html_tables", "report.importance",
-    "report.prototypes", "report.published", "report.results", "report.site", "report.summary", "study.ablations",
-    "study.area_sweep", "study.cluster", "study.experiments", "study.needs",
-    "study.origin", "study.override", 
-    "study.search", "study.settings", "study.storage", "study.strict", "study.study",
-    "study.studyfile", "study.workers", "study.workflow", "synthesis.deliverable", "synthesis.hls4ml",
-    "synthesis.implement", "synthesis.netlist", "synthesis.testbench", "synthesis.verilator", "synthesis.vitis",
-    "synthesis.yosys", 
-    
-    
-    }
-PARAMETERS = {
-    "data.published_jets:prepare", "data.tabular:read"}
-
 
 @cache
 def sources() -> dict[str, tuple[str, ast.Module]]:
@@ -87,7 +48,7 @@ def imports(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: line {node.lineno} is a relative import; write it in full"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif "import_module" in (getattr(node, "attr", ""), getattr(node, "id", "")):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             # The names may stand in a table: every text of the module that looks like one counts.
             names |= {text.value.replace(":", ".") for text in ast.walk(tree) if isinstance(text, ast.Constant)
                       and isinstance(text.value, str) and text.value.startswith("ultralow.") and " " not in text.value}
@@ -115,7 +76,7 @@ def test_the_package_has_nine_rooms_and_few_files():
     shown = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
     folders, files = {path.name for path in shown if path.is_dir()}, {path.name for path in shown if path.is_file()}
     assert folders == ROOMS
-    assert {Path(name).stem for name in files} <= set(LEVEL) - ROOMS | FILES
+    assert {Path(name).stem for name in files} <= set(LEVEL) - ROOMS
     assert len(files) <= 10
     assert all((PACKAGE / name / "__init__.py").is_file() for name in folders)
 
@@ -123,7 +84,7 @@ def test_the_package_has_nine_rooms_and_few_files():
 def test_nothing_imports_upwards():
     upward = {(module, target) for module, target in edges()
               if LEVEL.get(room(module), 0) < LEVEL.get(room(target), 0) or room(target) == "__init__"}
-    assert upward <= UPWARD, upward - UPWARD
+    assert not upward
 
 
 def test_no_two_rooms_of_one_row_import_each_other():
@@ -136,13 +97,13 @@ def test_no_two_rooms_of_one_row_import_each_other():
 
 def test_no_modules_import_each_other_in_a_circle():
     circle = cyclic({module: imports(module) for module in sources()})
-    assert circle <= CIRCLE, circle - CIRCLE
+    assert not circle
 
 
 def test_modules_are_short():
     lines = {module: text.splitlines() for module, (text, _) in sources().items()}
-    assert {module for module, content in lines.items() if len(content) > MOST_LINES} <= LONG
-    wide = {f"{module}:{number}" for module, content in lines.items() if module not in WIDE
+    assert {module for module, content in lines.items() if len(content) > MOST_LINES} == set()
+    wide = {f"{module}:{number}" for module, content in lines.items()
             for number, line in enumerate(content, 1) if len(line) > MOST_WIDTH}
     assert not wide
 
@@ -150,8 +111,7 @@ def test_modules_are_short():
 def test_the_first_line_of_a_module_says_what_it_does():
     first = {module: ast.get_docstring(tree) for module, (text, tree) in sources().items() if text.strip()}
     assert {module for module, text in first.items() if not text} == set()
-    knowing = {module for module, text in first.items() if text.startswith("Knows")}
-    assert knowing <= KNOWING, knowing - KNOWING
+    assert {module for module, text in first.items() if text.startswith("Knows")} == set()
 
 
 def test_no_function_takes_more_than_seven_parameters():
@@ -162,4 +122,4 @@ def test_no_function_takes_more_than_seven_parameters():
                 every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 if len([argument for argument in every if argument.arg not in ("self", "cls")]) > MOST_PARAMETERS:
                     many.add(f"{module}:{node.name}")
-    assert many <= PARAMETERS, many - PARAMETERS
+    assert not many

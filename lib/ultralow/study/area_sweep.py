@@ -1,5 +1,4 @@
-"""Knows what one network costs for each way to build its circuit: LUTs against latency, for each clock and depth of
-sharing."""
+"""Build one network's circuit for several clocks and depths of sharing: LUTs against latency."""
 
 from __future__ import annotations
 
