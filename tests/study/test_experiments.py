@@ -137,7 +137,7 @@ assert keras.backend.backend() == "jax"
 rng = np.random.default_rng(0)
 for name, entry in CATALOGUE.items():
     if not entry.hls4ml:
-        continue  # tests/test_front.py
+        continue  # tests/training/lut
     network = entry.at_smoke_size()
     recipe = replace(RECIPES[entry.recipe], epochs=2, batch_size=32, teacher=None)
     x = rng.integers(0, 2, (64, network.widths[0])).astype(np.float32)
