@@ -242,4 +242,5 @@ def test_the_physics_check_runs_on_the_embedded_sample(tmp_path):
     (shown,) = [out["data"]["text/plain"] for cell in cells for out in cell.get("outputs", [])
                 if "AUC t" in "".join(out.get("data", {}).get("text/plain", ""))]
     accuracy = float(re.search(r"accuracy\s+([0-9.]+)", "".join(shown))[1])
-    assert 0.6 < accuracy < 0.76  # one epoch; chance is 0.2
+    # One epoch of seed 1 gives 0.642; logistic regression on these features reaches 0.66.
+    assert abs(accuracy - 0.642) < 0.01
