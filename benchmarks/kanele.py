@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ultralow.circuit import verilog
 from ultralow.circuit.design import Design, Port
 from ultralow.errors import StudyError
-from ultralow.circuit.verilog import Wire
+from ultralow.circuit.verilog_module import Assign, Lookup, Register, Wire, spelled
 
 TOP = "kanele"
 _TERM = r"(?:resize\(\w+, *\w+\)|\w+)"
@@ -151,7 +150,7 @@ def write(circuit: Circuit, folder: Path, clock_ns: float) -> Design:
     given, lines = {f"input_{i}": Wire(f"input_{i}", circuit.input_bits, False, 0) for i in range(circuit.inputs)}, []
     choices = {step.name: step for step in circuit.steps if step.kind == "choice"}
     for index, source in enumerate(given.values()):
-        lines.append(f"{source.declared('wire')} = model_inp[{index * source.bits} +: {source.bits}];")
+        lines += spelled(Assign(source, f"model_inp[{index * source.bits} +: {source.bits}]"))
     for step in circuit.steps:
         given[step.name] = out = Wire(step.name, step.bits, True, 0)
         made = Wire(f"{step.name}_d", step.bits, True, 0) if step.registered else out
@@ -163,7 +162,7 @@ def write(circuit: Circuit, folder: Path, clock_ns: float) -> Design:
         elif step.kind != "choice":
             lines += _lines(step, made, [given.get(source, source) for source in step.sources])
         if step.registered:
-            lines += verilog.register(made, out)
+            lines += spelled(Register(out, made.name))
     outputs = ", ".join(f"output_{index}" for index in reversed(range(circuit.outputs)))
     widths = circuit.inputs * circuit.input_bits, circuit.outputs * circuit.output_bits
     ports = f"input wire clk, input wire [{widths[0] - 1}:0] model_inp, output wire [{widths[1] - 1}:0] model_out"
@@ -178,7 +177,7 @@ def write(circuit: Circuit, folder: Path, clock_ns: float) -> Design:
 def _lines(step: Step, out: Wire, sources: list[Wire | int]) -> list[str]:
     match step.kind:
         case "table":  # the flow's own way to say one
-            return verilog.looked_up(out, sources[0], np.array(step.values))
+            return spelled(Lookup(out, sources[0], tuple(map(int, step.values))))
         case "clip":
             wide, low = sources[0], out.bits - 1
             upper = f"{wide.name}[{wide.bits - 1}:{low}]"
@@ -188,7 +187,7 @@ def _lines(step: Step, out: Wire, sources: list[Wire | int]) -> list[str]:
         case "sum":
             value = _balanced([_constant(source, out.bits) if isinstance(source, int) else source.name
                                for source in sources] or [_constant(0, out.bits)])
-    return [f"{out.declared('wire')} = {value};"]
+    return spelled(Assign(out, value))
 
 
 def _sum_of_choices(step: Step, out: Wire, chosen: list[Step]) -> list[str]:
@@ -197,8 +196,7 @@ def _sum_of_choices(step: Step, out: Wire, chosen: list[Step]) -> list[str]:
     bits = np.arange(2**key.bits)[:, None] >> np.arange(key.bits) & 1
     table = bits @ [choice.values[0] for choice in chosen] + sum(s for s in step.sources if isinstance(s, int))
     joined = ", ".join(f"{choice.sources[0]}[0]" for choice in reversed(chosen))
-    return [f"{key.declared('wire')} = {{{joined}}};",
-            *verilog.looked_up(out, key, table)]
+    return [*spelled(Assign(key, f"{{{joined}}}")), *spelled(Lookup(out, key, tuple(map(int, table))))]
 
 
 def _balanced(terms: list[str]) -> str:

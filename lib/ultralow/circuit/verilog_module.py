@@ -136,7 +136,7 @@ class Module:
         lines: list[str] = []
 
         def add(piece: Piece) -> None:
-            first, *rest = _spelled(piece)
+            first, *rest = spelled(piece)
             # A sum that is cut stands on one line with what it is in full.
             if f" {piece.out.name}_w = " in (lines[-1] if lines else ""):
                 first = f"{lines.pop()} {first}"
@@ -258,7 +258,8 @@ def _assignments(piece: Assign | Split | Join) -> list[str]:
             return [f"{out.name} = {{{piece.high.name}, {piece.low.name}}}"]
 
 
-def _spelled(piece: Piece) -> list[str]:
+def spelled(piece: Piece) -> list[str]:
+    """The lines of one piece, each with its declaration."""
     out = piece.out
     declared = f"{out.type} {out.name}"
     match piece:
@@ -270,7 +271,7 @@ def _spelled(piece: Piece) -> list[str]:
                     f"wire {declared} = {{{out.name}_u, {out.name}_l}};"]
         case Join():
             high, low = piece.high.name, piece.low.name
-            return _spelled(Split(out, piece.low.bits, low, f"({low} >>> {piece.low.bits}) + {high}"))
+            return spelled(Split(out, piece.low.bits, low, f"({low} >>> {piece.low.bits}) + {high}"))
         case Lookup():
             return [*_choices(piece)]
         case Register():
