@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_hgq_dense_1 (
@@ -5,4232 +6,5608 @@ module jets_hgq_dense_1 (
     input wire [111:0] model_inp,
     output reg [89:0] model_out
 );
-    reg [111:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire signed [6:0] v0 = inputs[6:0];
-    wire signed [5:0] v1 = (v0 >>> 1);
-    wire signed [7:0] v2 = (v1 <<< 2) - v1;
-    wire signed [9:0] v3 = (v1 <<< 4) - v2;
-    reg signed [9:0] v3_1; always @(posedge clk) v3_1 <= v3;
-    wire signed [6:0] v4 = inputs[13:7];
-    wire signed [5:0] v5 = (v4 >>> 1);
-    wire [3:0] v6_l = v5; wire [6:0] v6_u = (v5 >>> 4) + v1; wire signed [10:0] v6 = {v6_u, v6_l};
-    wire signed [6:0] v7 = v1 + v5;
-    wire signed [7:0] v8 = (v5 <<< 2) - v5;
-    wire signed [6:0] v9 = inputs[27:21];
-    wire signed [5:0] v10 = (v9 >>> 1);
-    wire signed [7:0] v11 = (v1 <<< 1) - v10;
-    wire signed [8:0] v12 = (v10 <<< 2) + v10;
-    wire signed [6:0] v13 = inputs[34:28];
-    wire signed [5:0] v14 = (v13 >>> 1);
-    wire [0:0] v15_l = v5; wire [6:0] v15_u = (v5 >>> 1) + v14; wire signed [7:0] v15 = {v15_u, v15_l};
-    wire signed [6:0] v16 = v1 - v14;
-    wire signed [8:0] v17 = (v14 <<< 3) - v14;
-    wire signed [7:0] v18 = (v14 <<< 2) - v14;
-    wire signed [6:0] v19 = inputs[41:35];
-    wire signed [3:0] v20 = (v19 >>> 3);
-    wire [2:0] v21_l = v15; wire [5:0] v21_u = (v15 >>> 3) - v20; wire signed [8:0] v21 = {v21_u, v21_l};
-    wire signed [7:0] v22 = (v20 <<< 3) + v14;
-    wire signed [6:0] v23 = (v20 <<< 2) + v1;
-    wire [4:0] v24_l = v5; wire [4:0] v24_u = (v5 >>> 5) + v20; wire signed [9:0] v24 = {v24_u, v24_l};
-    wire signed [6:0] v25 = (v20 <<< 1) - v1;
-    wire signed [8:0] v26 = (v14 <<< 2) - v20;
-    wire signed [6:0] v27 = inputs[48:42];
-    wire signed [3:0] v28 = (v27 >>> 3);
-    wire signed [4:0] v29 = v20 + v28;
-    wire signed [6:0] v30 = v14 - v28;
-    wire [0:0] v31_l = v5; wire [5:0] v31_u = (v5 >>> 1) - v28; wire signed [6:0] v31 = {v31_u, v31_l};
-    wire [2:0] v32_l = v10; wire [4:0] v32_u = (v10 >>> 3) - v28; wire signed [7:0] v32 = {v32_u, v32_l};
-    wire [1:0] v33_l = v14; wire [4:0] v33_u = (v14 >>> 2) - v28; wire signed [6:0] v33 = {v33_u, v33_l};
-    wire [0:0] v34_l = v2; wire [7:0] v34_u = (v2 >>> 1) + v33; wire signed [8:0] v34 = {v34_u, v34_l};
-    wire signed [6:0] v35 = inputs[55:49];
-    wire signed [3:0] v36 = (v35 >>> 3);
-    wire [0:0] v37_l = v36; wire [7:0] v37_u = (v36 >>> 1) + v2; wire signed [8:0] v37 = {v37_u, v37_l};
-    wire signed [4:0] v38 = v20 - v36;
-    wire [1:0] v39_l = v6; wire [8:0] v39_u = (v6 >>> 2) - v38; wire signed [10:0] v39 = {v39_u, v39_l};
-    wire signed [6:0] v40 = (v20 <<< 2) - v36;
-    wire [1:0] v41_l = v33; wire [6:0] v41_u = (v33 >>> 2) + v40; wire signed [8:0] v41 = {v41_u, v41_l};
-    wire signed [8:0] v42 = (v28 <<< 4) + v36;
-    wire signed [4:0] v43 = v28 - v36;
-    wire signed [6:0] v44 = (v20 <<< 2) + v43;
-    wire [1:0] v45_l = v1; wire [5:0] v45_u = (v1 >>> 2) - v43; wire signed [7:0] v45 = {v45_u, v45_l};
-    wire signed [10:0] v46 = (v45 <<< 2) + v39;
-    reg signed [10:0] v46_1; always @(posedge clk) v46_1 <= v46;
-    wire [5:0] v47_l = v10; wire [4:0] v47_u = (v10 >>> 6) + v36; wire signed [10:0] v47 = {v47_u, v47_l};
-    wire signed [6:0] v48 = v36 + v10;
-    wire signed [6:0] v49 = inputs[62:56];
-    wire signed [3:0] v50 = (v49 >>> 3);
-    wire signed [9:0] v51 = (v50 <<< 5) + v8;
-    wire signed [6:0] v52 = (v50 <<< 2) + v43;
-    wire signed [4:0] v53 = v36 + v50;
-    wire signed [6:0] v54 = v50 + v14;
-    wire signed [6:0] v55 = v50 + v1;
-    wire [4:0] v56_l = v10; wire [4:0] v56_u = (v10 >>> 5) - v50; wire signed [9:0] v56 = {v56_u, v56_l};
-    wire signed [5:0] v57 = (v20 <<< 1) - v50;
-    wire [3:0] v58_l = v5; wire [4:0] v58_u = (v5 >>> 4) - v50; wire signed [8:0] v58 = {v58_u, v58_l};
-    wire signed [4:0] v59 = v28 - v50;
-    wire signed [6:0] v60 = (v20 <<< 2) + v50;
-    wire [0:0] v61_l = v28; wire [4:0] v61_u = (v28 >>> 1) + v50; wire signed [5:0] v61 = {v61_u, v61_l};
-    wire signed [7:0] v62 = (v61 <<< 1) + v23;
-    wire signed [4:0] v63 = v28 + v50;
-    wire [4:0] v64_l = v17; wire [5:0] v64_u = (v17 >>> 5) + v63; wire signed [10:0] v64 = {v64_u, v64_l};
-    wire [1:0] v65_l = v54; wire [5:0] v65_u = (v54 >>> 2) + v63; wire signed [7:0] v65 = {v65_u, v65_l};
-    wire signed [4:0] v66 = v36 - v50;
-    wire signed [5:0] v67 = (v28 <<< 1) - v66;
-    wire signed [5:0] v68 = v28 - v66;
-    reg signed [5:0] v68_1; always @(posedge clk) v68_1 <= v68;
-    wire signed [6:0] v69 = inputs[69:63];
-    wire signed [5:0] v70 = (v69 >>> 1);
-    wire signed [6:0] v71 = (v28 <<< 1) - v70;
-    wire signed [11:0] v72 = (v70 <<< 5) + v5;
-    wire [0:0] v73_l = v72; wire [10:0] v73_u = (v72 >>> 1) + v17; wire signed [11:0] v73 = {v73_u, v73_l};
-    reg signed [11:0] v73_1; always @(posedge clk) v73_1 <= v73;
-    wire signed [12:0] v74 = (v70 <<< 6) - v10;
-    wire [3:0] v75_l = v74; wire [8:0] v75_u = (v74 >>> 4) - v36; wire signed [12:0] v75 = {v75_u, v75_l};
-    wire signed [7:0] v76 = (v70 <<< 2) - v70;
-    wire [1:0] v77_l = v75; wire [9:0] v77_u = (v75 >>> 2) - v76; wire signed [11:0] v77 = {v77_u, v77_l};
-    reg signed [11:0] v77_1; always @(posedge clk) v77_1 <= v77;
-    wire signed [9:0] v78 = (v1 <<< 3) + v70;
-    wire [0:0] v79_l = v1; wire [6:0] v79_u = (v1 >>> 1) + v70; wire signed [7:0] v79 = {v79_u, v79_l};
-    wire signed [8:0] v80 = (v70 <<< 2) + v70;
-    wire signed [10:0] v81 = (v2 <<< 2) - v80;
-    reg signed [10:0] v81_1; always @(posedge clk) v81_1 <= v81;
-    wire [2:0] v82_l = v80; wire [6:0] v82_u = (v80 >>> 3) + v61; wire signed [9:0] v82 = {v82_u, v82_l};
-    reg signed [9:0] v82_1; always @(posedge clk) v82_1 <= v82;
-    wire signed [6:0] v83 = inputs[76:70];
-    wire signed [4:0] v84 = (v83 >>> 2);
-    wire [1:0] v85_l = v84; wire [4:0] v85_u = (v84 >>> 2) - v50; wire signed [6:0] v85 = {v85_u, v85_l};
-    wire [1:0] v86_l = v84; wire [4:0] v86_u = (v84 >>> 2) - v20; wire signed [6:0] v86 = {v86_u, v86_l};
-    wire [1:0] v87_l = v20; wire [5:0] v87_u = (v20 >>> 2) - v84; wire signed [7:0] v87 = {v87_u, v87_l};
-    wire signed [12:0] v88 = (v87 <<< 5) - v8;
-    wire [3:0] v89_l = v87; wire [6:0] v89_u = (v87 >>> 4) + v30; wire signed [10:0] v89 = {v89_u, v89_l};
-    wire signed [7:0] v90 = v85 + v87;
-    wire signed [5:0] v91 = v20 - v84;
-    wire signed [9:0] v92 = (v91 <<< 3) + v15;
-    wire signed [7:0] v93 = (v91 <<< 1) + v61;
-    wire [0:0] v94_l = v34; wire [8:0] v94_u = (v34 >>> 1) + v93; wire signed [9:0] v94 = {v94_u, v94_l};
-    reg signed [9:0] v94_1; always @(posedge clk) v94_1 <= v94;
-    wire signed [5:0] v95 = v28 - v84;
-    wire signed [5:0] v96 = (v28 <<< 1) + v84;
-    wire signed [8:0] v97 = (v96 <<< 2) + v8;
-    wire signed [8:0] v98 = (v84 <<< 3) + v10;
-    wire [0:0] v99_l = v5; wire [5:0] v99_u = (v5 >>> 1) + v84; wire signed [6:0] v99 = {v99_u, v99_l};
-    wire [2:0] v100_l = v1; wire [5:0] v100_u = (v1 >>> 3) + v84; wire signed [8:0] v100 = {v100_u, v100_l};
-    wire [4:0] v101_l = v5; wire [5:0] v101_u = (v5 >>> 5) + v84; wire signed [10:0] v101 = {v101_u, v101_l};
-    wire [1:0] v102_l = v101; wire [9:0] v102_u = (v101 >>> 2) + v80; wire signed [11:0] v102 = {v102_u, v102_l};
-    wire signed [6:0] v103 = v84 + v10;
-    wire [0:0] v104_l = v70; wire [5:0] v104_u = (v70 >>> 1) + v84; wire signed [6:0] v104 = {v104_u, v104_l};
-    wire [0:0] v105_l = v70; wire [5:0] v105_u = (v70 >>> 1) - v84; wire signed [6:0] v105 = {v105_u, v105_l};
-    wire signed [9:0] v106 = (v105 <<< 2) - v18;
-    wire signed [7:0] v107 = (v50 <<< 2) - v105;
-    wire signed [6:0] v108 = inputs[83:77];
-    wire signed [4:0] v109 = (v108 >>> 2);
-    wire [0:0] v110_l = v109; wire [7:0] v110_u = (v109 >>> 1) - v79; wire signed [8:0] v110 = {v110_u, v110_l};
-    reg signed [8:0] v110_1; always @(posedge clk) v110_1 <= v110;
-    wire [1:0] v111_l = v40; wire [5:0] v111_u = (v40 >>> 2) - v109; wire signed [7:0] v111 = {v111_u, v111_l};
-    wire signed [7:0] v112 = (v109 <<< 2) + v40;
-    wire [2:0] v113_l = v29; wire [5:0] v113_u = (v29 >>> 3) - v109; wire signed [8:0] v113 = {v113_u, v113_l};
-    reg signed [8:0] v113_1; always @(posedge clk) v113_1 <= v113;
-    wire signed [12:0] v114 = (v113_1 <<< 3) + v77_1;
-    wire signed [5:0] v115 = (v50 <<< 1) - v109;
-    wire [0:0] v116_l = v109; wire [4:0] v116_u = (v109 >>> 1) + v50; wire signed [5:0] v116 = {v116_u, v116_l};
-    wire signed [6:0] v117 = (v20 <<< 2) - v109;
-    wire signed [5:0] v118 = (v20 <<< 1) - v109;
-    wire [1:0] v119_l = v24; wire [7:0] v119_u = (v24 >>> 2) - v118; wire signed [9:0] v119 = {v119_u, v119_l};
-    wire [1:0] v120_l = v16; wire [6:0] v120_u = (v16 >>> 2) + v118; wire signed [8:0] v120 = {v120_u, v120_l};
-    wire signed [8:0] v121 = (v118 <<< 2) + v63;
-    wire signed [6:0] v122 = (v36 <<< 2) + v109;
-    wire signed [5:0] v123 = (v36 <<< 1) + v109;
-    wire signed [12:0] v124 = (v123 <<< 6) + v58;
-    wire [1:0] v125_l = v123; wire [5:0] v125_u = (v123 >>> 2) + v63; wire signed [7:0] v125 = {v125_u, v125_l};
-    wire signed [5:0] v126 = v36 - v109;
-    wire signed [8:0] v127 = (v126 <<< 2) + v2;
-    wire signed [11:0] v128 = (v127 <<< 2) - v92;
-    reg signed [11:0] v128_1; always @(posedge clk) v128_1 <= v128;
-    wire signed [8:0] v129 = (v126 <<< 3) + v33;
-    wire signed [7:0] v130 = (v109 <<< 2) - v1;
-    wire signed [7:0] v131 = (v1 <<< 1) + v109;
-    wire signed [6:0] v132 = v5 + v109;
-    wire signed [6:0] v133 = (v84 <<< 1) + v109;
-    wire [1:0] v134_l = v80; wire [7:0] v134_u = (v80 >>> 2) + v133; wire signed [9:0] v134 = {v134_u, v134_l};
-    wire signed [5:0] v135 = v84 - v109;
-    wire [1:0] v136_l = v135; wire [6:0] v136_u = (v135 >>> 2) + v71; wire signed [8:0] v136 = {v136_u, v136_l};
-    reg signed [8:0] v136_1; always @(posedge clk) v136_1 <= v136;
-    wire [1:0] v137_l = v135; wire [5:0] v137_u = (v135 >>> 2) - v84; wire signed [7:0] v137 = {v137_u, v137_l};
-    wire [3:0] v138_l = v137; wire [6:0] v138_u = (v137 >>> 4) - v135; wire signed [10:0] v138 = {v138_u, v138_l};
-    reg signed [10:0] v138_1; always @(posedge clk) v138_1 <= v138;
-    wire signed [6:0] v139 = v1 + v109;
-    wire [0:0] v140_l = v139; wire [6:0] v140_u = (v139 >>> 1) + v59; wire signed [7:0] v140 = {v140_u, v140_l};
-    wire signed [8:0] v141 = (v91 <<< 2) + v139;
-    wire [0:0] v142_l = v105; wire [7:0] v142_u = (v105 >>> 1) + v139; wire signed [8:0] v142 = {v142_u, v142_l};
-    wire signed [6:0] v143 = v36 - v139;
-    wire signed [11:0] v144 = (v143 <<< 2) + v102;
-    reg signed [11:0] v144_1; always @(posedge clk) v144_1 <= v144;
-    wire [0:0] v145_l = v14; wire [6:0] v145_u = (v14 >>> 1) - v139; wire signed [7:0] v145 = {v145_u, v145_l};
-    reg signed [7:0] v145_1; always @(posedge clk) v145_1 <= v145;
-    wire [2:0] v146_l = v145; wire [7:0] v146_u = (v145 >>> 3) - v7; wire signed [10:0] v146 = {v146_u, v146_l};
-    reg signed [10:0] v146_1; always @(posedge clk) v146_1 <= v146;
-    wire signed [5:0] v147 = v84 + v109;
-    wire [1:0] v148_l = v147; wire [5:0] v148_u = (v147 >>> 2) + v66; wire signed [7:0] v148 = {v148_u, v148_l};
-    wire signed [6:0] v149 = v147 + v66;
-    reg signed [6:0] v149_1; always @(posedge clk) v149_1 <= v149;
-    wire signed [7:0] v150 = (v147 <<< 2) - v147;
-    wire signed [6:0] v151 = inputs[90:84];
-    wire signed [4:0] v152 = (v151 >>> 2);
-    reg signed [4:0] v152_1; always @(posedge clk) v152_1 <= v152;
-    wire signed [7:0] v153 = (v152 <<< 2) + v48;
-    wire signed [7:0] v154 = (v152 <<< 2) + v33;
-    reg signed [7:0] v154_1; always @(posedge clk) v154_1 <= v154;
-    wire [1:0] v155_l = v50; wire [5:0] v155_u = (v50 >>> 2) + v152; wire signed [7:0] v155 = {v155_u, v155_l};
-    wire [0:0] v156_l = v7; wire [7:0] v156_u = (v7 >>> 1) + v155; wire signed [8:0] v156 = {v156_u, v156_l};
-    wire [2:0] v157_l = v50; wire [5:0] v157_u = (v50 >>> 3) + v152; wire signed [8:0] v157 = {v157_u, v157_l};
-    wire [1:0] v158_l = v20; wire [5:0] v158_u = (v20 >>> 2) + v152; wire signed [7:0] v158 = {v158_u, v158_l};
-    wire signed [5:0] v159 = v20 - v152;
-    wire [0:0] v160_l = v147; wire [6:0] v160_u = (v147 >>> 1) - v159; wire signed [7:0] v160 = {v160_u, v160_l};
-    wire [0:0] v161_l = v159; wire [5:0] v161_u = (v159 >>> 1) + v63; wire signed [6:0] v161 = {v161_u, v161_l};
-    wire [0:0] v162_l = v14; wire [6:0] v162_u = (v14 >>> 1) - v159; wire signed [7:0] v162 = {v162_u, v162_l};
-    wire [0:0] v163_l = v162; wire [8:0] v163_u = (v162 >>> 1) + v125; wire signed [9:0] v163 = {v163_u, v163_l};
-    reg signed [9:0] v163_1; always @(posedge clk) v163_1 <= v163;
-    wire [1:0] v164_l = v162; wire [6:0] v164_u = (v162 >>> 2) - v67; wire signed [8:0] v164 = {v164_u, v164_l};
-    reg signed [8:0] v164_1; always @(posedge clk) v164_1 <= v164;
-    wire signed [5:0] v165 = (v20 <<< 1) + v152;
-    wire [1:0] v166_l = v97; wire [7:0] v166_u = (v97 >>> 2) - v165; wire signed [9:0] v166 = {v166_u, v166_l};
-    reg signed [9:0] v166_1; always @(posedge clk) v166_1 <= v166;
-    wire signed [11:0] v167 = (v68_1 <<< 5) + v166_1;
-    wire signed [8:0] v168 = (v165 <<< 2) + v18;
-    wire signed [6:0] v169 = v147 + v165;
-    wire signed [7:0] v170 = v33 + v165;
-    wire signed [8:0] v171 = (v63 <<< 3) - v165;
-    wire signed [5:0] v172 = v20 + v152;
-    wire signed [8:0] v173 = (v172 <<< 2) + v2;
-    wire signed [13:0] v174 = (v173 <<< 4) - v124;
-    reg signed [13:0] v174_1; always @(posedge clk) v174_1 <= v174;
-    wire [2:0] v175_l = v104; wire [5:0] v175_u = (v104 >>> 3) + v172; wire signed [8:0] v175 = {v175_u, v175_l};
-    wire [2:0] v176_l = v33; wire [5:0] v176_u = (v33 >>> 3) + v172; wire signed [8:0] v176 = {v176_u, v176_l};
-    wire signed [8:0] v177 = (v165 <<< 3) - v172;
-    wire [2:0] v178_l = v172; wire [6:0] v178_u = (v172 >>> 3) - v70; wire signed [9:0] v178 = {v178_u, v178_l};
-    reg signed [9:0] v178_1; always @(posedge clk) v178_1 <= v178;
-    wire [1:0] v179_l = v43; wire [5:0] v179_u = (v43 >>> 2) + v172; wire signed [7:0] v179 = {v179_u, v179_l};
-    wire signed [5:0] v180 = (v20 <<< 1) - v152;
-    wire signed [7:0] v181 = v180 + v55;
-    wire signed [8:0] v182 = (v180 <<< 1) + v32;
-    wire signed [9:0] v183 = v182 + v142;
-    reg signed [9:0] v183_1; always @(posedge clk) v183_1 <= v183;
-    wire [0:0] v184_l = v180; wire [6:0] v184_u = (v180 >>> 1) + v86; wire signed [7:0] v184 = {v184_u, v184_l};
-    wire signed [7:0] v185 = (v180 <<< 1) - v5;
-    wire [1:0] v186_l = v185; wire [7:0] v186_u = (v185 >>> 2) + v179; wire signed [9:0] v186 = {v186_u, v186_l};
-    reg signed [9:0] v186_1; always @(posedge clk) v186_1 <= v186;
-    wire signed [6:0] v187 = (v28 <<< 1) - v180;
-    reg signed [6:0] v187_1; always @(posedge clk) v187_1 <= v187;
-    wire [2:0] v188_l = v187; wire [7:0] v188_u = (v187 >>> 3) - v99; wire signed [10:0] v188 = {v188_u, v188_l};
-    reg signed [10:0] v188_1; always @(posedge clk) v188_1 <= v188;
-    wire signed [6:0] v189 = (v28 <<< 2) + v152;
-    wire signed [7:0] v190 = v40 + v189;
-    reg signed [7:0] v190_1; always @(posedge clk) v190_1 <= v190;
-    wire signed [5:0] v191 = (v36 <<< 1) - v152;
-    wire signed [8:0] v192 = (v2 <<< 1) - v191;
-    wire signed [7:0] v193 = (v91 <<< 2) + v191;
-    wire signed [7:0] v194 = (v180 <<< 2) - v191;
-    wire [3:0] v195_l = v194; wire [5:0] v195_u = (v194 >>> 4) - v43; wire signed [9:0] v195 = {v195_u, v195_l};
-    reg signed [9:0] v195_1; always @(posedge clk) v195_1 <= v195;
-    wire signed [10:0] v196 = (v152 <<< 5) + v1;
-    wire [0:0] v197_l = v152; wire [6:0] v197_u = (v152 >>> 1) - v10; wire signed [7:0] v197 = {v197_u, v197_l};
-    wire [1:0] v198_l = v58; wire [7:0] v198_u = (v58 >>> 2) + v197; wire signed [9:0] v198 = {v198_u, v198_l};
-    reg signed [9:0] v198_1; always @(posedge clk) v198_1 <= v198;
-    wire signed [6:0] v199 = (v152 <<< 2) - v152;
-    wire [1:0] v200_l = v47; wire [8:0] v200_u = (v47 >>> 2) + v199; wire signed [10:0] v200 = {v200_u, v200_l};
-    wire [3:0] v201_l = v200; wire [7:0] v201_u = (v200 >>> 4) + v44; wire signed [11:0] v201 = {v201_u, v201_l};
-    reg signed [11:0] v201_1; always @(posedge clk) v201_1 <= v201;
-    wire signed [7:0] v202 = v199 - v70;
-    wire [1:0] v203_l = v199; wire [6:0] v203_u = (v199 >>> 2) + v133; wire signed [8:0] v203 = {v203_u, v203_l};
-    wire signed [11:0] v204 = (v203 <<< 1) + v64;
-    reg signed [11:0] v204_1; always @(posedge clk) v204_1 <= v204;
-    wire [0:0] v205_l = v14; wire [5:0] v205_u = (v14 >>> 1) - v152; wire signed [6:0] v205 = {v205_u, v205_l};
-    wire [0:0] v206_l = v205; wire [6:0] v206_u = (v205 >>> 1) + v59; wire signed [7:0] v206 = {v206_u, v206_l};
-    reg signed [7:0] v206_1; always @(posedge clk) v206_1 <= v206;
-    wire [0:0] v207_l = v10; wire [5:0] v207_u = (v10 >>> 1) - v152; wire signed [6:0] v207 = {v207_u, v207_l};
-    wire signed [7:0] v208 = v207 + v57;
-    reg signed [7:0] v208_1; always @(posedge clk) v208_1 <= v208;
-    wire [1:0] v209_l = v207; wire [5:0] v209_u = (v207 >>> 2) + v59; wire signed [7:0] v209 = {v209_u, v209_l};
-    wire signed [6:0] v210 = inputs[97:91];
-    wire signed [2:0] v211 = (v210 >>> 4);
-    wire signed [6:0] v212 = (v211 <<< 2) - v172;
-    wire signed [10:0] v213 = (v212 <<< 3) - v78;
-    reg signed [10:0] v213_1; always @(posedge clk) v213_1 <= v213;
-    wire signed [6:0] v214 = (v211 <<< 3) - v61;
-    wire [2:0] v215_l = v106; wire [7:0] v215_u = (v106 >>> 3) - v214; wire signed [10:0] v215 = {v215_u, v215_l};
-    reg signed [10:0] v215_1; always @(posedge clk) v215_1 <= v215;
-    wire signed [8:0] v216 = (v214 <<< 1) - v58;
-    reg signed [8:0] v216_1; always @(posedge clk) v216_1 <= v216;
-    wire signed [11:0] v217 = (v216_1 <<< 1) + v201_1;
-    wire signed [5:0] v218 = v211 - v91;
-    reg signed [5:0] v218_1; always @(posedge clk) v218_1 <= v218;
-    wire [2:0] v219_l = v218; wire [5:0] v219_u = (v218 >>> 3) - v126; wire signed [8:0] v219 = {v219_u, v219_l};
-    reg signed [8:0] v219_1; always @(posedge clk) v219_1 <= v219;
-    wire signed [5:0] v220 = (v211 <<< 1) - v43;
-    wire [2:0] v221_l = v202; wire [6:0] v221_u = (v202 >>> 3) + v220; wire signed [9:0] v221 = {v221_u, v221_l};
-    reg signed [9:0] v221_1; always @(posedge clk) v221_1 <= v221;
-    wire signed [5:0] v222 = (v211 <<< 1) + v66;
-    wire signed [6:0] v223 = (v211 <<< 3) - v66;
-    wire [2:0] v224_l = v51; wire [7:0] v224_u = (v51 >>> 3) + v223; wire signed [10:0] v224 = {v224_u, v224_l};
-    reg signed [10:0] v224_1; always @(posedge clk) v224_1 <= v224;
-    wire signed [8:0] v225 = (v223 <<< 1) - v139;
-    reg signed [8:0] v225_1; always @(posedge clk) v225_1 <= v225;
-    wire signed [9:0] v226 = (v225_1 <<< 1) - v154_1;
-    wire [2:0] v227_l = v211; wire [5:0] v227_u = (v211 >>> 3) + v84; wire signed [8:0] v227 = {v227_u, v227_l};
-    wire [2:0] v228_l = v227; wire [6:0] v228_u = (v227 >>> 3) + v1; wire signed [9:0] v228 = {v228_u, v228_l};
-    wire signed [9:0] v229 = (v29 <<< 1) + v228;
-    wire signed [5:0] v230 = (v211 <<< 2) + v20;
-    wire signed [4:0] v231 = (v211 <<< 1) + v28;
-    wire signed [8:0] v232 = (v231 <<< 2) + v100;
-    wire signed [6:0] v233 = v70 - v211;
-    wire signed [7:0] v234 = (v233 <<< 1) - v132;
-    wire signed [6:0] v235 = (v211 <<< 3) - v10;
-    wire [1:0] v236_l = v235; wire [7:0] v236_u = (v235 >>> 2) + v87; wire signed [9:0] v236 = {v236_u, v236_l};
-    wire [2:0] v237_l = v50; wire [3:0] v237_u = (v50 >>> 3) + v211; wire signed [6:0] v237 = {v237_u, v237_l};
-    wire [1:0] v238_l = v159; wire [6:0] v238_u = (v159 >>> 2) + v237; wire signed [8:0] v238 = {v238_u, v238_l};
-    wire signed [9:0] v239 = v238 + v150;
-    reg signed [9:0] v239_1; always @(posedge clk) v239_1 <= v239;
-    wire signed [8:0] v240 = (v57 <<< 3) + v237;
-    reg signed [8:0] v240_1; always @(posedge clk) v240_1 <= v240;
-    wire signed [4:0] v241 = v36 + v211;
-    wire [1:0] v242_l = v67; wire [5:0] v242_u = (v67 >>> 2) - v241; wire signed [7:0] v242 = {v242_u, v242_l};
-    reg signed [7:0] v242_1; always @(posedge clk) v242_1 <= v242;
-    wire [1:0] v243_l = v198_1; wire [8:0] v243_u = (v198_1 >>> 2) + v242_1; wire signed [10:0] v243 = {v243_u, v243_l};
-    wire [2:0] v244_l = v79; wire [5:0] v244_u = (v79 >>> 3) + v241; wire signed [8:0] v244 = {v244_u, v244_l};
-    wire signed [9:0] v245 = v244 - v193;
-    reg signed [9:0] v245_1; always @(posedge clk) v245_1 <= v245;
-    wire signed [5:0] v246 = v152 + v241;
-    wire signed [5:0] v247 = (v211 <<< 2) + v211;
-    wire [1:0] v248_l = v176; wire [7:0] v248_u = (v176 >>> 2) - v247; wire signed [9:0] v248 = {v248_u, v248_l};
-    reg signed [9:0] v248_1; always @(posedge clk) v248_1 <= v248;
-    wire signed [7:0] v249 = (v147 <<< 1) + v247;
-    wire [0:0] v250_l = v60; wire [6:0] v250_u = (v60 >>> 1) + v247; wire signed [7:0] v250 = {v250_u, v250_l};
-    reg signed [7:0] v250_1; always @(posedge clk) v250_1 <= v250;
-    wire [3:0] v251_l = v144_1; wire [8:0] v251_u = (v144_1 >>> 4) - v250_1; wire signed [12:0] v251 = {v251_u, v251_l};
-    wire signed [6:0] v252 = v1 - v247;
-    wire [2:0] v253_l = v88; wire [9:0] v253_u = (v88 >>> 3) - v252; wire signed [12:0] v253 = {v253_u, v253_l};
-    reg signed [12:0] v253_1; always @(posedge clk) v253_1 <= v253;
-    wire signed [8:0] v254 = v90 - v252;
-    reg signed [8:0] v254_1; always @(posedge clk) v254_1 <= v254;
-    wire [1:0] v255_l = v36; wire [3:0] v255_u = (v36 >>> 2) - v211; wire signed [5:0] v255 = {v255_u, v255_l};
-    wire signed [8:0] v256 = (v255 <<< 1) + v130;
-    wire [0:0] v257_l = v36; wire [3:0] v257_u = (v36 >>> 1) + v211; wire signed [4:0] v257 = {v257_u, v257_l};
-    wire signed [11:0] v258 = (v8 <<< 4) - v257;
-    wire signed [11:0] v259 = (v246 <<< 4) + v258;
-    reg signed [11:0] v259_1; always @(posedge clk) v259_1 <= v259;
-    wire [1:0] v260_l = v98; wire [6:0] v260_u = (v98 >>> 2) + v257; wire signed [8:0] v260 = {v260_u, v260_l};
-    wire [3:0] v261_l = v12; wire [5:0] v261_u = (v12 >>> 4) + v257; wire signed [9:0] v261 = {v261_u, v261_l};
-    wire signed [6:0] v262 = v61 + v257;
-    wire signed [8:0] v263 = v262 + v120;
-    reg signed [8:0] v263_1; always @(posedge clk) v263_1 <= v263;
-    wire signed [10:0] v264 = (v263_1 <<< 1) - v82_1;
-    wire [4:0] v265_l = v257; wire [3:0] v265_u = (v257 >>> 5) - v36; wire signed [8:0] v265 = {v265_u, v265_l};
-    wire signed [9:0] v266 = v18 + v265;
-    reg signed [9:0] v266_1; always @(posedge clk) v266_1 <= v266;
-    wire signed [10:0] v267 = v136_1 + v266_1;
-    wire [0:0] v268_l = v257; wire [6:0] v268_u = (v257 >>> 1) - v70; wire signed [7:0] v268 = {v268_u, v268_l};
-    wire signed [4:0] v269 = (v211 <<< 2) - v211;
-    wire [2:0] v270_l = v229; wire [6:0] v270_u = (v229 >>> 3) - v269; wire signed [9:0] v270 = {v270_u, v270_l};
-    reg signed [9:0] v270_1; always @(posedge clk) v270_1 <= v270;
-    wire [1:0] v271_l = v171; wire [6:0] v271_u = (v171 >>> 2) - v269; wire signed [8:0] v271 = {v271_u, v271_l};
-    reg signed [8:0] v271_1; always @(posedge clk) v271_1 <= v271;
-    wire signed [6:0] v272 = v103 + v269;
-    reg signed [6:0] v272_1; always @(posedge clk) v272_1 <= v272;
-    wire signed [11:0] v273 = (v272_1 <<< 4) + v195_1;
-    wire signed [7:0] v274 = v133 + (v269 <<< 1);
-    wire signed [10:0] v275 = (v261 <<< 1) - v274;
-    reg signed [10:0] v275_1; always @(posedge clk) v275_1 <= v275;
-    wire signed [7:0] v276 = v105 + (v269 <<< 1);
-    wire signed [10:0] v277 = (v276 <<< 1) - v196;
-    reg signed [10:0] v277_1; always @(posedge clk) v277_1 <= v277;
-    wire signed [6:0] v278 = v63 + (v269 <<< 1);
-    wire signed [7:0] v279 = (v68 <<< 2) - v278;
-    reg signed [7:0] v279_1; always @(posedge clk) v279_1 <= v279;
-    wire signed [6:0] v280 = inputs[111:105];
-    wire [3:0] v281_l = v280; wire [7:0] v281_u = (v280 >>> 4) - v205; wire signed [11:0] v281 = {v281_u, v281_l};
-    wire signed [11:0] v282 = (v28 <<< 6) - v281;
-    reg signed [11:0] v282_1; always @(posedge clk) v282_1 <= v282;
-    wire signed [7:0] v283 = v109 - v280;
-    wire [3:0] v284_l = v56; wire [7:0] v284_u = (v56 >>> 4) + v283; wire signed [11:0] v284 = {v284_u, v284_l};
-    wire [1:0] v285_l = v284; wire [9:0] v285_u = (v284 >>> 2) - v140; wire signed [11:0] v285 = {v285_u, v285_l};
-    reg signed [11:0] v285_1; always @(posedge clk) v285_1 <= v285;
-    wire signed [7:0] v286 = (v50 <<< 2) + v283;
-    wire [2:0] v287_l = v286; wire [5:0] v287_u = (v286 >>> 3) - v269; wire signed [8:0] v287 = {v287_u, v287_l};
-    reg signed [8:0] v287_1; always @(posedge clk) v287_1 <= v287;
-    wire signed [9:0] v288 = (v109 <<< 4) - v280;
-    wire signed [10:0] v289 = (v8 <<< 2) + v288;
-    reg signed [10:0] v289_1; always @(posedge clk) v289_1 <= v289;
-    wire signed [11:0] v290 = (v219_1 <<< 3) - v289_1;
-    wire [0:0] v291_l = v5; wire [7:0] v291_u = (v5 >>> 1) - v280; wire signed [8:0] v291 = {v291_u, v291_l};
-    wire [3:0] v292_l = v291; wire [5:0] v292_u = (v291 >>> 4) - v152; wire signed [9:0] v292 = {v292_u, v292_l};
-    wire signed [7:0] v293 = v5 - v280;
-    wire signed [8:0] v294 = v40 + v293;
-    wire signed [9:0] v295 = (v11 <<< 1) + v293;
-    wire [2:0] v296_l = v293; wire [5:0] v296_u = (v293 >>> 3) - v63; wire signed [8:0] v296 = {v296_u, v296_l};
-    reg signed [8:0] v296_1; always @(posedge clk) v296_1 <= v296;
-    wire signed [7:0] v297 = (v5 <<< 1) - v280;
-    wire [0:0] v298_l = v79; wire [8:0] v298_u = (v79 >>> 1) + v297; wire signed [9:0] v298 = {v298_u, v298_l};
-    wire [5:0] v299_l = v297; wire [3:0] v299_u = (v297 >>> 6) - v211; wire signed [9:0] v299 = {v299_u, v299_l};
-    wire [0:0] v300_l = v299; wire [9:0] v300_u = (v299 >>> 1) - v78; wire signed [10:0] v300 = {v300_u, v300_l};
-    reg signed [10:0] v300_1; always @(posedge clk) v300_1 <= v300;
-    wire [2:0] v301_l = v297; wire [5:0] v301_u = (v297 >>> 3) + v257; wire signed [8:0] v301 = {v301_u, v301_l};
-    wire [0:0] v302_l = v297; wire [7:0] v302_u = (v297 >>> 1) + v66; wire signed [8:0] v302 = {v302_u, v302_l};
-    wire signed [8:0] v303 = (v255 <<< 1) + v297;
-    wire signed [8:0] v304 = (v211 <<< 3) + v297;
-    reg signed [8:0] v304_1; always @(posedge clk) v304_1 <= v304;
-    wire signed [8:0] v305 = v14 - v297;
-    reg signed [8:0] v305_1; always @(posedge clk) v305_1 <= v305;
-    wire signed [7:0] v306 = v5 + v280;
-    wire [1:0] v307_l = v306; wire [7:0] v307_u = (v306 >>> 2) + v31; wire signed [9:0] v307 = {v307_u, v307_l};
-    wire [0:0] v308_l = v307; wire [9:0] v308_u = (v307 >>> 1) + v177; wire signed [10:0] v308 = {v308_u, v308_l};
-    reg signed [10:0] v308_1; always @(posedge clk) v308_1 <= v308;
-    wire signed [9:0] v309 = (v306 <<< 2) - v139;
-    wire signed [8:0] v310 = (v306 <<< 1) - v205;
-    wire signed [9:0] v311 = v310 - v107;
-    reg signed [9:0] v311_1; always @(posedge clk) v311_1 <= v311;
-    wire [0:0] v312_l = v12; wire [8:0] v312_u = (v12 >>> 1) + v306; wire signed [9:0] v312 = {v312_u, v312_l};
-    wire signed [8:0] v313 = (v211 <<< 4) + v306;
-    wire [3:0] v314_l = v313; wire [8:0] v314_u = (v313 >>> 4) - v302; wire signed [12:0] v314 = {v314_u, v314_l};
-    reg signed [12:0] v314_1; always @(posedge clk) v314_1 <= v314;
-    wire [0:0] v315_l = v306; wire [7:0] v315_u = (v306 >>> 1) - v105; wire signed [8:0] v315 = {v315_u, v315_l};
-    reg signed [8:0] v315_1; always @(posedge clk) v315_1 <= v315;
-    wire [0:0] v316_l = v315_1; wire [10:0] v316_u = (v315_1 >>> 1) + v270_1; wire signed [11:0] v316 = {v316_u, v316_l};
-    wire signed [7:0] v317 = (v70 <<< 1) + v280;
-    wire signed [8:0] v318 = (v211 <<< 1) - v317;
-    reg signed [8:0] v318_1; always @(posedge clk) v318_1 <= v318;
-    wire signed [7:0] v319 = (v70 <<< 1) - v280;
-    wire [4:0] v320_l = v319; wire [6:0] v320_u = (v319 >>> 5) - v10; wire signed [11:0] v320 = {v320_u, v320_l};
-    wire signed [8:0] v321 = v319 + v147;
-    reg signed [8:0] v321_1; always @(posedge clk) v321_1 <= v321;
-    wire signed [8:0] v322 = v319 + v60;
-    reg signed [8:0] v322_1; always @(posedge clk) v322_1 <= v322;
-    wire signed [7:0] v323 = v70 + v280;
-    wire [1:0] v324_l = v323; wire [6:0] v324_u = (v323 >>> 2) + v84; wire signed [8:0] v324 = {v324_u, v324_l};
-    wire signed [8:0] v325 = v324 + v160;
-    reg signed [8:0] v325_1; always @(posedge clk) v325_1 <= v325;
-    wire [1:0] v326_l = v325_1; wire [7:0] v326_u = (v325_1 >>> 2) + v208_1; wire signed [9:0] v326 = {v326_u, v326_l};
-    wire [0:0] v327_l = v323; wire [7:0] v327_u = (v323 >>> 1) + v91; wire signed [8:0] v327 = {v327_u, v327_l};
-    wire signed [8:0] v328 = (v323 <<< 1) + v230;
-    wire [0:0] v329_l = v296; wire [9:0] v329_u = (v296 >>> 1) - v328; wire signed [10:0] v329 = {v329_u, v329_l};
-    reg signed [10:0] v329_1; always @(posedge clk) v329_1 <= v329;
-    wire signed [11:0] v330 = v329_1 + v146_1;
-    wire signed [8:0] v331 = (v323 <<< 1) + v207;
-    reg signed [8:0] v331_1; always @(posedge clk) v331_1 <= v331;
-    wire signed [10:0] v332 = (v323 <<< 2) - v42;
-    wire [2:0] v333_l = v332; wire [7:0] v333_u = (v332 >>> 3) - v60; wire signed [10:0] v333 = {v333_u, v333_l};
-    reg signed [10:0] v333_1; always @(posedge clk) v333_1 <= v333;
-    wire [1:0] v334_l = v333_1; wire [8:0] v334_u = (v333_1 >>> 2) - v218_1; wire signed [10:0] v334 = {v334_u, v334_l};
-    wire signed [10:0] v335 = v334 - v305_1;
-    wire signed [7:0] v336 = v14 + v323;
-    reg signed [7:0] v336_1; always @(posedge clk) v336_1 <= v336;
-    wire signed [8:0] v337 = (v70 <<< 2) - v336;
-    reg signed [8:0] v337_1; always @(posedge clk) v337_1 <= v337;
-    wire signed [8:0] v338 = (v152_1 <<< 2) + v337_1;
-    wire signed [9:0] v339 = (v91 <<< 3) + v323;
-    wire signed [10:0] v340 = (v129 <<< 1) + v339;
-    reg signed [10:0] v340_1; always @(posedge clk) v340_1 <= v340;
-    wire signed [7:0] v341 = v5 + v323;
-    reg signed [7:0] v341_1; always @(posedge clk) v341_1 <= v341;
-    wire [1:0] v342_l = v323; wire [7:0] v342_u = (v323 >>> 2) - v341; wire signed [9:0] v342 = {v342_u, v342_l};
-    reg signed [9:0] v342_1; always @(posedge clk) v342_1 <= v342;
-    wire [0:0] v343_l = v5; wire [7:0] v343_u = (v5 >>> 1) + v323; wire signed [8:0] v343 = {v343_u, v343_l};
-    wire signed [11:0] v344 = (v110 <<< 3) + v343;
-    reg signed [11:0] v344_1; always @(posedge clk) v344_1 <= v344;
-    wire signed [9:0] v345 = (v14 <<< 3) - v280;
-    wire signed [10:0] v346 = (v180 <<< 4) + v345;
-    wire [5:0] v347_l = v346; wire [7:0] v347_u = (v346 >>> 6) - v105; wire signed [13:0] v347 = {v347_u, v347_l};
-    reg signed [13:0] v347_1; always @(posedge clk) v347_1 <= v347;
-    wire [1:0] v348_l = v347_1; wire [12:0] v348_u = (v347_1 >>> 2) + v259_1; wire signed [14:0] v348 = {v348_u, v348_l};
-    wire signed [7:0] v349 = (v14 <<< 1) - v280;
-    wire signed [12:0] v350 = (v349 <<< 4) + v131;
-    wire [0:0] v351_l = v350; wire [11:0] v351_u = (v350 >>> 1) + v112; wire signed [12:0] v351 = {v351_u, v351_l};
-    reg signed [12:0] v351_1; always @(posedge clk) v351_1 <= v351;
-    wire [0:0] v352_l = v215_1; wire [12:0] v352_u = (v215_1 >>> 1) - v351_1; wire signed [13:0] v352 = {v352_u, v352_l};
-    wire signed [8:0] v353 = (v95 <<< 1) + v349;
-    reg signed [8:0] v353_1; always @(posedge clk) v353_1 <= v353;
-    wire [0:0] v354_l = v349; wire [8:0] v354_u = (v349 >>> 1) + v158; wire signed [9:0] v354 = {v354_u, v354_l};
-    wire signed [8:0] v355 = (v60 <<< 1) + v349;
-    wire [4:0] v356_l = v349; wire [5:0] v356_u = (v349 >>> 5) + v66; wire signed [10:0] v356 = {v356_u, v356_l};
-    reg signed [10:0] v356_1; always @(posedge clk) v356_1 <= v356;
-    wire signed [12:0] v357 = (v356_1 <<< 1) + v253_1;
-    wire signed [8:0] v358 = (v5 <<< 2) + v349;
-    reg signed [8:0] v358_1; always @(posedge clk) v358_1 <= v358;
-    wire [0:0] v359_l = v14; wire [7:0] v359_u = (v14 >>> 1) - v349; wire signed [8:0] v359 = {v359_u, v359_l};
-    reg signed [8:0] v359_1; always @(posedge clk) v359_1 <= v359;
-    wire [0:0] v360_l = v359; wire [8:0] v360_u = (v359 >>> 1) - v209; wire signed [9:0] v360 = {v360_u, v360_l};
-    reg signed [9:0] v360_1; always @(posedge clk) v360_1 <= v360;
-    wire signed [9:0] v361 = (v1 <<< 3) + v280;
-    wire signed [9:0] v362 = v26 + v361;
-    wire [2:0] v363_l = v361; wire [7:0] v363_u = (v361 >>> 3) + v205; wire signed [10:0] v363 = {v363_u, v363_l};
-    wire [3:0] v364_l = v363; wire [8:0] v364_u = (v363 >>> 4) + v294; wire signed [12:0] v364 = {v364_u, v364_l};
-    reg signed [12:0] v364_1; always @(posedge clk) v364_1 <= v364;
-    wire signed [8:0] v365 = (v280 <<< 2) - v280;
-    wire signed [6:0] v366 = inputs[20:14];
-    wire [2:0] v367_l = v366; wire [7:0] v367_u = (v366 >>> 3) + v306; wire signed [10:0] v367 = {v367_u, v367_l};
-    reg signed [10:0] v367_1; always @(posedge clk) v367_1 <= v367;
-    wire [0:0] v368_l = v367_1; wire [9:0] v368_u = (v367_1 >>> 1) + v287_1; wire signed [10:0] v368 = {v368_u, v368_l};
-    wire signed [11:0] v369 = (v279_1 <<< 3) - v367_1;
-    wire [0:0] v370_l = v369; wire [11:0] v370_u = (v369 >>> 1) - v81_1; wire signed [12:0] v370 = {v370_u, v370_l};
-    wire signed [8:0] v371 = v366 + v349;
-    reg signed [8:0] v371_1; always @(posedge clk) v371_1 <= v371;
-    wire signed [8:0] v372 = v109 - v371;
-    reg signed [8:0] v372_1; always @(posedge clk) v372_1 <= v372;
-    wire signed [10:0] v373 = (v372_1 <<< 2) - v372_1;
-    wire signed [9:0] v374 = (v366 <<< 2) - v80;
-    reg signed [9:0] v374_1; always @(posedge clk) v374_1 <= v374;
-    wire signed [8:0] v375 = (v366 <<< 1) + v349;
-    wire signed [10:0] v376 = (v343 <<< 1) + v375;
-    reg signed [10:0] v376_1; always @(posedge clk) v376_1 <= v376;
-    wire signed [7:0] v377 = (v91 <<< 1) - v366;
-    wire signed [9:0] v378 = v377 + v232;
-    reg signed [9:0] v378_1; always @(posedge clk) v378_1 <= v378;
-    wire [1:0] v379_l = v366; wire [5:0] v379_u = (v366 >>> 2) + v211; wire signed [7:0] v379 = {v379_u, v379_l};
-    wire signed [8:0] v380 = (v165 <<< 1) - v379;
-    wire signed [9:0] v381 = (v380 <<< 1) - v143;
-    reg signed [9:0] v381_1; always @(posedge clk) v381_1 <= v381;
-    wire [0:0] v382_l = v366; wire [6:0] v382_u = (v366 >>> 1) - v50; wire signed [7:0] v382 = {v382_u, v382_l};
-    wire [2:0] v383_l = v366; wire [4:0] v383_u = (v366 >>> 3) + v36; wire signed [7:0] v383 = {v383_u, v383_l};
-    wire [0:0] v384_l = v303; wire [8:0] v384_u = (v303 >>> 1) - v383; wire signed [9:0] v384 = {v384_u, v384_l};
-    reg signed [9:0] v384_1; always @(posedge clk) v384_1 <= v384;
-    wire signed [11:0] v385 = (v353_1 <<< 2) + v384_1;
-    wire [3:0] v386_l = v383; wire [6:0] v386_u = (v383 >>> 4) + v25; wire signed [10:0] v386 = {v386_u, v386_l};
-    wire [0:0] v387_l = v386; wire [10:0] v387_u = (v386 >>> 1) + v309; wire signed [11:0] v387 = {v387_u, v387_l};
-    reg signed [11:0] v387_1; always @(posedge clk) v387_1 <= v387;
-    wire [1:0] v388_l = v387_1; wire [10:0] v388_u = (v387_1 >>> 2) + v374_1; wire signed [12:0] v388 = {v388_u, v388_l};
-    wire signed [10:0] v389 = (v116 <<< 4) + v383;
-    wire signed [10:0] v390 = (v383 <<< 2) + v306;
-    wire signed [11:0] v391 = (v179 <<< 3) - v390;
-    reg signed [11:0] v391_1; always @(posedge clk) v391_1 <= v391;
-    wire signed [8:0] v392 = (v105 <<< 1) + v383;
-    wire signed [7:0] v393 = v152 + v366;
-    wire [2:0] v394_l = v366; wire [5:0] v394_u = (v366 >>> 3) + v109; wire signed [8:0] v394 = {v394_u, v394_l};
-    wire signed [9:0] v395 = (v70 <<< 2) + v394;
-    wire signed [10:0] v396 = (v301 <<< 1) + v395;
-    reg signed [10:0] v396_1; always @(posedge clk) v396_1 <= v396;
-    wire [3:0] v397_l = v396_1; wire [9:0] v397_u = (v396_1 >>> 4) + v311_1; wire signed [13:0] v397 = {v397_u, v397_l};
-    wire [2:0] v398_l = v366; wire [6:0] v398_u = (v366 >>> 3) - v70; wire signed [9:0] v398 = {v398_u, v398_l};
-    wire [3:0] v399_l = v398; wire [6:0] v399_u = (v398 >>> 4) - v1; wire signed [10:0] v399 = {v399_u, v399_l};
-    wire [3:0] v400_l = v398; wire [6:0] v400_u = (v398 >>> 4) + v57; wire signed [10:0] v400 = {v400_u, v400_l};
-    wire signed [10:0] v401 = v236 + v400;
-    reg signed [10:0] v401_1; always @(posedge clk) v401_1 <= v401;
-    wire signed [11:0] v402 = (v139 <<< 4) + v398;
-    wire [3:0] v403_l = v402; wire [7:0] v403_u = (v402 >>> 4) + v220; wire signed [11:0] v403 = {v403_u, v403_l};
-    reg signed [11:0] v403_1; always @(posedge clk) v403_1 <= v403;
-    wire signed [9:0] v404 = (v255 <<< 2) + v398;
-    wire [1:0] v405_l = v404; wire [9:0] v405_u = (v404 >>> 2) + v354; wire signed [11:0] v405 = {v405_u, v405_l};
-    reg signed [11:0] v405_1; always @(posedge clk) v405_1 <= v405;
-    wire signed [8:0] v406 = (v14 <<< 2) + v366;
-    wire signed [10:0] v407 = (v11 <<< 3) + v406;
-    wire signed [12:0] v408 = (v150 <<< 4) - v407;
-    reg signed [12:0] v408_1; always @(posedge clk) v408_1 <= v408;
-    wire [4:0] v409_l = v408_1; wire [9:0] v409_u = (v408_1 >>> 5) - v240_1; wire signed [14:0] v409 = {v409_u, v409_l};
-    wire signed [9:0] v410 = (v366 <<< 2) + v14;
-    wire signed [10:0] v411 = v298 - v410;
-    reg signed [10:0] v411_1; always @(posedge clk) v411_1 <= v411;
-    wire [1:0] v412_l = v366; wire [6:0] v412_u = (v366 >>> 2) + v10; wire signed [8:0] v412 = {v412_u, v412_l};
-    wire [0:0] v413_l = v412; wire [8:0] v413_u = (v412 >>> 1) + v105; wire signed [9:0] v413 = {v413_u, v413_l};
-    wire signed [9:0] v414 = (v220 <<< 3) + v413;
-    reg signed [9:0] v414_1; always @(posedge clk) v414_1 <= v414;
-    wire signed [11:0] v415 = v414_1 + v204_1;
-    wire [0:0] v416_l = v366; wire [6:0] v416_u = (v366 >>> 1) - v10; wire signed [7:0] v416 = {v416_u, v416_l};
-    wire signed [8:0] v417 = v416 + v306;
-    wire signed [12:0] v418 = (v417 <<< 3) + v134;
-    reg signed [12:0] v418_1; always @(posedge clk) v418_1 <= v418;
-    wire [0:0] v419_l = v348; wire [13:0] v419_u = (v348 >>> 1) - v418_1; wire signed [14:0] v419 = {v419_u, v419_l};
-    wire [3:0] v420_l = v416; wire [6:0] v420_u = (v416 >>> 4) + v115; wire signed [10:0] v420 = {v420_u, v420_l};
-    wire [2:0] v421_l = v420; wire [8:0] v421_u = (v420 >>> 3) + v268; wire signed [11:0] v421 = {v421_u, v421_l};
-    reg signed [11:0] v421_1; always @(posedge clk) v421_1 <= v421;
-    wire signed [11:0] v422 = v421_1 - v94_1;
-    wire signed [8:0] v423 = (v38 <<< 3) - v416;
-    wire [0:0] v424_l = v207; wire [7:0] v424_u = (v207 >>> 1) + v416; wire signed [8:0] v424 = {v424_u, v424_l};
-    wire [2:0] v425_l = v424; wire [8:0] v425_u = (v424 >>> 3) + v156; wire signed [11:0] v425 = {v425_u, v425_l};
-    reg signed [11:0] v425_1; always @(posedge clk) v425_1 <= v425;
-    wire signed [8:0] v426 = (v20 <<< 2) + v416;
-    reg signed [8:0] v426_1; always @(posedge clk) v426_1 <= v426;
-    wire [0:0] v427_l = v304; wire [8:0] v427_u = (v304 >>> 1) + v426; wire signed [9:0] v427 = {v427_u, v427_l};
-    reg signed [9:0] v427_1; always @(posedge clk) v427_1 <= v427;
-    wire [0:0] v428_l = v366; wire [6:0] v428_u = (v366 >>> 1) + v10; wire signed [7:0] v428 = {v428_u, v428_l};
-    wire [1:0] v429_l = v111; wire [8:0] v429_u = (v111 >>> 2) - v428; wire signed [10:0] v429 = {v429_u, v429_l};
-    reg signed [10:0] v429_1; always @(posedge clk) v429_1 <= v429;
-    wire [1:0] v430_l = v275_1; wire [10:0] v430_u = (v275_1 >>> 2) + v429_1; wire signed [12:0] v430 = {v430_u, v430_l};
-    wire signed [11:0] v431 = (v365 <<< 3) - v428;
-    wire signed [9:0] v432 = (v323 <<< 2) - v428;
-    reg signed [9:0] v432_1; always @(posedge clk) v432_1 <= v432;
-    wire signed [14:0] v433 = (v432_1 <<< 3) + v174_1;
-    wire [0:0] v434_l = v428; wire [8:0] v434_u = (v428 >>> 1) + v18; wire signed [9:0] v434 = {v434_u, v434_l};
-    reg signed [9:0] v434_1; always @(posedge clk) v434_1 <= v434;
-    wire signed [10:0] v435 = (v381_1 <<< 1) - v434_1;
-    wire [1:0] v436_l = v434; wire [9:0] v436_u = (v434 >>> 2) - v392; wire signed [11:0] v436 = {v436_u, v436_l};
-    reg signed [11:0] v436_1; always @(posedge clk) v436_1 <= v436;
-    wire signed [8:0] v437 = (v43 <<< 2) + v428;
-    wire [0:0] v438_l = v62; wire [8:0] v438_u = (v62 >>> 1) + v437; wire signed [9:0] v438 = {v438_u, v438_l};
-    reg signed [9:0] v438_1; always @(posedge clk) v438_1 <= v438;
-    wire signed [8:0] v439 = v428 - v105;
-    wire signed [10:0] v440 = (v439 <<< 1) + v3;
-    reg signed [10:0] v440_1; always @(posedge clk) v440_1 <= v440;
-    wire signed [8:0] v441 = (v36 <<< 1) - v439;
-    reg signed [8:0] v441_1; always @(posedge clk) v441_1 <= v441;
-    wire [3:0] v442_l = v282_1; wire [9:0] v442_u = (v282_1 >>> 4) + v441_1; wire signed [13:0] v442 = {v442_u, v442_l};
-    wire [1:0] v443_l = v213_1; wire [9:0] v443_u = (v213_1 >>> 2) + v441_1; wire signed [11:0] v443 = {v443_u, v443_l};
-    wire [2:0] v444_l = v428; wire [6:0] v444_u = (v428 >>> 3) - v147; wire signed [9:0] v444 = {v444_u, v444_l};
-    reg signed [9:0] v444_1; always @(posedge clk) v444_1 <= v444;
-    wire [0:0] v445_l = v114; wire [11:0] v445_u = (v114 >>> 1) - v444_1; wire signed [12:0] v445 = {v445_u, v445_l};
-    wire signed [7:0] v446 = v366 + v10;
-    wire [2:0] v447_l = v446; wire [6:0] v447_u = (v446 >>> 3) + v133; wire signed [9:0] v447 = {v447_u, v447_l};
-    wire [0:0] v448_l = v447; wire [9:0] v448_u = (v447 >>> 1) - v105; wire signed [10:0] v448 = {v448_u, v448_l};
-    reg signed [10:0] v448_1; always @(posedge clk) v448_1 <= v448;
-    wire signed [11:0] v449 = v448_1 + v46_1;
-    wire [2:0] v450_l = v449; wire [9:0] v450_u = (v449 >>> 3) - v336_1; wire signed [12:0] v450 = {v450_u, v450_l};
-    wire [1:0] v451_l = v446; wire [7:0] v451_u = (v446 >>> 2) + v382; wire signed [9:0] v451 = {v451_u, v451_l};
-    wire [2:0] v452_l = v451; wire [8:0] v452_u = (v451 >>> 3) - v209; wire signed [11:0] v452 = {v452_u, v452_l};
-    reg signed [11:0] v452_1; always @(posedge clk) v452_1 <= v452;
-    wire signed [9:0] v453 = (v63 <<< 4) + v446;
-    wire signed [9:0] v454 = v453 + v170;
-    reg signed [9:0] v454_1; always @(posedge clk) v454_1 <= v454;
-    wire signed [10:0] v455 = v454_1 + v318_1;
-    wire [0:0] v456_l = v446; wire [6:0] v456_u = (v446 >>> 1) - v50; wire signed [7:0] v456 = {v456_u, v456_l};
-    wire [0:0] v457_l = v2; wire [8:0] v457_u = (v2 >>> 1) + v446; wire signed [9:0] v457 = {v457_u, v457_l};
-    wire signed [10:0] v458 = (v153 <<< 3) - v457;
-    reg signed [10:0] v458_1; always @(posedge clk) v458_1 <= v458;
-    wire signed [11:0] v459 = (v271_1 <<< 2) + v458_1;
-    wire [0:0] v460_l = v446; wire [7:0] v460_u = (v446 >>> 1) + v180; wire signed [8:0] v460 = {v460_u, v460_l};
-    wire [3:0] v461_l = v460; wire [8:0] v461_u = (v460 >>> 4) - v355; wire signed [12:0] v461 = {v461_u, v461_l};
-    reg signed [12:0] v461_1; always @(posedge clk) v461_1 <= v461;
-    wire [0:0] v462_l = v461_1; wire [12:0] v462_u = (v461_1 >>> 1) + v430; wire signed [13:0] v462 = {v462_u, v462_l};
-    wire signed [14:0] v463 = v462 - v344_1;
-    reg signed [14:0] v463_2; always @(posedge clk) v463_2 <= v463;
-    wire [0:0] v464_l = v460; wire [8:0] v464_u = (v460 >>> 1) + v313; wire signed [9:0] v464 = {v464_u, v464_l};
-    reg signed [9:0] v464_1; always @(posedge clk) v464_1 <= v464;
-    wire [2:0] v465_l = v70; wire [7:0] v465_u = (v70 >>> 3) + v446; wire signed [10:0] v465 = {v465_u, v465_l};
-    reg signed [10:0] v465_1; always @(posedge clk) v465_1 <= v465;
-    wire signed [11:0] v466 = v465_1 + v385;
-    reg signed [11:0] v466_2; always @(posedge clk) v466_2 <= v466;
-    wire signed [11:0] v467 = v466 + 13'sd194;
-    reg signed [11:0] v467_2; always @(posedge clk) v467_2 <= v467;
-    wire [10:0] v468 = v467_2[11] ? 11'd0 : v467_2;
-    wire [3:0] v469 = (v468 >>> 7);
-    reg [3:0] v469_3; always @(posedge clk) v469_3 <= v469;
-    reg [3:0] v469_4; always @(posedge clk) v469_4 <= v469_3;
-    wire signed [7:0] v470 = v70 - v446;
-    wire signed [11:0] v471 = (v37 <<< 3) - v470;
-    reg signed [11:0] v471_1; always @(posedge clk) v471_1 <= v471;
-    wire signed [8:0] v472 = (v10 <<< 2) - v470;
-    reg signed [8:0] v472_1; always @(posedge clk) v472_1 <= v472;
-    wire [1:0] v473_l = v226; wire [9:0] v473_u = (v226 >>> 2) + v472_1; wire signed [11:0] v473 = {v473_u, v473_l};
-    wire signed [9:0] v474 = v358 + v470;
-    reg signed [9:0] v474_1; always @(posedge clk) v474_1 <= v474;
-    wire signed [7:0] v475 = v280 + v366;
-    wire signed [6:0] v476 = inputs[104:98];
-    wire [1:0] v477_l = v22; wire [7:0] v477_u = (v22 >>> 2) + v476; wire signed [9:0] v477 = {v477_u, v477_l};
-    wire signed [10:0] v478 = (v154 <<< 2) + v477;
-    reg signed [10:0] v478_1; always @(posedge clk) v478_1 <= v478;
-    wire signed [8:0] v479 = (v446 <<< 1) - v476;
-    wire [3:0] v480_l = v479; wire [7:0] v480_u = (v479 >>> 4) + v65; wire signed [11:0] v480 = {v480_u, v480_l};
-    reg signed [11:0] v480_1; always @(posedge clk) v480_1 <= v480;
-    wire signed [8:0] v481 = v476 + v446;
-    reg signed [8:0] v481_1; always @(posedge clk) v481_1 <= v481;
-    wire [2:0] v482_l = v314_1; wire [9:0] v482_u = (v314_1 >>> 3) - v481_1; wire signed [12:0] v482 = {v482_u, v482_l};
-    wire [1:0] v483_l = v128_1; wire [9:0] v483_u = (v128_1 >>> 2) - v481_1; wire signed [11:0] v483 = {v483_u, v483_l};
-    wire signed [12:0] v484 = v368 + v483;
-    wire signed [12:0] v485 = v484 - 14'sd228;
-    reg signed [12:0] v485_2; always @(posedge clk) v485_2 <= v485;
-    wire [11:0] v486 = v485_2[12] ? 12'd0 : v485_2;
-    wire [2:0] v487 = (v486 >>> 7);
-    wire signed [8:0] v488 = v476 - v428;
-    wire signed [9:0] v489 = (v50 <<< 4) - v488;
-    reg signed [9:0] v489_1; always @(posedge clk) v489_1 <= v489;
-    wire signed [14:0] v490 = v419 - v489_1;
-    reg signed [14:0] v490_2; always @(posedge clk) v490_2 <= v490;
-    wire signed [14:0] v491 = (v466_2 <<< 1) + v490_2;
-    wire signed [15:0] v492 = v491 - 17'sd2272;
-    wire [13:0] v493 = v492[15] ? 14'd0 : v492;
-    wire [4:0] v494 = (v493 >>> 8);
-    reg [4:0] v494_3; always @(posedge clk) v494_3 <= v494;
-    wire signed [8:0] v495 = (v469_3 <<< 4) - v494_3;
-    wire signed [8:0] v496 = (v172 <<< 2) - v476;
-    wire [1:0] v497_l = v496; wire [8:0] v497_u = (v496 >>> 2) - v121; wire signed [10:0] v497 = {v497_u, v497_l};
-    reg signed [10:0] v497_1; always @(posedge clk) v497_1 <= v497;
-    wire [0:0] v498_l = v497_1; wire [9:0] v498_u = (v497_1 >>> 1) - v305_1; wire signed [10:0] v498 = {v498_u, v498_l};
-    wire signed [13:0] v499 = (v498 <<< 1) + v482;
-    wire [0:0] v500_l = v476; wire [6:0] v500_u = (v476 >>> 1) + v135; wire signed [7:0] v500 = {v500_u, v500_l};
-    wire signed [9:0] v501 = v500 + v423;
-    reg signed [9:0] v501_1; always @(posedge clk) v501_1 <= v501;
-    wire signed [11:0] v502 = (v501_1 <<< 2) - v371_1;
-    wire signed [12:0] v503 = v502 - v3_1;
-    wire signed [8:0] v504 = (v269 <<< 2) - v500;
-    reg signed [8:0] v504_1; always @(posedge clk) v504_1 <= v504;
-    wire [3:0] v505_l = v38; wire [7:0] v505_u = (v38 >>> 4) - v476; wire signed [11:0] v505 = {v505_u, v505_l};
-    wire [3:0] v506_l = v505; wire [7:0] v506_u = (v505 >>> 4) - v67; wire signed [11:0] v506 = {v506_u, v506_l};
-    reg signed [11:0] v506_1; always @(posedge clk) v506_1 <= v506;
-    wire [0:0] v507_l = v506_1; wire [11:0] v507_u = (v506_1 >>> 1) + v188_1; wire signed [12:0] v507 = {v507_u, v507_l};
-    wire [0:0] v508_l = v388; wire [12:0] v508_u = (v388 >>> 1) + v507; wire signed [13:0] v508 = {v508_u, v508_l};
-    wire [0:0] v509_l = v211; wire [7:0] v509_u = (v211 >>> 1) + v476; wire signed [8:0] v509 = {v509_u, v509_l};
-    wire signed [13:0] v510 = (v509 <<< 5) - v365;
-    wire signed [13:0] v511 = (v246 <<< 1) + v510;
-    reg signed [13:0] v511_1; always @(posedge clk) v511_1 <= v511;
-    wire signed [7:0] v512 = (v50 <<< 1) + v476;
-    wire [1:0] v513_l = v161; wire [7:0] v513_u = (v161 >>> 2) - v512; wire signed [9:0] v513 = {v513_u, v513_l};
-    reg signed [9:0] v513_1; always @(posedge clk) v513_1 <= v513;
-    wire [0:0] v514_l = v315_1; wire [9:0] v514_u = (v315_1 >>> 1) + v513_1; wire signed [10:0] v514 = {v514_u, v514_l};
-    wire signed [11:0] v515 = v514 + v435;
-    wire signed [11:0] v516 = v515 - 13'sd128;
-    reg signed [11:0] v516_2; always @(posedge clk) v516_2 <= v516;
-    wire [10:0] v517 = v516_2[11] ? 11'd0 : v516_2;
-    wire [3:0] v518 = (v517 >>> 6);
-    reg [3:0] v518_3; always @(posedge clk) v518_3 <= v518;
-    wire signed [7:0] v519 = (v159 <<< 1) + v512;
-    wire signed [8:0] v520 = v519 + v150;
-    reg signed [8:0] v520_1; always @(posedge clk) v520_1 <= v520;
-    wire [2:0] v521_l = v300_1; wire [9:0] v521_u = (v300_1 >>> 3) + v520_1; wire signed [12:0] v521 = {v521_u, v521_l};
-    wire [4:0] v522 = v487 + v518;
-    wire [3:0] v523_l = v476; wire [7:0] v523_u = (v476 >>> 4) + v512; wire signed [11:0] v523 = {v523_u, v523_l};
-    reg signed [11:0] v523_1; always @(posedge clk) v523_1 <= v523;
-    wire [0:0] v524_l = v523_1; wire [12:0] v524_u = (v523_1 >>> 1) + v391_1; wire signed [13:0] v524 = {v524_u, v524_l};
-    wire [0:0] v525_l = v476; wire [6:0] v525_u = (v476 >>> 1) - v20; wire signed [7:0] v525 = {v525_u, v525_l};
-    wire [0:0] v526_l = v525; wire [6:0] v526_u = (v525 >>> 1) - v50; wire signed [7:0] v526 = {v526_u, v526_l};
-    wire [2:0] v527_l = v526; wire [8:0] v527_u = (v526 >>> 3) - v428; wire signed [11:0] v527 = {v527_u, v527_l};
-    reg signed [11:0] v527_1; always @(posedge clk) v527_1 <= v527;
-    wire [0:0] v528_l = v527_1; wire [10:0] v528_u = (v527_1 >>> 1) - v305_1; wire signed [11:0] v528 = {v528_u, v528_l};
-    wire signed [7:0] v529 = (v36 <<< 3) - v476;
-    wire [6:0] v530_l = v529; wire [5:0] v530_u = (v529 >>> 7) - v109; wire signed [12:0] v530 = {v530_u, v530_l};
-    wire signed [12:0] v531 = (v148 <<< 4) + v530;
-    reg signed [12:0] v531_1; always @(posedge clk) v531_1 <= v531;
-    wire signed [7:0] v532 = v109 - v476;
-    wire [1:0] v533_l = v288; wire [8:0] v533_u = (v288 >>> 2) + v532; wire signed [10:0] v533 = {v533_u, v533_l};
-    wire signed [11:0] v534 = (v315 <<< 2) - v533;
-    reg signed [11:0] v534_1; always @(posedge clk) v534_1 <= v534;
-    wire signed [12:0] v535 = v534_1 + v459;
-    wire signed [12:0] v536 = v535 - 14'sd164;
-    reg signed [12:0] v536_2; always @(posedge clk) v536_2 <= v536;
-    wire [11:0] v537 = v536_2[12] ? 12'd0 : v536_2;
-    wire [3:0] v538 = (v537 >>> 7);
-    reg [3:0] v538_3; always @(posedge clk) v538_3 <= v538;
-    wire [0:0] v539_l = v475; wire [8:0] v539_u = (v475 >>> 1) + v532; wire signed [9:0] v539 = {v539_u, v539_l};
-    wire signed [10:0] v540 = (v249 <<< 3) + v539;
-    reg signed [10:0] v540_1; always @(posedge clk) v540_1 <= v540;
-    wire signed [11:0] v541 = (v438_1 <<< 1) - v540_1;
-    wire [1:0] v542_l = v541; wire [10:0] v542_u = (v541 >>> 2) - v338; wire signed [12:0] v542 = {v542_u, v542_l};
-    wire signed [12:0] v543 = v542 + 14'sd76;
-    reg signed [12:0] v543_2; always @(posedge clk) v543_2 <= v543;
-    wire [11:0] v544 = v543_2[12] ? 12'd0 : v543_2;
-    wire [3:0] v545 = (v544 >>> 7);
-    wire signed [9:0] v546 = (v61 <<< 4) + v532;
-    wire signed [11:0] v547 = (v312 <<< 1) + v546;
-    reg signed [11:0] v547_1; always @(posedge clk) v547_1 <= v547;
-    wire [0:0] v548_l = v521; wire [12:0] v548_u = (v521 >>> 1) - v547_1; wire signed [13:0] v548 = {v548_u, v548_l};
-    wire signed [13:0] v549 = v548 - 15'sd304;
-    reg signed [13:0] v549_2; always @(posedge clk) v549_2 <= v549;
-    wire [12:0] v550 = v549_2[13] ? 13'd0 : v549_2;
-    wire [2:0] v551 = (v550 >>> 8);
-    reg [2:0] v551_3; always @(posedge clk) v551_3 <= v551;
-    wire signed [9:0] v552 = (v532 <<< 2) - v104;
-    wire [0:0] v553_l = v552; wire [8:0] v553_u = (v552 >>> 1) - v187; wire signed [9:0] v553 = {v553_u, v553_l};
-    reg signed [9:0] v553_1; always @(posedge clk) v553_1 <= v553;
-    wire signed [4:0] v554 = v538 - v545;
-    wire [1:0] v555_l = v532; wire [6:0] v555_u = (v532 >>> 2) + v66; wire signed [8:0] v555 = {v555_u, v555_l};
-    wire [1:0] v556_l = v555; wire [6:0] v556_u = (v555 >>> 2) - v122; wire signed [8:0] v556 = {v556_u, v556_l};
-    reg signed [8:0] v556_1; always @(posedge clk) v556_1 <= v556;
-    wire [0:0] v557_l = v465_1; wire [10:0] v557_u = (v465_1 >>> 1) + v556_1; wire signed [11:0] v557 = {v557_u, v557_l};
-    wire signed [7:0] v558 = v109 + v476;
-    wire [0:0] v559_l = v456; wire [8:0] v559_u = (v456 >>> 1) - v558; wire signed [9:0] v559 = {v559_u, v559_l};
-    reg signed [9:0] v559_1; always @(posedge clk) v559_1 <= v559;
-    wire signed [10:0] v560 = (v164_1 <<< 1) + v559_1;
-    wire signed [8:0] v561 = v181 - v558;
-    reg signed [8:0] v561_1; always @(posedge clk) v561_1 <= v561;
-    wire [0:0] v562_l = v293; wire [7:0] v562_u = (v293 >>> 1) + v558; wire signed [8:0] v562 = {v562_u, v562_l};
-    reg signed [8:0] v562_1; always @(posedge clk) v562_1 <= v562;
-    wire signed [11:0] v563 = v415 - v562_1;
-    wire signed [11:0] v564 = v563 - 13'sd38;
-    reg signed [11:0] v564_2; always @(posedge clk) v564_2 <= v564;
-    wire [10:0] v565 = v564_2[11] ? 11'd0 : v564_2;
-    wire [2:0] v566 = (v565 >>> 7);
-    reg [2:0] v566_3; always @(posedge clk) v566_3 <= v566;
-    wire signed [11:0] v567 = v562_1 + v401_1;
-    wire signed [4:0] v568 = (v566 <<< 1) - v545;
-    reg signed [4:0] v568_3; always @(posedge clk) v568_3 <= v568;
-    wire [4:0] v569 = (v566 <<< 2) - v566;
-    reg [4:0] v569_3; always @(posedge clk) v569_3 <= v569;
-    wire signed [8:0] v570 = (v558 <<< 1) + v2;
-    wire signed [9:0] v571 = (v107 <<< 1) + v570;
-    reg signed [9:0] v571_1; always @(posedge clk) v571_1 <= v571;
-    wire [0:0] v572_l = v426_1; wire [10:0] v572_u = (v426_1 >>> 1) + v571_1; wire signed [11:0] v572 = {v572_u, v572_l};
-    wire [2:0] v573_l = v572; wire [10:0] v573_u = (v572 >>> 3) - v455; wire signed [13:0] v573 = {v573_u, v573_l};
-    wire signed [13:0] v574 = v573 - 15'sd544;
-    reg signed [13:0] v574_2; always @(posedge clk) v574_2 <= v574;
-    wire [11:0] v575 = v574_2[13] ? 12'd0 : v574_2;
-    wire [3:0] v576 = (v575 >>> 7);
-    wire [5:0] v577_l = v84; wire [7:0] v577_u = (v84 >>> 6) - v476; wire signed [13:0] v577 = {v577_u, v577_l};
-    wire signed [13:0] v578 = v577 + v36;
-    wire [3:0] v579_l = v578; wire [9:0] v579_u = (v578 >>> 4) + v269; wire signed [13:0] v579 = {v579_u, v579_l};
-    reg signed [13:0] v579_1; always @(posedge clk) v579_1 <= v579;
-    wire [1:0] v580_l = v425_1; wire [13:0] v580_u = (v425_1 >>> 2) - v579_1; wire signed [15:0] v580 = {v580_u, v580_l};
-    wire signed [15:0] v581 = (v553_1 <<< 3) + v580;
-    wire signed [15:0] v582 = v581 + 17'sd1752;
-    reg signed [15:0] v582_2; always @(posedge clk) v582_2 <= v582;
-    wire [14:0] v583 = v582_2[15] ? 15'd0 : v582_2;
-    wire [7:0] v584 = (v583 >>> 7);
-    reg [7:0] v584_3; always @(posedge clk) v584_3 <= v584;
-    wire signed [13:0] v585 = (v14 <<< 5) + v577;
-    wire signed [13:0] v586 = (v446 <<< 5) + v585;
-    reg signed [13:0] v586_1; always @(posedge clk) v586_1 <= v586;
-    wire signed [14:0] v587 = v586_1 - v190_1;
-    wire signed [12:0] v588 = (v476 <<< 5) - v5;
-    wire signed [12:0] v589 = (v66 <<< 4) + v588;
-    wire signed [12:0] v590 = (v187 <<< 4) + v589;
-    reg signed [12:0] v590_1; always @(posedge clk) v590_1 <= v590;
-    wire signed [12:0] v591 = (v561_1 <<< 2) + v590_1;
-    wire [0:0] v592_l = v591; wire [11:0] v592_u = (v591 >>> 1) - v304_1; wire signed [12:0] v592 = {v592_u, v592_l};
-    wire [1:0] v593_l = v592; wire [11:0] v593_u = (v592 >>> 2) - v472_1; wire signed [13:0] v593 = {v593_u, v593_l};
-    reg signed [13:0] v593_2; always @(posedge clk) v593_2 <= v593;
-    wire signed [13:0] v594 = v593_2 + 15'sd72;
-    wire [12:0] v595 = v594[13] ? 13'd0 : v594;
-    wire [3:0] v596 = (v595 >>> 7);
-    reg [3:0] v596_3; always @(posedge clk) v596_3 <= v596;
-    wire signed [7:0] v597 = v5 - v476;
-    wire signed [8:0] v598 = v446 + v597;
-    wire signed [9:0] v599 = (v45 <<< 1) + v598;
-    reg signed [9:0] v599_1; always @(posedge clk) v599_1 <= v599;
-    wire signed [10:0] v600 = v326 + v599_1;
-    wire signed [10:0] v601 = v600 + 12'sd64;
-    reg signed [10:0] v601_2; always @(posedge clk) v601_2 <= v601;
-    wire signed [10:0] v602 = -v601_2;
-    wire [9:0] v603 = v602[10] ? 10'd0 : v602;
-    wire [2:0] v604 = (v603 >>> 6);
-    reg [2:0] v604_3; always @(posedge clk) v604_3 <= v604;
-    wire [0:0] v605_l = v604; wire [3:0] v605_u = (v604 >>> 1) + v551; wire [4:0] v605 = {v605_u, v605_l};
-    reg [4:0] v605_3; always @(posedge clk) v605_3 <= v605;
-    wire [0:0] v606_l = v604; wire [4:0] v606_u = (v604 >>> 1) - v469; wire signed [5:0] v606 = {v606_u, v606_l};
-    wire signed [8:0] v607 = v18 + v597;
-    reg signed [8:0] v607_1; always @(posedge clk) v607_1 <= v607;
-    wire [1:0] v608_l = v186_1; wire [9:0] v608_u = (v186_1 >>> 2) + v607_1; wire signed [11:0] v608 = {v608_u, v608_l};
-    wire signed [11:0] v609 = (v374_1 <<< 1) + v608;
-    wire [2:0] v610_l = v409; wire [12:0] v610_u = (v409 >>> 3) + v609; wire signed [15:0] v610 = {v610_u, v610_l};
-    reg signed [15:0] v610_2; always @(posedge clk) v610_2 <= v610;
-    wire signed [15:0] v611 = v610_2 + 17'sd1712;
-    wire [14:0] v612 = v611[15] ? 15'd0 : v611;
-    wire [3:0] v613 = (v612 >>> 9);
-    reg [3:0] v613_3; always @(posedge clk) v613_3 <= v613;
-    wire [5:0] v614 = (v576 <<< 1) + v613;
-    reg [5:0] v614_3; always @(posedge clk) v614_3 <= v614;
-    wire signed [4:0] v615 = v576 - v613;
-    reg signed [4:0] v615_3; always @(posedge clk) v615_3 <= v615;
-    wire signed [6:0] v616 = ($signed({1'b0, v469}) <<< 1) - v615;
-    reg signed [6:0] v616_3; always @(posedge clk) v616_3 <= v616;
-    wire signed [10:0] v617 = (v504_1 <<< 2) - v607_1;
-    wire signed [14:0] v618 = (v617 <<< 1) + v508;
-    reg signed [14:0] v618_2; always @(posedge clk) v618_2 <= v618;
-    wire signed [14:0] v619 = v466_2 + v618_2;
-    wire signed [14:0] v620 = v619 + 16'sd1648;
-    wire [13:0] v621 = v620[14] ? 14'd0 : v620;
-    wire [5:0] v622 = (v621 >>> 7);
-    reg [5:0] v622_3; always @(posedge clk) v622_3 <= v622;
-    wire [2:0] v623_l = v494_3; wire [6:0] v623_u = (v494_3 >>> 3) + v622_3; wire [9:0] v623 = {v623_u, v623_l};
-    wire signed [8:0] v624 = (v622_3 <<< 2) - v584_3;
-    wire [0:0] v625_l = v428; wire [8:0] v625_u = (v428 >>> 1) + v597; wire signed [9:0] v625 = {v625_u, v625_l};
-    reg signed [9:0] v625_1; always @(posedge clk) v625_1 <= v625;
-    wire signed [11:0] v626 = (v277_1 <<< 1) - v625_1;
-    wire signed [9:0] v627 = (v597 <<< 1) - v283;
-    wire [2:0] v628_l = v399; wire [9:0] v628_u = (v399 >>> 3) + v627; wire signed [12:0] v628 = {v628_u, v628_l};
-    reg signed [12:0] v628_1; always @(posedge clk) v628_1 <= v628;
-    wire [0:0] v629_l = v628_1; wire [12:0] v629_u = (v628_1 >>> 1) + v273; wire signed [13:0] v629 = {v629_u, v629_l};
-    wire [1:0] v630_l = v629; wire [11:0] v630_u = (v629 >>> 2) - v489_1; wire signed [13:0] v630 = {v630_u, v630_l};
-    reg signed [13:0] v630_2; always @(posedge clk) v630_2 <= v630;
-    wire signed [13:0] v631 = v630_2 - 15'sd112;
-    wire [12:0] v632 = v631[13] ? 13'd0 : v631;
-    wire [2:0] v633 = (v632 >>> 8);
-    wire signed [3:0] v634 = v633 - v566;
-    reg signed [3:0] v634_3; always @(posedge clk) v634_3 <= v634;
-    wire [0:0] v635_l = v597; wire [7:0] v635_u = (v597 >>> 1) + v180; wire signed [8:0] v635 = {v635_u, v635_l};
-    wire [1:0] v636_l = v431; wire [10:0] v636_u = (v431 >>> 2) - v635; wire signed [12:0] v636 = {v636_u, v636_l};
-    reg signed [12:0] v636_1; always @(posedge clk) v636_1 <= v636;
-    wire [1:0] v637_l = v636_1; wire [11:0] v637_u = (v636_1 >>> 2) + v264; wire signed [13:0] v637 = {v637_u, v637_l};
-    wire signed [13:0] v638 = v637 + 15'sd320;
-    reg signed [13:0] v638_2; always @(posedge clk) v638_2 <= v638;
-    wire [12:0] v639 = v638_2[13] ? 13'd0 : v638_2;
-    wire [3:0] v640 = (v639 >>> 8);
-    reg [3:0] v640_3; always @(posedge clk) v640_3 <= v640;
-    wire signed [4:0] v641 = v538 - v640;
-    reg signed [4:0] v641_3; always @(posedge clk) v641_3 <= v641;
-    wire [0:0] v642_l = v641; wire [4:0] v642_u = (v641 >>> 1) - $signed({1'b0, v633}); wire signed [5:0] v642 = {v642_u, v642_l};
-    reg signed [5:0] v642_3; always @(posedge clk) v642_3 <= v642;
-    wire [0:0] v643_l = v576; wire [4:0] v643_u = (v576 >>> 1) - v640; wire signed [5:0] v643 = {v643_u, v643_l};
-    wire signed [9:0] v644 = (v643 <<< 3) - $signed({1'b0, v584});
-    wire [0:0] v645_l = v469; wire [4:0] v645_u = (v469 >>> 1) - v640; wire signed [5:0] v645 = {v645_u, v645_l};
-    wire signed [7:0] v646 = (v5 <<< 1) + v476;
-    wire signed [13:0] v647 = (v291 <<< 5) - v646;
-    wire signed [13:0] v648 = (v362 <<< 3) + v647;
-    reg signed [13:0] v648_1; always @(posedge clk) v648_1 <= v648;
-    wire [1:0] v649_l = v648_1; wire [12:0] v649_u = (v648_1 >>> 2) + v557; wire signed [14:0] v649 = {v649_u, v649_l};
-    wire [1:0] v650_l = v649; wire [11:0] v650_u = (v649 >>> 2) - v466; wire signed [13:0] v650 = {v650_u, v650_l};
-    reg signed [13:0] v650_2; always @(posedge clk) v650_2 <= v650;
-    wire signed [14:0] v651 = v650_2 - 16'sd544;
-    wire [12:0] v652 = v651[14] ? 13'd0 : v651;
-    wire [3:0] v653 = (v652 >>> 8);
-    wire signed [8:0] v654 = (v71 <<< 1) + v646;
-    wire signed [9:0] v655 = v157 + v646;
-    wire [1:0] v656_l = v655; wire [9:0] v656_u = (v655 >>> 2) + v654; wire signed [11:0] v656 = {v656_u, v656_l};
-    reg signed [11:0] v656_1; always @(posedge clk) v656_1 <= v656;
-    wire signed [14:0] v657 = (v656_1 <<< 1) + v587;
-    wire signed [14:0] v658 = (v440_1 <<< 1) + v657;
-    reg signed [14:0] v658_2; always @(posedge clk) v658_2 <= v658;
-    wire signed [4:0] v659 = v653 - v596;
-    reg signed [4:0] v659_3; always @(posedge clk) v659_3 <= v659;
-    wire [0:0] v660_l = $signed({1'b0, v494_3}); wire [5:0] v660_u = ($signed({1'b0, v494_3}) >>> 1) + v659_3; wire signed [6:0] v660 = {v660_u, v660_l};
-    wire [1:0] v661_l = v653; wire [3:0] v661_u = (v653 >>> 2) - v633; wire signed [5:0] v661 = {v661_u, v661_l};
-    wire signed [7:0] v662 = v661 + ($signed({1'b0, v640}) <<< 2);
-    reg signed [7:0] v662_3; always @(posedge clk) v662_3 <= v662;
-    wire [4:0] v663 = v653 + v613;
-    reg [4:0] v663_3; always @(posedge clk) v663_3 <= v663;
-    wire signed [9:0] v664 = (v10 <<< 3) + v646;
-    wire signed [8:0] v665 = v646 - v207;
-    wire [1:0] v666_l = v476; wire [8:0] v666_u = (v476 >>> 2) - v665; wire signed [10:0] v666 = {v666_u, v666_l};
-    reg signed [10:0] v666_1; always @(posedge clk) v666_1 <= v666;
-    wire signed [12:0] v667 = (v666_1 <<< 1) + v450;
-    reg signed [12:0] v667_2; always @(posedge clk) v667_2 <= v667;
-    wire [0:0] v668_l = v471_1; wire [11:0] v668_u = (v471_1 >>> 1) - v666_1; wire signed [12:0] v668 = {v668_u, v668_l};
-    wire signed [13:0] v669 = (v335 <<< 1) + v668;
-    reg signed [13:0] v669_2; always @(posedge clk) v669_2 <= v669;
-    wire signed [13:0] v670 = v669_2 - 15'sd4;
-    wire [12:0] v671 = v670[13] ? 13'd0 : v670;
-    wire [3:0] v672 = (v671 >>> 7);
-    reg [3:0] v672_3; always @(posedge clk) v672_3 <= v672;
-    wire [0:0] v673_l = v569; wire [4:0] v673_u = (v569 >>> 1) + v672; wire [5:0] v673 = {v673_u, v673_l};
-    reg [5:0] v673_3; always @(posedge clk) v673_3 <= v673;
-    wire signed [9:0] v674 = (v135 <<< 3) - v646;
-    wire [5:0] v675_l = v674; wire [5:0] v675_u = (v674 >>> 6) + v68; wire signed [11:0] v675 = {v675_u, v675_l};
-    reg signed [11:0] v675_1; always @(posedge clk) v675_1 <= v675;
-    wire signed [9:0] v676 = (v416 <<< 1) + v646;
-    wire [1:0] v677_l = v343; wire [9:0] v677_u = (v343 >>> 2) - v676; wire signed [11:0] v677 = {v677_u, v677_l};
-    reg signed [11:0] v677_1; always @(posedge clk) v677_1 <= v677;
-    wire [0:0] v678_l = v677_1; wire [11:0] v678_u = (v677_1 >>> 1) + v422; wire signed [12:0] v678 = {v678_u, v678_l};
-    wire [0:0] v679_l = v646; wire [7:0] v679_u = (v646 >>> 1) - v207; wire signed [8:0] v679 = {v679_u, v679_l};
-    reg signed [8:0] v679_1; always @(posedge clk) v679_1 <= v679;
-    wire signed [13:0] v680 = (v405_1 <<< 2) - v679_1;
-    wire [0:0] v681_l = v680; wire [12:0] v681_u = (v680 >>> 1) - v356_1; wire signed [13:0] v681 = {v681_u, v681_l};
-    wire signed [8:0] v682 = v646 + v133;
-    reg signed [8:0] v682_1; always @(posedge clk) v682_1 <= v682;
-    wire [0:0] v683_l = v221_1; wire [9:0] v683_u = (v221_1 >>> 1) + v682_1; wire signed [10:0] v683 = {v683_u, v683_l};
-    wire signed [14:0] v684 = (v683 <<< 2) + v433;
-    wire signed [14:0] v685 = v684 + 16'sd96;
-    reg signed [14:0] v685_2; always @(posedge clk) v685_2 <= v685;
-    wire [13:0] v686 = v685_2[14] ? 14'd0 : v685_2;
-    wire [3:0] v687 = (v686 >>> 8);
-    reg [3:0] v687_3; always @(posedge clk) v687_3 <= v687;
-    wire [5:0] v688 = v522 + (v687 <<< 1);
-    wire [7:0] v689 = v688 + (v566 <<< 4);
-    reg [7:0] v689_3; always @(posedge clk) v689_3 <= v689;
-    wire signed [8:0] v690 = $signed({1'b0, v689_3}) - v615_3;
-    wire [0:0] v691_l = v687; wire [4:0] v691_u = (v687 >>> 1) + v672; wire [5:0] v691 = {v691_u, v691_l};
-    reg [5:0] v691_3; always @(posedge clk) v691_3 <= v691;
-    wire [4:0] v692 = v687 + v633;
-    reg [4:0] v692_3; always @(posedge clk) v692_3 <= v692;
-    wire [1:0] v693_l = v687; wire [4:0] v693_u = (v687 >>> 2) + v640; wire [6:0] v693 = {v693_u, v693_l};
-    wire signed [7:0] v694 = v693 - v545;
-    wire [0:0] v695_l = v687; wire [4:0] v695_u = (v687 >>> 1) - v518; wire signed [5:0] v695 = {v695_u, v695_l};
-    wire [1:0] v696_l = $signed({1'b0, v613}); wire [5:0] v696_u = v695 + ($signed({1'b0, v613}) >>> 2); wire signed [7:0] v696 = {v696_u, v696_l};
-    reg signed [7:0] v696_3; always @(posedge clk) v696_3 <= v696;
-    wire signed [10:0] v697 = (v682 <<< 1) - v375;
-    reg signed [10:0] v697_1; always @(posedge clk) v697_1 <= v697;
-    wire signed [8:0] v698 = (v1 <<< 1) + v646;
-    reg signed [8:0] v698_1; always @(posedge clk) v698_1 <= v698;
-    wire [1:0] v699_l = v511_1; wire [11:0] v699_u = (v511_1 >>> 2) - v698_1; wire signed [13:0] v699 = {v699_u, v699_l};
-    wire [2:0] v700_l = v5; wire [8:0] v700_u = (v5 >>> 3) - v698; wire signed [11:0] v700 = {v700_u, v700_l};
-    reg signed [11:0] v700_1; always @(posedge clk) v700_1 <= v700;
-    wire [0:0] v701_l = v352; wire [12:0] v701_u = (v352 >>> 1) - v700_1; wire signed [13:0] v701 = {v701_u, v701_l};
-    wire signed [14:0] v702 = v442 + v701;
-    reg signed [14:0] v702_2; always @(posedge clk) v702_2 <= v702;
-    wire signed [14:0] v703 = v702_2 - 16'sd544;
-    wire [13:0] v704 = v703[14] ? 14'd0 : v703;
-    wire [4:0] v705 = (v704 >>> 7);
-    reg [4:0] v705_3; always @(posedge clk) v705_3 <= v705;
-    wire [1:0] v706_l = v494_3; wire [5:0] v706_u = (v494_3 >>> 2) - v705_3; wire signed [7:0] v706 = {v706_u, v706_l};
-    reg signed [7:0] v706_4; always @(posedge clk) v706_4 <= v706;
-    wire signed [6:0] v707 = (v576 <<< 2) - v705;
-    reg signed [6:0] v707_3; always @(posedge clk) v707_3 <= v707;
-    wire [6:0] v708 = (v705 <<< 1) + v613;
-    reg [6:0] v708_3; always @(posedge clk) v708_3 <= v708;
-    wire [0:0] v709_l = $signed({1'b0, v705}); wire [5:0] v709_u = v554 + ($signed({1'b0, v705}) >>> 1); wire signed [6:0] v709 = {v709_u, v709_l};
-    reg signed [6:0] v709_3; always @(posedge clk) v709_3 <= v709;
-    wire signed [9:0] v710 = v428 + v698;
-    reg signed [9:0] v710_1; always @(posedge clk) v710_1 <= v710;
-    wire [0:0] v711_l = v5; wire [7:0] v711_u = (v5 >>> 1) - v646; wire signed [8:0] v711 = {v711_u, v711_l};
-    wire signed [11:0] v712 = (v711 <<< 2) - v432;
-    reg signed [11:0] v712_1; always @(posedge clk) v712_1 <= v712;
-    wire [0:0] v713_l = v711; wire [10:0] v713_u = (v711 >>> 1) - v389; wire signed [11:0] v713 = {v713_u, v713_l};
-    reg signed [11:0] v713_1; always @(posedge clk) v713_1 <= v713;
-    wire signed [11:0] v714 = v713_1 - v145_1;
-    reg signed [11:0] v714_2; always @(posedge clk) v714_2 <= v714;
-    wire [1:0] v715_l = v714_2; wire [14:0] v715_u = (v714_2 >>> 2) + v658_2; wire signed [16:0] v715 = {v715_u, v715_l};
-    wire signed [16:0] v716 = v715 + 18'sd5312;
-    wire [15:0] v717 = v716[16] ? 16'd0 : v716;
-    wire [6:0] v718 = (v717 >>> 7);
-    reg [6:0] v718_3; always @(posedge clk) v718_3 <= v718;
-    wire signed [9:0] v719 = (v641_3 <<< 4) + $signed({1'b0, v718_3});
-    wire [7:0] v720 = (v469_3 <<< 2) + v718_3;
-    wire [8:0] v721 = (v718_3 <<< 2) - v718_3;
-    wire [2:0] v722_l = $signed({1'b0, v721}); wire [6:0] v722_u = ($signed({1'b0, v721}) >>> 3) + v659_3; wire signed [9:0] v722 = {v722_u, v722_l};
-    wire [8:0] v723 = v718_3 + v584_3;
-    wire [1:0] v724_l = v711; wire [8:0] v724_u = (v711 >>> 2) + v37; wire signed [10:0] v724 = {v724_u, v724_l};
-    reg signed [10:0] v724_1; always @(posedge clk) v724_1 <= v724;
-    wire [1:0] v725_l = v724_1; wire [10:0] v725_u = (v724_1 >>> 2) + v560; wire signed [12:0] v725 = {v725_u, v725_l};
-    wire [1:0] v726_l = v725; wire [11:0] v726_u = (v725 >>> 2) - v342_1; wire signed [13:0] v726 = {v726_u, v726_l};
-    reg signed [13:0] v726_2; always @(posedge clk) v726_2 <= v726;
-    wire signed [13:0] v727 = v726_2 + 15'sd224;
-    wire [12:0] v728 = v727[13] ? 13'd0 : v727;
-    wire [2:0] v729 = (v728 >>> 8);
-    reg [2:0] v729_3; always @(posedge clk) v729_3 <= v729;
-    wire [7:0] v730 = (v729_3 <<< 1) + v718_3;
-    wire [3:0] v731 = v633 + v729;
-    reg [3:0] v731_3; always @(posedge clk) v731_3 <= v731;
-    wire [3:0] v732_l = v70; wire [7:0] v732_u = (v70 >>> 4) + v476; wire signed [11:0] v732 = {v732_u, v732_l};
-    wire signed [11:0] v733 = (v234 <<< 1) - v732;
-    reg signed [11:0] v733_1; always @(posedge clk) v733_1 <= v733;
-    wire signed [12:0] v734 = (v733_1 <<< 1) + v360_1;
-    wire signed [12:0] v735 = v734 - v700_1;
-    wire signed [12:0] v736 = v735 - 14'sd244;
-    reg signed [12:0] v736_2; always @(posedge clk) v736_2 <= v736;
-    wire [11:0] v737 = v736_2[12] ? 12'd0 : v736_2;
-    wire [3:0] v738 = (v737 >>> 7);
-    reg [3:0] v738_3; always @(posedge clk) v738_3 <= v738;
-    wire signed [11:0] v739 = (v393 <<< 1) + v732;
-    wire signed [14:0] v740 = (v739 <<< 3) - v327;
-    reg signed [14:0] v740_1; always @(posedge clk) v740_1 <= v740;
-    wire [0:0] v741_l = v732; wire [10:0] v741_u = (v732 >>> 1) + v365; wire signed [11:0] v741 = {v741_u, v741_l};
-    reg signed [11:0] v741_1; always @(posedge clk) v741_1 <= v741;
-    wire [1:0] v742_l = v224_1; wire [11:0] v742_u = (v224_1 >>> 2) - v741_1; wire signed [13:0] v742 = {v742_u, v742_l};
-    wire [0:0] v743_l = v742; wire [13:0] v743_u = (v742 >>> 1) + v503; wire signed [14:0] v743 = {v743_u, v743_l};
-    reg signed [14:0] v743_2; always @(posedge clk) v743_2 <= v743;
-    wire signed [14:0] v744 = v743_2 - 16'sd468;
-    wire [13:0] v745 = v744[14] ? 14'd0 : v744;
-    wire [5:0] v746 = (v745 >>> 7);
-    reg [5:0] v746_3; always @(posedge clk) v746_3 <= v746;
-    wire [0:0] v747_l = v746_3; wire [6:0] v747_u = (v746_3 >>> 1) - v691_3; wire signed [7:0] v747 = {v747_u, v747_l};
-    wire [0:0] v748_l = v746; wire [5:0] v748_u = (v746 >>> 1) + v705; wire [6:0] v748 = {v748_u, v748_l};
-    reg [6:0] v748_3; always @(posedge clk) v748_3 <= v748;
-    wire [8:0] v749 = (v691_3 <<< 2) + v748_3;
-    wire [0:0] v750_l = v705_3; wire [7:0] v750_u = (v705_3 >>> 1) - v748_3; wire signed [8:0] v750 = {v750_u, v750_l};
-    reg signed [8:0] v750_4; always @(posedge clk) v750_4 <= v750;
-    wire signed [8:0] v751 = (v746 <<< 2) - v653;
-    reg signed [8:0] v751_3; always @(posedge clk) v751_3 <= v751;
-    wire [2:0] v752_l = v732; wire [9:0] v752_u = (v732 >>> 3) + v428; wire signed [12:0] v752 = {v752_u, v752_l};
-    wire signed [12:0] v753 = (v184 <<< 1) + v752;
-    reg signed [12:0] v753_1; always @(posedge clk) v753_1 <= v753;
-    wire signed [12:0] v754 = (v336_1 <<< 2) + v753_1;
-    wire signed [7:0] v755 = v14 - v476;
-    wire [3:0] v756_l = v320; wire [8:0] v756_u = (v320 >>> 4) - v755; wire signed [12:0] v756 = {v756_u, v756_l};
-    reg signed [12:0] v756_1; always @(posedge clk) v756_1 <= v756;
-    wire [2:0] v757_l = v756_1; wire [10:0] v757_u = (v756_1 >>> 3) + v183_1; wire signed [13:0] v757 = {v757_u, v757_l};
-    wire signed [13:0] v758 = (v464_1 <<< 1) + v757;
-    wire signed [13:0] v759 = v758 + 15'sd224;
-    reg signed [13:0] v759_2; always @(posedge clk) v759_2 <= v759;
-    wire [12:0] v760 = v759_2[13] ? 13'd0 : v759_2;
-    wire [2:0] v761 = (v760 >>> 8);
-    reg [2:0] v761_3; always @(posedge clk) v761_3 <= v761;
-    wire [0:0] v762_l = v551; wire [3:0] v762_u = (v551 >>> 1) - v761; wire signed [4:0] v762 = {v762_u, v762_l};
-    wire [0:0] v763_l = v469; wire [3:0] v763_u = (v469 >>> 1) + v761; wire [4:0] v763 = {v763_u, v763_l};
-    wire signed [5:0] v764 = (v469 <<< 1) - v761;
-    wire [4:0] v765_l = v10; wire [7:0] v765_u = (v10 >>> 5) + v476; wire signed [12:0] v765 = {v765_u, v765_l};
-    wire signed [12:0] v766 = (v222 <<< 2) - v765;
-    reg signed [12:0] v766_1; always @(posedge clk) v766_1 <= v766;
-    wire [4:0] v767_l = v766_1; wire [7:0] v767_u = (v766_1 >>> 5) - v149_1; wire signed [12:0] v767 = {v767_u, v767_l};
-    wire [5:0] v768_l = v765; wire [6:0] v768_u = (v765 >>> 6) + v66; wire signed [12:0] v768 = {v768_u, v768_l};
-    wire [3:0] v769_l = v768; wire [8:0] v769_u = (v768 >>> 4) + v44; wire signed [12:0] v769 = {v769_u, v769_l};
-    reg signed [12:0] v769_1; always @(posedge clk) v769_1 <= v769;
-    wire signed [14:0] v770 = (v699 <<< 1) - v769_1;
-    wire signed [14:0] v771 = v770 + 16'sd508;
-    reg signed [14:0] v771_2; always @(posedge clk) v771_2 <= v771;
-    wire [13:0] v772 = v771_2[14] ? 14'd0 : v771_2;
-    wire [5:0] v773 = (v772 >>> 7);
-    reg [5:0] v773_3; always @(posedge clk) v773_3 <= v773;
-    wire signed [7:0] v774 = (v705 <<< 2) - v773;
-    reg signed [7:0] v774_3; always @(posedge clk) v774_3 <= v774;
-    wire [0:0] v775_l = v774_3; wire [7:0] v775_u = (v774_3 >>> 1) + v642_3; wire signed [8:0] v775 = {v775_u, v775_l};
-    wire [5:0] v776_l = v746; wire [6:0] v776_u = (v746 >>> 6) - v773; wire signed [12:0] v776 = {v776_u, v776_l};
-    reg signed [12:0] v776_3; always @(posedge clk) v776_3 <= v776;
-    wire [3:0] v777_l = v776_3; wire [9:0] v777_u = (v776_3 >>> 4) - $signed({1'b0, v729_3}); wire signed [13:0] v777 = {v777_u, v777_l};
-    wire signed [7:0] v778 = (v746 <<< 1) - v773;
-    reg signed [7:0] v778_3; always @(posedge clk) v778_3 <= v778;
-    wire signed [8:0] v779 = (v653 <<< 4) - v773;
-    reg signed [8:0] v779_3; always @(posedge clk) v779_3 <= v779;
-    wire signed [10:0] v780 = ($signed({1'b0, v673_3}) <<< 4) - v779_3;
-    wire [7:0] v781 = (v487 <<< 4) + v773;
-    wire [8:0] v782 = v781 + (v653 <<< 3);
-    reg [8:0] v782_3; always @(posedge clk) v782_3 <= v782;
-    wire [1:0] v783_l = v10; wire [7:0] v783_u = (v10 >>> 2) - v476; wire signed [9:0] v783 = {v783_u, v783_l};
-    wire [1:0] v784_l = v292; wire [9:0] v784_u = (v292 >>> 2) - v783; wire signed [11:0] v784 = {v784_u, v784_l};
-    reg signed [11:0] v784_1; always @(posedge clk) v784_1 <= v784;
-    wire [2:0] v785_l = v784_1; wire [9:0] v785_u = (v784_1 >>> 3) + v254_1; wire signed [12:0] v785 = {v785_u, v785_l};
-    wire signed [12:0] v786 = (v341_1 <<< 3) + v785;
-    reg signed [12:0] v786_2; always @(posedge clk) v786_2 <= v786;
-    wire signed [12:0] v787 = v786_2 + v667_2;
-    wire signed [12:0] v788 = v787 - 14'sd280;
-    wire [11:0] v789 = v788[12] ? 12'd0 : v788;
-    wire [3:0] v790 = (v789 >>> 7);
-    reg [3:0] v790_3; always @(posedge clk) v790_3 <= v790;
-    wire [0:0] v791_l = v584_3; wire [6:0] v791_u = (v584_3 >>> 1) + v790_3; wire [7:0] v791 = {v791_u, v791_l};
-    reg [7:0] v791_4; always @(posedge clk) v791_4 <= v791;
-    wire signed [15:0] v792 = (v463_2 <<< 1) - v786_2;
-    wire signed [15:0] v793 = v792 - 17'sd2048;
-    wire [14:0] v794 = v793[15] ? 15'd0 : v793;
-    wire [5:0] v795 = (v794 >>> 8);
-    reg [5:0] v795_3; always @(posedge clk) v795_3 <= v795;
-    wire signed [13:0] v796 = v786 + v499;
-    reg signed [13:0] v796_2; always @(posedge clk) v796_2 <= v796;
-    wire signed [13:0] v797 = v796_2 + 15'sd176;
-    wire [12:0] v798 = v797[13] ? 13'd0 : v797;
-    wire [4:0] v799 = (v798 >>> 7);
-    reg [4:0] v799_3; always @(posedge clk) v799_3 <= v799;
-    wire [2:0] v800_l = v696_3; wire [6:0] v800_u = (v696_3 >>> 3) - $signed({1'b0, v799_3}); wire signed [9:0] v800 = {v800_u, v800_l};
-    wire [5:0] v801 = v545 + v799;
-    reg [5:0] v801_3; always @(posedge clk) v801_3 <= v801;
-    reg [5:0] v801_4; always @(posedge clk) v801_4 <= v801_3;
-    wire signed [13:0] v802_w = v786 + v678; wire signed [12:0] v802 = v802_w >>> 1;
-    reg signed [12:0] v802_2; always @(posedge clk) v802_2 <= v802;
-    wire signed [12:0] v803 = v802_2 + 14'sd140;
-    wire [11:0] v804 = v803[12] ? 12'd0 : v803;
-    wire [4:0] v805 = (v804 >>> 6);
-    wire [0:0] v806_l = v212; wire [9:0] v806_u = (v212 >>> 1) - v783; wire signed [10:0] v806 = {v806_u, v806_l};
-    reg signed [10:0] v806_1; always @(posedge clk) v806_1 <= v806;
-    wire [1:0] v807_l = v480_1; wire [11:0] v807_u = (v480_1 >>> 2) + v806_1; wire signed [13:0] v807 = {v807_u, v807_l};
-    wire [2:0] v808_l = v783; wire [7:0] v808_u = (v783 >>> 3) + v11; wire signed [10:0] v808 = {v808_u, v808_l};
-    wire signed [11:0] v809 = (v256 <<< 1) + v808;
-    reg signed [11:0] v809_1; always @(posedge clk) v809_1 <= v809;
-    wire [3:0] v810_l = v809_1; wire [8:0] v810_u = (v809_1 >>> 4) - v322_1; wire signed [12:0] v810 = {v810_u, v810_l};
-    wire [0:0] v811_l = v810; wire [12:0] v811_u = (v810 >>> 1) - v340_1; wire signed [13:0] v811 = {v811_u, v811_l};
-    wire signed [13:0] v812 = (v466 <<< 1) + v811;
-    reg signed [13:0] v812_2; always @(posedge clk) v812_2 <= v812;
-    wire signed [13:0] v813 = v812_2 + 15'sd208;
-    wire [12:0] v814 = v813[13] ? 13'd0 : v813;
-    wire [2:0] v815 = (v814 >>> 8);
-    reg [2:0] v815_3; always @(posedge clk) v815_3 <= v815;
-    wire [0:0] v816_l = v815_3; wire [4:0] v816_u = (v815_3 >>> 1) - v790_3; wire signed [5:0] v816 = {v816_u, v816_l};
-    wire [0:0] v817_l = $signed({1'b0, v746_3}); wire [6:0] v817_u = ($signed({1'b0, v746_3}) >>> 1) - v816; wire signed [7:0] v817 = {v817_u, v817_l};
-    reg signed [7:0] v817_4; always @(posedge clk) v817_4 <= v817;
-    wire [7:0] v818 = (v795_3 <<< 2) - v795_3;
-    wire [7:0] v819 = (v518_3 <<< 2) + v818;
-    reg [7:0] v819_4; always @(posedge clk) v819_4 <= v819;
-    wire [0:0] v820_l = v746_3; wire [6:0] v820_u = (v746_3 >>> 1) - v795_3; wire signed [7:0] v820 = {v820_u, v820_l};
-    wire signed [8:0] v821 = $signed({1'b0, v604_3}) - v820;
-    reg signed [8:0] v821_4; always @(posedge clk) v821_4 <= v821;
-    wire signed [7:0] v822 = ($signed({1'b0, v518_3}) <<< 1) + v820;
-    reg signed [7:0] v822_4; always @(posedge clk) v822_4 <= v822;
-    wire [0:0] v823_l = v538_3; wire [4:0] v823_u = (v538_3 >>> 1) - v790_3; wire signed [5:0] v823 = {v823_u, v823_l};
-    wire [4:0] v824 = v640_3 + v790_3;
-    wire [1:0] v825_l = v604_3; wire [4:0] v825_u = (v604_3 >>> 2) - v790_3; wire signed [6:0] v825 = {v825_u, v825_l};
-    wire [4:0] v826 = v538 + v815;
-    reg [4:0] v826_3; always @(posedge clk) v826_3 <= v826;
-    wire [5:0] v827 = v790_3 + v826_3;
-    wire signed [6:0] v828 = (v815 <<< 3) - v672;
-    reg signed [6:0] v828_3; always @(posedge clk) v828_3 <= v828;
-    wire signed [5:0] v829 = (v761 <<< 2) - v815;
-    reg signed [5:0] v829_3; always @(posedge clk) v829_3 <= v829;
-    wire [6:0] v830 = v773 + (v815 <<< 2);
-    reg [6:0] v830_3; always @(posedge clk) v830_3 <= v830;
-    wire signed [9:0] v831 = (v709_3 <<< 2) + $signed({1'b0, v830_3});
-    wire signed [9:0] v832 = ($signed({1'b0, v830_3}) <<< 1) + v751_3;
-    wire signed [11:0] v833 = (v616_3 <<< 4) + v832;
-    reg signed [11:0] v833_4; always @(posedge clk) v833_4 <= v833;
-    wire signed [5:0] v834 = (v469 <<< 1) - v799;
-    reg signed [5:0] v834_3; always @(posedge clk) v834_3 <= v834;
-    wire signed [8:0] v835 = (v554 <<< 3) + v834;
-    reg signed [8:0] v835_3; always @(posedge clk) v835_3 <= v835;
-    wire signed [11:0] v836 = (v835_3 <<< 2) + v780;
-    wire signed [5:0] v837 = v799 - v545;
-    reg signed [5:0] v837_3; always @(posedge clk) v837_3 <= v837;
-    wire [0:0] v838_l = v799; wire [4:0] v838_u = (v799 >>> 1) - v487; wire signed [5:0] v838 = {v838_u, v838_l};
-    reg signed [5:0] v838_3; always @(posedge clk) v838_3 <= v838;
-    wire [1:0] v839_l = v777; wire [11:0] v839_u = (v777 >>> 2) - v838_3; wire signed [13:0] v839 = {v839_u, v839_l};
-    wire signed [5:0] v840 = v805 - v551;
-    reg signed [5:0] v840_3; always @(posedge clk) v840_3 <= v840;
-    wire signed [12:0] v841 = v786 + 14'sd248;
-    reg signed [12:0] v841_2; always @(posedge clk) v841_2 <= v841;
-    wire [11:0] v842 = v841_2[12] ? 12'd0 : v841_2;
-    wire [3:0] v843 = (v842 >>> 8);
-    reg [3:0] v843_3; always @(posedge clk) v843_3 <= v843;
-    wire signed [8:0] v844 = (v843_3 <<< 3) - v819;
-    reg signed [8:0] v844_4; always @(posedge clk) v844_4 <= v844;
-    wire [2:0] v845_l = v705; wire [4:0] v845_u = v843 + (v705 >>> 3); wire [7:0] v845 = {v845_u, v845_l};
-    reg [7:0] v845_3; always @(posedge clk) v845_3 <= v845;
-    wire signed [9:0] v846 = (v838_3 <<< 3) + $signed({1'b0, v845_3});
-    wire [5:0] v847 = v843 + v805;
-    reg [5:0] v847_3; always @(posedge clk) v847_3 <= v847;
-    wire signed [6:0] v848 = (v672_3 <<< 2) - v847_3;
-    wire signed [6:0] v849 = $signed({1'b0, v672_3}) - v848;
-    reg signed [6:0] v849_4; always @(posedge clk) v849_4 <= v849;
-    wire [1:0] v850_l = v843; wire [3:0] v850_u = (v843 >>> 2) + v761; wire [5:0] v850 = {v850_u, v850_l};
-    wire [0:0] v851_l = v761; wire [4:0] v851_u = (v761 >>> 1) + v843; wire [5:0] v851 = {v851_u, v851_l};
-    wire signed [4:0] v852 = v843 - v538;
-    wire signed [8:0] v853 = (v852 <<< 4) + $signed({1'b0, v596});
-    reg signed [8:0] v853_3; always @(posedge clk) v853_3 <= v853;
-    wire [5:0] v854 = (v518 <<< 1) + v843;
-    wire signed [12:0] v855 = (v783 <<< 3) + v646;
-    reg signed [12:0] v855_1; always @(posedge clk) v855_1 <= v855;
-    wire signed [12:0] v856 = v378_1 - v855_1;
-    wire [0:0] v857_l = v364_1; wire [12:0] v857_u = (v364_1 >>> 1) + v856; wire signed [13:0] v857 = {v857_u, v857_l};
-    wire signed [14:0] v858 = v857 + 16'sd624;
-    reg signed [14:0] v858_2; always @(posedge clk) v858_2 <= v858;
-    wire [13:0] v859 = v858_2[14] ? 14'd0 : v858_2;
-    wire [5:0] v860 = (v859 >>> 7);
-    reg [5:0] v860_3; always @(posedge clk) v860_3 <= v860;
-    wire signed [7:0] v861 = (v606 <<< 1) - $signed({1'b0, v860});
-    reg signed [7:0] v861_3; always @(posedge clk) v861_3 <= v861;
-    wire signed [7:0] v862 = (v860_3 <<< 1) - v795_3;
-    wire [1:0] v863_l = v862; wire [9:0] v863_u = (v862 >>> 2) - v831; wire signed [11:0] v863 = {v863_u, v863_l};
-    reg signed [11:0] v863_4; always @(posedge clk) v863_4 <= v863;
-    wire [0:0] v864_l = v860; wire [5:0] v864_u = (v860 >>> 1) + v738; wire [6:0] v864 = {v864_u, v864_l};
-    wire signed [8:0] v865 = (v10 <<< 2) - v476;
-    wire signed [9:0] v866 = v288 + v865;
-    wire [3:0] v867_l = v866; wire [6:0] v867_u = (v866 >>> 4) + v222; wire signed [10:0] v867 = {v867_u, v867_l};
-    reg signed [10:0] v867_1; always @(posedge clk) v867_1 <= v867;
-    wire signed [13:0] v868 = (v754 <<< 1) - v867_1;
-    wire signed [9:0] v869 = (v53 <<< 4) - v865;
-    wire [0:0] v870_l = v869; wire [9:0] v870_u = (v869 >>> 1) + v175; wire signed [10:0] v870 = {v870_u, v870_l};
-    reg signed [10:0] v870_1; always @(posedge clk) v870_1 <= v870;
-    wire signed [11:0] v871 = (v178_1 <<< 2) + v870_1;
-    wire [1:0] v872_l = v871; wire [11:0] v872_u = (v871 >>> 2) + v697_1; wire signed [13:0] v872 = {v872_u, v872_l};
-    wire signed [13:0] v873 = v872 - 15'sd168;
-    reg signed [13:0] v873_2; always @(posedge clk) v873_2 <= v873;
-    wire [11:0] v874 = v873_2[13] ? 12'd0 : v873_2;
-    wire [2:0] v875 = (v874 >>> 8);
-    reg [2:0] v875_3; always @(posedge clk) v875_3 <= v875;
-    wire signed [7:0] v876 = (v875_3 <<< 2) - v708_3;
-    wire signed [10:0] v877 = (v2 <<< 2) - v865;
-    reg signed [10:0] v877_1; always @(posedge clk) v877_1 <= v877;
-    wire signed [11:0] v878 = (v877_1 <<< 1) + v138_1;
-    wire signed [14:0] v879 = (v878 <<< 2) + v681;
-    reg signed [14:0] v879_2; always @(posedge clk) v879_2 <= v879;
-    wire [3:0] v880 = v875 + v761;
-    wire [1:0] v881_l = v672; wire [4:0] v881_u = (v672 >>> 2) - v880; wire signed [6:0] v881 = {v881_u, v881_l};
-    reg signed [6:0] v881_3; always @(posedge clk) v881_3 <= v881;
-    wire signed [6:0] v882 = ($signed({1'b0, v790_3}) <<< 1) + v881_3;
-    wire signed [9:0] v883 = (v882 <<< 1) + v800;
-    wire [1:0] v884_l = v875; wire [3:0] v884_u = (v875 >>> 2) + v761; wire [5:0] v884 = {v884_u, v884_l};
-    wire [6:0] v885 = (v518 <<< 1) + v884;
-    wire [6:0] v886 = v885 + (v596 <<< 1);
-    reg [6:0] v886_3; always @(posedge clk) v886_3 <= v886;
-    wire signed [7:0] v887 = (v634_3 <<< 2) + $signed({1'b0, v886_3});
-    wire [3:0] v888 = v875 + v487;
-    wire [4:0] v889 = v738 + v888;
-    wire [0:0] v890_l = v576; wire [3:0] v890_u = (v576 >>> 1) - v875; wire signed [4:0] v890 = {v890_u, v890_l};
-    wire [3:0] v891 = v604 + v875;
-    wire [4:0] v892 = v469 + v875;
-    wire signed [8:0] v893 = (v892 <<< 2) - v584;
-    wire signed [10:0] v894 = (v865 <<< 1) + v288;
-    wire [1:0] v895_l = v894; wire [8:0] v895_u = (v894 >>> 2) - v169; wire signed [10:0] v895 = {v895_u, v895_l};
-    reg signed [10:0] v895_1; always @(posedge clk) v895_1 <= v895;
-    wire signed [10:0] v896 = v895_1 - v110_1;
-    wire [1:0] v897_l = v807; wire [11:0] v897_u = (v807 >>> 2) + v896; wire signed [13:0] v897 = {v897_u, v897_l};
-    wire signed [13:0] v898 = v897 - 15'sd64;
-    reg signed [13:0] v898_2; always @(posedge clk) v898_2 <= v898;
-    wire [12:0] v899 = v898_2[13] ? 13'd0 : v898_2;
-    wire [4:0] v900 = (v899 >>> 7);
-    wire [2:0] v901_l = v889; wire [5:0] v901_u = (v889 >>> 3) - v900; wire signed [8:0] v901 = {v901_u, v901_l};
-    reg signed [8:0] v901_3; always @(posedge clk) v901_3 <= v901;
-    wire [6:0] v902 = (v900 <<< 2) - v900;
-    reg [6:0] v902_3; always @(posedge clk) v902_3 <= v902;
-    wire [7:0] v903 = (v902_3 <<< 1) + v663_3;
-    wire signed [10:0] v904 = (v755 <<< 3) + v865;
-    reg signed [10:0] v904_1; always @(posedge clk) v904_1 <= v904;
-    wire signed [12:0] v905 = v285_1 - v904_1;
-    wire [0:0] v906_l = v905; wire [12:0] v906_u = (v905 >>> 1) + v443; wire signed [13:0] v906 = {v906_u, v906_l};
-    wire signed [13:0] v907 = v906 - 15'sd222;
-    reg signed [13:0] v907_2; always @(posedge clk) v907_2 <= v907;
-    wire [12:0] v908 = v907_2[13] ? 13'd0 : v907_2;
-    wire [4:0] v909 = (v908 >>> 6);
-    reg [4:0] v909_3; always @(posedge clk) v909_3 <= v909;
-    wire [6:0] v910 = v622_3 + v909_3;
-    wire [0:0] v911_l = $signed({1'b0, v909}); wire [5:0] v911_u = v890 + ($signed({1'b0, v909}) >>> 1); wire signed [6:0] v911 = {v911_u, v911_l};
-    wire [7:0] v912 = v909 + (v891 <<< 3);
-    reg [7:0] v912_3; always @(posedge clk) v912_3 <= v912;
-    wire [0:0] v913_l = v912_3; wire [6:0] v913_u = (v912_3 >>> 1) + v815_3; wire [7:0] v913 = {v913_u, v913_l};
-    wire [1:0] v914_l = $signed({1'b0, v909}); wire [5:0] v914_u = ($signed({1'b0, v909}) >>> 2) - v615; wire signed [7:0] v914 = {v914_u, v914_l};
-    reg signed [7:0] v914_3; always @(posedge clk) v914_3 <= v914;
-    wire [2:0] v915_l = $signed({1'b0, v909}); wire [5:0] v915_u = ($signed({1'b0, v909}) >>> 3) - v641; wire signed [8:0] v915 = {v915_u, v915_l};
-    reg signed [8:0] v915_3; always @(posedge clk) v915_3 <= v915;
-    wire [3:0] v916_l = v909; wire [3:0] v916_u = (v909 >>> 4) - v487; wire signed [7:0] v916 = {v916_u, v916_l};
-    wire [2:0] v917_l = v916; wire [5:0] v917_u = (v916 >>> 3) + $signed({1'b0, v613}); wire signed [8:0] v917 = {v917_u, v917_l};
-    reg signed [8:0] v917_3; always @(posedge clk) v917_3 <= v917;
-    wire [6:0] v918 = v860 + v909;
-    reg [6:0] v918_3; always @(posedge clk) v918_3 <= v918;
-    wire [0:0] v919_l = v706; wire [8:0] v919_u = (v706 >>> 1) - $signed({1'b0, v918_3}); wire signed [9:0] v919 = {v919_u, v919_l};
-    reg signed [9:0] v919_4; always @(posedge clk) v919_4 <= v919;
-    wire signed [9:0] v920 = v919 + v822;
-    reg signed [9:0] v920_4; always @(posedge clk) v920_4 <= v920;
-    wire signed [7:0] v921 = v10 - v476;
-    wire signed [12:0] v922 = (v921 <<< 5) - v18;
-    wire signed [11:0] v923 = (v921 <<< 4) - v12;
-    wire [4:0] v924_l = v923; wire [7:0] v924_u = (v923 >>> 5) + v52; wire signed [12:0] v924 = {v924_u, v924_l};
-    reg signed [12:0] v924_1; always @(posedge clk) v924_1 <= v924;
-    wire signed [13:0] v925 = v924_1 + v251;
-    wire signed [14:0] v926 = (v146_1 <<< 3) + v925;
-    reg signed [14:0] v926_2; always @(posedge clk) v926_2 <= v926;
-    wire signed [14:0] v927 = v926_2 + 16'sd76;
-    wire [13:0] v928 = v927[14] ? 14'd0 : v927;
-    wire [4:0] v929 = (v928 >>> 7);
-    reg [4:0] v929_3; always @(posedge clk) v929_3 <= v929;
-    wire [1:0] v930_l = v893; wire [7:0] v930_u = (v893 >>> 2) - $signed({1'b0, v929}); wire signed [9:0] v930 = {v930_u, v930_l};
-    reg signed [9:0] v930_3; always @(posedge clk) v930_3 <= v930;
-    wire signed [9:0] v931 = v930_3 - $signed({1'b0, v663_3});
-    wire signed [7:0] v932 = v911 + $signed({1'b0, v929});
-    reg signed [7:0] v932_3; always @(posedge clk) v932_3 <= v932;
-    wire signed [8:0] v933 = v921 + v117;
-    reg signed [8:0] v933_1; always @(posedge clk) v933_1 <= v933;
-    wire [4:0] v934_l = v675_1; wire [8:0] v934_u = (v675_1 >>> 5) - v933_1; wire signed [13:0] v934 = {v934_u, v934_l};
-    wire signed [13:0] v935 = (v710_1 <<< 2) + v934;
-    wire signed [14:0] v936 = (v338 <<< 3) + v935;
-    reg signed [14:0] v936_2; always @(posedge clk) v936_2 <= v936;
-    wire signed [7:0] v937 = v59 + v921;
-    wire signed [10:0] v938 = (v937 <<< 2) + v192;
-    reg signed [10:0] v938_1; always @(posedge clk) v938_1 <= v938;
-    wire signed [12:0] v939 = (v938_1 <<< 2) + v626;
-    wire [1:0] v940_l = v939; wire [11:0] v940_u = (v939 >>> 2) + v373; wire signed [13:0] v940 = {v940_u, v940_l};
-    reg signed [13:0] v940_2; always @(posedge clk) v940_2 <= v940;
-    wire signed [5:0] v941 = v494_3 - v929_3;
-    wire [0:0] v942_l = v941; wire [6:0] v942_u = (v941 >>> 1) + $signed({1'b0, v691_3}); wire signed [7:0] v942 = {v942_u, v942_l};
-    reg signed [7:0] v942_4; always @(posedge clk) v942_4 <= v942;
-    wire [0:0] v943_l = v929; wire [4:0] v943_u = (v929 >>> 1) - v487; wire signed [5:0] v943 = {v943_u, v943_l};
-    reg signed [5:0] v943_3; always @(posedge clk) v943_3 <= v943;
-    wire signed [11:0] v944 = (v2 <<< 4) + v921;
-    reg signed [11:0] v944_1; always @(posedge clk) v944_1 <= v944;
-    wire signed [11:0] v945 = v239_1 - v944_1;
-    wire [1:0] v946_l = v357; wire [12:0] v946_u = (v357 >>> 2) + v945; wire signed [14:0] v946 = {v946_u, v946_l};
-    wire signed [15:0] v947 = (v712_1 <<< 3) + v946;
-    reg signed [15:0] v947_2; always @(posedge clk) v947_2 <= v947;
-    wire signed [15:0] v948_w = v786_2 + v947_2; wire signed [14:0] v948 = v948_w >>> 1;
-    wire signed [14:0] v949 = v948 + 16'sd148;
-    wire [13:0] v950 = v949[14] ? 14'd0 : v949;
-    wire [6:0] v951 = (v950 >>> 6);
-    reg [6:0] v951_3; always @(posedge clk) v951_3 <= v951;
-    wire signed [7:0] v952 = v951_3 - v614_3;
-    wire [7:0] v953 = v746_3 + v951_3;
-    wire [3:0] v954_l = $signed({1'b0, v953}); wire [6:0] v954_u = ($signed({1'b0, v953}) >>> 4) + v616_3; wire signed [10:0] v954 = {v954_u, v954_l};
-    wire signed [7:0] v955 = v929_3 - v951_3;
-    wire [0:0] v956_l = v584_3; wire [7:0] v956_u = (v584_3 >>> 1) - v951_3; wire signed [8:0] v956 = {v956_u, v956_l};
-    wire [8:0] v957 = (v951_3 <<< 2) - v951_3;
-    wire signed [7:0] v958 = (v50 <<< 1) + v921;
-    wire signed [9:0] v959 = (v958 <<< 1) + v168;
-    reg signed [9:0] v959_1; always @(posedge clk) v959_1 <= v959;
-    wire [3:0] v960_l = v959_1; wire [8:0] v960_u = (v959_1 >>> 4) - v321_1; wire signed [12:0] v960 = {v960_u, v960_l};
-    wire signed [12:0] v961 = (v81_1 <<< 1) + v960;
-    wire [0:0] v962_l = v524; wire [13:0] v962_u = (v524 >>> 1) + v961; wire signed [14:0] v962 = {v962_u, v962_l};
-    reg signed [14:0] v962_2; always @(posedge clk) v962_2 <= v962;
-    wire signed [14:0] v963 = v962_2 + 16'sd320;
-    wire [13:0] v964 = v963[14] ? 14'd0 : v963;
-    wire [3:0] v965 = (v964 >>> 8);
-    reg [3:0] v965_3; always @(posedge clk) v965_3 <= v965;
-    wire [0:0] v966_l = v613; wire [4:0] v966_u = (v613 >>> 1) + v965; wire [5:0] v966 = {v966_u, v966_l};
-    reg [5:0] v966_3; always @(posedge clk) v966_3 <= v966;
-    wire signed [4:0] v967 = v965 - v551;
-    reg signed [4:0] v967_3; always @(posedge clk) v967_3 <= v967;
-    wire [1:0] v968_l = $signed({1'b0, v622_3}); wire [5:0] v968_u = ($signed({1'b0, v622_3}) >>> 2) + v967_3; wire signed [7:0] v968 = {v968_u, v968_l};
-    wire [1:0] v969_l = v839; wire [11:0] v969_u = (v839 >>> 2) - v968; wire signed [13:0] v969 = {v969_u, v969_l};
-    reg signed [13:0] v969_4; always @(posedge clk) v969_4 <= v969;
-    wire [0:0] v970_l = $signed({1'b0, v909}); wire [5:0] v970_u = ($signed({1'b0, v909}) >>> 1) - v967; wire signed [6:0] v970 = {v970_u, v970_l};
-    reg signed [6:0] v970_3; always @(posedge clk) v970_3 <= v970;
-    wire [4:0] v971 = v545 + v965;
-    reg [4:0] v971_3; always @(posedge clk) v971_3 <= v971;
-    wire [1:0] v972_l = v830; wire [5:0] v972_u = (v830 >>> 2) + v971; wire [7:0] v972 = {v972_u, v972_l};
-    reg [7:0] v972_3; always @(posedge clk) v972_3 <= v972;
-    wire signed [11:0] v973 = ($signed({1'b0, v972_3}) <<< 2) + v846;
-    wire [0:0] v974_l = v973; wire [10:0] v974_u = (v973 >>> 1) + v956; wire signed [11:0] v974 = {v974_u, v974_l};
-    reg signed [11:0] v974_4; always @(posedge clk) v974_4 <= v974;
-    wire [4:0] v975_l = v921; wire [4:0] v975_u = (v921 >>> 5) - v50; wire signed [9:0] v975 = {v975_u, v975_l};
-    wire [0:0] v976_l = v119; wire [9:0] v976_u = (v119 >>> 1) + v975; wire signed [10:0] v976 = {v976_u, v976_l};
-    reg signed [10:0] v976_1; always @(posedge clk) v976_1 <= v976;
-    wire [2:0] v977_l = v976_1; wire [9:0] v977_u = (v976_1 >>> 3) + v679_1; wire signed [12:0] v977 = {v977_u, v977_l};
-    wire signed [12:0] v978 = v977 - v403_1;
-    wire signed [12:0] v979 = v978 - v786;
-    reg signed [12:0] v979_2; always @(posedge clk) v979_2 <= v979;
-    wire signed [13:0] v980 = v979_2 - 15'sd184;
-    wire [11:0] v981 = v980[13] ? 12'd0 : v980;
-    wire [3:0] v982 = (v981 >>> 7);
-    reg [3:0] v982_3; always @(posedge clk) v982_3 <= v982;
-    reg [3:0] v982_4; always @(posedge clk) v982_4 <= v982_3;
-    wire [0:0] v983_l = v982; wire [3:0] v983_u = (v982 >>> 1) + v815; wire [4:0] v983 = {v983_u, v983_l};
-    reg [4:0] v983_3; always @(posedge clk) v983_3 <= v983;
-    wire signed [6:0] v984 = $signed({1'b0, v983_3}) + v943_3;
-    wire [1:0] v985_l = v860; wire [5:0] v985_u = (v860 >>> 2) - v983; wire signed [7:0] v985 = {v985_u, v985_l};
-    reg signed [7:0] v985_3; always @(posedge clk) v985_3 <= v985;
-    wire signed [9:0] v986 = (v645 <<< 4) + $signed({1'b0, v982});
-    reg signed [9:0] v986_3; always @(posedge clk) v986_3 <= v986;
-    wire [4:0] v987 = (v875 <<< 1) + v982;
-    reg [4:0] v987_3; always @(posedge clk) v987_3 <= v987;
-    wire [5:0] v988 = v987 + (v596 <<< 1);
-    reg [5:0] v988_3; always @(posedge clk) v988_3 <= v988;
-    wire signed [10:0] v989 = (v921 <<< 3) + v207;
-    wire signed [8:0] v990 = (v921 <<< 1) + v117;
-    wire signed [12:0] v991 = (v990 <<< 3) + v295;
-    reg signed [12:0] v991_1; always @(posedge clk) v991_1 <= v991;
-    wire [1:0] v992_l = v567; wire [12:0] v992_u = (v567 >>> 2) - v991_1; wire signed [14:0] v992 = {v992_u, v992_l};
-    wire signed [13:0] v993 = v992 - v786;
-    reg signed [13:0] v993_2; always @(posedge clk) v993_2 <= v993;
-    wire signed [14:0] v994 = v993_2 + 16'sd376;
-    wire [13:0] v995 = v994[14] ? 14'd0 : v994;
-    wire [5:0] v996 = (v995 >>> 7);
-    reg [5:0] v996_3; always @(posedge clk) v996_3 <= v996;
-    wire [0:0] v997_l = v996_3; wire [6:0] v997_u = (v996_3 >>> 1) + v910; wire [7:0] v997 = {v997_u, v997_l};
-    wire [8:0] v998 = (v551_3 <<< 3) + v997;
-    reg [8:0] v998_4; always @(posedge clk) v998_4 <= v998;
-    wire [8:0] v999 = (v622_3 <<< 2) + v996_3;
-    wire [6:0] v1000 = (v672 <<< 1) + v996;
-    reg [6:0] v1000_3; always @(posedge clk) v1000_3 <= v1000;
-    wire [7:0] v1001 = (v663_3 <<< 1) + v1000_3;
-    wire [2:0] v1002_l = $signed({1'b0, v996}); wire [5:0] v1002_u = v568 + ($signed({1'b0, v996}) >>> 3); wire signed [8:0] v1002 = {v1002_u, v1002_l};
-    reg signed [8:0] v1002_3; always @(posedge clk) v1002_3 <= v1002;
-    wire signed [6:0] v1003 = (v965 <<< 2) - v996;
-    reg signed [6:0] v1003_3; always @(posedge clk) v1003_3 <= v1003;
-    wire [0:0] v1004_l = $signed({1'b0, v951_3}); wire [7:0] v1004_u = ($signed({1'b0, v951_3}) >>> 1) + v1003_3; wire signed [8:0] v1004 = {v1004_u, v1004_l};
-    wire [0:0] v1005_l = v921; wire [8:0] v1005_u = (v921 >>> 1) + v293; wire signed [9:0] v1005 = {v1005_u, v1005_l};
-    wire [1:0] v1006_l = v21; wire [9:0] v1006_u = (v21 >>> 2) + v1005; wire signed [11:0] v1006 = {v1006_u, v1006_l};
-    reg signed [11:0] v1006_1; always @(posedge clk) v1006_1 <= v1006;
-    wire signed [14:0] v1007 = v1006_1 + v740_1;
-    wire [0:0] v1008_l = v767; wire [14:0] v1008_u = (v767 >>> 1) + v1007; wire signed [15:0] v1008 = {v1008_u, v1008_l};
-    wire [0:0] v1009_l = v1008; wire [14:0] v1009_u = (v1008 >>> 1) - v466; wire signed [15:0] v1009 = {v1009_u, v1009_l};
-    reg signed [15:0] v1009_2; always @(posedge clk) v1009_2 <= v1009;
-    wire signed [15:0] v1010 = v1009_2 + 17'sd1408;
-    wire [14:0] v1011 = v1010[15] ? 15'd0 : v1010;
-    wire [7:0] v1012 = (v1011 >>> 7);
-    reg [7:0] v1012_3; always @(posedge clk) v1012_3 <= v1012;
-    wire signed [9:0] v1013 = ($signed({1'b0, v1012_3}) <<< 1) - v624;
-    reg signed [9:0] v1013_4; always @(posedge clk) v1013_4 <= v1013;
-    wire [0:0] v1014_l = v1012; wire [7:0] v1014_u = (v1012 >>> 1) - v996; wire signed [8:0] v1014 = {v1014_u, v1014_l};
-    reg signed [8:0] v1014_3; always @(posedge clk) v1014_3 <= v1014;
-    wire signed [8:0] v1015 = $signed({1'b0, v773_3}) + v1014_3;
-    wire [0:0] v1016_l = $signed({1'b0, v860_3}); wire [8:0] v1016_u = ($signed({1'b0, v860_3}) >>> 1) + v1014_3; wire signed [9:0] v1016 = {v1016_u, v1016_l};
-    wire [8:0] v1017 = v584 + v1012;
-    reg [8:0] v1017_3; always @(posedge clk) v1017_3 <= v1017;
-    wire [8:0] v1018 = v773_3 + v1017_3;
-    wire [10:0] v1019 = ($signed({1'b0, v1018}) <<< 2) - v1015;
-    reg [10:0] v1019_4; always @(posedge clk) v1019_4 <= v1019;
-    wire signed [9:0] v1020 = (v921 <<< 2) - v126;
-    wire signed [10:0] v1021 = (v160 <<< 2) + v1020;
-    reg signed [10:0] v1021_1; always @(posedge clk) v1021_1 <= v1021;
-    wire signed [12:0] v1022 = (v1021_1 <<< 1) - v73_1;
-    wire signed [13:0] v1023 = v1022 + v370;
-    reg signed [13:0] v1023_2; always @(posedge clk) v1023_2 <= v1023;
-    wire signed [13:0] v1024 = v1023_2 - 15'sd500;
-    wire [12:0] v1025 = v1024[13] ? 13'd0 : v1024;
-    wire [3:0] v1026 = (v1025 >>> 7);
-    reg [3:0] v1026_3; always @(posedge clk) v1026_3 <= v1026;
-    wire [7:0] v1027 = (v1026_3 <<< 2) + v951_3;
-    wire [7:0] v1028 = (v983_3 <<< 1) + v1027;
-    reg [7:0] v1028_4; always @(posedge clk) v1028_4 <= v1028;
-    wire signed [6:0] v1029 = v1026_3 - v795_3;
-    wire signed [8:0] v1030 = v706 + v1029;
-    reg signed [8:0] v1030_4; always @(posedge clk) v1030_4 <= v1030;
-    wire [1:0] v1031_l = v929; wire [4:0] v1031_u = (v929 >>> 2) + v1026; wire [6:0] v1031 = {v1031_u, v1031_l};
-    reg [6:0] v1031_3; always @(posedge clk) v1031_3 <= v1031;
-    wire signed [5:0] v1032 = (v1026 <<< 1) - v929;
-    reg signed [5:0] v1032_3; always @(posedge clk) v1032_3 <= v1032;
-    wire [1:0] v1033_l = $signed({1'b0, v721}); wire [7:0] v1033_u = ($signed({1'b0, v721}) >>> 2) + v1032_3; wire signed [9:0] v1033 = {v1033_u, v1033_l};
-    wire signed [6:0] v1034 = v1032_3 + v615_3;
-    wire [0:0] v1035_l = $signed({1'b0, v909_3}); wire [6:0] v1035_u = ($signed({1'b0, v909_3}) >>> 1) - v1032_3; wire signed [7:0] v1035 = {v1035_u, v1035_l};
-    wire signed [9:0] v1036 = $signed({1'b0, v957}) - v1035;
-    wire [1:0] v1037_l = v10; wire [7:0] v1037_u = (v10 >>> 2) + v921; wire signed [9:0] v1037 = {v1037_u, v1037_l};
-    reg signed [9:0] v1037_1; always @(posedge clk) v1037_1 <= v1037;
-    wire signed [11:0] v1038 = (v163_1 <<< 2) - v1037_1;
-    wire signed [12:0] v1039 = v1038 + v330;
-    wire signed [12:0] v1040 = v1039 + 14'sd88;
-    reg signed [12:0] v1040_2; always @(posedge clk) v1040_2 <= v1040;
-    wire [11:0] v1041 = v1040_2[12] ? 12'd0 : v1040_2;
-    wire [2:0] v1042 = (v1041 >>> 7);
-    wire signed [4:0] v1043 = v672 - v1042;
-    wire [0:0] v1044_l = v661; wire [5:0] v1044_u = (v661 >>> 1) + v1043; wire signed [6:0] v1044 = {v1044_u, v1044_l};
-    reg signed [6:0] v1044_3; always @(posedge clk) v1044_3 <= v1044;
-    wire [1:0] v1045_l = v653; wire [3:0] v1045_u = (v653 >>> 2) - v1042; wire signed [5:0] v1045 = {v1045_u, v1045_l};
-    reg signed [5:0] v1045_3; always @(posedge clk) v1045_3 <= v1045;
-    wire signed [6:0] v1046 = ($signed({1'b0, v633}) <<< 2) - v1045;
-    reg signed [6:0] v1046_3; always @(posedge clk) v1046_3 <= v1046;
-    wire signed [9:0] v1047 = (v1046_3 <<< 2) - v778_3;
-    wire [0:0] v1048_l = v729; wire [3:0] v1048_u = (v729 >>> 1) + v1042; wire [4:0] v1048 = {v1048_u, v1048_l};
-    reg [4:0] v1048_3; always @(posedge clk) v1048_3 <= v1048;
-    wire signed [5:0] v1049 = v645 + ($signed({1'b0, v1042}) <<< 1);
-    reg signed [5:0] v1049_3; always @(posedge clk) v1049_3 <= v1049;
-    wire [0:0] v1050_l = v1042; wire [3:0] v1050_u = (v1042 >>> 1) + v487; wire [4:0] v1050 = {v1050_u, v1050_l};
-    reg [4:0] v1050_3; always @(posedge clk) v1050_3 <= v1050;
-    wire [5:0] v1051 = v1050 + (v605 <<< 1);
-    reg [5:0] v1051_3; always @(posedge clk) v1051_3 <= v1051;
-    wire [4:0] v1052 = (v1042 <<< 1) + v518;
-    reg [4:0] v1052_3; always @(posedge clk) v1052_3 <= v1052;
-    wire signed [5:0] v1053 = v900 - v1052;
-    reg signed [5:0] v1053_3; always @(posedge clk) v1053_3 <= v1053;
-    wire signed [9:0] v1054 = ($signed({1'b0, v622_3}) <<< 2) - v1053_3;
-    wire signed [10:0] v1055 = (v336 <<< 1) + v1037;
-    reg signed [10:0] v1055_1; always @(posedge clk) v1055_1 <= v1055;
-    wire [0:0] v1056_l = v167; wire [11:0] v1056_u = (v167 >>> 1) - v1055_1; wire signed [12:0] v1056 = {v1056_u, v1056_l};
-    wire signed [8:0] v1057 = (v1 <<< 2) + v476;
-    wire signed [9:0] v1058 = (v558 <<< 2) + v1057;
-    wire signed [11:0] v1059 = (v112 <<< 3) + v1058;
-    reg signed [11:0] v1059_1; always @(posedge clk) v1059_1 <= v1059;
-    wire signed [12:0] v1060 = (v308_1 <<< 2) - v1059_1;
-    wire signed [13:0] v1061 = (v436_1 <<< 1) + v1060;
-    wire signed [9:0] v1062 = (v5 <<< 3) + v1057;
-    wire [1:0] v1063_l = v1062; wire [9:0] v1063_u = (v1062 >>> 2) + v41; wire signed [11:0] v1063 = {v1063_u, v1063_l};
-    reg signed [11:0] v1063_1; always @(posedge clk) v1063_1 <= v1063;
-    wire [2:0] v1064_l = v1063_1; wire [9:0] v1064_u = (v1063_1 >>> 3) - v331_1; wire signed [12:0] v1064 = {v1064_u, v1064_l};
-    wire signed [12:0] v1065 = (v504_1 <<< 2) + v1064;
-    reg signed [12:0] v1065_2; always @(posedge clk) v1065_2 <= v1065;
-    wire signed [14:0] v1066_w = v879_2 - v1065_2; wire signed [13:0] v1066 = v1066_w >>> 1;
-    wire signed [13:0] v1067 = v1066 + 15'sd704;
-    wire [12:0] v1068 = v1067[13] ? 13'd0 : v1067;
-    wire [4:0] v1069 = (v1068 >>> 7);
-    reg [4:0] v1069_3; always @(posedge clk) v1069_3 <= v1069;
-    reg [4:0] v1069_4; always @(posedge clk) v1069_4 <= v1069_3;
-    wire [1:0] v1070_l = v901_3; wire [6:0] v1070_u = (v901_3 >>> 2) + $signed({1'b0, v1069_3}); wire signed [8:0] v1070 = {v1070_u, v1070_l};
-    wire [0:0] v1071_l = v965_3; wire [5:0] v1071_u = (v965_3 >>> 1) + v1069_3; wire [6:0] v1071 = {v1071_u, v1071_l};
-    wire signed [7:0] v1072 = (v640_3 <<< 3) - v1071;
-    wire signed [8:0] v1073 = ($signed({1'b0, v566_3}) <<< 3) - v1072;
-    reg signed [8:0] v1073_4; always @(posedge clk) v1073_4 <= v1073;
-    wire signed [14:0] v1074_w = v1065_2 + v936_2; wire signed [13:0] v1074 = v1074_w >>> 1;
-    wire signed [13:0] v1075 = v1074 - 15'sd244;
-    wire [12:0] v1076 = v1075[13] ? 13'd0 : v1075;
-    wire [3:0] v1077 = (v1076 >>> 7);
-    reg [3:0] v1077_3; always @(posedge clk) v1077_3 <= v1077;
-    wire [0:0] v1078_l = v1077_3; wire [7:0] v1078_u = (v1077_3 >>> 1) - v902_3; wire signed [8:0] v1078 = {v1078_u, v1078_l};
-    wire [0:0] v1079_l = v1065_2; wire [13:0] v1079_u = (v1065_2 >>> 1) + v940_2; wire signed [14:0] v1079 = {v1079_u, v1079_l};
-    wire signed [14:0] v1080 = v1079 - 16'sd736;
-    wire [13:0] v1081 = v1080[14] ? 14'd0 : v1080;
-    wire [4:0] v1082 = (v1081 >>> 8);
-    reg [4:0] v1082_3; always @(posedge clk) v1082_3 <= v1082;
-    wire [2:0] v1083_l = v1035; wire [6:0] v1083_u = (v1035 >>> 3) - $signed({1'b0, v1082_3}); wire signed [9:0] v1083 = {v1083_u, v1083_l};
-    wire signed [13:0] v1084 = v868 + v1065;
-    reg signed [13:0] v1084_2; always @(posedge clk) v1084_2 <= v1084;
-    wire signed [13:0] v1085 = v1084_2 + 15'sd400;
-    wire [12:0] v1086 = v1085[13] ? 13'd0 : v1085;
-    wire [4:0] v1087 = (v1086 >>> 8);
-    reg [4:0] v1087_3; always @(posedge clk) v1087_3 <= v1087;
-    wire signed [13:0] v1088_w = v1061 - v1065; wire signed [12:0] v1088 = v1088_w >>> 1;
-    reg signed [12:0] v1088_2; always @(posedge clk) v1088_2 <= v1088;
-    wire signed [12:0] v1089 = v1088_2 - 14'sd104;
-    wire [11:0] v1090 = v1089[12] ? 12'd0 : v1089;
-    wire [4:0] v1091 = (v1090 >>> 6);
-    reg [4:0] v1091_3; always @(posedge clk) v1091_3 <= v1091;
-    wire signed [8:0] v1092 = v1091_3 - v903;
-    reg signed [8:0] v1092_4; always @(posedge clk) v1092_4 <= v1092;
-    wire [0:0] v1093_l = v1031_3; wire [6:0] v1093_u = (v1031_3 >>> 1) - v1091_3; wire signed [7:0] v1093 = {v1093_u, v1093_l};
-    wire signed [9:0] v1094 = (v1093 <<< 1) + v1014_3;
-    wire signed [5:0] v1095 = v672_3 - v1069_3;
-    wire signed [9:0] v1096 = (v1095 <<< 3) + v624;
-    wire signed [6:0] v1097 = v1069_3 - v996_3;
-    wire [2:0] v1098_l = v1094; wire [7:0] v1098_u = (v1094 >>> 3) + v1097; wire signed [10:0] v1098 = {v1098_u, v1098_l};
-    reg signed [10:0] v1098_4; always @(posedge clk) v1098_4 <= v1098;
-    wire signed [5:0] v1099 = v965_3 - v1069_3;
-    wire signed [5:0] v1100 = $signed({1'b0, v687_3}) + v1099;
-    reg signed [5:0] v1100_4; always @(posedge clk) v1100_4 <= v1100;
-    wire signed [6:0] v1101 = ($signed({1'b0, v1026_3}) <<< 1) + v1099;
-    wire signed [8:0] v1102 = $signed({1'b0, v951_3}) - v1099;
-    reg signed [8:0] v1102_4; always @(posedge clk) v1102_4 <= v1102;
-    wire [0:0] v1103_l = v1069_3; wire [4:0] v1103_u = (v1069_3 >>> 1) - v518_3; wire signed [5:0] v1103 = {v1103_u, v1103_l};
-    reg signed [5:0] v1103_4; always @(posedge clk) v1103_4 <= v1103;
-    wire signed [7:0] v1104 = ($signed({1'b0, v1050_3}) <<< 1) - v1103;
-    reg signed [7:0] v1104_4; always @(posedge clk) v1104_4 <= v1104;
-    wire [0:0] v1105_l = v1069_3; wire [5:0] v1105_u = (v1069_3 >>> 1) - v1091_3; wire signed [6:0] v1105 = {v1105_u, v1105_l};
-    wire [0:0] v1106_l = v1105; wire [6:0] v1106_u = (v1105 >>> 1) - $signed({1'b0, v1050_3}); wire signed [7:0] v1106 = {v1106_u, v1106_l};
-    wire signed [9:0] v1107 = (v1105 <<< 2) + v1016;
-    wire [1:0] v1108_l = v1077_3; wire [6:0] v1108_u = (v1077_3 >>> 2) - v996_3; wire signed [8:0] v1108 = {v1108_u, v1108_l};
-    wire [0:0] v1109_l = v738_3; wire [4:0] v1109_u = (v738_3 >>> 1) - v1077_3; wire signed [5:0] v1109 = {v1109_u, v1109_l};
-    wire [2:0] v1110_l = v909_3; wire [4:0] v1110_u = (v909_3 >>> 3) + v1077_3; wire [7:0] v1110 = {v1110_u, v1110_l};
-    wire [8:0] v1111 = (v622_3 <<< 1) + v1110;
-    reg [8:0] v1111_4; always @(posedge clk) v1111_4 <= v1111;
-    wire [5:0] v1112_l = v1111; wire [9:0] v1112_u = (v1111 >>> 6) - v1018; wire signed [15:0] v1112 = {v1112_u, v1112_l};
-    reg signed [15:0] v1112_4; always @(posedge clk) v1112_4 <= v1112;
-    wire [0:0] v1113_l = v718_3; wire [6:0] v1113_u = (v718_3 >>> 1) - v1077_3; wire signed [7:0] v1113 = {v1113_u, v1113_l};
-    wire signed [10:0] v1114 = (v1113 <<< 2) + v747;
-    wire signed [12:0] v1115 = (v1114 <<< 2) + $signed({1'b0, v957});
-    reg signed [12:0] v1115_4; always @(posedge clk) v1115_4 <= v1115;
-    wire [1:0] v1116_l = $signed({1'b0, v951_3}); wire [7:0] v1116_u = ($signed({1'b0, v951_3}) >>> 2) - v1113; wire signed [9:0] v1116 = {v1116_u, v1116_l};
-    wire [0:0] v1117_l = v1082_3; wire [5:0] v1117_u = (v1082_3 >>> 1) + v971_3; wire [6:0] v1117 = {v1117_u, v1117_l};
-    wire [1:0] v1118_l = v1082_3; wire [3:0] v1118_u = (v1082_3 >>> 2) - v566_3; wire signed [5:0] v1118 = {v1118_u, v1118_l};
-    wire [0:0] v1119_l = $signed({1'b0, v1052_3}); wire [6:0] v1119_u = ($signed({1'b0, v1052_3}) >>> 1) - v1118; wire signed [7:0] v1119 = {v1119_u, v1119_l};
-    reg signed [7:0] v1119_4; always @(posedge clk) v1119_4 <= v1119;
-    wire signed [6:0] v1120 = ($signed({1'b0, v538_3}) <<< 1) + v1118;
-    reg signed [6:0] v1120_4; always @(posedge clk) v1120_4 <= v1120;
-    wire [2:0] v1121_l = $signed({1'b0, v718_3}); wire [7:0] v1121_u = ($signed({1'b0, v718_3}) >>> 3) + v1120; wire signed [10:0] v1121 = {v1121_u, v1121_l};
-    reg signed [10:0] v1121_4; always @(posedge clk) v1121_4 <= v1121;
-    wire [0:0] v1122_l = v1087; wire [5:0] v1122_u = (v1087 >>> 1) - v569; wire signed [6:0] v1122 = {v1122_u, v1122_l};
-    reg signed [6:0] v1122_3; always @(posedge clk) v1122_3 <= v1122;
-    wire signed [8:0] v1123 = (v1122_3 <<< 2) - $signed({1'b0, v1082_3});
-    wire signed [9:0] v1124 = (v823 <<< 3) + v1123;
-    wire [5:0] v1125 = v965 + v1087;
-    reg [5:0] v1125_3; always @(posedge clk) v1125_3 <= v1125;
-    wire [6:0] v1126 = (v1087 <<< 2) + v605;
-    reg [6:0] v1126_3; always @(posedge clk) v1126_3 <= v1126;
-    wire [0:0] v1127_l = v1044_3; wire [8:0] v1127_u = (v1044_3 >>> 1) - $signed({1'b0, v1126_3}); wire signed [9:0] v1127 = {v1127_u, v1127_l};
-    wire signed [10:0] v1128 = (v1029 <<< 3) + v1127;
-    reg signed [10:0] v1128_4; always @(posedge clk) v1128_4 <= v1128;
-    wire signed [5:0] v1129 = (v738 <<< 1) - v1087;
-    reg signed [5:0] v1129_3; always @(posedge clk) v1129_3 <= v1129;
-    wire signed [8:0] v1130 = (v1129_3 <<< 3) + v1045_3;
-    wire signed [8:0] v1131 = ($signed({1'b0, v1082_3}) <<< 2) + v1129_3;
-    wire [1:0] v1132_l = v900; wire [5:0] v1132_u = (v900 >>> 2) + v1087; wire [7:0] v1132 = {v1132_u, v1132_l};
-    reg [7:0] v1132_3; always @(posedge clk) v1132_3 <= v1132;
-    wire [7:0] v1133 = (v551_3 <<< 1) + v1132_3;
-    wire [9:0] v1134 = (v818 <<< 1) + v1133;
-    wire signed [11:0] v1135 = (v817 <<< 3) + $signed({1'b0, v1134});
-    reg signed [11:0] v1135_4; always @(posedge clk) v1135_4 <= v1135;
-    wire signed [8:0] v1136 = v640_3 - v1132_3;
-    wire signed [9:0] v1137 = (v1087 <<< 4) - v918;
-    reg signed [9:0] v1137_3; always @(posedge clk) v1137_3 <= v1137;
-    wire [1:0] v1138_l = v1113; wire [9:0] v1138_u = (v1113 >>> 2) - v1137_3; wire signed [11:0] v1138 = {v1138_u, v1138_l};
-    wire signed [9:0] v1139 = v1046_3 - v1137_3;
-    wire signed [10:0] v1140 = $signed({1'b0, v957}) + v1139;
-    reg signed [10:0] v1140_4; always @(posedge clk) v1140_4 <= v1140;
-    wire [6:0] v1141 = (v1087 <<< 2) - v1087;
-    reg [6:0] v1141_3; always @(posedge clk) v1141_3 <= v1141;
-    wire signed [7:0] v1142 = $signed({1'b0, v1141_3}) + v1053_3;
-    wire [0:0] v1143_l = v1142; wire [7:0] v1143_u = (v1142 >>> 1) + v616_3; wire signed [8:0] v1143 = {v1143_u, v1143_l};
-    wire [0:0] v1144_l = v1091; wire [4:0] v1144_u = (v1091 >>> 1) + v633; wire [5:0] v1144 = {v1144_u, v1144_l};
-    reg [5:0] v1144_3; always @(posedge clk) v1144_3 <= v1144;
-    wire signed [7:0] v1145 = v707_3 + $signed({1'b0, v1144_3});
-    wire [0:0] v1146_l = v1145; wire [7:0] v1146_u = (v1145 >>> 1) + v825; wire signed [8:0] v1146 = {v1146_u, v1146_l};
-    wire [7:0] v1147 = v918 + (v1091 <<< 1);
-    reg [7:0] v1147_3; always @(posedge clk) v1147_3 <= v1147;
-    wire [0:0] v1148_l = v1091; wire [6:0] v1148_u = v902 + (v1091 >>> 1); wire [7:0] v1148 = {v1148_u, v1148_l};
-    reg [7:0] v1148_3; always @(posedge clk) v1148_3 <= v1148;
-    wire [2:0] v1149_l = v584; wire [5:0] v1149_u = (v584 >>> 3) - v1091; wire signed [8:0] v1149 = {v1149_u, v1149_l};
-    reg signed [8:0] v1149_3; always @(posedge clk) v1149_3 <= v1149;
-    wire signed [9:0] v1150 = (v837_3 <<< 2) + v1149_3;
-    wire signed [11:0] v1151 = ($signed({1'b0, v801_3}) <<< 5) + v1149_3;
-    wire [3:0] v1152_l = v1091; wire [4:0] v1152_u = (v1091 >>> 4) - v738; wire signed [8:0] v1152 = {v1152_u, v1152_l};
-    reg signed [8:0] v1152_3; always @(posedge clk) v1152_3 <= v1152;
-    wire signed [12:0] v1153 = ($signed({1'b0, v1069_3}) <<< 6) - v1152_3;
-    wire signed [12:0] v1154 = v1065 - 14'sd160;
-    reg signed [12:0] v1154_2; always @(posedge clk) v1154_2 <= v1154;
-    wire [11:0] v1155 = v1154_2[12] ? 12'd0 : v1154_2;
-    wire [1:0] v1156 = (v1155 >>> 9);
-    reg [1:0] v1156_3; always @(posedge clk) v1156_3 <= v1156;
-    wire signed [6:0] v1157 = ($signed({1'b0, v1156_3}) <<< 3) - v660;
-    wire [1:0] v1158_l = v1157; wire [8:0] v1158_u = (v1157 >>> 2) - $signed({1'b0, v818}); wire signed [10:0] v1158 = {v1158_u, v1158_l};
-    reg signed [10:0] v1158_4; always @(posedge clk) v1158_4 <= v1158;
-    wire signed [9:0] v1159 = (v1157 <<< 1) - $signed({1'b0, v999});
-    reg signed [9:0] v1159_4; always @(posedge clk) v1159_4 <= v1159;
-    wire [5:0] v1160 = (v1156 <<< 2) + v1048;
-    reg [5:0] v1160_3; always @(posedge clk) v1160_3 <= v1160;
-    wire [3:0] v1161 = (v1156 <<< 1) + v761;
-    wire signed [4:0] v1162 = v1161 - v538;
-    wire [0:0] v1163_l = $signed({1'b0, v1052}); wire [5:0] v1163_u = ($signed({1'b0, v1052}) >>> 1) + v1162; wire signed [6:0] v1163 = {v1163_u, v1163_l};
-    reg signed [6:0] v1163_3; always @(posedge clk) v1163_3 <= v1163;
-    wire signed [3:0] v1164 = v1156 - v1042;
-    wire [0:0] v1165_l = $signed({1'b0, v613}); wire [4:0] v1165_u = ($signed({1'b0, v613}) >>> 1) - v1164; wire signed [5:0] v1165 = {v1165_u, v1165_l};
-    reg signed [5:0] v1165_3; always @(posedge clk) v1165_3 <= v1165;
-    wire signed [7:0] v1166 = (v1165_3 <<< 2) - v840_3;
-    wire signed [4:0] v1167 = v538 - v1156;
-    wire [2:0] v1168_l = $signed({1'b0, v851}); wire [5:0] v1168_u = ($signed({1'b0, v851}) >>> 3) + v1167; wire signed [8:0] v1168 = {v1168_u, v1168_l};
-    wire signed [9:0] v1169 = (v1168 <<< 1) - $signed({1'b0, v729});
-    reg signed [9:0] v1169_3; always @(posedge clk) v1169_3 <= v1169;
-    wire signed [9:0] v1170 = (v43 <<< 3) - v1057;
-    wire [0:0] v1171_l = v1170; wire [8:0] v1171_u = (v1170 >>> 1) - v52; wire signed [9:0] v1171 = {v1171_u, v1171_l};
-    reg signed [9:0] v1171_1; always @(posedge clk) v1171_1 <= v1171;
-    wire [0:0] v1172_l = v411_1; wire [10:0] v1172_u = (v411_1 >>> 1) + v1171_1; wire signed [11:0] v1172 = {v1172_u, v1172_l};
-    wire [0:0] v1173_l = v427_1; wire [11:0] v1173_u = (v427_1 >>> 1) + v1172; wire signed [12:0] v1173 = {v1173_u, v1173_l};
-    wire signed [12:0] v1174 = v1173 - v786;
-    reg signed [12:0] v1174_2; always @(posedge clk) v1174_2 <= v1174;
-    wire signed [13:0] v1175 = v1174_2 - 15'sd288;
-    wire [11:0] v1176 = v1175[13] ? 12'd0 : v1175;
-    wire [5:0] v1177 = (v1176 >>> 6);
-    reg [5:0] v1177_3; always @(posedge clk) v1177_3 <= v1177;
-    wire signed [9:0] v1178 = v644 - $signed({1'b0, v1177});
-    reg signed [9:0] v1178_3; always @(posedge clk) v1178_3 <= v1178;
-    wire [2:0] v1179_l = $signed({1'b0, v1177}); wire [5:0] v1179_u = v695 + ($signed({1'b0, v1177}) >>> 3); wire signed [8:0] v1179 = {v1179_u, v1179_l};
-    reg signed [8:0] v1179_3; always @(posedge clk) v1179_3 <= v1179;
-    wire signed [8:0] v1180 = v1012 - v1177;
-    reg signed [8:0] v1180_3; always @(posedge clk) v1180_3 <= v1180;
-    wire signed [9:0] v1181 = ($signed({1'b0, v584_3}) <<< 1) + v1180_3;
-    reg signed [9:0] v1181_4; always @(posedge clk) v1181_4 <= v1181;
-    wire [2:0] v1182_l = v1177; wire [4:0] v1182_u = (v1177 >>> 3) + v596; wire [7:0] v1182 = {v1182_u, v1182_l};
-    reg [7:0] v1182_3; always @(posedge clk) v1182_3 <= v1182;
-    wire [8:0] v1183 = (v1048_3 <<< 2) + v1182_3;
-    wire signed [9:0] v1184 = (v970_3 <<< 1) + $signed({1'b0, v1183});
-    reg signed [9:0] v1184_4; always @(posedge clk) v1184_4 <= v1184;
-    wire signed [6:0] v1185 = v1177 - v929;
-    reg signed [6:0] v1185_3; always @(posedge clk) v1185_3 <= v1185;
-    wire [2:0] v1186_l = v1185_3; wire [6:0] v1186_u = (v1185_3 >>> 3) + v1049_3; wire signed [9:0] v1186 = {v1186_u, v1186_l};
-    wire [7:0] v1187 = (v1177 <<< 1) + v746;
-    reg [7:0] v1187_3; always @(posedge clk) v1187_3 <= v1187;
-    wire signed [6:0] v1188 = (v729 <<< 1) - v1177;
-    reg signed [6:0] v1188_3; always @(posedge clk) v1188_3 <= v1188;
-    wire [1:0] v1189_l = v1177; wire [5:0] v1189_u = (v1177 >>> 2) - v909; wire signed [7:0] v1189 = {v1189_u, v1189_l};
-    reg signed [7:0] v1189_3; always @(posedge clk) v1189_3 <= v1189;
-    wire signed [9:0] v1190 = ($signed({1'b0, v538_3}) <<< 4) + v1189_3;
-    wire signed [11:0] v1191 = (v1004 <<< 2) + v1190;
-    reg signed [11:0] v1191_4; always @(posedge clk) v1191_4 <= v1191;
-    wire [3:0] v1192_l = v1190; wire [8:0] v1192_u = (v1190 >>> 4) - $signed({1'b0, v845_3}); wire signed [12:0] v1192 = {v1192_u, v1192_l};
-    wire signed [9:0] v1193 = (v366 <<< 1) - v1057;
-    wire signed [9:0] v1194 = (v109 <<< 3) + v1193;
-    reg signed [9:0] v1194_1; always @(posedge clk) v1194_1 <= v1194;
-    wire [2:0] v1195_l = v397; wire [11:0] v1195_u = (v397 >>> 3) - v1194_1; wire signed [14:0] v1195 = {v1195_u, v1195_l};
-    wire signed [14:0] v1196 = v1195 - 16'sd464;
-    reg signed [14:0] v1196_2; always @(posedge clk) v1196_2 <= v1196;
-    wire [13:0] v1197 = v1196_2[14] ? 14'd0 : v1196_2;
-    wire [3:0] v1198 = (v1197 >>> 8);
-    wire [0:0] v1199_l = v1198; wire [3:0] v1199_u = (v1198 >>> 1) - v761; wire signed [4:0] v1199 = {v1199_u, v1199_l};
-    wire [0:0] v1200_l = $signed({1'b0, v605}); wire [5:0] v1200_u = v1199 + ($signed({1'b0, v605}) >>> 1); wire signed [6:0] v1200 = {v1200_u, v1200_l};
-    reg signed [6:0] v1200_3; always @(posedge clk) v1200_3 <= v1200;
-    wire [0:0] v1201_l = v915_3; wire [7:0] v1201_u = (v915_3 >>> 1) + v1200_3; wire signed [8:0] v1201 = {v1201_u, v1201_l};
-    wire signed [9:0] v1202 = (v1118 <<< 2) + v1201;
-    wire signed [5:0] v1203 = v1199 + v554;
-    reg signed [5:0] v1203_3; always @(posedge clk) v1203_3 <= v1203;
-    wire [0:0] v1204_l = v1199; wire [5:0] v1204_u = (v1199 >>> 1) + v568; wire signed [6:0] v1204 = {v1204_u, v1204_l};
-    reg signed [6:0] v1204_3; always @(posedge clk) v1204_3 <= v1204;
-    wire [5:0] v1205 = (v1198 <<< 1) + v687;
-    reg [5:0] v1205_3; always @(posedge clk) v1205_3 <= v1205;
-    wire signed [8:0] v1206 = $signed({1'b0, v1205_3}) - v955;
-    wire [0:0] v1207_l = v1205; wire [5:0] v1207_u = (v1205 >>> 1) + v731; wire [6:0] v1207 = {v1207_u, v1207_l};
-    reg [6:0] v1207_3; always @(posedge clk) v1207_3 <= v1207;
-    wire [0:0] v1208_l = v1198; wire [3:0] v1208_u = (v1198 >>> 1) - v487; wire signed [4:0] v1208 = {v1208_u, v1208_l};
-    wire [0:0] v1209_l = v1208; wire [5:0] v1209_u = (v1208 >>> 1) - $signed({1'b0, v538}); wire signed [6:0] v1209 = {v1209_u, v1209_l};
-    wire [0:0] v1210_l = v1198; wire [4:0] v1210_u = (v1198 >>> 1) + v576; wire [5:0] v1210 = {v1210_u, v1210_l};
-    wire [1:0] v1211_l = v1210; wire [6:0] v1211_u = (v1210 >>> 2) - v854; wire signed [8:0] v1211 = {v1211_u, v1211_l};
-    wire [4:0] v1212 = v545 + v1198;
-    wire signed [5:0] v1213 = v900 - v1212;
-    wire [1:0] v1214_l = v1213; wire [5:0] v1214_u = (v1213 >>> 2) + $signed({1'b0, v596}); wire signed [7:0] v1214 = {v1214_u, v1214_l};
-    reg signed [7:0] v1214_3; always @(posedge clk) v1214_3 <= v1214;
-    wire signed [6:0] v1215 = (v1198 <<< 1) - v860;
-    reg signed [6:0] v1215_3; always @(posedge clk) v1215_3 <= v1215;
-    wire [0:0] v1216_l = v1215; wire [7:0] v1216_u = (v1215 >>> 1) + v694; wire signed [8:0] v1216 = {v1216_u, v1216_l};
-    reg signed [8:0] v1216_3; always @(posedge clk) v1216_3 <= v1216;
-    wire [5:0] v1217 = (v1198 <<< 2) - v1198;
-    reg [5:0] v1217_3; always @(posedge clk) v1217_3 <= v1217;
-    wire [8:0] v1218 = (v1217 <<< 1) + v781;
-    reg [8:0] v1218_3; always @(posedge clk) v1218_3 <= v1218;
-    wire [0:0] v1219_l = $signed({1'b0, v1217_3}); wire [6:0] v1219_u = ($signed({1'b0, v1217_3}) >>> 1) + v1045_3; wire signed [7:0] v1219 = {v1219_u, v1219_l};
-    wire signed [8:0] v1220 = ($signed({1'b0, v827}) <<< 1) + v1219;
-    wire signed [10:0] v1221 = (v996 <<< 4) - v1217;
-    reg signed [10:0] v1221_3; always @(posedge clk) v1221_3 <= v1221;
-    wire [1:0] v1222_l = v1221_3; wire [8:0] v1222_u = (v1221_3 >>> 2) - $signed({1'b0, v731_3}); wire signed [10:0] v1222 = {v1222_u, v1222_l};
-    wire [2:0] v1223_l = v1194_1; wire [8:0] v1223_u = (v1194_1 >>> 3) - v318_1; wire signed [11:0] v1223 = {v1223_u, v1223_l};
-    wire signed [13:0] v1224 = (v1223 <<< 1) + v1056;
-    reg signed [13:0] v1224_2; always @(posedge clk) v1224_2 <= v1224;
-    wire signed [13:0] v1225 = v1224_2 + 15'sd160;
-    wire [12:0] v1226 = v1225[13] ? 13'd0 : v1225;
-    wire [4:0] v1227 = (v1226 >>> 7);
-    reg [4:0] v1227_3; always @(posedge clk) v1227_3 <= v1227;
-    wire signed [8:0] v1228 = ($signed({1'b0, v1227_3}) <<< 1) - v747;
-    wire signed [8:0] v1229 = ($signed({1'b0, v799_3}) <<< 1) + v1228;
-    reg signed [8:0] v1229_4; always @(posedge clk) v1229_4 <= v1229;
-    wire [0:0] v1230_l = v1211; wire [7:0] v1230_u = (v1211 >>> 1) + $signed({1'b0, v1227}); wire signed [8:0] v1230 = {v1230_u, v1230_l};
-    reg signed [8:0] v1230_3; always @(posedge clk) v1230_3 <= v1230;
-    wire [2:0] v1231_l = v1012; wire [5:0] v1231_u = (v1012 >>> 3) + v1227; wire [8:0] v1231 = {v1231_u, v1231_l};
-    reg [8:0] v1231_3; always @(posedge clk) v1231_3 <= v1231;
-    wire signed [10:0] v1232 = (v709_3 <<< 2) + $signed({1'b0, v1231_3});
-    wire [9:0] v1233 = (v1087 <<< 5) + v1227;
-    reg [9:0] v1233_3; always @(posedge clk) v1233_3 <= v1233;
-    wire signed [10:0] v1234 = v748_3 - v1233_3;
-    wire [2:0] v1235_l = v1234; wire [8:0] v1235_u = (v1234 >>> 3) + $signed({1'b0, v1001}); wire signed [11:0] v1235 = {v1235_u, v1235_l};
-    wire signed [7:0] v1236 = (v799 <<< 2) - v1227;
-    reg signed [7:0] v1236_3; always @(posedge clk) v1236_3 <= v1236;
-    wire signed [9:0] v1237 = v1236_3 + v1180_3;
-    wire [1:0] v1238_l = v1236_3; wire [5:0] v1238_u = (v1236_3 >>> 2) - $signed({1'b0, v692_3}); wire signed [7:0] v1238 = {v1238_u, v1238_l};
-    wire [1:0] v1239_l = v805; wire [5:0] v1239_u = (v805 >>> 2) + v1227; wire [7:0] v1239 = {v1239_u, v1239_l};
-    reg [7:0] v1239_3; always @(posedge clk) v1239_3 <= v1239;
-    wire signed [9:0] v1240 = $signed({1'b0, v1239_3}) + v1169_3;
-    wire [0:0] v1241_l = v805; wire [5:0] v1241_u = (v805 >>> 1) - v1227; wire signed [6:0] v1241 = {v1241_u, v1241_l};
-    reg signed [6:0] v1241_3; always @(posedge clk) v1241_3 <= v1241;
-    wire signed [10:0] v1242 = v1241_3 + $signed({1'b0, v623});
-    reg signed [10:0] v1242_4; always @(posedge clk) v1242_4 <= v1242;
-    wire signed [8:0] v1243 = ($signed({1'b0, v1087_3}) <<< 2) + v1241_3;
-    wire signed [10:0] v1244 = (v1166 <<< 2) - v1243;
-    wire [0:0] v1245_l = v1177; wire [5:0] v1245_u = (v1177 >>> 1) - v1227; wire signed [6:0] v1245 = {v1245_u, v1245_l};
-    reg signed [6:0] v1245_3; always @(posedge clk) v1245_3 <= v1245;
-    wire signed [8:0] v1246 = v820 + v1245_3;
-    reg signed [8:0] v1246_4; always @(posedge clk) v1246_4 <= v1246;
-    wire signed [9:0] v1247 = (v1246 <<< 1) - v955;
-    reg signed [9:0] v1247_4; always @(posedge clk) v1247_4 <= v1247;
-    wire [7:0] v1248 = (v900 <<< 2) + v1227;
-    reg [7:0] v1248_3; always @(posedge clk) v1248_3 <= v1248;
-    wire signed [10:0] v1249 = ($signed({1'b0, v1248_3}) <<< 2) + v1178_3;
-    wire [8:0] v1250 = (v1248_3 <<< 1) + v1147_3;
-    wire signed [8:0] v1251 = (v20 <<< 3) + v1057;
-    reg signed [8:0] v1251_1; always @(posedge clk) v1251_1 <= v1251;
-    wire [0:0] v1252_l = v243; wire [10:0] v1252_u = (v243 >>> 1) - v1251_1; wire signed [11:0] v1252 = {v1252_u, v1252_l};
-    wire [0:0] v1253_l = v1252; wire [10:0] v1253_u = (v1252 >>> 1) - v474_1; wire signed [11:0] v1253 = {v1253_u, v1253_l};
-    reg signed [11:0] v1253_2; always @(posedge clk) v1253_2 <= v1253;
-    wire signed [11:0] v1254 = v1253_2 - 13'sd36;
-    wire [10:0] v1255 = v1254[11] ? 11'd0 : v1254;
-    wire [2:0] v1256 = (v1255 >>> 7);
-    reg [2:0] v1256_3; always @(posedge clk) v1256_3 <= v1256;
-    wire [1:0] v1257_l = $signed({1'b0, v1256}); wire [5:0] v1257_u = ($signed({1'b0, v1256}) >>> 2) - v659; wire signed [7:0] v1257 = {v1257_u, v1257_l};
-    reg signed [7:0] v1257_3; always @(posedge clk) v1257_3 <= v1257;
-    wire signed [7:0] v1258 = v1257_3 + v662_3;
-    wire signed [8:0] v1259 = (v861_3 <<< 1) - $signed({1'b0, v1256_3});
-    wire signed [9:0] v1260 = v838_3 + v1259;
-    wire signed [9:0] v1261 = v914_3 + v1260;
-    reg signed [9:0] v1261_4; always @(posedge clk) v1261_4 <= v1261;
-    wire [1:0] v1262_l = v452_1; wire [10:0] v1262_u = (v452_1 >>> 2) + v1251_1; wire signed [12:0] v1262 = {v1262_u, v1262_l};
-    wire signed [12:0] v1263 = v290 + v1262;
-    wire signed [13:0] v1264 = v1263 + 15'sd720;
-    reg signed [13:0] v1264_2; always @(posedge clk) v1264_2 <= v1264;
-    wire [12:0] v1265 = v1264_2[13] ? 13'd0 : v1264_2;
-    wire [3:0] v1266 = (v1265 >>> 7);
-    reg [3:0] v1266_3; always @(posedge clk) v1266_3 <= v1266;
-    reg [3:0] v1266_4; always @(posedge clk) v1266_4 <= v1266_3;
-    wire [0:0] v1267_l = v1209; wire [6:0] v1267_u = (v1209 >>> 1) - $signed({1'b0, v1266}); wire signed [7:0] v1267 = {v1267_u, v1267_l};
-    reg signed [7:0] v1267_3; always @(posedge clk) v1267_3 <= v1267;
-    wire [0:0] v1268_l = v1267_3; wire [7:0] v1268_u = (v1267_3 >>> 1) - $signed({1'b0, v746_3}); wire signed [8:0] v1268 = {v1268_u, v1268_l};
-    wire [0:0] v1269_l = v1268; wire [9:0] v1269_u = (v1268 >>> 1) + v1078; wire signed [10:0] v1269 = {v1269_u, v1269_l};
-    wire [1:0] v1270_l = v1138; wire [10:0] v1270_u = (v1138 >>> 2) + v1269; wire signed [12:0] v1270 = {v1270_u, v1270_l};
-    reg signed [12:0] v1270_4; always @(posedge clk) v1270_4 <= v1270;
-    wire [0:0] v1271_l = v1270_4; wire [11:0] v1271_u = (v1270_4 >>> 1) + $signed({1'b0, v1019_4}); wire signed [12:0] v1271 = {v1271_u, v1271_l};
-    wire [0:0] v1272_l = $signed({1'b0, v1266}); wire [4:0] v1272_u = ($signed({1'b0, v1266}) >>> 1) + v762; wire signed [5:0] v1272 = {v1272_u, v1272_l};
-    reg signed [5:0] v1272_3; always @(posedge clk) v1272_3 <= v1272;
-    wire [1:0] v1273_l = v596; wire [3:0] v1273_u = (v596 >>> 2) + v1256; wire [5:0] v1273 = {v1273_u, v1273_l};
-    reg [5:0] v1273_3; always @(posedge clk) v1273_3 <= v1273;
-    wire [6:0] v1274 = v622_3 + v1273_3;
-    reg [6:0] v1274_4; always @(posedge clk) v1274_4 <= v1274;
-    wire [0:0] v1275_l = v799; wire [4:0] v1275_u = (v799 >>> 1) + v1256; wire [5:0] v1275 = {v1275_u, v1275_l};
-    reg [5:0] v1275_3; always @(posedge clk) v1275_3 <= v1275;
-    wire [8:0] v1276 = (v830_3 <<< 2) + v1275_3;
-    wire [0:0] v1277_l = v805; wire [4:0] v1277_u = (v805 >>> 1) - v1266; wire signed [5:0] v1277 = {v1277_u, v1277_l};
-    reg signed [5:0] v1277_3; always @(posedge clk) v1277_3 <= v1277;
-    wire signed [6:0] v1278 = v1277_3 + $signed({1'b0, v987_3});
-    wire signed [8:0] v1279 = v706 - v1278;
-    wire signed [5:0] v1280 = v805 - v1266;
-    reg signed [5:0] v1280_3; always @(posedge clk) v1280_3 <= v1280;
-    wire signed [4:0] v1281 = v982 - v1266;
-    reg signed [4:0] v1281_3; always @(posedge clk) v1281_3 <= v1281;
-    wire signed [8:0] v1282 = (v1281_3 <<< 1) - v1106;
-    reg signed [8:0] v1282_4; always @(posedge clk) v1282_4 <= v1282;
-    wire signed [6:0] v1283 = v1281 + $signed({1'b0, v663});
-    reg signed [6:0] v1283_3; always @(posedge clk) v1283_3 <= v1283;
-    wire [2:0] v1284_l = v1186; wire [7:0] v1284_u = (v1186 >>> 3) + v1283_3; wire signed [10:0] v1284 = {v1284_u, v1284_l};
-    reg signed [10:0] v1284_4; always @(posedge clk) v1284_4 <= v1284;
-    wire signed [6:0] v1285 = (v1281 <<< 1) - $signed({1'b0, v1050});
-    reg signed [6:0] v1285_3; always @(posedge clk) v1285_3 <= v1285;
-    wire signed [7:0] v1286 = v1285_3 - v1204_3;
-    wire [1:0] v1287_l = v495; wire [8:0] v1287_u = (v495 >>> 2) + v1286; wire signed [10:0] v1287 = {v1287_u, v1287_l};
-    reg signed [10:0] v1287_4; always @(posedge clk) v1287_4 <= v1287;
-    wire signed [7:0] v1288 = ($signed({1'b0, v538}) <<< 2) - v1281;
-    reg signed [7:0] v1288_3; always @(posedge clk) v1288_3 <= v1288;
-    wire [0:0] v1289_l = $signed({1'b0, v957}); wire [9:0] v1289_u = ($signed({1'b0, v957}) >>> 1) + v1288_3; wire signed [10:0] v1289 = {v1289_u, v1289_l};
-    reg signed [10:0] v1289_4; always @(posedge clk) v1289_4 <= v1289;
-    wire signed [7:0] v1290 = v1281 + ($signed({1'b0, v1091}) <<< 1);
-    reg signed [7:0] v1290_3; always @(posedge clk) v1290_3 <= v1290;
-    wire signed [12:0] v1291 = (v1290_3 <<< 3) + v1153;
-    wire [0:0] v1292_l = v633; wire [3:0] v1292_u = (v633 >>> 1) - v1256; wire signed [4:0] v1292 = {v1292_u, v1292_l};
-    reg signed [4:0] v1292_3; always @(posedge clk) v1292_3 <= v1292;
-    wire signed [6:0] v1293 = v1292_3 + v1101;
-    reg signed [6:0] v1293_4; always @(posedge clk) v1293_4 <= v1293;
-    wire signed [8:0] v1294 = v1293_4 - v942_4;
-    wire [0:0] v1295_l = v1292_3; wire [6:0] v1295_u = (v1292_3 >>> 1) - v825; wire signed [7:0] v1295 = {v1295_u, v1295_l};
-    reg signed [7:0] v1295_4; always @(posedge clk) v1295_4 <= v1295;
-    wire [2:0] v1296_l = v1115_4; wire [9:0] v1296_u = (v1115_4 >>> 3) + v1295_4; wire signed [12:0] v1296 = {v1296_u, v1296_l};
-    wire signed [8:0] v1297 = (v1292_3 <<< 4) + $signed({1'b0, v795_3});
-    wire signed [12:0] v1298 = ($signed({1'b0, v723}) <<< 3) - v1297;
-    wire [1:0] v1299_l = v1298; wire [11:0] v1299_u = (v1298 >>> 2) + $signed({1'b0, v623}); wire signed [13:0] v1299 = {v1299_u, v1299_l};
-    reg signed [13:0] v1299_4; always @(posedge clk) v1299_4 <= v1299;
-    wire [4:0] v1300 = v1256 + v1026;
-    reg [4:0] v1300_3; always @(posedge clk) v1300_3 <= v1300;
-    wire [0:0] v1301_l = v1026; wire [3:0] v1301_u = (v1026 >>> 1) + v1256; wire [4:0] v1301 = {v1301_u, v1301_l};
-    reg [4:0] v1301_3; always @(posedge clk) v1301_3 <= v1301;
-    wire signed [6:0] v1302 = v1105 + $signed({1'b0, v1301_3});
-    wire signed [7:0] v1303 = ($signed({1'b0, v566_3}) <<< 2) - v1302;
-    reg signed [7:0] v1303_4; always @(posedge clk) v1303_4 <= v1303;
-    wire [2:0] v1304_l = v719; wire [7:0] v1304_u = (v719 >>> 3) + $signed({1'b0, v1301_3}); wire signed [10:0] v1304 = {v1304_u, v1304_l};
-    wire signed [12:0] v1305 = (v1054 <<< 3) - v1304;
-    reg signed [12:0] v1305_4; always @(posedge clk) v1305_4 <= v1305;
-    wire signed [13:0] v1306 = (v833_4 <<< 1) + v1305_4;
-    wire signed [7:0] v1307 = $signed({1'b0, v1301_3}) + v828_3;
-    wire signed [9:0] v1308 = (v1307 <<< 1) + $signed({1'b0, v1117});
-    wire signed [9:0] v1309 = (v660 <<< 2) + v1308;
-    reg signed [9:0] v1309_4; always @(posedge clk) v1309_4 <= v1309;
-    wire [1:0] v1310_l = $signed({1'b0, v1256}); wire [3:0] v1310_u = v1164 + ($signed({1'b0, v1256}) >>> 2); wire signed [5:0] v1310 = {v1310_u, v1310_l};
-    wire signed [6:0] v1311 = (v967 <<< 1) + v1310;
-    reg signed [6:0] v1311_3; always @(posedge clk) v1311_3 <= v1311;
-    wire [0:0] v1312_l = v1311_3; wire [6:0] v1312_u = (v1311_3 >>> 1) + v1109; wire signed [7:0] v1312 = {v1312_u, v1312_l};
-    wire signed [9:0] v1313 = (v1312 <<< 2) + $signed({1'b0, v910});
-    reg signed [9:0] v1313_4; always @(posedge clk) v1313_4 <= v1313;
-    wire signed [10:0] v1314 = (v1120_4 <<< 3) + v1313_4;
-    wire [0:0] v1315_l = v1042; wire [3:0] v1315_u = (v1042 >>> 1) - v1256; wire signed [4:0] v1315 = {v1315_u, v1315_l};
-    reg signed [4:0] v1315_3; always @(posedge clk) v1315_3 <= v1315;
-    wire signed [6:0] v1316 = $signed({1'b0, v983}) + v1315;
-    reg signed [6:0] v1316_3; always @(posedge clk) v1316_3 <= v1316;
-    wire [4:0] v1317 = (v604 <<< 1) + v1256;
-    reg [4:0] v1317_3; always @(posedge clk) v1317_3 <= v1317;
-    wire [2:0] v1318_l = v1179_3; wire [6:0] v1318_u = (v1179_3 >>> 3) + $signed({1'b0, v1317_3}); wire signed [9:0] v1318 = {v1318_u, v1318_l};
-    wire signed [9:0] v1319 = $signed({1'b0, v1110}) + v1318;
-    wire signed [10:0] v1320 = (v1097 <<< 2) + v1319;
-    reg signed [10:0] v1320_4; always @(posedge clk) v1320_4 <= v1320;
-    wire [5:0] v1321 = v982 + v1317;
-    reg [5:0] v1321_3; always @(posedge clk) v1321_3 <= v1321;
-    wire [1:0] v1322_l = v778_3; wire [6:0] v1322_u = (v778_3 >>> 2) - $signed({1'b0, v1321_3}); wire signed [8:0] v1322 = {v1322_u, v1322_l};
-    reg signed [8:0] v1322_4; always @(posedge clk) v1322_4 <= v1322;
-    wire signed [9:0] v1323 = (v1322 <<< 1) + v495;
-    wire signed [6:0] v1324 = v596_3 - v1321_3;
-    wire signed [9:0] v1325 = (v1324 <<< 1) + v1047;
-    wire [5:0] v1326 = (v1042 <<< 2) + v1266;
-    wire [8:0] v1327 = (v1326 <<< 3) + v1012;
-    reg [8:0] v1327_3; always @(posedge clk) v1327_3 <= v1327;
-    wire [2:0] v1328_l = v1266; wire [4:0] v1328_u = (v1266 >>> 3) - v518; wire signed [7:0] v1328 = {v1328_u, v1328_l};
-    wire signed [7:0] v1329 = ($signed({1'b0, v1052}) <<< 1) + v1328;
-    reg signed [7:0] v1329_3; always @(posedge clk) v1329_3 <= v1329;
-    wire [1:0] v1330_l = v1152_3; wire [8:0] v1330_u = (v1152_3 >>> 2) + v1329_3; wire signed [10:0] v1330 = {v1330_u, v1330_l};
-    wire [4:0] v1331 = (v875 <<< 1) + v1266;
-    wire [0:0] v1332_l = v965; wire [5:0] v1332_u = (v965 >>> 1) - v1331; wire signed [6:0] v1332 = {v1332_u, v1332_l};
-    reg signed [6:0] v1332_3; always @(posedge clk) v1332_3 <= v1332;
-    wire [4:0] v1333_l = v1332_3; wire [4:0] v1333_u = (v1332_3 >>> 5) - $signed({1'b0, v1256_3}); wire signed [9:0] v1333 = {v1333_u, v1333_l};
-    wire [1:0] v1334_l = v1332_3; wire [5:0] v1334_u = (v1332_3 >>> 2) + $signed({1'b0, v731_3}); wire signed [7:0] v1334 = {v1334_u, v1334_l};
-    wire signed [10:0] v1335 = (v1334 <<< 3) + $signed({1'b0, v1110});
-    wire signed [4:0] v1336 = v1266 - v576;
-    reg signed [4:0] v1336_3; always @(posedge clk) v1336_3 <= v1336;
-    wire signed [6:0] v1337 = $signed({1'b0, v692}) - v1336;
-    reg signed [6:0] v1337_3; always @(posedge clk) v1337_3 <= v1337;
-    wire signed [6:0] v1338 = v823 + v1337_3;
-    wire [1:0] v1339_l = v1083; wire [7:0] v1339_u = (v1083 >>> 2) + v1338; wire signed [9:0] v1339 = {v1339_u, v1339_l};
-    reg signed [9:0] v1339_4; always @(posedge clk) v1339_4 <= v1339;
-    wire signed [6:0] v1340 = v1336 + ($signed({1'b0, v1317}) <<< 1);
-    reg signed [6:0] v1340_3; always @(posedge clk) v1340_3 <= v1340;
-    wire signed [5:0] v1341 = v1336 + $signed({1'b0, v604});
-    reg signed [5:0] v1341_3; always @(posedge clk) v1341_3 <= v1341;
-    wire [2:0] v1342_l = v1245_3; wire [5:0] v1342_u = (v1245_3 >>> 3) + v1341_3; wire signed [8:0] v1342 = {v1342_u, v1342_l};
-    wire [1:0] v1343_l = v1057; wire [7:0] v1343_u = (v1057 >>> 2) + v135; wire signed [9:0] v1343 = {v1343_u, v1343_l};
-    wire [0:0] v1344_l = v922; wire [11:0] v1344_u = (v922 >>> 1) + v1343; wire signed [12:0] v1344 = {v1344_u, v1344_l};
-    reg signed [12:0] v1344_1; always @(posedge clk) v1344_1 <= v1344;
-    wire [0:0] v1345_l = v1344_1; wire [12:0] v1345_u = (v1344_1 >>> 1) + v217; wire signed [13:0] v1345 = {v1345_u, v1345_l};
-    wire [2:0] v1346_l = v1345; wire [11:0] v1346_u = (v1345 >>> 3) - v376_1; wire signed [14:0] v1346 = {v1346_u, v1346_l};
-    reg signed [14:0] v1346_2; always @(posedge clk) v1346_2 <= v1346;
-    wire signed [14:0] v1347 = v1346_2 - 16'sd504;
-    wire [13:0] v1348 = v1347[14] ? 14'd0 : v1347;
-    wire [5:0] v1349 = (v1348 >>> 7);
-    reg [5:0] v1349_3; always @(posedge clk) v1349_3 <= v1349;
-    wire [1:0] v1350_l = v1349_3; wire [6:0] v1350_u = (v1349_3 >>> 2) - v847_3; wire signed [8:0] v1350 = {v1350_u, v1350_l};
-    wire [2:0] v1351_l = v1350; wire [6:0] v1351_u = (v1350 >>> 3) + v834_3; wire signed [9:0] v1351 = {v1351_u, v1351_l};
-    wire signed [9:0] v1352 = ($signed({1'b0, v538_3}) <<< 1) + v1351;
-    reg signed [9:0] v1352_4; always @(posedge clk) v1352_4 <= v1352;
-    wire signed [10:0] v1353 = ($signed({1'b0, v1266_4}) <<< 3) - v1352_4;
-    reg signed [10:0] v1353_5; always @(posedge clk) v1353_5 <= v1353;
-    wire signed [8:0] v1354 = v662_3 + v1350;
-    wire [1:0] v1355_l = v876; wire [8:0] v1355_u = (v876 >>> 2) + v1354; wire signed [10:0] v1355 = {v1355_u, v1355_l};
-    reg signed [10:0] v1355_4; always @(posedge clk) v1355_4 <= v1355;
-    wire [0:0] v1356_l = v1343; wire [9:0] v1356_u = (v1343 >>> 1) - v260; wire signed [10:0] v1356 = {v1356_u, v1356_l};
-    reg signed [10:0] v1356_1; always @(posedge clk) v1356_1 <= v1356;
-    wire signed [11:0] v1357 = v1356_1 - v478_1;
-    wire [0:0] v1358_l = v1357; wire [11:0] v1358_u = (v1357 >>> 1) - v342_1; wire signed [12:0] v1358 = {v1358_u, v1358_l};
-    wire signed [12:0] v1359 = v1358 - 14'sd216;
-    reg signed [12:0] v1359_2; always @(posedge clk) v1359_2 <= v1359;
-    wire [10:0] v1360 = v1359_2[12] ? 11'd0 : v1359_2;
-    wire [1:0] v1361 = (v1360 >>> 8);
-    reg [1:0] v1361_3; always @(posedge clk) v1361_3 <= v1361;
-    reg [1:0] v1361_4; always @(posedge clk) v1361_4 <= v1361_3;
-    wire signed [8:0] v1362 = ($signed({1'b0, v1361_4}) <<< 3) + v844_4;
-    reg signed [8:0] v1362_5; always @(posedge clk) v1362_5 <= v1362;
-    wire signed [8:0] v1363 = (v1361_3 <<< 6) - v795_3;
-    wire [3:0] v1364_l = v1363; wire [6:0] v1364_u = (v1363 >>> 4) + v829_3; wire signed [10:0] v1364 = {v1364_u, v1364_l};
-    wire [2:0] v1365_l = v1364; wire [8:0] v1365_u = (v1364 >>> 3) + v775; wire signed [11:0] v1365 = {v1365_u, v1365_l};
-    reg signed [11:0] v1365_4; always @(posedge clk) v1365_4 <= v1365;
-    wire [4:0] v1366_l = v1363; wire [5:0] v1366_u = (v1363 >>> 5) + $signed({1'b0, v790_3}); wire signed [10:0] v1366 = {v1366_u, v1366_l};
-    wire signed [7:0] v1367 = (v1349_3 <<< 1) - v718_3;
-    wire signed [12:0] v1368 = (v1222 <<< 1) - v1367;
-    wire [0:0] v1369_l = v1192; wire [12:0] v1369_u = (v1192 >>> 1) + v1368; wire signed [13:0] v1369 = {v1369_u, v1369_l};
-    reg signed [13:0] v1369_4; always @(posedge clk) v1369_4 <= v1369;
-    wire [0:0] v1370_l = v1369_4; wire [12:0] v1370_u = (v1369_4 >>> 1) + v1247_4; wire signed [13:0] v1370 = {v1370_u, v1370_l};
-    wire [0:0] v1371_l = v1367; wire [8:0] v1371_u = (v1367 >>> 1) - $signed({1'b0, v1141_3}); wire signed [9:0] v1371 = {v1371_u, v1371_l};
-    wire signed [10:0] v1372 = (v941 <<< 3) - v1371;
-    reg signed [10:0] v1372_4; always @(posedge clk) v1372_4 <= v1372;
-    wire signed [8:0] v1373 = $signed({1'b0, v988_3}) + v1367;
-    wire signed [10:0] v1374 = (v1367 <<< 2) + v1180_3;
-    wire [2:0] v1375_l = v1374; wire [8:0] v1375_u = (v1374 >>> 3) + $signed({1'b0, v910}); wire signed [11:0] v1375 = {v1375_u, v1375_l};
-    reg signed [11:0] v1375_4; always @(posedge clk) v1375_4 <= v1375;
-    wire [0:0] v1376_l = $signed({1'b0, v622_3}); wire [8:0] v1376_u = ($signed({1'b0, v622_3}) >>> 1) - v1367; wire signed [9:0] v1376 = {v1376_u, v1376_l};
-    wire signed [9:0] v1377 = ($signed({1'b0, v1156_3}) <<< 3) - v1376;
-    reg signed [9:0] v1377_4; always @(posedge clk) v1377_4 <= v1377;
-    wire [2:0] v1378_l = $signed({1'b0, v819_4}); wire [9:0] v1378_u = ($signed({1'b0, v819_4}) >>> 3) + v1377_4; wire signed [12:0] v1378 = {v1378_u, v1378_l};
-    wire [1:0] v1379_l = v1349; wire [4:0] v1379_u = (v1349 >>> 2) + v596; wire [6:0] v1379 = {v1379_u, v1379_l};
-    reg [6:0] v1379_3; always @(posedge clk) v1379_3 <= v1379;
-    wire [0:0] v1380_l = v986_3; wire [8:0] v1380_u = (v986_3 >>> 1) + $signed({1'b0, v1379_3}); wire signed [9:0] v1380 = {v1380_u, v1380_l};
-    wire signed [11:0] v1381 = (v1380 <<< 1) + v1238;
-    wire signed [7:0] v1382 = (v1349 <<< 1) - v805;
-    reg signed [7:0] v1382_3; always @(posedge clk) v1382_3 <= v1382;
-    wire signed [8:0] v1383 = $signed({1'b0, v1125_3}) + v1382_3;
-    wire signed [8:0] v1384 = v985_3 + v1383;
-    wire [0:0] v1385_l = v1382_3; wire [7:0] v1385_u = (v1382_3 >>> 1) + $signed({1'b0, v1077_3}); wire signed [8:0] v1385 = {v1385_u, v1385_l};
-    wire [2:0] v1386_l = v706; wire [8:0] v1386_u = (v706 >>> 3) - v1385; wire signed [11:0] v1386 = {v1386_u, v1386_l};
-    wire [0:0] v1387_l = v1386; wire [11:0] v1387_u = (v1386 >>> 1) + v1096; wire signed [12:0] v1387 = {v1387_u, v1387_l};
-    reg signed [12:0] v1387_4; always @(posedge clk) v1387_4 <= v1387;
-    wire [0:0] v1388_l = v1349; wire [5:0] v1388_u = v576 + (v1349 >>> 1); wire [6:0] v1388 = {v1388_u, v1388_l};
-    reg [6:0] v1388_3; always @(posedge clk) v1388_3 <= v1388;
-    wire signed [8:0] v1389 = (v1277_3 <<< 1) + $signed({1'b0, v1388_3});
-    wire signed [9:0] v1390 = (v984 <<< 1) + v1389;
-    wire signed [10:0] v1391 = (v1237 <<< 1) + v1390;
-    reg signed [10:0] v1391_4; always @(posedge clk) v1391_4 <= v1391;
-    wire [0:0] v1392_l = v1391_4; wire [9:0] v1392_u = (v1391_4 >>> 1) + v1119_4; wire signed [10:0] v1392 = {v1392_u, v1392_l};
-    wire [6:0] v1393 = (v687_3 <<< 1) + v1388_3;
-    wire signed [11:0] v1394 = ($signed({1'b0, v1393}) <<< 2) + v1232;
-    wire [3:0] v1395_l = v1394; wire [8:0] v1395_u = (v1394 >>> 4) + v1136; wire signed [12:0] v1395 = {v1395_u, v1395_l};
-    reg signed [12:0] v1395_4; always @(posedge clk) v1395_4 <= v1395;
-    wire signed [10:0] v1396 = ($signed({1'b0, v1393}) <<< 1) + v1330;
-    wire signed [10:0] v1397 = v1396 + v1202;
-    reg signed [10:0] v1397_4; always @(posedge clk) v1397_4 <= v1397;
-    wire signed [11:0] v1398 = v1013_4 + v1397_4;
-    wire [9:0] v1399 = (v1349 <<< 3) + v1177;
-    reg [9:0] v1399_3; always @(posedge clk) v1399_3 <= v1399;
-    wire [10:0] v1400 = (v999 <<< 2) + v1399_3;
-    wire signed [11:0] v1401 = (v875_3 <<< 4) - v1400;
-    reg signed [11:0] v1401_4; always @(posedge clk) v1401_4 <= v1401;
-    wire [1:0] v1402_l = v1401_4; wire [10:0] v1402_u = (v1401_4 >>> 2) - v920_4; wire signed [12:0] v1402 = {v1402_u, v1402_l};
-    wire signed [10:0] v1403 = (v1109 <<< 1) - $signed({1'b0, v1399_3});
-    wire signed [7:0] v1404 = v554 + $signed({1'b0, v1349});
-    reg signed [7:0] v1404_3; always @(posedge clk) v1404_3 <= v1404;
-    wire [0:0] v1405_l = v1404_3; wire [7:0] v1405_u = (v1404_3 >>> 1) + $signed({1'b0, v1069_3}); wire signed [8:0] v1405 = {v1405_u, v1405_l};
-    wire [1:0] v1406_l = v690; wire [8:0] v1406_u = (v690 >>> 2) + v1405; wire signed [10:0] v1406 = {v1406_u, v1406_l};
-    wire signed [8:0] v1407 = (v1404_3 <<< 1) + v943_3;
-    wire [1:0] v1408_l = $signed({1'b0, v1248_3}); wire [7:0] v1408_u = ($signed({1'b0, v1248_3}) >>> 2) + v1404_3; wire signed [9:0] v1408 = {v1408_u, v1408_l};
-    wire signed [10:0] v1409 = (v1219 <<< 1) + v1408;
-    wire [1:0] v1410_l = v746; wire [4:0] v1410_u = v1361 + (v746 >>> 2); wire [6:0] v1410 = {v1410_u, v1410_l};
-    reg [6:0] v1410_3; always @(posedge clk) v1410_3 <= v1410;
-    wire [9:0] v1411 = (v1082_3 <<< 4) + v1410_3;
-    wire signed [10:0] v1412 = v1071 - v1411;
-    wire signed [10:0] v1413 = v1412 - v849;
-    reg signed [10:0] v1413_4; always @(posedge clk) v1413_4 <= v1413;
-    wire [1:0] v1414_l = v1398; wire [10:0] v1414_u = (v1398 >>> 2) + v1413_4; wire signed [12:0] v1414 = {v1414_u, v1414_l};
-    wire [0:0] v1415_l = v729; wire [2:0] v1415_u = (v729 >>> 1) - v1361; wire signed [3:0] v1415 = {v1415_u, v1415_l};
-    reg signed [3:0] v1415_3; always @(posedge clk) v1415_3 <= v1415;
-    wire signed [8:0] v1416 = (v1415_3 <<< 2) + v1216_3;
-    wire signed [9:0] v1417 = $signed({1'b0, v988_3}) + v1416;
-    wire [1:0] v1418_l = v1403; wire [9:0] v1418_u = (v1403 >>> 2) + v1417; wire signed [11:0] v1418 = {v1418_u, v1418_l};
-    reg signed [11:0] v1418_4; always @(posedge clk) v1418_4 <= v1418;
-    wire signed [8:0] v1419 = (v1415_3 <<< 2) + v1230_3;
-    wire [0:0] v1420_l = v1419; wire [8:0] v1420_u = (v1419 >>> 1) - v1280_3; wire signed [9:0] v1420 = {v1420_u, v1420_l};
-    wire signed [10:0] v1421 = v1420 + $signed({1'b0, v957});
-    reg signed [10:0] v1421_4; always @(posedge clk) v1421_4 <= v1421;
-    wire signed [13:0] v1422 = (v1421_4 <<< 2) + v1306;
-    wire signed [6:0] v1423 = $signed({1'b0, v847_3}) - v1415_3;
-    wire signed [10:0] v1424 = (v1423 <<< 3) + $signed({1'b0, v1017_3});
-    wire signed [11:0] v1425 = v1409 + v1424;
-    reg signed [11:0] v1425_4; always @(posedge clk) v1425_4 <= v1425;
-    wire [1:0] v1426_l = v1425_4; wire [9:0] v1426_u = (v1425_4 >>> 2) - v1100_4; wire signed [11:0] v1426 = {v1426_u, v1426_l};
-    wire signed [5:0] v1427 = (v1361 <<< 3) - v687;
-    wire signed [6:0] v1428 = $signed({1'b0, v1331}) + v1427;
-    reg signed [6:0] v1428_3; always @(posedge clk) v1428_3 <= v1428;
-    wire signed [7:0] v1429 = $signed({1'b0, v614_3}) + v1428_3;
-    wire signed [3:0] v1430 = v551 - v1361;
-    wire [3:0] v1431_l = v1430; wire [4:0] v1431_u = (v1430 >>> 4) - $signed({1'b0, v640}); wire signed [8:0] v1431 = {v1431_u, v1431_l};
-    wire [0:0] v1432_l = v1431; wire [8:0] v1432_u = (v1431 >>> 1) + $signed({1'b0, v1012}); wire signed [9:0] v1432 = {v1432_u, v1432_l};
-    reg signed [9:0] v1432_3; always @(posedge clk) v1432_3 <= v1432;
-    wire [0:0] v1433_l = v1214_3; wire [9:0] v1433_u = (v1214_3 >>> 1) + v1432_3; wire signed [10:0] v1433 = {v1433_u, v1433_l};
-    wire signed [12:0] v1434 = (v1433 <<< 2) - v1257_3;
-    wire signed [13:0] v1435 = (v1136 <<< 5) + v1434;
-    reg signed [13:0] v1435_4; always @(posedge clk) v1435_4 <= v1435;
-    wire signed [4:0] v1436 = (v1361 <<< 2) - v518;
-    wire [4:0] v1437_l = $signed({1'b0, v584}); wire [5:0] v1437_u = ($signed({1'b0, v584}) >>> 5) + v1436; wire signed [10:0] v1437 = {v1437_u, v1437_l};
-    wire [0:0] v1438_l = v1156; wire [2:0] v1438_u = (v1156 >>> 1) + v1361; wire [3:0] v1438 = {v1438_u, v1438_l};
-    reg [3:0] v1438_3; always @(posedge clk) v1438_3 <= v1438;
-    wire [3:0] v1439_l = v779_3; wire [5:0] v1439_u = (v779_3 >>> 4) + $signed({1'b0, v1438_3}); wire signed [9:0] v1439 = {v1439_u, v1439_l};
-    wire signed [11:0] v1440 = (v952 <<< 3) - v1439;
-    wire signed [11:0] v1441 = (v942 <<< 1) + v1440;
-    reg signed [11:0] v1441_4; always @(posedge clk) v1441_4 <= v1441;
-    wire signed [6:0] v1442 = (v1438 <<< 2) - v1198;
-    wire [1:0] v1443_l = v1442; wire [4:0] v1443_u = (v1442 >>> 2) - $signed({1'b0, v487}); wire signed [6:0] v1443 = {v1443_u, v1443_l};
-    reg signed [6:0] v1443_3; always @(posedge clk) v1443_3 <= v1443;
-    wire [0:0] v1444_l = v1336_3; wire [6:0] v1444_u = (v1336_3 >>> 1) + v1443_3; wire signed [7:0] v1444 = {v1444_u, v1444_l};
-    wire [2:0] v1445_l = v1444; wire [6:0] v1445_u = (v1444 >>> 3) + $signed({1'b0, v1300_3}); wire signed [9:0] v1445 = {v1445_u, v1445_l};
-    wire [1:0] v1446_l = v1445; wire [7:0] v1446_u = (v1445 >>> 2) + v1278; wire signed [9:0] v1446 = {v1446_u, v1446_l};
-    reg signed [9:0] v1446_4; always @(posedge clk) v1446_4 <= v1446;
-    wire [0:0] v1447_l = v1446_4; wire [10:0] v1447_u = (v1446_4 >>> 1) + v1184_4; wire signed [11:0] v1447 = {v1447_u, v1447_l};
-    wire signed [11:0] v1448 = v1140_4 + v1447;
-    wire [2:0] v1449_l = v1439; wire [7:0] v1449_u = (v1439 >>> 3) + $signed({1'b0, v1207_3}); wire signed [10:0] v1449 = {v1449_u, v1449_l};
-    wire [2:0] v1450_l = v738; wire [4:0] v1450_u = (v738 >>> 3) - v1438; wire signed [7:0] v1450 = {v1450_u, v1450_l};
-    wire signed [7:0] v1451 = v1450 + $signed({1'b0, v1087});
-    reg signed [7:0] v1451_3; always @(posedge clk) v1451_3 <= v1451;
-    wire [0:0] v1452_l = v1451_3; wire [7:0] v1452_u = (v1451_3 >>> 1) + $signed({1'b0, v966_3}); wire signed [8:0] v1452 = {v1452_u, v1452_l};
-    wire [2:0] v1453_l = v1452; wire [7:0] v1453_u = (v1452 >>> 3) + v1290_3; wire signed [10:0] v1453 = {v1453_u, v1453_l};
-    wire signed [10:0] v1454 = (v476 <<< 3) + v280;
-    wire [0:0] v1455_l = v664; wire [10:0] v1455_u = (v664 >>> 1) - v1454; wire signed [11:0] v1455 = {v1455_u, v1455_l};
-    reg signed [11:0] v1455_1; always @(posedge clk) v1455_1 <= v1455;
-    wire signed [11:0] v1456 = v444_1 + v1455_1;
-    wire signed [12:0] v1457 = (v245_1 <<< 3) + v1456;
-    wire signed [13:0] v1458 = v1457 - 15'sd336;
-    reg signed [13:0] v1458_2; always @(posedge clk) v1458_2 <= v1458;
-    wire [11:0] v1459 = v1458_2[13] ? 12'd0 : v1458_2;
-    wire [2:0] v1460 = (v1459 >>> 8);
-    reg [2:0] v1460_3; always @(posedge clk) v1460_3 <= v1460;
-    wire [2:0] v1461_l = v764; wire [3:0] v1461_u = (v764 >>> 3) - $signed({1'b0, v1460}); wire signed [6:0] v1461 = {v1461_u, v1461_l};
-    wire signed [6:0] v1462 = v1461 + ($signed({1'b0, v1256}) <<< 1);
-    reg signed [6:0] v1462_3; always @(posedge clk) v1462_3 <= v1462;
-    wire [7:0] v1463 = v850 + (v1460 <<< 4);
-    wire [0:0] v1464_l = v1463; wire [7:0] v1464_u = (v1463 >>> 1) - v815; wire signed [8:0] v1464 = {v1464_u, v1464_l};
-    reg signed [8:0] v1464_3; always @(posedge clk) v1464_3 <= v1464;
-    wire [1:0] v1465_l = v1454; wire [8:0] v1465_u = (v1454 >>> 2) - v255; wire signed [10:0] v1465 = {v1465_u, v1465_l};
-    wire [2:0] v1466_l = v1465; wire [8:0] v1466_u = (v1465 >>> 3) - v141; wire signed [11:0] v1466 = {v1466_u, v1466_l};
-    reg signed [11:0] v1466_1; always @(posedge clk) v1466_1 <= v1466;
-    wire [3:0] v1467_l = v1466_1; wire [8:0] v1467_u = (v1466_1 >>> 4) - v206_1; wire signed [12:0] v1467 = {v1467_u, v1467_l};
-    wire signed [13:0] v1468 = (v528 <<< 1) + v1467;
-    wire signed [13:0] v1469 = (v466 <<< 1) + v1468;
-    reg signed [13:0] v1469_2; always @(posedge clk) v1469_2 <= v1469;
-    wire signed [13:0] v1470 = v1469_2 - 15'sd192;
-    wire [12:0] v1471 = v1470[13] ? 13'd0 : v1470;
-    wire [4:0] v1472 = (v1471 >>> 7);
-    reg [4:0] v1472_3; always @(posedge clk) v1472_3 <= v1472;
-    wire signed [6:0] v1473 = (v805 <<< 1) - v1472;
-    reg signed [6:0] v1473_3; always @(posedge clk) v1473_3 <= v1473;
-    wire signed [9:0] v1474 = (v1188_3 <<< 2) - v1473_3;
-    wire signed [9:0] v1475 = v1474 - v1340_3;
-    wire signed [11:0] v1476 = (v1454 <<< 1) - v1057;
-    wire [1:0] v1477_l = v1476; wire [9:0] v1477_u = (v1476 >>> 2) - v194; wire signed [11:0] v1477 = {v1477_u, v1477_l};
-    reg signed [11:0] v1477_1; always @(posedge clk) v1477_1 <= v1477;
-    wire signed [12:0] v1478 = (v267 <<< 1) + v1477_1;
-    wire signed [13:0] v1479 = (v1478 <<< 1) - v296_1;
-    reg signed [13:0] v1479_2; always @(posedge clk) v1479_2 <= v1479;
-    wire signed [13:0] v1480 = v1479_2 - v786_2;
-    wire signed [13:0] v1481 = v1480 - 15'sd248;
-    wire [12:0] v1482 = v1481[13] ? 13'd0 : v1481;
-    wire [3:0] v1483 = (v1482 >>> 7);
-    reg [3:0] v1483_3; always @(posedge clk) v1483_3 <= v1483;
-    wire signed [8:0] v1484 = ($signed({1'b0, v1483_3}) <<< 2) + v1288_3;
-    wire signed [8:0] v1485 = ($signed({1'b0, v1156_3}) <<< 2) - v1484;
-    reg signed [8:0] v1485_4; always @(posedge clk) v1485_4 <= v1485;
-    wire [1:0] v1486_l = v1272_3; wire [5:0] v1486_u = (v1272_3 >>> 2) - $signed({1'b0, v1483_3}); wire signed [7:0] v1486 = {v1486_u, v1486_l};
-    wire signed [8:0] v1487 = $signed({1'b0, v748_3}) + v1486;
-    wire signed [9:0] v1488 = (v1487 <<< 1) - v985_3;
-    reg signed [9:0] v1488_4; always @(posedge clk) v1488_4 <= v1488;
-    wire signed [4:0] v1489 = v761_3 - v1483_3;
-    wire [3:0] v1490_l = v956; wire [5:0] v1490_u = (v956 >>> 4) + v1489; wire signed [9:0] v1490 = {v1490_u, v1490_l};
-    reg signed [9:0] v1490_4; always @(posedge clk) v1490_4 <= v1490;
-    wire signed [6:0] v1491 = $signed({1'b0, v1472_3}) + v1489;
-    wire [1:0] v1492_l = v1483_3; wire [5:0] v1492_u = (v1483_3 >>> 2) - v569_3; wire signed [7:0] v1492 = {v1492_u, v1492_l};
-    wire signed [8:0] v1493 = (v1492 <<< 1) + v838_3;
-    wire signed [11:0] v1494 = ($signed({1'b0, v720}) <<< 3) + v1493;
-    reg signed [11:0] v1494_4; always @(posedge clk) v1494_4 <= v1494;
-    wire signed [12:0] v1495 = ($signed({1'b0, v791_4}) <<< 2) + v1494_4;
-    wire [0:0] v1496_l = v1229_4; wire [8:0] v1496_u = (v1229_4 >>> 1) + v1485_4; wire signed [9:0] v1496 = {v1496_u, v1496_l};
-    wire signed [7:0] v1497 = ($signed({1'b0, v1460_3}) <<< 3) + v1109;
-    reg signed [7:0] v1497_4; always @(posedge clk) v1497_4 <= v1497;
-    wire signed [11:0] v1498 = (v1309_4 <<< 1) - v1497_4;
-    wire [1:0] v1499_l = v1378; wire [11:0] v1499_u = (v1378 >>> 2) + v1498; wire signed [13:0] v1499 = {v1499_u, v1499_l};
-    reg signed [13:0] v1499_5; always @(posedge clk) v1499_5 <= v1499;
-    wire signed [7:0] v1500 = v1340_3 + v1491;
-    reg signed [7:0] v1500_4; always @(posedge clk) v1500_4 <= v1500;
-    wire [3:0] v1501_l = v1365_4; wire [8:0] v1501_u = (v1365_4 >>> 4) + v1500_4; wire signed [12:0] v1501 = {v1501_u, v1501_l};
-    wire signed [13:0] v1502 = (v1092_4 <<< 4) + v1501;
-    wire signed [14:0] v1503 = (v1387_4 <<< 1) + v1502;
-    reg signed [14:0] v1503_5; always @(posedge clk) v1503_5 <= v1503;
-    wire [0:0] v1504_l = v1492; wire [7:0] v1504_u = (v1492 >>> 1) + v1241_3; wire signed [8:0] v1504 = {v1504_u, v1504_l};
-    wire signed [10:0] v1505 = (v1504 <<< 1) + v1333;
-    reg signed [10:0] v1505_4; always @(posedge clk) v1505_4 <= v1505;
-    wire [1:0] v1506_l = v1460_3; wire [4:0] v1506_u = (v1460_3 >>> 2) - v790_3; wire signed [6:0] v1506 = {v1506_u, v1506_l};
-    reg signed [6:0] v1506_4; always @(posedge clk) v1506_4 <= v1506;
-    wire [1:0] v1507_l = v1372_4; wire [8:0] v1507_u = (v1372_4 >>> 2) - v1506_4; wire signed [10:0] v1507 = {v1507_u, v1507_l};
-    wire signed [10:0] v1508 = ($signed({1'b0, v801_4}) <<< 3) - v1507;
-    reg signed [10:0] v1508_5; always @(posedge clk) v1508_5 <= v1508;
-    wire signed [10:0] v1509 = v1240 - v1506;
-    wire [0:0] v1510_l = v1453; wire [10:0] v1510_u = (v1453 >>> 1) + v1509; wire signed [11:0] v1510 = {v1510_u, v1510_l};
-    reg signed [11:0] v1510_4; always @(posedge clk) v1510_4 <= v1510;
-    wire signed [4:0] v1511 = v1483_3 - v1077_3;
-    wire [1:0] v1512_l = v1078; wire [6:0] v1512_u = (v1078 >>> 2) + v1511; wire signed [8:0] v1512 = {v1512_u, v1512_l};
-    wire signed [5:0] v1513 = v1511 + v568_3;
-    reg signed [5:0] v1513_4; always @(posedge clk) v1513_4 <= v1513;
-    wire [0:0] v1514_l = v1323; wire [9:0] v1514_u = (v1323 >>> 1) + v1513; wire signed [10:0] v1514 = {v1514_u, v1514_l};
-    reg signed [10:0] v1514_4; always @(posedge clk) v1514_4 <= v1514;
-    wire [1:0] v1515_l = v1511; wire [6:0] v1515_u = (v1511 >>> 2) + $signed({1'b0, v824}); wire signed [8:0] v1515 = {v1515_u, v1515_l};
-    wire [1:0] v1516_l = v1515; wire [8:0] v1516_u = (v1515 >>> 2) - v1407; wire signed [10:0] v1516 = {v1516_u, v1516_l};
-    reg signed [10:0] v1516_4; always @(posedge clk) v1516_4 <= v1516;
-    wire [5:0] v1517 = (v1483_3 <<< 1) + v1077_3;
-    wire signed [8:0] v1518 = $signed({1'b0, v1517}) - v1002_3;
-    wire [0:0] v1519_l = v883; wire [9:0] v1519_u = (v883 >>> 1) + v1518; wire signed [10:0] v1519 = {v1519_u, v1519_l};
-    reg signed [10:0] v1519_4; always @(posedge clk) v1519_4 <= v1519;
-    wire signed [10:0] v1520 = ($signed({1'b0, v1028_4}) <<< 1) + v1519_4;
-    wire signed [6:0] v1521 = v738_3 - v1517;
-    wire signed [6:0] v1522 = $signed({1'b0, v801_3}) + v1521;
-    reg signed [6:0] v1522_4; always @(posedge clk) v1522_4 <= v1522;
-    wire [1:0] v1523_l = $signed({1'b0, v982_4}); wire [6:0] v1523_u = ($signed({1'b0, v982_4}) >>> 2) - v1522_4; wire signed [8:0] v1523 = {v1523_u, v1523_l};
-    wire [0:0] v1524_l = v1472_3; wire [6:0] v1524_u = (v1472_3 >>> 1) - v847_3; wire signed [7:0] v1524 = {v1524_u, v1524_l};
-    wire signed [7:0] v1525 = v1524 - v829_3;
-    reg signed [7:0] v1525_4; always @(posedge clk) v1525_4 <= v1525;
-    wire [0:0] v1526_l = v1435_4; wire [12:0] v1526_u = (v1435_4 >>> 1) - v1525_4; wire signed [13:0] v1526 = {v1526_u, v1526_l};
-    wire [5:0] v1527 = (v1026_3 <<< 1) + v1483_3;
-    wire [2:0] v1528_l = v1483_3; wire [6:0] v1528_u = (v1483_3 >>> 3) - v860_3; wire signed [9:0] v1528 = {v1528_u, v1528_l};
-    wire signed [11:0] v1529 = (v1528 <<< 1) - $signed({1'b0, v1217_3});
-    wire [1:0] v1530_l = v1529; wire [9:0] v1530_u = (v1529 >>> 2) + $signed({1'b0, v1187_3}); wire signed [11:0] v1530 = {v1530_u, v1530_l};
-    reg signed [11:0] v1530_4; always @(posedge clk) v1530_4 <= v1530;
-    wire signed [11:0] v1531 = ($signed({1'b0, v1274_4}) <<< 2) + v1530_4;
-    wire signed [11:0] v1532 = v1284_4 + v1531;
-    wire [5:0] v1533_l = v1472; wire [4:0] v1533_u = (v1472 >>> 6) - v469; wire signed [10:0] v1533 = {v1533_u, v1533_l};
-    reg signed [10:0] v1533_3; always @(posedge clk) v1533_3 <= v1533;
-    wire [2:0] v1534_l = v1533_3; wire [8:0] v1534_u = (v1533_3 >>> 3) + v1215_3; wire signed [11:0] v1534 = {v1534_u, v1534_l};
-    wire [1:0] v1535_l = v1534; wire [9:0] v1535_u = (v1534 >>> 2) - $signed({1'b0, v663_3}); wire signed [11:0] v1535 = {v1535_u, v1535_l};
-    wire [1:0] v1536_l = v1535; wire [9:0] v1536_u = (v1535 >>> 2) + $signed({1'b0, v749}); wire signed [11:0] v1536 = {v1536_u, v1536_l};
-    reg signed [11:0] v1536_4; always @(posedge clk) v1536_4 <= v1536;
-    wire signed [12:0] v1537 = v1536_4 - v1191_4;
-    wire [0:0] v1538_l = v1472; wire [5:0] v1538_u = (v1472 >>> 1) - v900; wire signed [6:0] v1538 = {v1538_u, v1538_l};
-    reg signed [6:0] v1538_3; always @(posedge clk) v1538_3 <= v1538;
-    wire [0:0] v1539_l = v1538_3; wire [6:0] v1539_u = (v1538_3 >>> 1) + v840_3; wire signed [7:0] v1539 = {v1539_u, v1539_l};
-    wire signed [8:0] v1540 = $signed({1'b0, v1207_3}) + v1539;
-    wire [2:0] v1541_l = v1291; wire [10:0] v1541_u = (v1291 >>> 3) + v1540; wire signed [13:0] v1541 = {v1541_u, v1541_l};
-    reg signed [13:0] v1541_4; always @(posedge clk) v1541_4 <= v1541;
-    wire signed [13:0] v1542 = v1541_4 - v1490_4;
-    wire [1:0] v1543_l = v1472; wire [5:0] v1543_u = v1052 + (v1472 >>> 2); wire [7:0] v1543 = {v1543_u, v1543_l};
-    reg [7:0] v1543_3; always @(posedge clk) v1543_3 <= v1543;
-    wire signed [9:0] v1544 = (v829_3 <<< 3) + $signed({1'b0, v1543_3});
-    wire signed [10:0] v1545 = ($signed({1'b0, v1517}) <<< 3) + v1544;
-    wire signed [11:0] v1546 = (v862 <<< 2) + v1545;
-    reg signed [11:0] v1546_4; always @(posedge clk) v1546_4 <= v1546;
-    wire [5:0] v1547 = v1472 + v605;
-    reg [5:0] v1547_3; always @(posedge clk) v1547_3 <= v1547;
-    wire [8:0] v1548 = (v1547_3 <<< 2) + v1218_3;
-    wire [1:0] v1549_l = v917_3; wire [7:0] v1549_u = (v917_3 >>> 2) + $signed({1'b0, v1547_3}); wire signed [9:0] v1549 = {v1549_u, v1549_l};
-    wire signed [11:0] v1550 = (v1549 <<< 1) + v1249;
-    wire signed [11:0] v1551 = (v876 <<< 2) + v1550;
-    reg signed [11:0] v1551_4; always @(posedge clk) v1551_4 <= v1551;
-    wire signed [11:0] v1552 = (v817_4 <<< 2) + v1551_4;
-    wire signed [12:0] v1553 = (v1282_4 <<< 1) + v1552;
-    wire [0:0] v1554_l = v1553; wire [11:0] v1554_u = (v1553 >>> 1) - v1135_4; wire signed [12:0] v1554 = {v1554_u, v1554_l};
-    reg signed [12:0] v1554_5; always @(posedge clk) v1554_5 <= v1554;
-    wire signed [6:0] v1555 = (v1472 <<< 1) - v596;
-    reg signed [6:0] v1555_3; always @(posedge clk) v1555_3 <= v1555;
-    wire signed [7:0] v1556 = v1185_3 + v1555_3;
-    wire [0:0] v1557_l = v1429; wire [8:0] v1557_u = (v1429 >>> 1) + v1556; wire signed [9:0] v1557 = {v1557_u, v1557_l};
-    wire signed [12:0] v1558 = (v1557 <<< 2) + v1235;
-    reg signed [12:0] v1558_4; always @(posedge clk) v1558_4 <= v1558;
-    wire signed [12:0] v1559 = v1375_4 + v1558_4;
-    wire signed [13:0] v1560 = v1559 - v1314;
-    wire [2:0] v1561_l = $signed({1'b0, v718_3}); wire [7:0] v1561_u = ($signed({1'b0, v718_3}) >>> 3) + v1555_3; wire signed [10:0] v1561 = {v1561_u, v1561_l};
-    wire signed [10:0] v1562 = (v985_3 <<< 1) - v1561;
-    reg signed [10:0] v1562_4; always @(posedge clk) v1562_4 <= v1562;
-    wire [1:0] v1563_l = v1562; wire [8:0] v1563_u = (v1562 >>> 2) + v1104; wire signed [10:0] v1563 = {v1563_u, v1563_l};
-    reg signed [10:0] v1563_4; always @(posedge clk) v1563_4 <= v1563;
-    wire signed [7:0] v1564 = $signed({1'b0, v1205_3}) + v1555_3;
-    wire [0:0] v1565_l = v1342; wire [8:0] v1565_u = (v1342 >>> 1) + v1564; wire signed [9:0] v1565 = {v1565_u, v1565_l};
-    wire signed [9:0] v1566 = v1095 + v1565;
-    reg signed [9:0] v1566_4; always @(posedge clk) v1566_4 <= v1566;
-    wire signed [8:0] v1567 = (v970_3 <<< 1) + v1564;
-    wire signed [9:0] v1568 = (v952 <<< 1) + v1567;
-    reg signed [9:0] v1568_4; always @(posedge clk) v1568_4 <= v1568;
-    wire [6:0] v1569 = (v1472 <<< 2) - v1472;
-    reg [6:0] v1569_3; always @(posedge clk) v1569_3 <= v1569;
-    wire [0:0] v1570_l = $signed({1'b0, v1569_3}); wire [8:0] v1570_u = ($signed({1'b0, v1569_3}) >>> 1) + v932_3; wire signed [9:0] v1570 = {v1570_u, v1570_l};
-    wire signed [9:0] v1571 = ($signed({1'b0, v1160_3}) <<< 2) + v1570;
-    wire signed [9:0] v1572 = v1571 - v1105;
-    reg signed [9:0] v1572_4; always @(posedge clk) v1572_4 <= v1572;
-    wire [0:0] v1573_l = v1287_4; wire [10:0] v1573_u = (v1287_4 >>> 1) + v1572_4; wire signed [11:0] v1573 = {v1573_u, v1573_l};
-    wire [0:0] v1574_l = $signed({1'b0, v998_4}); wire [11:0] v1574_u = ($signed({1'b0, v998_4}) >>> 1) + v1573; wire signed [12:0] v1574 = {v1574_u, v1574_l};
-    wire signed [8:0] v1575 = v774_3 + $signed({1'b0, v1569_3});
-    wire signed [10:0] v1576 = (v1070 <<< 1) + v1575;
-    wire [1:0] v1577_l = v1449; wire [10:0] v1577_u = (v1449 >>> 2) + v1576; wire signed [12:0] v1577 = {v1577_u, v1577_l};
-    reg signed [12:0] v1577_4; always @(posedge clk) v1577_4 <= v1577;
-    wire signed [12:0] v1578 = v1577_4 - v1242_4;
-    wire [8:0] v1579 = (v795_3 <<< 2) + v1569_3;
-    wire [3:0] v1580_l = $signed({1'b0, v1579}); wire [6:0] v1580_u = ($signed({1'b0, v1579}) >>> 4) + v1506; wire signed [10:0] v1580 = {v1580_u, v1580_l};
-    wire signed [7:0] v1581 = v1569_3 - v902_3;
-    wire signed [8:0] v1582 = ($signed({1'b0, v687_3}) <<< 2) + v1581;
-    wire [0:0] v1583_l = v653; wire [3:0] v1583_u = v1460 + (v653 >>> 1); wire [4:0] v1583 = {v1583_u, v1583_l};
-    reg [4:0] v1583_3; always @(posedge clk) v1583_3 <= v1583;
-    wire [6:0] v1584 = v1583_3 + v691_3;
-    wire signed [8:0] v1585 = ($signed({1'b0, v1584}) <<< 1) + v1108;
-    wire [0:0] v1586_l = v1585; wire [10:0] v1586_u = (v1585 >>> 1) - $signed({1'b0, v1276}); wire signed [11:0] v1586 = {v1586_u, v1586_l};
-    reg signed [11:0] v1586_4; always @(posedge clk) v1586_4 <= v1586;
-    wire signed [11:0] v1587 = (v1377_4 <<< 1) + v1586_4;
-    wire signed [11:0] v1588 = (v1282_4 <<< 1) + v1587;
-    wire [1:0] v1589_l = v1460; wire [3:0] v1589_u = (v1460 >>> 2) + v761; wire [5:0] v1589 = {v1589_u, v1589_l};
-    wire [1:0] v1590_l = $signed({1'b0, v1589}); wire [5:0] v1590_u = v645 + ($signed({1'b0, v1589}) >>> 2); wire signed [7:0] v1590 = {v1590_u, v1590_l};
-    reg signed [7:0] v1590_3; always @(posedge clk) v1590_3 <= v1590;
-    wire signed [11:0] v1591 = (v1590_3 <<< 3) + $signed({1'b0, v1327_3});
-    wire [6:0] v1592_l = v1591; wire [6:0] v1592_u = (v1591 >>> 7) - $signed({1'b0, v971_3}); wire signed [13:0] v1592 = {v1592_u, v1592_l};
-    wire [5:0] v1593 = (v538 <<< 1) + v1460;
-    wire [8:0] v1594 = v1593 + (v860 <<< 2);
-    wire [0:0] v1595_l = v1594; wire [7:0] v1595_u = (v1594 >>> 1) + v982; wire [8:0] v1595 = {v1595_u, v1595_l};
-    reg [8:0] v1595_3; always @(posedge clk) v1595_3 <= v1595;
-    wire signed [9:0] v1596 = (v1034 <<< 1) - $signed({1'b0, v1595_3});
-    reg signed [9:0] v1596_4; always @(posedge clk) v1596_4 <= v1596;
-    wire signed [13:0] v1597 = (v1596_4 <<< 2) + v969_4;
-    wire [1:0] v1598_l = v1597; wire [11:0] v1598_u = (v1597 >>> 2) - v1030_4; wire signed [13:0] v1598 = {v1598_u, v1598_l};
-    wire signed [14:0] v1599 = v1598 - v1296;
-    reg signed [14:0] v1599_5; always @(posedge clk) v1599_5 <= v1599;
-    wire [5:0] v1600 = (v1460 <<< 2) + v545;
-    wire [1:0] v1601_l = v763; wire [6:0] v1601_u = (v763 >>> 2) - v1600; wire signed [8:0] v1601 = {v1601_u, v1601_l};
-    wire signed [11:0] v1602 = (v1601 <<< 3) - $signed({1'b0, v705});
-    reg signed [11:0] v1602_3; always @(posedge clk) v1602_3 <= v1602;
-    wire [3:0] v1603_l = v1602_3; wire [7:0] v1603_u = (v1602_3 >>> 4) + $signed({1'b0, v795_3}); wire signed [11:0] v1603 = {v1603_u, v1603_l};
-    wire [1:0] v1604_l = v1603; wire [9:0] v1604_u = (v1603 >>> 2) - v1316_3; wire signed [11:0] v1604 = {v1604_u, v1604_l};
-    wire signed [11:0] v1605 = (v1237 <<< 1) + v1604;
-    reg signed [11:0] v1605_4; always @(posedge clk) v1605_4 <= v1605;
-    wire [5:0] v1606 = (v469 <<< 1) + v1460;
-    wire [5:0] v1607 = v1606 + (v566 <<< 2);
-    wire [6:0] v1608 = v1607 + (v815 <<< 3);
-    reg [6:0] v1608_3; always @(posedge clk) v1608_3 <= v1608;
-    wire [7:0] v1609 = v1410_3 + v1608_3;
-    wire signed [10:0] v1610 = (v147 <<< 2) + v1454;
-    wire [3:0] v1611_l = v1610; wire [7:0] v1611_u = (v1610 >>> 4) + v252; wire signed [11:0] v1611 = {v1611_u, v1611_l};
-    reg signed [11:0] v1611_1; always @(posedge clk) v1611_1 <= v1611;
-    wire [3:0] v1612_l = v1611_1; wire [8:0] v1612_u = (v1611_1 >>> 4) - v187_1; wire signed [12:0] v1612 = {v1612_u, v1612_l};
-    wire [1:0] v1613_l = v1612; wire [10:0] v1613_u = (v1612 >>> 2) - v359_1; wire signed [12:0] v1613 = {v1613_u, v1613_l};
-    wire signed [13:0] v1614 = v445 + v1613;
-    reg signed [13:0] v1614_2; always @(posedge clk) v1614_2 <= v1614;
-    wire signed [13:0] v1615 = v1614_2 + 15'sd88;
-    wire [12:0] v1616 = v1615[13] ? 13'd0 : v1615;
-    wire [3:0] v1617 = (v1616 >>> 7);
-    reg [3:0] v1617_3; always @(posedge clk) v1617_3 <= v1617;
-    wire signed [8:0] v1618 = ($signed({1'b0, v1617_3}) <<< 1) + v1206;
-    reg signed [8:0] v1618_4; always @(posedge clk) v1618_4 <= v1618;
-    wire signed [11:0] v1619 = v1437 + ($signed({1'b0, v1617}) <<< 6);
-    reg signed [11:0] v1619_3; always @(posedge clk) v1619_3 <= v1619;
-    wire [2:0] v1620_l = v1619_3; wire [9:0] v1620_u = (v1619_3 >>> 3) + $signed({1'b0, v782_3}); wire signed [12:0] v1620 = {v1620_u, v1620_l};
-    wire [1:0] v1621_l = v864; wire [5:0] v1621_u = (v864 >>> 2) + v1617; wire [7:0] v1621 = {v1621_u, v1621_l};
-    reg [7:0] v1621_3; always @(posedge clk) v1621_3 <= v1621;
-    wire [0:0] v1622_l = v1621_3; wire [6:0] v1622_u = (v1621_3 >>> 1) + v1527; wire [7:0] v1622 = {v1622_u, v1622_l};
-    wire signed [10:0] v1623 = (v1243 <<< 2) + $signed({1'b0, v1622});
-    reg signed [10:0] v1623_4; always @(posedge clk) v1623_4 <= v1623;
-    wire signed [11:0] v1624 = (v1623_4 <<< 1) + v1181_4;
-    wire signed [5:0] v1625 = v494_3 - v1617_3;
-    reg signed [5:0] v1625_4; always @(posedge clk) v1625_4 <= v1625;
-    wire signed [10:0] v1626 = (v1625_4 <<< 2) + v1488_4;
-    wire [0:0] v1627_l = v1626; wire [10:0] v1627_u = (v1626 >>> 1) + v1516_4; wire signed [11:0] v1627 = {v1627_u, v1627_l};
-    wire signed [12:0] v1628 = v1627 + v1426;
-    reg signed [12:0] v1628_5; always @(posedge clk) v1628_5 <= v1628;
-    wire [0:0] v1629_l = v1244; wire [9:0] v1629_u = (v1244 >>> 1) - v1625; wire signed [10:0] v1629 = {v1629_u, v1629_l};
-    reg signed [10:0] v1629_4; always @(posedge clk) v1629_4 <= v1629;
-    wire signed [11:0] v1630 = (v1339_4 <<< 1) + v1629_4;
-    wire [2:0] v1631_l = v1236_3; wire [6:0] v1631_u = (v1236_3 >>> 3) + v1625; wire signed [9:0] v1631 = {v1631_u, v1631_l};
-    reg signed [9:0] v1631_4; always @(posedge clk) v1631_4 <= v1631;
-    wire signed [11:0] v1632 = (v1631_4 <<< 1) + v1355_4;
-    wire signed [11:0] v1633 = v1121_4 + v1632;
-    reg signed [11:0] v1633_5; always @(posedge clk) v1633_5 <= v1633;
-    wire signed [14:0] v1634 = (v1633_5 <<< 1) + v1599_5;
-    wire [1:0] v1635_l = v1631; wire [8:0] v1635_u = (v1631 >>> 2) - $signed({1'b0, v1133}); wire signed [10:0] v1635 = {v1635_u, v1635_l};
-    reg signed [10:0] v1635_4; always @(posedge clk) v1635_4 <= v1635;
-    wire signed [12:0] v1636 = (v1625 <<< 5) + v1151;
-    wire signed [12:0] v1637 = (v1582 <<< 3) + v1636;
-    reg signed [12:0] v1637_4; always @(posedge clk) v1637_4 <= v1637;
-    wire signed [13:0] v1638 = (v1401_4 <<< 1) + v1637_4;
-    wire signed [7:0] v1639 = ($signed({1'b0, v1617_3}) <<< 2) + v707_3;
-    wire [0:0] v1640_l = v722; wire [9:0] v1640_u = (v722 >>> 1) + v1639; wire signed [10:0] v1640 = {v1640_u, v1640_l};
-    reg signed [10:0] v1640_4; always @(posedge clk) v1640_4 <= v1640;
-    wire signed [8:0] v1641 = (v941 <<< 2) + v1639;
-    reg signed [8:0] v1641_4; always @(posedge clk) v1641_4 <= v1641;
-    wire [0:0] v1642_l = v1617_3; wire [4:0] v1642_u = (v1617_3 >>> 1) + v1483_3; wire [5:0] v1642 = {v1642_u, v1642_l};
-    wire [2:0] v1643_l = v915_3; wire [6:0] v1643_u = (v915_3 >>> 3) + $signed({1'b0, v1642}); wire signed [9:0] v1643 = {v1643_u, v1643_l};
-    wire [2:0] v1644_l = v1643; wire [7:0] v1644_u = (v1643 >>> 3) + $signed({1'b0, v1160_3}); wire signed [10:0] v1644 = {v1644_u, v1644_l};
-    reg signed [10:0] v1644_4; always @(posedge clk) v1644_4 <= v1644;
-    wire signed [10:0] v1645 = (v1103_4 <<< 3) + v1644_4;
-    wire signed [11:0] v1646 = (v1102_4 <<< 1) + v1645;
-    wire signed [5:0] v1647 = v1617 - v1087;
-    reg signed [5:0] v1647_3; always @(posedge clk) v1647_3 <= v1647;
-    wire signed [9:0] v1648 = (v1647_3 <<< 3) + $signed({1'b0, v1027});
-    reg signed [9:0] v1648_4; always @(posedge clk) v1648_4 <= v1648;
-    wire signed [11:0] v1649 = (v1648 <<< 1) - v1580;
-    reg signed [11:0] v1649_4; always @(posedge clk) v1649_4 <= v1649;
-    wire signed [12:0] v1650 = v1649_4 - v1562_4;
-    wire signed [7:0] v1651 = v1647_3 + v1524;
-    reg signed [7:0] v1651_4; always @(posedge clk) v1651_4 <= v1651;
-    wire signed [6:0] v1652 = (v1647_3 <<< 1) + $signed({1'b0, v1583_3});
-    wire signed [8:0] v1653 = $signed({1'b0, v730}) + v1652;
-    wire signed [12:0] v1654 = (v1653 <<< 4) + $signed({1'b0, v818});
-    reg signed [12:0] v1654_4; always @(posedge clk) v1654_4 <= v1654;
-    wire signed [8:0] v1655 = v821 + v1651;
-    reg signed [8:0] v1655_4; always @(posedge clk) v1655_4 <= v1655;
-    wire [1:0] v1656_l = $signed({1'b0, v1077_3}); wire [5:0] v1656_u = ($signed({1'b0, v1077_3}) >>> 2) + v1647_3; wire signed [7:0] v1656 = {v1656_u, v1656_l};
-    wire [0:0] v1657_l = v624; wire [8:0] v1657_u = (v624 >>> 1) + v1656; wire signed [9:0] v1657 = {v1657_u, v1657_l};
-    reg signed [9:0] v1657_4; always @(posedge clk) v1657_4 <= v1657;
-    wire signed [8:0] v1658 = v1656 + v1103;
-    wire signed [10:0] v1659 = (v1102 <<< 2) + v1658;
-    reg signed [10:0] v1659_4; always @(posedge clk) v1659_4 <= v1659;
-    wire [1:0] v1660_l = v1542; wire [11:0] v1660_u = (v1542 >>> 2) - v1659_4; wire signed [13:0] v1660 = {v1660_u, v1660_l};
-    wire [4:0] v1661 = v672 + v1617;
-    reg [4:0] v1661_3; always @(posedge clk) v1661_3 <= v1661;
-    wire signed [7:0] v1662 = $signed({1'b0, v1661_3}) + v1163_3;
-    wire [1:0] v1663_l = v1662; wire [7:0] v1663_u = (v1662 >>> 2) + v825; wire signed [9:0] v1663 = {v1663_u, v1663_l};
-    wire [0:0] v1664_l = v1033; wire [9:0] v1664_u = (v1033 >>> 1) + v1663; wire signed [10:0] v1664 = {v1664_u, v1664_l};
-    reg signed [10:0] v1664_4; always @(posedge clk) v1664_4 <= v1664;
-    wire signed [11:0] v1665 = (v1525_4 <<< 2) + v1664_4;
-    reg signed [11:0] v1665_5; always @(posedge clk) v1665_5 <= v1665;
-    wire [5:0] v1666 = v1661 + (v1460 <<< 1);
-    reg [5:0] v1666_3; always @(posedge clk) v1666_3 <= v1666;
-    wire [9:0] v1667 = (v1666_3 <<< 3) + v1548;
-    wire signed [12:0] v1668 = ($signed({1'b0, v1667}) <<< 2) - v1335;
-    reg signed [12:0] v1668_4; always @(posedge clk) v1668_4 <= v1668;
-    wire [2:0] v1669_l = v1668_4; wire [10:0] v1669_u = (v1668_4 >>> 3) - v919_4; wire signed [13:0] v1669 = {v1669_u, v1669_l};
-    wire signed [7:0] v1670 = v1491 + $signed({1'b0, v1666_3});
-    reg signed [7:0] v1670_4; always @(posedge clk) v1670_4 <= v1670;
-    wire signed [9:0] v1671 = (v1670_4 <<< 2) + v706_4;
-    wire [0:0] v1672_l = v1671; wire [9:0] v1672_u = (v1671 >>> 1) + v1246_4; wire signed [10:0] v1672 = {v1672_u, v1672_l};
-    wire [2:0] v1673_l = v1672; wire [7:0] v1673_u = (v1672 >>> 3) + v1293_4; wire signed [10:0] v1673 = {v1673_u, v1673_l};
-    reg signed [10:0] v1673_5; always @(posedge clk) v1673_5 <= v1673;
-    wire [2:0] v1674_l = v476; wire [7:0] v1674_u = (v476 >>> 3) + v476; wire signed [10:0] v1674 = {v1674_u, v1674_l};
-    wire [6:0] v1675_l = v1674; wire [5:0] v1675_u = (v1674 >>> 7) - v152; wire signed [12:0] v1675 = {v1675_u, v1675_l};
-    wire [2:0] v1676_l = v1675; wire [10:0] v1676_u = (v1675 >>> 3) + v89; wire signed [13:0] v1676 = {v1676_u, v1676_l};
-    reg signed [13:0] v1676_1; always @(posedge clk) v1676_1 <= v1676;
-    wire [3:0] v1677_l = v1676_1; wire [10:0] v1677_u = (v1676_1 >>> 4) - v358_1; wire signed [14:0] v1677 = {v1677_u, v1677_l};
-    wire [2:0] v1678_l = v1677; wire [12:0] v1678_u = (v1677 >>> 3) + v473; wire signed [15:0] v1678 = {v1678_u, v1678_l};
-    reg signed [15:0] v1678_2; always @(posedge clk) v1678_2 <= v1678;
-    wire signed [15:0] v1679 = v1678_2 - 17'sd4000;
-    wire [13:0] v1680 = v1679[15] ? 14'd0 : v1679;
-    wire [4:0] v1681 = (v1680 >>> 8);
-    reg [4:0] v1681_3; always @(posedge clk) v1681_3 <= v1681;
-    wire signed [7:0] v1682 = (v1681_3 <<< 2) - v1569_3;
-    wire signed [9:0] v1683 = v931 - v1682;
-    wire signed [9:0] v1684 = (v1324 <<< 1) + v1683;
-    reg signed [9:0] v1684_4; always @(posedge clk) v1684_4 <= v1684;
-    wire signed [12:0] v1685 = (v1684_4 <<< 1) + v1395_4;
-    wire [1:0] v1686_l = v1682; wire [6:0] v1686_u = (v1682 >>> 2) - v837_3; wire signed [8:0] v1686 = {v1686_u, v1686_l};
-    wire [0:0] v1687_l = v1686; wire [8:0] v1687_u = (v1686 >>> 1) + v1220; wire signed [9:0] v1687 = {v1687_u, v1687_l};
-    reg signed [9:0] v1687_4; always @(posedge clk) v1687_4 <= v1687;
-    wire [0:0] v1688_l = v1687_4; wire [9:0] v1688_u = (v1687_4 >>> 1) - v1322_4; wire signed [10:0] v1688 = {v1688_u, v1688_l};
-    wire [9:0] v1689 = (v1681 <<< 4) + v1012;
-    reg [9:0] v1689_3; always @(posedge clk) v1689_3 <= v1689;
-    wire signed [10:0] v1690 = (v1464_3 <<< 1) + $signed({1'b0, v1689_3});
-    wire [7:0] v1691 = (v1681 <<< 2) + v705;
-    reg [7:0] v1691_3; always @(posedge clk) v1691_3 <= v1691;
-    wire [0:0] v1692_l = v795_3; wire [7:0] v1692_u = (v795_3 >>> 1) + v1691_3; wire [8:0] v1692 = {v1692_u, v1692_l};
-    wire signed [10:0] v1693 = (v1250 <<< 1) - v1692;
-    wire signed [11:0] v1694 = (v1124 <<< 1) + v1693;
-    reg signed [11:0] v1694_4; always @(posedge clk) v1694_4 <= v1694;
-    wire [7:0] v1695 = (v613_3 <<< 1) + v1691_3;
-    wire signed [9:0] v1696 = $signed({1'b0, v1695}) + v1475;
-    reg signed [9:0] v1696_4; always @(posedge clk) v1696_4 <= v1696;
-    wire signed [9:0] v1697 = (v941 <<< 2) + $signed({1'b0, v1695});
-    reg signed [9:0] v1697_4; always @(posedge clk) v1697_4 <= v1697;
-    wire [8:0] v1698 = (v1082_3 <<< 2) + v1691_3;
-    wire signed [10:0] v1699 = ($signed({1'b0, v1698}) <<< 1) + v1512;
-    reg signed [10:0] v1699_4; always @(posedge clk) v1699_4 <= v1699;
-    wire [1:0] v1700_l = v1699_4; wire [8:0] v1700_u = (v1699_4 >>> 2) + v849_4; wire signed [10:0] v1700 = {v1700_u, v1700_l};
-    wire [0:0] v1701_l = v1578; wire [11:0] v1701_u = (v1578 >>> 1) - v1700; wire signed [12:0] v1701 = {v1701_u, v1701_l};
-    reg signed [12:0] v1701_5; always @(posedge clk) v1701_5 <= v1701;
-    wire [1:0] v1702_l = v1698; wire [7:0] v1702_u = (v1698 >>> 2) + v791; wire [9:0] v1702 = {v1702_u, v1702_l};
-    reg [9:0] v1702_4; always @(posedge clk) v1702_4 <= v1702;
-    wire [1:0] v1703_l = v1320_4; wire [11:0] v1703_u = (v1320_4 >>> 2) + $signed({1'b0, v1702_4}); wire signed [13:0] v1703 = {v1703_u, v1703_l};
-    wire [7:0] v1704 = v909_3 + v1691_3;
-    wire signed [9:0] v1705 = $signed({1'b0, v1704}) + v1258;
-    wire [0:0] v1706_l = v1013; wire [10:0] v1706_u = (v1013 >>> 1) + v1705; wire signed [11:0] v1706 = {v1706_u, v1706_l};
-    reg signed [11:0] v1706_4; always @(posedge clk) v1706_4 <= v1706;
-    wire signed [9:0] v1707 = $signed({1'b0, v1704}) + v1373;
-    reg signed [9:0] v1707_4; always @(posedge clk) v1707_4 <= v1707;
-    wire signed [12:0] v1708 = (v1707_4 <<< 3) + $signed({1'b0, v1111_4});
-    wire [0:0] v1709_l = v1422; wire [13:0] v1709_u = (v1422 >>> 1) - v1708; wire signed [14:0] v1709 = {v1709_u, v1709_l};
-    reg signed [14:0] v1709_5; always @(posedge clk) v1709_5 <= v1709;
-    wire signed [7:0] v1710 = (v1681 <<< 2) - v672;
-    reg signed [7:0] v1710_3; always @(posedge clk) v1710_3 <= v1710;
-    wire [0:0] v1711_l = $signed({1'b0, v913}); wire [8:0] v1711_u = ($signed({1'b0, v913}) >>> 1) + v1710_3; wire signed [9:0] v1711 = {v1711_u, v1711_l};
-    wire [2:0] v1712_l = v1620; wire [10:0] v1712_u = (v1620 >>> 3) - v1711; wire signed [13:0] v1712 = {v1712_u, v1712_l};
-    reg signed [13:0] v1712_4; always @(posedge clk) v1712_4 <= v1712;
-    wire [2:0] v1713_l = v1712_4; wire [10:0] v1713_u = (v1712_4 >>> 3) - v750_4; wire signed [13:0] v1713 = {v1713_u, v1713_l};
-    wire [3:0] v1714_l = v1713; wire [10:0] v1714_u = (v1713 >>> 4) + v1568_4; wire signed [14:0] v1714 = {v1714_u, v1714_l};
-    wire [0:0] v1715_l = $signed({1'b0, v718_3}); wire [7:0] v1715_u = ($signed({1'b0, v718_3}) >>> 1) - v1710_3; wire signed [8:0] v1715 = {v1715_u, v1715_l};
-    wire signed [9:0] v1716 = $signed({1'b0, v799_3}) - v1715;
-    reg signed [9:0] v1716_4; always @(posedge clk) v1716_4 <= v1716;
-    wire signed [9:0] v1717 = (v1521 <<< 2) + v1716;
-    reg signed [9:0] v1717_4; always @(posedge clk) v1717_4 <= v1717;
-    wire signed [10:0] v1718 = (v1618_4 <<< 1) + v1717_4;
-    wire signed [8:0] v1719 = $signed({1'b0, v1583_3}) + v1710_3;
-    wire signed [11:0] v1720 = (v1719 <<< 3) + v1150;
-    reg signed [11:0] v1720_4; always @(posedge clk) v1720_4 <= v1720;
-    wire signed [11:0] v1721 = (v1696_4 <<< 1) - v1720_4;
-    wire signed [12:0] v1722 = (v1073_4 <<< 1) + v1721;
-    wire [0:0] v1723_l = v918; wire [6:0] v1723_u = (v918 >>> 1) + v1681; wire [7:0] v1723 = {v1723_u, v1723_l};
-    reg [7:0] v1723_3; always @(posedge clk) v1723_3 <= v1723;
-    wire signed [8:0] v1724 = v1148_3 - v1723_3;
-    wire signed [9:0] v1725 = (v616_3 <<< 2) + v1724;
-    wire signed [9:0] v1726 = v1725 + v1279;
-    reg signed [9:0] v1726_4; always @(posedge clk) v1726_4 <= v1726;
-    wire [0:0] v1727_l = v1726_4; wire [9:0] v1727_u = (v1726_4 >>> 1) - v821_4; wire signed [10:0] v1727 = {v1727_u, v1727_l};
-    wire [7:0] v1728 = (v1681 <<< 2) + v729;
-    reg [7:0] v1728_3; always @(posedge clk) v1728_3 <= v1728;
-    wire [9:0] v1729 = (v1728_3 <<< 2) + v614_3;
-    wire signed [12:0] v1730 = ($signed({1'b0, v1729}) <<< 2) + v1130;
-    wire [0:0] v1731_l = v1730; wire [11:0] v1731_u = (v1730 >>> 1) + v624; wire signed [12:0] v1731 = {v1731_u, v1731_l};
-    reg signed [12:0] v1731_4; always @(posedge clk) v1731_4 <= v1731;
-    wire [0:0] v1732_l = v1731_4; wire [12:0] v1732_u = (v1731_4 >>> 1) + v1289_4; wire signed [13:0] v1732 = {v1732_u, v1732_l};
-    wire signed [14:0] v1733 = (v1526 <<< 1) - v1732;
-    wire signed [6:0] v1734 = (v1681 <<< 1) - v1227;
-    reg signed [6:0] v1734_3; always @(posedge clk) v1734_3 <= v1734;
-    wire signed [10:0] v1735 = (v1734_3 <<< 3) + $signed({1'b0, v1082_3});
-    wire signed [7:0] v1736 = (v1734_3 <<< 1) - $signed({1'b0, v1483_3});
-    wire signed [11:0] v1737 = (v1736 <<< 2) + v1366;
-    reg signed [11:0] v1737_4; always @(posedge clk) v1737_4 <= v1737;
-    wire signed [6:0] v1738 = (v1681 <<< 1) - v860;
-    reg signed [6:0] v1738_3; always @(posedge clk) v1738_3 <= v1738;
-    wire signed [7:0] v1739 = (v1280_3 <<< 1) + v1738_3;
-    wire [0:0] v1740_l = v1690; wire [9:0] v1740_u = (v1690 >>> 1) - v1739; wire signed [10:0] v1740 = {v1740_u, v1740_l};
-    wire [0:0] v1741_l = v1740; wire [10:0] v1741_u = (v1740 >>> 1) - v1029; wire signed [11:0] v1741 = {v1741_u, v1741_l};
-    reg signed [11:0] v1741_4; always @(posedge clk) v1741_4 <= v1741;
-    wire [0:0] v1742_l = v1741_4; wire [10:0] v1742_u = (v1741_4 >>> 1) + v1128_4; wire signed [11:0] v1742 = {v1742_u, v1742_l};
-    wire signed [12:0] v1743 = v1646 + v1742;
-    reg signed [12:0] v1743_5; always @(posedge clk) v1743_5 <= v1743;
-    wire [1:0] v1744_l = v1738_3; wire [5:0] v1744_u = (v1738_3 >>> 2) + v1315_3; wire signed [7:0] v1744 = {v1744_u, v1744_l};
-    wire signed [8:0] v1745 = v1035 + v1744;
-    wire [0:0] v1746_l = v1745; wire [9:0] v1746_u = (v1745 >>> 1) - $signed({1'b0, v1609}); wire signed [10:0] v1746 = {v1746_u, v1746_l};
-    reg signed [10:0] v1746_4; always @(posedge clk) v1746_4 <= v1746;
-    wire [0:0] v1747_l = v1746_4; wire [9:0] v1747_u = (v1746_4 >>> 1) + v1697_4; wire signed [10:0] v1747 = {v1747_u, v1747_l};
-    wire signed [11:0] v1748 = v1159_4 + v1747;
-    wire signed [13:0] v1749 = (v1748 <<< 1) + v1660;
-    reg signed [13:0] v1749_5; always @(posedge clk) v1749_5 <= v1749;
-    wire signed [13:0] v1750 = v1749_5 - 15'sd50;
-    wire [12:0] v1751 = v1750[13] ? 13'd0 : v1750;
-    wire [4:0] v1752 = (v1751 >>> 6);
-    reg [4:0] v1752_6; always @(posedge clk) v1752_6 <= v1752;
-    wire [1:0] v1753_l = v1752; wire [5:0] v1753_u = (v1752 >>> 2) + v1752; wire [7:0] v1753 = {v1753_u, v1753_l};
-    reg [7:0] v1753_6; always @(posedge clk) v1753_6 <= v1753;
-    wire [6:0] v1754 = (v1752 <<< 2) - v1752;
-    reg [6:0] v1754_6; always @(posedge clk) v1754_6 <= v1754;
-    wire [6:0] v1755 = (v900 <<< 1) + v1681;
-    reg [6:0] v1755_3; always @(posedge clk) v1755_3 <= v1755;
-    wire [8:0] v1756 = (v1755_3 <<< 1) + v1141_3;
-    wire [8:0] v1757 = v1756 + v720;
-    reg [8:0] v1757_4; always @(posedge clk) v1757_4 <= v1757;
-    wire signed [12:0] v1758 = (v1505_4 <<< 2) - $signed({1'b0, v1757_4});
-    wire [0:0] v1759_l = v1758; wire [11:0] v1759_u = (v1758 >>> 1) - v1657_4; wire signed [12:0] v1759 = {v1759_u, v1759_l};
-    wire [1:0] v1760_l = v1759; wire [11:0] v1760_u = (v1759 >>> 2) + v1688; wire signed [13:0] v1760 = {v1760_u, v1760_l};
-    reg signed [13:0] v1760_5; always @(posedge clk) v1760_5 <= v1760;
-    wire signed [8:0] v1761 = (v1049_3 <<< 1) + $signed({1'b0, v1755_3});
-    wire [0:0] v1762_l = v1761; wire [8:0] v1762_u = (v1761 >>> 1) + v1238; wire signed [9:0] v1762 = {v1762_u, v1762_l};
-    wire signed [10:0] v1763 = v1384 + v1762;
-    reg signed [10:0] v1763_4; always @(posedge clk) v1763_4 <= v1763;
-    wire [3:0] v1764_l = v366; wire [7:0] v1764_u = (v366 >>> 4) - v476; wire signed [11:0] v1764 = {v1764_u, v1764_l};
-    wire signed [13:0] v1765 = (v1764 <<< 2) - v147;
-    wire signed [14:0] v1766 = (v1765 <<< 1) - v989;
-    reg signed [14:0] v1766_1; always @(posedge clk) v1766_1 <= v1766;
-    wire signed [13:0] v1767 = (v523_1 <<< 1) + v1766_1;
-    wire signed [14:0] v1768 = (v316 <<< 1) + v1767;
-    wire signed [15:0] v1769 = (v1768 <<< 1) - v282_1;
-    reg signed [15:0] v1769_2; always @(posedge clk) v1769_2 <= v1769;
-    wire signed [15:0] v1770 = v786_2 + v1769_2;
-    wire signed [15:0] v1771 = v1770 + 17'sd416;
-    wire [14:0] v1772 = v1771[15] ? 15'd0 : v1771;
-    wire [6:0] v1773 = (v1772 >>> 7);
-    reg [6:0] v1773_3; always @(posedge clk) v1773_3 <= v1773;
-    wire [2:0] v1774_l = $signed({1'b0, v1773_3}); wire [6:0] v1774_u = ($signed({1'b0, v1773_3}) >>> 3) + v1521; wire signed [9:0] v1774 = {v1774_u, v1774_l};
-    reg signed [9:0] v1774_4; always @(posedge clk) v1774_4 <= v1774;
-    wire signed [9:0] v1775 = ($signed({1'b0, v1361_4}) <<< 4) + v1774_4;
-    wire signed [13:0] v1776 = (v1775 <<< 1) + v1370;
-    reg signed [13:0] v1776_5; always @(posedge clk) v1776_5 <= v1776;
-    wire [7:0] v1777 = (v494_3 <<< 2) + v1773_3;
-    wire [6:0] v1778_l = v1777; wire [5:0] v1778_u = (v1777 >>> 7) - v824; wire signed [12:0] v1778 = {v1778_u, v1778_l};
-    wire signed [13:0] v1779 = (v1181 <<< 3) + v1778;
-    reg signed [13:0] v1779_4; always @(posedge clk) v1779_4 <= v1779;
-    wire [0:0] v1780_l = v1779_4; wire [12:0] v1780_u = (v1779_4 >>> 1) - v1648_4; wire signed [13:0] v1780 = {v1780_u, v1780_l};
-    wire signed [11:0] v1781 = (v1015 <<< 3) + $signed({1'b0, v1777});
-    reg signed [11:0] v1781_4; always @(posedge clk) v1781_4 <= v1781;
-    wire [0:0] v1782_l = v1781_4; wire [12:0] v1782_u = (v1781_4 >>> 1) + v1532; wire signed [13:0] v1782 = {v1782_u, v1782_l};
-    reg signed [13:0] v1782_5; always @(posedge clk) v1782_5 <= v1782;
-    wire signed [13:0] v1783 = (v1665_5 <<< 1) + v1782_5;
-    wire signed [14:0] v1784 = (v1495 <<< 2) + v1781_4;
-    wire signed [14:0] v1785 = (v1448 <<< 2) - v1784;
-    reg signed [14:0] v1785_5; always @(posedge clk) v1785_5 <= v1785;
-    wire [1:0] v1786_l = v1177_3; wire [7:0] v1786_u = (v1177_3 >>> 2) + v1773_3; wire [9:0] v1786 = {v1786_u, v1786_l};
-    wire signed [14:0] v1787 = ($signed({1'b0, v1786}) <<< 4) + v1151;
-    reg signed [14:0] v1787_4; always @(posedge clk) v1787_4 <= v1787;
-    wire [9:0] v1788 = (v929_3 <<< 2) + v1786;
-    wire [9:0] v1789 = v1788 + v1028;
-    reg [9:0] v1789_4; always @(posedge clk) v1789_4 <= v1789;
-    wire [0:0] v1790_l = v1271; wire [12:0] v1790_u = (v1271 >>> 1) - $signed({1'b0, v1789_4}); wire signed [13:0] v1790 = {v1790_u, v1790_l};
-    wire signed [13:0] v1791 = v1722 + v1790;
-    reg signed [13:0] v1791_5; always @(posedge clk) v1791_5 <= v1791;
-    wire signed [13:0] v1792 = v1362_5 + v1791_5;
-    wire signed [13:0] v1793 = v1792 + 15'sd76;
-    wire [12:0] v1794 = v1793[13] ? 13'd0 : v1793;
-    wire [5:0] v1795 = (v1794 >>> 5);
-    reg [5:0] v1795_6; always @(posedge clk) v1795_6 <= v1795;
-    wire signed [7:0] v1796 = v860_3 - v1773_3;
-    wire [1:0] v1797_l = v1381; wire [9:0] v1797_u = (v1381 >>> 2) + v1796; wire signed [11:0] v1797 = {v1797_u, v1797_l};
-    reg signed [11:0] v1797_4; always @(posedge clk) v1797_4 <= v1797;
-    wire [0:0] v1798_l = v820; wire [8:0] v1798_u = (v820 >>> 1) + v1796; wire signed [9:0] v1798 = {v1798_u, v1798_l};
-    wire signed [10:0] v1799 = (v778_3 <<< 1) - v1798;
-    reg signed [10:0] v1799_4; always @(posedge clk) v1799_4 <= v1799;
-    wire [4:0] v1800_l = v1796; wire [5:0] v1800_u = (v1796 >>> 5) - v816; wire signed [10:0] v1800 = {v1800_u, v1800_l};
-    wire signed [11:0] v1801 = (v1325 <<< 1) + v1800;
-    reg signed [11:0] v1801_4; always @(posedge clk) v1801_4 <= v1801;
-    wire signed [11:0] v1802 = v1801_4 - v1546_4;
-    wire signed [11:0] v1803 = v1764 - v180;
-    reg signed [11:0] v1803_1; always @(posedge clk) v1803_1 <= v1803;
-    wire signed [11:0] v1804 = v1803_1 + v248_1;
-    wire [1:0] v1805_l = v531_1; wire [12:0] v1805_u = (v531_1 >>> 2) + v1804; wire signed [14:0] v1805 = {v1805_u, v1805_l};
-    wire signed [14:0] v1806 = (v710_1 <<< 4) + v1805;
-    reg signed [14:0] v1806_2; always @(posedge clk) v1806_2 <= v1806;
-    wire signed [14:0] v1807 = (v786_2 <<< 1) + v1806_2;
-    wire signed [14:0] v1808 = v1807 + 16'sd544;
-    wire [13:0] v1809 = v1808[14] ? 14'd0 : v1808;
-    wire [4:0] v1810 = (v1809 >>> 8);
-    reg [4:0] v1810_3; always @(posedge clk) v1810_3 <= v1810;
-    reg [4:0] v1810_4; always @(posedge clk) v1810_4 <= v1810_3;
-    wire [0:0] v1811_l = $signed({1'b0, v1810_4}); wire [10:0] v1811_u = ($signed({1'b0, v1810_4}) >>> 1) - v1799_4; wire signed [11:0] v1811 = {v1811_u, v1811_l};
-    reg signed [11:0] v1811_5; always @(posedge clk) v1811_5 <= v1811;
-    wire signed [7:0] v1812 = v1462_3 + $signed({1'b0, v1810_3});
-    wire [2:0] v1813_l = $signed({1'b0, v1773_3}); wire [7:0] v1813_u = ($signed({1'b0, v1773_3}) >>> 3) + v1812; wire signed [10:0] v1813 = {v1813_u, v1813_l};
-    wire signed [11:0] v1814 = (v750 <<< 2) + v1813;
-    reg signed [11:0] v1814_4; always @(posedge clk) v1814_4 <= v1814;
-    wire [2:0] v1815_l = v1814_4; wire [9:0] v1815_u = (v1814_4 >>> 3) + v1092_4; wire signed [12:0] v1815 = {v1815_u, v1815_l};
-    wire [0:0] v1816_l = v1815; wire [12:0] v1816_u = (v1815 >>> 1) + v1630; wire signed [13:0] v1816 = {v1816_u, v1816_l};
-    wire [3:0] v1817_l = v853_3; wire [6:0] v1817_u = (v853_3 >>> 4) + $signed({1'b0, v1810_3}); wire signed [10:0] v1817 = {v1817_u, v1817_l};
-    wire signed [10:0] v1818 = v1817 - v1735;
-    wire signed [13:0] v1819 = (v1818 <<< 2) - v956;
-    reg signed [13:0] v1819_4; always @(posedge clk) v1819_4 <= v1819;
-    wire [0:0] v1820_l = v1819_4; wire [12:0] v1820_u = (v1819_4 >>> 1) - v822_4; wire signed [13:0] v1820 = {v1820_u, v1820_l};
-    wire signed [8:0] v1821 = (v1049_3 <<< 2) + $signed({1'b0, v1810_3});
-    wire [0:0] v1822_l = v1821; wire [7:0] v1822_u = (v1821 >>> 1) - v1203_3; wire signed [8:0] v1822 = {v1822_u, v1822_l};
-    wire signed [9:0] v1823 = v1796 + v1822;
-    reg signed [9:0] v1823_4; always @(posedge clk) v1823_4 <= v1823;
-    wire [0:0] v1824_l = v1641_4; wire [9:0] v1824_u = (v1641_4 >>> 1) + v1823_4; wire signed [10:0] v1824 = {v1824_u, v1824_l};
-    wire [2:0] v1825_l = v1824; wire [8:0] v1825_u = (v1824 >>> 3) + v1303_4; wire signed [11:0] v1825 = {v1825_u, v1825_l};
-    wire [6:0] v1826 = v1810_3 + v1051_3;
-    wire signed [9:0] v1827 = ($signed({1'b0, v1826}) <<< 2) - v914_3;
-    wire signed [12:0] v1828 = (v1827 <<< 1) + v836;
-    reg signed [12:0] v1828_4; always @(posedge clk) v1828_4 <= v1828;
-    wire signed [12:0] v1829 = v1418_4 + v1828_4;
-    wire [0:0] v1830_l = $signed({1'b0, v1788}); wire [9:0] v1830_u = ($signed({1'b0, v1788}) >>> 1) - v1100; wire signed [10:0] v1830 = {v1830_u, v1830_l};
-    reg signed [10:0] v1830_4; always @(posedge clk) v1830_4 <= v1830;
-    wire signed [10:0] v1831 = v1830_4 + v1158_4;
-    reg signed [10:0] v1831_5; always @(posedge clk) v1831_5 <= v1831;
-    wire [1:0] v1832_l = v1709_5; wire [12:0] v1832_u = (v1709_5 >>> 2) + v1831_5; wire signed [14:0] v1832 = {v1832_u, v1832_l};
-    wire signed [10:0] v1833 = ($signed({1'b0, v1773_3}) <<< 2) + v624;
-    reg signed [10:0] v1833_4; always @(posedge clk) v1833_4 <= v1833;
-    wire signed [11:0] v1834 = (v1490 <<< 2) + v1833;
-    reg signed [11:0] v1834_4; always @(posedge clk) v1834_4 <= v1834;
-    wire [0:0] v1835_l = v1834_4; wire [13:0] v1835_u = (v1834_4 >>> 1) + v1829; wire signed [14:0] v1835 = {v1835_u, v1835_l};
-    wire signed [14:0] v1836 = (v1353 <<< 2) + v1835;
-    reg signed [14:0] v1836_5; always @(posedge clk) v1836_5 <= v1836;
-    wire [1:0] v1837_l = v1836_5; wire [12:0] v1837_u = (v1836_5 >>> 2) - v1673_5; wire signed [14:0] v1837 = {v1837_u, v1837_l};
-    wire signed [14:0] v1838 = v1837 + 16'sd56;
-    wire [13:0] v1839 = v1838[14] ? 14'd0 : v1838;
-    wire [4:0] v1840 = (v1839 >>> 7);
-    reg [4:0] v1840_6; always @(posedge clk) v1840_6 <= v1840;
-    wire [7:0] v1841 = (v1840_6 <<< 2) + v1840_6;
-    wire [6:0] v1842 = (v1840_6 <<< 2) - v1840_6;
-    wire [4:0] v1843_l = $signed({1'b0, v1773_3}); wire [7:0] v1843_u = ($signed({1'b0, v1773_3}) >>> 5) - v1236_3; wire signed [12:0] v1843 = {v1843_u, v1843_l};
-    wire [1:0] v1844_l = v1843; wire [11:0] v1844_u = (v1843 >>> 2) + v954; wire signed [13:0] v1844 = {v1844_u, v1844_l};
-    reg signed [13:0] v1844_4; always @(posedge clk) v1844_4 <= v1844;
-    wire [1:0] v1845_l = v1844_4; wire [12:0] v1845_u = (v1844_4 >>> 2) + v863_4; wire signed [14:0] v1845 = {v1845_u, v1845_l};
-    wire [9:0] v1846 = (v1773_3 <<< 2) + v723;
-    reg [9:0] v1846_4; always @(posedge clk) v1846_4 <= v1846;
-    wire [0:0] v1847_l = v1107; wire [11:0] v1847_u = (v1107 >>> 1) - $signed({1'b0, v1846}); wire signed [12:0] v1847 = {v1847_u, v1847_l};
-    reg signed [12:0] v1847_4; always @(posedge clk) v1847_4 <= v1847;
-    wire [3:0] v1848_l = v1847_4; wire [8:0] v1848_u = (v1847_4 >>> 4) - v1513_4; wire signed [12:0] v1848 = {v1848_u, v1848_l};
-    reg signed [12:0] v1848_5; always @(posedge clk) v1848_5 <= v1848;
-    wire [0:0] v1849_l = $signed({1'b0, v1846_4}); wire [11:0] v1849_u = ($signed({1'b0, v1846_4}) >>> 1) + v1737_4; wire signed [12:0] v1849 = {v1849_u, v1849_l};
-    wire [0:0] v1850_l = v1849; wire [12:0] v1850_u = (v1849 >>> 1) + v1605_4; wire signed [13:0] v1850 = {v1850_u, v1850_l};
-    wire [1:0] v1851_l = v1012_3; wire [7:0] v1851_u = (v1012_3 >>> 2) + v1773_3; wire [9:0] v1851 = {v1851_u, v1851_l};
-    wire signed [11:0] v1852 = (v1116 <<< 1) - $signed({1'b0, v1851});
-    reg signed [11:0] v1852_4; always @(posedge clk) v1852_4 <= v1852;
-    wire [2:0] v1853_l = v1852_4; wire [9:0] v1853_u = (v1852_4 >>> 3) + v1073_4; wire signed [12:0] v1853 = {v1853_u, v1853_l};
-    wire signed [12:0] v1854 = v1853 - v1563_4;
-    wire signed [14:0] v1855 = v1816 + v1854;
-    reg signed [14:0] v1855_5; always @(posedge clk) v1855_5 <= v1855;
-    wire signed [14:0] v1856 = v1855_5 + 16'sd24;
-    wire [12:0] v1857 = v1856[14] ? 13'd0 : v1856;
-    wire [3:0] v1858 = (v1857 >>> 6);
-    reg [3:0] v1858_6; always @(posedge clk) v1858_6 <= v1858;
-    wire [1:0] v1859_l = v1858; wire [5:0] v1859_u = (v1858 >>> 2) + v1752; wire [7:0] v1859 = {v1859_u, v1859_l};
-    reg [7:0] v1859_6; always @(posedge clk) v1859_6 <= v1859;
-    wire [0:0] v1860_l = v1752; wire [4:0] v1860_u = (v1752 >>> 1) + v1858; wire [5:0] v1860 = {v1860_u, v1860_l};
-    reg [5:0] v1860_6; always @(posedge clk) v1860_6 <= v1860;
-    wire [6:0] v1861 = (v1858 <<< 3) - v1858;
-    reg [6:0] v1861_6; always @(posedge clk) v1861_6 <= v1861;
-    wire [5:0] v1862 = (v1858 <<< 2) - v1858;
-    reg [5:0] v1862_6; always @(posedge clk) v1862_6 <= v1862;
-    wire [6:0] v1863 = (v1858 <<< 2) + v1858;
-    reg [6:0] v1863_6; always @(posedge clk) v1863_6 <= v1863;
-    wire signed [10:0] v1864 = $signed({1'b0, v1851}) - v1033;
-    reg signed [10:0] v1864_4; always @(posedge clk) v1864_4 <= v1864;
-    wire signed [11:0] v1865 = (v1497_4 <<< 2) + v1864_4;
-    wire [1:0] v1866_l = v1865; wire [9:0] v1866_u = (v1865 >>> 2) - v1655_4; wire signed [11:0] v1866 = {v1866_u, v1866_l};
-    wire [0:0] v1867_l = v1866; wire [11:0] v1867_u = (v1866 >>> 1) - v1706_4; wire signed [12:0] v1867 = {v1867_u, v1867_l};
-    reg signed [12:0] v1867_5; always @(posedge clk) v1867_5 <= v1867;
-    wire [1:0] v1868_l = v1773_3; wire [8:0] v1868_u = (v1773_3 >>> 2) + v1017_3; wire [10:0] v1868 = {v1868_u, v1868_l};
-    wire signed [13:0] v1869 = $signed({1'b0, v1868}) + v1592;
-    reg signed [13:0] v1869_4; always @(posedge clk) v1869_4 <= v1869;
-    wire [1:0] v1870_l = v1869_4; wire [12:0] v1870_u = (v1869_4 >>> 2) + v1694_4; wire signed [14:0] v1870 = {v1870_u, v1870_l};
-    wire signed [14:0] v1871 = (v1441_4 <<< 1) + v1870;
-    wire signed [14:0] v1872 = (v1294 <<< 4) + v1871;
-    reg signed [14:0] v1872_5; always @(posedge clk) v1872_5 <= v1872;
-    wire signed [7:0] v1873 = v622_3 - v1773_3;
-    wire [2:0] v1874_l = v1873; wire [8:0] v1874_u = (v1873 >>> 3) - v1131; wire signed [11:0] v1874 = {v1874_u, v1874_l};
-    reg signed [11:0] v1874_4; always @(posedge clk) v1874_4 <= v1874;
-    wire [0:0] v1875_l = v1874_4; wire [11:0] v1875_u = (v1874_4 >>> 1) + v1763_4; wire signed [12:0] v1875 = {v1875_u, v1875_l};
-    wire signed [15:0] v1876 = (v1875 <<< 2) + v1714;
-    reg signed [15:0] v1876_5; always @(posedge clk) v1876_5 <= v1876;
-    wire signed [15:0] v1877 = (v1848_5 <<< 1) + v1876_5;
-    wire signed [15:0] v1878 = v1877 - 17'sd32;
-    wire [14:0] v1879 = v1878[15] ? 15'd0 : v1878;
-    wire [4:0] v1880 = (v1879 >>> 7);
-    reg [4:0] v1880_6; always @(posedge clk) v1880_6 <= v1880;
-    wire [2:0] v1881_l = v1753_6; wire [5:0] v1881_u = (v1753_6 >>> 3) - v1880_6; wire signed [8:0] v1881 = {v1881_u, v1881_l};
-    wire signed [9:0] v1882 = ($signed({1'b0, v1863_6}) <<< 1) + v1881;
-    wire [1:0] v1883_l = v722; wire [8:0] v1883_u = (v722 >>> 2) + v1873; wire signed [10:0] v1883 = {v1883_u, v1883_l};
-    reg signed [10:0] v1883_4; always @(posedge clk) v1883_4 <= v1883;
-    wire signed [11:0] v1884 = (v1651_4 <<< 2) + v1883_4;
-    wire [0:0] v1885_l = v1884; wire [11:0] v1885_u = (v1884 >>> 1) + v1520; wire signed [12:0] v1885 = {v1885_u, v1885_l};
-    wire signed [8:0] v1886 = v1873 + v1032_3;
-    reg signed [8:0] v1886_4; always @(posedge clk) v1886_4 <= v1886;
-    wire signed [10:0] v1887 = v1886_4 + v1566_4;
-    wire signed [10:0] v1888 = (v1485_4 <<< 1) + v1887;
-    wire [1:0] v1889_l = v1402; wire [11:0] v1889_u = (v1402 >>> 2) + v1888; wire signed [13:0] v1889 = {v1889_u, v1889_l};
-    reg signed [13:0] v1889_5; always @(posedge clk) v1889_5 <= v1889;
-    wire signed [10:0] v1890 = (v1886_4 <<< 1) + v1640_4;
-    wire signed [5:0] v1891 = (v1858_6 <<< 1) - v1880_6;
-    wire [5:0] v1892 = v1858_6 + v1880_6;
-    wire [1:0] v1893_l = v1880_6; wire [5:0] v1893_u = (v1880_6 >>> 2) + v1880_6; wire [7:0] v1893 = {v1893_u, v1893_l};
-    wire [6:0] v1894 = (v1880_6 <<< 2) - v1880_6;
-    wire [7:0] v1895 = v1894 + v1861_6;
-    wire [0:0] v1896_l = $signed({1'b0, v982_3}); wire [8:0] v1896_u = ($signed({1'b0, v982_3}) >>> 1) - v1873; wire signed [9:0] v1896 = {v1896_u, v1896_l};
-    wire signed [9:0] v1897 = v1582 + v1896;
-    reg signed [9:0] v1897_4; always @(posedge clk) v1897_4 <= v1897;
-    wire signed [14:0] v1898 = (v1897_4 <<< 3) - v1787_4;
-    reg signed [14:0] v1898_5; always @(posedge clk) v1898_5 <= v1898;
-    wire signed [15:0] v1899 = (v1743_5 <<< 2) + v1898_5;
-    wire [8:0] v1900 = (v1177_3 <<< 2) + v1773_3;
-    reg [8:0] v1900_4; always @(posedge clk) v1900_4 <= v1900;
-    wire [0:0] v1901_l = v1098_4; wire [10:0] v1901_u = (v1098_4 >>> 1) - $signed({1'b0, v1900_4}); wire signed [11:0] v1901 = {v1901_u, v1901_l};
-    wire signed [12:0] v1902 = (v1618_4 <<< 3) + v1901;
-    wire signed [13:0] v1903 = v1820 + v1902;
-    reg signed [13:0] v1903_5; always @(posedge clk) v1903_5 <= v1903;
-    wire signed [12:0] v1904 = (v1261_4 <<< 3) - $signed({1'b0, v1900_4});
-    wire signed [13:0] v1905 = v1904 + v1299_4;
-    wire [0:0] v1906_l = v1905; wire [13:0] v1906_u = (v1905 >>> 1) + v1650; wire signed [14:0] v1906 = {v1906_u, v1906_l};
-    reg signed [14:0] v1906_5; always @(posedge clk) v1906_5 <= v1906;
-    wire signed [10:0] v1907 = $signed({1'b0, v1900}) + v1016;
-    reg signed [10:0] v1907_4; always @(posedge clk) v1907_4 <= v1907;
-    wire [1:0] v1908_l = v1703; wire [11:0] v1908_u = (v1703 >>> 2) - v1907_4; wire signed [13:0] v1908 = {v1908_u, v1908_l};
-    wire signed [15:0] v1909 = v1908 + v1733;
-    reg signed [15:0] v1909_5; always @(posedge clk) v1909_5 <= v1909;
-    wire signed [15:0] v1910 = (v1811_5 <<< 2) + v1909_5;
-    wire signed [15:0] v1911 = v1910 + 17'sd160;
-    wire [13:0] v1912 = v1911[15] ? 14'd0 : v1911;
-    wire [6:0] v1913 = (v1912 >>> 6);
-    reg [6:0] v1913_6; always @(posedge clk) v1913_6 <= v1913;
-    wire [0:0] v1914_l = v1012_3; wire [8:0] v1914_u = (v1012_3 >>> 1) + v1900; wire [9:0] v1914 = {v1914_u, v1914_l};
-    wire [3:0] v1915_l = v1914; wire [6:0] v1915_u = (v1914 >>> 4) - v971_3; wire signed [10:0] v1915 = {v1915_u, v1915_l};
-    reg signed [10:0] v1915_4; always @(posedge clk) v1915_4 <= v1915;
-    wire [1:0] v1916_l = v1915_4; wire [10:0] v1916_u = (v1915_4 >>> 2) + v1727; wire signed [12:0] v1916 = {v1916_u, v1916_l};
-    wire signed [14:0] v1917 = (v1885 <<< 1) + v1916;
-    reg signed [14:0] v1917_5; always @(posedge clk) v1917_5 <= v1917;
-    wire signed [14:0] v1918 = v1917_5 - 16'sd68;
-    wire [13:0] v1919 = v1918[14] ? 14'd0 : v1918;
-    wire [3:0] v1920 = (v1919 >>> 7);
-    reg [3:0] v1920_6; always @(posedge clk) v1920_6 <= v1920;
-    wire [0:0] v1921_l = v1913_6; wire [6:0] v1921_u = (v1913_6 >>> 1) + v1795_6; wire [7:0] v1921 = {v1921_u, v1921_l};
-    wire [9:0] v1922 = (v1913_6 <<< 2) + v1913_6;
-    reg [9:0] v1922_7; always @(posedge clk) v1922_7 <= v1922;
-    wire [8:0] v1923 = (v1913_6 <<< 2) - v1913_6;
-    reg [8:0] v1923_7; always @(posedge clk) v1923_7 <= v1923;
-    wire signed [4:0] v1924 = v1858 - v1920;
-    reg signed [4:0] v1924_6; always @(posedge clk) v1924_6 <= v1924;
-    wire [6:0] v1925 = (v1920 <<< 2) + v1752;
-    reg [6:0] v1925_6; always @(posedge clk) v1925_6 <= v1925;
-    wire [1:0] v1926_l = v1752; wire [4:0] v1926_u = (v1752 >>> 2) + v1920; wire [6:0] v1926 = {v1926_u, v1926_l};
-    reg [6:0] v1926_6; always @(posedge clk) v1926_6 <= v1926;
-    wire [0:0] v1927_l = v1926_6; wire [6:0] v1927_u = (v1926_6 >>> 1) - v1880_6; wire signed [7:0] v1927 = {v1927_u, v1927_l};
-    wire signed [6:0] v1928 = (v1920 <<< 2) - v1752;
-    reg signed [6:0] v1928_6; always @(posedge clk) v1928_6 <= v1928;
-    wire [5:0] v1929 = (v1920 <<< 2) - v1920;
-    reg [5:0] v1929_6; always @(posedge clk) v1929_6 <= v1929;
-    wire signed [11:0] v1930 = (v1119 <<< 3) + $signed({1'b0, v1914});
-    reg signed [11:0] v1930_4; always @(posedge clk) v1930_4 <= v1930;
-    wire [2:0] v1931_l = v1930_4; wire [9:0] v1931_u = (v1930_4 >>> 3) - v1716_4; wire signed [12:0] v1931 = {v1931_u, v1931_l};
-    reg signed [12:0] v1931_5; always @(posedge clk) v1931_5 <= v1931;
-    wire [1:0] v1932_l = v1931_5; wire [12:0] v1932_u = (v1931_5 >>> 2) + v1628_5; wire signed [14:0] v1932 = {v1932_u, v1932_l};
-    wire [2:0] v1933_l = v1900; wire [9:0] v1933_u = (v1900 >>> 3) - v1018; wire signed [12:0] v1933 = {v1933_u, v1933_l};
-    wire signed [12:0] v1934 = ($signed({1'b0, v1349_3}) <<< 3) - v1933;
-    reg signed [12:0] v1934_4; always @(posedge clk) v1934_4 <= v1934;
-    wire [0:0] v1935_l = v1414; wire [13:0] v1935_u = (v1414 >>> 1) - v1934_4; wire signed [14:0] v1935 = {v1935_u, v1935_l};
-    reg signed [14:0] v1935_5; always @(posedge clk) v1935_5 <= v1935;
-    wire [0:0] v1936_l = v1906_5; wire [14:0] v1936_u = (v1906_5 >>> 1) + v1935_5; wire signed [15:0] v1936 = {v1936_u, v1936_l};
-    wire signed [15:0] v1937 = v1936 + 17'sd512;
-    wire [13:0] v1938 = v1937[15] ? 14'd0 : v1937;
-    wire [4:0] v1939 = (v1938 >>> 6);
-    reg [4:0] v1939_6; always @(posedge clk) v1939_6 <= v1939;
-    wire [0:0] v1940_l = v1934_4; wire [11:0] v1940_u = (v1934_4 >>> 1) + v1496; wire signed [12:0] v1940 = {v1940_u, v1940_l};
-    reg signed [12:0] v1940_5; always @(posedge clk) v1940_5 <= v1940;
-    wire [0:0] v1941_l = v1861_6; wire [6:0] v1941_u = (v1861_6 >>> 1) + v1939_6; wire [7:0] v1941 = {v1941_u, v1941_l};
-    wire [3:0] v1942_l = v1939_6; wire [5:0] v1942_u = (v1939_6 >>> 4) - v1880_6; wire signed [9:0] v1942 = {v1942_u, v1942_l};
-    wire [0:0] v1943_l = v1942; wire [8:0] v1943_u = (v1942 >>> 1) + $signed({1'b0, v1913_6}); wire signed [9:0] v1943 = {v1943_u, v1943_l};
-    wire [7:0] v1944 = (v1939_6 <<< 2) + v1939_6;
-    wire [6:0] v1945 = (v1939_6 <<< 2) - v1939_6;
-    wire [3:0] v1946_l = v1945; wire [5:0] v1946_u = (v1945 >>> 4) - v1939_6; wire signed [9:0] v1946 = {v1946_u, v1946_l};
-    wire [7:0] v1947 = (v1795_6 <<< 1) + v1945;
-    wire signed [6:0] v1948 = (v1069_3 <<< 1) - v1810_3;
-    wire signed [10:0] v1949 = (v1948 <<< 3) + v1036;
-    reg signed [10:0] v1949_4; always @(posedge clk) v1949_4 <= v1949;
-    wire [0:0] v1950_l = v1802; wire [11:0] v1950_u = (v1802 >>> 1) - v1949_4; wire signed [12:0] v1950 = {v1950_u, v1950_l};
-    reg signed [12:0] v1950_5; always @(posedge clk) v1950_5 <= v1950;
-    wire signed [8:0] v1951 = v1146 + v1948;
-    reg signed [8:0] v1951_4; always @(posedge clk) v1951_4 <= v1951;
-    wire signed [10:0] v1952 = (v1951_4 <<< 1) + v1242_4;
-    reg signed [10:0] v1952_5; always @(posedge clk) v1952_5 <= v1952;
-    wire [1:0] v1953_l = v1760_5; wire [12:0] v1953_u = (v1760_5 >>> 2) - v1952_5; wire signed [14:0] v1953 = {v1953_u, v1953_l};
-    wire signed [14:0] v1954 = v1953 - 16'sd128;
-    wire [12:0] v1955 = v1954[14] ? 13'd0 : v1954;
-    wire [4:0] v1956 = (v1955 >>> 6);
-    reg [4:0] v1956_6; always @(posedge clk) v1956_6 <= v1956;
-    wire [1:0] v1957_l = v1956_6; wire [5:0] v1957_u = (v1956_6 >>> 2) + v1880_6; wire [7:0] v1957 = {v1957_u, v1957_l};
-    wire [7:0] v1958 = (v1929_6 <<< 1) + v1957;
-    wire [1:0] v1959_l = v1880_6; wire [5:0] v1959_u = (v1880_6 >>> 2) - v1956_6; wire signed [7:0] v1959 = {v1959_u, v1959_l};
-    wire signed [10:0] v1960 = (v1959 <<< 2) - $signed({1'b0, v1862_6});
-    wire signed [5:0] v1961 = v1858_6 - v1956_6;
-    wire signed [6:0] v1962 = (v1961 <<< 1) + $signed({1'b0, v1939_6});
-    wire signed [8:0] v1963 = v1927 + v1962;
-    reg signed [8:0] v1963_7; always @(posedge clk) v1963_7 <= v1963;
-    wire [0:0] v1964_l = v1858_6; wire [5:0] v1964_u = (v1858_6 >>> 1) + v1956_6; wire [6:0] v1964 = {v1964_u, v1964_l};
-    wire signed [7:0] v1965 = v1894 - v1964;
-    wire [7:0] v1966 = (v1956_6 <<< 2) + v1752_6;
-    wire [0:0] v1967_l = v1956_6; wire [4:0] v1967_u = (v1956_6 >>> 1) + v1920_6; wire [5:0] v1967 = {v1967_u, v1967_l};
-    wire signed [7:0] v1968 = (v1967 <<< 1) - v1880_6;
-    wire [6:0] v1969 = (v1956_6 <<< 1) + v1920_6;
-    wire [1:0] v1970_l = v1920_6; wire [5:0] v1970_u = (v1920_6 >>> 2) - v1956_6; wire signed [7:0] v1970 = {v1970_u, v1970_l};
-    wire signed [5:0] v1971 = v1956_6 - v1920_6;
-    wire [0:0] v1972_l = v1949_4; wire [10:0] v1972_u = (v1949_4 >>> 1) + $signed({1'b0, v998_4}); wire signed [11:0] v1972 = {v1972_u, v1972_l};
-    reg signed [11:0] v1972_5; always @(posedge clk) v1972_5 <= v1972;
-    wire [1:0] v1973_l = v1932; wire [12:0] v1973_u = (v1932 >>> 2) - v1972_5; wire signed [14:0] v1973 = {v1973_u, v1973_l};
-    wire signed [14:0] v1974 = v1973 - 16'sd36;
-    reg signed [14:0] v1974_6; always @(posedge clk) v1974_6 <= v1974;
-    wire [13:0] v1975 = v1974_6[14] ? 14'd0 : v1974_6;
-    wire [4:0] v1976 = (v1975 >>> 7);
-    wire signed [7:0] v1977 = v1976 - v1925_6;
-    wire signed [6:0] v1978 = (v1939_6 <<< 1) - v1976;
-    wire [6:0] v1979 = v1939_6 + (v1976 <<< 1);
-    wire [6:0] v1980 = v1894 + v1976;
-    wire [0:0] v1981_l = v1029; wire [7:0] v1981_u = (v1029 >>> 1) + v1948; wire signed [8:0] v1981 = {v1981_u, v1981_l};
-    wire signed [11:0] v1982 = (v1981 <<< 1) - $signed({1'b0, v1868});
-    reg signed [11:0] v1982_4; always @(posedge clk) v1982_4 <= v1982;
-    wire [1:0] v1983_l = v1982_4; wire [10:0] v1983_u = (v1982_4 >>> 2) - v1295_4; wire signed [12:0] v1983 = {v1983_u, v1983_l};
-    wire signed [13:0] v1984 = (v1983 <<< 1) + v1560;
-    reg signed [13:0] v1984_5; always @(posedge clk) v1984_5 <= v1984;
-    wire [0:0] v1985_l = v1984_5; wire [12:0] v1985_u = (v1984_5 >>> 1) - v1353_5; wire signed [13:0] v1985 = {v1985_u, v1985_l};
-    wire signed [13:0] v1986 = v1985 + 15'sd106;
-    wire [12:0] v1987 = v1986[13] ? 13'd0 : v1986;
-    wire [4:0] v1988 = (v1987 >>> 6);
-    reg [4:0] v1988_6; always @(posedge clk) v1988_6 <= v1988;
-    wire [1:0] v1989_l = v1860_6; wire [5:0] v1989_u = (v1860_6 >>> 2) + v1988_6; wire [7:0] v1989 = {v1989_u, v1989_l};
-    wire [1:0] v1990_l = v1863_6; wire [5:0] v1990_u = (v1863_6 >>> 2) + v1988_6; wire [7:0] v1990 = {v1990_u, v1990_l};
-    wire signed [6:0] v1991 = $signed({1'b0, v1988_6}) - v1971;
-    wire signed [9:0] v1992 = (v1988_6 <<< 4) - v1939_6;
-    wire [10:0] v1993 = ($signed({1'b0, v1941}) <<< 2) + v1992;
-    wire [7:0] v1994 = (v1988_6 <<< 2) + v1988_6;
-    wire [11:0] v1995 = (v1913_6 <<< 4) + v1994;
-    wire [6:0] v1996 = (v1988_6 <<< 2) - v1988_6;
-    wire [8:0] v1997 = (v1945 <<< 1) + v1996;
-    wire [7:0] v1998 = v1996 + v1945;
-    wire [8:0] v1999 = v1980 + v1998;
-    reg [8:0] v1999_7; always @(posedge clk) v1999_7 <= v1999;
-    wire signed [7:0] v2000 = ($signed({1'b0, v566_3}) <<< 3) - v1948;
-    reg signed [7:0] v2000_4; always @(posedge clk) v2000_4 <= v2000;
-    wire signed [13:0] v2001 = (v2000_4 <<< 4) + v1654_4;
-    wire [1:0] v2002_l = v2000; wire [8:0] v2002_u = (v2000 >>> 2) - v1143; wire signed [10:0] v2002 = {v2002_u, v2002_l};
-    reg signed [10:0] v2002_4; always @(posedge clk) v2002_4 <= v2002;
-    wire signed [13:0] v2003 = (v2002_4 <<< 2) + v1669;
-    reg signed [13:0] v2003_5; always @(posedge clk) v2003_5 <= v2003;
-    wire [1:0] v2004_l = $signed({1'b0, v1012_3}); wire [7:0] v2004_u = ($signed({1'b0, v1012_3}) >>> 2) - v1948; wire signed [9:0] v2004 = {v2004_u, v2004_l};
-    reg signed [9:0] v2004_4; always @(posedge clk) v2004_4 <= v2004;
-    wire signed [12:0] v2005 = (v1510_4 <<< 1) - v2004_4;
-    wire signed [12:0] v2006 = v2005 - v1121_4;
-    wire [0:0] v2007_l = v1638; wire [13:0] v2007_u = (v1638 >>> 1) + v2006; wire signed [14:0] v2007 = {v2007_u, v2007_l};
-    reg signed [14:0] v2007_5; always @(posedge clk) v2007_5 <= v2007;
-    wire signed [14:0] v2008 = (v1950_5 <<< 1) + v2007_5;
-    wire signed [14:0] v2009 = v2008 - 16'sd144;
-    wire [13:0] v2010 = v2009[14] ? 14'd0 : v2009;
-    wire [4:0] v2011 = (v2010 >>> 7);
-    reg [4:0] v2011_6; always @(posedge clk) v2011_6 <= v2011;
-    wire signed [12:0] v2012 = (v2004_4 <<< 1) + v1537;
-    wire [1:0] v2013_l = v2012; wire [11:0] v2013_u = (v2012 >>> 2) - v1392; wire signed [13:0] v2013 = {v2013_u, v2013_l};
-    reg signed [13:0] v2013_5; always @(posedge clk) v2013_5 <= v2013;
-    wire [0:0] v2014_l = v1499_5; wire [14:0] v2014_u = (v1499_5 >>> 1) + v2013_5; wire signed [15:0] v2014 = {v2014_u, v2014_l};
-    wire signed [15:0] v2015 = v2014 - 17'sd184;
-    wire [13:0] v2016 = v2015[15] ? 14'd0 : v2015;
-    wire [3:0] v2017 = (v2016 >>> 7);
-    reg [3:0] v2017_6; always @(posedge clk) v2017_6 <= v2017;
-    wire [0:0] v2018_l = v1966; wire [7:0] v2018_u = (v1966 >>> 1) - v2017_6; wire signed [8:0] v2018 = {v2018_u, v2018_l};
-    wire [7:0] v2019 = (v2011_6 <<< 2) + v1913_6;
-    wire [5:0] v2020 = v1840_6 + v2011_6;
-    wire [6:0] v2021 = (v2011_6 <<< 2) - v2011_6;
-    reg [6:0] v2021_7; always @(posedge clk) v2021_7 <= v2021;
-    wire [7:0] v2022 = (v2011_6 <<< 3) - v2011_6;
-    wire [6:0] v2023 = (v1939_6 <<< 1) + v2017_6;
-    wire [7:0] v2024 = (v2017_6 <<< 3) + v1858_6;
-    wire [7:0] v2025 = (v1988_6 <<< 1) + v2024;
-    wire [0:0] v2026_l = v2017_6; wire [4:0] v2026_u = (v2017_6 >>> 1) - v1920_6; wire signed [5:0] v2026 = {v2026_u, v2026_l};
-    wire [4:0] v2027 = v2017_6 + v1920_6;
-    wire [1:0] v2028_l = v1956_6; wire [4:0] v2028_u = (v1956_6 >>> 2) - v2017_6; wire signed [6:0] v2028 = {v2028_u, v2028_l};
-    wire signed [6:0] v2029 = $signed({1'b0, v1880_6}) + v2028;
-    wire [1:0] v2030_l = v2029; wire [6:0] v2030_u = (v2029 >>> 2) + $signed({1'b0, v1988_6}); wire signed [8:0] v2030 = {v2030_u, v2030_l};
-    reg signed [8:0] v2030_7; always @(posedge clk) v2030_7 <= v2030;
-    wire [6:0] v2031 = (v1920_6 <<< 2) + v2017_6;
-    wire [3:0] v2032_l = v2031; wire [4:0] v2032_u = (v2031 >>> 4) + v1920_6; wire [8:0] v2032 = {v2032_u, v2032_l};
-    wire [6:0] v2033 = v2031 + v1880_6;
-    wire [5:0] v2034 = (v2017_6 <<< 2) - v2017_6;
-    wire signed [5:0] v2035 = v1752_6 - v2017_6;
-    wire signed [6:0] v2036 = v2035 + $signed({1'b0, v1976});
-    wire signed [8:0] v2037 = (v2026 <<< 3) + v2035;
-    wire signed [7:0] v2038 = ($signed({1'b0, v1976}) <<< 1) - v2035;
-    wire signed [6:0] v2039 = v2035 + $signed({1'b0, v1976});
-    wire [0:0] v2040_l = v1752_6; wire [4:0] v2040_u = (v1752_6 >>> 1) + v2017_6; wire [5:0] v2040 = {v2040_u, v2040_l};
-    wire [0:0] v2041_l = $signed({1'b0, v2040}); wire [6:0] v2041_u = ($signed({1'b0, v2040}) >>> 1) + v1971; wire signed [7:0] v2041 = {v2041_u, v2041_l};
-    wire signed [10:0] v2042 = (v2041 <<< 3) + $signed({1'b0, v1840_6});
-    reg signed [10:0] v2042_7; always @(posedge clk) v2042_7 <= v2042;
-    wire [0:0] v2043_l = v2040; wire [5:0] v2043_u = (v2040 >>> 1) + v1976; wire [6:0] v2043 = {v2043_u, v2043_l};
-    wire signed [7:0] v2044 = (v2040 <<< 1) - v1880_6;
-    wire [5:0] v2045 = v1752_6 + v2017_6;
-    wire [1:0] v2046_l = v2011_6; wire [6:0] v2046_u = (v2011_6 >>> 2) - v2045; wire signed [8:0] v2046 = {v2046_u, v2046_l};
-    wire [0:0] v2047_l = v2045; wire [5:0] v2047_u = (v2045 >>> 1) + v1988_6; wire [6:0] v2047 = {v2047_u, v2047_l};
-    wire [0:0] v2048_l = v1944; wire [7:0] v2048_u = (v1944 >>> 1) + v2047; wire [8:0] v2048 = {v2048_u, v2048_l};
-    reg [8:0] v2048_7; always @(posedge clk) v2048_7 <= v2048;
-    wire [6:0] v2049 = (v2045 <<< 1) + v1939_6;
-    wire [6:0] v2050 = v1988_6 + v2045;
-    wire [0:0] v2051_l = v1988_6; wire [5:0] v2051_u = (v1988_6 >>> 1) + v2045; wire [6:0] v2051 = {v2051_u, v2051_l};
-    wire signed [8:0] v2052 = (v1473_3 <<< 1) + $signed({1'b0, v1810_3});
-    wire [1:0] v2053_l = v820; wire [8:0] v2053_u = (v820 >>> 2) - v2052; wire signed [10:0] v2053 = {v2053_u, v2053_l};
-    wire signed [8:0] v2054 = ($signed({1'b0, v1810_3}) <<< 2) + v615_3;
-    wire signed [8:0] v2055 = ($signed({1'b0, v551_3}) <<< 2) - v2054;
-    reg signed [8:0] v2055_4; always @(posedge clk) v2055_4 <= v2055;
-    wire [1:0] v2056_l = v974_4; wire [9:0] v2056_u = (v974_4 >>> 2) + v2055_4; wire signed [11:0] v2056 = {v2056_u, v2056_l};
-    wire signed [14:0] v2057 = (v2056 <<< 2) + v2001;
-    reg signed [14:0] v2057_5; always @(posedge clk) v2057_5 <= v2057;
-    wire signed [15:0] v2058 = (v1889_5 <<< 1) - v2057_5;
-    wire signed [15:0] v2059 = v2058 + 17'sd88;
-    wire [13:0] v2060 = v2059[15] ? 14'd0 : v2059;
-    wire [2:0] v2061 = (v2060 >>> 8);
-    reg [2:0] v2061_6; always @(posedge clk) v2061_6 <= v2061;
-    wire [2:0] v2062_l = v1863_6; wire [4:0] v2062_u = (v1863_6 >>> 3) - v2061_6; wire signed [7:0] v2062 = {v2062_u, v2062_l};
-    wire signed [6:0] v2063 = ($signed({1'b0, v2061_6}) <<< 2) + v1924_6;
-    wire signed [8:0] v2064 = (v2063 <<< 1) + v1978;
-    wire [5:0] v2065 = (v2061_6 <<< 1) + v2027;
-    wire [6:0] v2066 = v1988_6 + v2065;
-    reg [6:0] v2066_7; always @(posedge clk) v2066_7 <= v2066;
-    wire [1:0] v2067_l = $signed({1'b0, v2061_6}); wire [6:0] v2067_u = ($signed({1'b0, v2061_6}) >>> 2) + v1928_6; wire signed [8:0] v2067 = {v2067_u, v2067_l};
-    wire [2:0] v2068_l = v1970; wire [5:0] v2068_u = (v1970 >>> 3) - $signed({1'b0, v2061_6}); wire signed [8:0] v2068 = {v2068_u, v2068_l};
-    wire signed [8:0] v2069 = v2068 - $signed({1'b0, v1862_6});
-    reg signed [8:0] v2069_7; always @(posedge clk) v2069_7 <= v2069;
-    wire [6:0] v2070 = (v2061_6 <<< 1) + v1969;
-    wire [5:0] v2071 = v2061_6 + v1956_6;
-    wire [10:0] v2072 = (v2071 <<< 5) + v1939_6;
-    wire signed [11:0] v2073 = (v1913_6 <<< 3) - v2072;
-    wire [2:0] v2074_l = v1939_6; wire [3:0] v2074_u = (v1939_6 >>> 3) - v2061_6; wire signed [6:0] v2074 = {v2074_u, v2074_l};
-    wire signed [8:0] v2075 = v2074 - $signed({1'b0, v1859_6});
-    wire [3:0] v2076_l = v2075; wire [8:0] v2076_u = (v2075 >>> 4) - $signed({1'b0, v1913_6}); wire signed [12:0] v2076 = {v2076_u, v2076_l};
-    reg signed [12:0] v2076_7; always @(posedge clk) v2076_7 <= v2076;
-    wire [6:0] v2077 = (v1920 <<< 3) + v2061;
-    reg [6:0] v2077_6; always @(posedge clk) v2077_6 <= v2077;
-    wire [2:0] v2078_l = v1858_6; wire [3:0] v2078_u = (v1858_6 >>> 3) + v2061_6; wire [6:0] v2078 = {v2078_u, v2078_l};
-    wire [7:0] v2079 = v2078 + (v1976 <<< 1);
-    wire signed [5:0] v2080 = (v2061_6 <<< 2) - v2017_6;
-    wire [0:0] v2081_l = v2061_6; wire [4:0] v2081_u = (v2061_6 >>> 1) - v1920_6; wire signed [5:0] v2081 = {v2081_u, v2081_l};
-    wire [0:0] v2082_l = v2061_6; wire [4:0] v2082_u = (v2061_6 >>> 1) - v2017_6; wire signed [5:0] v2082 = {v2082_u, v2082_l};
-    wire signed [6:0] v2083 = v2082 - $signed({1'b0, v1880_6});
-    wire [6:0] v2084 = (v1920_6 <<< 2) + v2061_6;
-    wire signed [8:0] v2085 = (v2084 <<< 1) - v2034;
-    wire [5:0] v2086 = (v1920_6 <<< 1) + v2061_6;
-    wire signed [7:0] v2087 = (v2086 <<< 1) - v1988_6;
-    wire signed [9:0] v2088 = (v2087 <<< 2) - $signed({1'b0, v1840_6});
-    reg signed [9:0] v2088_7; always @(posedge clk) v2088_7 <= v2088;
-    wire [5:0] v2089 = (v2061_6 <<< 1) + v1880_6;
-    wire [0:0] v2090_l = v2089; wire [6:0] v2090_u = (v2089 >>> 1) + v1929_6; wire [7:0] v2090 = {v2090_u, v2090_l};
-    wire [1:0] v2091_l = v2061_6; wire [4:0] v2091_u = (v2061_6 >>> 2) - v1920_6; wire signed [6:0] v2091 = {v2091_u, v2091_l};
-    wire [1:0] v2092_l = v2061_6; wire [4:0] v2092_u = (v2061_6 >>> 2) - v2017_6; wire signed [6:0] v2092 = {v2092_u, v2092_l};
-    wire [0:0] v2093_l = v2092; wire [7:0] v2093_u = (v2092 >>> 1) + $signed({1'b0, v1894}); wire signed [8:0] v2093 = {v2093_u, v2093_l};
-    wire signed [9:0] v2094 = $signed({1'b0, v1945}) + v2093;
-    reg signed [9:0] v2094_7; always @(posedge clk) v2094_7 <= v2094;
-    wire [0:0] v2095_l = v2061_6; wire [5:0] v2095_u = (v2061_6 >>> 1) + v1880_6; wire [6:0] v2095 = {v2095_u, v2095_l};
-    wire [7:0] v2096 = v2040 + v2095;
-    reg [7:0] v2096_7; always @(posedge clk) v2096_7 <= v2096;
-    wire [0:0] v2097_l = $signed({1'b0, v2096_7}); wire [8:0] v2097_u = ($signed({1'b0, v2096_7}) >>> 1) + v2069_7; wire signed [9:0] v2097 = {v2097_u, v2097_l};
-    wire [5:0] v2098 = (v2061 <<< 2) + v2061;
-    reg [5:0] v2098_6; always @(posedge clk) v2098_6 <= v2098;
-    wire [6:0] v2099 = (v1840_6 <<< 1) + v2098_6;
-    wire [4:0] v2100 = (v2061 <<< 2) - v2061;
-    reg [4:0] v2100_6; always @(posedge clk) v2100_6 <= v2100;
-    wire [1:0] v2101_l = v2038; wire [6:0] v2101_u = (v2038 >>> 2) + $signed({1'b0, v2100_6}); wire signed [8:0] v2101 = {v2101_u, v2101_l};
-    reg signed [8:0] v2101_7; always @(posedge clk) v2101_7 <= v2101;
-    wire signed [9:0] v2102 = (v2100_6 <<< 1) - v2032;
-    reg signed [9:0] v2102_7; always @(posedge clk) v2102_7 <= v2102;
-    wire signed [6:0] v2103 = (v1082_3 <<< 1) - v1810_3;
-    wire signed [8:0] v2104 = v2103 + v887;
-    wire [0:0] v2105_l = $signed({1'b0, v1027}); wire [9:0] v2105_u = ($signed({1'b0, v1027}) >>> 1) + v2104; wire signed [10:0] v2105 = {v2105_u, v2105_l};
-    reg signed [10:0] v2105_4; always @(posedge clk) v2105_4 <= v2105;
-    wire signed [10:0] v2106 = (v2055_4 <<< 1) + v2105_4;
-    wire [0:0] v2107_l = v2106; wire [9:0] v2107_u = (v2106 >>> 1) - v1229_4; wire signed [10:0] v2107 = {v2107_u, v2107_l};
-    wire signed [12:0] v2108 = (v2107 <<< 1) + v1588;
-    reg signed [12:0] v2108_5; always @(posedge clk) v2108_5 <= v2108;
-    wire [1:0] v2109_l = v1776_5; wire [13:0] v2109_u = (v1776_5 >>> 2) + v2108_5; wire signed [15:0] v2109 = {v2109_u, v2109_l};
-    wire signed [15:0] v2110 = v2109 - 17'sd144;
-    wire [13:0] v2111 = v2110[15] ? 14'd0 : v2110;
-    wire [5:0] v2112 = (v2111 >>> 6);
-    reg [5:0] v2112_6; always @(posedge clk) v2112_6 <= v2112;
-    wire [6:0] v2113 = v2112_6 + v1976;
-    wire [0:0] v2114_l = v2103; wire [6:0] v2114_u = (v2103 >>> 1) + $signed({1'b0, v605_3}); wire signed [7:0] v2114 = {v2114_u, v2114_l};
-    reg signed [7:0] v2114_4; always @(posedge clk) v2114_4 <= v2114;
-    wire [2:0] v2115_l = v1624; wire [9:0] v2115_u = (v1624 >>> 3) + v2114_4; wire signed [12:0] v2115 = {v2115_u, v2115_l};
-    wire signed [12:0] v2116 = v1574 - v2115;
-    reg signed [12:0] v2116_5; always @(posedge clk) v2116_5 <= v2116;
-    wire signed [13:0] v2117 = (v1362_5 <<< 1) + v2116_5;
-    wire signed [13:0] v2118 = v2117 - v1940_5;
-    wire signed [13:0] v2119 = v2118 + 15'sd144;
-    reg signed [13:0] v2119_6; always @(posedge clk) v2119_6 <= v2119;
-    wire [12:0] v2120 = v2119_6[13] ? 13'd0 : v2119_6;
-    wire [3:0] v2121 = (v2120 >>> 6);
-    reg [3:0] v2121_7; always @(posedge clk) v2121_7 <= v2121;
-    wire signed [11:0] v2122 = ($signed({1'b0, v2121_7}) <<< 5) + v2042_7;
-    wire [2:0] v2123_l = v2121; wire [6:0] v2123_u = (v2121 >>> 3) - v1795_6; wire signed [9:0] v2123 = {v2123_u, v2123_l};
-    wire [3:0] v2124_l = v1922; wire [5:0] v2124_u = (v1922 >>> 4) + v2121; wire [9:0] v2124 = {v2124_u, v2124_l};
-    reg [9:0] v2124_7; always @(posedge clk) v2124_7 <= v2124;
-    wire [3:0] v2125_l = v2121; wire [6:0] v2125_u = (v2121 >>> 4) - v1795_6; wire signed [10:0] v2125 = {v2125_u, v2125_l};
-    wire [6:0] v2126 = (v2121 <<< 3) - v2121;
-    reg [6:0] v2126_7; always @(posedge clk) v2126_7 <= v2126;
-    wire [1:0] v2127_l = v2126; wire [9:0] v2127_u = (v2126 >>> 2) - v1923; wire signed [11:0] v2127 = {v2127_u, v2127_l};
-    reg signed [11:0] v2127_7; always @(posedge clk) v2127_7 <= v2127;
-    wire [6:0] v2128 = (v2121 <<< 2) + v2121;
-    reg [6:0] v2128_7; always @(posedge clk) v2128_7 <= v2128;
-    wire [5:0] v2129 = (v2121 <<< 2) - v2121;
-    reg [5:0] v2129_7; always @(posedge clk) v2129_7 <= v2129;
-    wire [0:0] v2130_l = v2112_6; wire [5:0] v2130_u = (v2112_6 >>> 1) + v1976; wire [6:0] v2130 = {v2130_u, v2130_l};
-    wire signed [8:0] v2131 = (v2050 <<< 1) - v2130;
-    reg signed [8:0] v2131_7; always @(posedge clk) v2131_7 <= v2131;
-    wire signed [8:0] v2132 = (v2112_6 <<< 2) - v1861_6;
-    wire [6:0] v2133 = v2112_6 + v1862_6;
-    wire [6:0] v2134 = v1988_6 + v2112_6;
-    wire [0:0] v2135_l = v2134; wire [7:0] v2135_u = (v2134 >>> 1) + v1945; wire [8:0] v2135 = {v2135_u, v2135_l};
-    wire [8:0] v2136 = v2135 + (v2121 <<< 3);
-    reg [8:0] v2136_7; always @(posedge clk) v2136_7 <= v2136;
-    wire [3:0] v2137_l = v2112_6; wire [5:0] v2137_u = (v2112_6 >>> 4) - v1880_6; wire signed [9:0] v2137 = {v2137_u, v2137_l};
-    wire signed [7:0] v2138 = (v2112_6 <<< 1) - v1862_6;
-    reg signed [7:0] v2138_7; always @(posedge clk) v2138_7 <= v2138;
-    wire signed [8:0] v2139 = v2138 + $signed({1'b0, v1979});
-    wire [8:0] v2140 = (v2112_6 <<< 2) + v2112_6;
-    wire [8:0] v2141 = v1944 + v2140;
-    wire signed [8:0] v2142 = $signed({1'b0, v801_3}) + v2114;
-    reg signed [8:0] v2142_4; always @(posedge clk) v2142_4 <= v2142;
-    wire signed [8:0] v2143 = ($signed({1'b0, v469_4}) <<< 1) + v2142_4;
-    reg signed [8:0] v2143_5; always @(posedge clk) v2143_5 <= v2143;
-    wire [2:0] v2144_l = v1503_5; wire [11:0] v2144_u = (v1503_5 >>> 3) - v2143_5; wire signed [14:0] v2144 = {v2144_u, v2144_l};
-    wire signed [14:0] v2145 = (v1508_5 <<< 2) + v2144;
-    wire signed [15:0] v2146 = v1903_5 + v2145;
-    reg signed [15:0] v2146_6; always @(posedge clk) v2146_6 <= v2146;
-    wire signed [15:0] v2147 = v2146_6 + 17'sd304;
-    wire [13:0] v2148 = v2147[15] ? 14'd0 : v2147;
-    wire [4:0] v2149 = (v2148 >>> 7);
-    reg [4:0] v2149_7; always @(posedge clk) v2149_7 <= v2149;
-    wire [4:0] v2150_l = v2073; wire [6:0] v2150_u = (v2073 >>> 5) + $signed({1'b0, v2149}); wire signed [11:0] v2150 = {v2150_u, v2150_l};
-    reg signed [11:0] v2150_7; always @(posedge clk) v2150_7 <= v2150;
-    wire [2:0] v2151_l = v1923; wire [6:0] v2151_u = (v1923 >>> 3) + v2149; wire [9:0] v2151 = {v2151_u, v2151_l};
-    reg [9:0] v2151_7; always @(posedge clk) v2151_7 <= v2151;
-    wire [0:0] v2152_l = v2149; wire [4:0] v2152_u = v2121 + (v2149 >>> 1); wire [5:0] v2152 = {v2152_u, v2152_l};
-    reg [5:0] v2152_7; always @(posedge clk) v2152_7 <= v2152;
-    wire [7:0] v2153 = (v2149 <<< 2) + v2149;
-    reg [7:0] v2153_7; always @(posedge clk) v2153_7 <= v2153;
-    wire [7:0] v2154 = (v2149 <<< 3) - v2149;
-    reg [7:0] v2154_7; always @(posedge clk) v2154_7 <= v2154;
-    wire [6:0] v2155 = (v2149 <<< 2) - v2149;
-    reg [6:0] v2155_7; always @(posedge clk) v2155_7 <= v2155;
-    wire [1:0] v2156_l = v1915_4; wire [9:0] v2156_u = (v1915_4 >>> 2) + v2143; wire signed [11:0] v2156 = {v2156_u, v2156_l};
-    reg signed [11:0] v2156_5; always @(posedge clk) v2156_5 <= v2156;
-    wire [0:0] v2157_l = v1832; wire [13:0] v2157_u = (v1832 >>> 1) - v2156_5; wire signed [14:0] v2157 = {v2157_u, v2157_l};
-    wire signed [14:0] v2158 = v2157 + 16'sd256;
-    reg signed [14:0] v2158_6; always @(posedge clk) v2158_6 <= v2158;
-    wire [13:0] v2159 = v2158_6[14] ? 14'd0 : v2158_6;
-    wire [5:0] v2160 = (v2159 >>> 6);
-    reg [5:0] v2160_7; always @(posedge clk) v2160_7 <= v2160;
-    wire signed [9:0] v2161 = (v2030_7 <<< 1) - $signed({1'b0, v2160_7});
-    wire signed [12:0] v2162 = v2132 + ($signed({1'b0, v2160}) <<< 5);
-    wire [0:0] v2163_l = v2160; wire [5:0] v2163_u = (v2160 >>> 1) - v1840_6; wire signed [6:0] v2163 = {v2163_u, v2163_l};
-    wire [0:0] v2164_l = $signed({1'b0, v2149}); wire [7:0] v2164_u = v2163 + ($signed({1'b0, v2149}) >>> 1); wire signed [8:0] v2164 = {v2164_u, v2164_l};
-    reg signed [8:0] v2164_7; always @(posedge clk) v2164_7 <= v2164;
-    wire [2:0] v2165_l = v2160; wire [5:0] v2165_u = (v2160 >>> 3) - v1988_6; wire signed [8:0] v2165 = {v2165_u, v2165_l};
-    wire [7:0] v2166 = (v2160 <<< 2) - v2160;
-    wire signed [11:0] v2167 = ($signed({1'b0, v730}) <<< 3) - v2103;
-    wire signed [11:0] v2168 = v1406 + v2167;
-    reg signed [11:0] v2168_4; always @(posedge clk) v2168_4 <= v2168;
-    wire [0:0] v2169_l = v2168_4; wire [10:0] v2169_u = (v2168_4 >>> 1) - v1104_4; wire signed [11:0] v2169 = {v2169_u, v2169_l};
-    wire signed [12:0] v2170 = v1635_4 + v2169;
-    wire [0:0] v2171_l = v996_3; wire [5:0] v2171_u = (v996_3 >>> 1) - v1810_3; wire signed [6:0] v2171 = {v2171_u, v2171_l};
-    wire signed [7:0] v2172 = ($signed({1'b0, v596_3}) <<< 1) + v2171;
-    wire [1:0] v2173_l = v1116; wire [8:0] v2173_u = (v1116 >>> 2) + v2172; wire signed [10:0] v2173 = {v2173_u, v2173_l};
-    reg signed [10:0] v2173_4; always @(posedge clk) v2173_4 <= v2173;
-    wire [0:0] v2174_l = v2173_4; wire [11:0] v2174_u = (v2173_4 >>> 1) - v1833_4; wire signed [12:0] v2174 = {v2174_u, v2174_l};
-    wire [1:0] v2175_l = v1850; wire [12:0] v2175_u = (v1850 >>> 2) + v2174; wire signed [14:0] v2175 = {v2175_u, v2175_l};
-    reg signed [14:0] v2175_5; always @(posedge clk) v2175_5 <= v2175;
-    wire signed [14:0] v2176 = v2003_5 + v2175_5;
-    wire signed [14:0] v2177 = v2176 - 16'sd48;
-    wire [13:0] v2178 = v2177[14] ? 14'd0 : v2177;
-    wire [5:0] v2179 = (v2178 >>> 7);
-    reg [5:0] v2179_6; always @(posedge clk) v2179_6 <= v2179;
-    wire [3:0] v2180_l = v1977; wire [7:0] v2180_u = (v1977 >>> 4) - $signed({1'b0, v2179_6}); wire signed [11:0] v2180 = {v2180_u, v2180_l};
-    wire [2:0] v2181_l = v2067; wire [7:0] v2181_u = (v2067 >>> 3) + $signed({1'b0, v2179_6}); wire signed [10:0] v2181 = {v2181_u, v2181_l};
-    wire [0:0] v2182_l = v2137; wire [10:0] v2182_u = (v2137 >>> 1) + v2181; wire signed [11:0] v2182 = {v2182_u, v2182_l};
-    reg signed [11:0] v2182_7; always @(posedge clk) v2182_7 <= v2182;
-    wire signed [11:0] v2183 = $signed({1'b0, v2048_7}) + v2182_7;
-    wire signed [11:0] v2184 = v2183 - $signed({1'b0, v2155_7});
-    wire signed [7:0] v2185 = v2179_6 - v2070;
-    reg signed [7:0] v2185_7; always @(posedge clk) v2185_7 <= v2185;
-    wire signed [8:0] v2186 = v2185_7 + v2138_7;
-    wire signed [8:0] v2187 = ($signed({1'b0, v2149_7}) <<< 1) + v2186;
-    wire [1:0] v2188_l = $signed({1'b0, v2179_6}); wire [6:0] v2188_u = ($signed({1'b0, v2179_6}) >>> 2) + v2091; wire signed [8:0] v2188 = {v2188_u, v2188_l};
-    wire signed [8:0] v2189 = $signed({1'b0, v2051}) + v2188;
-    reg signed [8:0] v2189_7; always @(posedge clk) v2189_7 <= v2189;
-    wire signed [7:0] v2190 = ($signed({1'b0, v1460_3}) <<< 3) - v2171;
-    wire signed [10:0] v2191 = (v2190 <<< 2) + v1896;
-    reg signed [10:0] v2191_4; always @(posedge clk) v2191_4 <= v2191;
-    wire signed [11:0] v2192 = (v1303_4 <<< 3) + v2191_4;
-    wire [0:0] v2193_l = v2192; wire [11:0] v2193_u = (v2192 >>> 1) + v1718; wire signed [12:0] v2193 = {v2193_u, v2193_l};
-    reg signed [12:0] v2193_5; always @(posedge clk) v2193_5 <= v2193;
-    wire signed [13:0] v2194 = v1554_5 - v2193_5;
-    wire signed [13:0] v2195 = v2194 + 15'sd54;
-    wire [11:0] v2196 = v2195[13] ? 12'd0 : v2195;
-    wire [4:0] v2197 = (v2196 >>> 5);
-    reg [4:0] v2197_6; always @(posedge clk) v2197_6 <= v2197;
-    reg [4:0] v2197_7; always @(posedge clk) v2197_7 <= v2197_6;
-    wire [1:0] v2198_l = v2066_7; wire [5:0] v2198_u = (v2066_7 >>> 2) + v2197_7; wire [7:0] v2198 = {v2198_u, v2198_l};
-    wire [8:0] v2199 = (v2197_6 <<< 1) + v1958;
-    reg [8:0] v2199_7; always @(posedge clk) v2199_7 <= v2199;
-    wire [0:0] v2200_l = v2062; wire [7:0] v2200_u = (v2062 >>> 1) + $signed({1'b0, v2197_6}); wire signed [8:0] v2200 = {v2200_u, v2200_l};
-    wire signed [9:0] v2201 = v2200 + $signed({1'b0, v2022});
-    reg signed [9:0] v2201_7; always @(posedge clk) v2201_7 <= v2201;
-    wire signed [7:0] v2202 = v1991 + $signed({1'b0, v2197_6});
-    reg signed [7:0] v2202_7; always @(posedge clk) v2202_7 <= v2202;
-    wire signed [11:0] v2203 = (v2053 <<< 1) - v2190;
-    reg signed [11:0] v2203_4; always @(posedge clk) v2203_4 <= v2203;
-    wire signed [12:0] v2204 = v1890 + v2203_4;
-    wire signed [12:0] v2205 = (v1523 <<< 1) + v2204;
-    reg signed [12:0] v2205_5; always @(posedge clk) v2205_5 <= v2205;
-    wire [0:0] v2206_l = v1785_5; wire [14:0] v2206_u = (v1785_5 >>> 1) + v2205_5; wire signed [15:0] v2206 = {v2206_u, v2206_l};
-    wire signed [15:0] v2207 = v2206 + 17'sd52;
-    wire [13:0] v2208 = v2207[15] ? 14'd0 : v2207;
-    wire [3:0] v2209 = (v2208 >>> 7);
-    reg [3:0] v2209_6; always @(posedge clk) v2209_6 <= v2209;
-    wire signed [6:0] v2210 = ($signed({1'b0, v2209_6}) <<< 1) + v1891;
-    wire [7:0] v2211 = (v2209_6 <<< 3) + v1754_6;
-    wire [8:0] v2212 = (v1840_6 <<< 2) + v2211;
-    wire [0:0] v2213_l = v2212; wire [7:0] v2213_u = (v2212 >>> 1) + v2149; wire [8:0] v2213 = {v2213_u, v2213_l};
-    reg [8:0] v2213_7; always @(posedge clk) v2213_7 <= v2213;
-    wire [1:0] v2214_l = v2209_6; wire [4:0] v2214_u = (v2209_6 >>> 2) - v1858_6; wire signed [6:0] v2214 = {v2214_u, v2214_l};
-    wire [0:0] v2215_l = v2214; wire [7:0] v2215_u = (v2214 >>> 1) - $signed({1'b0, v2179_6}); wire signed [8:0] v2215 = {v2215_u, v2215_l};
-    reg signed [8:0] v2215_7; always @(posedge clk) v2215_7 <= v2215;
-    wire signed [7:0] v2216 = $signed({1'b0, v1091_3}) - v2171;
-    reg signed [7:0] v2216_4; always @(posedge clk) v2216_4 <= v2216;
-    wire [0:0] v2217_l = v1797_4; wire [10:0] v2217_u = (v1797_4 >>> 1) + v2216_4; wire signed [11:0] v2217 = {v2217_u, v2217_l};
-    wire [0:0] v2218_l = v1112_4; wire [14:0] v2218_u = (v1112_4 >>> 1) - v2217; wire signed [15:0] v2218 = {v2218_u, v2218_l};
-    reg signed [15:0] v2218_5; always @(posedge clk) v2218_5 <= v2218;
-    wire signed [15:0] v2219 = v1783 + v2218_5;
-    wire signed [15:0] v2220 = v2219 - 17'sd18;
-    reg signed [15:0] v2220_6; always @(posedge clk) v2220_6 <= v2220;
-    wire [12:0] v2221 = v2220_6[15] ? 13'd0 : v2220_6;
-    wire [5:0] v2222 = (v2221 >>> 6);
-    wire signed [9:0] v2223 = (v2018 <<< 1) + $signed({1'b0, v2222});
-    reg signed [9:0] v2223_7; always @(posedge clk) v2223_7 <= v2223;
-    wire [2:0] v2224_l = v2223_7; wire [7:0] v2224_u = (v2223_7 >>> 3) + $signed({1'b0, v2160_7}); wire signed [10:0] v2224 = {v2224_u, v2224_l};
-    wire [9:0] v2225 = v2033 + (v2222 <<< 3);
-    reg [9:0] v2225_7; always @(posedge clk) v2225_7 <= v2225;
-    wire [3:0] v2226_l = v2044; wire [7:0] v2226_u = (v2044 >>> 4) - $signed({1'b0, v2222}); wire signed [11:0] v2226 = {v2226_u, v2226_l};
-    reg signed [11:0] v2226_7; always @(posedge clk) v2226_7 <= v2226;
-    wire signed [8:0] v2227 = v1968 + $signed({1'b0, v2222});
-    reg signed [8:0] v2227_7; always @(posedge clk) v2227_7 <= v2227;
-    wire signed [9:0] v2228 = (v1892 <<< 3) - v2222;
-    wire signed [7:0] v2229 = v2216 - v1280_3;
-    reg signed [7:0] v2229_4; always @(posedge clk) v2229_4 <= v2229;
-    wire signed [7:0] v2230 = $signed({1'b0, v1069_4}) - v2229_4;
-    wire [1:0] v2231_l = v1685; wire [10:0] v2231_u = (v1685 >>> 2) + v2230; wire signed [12:0] v2231 = {v2231_u, v2231_l};
-    wire [0:0] v2232_l = v1780; wire [13:0] v2232_u = (v1780 >>> 1) + v2231; wire signed [14:0] v2232 = {v2232_u, v2232_l};
-    reg signed [14:0] v2232_5; always @(posedge clk) v2232_5 <= v2232;
-    wire signed [14:0] v2233 = (v1811_5 <<< 2) + v2232_5;
-    wire signed [14:0] v2234 = v2233 + 16'sd188;
-    wire [13:0] v2235 = v2234[14] ? 14'd0 : v2234;
-    wire [4:0] v2236 = (v2235 >>> 7);
-    reg [4:0] v2236_6; always @(posedge clk) v2236_6 <= v2236;
-    wire [1:0] v2237_l = v1895; wire [6:0] v2237_u = (v1895 >>> 2) + v2236_6; wire [8:0] v2237 = {v2237_u, v2237_l};
-    reg [8:0] v2237_7; always @(posedge clk) v2237_7 <= v2237;
-    wire [1:0] v2238_l = v1965; wire [6:0] v2238_u = (v1965 >>> 2) + $signed({1'b0, v2236_6}); wire signed [8:0] v2238 = {v2238_u, v2238_l};
-    reg signed [8:0] v2238_7; always @(posedge clk) v2238_7 <= v2238;
-    wire [7:0] v2239 = v2133 + v2236_6;
-    wire [7:0] v2240 = v2239 + v2121;
-    reg [7:0] v2240_7; always @(posedge clk) v2240_7 <= v2240;
-    wire signed [9:0] v2241 = (v2216 <<< 2) - v1003_3;
-    reg signed [9:0] v2241_4; always @(posedge clk) v2241_4 <= v2241;
-    wire signed [14:0] v2242 = (v2241_4 <<< 3) + v1845;
-    wire [2:0] v2243_l = v2242; wire [12:0] v2243_u = (v2242 >>> 3) + v2170; wire signed [15:0] v2243 = {v2243_u, v2243_l};
-    reg signed [15:0] v2243_5; always @(posedge clk) v2243_5 <= v2243;
-    wire signed [16:0] v2244 = (v1867_5 <<< 2) + v2243_5;
-    wire signed [16:0] v2245 = v2244 + 18'sd384;
-    wire [15:0] v2246 = v2245[16] ? 16'd0 : v2245;
-    wire [5:0] v2247 = (v2246 >>> 7);
-    reg [5:0] v2247_6; always @(posedge clk) v2247_6 <= v2247;
-    wire [0:0] v2248_l = v1976; wire [6:0] v2248_u = v2247_6 + (v1976 >>> 1); wire [7:0] v2248 = {v2248_u, v2248_l};
-    reg [7:0] v2248_7; always @(posedge clk) v2248_7 <= v2248;
-    wire signed [11:0] v2249 = ($signed({1'b0, v2248_7}) <<< 2) + v2226_7;
-    wire [0:0] v2250_l = v2022; wire [8:0] v2250_u = (v2022 >>> 1) + v2248; wire [9:0] v2250 = {v2250_u, v2250_l};
-    reg [9:0] v2250_7; always @(posedge clk) v2250_7 <= v2250;
-    wire [8:0] v2251 = v2248 + v2166;
-    wire [1:0] v2252_l = v1913_6; wire [6:0] v2252_u = (v1913_6 >>> 2) - v2179_6; wire signed [8:0] v2252 = {v2252_u, v2252_l};
-    reg signed [8:0] v2252_7; always @(posedge clk) v2252_7 <= v2252;
-    wire [6:0] v2253 = v2236_6 + v2160;
-    wire [0:0] v2254_l = v1921; wire [7:0] v2254_u = (v1921 >>> 1) + v2253; wire [8:0] v2254 = {v2254_u, v2254_l};
-    reg [8:0] v2254_7; always @(posedge clk) v2254_7 <= v2254;
-    wire signed [7:0] v2255 = v2121 - v2253;
-    reg signed [7:0] v2255_7; always @(posedge clk) v2255_7 <= v2255;
-    wire [6:0] v2256 = v2197_6 + v2160;
-    reg [6:0] v2256_7; always @(posedge clk) v2256_7 <= v2256;
-    wire signed [10:0] v2257 = ($signed({1'b0, v2256_7}) <<< 2) + v2097;
-    wire [0:0] v2258_l = $signed({1'b0, v2136_7}); wire [10:0] v2258_u = ($signed({1'b0, v2136_7}) >>> 1) + v2257; wire signed [11:0] v2258 = {v2258_u, v2258_l};
-    reg signed [11:0] v2258_8; always @(posedge clk) v2258_8 <= v2258;
-    wire signed [6:0] v2259 = v1795_6 - v2197_6;
-    wire [7:0] v2260 = (v2197_6 <<< 2) + v2197_6;
-    reg [7:0] v2260_7; always @(posedge clk) v2260_7 <= v2260;
-    wire [8:0] v2261 = v2260 + (v2149 <<< 3);
-    reg [8:0] v2261_7; always @(posedge clk) v2261_7 <= v2261;
-    wire [9:0] v2262 = v2261_7 + v2240_7;
-    reg [9:0] v2262_8; always @(posedge clk) v2262_8 <= v2262;
-    wire [6:0] v2263 = v1795_6 + v2197_6;
-    reg [6:0] v2263_7; always @(posedge clk) v2263_7 <= v2263;
-    wire [8:0] v2264 = v2166 + v2263;
-    wire [1:0] v2265_l = v1795_6; wire [5:0] v2265_u = (v1795_6 >>> 2) + v2197_6; wire [7:0] v2265 = {v2265_u, v2265_l};
-    reg [7:0] v2265_7; always @(posedge clk) v2265_7 <= v2265;
-    wire [1:0] v2266_l = v2141; wire [8:0] v2266_u = (v2141 >>> 2) + v2265; wire [10:0] v2266 = {v2266_u, v2266_l};
-    reg [10:0] v2266_7; always @(posedge clk) v2266_7 <= v2266;
-    wire [0:0] v2267_l = v1795_6; wire [5:0] v2267_u = (v1795_6 >>> 1) + v2197_6; wire [6:0] v2267 = {v2267_u, v2267_l};
-    wire signed [11:0] v2268 = ($signed({1'b0, v2267}) <<< 2) + v2180;
-    reg signed [11:0] v2268_7; always @(posedge clk) v2268_7 <= v2268;
-    wire signed [10:0] v2269 = (v2139 <<< 1) + $signed({1'b0, v2267});
-    reg signed [10:0] v2269_7; always @(posedge clk) v2269_7 <= v2269;
-    wire [7:0] v2270 = v2267 + v1842;
-    wire signed [8:0] v2271 = $signed({1'b0, v2270}) + v2255;
-    reg signed [8:0] v2271_7; always @(posedge clk) v2271_7 <= v2271;
-    wire [0:0] v2272_l = v2267; wire [7:0] v2272_u = (v2267 >>> 1) + v2166; wire [8:0] v2272 = {v2272_u, v2272_l};
-    wire [2:0] v2273_l = v2272; wire [9:0] v2273_u = (v2272 >>> 3) - v1997; wire signed [12:0] v2273 = {v2273_u, v2273_l};
-    reg signed [12:0] v2273_7; always @(posedge clk) v2273_7 <= v2273;
-    wire [1:0] v2274_l = v2236_6; wire [6:0] v2274_u = (v2236_6 >>> 2) - v2222; wire signed [8:0] v2274 = {v2274_u, v2274_l};
-    wire [0:0] v2275_l = $signed({1'b0, v2019}); wire [8:0] v2275_u = ($signed({1'b0, v2019}) >>> 1) + v2274; wire signed [9:0] v2275 = {v2275_u, v2275_l};
-    reg signed [9:0] v2275_7; always @(posedge clk) v2275_7 <= v2275;
-    wire [0:0] v2276_l = v2275_7; wire [9:0] v2276_u = (v2275_7 >>> 1) + $signed({1'b0, v1999_7}); wire signed [10:0] v2276 = {v2276_u, v2276_l};
-    reg signed [10:0] v2276_8; always @(posedge clk) v2276_8 <= v2276;
-    wire [6:0] v2277 = (v2236_6 <<< 1) + v1795_6;
-    wire [6:0] v2278 = (v2236_6 <<< 2) - v2236_6;
-    reg [6:0] v2278_7; always @(posedge clk) v2278_7 <= v2278;
-    wire signed [10:0] v2279 = (v2199_7 <<< 1) - v2278_7;
-    wire signed [11:0] v2280 = (v2279 <<< 1) - $signed({1'b0, v2155_7});
-    wire [3:0] v2281_l = v1995; wire [7:0] v2281_u = (v1995 >>> 4) + v2278; wire [11:0] v2281 = {v2281_u, v2281_l};
-    reg [11:0] v2281_7; always @(posedge clk) v2281_7 <= v2281;
-    wire [7:0] v2282 = v2021 + v2278;
-    reg [7:0] v2282_7; always @(posedge clk) v2282_7 <= v2282;
-    wire [6:0] v2283 = v2278 + v2121;
-    reg [6:0] v2283_7; always @(posedge clk) v2283_7 <= v2283;
-    wire [9:0] v2284 = (v2283_7 <<< 2) + v2155_7;
-    wire [6:0] v2285 = (v1976 <<< 1) + v2222;
-    wire [8:0] v2286 = (v2285 <<< 1) + v1913_6;
-    wire [6:0] v2287 = v2222 + v1976;
-    wire [6:0] v2288 = v2179_6 + v1976;
-    wire signed [10:0] v2289 = (v2288 <<< 3) - v1944;
-    wire signed [8:0] v2290 = (v2179_6 <<< 2) - v1976;
-    wire [6:0] v2291 = v2247_6 + (v1976 <<< 1);
-    wire [0:0] v2292_l = v2291; wire [7:0] v2292_u = (v2291 >>> 1) + v1841; wire [8:0] v2292 = {v2292_u, v2292_l};
-    reg [8:0] v2292_7; always @(posedge clk) v2292_7 <= v2292;
-    wire [2:0] v2293_l = v2292_7; wire [7:0] v2293_u = (v2292_7 >>> 3) + v2155_7; wire [10:0] v2293 = {v2293_u, v2293_l};
-    wire [6:0] v2294 = v2247_6 + v1976;
-    reg [6:0] v2294_7; always @(posedge clk) v2294_7 <= v2294;
-    wire [8:0] v2295 = (v2256 <<< 1) + v2294;
-    reg [8:0] v2295_7; always @(posedge clk) v2295_7 <= v2295;
-    wire [7:0] v2296 = v2294 + (v2149 <<< 1);
-    reg [7:0] v2296_7; always @(posedge clk) v2296_7 <= v2296;
-    wire [1:0] v2297_l = v2128_7; wire [7:0] v2297_u = (v2128_7 >>> 2) + v2296_7; wire [9:0] v2297 = {v2297_u, v2297_l};
-    wire signed [7:0] v2298 = (v1976 <<< 2) - v2247_6;
-    wire [1:0] v2299_l = $signed({1'b0, v1993}); wire [9:0] v2299_u = ($signed({1'b0, v1993}) >>> 2) - v2298; wire signed [11:0] v2299 = {v2299_u, v2299_l};
-    reg signed [11:0] v2299_7; always @(posedge clk) v2299_7 <= v2299;
-    wire signed [12:0] v2300 = (v2125 <<< 1) - v2298;
-    reg signed [12:0] v2300_7; always @(posedge clk) v2300_7 <= v2300;
-    wire [1:0] v2301_l = $signed({1'b0, v1923}); wire [8:0] v2301_u = ($signed({1'b0, v1923}) >>> 2) + v2298; wire signed [10:0] v2301 = {v2301_u, v2301_l};
-    reg signed [10:0] v2301_7; always @(posedge clk) v2301_7 <= v2301;
-    wire signed [10:0] v2302 = ($signed({1'b0, v2149}) <<< 4) - v2298;
-    reg signed [10:0] v2302_7; always @(posedge clk) v2302_7 <= v2302;
-    wire [0:0] v2303_l = v2247_6; wire [5:0] v2303_u = (v2247_6 >>> 1) + v1939_6; wire [6:0] v2303 = {v2303_u, v2303_l};
-    wire [8:0] v2304 = (v2303 <<< 1) + v2011_6;
-    wire [0:0] v2305_l = v1863_6; wire [6:0] v2305_u = (v1863_6 >>> 1) + v2247_6; wire [7:0] v2305 = {v2305_u, v2305_l};
-    wire [8:0] v2306 = (v2247_6 <<< 3) - v2247_6;
-    wire [3:0] v2307_l = v2306; wire [5:0] v2307_u = (v2306 >>> 4) - v2236_6; wire signed [9:0] v2307 = {v2307_u, v2307_l};
-    reg signed [9:0] v2307_7; always @(posedge clk) v2307_7 <= v2307;
-    wire [2:0] v2308_l = v2307_7; wire [7:0] v2308_u = (v2307_7 >>> 3) - $signed({1'b0, v2152_7}); wire signed [10:0] v2308 = {v2308_u, v2308_l};
-    wire [2:0] v2309_l = v2306; wire [6:0] v2309_u = (v2306 >>> 3) + v2121; wire [9:0] v2309 = {v2309_u, v2309_l};
-    reg [9:0] v2309_7; always @(posedge clk) v2309_7 <= v2309;
-    wire signed [11:0] v2310 = (v2187 <<< 3) - $signed({1'b0, v2309_7});
-    reg signed [11:0] v2310_8; always @(posedge clk) v2310_8 <= v2310;
-    wire signed [12:0] v2311 = (v2276_8 <<< 1) + v2310_8;
-    wire [4:0] v2312_l = v2306; wire [7:0] v2312_u = (v2306 >>> 5) - v1913_6; wire signed [12:0] v2312 = {v2312_u, v2312_l};
-    wire signed [12:0] v2313 = ($signed({1'b0, v2129}) <<< 1) + v2312;
-    reg signed [12:0] v2313_7; always @(posedge clk) v2313_7 <= v2313;
-    wire [0:0] v2314_l = v2313_7; wire [12:0] v2314_u = (v2313_7 >>> 1) + v2184; wire signed [13:0] v2314 = {v2314_u, v2314_l};
-    reg signed [13:0] v2314_8; always @(posedge clk) v2314_8 <= v2314;
-    wire [8:0] v2315 = (v2247_6 <<< 2) + v2247_6;
-    reg [8:0] v2315_7; always @(posedge clk) v2315_7 <= v2315;
-    wire [0:0] v2316_l = v2286; wire [8:0] v2316_u = (v2286 >>> 1) + v2315; wire [9:0] v2316 = {v2316_u, v2316_l};
-    reg [9:0] v2316_7; always @(posedge clk) v2316_7 <= v2316;
-    wire signed [12:0] v2317 = (v2316_7 <<< 2) - v2154_7;
-    wire signed [9:0] v2318 = v2129 - v2315;
-    reg signed [9:0] v2318_7; always @(posedge clk) v2318_7 <= v2318;
-    reg signed [9:0] v2318_8; always @(posedge clk) v2318_8 <= v2318_7;
-    wire [9:0] v2319 = (v1980 <<< 2) + v2315;
-    reg [9:0] v2319_7; always @(posedge clk) v2319_7 <= v2319;
-    wire [2:0] v2320_l = v2319_7; wire [7:0] v2320_u = (v2319_7 >>> 3) + v2129_7; wire [10:0] v2320 = {v2320_u, v2320_l};
-    wire [9:0] v2321 = (v2277 <<< 2) + v2315;
-    reg [9:0] v2321_7; always @(posedge clk) v2321_7 <= v2321;
-    wire [9:0] v2322 = (v2315 <<< 1) + v2149;
-    reg [9:0] v2322_7; always @(posedge clk) v2322_7 <= v2322;
-    wire [6:0] v2323 = v2209_6 + v2112_6;
-    wire [0:0] v2324_l = v2323; wire [7:0] v2324_u = (v2323 >>> 1) + v2305; wire [8:0] v2324 = {v2324_u, v2324_l};
-    wire signed [9:0] v2325 = v2324 - v1842;
-    reg signed [9:0] v2325_7; always @(posedge clk) v2325_7 <= v2325;
-    wire [6:0] v2326 = (v2209_6 <<< 1) + v2112_6;
-    wire [2:0] v2327_l = $signed({1'b0, v2326}); wire [6:0] v2327_u = ($signed({1'b0, v2326}) >>> 3) + v2083; wire signed [9:0] v2327 = {v2327_u, v2327_l};
-    reg signed [9:0] v2327_7; always @(posedge clk) v2327_7 <= v2327;
-    wire [2:0] v2328_l = v2327_7; wire [6:0] v2328_u = (v2327_7 >>> 3) + $signed({1'b0, v2149_7}); wire signed [9:0] v2328 = {v2328_u, v2328_l};
-    wire signed [12:0] v2329 = (v2328 <<< 1) + v2299_7;
-    wire [8:0] v2330 = (v2049 <<< 1) + v2326;
-    reg [8:0] v2330_7; always @(posedge clk) v2330_7 <= v2330;
-    wire [0:0] v2331_l = v1923_7; wire [9:0] v2331_u = (v1923_7 >>> 1) + v2330_7; wire [10:0] v2331 = {v2331_u, v2331_l};
-    wire [7:0] v2332 = (v2236_6 <<< 1) + v2326;
-    reg [7:0] v2332_7; always @(posedge clk) v2332_7 <= v2332;
-    wire signed [9:0] v2333 = v1963_7 + $signed({1'b0, v2332_7});
-    wire [0:0] v2334_l = v2209_6; wire [6:0] v2334_u = (v2209_6 >>> 1) - v2112_6; wire signed [7:0] v2334 = {v2334_u, v2334_l};
-    wire [1:0] v2335_l = $signed({1'b0, v2025}); wire [7:0] v2335_u = ($signed({1'b0, v2025}) >>> 2) + v2334; wire signed [9:0] v2335 = {v2335_u, v2335_l};
-    reg signed [9:0] v2335_7; always @(posedge clk) v2335_7 <= v2335;
-    wire signed [9:0] v2336 = $signed({1'b0, v2265_7}) + v2335_7;
-    wire signed [10:0] v2337 = (v2334 <<< 3) + $signed({1'b0, v1913_6});
-    wire signed [11:0] v2338 = ($signed({1'b0, v2248}) <<< 3) + v2337;
-    reg signed [11:0] v2338_7; always @(posedge clk) v2338_7 <= v2338;
-    wire [1:0] v2339_l = v2338_7; wire [10:0] v2339_u = (v2338_7 >>> 2) + $signed({1'b0, v2213_7}); wire signed [12:0] v2339 = {v2339_u, v2339_l};
-    wire [6:0] v2340 = (v2209_6 <<< 2) + v2112_6;
-    wire [8:0] v2341 = v2340 + v1990;
-    reg [8:0] v2341_7; always @(posedge clk) v2341_7 <= v2341;
-    wire [0:0] v2342_l = v2102_7; wire [9:0] v2342_u = (v2102_7 >>> 1) + $signed({1'b0, v2341_7}); wire signed [10:0] v2342 = {v2342_u, v2342_l};
-    wire [0:0] v2343_l = v2340; wire [6:0] v2343_u = (v2340 >>> 1) + v2236_6; wire [7:0] v2343 = {v2343_u, v2343_l};
-    wire [8:0] v2344 = v2343 + (v2149 <<< 2);
-    reg [8:0] v2344_7; always @(posedge clk) v2344_7 <= v2344;
-    wire [7:0] v2345 = (v2209_6 <<< 3) + v1988_6;
-    wire [5:0] v2346 = (v2209_6 <<< 1) + v1939_6;
-    wire [0:0] v2347_l = v2334; wire [7:0] v2347_u = (v2334 >>> 1) + $signed({1'b0, v2346}); wire signed [8:0] v2347 = {v2347_u, v2347_l};
-    wire [1:0] v2348_l = v2222; wire [4:0] v2348_u = v2209_6 + (v2222 >>> 2); wire [6:0] v2348 = {v2348_u, v2348_l};
-    wire [8:0] v2349 = v1944 + v2348;
-    reg [8:0] v2349_7; always @(posedge clk) v2349_7 <= v2349;
-    wire [0:0] v2350_l = v2045; wire [5:0] v2350_u = (v2045 >>> 1) - v2209_6; wire signed [6:0] v2350 = {v2350_u, v2350_l};
-    wire signed [8:0] v2351 = v2350 - $signed({1'b0, v1913_6});
-    reg signed [8:0] v2351_7; always @(posedge clk) v2351_7 <= v2351;
-    wire signed [8:0] v2352 = v2351_7 - $signed({1'b0, v2121_7});
-    wire signed [6:0] v2353 = ($signed({1'b0, v2209_6}) <<< 1) + v2035;
-    wire [0:0] v2354_l = $signed({1'b0, v1944}); wire [8:0] v2354_u = ($signed({1'b0, v1944}) >>> 1) + v2353; wire signed [9:0] v2354 = {v2354_u, v2354_l};
-    reg signed [9:0] v2354_7; always @(posedge clk) v2354_7 <= v2354;
-    wire [1:0] v2355_l = v2354_7; wire [7:0] v2355_u = (v2354_7 >>> 2) + $signed({1'b0, v2121_7}); wire signed [9:0] v2355 = {v2355_u, v2355_l};
-    wire [6:0] v2356 = (v2209_6 <<< 1) + v2034;
-    wire [7:0] v2357 = (v1840_6 <<< 1) + v2356;
-    reg [7:0] v2357_7; always @(posedge clk) v2357_7 <= v2357;
-    wire [6:0] v2358 = (v2209_6 <<< 2) + v2040;
-    wire [0:0] v2359_l = v1994; wire [7:0] v2359_u = (v1994 >>> 1) + v2358; wire [8:0] v2359 = {v2359_u, v2359_l};
-    reg [8:0] v2359_7; always @(posedge clk) v2359_7 <= v2359;
-    wire [5:0] v2360 = (v2209_6 <<< 2) - v2209_6;
-    wire signed [7:0] v2361 = $signed({1'b0, v2360}) + v2036;
-    reg signed [7:0] v2361_7; always @(posedge clk) v2361_7 <= v2361;
-    wire [0:0] v2362_l = v2197_6; wire [5:0] v2362_u = (v2197_6 >>> 1) + v2360; wire [6:0] v2362 = {v2362_u, v2362_l};
-    wire signed [8:0] v2363 = v2046 + $signed({1'b0, v2362});
-    reg signed [8:0] v2363_7; always @(posedge clk) v2363_7 <= v2363;
-    wire signed [8:0] v2364 = $signed({1'b0, v2128_7}) + v2363_7;
-    wire [0:0] v2365_l = v1840_6; wire [5:0] v2365_u = (v1840_6 >>> 1) + v2360; wire [6:0] v2365 = {v2365_u, v2365_l};
-    wire signed [9:0] v2366 = ($signed({1'b0, v2365}) <<< 1) + v1946;
-    reg signed [9:0] v2366_7; always @(posedge clk) v2366_7 <= v2366;
-    wire signed [10:0] v2367 = ($signed({1'b0, v2155_7}) <<< 2) + v2366_7;
-    wire [2:0] v2368_l = v2367; wire [9:0] v2368_u = (v2367 >>> 3) - $signed({1'b0, v2254_7}); wire signed [12:0] v2368 = {v2368_u, v2368_l};
-    reg signed [12:0] v2368_8; always @(posedge clk) v2368_8 <= v2368;
-    wire [1:0] v2369_l = v2222; wire [4:0] v2369_u = (v2222 >>> 2) - v2061_6; wire signed [6:0] v2369 = {v2369_u, v2369_l};
-    wire [0:0] v2370_l = v2369; wire [6:0] v2370_u = (v2369 >>> 1) - $signed({1'b0, v1988_6}); wire signed [7:0] v2370 = {v2370_u, v2370_l};
-    wire [0:0] v2371_l = v2370; wire [6:0] v2371_u = (v2370 >>> 1) + $signed({1'b0, v2149}); wire signed [7:0] v2371 = {v2371_u, v2371_l};
-    reg signed [7:0] v2371_7; always @(posedge clk) v2371_7 <= v2371;
-    wire [0:0] v2372_l = v2371_7; wire [8:0] v2372_u = (v2371_7 >>> 1) - $signed({1'b0, v2294_7}); wire signed [9:0] v2372 = {v2372_u, v2372_l};
-    wire signed [10:0] v2373 = (v2352 <<< 1) + v2372;
-    wire signed [13:0] v2374 = (v2373 <<< 3) - 15'sd1;
-    reg signed [13:0] v2374_8; always @(posedge clk) v2374_8 <= v2374;
-    wire [10:0] v2375 = v2374_8[13] ? 11'd0 : v2374_8;
-    wire [3:0] v2376 = (v2375 >>> 6);
-    wire [0:0] v2377_l = v2222; wire [5:0] v2377_u = v1988_6 + (v2222 >>> 1); wire [6:0] v2377 = {v2377_u, v2377_l};
-    wire [3:0] v2378_l = v2222; wire [3:0] v2378_u = (v2222 >>> 4) - v2061_6; wire signed [7:0] v2378 = {v2378_u, v2378_l};
-    wire [4:0] v2379_l = v2378; wire [6:0] v2379_u = (v2378 >>> 5) - $signed({1'b0, v1929_6}); wire signed [11:0] v2379 = {v2379_u, v2379_l};
-    reg signed [11:0] v2379_7; always @(posedge clk) v2379_7 <= v2379;
-    wire [1:0] v2380_l = v2379_7; wire [10:0] v2380_u = (v2379_7 >>> 2) + v2224; wire signed [12:0] v2380 = {v2380_u, v2380_l};
-    wire [7:0] v2381 = v1754_6 + (v2222 <<< 1);
-    wire [0:0] v2382_l = v2149; wire [8:0] v2382_u = (v2149 >>> 1) - v2381; wire signed [9:0] v2382 = {v2382_u, v2382_l};
-    reg signed [9:0] v2382_7; always @(posedge clk) v2382_7 <= v2382;
-    wire [6:0] v2383 = v1929_6 + v2222;
-    wire [7:0] v2384 = v1795_6 + v2383;
-    wire [10:0] v2385 = (v2384 <<< 3) + v2306;
-    reg [10:0] v2385_7; always @(posedge clk) v2385_7 <= v2385;
-    wire [2:0] v2386_l = v2222; wire [5:0] v2386_u = v2045 + (v2222 >>> 3); wire [8:0] v2386 = {v2386_u, v2386_l};
-    wire [0:0] v2387_l = v2386; wire [8:0] v2387_u = (v2386 >>> 1) - v2098_6; wire signed [9:0] v2387 = {v2387_u, v2387_l};
-    reg signed [9:0] v2387_7; always @(posedge clk) v2387_7 <= v2387;
-    wire [0:0] v2388_l = v2387_7; wire [8:0] v2388_u = (v2387_7 >>> 1) - $signed({1'b0, v2121_7}); wire signed [9:0] v2388 = {v2388_u, v2388_l};
-    wire signed [11:0] v2389 = (v2333 <<< 1) + v2388;
-    wire signed [8:0] v2390 = (v2179_6 <<< 2) - v2222;
-    wire [0:0] v2391_l = v1882; wire [9:0] v2391_u = (v1882 >>> 1) + v2390; wire signed [10:0] v2391 = {v2391_u, v2391_l};
-    reg signed [10:0] v2391_7; always @(posedge clk) v2391_7 <= v2391;
-    wire signed [11:0] v2392 = ($signed({1'b0, v2260_7}) <<< 2) + v2391_7;
-    wire [0:0] v2393_l = v2392; wire [10:0] v2393_u = (v2392 >>> 1) - $signed({1'b0, v2321_7}); wire signed [11:0] v2393 = {v2393_u, v2393_l};
-    wire signed [10:0] v2394 = (v1988_6 <<< 5) - v2222;
-    reg signed [10:0] v2394_7; always @(posedge clk) v2394_7 <= v2394;
-    wire [2:0] v2395_l = v2394_7; wire [9:0] v2395_u = (v2394_7 >>> 3) + v2227_7; wire signed [12:0] v2395 = {v2395_u, v2395_l};
-    wire [6:0] v2396 = (v1988_6 <<< 1) + v2222;
-    wire [7:0] v2397 = (v1840_6 <<< 1) + v2396;
-    wire [0:0] v2398_l = v2397; wire [7:0] v2398_u = (v2397 >>> 1) - v2121; wire signed [8:0] v2398 = {v2398_u, v2398_l};
-    reg signed [8:0] v2398_7; always @(posedge clk) v2398_7 <= v2398;
-    wire [7:0] v2399 = (v2100_6 <<< 1) + v2396;
-    wire [8:0] v2400 = (v1842 <<< 1) + v2399;
-    reg [8:0] v2400_7; always @(posedge clk) v2400_7 <= v2400;
-    wire signed [11:0] v2401 = ($signed({1'b0, v2400_7}) <<< 1) + v2302_7;
-    wire [7:0] v2402 = (v2222 <<< 2) - v2222;
-    wire signed [13:0] v2403 = (v2090 <<< 5) - v2402;
-    reg signed [13:0] v2403_7; always @(posedge clk) v2403_7 <= v2403;
-    wire signed [9:0] v2404 = (v2039 <<< 2) + $signed({1'b0, v2402});
-    reg signed [9:0] v2404_7; always @(posedge clk) v2404_7 <= v2404;
-    wire [1:0] v2405_l = v2404_7; wire [8:0] v2405_u = (v2404_7 >>> 2) + $signed({1'b0, v2021_7}); wire signed [10:0] v2405 = {v2405_u, v2405_l};
-    wire [7:0] v2406 = (v1939_6 <<< 2) + v2179_6;
-    wire [8:0] v2407 = v2406 + v2377;
-    wire [6:0] v2408 = (v1939_6 <<< 1) + v2179_6;
-    wire [7:0] v2409 = (v2100_6 <<< 1) + v2408;
-    wire signed [9:0] v2410 = (v2163 <<< 1) + $signed({1'b0, v2409});
-    reg signed [9:0] v2410_7; always @(posedge clk) v2410_7 <= v2410;
-    wire [9:0] v2411 = (v2179_6 <<< 3) + v2179_6;
-    wire [1:0] v2412_l = v2259; wire [10:0] v2412_u = (v2259 >>> 2) - $signed({1'b0, v2411}); wire signed [12:0] v2412 = {v2412_u, v2412_l};
-    reg signed [12:0] v2412_7; always @(posedge clk) v2412_7 <= v2412;
-    wire [0:0] v2413_l = v2150_7; wire [12:0] v2413_u = (v2150_7 >>> 1) + v2412_7; wire signed [13:0] v2413 = {v2413_u, v2413_l};
-    wire [0:0] v2414_l = v2411; wire [9:0] v2414_u = (v2411 >>> 1) + v2140; wire [10:0] v2414 = {v2414_u, v2414_l};
-    wire [0:0] v2415_l = v2414; wire [9:0] v2415_u = (v2414 >>> 1) + v2304; wire [10:0] v2415 = {v2415_u, v2415_l};
-    reg [10:0] v2415_7; always @(posedge clk) v2415_7 <= v2415;
-    wire [8:0] v2416 = (v2179_6 <<< 2) + v2179_6;
-    reg [8:0] v2416_7; always @(posedge clk) v2416_7 <= v2416;
-    wire [9:0] v2417 = v2225_7 + v2416_7;
-    wire [11:0] v2418 = (v1923_7 <<< 2) + v2417;
-    wire [8:0] v2419 = v2416 + v2340;
-    reg [8:0] v2419_7; always @(posedge clk) v2419_7 <= v2419;
-    wire signed [9:0] v2420 = (v2163 <<< 1) - $signed({1'b0, v2416});
-    reg signed [9:0] v2420_7; always @(posedge clk) v2420_7 <= v2420;
-    wire signed [10:0] v2421 = v2336 + v2420_7;
-    wire [7:0] v2422 = (v2179_6 <<< 2) - v2179_6;
-    wire [2:0] v2423_l = v2121; wire [8:0] v2423_u = (v2121 >>> 3) - v2422; wire signed [11:0] v2423 = {v2423_u, v2423_l};
-    reg signed [11:0] v2423_7; always @(posedge clk) v2423_7 <= v2423;
-    wire [7:0] v2424 = (v2011_6 <<< 1) + v2422;
-    wire [8:0] v2425 = v2265 + v2424;
-    reg [8:0] v2425_7; always @(posedge clk) v2425_7 <= v2425;
-    wire [7:0] v2426 = v2422 + v2011_6;
-    reg [7:0] v2426_7; always @(posedge clk) v2426_7 <= v2426;
-    wire [0:0] v2427_l = v1913_6; wire [7:0] v2427_u = (v1913_6 >>> 1) + v2422; wire [8:0] v2427 = {v2427_u, v2427_l};
-    wire [0:0] v2428_l = v2427; wire [8:0] v2428_u = (v2427 >>> 1) - v1842; wire signed [9:0] v2428 = {v2428_u, v2428_l};
-    reg signed [9:0] v2428_7; always @(posedge clk) v2428_7 <= v2428;
-    wire signed [10:0] v2429 = v2201_7 + v2428_7;
-    reg signed [10:0] v2429_8; always @(posedge clk) v2429_8 <= v2429;
-    wire [2:0] v2430_l = v1775; wire [8:0] v2430_u = (v1775 >>> 3) + v2230; wire signed [11:0] v2430 = {v2430_u, v2430_l};
-    reg signed [11:0] v2430_5; always @(posedge clk) v2430_5 <= v2430;
-    wire signed [14:0] v2431 = v2430_5 + v1634;
-    wire signed [14:0] v2432 = v2431 - 16'sd44;
-    reg signed [14:0] v2432_6; always @(posedge clk) v2432_6 <= v2432;
-    wire [12:0] v2433 = v2432_6[14] ? 13'd0 : v2432_6;
-    wire [3:0] v2434 = (v2433 >>> 6);
-    wire [1:0] v2435_l = $signed({1'b0, v2434}); wire [5:0] v2435_u = v2081 + ($signed({1'b0, v2434}) >>> 2); wire signed [7:0] v2435 = {v2435_u, v2435_l};
-    wire [0:0] v2436_l = v2435; wire [6:0] v2436_u = (v2435 >>> 1) + $signed({1'b0, v2197_6}); wire signed [7:0] v2436 = {v2436_u, v2436_l};
-    reg signed [7:0] v2436_7; always @(posedge clk) v2436_7 <= v2436;
-    wire [0:0] v2437_l = $signed({1'b0, v2121_7}); wire [7:0] v2437_u = ($signed({1'b0, v2121_7}) >>> 1) + v2436_7; wire signed [8:0] v2437 = {v2437_u, v2437_l};
-    wire [1:0] v2438_l = v2437; wire [9:0] v2438_u = (v2437 >>> 2) - $signed({1'b0, v2426_7}); wire signed [11:0] v2438 = {v2438_u, v2438_l};
-    wire [0:0] v2439_l = v2080; wire [5:0] v2439_u = (v2080 >>> 1) + $signed({1'b0, v2434}); wire signed [6:0] v2439 = {v2439_u, v2439_l};
-    wire signed [8:0] v2440 = (v2439 <<< 1) + $signed({1'b0, v1945});
-    reg signed [8:0] v2440_7; always @(posedge clk) v2440_7 <= v2440;
-    wire [1:0] v2441_l = v2252_7; wire [8:0] v2441_u = (v2252_7 >>> 2) + v2440_7; wire signed [10:0] v2441 = {v2441_u, v2441_l};
-    wire signed [11:0] v2442 = ($signed({1'b0, v2155_7}) <<< 1) + v2441;
-    reg signed [11:0] v2442_8; always @(posedge clk) v2442_8 <= v2442;
-    wire [6:0] v2443 = v2209_6 + (v2434 <<< 2);
-    wire signed [10:0] v2444 = (v2043 <<< 3) - v2443;
-    reg signed [10:0] v2444_7; always @(posedge clk) v2444_7 <= v2444;
-    wire [5:0] v2445 = (v2209_6 <<< 1) + v2434;
-    wire [6:0] v2446 = v1840_6 + v2445;
-    wire [7:0] v2447 = (v2434 <<< 3) + v2222;
-    wire [8:0] v2448 = v2447 + v2023;
-    reg [8:0] v2448_7; always @(posedge clk) v2448_7 <= v2448;
-    wire signed [11:0] v2449 = (v2361_7 <<< 3) + $signed({1'b0, v2448_7});
-    wire [0:0] v2450_l = v2308; wire [11:0] v2450_u = (v2308 >>> 1) - v2449; wire signed [12:0] v2450 = {v2450_u, v2450_l};
-    wire signed [12:0] v2451 = v2450 - 14'sd32;
-    reg signed [12:0] v2451_8; always @(posedge clk) v2451_8 <= v2451;
-    wire [9:0] v2452 = v2451_8[12] ? 10'd0 : v2451_8;
-    wire [2:0] v2453 = (v2452 >>> 5);
-    reg [2:0] v2453_9; always @(posedge clk) v2453_9 <= v2453;
-    wire signed [5:0] v2454 = (v2376 <<< 1) - v2453;
-    wire [1:0] v2455_l = v2454; wire [4:0] v2455_u = (v2454 >>> 2) - $signed({1'b0, v2453}); wire signed [6:0] v2455 = {v2455_u, v2455_l};
-    reg signed [6:0] v2455_9; always @(posedge clk) v2455_9 <= v2455;
-    wire [6:0] v2456 = (v2453 <<< 4) + v2376;
-    reg [6:0] v2456_9; always @(posedge clk) v2456_9 <= v2456;
-    wire [2:0] v2457_l = v2376; wire [3:0] v2457_u = (v2376 >>> 3) + v2453; wire [6:0] v2457 = {v2457_u, v2457_l};
-    wire [5:0] v2458 = (v2453 <<< 3) - v2453;
-    wire [0:0] v2459_l = v1988_6; wire [4:0] v2459_u = (v1988_6 >>> 1) + v2434; wire [5:0] v2459 = {v2459_u, v2459_l};
-    wire [0:0] v2460_l = v2358; wire [6:0] v2460_u = (v2358 >>> 1) + v2459; wire [7:0] v2460 = {v2460_u, v2460_l};
-    reg [7:0] v2460_7; always @(posedge clk) v2460_7 <= v2460;
-    wire [5:0] v2461 = v1939_6 + v2434;
-    wire [1:0] v2462_l = v2402; wire [6:0] v2462_u = (v2402 >>> 2) + v2461; wire [8:0] v2462 = {v2462_u, v2462_l};
-    wire signed [7:0] v2463 = (v2179_6 <<< 1) - v2434;
-    wire signed [10:0] v2464 = (v2463 <<< 3) - $signed({1'b0, v2402});
-    wire [5:0] v2465 = (v2434 <<< 2) - v2434;
-    wire signed [8:0] v2466 = v2290 - $signed({1'b0, v2465});
-    reg signed [8:0] v2466_7; always @(posedge clk) v2466_7 <= v2466;
-    wire [0:0] v2467_l = v2466_7; wire [9:0] v2467_u = (v2466_7 >>> 1) + $signed({1'b0, v2198}); wire signed [10:0] v2467 = {v2467_u, v2467_l};
-    wire [2:0] v2468_l = v2132; wire [7:0] v2468_u = (v2132 >>> 3) + $signed({1'b0, v2465}); wire signed [10:0] v2468 = {v2468_u, v2468_l};
-    wire [7:0] v2469 = (v2465 <<< 2) + v1795_6;
-    reg [7:0] v2469_7; always @(posedge clk) v2469_7 <= v2469;
-    wire [0:0] v2470_l = v1945; wire [6:0] v2470_u = (v1945 >>> 1) + v2465; wire [7:0] v2470 = {v2470_u, v2470_l};
-    wire [7:0] v2471 = (v2465 <<< 1) + v1944;
-    wire [10:0] v2472 = (v2471 <<< 1) + v1922;
-    reg [10:0] v2472_7; always @(posedge clk) v2472_7 <= v2472;
-    wire [0:0] v2473_l = v2472_7; wire [10:0] v2473_u = (v2472_7 >>> 1) - v2155_7; wire signed [11:0] v2473 = {v2473_u, v2473_l};
-    reg signed [11:0] v2473_8; always @(posedge clk) v2473_8 <= v2473;
-    wire [1:0] v2474_l = v2241_4; wire [10:0] v2474_u = (v2241_4 >>> 2) - v1289_4; wire signed [12:0] v2474 = {v2474_u, v2474_l};
-    wire signed [12:0] v2475 = v2474 + v1825;
-    reg signed [12:0] v2475_5; always @(posedge clk) v2475_5 <= v2475;
-    wire signed [13:0] v2476 = v1701_5 + v2475_5;
-    wire [0:0] v2477_l = v2476; wire [13:0] v2477_u = (v2476 >>> 1) - v1508_5; wire signed [14:0] v2477 = {v2477_u, v2477_l};
-    wire signed [14:0] v2478 = v2477 - 16'sd24;
-    reg signed [14:0] v2478_6; always @(posedge clk) v2478_6 <= v2478;
-    wire [12:0] v2479 = v2478_6[14] ? 13'd0 : v2478_6;
-    wire [4:0] v2480 = (v2479 >>> 5);
-    wire signed [8:0] v2481 = v2079 - v2480;
-    reg signed [8:0] v2481_7; always @(posedge clk) v2481_7 <= v2481;
-    wire [1:0] v2482_l = v2481_7; wire [7:0] v2482_u = (v2481_7 >>> 2) + v2202_7; wire signed [9:0] v2482 = {v2482_u, v2482_l};
-    wire signed [11:0] v2483 = (v2482 <<< 1) + $signed({1'b0, v2151_7});
-    wire signed [11:0] v2484 = v2483 - v2271_7;
-    reg signed [11:0] v2484_8; always @(posedge clk) v2484_8 <= v2484;
-    wire [0:0] v2485_l = v2259; wire [6:0] v2485_u = (v2259 >>> 1) - $signed({1'b0, v2480}); wire signed [7:0] v2485 = {v2485_u, v2485_l};
-    wire [1:0] v2486_l = $signed({1'b0, v2128}); wire [7:0] v2486_u = ($signed({1'b0, v2128}) >>> 2) + v2485; wire signed [9:0] v2486 = {v2486_u, v2486_l};
-    reg signed [9:0] v2486_7; always @(posedge clk) v2486_7 <= v2486;
-    wire signed [11:0] v2487 = v2486_7 - $signed({1'b0, v2331});
-    reg signed [11:0] v2487_8; always @(posedge clk) v2487_8 <= v2487;
-    wire [1:0] v2488_l = $signed({1'b0, v2480}); wire [7:0] v2488_u = v2334 + ($signed({1'b0, v2480}) >>> 2); wire signed [9:0] v2488 = {v2488_u, v2488_l};
-    wire signed [9:0] v2489 = v2488 + $signed({1'b0, v2315});
-    reg signed [9:0] v2489_7; always @(posedge clk) v2489_7 <= v2489;
-    wire [7:0] v2490 = v2340 + (v2480 <<< 1);
-    wire [0:0] v2491_l = v1943; wire [9:0] v2491_u = (v1943 >>> 1) + $signed({1'b0, v2490}); wire signed [10:0] v2491 = {v2491_u, v2491_l};
-    reg signed [10:0] v2491_7; always @(posedge clk) v2491_7 <= v2491;
-    wire [1:0] v2492_l = v2491_7; wire [8:0] v2492_u = (v2491_7 >>> 2) - $signed({1'b0, v2263_7}); wire signed [10:0] v2492 = {v2492_u, v2492_l};
-    reg signed [10:0] v2492_8; always @(posedge clk) v2492_8 <= v2492;
-    wire [6:0] v2493 = v2360 + v2480;
-    wire [0:0] v2494_l = v2465; wire [5:0] v2494_u = (v2465 >>> 1) + v2480; wire [6:0] v2494 = {v2494_u, v2494_l};
-    reg [6:0] v2494_7; always @(posedge clk) v2494_7 <= v2494;
-    wire signed [9:0] v2495 = $signed({1'b0, v2494_7}) + v2189_7;
-    wire [1:0] v2496_l = v2480; wire [6:0] v2496_u = v1945 + (v2480 >>> 2); wire [8:0] v2496 = {v2496_u, v2496_l};
-    wire [2:0] v2497_l = v2496; wire [7:0] v2497_u = (v2496 >>> 3) + v2278; wire [10:0] v2497 = {v2497_u, v2497_l};
-    reg [10:0] v2497_7; always @(posedge clk) v2497_7 <= v2497;
-    wire [2:0] v2498_l = v2497_7; wire [8:0] v2498_u = (v2497_7 >>> 3) - v2460_7; wire signed [11:0] v2498 = {v2498_u, v2498_l};
-    wire [7:0] v2499 = (v2011_6 <<< 2) + v2480;
-    reg [7:0] v2499_7; always @(posedge clk) v2499_7 <= v2499;
-    wire signed [8:0] v2500 = v2398_7 - $signed({1'b0, v2499_7});
-    wire [8:0] v2501 = v2499 + v2315;
-    reg [8:0] v2501_7; always @(posedge clk) v2501_7 <= v2501;
-    wire signed [7:0] v2502 = (v2011_6 <<< 2) - v2480;
-    wire signed [10:0] v2503 = v2289 - v2502;
-    reg signed [10:0] v2503_7; always @(posedge clk) v2503_7 <= v2503;
-    wire [0:0] v2504_l = v2380; wire [12:0] v2504_u = (v2380 >>> 1) + v2503_7; wire signed [13:0] v2504 = {v2504_u, v2504_l};
-    reg signed [13:0] v2504_8; always @(posedge clk) v2504_8 <= v2504;
-    wire [1:0] v2505_l = $signed({1'b0, v2267}); wire [8:0] v2505_u = ($signed({1'b0, v2267}) >>> 2) + v2502; wire signed [10:0] v2505 = {v2505_u, v2505_l};
-    reg signed [10:0] v2505_7; always @(posedge clk) v2505_7 <= v2505;
-    wire [2:0] v2506_l = v2505_7; wire [9:0] v2506_u = (v2505_7 >>> 3) - $signed({1'b0, v2359_7}); wire signed [12:0] v2506 = {v2506_u, v2506_l};
-    wire [6:0] v2507 = (v2100_6 <<< 1) + v2480;
-    wire [0:0] v2508_l = v2507; wire [7:0] v2508_u = (v2507 >>> 1) + v2263; wire [8:0] v2508 = {v2508_u, v2508_l};
-    reg [8:0] v2508_7; always @(posedge clk) v2508_7 <= v2508;
-    wire signed [9:0] v2509 = v2164_7 + $signed({1'b0, v2508_7});
-    wire signed [7:0] v2510 = v2480 - v1863_6;
-    wire [0:0] v2511_l = v2510; wire [8:0] v2511_u = (v2510 >>> 1) + $signed({1'b0, v2166}); wire signed [9:0] v2511 = {v2511_u, v2511_l};
-    wire signed [9:0] v2512 = ($signed({1'b0, v2129}) <<< 1) + v2511;
-    reg signed [9:0] v2512_7; always @(posedge clk) v2512_7 <= v2512;
-    wire signed [12:0] v2513 = (v2512_7 <<< 1) - $signed({1'b0, v2281_7});
-    reg signed [12:0] v2513_8; always @(posedge clk) v2513_8 <= v2513;
-    wire [7:0] v2514 = (v1795_6 <<< 1) + v2480;
-    wire [9:0] v2515 = (v1923 <<< 1) + v2514;
-    reg [9:0] v2515_7; always @(posedge clk) v2515_7 <= v2515;
-    wire [3:0] v2516_l = v2329; wire [10:0] v2516_u = (v2329 >>> 4) - $signed({1'b0, v2515_7}); wire signed [14:0] v2516 = {v2516_u, v2516_l};
-    reg signed [14:0] v2516_8; always @(posedge clk) v2516_8 <= v2516;
-    wire [6:0] v2517 = v2160 + v2480;
-    wire [8:0] v2518 = (v2517 <<< 1) + v2446;
-    reg [8:0] v2518_7; always @(posedge clk) v2518_7 <= v2518;
-    wire [7:0] v2519 = (v2480 <<< 2) + v2480;
-    wire [8:0] v2520 = v2470 + v2519;
-    reg [8:0] v2520_7; always @(posedge clk) v2520_7 <= v2520;
-    wire [1:0] v2521_l = v2519; wire [6:0] v2521_u = (v2519 >>> 2) + v2020; wire [8:0] v2521 = {v2521_u, v2521_l};
-    wire [11:0] v2522 = (v2251 <<< 3) + v2521;
-    reg [11:0] v2522_7; always @(posedge clk) v2522_7 <= v2522;
-    reg [11:0] v2522_8; always @(posedge clk) v2522_8 <= v2522_7;
-    wire [8:0] v2523 = (v2291 <<< 1) + v2519;
-    reg [8:0] v2523_7; always @(posedge clk) v2523_7 <= v2523;
-    wire [6:0] v2524 = (v2480 <<< 2) - v2480;
-    wire [1:0] v2525_l = v2264; wire [7:0] v2525_u = (v2264 >>> 2) - v2524; wire signed [9:0] v2525 = {v2525_u, v2525_l};
-    reg signed [9:0] v2525_7; always @(posedge clk) v2525_7 <= v2525;
-    wire [2:0] v2526_l = v2524; wire [5:0] v2526_u = (v2524 >>> 3) - v2011_6; wire signed [8:0] v2526 = {v2526_u, v2526_l};
-    reg signed [8:0] v2526_7; always @(posedge clk) v2526_7 <= v2526;
-    wire [2:0] v2527_l = v2524; wire [7:0] v2527_u = (v2524 >>> 3) - v2287; wire signed [10:0] v2527 = {v2527_u, v2527_l};
-    reg signed [10:0] v2527_7; always @(posedge clk) v2527_7 <= v2527;
-    wire [0:0] v2528_l = v2022; wire [7:0] v2528_u = (v2022 >>> 1) + v2524; wire [8:0] v2528 = {v2528_u, v2528_l};
-    reg [8:0] v2528_7; always @(posedge clk) v2528_7 <= v2528;
-    wire [0:0] v2529_l = v2498; wire [11:0] v2529_u = (v2498 >>> 1) - $signed({1'b0, v2528_7}); wire signed [12:0] v2529 = {v2529_u, v2529_l};
-    wire signed [12:0] v2530 = v2529 - $signed({1'b0, v2320});
-    reg signed [12:0] v2530_8; always @(posedge clk) v2530_8 <= v2530;
-    wire [0:0] v2531_l = v2524; wire [7:0] v2531_u = (v2524 >>> 1) + v2256; wire [8:0] v2531 = {v2531_u, v2531_l};
-    wire [2:0] v2532_l = v2531; wire [9:0] v2532_u = (v2531 >>> 3) - v2407; wire signed [12:0] v2532 = {v2532_u, v2532_l};
-    reg signed [12:0] v2532_7; always @(posedge clk) v2532_7 <= v2532;
-    reg signed [12:0] v2532_8; always @(posedge clk) v2532_8 <= v2532_7;
-    wire signed [7:0] v2533 = ($signed({1'b0, v1617_3}) <<< 1) - v2172;
-    reg signed [7:0] v2533_4; always @(posedge clk) v2533_4 <= v2533;
-    wire [0:0] v2534_l = v1523; wire [8:0] v2534_u = (v1523 >>> 1) - v2533_4; wire signed [9:0] v2534 = {v2534_u, v2534_l};
-    reg signed [9:0] v2534_5; always @(posedge clk) v2534_5 <= v2534;
-    wire signed [14:0] v2535 = (v2534_5 <<< 2) + v1872_5;
-    wire signed [14:0] v2536 = v2535 + 16'sd152;
-    wire [13:0] v2537 = v2536[14] ? 14'd0 : v2536;
-    wire [3:0] v2538 = (v2537 >>> 8);
-    reg [3:0] v2538_6; always @(posedge clk) v2538_6 <= v2538;
-    wire [1:0] v2539_l = v1893; wire [6:0] v2539_u = (v1893 >>> 2) - v2538_6; wire signed [8:0] v2539 = {v2539_u, v2539_l};
-    wire [2:0] v2540_l = v2539; wire [6:0] v2540_u = (v2539 >>> 3) + $signed({1'b0, v2236_6}); wire signed [9:0] v2540 = {v2540_u, v2540_l};
-    reg signed [9:0] v2540_7; always @(posedge clk) v2540_7 <= v2540;
-    wire [1:0] v2541_l = v2540_7; wire [9:0] v2541_u = (v2540_7 >>> 2) + $signed({1'b0, v2265_7}); wire signed [11:0] v2541 = {v2541_u, v2541_l};
-    wire [1:0] v2542_l = v2541; wire [9:0] v2542_u = (v2541 >>> 2) - v2355; wire signed [11:0] v2542 = {v2542_u, v2542_l};
-    wire [7:0] v2543 = v2077_6 + v2538_6;
-    wire signed [10:0] v2544 = v1514_4 + v2533_4;
-    reg signed [10:0] v2544_5; always @(posedge clk) v2544_5 <= v2544;
-    wire [1:0] v2545_l = v1899; wire [13:0] v2545_u = (v1899 >>> 2) - v2544_5; wire signed [15:0] v2545 = {v2545_u, v2545_l};
-    wire signed [15:0] v2546 = v2545 + 17'sd84;
-    reg signed [15:0] v2546_6; always @(posedge clk) v2546_6 <= v2546;
-    wire [13:0] v2547 = v2546_6[15] ? 14'd0 : v2546_6;
-    wire [4:0] v2548 = (v2547 >>> 7);
-    wire [2:0] v2549_l = v1960; wire [7:0] v2549_u = (v1960 >>> 3) + $signed({1'b0, v2548}); wire signed [10:0] v2549 = {v2549_u, v2549_l};
-    reg signed [10:0] v2549_7; always @(posedge clk) v2549_7 <= v2549;
-    wire signed [10:0] v2550 = v2549_7 + $signed({1'b0, v2315_7});
-    wire signed [11:0] v2551 = v2268_7 + v2550;
-    wire [1:0] v2552_l = v2506; wire [12:0] v2552_u = (v2506 >>> 2) + v2551; wire signed [14:0] v2552 = {v2552_u, v2552_l};
-    reg signed [14:0] v2552_8; always @(posedge clk) v2552_8 <= v2552;
-    wire signed [10:0] v2553 = v2228 + ($signed({1'b0, v2548}) <<< 3);
-    reg signed [10:0] v2553_7; always @(posedge clk) v2553_7 <= v2553;
-    wire signed [10:0] v2554 = (v2131_7 <<< 1) + v2553_7;
-    wire signed [11:0] v2555 = (v2554 <<< 1) - $signed({1'b0, v2322_7});
-    wire [0:0] v2556_l = v2555; wire [11:0] v2556_u = (v2555 >>> 1) + v2438; wire signed [12:0] v2556 = {v2556_u, v2556_l};
-    reg signed [12:0] v2556_8; always @(posedge clk) v2556_8 <= v2556;
-    wire signed [13:0] v2557 = v2368_8 + v2556_8;
-    wire signed [13:0] v2558 = v2557 + 15'sd46;
-    wire [11:0] v2559 = v2558[13] ? 12'd0 : v2558;
-    wire [4:0] v2560 = (v2559 >>> 4);
-    reg [4:0] v2560_9; always @(posedge clk) v2560_9 <= v2560;
-    wire [2:0] v2561_l = v1989; wire [5:0] v2561_u = (v1989 >>> 3) + v2548; wire [8:0] v2561 = {v2561_u, v2561_l};
-    reg [8:0] v2561_7; always @(posedge clk) v2561_7 <= v2561;
-    wire signed [13:0] v2562 = ($signed({1'b0, v2561_7}) <<< 3) + v2403_7;
-    wire signed [14:0] v2563 = ($signed({1'b0, v2266_7}) <<< 2) + v2562;
-    wire signed [14:0] v2564 = (v2364 <<< 3) + v2563;
-    reg signed [14:0] v2564_8; always @(posedge clk) v2564_8 <= v2564;
-    wire [8:0] v2565 = v2543 + (v2548 <<< 2);
-    wire signed [12:0] v2566 = (v2565 <<< 3) - v2278;
-    reg signed [12:0] v2566_7; always @(posedge clk) v2566_7 <= v2566;
-    wire [2:0] v2567_l = v2566_7; wire [9:0] v2567_u = (v2566_7 >>> 3) - $signed({1'b0, v2126_7}); wire signed [12:0] v2567 = {v2567_u, v2567_l};
-    wire [0:0] v2568_l = v2567; wire [12:0] v2568_u = (v2567 >>> 1) + v2273_7; wire signed [13:0] v2568 = {v2568_u, v2568_l};
-    reg signed [13:0] v2568_8; always @(posedge clk) v2568_8 <= v2568;
-    wire [2:0] v2569_l = v2548; wire [4:0] v2569_u = (v2548 >>> 3) - v2538_6; wire signed [7:0] v2569 = {v2569_u, v2569_l};
-    reg signed [7:0] v2569_7; always @(posedge clk) v2569_7 <= v2569;
-    wire signed [9:0] v2570 = (v2569_7 <<< 1) + $signed({1'b0, v2237_7});
-    wire [0:0] v2571_l = v2570; wire [10:0] v2571_u = (v2570 >>> 1) + $signed({1'b0, v2425_7}); wire signed [11:0] v2571 = {v2571_u, v2571_l};
-    wire signed [13:0] v2572 = (v2571 <<< 2) - v2339;
-    reg signed [13:0] v2572_8; always @(posedge clk) v2572_8 <= v2572;
-    wire signed [14:0] v2573 = v2572_8 + v2568_8;
-    wire signed [14:0] v2574 = v2573 - 16'sd88;
-    wire [13:0] v2575 = v2574[14] ? 14'd0 : v2574;
-    wire [6:0] v2576 = (v2575 >>> 5);
-    reg [6:0] v2576_9; always @(posedge clk) v2576_9 <= v2576;
-    wire [2:0] v2577_l = v2140; wire [6:0] v2577_u = (v2140 >>> 3) + v2548; wire [9:0] v2577 = {v2577_u, v2577_l};
-    wire [7:0] v2578 = v2340 + (v2548 <<< 2);
-    wire [9:0] v2579 = (v2277 <<< 2) + v2578;
-    reg [9:0] v2579_7; always @(posedge clk) v2579_7 <= v2579;
-    wire [0:0] v2580_l = v2297; wire [10:0] v2580_u = (v2297 >>> 1) - v2579_7; wire signed [11:0] v2580 = {v2580_u, v2580_l};
-    wire [1:0] v2581_l = v2402; wire [6:0] v2581_u = (v2402 >>> 2) + v2548; wire [8:0] v2581 = {v2581_u, v2581_l};
-    wire [1:0] v2582_l = v2581; wire [7:0] v2582_u = (v2581 >>> 2) + v2021; wire [9:0] v2582 = {v2582_u, v2582_l};
-    reg [9:0] v2582_7; always @(posedge clk) v2582_7 <= v2582;
-    wire [0:0] v2583_l = v2582_7; wire [10:0] v2583_u = (v2582_7 >>> 1) - v1922_7; wire signed [11:0] v2583 = {v2583_u, v2583_l};
-    wire [0:0] v2584_l = v2583; wire [12:0] v2584_u = (v2583 >>> 1) - $signed({1'b0, v2385_7}); wire signed [13:0] v2584 = {v2584_u, v2584_l};
-    wire [0:0] v2585_l = v2584; wire [12:0] v2585_u = (v2584 >>> 1) - $signed({1'b0, v2284}); wire signed [13:0] v2585 = {v2585_u, v2585_l};
-    reg signed [13:0] v2585_8; always @(posedge clk) v2585_8 <= v2585;
-    wire [5:0] v2586 = v2011_6 + v2548;
-    wire [8:0] v2587 = (v2099 <<< 1) + v2586;
-    reg [8:0] v2587_7; always @(posedge clk) v2587_7 <= v2587;
-    wire [1:0] v2588_l = v2127_7; wire [10:0] v2588_u = (v2127_7 >>> 2) - $signed({1'b0, v2587_7}); wire signed [12:0] v2588 = {v2588_u, v2588_l};
-    reg signed [12:0] v2588_8; always @(posedge clk) v2588_8 <= v2588;
-    wire [5:0] v2589 = v2480 + v2548;
-    wire [3:0] v2590_l = v2468; wire [7:0] v2590_u = (v2468 >>> 4) + $signed({1'b0, v2589}); wire signed [11:0] v2590 = {v2590_u, v2590_l};
-    reg signed [11:0] v2590_7; always @(posedge clk) v2590_7 <= v2590;
-    wire signed [12:0] v2591 = v2249 + v2590_7;
-    wire [0:0] v2592_l = v2591; wire [12:0] v2592_u = (v2591 >>> 1) + v2280; wire signed [13:0] v2592 = {v2592_u, v2592_l};
-    reg signed [13:0] v2592_8; always @(posedge clk) v2592_8 <= v2592;
-    wire [0:0] v2593_l = v2548; wire [5:0] v2593_u = (v2548 >>> 1) + v2480; wire [6:0] v2593 = {v2593_u, v2593_l};
-    wire [2:0] v2594_l = v2593; wire [4:0] v2594_u = (v2593 >>> 3) + v2121; wire [7:0] v2594 = {v2594_u, v2594_l};
-    reg [7:0] v2594_7; always @(posedge clk) v2594_7 <= v2594;
-    wire [8:0] v2595 = (v2155_7 <<< 1) + v2594_7;
-    wire signed [11:0] v2596 = (v2595 <<< 1) - v2415_7;
-    reg signed [11:0] v2596_8; always @(posedge clk) v2596_8 <= v2596;
-    wire [7:0] v2597 = (v1840_6 <<< 2) + v2548;
-    wire [8:0] v2598 = v2597 + (v2149 <<< 2);
-    reg [8:0] v2598_7; always @(posedge clk) v2598_7 <= v2598;
-    wire signed [10:0] v2599 = v2467 - $signed({1'b0, v2598_7});
-    reg signed [10:0] v2599_8; always @(posedge clk) v2599_8 <= v2599;
-    wire [0:0] v2600_l = v2492_8; wire [10:0] v2600_u = (v2492_8 >>> 1) + v2599_8; wire signed [11:0] v2600 = {v2600_u, v2600_l};
-    wire signed [11:0] v2601 = v2600 - 13'sd28;
-    wire [10:0] v2602 = v2601[11] ? 11'd0 : v2601;
-    wire [3:0] v2603 = (v2602 >>> 5);
-    reg [3:0] v2603_9; always @(posedge clk) v2603_9 <= v2603;
-    wire [7:0] v2604 = v2603_9 + v2456_9;
-    wire [2:0] v2605_l = v2603_9; wire [3:0] v2605_u = (v2603_9 >>> 3) - v2453_9; wire signed [6:0] v2605 = {v2605_u, v2605_l};
-    wire [5:0] v2606 = (v2603_9 <<< 2) - v2603_9;
-    wire [7:0] v2607 = v1913_6 + (v2548 <<< 2);
-    reg [7:0] v2607_7; always @(posedge clk) v2607_7 <= v2607;
-    wire signed [10:0] v2608 = ($signed({1'b0, v2607_7}) <<< 1) + v2161;
-    wire signed [11:0] v2609 = $signed({1'b0, v2344_7}) + v2608;
-    reg signed [11:0] v2609_8; always @(posedge clk) v2609_8 <= v2609;
-    wire signed [11:0] v2610 = (v2318_8 <<< 1) + v2609_8;
-    wire [6:0] v2611 = v1795_6 + v2548;
-    wire [0:0] v2612_l = v1842; wire [7:0] v2612_u = (v1842 >>> 1) + v2611; wire [8:0] v2612 = {v2612_u, v2612_l};
-    reg [8:0] v2612_7; always @(posedge clk) v2612_7 <= v2612;
-    wire signed [11:0] v2613 = ($signed({1'b0, v2612_7}) <<< 2) - v2122;
-    wire [6:0] v2614 = (v2548 <<< 2) - v2548;
-    reg [6:0] v2614_7; always @(posedge clk) v2614_7 <= v2614;
-    wire [7:0] v2615 = v2614_7 + v2357_7;
-    wire [1:0] v2616_l = v2525_7; wire [9:0] v2616_u = (v2525_7 >>> 2) - $signed({1'b0, v2615}); wire signed [11:0] v2616 = {v2616_u, v2616_l};
-    reg signed [11:0] v2616_8; always @(posedge clk) v2616_8 <= v2616;
-    wire signed [13:0] v2617 = (v2616_8 <<< 1) + v2311;
-    wire signed [13:0] v2618 = v2617 + 15'sd6;
-    reg signed [13:0] v2618_9; always @(posedge clk) v2618_9 <= v2618;
-    wire [12:0] v2619 = v2618_9[13] ? 13'd0 : v2618_9;
-    wire [4:0] v2620 = (v2619 >>> 5);
-    wire [7:0] v2621 = v2614 + v2493;
-    reg [7:0] v2621_7; always @(posedge clk) v2621_7 <= v2621;
-    wire [1:0] v2622_l = v2621_7; wire [9:0] v2622_u = (v2621_7 >>> 2) - v2419_7; wire signed [11:0] v2622 = {v2622_u, v2622_l};
-    reg signed [11:0] v2622_8; always @(posedge clk) v2622_8 <= v2622;
-    wire [0:0] v2623_l = v2258_8; wire [12:0] v2623_u = (v2258_8 >>> 1) + v2622_8; wire signed [13:0] v2623 = {v2623_u, v2623_l};
-    wire [7:0] v2624 = v2614 + v2267;
-    reg [7:0] v2624_7; always @(posedge clk) v2624_7 <= v2624;
-    wire signed [10:0] v2625 = ($signed({1'b0, v2624_7}) <<< 1) + v2325_7;
-    wire [1:0] v2626_l = v2413; wire [11:0] v2626_u = (v2413 >>> 2) + v2625; wire signed [13:0] v2626 = {v2626_u, v2626_l};
-    reg signed [13:0] v2626_8; always @(posedge clk) v2626_8 <= v2626;
-    wire signed [14:0] v2627 = v2626_8 + v2530_8;
-    wire signed [14:0] v2628 = v2627 + 16'sd84;
-    wire [12:0] v2629 = v2628[14] ? 13'd0 : v2628;
-    wire [5:0] v2630 = (v2629 >>> 5);
-    reg [5:0] v2630_9; always @(posedge clk) v2630_9 <= v2630;
-    wire [7:0] v2631 = (v2630_9 <<< 2) - v2630_9;
-    wire [5:0] v2632 = v2236_6 + v2548;
-    reg [5:0] v2632_7; always @(posedge clk) v2632_7 <= v2632;
-    wire signed [10:0] v2633 = ($signed({1'b0, v2632_7}) <<< 2) + v2094_7;
-    wire signed [10:0] v2634 = v2382_7 + v2633;
-    wire [3:0] v2635_l = v2162; wire [8:0] v2635_u = (v2162 >>> 4) + $signed({1'b0, v2632}); wire signed [12:0] v2635 = {v2635_u, v2635_l};
-    reg signed [12:0] v2635_7; always @(posedge clk) v2635_7 <= v2635;
-    wire signed [14:0] v2636 = ($signed({1'b0, v2418}) <<< 2) + v2635_7;
-    reg signed [14:0] v2636_8; always @(posedge clk) v2636_8 <= v2636;
-    wire [7:0] v2637 = v2166 + v2632;
-    reg [7:0] v2637_7; always @(posedge clk) v2637_7 <= v2637;
-    wire signed [6:0] v2638 = (v2548 <<< 1) - v2197_6;
-    wire signed [11:0] v2639 = (v2638 <<< 4) + $signed({1'b0, v2577});
-    reg signed [11:0] v2639_7; always @(posedge clk) v2639_7 <= v2639;
-    wire [0:0] v2640_l = v2639_7; wire [11:0] v2640_u = (v2639_7 >>> 1) + $signed({1'b0, v2124_7}); wire signed [12:0] v2640 = {v2640_u, v2640_l};
-    reg signed [12:0] v2640_8; always @(posedge clk) v2640_8 <= v2640;
-    wire signed [13:0] v2641 = v2504_8 - v2640_8;
-    wire signed [10:0] v2642 = (v2638 <<< 3) + $signed({1'b0, v2462});
-    reg signed [10:0] v2642_7; always @(posedge clk) v2642_7 <= v2642;
-    wire [0:0] v2643_l = v2642_7; wire [11:0] v2643_u = (v2642_7 >>> 1) + v2342; wire signed [12:0] v2643 = {v2643_u, v2643_l};
-    wire [1:0] v2644_l = v2502; wire [7:0] v2644_u = (v2502 >>> 2) + v2638; wire signed [9:0] v2644 = {v2644_u, v2644_l};
-    reg signed [9:0] v2644_7; always @(posedge clk) v2644_7 <= v2644;
-    wire [1:0] v2645_l = v2644_7; wire [9:0] v2645_u = (v2644_7 >>> 2) + v2410_7; wire signed [11:0] v2645 = {v2645_u, v2645_l};
-    wire [2:0] v2646_l = $signed({1'b0, v1922}); wire [7:0] v2646_u = ($signed({1'b0, v1922}) >>> 3) - v2638; wire signed [10:0] v2646 = {v2646_u, v2646_l};
-    wire signed [10:0] v2647 = v2646 - $signed({1'b0, v2129});
-    reg signed [10:0] v2647_7; always @(posedge clk) v2647_7 <= v2647;
-    wire [1:0] v2648_l = $signed({1'b0, v1841}); wire [7:0] v2648_u = ($signed({1'b0, v1841}) >>> 2) + v2638; wire signed [9:0] v2648 = {v2648_u, v2648_l};
-    reg signed [9:0] v2648_7; always @(posedge clk) v2648_7 <= v2648;
-    wire signed [10:0] v2649 = (v2648_7 <<< 1) + $signed({1'b0, v2154_7});
-    wire [5:0] v2650 = v2538_6 + v1976;
-    wire [6:0] v2651 = v1840_6 + v2650;
-    wire [9:0] v2652 = (v2651 <<< 3) + v1947;
-    reg [9:0] v2652_7; always @(posedge clk) v2652_7 <= v2652;
-    wire [2:0] v2653_l = $signed({1'b0, v2652_7}); wire [7:0] v2653_u = ($signed({1'b0, v2652_7}) >>> 3) + v2255_7; wire signed [10:0] v2653 = {v2653_u, v2653_l};
-    reg signed [10:0] v2653_8; always @(posedge clk) v2653_8 <= v2653;
-    wire [0:0] v2654_l = v2552_8; wire [13:0] v2654_u = (v2552_8 >>> 1) - v2653_8; wire signed [14:0] v2654 = {v2654_u, v2654_l};
-    wire signed [14:0] v2655 = v2654 - 16'sd16;
-    wire [12:0] v2656 = v2655[14] ? 13'd0 : v2655;
-    wire [4:0] v2657 = (v2656 >>> 6);
-    reg [4:0] v2657_9; always @(posedge clk) v2657_9 <= v2657;
-    wire [6:0] v2658 = (v2657_9 <<< 2) - v2657_9;
-    reg [6:0] v2658_10; always @(posedge clk) v2658_10 <= v2658;
-    wire [5:0] v2659 = v2538_6 + v1976;
-    wire [6:0] v2660 = v1840_6 + v2659;
-    reg [6:0] v2660_7; always @(posedge clk) v2660_7 <= v2660;
-    wire signed [12:0] v2661 = ($signed({1'b0, v2660_7}) <<< 4) + v2395;
-    wire signed [13:0] v2662 = ($signed({1'b0, v2501_7}) <<< 2) + v2661;
-    reg signed [13:0] v2662_8; always @(posedge clk) v2662_8 <= v2662;
-    wire signed [13:0] v2663 = v2442_8 + v2662_8;
-    wire [1:0] v2664_l = v2663; wire [11:0] v2664_u = (v2663 >>> 2) - $signed({1'b0, v2262_8}); wire signed [13:0] v2664 = {v2664_u, v2664_l};
-    wire signed [13:0] v2665 = v2664 - 15'sd28;
-    reg signed [13:0] v2665_9; always @(posedge clk) v2665_9 <= v2665;
-    wire [12:0] v2666 = v2665_9[13] ? 13'd0 : v2665_9;
-    wire [5:0] v2667 = (v2666 >>> 5);
-    wire [7:0] v2668 = (v2667 <<< 2) - v2667;
-    wire [0:0] v2669_l = v1894; wire [5:0] v2669_u = (v1894 >>> 1) + v2538_6; wire [6:0] v2669 = {v2669_u, v2669_l};
-    wire signed [8:0] v2670 = v2085 - $signed({1'b0, v2669});
-    reg signed [8:0] v2670_7; always @(posedge clk) v2670_7 <= v2670;
-    wire signed [9:0] v2671 = v2215_7 + v2670_7;
-    wire signed [9:0] v2672 = $signed({1'b0, v2295_7}) + v2671;
-    wire signed [10:0] v2673 = v2500 + v2672;
-    reg signed [10:0] v2673_8; always @(posedge clk) v2673_8 <= v2673;
-    wire [1:0] v2674_l = v2473_8; wire [10:0] v2674_u = (v2473_8 >>> 2) + v2673_8; wire signed [12:0] v2674 = {v2674_u, v2674_l};
-    wire signed [12:0] v2675 = v2674 - 14'sd12;
-    wire [11:0] v2676 = v2675[12] ? 12'd0 : v2675;
-    wire [4:0] v2677 = (v2676 >>> 5);
-    reg [4:0] v2677_9; always @(posedge clk) v2677_9 <= v2677;
-    wire [6:0] v2678 = (v2677_9 <<< 2) - v2677_9;
-    wire [1:0] v2679_l = v2247_6; wire [4:0] v2679_u = (v2247_6 >>> 2) + v2538_6; wire [6:0] v2679 = {v2679_u, v2679_l};
-    wire signed [7:0] v2680 = (v2548 <<< 2) - v2679;
-    wire [0:0] v2681_l = v2165; wire [8:0] v2681_u = (v2165 >>> 1) + v2680; wire signed [9:0] v2681 = {v2681_u, v2681_l};
-    reg signed [9:0] v2681_7; always @(posedge clk) v2681_7 <= v2681;
-    wire signed [9:0] v2682 = $signed({1'b0, v2155_7}) + v2681_7;
-    wire [0:0] v2683_l = v2542; wire [11:0] v2683_u = (v2542 >>> 1) + v2682; wire signed [12:0] v2683 = {v2683_u, v2683_l};
-    reg signed [12:0] v2683_8; always @(posedge clk) v2683_8 <= v2683;
-    wire signed [12:0] v2684 = (v2429_8 <<< 1) + v2683_8;
-    wire signed [12:0] v2685 = v2684 + 14'sd14;
-    wire [11:0] v2686 = v2685[12] ? 12'd0 : v2685;
-    wire [6:0] v2687 = (v2686 >>> 4);
-    reg [6:0] v2687_9; always @(posedge clk) v2687_9 <= v2687;
-    wire signed [7:0] v2688 = v2687_9 - v2576_9;
-    wire [2:0] v2689_l = v2688; wire [7:0] v2689_u = (v2688 >>> 3) - $signed({1'b0, v2687_9}); wire signed [10:0] v2689 = {v2689_u, v2689_l};
-    wire [0:0] v2690_l = v2687_9; wire [7:0] v2690_u = (v2687_9 >>> 1) - v2576_9; wire signed [8:0] v2690 = {v2690_u, v2690_l};
-    wire signed [13:0] v2691 = (v2690 <<< 5) - $signed({1'b0, v2630_9});
-    wire [8:0] v2692 = (v2687_9 <<< 2) - v2687_9;
-    wire [2:0] v2693_l = v2247_6; wire [4:0] v2693_u = (v2247_6 >>> 3) + v2538_6; wire [7:0] v2693 = {v2693_u, v2693_l};
-    wire signed [9:0] v2694 = (v2210 <<< 1) + $signed({1'b0, v2693});
-    reg signed [9:0] v2694_7; always @(posedge clk) v2694_7 <= v2694;
-    wire signed [10:0] v2695 = v2088_7 + v2694_7;
-    wire [0:0] v2696_l = v2695; wire [11:0] v2696_u = (v2695 >>> 1) + v2405; wire signed [12:0] v2696 = {v2696_u, v2696_l};
-    wire signed [12:0] v2697 = v2647_7 + v2696;
-    reg signed [12:0] v2697_8; always @(posedge clk) v2697_8 <= v2697;
-    wire signed [12:0] v2698 = v2596_8 + v2697_8;
-    wire signed [12:0] v2699 = v2698 + 14'sd10;
-    wire [11:0] v2700 = v2699[12] ? 12'd0 : v2699;
-    wire [5:0] v2701 = (v2700 >>> 4);
-    reg [5:0] v2701_9; always @(posedge clk) v2701_9 <= v2701;
-    wire [7:0] v2702 = (v2701_9 <<< 2) - v2701_9;
-    reg [7:0] v2702_10; always @(posedge clk) v2702_10 <= v2702;
-    wire [6:0] v2703 = (v2538_6 <<< 1) + v2112_6;
-    wire [1:0] v2704_l = v2037; wire [7:0] v2704_u = (v2037 >>> 2) + $signed({1'b0, v2703}); wire signed [9:0] v2704 = {v2704_u, v2704_l};
-    reg signed [9:0] v2704_7; always @(posedge clk) v2704_7 <= v2704;
-    wire signed [11:0] v2705 = (v2704_7 <<< 2) - $signed({1'b0, v2349_7});
-    wire [1:0] v2706_l = v2705; wire [11:0] v2706_u = (v2705 >>> 2) + $signed({1'b0, v2250_7}); wire signed [13:0] v2706 = {v2706_u, v2706_l};
-    wire [0:0] v2707_l = v2706; wire [12:0] v2707_u = (v2706 >>> 1) - v2649; wire signed [13:0] v2707 = {v2707_u, v2707_l};
-    reg signed [13:0] v2707_8; always @(posedge clk) v2707_8 <= v2707;
-    wire signed [14:0] v2708 = (v2513_8 <<< 1) + v2707_8;
-    wire signed [14:0] v2709 = v2708 - 16'sd100;
-    wire [12:0] v2710 = v2709[14] ? 13'd0 : v2709;
-    wire [5:0] v2711 = (v2710 >>> 5);
-    reg [5:0] v2711_9; always @(posedge clk) v2711_9 <= v2711;
-    wire [8:0] v2712 = (v2711_9 <<< 2) + v2711_9;
-    wire [5:0] v2713 = (v2209_6 <<< 1) + v2538_6;
-    wire [8:0] v2714 = (v2113 <<< 2) + v2713;
-    wire [10:0] v2715 = (v2714 <<< 1) + v1923;
-    reg [10:0] v2715_7; always @(posedge clk) v2715_7 <= v2715;
-    wire [1:0] v2716_l = v2645; wire [11:0] v2716_u = (v2645 >>> 2) - $signed({1'b0, v2715_7}); wire signed [13:0] v2716 = {v2716_u, v2716_l};
-    reg signed [13:0] v2716_8; always @(posedge clk) v2716_8 <= v2716;
-    wire [0:0] v2717_l = v2716_8; wire [13:0] v2717_u = (v2716_8 >>> 1) + v2592_8; wire signed [14:0] v2717 = {v2717_u, v2717_l};
-    wire signed [14:0] v2718 = v2717 + 16'sd42;
-    wire [13:0] v2719 = v2718[14] ? 14'd0 : v2718;
-    wire [6:0] v2720 = (v2719 >>> 5);
-    reg [6:0] v2720_9; always @(posedge clk) v2720_9 <= v2720;
-    wire signed [9:0] v2721 = (v2657_9 <<< 4) - v2720_9;
-    wire signed [8:0] v2722 = (v2720_9 <<< 1) - v2606;
-    wire [0:0] v2723_l = v2576_9; wire [7:0] v2723_u = (v2576_9 >>> 1) + v2720_9; wire [8:0] v2723 = {v2723_u, v2723_l};
-    wire [8:0] v2724 = (v2720_9 <<< 2) - v2720_9;
-    wire [4:0] v2725 = v2209_6 + v2538_6;
-    wire [4:0] v2726_l = v1944; wire [5:0] v2726_u = (v1944 >>> 5) + v2725; wire [10:0] v2726 = {v2726_u, v2726_l};
-    reg [10:0] v2726_7; always @(posedge clk) v2726_7 <= v2726;
-    wire signed [12:0] v2727 = (v2444_7 <<< 1) + $signed({1'b0, v2726_7});
-    wire [0:0] v2728_l = v2727; wire [12:0] v2728_u = (v2727 >>> 1) + v2300_7; wire signed [13:0] v2728 = {v2728_u, v2728_l};
-    wire signed [13:0] v2729 = (v2509 <<< 2) + v2728;
-    reg signed [13:0] v2729_8; always @(posedge clk) v2729_8 <= v2729;
-    wire [0:0] v2730_l = v2729_8; wire [14:0] v2730_u = (v2729_8 >>> 1) - v2636_8; wire signed [15:0] v2730 = {v2730_u, v2730_l};
-    wire signed [15:0] v2731 = v2730 - 17'sd24;
-    wire [11:0] v2732 = v2731[15] ? 12'd0 : v2731;
-    wire [4:0] v2733 = (v2732 >>> 5);
-    reg [4:0] v2733_9; always @(posedge clk) v2733_9 <= v2733;
-    wire [5:0] v2734 = v2560_9 + v2733_9;
-    wire [6:0] v2735 = (v2733_9 <<< 2) - v2733_9;
-    wire [1:0] v2736_l = v1988_6; wire [4:0] v2736_u = (v1988_6 >>> 2) + v2538_6; wire [6:0] v2736 = {v2736_u, v2736_l};
-    wire [0:0] v2737_l = v2160; wire [6:0] v2737_u = v2736 + (v2160 >>> 1); wire [7:0] v2737 = {v2737_u, v2737_l};
-    wire signed [11:0] v2738 = ($signed({1'b0, v2737}) <<< 2) + v2464;
-    reg signed [11:0] v2738_7; always @(posedge clk) v2738_7 <= v2738;
-    wire [0:0] v2739_l = v2738_7; wire [12:0] v2739_u = (v2738_7 >>> 1) + v2076_7; wire signed [13:0] v2739 = {v2739_u, v2739_l};
-    wire [0:0] v2740_l = v2739; wire [12:0] v2740_u = (v2739 >>> 1) + v2580; wire signed [13:0] v2740 = {v2740_u, v2740_l};
-    reg signed [13:0] v2740_8; always @(posedge clk) v2740_8 <= v2740;
-    wire signed [13:0] v2741 = v2740_8 + 15'sd44;
-    wire [11:0] v2742 = v2741[13] ? 12'd0 : v2741;
-    wire [4:0] v2743 = (v2742 >>> 5);
-    reg [4:0] v2743_9; always @(posedge clk) v2743_9 <= v2743;
-    wire signed [10:0] v2744 = (v2457 <<< 3) - v2743;
-    reg signed [10:0] v2744_9; always @(posedge clk) v2744_9 <= v2744;
-    wire [7:0] v2745 = v2743 + (v2458 <<< 2);
-    reg [7:0] v2745_9; always @(posedge clk) v2745_9 <= v2745;
-    wire [2:0] v2746_l = v2745_9; wire [5:0] v2746_u = (v2745_9 >>> 3) + v2733_9; wire [8:0] v2746 = {v2746_u, v2746_l};
-    wire [0:0] v2747_l = v2743_9; wire [4:0] v2747_u = (v2743_9 >>> 1) + v2603_9; wire [5:0] v2747 = {v2747_u, v2747_l};
-    wire [0:0] v2748_l = v2711_9; wire [6:0] v2748_u = (v2711_9 >>> 1) + v2747; wire [7:0] v2748 = {v2748_u, v2748_l};
-    wire [6:0] v2749 = (v2743 <<< 2) - v2743;
-    reg [6:0] v2749_9; always @(posedge clk) v2749_9 <= v2749;
-    wire signed [10:0] v2750 = ($signed({1'b0, v2749_9}) <<< 3) + v2690;
-    wire signed [12:0] v2751 = ($signed({1'b0, v2658}) <<< 4) + v2750;
-    reg signed [12:0] v2751_10; always @(posedge clk) v2751_10 <= v2751;
-    wire [9:0] v2752 = (v2749_9 <<< 2) + v2692;
-    wire signed [7:0] v2753 = ($signed({1'b0, v2538_6}) <<< 2) + v2035;
-    wire signed [8:0] v2754 = ($signed({1'b0, v2465}) <<< 1) + v2753;
-    reg signed [8:0] v2754_7; always @(posedge clk) v2754_7 <= v2754;
-    wire signed [9:0] v2755 = ($signed({1'b0, v2632_7}) <<< 2) + v2754_7;
-    wire [0:0] v2756_l = v2423_7; wire [11:0] v2756_u = (v2423_7 >>> 1) - v2755; wire signed [12:0] v2756 = {v2756_u, v2756_l};
-    reg signed [12:0] v2756_8; always @(posedge clk) v2756_8 <= v2756;
-    wire signed [15:0] v2757 = (v2756_8 <<< 2) + v2516_8;
-    wire signed [15:0] v2758 = v2757 + 17'sd60;
-    wire [11:0] v2759 = v2758[15] ? 12'd0 : v2758;
-    wire [4:0] v2760 = (v2759 >>> 5);
-    reg [4:0] v2760_9; always @(posedge clk) v2760_9 <= v2760;
-    wire [1:0] v2761_l = v2760_9; wire [5:0] v2761_u = (v2760_9 >>> 2) + v2677_9; wire [7:0] v2761 = {v2761_u, v2761_l};
-    reg [7:0] v2761_10; always @(posedge clk) v2761_10 <= v2761;
-    wire [0:0] v2762_l = v2760_9; wire [5:0] v2762_u = (v2760_9 >>> 1) - v2560_9; wire signed [6:0] v2762 = {v2762_u, v2762_l};
-    wire signed [9:0] v2763 = ($signed({1'b0, v2658}) <<< 2) + v2762;
-    reg signed [9:0] v2763_10; always @(posedge clk) v2763_10 <= v2763;
-    wire signed [6:0] v2764 = (v2760_9 <<< 1) - v2560_9;
-    wire signed [8:0] v2765 = ($signed({1'b0, v2735}) <<< 1) + v2764;
-    wire [5:0] v2766 = v1880_6 + v2538_6;
-    wire [2:0] v2767_l = v2140; wire [6:0] v2767_u = (v2140 >>> 3) + v2766; wire [9:0] v2767 = {v2767_u, v2767_l};
-    reg [9:0] v2767_7; always @(posedge clk) v2767_7 <= v2767;
-    wire signed [11:0] v2768 = (v2101_7 <<< 2) + $signed({1'b0, v2767_7});
-    wire signed [11:0] v2769 = ($signed({1'b0, v2520_7}) <<< 1) + v2768;
-    wire signed [12:0] v2770 = (v2421 <<< 1) + v2769;
-    reg signed [12:0] v2770_8; always @(posedge clk) v2770_8 <= v2770;
-    wire signed [14:0] v2771 = (v2770_8 <<< 1) + v2585_8;
-    wire signed [14:0] v2772 = v2771 - 16'sd12;
-    wire [12:0] v2773 = v2772[14] ? 13'd0 : v2772;
-    wire [5:0] v2774 = (v2773 >>> 5);
-    reg [5:0] v2774_9; always @(posedge clk) v2774_9 <= v2774;
-    wire [6:0] v2775 = v2040 + v2538_6;
-    wire [7:0] v2776 = (v2775 <<< 1) + v1996;
-    reg [7:0] v2776_7; always @(posedge clk) v2776_7 <= v2776;
-    wire [10:0] v2777 = (v2776_7 <<< 2) + v2469_7;
-    wire [10:0] v2778 = v2777 + v2282_7;
-    wire [0:0] v2779_l = v2317; wire [11:0] v2779_u = (v2317 >>> 1) - $signed({1'b0, v2778}); wire signed [12:0] v2779 = {v2779_u, v2779_l};
-    reg signed [12:0] v2779_8; always @(posedge clk) v2779_8 <= v2779;
-    wire [0:0] v2780_l = v2779_8; wire [13:0] v2780_u = (v2779_8 >>> 1) + v2623; wire signed [14:0] v2780 = {v2780_u, v2780_l};
-    wire signed [14:0] v2781 = v2780 + 16'sd68;
-    reg signed [14:0] v2781_9; always @(posedge clk) v2781_9 <= v2781;
-    wire [12:0] v2782 = v2781_9[14] ? 13'd0 : v2781_9;
-    wire [6:0] v2783 = (v2782 >>> 5);
-    wire [10:0] v2784 = (v2748 <<< 3) + v2783;
-    reg [10:0] v2784_10; always @(posedge clk) v2784_10 <= v2784;
-    wire signed [9:0] v2785 = v2688 + ($signed({1'b0, v2783}) <<< 1);
-    wire signed [10:0] v2786 = (v2785 <<< 1) + $signed({1'b0, v2631});
-    reg signed [10:0] v2786_10; always @(posedge clk) v2786_10 <= v2786;
-    wire [8:0] v2787 = (v2620 <<< 3) + v2783;
-    wire [8:0] v2788 = (v2783 <<< 2) - v2783;
-    wire [0:0] v2789_l = v2631; wire [9:0] v2789_u = (v2631 >>> 1) - v2788; wire signed [10:0] v2789 = {v2789_u, v2789_l};
-    reg signed [10:0] v2789_10; always @(posedge clk) v2789_10 <= v2789;
-    wire signed [7:0] v2790 = (v2667 <<< 1) - v2783;
-    wire signed [8:0] v2791 = v2790 + $signed({1'b0, v2678});
-    wire [0:0] v2792_l = v2434; wire [4:0] v2792_u = (v2434 >>> 1) - v2538_6; wire signed [5:0] v2792 = {v2792_u, v2792_l};
-    wire [0:0] v2793_l = $signed({1'b0, v2011_6}); wire [5:0] v2793_u = ($signed({1'b0, v2011_6}) >>> 1) + v2792; wire signed [6:0] v2793 = {v2793_u, v2793_l};
-    reg signed [6:0] v2793_7; always @(posedge clk) v2793_7 <= v2793;
-    wire [3:0] v2794_l = v2489_7; wire [7:0] v2794_u = (v2489_7 >>> 4) - v2793_7; wire signed [11:0] v2794 = {v2794_u, v2794_l};
-    wire [1:0] v2795_l = v2794; wire [10:0] v2795_u = (v2794 >>> 2) + v2634; wire signed [12:0] v2795 = {v2795_u, v2795_l};
-    reg signed [12:0] v2795_8; always @(posedge clk) v2795_8 <= v2795;
-    wire [1:0] v2796_l = v2795_8; wire [12:0] v2796_u = (v2795_8 >>> 2) + v2484_8; wire signed [14:0] v2796 = {v2796_u, v2796_l};
-    wire signed [14:0] v2797 = v2796 + 16'sd138;
-    wire [13:0] v2798 = v2797[14] ? 14'd0 : v2797;
-    wire [6:0] v2799 = (v2798 >>> 5);
-    reg [6:0] v2799_9; always @(posedge clk) v2799_9 <= v2799;
-    wire [11:0] v2800 = (v2604 <<< 4) + v2799_9;
-    wire [0:0] v2801_l = v2800; wire [10:0] v2801_u = (v2800 >>> 1) + v2774_9; wire [11:0] v2801 = {v2801_u, v2801_l};
-    reg [11:0] v2801_10; always @(posedge clk) v2801_10 <= v2801;
-    wire signed [10:0] v2802 = (v2455_9 <<< 4) + $signed({1'b0, v2799_9});
-    wire signed [8:0] v2803 = (v2799_9 <<< 1) - v2657_9;
-    wire [9:0] v2804 = (v2799_9 <<< 3) - v2799_9;
-    reg [9:0] v2804_10; always @(posedge clk) v2804_10 <= v2804;
-    wire [11:0] v2805 = (v2804_10 <<< 1) + v2784_10;
-    wire signed [8:0] v2806 = ($signed({1'b0, v2011_6}) <<< 2) - v2792;
-    reg signed [8:0] v2806_7; always @(posedge clk) v2806_7 <= v2806;
-    wire signed [9:0] v2807 = v2238_7 + v2806_7;
-    wire signed [10:0] v2808 = (v2807 <<< 1) - $signed({1'b0, v2637_7});
-    wire signed [12:0] v2809 = (v2808 <<< 1) + v2401;
-    reg signed [12:0] v2809_8; always @(posedge clk) v2809_8 <= v2809;
-    wire signed [12:0] v2810 = v2487_8 + v2809_8;
-    wire signed [12:0] v2811 = v2810 + 14'sd4;
-    wire [11:0] v2812 = v2811[12] ? 12'd0 : v2811;
-    wire [4:0] v2813 = (v2812 >>> 5);
-    reg [4:0] v2813_9; always @(posedge clk) v2813_9 <= v2813;
-    wire [1:0] v2814_l = v2744_9; wire [8:0] v2814_u = (v2744_9 >>> 2) + $signed({1'b0, v2813_9}); wire signed [10:0] v2814 = {v2814_u, v2814_l};
-    wire [2:0] v2815_l = v2813_9; wire [4:0] v2815_u = (v2813_9 >>> 3) - v2603_9; wire signed [7:0] v2815 = {v2815_u, v2815_l};
-    wire [3:0] v2816_l = v2815; wire [8:0] v2816_u = (v2815 >>> 4) - $signed({1'b0, v2799_9}); wire signed [12:0] v2816 = {v2816_u, v2816_l};
-    wire [3:0] v2817_l = v2813_9; wire [3:0] v2817_u = (v2813_9 >>> 4) - v2453_9; wire signed [7:0] v2817 = {v2817_u, v2817_l};
-    wire [3:0] v2818_l = $signed({1'b0, v2774_9}); wire [7:0] v2818_u = ($signed({1'b0, v2774_9}) >>> 4) + v2817; wire signed [11:0] v2818 = {v2818_u, v2818_l};
-    wire signed [11:0] v2819 = (v2764 <<< 2) + v2818;
-    reg signed [11:0] v2819_10; always @(posedge clk) v2819_10 <= v2819;
-    wire [9:0] v2820 = (v2733_9 <<< 4) + v2813_9;
-    wire [9:0] v2821 = v2820 + (v2620 <<< 3);
-    reg [9:0] v2821_10; always @(posedge clk) v2821_10 <= v2821;
-    wire [11:0] v2822 = v2801_10 + v2821_10;
-    wire [8:0] v2823 = (v2733_9 <<< 3) + v2813_9;
-    wire [8:0] v2824 = v2701_9 + v2823;
-    wire [5:0] v2825 = v2813_9 + v2733_9;
-    wire [8:0] v2826 = (v2825 <<< 2) + v2701_9;
-    wire [0:0] v2827_l = v2813_9; wire [5:0] v2827_u = (v2813_9 >>> 1) + v2606; wire [6:0] v2827 = {v2827_u, v2827_l};
-    wire signed [6:0] v2828 = (v2792 <<< 1) + $signed({1'b0, v2236_6});
-    wire signed [8:0] v2829 = v2828 - $signed({1'b0, v2345});
-    reg signed [8:0] v2829_7; always @(posedge clk) v2829_7 <= v2829;
-    wire [0:0] v2830_l = $signed({1'b0, v2129_7}); wire [8:0] v2830_u = ($signed({1'b0, v2129_7}) >>> 1) + v2829_7; wire signed [9:0] v2830 = {v2830_u, v2830_l};
-    wire signed [11:0] v2831 = v2830 + $signed({1'b0, v2293});
-    reg signed [11:0] v2831_8; always @(posedge clk) v2831_8 <= v2831;
-    wire signed [14:0] v2832 = (v2831_8 <<< 1) + v2641;
-    wire signed [14:0] v2833 = v2832 + 16'sd76;
-    reg signed [14:0] v2833_9; always @(posedge clk) v2833_9 <= v2833;
-    wire [13:0] v2834 = v2833_9[14] ? 14'd0 : v2833_9;
-    wire [4:0] v2835 = (v2834 >>> 6);
-    wire [2:0] v2836_l = v2814; wire [7:0] v2836_u = (v2814 >>> 3) + $signed({1'b0, v2835}); wire signed [10:0] v2836 = {v2836_u, v2836_l};
-    wire [2:0] v2837_l = v2802; wire [7:0] v2837_u = (v2802 >>> 3) + $signed({1'b0, v2835}); wire signed [10:0] v2837 = {v2837_u, v2837_l};
-    wire [0:0] v2838_l = v2835; wire [6:0] v2838_u = v2734 + (v2835 >>> 1); wire [7:0] v2838 = {v2838_u, v2838_l};
-    wire [0:0] v2839_l = v2774_9; wire [5:0] v2839_u = (v2774_9 >>> 1) + v2835; wire [6:0] v2839 = {v2839_u, v2839_l};
-    wire [11:0] v2840 = (v2839 <<< 4) + v2804;
-    reg [11:0] v2840_10; always @(posedge clk) v2840_10 <= v2840;
-    wire signed [15:0] v2841 = (v2786_10 <<< 4) + $signed({1'b0, v2840_10});
-    wire [1:0] v2842_l = v2701_9; wire [5:0] v2842_u = (v2701_9 >>> 2) + v2835; wire [7:0] v2842 = {v2842_u, v2842_l};
-    wire [9:0] v2843 = v2787 + v2842;
-    reg [9:0] v2843_10; always @(posedge clk) v2843_10 <= v2843;
-    wire [6:0] v2844 = v2774_9 + v2835;
-    wire [0:0] v2845_l = v2668; wire [7:0] v2845_u = (v2668 >>> 1) + v2844; wire [8:0] v2845 = {v2845_u, v2845_l};
-    wire [1:0] v2846_l = v2845; wire [10:0] v2846_u = (v2845 >>> 2) - v2752; wire signed [12:0] v2846 = {v2846_u, v2846_l};
-    reg signed [12:0] v2846_10; always @(posedge clk) v2846_10 <= v2846;
-    wire signed [10:0] v2847 = (v2783 <<< 3) - v2835;
-    wire [5:0] v2848 = (v2538_6 <<< 2) - v2538_6;
-    wire [7:0] v2849 = v2422 + v2848;
-    wire [1:0] v2850_l = v2123; wire [9:0] v2850_u = (v2123 >>> 2) - $signed({1'b0, v2849}); wire signed [11:0] v2850 = {v2850_u, v2850_l};
-    reg signed [11:0] v2850_7; always @(posedge clk) v2850_7 <= v2850;
-    wire signed [12:0] v2851 = (v2850_7 <<< 1) + v2643;
-    reg signed [12:0] v2851_8; always @(posedge clk) v2851_8 <= v2851;
-    wire signed [13:0] v2852 = v2851_8 - $signed({1'b0, v2522_8});
-    wire signed [13:0] v2853 = v2852 + 15'sd12;
-    wire [11:0] v2854 = v2853[13] ? 12'd0 : v2853;
-    wire [5:0] v2855 = (v2854 >>> 4);
-    reg [5:0] v2855_9; always @(posedge clk) v2855_9 <= v2855;
-    wire signed [7:0] v2856 = (v2605 <<< 1) + $signed({1'b0, v2855_9});
-    wire signed [8:0] v2857 = v2856 + $signed({1'b0, v2774_9});
-    reg signed [8:0] v2857_10; always @(posedge clk) v2857_10 <= v2857;
-    wire signed [8:0] v2858 = $signed({1'b0, v2658_10}) + v2857_10;
-    wire [0:0] v2859_l = v2855_9; wire [6:0] v2859_u = (v2855_9 >>> 1) + v2747; wire [7:0] v2859 = {v2859_u, v2859_l};
-    wire [7:0] v2860 = v2859 + v2667;
-    reg [7:0] v2860_10; always @(posedge clk) v2860_10 <= v2860;
-    wire [9:0] v2861 = (v2860_10 <<< 1) + v2761_10;
-    wire [3:0] v2862_l = v2855_9; wire [5:0] v2862_u = (v2855_9 >>> 4) + v2760_9; wire [9:0] v2862 = {v2862_u, v2862_l};
-    wire [1:0] v2863_l = v2862; wire [9:0] v2863_u = (v2862 >>> 2) + v2746; wire [11:0] v2863 = {v2863_u, v2863_l};
-    wire [3:0] v2864_l = v2855_9; wire [5:0] v2864_u = (v2855_9 >>> 4) + v2560_9; wire [9:0] v2864 = {v2864_u, v2864_l};
-    wire [2:0] v2865_l = v2864; wire [7:0] v2865_u = (v2864 >>> 3) + v2774_9; wire [10:0] v2865 = {v2865_u, v2865_l};
-    wire signed [12:0] v2866 = $signed({1'b0, v2865}) + v2847;
-    reg signed [12:0] v2866_10; always @(posedge clk) v2866_10 <= v2866;
-    wire [6:0] v2867 = v2711_9 + v2855_9;
-    wire signed [10:0] v2868 = ($signed({1'b0, v2867}) <<< 2) + v2803;
-    wire signed [11:0] v2869 = (v2868 <<< 1) + v2816;
-    reg signed [11:0] v2869_10; always @(posedge clk) v2869_10 <= v2869;
-    wire [3:0] v2870_l = v2712; wire [7:0] v2870_u = (v2712 >>> 4) - v2867; wire signed [11:0] v2870 = {v2870_u, v2870_l};
-    reg signed [11:0] v2870_10; always @(posedge clk) v2870_10 <= v2870;
-    wire [1:0] v2871_l = v2870; wire [10:0] v2871_u = (v2870 >>> 2) + v2791; wire signed [12:0] v2871 = {v2871_u, v2871_l};
-    reg signed [12:0] v2871_10; always @(posedge clk) v2871_10 <= v2871;
-    wire [1:0] v2872_l = v1795_6; wire [5:0] v2872_u = (v1795_6 >>> 2) + v2848; wire [7:0] v2872 = {v2872_u, v2872_l};
-    wire [1:0] v2873_l = v2872; wire [7:0] v2873_u = (v2872 >>> 2) + v1842; wire [9:0] v2873 = {v2873_u, v2873_l};
-    reg [9:0] v2873_7; always @(posedge clk) v2873_7 <= v2873;
-    wire [1:0] v2874_l = $signed({1'b0, v2873_7}); wire [9:0] v2874_u = ($signed({1'b0, v2873_7}) >>> 2) + v2495; wire signed [11:0] v2874 = {v2874_u, v2874_l};
-    wire [1:0] v2875_l = v2874; wire [10:0] v2875_u = (v2874 >>> 2) - v2269_7; wire signed [12:0] v2875 = {v2875_u, v2875_l};
-    reg signed [12:0] v2875_8; always @(posedge clk) v2875_8 <= v2875;
-    wire [1:0] v2876_l = v2875_8; wire [11:0] v2876_u = (v2875_8 >>> 2) + v2610; wire signed [13:0] v2876 = {v2876_u, v2876_l};
-    wire signed [13:0] v2877 = v2876 + 15'sd76;
-    reg signed [13:0] v2877_9; always @(posedge clk) v2877_9 <= v2877;
-    wire [12:0] v2878 = v2877_9[13] ? 13'd0 : v2877_9;
-    wire [5:0] v2879 = (v2878 >>> 5);
-    wire [1:0] v2880_l = v2712; wire [7:0] v2880_u = (v2712 >>> 2) + v2879; wire [9:0] v2880 = {v2880_u, v2880_l};
-    wire [8:0] v2881 = (v2620 <<< 3) + v2879;
-    wire [10:0] v2882 = (v2724 <<< 1) + v2881;
-    reg [10:0] v2882_10; always @(posedge clk) v2882_10 <= v2882;
-    wire [7:0] v2883 = (v2879 <<< 2) - v2879;
-    wire [0:0] v2884_l = v2883; wire [7:0] v2884_u = (v2883 >>> 1) + v2838; wire [8:0] v2884 = {v2884_u, v2884_l};
-    reg [8:0] v2884_10; always @(posedge clk) v2884_10 <= v2884;
-    wire [0:0] v2885_l = v2668; wire [8:0] v2885_u = (v2668 >>> 1) + v2883; wire [9:0] v2885 = {v2885_u, v2885_l};
-    reg [9:0] v2885_10; always @(posedge clk) v2885_10 <= v2885;
-    wire [0:0] v2886_l = v2011_6; wire [5:0] v2886_u = (v2011_6 >>> 1) + v2848; wire [6:0] v2886 = {v2886_u, v2886_l};
-    wire [0:0] v2887_l = v2064; wire [8:0] v2887_u = (v2064 >>> 1) + $signed({1'b0, v2886}); wire signed [9:0] v2887 = {v2887_u, v2887_l};
-    reg signed [9:0] v2887_7; always @(posedge clk) v2887_7 <= v2887;
-    wire signed [11:0] v2888 = v2887_7 + v2301_7;
-    wire signed [12:0] v2889 = v2888 + v2613;
-    reg signed [12:0] v2889_8; always @(posedge clk) v2889_8 <= v2889;
-    wire signed [13:0] v2890 = v2532_8 + v2889_8;
-    wire signed [13:0] v2891 = v2890 - 15'sd12;
-    wire [11:0] v2892 = v2891[13] ? 12'd0 : v2891;
-    wire [5:0] v2893 = (v2892 >>> 4);
-    reg [5:0] v2893_9; always @(posedge clk) v2893_9 <= v2893;
-    wire [7:0] v2894 = (v2893_9 <<< 1) + v2733_9;
-    wire [7:0] v2895 = v2894 + v2774_9;
-    reg [7:0] v2895_10; always @(posedge clk) v2895_10 <= v2895;
-    wire [4:0] v2896_l = v2819_10; wire [9:0] v2896_u = (v2819_10 >>> 5) - $signed({1'b0, v2895_10}); wire signed [14:0] v2896 = {v2896_u, v2896_l};
-    wire [7:0] v2897 = (v2893_9 <<< 1) + v2799_9;
-    wire [8:0] v2898 = v2897 + v2783;
-    wire signed [13:0] v2899 = ($signed({1'b0, v2898}) <<< 4) - v2790;
-    reg signed [13:0] v2899_10; always @(posedge clk) v2899_10 <= v2899;
-    wire [6:0] v2900 = (v2813_9 <<< 1) + v2893_9;
-    wire [7:0] v2901 = v2900 + (v2835 <<< 1);
-    wire [8:0] v2902 = v2702 + v2901;
-    reg [8:0] v2902_10; always @(posedge clk) v2902_10 <= v2902;
-    wire [0:0] v2903_l = v2885_10; wire [9:0] v2903_u = (v2885_10 >>> 1) + v2902_10; wire [10:0] v2903 = {v2903_u, v2903_l};
-    wire [7:0] v2904 = v2576_9 + v2893_9;
-    wire [8:0] v2905 = v2827 + v2904;
-    reg [8:0] v2905_10; always @(posedge clk) v2905_10 <= v2905;
-    wire [8:0] v2906 = v2702_10 + v2905_10;
-    wire signed [11:0] v2907 = ($signed({1'b0, v2906}) <<< 2) + v2870_10;
-    wire [7:0] v2908 = (v2893_9 <<< 2) - v2893_9;
-    wire signed [11:0] v2909 = $signed({1'b0, v2908}) + v2837;
-    reg signed [11:0] v2909_10; always @(posedge clk) v2909_10 <= v2909;
-    wire [0:0] v2910_l = v2909_10; wire [10:0] v2910_u = (v2909_10 >>> 1) + v2763_10; wire signed [11:0] v2910 = {v2910_u, v2910_l};
-    wire [0:0] v2911_l = v2846_10; wire [12:0] v2911_u = (v2846_10 >>> 1) + v2910; wire signed [13:0] v2911 = {v2911_u, v2911_l};
-    wire [9:0] v2912 = (v2678 <<< 2) + v2908;
-    reg [9:0] v2912_10; always @(posedge clk) v2912_10 <= v2912;
-    wire signed [14:0] v2913 = (v2866_10 <<< 2) - $signed({1'b0, v2912_10});
-    wire signed [4:0] v2914 = v2434 - v2538_6;
-    wire signed [6:0] v2915 = $signed({1'b0, v1840_6}) + v2914;
-    wire signed [9:0] v2916 = (v2915 <<< 3) + $signed({1'b0, v2149});
-    reg signed [9:0] v2916_7; always @(posedge clk) v2916_7 <= v2916;
-    wire signed [11:0] v2917 = ($signed({1'b0, v2523_7}) <<< 1) + v2916_7;
-    reg signed [11:0] v2917_8; always @(posedge clk) v2917_8 <= v2917;
-    wire [1:0] v2918_l = v2564_8; wire [12:0] v2918_u = (v2564_8 >>> 2) - v2917_8; wire signed [14:0] v2918 = {v2918_u, v2918_l};
-    wire signed [14:0] v2919 = v2918 + 16'sd56;
-    wire [13:0] v2920 = v2919[14] ? 14'd0 : v2919;
-    wire [4:0] v2921 = (v2920 >>> 7);
-    reg [4:0] v2921_9; always @(posedge clk) v2921_9 <= v2921;
-    wire [3:0] v2922_l = v2667; wire [5:0] v2922_u = v2921_9 + (v2667 >>> 4); wire [9:0] v2922 = {v2922_u, v2922_l};
-    wire [5:0] v2923_l = v2922; wire [5:0] v2923_u = (v2922 >>> 6) - v2921_9; wire signed [11:0] v2923 = {v2923_u, v2923_l};
-    wire [1:0] v2924_l = v2923; wire [9:0] v2924_u = (v2923 >>> 2) + v2763; wire signed [11:0] v2924 = {v2924_u, v2924_l};
-    reg signed [11:0] v2924_10; always @(posedge clk) v2924_10 <= v2924;
-    wire signed [14:0] v2925 = v2924_10 + v2913;
-    wire [5:0] v2926 = v2921_9 + v2620;
-    wire [0:0] v2927_l = v2921_9; wire [5:0] v2927_u = (v2921_9 >>> 1) - v2620; wire signed [6:0] v2927 = {v2927_u, v2927_l};
-    wire [1:0] v2928_l = v2691; wire [12:0] v2928_u = (v2691 >>> 2) - v2927; wire signed [14:0] v2928 = {v2928_u, v2928_l};
-    reg signed [14:0] v2928_10; always @(posedge clk) v2928_10 <= v2928;
-    wire signed [14:0] v2929 = (v2789_10 <<< 2) + v2928_10;
-    wire signed [15:0] v2930 = (v2929 <<< 1) - v2871_10;
-    reg signed [15:0] v2930_11; always @(posedge clk) v2930_11 <= v2930;
-    wire [1:0] v2931_l = $signed({1'b0, v2824}); wire [7:0] v2931_u = ($signed({1'b0, v2824}) >>> 2) + v2927; wire signed [9:0] v2931 = {v2931_u, v2931_l};
-    reg signed [9:0] v2931_10; always @(posedge clk) v2931_10 <= v2931;
-    wire signed [12:0] v2932 = (v2931_10 <<< 2) + $signed({1'b0, v2884_10});
-    wire signed [9:0] v2933 = (v2927 <<< 3) + $signed({1'b0, v2883});
-    reg signed [9:0] v2933_10; always @(posedge clk) v2933_10 <= v2933;
-    wire [2:0] v2934_l = $signed({1'b0, v2402}); wire [6:0] v2934_u = ($signed({1'b0, v2402}) >>> 3) + v2914; wire signed [9:0] v2934 = {v2934_u, v2934_l};
-    wire [1:0] v2935_l = v2934; wire [8:0] v2935_u = (v2934 >>> 2) + v2638; wire signed [10:0] v2935 = {v2935_u, v2935_l};
-    reg signed [10:0] v2935_7; always @(posedge clk) v2935_7 <= v2935;
-    wire signed [11:0] v2936 = ($signed({1'b0, v2518_7}) <<< 1) + v2935_7;
-    reg signed [11:0] v2936_8; always @(posedge clk) v2936_8 <= v2936;
-    wire [0:0] v2937_l = v2314_8; wire [12:0] v2937_u = (v2314_8 >>> 1) - v2936_8; wire signed [13:0] v2937 = {v2937_u, v2937_l};
-    wire signed [13:0] v2938 = v2937 + 15'sd12;
-    wire [12:0] v2939 = v2938[13] ? 13'd0 : v2938;
-    wire [4:0] v2940 = (v2939 >>> 5);
-    reg [4:0] v2940_9; always @(posedge clk) v2940_9 <= v2940;
-    wire [1:0] v2941_l = v2722; wire [7:0] v2941_u = (v2722 >>> 2) + $signed({1'b0, v2940_9}); wire signed [9:0] v2941 = {v2941_u, v2941_l};
-    reg signed [9:0] v2941_10; always @(posedge clk) v2941_10 <= v2941;
-    wire [1:0] v2942_l = $signed({1'b0, v2804_10}); wire [10:0] v2942_u = ($signed({1'b0, v2804_10}) >>> 2) + v2941_10; wire signed [12:0] v2942 = {v2942_u, v2942_l};
-    wire signed [12:0] v2943 = (v2933_10 <<< 1) + v2942;
-    wire [0:0] v2944_l = v2896; wire [13:0] v2944_u = (v2896 >>> 1) + v2943; wire signed [14:0] v2944 = {v2944_u, v2944_l};
-    reg signed [14:0] v2944_11; always @(posedge clk) v2944_11 <= v2944;
-    wire [6:0] v2945 = v2774_9 + v2940_9;
-    wire [7:0] v2946 = v2945 + v2678;
-    wire signed [10:0] v2947 = ($signed({1'b0, v2946}) <<< 1) + v2765;
-    reg signed [10:0] v2947_10; always @(posedge clk) v2947_10 <= v2947;
-    wire signed [12:0] v2948 = v2907 + v2947_10;
-    reg signed [12:0] v2948_11; always @(posedge clk) v2948_11 <= v2948;
-    wire [6:0] v2949 = (v2940_9 <<< 2) - v2940_9;
-    wire [0:0] v2950_l = v2826; wire [7:0] v2950_u = (v2826 >>> 1) + v2949; wire [8:0] v2950 = {v2950_u, v2950_l};
-    reg [8:0] v2950_10; always @(posedge clk) v2950_10 <= v2950;
-    wire [11:0] v2951 = (v2950_10 <<< 1) + v2882_10;
-    wire [0:0] v2952_l = v2911; wire [13:0] v2952_u = (v2911 >>> 1) - $signed({1'b0, v2951}); wire signed [14:0] v2952 = {v2952_u, v2952_l};
-    reg signed [14:0] v2952_11; always @(posedge clk) v2952_11 <= v2952;
-    wire signed [10:0] v2953 = ($signed({1'b0, v2949}) <<< 2) + v2689;
-    reg signed [10:0] v2953_10; always @(posedge clk) v2953_10 <= v2953;
-    wire signed [11:0] v2954 = (v2858 <<< 1) + v2953_10;
-    wire [8:0] v2955 = v2949 + v2724;
-    reg [8:0] v2955_10; always @(posedge clk) v2955_10 <= v2955;
-    wire signed [8:0] v2956 = (v2914 <<< 2) + $signed({1'b0, v1996});
-    wire [0:0] v2957_l = v2347; wire [8:0] v2957_u = (v2347 >>> 1) + v2956; wire signed [9:0] v2957 = {v2957_u, v2957_l};
-    reg signed [9:0] v2957_7; always @(posedge clk) v2957_7 <= v2957;
-    wire signed [10:0] v2958 = v2957_7 + v2527_7;
-    wire [0:0] v2959_l = v2393; wire [11:0] v2959_u = (v2393 >>> 1) + v2958; wire signed [12:0] v2959 = {v2959_u, v2959_l};
-    reg signed [12:0] v2959_8; always @(posedge clk) v2959_8 <= v2959;
-    wire signed [13:0] v2960 = v2588_8 + v2959_8;
-    wire signed [13:0] v2961 = v2960 + 15'sd4;
-    wire [11:0] v2962 = v2961[13] ? 12'd0 : v2961;
-    wire [5:0] v2963 = (v2962 >>> 4);
-    reg [5:0] v2963_9; always @(posedge clk) v2963_9 <= v2963;
-    wire signed [10:0] v2964 = ($signed({1'b0, v2963_9}) <<< 3) + v2721;
-    wire [0:0] v2965_l = $signed({1'b0, v2863}); wire [12:0] v2965_u = ($signed({1'b0, v2863}) >>> 1) + v2964; wire signed [13:0] v2965 = {v2965_u, v2965_l};
-    reg signed [13:0] v2965_10; always @(posedge clk) v2965_10 <= v2965;
-    wire [12:0] v2966 = ($signed({1'b0, v2955_10}) <<< 3) + v2965_10;
-    wire [6:0] v2967 = v2963_9 + (v2835 <<< 1);
-    wire [10:0] v2968 = (v2967 <<< 3) + v2702;
-    reg [10:0] v2968_10; always @(posedge clk) v2968_10 <= v2968;
-    wire signed [12:0] v2969 = v2751_10 + $signed({1'b0, v2968_10});
-    reg signed [12:0] v2969_11; always @(posedge clk) v2969_11 <= v2969;
-    wire [0:0] v2970_l = v2944_11; wire [14:0] v2970_u = (v2944_11 >>> 1) - v2969_11; wire signed [15:0] v2970 = {v2970_u, v2970_l};
-    wire signed [16:0] v2971 = v2930_11 + v2970;
-    wire signed [16:0] v2972 = v2971 + 18'sd20;
-    wire [6:0] v2973 = v2963_9 + v2774_9;
-    wire [2:0] v2974_l = v2836; wire [8:0] v2974_u = (v2836 >>> 3) + $signed({1'b0, v2973}); wire signed [11:0] v2974 = {v2974_u, v2974_l};
-    reg signed [11:0] v2974_10; always @(posedge clk) v2974_10 <= v2974;
-    wire [1:0] v2975_l = v2899_10; wire [12:0] v2975_u = (v2899_10 >>> 2) + v2974_10; wire signed [14:0] v2975 = {v2975_u, v2975_l};
-    wire signed [14:0] v2976 = v2975 - v2932;
-    reg signed [14:0] v2976_11; always @(posedge clk) v2976_11 <= v2976;
-    wire [8:0] v2977 = (v2963_9 <<< 2) + v2701_9;
-    wire [1:0] v2978_l = v2977; wire [7:0] v2978_u = (v2977 >>> 2) + v2926; wire [9:0] v2978 = {v2978_u, v2978_l};
-    reg [9:0] v2978_10; always @(posedge clk) v2978_10 <= v2978;
-    wire signed [12:0] v2979 = (v2869_10 <<< 1) - $signed({1'b0, v2978_10});
-    wire [7:0] v2980 = (v2963_9 <<< 2) - v2963_9;
-    wire [8:0] v2981 = (v2926 <<< 1) + v2980;
-    wire [0:0] v2982_l = v2981; wire [10:0] v2982_u = (v2981 >>> 1) - v2880; wire signed [11:0] v2982 = {v2982_u, v2982_l};
-    reg signed [11:0] v2982_10; always @(posedge clk) v2982_10 <= v2982;
-    wire signed [12:0] v2983 = v2954 + v2982_10;
-    reg signed [12:0] v2983_11; always @(posedge clk) v2983_11 <= v2983;
-    wire [9:0] v2984 = v2980 + v2724;
-    reg [9:0] v2984_10; always @(posedge clk) v2984_10 <= v2984;
-    wire [0:0] v2985_l = v2805; wire [11:0] v2985_u = (v2805 >>> 1) + v2984_10; wire [12:0] v2985 = {v2985_u, v2985_l};
-    wire [1:0] v2986_l = v2925; wire [13:0] v2986_u = (v2925 >>> 2) - $signed({1'b0, v2985}); wire signed [15:0] v2986 = {v2986_u, v2986_l};
-    reg signed [15:0] v2986_11; always @(posedge clk) v2986_11 <= v2986;
-    wire [1:0] v2987_l = $signed({1'b0, v2160}); wire [5:0] v2987_u = v2914 + ($signed({1'b0, v2160}) >>> 2); wire signed [7:0] v2987 = {v2987_u, v2987_l};
-    wire signed [8:0] v2988 = v2987 + $signed({1'b0, v2267});
-    reg signed [8:0] v2988_7; always @(posedge clk) v2988_7 <= v2988;
-    wire signed [10:0] v2989 = (v2988_7 <<< 1) + v2526_7;
-    wire [0:0] v2990_l = v2989; wire [9:0] v2990_u = (v2989 >>> 1) - $signed({1'b0, v2153_7}); wire signed [10:0] v2990 = {v2990_u, v2990_l};
-    wire signed [11:0] v2991 = v2389 + v2990;
-    reg signed [11:0] v2991_8; always @(posedge clk) v2991_8 <= v2991;
-    wire signed [11:0] v2992 = v2991_8 - 13'sd2;
-    wire [10:0] v2993 = v2992[11] ? 11'd0 : v2992;
-    wire [5:0] v2994 = (v2993 >>> 3);
-    reg [5:0] v2994_9; always @(posedge clk) v2994_9 <= v2994;
-    wire [2:0] v2995_l = v2667; wire [6:0] v2995_u = (v2667 >>> 3) - v2994_9; wire signed [9:0] v2995 = {v2995_u, v2995_l};
-    wire [0:0] v2996_l = v2995; wire [8:0] v2996_u = (v2995 >>> 1) + $signed({1'b0, v2883}); wire signed [9:0] v2996 = {v2996_u, v2996_l};
-    reg signed [9:0] v2996_10; always @(posedge clk) v2996_10 <= v2996;
-    wire signed [10:0] v2997 = $signed({1'b0, v2843_10}) + v2996_10;
-    wire signed [14:0] v2998 = v2997 + $signed({1'b0, v2966});
-    wire signed [15:0] v2999 = (v2998 <<< 1) - v2841;
-    reg signed [15:0] v2999_11; always @(posedge clk) v2999_11 <= v2999;
-    wire [0:0] v3000_l = v2999_11; wire [14:0] v3000_u = (v2999_11 >>> 1) - v2948_11; wire signed [15:0] v3000 = {v3000_u, v3000_l};
-    wire signed [15:0] v3001 = v3000 - 17'sd36;
-    wire [8:0] v3002 = (v2994 <<< 2) + v2994;
-    reg [8:0] v3002_9; always @(posedge clk) v3002_9 <= v3002;
-    wire [11:0] v3003 = (v2723 <<< 3) + v3002_9;
-    wire [0:0] v3004_l = v3003; wire [10:0] v3004_u = (v3003 >>> 1) + v2908; wire [11:0] v3004 = {v3004_u, v3004_l};
-    reg [11:0] v3004_10; always @(posedge clk) v3004_10 <= v3004;
-    wire [13:0] v3005 = (v2861 <<< 3) + v3004_10;
-    reg [13:0] v3005_11; always @(posedge clk) v3005_11 <= v3005;
-    wire signed [14:0] v3006 = (v2983_11 <<< 1) - $signed({1'b0, v3005_11});
-    wire signed [14:0] v3007 = v2976_11 + v3006;
-    wire signed [14:0] v3008 = v3007 - 16'sd8;
-    wire [0:0] v3009_l = v3002_9; wire [9:0] v3009_u = (v3002_9 >>> 1) + v2692; wire [10:0] v3009 = {v3009_u, v3009_l};
-    wire [11:0] v3010 = (v2761 <<< 3) + v3009;
-    reg [11:0] v3010_10; always @(posedge clk) v3010_10 <= v3010;
-    wire [12:0] v3011 = v2822 + v3010_10;
-    wire signed [13:0] v3012 = (v2903 <<< 2) - v3011;
-    reg signed [13:0] v3012_11; always @(posedge clk) v3012_11 <= v3012;
-    wire signed [15:0] v3013 = (v3012_11 <<< 1) + v2986_11;
-    wire signed [15:0] v3014 = v3013 - 17'sd12;
-    wire [2:0] v3015_l = v3002_9; wire [6:0] v3015_u = (v3002_9 >>> 3) + v2667; wire [9:0] v3015 = {v3015_u, v3015_l};
-    wire [10:0] v3016 = (v2883 <<< 2) + v3015;
-    reg [10:0] v3016_10; always @(posedge clk) v3016_10 <= v3016;
-    wire [0:0] v3017_l = $signed({1'b0, v3016_10}); wire [10:0] v3017_u = ($signed({1'b0, v3016_10}) >>> 1) + v2789_10; wire signed [11:0] v3017 = {v3017_u, v3017_l};
-    wire [0:0] v3018_l = v2979; wire [12:0] v3018_u = (v2979 >>> 1) + v3017; wire signed [13:0] v3018 = {v3018_u, v3018_l};
-    reg signed [13:0] v3018_11; always @(posedge clk) v3018_11 <= v3018;
-    wire signed [14:0] v3019 = v3018_11 + v2952_11;
-    wire signed [14:0] v3020 = v3019 + 16'sd44;
-    wire signed [17:0] logit0 = v3020 <<< 1;
-    always @(posedge clk) model_out[17:0] <= logit0;
-    wire signed [17:0] logit1 = v3014 <<< 0;
-    always @(posedge clk) model_out[35:18] <= logit1;
-    wire signed [17:0] logit2 = v3001 <<< 1;
-    always @(posedge clk) model_out[53:36] <= logit2;
-    wire signed [17:0] logit3 = v2972 <<< 1;
-    always @(posedge clk) model_out[71:54] <= logit3;
-    wire signed [17:0] logit4 = v3008 <<< 1;
-    always @(posedge clk) model_out[89:72] <= logit4;
+reg [10:0]
+v1019_4,v2266_7,v2385_7,v2415_7,v2472_7,v2497_7,v2715_7,v2726_7,v2784_10,v2882_10,v2968_10,v3016_10;
+reg [111:0]
+inputs;
+reg [11:0]
+v2281_7,v2522_7,v2522_8,v2801_10,v2840_10,v3004_10,v3010_10;
+reg [13:0]
+v3005_11;
+reg [1:0]
+v1156_3,v1361_3,v1361_4;
+reg [2:0]
+v551_3,v566_3,v604_3,v729_3,v761_3,v815_3,v875_3,v1256_3,v1460_3,v2061_6,v2453_9;
+reg [3:0]
+v469_3,v469_4,v518_3,v538_3,v596_3,v613_3,v640_3,v672_3,v687_3,v731_3,v738_3,v790_3,v843_3,v965_3,v982_3,v982_4,v1026_3,
+v1077_3,v1266_3,v1266_4,v1438_3,v1483_3,v1617_3,v1858_6,v1920_6,v2017_6,v2121_7,v2209_6,v2538_6,v2603_9;
+reg [4:0]
+v494_3,v569_3,v605_3,v663_3,v692_3,v705_3,v799_3,v826_3,v909_3,v929_3,v971_3,v983_3,v987_3,v1048_3,v1050_3,v1052_3,
+v1069_3,v1069_4,v1082_3,v1087_3,v1091_3,v1227_3,v1300_3,v1301_3,v1317_3,v1472_3,v1583_3,v1661_3,v1681_3,v1752_6,v1810_3,
+v1810_4,v1840_6,v1880_6,v1939_6,v1956_6,v1988_6,v2011_6,v2100_6,v2149_7,v2197_6,v2197_7,v2236_6,v2560_9,v2657_9,v2677_9,
+v2733_9,v2743_9,v2760_9,v2813_9,v2921_9,v2940_9;
+reg [5:0]
+v614_3,v622_3,v673_3,v691_3,v746_3,v773_3,v795_3,v801_3,v801_4,v847_3,v860_3,v966_3,v988_3,v996_3,v1051_3,v1125_3,
+v1144_3,v1160_3,v1177_3,v1205_3,v1217_3,v1273_3,v1275_3,v1321_3,v1349_3,v1547_3,v1666_3,v1795_6,v1860_6,v1862_6,v1929_6,
+v2098_6,v2112_6,v2129_7,v2152_7,v2160_7,v2179_6,v2247_6,v2630_9,v2632_7,v2701_9,v2711_9,v2774_9,v2855_9,v2893_9,v2963_9,
+v2994_9;
+reg [6:0]
+v708_3,v718_3,v748_3,v830_3,v886_3,v902_3,v918_3,v951_3,v1000_3,v1031_3,v1126_3,v1141_3,v1207_3,v1274_4,v1379_3,v1388_3,
+v1410_3,v1569_3,v1608_3,v1754_6,v1755_3,v1773_3,v1861_6,v1863_6,v1913_6,v1925_6,v1926_6,v2021_7,v2066_7,v2077_6,v2126_7,
+v2128_7,v2155_7,v2256_7,v2263_7,v2278_7,v2283_7,v2294_7,v2456_9,v2494_7,v2576_9,v2614_7,v2658_10,v2660_7,v2687_9,v2720_9,
+v2749_9,v2799_9;
+reg [7:0]
+v584_3,v689_3,v791_4,v819_4,v845_3,v912_3,v972_3,v1012_3,v1028_4,v1132_3,v1147_3,v1148_3,v1182_3,v1187_3,v1239_3,v1248_3,
+v1543_3,v1621_3,v1691_3,v1723_3,v1728_3,v1753_6,v1859_6,v2096_7,v2153_7,v2154_7,v2240_7,v2248_7,v2260_7,v2265_7,v2282_7,
+v2296_7,v2332_7,v2357_7,v2426_7,v2460_7,v2469_7,v2499_7,v2594_7,v2607_7,v2621_7,v2624_7,v2637_7,v2702_10,v2745_9,
+v2761_10,v2776_7,v2860_10,v2895_10;
+reg [8:0]
+v782_3,v998_4,v1017_3,v1111_4,v1218_3,v1231_3,v1327_3,v1595_3,v1757_4,v1900_4,v1923_7,v1999_7,v2048_7,v2136_7,v2199_7,
+v2213_7,v2237_7,v2254_7,v2261_7,v2292_7,v2295_7,v2315_7,v2330_7,v2341_7,v2344_7,v2349_7,v2359_7,v2400_7,v2416_7,v2419_7,
+v2425_7,v2448_7,v2501_7,v2508_7,v2518_7,v2520_7,v2523_7,v2528_7,v2561_7,v2587_7,v2598_7,v2612_7,v2884_10,v2902_10,
+v2905_10,v2950_10,v2955_10,v3002_9;
+reg [9:0]
+v1233_3,v1399_3,v1689_3,v1702_4,v1789_4,v1846_4,v1922_7,v2124_7,v2151_7,v2225_7,v2250_7,v2262_8,v2309_7,v2316_7,v2319_7,
+v2321_7,v2322_7,v2515_7,v2579_7,v2582_7,v2652_7,v2767_7,v2804_10,v2821_10,v2843_10,v2873_7,v2885_10,v2912_10,v2978_10,
+v2984_10;
+reg signed [10:0]
+v46_1,v81_1,v138_1,v146_1,v188_1,v213_1,v215_1,v224_1,v275_1,v277_1,v289_1,v300_1,v308_1,v329_1,v333_1,v340_1,v356_1,
+v367_1,v376_1,v396_1,v401_1,v411_1,v429_1,v440_1,v448_1,v458_1,v465_1,v478_1,v497_1,v540_1,v601_2,v666_1,v697_1,v724_1,
+v806_1,v867_1,v870_1,v877_1,v895_1,v904_1,v938_1,v976_1,v1021_1,v1055_1,v1098_4,v1121_4,v1128_4,v1140_4,v1158_4,v1221_3,
+v1242_4,v1284_4,v1287_4,v1289_4,v1320_4,v1353_5,v1355_4,v1356_1,v1372_4,v1391_4,v1397_4,v1413_4,v1421_4,v1505_4,v1508_5,
+v1514_4,v1516_4,v1519_4,v1533_3,v1562_4,v1563_4,v1623_4,v1629_4,v1635_4,v1640_4,v1644_4,v1659_4,v1664_4,v1673_5,v1699_4,
+v1746_4,v1763_4,v1799_4,v1830_4,v1831_5,v1833_4,v1864_4,v1883_4,v1907_4,v1915_4,v1949_4,v1952_5,v2002_4,v2042_7,v2105_4,
+v2173_4,v2191_4,v2269_7,v2276_8,v2301_7,v2302_7,v2391_7,v2394_7,v2429_8,v2444_7,v2491_7,v2492_8,v2503_7,v2505_7,v2527_7,
+v2544_5,v2549_7,v2553_7,v2599_8,v2642_7,v2647_7,v2653_8,v2673_8,v2744_9,v2786_10,v2789_10,v2935_7,v2947_10,v2953_10;
+reg signed [11:0]
+v73_1,v77_1,v128_1,v144_1,v201_1,v204_1,v259_1,v282_1,v285_1,v344_1,v387_1,v391_1,v403_1,v405_1,v421_1,v425_1,v436_1,
+v452_1,v466_2,v467_2,v471_1,v480_1,v506_1,v516_2,v523_1,v527_1,v534_1,v547_1,v564_2,v656_1,v675_1,v677_1,v700_1,v712_1,
+v713_1,v714_2,v733_1,v741_1,v784_1,v809_1,v833_4,v863_4,v944_1,v974_4,v1006_1,v1059_1,v1063_1,v1135_4,v1191_4,v1253_2,
+v1365_4,v1375_4,v1401_4,v1418_4,v1425_4,v1441_4,v1455_1,v1466_1,v1477_1,v1494_4,v1510_4,v1530_4,v1536_4,v1546_4,v1551_4,
+v1586_4,v1602_3,v1605_4,v1611_1,v1619_3,v1633_5,v1649_4,v1665_5,v1694_4,v1706_4,v1720_4,v1737_4,v1741_4,v1781_4,v1797_4,
+v1801_4,v1803_1,v1811_5,v1814_4,v1834_4,v1852_4,v1874_4,v1930_4,v1972_5,v1982_4,v2127_7,v2150_7,v2156_5,v2168_4,v2182_7,
+v2203_4,v2226_7,v2258_8,v2268_7,v2299_7,v2310_8,v2338_7,v2379_7,v2423_7,v2430_5,v2442_8,v2473_8,v2484_8,v2487_8,v2590_7,
+v2596_8,v2609_8,v2616_8,v2622_8,v2639_7,v2738_7,v2819_10,v2831_8,v2850_7,v2869_10,v2870_10,v2909_10,v2917_8,v2924_10,
+v2936_8,v2974_10,v2982_10,v2991_8;
+reg signed [12:0]
+v253_1,v314_1,v351_1,v364_1,v408_1,v418_1,v461_1,v485_2,v531_1,v536_2,v543_2,v590_1,v628_1,v636_1,v667_2,v736_2,v753_1,
+v756_1,v766_1,v769_1,v776_3,v786_2,v802_2,v841_2,v855_1,v924_1,v979_2,v991_1,v1040_2,v1065_2,v1088_2,v1115_4,v1154_2,
+v1174_2,v1270_4,v1305_4,v1344_1,v1359_2,v1387_4,v1395_4,v1554_5,v1558_4,v1577_4,v1628_5,v1637_4,v1654_4,v1668_4,v1701_5,
+v1731_4,v1743_5,v1828_4,v1847_4,v1848_5,v1867_5,v1931_5,v1934_4,v1940_5,v1950_5,v2076_7,v2108_5,v2116_5,v2193_5,v2205_5,
+v2273_7,v2300_7,v2313_7,v2368_8,v2412_7,v2451_8,v2475_5,v2513_8,v2530_8,v2532_7,v2532_8,v2556_8,v2566_7,v2588_8,v2635_7,
+v2640_8,v2683_8,v2697_8,v2751_10,v2756_8,v2770_8,v2779_8,v2795_8,v2809_8,v2846_10,v2851_8,v2866_10,v2871_10,v2875_8,
+v2889_8,v2948_11,v2959_8,v2969_11,v2983_11;
+reg signed [13:0]
+v174_1,v347_1,v511_1,v549_2,v574_2,v579_1,v586_1,v593_2,v630_2,v638_2,v648_1,v650_2,v669_2,v726_2,v759_2,v796_2,v812_2,
+v873_2,v898_2,v907_2,v940_2,v969_4,v993_2,v1023_2,v1084_2,v1224_2,v1264_2,v1299_4,v1369_4,v1435_4,v1458_2,v1469_2,
+v1479_2,v1499_5,v1541_4,v1614_2,v1676_1,v1712_4,v1749_5,v1760_5,v1776_5,v1779_4,v1782_5,v1791_5,v1819_4,v1844_4,v1869_4,
+v1889_5,v1903_5,v1984_5,v2003_5,v2013_5,v2119_6,v2314_8,v2374_8,v2403_7,v2504_8,v2568_8,v2572_8,v2585_8,v2592_8,v2618_9,
+v2626_8,v2662_8,v2665_9,v2707_8,v2716_8,v2729_8,v2740_8,v2877_9,v2899_10,v2965_10,v3012_11,v3018_11;
+reg signed [14:0]
+v463_2,v490_2,v618_2,v658_2,v685_2,v702_2,v740_1,v743_2,v771_2,v858_2,v879_2,v926_2,v936_2,v962_2,v1196_2,v1346_2,
+v1503_5,v1599_5,v1709_5,v1766_1,v1785_5,v1787_4,v1806_2,v1836_5,v1855_5,v1872_5,v1898_5,v1906_5,v1917_5,v1935_5,v1974_6,
+v2007_5,v2057_5,v2158_6,v2175_5,v2232_5,v2432_6,v2478_6,v2516_8,v2552_8,v2564_8,v2636_8,v2781_9,v2833_9,v2928_10,
+v2944_11,v2952_11,v2976_11;
+reg signed [15:0]
+v582_2,v610_2,v947_2,v1009_2,v1112_4,v1678_2,v1769_2,v1876_5,v1909_5,v2146_6,v2218_5,v2220_6,v2243_5,v2546_6,v2930_11,
+v2986_11,v2999_11;
+reg signed [3:0]
+v634_3,v1415_3;
+reg signed [4:0]
+v152_1,v568_3,v615_3,v641_3,v659_3,v967_3,v1281_3,v1292_3,v1315_3,v1336_3,v1924_6;
+reg signed [5:0]
+v68_1,v218_1,v642_3,v829_3,v834_3,v837_3,v838_3,v840_3,v943_3,v1032_3,v1045_3,v1049_3,v1053_3,v1100_4,v1103_4,v1129_3,
+v1165_3,v1203_3,v1272_3,v1277_3,v1280_3,v1341_3,v1513_4,v1625_4,v1647_3;
+reg signed [6:0]
+v149_1,v187_1,v272_1,v616_3,v707_3,v709_3,v828_3,v849_4,v881_3,v970_3,v1003_3,v1044_3,v1046_3,v1120_4,v1122_3,v1163_3,
+v1185_3,v1188_3,v1200_3,v1204_3,v1215_3,v1241_3,v1245_3,v1283_3,v1285_3,v1293_4,v1311_3,v1316_3,v1332_3,v1337_3,v1340_3,
+v1428_3,v1443_3,v1462_3,v1473_3,v1506_4,v1522_4,v1538_3,v1555_3,v1734_3,v1738_3,v1928_6,v2455_9,v2793_7;
+reg signed [7:0]
+v145_1,v154_1,v190_1,v206_1,v208_1,v242_1,v250_1,v279_1,v336_1,v341_1,v662_3,v696_3,v706_4,v774_3,v778_3,v817_4,v822_4,
+v861_3,v914_3,v932_3,v942_4,v985_3,v1104_4,v1119_4,v1189_3,v1214_3,v1236_3,v1257_3,v1267_3,v1288_3,v1290_3,v1295_4,
+v1303_4,v1329_3,v1382_3,v1404_3,v1451_3,v1497_4,v1500_4,v1525_4,v1590_3,v1651_4,v1670_4,v1710_3,v2000_4,v2114_4,v2138_7,
+v2185_7,v2202_7,v2216_4,v2229_4,v2255_7,v2361_7,v2371_7,v2436_7,v2533_4,v2569_7;
+reg signed [8:0]
+v110_1,v113_1,v136_1,v164_1,v216_1,v219_1,v225_1,v240_1,v254_1,v263_1,v271_1,v287_1,v296_1,v304_1,v305_1,v315_1,v318_1,
+v321_1,v322_1,v325_1,v331_1,v337_1,v353_1,v358_1,v359_1,v371_1,v372_1,v426_1,v441_1,v472_1,v481_1,v504_1,v520_1,v556_1,
+v561_1,v562_1,v607_1,v679_1,v682_1,v698_1,v750_4,v751_3,v779_3,v821_4,v835_3,v844_4,v853_3,v901_3,v915_3,v917_3,v933_1,
+v1002_3,v1014_3,v1030_4,v1073_4,v1092_4,v1102_4,v1149_3,v1152_3,v1179_3,v1180_3,v1216_3,v1229_4,v1230_3,v1246_4,v1251_1,
+v1282_4,v1322_4,v1362_5,v1464_3,v1485_4,v1618_4,v1641_4,v1655_4,v1886_4,v1951_4,v1963_7,v2030_7,v2055_4,v2069_7,v2101_7,
+v2131_7,v2142_4,v2143_5,v2164_7,v2189_7,v2215_7,v2227_7,v2238_7,v2252_7,v2271_7,v2351_7,v2363_7,v2398_7,v2440_7,v2466_7,
+v2481_7,v2526_7,v2670_7,v2754_7,v2806_7,v2829_7,v2857_10,v2988_7;
+reg signed [9:0]
+v3_1,v82_1,v94_1,v163_1,v166_1,v178_1,v183_1,v186_1,v195_1,v198_1,v221_1,v239_1,v245_1,v248_1,v266_1,v270_1,v311_1,
+v342_1,v360_1,v374_1,v378_1,v381_1,v384_1,v414_1,v427_1,v432_1,v434_1,v438_1,v444_1,v454_1,v464_1,v474_1,v489_1,v501_1,
+v513_1,v553_1,v559_1,v571_1,v599_1,v625_1,v710_1,v919_4,v920_4,v930_3,v959_1,v986_3,v1013_4,v1037_1,v1137_3,v1159_4,
+v1169_3,v1171_1,v1178_3,v1181_4,v1184_4,v1194_1,v1247_4,v1261_4,v1309_4,v1313_4,v1339_4,v1352_4,v1377_4,v1432_3,v1446_4,
+v1488_4,v1490_4,v1566_4,v1568_4,v1572_4,v1596_4,v1631_4,v1648_4,v1657_4,v1684_4,v1687_4,v1696_4,v1697_4,v1707_4,v1716_4,
+v1717_4,v1726_4,v1774_4,v1823_4,v1897_4,v2004_4,v2088_7,v2094_7,v2102_7,v2201_7,v2223_7,v2241_4,v2275_7,v2307_7,v2318_7,
+v2318_8,v2325_7,v2327_7,v2335_7,v2354_7,v2366_7,v2382_7,v2387_7,v2404_7,v2410_7,v2420_7,v2428_7,v2486_7,v2489_7,v2512_7,
+v2525_7,v2534_5,v2540_7,v2644_7,v2648_7,v2681_7,v2694_7,v2704_7,v2763_10,v2887_7,v2916_7,v2931_10,v2933_10,v2941_10,
+v2957_7,v2996_10;
+wire [10:0]
+v468,v517,v565,v1019,v1255,v1360,v1400,v1868,v1993,v2072,v2266,v2293,v2320,v2331,v2375,v2385,v2414,v2415,v2472,v2497,
+v2602,v2715,v2726,v2777,v2778,v2784,v2865,v2882,v2903,v2968,v2993,v3009,v3016;
+wire [11:0]
+v486,v537,v544,v575,v737,v789,v804,v842,v874,v981,v1041,v1090,v1155,v1176,v1459,v1995,v2196,v2281,v2418,v2522,v2559,
+v2676,v2686,v2700,v2732,v2742,v2759,v2800,v2801,v2805,v2812,v2822,v2840,v2854,v2863,v2892,v2951,v2962,v3003,v3004,v3010;
+wire [12:0]
+v550,v595,v632,v639,v652,v671,v728,v760,v798,v814,v899,v908,v1025,v1068,v1076,v1086,v1226,v1265,v1471,v1482,v1616,v1751,
+v1794,v1857,v1955,v1987,v2120,v2221,v2433,v2479,v2619,v2629,v2656,v2666,v2710,v2773,v2782,v2878,v2939,v2966,v2985,v3011;
+wire [13:0]
+v493,v621,v686,v704,v745,v772,v859,v928,v950,v964,v995,v1081,v1197,v1348,v1680,v1809,v1839,v1912,v1919,v1938,v1975,v2010,
+v2016,v2060,v2111,v2148,v2159,v2178,v2208,v2235,v2537,v2547,v2575,v2719,v2798,v2834,v2920,v3005;
+wire [14:0]
+v583,v612,v794,v1011,v1772,v1879;
+wire [15:0]
+v717,v2246;
+wire [1:0]
+v1156,v1361;
+wire [2:0]
+v487,v551,v566,v604,v633,v729,v761,v815,v875,v1042,v1256,v1460,v2061,v2453;
+wire [3:0]
+v469,v518,v538,v545,v576,v596,v613,v640,v653,v672,v687,v731,v738,v790,v843,v880,v888,v891,v965,v982,v1026,v1077,v1161,
+v1198,v1266,v1438,v1483,v1617,v1858,v1920,v2017,v2121,v2209,v2376,v2434,v2538,v2603;
+wire [4:0]
+v494,v522,v569,v605,v663,v692,v705,v763,v799,v805,v824,v826,v889,v892,v900,v909,v929,v971,v983,v987,v1048,v1050,v1052,
+v1069,v1082,v1087,v1091,v1212,v1227,v1300,v1301,v1317,v1331,v1472,v1583,v1661,v1681,v1752,v1810,v1840,v1880,v1939,v1956,
+v1976,v1988,v2011,v2027,v2100,v2149,v2197,v2236,v2480,v2548,v2560,v2620,v2657,v2677,v2725,v2733,v2743,v2760,v2813,v2835,
+v2921,v2940;
+wire [5:0]
+v614,v622,v673,v688,v691,v746,v773,v795,v801,v827,v847,v850,v851,v854,v860,v884,v966,v988,v996,v1051,v1125,v1144,v1160,
+v1177,v1205,v1210,v1217,v1273,v1275,v1321,v1326,v1349,v1517,v1527,v1547,v1589,v1593,v1600,v1606,v1607,v1642,v1666,v1795,
+v1860,v1862,v1892,v1929,v1967,v2020,v2034,v2040,v2045,v2065,v2071,v2086,v2089,v2098,v2112,v2129,v2152,v2160,v2179,v2222,
+v2247,v2346,v2360,v2445,v2458,v2459,v2461,v2465,v2586,v2589,v2606,v2630,v2632,v2650,v2659,v2667,v2701,v2711,v2713,v2734,
+v2747,v2766,v2774,v2825,v2848,v2855,v2879,v2893,v2926,v2963,v2994;
+wire [6:0]
+v693,v708,v718,v748,v830,v864,v885,v886,v902,v910,v918,v951,v1000,v1031,v1071,v1117,v1126,v1141,v1207,v1274,v1379,v1388,
+v1393,v1410,v1569,v1584,v1608,v1754,v1755,v1773,v1826,v1842,v1861,v1863,v1894,v1913,v1925,v1926,v1945,v1964,v1969,v1979,
+v1980,v1996,v2021,v2023,v2031,v2033,v2043,v2047,v2049,v2050,v2051,v2066,v2070,v2077,v2078,v2084,v2095,v2099,v2113,v2126,
+v2128,v2130,v2133,v2134,v2155,v2253,v2256,v2263,v2267,v2277,v2278,v2283,v2285,v2287,v2288,v2291,v2294,v2303,v2323,v2326,
+v2340,v2348,v2356,v2358,v2362,v2365,v2377,v2383,v2396,v2408,v2443,v2446,v2456,v2457,v2493,v2494,v2507,v2517,v2524,v2576,
+v2593,v2611,v2614,v2651,v2658,v2660,v2669,v2678,v2679,v2687,v2703,v2720,v2735,v2736,v2749,v2775,v2783,v2799,v2827,v2839,
+v2844,v2867,v2886,v2900,v2945,v2949,v2967,v2973;
+wire [7:0]
+v584,v689,v720,v730,v781,v791,v818,v819,v845,v903,v912,v913,v953,v972,v997,v1001,v1012,v1027,v1028,v1110,v1132,v1133,
+v1147,v1148,v1182,v1187,v1239,v1248,v1463,v1543,v1609,v1621,v1622,v1691,v1695,v1704,v1723,v1728,v1753,v1777,v1841,v1859,
+v1893,v1895,v1921,v1941,v1944,v1947,v1957,v1958,v1966,v1989,v1990,v1994,v1998,v2019,v2022,v2024,v2025,v2079,v2090,v2096,
+v2153,v2154,v2166,v2198,v2211,v2239,v2240,v2248,v2260,v2265,v2270,v2282,v2296,v2305,v2332,v2343,v2345,v2357,v2381,v2384,
+v2397,v2399,v2402,v2406,v2409,v2422,v2424,v2426,v2447,v2460,v2469,v2470,v2471,v2490,v2499,v2514,v2519,v2543,v2578,v2594,
+v2597,v2604,v2607,v2615,v2621,v2624,v2631,v2637,v2668,v2693,v2702,v2737,v2745,v2748,v2761,v2776,v2838,v2842,v2849,v2859,
+v2860,v2872,v2883,v2894,v2895,v2897,v2901,v2904,v2908,v2946,v2980;
+wire [8:0]
+v721,v723,v749,v782,v957,v998,v999,v1017,v1018,v1111,v1183,v1218,v1231,v1250,v1276,v1327,v1548,v1579,v1594,v1595,v1692,
+v1698,v1756,v1757,v1900,v1923,v1997,v1999,v2032,v2048,v2135,v2136,v2140,v2141,v2199,v2212,v2213,v2237,v2251,v2254,v2261,
+v2264,v2272,v2286,v2292,v2295,v2304,v2306,v2315,v2324,v2330,v2341,v2344,v2349,v2359,v2386,v2400,v2407,v2416,v2419,v2425,
+v2427,v2448,v2462,v2496,v2501,v2508,v2518,v2520,v2521,v2523,v2528,v2531,v2561,v2565,v2581,v2587,v2595,v2598,v2612,v2692,
+v2712,v2714,v2723,v2724,v2746,v2787,v2788,v2823,v2824,v2826,v2845,v2881,v2884,v2898,v2902,v2905,v2906,v2950,v2955,v2977,
+v2981,v3002;
+wire [9:0]
+v603,v623,v1134,v1233,v1399,v1411,v1667,v1689,v1702,v1729,v1786,v1788,v1789,v1846,v1851,v1914,v1922,v2124,v2151,v2225,
+v2250,v2262,v2284,v2297,v2309,v2316,v2319,v2321,v2322,v2411,v2417,v2452,v2515,v2577,v2579,v2582,v2652,v2752,v2767,v2804,
+v2820,v2821,v2843,v2861,v2862,v2864,v2873,v2880,v2885,v2912,v2922,v2978,v2984,v3015;
+wire signed [10:0]
+v6,v39,v46,v47,v64,v81,v89,v101,v138,v146,v188,v196,v200,v213,v215,v224,v243,v264,v267,v275,v277,v289,v300,v308,v329,
+v332,v333,v334,v335,v340,v346,v356,v363,v367,v368,v373,v376,v386,v389,v390,v396,v399,v400,v401,v407,v411,v420,v429,v435,
+v440,v448,v455,v458,v465,v478,v497,v498,v514,v533,v540,v560,v600,v601,v602,v617,v666,v683,v697,v724,v780,v806,v808,v867,
+v870,v877,v894,v895,v896,v904,v938,v954,v976,v989,v1021,v1055,v1098,v1114,v1121,v1128,v1140,v1158,v1221,v1222,v1232,
+v1234,v1242,v1244,v1249,v1269,v1284,v1287,v1289,v1304,v1314,v1320,v1330,v1335,v1353,v1355,v1356,v1364,v1366,v1372,v1374,
+v1391,v1392,v1396,v1397,v1403,v1406,v1409,v1412,v1413,v1421,v1424,v1433,v1437,v1449,v1453,v1454,v1465,v1505,v1507,v1508,
+v1509,v1514,v1516,v1519,v1520,v1533,v1545,v1561,v1562,v1563,v1576,v1580,v1610,v1623,v1626,v1629,v1635,v1640,v1644,v1645,
+v1659,v1664,v1672,v1673,v1674,v1688,v1690,v1693,v1699,v1700,v1718,v1727,v1735,v1740,v1746,v1747,v1763,v1799,v1800,v1813,
+v1817,v1818,v1824,v1830,v1831,v1833,v1864,v1883,v1887,v1888,v1890,v1907,v1915,v1949,v1952,v1960,v2002,v2042,v2053,v2105,
+v2106,v2107,v2125,v2173,v2181,v2191,v2224,v2257,v2269,v2276,v2279,v2289,v2301,v2302,v2308,v2337,v2342,v2367,v2373,v2391,
+v2394,v2405,v2421,v2429,v2441,v2444,v2464,v2467,v2468,v2491,v2492,v2503,v2505,v2527,v2544,v2549,v2550,v2553,v2554,v2599,
+v2608,v2625,v2633,v2634,v2642,v2646,v2647,v2649,v2653,v2673,v2689,v2695,v2744,v2750,v2786,v2789,v2802,v2808,v2814,v2836,
+v2837,v2847,v2868,v2935,v2947,v2953,v2958,v2964,v2989,v2990,v2997;
+wire signed [11:0]
+v72,v73,v77,v102,v128,v144,v167,v201,v204,v217,v258,v259,v273,v281,v282,v284,v285,v290,v316,v320,v330,v344,v369,v385,
+v387,v391,v402,v403,v405,v415,v421,v422,v425,v431,v436,v443,v449,v452,v459,v466,v467,v471,v473,v480,v483,v502,v505,v506,
+v515,v516,v523,v527,v528,v534,v541,v547,v557,v563,v564,v567,v572,v608,v609,v626,v656,v675,v677,v700,v712,v713,v714,v732,
+v733,v739,v741,v784,v809,v833,v836,v863,v871,v878,v923,v944,v945,v973,v974,v1006,v1038,v1059,v1063,v1135,v1138,v1151,
+v1172,v1191,v1223,v1235,v1252,v1253,v1254,v1357,v1365,v1375,v1381,v1386,v1394,v1398,v1401,v1418,v1425,v1426,v1440,v1441,
+v1447,v1448,v1455,v1456,v1466,v1476,v1477,v1494,v1498,v1510,v1529,v1530,v1531,v1532,v1534,v1535,v1536,v1546,v1550,v1551,
+v1552,v1573,v1586,v1587,v1588,v1591,v1602,v1603,v1604,v1605,v1611,v1619,v1624,v1627,v1630,v1632,v1633,v1646,v1649,v1665,
+v1694,v1706,v1720,v1721,v1737,v1741,v1742,v1748,v1764,v1781,v1797,v1801,v1802,v1803,v1804,v1811,v1814,v1825,v1834,v1852,
+v1865,v1866,v1874,v1884,v1901,v1930,v1972,v1982,v2056,v2073,v2122,v2127,v2150,v2156,v2167,v2168,v2169,v2180,v2182,v2183,
+v2184,v2192,v2203,v2217,v2226,v2249,v2258,v2268,v2280,v2299,v2310,v2338,v2379,v2389,v2392,v2393,v2401,v2423,v2430,v2438,
+v2442,v2449,v2473,v2483,v2484,v2487,v2498,v2541,v2542,v2551,v2555,v2571,v2580,v2583,v2590,v2596,v2600,v2601,v2609,v2610,
+v2613,v2616,v2622,v2639,v2645,v2705,v2738,v2768,v2769,v2794,v2818,v2819,v2831,v2850,v2869,v2870,v2874,v2888,v2907,v2909,
+v2910,v2917,v2923,v2924,v2936,v2954,v2974,v2982,v2991,v2992,v3017;
+wire signed [12:0]
+v74,v75,v88,v114,v124,v251,v253,v314,v350,v351,v357,v364,v370,v388,v408,v418,v430,v445,v450,v461,v482,v484,v485,v503,
+v507,v521,v530,v531,v535,v536,v542,v543,v588,v589,v590,v591,v592,v628,v636,v667,v668,v678,v725,v734,v735,v736,v752,v753,
+v754,v756,v765,v766,v767,v768,v769,v776,v785,v786,v787,v788,v802,v803,v810,v841,v855,v856,v905,v922,v924,v939,v960,v961,
+v977,v978,v979,v991,v1022,v1039,v1040,v1056,v1060,v1064,v1065,v1088,v1089,v1115,v1153,v1154,v1173,v1174,v1192,v1262,
+v1263,v1270,v1271,v1291,v1296,v1298,v1305,v1344,v1358,v1359,v1368,v1378,v1387,v1395,v1402,v1414,v1434,v1457,v1467,v1478,
+v1495,v1501,v1537,v1553,v1554,v1558,v1559,v1574,v1577,v1578,v1612,v1613,v1620,v1628,v1636,v1637,v1650,v1654,v1668,v1675,
+v1685,v1701,v1708,v1722,v1730,v1731,v1743,v1758,v1759,v1778,v1815,v1828,v1829,v1843,v1847,v1848,v1849,v1853,v1854,v1867,
+v1875,v1885,v1902,v1904,v1916,v1931,v1933,v1934,v1940,v1950,v1983,v2005,v2006,v2012,v2076,v2108,v2115,v2116,v2162,v2170,
+v2174,v2193,v2204,v2205,v2231,v2273,v2300,v2311,v2312,v2313,v2317,v2329,v2339,v2368,v2380,v2395,v2412,v2450,v2451,v2474,
+v2475,v2506,v2513,v2529,v2530,v2532,v2556,v2566,v2567,v2588,v2591,v2635,v2640,v2643,v2661,v2674,v2675,v2683,v2684,v2685,
+v2696,v2697,v2698,v2699,v2727,v2751,v2756,v2770,v2779,v2795,v2809,v2810,v2811,v2816,v2846,v2851,v2866,v2871,v2875,v2889,
+v2932,v2942,v2943,v2948,v2959,v2969,v2979,v2983;
+wire signed [13:0]
+v174,v347,v352,v397,v442,v462,v499,v508,v510,v511,v524,v548,v549,v573,v574,v577,v578,v579,v585,v586,v593,v594,v629,v630,
+v631,v637,v638,v647,v648,v650,v669,v670,v680,v681,v699,v701,v726,v727,v742,v757,v758,v759,v777,v796,v797,v802_w,v807,
+v811,v812,v813,v839,v857,v868,v872,v873,v897,v898,v906,v907,v925,v934,v935,v940,v969,v980,v993,v1023,v1024,v1061,v1066,
+v1067,v1074,v1075,v1084,v1085,v1088_w,v1175,v1224,v1225,v1264,v1299,v1306,v1345,v1369,v1370,v1422,v1435,v1458,v1468,
+v1469,v1470,v1479,v1480,v1481,v1499,v1502,v1526,v1541,v1542,v1560,v1592,v1597,v1598,v1614,v1615,v1638,v1660,v1669,v1676,
+v1703,v1712,v1713,v1732,v1749,v1750,v1760,v1765,v1767,v1776,v1779,v1780,v1782,v1783,v1790,v1791,v1792,v1793,v1816,v1819,
+v1820,v1844,v1850,v1869,v1889,v1903,v1905,v1908,v1984,v1985,v1986,v2001,v2003,v2013,v2117,v2118,v2119,v2194,v2195,v2314,
+v2374,v2403,v2413,v2476,v2504,v2557,v2558,v2562,v2568,v2572,v2584,v2585,v2592,v2617,v2618,v2623,v2626,v2641,v2662,v2663,
+v2664,v2665,v2691,v2706,v2707,v2716,v2728,v2729,v2739,v2740,v2741,v2852,v2853,v2876,v2877,v2890,v2891,v2899,v2911,v2937,
+v2938,v2960,v2961,v2965,v3012,v3018;
+wire signed [14:0]
+v348,v409,v419,v433,v463,v490,v491,v587,v618,v619,v620,v649,v651,v657,v658,v684,v685,v702,v703,v740,v743,v744,v770,v771,
+v858,v879,v926,v927,v936,v946,v948,v949,v962,v963,v992,v994,v1007,v1066_w,v1074_w,v1079,v1080,v1195,v1196,v1346,v1347,
+v1503,v1599,v1634,v1677,v1709,v1714,v1733,v1766,v1768,v1784,v1785,v1787,v1805,v1806,v1807,v1808,v1832,v1835,v1836,v1837,
+v1838,v1845,v1855,v1856,v1870,v1871,v1872,v1898,v1906,v1917,v1918,v1932,v1935,v1953,v1954,v1973,v1974,v2007,v2008,v2009,
+v2057,v2144,v2145,v2157,v2158,v2175,v2176,v2177,v2232,v2233,v2234,v2242,v2431,v2432,v2477,v2478,v2516,v2535,v2536,v2552,
+v2563,v2564,v2573,v2574,v2627,v2628,v2636,v2654,v2655,v2708,v2709,v2717,v2718,v2771,v2772,v2780,v2781,v2796,v2797,v2832,
+v2833,v2896,v2913,v2918,v2919,v2925,v2928,v2929,v2944,v2952,v2975,v2976,v2998,v3006,v3007,v3008,v3019,v3020;
+wire signed [15:0]
+v492,v580,v581,v582,v610,v611,v792,v793,v947,v948_w,v1008,v1009,v1010,v1112,v1678,v1679,v1769,v1770,v1771,v1876,v1877,
+v1878,v1899,v1909,v1910,v1911,v1936,v1937,v2014,v2015,v2058,v2059,v2109,v2110,v2146,v2147,v2206,v2207,v2218,v2219,v2220,
+v2243,v2545,v2546,v2730,v2731,v2757,v2758,v2841,v2930,v2970,v2986,v2999,v3000,v3001,v3013,v3014;
+wire signed [16:0]
+v715,v716,v2244,v2245,v2971,v2972;
+wire signed [17:0]
+logit0,logit1,logit2,logit3,logit4;
+wire signed [2:0]
+v211;
+wire signed [3:0]
+v20,v28,v36,v50,v634,v1164,v1415,v1430;
+wire signed [4:0]
+v29,v38,v43,v53,v59,v63,v66,v84,v109,v152,v231,v241,v257,v269,v554,v568,v615,v641,v659,v762,v852,v890,v967,v1043,v1162,
+v1167,v1199,v1208,v1281,v1292,v1315,v1336,v1436,v1489,v1511,v1924,v2914;
+wire signed [5:0]
+v1,v5,v10,v14,v57,v61,v67,v68,v70,v91,v95,v96,v115,v116,v118,v123,v126,v135,v147,v159,v165,v172,v180,v191,v218,v220,v222,
+v230,v246,v247,v255,v606,v642,v643,v645,v661,v695,v764,v816,v823,v829,v834,v837,v838,v840,v941,v943,v1032,v1045,v1049,
+v1053,v1095,v1099,v1100,v1103,v1109,v1118,v1129,v1165,v1203,v1213,v1272,v1277,v1280,v1310,v1341,v1427,v1513,v1625,v1647,
+v1891,v1961,v1971,v2026,v2035,v2080,v2081,v2082,v2454,v2792;
+wire signed [6:0]
+v0,v4,v7,v9,v13,v16,v19,v23,v25,v27,v30,v31,v33,v35,v40,v44,v48,v49,v52,v54,v55,v60,v69,v71,v83,v85,v86,v99,v103,v104,
+v105,v108,v117,v122,v132,v133,v139,v143,v149,v151,v161,v169,v187,v189,v199,v205,v207,v210,v212,v214,v223,v233,v235,v237,
+v252,v262,v272,v278,v280,v366,v476,v616,v660,v707,v709,v825,v828,v848,v849,v881,v882,v911,v970,v984,v1003,v1029,v1034,
+v1044,v1046,v1097,v1101,v1105,v1120,v1122,v1157,v1163,v1185,v1188,v1200,v1204,v1209,v1215,v1241,v1245,v1278,v1283,v1285,
+v1293,v1302,v1311,v1316,v1324,v1332,v1337,v1338,v1340,v1423,v1428,v1442,v1443,v1461,v1462,v1473,v1491,v1506,v1521,v1522,
+v1538,v1555,v1652,v1734,v1738,v1928,v1948,v1962,v1978,v1991,v2028,v2029,v2036,v2039,v2063,v2074,v2083,v2091,v2092,v2103,
+v2163,v2171,v2210,v2214,v2259,v2350,v2353,v2369,v2439,v2455,v2605,v2638,v2762,v2764,v2793,v2828,v2915,v2927;
+wire signed [7:0]
+v2,v8,v11,v15,v18,v22,v32,v45,v62,v65,v76,v79,v87,v90,v93,v107,v111,v112,v125,v130,v131,v137,v140,v145,v148,v150,v153,
+v154,v155,v158,v160,v162,v170,v179,v181,v184,v185,v190,v193,v194,v197,v202,v206,v208,v209,v234,v242,v249,v250,v268,v274,
+v276,v279,v283,v286,v293,v297,v306,v317,v319,v323,v336,v341,v349,v377,v379,v382,v383,v393,v416,v428,v446,v456,v470,v475,
+v500,v512,v519,v525,v526,v529,v532,v558,v597,v646,v662,v694,v696,v706,v747,v755,v774,v778,v817,v820,v822,v861,v862,v876,
+v887,v914,v916,v921,v932,v937,v942,v952,v955,v958,v968,v985,v1035,v1072,v1093,v1104,v1106,v1113,v1119,v1142,v1145,v1166,
+v1189,v1214,v1219,v1236,v1238,v1257,v1258,v1267,v1286,v1288,v1290,v1295,v1303,v1307,v1312,v1328,v1329,v1334,v1367,v1382,
+v1404,v1429,v1444,v1450,v1451,v1486,v1492,v1497,v1500,v1524,v1525,v1539,v1556,v1564,v1581,v1590,v1639,v1651,v1656,v1662,
+v1670,v1682,v1710,v1736,v1739,v1744,v1796,v1812,v1873,v1927,v1959,v1965,v1968,v1970,v1977,v2000,v2038,v2041,v2044,v2062,
+v2087,v2114,v2138,v2172,v2185,v2190,v2202,v2216,v2229,v2230,v2255,v2298,v2334,v2361,v2370,v2371,v2378,v2435,v2436,v2463,
+v2485,v2502,v2510,v2533,v2569,v2680,v2688,v2753,v2790,v2815,v2817,v2856,v2987;
+wire signed [8:0]
+v12,v17,v21,v26,v34,v37,v41,v42,v58,v80,v97,v98,v100,v110,v113,v120,v121,v127,v129,v136,v141,v142,v156,v157,v164,v168,
+v171,v173,v175,v176,v177,v182,v192,v203,v216,v219,v225,v227,v232,v238,v240,v244,v254,v256,v260,v263,v265,v271,v287,v291,
+v294,v296,v301,v302,v303,v304,v305,v310,v313,v315,v318,v321,v322,v324,v325,v327,v328,v331,v337,v338,v343,v353,v355,v358,
+v359,v365,v371,v372,v375,v380,v392,v394,v406,v412,v417,v423,v424,v426,v437,v439,v441,v460,v472,v479,v481,v488,v495,v496,
+v504,v509,v520,v555,v556,v561,v562,v570,v598,v607,v624,v635,v654,v665,v679,v682,v690,v698,v711,v750,v751,v775,v779,v821,
+v835,v844,v853,v865,v893,v901,v915,v917,v933,v956,v990,v1002,v1004,v1014,v1015,v1030,v1057,v1070,v1073,v1078,v1092,v1102,
+v1108,v1123,v1130,v1131,v1136,v1143,v1146,v1149,v1152,v1168,v1179,v1180,v1201,v1206,v1211,v1216,v1220,v1228,v1229,v1230,
+v1243,v1246,v1251,v1259,v1268,v1279,v1282,v1294,v1297,v1322,v1342,v1350,v1354,v1362,v1363,v1373,v1383,v1384,v1385,v1389,
+v1405,v1407,v1416,v1419,v1431,v1452,v1464,v1484,v1485,v1487,v1493,v1504,v1512,v1515,v1518,v1523,v1540,v1567,v1575,v1582,
+v1585,v1601,v1618,v1641,v1653,v1655,v1658,v1686,v1715,v1719,v1724,v1745,v1761,v1821,v1822,v1881,v1886,v1951,v1963,v1981,
+v2018,v2030,v2037,v2046,v2052,v2054,v2055,v2064,v2067,v2068,v2069,v2075,v2085,v2093,v2101,v2104,v2131,v2132,v2139,v2142,
+v2143,v2164,v2165,v2186,v2187,v2188,v2189,v2200,v2215,v2227,v2238,v2252,v2271,v2274,v2290,v2347,v2351,v2352,v2363,v2364,
+v2390,v2398,v2437,v2440,v2466,v2481,v2500,v2526,v2539,v2670,v2690,v2722,v2754,v2765,v2791,v2803,v2806,v2829,v2857,v2858,
+v2956,v2988;
+wire signed [9:0]
+v3,v24,v51,v56,v78,v82,v92,v94,v106,v119,v134,v163,v166,v178,v183,v186,v195,v198,v221,v226,v228,v229,v236,v239,v245,v248,
+v261,v266,v270,v288,v292,v295,v298,v299,v307,v309,v311,v312,v326,v339,v342,v345,v354,v360,v361,v362,v374,v378,v381,v384,
+v395,v398,v404,v410,v413,v414,v427,v432,v434,v438,v444,v447,v451,v453,v454,v457,v464,v474,v477,v489,v501,v513,v539,v546,
+v552,v553,v559,v571,v599,v625,v627,v644,v655,v664,v674,v676,v710,v719,v722,v783,v800,v831,v832,v846,v866,v869,v883,v919,
+v920,v930,v931,v959,v975,v986,v1005,v1013,v1016,v1020,v1033,v1036,v1037,v1047,v1054,v1058,v1062,v1083,v1094,v1096,v1107,
+v1116,v1124,v1127,v1137,v1139,v1150,v1159,v1169,v1170,v1171,v1178,v1181,v1184,v1186,v1190,v1193,v1194,v1202,v1237,v1240,
+v1247,v1260,v1261,v1308,v1309,v1313,v1318,v1319,v1323,v1325,v1333,v1339,v1343,v1351,v1352,v1371,v1376,v1377,v1380,v1390,
+v1408,v1417,v1420,v1432,v1439,v1445,v1446,v1474,v1475,v1488,v1490,v1496,v1528,v1544,v1549,v1557,v1565,v1566,v1568,v1570,
+v1571,v1572,v1596,v1631,v1643,v1648,v1657,v1663,v1671,v1683,v1684,v1687,v1696,v1697,v1705,v1707,v1711,v1716,v1717,v1725,
+v1726,v1762,v1774,v1775,v1798,v1823,v1827,v1882,v1896,v1897,v1942,v1943,v1946,v1992,v2004,v2088,v2094,v2097,v2102,v2123,
+v2137,v2161,v2201,v2223,v2228,v2241,v2275,v2307,v2318,v2325,v2327,v2328,v2333,v2335,v2336,v2354,v2355,v2366,v2372,v2382,
+v2387,v2388,v2404,v2410,v2420,v2428,v2482,v2486,v2488,v2489,v2495,v2509,v2511,v2512,v2525,v2534,v2540,v2570,v2644,v2648,
+v2671,v2672,v2681,v2682,v2694,v2704,v2721,v2755,v2763,v2785,v2807,v2830,v2887,v2916,v2931,v2933,v2934,v2941,v2957,v2995,
+v2996;
+assign
+v0 = inputs[6:0],
+v1 = (v0 >>> 1),
+v2 = (v1 <<< 2) - v1,
+v3 = (v1 <<< 4) - v2,
+v4 = inputs[13:7],
+v5 = (v4 >>> 1),
+v6[3:0] = v5,
+v6[10:4] = (v5 >>> 4) + v1,
+v7 = v1 + v5,
+v8 = (v5 <<< 2) - v5,
+v9 = inputs[27:21],
+v10 = (v9 >>> 1),
+v11 = (v1 <<< 1) - v10,
+v12 = (v10 <<< 2) + v10,
+v13 = inputs[34:28],
+v14 = (v13 >>> 1),
+v15[0:0] = v5,
+v15[7:1] = (v5 >>> 1) + v14,
+v16 = v1 - v14,
+v17 = (v14 <<< 3) - v14,
+v18 = (v14 <<< 2) - v14,
+v19 = inputs[41:35],
+v20 = (v19 >>> 3),
+v21[2:0] = v15,
+v21[8:3] = (v15 >>> 3) - v20,
+v22 = (v20 <<< 3) + v14,
+v23 = (v20 <<< 2) + v1,
+v24[4:0] = v5,
+v24[9:5] = (v5 >>> 5) + v20,
+v25 = (v20 <<< 1) - v1,
+v26 = (v14 <<< 2) - v20,
+v27 = inputs[48:42],
+v28 = (v27 >>> 3),
+v29 = v20 + v28,
+v30 = v14 - v28,
+v31[0:0] = v5,
+v31[6:1] = (v5 >>> 1) - v28,
+v32[2:0] = v10,
+v32[7:3] = (v10 >>> 3) - v28,
+v33[1:0] = v14,
+v33[6:2] = (v14 >>> 2) - v28,
+v34[0:0] = v2,
+v34[8:1] = (v2 >>> 1) + v33,
+v35 = inputs[55:49],
+v36 = (v35 >>> 3),
+v37[0:0] = v36,
+v37[8:1] = (v36 >>> 1) + v2,
+v38 = v20 - v36,
+v39[1:0] = v6,
+v39[10:2] = (v6 >>> 2) - v38,
+v40 = (v20 <<< 2) - v36,
+v41[1:0] = v33,
+v41[8:2] = (v33 >>> 2) + v40,
+v42 = (v28 <<< 4) + v36,
+v43 = v28 - v36,
+v44 = (v20 <<< 2) + v43,
+v45[1:0] = v1,
+v45[7:2] = (v1 >>> 2) - v43,
+v46 = (v45 <<< 2) + v39,
+v47[5:0] = v10,
+v47[10:6] = (v10 >>> 6) + v36,
+v48 = v36 + v10,
+v49 = inputs[62:56],
+v50 = (v49 >>> 3),
+v51 = (v50 <<< 5) + v8,
+v52 = (v50 <<< 2) + v43,
+v53 = v36 + v50,
+v54 = v50 + v14,
+v55 = v50 + v1,
+v56[4:0] = v10,
+v56[9:5] = (v10 >>> 5) - v50,
+v57 = (v20 <<< 1) - v50,
+v58[3:0] = v5,
+v58[8:4] = (v5 >>> 4) - v50,
+v59 = v28 - v50,
+v60 = (v20 <<< 2) + v50,
+v61[0:0] = v28,
+v61[5:1] = (v28 >>> 1) + v50,
+v62 = (v61 <<< 1) + v23,
+v63 = v28 + v50,
+v64[4:0] = v17,
+v64[10:5] = (v17 >>> 5) + v63,
+v65[1:0] = v54,
+v65[7:2] = (v54 >>> 2) + v63,
+v66 = v36 - v50,
+v67 = (v28 <<< 1) - v66,
+v68 = v28 - v66,
+v69 = inputs[69:63],
+v70 = (v69 >>> 1),
+v71 = (v28 <<< 1) - v70,
+v72 = (v70 <<< 5) + v5,
+v73[0:0] = v72,
+v73[11:1] = (v72 >>> 1) + v17,
+v74 = (v70 <<< 6) - v10,
+v75[3:0] = v74,
+v75[12:4] = (v74 >>> 4) - v36,
+v76 = (v70 <<< 2) - v70,
+v77[1:0] = v75,
+v77[11:2] = (v75 >>> 2) - v76,
+v78 = (v1 <<< 3) + v70,
+v79[0:0] = v1,
+v79[7:1] = (v1 >>> 1) + v70,
+v80 = (v70 <<< 2) + v70,
+v81 = (v2 <<< 2) - v80,
+v82[2:0] = v80,
+v82[9:3] = (v80 >>> 3) + v61,
+v83 = inputs[76:70],
+v84 = (v83 >>> 2),
+v85[1:0] = v84,
+v85[6:2] = (v84 >>> 2) - v50,
+v86[1:0] = v84,
+v86[6:2] = (v84 >>> 2) - v20,
+v87[1:0] = v20,
+v87[7:2] = (v20 >>> 2) - v84,
+v88 = (v87 <<< 5) - v8,
+v89[3:0] = v87,
+v89[10:4] = (v87 >>> 4) + v30,
+v90 = v85 + v87,
+v91 = v20 - v84,
+v92 = (v91 <<< 3) + v15,
+v93 = (v91 <<< 1) + v61,
+v94[0:0] = v34,
+v94[9:1] = (v34 >>> 1) + v93,
+v95 = v28 - v84,
+v96 = (v28 <<< 1) + v84,
+v97 = (v96 <<< 2) + v8,
+v98 = (v84 <<< 3) + v10,
+v99[0:0] = v5,
+v99[6:1] = (v5 >>> 1) + v84,
+v100[2:0] = v1,
+v100[8:3] = (v1 >>> 3) + v84,
+v101[4:0] = v5,
+v101[10:5] = (v5 >>> 5) + v84,
+v102[1:0] = v101,
+v102[11:2] = (v101 >>> 2) + v80,
+v103 = v84 + v10,
+v104[0:0] = v70,
+v104[6:1] = (v70 >>> 1) + v84,
+v105[0:0] = v70,
+v105[6:1] = (v70 >>> 1) - v84,
+v106 = (v105 <<< 2) - v18,
+v107 = (v50 <<< 2) - v105,
+v108 = inputs[83:77],
+v109 = (v108 >>> 2),
+v110[0:0] = v109,
+v110[8:1] = (v109 >>> 1) - v79,
+v111[1:0] = v40,
+v111[7:2] = (v40 >>> 2) - v109,
+v112 = (v109 <<< 2) + v40,
+v113[2:0] = v29,
+v113[8:3] = (v29 >>> 3) - v109,
+v114 = (v113_1 <<< 3) + v77_1,
+v115 = (v50 <<< 1) - v109,
+v116[0:0] = v109,
+v116[5:1] = (v109 >>> 1) + v50,
+v117 = (v20 <<< 2) - v109,
+v118 = (v20 <<< 1) - v109,
+v119[1:0] = v24,
+v119[9:2] = (v24 >>> 2) - v118,
+v120[1:0] = v16,
+v120[8:2] = (v16 >>> 2) + v118,
+v121 = (v118 <<< 2) + v63,
+v122 = (v36 <<< 2) + v109,
+v123 = (v36 <<< 1) + v109,
+v124 = (v123 <<< 6) + v58,
+v125[1:0] = v123,
+v125[7:2] = (v123 >>> 2) + v63,
+v126 = v36 - v109,
+v127 = (v126 <<< 2) + v2,
+v128 = (v127 <<< 2) - v92,
+v129 = (v126 <<< 3) + v33,
+v130 = (v109 <<< 2) - v1,
+v131 = (v1 <<< 1) + v109,
+v132 = v5 + v109,
+v133 = (v84 <<< 1) + v109,
+v134[1:0] = v80,
+v134[9:2] = (v80 >>> 2) + v133,
+v135 = v84 - v109,
+v136[1:0] = v135,
+v136[8:2] = (v135 >>> 2) + v71,
+v137[1:0] = v135,
+v137[7:2] = (v135 >>> 2) - v84,
+v138[3:0] = v137,
+v138[10:4] = (v137 >>> 4) - v135,
+v139 = v1 + v109,
+v140[0:0] = v139,
+v140[7:1] = (v139 >>> 1) + v59,
+v141 = (v91 <<< 2) + v139,
+v142[0:0] = v105,
+v142[8:1] = (v105 >>> 1) + v139,
+v143 = v36 - v139,
+v144 = (v143 <<< 2) + v102,
+v145[0:0] = v14,
+v145[7:1] = (v14 >>> 1) - v139,
+v146[2:0] = v145,
+v146[10:3] = (v145 >>> 3) - v7,
+v147 = v84 + v109,
+v148[1:0] = v147,
+v148[7:2] = (v147 >>> 2) + v66,
+v149 = v147 + v66,
+v150 = (v147 <<< 2) - v147,
+v151 = inputs[90:84],
+v152 = (v151 >>> 2),
+v153 = (v152 <<< 2) + v48,
+v154 = (v152 <<< 2) + v33,
+v155[1:0] = v50,
+v155[7:2] = (v50 >>> 2) + v152,
+v156[0:0] = v7,
+v156[8:1] = (v7 >>> 1) + v155,
+v157[2:0] = v50,
+v157[8:3] = (v50 >>> 3) + v152,
+v158[1:0] = v20,
+v158[7:2] = (v20 >>> 2) + v152,
+v159 = v20 - v152,
+v160[0:0] = v147,
+v160[7:1] = (v147 >>> 1) - v159,
+v161[0:0] = v159,
+v161[6:1] = (v159 >>> 1) + v63,
+v162[0:0] = v14,
+v162[7:1] = (v14 >>> 1) - v159,
+v163[0:0] = v162,
+v163[9:1] = (v162 >>> 1) + v125,
+v164[1:0] = v162,
+v164[8:2] = (v162 >>> 2) - v67,
+v165 = (v20 <<< 1) + v152,
+v166[1:0] = v97,
+v166[9:2] = (v97 >>> 2) - v165,
+v167 = (v68_1 <<< 5) + v166_1,
+v168 = (v165 <<< 2) + v18,
+v169 = v147 + v165,
+v170 = v33 + v165,
+v171 = (v63 <<< 3) - v165,
+v172 = v20 + v152,
+v173 = (v172 <<< 2) + v2,
+v174 = (v173 <<< 4) - v124,
+v175[2:0] = v104,
+v175[8:3] = (v104 >>> 3) + v172,
+v176[2:0] = v33,
+v176[8:3] = (v33 >>> 3) + v172,
+v177 = (v165 <<< 3) - v172,
+v178[2:0] = v172,
+v178[9:3] = (v172 >>> 3) - v70,
+v179[1:0] = v43,
+v179[7:2] = (v43 >>> 2) + v172,
+v180 = (v20 <<< 1) - v152,
+v181 = v180 + v55,
+v182 = (v180 <<< 1) + v32,
+v183 = v182 + v142,
+v184[0:0] = v180,
+v184[7:1] = (v180 >>> 1) + v86,
+v185 = (v180 <<< 1) - v5,
+v186[1:0] = v185,
+v186[9:2] = (v185 >>> 2) + v179,
+v187 = (v28 <<< 1) - v180,
+v188[2:0] = v187,
+v188[10:3] = (v187 >>> 3) - v99,
+v189 = (v28 <<< 2) + v152,
+v190 = v40 + v189,
+v191 = (v36 <<< 1) - v152,
+v192 = (v2 <<< 1) - v191,
+v193 = (v91 <<< 2) + v191,
+v194 = (v180 <<< 2) - v191,
+v195[3:0] = v194,
+v195[9:4] = (v194 >>> 4) - v43,
+v196 = (v152 <<< 5) + v1,
+v197[0:0] = v152,
+v197[7:1] = (v152 >>> 1) - v10,
+v198[1:0] = v58,
+v198[9:2] = (v58 >>> 2) + v197,
+v199 = (v152 <<< 2) - v152,
+v200[1:0] = v47,
+v200[10:2] = (v47 >>> 2) + v199,
+v201[3:0] = v200,
+v201[11:4] = (v200 >>> 4) + v44,
+v202 = v199 - v70,
+v203[1:0] = v199,
+v203[8:2] = (v199 >>> 2) + v133,
+v204 = (v203 <<< 1) + v64,
+v205[0:0] = v14,
+v205[6:1] = (v14 >>> 1) - v152,
+v206[0:0] = v205,
+v206[7:1] = (v205 >>> 1) + v59,
+v207[0:0] = v10,
+v207[6:1] = (v10 >>> 1) - v152,
+v208 = v207 + v57,
+v209[1:0] = v207,
+v209[7:2] = (v207 >>> 2) + v59,
+v210 = inputs[97:91],
+v211 = (v210 >>> 4),
+v212 = (v211 <<< 2) - v172,
+v213 = (v212 <<< 3) - v78,
+v214 = (v211 <<< 3) - v61,
+v215[2:0] = v106,
+v215[10:3] = (v106 >>> 3) - v214,
+v216 = (v214 <<< 1) - v58,
+v217 = (v216_1 <<< 1) + v201_1,
+v218 = v211 - v91,
+v219[2:0] = v218,
+v219[8:3] = (v218 >>> 3) - v126,
+v220 = (v211 <<< 1) - v43,
+v221[2:0] = v202,
+v221[9:3] = (v202 >>> 3) + v220,
+v222 = (v211 <<< 1) + v66,
+v223 = (v211 <<< 3) - v66,
+v224[2:0] = v51,
+v224[10:3] = (v51 >>> 3) + v223,
+v225 = (v223 <<< 1) - v139,
+v226 = (v225_1 <<< 1) - v154_1,
+v227[2:0] = v211,
+v227[8:3] = (v211 >>> 3) + v84,
+v228[2:0] = v227,
+v228[9:3] = (v227 >>> 3) + v1,
+v229 = (v29 <<< 1) + v228,
+v230 = (v211 <<< 2) + v20,
+v231 = (v211 <<< 1) + v28,
+v232 = (v231 <<< 2) + v100,
+v233 = v70 - v211,
+v234 = (v233 <<< 1) - v132,
+v235 = (v211 <<< 3) - v10,
+v236[1:0] = v235,
+v236[9:2] = (v235 >>> 2) + v87,
+v237[2:0] = v50,
+v237[6:3] = (v50 >>> 3) + v211,
+v238[1:0] = v159,
+v238[8:2] = (v159 >>> 2) + v237,
+v239 = v238 + v150,
+v240 = (v57 <<< 3) + v237,
+v241 = v36 + v211,
+v242[1:0] = v67,
+v242[7:2] = (v67 >>> 2) - v241,
+v243[1:0] = v198_1,
+v243[10:2] = (v198_1 >>> 2) + v242_1,
+v244[2:0] = v79,
+v244[8:3] = (v79 >>> 3) + v241,
+v245 = v244 - v193,
+v246 = v152 + v241,
+v247 = (v211 <<< 2) + v211,
+v248[1:0] = v176,
+v248[9:2] = (v176 >>> 2) - v247,
+v249 = (v147 <<< 1) + v247,
+v250[0:0] = v60,
+v250[7:1] = (v60 >>> 1) + v247,
+v251[3:0] = v144_1,
+v251[12:4] = (v144_1 >>> 4) - v250_1,
+v252 = v1 - v247,
+v253[2:0] = v88,
+v253[12:3] = (v88 >>> 3) - v252,
+v254 = v90 - v252,
+v255[1:0] = v36,
+v255[5:2] = (v36 >>> 2) - v211,
+v256 = (v255 <<< 1) + v130,
+v257[0:0] = v36,
+v257[4:1] = (v36 >>> 1) + v211,
+v258 = (v8 <<< 4) - v257,
+v259 = (v246 <<< 4) + v258,
+v260[1:0] = v98,
+v260[8:2] = (v98 >>> 2) + v257,
+v261[3:0] = v12,
+v261[9:4] = (v12 >>> 4) + v257,
+v262 = v61 + v257,
+v263 = v262 + v120,
+v264 = (v263_1 <<< 1) - v82_1,
+v265[4:0] = v257,
+v265[8:5] = (v257 >>> 5) - v36,
+v266 = v18 + v265,
+v267 = v136_1 + v266_1,
+v268[0:0] = v257,
+v268[7:1] = (v257 >>> 1) - v70,
+v269 = (v211 <<< 2) - v211,
+v270[2:0] = v229,
+v270[9:3] = (v229 >>> 3) - v269,
+v271[1:0] = v171,
+v271[8:2] = (v171 >>> 2) - v269,
+v272 = v103 + v269,
+v273 = (v272_1 <<< 4) + v195_1,
+v274 = v133 + (v269 <<< 1),
+v275 = (v261 <<< 1) - v274,
+v276 = v105 + (v269 <<< 1),
+v277 = (v276 <<< 1) - v196,
+v278 = v63 + (v269 <<< 1),
+v279 = (v68 <<< 2) - v278,
+v280 = inputs[111:105],
+v281[3:0] = v280,
+v281[11:4] = (v280 >>> 4) - v205,
+v282 = (v28 <<< 6) - v281,
+v283 = v109 - v280,
+v284[3:0] = v56,
+v284[11:4] = (v56 >>> 4) + v283,
+v285[1:0] = v284,
+v285[11:2] = (v284 >>> 2) - v140,
+v286 = (v50 <<< 2) + v283,
+v287[2:0] = v286,
+v287[8:3] = (v286 >>> 3) - v269,
+v288 = (v109 <<< 4) - v280,
+v289 = (v8 <<< 2) + v288,
+v290 = (v219_1 <<< 3) - v289_1,
+v291[0:0] = v5,
+v291[8:1] = (v5 >>> 1) - v280,
+v292[3:0] = v291,
+v292[9:4] = (v291 >>> 4) - v152,
+v293 = v5 - v280,
+v294 = v40 + v293,
+v295 = (v11 <<< 1) + v293,
+v296[2:0] = v293,
+v296[8:3] = (v293 >>> 3) - v63,
+v297 = (v5 <<< 1) - v280,
+v298[0:0] = v79,
+v298[9:1] = (v79 >>> 1) + v297,
+v299[5:0] = v297,
+v299[9:6] = (v297 >>> 6) - v211,
+v300[0:0] = v299,
+v300[10:1] = (v299 >>> 1) - v78,
+v301[2:0] = v297,
+v301[8:3] = (v297 >>> 3) + v257,
+v302[0:0] = v297,
+v302[8:1] = (v297 >>> 1) + v66,
+v303 = (v255 <<< 1) + v297,
+v304 = (v211 <<< 3) + v297,
+v305 = v14 - v297,
+v306 = v5 + v280,
+v307[1:0] = v306,
+v307[9:2] = (v306 >>> 2) + v31,
+v308[0:0] = v307,
+v308[10:1] = (v307 >>> 1) + v177,
+v309 = (v306 <<< 2) - v139,
+v310 = (v306 <<< 1) - v205,
+v311 = v310 - v107,
+v312[0:0] = v12,
+v312[9:1] = (v12 >>> 1) + v306,
+v313 = (v211 <<< 4) + v306,
+v314[3:0] = v313,
+v314[12:4] = (v313 >>> 4) - v302,
+v315[0:0] = v306,
+v315[8:1] = (v306 >>> 1) - v105,
+v316[0:0] = v315_1,
+v316[11:1] = (v315_1 >>> 1) + v270_1,
+v317 = (v70 <<< 1) + v280,
+v318 = (v211 <<< 1) - v317,
+v319 = (v70 <<< 1) - v280,
+v320[4:0] = v319,
+v320[11:5] = (v319 >>> 5) - v10,
+v321 = v319 + v147,
+v322 = v319 + v60,
+v323 = v70 + v280,
+v324[1:0] = v323,
+v324[8:2] = (v323 >>> 2) + v84,
+v325 = v324 + v160,
+v326[1:0] = v325_1,
+v326[9:2] = (v325_1 >>> 2) + v208_1,
+v327[0:0] = v323,
+v327[8:1] = (v323 >>> 1) + v91,
+v328 = (v323 <<< 1) + v230,
+v329[0:0] = v296,
+v329[10:1] = (v296 >>> 1) - v328,
+v330 = v329_1 + v146_1,
+v331 = (v323 <<< 1) + v207,
+v332 = (v323 <<< 2) - v42,
+v333[2:0] = v332,
+v333[10:3] = (v332 >>> 3) - v60,
+v334[1:0] = v333_1,
+v334[10:2] = (v333_1 >>> 2) - v218_1,
+v335 = v334 - v305_1,
+v336 = v14 + v323,
+v337 = (v70 <<< 2) - v336,
+v338 = (v152_1 <<< 2) + v337_1,
+v339 = (v91 <<< 3) + v323,
+v340 = (v129 <<< 1) + v339,
+v341 = v5 + v323,
+v342[1:0] = v323,
+v342[9:2] = (v323 >>> 2) - v341,
+v343[0:0] = v5,
+v343[8:1] = (v5 >>> 1) + v323,
+v344 = (v110 <<< 3) + v343,
+v345 = (v14 <<< 3) - v280,
+v346 = (v180 <<< 4) + v345,
+v347[5:0] = v346,
+v347[13:6] = (v346 >>> 6) - v105,
+v348[1:0] = v347_1,
+v348[14:2] = (v347_1 >>> 2) + v259_1,
+v349 = (v14 <<< 1) - v280,
+v350 = (v349 <<< 4) + v131,
+v351[0:0] = v350,
+v351[12:1] = (v350 >>> 1) + v112,
+v352[0:0] = v215_1,
+v352[13:1] = (v215_1 >>> 1) - v351_1,
+v353 = (v95 <<< 1) + v349,
+v354[0:0] = v349,
+v354[9:1] = (v349 >>> 1) + v158,
+v355 = (v60 <<< 1) + v349,
+v356[4:0] = v349,
+v356[10:5] = (v349 >>> 5) + v66,
+v357 = (v356_1 <<< 1) + v253_1,
+v358 = (v5 <<< 2) + v349,
+v359[0:0] = v14,
+v359[8:1] = (v14 >>> 1) - v349,
+v360[0:0] = v359,
+v360[9:1] = (v359 >>> 1) - v209,
+v361 = (v1 <<< 3) + v280,
+v362 = v26 + v361,
+v363[2:0] = v361,
+v363[10:3] = (v361 >>> 3) + v205,
+v364[3:0] = v363,
+v364[12:4] = (v363 >>> 4) + v294,
+v365 = (v280 <<< 2) - v280,
+v366 = inputs[20:14],
+v367[2:0] = v366,
+v367[10:3] = (v366 >>> 3) + v306,
+v368[0:0] = v367_1,
+v368[10:1] = (v367_1 >>> 1) + v287_1,
+v369 = (v279_1 <<< 3) - v367_1,
+v370[0:0] = v369,
+v370[12:1] = (v369 >>> 1) - v81_1,
+v371 = v366 + v349,
+v372 = v109 - v371,
+v373 = (v372_1 <<< 2) - v372_1,
+v374 = (v366 <<< 2) - v80,
+v375 = (v366 <<< 1) + v349,
+v376 = (v343 <<< 1) + v375,
+v377 = (v91 <<< 1) - v366,
+v378 = v377 + v232,
+v379[1:0] = v366,
+v379[7:2] = (v366 >>> 2) + v211,
+v380 = (v165 <<< 1) - v379,
+v381 = (v380 <<< 1) - v143,
+v382[0:0] = v366,
+v382[7:1] = (v366 >>> 1) - v50,
+v383[2:0] = v366,
+v383[7:3] = (v366 >>> 3) + v36,
+v384[0:0] = v303,
+v384[9:1] = (v303 >>> 1) - v383,
+v385 = (v353_1 <<< 2) + v384_1,
+v386[3:0] = v383,
+v386[10:4] = (v383 >>> 4) + v25,
+v387[0:0] = v386,
+v387[11:1] = (v386 >>> 1) + v309,
+v388[1:0] = v387_1,
+v388[12:2] = (v387_1 >>> 2) + v374_1,
+v389 = (v116 <<< 4) + v383,
+v390 = (v383 <<< 2) + v306,
+v391 = (v179 <<< 3) - v390,
+v392 = (v105 <<< 1) + v383,
+v393 = v152 + v366,
+v394[2:0] = v366,
+v394[8:3] = (v366 >>> 3) + v109,
+v395 = (v70 <<< 2) + v394,
+v396 = (v301 <<< 1) + v395,
+v397[3:0] = v396_1,
+v397[13:4] = (v396_1 >>> 4) + v311_1,
+v398[2:0] = v366,
+v398[9:3] = (v366 >>> 3) - v70,
+v399[3:0] = v398,
+v399[10:4] = (v398 >>> 4) - v1,
+v400[3:0] = v398,
+v400[10:4] = (v398 >>> 4) + v57,
+v401 = v236 + v400,
+v402 = (v139 <<< 4) + v398,
+v403[3:0] = v402,
+v403[11:4] = (v402 >>> 4) + v220,
+v404 = (v255 <<< 2) + v398,
+v405[1:0] = v404,
+v405[11:2] = (v404 >>> 2) + v354,
+v406 = (v14 <<< 2) + v366,
+v407 = (v11 <<< 3) + v406,
+v408 = (v150 <<< 4) - v407,
+v409[4:0] = v408_1,
+v409[14:5] = (v408_1 >>> 5) - v240_1,
+v410 = (v366 <<< 2) + v14,
+v411 = v298 - v410,
+v412[1:0] = v366,
+v412[8:2] = (v366 >>> 2) + v10,
+v413[0:0] = v412,
+v413[9:1] = (v412 >>> 1) + v105,
+v414 = (v220 <<< 3) + v413,
+v415 = v414_1 + v204_1,
+v416[0:0] = v366,
+v416[7:1] = (v366 >>> 1) - v10,
+v417 = v416 + v306,
+v418 = (v417 <<< 3) + v134,
+v419[0:0] = v348,
+v419[14:1] = (v348 >>> 1) - v418_1,
+v420[3:0] = v416,
+v420[10:4] = (v416 >>> 4) + v115,
+v421[2:0] = v420,
+v421[11:3] = (v420 >>> 3) + v268,
+v422 = v421_1 - v94_1,
+v423 = (v38 <<< 3) - v416,
+v424[0:0] = v207,
+v424[8:1] = (v207 >>> 1) + v416,
+v425[2:0] = v424,
+v425[11:3] = (v424 >>> 3) + v156,
+v426 = (v20 <<< 2) + v416,
+v427[0:0] = v304,
+v427[9:1] = (v304 >>> 1) + v426,
+v428[0:0] = v366,
+v428[7:1] = (v366 >>> 1) + v10,
+v429[1:0] = v111,
+v429[10:2] = (v111 >>> 2) - v428,
+v430[1:0] = v275_1,
+v430[12:2] = (v275_1 >>> 2) + v429_1,
+v431 = (v365 <<< 3) - v428,
+v432 = (v323 <<< 2) - v428,
+v433 = (v432_1 <<< 3) + v174_1,
+v434[0:0] = v428,
+v434[9:1] = (v428 >>> 1) + v18,
+v435 = (v381_1 <<< 1) - v434_1,
+v436[1:0] = v434,
+v436[11:2] = (v434 >>> 2) - v392,
+v437 = (v43 <<< 2) + v428,
+v438[0:0] = v62,
+v438[9:1] = (v62 >>> 1) + v437,
+v439 = v428 - v105,
+v440 = (v439 <<< 1) + v3,
+v441 = (v36 <<< 1) - v439,
+v442[3:0] = v282_1,
+v442[13:4] = (v282_1 >>> 4) + v441_1,
+v443[1:0] = v213_1,
+v443[11:2] = (v213_1 >>> 2) + v441_1,
+v444[2:0] = v428,
+v444[9:3] = (v428 >>> 3) - v147,
+v445[0:0] = v114,
+v445[12:1] = (v114 >>> 1) - v444_1,
+v446 = v366 + v10,
+v447[2:0] = v446,
+v447[9:3] = (v446 >>> 3) + v133,
+v448[0:0] = v447,
+v448[10:1] = (v447 >>> 1) - v105,
+v449 = v448_1 + v46_1,
+v450[2:0] = v449,
+v450[12:3] = (v449 >>> 3) - v336_1,
+v451[1:0] = v446,
+v451[9:2] = (v446 >>> 2) + v382,
+v452[2:0] = v451,
+v452[11:3] = (v451 >>> 3) - v209,
+v453 = (v63 <<< 4) + v446,
+v454 = v453 + v170,
+v455 = v454_1 + v318_1,
+v456[0:0] = v446,
+v456[7:1] = (v446 >>> 1) - v50,
+v457[0:0] = v2,
+v457[9:1] = (v2 >>> 1) + v446,
+v458 = (v153 <<< 3) - v457,
+v459 = (v271_1 <<< 2) + v458_1,
+v460[0:0] = v446,
+v460[8:1] = (v446 >>> 1) + v180,
+v461[3:0] = v460,
+v461[12:4] = (v460 >>> 4) - v355,
+v462[0:0] = v461_1,
+v462[13:1] = (v461_1 >>> 1) + v430,
+v463 = v462 - v344_1,
+v464[0:0] = v460,
+v464[9:1] = (v460 >>> 1) + v313,
+v465[2:0] = v70,
+v465[10:3] = (v70 >>> 3) + v446,
+v466 = v465_1 + v385,
+v467 = v466 + 13'sd194,
+v468 = v467_2[11] ? 11'd0 : v467_2,
+v469 = (v468 >>> 7),
+v470 = v70 - v446,
+v471 = (v37 <<< 3) - v470,
+v472 = (v10 <<< 2) - v470,
+v473[1:0] = v226,
+v473[11:2] = (v226 >>> 2) + v472_1,
+v474 = v358 + v470,
+v475 = v280 + v366,
+v476 = inputs[104:98],
+v477[1:0] = v22,
+v477[9:2] = (v22 >>> 2) + v476,
+v478 = (v154 <<< 2) + v477,
+v479 = (v446 <<< 1) - v476,
+v480[3:0] = v479,
+v480[11:4] = (v479 >>> 4) + v65,
+v481 = v476 + v446,
+v482[2:0] = v314_1,
+v482[12:3] = (v314_1 >>> 3) - v481_1,
+v483[1:0] = v128_1,
+v483[11:2] = (v128_1 >>> 2) - v481_1,
+v484 = v368 + v483,
+v485 = v484 - 14'sd228,
+v486 = v485_2[12] ? 12'd0 : v485_2,
+v487 = (v486 >>> 7),
+v488 = v476 - v428,
+v489 = (v50 <<< 4) - v488,
+v490 = v419 - v489_1,
+v491 = (v466_2 <<< 1) + v490_2,
+v492 = v491 - 17'sd2272,
+v493 = v492[15] ? 14'd0 : v492,
+v494 = (v493 >>> 8),
+v495 = (v469_3 <<< 4) - v494_3,
+v496 = (v172 <<< 2) - v476,
+v497[1:0] = v496,
+v497[10:2] = (v496 >>> 2) - v121,
+v498[0:0] = v497_1,
+v498[10:1] = (v497_1 >>> 1) - v305_1,
+v499 = (v498 <<< 1) + v482,
+v500[0:0] = v476,
+v500[7:1] = (v476 >>> 1) + v135,
+v501 = v500 + v423,
+v502 = (v501_1 <<< 2) - v371_1,
+v503 = v502 - v3_1,
+v504 = (v269 <<< 2) - v500,
+v505[3:0] = v38,
+v505[11:4] = (v38 >>> 4) - v476,
+v506[3:0] = v505,
+v506[11:4] = (v505 >>> 4) - v67,
+v507[0:0] = v506_1,
+v507[12:1] = (v506_1 >>> 1) + v188_1,
+v508[0:0] = v388,
+v508[13:1] = (v388 >>> 1) + v507,
+v509[0:0] = v211,
+v509[8:1] = (v211 >>> 1) + v476,
+v510 = (v509 <<< 5) - v365,
+v511 = (v246 <<< 1) + v510,
+v512 = (v50 <<< 1) + v476,
+v513[1:0] = v161,
+v513[9:2] = (v161 >>> 2) - v512,
+v514[0:0] = v315_1,
+v514[10:1] = (v315_1 >>> 1) + v513_1,
+v515 = v514 + v435,
+v516 = v515 - 13'sd128,
+v517 = v516_2[11] ? 11'd0 : v516_2,
+v518 = (v517 >>> 6),
+v519 = (v159 <<< 1) + v512,
+v520 = v519 + v150,
+v521[2:0] = v300_1,
+v521[12:3] = (v300_1 >>> 3) + v520_1,
+v522 = v487 + v518,
+v523[3:0] = v476,
+v523[11:4] = (v476 >>> 4) + v512,
+v524[0:0] = v523_1,
+v524[13:1] = (v523_1 >>> 1) + v391_1,
+v525[0:0] = v476,
+v525[7:1] = (v476 >>> 1) - v20,
+v526[0:0] = v525,
+v526[7:1] = (v525 >>> 1) - v50,
+v527[2:0] = v526,
+v527[11:3] = (v526 >>> 3) - v428,
+v528[0:0] = v527_1,
+v528[11:1] = (v527_1 >>> 1) - v305_1,
+v529 = (v36 <<< 3) - v476,
+v530[6:0] = v529,
+v530[12:7] = (v529 >>> 7) - v109,
+v531 = (v148 <<< 4) + v530,
+v532 = v109 - v476,
+v533[1:0] = v288,
+v533[10:2] = (v288 >>> 2) + v532,
+v534 = (v315 <<< 2) - v533,
+v535 = v534_1 + v459,
+v536 = v535 - 14'sd164,
+v537 = v536_2[12] ? 12'd0 : v536_2,
+v538 = (v537 >>> 7),
+v539[0:0] = v475,
+v539[9:1] = (v475 >>> 1) + v532,
+v540 = (v249 <<< 3) + v539,
+v541 = (v438_1 <<< 1) - v540_1,
+v542[1:0] = v541,
+v542[12:2] = (v541 >>> 2) - v338,
+v543 = v542 + 14'sd76,
+v544 = v543_2[12] ? 12'd0 : v543_2,
+v545 = (v544 >>> 7),
+v546 = (v61 <<< 4) + v532,
+v547 = (v312 <<< 1) + v546,
+v548[0:0] = v521,
+v548[13:1] = (v521 >>> 1) - v547_1,
+v549 = v548 - 15'sd304,
+v550 = v549_2[13] ? 13'd0 : v549_2,
+v551 = (v550 >>> 8),
+v552 = (v532 <<< 2) - v104,
+v553[0:0] = v552,
+v553[9:1] = (v552 >>> 1) - v187,
+v554 = v538 - v545,
+v555[1:0] = v532,
+v555[8:2] = (v532 >>> 2) + v66,
+v556[1:0] = v555,
+v556[8:2] = (v555 >>> 2) - v122,
+v557[0:0] = v465_1,
+v557[11:1] = (v465_1 >>> 1) + v556_1,
+v558 = v109 + v476,
+v559[0:0] = v456,
+v559[9:1] = (v456 >>> 1) - v558,
+v560 = (v164_1 <<< 1) + v559_1,
+v561 = v181 - v558,
+v562[0:0] = v293,
+v562[8:1] = (v293 >>> 1) + v558,
+v563 = v415 - v562_1,
+v564 = v563 - 13'sd38,
+v565 = v564_2[11] ? 11'd0 : v564_2,
+v566 = (v565 >>> 7),
+v567 = v562_1 + v401_1,
+v568 = (v566 <<< 1) - v545,
+v569 = (v566 <<< 2) - v566,
+v570 = (v558 <<< 1) + v2,
+v571 = (v107 <<< 1) + v570,
+v572[0:0] = v426_1,
+v572[11:1] = (v426_1 >>> 1) + v571_1,
+v573[2:0] = v572,
+v573[13:3] = (v572 >>> 3) - v455,
+v574 = v573 - 15'sd544,
+v575 = v574_2[13] ? 12'd0 : v574_2,
+v576 = (v575 >>> 7),
+v577[5:0] = v84,
+v577[13:6] = (v84 >>> 6) - v476,
+v578 = v577 + v36,
+v579[3:0] = v578,
+v579[13:4] = (v578 >>> 4) + v269,
+v580[1:0] = v425_1,
+v580[15:2] = (v425_1 >>> 2) - v579_1,
+v581 = (v553_1 <<< 3) + v580,
+v582 = v581 + 17'sd1752,
+v583 = v582_2[15] ? 15'd0 : v582_2,
+v584 = (v583 >>> 7),
+v585 = (v14 <<< 5) + v577,
+v586 = (v446 <<< 5) + v585,
+v587 = v586_1 - v190_1,
+v588 = (v476 <<< 5) - v5,
+v589 = (v66 <<< 4) + v588,
+v590 = (v187 <<< 4) + v589,
+v591 = (v561_1 <<< 2) + v590_1,
+v592[0:0] = v591,
+v592[12:1] = (v591 >>> 1) - v304_1,
+v593[1:0] = v592,
+v593[13:2] = (v592 >>> 2) - v472_1,
+v594 = v593_2 + 15'sd72,
+v595 = v594[13] ? 13'd0 : v594,
+v596 = (v595 >>> 7),
+v597 = v5 - v476,
+v598 = v446 + v597,
+v599 = (v45 <<< 1) + v598,
+v600 = v326 + v599_1,
+v601 = v600 + 12'sd64,
+v602 = -v601_2,
+v603 = v602[10] ? 10'd0 : v602,
+v604 = (v603 >>> 6),
+v605[0:0] = v604,
+v605[4:1] = (v604 >>> 1) + v551,
+v606[0:0] = v604,
+v606[5:1] = (v604 >>> 1) - v469,
+v607 = v18 + v597,
+v608[1:0] = v186_1,
+v608[11:2] = (v186_1 >>> 2) + v607_1,
+v609 = (v374_1 <<< 1) + v608,
+v610[2:0] = v409,
+v610[15:3] = (v409 >>> 3) + v609,
+v611 = v610_2 + 17'sd1712,
+v612 = v611[15] ? 15'd0 : v611,
+v613 = (v612 >>> 9),
+v614 = (v576 <<< 1) + v613,
+v615 = v576 - v613,
+v616 = ($signed({1'b0, v469}) <<< 1) - v615,
+v617 = (v504_1 <<< 2) - v607_1,
+v618 = (v617 <<< 1) + v508,
+v619 = v466_2 + v618_2,
+v620 = v619 + 16'sd1648,
+v621 = v620[14] ? 14'd0 : v620,
+v622 = (v621 >>> 7),
+v623[2:0] = v494_3,
+v623[9:3] = (v494_3 >>> 3) + v622_3,
+v624 = (v622_3 <<< 2) - v584_3,
+v625[0:0] = v428,
+v625[9:1] = (v428 >>> 1) + v597,
+v626 = (v277_1 <<< 1) - v625_1,
+v627 = (v597 <<< 1) - v283,
+v628[2:0] = v399,
+v628[12:3] = (v399 >>> 3) + v627,
+v629[0:0] = v628_1,
+v629[13:1] = (v628_1 >>> 1) + v273,
+v630[1:0] = v629,
+v630[13:2] = (v629 >>> 2) - v489_1,
+v631 = v630_2 - 15'sd112,
+v632 = v631[13] ? 13'd0 : v631,
+v633 = (v632 >>> 8),
+v634 = v633 - v566,
+v635[0:0] = v597,
+v635[8:1] = (v597 >>> 1) + v180,
+v636[1:0] = v431,
+v636[12:2] = (v431 >>> 2) - v635,
+v637[1:0] = v636_1,
+v637[13:2] = (v636_1 >>> 2) + v264,
+v638 = v637 + 15'sd320,
+v639 = v638_2[13] ? 13'd0 : v638_2,
+v640 = (v639 >>> 8),
+v641 = v538 - v640,
+v642[0:0] = v641,
+v642[5:1] = (v641 >>> 1) - $signed({1'b0, v633}),
+v643[0:0] = v576,
+v643[5:1] = (v576 >>> 1) - v640,
+v644 = (v643 <<< 3) - $signed({1'b0, v584}),
+v645[0:0] = v469,
+v645[5:1] = (v469 >>> 1) - v640,
+v646 = (v5 <<< 1) + v476,
+v647 = (v291 <<< 5) - v646,
+v648 = (v362 <<< 3) + v647,
+v649[1:0] = v648_1,
+v649[14:2] = (v648_1 >>> 2) + v557,
+v650[1:0] = v649,
+v650[13:2] = (v649 >>> 2) - v466,
+v651 = v650_2 - 16'sd544,
+v652 = v651[14] ? 13'd0 : v651,
+v653 = (v652 >>> 8),
+v654 = (v71 <<< 1) + v646,
+v655 = v157 + v646,
+v656[1:0] = v655,
+v656[11:2] = (v655 >>> 2) + v654,
+v657 = (v656_1 <<< 1) + v587,
+v658 = (v440_1 <<< 1) + v657,
+v659 = v653 - v596,
+v660[0:0] = $signed({1'b0, v494_3}),
+v660[6:1] = ($signed({1'b0, v494_3}) >>> 1) + v659_3,
+v661[1:0] = v653,
+v661[5:2] = (v653 >>> 2) - v633,
+v662 = v661 + ($signed({1'b0, v640}) <<< 2),
+v663 = v653 + v613,
+v664 = (v10 <<< 3) + v646,
+v665 = v646 - v207,
+v666[1:0] = v476,
+v666[10:2] = (v476 >>> 2) - v665,
+v667 = (v666_1 <<< 1) + v450,
+v668[0:0] = v471_1,
+v668[12:1] = (v471_1 >>> 1) - v666_1,
+v669 = (v335 <<< 1) + v668,
+v670 = v669_2 - 15'sd4,
+v671 = v670[13] ? 13'd0 : v670,
+v672 = (v671 >>> 7),
+v673[0:0] = v569,
+v673[5:1] = (v569 >>> 1) + v672,
+v674 = (v135 <<< 3) - v646,
+v675[5:0] = v674,
+v675[11:6] = (v674 >>> 6) + v68,
+v676 = (v416 <<< 1) + v646,
+v677[1:0] = v343,
+v677[11:2] = (v343 >>> 2) - v676,
+v678[0:0] = v677_1,
+v678[12:1] = (v677_1 >>> 1) + v422,
+v679[0:0] = v646,
+v679[8:1] = (v646 >>> 1) - v207,
+v680 = (v405_1 <<< 2) - v679_1,
+v681[0:0] = v680,
+v681[13:1] = (v680 >>> 1) - v356_1,
+v682 = v646 + v133,
+v683[0:0] = v221_1,
+v683[10:1] = (v221_1 >>> 1) + v682_1,
+v684 = (v683 <<< 2) + v433,
+v685 = v684 + 16'sd96,
+v686 = v685_2[14] ? 14'd0 : v685_2,
+v687 = (v686 >>> 8),
+v688 = v522 + (v687 <<< 1),
+v689 = v688 + (v566 <<< 4),
+v690 = $signed({1'b0, v689_3}) - v615_3,
+v691[0:0] = v687,
+v691[5:1] = (v687 >>> 1) + v672,
+v692 = v687 + v633,
+v693[1:0] = v687,
+v693[6:2] = (v687 >>> 2) + v640,
+v694 = v693 - v545,
+v695[0:0] = v687,
+v695[5:1] = (v687 >>> 1) - v518,
+v696[1:0] = $signed({1'b0, v613}),
+v696[7:2] = v695 + ($signed({1'b0, v613}) >>> 2),
+v697 = (v682 <<< 1) - v375,
+v698 = (v1 <<< 1) + v646,
+v699[1:0] = v511_1,
+v699[13:2] = (v511_1 >>> 2) - v698_1,
+v700[2:0] = v5,
+v700[11:3] = (v5 >>> 3) - v698,
+v701[0:0] = v352,
+v701[13:1] = (v352 >>> 1) - v700_1,
+v702 = v442 + v701,
+v703 = v702_2 - 16'sd544,
+v704 = v703[14] ? 14'd0 : v703,
+v705 = (v704 >>> 7),
+v706[1:0] = v494_3,
+v706[7:2] = (v494_3 >>> 2) - v705_3,
+v707 = (v576 <<< 2) - v705,
+v708 = (v705 <<< 1) + v613,
+v709[0:0] = $signed({1'b0, v705}),
+v709[6:1] = v554 + ($signed({1'b0, v705}) >>> 1),
+v710 = v428 + v698,
+v711[0:0] = v5,
+v711[8:1] = (v5 >>> 1) - v646,
+v712 = (v711 <<< 2) - v432,
+v713[0:0] = v711,
+v713[11:1] = (v711 >>> 1) - v389,
+v714 = v713_1 - v145_1,
+v715[1:0] = v714_2,
+v715[16:2] = (v714_2 >>> 2) + v658_2,
+v716 = v715 + 18'sd5312,
+v717 = v716[16] ? 16'd0 : v716,
+v718 = (v717 >>> 7),
+v719 = (v641_3 <<< 4) + $signed({1'b0, v718_3}),
+v720 = (v469_3 <<< 2) + v718_3,
+v721 = (v718_3 <<< 2) - v718_3,
+v722[2:0] = $signed({1'b0, v721}),
+v722[9:3] = ($signed({1'b0, v721}) >>> 3) + v659_3,
+v723 = v718_3 + v584_3,
+v724[1:0] = v711,
+v724[10:2] = (v711 >>> 2) + v37,
+v725[1:0] = v724_1,
+v725[12:2] = (v724_1 >>> 2) + v560,
+v726[1:0] = v725,
+v726[13:2] = (v725 >>> 2) - v342_1,
+v727 = v726_2 + 15'sd224,
+v728 = v727[13] ? 13'd0 : v727,
+v729 = (v728 >>> 8),
+v730 = (v729_3 <<< 1) + v718_3,
+v731 = v633 + v729,
+v732[3:0] = v70,
+v732[11:4] = (v70 >>> 4) + v476,
+v733 = (v234 <<< 1) - v732,
+v734 = (v733_1 <<< 1) + v360_1,
+v735 = v734 - v700_1,
+v736 = v735 - 14'sd244,
+v737 = v736_2[12] ? 12'd0 : v736_2,
+v738 = (v737 >>> 7),
+v739 = (v393 <<< 1) + v732,
+v740 = (v739 <<< 3) - v327,
+v741[0:0] = v732,
+v741[11:1] = (v732 >>> 1) + v365,
+v742[1:0] = v224_1,
+v742[13:2] = (v224_1 >>> 2) - v741_1,
+v743[0:0] = v742,
+v743[14:1] = (v742 >>> 1) + v503,
+v744 = v743_2 - 16'sd468,
+v745 = v744[14] ? 14'd0 : v744,
+v746 = (v745 >>> 7),
+v747[0:0] = v746_3,
+v747[7:1] = (v746_3 >>> 1) - v691_3,
+v748[0:0] = v746,
+v748[6:1] = (v746 >>> 1) + v705,
+v749 = (v691_3 <<< 2) + v748_3,
+v750[0:0] = v705_3,
+v750[8:1] = (v705_3 >>> 1) - v748_3,
+v751 = (v746 <<< 2) - v653,
+v752[2:0] = v732,
+v752[12:3] = (v732 >>> 3) + v428,
+v753 = (v184 <<< 1) + v752,
+v754 = (v336_1 <<< 2) + v753_1,
+v755 = v14 - v476,
+v756[3:0] = v320,
+v756[12:4] = (v320 >>> 4) - v755,
+v757[2:0] = v756_1,
+v757[13:3] = (v756_1 >>> 3) + v183_1,
+v758 = (v464_1 <<< 1) + v757,
+v759 = v758 + 15'sd224,
+v760 = v759_2[13] ? 13'd0 : v759_2,
+v761 = (v760 >>> 8),
+v762[0:0] = v551,
+v762[4:1] = (v551 >>> 1) - v761,
+v763[0:0] = v469,
+v763[4:1] = (v469 >>> 1) + v761,
+v764 = (v469 <<< 1) - v761,
+v765[4:0] = v10,
+v765[12:5] = (v10 >>> 5) + v476,
+v766 = (v222 <<< 2) - v765,
+v767[4:0] = v766_1,
+v767[12:5] = (v766_1 >>> 5) - v149_1,
+v768[5:0] = v765,
+v768[12:6] = (v765 >>> 6) + v66,
+v769[3:0] = v768,
+v769[12:4] = (v768 >>> 4) + v44,
+v770 = (v699 <<< 1) - v769_1,
+v771 = v770 + 16'sd508,
+v772 = v771_2[14] ? 14'd0 : v771_2,
+v773 = (v772 >>> 7),
+v774 = (v705 <<< 2) - v773,
+v775[0:0] = v774_3,
+v775[8:1] = (v774_3 >>> 1) + v642_3,
+v776[5:0] = v746,
+v776[12:6] = (v746 >>> 6) - v773,
+v777[3:0] = v776_3,
+v777[13:4] = (v776_3 >>> 4) - $signed({1'b0, v729_3}),
+v778 = (v746 <<< 1) - v773,
+v779 = (v653 <<< 4) - v773,
+v780 = ($signed({1'b0, v673_3}) <<< 4) - v779_3,
+v781 = (v487 <<< 4) + v773,
+v782 = v781 + (v653 <<< 3),
+v783[1:0] = v10,
+v783[9:2] = (v10 >>> 2) - v476,
+v784[1:0] = v292,
+v784[11:2] = (v292 >>> 2) - v783,
+v785[2:0] = v784_1,
+v785[12:3] = (v784_1 >>> 3) + v254_1,
+v786 = (v341_1 <<< 3) + v785,
+v787 = v786_2 + v667_2,
+v788 = v787 - 14'sd280,
+v789 = v788[12] ? 12'd0 : v788,
+v790 = (v789 >>> 7),
+v791[0:0] = v584_3,
+v791[7:1] = (v584_3 >>> 1) + v790_3,
+v792 = (v463_2 <<< 1) - v786_2,
+v793 = v792 - 17'sd2048,
+v794 = v793[15] ? 15'd0 : v793,
+v795 = (v794 >>> 8),
+v796 = v786 + v499,
+v797 = v796_2 + 15'sd176,
+v798 = v797[13] ? 13'd0 : v797,
+v799 = (v798 >>> 7),
+v800[2:0] = v696_3,
+v800[9:3] = (v696_3 >>> 3) - $signed({1'b0, v799_3}),
+v801 = v545 + v799,
+v802_w = v786 + v678,
+v802 = v802_w >>> 1,
+v803 = v802_2 + 14'sd140,
+v804 = v803[12] ? 12'd0 : v803,
+v805 = (v804 >>> 6),
+v806[0:0] = v212,
+v806[10:1] = (v212 >>> 1) - v783,
+v807[1:0] = v480_1,
+v807[13:2] = (v480_1 >>> 2) + v806_1,
+v808[2:0] = v783,
+v808[10:3] = (v783 >>> 3) + v11,
+v809 = (v256 <<< 1) + v808,
+v810[3:0] = v809_1,
+v810[12:4] = (v809_1 >>> 4) - v322_1,
+v811[0:0] = v810,
+v811[13:1] = (v810 >>> 1) - v340_1,
+v812 = (v466 <<< 1) + v811,
+v813 = v812_2 + 15'sd208,
+v814 = v813[13] ? 13'd0 : v813,
+v815 = (v814 >>> 8),
+v816[0:0] = v815_3,
+v816[5:1] = (v815_3 >>> 1) - v790_3,
+v817[0:0] = $signed({1'b0, v746_3}),
+v817[7:1] = ($signed({1'b0, v746_3}) >>> 1) - v816,
+v818 = (v795_3 <<< 2) - v795_3,
+v819 = (v518_3 <<< 2) + v818,
+v820[0:0] = v746_3,
+v820[7:1] = (v746_3 >>> 1) - v795_3,
+v821 = $signed({1'b0, v604_3}) - v820,
+v822 = ($signed({1'b0, v518_3}) <<< 1) + v820,
+v823[0:0] = v538_3,
+v823[5:1] = (v538_3 >>> 1) - v790_3,
+v824 = v640_3 + v790_3,
+v825[1:0] = v604_3,
+v825[6:2] = (v604_3 >>> 2) - v790_3,
+v826 = v538 + v815,
+v827 = v790_3 + v826_3,
+v828 = (v815 <<< 3) - v672,
+v829 = (v761 <<< 2) - v815,
+v830 = v773 + (v815 <<< 2),
+v831 = (v709_3 <<< 2) + $signed({1'b0, v830_3}),
+v832 = ($signed({1'b0, v830_3}) <<< 1) + v751_3,
+v833 = (v616_3 <<< 4) + v832,
+v834 = (v469 <<< 1) - v799,
+v835 = (v554 <<< 3) + v834,
+v836 = (v835_3 <<< 2) + v780,
+v837 = v799 - v545,
+v838[0:0] = v799,
+v838[5:1] = (v799 >>> 1) - v487,
+v839[1:0] = v777,
+v839[13:2] = (v777 >>> 2) - v838_3,
+v840 = v805 - v551,
+v841 = v786 + 14'sd248,
+v842 = v841_2[12] ? 12'd0 : v841_2,
+v843 = (v842 >>> 8),
+v844 = (v843_3 <<< 3) - v819,
+v845[2:0] = v705,
+v845[7:3] = v843 + (v705 >>> 3),
+v846 = (v838_3 <<< 3) + $signed({1'b0, v845_3}),
+v847 = v843 + v805,
+v848 = (v672_3 <<< 2) - v847_3,
+v849 = $signed({1'b0, v672_3}) - v848,
+v850[1:0] = v843,
+v850[5:2] = (v843 >>> 2) + v761,
+v851[0:0] = v761,
+v851[5:1] = (v761 >>> 1) + v843,
+v852 = v843 - v538,
+v853 = (v852 <<< 4) + $signed({1'b0, v596}),
+v854 = (v518 <<< 1) + v843,
+v855 = (v783 <<< 3) + v646,
+v856 = v378_1 - v855_1,
+v857[0:0] = v364_1,
+v857[13:1] = (v364_1 >>> 1) + v856,
+v858 = v857 + 16'sd624,
+v859 = v858_2[14] ? 14'd0 : v858_2,
+v860 = (v859 >>> 7),
+v861 = (v606 <<< 1) - $signed({1'b0, v860}),
+v862 = (v860_3 <<< 1) - v795_3,
+v863[1:0] = v862,
+v863[11:2] = (v862 >>> 2) - v831,
+v864[0:0] = v860,
+v864[6:1] = (v860 >>> 1) + v738,
+v865 = (v10 <<< 2) - v476,
+v866 = v288 + v865,
+v867[3:0] = v866,
+v867[10:4] = (v866 >>> 4) + v222,
+v868 = (v754 <<< 1) - v867_1,
+v869 = (v53 <<< 4) - v865,
+v870[0:0] = v869,
+v870[10:1] = (v869 >>> 1) + v175,
+v871 = (v178_1 <<< 2) + v870_1,
+v872[1:0] = v871,
+v872[13:2] = (v871 >>> 2) + v697_1,
+v873 = v872 - 15'sd168,
+v874 = v873_2[13] ? 12'd0 : v873_2,
+v875 = (v874 >>> 8),
+v876 = (v875_3 <<< 2) - v708_3,
+v877 = (v2 <<< 2) - v865,
+v878 = (v877_1 <<< 1) + v138_1,
+v879 = (v878 <<< 2) + v681,
+v880 = v875 + v761,
+v881[1:0] = v672,
+v881[6:2] = (v672 >>> 2) - v880,
+v882 = ($signed({1'b0, v790_3}) <<< 1) + v881_3,
+v883 = (v882 <<< 1) + v800,
+v884[1:0] = v875,
+v884[5:2] = (v875 >>> 2) + v761,
+v885 = (v518 <<< 1) + v884,
+v886 = v885 + (v596 <<< 1),
+v887 = (v634_3 <<< 2) + $signed({1'b0, v886_3}),
+v888 = v875 + v487,
+v889 = v738 + v888,
+v890[0:0] = v576,
+v890[4:1] = (v576 >>> 1) - v875,
+v891 = v604 + v875,
+v892 = v469 + v875,
+v893 = (v892 <<< 2) - v584,
+v894 = (v865 <<< 1) + v288,
+v895[1:0] = v894,
+v895[10:2] = (v894 >>> 2) - v169,
+v896 = v895_1 - v110_1,
+v897[1:0] = v807,
+v897[13:2] = (v807 >>> 2) + v896,
+v898 = v897 - 15'sd64,
+v899 = v898_2[13] ? 13'd0 : v898_2,
+v900 = (v899 >>> 7),
+v901[2:0] = v889,
+v901[8:3] = (v889 >>> 3) - v900,
+v902 = (v900 <<< 2) - v900,
+v903 = (v902_3 <<< 1) + v663_3,
+v904 = (v755 <<< 3) + v865,
+v905 = v285_1 - v904_1,
+v906[0:0] = v905,
+v906[13:1] = (v905 >>> 1) + v443,
+v907 = v906 - 15'sd222,
+v908 = v907_2[13] ? 13'd0 : v907_2,
+v909 = (v908 >>> 6),
+v910 = v622_3 + v909_3,
+v911[0:0] = $signed({1'b0, v909}),
+v911[6:1] = v890 + ($signed({1'b0, v909}) >>> 1),
+v912 = v909 + (v891 <<< 3),
+v913[0:0] = v912_3,
+v913[7:1] = (v912_3 >>> 1) + v815_3,
+v914[1:0] = $signed({1'b0, v909}),
+v914[7:2] = ($signed({1'b0, v909}) >>> 2) - v615,
+v915[2:0] = $signed({1'b0, v909}),
+v915[8:3] = ($signed({1'b0, v909}) >>> 3) - v641,
+v916[3:0] = v909,
+v916[7:4] = (v909 >>> 4) - v487,
+v917[2:0] = v916,
+v917[8:3] = (v916 >>> 3) + $signed({1'b0, v613}),
+v918 = v860 + v909,
+v919[0:0] = v706,
+v919[9:1] = (v706 >>> 1) - $signed({1'b0, v918_3}),
+v920 = v919 + v822,
+v921 = v10 - v476,
+v922 = (v921 <<< 5) - v18,
+v923 = (v921 <<< 4) - v12,
+v924[4:0] = v923,
+v924[12:5] = (v923 >>> 5) + v52,
+v925 = v924_1 + v251,
+v926 = (v146_1 <<< 3) + v925,
+v927 = v926_2 + 16'sd76,
+v928 = v927[14] ? 14'd0 : v927,
+v929 = (v928 >>> 7),
+v930[1:0] = v893,
+v930[9:2] = (v893 >>> 2) - $signed({1'b0, v929}),
+v931 = v930_3 - $signed({1'b0, v663_3}),
+v932 = v911 + $signed({1'b0, v929}),
+v933 = v921 + v117,
+v934[4:0] = v675_1,
+v934[13:5] = (v675_1 >>> 5) - v933_1,
+v935 = (v710_1 <<< 2) + v934,
+v936 = (v338 <<< 3) + v935,
+v937 = v59 + v921,
+v938 = (v937 <<< 2) + v192,
+v939 = (v938_1 <<< 2) + v626,
+v940[1:0] = v939,
+v940[13:2] = (v939 >>> 2) + v373,
+v941 = v494_3 - v929_3,
+v942[0:0] = v941,
+v942[7:1] = (v941 >>> 1) + $signed({1'b0, v691_3}),
+v943[0:0] = v929,
+v943[5:1] = (v929 >>> 1) - v487,
+v944 = (v2 <<< 4) + v921,
+v945 = v239_1 - v944_1,
+v946[1:0] = v357,
+v946[14:2] = (v357 >>> 2) + v945,
+v947 = (v712_1 <<< 3) + v946,
+v948_w = v786_2 + v947_2,
+v948 = v948_w >>> 1,
+v949 = v948 + 16'sd148,
+v950 = v949[14] ? 14'd0 : v949,
+v951 = (v950 >>> 6),
+v952 = v951_3 - v614_3,
+v953 = v746_3 + v951_3,
+v954[3:0] = $signed({1'b0, v953}),
+v954[10:4] = ($signed({1'b0, v953}) >>> 4) + v616_3,
+v955 = v929_3 - v951_3,
+v956[0:0] = v584_3,
+v956[8:1] = (v584_3 >>> 1) - v951_3,
+v957 = (v951_3 <<< 2) - v951_3,
+v958 = (v50 <<< 1) + v921,
+v959 = (v958 <<< 1) + v168,
+v960[3:0] = v959_1,
+v960[12:4] = (v959_1 >>> 4) - v321_1,
+v961 = (v81_1 <<< 1) + v960,
+v962[0:0] = v524,
+v962[14:1] = (v524 >>> 1) + v961,
+v963 = v962_2 + 16'sd320,
+v964 = v963[14] ? 14'd0 : v963,
+v965 = (v964 >>> 8),
+v966[0:0] = v613,
+v966[5:1] = (v613 >>> 1) + v965,
+v967 = v965 - v551,
+v968[1:0] = $signed({1'b0, v622_3}),
+v968[7:2] = ($signed({1'b0, v622_3}) >>> 2) + v967_3,
+v969[1:0] = v839,
+v969[13:2] = (v839 >>> 2) - v968,
+v970[0:0] = $signed({1'b0, v909}),
+v970[6:1] = ($signed({1'b0, v909}) >>> 1) - v967,
+v971 = v545 + v965,
+v972[1:0] = v830,
+v972[7:2] = (v830 >>> 2) + v971,
+v973 = ($signed({1'b0, v972_3}) <<< 2) + v846,
+v974[0:0] = v973,
+v974[11:1] = (v973 >>> 1) + v956,
+v975[4:0] = v921,
+v975[9:5] = (v921 >>> 5) - v50,
+v976[0:0] = v119,
+v976[10:1] = (v119 >>> 1) + v975,
+v977[2:0] = v976_1,
+v977[12:3] = (v976_1 >>> 3) + v679_1,
+v978 = v977 - v403_1,
+v979 = v978 - v786,
+v980 = v979_2 - 15'sd184,
+v981 = v980[13] ? 12'd0 : v980,
+v982 = (v981 >>> 7),
+v983[0:0] = v982,
+v983[4:1] = (v982 >>> 1) + v815,
+v984 = $signed({1'b0, v983_3}) + v943_3,
+v985[1:0] = v860,
+v985[7:2] = (v860 >>> 2) - v983,
+v986 = (v645 <<< 4) + $signed({1'b0, v982}),
+v987 = (v875 <<< 1) + v982,
+v988 = v987 + (v596 <<< 1),
+v989 = (v921 <<< 3) + v207,
+v990 = (v921 <<< 1) + v117,
+v991 = (v990 <<< 3) + v295,
+v992[1:0] = v567,
+v992[14:2] = (v567 >>> 2) - v991_1,
+v993 = v992 - v786,
+v994 = v993_2 + 16'sd376,
+v995 = v994[14] ? 14'd0 : v994,
+v996 = (v995 >>> 7),
+v997[0:0] = v996_3,
+v997[7:1] = (v996_3 >>> 1) + v910,
+v998 = (v551_3 <<< 3) + v997,
+v999 = (v622_3 <<< 2) + v996_3,
+v1000 = (v672 <<< 1) + v996,
+v1001 = (v663_3 <<< 1) + v1000_3,
+v1002[2:0] = $signed({1'b0, v996}),
+v1002[8:3] = v568 + ($signed({1'b0, v996}) >>> 3),
+v1003 = (v965 <<< 2) - v996,
+v1004[0:0] = $signed({1'b0, v951_3}),
+v1004[8:1] = ($signed({1'b0, v951_3}) >>> 1) + v1003_3,
+v1005[0:0] = v921,
+v1005[9:1] = (v921 >>> 1) + v293,
+v1006[1:0] = v21,
+v1006[11:2] = (v21 >>> 2) + v1005,
+v1007 = v1006_1 + v740_1,
+v1008[0:0] = v767,
+v1008[15:1] = (v767 >>> 1) + v1007,
+v1009[0:0] = v1008,
+v1009[15:1] = (v1008 >>> 1) - v466,
+v1010 = v1009_2 + 17'sd1408,
+v1011 = v1010[15] ? 15'd0 : v1010,
+v1012 = (v1011 >>> 7),
+v1013 = ($signed({1'b0, v1012_3}) <<< 1) - v624,
+v1014[0:0] = v1012,
+v1014[8:1] = (v1012 >>> 1) - v996,
+v1015 = $signed({1'b0, v773_3}) + v1014_3,
+v1016[0:0] = $signed({1'b0, v860_3}),
+v1016[9:1] = ($signed({1'b0, v860_3}) >>> 1) + v1014_3,
+v1017 = v584 + v1012,
+v1018 = v773_3 + v1017_3,
+v1019 = ($signed({1'b0, v1018}) <<< 2) - v1015,
+v1020 = (v921 <<< 2) - v126,
+v1021 = (v160 <<< 2) + v1020,
+v1022 = (v1021_1 <<< 1) - v73_1,
+v1023 = v1022 + v370,
+v1024 = v1023_2 - 15'sd500,
+v1025 = v1024[13] ? 13'd0 : v1024,
+v1026 = (v1025 >>> 7),
+v1027 = (v1026_3 <<< 2) + v951_3,
+v1028 = (v983_3 <<< 1) + v1027,
+v1029 = v1026_3 - v795_3,
+v1030 = v706 + v1029,
+v1031[1:0] = v929,
+v1031[6:2] = (v929 >>> 2) + v1026,
+v1032 = (v1026 <<< 1) - v929,
+v1033[1:0] = $signed({1'b0, v721}),
+v1033[9:2] = ($signed({1'b0, v721}) >>> 2) + v1032_3,
+v1034 = v1032_3 + v615_3,
+v1035[0:0] = $signed({1'b0, v909_3}),
+v1035[7:1] = ($signed({1'b0, v909_3}) >>> 1) - v1032_3,
+v1036 = $signed({1'b0, v957}) - v1035,
+v1037[1:0] = v10,
+v1037[9:2] = (v10 >>> 2) + v921,
+v1038 = (v163_1 <<< 2) - v1037_1,
+v1039 = v1038 + v330,
+v1040 = v1039 + 14'sd88,
+v1041 = v1040_2[12] ? 12'd0 : v1040_2,
+v1042 = (v1041 >>> 7),
+v1043 = v672 - v1042,
+v1044[0:0] = v661,
+v1044[6:1] = (v661 >>> 1) + v1043,
+v1045[1:0] = v653,
+v1045[5:2] = (v653 >>> 2) - v1042,
+v1046 = ($signed({1'b0, v633}) <<< 2) - v1045,
+v1047 = (v1046_3 <<< 2) - v778_3,
+v1048[0:0] = v729,
+v1048[4:1] = (v729 >>> 1) + v1042,
+v1049 = v645 + ($signed({1'b0, v1042}) <<< 1),
+v1050[0:0] = v1042,
+v1050[4:1] = (v1042 >>> 1) + v487,
+v1051 = v1050 + (v605 <<< 1),
+v1052 = (v1042 <<< 1) + v518,
+v1053 = v900 - v1052,
+v1054 = ($signed({1'b0, v622_3}) <<< 2) - v1053_3,
+v1055 = (v336 <<< 1) + v1037,
+v1056[0:0] = v167,
+v1056[12:1] = (v167 >>> 1) - v1055_1,
+v1057 = (v1 <<< 2) + v476,
+v1058 = (v558 <<< 2) + v1057,
+v1059 = (v112 <<< 3) + v1058,
+v1060 = (v308_1 <<< 2) - v1059_1,
+v1061 = (v436_1 <<< 1) + v1060,
+v1062 = (v5 <<< 3) + v1057,
+v1063[1:0] = v1062,
+v1063[11:2] = (v1062 >>> 2) + v41,
+v1064[2:0] = v1063_1,
+v1064[12:3] = (v1063_1 >>> 3) - v331_1,
+v1065 = (v504_1 <<< 2) + v1064,
+v1066_w = v879_2 - v1065_2,
+v1066 = v1066_w >>> 1,
+v1067 = v1066 + 15'sd704,
+v1068 = v1067[13] ? 13'd0 : v1067,
+v1069 = (v1068 >>> 7),
+v1070[1:0] = v901_3,
+v1070[8:2] = (v901_3 >>> 2) + $signed({1'b0, v1069_3}),
+v1071[0:0] = v965_3,
+v1071[6:1] = (v965_3 >>> 1) + v1069_3,
+v1072 = (v640_3 <<< 3) - v1071,
+v1073 = ($signed({1'b0, v566_3}) <<< 3) - v1072,
+v1074_w = v1065_2 + v936_2,
+v1074 = v1074_w >>> 1,
+v1075 = v1074 - 15'sd244,
+v1076 = v1075[13] ? 13'd0 : v1075,
+v1077 = (v1076 >>> 7),
+v1078[0:0] = v1077_3,
+v1078[8:1] = (v1077_3 >>> 1) - v902_3,
+v1079[0:0] = v1065_2,
+v1079[14:1] = (v1065_2 >>> 1) + v940_2,
+v1080 = v1079 - 16'sd736,
+v1081 = v1080[14] ? 14'd0 : v1080,
+v1082 = (v1081 >>> 8),
+v1083[2:0] = v1035,
+v1083[9:3] = (v1035 >>> 3) - $signed({1'b0, v1082_3}),
+v1084 = v868 + v1065,
+v1085 = v1084_2 + 15'sd400,
+v1086 = v1085[13] ? 13'd0 : v1085,
+v1087 = (v1086 >>> 8),
+v1088_w = v1061 - v1065,
+v1088 = v1088_w >>> 1,
+v1089 = v1088_2 - 14'sd104,
+v1090 = v1089[12] ? 12'd0 : v1089,
+v1091 = (v1090 >>> 6),
+v1092 = v1091_3 - v903,
+v1093[0:0] = v1031_3,
+v1093[7:1] = (v1031_3 >>> 1) - v1091_3,
+v1094 = (v1093 <<< 1) + v1014_3,
+v1095 = v672_3 - v1069_3,
+v1096 = (v1095 <<< 3) + v624,
+v1097 = v1069_3 - v996_3,
+v1098[2:0] = v1094,
+v1098[10:3] = (v1094 >>> 3) + v1097,
+v1099 = v965_3 - v1069_3,
+v1100 = $signed({1'b0, v687_3}) + v1099,
+v1101 = ($signed({1'b0, v1026_3}) <<< 1) + v1099,
+v1102 = $signed({1'b0, v951_3}) - v1099,
+v1103[0:0] = v1069_3,
+v1103[5:1] = (v1069_3 >>> 1) - v518_3,
+v1104 = ($signed({1'b0, v1050_3}) <<< 1) - v1103,
+v1105[0:0] = v1069_3,
+v1105[6:1] = (v1069_3 >>> 1) - v1091_3,
+v1106[0:0] = v1105,
+v1106[7:1] = (v1105 >>> 1) - $signed({1'b0, v1050_3}),
+v1107 = (v1105 <<< 2) + v1016,
+v1108[1:0] = v1077_3,
+v1108[8:2] = (v1077_3 >>> 2) - v996_3,
+v1109[0:0] = v738_3,
+v1109[5:1] = (v738_3 >>> 1) - v1077_3,
+v1110[2:0] = v909_3,
+v1110[7:3] = (v909_3 >>> 3) + v1077_3,
+v1111 = (v622_3 <<< 1) + v1110,
+v1112[5:0] = v1111,
+v1112[15:6] = (v1111 >>> 6) - v1018,
+v1113[0:0] = v718_3,
+v1113[7:1] = (v718_3 >>> 1) - v1077_3,
+v1114 = (v1113 <<< 2) + v747,
+v1115 = (v1114 <<< 2) + $signed({1'b0, v957}),
+v1116[1:0] = $signed({1'b0, v951_3}),
+v1116[9:2] = ($signed({1'b0, v951_3}) >>> 2) - v1113,
+v1117[0:0] = v1082_3,
+v1117[6:1] = (v1082_3 >>> 1) + v971_3,
+v1118[1:0] = v1082_3,
+v1118[5:2] = (v1082_3 >>> 2) - v566_3,
+v1119[0:0] = $signed({1'b0, v1052_3}),
+v1119[7:1] = ($signed({1'b0, v1052_3}) >>> 1) - v1118,
+v1120 = ($signed({1'b0, v538_3}) <<< 1) + v1118,
+v1121[2:0] = $signed({1'b0, v718_3}),
+v1121[10:3] = ($signed({1'b0, v718_3}) >>> 3) + v1120,
+v1122[0:0] = v1087,
+v1122[6:1] = (v1087 >>> 1) - v569,
+v1123 = (v1122_3 <<< 2) - $signed({1'b0, v1082_3}),
+v1124 = (v823 <<< 3) + v1123,
+v1125 = v965 + v1087,
+v1126 = (v1087 <<< 2) + v605,
+v1127[0:0] = v1044_3,
+v1127[9:1] = (v1044_3 >>> 1) - $signed({1'b0, v1126_3}),
+v1128 = (v1029 <<< 3) + v1127,
+v1129 = (v738 <<< 1) - v1087,
+v1130 = (v1129_3 <<< 3) + v1045_3,
+v1131 = ($signed({1'b0, v1082_3}) <<< 2) + v1129_3,
+v1132[1:0] = v900,
+v1132[7:2] = (v900 >>> 2) + v1087,
+v1133 = (v551_3 <<< 1) + v1132_3,
+v1134 = (v818 <<< 1) + v1133,
+v1135 = (v817 <<< 3) + $signed({1'b0, v1134}),
+v1136 = v640_3 - v1132_3,
+v1137 = (v1087 <<< 4) - v918,
+v1138[1:0] = v1113,
+v1138[11:2] = (v1113 >>> 2) - v1137_3,
+v1139 = v1046_3 - v1137_3,
+v1140 = $signed({1'b0, v957}) + v1139,
+v1141 = (v1087 <<< 2) - v1087,
+v1142 = $signed({1'b0, v1141_3}) + v1053_3,
+v1143[0:0] = v1142,
+v1143[8:1] = (v1142 >>> 1) + v616_3,
+v1144[0:0] = v1091,
+v1144[5:1] = (v1091 >>> 1) + v633,
+v1145 = v707_3 + $signed({1'b0, v1144_3}),
+v1146[0:0] = v1145,
+v1146[8:1] = (v1145 >>> 1) + v825,
+v1147 = v918 + (v1091 <<< 1),
+v1148[0:0] = v1091,
+v1148[7:1] = v902 + (v1091 >>> 1),
+v1149[2:0] = v584,
+v1149[8:3] = (v584 >>> 3) - v1091,
+v1150 = (v837_3 <<< 2) + v1149_3,
+v1151 = ($signed({1'b0, v801_3}) <<< 5) + v1149_3,
+v1152[3:0] = v1091,
+v1152[8:4] = (v1091 >>> 4) - v738,
+v1153 = ($signed({1'b0, v1069_3}) <<< 6) - v1152_3,
+v1154 = v1065 - 14'sd160,
+v1155 = v1154_2[12] ? 12'd0 : v1154_2,
+v1156 = (v1155 >>> 9),
+v1157 = ($signed({1'b0, v1156_3}) <<< 3) - v660,
+v1158[1:0] = v1157,
+v1158[10:2] = (v1157 >>> 2) - $signed({1'b0, v818}),
+v1159 = (v1157 <<< 1) - $signed({1'b0, v999}),
+v1160 = (v1156 <<< 2) + v1048,
+v1161 = (v1156 <<< 1) + v761,
+v1162 = v1161 - v538,
+v1163[0:0] = $signed({1'b0, v1052}),
+v1163[6:1] = ($signed({1'b0, v1052}) >>> 1) + v1162,
+v1164 = v1156 - v1042,
+v1165[0:0] = $signed({1'b0, v613}),
+v1165[5:1] = ($signed({1'b0, v613}) >>> 1) - v1164,
+v1166 = (v1165_3 <<< 2) - v840_3,
+v1167 = v538 - v1156,
+v1168[2:0] = $signed({1'b0, v851}),
+v1168[8:3] = ($signed({1'b0, v851}) >>> 3) + v1167,
+v1169 = (v1168 <<< 1) - $signed({1'b0, v729}),
+v1170 = (v43 <<< 3) - v1057,
+v1171[0:0] = v1170,
+v1171[9:1] = (v1170 >>> 1) - v52,
+v1172[0:0] = v411_1,
+v1172[11:1] = (v411_1 >>> 1) + v1171_1,
+v1173[0:0] = v427_1,
+v1173[12:1] = (v427_1 >>> 1) + v1172,
+v1174 = v1173 - v786,
+v1175 = v1174_2 - 15'sd288,
+v1176 = v1175[13] ? 12'd0 : v1175,
+v1177 = (v1176 >>> 6),
+v1178 = v644 - $signed({1'b0, v1177}),
+v1179[2:0] = $signed({1'b0, v1177}),
+v1179[8:3] = v695 + ($signed({1'b0, v1177}) >>> 3),
+v1180 = v1012 - v1177,
+v1181 = ($signed({1'b0, v584_3}) <<< 1) + v1180_3,
+v1182[2:0] = v1177,
+v1182[7:3] = (v1177 >>> 3) + v596,
+v1183 = (v1048_3 <<< 2) + v1182_3,
+v1184 = (v970_3 <<< 1) + $signed({1'b0, v1183}),
+v1185 = v1177 - v929,
+v1186[2:0] = v1185_3,
+v1186[9:3] = (v1185_3 >>> 3) + v1049_3,
+v1187 = (v1177 <<< 1) + v746,
+v1188 = (v729 <<< 1) - v1177,
+v1189[1:0] = v1177,
+v1189[7:2] = (v1177 >>> 2) - v909,
+v1190 = ($signed({1'b0, v538_3}) <<< 4) + v1189_3,
+v1191 = (v1004 <<< 2) + v1190,
+v1192[3:0] = v1190,
+v1192[12:4] = (v1190 >>> 4) - $signed({1'b0, v845_3}),
+v1193 = (v366 <<< 1) - v1057,
+v1194 = (v109 <<< 3) + v1193,
+v1195[2:0] = v397,
+v1195[14:3] = (v397 >>> 3) - v1194_1,
+v1196 = v1195 - 16'sd464,
+v1197 = v1196_2[14] ? 14'd0 : v1196_2,
+v1198 = (v1197 >>> 8),
+v1199[0:0] = v1198,
+v1199[4:1] = (v1198 >>> 1) - v761,
+v1200[0:0] = $signed({1'b0, v605}),
+v1200[6:1] = v1199 + ($signed({1'b0, v605}) >>> 1),
+v1201[0:0] = v915_3,
+v1201[8:1] = (v915_3 >>> 1) + v1200_3,
+v1202 = (v1118 <<< 2) + v1201,
+v1203 = v1199 + v554,
+v1204[0:0] = v1199,
+v1204[6:1] = (v1199 >>> 1) + v568,
+v1205 = (v1198 <<< 1) + v687,
+v1206 = $signed({1'b0, v1205_3}) - v955,
+v1207[0:0] = v1205,
+v1207[6:1] = (v1205 >>> 1) + v731,
+v1208[0:0] = v1198,
+v1208[4:1] = (v1198 >>> 1) - v487,
+v1209[0:0] = v1208,
+v1209[6:1] = (v1208 >>> 1) - $signed({1'b0, v538}),
+v1210[0:0] = v1198,
+v1210[5:1] = (v1198 >>> 1) + v576,
+v1211[1:0] = v1210,
+v1211[8:2] = (v1210 >>> 2) - v854,
+v1212 = v545 + v1198,
+v1213 = v900 - v1212,
+v1214[1:0] = v1213,
+v1214[7:2] = (v1213 >>> 2) + $signed({1'b0, v596}),
+v1215 = (v1198 <<< 1) - v860,
+v1216[0:0] = v1215,
+v1216[8:1] = (v1215 >>> 1) + v694,
+v1217 = (v1198 <<< 2) - v1198,
+v1218 = (v1217 <<< 1) + v781,
+v1219[0:0] = $signed({1'b0, v1217_3}),
+v1219[7:1] = ($signed({1'b0, v1217_3}) >>> 1) + v1045_3,
+v1220 = ($signed({1'b0, v827}) <<< 1) + v1219,
+v1221 = (v996 <<< 4) - v1217,
+v1222[1:0] = v1221_3,
+v1222[10:2] = (v1221_3 >>> 2) - $signed({1'b0, v731_3}),
+v1223[2:0] = v1194_1,
+v1223[11:3] = (v1194_1 >>> 3) - v318_1,
+v1224 = (v1223 <<< 1) + v1056,
+v1225 = v1224_2 + 15'sd160,
+v1226 = v1225[13] ? 13'd0 : v1225,
+v1227 = (v1226 >>> 7),
+v1228 = ($signed({1'b0, v1227_3}) <<< 1) - v747,
+v1229 = ($signed({1'b0, v799_3}) <<< 1) + v1228,
+v1230[0:0] = v1211,
+v1230[8:1] = (v1211 >>> 1) + $signed({1'b0, v1227}),
+v1231[2:0] = v1012,
+v1231[8:3] = (v1012 >>> 3) + v1227,
+v1232 = (v709_3 <<< 2) + $signed({1'b0, v1231_3}),
+v1233 = (v1087 <<< 5) + v1227,
+v1234 = v748_3 - v1233_3,
+v1235[2:0] = v1234,
+v1235[11:3] = (v1234 >>> 3) + $signed({1'b0, v1001}),
+v1236 = (v799 <<< 2) - v1227,
+v1237 = v1236_3 + v1180_3,
+v1238[1:0] = v1236_3,
+v1238[7:2] = (v1236_3 >>> 2) - $signed({1'b0, v692_3}),
+v1239[1:0] = v805,
+v1239[7:2] = (v805 >>> 2) + v1227,
+v1240 = $signed({1'b0, v1239_3}) + v1169_3,
+v1241[0:0] = v805,
+v1241[6:1] = (v805 >>> 1) - v1227,
+v1242 = v1241_3 + $signed({1'b0, v623}),
+v1243 = ($signed({1'b0, v1087_3}) <<< 2) + v1241_3,
+v1244 = (v1166 <<< 2) - v1243,
+v1245[0:0] = v1177,
+v1245[6:1] = (v1177 >>> 1) - v1227,
+v1246 = v820 + v1245_3,
+v1247 = (v1246 <<< 1) - v955,
+v1248 = (v900 <<< 2) + v1227,
+v1249 = ($signed({1'b0, v1248_3}) <<< 2) + v1178_3,
+v1250 = (v1248_3 <<< 1) + v1147_3,
+v1251 = (v20 <<< 3) + v1057,
+v1252[0:0] = v243,
+v1252[11:1] = (v243 >>> 1) - v1251_1,
+v1253[0:0] = v1252,
+v1253[11:1] = (v1252 >>> 1) - v474_1,
+v1254 = v1253_2 - 13'sd36,
+v1255 = v1254[11] ? 11'd0 : v1254,
+v1256 = (v1255 >>> 7),
+v1257[1:0] = $signed({1'b0, v1256}),
+v1257[7:2] = ($signed({1'b0, v1256}) >>> 2) - v659,
+v1258 = v1257_3 + v662_3,
+v1259 = (v861_3 <<< 1) - $signed({1'b0, v1256_3}),
+v1260 = v838_3 + v1259,
+v1261 = v914_3 + v1260,
+v1262[1:0] = v452_1,
+v1262[12:2] = (v452_1 >>> 2) + v1251_1,
+v1263 = v290 + v1262,
+v1264 = v1263 + 15'sd720,
+v1265 = v1264_2[13] ? 13'd0 : v1264_2,
+v1266 = (v1265 >>> 7),
+v1267[0:0] = v1209,
+v1267[7:1] = (v1209 >>> 1) - $signed({1'b0, v1266}),
+v1268[0:0] = v1267_3,
+v1268[8:1] = (v1267_3 >>> 1) - $signed({1'b0, v746_3}),
+v1269[0:0] = v1268,
+v1269[10:1] = (v1268 >>> 1) + v1078,
+v1270[1:0] = v1138,
+v1270[12:2] = (v1138 >>> 2) + v1269,
+v1271[0:0] = v1270_4,
+v1271[12:1] = (v1270_4 >>> 1) + $signed({1'b0, v1019_4}),
+v1272[0:0] = $signed({1'b0, v1266}),
+v1272[5:1] = ($signed({1'b0, v1266}) >>> 1) + v762,
+v1273[1:0] = v596,
+v1273[5:2] = (v596 >>> 2) + v1256,
+v1274 = v622_3 + v1273_3,
+v1275[0:0] = v799,
+v1275[5:1] = (v799 >>> 1) + v1256,
+v1276 = (v830_3 <<< 2) + v1275_3,
+v1277[0:0] = v805,
+v1277[5:1] = (v805 >>> 1) - v1266,
+v1278 = v1277_3 + $signed({1'b0, v987_3}),
+v1279 = v706 - v1278,
+v1280 = v805 - v1266,
+v1281 = v982 - v1266,
+v1282 = (v1281_3 <<< 1) - v1106,
+v1283 = v1281 + $signed({1'b0, v663}),
+v1284[2:0] = v1186,
+v1284[10:3] = (v1186 >>> 3) + v1283_3,
+v1285 = (v1281 <<< 1) - $signed({1'b0, v1050}),
+v1286 = v1285_3 - v1204_3,
+v1287[1:0] = v495,
+v1287[10:2] = (v495 >>> 2) + v1286,
+v1288 = ($signed({1'b0, v538}) <<< 2) - v1281,
+v1289[0:0] = $signed({1'b0, v957}),
+v1289[10:1] = ($signed({1'b0, v957}) >>> 1) + v1288_3,
+v1290 = v1281 + ($signed({1'b0, v1091}) <<< 1),
+v1291 = (v1290_3 <<< 3) + v1153,
+v1292[0:0] = v633,
+v1292[4:1] = (v633 >>> 1) - v1256,
+v1293 = v1292_3 + v1101,
+v1294 = v1293_4 - v942_4,
+v1295[0:0] = v1292_3,
+v1295[7:1] = (v1292_3 >>> 1) - v825,
+v1296[2:0] = v1115_4,
+v1296[12:3] = (v1115_4 >>> 3) + v1295_4,
+v1297 = (v1292_3 <<< 4) + $signed({1'b0, v795_3}),
+v1298 = ($signed({1'b0, v723}) <<< 3) - v1297,
+v1299[1:0] = v1298,
+v1299[13:2] = (v1298 >>> 2) + $signed({1'b0, v623}),
+v1300 = v1256 + v1026,
+v1301[0:0] = v1026,
+v1301[4:1] = (v1026 >>> 1) + v1256,
+v1302 = v1105 + $signed({1'b0, v1301_3}),
+v1303 = ($signed({1'b0, v566_3}) <<< 2) - v1302,
+v1304[2:0] = v719,
+v1304[10:3] = (v719 >>> 3) + $signed({1'b0, v1301_3}),
+v1305 = (v1054 <<< 3) - v1304,
+v1306 = (v833_4 <<< 1) + v1305_4,
+v1307 = $signed({1'b0, v1301_3}) + v828_3,
+v1308 = (v1307 <<< 1) + $signed({1'b0, v1117}),
+v1309 = (v660 <<< 2) + v1308,
+v1310[1:0] = $signed({1'b0, v1256}),
+v1310[5:2] = v1164 + ($signed({1'b0, v1256}) >>> 2),
+v1311 = (v967 <<< 1) + v1310,
+v1312[0:0] = v1311_3,
+v1312[7:1] = (v1311_3 >>> 1) + v1109,
+v1313 = (v1312 <<< 2) + $signed({1'b0, v910}),
+v1314 = (v1120_4 <<< 3) + v1313_4,
+v1315[0:0] = v1042,
+v1315[4:1] = (v1042 >>> 1) - v1256,
+v1316 = $signed({1'b0, v983}) + v1315,
+v1317 = (v604 <<< 1) + v1256,
+v1318[2:0] = v1179_3,
+v1318[9:3] = (v1179_3 >>> 3) + $signed({1'b0, v1317_3}),
+v1319 = $signed({1'b0, v1110}) + v1318,
+v1320 = (v1097 <<< 2) + v1319,
+v1321 = v982 + v1317,
+v1322[1:0] = v778_3,
+v1322[8:2] = (v778_3 >>> 2) - $signed({1'b0, v1321_3}),
+v1323 = (v1322 <<< 1) + v495,
+v1324 = v596_3 - v1321_3,
+v1325 = (v1324 <<< 1) + v1047,
+v1326 = (v1042 <<< 2) + v1266,
+v1327 = (v1326 <<< 3) + v1012,
+v1328[2:0] = v1266,
+v1328[7:3] = (v1266 >>> 3) - v518,
+v1329 = ($signed({1'b0, v1052}) <<< 1) + v1328,
+v1330[1:0] = v1152_3,
+v1330[10:2] = (v1152_3 >>> 2) + v1329_3,
+v1331 = (v875 <<< 1) + v1266,
+v1332[0:0] = v965,
+v1332[6:1] = (v965 >>> 1) - v1331,
+v1333[4:0] = v1332_3,
+v1333[9:5] = (v1332_3 >>> 5) - $signed({1'b0, v1256_3}),
+v1334[1:0] = v1332_3,
+v1334[7:2] = (v1332_3 >>> 2) + $signed({1'b0, v731_3}),
+v1335 = (v1334 <<< 3) + $signed({1'b0, v1110}),
+v1336 = v1266 - v576,
+v1337 = $signed({1'b0, v692}) - v1336,
+v1338 = v823 + v1337_3,
+v1339[1:0] = v1083,
+v1339[9:2] = (v1083 >>> 2) + v1338,
+v1340 = v1336 + ($signed({1'b0, v1317}) <<< 1),
+v1341 = v1336 + $signed({1'b0, v604}),
+v1342[2:0] = v1245_3,
+v1342[8:3] = (v1245_3 >>> 3) + v1341_3,
+v1343[1:0] = v1057,
+v1343[9:2] = (v1057 >>> 2) + v135,
+v1344[0:0] = v922,
+v1344[12:1] = (v922 >>> 1) + v1343,
+v1345[0:0] = v1344_1,
+v1345[13:1] = (v1344_1 >>> 1) + v217,
+v1346[2:0] = v1345,
+v1346[14:3] = (v1345 >>> 3) - v376_1,
+v1347 = v1346_2 - 16'sd504,
+v1348 = v1347[14] ? 14'd0 : v1347,
+v1349 = (v1348 >>> 7),
+v1350[1:0] = v1349_3,
+v1350[8:2] = (v1349_3 >>> 2) - v847_3,
+v1351[2:0] = v1350,
+v1351[9:3] = (v1350 >>> 3) + v834_3,
+v1352 = ($signed({1'b0, v538_3}) <<< 1) + v1351,
+v1353 = ($signed({1'b0, v1266_4}) <<< 3) - v1352_4,
+v1354 = v662_3 + v1350,
+v1355[1:0] = v876,
+v1355[10:2] = (v876 >>> 2) + v1354,
+v1356[0:0] = v1343,
+v1356[10:1] = (v1343 >>> 1) - v260,
+v1357 = v1356_1 - v478_1,
+v1358[0:0] = v1357,
+v1358[12:1] = (v1357 >>> 1) - v342_1,
+v1359 = v1358 - 14'sd216,
+v1360 = v1359_2[12] ? 11'd0 : v1359_2,
+v1361 = (v1360 >>> 8),
+v1362 = ($signed({1'b0, v1361_4}) <<< 3) + v844_4,
+v1363 = (v1361_3 <<< 6) - v795_3,
+v1364[3:0] = v1363,
+v1364[10:4] = (v1363 >>> 4) + v829_3,
+v1365[2:0] = v1364,
+v1365[11:3] = (v1364 >>> 3) + v775,
+v1366[4:0] = v1363,
+v1366[10:5] = (v1363 >>> 5) + $signed({1'b0, v790_3}),
+v1367 = (v1349_3 <<< 1) - v718_3,
+v1368 = (v1222 <<< 1) - v1367,
+v1369[0:0] = v1192,
+v1369[13:1] = (v1192 >>> 1) + v1368,
+v1370[0:0] = v1369_4,
+v1370[13:1] = (v1369_4 >>> 1) + v1247_4,
+v1371[0:0] = v1367,
+v1371[9:1] = (v1367 >>> 1) - $signed({1'b0, v1141_3}),
+v1372 = (v941 <<< 3) - v1371,
+v1373 = $signed({1'b0, v988_3}) + v1367,
+v1374 = (v1367 <<< 2) + v1180_3,
+v1375[2:0] = v1374,
+v1375[11:3] = (v1374 >>> 3) + $signed({1'b0, v910}),
+v1376[0:0] = $signed({1'b0, v622_3}),
+v1376[9:1] = ($signed({1'b0, v622_3}) >>> 1) - v1367,
+v1377 = ($signed({1'b0, v1156_3}) <<< 3) - v1376,
+v1378[2:0] = $signed({1'b0, v819_4}),
+v1378[12:3] = ($signed({1'b0, v819_4}) >>> 3) + v1377_4,
+v1379[1:0] = v1349,
+v1379[6:2] = (v1349 >>> 2) + v596,
+v1380[0:0] = v986_3,
+v1380[9:1] = (v986_3 >>> 1) + $signed({1'b0, v1379_3}),
+v1381 = (v1380 <<< 1) + v1238,
+v1382 = (v1349 <<< 1) - v805,
+v1383 = $signed({1'b0, v1125_3}) + v1382_3,
+v1384 = v985_3 + v1383,
+v1385[0:0] = v1382_3,
+v1385[8:1] = (v1382_3 >>> 1) + $signed({1'b0, v1077_3}),
+v1386[2:0] = v706,
+v1386[11:3] = (v706 >>> 3) - v1385,
+v1387[0:0] = v1386,
+v1387[12:1] = (v1386 >>> 1) + v1096,
+v1388[0:0] = v1349,
+v1388[6:1] = v576 + (v1349 >>> 1),
+v1389 = (v1277_3 <<< 1) + $signed({1'b0, v1388_3}),
+v1390 = (v984 <<< 1) + v1389,
+v1391 = (v1237 <<< 1) + v1390,
+v1392[0:0] = v1391_4,
+v1392[10:1] = (v1391_4 >>> 1) + v1119_4,
+v1393 = (v687_3 <<< 1) + v1388_3,
+v1394 = ($signed({1'b0, v1393}) <<< 2) + v1232,
+v1395[3:0] = v1394,
+v1395[12:4] = (v1394 >>> 4) + v1136,
+v1396 = ($signed({1'b0, v1393}) <<< 1) + v1330,
+v1397 = v1396 + v1202,
+v1398 = v1013_4 + v1397_4,
+v1399 = (v1349 <<< 3) + v1177,
+v1400 = (v999 <<< 2) + v1399_3,
+v1401 = (v875_3 <<< 4) - v1400,
+v1402[1:0] = v1401_4,
+v1402[12:2] = (v1401_4 >>> 2) - v920_4,
+v1403 = (v1109 <<< 1) - $signed({1'b0, v1399_3}),
+v1404 = v554 + $signed({1'b0, v1349}),
+v1405[0:0] = v1404_3,
+v1405[8:1] = (v1404_3 >>> 1) + $signed({1'b0, v1069_3}),
+v1406[1:0] = v690,
+v1406[10:2] = (v690 >>> 2) + v1405,
+v1407 = (v1404_3 <<< 1) + v943_3,
+v1408[1:0] = $signed({1'b0, v1248_3}),
+v1408[9:2] = ($signed({1'b0, v1248_3}) >>> 2) + v1404_3,
+v1409 = (v1219 <<< 1) + v1408,
+v1410[1:0] = v746,
+v1410[6:2] = v1361 + (v746 >>> 2),
+v1411 = (v1082_3 <<< 4) + v1410_3,
+v1412 = v1071 - v1411,
+v1413 = v1412 - v849,
+v1414[1:0] = v1398,
+v1414[12:2] = (v1398 >>> 2) + v1413_4,
+v1415[0:0] = v729,
+v1415[3:1] = (v729 >>> 1) - v1361,
+v1416 = (v1415_3 <<< 2) + v1216_3,
+v1417 = $signed({1'b0, v988_3}) + v1416,
+v1418[1:0] = v1403,
+v1418[11:2] = (v1403 >>> 2) + v1417,
+v1419 = (v1415_3 <<< 2) + v1230_3,
+v1420[0:0] = v1419,
+v1420[9:1] = (v1419 >>> 1) - v1280_3,
+v1421 = v1420 + $signed({1'b0, v957}),
+v1422 = (v1421_4 <<< 2) + v1306,
+v1423 = $signed({1'b0, v847_3}) - v1415_3,
+v1424 = (v1423 <<< 3) + $signed({1'b0, v1017_3}),
+v1425 = v1409 + v1424,
+v1426[1:0] = v1425_4,
+v1426[11:2] = (v1425_4 >>> 2) - v1100_4,
+v1427 = (v1361 <<< 3) - v687,
+v1428 = $signed({1'b0, v1331}) + v1427,
+v1429 = $signed({1'b0, v614_3}) + v1428_3,
+v1430 = v551 - v1361,
+v1431[3:0] = v1430,
+v1431[8:4] = (v1430 >>> 4) - $signed({1'b0, v640}),
+v1432[0:0] = v1431,
+v1432[9:1] = (v1431 >>> 1) + $signed({1'b0, v1012}),
+v1433[0:0] = v1214_3,
+v1433[10:1] = (v1214_3 >>> 1) + v1432_3,
+v1434 = (v1433 <<< 2) - v1257_3,
+v1435 = (v1136 <<< 5) + v1434,
+v1436 = (v1361 <<< 2) - v518,
+v1437[4:0] = $signed({1'b0, v584}),
+v1437[10:5] = ($signed({1'b0, v584}) >>> 5) + v1436,
+v1438[0:0] = v1156,
+v1438[3:1] = (v1156 >>> 1) + v1361,
+v1439[3:0] = v779_3,
+v1439[9:4] = (v779_3 >>> 4) + $signed({1'b0, v1438_3}),
+v1440 = (v952 <<< 3) - v1439,
+v1441 = (v942 <<< 1) + v1440,
+v1442 = (v1438 <<< 2) - v1198,
+v1443[1:0] = v1442,
+v1443[6:2] = (v1442 >>> 2) - $signed({1'b0, v487}),
+v1444[0:0] = v1336_3,
+v1444[7:1] = (v1336_3 >>> 1) + v1443_3,
+v1445[2:0] = v1444,
+v1445[9:3] = (v1444 >>> 3) + $signed({1'b0, v1300_3}),
+v1446[1:0] = v1445,
+v1446[9:2] = (v1445 >>> 2) + v1278,
+v1447[0:0] = v1446_4,
+v1447[11:1] = (v1446_4 >>> 1) + v1184_4,
+v1448 = v1140_4 + v1447,
+v1449[2:0] = v1439,
+v1449[10:3] = (v1439 >>> 3) + $signed({1'b0, v1207_3}),
+v1450[2:0] = v738,
+v1450[7:3] = (v738 >>> 3) - v1438,
+v1451 = v1450 + $signed({1'b0, v1087}),
+v1452[0:0] = v1451_3,
+v1452[8:1] = (v1451_3 >>> 1) + $signed({1'b0, v966_3}),
+v1453[2:0] = v1452,
+v1453[10:3] = (v1452 >>> 3) + v1290_3,
+v1454 = (v476 <<< 3) + v280,
+v1455[0:0] = v664,
+v1455[11:1] = (v664 >>> 1) - v1454,
+v1456 = v444_1 + v1455_1,
+v1457 = (v245_1 <<< 3) + v1456,
+v1458 = v1457 - 15'sd336,
+v1459 = v1458_2[13] ? 12'd0 : v1458_2,
+v1460 = (v1459 >>> 8),
+v1461[2:0] = v764,
+v1461[6:3] = (v764 >>> 3) - $signed({1'b0, v1460}),
+v1462 = v1461 + ($signed({1'b0, v1256}) <<< 1),
+v1463 = v850 + (v1460 <<< 4),
+v1464[0:0] = v1463,
+v1464[8:1] = (v1463 >>> 1) - v815,
+v1465[1:0] = v1454,
+v1465[10:2] = (v1454 >>> 2) - v255,
+v1466[2:0] = v1465,
+v1466[11:3] = (v1465 >>> 3) - v141,
+v1467[3:0] = v1466_1,
+v1467[12:4] = (v1466_1 >>> 4) - v206_1,
+v1468 = (v528 <<< 1) + v1467,
+v1469 = (v466 <<< 1) + v1468,
+v1470 = v1469_2 - 15'sd192,
+v1471 = v1470[13] ? 13'd0 : v1470,
+v1472 = (v1471 >>> 7),
+v1473 = (v805 <<< 1) - v1472,
+v1474 = (v1188_3 <<< 2) - v1473_3,
+v1475 = v1474 - v1340_3,
+v1476 = (v1454 <<< 1) - v1057,
+v1477[1:0] = v1476,
+v1477[11:2] = (v1476 >>> 2) - v194,
+v1478 = (v267 <<< 1) + v1477_1,
+v1479 = (v1478 <<< 1) - v296_1,
+v1480 = v1479_2 - v786_2,
+v1481 = v1480 - 15'sd248,
+v1482 = v1481[13] ? 13'd0 : v1481,
+v1483 = (v1482 >>> 7),
+v1484 = ($signed({1'b0, v1483_3}) <<< 2) + v1288_3,
+v1485 = ($signed({1'b0, v1156_3}) <<< 2) - v1484,
+v1486[1:0] = v1272_3,
+v1486[7:2] = (v1272_3 >>> 2) - $signed({1'b0, v1483_3}),
+v1487 = $signed({1'b0, v748_3}) + v1486,
+v1488 = (v1487 <<< 1) - v985_3,
+v1489 = v761_3 - v1483_3,
+v1490[3:0] = v956,
+v1490[9:4] = (v956 >>> 4) + v1489,
+v1491 = $signed({1'b0, v1472_3}) + v1489,
+v1492[1:0] = v1483_3,
+v1492[7:2] = (v1483_3 >>> 2) - v569_3,
+v1493 = (v1492 <<< 1) + v838_3,
+v1494 = ($signed({1'b0, v720}) <<< 3) + v1493,
+v1495 = ($signed({1'b0, v791_4}) <<< 2) + v1494_4,
+v1496[0:0] = v1229_4,
+v1496[9:1] = (v1229_4 >>> 1) + v1485_4,
+v1497 = ($signed({1'b0, v1460_3}) <<< 3) + v1109,
+v1498 = (v1309_4 <<< 1) - v1497_4,
+v1499[1:0] = v1378,
+v1499[13:2] = (v1378 >>> 2) + v1498,
+v1500 = v1340_3 + v1491,
+v1501[3:0] = v1365_4,
+v1501[12:4] = (v1365_4 >>> 4) + v1500_4,
+v1502 = (v1092_4 <<< 4) + v1501,
+v1503 = (v1387_4 <<< 1) + v1502,
+v1504[0:0] = v1492,
+v1504[8:1] = (v1492 >>> 1) + v1241_3,
+v1505 = (v1504 <<< 1) + v1333,
+v1506[1:0] = v1460_3,
+v1506[6:2] = (v1460_3 >>> 2) - v790_3,
+v1507[1:0] = v1372_4,
+v1507[10:2] = (v1372_4 >>> 2) - v1506_4,
+v1508 = ($signed({1'b0, v801_4}) <<< 3) - v1507,
+v1509 = v1240 - v1506,
+v1510[0:0] = v1453,
+v1510[11:1] = (v1453 >>> 1) + v1509,
+v1511 = v1483_3 - v1077_3,
+v1512[1:0] = v1078,
+v1512[8:2] = (v1078 >>> 2) + v1511,
+v1513 = v1511 + v568_3,
+v1514[0:0] = v1323,
+v1514[10:1] = (v1323 >>> 1) + v1513,
+v1515[1:0] = v1511,
+v1515[8:2] = (v1511 >>> 2) + $signed({1'b0, v824}),
+v1516[1:0] = v1515,
+v1516[10:2] = (v1515 >>> 2) - v1407,
+v1517 = (v1483_3 <<< 1) + v1077_3,
+v1518 = $signed({1'b0, v1517}) - v1002_3,
+v1519[0:0] = v883,
+v1519[10:1] = (v883 >>> 1) + v1518,
+v1520 = ($signed({1'b0, v1028_4}) <<< 1) + v1519_4,
+v1521 = v738_3 - v1517,
+v1522 = $signed({1'b0, v801_3}) + v1521,
+v1523[1:0] = $signed({1'b0, v982_4}),
+v1523[8:2] = ($signed({1'b0, v982_4}) >>> 2) - v1522_4,
+v1524[0:0] = v1472_3,
+v1524[7:1] = (v1472_3 >>> 1) - v847_3,
+v1525 = v1524 - v829_3,
+v1526[0:0] = v1435_4,
+v1526[13:1] = (v1435_4 >>> 1) - v1525_4,
+v1527 = (v1026_3 <<< 1) + v1483_3,
+v1528[2:0] = v1483_3,
+v1528[9:3] = (v1483_3 >>> 3) - v860_3,
+v1529 = (v1528 <<< 1) - $signed({1'b0, v1217_3}),
+v1530[1:0] = v1529,
+v1530[11:2] = (v1529 >>> 2) + $signed({1'b0, v1187_3}),
+v1531 = ($signed({1'b0, v1274_4}) <<< 2) + v1530_4,
+v1532 = v1284_4 + v1531,
+v1533[5:0] = v1472,
+v1533[10:6] = (v1472 >>> 6) - v469,
+v1534[2:0] = v1533_3,
+v1534[11:3] = (v1533_3 >>> 3) + v1215_3,
+v1535[1:0] = v1534,
+v1535[11:2] = (v1534 >>> 2) - $signed({1'b0, v663_3}),
+v1536[1:0] = v1535,
+v1536[11:2] = (v1535 >>> 2) + $signed({1'b0, v749}),
+v1537 = v1536_4 - v1191_4,
+v1538[0:0] = v1472,
+v1538[6:1] = (v1472 >>> 1) - v900,
+v1539[0:0] = v1538_3,
+v1539[7:1] = (v1538_3 >>> 1) + v840_3,
+v1540 = $signed({1'b0, v1207_3}) + v1539,
+v1541[2:0] = v1291,
+v1541[13:3] = (v1291 >>> 3) + v1540,
+v1542 = v1541_4 - v1490_4,
+v1543[1:0] = v1472,
+v1543[7:2] = v1052 + (v1472 >>> 2),
+v1544 = (v829_3 <<< 3) + $signed({1'b0, v1543_3}),
+v1545 = ($signed({1'b0, v1517}) <<< 3) + v1544,
+v1546 = (v862 <<< 2) + v1545,
+v1547 = v1472 + v605,
+v1548 = (v1547_3 <<< 2) + v1218_3,
+v1549[1:0] = v917_3,
+v1549[9:2] = (v917_3 >>> 2) + $signed({1'b0, v1547_3}),
+v1550 = (v1549 <<< 1) + v1249,
+v1551 = (v876 <<< 2) + v1550,
+v1552 = (v817_4 <<< 2) + v1551_4,
+v1553 = (v1282_4 <<< 1) + v1552,
+v1554[0:0] = v1553,
+v1554[12:1] = (v1553 >>> 1) - v1135_4,
+v1555 = (v1472 <<< 1) - v596,
+v1556 = v1185_3 + v1555_3,
+v1557[0:0] = v1429,
+v1557[9:1] = (v1429 >>> 1) + v1556,
+v1558 = (v1557 <<< 2) + v1235,
+v1559 = v1375_4 + v1558_4,
+v1560 = v1559 - v1314,
+v1561[2:0] = $signed({1'b0, v718_3}),
+v1561[10:3] = ($signed({1'b0, v718_3}) >>> 3) + v1555_3,
+v1562 = (v985_3 <<< 1) - v1561,
+v1563[1:0] = v1562,
+v1563[10:2] = (v1562 >>> 2) + v1104,
+v1564 = $signed({1'b0, v1205_3}) + v1555_3,
+v1565[0:0] = v1342,
+v1565[9:1] = (v1342 >>> 1) + v1564,
+v1566 = v1095 + v1565,
+v1567 = (v970_3 <<< 1) + v1564,
+v1568 = (v952 <<< 1) + v1567,
+v1569 = (v1472 <<< 2) - v1472,
+v1570[0:0] = $signed({1'b0, v1569_3}),
+v1570[9:1] = ($signed({1'b0, v1569_3}) >>> 1) + v932_3,
+v1571 = ($signed({1'b0, v1160_3}) <<< 2) + v1570,
+v1572 = v1571 - v1105,
+v1573[0:0] = v1287_4,
+v1573[11:1] = (v1287_4 >>> 1) + v1572_4,
+v1574[0:0] = $signed({1'b0, v998_4}),
+v1574[12:1] = ($signed({1'b0, v998_4}) >>> 1) + v1573,
+v1575 = v774_3 + $signed({1'b0, v1569_3}),
+v1576 = (v1070 <<< 1) + v1575,
+v1577[1:0] = v1449,
+v1577[12:2] = (v1449 >>> 2) + v1576,
+v1578 = v1577_4 - v1242_4,
+v1579 = (v795_3 <<< 2) + v1569_3,
+v1580[3:0] = $signed({1'b0, v1579}),
+v1580[10:4] = ($signed({1'b0, v1579}) >>> 4) + v1506,
+v1581 = v1569_3 - v902_3,
+v1582 = ($signed({1'b0, v687_3}) <<< 2) + v1581,
+v1583[0:0] = v653,
+v1583[4:1] = v1460 + (v653 >>> 1),
+v1584 = v1583_3 + v691_3,
+v1585 = ($signed({1'b0, v1584}) <<< 1) + v1108,
+v1586[0:0] = v1585,
+v1586[11:1] = (v1585 >>> 1) - $signed({1'b0, v1276}),
+v1587 = (v1377_4 <<< 1) + v1586_4,
+v1588 = (v1282_4 <<< 1) + v1587,
+v1589[1:0] = v1460,
+v1589[5:2] = (v1460 >>> 2) + v761,
+v1590[1:0] = $signed({1'b0, v1589}),
+v1590[7:2] = v645 + ($signed({1'b0, v1589}) >>> 2),
+v1591 = (v1590_3 <<< 3) + $signed({1'b0, v1327_3}),
+v1592[6:0] = v1591,
+v1592[13:7] = (v1591 >>> 7) - $signed({1'b0, v971_3}),
+v1593 = (v538 <<< 1) + v1460,
+v1594 = v1593 + (v860 <<< 2),
+v1595[0:0] = v1594,
+v1595[8:1] = (v1594 >>> 1) + v982,
+v1596 = (v1034 <<< 1) - $signed({1'b0, v1595_3}),
+v1597 = (v1596_4 <<< 2) + v969_4,
+v1598[1:0] = v1597,
+v1598[13:2] = (v1597 >>> 2) - v1030_4,
+v1599 = v1598 - v1296,
+v1600 = (v1460 <<< 2) + v545,
+v1601[1:0] = v763,
+v1601[8:2] = (v763 >>> 2) - v1600,
+v1602 = (v1601 <<< 3) - $signed({1'b0, v705}),
+v1603[3:0] = v1602_3,
+v1603[11:4] = (v1602_3 >>> 4) + $signed({1'b0, v795_3}),
+v1604[1:0] = v1603,
+v1604[11:2] = (v1603 >>> 2) - v1316_3,
+v1605 = (v1237 <<< 1) + v1604,
+v1606 = (v469 <<< 1) + v1460,
+v1607 = v1606 + (v566 <<< 2),
+v1608 = v1607 + (v815 <<< 3),
+v1609 = v1410_3 + v1608_3,
+v1610 = (v147 <<< 2) + v1454,
+v1611[3:0] = v1610,
+v1611[11:4] = (v1610 >>> 4) + v252,
+v1612[3:0] = v1611_1,
+v1612[12:4] = (v1611_1 >>> 4) - v187_1,
+v1613[1:0] = v1612,
+v1613[12:2] = (v1612 >>> 2) - v359_1,
+v1614 = v445 + v1613,
+v1615 = v1614_2 + 15'sd88,
+v1616 = v1615[13] ? 13'd0 : v1615,
+v1617 = (v1616 >>> 7),
+v1618 = ($signed({1'b0, v1617_3}) <<< 1) + v1206,
+v1619 = v1437 + ($signed({1'b0, v1617}) <<< 6),
+v1620[2:0] = v1619_3,
+v1620[12:3] = (v1619_3 >>> 3) + $signed({1'b0, v782_3}),
+v1621[1:0] = v864,
+v1621[7:2] = (v864 >>> 2) + v1617,
+v1622[0:0] = v1621_3,
+v1622[7:1] = (v1621_3 >>> 1) + v1527,
+v1623 = (v1243 <<< 2) + $signed({1'b0, v1622}),
+v1624 = (v1623_4 <<< 1) + v1181_4,
+v1625 = v494_3 - v1617_3,
+v1626 = (v1625_4 <<< 2) + v1488_4,
+v1627[0:0] = v1626,
+v1627[11:1] = (v1626 >>> 1) + v1516_4,
+v1628 = v1627 + v1426,
+v1629[0:0] = v1244,
+v1629[10:1] = (v1244 >>> 1) - v1625,
+v1630 = (v1339_4 <<< 1) + v1629_4,
+v1631[2:0] = v1236_3,
+v1631[9:3] = (v1236_3 >>> 3) + v1625,
+v1632 = (v1631_4 <<< 1) + v1355_4,
+v1633 = v1121_4 + v1632,
+v1634 = (v1633_5 <<< 1) + v1599_5,
+v1635[1:0] = v1631,
+v1635[10:2] = (v1631 >>> 2) - $signed({1'b0, v1133}),
+v1636 = (v1625 <<< 5) + v1151,
+v1637 = (v1582 <<< 3) + v1636,
+v1638 = (v1401_4 <<< 1) + v1637_4,
+v1639 = ($signed({1'b0, v1617_3}) <<< 2) + v707_3,
+v1640[0:0] = v722,
+v1640[10:1] = (v722 >>> 1) + v1639,
+v1641 = (v941 <<< 2) + v1639,
+v1642[0:0] = v1617_3,
+v1642[5:1] = (v1617_3 >>> 1) + v1483_3,
+v1643[2:0] = v915_3,
+v1643[9:3] = (v915_3 >>> 3) + $signed({1'b0, v1642}),
+v1644[2:0] = v1643,
+v1644[10:3] = (v1643 >>> 3) + $signed({1'b0, v1160_3}),
+v1645 = (v1103_4 <<< 3) + v1644_4,
+v1646 = (v1102_4 <<< 1) + v1645,
+v1647 = v1617 - v1087,
+v1648 = (v1647_3 <<< 3) + $signed({1'b0, v1027}),
+v1649 = (v1648 <<< 1) - v1580,
+v1650 = v1649_4 - v1562_4,
+v1651 = v1647_3 + v1524,
+v1652 = (v1647_3 <<< 1) + $signed({1'b0, v1583_3}),
+v1653 = $signed({1'b0, v730}) + v1652,
+v1654 = (v1653 <<< 4) + $signed({1'b0, v818}),
+v1655 = v821 + v1651,
+v1656[1:0] = $signed({1'b0, v1077_3}),
+v1656[7:2] = ($signed({1'b0, v1077_3}) >>> 2) + v1647_3,
+v1657[0:0] = v624,
+v1657[9:1] = (v624 >>> 1) + v1656,
+v1658 = v1656 + v1103,
+v1659 = (v1102 <<< 2) + v1658,
+v1660[1:0] = v1542,
+v1660[13:2] = (v1542 >>> 2) - v1659_4,
+v1661 = v672 + v1617,
+v1662 = $signed({1'b0, v1661_3}) + v1163_3,
+v1663[1:0] = v1662,
+v1663[9:2] = (v1662 >>> 2) + v825,
+v1664[0:0] = v1033,
+v1664[10:1] = (v1033 >>> 1) + v1663,
+v1665 = (v1525_4 <<< 2) + v1664_4,
+v1666 = v1661 + (v1460 <<< 1),
+v1667 = (v1666_3 <<< 3) + v1548,
+v1668 = ($signed({1'b0, v1667}) <<< 2) - v1335,
+v1669[2:0] = v1668_4,
+v1669[13:3] = (v1668_4 >>> 3) - v919_4,
+v1670 = v1491 + $signed({1'b0, v1666_3}),
+v1671 = (v1670_4 <<< 2) + v706_4,
+v1672[0:0] = v1671,
+v1672[10:1] = (v1671 >>> 1) + v1246_4,
+v1673[2:0] = v1672,
+v1673[10:3] = (v1672 >>> 3) + v1293_4,
+v1674[2:0] = v476,
+v1674[10:3] = (v476 >>> 3) + v476,
+v1675[6:0] = v1674,
+v1675[12:7] = (v1674 >>> 7) - v152,
+v1676[2:0] = v1675,
+v1676[13:3] = (v1675 >>> 3) + v89,
+v1677[3:0] = v1676_1,
+v1677[14:4] = (v1676_1 >>> 4) - v358_1,
+v1678[2:0] = v1677,
+v1678[15:3] = (v1677 >>> 3) + v473,
+v1679 = v1678_2 - 17'sd4000,
+v1680 = v1679[15] ? 14'd0 : v1679,
+v1681 = (v1680 >>> 8),
+v1682 = (v1681_3 <<< 2) - v1569_3,
+v1683 = v931 - v1682,
+v1684 = (v1324 <<< 1) + v1683,
+v1685 = (v1684_4 <<< 1) + v1395_4,
+v1686[1:0] = v1682,
+v1686[8:2] = (v1682 >>> 2) - v837_3,
+v1687[0:0] = v1686,
+v1687[9:1] = (v1686 >>> 1) + v1220,
+v1688[0:0] = v1687_4,
+v1688[10:1] = (v1687_4 >>> 1) - v1322_4,
+v1689 = (v1681 <<< 4) + v1012,
+v1690 = (v1464_3 <<< 1) + $signed({1'b0, v1689_3}),
+v1691 = (v1681 <<< 2) + v705,
+v1692[0:0] = v795_3,
+v1692[8:1] = (v795_3 >>> 1) + v1691_3,
+v1693 = (v1250 <<< 1) - v1692,
+v1694 = (v1124 <<< 1) + v1693,
+v1695 = (v613_3 <<< 1) + v1691_3,
+v1696 = $signed({1'b0, v1695}) + v1475,
+v1697 = (v941 <<< 2) + $signed({1'b0, v1695}),
+v1698 = (v1082_3 <<< 2) + v1691_3,
+v1699 = ($signed({1'b0, v1698}) <<< 1) + v1512,
+v1700[1:0] = v1699_4,
+v1700[10:2] = (v1699_4 >>> 2) + v849_4,
+v1701[0:0] = v1578,
+v1701[12:1] = (v1578 >>> 1) - v1700,
+v1702[1:0] = v1698,
+v1702[9:2] = (v1698 >>> 2) + v791,
+v1703[1:0] = v1320_4,
+v1703[13:2] = (v1320_4 >>> 2) + $signed({1'b0, v1702_4}),
+v1704 = v909_3 + v1691_3,
+v1705 = $signed({1'b0, v1704}) + v1258,
+v1706[0:0] = v1013,
+v1706[11:1] = (v1013 >>> 1) + v1705,
+v1707 = $signed({1'b0, v1704}) + v1373,
+v1708 = (v1707_4 <<< 3) + $signed({1'b0, v1111_4}),
+v1709[0:0] = v1422,
+v1709[14:1] = (v1422 >>> 1) - v1708,
+v1710 = (v1681 <<< 2) - v672,
+v1711[0:0] = $signed({1'b0, v913}),
+v1711[9:1] = ($signed({1'b0, v913}) >>> 1) + v1710_3,
+v1712[2:0] = v1620,
+v1712[13:3] = (v1620 >>> 3) - v1711,
+v1713[2:0] = v1712_4,
+v1713[13:3] = (v1712_4 >>> 3) - v750_4,
+v1714[3:0] = v1713,
+v1714[14:4] = (v1713 >>> 4) + v1568_4,
+v1715[0:0] = $signed({1'b0, v718_3}),
+v1715[8:1] = ($signed({1'b0, v718_3}) >>> 1) - v1710_3,
+v1716 = $signed({1'b0, v799_3}) - v1715,
+v1717 = (v1521 <<< 2) + v1716,
+v1718 = (v1618_4 <<< 1) + v1717_4,
+v1719 = $signed({1'b0, v1583_3}) + v1710_3,
+v1720 = (v1719 <<< 3) + v1150,
+v1721 = (v1696_4 <<< 1) - v1720_4,
+v1722 = (v1073_4 <<< 1) + v1721,
+v1723[0:0] = v918,
+v1723[7:1] = (v918 >>> 1) + v1681,
+v1724 = v1148_3 - v1723_3,
+v1725 = (v616_3 <<< 2) + v1724,
+v1726 = v1725 + v1279,
+v1727[0:0] = v1726_4,
+v1727[10:1] = (v1726_4 >>> 1) - v821_4,
+v1728 = (v1681 <<< 2) + v729,
+v1729 = (v1728_3 <<< 2) + v614_3,
+v1730 = ($signed({1'b0, v1729}) <<< 2) + v1130,
+v1731[0:0] = v1730,
+v1731[12:1] = (v1730 >>> 1) + v624,
+v1732[0:0] = v1731_4,
+v1732[13:1] = (v1731_4 >>> 1) + v1289_4,
+v1733 = (v1526 <<< 1) - v1732,
+v1734 = (v1681 <<< 1) - v1227,
+v1735 = (v1734_3 <<< 3) + $signed({1'b0, v1082_3}),
+v1736 = (v1734_3 <<< 1) - $signed({1'b0, v1483_3}),
+v1737 = (v1736 <<< 2) + v1366,
+v1738 = (v1681 <<< 1) - v860,
+v1739 = (v1280_3 <<< 1) + v1738_3,
+v1740[0:0] = v1690,
+v1740[10:1] = (v1690 >>> 1) - v1739,
+v1741[0:0] = v1740,
+v1741[11:1] = (v1740 >>> 1) - v1029,
+v1742[0:0] = v1741_4,
+v1742[11:1] = (v1741_4 >>> 1) + v1128_4,
+v1743 = v1646 + v1742,
+v1744[1:0] = v1738_3,
+v1744[7:2] = (v1738_3 >>> 2) + v1315_3,
+v1745 = v1035 + v1744,
+v1746[0:0] = v1745,
+v1746[10:1] = (v1745 >>> 1) - $signed({1'b0, v1609}),
+v1747[0:0] = v1746_4,
+v1747[10:1] = (v1746_4 >>> 1) + v1697_4,
+v1748 = v1159_4 + v1747,
+v1749 = (v1748 <<< 1) + v1660,
+v1750 = v1749_5 - 15'sd50,
+v1751 = v1750[13] ? 13'd0 : v1750,
+v1752 = (v1751 >>> 6),
+v1753[1:0] = v1752,
+v1753[7:2] = (v1752 >>> 2) + v1752,
+v1754 = (v1752 <<< 2) - v1752,
+v1755 = (v900 <<< 1) + v1681,
+v1756 = (v1755_3 <<< 1) + v1141_3,
+v1757 = v1756 + v720,
+v1758 = (v1505_4 <<< 2) - $signed({1'b0, v1757_4}),
+v1759[0:0] = v1758,
+v1759[12:1] = (v1758 >>> 1) - v1657_4,
+v1760[1:0] = v1759,
+v1760[13:2] = (v1759 >>> 2) + v1688,
+v1761 = (v1049_3 <<< 1) + $signed({1'b0, v1755_3}),
+v1762[0:0] = v1761,
+v1762[9:1] = (v1761 >>> 1) + v1238,
+v1763 = v1384 + v1762,
+v1764[3:0] = v366,
+v1764[11:4] = (v366 >>> 4) - v476,
+v1765 = (v1764 <<< 2) - v147,
+v1766 = (v1765 <<< 1) - v989,
+v1767 = (v523_1 <<< 1) + v1766_1,
+v1768 = (v316 <<< 1) + v1767,
+v1769 = (v1768 <<< 1) - v282_1,
+v1770 = v786_2 + v1769_2,
+v1771 = v1770 + 17'sd416,
+v1772 = v1771[15] ? 15'd0 : v1771,
+v1773 = (v1772 >>> 7),
+v1774[2:0] = $signed({1'b0, v1773_3}),
+v1774[9:3] = ($signed({1'b0, v1773_3}) >>> 3) + v1521,
+v1775 = ($signed({1'b0, v1361_4}) <<< 4) + v1774_4,
+v1776 = (v1775 <<< 1) + v1370,
+v1777 = (v494_3 <<< 2) + v1773_3,
+v1778[6:0] = v1777,
+v1778[12:7] = (v1777 >>> 7) - v824,
+v1779 = (v1181 <<< 3) + v1778,
+v1780[0:0] = v1779_4,
+v1780[13:1] = (v1779_4 >>> 1) - v1648_4,
+v1781 = (v1015 <<< 3) + $signed({1'b0, v1777}),
+v1782[0:0] = v1781_4,
+v1782[13:1] = (v1781_4 >>> 1) + v1532,
+v1783 = (v1665_5 <<< 1) + v1782_5,
+v1784 = (v1495 <<< 2) + v1781_4,
+v1785 = (v1448 <<< 2) - v1784,
+v1786[1:0] = v1177_3,
+v1786[9:2] = (v1177_3 >>> 2) + v1773_3,
+v1787 = ($signed({1'b0, v1786}) <<< 4) + v1151,
+v1788 = (v929_3 <<< 2) + v1786,
+v1789 = v1788 + v1028,
+v1790[0:0] = v1271,
+v1790[13:1] = (v1271 >>> 1) - $signed({1'b0, v1789_4}),
+v1791 = v1722 + v1790,
+v1792 = v1362_5 + v1791_5,
+v1793 = v1792 + 15'sd76,
+v1794 = v1793[13] ? 13'd0 : v1793,
+v1795 = (v1794 >>> 5),
+v1796 = v860_3 - v1773_3,
+v1797[1:0] = v1381,
+v1797[11:2] = (v1381 >>> 2) + v1796,
+v1798[0:0] = v820,
+v1798[9:1] = (v820 >>> 1) + v1796,
+v1799 = (v778_3 <<< 1) - v1798,
+v1800[4:0] = v1796,
+v1800[10:5] = (v1796 >>> 5) - v816,
+v1801 = (v1325 <<< 1) + v1800,
+v1802 = v1801_4 - v1546_4,
+v1803 = v1764 - v180,
+v1804 = v1803_1 + v248_1,
+v1805[1:0] = v531_1,
+v1805[14:2] = (v531_1 >>> 2) + v1804,
+v1806 = (v710_1 <<< 4) + v1805,
+v1807 = (v786_2 <<< 1) + v1806_2,
+v1808 = v1807 + 16'sd544,
+v1809 = v1808[14] ? 14'd0 : v1808,
+v1810 = (v1809 >>> 8),
+v1811[0:0] = $signed({1'b0, v1810_4}),
+v1811[11:1] = ($signed({1'b0, v1810_4}) >>> 1) - v1799_4,
+v1812 = v1462_3 + $signed({1'b0, v1810_3}),
+v1813[2:0] = $signed({1'b0, v1773_3}),
+v1813[10:3] = ($signed({1'b0, v1773_3}) >>> 3) + v1812,
+v1814 = (v750 <<< 2) + v1813,
+v1815[2:0] = v1814_4,
+v1815[12:3] = (v1814_4 >>> 3) + v1092_4,
+v1816[0:0] = v1815,
+v1816[13:1] = (v1815 >>> 1) + v1630,
+v1817[3:0] = v853_3,
+v1817[10:4] = (v853_3 >>> 4) + $signed({1'b0, v1810_3}),
+v1818 = v1817 - v1735,
+v1819 = (v1818 <<< 2) - v956,
+v1820[0:0] = v1819_4,
+v1820[13:1] = (v1819_4 >>> 1) - v822_4,
+v1821 = (v1049_3 <<< 2) + $signed({1'b0, v1810_3}),
+v1822[0:0] = v1821,
+v1822[8:1] = (v1821 >>> 1) - v1203_3,
+v1823 = v1796 + v1822,
+v1824[0:0] = v1641_4,
+v1824[10:1] = (v1641_4 >>> 1) + v1823_4,
+v1825[2:0] = v1824,
+v1825[11:3] = (v1824 >>> 3) + v1303_4,
+v1826 = v1810_3 + v1051_3,
+v1827 = ($signed({1'b0, v1826}) <<< 2) - v914_3,
+v1828 = (v1827 <<< 1) + v836,
+v1829 = v1418_4 + v1828_4,
+v1830[0:0] = $signed({1'b0, v1788}),
+v1830[10:1] = ($signed({1'b0, v1788}) >>> 1) - v1100,
+v1831 = v1830_4 + v1158_4,
+v1832[1:0] = v1709_5,
+v1832[14:2] = (v1709_5 >>> 2) + v1831_5,
+v1833 = ($signed({1'b0, v1773_3}) <<< 2) + v624,
+v1834 = (v1490 <<< 2) + v1833,
+v1835[0:0] = v1834_4,
+v1835[14:1] = (v1834_4 >>> 1) + v1829,
+v1836 = (v1353 <<< 2) + v1835,
+v1837[1:0] = v1836_5,
+v1837[14:2] = (v1836_5 >>> 2) - v1673_5,
+v1838 = v1837 + 16'sd56,
+v1839 = v1838[14] ? 14'd0 : v1838,
+v1840 = (v1839 >>> 7),
+v1841 = (v1840_6 <<< 2) + v1840_6,
+v1842 = (v1840_6 <<< 2) - v1840_6,
+v1843[4:0] = $signed({1'b0, v1773_3}),
+v1843[12:5] = ($signed({1'b0, v1773_3}) >>> 5) - v1236_3,
+v1844[1:0] = v1843,
+v1844[13:2] = (v1843 >>> 2) + v954,
+v1845[1:0] = v1844_4,
+v1845[14:2] = (v1844_4 >>> 2) + v863_4,
+v1846 = (v1773_3 <<< 2) + v723,
+v1847[0:0] = v1107,
+v1847[12:1] = (v1107 >>> 1) - $signed({1'b0, v1846}),
+v1848[3:0] = v1847_4,
+v1848[12:4] = (v1847_4 >>> 4) - v1513_4,
+v1849[0:0] = $signed({1'b0, v1846_4}),
+v1849[12:1] = ($signed({1'b0, v1846_4}) >>> 1) + v1737_4,
+v1850[0:0] = v1849,
+v1850[13:1] = (v1849 >>> 1) + v1605_4,
+v1851[1:0] = v1012_3,
+v1851[9:2] = (v1012_3 >>> 2) + v1773_3,
+v1852 = (v1116 <<< 1) - $signed({1'b0, v1851}),
+v1853[2:0] = v1852_4,
+v1853[12:3] = (v1852_4 >>> 3) + v1073_4,
+v1854 = v1853 - v1563_4,
+v1855 = v1816 + v1854,
+v1856 = v1855_5 + 16'sd24,
+v1857 = v1856[14] ? 13'd0 : v1856,
+v1858 = (v1857 >>> 6),
+v1859[1:0] = v1858,
+v1859[7:2] = (v1858 >>> 2) + v1752,
+v1860[0:0] = v1752,
+v1860[5:1] = (v1752 >>> 1) + v1858,
+v1861 = (v1858 <<< 3) - v1858,
+v1862 = (v1858 <<< 2) - v1858,
+v1863 = (v1858 <<< 2) + v1858,
+v1864 = $signed({1'b0, v1851}) - v1033,
+v1865 = (v1497_4 <<< 2) + v1864_4,
+v1866[1:0] = v1865,
+v1866[11:2] = (v1865 >>> 2) - v1655_4,
+v1867[0:0] = v1866,
+v1867[12:1] = (v1866 >>> 1) - v1706_4,
+v1868[1:0] = v1773_3,
+v1868[10:2] = (v1773_3 >>> 2) + v1017_3,
+v1869 = $signed({1'b0, v1868}) + v1592,
+v1870[1:0] = v1869_4,
+v1870[14:2] = (v1869_4 >>> 2) + v1694_4,
+v1871 = (v1441_4 <<< 1) + v1870,
+v1872 = (v1294 <<< 4) + v1871,
+v1873 = v622_3 - v1773_3,
+v1874[2:0] = v1873,
+v1874[11:3] = (v1873 >>> 3) - v1131,
+v1875[0:0] = v1874_4,
+v1875[12:1] = (v1874_4 >>> 1) + v1763_4,
+v1876 = (v1875 <<< 2) + v1714,
+v1877 = (v1848_5 <<< 1) + v1876_5,
+v1878 = v1877 - 17'sd32,
+v1879 = v1878[15] ? 15'd0 : v1878,
+v1880 = (v1879 >>> 7),
+v1881[2:0] = v1753_6,
+v1881[8:3] = (v1753_6 >>> 3) - v1880_6,
+v1882 = ($signed({1'b0, v1863_6}) <<< 1) + v1881,
+v1883[1:0] = v722,
+v1883[10:2] = (v722 >>> 2) + v1873,
+v1884 = (v1651_4 <<< 2) + v1883_4,
+v1885[0:0] = v1884,
+v1885[12:1] = (v1884 >>> 1) + v1520,
+v1886 = v1873 + v1032_3,
+v1887 = v1886_4 + v1566_4,
+v1888 = (v1485_4 <<< 1) + v1887,
+v1889[1:0] = v1402,
+v1889[13:2] = (v1402 >>> 2) + v1888,
+v1890 = (v1886_4 <<< 1) + v1640_4,
+v1891 = (v1858_6 <<< 1) - v1880_6,
+v1892 = v1858_6 + v1880_6,
+v1893[1:0] = v1880_6,
+v1893[7:2] = (v1880_6 >>> 2) + v1880_6,
+v1894 = (v1880_6 <<< 2) - v1880_6,
+v1895 = v1894 + v1861_6,
+v1896[0:0] = $signed({1'b0, v982_3}),
+v1896[9:1] = ($signed({1'b0, v982_3}) >>> 1) - v1873,
+v1897 = v1582 + v1896,
+v1898 = (v1897_4 <<< 3) - v1787_4,
+v1899 = (v1743_5 <<< 2) + v1898_5,
+v1900 = (v1177_3 <<< 2) + v1773_3,
+v1901[0:0] = v1098_4,
+v1901[11:1] = (v1098_4 >>> 1) - $signed({1'b0, v1900_4}),
+v1902 = (v1618_4 <<< 3) + v1901,
+v1903 = v1820 + v1902,
+v1904 = (v1261_4 <<< 3) - $signed({1'b0, v1900_4}),
+v1905 = v1904 + v1299_4,
+v1906[0:0] = v1905,
+v1906[14:1] = (v1905 >>> 1) + v1650,
+v1907 = $signed({1'b0, v1900}) + v1016,
+v1908[1:0] = v1703,
+v1908[13:2] = (v1703 >>> 2) - v1907_4,
+v1909 = v1908 + v1733,
+v1910 = (v1811_5 <<< 2) + v1909_5,
+v1911 = v1910 + 17'sd160,
+v1912 = v1911[15] ? 14'd0 : v1911,
+v1913 = (v1912 >>> 6),
+v1914[0:0] = v1012_3,
+v1914[9:1] = (v1012_3 >>> 1) + v1900,
+v1915[3:0] = v1914,
+v1915[10:4] = (v1914 >>> 4) - v971_3,
+v1916[1:0] = v1915_4,
+v1916[12:2] = (v1915_4 >>> 2) + v1727,
+v1917 = (v1885 <<< 1) + v1916,
+v1918 = v1917_5 - 16'sd68,
+v1919 = v1918[14] ? 14'd0 : v1918,
+v1920 = (v1919 >>> 7),
+v1921[0:0] = v1913_6,
+v1921[7:1] = (v1913_6 >>> 1) + v1795_6,
+v1922 = (v1913_6 <<< 2) + v1913_6,
+v1923 = (v1913_6 <<< 2) - v1913_6,
+v1924 = v1858 - v1920,
+v1925 = (v1920 <<< 2) + v1752,
+v1926[1:0] = v1752,
+v1926[6:2] = (v1752 >>> 2) + v1920,
+v1927[0:0] = v1926_6,
+v1927[7:1] = (v1926_6 >>> 1) - v1880_6,
+v1928 = (v1920 <<< 2) - v1752,
+v1929 = (v1920 <<< 2) - v1920,
+v1930 = (v1119 <<< 3) + $signed({1'b0, v1914}),
+v1931[2:0] = v1930_4,
+v1931[12:3] = (v1930_4 >>> 3) - v1716_4,
+v1932[1:0] = v1931_5,
+v1932[14:2] = (v1931_5 >>> 2) + v1628_5,
+v1933[2:0] = v1900,
+v1933[12:3] = (v1900 >>> 3) - v1018,
+v1934 = ($signed({1'b0, v1349_3}) <<< 3) - v1933,
+v1935[0:0] = v1414,
+v1935[14:1] = (v1414 >>> 1) - v1934_4,
+v1936[0:0] = v1906_5,
+v1936[15:1] = (v1906_5 >>> 1) + v1935_5,
+v1937 = v1936 + 17'sd512,
+v1938 = v1937[15] ? 14'd0 : v1937,
+v1939 = (v1938 >>> 6),
+v1940[0:0] = v1934_4,
+v1940[12:1] = (v1934_4 >>> 1) + v1496,
+v1941[0:0] = v1861_6,
+v1941[7:1] = (v1861_6 >>> 1) + v1939_6,
+v1942[3:0] = v1939_6,
+v1942[9:4] = (v1939_6 >>> 4) - v1880_6,
+v1943[0:0] = v1942,
+v1943[9:1] = (v1942 >>> 1) + $signed({1'b0, v1913_6}),
+v1944 = (v1939_6 <<< 2) + v1939_6,
+v1945 = (v1939_6 <<< 2) - v1939_6,
+v1946[3:0] = v1945,
+v1946[9:4] = (v1945 >>> 4) - v1939_6,
+v1947 = (v1795_6 <<< 1) + v1945,
+v1948 = (v1069_3 <<< 1) - v1810_3,
+v1949 = (v1948 <<< 3) + v1036,
+v1950[0:0] = v1802,
+v1950[12:1] = (v1802 >>> 1) - v1949_4,
+v1951 = v1146 + v1948,
+v1952 = (v1951_4 <<< 1) + v1242_4,
+v1953[1:0] = v1760_5,
+v1953[14:2] = (v1760_5 >>> 2) - v1952_5,
+v1954 = v1953 - 16'sd128,
+v1955 = v1954[14] ? 13'd0 : v1954,
+v1956 = (v1955 >>> 6),
+v1957[1:0] = v1956_6,
+v1957[7:2] = (v1956_6 >>> 2) + v1880_6,
+v1958 = (v1929_6 <<< 1) + v1957,
+v1959[1:0] = v1880_6,
+v1959[7:2] = (v1880_6 >>> 2) - v1956_6,
+v1960 = (v1959 <<< 2) - $signed({1'b0, v1862_6}),
+v1961 = v1858_6 - v1956_6,
+v1962 = (v1961 <<< 1) + $signed({1'b0, v1939_6}),
+v1963 = v1927 + v1962,
+v1964[0:0] = v1858_6,
+v1964[6:1] = (v1858_6 >>> 1) + v1956_6,
+v1965 = v1894 - v1964,
+v1966 = (v1956_6 <<< 2) + v1752_6,
+v1967[0:0] = v1956_6,
+v1967[5:1] = (v1956_6 >>> 1) + v1920_6,
+v1968 = (v1967 <<< 1) - v1880_6,
+v1969 = (v1956_6 <<< 1) + v1920_6,
+v1970[1:0] = v1920_6,
+v1970[7:2] = (v1920_6 >>> 2) - v1956_6,
+v1971 = v1956_6 - v1920_6,
+v1972[0:0] = v1949_4,
+v1972[11:1] = (v1949_4 >>> 1) + $signed({1'b0, v998_4}),
+v1973[1:0] = v1932,
+v1973[14:2] = (v1932 >>> 2) - v1972_5,
+v1974 = v1973 - 16'sd36,
+v1975 = v1974_6[14] ? 14'd0 : v1974_6,
+v1976 = (v1975 >>> 7),
+v1977 = v1976 - v1925_6,
+v1978 = (v1939_6 <<< 1) - v1976,
+v1979 = v1939_6 + (v1976 <<< 1),
+v1980 = v1894 + v1976,
+v1981[0:0] = v1029,
+v1981[8:1] = (v1029 >>> 1) + v1948,
+v1982 = (v1981 <<< 1) - $signed({1'b0, v1868}),
+v1983[1:0] = v1982_4,
+v1983[12:2] = (v1982_4 >>> 2) - v1295_4,
+v1984 = (v1983 <<< 1) + v1560,
+v1985[0:0] = v1984_5,
+v1985[13:1] = (v1984_5 >>> 1) - v1353_5,
+v1986 = v1985 + 15'sd106,
+v1987 = v1986[13] ? 13'd0 : v1986,
+v1988 = (v1987 >>> 6),
+v1989[1:0] = v1860_6,
+v1989[7:2] = (v1860_6 >>> 2) + v1988_6,
+v1990[1:0] = v1863_6,
+v1990[7:2] = (v1863_6 >>> 2) + v1988_6,
+v1991 = $signed({1'b0, v1988_6}) - v1971,
+v1992 = (v1988_6 <<< 4) - v1939_6,
+v1993 = ($signed({1'b0, v1941}) <<< 2) + v1992,
+v1994 = (v1988_6 <<< 2) + v1988_6,
+v1995 = (v1913_6 <<< 4) + v1994,
+v1996 = (v1988_6 <<< 2) - v1988_6,
+v1997 = (v1945 <<< 1) + v1996,
+v1998 = v1996 + v1945,
+v1999 = v1980 + v1998,
+v2000 = ($signed({1'b0, v566_3}) <<< 3) - v1948,
+v2001 = (v2000_4 <<< 4) + v1654_4,
+v2002[1:0] = v2000,
+v2002[10:2] = (v2000 >>> 2) - v1143,
+v2003 = (v2002_4 <<< 2) + v1669,
+v2004[1:0] = $signed({1'b0, v1012_3}),
+v2004[9:2] = ($signed({1'b0, v1012_3}) >>> 2) - v1948,
+v2005 = (v1510_4 <<< 1) - v2004_4,
+v2006 = v2005 - v1121_4,
+v2007[0:0] = v1638,
+v2007[14:1] = (v1638 >>> 1) + v2006,
+v2008 = (v1950_5 <<< 1) + v2007_5,
+v2009 = v2008 - 16'sd144,
+v2010 = v2009[14] ? 14'd0 : v2009,
+v2011 = (v2010 >>> 7),
+v2012 = (v2004_4 <<< 1) + v1537,
+v2013[1:0] = v2012,
+v2013[13:2] = (v2012 >>> 2) - v1392,
+v2014[0:0] = v1499_5,
+v2014[15:1] = (v1499_5 >>> 1) + v2013_5,
+v2015 = v2014 - 17'sd184,
+v2016 = v2015[15] ? 14'd0 : v2015,
+v2017 = (v2016 >>> 7),
+v2018[0:0] = v1966,
+v2018[8:1] = (v1966 >>> 1) - v2017_6,
+v2019 = (v2011_6 <<< 2) + v1913_6,
+v2020 = v1840_6 + v2011_6,
+v2021 = (v2011_6 <<< 2) - v2011_6,
+v2022 = (v2011_6 <<< 3) - v2011_6,
+v2023 = (v1939_6 <<< 1) + v2017_6,
+v2024 = (v2017_6 <<< 3) + v1858_6,
+v2025 = (v1988_6 <<< 1) + v2024,
+v2026[0:0] = v2017_6,
+v2026[5:1] = (v2017_6 >>> 1) - v1920_6,
+v2027 = v2017_6 + v1920_6,
+v2028[1:0] = v1956_6,
+v2028[6:2] = (v1956_6 >>> 2) - v2017_6,
+v2029 = $signed({1'b0, v1880_6}) + v2028,
+v2030[1:0] = v2029,
+v2030[8:2] = (v2029 >>> 2) + $signed({1'b0, v1988_6}),
+v2031 = (v1920_6 <<< 2) + v2017_6,
+v2032[3:0] = v2031,
+v2032[8:4] = (v2031 >>> 4) + v1920_6,
+v2033 = v2031 + v1880_6,
+v2034 = (v2017_6 <<< 2) - v2017_6,
+v2035 = v1752_6 - v2017_6,
+v2036 = v2035 + $signed({1'b0, v1976}),
+v2037 = (v2026 <<< 3) + v2035,
+v2038 = ($signed({1'b0, v1976}) <<< 1) - v2035,
+v2039 = v2035 + $signed({1'b0, v1976}),
+v2040[0:0] = v1752_6,
+v2040[5:1] = (v1752_6 >>> 1) + v2017_6,
+v2041[0:0] = $signed({1'b0, v2040}),
+v2041[7:1] = ($signed({1'b0, v2040}) >>> 1) + v1971,
+v2042 = (v2041 <<< 3) + $signed({1'b0, v1840_6}),
+v2043[0:0] = v2040,
+v2043[6:1] = (v2040 >>> 1) + v1976,
+v2044 = (v2040 <<< 1) - v1880_6,
+v2045 = v1752_6 + v2017_6,
+v2046[1:0] = v2011_6,
+v2046[8:2] = (v2011_6 >>> 2) - v2045,
+v2047[0:0] = v2045,
+v2047[6:1] = (v2045 >>> 1) + v1988_6,
+v2048[0:0] = v1944,
+v2048[8:1] = (v1944 >>> 1) + v2047,
+v2049 = (v2045 <<< 1) + v1939_6,
+v2050 = v1988_6 + v2045,
+v2051[0:0] = v1988_6,
+v2051[6:1] = (v1988_6 >>> 1) + v2045,
+v2052 = (v1473_3 <<< 1) + $signed({1'b0, v1810_3}),
+v2053[1:0] = v820,
+v2053[10:2] = (v820 >>> 2) - v2052,
+v2054 = ($signed({1'b0, v1810_3}) <<< 2) + v615_3,
+v2055 = ($signed({1'b0, v551_3}) <<< 2) - v2054,
+v2056[1:0] = v974_4,
+v2056[11:2] = (v974_4 >>> 2) + v2055_4,
+v2057 = (v2056 <<< 2) + v2001,
+v2058 = (v1889_5 <<< 1) - v2057_5,
+v2059 = v2058 + 17'sd88,
+v2060 = v2059[15] ? 14'd0 : v2059,
+v2061 = (v2060 >>> 8),
+v2062[2:0] = v1863_6,
+v2062[7:3] = (v1863_6 >>> 3) - v2061_6,
+v2063 = ($signed({1'b0, v2061_6}) <<< 2) + v1924_6,
+v2064 = (v2063 <<< 1) + v1978,
+v2065 = (v2061_6 <<< 1) + v2027,
+v2066 = v1988_6 + v2065,
+v2067[1:0] = $signed({1'b0, v2061_6}),
+v2067[8:2] = ($signed({1'b0, v2061_6}) >>> 2) + v1928_6,
+v2068[2:0] = v1970,
+v2068[8:3] = (v1970 >>> 3) - $signed({1'b0, v2061_6}),
+v2069 = v2068 - $signed({1'b0, v1862_6}),
+v2070 = (v2061_6 <<< 1) + v1969,
+v2071 = v2061_6 + v1956_6,
+v2072 = (v2071 <<< 5) + v1939_6,
+v2073 = (v1913_6 <<< 3) - v2072,
+v2074[2:0] = v1939_6,
+v2074[6:3] = (v1939_6 >>> 3) - v2061_6,
+v2075 = v2074 - $signed({1'b0, v1859_6}),
+v2076[3:0] = v2075,
+v2076[12:4] = (v2075 >>> 4) - $signed({1'b0, v1913_6}),
+v2077 = (v1920 <<< 3) + v2061,
+v2078[2:0] = v1858_6,
+v2078[6:3] = (v1858_6 >>> 3) + v2061_6,
+v2079 = v2078 + (v1976 <<< 1),
+v2080 = (v2061_6 <<< 2) - v2017_6,
+v2081[0:0] = v2061_6,
+v2081[5:1] = (v2061_6 >>> 1) - v1920_6,
+v2082[0:0] = v2061_6,
+v2082[5:1] = (v2061_6 >>> 1) - v2017_6,
+v2083 = v2082 - $signed({1'b0, v1880_6}),
+v2084 = (v1920_6 <<< 2) + v2061_6,
+v2085 = (v2084 <<< 1) - v2034,
+v2086 = (v1920_6 <<< 1) + v2061_6,
+v2087 = (v2086 <<< 1) - v1988_6,
+v2088 = (v2087 <<< 2) - $signed({1'b0, v1840_6}),
+v2089 = (v2061_6 <<< 1) + v1880_6,
+v2090[0:0] = v2089,
+v2090[7:1] = (v2089 >>> 1) + v1929_6,
+v2091[1:0] = v2061_6,
+v2091[6:2] = (v2061_6 >>> 2) - v1920_6,
+v2092[1:0] = v2061_6,
+v2092[6:2] = (v2061_6 >>> 2) - v2017_6,
+v2093[0:0] = v2092,
+v2093[8:1] = (v2092 >>> 1) + $signed({1'b0, v1894}),
+v2094 = $signed({1'b0, v1945}) + v2093,
+v2095[0:0] = v2061_6,
+v2095[6:1] = (v2061_6 >>> 1) + v1880_6,
+v2096 = v2040 + v2095,
+v2097[0:0] = $signed({1'b0, v2096_7}),
+v2097[9:1] = ($signed({1'b0, v2096_7}) >>> 1) + v2069_7,
+v2098 = (v2061 <<< 2) + v2061,
+v2099 = (v1840_6 <<< 1) + v2098_6,
+v2100 = (v2061 <<< 2) - v2061,
+v2101[1:0] = v2038,
+v2101[8:2] = (v2038 >>> 2) + $signed({1'b0, v2100_6}),
+v2102 = (v2100_6 <<< 1) - v2032,
+v2103 = (v1082_3 <<< 1) - v1810_3,
+v2104 = v2103 + v887,
+v2105[0:0] = $signed({1'b0, v1027}),
+v2105[10:1] = ($signed({1'b0, v1027}) >>> 1) + v2104,
+v2106 = (v2055_4 <<< 1) + v2105_4,
+v2107[0:0] = v2106,
+v2107[10:1] = (v2106 >>> 1) - v1229_4,
+v2108 = (v2107 <<< 1) + v1588,
+v2109[1:0] = v1776_5,
+v2109[15:2] = (v1776_5 >>> 2) + v2108_5,
+v2110 = v2109 - 17'sd144,
+v2111 = v2110[15] ? 14'd0 : v2110,
+v2112 = (v2111 >>> 6),
+v2113 = v2112_6 + v1976,
+v2114[0:0] = v2103,
+v2114[7:1] = (v2103 >>> 1) + $signed({1'b0, v605_3}),
+v2115[2:0] = v1624,
+v2115[12:3] = (v1624 >>> 3) + v2114_4,
+v2116 = v1574 - v2115,
+v2117 = (v1362_5 <<< 1) + v2116_5,
+v2118 = v2117 - v1940_5,
+v2119 = v2118 + 15'sd144,
+v2120 = v2119_6[13] ? 13'd0 : v2119_6,
+v2121 = (v2120 >>> 6),
+v2122 = ($signed({1'b0, v2121_7}) <<< 5) + v2042_7,
+v2123[2:0] = v2121,
+v2123[9:3] = (v2121 >>> 3) - v1795_6,
+v2124[3:0] = v1922,
+v2124[9:4] = (v1922 >>> 4) + v2121,
+v2125[3:0] = v2121,
+v2125[10:4] = (v2121 >>> 4) - v1795_6,
+v2126 = (v2121 <<< 3) - v2121,
+v2127[1:0] = v2126,
+v2127[11:2] = (v2126 >>> 2) - v1923,
+v2128 = (v2121 <<< 2) + v2121,
+v2129 = (v2121 <<< 2) - v2121,
+v2130[0:0] = v2112_6,
+v2130[6:1] = (v2112_6 >>> 1) + v1976,
+v2131 = (v2050 <<< 1) - v2130,
+v2132 = (v2112_6 <<< 2) - v1861_6,
+v2133 = v2112_6 + v1862_6,
+v2134 = v1988_6 + v2112_6,
+v2135[0:0] = v2134,
+v2135[8:1] = (v2134 >>> 1) + v1945,
+v2136 = v2135 + (v2121 <<< 3),
+v2137[3:0] = v2112_6,
+v2137[9:4] = (v2112_6 >>> 4) - v1880_6,
+v2138 = (v2112_6 <<< 1) - v1862_6,
+v2139 = v2138 + $signed({1'b0, v1979}),
+v2140 = (v2112_6 <<< 2) + v2112_6,
+v2141 = v1944 + v2140,
+v2142 = $signed({1'b0, v801_3}) + v2114,
+v2143 = ($signed({1'b0, v469_4}) <<< 1) + v2142_4,
+v2144[2:0] = v1503_5,
+v2144[14:3] = (v1503_5 >>> 3) - v2143_5,
+v2145 = (v1508_5 <<< 2) + v2144,
+v2146 = v1903_5 + v2145,
+v2147 = v2146_6 + 17'sd304,
+v2148 = v2147[15] ? 14'd0 : v2147,
+v2149 = (v2148 >>> 7),
+v2150[4:0] = v2073,
+v2150[11:5] = (v2073 >>> 5) + $signed({1'b0, v2149}),
+v2151[2:0] = v1923,
+v2151[9:3] = (v1923 >>> 3) + v2149,
+v2152[0:0] = v2149,
+v2152[5:1] = v2121 + (v2149 >>> 1),
+v2153 = (v2149 <<< 2) + v2149,
+v2154 = (v2149 <<< 3) - v2149,
+v2155 = (v2149 <<< 2) - v2149,
+v2156[1:0] = v1915_4,
+v2156[11:2] = (v1915_4 >>> 2) + v2143,
+v2157[0:0] = v1832,
+v2157[14:1] = (v1832 >>> 1) - v2156_5,
+v2158 = v2157 + 16'sd256,
+v2159 = v2158_6[14] ? 14'd0 : v2158_6,
+v2160 = (v2159 >>> 6),
+v2161 = (v2030_7 <<< 1) - $signed({1'b0, v2160_7}),
+v2162 = v2132 + ($signed({1'b0, v2160}) <<< 5),
+v2163[0:0] = v2160,
+v2163[6:1] = (v2160 >>> 1) - v1840_6,
+v2164[0:0] = $signed({1'b0, v2149}),
+v2164[8:1] = v2163 + ($signed({1'b0, v2149}) >>> 1),
+v2165[2:0] = v2160,
+v2165[8:3] = (v2160 >>> 3) - v1988_6,
+v2166 = (v2160 <<< 2) - v2160,
+v2167 = ($signed({1'b0, v730}) <<< 3) - v2103,
+v2168 = v1406 + v2167,
+v2169[0:0] = v2168_4,
+v2169[11:1] = (v2168_4 >>> 1) - v1104_4,
+v2170 = v1635_4 + v2169,
+v2171[0:0] = v996_3,
+v2171[6:1] = (v996_3 >>> 1) - v1810_3,
+v2172 = ($signed({1'b0, v596_3}) <<< 1) + v2171,
+v2173[1:0] = v1116,
+v2173[10:2] = (v1116 >>> 2) + v2172,
+v2174[0:0] = v2173_4,
+v2174[12:1] = (v2173_4 >>> 1) - v1833_4,
+v2175[1:0] = v1850,
+v2175[14:2] = (v1850 >>> 2) + v2174,
+v2176 = v2003_5 + v2175_5,
+v2177 = v2176 - 16'sd48,
+v2178 = v2177[14] ? 14'd0 : v2177,
+v2179 = (v2178 >>> 7),
+v2180[3:0] = v1977,
+v2180[11:4] = (v1977 >>> 4) - $signed({1'b0, v2179_6}),
+v2181[2:0] = v2067,
+v2181[10:3] = (v2067 >>> 3) + $signed({1'b0, v2179_6}),
+v2182[0:0] = v2137,
+v2182[11:1] = (v2137 >>> 1) + v2181,
+v2183 = $signed({1'b0, v2048_7}) + v2182_7,
+v2184 = v2183 - $signed({1'b0, v2155_7}),
+v2185 = v2179_6 - v2070,
+v2186 = v2185_7 + v2138_7,
+v2187 = ($signed({1'b0, v2149_7}) <<< 1) + v2186,
+v2188[1:0] = $signed({1'b0, v2179_6}),
+v2188[8:2] = ($signed({1'b0, v2179_6}) >>> 2) + v2091,
+v2189 = $signed({1'b0, v2051}) + v2188,
+v2190 = ($signed({1'b0, v1460_3}) <<< 3) - v2171,
+v2191 = (v2190 <<< 2) + v1896,
+v2192 = (v1303_4 <<< 3) + v2191_4,
+v2193[0:0] = v2192,
+v2193[12:1] = (v2192 >>> 1) + v1718,
+v2194 = v1554_5 - v2193_5,
+v2195 = v2194 + 15'sd54,
+v2196 = v2195[13] ? 12'd0 : v2195,
+v2197 = (v2196 >>> 5),
+v2198[1:0] = v2066_7,
+v2198[7:2] = (v2066_7 >>> 2) + v2197_7,
+v2199 = (v2197_6 <<< 1) + v1958,
+v2200[0:0] = v2062,
+v2200[8:1] = (v2062 >>> 1) + $signed({1'b0, v2197_6}),
+v2201 = v2200 + $signed({1'b0, v2022}),
+v2202 = v1991 + $signed({1'b0, v2197_6}),
+v2203 = (v2053 <<< 1) - v2190,
+v2204 = v1890 + v2203_4,
+v2205 = (v1523 <<< 1) + v2204,
+v2206[0:0] = v1785_5,
+v2206[15:1] = (v1785_5 >>> 1) + v2205_5,
+v2207 = v2206 + 17'sd52,
+v2208 = v2207[15] ? 14'd0 : v2207,
+v2209 = (v2208 >>> 7),
+v2210 = ($signed({1'b0, v2209_6}) <<< 1) + v1891,
+v2211 = (v2209_6 <<< 3) + v1754_6,
+v2212 = (v1840_6 <<< 2) + v2211,
+v2213[0:0] = v2212,
+v2213[8:1] = (v2212 >>> 1) + v2149,
+v2214[1:0] = v2209_6,
+v2214[6:2] = (v2209_6 >>> 2) - v1858_6,
+v2215[0:0] = v2214,
+v2215[8:1] = (v2214 >>> 1) - $signed({1'b0, v2179_6}),
+v2216 = $signed({1'b0, v1091_3}) - v2171,
+v2217[0:0] = v1797_4,
+v2217[11:1] = (v1797_4 >>> 1) + v2216_4,
+v2218[0:0] = v1112_4,
+v2218[15:1] = (v1112_4 >>> 1) - v2217,
+v2219 = v1783 + v2218_5,
+v2220 = v2219 - 17'sd18,
+v2221 = v2220_6[15] ? 13'd0 : v2220_6,
+v2222 = (v2221 >>> 6),
+v2223 = (v2018 <<< 1) + $signed({1'b0, v2222}),
+v2224[2:0] = v2223_7,
+v2224[10:3] = (v2223_7 >>> 3) + $signed({1'b0, v2160_7}),
+v2225 = v2033 + (v2222 <<< 3),
+v2226[3:0] = v2044,
+v2226[11:4] = (v2044 >>> 4) - $signed({1'b0, v2222}),
+v2227 = v1968 + $signed({1'b0, v2222}),
+v2228 = (v1892 <<< 3) - v2222,
+v2229 = v2216 - v1280_3,
+v2230 = $signed({1'b0, v1069_4}) - v2229_4,
+v2231[1:0] = v1685,
+v2231[12:2] = (v1685 >>> 2) + v2230,
+v2232[0:0] = v1780,
+v2232[14:1] = (v1780 >>> 1) + v2231,
+v2233 = (v1811_5 <<< 2) + v2232_5,
+v2234 = v2233 + 16'sd188,
+v2235 = v2234[14] ? 14'd0 : v2234,
+v2236 = (v2235 >>> 7),
+v2237[1:0] = v1895,
+v2237[8:2] = (v1895 >>> 2) + v2236_6,
+v2238[1:0] = v1965,
+v2238[8:2] = (v1965 >>> 2) + $signed({1'b0, v2236_6}),
+v2239 = v2133 + v2236_6,
+v2240 = v2239 + v2121,
+v2241 = (v2216 <<< 2) - v1003_3,
+v2242 = (v2241_4 <<< 3) + v1845,
+v2243[2:0] = v2242,
+v2243[15:3] = (v2242 >>> 3) + v2170,
+v2244 = (v1867_5 <<< 2) + v2243_5,
+v2245 = v2244 + 18'sd384,
+v2246 = v2245[16] ? 16'd0 : v2245,
+v2247 = (v2246 >>> 7),
+v2248[0:0] = v1976,
+v2248[7:1] = v2247_6 + (v1976 >>> 1),
+v2249 = ($signed({1'b0, v2248_7}) <<< 2) + v2226_7,
+v2250[0:0] = v2022,
+v2250[9:1] = (v2022 >>> 1) + v2248,
+v2251 = v2248 + v2166,
+v2252[1:0] = v1913_6,
+v2252[8:2] = (v1913_6 >>> 2) - v2179_6,
+v2253 = v2236_6 + v2160,
+v2254[0:0] = v1921,
+v2254[8:1] = (v1921 >>> 1) + v2253,
+v2255 = v2121 - v2253,
+v2256 = v2197_6 + v2160,
+v2257 = ($signed({1'b0, v2256_7}) <<< 2) + v2097,
+v2258[0:0] = $signed({1'b0, v2136_7}),
+v2258[11:1] = ($signed({1'b0, v2136_7}) >>> 1) + v2257,
+v2259 = v1795_6 - v2197_6,
+v2260 = (v2197_6 <<< 2) + v2197_6,
+v2261 = v2260 + (v2149 <<< 3),
+v2262 = v2261_7 + v2240_7,
+v2263 = v1795_6 + v2197_6,
+v2264 = v2166 + v2263,
+v2265[1:0] = v1795_6,
+v2265[7:2] = (v1795_6 >>> 2) + v2197_6,
+v2266[1:0] = v2141,
+v2266[10:2] = (v2141 >>> 2) + v2265,
+v2267[0:0] = v1795_6,
+v2267[6:1] = (v1795_6 >>> 1) + v2197_6,
+v2268 = ($signed({1'b0, v2267}) <<< 2) + v2180,
+v2269 = (v2139 <<< 1) + $signed({1'b0, v2267}),
+v2270 = v2267 + v1842,
+v2271 = $signed({1'b0, v2270}) + v2255,
+v2272[0:0] = v2267,
+v2272[8:1] = (v2267 >>> 1) + v2166,
+v2273[2:0] = v2272,
+v2273[12:3] = (v2272 >>> 3) - v1997,
+v2274[1:0] = v2236_6,
+v2274[8:2] = (v2236_6 >>> 2) - v2222,
+v2275[0:0] = $signed({1'b0, v2019}),
+v2275[9:1] = ($signed({1'b0, v2019}) >>> 1) + v2274,
+v2276[0:0] = v2275_7,
+v2276[10:1] = (v2275_7 >>> 1) + $signed({1'b0, v1999_7}),
+v2277 = (v2236_6 <<< 1) + v1795_6,
+v2278 = (v2236_6 <<< 2) - v2236_6,
+v2279 = (v2199_7 <<< 1) - v2278_7,
+v2280 = (v2279 <<< 1) - $signed({1'b0, v2155_7}),
+v2281[3:0] = v1995,
+v2281[11:4] = (v1995 >>> 4) + v2278,
+v2282 = v2021 + v2278,
+v2283 = v2278 + v2121,
+v2284 = (v2283_7 <<< 2) + v2155_7,
+v2285 = (v1976 <<< 1) + v2222,
+v2286 = (v2285 <<< 1) + v1913_6,
+v2287 = v2222 + v1976,
+v2288 = v2179_6 + v1976,
+v2289 = (v2288 <<< 3) - v1944,
+v2290 = (v2179_6 <<< 2) - v1976,
+v2291 = v2247_6 + (v1976 <<< 1),
+v2292[0:0] = v2291,
+v2292[8:1] = (v2291 >>> 1) + v1841,
+v2293[2:0] = v2292_7,
+v2293[10:3] = (v2292_7 >>> 3) + v2155_7,
+v2294 = v2247_6 + v1976,
+v2295 = (v2256 <<< 1) + v2294,
+v2296 = v2294 + (v2149 <<< 1),
+v2297[1:0] = v2128_7,
+v2297[9:2] = (v2128_7 >>> 2) + v2296_7,
+v2298 = (v1976 <<< 2) - v2247_6,
+v2299[1:0] = $signed({1'b0, v1993}),
+v2299[11:2] = ($signed({1'b0, v1993}) >>> 2) - v2298,
+v2300 = (v2125 <<< 1) - v2298,
+v2301[1:0] = $signed({1'b0, v1923}),
+v2301[10:2] = ($signed({1'b0, v1923}) >>> 2) + v2298,
+v2302 = ($signed({1'b0, v2149}) <<< 4) - v2298,
+v2303[0:0] = v2247_6,
+v2303[6:1] = (v2247_6 >>> 1) + v1939_6,
+v2304 = (v2303 <<< 1) + v2011_6,
+v2305[0:0] = v1863_6,
+v2305[7:1] = (v1863_6 >>> 1) + v2247_6,
+v2306 = (v2247_6 <<< 3) - v2247_6,
+v2307[3:0] = v2306,
+v2307[9:4] = (v2306 >>> 4) - v2236_6,
+v2308[2:0] = v2307_7,
+v2308[10:3] = (v2307_7 >>> 3) - $signed({1'b0, v2152_7}),
+v2309[2:0] = v2306,
+v2309[9:3] = (v2306 >>> 3) + v2121,
+v2310 = (v2187 <<< 3) - $signed({1'b0, v2309_7}),
+v2311 = (v2276_8 <<< 1) + v2310_8,
+v2312[4:0] = v2306,
+v2312[12:5] = (v2306 >>> 5) - v1913_6,
+v2313 = ($signed({1'b0, v2129}) <<< 1) + v2312,
+v2314[0:0] = v2313_7,
+v2314[13:1] = (v2313_7 >>> 1) + v2184,
+v2315 = (v2247_6 <<< 2) + v2247_6,
+v2316[0:0] = v2286,
+v2316[9:1] = (v2286 >>> 1) + v2315,
+v2317 = (v2316_7 <<< 2) - v2154_7,
+v2318 = v2129 - v2315,
+v2319 = (v1980 <<< 2) + v2315,
+v2320[2:0] = v2319_7,
+v2320[10:3] = (v2319_7 >>> 3) + v2129_7,
+v2321 = (v2277 <<< 2) + v2315,
+v2322 = (v2315 <<< 1) + v2149,
+v2323 = v2209_6 + v2112_6,
+v2324[0:0] = v2323,
+v2324[8:1] = (v2323 >>> 1) + v2305,
+v2325 = v2324 - v1842,
+v2326 = (v2209_6 <<< 1) + v2112_6,
+v2327[2:0] = $signed({1'b0, v2326}),
+v2327[9:3] = ($signed({1'b0, v2326}) >>> 3) + v2083,
+v2328[2:0] = v2327_7,
+v2328[9:3] = (v2327_7 >>> 3) + $signed({1'b0, v2149_7}),
+v2329 = (v2328 <<< 1) + v2299_7,
+v2330 = (v2049 <<< 1) + v2326,
+v2331[0:0] = v1923_7,
+v2331[10:1] = (v1923_7 >>> 1) + v2330_7,
+v2332 = (v2236_6 <<< 1) + v2326,
+v2333 = v1963_7 + $signed({1'b0, v2332_7}),
+v2334[0:0] = v2209_6,
+v2334[7:1] = (v2209_6 >>> 1) - v2112_6,
+v2335[1:0] = $signed({1'b0, v2025}),
+v2335[9:2] = ($signed({1'b0, v2025}) >>> 2) + v2334,
+v2336 = $signed({1'b0, v2265_7}) + v2335_7,
+v2337 = (v2334 <<< 3) + $signed({1'b0, v1913_6}),
+v2338 = ($signed({1'b0, v2248}) <<< 3) + v2337,
+v2339[1:0] = v2338_7,
+v2339[12:2] = (v2338_7 >>> 2) + $signed({1'b0, v2213_7}),
+v2340 = (v2209_6 <<< 2) + v2112_6,
+v2341 = v2340 + v1990,
+v2342[0:0] = v2102_7,
+v2342[10:1] = (v2102_7 >>> 1) + $signed({1'b0, v2341_7}),
+v2343[0:0] = v2340,
+v2343[7:1] = (v2340 >>> 1) + v2236_6,
+v2344 = v2343 + (v2149 <<< 2),
+v2345 = (v2209_6 <<< 3) + v1988_6,
+v2346 = (v2209_6 <<< 1) + v1939_6,
+v2347[0:0] = v2334,
+v2347[8:1] = (v2334 >>> 1) + $signed({1'b0, v2346}),
+v2348[1:0] = v2222,
+v2348[6:2] = v2209_6 + (v2222 >>> 2),
+v2349 = v1944 + v2348,
+v2350[0:0] = v2045,
+v2350[6:1] = (v2045 >>> 1) - v2209_6,
+v2351 = v2350 - $signed({1'b0, v1913_6}),
+v2352 = v2351_7 - $signed({1'b0, v2121_7}),
+v2353 = ($signed({1'b0, v2209_6}) <<< 1) + v2035,
+v2354[0:0] = $signed({1'b0, v1944}),
+v2354[9:1] = ($signed({1'b0, v1944}) >>> 1) + v2353,
+v2355[1:0] = v2354_7,
+v2355[9:2] = (v2354_7 >>> 2) + $signed({1'b0, v2121_7}),
+v2356 = (v2209_6 <<< 1) + v2034,
+v2357 = (v1840_6 <<< 1) + v2356,
+v2358 = (v2209_6 <<< 2) + v2040,
+v2359[0:0] = v1994,
+v2359[8:1] = (v1994 >>> 1) + v2358,
+v2360 = (v2209_6 <<< 2) - v2209_6,
+v2361 = $signed({1'b0, v2360}) + v2036,
+v2362[0:0] = v2197_6,
+v2362[6:1] = (v2197_6 >>> 1) + v2360,
+v2363 = v2046 + $signed({1'b0, v2362}),
+v2364 = $signed({1'b0, v2128_7}) + v2363_7,
+v2365[0:0] = v1840_6,
+v2365[6:1] = (v1840_6 >>> 1) + v2360,
+v2366 = ($signed({1'b0, v2365}) <<< 1) + v1946,
+v2367 = ($signed({1'b0, v2155_7}) <<< 2) + v2366_7,
+v2368[2:0] = v2367,
+v2368[12:3] = (v2367 >>> 3) - $signed({1'b0, v2254_7}),
+v2369[1:0] = v2222,
+v2369[6:2] = (v2222 >>> 2) - v2061_6,
+v2370[0:0] = v2369,
+v2370[7:1] = (v2369 >>> 1) - $signed({1'b0, v1988_6}),
+v2371[0:0] = v2370,
+v2371[7:1] = (v2370 >>> 1) + $signed({1'b0, v2149}),
+v2372[0:0] = v2371_7,
+v2372[9:1] = (v2371_7 >>> 1) - $signed({1'b0, v2294_7}),
+v2373 = (v2352 <<< 1) + v2372,
+v2374 = (v2373 <<< 3) - 15'sd1,
+v2375 = v2374_8[13] ? 11'd0 : v2374_8,
+v2376 = (v2375 >>> 6),
+v2377[0:0] = v2222,
+v2377[6:1] = v1988_6 + (v2222 >>> 1),
+v2378[3:0] = v2222,
+v2378[7:4] = (v2222 >>> 4) - v2061_6,
+v2379[4:0] = v2378,
+v2379[11:5] = (v2378 >>> 5) - $signed({1'b0, v1929_6}),
+v2380[1:0] = v2379_7,
+v2380[12:2] = (v2379_7 >>> 2) + v2224,
+v2381 = v1754_6 + (v2222 <<< 1),
+v2382[0:0] = v2149,
+v2382[9:1] = (v2149 >>> 1) - v2381,
+v2383 = v1929_6 + v2222,
+v2384 = v1795_6 + v2383,
+v2385 = (v2384 <<< 3) + v2306,
+v2386[2:0] = v2222,
+v2386[8:3] = v2045 + (v2222 >>> 3),
+v2387[0:0] = v2386,
+v2387[9:1] = (v2386 >>> 1) - v2098_6,
+v2388[0:0] = v2387_7,
+v2388[9:1] = (v2387_7 >>> 1) - $signed({1'b0, v2121_7}),
+v2389 = (v2333 <<< 1) + v2388,
+v2390 = (v2179_6 <<< 2) - v2222,
+v2391[0:0] = v1882,
+v2391[10:1] = (v1882 >>> 1) + v2390,
+v2392 = ($signed({1'b0, v2260_7}) <<< 2) + v2391_7,
+v2393[0:0] = v2392,
+v2393[11:1] = (v2392 >>> 1) - $signed({1'b0, v2321_7}),
+v2394 = (v1988_6 <<< 5) - v2222,
+v2395[2:0] = v2394_7,
+v2395[12:3] = (v2394_7 >>> 3) + v2227_7,
+v2396 = (v1988_6 <<< 1) + v2222,
+v2397 = (v1840_6 <<< 1) + v2396,
+v2398[0:0] = v2397,
+v2398[8:1] = (v2397 >>> 1) - v2121,
+v2399 = (v2100_6 <<< 1) + v2396,
+v2400 = (v1842 <<< 1) + v2399,
+v2401 = ($signed({1'b0, v2400_7}) <<< 1) + v2302_7,
+v2402 = (v2222 <<< 2) - v2222,
+v2403 = (v2090 <<< 5) - v2402,
+v2404 = (v2039 <<< 2) + $signed({1'b0, v2402}),
+v2405[1:0] = v2404_7,
+v2405[10:2] = (v2404_7 >>> 2) + $signed({1'b0, v2021_7}),
+v2406 = (v1939_6 <<< 2) + v2179_6,
+v2407 = v2406 + v2377,
+v2408 = (v1939_6 <<< 1) + v2179_6,
+v2409 = (v2100_6 <<< 1) + v2408,
+v2410 = (v2163 <<< 1) + $signed({1'b0, v2409}),
+v2411 = (v2179_6 <<< 3) + v2179_6,
+v2412[1:0] = v2259,
+v2412[12:2] = (v2259 >>> 2) - $signed({1'b0, v2411}),
+v2413[0:0] = v2150_7,
+v2413[13:1] = (v2150_7 >>> 1) + v2412_7,
+v2414[0:0] = v2411,
+v2414[10:1] = (v2411 >>> 1) + v2140,
+v2415[0:0] = v2414,
+v2415[10:1] = (v2414 >>> 1) + v2304,
+v2416 = (v2179_6 <<< 2) + v2179_6,
+v2417 = v2225_7 + v2416_7,
+v2418 = (v1923_7 <<< 2) + v2417,
+v2419 = v2416 + v2340,
+v2420 = (v2163 <<< 1) - $signed({1'b0, v2416}),
+v2421 = v2336 + v2420_7,
+v2422 = (v2179_6 <<< 2) - v2179_6,
+v2423[2:0] = v2121,
+v2423[11:3] = (v2121 >>> 3) - v2422,
+v2424 = (v2011_6 <<< 1) + v2422,
+v2425 = v2265 + v2424,
+v2426 = v2422 + v2011_6,
+v2427[0:0] = v1913_6,
+v2427[8:1] = (v1913_6 >>> 1) + v2422,
+v2428[0:0] = v2427,
+v2428[9:1] = (v2427 >>> 1) - v1842,
+v2429 = v2201_7 + v2428_7,
+v2430[2:0] = v1775,
+v2430[11:3] = (v1775 >>> 3) + v2230,
+v2431 = v2430_5 + v1634,
+v2432 = v2431 - 16'sd44,
+v2433 = v2432_6[14] ? 13'd0 : v2432_6,
+v2434 = (v2433 >>> 6),
+v2435[1:0] = $signed({1'b0, v2434}),
+v2435[7:2] = v2081 + ($signed({1'b0, v2434}) >>> 2),
+v2436[0:0] = v2435,
+v2436[7:1] = (v2435 >>> 1) + $signed({1'b0, v2197_6}),
+v2437[0:0] = $signed({1'b0, v2121_7}),
+v2437[8:1] = ($signed({1'b0, v2121_7}) >>> 1) + v2436_7,
+v2438[1:0] = v2437,
+v2438[11:2] = (v2437 >>> 2) - $signed({1'b0, v2426_7}),
+v2439[0:0] = v2080,
+v2439[6:1] = (v2080 >>> 1) + $signed({1'b0, v2434}),
+v2440 = (v2439 <<< 1) + $signed({1'b0, v1945}),
+v2441[1:0] = v2252_7,
+v2441[10:2] = (v2252_7 >>> 2) + v2440_7,
+v2442 = ($signed({1'b0, v2155_7}) <<< 1) + v2441,
+v2443 = v2209_6 + (v2434 <<< 2),
+v2444 = (v2043 <<< 3) - v2443,
+v2445 = (v2209_6 <<< 1) + v2434,
+v2446 = v1840_6 + v2445,
+v2447 = (v2434 <<< 3) + v2222,
+v2448 = v2447 + v2023,
+v2449 = (v2361_7 <<< 3) + $signed({1'b0, v2448_7}),
+v2450[0:0] = v2308,
+v2450[12:1] = (v2308 >>> 1) - v2449,
+v2451 = v2450 - 14'sd32,
+v2452 = v2451_8[12] ? 10'd0 : v2451_8,
+v2453 = (v2452 >>> 5),
+v2454 = (v2376 <<< 1) - v2453,
+v2455[1:0] = v2454,
+v2455[6:2] = (v2454 >>> 2) - $signed({1'b0, v2453}),
+v2456 = (v2453 <<< 4) + v2376,
+v2457[2:0] = v2376,
+v2457[6:3] = (v2376 >>> 3) + v2453,
+v2458 = (v2453 <<< 3) - v2453,
+v2459[0:0] = v1988_6,
+v2459[5:1] = (v1988_6 >>> 1) + v2434,
+v2460[0:0] = v2358,
+v2460[7:1] = (v2358 >>> 1) + v2459,
+v2461 = v1939_6 + v2434,
+v2462[1:0] = v2402,
+v2462[8:2] = (v2402 >>> 2) + v2461,
+v2463 = (v2179_6 <<< 1) - v2434,
+v2464 = (v2463 <<< 3) - $signed({1'b0, v2402}),
+v2465 = (v2434 <<< 2) - v2434,
+v2466 = v2290 - $signed({1'b0, v2465}),
+v2467[0:0] = v2466_7,
+v2467[10:1] = (v2466_7 >>> 1) + $signed({1'b0, v2198}),
+v2468[2:0] = v2132,
+v2468[10:3] = (v2132 >>> 3) + $signed({1'b0, v2465}),
+v2469 = (v2465 <<< 2) + v1795_6,
+v2470[0:0] = v1945,
+v2470[7:1] = (v1945 >>> 1) + v2465,
+v2471 = (v2465 <<< 1) + v1944,
+v2472 = (v2471 <<< 1) + v1922,
+v2473[0:0] = v2472_7,
+v2473[11:1] = (v2472_7 >>> 1) - v2155_7,
+v2474[1:0] = v2241_4,
+v2474[12:2] = (v2241_4 >>> 2) - v1289_4,
+v2475 = v2474 + v1825,
+v2476 = v1701_5 + v2475_5,
+v2477[0:0] = v2476,
+v2477[14:1] = (v2476 >>> 1) - v1508_5,
+v2478 = v2477 - 16'sd24,
+v2479 = v2478_6[14] ? 13'd0 : v2478_6,
+v2480 = (v2479 >>> 5),
+v2481 = v2079 - v2480,
+v2482[1:0] = v2481_7,
+v2482[9:2] = (v2481_7 >>> 2) + v2202_7,
+v2483 = (v2482 <<< 1) + $signed({1'b0, v2151_7}),
+v2484 = v2483 - v2271_7,
+v2485[0:0] = v2259,
+v2485[7:1] = (v2259 >>> 1) - $signed({1'b0, v2480}),
+v2486[1:0] = $signed({1'b0, v2128}),
+v2486[9:2] = ($signed({1'b0, v2128}) >>> 2) + v2485,
+v2487 = v2486_7 - $signed({1'b0, v2331}),
+v2488[1:0] = $signed({1'b0, v2480}),
+v2488[9:2] = v2334 + ($signed({1'b0, v2480}) >>> 2),
+v2489 = v2488 + $signed({1'b0, v2315}),
+v2490 = v2340 + (v2480 <<< 1),
+v2491[0:0] = v1943,
+v2491[10:1] = (v1943 >>> 1) + $signed({1'b0, v2490}),
+v2492[1:0] = v2491_7,
+v2492[10:2] = (v2491_7 >>> 2) - $signed({1'b0, v2263_7}),
+v2493 = v2360 + v2480,
+v2494[0:0] = v2465,
+v2494[6:1] = (v2465 >>> 1) + v2480,
+v2495 = $signed({1'b0, v2494_7}) + v2189_7,
+v2496[1:0] = v2480,
+v2496[8:2] = v1945 + (v2480 >>> 2),
+v2497[2:0] = v2496,
+v2497[10:3] = (v2496 >>> 3) + v2278,
+v2498[2:0] = v2497_7,
+v2498[11:3] = (v2497_7 >>> 3) - v2460_7,
+v2499 = (v2011_6 <<< 2) + v2480,
+v2500 = v2398_7 - $signed({1'b0, v2499_7}),
+v2501 = v2499 + v2315,
+v2502 = (v2011_6 <<< 2) - v2480,
+v2503 = v2289 - v2502,
+v2504[0:0] = v2380,
+v2504[13:1] = (v2380 >>> 1) + v2503_7,
+v2505[1:0] = $signed({1'b0, v2267}),
+v2505[10:2] = ($signed({1'b0, v2267}) >>> 2) + v2502,
+v2506[2:0] = v2505_7,
+v2506[12:3] = (v2505_7 >>> 3) - $signed({1'b0, v2359_7}),
+v2507 = (v2100_6 <<< 1) + v2480,
+v2508[0:0] = v2507,
+v2508[8:1] = (v2507 >>> 1) + v2263,
+v2509 = v2164_7 + $signed({1'b0, v2508_7}),
+v2510 = v2480 - v1863_6,
+v2511[0:0] = v2510,
+v2511[9:1] = (v2510 >>> 1) + $signed({1'b0, v2166}),
+v2512 = ($signed({1'b0, v2129}) <<< 1) + v2511,
+v2513 = (v2512_7 <<< 1) - $signed({1'b0, v2281_7}),
+v2514 = (v1795_6 <<< 1) + v2480,
+v2515 = (v1923 <<< 1) + v2514,
+v2516[3:0] = v2329,
+v2516[14:4] = (v2329 >>> 4) - $signed({1'b0, v2515_7}),
+v2517 = v2160 + v2480,
+v2518 = (v2517 <<< 1) + v2446,
+v2519 = (v2480 <<< 2) + v2480,
+v2520 = v2470 + v2519,
+v2521[1:0] = v2519,
+v2521[8:2] = (v2519 >>> 2) + v2020,
+v2522 = (v2251 <<< 3) + v2521,
+v2523 = (v2291 <<< 1) + v2519,
+v2524 = (v2480 <<< 2) - v2480,
+v2525[1:0] = v2264,
+v2525[9:2] = (v2264 >>> 2) - v2524,
+v2526[2:0] = v2524,
+v2526[8:3] = (v2524 >>> 3) - v2011_6,
+v2527[2:0] = v2524,
+v2527[10:3] = (v2524 >>> 3) - v2287,
+v2528[0:0] = v2022,
+v2528[8:1] = (v2022 >>> 1) + v2524,
+v2529[0:0] = v2498,
+v2529[12:1] = (v2498 >>> 1) - $signed({1'b0, v2528_7}),
+v2530 = v2529 - $signed({1'b0, v2320}),
+v2531[0:0] = v2524,
+v2531[8:1] = (v2524 >>> 1) + v2256,
+v2532[2:0] = v2531,
+v2532[12:3] = (v2531 >>> 3) - v2407,
+v2533 = ($signed({1'b0, v1617_3}) <<< 1) - v2172,
+v2534[0:0] = v1523,
+v2534[9:1] = (v1523 >>> 1) - v2533_4,
+v2535 = (v2534_5 <<< 2) + v1872_5,
+v2536 = v2535 + 16'sd152,
+v2537 = v2536[14] ? 14'd0 : v2536,
+v2538 = (v2537 >>> 8),
+v2539[1:0] = v1893,
+v2539[8:2] = (v1893 >>> 2) - v2538_6,
+v2540[2:0] = v2539,
+v2540[9:3] = (v2539 >>> 3) + $signed({1'b0, v2236_6}),
+v2541[1:0] = v2540_7,
+v2541[11:2] = (v2540_7 >>> 2) + $signed({1'b0, v2265_7}),
+v2542[1:0] = v2541,
+v2542[11:2] = (v2541 >>> 2) - v2355,
+v2543 = v2077_6 + v2538_6,
+v2544 = v1514_4 + v2533_4,
+v2545[1:0] = v1899,
+v2545[15:2] = (v1899 >>> 2) - v2544_5,
+v2546 = v2545 + 17'sd84,
+v2547 = v2546_6[15] ? 14'd0 : v2546_6,
+v2548 = (v2547 >>> 7),
+v2549[2:0] = v1960,
+v2549[10:3] = (v1960 >>> 3) + $signed({1'b0, v2548}),
+v2550 = v2549_7 + $signed({1'b0, v2315_7}),
+v2551 = v2268_7 + v2550,
+v2552[1:0] = v2506,
+v2552[14:2] = (v2506 >>> 2) + v2551,
+v2553 = v2228 + ($signed({1'b0, v2548}) <<< 3),
+v2554 = (v2131_7 <<< 1) + v2553_7,
+v2555 = (v2554 <<< 1) - $signed({1'b0, v2322_7}),
+v2556[0:0] = v2555,
+v2556[12:1] = (v2555 >>> 1) + v2438,
+v2557 = v2368_8 + v2556_8,
+v2558 = v2557 + 15'sd46,
+v2559 = v2558[13] ? 12'd0 : v2558,
+v2560 = (v2559 >>> 4),
+v2561[2:0] = v1989,
+v2561[8:3] = (v1989 >>> 3) + v2548,
+v2562 = ($signed({1'b0, v2561_7}) <<< 3) + v2403_7,
+v2563 = ($signed({1'b0, v2266_7}) <<< 2) + v2562,
+v2564 = (v2364 <<< 3) + v2563,
+v2565 = v2543 + (v2548 <<< 2),
+v2566 = (v2565 <<< 3) - v2278,
+v2567[2:0] = v2566_7,
+v2567[12:3] = (v2566_7 >>> 3) - $signed({1'b0, v2126_7}),
+v2568[0:0] = v2567,
+v2568[13:1] = (v2567 >>> 1) + v2273_7,
+v2569[2:0] = v2548,
+v2569[7:3] = (v2548 >>> 3) - v2538_6,
+v2570 = (v2569_7 <<< 1) + $signed({1'b0, v2237_7}),
+v2571[0:0] = v2570,
+v2571[11:1] = (v2570 >>> 1) + $signed({1'b0, v2425_7}),
+v2572 = (v2571 <<< 2) - v2339,
+v2573 = v2572_8 + v2568_8,
+v2574 = v2573 - 16'sd88,
+v2575 = v2574[14] ? 14'd0 : v2574,
+v2576 = (v2575 >>> 5),
+v2577[2:0] = v2140,
+v2577[9:3] = (v2140 >>> 3) + v2548,
+v2578 = v2340 + (v2548 <<< 2),
+v2579 = (v2277 <<< 2) + v2578,
+v2580[0:0] = v2297,
+v2580[11:1] = (v2297 >>> 1) - v2579_7,
+v2581[1:0] = v2402,
+v2581[8:2] = (v2402 >>> 2) + v2548,
+v2582[1:0] = v2581,
+v2582[9:2] = (v2581 >>> 2) + v2021,
+v2583[0:0] = v2582_7,
+v2583[11:1] = (v2582_7 >>> 1) - v1922_7,
+v2584[0:0] = v2583,
+v2584[13:1] = (v2583 >>> 1) - $signed({1'b0, v2385_7}),
+v2585[0:0] = v2584,
+v2585[13:1] = (v2584 >>> 1) - $signed({1'b0, v2284}),
+v2586 = v2011_6 + v2548,
+v2587 = (v2099 <<< 1) + v2586,
+v2588[1:0] = v2127_7,
+v2588[12:2] = (v2127_7 >>> 2) - $signed({1'b0, v2587_7}),
+v2589 = v2480 + v2548,
+v2590[3:0] = v2468,
+v2590[11:4] = (v2468 >>> 4) + $signed({1'b0, v2589}),
+v2591 = v2249 + v2590_7,
+v2592[0:0] = v2591,
+v2592[13:1] = (v2591 >>> 1) + v2280,
+v2593[0:0] = v2548,
+v2593[6:1] = (v2548 >>> 1) + v2480,
+v2594[2:0] = v2593,
+v2594[7:3] = (v2593 >>> 3) + v2121,
+v2595 = (v2155_7 <<< 1) + v2594_7,
+v2596 = (v2595 <<< 1) - v2415_7,
+v2597 = (v1840_6 <<< 2) + v2548,
+v2598 = v2597 + (v2149 <<< 2),
+v2599 = v2467 - $signed({1'b0, v2598_7}),
+v2600[0:0] = v2492_8,
+v2600[11:1] = (v2492_8 >>> 1) + v2599_8,
+v2601 = v2600 - 13'sd28,
+v2602 = v2601[11] ? 11'd0 : v2601,
+v2603 = (v2602 >>> 5),
+v2604 = v2603_9 + v2456_9,
+v2605[2:0] = v2603_9,
+v2605[6:3] = (v2603_9 >>> 3) - v2453_9,
+v2606 = (v2603_9 <<< 2) - v2603_9,
+v2607 = v1913_6 + (v2548 <<< 2),
+v2608 = ($signed({1'b0, v2607_7}) <<< 1) + v2161,
+v2609 = $signed({1'b0, v2344_7}) + v2608,
+v2610 = (v2318_8 <<< 1) + v2609_8,
+v2611 = v1795_6 + v2548,
+v2612[0:0] = v1842,
+v2612[8:1] = (v1842 >>> 1) + v2611,
+v2613 = ($signed({1'b0, v2612_7}) <<< 2) - v2122,
+v2614 = (v2548 <<< 2) - v2548,
+v2615 = v2614_7 + v2357_7,
+v2616[1:0] = v2525_7,
+v2616[11:2] = (v2525_7 >>> 2) - $signed({1'b0, v2615}),
+v2617 = (v2616_8 <<< 1) + v2311,
+v2618 = v2617 + 15'sd6,
+v2619 = v2618_9[13] ? 13'd0 : v2618_9,
+v2620 = (v2619 >>> 5),
+v2621 = v2614 + v2493,
+v2622[1:0] = v2621_7,
+v2622[11:2] = (v2621_7 >>> 2) - v2419_7,
+v2623[0:0] = v2258_8,
+v2623[13:1] = (v2258_8 >>> 1) + v2622_8,
+v2624 = v2614 + v2267,
+v2625 = ($signed({1'b0, v2624_7}) <<< 1) + v2325_7,
+v2626[1:0] = v2413,
+v2626[13:2] = (v2413 >>> 2) + v2625,
+v2627 = v2626_8 + v2530_8,
+v2628 = v2627 + 16'sd84,
+v2629 = v2628[14] ? 13'd0 : v2628,
+v2630 = (v2629 >>> 5),
+v2631 = (v2630_9 <<< 2) - v2630_9,
+v2632 = v2236_6 + v2548,
+v2633 = ($signed({1'b0, v2632_7}) <<< 2) + v2094_7,
+v2634 = v2382_7 + v2633,
+v2635[3:0] = v2162,
+v2635[12:4] = (v2162 >>> 4) + $signed({1'b0, v2632}),
+v2636 = ($signed({1'b0, v2418}) <<< 2) + v2635_7,
+v2637 = v2166 + v2632,
+v2638 = (v2548 <<< 1) - v2197_6,
+v2639 = (v2638 <<< 4) + $signed({1'b0, v2577}),
+v2640[0:0] = v2639_7,
+v2640[12:1] = (v2639_7 >>> 1) + $signed({1'b0, v2124_7}),
+v2641 = v2504_8 - v2640_8,
+v2642 = (v2638 <<< 3) + $signed({1'b0, v2462}),
+v2643[0:0] = v2642_7,
+v2643[12:1] = (v2642_7 >>> 1) + v2342,
+v2644[1:0] = v2502,
+v2644[9:2] = (v2502 >>> 2) + v2638,
+v2645[1:0] = v2644_7,
+v2645[11:2] = (v2644_7 >>> 2) + v2410_7,
+v2646[2:0] = $signed({1'b0, v1922}),
+v2646[10:3] = ($signed({1'b0, v1922}) >>> 3) - v2638,
+v2647 = v2646 - $signed({1'b0, v2129}),
+v2648[1:0] = $signed({1'b0, v1841}),
+v2648[9:2] = ($signed({1'b0, v1841}) >>> 2) + v2638,
+v2649 = (v2648_7 <<< 1) + $signed({1'b0, v2154_7}),
+v2650 = v2538_6 + v1976,
+v2651 = v1840_6 + v2650,
+v2652 = (v2651 <<< 3) + v1947,
+v2653[2:0] = $signed({1'b0, v2652_7}),
+v2653[10:3] = ($signed({1'b0, v2652_7}) >>> 3) + v2255_7,
+v2654[0:0] = v2552_8,
+v2654[14:1] = (v2552_8 >>> 1) - v2653_8,
+v2655 = v2654 - 16'sd16,
+v2656 = v2655[14] ? 13'd0 : v2655,
+v2657 = (v2656 >>> 6),
+v2658 = (v2657_9 <<< 2) - v2657_9,
+v2659 = v2538_6 + v1976,
+v2660 = v1840_6 + v2659,
+v2661 = ($signed({1'b0, v2660_7}) <<< 4) + v2395,
+v2662 = ($signed({1'b0, v2501_7}) <<< 2) + v2661,
+v2663 = v2442_8 + v2662_8,
+v2664[1:0] = v2663,
+v2664[13:2] = (v2663 >>> 2) - $signed({1'b0, v2262_8}),
+v2665 = v2664 - 15'sd28,
+v2666 = v2665_9[13] ? 13'd0 : v2665_9,
+v2667 = (v2666 >>> 5),
+v2668 = (v2667 <<< 2) - v2667,
+v2669[0:0] = v1894,
+v2669[6:1] = (v1894 >>> 1) + v2538_6,
+v2670 = v2085 - $signed({1'b0, v2669}),
+v2671 = v2215_7 + v2670_7,
+v2672 = $signed({1'b0, v2295_7}) + v2671,
+v2673 = v2500 + v2672,
+v2674[1:0] = v2473_8,
+v2674[12:2] = (v2473_8 >>> 2) + v2673_8,
+v2675 = v2674 - 14'sd12,
+v2676 = v2675[12] ? 12'd0 : v2675,
+v2677 = (v2676 >>> 5),
+v2678 = (v2677_9 <<< 2) - v2677_9,
+v2679[1:0] = v2247_6,
+v2679[6:2] = (v2247_6 >>> 2) + v2538_6,
+v2680 = (v2548 <<< 2) - v2679,
+v2681[0:0] = v2165,
+v2681[9:1] = (v2165 >>> 1) + v2680,
+v2682 = $signed({1'b0, v2155_7}) + v2681_7,
+v2683[0:0] = v2542,
+v2683[12:1] = (v2542 >>> 1) + v2682,
+v2684 = (v2429_8 <<< 1) + v2683_8,
+v2685 = v2684 + 14'sd14,
+v2686 = v2685[12] ? 12'd0 : v2685,
+v2687 = (v2686 >>> 4),
+v2688 = v2687_9 - v2576_9,
+v2689[2:0] = v2688,
+v2689[10:3] = (v2688 >>> 3) - $signed({1'b0, v2687_9}),
+v2690[0:0] = v2687_9,
+v2690[8:1] = (v2687_9 >>> 1) - v2576_9,
+v2691 = (v2690 <<< 5) - $signed({1'b0, v2630_9}),
+v2692 = (v2687_9 <<< 2) - v2687_9,
+v2693[2:0] = v2247_6,
+v2693[7:3] = (v2247_6 >>> 3) + v2538_6,
+v2694 = (v2210 <<< 1) + $signed({1'b0, v2693}),
+v2695 = v2088_7 + v2694_7,
+v2696[0:0] = v2695,
+v2696[12:1] = (v2695 >>> 1) + v2405,
+v2697 = v2647_7 + v2696,
+v2698 = v2596_8 + v2697_8,
+v2699 = v2698 + 14'sd10,
+v2700 = v2699[12] ? 12'd0 : v2699,
+v2701 = (v2700 >>> 4),
+v2702 = (v2701_9 <<< 2) - v2701_9,
+v2703 = (v2538_6 <<< 1) + v2112_6,
+v2704[1:0] = v2037,
+v2704[9:2] = (v2037 >>> 2) + $signed({1'b0, v2703}),
+v2705 = (v2704_7 <<< 2) - $signed({1'b0, v2349_7}),
+v2706[1:0] = v2705,
+v2706[13:2] = (v2705 >>> 2) + $signed({1'b0, v2250_7}),
+v2707[0:0] = v2706,
+v2707[13:1] = (v2706 >>> 1) - v2649,
+v2708 = (v2513_8 <<< 1) + v2707_8,
+v2709 = v2708 - 16'sd100,
+v2710 = v2709[14] ? 13'd0 : v2709,
+v2711 = (v2710 >>> 5),
+v2712 = (v2711_9 <<< 2) + v2711_9,
+v2713 = (v2209_6 <<< 1) + v2538_6,
+v2714 = (v2113 <<< 2) + v2713,
+v2715 = (v2714 <<< 1) + v1923,
+v2716[1:0] = v2645,
+v2716[13:2] = (v2645 >>> 2) - $signed({1'b0, v2715_7}),
+v2717[0:0] = v2716_8,
+v2717[14:1] = (v2716_8 >>> 1) + v2592_8,
+v2718 = v2717 + 16'sd42,
+v2719 = v2718[14] ? 14'd0 : v2718,
+v2720 = (v2719 >>> 5),
+v2721 = (v2657_9 <<< 4) - v2720_9,
+v2722 = (v2720_9 <<< 1) - v2606,
+v2723[0:0] = v2576_9,
+v2723[8:1] = (v2576_9 >>> 1) + v2720_9,
+v2724 = (v2720_9 <<< 2) - v2720_9,
+v2725 = v2209_6 + v2538_6,
+v2726[4:0] = v1944,
+v2726[10:5] = (v1944 >>> 5) + v2725,
+v2727 = (v2444_7 <<< 1) + $signed({1'b0, v2726_7}),
+v2728[0:0] = v2727,
+v2728[13:1] = (v2727 >>> 1) + v2300_7,
+v2729 = (v2509 <<< 2) + v2728,
+v2730[0:0] = v2729_8,
+v2730[15:1] = (v2729_8 >>> 1) - v2636_8,
+v2731 = v2730 - 17'sd24,
+v2732 = v2731[15] ? 12'd0 : v2731,
+v2733 = (v2732 >>> 5),
+v2734 = v2560_9 + v2733_9,
+v2735 = (v2733_9 <<< 2) - v2733_9,
+v2736[1:0] = v1988_6,
+v2736[6:2] = (v1988_6 >>> 2) + v2538_6,
+v2737[0:0] = v2160,
+v2737[7:1] = v2736 + (v2160 >>> 1),
+v2738 = ($signed({1'b0, v2737}) <<< 2) + v2464,
+v2739[0:0] = v2738_7,
+v2739[13:1] = (v2738_7 >>> 1) + v2076_7,
+v2740[0:0] = v2739,
+v2740[13:1] = (v2739 >>> 1) + v2580,
+v2741 = v2740_8 + 15'sd44,
+v2742 = v2741[13] ? 12'd0 : v2741,
+v2743 = (v2742 >>> 5),
+v2744 = (v2457 <<< 3) - v2743,
+v2745 = v2743 + (v2458 <<< 2),
+v2746[2:0] = v2745_9,
+v2746[8:3] = (v2745_9 >>> 3) + v2733_9,
+v2747[0:0] = v2743_9,
+v2747[5:1] = (v2743_9 >>> 1) + v2603_9,
+v2748[0:0] = v2711_9,
+v2748[7:1] = (v2711_9 >>> 1) + v2747,
+v2749 = (v2743 <<< 2) - v2743,
+v2750 = ($signed({1'b0, v2749_9}) <<< 3) + v2690,
+v2751 = ($signed({1'b0, v2658}) <<< 4) + v2750,
+v2752 = (v2749_9 <<< 2) + v2692,
+v2753 = ($signed({1'b0, v2538_6}) <<< 2) + v2035,
+v2754 = ($signed({1'b0, v2465}) <<< 1) + v2753,
+v2755 = ($signed({1'b0, v2632_7}) <<< 2) + v2754_7,
+v2756[0:0] = v2423_7,
+v2756[12:1] = (v2423_7 >>> 1) - v2755,
+v2757 = (v2756_8 <<< 2) + v2516_8,
+v2758 = v2757 + 17'sd60,
+v2759 = v2758[15] ? 12'd0 : v2758,
+v2760 = (v2759 >>> 5),
+v2761[1:0] = v2760_9,
+v2761[7:2] = (v2760_9 >>> 2) + v2677_9,
+v2762[0:0] = v2760_9,
+v2762[6:1] = (v2760_9 >>> 1) - v2560_9,
+v2763 = ($signed({1'b0, v2658}) <<< 2) + v2762,
+v2764 = (v2760_9 <<< 1) - v2560_9,
+v2765 = ($signed({1'b0, v2735}) <<< 1) + v2764,
+v2766 = v1880_6 + v2538_6,
+v2767[2:0] = v2140,
+v2767[9:3] = (v2140 >>> 3) + v2766,
+v2768 = (v2101_7 <<< 2) + $signed({1'b0, v2767_7}),
+v2769 = ($signed({1'b0, v2520_7}) <<< 1) + v2768,
+v2770 = (v2421 <<< 1) + v2769,
+v2771 = (v2770_8 <<< 1) + v2585_8,
+v2772 = v2771 - 16'sd12,
+v2773 = v2772[14] ? 13'd0 : v2772,
+v2774 = (v2773 >>> 5),
+v2775 = v2040 + v2538_6,
+v2776 = (v2775 <<< 1) + v1996,
+v2777 = (v2776_7 <<< 2) + v2469_7,
+v2778 = v2777 + v2282_7,
+v2779[0:0] = v2317,
+v2779[12:1] = (v2317 >>> 1) - $signed({1'b0, v2778}),
+v2780[0:0] = v2779_8,
+v2780[14:1] = (v2779_8 >>> 1) + v2623,
+v2781 = v2780 + 16'sd68,
+v2782 = v2781_9[14] ? 13'd0 : v2781_9,
+v2783 = (v2782 >>> 5),
+v2784 = (v2748 <<< 3) + v2783,
+v2785 = v2688 + ($signed({1'b0, v2783}) <<< 1),
+v2786 = (v2785 <<< 1) + $signed({1'b0, v2631}),
+v2787 = (v2620 <<< 3) + v2783,
+v2788 = (v2783 <<< 2) - v2783,
+v2789[0:0] = v2631,
+v2789[10:1] = (v2631 >>> 1) - v2788,
+v2790 = (v2667 <<< 1) - v2783,
+v2791 = v2790 + $signed({1'b0, v2678}),
+v2792[0:0] = v2434,
+v2792[5:1] = (v2434 >>> 1) - v2538_6,
+v2793[0:0] = $signed({1'b0, v2011_6}),
+v2793[6:1] = ($signed({1'b0, v2011_6}) >>> 1) + v2792,
+v2794[3:0] = v2489_7,
+v2794[11:4] = (v2489_7 >>> 4) - v2793_7,
+v2795[1:0] = v2794,
+v2795[12:2] = (v2794 >>> 2) + v2634,
+v2796[1:0] = v2795_8,
+v2796[14:2] = (v2795_8 >>> 2) + v2484_8,
+v2797 = v2796 + 16'sd138,
+v2798 = v2797[14] ? 14'd0 : v2797,
+v2799 = (v2798 >>> 5),
+v2800 = (v2604 <<< 4) + v2799_9,
+v2801[0:0] = v2800,
+v2801[11:1] = (v2800 >>> 1) + v2774_9,
+v2802 = (v2455_9 <<< 4) + $signed({1'b0, v2799_9}),
+v2803 = (v2799_9 <<< 1) - v2657_9,
+v2804 = (v2799_9 <<< 3) - v2799_9,
+v2805 = (v2804_10 <<< 1) + v2784_10,
+v2806 = ($signed({1'b0, v2011_6}) <<< 2) - v2792,
+v2807 = v2238_7 + v2806_7,
+v2808 = (v2807 <<< 1) - $signed({1'b0, v2637_7}),
+v2809 = (v2808 <<< 1) + v2401,
+v2810 = v2487_8 + v2809_8,
+v2811 = v2810 + 14'sd4,
+v2812 = v2811[12] ? 12'd0 : v2811,
+v2813 = (v2812 >>> 5),
+v2814[1:0] = v2744_9,
+v2814[10:2] = (v2744_9 >>> 2) + $signed({1'b0, v2813_9}),
+v2815[2:0] = v2813_9,
+v2815[7:3] = (v2813_9 >>> 3) - v2603_9,
+v2816[3:0] = v2815,
+v2816[12:4] = (v2815 >>> 4) - $signed({1'b0, v2799_9}),
+v2817[3:0] = v2813_9,
+v2817[7:4] = (v2813_9 >>> 4) - v2453_9,
+v2818[3:0] = $signed({1'b0, v2774_9}),
+v2818[11:4] = ($signed({1'b0, v2774_9}) >>> 4) + v2817,
+v2819 = (v2764 <<< 2) + v2818,
+v2820 = (v2733_9 <<< 4) + v2813_9,
+v2821 = v2820 + (v2620 <<< 3),
+v2822 = v2801_10 + v2821_10,
+v2823 = (v2733_9 <<< 3) + v2813_9,
+v2824 = v2701_9 + v2823,
+v2825 = v2813_9 + v2733_9,
+v2826 = (v2825 <<< 2) + v2701_9,
+v2827[0:0] = v2813_9,
+v2827[6:1] = (v2813_9 >>> 1) + v2606,
+v2828 = (v2792 <<< 1) + $signed({1'b0, v2236_6}),
+v2829 = v2828 - $signed({1'b0, v2345}),
+v2830[0:0] = $signed({1'b0, v2129_7}),
+v2830[9:1] = ($signed({1'b0, v2129_7}) >>> 1) + v2829_7,
+v2831 = v2830 + $signed({1'b0, v2293}),
+v2832 = (v2831_8 <<< 1) + v2641,
+v2833 = v2832 + 16'sd76,
+v2834 = v2833_9[14] ? 14'd0 : v2833_9,
+v2835 = (v2834 >>> 6),
+v2836[2:0] = v2814,
+v2836[10:3] = (v2814 >>> 3) + $signed({1'b0, v2835}),
+v2837[2:0] = v2802,
+v2837[10:3] = (v2802 >>> 3) + $signed({1'b0, v2835}),
+v2838[0:0] = v2835,
+v2838[7:1] = v2734 + (v2835 >>> 1),
+v2839[0:0] = v2774_9,
+v2839[6:1] = (v2774_9 >>> 1) + v2835,
+v2840 = (v2839 <<< 4) + v2804,
+v2841 = (v2786_10 <<< 4) + $signed({1'b0, v2840_10}),
+v2842[1:0] = v2701_9,
+v2842[7:2] = (v2701_9 >>> 2) + v2835,
+v2843 = v2787 + v2842,
+v2844 = v2774_9 + v2835,
+v2845[0:0] = v2668,
+v2845[8:1] = (v2668 >>> 1) + v2844,
+v2846[1:0] = v2845,
+v2846[12:2] = (v2845 >>> 2) - v2752,
+v2847 = (v2783 <<< 3) - v2835,
+v2848 = (v2538_6 <<< 2) - v2538_6,
+v2849 = v2422 + v2848,
+v2850[1:0] = v2123,
+v2850[11:2] = (v2123 >>> 2) - $signed({1'b0, v2849}),
+v2851 = (v2850_7 <<< 1) + v2643,
+v2852 = v2851_8 - $signed({1'b0, v2522_8}),
+v2853 = v2852 + 15'sd12,
+v2854 = v2853[13] ? 12'd0 : v2853,
+v2855 = (v2854 >>> 4),
+v2856 = (v2605 <<< 1) + $signed({1'b0, v2855_9}),
+v2857 = v2856 + $signed({1'b0, v2774_9}),
+v2858 = $signed({1'b0, v2658_10}) + v2857_10,
+v2859[0:0] = v2855_9,
+v2859[7:1] = (v2855_9 >>> 1) + v2747,
+v2860 = v2859 + v2667,
+v2861 = (v2860_10 <<< 1) + v2761_10,
+v2862[3:0] = v2855_9,
+v2862[9:4] = (v2855_9 >>> 4) + v2760_9,
+v2863[1:0] = v2862,
+v2863[11:2] = (v2862 >>> 2) + v2746,
+v2864[3:0] = v2855_9,
+v2864[9:4] = (v2855_9 >>> 4) + v2560_9,
+v2865[2:0] = v2864,
+v2865[10:3] = (v2864 >>> 3) + v2774_9,
+v2866 = $signed({1'b0, v2865}) + v2847,
+v2867 = v2711_9 + v2855_9,
+v2868 = ($signed({1'b0, v2867}) <<< 2) + v2803,
+v2869 = (v2868 <<< 1) + v2816,
+v2870[3:0] = v2712,
+v2870[11:4] = (v2712 >>> 4) - v2867,
+v2871[1:0] = v2870,
+v2871[12:2] = (v2870 >>> 2) + v2791,
+v2872[1:0] = v1795_6,
+v2872[7:2] = (v1795_6 >>> 2) + v2848,
+v2873[1:0] = v2872,
+v2873[9:2] = (v2872 >>> 2) + v1842,
+v2874[1:0] = $signed({1'b0, v2873_7}),
+v2874[11:2] = ($signed({1'b0, v2873_7}) >>> 2) + v2495,
+v2875[1:0] = v2874,
+v2875[12:2] = (v2874 >>> 2) - v2269_7,
+v2876[1:0] = v2875_8,
+v2876[13:2] = (v2875_8 >>> 2) + v2610,
+v2877 = v2876 + 15'sd76,
+v2878 = v2877_9[13] ? 13'd0 : v2877_9,
+v2879 = (v2878 >>> 5),
+v2880[1:0] = v2712,
+v2880[9:2] = (v2712 >>> 2) + v2879,
+v2881 = (v2620 <<< 3) + v2879,
+v2882 = (v2724 <<< 1) + v2881,
+v2883 = (v2879 <<< 2) - v2879,
+v2884[0:0] = v2883,
+v2884[8:1] = (v2883 >>> 1) + v2838,
+v2885[0:0] = v2668,
+v2885[9:1] = (v2668 >>> 1) + v2883,
+v2886[0:0] = v2011_6,
+v2886[6:1] = (v2011_6 >>> 1) + v2848,
+v2887[0:0] = v2064,
+v2887[9:1] = (v2064 >>> 1) + $signed({1'b0, v2886}),
+v2888 = v2887_7 + v2301_7,
+v2889 = v2888 + v2613,
+v2890 = v2532_8 + v2889_8,
+v2891 = v2890 - 15'sd12,
+v2892 = v2891[13] ? 12'd0 : v2891,
+v2893 = (v2892 >>> 4),
+v2894 = (v2893_9 <<< 1) + v2733_9,
+v2895 = v2894 + v2774_9,
+v2896[4:0] = v2819_10,
+v2896[14:5] = (v2819_10 >>> 5) - $signed({1'b0, v2895_10}),
+v2897 = (v2893_9 <<< 1) + v2799_9,
+v2898 = v2897 + v2783,
+v2899 = ($signed({1'b0, v2898}) <<< 4) - v2790,
+v2900 = (v2813_9 <<< 1) + v2893_9,
+v2901 = v2900 + (v2835 <<< 1),
+v2902 = v2702 + v2901,
+v2903[0:0] = v2885_10,
+v2903[10:1] = (v2885_10 >>> 1) + v2902_10,
+v2904 = v2576_9 + v2893_9,
+v2905 = v2827 + v2904,
+v2906 = v2702_10 + v2905_10,
+v2907 = ($signed({1'b0, v2906}) <<< 2) + v2870_10,
+v2908 = (v2893_9 <<< 2) - v2893_9,
+v2909 = $signed({1'b0, v2908}) + v2837,
+v2910[0:0] = v2909_10,
+v2910[11:1] = (v2909_10 >>> 1) + v2763_10,
+v2911[0:0] = v2846_10,
+v2911[13:1] = (v2846_10 >>> 1) + v2910,
+v2912 = (v2678 <<< 2) + v2908,
+v2913 = (v2866_10 <<< 2) - $signed({1'b0, v2912_10}),
+v2914 = v2434 - v2538_6,
+v2915 = $signed({1'b0, v1840_6}) + v2914,
+v2916 = (v2915 <<< 3) + $signed({1'b0, v2149}),
+v2917 = ($signed({1'b0, v2523_7}) <<< 1) + v2916_7,
+v2918[1:0] = v2564_8,
+v2918[14:2] = (v2564_8 >>> 2) - v2917_8,
+v2919 = v2918 + 16'sd56,
+v2920 = v2919[14] ? 14'd0 : v2919,
+v2921 = (v2920 >>> 7),
+v2922[3:0] = v2667,
+v2922[9:4] = v2921_9 + (v2667 >>> 4),
+v2923[5:0] = v2922,
+v2923[11:6] = (v2922 >>> 6) - v2921_9,
+v2924[1:0] = v2923,
+v2924[11:2] = (v2923 >>> 2) + v2763,
+v2925 = v2924_10 + v2913,
+v2926 = v2921_9 + v2620,
+v2927[0:0] = v2921_9,
+v2927[6:1] = (v2921_9 >>> 1) - v2620,
+v2928[1:0] = v2691,
+v2928[14:2] = (v2691 >>> 2) - v2927,
+v2929 = (v2789_10 <<< 2) + v2928_10,
+v2930 = (v2929 <<< 1) - v2871_10,
+v2931[1:0] = $signed({1'b0, v2824}),
+v2931[9:2] = ($signed({1'b0, v2824}) >>> 2) + v2927,
+v2932 = (v2931_10 <<< 2) + $signed({1'b0, v2884_10}),
+v2933 = (v2927 <<< 3) + $signed({1'b0, v2883}),
+v2934[2:0] = $signed({1'b0, v2402}),
+v2934[9:3] = ($signed({1'b0, v2402}) >>> 3) + v2914,
+v2935[1:0] = v2934,
+v2935[10:2] = (v2934 >>> 2) + v2638,
+v2936 = ($signed({1'b0, v2518_7}) <<< 1) + v2935_7,
+v2937[0:0] = v2314_8,
+v2937[13:1] = (v2314_8 >>> 1) - v2936_8,
+v2938 = v2937 + 15'sd12,
+v2939 = v2938[13] ? 13'd0 : v2938,
+v2940 = (v2939 >>> 5),
+v2941[1:0] = v2722,
+v2941[9:2] = (v2722 >>> 2) + $signed({1'b0, v2940_9}),
+v2942[1:0] = $signed({1'b0, v2804_10}),
+v2942[12:2] = ($signed({1'b0, v2804_10}) >>> 2) + v2941_10,
+v2943 = (v2933_10 <<< 1) + v2942,
+v2944[0:0] = v2896,
+v2944[14:1] = (v2896 >>> 1) + v2943,
+v2945 = v2774_9 + v2940_9,
+v2946 = v2945 + v2678,
+v2947 = ($signed({1'b0, v2946}) <<< 1) + v2765,
+v2948 = v2907 + v2947_10,
+v2949 = (v2940_9 <<< 2) - v2940_9,
+v2950[0:0] = v2826,
+v2950[8:1] = (v2826 >>> 1) + v2949,
+v2951 = (v2950_10 <<< 1) + v2882_10,
+v2952[0:0] = v2911,
+v2952[14:1] = (v2911 >>> 1) - $signed({1'b0, v2951}),
+v2953 = ($signed({1'b0, v2949}) <<< 2) + v2689,
+v2954 = (v2858 <<< 1) + v2953_10,
+v2955 = v2949 + v2724,
+v2956 = (v2914 <<< 2) + $signed({1'b0, v1996}),
+v2957[0:0] = v2347,
+v2957[9:1] = (v2347 >>> 1) + v2956,
+v2958 = v2957_7 + v2527_7,
+v2959[0:0] = v2393,
+v2959[12:1] = (v2393 >>> 1) + v2958,
+v2960 = v2588_8 + v2959_8,
+v2961 = v2960 + 15'sd4,
+v2962 = v2961[13] ? 12'd0 : v2961,
+v2963 = (v2962 >>> 4),
+v2964 = ($signed({1'b0, v2963_9}) <<< 3) + v2721,
+v2965[0:0] = $signed({1'b0, v2863}),
+v2965[13:1] = ($signed({1'b0, v2863}) >>> 1) + v2964,
+v2966 = ($signed({1'b0, v2955_10}) <<< 3) + v2965_10,
+v2967 = v2963_9 + (v2835 <<< 1),
+v2968 = (v2967 <<< 3) + v2702,
+v2969 = v2751_10 + $signed({1'b0, v2968_10}),
+v2970[0:0] = v2944_11,
+v2970[15:1] = (v2944_11 >>> 1) - v2969_11,
+v2971 = v2930_11 + v2970,
+v2972 = v2971 + 18'sd20,
+v2973 = v2963_9 + v2774_9,
+v2974[2:0] = v2836,
+v2974[11:3] = (v2836 >>> 3) + $signed({1'b0, v2973}),
+v2975[1:0] = v2899_10,
+v2975[14:2] = (v2899_10 >>> 2) + v2974_10,
+v2976 = v2975 - v2932,
+v2977 = (v2963_9 <<< 2) + v2701_9,
+v2978[1:0] = v2977,
+v2978[9:2] = (v2977 >>> 2) + v2926,
+v2979 = (v2869_10 <<< 1) - $signed({1'b0, v2978_10}),
+v2980 = (v2963_9 <<< 2) - v2963_9,
+v2981 = (v2926 <<< 1) + v2980,
+v2982[0:0] = v2981,
+v2982[11:1] = (v2981 >>> 1) - v2880,
+v2983 = v2954 + v2982_10,
+v2984 = v2980 + v2724,
+v2985[0:0] = v2805,
+v2985[12:1] = (v2805 >>> 1) + v2984_10,
+v2986[1:0] = v2925,
+v2986[15:2] = (v2925 >>> 2) - $signed({1'b0, v2985}),
+v2987[1:0] = $signed({1'b0, v2160}),
+v2987[7:2] = v2914 + ($signed({1'b0, v2160}) >>> 2),
+v2988 = v2987 + $signed({1'b0, v2267}),
+v2989 = (v2988_7 <<< 1) + v2526_7,
+v2990[0:0] = v2989,
+v2990[10:1] = (v2989 >>> 1) - $signed({1'b0, v2153_7}),
+v2991 = v2389 + v2990,
+v2992 = v2991_8 - 13'sd2,
+v2993 = v2992[11] ? 11'd0 : v2992,
+v2994 = (v2993 >>> 3),
+v2995[2:0] = v2667,
+v2995[9:3] = (v2667 >>> 3) - v2994_9,
+v2996[0:0] = v2995,
+v2996[9:1] = (v2995 >>> 1) + $signed({1'b0, v2883}),
+v2997 = $signed({1'b0, v2843_10}) + v2996_10,
+v2998 = v2997 + $signed({1'b0, v2966}),
+v2999 = (v2998 <<< 1) - v2841,
+v3000[0:0] = v2999_11,
+v3000[15:1] = (v2999_11 >>> 1) - v2948_11,
+v3001 = v3000 - 17'sd36,
+v3002 = (v2994 <<< 2) + v2994,
+v3003 = (v2723 <<< 3) + v3002_9,
+v3004[0:0] = v3003,
+v3004[11:1] = (v3003 >>> 1) + v2908,
+v3005 = (v2861 <<< 3) + v3004_10,
+v3006 = (v2983_11 <<< 1) - $signed({1'b0, v3005_11}),
+v3007 = v2976_11 + v3006,
+v3008 = v3007 - 16'sd8,
+v3009[0:0] = v3002_9,
+v3009[10:1] = (v3002_9 >>> 1) + v2692,
+v3010 = (v2761 <<< 3) + v3009,
+v3011 = v2822 + v3010_10,
+v3012 = (v2903 <<< 2) - v3011,
+v3013 = (v3012_11 <<< 1) + v2986_11,
+v3014 = v3013 - 17'sd12,
+v3015[2:0] = v3002_9,
+v3015[9:3] = (v3002_9 >>> 3) + v2667,
+v3016 = (v2883 <<< 2) + v3015,
+v3017[0:0] = $signed({1'b0, v3016_10}),
+v3017[11:1] = ($signed({1'b0, v3016_10}) >>> 1) + v2789_10,
+v3018[0:0] = v2979,
+v3018[13:1] = (v2979 >>> 1) + v3017,
+v3019 = v3018_11 + v2952_11,
+v3020 = v3019 + 16'sd44,
+logit0 = v3020 <<< 1,
+logit1 = v3014 <<< 0,
+logit2 = v3001 <<< 1,
+logit3 = v2972 <<< 1,
+logit4 = v3008 <<< 1;
+always @(posedge clk) begin
+inputs <= model_inp;
+v3_1 <= v3;
+v46_1 <= v46;
+v68_1 <= v68;
+v73_1 <= v73;
+v77_1 <= v77;
+v81_1 <= v81;
+v82_1 <= v82;
+v94_1 <= v94;
+v110_1 <= v110;
+v113_1 <= v113;
+v128_1 <= v128;
+v136_1 <= v136;
+v138_1 <= v138;
+v144_1 <= v144;
+v145_1 <= v145;
+v146_1 <= v146;
+v149_1 <= v149;
+v152_1 <= v152;
+v154_1 <= v154;
+v163_1 <= v163;
+v164_1 <= v164;
+v166_1 <= v166;
+v174_1 <= v174;
+v178_1 <= v178;
+v183_1 <= v183;
+v186_1 <= v186;
+v187_1 <= v187;
+v188_1 <= v188;
+v190_1 <= v190;
+v195_1 <= v195;
+v198_1 <= v198;
+v201_1 <= v201;
+v204_1 <= v204;
+v206_1 <= v206;
+v208_1 <= v208;
+v213_1 <= v213;
+v215_1 <= v215;
+v216_1 <= v216;
+v218_1 <= v218;
+v219_1 <= v219;
+v221_1 <= v221;
+v224_1 <= v224;
+v225_1 <= v225;
+v239_1 <= v239;
+v240_1 <= v240;
+v242_1 <= v242;
+v245_1 <= v245;
+v248_1 <= v248;
+v250_1 <= v250;
+v253_1 <= v253;
+v254_1 <= v254;
+v259_1 <= v259;
+v263_1 <= v263;
+v266_1 <= v266;
+v270_1 <= v270;
+v271_1 <= v271;
+v272_1 <= v272;
+v275_1 <= v275;
+v277_1 <= v277;
+v279_1 <= v279;
+v282_1 <= v282;
+v285_1 <= v285;
+v287_1 <= v287;
+v289_1 <= v289;
+v296_1 <= v296;
+v300_1 <= v300;
+v304_1 <= v304;
+v305_1 <= v305;
+v308_1 <= v308;
+v311_1 <= v311;
+v314_1 <= v314;
+v315_1 <= v315;
+v318_1 <= v318;
+v321_1 <= v321;
+v322_1 <= v322;
+v325_1 <= v325;
+v329_1 <= v329;
+v331_1 <= v331;
+v333_1 <= v333;
+v336_1 <= v336;
+v337_1 <= v337;
+v340_1 <= v340;
+v341_1 <= v341;
+v342_1 <= v342;
+v344_1 <= v344;
+v347_1 <= v347;
+v351_1 <= v351;
+v353_1 <= v353;
+v356_1 <= v356;
+v358_1 <= v358;
+v359_1 <= v359;
+v360_1 <= v360;
+v364_1 <= v364;
+v367_1 <= v367;
+v371_1 <= v371;
+v372_1 <= v372;
+v374_1 <= v374;
+v376_1 <= v376;
+v378_1 <= v378;
+v381_1 <= v381;
+v384_1 <= v384;
+v387_1 <= v387;
+v391_1 <= v391;
+v396_1 <= v396;
+v401_1 <= v401;
+v403_1 <= v403;
+v405_1 <= v405;
+v408_1 <= v408;
+v411_1 <= v411;
+v414_1 <= v414;
+v418_1 <= v418;
+v421_1 <= v421;
+v425_1 <= v425;
+v426_1 <= v426;
+v427_1 <= v427;
+v429_1 <= v429;
+v432_1 <= v432;
+v434_1 <= v434;
+v436_1 <= v436;
+v438_1 <= v438;
+v440_1 <= v440;
+v441_1 <= v441;
+v444_1 <= v444;
+v448_1 <= v448;
+v452_1 <= v452;
+v454_1 <= v454;
+v458_1 <= v458;
+v461_1 <= v461;
+v463_2 <= v463;
+v464_1 <= v464;
+v465_1 <= v465;
+v466_2 <= v466;
+v467_2 <= v467;
+v469_3 <= v469;
+v469_4 <= v469_3;
+v471_1 <= v471;
+v472_1 <= v472;
+v474_1 <= v474;
+v478_1 <= v478;
+v480_1 <= v480;
+v481_1 <= v481;
+v485_2 <= v485;
+v489_1 <= v489;
+v490_2 <= v490;
+v494_3 <= v494;
+v497_1 <= v497;
+v501_1 <= v501;
+v504_1 <= v504;
+v506_1 <= v506;
+v511_1 <= v511;
+v513_1 <= v513;
+v516_2 <= v516;
+v518_3 <= v518;
+v520_1 <= v520;
+v523_1 <= v523;
+v527_1 <= v527;
+v531_1 <= v531;
+v534_1 <= v534;
+v536_2 <= v536;
+v538_3 <= v538;
+v540_1 <= v540;
+v543_2 <= v543;
+v547_1 <= v547;
+v549_2 <= v549;
+v551_3 <= v551;
+v553_1 <= v553;
+v556_1 <= v556;
+v559_1 <= v559;
+v561_1 <= v561;
+v562_1 <= v562;
+v564_2 <= v564;
+v566_3 <= v566;
+v568_3 <= v568;
+v569_3 <= v569;
+v571_1 <= v571;
+v574_2 <= v574;
+v579_1 <= v579;
+v582_2 <= v582;
+v584_3 <= v584;
+v586_1 <= v586;
+v590_1 <= v590;
+v593_2 <= v593;
+v596_3 <= v596;
+v599_1 <= v599;
+v601_2 <= v601;
+v604_3 <= v604;
+v605_3 <= v605;
+v607_1 <= v607;
+v610_2 <= v610;
+v613_3 <= v613;
+v614_3 <= v614;
+v615_3 <= v615;
+v616_3 <= v616;
+v618_2 <= v618;
+v622_3 <= v622;
+v625_1 <= v625;
+v628_1 <= v628;
+v630_2 <= v630;
+v634_3 <= v634;
+v636_1 <= v636;
+v638_2 <= v638;
+v640_3 <= v640;
+v641_3 <= v641;
+v642_3 <= v642;
+v648_1 <= v648;
+v650_2 <= v650;
+v656_1 <= v656;
+v658_2 <= v658;
+v659_3 <= v659;
+v662_3 <= v662;
+v663_3 <= v663;
+v666_1 <= v666;
+v667_2 <= v667;
+v669_2 <= v669;
+v672_3 <= v672;
+v673_3 <= v673;
+v675_1 <= v675;
+v677_1 <= v677;
+v679_1 <= v679;
+v682_1 <= v682;
+v685_2 <= v685;
+v687_3 <= v687;
+v689_3 <= v689;
+v691_3 <= v691;
+v692_3 <= v692;
+v696_3 <= v696;
+v697_1 <= v697;
+v698_1 <= v698;
+v700_1 <= v700;
+v702_2 <= v702;
+v705_3 <= v705;
+v706_4 <= v706;
+v707_3 <= v707;
+v708_3 <= v708;
+v709_3 <= v709;
+v710_1 <= v710;
+v712_1 <= v712;
+v713_1 <= v713;
+v714_2 <= v714;
+v718_3 <= v718;
+v724_1 <= v724;
+v726_2 <= v726;
+v729_3 <= v729;
+v731_3 <= v731;
+v733_1 <= v733;
+v736_2 <= v736;
+v738_3 <= v738;
+v740_1 <= v740;
+v741_1 <= v741;
+v743_2 <= v743;
+v746_3 <= v746;
+v748_3 <= v748;
+v750_4 <= v750;
+v751_3 <= v751;
+v753_1 <= v753;
+v756_1 <= v756;
+v759_2 <= v759;
+v761_3 <= v761;
+v766_1 <= v766;
+v769_1 <= v769;
+v771_2 <= v771;
+v773_3 <= v773;
+v774_3 <= v774;
+v776_3 <= v776;
+v778_3 <= v778;
+v779_3 <= v779;
+v782_3 <= v782;
+v784_1 <= v784;
+v786_2 <= v786;
+v790_3 <= v790;
+v791_4 <= v791;
+v795_3 <= v795;
+v796_2 <= v796;
+v799_3 <= v799;
+v801_3 <= v801;
+v801_4 <= v801_3;
+v802_2 <= v802;
+v806_1 <= v806;
+v809_1 <= v809;
+v812_2 <= v812;
+v815_3 <= v815;
+v817_4 <= v817;
+v819_4 <= v819;
+v821_4 <= v821;
+v822_4 <= v822;
+v826_3 <= v826;
+v828_3 <= v828;
+v829_3 <= v829;
+v830_3 <= v830;
+v833_4 <= v833;
+v834_3 <= v834;
+v835_3 <= v835;
+v837_3 <= v837;
+v838_3 <= v838;
+v840_3 <= v840;
+v841_2 <= v841;
+v843_3 <= v843;
+v844_4 <= v844;
+v845_3 <= v845;
+v847_3 <= v847;
+v849_4 <= v849;
+v853_3 <= v853;
+v855_1 <= v855;
+v858_2 <= v858;
+v860_3 <= v860;
+v861_3 <= v861;
+v863_4 <= v863;
+v867_1 <= v867;
+v870_1 <= v870;
+v873_2 <= v873;
+v875_3 <= v875;
+v877_1 <= v877;
+v879_2 <= v879;
+v881_3 <= v881;
+v886_3 <= v886;
+v895_1 <= v895;
+v898_2 <= v898;
+v901_3 <= v901;
+v902_3 <= v902;
+v904_1 <= v904;
+v907_2 <= v907;
+v909_3 <= v909;
+v912_3 <= v912;
+v914_3 <= v914;
+v915_3 <= v915;
+v917_3 <= v917;
+v918_3 <= v918;
+v919_4 <= v919;
+v920_4 <= v920;
+v924_1 <= v924;
+v926_2 <= v926;
+v929_3 <= v929;
+v930_3 <= v930;
+v932_3 <= v932;
+v933_1 <= v933;
+v936_2 <= v936;
+v938_1 <= v938;
+v940_2 <= v940;
+v942_4 <= v942;
+v943_3 <= v943;
+v944_1 <= v944;
+v947_2 <= v947;
+v951_3 <= v951;
+v959_1 <= v959;
+v962_2 <= v962;
+v965_3 <= v965;
+v966_3 <= v966;
+v967_3 <= v967;
+v969_4 <= v969;
+v970_3 <= v970;
+v971_3 <= v971;
+v972_3 <= v972;
+v974_4 <= v974;
+v976_1 <= v976;
+v979_2 <= v979;
+v982_3 <= v982;
+v982_4 <= v982_3;
+v983_3 <= v983;
+v985_3 <= v985;
+v986_3 <= v986;
+v987_3 <= v987;
+v988_3 <= v988;
+v991_1 <= v991;
+v993_2 <= v993;
+v996_3 <= v996;
+v998_4 <= v998;
+v1000_3 <= v1000;
+v1002_3 <= v1002;
+v1003_3 <= v1003;
+v1006_1 <= v1006;
+v1009_2 <= v1009;
+v1012_3 <= v1012;
+v1013_4 <= v1013;
+v1014_3 <= v1014;
+v1017_3 <= v1017;
+v1019_4 <= v1019;
+v1021_1 <= v1021;
+v1023_2 <= v1023;
+v1026_3 <= v1026;
+v1028_4 <= v1028;
+v1030_4 <= v1030;
+v1031_3 <= v1031;
+v1032_3 <= v1032;
+v1037_1 <= v1037;
+v1040_2 <= v1040;
+v1044_3 <= v1044;
+v1045_3 <= v1045;
+v1046_3 <= v1046;
+v1048_3 <= v1048;
+v1049_3 <= v1049;
+v1050_3 <= v1050;
+v1051_3 <= v1051;
+v1052_3 <= v1052;
+v1053_3 <= v1053;
+v1055_1 <= v1055;
+v1059_1 <= v1059;
+v1063_1 <= v1063;
+v1065_2 <= v1065;
+v1069_3 <= v1069;
+v1069_4 <= v1069_3;
+v1073_4 <= v1073;
+v1077_3 <= v1077;
+v1082_3 <= v1082;
+v1084_2 <= v1084;
+v1087_3 <= v1087;
+v1088_2 <= v1088;
+v1091_3 <= v1091;
+v1092_4 <= v1092;
+v1098_4 <= v1098;
+v1100_4 <= v1100;
+v1102_4 <= v1102;
+v1103_4 <= v1103;
+v1104_4 <= v1104;
+v1111_4 <= v1111;
+v1112_4 <= v1112;
+v1115_4 <= v1115;
+v1119_4 <= v1119;
+v1120_4 <= v1120;
+v1121_4 <= v1121;
+v1122_3 <= v1122;
+v1125_3 <= v1125;
+v1126_3 <= v1126;
+v1128_4 <= v1128;
+v1129_3 <= v1129;
+v1132_3 <= v1132;
+v1135_4 <= v1135;
+v1137_3 <= v1137;
+v1140_4 <= v1140;
+v1141_3 <= v1141;
+v1144_3 <= v1144;
+v1147_3 <= v1147;
+v1148_3 <= v1148;
+v1149_3 <= v1149;
+v1152_3 <= v1152;
+v1154_2 <= v1154;
+v1156_3 <= v1156;
+v1158_4 <= v1158;
+v1159_4 <= v1159;
+v1160_3 <= v1160;
+v1163_3 <= v1163;
+v1165_3 <= v1165;
+v1169_3 <= v1169;
+v1171_1 <= v1171;
+v1174_2 <= v1174;
+v1177_3 <= v1177;
+v1178_3 <= v1178;
+v1179_3 <= v1179;
+v1180_3 <= v1180;
+v1181_4 <= v1181;
+v1182_3 <= v1182;
+v1184_4 <= v1184;
+v1185_3 <= v1185;
+v1187_3 <= v1187;
+v1188_3 <= v1188;
+v1189_3 <= v1189;
+v1191_4 <= v1191;
+v1194_1 <= v1194;
+v1196_2 <= v1196;
+v1200_3 <= v1200;
+v1203_3 <= v1203;
+v1204_3 <= v1204;
+v1205_3 <= v1205;
+v1207_3 <= v1207;
+v1214_3 <= v1214;
+v1215_3 <= v1215;
+v1216_3 <= v1216;
+v1217_3 <= v1217;
+v1218_3 <= v1218;
+v1221_3 <= v1221;
+v1224_2 <= v1224;
+v1227_3 <= v1227;
+v1229_4 <= v1229;
+v1230_3 <= v1230;
+v1231_3 <= v1231;
+v1233_3 <= v1233;
+v1236_3 <= v1236;
+v1239_3 <= v1239;
+v1241_3 <= v1241;
+v1242_4 <= v1242;
+v1245_3 <= v1245;
+v1246_4 <= v1246;
+v1247_4 <= v1247;
+v1248_3 <= v1248;
+v1251_1 <= v1251;
+v1253_2 <= v1253;
+v1256_3 <= v1256;
+v1257_3 <= v1257;
+v1261_4 <= v1261;
+v1264_2 <= v1264;
+v1266_3 <= v1266;
+v1266_4 <= v1266_3;
+v1267_3 <= v1267;
+v1270_4 <= v1270;
+v1272_3 <= v1272;
+v1273_3 <= v1273;
+v1274_4 <= v1274;
+v1275_3 <= v1275;
+v1277_3 <= v1277;
+v1280_3 <= v1280;
+v1281_3 <= v1281;
+v1282_4 <= v1282;
+v1283_3 <= v1283;
+v1284_4 <= v1284;
+v1285_3 <= v1285;
+v1287_4 <= v1287;
+v1288_3 <= v1288;
+v1289_4 <= v1289;
+v1290_3 <= v1290;
+v1292_3 <= v1292;
+v1293_4 <= v1293;
+v1295_4 <= v1295;
+v1299_4 <= v1299;
+v1300_3 <= v1300;
+v1301_3 <= v1301;
+v1303_4 <= v1303;
+v1305_4 <= v1305;
+v1309_4 <= v1309;
+v1311_3 <= v1311;
+v1313_4 <= v1313;
+v1315_3 <= v1315;
+v1316_3 <= v1316;
+v1317_3 <= v1317;
+v1320_4 <= v1320;
+v1321_3 <= v1321;
+v1322_4 <= v1322;
+v1327_3 <= v1327;
+v1329_3 <= v1329;
+v1332_3 <= v1332;
+v1336_3 <= v1336;
+v1337_3 <= v1337;
+v1339_4 <= v1339;
+v1340_3 <= v1340;
+v1341_3 <= v1341;
+v1344_1 <= v1344;
+v1346_2 <= v1346;
+v1349_3 <= v1349;
+v1352_4 <= v1352;
+v1353_5 <= v1353;
+v1355_4 <= v1355;
+v1356_1 <= v1356;
+v1359_2 <= v1359;
+v1361_3 <= v1361;
+v1361_4 <= v1361_3;
+v1362_5 <= v1362;
+v1365_4 <= v1365;
+v1369_4 <= v1369;
+v1372_4 <= v1372;
+v1375_4 <= v1375;
+v1377_4 <= v1377;
+v1379_3 <= v1379;
+v1382_3 <= v1382;
+v1387_4 <= v1387;
+v1388_3 <= v1388;
+v1391_4 <= v1391;
+v1395_4 <= v1395;
+v1397_4 <= v1397;
+v1399_3 <= v1399;
+v1401_4 <= v1401;
+v1404_3 <= v1404;
+v1410_3 <= v1410;
+v1413_4 <= v1413;
+v1415_3 <= v1415;
+v1418_4 <= v1418;
+v1421_4 <= v1421;
+v1425_4 <= v1425;
+v1428_3 <= v1428;
+v1432_3 <= v1432;
+v1435_4 <= v1435;
+v1438_3 <= v1438;
+v1441_4 <= v1441;
+v1443_3 <= v1443;
+v1446_4 <= v1446;
+v1451_3 <= v1451;
+v1455_1 <= v1455;
+v1458_2 <= v1458;
+v1460_3 <= v1460;
+v1462_3 <= v1462;
+v1464_3 <= v1464;
+v1466_1 <= v1466;
+v1469_2 <= v1469;
+v1472_3 <= v1472;
+v1473_3 <= v1473;
+v1477_1 <= v1477;
+v1479_2 <= v1479;
+v1483_3 <= v1483;
+v1485_4 <= v1485;
+v1488_4 <= v1488;
+v1490_4 <= v1490;
+v1494_4 <= v1494;
+v1497_4 <= v1497;
+v1499_5 <= v1499;
+v1500_4 <= v1500;
+v1503_5 <= v1503;
+v1505_4 <= v1505;
+v1506_4 <= v1506;
+v1508_5 <= v1508;
+v1510_4 <= v1510;
+v1513_4 <= v1513;
+v1514_4 <= v1514;
+v1516_4 <= v1516;
+v1519_4 <= v1519;
+v1522_4 <= v1522;
+v1525_4 <= v1525;
+v1530_4 <= v1530;
+v1533_3 <= v1533;
+v1536_4 <= v1536;
+v1538_3 <= v1538;
+v1541_4 <= v1541;
+v1543_3 <= v1543;
+v1546_4 <= v1546;
+v1547_3 <= v1547;
+v1551_4 <= v1551;
+v1554_5 <= v1554;
+v1555_3 <= v1555;
+v1558_4 <= v1558;
+v1562_4 <= v1562;
+v1563_4 <= v1563;
+v1566_4 <= v1566;
+v1568_4 <= v1568;
+v1569_3 <= v1569;
+v1572_4 <= v1572;
+v1577_4 <= v1577;
+v1583_3 <= v1583;
+v1586_4 <= v1586;
+v1590_3 <= v1590;
+v1595_3 <= v1595;
+v1596_4 <= v1596;
+v1599_5 <= v1599;
+v1602_3 <= v1602;
+v1605_4 <= v1605;
+v1608_3 <= v1608;
+v1611_1 <= v1611;
+v1614_2 <= v1614;
+v1617_3 <= v1617;
+v1618_4 <= v1618;
+v1619_3 <= v1619;
+v1621_3 <= v1621;
+v1623_4 <= v1623;
+v1625_4 <= v1625;
+v1628_5 <= v1628;
+v1629_4 <= v1629;
+v1631_4 <= v1631;
+v1633_5 <= v1633;
+v1635_4 <= v1635;
+v1637_4 <= v1637;
+v1640_4 <= v1640;
+v1641_4 <= v1641;
+v1644_4 <= v1644;
+v1647_3 <= v1647;
+v1648_4 <= v1648;
+v1649_4 <= v1649;
+v1651_4 <= v1651;
+v1654_4 <= v1654;
+v1655_4 <= v1655;
+v1657_4 <= v1657;
+v1659_4 <= v1659;
+v1661_3 <= v1661;
+v1664_4 <= v1664;
+v1665_5 <= v1665;
+v1666_3 <= v1666;
+v1668_4 <= v1668;
+v1670_4 <= v1670;
+v1673_5 <= v1673;
+v1676_1 <= v1676;
+v1678_2 <= v1678;
+v1681_3 <= v1681;
+v1684_4 <= v1684;
+v1687_4 <= v1687;
+v1689_3 <= v1689;
+v1691_3 <= v1691;
+v1694_4 <= v1694;
+v1696_4 <= v1696;
+v1697_4 <= v1697;
+v1699_4 <= v1699;
+v1701_5 <= v1701;
+v1702_4 <= v1702;
+v1706_4 <= v1706;
+v1707_4 <= v1707;
+v1709_5 <= v1709;
+v1710_3 <= v1710;
+v1712_4 <= v1712;
+v1716_4 <= v1716;
+v1717_4 <= v1717;
+v1720_4 <= v1720;
+v1723_3 <= v1723;
+v1726_4 <= v1726;
+v1728_3 <= v1728;
+v1731_4 <= v1731;
+v1734_3 <= v1734;
+v1737_4 <= v1737;
+v1738_3 <= v1738;
+v1741_4 <= v1741;
+v1743_5 <= v1743;
+v1746_4 <= v1746;
+v1749_5 <= v1749;
+v1752_6 <= v1752;
+v1753_6 <= v1753;
+v1754_6 <= v1754;
+v1755_3 <= v1755;
+v1757_4 <= v1757;
+v1760_5 <= v1760;
+v1763_4 <= v1763;
+v1766_1 <= v1766;
+v1769_2 <= v1769;
+v1773_3 <= v1773;
+v1774_4 <= v1774;
+v1776_5 <= v1776;
+v1779_4 <= v1779;
+v1781_4 <= v1781;
+v1782_5 <= v1782;
+v1785_5 <= v1785;
+v1787_4 <= v1787;
+v1789_4 <= v1789;
+v1791_5 <= v1791;
+v1795_6 <= v1795;
+v1797_4 <= v1797;
+v1799_4 <= v1799;
+v1801_4 <= v1801;
+v1803_1 <= v1803;
+v1806_2 <= v1806;
+v1810_3 <= v1810;
+v1810_4 <= v1810_3;
+v1811_5 <= v1811;
+v1814_4 <= v1814;
+v1819_4 <= v1819;
+v1823_4 <= v1823;
+v1828_4 <= v1828;
+v1830_4 <= v1830;
+v1831_5 <= v1831;
+v1833_4 <= v1833;
+v1834_4 <= v1834;
+v1836_5 <= v1836;
+v1840_6 <= v1840;
+v1844_4 <= v1844;
+v1846_4 <= v1846;
+v1847_4 <= v1847;
+v1848_5 <= v1848;
+v1852_4 <= v1852;
+v1855_5 <= v1855;
+v1858_6 <= v1858;
+v1859_6 <= v1859;
+v1860_6 <= v1860;
+v1861_6 <= v1861;
+v1862_6 <= v1862;
+v1863_6 <= v1863;
+v1864_4 <= v1864;
+v1867_5 <= v1867;
+v1869_4 <= v1869;
+v1872_5 <= v1872;
+v1874_4 <= v1874;
+v1876_5 <= v1876;
+v1880_6 <= v1880;
+v1883_4 <= v1883;
+v1886_4 <= v1886;
+v1889_5 <= v1889;
+v1897_4 <= v1897;
+v1898_5 <= v1898;
+v1900_4 <= v1900;
+v1903_5 <= v1903;
+v1906_5 <= v1906;
+v1907_4 <= v1907;
+v1909_5 <= v1909;
+v1913_6 <= v1913;
+v1915_4 <= v1915;
+v1917_5 <= v1917;
+v1920_6 <= v1920;
+v1922_7 <= v1922;
+v1923_7 <= v1923;
+v1924_6 <= v1924;
+v1925_6 <= v1925;
+v1926_6 <= v1926;
+v1928_6 <= v1928;
+v1929_6 <= v1929;
+v1930_4 <= v1930;
+v1931_5 <= v1931;
+v1934_4 <= v1934;
+v1935_5 <= v1935;
+v1939_6 <= v1939;
+v1940_5 <= v1940;
+v1949_4 <= v1949;
+v1950_5 <= v1950;
+v1951_4 <= v1951;
+v1952_5 <= v1952;
+v1956_6 <= v1956;
+v1963_7 <= v1963;
+v1972_5 <= v1972;
+v1974_6 <= v1974;
+v1982_4 <= v1982;
+v1984_5 <= v1984;
+v1988_6 <= v1988;
+v1999_7 <= v1999;
+v2000_4 <= v2000;
+v2002_4 <= v2002;
+v2003_5 <= v2003;
+v2004_4 <= v2004;
+v2007_5 <= v2007;
+v2011_6 <= v2011;
+v2013_5 <= v2013;
+v2017_6 <= v2017;
+v2021_7 <= v2021;
+v2030_7 <= v2030;
+v2042_7 <= v2042;
+v2048_7 <= v2048;
+v2055_4 <= v2055;
+v2057_5 <= v2057;
+v2061_6 <= v2061;
+v2066_7 <= v2066;
+v2069_7 <= v2069;
+v2076_7 <= v2076;
+v2077_6 <= v2077;
+v2088_7 <= v2088;
+v2094_7 <= v2094;
+v2096_7 <= v2096;
+v2098_6 <= v2098;
+v2100_6 <= v2100;
+v2101_7 <= v2101;
+v2102_7 <= v2102;
+v2105_4 <= v2105;
+v2108_5 <= v2108;
+v2112_6 <= v2112;
+v2114_4 <= v2114;
+v2116_5 <= v2116;
+v2119_6 <= v2119;
+v2121_7 <= v2121;
+v2124_7 <= v2124;
+v2126_7 <= v2126;
+v2127_7 <= v2127;
+v2128_7 <= v2128;
+v2129_7 <= v2129;
+v2131_7 <= v2131;
+v2136_7 <= v2136;
+v2138_7 <= v2138;
+v2142_4 <= v2142;
+v2143_5 <= v2143;
+v2146_6 <= v2146;
+v2149_7 <= v2149;
+v2150_7 <= v2150;
+v2151_7 <= v2151;
+v2152_7 <= v2152;
+v2153_7 <= v2153;
+v2154_7 <= v2154;
+v2155_7 <= v2155;
+v2156_5 <= v2156;
+v2158_6 <= v2158;
+v2160_7 <= v2160;
+v2164_7 <= v2164;
+v2168_4 <= v2168;
+v2173_4 <= v2173;
+v2175_5 <= v2175;
+v2179_6 <= v2179;
+v2182_7 <= v2182;
+v2185_7 <= v2185;
+v2189_7 <= v2189;
+v2191_4 <= v2191;
+v2193_5 <= v2193;
+v2197_6 <= v2197;
+v2197_7 <= v2197_6;
+v2199_7 <= v2199;
+v2201_7 <= v2201;
+v2202_7 <= v2202;
+v2203_4 <= v2203;
+v2205_5 <= v2205;
+v2209_6 <= v2209;
+v2213_7 <= v2213;
+v2215_7 <= v2215;
+v2216_4 <= v2216;
+v2218_5 <= v2218;
+v2220_6 <= v2220;
+v2223_7 <= v2223;
+v2225_7 <= v2225;
+v2226_7 <= v2226;
+v2227_7 <= v2227;
+v2229_4 <= v2229;
+v2232_5 <= v2232;
+v2236_6 <= v2236;
+v2237_7 <= v2237;
+v2238_7 <= v2238;
+v2240_7 <= v2240;
+v2241_4 <= v2241;
+v2243_5 <= v2243;
+v2247_6 <= v2247;
+v2248_7 <= v2248;
+v2250_7 <= v2250;
+v2252_7 <= v2252;
+v2254_7 <= v2254;
+v2255_7 <= v2255;
+v2256_7 <= v2256;
+v2258_8 <= v2258;
+v2260_7 <= v2260;
+v2261_7 <= v2261;
+v2262_8 <= v2262;
+v2263_7 <= v2263;
+v2265_7 <= v2265;
+v2266_7 <= v2266;
+v2268_7 <= v2268;
+v2269_7 <= v2269;
+v2271_7 <= v2271;
+v2273_7 <= v2273;
+v2275_7 <= v2275;
+v2276_8 <= v2276;
+v2278_7 <= v2278;
+v2281_7 <= v2281;
+v2282_7 <= v2282;
+v2283_7 <= v2283;
+v2292_7 <= v2292;
+v2294_7 <= v2294;
+v2295_7 <= v2295;
+v2296_7 <= v2296;
+v2299_7 <= v2299;
+v2300_7 <= v2300;
+v2301_7 <= v2301;
+v2302_7 <= v2302;
+v2307_7 <= v2307;
+v2309_7 <= v2309;
+v2310_8 <= v2310;
+v2313_7 <= v2313;
+v2314_8 <= v2314;
+v2315_7 <= v2315;
+v2316_7 <= v2316;
+v2318_7 <= v2318;
+v2318_8 <= v2318_7;
+v2319_7 <= v2319;
+v2321_7 <= v2321;
+v2322_7 <= v2322;
+v2325_7 <= v2325;
+v2327_7 <= v2327;
+v2330_7 <= v2330;
+v2332_7 <= v2332;
+v2335_7 <= v2335;
+v2338_7 <= v2338;
+v2341_7 <= v2341;
+v2344_7 <= v2344;
+v2349_7 <= v2349;
+v2351_7 <= v2351;
+v2354_7 <= v2354;
+v2357_7 <= v2357;
+v2359_7 <= v2359;
+v2361_7 <= v2361;
+v2363_7 <= v2363;
+v2366_7 <= v2366;
+v2368_8 <= v2368;
+v2371_7 <= v2371;
+v2374_8 <= v2374;
+v2379_7 <= v2379;
+v2382_7 <= v2382;
+v2385_7 <= v2385;
+v2387_7 <= v2387;
+v2391_7 <= v2391;
+v2394_7 <= v2394;
+v2398_7 <= v2398;
+v2400_7 <= v2400;
+v2403_7 <= v2403;
+v2404_7 <= v2404;
+v2410_7 <= v2410;
+v2412_7 <= v2412;
+v2415_7 <= v2415;
+v2416_7 <= v2416;
+v2419_7 <= v2419;
+v2420_7 <= v2420;
+v2423_7 <= v2423;
+v2425_7 <= v2425;
+v2426_7 <= v2426;
+v2428_7 <= v2428;
+v2429_8 <= v2429;
+v2430_5 <= v2430;
+v2432_6 <= v2432;
+v2436_7 <= v2436;
+v2440_7 <= v2440;
+v2442_8 <= v2442;
+v2444_7 <= v2444;
+v2448_7 <= v2448;
+v2451_8 <= v2451;
+v2453_9 <= v2453;
+v2455_9 <= v2455;
+v2456_9 <= v2456;
+v2460_7 <= v2460;
+v2466_7 <= v2466;
+v2469_7 <= v2469;
+v2472_7 <= v2472;
+v2473_8 <= v2473;
+v2475_5 <= v2475;
+v2478_6 <= v2478;
+v2481_7 <= v2481;
+v2484_8 <= v2484;
+v2486_7 <= v2486;
+v2487_8 <= v2487;
+v2489_7 <= v2489;
+v2491_7 <= v2491;
+v2492_8 <= v2492;
+v2494_7 <= v2494;
+v2497_7 <= v2497;
+v2499_7 <= v2499;
+v2501_7 <= v2501;
+v2503_7 <= v2503;
+v2504_8 <= v2504;
+v2505_7 <= v2505;
+v2508_7 <= v2508;
+v2512_7 <= v2512;
+v2513_8 <= v2513;
+v2515_7 <= v2515;
+v2516_8 <= v2516;
+v2518_7 <= v2518;
+v2520_7 <= v2520;
+v2522_7 <= v2522;
+v2522_8 <= v2522_7;
+v2523_7 <= v2523;
+v2525_7 <= v2525;
+v2526_7 <= v2526;
+v2527_7 <= v2527;
+v2528_7 <= v2528;
+v2530_8 <= v2530;
+v2532_7 <= v2532;
+v2532_8 <= v2532_7;
+v2533_4 <= v2533;
+v2534_5 <= v2534;
+v2538_6 <= v2538;
+v2540_7 <= v2540;
+v2544_5 <= v2544;
+v2546_6 <= v2546;
+v2549_7 <= v2549;
+v2552_8 <= v2552;
+v2553_7 <= v2553;
+v2556_8 <= v2556;
+v2560_9 <= v2560;
+v2561_7 <= v2561;
+v2564_8 <= v2564;
+v2566_7 <= v2566;
+v2568_8 <= v2568;
+v2569_7 <= v2569;
+v2572_8 <= v2572;
+v2576_9 <= v2576;
+v2579_7 <= v2579;
+v2582_7 <= v2582;
+v2585_8 <= v2585;
+v2587_7 <= v2587;
+v2588_8 <= v2588;
+v2590_7 <= v2590;
+v2592_8 <= v2592;
+v2594_7 <= v2594;
+v2596_8 <= v2596;
+v2598_7 <= v2598;
+v2599_8 <= v2599;
+v2603_9 <= v2603;
+v2607_7 <= v2607;
+v2609_8 <= v2609;
+v2612_7 <= v2612;
+v2614_7 <= v2614;
+v2616_8 <= v2616;
+v2618_9 <= v2618;
+v2621_7 <= v2621;
+v2622_8 <= v2622;
+v2624_7 <= v2624;
+v2626_8 <= v2626;
+v2630_9 <= v2630;
+v2632_7 <= v2632;
+v2635_7 <= v2635;
+v2636_8 <= v2636;
+v2637_7 <= v2637;
+v2639_7 <= v2639;
+v2640_8 <= v2640;
+v2642_7 <= v2642;
+v2644_7 <= v2644;
+v2647_7 <= v2647;
+v2648_7 <= v2648;
+v2652_7 <= v2652;
+v2653_8 <= v2653;
+v2657_9 <= v2657;
+v2658_10 <= v2658;
+v2660_7 <= v2660;
+v2662_8 <= v2662;
+v2665_9 <= v2665;
+v2670_7 <= v2670;
+v2673_8 <= v2673;
+v2677_9 <= v2677;
+v2681_7 <= v2681;
+v2683_8 <= v2683;
+v2687_9 <= v2687;
+v2694_7 <= v2694;
+v2697_8 <= v2697;
+v2701_9 <= v2701;
+v2702_10 <= v2702;
+v2704_7 <= v2704;
+v2707_8 <= v2707;
+v2711_9 <= v2711;
+v2715_7 <= v2715;
+v2716_8 <= v2716;
+v2720_9 <= v2720;
+v2726_7 <= v2726;
+v2729_8 <= v2729;
+v2733_9 <= v2733;
+v2738_7 <= v2738;
+v2740_8 <= v2740;
+v2743_9 <= v2743;
+v2744_9 <= v2744;
+v2745_9 <= v2745;
+v2749_9 <= v2749;
+v2751_10 <= v2751;
+v2754_7 <= v2754;
+v2756_8 <= v2756;
+v2760_9 <= v2760;
+v2761_10 <= v2761;
+v2763_10 <= v2763;
+v2767_7 <= v2767;
+v2770_8 <= v2770;
+v2774_9 <= v2774;
+v2776_7 <= v2776;
+v2779_8 <= v2779;
+v2781_9 <= v2781;
+v2784_10 <= v2784;
+v2786_10 <= v2786;
+v2789_10 <= v2789;
+v2793_7 <= v2793;
+v2795_8 <= v2795;
+v2799_9 <= v2799;
+v2801_10 <= v2801;
+v2804_10 <= v2804;
+v2806_7 <= v2806;
+v2809_8 <= v2809;
+v2813_9 <= v2813;
+v2819_10 <= v2819;
+v2821_10 <= v2821;
+v2829_7 <= v2829;
+v2831_8 <= v2831;
+v2833_9 <= v2833;
+v2840_10 <= v2840;
+v2843_10 <= v2843;
+v2846_10 <= v2846;
+v2850_7 <= v2850;
+v2851_8 <= v2851;
+v2855_9 <= v2855;
+v2857_10 <= v2857;
+v2860_10 <= v2860;
+v2866_10 <= v2866;
+v2869_10 <= v2869;
+v2870_10 <= v2870;
+v2871_10 <= v2871;
+v2873_7 <= v2873;
+v2875_8 <= v2875;
+v2877_9 <= v2877;
+v2882_10 <= v2882;
+v2884_10 <= v2884;
+v2885_10 <= v2885;
+v2887_7 <= v2887;
+v2889_8 <= v2889;
+v2893_9 <= v2893;
+v2895_10 <= v2895;
+v2899_10 <= v2899;
+v2902_10 <= v2902;
+v2905_10 <= v2905;
+v2909_10 <= v2909;
+v2912_10 <= v2912;
+v2916_7 <= v2916;
+v2917_8 <= v2917;
+v2921_9 <= v2921;
+v2924_10 <= v2924;
+v2928_10 <= v2928;
+v2930_11 <= v2930;
+v2931_10 <= v2931;
+v2933_10 <= v2933;
+v2935_7 <= v2935;
+v2936_8 <= v2936;
+v2940_9 <= v2940;
+v2941_10 <= v2941;
+v2944_11 <= v2944;
+v2947_10 <= v2947;
+v2948_11 <= v2948;
+v2950_10 <= v2950;
+v2952_11 <= v2952;
+v2953_10 <= v2953;
+v2955_10 <= v2955;
+v2957_7 <= v2957;
+v2959_8 <= v2959;
+v2963_9 <= v2963;
+v2965_10 <= v2965;
+v2968_10 <= v2968;
+v2969_11 <= v2969;
+v2974_10 <= v2974;
+v2976_11 <= v2976;
+v2978_10 <= v2978;
+v2982_10 <= v2982;
+v2983_11 <= v2983;
+v2984_10 <= v2984;
+v2986_11 <= v2986;
+v2988_7 <= v2988;
+v2991_8 <= v2991;
+v2994_9 <= v2994;
+v2996_10 <= v2996;
+v2999_11 <= v2999;
+v3002_9 <= v3002;
+v3004_10 <= v3004;
+v3005_11 <= v3005;
+v3010_10 <= v3010;
+v3012_11 <= v3012;
+v3016_10 <= v3016;
+v3018_11 <= v3018;
+model_out[17:0] <= logit0;
+model_out[35:18] <= logit1;
+model_out[53:36] <= logit2;
+model_out[71:54] <= logit3;
+model_out[89:72] <= logit4;
+end
 endmodule

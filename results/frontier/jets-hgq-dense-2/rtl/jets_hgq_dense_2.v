@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_hgq_dense_2 (
@@ -5,2883 +6,3749 @@ module jets_hgq_dense_2 (
     input wire [95:0] model_inp,
     output reg [69:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire signed [5:0] v0 = inputs[11:6];
-    wire signed [4:0] v1 = (v0 >>> 1);
-    wire signed [6:0] v2 = (v1 <<< 2) - v1;
-    wire signed [5:0] v3 = inputs[29:24];
-    wire signed [4:0] v4 = (v3 >>> 1);
-    wire signed [6:0] v5 = (v1 <<< 1) - v4;
-    wire signed [6:0] v6 = (v4 <<< 2) - v4;
-    wire signed [7:0] v7 = (v1 <<< 1) + v6;
-    reg signed [7:0] v7_1; always @(posedge clk) v7_1 <= v7;
-    wire signed [5:0] v8 = inputs[35:30];
-    wire signed [1:0] v9 = (v8 >>> 4);
-    wire [2:0] v10_l = v9; wire [1:0] v10_u = (v9 >>> 3) - v9; wire signed [4:0] v10 = {v10_u, v10_l};
-    wire [0:0] v11_l = v1; wire [4:0] v11_u = (v1 >>> 1) - v9; wire signed [5:0] v11 = {v11_u, v11_l};
-    wire [0:0] v12_l = v9; wire [5:0] v12_u = (v9 >>> 1) + v4; wire signed [6:0] v12 = {v12_u, v12_l};
-    wire signed [3:0] v13 = (v9 <<< 2) - v9;
-    wire [1:0] v14_l = v1; wire [4:0] v14_u = (v1 >>> 2) + v13; wire signed [6:0] v14 = {v14_u, v14_l};
-    wire [2:0] v15_l = v1; wire [3:0] v15_u = (v1 >>> 3) + v13; wire signed [6:0] v15 = {v15_u, v15_l};
-    wire signed [5:0] v16 = inputs[41:36];
-    wire signed [1:0] v17 = (v16 >>> 4);
-    wire signed [5:0] v18 = (v17 <<< 3) + v13;
-    wire [1:0] v19_l = v17; wire [2:0] v19_u = (v17 >>> 2) + v9; wire signed [4:0] v19 = {v19_u, v19_l};
-    wire signed [3:0] v20 = (v17 <<< 2) - v17;
-    wire [1:0] v21_l = v1; wire [4:0] v21_u = (v1 >>> 2) + v20; wire signed [6:0] v21 = {v21_u, v21_l};
-    wire signed [5:0] v22 = inputs[47:42];
-    wire signed [1:0] v23 = (v22 >>> 4);
-    wire signed [4:0] v24 = (v20 <<< 1) + v23;
-    wire signed [6:0] v25 = (v17 <<< 4) - v23;
-    wire signed [3:0] v26 = (v17 <<< 1) + v23;
-    wire signed [5:0] v27 = v1 - v23;
-    wire [2:0] v28_l = v4; wire [2:0] v28_u = (v4 >>> 3) + v23; wire signed [5:0] v28 = {v28_u, v28_l};
-    wire [0:0] v29_l = v4; wire [4:0] v29_u = (v4 >>> 1) - v23; wire signed [5:0] v29 = {v29_u, v29_l};
-    wire signed [3:0] v30 = (v9 <<< 1) - v23;
-    wire signed [2:0] v31 = v9 - v23;
-    wire signed [4:0] v32 = (v31 <<< 2) + v31;
-    wire signed [3:0] v33 = (v9 <<< 1) + v23;
-    wire [0:0] v34_l = v9; wire [2:0] v34_u = (v9 >>> 1) + v23; wire signed [3:0] v34 = {v34_u, v34_l};
-    wire signed [5:0] v35 = (v34 <<< 2) - v24;
-    wire signed [4:0] v36 = (v17 <<< 2) + v34;
-    wire signed [2:0] v37 = v9 + v23;
-    wire signed [5:0] v38 = inputs[53:48];
-    wire signed [0:0] v39 = (v38 >>> 5);
-    wire signed [3:0] v40 = (v39 <<< 2) + v23;
-    wire signed [3:0] v41 = (v23 <<< 1) + v39;
-    wire signed [2:0] v42 = (v39 <<< 1) - v17;
-    wire signed [5:0] v43 = (v39 <<< 3) + v4;
-    wire signed [5:0] v44 = (v39 <<< 3) + v1;
-    wire [0:0] v45_l = v23; wire [1:0] v45_u = (v23 >>> 1) - v39; wire signed [2:0] v45 = {v45_u, v45_l};
-    wire [1:0] v46_l = v9; wire [1:0] v46_u = (v9 >>> 2) - v39; wire signed [3:0] v46 = {v46_u, v46_l};
-    wire [0:0] v47_l = v9; wire [1:0] v47_u = (v9 >>> 1) - v39; wire signed [2:0] v47 = {v47_u, v47_l};
-    wire [3:0] v48_l = v2; wire [3:0] v48_u = (v2 >>> 4) + v47; wire signed [7:0] v48 = {v48_u, v48_l};
-    wire signed [2:0] v49 = (v39 <<< 2) - v39;
-    wire signed [6:0] v50 = v21 + (v49 <<< 2);
-    reg signed [6:0] v50_1; always @(posedge clk) v50_1 <= v50;
-    wire signed [5:0] v51 = inputs[59:54];
-    wire signed [3:0] v52 = (v51 >>> 2);
-    wire [2:0] v53_l = v52; wire [2:0] v53_u = (v52 >>> 3) + v17; wire signed [5:0] v53 = {v53_u, v53_l};
-    wire [0:0] v54_l = v53; wire [5:0] v54_u = v29 + (v53 >>> 1); wire signed [6:0] v54 = {v54_u, v54_l};
-    wire [2:0] v55_l = v52; wire [2:0] v55_u = (v52 >>> 3) + v23; wire signed [5:0] v55 = {v55_u, v55_l};
-    wire signed [4:0] v56 = (v9 <<< 2) + v52;
-    wire [0:0] v57_l = v9; wire [4:0] v57_u = (v9 >>> 1) + v52; wire signed [5:0] v57 = {v57_u, v57_l};
-    wire signed [7:0] v58 = v28 + (v57 <<< 1);
-    wire [1:0] v59_l = v1; wire [4:0] v59_u = (v1 >>> 2) + v52; wire signed [6:0] v59 = {v59_u, v59_l};
-    wire [0:0] v60_l = v1; wire [4:0] v60_u = (v1 >>> 1) + v52; wire signed [5:0] v60 = {v60_u, v60_l};
-    reg signed [5:0] v60_1; always @(posedge clk) v60_1 <= v60;
-    wire [0:0] v61_l = v60; wire [6:0] v61_u = (v60 >>> 1) + v6; wire signed [7:0] v61 = {v61_u, v61_l};
-    wire signed [5:0] v62 = inputs[65:60];
-    wire signed [3:0] v63 = (v62 >>> 2);
-    wire [1:0] v64_l = v2; wire [5:0] v64_u = (v2 >>> 2) - v63; wire signed [7:0] v64 = {v64_u, v64_l};
-    wire [0:0] v65_l = v46; wire [4:0] v65_u = v63 + (v46 >>> 1); wire signed [5:0] v65 = {v65_u, v65_l};
-    wire [1:0] v66_l = v63; wire [2:0] v66_u = (v63 >>> 2) + v39; wire signed [4:0] v66 = {v66_u, v66_l};
-    reg signed [4:0] v66_1; always @(posedge clk) v66_1 <= v66;
-    wire signed [4:0] v67 = (v39 <<< 1) + v63;
-    wire signed [4:0] v68 = (v17 <<< 1) + v63;
-    wire signed [5:0] v69 = (v63 <<< 1) + v52;
-    wire [1:0] v70_l = v69; wire [4:0] v70_u = (v69 >>> 2) + v31; wire signed [6:0] v70 = {v70_u, v70_l};
-    wire [2:0] v71_l = v63; wire [4:0] v71_u = (v63 >>> 3) + v63; wire signed [7:0] v71 = {v71_u, v71_l};
-    wire [0:0] v72_l = v52; wire [4:0] v72_u = (v52 >>> 1) - v63; wire signed [5:0] v72 = {v72_u, v72_l};
-    wire signed [7:0] v73 = v72 + (v10 <<< 2);
-    wire [1:0] v74_l = v4; wire [4:0] v74_u = (v4 >>> 2) + v63; wire signed [6:0] v74 = {v74_u, v74_l};
-    wire signed [5:0] v75 = (v52 <<< 1) + v63;
-    wire signed [7:0] v76 = (v75 <<< 1) - v5;
-    reg signed [7:0] v76_1; always @(posedge clk) v76_1 <= v76;
-    wire [0:0] v77_l = v1; wire [4:0] v77_u = (v1 >>> 1) - v63; wire signed [5:0] v77 = {v77_u, v77_l};
-    wire signed [5:0] v78 = inputs[71:66];
-    wire signed [3:0] v79 = (v78 >>> 2);
-    wire [1:0] v80_l = v65; wire [4:0] v80_u = (v65 >>> 2) - v79; wire signed [6:0] v80 = {v80_u, v80_l};
-    reg signed [6:0] v80_1; always @(posedge clk) v80_1 <= v80;
-    wire signed [6:0] v81 = (v79 <<< 1) - v77;
-    reg signed [6:0] v81_1; always @(posedge clk) v81_1 <= v81;
-    wire signed [4:0] v82 = v79 - v33;
-    reg signed [4:0] v82_1; always @(posedge clk) v82_1 <= v82;
-    wire signed [4:0] v83 = (v47 <<< 1) - v79;
-    wire signed [4:0] v84 = (v23 <<< 1) - v79;
-    wire [2:0] v85_l = v77; wire [4:0] v85_u = (v77 >>> 3) + v84; wire signed [7:0] v85 = {v85_u, v85_l};
-    reg signed [7:0] v85_1; always @(posedge clk) v85_1 <= v85;
-    wire [1:0] v86_l = v84; wire [3:0] v86_u = (v84 >>> 2) + v49; wire signed [5:0] v86 = {v86_u, v86_l};
-    wire signed [5:0] v87 = (v9 <<< 3) - v84;
-    wire [2:0] v88_l = v79; wire [2:0] v88_u = (v79 >>> 3) + v9; wire signed [5:0] v88 = {v88_u, v88_l};
-    wire [2:0] v89_l = v88; wire [2:0] v89_u = (v88 >>> 3) - v17; wire signed [5:0] v89 = {v89_u, v89_l};
-    wire signed [5:0] v90 = (v79 <<< 1) + v1;
-    wire signed [7:0] v91 = v90 + (v20 <<< 3);
-    wire signed [5:0] v92 = (v79 <<< 2) - v79;
-    wire signed [4:0] v93 = v52 - v79;
-    wire [0:0] v94_l = v93; wire [4:0] v94_u = (v93 >>> 1) + v37; wire signed [5:0] v94 = {v94_u, v94_l};
-    wire signed [5:0] v95 = v93 + (v47 <<< 1);
-    wire signed [5:0] v96 = v63 - v93;
-    reg signed [5:0] v96_1; always @(posedge clk) v96_1 <= v96;
-    wire [1:0] v97_l = v96; wire [4:0] v97_u = (v96 >>> 2) - v34; wire signed [6:0] v97 = {v97_u, v97_l};
-    reg signed [6:0] v97_1; always @(posedge clk) v97_1 <= v97;
-    wire signed [5:0] v98 = (v52 <<< 1) + v79;
-    wire signed [7:0] v99 = (v11 <<< 2) - v98;
-    reg signed [7:0] v99_1; always @(posedge clk) v99_1 <= v99;
-    wire signed [8:0] v100 = (v98 <<< 3) - v93;
-    wire [1:0] v101_l = v100; wire [6:0] v101_u = (v100 >>> 2) - v32; wire signed [8:0] v101 = {v101_u, v101_l};
-    reg signed [8:0] v101_1; always @(posedge clk) v101_1 <= v101;
-    wire signed [6:0] v102 = v4 + v98;
-    wire [0:0] v103_l = v4; wire [4:0] v103_u = (v4 >>> 1) + v79; wire signed [5:0] v103 = {v103_u, v103_l};
-    wire signed [7:0] v104 = v103 + (v37 <<< 4);
-    reg signed [7:0] v104_1; always @(posedge clk) v104_1 <= v104;
-    wire signed [6:0] v105 = v103 + v77;
-    wire signed [6:0] v106 = (v63 <<< 1) - v103;
-    wire signed [5:0] v107 = inputs[77:72];
-    wire signed [2:0] v108 = (v107 >>> 3);
-    wire signed [6:0] v109 = (v19 <<< 2) - v108;
-    wire signed [7:0] v110 = (v108 <<< 4) + v6;
-    reg signed [7:0] v110_1; always @(posedge clk) v110_1 <= v110;
-    wire signed [3:0] v111 = (v39 <<< 1) - v108;
-    wire signed [4:0] v112 = v111 - v34;
-    wire signed [3:0] v113 = v108 - v17;
-    wire [0:0] v114_l = v108; wire [2:0] v114_u = (v108 >>> 1) + v17; wire signed [3:0] v114 = {v114_u, v114_l};
-    wire signed [6:0] v115 = v60 + (v114 <<< 2);
-    wire signed [3:0] v116 = v17 + v108;
-    wire [3:0] v117_l = v14; wire [3:0] v117_u = (v14 >>> 4) - v116; wire signed [7:0] v117 = {v117_u, v117_l};
-    reg signed [7:0] v117_1; always @(posedge clk) v117_1 <= v117;
-    wire [2:0] v118_l = v117_1; wire [5:0] v118_u = (v117_1 >>> 3) - v66_1; wire signed [8:0] v118 = {v118_u, v118_l};
-    reg signed [8:0] v118_2; always @(posedge clk) v118_2 <= v118;
-    wire signed [8:0] v119 = v118 - 10'sd16;
-    wire [7:0] v120 = v119[8] ? 8'd0 : v119;
-    wire [0:0] v121 = (v120 >>> 7);
-    reg [0:0] v121_2; always @(posedge clk) v121_2 <= v121;
-    reg [0:0] v121_3; always @(posedge clk) v121_3 <= v121_2;
-    reg [0:0] v121_4; always @(posedge clk) v121_4 <= v121_3;
-    wire [1:0] v122_l = v23; wire [3:0] v122_u = (v23 >>> 2) - v108; wire signed [5:0] v122 = {v122_u, v122_l};
-    wire [0:0] v123_l = v108; wire [2:0] v123_u = (v108 >>> 1) - v9; wire signed [3:0] v123 = {v123_u, v123_l};
-    wire signed [7:0] v124 = (v123 <<< 2) - v2;
-    wire [0:0] v125_l = v124; wire [7:0] v125_u = (v124 >>> 1) + v102; wire signed [8:0] v125 = {v125_u, v125_l};
-    reg signed [8:0] v125_1; always @(posedge clk) v125_1 <= v125;
-    wire signed [3:0] v126 = (v9 <<< 1) + v108;
-    wire signed [4:0] v127 = (v17 <<< 2) - v126;
-    reg signed [4:0] v127_1; always @(posedge clk) v127_1 <= v127;
-    wire [1:0] v128_l = v52; wire [4:0] v128_u = (v52 >>> 2) - v126; wire signed [6:0] v128 = {v128_u, v128_l};
-    wire signed [7:0] v129 = (v128 <<< 1) + v106;
-    reg signed [7:0] v129_1; always @(posedge clk) v129_1 <= v129;
-    wire [1:0] v130_l = v4; wire [3:0] v130_u = (v4 >>> 2) + v108; wire signed [5:0] v130 = {v130_u, v130_l};
-    wire signed [8:0] v131 = (v130 <<< 2) + v75;
-    reg signed [8:0] v131_1; always @(posedge clk) v131_1 <= v131;
-    wire signed [5:0] v132 = (v52 <<< 1) - v108;
-    wire [1:0] v133_l = v1; wire [3:0] v133_u = (v1 >>> 2) - v108; wire signed [5:0] v133 = {v133_u, v133_l};
-    wire [3:0] v134_l = v133; wire [3:0] v134_u = (v133 >>> 4) + v33; wire signed [7:0] v134 = {v134_u, v134_l};
-    wire signed [9:0] v135 = (v72 <<< 3) + v134;
-    reg signed [9:0] v135_1; always @(posedge clk) v135_1 <= v135;
-    wire signed [9:0] v136 = v135_1 + 11'sd32;
-    wire [8:0] v137 = v136[9] ? 9'd0 : v136;
-    wire [0:0] v138 = (v137 >>> 7);
-    wire [2:0] v139_l = v4; wire [3:0] v139_u = (v4 >>> 3) - v108; wire signed [6:0] v139 = {v139_u, v139_l};
-    wire [2:0] v140_l = v139; wire [4:0] v140_u = (v139 >>> 3) + v84; wire signed [7:0] v140 = {v140_u, v140_l};
-    wire [0:0] v141_l = v79; wire [3:0] v141_u = (v79 >>> 1) - v108; wire signed [4:0] v141 = {v141_u, v141_l};
-    wire signed [5:0] v142 = (v9 <<< 2) + v141;
-    reg signed [5:0] v142_1; always @(posedge clk) v142_1 <= v142;
-    wire signed [7:0] v143 = v142_1 + v50_1;
-    wire signed [5:0] v144 = (v63 <<< 1) - v141;
-    wire signed [8:0] v145 = (v144 <<< 2) + v48;
-    reg signed [8:0] v145_1; always @(posedge clk) v145_1 <= v145;
-    wire signed [4:0] v146 = v39 - v141;
-    reg signed [4:0] v146_1; always @(posedge clk) v146_1 <= v146;
-    wire [0:0] v147_l = v70; wire [6:0] v147_u = (v70 >>> 1) + v146; wire signed [7:0] v147 = {v147_u, v147_l};
-    reg signed [7:0] v147_1; always @(posedge clk) v147_1 <= v147;
-    wire signed [8:0] v148 = (v147_1 <<< 1) + v7_1;
-    wire signed [4:0] v149 = v52 - v108;
-    wire [0:0] v150_l = v149; wire [4:0] v150_u = (v149 >>> 1) - v46; wire signed [5:0] v150 = {v150_u, v150_l};
-    wire signed [8:0] v151 = (v150 <<< 2) - v5;
-    reg signed [8:0] v151_1; always @(posedge clk) v151_1 <= v151;
-    wire [2:0] v152_l = v43; wire [4:0] v152_u = v149 + (v43 >>> 3); wire signed [7:0] v152 = {v152_u, v152_l};
-    wire signed [7:0] v153 = (v149 <<< 2) + v2;
-    wire [2:0] v154_l = v77; wire [4:0] v154_u = (v77 >>> 3) - v149; wire signed [7:0] v154 = {v154_u, v154_l};
-    wire signed [8:0] v155 = (v29 <<< 2) + v154;
-    reg signed [8:0] v155_1; always @(posedge clk) v155_1 <= v155;
-    wire signed [9:0] v156 = (v80_1 <<< 2) + v155_1;
-    wire signed [4:0] v157 = v149 - v37;
-    wire [0:0] v158_l = v157; wire [5:0] v158_u = (v157 >>> 1) - v141; wire signed [6:0] v158 = {v158_u, v158_l};
-    reg signed [6:0] v158_1; always @(posedge clk) v158_1 <= v158;
-    wire [0:0] v159_l = v52; wire [3:0] v159_u = (v52 >>> 1) - v108; wire signed [4:0] v159 = {v159_u, v159_l};
-    wire signed [7:0] v160 = v58 - v159;
-    reg signed [7:0] v160_1; always @(posedge clk) v160_1 <= v160;
-    wire [1:0] v161_l = v103; wire [5:0] v161_u = (v103 >>> 2) - v159; wire signed [7:0] v161 = {v161_u, v161_l};
-    wire signed [7:0] v162 = v161 + (v36 <<< 1);
-    reg signed [7:0] v162_1; always @(posedge clk) v162_1 <= v162;
-    wire [2:0] v163_l = v159; wire [2:0] v163_u = (v159 >>> 3) - v39; wire signed [5:0] v163 = {v163_u, v163_l};
-    wire [0:0] v164_l = v4; wire [5:0] v164_u = (v4 >>> 1) - v159; wire signed [6:0] v164 = {v164_u, v164_l};
-    wire signed [6:0] v165 = (v17 <<< 1) + v164;
-    reg signed [6:0] v165_1; always @(posedge clk) v165_1 <= v165;
-    wire signed [5:0] v166 = v79 + v159;
-    wire signed [5:0] v167 = inputs[5:0];
-    wire signed [9:0] v168 = (v167 <<< 3) + v59;
-    wire signed [6:0] v169 = v167 + v68;
-    wire signed [7:0] v170 = (v113 <<< 4) - v167;
-    wire [2:0] v171_l = v167; wire [3:0] v171_u = (v167 >>> 3) - v23; wire signed [6:0] v171 = {v171_u, v171_l};
-    wire signed [7:0] v172 = (v39 <<< 5) - v171;
-    wire [2:0] v173_l = v167; wire [3:0] v173_u = (v167 >>> 3) - v17; wire signed [6:0] v173 = {v173_u, v173_l};
-    wire [0:0] v174_l = v167; wire [5:0] v174_u = (v167 >>> 1) + v63; wire signed [6:0] v174 = {v174_u, v174_l};
-    wire [1:0] v175_l = v167; wire [6:0] v175_u = (v167 >>> 2) + v174; wire signed [8:0] v175 = {v175_u, v175_l};
-    reg signed [8:0] v175_1; always @(posedge clk) v175_1 <= v175;
-    wire [2:0] v176_l = v174; wire [4:0] v176_u = (v174 >>> 3) + v34; wire signed [7:0] v176 = {v176_u, v176_l};
-    wire [2:0] v177_l = v174; wire [4:0] v177_u = (v174 >>> 3) + v31; wire signed [7:0] v177 = {v177_u, v177_l};
-    wire [2:0] v178_l = v167; wire [4:0] v178_u = (v167 >>> 3) + v79; wire signed [7:0] v178 = {v178_u, v178_l};
-    wire [3:0] v179_l = v178; wire [4:0] v179_u = (v178 >>> 4) + v126; wire signed [8:0] v179 = {v179_u, v179_l};
-    reg signed [8:0] v179_1; always @(posedge clk) v179_1 <= v179;
-    wire signed [9:0] v180 = v179_1 + v151_1;
-    wire signed [6:0] v181 = (v52 <<< 2) + v167;
-    wire signed [7:0] v182 = v181 - v74;
-    reg signed [7:0] v182_1; always @(posedge clk) v182_1 <= v182;
-    wire [0:0] v183_l = v167; wire [5:0] v183_u = (v167 >>> 1) + v4; wire signed [6:0] v183 = {v183_u, v183_l};
-    wire [0:0] v184_l = v35; wire [7:0] v184_u = (v35 >>> 1) - v183; wire signed [8:0] v184 = {v184_u, v184_l};
-    reg signed [8:0] v184_1; always @(posedge clk) v184_1 <= v184;
-    wire [0:0] v185_l = v184_1; wire [7:0] v185_u = (v184_1 >>> 1) - v96_1; wire signed [8:0] v185 = {v185_u, v185_l};
-    wire [0:0] v186_l = v167; wire [5:0] v186_u = (v167 >>> 1) + v1; wire signed [6:0] v186 = {v186_u, v186_l};
-    wire signed [8:0] v187 = (v112 <<< 3) - v186;
-    reg signed [8:0] v187_1; always @(posedge clk) v187_1 <= v187;
-    wire signed [7:0] v188 = (v167 <<< 2) - v167;
-    reg signed [7:0] v188_1; always @(posedge clk) v188_1 <= v188;
-    wire [0:0] v189_l = v188; wire [7:0] v189_u = (v188 >>> 1) + v77; wire signed [8:0] v189 = {v189_u, v189_l};
-    wire signed [8:0] v190 = (v87 <<< 1) - v189;
-    reg signed [8:0] v190_1; always @(posedge clk) v190_1 <= v190;
-    wire signed [8:0] v191 = (v77 <<< 2) + v188;
-    wire signed [7:0] v192 = v1 + v188;
-    reg signed [7:0] v192_1; always @(posedge clk) v192_1 <= v192;
-    wire signed [8:0] v193 = (v165_1 <<< 1) - v192_1;
-    wire signed [5:0] v194 = inputs[17:12];
-    wire [0:0] v195_l = v15; wire [6:0] v195_u = (v15 >>> 1) - v194; wire signed [7:0] v195 = {v195_u, v195_l};
-    reg signed [7:0] v195_1; always @(posedge clk) v195_1 <= v195;
-    wire [0:0] v196_l = v195_1; wire [8:0] v196_u = (v195_1 >>> 1) - v188_1; wire signed [9:0] v196 = {v196_u, v196_l};
-    wire signed [10:0] v197 = (v76_1 <<< 2) + v196;
-    wire signed [7:0] v198 = v194 + (v40 <<< 3);
-    wire signed [8:0] v199 = (v109 <<< 1) - v198;
-    reg signed [8:0] v199_1; always @(posedge clk) v199_1 <= v199;
-    wire signed [7:0] v200 = v194 - v188;
-    reg signed [7:0] v200_1; always @(posedge clk) v200_1 <= v200;
-    wire signed [8:0] v201 = v200 + v7;
-    reg signed [8:0] v201_1; always @(posedge clk) v201_1 <= v201;
-    wire signed [7:0] v202 = v194 + v2;
-    reg signed [7:0] v202_1; always @(posedge clk) v202_1 <= v202;
-    wire signed [6:0] v203 = (v159 <<< 1) - v194;
-    wire [1:0] v204_l = v203; wire [5:0] v204_u = (v203 >>> 2) - v45; wire signed [7:0] v204 = {v204_u, v204_l};
-    reg signed [7:0] v204_1; always @(posedge clk) v204_1 <= v204;
-    wire [0:0] v205_l = v194; wire [5:0] v205_u = (v194 >>> 1) + v159; wire signed [6:0] v205 = {v205_u, v205_l};
-    reg signed [6:0] v205_1; always @(posedge clk) v205_1 <= v205;
-    wire [1:0] v206_l = v194; wire [4:0] v206_u = (v194 >>> 2) - v108; wire signed [6:0] v206 = {v206_u, v206_l};
-    wire [1:0] v207_l = v188; wire [7:0] v207_u = (v188 >>> 2) + v206; wire signed [9:0] v207 = {v207_u, v207_l};
-    wire [1:0] v208_l = v206; wire [5:0] v208_u = (v206 >>> 2) + v26; wire signed [7:0] v208 = {v208_u, v208_l};
-    reg signed [7:0] v208_1; always @(posedge clk) v208_1 <= v208;
-    wire [0:0] v209_l = v206; wire [5:0] v209_u = (v206 >>> 1) + v30; wire signed [6:0] v209 = {v209_u, v209_l};
-    wire signed [8:0] v210 = (v102 <<< 1) + v209;
-    reg signed [8:0] v210_1; always @(posedge clk) v210_1 <= v210;
-    wire [0:0] v211_l = v194; wire [5:0] v211_u = (v194 >>> 1) - v63; wire signed [6:0] v211 = {v211_u, v211_l};
-    wire signed [7:0] v212 = v211 + (v56 <<< 1);
-    wire signed [7:0] v213 = v211 + (v122 <<< 2);
-    wire [0:0] v214_l = v167; wire [6:0] v214_u = (v167 >>> 1) - v211; wire signed [7:0] v214 = {v214_u, v214_l};
-    reg signed [7:0] v214_1; always @(posedge clk) v214_1 <= v214;
-    wire signed [6:0] v215 = v211 - v159;
-    wire [0:0] v216_l = v194; wire [5:0] v216_u = (v194 >>> 1) - v79; wire signed [6:0] v216 = {v216_u, v216_l};
-    wire signed [7:0] v217 = v216 + (v34 <<< 3);
-    wire signed [6:0] v218 = v194 - v52;
-    wire [1:0] v219_l = v4; wire [6:0] v219_u = (v4 >>> 2) + v194; wire signed [8:0] v219 = {v219_u, v219_l};
-    wire [1:0] v220_l = v219; wire [6:0] v220_u = (v219 >>> 2) + v95; wire signed [8:0] v220 = {v220_u, v220_l};
-    reg signed [8:0] v220_1; always @(posedge clk) v220_1 <= v220;
-    wire [0:0] v221_l = v220_1; wire [8:0] v221_u = (v220_1 >>> 1) - v85_1; wire signed [9:0] v221 = {v221_u, v221_l};
-    wire signed [9:0] v222 = v221 - v200_1;
-    reg signed [9:0] v222_2; always @(posedge clk) v222_2 <= v222;
-    wire signed [10:0] v223 = v222_2 + 12'sd84;
-    wire [9:0] v224 = v223[10] ? 10'd0 : v223;
-    wire [2:0] v225 = (v224 >>> 6);
-    reg [2:0] v225_3; always @(posedge clk) v225_3 <= v225;
-    wire signed [9:0] v226 = (v167 <<< 3) - v194;
-    wire signed [9:0] v227 = (v166 <<< 2) - v226;
-    reg signed [9:0] v227_1; always @(posedge clk) v227_1 <= v227;
-    wire [4:0] v228_l = v226; wire [4:0] v228_u = (v226 >>> 5) - v33; wire signed [9:0] v228 = {v228_u, v228_l};
-    wire [1:0] v229_l = v167; wire [6:0] v229_u = (v167 >>> 2) - v194; wire signed [8:0] v229 = {v229_u, v229_l};
-    wire signed [9:0] v230 = (v132 <<< 3) - v229;
-    wire signed [8:0] v231 = (v4 <<< 2) - v229;
-    reg signed [8:0] v231_1; always @(posedge clk) v231_1 <= v231;
-    wire signed [9:0] v232 = v227_1 - v231_1;
-    wire [1:0] v233_l = v229; wire [6:0] v233_u = (v229 >>> 2) - v63; wire signed [8:0] v233 = {v233_u, v233_l};
-    wire [3:0] v234_l = v229; wire [4:0] v234_u = (v229 >>> 4) + v33; wire signed [8:0] v234 = {v234_u, v234_l};
-    wire [1:0] v235_l = v234; wire [9:0] v235_u = (v234 >>> 2) - v207; wire signed [11:0] v235 = {v235_u, v235_l};
-    reg signed [11:0] v235_1; always @(posedge clk) v235_1 <= v235;
-    wire [0:0] v236_l = v234; wire [8:0] v236_u = (v234 >>> 1) - v115; wire signed [9:0] v236 = {v236_u, v236_l};
-    reg signed [9:0] v236_1; always @(posedge clk) v236_1 <= v236;
-    wire signed [5:0] v237 = inputs[23:18];
-    wire [1:0] v238_l = v237; wire [6:0] v238_u = (v237 >>> 2) + v74; wire signed [8:0] v238 = {v238_u, v238_l};
-    reg signed [8:0] v238_1; always @(posedge clk) v238_1 <= v238;
-    wire signed [9:0] v239 = v91 + v238;
-    reg signed [9:0] v239_1; always @(posedge clk) v239_1 <= v239;
-    wire signed [6:0] v240 = v237 + v103;
-    wire [0:0] v241_l = v237; wire [6:0] v241_u = (v237 >>> 1) - v98; wire signed [7:0] v241 = {v241_u, v241_l};
-    wire signed [7:0] v242 = (v37 <<< 4) - v237;
-    wire signed [9:0] v243 = v242 + v230;
-    reg signed [9:0] v243_1; always @(posedge clk) v243_1 <= v243;
-    wire [1:0] v244_l = v243_1; wire [8:0] v244_u = (v243_1 >>> 2) - v81_1; wire signed [10:0] v244 = {v244_u, v244_l};
-    wire [3:0] v245_l = v237; wire [2:0] v245_u = (v237 >>> 4) - v39; wire signed [6:0] v245 = {v245_u, v245_l};
-    wire [3:0] v246_l = v237; wire [2:0] v246_u = (v237 >>> 4) + v17; wire signed [6:0] v246 = {v246_u, v246_l};
-    wire [1:0] v247_l = v237; wire [4:0] v247_u = (v237 >>> 2) - v9; wire signed [6:0] v247 = {v247_u, v247_l};
-    wire [0:0] v248_l = v237; wire [5:0] v248_u = (v237 >>> 1) + v63; wire signed [6:0] v248 = {v248_u, v248_l};
-    wire [2:0] v249_l = v237; wire [4:0] v249_u = (v237 >>> 3) - v63; wire signed [7:0] v249 = {v249_u, v249_l};
-    wire [0:0] v250_l = v249; wire [8:0] v250_u = (v249 >>> 1) + v188; wire signed [9:0] v250 = {v250_u, v250_l};
-    wire [4:0] v251_l = v250; wire [5:0] v251_u = (v250 >>> 5) + v82; wire signed [10:0] v251 = {v251_u, v251_l};
-    reg signed [10:0] v251_1; always @(posedge clk) v251_1 <= v251;
-    wire signed [8:0] v252 = (v249 <<< 1) + v2;
-    wire signed [6:0] v253 = (v79 <<< 2) + v237;
-    wire signed [9:0] v254 = (v1 <<< 4) + v253;
-    wire signed [10:0] v255 = v228 + v254;
-    reg signed [10:0] v255_1; always @(posedge clk) v255_1 <= v255;
-    wire [0:0] v256_l = v237; wire [5:0] v256_u = (v237 >>> 1) - v52; wire signed [6:0] v256 = {v256_u, v256_l};
-    wire [0:0] v257_l = v105; wire [7:0] v257_u = (v105 >>> 1) - v256; wire signed [8:0] v257 = {v257_u, v257_l};
-    reg signed [8:0] v257_1; always @(posedge clk) v257_1 <= v257;
-    wire signed [8:0] v258 = v257_1 - v208_1;
-    wire signed [7:0] v259 = (v52 <<< 3) + v256;
-    wire signed [7:0] v260 = (v39 <<< 4) + v259;
-    reg signed [7:0] v260_1; always @(posedge clk) v260_1 <= v260;
-    reg signed [7:0] v260_2; always @(posedge clk) v260_2 <= v260_1;
-    wire [0:0] v261_l = v194; wire [6:0] v261_u = (v194 >>> 1) + v237; wire signed [7:0] v261 = {v261_u, v261_l};
-    wire [3:0] v262_l = v261; wire [4:0] v262_u = (v261 >>> 4) - v26; wire signed [8:0] v262 = {v262_u, v262_l};
-    wire signed [10:0] v263 = (v262 <<< 1) + v168;
-    reg signed [10:0] v263_1; always @(posedge clk) v263_1 <= v263;
-    wire signed [8:0] v264 = (v194 <<< 2) + v237;
-    wire [2:0] v265_l = v264; wire [7:0] v265_u = (v264 >>> 3) + v71; wire signed [10:0] v265 = {v265_u, v265_l};
-    wire signed [8:0] v266 = v1 + v264;
-    wire signed [11:0] v267 = (v175 <<< 3) - v266;
-    reg signed [11:0] v267_1; always @(posedge clk) v267_1 <= v267;
-    wire signed [10:0] v268 = (v85 <<< 2) + v266;
-    reg signed [10:0] v268_1; always @(posedge clk) v268_1 <= v268;
-    wire signed [8:0] v269 = (v9 <<< 3) + v264;
-    reg signed [8:0] v269_1; always @(posedge clk) v269_1 <= v269;
-    wire signed [8:0] v270 = (v86 <<< 1) - v269;
-    reg signed [8:0] v270_1; always @(posedge clk) v270_1 <= v270;
-    wire signed [5:0] v271 = inputs[95:90];
-    wire signed [7:0] v272 = (v67 <<< 2) - v271;
-    wire [4:0] v273_l = v103; wire [6:0] v273_u = (v103 >>> 5) - v271; wire signed [11:0] v273 = {v273_u, v273_l};
-    wire [0:0] v274_l = v265; wire [11:0] v274_u = (v265 >>> 1) + v273; wire signed [12:0] v274 = {v274_u, v274_l};
-    reg signed [12:0] v274_1; always @(posedge clk) v274_1 <= v274;
-    wire [0:0] v275_l = v98; wire [6:0] v275_u = (v98 >>> 1) - v271; wire signed [7:0] v275 = {v275_u, v275_l};
-    reg signed [7:0] v275_1; always @(posedge clk) v275_1 <= v275;
-    wire signed [6:0] v276 = v45 - v271;
-    wire signed [8:0] v277 = (v276 <<< 1) + v177;
-    reg signed [8:0] v277_1; always @(posedge clk) v277_1 <= v277;
-    wire signed [6:0] v278 = (v39 <<< 3) + v271;
-    wire [2:0] v279_l = v188; wire [6:0] v279_u = (v188 >>> 3) + v278; wire signed [9:0] v279 = {v279_u, v279_l};
-    wire [3:0] v280_l = v279; wire [7:0] v280_u = (v279 >>> 4) + v215; wire signed [11:0] v280 = {v280_u, v280_l};
-    reg signed [11:0] v280_1; always @(posedge clk) v280_1 <= v280;
-    wire [2:0] v281_l = v278; wire [4:0] v281_u = (v278 >>> 3) + v37; wire signed [7:0] v281 = {v281_u, v281_l};
-    wire signed [7:0] v282 = (v75 <<< 1) + v281;
-    reg signed [7:0] v282_1; always @(posedge clk) v282_1 <= v282;
-    wire [2:0] v283_l = v282_1; wire [5:0] v283_u = (v282_1 >>> 3) - v142_1; wire signed [8:0] v283 = {v283_u, v283_l};
-    wire signed [6:0] v284 = (v17 <<< 3) - v271;
-    wire signed [6:0] v285 = v284 - v111;
-    wire signed [8:0] v286 = (v285 <<< 2) - v106;
-    reg signed [8:0] v286_1; always @(posedge clk) v286_1 <= v286;
-    wire [2:0] v287_l = v271; wire [3:0] v287_u = (v271 >>> 3) + v9; wire signed [6:0] v287 = {v287_u, v287_l};
-    wire signed [8:0] v288 = (v240 <<< 1) - v287;
-    reg signed [8:0] v288_1; always @(posedge clk) v288_1 <= v288;
-    wire [1:0] v289_l = v271; wire [4:0] v289_u = (v271 >>> 2) - v9; wire signed [6:0] v289 = {v289_u, v289_l};
-    wire signed [7:0] v290 = v289 + (v26 <<< 3);
-    wire signed [7:0] v291 = v290 - v81;
-    reg signed [7:0] v291_1; always @(posedge clk) v291_1 <= v291;
-    wire [0:0] v292_l = v4; wire [6:0] v292_u = (v4 >>> 1) - v271; wire signed [7:0] v292 = {v292_u, v292_l};
-    wire [0:0] v293_l = v217; wire [7:0] v293_u = (v217 >>> 1) - v292; wire signed [8:0] v293 = {v293_u, v293_l};
-    reg signed [8:0] v293_1; always @(posedge clk) v293_1 <= v293;
-    wire [0:0] v294_l = v292; wire [7:0] v294_u = (v292 >>> 1) + v173; wire signed [8:0] v294 = {v294_u, v294_l};
-    wire [1:0] v295_l = v294; wire [7:0] v295_u = (v294 >>> 2) - v94; wire signed [9:0] v295 = {v295_u, v295_l};
-    reg signed [9:0] v295_1; always @(posedge clk) v295_1 <= v295;
-    wire signed [10:0] v296 = (v295_1 <<< 1) + v244;
-    reg signed [10:0] v296_2; always @(posedge clk) v296_2 <= v296;
-    wire signed [10:0] v297 = v296_2 + 12'sd92;
-    wire [9:0] v298 = v297[10] ? 10'd0 : v297;
-    wire [1:0] v299 = (v298 >>> 7);
-    reg [1:0] v299_3; always @(posedge clk) v299_3 <= v299;
-    wire [0:0] v300_l = v92; wire [7:0] v300_u = (v92 >>> 1) - v292; wire signed [8:0] v300 = {v300_u, v300_l};
-    wire signed [8:0] v301 = v300 + (v163 <<< 1);
-    reg signed [8:0] v301_1; always @(posedge clk) v301_1 <= v301;
-    wire signed [9:0] v302 = v295_1 - 11'sd24;
-    wire [7:0] v303 = v302[9] ? 8'd0 : v302;
-    wire [0:0] v304 = (v303 >>> 7);
-    reg [0:0] v304_2; always @(posedge clk) v304_2 <= v304;
-    wire signed [1:0] v305 = v138 - v304;
-    reg signed [1:0] v305_2; always @(posedge clk) v305_2 <= v305;
-    wire signed [7:0] v306 = (v4 <<< 2) + v271;
-    wire signed [8:0] v307 = v247 + v306;
-    wire signed [8:0] v308 = (v144 <<< 2) + v307;
-    reg signed [8:0] v308_1; always @(posedge clk) v308_1 <= v308;
-    wire [3:0] v309_l = v308_1; wire [5:0] v309_u = (v308_1 >>> 4) - v82_1; wire signed [9:0] v309 = {v309_u, v309_l};
-    wire [0:0] v310_l = v306; wire [7:0] v310_u = (v306 >>> 1) + v25; wire signed [8:0] v310 = {v310_u, v310_l};
-    wire [1:0] v311_l = v310; wire [7:0] v311_u = (v310 >>> 2) + v241; wire signed [9:0] v311 = {v311_u, v311_l};
-    reg signed [9:0] v311_1; always @(posedge clk) v311_1 <= v311;
-    wire signed [10:0] v312 = (v204_1 <<< 1) + v311_1;
-    wire [2:0] v313_l = v306; wire [5:0] v313_u = (v306 >>> 3) + v149; wire signed [8:0] v313 = {v313_u, v313_l};
-    wire signed [9:0] v314 = v264 + v313;
-    reg signed [9:0] v314_1; always @(posedge clk) v314_1 <= v314;
-    wire [1:0] v315_l = v314_1; wire [8:0] v315_u = (v314_1 >>> 2) + v277_1; wire signed [10:0] v315 = {v315_u, v315_l};
-    wire signed [10:0] v316 = v315 + 12'sd4;
-    wire [9:0] v317 = v316[10] ? 10'd0 : v316;
-    wire [2:0] v318 = (v317 >>> 6);
-    reg [2:0] v318_2; always @(posedge clk) v318_2 <= v318;
-    reg [2:0] v318_3; always @(posedge clk) v318_3 <= v318_2;
-    wire signed [7:0] v319 = (v39 <<< 3) - v306;
-    reg signed [7:0] v319_1; always @(posedge clk) v319_1 <= v319;
-    wire signed [7:0] v320 = (v4 <<< 2) - v271;
-    wire signed [10:0] v321 = (v83 <<< 5) - v320;
-    reg signed [10:0] v321_1; always @(posedge clk) v321_1 <= v321;
-    wire [3:0] v322_l = v320; wire [4:0] v322_u = (v320 >>> 4) + v33; wire signed [8:0] v322 = {v322_u, v322_l};
-    reg signed [8:0] v322_1; always @(posedge clk) v322_1 <= v322;
-    wire signed [6:0] v323 = v1 + v271;
-    wire signed [9:0] v324 = (v323 <<< 2) + v188;
-    wire [0:0] v325_l = v140; wire [9:0] v325_u = (v140 >>> 1) + v324; wire signed [10:0] v325 = {v325_u, v325_l};
-    reg signed [10:0] v325_1; always @(posedge clk) v325_1 <= v325;
-    wire [0:0] v326_l = v325_1; wire [9:0] v326_u = (v325_1 >>> 1) - v131_1; wire signed [10:0] v326 = {v326_u, v326_l};
-    wire signed [11:0] v327 = v326 - v269_1;
-    wire [0:0] v328_l = v245; wire [7:0] v328_u = (v245 >>> 1) + v323; wire signed [8:0] v328 = {v328_u, v328_l};
-    wire [1:0] v329_l = v328; wire [6:0] v329_u = (v328 >>> 2) - v98; wire signed [8:0] v329 = {v329_u, v329_l};
-    reg signed [8:0] v329_1; always @(posedge clk) v329_1 <= v329;
-    wire [0:0] v330_l = v1; wire [6:0] v330_u = (v1 >>> 1) + v271; wire signed [7:0] v330 = {v330_u, v330_l};
-    wire signed [8:0] v331 = (v28 <<< 1) + v330;
-    wire signed [7:0] v332 = (v20 <<< 3) - v330;
-    wire signed [8:0] v333 = v172 + v332;
-    reg signed [8:0] v333_1; always @(posedge clk) v333_1 <= v333;
-    wire [0:0] v334_l = v333_1; wire [8:0] v334_u = (v333_1 >>> 1) - v205_1; wire signed [9:0] v334 = {v334_u, v334_l};
-    wire signed [9:0] v335 = v334 - 11'sd16;
-    wire [7:0] v336 = v335[9] ? 8'd0 : v335;
-    wire [1:0] v337 = (v336 >>> 6);
-    reg [1:0] v337_2; always @(posedge clk) v337_2 <= v337;
-    wire [3:0] v338 = (v299 <<< 1) + v337_2;
-    reg [3:0] v338_3; always @(posedge clk) v338_3 <= v338;
-    wire signed [7:0] v339 = (v39 <<< 4) - v330;
-    reg signed [7:0] v339_1; always @(posedge clk) v339_1 <= v339;
-    wire [0:0] v340_l = v237; wire [6:0] v340_u = (v237 >>> 1) - v271; wire signed [7:0] v340 = {v340_u, v340_l};
-    wire signed [8:0] v341 = v340 + v6;
-    wire [2:0] v342_l = v340; wire [4:0] v342_u = (v340 >>> 3) - v9; wire signed [7:0] v342 = {v342_u, v342_l};
-    wire [0:0] v343_l = v342; wire [8:0] v343_u = (v342 >>> 1) + v61; wire signed [9:0] v343 = {v343_u, v343_l};
-    reg signed [9:0] v343_1; always @(posedge clk) v343_1 <= v343;
-    wire signed [8:0] v344 = v340 + (v55 <<< 1);
-    wire [2:0] v345_l = v340; wire [4:0] v345_u = (v340 >>> 3) - v37; wire signed [7:0] v345 = {v345_u, v345_l};
-    reg signed [7:0] v345_1; always @(posedge clk) v345_1 <= v345;
-    wire [0:0] v346_l = v345_1; wire [8:0] v346_u = (v345_1 >>> 1) + v301_1; wire signed [9:0] v346 = {v346_u, v346_l};
-    wire signed [8:0] v347 = (v103 <<< 2) + v340;
-    reg signed [8:0] v347_1; always @(posedge clk) v347_1 <= v347;
-    wire signed [10:0] v348 = v236_1 - v347_1;
-    wire signed [10:0] v349 = (v214 <<< 2) - v347;
-    reg signed [10:0] v349_1; always @(posedge clk) v349_1 <= v349;
-    reg signed [10:0] v349_2; always @(posedge clk) v349_2 <= v349_1;
-    wire signed [6:0] v350 = v194 - v271;
-    wire signed [7:0] v351 = v350 + (v42 <<< 1);
-    wire signed [7:0] v352 = v350 + v111;
-    wire [1:0] v353_l = v73; wire [7:0] v353_u = (v73 >>> 2) + v352; wire signed [9:0] v353 = {v353_u, v353_l};
-    reg signed [9:0] v353_1; always @(posedge clk) v353_1 <= v353;
-    wire [0:0] v354_l = v350; wire [7:0] v354_u = (v350 >>> 1) - v174; wire signed [8:0] v354 = {v354_u, v354_l};
-    reg signed [8:0] v354_1; always @(posedge clk) v354_1 <= v354;
-    wire [2:0] v355_l = v350; wire [4:0] v355_u = (v350 >>> 3) - v37; wire signed [7:0] v355 = {v355_u, v355_l};
-    reg signed [7:0] v355_1; always @(posedge clk) v355_1 <= v355;
-    wire signed [7:0] v356 = (v194 <<< 2) - v350;
-    reg signed [7:0] v356_1; always @(posedge clk) v356_1 <= v356;
-    wire [1:0] v357_l = v321_1; wire [9:0] v357_u = (v321_1 >>> 2) + v356_1; wire signed [11:0] v357 = {v357_u, v357_l};
-    wire signed [7:0] v358 = v237 - v350;
-    reg signed [7:0] v358_1; always @(posedge clk) v358_1 <= v358;
-    wire signed [8:0] v359 = (v160_1 <<< 1) - v358_1;
-    wire signed [8:0] v360 = v359 + 10'sd28;
-    wire [7:0] v361 = v360[8] ? 8'd0 : v360;
-    wire [0:0] v362 = (v361 >>> 7);
-    reg [0:0] v362_2; always @(posedge clk) v362_2 <= v362;
-    reg [0:0] v362_3; always @(posedge clk) v362_3 <= v362_2;
-    wire [0:0] v363_l = v187_1; wire [8:0] v363_u = (v187_1 >>> 1) - v358_1; wire signed [9:0] v363 = {v363_u, v363_l};
-    wire signed [9:0] v364 = v363 + 11'sd88;
-    wire [8:0] v365 = v364[9] ? 9'd0 : v364;
-    wire [0:0] v366 = (v365 >>> 7);
-    reg [0:0] v366_2; always @(posedge clk) v366_2 <= v366;
-    reg [0:0] v366_3; always @(posedge clk) v366_3 <= v366_2;
-    wire [0:0] v367_l = v358; wire [7:0] v367_u = (v358 >>> 1) - v103; wire signed [8:0] v367 = {v367_u, v367_l};
-    reg signed [8:0] v367_1; always @(posedge clk) v367_1 <= v367;
-    wire [0:0] v368_l = v367_1; wire [9:0] v368_u = (v367_1 >>> 1) + v353_1; wire signed [10:0] v368 = {v368_u, v368_l};
-    wire [1:0] v369_l = v368; wire [9:0] v369_u = (v368 >>> 2) + v193; wire signed [11:0] v369 = {v369_u, v369_l};
-    reg signed [11:0] v369_2; always @(posedge clk) v369_2 <= v369;
-    wire signed [11:0] v370 = v369_2 + 13'sd156;
-    wire [10:0] v371 = v370[11] ? 11'd0 : v370;
-    wire [4:0] v372 = (v371 >>> 5);
-    reg [4:0] v372_3; always @(posedge clk) v372_3 <= v372;
-    wire [2:0] v373_l = v372; wire [2:0] v373_u = (v372 >>> 3) - v337_2; wire signed [5:0] v373 = {v373_u, v373_l};
-    reg signed [5:0] v373_3; always @(posedge clk) v373_3 <= v373;
-    wire [0:0] v374_l = v366; wire [1:0] v374_u = (v366 >>> 1) + v337; wire [2:0] v374 = {v374_u, v374_l};
-    reg [2:0] v374_2; always @(posedge clk) v374_2 <= v374;
-    wire signed [5:0] v375 = inputs[89:84];
-    wire signed [9:0] v376 = (v375 <<< 3) - v188;
-    wire signed [7:0] v377 = v375 + (v41 <<< 3);
-    wire [1:0] v378_l = v377; wire [5:0] v378_u = (v377 >>> 2) + v31; wire signed [7:0] v378 = {v378_u, v378_l};
-    reg signed [7:0] v378_1; always @(posedge clk) v378_1 <= v378;
-    wire signed [8:0] v379 = v275_1 - v378_1;
-    wire signed [9:0] v380 = v379 - v110_1;
-    wire signed [10:0] v381 = (v339 <<< 1) + v376;
-    reg signed [10:0] v381_1; always @(posedge clk) v381_1 <= v381;
-    wire signed [8:0] v382 = (v375 <<< 2) - v330;
-    wire [1:0] v383_l = v382; wire [7:0] v383_u = (v382 >>> 2) + v240; wire signed [9:0] v383 = {v383_u, v383_l};
-    reg signed [9:0] v383_1; always @(posedge clk) v383_1 <= v383;
-    wire [3:0] v384_l = v141; wire [6:0] v384_u = (v141 >>> 4) - v375; wire signed [10:0] v384 = {v384_u, v384_l};
-    wire signed [8:0] v385 = (v375 <<< 2) + v34;
-    wire signed [8:0] v386 = v240 + v385;
-    reg signed [8:0] v386_1; always @(posedge clk) v386_1 <= v386;
-    wire [2:0] v387_l = v375; wire [4:0] v387_u = (v375 >>> 3) + v46; wire signed [7:0] v387 = {v387_u, v387_l};
-    wire signed [8:0] v388 = v387 + v320;
-    reg signed [8:0] v388_1; always @(posedge clk) v388_1 <= v388;
-    wire [2:0] v389_l = v388_1; wire [6:0] v389_u = (v388_1 >>> 3) - v60_1; wire signed [9:0] v389 = {v389_u, v389_l};
-    wire signed [10:0] v390 = v389 + v263_1;
-    wire signed [10:0] v391 = v390 - v295_1;
-    reg signed [10:0] v391_2; always @(posedge clk) v391_2 <= v391;
-    wire signed [10:0] v392 = v391_2 - 12'sd80;
-    wire [9:0] v393 = v392[10] ? 10'd0 : v392;
-    wire [3:0] v394 = (v393 >>> 5);
-    reg [3:0] v394_3; always @(posedge clk) v394_3 <= v394;
-    wire signed [6:0] v395 = (v17 <<< 4) + v375;
-    wire [1:0] v396_l = v395; wire [6:0] v396_u = (v395 >>> 2) + v103; wire signed [8:0] v396 = {v396_u, v396_l};
-    wire signed [6:0] v397 = (v17 <<< 3) - v375;
-    wire [1:0] v398_l = v397; wire [4:0] v398_u = (v397 >>> 2) - v37; wire signed [6:0] v398 = {v398_u, v398_l};
-    reg signed [6:0] v398_1; always @(posedge clk) v398_1 <= v398;
-    wire signed [10:0] v399 = (v398_1 <<< 1) + v197;
-    reg signed [10:0] v399_2; always @(posedge clk) v399_2 <= v399;
-    wire signed [10:0] v400 = v399_2 + 12'sd16;
-    wire [9:0] v401 = v400[10] ? 10'd0 : v400;
-    wire [1:0] v402 = (v401 >>> 7);
-    reg [1:0] v402_3; always @(posedge clk) v402_3 <= v402;
-    wire signed [2:0] v403 = v337_2 - v402;
-    reg signed [2:0] v403_3; always @(posedge clk) v403_3 <= v403;
-    wire [0:0] v404_l = v9; wire [6:0] v404_u = (v9 >>> 1) - v375; wire signed [7:0] v404 = {v404_u, v404_l};
-    wire [2:0] v405_l = v404; wire [4:0] v405_u = (v404 >>> 3) - v116; wire signed [7:0] v405 = {v405_u, v405_l};
-    wire [0:0] v406_l = v87; wire [7:0] v406_u = (v87 >>> 1) + v405; wire signed [8:0] v406 = {v406_u, v406_l};
-    reg signed [8:0] v406_1; always @(posedge clk) v406_1 <= v406;
-    wire signed [11:0] v407 = (v406_1 <<< 1) + v268_1;
-    wire signed [11:0] v408 = v118 + v407;
-    reg signed [11:0] v408_2; always @(posedge clk) v408_2 <= v408;
-    wire signed [11:0] v409 = v408_2 - 13'sd2;
-    wire [10:0] v410 = v409[11] ? 11'd0 : v409;
-    wire [3:0] v411 = (v410 >>> 6);
-    wire signed [5:0] v412 = (v225 <<< 2) - v411;
-    reg signed [5:0] v412_3; always @(posedge clk) v412_3 <= v412;
-    wire [1:0] v413_l = v108; wire [6:0] v413_u = (v108 >>> 2) + v375; wire signed [8:0] v413 = {v413_u, v413_l};
-    wire signed [11:0] v414 = (v413 <<< 3) - v246;
-    reg signed [11:0] v414_1; always @(posedge clk) v414_1 <= v414;
-    wire [1:0] v415_l = v414_1; wire [9:0] v415_u = (v414_1 >>> 2) + v329_1; wire signed [11:0] v415 = {v415_u, v415_l};
-    wire signed [12:0] v416 = v415 + 14'sd312;
-    wire [11:0] v417 = v416[12] ? 12'd0 : v416;
-    wire [3:0] v418 = (v417 >>> 7);
-    reg [3:0] v418_2; always @(posedge clk) v418_2 <= v418;
-    reg [3:0] v418_3; always @(posedge clk) v418_3 <= v418_2;
-    wire signed [4:0] v419 = v374_2 - v418_2;
-    wire signed [11:0] v420 = (v413 <<< 3) - v216;
-    wire [0:0] v421_l = v420; wire [10:0] v421_u = (v420 >>> 1) - v176; wire signed [11:0] v421 = {v421_u, v421_l};
-    reg signed [11:0] v421_1; always @(posedge clk) v421_1 <= v421;
-    wire [4:0] v422 = v318_2 + v418_2;
-    wire signed [9:0] v423 = (v422 <<< 4) - v372;
-    reg signed [9:0] v423_3; always @(posedge clk) v423_3 <= v423;
-    wire signed [6:0] v424 = (v108 <<< 3) + v375;
-    wire signed [8:0] v425 = v344 - v424;
-    reg signed [8:0] v425_1; always @(posedge clk) v425_1 <= v425;
-    wire [0:0] v426_l = v425_1; wire [7:0] v426_u = (v425_1 >>> 1) - v127_1; wire signed [8:0] v426 = {v426_u, v426_l};
-    wire signed [9:0] v427 = v426 - v201_1;
-    wire signed [7:0] v428 = (v89 <<< 1) - v424;
-    reg signed [7:0] v428_1; always @(posedge clk) v428_1 <= v428;
-    wire signed [8:0] v429 = v428_1 - v339_1;
-    wire [0:0] v430_l = v429; wire [9:0] v430_u = (v429 >>> 1) + v427; wire signed [10:0] v430 = {v430_u, v430_l};
-    reg signed [10:0] v430_2; always @(posedge clk) v430_2 <= v430;
-    wire signed [10:0] v431 = v430_2 - 12'sd48;
-    wire [9:0] v432 = v431[10] ? 10'd0 : v431;
-    wire [3:0] v433 = (v432 >>> 5);
-    reg [3:0] v433_3; always @(posedge clk) v433_3 <= v433;
-    wire signed [4:0] v434 = (v366_2 <<< 1) - v433;
-    wire signed [7:0] v435 = (v17 <<< 3) - v424;
-    wire signed [8:0] v436 = (v435 <<< 1) - v248;
-    reg signed [8:0] v436_1; always @(posedge clk) v436_1 <= v436;
-    wire signed [10:0] v437 = (v436_1 <<< 1) - v322_1;
-    wire [0:0] v438_l = v437; wire [10:0] v438_u = (v437 >>> 1) + v381_1; wire signed [11:0] v438 = {v438_u, v438_l};
-    wire signed [8:0] v439 = v272 - v435;
-    reg signed [8:0] v439_1; always @(posedge clk) v439_1 <= v439;
-    wire signed [8:0] v440 = v439_1 - v104_1;
-    wire signed [8:0] v441 = v440 - 10'sd38;
-    wire [7:0] v442 = v441[8] ? 8'd0 : v441;
-    wire [0:0] v443 = (v442 >>> 6);
-    reg [0:0] v443_2; always @(posedge clk) v443_2 <= v443;
-    reg [0:0] v443_3; always @(posedge clk) v443_3 <= v443_2;
-    wire signed [4:0] v444 = ($signed({1'b0, v443_2}) <<< 1) + v434;
-    reg signed [4:0] v444_3; always @(posedge clk) v444_3 <= v444;
-    wire [2:0] v445 = (v337 <<< 1) + v443;
-    reg [2:0] v445_2; always @(posedge clk) v445_2 <= v445;
-    wire signed [2:0] v446 = v337 - v443;
-    reg signed [2:0] v446_2; always @(posedge clk) v446_2 <= v446;
-    wire [1:0] v447_l = v79; wire [6:0] v447_u = (v79 >>> 2) - v375; wire signed [8:0] v447 = {v447_u, v447_l};
-    wire [2:0] v448_l = v447; wire [5:0] v448_u = (v447 >>> 3) - v13; wire signed [8:0] v448 = {v448_u, v448_l};
-    wire [2:0] v449_l = v448; wire [6:0] v449_u = (v448 >>> 3) - v159; wire signed [9:0] v449 = {v449_u, v449_l};
-    reg signed [9:0] v449_1; always @(posedge clk) v449_1 <= v449;
-    wire signed [9:0] v450 = v175_1 + v449_1;
-    wire [2:0] v451_l = v447; wire [6:0] v451_u = (v447 >>> 3) + v27; wire signed [9:0] v451 = {v451_u, v451_l};
-    wire signed [9:0] v452 = v152 + v451;
-    reg signed [9:0] v452_1; always @(posedge clk) v452_1 <= v452;
-    wire [1:0] v453_l = v1; wire [6:0] v453_u = (v1 >>> 2) + v375; wire signed [8:0] v453 = {v453_u, v453_l};
-    wire signed [8:0] v454 = v453 + (v33 <<< 3);
-    reg signed [8:0] v454_1; always @(posedge clk) v454_1 <= v454;
-    wire signed [10:0] v455 = (v454_1 <<< 1) + v288_1;
-    wire [0:0] v456_l = v455; wire [9:0] v456_u = (v455 >>> 1) - v214_1; wire signed [10:0] v456 = {v456_u, v456_l};
-    reg signed [10:0] v456_2; always @(posedge clk) v456_2 <= v456;
-    wire signed [10:0] v457 = v456_2 + 12'sd32;
-    wire [9:0] v458 = v457[10] ? 10'd0 : v457;
-    wire [2:0] v459 = (v458 >>> 7);
-    reg [2:0] v459_3; always @(posedge clk) v459_3 <= v459;
-    wire signed [4:0] v460 = $signed({1'b0, v459}) - v403;
-    reg signed [4:0] v460_3; always @(posedge clk) v460_3 <= v460;
-    wire [0:0] v461_l = v459; wire [2:0] v461_u = (v459 >>> 1) - v362_2; wire signed [3:0] v461 = {v461_u, v461_l};
-    wire signed [8:0] v462 = (v17 <<< 5) - v453;
-    wire [0:0] v463_l = v1; wire [6:0] v463_u = (v1 >>> 1) - v375; wire signed [7:0] v463 = {v463_u, v463_l};
-    wire [0:0] v464_l = v396; wire [8:0] v464_u = (v396 >>> 1) - v463; wire signed [9:0] v464 = {v464_u, v464_l};
-    reg signed [9:0] v464_1; always @(posedge clk) v464_1 <= v464;
-    wire signed [9:0] v465 = (v355_1 <<< 1) + v464_1;
-    wire signed [10:0] v466 = (v260_1 <<< 1) + v465;
-    reg signed [10:0] v466_2; always @(posedge clk) v466_2 <= v466;
-    wire signed [10:0] v467 = v466_2 - 12'sd52;
-    wire [9:0] v468 = v467[10] ? 10'd0 : v467;
-    wire [3:0] v469 = (v468 >>> 5);
-    reg [3:0] v469_3; always @(posedge clk) v469_3 <= v469;
-    wire [0:0] v470_l = v12; wire [7:0] v470_u = (v12 >>> 1) + v463; wire signed [8:0] v470 = {v470_u, v470_l};
-    wire signed [10:0] v471 = (v470 <<< 2) - v154;
-    reg signed [10:0] v471_1; always @(posedge clk) v471_1 <= v471;
-    wire [0:0] v472_l = v469; wire [3:0] v472_u = (v469 >>> 1) + v299; wire [4:0] v472 = {v472_u, v472_l};
-    reg [4:0] v472_3; always @(posedge clk) v472_3 <= v472;
-    wire [1:0] v473_l = v246; wire [7:0] v473_u = (v246 >>> 2) + v463; wire signed [9:0] v473 = {v473_u, v473_l};
-    wire [1:0] v474_l = v473; wire [8:0] v474_u = (v473 >>> 2) - v340; wire signed [10:0] v474 = {v474_u, v474_l};
-    reg signed [10:0] v474_1; always @(posedge clk) v474_1 <= v474;
-    wire signed [11:0] v475 = (v182_1 <<< 2) + v474_1;
-    wire signed [11:0] v476 = v475 - 13'sd8;
-    wire [10:0] v477 = v476[11] ? 11'd0 : v476;
-    wire [1:0] v478 = (v477 >>> 8);
-    reg [1:0] v478_2; always @(posedge clk) v478_2 <= v478;
-    wire [3:0] v479 = v478 + v318;
-    reg [3:0] v479_2; always @(posedge clk) v479_2 <= v479;
-    wire signed [4:0] v480 = $signed({1'b0, v479_2}) + v446_2;
-    reg signed [4:0] v480_3; always @(posedge clk) v480_3 <= v480;
-    wire signed [8:0] v481 = (v108 <<< 4) + v463;
-    reg signed [8:0] v481_1; always @(posedge clk) v481_1 <= v481;
-    wire [0:0] v482_l = v346; wire [9:0] v482_u = (v346 >>> 1) - v481_1; wire signed [10:0] v482 = {v482_u, v482_l};
-    wire [1:0] v483_l = v375; wire [6:0] v483_u = (v375 >>> 2) + v271; wire signed [8:0] v483 = {v483_u, v483_l};
-    wire [1:0] v484_l = v483; wire [7:0] v484_u = (v483 >>> 2) - v167; wire signed [9:0] v484 = {v484_u, v484_l};
-    wire [2:0] v485_l = v484; wire [6:0] v485_u = (v484 >>> 3) - v149; wire signed [9:0] v485 = {v485_u, v485_l};
-    reg signed [9:0] v485_1; always @(posedge clk) v485_1 <= v485;
-    wire signed [11:0] v486 = (v375 <<< 5) + v271;
-    wire [1:0] v487_l = v486; wire [9:0] v487_u = (v486 >>> 2) - v18; wire signed [11:0] v487 = {v487_u, v487_l};
-    wire signed [11:0] v488 = (v351 <<< 2) + v487;
-    reg signed [11:0] v488_1; always @(posedge clk) v488_1 <= v488;
-    wire [1:0] v489_l = v488_1; wire [9:0] v489_u = (v488_1 >>> 2) - v129_1; wire signed [11:0] v489 = {v489_u, v489_l};
-    wire [4:0] v490_l = v486; wire [6:0] v490_u = (v486 >>> 5) + v30; wire signed [11:0] v490 = {v490_u, v490_l};
-    reg signed [11:0] v490_1; always @(posedge clk) v490_1 <= v490;
-    wire signed [11:0] v491 = (v270_1 <<< 1) - v490_1;
-    wire [2:0] v492_l = v491; wire [8:0] v492_u = (v491 >>> 3) - v165_1; wire signed [11:0] v492 = {v492_u, v492_l};
-    reg signed [11:0] v492_2; always @(posedge clk) v492_2 <= v492;
-    wire signed [8:0] v493 = (v375 <<< 2) - v271;
-    wire [0:0] v494_l = v493; wire [7:0] v494_u = (v493 >>> 1) + v126; wire signed [8:0] v494 = {v494_u, v494_l};
-    wire signed [10:0] v495 = (v331 <<< 2) + v494;
-    reg signed [10:0] v495_1; always @(posedge clk) v495_1 <= v495;
-    wire signed [8:0] v496 = (v159 <<< 2) + v493;
-    reg signed [8:0] v496_1; always @(posedge clk) v496_1 <= v496;
-    wire signed [6:0] v497 = v375 + v271;
-    wire [3:0] v498_l = v462; wire [7:0] v498_u = (v462 >>> 4) - v497; wire signed [11:0] v498 = {v498_u, v498_l};
-    reg signed [11:0] v498_1; always @(posedge clk) v498_1 <= v498;
-    wire [1:0] v499_l = v498_1; wire [9:0] v499_u = (v498_1 >>> 2) + v190_1; wire signed [11:0] v499 = {v499_u, v499_l};
-    wire [0:0] v500_l = v499; wire [11:0] v500_u = (v499 >>> 1) - v319_1; wire signed [12:0] v500 = {v500_u, v500_l};
-    reg signed [12:0] v500_2; always @(posedge clk) v500_2 <= v500;
-    wire [1:0] v501_l = v500_2; wire [10:0] v501_u = (v500_2 >>> 2) - v260_2; wire signed [12:0] v501 = {v501_u, v501_l};
-    wire signed [12:0] v502 = v501 - 14'sd64;
-    wire [11:0] v503 = v502[12] ? 12'd0 : v502;
-    wire [3:0] v504 = (v503 >>> 6);
-    reg [3:0] v504_3; always @(posedge clk) v504_3 <= v504;
-    wire [1:0] v505_l = v504_3; wire [4:0] v505_u = (v504_3 >>> 2) + v469_3; wire [6:0] v505 = {v505_u, v505_l};
-    wire signed [8:0] v506 = v453 - v497;
-    wire [0:0] v507_l = v506; wire [8:0] v507_u = (v506 >>> 1) + v212; wire signed [9:0] v507 = {v507_u, v507_l};
-    reg signed [9:0] v507_1; always @(posedge clk) v507_1 <= v507;
-    wire [2:0] v508_l = v507_1; wire [6:0] v508_u = (v507_1 >>> 3) - v146_1; wire signed [9:0] v508 = {v508_u, v508_l};
-    wire signed [9:0] v509 = v508 + 11'sd8;
-    wire [8:0] v510 = v509[9] ? 9'd0 : v509;
-    wire [1:0] v511 = (v510 >>> 6);
-    reg [1:0] v511_2; always @(posedge clk) v511_2 <= v511;
-    reg [1:0] v511_3; always @(posedge clk) v511_3 <= v511_2;
-    wire signed [7:0] v512 = (v108 <<< 2) - v497;
-    reg signed [7:0] v512_1; always @(posedge clk) v512_1 <= v512;
-    wire [1:0] v513_l = v125_1; wire [7:0] v513_u = (v125_1 >>> 2) - v512_1; wire signed [9:0] v513 = {v513_u, v513_l};
-    wire [1:0] v514_l = v299; wire [2:0] v514_u = (v299 >>> 2) - v511_2; wire signed [4:0] v514 = {v514_u, v514_l};
-    reg signed [4:0] v514_3; always @(posedge clk) v514_3 <= v514;
-    wire signed [2:0] v515 = (v362 <<< 1) - v511;
-    reg signed [2:0] v515_2; always @(posedge clk) v515_2 <= v515;
-    wire signed [6:0] v516 = (v515_2 <<< 3) - $signed({1'b0, v418_2});
-    wire signed [3:0] v517 = v318 - v511;
-    reg signed [3:0] v517_2; always @(posedge clk) v517_2 <= v517;
-    wire [0:0] v518_l = v511; wire [1:0] v518_u = (v511 >>> 1) - v138; wire signed [2:0] v518 = {v518_u, v518_l};
-    reg signed [2:0] v518_2; always @(posedge clk) v518_2 <= v518;
-    wire [0:0] v519_l = $signed({1'b0, v459}); wire [3:0] v519_u = ($signed({1'b0, v459}) >>> 1) + v518_2; wire signed [4:0] v519 = {v519_u, v519_l};
-    wire signed [9:0] v520 = (v481 <<< 1) - v512;
-    reg signed [9:0] v520_1; always @(posedge clk) v520_1 <= v520;
-    reg signed [9:0] v520_2; always @(posedge clk) v520_2 <= v520_1;
-    wire [0:0] v521_l = v226; wire [8:0] v521_u = (v226 >>> 1) - v497; wire signed [9:0] v521 = {v521_u, v521_l};
-    wire [1:0] v522_l = v521; wire [8:0] v522_u = (v521 >>> 2) - v128; wire signed [10:0] v522 = {v522_u, v522_l};
-    reg signed [10:0] v522_1; always @(posedge clk) v522_1 <= v522;
-    wire signed [10:0] v523 = (v143 <<< 1) + v522_1;
-    wire signed [11:0] v524 = (v523 <<< 1) - v238_1;
-    reg signed [11:0] v524_2; always @(posedge clk) v524_2 <= v524;
-    wire signed [11:0] v525 = v524_2 + 13'sd96;
-    wire [10:0] v526 = v525[11] ? 11'd0 : v525;
-    wire [3:0] v527 = (v526 >>> 6);
-    reg [3:0] v527_3; always @(posedge clk) v527_3 <= v527;
-    wire [0:0] v528_l = v527; wire [4:0] v528_u = (v527 >>> 1) + v433; wire [5:0] v528 = {v528_u, v528_l};
-    reg [5:0] v528_3; always @(posedge clk) v528_3 <= v528;
-    wire [4:0] v529 = (v402 <<< 2) + v527;
-    reg [4:0] v529_3; always @(posedge clk) v529_3 <= v529;
-    wire signed [8:0] v530 = v497 + (v26 <<< 4);
-    wire signed [9:0] v531 = v252 + v530;
-    reg signed [9:0] v531_1; always @(posedge clk) v531_1 <= v531;
-    wire [0:0] v532_l = v232; wire [10:0] v532_u = (v232 >>> 1) - v531_1; wire signed [11:0] v532 = {v532_u, v532_l};
-    wire signed [11:0] v533 = (v118 <<< 1) + v532;
-    reg signed [11:0] v533_2; always @(posedge clk) v533_2 <= v533;
-    wire signed [11:0] v534 = v533_2 - 13'sd188;
-    wire [10:0] v535 = v534[11] ? 11'd0 : v534;
-    wire [3:0] v536 = (v535 >>> 6);
-    reg [3:0] v536_3; always @(posedge clk) v536_3 <= v536;
-    wire signed [4:0] v537 = (v299 <<< 1) - v536;
-    reg signed [4:0] v537_3; always @(posedge clk) v537_3 <= v537;
-    wire [2:0] v538_l = v497; wire [4:0] v538_u = (v497 >>> 3) + v49; wire signed [7:0] v538 = {v538_u, v538_l};
-    wire signed [10:0] v539 = (v341 <<< 2) - v538;
-    reg signed [10:0] v539_1; always @(posedge clk) v539_1 <= v539;
-    wire signed [10:0] v540 = (v202_1 <<< 2) + v539_1;
-    wire signed [11:0] v541 = v450 + v540;
-    reg signed [11:0] v541_2; always @(posedge clk) v541_2 <= v541;
-    wire signed [11:0] v542 = v541_2 + 13'sd108;
-    wire [10:0] v543 = v542[11] ? 11'd0 : v542;
-    wire [4:0] v544 = (v543 >>> 5);
-    reg [4:0] v544_3; always @(posedge clk) v544_3 <= v544;
-    wire [8:0] v545 = (v394 <<< 5) + v544;
-    wire signed [8:0] v546 = (v167 <<< 2) + v375;
-    wire signed [9:0] v547 = (v127 <<< 4) - v546;
-    reg signed [9:0] v547_1; always @(posedge clk) v547_1 <= v547;
-    wire [0:0] v548_l = v547_1; wire [10:0] v548_u = (v547_1 >>> 1) + v383_1; wire signed [11:0] v548 = {v548_u, v548_l};
-    wire signed [11:0] v549 = (v135_1 <<< 1) + v548;
-    reg signed [11:0] v549_2; always @(posedge clk) v549_2 <= v549;
-    wire signed [11:0] v550 = v549_2 - 13'sd32;
-    wire [10:0] v551 = v550[11] ? 11'd0 : v550;
-    wire [2:0] v552 = (v551 >>> 7);
-    wire [1:0] v553_l = v527; wire [3:0] v553_u = (v527 >>> 2) - v552; wire signed [5:0] v553 = {v553_u, v553_l};
-    reg signed [5:0] v553_3; always @(posedge clk) v553_3 <= v553;
-    wire signed [8:0] v554 = (v237 <<< 1) - v546;
-    reg signed [8:0] v554_1; always @(posedge clk) v554_1 <= v554;
-    wire signed [13:0] v555 = (v554_1 <<< 3) + v274_1;
-    wire [1:0] v556_l = v555; wire [11:0] v556_u = (v555 >>> 2) + v348; wire signed [13:0] v556 = {v556_u, v556_l};
-    reg signed [13:0] v556_2; always @(posedge clk) v556_2 <= v556;
-    wire signed [13:0] v557 = v556_2 - 15'sd480;
-    wire [12:0] v558 = v557[13] ? 13'd0 : v557;
-    wire [3:0] v559 = (v558 >>> 7);
-    reg [3:0] v559_3; always @(posedge clk) v559_3 <= v559;
-    wire signed [10:0] v560 = v471_1 - v554_1;
-    wire [1:0] v561_l = v357; wire [11:0] v561_u = (v357 >>> 2) + v560; wire signed [13:0] v561 = {v561_u, v561_l};
-    reg signed [13:0] v561_2; always @(posedge clk) v561_2 <= v561;
-    wire signed [13:0] v562 = v561_2 + 15'sd112;
-    wire [12:0] v563 = v562[13] ? 13'd0 : v562;
-    wire [3:0] v564 = (v563 >>> 7);
-    reg [3:0] v564_3; always @(posedge clk) v564_3 <= v564;
-    wire [4:0] v565 = v504_3 + v559_3;
-    wire [0:0] v566_l = v559; wire [4:0] v566_u = (v559 >>> 1) - v411; wire signed [5:0] v566 = {v566_u, v566_l};
-    reg signed [5:0] v566_3; always @(posedge clk) v566_3 <= v566;
-    wire [1:0] v567_l = v566_3; wire [5:0] v567_u = (v566_3 >>> 2) - $signed({1'b0, v559_3}); wire signed [7:0] v567 = {v567_u, v567_l};
-    wire [4:0] v568 = v469 + v552;
-    reg [4:0] v568_3; always @(posedge clk) v568_3 <= v568;
-    wire [4:0] v569 = v402_3 + v568_3;
-    wire signed [6:0] v570 = v237 - v375;
-    wire [1:0] v571_l = v233; wire [7:0] v571_u = (v233 >>> 2) - v570; wire signed [9:0] v571 = {v571_u, v571_l};
-    reg signed [9:0] v571_1; always @(posedge clk) v571_1 <= v571;
-    wire signed [12:0] v572 = (v496_1 <<< 3) + v571_1;
-    wire signed [12:0] v573 = (v145_1 <<< 1) + v572;
-    reg signed [12:0] v573_2; always @(posedge clk) v573_2 <= v573;
-    wire signed [12:0] v574 = v573_2 + 14'sd96;
-    wire [11:0] v575 = v574[12] ? 12'd0 : v574;
-    wire [4:0] v576 = (v575 >>> 6);
-    reg [4:0] v576_3; always @(posedge clk) v576_3 <= v576;
-    wire [0:0] v577_l = v570; wire [7:0] v577_u = (v570 >>> 1) + v218; wire signed [8:0] v577 = {v577_u, v577_l};
-    wire [1:0] v578_l = v191; wire [8:0] v578_u = (v191 >>> 2) + v577; wire signed [10:0] v578 = {v578_u, v578_l};
-    reg signed [10:0] v578_1; always @(posedge clk) v578_1 <= v578;
-    wire signed [10:0] v579 = (v97_1 <<< 1) + v578_1;
-    wire [0:0] v580_l = v579; wire [10:0] v580_u = (v579 >>> 1) - v319_1; wire signed [11:0] v580 = {v580_u, v580_l};
-    reg signed [11:0] v580_2; always @(posedge clk) v580_2 <= v580;
-    wire signed [11:0] v581 = v580_2 + 13'sd240;
-    wire [10:0] v582 = v581[11] ? 11'd0 : v581;
-    wire [4:0] v583 = (v582 >>> 5);
-    reg [4:0] v583_3; always @(posedge clk) v583_3 <= v583;
-    wire [5:0] v584 = (v478_2 <<< 2) + v583;
-    reg [5:0] v584_3; always @(posedge clk) v584_3 <= v584;
-    wire signed [7:0] v585 = (v576 <<< 2) - v544;
-    reg signed [7:0] v585_3; always @(posedge clk) v585_3 <= v585;
-    wire [0:0] v586_l = v576; wire [4:0] v586_u = (v576 >>> 1) + v394; wire [5:0] v586 = {v586_u, v586_l};
-    reg [5:0] v586_3; always @(posedge clk) v586_3 <= v586;
-    wire [2:0] v587_l = v433_3; wire [6:0] v587_u = (v433_3 >>> 3) - v586_3; wire signed [9:0] v587 = {v587_u, v587_l};
-    wire signed [7:0] v588 = v570 + (v84 <<< 2);
-    reg signed [7:0] v588_1; always @(posedge clk) v588_1 <= v588;
-    wire signed [10:0] v589 = (v588_1 <<< 2) + v485_1;
-    wire signed [11:0] v590 = (v202_1 <<< 2) + v589;
-    reg signed [11:0] v590_2; always @(posedge clk) v590_2 <= v590;
-    wire signed [11:0] v591 = v590_2 + 13'sd32;
-    wire [10:0] v592 = v591[11] ? 11'd0 : v591;
-    wire [2:0] v593 = (v592 >>> 7);
-    reg [2:0] v593_3; always @(posedge clk) v593_3 <= v593;
-    reg [2:0] v593_4; always @(posedge clk) v593_4 <= v593_3;
-    wire [3:0] v594 = v552 + v593;
-    reg [3:0] v594_3; always @(posedge clk) v594_3 <= v594;
-    wire signed [3:0] v595 = v593 - v366_2;
-    wire signed [7:0] v596 = (v17 <<< 3) - v570;
-    wire [1:0] v597_l = v596; wire [7:0] v597_u = (v596 >>> 2) - v350; wire signed [9:0] v597 = {v597_u, v597_l};
-    reg signed [9:0] v597_1; always @(posedge clk) v597_1 <= v597;
-    wire signed [9:0] v598 = v597_1 - v192_1;
-    wire [0:0] v599_l = v598; wire [9:0] v599_u = (v598 >>> 1) - v148; wire signed [10:0] v599 = {v599_u, v599_l};
-    reg signed [10:0] v599_2; always @(posedge clk) v599_2 <= v599;
-    wire signed [10:0] v600 = v599_2 - 12'sd8;
-    wire [9:0] v601 = v600[10] ? 10'd0 : v600;
-    wire [3:0] v602 = (v601 >>> 5);
-    reg [3:0] v602_3; always @(posedge clk) v602_3 <= v602;
-    wire signed [9:0] v603 = (v241 <<< 2) - v596;
-    reg signed [9:0] v603_1; always @(posedge clk) v603_1 <= v603;
-    wire signed [10:0] v604 = v354_1 + v603_1;
-    wire signed [10:0] v605 = v513 + v604;
-    reg signed [10:0] v605_2; always @(posedge clk) v605_2 <= v605;
-    wire signed [10:0] v606 = v605_2 - 12'sd124;
-    wire [9:0] v607 = v606[10] ? 10'd0 : v606;
-    wire [3:0] v608 = (v607 >>> 5);
-    reg [3:0] v608_3; always @(posedge clk) v608_3 <= v608;
-    wire signed [5:0] v609 = v461 - $signed({1'b0, v608});
-    reg signed [5:0] v609_3; always @(posedge clk) v609_3 <= v609;
-    wire [6:0] v610 = (v608 <<< 2) + v559;
-    reg [6:0] v610_3; always @(posedge clk) v610_3 <= v610;
-    wire signed [7:0] v611 = (v362_3 <<< 3) - v610_3;
-    wire signed [7:0] v612 = ($signed({1'b0, v366_3}) <<< 2) + v611;
-    reg signed [7:0] v612_4; always @(posedge clk) v612_4 <= v612;
-    wire [4:0] v613 = (v552 <<< 1) + v602;
-    reg [4:0] v613_3; always @(posedge clk) v613_3 <= v613;
-    wire [4:0] v614 = v459 + v608;
-    reg [4:0] v614_3; always @(posedge clk) v614_3 <= v614;
-    wire signed [7:0] v615 = (v167 <<< 1) - v375;
-    wire [1:0] v616_l = v615; wire [7:0] v616_u = (v615 >>> 2) - v323; wire signed [9:0] v616 = {v616_u, v616_l};
-    reg signed [9:0] v616_1; always @(posedge clk) v616_1 <= v616;
-    wire signed [10:0] v617 = v156 - v616_1;
-    wire signed [10:0] v618 = v617 - v118;
-    reg signed [10:0] v618_2; always @(posedge clk) v618_2 <= v618;
-    wire signed [10:0] v619 = v618_2 - 12'sd72;
-    wire [9:0] v620 = v619[10] ? 10'd0 : v619;
-    wire [2:0] v621 = (v620 >>> 6);
-    reg [2:0] v621_3; always @(posedge clk) v621_3 <= v621;
-    wire signed [10:0] v622 = (v158_1 <<< 3) - v616_1;
-    wire signed [10:0] v623 = v239_1 + v622;
-    reg signed [10:0] v623_2; always @(posedge clk) v623_2 <= v623;
-    wire signed [10:0] v624 = v623_2 - 12'sd26;
-    wire [9:0] v625 = v624[10] ? 10'd0 : v624;
-    wire [3:0] v626 = (v625 >>> 5);
-    reg [3:0] v626_3; always @(posedge clk) v626_3 <= v626;
-    wire [2:0] v627_l = v626; wire [1:0] v627_u = (v626 >>> 3) - v304_2; wire signed [4:0] v627 = {v627_u, v627_l};
-    wire signed [8:0] v628 = v615 + (v44 <<< 1);
-    wire signed [8:0] v629 = (v106 <<< 1) + v628;
-    reg signed [8:0] v629_1; always @(posedge clk) v629_1 <= v629;
-    wire signed [12:0] v630 = (v629_1 <<< 2) - v490_1;
-    wire signed [12:0] v631 = (v258 <<< 1) + v630;
-    reg signed [12:0] v631_2; always @(posedge clk) v631_2 <= v631;
-    wire signed [12:0] v632 = v631_2 - 14'sd36;
-    wire [11:0] v633 = v632[12] ? 12'd0 : v632;
-    wire [4:0] v634 = (v633 >>> 6);
-    reg [4:0] v634_3; always @(posedge clk) v634_3 <= v634;
-    wire signed [7:0] v635 = (v517_2 <<< 3) + $signed({1'b0, v634});
-    reg signed [7:0] v635_3; always @(posedge clk) v635_3 <= v635;
-    wire [0:0] v636_l = v635_3; wire [6:0] v636_u = (v635_3 >>> 1) - $signed({1'b0, v594_3}); wire signed [7:0] v636 = {v636_u, v636_l};
-    wire [2:0] v637_l = v615; wire [4:0] v637_u = (v615 >>> 3) - v49; wire signed [7:0] v637 = {v637_u, v637_l};
-    reg signed [7:0] v637_1; always @(posedge clk) v637_1 <= v637;
-    wire signed [9:0] v638 = (v291_1 <<< 1) - v637_1;
-    wire signed [9:0] v639 = v638 - 11'sd28;
-    wire [8:0] v640 = v639[9] ? 9'd0 : v639;
-    wire [1:0] v641 = (v640 >>> 6);
-    reg [1:0] v641_2; always @(posedge clk) v641_2 <= v641;
-    reg [1:0] v641_3; always @(posedge clk) v641_3 <= v641_2;
-    wire signed [3:0] v642 = $signed({1'b0, v641_3}) - v460_3;
-    reg signed [3:0] v642_4; always @(posedge clk) v642_4 <= v642;
-    wire signed [9:0] v643 = (v153 <<< 1) + v637;
-    reg signed [9:0] v643_1; always @(posedge clk) v643_1 <= v643;
-    wire signed [10:0] v644 = v293_1 + v643_1;
-    wire signed [10:0] v645 = v644 + 12'sd48;
-    wire [9:0] v646 = v645[10] ? 10'd0 : v645;
-    wire [2:0] v647 = (v646 >>> 5);
-    reg [2:0] v647_2; always @(posedge clk) v647_2 <= v647;
-    reg [2:0] v647_3; always @(posedge clk) v647_3 <= v647_2;
-    wire signed [4:0] v648 = (v621 <<< 1) - v366_2;
-    reg signed [4:0] v648_3; always @(posedge clk) v648_3 <= v648;
-    wire [0:0] v649_l = v621; wire [3:0] v649_u = (v621 >>> 1) + v318_2; wire [4:0] v649 = {v649_u, v649_l};
-    reg [4:0] v649_3; always @(posedge clk) v649_3 <= v649;
-    wire signed [6:0] v650 = v514 - $signed({1'b0, v649});
-    reg signed [6:0] v650_3; always @(posedge clk) v650_3 <= v650;
-    wire [0:0] v651_l = v612; wire [7:0] v651_u = (v612 >>> 1) + v650_3; wire signed [8:0] v651 = {v651_u, v651_l};
-    reg signed [8:0] v651_4; always @(posedge clk) v651_4 <= v651;
-    wire [0:0] v652_l = v527; wire [3:0] v652_u = (v527 >>> 1) - v621; wire signed [4:0] v652 = {v652_u, v652_l};
-    reg signed [4:0] v652_3; always @(posedge clk) v652_3 <= v652;
-    wire [1:0] v653_l = $signed({1'b0, v418_3}); wire [5:0] v653_u = ($signed({1'b0, v418_3}) >>> 2) - v652_3; wire signed [7:0] v653 = {v653_u, v653_l};
-    reg signed [7:0] v653_4; always @(posedge clk) v653_4 <= v653;
-    wire [1:0] v654_l = v634; wire [4:0] v654_u = (v634 >>> 2) + v411; wire [6:0] v654 = {v654_u, v654_l};
-    reg [6:0] v654_3; always @(posedge clk) v654_3 <= v654;
-    wire [7:0] v655 = (v472_3 <<< 2) + v654_3;
-    wire [0:0] v656_l = $signed({1'b0, v655}); wire [6:0] v656_u = ($signed({1'b0, v655}) >>> 1) - v514_3; wire [7:0] v656 = {v656_u, v656_l};
-    wire [0:0] v657_l = v411; wire [3:0] v657_u = v647_2 + (v411 >>> 1); wire [4:0] v657 = {v657_u, v657_l};
-    reg [4:0] v657_3; always @(posedge clk) v657_3 <= v657;
-    wire signed [6:0] v658 = (v514_3 <<< 1) + $signed({1'b0, v657_3});
-    wire [5:0] v659 = v634 + v564;
-    reg [5:0] v659_3; always @(posedge clk) v659_3 <= v659;
-    wire [6:0] v660 = v372_3 + v659_3;
-    wire [8:0] v661 = (v394_3 <<< 4) + v659_3;
-    wire signed [9:0] v662 = (v362_3 <<< 4) - v661;
-    wire signed [2:0] v663 = v299 - v641_2;
-    reg signed [2:0] v663_3; always @(posedge clk) v663_3 <= v663;
-    wire [1:0] v664_l = $signed({1'b0, v536}); wire [3:0] v664_u = ($signed({1'b0, v536}) >>> 2) - v663; wire signed [5:0] v664 = {v664_u, v664_l};
-    reg signed [5:0] v664_3; always @(posedge clk) v664_3 <= v664;
-    wire [1:0] v665_l = v634; wire [4:0] v665_u = (v634 >>> 2) - v626; wire signed [6:0] v665 = {v665_u, v665_l};
-    reg signed [6:0] v665_3; always @(posedge clk) v665_3 <= v665;
-    wire [3:0] v666_l = v665_3; wire [5:0] v666_u = (v665_3 >>> 4) + v609_3; wire signed [9:0] v666 = {v666_u, v666_l};
-    wire signed [7:0] v667 = ($signed({1'b0, v593_3}) <<< 3) - v665_3;
-    wire signed [8:0] v668 = ($signed({1'b0, v565}) <<< 2) + v667;
-    wire [1:0] v669_l = v544; wire [3:0] v669_u = (v544 >>> 2) - v641_2; wire signed [5:0] v669 = {v669_u, v669_l};
-    reg signed [5:0] v669_3; always @(posedge clk) v669_3 <= v669;
-    wire [1:0] v670_l = $signed({1'b0, v564_3}); wire [6:0] v670_u = ($signed({1'b0, v564_3}) >>> 2) + v669_3; wire signed [8:0] v670 = {v670_u, v670_l};
-    wire [0:0] v671_l = v576; wire [4:0] v671_u = (v576 >>> 1) - v626; wire signed [5:0] v671 = {v671_u, v671_l};
-    reg signed [5:0] v671_3; always @(posedge clk) v671_3 <= v671;
-    wire signed [6:0] v672 = ($signed({1'b0, v621_3}) <<< 2) + v671_3;
-    wire signed [6:0] v673 = ($signed({1'b0, v338_3}) <<< 1) + v671_3;
-    wire [2:0] v674_l = v626; wire [4:0] v674_u = (v626 >>> 3) + v394; wire [7:0] v674 = {v674_u, v674_l};
-    reg [7:0] v674_3; always @(posedge clk) v674_3 <= v674;
-    wire signed [8:0] v675 = v652_3 - $signed({1'b0, v674_3});
-    reg signed [8:0] v675_4; always @(posedge clk) v675_4 <= v675;
-    wire [0:0] v676_l = v674_3; wire [6:0] v676_u = (v674_3 >>> 1) + v529_3; wire [7:0] v676 = {v676_u, v676_l};
-    wire signed [5:0] v677 = (v626 <<< 1) - v608;
-    reg signed [5:0] v677_3; always @(posedge clk) v677_3 <= v677;
-    wire signed [6:0] v678 = (v480_3 <<< 1) + v677_3;
-    wire [1:0] v679_l = v602; wire [3:0] v679_u = (v602 >>> 2) - v647_2; wire signed [5:0] v679 = {v679_u, v679_l};
-    reg signed [5:0] v679_3; always @(posedge clk) v679_3 <= v679;
-    wire [2:0] v680_l = v679_3; wire [3:0] v680_u = (v679_3 >>> 3) - $signed({1'b0, v299_3}); wire signed [6:0] v680 = {v680_u, v680_l};
-    wire [3:0] v681 = (v362 <<< 2) + v647;
-    wire [4:0] v682 = (v478 <<< 1) + v681;
-    reg [4:0] v682_2; always @(posedge clk) v682_2 <= v682;
-    wire [6:0] v683 = (v682_2 <<< 1) + v372;
-    reg [6:0] v683_3; always @(posedge clk) v683_3 <= v683;
-    wire [2:0] v684_l = v681; wire [1:0] v684_u = (v681 >>> 3) + v121; wire [4:0] v684 = {v684_u, v684_l};
-    reg [4:0] v684_2; always @(posedge clk) v684_2 <= v684;
-    wire [5:0] v685 = v684_2 + (v225 <<< 1);
-    reg [5:0] v685_3; always @(posedge clk) v685_3 <= v685;
-    wire [2:0] v686_l = v423_3; wire [6:0] v686_u = (v423_3 >>> 3) - $signed({1'b0, v685_3}); wire signed [9:0] v686 = {v686_u, v686_l};
-    wire [0:0] v687_l = v641; wire [1:0] v687_u = (v641 >>> 1) - v121; wire signed [2:0] v687 = {v687_u, v687_l};
-    reg signed [2:0] v687_2; always @(posedge clk) v687_2 <= v687;
-    reg signed [2:0] v687_3; always @(posedge clk) v687_3 <= v687_2;
-    wire signed [3:0] v688 = ($signed({1'b0, v138}) <<< 1) + v687;
-    reg signed [3:0] v688_2; always @(posedge clk) v688_2 <= v688;
-    wire signed [5:0] v689 = $signed({1'b0, v602}) - v687_2;
-    reg signed [5:0] v689_3; always @(posedge clk) v689_3 <= v689;
-    wire [1:0] v690_l = v615; wire [5:0] v690_u = (v615 >>> 2) + v30; wire signed [7:0] v690 = {v690_u, v690_l};
-    wire [0:0] v691_l = v64; wire [8:0] v691_u = (v64 >>> 1) - v690; wire signed [9:0] v691 = {v691_u, v691_l};
-    reg signed [9:0] v691_1; always @(posedge clk) v691_1 <= v691;
-    wire signed [9:0] v692 = v691_1 - 11'sd36;
-    wire [8:0] v693 = v692[9] ? 9'd0 : v692;
-    wire [0:0] v694 = (v693 >>> 7);
-    reg [0:0] v694_2; always @(posedge clk) v694_2 <= v694;
-    wire signed [3:0] v695 = $signed({1'b0, v694}) + v518;
-    reg signed [3:0] v695_2; always @(posedge clk) v695_2 <= v695;
-    wire signed [6:0] v696 = (v695_2 <<< 3) - $signed({1'b0, v576});
-    reg signed [6:0] v696_3; always @(posedge clk) v696_3 <= v696;
-    wire [1:0] v697_l = v225; wire [1:0] v697_u = (v225 >>> 2) - v694_2; wire signed [3:0] v697 = {v697_u, v697_l};
-    wire signed [5:0] v698 = $signed({1'b0, v394}) + v697;
-    reg signed [5:0] v698_3; always @(posedge clk) v698_3 <= v698;
-    wire [0:0] v699_l = v366; wire [0:0] v699_u = (v366 >>> 1) - v694; wire signed [1:0] v699 = {v699_u, v699_l};
-    wire [1:0] v700_l = v699; wire [1:0] v700_u = (v699 >>> 2) - $signed({1'b0, v121}); wire signed [3:0] v700 = {v700_u, v700_l};
-    reg signed [3:0] v700_2; always @(posedge clk) v700_2 <= v700;
-    wire [1:0] v701_l = v694; wire [0:0] v701_u = (v694 >>> 2) + v138; wire [2:0] v701 = {v701_u, v701_l};
-    wire [3:0] v702 = v701 + v641;
-    reg [3:0] v702_2; always @(posedge clk) v702_2 <= v702;
-    wire signed [1:0] v703 = v121 - v694;
-    wire signed [1:0] v704 = v703 - $signed({1'b0, v362});
-    reg signed [1:0] v704_2; always @(posedge clk) v704_2 <= v704;
-    wire [4:0] v705_l = $signed({1'b0, v634}); wire [1:0] v705_u = v704_2 + ($signed({1'b0, v634}) >>> 5); wire signed [6:0] v705 = {v705_u, v705_l};
-    reg signed [6:0] v705_3; always @(posedge clk) v705_3 <= v705;
-    wire [1:0] v706_l = v237; wire [6:0] v706_u = (v237 >>> 2) - v375; wire signed [8:0] v706 = {v706_u, v706_l};
-    reg signed [8:0] v706_1; always @(posedge clk) v706_1 <= v706;
-    wire [2:0] v707_l = v199_1; wire [8:0] v707_u = (v199_1 >>> 3) - v706_1; wire signed [11:0] v707 = {v707_u, v707_l};
-    wire [1:0] v708_l = v707; wire [10:0] v708_u = (v707 >>> 2) - v231_1; wire signed [12:0] v708 = {v708_u, v708_l};
-    reg signed [12:0] v708_2; always @(posedge clk) v708_2 <= v708;
-    wire signed [12:0] v709 = (v520_2 <<< 1) + v708_2;
-    wire signed [12:0] v710 = v709 - 14'sd196;
-    wire [11:0] v711 = v710[12] ? 12'd0 : v710;
-    wire [4:0] v712 = (v711 >>> 5);
-    reg [4:0] v712_3; always @(posedge clk) v712_3 <= v712;
-    wire [1:0] v713_l = $signed({1'b0, v712_3}); wire [4:0] v713_u = ($signed({1'b0, v712_3}) >>> 2) + v687_3; wire signed [6:0] v713 = {v713_u, v713_l};
-    wire signed [9:0] v714 = v384 - v706;
-    reg signed [9:0] v714_1; always @(posedge clk) v714_1 <= v714;
-    wire signed [12:0] v715 = (v714_1 <<< 2) - v495_1;
-    wire [0:0] v716_l = v235_1; wire [12:0] v716_u = (v235_1 >>> 1) + v715; wire signed [13:0] v716 = {v716_u, v716_l};
-    reg signed [13:0] v716_2; always @(posedge clk) v716_2 <= v716;
-    wire signed [13:0] v717 = v716_2 - 15'sd204;
-    wire [12:0] v718 = v717[13] ? 13'd0 : v717;
-    wire [6:0] v719 = (v718 >>> 6);
-    reg [6:0] v719_3; always @(posedge clk) v719_3 <= v719;
-    wire [1:0] v720_l = v719_3; wire [6:0] v720_u = (v719_3 >>> 2) + v505; wire [8:0] v720 = {v720_u, v720_l};
-    wire signed [9:0] v721 = (v418_3 <<< 3) - v720;
-    reg signed [9:0] v721_4; always @(posedge clk) v721_4 <= v721;
-    wire signed [9:0] v722 = ($signed({1'b0, v593_4}) <<< 3) + v721_4;
-    wire signed [9:0] v723 = ($signed({1'b0, v121_4}) <<< 5) + v722;
-    reg signed [9:0] v723_5; always @(posedge clk) v723_5 <= v723;
-    wire signed [10:0] v724 = (v584_3 <<< 4) - v719_3;
-    wire signed [9:0] v725 = (v169 <<< 3) - v706;
-    reg signed [9:0] v725_1; always @(posedge clk) v725_1 <= v725;
-    wire signed [10:0] v726 = (v110_1 <<< 1) + v725_1;
-    wire signed [11:0] v727 = (v345_1 <<< 2) + v726;
-    reg signed [11:0] v727_2; always @(posedge clk) v727_2 <= v727;
-    wire signed [11:0] v728 = v727_2 + 13'sd128;
-    wire [10:0] v729 = v728[11] ? 11'd0 : v728;
-    wire [2:0] v730 = (v729 >>> 7);
-    reg [2:0] v730_3; always @(posedge clk) v730_3 <= v730;
-    wire signed [6:0] v731 = v516 + ($signed({1'b0, v730}) <<< 2);
-    reg signed [6:0] v731_3; always @(posedge clk) v731_3 <= v731;
-    wire signed [7:0] v732 = ($signed({1'b0, v402_3}) <<< 4) + v731_3;
-    wire [1:0] v733_l = v732; wire [5:0] v733_u = (v732 >>> 2) - $signed({1'b0, v569}); wire signed [7:0] v733 = {v733_u, v733_l};
-    wire signed [4:0] v734 = (v730 <<< 1) - v445_2;
-    wire signed [5:0] v735 = v734 - v519;
-    reg signed [5:0] v735_3; always @(posedge clk) v735_3 <= v735;
-    wire signed [8:0] v736 = v63 + v706;
-    reg signed [8:0] v736_1; always @(posedge clk) v736_1 <= v736;
-    wire [0:0] v737_l = v380; wire [9:0] v737_u = (v380 >>> 1) - v736_1; wire signed [10:0] v737 = {v737_u, v737_l};
-    reg signed [10:0] v737_2; always @(posedge clk) v737_2 <= v737;
-    wire signed [10:0] v738 = v737_2 - v118_2;
-    wire signed [10:0] v739 = v738 - 12'sd4;
-    wire [9:0] v740 = v739[10] ? 10'd0 : v739;
-    wire [3:0] v741 = (v740 >>> 5);
-    reg [3:0] v741_3; always @(posedge clk) v741_3 <= v741;
-    wire [1:0] v742_l = v741_3; wire [3:0] v742_u = (v741_3 >>> 2) + v318_3; wire [5:0] v742 = {v742_u, v742_l};
-    wire [6:0] v743 = (v433_3 <<< 1) + v742;
-    wire signed [8:0] v744 = v194 + v706;
-    reg signed [8:0] v744_1; always @(posedge clk) v744_1 <= v744;
-    wire [1:0] v745_l = v386_1; wire [8:0] v745_u = (v386_1 >>> 2) - v744_1; wire signed [10:0] v745 = {v745_u, v745_l};
-    wire signed [11:0] v746 = v283 + v745;
-    reg signed [11:0] v746_2; always @(posedge clk) v746_2 <= v746;
-    wire signed [11:0] v747 = v746_2 + 13'sd24;
-    wire [10:0] v748 = v747[11] ? 11'd0 : v747;
-    wire [5:0] v749 = (v748 >>> 4);
-    reg [5:0] v749_3; always @(posedge clk) v749_3 <= v749;
-    wire signed [11:0] v750 = (v744 <<< 3) + v376;
-    reg signed [11:0] v750_1; always @(posedge clk) v750_1 <= v750;
-    reg signed [11:0] v750_2; always @(posedge clk) v750_2 <= v750_1;
-    wire signed [9:0] v751 = (v271 <<< 3) - v744;
-    reg signed [9:0] v751_1; always @(posedge clk) v751_1 <= v751;
-    reg signed [9:0] v751_2; always @(posedge clk) v751_2 <= v751_1;
-    wire signed [12:0] v752 = (v185 <<< 4) - v751_1;
-    reg signed [12:0] v752_2; always @(posedge clk) v752_2 <= v752;
-    wire [0:0] v753_l = v752_2; wire [12:0] v753_u = (v752_2 >>> 1) - v750_2; wire signed [13:0] v753 = {v753_u, v753_l};
-    wire signed [13:0] v754 = v753 - 15'sd352;
-    wire [12:0] v755 = v754[13] ? 13'd0 : v754;
-    wire [3:0] v756 = (v755 >>> 7);
-    reg [3:0] v756_3; always @(posedge clk) v756_3 <= v756;
-    wire [0:0] v757_l = v756_3; wire [4:0] v757_u = (v756_3 >>> 1) - v626_3; wire signed [5:0] v757 = {v757_u, v757_l};
-    reg signed [5:0] v757_4; always @(posedge clk) v757_4 <= v757;
-    wire [0:0] v758_l = v565; wire [4:0] v758_u = (v565 >>> 1) - v741_3; wire signed [5:0] v758 = {v758_u, v758_l};
-    wire [0:0] v759_l = v758; wire [5:0] v759_u = (v758 >>> 1) + v444_3; wire signed [6:0] v759 = {v759_u, v759_l};
-    reg signed [6:0] v759_4; always @(posedge clk) v759_4 <= v759;
-    wire [0:0] v760_l = v756_3; wire [3:0] v760_u = (v756_3 >>> 1) - v647_3; wire signed [4:0] v760 = {v760_u, v760_l};
-    wire signed [5:0] v761 = ($signed({1'b0, v366_3}) <<< 3) - v760;
-    reg signed [5:0] v761_4; always @(posedge clk) v761_4 <= v761;
-    wire signed [5:0] v762 = v756_3 - v544_3;
-    reg signed [5:0] v762_4; always @(posedge clk) v762_4 <= v762;
-    wire signed [7:0] v763 = v756_3 - v719_3;
-    wire signed [7:0] v764 = ($signed({1'b0, v536_3}) <<< 2) + v763;
-    reg signed [7:0] v764_4; always @(posedge clk) v764_4 <= v764;
-    wire signed [4:0] v765 = v756_3 - v559_3;
-    wire signed [6:0] v766 = v765 - $signed({1'b0, v528_3});
-    wire [3:0] v767_l = v749; wire [4:0] v767_u = (v749 >>> 4) + v433; wire [8:0] v767 = {v767_u, v767_l};
-    reg [8:0] v767_3; always @(posedge clk) v767_3 <= v767;
-    wire [5:0] v768 = (v741_3 <<< 1) + v621_3;
-    wire [7:0] v769 = (v564 <<< 2) + v719;
-    reg [7:0] v769_3; always @(posedge clk) v769_3 <= v769;
-    wire signed [9:0] v770 = (v373_3 <<< 2) + $signed({1'b0, v769_3});
-    wire [8:0] v771 = (v602 <<< 4) + v719;
-    reg [8:0] v771_3; always @(posedge clk) v771_3 <= v771;
-    wire [8:0] v772 = (v583_3 <<< 1) + v771_3;
-    wire [7:0] v773 = (v459 <<< 3) + v719;
-    reg [7:0] v773_3; always @(posedge clk) v773_3 <= v773;
-    wire signed [8:0] v774 = (v553_3 <<< 1) - $signed({1'b0, v773_3});
-    wire signed [7:0] v775 = v576_3 - v773_3;
-    wire signed [8:0] v776 = v775 + v733;
-    reg signed [8:0] v776_4; always @(posedge clk) v776_4 <= v776;
-    wire [0:0] v777_l = v775; wire [8:0] v777_u = (v775 >>> 1) - $signed({1'b0, v505}); wire signed [9:0] v777 = {v777_u, v777_l};
-    reg signed [9:0] v777_4; always @(posedge clk) v777_4 <= v777;
-    wire signed [8:0] v778 = $signed({1'b0, v505}) - v775;
-    reg signed [8:0] v778_4; always @(posedge clk) v778_4 <= v778;
-    wire [1:0] v779_l = v712_3; wire [4:0] v779_u = (v712_3 >>> 2) - v564_3; wire signed [6:0] v779 = {v779_u, v779_l};
-    wire signed [7:0] v780 = v705_3 + v779;
-    wire signed [7:0] v781 = ($signed({1'b0, v756_3}) <<< 1) + v780;
-    reg signed [7:0] v781_4; always @(posedge clk) v781_4 <= v781;
-    wire signed [6:0] v782 = ($signed({1'b0, v741_3}) <<< 1) + v779;
-    wire signed [7:0] v783 = ($signed({1'b0, v511_3}) <<< 4) - v782;
-    reg signed [7:0] v783_4; always @(posedge clk) v783_4 <= v783;
-    wire signed [4:0] v784 = (v730 <<< 1) - v411;
-    reg signed [4:0] v784_3; always @(posedge clk) v784_3 <= v784;
-    wire [0:0] v785_l = $signed({1'b0, v659_3}); wire [6:0] v785_u = ($signed({1'b0, v659_3}) >>> 1) - v784_3; wire signed [7:0] v785 = {v785_u, v785_l};
-    wire [7:0] v786 = (v576 <<< 2) + v749;
-    reg [7:0] v786_3; always @(posedge clk) v786_3 <= v786;
-    wire [6:0] v787 = (v602 <<< 1) + v749;
-    reg [6:0] v787_3; always @(posedge clk) v787_3 <= v787;
-    wire signed [9:0] v788 = (v256 <<< 2) - v706;
-    wire signed [9:0] v789 = (v213 <<< 1) + v788;
-    reg signed [9:0] v789_1; always @(posedge clk) v789_1 <= v789;
-    reg signed [9:0] v789_2; always @(posedge clk) v789_2 <= v789_1;
-    wire signed [11:0] v790 = v327 - v789_1;
-    reg signed [11:0] v790_2; always @(posedge clk) v790_2 <= v790;
-    wire signed [11:0] v791 = v790_2 - 13'sd112;
-    wire [10:0] v792 = v791[11] ? 11'd0 : v791;
-    wire [3:0] v793 = (v792 >>> 6);
-    reg [3:0] v793_3; always @(posedge clk) v793_3 <= v793;
-    reg [3:0] v793_4; always @(posedge clk) v793_4 <= v793_3;
-    wire [6:0] v794 = (v730 <<< 3) + v793;
-    reg [6:0] v794_3; always @(posedge clk) v794_3 <= v794;
-    wire signed [7:0] v795 = v794_3 - v505;
-    wire signed [12:0] v796 = v492_2 - v789_2;
-    wire signed [12:0] v797 = v796 - 14'sd256;
-    wire [10:0] v798 = v797[12] ? 11'd0 : v797;
-    wire [5:0] v799 = (v798 >>> 5);
-    reg [5:0] v799_3; always @(posedge clk) v799_3 <= v799;
-    wire [1:0] v800_l = $signed({1'b0, v799_3}); wire [6:0] v800_u = ($signed({1'b0, v799_3}) >>> 2) - v713; wire signed [8:0] v800 = {v800_u, v800_l};
-    wire [6:0] v801 = v634_3 + v799_3;
-    wire signed [9:0] v802 = $signed({1'b0, v801}) + v587;
-    wire [7:0] v803 = (v459_3 <<< 4) + v801;
-    reg [7:0] v803_4; always @(posedge clk) v803_4 <= v803;
-    wire [2:0] v804_l = v372_3; wire [7:0] v804_u = (v372_3 >>> 3) - v801; wire signed [10:0] v804 = {v804_u, v804_l};
-    wire signed [10:0] v805_w = v482 - v789_1; wire signed [9:0] v805 = v805_w >>> 1;
-    reg signed [9:0] v805_2; always @(posedge clk) v805_2 <= v805;
-    wire signed [9:0] v806 = v805_2 - 11'sd10;
-    wire [8:0] v807 = v806[9] ? 9'd0 : v806;
-    wire [2:0] v808 = (v807 >>> 5);
-    reg [2:0] v808_3; always @(posedge clk) v808_3 <= v808;
-    wire signed [6:0] v809 = ($signed({1'b0, v808_3}) <<< 1) + v680;
-    wire [0:0] v810_l = v647_2; wire [3:0] v810_u = (v647_2 >>> 1) + v808; wire [4:0] v810 = {v810_u, v810_l};
-    reg [4:0] v810_3; always @(posedge clk) v810_3 <= v810;
-    wire [4:0] v811 = (v694_2 <<< 2) + v810;
-    reg [4:0] v811_3; always @(posedge clk) v811_3 <= v811;
-    reg [4:0] v811_4; always @(posedge clk) v811_4 <= v811_3;
-    wire signed [11:0] v812 = v438 - v789_1;
-    reg signed [11:0] v812_2; always @(posedge clk) v812_2 <= v812;
-    wire signed [11:0] v813 = v812_2 - 13'sd44;
-    wire [10:0] v814 = v813[11] ? 11'd0 : v813;
-    wire [1:0] v815 = (v814 >>> 7);
-    reg [1:0] v815_3; always @(posedge clk) v815_3 <= v815;
-    wire signed [9:0] v816 = (v815 <<< 3) - v545;
-    reg signed [9:0] v816_3; always @(posedge clk) v816_3 <= v816;
-    wire [7:0] v817 = (v544_3 <<< 1) + v794_3;
-    wire [0:0] v818_l = $signed({1'b0, v793_3}); wire [5:0] v818_u = ($signed({1'b0, v793_3}) >>> 1) + v765; wire signed [6:0] v818 = {v818_u, v818_l};
-    reg signed [6:0] v818_4; always @(posedge clk) v818_4 <= v818;
-    wire [4:0] v819 = v815 + v793;
-    reg [4:0] v819_3; always @(posedge clk) v819_3 <= v819;
-    wire signed [4:0] v820 = (v366_2 <<< 1) - v793;
-    reg signed [4:0] v820_3; always @(posedge clk) v820_3 <= v820;
-    wire signed [4:0] v821 = v536 - v793;
-    reg signed [4:0] v821_3; always @(posedge clk) v821_3 <= v821;
-    wire [0:0] v822_l = v821_3; wire [6:0] v822_u = (v821_3 >>> 1) + v553_3; wire signed [7:0] v822 = {v822_u, v822_l};
-    wire signed [5:0] v823 = v544 - v793;
-    reg signed [5:0] v823_3; always @(posedge clk) v823_3 <= v823;
-    wire [1:0] v824_l = v823_3; wire [5:0] v824_u = (v823_3 >>> 2) + v652_3; wire signed [7:0] v824 = {v824_u, v824_l};
-    wire [0:0] v825_l = v666; wire [8:0] v825_u = (v666 >>> 1) + v824; wire signed [9:0] v825 = {v825_u, v825_l};
-    wire signed [8:0] v826 = (v823_3 <<< 1) + $signed({1'b0, v660});
-    wire [0:0] v827_l = $signed({1'b0, v504_3}); wire [6:0] v827_u = ($signed({1'b0, v504_3}) >>> 1) + v823_3; wire signed [7:0] v827 = {v827_u, v827_l};
-    wire [0:0] v828_l = v827; wire [6:0] v828_u = (v827 >>> 1) - $signed({1'b0, v810_3}); wire signed [7:0] v828 = {v828_u, v828_l};
-    reg signed [7:0] v828_4; always @(posedge clk) v828_4 <= v828;
-    reg signed [7:0] v828_5; always @(posedge clk) v828_5 <= v828_4;
-    wire signed [6:0] v829 = (v536_3 <<< 1) - v799_3;
-    wire signed [7:0] v830 = ($signed({1'b0, v602_3}) <<< 2) + v829;
-    wire signed [10:0] v831 = (v766 <<< 3) - v830;
-    reg signed [10:0] v831_4; always @(posedge clk) v831_4 <= v831;
-    wire signed [7:0] v832 = ($signed({1'b0, v544_3}) <<< 1) - v830;
-    reg signed [7:0] v832_4; always @(posedge clk) v832_4 <= v832;
-    wire signed [8:0] v833 = ($signed({1'b0, v793_4}) <<< 3) - v832_4;
-    reg signed [8:0] v833_5; always @(posedge clk) v833_5 <= v833;
-    wire [6:0] v834 = (v634_3 <<< 1) + v799_3;
-    reg [6:0] v834_4; always @(posedge clk) v834_4 <= v834;
-    wire [2:0] v835_l = v783_4; wire [8:0] v835_u = (v783_4 >>> 3) - $signed({1'b0, v834_4}); wire signed [11:0] v835 = {v835_u, v835_l};
-    wire [1:0] v836_l = v835; wire [9:0] v836_u = (v835 >>> 2) - v783_4; wire signed [11:0] v836 = {v836_u, v836_l};
-    wire signed [11:0] v837 = v836 - v764_4;
-    reg signed [11:0] v837_5; always @(posedge clk) v837_5 <= v837;
-    wire signed [8:0] v838 = $signed({1'b0, v834}) - v671_3;
-    wire [9:0] v839 = (v767_3 <<< 1) + v834;
-    wire [7:0] v840 = v712_3 + v834;
-    reg [7:0] v840_4; always @(posedge clk) v840_4 <= v840;
-    wire [0:0] v841_l = $signed({1'b0, v840}); wire [9:0] v841_u = ($signed({1'b0, v840}) >>> 1) + v778; wire signed [10:0] v841 = {v841_u, v841_l};
-    reg signed [10:0] v841_4; always @(posedge clk) v841_4 <= v841;
-    wire signed [4:0] v842 = (v808 <<< 1) - v815;
-    wire signed [6:0] v843 = (v537 <<< 1) + v842;
-    reg signed [6:0] v843_3; always @(posedge clk) v843_3 <= v843;
-    wire [6:0] v844 = (v433 <<< 2) + v808;
-    reg [6:0] v844_3; always @(posedge clk) v844_3 <= v844;
-    wire [1:0] v845_l = v772; wire [7:0] v845_u = (v772 >>> 2) + v844_3; wire [9:0] v845 = {v845_u, v845_l};
-    wire signed [4:0] v846 = (v815 <<< 2) - v559;
-    reg signed [4:0] v846_3; always @(posedge clk) v846_3 <= v846;
-    wire signed [7:0] v847 = v846_3 + v829;
-    wire [4:0] v848 = v815 + v559;
-    reg [4:0] v848_3; always @(posedge clk) v848_3 <= v848;
-    wire signed [7:0] v849 = ($signed({1'b0, v848_3}) <<< 1) + v823_3;
-    reg signed [7:0] v849_4; always @(posedge clk) v849_4 <= v849;
-    wire signed [10:0] v850 = v789_1 - 12'sd144;
-    wire [8:0] v851 = v850[10] ? 9'd0 : v850;
-    wire [3:0] v852 = (v851 >>> 5);
-    reg [3:0] v852_2; always @(posedge clk) v852_2 <= v852;
-    reg [3:0] v852_3; always @(posedge clk) v852_3 <= v852_2;
-    wire signed [7:0] v853 = ($signed({1'b0, v852_3}) <<< 2) - v671_3;
-    wire signed [7:0] v854 = ($signed({1'b0, v621_3}) <<< 2) + v853;
-    wire [1:0] v855_l = $signed({1'b0, v839}); wire [9:0] v855_u = ($signed({1'b0, v839}) >>> 2) + v854; wire signed [11:0] v855 = {v855_u, v855_l};
-    reg signed [11:0] v855_4; always @(posedge clk) v855_4 <= v855;
-    wire [1:0] v856_l = v362; wire [3:0] v856_u = (v362 >>> 2) + v852; wire [5:0] v856 = {v856_u, v856_l};
-    reg [5:0] v856_2; always @(posedge clk) v856_2 <= v856;
-    wire [7:0] v857 = (v856_2 <<< 2) + v583;
-    reg [7:0] v857_3; always @(posedge clk) v857_3 <= v857;
-    wire [9:0] v858 = (v857_3 <<< 2) + v564_3;
-    wire [4:0] v859 = (v304 <<< 3) + v852;
-    reg [4:0] v859_2; always @(posedge clk) v859_2 <= v859;
-    wire signed [5:0] v860 = (v478_2 <<< 1) - v859_2;
-    wire signed [5:0] v861 = ($signed({1'b0, v641_2}) <<< 3) + v860;
-    wire signed [6:0] v862 = v861 + $signed({1'b0, v411});
-    reg signed [6:0] v862_3; always @(posedge clk) v862_3 <= v862;
-    wire signed [8:0] v863 = v706 + v320;
-    wire signed [9:0] v864 = (v205 <<< 2) + v863;
-    reg signed [9:0] v864_1; always @(posedge clk) v864_1 <= v864;
-    wire signed [10:0] v865 = v286_1 - v864_1;
-    wire signed [10:0] v866 = v865 - 12'sd38;
-    wire [9:0] v867 = v866[10] ? 10'd0 : v866;
-    wire [2:0] v868 = (v867 >>> 5);
-    reg [2:0] v868_2; always @(posedge clk) v868_2 <= v868;
-    reg [2:0] v868_3; always @(posedge clk) v868_3 <= v868_2;
-    reg [2:0] v868_4; always @(posedge clk) v868_4 <= v868_3;
-    wire [3:0] v869 = (v815 <<< 1) + v868_2;
-    reg [3:0] v869_3; always @(posedge clk) v869_3 <= v869;
-    wire [2:0] v870_l = v799_3; wire [4:0] v870_u = (v799_3 >>> 3) + v869_3; wire [7:0] v870 = {v870_u, v870_l};
-    wire signed [8:0] v871 = (v757 <<< 2) + $signed({1'b0, v870});
-    reg signed [8:0] v871_4; always @(posedge clk) v871_4 <= v871;
-    wire [4:0] v872 = (v362_2 <<< 2) + v869;
-    reg [4:0] v872_3; always @(posedge clk) v872_3 <= v872;
-    wire [4:0] v873 = v756_3 + v869_3;
-    reg [4:0] v873_4; always @(posedge clk) v873_4 <= v873;
-    wire [5:0] v874 = v868_2 + (v602 <<< 1);
-    reg [5:0] v874_3; always @(posedge clk) v874_3 <= v874;
-    wire [3:0] v875_l = v800; wire [6:0] v875_u = (v800 >>> 4) - $signed({1'b0, v874_3}); wire signed [10:0] v875 = {v875_u, v875_l};
-    reg signed [10:0] v875_4; always @(posedge clk) v875_4 <= v875;
-    wire [1:0] v876_l = v868; wire [1:0] v876_u = (v868 >>> 2) + v366; wire [3:0] v876 = {v876_u, v876_l};
-    reg [3:0] v876_2; always @(posedge clk) v876_2 <= v876;
-    wire [4:0] v877 = (v647_2 <<< 1) + v876_2;
-    wire [4:0] v878_l = v877; wire [2:0] v878_u = (v877 >>> 5) - v511_2; wire signed [7:0] v878 = {v878_u, v878_l};
-    wire signed [7:0] v879 = v878 + $signed({1'b0, v583});
-    reg signed [7:0] v879_3; always @(posedge clk) v879_3 <= v879;
-    wire [0:0] v880_l = v868; wire [2:0] v880_u = (v868 >>> 1) + v362; wire [3:0] v880 = {v880_u, v880_l};
-    reg [3:0] v880_2; always @(posedge clk) v880_2 <= v880;
-    wire [5:0] v881 = (v880_2 <<< 2) + v411;
-    reg [5:0] v881_3; always @(posedge clk) v881_3 <= v881;
-    wire [7:0] v882 = v881_3 + v787_3;
-    wire [0:0] v883_l = v882; wire [7:0] v883_u = (v882 >>> 1) - v504_3; wire signed [8:0] v883 = {v883_u, v883_l};
-    wire [0:0] v884_l = v237; wire [6:0] v884_u = (v237 >>> 1) - v375; wire signed [7:0] v884 = {v884_u, v884_l};
-    wire [3:0] v885_l = v172; wire [7:0] v885_u = (v172 >>> 4) - v884; wire signed [11:0] v885 = {v885_u, v885_l};
-    reg signed [11:0] v885_1; always @(posedge clk) v885_1 <= v885;
-    wire [1:0] v886_l = v885_1; wire [10:0] v886_u = (v885_1 >>> 2) - v356_1; wire signed [12:0] v886 = {v886_u, v886_l};
-    wire signed [8:0] v887 = v54 - v884;
-    reg signed [8:0] v887_1; always @(posedge clk) v887_1 <= v887;
-    wire signed [9:0] v888 = (v99_1 <<< 1) + v887_1;
-    wire [2:0] v889_l = v267_1; wire [10:0] v889_u = (v267_1 >>> 3) + v888; wire signed [13:0] v889 = {v889_u, v889_l};
-    reg signed [13:0] v889_2; always @(posedge clk) v889_2 <= v889;
-    wire signed [13:0] v890 = v889_2 - 15'sd272;
-    wire [12:0] v891 = v890[13] ? 13'd0 : v890;
-    wire [2:0] v892 = (v891 >>> 7);
-    reg [2:0] v892_3; always @(posedge clk) v892_3 <= v892;
-    wire signed [9:0] v893 = (v892_3 <<< 4) - v771_3;
-    wire [2:0] v894_l = v170; wire [7:0] v894_u = (v170 >>> 3) - v884; wire signed [10:0] v894 = {v894_u, v894_l};
-    reg signed [10:0] v894_1; always @(posedge clk) v894_1 <= v894;
-    wire signed [11:0] v895 = v101_1 + v894_1;
-    wire [0:0] v896_l = v895; wire [10:0] v896_u = (v895 >>> 1) - v202_1; wire signed [11:0] v896 = {v896_u, v896_l};
-    reg signed [11:0] v896_2; always @(posedge clk) v896_2 <= v896;
-    wire signed [12:0] v897 = (v896_2 <<< 1) - v751_2;
-    wire signed [12:0] v898 = v897 + 14'sd48;
-    wire [11:0] v899 = v898[12] ? 12'd0 : v898;
-    wire [4:0] v900 = (v899 >>> 6);
-    reg [4:0] v900_3; always @(posedge clk) v900_3 <= v900;
-    wire [6:0] v901 = (v576_3 <<< 1) + v900_3;
-    wire signed [5:0] v902 = v900_3 - v564_3;
-    wire [1:0] v903_l = v902; wire [4:0] v903_u = (v902 >>> 2) + v403_3; wire signed [6:0] v903 = {v903_u, v903_l};
-    wire signed [6:0] v904 = ($signed({1'b0, v299_3}) <<< 2) + v902;
-    wire [2:0] v905_l = v904; wire [7:0] v905_u = (v904 >>> 3) - $signed({1'b0, v801}); wire signed [10:0] v905 = {v905_u, v905_l};
-    reg signed [10:0] v905_4; always @(posedge clk) v905_4 <= v905;
-    wire signed [7:0] v906 = ($signed({1'b0, v608_3}) <<< 2) - v902;
-    reg signed [7:0] v906_4; always @(posedge clk) v906_4 <= v906;
-    wire signed [7:0] v907 = $signed({1'b0, v741_3}) - v906;
-    reg signed [7:0] v907_4; always @(posedge clk) v907_4 <= v907;
-    wire signed [8:0] v908 = v904 - $signed({1'b0, v834});
-    reg signed [8:0] v908_4; always @(posedge clk) v908_4 <= v908;
-    wire signed [5:0] v909 = (v225_3 <<< 2) - v900_3;
-    wire signed [7:0] v910 = v847 - v909;
-    reg signed [7:0] v910_4; always @(posedge clk) v910_4 <= v910;
-    wire [5:0] v911 = v544_3 + v900_3;
-    wire signed [5:0] v912 = v756_3 - v900_3;
-    wire signed [6:0] v913 = ($signed({1'b0, v559_3}) <<< 1) + v912;
-    reg signed [6:0] v913_4; always @(posedge clk) v913_4 <= v913;
-    wire signed [7:0] v914 = (v892 <<< 4) - v719;
-    reg signed [7:0] v914_3; always @(posedge clk) v914_3 <= v914;
-    wire [3:0] v915_l = v914_3; wire [6:0] v915_u = (v914_3 >>> 4) + v412_3; wire signed [10:0] v915 = {v915_u, v915_l};
-    wire signed [10:0] v916 = ($signed({1'b0, v873}) <<< 4) - v915;
-    reg signed [10:0] v916_4; always @(posedge clk) v916_4 <= v916;
-    wire [0:0] v917_l = v892; wire [4:0] v917_u = (v892 >>> 1) - v564; wire signed [5:0] v917 = {v917_u, v917_l};
-    reg signed [5:0] v917_3; always @(posedge clk) v917_3 <= v917;
-    wire signed [6:0] v918 = ($signed({1'b0, v808_3}) <<< 2) + v917_3;
-    reg signed [6:0] v918_4; always @(posedge clk) v918_4 <= v918;
-    wire [1:0] v919_l = v917_3; wire [5:0] v919_u = (v917_3 >>> 2) + $signed({1'b0, v536_3}); wire signed [7:0] v919 = {v919_u, v919_l};
-    wire [5:0] v920 = (v394 <<< 1) + v892;
-    reg [5:0] v920_3; always @(posedge clk) v920_3 <= v920;
-    wire signed [6:0] v921 = (v613_3 <<< 1) - v920_3;
-    wire signed [7:0] v922 = v921 + v678;
-    wire [1:0] v923_l = $signed({1'b0, v901}); wire [8:0] v923_u = ($signed({1'b0, v901}) >>> 2) + v922; wire signed [10:0] v923 = {v923_u, v923_l};
-    reg signed [10:0] v923_4; always @(posedge clk) v923_4 <= v923;
-    wire signed [5:0] v924 = (v892 <<< 1) - v372;
-    reg signed [5:0] v924_3; always @(posedge clk) v924_3 <= v924;
-    wire [1:0] v925_l = $signed({1'b0, v799_3}); wire [5:0] v925_u = ($signed({1'b0, v799_3}) >>> 2) + v924_3; wire signed [7:0] v925 = {v925_u, v925_l};
-    wire [2:0] v926_l = v925; wire [5:0] v926_u = (v925 >>> 3) + v537_3; wire signed [8:0] v926 = {v926_u, v926_l};
-    wire [2:0] v927_l = v926; wire [6:0] v927_u = (v926 >>> 3) + v903; wire signed [9:0] v927 = {v927_u, v927_l};
-    reg signed [9:0] v927_4; always @(posedge clk) v927_4 <= v927;
-    wire signed [10:0] v928 = (v761_4 <<< 2) + v927_4;
-    wire signed [7:0] v929 = ($signed({1'b0, v583_3}) <<< 1) - v924_3;
-    wire signed [8:0] v930 = (v658 <<< 1) + v929;
-    wire signed [8:0] v931 = (v762 <<< 2) + v930;
-    reg signed [8:0] v931_4; always @(posedge clk) v931_4 <= v931;
-    wire [0:0] v932_l = v931_4; wire [8:0] v932_u = (v931_4 >>> 1) - $signed({1'b0, v840_4}); wire signed [9:0] v932 = {v932_u, v932_l};
-    reg signed [9:0] v932_5; always @(posedge clk) v932_5 <= v932;
-    wire [1:0] v933_l = v892; wire [1:0] v933_u = (v892 >>> 2) - v443_2; wire signed [3:0] v933 = {v933_u, v933_l};
-    reg signed [3:0] v933_3; always @(posedge clk) v933_3 <= v933;
-    wire [3:0] v934 = v225 + v892;
-    wire [1:0] v935_l = v892; wire [3:0] v935_u = (v892 >>> 2) - v647_2; wire signed [5:0] v935 = {v935_u, v935_l};
-    wire [3:0] v936 = (v443_2 <<< 2) + v892;
-    wire signed [5:0] v937 = v936 - v634;
-    reg signed [5:0] v937_3; always @(posedge clk) v937_3 <= v937;
-    wire signed [10:0] v938 = (v937_3 <<< 3) + v686;
-    wire [3:0] v939 = v892 + v868_2;
-    reg [3:0] v939_3; always @(posedge clk) v939_3 <= v939;
-    wire signed [7:0] v940 = v683_3 - v939_3;
-    wire signed [8:0] v941 = (v940 <<< 1) - $signed({1'b0, v900_3});
-    wire signed [8:0] v942 = v941 - $signed({1'b0, v676});
-    reg signed [8:0] v942_4; always @(posedge clk) v942_4 <= v942;
-    wire [2:0] v943_l = $signed({1'b0, v939}); wire [4:0] v943_u = ($signed({1'b0, v939}) >>> 3) + v595; wire signed [7:0] v943 = {v943_u, v943_l};
-    reg signed [7:0] v943_3; always @(posedge clk) v943_3 <= v943;
-    wire signed [8:0] v944 = v636 + v943_3;
-    wire signed [8:0] v945 = (v884 <<< 1) + v2;
-    reg signed [8:0] v945_1; always @(posedge clk) v945_1 <= v945;
-    wire signed [11:0] v946 = v489 - v945_1;
-    reg signed [11:0] v946_2; always @(posedge clk) v946_2 <= v946;
-    wire signed [12:0] v947 = v946_2 + 14'sd304;
-    wire [11:0] v948 = v947[12] ? 12'd0 : v947;
-    wire [4:0] v949 = (v948 >>> 6);
-    reg [4:0] v949_3; always @(posedge clk) v949_3 <= v949;
-    wire [1:0] v950_l = v280_1; wire [10:0] v950_u = (v280_1 >>> 2) + v945_1; wire signed [12:0] v950 = {v950_u, v950_l};
-    wire signed [12:0] v951 = v309 + v950;
-    reg signed [12:0] v951_2; always @(posedge clk) v951_2 <= v951;
-    wire signed [12:0] v952 = v951_2 + 14'sd416;
-    wire [11:0] v953 = v952[12] ? 12'd0 : v952;
-    wire [4:0] v954 = (v953 >>> 6);
-    reg [4:0] v954_3; always @(posedge clk) v954_3 <= v954;
-    wire [0:0] v955_l = v251_1; wire [10:0] v955_u = (v251_1 >>> 1) - v945_1; wire signed [11:0] v955 = {v955_u, v955_l};
-    wire [1:0] v956_l = v955; wire [9:0] v956_u = (v955 >>> 2) - v210_1; wire signed [11:0] v956 = {v956_u, v956_l};
-    reg signed [11:0] v956_2; always @(posedge clk) v956_2 <= v956;
-    wire signed [11:0] v957 = v956_2 + 13'sd2;
-    wire [10:0] v958 = v957[11] ? 11'd0 : v957;
-    wire [2:0] v959 = (v958 >>> 7);
-    reg [2:0] v959_3; always @(posedge clk) v959_3 <= v959;
-    reg [2:0] v959_4; always @(posedge clk) v959_4 <= v959_3;
-    wire signed [7:0] v960 = $signed({1'b0, v959_4}) + v907_4;
-    wire [1:0] v961_l = v959; wire [3:0] v961_u = v702_2 + (v959 >>> 2); wire [5:0] v961 = {v961_u, v961_l};
-    reg [5:0] v961_3; always @(posedge clk) v961_3 <= v961;
-    wire [0:0] v962_l = v961_3; wire [5:0] v962_u = (v961_3 >>> 1) - v730_3; wire signed [6:0] v962 = {v962_u, v962_l};
-    wire [0:0] v963_l = v962; wire [6:0] v963_u = (v962 >>> 1) + $signed({1'b0, v741_3}); wire signed [7:0] v963 = {v963_u, v963_l};
-    wire signed [5:0] v964 = (v536 <<< 1) - v954;
-    reg signed [5:0] v964_3; always @(posedge clk) v964_3 <= v964;
-    wire signed [8:0] v965 = $signed({1'b0, v656}) - v964_3;
-    reg signed [8:0] v965_4; always @(posedge clk) v965_4 <= v965;
-    wire signed [9:0] v966 = (v965_4 <<< 1) - v757_4;
-    reg signed [9:0] v966_5; always @(posedge clk) v966_5 <= v966;
-    wire signed [7:0] v967 = ($signed({1'b0, v583_3}) <<< 1) - v964_3;
-    reg signed [7:0] v967_4; always @(posedge clk) v967_4 <= v967;
-    wire signed [10:0] v968 = (v964_3 <<< 4) + v893;
-    wire [2:0] v969_l = v949; wire [3:0] v969_u = v318_2 + (v949 >>> 3); wire [6:0] v969 = {v969_u, v969_l};
-    reg [6:0] v969_3; always @(posedge clk) v969_3 <= v969;
-    wire [6:0] v970 = (v815_3 <<< 2) + v969_3;
-    wire [0:0] v971_l = v749; wire [5:0] v971_u = (v749 >>> 1) + v949; wire [6:0] v971 = {v971_u, v971_l};
-    reg [6:0] v971_3; always @(posedge clk) v971_3 <= v971;
-    wire [1:0] v972_l = v938; wire [8:0] v972_u = (v938 >>> 2) + $signed({1'b0, v971_3}); wire signed [10:0] v972 = {v972_u, v972_l};
-    reg signed [10:0] v972_4; always @(posedge clk) v972_4 <= v972;
-    wire signed [11:0] v973 = ($signed({1'b0, v873_4}) <<< 3) + v972_4;
-    wire [0:0] v974_l = $signed({1'b0, v971_3}); wire [7:0] v974_u = ($signed({1'b0, v971_3}) >>> 1) + v964_3; wire signed [8:0] v974 = {v974_u, v974_l};
-    wire [5:0] v975 = v418_2 + v949;
-    reg [5:0] v975_3; always @(posedge clk) v975_3 <= v975;
-    wire [2:0] v976_l = v816_3; wire [6:0] v976_u = (v816_3 >>> 3) + $signed({1'b0, v975_3}); wire signed [9:0] v976 = {v976_u, v976_l};
-    wire signed [6:0] v977 = v299_3 - v975_3;
-    reg signed [6:0] v977_4; always @(posedge clk) v977_4 <= v977;
-    wire signed [10:0] v978 = (v977 <<< 3) + v802;
-    reg signed [10:0] v978_4; always @(posedge clk) v978_4 <= v978;
-    wire [6:0] v979 = (v602_3 <<< 1) + v975_3;
-    wire [4:0] v980 = v527 + v959;
-    reg [4:0] v980_3; always @(posedge clk) v980_3 <= v980;
-    wire signed [6:0] v981 = v980_3 - v911;
-    wire signed [9:0] v982 = (v826 <<< 1) - v981;
-    reg signed [9:0] v982_4; always @(posedge clk) v982_4 <= v982;
-    wire [1:0] v983_l = v982_4; wire [7:0] v983_u = (v982_4 >>> 2) - v642_4; wire signed [9:0] v983 = {v983_u, v983_l};
-    wire [1:0] v984_l = v673; wire [6:0] v984_u = (v673 >>> 2) + $signed({1'b0, v980_3}); wire signed [8:0] v984 = {v984_u, v984_l};
-    wire [5:0] v985 = v869_3 + v980_3;
-    wire signed [5:0] v986 = v820_3 + $signed({1'b0, v980_3});
-    reg signed [5:0] v986_4; always @(posedge clk) v986_4 <= v986;
-    wire [6:0] v987 = (v459 <<< 3) + v954;
-    reg [6:0] v987_3; always @(posedge clk) v987_3 <= v987;
-    wire [9:0] v988 = (v719_3 <<< 3) + v987_3;
-    wire [5:0] v989 = v583 + v954;
-    reg [5:0] v989_3; always @(posedge clk) v989_3 <= v989;
-    wire [7:0] v990 = (v989_3 <<< 1) + v504_3;
-    wire signed [6:0] v991 = (v852_3 <<< 2) - v989_3;
-    wire signed [8:0] v992 = v944 - v991;
-    reg signed [8:0] v992_4; always @(posedge clk) v992_4 <= v992;
-    wire signed [8:0] v993 = ($signed({1'b0, v811_4}) <<< 1) + v992_4;
-    wire [0:0] v994_l = v991; wire [7:0] v994_u = (v991 >>> 1) + $signed({1'b0, v742}); wire signed [8:0] v994 = {v994_u, v994_l};
-    wire signed [8:0] v995 = ($signed({1'b0, v394_3}) <<< 2) + v994;
-    reg signed [8:0] v995_4; always @(posedge clk) v995_4 <= v995;
-    wire [0:0] v996_l = v995_4; wire [8:0] v996_u = (v995_4 >>> 1) - v612_4; wire signed [9:0] v996 = {v996_u, v996_l};
-    wire [0:0] v997_l = v995_4; wire [7:0] v997_u = (v995_4 >>> 1) - v762_4; wire signed [8:0] v997 = {v997_u, v997_l};
-    wire signed [6:0] v998 = (v756_3 <<< 1) - v989_3;
-    reg signed [6:0] v998_4; always @(posedge clk) v998_4 <= v998;
-    wire [1:0] v999_l = v818; wire [7:0] v999_u = (v818 >>> 2) - v998; wire signed [9:0] v999 = {v999_u, v999_l};
-    reg signed [9:0] v999_4; always @(posedge clk) v999_4 <= v999;
-    wire signed [3:0] v1000 = v959 - v478_2;
-    reg signed [3:0] v1000_3; always @(posedge clk) v1000_3 <= v1000;
-    wire signed [7:0] v1001 = (v1000_3 <<< 3) + $signed({1'b0, v741_3});
-    wire [0:0] v1002_l = v1001; wire [5:0] v1002_u = (v1001 >>> 1) - $signed({1'b0, v980_3}); wire signed [6:0] v1002 = {v1002_u, v1002_l};
-    wire [4:0] v1003 = (v959 <<< 1) + v225;
-    wire [5:0] v1004 = v559 + (v1003 <<< 1);
-    reg [5:0] v1004_3; always @(posedge clk) v1004_3 <= v1004;
-    wire signed [7:0] v1005 = $signed({1'b0, v1004_3}) + v671_3;
-    wire signed [7:0] v1006 = v1005 + $signed({1'b0, v768});
-    wire signed [5:0] v1007 = (v459 <<< 2) - v959;
-    reg signed [5:0] v1007_3; always @(posedge clk) v1007_3 <= v1007;
-    wire [3:0] v1008 = v225 + v959;
-    reg [3:0] v1008_3; always @(posedge clk) v1008_3 <= v1008;
-    wire [5:0] v1009_l = v724; wire [5:0] v1009_u = (v724 >>> 6) + $signed({1'b0, v1008_3}); wire signed [11:0] v1009 = {v1009_u, v1009_l};
-    wire signed [8:0] v1010 = (v1008_3 <<< 4) - v799_3;
-    wire signed [9:0] v1011 = v1010 + v770;
-    wire [0:0] v1012_l = v1011; wire [9:0] v1012_u = (v1011 >>> 1) - v974; wire signed [10:0] v1012 = {v1012_u, v1012_l};
-    reg signed [10:0] v1012_4; always @(posedge clk) v1012_4 <= v1012;
-    wire signed [3:0] v1013 = v730 - v959;
-    reg signed [3:0] v1013_3; always @(posedge clk) v1013_3 <= v1013;
-    wire [0:0] v1014_l = v862_3; wire [5:0] v1014_u = (v862_3 >>> 1) - v1013_3; wire signed [6:0] v1014 = {v1014_u, v1014_l};
-    wire signed [9:0] v1015 = (v1014 <<< 2) - v611;
-    wire signed [9:0] v1016 = ($signed({1'b0, v811_3}) <<< 2) + v1015;
-    reg signed [9:0] v1016_4; always @(posedge clk) v1016_4 <= v1016;
-    wire signed [6:0] v1017 = (v698_3 <<< 1) + v1013_3;
-    wire signed [9:0] v1018 = (v1013_3 <<< 5) + $signed({1'b0, v786_3});
-    wire signed [10:0] v1019 = ($signed({1'b0, v773_3}) <<< 1) + v1018;
-    wire [2:0] v1020_l = v1019; wire [7:0] v1020_u = (v1019 >>> 3) + $signed({1'b0, v742}); wire signed [10:0] v1020 = {v1020_u, v1020_l};
-    reg signed [10:0] v1020_4; always @(posedge clk) v1020_4 <= v1020;
-    wire [0:0] v1021_l = v1020_4; wire [10:0] v1021_u = (v1020_4 >>> 1) + v653_4; wire signed [11:0] v1021 = {v1021_u, v1021_l};
-    wire signed [10:0] v1022 = (v1013 <<< 6) - $signed({1'b0, v719});
-    reg signed [10:0] v1022_3; always @(posedge clk) v1022_3 <= v1022;
-    wire [2:0] v1023_l = v884; wire [5:0] v1023_u = (v884 >>> 3) + v33; wire signed [8:0] v1023 = {v1023_u, v1023_l};
-    reg signed [8:0] v1023_1; always @(posedge clk) v1023_1 <= v1023;
-    wire [0:0] v1024_l = v162_1; wire [8:0] v1024_u = (v162_1 >>> 1) - v1023_1; wire signed [9:0] v1024 = {v1024_u, v1024_l};
-    wire signed [10:0] v1025 = (v354_1 <<< 1) + v1024;
-    reg signed [10:0] v1025_2; always @(posedge clk) v1025_2 <= v1025;
-    wire signed [10:0] v1026 = v1025_2 + 12'sd46;
-    wire [9:0] v1027 = v1026[10] ? 10'd0 : v1026;
-    wire [3:0] v1028 = (v1027 >>> 5);
-    reg [3:0] v1028_3; always @(posedge clk) v1028_3 <= v1028;
-    wire signed [6:0] v1029 = (v1028_3 <<< 1) - v799_3;
-    wire [1:0] v1030_l = v1029; wire [5:0] v1030_u = (v1029 >>> 2) - v648_3; wire signed [7:0] v1030 = {v1030_u, v1030_l};
-    wire [1:0] v1031_l = v1030; wire [6:0] v1031_u = (v1030 >>> 2) - v537_3; wire signed [8:0] v1031 = {v1031_u, v1031_l};
-    reg signed [8:0] v1031_4; always @(posedge clk) v1031_4 <= v1031;
-    wire [3:0] v1032_l = v1029; wire [4:0] v1032_u = (v1029 >>> 4) - $signed({1'b0, v808_3}); wire signed [8:0] v1032 = {v1032_u, v1032_l};
-    wire [1:0] v1033_l = v1032; wire [7:0] v1033_u = (v1032 >>> 2) - v672; wire signed [9:0] v1033 = {v1033_u, v1033_l};
-    reg signed [9:0] v1033_4; always @(posedge clk) v1033_4 <= v1033;
-    wire [0:0] v1034_l = v712_3; wire [4:0] v1034_u = (v712_3 >>> 1) + v1028_3; wire [5:0] v1034 = {v1034_u, v1034_l};
-    wire [1:0] v1035_l = $signed({1'b0, v1034}); wire [6:0] v1035_u = ($signed({1'b0, v1034}) >>> 2) + v1007_3; wire signed [8:0] v1035 = {v1035_u, v1035_l};
-    wire signed [8:0] v1036 = v1035 - $signed({1'b0, v504_3});
-    reg signed [8:0] v1036_4; always @(posedge clk) v1036_4 <= v1036;
-    wire signed [8:0] v1037 = v1036_4 - v918_4;
-    wire signed [5:0] v1038 = (v608 <<< 1) - v1028;
-    reg signed [5:0] v1038_3; always @(posedge clk) v1038_3 <= v1038;
-    wire signed [6:0] v1039 = v537_3 - v1038_3;
-    reg signed [6:0] v1039_4; always @(posedge clk) v1039_4 <= v1039;
-    wire [0:0] v1040_l = v942_4; wire [8:0] v1040_u = (v942_4 >>> 1) - v1039_4; wire signed [9:0] v1040 = {v1040_u, v1040_l};
-    wire [0:0] v1041_l = v372; wire [4:0] v1041_u = (v372 >>> 1) + v1028; wire [5:0] v1041 = {v1041_u, v1041_l};
-    reg [5:0] v1041_3; always @(posedge clk) v1041_3 <= v1041;
-    wire signed [7:0] v1042 = $signed({1'b0, v1041_3}) + v902;
-    wire [0:0] v1043_l = v668; wire [8:0] v1043_u = (v668 >>> 1) + v1042; wire signed [9:0] v1043 = {v1043_u, v1043_l};
-    reg signed [9:0] v1043_4; always @(posedge clk) v1043_4 <= v1043;
-    wire [1:0] v1044_l = v916_4; wire [10:0] v1044_u = (v916_4 >>> 2) + v1043_4; wire signed [12:0] v1044 = {v1044_u, v1044_l};
-    wire [0:0] v1045_l = v1041_3; wire [6:0] v1045_u = (v1041_3 >>> 1) + v528_3; wire [7:0] v1045 = {v1045_u, v1045_l};
-    wire signed [8:0] v1046 = (v959_3 <<< 1) - v1045;
-    reg signed [8:0] v1046_4; always @(posedge clk) v1046_4 <= v1046;
-    wire [6:0] v1047 = (v433_3 <<< 1) + v1041_3;
-    wire signed [8:0] v1048 = (v852_3 <<< 4) - v1047;
-    wire [1:0] v1049_l = v976; wire [9:0] v1049_u = (v976 >>> 2) - v1048; wire signed [11:0] v1049 = {v1049_u, v1049_l};
-    reg signed [11:0] v1049_4; always @(posedge clk) v1049_4 <= v1049;
-    wire [3:0] v1050_l = v1049_4; wire [9:0] v1050_u = (v1049_4 >>> 4) - v778_4; wire signed [13:0] v1050 = {v1050_u, v1050_l};
-    wire [2:0] v1051_l = v1050; wire [10:0] v1051_u = (v1050 >>> 3) + v960; wire signed [13:0] v1051 = {v1051_u, v1051_l};
-    reg signed [13:0] v1051_5; always @(posedge clk) v1051_5 <= v1051;
-    wire signed [8:0] v1052 = (v912 <<< 1) + v1048;
-    reg signed [8:0] v1052_4; always @(posedge clk) v1052_4 <= v1052;
-    wire [1:0] v1053_l = v1052_4; wire [7:0] v1053_u = (v1052_4 >>> 2) - v849_4; wire signed [9:0] v1053 = {v1053_u, v1053_l};
-    wire [5:0] v1054 = v372 + v1028;
-    reg [5:0] v1054_3; always @(posedge clk) v1054_3 <= v1054;
-    wire [6:0] v1055 = v1054_3 + v799_3;
-    wire signed [6:0] v1056 = (v527_3 <<< 1) - v1054_3;
-    wire signed [8:0] v1057 = (v1056 <<< 2) + $signed({1'b0, v660});
-    wire signed [9:0] v1058 = ($signed({1'b0, v817}) <<< 1) + v1057;
-    reg signed [9:0] v1058_4; always @(posedge clk) v1058_4 <= v1058;
-    wire [0:0] v1059_l = v954_3; wire [6:0] v1059_u = (v954_3 >>> 1) - v1054_3; wire signed [7:0] v1059 = {v1059_u, v1059_l};
-    wire [1:0] v1060_l = $signed({1'b0, v767_3}); wire [7:0] v1060_u = ($signed({1'b0, v767_3}) >>> 2) + v1059; wire signed [9:0] v1060 = {v1060_u, v1060_l};
-    wire [2:0] v1061_l = v1060; wire [7:0] v1061_u = (v1060 >>> 3) + v981; wire signed [10:0] v1061 = {v1061_u, v1061_l};
-    reg signed [10:0] v1061_4; always @(posedge clk) v1061_4 <= v1061;
-    wire signed [8:0] v1062 = (v403_3 <<< 4) + v1059;
-    wire [4:0] v1063 = v418_2 + v1028;
-    reg [4:0] v1063_3; always @(posedge clk) v1063_3 <= v1063;
-    wire signed [8:0] v1064 = ($signed({1'b0, v1063_3}) <<< 1) + v585_3;
-    wire [0:0] v1065_l = $signed({1'b0, v1063_3}); wire [6:0] v1065_u = ($signed({1'b0, v1063_3}) >>> 1) + v689_3; wire signed [7:0] v1065 = {v1065_u, v1065_l};
-    wire signed [7:0] v1066 = v1017 + v1065;
-    wire signed [7:0] v1067 = (v1063_3 <<< 2) - v576_3;
-    wire signed [8:0] v1068 = (v514_3 <<< 4) + v1067;
-    wire [3:0] v1069_l = v1068; wire [5:0] v1069_u = (v1068 >>> 4) + $signed({1'b0, v649_3}); wire signed [9:0] v1069 = {v1069_u, v1069_l};
-    reg signed [9:0] v1069_4; always @(posedge clk) v1069_4 <= v1069;
-    wire signed [10:0] v1070 = (v781_4 <<< 1) + v1069_4;
-    wire [1:0] v1071_l = v884; wire [6:0] v1071_u = (v884 >>> 2) + v159; wire signed [8:0] v1071 = {v1071_u, v1071_l};
-    reg signed [8:0] v1071_1; always @(posedge clk) v1071_1 <= v1071;
-    wire signed [11:0] v1072 = (v1071_1 <<< 2) + v255_1;
-    wire signed [12:0] v1073 = v1072 + v886;
-    reg signed [12:0] v1073_2; always @(posedge clk) v1073_2 <= v1073;
-    wire signed [12:0] v1074 = v1073_2 - 14'sd212;
-    wire [11:0] v1075 = v1074[12] ? 12'd0 : v1074;
-    wire [3:0] v1076 = (v1075 >>> 6);
-    reg [3:0] v1076_3; always @(posedge clk) v1076_3 <= v1076;
-    wire [1:0] v1077_l = $signed({1'b0, v1076}); wire [4:0] v1077_u = v419 + ($signed({1'b0, v1076}) >>> 2); wire signed [6:0] v1077 = {v1077_u, v1077_l};
-    reg signed [6:0] v1077_3; always @(posedge clk) v1077_3 <= v1077;
-    wire signed [7:0] v1078 = ($signed({1'b0, v402_3}) <<< 3) + v1077_3;
-    wire signed [7:0] v1079 = ($signed({1'b0, v815_3}) <<< 1) + v1078;
-    wire [0:0] v1080_l = v1079; wire [6:0] v1080_u = (v1079 >>> 1) - $signed({1'b0, v810_3}); wire signed [7:0] v1080 = {v1080_u, v1080_l};
-    reg signed [7:0] v1080_4; always @(posedge clk) v1080_4 <= v1080;
-    wire [0:0] v1081_l = v1080_4; wire [8:0] v1081_u = (v1080_4 >>> 1) - v967_4; wire signed [9:0] v1081 = {v1081_u, v1081_l};
-    wire [0:0] v1082_l = v1076; wire [3:0] v1082_u = (v1076 >>> 1) - v337_2; wire signed [4:0] v1082 = {v1082_u, v1082_l};
-    reg signed [4:0] v1082_3; always @(posedge clk) v1082_3 <= v1082;
-    wire [2:0] v1083_l = v914_3; wire [5:0] v1083_u = (v914_3 >>> 3) + v1082_3; wire signed [8:0] v1083 = {v1083_u, v1083_l};
-    wire [1:0] v1084_l = v412_3; wire [5:0] v1084_u = (v412_3 >>> 2) + v1082_3; wire signed [7:0] v1084 = {v1084_u, v1084_l};
-    wire signed [10:0] v1085 = (v1084 <<< 1) - $signed({1'b0, v858});
-    reg signed [10:0] v1085_4; always @(posedge clk) v1085_4 <= v1085;
-    wire [0:0] v1086_l = v1085_4; wire [10:0] v1086_u = (v1085_4 >>> 1) + v1037; wire signed [11:0] v1086 = {v1086_u, v1086_l};
-    wire [7:0] v1087 = (v469 <<< 4) + v1076;
-    reg [7:0] v1087_3; always @(posedge clk) v1087_3 <= v1087;
-    wire [9:0] v1088 = (v614_3 <<< 5) + v1087_3;
-    wire [2:0] v1089_l = v1088; wire [7:0] v1089_u = (v1088 >>> 3) + v900_3; wire [10:0] v1089 = {v1089_u, v1089_l};
-    wire signed [11:0] v1090 = (v650_3 <<< 2) - $signed({1'b0, v1089});
-    reg signed [11:0] v1090_4; always @(posedge clk) v1090_4 <= v1090;
-    wire [5:0] v1091 = (v459 <<< 3) + v1076;
-    reg [5:0] v1091_3; always @(posedge clk) v1091_3 <= v1091;
-    wire signed [6:0] v1092 = (v402_3 <<< 2) - v1091_3;
-    wire signed [7:0] v1093 = $signed({1'b0, v1041_3}) + v1092;
-    wire [4:0] v1094 = v1076 + v892;
-    reg [4:0] v1094_3; always @(posedge clk) v1094_3 <= v1094;
-    wire signed [6:0] v1095 = (v1013_3 <<< 2) + $signed({1'b0, v1094_3});
-    wire [0:0] v1096_l = v670; wire [7:0] v1096_u = (v670 >>> 1) - v1095; wire signed [8:0] v1096 = {v1096_u, v1096_l};
-    wire [0:0] v1097_l = v1096; wire [8:0] v1097_u = (v1096 >>> 1) - v909; wire signed [9:0] v1097 = {v1097_u, v1097_l};
-    reg signed [9:0] v1097_4; always @(posedge clk) v1097_4 <= v1097;
-    wire signed [10:0] v1098 = (v675_4 <<< 2) + v1097_4;
-    wire signed [11:0] v1099 = (v977_4 <<< 3) + v1098;
-    wire [6:0] v1100 = (v583 <<< 1) + v1076;
-    reg [6:0] v1100_3; always @(posedge clk) v1100_3 <= v1100;
-    wire signed [7:0] v1101 = (v933_3 <<< 1) - $signed({1'b0, v1100_3});
-    wire [2:0] v1102_l = v1101; wire [4:0] v1102_u = (v1101 >>> 3) + $signed({1'b0, v338_3}); wire signed [7:0] v1102 = {v1102_u, v1102_l};
-    wire [0:0] v1103_l = v1102; wire [7:0] v1103_u = (v1102 >>> 1) + v785; wire signed [8:0] v1103 = {v1103_u, v1103_l};
-    reg signed [8:0] v1103_4; always @(posedge clk) v1103_4 <= v1103;
-    wire signed [9:0] v1104 = (v986_4 <<< 2) + v1103_4;
-    wire [0:0] v1105_l = v1033_4; wire [9:0] v1105_u = (v1033_4 >>> 1) + v1104; wire signed [10:0] v1105 = {v1105_u, v1105_l};
-    wire [6:0] v1106 = (v1076 <<< 1) + v749;
-    reg [6:0] v1106_3; always @(posedge clk) v1106_3 <= v1106;
-    wire [8:0] v1107 = (v610_3 <<< 2) + v1106_3;
-    wire [0:0] v1108_l = v662; wire [10:0] v1108_u = (v662 >>> 1) - $signed({1'b0, v1107}); wire signed [11:0] v1108 = {v1108_u, v1108_l};
-    reg signed [11:0] v1108_4; always @(posedge clk) v1108_4 <= v1108;
-    wire signed [7:0] v1109 = (v648_3 <<< 1) + $signed({1'b0, v1106_3});
-    wire signed [7:0] v1110 = (v820_3 <<< 2) + v1109;
-    wire [0:0] v1111_l = v774; wire [8:0] v1111_u = (v774 >>> 1) + v1110; wire signed [9:0] v1111 = {v1111_u, v1111_l};
-    reg signed [9:0] v1111_4; always @(posedge clk) v1111_4 <= v1111;
-    wire [0:0] v1112_l = v1111_4; wire [8:0] v1112_u = (v1111_4 >>> 1) - v967_4; wire signed [9:0] v1112 = {v1112_u, v1112_l};
-    wire signed [8:0] v1113 = (v63 <<< 3) + v884;
-    reg signed [8:0] v1113_1; always @(posedge clk) v1113_1 <= v1113;
-    wire signed [10:0] v1114 = v312 - v1113_1;
-    reg signed [10:0] v1114_2; always @(posedge clk) v1114_2 <= v1114;
-    wire signed [10:0] v1115 = v1114_2 + 12'sd20;
-    wire [9:0] v1116 = v1115[10] ? 10'd0 : v1115;
-    wire [2:0] v1117 = (v1116 >>> 6);
-    reg [2:0] v1117_3; always @(posedge clk) v1117_3 <= v1117;
-    wire [1:0] v1118_l = v934; wire [3:0] v1118_u = (v934 >>> 2) - v1117; wire signed [5:0] v1118 = {v1118_u, v1118_l};
-    reg signed [5:0] v1118_3; always @(posedge clk) v1118_3 <= v1118;
-    wire [1:0] v1119_l = $signed({1'b0, v949_3}); wire [5:0] v1119_u = ($signed({1'b0, v949_3}) >>> 2) + v1118_3; wire signed [7:0] v1119 = {v1119_u, v1119_l};
-    wire [2:0] v1120_l = v1119; wire [5:0] v1120_u = (v1119 >>> 3) + $signed({1'b0, v848_3}); wire signed [8:0] v1120 = {v1120_u, v1120_l};
-    reg signed [8:0] v1120_4; always @(posedge clk) v1120_4 <= v1120;
-    wire [0:0] v1121_l = v1120_4; wire [9:0] v1121_u = (v1120_4 >>> 1) + v776_4; wire signed [10:0] v1121 = {v1121_u, v1121_l};
-    wire [1:0] v1122_l = v1121; wire [9:0] v1122_u = (v1121 >>> 2) + v908_4; wire signed [11:0] v1122 = {v1122_u, v1122_l};
-    wire signed [11:0] v1123 = (v997 <<< 1) + v1122;
-    reg signed [11:0] v1123_5; always @(posedge clk) v1123_5 <= v1123;
-    wire signed [11:0] v1124 = v1123_5 + 13'sd4;
-    wire [10:0] v1125 = v1124[11] ? 11'd0 : v1124;
-    wire [2:0] v1126 = (v1125 >>> 5);
-    reg [2:0] v1126_6; always @(posedge clk) v1126_6 <= v1126;
-    reg [2:0] v1126_7; always @(posedge clk) v1126_7 <= v1126_6;
-    wire signed [4:0] v1127 = (v688_2 <<< 1) - $signed({1'b0, v1117});
-    reg signed [4:0] v1127_3; always @(posedge clk) v1127_3 <= v1127;
-    wire signed [4:0] v1128 = (v305_2 <<< 3) + $signed({1'b0, v1117});
-    wire signed [9:0] v1129 = v1113_1 + v180;
-    reg signed [9:0] v1129_2; always @(posedge clk) v1129_2 <= v1129;
-    wire signed [9:0] v1130 = v1129_2 + 11'sd16;
-    wire [8:0] v1131 = v1130[9] ? 9'd0 : v1130;
-    wire [1:0] v1132 = (v1131 >>> 6);
-    wire [0:0] v1133_l = v1013; wire [3:0] v1133_u = (v1013 >>> 1) - $signed({1'b0, v1132}); wire signed [4:0] v1133 = {v1133_u, v1133_l};
-    reg signed [4:0] v1133_3; always @(posedge clk) v1133_3 <= v1133;
-    wire [3:0] v1134_l = $signed({1'b0, v949_3}); wire [4:0] v1134_u = ($signed({1'b0, v949_3}) >>> 4) + v1133_3; wire signed [8:0] v1134 = {v1134_u, v1134_l};
-    wire signed [3:0] v1135 = v700_2 + $signed({1'b0, v1132});
-    wire [2:0] v1136_l = $signed({1'b0, v936}); wire [3:0] v1136_u = ($signed({1'b0, v936}) >>> 3) + v1135; wire signed [6:0] v1136 = {v1136_u, v1136_l};
-    reg signed [6:0] v1136_3; always @(posedge clk) v1136_3 <= v1136;
-    wire signed [10:0] v1137 = (v1136_3 <<< 3) + v1022_3;
-    wire signed [11:0] v1138 = (v667 <<< 2) + v1137;
-    wire signed [12:0] v1139 = (v843_3 <<< 5) + v1138;
-    reg signed [12:0] v1139_4; always @(posedge clk) v1139_4 <= v1139;
-    wire signed [14:0] v1140 = (v1090_4 <<< 3) + v1139_4;
-    wire signed [14:0] v1141 = (v983 <<< 4) + v1140;
-    reg signed [14:0] v1141_5; always @(posedge clk) v1141_5 <= v1141;
-    wire [0:0] v1142_l = v741_3; wire [3:0] v1142_u = (v741_3 >>> 1) - v1117_3; wire signed [4:0] v1142 = {v1142_u, v1142_l};
-    wire [1:0] v1143_l = $signed({1'b0, v772}); wire [7:0] v1143_u = ($signed({1'b0, v772}) >>> 2) + v1142; wire signed [9:0] v1143 = {v1143_u, v1143_l};
-    reg signed [9:0] v1143_4; always @(posedge clk) v1143_4 <= v1143;
-    wire signed [5:0] v1144 = v1142 + v652_3;
-    wire [4:0] v1145_l = v968; wire [6:0] v1145_u = (v968 >>> 5) + v1144; wire signed [11:0] v1145 = {v1145_u, v1145_l};
-    reg signed [11:0] v1145_4; always @(posedge clk) v1145_4 <= v1145;
-    wire [5:0] v1146_l = v1145_4; wire [6:0] v1146_u = (v1145_4 >>> 6) + v642_4; wire signed [12:0] v1146 = {v1146_u, v1146_l};
-    reg signed [12:0] v1146_5; always @(posedge clk) v1146_5 <= v1146;
-    wire [4:0] v1147 = (v1132 <<< 2) + v411;
-    wire [3:0] v1148_l = $signed({1'b0, v1147}); wire [3:0] v1148_u = v695_2 + ($signed({1'b0, v1147}) >>> 4); wire signed [7:0] v1148 = {v1148_u, v1148_l};
-    reg signed [7:0] v1148_3; always @(posedge clk) v1148_3 <= v1148;
-    wire [0:0] v1149_l = v924_3; wire [7:0] v1149_u = (v924_3 >>> 1) + v1148_3; wire signed [8:0] v1149 = {v1149_u, v1149_l};
-    wire [0:0] v1150_l = v411; wire [3:0] v1150_u = (v411 >>> 1) - v1117; wire signed [4:0] v1150 = {v1150_u, v1150_l};
-    reg signed [4:0] v1150_3; always @(posedge clk) v1150_3 <= v1150;
-    wire signed [6:0] v1151 = $signed({1'b0, v900_3}) + v1150_3;
-    wire [0:0] v1152_l = v963; wire [7:0] v1152_u = (v963 >>> 1) + v1151; wire signed [8:0] v1152 = {v1152_u, v1152_l};
-    reg signed [8:0] v1152_4; always @(posedge clk) v1152_4 <= v1152;
-    wire [1:0] v1153_l = v1152_4; wire [6:0] v1153_u = (v1152_4 >>> 2) + v1039_4; wire signed [8:0] v1153 = {v1153_u, v1153_l};
-    wire [0:0] v1154_l = v1040; wire [9:0] v1154_u = (v1040 >>> 1) + v1153; wire signed [10:0] v1154 = {v1154_u, v1154_l};
-    wire signed [6:0] v1155 = $signed({1'b0, v1054_3}) - v1151;
-    wire signed [10:0] v1156 = (v1155 <<< 2) + v825;
-    reg signed [10:0] v1156_4; always @(posedge clk) v1156_4 <= v1156;
-    wire signed [10:0] v1157 = v1156_4 + 12'sd4;
-    wire [9:0] v1158 = v1157[10] ? 10'd0 : v1157;
-    wire [1:0] v1159 = (v1158 >>> 6);
-    reg [1:0] v1159_5; always @(posedge clk) v1159_5 <= v1159;
-    reg [1:0] v1159_6; always @(posedge clk) v1159_6 <= v1159_5;
-    reg [1:0] v1159_7; always @(posedge clk) v1159_7 <= v1159_6;
-    wire [0:0] v1160_l = v827; wire [7:0] v1160_u = (v827 >>> 1) + v1155; wire signed [8:0] v1160 = {v1160_u, v1160_l};
-    reg signed [8:0] v1160_4; always @(posedge clk) v1160_4 <= v1160;
-    wire signed [6:0] v1161 = v821_3 + v1151;
-    wire signed [7:0] v1162 = ($signed({1'b0, v872_3}) <<< 1) + v1161;
-    reg signed [7:0] v1162_4; always @(posedge clk) v1162_4 <= v1162;
-    wire signed [10:0] v1163 = (v1162_4 <<< 1) + v978_4;
-    wire signed [8:0] v1164 = (v1150_3 <<< 3) + $signed({1'b0, v773_3});
-    wire signed [9:0] v1165 = v1149 + v1164;
-    reg signed [9:0] v1165_4; always @(posedge clk) v1165_4 <= v1165;
-    wire [0:0] v1166_l = v1165_4; wire [10:0] v1166_u = (v1165_4 >>> 1) + v923_4; wire signed [11:0] v1166 = {v1166_u, v1166_l};
-    wire signed [11:0] v1167 = v1166 + v831_4;
-    reg signed [11:0] v1167_5; always @(posedge clk) v1167_5 <= v1167;
-    wire [1:0] v1168_l = v1167_5; wire [9:0] v1168_u = (v1167_5 >>> 2) - v828_5; wire signed [11:0] v1168 = {v1168_u, v1168_l};
-    wire signed [11:0] v1169 = v1168 + 13'sd32;
-    wire [10:0] v1170 = v1169[11] ? 11'd0 : v1169;
-    wire [4:0] v1171 = (v1170 >>> 5);
-    reg [4:0] v1171_6; always @(posedge clk) v1171_6 <= v1171;
-    wire signed [5:0] v1172 = $signed({1'b0, v469_3}) + v1150_3;
-    wire [0:0] v1173_l = $signed({1'b0, v536_3}); wire [5:0] v1173_u = ($signed({1'b0, v536_3}) >>> 1) + v1150_3; wire signed [6:0] v1173 = {v1173_u, v1173_l};
-    wire [1:0] v1174_l = $signed({1'b0, v834}); wire [7:0] v1174_u = ($signed({1'b0, v834}) >>> 2) + v1173; wire signed [9:0] v1174 = {v1174_u, v1174_l};
-    wire signed [7:0] v1175 = ($signed({1'b0, v874_3}) <<< 1) - v1150_3;
-    wire signed [12:0] v1176 = (v1175 <<< 4) + v1009;
-    reg signed [12:0] v1176_4; always @(posedge clk) v1176_4 <= v1176;
-    wire [2:0] v1177_l = v1176_4; wire [9:0] v1177_u = (v1176_4 >>> 3) + v1031_4; wire signed [12:0] v1177 = {v1177_u, v1177_l};
-    wire [3:0] v1178_l = v1177; wire [9:0] v1178_u = (v1177 >>> 4) - v913_4; wire signed [13:0] v1178 = {v1178_u, v1178_l};
-    reg signed [13:0] v1178_5; always @(posedge clk) v1178_5 <= v1178;
-    wire signed [13:0] v1179 = v1178_5 + 15'sd64;
-    wire [12:0] v1180 = v1179[13] ? 13'd0 : v1179;
-    wire [2:0] v1181 = (v1180 >>> 8);
-    reg [2:0] v1181_6; always @(posedge clk) v1181_6 <= v1181;
-    wire signed [3:0] v1182 = v1126 - v1181;
-    reg signed [3:0] v1182_6; always @(posedge clk) v1182_6 <= v1182;
-    wire signed [3:0] v1183 = v1181 - v1159_5;
-    wire [1:0] v1184_l = v299; wire [1:0] v1184_u = (v299 >>> 2) + v1132; wire [3:0] v1184 = {v1184_u, v1184_l};
-    wire signed [7:0] v1185 = ($signed({1'b0, v1184}) <<< 3) + v935;
-    reg signed [7:0] v1185_3; always @(posedge clk) v1185_3 <= v1185;
-    wire signed [8:0] v1186 = ($signed({1'b0, v621_3}) <<< 2) + v1185_3;
-    wire [0:0] v1187_l = v1186; wire [8:0] v1187_u = (v1186 >>> 1) + v883; wire signed [9:0] v1187 = {v1187_u, v1187_l};
-    reg signed [9:0] v1187_4; always @(posedge clk) v1187_4 <= v1187;
-    wire signed [9:0] v1188 = v1187_4 - v1143_4;
-    wire [0:0] v1189_l = v299; wire [2:0] v1189_u = (v299 >>> 1) - v1132; wire signed [3:0] v1189 = {v1189_u, v1189_l};
-    reg signed [3:0] v1189_3; always @(posedge clk) v1189_3 <= v1189;
-    wire signed [5:0] v1190 = (v1189_3 <<< 1) + v735_3;
-    wire [1:0] v1191_l = v567; wire [6:0] v1191_u = (v567 >>> 2) + v1190; wire signed [8:0] v1191 = {v1191_u, v1191_l};
-    wire signed [9:0] v1192 = ($signed({1'b0, v970}) <<< 1) + v1191;
-    reg signed [9:0] v1192_4; always @(posedge clk) v1192_4 <= v1192;
-    wire signed [11:0] v1193 = (v1192_4 <<< 1) - v1061_4;
-    wire [0:0] v1194_l = v1127_3; wire [4:0] v1194_u = (v1127_3 >>> 1) + v1189_3; wire signed [5:0] v1194 = {v1194_u, v1194_l};
-    wire [0:0] v1195_l = v1117; wire [3:0] v1195_u = (v1117 >>> 1) - v552; wire signed [4:0] v1195 = {v1195_u, v1195_l};
-    reg signed [4:0] v1195_3; always @(posedge clk) v1195_3 <= v1195;
-    wire [1:0] v1196_l = $signed({1'b0, v911}); wire [5:0] v1196_u = ($signed({1'b0, v911}) >>> 2) + v1195_3; wire signed [7:0] v1196 = {v1196_u, v1196_l};
-    wire signed [7:0] v1197 = ($signed({1'b0, v815_3}) <<< 2) + v1196;
-    reg signed [7:0] v1197_4; always @(posedge clk) v1197_4 <= v1197;
-    wire signed [9:0] v1198 = v777_4 + v1197_4;
-    wire [0:0] v1199_l = $signed({1'b0, v536}); wire [4:0] v1199_u = ($signed({1'b0, v536}) >>> 1) + v1195; wire signed [5:0] v1199 = {v1199_u, v1199_l};
-    reg signed [5:0] v1199_3; always @(posedge clk) v1199_3 <= v1199;
-    wire [0:0] v1200_l = $signed({1'b0, v1055}); wire [7:0] v1200_u = ($signed({1'b0, v1055}) >>> 1) + v1199_3; wire signed [8:0] v1200 = {v1200_u, v1200_l};
-    wire [0:0] v1201_l = v1200; wire [8:0] v1201_u = (v1200 >>> 1) + v854; wire signed [9:0] v1201 = {v1201_u, v1201_l};
-    reg signed [9:0] v1201_4; always @(posedge clk) v1201_4 <= v1201;
-    wire [0:0] v1202_l = v1193; wire [10:0] v1202_u = (v1193 >>> 1) - v1201_4; wire signed [11:0] v1202 = {v1202_u, v1202_l};
-    reg signed [11:0] v1202_5; always @(posedge clk) v1202_5 <= v1202;
-    wire signed [11:0] v1203 = v1202_5 - v723_5;
-    wire signed [11:0] v1204 = v1203 + 13'sd36;
-    wire [10:0] v1205 = v1204[11] ? 11'd0 : v1204;
-    wire [4:0] v1206 = (v1205 >>> 5);
-    reg [4:0] v1206_6; always @(posedge clk) v1206_6 <= v1206;
-    reg [4:0] v1206_7; always @(posedge clk) v1206_7 <= v1206_6;
-    wire signed [8:0] v1207 = (v1195 <<< 2) - $signed({1'b0, v719});
-    reg signed [8:0] v1207_3; always @(posedge clk) v1207_3 <= v1207;
-    wire signed [8:0] v1208 = ($signed({1'b0, v980_3}) <<< 2) + v1207_3;
-    wire signed [11:0] v1209 = (v1208 <<< 1) + v804;
-    reg signed [11:0] v1209_4; always @(posedge clk) v1209_4 <= v1209;
-    wire [3:0] v1210 = v593 + v1132;
-    reg [3:0] v1210_3; always @(posedge clk) v1210_3 <= v1210;
-    wire [0:0] v1211_l = v504_3; wire [4:0] v1211_u = (v504_3 >>> 1) - v1210_3; wire signed [5:0] v1211 = {v1211_u, v1211_l};
-    wire [0:0] v1212_l = v809; wire [6:0] v1212_u = (v809 >>> 1) + v1211; wire signed [7:0] v1212 = {v1212_u, v1212_l};
-    reg signed [7:0] v1212_4; always @(posedge clk) v1212_4 <= v1212;
-    wire [4:0] v1213 = (v1117 <<< 1) + v225;
-    wire [0:0] v1214_l = v1128; wire [5:0] v1214_u = (v1128 >>> 1) - $signed({1'b0, v1213}); wire signed [6:0] v1214 = {v1214_u, v1214_l};
-    reg signed [6:0] v1214_3; always @(posedge clk) v1214_3 <= v1214;
-    wire [0:0] v1215_l = v1214_3; wire [5:0] v1215_u = (v1214_3 >>> 1) + $signed({1'b0, v536_3}); wire signed [6:0] v1215 = {v1215_u, v1215_l};
-    wire signed [6:0] v1216 = $signed({1'b0, v819_3}) + v1215;
-    wire signed [7:0] v1217 = v765 + v1216;
-    reg signed [7:0] v1217_4; always @(posedge clk) v1217_4 <= v1217;
-    wire signed [4:0] v1218 = (v1117 <<< 1) - v402;
-    reg signed [4:0] v1218_3; always @(posedge clk) v1218_3 <= v1218;
-    wire signed [7:0] v1219 = (v1218_3 <<< 1) + v919;
-    wire signed [8:0] v1220 = v1219 + v1002;
-    reg signed [8:0] v1220_4; always @(posedge clk) v1220_4 <= v1220;
-    wire [2:0] v1221 = v1132 + v402;
-    reg [2:0] v1221_3; always @(posedge clk) v1221_3 <= v1221;
-    wire [1:0] v1222_l = v872; wire [3:0] v1222_u = (v872 >>> 2) - v1221; wire signed [5:0] v1222 = {v1222_u, v1222_l};
-    reg signed [5:0] v1222_3; always @(posedge clk) v1222_3 <= v1222;
-    wire [0:0] v1223_l = v795; wire [6:0] v1223_u = (v795 >>> 1) + v1222_3; wire signed [7:0] v1223 = {v1223_u, v1223_l};
-    reg signed [7:0] v1223_4; always @(posedge clk) v1223_4 <= v1223;
-    wire signed [8:0] v1224 = v1223_4 - v913_4;
-    wire [0:0] v1225_l = v1172; wire [4:0] v1225_u = (v1172 >>> 1) - $signed({1'b0, v1221_3}); wire signed [5:0] v1225 = {v1225_u, v1225_l};
-    wire signed [8:0] v1226 = v1006 + v1225;
-    reg signed [8:0] v1226_4; always @(posedge clk) v1226_4 <= v1226;
-    wire [3:0] v1227 = v1132 + v730;
-    wire [0:0] v1228_l = v595; wire [4:0] v1228_u = (v595 >>> 1) + $signed({1'b0, v1227}); wire signed [5:0] v1228 = {v1228_u, v1228_l};
-    reg signed [5:0] v1228_3; always @(posedge clk) v1228_3 <= v1228;
-    wire [0:0] v1229_l = v1228_3; wire [5:0] v1229_u = (v1228_3 >>> 1) - v663_3; wire signed [6:0] v1229 = {v1229_u, v1229_l};
-    wire [0:0] v1230_l = v1218_3; wire [6:0] v1230_u = (v1218_3 >>> 1) + v1229; wire signed [7:0] v1230 = {v1230_u, v1230_l};
-    wire [3:0] v1231_l = $signed({1'b0, v870}); wire [7:0] v1231_u = ($signed({1'b0, v870}) >>> 4) + v1230; wire signed [11:0] v1231 = {v1231_u, v1231_l};
-    reg signed [11:0] v1231_4; always @(posedge clk) v1231_4 <= v1231;
-    wire [2:0] v1232 = v362_2 + v1132;
-    reg [2:0] v1232_3; always @(posedge clk) v1232_3 <= v1232;
-    wire signed [7:0] v1233 = ($signed({1'b0, v1232_3}) <<< 4) + v924_3;
-    wire signed [4:0] v1234 = v1132 - v418_2;
-    wire signed [5:0] v1235 = $signed({1'b0, v564}) + (v1234 <<< 1);
-    reg signed [5:0] v1235_3; always @(posedge clk) v1235_3 <= v1235;
-    wire signed [8:0] v1236 = (v350 <<< 1) + v884;
-    reg signed [8:0] v1236_1; always @(posedge clk) v1236_1 <= v1236;
-    wire [1:0] v1237_l = v1236_1; wire [9:0] v1237_u = (v1236_1 >>> 2) + v452_1; wire signed [11:0] v1237 = {v1237_u, v1237_l};
-    wire [3:0] v1238_l = v1237; wire [8:0] v1238_u = (v1237 >>> 4) - v736_1; wire signed [12:0] v1238 = {v1238_u, v1238_l};
-    reg signed [12:0] v1238_2; always @(posedge clk) v1238_2 <= v1238;
-    wire signed [13:0] v1239 = (v349_2 <<< 2) + v1238_2;
-    wire signed [13:0] v1240 = v1239 - 15'sd440;
-    wire [12:0] v1241 = v1240[13] ? 13'd0 : v1240;
-    wire [4:0] v1242 = (v1241 >>> 6);
-    reg [4:0] v1242_3; always @(posedge clk) v1242_3 <= v1242;
-    wire [0:0] v1243_l = v696_3; wire [6:0] v1243_u = (v696_3 >>> 1) + $signed({1'b0, v1242_3}); wire signed [7:0] v1243 = {v1243_u, v1243_l};
-    wire signed [10:0] v1244 = (v1243 <<< 3) + v893;
-    wire signed [11:0] v1245 = (v1225 <<< 5) + v1244;
-    reg signed [11:0] v1245_4; always @(posedge clk) v1245_4 <= v1245;
-    wire [0:0] v1246_l = v1245_4; wire [11:0] v1246_u = (v1245_4 >>> 1) + v1086; wire signed [12:0] v1246 = {v1246_u, v1246_l};
-    reg signed [12:0] v1246_5; always @(posedge clk) v1246_5 <= v1246;
-    wire [5:0] v1247 = (v1076_3 <<< 1) + v1242_3;
-    wire signed [10:0] v1248 = v1247 - v988;
-    wire [7:0] v1249 = (v749_3 <<< 1) + v1247;
-    reg [7:0] v1249_4; always @(posedge clk) v1249_4 <= v1249;
-    wire signed [9:0] v1250 = (v759_4 <<< 1) - $signed({1'b0, v1249_4});
-    wire signed [7:0] v1251 = $signed({1'b0, v1247}) - v929;
-    wire signed [8:0] v1252 = v1251 + $signed({1'b0, v743});
-    reg signed [8:0] v1252_4; always @(posedge clk) v1252_4 <= v1252;
-    wire signed [10:0] v1253 = (v1251 <<< 3) + v1174;
-    reg signed [10:0] v1253_4; always @(posedge clk) v1253_4 <= v1253;
-    wire [0:0] v1254_l = v1253_4; wire [11:0] v1254_u = (v1253_4 >>> 1) + v1099; wire signed [12:0] v1254 = {v1254_u, v1254_l};
-    reg signed [12:0] v1254_5; always @(posedge clk) v1254_5 <= v1254;
-    wire signed [12:0] v1255 = v1254_5 - 14'sd12;
-    wire [10:0] v1256 = v1255[12] ? 11'd0 : v1255;
-    wire [3:0] v1257 = (v1256 >>> 5);
-    reg [3:0] v1257_6; always @(posedge clk) v1257_6 <= v1257;
-    wire [1:0] v1258_l = v343_1; wire [9:0] v1258_u = (v343_1 >>> 2) + v1236_1; wire signed [11:0] v1258 = {v1258_u, v1258_l};
-    wire signed [12:0] v1259 = (v421_1 <<< 1) + v1258;
-    reg signed [12:0] v1259_2; always @(posedge clk) v1259_2 <= v1259;
-    wire signed [12:0] v1260 = v1259_2 + 14'sd224;
-    wire [11:0] v1261 = v1260[12] ? 12'd0 : v1260;
-    wire [5:0] v1262 = (v1261 >>> 6);
-    reg [5:0] v1262_3; always @(posedge clk) v1262_3 <= v1262;
-    wire signed [7:0] v1263 = ($signed({1'b0, v1262_3}) <<< 1) - v1150_3;
-    wire [1:0] v1264_l = v1263; wire [6:0] v1264_u = (v1263 >>> 2) - v663_3; wire signed [8:0] v1264 = {v1264_u, v1264_l};
-    wire signed [8:0] v1265 = ($signed({1'b0, v443_3}) <<< 1) - v1264;
-    reg signed [8:0] v1265_4; always @(posedge clk) v1265_4 <= v1265;
-    wire [0:0] v1266_l = v910_4; wire [8:0] v1266_u = (v910_4 >>> 1) + v1265_4; wire signed [9:0] v1266 = {v1266_u, v1266_l};
-    wire [2:0] v1267_l = v627; wire [6:0] v1267_u = (v627 >>> 3) - $signed({1'b0, v1262}); wire signed [9:0] v1267 = {v1267_u, v1267_l};
-    reg signed [9:0] v1267_3; always @(posedge clk) v1267_3 <= v1267;
-    wire [0:0] v1268_l = v1267_3; wire [8:0] v1268_u = (v1267_3 >>> 1) - $signed({1'b0, v808_3}); wire signed [9:0] v1268 = {v1268_u, v1268_l};
-    wire signed [9:0] v1269 = v1268 - v1056;
-    wire signed [10:0] v1270 = (v1269 <<< 1) - v763;
-    reg signed [10:0] v1270_4; always @(posedge clk) v1270_4 <= v1270;
-    wire signed [11:0] v1271 = v1270_4 + v1250;
-    wire signed [12:0] v1272 = v1163 + v1271;
-    reg signed [12:0] v1272_5; always @(posedge clk) v1272_5 <= v1272;
-    wire signed [12:0] v1273 = v1272_5 + 14'sd4;
-    wire [9:0] v1274 = v1273[12] ? 10'd0 : v1273;
-    wire [3:0] v1275 = (v1274 >>> 4);
-    reg [3:0] v1275_6; always @(posedge clk) v1275_6 <= v1275;
-    wire signed [5:0] v1276 = v1257_6 - v1171_6;
-    wire [4:0] v1277 = v1275 + v1257;
-    reg [4:0] v1277_6; always @(posedge clk) v1277_6 <= v1277;
-    wire [0:0] v1278_l = v761_4; wire [8:0] v1278_u = (v761_4 >>> 1) + v1265_4; wire signed [9:0] v1278 = {v1278_u, v1278_l};
-    wire [1:0] v1279_l = v1012_4; wire [9:0] v1279_u = (v1012_4 >>> 2) + v1278; wire signed [11:0] v1279 = {v1279_u, v1279_l};
-    reg signed [11:0] v1279_5; always @(posedge clk) v1279_5 <= v1279;
-    wire signed [11:0] v1280 = v1279_5 + 13'sd32;
-    wire [9:0] v1281 = v1280[11] ? 10'd0 : v1280;
-    wire [1:0] v1282 = (v1281 >>> 7);
-    reg [1:0] v1282_6; always @(posedge clk) v1282_6 <= v1282;
-    reg [1:0] v1282_7; always @(posedge clk) v1282_7 <= v1282_6;
-    wire [5:0] v1283 = v1282_6 + v1206_6;
-    wire [0:0] v1284_l = v1159_5; wire [2:0] v1284_u = (v1159_5 >>> 1) - v1282; wire signed [3:0] v1284 = {v1284_u, v1284_l};
-    reg signed [3:0] v1284_6; always @(posedge clk) v1284_6 <= v1284;
-    wire signed [7:0] v1285 = (v846_3 <<< 2) + $signed({1'b0, v1247});
-    wire signed [9:0] v1286 = v1285 + v662;
-    reg signed [9:0] v1286_4; always @(posedge clk) v1286_4 <= v1286;
-    wire [1:0] v1287_l = v1231_4; wire [10:0] v1287_u = (v1231_4 >>> 2) - v1286_4; wire signed [12:0] v1287 = {v1287_u, v1287_l};
-    wire [3:0] v1288_l = v1287; wire [9:0] v1288_u = (v1287 >>> 4) - v1046_4; wire signed [13:0] v1288 = {v1288_u, v1288_l};
-    reg signed [13:0] v1288_5; always @(posedge clk) v1288_5 <= v1288;
-    wire [5:0] v1289 = (v815_3 <<< 2) + v1242_3;
-    wire [8:0] v1290 = (v1242_3 <<< 3) + v773_3;
-    wire signed [10:0] v1291 = (v664_3 <<< 3) + $signed({1'b0, v1290});
-    wire signed [10:0] v1292 = (v653 <<< 2) + v1291;
-    reg signed [10:0] v1292_4; always @(posedge clk) v1292_4 <= v1292;
-    wire signed [11:0] v1293 = (v993 <<< 2) + v1292_4;
-    wire [2:0] v1294_l = v1293; wire [9:0] v1294_u = (v1293 >>> 3) - v1226_4; wire signed [12:0] v1294 = {v1294_u, v1294_l};
-    reg signed [12:0] v1294_5; always @(posedge clk) v1294_5 <= v1294;
-    wire signed [12:0] v1295 = v1294_5 - 14'sd3;
-    wire [11:0] v1296 = v1295[12] ? 12'd0 : v1295;
-    wire [3:0] v1297 = (v1296 >>> 6);
-    reg [3:0] v1297_6; always @(posedge clk) v1297_6 <= v1297;
-    wire [1:0] v1298_l = $signed({1'b0, v1290}); wire [8:0] v1298_u = ($signed({1'b0, v1290}) >>> 2) + v918; wire signed [10:0] v1298 = {v1298_u, v1298_l};
-    reg signed [10:0] v1298_4; always @(posedge clk) v1298_4 <= v1298;
-    wire signed [10:0] v1299 = (v1160_4 <<< 1) - v1298_4;
-    reg signed [10:0] v1299_5; always @(posedge clk) v1299_5 <= v1299;
-    wire [5:0] v1300 = (v1297_6 <<< 1) + v1171_6;
-    wire signed [4:0] v1301 = (v1159_5 <<< 1) - v1297;
-    reg signed [4:0] v1301_6; always @(posedge clk) v1301_6 <= v1301;
-    wire [7:0] v1302 = v1242_3 + v971_3;
-    reg [7:0] v1302_4; always @(posedge clk) v1302_4 <= v1302;
-    wire signed [9:0] v1303 = v1081 - $signed({1'b0, v1302_4});
-    wire signed [12:0] v1304 = (v1303 <<< 2) + v1044;
-    reg signed [12:0] v1304_5; always @(posedge clk) v1304_5 <= v1304;
-    wire [0:0] v1305_l = v1304_5; wire [11:0] v1305_u = (v1304_5 >>> 1) - v833_5; wire signed [12:0] v1305 = {v1305_u, v1305_l};
-    wire signed [12:0] v1306 = v1305 - 14'sd32;
-    wire [11:0] v1307 = v1306[12] ? 12'd0 : v1306;
-    wire [2:0] v1308 = (v1307 >>> 7);
-    reg [2:0] v1308_6; always @(posedge clk) v1308_6 <= v1308;
-    reg [2:0] v1308_7; always @(posedge clk) v1308_7 <= v1308_6;
-    wire signed [3:0] v1309 = v1308 - v1181;
-    reg signed [3:0] v1309_6; always @(posedge clk) v1309_6 <= v1309;
-    wire signed [9:0] v1310 = (v822 <<< 2) + $signed({1'b0, v1302});
-    reg signed [9:0] v1310_4; always @(posedge clk) v1310_4 <= v1310;
-    wire [0:0] v1311_l = v1308; wire [3:0] v1311_u = (v1308 >>> 1) + v1126; wire [4:0] v1311 = {v1311_u, v1311_l};
-    reg [4:0] v1311_6; always @(posedge clk) v1311_6 <= v1311;
-    reg [4:0] v1311_7; always @(posedge clk) v1311_7 <= v1311_6;
-    wire [2:0] v1312_l = v1302; wire [7:0] v1312_u = (v1302 >>> 3) - v801; wire signed [10:0] v1312 = {v1312_u, v1312_l};
-    reg signed [10:0] v1312_4; always @(posedge clk) v1312_4 <= v1312;
-    wire signed [11:0] v1313 = v1312_4 + v1070;
-    wire signed [12:0] v1314 = (v1198 <<< 2) + v1313;
-    reg signed [12:0] v1314_5; always @(posedge clk) v1314_5 <= v1314;
-    wire signed [12:0] v1315 = v1314_5 + 14'sd20;
-    wire [10:0] v1316 = v1315[12] ? 11'd0 : v1315;
-    wire [3:0] v1317 = (v1316 >>> 6);
-    reg [3:0] v1317_6; always @(posedge clk) v1317_6 <= v1317;
-    wire [5:0] v1318 = v712_3 + v1242_3;
-    wire [0:0] v1319_l = $signed({1'b0, v1318}); wire [6:0] v1319_u = ($signed({1'b0, v1318}) >>> 1) + v1194; wire signed [7:0] v1319 = {v1319_u, v1319_l};
-    wire signed [11:0] v1320 = (v1319 <<< 3) + v804;
-    reg signed [11:0] v1320_4; always @(posedge clk) v1320_4 <= v1320;
-    wire [7:0] v1321 = (v1318 <<< 1) + v1106_3;
-    wire [0:0] v1322_l = v1242_3; wire [8:0] v1322_u = (v1242_3 >>> 1) - v1321; wire signed [9:0] v1322 = {v1322_u, v1322_l};
-    reg signed [9:0] v1322_4; always @(posedge clk) v1322_4 <= v1322;
-    wire [8:0] v1323 = ($signed({1'b0, v868_4}) <<< 2) - v1322_4;
-    reg [8:0] v1323_5; always @(posedge clk) v1323_5 <= v1323;
-    wire [1:0] v1324_l = v1083; wire [7:0] v1324_u = (v1083 >>> 2) + $signed({1'b0, v1318}); wire signed [9:0] v1324 = {v1324_u, v1324_l};
-    reg signed [9:0] v1324_4; always @(posedge clk) v1324_4 <= v1324;
-    wire signed [10:0] v1325 = (v1212_4 <<< 2) - v1324_4;
-    wire signed [10:0] v1326 = v871_4 + v1325;
-    wire [0:0] v1327_l = v1326; wire [10:0] v1327_u = (v1326 >>> 1) - v1058_4; wire signed [11:0] v1327 = {v1327_u, v1327_l};
-    reg signed [11:0] v1327_5; always @(posedge clk) v1327_5 <= v1327;
-    wire signed [11:0] v1328 = v1327_5 + 13'sd16;
-    wire [9:0] v1329 = v1328[11] ? 10'd0 : v1328;
-    wire [3:0] v1330 = (v1329 >>> 5);
-    reg [3:0] v1330_6; always @(posedge clk) v1330_6 <= v1330;
-    wire signed [6:0] v1331 = (v225_3 <<< 1) - v1318;
-    wire [0:0] v1332_l = v838; wire [8:0] v1332_u = (v838 >>> 1) - v1331; wire signed [9:0] v1332 = {v1332_u, v1332_l};
-    reg signed [9:0] v1332_4; always @(posedge clk) v1332_4 <= v1332;
-    wire signed [10:0] v1333 = v1332_4 + v1016_4;
-    wire signed [10:0] v1334 = v1053 + v1333;
-    reg signed [10:0] v1334_5; always @(posedge clk) v1334_5 <= v1334;
-    wire signed [14:0] v1335 = (v1334_5 <<< 3) - v1146_5;
-    wire signed [14:0] v1336 = (v723_5 <<< 2) + v1335;
-    reg signed [14:0] v1336_6; always @(posedge clk) v1336_6 <= v1336;
-    wire signed [14:0] v1337 = v1336_6 + 16'sd48;
-    wire [13:0] v1338 = v1337[14] ? 14'd0 : v1337;
-    wire [4:0] v1339 = (v1338 >>> 7);
-    wire signed [6:0] v1340 = (v1339 <<< 1) - v1275_6;
-    reg signed [6:0] v1340_7; always @(posedge clk) v1340_7 <= v1340;
-    wire signed [8:0] v1341 = v1331 - $signed({1'b0, v505});
-    reg signed [8:0] v1341_4; always @(posedge clk) v1341_4 <= v1341;
-    wire signed [9:0] v1342 = v1341_4 + v651_4;
-    wire signed [6:0] v1343 = (v1339 <<< 1) - v1300;
-    reg signed [6:0] v1343_7; always @(posedge clk) v1343_7 <= v1343;
-    wire signed [7:0] v1344 = ($signed({1'b0, v1126_7}) <<< 3) + v1343_7;
-    wire signed [4:0] v1345 = (v1159_5 <<< 2) - v1330;
-    wire signed [5:0] v1346 = v1345 - $signed({1'b0, v1297});
-    reg signed [5:0] v1346_6; always @(posedge clk) v1346_6 <= v1346;
-    wire signed [7:0] v1347 = (v1331 <<< 1) + $signed({1'b0, v970});
-    reg signed [7:0] v1347_4; always @(posedge clk) v1347_4 <= v1347;
-    wire [0:0] v1348_l = v1347_4; wire [7:0] v1348_u = (v1347_4 >>> 1) + v818_4; wire signed [8:0] v1348 = {v1348_u, v1348_l};
-    wire signed [11:0] v1349 = (v1348 <<< 1) - v855_4;
-    wire signed [12:0] v1350 = (v1154 <<< 1) + v1349;
-    reg signed [12:0] v1350_5; always @(posedge clk) v1350_5 <= v1350;
-    wire signed [12:0] v1351 = v1350_5 + 14'sd48;
-    wire [10:0] v1352 = v1351[12] ? 11'd0 : v1351;
-    wire [3:0] v1353 = (v1352 >>> 5);
-    reg [3:0] v1353_6; always @(posedge clk) v1353_6 <= v1353;
-    reg [3:0] v1353_7; always @(posedge clk) v1353_7 <= v1353_6;
-    wire signed [7:0] v1354 = ($signed({1'b0, v1353_7}) <<< 2) - v1340_7;
-    wire signed [6:0] v1355 = $signed({1'b0, v1353_6}) - v1276;
-    wire signed [5:0] v1356 = (v1183 <<< 2) - $signed({1'b0, v1353});
-    reg signed [5:0] v1356_6; always @(posedge clk) v1356_6 <= v1356;
-    wire [0:0] v1357_l = $signed({1'b0, v1275_6}); wire [6:0] v1357_u = ($signed({1'b0, v1275_6}) >>> 1) - v1355; wire signed [7:0] v1357 = {v1357_u, v1357_l};
-    reg signed [7:0] v1357_7; always @(posedge clk) v1357_7 <= v1357;
-    wire signed [7:0] v1358 = ($signed({1'b0, v1159_7}) <<< 1) - v1357_7;
-    wire [4:0] v1359 = (v1159_5 <<< 1) + v1353;
-    reg [4:0] v1359_6; always @(posedge clk) v1359_6 <= v1359;
-    wire [2:0] v1360_l = v1353; wire [2:0] v1360_u = (v1353 >>> 3) - v1282; wire signed [5:0] v1360 = {v1360_u, v1360_l};
-    reg signed [5:0] v1360_6; always @(posedge clk) v1360_6 <= v1360;
-    wire [1:0] v1361_l = v1360_6; wire [6:0] v1361_u = (v1360_6 >>> 2) - $signed({1'b0, v1206_6}); wire signed [8:0] v1361 = {v1361_u, v1361_l};
-    wire signed [7:0] v1362 = (v1262 <<< 1) - v1076;
-    reg signed [7:0] v1362_3; always @(posedge clk) v1362_3 <= v1362;
-    wire signed [8:0] v1363 = v879_3 + v1362_3;
-    wire [0:0] v1364_l = v1363; wire [7:0] v1364_u = (v1363 >>> 1) + $signed({1'b0, v756_3}); wire signed [8:0] v1364 = {v1364_u, v1364_l};
-    wire [0:0] v1365_l = v1364; wire [9:0] v1365_u = (v1364 >>> 1) + $signed({1'b0, v1249}); wire signed [10:0] v1365 = {v1365_u, v1365_l};
-    reg signed [10:0] v1365_4; always @(posedge clk) v1365_4 <= v1365;
-    wire signed [11:0] v1366 = v841_4 + v1365_4;
-    wire signed [11:0] v1367 = v905_4 + v1366;
-    reg signed [11:0] v1367_5; always @(posedge clk) v1367_5 <= v1367;
-    wire signed [13:0] v1368 = (v1367_5 <<< 1) + v1051_5;
-    wire signed [13:0] v1369 = v1368 + 15'sd76;
-    wire [11:0] v1370 = v1369[13] ? 12'd0 : v1369;
-    wire [6:0] v1371 = (v1370 >>> 4);
-    reg [6:0] v1371_6; always @(posedge clk) v1371_6 <= v1371;
-    wire [8:0] v1372 = (v1371_6 <<< 2) - v1371_6;
-    reg [8:0] v1372_7; always @(posedge clk) v1372_7 <= v1372;
-    wire signed [9:0] v1373 = (v1257_6 <<< 4) - v1372;
-    reg signed [9:0] v1373_7; always @(posedge clk) v1373_7 <= v1373;
-    wire [6:0] v1374 = (v1262 <<< 1) + v1184;
-    reg [6:0] v1374_3; always @(posedge clk) v1374_3 <= v1374;
-    wire [0:0] v1375_l = v504_3; wire [7:0] v1375_u = (v504_3 >>> 1) - v1374_3; wire signed [8:0] v1375 = {v1375_u, v1375_l};
-    wire signed [8:0] v1376 = $signed({1'b0, v1047}) + v1375;
-    wire signed [9:0] v1377 = v1376 - $signed({1'b0, v979});
-    reg signed [9:0] v1377_4; always @(posedge clk) v1377_4 <= v1377;
-    wire signed [10:0] v1378 = (v1377_4 <<< 1) - v764_4;
-    wire [0:0] v1379_l = v1105; wire [11:0] v1379_u = (v1105 >>> 1) + v1378; wire signed [12:0] v1379 = {v1379_u, v1379_l};
-    reg signed [12:0] v1379_5; always @(posedge clk) v1379_5 <= v1379;
-    wire signed [12:0] v1380 = v1379_5 + 14'sd20;
-    wire [10:0] v1381 = v1380[12] ? 11'd0 : v1380;
-    wire [2:0] v1382 = (v1381 >>> 6);
-    reg [2:0] v1382_6; always @(posedge clk) v1382_6 <= v1382;
-    reg [2:0] v1382_7; always @(posedge clk) v1382_7 <= v1382_6;
-    wire [0:0] v1383_l = v1126; wire [3:0] v1383_u = (v1126 >>> 1) - v1382; wire signed [4:0] v1383 = {v1383_u, v1383_l};
-    wire signed [6:0] v1384 = (v1383 <<< 2) - v1383;
-    reg signed [6:0] v1384_6; always @(posedge clk) v1384_6 <= v1384;
-    wire [5:0] v1385 = (v1382_6 <<< 2) + v1171_6;
-    wire [0:0] v1386_l = v1385; wire [5:0] v1386_u = (v1385 >>> 1) + v1359_6; wire [6:0] v1386 = {v1386_u, v1386_l};
-    wire signed [5:0] v1387 = (v1382 <<< 2) - v1275;
-    reg signed [5:0] v1387_6; always @(posedge clk) v1387_6 <= v1387;
-    wire [0:0] v1388_l = v1262; wire [5:0] v1388_u = (v1262 >>> 1) + v576; wire [6:0] v1388 = {v1388_u, v1388_l};
-    reg [6:0] v1388_3; always @(posedge clk) v1388_3 <= v1388;
-    wire [7:0] v1389 = (v874_3 <<< 1) + v1388_3;
-    wire [0:0] v1390_l = v1134; wire [9:0] v1390_u = (v1134 >>> 1) + $signed({1'b0, v1389}); wire signed [10:0] v1390 = {v1390_u, v1390_l};
-    reg signed [10:0] v1390_4; always @(posedge clk) v1390_4 <= v1390;
-    wire signed [10:0] v1391 = v1390_4 + v875_4;
-    wire signed [11:0] v1392 = v1108_4 + v1391;
-    reg signed [11:0] v1392_5; always @(posedge clk) v1392_5 <= v1392;
-    wire signed [11:0] v1393 = (v966_5 <<< 1) + v1392_5;
-    wire signed [12:0] v1394 = v1299_5 + v1393;
-    reg signed [12:0] v1394_6; always @(posedge clk) v1394_6 <= v1394;
-    wire signed [12:0] v1395 = v1394_6 + 14'sd32;
-    wire [10:0] v1396 = v1395[12] ? 11'd0 : v1395;
-    wire [4:0] v1397 = (v1396 >>> 5);
-    wire [0:0] v1398_l = v1397; wire [5:0] v1398_u = (v1397 >>> 1) - v1171_6; wire signed [6:0] v1398 = {v1398_u, v1398_l};
-    reg signed [6:0] v1398_7; always @(posedge clk) v1398_7 <= v1398;
-    wire [1:0] v1399_l = v1388_3; wire [5:0] v1399_u = (v1388_3 >>> 2) - v657_3; wire signed [7:0] v1399 = {v1399_u, v1399_l};
-    wire signed [8:0] v1400 = ($signed({1'b0, v1117_3}) <<< 2) + v1399;
-    wire [2:0] v1401_l = v1400; wire [6:0] v1401_u = (v1400 >>> 3) + $signed({1'b0, v985}); wire signed [9:0] v1401 = {v1401_u, v1401_l};
-    reg signed [9:0] v1401_4; always @(posedge clk) v1401_4 <= v1401;
-    wire [0:0] v1402_l = v1401_4; wire [10:0] v1402_u = (v1401_4 >>> 1) + v996; wire signed [11:0] v1402 = {v1402_u, v1402_l};
-    reg signed [11:0] v1402_5; always @(posedge clk) v1402_5 <= v1402;
-    wire signed [11:0] v1403 = v1402_5 - 13'sd16;
-    wire [10:0] v1404 = v1403[11] ? 11'd0 : v1403;
-    wire [2:0] v1405 = (v1404 >>> 6);
-    reg [2:0] v1405_6; always @(posedge clk) v1405_6 <= v1405;
-    wire [0:0] v1406_l = v1300; wire [5:0] v1406_u = (v1300 >>> 1) - v1397; wire signed [6:0] v1406 = {v1406_u, v1406_l};
-    reg signed [6:0] v1406_7; always @(posedge clk) v1406_7 <= v1406;
-    wire [0:0] v1407_l = v1397; wire [4:0] v1407_u = (v1397 >>> 1) - v1257_6; wire signed [5:0] v1407 = {v1407_u, v1407_l};
-    reg signed [5:0] v1407_7; always @(posedge clk) v1407_7 <= v1407;
-    wire [2:0] v1408_l = v1371_6; wire [4:0] v1408_u = (v1371_6 >>> 3) + v1405_6; wire [7:0] v1408 = {v1408_u, v1408_l};
-    reg [7:0] v1408_7; always @(posedge clk) v1408_7 <= v1408;
-    wire [5:0] v1409 = (v1405 <<< 2) + v1257;
-    reg [5:0] v1409_6; always @(posedge clk) v1409_6 <= v1409;
-    wire [0:0] v1410_l = v1353_6; wire [5:0] v1410_u = (v1353_6 >>> 1) + v1409_6; wire [6:0] v1410 = {v1410_u, v1410_l};
-    wire signed [8:0] v1411 = v1387_6 + $signed({1'b0, v1410});
-    wire signed [9:0] v1412 = v1411 + ($signed({1'b0, v1397}) <<< 3);
-    reg signed [9:0] v1412_7; always @(posedge clk) v1412_7 <= v1412;
-    wire [0:0] v1413_l = v1297; wire [3:0] v1413_u = (v1297 >>> 1) + v1405; wire [4:0] v1413 = {v1413_u, v1413_l};
-    reg [4:0] v1413_6; always @(posedge clk) v1413_6 <= v1413;
-    wire signed [6:0] v1414 = (v1413_6 <<< 1) - v1171_6;
-    wire signed [6:0] v1415 = v1414 - 8'sd2;
-    wire [5:0] v1416 = v1415[6] ? 6'd0 : v1415;
-    wire [0:0] v1417 = (v1416 >>> 4);
-    reg [0:0] v1417_7; always @(posedge clk) v1417_7 <= v1417;
-    reg [0:0] v1417_8; always @(posedge clk) v1417_8 <= v1417_7;
-    reg [0:0] v1417_9; always @(posedge clk) v1417_9 <= v1417_8;
-    wire [0:0] v1418_l = v1405; wire [2:0] v1418_u = (v1405 >>> 1) - v1159_5; wire signed [3:0] v1418 = {v1418_u, v1418_l};
-    wire signed [8:0] v1419 = (v1142 <<< 3) + v1399;
-    wire signed [11:0] v1420 = (v1419 <<< 1) + $signed({1'b0, v845});
-    reg signed [11:0] v1420_4; always @(posedge clk) v1420_4 <= v1420;
-    wire signed [11:0] v1421 = (v999_4 <<< 2) - v1420_4;
-    reg signed [11:0] v1421_5; always @(posedge clk) v1421_5 <= v1421;
-    wire signed [15:0] v1422 = (v1421_5 <<< 2) + v1141_5;
-    wire [3:0] v1423_l = v1422; wire [11:0] v1423_u = (v1422 >>> 4) - $signed({1'b0, v1323_5}); wire signed [15:0] v1423 = {v1423_u, v1423_l};
-    reg signed [15:0] v1423_6; always @(posedge clk) v1423_6 <= v1423;
-    wire signed [15:0] v1424 = v1423_6 + 17'sd320;
-    wire [13:0] v1425 = v1424[15] ? 14'd0 : v1424;
-    wire [5:0] v1426 = (v1425 >>> 6);
-    wire [0:0] v1427_l = v1371_6; wire [6:0] v1427_u = (v1371_6 >>> 1) + v1426; wire [7:0] v1427 = {v1427_u, v1427_l};
-    reg [7:0] v1427_7; always @(posedge clk) v1427_7 <= v1427;
-    wire [0:0] v1428_l = v1257_6; wire [6:0] v1428_u = (v1257_6 >>> 1) + v1426; wire [7:0] v1428 = {v1428_u, v1428_l};
-    reg [7:0] v1428_7; always @(posedge clk) v1428_7 <= v1428;
-    wire [1:0] v1429_l = v1372; wire [7:0] v1429_u = (v1372 >>> 2) + v1426; wire [9:0] v1429 = {v1429_u, v1429_l};
-    reg [9:0] v1429_7; always @(posedge clk) v1429_7 <= v1429;
-    wire [1:0] v1430_l = v1262; wire [4:0] v1430_u = (v1262 >>> 2) + v402; wire [6:0] v1430 = {v1430_u, v1430_l};
-    reg [6:0] v1430_3; always @(posedge clk) v1430_3 <= v1430;
-    wire [7:0] v1431 = (v1054_3 <<< 1) + v1430_3;
-    wire [0:0] v1432_l = v1233; wire [7:0] v1432_u = (v1233 >>> 1) + $signed({1'b0, v1431}); wire [8:0] v1432 = {v1432_u, v1432_l};
-    wire [0:0] v1433_l = v1432; wire [8:0] v1433_u = (v1432 >>> 1) - v979; wire signed [9:0] v1433 = {v1433_u, v1433_l};
-    reg signed [9:0] v1433_4; always @(posedge clk) v1433_4 <= v1433;
-    wire [0:0] v1434_l = v1433_4; wire [9:0] v1434_u = (v1433_4 >>> 1) + v1266; wire signed [10:0] v1434 = {v1434_u, v1434_l};
-    reg signed [10:0] v1434_5; always @(posedge clk) v1434_5 <= v1434;
-    wire signed [10:0] v1435 = v1434_5 + 12'sd12;
-    wire [9:0] v1436 = v1435[10] ? 10'd0 : v1435;
-    wire [1:0] v1437 = (v1436 >>> 5);
-    reg [1:0] v1437_6; always @(posedge clk) v1437_6 <= v1437;
-    wire [5:0] v1438 = (v1437_6 <<< 2) + v1339;
-    reg [5:0] v1438_7; always @(posedge clk) v1438_7 <= v1438;
-    wire signed [9:0] v1439 = v1412_7 - $signed({1'b0, v1438_7});
-    wire [4:0] v1440 = (v1308 <<< 1) + v1437;
-    reg [4:0] v1440_6; always @(posedge clk) v1440_6 <= v1440;
-    reg [4:0] v1440_7; always @(posedge clk) v1440_7 <= v1440_6;
-    wire [0:0] v1441_l = v1398_7; wire [6:0] v1441_u = (v1398_7 >>> 1) + $signed({1'b0, v1440_7}); wire signed [7:0] v1441 = {v1441_u, v1441_l};
-    wire [2:0] v1442_l = v1371_6; wire [4:0] v1442_u = (v1371_6 >>> 3) + v1437_6; wire [7:0] v1442 = {v1442_u, v1442_l};
-    wire [7:0] v1443 = v1442 + v1426;
-    reg [7:0] v1443_7; always @(posedge clk) v1443_7 <= v1443;
-    wire signed [5:0] v1444 = (v1437_6 <<< 2) - v1171_6;
-    wire [1:0] v1445_l = v1444; wire [6:0] v1445_u = (v1444 >>> 2) + $signed({1'b0, v1413_6}); wire signed [8:0] v1445 = {v1445_u, v1445_l};
-    wire [1:0] v1446_l = v1437; wire [3:0] v1446_u = (v1437 >>> 2) - v1405; wire signed [5:0] v1446 = {v1446_u, v1446_l};
-    reg signed [5:0] v1446_6; always @(posedge clk) v1446_6 <= v1446;
-    wire [1:0] v1447_l = v1446; wire [4:0] v1447_u = (v1446 >>> 2) - $signed({1'b0, v1181}); wire signed [6:0] v1447 = {v1447_u, v1447_l};
-    reg signed [6:0] v1447_6; always @(posedge clk) v1447_6 <= v1447;
-    wire signed [8:0] v1448 = (v1447_6 <<< 2) - $signed({1'b0, v1382_6});
-    wire [3:0] v1449 = (v1437 <<< 2) - v1437;
-    reg [3:0] v1449_6; always @(posedge clk) v1449_6 <= v1449;
-    wire [1:0] v1450_l = v1449; wire [4:0] v1450_u = (v1449 >>> 2) - v1257; wire signed [6:0] v1450 = {v1450_u, v1450_l};
-    reg signed [6:0] v1450_6; always @(posedge clk) v1450_6 <= v1450;
-    wire [0:0] v1451_l = v1450_6; wire [5:0] v1451_u = (v1450_6 >>> 1) + $signed({1'b0, v1308_6}); wire signed [6:0] v1451 = {v1451_u, v1451_l};
-    wire [0:0] v1452_l = v1262; wire [5:0] v1452_u = (v1262 >>> 1) + v602; wire [6:0] v1452 = {v1452_u, v1452_l};
-    reg [6:0] v1452_3; always @(posedge clk) v1452_3 <= v1452;
-    wire signed [8:0] v1453 = (v1235_3 <<< 1) - $signed({1'b0, v1452_3});
-    wire [0:0] v1454_l = $signed({1'b0, v834}); wire [8:0] v1454_u = ($signed({1'b0, v834}) >>> 1) + v1453; wire signed [9:0] v1454 = {v1454_u, v1454_l};
-    wire [1:0] v1455_l = v1454; wire [8:0] v1455_u = (v1454 >>> 2) + v984; wire signed [10:0] v1455 = {v1455_u, v1455_l};
-    reg signed [10:0] v1455_4; always @(posedge clk) v1455_4 <= v1455;
-    wire signed [11:0] v1456 = (v1252_4 <<< 2) + v1455_4;
-    wire [1:0] v1457_l = v1456; wire [9:0] v1457_u = (v1456 >>> 2) + v1224; wire signed [11:0] v1457 = {v1457_u, v1457_l};
-    wire [10:0] v1458 = v1457[11] ? 11'd0 : v1457;
-    wire [3:0] v1459 = (v1458 >>> 6);
-    reg [3:0] v1459_5; always @(posedge clk) v1459_5 <= v1459;
-    reg [3:0] v1459_6; always @(posedge clk) v1459_6 <= v1459_5;
-    wire [0:0] v1460_l = v1206_6; wire [4:0] v1460_u = (v1206_6 >>> 1) - v1459_6; wire signed [5:0] v1460 = {v1460_u, v1460_l};
-    wire [1:0] v1461_l = v1460; wire [6:0] v1461_u = (v1460 >>> 2) - $signed({1'b0, v1397}); wire signed [8:0] v1461 = {v1461_u, v1461_l};
-    reg signed [8:0] v1461_7; always @(posedge clk) v1461_7 <= v1461;
-    wire [3:0] v1462_l = v1353; wire [4:0] v1462_u = (v1353 >>> 4) - v1459_5; wire signed [8:0] v1462 = {v1462_u, v1462_l};
-    reg signed [8:0] v1462_6; always @(posedge clk) v1462_6 <= v1462;
-    wire [0:0] v1463_l = v1257; wire [4:0] v1463_u = (v1257 >>> 1) - v1459_5; wire signed [5:0] v1463 = {v1463_u, v1463_l};
-    reg signed [5:0] v1463_6; always @(posedge clk) v1463_6 <= v1463;
-    wire signed [6:0] v1464 = ($signed({1'b0, v1308_6}) <<< 2) + v1463_6;
-    wire [0:0] v1465_l = v1275; wire [4:0] v1465_u = v1459_5 + (v1275 >>> 1); wire [5:0] v1465 = {v1465_u, v1465_l};
-    reg [5:0] v1465_6; always @(posedge clk) v1465_6 <= v1465;
-    wire [1:0] v1466_l = v1275; wire [4:0] v1466_u = (v1275 >>> 2) - v1459_5; wire signed [6:0] v1466 = {v1466_u, v1466_l};
-    reg signed [6:0] v1466_6; always @(posedge clk) v1466_6 <= v1466;
-    wire signed [7:0] v1467 = (v1301_6 <<< 2) + v1466_6;
-    wire [1:0] v1468_l = v1467; wire [6:0] v1468_u = (v1467 >>> 2) - $signed({1'b0, v1308_6}); wire signed [8:0] v1468 = {v1468_u, v1468_l};
-    reg signed [8:0] v1468_7; always @(posedge clk) v1468_7 <= v1468;
-    reg signed [8:0] v1468_8; always @(posedge clk) v1468_8 <= v1468_7;
-    wire [5:0] v1469 = v1468[8] ? 6'd0 : v1468;
-    wire [0:0] v1470 = (v1469 >>> 4);
-    reg [0:0] v1470_7; always @(posedge clk) v1470_7 <= v1470;
-    reg [0:0] v1470_8; always @(posedge clk) v1470_8 <= v1470_7;
-    wire [0:0] v1471_l = v1459_5; wire [4:0] v1471_u = (v1459_5 >>> 1) + v1317; wire [5:0] v1471 = {v1471_u, v1471_l};
-    reg [5:0] v1471_6; always @(posedge clk) v1471_6 <= v1471;
-    wire signed [6:0] v1472 = v1284_6 + $signed({1'b0, v1471_6});
-    wire signed [8:0] v1473 = (v1472 <<< 2) - v1387_6;
-    wire signed [11:0] v1474 = (v1473 <<< 3) + v1373;
-    reg signed [11:0] v1474_7; always @(posedge clk) v1474_7 <= v1474;
-    wire signed [8:0] v1475 = ($signed({1'b0, v1471_6}) <<< 2) + v1301_6;
-    wire signed [8:0] v1476 = ($signed({1'b0, v1283}) <<< 2) - v1475;
-    wire [6:0] v1477 = (v1126_6 <<< 2) + v1471_6;
-    wire signed [7:0] v1478 = (v1262 <<< 1) - v959;
-    reg signed [7:0] v1478_3; always @(posedge clk) v1478_3 <= v1478;
-    wire [0:0] v1479_l = v1478_3; wire [6:0] v1479_u = (v1478_3 >>> 1) - $signed({1'b0, v504_3}); wire signed [7:0] v1479 = {v1479_u, v1479_l};
-    wire signed [8:0] v1480 = v1479 + $signed({1'b0, v901});
-    wire signed [10:0] v1481 = (v1480 <<< 1) + v1248;
-    reg signed [10:0] v1481_4; always @(posedge clk) v1481_4 <= v1481;
-    wire [1:0] v1482_l = v973; wire [10:0] v1482_u = (v973 >>> 2) + v1481_4; wire signed [12:0] v1482 = {v1482_u, v1482_l};
-    reg signed [12:0] v1482_5; always @(posedge clk) v1482_5 <= v1482;
-    wire [0:0] v1483_l = v1482_5; wire [12:0] v1483_u = (v1482_5 >>> 1) + v837_5; wire signed [13:0] v1483 = {v1483_u, v1483_l};
-    wire signed [13:0] v1484 = v1483 - 15'sd52;
-    wire [11:0] v1485 = v1484[13] ? 12'd0 : v1484;
-    wire [5:0] v1486 = (v1485 >>> 5);
-    reg [5:0] v1486_6; always @(posedge clk) v1486_6 <= v1486;
-    wire [7:0] v1487 = (v1486_6 <<< 1) + v1426;
-    reg [7:0] v1487_7; always @(posedge clk) v1487_7 <= v1487;
-    wire [9:0] v1488 = (v1486_6 <<< 3) + v1449_6;
-    wire [2:0] v1489_l = v1372; wire [10:0] v1489_u = (v1372 >>> 3) - v1488; wire signed [13:0] v1489 = {v1489_u, v1489_l};
-    reg signed [13:0] v1489_7; always @(posedge clk) v1489_7 <= v1489;
-    wire signed [7:0] v1490 = (v1486_6 <<< 1) - v1371_6;
-    wire [7:0] v1491 = v1486_6 + v1371_6;
-    reg [7:0] v1491_7; always @(posedge clk) v1491_7 <= v1491;
-    wire [2:0] v1492_l = $signed({1'b0, v1491_7}); wire [6:0] v1492_u = ($signed({1'b0, v1491_7}) >>> 3) + v1398_7; wire signed [9:0] v1492 = {v1492_u, v1492_l};
-    wire signed [7:0] v1493 = (v1459_6 <<< 3) - v1486_6;
-    wire [7:0] v1494 = (v1486_6 <<< 1) + v1275_6;
-    wire [7:0] v1495 = (v1308_6 <<< 1) + v1494;
-    reg [7:0] v1495_7; always @(posedge clk) v1495_7 <= v1495;
-    wire signed [8:0] v1496 = v1478_3 + $signed({1'b0, v949_3});
-    wire signed [10:0] v1497 = (v1496 <<< 2) + $signed({1'b0, v990});
-    wire signed [10:0] v1498 = v1497 + $signed({1'b0, v817});
-    reg signed [10:0] v1498_4; always @(posedge clk) v1498_4 <= v1498;
-    wire signed [11:0] v1499 = (v1217_4 <<< 2) - v1498_4;
-    wire [1:0] v1500_l = v928; wire [11:0] v1500_u = (v928 >>> 2) + v1499; wire signed [13:0] v1500 = {v1500_u, v1500_l};
-    reg signed [13:0] v1500_5; always @(posedge clk) v1500_5 <= v1500;
-    wire signed [13:0] v1501 = ($signed({1'b0, v1323_5}) <<< 2) + v1500_5;
-    wire signed [13:0] v1502 = v1501 - 15'sd40;
-    wire [11:0] v1503 = v1502[13] ? 12'd0 : v1502;
-    wire [3:0] v1504 = (v1503 >>> 6);
-    reg [3:0] v1504_6; always @(posedge clk) v1504_6 <= v1504;
-    reg [3:0] v1504_7; always @(posedge clk) v1504_7 <= v1504_6;
-    wire [7:0] v1505 = v1504_7 + v1428_7;
-    wire [6:0] v1506 = (v1504_6 <<< 2) + v1277_6;
-    wire [6:0] v1507 = (v1504_6 <<< 1) + v1426;
-    reg [6:0] v1507_7; always @(posedge clk) v1507_7 <= v1507;
-    wire [1:0] v1508_l = v1489_7; wire [11:0] v1508_u = (v1489_7 >>> 2) - $signed({1'b0, v1507_7}); wire signed [13:0] v1508 = {v1508_u, v1508_l};
-    wire signed [8:0] v1509 = (v1507_7 <<< 1) - v1491_7;
-    wire signed [10:0] v1510 = v1509 + v1439;
-    wire [4:0] v1511 = v1504_6 + v1382_6;
-    wire [6:0] v1512 = (v1440_6 <<< 2) + v1511;
-    reg [6:0] v1512_7; always @(posedge clk) v1512_7 <= v1512;
-    wire [0:0] v1513_l = v1504_6; wire [4:0] v1513_u = (v1504_6 >>> 1) + v1297_6; wire [5:0] v1513 = {v1513_u, v1513_l};
-    reg [5:0] v1513_7; always @(posedge clk) v1513_7 <= v1513;
-    wire signed [6:0] v1514 = (v1405_6 <<< 2) - v1513;
-    reg signed [6:0] v1514_7; always @(posedge clk) v1514_7 <= v1514;
-    wire [0:0] v1515_l = $signed({1'b0, v1513_7}); wire [6:0] v1515_u = ($signed({1'b0, v1513_7}) >>> 1) - v1407_7; wire signed [7:0] v1515 = {v1515_u, v1515_l};
-    wire signed [6:0] v1516 = v1262 - v626;
-    reg signed [6:0] v1516_3; always @(posedge clk) v1516_3 <= v1516;
-    wire [1:0] v1517_l = $signed({1'b0, v1289}); wire [6:0] v1517_u = ($signed({1'b0, v1289}) >>> 2) - v1516_3; wire signed [8:0] v1517 = {v1517_u, v1517_l};
-    wire [0:0] v1518_l = v1517; wire [8:0] v1518_u = (v1517 >>> 1) + v1042; wire signed [9:0] v1518 = {v1518_u, v1518_l};
-    reg signed [9:0] v1518_4; always @(posedge clk) v1518_4 <= v1518;
-    wire [0:0] v1519_l = v1518_4; wire [9:0] v1519_u = (v1518_4 >>> 1) - $signed({1'b0, v803_4}); wire signed [10:0] v1519 = {v1519_u, v1519_l};
-    wire signed [11:0] v1520 = v1188 + v1519;
-    reg signed [11:0] v1520_5; always @(posedge clk) v1520_5 <= v1520;
-    wire signed [11:0] v1521 = v1520_5 + 13'sd8;
-    wire [9:0] v1522 = v1521[11] ? 10'd0 : v1521;
-    wire [3:0] v1523 = (v1522 >>> 4);
-    reg [3:0] v1523_6; always @(posedge clk) v1523_6 <= v1523;
-    wire [0:0] v1524_l = v1504_6; wire [4:0] v1524_u = (v1504_6 >>> 1) + v1523_6; wire [5:0] v1524 = {v1524_u, v1524_l};
-    reg [5:0] v1524_7; always @(posedge clk) v1524_7 <= v1524;
-    wire signed [8:0] v1525 = ($signed({1'b0, v1524_7}) <<< 1) + v1406_7;
-    wire signed [5:0] v1526 = $signed({1'b0, v1523}) + v1418;
-    reg signed [5:0] v1526_6; always @(posedge clk) v1526_6 <= v1526;
-    wire [0:0] v1527_l = v1064; wire [7:0] v1527_u = (v1064 >>> 1) - v1516_3; wire signed [8:0] v1527 = {v1527_u, v1527_l};
-    wire [0:0] v1528_l = v1527; wire [8:0] v1528_u = (v1527 >>> 1) + $signed({1'b0, v873}); wire signed [9:0] v1528 = {v1528_u, v1528_l};
-    reg signed [9:0] v1528_4; always @(posedge clk) v1528_4 <= v1528;
-    wire [1:0] v1529_l = v1320_4; wire [9:0] v1529_u = (v1320_4 >>> 2) + v1528_4; wire signed [11:0] v1529 = {v1529_u, v1529_l};
-    wire signed [12:0] v1530 = (v1112 <<< 2) + v1529;
-    wire signed [13:0] v1531 = (v960 <<< 4) + v1530;
-    reg signed [13:0] v1531_5; always @(posedge clk) v1531_5 <= v1531;
-    wire signed [13:0] v1532 = v1531_5 - 15'sd8;
-    wire [11:0] v1533 = v1532[13] ? 12'd0 : v1532;
-    wire [4:0] v1534 = (v1533 >>> 6);
-    reg [4:0] v1534_6; always @(posedge clk) v1534_6 <= v1534;
-    reg [4:0] v1534_7; always @(posedge clk) v1534_7 <= v1534_6;
-    wire signed [8:0] v1535 = (v1534_7 <<< 2) - v1487_7;
-    reg signed [8:0] v1535_8; always @(posedge clk) v1535_8 <= v1535;
-    wire [1:0] v1536_l = v1463_6; wire [6:0] v1536_u = (v1463_6 >>> 2) - $signed({1'b0, v1534_6}); wire signed [8:0] v1536 = {v1536_u, v1536_l};
-    wire signed [8:0] v1537 = $signed({1'b0, v1386}) + v1536;
-    reg signed [8:0] v1537_7; always @(posedge clk) v1537_7 <= v1537;
-    wire [1:0] v1538_l = v1492; wire [8:0] v1538_u = (v1492 >>> 2) + v1537_7; wire signed [10:0] v1538 = {v1538_u, v1538_l};
-    wire [1:0] v1539_l = v1387_6; wire [6:0] v1539_u = (v1387_6 >>> 2) - $signed({1'b0, v1534_6}); wire signed [8:0] v1539 = {v1539_u, v1539_l};
-    reg signed [8:0] v1539_7; always @(posedge clk) v1539_7 <= v1539;
-    wire [0:0] v1540_l = v1206_6; wire [4:0] v1540_u = (v1206_6 >>> 1) - v1523_6; wire signed [5:0] v1540 = {v1540_u, v1540_l};
-    reg signed [5:0] v1540_7; always @(posedge clk) v1540_7 <= v1540;
-    wire signed [6:0] v1541 = ($signed({1'b0, v1459_6}) <<< 1) + v1540;
-    reg signed [6:0] v1541_7; always @(posedge clk) v1541_7 <= v1541;
-    wire signed [6:0] v1542 = $signed({1'b0, v1397}) - v1541;
-    reg signed [6:0] v1542_7; always @(posedge clk) v1542_7 <= v1542;
-    wire [5:0] v1543 = v1206_6 + v1523_6;
-    reg [5:0] v1543_7; always @(posedge clk) v1543_7 <= v1543;
-    wire [0:0] v1544_l = v1427_7; wire [7:0] v1544_u = (v1427_7 >>> 1) - v1543_7; wire signed [8:0] v1544 = {v1544_u, v1544_l};
-    wire signed [6:0] v1545 = (v1397 <<< 1) - v1543;
-    reg signed [6:0] v1545_7; always @(posedge clk) v1545_7 <= v1545;
-    wire [5:0] v1546 = v1353 + v1534;
-    reg [5:0] v1546_6; always @(posedge clk) v1546_6 <= v1546;
-    wire [6:0] v1547 = (v1534 <<< 1) + v1353;
-    reg [6:0] v1547_6; always @(posedge clk) v1547_6 <= v1547;
-    wire [7:0] v1548 = v1547_6 + (v1397 <<< 1);
-    reg [7:0] v1548_7; always @(posedge clk) v1548_7 <= v1548;
-    wire [7:0] v1549 = (v1206_7 <<< 1) + v1548_7;
-    wire [1:0] v1550_l = v1547_6; wire [4:0] v1550_u = (v1547_6 >>> 2) + v1159_6; wire [6:0] v1550 = {v1550_u, v1550_l};
-    reg [6:0] v1550_7; always @(posedge clk) v1550_7 <= v1550;
-    wire [2:0] v1551_l = v1547_6; wire [4:0] v1551_u = (v1547_6 >>> 3) - v1282_6; wire signed [7:0] v1551 = {v1551_u, v1551_l};
-    wire [1:0] v1552_l = $signed({1'b0, v1442}); wire [7:0] v1552_u = ($signed({1'b0, v1442}) >>> 2) + v1551; wire signed [9:0] v1552 = {v1552_u, v1552_l};
-    wire signed [10:0] v1553 = (v1514 <<< 3) + v1552;
-    reg signed [10:0] v1553_7; always @(posedge clk) v1553_7 <= v1553;
-    wire [6:0] v1554 = (v1330_6 <<< 1) + v1547_6;
-    reg [6:0] v1554_7; always @(posedge clk) v1554_7 <= v1554;
-    wire [6:0] v1555 = (v1523 <<< 2) + v1257;
-    reg [6:0] v1555_6; always @(posedge clk) v1555_6 <= v1555;
-    wire [0:0] v1556_l = v1555_6; wire [6:0] v1556_u = (v1555_6 >>> 1) - v1330_6; wire signed [7:0] v1556 = {v1556_u, v1556_l};
-    wire [2:0] v1557_l = v1556; wire [7:0] v1557_u = (v1556 >>> 3) - $signed({1'b0, v1486_6}); wire signed [10:0] v1557 = {v1557_u, v1557_l};
-    wire [0:0] v1558_l = v1523; wire [3:0] v1558_u = (v1523 >>> 1) + v1382; wire [4:0] v1558 = {v1558_u, v1558_l};
-    reg [4:0] v1558_6; always @(posedge clk) v1558_6 <= v1558;
-    wire [6:0] v1559 = (v1558_6 <<< 1) + v1206_6;
-    wire signed [4:0] v1560 = v1382 - v1523;
-    reg signed [4:0] v1560_6; always @(posedge clk) v1560_6 <= v1560;
-    wire [1:0] v1561_l = v1360_6; wire [5:0] v1561_u = (v1360_6 >>> 2) - v1560_6; wire signed [7:0] v1561 = {v1561_u, v1561_l};
-    wire signed [7:0] v1562 = ($signed({1'b0, v1471_6}) <<< 1) - v1560_6;
-    wire signed [8:0] v1563 = (v1346_6 <<< 1) + v1562;
-    wire signed [5:0] v1564 = ($signed({1'b0, v1181_6}) <<< 1) - v1560_6;
-    wire signed [7:0] v1565 = v1564 - $signed({1'b0, v1477});
-    wire signed [4:0] v1566 = (v1159_5 <<< 2) - v1523;
-    wire [1:0] v1567_l = v1566; wire [4:0] v1567_u = (v1566 >>> 2) - $signed({1'b0, v1449}); wire signed [6:0] v1567 = {v1567_u, v1567_l};
-    reg signed [6:0] v1567_6; always @(posedge clk) v1567_6 <= v1567;
-    wire signed [9:0] v1568 = (v1567_6 <<< 1) + v1462_6;
-    wire [1:0] v1569_l = v1568; wire [7:0] v1569_u = (v1568 >>> 2) - v1387_6; wire signed [9:0] v1569 = {v1569_u, v1569_l};
-    wire [1:0] v1570_l = $signed({1'b0, v756_3}); wire [6:0] v1570_u = ($signed({1'b0, v756_3}) >>> 2) + v1516_3; wire signed [8:0] v1570 = {v1570_u, v1570_l};
-    wire signed [10:0] v1571 = (v1570 <<< 1) + v1062;
-    reg signed [10:0] v1571_4; always @(posedge clk) v1571_4 <= v1571;
-    wire signed [10:0] v1572 = (v1220_4 <<< 1) - v1571_4;
-    wire signed [9:0] v1573 = (v444_3 <<< 4) + v1570;
-    wire [1:0] v1574_l = v1573; wire [8:0] v1574_u = (v1573 >>> 2) - $signed({1'b0, v803}); wire signed [10:0] v1574 = {v1574_u, v1574_l};
-    reg signed [10:0] v1574_4; always @(posedge clk) v1574_4 <= v1574;
-    wire signed [11:0] v1575 = (v828_4 <<< 2) + v1574_4;
-    wire signed [12:0] v1576 = (v1572 <<< 1) + v1575;
-    reg signed [12:0] v1576_5; always @(posedge clk) v1576_5 <= v1576;
-    wire signed [12:0] v1577 = v1576_5 + 14'sd8;
-    wire [10:0] v1578 = v1577[12] ? 11'd0 : v1577;
-    wire [2:0] v1579 = (v1578 >>> 5);
-    reg [2:0] v1579_6; always @(posedge clk) v1579_6 <= v1579;
-    wire [6:0] v1580 = (v1579_6 <<< 1) + v1426;
-    reg [6:0] v1580_7; always @(posedge clk) v1580_7 <= v1580;
-    wire [0:0] v1581_l = v1580_7; wire [7:0] v1581_u = (v1580_7 >>> 1) - v1550_7; wire signed [8:0] v1581 = {v1581_u, v1581_l};
-    wire signed [9:0] v1582 = (v1441 <<< 1) + v1581;
-    wire signed [8:0] v1583 = (v1514_7 <<< 2) + $signed({1'b0, v1580_7});
-    wire signed [7:0] v1584 = v1579_6 - v1477;
-    wire signed [5:0] v1585 = v1301 - $signed({1'b0, v1579});
-    reg signed [5:0] v1585_6; always @(posedge clk) v1585_6 <= v1585;
-    wire signed [7:0] v1586 = (v1585_6 <<< 1) + $signed({1'b0, v1559});
-    wire [3:0] v1587 = v1579 + v1382;
-    reg [3:0] v1587_6; always @(posedge clk) v1587_6 <= v1587;
-    wire [5:0] v1588 = v1587_6 + v1413_6;
-    wire [2:0] v1589_l = v1371_6; wire [5:0] v1589_u = (v1371_6 >>> 3) + v1588; wire [8:0] v1589 = {v1589_u, v1589_l};
-    wire [0:0] v1590_l = v1579; wire [4:0] v1590_u = (v1579 >>> 1) - v1275; wire signed [5:0] v1590 = {v1590_u, v1590_l};
-    reg signed [5:0] v1590_6; always @(posedge clk) v1590_6 <= v1590;
-    wire signed [7:0] v1591 = ($signed({1'b0, v1311_6}) <<< 2) - v1590_6;
-    wire [0:0] v1592_l = $signed({1'b0, v1554}); wire [8:0] v1592_u = ($signed({1'b0, v1554}) >>> 1) + v1591; wire signed [9:0] v1592 = {v1592_u, v1592_l};
-    reg signed [9:0] v1592_7; always @(posedge clk) v1592_7 <= v1592;
-    wire [0:0] v1593_l = v1592_7; wire [8:0] v1593_u = (v1592_7 >>> 1) - $signed({1'b0, v1505}); wire signed [9:0] v1593 = {v1593_u, v1593_l};
-    reg signed [9:0] v1593_8; always @(posedge clk) v1593_8 <= v1593;
-    wire signed [7:0] v1594 = v1590_6 - $signed({1'b0, v1486_6});
-    wire signed [8:0] v1595 = v1594 - $signed({1'b0, v1300});
-    reg signed [8:0] v1595_7; always @(posedge clk) v1595_7 <= v1595;
-    wire [2:0] v1596_l = $signed({1'b0, v1487_7}); wire [8:0] v1596_u = ($signed({1'b0, v1487_7}) >>> 3) + v1595_7; wire signed [11:0] v1596 = {v1596_u, v1596_l};
-    wire signed [11:0] v1597 = ($signed({1'b0, v1549}) <<< 2) + v1596;
-    wire signed [7:0] v1598 = (v1590_6 <<< 2) - v1590_6;
-    wire signed [10:0] v1599 = v1598 + v1557;
-    reg signed [10:0] v1599_7; always @(posedge clk) v1599_7 <= v1599;
-    wire [1:0] v1600_l = v1599_7; wire [10:0] v1600_u = (v1599_7 >>> 2) - $signed({1'b0, v1372_7}); wire signed [12:0] v1600 = {v1600_u, v1600_l};
-    wire signed [12:0] v1601 = $signed({1'b0, v1549}) + v1600;
-    reg signed [12:0] v1601_8; always @(posedge clk) v1601_8 <= v1601;
-    wire signed [8:0] v1602 = v1598 + v1451;
-    wire signed [8:0] v1603 = $signed({1'b0, v1554}) + v1602;
-    reg signed [8:0] v1603_7; always @(posedge clk) v1603_7 <= v1603;
-    wire [4:0] v1604 = v1330 + v1579;
-    reg [4:0] v1604_6; always @(posedge clk) v1604_6 <= v1604;
-    wire [1:0] v1605_l = v1448; wire [7:0] v1605_u = (v1448 >>> 2) - $signed({1'b0, v1604_6}); wire signed [9:0] v1605 = {v1605_u, v1605_l};
-    wire [0:0] v1606_l = v1605; wire [8:0] v1606_u = (v1605 >>> 1) + $signed({1'b0, v1513}); wire signed [9:0] v1606 = {v1606_u, v1606_l};
-    reg signed [9:0] v1606_7; always @(posedge clk) v1606_7 <= v1606;
-    wire signed [9:0] v1607 = v1539_7 + v1606_7;
-    wire [1:0] v1608_l = v1607; wire [9:0] v1608_u = (v1607 >>> 2) - $signed({1'b0, v1427_7}); wire signed [11:0] v1608 = {v1608_u, v1608_l};
-    wire [3:0] v1609 = v1579 + v1405;
-    reg [3:0] v1609_6; always @(posedge clk) v1609_6 <= v1609;
-    wire [0:0] v1610_l = v1300; wire [5:0] v1610_u = (v1300 >>> 1) - v1609_6; wire signed [6:0] v1610 = {v1610_u, v1610_l};
-    wire [6:0] v1611 = v1262 + v626;
-    reg [6:0] v1611_3; always @(posedge clk) v1611_3 <= v1611;
-    wire [0:0] v1612_l = v1611_3; wire [6:0] v1612_u = (v1611_3 >>> 1) + v900_3; wire [7:0] v1612 = {v1612_u, v1612_l};
-    wire signed [8:0] v1613 = $signed({1'b0, v1612}) + v821_3;
-    wire [1:0] v1614_l = v1046; wire [8:0] v1614_u = (v1046 >>> 2) - v1613; wire signed [10:0] v1614 = {v1614_u, v1614_l};
-    reg signed [10:0] v1614_4; always @(posedge clk) v1614_4 <= v1614;
-    reg signed [10:0] v1614_5; always @(posedge clk) v1614_5 <= v1614_4;
-    wire signed [13:0] v1615 = (v1614_5 <<< 2) + v1288_5;
-    wire signed [13:0] v1616 = v1615 - 15'sd76;
-    wire [12:0] v1617 = v1616[13] ? 13'd0 : v1616;
-    wire [4:0] v1618 = (v1617 >>> 6);
-    reg [4:0] v1618_6; always @(posedge clk) v1618_6 <= v1618;
-    reg [4:0] v1618_7; always @(posedge clk) v1618_7 <= v1618_6;
-    wire signed [8:0] v1619 = ($signed({1'b0, v1618_7}) <<< 2) - v1542_7;
-    wire signed [7:0] v1620 = (v954_3 <<< 1) - v1611_3;
-    wire [0:0] v1621_l = v1620; wire [8:0] v1621_u = (v1620 >>> 1) + v1066; wire signed [9:0] v1621 = {v1621_u, v1621_l};
-    reg signed [9:0] v1621_4; always @(posedge clk) v1621_4 <= v1621;
-    wire signed [9:0] v1622 = v1621_4 - v906_4;
-    wire signed [11:0] v1623 = (v1622 <<< 2) - v1021;
-    reg signed [11:0] v1623_5; always @(posedge clk) v1623_5 <= v1623;
-    wire signed [12:0] v1624 = (v932_5 <<< 1) + v1623_5;
-    wire signed [12:0] v1625 = v1624 + 14'sd64;
-    wire [10:0] v1626 = v1625[12] ? 11'd0 : v1625;
-    wire [3:0] v1627 = (v1626 >>> 5);
-    reg [3:0] v1627_6; always @(posedge clk) v1627_6 <= v1627;
-    wire signed [5:0] v1628 = v1618_6 - v1339;
-    reg signed [5:0] v1628_7; always @(posedge clk) v1628_7 <= v1628;
-    wire [3:0] v1629_l = v1474_7; wire [8:0] v1629_u = (v1474_7 >>> 4) - v1628_7; wire signed [12:0] v1629 = {v1629_u, v1629_l};
-    wire signed [13:0] v1630 = (v1597 <<< 1) + v1629;
-    reg signed [13:0] v1630_8; always @(posedge clk) v1630_8 <= v1630;
-    wire signed [13:0] v1631 = v1630_8 + 15'sd24;
-    wire [12:0] v1632 = v1631[13] ? 13'd0 : v1631;
-    wire [3:0] v1633 = (v1632 >>> 6);
-    reg [3:0] v1633_9; always @(posedge clk) v1633_9 <= v1633;
-    wire signed [8:0] v1634 = $signed({1'b0, v1554_7}) + v1628_7;
-    wire signed [9:0] v1635 = (v1634 <<< 1) + v1542_7;
-    wire [0:0] v1636_l = v1510; wire [9:0] v1636_u = (v1510 >>> 1) - v1635; wire signed [10:0] v1636 = {v1636_u, v1636_l};
-    reg signed [10:0] v1636_8; always @(posedge clk) v1636_8 <= v1636;
-    wire signed [10:0] v1637 = v1636_8 + 12'sd1;
-    wire [9:0] v1638 = v1637[10] ? 10'd0 : v1637;
-    wire [4:0] v1639 = (v1638 >>> 3);
-    wire [4:0] v1640 = v1627_6 + v1308_6;
-    wire [9:0] v1641 = (v1640 <<< 4) + v1589;
-    reg [9:0] v1641_7; always @(posedge clk) v1641_7 <= v1641;
-    wire [1:0] v1642_l = $signed({1'b0, v1641_7}); wire [8:0] v1642_u = ($signed({1'b0, v1641_7}) >>> 2) - v1628_7; wire signed [10:0] v1642 = {v1642_u, v1642_l};
-    wire [1:0] v1643_l = v1642; wire [9:0] v1643_u = (v1642 >>> 2) - v1358; wire signed [11:0] v1643 = {v1643_u, v1643_l};
-    wire [1:0] v1644_l = v1618_6; wire [3:0] v1644_u = (v1618_6 >>> 2) - v1437_6; wire signed [5:0] v1644 = {v1644_u, v1644_l};
-    wire signed [8:0] v1645 = v1644 + v1563;
-    reg signed [8:0] v1645_7; always @(posedge clk) v1645_7 <= v1645;
-    wire signed [6:0] v1646 = v1644 + v1564;
-    wire [5:0] v1647 = v1618_6 + v1317_6;
-    wire [1:0] v1648_l = v1361; wire [7:0] v1648_u = (v1361 >>> 2) - $signed({1'b0, v1647}); wire signed [9:0] v1648 = {v1648_u, v1648_l};
-    reg signed [9:0] v1648_7; always @(posedge clk) v1648_7 <= v1648;
-    wire signed [9:0] v1649 = $signed({1'b0, v1438_7}) + v1648_7;
-    wire signed [9:0] v1650 = v1525 + v1649;
-    reg signed [9:0] v1650_8; always @(posedge clk) v1650_8 <= v1650;
-    wire signed [9:0] v1651 = v1650_8 - 11'sd3;
-    wire [7:0] v1652 = v1651[9] ? 8'd0 : v1651;
-    wire [3:0] v1653 = (v1652 >>> 3);
-    reg [3:0] v1653_9; always @(posedge clk) v1653_9 <= v1653;
-    wire [6:0] v1654 = (v1653 <<< 2) + v1639;
-    reg [6:0] v1654_9; always @(posedge clk) v1654_9 <= v1654;
-    wire [5:0] v1655 = v1534_6 + v1618_6;
-    reg [5:0] v1655_7; always @(posedge clk) v1655_7 <= v1655;
-    wire [1:0] v1656_l = v1428_7; wire [6:0] v1656_u = (v1428_7 >>> 2) - v1655_7; wire signed [8:0] v1656 = {v1656_u, v1656_l};
-    wire [0:0] v1657_l = v1656; wire [8:0] v1657_u = (v1656 >>> 1) + v1354; wire signed [9:0] v1657 = {v1657_u, v1657_l};
-    reg signed [9:0] v1657_8; always @(posedge clk) v1657_8 <= v1657;
-    wire signed [6:0] v1658 = (v1504_6 <<< 2) - v1627_6;
-    wire [7:0] v1659 = (v1627_6 <<< 3) + v1486_6;
-    wire signed [5:0] v1660 = (v1627_6 <<< 1) - v1297_6;
-    wire signed [7:0] v1661 = (v1526_6 <<< 2) + v1660;
-    wire signed [9:0] v1662 = (v1661 <<< 1) - v1464;
-    reg signed [9:0] v1662_7; always @(posedge clk) v1662_7 <= v1662;
-    wire signed [9:0] v1663 = v1662_7 - v1354;
-    wire [4:0] v1664 = v1627_6 + v1126_6;
-    wire [2:0] v1665_l = v1355; wire [5:0] v1665_u = (v1355 >>> 3) - $signed({1'b0, v1664}); wire signed [8:0] v1665 = {v1665_u, v1665_l};
-    reg signed [8:0] v1665_7; always @(posedge clk) v1665_7 <= v1665;
-    wire signed [8:0] v1666 = $signed({1'b0, v1408_7}) + v1665_7;
-    wire [5:0] v1667 = v1627_6 + v1471_6;
-    wire signed [8:0] v1668 = ($signed({1'b0, v1667}) <<< 1) + v1610;
-    reg signed [8:0] v1668_7; always @(posedge clk) v1668_7 <= v1668;
-    wire signed [9:0] v1669 = (v1668_7 <<< 1) - $signed({1'b0, v1512_7});
-    wire signed [10:0] v1670 = (v1669 <<< 1) - v1344;
-    wire [4:0] v1671 = v1627_6 + v1579_6;
-    wire [0:0] v1672_l = v1356_6; wire [6:0] v1672_u = (v1356_6 >>> 1) + $signed({1'b0, v1671}); wire signed [7:0] v1672 = {v1672_u, v1672_l};
-    wire signed [8:0] v1673 = v1672 - $signed({1'b0, v1408});
-    reg signed [8:0] v1673_7; always @(posedge clk) v1673_7 <= v1673;
-    wire signed [9:0] v1674 = v1673_7 - $signed({1'b0, v1495_7});
-    wire [5:0] v1675 = v1671 + v1359_6;
-    reg [5:0] v1675_7; always @(posedge clk) v1675_7 <= v1675;
-    wire signed [8:0] v1676 = ($signed({1'b0, v1675_7}) <<< 2) - v1407_7;
-    wire [0:0] v1677_l = v1676; wire [8:0] v1677_u = (v1676 >>> 1) - v1515; wire signed [9:0] v1677 = {v1677_u, v1677_l};
-    wire [5:0] v1678 = v1297_6 + v1671;
-    reg [5:0] v1678_7; always @(posedge clk) v1678_7 <= v1678;
-    wire [2:0] v1679_l = v1443_7; wire [5:0] v1679_u = (v1443_7 >>> 3) + v1678_7; wire [8:0] v1679 = {v1679_u, v1679_l};
-    wire signed [7:0] v1680 = ($signed({1'b0, v1678}) <<< 1) - v1540;
-    reg signed [7:0] v1680_7; always @(posedge clk) v1680_7 <= v1680;
-    wire signed [7:0] v1681 = (v912 <<< 1) - v1620;
-    reg signed [7:0] v1681_4; always @(posedge clk) v1681_4 <= v1681;
-    wire [0:0] v1682_l = v1197_4; wire [8:0] v1682_u = (v1197_4 >>> 1) + v1681_4; wire signed [9:0] v1682 = {v1682_u, v1682_l};
-    wire signed [10:0] v1683 = v1682 - v1310_4;
-    reg signed [10:0] v1683_5; always @(posedge clk) v1683_5 <= v1683;
-    wire [1:0] v1684_l = v1246_5; wire [11:0] v1684_u = (v1246_5 >>> 2) + v1683_5; wire signed [13:0] v1684 = {v1684_u, v1684_l};
-    wire signed [13:0] v1685 = v1684 - 15'sd72;
-    wire [12:0] v1686 = v1685[13] ? 13'd0 : v1685;
-    wire [3:0] v1687 = (v1686 >>> 6);
-    reg [3:0] v1687_6; always @(posedge clk) v1687_6 <= v1687;
-    wire [5:0] v1688 = v1687_6 + v1339;
-    reg [5:0] v1688_7; always @(posedge clk) v1688_7 <= v1688;
-    wire [1:0] v1689_l = v1465_6; wire [4:0] v1689_u = (v1465_6 >>> 2) - v1687_6; wire signed [6:0] v1689 = {v1689_u, v1689_l};
-    wire signed [8:0] v1690 = (v1689 <<< 1) - $signed({1'b0, v1513});
-    wire [0:0] v1691_l = v1690; wire [7:0] v1691_u = (v1690 >>> 1) - $signed({1'b0, v1339}); wire signed [8:0] v1691 = {v1691_u, v1691_l};
-    reg signed [8:0] v1691_7; always @(posedge clk) v1691_7 <= v1691;
-    wire [0:0] v1692_l = v1691_7; wire [8:0] v1692_u = (v1691_7 >>> 1) - $signed({1'b0, v1548_7}); wire signed [9:0] v1692 = {v1692_u, v1692_l};
-    wire signed [10:0] v1693 = v1692 - v1583;
-    reg signed [10:0] v1693_8; always @(posedge clk) v1693_8 <= v1693;
-    wire signed [10:0] v1694 = v1693_8 + 12'sd12;
-    wire [7:0] v1695 = v1694[10] ? 8'd0 : v1694;
-    wire [3:0] v1696 = (v1695 >>> 3);
-    reg [3:0] v1696_9; always @(posedge clk) v1696_9 <= v1696;
-    wire signed [6:0] v1697 = (v1446_6 <<< 1) + $signed({1'b0, v1687_6});
-    wire [3:0] v1698_l = v1697; wire [5:0] v1698_u = (v1697 >>> 4) - $signed({1'b0, v1275_6}); wire signed [9:0] v1698 = {v1698_u, v1698_l};
-    wire [0:0] v1699_l = v1545_7; wire [7:0] v1699_u = (v1545_7 >>> 1) + $signed({1'b0, v1688_7}); wire signed [8:0] v1699 = {v1699_u, v1699_l};
-    wire [1:0] v1700_l = v1656; wire [8:0] v1700_u = (v1656 >>> 2) + v1699; wire signed [10:0] v1700 = {v1700_u, v1700_l};
-    wire signed [11:0] v1701 = v1700 + v1670;
-    reg signed [11:0] v1701_8; always @(posedge clk) v1701_8 <= v1701;
-    wire [0:0] v1702_l = v1339; wire [4:0] v1702_u = (v1339 >>> 1) - v1687_6; wire signed [5:0] v1702 = {v1702_u, v1702_l};
-    reg signed [5:0] v1702_7; always @(posedge clk) v1702_7 <= v1702;
-    wire [1:0] v1703_l = v1680_7; wire [6:0] v1703_u = (v1680_7 >>> 2) - v1702_7; wire signed [8:0] v1703 = {v1703_u, v1703_l};
-    reg signed [8:0] v1703_8; always @(posedge clk) v1703_8 <= v1703;
-    wire signed [6:0] v1704 = $signed({1'b0, v1206_7}) - v1702_7;
-    wire signed [7:0] v1705 = ($signed({1'b0, v1308_7}) <<< 1) + v1704;
-    wire signed [11:0] v1706 = (v1705 <<< 2) + v1608;
-    reg signed [11:0] v1706_8; always @(posedge clk) v1706_8 <= v1706;
-    wire signed [11:0] v1707 = v1706_8 + 13'sd2;
-    wire [8:0] v1708 = v1707[11] ? 9'd0 : v1707;
-    wire [3:0] v1709 = (v1708 >>> 3);
-    reg [3:0] v1709_9; always @(posedge clk) v1709_9 <= v1709;
-    wire [5:0] v1710 = (v1709 <<< 1) + v1639;
-    reg [5:0] v1710_9; always @(posedge clk) v1710_9 <= v1710;
-    wire [2:0] v1711_l = v1709; wire [1:0] v1711_u = (v1709 >>> 3) + v1470_8; wire [4:0] v1711 = {v1711_u, v1711_l};
-    wire signed [7:0] v1712 = v1541_7 + v1702_7;
-    wire signed [9:0] v1713 = v1712 + v1674;
-    reg signed [9:0] v1713_8; always @(posedge clk) v1713_8 <= v1713;
-    wire signed [11:0] v1714 = (v1713_8 <<< 2) + 13'sd1;
-    wire [9:0] v1715 = v1714[11] ? 10'd0 : v1714;
-    wire [3:0] v1716 = (v1715 >>> 4);
-    reg [3:0] v1716_9; always @(posedge clk) v1716_9 <= v1716;
-    wire signed [4:0] v1717 = v1716 - v1696;
-    reg signed [4:0] v1717_9; always @(posedge clk) v1717_9 <= v1717;
-    wire [1:0] v1718_l = v1702_7; wire [5:0] v1718_u = (v1702_7 >>> 2) - $signed({1'b0, v1311_7}); wire signed [7:0] v1718 = {v1718_u, v1718_l};
-    wire signed [5:0] v1719 = (v1182_6 <<< 1) - $signed({1'b0, v1687_6});
-    wire signed [7:0] v1720 = $signed({1'b0, v1300}) + v1719;
-    wire [0:0] v1721_l = $signed({1'b0, v1655}); wire [7:0] v1721_u = ($signed({1'b0, v1655}) >>> 1) + v1720; wire signed [8:0] v1721 = {v1721_u, v1721_l};
-    reg signed [8:0] v1721_7; always @(posedge clk) v1721_7 <= v1721;
-    wire [1:0] v1722_l = v1486_6; wire [4:0] v1722_u = (v1486_6 >>> 2) + v1687_6; wire [6:0] v1722 = {v1722_u, v1722_l};
-    wire [9:0] v1723 = (v1506 <<< 3) + v1722;
-    wire [2:0] v1724_l = v1723; wire [6:0] v1724_u = (v1723 >>> 3) + v1311_6; wire [9:0] v1724 = {v1724_u, v1724_l};
-    reg [9:0] v1724_7; always @(posedge clk) v1724_7 <= v1724;
-    wire signed [10:0] v1725 = v1679 - v1724_7;
-    wire [7:0] v1726 = (v1385 <<< 1) + v1722;
-    wire [0:0] v1727_l = $signed({1'b0, v1726}); wire [9:0] v1727_u = ($signed({1'b0, v1726}) >>> 1) + v1476; wire signed [10:0] v1727 = {v1727_u, v1727_l};
-    reg signed [10:0] v1727_7; always @(posedge clk) v1727_7 <= v1727;
-    wire signed [10:0] v1728 = ($signed({1'b0, v1554_7}) <<< 1) + v1727_7;
-    wire [0:0] v1729_l = v1171_6; wire [4:0] v1729_u = (v1171_6 >>> 1) - v1687_6; wire signed [5:0] v1729 = {v1729_u, v1729_l};
-    wire signed [6:0] v1730 = ($signed({1'b0, v1282_6}) <<< 2) + v1729;
-    wire [0:0] v1731_l = v1586; wire [7:0] v1731_u = (v1586 >>> 1) + v1730; wire signed [8:0] v1731 = {v1731_u, v1731_l};
-    reg signed [8:0] v1731_7; always @(posedge clk) v1731_7 <= v1731;
-    wire signed [7:0] v1732 = v1730 + $signed({1'b0, v1511});
-    reg signed [7:0] v1732_7; always @(posedge clk) v1732_7 <= v1732;
-    wire signed [7:0] v1733 = v1545_7 + v1732_7;
-    wire signed [9:0] v1734 = v1603_7 - v1733;
-    wire signed [8:0] v1735 = ($signed({1'b0, v1504_6}) <<< 3) + v1729;
-    wire [0:0] v1736_l = v1569; wire [9:0] v1736_u = (v1569 >>> 1) + v1735; wire signed [10:0] v1736 = {v1736_u, v1736_l};
-    reg signed [10:0] v1736_7; always @(posedge clk) v1736_7 <= v1736;
-    wire [1:0] v1737_l = v1736_7; wire [8:0] v1737_u = (v1736_7 >>> 2) - v1540_7; wire signed [10:0] v1737 = {v1737_u, v1737_l};
-    wire [1:0] v1738_l = v1737; wire [8:0] v1738_u = (v1737 >>> 2) - v1515; wire signed [10:0] v1738 = {v1738_u, v1738_l};
-    wire signed [4:0] v1739 = v1159_5 - v1687;
-    reg signed [4:0] v1739_6; always @(posedge clk) v1739_6 <= v1739;
-    wire signed [8:0] v1740 = (v1739_6 <<< 2) + v1445;
-    reg signed [8:0] v1740_7; always @(posedge clk) v1740_7 <= v1740;
-    wire [1:0] v1741_l = v1740_7; wire [7:0] v1741_u = (v1740_7 >>> 2) + $signed({1'b0, v1543_7}); wire signed [9:0] v1741 = {v1741_u, v1741_l};
-    wire signed [9:0] v1742 = v1741 - $signed({1'b0, v1495_7});
-    wire [0:0] v1743_l = v1544; wire [9:0] v1743_u = (v1544 >>> 1) + v1742; wire signed [10:0] v1743 = {v1743_u, v1743_l};
-    reg signed [10:0] v1743_8; always @(posedge clk) v1743_8 <= v1743;
-    wire signed [11:0] v1744 = (v1593_8 <<< 1) + v1743_8;
-    wire signed [11:0] v1745 = v1744 + 13'sd12;
-    wire [10:0] v1746 = v1745[11] ? 11'd0 : v1745;
-    wire [5:0] v1747 = (v1746 >>> 3);
-    reg [5:0] v1747_9; always @(posedge clk) v1747_9 <= v1747;
-    wire signed [4:0] v1748 = $signed({1'b0, v1308_6}) + v1739_6;
-    wire signed [7:0] v1749 = v1565 - v1748;
-    reg signed [7:0] v1749_7; always @(posedge clk) v1749_7 <= v1749;
-    wire signed [11:0] v1750 = (v1749_7 <<< 3) + v1553_7;
-    wire signed [11:0] v1751 = v1750 + 13'sd18;
-    wire [10:0] v1752 = v1751[11] ? 11'd0 : v1751;
-    wire [3:0] v1753 = (v1752 >>> 5);
-    reg [3:0] v1753_8; always @(posedge clk) v1753_8 <= v1753;
-    wire signed [4:0] v1754 = v1753 - v1470_7;
-    reg signed [4:0] v1754_8; always @(posedge clk) v1754_8 <= v1754;
-    wire signed [6:0] v1755 = (v1754_8 <<< 1) + $signed({1'b0, v1633});
-    reg signed [6:0] v1755_9; always @(posedge clk) v1755_9 <= v1755;
-    wire [0:0] v1756_l = $signed({1'b0, v1308_6}); wire [4:0] v1756_u = ($signed({1'b0, v1308_6}) >>> 1) + v1739_6; wire signed [5:0] v1756 = {v1756_u, v1756_l};
-    wire signed [7:0] v1757 = (v1756 <<< 1) + v1460;
-    wire signed [8:0] v1758 = (v1646 <<< 1) + v1757;
-    reg signed [8:0] v1758_7; always @(posedge clk) v1758_7 <= v1758;
-    wire signed [9:0] v1759 = (v1344 <<< 1) + v1758_7;
-    reg signed [9:0] v1759_8; always @(posedge clk) v1759_8 <= v1759;
-    wire signed [8:0] v1760 = ($signed({1'b0, v1611_3}) <<< 1) - v784_3;
-    wire [0:0] v1761_l = v1760; wire [8:0] v1761_u = (v1760 >>> 1) + v1093; wire signed [9:0] v1761 = {v1761_u, v1761_l};
-    reg signed [9:0] v1761_4; always @(posedge clk) v1761_4 <= v1761;
-    wire [0:0] v1762_l = v1761_4; wire [8:0] v1762_u = (v1761_4 >>> 1) - v998_4; wire signed [9:0] v1762 = {v1762_u, v1762_l};
-    wire [0:0] v1763_l = v1209_4; wire [10:0] v1763_u = (v1209_4 >>> 1) + v1762; wire signed [11:0] v1763 = {v1763_u, v1763_l};
-    wire signed [12:0] v1764 = (v1342 <<< 2) + v1763;
-    reg signed [12:0] v1764_5; always @(posedge clk) v1764_5 <= v1764;
-    wire [0:0] v1765_l = v1764_5; wire [11:0] v1765_u = (v1764_5 >>> 1) - v833_5; wire signed [12:0] v1765 = {v1765_u, v1765_l};
-    wire signed [12:0] v1766 = v1765 + 14'sd50;
-    wire [10:0] v1767 = v1766[12] ? 11'd0 : v1766;
-    wire [3:0] v1768 = (v1767 >>> 5);
-    reg [3:0] v1768_6; always @(posedge clk) v1768_6 <= v1768;
-    wire [0:0] v1769_l = v1768_6; wire [5:0] v1769_u = (v1768_6 >>> 1) - v1339; wire signed [6:0] v1769 = {v1769_u, v1769_l};
-    reg signed [6:0] v1769_7; always @(posedge clk) v1769_7 <= v1769;
-    wire signed [8:0] v1770 = v1645_7 - v1769_7;
-    wire signed [10:0] v1771 = (v1770 <<< 1) + v1666;
-    wire [0:0] v1772_l = v1771; wire [9:0] v1772_u = (v1771 >>> 1) - v1358; wire signed [10:0] v1772 = {v1772_u, v1772_l};
-    reg signed [10:0] v1772_8; always @(posedge clk) v1772_8 <= v1772;
-    wire signed [11:0] v1773 = (v1772_8 <<< 1) - v1535_8;
-    wire signed [11:0] v1774 = v1773 + 13'sd8;
-    wire [10:0] v1775 = v1774[11] ? 11'd0 : v1774;
-    wire [4:0] v1776 = (v1775 >>> 4);
-    reg [4:0] v1776_9; always @(posedge clk) v1776_9 <= v1776;
-    wire [1:0] v1777_l = v1461_7; wire [7:0] v1777_u = (v1461_7 >>> 2) + v1769_7; wire signed [9:0] v1777 = {v1777_u, v1777_l};
-    wire signed [10:0] v1778 = v1777 - $signed({1'b0, v1428_7});
-    wire signed [11:0] v1779 = (v1778 <<< 1) + v1643;
-    reg signed [11:0] v1779_8; always @(posedge clk) v1779_8 <= v1779;
-    wire signed [11:0] v1780 = v1779_8 + 13'sd2;
-    wire [10:0] v1781 = v1780[11] ? 11'd0 : v1780;
-    wire [3:0] v1782 = (v1781 >>> 4);
-    reg [3:0] v1782_9; always @(posedge clk) v1782_9 <= v1782;
-    reg [3:0] v1782_10; always @(posedge clk) v1782_10 <= v1782_9;
-    wire signed [7:0] v1783 = ($signed({1'b0, v1382_7}) <<< 1) - v1769_7;
-    wire [0:0] v1784_l = v1582; wire [8:0] v1784_u = (v1582 >>> 1) - v1783; wire signed [9:0] v1784 = {v1784_u, v1784_l};
-    reg signed [9:0] v1784_8; always @(posedge clk) v1784_8 <= v1784;
-    wire signed [10:0] v1785 = v1468_8 + v1784_8;
-    wire signed [10:0] v1786 = v1785 - 12'sd8;
-    wire [7:0] v1787 = v1786[10] ? 8'd0 : v1786;
-    wire [2:0] v1788 = (v1787 >>> 3);
-    reg [2:0] v1788_9; always @(posedge clk) v1788_9 <= v1788;
-    wire [2:0] v1789_l = v1696_9; wire [3:0] v1789_u = (v1696_9 >>> 3) - v1788_9; wire signed [6:0] v1789 = {v1789_u, v1789_l};
-    wire signed [9:0] v1790 = v1783 + v1721_7;
-    wire signed [9:0] v1791 = v1790 - v1619;
-    reg signed [9:0] v1791_8; always @(posedge clk) v1791_8 <= v1791;
-    wire signed [9:0] v1792 = v1791_8 - 11'sd1;
-    wire [8:0] v1793 = v1792[9] ? 9'd0 : v1792;
-    wire [4:0] v1794 = (v1793 >>> 2);
-    wire [7:0] v1795 = (v1794 <<< 2) + v1711;
-    reg [7:0] v1795_9; always @(posedge clk) v1795_9 <= v1795;
-    wire signed [7:0] v1796 = ($signed({1'b0, v1768_6}) <<< 1) + v1658;
-    wire signed [10:0] v1797 = (v1698 <<< 1) + v1796;
-    reg signed [10:0] v1797_7; always @(posedge clk) v1797_7 <= v1797;
-    wire signed [11:0] v1798 = (v1797_7 <<< 1) - v1373_7;
-    wire [1:0] v1799_l = v1798; wire [10:0] v1799_u = (v1798 >>> 2) + v1535; wire signed [12:0] v1799 = {v1799_u, v1799_l};
-    reg signed [12:0] v1799_8; always @(posedge clk) v1799_8 <= v1799;
-    wire signed [7:0] v1800 = v1493 - $signed({1'b0, v1768_6});
-    wire signed [9:0] v1801 = ($signed({1'b0, v1543}) <<< 2) + v1800;
-    reg signed [9:0] v1801_7; always @(posedge clk) v1801_7 <= v1801;
-    wire signed [9:0] v1802 = v1801_7 + v1718;
-    wire [1:0] v1803_l = v1538; wire [9:0] v1803_u = (v1538 >>> 2) + v1802; wire signed [11:0] v1803 = {v1803_u, v1803_l};
-    reg signed [11:0] v1803_8; always @(posedge clk) v1803_8 <= v1803;
-    wire [0:0] v1804_l = v1768_6; wire [5:0] v1804_u = (v1768_6 >>> 1) + v1546_6; wire [6:0] v1804 = {v1804_u, v1804_l};
-    wire signed [8:0] v1805 = (v1804 <<< 1) - v1659;
-    wire [0:0] v1806_l = v1805; wire [8:0] v1806_u = (v1805 >>> 1) - $signed({1'b0, v1426}); wire signed [9:0] v1806 = {v1806_u, v1806_l};
-    reg signed [9:0] v1806_7; always @(posedge clk) v1806_7 <= v1806;
-    wire [0:0] v1807_l = v1806_7; wire [8:0] v1807_u = (v1806_7 >>> 1) - v1705; wire signed [9:0] v1807 = {v1807_u, v1807_l};
-    reg signed [9:0] v1807_8; always @(posedge clk) v1807_8 <= v1807;
-    wire signed [9:0] v1808 = v1807_8 + 11'sd8;
-    wire [8:0] v1809 = v1808[9] ? 9'd0 : v1808;
-    wire [2:0] v1810 = (v1809 >>> 4);
-    reg [2:0] v1810_9; always @(posedge clk) v1810_9 <= v1810;
-    reg [2:0] v1810_10; always @(posedge clk) v1810_10 <= v1810_9;
-    wire [4:0] v1811 = v1753_8 + v1810;
-    reg [4:0] v1811_9; always @(posedge clk) v1811_9 <= v1811;
-    wire signed [6:0] v1812 = ($signed({1'b0, v1768_6}) <<< 1) + v1182_6;
-    wire signed [7:0] v1813 = $signed({1'b0, v1647}) + v1812;
-    reg signed [7:0] v1813_7; always @(posedge clk) v1813_7 <= v1813;
-    wire [3:0] v1814_l = $signed({1'b0, v1429_7}); wire [7:0] v1814_u = ($signed({1'b0, v1429_7}) >>> 4) + v1813_7; wire signed [11:0] v1814 = {v1814_u, v1814_l};
-    wire signed [12:0] v1815 = (v1734 <<< 2) - v1814;
-    reg signed [12:0] v1815_8; always @(posedge clk) v1815_8 <= v1815;
-    wire signed [12:0] v1816 = v1815_8 - 14'sd4;
-    wire [9:0] v1817 = v1816[12] ? 10'd0 : v1816;
-    wire [3:0] v1818 = (v1817 >>> 4);
-    reg [3:0] v1818_9; always @(posedge clk) v1818_9 <= v1818;
-    reg [3:0] v1818_10; always @(posedge clk) v1818_10 <= v1818_9;
-    wire [0:0] v1819_l = v1768_6; wire [4:0] v1819_u = (v1768_6 >>> 1) + v1317_6; wire [5:0] v1819 = {v1819_u, v1819_l};
-    wire signed [7:0] v1820 = ($signed({1'b0, v1819}) <<< 1) + v1384_6;
-    reg signed [7:0] v1820_7; always @(posedge clk) v1820_7 <= v1820;
-    wire signed [9:0] v1821 = (v1820_7 <<< 1) + $signed({1'b0, v1548_7});
-    wire signed [13:0] v1822 = (v1821 <<< 2) + v1508;
-    reg signed [13:0] v1822_8; always @(posedge clk) v1822_8 <= v1822;
-    wire signed [13:0] v1823 = (v1703_8 <<< 1) + v1822_8;
-    wire signed [13:0] v1824 = v1823 - 15'sd12;
-    wire [11:0] v1825 = v1824[13] ? 12'd0 : v1824;
-    wire [4:0] v1826 = (v1825 >>> 4);
-    reg [4:0] v1826_9; always @(posedge clk) v1826_9 <= v1826;
-    reg [4:0] v1826_10; always @(posedge clk) v1826_10 <= v1826_9;
-    wire [0:0] v1827_l = v1755_9; wire [6:0] v1827_u = (v1755_9 >>> 1) + $signed({1'b0, v1826_9}); wire signed [7:0] v1827 = {v1827_u, v1827_l};
-    wire [1:0] v1828_l = $signed({1'b0, v1819}); wire [5:0] v1828_u = ($signed({1'b0, v1819}) >>> 2) + v1309_6; wire signed [7:0] v1828 = {v1828_u, v1828_l};
-    wire [5:0] v1829 = (v1768_6 <<< 1) + v1627_6;
-    wire [0:0] v1830_l = v1561; wire [7:0] v1830_u = (v1561 >>> 1) + $signed({1'b0, v1829}); wire signed [8:0] v1830 = {v1830_u, v1830_l};
-    wire signed [8:0] v1831 = (v1584 <<< 1) + v1830;
-    reg signed [8:0] v1831_7; always @(posedge clk) v1831_7 <= v1831;
-    wire [1:0] v1832_l = v1831_7; wire [7:0] v1832_u = (v1831_7 >>> 2) - $signed({1'b0, v1688_7}); wire signed [9:0] v1832 = {v1832_u, v1832_l};
-    reg signed [9:0] v1832_8; always @(posedge clk) v1832_8 <= v1832;
-    wire signed [12:0] v1833 = (v1832_8 <<< 2) + v1799_8;
-    wire signed [12:0] v1834 = v1833 + 14'sd8;
-    wire [10:0] v1835 = v1834[12] ? 11'd0 : v1834;
-    wire [3:0] v1836 = (v1835 >>> 5);
-    reg [3:0] v1836_9; always @(posedge clk) v1836_9 <= v1836;
-    wire signed [10:0] v1837 = ($signed({1'b0, v1829}) <<< 4) - v1490;
-    reg signed [10:0] v1837_7; always @(posedge clk) v1837_7 <= v1837;
-    wire [1:0] v1838_l = v1837_7; wire [8:0] v1838_u = (v1837_7 >>> 2) + $signed({1'b0, v1487_7}); wire [10:0] v1838 = {v1838_u, v1838_l};
-    wire [5:0] v1839 = (v1818_9 <<< 1) + v1776_9;
-    wire [6:0] v1840 = (v1788_9 <<< 2) + v1747_9;
-    wire signed [6:0] v1841 = (v1782_9 <<< 2) - v1747_9;
-    wire [1:0] v1842_l = v1841; wire [6:0] v1842_u = (v1841 >>> 2) + $signed({1'b0, v1840}); wire [8:0] v1842 = {v1842_u, v1842_l};
-    wire [1:0] v1843_l = v1842; wire [8:0] v1843_u = (v1842 >>> 2) - v1795_9; wire signed [10:0] v1843 = {v1843_u, v1843_l};
-    reg signed [10:0] v1843_10; always @(posedge clk) v1843_10 <= v1843;
-    wire [6:0] v1844 = (v1836_9 <<< 3) - v1836_9;
-    wire signed [10:0] v1845 = (v1827 <<< 2) + $signed({1'b0, v1844});
-    wire signed [6:0] v1846 = (v1826_9 <<< 1) - v1836_9;
-    wire [0:0] v1847_l = v1846; wire [7:0] v1847_u = (v1846 >>> 1) + $signed({1'b0, v1654_9}); wire signed [8:0] v1847 = {v1847_u, v1847_l};
-    reg signed [8:0] v1847_10; always @(posedge clk) v1847_10 <= v1847;
-    wire signed [4:0] v1848 = v1782 - v1696;
-    reg signed [4:0] v1848_9; always @(posedge clk) v1848_9 <= v1848;
-    wire [1:0] v1849_l = v1782; wire [4:0] v1849_u = (v1782 >>> 2) - v1653; wire signed [6:0] v1849 = {v1849_u, v1849_l};
-    reg signed [6:0] v1849_9; always @(posedge clk) v1849_9 <= v1849;
-    wire signed [6:0] v1850 = ($signed({1'b0, v1417_9}) <<< 5) + v1849_9;
-    wire signed [6:0] v1851 = (v1818 <<< 2) - v1716;
-    reg signed [6:0] v1851_9; always @(posedge clk) v1851_9 <= v1851;
-    wire [5:0] v1852 = (v1753_8 <<< 1) + v1810;
-    reg [5:0] v1852_9; always @(posedge clk) v1852_9 <= v1852;
-    wire signed [6:0] v1853 = v1426 - v1829;
-    reg signed [6:0] v1853_7; always @(posedge clk) v1853_7 <= v1853;
-    wire signed [8:0] v1854 = ($signed({1'b0, v1618_7}) <<< 2) - v1853_7;
-    reg signed [8:0] v1854_8; always @(posedge clk) v1854_8 <= v1854;
-    wire signed [12:0] v1855 = v1854_8 + v1601_8;
-    wire signed [13:0] v1856 = (v1855 <<< 1) - v1759_8;
-    reg signed [13:0] v1856_9; always @(posedge clk) v1856_9 <= v1856;
-    wire signed [13:0] v1857 = v1856_9 + 15'sd8;
-    wire [10:0] v1858 = v1857[13] ? 11'd0 : v1857;
-    wire [5:0] v1859 = (v1858 >>> 2);
-    wire [0:0] v1860_l = v1850; wire [7:0] v1860_u = (v1850 >>> 1) + $signed({1'b0, v1859}); wire signed [8:0] v1860 = {v1860_u, v1860_l};
-    reg signed [8:0] v1860_10; always @(posedge clk) v1860_10 <= v1860;
-    wire signed [12:0] v1861 = (v1854_8 <<< 3) + v1803_8;
-    wire signed [12:0] v1862 = v1861 + 14'sd16;
-    wire [11:0] v1863 = v1862[12] ? 12'd0 : v1862;
-    wire [4:0] v1864 = (v1863 >>> 5);
-    reg [4:0] v1864_9; always @(posedge clk) v1864_9 <= v1864;
-    wire signed [8:0] v1865 = (v1864_9 <<< 3) - v1859;
-    reg signed [8:0] v1865_10; always @(posedge clk) v1865_10 <= v1865;
-    wire signed [9:0] v1866 = ($signed({1'b0, v1782_10}) <<< 3) + v1865_10;
-    wire [7:0] v1867 = (v1859 <<< 2) - v1859;
-    reg [7:0] v1867_10; always @(posedge clk) v1867_10 <= v1867;
-    wire [8:0] v1868 = (v1826_10 <<< 2) + v1867_10;
-    wire [9:0] v1869 = (v1818_10 <<< 4) + v1868;
-    reg [9:0] v1869_11; always @(posedge clk) v1869_11 <= v1869;
-    wire [6:0] v1870 = v1864_9 + v1747_9;
-    wire signed [8:0] v1871 = (v1789 <<< 1) - $signed({1'b0, v1870});
-    wire [7:0] v1872 = (v1710_9 <<< 1) + v1870;
-    wire [1:0] v1873_l = v1490; wire [7:0] v1873_u = (v1490 >>> 2) - $signed({1'b0, v1819}); wire signed [9:0] v1873 = {v1873_u, v1873_l};
-    wire signed [9:0] v1874 = ($signed({1'b0, v1330_6}) <<< 2) - v1873;
-    reg signed [9:0] v1874_7; always @(posedge clk) v1874_7 <= v1874;
-    wire signed [9:0] v1875 = ($signed({1'b0, v1282_7}) <<< 4) + v1874_7;
-    reg signed [9:0] v1875_8; always @(posedge clk) v1875_8 <= v1875;
-    wire [0:0] v1876_l = v1875_8; wire [11:0] v1876_u = (v1875_8 >>> 1) + v1701_8; wire signed [12:0] v1876 = {v1876_u, v1876_l};
-    wire signed [12:0] v1877 = v1876 + 14'sd16;
-    wire [11:0] v1878 = v1877[12] ? 12'd0 : v1877;
-    wire [5:0] v1879 = (v1878 >>> 4);
-    reg [5:0] v1879_9; always @(posedge clk) v1879_9 <= v1879;
-    wire [0:0] v1880_l = v1879_9; wire [5:0] v1880_u = (v1879_9 >>> 1) - v1716_9; wire signed [6:0] v1880 = {v1880_u, v1880_l};
-    wire signed [8:0] v1881 = (v1880 <<< 1) + v1789;
-    reg signed [8:0] v1881_10; always @(posedge clk) v1881_10 <= v1881;
-    wire [8:0] v1882 = (v1879_9 <<< 3) - v1879_9;
-    wire signed [10:0] v1883 = v1663 - v1875;
-    reg signed [10:0] v1883_8; always @(posedge clk) v1883_8 <= v1883;
-    wire signed [13:0] v1884 = (v1883_8 <<< 3) + 15'sd1;
-    wire [11:0] v1885 = v1884[13] ? 12'd0 : v1884;
-    wire [2:0] v1886 = (v1885 >>> 7);
-    reg [2:0] v1886_9; always @(posedge clk) v1886_9 <= v1886;
-    wire [4:0] v1887 = (v1886 <<< 2) - v1886;
-    reg [4:0] v1887_9; always @(posedge clk) v1887_9 <= v1887;
-    wire [6:0] v1888 = (v1811_9 <<< 2) + v1887_9;
-    wire [1:0] v1889_l = $signed({1'b0, v1829}); wire [5:0] v1889_u = ($signed({1'b0, v1829}) >>> 2) + v1309_6; wire signed [7:0] v1889 = {v1889_u, v1889_l};
-    wire [0:0] v1890_l = v1889; wire [7:0] v1890_u = (v1889 >>> 1) + v1584; wire signed [8:0] v1890 = {v1890_u, v1890_l};
-    reg signed [8:0] v1890_7; always @(posedge clk) v1890_7 <= v1890;
-    wire [1:0] v1891_l = $signed({1'b0, v1838}); wire [9:0] v1891_u = ($signed({1'b0, v1838}) >>> 2) - v1890_7; wire signed [11:0] v1891 = {v1891_u, v1891_l};
-    wire signed [12:0] v1892 = (v1738 <<< 1) + v1891;
-    reg signed [12:0] v1892_8; always @(posedge clk) v1892_8 <= v1892;
-    wire [11:0] v1893 = v1892_8[12] ? 12'd0 : v1892_8;
-    wire [4:0] v1894 = (v1893 >>> 5);
-    reg [4:0] v1894_9; always @(posedge clk) v1894_9 <= v1894;
-    wire [1:0] v1895_l = v1894_9; wire [5:0] v1895_u = (v1894_9 >>> 2) + v1852_9; wire [7:0] v1895 = {v1895_u, v1895_l};
-    wire signed [9:0] v1896 = (v1717_9 <<< 4) + $signed({1'b0, v1895});
-    wire [1:0] v1897_l = $signed({1'b0, v1882}); wire [10:0] v1897_u = ($signed({1'b0, v1882}) >>> 2) + v1896; wire signed [12:0] v1897 = {v1897_u, v1897_l};
-    reg signed [12:0] v1897_10; always @(posedge clk) v1897_10 <= v1897;
-    wire [2:0] v1898_l = v1794; wire [5:0] v1898_u = v1894 + (v1794 >>> 3); wire [8:0] v1898 = {v1898_u, v1898_l};
-    reg [8:0] v1898_9; always @(posedge clk) v1898_9 <= v1898;
-    wire [8:0] v1899 = (v1709_9 <<< 1) + v1898_9;
-    reg [8:0] v1899_10; always @(posedge clk) v1899_10 <= v1899;
-    wire signed [9:0] v1900 = v1871 + $signed({1'b0, v1899});
-    reg signed [9:0] v1900_10; always @(posedge clk) v1900_10 <= v1900;
-    wire [0:0] v1901_l = v1900_10; wire [9:0] v1901_u = (v1900_10 >>> 1) - v1847_10; wire signed [10:0] v1901 = {v1901_u, v1901_l};
-    reg signed [10:0] v1901_11; always @(posedge clk) v1901_11 <= v1901;
-    wire [5:0] v1902 = v1894 + v1716;
-    reg [5:0] v1902_9; always @(posedge clk) v1902_9 <= v1902;
-    wire [1:0] v1903_l = v1882; wire [7:0] v1903_u = (v1882 >>> 2) - v1902_9; wire signed [9:0] v1903 = {v1903_u, v1903_l};
-    wire signed [9:0] v1904 = ($signed({1'b0, v1653_9}) <<< 2) - v1903;
-    reg signed [9:0] v1904_10; always @(posedge clk) v1904_10 <= v1904;
-    wire [0:0] v1905_l = v1904_10; wire [9:0] v1905_u = (v1904_10 >>> 1) - v1847_10; wire signed [10:0] v1905 = {v1905_u, v1905_l};
-    wire [2:0] v1906_l = v1540; wire [5:0] v1906_u = (v1540 >>> 3) - $signed({1'b0, v1768_6}); wire signed [8:0] v1906 = {v1906_u, v1906_l};
-    wire signed [8:0] v1907 = (v1828 <<< 1) + v1906;
-    reg signed [8:0] v1907_7; always @(posedge clk) v1907_7 <= v1907;
-    wire signed [10:0] v1908 = v1907_7 + v1728;
-    wire signed [11:0] v1909 = (v1677 <<< 1) + v1908;
-    reg signed [11:0] v1909_8; always @(posedge clk) v1909_8 <= v1909;
-    wire signed [11:0] v1910 = v1909_8 + 13'sd4;
-    wire [10:0] v1911 = v1910[11] ? 11'd0 : v1910;
-    wire [6:0] v1912 = (v1911 >>> 3);
-    reg [6:0] v1912_9; always @(posedge clk) v1912_9 <= v1912;
-    wire signed [8:0] v1913 = (v1902_9 <<< 2) - v1912_9;
-    wire signed [9:0] v1914 = v1913 + $signed({1'b0, v1872});
-    reg signed [9:0] v1914_10; always @(posedge clk) v1914_10 <= v1914;
-    wire [0:0] v1915_l = v1912_9; wire [6:0] v1915_u = (v1912_9 >>> 1) - v1776_9; wire signed [7:0] v1915 = {v1915_u, v1915_l};
-    reg signed [7:0] v1915_10; always @(posedge clk) v1915_10 <= v1915;
-    wire [0:0] v1916_l = v1843_10; wire [9:0] v1916_u = (v1843_10 >>> 1) - v1915_10; wire signed [10:0] v1916 = {v1916_u, v1916_l};
-    wire [0:0] v1917_l = v1916; wire [10:0] v1917_u = (v1916 >>> 1) + v1866; wire signed [11:0] v1917 = {v1917_u, v1917_l};
-    reg signed [11:0] v1917_11; always @(posedge clk) v1917_11 <= v1917;
-    wire signed [13:0] v1918 = (v1915_10 <<< 4) + v1897_10;
-    wire signed [13:0] v1919 = (v1866 <<< 2) + v1918;
-    reg signed [13:0] v1919_11; always @(posedge clk) v1919_11 <= v1919;
-    wire signed [13:0] v1920 = (v1901_11 <<< 2) + v1919_11;
-    wire signed [9:0] v1921 = ($signed({1'b0, v1870}) <<< 2) + v1915;
-    wire [1:0] v1922_l = $signed({1'b0, v1747_9}); wire [9:0] v1922_u = ($signed({1'b0, v1747_9}) >>> 2) - v1921; wire signed [11:0] v1922 = {v1922_u, v1922_l};
-    reg signed [11:0] v1922_10; always @(posedge clk) v1922_10 <= v1922;
-    wire signed [11:0] v1923 = ($signed({1'b0, v1810_10}) <<< 3) - v1922_10;
-    reg signed [11:0] v1923_11; always @(posedge clk) v1923_11 <= v1923;
-    wire [2:0] v1924_l = v1768_6; wire [5:0] v1924_u = (v1768_6 >>> 3) - v1534_6; wire signed [8:0] v1924 = {v1924_u, v1924_l};
-    wire signed [8:0] v1925 = ($signed({1'b0, v1524}) <<< 1) + v1924;
-    reg signed [8:0] v1925_7; always @(posedge clk) v1925_7 <= v1925;
-    wire signed [8:0] v1926 = v1925_7 + $signed({1'b0, v1548_7});
-    wire signed [9:0] v1927 = (v1926 <<< 1) + v1619;
-    wire [0:0] v1928_l = v1725; wire [10:0] v1928_u = (v1725 >>> 1) + v1927; wire signed [11:0] v1928 = {v1928_u, v1928_l};
-    reg signed [11:0] v1928_8; always @(posedge clk) v1928_8 <= v1928;
-    wire signed [11:0] v1929 = v1928_8 + 13'sd22;
-    wire [10:0] v1930 = v1929[11] ? 11'd0 : v1929;
-    wire [4:0] v1931 = (v1930 >>> 4);
-    reg [4:0] v1931_9; always @(posedge clk) v1931_9 <= v1931;
-    wire [2:0] v1932_l = v1851_9; wire [6:0] v1932_u = (v1851_9 >>> 3) - $signed({1'b0, v1931_9}); wire signed [9:0] v1932 = {v1932_u, v1932_l};
-    wire signed [10:0] v1933 = (v1932 <<< 1) - $signed({1'b0, v1710_9});
-    wire [1:0] v1934_l = v1933; wire [8:0] v1934_u = (v1933 >>> 2) - v1880; wire signed [10:0] v1934 = {v1934_u, v1934_l};
-    reg signed [10:0] v1934_10; always @(posedge clk) v1934_10 <= v1934;
-    wire signed [11:0] v1935 = (v1934_10 <<< 1) - $signed({1'b0, v1867_10});
-    wire [6:0] v1936 = (v1931_9 <<< 1) + v1864_9;
-    wire [8:0] v1937 = (v1654_9 <<< 2) + v1936;
-    wire signed [9:0] v1938 = v1839 - v1937;
-    reg signed [9:0] v1938_10; always @(posedge clk) v1938_10 <= v1938;
-    wire [0:0] v1939_l = v1938_10; wire [10:0] v1939_u = (v1938_10 >>> 1) - $signed({1'b0, v1899_10}); wire signed [11:0] v1939 = {v1939_u, v1939_l};
-    wire signed [5:0] v1940 = v1794 - v1931;
-    reg signed [5:0] v1940_9; always @(posedge clk) v1940_9 <= v1940;
-    wire signed [6:0] v1941 = ($signed({1'b0, v1633_9}) <<< 1) - v1940_9;
-    wire signed [7:0] v1942 = ($signed({1'b0, v1836_9}) <<< 2) - v1941;
-    reg signed [7:0] v1942_10; always @(posedge clk) v1942_10 <= v1942;
-    wire signed [9:0] v1943 = (v1942 <<< 2) + $signed({1'b0, v1839});
-    reg signed [9:0] v1943_10; always @(posedge clk) v1943_10 <= v1943;
-    reg signed [9:0] v1943_11; always @(posedge clk) v1943_11 <= v1943_10;
-    wire signed [6:0] v1944 = ($signed({1'b0, v1818_9}) <<< 1) + v1940_9;
-    wire [7:0] v1945 = v1371_6 + v1768_6;
-    reg [7:0] v1945_7; always @(posedge clk) v1945_7 <= v1945;
-    wire [2:0] v1946_l = v1731_7; wire [8:0] v1946_u = (v1731_7 >>> 3) - $signed({1'b0, v1945_7}); wire signed [11:0] v1946 = {v1946_u, v1946_l};
-    wire [0:0] v1947_l = v1946; wire [10:0] v1947_u = (v1946 >>> 1) - $signed({1'b0, v1505}); wire signed [11:0] v1947 = {v1947_u, v1947_l};
-    reg signed [11:0] v1947_8; always @(posedge clk) v1947_8 <= v1947;
-    wire [0:0] v1948_l = v1657_8; wire [11:0] v1948_u = (v1657_8 >>> 1) + v1947_8; wire signed [12:0] v1948 = {v1948_u, v1948_l};
-    wire signed [12:0] v1949 = v1948 + 14'sd18;
-    wire [9:0] v1950 = v1949[12] ? 10'd0 : v1949;
-    wire [4:0] v1951 = (v1950 >>> 3);
-    reg [4:0] v1951_9; always @(posedge clk) v1951_9 <= v1951;
-    wire [2:0] v1952_l = v1951_9; wire [3:0] v1952_u = (v1951_9 >>> 3) + v1788_9; wire [6:0] v1952 = {v1952_u, v1952_l};
-    wire signed [7:0] v1953 = v1888 - v1952;
-    wire signed [8:0] v1954 = v1850 + v1953;
-    reg signed [8:0] v1954_10; always @(posedge clk) v1954_10 <= v1954;
-    wire signed [8:0] v1955 = v1954_10 + v1942_10;
-    wire signed [10:0] v1956 = v1914_10 + v1955;
-    wire signed [12:0] v1957 = (v1956 <<< 2) - v1904_10;
-    reg signed [12:0] v1957_11; always @(posedge clk) v1957_11 <= v1957;
-    wire [0:0] v1958_l = v1957_11; wire [11:0] v1958_u = (v1957_11 >>> 1) - $signed({1'b0, v1869_11}); wire signed [12:0] v1958 = {v1958_u, v1958_l};
-    wire signed [12:0] v1959 = v1958 + 14'sd8;
-    wire [1:0] v1960_l = v1951_9; wire [4:0] v1960_u = (v1951_9 >>> 2) - v1633_9; wire signed [6:0] v1960 = {v1960_u, v1960_l};
-    wire [1:0] v1961_l = v1960; wire [7:0] v1961_u = (v1960 >>> 2) + v1841; wire signed [9:0] v1961 = {v1961_u, v1961_l};
-    wire [1:0] v1962_l = v1961; wire [10:0] v1962_u = (v1961 >>> 2) + v1845; wire signed [12:0] v1962 = {v1962_u, v1962_l};
-    reg signed [12:0] v1962_10; always @(posedge clk) v1962_10 <= v1962;
-    wire [0:0] v1963_l = v1962_10; wire [11:0] v1963_u = (v1962_10 >>> 1) - v1881_10; wire signed [12:0] v1963 = {v1963_u, v1963_l};
-    wire [0:0] v1964_l = v1963; wire [11:0] v1964_u = (v1963 >>> 1) + v1939; wire signed [12:0] v1964 = {v1964_u, v1964_l};
-    reg signed [12:0] v1964_11; always @(posedge clk) v1964_11 <= v1964;
-    wire [0:0] v1965_l = v1964_11; wire [11:0] v1965_u = (v1964_11 >>> 1) - $signed({1'b0, v1869_11}); wire signed [12:0] v1965 = {v1965_u, v1965_l};
-    wire signed [12:0] v1966 = v1923_11 + v1965;
-    wire signed [12:0] v1967 = v1966 - 14'sd36;
-    wire [6:0] v1968 = (v1951_9 <<< 2) - v1951_9;
-    wire [0:0] v1969_l = $signed({1'b0, v1968}); wire [7:0] v1969_u = ($signed({1'b0, v1968}) >>> 1) + v1944; wire signed [8:0] v1969 = {v1969_u, v1969_l};
-    wire signed [8:0] v1970 = ($signed({1'b0, v1886_9}) <<< 1) + v1969;
-    reg signed [8:0] v1970_10; always @(posedge clk) v1970_10 <= v1970;
-    reg signed [8:0] v1970_11; always @(posedge clk) v1970_11 <= v1970_10;
-    wire [2:0] v1971_l = v1920; wire [10:0] v1971_u = (v1920 >>> 3) - v1970_11; wire signed [13:0] v1971 = {v1971_u, v1971_l};
-    wire signed [13:0] v1972 = v1971 + 15'sd26;
-    wire signed [10:0] v1973 = (v1970_10 <<< 1) + v1905;
-    reg signed [10:0] v1973_11; always @(posedge clk) v1973_11 <= v1973;
-    wire signed [11:0] v1974 = v1917_11 + v1973_11;
-    wire signed [12:0] v1975 = v1958 + v1974;
-    wire signed [12:0] v1976 = v1975 + 14'sd24;
-    wire signed [7:0] v1977 = (v1848_9 <<< 1) + $signed({1'b0, v1968});
-    wire [2:0] v1978_l = v1977; wire [7:0] v1978_u = (v1977 >>> 3) - v1846; wire signed [10:0] v1978 = {v1978_u, v1978_l};
-    reg signed [10:0] v1978_10; always @(posedge clk) v1978_10 <= v1978;
-    wire [2:0] v1979_l = v1978_10; wire [8:0] v1979_u = (v1978_10 >>> 3) + v1860_10; wire signed [11:0] v1979 = {v1979_u, v1979_l};
-    wire signed [12:0] v1980 = v1979 + v1935;
-    reg signed [12:0] v1980_11; always @(posedge clk) v1980_11 <= v1980;
-    wire [0:0] v1981_l = v1980_11; wire [11:0] v1981_u = (v1980_11 >>> 1) - v1943_11; wire signed [12:0] v1981 = {v1981_u, v1981_l};
-    wire signed [12:0] v1982 = v1981 + v1923_11;
-    wire signed [12:0] v1983 = v1982 - 14'sd30;
-    wire signed [13:0] logit0 = v1976 <<< 1;
-    always @(posedge clk) model_out[13:0] <= logit0;
-    wire signed [13:0] logit1 = v1959 <<< 1;
-    always @(posedge clk) model_out[27:14] <= logit1;
-    wire signed [13:0] logit2 = v1983 <<< 1;
-    always @(posedge clk) model_out[41:28] <= logit2;
-    wire signed [13:0] logit3 = v1967 <<< 1;
-    always @(posedge clk) model_out[55:42] <= logit3;
-    wire signed [13:0] logit4 = v1972 <<< 0;
-    always @(posedge clk) model_out[69:56] <= logit4;
+reg [0:0]
+v121_2,v121_3,v121_4,v304_2,v362_2,v362_3,v366_2,v366_3,v443_2,v443_3,v694_2,v1417_7,v1417_8,v1417_9,v1470_7,v1470_8;
+reg [1:0]
+v299_3,v337_2,v402_3,v478_2,v511_2,v511_3,v641_2,v641_3,v815_3,v1159_5,v1159_6,v1159_7,v1282_6,v1282_7,v1437_6;
+reg [2:0]
+v225_3,v318_2,v318_3,v374_2,v445_2,v459_3,v593_3,v593_4,v621_3,v647_2,v647_3,v730_3,v808_3,v868_2,v868_3,v868_4,v892_3,
+v959_3,v959_4,v1117_3,v1126_6,v1126_7,v1181_6,v1221_3,v1232_3,v1308_6,v1308_7,v1382_6,v1382_7,v1405_6,v1579_6,v1788_9,
+v1810_9,v1810_10,v1886_9;
+reg [3:0]
+v338_3,v394_3,v418_2,v418_3,v433_3,v469_3,v479_2,v504_3,v527_3,v536_3,v559_3,v564_3,v594_3,v602_3,v608_3,v626_3,v702_2,
+v741_3,v756_3,v793_3,v793_4,v852_2,v852_3,v869_3,v876_2,v880_2,v939_3,v1008_3,v1028_3,v1076_3,v1210_3,v1257_6,v1275_6,
+v1297_6,v1317_6,v1330_6,v1353_6,v1353_7,v1449_6,v1459_5,v1459_6,v1504_6,v1504_7,v1523_6,v1587_6,v1609_6,v1627_6,v1633_9,
+v1653_9,v1687_6,v1696_9,v1709_9,v1716_9,v1753_8,v1768_6,v1782_9,v1782_10,v1818_9,v1818_10,v1836_9;
+reg [4:0]
+v372_3,v472_3,v529_3,v544_3,v568_3,v576_3,v583_3,v613_3,v614_3,v634_3,v649_3,v657_3,v682_2,v684_2,v712_3,v810_3,v811_3,
+v811_4,v819_3,v848_3,v859_2,v872_3,v873_4,v900_3,v949_3,v954_3,v980_3,v1063_3,v1094_3,v1171_6,v1206_6,v1206_7,v1242_3,
+v1277_6,v1311_6,v1311_7,v1359_6,v1413_6,v1440_6,v1440_7,v1534_6,v1534_7,v1558_6,v1604_6,v1618_6,v1618_7,v1776_9,v1811_9,
+v1826_9,v1826_10,v1864_9,v1887_9,v1894_9,v1931_9,v1951_9;
+reg [5:0]
+v528_3,v584_3,v586_3,v659_3,v685_3,v749_3,v799_3,v856_2,v874_3,v881_3,v920_3,v961_3,v975_3,v989_3,v1004_3,v1041_3,
+v1054_3,v1091_3,v1262_3,v1409_6,v1438_7,v1465_6,v1471_6,v1486_6,v1513_7,v1524_7,v1543_7,v1546_6,v1655_7,v1675_7,v1678_7,
+v1688_7,v1710_9,v1747_9,v1852_9,v1879_9,v1902_9;
+reg [6:0]
+v610_3,v654_3,v683_3,v719_3,v787_3,v794_3,v834_4,v844_3,v969_3,v971_3,v987_3,v1100_3,v1106_3,v1371_6,v1374_3,v1388_3,
+v1430_3,v1452_3,v1507_7,v1512_7,v1547_6,v1550_7,v1554_7,v1555_6,v1580_7,v1611_3,v1654_9,v1912_9;
+reg [7:0]
+v674_3,v769_3,v773_3,v786_3,v803_4,v840_4,v857_3,v1087_3,v1249_4,v1302_4,v1408_7,v1427_7,v1428_7,v1443_7,v1487_7,v1491_7,
+v1495_7,v1548_7,v1795_9,v1867_10,v1945_7;
+reg [8:0]
+v767_3,v771_3,v1323_5,v1372_7,v1898_9,v1899_10;
+reg [95:0]
+inputs;
+reg [9:0]
+v1429_7,v1641_7,v1724_7,v1869_11;
+reg signed [10:0]
+v251_1,v255_1,v263_1,v268_1,v296_2,v321_1,v325_1,v349_1,v349_2,v381_1,v391_2,v399_2,v430_2,v456_2,v466_2,v471_1,v474_1,
+v495_1,v522_1,v539_1,v578_1,v599_2,v605_2,v618_2,v623_2,v737_2,v831_4,v841_4,v875_4,v894_1,v905_4,v916_4,v923_4,v972_4,
+v978_4,v1012_4,v1020_4,v1022_3,v1025_2,v1061_4,v1085_4,v1114_2,v1156_4,v1253_4,v1270_4,v1292_4,v1298_4,v1299_5,v1312_4,
+v1334_5,v1365_4,v1390_4,v1434_5,v1455_4,v1481_4,v1498_4,v1553_7,v1571_4,v1574_4,v1599_7,v1614_4,v1614_5,v1636_8,v1683_5,
+v1693_8,v1727_7,v1736_7,v1743_8,v1772_8,v1797_7,v1837_7,v1843_10,v1883_8,v1901_11,v1934_10,v1973_11,v1978_10;
+reg signed [11:0]
+v235_1,v267_1,v280_1,v369_2,v408_2,v414_1,v421_1,v488_1,v490_1,v492_2,v498_1,v524_2,v533_2,v541_2,v549_2,v580_2,v590_2,
+v727_2,v746_2,v750_1,v750_2,v790_2,v812_2,v837_5,v855_4,v885_1,v896_2,v946_2,v956_2,v1049_4,v1090_4,v1108_4,v1123_5,
+v1145_4,v1167_5,v1202_5,v1209_4,v1231_4,v1245_4,v1279_5,v1320_4,v1327_5,v1367_5,v1392_5,v1402_5,v1420_4,v1421_5,v1474_7,
+v1520_5,v1623_5,v1701_8,v1706_8,v1779_8,v1803_8,v1909_8,v1917_11,v1922_10,v1923_11,v1928_8,v1947_8;
+reg signed [12:0]
+v274_1,v500_2,v573_2,v631_2,v708_2,v752_2,v951_2,v1073_2,v1139_4,v1146_5,v1176_4,v1238_2,v1246_5,v1254_5,v1259_2,v1272_5,
+v1294_5,v1304_5,v1314_5,v1350_5,v1379_5,v1394_6,v1482_5,v1576_5,v1601_8,v1764_5,v1799_8,v1815_8,v1892_8,v1897_10,
+v1957_11,v1962_10,v1964_11,v1980_11;
+reg signed [13:0]
+v556_2,v561_2,v716_2,v889_2,v1051_5,v1178_5,v1288_5,v1489_7,v1500_5,v1531_5,v1630_8,v1822_8,v1856_9,v1919_11;
+reg signed [14:0]
+v1141_5,v1336_6;
+reg signed [15:0]
+v1423_6;
+reg signed [1:0]
+v305_2,v704_2;
+reg signed [2:0]
+v403_3,v446_2,v515_2,v518_2,v663_3,v687_2,v687_3;
+reg signed [3:0]
+v517_2,v642_4,v688_2,v695_2,v700_2,v933_3,v1000_3,v1013_3,v1182_6,v1189_3,v1284_6,v1309_6;
+reg signed [4:0]
+v66_1,v82_1,v127_1,v146_1,v444_3,v460_3,v480_3,v514_3,v537_3,v648_3,v652_3,v784_3,v820_3,v821_3,v846_3,v1082_3,v1127_3,
+v1133_3,v1150_3,v1195_3,v1218_3,v1301_6,v1560_6,v1717_9,v1739_6,v1754_8,v1848_9;
+reg signed [5:0]
+v60_1,v96_1,v142_1,v373_3,v412_3,v553_3,v566_3,v609_3,v664_3,v669_3,v671_3,v677_3,v679_3,v689_3,v698_3,v735_3,v757_4,
+v761_4,v762_4,v823_3,v917_3,v924_3,v937_3,v964_3,v986_4,v1007_3,v1038_3,v1118_3,v1199_3,v1222_3,v1228_3,v1235_3,v1346_6,
+v1356_6,v1360_6,v1387_6,v1407_7,v1446_6,v1463_6,v1526_6,v1540_7,v1585_6,v1590_6,v1628_7,v1702_7,v1940_9;
+reg signed [6:0]
+v50_1,v80_1,v81_1,v97_1,v158_1,v165_1,v205_1,v398_1,v650_3,v665_3,v696_3,v705_3,v731_3,v759_4,v818_4,v843_3,v862_3,
+v913_4,v918_4,v977_4,v998_4,v1039_4,v1077_3,v1136_3,v1214_3,v1340_7,v1343_7,v1384_6,v1398_7,v1406_7,v1447_6,v1450_6,
+v1466_6,v1514_7,v1516_3,v1541_7,v1542_7,v1545_7,v1567_6,v1755_9,v1769_7,v1849_9,v1851_9,v1853_7;
+reg signed [7:0]
+v7_1,v76_1,v85_1,v99_1,v104_1,v110_1,v117_1,v129_1,v147_1,v160_1,v162_1,v182_1,v188_1,v192_1,v195_1,v200_1,v202_1,v204_1,
+v208_1,v214_1,v260_1,v260_2,v275_1,v282_1,v291_1,v319_1,v339_1,v345_1,v355_1,v356_1,v358_1,v378_1,v428_1,v512_1,v585_3,
+v588_1,v612_4,v635_3,v637_1,v653_4,v764_4,v781_4,v783_4,v828_4,v828_5,v832_4,v849_4,v879_3,v906_4,v907_4,v910_4,v914_3,
+v943_3,v967_4,v1080_4,v1148_3,v1162_4,v1185_3,v1197_4,v1212_4,v1217_4,v1223_4,v1347_4,v1357_7,v1362_3,v1478_3,v1680_7,
+v1681_4,v1732_7,v1749_7,v1813_7,v1820_7,v1915_10,v1942_10;
+reg signed [8:0]
+v101_1,v118_2,v125_1,v131_1,v145_1,v151_1,v155_1,v175_1,v179_1,v184_1,v187_1,v190_1,v199_1,v201_1,v210_1,v220_1,v231_1,
+v238_1,v257_1,v269_1,v270_1,v277_1,v286_1,v288_1,v293_1,v301_1,v308_1,v322_1,v329_1,v333_1,v347_1,v354_1,v367_1,v386_1,
+v388_1,v406_1,v425_1,v436_1,v439_1,v454_1,v481_1,v496_1,v554_1,v629_1,v651_4,v675_4,v706_1,v736_1,v744_1,v776_4,v778_4,
+v833_5,v871_4,v887_1,v908_4,v931_4,v942_4,v945_1,v965_4,v992_4,v995_4,v1023_1,v1031_4,v1036_4,v1046_4,v1052_4,v1071_1,
+v1103_4,v1113_1,v1120_4,v1152_4,v1160_4,v1207_3,v1220_4,v1226_4,v1236_1,v1252_4,v1265_4,v1341_4,v1461_7,v1462_6,v1468_7,
+v1468_8,v1535_8,v1537_7,v1539_7,v1595_7,v1603_7,v1645_7,v1665_7,v1668_7,v1673_7,v1691_7,v1703_8,v1721_7,v1731_7,v1740_7,
+v1758_7,v1831_7,v1847_10,v1854_8,v1860_10,v1865_10,v1881_10,v1890_7,v1907_7,v1925_7,v1954_10,v1970_10,v1970_11;
+reg signed [9:0]
+v135_1,v222_2,v227_1,v236_1,v239_1,v243_1,v295_1,v311_1,v314_1,v343_1,v353_1,v383_1,v423_3,v449_1,v452_1,v464_1,v485_1,
+v507_1,v520_1,v520_2,v531_1,v547_1,v571_1,v597_1,v603_1,v616_1,v643_1,v691_1,v714_1,v721_4,v723_5,v725_1,v751_1,v751_2,
+v777_4,v789_1,v789_2,v805_2,v816_3,v864_1,v927_4,v932_5,v966_5,v982_4,v999_4,v1016_4,v1033_4,v1043_4,v1058_4,v1069_4,
+v1097_4,v1111_4,v1129_2,v1143_4,v1165_4,v1187_4,v1192_4,v1201_4,v1267_3,v1286_4,v1310_4,v1322_4,v1324_4,v1332_4,v1373_7,
+v1377_4,v1401_4,v1412_7,v1433_4,v1518_4,v1528_4,v1592_7,v1593_8,v1606_7,v1621_4,v1648_7,v1650_8,v1657_8,v1662_7,v1713_8,
+v1759_8,v1761_4,v1784_8,v1791_8,v1801_7,v1806_7,v1807_8,v1832_8,v1874_7,v1875_8,v1900_10,v1904_10,v1914_10,v1938_10,
+v1943_10,v1943_11;
+wire [0:0]
+v121,v138,v304,v362,v366,v443,v694,v1417,v1470;
+wire [10:0]
+v371,v410,v477,v526,v535,v543,v551,v582,v592,v729,v748,v792,v798,v814,v958,v1089,v1125,v1170,v1205,v1256,v1316,v1352,
+v1381,v1396,v1404,v1458,v1578,v1626,v1746,v1752,v1767,v1775,v1781,v1835,v1838,v1858,v1911,v1930;
+wire [11:0]
+v417,v503,v575,v633,v711,v899,v948,v953,v1075,v1261,v1296,v1307,v1370,v1485,v1503,v1533,v1825,v1863,v1878,v1885,v1893;
+wire [12:0]
+v558,v563,v718,v755,v891,v1180,v1241,v1617,v1632,v1686;
+wire [13:0]
+v1338,v1425;
+wire [1:0]
+v299,v337,v402,v478,v511,v641,v815,v1132,v1159,v1282,v1437;
+wire [2:0]
+v225,v318,v374,v445,v459,v552,v593,v621,v647,v701,v730,v808,v868,v892,v959,v1117,v1126,v1181,v1221,v1232,v1308,v1382,
+v1405,v1579,v1788,v1810,v1886;
+wire [3:0]
+v338,v394,v411,v418,v433,v469,v479,v504,v527,v536,v559,v564,v594,v602,v608,v626,v681,v702,v741,v756,v793,v852,v869,v876,
+v880,v934,v936,v939,v1008,v1028,v1076,v1184,v1210,v1227,v1257,v1275,v1297,v1317,v1330,v1353,v1449,v1459,v1504,v1523,
+v1587,v1609,v1627,v1633,v1653,v1687,v1696,v1709,v1716,v1753,v1768,v1782,v1818,v1836;
+wire [4:0]
+v372,v422,v472,v529,v544,v565,v568,v569,v576,v583,v613,v614,v634,v649,v657,v682,v684,v712,v810,v811,v819,v848,v859,v872,
+v873,v877,v900,v949,v954,v980,v1003,v1063,v1094,v1147,v1171,v1206,v1213,v1242,v1277,v1311,v1339,v1359,v1397,v1413,v1440,
+v1511,v1534,v1558,v1604,v1618,v1639,v1640,v1664,v1671,v1711,v1776,v1794,v1811,v1826,v1864,v1887,v1894,v1931,v1951;
+wire [5:0]
+v528,v584,v586,v659,v685,v742,v749,v768,v799,v856,v874,v881,v911,v920,v961,v975,v985,v989,v1004,v1034,v1041,v1054,v1091,
+v1247,v1262,v1283,v1289,v1300,v1318,v1385,v1409,v1416,v1426,v1438,v1465,v1469,v1471,v1486,v1513,v1524,v1543,v1546,v1588,
+v1647,v1655,v1667,v1675,v1678,v1688,v1710,v1747,v1819,v1829,v1839,v1852,v1859,v1879,v1902;
+wire [6:0]
+v505,v610,v654,v660,v683,v719,v743,v787,v794,v801,v834,v844,v901,v969,v970,v971,v979,v987,v1047,v1055,v1100,v1106,v1371,
+v1374,v1386,v1388,v1410,v1430,v1452,v1477,v1506,v1507,v1512,v1547,v1550,v1554,v1555,v1559,v1580,v1611,v1654,v1722,v1804,
+v1840,v1844,v1870,v1888,v1912,v1936,v1952,v1968;
+wire [7:0]
+v120,v303,v336,v361,v442,v655,v656,v674,v676,v769,v773,v786,v803,v817,v840,v857,v870,v882,v990,v1045,v1087,v1249,v1302,
+v1321,v1389,v1408,v1427,v1428,v1431,v1442,v1443,v1487,v1491,v1494,v1495,v1505,v1548,v1549,v1612,v1652,v1659,v1695,v1726,
+v1787,v1795,v1867,v1872,v1895,v1945;
+wire [8:0]
+v137,v365,v510,v545,v640,v661,v693,v720,v767,v771,v772,v807,v851,v1107,v1131,v1290,v1323,v1372,v1432,v1589,v1679,v1708,
+v1793,v1809,v1842,v1868,v1882,v1898,v1899,v1937;
+wire [9:0]
+v224,v298,v317,v393,v401,v432,v458,v468,v601,v607,v620,v625,v646,v740,v839,v845,v858,v867,v988,v1027,v1088,v1116,v1158,
+v1274,v1281,v1329,v1429,v1436,v1488,v1522,v1638,v1641,v1715,v1723,v1724,v1817,v1869,v1950;
+wire signed [0:0]
+v39;
+wire signed [10:0]
+v197,v223,v244,v251,v255,v263,v265,v268,v296,v297,v312,v315,v316,v321,v325,v326,v348,v349,v368,v381,v384,v390,v391,v392,
+v399,v400,v430,v431,v437,v455,v456,v457,v466,v467,v471,v474,v482,v495,v522,v523,v539,v540,v560,v578,v579,v589,v599,v600,
+v604,v605,v606,v617,v618,v619,v622,v623,v624,v644,v645,v724,v726,v737,v738,v739,v745,v804,v805_w,v831,v841,v850,v865,
+v866,v875,v894,v905,v915,v916,v923,v928,v938,v968,v972,v978,v1012,v1019,v1020,v1022,v1025,v1026,v1061,v1070,v1085,v1098,
+v1105,v1114,v1115,v1121,v1137,v1154,v1156,v1157,v1163,v1244,v1248,v1253,v1270,v1291,v1292,v1298,v1299,v1312,v1325,v1326,
+v1333,v1334,v1365,v1378,v1390,v1391,v1434,v1435,v1455,v1481,v1497,v1498,v1510,v1519,v1538,v1553,v1557,v1571,v1572,v1574,
+v1599,v1614,v1636,v1637,v1642,v1670,v1683,v1693,v1694,v1700,v1725,v1727,v1728,v1736,v1737,v1738,v1743,v1771,v1772,v1778,
+v1785,v1786,v1797,v1837,v1843,v1845,v1883,v1901,v1905,v1908,v1916,v1933,v1934,v1956,v1973,v1978;
+wire signed [11:0]
+v235,v267,v273,v280,v327,v357,v369,v370,v407,v408,v409,v414,v415,v420,v421,v438,v475,v476,v486,v487,v488,v489,v490,v491,
+v492,v498,v499,v524,v525,v532,v533,v534,v541,v542,v548,v549,v550,v580,v581,v590,v591,v707,v727,v728,v746,v747,v750,v790,
+v791,v812,v813,v835,v836,v837,v855,v885,v895,v896,v946,v955,v956,v957,v973,v1009,v1021,v1049,v1072,v1086,v1090,v1099,
+v1108,v1122,v1123,v1124,v1138,v1145,v1166,v1167,v1168,v1169,v1193,v1202,v1203,v1204,v1209,v1231,v1237,v1245,v1258,v1271,
+v1279,v1280,v1293,v1313,v1320,v1327,v1328,v1349,v1366,v1367,v1392,v1393,v1402,v1403,v1420,v1421,v1456,v1457,v1474,v1499,
+v1520,v1521,v1529,v1575,v1596,v1597,v1608,v1623,v1643,v1701,v1706,v1707,v1714,v1744,v1745,v1750,v1751,v1763,v1773,v1774,
+v1779,v1780,v1798,v1803,v1814,v1891,v1909,v1910,v1917,v1922,v1923,v1928,v1929,v1935,v1939,v1946,v1947,v1974,v1979;
+wire signed [12:0]
+v274,v416,v500,v501,v502,v572,v573,v574,v630,v631,v632,v708,v709,v710,v715,v752,v796,v797,v886,v897,v898,v947,v950,v951,
+v952,v1044,v1073,v1074,v1139,v1146,v1176,v1177,v1238,v1246,v1254,v1255,v1259,v1260,v1272,v1273,v1287,v1294,v1295,v1304,
+v1305,v1306,v1314,v1315,v1350,v1351,v1379,v1380,v1394,v1395,v1482,v1530,v1576,v1577,v1600,v1601,v1624,v1625,v1629,v1764,
+v1765,v1766,v1799,v1815,v1816,v1833,v1834,v1855,v1861,v1862,v1876,v1877,v1892,v1897,v1948,v1949,v1957,v1958,v1959,v1962,
+v1963,v1964,v1965,v1966,v1967,v1975,v1976,v1980,v1981,v1982,v1983;
+wire signed [13:0]
+v555,v556,v557,v561,v562,v716,v717,v753,v754,v889,v890,v1050,v1051,v1178,v1179,v1239,v1240,v1288,v1368,v1369,v1483,v1484,
+v1489,v1500,v1501,v1502,v1508,v1531,v1532,v1615,v1616,v1630,v1631,v1684,v1685,v1822,v1823,v1824,v1856,v1857,v1884,v1918,
+v1919,v1920,v1971,v1972,logit0,logit1,logit2,logit3,logit4;
+wire signed [14:0]
+v1140,v1141,v1335,v1336,v1337;
+wire signed [15:0]
+v1422,v1423,v1424;
+wire signed [1:0]
+v9,v17,v23,v305,v699,v703,v704;
+wire signed [2:0]
+v31,v37,v42,v45,v47,v49,v108,v403,v446,v515,v518,v663,v687;
+wire signed [3:0]
+v13,v20,v26,v30,v33,v34,v40,v41,v46,v52,v63,v79,v111,v113,v114,v116,v123,v126,v461,v517,v595,v642,v688,v695,v697,v700,
+v933,v1000,v1013,v1135,v1182,v1183,v1189,v1284,v1309,v1418;
+wire signed [4:0]
+v1,v4,v10,v19,v24,v32,v36,v56,v66,v67,v68,v82,v83,v84,v93,v112,v127,v141,v146,v149,v157,v159,v419,v434,v444,v460,v480,
+v514,v519,v537,v627,v648,v652,v734,v760,v765,v784,v820,v821,v842,v846,v1082,v1127,v1128,v1133,v1142,v1150,v1195,v1218,
+v1234,v1301,v1345,v1383,v1560,v1566,v1717,v1739,v1748,v1754,v1848;
+wire signed [5:0]
+v0,v3,v8,v11,v16,v18,v22,v27,v28,v29,v35,v38,v43,v44,v51,v53,v55,v57,v60,v62,v65,v69,v72,v75,v77,v78,v86,v87,v88,v89,v90,
+v92,v94,v95,v96,v98,v103,v107,v122,v130,v132,v133,v142,v144,v150,v163,v166,v167,v194,v237,v271,v373,v375,v412,v553,v566,
+v609,v664,v669,v671,v677,v679,v689,v698,v735,v757,v758,v761,v762,v823,v860,v861,v902,v909,v912,v917,v924,v935,v937,v964,
+v986,v1007,v1038,v1118,v1144,v1172,v1190,v1194,v1199,v1211,v1222,v1225,v1228,v1235,v1276,v1346,v1356,v1360,v1387,v1407,
+v1444,v1446,v1460,v1463,v1526,v1540,v1564,v1585,v1590,v1628,v1644,v1660,v1702,v1719,v1729,v1756,v1940;
+wire signed [6:0]
+v2,v5,v6,v12,v14,v15,v21,v25,v50,v54,v59,v70,v74,v80,v81,v97,v102,v105,v106,v109,v115,v128,v139,v158,v164,v165,v169,v171,
+v173,v174,v181,v183,v186,v203,v205,v206,v209,v211,v215,v216,v218,v240,v245,v246,v247,v248,v253,v256,v276,v278,v284,v285,
+v287,v289,v323,v350,v395,v397,v398,v424,v497,v516,v570,v650,v658,v665,v672,v673,v678,v680,v696,v705,v713,v731,v759,v766,
+v779,v782,v809,v818,v829,v843,v862,v903,v904,v913,v918,v921,v962,v977,v981,v991,v998,v1002,v1014,v1017,v1029,v1039,v1056,
+v1077,v1092,v1095,v1136,v1151,v1155,v1161,v1173,v1214,v1215,v1216,v1229,v1331,v1340,v1343,v1355,v1384,v1398,v1406,v1414,
+v1415,v1447,v1450,v1451,v1464,v1466,v1472,v1514,v1516,v1541,v1542,v1545,v1567,v1610,v1646,v1658,v1689,v1697,v1704,v1730,
+v1755,v1769,v1789,v1812,v1841,v1846,v1849,v1850,v1851,v1853,v1880,v1941,v1944,v1960;
+wire signed [7:0]
+v7,v48,v58,v61,v64,v71,v73,v76,v85,v91,v99,v104,v110,v117,v124,v129,v134,v140,v143,v147,v152,v153,v154,v160,v161,v162,
+v170,v172,v176,v177,v178,v182,v188,v192,v195,v198,v200,v202,v204,v208,v212,v213,v214,v217,v241,v242,v249,v259,v260,v261,
+v272,v275,v281,v282,v290,v291,v292,v306,v319,v320,v330,v332,v339,v340,v342,v345,v351,v352,v355,v356,v358,v377,v378,v387,
+v404,v405,v428,v435,v463,v512,v538,v567,v585,v588,v596,v611,v612,v615,v635,v636,v637,v653,v667,v690,v732,v733,v763,v764,
+v775,v780,v781,v783,v785,v795,v822,v824,v827,v828,v830,v832,v847,v849,v853,v854,v878,v879,v884,v906,v907,v910,v914,v919,
+v922,v925,v929,v940,v943,v960,v963,v967,v1001,v1005,v1006,v1030,v1042,v1059,v1065,v1066,v1067,v1078,v1079,v1080,v1084,
+v1093,v1101,v1102,v1109,v1110,v1119,v1148,v1162,v1175,v1185,v1196,v1197,v1212,v1217,v1219,v1223,v1230,v1233,v1243,v1251,
+v1263,v1285,v1319,v1344,v1347,v1354,v1357,v1358,v1362,v1399,v1441,v1467,v1478,v1479,v1490,v1493,v1515,v1551,v1556,v1561,
+v1562,v1565,v1584,v1586,v1591,v1594,v1598,v1620,v1661,v1672,v1680,v1681,v1705,v1712,v1718,v1720,v1732,v1733,v1749,v1757,
+v1783,v1796,v1800,v1813,v1820,v1827,v1828,v1889,v1915,v1942,v1953,v1977;
+wire signed [8:0]
+v100,v101,v118,v119,v125,v131,v145,v148,v151,v155,v175,v179,v184,v185,v187,v189,v190,v191,v193,v199,v201,v210,v219,v220,
+v229,v231,v233,v234,v238,v252,v257,v258,v262,v264,v266,v269,v270,v277,v283,v286,v288,v293,v294,v300,v301,v307,v308,v310,
+v313,v322,v328,v329,v331,v333,v341,v344,v347,v354,v359,v360,v367,v379,v382,v385,v386,v388,v396,v406,v413,v425,v426,v429,
+v436,v439,v440,v441,v447,v448,v453,v454,v462,v470,v481,v483,v493,v494,v496,v506,v530,v546,v554,v577,v628,v629,v651,v668,
+v670,v675,v706,v736,v744,v774,v776,v778,v800,v826,v833,v838,v863,v871,v883,v887,v908,v926,v930,v931,v941,v942,v944,v945,
+v965,v974,v984,v992,v993,v994,v995,v997,v1010,v1023,v1031,v1032,v1035,v1036,v1037,v1046,v1048,v1052,v1057,v1062,v1064,
+v1068,v1071,v1083,v1096,v1103,v1113,v1120,v1134,v1149,v1152,v1153,v1160,v1164,v1186,v1191,v1200,v1207,v1208,v1220,v1224,
+v1226,v1236,v1252,v1264,v1265,v1341,v1348,v1361,v1363,v1364,v1375,v1376,v1400,v1411,v1419,v1445,v1448,v1453,v1461,v1462,
+v1468,v1473,v1475,v1476,v1480,v1496,v1509,v1517,v1525,v1527,v1535,v1536,v1537,v1539,v1544,v1563,v1570,v1581,v1583,v1595,
+v1602,v1603,v1613,v1619,v1634,v1645,v1656,v1665,v1666,v1668,v1673,v1676,v1690,v1691,v1699,v1703,v1721,v1731,v1735,v1740,
+v1758,v1760,v1770,v1805,v1830,v1831,v1847,v1854,v1860,v1865,v1871,v1881,v1890,v1906,v1907,v1913,v1924,v1925,v1926,v1954,
+v1955,v1969,v1970;
+wire signed [9:0]
+v135,v136,v156,v168,v180,v196,v207,v221,v222,v226,v227,v228,v230,v232,v236,v239,v243,v250,v254,v279,v295,v302,v309,v311,
+v314,v324,v334,v335,v343,v346,v353,v363,v364,v376,v380,v383,v389,v423,v427,v449,v450,v451,v452,v464,v465,v473,v484,v485,
+v507,v508,v509,v513,v520,v521,v531,v547,v571,v587,v597,v598,v603,v616,v638,v639,v643,v662,v666,v686,v691,v692,v714,v721,
+v722,v723,v725,v751,v770,v777,v788,v789,v802,v805,v806,v816,v825,v864,v888,v893,v927,v932,v966,v976,v982,v983,v996,v999,
+v1011,v1015,v1016,v1018,v1024,v1033,v1040,v1043,v1053,v1058,v1060,v1069,v1081,v1097,v1104,v1111,v1112,v1129,v1130,v1143,
+v1165,v1174,v1187,v1188,v1192,v1198,v1201,v1250,v1266,v1267,v1268,v1269,v1278,v1286,v1303,v1310,v1322,v1324,v1332,v1342,
+v1373,v1377,v1401,v1412,v1433,v1439,v1454,v1492,v1518,v1528,v1552,v1568,v1569,v1573,v1582,v1592,v1593,v1605,v1606,v1607,
+v1621,v1622,v1635,v1648,v1649,v1650,v1651,v1657,v1662,v1663,v1669,v1674,v1677,v1682,v1692,v1698,v1713,v1734,v1741,v1742,
+v1759,v1761,v1762,v1777,v1784,v1790,v1791,v1792,v1801,v1802,v1806,v1807,v1808,v1821,v1832,v1866,v1873,v1874,v1875,v1896,
+v1900,v1903,v1904,v1914,v1921,v1927,v1932,v1938,v1943,v1961;
+assign
+v0 = inputs[11:6],
+v1 = (v0 >>> 1),
+v2 = (v1 <<< 2) - v1,
+v3 = inputs[29:24],
+v4 = (v3 >>> 1),
+v5 = (v1 <<< 1) - v4,
+v6 = (v4 <<< 2) - v4,
+v7 = (v1 <<< 1) + v6,
+v8 = inputs[35:30],
+v9 = (v8 >>> 4),
+v10[2:0] = v9,
+v10[4:3] = (v9 >>> 3) - v9,
+v11[0:0] = v1,
+v11[5:1] = (v1 >>> 1) - v9,
+v12[0:0] = v9,
+v12[6:1] = (v9 >>> 1) + v4,
+v13 = (v9 <<< 2) - v9,
+v14[1:0] = v1,
+v14[6:2] = (v1 >>> 2) + v13,
+v15[2:0] = v1,
+v15[6:3] = (v1 >>> 3) + v13,
+v16 = inputs[41:36],
+v17 = (v16 >>> 4),
+v18 = (v17 <<< 3) + v13,
+v19[1:0] = v17,
+v19[4:2] = (v17 >>> 2) + v9,
+v20 = (v17 <<< 2) - v17,
+v21[1:0] = v1,
+v21[6:2] = (v1 >>> 2) + v20,
+v22 = inputs[47:42],
+v23 = (v22 >>> 4),
+v24 = (v20 <<< 1) + v23,
+v25 = (v17 <<< 4) - v23,
+v26 = (v17 <<< 1) + v23,
+v27 = v1 - v23,
+v28[2:0] = v4,
+v28[5:3] = (v4 >>> 3) + v23,
+v29[0:0] = v4,
+v29[5:1] = (v4 >>> 1) - v23,
+v30 = (v9 <<< 1) - v23,
+v31 = v9 - v23,
+v32 = (v31 <<< 2) + v31,
+v33 = (v9 <<< 1) + v23,
+v34[0:0] = v9,
+v34[3:1] = (v9 >>> 1) + v23,
+v35 = (v34 <<< 2) - v24,
+v36 = (v17 <<< 2) + v34,
+v37 = v9 + v23,
+v38 = inputs[53:48],
+v39 = (v38 >>> 5),
+v40 = (v39 <<< 2) + v23,
+v41 = (v23 <<< 1) + v39,
+v42 = (v39 <<< 1) - v17,
+v43 = (v39 <<< 3) + v4,
+v44 = (v39 <<< 3) + v1,
+v45[0:0] = v23,
+v45[2:1] = (v23 >>> 1) - v39,
+v46[1:0] = v9,
+v46[3:2] = (v9 >>> 2) - v39,
+v47[0:0] = v9,
+v47[2:1] = (v9 >>> 1) - v39,
+v48[3:0] = v2,
+v48[7:4] = (v2 >>> 4) + v47,
+v49 = (v39 <<< 2) - v39,
+v50 = v21 + (v49 <<< 2),
+v51 = inputs[59:54],
+v52 = (v51 >>> 2),
+v53[2:0] = v52,
+v53[5:3] = (v52 >>> 3) + v17,
+v54[0:0] = v53,
+v54[6:1] = v29 + (v53 >>> 1),
+v55[2:0] = v52,
+v55[5:3] = (v52 >>> 3) + v23,
+v56 = (v9 <<< 2) + v52,
+v57[0:0] = v9,
+v57[5:1] = (v9 >>> 1) + v52,
+v58 = v28 + (v57 <<< 1),
+v59[1:0] = v1,
+v59[6:2] = (v1 >>> 2) + v52,
+v60[0:0] = v1,
+v60[5:1] = (v1 >>> 1) + v52,
+v61[0:0] = v60,
+v61[7:1] = (v60 >>> 1) + v6,
+v62 = inputs[65:60],
+v63 = (v62 >>> 2),
+v64[1:0] = v2,
+v64[7:2] = (v2 >>> 2) - v63,
+v65[0:0] = v46,
+v65[5:1] = v63 + (v46 >>> 1),
+v66[1:0] = v63,
+v66[4:2] = (v63 >>> 2) + v39,
+v67 = (v39 <<< 1) + v63,
+v68 = (v17 <<< 1) + v63,
+v69 = (v63 <<< 1) + v52,
+v70[1:0] = v69,
+v70[6:2] = (v69 >>> 2) + v31,
+v71[2:0] = v63,
+v71[7:3] = (v63 >>> 3) + v63,
+v72[0:0] = v52,
+v72[5:1] = (v52 >>> 1) - v63,
+v73 = v72 + (v10 <<< 2),
+v74[1:0] = v4,
+v74[6:2] = (v4 >>> 2) + v63,
+v75 = (v52 <<< 1) + v63,
+v76 = (v75 <<< 1) - v5,
+v77[0:0] = v1,
+v77[5:1] = (v1 >>> 1) - v63,
+v78 = inputs[71:66],
+v79 = (v78 >>> 2),
+v80[1:0] = v65,
+v80[6:2] = (v65 >>> 2) - v79,
+v81 = (v79 <<< 1) - v77,
+v82 = v79 - v33,
+v83 = (v47 <<< 1) - v79,
+v84 = (v23 <<< 1) - v79,
+v85[2:0] = v77,
+v85[7:3] = (v77 >>> 3) + v84,
+v86[1:0] = v84,
+v86[5:2] = (v84 >>> 2) + v49,
+v87 = (v9 <<< 3) - v84,
+v88[2:0] = v79,
+v88[5:3] = (v79 >>> 3) + v9,
+v89[2:0] = v88,
+v89[5:3] = (v88 >>> 3) - v17,
+v90 = (v79 <<< 1) + v1,
+v91 = v90 + (v20 <<< 3),
+v92 = (v79 <<< 2) - v79,
+v93 = v52 - v79,
+v94[0:0] = v93,
+v94[5:1] = (v93 >>> 1) + v37,
+v95 = v93 + (v47 <<< 1),
+v96 = v63 - v93,
+v97[1:0] = v96,
+v97[6:2] = (v96 >>> 2) - v34,
+v98 = (v52 <<< 1) + v79,
+v99 = (v11 <<< 2) - v98,
+v100 = (v98 <<< 3) - v93,
+v101[1:0] = v100,
+v101[8:2] = (v100 >>> 2) - v32,
+v102 = v4 + v98,
+v103[0:0] = v4,
+v103[5:1] = (v4 >>> 1) + v79,
+v104 = v103 + (v37 <<< 4),
+v105 = v103 + v77,
+v106 = (v63 <<< 1) - v103,
+v107 = inputs[77:72],
+v108 = (v107 >>> 3),
+v109 = (v19 <<< 2) - v108,
+v110 = (v108 <<< 4) + v6,
+v111 = (v39 <<< 1) - v108,
+v112 = v111 - v34,
+v113 = v108 - v17,
+v114[0:0] = v108,
+v114[3:1] = (v108 >>> 1) + v17,
+v115 = v60 + (v114 <<< 2),
+v116 = v17 + v108,
+v117[3:0] = v14,
+v117[7:4] = (v14 >>> 4) - v116,
+v118[2:0] = v117_1,
+v118[8:3] = (v117_1 >>> 3) - v66_1,
+v119 = v118 - 10'sd16,
+v120 = v119[8] ? 8'd0 : v119,
+v121 = (v120 >>> 7),
+v122[1:0] = v23,
+v122[5:2] = (v23 >>> 2) - v108,
+v123[0:0] = v108,
+v123[3:1] = (v108 >>> 1) - v9,
+v124 = (v123 <<< 2) - v2,
+v125[0:0] = v124,
+v125[8:1] = (v124 >>> 1) + v102,
+v126 = (v9 <<< 1) + v108,
+v127 = (v17 <<< 2) - v126,
+v128[1:0] = v52,
+v128[6:2] = (v52 >>> 2) - v126,
+v129 = (v128 <<< 1) + v106,
+v130[1:0] = v4,
+v130[5:2] = (v4 >>> 2) + v108,
+v131 = (v130 <<< 2) + v75,
+v132 = (v52 <<< 1) - v108,
+v133[1:0] = v1,
+v133[5:2] = (v1 >>> 2) - v108,
+v134[3:0] = v133,
+v134[7:4] = (v133 >>> 4) + v33,
+v135 = (v72 <<< 3) + v134,
+v136 = v135_1 + 11'sd32,
+v137 = v136[9] ? 9'd0 : v136,
+v138 = (v137 >>> 7),
+v139[2:0] = v4,
+v139[6:3] = (v4 >>> 3) - v108,
+v140[2:0] = v139,
+v140[7:3] = (v139 >>> 3) + v84,
+v141[0:0] = v79,
+v141[4:1] = (v79 >>> 1) - v108,
+v142 = (v9 <<< 2) + v141,
+v143 = v142_1 + v50_1,
+v144 = (v63 <<< 1) - v141,
+v145 = (v144 <<< 2) + v48,
+v146 = v39 - v141,
+v147[0:0] = v70,
+v147[7:1] = (v70 >>> 1) + v146,
+v148 = (v147_1 <<< 1) + v7_1,
+v149 = v52 - v108,
+v150[0:0] = v149,
+v150[5:1] = (v149 >>> 1) - v46,
+v151 = (v150 <<< 2) - v5,
+v152[2:0] = v43,
+v152[7:3] = v149 + (v43 >>> 3),
+v153 = (v149 <<< 2) + v2,
+v154[2:0] = v77,
+v154[7:3] = (v77 >>> 3) - v149,
+v155 = (v29 <<< 2) + v154,
+v156 = (v80_1 <<< 2) + v155_1,
+v157 = v149 - v37,
+v158[0:0] = v157,
+v158[6:1] = (v157 >>> 1) - v141,
+v159[0:0] = v52,
+v159[4:1] = (v52 >>> 1) - v108,
+v160 = v58 - v159,
+v161[1:0] = v103,
+v161[7:2] = (v103 >>> 2) - v159,
+v162 = v161 + (v36 <<< 1),
+v163[2:0] = v159,
+v163[5:3] = (v159 >>> 3) - v39,
+v164[0:0] = v4,
+v164[6:1] = (v4 >>> 1) - v159,
+v165 = (v17 <<< 1) + v164,
+v166 = v79 + v159,
+v167 = inputs[5:0],
+v168 = (v167 <<< 3) + v59,
+v169 = v167 + v68,
+v170 = (v113 <<< 4) - v167,
+v171[2:0] = v167,
+v171[6:3] = (v167 >>> 3) - v23,
+v172 = (v39 <<< 5) - v171,
+v173[2:0] = v167,
+v173[6:3] = (v167 >>> 3) - v17,
+v174[0:0] = v167,
+v174[6:1] = (v167 >>> 1) + v63,
+v175[1:0] = v167,
+v175[8:2] = (v167 >>> 2) + v174,
+v176[2:0] = v174,
+v176[7:3] = (v174 >>> 3) + v34,
+v177[2:0] = v174,
+v177[7:3] = (v174 >>> 3) + v31,
+v178[2:0] = v167,
+v178[7:3] = (v167 >>> 3) + v79,
+v179[3:0] = v178,
+v179[8:4] = (v178 >>> 4) + v126,
+v180 = v179_1 + v151_1,
+v181 = (v52 <<< 2) + v167,
+v182 = v181 - v74,
+v183[0:0] = v167,
+v183[6:1] = (v167 >>> 1) + v4,
+v184[0:0] = v35,
+v184[8:1] = (v35 >>> 1) - v183,
+v185[0:0] = v184_1,
+v185[8:1] = (v184_1 >>> 1) - v96_1,
+v186[0:0] = v167,
+v186[6:1] = (v167 >>> 1) + v1,
+v187 = (v112 <<< 3) - v186,
+v188 = (v167 <<< 2) - v167,
+v189[0:0] = v188,
+v189[8:1] = (v188 >>> 1) + v77,
+v190 = (v87 <<< 1) - v189,
+v191 = (v77 <<< 2) + v188,
+v192 = v1 + v188,
+v193 = (v165_1 <<< 1) - v192_1,
+v194 = inputs[17:12],
+v195[0:0] = v15,
+v195[7:1] = (v15 >>> 1) - v194,
+v196[0:0] = v195_1,
+v196[9:1] = (v195_1 >>> 1) - v188_1,
+v197 = (v76_1 <<< 2) + v196,
+v198 = v194 + (v40 <<< 3),
+v199 = (v109 <<< 1) - v198,
+v200 = v194 - v188,
+v201 = v200 + v7,
+v202 = v194 + v2,
+v203 = (v159 <<< 1) - v194,
+v204[1:0] = v203,
+v204[7:2] = (v203 >>> 2) - v45,
+v205[0:0] = v194,
+v205[6:1] = (v194 >>> 1) + v159,
+v206[1:0] = v194,
+v206[6:2] = (v194 >>> 2) - v108,
+v207[1:0] = v188,
+v207[9:2] = (v188 >>> 2) + v206,
+v208[1:0] = v206,
+v208[7:2] = (v206 >>> 2) + v26,
+v209[0:0] = v206,
+v209[6:1] = (v206 >>> 1) + v30,
+v210 = (v102 <<< 1) + v209,
+v211[0:0] = v194,
+v211[6:1] = (v194 >>> 1) - v63,
+v212 = v211 + (v56 <<< 1),
+v213 = v211 + (v122 <<< 2),
+v214[0:0] = v167,
+v214[7:1] = (v167 >>> 1) - v211,
+v215 = v211 - v159,
+v216[0:0] = v194,
+v216[6:1] = (v194 >>> 1) - v79,
+v217 = v216 + (v34 <<< 3),
+v218 = v194 - v52,
+v219[1:0] = v4,
+v219[8:2] = (v4 >>> 2) + v194,
+v220[1:0] = v219,
+v220[8:2] = (v219 >>> 2) + v95,
+v221[0:0] = v220_1,
+v221[9:1] = (v220_1 >>> 1) - v85_1,
+v222 = v221 - v200_1,
+v223 = v222_2 + 12'sd84,
+v224 = v223[10] ? 10'd0 : v223,
+v225 = (v224 >>> 6),
+v226 = (v167 <<< 3) - v194,
+v227 = (v166 <<< 2) - v226,
+v228[4:0] = v226,
+v228[9:5] = (v226 >>> 5) - v33,
+v229[1:0] = v167,
+v229[8:2] = (v167 >>> 2) - v194,
+v230 = (v132 <<< 3) - v229,
+v231 = (v4 <<< 2) - v229,
+v232 = v227_1 - v231_1,
+v233[1:0] = v229,
+v233[8:2] = (v229 >>> 2) - v63,
+v234[3:0] = v229,
+v234[8:4] = (v229 >>> 4) + v33,
+v235[1:0] = v234,
+v235[11:2] = (v234 >>> 2) - v207,
+v236[0:0] = v234,
+v236[9:1] = (v234 >>> 1) - v115,
+v237 = inputs[23:18],
+v238[1:0] = v237,
+v238[8:2] = (v237 >>> 2) + v74,
+v239 = v91 + v238,
+v240 = v237 + v103,
+v241[0:0] = v237,
+v241[7:1] = (v237 >>> 1) - v98,
+v242 = (v37 <<< 4) - v237,
+v243 = v242 + v230,
+v244[1:0] = v243_1,
+v244[10:2] = (v243_1 >>> 2) - v81_1,
+v245[3:0] = v237,
+v245[6:4] = (v237 >>> 4) - v39,
+v246[3:0] = v237,
+v246[6:4] = (v237 >>> 4) + v17,
+v247[1:0] = v237,
+v247[6:2] = (v237 >>> 2) - v9,
+v248[0:0] = v237,
+v248[6:1] = (v237 >>> 1) + v63,
+v249[2:0] = v237,
+v249[7:3] = (v237 >>> 3) - v63,
+v250[0:0] = v249,
+v250[9:1] = (v249 >>> 1) + v188,
+v251[4:0] = v250,
+v251[10:5] = (v250 >>> 5) + v82,
+v252 = (v249 <<< 1) + v2,
+v253 = (v79 <<< 2) + v237,
+v254 = (v1 <<< 4) + v253,
+v255 = v228 + v254,
+v256[0:0] = v237,
+v256[6:1] = (v237 >>> 1) - v52,
+v257[0:0] = v105,
+v257[8:1] = (v105 >>> 1) - v256,
+v258 = v257_1 - v208_1,
+v259 = (v52 <<< 3) + v256,
+v260 = (v39 <<< 4) + v259,
+v261[0:0] = v194,
+v261[7:1] = (v194 >>> 1) + v237,
+v262[3:0] = v261,
+v262[8:4] = (v261 >>> 4) - v26,
+v263 = (v262 <<< 1) + v168,
+v264 = (v194 <<< 2) + v237,
+v265[2:0] = v264,
+v265[10:3] = (v264 >>> 3) + v71,
+v266 = v1 + v264,
+v267 = (v175 <<< 3) - v266,
+v268 = (v85 <<< 2) + v266,
+v269 = (v9 <<< 3) + v264,
+v270 = (v86 <<< 1) - v269,
+v271 = inputs[95:90],
+v272 = (v67 <<< 2) - v271,
+v273[4:0] = v103,
+v273[11:5] = (v103 >>> 5) - v271,
+v274[0:0] = v265,
+v274[12:1] = (v265 >>> 1) + v273,
+v275[0:0] = v98,
+v275[7:1] = (v98 >>> 1) - v271,
+v276 = v45 - v271,
+v277 = (v276 <<< 1) + v177,
+v278 = (v39 <<< 3) + v271,
+v279[2:0] = v188,
+v279[9:3] = (v188 >>> 3) + v278,
+v280[3:0] = v279,
+v280[11:4] = (v279 >>> 4) + v215,
+v281[2:0] = v278,
+v281[7:3] = (v278 >>> 3) + v37,
+v282 = (v75 <<< 1) + v281,
+v283[2:0] = v282_1,
+v283[8:3] = (v282_1 >>> 3) - v142_1,
+v284 = (v17 <<< 3) - v271,
+v285 = v284 - v111,
+v286 = (v285 <<< 2) - v106,
+v287[2:0] = v271,
+v287[6:3] = (v271 >>> 3) + v9,
+v288 = (v240 <<< 1) - v287,
+v289[1:0] = v271,
+v289[6:2] = (v271 >>> 2) - v9,
+v290 = v289 + (v26 <<< 3),
+v291 = v290 - v81,
+v292[0:0] = v4,
+v292[7:1] = (v4 >>> 1) - v271,
+v293[0:0] = v217,
+v293[8:1] = (v217 >>> 1) - v292,
+v294[0:0] = v292,
+v294[8:1] = (v292 >>> 1) + v173,
+v295[1:0] = v294,
+v295[9:2] = (v294 >>> 2) - v94,
+v296 = (v295_1 <<< 1) + v244,
+v297 = v296_2 + 12'sd92,
+v298 = v297[10] ? 10'd0 : v297,
+v299 = (v298 >>> 7),
+v300[0:0] = v92,
+v300[8:1] = (v92 >>> 1) - v292,
+v301 = v300 + (v163 <<< 1),
+v302 = v295_1 - 11'sd24,
+v303 = v302[9] ? 8'd0 : v302,
+v304 = (v303 >>> 7),
+v305 = v138 - v304,
+v306 = (v4 <<< 2) + v271,
+v307 = v247 + v306,
+v308 = (v144 <<< 2) + v307,
+v309[3:0] = v308_1,
+v309[9:4] = (v308_1 >>> 4) - v82_1,
+v310[0:0] = v306,
+v310[8:1] = (v306 >>> 1) + v25,
+v311[1:0] = v310,
+v311[9:2] = (v310 >>> 2) + v241,
+v312 = (v204_1 <<< 1) + v311_1,
+v313[2:0] = v306,
+v313[8:3] = (v306 >>> 3) + v149,
+v314 = v264 + v313,
+v315[1:0] = v314_1,
+v315[10:2] = (v314_1 >>> 2) + v277_1,
+v316 = v315 + 12'sd4,
+v317 = v316[10] ? 10'd0 : v316,
+v318 = (v317 >>> 6),
+v319 = (v39 <<< 3) - v306,
+v320 = (v4 <<< 2) - v271,
+v321 = (v83 <<< 5) - v320,
+v322[3:0] = v320,
+v322[8:4] = (v320 >>> 4) + v33,
+v323 = v1 + v271,
+v324 = (v323 <<< 2) + v188,
+v325[0:0] = v140,
+v325[10:1] = (v140 >>> 1) + v324,
+v326[0:0] = v325_1,
+v326[10:1] = (v325_1 >>> 1) - v131_1,
+v327 = v326 - v269_1,
+v328[0:0] = v245,
+v328[8:1] = (v245 >>> 1) + v323,
+v329[1:0] = v328,
+v329[8:2] = (v328 >>> 2) - v98,
+v330[0:0] = v1,
+v330[7:1] = (v1 >>> 1) + v271,
+v331 = (v28 <<< 1) + v330,
+v332 = (v20 <<< 3) - v330,
+v333 = v172 + v332,
+v334[0:0] = v333_1,
+v334[9:1] = (v333_1 >>> 1) - v205_1,
+v335 = v334 - 11'sd16,
+v336 = v335[9] ? 8'd0 : v335,
+v337 = (v336 >>> 6),
+v338 = (v299 <<< 1) + v337_2,
+v339 = (v39 <<< 4) - v330,
+v340[0:0] = v237,
+v340[7:1] = (v237 >>> 1) - v271,
+v341 = v340 + v6,
+v342[2:0] = v340,
+v342[7:3] = (v340 >>> 3) - v9,
+v343[0:0] = v342,
+v343[9:1] = (v342 >>> 1) + v61,
+v344 = v340 + (v55 <<< 1),
+v345[2:0] = v340,
+v345[7:3] = (v340 >>> 3) - v37,
+v346[0:0] = v345_1,
+v346[9:1] = (v345_1 >>> 1) + v301_1,
+v347 = (v103 <<< 2) + v340,
+v348 = v236_1 - v347_1,
+v349 = (v214 <<< 2) - v347,
+v350 = v194 - v271,
+v351 = v350 + (v42 <<< 1),
+v352 = v350 + v111,
+v353[1:0] = v73,
+v353[9:2] = (v73 >>> 2) + v352,
+v354[0:0] = v350,
+v354[8:1] = (v350 >>> 1) - v174,
+v355[2:0] = v350,
+v355[7:3] = (v350 >>> 3) - v37,
+v356 = (v194 <<< 2) - v350,
+v357[1:0] = v321_1,
+v357[11:2] = (v321_1 >>> 2) + v356_1,
+v358 = v237 - v350,
+v359 = (v160_1 <<< 1) - v358_1,
+v360 = v359 + 10'sd28,
+v361 = v360[8] ? 8'd0 : v360,
+v362 = (v361 >>> 7),
+v363[0:0] = v187_1,
+v363[9:1] = (v187_1 >>> 1) - v358_1,
+v364 = v363 + 11'sd88,
+v365 = v364[9] ? 9'd0 : v364,
+v366 = (v365 >>> 7),
+v367[0:0] = v358,
+v367[8:1] = (v358 >>> 1) - v103,
+v368[0:0] = v367_1,
+v368[10:1] = (v367_1 >>> 1) + v353_1,
+v369[1:0] = v368,
+v369[11:2] = (v368 >>> 2) + v193,
+v370 = v369_2 + 13'sd156,
+v371 = v370[11] ? 11'd0 : v370,
+v372 = (v371 >>> 5),
+v373[2:0] = v372,
+v373[5:3] = (v372 >>> 3) - v337_2,
+v374 = {v337, v366},
+v375 = inputs[89:84],
+v376 = (v375 <<< 3) - v188,
+v377 = v375 + (v41 <<< 3),
+v378[1:0] = v377,
+v378[7:2] = (v377 >>> 2) + v31,
+v379 = v275_1 - v378_1,
+v380 = v379 - v110_1,
+v381 = (v339 <<< 1) + v376,
+v382 = (v375 <<< 2) - v330,
+v383[1:0] = v382,
+v383[9:2] = (v382 >>> 2) + v240,
+v384[3:0] = v141,
+v384[10:4] = (v141 >>> 4) - v375,
+v385 = (v375 <<< 2) + v34,
+v386 = v240 + v385,
+v387[2:0] = v375,
+v387[7:3] = (v375 >>> 3) + v46,
+v388 = v387 + v320,
+v389[2:0] = v388_1,
+v389[9:3] = (v388_1 >>> 3) - v60_1,
+v390 = v389 + v263_1,
+v391 = v390 - v295_1,
+v392 = v391_2 - 12'sd80,
+v393 = v392[10] ? 10'd0 : v392,
+v394 = (v393 >>> 5),
+v395 = (v17 <<< 4) + v375,
+v396[1:0] = v395,
+v396[8:2] = (v395 >>> 2) + v103,
+v397 = (v17 <<< 3) - v375,
+v398[1:0] = v397,
+v398[6:2] = (v397 >>> 2) - v37,
+v399 = (v398_1 <<< 1) + v197,
+v400 = v399_2 + 12'sd16,
+v401 = v400[10] ? 10'd0 : v400,
+v402 = (v401 >>> 7),
+v403 = v337_2 - v402,
+v404[0:0] = v9,
+v404[7:1] = (v9 >>> 1) - v375,
+v405[2:0] = v404,
+v405[7:3] = (v404 >>> 3) - v116,
+v406[0:0] = v87,
+v406[8:1] = (v87 >>> 1) + v405,
+v407 = (v406_1 <<< 1) + v268_1,
+v408 = v118 + v407,
+v409 = v408_2 - 13'sd2,
+v410 = v409[11] ? 11'd0 : v409,
+v411 = (v410 >>> 6),
+v412 = (v225 <<< 2) - v411,
+v413[1:0] = v108,
+v413[8:2] = (v108 >>> 2) + v375,
+v414 = (v413 <<< 3) - v246,
+v415[1:0] = v414_1,
+v415[11:2] = (v414_1 >>> 2) + v329_1,
+v416 = v415 + 14'sd312,
+v417 = v416[12] ? 12'd0 : v416,
+v418 = (v417 >>> 7),
+v419 = v374_2 - v418_2,
+v420 = (v413 <<< 3) - v216,
+v421[0:0] = v420,
+v421[11:1] = (v420 >>> 1) - v176,
+v422 = v318_2 + v418_2,
+v423 = (v422 <<< 4) - v372,
+v424 = (v108 <<< 3) + v375,
+v425 = v344 - v424,
+v426[0:0] = v425_1,
+v426[8:1] = (v425_1 >>> 1) - v127_1,
+v427 = v426 - v201_1,
+v428 = (v89 <<< 1) - v424,
+v429 = v428_1 - v339_1,
+v430[0:0] = v429,
+v430[10:1] = (v429 >>> 1) + v427,
+v431 = v430_2 - 12'sd48,
+v432 = v431[10] ? 10'd0 : v431,
+v433 = (v432 >>> 5),
+v434 = (v366_2 <<< 1) - v433,
+v435 = (v17 <<< 3) - v424,
+v436 = (v435 <<< 1) - v248,
+v437 = (v436_1 <<< 1) - v322_1,
+v438[0:0] = v437,
+v438[11:1] = (v437 >>> 1) + v381_1,
+v439 = v272 - v435,
+v440 = v439_1 - v104_1,
+v441 = v440 - 10'sd38,
+v442 = v441[8] ? 8'd0 : v441,
+v443 = (v442 >>> 6),
+v444 = ($signed({1'b0, v443_2}) <<< 1) + v434,
+v445 = (v337 <<< 1) + v443,
+v446 = v337 - v443,
+v447[1:0] = v79,
+v447[8:2] = (v79 >>> 2) - v375,
+v448[2:0] = v447,
+v448[8:3] = (v447 >>> 3) - v13,
+v449[2:0] = v448,
+v449[9:3] = (v448 >>> 3) - v159,
+v450 = v175_1 + v449_1,
+v451[2:0] = v447,
+v451[9:3] = (v447 >>> 3) + v27,
+v452 = v152 + v451,
+v453[1:0] = v1,
+v453[8:2] = (v1 >>> 2) + v375,
+v454 = v453 + (v33 <<< 3),
+v455 = (v454_1 <<< 1) + v288_1,
+v456[0:0] = v455,
+v456[10:1] = (v455 >>> 1) - v214_1,
+v457 = v456_2 + 12'sd32,
+v458 = v457[10] ? 10'd0 : v457,
+v459 = (v458 >>> 7),
+v460 = $signed({1'b0, v459}) - v403,
+v461[0:0] = v459,
+v461[3:1] = (v459 >>> 1) - v362_2,
+v462 = (v17 <<< 5) - v453,
+v463[0:0] = v1,
+v463[7:1] = (v1 >>> 1) - v375,
+v464[0:0] = v396,
+v464[9:1] = (v396 >>> 1) - v463,
+v465 = (v355_1 <<< 1) + v464_1,
+v466 = (v260_1 <<< 1) + v465,
+v467 = v466_2 - 12'sd52,
+v468 = v467[10] ? 10'd0 : v467,
+v469 = (v468 >>> 5),
+v470[0:0] = v12,
+v470[8:1] = (v12 >>> 1) + v463,
+v471 = (v470 <<< 2) - v154,
+v472[0:0] = v469,
+v472[4:1] = (v469 >>> 1) + v299,
+v473[1:0] = v246,
+v473[9:2] = (v246 >>> 2) + v463,
+v474[1:0] = v473,
+v474[10:2] = (v473 >>> 2) - v340,
+v475 = (v182_1 <<< 2) + v474_1,
+v476 = v475 - 13'sd8,
+v477 = v476[11] ? 11'd0 : v476,
+v478 = (v477 >>> 8),
+v479 = v478 + v318,
+v480 = $signed({1'b0, v479_2}) + v446_2,
+v481 = (v108 <<< 4) + v463,
+v482[0:0] = v346,
+v482[10:1] = (v346 >>> 1) - v481_1,
+v483[1:0] = v375,
+v483[8:2] = (v375 >>> 2) + v271,
+v484[1:0] = v483,
+v484[9:2] = (v483 >>> 2) - v167,
+v485[2:0] = v484,
+v485[9:3] = (v484 >>> 3) - v149,
+v486 = (v375 <<< 5) + v271,
+v487[1:0] = v486,
+v487[11:2] = (v486 >>> 2) - v18,
+v488 = (v351 <<< 2) + v487,
+v489[1:0] = v488_1,
+v489[11:2] = (v488_1 >>> 2) - v129_1,
+v490[4:0] = v486,
+v490[11:5] = (v486 >>> 5) + v30,
+v491 = (v270_1 <<< 1) - v490_1,
+v492[2:0] = v491,
+v492[11:3] = (v491 >>> 3) - v165_1,
+v493 = (v375 <<< 2) - v271,
+v494[0:0] = v493,
+v494[8:1] = (v493 >>> 1) + v126,
+v495 = (v331 <<< 2) + v494,
+v496 = (v159 <<< 2) + v493,
+v497 = v375 + v271,
+v498[3:0] = v462,
+v498[11:4] = (v462 >>> 4) - v497,
+v499[1:0] = v498_1,
+v499[11:2] = (v498_1 >>> 2) + v190_1,
+v500[0:0] = v499,
+v500[12:1] = (v499 >>> 1) - v319_1,
+v501[1:0] = v500_2,
+v501[12:2] = (v500_2 >>> 2) - v260_2,
+v502 = v501 - 14'sd64,
+v503 = v502[12] ? 12'd0 : v502,
+v504 = (v503 >>> 6),
+v505[1:0] = v504_3,
+v505[6:2] = (v504_3 >>> 2) + v469_3,
+v506 = v453 - v497,
+v507[0:0] = v506,
+v507[9:1] = (v506 >>> 1) + v212,
+v508[2:0] = v507_1,
+v508[9:3] = (v507_1 >>> 3) - v146_1,
+v509 = v508 + 11'sd8,
+v510 = v509[9] ? 9'd0 : v509,
+v511 = (v510 >>> 6),
+v512 = (v108 <<< 2) - v497,
+v513[1:0] = v125_1,
+v513[9:2] = (v125_1 >>> 2) - v512_1,
+v514[1:0] = v299,
+v514[4:2] = (v299 >>> 2) - v511_2,
+v515 = (v362 <<< 1) - v511,
+v516 = (v515_2 <<< 3) - $signed({1'b0, v418_2}),
+v517 = v318 - v511,
+v518[0:0] = v511,
+v518[2:1] = (v511 >>> 1) - v138,
+v519[0:0] = $signed({1'b0, v459}),
+v519[4:1] = ($signed({1'b0, v459}) >>> 1) + v518_2,
+v520 = (v481 <<< 1) - v512,
+v521[0:0] = v226,
+v521[9:1] = (v226 >>> 1) - v497,
+v522[1:0] = v521,
+v522[10:2] = (v521 >>> 2) - v128,
+v523 = (v143 <<< 1) + v522_1,
+v524 = (v523 <<< 1) - v238_1,
+v525 = v524_2 + 13'sd96,
+v526 = v525[11] ? 11'd0 : v525,
+v527 = (v526 >>> 6),
+v528[0:0] = v527,
+v528[5:1] = (v527 >>> 1) + v433,
+v529 = (v402 <<< 2) + v527,
+v530 = v497 + (v26 <<< 4),
+v531 = v252 + v530,
+v532[0:0] = v232,
+v532[11:1] = (v232 >>> 1) - v531_1,
+v533 = (v118 <<< 1) + v532,
+v534 = v533_2 - 13'sd188,
+v535 = v534[11] ? 11'd0 : v534,
+v536 = (v535 >>> 6),
+v537 = (v299 <<< 1) - v536,
+v538[2:0] = v497,
+v538[7:3] = (v497 >>> 3) + v49,
+v539 = (v341 <<< 2) - v538,
+v540 = (v202_1 <<< 2) + v539_1,
+v541 = v450 + v540,
+v542 = v541_2 + 13'sd108,
+v543 = v542[11] ? 11'd0 : v542,
+v544 = (v543 >>> 5),
+v545 = (v394 <<< 5) + v544,
+v546 = (v167 <<< 2) + v375,
+v547 = (v127 <<< 4) - v546,
+v548[0:0] = v547_1,
+v548[11:1] = (v547_1 >>> 1) + v383_1,
+v549 = (v135_1 <<< 1) + v548,
+v550 = v549_2 - 13'sd32,
+v551 = v550[11] ? 11'd0 : v550,
+v552 = (v551 >>> 7),
+v553[1:0] = v527,
+v553[5:2] = (v527 >>> 2) - v552,
+v554 = (v237 <<< 1) - v546,
+v555 = (v554_1 <<< 3) + v274_1,
+v556[1:0] = v555,
+v556[13:2] = (v555 >>> 2) + v348,
+v557 = v556_2 - 15'sd480,
+v558 = v557[13] ? 13'd0 : v557,
+v559 = (v558 >>> 7),
+v560 = v471_1 - v554_1,
+v561[1:0] = v357,
+v561[13:2] = (v357 >>> 2) + v560,
+v562 = v561_2 + 15'sd112,
+v563 = v562[13] ? 13'd0 : v562,
+v564 = (v563 >>> 7),
+v565 = v504_3 + v559_3,
+v566[0:0] = v559,
+v566[5:1] = (v559 >>> 1) - v411,
+v567[1:0] = v566_3,
+v567[7:2] = (v566_3 >>> 2) - $signed({1'b0, v559_3}),
+v568 = v469 + v552,
+v569 = v402_3 + v568_3,
+v570 = v237 - v375,
+v571[1:0] = v233,
+v571[9:2] = (v233 >>> 2) - v570,
+v572 = (v496_1 <<< 3) + v571_1,
+v573 = (v145_1 <<< 1) + v572,
+v574 = v573_2 + 14'sd96,
+v575 = v574[12] ? 12'd0 : v574,
+v576 = (v575 >>> 6),
+v577[0:0] = v570,
+v577[8:1] = (v570 >>> 1) + v218,
+v578[1:0] = v191,
+v578[10:2] = (v191 >>> 2) + v577,
+v579 = (v97_1 <<< 1) + v578_1,
+v580[0:0] = v579,
+v580[11:1] = (v579 >>> 1) - v319_1,
+v581 = v580_2 + 13'sd240,
+v582 = v581[11] ? 11'd0 : v581,
+v583 = (v582 >>> 5),
+v584 = (v478_2 <<< 2) + v583,
+v585 = (v576 <<< 2) - v544,
+v586[0:0] = v576,
+v586[5:1] = (v576 >>> 1) + v394,
+v587[2:0] = v433_3,
+v587[9:3] = (v433_3 >>> 3) - v586_3,
+v588 = v570 + (v84 <<< 2),
+v589 = (v588_1 <<< 2) + v485_1,
+v590 = (v202_1 <<< 2) + v589,
+v591 = v590_2 + 13'sd32,
+v592 = v591[11] ? 11'd0 : v591,
+v593 = (v592 >>> 7),
+v594 = v552 + v593,
+v595 = v593 - v366_2,
+v596 = (v17 <<< 3) - v570,
+v597[1:0] = v596,
+v597[9:2] = (v596 >>> 2) - v350,
+v598 = v597_1 - v192_1,
+v599[0:0] = v598,
+v599[10:1] = (v598 >>> 1) - v148,
+v600 = v599_2 - 12'sd8,
+v601 = v600[10] ? 10'd0 : v600,
+v602 = (v601 >>> 5),
+v603 = (v241 <<< 2) - v596,
+v604 = v354_1 + v603_1,
+v605 = v513 + v604,
+v606 = v605_2 - 12'sd124,
+v607 = v606[10] ? 10'd0 : v606,
+v608 = (v607 >>> 5),
+v609 = v461 - $signed({1'b0, v608}),
+v610 = (v608 <<< 2) + v559,
+v611 = (v362_3 <<< 3) - v610_3,
+v612 = ($signed({1'b0, v366_3}) <<< 2) + v611,
+v613 = (v552 <<< 1) + v602,
+v614 = v459 + v608,
+v615 = (v167 <<< 1) - v375,
+v616[1:0] = v615,
+v616[9:2] = (v615 >>> 2) - v323,
+v617 = v156 - v616_1,
+v618 = v617 - v118,
+v619 = v618_2 - 12'sd72,
+v620 = v619[10] ? 10'd0 : v619,
+v621 = (v620 >>> 6),
+v622 = (v158_1 <<< 3) - v616_1,
+v623 = v239_1 + v622,
+v624 = v623_2 - 12'sd26,
+v625 = v624[10] ? 10'd0 : v624,
+v626 = (v625 >>> 5),
+v627[2:0] = v626,
+v627[4:3] = (v626 >>> 3) - v304_2,
+v628 = v615 + (v44 <<< 1),
+v629 = (v106 <<< 1) + v628,
+v630 = (v629_1 <<< 2) - v490_1,
+v631 = (v258 <<< 1) + v630,
+v632 = v631_2 - 14'sd36,
+v633 = v632[12] ? 12'd0 : v632,
+v634 = (v633 >>> 6),
+v635 = (v517_2 <<< 3) + $signed({1'b0, v634}),
+v636[0:0] = v635_3,
+v636[7:1] = (v635_3 >>> 1) - $signed({1'b0, v594_3}),
+v637[2:0] = v615,
+v637[7:3] = (v615 >>> 3) - v49,
+v638 = (v291_1 <<< 1) - v637_1,
+v639 = v638 - 11'sd28,
+v640 = v639[9] ? 9'd0 : v639,
+v641 = (v640 >>> 6),
+v642 = $signed({1'b0, v641_3}) - v460_3,
+v643 = (v153 <<< 1) + v637,
+v644 = v293_1 + v643_1,
+v645 = v644 + 12'sd48,
+v646 = v645[10] ? 10'd0 : v645,
+v647 = (v646 >>> 5),
+v648 = (v621 <<< 1) - v366_2,
+v649[0:0] = v621,
+v649[4:1] = (v621 >>> 1) + v318_2,
+v650 = v514 - $signed({1'b0, v649}),
+v651[0:0] = v612,
+v651[8:1] = (v612 >>> 1) + v650_3,
+v652[0:0] = v527,
+v652[4:1] = (v527 >>> 1) - v621,
+v653[1:0] = $signed({1'b0, v418_3}),
+v653[7:2] = ($signed({1'b0, v418_3}) >>> 2) - v652_3,
+v654[1:0] = v634,
+v654[6:2] = (v634 >>> 2) + v411,
+v655 = (v472_3 <<< 2) + v654_3,
+v656[0:0] = $signed({1'b0, v655}),
+v656[7:1] = ($signed({1'b0, v655}) >>> 1) - v514_3,
+v657[0:0] = v411,
+v657[4:1] = v647_2 + (v411 >>> 1),
+v658 = (v514_3 <<< 1) + $signed({1'b0, v657_3}),
+v659 = v634 + v564,
+v660 = v372_3 + v659_3,
+v661 = (v394_3 <<< 4) + v659_3,
+v662 = (v362_3 <<< 4) - v661,
+v663 = v299 - v641_2,
+v664[1:0] = $signed({1'b0, v536}),
+v664[5:2] = ($signed({1'b0, v536}) >>> 2) - v663,
+v665[1:0] = v634,
+v665[6:2] = (v634 >>> 2) - v626,
+v666[3:0] = v665_3,
+v666[9:4] = (v665_3 >>> 4) + v609_3,
+v667 = ($signed({1'b0, v593_3}) <<< 3) - v665_3,
+v668 = ($signed({1'b0, v565}) <<< 2) + v667,
+v669[1:0] = v544,
+v669[5:2] = (v544 >>> 2) - v641_2,
+v670[1:0] = $signed({1'b0, v564_3}),
+v670[8:2] = ($signed({1'b0, v564_3}) >>> 2) + v669_3,
+v671[0:0] = v576,
+v671[5:1] = (v576 >>> 1) - v626,
+v672 = ($signed({1'b0, v621_3}) <<< 2) + v671_3,
+v673 = ($signed({1'b0, v338_3}) <<< 1) + v671_3,
+v674[2:0] = v626,
+v674[7:3] = (v626 >>> 3) + v394,
+v675 = v652_3 - $signed({1'b0, v674_3}),
+v676[0:0] = v674_3,
+v676[7:1] = (v674_3 >>> 1) + v529_3,
+v677 = (v626 <<< 1) - v608,
+v678 = (v480_3 <<< 1) + v677_3,
+v679[1:0] = v602,
+v679[5:2] = (v602 >>> 2) - v647_2,
+v680[2:0] = v679_3,
+v680[6:3] = (v679_3 >>> 3) - $signed({1'b0, v299_3}),
+v681 = (v362 <<< 2) + v647,
+v682 = (v478 <<< 1) + v681,
+v683 = (v682_2 <<< 1) + v372,
+v684[2:0] = v681,
+v684[4:3] = (v681 >>> 3) + v121,
+v685 = v684_2 + (v225 <<< 1),
+v686[2:0] = v423_3,
+v686[9:3] = (v423_3 >>> 3) - $signed({1'b0, v685_3}),
+v687[0:0] = v641,
+v687[2:1] = (v641 >>> 1) - v121,
+v688 = ($signed({1'b0, v138}) <<< 1) + v687,
+v689 = $signed({1'b0, v602}) - v687_2,
+v690[1:0] = v615,
+v690[7:2] = (v615 >>> 2) + v30,
+v691[0:0] = v64,
+v691[9:1] = (v64 >>> 1) - v690,
+v692 = v691_1 - 11'sd36,
+v693 = v692[9] ? 9'd0 : v692,
+v694 = (v693 >>> 7),
+v695 = $signed({1'b0, v694}) + v518,
+v696 = (v695_2 <<< 3) - $signed({1'b0, v576}),
+v697[1:0] = v225,
+v697[3:2] = (v225 >>> 2) - v694_2,
+v698 = $signed({1'b0, v394}) + v697,
+v699[0:0] = v366,
+v699[1:1] = (v366 >>> 1) - v694,
+v700[1:0] = v699,
+v700[3:2] = (v699 >>> 2) - $signed({1'b0, v121}),
+v701[1:0] = v694,
+v701[2:2] = (v694 >>> 2) + v138,
+v702 = v701 + v641,
+v703 = v121 - v694,
+v704 = v703 - $signed({1'b0, v362}),
+v705[4:0] = $signed({1'b0, v634}),
+v705[6:5] = v704_2 + ($signed({1'b0, v634}) >>> 5),
+v706[1:0] = v237,
+v706[8:2] = (v237 >>> 2) - v375,
+v707[2:0] = v199_1,
+v707[11:3] = (v199_1 >>> 3) - v706_1,
+v708[1:0] = v707,
+v708[12:2] = (v707 >>> 2) - v231_1,
+v709 = (v520_2 <<< 1) + v708_2,
+v710 = v709 - 14'sd196,
+v711 = v710[12] ? 12'd0 : v710,
+v712 = (v711 >>> 5),
+v713[1:0] = $signed({1'b0, v712_3}),
+v713[6:2] = ($signed({1'b0, v712_3}) >>> 2) + v687_3,
+v714 = v384 - v706,
+v715 = (v714_1 <<< 2) - v495_1,
+v716[0:0] = v235_1,
+v716[13:1] = (v235_1 >>> 1) + v715,
+v717 = v716_2 - 15'sd204,
+v718 = v717[13] ? 13'd0 : v717,
+v719 = (v718 >>> 6),
+v720[1:0] = v719_3,
+v720[8:2] = (v719_3 >>> 2) + v505,
+v721 = (v418_3 <<< 3) - v720,
+v722 = ($signed({1'b0, v593_4}) <<< 3) + v721_4,
+v723 = ($signed({1'b0, v121_4}) <<< 5) + v722,
+v724 = (v584_3 <<< 4) - v719_3,
+v725 = (v169 <<< 3) - v706,
+v726 = (v110_1 <<< 1) + v725_1,
+v727 = (v345_1 <<< 2) + v726,
+v728 = v727_2 + 13'sd128,
+v729 = v728[11] ? 11'd0 : v728,
+v730 = (v729 >>> 7),
+v731 = v516 + ($signed({1'b0, v730}) <<< 2),
+v732 = ($signed({1'b0, v402_3}) <<< 4) + v731_3,
+v733[1:0] = v732,
+v733[7:2] = (v732 >>> 2) - $signed({1'b0, v569}),
+v734 = (v730 <<< 1) - v445_2,
+v735 = v734 - v519,
+v736 = v63 + v706,
+v737[0:0] = v380,
+v737[10:1] = (v380 >>> 1) - v736_1,
+v738 = v737_2 - v118_2,
+v739 = v738 - 12'sd4,
+v740 = v739[10] ? 10'd0 : v739,
+v741 = (v740 >>> 5),
+v742[1:0] = v741_3,
+v742[5:2] = (v741_3 >>> 2) + v318_3,
+v743 = (v433_3 <<< 1) + v742,
+v744 = v194 + v706,
+v745[1:0] = v386_1,
+v745[10:2] = (v386_1 >>> 2) - v744_1,
+v746 = v283 + v745,
+v747 = v746_2 + 13'sd24,
+v748 = v747[11] ? 11'd0 : v747,
+v749 = (v748 >>> 4),
+v750 = (v744 <<< 3) + v376,
+v751 = (v271 <<< 3) - v744,
+v752 = (v185 <<< 4) - v751_1,
+v753[0:0] = v752_2,
+v753[13:1] = (v752_2 >>> 1) - v750_2,
+v754 = v753 - 15'sd352,
+v755 = v754[13] ? 13'd0 : v754,
+v756 = (v755 >>> 7),
+v757[0:0] = v756_3,
+v757[5:1] = (v756_3 >>> 1) - v626_3,
+v758[0:0] = v565,
+v758[5:1] = (v565 >>> 1) - v741_3,
+v759[0:0] = v758,
+v759[6:1] = (v758 >>> 1) + v444_3,
+v760[0:0] = v756_3,
+v760[4:1] = (v756_3 >>> 1) - v647_3,
+v761 = ($signed({1'b0, v366_3}) <<< 3) - v760,
+v762 = v756_3 - v544_3,
+v763 = v756_3 - v719_3,
+v764 = ($signed({1'b0, v536_3}) <<< 2) + v763,
+v765 = v756_3 - v559_3,
+v766 = v765 - $signed({1'b0, v528_3}),
+v767[3:0] = v749,
+v767[8:4] = (v749 >>> 4) + v433,
+v768 = (v741_3 <<< 1) + v621_3,
+v769 = (v564 <<< 2) + v719,
+v770 = (v373_3 <<< 2) + $signed({1'b0, v769_3}),
+v771 = (v602 <<< 4) + v719,
+v772 = (v583_3 <<< 1) + v771_3,
+v773 = (v459 <<< 3) + v719,
+v774 = (v553_3 <<< 1) - $signed({1'b0, v773_3}),
+v775 = v576_3 - v773_3,
+v776 = v775 + v733,
+v777[0:0] = v775,
+v777[9:1] = (v775 >>> 1) - $signed({1'b0, v505}),
+v778 = $signed({1'b0, v505}) - v775,
+v779[1:0] = v712_3,
+v779[6:2] = (v712_3 >>> 2) - v564_3,
+v780 = v705_3 + v779,
+v781 = ($signed({1'b0, v756_3}) <<< 1) + v780,
+v782 = ($signed({1'b0, v741_3}) <<< 1) + v779,
+v783 = ($signed({1'b0, v511_3}) <<< 4) - v782,
+v784 = (v730 <<< 1) - v411,
+v785[0:0] = $signed({1'b0, v659_3}),
+v785[7:1] = ($signed({1'b0, v659_3}) >>> 1) - v784_3,
+v786 = (v576 <<< 2) + v749,
+v787 = (v602 <<< 1) + v749,
+v788 = (v256 <<< 2) - v706,
+v789 = (v213 <<< 1) + v788,
+v790 = v327 - v789_1,
+v791 = v790_2 - 13'sd112,
+v792 = v791[11] ? 11'd0 : v791,
+v793 = (v792 >>> 6),
+v794 = (v730 <<< 3) + v793,
+v795 = v794_3 - v505,
+v796 = v492_2 - v789_2,
+v797 = v796 - 14'sd256,
+v798 = v797[12] ? 11'd0 : v797,
+v799 = (v798 >>> 5),
+v800[1:0] = $signed({1'b0, v799_3}),
+v800[8:2] = ($signed({1'b0, v799_3}) >>> 2) - v713,
+v801 = v634_3 + v799_3,
+v802 = $signed({1'b0, v801}) + v587,
+v803 = (v459_3 <<< 4) + v801,
+v804[2:0] = v372_3,
+v804[10:3] = (v372_3 >>> 3) - v801,
+v805_w = v482 - v789_1,
+v805 = v805_w >>> 1,
+v806 = v805_2 - 11'sd10,
+v807 = v806[9] ? 9'd0 : v806,
+v808 = (v807 >>> 5),
+v809 = ($signed({1'b0, v808_3}) <<< 1) + v680,
+v810[0:0] = v647_2,
+v810[4:1] = (v647_2 >>> 1) + v808,
+v811 = (v694_2 <<< 2) + v810,
+v812 = v438 - v789_1,
+v813 = v812_2 - 13'sd44,
+v814 = v813[11] ? 11'd0 : v813,
+v815 = (v814 >>> 7),
+v816 = (v815 <<< 3) - v545,
+v817 = (v544_3 <<< 1) + v794_3,
+v818[0:0] = $signed({1'b0, v793_3}),
+v818[6:1] = ($signed({1'b0, v793_3}) >>> 1) + v765,
+v819 = v815 + v793,
+v820 = (v366_2 <<< 1) - v793,
+v821 = v536 - v793,
+v822[0:0] = v821_3,
+v822[7:1] = (v821_3 >>> 1) + v553_3,
+v823 = v544 - v793,
+v824[1:0] = v823_3,
+v824[7:2] = (v823_3 >>> 2) + v652_3,
+v825[0:0] = v666,
+v825[9:1] = (v666 >>> 1) + v824,
+v826 = (v823_3 <<< 1) + $signed({1'b0, v660}),
+v827[0:0] = $signed({1'b0, v504_3}),
+v827[7:1] = ($signed({1'b0, v504_3}) >>> 1) + v823_3,
+v828[0:0] = v827,
+v828[7:1] = (v827 >>> 1) - $signed({1'b0, v810_3}),
+v829 = (v536_3 <<< 1) - v799_3,
+v830 = ($signed({1'b0, v602_3}) <<< 2) + v829,
+v831 = (v766 <<< 3) - v830,
+v832 = ($signed({1'b0, v544_3}) <<< 1) - v830,
+v833 = ($signed({1'b0, v793_4}) <<< 3) - v832_4,
+v834 = (v634_3 <<< 1) + v799_3,
+v835[2:0] = v783_4,
+v835[11:3] = (v783_4 >>> 3) - $signed({1'b0, v834_4}),
+v836[1:0] = v835,
+v836[11:2] = (v835 >>> 2) - v783_4,
+v837 = v836 - v764_4,
+v838 = $signed({1'b0, v834}) - v671_3,
+v839 = (v767_3 <<< 1) + v834,
+v840 = v712_3 + v834,
+v841[0:0] = $signed({1'b0, v840}),
+v841[10:1] = ($signed({1'b0, v840}) >>> 1) + v778,
+v842 = (v808 <<< 1) - v815,
+v843 = (v537 <<< 1) + v842,
+v844 = (v433 <<< 2) + v808,
+v845[1:0] = v772,
+v845[9:2] = (v772 >>> 2) + v844_3,
+v846 = (v815 <<< 2) - v559,
+v847 = v846_3 + v829,
+v848 = v815 + v559,
+v849 = ($signed({1'b0, v848_3}) <<< 1) + v823_3,
+v850 = v789_1 - 12'sd144,
+v851 = v850[10] ? 9'd0 : v850,
+v852 = (v851 >>> 5),
+v853 = ($signed({1'b0, v852_3}) <<< 2) - v671_3,
+v854 = ($signed({1'b0, v621_3}) <<< 2) + v853,
+v855[1:0] = $signed({1'b0, v839}),
+v855[11:2] = ($signed({1'b0, v839}) >>> 2) + v854,
+v856[1:0] = v362,
+v856[5:2] = (v362 >>> 2) + v852,
+v857 = (v856_2 <<< 2) + v583,
+v858 = (v857_3 <<< 2) + v564_3,
+v859 = (v304 <<< 3) + v852,
+v860 = (v478_2 <<< 1) - v859_2,
+v861 = ($signed({1'b0, v641_2}) <<< 3) + v860,
+v862 = v861 + $signed({1'b0, v411}),
+v863 = v706 + v320,
+v864 = (v205 <<< 2) + v863,
+v865 = v286_1 - v864_1,
+v866 = v865 - 12'sd38,
+v867 = v866[10] ? 10'd0 : v866,
+v868 = (v867 >>> 5),
+v869 = (v815 <<< 1) + v868_2,
+v870[2:0] = v799_3,
+v870[7:3] = (v799_3 >>> 3) + v869_3,
+v871 = (v757 <<< 2) + $signed({1'b0, v870}),
+v872 = (v362_2 <<< 2) + v869,
+v873 = v756_3 + v869_3,
+v874 = v868_2 + (v602 <<< 1),
+v875[3:0] = v800,
+v875[10:4] = (v800 >>> 4) - $signed({1'b0, v874_3}),
+v876[1:0] = v868,
+v876[3:2] = (v868 >>> 2) + v366,
+v877 = (v647_2 <<< 1) + v876_2,
+v878[4:0] = v877,
+v878[7:5] = (v877 >>> 5) - v511_2,
+v879 = v878 + $signed({1'b0, v583}),
+v880[0:0] = v868,
+v880[3:1] = (v868 >>> 1) + v362,
+v881 = (v880_2 <<< 2) + v411,
+v882 = v881_3 + v787_3,
+v883[0:0] = v882,
+v883[8:1] = (v882 >>> 1) - v504_3,
+v884[0:0] = v237,
+v884[7:1] = (v237 >>> 1) - v375,
+v885[3:0] = v172,
+v885[11:4] = (v172 >>> 4) - v884,
+v886[1:0] = v885_1,
+v886[12:2] = (v885_1 >>> 2) - v356_1,
+v887 = v54 - v884,
+v888 = (v99_1 <<< 1) + v887_1,
+v889[2:0] = v267_1,
+v889[13:3] = (v267_1 >>> 3) + v888,
+v890 = v889_2 - 15'sd272,
+v891 = v890[13] ? 13'd0 : v890,
+v892 = (v891 >>> 7),
+v893 = (v892_3 <<< 4) - v771_3,
+v894[2:0] = v170,
+v894[10:3] = (v170 >>> 3) - v884,
+v895 = v101_1 + v894_1,
+v896[0:0] = v895,
+v896[11:1] = (v895 >>> 1) - v202_1,
+v897 = (v896_2 <<< 1) - v751_2,
+v898 = v897 + 14'sd48,
+v899 = v898[12] ? 12'd0 : v898,
+v900 = (v899 >>> 6),
+v901 = (v576_3 <<< 1) + v900_3,
+v902 = v900_3 - v564_3,
+v903[1:0] = v902,
+v903[6:2] = (v902 >>> 2) + v403_3,
+v904 = ($signed({1'b0, v299_3}) <<< 2) + v902,
+v905[2:0] = v904,
+v905[10:3] = (v904 >>> 3) - $signed({1'b0, v801}),
+v906 = ($signed({1'b0, v608_3}) <<< 2) - v902,
+v907 = $signed({1'b0, v741_3}) - v906,
+v908 = v904 - $signed({1'b0, v834}),
+v909 = (v225_3 <<< 2) - v900_3,
+v910 = v847 - v909,
+v911 = v544_3 + v900_3,
+v912 = v756_3 - v900_3,
+v913 = ($signed({1'b0, v559_3}) <<< 1) + v912,
+v914 = (v892 <<< 4) - v719,
+v915[3:0] = v914_3,
+v915[10:4] = (v914_3 >>> 4) + v412_3,
+v916 = ($signed({1'b0, v873}) <<< 4) - v915,
+v917[0:0] = v892,
+v917[5:1] = (v892 >>> 1) - v564,
+v918 = ($signed({1'b0, v808_3}) <<< 2) + v917_3,
+v919[1:0] = v917_3,
+v919[7:2] = (v917_3 >>> 2) + $signed({1'b0, v536_3}),
+v920 = (v394 <<< 1) + v892,
+v921 = (v613_3 <<< 1) - v920_3,
+v922 = v921 + v678,
+v923[1:0] = $signed({1'b0, v901}),
+v923[10:2] = ($signed({1'b0, v901}) >>> 2) + v922,
+v924 = (v892 <<< 1) - v372,
+v925[1:0] = $signed({1'b0, v799_3}),
+v925[7:2] = ($signed({1'b0, v799_3}) >>> 2) + v924_3,
+v926[2:0] = v925,
+v926[8:3] = (v925 >>> 3) + v537_3,
+v927[2:0] = v926,
+v927[9:3] = (v926 >>> 3) + v903,
+v928 = (v761_4 <<< 2) + v927_4,
+v929 = ($signed({1'b0, v583_3}) <<< 1) - v924_3,
+v930 = (v658 <<< 1) + v929,
+v931 = (v762 <<< 2) + v930,
+v932[0:0] = v931_4,
+v932[9:1] = (v931_4 >>> 1) - $signed({1'b0, v840_4}),
+v933[1:0] = v892,
+v933[3:2] = (v892 >>> 2) - v443_2,
+v934 = v225 + v892,
+v935[1:0] = v892,
+v935[5:2] = (v892 >>> 2) - v647_2,
+v936 = (v443_2 <<< 2) + v892,
+v937 = v936 - v634,
+v938 = (v937_3 <<< 3) + v686,
+v939 = v892 + v868_2,
+v940 = v683_3 - v939_3,
+v941 = (v940 <<< 1) - $signed({1'b0, v900_3}),
+v942 = v941 - $signed({1'b0, v676}),
+v943[2:0] = $signed({1'b0, v939}),
+v943[7:3] = ($signed({1'b0, v939}) >>> 3) + v595,
+v944 = v636 + v943_3,
+v945 = (v884 <<< 1) + v2,
+v946 = v489 - v945_1,
+v947 = v946_2 + 14'sd304,
+v948 = v947[12] ? 12'd0 : v947,
+v949 = (v948 >>> 6),
+v950[1:0] = v280_1,
+v950[12:2] = (v280_1 >>> 2) + v945_1,
+v951 = v309 + v950,
+v952 = v951_2 + 14'sd416,
+v953 = v952[12] ? 12'd0 : v952,
+v954 = (v953 >>> 6),
+v955[0:0] = v251_1,
+v955[11:1] = (v251_1 >>> 1) - v945_1,
+v956[1:0] = v955,
+v956[11:2] = (v955 >>> 2) - v210_1,
+v957 = v956_2 + 13'sd2,
+v958 = v957[11] ? 11'd0 : v957,
+v959 = (v958 >>> 7),
+v960 = $signed({1'b0, v959_4}) + v907_4,
+v961[1:0] = v959,
+v961[5:2] = v702_2 + (v959 >>> 2),
+v962[0:0] = v961_3,
+v962[6:1] = (v961_3 >>> 1) - v730_3,
+v963[0:0] = v962,
+v963[7:1] = (v962 >>> 1) + $signed({1'b0, v741_3}),
+v964 = (v536 <<< 1) - v954,
+v965 = $signed({1'b0, v656}) - v964_3,
+v966 = (v965_4 <<< 1) - v757_4,
+v967 = ($signed({1'b0, v583_3}) <<< 1) - v964_3,
+v968 = (v964_3 <<< 4) + v893,
+v969[2:0] = v949,
+v969[6:3] = v318_2 + (v949 >>> 3),
+v970 = (v815_3 <<< 2) + v969_3,
+v971[0:0] = v749,
+v971[6:1] = (v749 >>> 1) + v949,
+v972[1:0] = v938,
+v972[10:2] = (v938 >>> 2) + $signed({1'b0, v971_3}),
+v973 = ($signed({1'b0, v873_4}) <<< 3) + v972_4,
+v974[0:0] = $signed({1'b0, v971_3}),
+v974[8:1] = ($signed({1'b0, v971_3}) >>> 1) + v964_3,
+v975 = v418_2 + v949,
+v976[2:0] = v816_3,
+v976[9:3] = (v816_3 >>> 3) + $signed({1'b0, v975_3}),
+v977 = v299_3 - v975_3,
+v978 = (v977 <<< 3) + v802,
+v979 = (v602_3 <<< 1) + v975_3,
+v980 = v527 + v959,
+v981 = v980_3 - v911,
+v982 = (v826 <<< 1) - v981,
+v983[1:0] = v982_4,
+v983[9:2] = (v982_4 >>> 2) - v642_4,
+v984[1:0] = v673,
+v984[8:2] = (v673 >>> 2) + $signed({1'b0, v980_3}),
+v985 = v869_3 + v980_3,
+v986 = v820_3 + $signed({1'b0, v980_3}),
+v987 = (v459 <<< 3) + v954,
+v988 = (v719_3 <<< 3) + v987_3,
+v989 = v583 + v954,
+v990 = (v989_3 <<< 1) + v504_3,
+v991 = (v852_3 <<< 2) - v989_3,
+v992 = v944 - v991,
+v993 = ($signed({1'b0, v811_4}) <<< 1) + v992_4,
+v994[0:0] = v991,
+v994[8:1] = (v991 >>> 1) + $signed({1'b0, v742}),
+v995 = ($signed({1'b0, v394_3}) <<< 2) + v994,
+v996[0:0] = v995_4,
+v996[9:1] = (v995_4 >>> 1) - v612_4,
+v997[0:0] = v995_4,
+v997[8:1] = (v995_4 >>> 1) - v762_4,
+v998 = (v756_3 <<< 1) - v989_3,
+v999[1:0] = v818,
+v999[9:2] = (v818 >>> 2) - v998,
+v1000 = v959 - v478_2,
+v1001 = (v1000_3 <<< 3) + $signed({1'b0, v741_3}),
+v1002[0:0] = v1001,
+v1002[6:1] = (v1001 >>> 1) - $signed({1'b0, v980_3}),
+v1003 = (v959 <<< 1) + v225,
+v1004 = v559 + (v1003 <<< 1),
+v1005 = $signed({1'b0, v1004_3}) + v671_3,
+v1006 = v1005 + $signed({1'b0, v768}),
+v1007 = (v459 <<< 2) - v959,
+v1008 = v225 + v959,
+v1009[5:0] = v724,
+v1009[11:6] = (v724 >>> 6) + $signed({1'b0, v1008_3}),
+v1010 = (v1008_3 <<< 4) - v799_3,
+v1011 = v1010 + v770,
+v1012[0:0] = v1011,
+v1012[10:1] = (v1011 >>> 1) - v974,
+v1013 = v730 - v959,
+v1014[0:0] = v862_3,
+v1014[6:1] = (v862_3 >>> 1) - v1013_3,
+v1015 = (v1014 <<< 2) - v611,
+v1016 = ($signed({1'b0, v811_3}) <<< 2) + v1015,
+v1017 = (v698_3 <<< 1) + v1013_3,
+v1018 = (v1013_3 <<< 5) + $signed({1'b0, v786_3}),
+v1019 = ($signed({1'b0, v773_3}) <<< 1) + v1018,
+v1020[2:0] = v1019,
+v1020[10:3] = (v1019 >>> 3) + $signed({1'b0, v742}),
+v1021[0:0] = v1020_4,
+v1021[11:1] = (v1020_4 >>> 1) + v653_4,
+v1022 = (v1013 <<< 6) - $signed({1'b0, v719}),
+v1023[2:0] = v884,
+v1023[8:3] = (v884 >>> 3) + v33,
+v1024[0:0] = v162_1,
+v1024[9:1] = (v162_1 >>> 1) - v1023_1,
+v1025 = (v354_1 <<< 1) + v1024,
+v1026 = v1025_2 + 12'sd46,
+v1027 = v1026[10] ? 10'd0 : v1026,
+v1028 = (v1027 >>> 5),
+v1029 = (v1028_3 <<< 1) - v799_3,
+v1030[1:0] = v1029,
+v1030[7:2] = (v1029 >>> 2) - v648_3,
+v1031[1:0] = v1030,
+v1031[8:2] = (v1030 >>> 2) - v537_3,
+v1032[3:0] = v1029,
+v1032[8:4] = (v1029 >>> 4) - $signed({1'b0, v808_3}),
+v1033[1:0] = v1032,
+v1033[9:2] = (v1032 >>> 2) - v672,
+v1034[0:0] = v712_3,
+v1034[5:1] = (v712_3 >>> 1) + v1028_3,
+v1035[1:0] = $signed({1'b0, v1034}),
+v1035[8:2] = ($signed({1'b0, v1034}) >>> 2) + v1007_3,
+v1036 = v1035 - $signed({1'b0, v504_3}),
+v1037 = v1036_4 - v918_4,
+v1038 = (v608 <<< 1) - v1028,
+v1039 = v537_3 - v1038_3,
+v1040[0:0] = v942_4,
+v1040[9:1] = (v942_4 >>> 1) - v1039_4,
+v1041[0:0] = v372,
+v1041[5:1] = (v372 >>> 1) + v1028,
+v1042 = $signed({1'b0, v1041_3}) + v902,
+v1043[0:0] = v668,
+v1043[9:1] = (v668 >>> 1) + v1042,
+v1044[1:0] = v916_4,
+v1044[12:2] = (v916_4 >>> 2) + v1043_4,
+v1045[0:0] = v1041_3,
+v1045[7:1] = (v1041_3 >>> 1) + v528_3,
+v1046 = (v959_3 <<< 1) - v1045,
+v1047 = (v433_3 <<< 1) + v1041_3,
+v1048 = (v852_3 <<< 4) - v1047,
+v1049[1:0] = v976,
+v1049[11:2] = (v976 >>> 2) - v1048,
+v1050[3:0] = v1049_4,
+v1050[13:4] = (v1049_4 >>> 4) - v778_4,
+v1051[2:0] = v1050,
+v1051[13:3] = (v1050 >>> 3) + v960,
+v1052 = (v912 <<< 1) + v1048,
+v1053[1:0] = v1052_4,
+v1053[9:2] = (v1052_4 >>> 2) - v849_4,
+v1054 = v372 + v1028,
+v1055 = v1054_3 + v799_3,
+v1056 = (v527_3 <<< 1) - v1054_3,
+v1057 = (v1056 <<< 2) + $signed({1'b0, v660}),
+v1058 = ($signed({1'b0, v817}) <<< 1) + v1057,
+v1059[0:0] = v954_3,
+v1059[7:1] = (v954_3 >>> 1) - v1054_3,
+v1060[1:0] = $signed({1'b0, v767_3}),
+v1060[9:2] = ($signed({1'b0, v767_3}) >>> 2) + v1059,
+v1061[2:0] = v1060,
+v1061[10:3] = (v1060 >>> 3) + v981,
+v1062 = (v403_3 <<< 4) + v1059,
+v1063 = v418_2 + v1028,
+v1064 = ($signed({1'b0, v1063_3}) <<< 1) + v585_3,
+v1065[0:0] = $signed({1'b0, v1063_3}),
+v1065[7:1] = ($signed({1'b0, v1063_3}) >>> 1) + v689_3,
+v1066 = v1017 + v1065,
+v1067 = (v1063_3 <<< 2) - v576_3,
+v1068 = (v514_3 <<< 4) + v1067,
+v1069[3:0] = v1068,
+v1069[9:4] = (v1068 >>> 4) + $signed({1'b0, v649_3}),
+v1070 = (v781_4 <<< 1) + v1069_4,
+v1071[1:0] = v884,
+v1071[8:2] = (v884 >>> 2) + v159,
+v1072 = (v1071_1 <<< 2) + v255_1,
+v1073 = v1072 + v886,
+v1074 = v1073_2 - 14'sd212,
+v1075 = v1074[12] ? 12'd0 : v1074,
+v1076 = (v1075 >>> 6),
+v1077[1:0] = $signed({1'b0, v1076}),
+v1077[6:2] = v419 + ($signed({1'b0, v1076}) >>> 2),
+v1078 = ($signed({1'b0, v402_3}) <<< 3) + v1077_3,
+v1079 = ($signed({1'b0, v815_3}) <<< 1) + v1078,
+v1080[0:0] = v1079,
+v1080[7:1] = (v1079 >>> 1) - $signed({1'b0, v810_3}),
+v1081[0:0] = v1080_4,
+v1081[9:1] = (v1080_4 >>> 1) - v967_4,
+v1082[0:0] = v1076,
+v1082[4:1] = (v1076 >>> 1) - v337_2,
+v1083[2:0] = v914_3,
+v1083[8:3] = (v914_3 >>> 3) + v1082_3,
+v1084[1:0] = v412_3,
+v1084[7:2] = (v412_3 >>> 2) + v1082_3,
+v1085 = (v1084 <<< 1) - $signed({1'b0, v858}),
+v1086[0:0] = v1085_4,
+v1086[11:1] = (v1085_4 >>> 1) + v1037,
+v1087 = (v469 <<< 4) + v1076,
+v1088 = (v614_3 <<< 5) + v1087_3,
+v1089[2:0] = v1088,
+v1089[10:3] = (v1088 >>> 3) + v900_3,
+v1090 = (v650_3 <<< 2) - $signed({1'b0, v1089}),
+v1091 = (v459 <<< 3) + v1076,
+v1092 = (v402_3 <<< 2) - v1091_3,
+v1093 = $signed({1'b0, v1041_3}) + v1092,
+v1094 = v1076 + v892,
+v1095 = (v1013_3 <<< 2) + $signed({1'b0, v1094_3}),
+v1096[0:0] = v670,
+v1096[8:1] = (v670 >>> 1) - v1095,
+v1097[0:0] = v1096,
+v1097[9:1] = (v1096 >>> 1) - v909,
+v1098 = (v675_4 <<< 2) + v1097_4,
+v1099 = (v977_4 <<< 3) + v1098,
+v1100 = (v583 <<< 1) + v1076,
+v1101 = (v933_3 <<< 1) - $signed({1'b0, v1100_3}),
+v1102[2:0] = v1101,
+v1102[7:3] = (v1101 >>> 3) + $signed({1'b0, v338_3}),
+v1103[0:0] = v1102,
+v1103[8:1] = (v1102 >>> 1) + v785,
+v1104 = (v986_4 <<< 2) + v1103_4,
+v1105[0:0] = v1033_4,
+v1105[10:1] = (v1033_4 >>> 1) + v1104,
+v1106 = (v1076 <<< 1) + v749,
+v1107 = (v610_3 <<< 2) + v1106_3,
+v1108[0:0] = v662,
+v1108[11:1] = (v662 >>> 1) - $signed({1'b0, v1107}),
+v1109 = (v648_3 <<< 1) + $signed({1'b0, v1106_3}),
+v1110 = (v820_3 <<< 2) + v1109,
+v1111[0:0] = v774,
+v1111[9:1] = (v774 >>> 1) + v1110,
+v1112[0:0] = v1111_4,
+v1112[9:1] = (v1111_4 >>> 1) - v967_4,
+v1113 = (v63 <<< 3) + v884,
+v1114 = v312 - v1113_1,
+v1115 = v1114_2 + 12'sd20,
+v1116 = v1115[10] ? 10'd0 : v1115,
+v1117 = (v1116 >>> 6),
+v1118[1:0] = v934,
+v1118[5:2] = (v934 >>> 2) - v1117,
+v1119[1:0] = $signed({1'b0, v949_3}),
+v1119[7:2] = ($signed({1'b0, v949_3}) >>> 2) + v1118_3,
+v1120[2:0] = v1119,
+v1120[8:3] = (v1119 >>> 3) + $signed({1'b0, v848_3}),
+v1121[0:0] = v1120_4,
+v1121[10:1] = (v1120_4 >>> 1) + v776_4,
+v1122[1:0] = v1121,
+v1122[11:2] = (v1121 >>> 2) + v908_4,
+v1123 = (v997 <<< 1) + v1122,
+v1124 = v1123_5 + 13'sd4,
+v1125 = v1124[11] ? 11'd0 : v1124,
+v1126 = (v1125 >>> 5),
+v1127 = (v688_2 <<< 1) - $signed({1'b0, v1117}),
+v1128 = (v305_2 <<< 3) + $signed({1'b0, v1117}),
+v1129 = v1113_1 + v180,
+v1130 = v1129_2 + 11'sd16,
+v1131 = v1130[9] ? 9'd0 : v1130,
+v1132 = (v1131 >>> 6),
+v1133[0:0] = v1013,
+v1133[4:1] = (v1013 >>> 1) - $signed({1'b0, v1132}),
+v1134[3:0] = $signed({1'b0, v949_3}),
+v1134[8:4] = ($signed({1'b0, v949_3}) >>> 4) + v1133_3,
+v1135 = v700_2 + $signed({1'b0, v1132}),
+v1136[2:0] = $signed({1'b0, v936}),
+v1136[6:3] = ($signed({1'b0, v936}) >>> 3) + v1135,
+v1137 = (v1136_3 <<< 3) + v1022_3,
+v1138 = (v667 <<< 2) + v1137,
+v1139 = (v843_3 <<< 5) + v1138,
+v1140 = (v1090_4 <<< 3) + v1139_4,
+v1141 = (v983 <<< 4) + v1140,
+v1142[0:0] = v741_3,
+v1142[4:1] = (v741_3 >>> 1) - v1117_3,
+v1143[1:0] = $signed({1'b0, v772}),
+v1143[9:2] = ($signed({1'b0, v772}) >>> 2) + v1142,
+v1144 = v1142 + v652_3,
+v1145[4:0] = v968,
+v1145[11:5] = (v968 >>> 5) + v1144,
+v1146[5:0] = v1145_4,
+v1146[12:6] = (v1145_4 >>> 6) + v642_4,
+v1147 = (v1132 <<< 2) + v411,
+v1148[3:0] = $signed({1'b0, v1147}),
+v1148[7:4] = v695_2 + ($signed({1'b0, v1147}) >>> 4),
+v1149[0:0] = v924_3,
+v1149[8:1] = (v924_3 >>> 1) + v1148_3,
+v1150[0:0] = v411,
+v1150[4:1] = (v411 >>> 1) - v1117,
+v1151 = $signed({1'b0, v900_3}) + v1150_3,
+v1152[0:0] = v963,
+v1152[8:1] = (v963 >>> 1) + v1151,
+v1153[1:0] = v1152_4,
+v1153[8:2] = (v1152_4 >>> 2) + v1039_4,
+v1154[0:0] = v1040,
+v1154[10:1] = (v1040 >>> 1) + v1153,
+v1155 = $signed({1'b0, v1054_3}) - v1151,
+v1156 = (v1155 <<< 2) + v825,
+v1157 = v1156_4 + 12'sd4,
+v1158 = v1157[10] ? 10'd0 : v1157,
+v1159 = (v1158 >>> 6),
+v1160[0:0] = v827,
+v1160[8:1] = (v827 >>> 1) + v1155,
+v1161 = v821_3 + v1151,
+v1162 = ($signed({1'b0, v872_3}) <<< 1) + v1161,
+v1163 = (v1162_4 <<< 1) + v978_4,
+v1164 = (v1150_3 <<< 3) + $signed({1'b0, v773_3}),
+v1165 = v1149 + v1164,
+v1166[0:0] = v1165_4,
+v1166[11:1] = (v1165_4 >>> 1) + v923_4,
+v1167 = v1166 + v831_4,
+v1168[1:0] = v1167_5,
+v1168[11:2] = (v1167_5 >>> 2) - v828_5,
+v1169 = v1168 + 13'sd32,
+v1170 = v1169[11] ? 11'd0 : v1169,
+v1171 = (v1170 >>> 5),
+v1172 = $signed({1'b0, v469_3}) + v1150_3,
+v1173[0:0] = $signed({1'b0, v536_3}),
+v1173[6:1] = ($signed({1'b0, v536_3}) >>> 1) + v1150_3,
+v1174[1:0] = $signed({1'b0, v834}),
+v1174[9:2] = ($signed({1'b0, v834}) >>> 2) + v1173,
+v1175 = ($signed({1'b0, v874_3}) <<< 1) - v1150_3,
+v1176 = (v1175 <<< 4) + v1009,
+v1177[2:0] = v1176_4,
+v1177[12:3] = (v1176_4 >>> 3) + v1031_4,
+v1178[3:0] = v1177,
+v1178[13:4] = (v1177 >>> 4) - v913_4,
+v1179 = v1178_5 + 15'sd64,
+v1180 = v1179[13] ? 13'd0 : v1179,
+v1181 = (v1180 >>> 8),
+v1182 = v1126 - v1181,
+v1183 = v1181 - v1159_5,
+v1184 = {v1132, v299},
+v1185 = ($signed({1'b0, v1184}) <<< 3) + v935,
+v1186 = ($signed({1'b0, v621_3}) <<< 2) + v1185_3,
+v1187[0:0] = v1186,
+v1187[9:1] = (v1186 >>> 1) + v883,
+v1188 = v1187_4 - v1143_4,
+v1189[0:0] = v299,
+v1189[3:1] = (v299 >>> 1) - v1132,
+v1190 = (v1189_3 <<< 1) + v735_3,
+v1191[1:0] = v567,
+v1191[8:2] = (v567 >>> 2) + v1190,
+v1192 = ($signed({1'b0, v970}) <<< 1) + v1191,
+v1193 = (v1192_4 <<< 1) - v1061_4,
+v1194[0:0] = v1127_3,
+v1194[5:1] = (v1127_3 >>> 1) + v1189_3,
+v1195[0:0] = v1117,
+v1195[4:1] = (v1117 >>> 1) - v552,
+v1196[1:0] = $signed({1'b0, v911}),
+v1196[7:2] = ($signed({1'b0, v911}) >>> 2) + v1195_3,
+v1197 = ($signed({1'b0, v815_3}) <<< 2) + v1196,
+v1198 = v777_4 + v1197_4,
+v1199[0:0] = $signed({1'b0, v536}),
+v1199[5:1] = ($signed({1'b0, v536}) >>> 1) + v1195,
+v1200[0:0] = $signed({1'b0, v1055}),
+v1200[8:1] = ($signed({1'b0, v1055}) >>> 1) + v1199_3,
+v1201[0:0] = v1200,
+v1201[9:1] = (v1200 >>> 1) + v854,
+v1202[0:0] = v1193,
+v1202[11:1] = (v1193 >>> 1) - v1201_4,
+v1203 = v1202_5 - v723_5,
+v1204 = v1203 + 13'sd36,
+v1205 = v1204[11] ? 11'd0 : v1204,
+v1206 = (v1205 >>> 5),
+v1207 = (v1195 <<< 2) - $signed({1'b0, v719}),
+v1208 = ($signed({1'b0, v980_3}) <<< 2) + v1207_3,
+v1209 = (v1208 <<< 1) + v804,
+v1210 = v593 + v1132,
+v1211[0:0] = v504_3,
+v1211[5:1] = (v504_3 >>> 1) - v1210_3,
+v1212[0:0] = v809,
+v1212[7:1] = (v809 >>> 1) + v1211,
+v1213 = (v1117 <<< 1) + v225,
+v1214[0:0] = v1128,
+v1214[6:1] = (v1128 >>> 1) - $signed({1'b0, v1213}),
+v1215[0:0] = v1214_3,
+v1215[6:1] = (v1214_3 >>> 1) + $signed({1'b0, v536_3}),
+v1216 = $signed({1'b0, v819_3}) + v1215,
+v1217 = v765 + v1216,
+v1218 = (v1117 <<< 1) - v402,
+v1219 = (v1218_3 <<< 1) + v919,
+v1220 = v1219 + v1002,
+v1221 = v1132 + v402,
+v1222[1:0] = v872,
+v1222[5:2] = (v872 >>> 2) - v1221,
+v1223[0:0] = v795,
+v1223[7:1] = (v795 >>> 1) + v1222_3,
+v1224 = v1223_4 - v913_4,
+v1225[0:0] = v1172,
+v1225[5:1] = (v1172 >>> 1) - $signed({1'b0, v1221_3}),
+v1226 = v1006 + v1225,
+v1227 = v1132 + v730,
+v1228[0:0] = v595,
+v1228[5:1] = (v595 >>> 1) + $signed({1'b0, v1227}),
+v1229[0:0] = v1228_3,
+v1229[6:1] = (v1228_3 >>> 1) - v663_3,
+v1230[0:0] = v1218_3,
+v1230[7:1] = (v1218_3 >>> 1) + v1229,
+v1231[3:0] = $signed({1'b0, v870}),
+v1231[11:4] = ($signed({1'b0, v870}) >>> 4) + v1230,
+v1232 = v362_2 + v1132,
+v1233 = ($signed({1'b0, v1232_3}) <<< 4) + v924_3,
+v1234 = v1132 - v418_2,
+v1235 = $signed({1'b0, v564}) + (v1234 <<< 1),
+v1236 = (v350 <<< 1) + v884,
+v1237[1:0] = v1236_1,
+v1237[11:2] = (v1236_1 >>> 2) + v452_1,
+v1238[3:0] = v1237,
+v1238[12:4] = (v1237 >>> 4) - v736_1,
+v1239 = (v349_2 <<< 2) + v1238_2,
+v1240 = v1239 - 15'sd440,
+v1241 = v1240[13] ? 13'd0 : v1240,
+v1242 = (v1241 >>> 6),
+v1243[0:0] = v696_3,
+v1243[7:1] = (v696_3 >>> 1) + $signed({1'b0, v1242_3}),
+v1244 = (v1243 <<< 3) + v893,
+v1245 = (v1225 <<< 5) + v1244,
+v1246[0:0] = v1245_4,
+v1246[12:1] = (v1245_4 >>> 1) + v1086,
+v1247 = (v1076_3 <<< 1) + v1242_3,
+v1248 = v1247 - v988,
+v1249 = (v749_3 <<< 1) + v1247,
+v1250 = (v759_4 <<< 1) - $signed({1'b0, v1249_4}),
+v1251 = $signed({1'b0, v1247}) - v929,
+v1252 = v1251 + $signed({1'b0, v743}),
+v1253 = (v1251 <<< 3) + v1174,
+v1254[0:0] = v1253_4,
+v1254[12:1] = (v1253_4 >>> 1) + v1099,
+v1255 = v1254_5 - 14'sd12,
+v1256 = v1255[12] ? 11'd0 : v1255,
+v1257 = (v1256 >>> 5),
+v1258[1:0] = v343_1,
+v1258[11:2] = (v343_1 >>> 2) + v1236_1,
+v1259 = (v421_1 <<< 1) + v1258,
+v1260 = v1259_2 + 14'sd224,
+v1261 = v1260[12] ? 12'd0 : v1260,
+v1262 = (v1261 >>> 6),
+v1263 = ($signed({1'b0, v1262_3}) <<< 1) - v1150_3,
+v1264[1:0] = v1263,
+v1264[8:2] = (v1263 >>> 2) - v663_3,
+v1265 = ($signed({1'b0, v443_3}) <<< 1) - v1264,
+v1266[0:0] = v910_4,
+v1266[9:1] = (v910_4 >>> 1) + v1265_4,
+v1267[2:0] = v627,
+v1267[9:3] = (v627 >>> 3) - $signed({1'b0, v1262}),
+v1268[0:0] = v1267_3,
+v1268[9:1] = (v1267_3 >>> 1) - $signed({1'b0, v808_3}),
+v1269 = v1268 - v1056,
+v1270 = (v1269 <<< 1) - v763,
+v1271 = v1270_4 + v1250,
+v1272 = v1163 + v1271,
+v1273 = v1272_5 + 14'sd4,
+v1274 = v1273[12] ? 10'd0 : v1273,
+v1275 = (v1274 >>> 4),
+v1276 = v1257_6 - v1171_6,
+v1277 = v1275 + v1257,
+v1278[0:0] = v761_4,
+v1278[9:1] = (v761_4 >>> 1) + v1265_4,
+v1279[1:0] = v1012_4,
+v1279[11:2] = (v1012_4 >>> 2) + v1278,
+v1280 = v1279_5 + 13'sd32,
+v1281 = v1280[11] ? 10'd0 : v1280,
+v1282 = (v1281 >>> 7),
+v1283 = v1282_6 + v1206_6,
+v1284[0:0] = v1159_5,
+v1284[3:1] = (v1159_5 >>> 1) - v1282,
+v1285 = (v846_3 <<< 2) + $signed({1'b0, v1247}),
+v1286 = v1285 + v662,
+v1287[1:0] = v1231_4,
+v1287[12:2] = (v1231_4 >>> 2) - v1286_4,
+v1288[3:0] = v1287,
+v1288[13:4] = (v1287 >>> 4) - v1046_4,
+v1289 = (v815_3 <<< 2) + v1242_3,
+v1290 = (v1242_3 <<< 3) + v773_3,
+v1291 = (v664_3 <<< 3) + $signed({1'b0, v1290}),
+v1292 = (v653 <<< 2) + v1291,
+v1293 = (v993 <<< 2) + v1292_4,
+v1294[2:0] = v1293,
+v1294[12:3] = (v1293 >>> 3) - v1226_4,
+v1295 = v1294_5 - 14'sd3,
+v1296 = v1295[12] ? 12'd0 : v1295,
+v1297 = (v1296 >>> 6),
+v1298[1:0] = $signed({1'b0, v1290}),
+v1298[10:2] = ($signed({1'b0, v1290}) >>> 2) + v918,
+v1299 = (v1160_4 <<< 1) - v1298_4,
+v1300 = (v1297_6 <<< 1) + v1171_6,
+v1301 = (v1159_5 <<< 1) - v1297,
+v1302 = v1242_3 + v971_3,
+v1303 = v1081 - $signed({1'b0, v1302_4}),
+v1304 = (v1303 <<< 2) + v1044,
+v1305[0:0] = v1304_5,
+v1305[12:1] = (v1304_5 >>> 1) - v833_5,
+v1306 = v1305 - 14'sd32,
+v1307 = v1306[12] ? 12'd0 : v1306,
+v1308 = (v1307 >>> 7),
+v1309 = v1308 - v1181,
+v1310 = (v822 <<< 2) + $signed({1'b0, v1302}),
+v1311[0:0] = v1308,
+v1311[4:1] = (v1308 >>> 1) + v1126,
+v1312[2:0] = v1302,
+v1312[10:3] = (v1302 >>> 3) - v801,
+v1313 = v1312_4 + v1070,
+v1314 = (v1198 <<< 2) + v1313,
+v1315 = v1314_5 + 14'sd20,
+v1316 = v1315[12] ? 11'd0 : v1315,
+v1317 = (v1316 >>> 6),
+v1318 = v712_3 + v1242_3,
+v1319[0:0] = $signed({1'b0, v1318}),
+v1319[7:1] = ($signed({1'b0, v1318}) >>> 1) + v1194,
+v1320 = (v1319 <<< 3) + v804,
+v1321 = (v1318 <<< 1) + v1106_3,
+v1322[0:0] = v1242_3,
+v1322[9:1] = (v1242_3 >>> 1) - v1321,
+v1323 = ($signed({1'b0, v868_4}) <<< 2) - v1322_4,
+v1324[1:0] = v1083,
+v1324[9:2] = (v1083 >>> 2) + $signed({1'b0, v1318}),
+v1325 = (v1212_4 <<< 2) - v1324_4,
+v1326 = v871_4 + v1325,
+v1327[0:0] = v1326,
+v1327[11:1] = (v1326 >>> 1) - v1058_4,
+v1328 = v1327_5 + 13'sd16,
+v1329 = v1328[11] ? 10'd0 : v1328,
+v1330 = (v1329 >>> 5),
+v1331 = (v225_3 <<< 1) - v1318,
+v1332[0:0] = v838,
+v1332[9:1] = (v838 >>> 1) - v1331,
+v1333 = v1332_4 + v1016_4,
+v1334 = v1053 + v1333,
+v1335 = (v1334_5 <<< 3) - v1146_5,
+v1336 = (v723_5 <<< 2) + v1335,
+v1337 = v1336_6 + 16'sd48,
+v1338 = v1337[14] ? 14'd0 : v1337,
+v1339 = (v1338 >>> 7),
+v1340 = (v1339 <<< 1) - v1275_6,
+v1341 = v1331 - $signed({1'b0, v505}),
+v1342 = v1341_4 + v651_4,
+v1343 = (v1339 <<< 1) - v1300,
+v1344 = ($signed({1'b0, v1126_7}) <<< 3) + v1343_7,
+v1345 = (v1159_5 <<< 2) - v1330,
+v1346 = v1345 - $signed({1'b0, v1297}),
+v1347 = (v1331 <<< 1) + $signed({1'b0, v970}),
+v1348[0:0] = v1347_4,
+v1348[8:1] = (v1347_4 >>> 1) + v818_4,
+v1349 = (v1348 <<< 1) - v855_4,
+v1350 = (v1154 <<< 1) + v1349,
+v1351 = v1350_5 + 14'sd48,
+v1352 = v1351[12] ? 11'd0 : v1351,
+v1353 = (v1352 >>> 5),
+v1354 = ($signed({1'b0, v1353_7}) <<< 2) - v1340_7,
+v1355 = $signed({1'b0, v1353_6}) - v1276,
+v1356 = (v1183 <<< 2) - $signed({1'b0, v1353}),
+v1357[0:0] = $signed({1'b0, v1275_6}),
+v1357[7:1] = ($signed({1'b0, v1275_6}) >>> 1) - v1355,
+v1358 = ($signed({1'b0, v1159_7}) <<< 1) - v1357_7,
+v1359 = (v1159_5 <<< 1) + v1353,
+v1360[2:0] = v1353,
+v1360[5:3] = (v1353 >>> 3) - v1282,
+v1361[1:0] = v1360_6,
+v1361[8:2] = (v1360_6 >>> 2) - $signed({1'b0, v1206_6}),
+v1362 = (v1262 <<< 1) - v1076,
+v1363 = v879_3 + v1362_3,
+v1364[0:0] = v1363,
+v1364[8:1] = (v1363 >>> 1) + $signed({1'b0, v756_3}),
+v1365[0:0] = v1364,
+v1365[10:1] = (v1364 >>> 1) + $signed({1'b0, v1249}),
+v1366 = v841_4 + v1365_4,
+v1367 = v905_4 + v1366,
+v1368 = (v1367_5 <<< 1) + v1051_5,
+v1369 = v1368 + 15'sd76,
+v1370 = v1369[13] ? 12'd0 : v1369,
+v1371 = (v1370 >>> 4),
+v1372 = (v1371_6 <<< 2) - v1371_6,
+v1373 = (v1257_6 <<< 4) - v1372,
+v1374 = (v1262 <<< 1) + v1184,
+v1375[0:0] = v504_3,
+v1375[8:1] = (v504_3 >>> 1) - v1374_3,
+v1376 = $signed({1'b0, v1047}) + v1375,
+v1377 = v1376 - $signed({1'b0, v979}),
+v1378 = (v1377_4 <<< 1) - v764_4,
+v1379[0:0] = v1105,
+v1379[12:1] = (v1105 >>> 1) + v1378,
+v1380 = v1379_5 + 14'sd20,
+v1381 = v1380[12] ? 11'd0 : v1380,
+v1382 = (v1381 >>> 6),
+v1383[0:0] = v1126,
+v1383[4:1] = (v1126 >>> 1) - v1382,
+v1384 = (v1383 <<< 2) - v1383,
+v1385 = (v1382_6 <<< 2) + v1171_6,
+v1386[0:0] = v1385,
+v1386[6:1] = (v1385 >>> 1) + v1359_6,
+v1387 = (v1382 <<< 2) - v1275,
+v1388[0:0] = v1262,
+v1388[6:1] = (v1262 >>> 1) + v576,
+v1389 = (v874_3 <<< 1) + v1388_3,
+v1390[0:0] = v1134,
+v1390[10:1] = (v1134 >>> 1) + $signed({1'b0, v1389}),
+v1391 = v1390_4 + v875_4,
+v1392 = v1108_4 + v1391,
+v1393 = (v966_5 <<< 1) + v1392_5,
+v1394 = v1299_5 + v1393,
+v1395 = v1394_6 + 14'sd32,
+v1396 = v1395[12] ? 11'd0 : v1395,
+v1397 = (v1396 >>> 5),
+v1398[0:0] = v1397,
+v1398[6:1] = (v1397 >>> 1) - v1171_6,
+v1399[1:0] = v1388_3,
+v1399[7:2] = (v1388_3 >>> 2) - v657_3,
+v1400 = ($signed({1'b0, v1117_3}) <<< 2) + v1399,
+v1401[2:0] = v1400,
+v1401[9:3] = (v1400 >>> 3) + $signed({1'b0, v985}),
+v1402[0:0] = v1401_4,
+v1402[11:1] = (v1401_4 >>> 1) + v996,
+v1403 = v1402_5 - 13'sd16,
+v1404 = v1403[11] ? 11'd0 : v1403,
+v1405 = (v1404 >>> 6),
+v1406[0:0] = v1300,
+v1406[6:1] = (v1300 >>> 1) - v1397,
+v1407[0:0] = v1397,
+v1407[5:1] = (v1397 >>> 1) - v1257_6,
+v1408[2:0] = v1371_6,
+v1408[7:3] = (v1371_6 >>> 3) + v1405_6,
+v1409 = (v1405 <<< 2) + v1257,
+v1410[0:0] = v1353_6,
+v1410[6:1] = (v1353_6 >>> 1) + v1409_6,
+v1411 = v1387_6 + $signed({1'b0, v1410}),
+v1412 = v1411 + ($signed({1'b0, v1397}) <<< 3),
+v1413[0:0] = v1297,
+v1413[4:1] = (v1297 >>> 1) + v1405,
+v1414 = (v1413_6 <<< 1) - v1171_6,
+v1415 = v1414 - 8'sd2,
+v1416 = v1415[6] ? 6'd0 : v1415,
+v1417 = (v1416 >>> 4),
+v1418[0:0] = v1405,
+v1418[3:1] = (v1405 >>> 1) - v1159_5,
+v1419 = (v1142 <<< 3) + v1399,
+v1420 = (v1419 <<< 1) + $signed({1'b0, v845}),
+v1421 = (v999_4 <<< 2) - v1420_4,
+v1422 = (v1421_5 <<< 2) + v1141_5,
+v1423[3:0] = v1422,
+v1423[15:4] = (v1422 >>> 4) - $signed({1'b0, v1323_5}),
+v1424 = v1423_6 + 17'sd320,
+v1425 = v1424[15] ? 14'd0 : v1424,
+v1426 = (v1425 >>> 6),
+v1427[0:0] = v1371_6,
+v1427[7:1] = (v1371_6 >>> 1) + v1426,
+v1428[0:0] = v1257_6,
+v1428[7:1] = (v1257_6 >>> 1) + v1426,
+v1429[1:0] = v1372,
+v1429[9:2] = (v1372 >>> 2) + v1426,
+v1430[1:0] = v1262,
+v1430[6:2] = (v1262 >>> 2) + v402,
+v1431 = (v1054_3 <<< 1) + v1430_3,
+v1432[0:0] = v1233,
+v1432[8:1] = (v1233 >>> 1) + $signed({1'b0, v1431}),
+v1433[0:0] = v1432,
+v1433[9:1] = (v1432 >>> 1) - v979,
+v1434[0:0] = v1433_4,
+v1434[10:1] = (v1433_4 >>> 1) + v1266,
+v1435 = v1434_5 + 12'sd12,
+v1436 = v1435[10] ? 10'd0 : v1435,
+v1437 = (v1436 >>> 5),
+v1438 = (v1437_6 <<< 2) + v1339,
+v1439 = v1412_7 - $signed({1'b0, v1438_7}),
+v1440 = (v1308 <<< 1) + v1437,
+v1441[0:0] = v1398_7,
+v1441[7:1] = (v1398_7 >>> 1) + $signed({1'b0, v1440_7}),
+v1442[2:0] = v1371_6,
+v1442[7:3] = (v1371_6 >>> 3) + v1437_6,
+v1443 = v1442 + v1426,
+v1444 = (v1437_6 <<< 2) - v1171_6,
+v1445[1:0] = v1444,
+v1445[8:2] = (v1444 >>> 2) + $signed({1'b0, v1413_6}),
+v1446[1:0] = v1437,
+v1446[5:2] = (v1437 >>> 2) - v1405,
+v1447[1:0] = v1446,
+v1447[6:2] = (v1446 >>> 2) - $signed({1'b0, v1181}),
+v1448 = (v1447_6 <<< 2) - $signed({1'b0, v1382_6}),
+v1449 = (v1437 <<< 2) - v1437,
+v1450[1:0] = v1449,
+v1450[6:2] = (v1449 >>> 2) - v1257,
+v1451[0:0] = v1450_6,
+v1451[6:1] = (v1450_6 >>> 1) + $signed({1'b0, v1308_6}),
+v1452[0:0] = v1262,
+v1452[6:1] = (v1262 >>> 1) + v602,
+v1453 = (v1235_3 <<< 1) - $signed({1'b0, v1452_3}),
+v1454[0:0] = $signed({1'b0, v834}),
+v1454[9:1] = ($signed({1'b0, v834}) >>> 1) + v1453,
+v1455[1:0] = v1454,
+v1455[10:2] = (v1454 >>> 2) + v984,
+v1456 = (v1252_4 <<< 2) + v1455_4,
+v1457[1:0] = v1456,
+v1457[11:2] = (v1456 >>> 2) + v1224,
+v1458 = v1457[11] ? 11'd0 : v1457,
+v1459 = (v1458 >>> 6),
+v1460[0:0] = v1206_6,
+v1460[5:1] = (v1206_6 >>> 1) - v1459_6,
+v1461[1:0] = v1460,
+v1461[8:2] = (v1460 >>> 2) - $signed({1'b0, v1397}),
+v1462[3:0] = v1353,
+v1462[8:4] = (v1353 >>> 4) - v1459_5,
+v1463[0:0] = v1257,
+v1463[5:1] = (v1257 >>> 1) - v1459_5,
+v1464 = ($signed({1'b0, v1308_6}) <<< 2) + v1463_6,
+v1465[0:0] = v1275,
+v1465[5:1] = v1459_5 + (v1275 >>> 1),
+v1466[1:0] = v1275,
+v1466[6:2] = (v1275 >>> 2) - v1459_5,
+v1467 = (v1301_6 <<< 2) + v1466_6,
+v1468[1:0] = v1467,
+v1468[8:2] = (v1467 >>> 2) - $signed({1'b0, v1308_6}),
+v1469 = v1468[8] ? 6'd0 : v1468,
+v1470 = (v1469 >>> 4),
+v1471[0:0] = v1459_5,
+v1471[5:1] = (v1459_5 >>> 1) + v1317,
+v1472 = v1284_6 + $signed({1'b0, v1471_6}),
+v1473 = (v1472 <<< 2) - v1387_6,
+v1474 = (v1473 <<< 3) + v1373,
+v1475 = ($signed({1'b0, v1471_6}) <<< 2) + v1301_6,
+v1476 = ($signed({1'b0, v1283}) <<< 2) - v1475,
+v1477 = (v1126_6 <<< 2) + v1471_6,
+v1478 = (v1262 <<< 1) - v959,
+v1479[0:0] = v1478_3,
+v1479[7:1] = (v1478_3 >>> 1) - $signed({1'b0, v504_3}),
+v1480 = v1479 + $signed({1'b0, v901}),
+v1481 = (v1480 <<< 1) + v1248,
+v1482[1:0] = v973,
+v1482[12:2] = (v973 >>> 2) + v1481_4,
+v1483[0:0] = v1482_5,
+v1483[13:1] = (v1482_5 >>> 1) + v837_5,
+v1484 = v1483 - 15'sd52,
+v1485 = v1484[13] ? 12'd0 : v1484,
+v1486 = (v1485 >>> 5),
+v1487 = (v1486_6 <<< 1) + v1426,
+v1488 = (v1486_6 <<< 3) + v1449_6,
+v1489[2:0] = v1372,
+v1489[13:3] = (v1372 >>> 3) - v1488,
+v1490 = (v1486_6 <<< 1) - v1371_6,
+v1491 = v1486_6 + v1371_6,
+v1492[2:0] = $signed({1'b0, v1491_7}),
+v1492[9:3] = ($signed({1'b0, v1491_7}) >>> 3) + v1398_7,
+v1493 = (v1459_6 <<< 3) - v1486_6,
+v1494 = (v1486_6 <<< 1) + v1275_6,
+v1495 = (v1308_6 <<< 1) + v1494,
+v1496 = v1478_3 + $signed({1'b0, v949_3}),
+v1497 = (v1496 <<< 2) + $signed({1'b0, v990}),
+v1498 = v1497 + $signed({1'b0, v817}),
+v1499 = (v1217_4 <<< 2) - v1498_4,
+v1500[1:0] = v928,
+v1500[13:2] = (v928 >>> 2) + v1499,
+v1501 = ($signed({1'b0, v1323_5}) <<< 2) + v1500_5,
+v1502 = v1501 - 15'sd40,
+v1503 = v1502[13] ? 12'd0 : v1502,
+v1504 = (v1503 >>> 6),
+v1505 = v1504_7 + v1428_7,
+v1506 = (v1504_6 <<< 2) + v1277_6,
+v1507 = (v1504_6 <<< 1) + v1426,
+v1508[1:0] = v1489_7,
+v1508[13:2] = (v1489_7 >>> 2) - $signed({1'b0, v1507_7}),
+v1509 = (v1507_7 <<< 1) - v1491_7,
+v1510 = v1509 + v1439,
+v1511 = v1504_6 + v1382_6,
+v1512 = (v1440_6 <<< 2) + v1511,
+v1513[0:0] = v1504_6,
+v1513[5:1] = (v1504_6 >>> 1) + v1297_6,
+v1514 = (v1405_6 <<< 2) - v1513,
+v1515[0:0] = $signed({1'b0, v1513_7}),
+v1515[7:1] = ($signed({1'b0, v1513_7}) >>> 1) - v1407_7,
+v1516 = v1262 - v626,
+v1517[1:0] = $signed({1'b0, v1289}),
+v1517[8:2] = ($signed({1'b0, v1289}) >>> 2) - v1516_3,
+v1518[0:0] = v1517,
+v1518[9:1] = (v1517 >>> 1) + v1042,
+v1519[0:0] = v1518_4,
+v1519[10:1] = (v1518_4 >>> 1) - $signed({1'b0, v803_4}),
+v1520 = v1188 + v1519,
+v1521 = v1520_5 + 13'sd8,
+v1522 = v1521[11] ? 10'd0 : v1521,
+v1523 = (v1522 >>> 4),
+v1524[0:0] = v1504_6,
+v1524[5:1] = (v1504_6 >>> 1) + v1523_6,
+v1525 = ($signed({1'b0, v1524_7}) <<< 1) + v1406_7,
+v1526 = $signed({1'b0, v1523}) + v1418,
+v1527[0:0] = v1064,
+v1527[8:1] = (v1064 >>> 1) - v1516_3,
+v1528[0:0] = v1527,
+v1528[9:1] = (v1527 >>> 1) + $signed({1'b0, v873}),
+v1529[1:0] = v1320_4,
+v1529[11:2] = (v1320_4 >>> 2) + v1528_4,
+v1530 = (v1112 <<< 2) + v1529,
+v1531 = (v960 <<< 4) + v1530,
+v1532 = v1531_5 - 15'sd8,
+v1533 = v1532[13] ? 12'd0 : v1532,
+v1534 = (v1533 >>> 6),
+v1535 = (v1534_7 <<< 2) - v1487_7,
+v1536[1:0] = v1463_6,
+v1536[8:2] = (v1463_6 >>> 2) - $signed({1'b0, v1534_6}),
+v1537 = $signed({1'b0, v1386}) + v1536,
+v1538[1:0] = v1492,
+v1538[10:2] = (v1492 >>> 2) + v1537_7,
+v1539[1:0] = v1387_6,
+v1539[8:2] = (v1387_6 >>> 2) - $signed({1'b0, v1534_6}),
+v1540[0:0] = v1206_6,
+v1540[5:1] = (v1206_6 >>> 1) - v1523_6,
+v1541 = ($signed({1'b0, v1459_6}) <<< 1) + v1540,
+v1542 = $signed({1'b0, v1397}) - v1541,
+v1543 = v1206_6 + v1523_6,
+v1544[0:0] = v1427_7,
+v1544[8:1] = (v1427_7 >>> 1) - v1543_7,
+v1545 = (v1397 <<< 1) - v1543,
+v1546 = v1353 + v1534,
+v1547 = (v1534 <<< 1) + v1353,
+v1548 = v1547_6 + (v1397 <<< 1),
+v1549 = (v1206_7 <<< 1) + v1548_7,
+v1550[1:0] = v1547_6,
+v1550[6:2] = (v1547_6 >>> 2) + v1159_6,
+v1551[2:0] = v1547_6,
+v1551[7:3] = (v1547_6 >>> 3) - v1282_6,
+v1552[1:0] = $signed({1'b0, v1442}),
+v1552[9:2] = ($signed({1'b0, v1442}) >>> 2) + v1551,
+v1553 = (v1514 <<< 3) + v1552,
+v1554 = (v1330_6 <<< 1) + v1547_6,
+v1555 = (v1523 <<< 2) + v1257,
+v1556[0:0] = v1555_6,
+v1556[7:1] = (v1555_6 >>> 1) - v1330_6,
+v1557[2:0] = v1556,
+v1557[10:3] = (v1556 >>> 3) - $signed({1'b0, v1486_6}),
+v1558[0:0] = v1523,
+v1558[4:1] = (v1523 >>> 1) + v1382,
+v1559 = (v1558_6 <<< 1) + v1206_6,
+v1560 = v1382 - v1523,
+v1561[1:0] = v1360_6,
+v1561[7:2] = (v1360_6 >>> 2) - v1560_6,
+v1562 = ($signed({1'b0, v1471_6}) <<< 1) - v1560_6,
+v1563 = (v1346_6 <<< 1) + v1562,
+v1564 = ($signed({1'b0, v1181_6}) <<< 1) - v1560_6,
+v1565 = v1564 - $signed({1'b0, v1477}),
+v1566 = (v1159_5 <<< 2) - v1523,
+v1567[1:0] = v1566,
+v1567[6:2] = (v1566 >>> 2) - $signed({1'b0, v1449}),
+v1568 = (v1567_6 <<< 1) + v1462_6,
+v1569[1:0] = v1568,
+v1569[9:2] = (v1568 >>> 2) - v1387_6,
+v1570[1:0] = $signed({1'b0, v756_3}),
+v1570[8:2] = ($signed({1'b0, v756_3}) >>> 2) + v1516_3,
+v1571 = (v1570 <<< 1) + v1062,
+v1572 = (v1220_4 <<< 1) - v1571_4,
+v1573 = (v444_3 <<< 4) + v1570,
+v1574[1:0] = v1573,
+v1574[10:2] = (v1573 >>> 2) - $signed({1'b0, v803}),
+v1575 = (v828_4 <<< 2) + v1574_4,
+v1576 = (v1572 <<< 1) + v1575,
+v1577 = v1576_5 + 14'sd8,
+v1578 = v1577[12] ? 11'd0 : v1577,
+v1579 = (v1578 >>> 5),
+v1580 = (v1579_6 <<< 1) + v1426,
+v1581[0:0] = v1580_7,
+v1581[8:1] = (v1580_7 >>> 1) - v1550_7,
+v1582 = (v1441 <<< 1) + v1581,
+v1583 = (v1514_7 <<< 2) + $signed({1'b0, v1580_7}),
+v1584 = v1579_6 - v1477,
+v1585 = v1301 - $signed({1'b0, v1579}),
+v1586 = (v1585_6 <<< 1) + $signed({1'b0, v1559}),
+v1587 = v1579 + v1382,
+v1588 = v1587_6 + v1413_6,
+v1589[2:0] = v1371_6,
+v1589[8:3] = (v1371_6 >>> 3) + v1588,
+v1590[0:0] = v1579,
+v1590[5:1] = (v1579 >>> 1) - v1275,
+v1591 = ($signed({1'b0, v1311_6}) <<< 2) - v1590_6,
+v1592[0:0] = $signed({1'b0, v1554}),
+v1592[9:1] = ($signed({1'b0, v1554}) >>> 1) + v1591,
+v1593[0:0] = v1592_7,
+v1593[9:1] = (v1592_7 >>> 1) - $signed({1'b0, v1505}),
+v1594 = v1590_6 - $signed({1'b0, v1486_6}),
+v1595 = v1594 - $signed({1'b0, v1300}),
+v1596[2:0] = $signed({1'b0, v1487_7}),
+v1596[11:3] = ($signed({1'b0, v1487_7}) >>> 3) + v1595_7,
+v1597 = ($signed({1'b0, v1549}) <<< 2) + v1596,
+v1598 = (v1590_6 <<< 2) - v1590_6,
+v1599 = v1598 + v1557,
+v1600[1:0] = v1599_7,
+v1600[12:2] = (v1599_7 >>> 2) - $signed({1'b0, v1372_7}),
+v1601 = $signed({1'b0, v1549}) + v1600,
+v1602 = v1598 + v1451,
+v1603 = $signed({1'b0, v1554}) + v1602,
+v1604 = v1330 + v1579,
+v1605[1:0] = v1448,
+v1605[9:2] = (v1448 >>> 2) - $signed({1'b0, v1604_6}),
+v1606[0:0] = v1605,
+v1606[9:1] = (v1605 >>> 1) + $signed({1'b0, v1513}),
+v1607 = v1539_7 + v1606_7,
+v1608[1:0] = v1607,
+v1608[11:2] = (v1607 >>> 2) - $signed({1'b0, v1427_7}),
+v1609 = v1579 + v1405,
+v1610[0:0] = v1300,
+v1610[6:1] = (v1300 >>> 1) - v1609_6,
+v1611 = v1262 + v626,
+v1612[0:0] = v1611_3,
+v1612[7:1] = (v1611_3 >>> 1) + v900_3,
+v1613 = $signed({1'b0, v1612}) + v821_3,
+v1614[1:0] = v1046,
+v1614[10:2] = (v1046 >>> 2) - v1613,
+v1615 = (v1614_5 <<< 2) + v1288_5,
+v1616 = v1615 - 15'sd76,
+v1617 = v1616[13] ? 13'd0 : v1616,
+v1618 = (v1617 >>> 6),
+v1619 = ($signed({1'b0, v1618_7}) <<< 2) - v1542_7,
+v1620 = (v954_3 <<< 1) - v1611_3,
+v1621[0:0] = v1620,
+v1621[9:1] = (v1620 >>> 1) + v1066,
+v1622 = v1621_4 - v906_4,
+v1623 = (v1622 <<< 2) - v1021,
+v1624 = (v932_5 <<< 1) + v1623_5,
+v1625 = v1624 + 14'sd64,
+v1626 = v1625[12] ? 11'd0 : v1625,
+v1627 = (v1626 >>> 5),
+v1628 = v1618_6 - v1339,
+v1629[3:0] = v1474_7,
+v1629[12:4] = (v1474_7 >>> 4) - v1628_7,
+v1630 = (v1597 <<< 1) + v1629,
+v1631 = v1630_8 + 15'sd24,
+v1632 = v1631[13] ? 13'd0 : v1631,
+v1633 = (v1632 >>> 6),
+v1634 = $signed({1'b0, v1554_7}) + v1628_7,
+v1635 = (v1634 <<< 1) + v1542_7,
+v1636[0:0] = v1510,
+v1636[10:1] = (v1510 >>> 1) - v1635,
+v1637 = v1636_8 + 12'sd1,
+v1638 = v1637[10] ? 10'd0 : v1637,
+v1639 = (v1638 >>> 3),
+v1640 = v1627_6 + v1308_6,
+v1641 = (v1640 <<< 4) + v1589,
+v1642[1:0] = $signed({1'b0, v1641_7}),
+v1642[10:2] = ($signed({1'b0, v1641_7}) >>> 2) - v1628_7,
+v1643[1:0] = v1642,
+v1643[11:2] = (v1642 >>> 2) - v1358,
+v1644[1:0] = v1618_6,
+v1644[5:2] = (v1618_6 >>> 2) - v1437_6,
+v1645 = v1644 + v1563,
+v1646 = v1644 + v1564,
+v1647 = v1618_6 + v1317_6,
+v1648[1:0] = v1361,
+v1648[9:2] = (v1361 >>> 2) - $signed({1'b0, v1647}),
+v1649 = $signed({1'b0, v1438_7}) + v1648_7,
+v1650 = v1525 + v1649,
+v1651 = v1650_8 - 11'sd3,
+v1652 = v1651[9] ? 8'd0 : v1651,
+v1653 = (v1652 >>> 3),
+v1654 = (v1653 <<< 2) + v1639,
+v1655 = v1534_6 + v1618_6,
+v1656[1:0] = v1428_7,
+v1656[8:2] = (v1428_7 >>> 2) - v1655_7,
+v1657[0:0] = v1656,
+v1657[9:1] = (v1656 >>> 1) + v1354,
+v1658 = (v1504_6 <<< 2) - v1627_6,
+v1659 = (v1627_6 <<< 3) + v1486_6,
+v1660 = (v1627_6 <<< 1) - v1297_6,
+v1661 = (v1526_6 <<< 2) + v1660,
+v1662 = (v1661 <<< 1) - v1464,
+v1663 = v1662_7 - v1354,
+v1664 = v1627_6 + v1126_6,
+v1665[2:0] = v1355,
+v1665[8:3] = (v1355 >>> 3) - $signed({1'b0, v1664}),
+v1666 = $signed({1'b0, v1408_7}) + v1665_7,
+v1667 = v1627_6 + v1471_6,
+v1668 = ($signed({1'b0, v1667}) <<< 1) + v1610,
+v1669 = (v1668_7 <<< 1) - $signed({1'b0, v1512_7}),
+v1670 = (v1669 <<< 1) - v1344,
+v1671 = v1627_6 + v1579_6,
+v1672[0:0] = v1356_6,
+v1672[7:1] = (v1356_6 >>> 1) + $signed({1'b0, v1671}),
+v1673 = v1672 - $signed({1'b0, v1408}),
+v1674 = v1673_7 - $signed({1'b0, v1495_7}),
+v1675 = v1671 + v1359_6,
+v1676 = ($signed({1'b0, v1675_7}) <<< 2) - v1407_7,
+v1677[0:0] = v1676,
+v1677[9:1] = (v1676 >>> 1) - v1515,
+v1678 = v1297_6 + v1671,
+v1679[2:0] = v1443_7,
+v1679[8:3] = (v1443_7 >>> 3) + v1678_7,
+v1680 = ($signed({1'b0, v1678}) <<< 1) - v1540,
+v1681 = (v912 <<< 1) - v1620,
+v1682[0:0] = v1197_4,
+v1682[9:1] = (v1197_4 >>> 1) + v1681_4,
+v1683 = v1682 - v1310_4,
+v1684[1:0] = v1246_5,
+v1684[13:2] = (v1246_5 >>> 2) + v1683_5,
+v1685 = v1684 - 15'sd72,
+v1686 = v1685[13] ? 13'd0 : v1685,
+v1687 = (v1686 >>> 6),
+v1688 = v1687_6 + v1339,
+v1689[1:0] = v1465_6,
+v1689[6:2] = (v1465_6 >>> 2) - v1687_6,
+v1690 = (v1689 <<< 1) - $signed({1'b0, v1513}),
+v1691[0:0] = v1690,
+v1691[8:1] = (v1690 >>> 1) - $signed({1'b0, v1339}),
+v1692[0:0] = v1691_7,
+v1692[9:1] = (v1691_7 >>> 1) - $signed({1'b0, v1548_7}),
+v1693 = v1692 - v1583,
+v1694 = v1693_8 + 12'sd12,
+v1695 = v1694[10] ? 8'd0 : v1694,
+v1696 = (v1695 >>> 3),
+v1697 = (v1446_6 <<< 1) + $signed({1'b0, v1687_6}),
+v1698[3:0] = v1697,
+v1698[9:4] = (v1697 >>> 4) - $signed({1'b0, v1275_6}),
+v1699[0:0] = v1545_7,
+v1699[8:1] = (v1545_7 >>> 1) + $signed({1'b0, v1688_7}),
+v1700[1:0] = v1656,
+v1700[10:2] = (v1656 >>> 2) + v1699,
+v1701 = v1700 + v1670,
+v1702[0:0] = v1339,
+v1702[5:1] = (v1339 >>> 1) - v1687_6,
+v1703[1:0] = v1680_7,
+v1703[8:2] = (v1680_7 >>> 2) - v1702_7,
+v1704 = $signed({1'b0, v1206_7}) - v1702_7,
+v1705 = ($signed({1'b0, v1308_7}) <<< 1) + v1704,
+v1706 = (v1705 <<< 2) + v1608,
+v1707 = v1706_8 + 13'sd2,
+v1708 = v1707[11] ? 9'd0 : v1707,
+v1709 = (v1708 >>> 3),
+v1710 = (v1709 <<< 1) + v1639,
+v1711[2:0] = v1709,
+v1711[4:3] = (v1709 >>> 3) + v1470_8,
+v1712 = v1541_7 + v1702_7,
+v1713 = v1712 + v1674,
+v1714 = (v1713_8 <<< 2) + 13'sd1,
+v1715 = v1714[11] ? 10'd0 : v1714,
+v1716 = (v1715 >>> 4),
+v1717 = v1716 - v1696,
+v1718[1:0] = v1702_7,
+v1718[7:2] = (v1702_7 >>> 2) - $signed({1'b0, v1311_7}),
+v1719 = (v1182_6 <<< 1) - $signed({1'b0, v1687_6}),
+v1720 = $signed({1'b0, v1300}) + v1719,
+v1721[0:0] = $signed({1'b0, v1655}),
+v1721[8:1] = ($signed({1'b0, v1655}) >>> 1) + v1720,
+v1722[1:0] = v1486_6,
+v1722[6:2] = (v1486_6 >>> 2) + v1687_6,
+v1723 = (v1506 <<< 3) + v1722,
+v1724[2:0] = v1723,
+v1724[9:3] = (v1723 >>> 3) + v1311_6,
+v1725 = v1679 - v1724_7,
+v1726 = (v1385 <<< 1) + v1722,
+v1727[0:0] = $signed({1'b0, v1726}),
+v1727[10:1] = ($signed({1'b0, v1726}) >>> 1) + v1476,
+v1728 = ($signed({1'b0, v1554_7}) <<< 1) + v1727_7,
+v1729[0:0] = v1171_6,
+v1729[5:1] = (v1171_6 >>> 1) - v1687_6,
+v1730 = ($signed({1'b0, v1282_6}) <<< 2) + v1729,
+v1731[0:0] = v1586,
+v1731[8:1] = (v1586 >>> 1) + v1730,
+v1732 = v1730 + $signed({1'b0, v1511}),
+v1733 = v1545_7 + v1732_7,
+v1734 = v1603_7 - v1733,
+v1735 = ($signed({1'b0, v1504_6}) <<< 3) + v1729,
+v1736[0:0] = v1569,
+v1736[10:1] = (v1569 >>> 1) + v1735,
+v1737[1:0] = v1736_7,
+v1737[10:2] = (v1736_7 >>> 2) - v1540_7,
+v1738[1:0] = v1737,
+v1738[10:2] = (v1737 >>> 2) - v1515,
+v1739 = v1159_5 - v1687,
+v1740 = (v1739_6 <<< 2) + v1445,
+v1741[1:0] = v1740_7,
+v1741[9:2] = (v1740_7 >>> 2) + $signed({1'b0, v1543_7}),
+v1742 = v1741 - $signed({1'b0, v1495_7}),
+v1743[0:0] = v1544,
+v1743[10:1] = (v1544 >>> 1) + v1742,
+v1744 = (v1593_8 <<< 1) + v1743_8,
+v1745 = v1744 + 13'sd12,
+v1746 = v1745[11] ? 11'd0 : v1745,
+v1747 = (v1746 >>> 3),
+v1748 = $signed({1'b0, v1308_6}) + v1739_6,
+v1749 = v1565 - v1748,
+v1750 = (v1749_7 <<< 3) + v1553_7,
+v1751 = v1750 + 13'sd18,
+v1752 = v1751[11] ? 11'd0 : v1751,
+v1753 = (v1752 >>> 5),
+v1754 = v1753 - v1470_7,
+v1755 = (v1754_8 <<< 1) + $signed({1'b0, v1633}),
+v1756[0:0] = $signed({1'b0, v1308_6}),
+v1756[5:1] = ($signed({1'b0, v1308_6}) >>> 1) + v1739_6,
+v1757 = (v1756 <<< 1) + v1460,
+v1758 = (v1646 <<< 1) + v1757,
+v1759 = (v1344 <<< 1) + v1758_7,
+v1760 = ($signed({1'b0, v1611_3}) <<< 1) - v784_3,
+v1761[0:0] = v1760,
+v1761[9:1] = (v1760 >>> 1) + v1093,
+v1762[0:0] = v1761_4,
+v1762[9:1] = (v1761_4 >>> 1) - v998_4,
+v1763[0:0] = v1209_4,
+v1763[11:1] = (v1209_4 >>> 1) + v1762,
+v1764 = (v1342 <<< 2) + v1763,
+v1765[0:0] = v1764_5,
+v1765[12:1] = (v1764_5 >>> 1) - v833_5,
+v1766 = v1765 + 14'sd50,
+v1767 = v1766[12] ? 11'd0 : v1766,
+v1768 = (v1767 >>> 5),
+v1769[0:0] = v1768_6,
+v1769[6:1] = (v1768_6 >>> 1) - v1339,
+v1770 = v1645_7 - v1769_7,
+v1771 = (v1770 <<< 1) + v1666,
+v1772[0:0] = v1771,
+v1772[10:1] = (v1771 >>> 1) - v1358,
+v1773 = (v1772_8 <<< 1) - v1535_8,
+v1774 = v1773 + 13'sd8,
+v1775 = v1774[11] ? 11'd0 : v1774,
+v1776 = (v1775 >>> 4),
+v1777[1:0] = v1461_7,
+v1777[9:2] = (v1461_7 >>> 2) + v1769_7,
+v1778 = v1777 - $signed({1'b0, v1428_7}),
+v1779 = (v1778 <<< 1) + v1643,
+v1780 = v1779_8 + 13'sd2,
+v1781 = v1780[11] ? 11'd0 : v1780,
+v1782 = (v1781 >>> 4),
+v1783 = ($signed({1'b0, v1382_7}) <<< 1) - v1769_7,
+v1784[0:0] = v1582,
+v1784[9:1] = (v1582 >>> 1) - v1783,
+v1785 = v1468_8 + v1784_8,
+v1786 = v1785 - 12'sd8,
+v1787 = v1786[10] ? 8'd0 : v1786,
+v1788 = (v1787 >>> 3),
+v1789[2:0] = v1696_9,
+v1789[6:3] = (v1696_9 >>> 3) - v1788_9,
+v1790 = v1783 + v1721_7,
+v1791 = v1790 - v1619,
+v1792 = v1791_8 - 11'sd1,
+v1793 = v1792[9] ? 9'd0 : v1792,
+v1794 = (v1793 >>> 2),
+v1795 = (v1794 <<< 2) + v1711,
+v1796 = ($signed({1'b0, v1768_6}) <<< 1) + v1658,
+v1797 = (v1698 <<< 1) + v1796,
+v1798 = (v1797_7 <<< 1) - v1373_7,
+v1799[1:0] = v1798,
+v1799[12:2] = (v1798 >>> 2) + v1535,
+v1800 = v1493 - $signed({1'b0, v1768_6}),
+v1801 = ($signed({1'b0, v1543}) <<< 2) + v1800,
+v1802 = v1801_7 + v1718,
+v1803[1:0] = v1538,
+v1803[11:2] = (v1538 >>> 2) + v1802,
+v1804[0:0] = v1768_6,
+v1804[6:1] = (v1768_6 >>> 1) + v1546_6,
+v1805 = (v1804 <<< 1) - v1659,
+v1806[0:0] = v1805,
+v1806[9:1] = (v1805 >>> 1) - $signed({1'b0, v1426}),
+v1807[0:0] = v1806_7,
+v1807[9:1] = (v1806_7 >>> 1) - v1705,
+v1808 = v1807_8 + 11'sd8,
+v1809 = v1808[9] ? 9'd0 : v1808,
+v1810 = (v1809 >>> 4),
+v1811 = v1753_8 + v1810,
+v1812 = ($signed({1'b0, v1768_6}) <<< 1) + v1182_6,
+v1813 = $signed({1'b0, v1647}) + v1812,
+v1814[3:0] = $signed({1'b0, v1429_7}),
+v1814[11:4] = ($signed({1'b0, v1429_7}) >>> 4) + v1813_7,
+v1815 = (v1734 <<< 2) - v1814,
+v1816 = v1815_8 - 14'sd4,
+v1817 = v1816[12] ? 10'd0 : v1816,
+v1818 = (v1817 >>> 4),
+v1819[0:0] = v1768_6,
+v1819[5:1] = (v1768_6 >>> 1) + v1317_6,
+v1820 = ($signed({1'b0, v1819}) <<< 1) + v1384_6,
+v1821 = (v1820_7 <<< 1) + $signed({1'b0, v1548_7}),
+v1822 = (v1821 <<< 2) + v1508,
+v1823 = (v1703_8 <<< 1) + v1822_8,
+v1824 = v1823 - 15'sd12,
+v1825 = v1824[13] ? 12'd0 : v1824,
+v1826 = (v1825 >>> 4),
+v1827[0:0] = v1755_9,
+v1827[7:1] = (v1755_9 >>> 1) + $signed({1'b0, v1826_9}),
+v1828[1:0] = $signed({1'b0, v1819}),
+v1828[7:2] = ($signed({1'b0, v1819}) >>> 2) + v1309_6,
+v1829 = (v1768_6 <<< 1) + v1627_6,
+v1830[0:0] = v1561,
+v1830[8:1] = (v1561 >>> 1) + $signed({1'b0, v1829}),
+v1831 = (v1584 <<< 1) + v1830,
+v1832[1:0] = v1831_7,
+v1832[9:2] = (v1831_7 >>> 2) - $signed({1'b0, v1688_7}),
+v1833 = (v1832_8 <<< 2) + v1799_8,
+v1834 = v1833 + 14'sd8,
+v1835 = v1834[12] ? 11'd0 : v1834,
+v1836 = (v1835 >>> 5),
+v1837 = ($signed({1'b0, v1829}) <<< 4) - v1490,
+v1838[1:0] = v1837_7,
+v1838[10:2] = (v1837_7 >>> 2) + $signed({1'b0, v1487_7}),
+v1839 = (v1818_9 <<< 1) + v1776_9,
+v1840 = (v1788_9 <<< 2) + v1747_9,
+v1841 = (v1782_9 <<< 2) - v1747_9,
+v1842[1:0] = v1841,
+v1842[8:2] = (v1841 >>> 2) + $signed({1'b0, v1840}),
+v1843[1:0] = v1842,
+v1843[10:2] = (v1842 >>> 2) - v1795_9,
+v1844 = (v1836_9 <<< 3) - v1836_9,
+v1845 = (v1827 <<< 2) + $signed({1'b0, v1844}),
+v1846 = (v1826_9 <<< 1) - v1836_9,
+v1847[0:0] = v1846,
+v1847[8:1] = (v1846 >>> 1) + $signed({1'b0, v1654_9}),
+v1848 = v1782 - v1696,
+v1849[1:0] = v1782,
+v1849[6:2] = (v1782 >>> 2) - v1653,
+v1850 = ($signed({1'b0, v1417_9}) <<< 5) + v1849_9,
+v1851 = (v1818 <<< 2) - v1716,
+v1852 = (v1753_8 <<< 1) + v1810,
+v1853 = v1426 - v1829,
+v1854 = ($signed({1'b0, v1618_7}) <<< 2) - v1853_7,
+v1855 = v1854_8 + v1601_8,
+v1856 = (v1855 <<< 1) - v1759_8,
+v1857 = v1856_9 + 15'sd8,
+v1858 = v1857[13] ? 11'd0 : v1857,
+v1859 = (v1858 >>> 2),
+v1860[0:0] = v1850,
+v1860[8:1] = (v1850 >>> 1) + $signed({1'b0, v1859}),
+v1861 = (v1854_8 <<< 3) + v1803_8,
+v1862 = v1861 + 14'sd16,
+v1863 = v1862[12] ? 12'd0 : v1862,
+v1864 = (v1863 >>> 5),
+v1865 = (v1864_9 <<< 3) - v1859,
+v1866 = ($signed({1'b0, v1782_10}) <<< 3) + v1865_10,
+v1867 = (v1859 <<< 2) - v1859,
+v1868 = (v1826_10 <<< 2) + v1867_10,
+v1869 = (v1818_10 <<< 4) + v1868,
+v1870 = v1864_9 + v1747_9,
+v1871 = (v1789 <<< 1) - $signed({1'b0, v1870}),
+v1872 = (v1710_9 <<< 1) + v1870,
+v1873[1:0] = v1490,
+v1873[9:2] = (v1490 >>> 2) - $signed({1'b0, v1819}),
+v1874 = ($signed({1'b0, v1330_6}) <<< 2) - v1873,
+v1875 = ($signed({1'b0, v1282_7}) <<< 4) + v1874_7,
+v1876[0:0] = v1875_8,
+v1876[12:1] = (v1875_8 >>> 1) + v1701_8,
+v1877 = v1876 + 14'sd16,
+v1878 = v1877[12] ? 12'd0 : v1877,
+v1879 = (v1878 >>> 4),
+v1880[0:0] = v1879_9,
+v1880[6:1] = (v1879_9 >>> 1) - v1716_9,
+v1881 = (v1880 <<< 1) + v1789,
+v1882 = (v1879_9 <<< 3) - v1879_9,
+v1883 = v1663 - v1875,
+v1884 = (v1883_8 <<< 3) + 15'sd1,
+v1885 = v1884[13] ? 12'd0 : v1884,
+v1886 = (v1885 >>> 7),
+v1887 = (v1886 <<< 2) - v1886,
+v1888 = (v1811_9 <<< 2) + v1887_9,
+v1889[1:0] = $signed({1'b0, v1829}),
+v1889[7:2] = ($signed({1'b0, v1829}) >>> 2) + v1309_6,
+v1890[0:0] = v1889,
+v1890[8:1] = (v1889 >>> 1) + v1584,
+v1891[1:0] = $signed({1'b0, v1838}),
+v1891[11:2] = ($signed({1'b0, v1838}) >>> 2) - v1890_7,
+v1892 = (v1738 <<< 1) + v1891,
+v1893 = v1892_8[12] ? 12'd0 : v1892_8,
+v1894 = (v1893 >>> 5),
+v1895[1:0] = v1894_9,
+v1895[7:2] = (v1894_9 >>> 2) + v1852_9,
+v1896 = (v1717_9 <<< 4) + $signed({1'b0, v1895}),
+v1897[1:0] = $signed({1'b0, v1882}),
+v1897[12:2] = ($signed({1'b0, v1882}) >>> 2) + v1896,
+v1898[2:0] = v1794,
+v1898[8:3] = v1894 + (v1794 >>> 3),
+v1899 = (v1709_9 <<< 1) + v1898_9,
+v1900 = v1871 + $signed({1'b0, v1899}),
+v1901[0:0] = v1900_10,
+v1901[10:1] = (v1900_10 >>> 1) - v1847_10,
+v1902 = v1894 + v1716,
+v1903[1:0] = v1882,
+v1903[9:2] = (v1882 >>> 2) - v1902_9,
+v1904 = ($signed({1'b0, v1653_9}) <<< 2) - v1903,
+v1905[0:0] = v1904_10,
+v1905[10:1] = (v1904_10 >>> 1) - v1847_10,
+v1906[2:0] = v1540,
+v1906[8:3] = (v1540 >>> 3) - $signed({1'b0, v1768_6}),
+v1907 = (v1828 <<< 1) + v1906,
+v1908 = v1907_7 + v1728,
+v1909 = (v1677 <<< 1) + v1908,
+v1910 = v1909_8 + 13'sd4,
+v1911 = v1910[11] ? 11'd0 : v1910,
+v1912 = (v1911 >>> 3),
+v1913 = (v1902_9 <<< 2) - v1912_9,
+v1914 = v1913 + $signed({1'b0, v1872}),
+v1915[0:0] = v1912_9,
+v1915[7:1] = (v1912_9 >>> 1) - v1776_9,
+v1916[0:0] = v1843_10,
+v1916[10:1] = (v1843_10 >>> 1) - v1915_10,
+v1917[0:0] = v1916,
+v1917[11:1] = (v1916 >>> 1) + v1866,
+v1918 = (v1915_10 <<< 4) + v1897_10,
+v1919 = (v1866 <<< 2) + v1918,
+v1920 = (v1901_11 <<< 2) + v1919_11,
+v1921 = ($signed({1'b0, v1870}) <<< 2) + v1915,
+v1922[1:0] = $signed({1'b0, v1747_9}),
+v1922[11:2] = ($signed({1'b0, v1747_9}) >>> 2) - v1921,
+v1923 = ($signed({1'b0, v1810_10}) <<< 3) - v1922_10,
+v1924[2:0] = v1768_6,
+v1924[8:3] = (v1768_6 >>> 3) - v1534_6,
+v1925 = ($signed({1'b0, v1524}) <<< 1) + v1924,
+v1926 = v1925_7 + $signed({1'b0, v1548_7}),
+v1927 = (v1926 <<< 1) + v1619,
+v1928[0:0] = v1725,
+v1928[11:1] = (v1725 >>> 1) + v1927,
+v1929 = v1928_8 + 13'sd22,
+v1930 = v1929[11] ? 11'd0 : v1929,
+v1931 = (v1930 >>> 4),
+v1932[2:0] = v1851_9,
+v1932[9:3] = (v1851_9 >>> 3) - $signed({1'b0, v1931_9}),
+v1933 = (v1932 <<< 1) - $signed({1'b0, v1710_9}),
+v1934[1:0] = v1933,
+v1934[10:2] = (v1933 >>> 2) - v1880,
+v1935 = (v1934_10 <<< 1) - $signed({1'b0, v1867_10}),
+v1936 = (v1931_9 <<< 1) + v1864_9,
+v1937 = (v1654_9 <<< 2) + v1936,
+v1938 = v1839 - v1937,
+v1939[0:0] = v1938_10,
+v1939[11:1] = (v1938_10 >>> 1) - $signed({1'b0, v1899_10}),
+v1940 = v1794 - v1931,
+v1941 = ($signed({1'b0, v1633_9}) <<< 1) - v1940_9,
+v1942 = ($signed({1'b0, v1836_9}) <<< 2) - v1941,
+v1943 = (v1942 <<< 2) + $signed({1'b0, v1839}),
+v1944 = ($signed({1'b0, v1818_9}) <<< 1) + v1940_9,
+v1945 = v1371_6 + v1768_6,
+v1946[2:0] = v1731_7,
+v1946[11:3] = (v1731_7 >>> 3) - $signed({1'b0, v1945_7}),
+v1947[0:0] = v1946,
+v1947[11:1] = (v1946 >>> 1) - $signed({1'b0, v1505}),
+v1948[0:0] = v1657_8,
+v1948[12:1] = (v1657_8 >>> 1) + v1947_8,
+v1949 = v1948 + 14'sd18,
+v1950 = v1949[12] ? 10'd0 : v1949,
+v1951 = (v1950 >>> 3),
+v1952[2:0] = v1951_9,
+v1952[6:3] = (v1951_9 >>> 3) + v1788_9,
+v1953 = v1888 - v1952,
+v1954 = v1850 + v1953,
+v1955 = v1954_10 + v1942_10,
+v1956 = v1914_10 + v1955,
+v1957 = (v1956 <<< 2) - v1904_10,
+v1958[0:0] = v1957_11,
+v1958[12:1] = (v1957_11 >>> 1) - $signed({1'b0, v1869_11}),
+v1959 = v1958 + 14'sd8,
+v1960[1:0] = v1951_9,
+v1960[6:2] = (v1951_9 >>> 2) - v1633_9,
+v1961[1:0] = v1960,
+v1961[9:2] = (v1960 >>> 2) + v1841,
+v1962[1:0] = v1961,
+v1962[12:2] = (v1961 >>> 2) + v1845,
+v1963[0:0] = v1962_10,
+v1963[12:1] = (v1962_10 >>> 1) - v1881_10,
+v1964[0:0] = v1963,
+v1964[12:1] = (v1963 >>> 1) + v1939,
+v1965[0:0] = v1964_11,
+v1965[12:1] = (v1964_11 >>> 1) - $signed({1'b0, v1869_11}),
+v1966 = v1923_11 + v1965,
+v1967 = v1966 - 14'sd36,
+v1968 = (v1951_9 <<< 2) - v1951_9,
+v1969[0:0] = $signed({1'b0, v1968}),
+v1969[8:1] = ($signed({1'b0, v1968}) >>> 1) + v1944,
+v1970 = ($signed({1'b0, v1886_9}) <<< 1) + v1969,
+v1971[2:0] = v1920,
+v1971[13:3] = (v1920 >>> 3) - v1970_11,
+v1972 = v1971 + 15'sd26,
+v1973 = (v1970_10 <<< 1) + v1905,
+v1974 = v1917_11 + v1973_11,
+v1975 = v1958 + v1974,
+v1976 = v1975 + 14'sd24,
+v1977 = (v1848_9 <<< 1) + $signed({1'b0, v1968}),
+v1978[2:0] = v1977,
+v1978[10:3] = (v1977 >>> 3) - v1846,
+v1979[2:0] = v1978_10,
+v1979[11:3] = (v1978_10 >>> 3) + v1860_10,
+v1980 = v1979 + v1935,
+v1981[0:0] = v1980_11,
+v1981[12:1] = (v1980_11 >>> 1) - v1943_11,
+v1982 = v1981 + v1923_11,
+v1983 = v1982 - 14'sd30,
+logit0 = v1976 <<< 1,
+logit1 = v1959 <<< 1,
+logit2 = v1983 <<< 1,
+logit3 = v1967 <<< 1,
+logit4 = v1972 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v7_1 <= v7;
+v50_1 <= v50;
+v60_1 <= v60;
+v66_1 <= v66;
+v76_1 <= v76;
+v80_1 <= v80;
+v81_1 <= v81;
+v82_1 <= v82;
+v85_1 <= v85;
+v96_1 <= v96;
+v97_1 <= v97;
+v99_1 <= v99;
+v101_1 <= v101;
+v104_1 <= v104;
+v110_1 <= v110;
+v117_1 <= v117;
+v118_2 <= v118;
+v121_2 <= v121;
+v121_3 <= v121_2;
+v121_4 <= v121_3;
+v125_1 <= v125;
+v127_1 <= v127;
+v129_1 <= v129;
+v131_1 <= v131;
+v135_1 <= v135;
+v142_1 <= v142;
+v145_1 <= v145;
+v146_1 <= v146;
+v147_1 <= v147;
+v151_1 <= v151;
+v155_1 <= v155;
+v158_1 <= v158;
+v160_1 <= v160;
+v162_1 <= v162;
+v165_1 <= v165;
+v175_1 <= v175;
+v179_1 <= v179;
+v182_1 <= v182;
+v184_1 <= v184;
+v187_1 <= v187;
+v188_1 <= v188;
+v190_1 <= v190;
+v192_1 <= v192;
+v195_1 <= v195;
+v199_1 <= v199;
+v200_1 <= v200;
+v201_1 <= v201;
+v202_1 <= v202;
+v204_1 <= v204;
+v205_1 <= v205;
+v208_1 <= v208;
+v210_1 <= v210;
+v214_1 <= v214;
+v220_1 <= v220;
+v222_2 <= v222;
+v225_3 <= v225;
+v227_1 <= v227;
+v231_1 <= v231;
+v235_1 <= v235;
+v236_1 <= v236;
+v238_1 <= v238;
+v239_1 <= v239;
+v243_1 <= v243;
+v251_1 <= v251;
+v255_1 <= v255;
+v257_1 <= v257;
+v260_1 <= v260;
+v260_2 <= v260_1;
+v263_1 <= v263;
+v267_1 <= v267;
+v268_1 <= v268;
+v269_1 <= v269;
+v270_1 <= v270;
+v274_1 <= v274;
+v275_1 <= v275;
+v277_1 <= v277;
+v280_1 <= v280;
+v282_1 <= v282;
+v286_1 <= v286;
+v288_1 <= v288;
+v291_1 <= v291;
+v293_1 <= v293;
+v295_1 <= v295;
+v296_2 <= v296;
+v299_3 <= v299;
+v301_1 <= v301;
+v304_2 <= v304;
+v305_2 <= v305;
+v308_1 <= v308;
+v311_1 <= v311;
+v314_1 <= v314;
+v318_2 <= v318;
+v318_3 <= v318_2;
+v319_1 <= v319;
+v321_1 <= v321;
+v322_1 <= v322;
+v325_1 <= v325;
+v329_1 <= v329;
+v333_1 <= v333;
+v337_2 <= v337;
+v338_3 <= v338;
+v339_1 <= v339;
+v343_1 <= v343;
+v345_1 <= v345;
+v347_1 <= v347;
+v349_1 <= v349;
+v349_2 <= v349_1;
+v353_1 <= v353;
+v354_1 <= v354;
+v355_1 <= v355;
+v356_1 <= v356;
+v358_1 <= v358;
+v362_2 <= v362;
+v362_3 <= v362_2;
+v366_2 <= v366;
+v366_3 <= v366_2;
+v367_1 <= v367;
+v369_2 <= v369;
+v372_3 <= v372;
+v373_3 <= v373;
+v374_2 <= v374;
+v378_1 <= v378;
+v381_1 <= v381;
+v383_1 <= v383;
+v386_1 <= v386;
+v388_1 <= v388;
+v391_2 <= v391;
+v394_3 <= v394;
+v398_1 <= v398;
+v399_2 <= v399;
+v402_3 <= v402;
+v403_3 <= v403;
+v406_1 <= v406;
+v408_2 <= v408;
+v412_3 <= v412;
+v414_1 <= v414;
+v418_2 <= v418;
+v418_3 <= v418_2;
+v421_1 <= v421;
+v423_3 <= v423;
+v425_1 <= v425;
+v428_1 <= v428;
+v430_2 <= v430;
+v433_3 <= v433;
+v436_1 <= v436;
+v439_1 <= v439;
+v443_2 <= v443;
+v443_3 <= v443_2;
+v444_3 <= v444;
+v445_2 <= v445;
+v446_2 <= v446;
+v449_1 <= v449;
+v452_1 <= v452;
+v454_1 <= v454;
+v456_2 <= v456;
+v459_3 <= v459;
+v460_3 <= v460;
+v464_1 <= v464;
+v466_2 <= v466;
+v469_3 <= v469;
+v471_1 <= v471;
+v472_3 <= v472;
+v474_1 <= v474;
+v478_2 <= v478;
+v479_2 <= v479;
+v480_3 <= v480;
+v481_1 <= v481;
+v485_1 <= v485;
+v488_1 <= v488;
+v490_1 <= v490;
+v492_2 <= v492;
+v495_1 <= v495;
+v496_1 <= v496;
+v498_1 <= v498;
+v500_2 <= v500;
+v504_3 <= v504;
+v507_1 <= v507;
+v511_2 <= v511;
+v511_3 <= v511_2;
+v512_1 <= v512;
+v514_3 <= v514;
+v515_2 <= v515;
+v517_2 <= v517;
+v518_2 <= v518;
+v520_1 <= v520;
+v520_2 <= v520_1;
+v522_1 <= v522;
+v524_2 <= v524;
+v527_3 <= v527;
+v528_3 <= v528;
+v529_3 <= v529;
+v531_1 <= v531;
+v533_2 <= v533;
+v536_3 <= v536;
+v537_3 <= v537;
+v539_1 <= v539;
+v541_2 <= v541;
+v544_3 <= v544;
+v547_1 <= v547;
+v549_2 <= v549;
+v553_3 <= v553;
+v554_1 <= v554;
+v556_2 <= v556;
+v559_3 <= v559;
+v561_2 <= v561;
+v564_3 <= v564;
+v566_3 <= v566;
+v568_3 <= v568;
+v571_1 <= v571;
+v573_2 <= v573;
+v576_3 <= v576;
+v578_1 <= v578;
+v580_2 <= v580;
+v583_3 <= v583;
+v584_3 <= v584;
+v585_3 <= v585;
+v586_3 <= v586;
+v588_1 <= v588;
+v590_2 <= v590;
+v593_3 <= v593;
+v593_4 <= v593_3;
+v594_3 <= v594;
+v597_1 <= v597;
+v599_2 <= v599;
+v602_3 <= v602;
+v603_1 <= v603;
+v605_2 <= v605;
+v608_3 <= v608;
+v609_3 <= v609;
+v610_3 <= v610;
+v612_4 <= v612;
+v613_3 <= v613;
+v614_3 <= v614;
+v616_1 <= v616;
+v618_2 <= v618;
+v621_3 <= v621;
+v623_2 <= v623;
+v626_3 <= v626;
+v629_1 <= v629;
+v631_2 <= v631;
+v634_3 <= v634;
+v635_3 <= v635;
+v637_1 <= v637;
+v641_2 <= v641;
+v641_3 <= v641_2;
+v642_4 <= v642;
+v643_1 <= v643;
+v647_2 <= v647;
+v647_3 <= v647_2;
+v648_3 <= v648;
+v649_3 <= v649;
+v650_3 <= v650;
+v651_4 <= v651;
+v652_3 <= v652;
+v653_4 <= v653;
+v654_3 <= v654;
+v657_3 <= v657;
+v659_3 <= v659;
+v663_3 <= v663;
+v664_3 <= v664;
+v665_3 <= v665;
+v669_3 <= v669;
+v671_3 <= v671;
+v674_3 <= v674;
+v675_4 <= v675;
+v677_3 <= v677;
+v679_3 <= v679;
+v682_2 <= v682;
+v683_3 <= v683;
+v684_2 <= v684;
+v685_3 <= v685;
+v687_2 <= v687;
+v687_3 <= v687_2;
+v688_2 <= v688;
+v689_3 <= v689;
+v691_1 <= v691;
+v694_2 <= v694;
+v695_2 <= v695;
+v696_3 <= v696;
+v698_3 <= v698;
+v700_2 <= v700;
+v702_2 <= v702;
+v704_2 <= v704;
+v705_3 <= v705;
+v706_1 <= v706;
+v708_2 <= v708;
+v712_3 <= v712;
+v714_1 <= v714;
+v716_2 <= v716;
+v719_3 <= v719;
+v721_4 <= v721;
+v723_5 <= v723;
+v725_1 <= v725;
+v727_2 <= v727;
+v730_3 <= v730;
+v731_3 <= v731;
+v735_3 <= v735;
+v736_1 <= v736;
+v737_2 <= v737;
+v741_3 <= v741;
+v744_1 <= v744;
+v746_2 <= v746;
+v749_3 <= v749;
+v750_1 <= v750;
+v750_2 <= v750_1;
+v751_1 <= v751;
+v751_2 <= v751_1;
+v752_2 <= v752;
+v756_3 <= v756;
+v757_4 <= v757;
+v759_4 <= v759;
+v761_4 <= v761;
+v762_4 <= v762;
+v764_4 <= v764;
+v767_3 <= v767;
+v769_3 <= v769;
+v771_3 <= v771;
+v773_3 <= v773;
+v776_4 <= v776;
+v777_4 <= v777;
+v778_4 <= v778;
+v781_4 <= v781;
+v783_4 <= v783;
+v784_3 <= v784;
+v786_3 <= v786;
+v787_3 <= v787;
+v789_1 <= v789;
+v789_2 <= v789_1;
+v790_2 <= v790;
+v793_3 <= v793;
+v793_4 <= v793_3;
+v794_3 <= v794;
+v799_3 <= v799;
+v803_4 <= v803;
+v805_2 <= v805;
+v808_3 <= v808;
+v810_3 <= v810;
+v811_3 <= v811;
+v811_4 <= v811_3;
+v812_2 <= v812;
+v815_3 <= v815;
+v816_3 <= v816;
+v818_4 <= v818;
+v819_3 <= v819;
+v820_3 <= v820;
+v821_3 <= v821;
+v823_3 <= v823;
+v828_4 <= v828;
+v828_5 <= v828_4;
+v831_4 <= v831;
+v832_4 <= v832;
+v833_5 <= v833;
+v834_4 <= v834;
+v837_5 <= v837;
+v840_4 <= v840;
+v841_4 <= v841;
+v843_3 <= v843;
+v844_3 <= v844;
+v846_3 <= v846;
+v848_3 <= v848;
+v849_4 <= v849;
+v852_2 <= v852;
+v852_3 <= v852_2;
+v855_4 <= v855;
+v856_2 <= v856;
+v857_3 <= v857;
+v859_2 <= v859;
+v862_3 <= v862;
+v864_1 <= v864;
+v868_2 <= v868;
+v868_3 <= v868_2;
+v868_4 <= v868_3;
+v869_3 <= v869;
+v871_4 <= v871;
+v872_3 <= v872;
+v873_4 <= v873;
+v874_3 <= v874;
+v875_4 <= v875;
+v876_2 <= v876;
+v879_3 <= v879;
+v880_2 <= v880;
+v881_3 <= v881;
+v885_1 <= v885;
+v887_1 <= v887;
+v889_2 <= v889;
+v892_3 <= v892;
+v894_1 <= v894;
+v896_2 <= v896;
+v900_3 <= v900;
+v905_4 <= v905;
+v906_4 <= v906;
+v907_4 <= v907;
+v908_4 <= v908;
+v910_4 <= v910;
+v913_4 <= v913;
+v914_3 <= v914;
+v916_4 <= v916;
+v917_3 <= v917;
+v918_4 <= v918;
+v920_3 <= v920;
+v923_4 <= v923;
+v924_3 <= v924;
+v927_4 <= v927;
+v931_4 <= v931;
+v932_5 <= v932;
+v933_3 <= v933;
+v937_3 <= v937;
+v939_3 <= v939;
+v942_4 <= v942;
+v943_3 <= v943;
+v945_1 <= v945;
+v946_2 <= v946;
+v949_3 <= v949;
+v951_2 <= v951;
+v954_3 <= v954;
+v956_2 <= v956;
+v959_3 <= v959;
+v959_4 <= v959_3;
+v961_3 <= v961;
+v964_3 <= v964;
+v965_4 <= v965;
+v966_5 <= v966;
+v967_4 <= v967;
+v969_3 <= v969;
+v971_3 <= v971;
+v972_4 <= v972;
+v975_3 <= v975;
+v977_4 <= v977;
+v978_4 <= v978;
+v980_3 <= v980;
+v982_4 <= v982;
+v986_4 <= v986;
+v987_3 <= v987;
+v989_3 <= v989;
+v992_4 <= v992;
+v995_4 <= v995;
+v998_4 <= v998;
+v999_4 <= v999;
+v1000_3 <= v1000;
+v1004_3 <= v1004;
+v1007_3 <= v1007;
+v1008_3 <= v1008;
+v1012_4 <= v1012;
+v1013_3 <= v1013;
+v1016_4 <= v1016;
+v1020_4 <= v1020;
+v1022_3 <= v1022;
+v1023_1 <= v1023;
+v1025_2 <= v1025;
+v1028_3 <= v1028;
+v1031_4 <= v1031;
+v1033_4 <= v1033;
+v1036_4 <= v1036;
+v1038_3 <= v1038;
+v1039_4 <= v1039;
+v1041_3 <= v1041;
+v1043_4 <= v1043;
+v1046_4 <= v1046;
+v1049_4 <= v1049;
+v1051_5 <= v1051;
+v1052_4 <= v1052;
+v1054_3 <= v1054;
+v1058_4 <= v1058;
+v1061_4 <= v1061;
+v1063_3 <= v1063;
+v1069_4 <= v1069;
+v1071_1 <= v1071;
+v1073_2 <= v1073;
+v1076_3 <= v1076;
+v1077_3 <= v1077;
+v1080_4 <= v1080;
+v1082_3 <= v1082;
+v1085_4 <= v1085;
+v1087_3 <= v1087;
+v1090_4 <= v1090;
+v1091_3 <= v1091;
+v1094_3 <= v1094;
+v1097_4 <= v1097;
+v1100_3 <= v1100;
+v1103_4 <= v1103;
+v1106_3 <= v1106;
+v1108_4 <= v1108;
+v1111_4 <= v1111;
+v1113_1 <= v1113;
+v1114_2 <= v1114;
+v1117_3 <= v1117;
+v1118_3 <= v1118;
+v1120_4 <= v1120;
+v1123_5 <= v1123;
+v1126_6 <= v1126;
+v1126_7 <= v1126_6;
+v1127_3 <= v1127;
+v1129_2 <= v1129;
+v1133_3 <= v1133;
+v1136_3 <= v1136;
+v1139_4 <= v1139;
+v1141_5 <= v1141;
+v1143_4 <= v1143;
+v1145_4 <= v1145;
+v1146_5 <= v1146;
+v1148_3 <= v1148;
+v1150_3 <= v1150;
+v1152_4 <= v1152;
+v1156_4 <= v1156;
+v1159_5 <= v1159;
+v1159_6 <= v1159_5;
+v1159_7 <= v1159_6;
+v1160_4 <= v1160;
+v1162_4 <= v1162;
+v1165_4 <= v1165;
+v1167_5 <= v1167;
+v1171_6 <= v1171;
+v1176_4 <= v1176;
+v1178_5 <= v1178;
+v1181_6 <= v1181;
+v1182_6 <= v1182;
+v1185_3 <= v1185;
+v1187_4 <= v1187;
+v1189_3 <= v1189;
+v1192_4 <= v1192;
+v1195_3 <= v1195;
+v1197_4 <= v1197;
+v1199_3 <= v1199;
+v1201_4 <= v1201;
+v1202_5 <= v1202;
+v1206_6 <= v1206;
+v1206_7 <= v1206_6;
+v1207_3 <= v1207;
+v1209_4 <= v1209;
+v1210_3 <= v1210;
+v1212_4 <= v1212;
+v1214_3 <= v1214;
+v1217_4 <= v1217;
+v1218_3 <= v1218;
+v1220_4 <= v1220;
+v1221_3 <= v1221;
+v1222_3 <= v1222;
+v1223_4 <= v1223;
+v1226_4 <= v1226;
+v1228_3 <= v1228;
+v1231_4 <= v1231;
+v1232_3 <= v1232;
+v1235_3 <= v1235;
+v1236_1 <= v1236;
+v1238_2 <= v1238;
+v1242_3 <= v1242;
+v1245_4 <= v1245;
+v1246_5 <= v1246;
+v1249_4 <= v1249;
+v1252_4 <= v1252;
+v1253_4 <= v1253;
+v1254_5 <= v1254;
+v1257_6 <= v1257;
+v1259_2 <= v1259;
+v1262_3 <= v1262;
+v1265_4 <= v1265;
+v1267_3 <= v1267;
+v1270_4 <= v1270;
+v1272_5 <= v1272;
+v1275_6 <= v1275;
+v1277_6 <= v1277;
+v1279_5 <= v1279;
+v1282_6 <= v1282;
+v1282_7 <= v1282_6;
+v1284_6 <= v1284;
+v1286_4 <= v1286;
+v1288_5 <= v1288;
+v1292_4 <= v1292;
+v1294_5 <= v1294;
+v1297_6 <= v1297;
+v1298_4 <= v1298;
+v1299_5 <= v1299;
+v1301_6 <= v1301;
+v1302_4 <= v1302;
+v1304_5 <= v1304;
+v1308_6 <= v1308;
+v1308_7 <= v1308_6;
+v1309_6 <= v1309;
+v1310_4 <= v1310;
+v1311_6 <= v1311;
+v1311_7 <= v1311_6;
+v1312_4 <= v1312;
+v1314_5 <= v1314;
+v1317_6 <= v1317;
+v1320_4 <= v1320;
+v1322_4 <= v1322;
+v1323_5 <= v1323;
+v1324_4 <= v1324;
+v1327_5 <= v1327;
+v1330_6 <= v1330;
+v1332_4 <= v1332;
+v1334_5 <= v1334;
+v1336_6 <= v1336;
+v1340_7 <= v1340;
+v1341_4 <= v1341;
+v1343_7 <= v1343;
+v1346_6 <= v1346;
+v1347_4 <= v1347;
+v1350_5 <= v1350;
+v1353_6 <= v1353;
+v1353_7 <= v1353_6;
+v1356_6 <= v1356;
+v1357_7 <= v1357;
+v1359_6 <= v1359;
+v1360_6 <= v1360;
+v1362_3 <= v1362;
+v1365_4 <= v1365;
+v1367_5 <= v1367;
+v1371_6 <= v1371;
+v1372_7 <= v1372;
+v1373_7 <= v1373;
+v1374_3 <= v1374;
+v1377_4 <= v1377;
+v1379_5 <= v1379;
+v1382_6 <= v1382;
+v1382_7 <= v1382_6;
+v1384_6 <= v1384;
+v1387_6 <= v1387;
+v1388_3 <= v1388;
+v1390_4 <= v1390;
+v1392_5 <= v1392;
+v1394_6 <= v1394;
+v1398_7 <= v1398;
+v1401_4 <= v1401;
+v1402_5 <= v1402;
+v1405_6 <= v1405;
+v1406_7 <= v1406;
+v1407_7 <= v1407;
+v1408_7 <= v1408;
+v1409_6 <= v1409;
+v1412_7 <= v1412;
+v1413_6 <= v1413;
+v1417_7 <= v1417;
+v1417_8 <= v1417_7;
+v1417_9 <= v1417_8;
+v1420_4 <= v1420;
+v1421_5 <= v1421;
+v1423_6 <= v1423;
+v1427_7 <= v1427;
+v1428_7 <= v1428;
+v1429_7 <= v1429;
+v1430_3 <= v1430;
+v1433_4 <= v1433;
+v1434_5 <= v1434;
+v1437_6 <= v1437;
+v1438_7 <= v1438;
+v1440_6 <= v1440;
+v1440_7 <= v1440_6;
+v1443_7 <= v1443;
+v1446_6 <= v1446;
+v1447_6 <= v1447;
+v1449_6 <= v1449;
+v1450_6 <= v1450;
+v1452_3 <= v1452;
+v1455_4 <= v1455;
+v1459_5 <= v1459;
+v1459_6 <= v1459_5;
+v1461_7 <= v1461;
+v1462_6 <= v1462;
+v1463_6 <= v1463;
+v1465_6 <= v1465;
+v1466_6 <= v1466;
+v1468_7 <= v1468;
+v1468_8 <= v1468_7;
+v1470_7 <= v1470;
+v1470_8 <= v1470_7;
+v1471_6 <= v1471;
+v1474_7 <= v1474;
+v1478_3 <= v1478;
+v1481_4 <= v1481;
+v1482_5 <= v1482;
+v1486_6 <= v1486;
+v1487_7 <= v1487;
+v1489_7 <= v1489;
+v1491_7 <= v1491;
+v1495_7 <= v1495;
+v1498_4 <= v1498;
+v1500_5 <= v1500;
+v1504_6 <= v1504;
+v1504_7 <= v1504_6;
+v1507_7 <= v1507;
+v1512_7 <= v1512;
+v1513_7 <= v1513;
+v1514_7 <= v1514;
+v1516_3 <= v1516;
+v1518_4 <= v1518;
+v1520_5 <= v1520;
+v1523_6 <= v1523;
+v1524_7 <= v1524;
+v1526_6 <= v1526;
+v1528_4 <= v1528;
+v1531_5 <= v1531;
+v1534_6 <= v1534;
+v1534_7 <= v1534_6;
+v1535_8 <= v1535;
+v1537_7 <= v1537;
+v1539_7 <= v1539;
+v1540_7 <= v1540;
+v1541_7 <= v1541;
+v1542_7 <= v1542;
+v1543_7 <= v1543;
+v1545_7 <= v1545;
+v1546_6 <= v1546;
+v1547_6 <= v1547;
+v1548_7 <= v1548;
+v1550_7 <= v1550;
+v1553_7 <= v1553;
+v1554_7 <= v1554;
+v1555_6 <= v1555;
+v1558_6 <= v1558;
+v1560_6 <= v1560;
+v1567_6 <= v1567;
+v1571_4 <= v1571;
+v1574_4 <= v1574;
+v1576_5 <= v1576;
+v1579_6 <= v1579;
+v1580_7 <= v1580;
+v1585_6 <= v1585;
+v1587_6 <= v1587;
+v1590_6 <= v1590;
+v1592_7 <= v1592;
+v1593_8 <= v1593;
+v1595_7 <= v1595;
+v1599_7 <= v1599;
+v1601_8 <= v1601;
+v1603_7 <= v1603;
+v1604_6 <= v1604;
+v1606_7 <= v1606;
+v1609_6 <= v1609;
+v1611_3 <= v1611;
+v1614_4 <= v1614;
+v1614_5 <= v1614_4;
+v1618_6 <= v1618;
+v1618_7 <= v1618_6;
+v1621_4 <= v1621;
+v1623_5 <= v1623;
+v1627_6 <= v1627;
+v1628_7 <= v1628;
+v1630_8 <= v1630;
+v1633_9 <= v1633;
+v1636_8 <= v1636;
+v1641_7 <= v1641;
+v1645_7 <= v1645;
+v1648_7 <= v1648;
+v1650_8 <= v1650;
+v1653_9 <= v1653;
+v1654_9 <= v1654;
+v1655_7 <= v1655;
+v1657_8 <= v1657;
+v1662_7 <= v1662;
+v1665_7 <= v1665;
+v1668_7 <= v1668;
+v1673_7 <= v1673;
+v1675_7 <= v1675;
+v1678_7 <= v1678;
+v1680_7 <= v1680;
+v1681_4 <= v1681;
+v1683_5 <= v1683;
+v1687_6 <= v1687;
+v1688_7 <= v1688;
+v1691_7 <= v1691;
+v1693_8 <= v1693;
+v1696_9 <= v1696;
+v1701_8 <= v1701;
+v1702_7 <= v1702;
+v1703_8 <= v1703;
+v1706_8 <= v1706;
+v1709_9 <= v1709;
+v1710_9 <= v1710;
+v1713_8 <= v1713;
+v1716_9 <= v1716;
+v1717_9 <= v1717;
+v1721_7 <= v1721;
+v1724_7 <= v1724;
+v1727_7 <= v1727;
+v1731_7 <= v1731;
+v1732_7 <= v1732;
+v1736_7 <= v1736;
+v1739_6 <= v1739;
+v1740_7 <= v1740;
+v1743_8 <= v1743;
+v1747_9 <= v1747;
+v1749_7 <= v1749;
+v1753_8 <= v1753;
+v1754_8 <= v1754;
+v1755_9 <= v1755;
+v1758_7 <= v1758;
+v1759_8 <= v1759;
+v1761_4 <= v1761;
+v1764_5 <= v1764;
+v1768_6 <= v1768;
+v1769_7 <= v1769;
+v1772_8 <= v1772;
+v1776_9 <= v1776;
+v1779_8 <= v1779;
+v1782_9 <= v1782;
+v1782_10 <= v1782_9;
+v1784_8 <= v1784;
+v1788_9 <= v1788;
+v1791_8 <= v1791;
+v1795_9 <= v1795;
+v1797_7 <= v1797;
+v1799_8 <= v1799;
+v1801_7 <= v1801;
+v1803_8 <= v1803;
+v1806_7 <= v1806;
+v1807_8 <= v1807;
+v1810_9 <= v1810;
+v1810_10 <= v1810_9;
+v1811_9 <= v1811;
+v1813_7 <= v1813;
+v1815_8 <= v1815;
+v1818_9 <= v1818;
+v1818_10 <= v1818_9;
+v1820_7 <= v1820;
+v1822_8 <= v1822;
+v1826_9 <= v1826;
+v1826_10 <= v1826_9;
+v1831_7 <= v1831;
+v1832_8 <= v1832;
+v1836_9 <= v1836;
+v1837_7 <= v1837;
+v1843_10 <= v1843;
+v1847_10 <= v1847;
+v1848_9 <= v1848;
+v1849_9 <= v1849;
+v1851_9 <= v1851;
+v1852_9 <= v1852;
+v1853_7 <= v1853;
+v1854_8 <= v1854;
+v1856_9 <= v1856;
+v1860_10 <= v1860;
+v1864_9 <= v1864;
+v1865_10 <= v1865;
+v1867_10 <= v1867;
+v1869_11 <= v1869;
+v1874_7 <= v1874;
+v1875_8 <= v1875;
+v1879_9 <= v1879;
+v1881_10 <= v1881;
+v1883_8 <= v1883;
+v1886_9 <= v1886;
+v1887_9 <= v1887;
+v1890_7 <= v1890;
+v1892_8 <= v1892;
+v1894_9 <= v1894;
+v1897_10 <= v1897;
+v1898_9 <= v1898;
+v1899_10 <= v1899;
+v1900_10 <= v1900;
+v1901_11 <= v1901;
+v1902_9 <= v1902;
+v1904_10 <= v1904;
+v1907_7 <= v1907;
+v1909_8 <= v1909;
+v1912_9 <= v1912;
+v1914_10 <= v1914;
+v1915_10 <= v1915;
+v1917_11 <= v1917;
+v1919_11 <= v1919;
+v1922_10 <= v1922;
+v1923_11 <= v1923;
+v1925_7 <= v1925;
+v1928_8 <= v1928;
+v1931_9 <= v1931;
+v1934_10 <= v1934;
+v1938_10 <= v1938;
+v1940_9 <= v1940;
+v1942_10 <= v1942;
+v1943_10 <= v1943;
+v1943_11 <= v1943_10;
+v1945_7 <= v1945;
+v1947_8 <= v1947;
+v1951_9 <= v1951;
+v1954_10 <= v1954;
+v1957_11 <= v1957;
+v1962_10 <= v1962;
+v1964_11 <= v1964;
+v1970_10 <= v1970;
+v1970_11 <= v1970_10;
+v1973_11 <= v1973;
+v1978_10 <= v1978;
+v1980_11 <= v1980;
+model_out[13:0] <= logit0;
+model_out[27:14] <= logit1;
+model_out[41:28] <= logit2;
+model_out[55:42] <= logit3;
+model_out[69:56] <= logit4;
+end
 endmodule

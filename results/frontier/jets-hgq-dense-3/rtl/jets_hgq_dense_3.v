@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_hgq_dense_3 (
@@ -5,1362 +6,1737 @@ module jets_hgq_dense_3 (
     input wire [111:0] model_inp,
     output reg [59:0] model_out
 );
-    reg [111:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire signed [6:0] v0 = inputs[6:0];
-    wire signed [3:0] v1 = (v0 >>> 3);
-    reg signed [3:0] v1_1; always @(posedge clk) v1_1 <= v1;
-    wire signed [6:0] v2 = inputs[13:7];
-    wire signed [1:0] v3 = (v2 >>> 5);
-    wire signed [3:0] v4 = (v3 <<< 2) - v3;
-    wire [3:0] v5_l = v1; wire [2:0] v5_u = (v1 >>> 4) + v3; wire signed [6:0] v5 = {v5_u, v5_l};
-    wire signed [4:0] v6 = v1 + v3;
-    wire signed [6:0] v7 = inputs[20:14];
-    wire signed [5:0] v8 = (v7 >>> 1);
-    wire [0:0] v9_l = v5; wire [6:0] v9_u = v8 + (v5 >>> 1); wire signed [7:0] v9 = {v9_u, v9_l};
-    wire signed [6:0] v10 = (v3 <<< 4) + v8;
-    wire [1:0] v11_l = v8; wire [4:0] v11_u = (v8 >>> 2) + v3; wire signed [6:0] v11 = {v11_u, v11_l};
-    wire signed [6:0] v12 = inputs[27:21];
-    wire signed [3:0] v13 = (v12 >>> 3);
-    wire signed [6:0] v14 = inputs[34:28];
-    wire signed [3:0] v15 = (v14 >>> 3);
-    wire signed [4:0] v16 = (v3 <<< 2) + v15;
-    wire [1:0] v17_l = v15; wire [4:0] v17_u = (v15 >>> 2) + v1; wire signed [6:0] v17 = {v17_u, v17_l};
-    wire [1:0] v18_l = v1; wire [4:0] v18_u = (v1 >>> 2) + v15; wire signed [6:0] v18 = {v18_u, v18_l};
-    wire signed [8:0] v19 = (v8 <<< 2) + v18;
-    wire [0:0] v20_l = v8; wire [5:0] v20_u = (v8 >>> 1) + v15; wire signed [6:0] v20 = {v20_u, v20_l};
-    wire [1:0] v21_l = v13; wire [6:0] v21_u = (v13 >>> 2) - v20; wire signed [8:0] v21 = {v21_u, v21_l};
-    reg signed [8:0] v21_1; always @(posedge clk) v21_1 <= v21;
-    wire signed [6:0] v22 = (v1 <<< 1) + v20;
-    reg signed [6:0] v22_1; always @(posedge clk) v22_1 <= v22;
-    wire signed [6:0] v23 = inputs[69:63];
-    wire signed [1:0] v24 = (v23 >>> 5);
-    wire signed [6:0] v25 = (v24 <<< 3) + v8;
-    wire signed [5:0] v26 = (v24 <<< 3) - v13;
-    wire [2:0] v27_l = v26; wire [3:0] v27_u = (v26 >>> 3) - v3; wire signed [6:0] v27 = {v27_u, v27_l};
-    wire signed [2:0] v28 = v3 + v24;
-    wire signed [7:0] v29 = (v28 <<< 4) - v15;
-    wire [0:0] v30_l = v3; wire [2:0] v30_u = (v3 >>> 1) - v24; wire signed [3:0] v30 = {v30_u, v30_l};
-    reg signed [3:0] v30_1; always @(posedge clk) v30_1 <= v30;
-    wire signed [6:0] v31 = inputs[76:70];
-    wire signed [3:0] v32 = (v31 >>> 3);
-    reg signed [3:0] v32_1; always @(posedge clk) v32_1 <= v32;
-    wire signed [4:0] v33 = (v24 <<< 1) + v32;
-    wire signed [5:0] v34 = (v33 <<< 1) - v15;
-    wire signed [7:0] v35 = v34 + (v16 <<< 2);
-    reg signed [7:0] v35_1; always @(posedge clk) v35_1 <= v35;
-    wire [2:0] v36_l = v32; wire [2:0] v36_u = (v32 >>> 3) - v3; wire signed [5:0] v36 = {v36_u, v36_l};
-    wire [0:0] v37_l = v1; wire [4:0] v37_u = (v1 >>> 1) + v32; wire signed [5:0] v37 = {v37_u, v37_l};
-    wire [1:0] v38_l = v15; wire [4:0] v38_u = (v15 >>> 2) + v32; wire signed [6:0] v38 = {v38_u, v38_l};
-    wire signed [6:0] v39 = (v24 <<< 3) + v38;
-    wire signed [9:0] v40 = (v19 <<< 1) - v39;
-    reg signed [9:0] v40_1; always @(posedge clk) v40_1 <= v40;
-    wire signed [6:0] v41 = (v32 <<< 2) - v15;
-    wire signed [5:0] v42 = (v13 <<< 1) - v32;
-    wire [1:0] v43_l = v8; wire [4:0] v43_u = (v8 >>> 2) - v32; wire signed [6:0] v43 = {v43_u, v43_l};
-    wire signed [7:0] v44 = (v1 <<< 2) + v43;
-    reg signed [7:0] v44_1; always @(posedge clk) v44_1 <= v44;
-    wire signed [7:0] v45 = v43 + (v28 <<< 4);
-    reg signed [7:0] v45_1; always @(posedge clk) v45_1 <= v45;
-    wire signed [4:0] v46 = v13 - v32;
-    wire [0:0] v47_l = v22; wire [6:0] v47_u = (v22 >>> 1) - v46; wire signed [7:0] v47 = {v47_u, v47_l};
-    reg signed [7:0] v47_1; always @(posedge clk) v47_1 <= v47;
-    wire signed [5:0] v48 = v1 + v46;
-    wire signed [6:0] v49 = inputs[83:77];
-    wire signed [0:0] v50 = (v49 >>> 6);
-    wire signed [6:0] v51 = (v50 <<< 4) - v39;
-    reg signed [6:0] v51_1; always @(posedge clk) v51_1 <= v51;
-    wire [3:0] v52_l = v10; wire [2:0] v52_u = (v10 >>> 4) - v50; wire signed [6:0] v52 = {v52_u, v52_l};
-    wire signed [6:0] v53 = (v50 <<< 3) - v20;
-    wire signed [5:0] v54 = (v50 <<< 2) - v46;
-    wire [0:0] v55_l = v54; wire [4:0] v55_u = v24 + (v54 >>> 1); wire signed [5:0] v55 = {v55_u, v55_l};
-    reg signed [5:0] v55_1; always @(posedge clk) v55_1 <= v55;
-    wire signed [5:0] v56 = v15 - v54;
-    wire signed [5:0] v57 = v56 + 7'sd4;
-    wire [4:0] v58 = v57[5] ? 5'd0 : v57;
-    wire [1:0] v59 = (v58 >>> 3);
-    reg [1:0] v59_1; always @(posedge clk) v59_1 <= v59;
-    reg [1:0] v59_2; always @(posedge clk) v59_2 <= v59_1;
-    wire [2:0] v60_l = v30; wire [1:0] v60_u = (v30 >>> 3) - v50; wire signed [4:0] v60 = {v60_u, v60_l};
-    wire [2:0] v61_l = v44; wire [5:0] v61_u = (v44 >>> 3) + v60; wire signed [8:0] v61 = {v61_u, v61_l};
-    reg signed [8:0] v61_1; always @(posedge clk) v61_1 <= v61;
-    wire signed [5:0] v62 = (v50 <<< 4) + v13;
-    wire [2:0] v63_l = v13; wire [1:0] v63_u = (v13 >>> 3) + v50; wire signed [4:0] v63 = {v63_u, v63_l};
-    wire signed [2:0] v64 = (v50 <<< 2) - v50;
-    wire [1:0] v65_l = v1; wire [2:0] v65_u = (v1 >>> 2) + v50; wire signed [4:0] v65 = {v65_u, v65_l};
-    wire signed [2:0] v66 = v50 + v24;
-    wire signed [3:0] v67 = (v3 <<< 2) - v50;
-    wire [0:0] v68_l = v67; wire [4:0] v68_u = (v67 >>> 1) - v32; wire signed [5:0] v68 = {v68_u, v68_l};
-    wire [0:0] v69_l = v13; wire [3:0] v69_u = (v13 >>> 1) - v50; wire signed [4:0] v69 = {v69_u, v69_l};
-    wire signed [4:0] v70 = v69 - v3;
-    wire signed [4:0] v71 = v70 - 6'sd6;
-    wire [2:0] v72 = v71[4] ? 3'd0 : v71;
-    wire [0:0] v73 = (v72 >>> 2);
-    reg [0:0] v73_1; always @(posedge clk) v73_1 <= v73;
-    wire [2:0] v74_l = v15; wire [1:0] v74_u = (v15 >>> 3) - v50; wire signed [4:0] v74 = {v74_u, v74_l};
-    wire signed [5:0] v75 = v74 + 7'sd4;
-    wire [4:0] v76 = v75[5] ? 5'd0 : v75;
-    wire [0:0] v77 = (v76 >>> 4);
-    reg [0:0] v77_1; always @(posedge clk) v77_1 <= v77;
-    wire [3:0] v78_l = v1; wire [1:0] v78_u = (v1 >>> 4) - v50; wire signed [5:0] v78 = {v78_u, v78_l};
-    wire signed [5:0] v79 = (v50 <<< 1) + v78;
-    wire [1:0] v80_l = v78; wire [3:0] v80_u = (v78 >>> 2) - v24; wire signed [5:0] v80 = {v80_u, v80_l};
-    wire signed [6:0] v81 = v80 + 8'sd8;
-    wire [5:0] v82 = v81[6] ? 6'd0 : v81;
-    wire [0:0] v83 = (v82 >>> 5);
-    wire [1:0] v84 = v83 + v73;
-    reg [1:0] v84_1; always @(posedge clk) v84_1 <= v84;
-    wire [1:0] v85 = v77 + v83;
-    wire signed [2:0] v86 = v85 - v73;
-    reg signed [2:0] v86_1; always @(posedge clk) v86_1 <= v86;
-    wire [1:0] v87_l = v1; wire [2:0] v87_u = (v1 >>> 2) - v50; wire signed [4:0] v87 = {v87_u, v87_l};
-    wire signed [6:0] v88 = v25 - v87;
-    wire signed [5:0] v89 = v87 + (v4 <<< 1);
-    wire [0:0] v90_l = v13; wire [3:0] v90_u = (v13 >>> 1) + v50; wire signed [4:0] v90 = {v90_u, v90_l};
-    wire [1:0] v91_l = v27; wire [5:0] v91_u = (v27 >>> 2) - v90; wire signed [7:0] v91 = {v91_u, v91_l};
-    reg signed [7:0] v91_1; always @(posedge clk) v91_1 <= v91;
-    wire signed [6:0] v92 = inputs[111:105];
-    wire signed [4:0] v93 = (v92 >>> 2);
-    wire [1:0] v94_l = v36; wire [5:0] v94_u = (v36 >>> 2) - v93; wire signed [7:0] v94 = {v94_u, v94_l};
-    wire signed [5:0] v95 = v6 - v93;
-    reg signed [5:0] v95_1; always @(posedge clk) v95_1 <= v95;
-    wire signed [5:0] v96 = v93 + v63;
-    wire signed [5:0] v97 = v95 - 7'sd1;
-    wire [4:0] v98 = v97[5] ? 5'd0 : v97;
-    wire [1:0] v99 = (v98 >>> 3);
-    reg [1:0] v99_1; always @(posedge clk) v99_1 <= v99;
-    wire [1:0] v100 = v83 + v99;
-    reg [1:0] v100_1; always @(posedge clk) v100_1 <= v100;
-    wire [1:0] v101_l = v93; wire [3:0] v101_u = (v93 >>> 2) - v50; wire signed [5:0] v101 = {v101_u, v101_l};
-    reg signed [5:0] v101_1; always @(posedge clk) v101_1 <= v101;
-    wire [0:0] v102_l = v101_1; wire [6:0] v102_u = (v101_1 >>> 1) - v55_1; wire signed [7:0] v102 = {v102_u, v102_l};
-    wire signed [7:0] v103 = v102 + 9'sd4;
-    wire [6:0] v104 = v103[7] ? 7'd0 : v103;
-    wire [2:0] v105 = (v104 >>> 3);
-    reg [2:0] v105_2; always @(posedge clk) v105_2 <= v105;
-    wire signed [5:0] v106 = v101 + 7'sd6;
-    wire [4:0] v107 = v106[5] ? 5'd0 : v106;
-    wire [0:0] v108 = (v107 >>> 4);
-    wire [1:0] v109_l = v93; wire [3:0] v109_u = (v93 >>> 2) + v24; wire signed [5:0] v109 = {v109_u, v109_l};
-    wire signed [5:0] v110 = (v3 <<< 3) + v93;
-    wire signed [6:0] v111 = (v66 <<< 2) - v110;
-    reg signed [6:0] v111_1; always @(posedge clk) v111_1 <= v111;
-    wire signed [5:0] v112 = (v3 <<< 2) - v93;
-    wire [1:0] v113_l = v53; wire [6:0] v113_u = (v53 >>> 2) - v112; wire signed [8:0] v113 = {v113_u, v113_l};
-    reg signed [8:0] v113_1; always @(posedge clk) v113_1 <= v113;
-    wire signed [5:0] v114 = (v50 <<< 3) + v112;
-    reg signed [5:0] v114_1; always @(posedge clk) v114_1 <= v114;
-    wire signed [7:0] v115 = v35_1 - v114_1;
-    wire signed [7:0] v116 = v115 + 9'sd4;
-    wire [6:0] v117 = v116[7] ? 7'd0 : v116;
-    wire [3:0] v118 = (v117 >>> 3);
-    reg [3:0] v118_2; always @(posedge clk) v118_2 <= v118;
-    wire signed [5:0] v119 = v32 + v93;
-    wire signed [7:0] v120 = v88 - v119;
-    reg signed [7:0] v120_1; always @(posedge clk) v120_1 <= v120;
-    wire [0:0] v121_l = v17; wire [6:0] v121_u = (v17 >>> 1) - v119; wire signed [7:0] v121 = {v121_u, v121_l};
-    wire [0:0] v122_l = v121; wire [6:0] v122_u = (v121 >>> 1) + v32; wire signed [7:0] v122 = {v122_u, v122_l};
-    reg signed [7:0] v122_1; always @(posedge clk) v122_1 <= v122;
-    wire signed [7:0] v123 = v122_1 + 9'sd8;
-    wire [6:0] v124 = v123[7] ? 7'd0 : v123;
-    wire [1:0] v125 = (v124 >>> 4);
-    wire signed [5:0] v126 = v50 + v119;
-    wire signed [5:0] v127 = (v13 <<< 1) + v93;
-    wire [0:0] v128_l = v52; wire [6:0] v128_u = (v52 >>> 1) - v127; wire signed [7:0] v128 = {v128_u, v128_l};
-    reg signed [7:0] v128_1; always @(posedge clk) v128_1 <= v128;
-    wire signed [8:0] v129 = v128_1 + 10'sd24;
-    wire [7:0] v130 = v129[8] ? 8'd0 : v129;
-    wire [0:0] v131 = (v130 >>> 6);
-    wire signed [3:0] v132 = (v86_1 <<< 1) + $signed({1'b0, v131});
-    wire signed [1:0] v133 = v131 - v73_1;
-    wire [2:0] v134 = v100_1 + v131;
-    reg [2:0] v134_2; always @(posedge clk) v134_2 <= v134;
-    wire signed [7:0] v135 = (v127 <<< 1) + v11;
-    wire signed [7:0] v136 = v135 + 9'sd8;
-    reg signed [7:0] v136_1; always @(posedge clk) v136_1 <= v136;
-    wire signed [7:0] v137 = -v136_1;
-    wire [6:0] v138 = v137[7] ? 7'd0 : v137;
-    wire [0:0] v139 = (v138 >>> 6);
-    wire [1:0] v140 = v139 + v131;
-    wire [0:0] v141_l = v131; wire [0:0] v141_u = (v131 >>> 1) - v77_1; wire signed [1:0] v141 = {v141_u, v141_l};
-    wire [1:0] v142 = (v139 <<< 1) + v131;
-    wire [3:0] v143 = (v142 <<< 1) + v118;
-    reg [3:0] v143_2; always @(posedge clk) v143_2 <= v143;
-    wire [0:0] v144_l = v139; wire [0:0] v144_u = (v139 >>> 1) + v131; wire [1:0] v144 = {v144_u, v144_l};
-    wire signed [6:0] v145 = v32 - v127;
-    reg signed [6:0] v145_1; always @(posedge clk) v145_1 <= v145;
-    wire signed [7:0] v146 = (v8 <<< 1) + v127;
-    reg signed [7:0] v146_1; always @(posedge clk) v146_1 <= v146;
-    wire signed [7:0] v147 = (v120_1 <<< 1) - v146_1;
-    wire signed [8:0] v148 = v147 + 10'sd16;
-    wire [7:0] v149 = v148[8] ? 8'd0 : v148;
-    wire [2:0] v150 = (v149 >>> 4);
-    reg [2:0] v150_2; always @(posedge clk) v150_2 <= v150;
-    wire [0:0] v151_l = v150; wire [2:0] v151_u = (v150 >>> 1) - v131; wire signed [3:0] v151 = {v151_u, v151_l};
-    reg signed [3:0] v151_2; always @(posedge clk) v151_2 <= v151;
-    wire signed [5:0] v152 = $signed({1'b0, v118_2}) + v151_2;
-    wire signed [4:0] v153 = v141 + $signed({1'b0, v150});
-    reg signed [4:0] v153_2; always @(posedge clk) v153_2 <= v153;
-    wire signed [4:0] v154 = v153_2 - $signed({1'b0, v118_2});
-    wire signed [8:0] v155 = (v68 <<< 1) + v146;
-    reg signed [8:0] v155_1; always @(posedge clk) v155_1 <= v155;
-    wire [0:0] v156_l = v8; wire [5:0] v156_u = (v8 >>> 1) - v93; wire signed [6:0] v156 = {v156_u, v156_l};
-    wire signed [7:0] v157 = v156 + v42;
-    reg signed [7:0] v157_1; always @(posedge clk) v157_1 <= v157;
-    wire signed [9:0] v158 = v40_1 - v157_1;
-    wire signed [7:0] v159 = (v24 <<< 4) + v156;
-    wire signed [6:0] v160 = (v93 <<< 2) - v93;
-    wire [1:0] v161_l = v160; wire [4:0] v161_u = (v160 >>> 2) + v3; wire signed [6:0] v161 = {v161_u, v161_l};
-    reg signed [6:0] v161_1; always @(posedge clk) v161_1 <= v161;
-    wire signed [7:0] v162 = (v41 <<< 1) - v160;
-    reg signed [7:0] v162_1; always @(posedge clk) v162_1 <= v162;
-    wire signed [9:0] v163 = (v162_1 <<< 1) + v61_1;
-    wire signed [9:0] v164 = (v30_1 <<< 4) + v163;
-    wire signed [6:0] v165 = (v3 <<< 3) + v160;
-    wire [2:0] v166_l = v165; wire [4:0] v166_u = (v165 >>> 3) - v64; wire signed [7:0] v166 = {v166_u, v166_l};
-    reg signed [7:0] v166_1; always @(posedge clk) v166_1 <= v166;
-    wire signed [8:0] v167 = v166_1 - v44_1;
-    wire [0:0] v168_l = v167; wire [7:0] v168_u = (v167 >>> 1) + v32_1; wire signed [8:0] v168 = {v168_u, v168_l};
-    wire signed [8:0] v169 = v168 - 10'sd8;
-    reg signed [8:0] v169_2; always @(posedge clk) v169_2 <= v169;
-    wire [7:0] v170 = v169_2[8] ? 8'd0 : v169_2;
-    wire [4:0] v171 = (v170 >>> 3);
-    wire signed [7:0] v172 = (v160 <<< 1) - v8;
-    wire [0:0] v173_l = v172; wire [7:0] v173_u = (v172 >>> 1) - v65; wire signed [8:0] v173 = {v173_u, v173_l};
-    reg signed [8:0] v173_1; always @(posedge clk) v173_1 <= v173;
-    wire signed [6:0] v174 = inputs[104:98];
-    reg signed [6:0] v174_1; always @(posedge clk) v174_1 <= v174;
-    wire [3:0] v175_l = v174; wire [3:0] v175_u = (v174 >>> 4) + v50; wire signed [7:0] v175 = {v175_u, v175_l};
-    reg signed [7:0] v175_1; always @(posedge clk) v175_1 <= v175;
-    wire signed [7:0] v176 = (v50 <<< 1) + v174;
-    wire [0:0] v177_l = v110; wire [7:0] v177_u = (v110 >>> 1) + v176; wire signed [8:0] v177 = {v177_u, v177_l};
-    wire [1:0] v178_l = v177; wire [7:0] v178_u = (v177 >>> 2) + v145; wire signed [9:0] v178 = {v178_u, v178_l};
-    reg signed [9:0] v178_1; always @(posedge clk) v178_1 <= v178;
-    wire [0:0] v179_l = v21_1; wire [9:0] v179_u = (v21_1 >>> 1) + v178_1; wire signed [10:0] v179 = {v179_u, v179_l};
-    wire signed [10:0] v180 = (v101_1 <<< 1) + v179;
-    reg signed [10:0] v180_2; always @(posedge clk) v180_2 <= v180;
-    wire signed [10:0] v181 = v180_2 - 12'sd40;
-    wire [9:0] v182 = v181[10] ? 10'd0 : v181;
-    wire [4:0] v183 = (v182 >>> 4);
-    wire [6:0] v184 = (v183 <<< 2) - v183;
-    reg [6:0] v184_3; always @(posedge clk) v184_3 <= v184;
-    wire signed [7:0] v185 = (v24 <<< 4) - v174;
-    wire [2:0] v186_l = v185; wire [5:0] v186_u = (v185 >>> 3) - v1; wire signed [8:0] v186 = {v186_u, v186_l};
-    wire signed [8:0] v187 = (v160 <<< 1) + v186;
-    reg signed [8:0] v187_1; always @(posedge clk) v187_1 <= v187;
-    wire signed [9:0] v188 = v187_1 + 11'sd48;
-    wire [8:0] v189 = v188[9] ? 9'd0 : v188;
-    wire [3:0] v190 = (v189 >>> 5);
-    reg [3:0] v190_2; always @(posedge clk) v190_2 <= v190;
-    wire [3:0] v191 = (v125 <<< 1) + v190;
-    reg [3:0] v191_2; always @(posedge clk) v191_2 <= v191;
-    wire [4:0] v192 = v118_2 + v191_2;
-    wire [3:0] v193 = (v131 <<< 1) + v190;
-    reg [3:0] v193_2; always @(posedge clk) v193_2 <= v193;
-    wire [4:0] v194_l = v174; wire [2:0] v194_u = (v174 >>> 5) + v3; wire signed [7:0] v194 = {v194_u, v194_l};
-    wire [2:0] v195_l = v194; wire [5:0] v195_u = (v194 >>> 3) - v13; wire signed [8:0] v195 = {v195_u, v195_l};
-    reg signed [8:0] v195_1; always @(posedge clk) v195_1 <= v195;
-    wire signed [10:0] v196 = (v173_1 <<< 2) - v195_1;
-    wire [1:0] v197_l = v196; wire [7:0] v197_u = (v196 >>> 2) - v113_1; wire signed [9:0] v197 = {v197_u, v197_l};
-    reg signed [9:0] v197_2; always @(posedge clk) v197_2 <= v197;
-    wire signed [10:0] v198 = v197_2 + 12'sd64;
-    wire [9:0] v199 = v198[10] ? 10'd0 : v198;
-    wire [3:0] v200 = (v199 >>> 6);
-    wire signed [5:0] v201 = v152 + $signed({1'b0, v200});
-    reg signed [5:0] v201_3; always @(posedge clk) v201_3 <= v201;
-    wire [1:0] v202_l = v195_1; wire [8:0] v202_u = (v195_1 >>> 2) + v113_1; wire signed [10:0] v202 = {v202_u, v202_l};
-    wire signed [10:0] v203 = v202 - 12'sd16;
-    wire [9:0] v204 = v203[10] ? 10'd0 : v203;
-    wire [3:0] v205 = (v204 >>> 6);
-    reg [3:0] v205_2; always @(posedge clk) v205_2 <= v205;
-    wire [4:0] v206 = (v205_2 <<< 1) + v118_2;
-    wire [5:0] v207 = v206 + (v200 <<< 1);
-    reg [5:0] v207_3; always @(posedge clk) v207_3 <= v207;
-    wire [7:0] v208 = v195[8] ? 8'd0 : v195;
-    wire [0:0] v209 = (v208 >>> 7);
-    reg [0:0] v209_1; always @(posedge clk) v209_1 <= v209;
-    wire [2:0] v210 = (v209_1 <<< 2) + v131;
-    wire signed [2:0] v211 = (v209 <<< 1) - v83;
-    reg signed [2:0] v211_1; always @(posedge clk) v211_1 <= v211;
-    wire signed [3:0] v212 = v211_1 + $signed({1'b0, v125});
-    wire signed [1:0] v213 = v209 - v77;
-    reg signed [1:0] v213_1; always @(posedge clk) v213_1 <= v213;
-    wire signed [2:0] v214 = (v213_1 <<< 1) + $signed({1'b0, v131});
-    wire signed [4:0] v215 = v214 + $signed({1'b0, v105});
-    wire [3:0] v216 = v215[4] ? 4'd0 : v215;
-    wire [0:0] v217 = (v216 >>> 3);
-    reg [0:0] v217_2; always @(posedge clk) v217_2 <= v217;
-    reg [0:0] v217_3; always @(posedge clk) v217_3 <= v217_2;
-    reg [0:0] v217_4; always @(posedge clk) v217_4 <= v217_3;
-    wire [1:0] v218 = v83 + v209;
-    reg [1:0] v218_1; always @(posedge clk) v218_1 <= v218;
-    wire [1:0] v219 = v218_1 + v131;
-    wire [1:0] v220 = v139 + v218_1;
-    wire signed [7:0] v221 = (v3 <<< 1) + v174;
-    wire [0:0] v222_l = v87; wire [7:0] v222_u = v221 + (v87 >>> 1); wire signed [8:0] v222 = {v222_u, v222_l};
-    wire signed [9:0] v223 = (v222 <<< 1) - v145;
-    reg signed [9:0] v223_1; always @(posedge clk) v223_1 <= v223;
-    wire signed [9:0] v224 = v223_1 + 11'sd42;
-    wire [8:0] v225 = v224[9] ? 9'd0 : v224;
-    wire [5:0] v226 = (v225 >>> 3);
-    reg [5:0] v226_2; always @(posedge clk) v226_2 <= v226;
-    wire signed [6:0] v227 = (v140 <<< 1) - v226;
-    reg signed [6:0] v227_2; always @(posedge clk) v227_2 <= v227;
-    wire [3:0] v228_l = v226; wire [1:0] v228_u = (v226 >>> 4) + v131; wire [5:0] v228 = {v228_u, v228_l};
-    reg [5:0] v228_2; always @(posedge clk) v228_2 <= v228;
-    wire [7:0] v229 = (v226 <<< 2) - v226;
-    reg [7:0] v229_2; always @(posedge clk) v229_2 <= v229;
-    wire signed [7:0] v230 = (v32 <<< 2) + v174;
-    wire [3:0] v231_l = v230; wire [3:0] v231_u = (v230 >>> 4) - v50; wire signed [7:0] v231 = {v231_u, v231_l};
-    wire signed [8:0] v232 = (v112 <<< 2) + v231;
-    reg signed [8:0] v232_1; always @(posedge clk) v232_1 <= v232;
-    wire signed [8:0] v233 = v232_1 - 10'sd32;
-    wire [7:0] v234 = v233[8] ? 8'd0 : v233;
-    wire [1:0] v235 = (v234 >>> 6);
-    wire [3:0] v236 = (v235 <<< 2) + v210;
-    wire [1:0] v237_l = v236; wire [2:0] v237_u = (v236 >>> 2) - v125; wire signed [4:0] v237 = {v237_u, v237_l};
-    reg signed [4:0] v237_2; always @(posedge clk) v237_2 <= v237;
-    wire [6:0] v238 = (v235 <<< 5) + v226;
-    reg [6:0] v238_2; always @(posedge clk) v238_2 <= v238;
-    wire [0:0] v239_l = v190; wire [3:0] v239_u = (v190 >>> 1) - v235; wire signed [4:0] v239 = {v239_u, v239_l};
-    wire signed [8:0] v240 = v230 + (v90 <<< 2);
-    wire signed [7:0] v241 = (v32 <<< 1) - v240;
-    reg signed [7:0] v241_1; always @(posedge clk) v241_1 <= v241;
-    wire [6:0] v242 = v241_1[7] ? 7'd0 : v241_1;
-    wire [1:0] v243 = (v242 >>> 5);
-    wire signed [4:0] v244 = ($signed({1'b0, v243}) <<< 1) + v212;
-    reg signed [4:0] v244_2; always @(posedge clk) v244_2 <= v244;
-    reg signed [4:0] v244_3; always @(posedge clk) v244_3 <= v244_2;
-    wire [2:0] v245 = v243 + v144;
-    reg [2:0] v245_2; always @(posedge clk) v245_2 <= v245;
-    wire [3:0] v246 = (v125 <<< 1) + v243;
-    wire signed [7:0] v247 = v174 - v1;
-    wire [1:0] v248_l = v79; wire [7:0] v248_u = (v79 >>> 2) + v247; wire signed [9:0] v248 = {v248_u, v248_l};
-    reg signed [9:0] v248_1; always @(posedge clk) v248_1 <= v248;
-    wire signed [11:0] v249 = (v248_1 <<< 2) - v45_1;
-    wire [1:0] v250_l = v249; wire [9:0] v250_u = (v249 >>> 2) - v101_1; wire signed [11:0] v250 = {v250_u, v250_l};
-    reg signed [11:0] v250_2; always @(posedge clk) v250_2 <= v250;
-    wire signed [11:0] v251 = v250_2 + 13'sd116;
-    wire [10:0] v252 = v251[11] ? 11'd0 : v251;
-    wire [6:0] v253 = (v252 >>> 4);
-    wire [0:0] v254_l = v253; wire [5:0] v254_u = v118_2 + (v253 >>> 1); wire [6:0] v254 = {v254_u, v254_l};
-    reg [6:0] v254_3; always @(posedge clk) v254_3 <= v254;
-    wire [8:0] v255 = (v253 <<< 2) - v253;
-    reg [8:0] v255_3; always @(posedge clk) v255_3 <= v255;
-    wire signed [9:0] v256 = (v1 <<< 5) - v174;
-    wire [0:0] v257_l = v256; wire [8:0] v257_u = (v256 >>> 1) - v20; wire signed [9:0] v257 = {v257_u, v257_l};
-    reg signed [9:0] v257_1; always @(posedge clk) v257_1 <= v257;
-    wire signed [9:0] v258 = v257_1 - 11'sd16;
-    wire [8:0] v259 = v258[9] ? 9'd0 : v258;
-    wire [3:0] v260 = (v259 >>> 5);
-    wire [3:0] v261 = v260 + v220;
-    reg [3:0] v261_2; always @(posedge clk) v261_2 <= v261;
-    wire signed [4:0] v262 = (v77_1 <<< 1) - v260;
-    wire signed [5:0] v263 = $signed({1'b0, v190}) + (v262 <<< 1);
-    reg signed [5:0] v263_2; always @(posedge clk) v263_2 <= v263;
-    wire [0:0] v264_l = v190; wire [4:0] v264_u = (v190 >>> 1) - v260; wire signed [5:0] v264 = {v264_u, v264_l};
-    reg signed [5:0] v264_2; always @(posedge clk) v264_2 <= v264;
-    wire [0:0] v265_l = v260; wire [2:0] v265_u = (v260 >>> 1) + v99_1; wire [3:0] v265 = {v265_u, v265_l};
-    wire [4:0] v266 = v84_1 + v265;
-    reg [4:0] v266_2; always @(posedge clk) v266_2 <= v266;
-    wire [4:0] v267 = v59_2 + v266_2;
-    wire [0:0] v268_l = v260; wire [2:0] v268_u = (v260 >>> 1) + v139; wire [3:0] v268 = {v268_u, v268_l};
-    wire [4:0] v269 = v268 + v125;
-    reg [4:0] v269_2; always @(posedge clk) v269_2 <= v269;
-    wire signed [9:0] v270 = (v1 <<< 5) + v174;
-    wire signed [9:0] v271 = (v48 <<< 2) - v270;
-    reg signed [9:0] v271_1; always @(posedge clk) v271_1 <= v271;
-    wire signed [10:0] v272 = (v111_1 <<< 3) + v271_1;
-    wire signed [10:0] v273 = v272 + v164;
-    reg signed [10:0] v273_2; always @(posedge clk) v273_2 <= v273;
-    wire signed [10:0] v274 = v273_2 - 12'sd52;
-    wire [9:0] v275 = v274[10] ? 10'd0 : v274;
-    wire [3:0] v276 = (v275 >>> 5);
-    reg [3:0] v276_3; always @(posedge clk) v276_3 <= v276;
-    wire signed [5:0] v277 = v154 + $signed({1'b0, v276});
-    reg signed [5:0] v277_3; always @(posedge clk) v277_3 <= v277;
-    wire signed [10:0] v278 = (v30_1 <<< 4) + v272;
-    wire signed [10:0] v279 = v278 - 12'sd32;
-    reg signed [10:0] v279_2; always @(posedge clk) v279_2 <= v279;
-    wire [9:0] v280 = v279_2[10] ? 10'd0 : v279_2;
-    wire [2:0] v281 = (v280 >>> 5);
-    wire [1:0] v282_l = v270; wire [7:0] v282_u = (v270 >>> 2) + v42; wire signed [9:0] v282 = {v282_u, v282_l};
-    wire signed [9:0] v283 = (v89 <<< 1) - v282;
-    reg signed [9:0] v283_1; always @(posedge clk) v283_1 <= v283;
-    wire signed [9:0] v284_w = v257_1 + v283_1; wire signed [8:0] v284 = v284_w >>> 1;
-    wire signed [8:0] v285 = v284 - 10'sd8;
-    wire [7:0] v286 = v285[8] ? 8'd0 : v285;
-    wire [3:0] v287 = (v286 >>> 4);
-    reg [3:0] v287_2; always @(posedge clk) v287_2 <= v287;
-    wire signed [6:0] v288 = (v267 <<< 1) - v287_2;
-    wire [4:0] v289 = v245_2 + v287_2;
-    wire [1:0] v290_l = v287_2; wire [4:0] v290_u = (v287_2 >>> 2) + v269_2; wire [6:0] v290 = {v290_u, v290_l};
-    wire [0:0] v291_l = v287_2; wire [6:0] v291_u = (v287_2 >>> 1) - v226_2; wire signed [7:0] v291 = {v291_u, v291_l};
-    wire [0:0] v292_l = $signed({1'b0, v287_2}); wire [5:0] v292_u = ($signed({1'b0, v287_2}) >>> 1) + v264_2; wire signed [6:0] v292 = {v292_u, v292_l};
-    wire signed [6:0] v293 = v292 + $signed({1'b0, v171});
-    reg signed [6:0] v293_3; always @(posedge clk) v293_3 <= v293;
-    wire [0:0] v294_l = v293_3; wire [6:0] v294_u = (v293_3 >>> 1) + v201_3; wire signed [7:0] v294 = {v294_u, v294_l};
-    wire [6:0] v295 = v294[7] ? 7'd0 : v294;
-    wire [1:0] v296 = (v295 >>> 4);
-    reg [1:0] v296_4; always @(posedge clk) v296_4 <= v296;
-    reg [1:0] v296_5; always @(posedge clk) v296_5 <= v296_4;
-    wire [0:0] v297_l = $signed({1'b0, v287_2}); wire [5:0] v297_u = ($signed({1'b0, v287_2}) >>> 1) + v263_2; wire signed [6:0] v297 = {v297_u, v297_l};
-    wire [1:0] v298_l = v297; wire [6:0] v298_u = (v297 >>> 2) - $signed({1'b0, v183}); wire signed [8:0] v298 = {v298_u, v298_l};
-    reg signed [8:0] v298_3; always @(posedge clk) v298_3 <= v298;
-    wire [6:0] v299 = (v287_2 <<< 1) + v253;
-    reg [6:0] v299_3; always @(posedge clk) v299_3 <= v299;
-    wire signed [5:0] v300 = (v287_2 <<< 1) - v105_2;
-    wire [4:0] v301 = v118_2 + v287_2;
-    wire [0:0] v302_l = v287_2; wire [3:0] v302_u = (v287_2 >>> 1) + v205_2; wire [4:0] v302 = {v302_u, v302_l};
-    reg [4:0] v302_3; always @(posedge clk) v302_3 <= v302;
-    wire [0:0] v303_l = v287_2; wire [3:0] v303_u = (v287_2 >>> 1) + v118_2; wire [4:0] v303 = {v303_u, v303_l};
-    wire signed [7:0] v304 = (v15 <<< 2) + v174;
-    wire [0:0] v305_l = v304; wire [8:0] v305_u = (v304 >>> 1) + v94; wire signed [9:0] v305 = {v305_u, v305_l};
-    reg signed [9:0] v305_1; always @(posedge clk) v305_1 <= v305;
-    wire [0:0] v306_l = v305_1; wire [8:0] v306_u = (v305_1 >>> 1) + v32_1; wire signed [9:0] v306 = {v306_u, v306_l};
-    wire signed [9:0] v307 = v306 + 11'sd40;
-    wire [8:0] v308 = v307[9] ? 9'd0 : v307;
-    wire [1:0] v309 = (v308 >>> 6);
-    reg [1:0] v309_2; always @(posedge clk) v309_2 <= v309;
-    wire [2:0] v310_l = v183; wire [2:0] v310_u = (v183 >>> 3) - v309_2; wire signed [5:0] v310 = {v310_u, v310_l};
-    reg signed [5:0] v310_3; always @(posedge clk) v310_3 <= v310;
-    wire [1:0] v311_l = v310_3; wire [5:0] v311_u = (v310_3 >>> 2) + v244_3; wire signed [7:0] v311 = {v311_u, v311_l};
-    wire [2:0] v312 = v219 + v309;
-    reg [2:0] v312_2; always @(posedge clk) v312_2 <= v312;
-    wire [0:0] v313_l = v132; wire [3:0] v313_u = (v132 >>> 1) + $signed({1'b0, v309}); wire signed [4:0] v313 = {v313_u, v313_l};
-    reg signed [4:0] v313_2; always @(posedge clk) v313_2 <= v313;
-    wire signed [6:0] v314 = v313_2 + $signed({1'b0, v192});
-    reg signed [6:0] v314_3; always @(posedge clk) v314_3 <= v314;
-    wire signed [8:0] v315 = v304 + (v90 <<< 2);
-    wire signed [8:0] v316 = v315 + v159;
-    reg signed [8:0] v316_1; always @(posedge clk) v316_1 <= v316;
-    wire signed [8:0] v317 = v316_1 - 10'sd6;
-    wire [7:0] v318 = v317[8] ? 8'd0 : v317;
-    wire [3:0] v319 = (v318 >>> 4);
-    wire [0:0] v320_l = $signed({1'b0, v319}); wire [3:0] v320_u = ($signed({1'b0, v319}) >>> 1) + v133; wire signed [4:0] v320 = {v320_u, v320_l};
-    reg signed [4:0] v320_2; always @(posedge clk) v320_2 <= v320;
-    wire [7:0] v321 = (v319 <<< 4) + v226;
-    reg [7:0] v321_2; always @(posedge clk) v321_2 <= v321;
-    wire signed [4:0] v322 = v319 - v59_1;
-    wire [4:0] v323 = (v243 <<< 1) + v319;
-    reg [4:0] v323_2; always @(posedge clk) v323_2 <= v323;
-    wire [5:0] v324 = (v287_2 <<< 1) + v323_2;
-    wire signed [7:0] v325 = (v13 <<< 2) - v174;
-    wire signed [7:0] v326 = v126 - v325;
-    reg signed [7:0] v326_1; always @(posedge clk) v326_1 <= v326;
-    wire [0:0] v327_l = v22_1; wire [8:0] v327_u = (v22_1 >>> 1) + v326_1; wire signed [9:0] v327 = {v327_u, v327_l};
-    wire signed [9:0] v328 = v21_1 + v327;
-    wire signed [10:0] v329 = (v328 <<< 1) - v174_1;
-    reg signed [10:0] v329_2; always @(posedge clk) v329_2 <= v329;
-    wire signed [10:0] v330 = v329_2 - 12'sd60;
-    wire [9:0] v331 = v330[10] ? 10'd0 : v330;
-    wire [4:0] v332 = (v331 >>> 4);
-    reg [4:0] v332_3; always @(posedge clk) v332_3 <= v332;
-    wire [7:0] v333 = (v332_3 <<< 2) + v184_3;
-    reg [7:0] v333_4; always @(posedge clk) v333_4 <= v333;
-    wire [2:0] v334_l = v325; wire [6:0] v334_u = (v325 >>> 3) - v109; wire signed [9:0] v334 = {v334_u, v334_l};
-    wire [0:0] v335_l = v334; wire [8:0] v335_u = (v334 >>> 1) - v62; wire signed [9:0] v335 = {v335_u, v335_l};
-    reg signed [9:0] v335_1; always @(posedge clk) v335_1 <= v335;
-    wire signed [9:0] v336 = v335_1 - 11'sd8;
-    wire [8:0] v337 = v336[9] ? 9'd0 : v336;
-    wire [2:0] v338 = (v337 >>> 5);
-    wire [0:0] v339_l = v332; wire [4:0] v339_u = (v332 >>> 1) - v276; wire signed [5:0] v339 = {v339_u, v339_l};
-    reg signed [5:0] v339_3; always @(posedge clk) v339_3 <= v339;
-    wire signed [3:0] v340 = v338 - v235;
-    wire signed [5:0] v341 = v340 + $signed({1'b0, v246});
-    reg signed [5:0] v341_2; always @(posedge clk) v341_2 <= v341;
-    wire signed [7:0] v342 = (v341_2 <<< 2) - $signed({1'b0, v171});
-    reg signed [7:0] v342_3; always @(posedge clk) v342_3 <= v342;
-    wire signed [3:0] v343 = v243 - v338;
-    reg signed [3:0] v343_2; always @(posedge clk) v343_2 <= v343;
-    wire [0:0] v344_l = $signed({1'b0, v287_2}); wire [4:0] v344_u = ($signed({1'b0, v287_2}) >>> 1) + v343_2; wire signed [5:0] v344 = {v344_u, v344_l};
-    wire [0:0] v345_l = v338; wire [2:0] v345_u = (v338 >>> 1) + v235; wire [3:0] v345 = {v345_u, v345_l};
-    reg [3:0] v345_2; always @(posedge clk) v345_2 <= v345;
-    wire [3:0] v346 = (v125 <<< 1) + v338;
-    reg [3:0] v346_2; always @(posedge clk) v346_2 <= v346;
-    wire [0:0] v347_l = v150_2; wire [4:0] v347_u = (v150_2 >>> 1) + v346_2; wire [5:0] v347 = {v347_u, v347_l};
-    wire signed [3:0] v348 = v338 - v190;
-    reg signed [3:0] v348_2; always @(posedge clk) v348_2 <= v348;
-    wire signed [7:0] v349 = v325 - v32;
-    reg signed [7:0] v349_1; always @(posedge clk) v349_1 <= v349;
-    wire [3:0] v350_l = v174; wire [5:0] v350_u = (v174 >>> 4) - v93; wire signed [9:0] v350 = {v350_u, v350_l};
-    wire signed [9:0] v351 = v96 + v350;
-    reg signed [9:0] v351_1; always @(posedge clk) v351_1 <= v351;
-    wire [0:0] v352_l = v351_1; wire [8:0] v352_u = (v351_1 >>> 1) + v22_1; wire signed [9:0] v352 = {v352_u, v352_l};
-    wire signed [9:0] v353 = (v95_1 <<< 3) - v352;
-    reg signed [9:0] v353_2; always @(posedge clk) v353_2 <= v353;
-    wire signed [9:0] v354 = v353_2 + 11'sd10;
-    wire [8:0] v355 = v354[9] ? 9'd0 : v354;
-    wire [3:0] v356 = (v355 >>> 4);
-    wire signed [10:0] v357 = (v9 <<< 2) + v350;
-    reg signed [10:0] v357_1; always @(posedge clk) v357_1 <= v357;
-    wire [2:0] v358_l = v357_1; wire [8:0] v358_u = (v357_1 >>> 3) - v175_1; wire signed [11:0] v358 = {v358_u, v358_l};
-    wire signed [11:0] v359 = v358 + 13'sd64;
-    wire [10:0] v360 = v359[11] ? 11'd0 : v359;
-    wire [2:0] v361 = (v360 >>> 7);
-    reg [2:0] v361_2; always @(posedge clk) v361_2 <= v361;
-    wire [4:0] v362 = v261_2 + v361_2;
-    wire [4:0] v363 = v287_2 + v362;
-    wire [3:0] v364 = (v99_1 <<< 1) + v361;
-    reg [3:0] v364_2; always @(posedge clk) v364_2 <= v364;
-    wire signed [4:0] v365 = v364_2 - v205_2;
-    wire signed [6:0] v366 = (v365 <<< 1) - $signed({1'b0, v356});
-    reg signed [6:0] v366_3; always @(posedge clk) v366_3 <= v366;
-    wire [3:0] v367 = v361 + v338;
-    reg [3:0] v367_2; always @(posedge clk) v367_2 <= v367;
-    wire signed [4:0] v368 = v193_2 - v367_2;
-    wire [0:0] v369_l = $signed({1'b0, v171}); wire [5:0] v369_u = v368 + ($signed({1'b0, v171}) >>> 1); wire signed [6:0] v369 = {v369_u, v369_l};
-    wire signed [7:0] v370 = $signed({1'b0, v303}) + v369;
-    reg signed [7:0] v370_3; always @(posedge clk) v370_3 <= v370;
-    wire signed [7:0] v371 = v370_3 + 9'sd4;
-    wire [6:0] v372 = v371[7] ? 7'd0 : v371;
-    wire [1:0] v373 = (v372 >>> 4);
-    reg [1:0] v373_4; always @(posedge clk) v373_4 <= v373;
-    reg [1:0] v373_5; always @(posedge clk) v373_5 <= v373_4;
-    wire signed [9:0] v374 = (v29 <<< 1) + v350;
-    reg signed [9:0] v374_1; always @(posedge clk) v374_1 <= v374;
-    wire [1:0] v375_l = v374_1; wire [8:0] v375_u = (v374_1 >>> 2) + v47_1; wire signed [10:0] v375 = {v375_u, v375_l};
-    wire signed [10:0] v376 = v375 + 12'sd64;
-    wire [9:0] v377 = v376[10] ? 10'd0 : v376;
-    wire [2:0] v378 = (v377 >>> 6);
-    reg [2:0] v378_2; always @(posedge clk) v378_2 <= v378;
-    wire [0:0] v379_l = v356; wire [3:0] v379_u = (v356 >>> 1) - v378_2; wire signed [4:0] v379 = {v379_u, v379_l};
-    reg signed [4:0] v379_3; always @(posedge clk) v379_3 <= v379;
-    wire [2:0] v380 = v373 + v296;
-    wire [1:0] v381_l = v373; wire [0:0] v381_u = (v373 >>> 2) + v217_3; wire [2:0] v381 = {v381_u, v381_l};
-    reg [2:0] v381_4; always @(posedge clk) v381_4 <= v381;
-    wire signed [3:0] v382 = v281 - v378_2;
-    wire [6:0] v383 = (v378_2 <<< 1) + v253;
-    reg [6:0] v383_3; always @(posedge clk) v383_3 <= v383;
-    wire [1:0] v384_l = v287_2; wire [3:0] v384_u = (v287_2 >>> 2) - v361_2; wire signed [5:0] v384 = {v384_u, v384_l};
-    wire [0:0] v385_l = v384; wire [5:0] v385_u = (v384 >>> 1) + $signed({1'b0, v171}); wire signed [6:0] v385 = {v385_u, v385_l};
-    reg signed [6:0] v385_3; always @(posedge clk) v385_3 <= v385;
-    wire [0:0] v386_l = v385_3; wire [7:0] v386_u = (v385_3 >>> 1) + $signed({1'b0, v207_3}); wire signed [8:0] v386 = {v386_u, v386_l};
-    wire [1:0] v387_l = v205_2; wire [3:0] v387_u = (v205_2 >>> 2) - v361_2; wire signed [5:0] v387 = {v387_u, v387_l};
-    wire [3:0] v388 = v105 + v378;
-    reg [3:0] v388_2; always @(posedge clk) v388_2 <= v388;
-    wire [3:0] v389 = v378 + v105;
-    reg [3:0] v389_2; always @(posedge clk) v389_2 <= v389;
-    wire [0:0] v390_l = v118_2; wire [3:0] v390_u = (v118_2 >>> 1) + v378_2; wire [4:0] v390 = {v390_u, v390_l};
-    wire [0:0] v391_l = v150; wire [3:0] v391_u = (v150 >>> 1) + v378; wire [4:0] v391 = {v391_u, v391_l};
-    reg [4:0] v391_2; always @(posedge clk) v391_2 <= v391;
-    wire [5:0] v392 = v143_2 + v391_2;
-    reg [5:0] v392_3; always @(posedge clk) v392_3 <= v392;
-    wire [4:0] v393 = v378_2 + v118_2;
-    wire [1:0] v394_l = v291; wire [5:0] v394_u = (v291 >>> 2) + $signed({1'b0, v393}); wire signed [7:0] v394 = {v394_u, v394_l};
-    reg signed [7:0] v394_3; always @(posedge clk) v394_3 <= v394;
-    wire [2:0] v395_l = v361; wire [0:0] v395_u = (v361 >>> 3) + v131; wire [3:0] v395 = {v395_u, v395_l};
-    wire [4:0] v396 = (v243 <<< 2) + v395;
-    reg [4:0] v396_2; always @(posedge clk) v396_2 <= v396;
-    wire [5:0] v397 = (v118_2 <<< 1) + v396_2;
-    wire [3:0] v398 = (v131 <<< 1) + v361;
-    reg [3:0] v398_2; always @(posedge clk) v398_2 <= v398;
-    wire signed [5:0] v399 = ($signed({1'b0, v398_2}) <<< 1) + v237_2;
-    reg signed [5:0] v399_3; always @(posedge clk) v399_3 <= v399;
-    wire [0:0] v400_l = v190_2; wire [3:0] v400_u = (v190_2 >>> 1) + v361_2; wire [4:0] v400 = {v400_u, v400_l};
-    wire [4:0] v401 = v118_2 + v400;
-    wire signed [6:0] v402 = v226_2 - v361_2;
-    wire signed [6:0] v403 = ($signed({1'b0, v205_2}) <<< 1) + v402;
-    reg signed [6:0] v403_3; always @(posedge clk) v403_3 <= v403;
-    wire signed [7:0] v404 = v403 + ($signed({1'b0, v356}) <<< 2);
-    reg signed [7:0] v404_3; always @(posedge clk) v404_3 <= v404;
-    wire signed [7:0] v405 = ($signed({1'b0, v392_3}) <<< 1) - v404_3;
-    wire [1:0] v406_l = v8; wire [7:0] v406_u = (v8 >>> 2) + v174; wire signed [9:0] v406 = {v406_u, v406_l};
-    wire signed [9:0] v407 = v406 + v114;
-    reg signed [9:0] v407_1; always @(posedge clk) v407_1 <= v407;
-    wire [0:0] v408_l = v349_1; wire [9:0] v408_u = (v349_1 >>> 1) + v407_1; wire signed [10:0] v408 = {v408_u, v408_l};
-    wire signed [10:0] v409 = v408 + 12'sd94;
-    wire [9:0] v410 = v409[10] ? 10'd0 : v409;
-    wire [5:0] v411 = (v410 >>> 4);
-    reg [5:0] v411_2; always @(posedge clk) v411_2 <= v411;
-    wire signed [6:0] v412 = v183 - v411_2;
-    reg signed [6:0] v412_3; always @(posedge clk) v412_3 <= v412;
-    wire signed [7:0] v413 = v227_2 - $signed({1'b0, v411_2});
-    reg signed [7:0] v413_3; always @(posedge clk) v413_3 <= v413;
-    wire [0:0] v414_l = v411_2; wire [5:0] v414_u = (v411_2 >>> 1) - v190_2; wire signed [6:0] v414 = {v414_u, v414_l};
-    wire signed [6:0] v415 = (v348_2 <<< 1) - $signed({1'b0, v411_2});
-    reg signed [6:0] v415_3; always @(posedge clk) v415_3 <= v415;
-    wire [0:0] v416_l = v229_2; wire [6:0] v416_u = (v229_2 >>> 1) + v411_2; wire [7:0] v416 = {v416_u, v416_l};
-    wire [6:0] v417 = (v411_2 <<< 2) - v411_2;
-    reg [6:0] v417_3; always @(posedge clk) v417_3 <= v417;
-    wire [9:0] v418 = (v417_3 <<< 1) + v255_3;
-    wire signed [9:0] v419 = (v48 <<< 2) + v406;
-    reg signed [9:0] v419_1; always @(posedge clk) v419_1 <= v419;
-    wire signed [9:0] v420 = v419_1 + v161_1;
-    wire signed [9:0] v421 = (v30_1 <<< 2) - v420;
-    reg signed [9:0] v421_2; always @(posedge clk) v421_2 <= v421;
-    wire signed [9:0] v422 = v421_2 - 11'sd8;
-    wire [8:0] v423 = v422[9] ? 9'd0 : v422;
-    wire [4:0] v424 = (v423 >>> 4);
-    reg [4:0] v424_3; always @(posedge clk) v424_3 <= v424;
-    wire signed [6:0] v425 = $signed({1'b0, v424}) + (v382 <<< 2);
-    reg signed [6:0] v425_3; always @(posedge clk) v425_3 <= v425;
-    wire [1:0] v426_l = v425_3; wire [5:0] v426_u = (v425_3 >>> 2) + $signed({1'b0, v276_3}); wire signed [7:0] v426 = {v426_u, v426_l};
-    wire signed [8:0] v427 = v298_3 + v426;
-    wire signed [8:0] v428 = v427 - $signed({1'b0, v332_3});
-    reg signed [8:0] v428_4; always @(posedge clk) v428_4 <= v428;
-    wire [7:0] v429 = v428_4[8] ? 8'd0 : v428_4;
-    wire [2:0] v430 = (v429 >>> 4);
-    reg [2:0] v430_5; always @(posedge clk) v430_5 <= v430;
-    wire [6:0] v431 = v290 + v424;
-    reg [6:0] v431_3; always @(posedge clk) v431_3 <= v431;
-    wire signed [8:0] v432 = (v415_3 <<< 1) + $signed({1'b0, v431_3});
-    wire [7:0] v433 = v432[8] ? 8'd0 : v432;
-    wire [2:0] v434 = (v433 >>> 4);
-    reg [2:0] v434_4; always @(posedge clk) v434_4 <= v434;
-    reg [2:0] v434_5; always @(posedge clk) v434_5 <= v434_4;
-    wire [5:0] v435 = v289 + v424;
-    reg [5:0] v435_3; always @(posedge clk) v435_3 <= v435;
-    wire signed [8:0] v436 = (v435_3 <<< 2) - v276_3;
-    wire [0:0] v437_l = v344; wire [6:0] v437_u = (v344 >>> 1) + $signed({1'b0, v424}); wire signed [7:0] v437 = {v437_u, v437_l};
-    reg signed [7:0] v437_3; always @(posedge clk) v437_3 <= v437;
-    wire signed [8:0] v438 = (v413_3 <<< 1) + v437_3;
-    wire signed [6:0] v439 = v424 - v324;
-    reg signed [6:0] v439_3; always @(posedge clk) v439_3 <= v439;
-    wire [1:0] v440_l = v424; wire [3:0] v440_u = v281 + (v424 >>> 2); wire [5:0] v440 = {v440_u, v440_l};
-    reg [5:0] v440_3; always @(posedge clk) v440_3 <= v440;
-    wire [6:0] v441 = (v276_3 <<< 1) + v440_3;
-    wire [1:0] v442_l = v397; wire [5:0] v442_u = (v397 >>> 2) + v424; wire [7:0] v442 = {v442_u, v442_l};
-    reg [7:0] v442_3; always @(posedge clk) v442_3 <= v442;
-    wire signed [7:0] v443 = v174 + 9'sd12;
-    wire [6:0] v444 = v443[7] ? 7'd0 : v443;
-    wire [0:0] v445 = (v444 >>> 6);
-    reg [0:0] v445_1; always @(posedge clk) v445_1 <= v445;
-    wire signed [1:0] v446 = v139 - v445_1;
-    wire signed [2:0] v447 = ($signed({1'b0, v209_1}) <<< 1) + v446;
-    wire signed [3:0] v448 = v447 + $signed({1'b0, v131});
-    reg signed [3:0] v448_2; always @(posedge clk) v448_2 <= v448;
-    wire signed [6:0] v449 = (v448_2 <<< 3) - $signed({1'b0, v411_2});
-    reg signed [6:0] v449_3; always @(posedge clk) v449_3 <= v449;
-    wire signed [8:0] v450 = v449_3 + $signed({1'b0, v299_3});
-    wire [1:0] v451 = v445 + v108;
-    reg [1:0] v451_1; always @(posedge clk) v451_1 <= v451;
-    wire [3:0] v452 = (v451_1 <<< 2) + v243;
-    wire [0:0] v453_l = $signed({1'b0, v452}); wire [4:0] v453_u = ($signed({1'b0, v452}) >>> 1) + v239; wire signed [5:0] v453 = {v453_u, v453_l};
-    reg signed [5:0] v453_2; always @(posedge clk) v453_2 <= v453;
-    reg signed [5:0] v453_3; always @(posedge clk) v453_3 <= v453_2;
-    wire signed [6:0] v454 = v453_3 + v379_3;
-    wire [0:0] v455_l = v386; wire [7:0] v455_u = (v386 >>> 1) + v454; wire signed [8:0] v455 = {v455_u, v455_l};
-    wire signed [8:0] v456 = v339_3 + v455;
-    reg signed [8:0] v456_4; always @(posedge clk) v456_4 <= v456;
-    wire [7:0] v457 = v456_4[8] ? 8'd0 : v456_4;
-    wire [4:0] v458 = (v457 >>> 3);
-    reg [4:0] v458_5; always @(posedge clk) v458_5 <= v458;
-    wire [0:0] v459_l = v445; wire [0:0] v459_u = (v445 >>> 1) + v209; wire [1:0] v459 = {v459_u, v459_l};
-    wire [0:0] v460_l = v459; wire [1:0] v460_u = (v459 >>> 1) - v99; wire signed [2:0] v460 = {v460_u, v460_l};
-    reg signed [2:0] v460_1; always @(posedge clk) v460_1 <= v460;
-    reg signed [2:0] v460_2; always @(posedge clk) v460_2 <= v460_1;
-    wire [3:0] v461_l = $signed({1'b0, v228_2}); wire [3:0] v461_u = ($signed({1'b0, v228_2}) >>> 4) + v460_2; wire signed [7:0] v461 = {v461_u, v461_l};
-    wire [2:0] v462_l = v461; wire [5:0] v462_u = (v461 >>> 3) - $signed({1'b0, v345_2}); wire signed [8:0] v462 = {v462_u, v462_l};
-    wire [1:0] v463 = v445 + v99;
-    reg [1:0] v463_1; always @(posedge clk) v463_1 <= v463;
-    wire [2:0] v464 = v463_1 + v235;
-    wire signed [5:0] v465 = ($signed({1'b0, v464}) <<< 1) + v322;
-    reg signed [5:0] v465_2; always @(posedge clk) v465_2 <= v465;
-    wire signed [6:0] v466 = v465_2 + $signed({1'b0, v391_2});
-    wire [1:0] v467 = (v445 <<< 1) + v83;
-    wire [1:0] v468_l = v467; wire [0:0] v468_u = (v467 >>> 2) - v73; wire signed [2:0] v468 = {v468_u, v468_l};
-    wire signed [3:0] v469 = v468 - $signed({1'b0, v99});
-    reg signed [3:0] v469_1; always @(posedge clk) v469_1 <= v469;
-    wire [0:0] v470_l = $signed({1'b0, v131}); wire [3:0] v470_u = ($signed({1'b0, v131}) >>> 1) + v469_1; wire signed [4:0] v470 = {v470_u, v470_l};
-    wire [2:0] v471_l = v83; wire [0:0] v471_u = (v83 >>> 3) + v445; wire [3:0] v471 = {v471_u, v471_l};
-    reg [3:0] v471_1; always @(posedge clk) v471_1 <= v471;
-    wire [4:0] v472 = v471_1 + (v260 <<< 1);
-    wire signed [5:0] v473 = (v131 <<< 2) - v472;
-    reg signed [5:0] v473_2; always @(posedge clk) v473_2 <= v473;
-    wire [0:0] v474_l = v473_2; wire [4:0] v474_u = (v473_2 >>> 1) + $signed({1'b0, v105_2}); wire signed [5:0] v474 = {v474_u, v474_l};
-    wire signed [8:0] v475 = (v174 <<< 2) - v174;
-    wire signed [8:0] v476 = (v37 <<< 1) + v475;
-    wire [0:0] v477_l = v476; wire [8:0] v477_u = (v476 >>> 1) - v127; wire signed [9:0] v477 = {v477_u, v477_l};
-    reg signed [9:0] v477_1; always @(posedge clk) v477_1 <= v477;
-    wire signed [9:0] v478 = v477_1 + 11'sd16;
-    wire [8:0] v479 = v478[9] ? 9'd0 : v478;
-    wire [3:0] v480 = (v479 >>> 4);
-    reg [3:0] v480_2; always @(posedge clk) v480_2 <= v480;
-    wire [7:0] v481 = (v480_2 <<< 2) + v238_2;
-    wire [8:0] v482 = v481 + v253;
-    reg [8:0] v482_3; always @(posedge clk) v482_3 <= v482;
-    wire [1:0] v483_l = v482_3; wire [6:0] v483_u = (v482_3 >>> 2) + v302_3; wire [8:0] v483 = {v483_u, v483_l};
-    wire signed [5:0] v484 = $signed({1'b0, v480}) + v470;
-    reg signed [5:0] v484_2; always @(posedge clk) v484_2 <= v484;
-    wire signed [6:0] v485 = (v484_2 <<< 1) - $signed({1'b0, v150_2});
-    wire signed [9:0] v486 = (v485 <<< 1) + $signed({1'b0, v416});
-    reg signed [9:0] v486_3; always @(posedge clk) v486_3 <= v486;
-    wire signed [9:0] v487 = (v13 <<< 4) - v475;
-    reg signed [9:0] v487_1; always @(posedge clk) v487_1 <= v487;
-    wire signed [10:0] v488 = v487_1 + v158;
-    reg signed [10:0] v488_2; always @(posedge clk) v488_2 <= v488;
-    wire signed [10:0] v489 = v488_2 + 12'sd164;
-    wire [9:0] v490 = v489[10] ? 10'd0 : v489;
-    wire [5:0] v491 = (v490 >>> 3);
-    reg [5:0] v491_3; always @(posedge clk) v491_3 <= v491;
-    wire signed [7:0] v492 = v412_3 - $signed({1'b0, v491_3});
-    wire signed [7:0] v493 = $signed({1'b0, v332_3}) + v492;
-    wire [0:0] v494_l = v491; wire [5:0] v494_u = v389_2 + (v491 >>> 1); wire [6:0] v494 = {v494_u, v494_l};
-    reg [6:0] v494_3; always @(posedge clk) v494_3 <= v494;
-    wire signed [7:0] v495 = v474 + $signed({1'b0, v491});
-    reg signed [7:0] v495_3; always @(posedge clk) v495_3 <= v495;
-    wire [1:0] v496_l = v300; wire [7:0] v496_u = (v300 >>> 2) - $signed({1'b0, v491}); wire signed [9:0] v496 = {v496_u, v496_l};
-    reg signed [9:0] v496_3; always @(posedge clk) v496_3 <= v496;
-    wire [0:0] v497_l = v311; wire [9:0] v497_u = (v311 >>> 1) + v496_3; wire signed [10:0] v497 = {v497_u, v497_l};
-    wire signed [10:0] v498 = ($signed({1'b0, v332_3}) <<< 1) + v497;
-    reg signed [10:0] v498_4; always @(posedge clk) v498_4 <= v498;
-    wire signed [10:0] v499 = (v51_1 <<< 2) - v487_1;
-    wire [3:0] v500_l = v499; wire [6:0] v500_u = (v499 >>> 4) - v1_1; wire signed [10:0] v500 = {v500_u, v500_l};
-    reg signed [10:0] v500_2; always @(posedge clk) v500_2 <= v500;
-    wire signed [10:0] v501 = v500_2 + 12'sd56;
-    wire [9:0] v502 = v501[10] ? 10'd0 : v501;
-    wire [3:0] v503 = (v502 >>> 6);
-    reg [3:0] v503_3; always @(posedge clk) v503_3 <= v503;
-    wire [7:0] v504 = (v503_3 <<< 2) + v383_3;
-    wire signed [9:0] v505 = $signed({1'b0, v504}) + v486_3;
-    wire [0:0] v506_l = v503; wire [3:0] v506_u = v312_2 + (v503 >>> 1); wire [4:0] v506 = {v506_u, v506_l};
-    reg [4:0] v506_3; always @(posedge clk) v506_3 <= v506;
-    wire [5:0] v507 = v390 + (v503 <<< 1);
-    reg [5:0] v507_3; always @(posedge clk) v507_3 <= v507;
-    wire signed [7:0] v508 = v399_3 + $signed({1'b0, v507_3});
-    wire [0:0] v509_l = v503; wire [4:0] v509_u = v388_2 + (v503 >>> 1); wire [5:0] v509 = {v509_u, v509_l};
-    reg [5:0] v509_3; always @(posedge clk) v509_3 <= v509;
-    wire [0:0] v510_l = $signed({1'b0, v503}); wire [5:0] v510_u = v320_2 + ($signed({1'b0, v503}) >>> 1); wire signed [6:0] v510 = {v510_u, v510_l};
-    reg signed [6:0] v510_3; always @(posedge clk) v510_3 <= v510;
-    wire signed [6:0] v511 = v510_3 - $signed({1'b0, v424_3});
-    wire signed [6:0] v512 = v511 + 8'sd1;
-    wire [5:0] v513 = v512[6] ? 6'd0 : v512;
-    wire [0:0] v514 = (v513 >>> 4);
-    reg [0:0] v514_4; always @(posedge clk) v514_4 <= v514;
-    wire signed [8:0] v515 = v8 - v475;
-    reg signed [8:0] v515_1; always @(posedge clk) v515_1 <= v515;
-    wire [1:0] v516_l = v515_1; wire [8:0] v516_u = (v515_1 >>> 2) + v155_1; wire signed [10:0] v516 = {v516_u, v516_l};
-    wire signed [10:0] v517 = v516 - v146_1;
-    reg signed [10:0] v517_2; always @(posedge clk) v517_2 <= v517;
-    wire signed [10:0] v518 = v517_2 + 12'sd108;
-    wire [9:0] v519 = v518[10] ? 10'd0 : v518;
-    wire [4:0] v520 = (v519 >>> 4);
-    wire [1:0] v521_l = v462; wire [6:0] v521_u = (v462 >>> 2) + $signed({1'b0, v520}); wire signed [8:0] v521 = {v521_u, v521_l};
-    reg signed [8:0] v521_3; always @(posedge clk) v521_3 <= v521;
-    wire [0:0] v522_l = v520; wire [5:0] v522_u = v347 + (v520 >>> 1); wire [6:0] v522 = {v522_u, v522_l};
-    reg [6:0] v522_3; always @(posedge clk) v522_3 <= v522;
-    wire [7:0] v523 = (v276_3 <<< 2) + v522_3;
-    wire signed [9:0] v524 = v91_1 - v515_1;
-    wire signed [9:0] v525 = (v30_1 <<< 2) + v524;
-    reg signed [9:0] v525_2; always @(posedge clk) v525_2 <= v525;
-    wire signed [9:0] v526 = v525_2 + 11'sd8;
-    wire [8:0] v527 = v526[9] ? 9'd0 : v526;
-    wire [4:0] v528 = (v527 >>> 3);
-    reg [4:0] v528_3; always @(posedge clk) v528_3 <= v528;
-    wire [0:0] v529_l = v255_3; wire [7:0] v529_u = (v255_3 >>> 1) + v528_3; wire [8:0] v529 = {v529_u, v529_l};
-    wire [0:0] v530_l = v254_3; wire [6:0] v530_u = (v254_3 >>> 1) + v528_3; wire [7:0] v530 = {v530_u, v530_l};
-    wire signed [9:0] v531 = v438 - $signed({1'b0, v530});
-    wire [6:0] v532 = v531[9] ? 7'd0 : v531;
-    wire [2:0] v533 = (v532 >>> 4);
-    reg [2:0] v533_4; always @(posedge clk) v533_4 <= v533;
-    wire signed [4:0] v534 = (v380 <<< 1) - v533;
-    reg signed [4:0] v534_4; always @(posedge clk) v534_4 <= v534;
-    wire signed [6:0] v535 = (v401 <<< 1) - v528;
-    reg signed [6:0] v535_3; always @(posedge clk) v535_3 <= v535;
-    wire signed [6:0] v536 = v535_3 - $signed({1'b0, v276_3});
-    wire signed [8:0] v537 = (v528 <<< 1) - v321_2;
-    reg signed [8:0] v537_3; always @(posedge clk) v537_3 <= v537;
-    wire [1:0] v538_l = v537_3; wire [6:0] v538_u = (v537_3 >>> 2) + $signed({1'b0, v509_3}); wire signed [8:0] v538 = {v538_u, v538_l};
-    wire signed [2:0] v539 = v373 - v514;
-    wire signed [3:0] v540 = v539 - $signed({1'b0, v434});
-    reg signed [3:0] v540_4; always @(posedge clk) v540_4 <= v540;
-    wire signed [6:0] v541 = v276 - v491;
-    reg signed [6:0] v541_3; always @(posedge clk) v541_3 <= v541;
-    wire signed [7:0] v542 = v366_3 + v541_3;
-    wire [5:0] v543 = (v200 <<< 1) + v520;
-    reg [5:0] v543_3; always @(posedge clk) v543_3 <= v543;
-    wire [6:0] v544 = (v356 <<< 2) + v491;
-    reg [6:0] v544_3; always @(posedge clk) v544_3 <= v544;
-    wire [0:0] v545_l = v544_3; wire [7:0] v545_u = (v544_3 >>> 1) - v417_3; wire signed [8:0] v545 = {v545_u, v545_l};
-    wire signed [10:0] v546 = v545 - $signed({1'b0, v529});
-    wire [6:0] v547 = (v520 <<< 1) + v491;
-    reg [6:0] v547_3; always @(posedge clk) v547_3 <= v547;
-    wire signed [9:0] v548 = (v314_3 <<< 3) - $signed({1'b0, v547_3});
-    wire signed [9:0] v549 = v548 + v538;
-    reg signed [9:0] v549_4; always @(posedge clk) v549_4 <= v549;
-    wire signed [9:0] v550 = v549_4 + 11'sd12;
-    wire [8:0] v551 = v550[9] ? 9'd0 : v550;
-    wire [2:0] v552 = (v551 >>> 5);
-    wire [3:0] v553 = v552 + v381_4;
-    wire [1:0] v554_l = v552; wire [2:0] v554_u = (v552 >>> 2) + v296_4; wire [4:0] v554 = {v554_u, v554_l};
-    wire [0:0] v555_l = v434_4; wire [3:0] v555_u = (v434_4 >>> 1) + v552; wire [4:0] v555 = {v555_u, v555_l};
-    wire [0:0] v556_l = v552; wire [2:0] v556_u = (v552 >>> 1) + v373_4; wire [3:0] v556 = {v556_u, v556_l};
-    wire signed [5:0] v557 = (v556 <<< 1) - v458;
-    reg signed [5:0] v557_5; always @(posedge clk) v557_5 <= v557;
-    wire [1:0] v558_l = v520; wire [4:0] v558_u = (v520 >>> 2) + v503; wire [6:0] v558 = {v558_u, v558_l};
-    reg [6:0] v558_3; always @(posedge clk) v558_3 <= v558;
-    wire signed [8:0] v559 = v342_3 + $signed({1'b0, v558_3});
-    wire signed [8:0] v560 = (v277_3 <<< 2) + v559;
-    wire signed [8:0] v561 = v560 + 10'sd6;
-    reg signed [8:0] v561_4; always @(posedge clk) v561_4 <= v561;
-    wire [7:0] v562 = v561_4[8] ? 8'd0 : v561_4;
-    wire [2:0] v563 = (v562 >>> 4);
-    reg [2:0] v563_5; always @(posedge clk) v563_5 <= v563;
-    wire [6:0] v564 = (v533_4 <<< 4) + v563;
-    wire [5:0] v565 = v393 + v520;
-    reg [5:0] v565_3; always @(posedge clk) v565_3 <= v565;
-    wire [1:0] v566_l = v520; wire [6:0] v566_u = (v520 >>> 2) - v411_2; wire signed [8:0] v566 = {v566_u, v566_l};
-    reg signed [8:0] v566_3; always @(posedge clk) v566_3 <= v566;
-    wire [1:0] v567_l = v566_3; wire [7:0] v567_u = (v566_3 >>> 2) - v403_3; wire signed [9:0] v567 = {v567_u, v567_l};
-    wire signed [9:0] v568 = ($signed({1'b0, v506_3}) <<< 3) + v567;
-    wire signed [9:0] v569 = v568 + 11'sd12;
-    reg signed [9:0] v569_4; always @(posedge clk) v569_4 <= v569;
-    wire [7:0] v570 = v569_4[9] ? 8'd0 : v569_4;
-    wire [2:0] v571 = (v570 >>> 5);
-    reg [2:0] v571_5; always @(posedge clk) v571_5 <= v571;
-    reg [2:0] v571_6; always @(posedge clk) v571_6 <= v571_5;
-    wire [1:0] v572_l = v571; wire [1:0] v572_u = (v571 >>> 2) - v217_4; wire signed [3:0] v572 = {v572_u, v572_l};
-    wire [0:0] v573_l = v571; wire [2:0] v573_u = (v571 >>> 1) - v514_4; wire signed [3:0] v573 = {v573_u, v573_l};
-    wire signed [3:0] v574 = v571 - v514_4;
-    wire signed [3:0] v575 = $signed({1'b0, v296_4}) - v574;
-    reg signed [3:0] v575_5; always @(posedge clk) v575_5 <= v575;
-    wire [0:0] v576 = (v571 >>> 2);
-    reg [0:0] v576_5; always @(posedge clk) v576_5 <= v576;
-    wire [3:0] v577 = v533_4 + v571;
-    wire [5:0] v578 = (v577 <<< 1) + v554;
-    reg [5:0] v578_5; always @(posedge clk) v578_5 <= v578;
-    wire [0:0] v579_l = v520; wire [5:0] v579_u = (v520 >>> 1) - v424; wire signed [6:0] v579 = {v579_u, v579_l};
-    reg signed [6:0] v579_3; always @(posedge clk) v579_3 <= v579;
-    reg signed [6:0] v579_4; always @(posedge clk) v579_4 <= v579_3;
-    wire signed [10:0] v580 = v498_4 - v579_4;
-    wire signed [10:0] v581 = v580 + 12'sd2;
-    wire [7:0] v582 = v581[10] ? 8'd0 : v581;
-    wire [3:0] v583 = (v582 >>> 4);
-    reg [3:0] v583_5; always @(posedge clk) v583_5 <= v583;
-    wire signed [4:0] v584 = (v434_5 <<< 1) - v583_5;
-    wire signed [6:0] v585 = ($signed({1'b0, v563_5}) <<< 2) + v584;
-    wire signed [6:0] v586 = ($signed({1'b0, v373_5}) <<< 2) - v585;
-    reg signed [6:0] v586_6; always @(posedge clk) v586_6 <= v586;
-    wire [0:0] v587_l = v579_3; wire [7:0] v587_u = (v579_3 >>> 1) + v508; wire signed [8:0] v587 = {v587_u, v587_l};
-    wire signed [8:0] v588 = v587 + 10'sd8;
-    reg signed [8:0] v588_4; always @(posedge clk) v588_4 <= v588;
-    wire [7:0] v589 = v588_4[8] ? 8'd0 : v588_4;
-    wire [2:0] v590 = (v589 >>> 4);
-    wire signed [4:0] v591 = v534_4 - $signed({1'b0, v590});
-    wire [0:0] v592_l = v555; wire [4:0] v592_u = (v555 >>> 1) - v590; wire signed [5:0] v592 = {v592_u, v592_l};
-    reg signed [5:0] v592_5; always @(posedge clk) v592_5 <= v592;
-    wire [0:0] v593_l = v583_5; wire [3:0] v593_u = (v583_5 >>> 1) - v430_5; wire signed [4:0] v593 = {v593_u, v593_l};
-    wire [0:0] v594_l = v563; wire [3:0] v594_u = (v563 >>> 1) + v590; wire [4:0] v594 = {v594_u, v594_l};
-    reg [4:0] v594_5; always @(posedge clk) v594_5 <= v594;
-    wire [3:0] v595 = v563 + v590;
-    reg [3:0] v595_5; always @(posedge clk) v595_5 <= v595;
-    wire signed [7:0] v596 = ($signed({1'b0, v595_5}) <<< 2) + v557_5;
-    wire signed [7:0] v597 = (v595 <<< 3) - v564;
-    reg signed [7:0] v597_5; always @(posedge clk) v597_5 <= v597;
-    wire signed [8:0] v598 = ($signed({1'b0, v578_5}) <<< 1) + v597_5;
-    wire [0:0] v599_l = v598; wire [7:0] v599_u = (v598 >>> 1) - v584; wire signed [8:0] v599 = {v599_u, v599_l};
-    wire [4:0] v600 = v595 + v552;
-    reg [4:0] v600_5; always @(posedge clk) v600_5 <= v600;
-    wire [6:0] v601 = (v520 <<< 2) - v520;
-    reg [6:0] v601_3; always @(posedge clk) v601_3 <= v601;
-    wire signed [9:0] v602 = (v601_3 <<< 1) - v483;
-    wire [5:0] v603 = (v503 <<< 1) + v424;
-    reg [5:0] v603_3; always @(posedge clk) v603_3 <= v603;
-    wire [0:0] v604_l = $signed({1'b0, v603_3}); wire [7:0] v604_u = ($signed({1'b0, v603_3}) >>> 1) + v394_3; wire signed [8:0] v604 = {v604_u, v604_l};
-    wire signed [8:0] v605 = v604 - $signed({1'b0, v332_3});
-    wire [1:0] v606_l = v605; wire [8:0] v606_u = (v605 >>> 2) + v542; wire signed [10:0] v606 = {v606_u, v606_l};
-    reg signed [10:0] v606_4; always @(posedge clk) v606_4 <= v606;
-    wire signed [10:0] v607 = v606_4 + 12'sd4;
-    wire [8:0] v608 = v607[10] ? 9'd0 : v607;
-    wire [2:0] v609 = (v608 >>> 5);
-    reg [2:0] v609_5; always @(posedge clk) v609_5 <= v609;
-    wire signed [3:0] v610 = (v514_4 <<< 1) - v609;
-    wire [1:0] v611_l = v424; wire [4:0] v611_u = (v424 >>> 2) + v503; wire [6:0] v611 = {v611_u, v611_l};
-    reg [6:0] v611_3; always @(posedge clk) v611_3 <= v611;
-    wire [7:0] v612 = (v276_3 <<< 2) + v611_3;
-    wire [0:0] v613_l = $signed({1'b0, v612}); wire [8:0] v613_u = ($signed({1'b0, v612}) >>> 1) + v405; wire signed [9:0] v613 = {v613_u, v613_l};
-    wire signed [9:0] v614 = (v493 <<< 1) + v613;
-    reg signed [9:0] v614_4; always @(posedge clk) v614_4 <= v614;
-    wire signed [9:0] v615 = v614_4 + 11'sd12;
-    wire [8:0] v616 = v615[9] ? 9'd0 : v615;
-    wire [2:0] v617 = (v616 >>> 5);
-    reg [2:0] v617_5; always @(posedge clk) v617_5 <= v617;
-    wire [0:0] v618_l = v577; wire [3:0] v618_u = (v577 >>> 1) + v617; wire [4:0] v618 = {v618_u, v618_l};
-    reg [4:0] v618_5; always @(posedge clk) v618_5 <= v618;
-    wire [4:0] v619 = (v617 <<< 2) - v617;
-    reg [4:0] v619_5; always @(posedge clk) v619_5 <= v619;
-    wire [5:0] v620 = v171 + v503;
-    reg [5:0] v620_3; always @(posedge clk) v620_3 <= v620;
-    wire signed [8:0] v621 = ($signed({1'b0, v620_3}) <<< 1) + v450;
-    wire signed [8:0] v622 = v621 - $signed({1'b0, v601_3});
-    reg signed [8:0] v622_4; always @(posedge clk) v622_4 <= v622;
-    wire [6:0] v623 = (v528 <<< 2) - v528;
-    reg [6:0] v623_3; always @(posedge clk) v623_3 <= v623;
-    wire [9:0] v624 = v418 + v623_3;
-    wire [3:0] v625_l = v623_3; wire [5:0] v625_u = (v623_3 >>> 4) - v424_3; wire signed [9:0] v625 = {v625_u, v625_l};
-    wire signed [10:0] v626 = v505 + v625;
-    reg signed [10:0] v626_4; always @(posedge clk) v626_4 <= v626;
-    wire signed [4:0] v627 = v309 - v480;
-    reg signed [4:0] v627_2; always @(posedge clk) v627_2 <= v627;
-    wire [0:0] v628_l = v627_2; wire [6:0] v628_u = (v627_2 >>> 1) - v402; wire signed [7:0] v628 = {v628_u, v628_l};
-    reg signed [7:0] v628_3; always @(posedge clk) v628_3 <= v628;
-    wire signed [8:0] v629 = (v628_3 <<< 1) + $signed({1'b0, v565_3});
-    wire signed [8:0] v630 = v629 + v436;
-    wire [0:0] v631_l = v546; wire [10:0] v631_u = (v546 >>> 1) + v630; wire signed [11:0] v631 = {v631_u, v631_l};
-    reg signed [11:0] v631_4; always @(posedge clk) v631_4 <= v631;
-    wire signed [10:0] v632 = v631_4 + 12'sd22;
-    wire [9:0] v633 = v632[10] ? 10'd0 : v632;
-    wire [4:0] v634 = (v633 >>> 4);
-    reg [4:0] v634_5; always @(posedge clk) v634_5 <= v634;
-    wire signed [6:0] v635 = (v540_4 <<< 2) + $signed({1'b0, v634});
-    reg signed [6:0] v635_5; always @(posedge clk) v635_5 <= v635;
-    wire signed [5:0] v636 = v634 - v595;
-    reg signed [5:0] v636_5; always @(posedge clk) v636_5 <= v636;
-    wire signed [7:0] v637 = v636_5 + v596;
-    wire [7:0] v638 = (v590 <<< 5) + v634;
-    reg [7:0] v638_5; always @(posedge clk) v638_5 <= v638;
-    wire [4:0] v639 = v480_2 + v361_2;
-    wire signed [5:0] v640 = v356 - v639;
-    reg signed [5:0] v640_3; always @(posedge clk) v640_3 <= v640;
-    wire [4:0] v641 = (v235 <<< 2) + v480;
-    reg [4:0] v641_2; always @(posedge clk) v641_2 <= v641;
-    wire [0:0] v642_l = v480; wire [3:0] v642_u = (v480 >>> 1) - v235; wire signed [4:0] v642 = {v642_u, v642_l};
-    wire [0:0] v643_l = v642; wire [4:0] v643_u = (v642 >>> 1) - $signed({1'b0, v319}); wire signed [5:0] v643 = {v643_u, v643_l};
-    reg signed [5:0] v643_2; always @(posedge clk) v643_2 <= v643;
-    wire signed [5:0] v644 = v643_2 + ($signed({1'b0, v281}) <<< 1);
-    reg signed [5:0] v644_3; always @(posedge clk) v644_3 <= v644;
-    wire signed [8:0] v645 = (v644_3 <<< 1) + $signed({1'b0, v623_3});
-    wire [0:0] v646_l = v645; wire [7:0] v646_u = (v645 >>> 1) - $signed({1'b0, v494_3}); wire signed [8:0] v646 = {v646_u, v646_l};
-    wire signed [9:0] v647 = v646 + $signed({1'b0, v333});
-    reg signed [9:0] v647_4; always @(posedge clk) v647_4 <= v647;
-    wire signed [10:0] v648 = v622_4 + v647_4;
-    wire [9:0] v649 = v648[10] ? 10'd0 : v648;
-    wire [5:0] v650 = (v649 >>> 3);
-    reg [5:0] v650_5; always @(posedge clk) v650_5 <= v650;
-    wire signed [7:0] v651 = (v591 <<< 1) - $signed({1'b0, v650});
-    reg signed [7:0] v651_5; always @(posedge clk) v651_5 <= v651;
-    wire [1:0] v652_l = v635_5; wire [7:0] v652_u = (v635_5 >>> 2) - $signed({1'b0, v650_5}); wire signed [9:0] v652 = {v652_u, v652_l};
-    wire signed [7:0] v653 = (v572 <<< 1) - $signed({1'b0, v650});
-    reg signed [7:0] v653_5; always @(posedge clk) v653_5 <= v653;
-    wire [2:0] v654_l = $signed({1'b0, v650}); wire [4:0] v654_u = ($signed({1'b0, v650}) >>> 3) - v574; wire signed [7:0] v654 = {v654_u, v654_l};
-    reg signed [7:0] v654_5; always @(posedge clk) v654_5 <= v654;
-    wire [4:0] v655 = (v338 <<< 1) + v480;
-    reg [4:0] v655_2; always @(posedge clk) v655_2 <= v655;
-    wire [1:0] v656_l = v655_2; wire [3:0] v656_u = (v655_2 >>> 2) + v309_2; wire [5:0] v656 = {v656_u, v656_l};
-    wire [0:0] v657_l = v414; wire [6:0] v657_u = (v414 >>> 1) + $signed({1'b0, v656}); wire signed [7:0] v657 = {v657_u, v657_l};
-    wire [1:0] v658_l = v657; wire [7:0] v658_u = (v657 >>> 2) + v466; wire signed [9:0] v658 = {v658_u, v658_l};
-    reg signed [9:0] v658_3; always @(posedge clk) v658_3 <= v658;
-    wire [6:0] v659 = (v480 <<< 2) + v190;
-    reg [6:0] v659_2; always @(posedge clk) v659_2 <= v659;
-    wire [8:0] v660 = (v229_2 <<< 1) + v659_2;
-    wire signed [9:0] v661 = (v363 <<< 2) - v660;
-    reg signed [9:0] v661_3; always @(posedge clk) v661_3 <= v661;
-    wire signed [9:0] v662 = v661_3 + $signed({1'b0, v442_3});
-    wire [0:0] v663_l = $signed({1'b0, v523}); wire [9:0] v663_u = ($signed({1'b0, v523}) >>> 1) + v662; wire signed [10:0] v663 = {v663_u, v663_l};
-    wire [0:0] v664_l = v663; wire [10:0] v664_u = (v663 >>> 1) - $signed({1'b0, v624}); wire signed [11:0] v664 = {v664_u, v664_l};
-    reg signed [11:0] v664_4; always @(posedge clk) v664_4 <= v664;
-    wire signed [11:0] v665 = v664_4 - 13'sd6;
-    wire [9:0] v666 = v665[11] ? 10'd0 : v665;
-    wire [4:0] v667 = (v666 >>> 4);
-    reg [4:0] v667_5; always @(posedge clk) v667_5 <= v667;
-    wire [0:0] v668_l = $signed({1'b0, v667_5}); wire [7:0] v668_u = ($signed({1'b0, v667_5}) >>> 1) + v651_5; wire signed [8:0] v668 = {v668_u, v668_l};
-    wire signed [8:0] v669 = v668 + 10'sd4;
-    wire [6:0] v670 = v669[8] ? 7'd0 : v669;
-    wire [1:0] v671 = (v670 >>> 4);
-    reg [1:0] v671_6; always @(posedge clk) v671_6 <= v671;
-    wire [3:0] v672_l = v667; wire [3:0] v672_u = (v667 >>> 4) - v430; wire signed [7:0] v672 = {v672_u, v672_l};
-    reg signed [7:0] v672_5; always @(posedge clk) v672_5 <= v672;
-    wire signed [8:0] v673 = ($signed({1'b0, v296_5}) <<< 4) - v672_5;
-    wire [0:0] v674_l = v667; wire [4:0] v674_u = (v667 >>> 1) + v609; wire [5:0] v674 = {v674_u, v674_l};
-    reg [5:0] v674_5; always @(posedge clk) v674_5 <= v674;
-    wire signed [8:0] v675 = $signed({1'b0, v674_5}) + v599;
-    reg signed [8:0] v675_6; always @(posedge clk) v675_6 <= v675;
-    wire [3:0] v676 = (v671 <<< 2) - v671;
-    reg [3:0] v676_6; always @(posedge clk) v676_6 <= v676;
-    wire [3:0] v677 = (v576_5 <<< 2) + v676;
-    reg [3:0] v677_6; always @(posedge clk) v677_6 <= v677;
-    wire signed [5:0] v678 = (v563 <<< 1) - v667;
-    reg signed [5:0] v678_5; always @(posedge clk) v678_5 <= v678;
-    wire signed [9:0] v679 = (v8 <<< 2) + v475;
-    wire [6:0] v680_l = v679; wire [3:0] v680_u = (v679 >>> 7) - v28; wire signed [10:0] v680 = {v680_u, v680_l};
-    reg signed [10:0] v680_1; always @(posedge clk) v680_1 <= v680;
-    wire [4:0] v681_l = v680_1; wire [6:0] v681_u = (v680_1 >>> 5) - v145_1; wire signed [11:0] v681 = {v681_u, v681_l};
-    wire signed [12:0] v682 = v681 - 14'sd288;
-    wire [10:0] v683 = v682[12] ? 11'd0 : v682;
-    wire [4:0] v684 = (v683 >>> 6);
-    reg [4:0] v684_2; always @(posedge clk) v684_2 <= v684;
-    wire [0:0] v685_l = v200; wire [5:0] v685_u = (v200 >>> 1) - v684_2; wire signed [6:0] v685 = {v685_u, v685_l};
-    reg signed [6:0] v685_3; always @(posedge clk) v685_3 <= v685;
-    wire signed [7:0] v686 = v685_3 + v495_3;
-    wire signed [8:0] v687 = v686 + v536;
-    wire [1:0] v688_l = v602; wire [8:0] v688_u = (v602 >>> 2) + v687; wire signed [10:0] v688 = {v688_u, v688_l};
-    reg signed [10:0] v688_4; always @(posedge clk) v688_4 <= v688;
-    wire [0:0] v689_l = v688_4; wire [10:0] v689_u = (v688_4 >>> 1) - $signed({1'b0, v333_4}); wire signed [11:0] v689 = {v689_u, v689_l};
-    wire signed [11:0] v690 = v689 + 13'sd20;
-    wire [9:0] v691 = v690[11] ? 10'd0 : v690;
-    wire [4:0] v692 = (v691 >>> 4);
-    reg [4:0] v692_5; always @(posedge clk) v692_5 <= v692;
-    wire [0:0] v693_l = v593; wire [6:0] v693_u = (v593 >>> 1) - $signed({1'b0, v692_5}); wire signed [7:0] v693 = {v693_u, v693_l};
-    reg signed [7:0] v693_6; always @(posedge clk) v693_6 <= v693;
-    wire signed [6:0] v694 = (v575_5 <<< 2) + $signed({1'b0, v692_5});
-    wire [0:0] v695_l = v694; wire [6:0] v695_u = (v694 >>> 1) - $signed({1'b0, v619_5}); wire signed [7:0] v695 = {v695_u, v695_l};
-    wire [5:0] v696 = v692_5 + v458_5;
-    wire [2:0] v697_l = v387; wire [5:0] v697_u = (v387 >>> 3) - $signed({1'b0, v684_2}); wire signed [8:0] v697 = {v697_u, v697_l};
-    reg signed [8:0] v697_3; always @(posedge clk) v697_3 <= v697;
-    wire signed [9:0] v698 = (v439_3 <<< 1) + v697_3;
-    reg signed [9:0] v698_4; always @(posedge clk) v698_4 <= v698;
-    wire signed [10:0] v699 = (v698_4 <<< 1) + v626_4;
-    wire signed [10:0] v700 = v699 - 12'sd8;
-    wire [9:0] v701 = v700[10] ? 10'd0 : v700;
-    wire [5:0] v702 = (v701 >>> 3);
-    reg [5:0] v702_5; always @(posedge clk) v702_5 <= v702;
-    wire [3:0] v703_l = v654_5; wire [7:0] v703_u = (v654_5 >>> 4) - $signed({1'b0, v702_5}); wire signed [11:0] v703 = {v703_u, v703_l};
-    wire signed [11:0] v704 = (v637 <<< 1) + v703;
-    reg signed [11:0] v704_6; always @(posedge clk) v704_6 <= v704;
-    wire [1:0] v705_l = v684_2; wire [3:0] v705_u = (v684_2 >>> 2) + v134_2; wire [5:0] v705 = {v705_u, v705_l};
-    wire [5:0] v706 = v301 + v705;
-    reg [5:0] v706_3; always @(posedge clk) v706_3 <= v706;
-    wire signed [7:0] v707 = v640_3 + $signed({1'b0, v706_3});
-    wire [0:0] v708_l = $signed({1'b0, v332_3}); wire [7:0] v708_u = ($signed({1'b0, v332_3}) >>> 1) + v707; wire signed [8:0] v708 = {v708_u, v708_l};
-    wire signed [8:0] v709 = v708 - $signed({1'b0, v441});
-    reg signed [8:0] v709_4; always @(posedge clk) v709_4 <= v709;
-    wire [7:0] v710 = v709_4[8] ? 8'd0 : v709_4;
-    wire [2:0] v711 = (v710 >>> 3);
-    reg [2:0] v711_5; always @(posedge clk) v711_5 <= v711;
-    wire [5:0] v712 = (v711_5 <<< 1) + v692_5;
-    reg [5:0] v712_6; always @(posedge clk) v712_6 <= v712;
-    wire [5:0] v713 = v684_2 + v105_2;
-    wire [5:0] v714 = v713 + v503;
-    reg [5:0] v714_3; always @(posedge clk) v714_3 <= v714;
-    wire [7:0] v715 = (v714_3 <<< 1) + v543_3;
-    wire signed [9:0] v716 = v658_3 - $signed({1'b0, v715});
-    wire signed [9:0] v717 = v716 - 11'sd6;
-    reg signed [9:0] v717_4; always @(posedge clk) v717_4 <= v717;
-    wire [8:0] v718 = v717_4[9] ? 9'd0 : v717_4;
-    wire [4:0] v719 = (v718 >>> 3);
-    reg [4:0] v719_5; always @(posedge clk) v719_5 <= v719;
-    wire signed [6:0] v720 = (v719_5 <<< 1) - v696;
-    wire [0:0] v721_l = v641_2; wire [5:0] v721_u = (v641_2 >>> 1) + v684_2; wire [6:0] v721 = {v721_u, v721_l};
-    wire [0:0] v722_l = $signed({1'b0, v721}); wire [7:0] v722_u = ($signed({1'b0, v721}) >>> 1) + v288; wire signed [8:0] v722 = {v722_u, v722_l};
-    reg signed [8:0] v722_3; always @(posedge clk) v722_3 <= v722;
-    wire signed [8:0] v723 = v722_3 - $signed({1'b0, v424_3});
-    wire [7:0] v724 = v723[8] ? 8'd0 : v723;
-    wire [3:0] v725 = (v724 >>> 3);
-    reg [3:0] v725_4; always @(posedge clk) v725_4 <= v725;
-    wire [0:0] v726_l = v725_4; wire [5:0] v726_u = (v725_4 >>> 1) + v667; wire [6:0] v726 = {v726_u, v726_l};
-    reg [6:0] v726_5; always @(posedge clk) v726_5 <= v726;
-    reg [6:0] v726_6; always @(posedge clk) v726_6 <= v726_5;
-    wire signed [7:0] v727 = (v678_5 <<< 1) - $signed({1'b0, v712});
-    reg signed [7:0] v727_6; always @(posedge clk) v727_6 <= v727;
-    wire signed [5:0] v728 = v600_5 - v692_5;
-    wire [1:0] v729_l = v702_5; wire [5:0] v729_u = (v702_5 >>> 2) - v619_5; wire signed [7:0] v729 = {v729_u, v729_l};
-    reg signed [7:0] v729_6; always @(posedge clk) v729_6 <= v729;
-    wire signed [8:0] v730 = v720 - v729;
-    reg signed [8:0] v730_6; always @(posedge clk) v730_6 <= v730;
-    wire [1:0] v731_l = v730_6; wire [7:0] v731_u = (v730_6 >>> 2) - $signed({1'b0, v726_6}); wire signed [9:0] v731 = {v731_u, v731_l};
-    wire signed [9:0] v732 = v675_6 + v731;
-    reg signed [9:0] v732_7; always @(posedge clk) v732_7 <= v732;
-    wire signed [9:0] v733 = v732_7 + 11'sd8;
-    wire [8:0] v734 = v733[9] ? 9'd0 : v733;
-    wire [4:0] v735 = (v734 >>> 3);
-    wire [6:0] v736 = (v735 <<< 2) - v735;
-    reg [6:0] v736_8; always @(posedge clk) v736_8 <= v736;
-    wire signed [7:0] v737 = (v650_5 <<< 1) - v702_5;
-    wire [2:0] v738_l = v737; wire [6:0] v738_u = (v737 >>> 3) - v636_5; wire signed [9:0] v738 = {v738_u, v738_l};
-    wire [8:0] v739 = (v650_5 <<< 2) + v702_5;
-    wire signed [9:0] v740 = (v583_5 <<< 4) - v739;
-    wire signed [7:0] v741 = (v719_5 <<< 2) - v702_5;
-    wire signed [6:0] v742 = (v634_5 <<< 1) - v702_5;
-    wire [0:0] v743_l = v742; wire [6:0] v743_u = (v742 >>> 1) + $signed({1'b0, v583_5}); wire signed [7:0] v743 = {v743_u, v743_l};
-    reg signed [7:0] v743_6; always @(posedge clk) v743_6 <= v743;
-    wire [1:0] v744_l = v704_6; wire [9:0] v744_u = (v704_6 >>> 2) - v743_6; wire signed [11:0] v744 = {v744_u, v744_l};
-    wire signed [11:0] v745 = v744 + 13'sd8;
-    wire [7:0] v746 = v745[11] ? 8'd0 : v745;
-    wire [4:0] v747 = (v746 >>> 2);
-    reg [4:0] v747_7; always @(posedge clk) v747_7 <= v747;
-    wire [6:0] v748 = v711_5 + v702_5;
-    wire [6:0] v749 = (v600_5 <<< 1) + v748;
-    wire signed [8:0] v750 = $signed({1'b0, v749}) + v695;
-    reg signed [8:0] v750_6; always @(posedge clk) v750_6 <= v750;
-    wire [7:0] v751 = v750_6[8] ? 8'd0 : v750_6;
-    wire [4:0] v752 = (v751 >>> 2);
-    wire [1:0] v753_l = v719; wire [5:0] v753_u = (v719 >>> 2) - v634; wire signed [7:0] v753 = {v753_u, v753_l};
-    reg signed [7:0] v753_5; always @(posedge clk) v753_5 <= v753;
-    wire signed [8:0] v754 = (v753_5 <<< 1) + v742;
-    wire signed [9:0] v755 = (v728 <<< 1) + v754;
-    reg signed [9:0] v755_6; always @(posedge clk) v755_6 <= v755;
-    wire signed [9:0] v756 = ($signed({1'b0, v571_6}) <<< 1) + v755_6;
-    wire signed [9:0] v757 = v756 + 11'sd3;
-    wire [6:0] v758 = v757[9] ? 7'd0 : v757;
-    wire [3:0] v759 = (v758 >>> 2);
-    reg [3:0] v759_7; always @(posedge clk) v759_7 <= v759;
-    wire [4:0] v760 = (v671_6 <<< 2) + v759;
-    reg [4:0] v760_7; always @(posedge clk) v760_7 <= v760;
-    wire [0:0] v761_l = v719; wire [5:0] v761_u = (v719 >>> 1) - v458; wire signed [6:0] v761 = {v761_u, v761_l};
-    reg signed [6:0] v761_5; always @(posedge clk) v761_5 <= v761;
-    wire [0:0] v762_l = v761_5; wire [6:0] v762_u = (v761_5 >>> 1) + $signed({1'b0, v618_5}); wire signed [7:0] v762 = {v762_u, v762_l};
-    wire signed [7:0] v763 = ($signed({1'b0, v296_4}) <<< 2) - v761;
-    reg signed [7:0] v763_5; always @(posedge clk) v763_5 <= v763;
-    reg signed [7:0] v763_6; always @(posedge clk) v763_6 <= v763_5;
-    wire [2:0] v764_l = $signed({1'b0, v739}); wire [7:0] v764_u = ($signed({1'b0, v739}) >>> 3) + v763_5; wire signed [10:0] v764 = {v764_u, v764_l};
-    reg signed [10:0] v764_6; always @(posedge clk) v764_6 <= v764;
-    wire [1:0] v765_l = v764_6; wire [8:0] v765_u = (v764_6 >>> 2) + v586_6; wire signed [10:0] v765 = {v765_u, v765_l};
-    wire [0:0] v766_l = v711; wire [3:0] v766_u = (v711 >>> 1) + v577; wire [4:0] v766 = {v766_u, v766_l};
-    wire [0:0] v767_l = v766; wire [5:0] v767_u = (v766 >>> 1) + v594; wire [6:0] v767 = {v767_u, v767_l};
-    reg [6:0] v767_5; always @(posedge clk) v767_5 <= v767;
-    wire [0:0] v768_l = v711; wire [2:0] v768_u = (v711 >>> 1) + v296_4; wire [3:0] v768 = {v768_u, v768_l};
-    reg [3:0] v768_5; always @(posedge clk) v768_5 <= v768;
-    wire signed [6:0] v769 = (v592_5 <<< 1) - $signed({1'b0, v768_5});
-    wire signed [7:0] v770 = v762 + v769;
-    wire signed [8:0] v771 = v770 + $signed({1'b0, v674_5});
-    reg signed [8:0] v771_6; always @(posedge clk) v771_6 <= v771;
-    wire signed [8:0] v772 = (v693_6 <<< 1) + v771_6;
-    wire [7:0] v773 = v772[8] ? 8'd0 : v772;
-    wire [3:0] v774 = (v773 >>> 3);
-    reg [3:0] v774_7; always @(posedge clk) v774_7 <= v774;
-    wire [0:0] v775_l = v774_7; wire [4:0] v775_u = (v774_7 >>> 1) - v759_7; wire signed [5:0] v775 = {v775_u, v775_l};
-    wire [6:0] v776 = (v774_7 <<< 2) + v747_7;
-    reg [6:0] v776_8; always @(posedge clk) v776_8 <= v776;
-    wire [0:0] v777_l = v736_8; wire [7:0] v777_u = (v736_8 >>> 1) - v776_8; wire signed [8:0] v777 = {v777_u, v777_l};
-    wire signed [4:0] v778 = v768 - v609;
-    reg signed [4:0] v778_5; always @(posedge clk) v778_5 <= v778;
-    wire [4:0] v779 = v725_4 + v552;
-    reg [4:0] v779_5; always @(posedge clk) v779_5 <= v779;
-    wire [0:0] v780_l = v563_5; wire [4:0] v780_u = (v563_5 >>> 1) + v779_5; wire [5:0] v780 = {v780_u, v780_l};
-    wire signed [6:0] v781 = v780 - v696;
-    wire signed [7:0] v782 = v781 - $signed({1'b0, v571_5});
-    reg signed [7:0] v782_6; always @(posedge clk) v782_6 <= v782;
-    wire signed [8:0] v783 = (v782_6 <<< 1) + 10'sd3;
-    wire [6:0] v784 = v783[8] ? 7'd0 : v783;
-    wire [2:0] v785 = (v784 >>> 3);
-    wire [0:0] v786_l = v671_6; wire [3:0] v786_u = (v671_6 >>> 1) + v785; wire [4:0] v786 = {v786_u, v786_l};
-    wire signed [5:0] v787 = v571_5 - v779_5;
-    wire [2:0] v788_l = v741; wire [6:0] v788_u = (v741 >>> 3) - v787; wire signed [9:0] v788 = {v788_u, v788_l};
-    wire [8:0] v789 = v788[9] ? 9'd0 : v788;
-    wire [1:0] v790 = (v789 >>> 5);
-    reg [1:0] v790_6; always @(posedge clk) v790_6 <= v790;
-    wire [2:0] v791 = v576_5 + v790;
-    reg [2:0] v791_6; always @(posedge clk) v791_6 <= v791;
-    wire [2:0] v792 = (v576_5 <<< 1) + v790;
-    reg [2:0] v792_6; always @(posedge clk) v792_6 <= v792;
-    wire [4:0] v793 = (v792_6 <<< 1) + v785;
-    reg [4:0] v793_7; always @(posedge clk) v793_7 <= v793;
-    wire [0:0] v794_l = $signed({1'b0, v594_5}); wire [6:0] v794_u = ($signed({1'b0, v594_5}) >>> 1) - v787; wire signed [7:0] v794 = {v794_u, v794_l};
-    wire signed [5:0] v795 = v719 - v533_4;
-    wire [6:0] v796 = (v719 <<< 2) - v719;
-    wire [1:0] v797_l = v796; wire [5:0] v797_u = (v796 >>> 2) - v590; wire signed [7:0] v797 = {v797_u, v797_l};
-    reg signed [7:0] v797_5; always @(posedge clk) v797_5 <= v797;
-    wire [3:0] v798_l = v797_5; wire [4:0] v798_u = (v797_5 >>> 4) - $signed({1'b0, v617_5}); wire signed [8:0] v798 = {v798_u, v798_l};
-    wire signed [10:0] v799 = (v798 <<< 2) - v740;
-    reg signed [10:0] v799_6; always @(posedge clk) v799_6 <= v799;
-    wire signed [10:0] v800 = v799_6 - 12'sd16;
-    wire [9:0] v801 = v800[10] ? 10'd0 : v800;
-    wire [2:0] v802 = (v801 >>> 6);
-    wire signed [5:0] v803 = (v802 <<< 2) - v752;
-    reg signed [5:0] v803_7; always @(posedge clk) v803_7 <= v803;
-    wire [4:0] v804 = (v676_6 <<< 1) + v802;
-    reg [4:0] v804_7; always @(posedge clk) v804_7 <= v804;
-    wire signed [3:0] v805 = (v671_6 <<< 1) - v802;
-    reg signed [3:0] v805_7; always @(posedge clk) v805_7 <= v805;
-    wire [4:0] v806 = (v296 <<< 1) + v725;
-    reg [4:0] v806_4; always @(posedge clk) v806_4 <= v806;
-    wire [1:0] v807_l = v806_4; wire [3:0] v807_u = (v806_4 >>> 2) - v563; wire signed [5:0] v807 = {v807_u, v807_l};
-    wire [0:0] v808_l = v807; wire [5:0] v808_u = (v807 >>> 1) - $signed({1'b0, v553}); wire signed [6:0] v808 = {v808_u, v808_l};
-    reg signed [6:0] v808_5; always @(posedge clk) v808_5 <= v808;
-    wire [1:0] v809_l = $signed({1'b0, v702_5}); wire [6:0] v809_u = ($signed({1'b0, v702_5}) >>> 2) + v808_5; wire signed [8:0] v809 = {v809_u, v809_l};
-    wire [1:0] v810_l = v809; wire [7:0] v810_u = (v809 >>> 2) + v720; wire signed [9:0] v810 = {v810_u, v810_l};
-    reg signed [9:0] v810_6; always @(posedge clk) v810_6 <= v810;
-    wire signed [9:0] v811 = v810_6 - 11'sd8;
-    wire [8:0] v812 = v811[9] ? 9'd0 : v811;
-    wire [3:0] v813 = (v812 >>> 4);
-    wire [5:0] v814 = v752 + v813;
-    reg [5:0] v814_7; always @(posedge clk) v814_7 <= v814;
-    wire [0:0] v815_l = v752; wire [4:0] v815_u = (v752 >>> 1) - v813; wire signed [5:0] v815 = {v815_u, v815_l};
-    reg signed [5:0] v815_7; always @(posedge clk) v815_7 <= v815;
-    wire signed [7:0] v816 = ($signed({1'b0, v774_7}) <<< 2) - v815_7;
-    wire signed [4:0] v817 = (v802 <<< 1) - v813;
-    reg signed [4:0] v817_7; always @(posedge clk) v817_7 <= v817;
-    wire [6:0] v818 = (v684_2 <<< 2) + v105_2;
-    wire signed [7:0] v819 = (v503 <<< 1) - v818;
-    reg signed [7:0] v819_3; always @(posedge clk) v819_3 <= v819;
-    wire [1:0] v820_l = v521_3; wire [8:0] v820_u = (v521_3 >>> 2) + v819_3; wire signed [10:0] v820 = {v820_u, v820_l};
-    wire signed [10:0] v821 = v820 + 12'sd8;
-    wire [8:0] v822 = v821[10] ? 9'd0 : v821;
-    wire [2:0] v823 = (v822 >>> 5);
-    reg [2:0] v823_4; always @(posedge clk) v823_4 <= v823;
-    wire [4:0] v824 = (v823_4 <<< 1) + v617;
-    reg [4:0] v824_5; always @(posedge clk) v824_5 <= v824;
-    wire [0:0] v825_l = $signed({1'b0, v824_5}); wire [5:0] v825_u = ($signed({1'b0, v824_5}) >>> 1) + v778_5; wire signed [6:0] v825 = {v825_u, v825_l};
-    wire signed [9:0] v826 = (v825 <<< 2) + v738;
-    reg signed [9:0] v826_6; always @(posedge clk) v826_6 <= v826;
-    wire [2:0] v827_l = v826_6; wire [7:0] v827_u = (v826_6 >>> 3) - $signed({1'b0, v726_6}); wire signed [10:0] v827 = {v827_u, v827_l};
-    wire signed [10:0] v828 = v827 + 12'sd16;
-    wire [8:0] v829 = v828[10] ? 9'd0 : v828;
-    wire [3:0] v830 = (v829 >>> 4);
-    reg [3:0] v830_7; always @(posedge clk) v830_7 <= v830;
-    wire signed [6:0] v831 = $signed({1'b0, v830_7}) + v803_7;
-    wire signed [8:0] v832 = (v831 <<< 2) - $signed({1'b0, v747_7});
-    wire [1:0] v833_l = v814_7; wire [4:0] v833_u = (v814_7 >>> 2) + v830_7; wire [6:0] v833 = {v833_u, v833_l};
-    wire [1:0] v834_l = $signed({1'b0, v833}); wire [6:0] v834_u = ($signed({1'b0, v833}) >>> 2) + v815_7; wire signed [8:0] v834 = {v834_u, v834_l};
-    wire [5:0] v835 = v830_7 + v804_7;
-    wire [0:0] v836_l = v795; wire [4:0] v836_u = (v795 >>> 1) - $signed({1'b0, v823_4}); wire signed [5:0] v836 = {v836_u, v836_l};
-    reg signed [5:0] v836_5; always @(posedge clk) v836_5 <= v836;
-    wire signed [9:0] v837 = (v836_5 <<< 3) - $signed({1'b0, v638_5});
-    wire [1:0] v838_l = v837; wire [7:0] v838_u = (v837 >>> 2) + $signed({1'b0, v674_5}); wire signed [9:0] v838 = {v838_u, v838_l};
-    wire signed [10:0] v839 = v673 + v838;
-    reg signed [10:0] v839_6; always @(posedge clk) v839_6 <= v839;
-    wire [1:0] v840_l = v839_6; wire [8:0] v840_u = (v839_6 >>> 2) - v586_6; wire signed [10:0] v840 = {v840_u, v840_l};
-    wire signed [10:0] v841 = v840 - 12'sd8;
-    wire [9:0] v842 = v841[10] ? 10'd0 : v841;
-    wire [3:0] v843 = (v842 >>> 5);
-    reg [3:0] v843_7; always @(posedge clk) v843_7 <= v843;
-    wire [4:0] v844 = v774_7 + v843_7;
-    wire [3:0] v845_l = v774_7; wire [4:0] v845_u = (v774_7 >>> 4) - v830_7; wire signed [8:0] v845 = {v845_u, v845_l};
-    wire [5:0] v846 = (v759_7 <<< 1) + v830_7;
-    wire [1:0] v847_l = v830_7; wire [4:0] v847_u = (v830_7 >>> 2) + v759_7; wire [6:0] v847 = {v847_u, v847_l};
-    wire [0:0] v848_l = v847; wire [5:0] v848_u = (v847 >>> 1) + v774_7; wire [6:0] v848 = {v848_u, v848_l};
-    wire [0:0] v849_l = v824_5; wire [5:0] v849_u = (v824_5 >>> 1) + v692_5; wire [6:0] v849 = {v849_u, v849_l};
-    wire signed [9:0] v850 = v652 + $signed({1'b0, v849});
-    wire signed [11:0] v851 = (v850 <<< 2) - v740;
-    reg signed [11:0] v851_6; always @(posedge clk) v851_6 <= v851;
-    wire signed [11:0] v852 = (v727_6 <<< 1) + v851_6;
-    wire signed [11:0] v853 = v852 + 13'sd24;
-    wire [9:0] v854 = v853[11] ? 10'd0 : v853;
-    wire [3:0] v855 = (v854 >>> 4);
-    reg [3:0] v855_7; always @(posedge clk) v855_7 <= v855;
-    wire [1:0] v856_l = v844; wire [4:0] v856_u = (v844 >>> 2) - v855_7; wire signed [6:0] v856 = {v856_u, v856_l};
-    reg signed [6:0] v856_8; always @(posedge clk) v856_8 <= v856;
-    wire [0:0] v857_l = v775; wire [5:0] v857_u = (v775 >>> 1) - $signed({1'b0, v855_7}); wire signed [6:0] v857 = {v857_u, v857_l};
-    reg signed [6:0] v857_8; always @(posedge clk) v857_8 <= v857;
-    wire [5:0] v858 = (v855_7 <<< 2) - v855_7;
-    wire [6:0] v859 = (v858 <<< 1) + v735;
-    reg [6:0] v859_8; always @(posedge clk) v859_8 <= v859;
-    wire [2:0] v860_l = v858; wire [4:0] v860_u = (v858 >>> 3) - v843_7; wire signed [7:0] v860 = {v860_u, v860_l};
-    reg signed [7:0] v860_8; always @(posedge clk) v860_8 <= v860;
-    wire signed [4:0] v861 = (v823_4 <<< 1) - v617;
-    reg signed [4:0] v861_5; always @(posedge clk) v861_5 <= v861;
-    wire signed [7:0] v862 = v653_5 - v861_5;
-    wire signed [8:0] v863 = (v862 <<< 1) + v678_5;
-    wire signed [8:0] v864 = ($signed({1'b0, v571_5}) <<< 1) + v863;
-    reg signed [8:0] v864_6; always @(posedge clk) v864_6 <= v864;
-    wire signed [8:0] v865 = v864_6 + 10'sd4;
-    wire [6:0] v866 = v865[8] ? 7'd0 : v865;
-    wire [1:0] v867 = (v866 >>> 4);
-    wire [4:0] v868 = (v867 <<< 1) + v786;
-    reg [4:0] v868_7; always @(posedge clk) v868_7 <= v868;
-    wire [6:0] v869 = v846 + v868_7;
-    wire [4:0] v870 = v867 + v677_6;
-    reg [4:0] v870_7; always @(posedge clk) v870_7 <= v870;
-    wire [1:0] v871_l = v843_7; wire [4:0] v871_u = (v843_7 >>> 2) + v870_7; wire [6:0] v871 = {v871_u, v871_l};
-    wire signed [5:0] v872 = v861 + (v610 <<< 1);
-    reg signed [5:0] v872_5; always @(posedge clk) v872_5 <= v872;
-    wire signed [7:0] v873 = v872_5 + $signed({1'b0, v696});
-    wire signed [7:0] v874 = v873 + 9'sd1;
-    reg signed [7:0] v874_6; always @(posedge clk) v874_6 <= v874;
-    wire [6:0] v875 = v874_6[7] ? 7'd0 : v874_6;
-    wire [3:0] v876 = (v875 >>> 2);
-    wire signed [6:0] v877 = (v791_6 <<< 3) - v876;
-    wire signed [6:0] v878 = ($signed({1'b0, v671_6}) <<< 2) + v877;
-    reg signed [6:0] v878_7; always @(posedge clk) v878_7 <= v878;
-    wire [0:0] v879_l = v878_7; wire [6:0] v879_u = (v878_7 >>> 1) + v817_7; wire signed [7:0] v879 = {v879_u, v879_l};
-    wire signed [7:0] v880 = v879 - $signed({1'b0, v747_7});
-    wire signed [8:0] v881 = $signed({1'b0, v869}) + v880;
-    reg signed [8:0] v881_8; always @(posedge clk) v881_8 <= v881;
-    wire [5:0] v882 = (v790_6 <<< 3) + v876;
-    wire [5:0] v883 = (v785 <<< 1) + v882;
-    reg [5:0] v883_7; always @(posedge clk) v883_7 <= v883;
-    wire [1:0] v884_l = $signed({1'b0, v883_7}); wire [5:0] v884_u = ($signed({1'b0, v883_7}) >>> 2) + v805_7; wire signed [7:0] v884 = {v884_u, v884_l};
-    wire [0:0] v885_l = v884; wire [6:0] v885_u = (v884 >>> 1) - $signed({1'b0, v843_7}); wire signed [7:0] v885 = {v885_u, v885_l};
-    wire [0:0] v886_l = v834; wire [8:0] v886_u = (v834 >>> 1) + v885; wire signed [9:0] v886 = {v886_u, v886_l};
-    reg signed [9:0] v886_8; always @(posedge clk) v886_8 <= v886;
-    wire [5:0] v887 = (v792_6 <<< 2) + v876;
-    wire [0:0] v888_l = v887; wire [5:0] v888_u = (v887 >>> 1) + v752; wire [6:0] v888 = {v888_u, v888_l};
-    reg [6:0] v888_7; always @(posedge clk) v888_7 <= v888;
-    wire [7:0] v889 = (v888_7 <<< 1) + v774_7;
-    wire [1:0] v890_l = v634; wire [3:0] v890_u = (v634 >>> 2) - v823_4; wire signed [5:0] v890 = {v890_u, v890_l};
-    reg signed [5:0] v890_5; always @(posedge clk) v890_5 <= v890;
-    wire [1:0] v891_l = v890_5; wire [4:0] v891_u = (v890_5 >>> 2) - $signed({1'b0, v609_5}); wire signed [6:0] v891 = {v891_u, v891_l};
-    wire [0:0] v892_l = v891; wire [7:0] v892_u = (v891 >>> 1) + v794; wire signed [8:0] v892 = {v892_u, v892_l};
-    reg signed [8:0] v892_6; always @(posedge clk) v892_6 <= v892;
-    wire signed [8:0] v893 = $signed({1'b0, v712_6}) + v892_6;
-    wire signed [8:0] v894 = v893 - v763_6;
-    wire signed [11:0] v895 = (v894 <<< 1) + v765;
-    reg signed [11:0] v895_7; always @(posedge clk) v895_7 <= v895;
-    wire signed [11:0] v896 = v895_7 + 13'sd8;
-    wire [10:0] v897 = v896[11] ? 11'd0 : v896;
-    wire [5:0] v898 = (v897 >>> 4);
-    reg [5:0] v898_8; always @(posedge clk) v898_8 <= v898;
-    wire [7:0] v899 = (v871 <<< 1) + v898;
-    reg [7:0] v899_8; always @(posedge clk) v899_8 <= v899;
-    wire signed [8:0] v900 = (v898 <<< 2) - v735;
-    reg signed [8:0] v900_8; always @(posedge clk) v900_8 <= v900;
-    wire [0:0] v901_l = v886_8; wire [9:0] v901_u = (v886_8 >>> 1) + v900_8; wire signed [10:0] v901 = {v901_u, v901_l};
-    wire signed [4:0] v902 = (v552 <<< 1) - v823_4;
-    wire signed [5:0] v903 = v573 + v902;
-    reg signed [5:0] v903_5; always @(posedge clk) v903_5 <= v903;
-    wire signed [6:0] v904 = (v903_5 <<< 1) - $signed({1'b0, v634_5});
-    wire signed [7:0] v905 = ($signed({1'b0, v594_5}) <<< 1) + v904;
-    wire [2:0] v906_l = v905; wire [6:0] v906_u = (v905 >>> 3) - $signed({1'b0, v667_5}); wire signed [9:0] v906 = {v906_u, v906_l};
-    reg signed [9:0] v906_6; always @(posedge clk) v906_6 <= v906;
-    wire signed [11:0] v907 = (v906_6 <<< 2) - v729_6;
-    wire signed [11:0] v908 = v907 + 13'sd8;
-    wire [8:0] v909 = v908[11] ? 9'd0 : v908;
-    wire [3:0] v910 = (v909 >>> 4);
-    reg [3:0] v910_7; always @(posedge clk) v910_7 <= v910;
-    wire signed [7:0] v911 = (v793_7 <<< 2) - v910_7;
-    wire [1:0] v912_l = v911; wire [6:0] v912_u = (v911 >>> 2) + v815_7; wire signed [8:0] v912 = {v912_u, v912_l};
-    wire signed [8:0] v913 = v912 + v816;
-    reg signed [8:0] v913_8; always @(posedge clk) v913_8 <= v913;
-    wire signed [9:0] v914 = (v913_8 <<< 1) - $signed({1'b0, v736_8});
-    wire [5:0] v915 = (v910_7 <<< 1) + v830_7;
-    wire [6:0] v916 = v760_7 + v915;
-    wire [8:0] v917 = (v916 <<< 2) + v898;
-    reg [8:0] v917_8; always @(posedge clk) v917_8 <= v917;
-    wire signed [9:0] v918 = v856_8 + $signed({1'b0, v917_8});
-    wire signed [10:0] v919 = v918 + v914;
-    wire signed [10:0] v920 = v919 + 12'sd6;
-    wire signed [5:0] v921 = v823_4 - v719;
-    wire signed [5:0] v922 = v921 + $signed({1'b0, v556});
-    reg signed [5:0] v922_5; always @(posedge clk) v922_5 <= v922;
-    wire signed [7:0] v923 = (v922_5 <<< 1) + $signed({1'b0, v767_5});
-    wire [1:0] v924_l = v923; wire [7:0] v924_u = (v923 >>> 2) - $signed({1'b0, v748}); wire signed [9:0] v924 = {v924_u, v924_l};
-    wire signed [11:0] v925 = (v924 <<< 2) + v673;
-    reg signed [11:0] v925_6; always @(posedge clk) v925_6 <= v925;
-    wire signed [11:0] v926 = v925_6 + 13'sd12;
-    wire [9:0] v927 = v926[11] ? 10'd0 : v926;
-    wire [2:0] v928 = (v927 >>> 5);
-    reg [2:0] v928_7; always @(posedge clk) v928_7 <= v928;
-    wire signed [5:0] v929 = (v910_7 <<< 1) - v928_7;
-    wire signed [8:0] v930 = (v929 <<< 1) + $signed({1'b0, v848});
-    reg signed [8:0] v930_8; always @(posedge clk) v930_8 <= v930;
-    wire signed [8:0] v931 = v930_8 - $signed({1'b0, v898_8});
-    wire signed [10:0] v932 = v931 + v901;
-    wire signed [10:0] v933 = v932 - 12'sd8;
-    wire signed [8:0] v934 = (v929 <<< 1) + v845;
-    reg signed [8:0] v934_8; always @(posedge clk) v934_8 <= v934;
-    wire [1:0] v935_l = v934_8; wire [8:0] v935_u = (v934_8 >>> 2) + v881_8; wire signed [10:0] v935 = {v935_u, v935_l};
-    wire signed [7:0] v936 = ($signed({1'b0, v735}) <<< 1) - v929;
-    reg signed [7:0] v936_8; always @(posedge clk) v936_8 <= v936;
-    wire signed [8:0] v937 = (v936_8 <<< 2) - $signed({1'b0, v859_8});
-    wire [0:0] v938_l = v935; wire [9:0] v938_u = (v935 >>> 1) + v937; wire signed [10:0] v938 = {v938_u, v938_l};
-    wire signed [10:0] v939 = v938 + 12'sd4;
-    wire signed [7:0] v940 = (v929 <<< 1) + $signed({1'b0, v735});
-    reg signed [7:0] v940_8; always @(posedge clk) v940_8 <= v940;
-    wire [0:0] v941_l = v940_8; wire [7:0] v941_u = (v940_8 >>> 1) + v857_8; wire signed [8:0] v941 = {v941_u, v941_l};
-    wire [3:0] v942 = (v867 <<< 1) + v928;
-    reg [3:0] v942_7; always @(posedge clk) v942_7 <= v942;
-    wire [5:0] v943 = v942_7 + v835;
-    wire [8:0] v944 = (v943 <<< 1) + v889;
-    reg [8:0] v944_8; always @(posedge clk) v944_8 <= v944;
-    wire [0:0] v945_l = v860_8; wire [9:0] v945_u = (v860_8 >>> 1) + $signed({1'b0, v944_8}); wire signed [10:0] v945 = {v945_u, v945_l};
-    wire signed [10:0] v946 = v945 + v777;
-    wire signed [10:0] v947 = v946 + 12'sd4;
-    wire [0:0] v948_l = v928_7; wire [4:0] v948_u = (v928_7 >>> 1) + v759_7; wire [5:0] v948 = {v948_u, v948_l};
-    wire [6:0] v949 = v747_7 + v948;
-    wire signed [9:0] v950 = ($signed({1'b0, v949}) <<< 2) + v832;
-    reg signed [9:0] v950_8; always @(posedge clk) v950_8 <= v950;
-    wire [0:0] v951_l = $signed({1'b0, v899_8}); wire [10:0] v951_u = ($signed({1'b0, v899_8}) >>> 1) + v950_8; wire signed [11:0] v951 = {v951_u, v951_l};
-    wire signed [11:0] v952 = v941 + v951;
-    wire signed [11:0] v953 = v952 - 13'sd8;
-    wire signed [11:0] logit0 = v920 <<< 0;
-    always @(posedge clk) model_out[11:0] <= logit0;
-    wire signed [11:0] logit1 = v933 <<< 0;
-    always @(posedge clk) model_out[23:12] <= logit1;
-    wire signed [11:0] logit2 = v939 <<< 0;
-    always @(posedge clk) model_out[35:24] <= logit2;
-    wire signed [11:0] logit3 = v953 <<< 0;
-    always @(posedge clk) model_out[47:36] <= logit3;
-    wire signed [11:0] logit4 = v947 <<< 0;
-    always @(posedge clk) model_out[59:48] <= logit4;
+reg [0:0]
+v73_1,v77_1,v209_1,v217_2,v217_3,v217_4,v445_1,v514_4,v576_5;
+reg [111:0]
+inputs;
+reg [1:0]
+v59_1,v59_2,v84_1,v99_1,v100_1,v218_1,v296_4,v296_5,v309_2,v373_4,v373_5,v451_1,v463_1,v671_6,v790_6;
+reg [2:0]
+v105_2,v134_2,v150_2,v245_2,v312_2,v361_2,v378_2,v381_4,v430_5,v434_4,v434_5,v533_4,v563_5,v571_5,v571_6,v609_5,v617_5,
+v711_5,v791_6,v792_6,v823_4,v928_7;
+reg [3:0]
+v118_2,v143_2,v190_2,v191_2,v193_2,v205_2,v261_2,v276_3,v287_2,v345_2,v346_2,v364_2,v367_2,v388_2,v389_2,v398_2,v471_1,
+v480_2,v503_3,v583_5,v595_5,v676_6,v677_6,v725_4,v759_7,v768_5,v774_7,v830_7,v843_7,v855_7,v910_7,v942_7;
+reg [4:0]
+v266_2,v269_2,v302_3,v323_2,v332_3,v391_2,v396_2,v424_3,v458_5,v506_3,v528_3,v594_5,v600_5,v618_5,v619_5,v634_5,v641_2,
+v655_2,v667_5,v684_2,v692_5,v719_5,v747_7,v760_7,v779_5,v793_7,v804_7,v806_4,v824_5,v868_7,v870_7;
+reg [5:0]
+v207_3,v226_2,v228_2,v392_3,v411_2,v435_3,v440_3,v491_3,v507_3,v509_3,v543_3,v565_3,v578_5,v603_3,v620_3,v650_5,v674_5,
+v702_5,v706_3,v712_6,v714_3,v814_7,v883_7,v898_8;
+reg [6:0]
+v184_3,v238_2,v254_3,v299_3,v383_3,v417_3,v431_3,v494_3,v522_3,v544_3,v547_3,v558_3,v601_3,v611_3,v623_3,v659_2,v726_5,
+v726_6,v736_8,v767_5,v776_8,v859_8,v888_7;
+reg [7:0]
+v229_2,v321_2,v333_4,v442_3,v638_5,v899_8;
+reg [8:0]
+v255_3,v482_3,v917_8,v944_8;
+reg signed [10:0]
+v180_2,v273_2,v279_2,v329_2,v357_1,v488_2,v498_4,v500_2,v517_2,v606_4,v626_4,v680_1,v688_4,v764_6,v799_6,v839_6;
+reg signed [11:0]
+v250_2,v631_4,v664_4,v704_6,v851_6,v895_7,v925_6;
+reg signed [1:0]
+v213_1;
+reg signed [2:0]
+v86_1,v211_1,v460_1,v460_2;
+reg signed [3:0]
+v1_1,v30_1,v32_1,v151_2,v343_2,v348_2,v448_2,v469_1,v540_4,v575_5,v805_7;
+reg signed [4:0]
+v153_2,v237_2,v244_2,v244_3,v313_2,v320_2,v379_3,v534_4,v627_2,v778_5,v817_7,v861_5;
+reg signed [5:0]
+v55_1,v95_1,v101_1,v114_1,v201_3,v263_2,v264_2,v277_3,v310_3,v339_3,v341_2,v399_3,v453_2,v453_3,v465_2,v473_2,v484_2,
+v557_5,v592_5,v636_5,v640_3,v643_2,v644_3,v678_5,v803_7,v815_7,v836_5,v872_5,v890_5,v903_5,v922_5;
+reg signed [6:0]
+v22_1,v51_1,v111_1,v145_1,v161_1,v174_1,v227_2,v293_3,v314_3,v366_3,v385_3,v403_3,v412_3,v415_3,v425_3,v439_3,v449_3,
+v510_3,v535_3,v541_3,v579_3,v579_4,v586_6,v635_5,v685_3,v761_5,v808_5,v856_8,v857_8,v878_7;
+reg signed [7:0]
+v35_1,v44_1,v45_1,v47_1,v91_1,v120_1,v122_1,v128_1,v136_1,v146_1,v157_1,v162_1,v166_1,v175_1,v241_1,v326_1,v342_3,v349_1,
+v370_3,v394_3,v404_3,v413_3,v437_3,v495_3,v597_5,v628_3,v651_5,v653_5,v654_5,v672_5,v693_6,v727_6,v729_6,v743_6,v753_5,
+v763_5,v763_6,v782_6,v797_5,v819_3,v860_8,v874_6,v936_8,v940_8;
+reg signed [8:0]
+v21_1,v61_1,v113_1,v155_1,v169_2,v173_1,v187_1,v195_1,v232_1,v298_3,v316_1,v428_4,v456_4,v515_1,v521_3,v537_3,v561_4,
+v566_3,v588_4,v622_4,v675_6,v697_3,v709_4,v722_3,v730_6,v750_6,v771_6,v864_6,v881_8,v892_6,v900_8,v913_8,v930_8,v934_8;
+reg signed [9:0]
+v40_1,v178_1,v197_2,v223_1,v248_1,v257_1,v271_1,v283_1,v305_1,v335_1,v351_1,v353_2,v374_1,v407_1,v419_1,v421_2,v477_1,
+v486_3,v487_1,v496_3,v525_2,v549_4,v569_4,v614_4,v647_4,v658_3,v661_3,v698_4,v717_4,v732_7,v755_6,v810_6,v826_6,v886_8,
+v906_6,v950_8;
+wire [0:0]
+v73,v77,v83,v108,v131,v139,v209,v217,v445,v514,v576;
+wire [10:0]
+v252,v360,v683,v897;
+wire [1:0]
+v59,v84,v85,v99,v100,v125,v140,v142,v144,v218,v219,v220,v235,v243,v296,v309,v373,v451,v459,v463,v467,v671,v790,v867;
+wire [2:0]
+v72,v105,v134,v150,v210,v245,v281,v312,v338,v361,v378,v380,v381,v430,v434,v464,v533,v552,v563,v571,v590,v609,v617,v711,
+v785,v791,v792,v802,v823,v928;
+wire [3:0]
+v118,v143,v190,v191,v193,v200,v205,v216,v236,v246,v260,v261,v265,v268,v276,v287,v319,v345,v346,v356,v364,v367,v388,v389,
+v395,v398,v452,v471,v480,v503,v553,v556,v577,v583,v595,v676,v677,v725,v759,v768,v774,v813,v830,v843,v855,v876,v910,v942;
+wire [4:0]
+v58,v76,v98,v107,v171,v183,v192,v206,v266,v267,v269,v289,v301,v302,v303,v323,v332,v362,v363,v390,v391,v393,v396,v400,
+v401,v424,v458,v472,v506,v520,v528,v554,v555,v594,v600,v618,v619,v634,v639,v641,v655,v667,v684,v692,v719,v735,v747,v752,
+v760,v766,v779,v786,v793,v804,v806,v824,v844,v868,v870;
+wire [5:0]
+v82,v207,v226,v228,v324,v347,v392,v397,v411,v435,v440,v491,v507,v509,v513,v543,v565,v578,v603,v620,v650,v656,v674,v696,
+v702,v705,v706,v712,v713,v714,v780,v814,v835,v846,v858,v882,v883,v887,v898,v915,v943,v948;
+wire [6:0]
+v104,v117,v124,v138,v184,v238,v242,v253,v254,v290,v295,v299,v372,v383,v417,v431,v441,v444,v494,v522,v532,v544,v547,v558,
+v564,v601,v611,v623,v659,v670,v721,v726,v736,v748,v749,v758,v767,v776,v784,v796,v818,v833,v847,v848,v849,v859,v866,v869,
+v871,v875,v888,v916,v949;
+wire [7:0]
+v130,v149,v170,v208,v229,v234,v286,v318,v321,v333,v416,v429,v433,v442,v457,v481,v504,v523,v530,v562,v570,v582,v589,v612,
+v638,v710,v715,v724,v746,v751,v773,v889,v899;
+wire [8:0]
+v189,v225,v255,v259,v308,v337,v355,v423,v479,v482,v483,v527,v529,v551,v608,v616,v660,v718,v734,v739,v789,v812,v822,v829,
+v909,v917,v944;
+wire [9:0]
+v182,v199,v204,v275,v280,v331,v377,v410,v418,v490,v502,v519,v624,v633,v649,v666,v691,v701,v801,v842,v854,v927;
+wire signed [0:0]
+v50;
+wire signed [10:0]
+v179,v180,v181,v196,v198,v202,v203,v272,v273,v274,v278,v279,v329,v330,v357,v375,v376,v408,v409,v488,v489,v497,v498,v499,
+v500,v501,v516,v517,v518,v546,v580,v581,v606,v607,v626,v632,v648,v663,v680,v688,v699,v700,v764,v765,v799,v800,v820,v821,
+v827,v828,v839,v840,v841,v901,v919,v920,v932,v933,v935,v938,v939,v945,v946,v947;
+wire signed [11:0]
+v249,v250,v251,v358,v359,v631,v664,v665,v681,v689,v690,v703,v704,v744,v745,v851,v852,v853,v895,v896,v907,v908,v925,v926,
+v951,v952,v953,logit0,logit1,logit2,logit3,logit4;
+wire signed [12:0]
+v682;
+wire signed [1:0]
+v3,v24,v133,v141,v213,v446;
+wire signed [2:0]
+v28,v64,v66,v86,v211,v214,v447,v460,v468,v539;
+wire signed [3:0]
+v1,v4,v13,v15,v30,v32,v67,v132,v151,v212,v340,v343,v348,v382,v448,v469,v540,v572,v573,v574,v575,v610,v805;
+wire signed [4:0]
+v6,v16,v33,v46,v60,v63,v65,v69,v70,v71,v74,v87,v90,v93,v153,v154,v215,v237,v239,v244,v262,v313,v320,v322,v365,v368,v379,
+v470,v534,v584,v591,v593,v627,v642,v778,v817,v861,v902;
+wire signed [5:0]
+v8,v26,v34,v36,v37,v42,v48,v54,v55,v56,v57,v62,v68,v75,v78,v79,v80,v89,v95,v96,v97,v101,v106,v109,v110,v112,v114,v119,
+v126,v127,v152,v201,v263,v264,v277,v300,v310,v339,v341,v344,v384,v387,v399,v453,v465,v473,v474,v484,v557,v592,v636,v640,
+v643,v644,v678,v728,v775,v787,v795,v803,v807,v815,v836,v872,v890,v903,v921,v922,v929;
+wire signed [6:0]
+v0,v2,v5,v7,v10,v11,v12,v14,v17,v18,v20,v22,v23,v25,v27,v31,v38,v39,v41,v43,v49,v51,v52,v53,v81,v88,v92,v111,v145,v156,
+v160,v161,v165,v174,v227,v288,v292,v293,v297,v314,v366,v369,v385,v402,v403,v412,v414,v415,v425,v439,v449,v454,v466,v485,
+v510,v511,v512,v535,v536,v541,v579,v585,v586,v635,v685,v694,v720,v742,v761,v769,v781,v808,v825,v831,v856,v857,v877,v878,
+v891,v904;
+wire signed [7:0]
+v9,v29,v35,v44,v45,v47,v91,v94,v102,v103,v115,v116,v120,v121,v122,v123,v128,v135,v136,v137,v146,v147,v157,v159,v162,v166,
+v172,v175,v176,v185,v194,v221,v230,v231,v241,v247,v291,v294,v304,v311,v325,v326,v342,v349,v370,v371,v394,v404,v405,v413,
+v426,v437,v443,v461,v492,v493,v495,v508,v542,v596,v597,v628,v637,v651,v653,v654,v657,v672,v686,v693,v695,v707,v727,v729,
+v737,v741,v743,v753,v762,v763,v770,v782,v794,v797,v816,v819,v860,v862,v873,v874,v879,v880,v884,v885,v905,v911,v923,v936,
+v940;
+wire signed [8:0]
+v19,v21,v61,v113,v129,v148,v155,v167,v168,v169,v173,v177,v186,v187,v195,v222,v232,v233,v240,v284,v285,v298,v315,v316,
+v317,v386,v427,v428,v432,v436,v438,v450,v455,v456,v462,v475,v476,v515,v521,v537,v538,v545,v559,v560,v561,v566,v587,v588,
+v598,v599,v604,v605,v621,v622,v629,v630,v645,v646,v668,v669,v673,v675,v687,v697,v708,v709,v722,v723,v730,v750,v754,v771,
+v772,v777,v783,v798,v809,v832,v834,v845,v863,v864,v865,v881,v892,v893,v894,v900,v912,v913,v930,v931,v934,v937,v941;
+wire signed [9:0]
+v40,v158,v163,v164,v178,v188,v197,v223,v224,v248,v256,v257,v258,v270,v271,v282,v283,v284_w,v305,v306,v307,v327,v328,v334,
+v335,v336,v350,v351,v352,v353,v354,v374,v406,v407,v419,v420,v421,v422,v477,v478,v486,v487,v496,v505,v524,v525,v526,v531,
+v548,v549,v550,v567,v568,v569,v602,v613,v614,v615,v625,v647,v652,v658,v661,v662,v679,v698,v716,v717,v731,v732,v733,v738,
+v740,v755,v756,v757,v788,v810,v811,v826,v837,v838,v850,v886,v906,v914,v918,v924,v950;
+assign
+v0 = inputs[6:0],
+v1 = (v0 >>> 3),
+v2 = inputs[13:7],
+v3 = (v2 >>> 5),
+v4 = (v3 <<< 2) - v3,
+v5[3:0] = v1,
+v5[6:4] = (v1 >>> 4) + v3,
+v6 = v1 + v3,
+v7 = inputs[20:14],
+v8 = (v7 >>> 1),
+v9[0:0] = v5,
+v9[7:1] = v8 + (v5 >>> 1),
+v10 = (v3 <<< 4) + v8,
+v11[1:0] = v8,
+v11[6:2] = (v8 >>> 2) + v3,
+v12 = inputs[27:21],
+v13 = (v12 >>> 3),
+v14 = inputs[34:28],
+v15 = (v14 >>> 3),
+v16 = (v3 <<< 2) + v15,
+v17[1:0] = v15,
+v17[6:2] = (v15 >>> 2) + v1,
+v18[1:0] = v1,
+v18[6:2] = (v1 >>> 2) + v15,
+v19 = (v8 <<< 2) + v18,
+v20[0:0] = v8,
+v20[6:1] = (v8 >>> 1) + v15,
+v21[1:0] = v13,
+v21[8:2] = (v13 >>> 2) - v20,
+v22 = (v1 <<< 1) + v20,
+v23 = inputs[69:63],
+v24 = (v23 >>> 5),
+v25 = (v24 <<< 3) + v8,
+v26 = (v24 <<< 3) - v13,
+v27[2:0] = v26,
+v27[6:3] = (v26 >>> 3) - v3,
+v28 = v3 + v24,
+v29 = (v28 <<< 4) - v15,
+v30[0:0] = v3,
+v30[3:1] = (v3 >>> 1) - v24,
+v31 = inputs[76:70],
+v32 = (v31 >>> 3),
+v33 = (v24 <<< 1) + v32,
+v34 = (v33 <<< 1) - v15,
+v35 = v34 + (v16 <<< 2),
+v36[2:0] = v32,
+v36[5:3] = (v32 >>> 3) - v3,
+v37[0:0] = v1,
+v37[5:1] = (v1 >>> 1) + v32,
+v38[1:0] = v15,
+v38[6:2] = (v15 >>> 2) + v32,
+v39 = (v24 <<< 3) + v38,
+v40 = (v19 <<< 1) - v39,
+v41 = (v32 <<< 2) - v15,
+v42 = (v13 <<< 1) - v32,
+v43[1:0] = v8,
+v43[6:2] = (v8 >>> 2) - v32,
+v44 = (v1 <<< 2) + v43,
+v45 = v43 + (v28 <<< 4),
+v46 = v13 - v32,
+v47[0:0] = v22,
+v47[7:1] = (v22 >>> 1) - v46,
+v48 = v1 + v46,
+v49 = inputs[83:77],
+v50 = (v49 >>> 6),
+v51 = (v50 <<< 4) - v39,
+v52[3:0] = v10,
+v52[6:4] = (v10 >>> 4) - v50,
+v53 = (v50 <<< 3) - v20,
+v54 = (v50 <<< 2) - v46,
+v55[0:0] = v54,
+v55[5:1] = v24 + (v54 >>> 1),
+v56 = v15 - v54,
+v57 = v56 + 7'sd4,
+v58 = v57[5] ? 5'd0 : v57,
+v59 = (v58 >>> 3),
+v60[2:0] = v30,
+v60[4:3] = (v30 >>> 3) - v50,
+v61[2:0] = v44,
+v61[8:3] = (v44 >>> 3) + v60,
+v62 = (v50 <<< 4) + v13,
+v63[2:0] = v13,
+v63[4:3] = (v13 >>> 3) + v50,
+v64 = (v50 <<< 2) - v50,
+v65[1:0] = v1,
+v65[4:2] = (v1 >>> 2) + v50,
+v66 = v50 + v24,
+v67 = (v3 <<< 2) - v50,
+v68[0:0] = v67,
+v68[5:1] = (v67 >>> 1) - v32,
+v69[0:0] = v13,
+v69[4:1] = (v13 >>> 1) - v50,
+v70 = v69 - v3,
+v71 = v70 - 6'sd6,
+v72 = v71[4] ? 3'd0 : v71,
+v73 = (v72 >>> 2),
+v74[2:0] = v15,
+v74[4:3] = (v15 >>> 3) - v50,
+v75 = v74 + 7'sd4,
+v76 = v75[5] ? 5'd0 : v75,
+v77 = (v76 >>> 4),
+v78[3:0] = v1,
+v78[5:4] = (v1 >>> 4) - v50,
+v79 = (v50 <<< 1) + v78,
+v80[1:0] = v78,
+v80[5:2] = (v78 >>> 2) - v24,
+v81 = v80 + 8'sd8,
+v82 = v81[6] ? 6'd0 : v81,
+v83 = (v82 >>> 5),
+v84 = v83 + v73,
+v85 = v77 + v83,
+v86 = v85 - v73,
+v87[1:0] = v1,
+v87[4:2] = (v1 >>> 2) - v50,
+v88 = v25 - v87,
+v89 = v87 + (v4 <<< 1),
+v90[0:0] = v13,
+v90[4:1] = (v13 >>> 1) + v50,
+v91[1:0] = v27,
+v91[7:2] = (v27 >>> 2) - v90,
+v92 = inputs[111:105],
+v93 = (v92 >>> 2),
+v94[1:0] = v36,
+v94[7:2] = (v36 >>> 2) - v93,
+v95 = v6 - v93,
+v96 = v93 + v63,
+v97 = v95 - 7'sd1,
+v98 = v97[5] ? 5'd0 : v97,
+v99 = (v98 >>> 3),
+v100 = v83 + v99,
+v101[1:0] = v93,
+v101[5:2] = (v93 >>> 2) - v50,
+v102[0:0] = v101_1,
+v102[7:1] = (v101_1 >>> 1) - v55_1,
+v103 = v102 + 9'sd4,
+v104 = v103[7] ? 7'd0 : v103,
+v105 = (v104 >>> 3),
+v106 = v101 + 7'sd6,
+v107 = v106[5] ? 5'd0 : v106,
+v108 = (v107 >>> 4),
+v109[1:0] = v93,
+v109[5:2] = (v93 >>> 2) + v24,
+v110 = (v3 <<< 3) + v93,
+v111 = (v66 <<< 2) - v110,
+v112 = (v3 <<< 2) - v93,
+v113[1:0] = v53,
+v113[8:2] = (v53 >>> 2) - v112,
+v114 = (v50 <<< 3) + v112,
+v115 = v35_1 - v114_1,
+v116 = v115 + 9'sd4,
+v117 = v116[7] ? 7'd0 : v116,
+v118 = (v117 >>> 3),
+v119 = v32 + v93,
+v120 = v88 - v119,
+v121[0:0] = v17,
+v121[7:1] = (v17 >>> 1) - v119,
+v122[0:0] = v121,
+v122[7:1] = (v121 >>> 1) + v32,
+v123 = v122_1 + 9'sd8,
+v124 = v123[7] ? 7'd0 : v123,
+v125 = (v124 >>> 4),
+v126 = v50 + v119,
+v127 = (v13 <<< 1) + v93,
+v128[0:0] = v52,
+v128[7:1] = (v52 >>> 1) - v127,
+v129 = v128_1 + 10'sd24,
+v130 = v129[8] ? 8'd0 : v129,
+v131 = (v130 >>> 6),
+v132 = (v86_1 <<< 1) + $signed({1'b0, v131}),
+v133 = v131 - v73_1,
+v134 = v100_1 + v131,
+v135 = (v127 <<< 1) + v11,
+v136 = v135 + 9'sd8,
+v137 = -v136_1,
+v138 = v137[7] ? 7'd0 : v137,
+v139 = (v138 >>> 6),
+v140 = v139 + v131,
+v141[0:0] = v131,
+v141[1:1] = (v131 >>> 1) - v77_1,
+v142 = (v139 <<< 1) + v131,
+v143 = (v142 <<< 1) + v118,
+v144 = {v131, v139},
+v145 = v32 - v127,
+v146 = (v8 <<< 1) + v127,
+v147 = (v120_1 <<< 1) - v146_1,
+v148 = v147 + 10'sd16,
+v149 = v148[8] ? 8'd0 : v148,
+v150 = (v149 >>> 4),
+v151[0:0] = v150,
+v151[3:1] = (v150 >>> 1) - v131,
+v152 = $signed({1'b0, v118_2}) + v151_2,
+v153 = v141 + $signed({1'b0, v150}),
+v154 = v153_2 - $signed({1'b0, v118_2}),
+v155 = (v68 <<< 1) + v146,
+v156[0:0] = v8,
+v156[6:1] = (v8 >>> 1) - v93,
+v157 = v156 + v42,
+v158 = v40_1 - v157_1,
+v159 = (v24 <<< 4) + v156,
+v160 = (v93 <<< 2) - v93,
+v161[1:0] = v160,
+v161[6:2] = (v160 >>> 2) + v3,
+v162 = (v41 <<< 1) - v160,
+v163 = (v162_1 <<< 1) + v61_1,
+v164 = (v30_1 <<< 4) + v163,
+v165 = (v3 <<< 3) + v160,
+v166[2:0] = v165,
+v166[7:3] = (v165 >>> 3) - v64,
+v167 = v166_1 - v44_1,
+v168[0:0] = v167,
+v168[8:1] = (v167 >>> 1) + v32_1,
+v169 = v168 - 10'sd8,
+v170 = v169_2[8] ? 8'd0 : v169_2,
+v171 = (v170 >>> 3),
+v172 = (v160 <<< 1) - v8,
+v173[0:0] = v172,
+v173[8:1] = (v172 >>> 1) - v65,
+v174 = inputs[104:98],
+v175[3:0] = v174,
+v175[7:4] = (v174 >>> 4) + v50,
+v176 = (v50 <<< 1) + v174,
+v177[0:0] = v110,
+v177[8:1] = (v110 >>> 1) + v176,
+v178[1:0] = v177,
+v178[9:2] = (v177 >>> 2) + v145,
+v179[0:0] = v21_1,
+v179[10:1] = (v21_1 >>> 1) + v178_1,
+v180 = (v101_1 <<< 1) + v179,
+v181 = v180_2 - 12'sd40,
+v182 = v181[10] ? 10'd0 : v181,
+v183 = (v182 >>> 4),
+v184 = (v183 <<< 2) - v183,
+v185 = (v24 <<< 4) - v174,
+v186[2:0] = v185,
+v186[8:3] = (v185 >>> 3) - v1,
+v187 = (v160 <<< 1) + v186,
+v188 = v187_1 + 11'sd48,
+v189 = v188[9] ? 9'd0 : v188,
+v190 = (v189 >>> 5),
+v191 = (v125 <<< 1) + v190,
+v192 = v118_2 + v191_2,
+v193 = (v131 <<< 1) + v190,
+v194[4:0] = v174,
+v194[7:5] = (v174 >>> 5) + v3,
+v195[2:0] = v194,
+v195[8:3] = (v194 >>> 3) - v13,
+v196 = (v173_1 <<< 2) - v195_1,
+v197[1:0] = v196,
+v197[9:2] = (v196 >>> 2) - v113_1,
+v198 = v197_2 + 12'sd64,
+v199 = v198[10] ? 10'd0 : v198,
+v200 = (v199 >>> 6),
+v201 = v152 + $signed({1'b0, v200}),
+v202[1:0] = v195_1,
+v202[10:2] = (v195_1 >>> 2) + v113_1,
+v203 = v202 - 12'sd16,
+v204 = v203[10] ? 10'd0 : v203,
+v205 = (v204 >>> 6),
+v206 = (v205_2 <<< 1) + v118_2,
+v207 = v206 + (v200 <<< 1),
+v208 = v195[8] ? 8'd0 : v195,
+v209 = (v208 >>> 7),
+v210 = (v209_1 <<< 2) + v131,
+v211 = (v209 <<< 1) - v83,
+v212 = v211_1 + $signed({1'b0, v125}),
+v213 = v209 - v77,
+v214 = (v213_1 <<< 1) + $signed({1'b0, v131}),
+v215 = v214 + $signed({1'b0, v105}),
+v216 = v215[4] ? 4'd0 : v215,
+v217 = (v216 >>> 3),
+v218 = v83 + v209,
+v219 = v218_1 + v131,
+v220 = v139 + v218_1,
+v221 = (v3 <<< 1) + v174,
+v222[0:0] = v87,
+v222[8:1] = v221 + (v87 >>> 1),
+v223 = (v222 <<< 1) - v145,
+v224 = v223_1 + 11'sd42,
+v225 = v224[9] ? 9'd0 : v224,
+v226 = (v225 >>> 3),
+v227 = (v140 <<< 1) - v226,
+v228[3:0] = v226,
+v228[5:4] = (v226 >>> 4) + v131,
+v229 = (v226 <<< 2) - v226,
+v230 = (v32 <<< 2) + v174,
+v231[3:0] = v230,
+v231[7:4] = (v230 >>> 4) - v50,
+v232 = (v112 <<< 2) + v231,
+v233 = v232_1 - 10'sd32,
+v234 = v233[8] ? 8'd0 : v233,
+v235 = (v234 >>> 6),
+v236 = (v235 <<< 2) + v210,
+v237[1:0] = v236,
+v237[4:2] = (v236 >>> 2) - v125,
+v238 = (v235 <<< 5) + v226,
+v239[0:0] = v190,
+v239[4:1] = (v190 >>> 1) - v235,
+v240 = v230 + (v90 <<< 2),
+v241 = (v32 <<< 1) - v240,
+v242 = v241_1[7] ? 7'd0 : v241_1,
+v243 = (v242 >>> 5),
+v244 = ($signed({1'b0, v243}) <<< 1) + v212,
+v245 = v243 + v144,
+v246 = (v125 <<< 1) + v243,
+v247 = v174 - v1,
+v248[1:0] = v79,
+v248[9:2] = (v79 >>> 2) + v247,
+v249 = (v248_1 <<< 2) - v45_1,
+v250[1:0] = v249,
+v250[11:2] = (v249 >>> 2) - v101_1,
+v251 = v250_2 + 13'sd116,
+v252 = v251[11] ? 11'd0 : v251,
+v253 = (v252 >>> 4),
+v254[0:0] = v253,
+v254[6:1] = v118_2 + (v253 >>> 1),
+v255 = (v253 <<< 2) - v253,
+v256 = (v1 <<< 5) - v174,
+v257[0:0] = v256,
+v257[9:1] = (v256 >>> 1) - v20,
+v258 = v257_1 - 11'sd16,
+v259 = v258[9] ? 9'd0 : v258,
+v260 = (v259 >>> 5),
+v261 = v260 + v220,
+v262 = (v77_1 <<< 1) - v260,
+v263 = $signed({1'b0, v190}) + (v262 <<< 1),
+v264[0:0] = v190,
+v264[5:1] = (v190 >>> 1) - v260,
+v265[0:0] = v260,
+v265[3:1] = (v260 >>> 1) + v99_1,
+v266 = v84_1 + v265,
+v267 = v59_2 + v266_2,
+v268[0:0] = v260,
+v268[3:1] = (v260 >>> 1) + v139,
+v269 = v268 + v125,
+v270 = (v1 <<< 5) + v174,
+v271 = (v48 <<< 2) - v270,
+v272 = (v111_1 <<< 3) + v271_1,
+v273 = v272 + v164,
+v274 = v273_2 - 12'sd52,
+v275 = v274[10] ? 10'd0 : v274,
+v276 = (v275 >>> 5),
+v277 = v154 + $signed({1'b0, v276}),
+v278 = (v30_1 <<< 4) + v272,
+v279 = v278 - 12'sd32,
+v280 = v279_2[10] ? 10'd0 : v279_2,
+v281 = (v280 >>> 5),
+v282[1:0] = v270,
+v282[9:2] = (v270 >>> 2) + v42,
+v283 = (v89 <<< 1) - v282,
+v284_w = v257_1 + v283_1,
+v284 = v284_w >>> 1,
+v285 = v284 - 10'sd8,
+v286 = v285[8] ? 8'd0 : v285,
+v287 = (v286 >>> 4),
+v288 = (v267 <<< 1) - v287_2,
+v289 = v245_2 + v287_2,
+v290[1:0] = v287_2,
+v290[6:2] = (v287_2 >>> 2) + v269_2,
+v291[0:0] = v287_2,
+v291[7:1] = (v287_2 >>> 1) - v226_2,
+v292[0:0] = $signed({1'b0, v287_2}),
+v292[6:1] = ($signed({1'b0, v287_2}) >>> 1) + v264_2,
+v293 = v292 + $signed({1'b0, v171}),
+v294[0:0] = v293_3,
+v294[7:1] = (v293_3 >>> 1) + v201_3,
+v295 = v294[7] ? 7'd0 : v294,
+v296 = (v295 >>> 4),
+v297[0:0] = $signed({1'b0, v287_2}),
+v297[6:1] = ($signed({1'b0, v287_2}) >>> 1) + v263_2,
+v298[1:0] = v297,
+v298[8:2] = (v297 >>> 2) - $signed({1'b0, v183}),
+v299 = (v287_2 <<< 1) + v253,
+v300 = (v287_2 <<< 1) - v105_2,
+v301 = v118_2 + v287_2,
+v302[0:0] = v287_2,
+v302[4:1] = (v287_2 >>> 1) + v205_2,
+v303[0:0] = v287_2,
+v303[4:1] = (v287_2 >>> 1) + v118_2,
+v304 = (v15 <<< 2) + v174,
+v305[0:0] = v304,
+v305[9:1] = (v304 >>> 1) + v94,
+v306[0:0] = v305_1,
+v306[9:1] = (v305_1 >>> 1) + v32_1,
+v307 = v306 + 11'sd40,
+v308 = v307[9] ? 9'd0 : v307,
+v309 = (v308 >>> 6),
+v310[2:0] = v183,
+v310[5:3] = (v183 >>> 3) - v309_2,
+v311[1:0] = v310_3,
+v311[7:2] = (v310_3 >>> 2) + v244_3,
+v312 = v219 + v309,
+v313[0:0] = v132,
+v313[4:1] = (v132 >>> 1) + $signed({1'b0, v309}),
+v314 = v313_2 + $signed({1'b0, v192}),
+v315 = v304 + (v90 <<< 2),
+v316 = v315 + v159,
+v317 = v316_1 - 10'sd6,
+v318 = v317[8] ? 8'd0 : v317,
+v319 = (v318 >>> 4),
+v320[0:0] = $signed({1'b0, v319}),
+v320[4:1] = ($signed({1'b0, v319}) >>> 1) + v133,
+v321 = (v319 <<< 4) + v226,
+v322 = v319 - v59_1,
+v323 = (v243 <<< 1) + v319,
+v324 = (v287_2 <<< 1) + v323_2,
+v325 = (v13 <<< 2) - v174,
+v326 = v126 - v325,
+v327[0:0] = v22_1,
+v327[9:1] = (v22_1 >>> 1) + v326_1,
+v328 = v21_1 + v327,
+v329 = (v328 <<< 1) - v174_1,
+v330 = v329_2 - 12'sd60,
+v331 = v330[10] ? 10'd0 : v330,
+v332 = (v331 >>> 4),
+v333 = (v332_3 <<< 2) + v184_3,
+v334[2:0] = v325,
+v334[9:3] = (v325 >>> 3) - v109,
+v335[0:0] = v334,
+v335[9:1] = (v334 >>> 1) - v62,
+v336 = v335_1 - 11'sd8,
+v337 = v336[9] ? 9'd0 : v336,
+v338 = (v337 >>> 5),
+v339[0:0] = v332,
+v339[5:1] = (v332 >>> 1) - v276,
+v340 = v338 - v235,
+v341 = v340 + $signed({1'b0, v246}),
+v342 = (v341_2 <<< 2) - $signed({1'b0, v171}),
+v343 = v243 - v338,
+v344[0:0] = $signed({1'b0, v287_2}),
+v344[5:1] = ($signed({1'b0, v287_2}) >>> 1) + v343_2,
+v345[0:0] = v338,
+v345[3:1] = (v338 >>> 1) + v235,
+v346 = (v125 <<< 1) + v338,
+v347[0:0] = v150_2,
+v347[5:1] = (v150_2 >>> 1) + v346_2,
+v348 = v338 - v190,
+v349 = v325 - v32,
+v350[3:0] = v174,
+v350[9:4] = (v174 >>> 4) - v93,
+v351 = v96 + v350,
+v352[0:0] = v351_1,
+v352[9:1] = (v351_1 >>> 1) + v22_1,
+v353 = (v95_1 <<< 3) - v352,
+v354 = v353_2 + 11'sd10,
+v355 = v354[9] ? 9'd0 : v354,
+v356 = (v355 >>> 4),
+v357 = (v9 <<< 2) + v350,
+v358[2:0] = v357_1,
+v358[11:3] = (v357_1 >>> 3) - v175_1,
+v359 = v358 + 13'sd64,
+v360 = v359[11] ? 11'd0 : v359,
+v361 = (v360 >>> 7),
+v362 = v261_2 + v361_2,
+v363 = v287_2 + v362,
+v364 = (v99_1 <<< 1) + v361,
+v365 = v364_2 - v205_2,
+v366 = (v365 <<< 1) - $signed({1'b0, v356}),
+v367 = v361 + v338,
+v368 = v193_2 - v367_2,
+v369[0:0] = $signed({1'b0, v171}),
+v369[6:1] = v368 + ($signed({1'b0, v171}) >>> 1),
+v370 = $signed({1'b0, v303}) + v369,
+v371 = v370_3 + 9'sd4,
+v372 = v371[7] ? 7'd0 : v371,
+v373 = (v372 >>> 4),
+v374 = (v29 <<< 1) + v350,
+v375[1:0] = v374_1,
+v375[10:2] = (v374_1 >>> 2) + v47_1,
+v376 = v375 + 12'sd64,
+v377 = v376[10] ? 10'd0 : v376,
+v378 = (v377 >>> 6),
+v379[0:0] = v356,
+v379[4:1] = (v356 >>> 1) - v378_2,
+v380 = v373 + v296,
+v381 = {v217_3, v373},
+v382 = v281 - v378_2,
+v383 = (v378_2 <<< 1) + v253,
+v384[1:0] = v287_2,
+v384[5:2] = (v287_2 >>> 2) - v361_2,
+v385[0:0] = v384,
+v385[6:1] = (v384 >>> 1) + $signed({1'b0, v171}),
+v386[0:0] = v385_3,
+v386[8:1] = (v385_3 >>> 1) + $signed({1'b0, v207_3}),
+v387[1:0] = v205_2,
+v387[5:2] = (v205_2 >>> 2) - v361_2,
+v388 = v105 + v378,
+v389 = v378 + v105,
+v390[0:0] = v118_2,
+v390[4:1] = (v118_2 >>> 1) + v378_2,
+v391[0:0] = v150,
+v391[4:1] = (v150 >>> 1) + v378,
+v392 = v143_2 + v391_2,
+v393 = v378_2 + v118_2,
+v394[1:0] = v291,
+v394[7:2] = (v291 >>> 2) + $signed({1'b0, v393}),
+v395 = {v131, v361},
+v396 = (v243 <<< 2) + v395,
+v397 = (v118_2 <<< 1) + v396_2,
+v398 = (v131 <<< 1) + v361,
+v399 = ($signed({1'b0, v398_2}) <<< 1) + v237_2,
+v400[0:0] = v190_2,
+v400[4:1] = (v190_2 >>> 1) + v361_2,
+v401 = v118_2 + v400,
+v402 = v226_2 - v361_2,
+v403 = ($signed({1'b0, v205_2}) <<< 1) + v402,
+v404 = v403 + ($signed({1'b0, v356}) <<< 2),
+v405 = ($signed({1'b0, v392_3}) <<< 1) - v404_3,
+v406[1:0] = v8,
+v406[9:2] = (v8 >>> 2) + v174,
+v407 = v406 + v114,
+v408[0:0] = v349_1,
+v408[10:1] = (v349_1 >>> 1) + v407_1,
+v409 = v408 + 12'sd94,
+v410 = v409[10] ? 10'd0 : v409,
+v411 = (v410 >>> 4),
+v412 = v183 - v411_2,
+v413 = v227_2 - $signed({1'b0, v411_2}),
+v414[0:0] = v411_2,
+v414[6:1] = (v411_2 >>> 1) - v190_2,
+v415 = (v348_2 <<< 1) - $signed({1'b0, v411_2}),
+v416[0:0] = v229_2,
+v416[7:1] = (v229_2 >>> 1) + v411_2,
+v417 = (v411_2 <<< 2) - v411_2,
+v418 = (v417_3 <<< 1) + v255_3,
+v419 = (v48 <<< 2) + v406,
+v420 = v419_1 + v161_1,
+v421 = (v30_1 <<< 2) - v420,
+v422 = v421_2 - 11'sd8,
+v423 = v422[9] ? 9'd0 : v422,
+v424 = (v423 >>> 4),
+v425 = $signed({1'b0, v424}) + (v382 <<< 2),
+v426[1:0] = v425_3,
+v426[7:2] = (v425_3 >>> 2) + $signed({1'b0, v276_3}),
+v427 = v298_3 + v426,
+v428 = v427 - $signed({1'b0, v332_3}),
+v429 = v428_4[8] ? 8'd0 : v428_4,
+v430 = (v429 >>> 4),
+v431 = v290 + v424,
+v432 = (v415_3 <<< 1) + $signed({1'b0, v431_3}),
+v433 = v432[8] ? 8'd0 : v432,
+v434 = (v433 >>> 4),
+v435 = v289 + v424,
+v436 = (v435_3 <<< 2) - v276_3,
+v437[0:0] = v344,
+v437[7:1] = (v344 >>> 1) + $signed({1'b0, v424}),
+v438 = (v413_3 <<< 1) + v437_3,
+v439 = v424 - v324,
+v440[1:0] = v424,
+v440[5:2] = v281 + (v424 >>> 2),
+v441 = (v276_3 <<< 1) + v440_3,
+v442[1:0] = v397,
+v442[7:2] = (v397 >>> 2) + v424,
+v443 = v174 + 9'sd12,
+v444 = v443[7] ? 7'd0 : v443,
+v445 = (v444 >>> 6),
+v446 = v139 - v445_1,
+v447 = ($signed({1'b0, v209_1}) <<< 1) + v446,
+v448 = v447 + $signed({1'b0, v131}),
+v449 = (v448_2 <<< 3) - $signed({1'b0, v411_2}),
+v450 = v449_3 + $signed({1'b0, v299_3}),
+v451 = v445 + v108,
+v452 = (v451_1 <<< 2) + v243,
+v453[0:0] = $signed({1'b0, v452}),
+v453[5:1] = ($signed({1'b0, v452}) >>> 1) + v239,
+v454 = v453_3 + v379_3,
+v455[0:0] = v386,
+v455[8:1] = (v386 >>> 1) + v454,
+v456 = v339_3 + v455,
+v457 = v456_4[8] ? 8'd0 : v456_4,
+v458 = (v457 >>> 3),
+v459 = {v209, v445},
+v460[0:0] = v459,
+v460[2:1] = (v459 >>> 1) - v99,
+v461[3:0] = $signed({1'b0, v228_2}),
+v461[7:4] = ($signed({1'b0, v228_2}) >>> 4) + v460_2,
+v462[2:0] = v461,
+v462[8:3] = (v461 >>> 3) - $signed({1'b0, v345_2}),
+v463 = v445 + v99,
+v464 = v463_1 + v235,
+v465 = ($signed({1'b0, v464}) <<< 1) + v322,
+v466 = v465_2 + $signed({1'b0, v391_2}),
+v467 = (v445 <<< 1) + v83,
+v468[1:0] = v467,
+v468[2:2] = (v467 >>> 2) - v73,
+v469 = v468 - $signed({1'b0, v99}),
+v470[0:0] = $signed({1'b0, v131}),
+v470[4:1] = ($signed({1'b0, v131}) >>> 1) + v469_1,
+v471[2:0] = v83,
+v471[3:3] = (v83 >>> 3) + v445,
+v472 = v471_1 + (v260 <<< 1),
+v473 = (v131 <<< 2) - v472,
+v474[0:0] = v473_2,
+v474[5:1] = (v473_2 >>> 1) + $signed({1'b0, v105_2}),
+v475 = (v174 <<< 2) - v174,
+v476 = (v37 <<< 1) + v475,
+v477[0:0] = v476,
+v477[9:1] = (v476 >>> 1) - v127,
+v478 = v477_1 + 11'sd16,
+v479 = v478[9] ? 9'd0 : v478,
+v480 = (v479 >>> 4),
+v481 = (v480_2 <<< 2) + v238_2,
+v482 = v481 + v253,
+v483[1:0] = v482_3,
+v483[8:2] = (v482_3 >>> 2) + v302_3,
+v484 = $signed({1'b0, v480}) + v470,
+v485 = (v484_2 <<< 1) - $signed({1'b0, v150_2}),
+v486 = (v485 <<< 1) + $signed({1'b0, v416}),
+v487 = (v13 <<< 4) - v475,
+v488 = v487_1 + v158,
+v489 = v488_2 + 12'sd164,
+v490 = v489[10] ? 10'd0 : v489,
+v491 = (v490 >>> 3),
+v492 = v412_3 - $signed({1'b0, v491_3}),
+v493 = $signed({1'b0, v332_3}) + v492,
+v494[0:0] = v491,
+v494[6:1] = v389_2 + (v491 >>> 1),
+v495 = v474 + $signed({1'b0, v491}),
+v496[1:0] = v300,
+v496[9:2] = (v300 >>> 2) - $signed({1'b0, v491}),
+v497[0:0] = v311,
+v497[10:1] = (v311 >>> 1) + v496_3,
+v498 = ($signed({1'b0, v332_3}) <<< 1) + v497,
+v499 = (v51_1 <<< 2) - v487_1,
+v500[3:0] = v499,
+v500[10:4] = (v499 >>> 4) - v1_1,
+v501 = v500_2 + 12'sd56,
+v502 = v501[10] ? 10'd0 : v501,
+v503 = (v502 >>> 6),
+v504 = (v503_3 <<< 2) + v383_3,
+v505 = $signed({1'b0, v504}) + v486_3,
+v506[0:0] = v503,
+v506[4:1] = v312_2 + (v503 >>> 1),
+v507 = v390 + (v503 <<< 1),
+v508 = v399_3 + $signed({1'b0, v507_3}),
+v509[0:0] = v503,
+v509[5:1] = v388_2 + (v503 >>> 1),
+v510[0:0] = $signed({1'b0, v503}),
+v510[6:1] = v320_2 + ($signed({1'b0, v503}) >>> 1),
+v511 = v510_3 - $signed({1'b0, v424_3}),
+v512 = v511 + 8'sd1,
+v513 = v512[6] ? 6'd0 : v512,
+v514 = (v513 >>> 4),
+v515 = v8 - v475,
+v516[1:0] = v515_1,
+v516[10:2] = (v515_1 >>> 2) + v155_1,
+v517 = v516 - v146_1,
+v518 = v517_2 + 12'sd108,
+v519 = v518[10] ? 10'd0 : v518,
+v520 = (v519 >>> 4),
+v521[1:0] = v462,
+v521[8:2] = (v462 >>> 2) + $signed({1'b0, v520}),
+v522[0:0] = v520,
+v522[6:1] = v347 + (v520 >>> 1),
+v523 = (v276_3 <<< 2) + v522_3,
+v524 = v91_1 - v515_1,
+v525 = (v30_1 <<< 2) + v524,
+v526 = v525_2 + 11'sd8,
+v527 = v526[9] ? 9'd0 : v526,
+v528 = (v527 >>> 3),
+v529[0:0] = v255_3,
+v529[8:1] = (v255_3 >>> 1) + v528_3,
+v530[0:0] = v254_3,
+v530[7:1] = (v254_3 >>> 1) + v528_3,
+v531 = v438 - $signed({1'b0, v530}),
+v532 = v531[9] ? 7'd0 : v531,
+v533 = (v532 >>> 4),
+v534 = (v380 <<< 1) - v533,
+v535 = (v401 <<< 1) - v528,
+v536 = v535_3 - $signed({1'b0, v276_3}),
+v537 = (v528 <<< 1) - v321_2,
+v538[1:0] = v537_3,
+v538[8:2] = (v537_3 >>> 2) + $signed({1'b0, v509_3}),
+v539 = v373 - v514,
+v540 = v539 - $signed({1'b0, v434}),
+v541 = v276 - v491,
+v542 = v366_3 + v541_3,
+v543 = (v200 <<< 1) + v520,
+v544 = (v356 <<< 2) + v491,
+v545[0:0] = v544_3,
+v545[8:1] = (v544_3 >>> 1) - v417_3,
+v546 = v545 - $signed({1'b0, v529}),
+v547 = (v520 <<< 1) + v491,
+v548 = (v314_3 <<< 3) - $signed({1'b0, v547_3}),
+v549 = v548 + v538,
+v550 = v549_4 + 11'sd12,
+v551 = v550[9] ? 9'd0 : v550,
+v552 = (v551 >>> 5),
+v553 = v552 + v381_4,
+v554[1:0] = v552,
+v554[4:2] = (v552 >>> 2) + v296_4,
+v555[0:0] = v434_4,
+v555[4:1] = (v434_4 >>> 1) + v552,
+v556[0:0] = v552,
+v556[3:1] = (v552 >>> 1) + v373_4,
+v557 = (v556 <<< 1) - v458,
+v558[1:0] = v520,
+v558[6:2] = (v520 >>> 2) + v503,
+v559 = v342_3 + $signed({1'b0, v558_3}),
+v560 = (v277_3 <<< 2) + v559,
+v561 = v560 + 10'sd6,
+v562 = v561_4[8] ? 8'd0 : v561_4,
+v563 = (v562 >>> 4),
+v564 = (v533_4 <<< 4) + v563,
+v565 = v393 + v520,
+v566[1:0] = v520,
+v566[8:2] = (v520 >>> 2) - v411_2,
+v567[1:0] = v566_3,
+v567[9:2] = (v566_3 >>> 2) - v403_3,
+v568 = ($signed({1'b0, v506_3}) <<< 3) + v567,
+v569 = v568 + 11'sd12,
+v570 = v569_4[9] ? 8'd0 : v569_4,
+v571 = (v570 >>> 5),
+v572[1:0] = v571,
+v572[3:2] = (v571 >>> 2) - v217_4,
+v573[0:0] = v571,
+v573[3:1] = (v571 >>> 1) - v514_4,
+v574 = v571 - v514_4,
+v575 = $signed({1'b0, v296_4}) - v574,
+v576 = (v571 >>> 2),
+v577 = v533_4 + v571,
+v578 = (v577 <<< 1) + v554,
+v579[0:0] = v520,
+v579[6:1] = (v520 >>> 1) - v424,
+v580 = v498_4 - v579_4,
+v581 = v580 + 12'sd2,
+v582 = v581[10] ? 8'd0 : v581,
+v583 = (v582 >>> 4),
+v584 = (v434_5 <<< 1) - v583_5,
+v585 = ($signed({1'b0, v563_5}) <<< 2) + v584,
+v586 = ($signed({1'b0, v373_5}) <<< 2) - v585,
+v587[0:0] = v579_3,
+v587[8:1] = (v579_3 >>> 1) + v508,
+v588 = v587 + 10'sd8,
+v589 = v588_4[8] ? 8'd0 : v588_4,
+v590 = (v589 >>> 4),
+v591 = v534_4 - $signed({1'b0, v590}),
+v592[0:0] = v555,
+v592[5:1] = (v555 >>> 1) - v590,
+v593[0:0] = v583_5,
+v593[4:1] = (v583_5 >>> 1) - v430_5,
+v594[0:0] = v563,
+v594[4:1] = (v563 >>> 1) + v590,
+v595 = v563 + v590,
+v596 = ($signed({1'b0, v595_5}) <<< 2) + v557_5,
+v597 = (v595 <<< 3) - v564,
+v598 = ($signed({1'b0, v578_5}) <<< 1) + v597_5,
+v599[0:0] = v598,
+v599[8:1] = (v598 >>> 1) - v584,
+v600 = v595 + v552,
+v601 = (v520 <<< 2) - v520,
+v602 = (v601_3 <<< 1) - v483,
+v603 = (v503 <<< 1) + v424,
+v604[0:0] = $signed({1'b0, v603_3}),
+v604[8:1] = ($signed({1'b0, v603_3}) >>> 1) + v394_3,
+v605 = v604 - $signed({1'b0, v332_3}),
+v606[1:0] = v605,
+v606[10:2] = (v605 >>> 2) + v542,
+v607 = v606_4 + 12'sd4,
+v608 = v607[10] ? 9'd0 : v607,
+v609 = (v608 >>> 5),
+v610 = (v514_4 <<< 1) - v609,
+v611[1:0] = v424,
+v611[6:2] = (v424 >>> 2) + v503,
+v612 = (v276_3 <<< 2) + v611_3,
+v613[0:0] = $signed({1'b0, v612}),
+v613[9:1] = ($signed({1'b0, v612}) >>> 1) + v405,
+v614 = (v493 <<< 1) + v613,
+v615 = v614_4 + 11'sd12,
+v616 = v615[9] ? 9'd0 : v615,
+v617 = (v616 >>> 5),
+v618[0:0] = v577,
+v618[4:1] = (v577 >>> 1) + v617,
+v619 = (v617 <<< 2) - v617,
+v620 = v171 + v503,
+v621 = ($signed({1'b0, v620_3}) <<< 1) + v450,
+v622 = v621 - $signed({1'b0, v601_3}),
+v623 = (v528 <<< 2) - v528,
+v624 = v418 + v623_3,
+v625[3:0] = v623_3,
+v625[9:4] = (v623_3 >>> 4) - v424_3,
+v626 = v505 + v625,
+v627 = v309 - v480,
+v628[0:0] = v627_2,
+v628[7:1] = (v627_2 >>> 1) - v402,
+v629 = (v628_3 <<< 1) + $signed({1'b0, v565_3}),
+v630 = v629 + v436,
+v631[0:0] = v546,
+v631[11:1] = (v546 >>> 1) + v630,
+v632 = v631_4 + 12'sd22,
+v633 = v632[10] ? 10'd0 : v632,
+v634 = (v633 >>> 4),
+v635 = (v540_4 <<< 2) + $signed({1'b0, v634}),
+v636 = v634 - v595,
+v637 = v636_5 + v596,
+v638 = (v590 <<< 5) + v634,
+v639 = v480_2 + v361_2,
+v640 = v356 - v639,
+v641 = (v235 <<< 2) + v480,
+v642[0:0] = v480,
+v642[4:1] = (v480 >>> 1) - v235,
+v643[0:0] = v642,
+v643[5:1] = (v642 >>> 1) - $signed({1'b0, v319}),
+v644 = v643_2 + ($signed({1'b0, v281}) <<< 1),
+v645 = (v644_3 <<< 1) + $signed({1'b0, v623_3}),
+v646[0:0] = v645,
+v646[8:1] = (v645 >>> 1) - $signed({1'b0, v494_3}),
+v647 = v646 + $signed({1'b0, v333}),
+v648 = v622_4 + v647_4,
+v649 = v648[10] ? 10'd0 : v648,
+v650 = (v649 >>> 3),
+v651 = (v591 <<< 1) - $signed({1'b0, v650}),
+v652[1:0] = v635_5,
+v652[9:2] = (v635_5 >>> 2) - $signed({1'b0, v650_5}),
+v653 = (v572 <<< 1) - $signed({1'b0, v650}),
+v654[2:0] = $signed({1'b0, v650}),
+v654[7:3] = ($signed({1'b0, v650}) >>> 3) - v574,
+v655 = (v338 <<< 1) + v480,
+v656[1:0] = v655_2,
+v656[5:2] = (v655_2 >>> 2) + v309_2,
+v657[0:0] = v414,
+v657[7:1] = (v414 >>> 1) + $signed({1'b0, v656}),
+v658[1:0] = v657,
+v658[9:2] = (v657 >>> 2) + v466,
+v659 = (v480 <<< 2) + v190,
+v660 = (v229_2 <<< 1) + v659_2,
+v661 = (v363 <<< 2) - v660,
+v662 = v661_3 + $signed({1'b0, v442_3}),
+v663[0:0] = $signed({1'b0, v523}),
+v663[10:1] = ($signed({1'b0, v523}) >>> 1) + v662,
+v664[0:0] = v663,
+v664[11:1] = (v663 >>> 1) - $signed({1'b0, v624}),
+v665 = v664_4 - 13'sd6,
+v666 = v665[11] ? 10'd0 : v665,
+v667 = (v666 >>> 4),
+v668[0:0] = $signed({1'b0, v667_5}),
+v668[8:1] = ($signed({1'b0, v667_5}) >>> 1) + v651_5,
+v669 = v668 + 10'sd4,
+v670 = v669[8] ? 7'd0 : v669,
+v671 = (v670 >>> 4),
+v672[3:0] = v667,
+v672[7:4] = (v667 >>> 4) - v430,
+v673 = ($signed({1'b0, v296_5}) <<< 4) - v672_5,
+v674[0:0] = v667,
+v674[5:1] = (v667 >>> 1) + v609,
+v675 = $signed({1'b0, v674_5}) + v599,
+v676 = (v671 <<< 2) - v671,
+v677 = (v576_5 <<< 2) + v676,
+v678 = (v563 <<< 1) - v667,
+v679 = (v8 <<< 2) + v475,
+v680[6:0] = v679,
+v680[10:7] = (v679 >>> 7) - v28,
+v681[4:0] = v680_1,
+v681[11:5] = (v680_1 >>> 5) - v145_1,
+v682 = v681 - 14'sd288,
+v683 = v682[12] ? 11'd0 : v682,
+v684 = (v683 >>> 6),
+v685[0:0] = v200,
+v685[6:1] = (v200 >>> 1) - v684_2,
+v686 = v685_3 + v495_3,
+v687 = v686 + v536,
+v688[1:0] = v602,
+v688[10:2] = (v602 >>> 2) + v687,
+v689[0:0] = v688_4,
+v689[11:1] = (v688_4 >>> 1) - $signed({1'b0, v333_4}),
+v690 = v689 + 13'sd20,
+v691 = v690[11] ? 10'd0 : v690,
+v692 = (v691 >>> 4),
+v693[0:0] = v593,
+v693[7:1] = (v593 >>> 1) - $signed({1'b0, v692_5}),
+v694 = (v575_5 <<< 2) + $signed({1'b0, v692_5}),
+v695[0:0] = v694,
+v695[7:1] = (v694 >>> 1) - $signed({1'b0, v619_5}),
+v696 = v692_5 + v458_5,
+v697[2:0] = v387,
+v697[8:3] = (v387 >>> 3) - $signed({1'b0, v684_2}),
+v698 = (v439_3 <<< 1) + v697_3,
+v699 = (v698_4 <<< 1) + v626_4,
+v700 = v699 - 12'sd8,
+v701 = v700[10] ? 10'd0 : v700,
+v702 = (v701 >>> 3),
+v703[3:0] = v654_5,
+v703[11:4] = (v654_5 >>> 4) - $signed({1'b0, v702_5}),
+v704 = (v637 <<< 1) + v703,
+v705[1:0] = v684_2,
+v705[5:2] = (v684_2 >>> 2) + v134_2,
+v706 = v301 + v705,
+v707 = v640_3 + $signed({1'b0, v706_3}),
+v708[0:0] = $signed({1'b0, v332_3}),
+v708[8:1] = ($signed({1'b0, v332_3}) >>> 1) + v707,
+v709 = v708 - $signed({1'b0, v441}),
+v710 = v709_4[8] ? 8'd0 : v709_4,
+v711 = (v710 >>> 3),
+v712 = (v711_5 <<< 1) + v692_5,
+v713 = v684_2 + v105_2,
+v714 = v713 + v503,
+v715 = (v714_3 <<< 1) + v543_3,
+v716 = v658_3 - $signed({1'b0, v715}),
+v717 = v716 - 11'sd6,
+v718 = v717_4[9] ? 9'd0 : v717_4,
+v719 = (v718 >>> 3),
+v720 = (v719_5 <<< 1) - v696,
+v721[0:0] = v641_2,
+v721[6:1] = (v641_2 >>> 1) + v684_2,
+v722[0:0] = $signed({1'b0, v721}),
+v722[8:1] = ($signed({1'b0, v721}) >>> 1) + v288,
+v723 = v722_3 - $signed({1'b0, v424_3}),
+v724 = v723[8] ? 8'd0 : v723,
+v725 = (v724 >>> 3),
+v726[0:0] = v725_4,
+v726[6:1] = (v725_4 >>> 1) + v667,
+v727 = (v678_5 <<< 1) - $signed({1'b0, v712}),
+v728 = v600_5 - v692_5,
+v729[1:0] = v702_5,
+v729[7:2] = (v702_5 >>> 2) - v619_5,
+v730 = v720 - v729,
+v731[1:0] = v730_6,
+v731[9:2] = (v730_6 >>> 2) - $signed({1'b0, v726_6}),
+v732 = v675_6 + v731,
+v733 = v732_7 + 11'sd8,
+v734 = v733[9] ? 9'd0 : v733,
+v735 = (v734 >>> 3),
+v736 = (v735 <<< 2) - v735,
+v737 = (v650_5 <<< 1) - v702_5,
+v738[2:0] = v737,
+v738[9:3] = (v737 >>> 3) - v636_5,
+v739 = (v650_5 <<< 2) + v702_5,
+v740 = (v583_5 <<< 4) - v739,
+v741 = (v719_5 <<< 2) - v702_5,
+v742 = (v634_5 <<< 1) - v702_5,
+v743[0:0] = v742,
+v743[7:1] = (v742 >>> 1) + $signed({1'b0, v583_5}),
+v744[1:0] = v704_6,
+v744[11:2] = (v704_6 >>> 2) - v743_6,
+v745 = v744 + 13'sd8,
+v746 = v745[11] ? 8'd0 : v745,
+v747 = (v746 >>> 2),
+v748 = v711_5 + v702_5,
+v749 = (v600_5 <<< 1) + v748,
+v750 = $signed({1'b0, v749}) + v695,
+v751 = v750_6[8] ? 8'd0 : v750_6,
+v752 = (v751 >>> 2),
+v753[1:0] = v719,
+v753[7:2] = (v719 >>> 2) - v634,
+v754 = (v753_5 <<< 1) + v742,
+v755 = (v728 <<< 1) + v754,
+v756 = ($signed({1'b0, v571_6}) <<< 1) + v755_6,
+v757 = v756 + 11'sd3,
+v758 = v757[9] ? 7'd0 : v757,
+v759 = (v758 >>> 2),
+v760 = (v671_6 <<< 2) + v759,
+v761[0:0] = v719,
+v761[6:1] = (v719 >>> 1) - v458,
+v762[0:0] = v761_5,
+v762[7:1] = (v761_5 >>> 1) + $signed({1'b0, v618_5}),
+v763 = ($signed({1'b0, v296_4}) <<< 2) - v761,
+v764[2:0] = $signed({1'b0, v739}),
+v764[10:3] = ($signed({1'b0, v739}) >>> 3) + v763_5,
+v765[1:0] = v764_6,
+v765[10:2] = (v764_6 >>> 2) + v586_6,
+v766[0:0] = v711,
+v766[4:1] = (v711 >>> 1) + v577,
+v767[0:0] = v766,
+v767[6:1] = (v766 >>> 1) + v594,
+v768[0:0] = v711,
+v768[3:1] = (v711 >>> 1) + v296_4,
+v769 = (v592_5 <<< 1) - $signed({1'b0, v768_5}),
+v770 = v762 + v769,
+v771 = v770 + $signed({1'b0, v674_5}),
+v772 = (v693_6 <<< 1) + v771_6,
+v773 = v772[8] ? 8'd0 : v772,
+v774 = (v773 >>> 3),
+v775[0:0] = v774_7,
+v775[5:1] = (v774_7 >>> 1) - v759_7,
+v776 = (v774_7 <<< 2) + v747_7,
+v777[0:0] = v736_8,
+v777[8:1] = (v736_8 >>> 1) - v776_8,
+v778 = v768 - v609,
+v779 = v725_4 + v552,
+v780[0:0] = v563_5,
+v780[5:1] = (v563_5 >>> 1) + v779_5,
+v781 = v780 - v696,
+v782 = v781 - $signed({1'b0, v571_5}),
+v783 = (v782_6 <<< 1) + 10'sd3,
+v784 = v783[8] ? 7'd0 : v783,
+v785 = (v784 >>> 3),
+v786[0:0] = v671_6,
+v786[4:1] = (v671_6 >>> 1) + v785,
+v787 = v571_5 - v779_5,
+v788[2:0] = v741,
+v788[9:3] = (v741 >>> 3) - v787,
+v789 = v788[9] ? 9'd0 : v788,
+v790 = (v789 >>> 5),
+v791 = v576_5 + v790,
+v792 = (v576_5 <<< 1) + v790,
+v793 = (v792_6 <<< 1) + v785,
+v794[0:0] = $signed({1'b0, v594_5}),
+v794[7:1] = ($signed({1'b0, v594_5}) >>> 1) - v787,
+v795 = v719 - v533_4,
+v796 = (v719 <<< 2) - v719,
+v797[1:0] = v796,
+v797[7:2] = (v796 >>> 2) - v590,
+v798[3:0] = v797_5,
+v798[8:4] = (v797_5 >>> 4) - $signed({1'b0, v617_5}),
+v799 = (v798 <<< 2) - v740,
+v800 = v799_6 - 12'sd16,
+v801 = v800[10] ? 10'd0 : v800,
+v802 = (v801 >>> 6),
+v803 = (v802 <<< 2) - v752,
+v804 = (v676_6 <<< 1) + v802,
+v805 = (v671_6 <<< 1) - v802,
+v806 = (v296 <<< 1) + v725,
+v807[1:0] = v806_4,
+v807[5:2] = (v806_4 >>> 2) - v563,
+v808[0:0] = v807,
+v808[6:1] = (v807 >>> 1) - $signed({1'b0, v553}),
+v809[1:0] = $signed({1'b0, v702_5}),
+v809[8:2] = ($signed({1'b0, v702_5}) >>> 2) + v808_5,
+v810[1:0] = v809,
+v810[9:2] = (v809 >>> 2) + v720,
+v811 = v810_6 - 11'sd8,
+v812 = v811[9] ? 9'd0 : v811,
+v813 = (v812 >>> 4),
+v814 = v752 + v813,
+v815[0:0] = v752,
+v815[5:1] = (v752 >>> 1) - v813,
+v816 = ($signed({1'b0, v774_7}) <<< 2) - v815_7,
+v817 = (v802 <<< 1) - v813,
+v818 = (v684_2 <<< 2) + v105_2,
+v819 = (v503 <<< 1) - v818,
+v820[1:0] = v521_3,
+v820[10:2] = (v521_3 >>> 2) + v819_3,
+v821 = v820 + 12'sd8,
+v822 = v821[10] ? 9'd0 : v821,
+v823 = (v822 >>> 5),
+v824 = (v823_4 <<< 1) + v617,
+v825[0:0] = $signed({1'b0, v824_5}),
+v825[6:1] = ($signed({1'b0, v824_5}) >>> 1) + v778_5,
+v826 = (v825 <<< 2) + v738,
+v827[2:0] = v826_6,
+v827[10:3] = (v826_6 >>> 3) - $signed({1'b0, v726_6}),
+v828 = v827 + 12'sd16,
+v829 = v828[10] ? 9'd0 : v828,
+v830 = (v829 >>> 4),
+v831 = $signed({1'b0, v830_7}) + v803_7,
+v832 = (v831 <<< 2) - $signed({1'b0, v747_7}),
+v833[1:0] = v814_7,
+v833[6:2] = (v814_7 >>> 2) + v830_7,
+v834[1:0] = $signed({1'b0, v833}),
+v834[8:2] = ($signed({1'b0, v833}) >>> 2) + v815_7,
+v835 = v830_7 + v804_7,
+v836[0:0] = v795,
+v836[5:1] = (v795 >>> 1) - $signed({1'b0, v823_4}),
+v837 = (v836_5 <<< 3) - $signed({1'b0, v638_5}),
+v838[1:0] = v837,
+v838[9:2] = (v837 >>> 2) + $signed({1'b0, v674_5}),
+v839 = v673 + v838,
+v840[1:0] = v839_6,
+v840[10:2] = (v839_6 >>> 2) - v586_6,
+v841 = v840 - 12'sd8,
+v842 = v841[10] ? 10'd0 : v841,
+v843 = (v842 >>> 5),
+v844 = v774_7 + v843_7,
+v845[3:0] = v774_7,
+v845[8:4] = (v774_7 >>> 4) - v830_7,
+v846 = (v759_7 <<< 1) + v830_7,
+v847[1:0] = v830_7,
+v847[6:2] = (v830_7 >>> 2) + v759_7,
+v848[0:0] = v847,
+v848[6:1] = (v847 >>> 1) + v774_7,
+v849[0:0] = v824_5,
+v849[6:1] = (v824_5 >>> 1) + v692_5,
+v850 = v652 + $signed({1'b0, v849}),
+v851 = (v850 <<< 2) - v740,
+v852 = (v727_6 <<< 1) + v851_6,
+v853 = v852 + 13'sd24,
+v854 = v853[11] ? 10'd0 : v853,
+v855 = (v854 >>> 4),
+v856[1:0] = v844,
+v856[6:2] = (v844 >>> 2) - v855_7,
+v857[0:0] = v775,
+v857[6:1] = (v775 >>> 1) - $signed({1'b0, v855_7}),
+v858 = (v855_7 <<< 2) - v855_7,
+v859 = (v858 <<< 1) + v735,
+v860[2:0] = v858,
+v860[7:3] = (v858 >>> 3) - v843_7,
+v861 = (v823_4 <<< 1) - v617,
+v862 = v653_5 - v861_5,
+v863 = (v862 <<< 1) + v678_5,
+v864 = ($signed({1'b0, v571_5}) <<< 1) + v863,
+v865 = v864_6 + 10'sd4,
+v866 = v865[8] ? 7'd0 : v865,
+v867 = (v866 >>> 4),
+v868 = (v867 <<< 1) + v786,
+v869 = v846 + v868_7,
+v870 = v867 + v677_6,
+v871[1:0] = v843_7,
+v871[6:2] = (v843_7 >>> 2) + v870_7,
+v872 = v861 + (v610 <<< 1),
+v873 = v872_5 + $signed({1'b0, v696}),
+v874 = v873 + 9'sd1,
+v875 = v874_6[7] ? 7'd0 : v874_6,
+v876 = (v875 >>> 2),
+v877 = (v791_6 <<< 3) - v876,
+v878 = ($signed({1'b0, v671_6}) <<< 2) + v877,
+v879[0:0] = v878_7,
+v879[7:1] = (v878_7 >>> 1) + v817_7,
+v880 = v879 - $signed({1'b0, v747_7}),
+v881 = $signed({1'b0, v869}) + v880,
+v882 = (v790_6 <<< 3) + v876,
+v883 = (v785 <<< 1) + v882,
+v884[1:0] = $signed({1'b0, v883_7}),
+v884[7:2] = ($signed({1'b0, v883_7}) >>> 2) + v805_7,
+v885[0:0] = v884,
+v885[7:1] = (v884 >>> 1) - $signed({1'b0, v843_7}),
+v886[0:0] = v834,
+v886[9:1] = (v834 >>> 1) + v885,
+v887 = (v792_6 <<< 2) + v876,
+v888[0:0] = v887,
+v888[6:1] = (v887 >>> 1) + v752,
+v889 = (v888_7 <<< 1) + v774_7,
+v890[1:0] = v634,
+v890[5:2] = (v634 >>> 2) - v823_4,
+v891[1:0] = v890_5,
+v891[6:2] = (v890_5 >>> 2) - $signed({1'b0, v609_5}),
+v892[0:0] = v891,
+v892[8:1] = (v891 >>> 1) + v794,
+v893 = $signed({1'b0, v712_6}) + v892_6,
+v894 = v893 - v763_6,
+v895 = (v894 <<< 1) + v765,
+v896 = v895_7 + 13'sd8,
+v897 = v896[11] ? 11'd0 : v896,
+v898 = (v897 >>> 4),
+v899 = (v871 <<< 1) + v898,
+v900 = (v898 <<< 2) - v735,
+v901[0:0] = v886_8,
+v901[10:1] = (v886_8 >>> 1) + v900_8,
+v902 = (v552 <<< 1) - v823_4,
+v903 = v573 + v902,
+v904 = (v903_5 <<< 1) - $signed({1'b0, v634_5}),
+v905 = ($signed({1'b0, v594_5}) <<< 1) + v904,
+v906[2:0] = v905,
+v906[9:3] = (v905 >>> 3) - $signed({1'b0, v667_5}),
+v907 = (v906_6 <<< 2) - v729_6,
+v908 = v907 + 13'sd8,
+v909 = v908[11] ? 9'd0 : v908,
+v910 = (v909 >>> 4),
+v911 = (v793_7 <<< 2) - v910_7,
+v912[1:0] = v911,
+v912[8:2] = (v911 >>> 2) + v815_7,
+v913 = v912 + v816,
+v914 = (v913_8 <<< 1) - $signed({1'b0, v736_8}),
+v915 = (v910_7 <<< 1) + v830_7,
+v916 = v760_7 + v915,
+v917 = (v916 <<< 2) + v898,
+v918 = v856_8 + $signed({1'b0, v917_8}),
+v919 = v918 + v914,
+v920 = v919 + 12'sd6,
+v921 = v823_4 - v719,
+v922 = v921 + $signed({1'b0, v556}),
+v923 = (v922_5 <<< 1) + $signed({1'b0, v767_5}),
+v924[1:0] = v923,
+v924[9:2] = (v923 >>> 2) - $signed({1'b0, v748}),
+v925 = (v924 <<< 2) + v673,
+v926 = v925_6 + 13'sd12,
+v927 = v926[11] ? 10'd0 : v926,
+v928 = (v927 >>> 5),
+v929 = (v910_7 <<< 1) - v928_7,
+v930 = (v929 <<< 1) + $signed({1'b0, v848}),
+v931 = v930_8 - $signed({1'b0, v898_8}),
+v932 = v931 + v901,
+v933 = v932 - 12'sd8,
+v934 = (v929 <<< 1) + v845,
+v935[1:0] = v934_8,
+v935[10:2] = (v934_8 >>> 2) + v881_8,
+v936 = ($signed({1'b0, v735}) <<< 1) - v929,
+v937 = (v936_8 <<< 2) - $signed({1'b0, v859_8}),
+v938[0:0] = v935,
+v938[10:1] = (v935 >>> 1) + v937,
+v939 = v938 + 12'sd4,
+v940 = (v929 <<< 1) + $signed({1'b0, v735}),
+v941[0:0] = v940_8,
+v941[8:1] = (v940_8 >>> 1) + v857_8,
+v942 = (v867 <<< 1) + v928,
+v943 = v942_7 + v835,
+v944 = (v943 <<< 1) + v889,
+v945[0:0] = v860_8,
+v945[10:1] = (v860_8 >>> 1) + $signed({1'b0, v944_8}),
+v946 = v945 + v777,
+v947 = v946 + 12'sd4,
+v948[0:0] = v928_7,
+v948[5:1] = (v928_7 >>> 1) + v759_7,
+v949 = v747_7 + v948,
+v950 = ($signed({1'b0, v949}) <<< 2) + v832,
+v951[0:0] = $signed({1'b0, v899_8}),
+v951[11:1] = ($signed({1'b0, v899_8}) >>> 1) + v950_8,
+v952 = v941 + v951,
+v953 = v952 - 13'sd8,
+logit0 = v920 <<< 0,
+logit1 = v933 <<< 0,
+logit2 = v939 <<< 0,
+logit3 = v953 <<< 0,
+logit4 = v947 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v1_1 <= v1;
+v21_1 <= v21;
+v22_1 <= v22;
+v30_1 <= v30;
+v32_1 <= v32;
+v35_1 <= v35;
+v40_1 <= v40;
+v44_1 <= v44;
+v45_1 <= v45;
+v47_1 <= v47;
+v51_1 <= v51;
+v55_1 <= v55;
+v59_1 <= v59;
+v59_2 <= v59_1;
+v61_1 <= v61;
+v73_1 <= v73;
+v77_1 <= v77;
+v84_1 <= v84;
+v86_1 <= v86;
+v91_1 <= v91;
+v95_1 <= v95;
+v99_1 <= v99;
+v100_1 <= v100;
+v101_1 <= v101;
+v105_2 <= v105;
+v111_1 <= v111;
+v113_1 <= v113;
+v114_1 <= v114;
+v118_2 <= v118;
+v120_1 <= v120;
+v122_1 <= v122;
+v128_1 <= v128;
+v134_2 <= v134;
+v136_1 <= v136;
+v143_2 <= v143;
+v145_1 <= v145;
+v146_1 <= v146;
+v150_2 <= v150;
+v151_2 <= v151;
+v153_2 <= v153;
+v155_1 <= v155;
+v157_1 <= v157;
+v161_1 <= v161;
+v162_1 <= v162;
+v166_1 <= v166;
+v169_2 <= v169;
+v173_1 <= v173;
+v174_1 <= v174;
+v175_1 <= v175;
+v178_1 <= v178;
+v180_2 <= v180;
+v184_3 <= v184;
+v187_1 <= v187;
+v190_2 <= v190;
+v191_2 <= v191;
+v193_2 <= v193;
+v195_1 <= v195;
+v197_2 <= v197;
+v201_3 <= v201;
+v205_2 <= v205;
+v207_3 <= v207;
+v209_1 <= v209;
+v211_1 <= v211;
+v213_1 <= v213;
+v217_2 <= v217;
+v217_3 <= v217_2;
+v217_4 <= v217_3;
+v218_1 <= v218;
+v223_1 <= v223;
+v226_2 <= v226;
+v227_2 <= v227;
+v228_2 <= v228;
+v229_2 <= v229;
+v232_1 <= v232;
+v237_2 <= v237;
+v238_2 <= v238;
+v241_1 <= v241;
+v244_2 <= v244;
+v244_3 <= v244_2;
+v245_2 <= v245;
+v248_1 <= v248;
+v250_2 <= v250;
+v254_3 <= v254;
+v255_3 <= v255;
+v257_1 <= v257;
+v261_2 <= v261;
+v263_2 <= v263;
+v264_2 <= v264;
+v266_2 <= v266;
+v269_2 <= v269;
+v271_1 <= v271;
+v273_2 <= v273;
+v276_3 <= v276;
+v277_3 <= v277;
+v279_2 <= v279;
+v283_1 <= v283;
+v287_2 <= v287;
+v293_3 <= v293;
+v296_4 <= v296;
+v296_5 <= v296_4;
+v298_3 <= v298;
+v299_3 <= v299;
+v302_3 <= v302;
+v305_1 <= v305;
+v309_2 <= v309;
+v310_3 <= v310;
+v312_2 <= v312;
+v313_2 <= v313;
+v314_3 <= v314;
+v316_1 <= v316;
+v320_2 <= v320;
+v321_2 <= v321;
+v323_2 <= v323;
+v326_1 <= v326;
+v329_2 <= v329;
+v332_3 <= v332;
+v333_4 <= v333;
+v335_1 <= v335;
+v339_3 <= v339;
+v341_2 <= v341;
+v342_3 <= v342;
+v343_2 <= v343;
+v345_2 <= v345;
+v346_2 <= v346;
+v348_2 <= v348;
+v349_1 <= v349;
+v351_1 <= v351;
+v353_2 <= v353;
+v357_1 <= v357;
+v361_2 <= v361;
+v364_2 <= v364;
+v366_3 <= v366;
+v367_2 <= v367;
+v370_3 <= v370;
+v373_4 <= v373;
+v373_5 <= v373_4;
+v374_1 <= v374;
+v378_2 <= v378;
+v379_3 <= v379;
+v381_4 <= v381;
+v383_3 <= v383;
+v385_3 <= v385;
+v388_2 <= v388;
+v389_2 <= v389;
+v391_2 <= v391;
+v392_3 <= v392;
+v394_3 <= v394;
+v396_2 <= v396;
+v398_2 <= v398;
+v399_3 <= v399;
+v403_3 <= v403;
+v404_3 <= v404;
+v407_1 <= v407;
+v411_2 <= v411;
+v412_3 <= v412;
+v413_3 <= v413;
+v415_3 <= v415;
+v417_3 <= v417;
+v419_1 <= v419;
+v421_2 <= v421;
+v424_3 <= v424;
+v425_3 <= v425;
+v428_4 <= v428;
+v430_5 <= v430;
+v431_3 <= v431;
+v434_4 <= v434;
+v434_5 <= v434_4;
+v435_3 <= v435;
+v437_3 <= v437;
+v439_3 <= v439;
+v440_3 <= v440;
+v442_3 <= v442;
+v445_1 <= v445;
+v448_2 <= v448;
+v449_3 <= v449;
+v451_1 <= v451;
+v453_2 <= v453;
+v453_3 <= v453_2;
+v456_4 <= v456;
+v458_5 <= v458;
+v460_1 <= v460;
+v460_2 <= v460_1;
+v463_1 <= v463;
+v465_2 <= v465;
+v469_1 <= v469;
+v471_1 <= v471;
+v473_2 <= v473;
+v477_1 <= v477;
+v480_2 <= v480;
+v482_3 <= v482;
+v484_2 <= v484;
+v486_3 <= v486;
+v487_1 <= v487;
+v488_2 <= v488;
+v491_3 <= v491;
+v494_3 <= v494;
+v495_3 <= v495;
+v496_3 <= v496;
+v498_4 <= v498;
+v500_2 <= v500;
+v503_3 <= v503;
+v506_3 <= v506;
+v507_3 <= v507;
+v509_3 <= v509;
+v510_3 <= v510;
+v514_4 <= v514;
+v515_1 <= v515;
+v517_2 <= v517;
+v521_3 <= v521;
+v522_3 <= v522;
+v525_2 <= v525;
+v528_3 <= v528;
+v533_4 <= v533;
+v534_4 <= v534;
+v535_3 <= v535;
+v537_3 <= v537;
+v540_4 <= v540;
+v541_3 <= v541;
+v543_3 <= v543;
+v544_3 <= v544;
+v547_3 <= v547;
+v549_4 <= v549;
+v557_5 <= v557;
+v558_3 <= v558;
+v561_4 <= v561;
+v563_5 <= v563;
+v565_3 <= v565;
+v566_3 <= v566;
+v569_4 <= v569;
+v571_5 <= v571;
+v571_6 <= v571_5;
+v575_5 <= v575;
+v576_5 <= v576;
+v578_5 <= v578;
+v579_3 <= v579;
+v579_4 <= v579_3;
+v583_5 <= v583;
+v586_6 <= v586;
+v588_4 <= v588;
+v592_5 <= v592;
+v594_5 <= v594;
+v595_5 <= v595;
+v597_5 <= v597;
+v600_5 <= v600;
+v601_3 <= v601;
+v603_3 <= v603;
+v606_4 <= v606;
+v609_5 <= v609;
+v611_3 <= v611;
+v614_4 <= v614;
+v617_5 <= v617;
+v618_5 <= v618;
+v619_5 <= v619;
+v620_3 <= v620;
+v622_4 <= v622;
+v623_3 <= v623;
+v626_4 <= v626;
+v627_2 <= v627;
+v628_3 <= v628;
+v631_4 <= v631;
+v634_5 <= v634;
+v635_5 <= v635;
+v636_5 <= v636;
+v638_5 <= v638;
+v640_3 <= v640;
+v641_2 <= v641;
+v643_2 <= v643;
+v644_3 <= v644;
+v647_4 <= v647;
+v650_5 <= v650;
+v651_5 <= v651;
+v653_5 <= v653;
+v654_5 <= v654;
+v655_2 <= v655;
+v658_3 <= v658;
+v659_2 <= v659;
+v661_3 <= v661;
+v664_4 <= v664;
+v667_5 <= v667;
+v671_6 <= v671;
+v672_5 <= v672;
+v674_5 <= v674;
+v675_6 <= v675;
+v676_6 <= v676;
+v677_6 <= v677;
+v678_5 <= v678;
+v680_1 <= v680;
+v684_2 <= v684;
+v685_3 <= v685;
+v688_4 <= v688;
+v692_5 <= v692;
+v693_6 <= v693;
+v697_3 <= v697;
+v698_4 <= v698;
+v702_5 <= v702;
+v704_6 <= v704;
+v706_3 <= v706;
+v709_4 <= v709;
+v711_5 <= v711;
+v712_6 <= v712;
+v714_3 <= v714;
+v717_4 <= v717;
+v719_5 <= v719;
+v722_3 <= v722;
+v725_4 <= v725;
+v726_5 <= v726;
+v726_6 <= v726_5;
+v727_6 <= v727;
+v729_6 <= v729;
+v730_6 <= v730;
+v732_7 <= v732;
+v736_8 <= v736;
+v743_6 <= v743;
+v747_7 <= v747;
+v750_6 <= v750;
+v753_5 <= v753;
+v755_6 <= v755;
+v759_7 <= v759;
+v760_7 <= v760;
+v761_5 <= v761;
+v763_5 <= v763;
+v763_6 <= v763_5;
+v764_6 <= v764;
+v767_5 <= v767;
+v768_5 <= v768;
+v771_6 <= v771;
+v774_7 <= v774;
+v776_8 <= v776;
+v778_5 <= v778;
+v779_5 <= v779;
+v782_6 <= v782;
+v790_6 <= v790;
+v791_6 <= v791;
+v792_6 <= v792;
+v793_7 <= v793;
+v797_5 <= v797;
+v799_6 <= v799;
+v803_7 <= v803;
+v804_7 <= v804;
+v805_7 <= v805;
+v806_4 <= v806;
+v808_5 <= v808;
+v810_6 <= v810;
+v814_7 <= v814;
+v815_7 <= v815;
+v817_7 <= v817;
+v819_3 <= v819;
+v823_4 <= v823;
+v824_5 <= v824;
+v826_6 <= v826;
+v830_7 <= v830;
+v836_5 <= v836;
+v839_6 <= v839;
+v843_7 <= v843;
+v851_6 <= v851;
+v855_7 <= v855;
+v856_8 <= v856;
+v857_8 <= v857;
+v859_8 <= v859;
+v860_8 <= v860;
+v861_5 <= v861;
+v864_6 <= v864;
+v868_7 <= v868;
+v870_7 <= v870;
+v872_5 <= v872;
+v874_6 <= v874;
+v878_7 <= v878;
+v881_8 <= v881;
+v883_7 <= v883;
+v886_8 <= v886;
+v888_7 <= v888;
+v890_5 <= v890;
+v892_6 <= v892;
+v895_7 <= v895;
+v898_8 <= v898;
+v899_8 <= v899;
+v900_8 <= v900;
+v903_5 <= v903;
+v906_6 <= v906;
+v910_7 <= v910;
+v913_8 <= v913;
+v917_8 <= v917;
+v922_5 <= v922;
+v925_6 <= v925;
+v928_7 <= v928;
+v930_8 <= v930;
+v934_8 <= v934;
+v936_8 <= v936;
+v940_8 <= v940;
+v942_7 <= v942;
+v944_8 <= v944;
+v950_8 <= v950;
+model_out[11:0] <= logit0;
+model_out[23:12] <= logit1;
+model_out[35:24] <= logit2;
+model_out[47:36] <= logit3;
+model_out[59:48] <= logit4;
+end
 endmodule

@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_learned_360 (
@@ -5,14684 +6,3766 @@ module jets_learned_360 (
     input wire [95:0] model_inp,
     output reg [39:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [5:0] v0 = inputs[35:30];
-    wire v1_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v1_t1 = v0[1] ? 1'd1 : v1_t0;
-    wire v1_t2 = v0[2] ? v1_t1 : 1'd0;
-    wire v1_t3 = v0[3] ? 1'd1 : v1_t2;
-    wire v1_t4 = v0[4] ? 1'd1 : v1_t3;
-    wire v1_t5 = v0[5] ? 1'd1 : v1_t4;
-    wire [0:0] v1 = {v1_t5};
-    wire [2:0] v2 = (v0 >>> 3);
-    wire v3_t0 = v2[0] ? 1'd1 : 1'd0;
-    wire v3_t1 = v2[1] ? v3_t0 : 1'd0;
-    wire v3_t2 = v2[2] ? 1'd1 : v3_t1;
-    wire [0:0] v3 = {v3_t2};
-    wire v4_t0 = v2[0] ? 1'd1 : 1'd0;
-    wire v4_t1 = v2[1] ? 1'd1 : v4_t0;
-    wire v4_t2 = v2[2] ? 1'd1 : v4_t1;
-    wire [0:0] v4 = {v4_t2};
-    wire v5_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v5_t1 = v0[1] ? v5_t0 : 1'd0;
-    wire v5_t2 = v0[2] ? 1'd1 : v5_t1;
-    wire v5_t3 = v0[3] ? 1'd1 : v5_t2;
-    wire v5_t4 = v0[4] ? 1'd1 : v5_t3;
-    wire v5_t5 = v0[5] ? 1'd1 : v5_t4;
-    wire [0:0] v5 = {v5_t5};
-    wire v6_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v6_t1 = v0[1] ? v6_t0 : 1'd0;
-    wire v6_t2 = v0[2] ? 1'd1 : v6_t1;
-    wire v6_t3 = v0[3] ? v6_t2 : 1'd0;
-    wire v6_t4 = v0[4] ? 1'd1 : v6_t3;
-    wire v6_t5 = v0[5] ? 1'd1 : v6_t4;
-    wire [0:0] v6 = {v6_t5};
-    wire [3:0] v7 = (v0 >>> 2);
-    wire v8_t0 = v7[0] ? 1'd1 : 1'd0;
-    wire v8_t1 = v7[1] ? 1'd1 : v8_t0;
-    wire v8_t2 = v7[2] ? v8_t1 : 1'd0;
-    wire v8_t3 = v7[3] ? v8_t2 : 1'd0;
-    wire [0:0] v8 = {v8_t3};
-    wire v9_t0 = v7[0] ? 1'd1 : 1'd0;
-    wire v9_t1 = v7[1] ? 1'd1 : v9_t0;
-    wire v9_t2 = v7[2] ? 1'd1 : v9_t1;
-    wire v9_t3 = v7[3] ? 1'd1 : v9_t2;
-    wire [0:0] v9 = {v9_t3};
-    wire v10_t0 = v7[0] ? 1'd1 : 1'd0;
-    wire v10_t1 = v7[1] ? 1'd1 : v10_t0;
-    wire v10_t2 = v7[2] ? v10_t1 : 1'd0;
-    wire v10_t3 = v7[3] ? 1'd1 : v10_t2;
-    wire [0:0] v10 = {v10_t3};
-    wire v11_t0 = v7[0] ? 1'd1 : 1'd0;
-    wire v11_t1 = v7[1] ? v11_t0 : 1'd0;
-    wire v11_t2 = v7[2] ? 1'd1 : v11_t1;
-    wire v11_t3 = v7[3] ? 1'd1 : v11_t2;
-    wire [0:0] v11 = {v11_t3};
-    wire [4:0] v12 = (v0 >>> 1);
-    wire v13_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v13_t1 = v12[1] ? v13_t0 : 1'd0;
-    wire v13_t2 = v12[2] ? 1'd1 : v13_t1;
-    wire v13_t3 = v12[3] ? 1'd1 : v13_t2;
-    wire v13_t4 = v12[4] ? 1'd1 : v13_t3;
-    wire [0:0] v13 = {v13_t4};
-    wire v14_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v14_t1 = v12[1] ? 1'd1 : v14_t0;
-    wire v14_t2 = v12[2] ? 1'd1 : v14_t1;
-    wire v14_t3 = v12[3] ? 1'd1 : v14_t2;
-    wire v14_t4 = v12[4] ? 1'd1 : v14_t3;
-    wire [0:0] v14 = {v14_t4};
-    wire v15_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v15_t1 = v12[1] ? v15_t0 : 1'd0;
-    wire v15_t2 = v12[2] ? v15_t1 : 1'd0;
-    wire v15_t3 = v12[3] ? v15_t2 : 1'd0;
-    wire v15_t4 = v12[4] ? 1'd1 : v15_t3;
-    wire [0:0] v15 = {v15_t4};
-    wire v16_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v16_t1 = v12[1] ? 1'd1 : v16_t0;
-    wire v16_t2 = v12[2] ? v16_t1 : 1'd0;
-    wire v16_t3 = v12[3] ? 1'd1 : v16_t2;
-    wire v16_t4 = v12[4] ? 1'd1 : v16_t3;
-    wire [0:0] v16 = {v16_t4};
-    wire v17_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v17_t1 = v12[1] ? v17_t0 : 1'd0;
-    wire v17_t2 = v12[2] ? v17_t1 : 1'd0;
-    wire v17_t3 = v12[3] ? 1'd1 : v17_t2;
-    wire v17_t4 = v12[4] ? 1'd1 : v17_t3;
-    wire [0:0] v17 = {v17_t4};
-    wire [0:0] v18_l = v6; wire [0:0] v18_u = (v6 >>> 1) + v17; wire [1:0] v18 = {v18_u, v18_l};
-    wire v19_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v19_t1 = v0[1] ? v19_t0 : 1'd0;
-    wire v19_t2 = v0[2] ? v19_t1 : 1'd0;
-    wire v19_t3 = v0[3] ? 1'd1 : v19_t2;
-    wire v19_t4 = v0[4] ? 1'd1 : v19_t3;
-    wire v19_t5 = v0[5] ? v19_t4 : 1'd0;
-    wire [0:0] v19 = {v19_t5};
-    wire v20_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v20_t1 = v0[1] ? v20_t0 : 1'd0;
-    wire v20_t2 = v0[2] ? v20_t1 : 1'd0;
-    wire v20_t3 = v0[3] ? 1'd1 : v20_t2;
-    wire v20_t4 = v0[4] ? 1'd1 : v20_t3;
-    wire v20_t5 = v0[5] ? 1'd1 : v20_t4;
-    wire [0:0] v20 = {v20_t5};
-    wire v21_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v21_t1 = v0[1] ? v21_t0 : 1'd0;
-    wire v21_t2 = v0[2] ? v21_t1 : 1'd0;
-    wire v21_t3 = v0[3] ? v21_t2 : 1'd0;
-    wire v21_t4 = v0[4] ? v21_t3 : 1'd0;
-    wire v21_t5 = v0[5] ? v21_t4 : 1'd0;
-    wire [0:0] v21 = {v21_t5};
-    wire v22_t0 = v0[0] ? 1'd1 : 1'd0;
-    wire v22_t1 = v0[1] ? 1'd1 : v22_t0;
-    wire v22_t2 = v0[2] ? 1'd1 : v22_t1;
-    wire v22_t3 = v0[3] ? 1'd1 : v22_t2;
-    wire v22_t4 = v0[4] ? v22_t3 : 1'd0;
-    wire v22_t5 = v0[5] ? 1'd1 : v22_t4;
-    wire [0:0] v22 = {v22_t5};
-    wire [5:0] v23 = inputs[83:78];
-    wire v24_t0 = v23[0] ? 1'd1 : 1'd0;
-    wire v24_t1 = v23[1] ? v24_t0 : 1'd0;
-    wire v24_t2 = v23[2] ? v24_t1 : 1'd0;
-    wire v24_t3 = v23[3] ? 1'd1 : v24_t2;
-    wire v24_t4 = v23[4] ? v24_t3 : 1'd0;
-    wire v24_t5 = v23[5] ? v24_t4 : 1'd0;
-    wire [0:0] v24 = {v24_t5};
-    wire [0:0] v25 = (v23 >>> 5);
-    wire v26_t0 = v23[0] ? 1'd1 : 1'd0;
-    wire v26_t1 = v23[1] ? 1'd1 : v26_t0;
-    wire v26_t2 = v23[2] ? 1'd1 : v26_t1;
-    wire v26_t3 = v23[3] ? v26_t2 : 1'd0;
-    wire v26_t4 = v23[4] ? 1'd1 : v26_t3;
-    wire v26_t5 = v23[5] ? v26_t4 : 1'd0;
-    wire [0:0] v26 = {v26_t5};
-    wire v27_t0 = v23[0] ? 1'd1 : 1'd0;
-    wire v27_t1 = v23[1] ? 1'd1 : v27_t0;
-    wire v27_t2 = v23[2] ? v27_t1 : 1'd0;
-    wire v27_t3 = v23[3] ? 1'd1 : v27_t2;
-    wire v27_t4 = v23[4] ? v27_t3 : 1'd0;
-    wire v27_t5 = v23[5] ? 1'd1 : v27_t4;
-    wire [0:0] v27 = {v27_t5};
-    wire v28_t0 = v23[0] ? 1'd1 : 1'd0;
-    wire v28_t1 = v23[1] ? 1'd1 : v28_t0;
-    wire v28_t2 = v23[2] ? v28_t1 : 1'd0;
-    wire v28_t3 = v23[3] ? v28_t2 : 1'd0;
-    wire v28_t4 = v23[4] ? 1'd1 : v28_t3;
-    wire v28_t5 = v23[5] ? 1'd1 : v28_t4;
-    wire [0:0] v28 = {v28_t5};
-    wire [3:0] v29 = (v23 >>> 2);
-    wire v30_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v30_t1 = v29[1] ? v30_t0 : 1'd0;
-    wire v30_t2 = v29[2] ? 1'd1 : v30_t1;
-    wire v30_t3 = v29[3] ? v30_t2 : 1'd0;
-    wire [0:0] v30 = {v30_t3};
-    wire v31_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v31_t1 = v29[1] ? 1'd1 : v31_t0;
-    wire v31_t2 = v29[2] ? 1'd1 : v31_t1;
-    wire v31_t3 = v29[3] ? v31_t2 : 1'd0;
-    wire [0:0] v31 = {v31_t3};
-    wire [1:0] v32 = (v23 >>> 4);
-    wire v33_t0 = v32[0] ? 1'd1 : 1'd0;
-    wire v33_t1 = v32[1] ? v33_t0 : 1'd0;
-    wire [0:0] v33 = {v33_t1};
-    wire v34_t0 = v32[0] ? 1'd1 : 1'd0;
-    wire v34_t1 = v32[1] ? 1'd1 : v34_t0;
-    wire [0:0] v34 = {v34_t1};
-    wire v35_t0 = v23[0] ? 1'd1 : 1'd0;
-    wire v35_t1 = v23[1] ? v35_t0 : 1'd0;
-    wire v35_t2 = v23[2] ? v35_t1 : 1'd0;
-    wire v35_t3 = v23[3] ? 1'd1 : v35_t2;
-    wire v35_t4 = v23[4] ? 1'd1 : v35_t3;
-    wire v35_t5 = v23[5] ? v35_t4 : 1'd0;
-    wire [0:0] v35 = {v35_t5};
-    wire [4:0] v36 = (v23 >>> 1);
-    wire v37_t0 = v36[0] ? 1'd1 : 1'd0;
-    wire v37_t1 = v36[1] ? v37_t0 : 1'd0;
-    wire v37_t2 = v36[2] ? v37_t1 : 1'd0;
-    wire v37_t3 = v36[3] ? 1'd1 : v37_t2;
-    wire v37_t4 = v36[4] ? v37_t3 : 1'd0;
-    wire [0:0] v37 = {v37_t4};
-    wire v38_t0 = v36[0] ? 1'd1 : 1'd0;
-    wire v38_t1 = v36[1] ? v38_t0 : 1'd0;
-    wire v38_t2 = v36[2] ? v38_t1 : 1'd0;
-    wire v38_t3 = v36[3] ? 1'd1 : v38_t2;
-    wire v38_t4 = v36[4] ? 1'd1 : v38_t3;
-    wire [0:0] v38 = {v38_t4};
-    wire v39_t0 = v36[0] ? 1'd1 : 1'd0;
-    wire v39_t1 = v36[1] ? 1'd1 : v39_t0;
-    wire v39_t2 = v36[2] ? 1'd1 : v39_t1;
-    wire v39_t3 = v36[3] ? v39_t2 : 1'd0;
-    wire v39_t4 = v36[4] ? v39_t3 : 1'd0;
-    wire [0:0] v39 = {v39_t4};
-    wire v40_t0 = v36[0] ? 1'd1 : 1'd0;
-    wire v40_t1 = v36[1] ? 1'd1 : v40_t0;
-    wire v40_t2 = v36[2] ? 1'd1 : v40_t1;
-    wire v40_t3 = v36[3] ? 1'd1 : v40_t2;
-    wire v40_t4 = v36[4] ? v40_t3 : 1'd0;
-    wire [0:0] v40 = {v40_t4};
-    wire v41_t0 = v36[0] ? 1'd1 : 1'd0;
-    wire v41_t1 = v36[1] ? 1'd1 : v41_t0;
-    wire v41_t2 = v36[2] ? 1'd1 : v41_t1;
-    wire v41_t3 = v36[3] ? v41_t2 : 1'd0;
-    wire v41_t4 = v36[4] ? 1'd1 : v41_t3;
-    wire [0:0] v41 = {v41_t4};
-    wire v42_t0 = v23[0] ? 1'd1 : 1'd0;
-    wire v42_t1 = v23[1] ? v42_t0 : 1'd0;
-    wire v42_t2 = v23[2] ? 1'd1 : v42_t1;
-    wire v42_t3 = v23[3] ? v42_t2 : 1'd0;
-    wire v42_t4 = v23[4] ? 1'd1 : v42_t3;
-    wire v42_t5 = v23[5] ? v42_t4 : 1'd0;
-    wire [0:0] v42 = {v42_t5};
-    wire [5:0] v43 = inputs[29:24];
-    wire v44_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v44_t1 = v43[1] ? 1'd1 : v44_t0;
-    wire v44_t2 = v43[2] ? v44_t1 : 1'd0;
-    wire v44_t3 = v43[3] ? v44_t2 : 1'd0;
-    wire v44_t4 = v43[4] ? 1'd1 : v44_t3;
-    wire v44_t5 = v43[5] ? 1'd1 : v44_t4;
-    wire [0:0] v44 = {v44_t5};
-    wire [2:0] v45 = (v43 >>> 3);
-    wire v46_t0 = v45[0] ? 1'd1 : 1'd0;
-    wire v46_t1 = v45[1] ? 1'd1 : v46_t0;
-    wire v46_t2 = v45[2] ? 1'd1 : v46_t1;
-    wire [0:0] v46 = {v46_t2};
-    wire [1:0] v47 = (v43 >>> 4);
-    wire v48_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v48_t1 = v47[1] ? 1'd1 : v48_t0;
-    wire [0:0] v48 = {v48_t1};
-    wire v49_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v49_t1 = v43[1] ? v49_t0 : 1'd0;
-    wire v49_t2 = v43[2] ? 1'd1 : v49_t1;
-    wire v49_t3 = v43[3] ? v49_t2 : 1'd0;
-    wire v49_t4 = v43[4] ? v49_t3 : 1'd0;
-    wire v49_t5 = v43[5] ? 1'd1 : v49_t4;
-    wire [0:0] v49 = {v49_t5};
-    wire v50_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v50_t1 = v43[1] ? 1'd1 : v50_t0;
-    wire v50_t2 = v43[2] ? v50_t1 : 1'd0;
-    wire v50_t3 = v43[3] ? 1'd1 : v50_t2;
-    wire v50_t4 = v43[4] ? v50_t3 : 1'd0;
-    wire v50_t5 = v43[5] ? v50_t4 : 1'd0;
-    wire [0:0] v50 = {v50_t5};
-    wire [3:0] v51 = (v43 >>> 2);
-    wire v52_t0 = v51[0] ? 1'd1 : 1'd0;
-    wire v52_t1 = v51[1] ? 1'd1 : v52_t0;
-    wire v52_t2 = v51[2] ? 1'd1 : v52_t1;
-    wire v52_t3 = v51[3] ? 1'd1 : v52_t2;
-    wire [0:0] v52 = {v52_t3};
-    wire v53_t0 = v51[0] ? 1'd1 : 1'd0;
-    wire v53_t1 = v51[1] ? v53_t0 : 1'd0;
-    wire v53_t2 = v51[2] ? 1'd1 : v53_t1;
-    wire v53_t3 = v51[3] ? 1'd1 : v53_t2;
-    wire [0:0] v53 = {v53_t3};
-    wire v54_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v54_t1 = v43[1] ? 1'd1 : v54_t0;
-    wire v54_t2 = v43[2] ? 1'd1 : v54_t1;
-    wire v54_t3 = v43[3] ? v54_t2 : 1'd0;
-    wire v54_t4 = v43[4] ? v54_t3 : 1'd0;
-    wire v54_t5 = v43[5] ? 1'd1 : v54_t4;
-    wire [0:0] v54 = {v54_t5};
-    wire v55_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v55_t1 = v43[1] ? v55_t0 : 1'd0;
-    wire v55_t2 = v43[2] ? 1'd1 : v55_t1;
-    wire v55_t3 = v43[3] ? 1'd1 : v55_t2;
-    wire v55_t4 = v43[4] ? 1'd1 : v55_t3;
-    wire v55_t5 = v43[5] ? 1'd1 : v55_t4;
-    wire [0:0] v55 = {v55_t5};
-    wire v56_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v56_t1 = v43[1] ? v56_t0 : 1'd0;
-    wire v56_t2 = v43[2] ? v56_t1 : 1'd0;
-    wire v56_t3 = v43[3] ? v56_t2 : 1'd0;
-    wire v56_t4 = v43[4] ? 1'd1 : v56_t3;
-    wire v56_t5 = v43[5] ? 1'd1 : v56_t4;
-    wire [0:0] v56 = {v56_t5};
-    wire [4:0] v57 = (v43 >>> 1);
-    wire v58_t0 = v57[0] ? 1'd1 : 1'd0;
-    wire v58_t1 = v57[1] ? v58_t0 : 1'd0;
-    wire v58_t2 = v57[2] ? 1'd1 : v58_t1;
-    wire v58_t3 = v57[3] ? 1'd1 : v58_t2;
-    wire v58_t4 = v57[4] ? 1'd1 : v58_t3;
-    wire [0:0] v58 = {v58_t4};
-    wire v59_t0 = v57[0] ? 1'd1 : 1'd0;
-    wire v59_t1 = v57[1] ? v59_t0 : 1'd0;
-    wire v59_t2 = v57[2] ? 1'd1 : v59_t1;
-    wire v59_t3 = v57[3] ? v59_t2 : 1'd0;
-    wire v59_t4 = v57[4] ? 1'd1 : v59_t3;
-    wire [0:0] v59 = {v59_t4};
-    wire v60_t0 = v57[0] ? 1'd1 : 1'd0;
-    wire v60_t1 = v57[1] ? 1'd1 : v60_t0;
-    wire v60_t2 = v57[2] ? 1'd1 : v60_t1;
-    wire v60_t3 = v57[3] ? v60_t2 : 1'd0;
-    wire v60_t4 = v57[4] ? 1'd1 : v60_t3;
-    wire [0:0] v60 = {v60_t4};
-    wire v61_t0 = v57[0] ? 1'd1 : 1'd0;
-    wire v61_t1 = v57[1] ? 1'd1 : v61_t0;
-    wire v61_t2 = v57[2] ? v61_t1 : 1'd0;
-    wire v61_t3 = v57[3] ? 1'd1 : v61_t2;
-    wire v61_t4 = v57[4] ? 1'd1 : v61_t3;
-    wire [0:0] v61 = {v61_t4};
-    wire v62_t0 = v57[0] ? 1'd1 : 1'd0;
-    wire v62_t1 = v57[1] ? 1'd1 : v62_t0;
-    wire v62_t2 = v57[2] ? 1'd1 : v62_t1;
-    wire v62_t3 = v57[3] ? 1'd1 : v62_t2;
-    wire v62_t4 = v57[4] ? 1'd1 : v62_t3;
-    wire [0:0] v62 = {v62_t4};
-    wire v63_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v63_t1 = v43[1] ? v63_t0 : 1'd0;
-    wire v63_t2 = v43[2] ? v63_t1 : 1'd0;
-    wire v63_t3 = v43[3] ? v63_t2 : 1'd0;
-    wire v63_t4 = v43[4] ? v63_t3 : 1'd0;
-    wire v63_t5 = v43[5] ? v63_t4 : 1'd0;
-    wire [0:0] v63 = {v63_t5};
-    wire v64_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v64_t1 = v43[1] ? 1'd1 : v64_t0;
-    wire v64_t2 = v43[2] ? 1'd1 : v64_t1;
-    wire v64_t3 = v43[3] ? 1'd1 : v64_t2;
-    wire v64_t4 = v43[4] ? 1'd1 : v64_t3;
-    wire v64_t5 = v43[5] ? 1'd1 : v64_t4;
-    wire [0:0] v64 = {v64_t5};
-    wire [0:0] v65_l = v64; wire [0:0] v65_u = (v64 >>> 1) + v63; wire [1:0] v65 = {v65_u, v65_l};
-    wire [5:0] v66 = inputs[23:18];
-    wire v67_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v67_t1 = v66[1] ? 1'd1 : v67_t0;
-    wire v67_t2 = v66[2] ? 1'd1 : v67_t1;
-    wire v67_t3 = v66[3] ? v67_t2 : 1'd0;
-    wire v67_t4 = v66[4] ? v67_t3 : 1'd0;
-    wire v67_t5 = v66[5] ? v67_t4 : 1'd0;
-    wire [0:0] v67 = {v67_t5};
-    wire [0:0] v68_l = v67; wire [0:0] v68_u = (v67 >>> 1) + v3; wire [1:0] v68 = {v68_u, v68_l};
-    wire [2:0] v69 = (v66 >>> 3);
-    wire v70_t0 = v69[0] ? 1'd1 : 1'd0;
-    wire v70_t1 = v69[1] ? v70_t0 : 1'd0;
-    wire v70_t2 = v69[2] ? 1'd1 : v70_t1;
-    wire [0:0] v70 = {v70_t2};
-    wire [0:0] v71_l = v60; wire [0:0] v71_u = (v60 >>> 1) + v70; wire [1:0] v71 = {v71_u, v71_l};
-    wire [3:0] v72 = (v66 >>> 2);
-    wire v73_t0 = v72[0] ? 1'd1 : 1'd0;
-    wire v73_t1 = v72[1] ? v73_t0 : 1'd0;
-    wire v73_t2 = v72[2] ? 1'd1 : v73_t1;
-    wire v73_t3 = v72[3] ? v73_t2 : 1'd0;
-    wire [0:0] v73 = {v73_t3};
-    wire v74_t0 = v72[0] ? 1'd1 : 1'd0;
-    wire v74_t1 = v72[1] ? 1'd1 : v74_t0;
-    wire v74_t2 = v72[2] ? 1'd1 : v74_t1;
-    wire v74_t3 = v72[3] ? 1'd1 : v74_t2;
-    wire [0:0] v74 = {v74_t3};
-    wire v75_t0 = v72[0] ? 1'd1 : 1'd0;
-    wire v75_t1 = v72[1] ? 1'd1 : v75_t0;
-    wire v75_t2 = v72[2] ? v75_t1 : 1'd0;
-    wire v75_t3 = v72[3] ? 1'd1 : v75_t2;
-    wire [0:0] v75 = {v75_t3};
-    wire v76_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v76_t1 = v66[1] ? 1'd1 : v76_t0;
-    wire v76_t2 = v66[2] ? 1'd1 : v76_t1;
-    wire v76_t3 = v66[3] ? 1'd1 : v76_t2;
-    wire v76_t4 = v66[4] ? 1'd1 : v76_t3;
-    wire v76_t5 = v66[5] ? 1'd1 : v76_t4;
-    wire [0:0] v76 = {v76_t5};
-    wire [4:0] v77 = (v66 >>> 1);
-    wire v78_t0 = v77[0] ? 1'd1 : 1'd0;
-    wire v78_t1 = v77[1] ? 1'd1 : v78_t0;
-    wire v78_t2 = v77[2] ? 1'd1 : v78_t1;
-    wire v78_t3 = v77[3] ? 1'd1 : v78_t2;
-    wire v78_t4 = v77[4] ? 1'd1 : v78_t3;
-    wire [0:0] v78 = {v78_t4};
-    wire v79_t0 = v77[0] ? 1'd1 : 1'd0;
-    wire v79_t1 = v77[1] ? 1'd1 : v79_t0;
-    wire v79_t2 = v77[2] ? v79_t1 : 1'd0;
-    wire v79_t3 = v77[3] ? v79_t2 : 1'd0;
-    wire v79_t4 = v77[4] ? 1'd1 : v79_t3;
-    wire [0:0] v79 = {v79_t4};
-    wire [0:0] v80_l = v79; wire [0:0] v80_u = (v79 >>> 1) + v62; wire [1:0] v80 = {v80_u, v80_l};
-    wire v81_t0 = v77[0] ? 1'd1 : 1'd0;
-    wire v81_t1 = v77[1] ? v81_t0 : 1'd0;
-    wire v81_t2 = v77[2] ? 1'd1 : v81_t1;
-    wire v81_t3 = v77[3] ? v81_t2 : 1'd0;
-    wire v81_t4 = v77[4] ? 1'd1 : v81_t3;
-    wire [0:0] v81 = {v81_t4};
-    wire [0:0] v82_l = v81; wire [0:0] v82_u = (v81 >>> 1) + v70; wire [1:0] v82 = {v82_u, v82_l};
-    wire [0:0] v83_l = v75; wire [0:0] v83_u = (v75 >>> 1) + v81; wire [1:0] v83 = {v83_u, v83_l};
-    wire v84_t0 = v77[0] ? 1'd1 : 1'd0;
-    wire v84_t1 = v77[1] ? 1'd1 : v84_t0;
-    wire v84_t2 = v77[2] ? 1'd1 : v84_t1;
-    wire v84_t3 = v77[3] ? v84_t2 : 1'd0;
-    wire v84_t4 = v77[4] ? 1'd1 : v84_t3;
-    wire [0:0] v84 = {v84_t4};
-    wire [0:0] v85_l = v84; wire [0:0] v85_u = (v84 >>> 1) + v30; wire [1:0] v85 = {v85_u, v85_l};
-    wire [1:0] v86_l = v85; wire [0:0] v86_u = (v85 >>> 2) + v81; wire [2:0] v86 = {v86_u, v86_l};
-    wire v87_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v87_t1 = v66[1] ? v87_t0 : 1'd0;
-    wire v87_t2 = v66[2] ? v87_t1 : 1'd0;
-    wire v87_t3 = v66[3] ? v87_t2 : 1'd0;
-    wire v87_t4 = v66[4] ? v87_t3 : 1'd0;
-    wire v87_t5 = v66[5] ? v87_t4 : 1'd0;
-    wire [0:0] v87 = {v87_t5};
-    wire v88_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v88_t1 = v66[1] ? 1'd1 : v88_t0;
-    wire v88_t2 = v66[2] ? 1'd1 : v88_t1;
-    wire v88_t3 = v66[3] ? v88_t2 : 1'd0;
-    wire v88_t4 = v66[4] ? v88_t3 : 1'd0;
-    wire v88_t5 = v66[5] ? 1'd1 : v88_t4;
-    wire [0:0] v88 = {v88_t5};
-    wire v89_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v89_t1 = v66[1] ? v89_t0 : 1'd0;
-    wire v89_t2 = v66[2] ? 1'd1 : v89_t1;
-    wire v89_t3 = v66[3] ? 1'd1 : v89_t2;
-    wire v89_t4 = v66[4] ? v89_t3 : 1'd0;
-    wire v89_t5 = v66[5] ? 1'd1 : v89_t4;
-    wire [0:0] v89 = {v89_t5};
-    wire [0:0] v90_l = v81; wire [0:0] v90_u = (v81 >>> 1) + v89; wire [1:0] v90 = {v90_u, v90_l};
-    wire [0:0] v91_l = v19; wire [0:0] v91_u = (v19 >>> 1) + v89; wire [1:0] v91 = {v91_u, v91_l};
-    wire v92_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v92_t1 = v66[1] ? v92_t0 : 1'd0;
-    wire v92_t2 = v66[2] ? v92_t1 : 1'd0;
-    wire v92_t3 = v66[3] ? 1'd1 : v92_t2;
-    wire v92_t4 = v66[4] ? 1'd1 : v92_t3;
-    wire v92_t5 = v66[5] ? 1'd1 : v92_t4;
-    wire [0:0] v92 = {v92_t5};
-    wire v93_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v93_t1 = v66[1] ? v93_t0 : 1'd0;
-    wire v93_t2 = v66[2] ? 1'd1 : v93_t1;
-    wire v93_t3 = v66[3] ? v93_t2 : 1'd0;
-    wire v93_t4 = v66[4] ? 1'd1 : v93_t3;
-    wire v93_t5 = v66[5] ? 1'd1 : v93_t4;
-    wire [0:0] v93 = {v93_t5};
-    wire [0:0] v94_l = v74; wire [0:0] v94_u = (v74 >>> 1) + v93; wire [1:0] v94 = {v94_u, v94_l};
-    wire [0:0] v95_l = v21; wire [0:0] v95_u = (v21 >>> 1) + v93; wire [1:0] v95 = {v95_u, v95_l};
-    wire [0:0] v96 = (v66 >>> 5);
-    wire [0:0] v97_l = v1; wire [0:0] v97_u = (v1 >>> 1) + v96; wire [1:0] v97 = {v97_u, v97_l};
-    wire v98_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v98_t1 = v66[1] ? v98_t0 : 1'd0;
-    wire v98_t2 = v66[2] ? v98_t1 : 1'd0;
-    wire v98_t3 = v66[3] ? v98_t2 : 1'd0;
-    wire v98_t4 = v66[4] ? 1'd1 : v98_t3;
-    wire v98_t5 = v66[5] ? 1'd1 : v98_t4;
-    wire [0:0] v98 = {v98_t5};
-    wire v99_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v99_t1 = v66[1] ? 1'd1 : v99_t0;
-    wire v99_t2 = v66[2] ? v99_t1 : 1'd0;
-    wire v99_t3 = v66[3] ? 1'd1 : v99_t2;
-    wire v99_t4 = v66[4] ? v99_t3 : 1'd0;
-    wire v99_t5 = v66[5] ? 1'd1 : v99_t4;
-    wire [0:0] v99 = {v99_t5};
-    wire [0:0] v100_l = v37; wire [0:0] v100_u = (v37 >>> 1) + v99; wire [1:0] v100 = {v100_u, v100_l};
-    wire [0:0] v101_l = v99; wire [0:0] v101_u = (v99 >>> 1) + v99; wire [1:0] v101 = {v101_u, v101_l};
-    wire [1:0] v102_l = v101; wire [0:0] v102_u = (v101 >>> 2) + v89; wire [2:0] v102 = {v102_u, v102_l};
-    wire v103_t0 = v66[0] ? 1'd1 : 1'd0;
-    wire v103_t1 = v66[1] ? v103_t0 : 1'd0;
-    wire v103_t2 = v66[2] ? 1'd1 : v103_t1;
-    wire v103_t3 = v66[3] ? v103_t2 : 1'd0;
-    wire v103_t4 = v66[4] ? v103_t3 : 1'd0;
-    wire v103_t5 = v66[5] ? 1'd1 : v103_t4;
-    wire [0:0] v103 = {v103_t5};
-    wire [0:0] v104_l = v103; wire [0:0] v104_u = (v103 >>> 1) + v16; wire [1:0] v104 = {v104_u, v104_l};
-    wire [0:0] v105_l = v11; wire [0:0] v105_u = (v11 >>> 1) + v103; wire [1:0] v105 = {v105_u, v105_l};
-    wire [0:0] v106_l = v1; wire [0:0] v106_u = (v1 >>> 1) + v103; wire [1:0] v106 = {v106_u, v106_l};
-    wire [1:0] v107_l = v106; wire [0:0] v107_u = (v106 >>> 2) + v20; wire [2:0] v107 = {v107_u, v107_l};
-    wire [2:0] v108_l = v107; wire [0:0] v108_u = (v107 >>> 3) + v61; wire [3:0] v108 = {v108_u, v108_l};
-    wire [0:0] v109_l = v103; wire [0:0] v109_u = (v103 >>> 1) + v96; wire [1:0] v109 = {v109_u, v109_l};
-    wire [5:0] v110 = inputs[17:12];
-    wire v111_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v111_t1 = v110[1] ? 1'd1 : v111_t0;
-    wire v111_t2 = v110[2] ? v111_t1 : 1'd0;
-    wire v111_t3 = v110[3] ? 1'd1 : v111_t2;
-    wire v111_t4 = v110[4] ? v111_t3 : 1'd0;
-    wire v111_t5 = v110[5] ? 1'd1 : v111_t4;
-    wire [0:0] v111 = {v111_t5};
-    wire [0:0] v112_l = v92; wire [0:0] v112_u = (v92 >>> 1) + v111; wire [1:0] v112 = {v112_u, v112_l};
-    wire [2:0] v113 = (v110 >>> 3);
-    wire v114_t0 = v113[0] ? 1'd1 : 1'd0;
-    wire v114_t1 = v113[1] ? v114_t0 : 1'd0;
-    wire v114_t2 = v113[2] ? 1'd1 : v114_t1;
-    wire [0:0] v114 = {v114_t2};
-    wire v115_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v115_t1 = v110[1] ? v115_t0 : 1'd0;
-    wire v115_t2 = v110[2] ? v115_t1 : 1'd0;
-    wire v115_t3 = v110[3] ? 1'd1 : v115_t2;
-    wire v115_t4 = v110[4] ? v115_t3 : 1'd0;
-    wire v115_t5 = v110[5] ? 1'd1 : v115_t4;
-    wire [0:0] v115 = {v115_t5};
-    wire v116_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v116_t1 = v110[1] ? 1'd1 : v116_t0;
-    wire v116_t2 = v110[2] ? v116_t1 : 1'd0;
-    wire v116_t3 = v110[3] ? v116_t2 : 1'd0;
-    wire v116_t4 = v110[4] ? v116_t3 : 1'd0;
-    wire v116_t5 = v110[5] ? 1'd1 : v116_t4;
-    wire [0:0] v116 = {v116_t5};
-    wire v117_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v117_t1 = v110[1] ? v117_t0 : 1'd0;
-    wire v117_t2 = v110[2] ? 1'd1 : v117_t1;
-    wire v117_t3 = v110[3] ? v117_t2 : 1'd0;
-    wire v117_t4 = v110[4] ? 1'd1 : v117_t3;
-    wire v117_t5 = v110[5] ? 1'd1 : v117_t4;
-    wire [0:0] v117 = {v117_t5};
-    wire [1:0] v118_l = v91; wire [0:0] v118_u = (v91 >>> 2) + v117; wire [2:0] v118 = {v118_u, v118_l};
-    wire [2:0] v119_l = v118; wire [0:0] v119_u = (v118 >>> 3) + v17; wire [3:0] v119 = {v119_u, v119_l};
-    wire [3:0] v120_l = v119; wire [0:0] v120_u = (v119 >>> 4) + v116; wire [4:0] v120 = {v120_u, v120_l};
-    wire [3:0] v121 = (v110 >>> 2);
-    wire v122_t0 = v121[0] ? 1'd1 : 1'd0;
-    wire v122_t1 = v121[1] ? v122_t0 : 1'd0;
-    wire v122_t2 = v121[2] ? v122_t1 : 1'd0;
-    wire v122_t3 = v121[3] ? v122_t2 : 1'd0;
-    wire [0:0] v122 = {v122_t3};
-    wire v123_t0 = v121[0] ? 1'd1 : 1'd0;
-    wire v123_t1 = v121[1] ? 1'd1 : v123_t0;
-    wire v123_t2 = v121[2] ? 1'd1 : v123_t1;
-    wire v123_t3 = v121[3] ? 1'd1 : v123_t2;
-    wire [0:0] v123 = {v123_t3};
-    wire v124_t0 = v121[0] ? 1'd1 : 1'd0;
-    wire v124_t1 = v121[1] ? 1'd1 : v124_t0;
-    wire v124_t2 = v121[2] ? 1'd1 : v124_t1;
-    wire v124_t3 = v121[3] ? v124_t2 : 1'd0;
-    wire [0:0] v124 = {v124_t3};
-    wire v125_t0 = v121[0] ? 1'd1 : 1'd0;
-    wire v125_t1 = v121[1] ? v125_t0 : 1'd0;
-    wire v125_t2 = v121[2] ? v125_t1 : 1'd0;
-    wire v125_t3 = v121[3] ? 1'd1 : v125_t2;
-    wire [0:0] v125 = {v125_t3};
-    wire v126_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v126_t1 = v110[1] ? 1'd1 : v126_t0;
-    wire v126_t2 = v110[2] ? 1'd1 : v126_t1;
-    wire v126_t3 = v110[3] ? v126_t2 : 1'd0;
-    wire v126_t4 = v110[4] ? v126_t3 : 1'd0;
-    wire v126_t5 = v110[5] ? 1'd1 : v126_t4;
-    wire [0:0] v126 = {v126_t5};
-    wire [1:0] v127_l = v68; wire [0:0] v127_u = (v68 >>> 2) + v126; wire [2:0] v127 = {v127_u, v127_l};
-    wire v128_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v128_t1 = v110[1] ? 1'd1 : v128_t0;
-    wire v128_t2 = v110[2] ? v128_t1 : 1'd0;
-    wire v128_t3 = v110[3] ? 1'd1 : v128_t2;
-    wire v128_t4 = v110[4] ? v128_t3 : 1'd0;
-    wire v128_t5 = v110[5] ? v128_t4 : 1'd0;
-    wire [0:0] v128 = {v128_t5};
-    wire v129_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v129_t1 = v110[1] ? v129_t0 : 1'd0;
-    wire v129_t2 = v110[2] ? v129_t1 : 1'd0;
-    wire v129_t3 = v110[3] ? v129_t2 : 1'd0;
-    wire v129_t4 = v110[4] ? 1'd1 : v129_t3;
-    wire v129_t5 = v110[5] ? v129_t4 : 1'd0;
-    wire [0:0] v129 = {v129_t5};
-    wire v130_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v130_t1 = v110[1] ? 1'd1 : v130_t0;
-    wire v130_t2 = v110[2] ? 1'd1 : v130_t1;
-    wire v130_t3 = v110[3] ? 1'd1 : v130_t2;
-    wire v130_t4 = v110[4] ? v130_t3 : 1'd0;
-    wire v130_t5 = v110[5] ? 1'd1 : v130_t4;
-    wire [0:0] v130 = {v130_t5};
-    wire [4:0] v131 = (v110 >>> 1);
-    wire v132_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v132_t1 = v131[1] ? 1'd1 : v132_t0;
-    wire v132_t2 = v131[2] ? 1'd1 : v132_t1;
-    wire v132_t3 = v131[3] ? 1'd1 : v132_t2;
-    wire v132_t4 = v131[4] ? 1'd1 : v132_t3;
-    wire [0:0] v132 = {v132_t4};
-    wire v133_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v133_t1 = v131[1] ? 1'd1 : v133_t0;
-    wire v133_t2 = v131[2] ? v133_t1 : 1'd0;
-    wire v133_t3 = v131[3] ? v133_t2 : 1'd0;
-    wire v133_t4 = v131[4] ? 1'd1 : v133_t3;
-    wire [0:0] v133 = {v133_t4};
-    wire v134_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v134_t1 = v131[1] ? v134_t0 : 1'd0;
-    wire v134_t2 = v131[2] ? 1'd1 : v134_t1;
-    wire v134_t3 = v131[3] ? v134_t2 : 1'd0;
-    wire v134_t4 = v131[4] ? 1'd1 : v134_t3;
-    wire [0:0] v134 = {v134_t4};
-    wire v135_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v135_t1 = v131[1] ? v135_t0 : 1'd0;
-    wire v135_t2 = v131[2] ? v135_t1 : 1'd0;
-    wire v135_t3 = v131[3] ? v135_t2 : 1'd0;
-    wire v135_t4 = v131[4] ? 1'd1 : v135_t3;
-    wire [0:0] v135 = {v135_t4};
-    wire v136_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v136_t1 = v131[1] ? v136_t0 : 1'd0;
-    wire v136_t2 = v131[2] ? v136_t1 : 1'd0;
-    wire v136_t3 = v131[3] ? 1'd1 : v136_t2;
-    wire v136_t4 = v131[4] ? 1'd1 : v136_t3;
-    wire [0:0] v136 = {v136_t4};
-    wire [0:0] v137_l = v99; wire [0:0] v137_u = (v99 >>> 1) + v136; wire [1:0] v137 = {v137_u, v137_l};
-    wire v138_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v138_t1 = v131[1] ? 1'd1 : v138_t0;
-    wire v138_t2 = v131[2] ? v138_t1 : 1'd0;
-    wire v138_t3 = v131[3] ? 1'd1 : v138_t2;
-    wire v138_t4 = v131[4] ? v138_t3 : 1'd0;
-    wire [0:0] v138 = {v138_t4};
-    wire v139_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v139_t1 = v110[1] ? v139_t0 : 1'd0;
-    wire v139_t2 = v110[2] ? 1'd1 : v139_t1;
-    wire v139_t3 = v110[3] ? v139_t2 : 1'd0;
-    wire v139_t4 = v110[4] ? v139_t3 : 1'd0;
-    wire v139_t5 = v110[5] ? 1'd1 : v139_t4;
-    wire [0:0] v139 = {v139_t5};
-    wire [0:0] v140_l = v73; wire [0:0] v140_u = (v73 >>> 1) + v139; wire [1:0] v140 = {v140_u, v140_l};
-    wire [0:0] v141_l = v139; wire [0:0] v141_u = (v139 >>> 1) + v4; wire [1:0] v141 = {v141_u, v141_l};
-    wire [1:0] v142_l = v141; wire [0:0] v142_u = (v141 >>> 2) + v133; wire [2:0] v142 = {v142_u, v142_l};
-    wire [0:0] v143_l = v139; wire [0:0] v143_u = (v139 >>> 1) + v11; wire [1:0] v143 = {v143_u, v143_l};
-    wire v144_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v144_t1 = v110[1] ? v144_t0 : 1'd0;
-    wire v144_t2 = v110[2] ? 1'd1 : v144_t1;
-    wire v144_t3 = v110[3] ? 1'd1 : v144_t2;
-    wire v144_t4 = v110[4] ? v144_t3 : 1'd0;
-    wire v144_t5 = v110[5] ? 1'd1 : v144_t4;
-    wire [0:0] v144 = {v144_t5};
-    wire v145_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v145_t1 = v110[1] ? v145_t0 : 1'd0;
-    wire v145_t2 = v110[2] ? v145_t1 : 1'd0;
-    wire v145_t3 = v110[3] ? v145_t2 : 1'd0;
-    wire v145_t4 = v110[4] ? v145_t3 : 1'd0;
-    wire v145_t5 = v110[5] ? 1'd1 : v145_t4;
-    wire [0:0] v145 = {v145_t5};
-    wire v146_t0 = v110[0] ? 1'd1 : 1'd0;
-    wire v146_t1 = v110[1] ? 1'd1 : v146_t0;
-    wire v146_t2 = v110[2] ? 1'd1 : v146_t1;
-    wire v146_t3 = v110[3] ? 1'd1 : v146_t2;
-    wire v146_t4 = v110[4] ? 1'd1 : v146_t3;
-    wire v146_t5 = v110[5] ? 1'd1 : v146_t4;
-    wire [0:0] v146 = {v146_t5};
-    wire [0:0] v147_l = v52; wire [0:0] v147_u = (v52 >>> 1) + v146; wire [1:0] v147 = {v147_u, v147_l};
-    wire [5:0] v148 = inputs[41:36];
-    wire v149_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v149_t1 = v148[1] ? 1'd1 : v149_t0;
-    wire v149_t2 = v148[2] ? 1'd1 : v149_t1;
-    wire v149_t3 = v148[3] ? 1'd1 : v149_t2;
-    wire v149_t4 = v148[4] ? 1'd1 : v149_t3;
-    wire v149_t5 = v148[5] ? v149_t4 : 1'd0;
-    wire [0:0] v149 = {v149_t5};
-    wire [0:0] v150_l = v149; wire [0:0] v150_u = (v149 >>> 1) + v129; wire [1:0] v150 = {v150_u, v150_l};
-    wire [1:0] v151 = (v148 >>> 4);
-    wire v152_t0 = v151[0] ? 1'd1 : 1'd0;
-    wire v152_t1 = v151[1] ? 1'd1 : v152_t0;
-    wire [0:0] v152 = {v152_t1};
-    wire v153_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v153_t1 = v148[1] ? v153_t0 : 1'd0;
-    wire v153_t2 = v148[2] ? v153_t1 : 1'd0;
-    wire v153_t3 = v148[3] ? v153_t2 : 1'd0;
-    wire v153_t4 = v148[4] ? v153_t3 : 1'd0;
-    wire v153_t5 = v148[5] ? 1'd1 : v153_t4;
-    wire [0:0] v153 = {v153_t5};
-    wire v154_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v154_t1 = v148[1] ? 1'd1 : v154_t0;
-    wire v154_t2 = v148[2] ? 1'd1 : v154_t1;
-    wire v154_t3 = v148[3] ? 1'd1 : v154_t2;
-    wire v154_t4 = v148[4] ? v154_t3 : 1'd0;
-    wire v154_t5 = v148[5] ? 1'd1 : v154_t4;
-    wire [0:0] v154 = {v154_t5};
-    wire v155_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v155_t1 = v148[1] ? v155_t0 : 1'd0;
-    wire v155_t2 = v148[2] ? v155_t1 : 1'd0;
-    wire v155_t3 = v148[3] ? 1'd1 : v155_t2;
-    wire v155_t4 = v148[4] ? v155_t3 : 1'd0;
-    wire v155_t5 = v148[5] ? 1'd1 : v155_t4;
-    wire [0:0] v155 = {v155_t5};
-    wire [1:0] v156_l = v95; wire [0:0] v156_u = (v95 >>> 2) + v155; wire [2:0] v156 = {v156_u, v156_l};
-    wire [2:0] v157 = (v148 >>> 3);
-    wire v158_t0 = v157[0] ? 1'd1 : 1'd0;
-    wire v158_t1 = v157[1] ? v158_t0 : 1'd0;
-    wire v158_t2 = v157[2] ? 1'd1 : v158_t1;
-    wire [0:0] v158 = {v158_t2};
-    wire v159_t0 = v157[0] ? 1'd1 : 1'd0;
-    wire v159_t1 = v157[1] ? 1'd1 : v159_t0;
-    wire v159_t2 = v157[2] ? v159_t1 : 1'd0;
-    wire [0:0] v159 = {v159_t2};
-    wire [0:0] v160 = (v148 >>> 5);
-    wire v161_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v161_t1 = v148[1] ? v161_t0 : 1'd0;
-    wire v161_t2 = v148[2] ? 1'd1 : v161_t1;
-    wire v161_t3 = v148[3] ? v161_t2 : 1'd0;
-    wire v161_t4 = v148[4] ? v161_t3 : 1'd0;
-    wire v161_t5 = v148[5] ? 1'd1 : v161_t4;
-    wire [0:0] v161 = {v161_t5};
-    wire v162_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v162_t1 = v148[1] ? v162_t0 : 1'd0;
-    wire v162_t2 = v148[2] ? v162_t1 : 1'd0;
-    wire v162_t3 = v148[3] ? v162_t2 : 1'd0;
-    wire v162_t4 = v148[4] ? 1'd1 : v162_t3;
-    wire v162_t5 = v148[5] ? v162_t4 : 1'd0;
-    wire [0:0] v162 = {v162_t5};
-    wire v163_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v163_t1 = v148[1] ? v163_t0 : 1'd0;
-    wire v163_t2 = v148[2] ? 1'd1 : v163_t1;
-    wire v163_t3 = v148[3] ? 1'd1 : v163_t2;
-    wire v163_t4 = v148[4] ? v163_t3 : 1'd0;
-    wire v163_t5 = v148[5] ? 1'd1 : v163_t4;
-    wire [0:0] v163 = {v163_t5};
-    wire v164_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v164_t1 = v148[1] ? v164_t0 : 1'd0;
-    wire v164_t2 = v148[2] ? 1'd1 : v164_t1;
-    wire v164_t3 = v148[3] ? 1'd1 : v164_t2;
-    wire v164_t4 = v148[4] ? 1'd1 : v164_t3;
-    wire v164_t5 = v148[5] ? v164_t4 : 1'd0;
-    wire [0:0] v164 = {v164_t5};
-    wire [1:0] v165_l = v140; wire [0:0] v165_u = (v140 >>> 2) + v164; wire [2:0] v165 = {v165_u, v165_l};
-    wire [0:0] v166_l = v163; wire [0:0] v166_u = (v163 >>> 1) + v164; wire [1:0] v166 = {v166_u, v166_l};
-    wire v167_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v167_t1 = v148[1] ? 1'd1 : v167_t0;
-    wire v167_t2 = v148[2] ? 1'd1 : v167_t1;
-    wire v167_t3 = v148[3] ? v167_t2 : 1'd0;
-    wire v167_t4 = v148[4] ? v167_t3 : 1'd0;
-    wire v167_t5 = v148[5] ? 1'd1 : v167_t4;
-    wire [0:0] v167 = {v167_t5};
-    wire [3:0] v168 = (v148 >>> 2);
-    wire v169_t0 = v168[0] ? 1'd1 : 1'd0;
-    wire v169_t1 = v168[1] ? v169_t0 : 1'd0;
-    wire v169_t2 = v168[2] ? v169_t1 : 1'd0;
-    wire v169_t3 = v168[3] ? 1'd1 : v169_t2;
-    wire [0:0] v169 = {v169_t3};
-    wire v170_t0 = v168[0] ? 1'd1 : 1'd0;
-    wire v170_t1 = v168[1] ? 1'd1 : v170_t0;
-    wire v170_t2 = v168[2] ? v170_t1 : 1'd0;
-    wire v170_t3 = v168[3] ? 1'd1 : v170_t2;
-    wire [0:0] v170 = {v170_t3};
-    wire v171_t0 = v168[0] ? 1'd1 : 1'd0;
-    wire v171_t1 = v168[1] ? 1'd1 : v171_t0;
-    wire v171_t2 = v168[2] ? 1'd1 : v171_t1;
-    wire v171_t3 = v168[3] ? v171_t2 : 1'd0;
-    wire [0:0] v171 = {v171_t3};
-    wire [2:0] v172_l = v156; wire [0:0] v172_u = (v156 >>> 3) + v171; wire [3:0] v172 = {v172_u, v172_l};
-    wire v173_t0 = v148[0] ? 1'd1 : 1'd0;
-    wire v173_t1 = v148[1] ? 1'd1 : v173_t0;
-    wire v173_t2 = v148[2] ? v173_t1 : 1'd0;
-    wire v173_t3 = v148[3] ? v173_t2 : 1'd0;
-    wire v173_t4 = v148[4] ? v173_t3 : 1'd0;
-    wire v173_t5 = v148[5] ? 1'd1 : v173_t4;
-    wire [0:0] v173 = {v173_t5};
-    wire [4:0] v174 = (v148 >>> 1);
-    wire v175_t0 = v174[0] ? 1'd1 : 1'd0;
-    wire v175_t1 = v174[1] ? v175_t0 : 1'd0;
-    wire v175_t2 = v174[2] ? v175_t1 : 1'd0;
-    wire v175_t3 = v174[3] ? v175_t2 : 1'd0;
-    wire v175_t4 = v174[4] ? 1'd1 : v175_t3;
-    wire [0:0] v175 = {v175_t4};
-    wire v176_t0 = v174[0] ? 1'd1 : 1'd0;
-    wire v176_t1 = v174[1] ? v176_t0 : 1'd0;
-    wire v176_t2 = v174[2] ? 1'd1 : v176_t1;
-    wire v176_t3 = v174[3] ? 1'd1 : v176_t2;
-    wire v176_t4 = v174[4] ? v176_t3 : 1'd0;
-    wire [0:0] v176 = {v176_t4};
-    wire v177_t0 = v174[0] ? 1'd1 : 1'd0;
-    wire v177_t1 = v174[1] ? 1'd1 : v177_t0;
-    wire v177_t2 = v174[2] ? 1'd1 : v177_t1;
-    wire v177_t3 = v174[3] ? 1'd1 : v177_t2;
-    wire v177_t4 = v174[4] ? v177_t3 : 1'd0;
-    wire [0:0] v177 = {v177_t4};
-    wire v178_t0 = v174[0] ? 1'd1 : 1'd0;
-    wire v178_t1 = v174[1] ? v178_t0 : 1'd0;
-    wire v178_t2 = v174[2] ? 1'd1 : v178_t1;
-    wire v178_t3 = v174[3] ? v178_t2 : 1'd0;
-    wire v178_t4 = v174[4] ? 1'd1 : v178_t3;
-    wire [0:0] v178 = {v178_t4};
-    wire v179_t0 = v174[0] ? 1'd1 : 1'd0;
-    wire v179_t1 = v174[1] ? 1'd1 : v179_t0;
-    wire v179_t2 = v174[2] ? v179_t1 : 1'd0;
-    wire v179_t3 = v174[3] ? v179_t2 : 1'd0;
-    wire v179_t4 = v174[4] ? 1'd1 : v179_t3;
-    wire [0:0] v179 = {v179_t4};
-    wire [5:0] v180 = inputs[53:48];
-    wire v181_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v181_t1 = v180[1] ? 1'd1 : v181_t0;
-    wire v181_t2 = v180[2] ? v181_t1 : 1'd0;
-    wire v181_t3 = v180[3] ? v181_t2 : 1'd0;
-    wire v181_t4 = v180[4] ? 1'd1 : v181_t3;
-    wire v181_t5 = v180[5] ? 1'd1 : v181_t4;
-    wire [0:0] v181 = {v181_t5};
-    wire [2:0] v182 = (v180 >>> 3);
-    wire v183_t0 = v182[0] ? 1'd1 : 1'd0;
-    wire v183_t1 = v182[1] ? 1'd1 : v183_t0;
-    wire v183_t2 = v182[2] ? v183_t1 : 1'd0;
-    wire [0:0] v183 = {v183_t2};
-    wire [1:0] v184 = (v180 >>> 4);
-    wire v185_t0 = v184[0] ? 1'd1 : 1'd0;
-    wire v185_t1 = v184[1] ? 1'd1 : v185_t0;
-    wire [0:0] v185 = {v185_t1};
-    wire [0:0] v186_l = v111; wire [0:0] v186_u = (v111 >>> 1) + v185; wire [1:0] v186 = {v186_u, v186_l};
-    wire v187_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v187_t1 = v180[1] ? v187_t0 : 1'd0;
-    wire v187_t2 = v180[2] ? v187_t1 : 1'd0;
-    wire v187_t3 = v180[3] ? v187_t2 : 1'd0;
-    wire v187_t4 = v180[4] ? v187_t3 : 1'd0;
-    wire v187_t5 = v180[5] ? 1'd1 : v187_t4;
-    wire [0:0] v187 = {v187_t5};
-    wire v188_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v188_t1 = v180[1] ? v188_t0 : 1'd0;
-    wire v188_t2 = v180[2] ? 1'd1 : v188_t1;
-    wire v188_t3 = v180[3] ? v188_t2 : 1'd0;
-    wire v188_t4 = v180[4] ? v188_t3 : 1'd0;
-    wire v188_t5 = v180[5] ? 1'd1 : v188_t4;
-    wire [0:0] v188 = {v188_t5};
-    wire v189_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v189_t1 = v180[1] ? v189_t0 : 1'd0;
-    wire v189_t2 = v180[2] ? v189_t1 : 1'd0;
-    wire v189_t3 = v180[3] ? 1'd1 : v189_t2;
-    wire v189_t4 = v180[4] ? v189_t3 : 1'd0;
-    wire v189_t5 = v180[5] ? 1'd1 : v189_t4;
-    wire [0:0] v189 = {v189_t5};
-    wire v190_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v190_t1 = v180[1] ? 1'd1 : v190_t0;
-    wire v190_t2 = v180[2] ? 1'd1 : v190_t1;
-    wire v190_t3 = v180[3] ? 1'd1 : v190_t2;
-    wire v190_t4 = v180[4] ? v190_t3 : 1'd0;
-    wire v190_t5 = v180[5] ? 1'd1 : v190_t4;
-    wire [0:0] v190 = {v190_t5};
-    wire v191_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v191_t1 = v180[1] ? v191_t0 : 1'd0;
-    wire v191_t2 = v180[2] ? 1'd1 : v191_t1;
-    wire v191_t3 = v180[3] ? 1'd1 : v191_t2;
-    wire v191_t4 = v180[4] ? v191_t3 : 1'd0;
-    wire v191_t5 = v180[5] ? 1'd1 : v191_t4;
-    wire [0:0] v191 = {v191_t5};
-    wire [0:0] v192_l = v145; wire [0:0] v192_u = (v145 >>> 1) + v191; wire [1:0] v192 = {v192_u, v192_l};
-    wire v193_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v193_t1 = v180[1] ? 1'd1 : v193_t0;
-    wire v193_t2 = v180[2] ? 1'd1 : v193_t1;
-    wire v193_t3 = v180[3] ? v193_t2 : 1'd0;
-    wire v193_t4 = v180[4] ? v193_t3 : 1'd0;
-    wire v193_t5 = v180[5] ? 1'd1 : v193_t4;
-    wire [0:0] v193 = {v193_t5};
-    wire [3:0] v194 = (v180 >>> 2);
-    wire v195_t0 = v194[0] ? 1'd1 : 1'd0;
-    wire v195_t1 = v194[1] ? v195_t0 : 1'd0;
-    wire v195_t2 = v194[2] ? v195_t1 : 1'd0;
-    wire v195_t3 = v194[3] ? 1'd1 : v195_t2;
-    wire [0:0] v195 = {v195_t3};
-    wire v196_t0 = v194[0] ? 1'd1 : 1'd0;
-    wire v196_t1 = v194[1] ? 1'd1 : v196_t0;
-    wire v196_t2 = v194[2] ? 1'd1 : v196_t1;
-    wire v196_t3 = v194[3] ? v196_t2 : 1'd0;
-    wire [0:0] v196 = {v196_t3};
-    wire v197_t0 = v194[0] ? 1'd1 : 1'd0;
-    wire v197_t1 = v194[1] ? 1'd1 : v197_t0;
-    wire v197_t2 = v194[2] ? v197_t1 : 1'd0;
-    wire v197_t3 = v194[3] ? 1'd1 : v197_t2;
-    wire [0:0] v197 = {v197_t3};
-    wire v198_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v198_t1 = v180[1] ? 1'd1 : v198_t0;
-    wire v198_t2 = v180[2] ? v198_t1 : 1'd0;
-    wire v198_t3 = v180[3] ? v198_t2 : 1'd0;
-    wire v198_t4 = v180[4] ? v198_t3 : 1'd0;
-    wire v198_t5 = v180[5] ? 1'd1 : v198_t4;
-    wire [0:0] v198 = {v198_t5};
-    wire v199_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v199_t1 = v180[1] ? v199_t0 : 1'd0;
-    wire v199_t2 = v180[2] ? 1'd1 : v199_t1;
-    wire v199_t3 = v180[3] ? v199_t2 : 1'd0;
-    wire v199_t4 = v180[4] ? 1'd1 : v199_t3;
-    wire v199_t5 = v180[5] ? v199_t4 : 1'd0;
-    wire [0:0] v199 = {v199_t5};
-    wire v200_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v200_t1 = v180[1] ? v200_t0 : 1'd0;
-    wire v200_t2 = v180[2] ? 1'd1 : v200_t1;
-    wire v200_t3 = v180[3] ? 1'd1 : v200_t2;
-    wire v200_t4 = v180[4] ? 1'd1 : v200_t3;
-    wire v200_t5 = v180[5] ? v200_t4 : 1'd0;
-    wire [0:0] v200 = {v200_t5};
-    wire v201_t0 = v180[0] ? 1'd1 : 1'd0;
-    wire v201_t1 = v180[1] ? 1'd1 : v201_t0;
-    wire v201_t2 = v180[2] ? 1'd1 : v201_t1;
-    wire v201_t3 = v180[3] ? 1'd1 : v201_t2;
-    wire v201_t4 = v180[4] ? 1'd1 : v201_t3;
-    wire v201_t5 = v180[5] ? v201_t4 : 1'd0;
-    wire [0:0] v201 = {v201_t5};
-    wire [4:0] v202 = (v180 >>> 1);
-    wire v203_t0 = v202[0] ? 1'd1 : 1'd0;
-    wire v203_t1 = v202[1] ? v203_t0 : 1'd0;
-    wire v203_t2 = v202[2] ? v203_t1 : 1'd0;
-    wire v203_t3 = v202[3] ? v203_t2 : 1'd0;
-    wire v203_t4 = v202[4] ? 1'd1 : v203_t3;
-    wire [0:0] v203 = {v203_t4};
-    wire v204_t0 = v202[0] ? 1'd1 : 1'd0;
-    wire v204_t1 = v202[1] ? 1'd1 : v204_t0;
-    wire v204_t2 = v202[2] ? v204_t1 : 1'd0;
-    wire v204_t3 = v202[3] ? v204_t2 : 1'd0;
-    wire v204_t4 = v202[4] ? 1'd1 : v204_t3;
-    wire [0:0] v204 = {v204_t4};
-    wire [0:0] v205_l = v103; wire [0:0] v205_u = (v103 >>> 1) + v204; wire [1:0] v205 = {v205_u, v205_l};
-    wire v206_t0 = v202[0] ? 1'd1 : 1'd0;
-    wire v206_t1 = v202[1] ? v206_t0 : 1'd0;
-    wire v206_t2 = v202[2] ? 1'd1 : v206_t1;
-    wire v206_t3 = v202[3] ? 1'd1 : v206_t2;
-    wire v206_t4 = v202[4] ? v206_t3 : 1'd0;
-    wire [0:0] v206 = {v206_t4};
-    wire [0:0] v207_l = v206; wire [0:0] v207_u = (v206 >>> 1) + v79; wire [1:0] v207 = {v207_u, v207_l};
-    wire [1:0] v208_l = v207; wire [0:0] v208_u = (v207 >>> 2) + v16; wire [2:0] v208 = {v208_u, v208_l};
-    wire v209_t0 = v202[0] ? 1'd1 : 1'd0;
-    wire v209_t1 = v202[1] ? v209_t0 : 1'd0;
-    wire v209_t2 = v202[2] ? 1'd1 : v209_t1;
-    wire v209_t3 = v202[3] ? v209_t2 : 1'd0;
-    wire v209_t4 = v202[4] ? 1'd1 : v209_t3;
-    wire [0:0] v209 = {v209_t4};
-    wire [0:0] v210_l = v136; wire [0:0] v210_u = (v136 >>> 1) + v209; wire [1:0] v210 = {v210_u, v210_l};
-    wire [1:0] v211_l = v210; wire [0:0] v211_u = (v210 >>> 2) + v8; wire [2:0] v211 = {v211_u, v211_l};
-    wire v212_t0 = v202[0] ? 1'd1 : 1'd0;
-    wire v212_t1 = v202[1] ? 1'd1 : v212_t0;
-    wire v212_t2 = v202[2] ? 1'd1 : v212_t1;
-    wire v212_t3 = v202[3] ? v212_t2 : 1'd0;
-    wire v212_t4 = v202[4] ? 1'd1 : v212_t3;
-    wire [0:0] v212 = {v212_t4};
-    wire [0:0] v213_l = v146; wire [0:0] v213_u = (v146 >>> 1) + v212; wire [1:0] v213 = {v213_u, v213_l};
-    wire [0:0] v214_l = v209; wire [0:0] v214_u = (v209 >>> 1) + v212; wire [1:0] v214 = {v214_u, v214_l};
-    wire [1:0] v215_l = v214; wire [0:0] v215_u = (v214 >>> 2) + v99; wire [2:0] v215 = {v215_u, v215_l};
-    wire [2:0] v216_l = v215; wire [0:0] v216_u = (v215 >>> 3) + v15; wire [3:0] v216 = {v216_u, v216_l};
-    wire [5:0] v217 = inputs[65:60];
-    wire v218_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v218_t1 = v217[1] ? 1'd1 : v218_t0;
-    wire v218_t2 = v217[2] ? v218_t1 : 1'd0;
-    wire v218_t3 = v217[3] ? 1'd1 : v218_t2;
-    wire v218_t4 = v217[4] ? v218_t3 : 1'd0;
-    wire v218_t5 = v217[5] ? 1'd1 : v218_t4;
-    wire [0:0] v218 = {v218_t5};
-    wire v219_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v219_t1 = v217[1] ? 1'd1 : v219_t0;
-    wire v219_t2 = v217[2] ? v219_t1 : 1'd0;
-    wire v219_t3 = v217[3] ? v219_t2 : 1'd0;
-    wire v219_t4 = v217[4] ? v219_t3 : 1'd0;
-    wire v219_t5 = v217[5] ? 1'd1 : v219_t4;
-    wire [0:0] v219 = {v219_t5};
-    wire v220_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v220_t1 = v217[1] ? v220_t0 : 1'd0;
-    wire v220_t2 = v217[2] ? v220_t1 : 1'd0;
-    wire v220_t3 = v217[3] ? v220_t2 : 1'd0;
-    wire v220_t4 = v217[4] ? 1'd1 : v220_t3;
-    wire v220_t5 = v217[5] ? 1'd1 : v220_t4;
-    wire [0:0] v220 = {v220_t5};
-    wire [0:0] v221_l = v53; wire [0:0] v221_u = (v53 >>> 1) + v220; wire [1:0] v221 = {v221_u, v221_l};
-    wire v222_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v222_t1 = v217[1] ? v222_t0 : 1'd0;
-    wire v222_t2 = v217[2] ? v222_t1 : 1'd0;
-    wire v222_t3 = v217[3] ? 1'd1 : v222_t2;
-    wire v222_t4 = v217[4] ? 1'd1 : v222_t3;
-    wire v222_t5 = v217[5] ? v222_t4 : 1'd0;
-    wire [0:0] v222 = {v222_t5};
-    wire v223_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v223_t1 = v217[1] ? v223_t0 : 1'd0;
-    wire v223_t2 = v217[2] ? 1'd1 : v223_t1;
-    wire v223_t3 = v217[3] ? 1'd1 : v223_t2;
-    wire v223_t4 = v217[4] ? v223_t3 : 1'd0;
-    wire v223_t5 = v217[5] ? v223_t4 : 1'd0;
-    wire [0:0] v223 = {v223_t5};
-    wire v224_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v224_t1 = v217[1] ? 1'd1 : v224_t0;
-    wire v224_t2 = v217[2] ? 1'd1 : v224_t1;
-    wire v224_t3 = v217[3] ? v224_t2 : 1'd0;
-    wire v224_t4 = v217[4] ? 1'd1 : v224_t3;
-    wire v224_t5 = v217[5] ? v224_t4 : 1'd0;
-    wire [0:0] v224 = {v224_t5};
-    wire v225_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v225_t1 = v217[1] ? v225_t0 : 1'd0;
-    wire v225_t2 = v217[2] ? 1'd1 : v225_t1;
-    wire v225_t3 = v217[3] ? 1'd1 : v225_t2;
-    wire v225_t4 = v217[4] ? 1'd1 : v225_t3;
-    wire v225_t5 = v217[5] ? v225_t4 : 1'd0;
-    wire [0:0] v225 = {v225_t5};
-    wire [3:0] v226 = (v217 >>> 2);
-    wire v227_t0 = v226[0] ? 1'd1 : 1'd0;
-    wire v227_t1 = v226[1] ? v227_t0 : 1'd0;
-    wire v227_t2 = v226[2] ? v227_t1 : 1'd0;
-    wire v227_t3 = v226[3] ? 1'd1 : v227_t2;
-    wire [0:0] v227 = {v227_t3};
-    wire [0:0] v228_l = v227; wire [0:0] v228_u = (v227 >>> 1) + v11; wire [1:0] v228 = {v228_u, v228_l};
-    wire [1:0] v229_l = v228; wire [0:0] v229_u = (v228 >>> 2) + v117; wire [2:0] v229 = {v229_u, v229_l};
-    wire v230_t0 = v226[0] ? 1'd1 : 1'd0;
-    wire v230_t1 = v226[1] ? 1'd1 : v230_t0;
-    wire v230_t2 = v226[2] ? 1'd1 : v230_t1;
-    wire v230_t3 = v226[3] ? v230_t2 : 1'd0;
-    wire [0:0] v230 = {v230_t3};
-    wire [1:0] v231 = (v217 >>> 4);
-    wire v232_t0 = v231[0] ? 1'd1 : 1'd0;
-    wire v232_t1 = v231[1] ? v232_t0 : 1'd0;
-    wire [0:0] v232 = {v232_t1};
-    wire v233_t0 = v231[0] ? 1'd1 : 1'd0;
-    wire v233_t1 = v231[1] ? 1'd1 : v233_t0;
-    wire [0:0] v233 = {v233_t1};
-    wire [0:0] v234_l = v233; wire [0:0] v234_u = (v233 >>> 1) + v61; wire [1:0] v234 = {v234_u, v234_l};
-    wire v235_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v235_t1 = v217[1] ? 1'd1 : v235_t0;
-    wire v235_t2 = v217[2] ? 1'd1 : v235_t1;
-    wire v235_t3 = v217[3] ? v235_t2 : 1'd0;
-    wire v235_t4 = v217[4] ? v235_t3 : 1'd0;
-    wire v235_t5 = v217[5] ? 1'd1 : v235_t4;
-    wire [0:0] v235 = {v235_t5};
-    wire v236_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v236_t1 = v217[1] ? 1'd1 : v236_t0;
-    wire v236_t2 = v217[2] ? v236_t1 : 1'd0;
-    wire v236_t3 = v217[3] ? v236_t2 : 1'd0;
-    wire v236_t4 = v217[4] ? 1'd1 : v236_t3;
-    wire v236_t5 = v217[5] ? v236_t4 : 1'd0;
-    wire [0:0] v236 = {v236_t5};
-    wire v237_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v237_t1 = v217[1] ? v237_t0 : 1'd0;
-    wire v237_t2 = v217[2] ? 1'd1 : v237_t1;
-    wire v237_t3 = v217[3] ? 1'd1 : v237_t2;
-    wire v237_t4 = v217[4] ? v237_t3 : 1'd0;
-    wire v237_t5 = v217[5] ? 1'd1 : v237_t4;
-    wire [0:0] v237 = {v237_t5};
-    wire [0:0] v238_l = v190; wire [0:0] v238_u = (v190 >>> 1) + v237; wire [1:0] v238 = {v238_u, v238_l};
-    wire v239_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v239_t1 = v217[1] ? v239_t0 : 1'd0;
-    wire v239_t2 = v217[2] ? v239_t1 : 1'd0;
-    wire v239_t3 = v217[3] ? 1'd1 : v239_t2;
-    wire v239_t4 = v217[4] ? v239_t3 : 1'd0;
-    wire v239_t5 = v217[5] ? 1'd1 : v239_t4;
-    wire [0:0] v239 = {v239_t5};
-    wire [0:0] v240_l = v5; wire [0:0] v240_u = (v5 >>> 1) + v239; wire [1:0] v240 = {v240_u, v240_l};
-    wire v241_t0 = v217[0] ? 1'd1 : 1'd0;
-    wire v241_t1 = v217[1] ? v241_t0 : 1'd0;
-    wire v241_t2 = v217[2] ? v241_t1 : 1'd0;
-    wire v241_t3 = v217[3] ? v241_t2 : 1'd0;
-    wire v241_t4 = v217[4] ? v241_t3 : 1'd0;
-    wire v241_t5 = v217[5] ? 1'd1 : v241_t4;
-    wire [0:0] v241 = {v241_t5};
-    wire [4:0] v242 = (v217 >>> 1);
-    wire v243_t0 = v242[0] ? 1'd1 : 1'd0;
-    wire v243_t1 = v242[1] ? 1'd1 : v243_t0;
-    wire v243_t2 = v242[2] ? v243_t1 : 1'd0;
-    wire v243_t3 = v242[3] ? v243_t2 : 1'd0;
-    wire v243_t4 = v242[4] ? 1'd1 : v243_t3;
-    wire [0:0] v243 = {v243_t4};
-    wire [0:0] v244_l = v243; wire [0:0] v244_u = (v243 >>> 1) + v99; wire [1:0] v244 = {v244_u, v244_l};
-    wire [0:0] v245_l = v96; wire [0:0] v245_u = (v96 >>> 1) + v243; wire [1:0] v245 = {v245_u, v245_l};
-    wire v246_t0 = v242[0] ? 1'd1 : 1'd0;
-    wire v246_t1 = v242[1] ? v246_t0 : 1'd0;
-    wire v246_t2 = v242[2] ? 1'd1 : v246_t1;
-    wire v246_t3 = v242[3] ? v246_t2 : 1'd0;
-    wire v246_t4 = v242[4] ? 1'd1 : v246_t3;
-    wire [0:0] v246 = {v246_t4};
-    wire v247_t0 = v242[0] ? 1'd1 : 1'd0;
-    wire v247_t1 = v242[1] ? v247_t0 : 1'd0;
-    wire v247_t2 = v242[2] ? 1'd1 : v247_t1;
-    wire v247_t3 = v242[3] ? 1'd1 : v247_t2;
-    wire v247_t4 = v242[4] ? v247_t3 : 1'd0;
-    wire [0:0] v247 = {v247_t4};
-    wire [1:0] v248_l = v240; wire [0:0] v248_u = (v240 >>> 2) + v247; wire [2:0] v248 = {v248_u, v248_l};
-    wire [2:0] v249_l = v248; wire [0:0] v249_u = (v248 >>> 3) + v22; wire [3:0] v249 = {v249_u, v249_l};
-    wire v250_t0 = v242[0] ? 1'd1 : 1'd0;
-    wire v250_t1 = v242[1] ? 1'd1 : v250_t0;
-    wire v250_t2 = v242[2] ? 1'd1 : v250_t1;
-    wire v250_t3 = v242[3] ? v250_t2 : 1'd0;
-    wire v250_t4 = v242[4] ? 1'd1 : v250_t3;
-    wire [0:0] v250 = {v250_t4};
-    wire [0:0] v251_l = v250; wire [0:0] v251_u = (v250 >>> 1) + v103; wire [1:0] v251 = {v251_u, v251_l};
-    wire v252_t0 = v242[0] ? 1'd1 : 1'd0;
-    wire v252_t1 = v242[1] ? 1'd1 : v252_t0;
-    wire v252_t2 = v242[2] ? 1'd1 : v252_t1;
-    wire v252_t3 = v242[3] ? 1'd1 : v252_t2;
-    wire v252_t4 = v242[4] ? v252_t3 : 1'd0;
-    wire [0:0] v252 = {v252_t4};
-    wire [1:0] v253_l = v101; wire [0:0] v253_u = (v101 >>> 2) + v252; wire [2:0] v253 = {v253_u, v253_l};
-    wire [2:0] v254_l = v253; wire [0:0] v254_u = (v253 >>> 3) + v124; wire [3:0] v254 = {v254_u, v254_l};
-    wire [5:0] v255 = inputs[77:72];
-    wire v256_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v256_t1 = v255[1] ? 1'd1 : v256_t0;
-    wire v256_t2 = v255[2] ? v256_t1 : 1'd0;
-    wire v256_t3 = v255[3] ? v256_t2 : 1'd0;
-    wire v256_t4 = v255[4] ? v256_t3 : 1'd0;
-    wire v256_t5 = v255[5] ? v256_t4 : 1'd0;
-    wire [0:0] v256 = {v256_t5};
-    wire [1:0] v257 = (v255 >>> 4);
-    wire v258_t0 = v257[0] ? 1'd1 : 1'd0;
-    wire v258_t1 = v257[1] ? v258_t0 : 1'd0;
-    wire [0:0] v258 = {v258_t1};
-    wire [0:0] v259_l = v258; wire [0:0] v259_u = (v258 >>> 1) + v21; wire [1:0] v259 = {v259_u, v259_l};
-    wire [1:0] v260_l = v259; wire [0:0] v260_u = (v259 >>> 2) + v125; wire [2:0] v260 = {v260_u, v260_l};
-    wire [2:0] v261_l = v260; wire [0:0] v261_u = (v260 >>> 3) + v258; wire [3:0] v261 = {v261_u, v261_l};
-    wire [3:0] v262_l = v261; wire [0:0] v262_u = (v261 >>> 4) + v203; wire [4:0] v262 = {v262_u, v262_l};
-    wire [4:0] v263_l = v262; wire [0:0] v263_u = (v262 >>> 5) + v125; wire [5:0] v263 = {v263_u, v263_l};
-    wire v264_t0 = v263[0] ? 1'd0 : 1'd1;
-    wire v264_t1 = v263[1] ? 1'd0 : v264_t0;
-    wire v264_t2 = v263[1] ? 1'd0 : 1'd1;
-    wire v264_t3 = v263[2] ? v264_t2 : v264_t1;
-    wire v264_t4 = v263[1] ? 1'd1 : 1'd0;
-    wire v264_t5 = v263[2] ? v264_t4 : v264_t1;
-    wire v264_t6 = v263[3] ? v264_t5 : v264_t3;
-    wire v264_t7 = v263[1] ? v264_t0 : 1'd0;
-    wire v264_t8 = v263[2] ? 1'd0 : v264_t7;
-    wire v264_t9 = v263[2] ? v264_t7 : 1'd0;
-    wire v264_t10 = v263[3] ? v264_t9 : v264_t8;
-    wire v264_t11 = v263[4] ? v264_t10 : v264_t6;
-    wire v264_t12 = v263[0] ? 1'd1 : 1'd0;
-    wire v264_t13 = v263[1] ? v264_t12 : v264_t0;
-    wire v264_t14 = v263[2] ? v264_t13 : 1'd1;
-    wire v264_t15 = v263[1] ? 1'd1 : v264_t0;
-    wire v264_t16 = v263[2] ? v264_t15 : v264_t0;
-    wire v264_t17 = v263[3] ? v264_t16 : v264_t14;
-    wire v264_t18 = v263[2] ? v264_t4 : v264_t7;
-    wire v264_t19 = v263[3] ? v264_t7 : v264_t18;
-    wire v264_t20 = v263[4] ? v264_t19 : v264_t17;
-    wire v264_t21 = v263[5] ? v264_t20 : v264_t11;
-    wire [0:0] v264 = {v264_t21};
-    wire [0:0] v265_l = v243; wire [0:0] v265_u = (v243 >>> 1) + v258; wire [1:0] v265 = {v265_u, v265_l};
-    wire [0:0] v266_l = v258; wire [0:0] v266_u = (v258 >>> 1) + v135; wire [1:0] v266 = {v266_u, v266_l};
-    wire [1:0] v267_l = v266; wire [0:0] v267_u = (v266 >>> 2) + v67; wire [2:0] v267 = {v267_u, v267_l};
-    wire v268_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v268_t1 = v255[1] ? v268_t0 : 1'd0;
-    wire v268_t2 = v255[2] ? 1'd1 : v268_t1;
-    wire v268_t3 = v255[3] ? 1'd1 : v268_t2;
-    wire v268_t4 = v255[4] ? 1'd1 : v268_t3;
-    wire v268_t5 = v255[5] ? v268_t4 : 1'd0;
-    wire [0:0] v268 = {v268_t5};
-    wire v269_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v269_t1 = v255[1] ? 1'd1 : v269_t0;
-    wire v269_t2 = v255[2] ? 1'd1 : v269_t1;
-    wire v269_t3 = v255[3] ? 1'd1 : v269_t2;
-    wire v269_t4 = v255[4] ? 1'd1 : v269_t3;
-    wire v269_t5 = v255[5] ? v269_t4 : 1'd0;
-    wire [0:0] v269 = {v269_t5};
-    wire [0:0] v270_l = v252; wire [0:0] v270_u = (v252 >>> 1) + v269; wire [1:0] v270 = {v270_u, v270_l};
-    wire v271_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v271_t1 = v255[1] ? 1'd1 : v271_t0;
-    wire v271_t2 = v255[2] ? 1'd1 : v271_t1;
-    wire v271_t3 = v255[3] ? v271_t2 : 1'd0;
-    wire v271_t4 = v255[4] ? v271_t3 : 1'd0;
-    wire v271_t5 = v255[5] ? v271_t4 : 1'd0;
-    wire [0:0] v271 = {v271_t5};
-    wire [0:0] v272_l = v99; wire [0:0] v272_u = (v99 >>> 1) + v271; wire [1:0] v272 = {v272_u, v272_l};
-    wire [2:0] v273 = (v255 >>> 3);
-    wire v274_t0 = v273[0] ? 1'd1 : 1'd0;
-    wire v274_t1 = v273[1] ? v274_t0 : 1'd0;
-    wire v274_t2 = v273[2] ? 1'd1 : v274_t1;
-    wire [0:0] v274 = {v274_t2};
-    wire v275_t0 = v273[0] ? 1'd1 : 1'd0;
-    wire v275_t1 = v273[1] ? v275_t0 : 1'd0;
-    wire v275_t2 = v273[2] ? v275_t1 : 1'd0;
-    wire [0:0] v275 = {v275_t2};
-    wire v276_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v276_t1 = v255[1] ? 1'd1 : v276_t0;
-    wire v276_t2 = v255[2] ? 1'd1 : v276_t1;
-    wire v276_t3 = v255[3] ? 1'd1 : v276_t2;
-    wire v276_t4 = v255[4] ? v276_t3 : 1'd0;
-    wire v276_t5 = v255[5] ? v276_t4 : 1'd0;
-    wire [0:0] v276 = {v276_t5};
-    wire [0:0] v277_l = v276; wire [0:0] v277_u = (v276 >>> 1) + v84; wire [1:0] v277 = {v277_u, v277_l};
-    wire [1:0] v278_l = v277; wire [0:0] v278_u = (v277 >>> 2) + v56; wire [2:0] v278 = {v278_u, v278_l};
-    wire v279_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v279_t1 = v255[1] ? v279_t0 : 1'd0;
-    wire v279_t2 = v255[2] ? v279_t1 : 1'd0;
-    wire v279_t3 = v255[3] ? v279_t2 : 1'd0;
-    wire v279_t4 = v255[4] ? v279_t3 : 1'd0;
-    wire v279_t5 = v255[5] ? 1'd1 : v279_t4;
-    wire [0:0] v279 = {v279_t5};
-    wire [0:0] v280_l = v146; wire [0:0] v280_u = (v146 >>> 1) + v279; wire [1:0] v280 = {v280_u, v280_l};
-    wire [1:0] v281_l = v280; wire [0:0] v281_u = (v280 >>> 2) + v134; wire [2:0] v281 = {v281_u, v281_l};
-    wire [2:0] v282_l = v281; wire [0:0] v282_u = (v281 >>> 3) + v206; wire [3:0] v282 = {v282_u, v282_l};
-    wire v283_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v283_t1 = v255[1] ? v283_t0 : 1'd0;
-    wire v283_t2 = v255[2] ? v283_t1 : 1'd0;
-    wire v283_t3 = v255[3] ? 1'd1 : v283_t2;
-    wire v283_t4 = v255[4] ? 1'd1 : v283_t3;
-    wire v283_t5 = v255[5] ? v283_t4 : 1'd0;
-    wire [0:0] v283 = {v283_t5};
-    wire v284_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v284_t1 = v255[1] ? 1'd1 : v284_t0;
-    wire v284_t2 = v255[2] ? 1'd1 : v284_t1;
-    wire v284_t3 = v255[3] ? v284_t2 : 1'd0;
-    wire v284_t4 = v255[4] ? 1'd1 : v284_t3;
-    wire v284_t5 = v255[5] ? v284_t4 : 1'd0;
-    wire [0:0] v284 = {v284_t5};
-    wire v285_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v285_t1 = v255[1] ? v285_t0 : 1'd0;
-    wire v285_t2 = v255[2] ? v285_t1 : 1'd0;
-    wire v285_t3 = v255[3] ? 1'd1 : v285_t2;
-    wire v285_t4 = v255[4] ? v285_t3 : 1'd0;
-    wire v285_t5 = v255[5] ? v285_t4 : 1'd0;
-    wire [0:0] v285 = {v285_t5};
-    wire [3:0] v286 = (v255 >>> 2);
-    wire v287_t0 = v286[0] ? 1'd1 : 1'd0;
-    wire v287_t1 = v286[1] ? v287_t0 : 1'd0;
-    wire v287_t2 = v286[2] ? 1'd1 : v287_t1;
-    wire v287_t3 = v286[3] ? v287_t2 : 1'd0;
-    wire [0:0] v287 = {v287_t3};
-    wire [1:0] v288_l = v143; wire [0:0] v288_u = (v143 >>> 2) + v287; wire [2:0] v288 = {v288_u, v288_l};
-    wire [2:0] v289_l = v288; wire [0:0] v289_u = (v288 >>> 3) + v122; wire [3:0] v289 = {v289_u, v289_l};
-    wire [3:0] v290_l = v289; wire [0:0] v290_u = (v289 >>> 4) + v232; wire [4:0] v290 = {v290_u, v290_l};
-    wire [4:0] v291_l = v290; wire [0:0] v291_u = (v290 >>> 5) + v67; wire [5:0] v291 = {v291_u, v291_l};
-    wire v292_t0 = v291[1] ? 1'd1 : 1'd0;
-    wire v292_t1 = v291[0] ? 1'd1 : 1'd0;
-    wire v292_t2 = v291[1] ? v292_t1 : 1'd0;
-    wire v292_t3 = v291[2] ? v292_t2 : v292_t0;
-    wire v292_t4 = v291[1] ? 1'd0 : 1'd1;
-    wire v292_t5 = v291[2] ? v292_t4 : 1'd1;
-    wire v292_t6 = v291[3] ? v292_t5 : v292_t3;
-    wire v292_t7 = v291[0] ? 1'd0 : 1'd1;
-    wire v292_t8 = v291[1] ? v292_t7 : 1'd0;
-    wire v292_t9 = v291[2] ? 1'd0 : v292_t8;
-    wire v292_t10 = v291[2] ? v292_t2 : v292_t7;
-    wire v292_t11 = v291[3] ? v292_t10 : v292_t9;
-    wire v292_t12 = v291[4] ? v292_t11 : v292_t6;
-    wire v292_t13 = v291[1] ? 1'd1 : v292_t7;
-    wire v292_t14 = v291[2] ? v292_t13 : v292_t0;
-    wire v292_t15 = v291[1] ? v292_t7 : v292_t1;
-    wire v292_t16 = v291[2] ? v292_t15 : 1'd0;
-    wire v292_t17 = v291[3] ? v292_t16 : v292_t14;
-    wire v292_t18 = v291[2] ? 1'd0 : v292_t13;
-    wire v292_t19 = v291[1] ? 1'd1 : v292_t1;
-    wire v292_t20 = v291[2] ? v292_t1 : v292_t19;
-    wire v292_t21 = v291[3] ? v292_t20 : v292_t18;
-    wire v292_t22 = v291[4] ? v292_t21 : v292_t17;
-    wire v292_t23 = v291[5] ? v292_t22 : v292_t12;
-    wire [0:0] v292 = {v292_t23};
-    wire v293_t0 = v286[0] ? 1'd1 : 1'd0;
-    wire v293_t1 = v286[1] ? 1'd1 : v293_t0;
-    wire v293_t2 = v286[2] ? v293_t1 : 1'd0;
-    wire v293_t3 = v286[3] ? v293_t2 : 1'd0;
-    wire [0:0] v293 = {v293_t3};
-    wire v294_t0 = v286[0] ? 1'd1 : 1'd0;
-    wire v294_t1 = v286[1] ? v294_t0 : 1'd0;
-    wire v294_t2 = v286[2] ? v294_t1 : 1'd0;
-    wire v294_t3 = v286[3] ? v294_t2 : 1'd0;
-    wire [0:0] v294 = {v294_t3};
-    wire [0:0] v295_l = v122; wire [0:0] v295_u = (v122 >>> 1) + v294; wire [1:0] v295 = {v295_u, v295_l};
-    wire [1:0] v296_l = v295; wire [0:0] v296_u = (v295 >>> 2) + v122; wire [2:0] v296 = {v296_u, v296_l};
-    wire v297_t0 = v286[0] ? 1'd1 : 1'd0;
-    wire v297_t1 = v286[1] ? 1'd1 : v297_t0;
-    wire v297_t2 = v286[2] ? 1'd1 : v297_t1;
-    wire v297_t3 = v286[3] ? v297_t2 : 1'd0;
-    wire [0:0] v297 = {v297_t3};
-    wire v298_t0 = v286[0] ? 1'd1 : 1'd0;
-    wire v298_t1 = v286[1] ? v298_t0 : 1'd0;
-    wire v298_t2 = v286[2] ? v298_t1 : 1'd0;
-    wire v298_t3 = v286[3] ? 1'd1 : v298_t2;
-    wire [0:0] v298 = {v298_t3};
-    wire [1:0] v299_l = v150; wire [0:0] v299_u = (v150 >>> 2) + v298; wire [2:0] v299 = {v299_u, v299_l};
-    wire [4:0] v300 = (v255 >>> 1);
-    wire v301_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v301_t1 = v300[1] ? v301_t0 : 1'd0;
-    wire v301_t2 = v300[2] ? v301_t1 : 1'd0;
-    wire v301_t3 = v300[3] ? 1'd1 : v301_t2;
-    wire v301_t4 = v300[4] ? v301_t3 : 1'd0;
-    wire [0:0] v301 = {v301_t4};
-    wire v302_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v302_t1 = v300[1] ? v302_t0 : 1'd0;
-    wire v302_t2 = v300[2] ? 1'd1 : v302_t1;
-    wire v302_t3 = v300[3] ? 1'd1 : v302_t2;
-    wire v302_t4 = v300[4] ? v302_t3 : 1'd0;
-    wire [0:0] v302 = {v302_t4};
-    wire v303_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v303_t1 = v300[1] ? 1'd1 : v303_t0;
-    wire v303_t2 = v300[2] ? 1'd1 : v303_t1;
-    wire v303_t3 = v300[3] ? v303_t2 : 1'd0;
-    wire v303_t4 = v300[4] ? v303_t3 : 1'd0;
-    wire [0:0] v303 = {v303_t4};
-    wire [0:0] v304_l = v136; wire [0:0] v304_u = (v136 >>> 1) + v303; wire [1:0] v304 = {v304_u, v304_l};
-    wire v305_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v305_t1 = v300[1] ? 1'd1 : v305_t0;
-    wire v305_t2 = v300[2] ? v305_t1 : 1'd0;
-    wire v305_t3 = v300[3] ? v305_t2 : 1'd0;
-    wire v305_t4 = v300[4] ? 1'd1 : v305_t3;
-    wire [0:0] v305 = {v305_t4};
-    wire v306_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v306_t1 = v300[1] ? 1'd1 : v306_t0;
-    wire v306_t2 = v300[2] ? v306_t1 : 1'd0;
-    wire v306_t3 = v300[3] ? v306_t2 : 1'd0;
-    wire v306_t4 = v300[4] ? v306_t3 : 1'd0;
-    wire [0:0] v306 = {v306_t4};
-    wire [1:0] v307_l = v186; wire [0:0] v307_u = (v186 >>> 2) + v306; wire [2:0] v307 = {v307_u, v307_l};
-    wire [2:0] v308_l = v307; wire [0:0] v308_u = (v307 >>> 3) + v274; wire [3:0] v308 = {v308_u, v308_l};
-    wire [3:0] v309_l = v308; wire [0:0] v309_u = (v308 >>> 4) + v21; wire [4:0] v309 = {v309_u, v309_l};
-    wire [0:0] v310_l = v99; wire [0:0] v310_u = (v99 >>> 1) + v306; wire [1:0] v310 = {v310_u, v310_l};
-    wire v311_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v311_t1 = v300[1] ? 1'd1 : v311_t0;
-    wire v311_t2 = v300[2] ? v311_t1 : 1'd0;
-    wire v311_t3 = v300[3] ? 1'd1 : v311_t2;
-    wire v311_t4 = v300[4] ? v311_t3 : 1'd0;
-    wire [0:0] v311 = {v311_t4};
-    wire [0:0] v312_l = v40; wire [0:0] v312_u = (v40 >>> 1) + v311; wire [1:0] v312 = {v312_u, v312_l};
-    wire [1:0] v313_l = v312; wire [0:0] v313_u = (v312 >>> 2) + v79; wire [2:0] v313 = {v313_u, v313_l};
-    wire [2:0] v314_l = v313; wire [0:0] v314_u = (v313 >>> 3) + v232; wire [3:0] v314 = {v314_u, v314_l};
-    wire [3:0] v315_l = v314; wire [0:0] v315_u = (v314 >>> 4) + v122; wire [4:0] v315 = {v315_u, v315_l};
-    wire [4:0] v316_l = v315; wire [0:0] v316_u = (v315 >>> 5) + v139; wire [5:0] v316 = {v316_u, v316_l};
-    wire v317_t0 = v316[0] ? 1'd1 : 1'd0;
-    wire v317_t1 = v316[3] ? 1'd0 : v317_t0;
-    wire v317_t2 = v316[0] ? 1'd0 : 1'd1;
-    wire v317_t3 = v316[1] ? v317_t2 : 1'd1;
-    wire v317_t4 = v316[1] ? v317_t0 : 1'd0;
-    wire v317_t5 = v316[2] ? v317_t4 : v317_t3;
-    wire v317_t6 = v316[1] ? v317_t0 : 1'd1;
-    wire v317_t7 = v316[2] ? v317_t4 : v317_t6;
-    wire v317_t8 = v316[3] ? v317_t7 : v317_t5;
-    wire v317_t9 = v316[4] ? v317_t8 : v317_t1;
-    wire v317_t10 = v316[2] ? v317_t6 : 1'd0;
-    wire v317_t11 = v316[2] ? v317_t0 : v317_t2;
-    wire v317_t12 = v316[3] ? v317_t11 : v317_t10;
-    wire v317_t13 = v316[2] ? 1'd0 : v317_t4;
-    wire v317_t14 = v316[1] ? 1'd0 : v317_t0;
-    wire v317_t15 = v316[2] ? v317_t0 : v317_t14;
-    wire v317_t16 = v316[3] ? v317_t15 : v317_t13;
-    wire v317_t17 = v316[4] ? v317_t16 : v317_t12;
-    wire v317_t18 = v316[5] ? v317_t17 : v317_t9;
-    wire [0:0] v317 = {v317_t18};
-    wire v318_t0 = v300[0] ? 1'd1 : 1'd0;
-    wire v318_t1 = v300[1] ? v318_t0 : 1'd0;
-    wire v318_t2 = v300[2] ? 1'd1 : v318_t1;
-    wire v318_t3 = v300[3] ? v318_t2 : 1'd0;
-    wire v318_t4 = v300[4] ? v318_t3 : 1'd0;
-    wire [0:0] v318 = {v318_t4};
-    wire v319_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v319_t1 = v255[1] ? 1'd1 : v319_t0;
-    wire v319_t2 = v255[2] ? v319_t1 : 1'd0;
-    wire v319_t3 = v255[3] ? v319_t2 : 1'd0;
-    wire v319_t4 = v255[4] ? 1'd1 : v319_t3;
-    wire v319_t5 = v255[5] ? v319_t4 : 1'd0;
-    wire [0:0] v319 = {v319_t5};
-    wire [3:0] v320_l = v282; wire [0:0] v320_u = (v282 >>> 4) + v319; wire [4:0] v320 = {v320_u, v320_l};
-    wire [0:0] v321_l = v183; wire [0:0] v321_u = (v183 >>> 1) + v319; wire [1:0] v321 = {v321_u, v321_l};
-    wire [1:0] v322_l = v321; wire [0:0] v322_u = (v321 >>> 2) + v62; wire [2:0] v322 = {v322_u, v322_l};
-    wire v323_t0 = v255[0] ? 1'd1 : 1'd0;
-    wire v323_t1 = v255[1] ? v323_t0 : 1'd0;
-    wire v323_t2 = v255[2] ? 1'd1 : v323_t1;
-    wire v323_t3 = v255[3] ? 1'd1 : v323_t2;
-    wire v323_t4 = v255[4] ? v323_t3 : 1'd0;
-    wire v323_t5 = v255[5] ? v323_t4 : 1'd0;
-    wire [0:0] v323 = {v323_t5};
-    wire [0:0] v324_l = v124; wire [0:0] v324_u = (v124 >>> 1) + v323; wire [1:0] v324 = {v324_u, v324_l};
-    wire [1:0] v325_l = v324; wire [0:0] v325_u = (v324 >>> 2) + v11; wire [2:0] v325 = {v325_u, v325_l};
-    wire [0:0] v326_l = v323; wire [0:0] v326_u = (v323 >>> 1) + v93; wire [1:0] v326 = {v326_u, v326_l};
-    wire [5:0] v327 = inputs[89:84];
-    wire v328_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v328_t1 = v327[1] ? 1'd1 : v328_t0;
-    wire v328_t2 = v327[2] ? v328_t1 : 1'd0;
-    wire v328_t3 = v327[3] ? v328_t2 : 1'd0;
-    wire v328_t4 = v327[4] ? v328_t3 : 1'd0;
-    wire v328_t5 = v327[5] ? v328_t4 : 1'd0;
-    wire [0:0] v328 = {v328_t5};
-    wire [1:0] v329_l = v221; wire [0:0] v329_u = (v221 >>> 2) + v328; wire [2:0] v329 = {v329_u, v329_l};
-    wire [2:0] v330 = (v327 >>> 3);
-    wire v331_t0 = v330[0] ? 1'd1 : 1'd0;
-    wire v331_t1 = v330[1] ? v331_t0 : 1'd0;
-    wire v331_t2 = v330[2] ? 1'd1 : v331_t1;
-    wire [0:0] v331 = {v331_t2};
-    wire [2:0] v332_l = v278; wire [0:0] v332_u = (v278 >>> 3) + v331; wire [3:0] v332 = {v332_u, v332_l};
-    wire [1:0] v333_l = v137; wire [0:0] v333_u = (v137 >>> 2) + v331; wire [2:0] v333 = {v333_u, v333_l};
-    wire [0:0] v334_l = v331; wire [0:0] v334_u = (v331 >>> 1) + v169; wire [1:0] v334 = {v334_u, v334_l};
-    wire [1:0] v335_l = v334; wire [0:0] v335_u = (v334 >>> 2) + v98; wire [2:0] v335 = {v335_u, v335_l};
-    wire [2:0] v336_l = v335; wire [0:0] v336_u = (v335 >>> 3) + v62; wire [3:0] v336 = {v336_u, v336_l};
-    wire [0:0] v337_l = v331; wire [0:0] v337_u = (v331 >>> 1) + v236; wire [1:0] v337 = {v337_u, v337_l};
-    wire [1:0] v338_l = v337; wire [0:0] v338_u = (v337 >>> 2) + v93; wire [2:0] v338 = {v338_u, v338_l};
-    wire [0:0] v339_l = v98; wire [0:0] v339_u = (v98 >>> 1) + v331; wire [1:0] v339 = {v339_u, v339_l};
-    wire [1:0] v340_l = v339; wire [0:0] v340_u = (v339 >>> 2) + v111; wire [2:0] v340 = {v340_u, v340_l};
-    wire [2:0] v341_l = v340; wire [0:0] v341_u = (v340 >>> 3) + v179; wire [3:0] v341 = {v341_u, v341_l};
-    wire [3:0] v342_l = v341; wire [0:0] v342_u = (v341 >>> 4) + v81; wire [4:0] v342 = {v342_u, v342_l};
-    wire [0:0] v343_l = v75; wire [0:0] v343_u = (v75 >>> 1) + v331; wire [1:0] v343 = {v343_u, v343_l};
-    wire [0:0] v344_l = v250; wire [0:0] v344_u = (v250 >>> 1) + v331; wire [1:0] v344 = {v344_u, v344_l};
-    wire v345_t0 = v330[0] ? 1'd1 : 1'd0;
-    wire v345_t1 = v330[1] ? 1'd1 : v345_t0;
-    wire v345_t2 = v330[2] ? 1'd1 : v345_t1;
-    wire [0:0] v345 = {v345_t2};
-    wire [0:0] v346_l = v345; wire [0:0] v346_u = (v345 >>> 1) + v99; wire [1:0] v346 = {v346_u, v346_l};
-    wire [1:0] v347_l = v346; wire [0:0] v347_u = (v346 >>> 2) + v114; wire [2:0] v347 = {v347_u, v347_l};
-    wire v348_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v348_t1 = v327[1] ? v348_t0 : 1'd0;
-    wire v348_t2 = v327[2] ? 1'd1 : v348_t1;
-    wire v348_t3 = v327[3] ? v348_t2 : 1'd0;
-    wire v348_t4 = v327[4] ? 1'd1 : v348_t3;
-    wire v348_t5 = v327[5] ? 1'd1 : v348_t4;
-    wire [0:0] v348 = {v348_t5};
-    wire [4:0] v349 = (v327 >>> 1);
-    wire v350_t0 = v349[0] ? 1'd1 : 1'd0;
-    wire v350_t1 = v349[1] ? v350_t0 : 1'd0;
-    wire v350_t2 = v349[2] ? 1'd1 : v350_t1;
-    wire v350_t3 = v349[3] ? 1'd1 : v350_t2;
-    wire v350_t4 = v349[4] ? 1'd1 : v350_t3;
-    wire [0:0] v350 = {v350_t4};
-    wire v351_t0 = v349[0] ? 1'd1 : 1'd0;
-    wire v351_t1 = v349[1] ? 1'd1 : v351_t0;
-    wire v351_t2 = v349[2] ? 1'd1 : v351_t1;
-    wire v351_t3 = v349[3] ? 1'd1 : v351_t2;
-    wire v351_t4 = v349[4] ? 1'd1 : v351_t3;
-    wire [0:0] v351 = {v351_t4};
-    wire v352_t0 = v349[0] ? 1'd1 : 1'd0;
-    wire v352_t1 = v349[1] ? v352_t0 : 1'd0;
-    wire v352_t2 = v349[2] ? 1'd1 : v352_t1;
-    wire v352_t3 = v349[3] ? v352_t2 : 1'd0;
-    wire v352_t4 = v349[4] ? v352_t3 : 1'd0;
-    wire [0:0] v352 = {v352_t4};
-    wire [4:0] v353_l = v320; wire [0:0] v353_u = (v320 >>> 5) + v352; wire [5:0] v353 = {v353_u, v353_l};
-    wire v354_t0 = v353[0] ? 1'd0 : 1'd1;
-    wire v354_t1 = v353[1] ? 1'd1 : v354_t0;
-    wire v354_t2 = v353[1] ? v354_t0 : 1'd0;
-    wire v354_t3 = v353[2] ? v354_t2 : v354_t1;
-    wire v354_t4 = v353[1] ? v354_t0 : 1'd1;
-    wire v354_t5 = v353[2] ? v354_t4 : v354_t1;
-    wire v354_t6 = v353[3] ? v354_t5 : v354_t3;
-    wire v354_t7 = v353[2] ? v354_t0 : 1'd1;
-    wire v354_t8 = v353[3] ? 1'd1 : v354_t7;
-    wire v354_t9 = v353[4] ? v354_t8 : v354_t6;
-    wire v354_t10 = v353[1] ? 1'd1 : 1'd0;
-    wire v354_t11 = v353[0] ? 1'd1 : 1'd0;
-    wire v354_t12 = v353[1] ? 1'd0 : v354_t11;
-    wire v354_t13 = v353[2] ? v354_t12 : v354_t10;
-    wire v354_t14 = v353[3] ? v354_t13 : v354_t5;
-    wire v354_t15 = v353[1] ? v354_t11 : 1'd1;
-    wire v354_t16 = v353[1] ? v354_t0 : v354_t11;
-    wire v354_t17 = v353[2] ? v354_t16 : v354_t15;
-    wire v354_t18 = v353[3] ? v354_t17 : v354_t7;
-    wire v354_t19 = v353[4] ? v354_t18 : v354_t14;
-    wire v354_t20 = v353[5] ? v354_t19 : v354_t9;
-    wire [0:0] v354 = {v354_t20};
-    wire [0:0] v355_l = v352; wire [0:0] v355_u = (v352 >>> 1) + v3; wire [1:0] v355 = {v355_u, v355_l};
-    wire [0:0] v356_l = v352; wire [0:0] v356_u = (v352 >>> 1) + v305; wire [1:0] v356 = {v356_u, v356_l};
-    wire [1:0] v357_l = v356; wire [0:0] v357_u = (v356 >>> 2) + v239; wire [2:0] v357 = {v357_u, v357_l};
-    wire [0:0] v358_l = v352; wire [0:0] v358_u = (v352 >>> 1) + v139; wire [1:0] v358 = {v358_u, v358_l};
-    wire [1:0] v359_l = v358; wire [0:0] v359_u = (v358 >>> 2) + v3; wire [2:0] v359 = {v359_u, v359_l};
-    wire [2:0] v360_l = v359; wire [0:0] v360_u = (v359 >>> 3) + v252; wire [3:0] v360 = {v360_u, v360_l};
-    wire [3:0] v361_l = v360; wire [0:0] v361_u = (v360 >>> 4) + v6; wire [4:0] v361 = {v361_u, v361_l};
-    wire [4:0] v362_l = v361; wire [0:0] v362_u = (v361 >>> 5) + v283; wire [5:0] v362 = {v362_u, v362_l};
-    wire v363_t0 = v362[0] ? 1'd0 : 1'd1;
-    wire v363_t1 = v362[1] ? v363_t0 : 1'd0;
-    wire v363_t2 = v362[2] ? 1'd0 : v363_t1;
-    wire v363_t3 = v362[0] ? 1'd1 : 1'd0;
-    wire v363_t4 = v362[1] ? v363_t0 : v363_t3;
-    wire v363_t5 = v362[1] ? 1'd1 : v363_t0;
-    wire v363_t6 = v362[2] ? v363_t5 : v363_t4;
-    wire v363_t7 = v362[3] ? v363_t6 : v363_t2;
-    wire v363_t8 = v362[1] ? v363_t0 : 1'd1;
-    wire v363_t9 = v362[2] ? v363_t0 : v363_t8;
-    wire v363_t10 = v362[3] ? 1'd1 : v363_t9;
-    wire v363_t11 = v362[4] ? v363_t10 : v363_t7;
-    wire v363_t12 = v362[2] ? v363_t4 : v363_t1;
-    wire v363_t13 = v362[1] ? v363_t3 : 1'd0;
-    wire v363_t14 = v362[2] ? 1'd1 : v363_t13;
-    wire v363_t15 = v362[3] ? v363_t14 : v363_t12;
-    wire v363_t16 = v362[1] ? 1'd1 : 1'd0;
-    wire v363_t17 = v362[1] ? v363_t3 : 1'd1;
-    wire v363_t18 = v362[2] ? v363_t17 : v363_t16;
-    wire v363_t19 = v362[3] ? v363_t13 : v363_t18;
-    wire v363_t20 = v362[4] ? v363_t19 : v363_t15;
-    wire v363_t21 = v362[5] ? v363_t20 : v363_t11;
-    wire [0:0] v363 = {v363_t21};
-    wire [3:0] v364 = (v327 >>> 2);
-    wire v365_t0 = v364[0] ? 1'd1 : 1'd0;
-    wire v365_t1 = v364[1] ? v365_t0 : 1'd0;
-    wire v365_t2 = v364[2] ? v365_t1 : 1'd0;
-    wire v365_t3 = v364[3] ? 1'd1 : v365_t2;
-    wire [0:0] v365 = {v365_t3};
-    wire [2:0] v366_l = v333; wire [0:0] v366_u = (v333 >>> 3) + v365; wire [3:0] v366 = {v366_u, v366_l};
-    wire [0:0] v367_l = v365; wire [0:0] v367_u = (v365 >>> 1) + v103; wire [1:0] v367 = {v367_u, v367_l};
-    wire [0:0] v368_l = v365; wire [0:0] v368_u = (v365 >>> 1) + v99; wire [1:0] v368 = {v368_u, v368_l};
-    wire [1:0] v369_l = v368; wire [0:0] v369_u = (v368 >>> 2) + v103; wire [2:0] v369 = {v369_u, v369_l};
-    wire [2:0] v370_l = v369; wire [0:0] v370_u = (v369 >>> 3) + v103; wire [3:0] v370 = {v370_u, v370_l};
-    wire [3:0] v371_l = v370; wire [0:0] v371_u = (v370 >>> 4) + v365; wire [4:0] v371 = {v371_u, v371_l};
-    wire [4:0] v372_l = v371; wire [0:0] v372_u = (v371 >>> 5) + v20; wire [5:0] v372 = {v372_u, v372_l};
-    wire v373_t0 = v372[0] ? 1'd1 : 1'd0;
-    wire v373_t1 = v372[1] ? v373_t0 : 1'd0;
-    wire v373_t2 = v372[1] ? 1'd1 : 1'd0;
-    wire v373_t3 = v372[2] ? v373_t2 : v373_t1;
-    wire v373_t4 = v372[0] ? 1'd0 : 1'd1;
-    wire v373_t5 = v372[1] ? v373_t0 : v373_t4;
-    wire v373_t6 = v372[2] ? v373_t2 : v373_t5;
-    wire v373_t7 = v372[3] ? v373_t6 : v373_t3;
-    wire v373_t8 = v372[2] ? v373_t1 : v373_t2;
-    wire v373_t9 = v372[1] ? 1'd0 : v373_t0;
-    wire v373_t10 = v372[2] ? v373_t9 : v373_t5;
-    wire v373_t11 = v372[3] ? v373_t10 : v373_t8;
-    wire v373_t12 = v372[4] ? v373_t11 : v373_t7;
-    wire v373_t13 = v372[2] ? v373_t5 : 1'd0;
-    wire v373_t14 = v372[2] ? 1'd0 : v373_t0;
-    wire v373_t15 = v372[3] ? v373_t14 : v373_t13;
-    wire v373_t16 = v372[1] ? 1'd1 : v373_t4;
-    wire v373_t17 = v372[2] ? 1'd1 : v373_t16;
-    wire v373_t18 = v372[2] ? 1'd0 : v373_t2;
-    wire v373_t19 = v372[3] ? v373_t18 : v373_t17;
-    wire v373_t20 = v372[4] ? v373_t19 : v373_t15;
-    wire v373_t21 = v372[5] ? v373_t20 : v373_t12;
-    wire [0:0] v373 = {v373_t21};
-    wire [0:0] v374_l = v365; wire [0:0] v374_u = (v365 >>> 1) + v75; wire [1:0] v374 = {v374_u, v374_l};
-    wire v375_t0 = v364[0] ? 1'd1 : 1'd0;
-    wire v375_t1 = v364[1] ? 1'd1 : v375_t0;
-    wire v375_t2 = v364[2] ? 1'd1 : v375_t1;
-    wire v375_t3 = v364[3] ? 1'd1 : v375_t2;
-    wire [0:0] v375 = {v375_t3};
-    wire v376_t0 = v364[0] ? 1'd1 : 1'd0;
-    wire v376_t1 = v364[1] ? 1'd1 : v376_t0;
-    wire v376_t2 = v364[2] ? v376_t1 : 1'd0;
-    wire v376_t3 = v364[3] ? 1'd1 : v376_t2;
-    wire [0:0] v376 = {v376_t3};
-    wire [0:0] v377_l = v376; wire [0:0] v377_u = (v376 >>> 1) + v99; wire [1:0] v377 = {v377_u, v377_l};
-    wire [1:0] v378_l = v377; wire [0:0] v378_u = (v377 >>> 2) + v365; wire [2:0] v378 = {v378_u, v378_l};
-    wire [2:0] v379_l = v378; wire [0:0] v379_u = (v378 >>> 3) + v246; wire [3:0] v379 = {v379_u, v379_l};
-    wire v380_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v380_t1 = v327[1] ? 1'd1 : v380_t0;
-    wire v380_t2 = v327[2] ? 1'd1 : v380_t1;
-    wire v380_t3 = v327[3] ? 1'd1 : v380_t2;
-    wire v380_t4 = v327[4] ? 1'd1 : v380_t3;
-    wire v380_t5 = v327[5] ? 1'd1 : v380_t4;
-    wire [0:0] v380 = {v380_t5};
-    wire [0:0] v381_l = v61; wire [0:0] v381_u = (v61 >>> 1) + v380; wire [1:0] v381 = {v381_u, v381_l};
-    wire [1:0] v382_l = v381; wire [0:0] v382_u = (v381 >>> 2) + v132; wire [2:0] v382 = {v382_u, v382_l};
-    wire v383_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v383_t1 = v327[1] ? v383_t0 : 1'd0;
-    wire v383_t2 = v327[2] ? v383_t1 : 1'd0;
-    wire v383_t3 = v327[3] ? v383_t2 : 1'd0;
-    wire v383_t4 = v327[4] ? 1'd1 : v383_t3;
-    wire v383_t5 = v327[5] ? v383_t4 : 1'd0;
-    wire [0:0] v383 = {v383_t5};
-    wire [1:0] v384_l = v265; wire [0:0] v384_u = (v265 >>> 2) + v383; wire [2:0] v384 = {v384_u, v384_l};
-    wire [2:0] v385_l = v384; wire [0:0] v385_u = (v384 >>> 3) + v129; wire [3:0] v385 = {v385_u, v385_l};
-    wire [3:0] v386_l = v385; wire [0:0] v386_u = (v385 >>> 4) + v89; wire [4:0] v386 = {v386_u, v386_l};
-    wire v387_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v387_t1 = v327[1] ? v387_t0 : 1'd0;
-    wire v387_t2 = v327[2] ? 1'd1 : v387_t1;
-    wire v387_t3 = v327[3] ? v387_t2 : 1'd0;
-    wire v387_t4 = v327[4] ? v387_t3 : 1'd0;
-    wire v387_t5 = v327[5] ? v387_t4 : 1'd0;
-    wire [0:0] v387 = {v387_t5};
-    wire [1:0] v388_l = v374; wire [0:0] v388_u = (v374 >>> 2) + v387; wire [2:0] v388 = {v388_u, v388_l};
-    wire [2:0] v389_l = v388; wire [0:0] v389_u = (v388 >>> 3) + v305; wire [3:0] v389 = {v389_u, v389_l};
-    wire [3:0] v390_l = v389; wire [0:0] v390_u = (v389 >>> 4) + v258; wire [4:0] v390 = {v390_u, v390_l};
-    wire [4:0] v391_l = v390; wire [0:0] v391_u = (v390 >>> 5) + v352; wire [5:0] v391 = {v391_u, v391_l};
-    wire v392_t0 = v391[0] ? 1'd1 : 1'd0;
-    wire v392_t1 = v391[1] ? 1'd1 : v392_t0;
-    wire v392_t2 = v391[0] ? 1'd0 : 1'd1;
-    wire v392_t3 = v391[1] ? v392_t2 : 1'd1;
-    wire v392_t4 = v391[2] ? v392_t3 : v392_t1;
-    wire v392_t5 = v391[1] ? v392_t2 : v392_t0;
-    wire v392_t6 = v391[3] ? v392_t5 : v392_t4;
-    wire v392_t7 = v391[1] ? 1'd1 : 1'd0;
-    wire v392_t8 = v391[1] ? v392_t0 : 1'd0;
-    wire v392_t9 = v391[2] ? v392_t8 : v392_t7;
-    wire v392_t10 = v391[2] ? v392_t8 : v392_t5;
-    wire v392_t11 = v391[3] ? v392_t10 : v392_t9;
-    wire v392_t12 = v391[4] ? v392_t11 : v392_t6;
-    wire v392_t13 = v391[1] ? 1'd0 : v392_t0;
-    wire v392_t14 = v391[2] ? v392_t13 : v392_t3;
-    wire v392_t15 = v391[2] ? v392_t0 : v392_t5;
-    wire v392_t16 = v391[3] ? v392_t15 : v392_t14;
-    wire v392_t17 = v391[1] ? 1'd0 : 1'd1;
-    wire v392_t18 = v391[2] ? v392_t8 : v392_t17;
-    wire v392_t19 = v391[2] ? v392_t7 : 1'd0;
-    wire v392_t20 = v391[3] ? v392_t19 : v392_t18;
-    wire v392_t21 = v391[4] ? v392_t20 : v392_t16;
-    wire v392_t22 = v391[5] ? v392_t21 : v392_t12;
-    wire [0:0] v392 = {v392_t22};
-    wire [0:0] v393_l = v387; wire [0:0] v393_u = (v387 >>> 1) + v125; wire [1:0] v393 = {v393_u, v393_l};
-    wire [1:0] v394_l = v393; wire [0:0] v394_u = (v393 >>> 2) + v279; wire [2:0] v394 = {v394_u, v394_l};
-    wire [2:0] v395_l = v394; wire [0:0] v395_u = (v394 >>> 3) + v200; wire [3:0] v395 = {v395_u, v395_l};
-    wire v396_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v396_t1 = v327[1] ? 1'd1 : v396_t0;
-    wire v396_t2 = v327[2] ? 1'd1 : v396_t1;
-    wire v396_t3 = v327[3] ? v396_t2 : 1'd0;
-    wire v396_t4 = v327[4] ? 1'd1 : v396_t3;
-    wire v396_t5 = v327[5] ? v396_t4 : 1'd0;
-    wire [0:0] v396 = {v396_t5};
-    wire [2:0] v397_l = v322; wire [0:0] v397_u = (v322 >>> 3) + v396; wire [3:0] v397 = {v397_u, v397_l};
-    wire [2:0] v398_l = v299; wire [0:0] v398_u = (v299 >>> 3) + v396; wire [3:0] v398 = {v398_u, v398_l};
-    wire [0:0] v399_l = v396; wire [0:0] v399_u = (v396 >>> 1) + v318; wire [1:0] v399 = {v399_u, v399_l};
-    wire [0:0] v400_l = v134; wire [0:0] v400_u = (v134 >>> 1) + v396; wire [1:0] v400 = {v400_u, v400_l};
-    wire [1:0] v401_l = v400; wire [0:0] v401_u = (v400 >>> 2) + v303; wire [2:0] v401 = {v401_u, v401_l};
-    wire [2:0] v402_l = v401; wire [0:0] v402_u = (v401 >>> 3) + v138; wire [3:0] v402 = {v402_u, v402_l};
-    wire [0:0] v403_l = v396; wire [0:0] v403_u = (v396 >>> 1) + v319; wire [1:0] v403 = {v403_u, v403_l};
-    wire [1:0] v404_l = v403; wire [0:0] v404_u = (v403 >>> 2) + v59; wire [2:0] v404 = {v404_u, v404_l};
-    wire v405_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v405_t1 = v327[1] ? v405_t0 : 1'd0;
-    wire v405_t2 = v327[2] ? v405_t1 : 1'd0;
-    wire v405_t3 = v327[3] ? v405_t2 : 1'd0;
-    wire v405_t4 = v327[4] ? v405_t3 : 1'd0;
-    wire v405_t5 = v327[5] ? v405_t4 : 1'd0;
-    wire [0:0] v405 = {v405_t5};
-    wire [3:0] v406_l = v395; wire [0:0] v406_u = (v395 >>> 4) + v405; wire [4:0] v406 = {v406_u, v406_l};
-    wire [4:0] v407_l = v406; wire [0:0] v407_u = (v406 >>> 5) + v230; wire [5:0] v407 = {v407_u, v407_l};
-    wire v408_t0 = v407[0] ? 1'd1 : 1'd0;
-    wire v408_t1 = v407[2] ? v408_t0 : 1'd1;
-    wire v408_t2 = v407[0] ? 1'd0 : 1'd1;
-    wire v408_t3 = v407[1] ? v408_t2 : 1'd1;
-    wire v408_t4 = v407[1] ? v408_t0 : 1'd0;
-    wire v408_t5 = v407[2] ? v408_t4 : v408_t3;
-    wire v408_t6 = v407[3] ? v408_t5 : v408_t1;
-    wire v408_t7 = v407[1] ? v408_t2 : 1'd0;
-    wire v408_t8 = v407[2] ? v408_t7 : v408_t4;
-    wire v408_t9 = v407[3] ? v408_t8 : 1'd0;
-    wire v408_t10 = v407[4] ? v408_t9 : v408_t6;
-    wire v408_t11 = v407[1] ? 1'd1 : v408_t0;
-    wire v408_t12 = v407[2] ? v408_t0 : v408_t11;
-    wire v408_t13 = v407[1] ? 1'd0 : v408_t0;
-    wire v408_t14 = v407[2] ? v408_t13 : v408_t2;
-    wire v408_t15 = v407[3] ? v408_t14 : v408_t12;
-    wire v408_t16 = v407[2] ? v408_t0 : v408_t7;
-    wire v408_t17 = v407[2] ? v408_t7 : v408_t13;
-    wire v408_t18 = v407[3] ? v408_t17 : v408_t16;
-    wire v408_t19 = v407[4] ? v408_t18 : v408_t15;
-    wire v408_t20 = v407[5] ? v408_t19 : v408_t10;
-    wire [0:0] v408 = {v408_t20};
-    wire [3:0] v409_l = v172; wire [0:0] v409_u = (v172 >>> 4) + v405; wire [4:0] v409 = {v409_u, v409_l};
-    wire [4:0] v410_l = v409; wire [0:0] v410_u = (v409 >>> 5) + v167; wire [5:0] v410 = {v410_u, v410_l};
-    wire v411_t0 = v410[0] ? 1'd1 : 1'd0;
-    wire v411_t1 = v410[1] ? 1'd1 : v411_t0;
-    wire v411_t2 = v410[2] ? v411_t0 : v411_t1;
-    wire v411_t3 = v410[0] ? 1'd0 : 1'd1;
-    wire v411_t4 = v410[1] ? 1'd0 : v411_t3;
-    wire v411_t5 = v410[1] ? v411_t0 : v411_t3;
-    wire v411_t6 = v410[2] ? v411_t5 : v411_t4;
-    wire v411_t7 = v410[3] ? v411_t6 : v411_t2;
-    wire v411_t8 = v410[1] ? 1'd0 : v411_t0;
-    wire v411_t9 = v410[1] ? v411_t0 : 1'd1;
-    wire v411_t10 = v410[2] ? v411_t9 : v411_t8;
-    wire v411_t11 = v410[3] ? v411_t5 : v411_t10;
-    wire v411_t12 = v410[4] ? v411_t11 : v411_t7;
-    wire v411_t13 = v410[2] ? v411_t5 : v411_t0;
-    wire v411_t14 = v410[1] ? v411_t0 : 1'd0;
-    wire v411_t15 = v410[2] ? v411_t14 : v411_t1;
-    wire v411_t16 = v410[3] ? v411_t15 : v411_t13;
-    wire v411_t17 = v410[1] ? v411_t3 : 1'd1;
-    wire v411_t18 = v410[2] ? v411_t17 : v411_t0;
-    wire v411_t19 = v410[2] ? 1'd0 : v411_t4;
-    wire v411_t20 = v410[3] ? v411_t19 : v411_t18;
-    wire v411_t21 = v410[4] ? v411_t20 : v411_t16;
-    wire v411_t22 = v410[5] ? v411_t21 : v411_t12;
-    wire [0:0] v411 = {v411_t22};
-    wire [2:0] v412_l = v142; wire [0:0] v412_u = (v142 >>> 3) + v405; wire [3:0] v412 = {v412_u, v412_l};
-    wire [0:0] v413_l = v125; wire [0:0] v413_u = (v125 >>> 1) + v405; wire [1:0] v413 = {v413_u, v413_l};
-    wire [1:0] v414_l = v413; wire [0:0] v414_u = (v413 >>> 2) + v179; wire [2:0] v414 = {v414_u, v414_l};
-    wire [2:0] v415_l = v414; wire [0:0] v415_u = (v414 >>> 3) + v160; wire [3:0] v415 = {v415_u, v415_l};
-    wire [3:0] v416_l = v415; wire [0:0] v416_u = (v415 >>> 4) + v20; wire [4:0] v416 = {v416_u, v416_l};
-    wire [4:0] v417_l = v416; wire [0:0] v417_u = (v416 >>> 5) + v21; wire [5:0] v417 = {v417_u, v417_l};
-    wire v418_t0 = v417[0] ? 1'd1 : 1'd0;
-    wire v418_t1 = v417[1] ? v418_t0 : 1'd1;
-    wire v418_t2 = v417[2] ? v418_t1 : 1'd0;
-    wire v418_t3 = v417[1] ? 1'd0 : v418_t0;
-    wire v418_t4 = v417[0] ? 1'd0 : 1'd1;
-    wire v418_t5 = v417[1] ? v418_t4 : v418_t0;
-    wire v418_t6 = v417[2] ? v418_t5 : v418_t3;
-    wire v418_t7 = v417[3] ? v418_t6 : v418_t2;
-    wire v418_t8 = v417[1] ? v418_t4 : 1'd1;
-    wire v418_t9 = v417[1] ? v418_t0 : v418_t4;
-    wire v418_t10 = v417[2] ? v418_t9 : v418_t8;
-    wire v418_t11 = v417[1] ? 1'd1 : 1'd0;
-    wire v418_t12 = v417[2] ? 1'd0 : v418_t11;
-    wire v418_t13 = v417[3] ? v418_t12 : v418_t10;
-    wire v418_t14 = v417[4] ? v418_t13 : v418_t7;
-    wire v418_t15 = v417[2] ? v418_t0 : v418_t8;
-    wire v418_t16 = v417[3] ? v418_t15 : v418_t3;
-    wire v418_t17 = v417[2] ? v418_t5 : v418_t8;
-    wire v418_t18 = v417[2] ? v418_t3 : v418_t0;
-    wire v418_t19 = v417[3] ? v418_t18 : v418_t17;
-    wire v418_t20 = v417[4] ? v418_t19 : v418_t16;
-    wire v418_t21 = v417[5] ? v418_t20 : v418_t14;
-    wire [0:0] v418 = {v418_t21};
-    wire [0:0] v419_l = v138; wire [0:0] v419_u = (v138 >>> 1) + v405; wire [1:0] v419 = {v419_u, v419_l};
-    wire [1:0] v420_l = v419; wire [0:0] v420_u = (v419 >>> 2) + v138; wire [2:0] v420 = {v420_u, v420_l};
-    wire [2:0] v421_l = v420; wire [0:0] v421_u = (v420 >>> 3) + v301; wire [3:0] v421 = {v421_u, v421_l};
-    wire [3:0] v422_l = v421; wire [0:0] v422_u = (v421 >>> 4) + v128; wire [4:0] v422 = {v422_u, v422_l};
-    wire [0:0] v423_l = v114; wire [0:0] v423_u = (v114 >>> 1) + v405; wire [1:0] v423 = {v423_u, v423_l};
-    wire [0:0] v424_l = v405; wire [0:0] v424_u = (v405 >>> 1) + v352; wire [1:0] v424 = {v424_u, v424_l};
-    wire [1:0] v425_l = v424; wire [0:0] v425_u = (v424 >>> 2) + v13; wire [2:0] v425 = {v425_u, v425_l};
-    wire [2:0] v426_l = v425; wire [0:0] v426_u = (v425 >>> 3) + v135; wire [3:0] v426 = {v426_u, v426_l};
-    wire [3:0] v427_l = v426; wire [0:0] v427_u = (v426 >>> 4) + v243; wire [4:0] v427 = {v427_u, v427_l};
-    wire [0:0] v428_l = v10; wire [0:0] v428_u = (v10 >>> 1) + v405; wire [1:0] v428 = {v428_u, v428_l};
-    wire [1:0] v429_l = v428; wire [0:0] v429_u = (v428 >>> 2) + v22; wire [2:0] v429 = {v429_u, v429_l};
-    wire [0:0] v430_l = v405; wire [0:0] v430_u = (v405 >>> 1) + v160; wire [1:0] v430 = {v430_u, v430_l};
-    wire [1:0] v431_l = v430; wire [0:0] v431_u = (v430 >>> 2) + v79; wire [2:0] v431 = {v431_u, v431_l};
-    wire [2:0] v432_l = v431; wire [0:0] v432_u = (v431 >>> 3) + v125; wire [3:0] v432 = {v432_u, v432_l};
-    wire [3:0] v433_l = v432; wire [0:0] v433_u = (v432 >>> 4) + v116; wire [4:0] v433 = {v433_u, v433_l};
-    wire [4:0] v434_l = v433; wire [0:0] v434_u = (v433 >>> 5) + v199; wire [5:0] v434 = {v434_u, v434_l};
-    wire v435_t0 = v434[0] ? 1'd1 : 1'd0;
-    wire v435_t1 = v434[1] ? 1'd1 : v435_t0;
-    wire v435_t2 = v434[1] ? v435_t0 : 1'd0;
-    wire v435_t3 = v434[2] ? v435_t2 : v435_t1;
-    wire v435_t4 = v434[0] ? 1'd0 : 1'd1;
-    wire v435_t5 = v434[1] ? 1'd0 : v435_t4;
-    wire v435_t6 = v434[2] ? v435_t5 : v435_t0;
-    wire v435_t7 = v434[3] ? v435_t6 : v435_t3;
-    wire v435_t8 = v434[1] ? v435_t0 : v435_t4;
-    wire v435_t9 = v434[2] ? v435_t8 : 1'd0;
-    wire v435_t10 = v434[2] ? v435_t4 : 1'd0;
-    wire v435_t11 = v434[3] ? v435_t10 : v435_t9;
-    wire v435_t12 = v434[4] ? v435_t11 : v435_t7;
-    wire v435_t13 = v434[1] ? 1'd0 : v435_t0;
-    wire v435_t14 = v434[2] ? v435_t5 : v435_t13;
-    wire v435_t15 = v434[1] ? v435_t4 : 1'd0;
-    wire v435_t16 = v434[1] ? 1'd0 : 1'd1;
-    wire v435_t17 = v434[2] ? v435_t16 : v435_t15;
-    wire v435_t18 = v434[3] ? v435_t17 : v435_t14;
-    wire v435_t19 = v434[2] ? 1'd0 : v435_t2;
-    wire v435_t20 = v434[3] ? 1'd1 : v435_t19;
-    wire v435_t21 = v434[4] ? v435_t20 : v435_t18;
-    wire v435_t22 = v434[5] ? v435_t21 : v435_t12;
-    wire [0:0] v435 = {v435_t22};
-    wire [0:0] v436_l = v405; wire [0:0] v436_u = (v405 >>> 1) + v116; wire [1:0] v436 = {v436_u, v436_l};
-    wire [0:0] v437_l = v405; wire [0:0] v437_u = (v405 >>> 1) + v129; wire [1:0] v437 = {v437_u, v437_l};
-    wire v438_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v438_t1 = v327[1] ? v438_t0 : 1'd0;
-    wire v438_t2 = v327[2] ? 1'd1 : v438_t1;
-    wire v438_t3 = v327[3] ? 1'd1 : v438_t2;
-    wire v438_t4 = v327[4] ? 1'd1 : v438_t3;
-    wire v438_t5 = v327[5] ? v438_t4 : 1'd0;
-    wire [0:0] v438 = {v438_t5};
-    wire [2:0] v439_l = v429; wire [0:0] v439_u = (v429 >>> 3) + v438; wire [3:0] v439 = {v439_u, v439_l};
-    wire [3:0] v440_l = v439; wire [0:0] v440_u = (v439 >>> 4) + v70; wire [4:0] v440 = {v440_u, v440_l};
-    wire [4:0] v441_l = v440; wire [0:0] v441_u = (v440 >>> 5) + v348; wire [5:0] v441 = {v441_u, v441_l};
-    wire v442_t0 = v441[0] ? 1'd1 : 1'd0;
-    wire v442_t1 = v441[1] ? v442_t0 : 1'd1;
-    wire v442_t2 = v441[0] ? 1'd0 : 1'd1;
-    wire v442_t3 = v441[1] ? v442_t2 : 1'd1;
-    wire v442_t4 = v441[2] ? v442_t3 : v442_t1;
-    wire v442_t5 = v441[2] ? v442_t0 : 1'd0;
-    wire v442_t6 = v441[3] ? v442_t5 : v442_t4;
-    wire v442_t7 = v441[2] ? 1'd0 : v442_t2;
-    wire v442_t8 = v441[1] ? 1'd1 : v442_t2;
-    wire v442_t9 = v441[2] ? v442_t8 : 1'd0;
-    wire v442_t10 = v441[3] ? v442_t9 : v442_t7;
-    wire v442_t11 = v441[4] ? v442_t10 : v442_t6;
-    wire v442_t12 = v441[1] ? 1'd1 : v442_t0;
-    wire v442_t13 = v441[1] ? v442_t2 : v442_t0;
-    wire v442_t14 = v441[2] ? v442_t13 : v442_t12;
-    wire v442_t15 = v441[1] ? 1'd1 : 1'd0;
-    wire v442_t16 = v441[2] ? v442_t15 : 1'd0;
-    wire v442_t17 = v441[3] ? v442_t16 : v442_t14;
-    wire v442_t18 = v441[1] ? v442_t0 : v442_t2;
-    wire v442_t19 = v441[2] ? v442_t18 : v442_t3;
-    wire v442_t20 = v441[1] ? v442_t0 : 1'd0;
-    wire v442_t21 = v441[2] ? v442_t20 : 1'd0;
-    wire v442_t22 = v441[3] ? v442_t21 : v442_t19;
-    wire v442_t23 = v441[4] ? v442_t22 : v442_t17;
-    wire v442_t24 = v441[5] ? v442_t23 : v442_t11;
-    wire [0:0] v442 = {v442_t24};
-    wire [2:0] v443_l = v211; wire [0:0] v443_u = (v211 >>> 3) + v438; wire [3:0] v443 = {v443_u, v443_l};
-    wire [3:0] v444_l = v443; wire [0:0] v444_u = (v443 >>> 4) + v144; wire [4:0] v444 = {v444_u, v444_l};
-    wire [1:0] v445_l = v80; wire [0:0] v445_u = (v80 >>> 2) + v438; wire [2:0] v445 = {v445_u, v445_l};
-    wire [2:0] v446_l = v445; wire [0:0] v446_u = (v445 >>> 3) + v10; wire [3:0] v446 = {v446_u, v446_l};
-    wire [1:0] v447_l = v147; wire [0:0] v447_u = (v147 >>> 2) + v438; wire [2:0] v447 = {v447_u, v447_l};
-    wire [0:0] v448_l = v84; wire [0:0] v448_u = (v84 >>> 1) + v438; wire [1:0] v448 = {v448_u, v448_l};
-    wire [0:0] v449_l = v438; wire [0:0] v449_u = (v438 >>> 1) + v103; wire [1:0] v449 = {v449_u, v449_l};
-    wire v450_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v450_t1 = v327[1] ? 1'd1 : v450_t0;
-    wire v450_t2 = v327[2] ? v450_t1 : 1'd0;
-    wire v450_t3 = v327[3] ? v450_t2 : 1'd0;
-    wire v450_t4 = v327[4] ? v450_t3 : 1'd0;
-    wire v450_t5 = v327[5] ? 1'd1 : v450_t4;
-    wire [0:0] v450 = {v450_t5};
-    wire [4:0] v451_l = v120; wire [0:0] v451_u = (v120 >>> 5) + v450; wire [5:0] v451 = {v451_u, v451_l};
-    wire v452_t0 = v451[0] ? 1'd0 : 1'd1;
-    wire v452_t1 = v451[1] ? v452_t0 : 1'd0;
-    wire v452_t2 = v451[1] ? 1'd1 : v452_t0;
-    wire v452_t3 = v451[2] ? v452_t2 : v452_t1;
-    wire v452_t4 = v451[1] ? 1'd1 : 1'd0;
-    wire v452_t5 = v451[3] ? v452_t4 : v452_t3;
-    wire v452_t6 = v451[1] ? v452_t0 : 1'd1;
-    wire v452_t7 = v451[2] ? 1'd1 : v452_t6;
-    wire v452_t8 = v451[0] ? 1'd1 : 1'd0;
-    wire v452_t9 = v451[1] ? 1'd1 : v452_t8;
-    wire v452_t10 = v451[2] ? v452_t1 : v452_t9;
-    wire v452_t11 = v451[3] ? v452_t10 : v452_t7;
-    wire v452_t12 = v451[4] ? v452_t11 : v452_t5;
-    wire v452_t13 = v451[1] ? v452_t8 : 1'd0;
-    wire v452_t14 = v451[1] ? 1'd0 : v452_t0;
-    wire v452_t15 = v451[1] ? v452_t8 : v452_t0;
-    wire v452_t16 = v451[2] ? v452_t15 : v452_t14;
-    wire v452_t17 = v451[3] ? v452_t16 : v452_t13;
-    wire v452_t18 = v451[2] ? 1'd1 : v452_t8;
-    wire v452_t19 = v451[3] ? v452_t18 : v452_t8;
-    wire v452_t20 = v451[4] ? v452_t19 : v452_t17;
-    wire v452_t21 = v451[5] ? v452_t20 : v452_t12;
-    wire [0:0] v452 = {v452_t21};
-    wire [3:0] v453_l = v216; wire [0:0] v453_u = (v216 >>> 4) + v450; wire [4:0] v453 = {v453_u, v453_l};
-    wire [4:0] v454_l = v453; wire [0:0] v454_u = (v453 >>> 5) + v15; wire [5:0] v454 = {v454_u, v454_l};
-    wire v455_t0 = v454[2] ? 1'd1 : 1'd0;
-    wire v455_t1 = v454[0] ? 1'd0 : 1'd1;
-    wire v455_t2 = v454[1] ? 1'd0 : v455_t1;
-    wire v455_t3 = v454[1] ? v455_t1 : 1'd1;
-    wire v455_t4 = v454[2] ? v455_t2 : v455_t3;
-    wire v455_t5 = v454[3] ? v455_t4 : v455_t2;
-    wire v455_t6 = v454[4] ? v455_t5 : v455_t0;
-    wire v455_t7 = v454[0] ? 1'd1 : 1'd0;
-    wire v455_t8 = v454[1] ? v455_t7 : 1'd0;
-    wire v455_t9 = v454[1] ? 1'd1 : v455_t1;
-    wire v455_t10 = v454[2] ? v455_t9 : v455_t8;
-    wire v455_t11 = v454[2] ? v455_t9 : 1'd0;
-    wire v455_t12 = v454[3] ? v455_t11 : v455_t10;
-    wire v455_t13 = v454[1] ? v455_t1 : v455_t7;
-    wire v455_t14 = v454[1] ? 1'd0 : 1'd1;
-    wire v455_t15 = v454[2] ? v455_t14 : v455_t13;
-    wire v455_t16 = v454[1] ? v455_t1 : 1'd0;
-    wire v455_t17 = v454[2] ? 1'd1 : v455_t16;
-    wire v455_t18 = v454[3] ? v455_t17 : v455_t15;
-    wire v455_t19 = v454[4] ? v455_t18 : v455_t12;
-    wire v455_t20 = v454[5] ? v455_t19 : v455_t6;
-    wire [0:0] v455 = {v455_t20};
-    wire [2:0] v456_l = v208; wire [0:0] v456_u = (v208 >>> 3) + v450; wire [3:0] v456 = {v456_u, v456_l};
-    wire [3:0] v457_l = v456; wire [0:0] v457_u = (v456 >>> 4) + v70; wire [4:0] v457 = {v457_u, v457_l};
-    wire [4:0] v458_l = v457; wire [0:0] v458_u = (v457 >>> 5) + v351; wire [5:0] v458 = {v458_u, v458_l};
-    wire v459_t0 = v458[0] ? 1'd1 : 1'd0;
-    wire v459_t1 = v458[1] ? v459_t0 : 1'd1;
-    wire v459_t2 = v458[1] ? 1'd0 : v459_t0;
-    wire v459_t3 = v458[2] ? v459_t2 : v459_t1;
-    wire v459_t4 = v458[1] ? 1'd1 : 1'd0;
-    wire v459_t5 = v458[1] ? 1'd0 : 1'd1;
-    wire v459_t6 = v458[2] ? v459_t5 : v459_t4;
-    wire v459_t7 = v458[3] ? v459_t6 : v459_t3;
-    wire v459_t8 = v458[1] ? 1'd1 : v459_t0;
-    wire v459_t9 = v458[0] ? 1'd0 : 1'd1;
-    wire v459_t10 = v458[1] ? v459_t0 : v459_t9;
-    wire v459_t11 = v458[2] ? v459_t10 : v459_t8;
-    wire v459_t12 = v458[1] ? 1'd0 : v459_t9;
-    wire v459_t13 = v458[1] ? v459_t9 : v459_t0;
-    wire v459_t14 = v458[2] ? v459_t13 : v459_t12;
-    wire v459_t15 = v458[3] ? v459_t14 : v459_t11;
-    wire v459_t16 = v458[4] ? v459_t15 : v459_t7;
-    wire v459_t17 = v458[2] ? v459_t5 : v459_t0;
-    wire v459_t18 = v458[1] ? 1'd1 : v459_t9;
-    wire v459_t19 = v458[2] ? v459_t18 : v459_t13;
-    wire v459_t20 = v458[3] ? v459_t19 : v459_t17;
-    wire v459_t21 = v458[2] ? 1'd0 : v459_t4;
-    wire v459_t22 = v458[2] ? v459_t5 : 1'd1;
-    wire v459_t23 = v458[3] ? v459_t22 : v459_t21;
-    wire v459_t24 = v458[4] ? v459_t23 : v459_t20;
-    wire v459_t25 = v458[5] ? v459_t24 : v459_t16;
-    wire [0:0] v459 = {v459_t25};
-    wire [1:0] v460_l = v245; wire [0:0] v460_u = (v245 >>> 2) + v450; wire [2:0] v460 = {v460_u, v460_l};
-    wire [1:0] v461_l = v83; wire [0:0] v461_u = (v83 >>> 2) + v450; wire [2:0] v461 = {v461_u, v461_l};
-    wire [2:0] v462_l = v461; wire [0:0] v462_u = (v461 >>> 3) + v124; wire [3:0] v462 = {v462_u, v462_l};
-    wire [1:0] v463_l = v213; wire [0:0] v463_u = (v213 >>> 2) + v450; wire [2:0] v463 = {v463_u, v463_l};
-    wire [1:0] v464_l = v97; wire [0:0] v464_u = (v97 >>> 2) + v450; wire [2:0] v464 = {v464_u, v464_l};
-    wire [2:0] v465_l = v464; wire [0:0] v465_u = (v464 >>> 3) + v103; wire [3:0] v465 = {v465_u, v465_l};
-    wire [0:0] v466_l = v70; wire [0:0] v466_u = (v70 >>> 1) + v450; wire [1:0] v466 = {v466_u, v466_l};
-    wire [0:0] v467_l = v450; wire [0:0] v467_u = (v450 >>> 1) + v3; wire [1:0] v467 = {v467_u, v467_l};
-    wire [1:0] v468_l = v467; wire [0:0] v468_u = (v467 >>> 2) + v99; wire [2:0] v468 = {v468_u, v468_l};
-    wire [2:0] v469_l = v468; wire [0:0] v469_u = (v468 >>> 3) + v405; wire [3:0] v469 = {v469_u, v469_l};
-    wire [3:0] v470_l = v469; wire [0:0] v470_u = (v469 >>> 4) + v258; wire [4:0] v470 = {v470_u, v470_l};
-    wire [4:0] v471_l = v470; wire [0:0] v471_u = (v470 >>> 5) + v89; wire [5:0] v471 = {v471_u, v471_l};
-    wire v472_t0 = v471[0] ? 1'd1 : 1'd0;
-    wire v472_t1 = v471[1] ? 1'd1 : v472_t0;
-    wire v472_t2 = v471[0] ? 1'd0 : 1'd1;
-    wire v472_t3 = v471[1] ? 1'd1 : v472_t2;
-    wire v472_t4 = v471[2] ? v472_t3 : v472_t1;
-    wire v472_t5 = v471[1] ? v472_t0 : 1'd0;
-    wire v472_t6 = v471[2] ? v472_t5 : v472_t1;
-    wire v472_t7 = v471[3] ? v472_t6 : v472_t4;
-    wire v472_t8 = v471[2] ? v472_t5 : 1'd0;
-    wire v472_t9 = v471[1] ? v472_t2 : v472_t0;
-    wire v472_t10 = v471[2] ? v472_t9 : 1'd0;
-    wire v472_t11 = v471[3] ? v472_t10 : v472_t8;
-    wire v472_t12 = v471[4] ? v472_t11 : v472_t7;
-    wire v472_t13 = v471[2] ? v472_t3 : v472_t5;
-    wire v472_t14 = v471[3] ? v472_t2 : v472_t13;
-    wire v472_t15 = v471[1] ? 1'd0 : v472_t2;
-    wire v472_t16 = v471[2] ? v472_t2 : v472_t15;
-    wire v472_t17 = v471[3] ? 1'd0 : v472_t16;
-    wire v472_t18 = v471[4] ? v472_t17 : v472_t14;
-    wire v472_t19 = v471[5] ? v472_t18 : v472_t12;
-    wire [0:0] v472 = {v472_t19};
-    wire [0:0] v473_l = v452; wire [0:0] v473_u = (v452 >>> 1) + v472; wire [1:0] v473 = {v473_u, v473_l};
-    wire [0:0] v474_l = v450; wire [0:0] v474_u = (v450 >>> 1) + v128; wire [1:0] v474 = {v474_u, v474_l};
-    wire [1:0] v475_l = v474; wire [0:0] v475_u = (v474 >>> 2) + v178; wire [2:0] v475 = {v475_u, v475_l};
-    wire [2:0] v476_l = v475; wire [0:0] v476_u = (v475 >>> 3) + v352; wire [3:0] v476 = {v476_u, v476_l};
-    wire [0:0] v477_l = v450; wire [0:0] v477_u = (v450 >>> 1) + v237; wire [1:0] v477 = {v477_u, v477_l};
-    wire [0:0] v478_l = v450; wire [0:0] v478_u = (v450 >>> 1) + v98; wire [1:0] v478 = {v478_u, v478_l};
-    wire [0:0] v479_l = v450; wire [0:0] v479_u = (v450 >>> 1) + v96; wire [1:0] v479 = {v479_u, v479_l};
-    wire [1:0] v480_l = v479; wire [0:0] v480_u = (v479 >>> 2) + v331; wire [2:0] v480 = {v480_u, v480_l};
-    wire [0:0] v481 = (v327 >>> 5);
-    wire [4:0] v482_l = v444; wire [0:0] v482_u = (v444 >>> 5) + v481; wire [5:0] v482 = {v482_u, v482_l};
-    wire v483_t0 = v482[0] ? 1'd0 : 1'd1;
-    wire v483_t1 = v482[1] ? v483_t0 : 1'd1;
-    wire v483_t2 = v482[2] ? v483_t1 : 1'd0;
-    wire v483_t3 = v482[0] ? 1'd1 : 1'd0;
-    wire v483_t4 = v482[1] ? v483_t3 : 1'd1;
-    wire v483_t5 = v482[2] ? v483_t3 : v483_t4;
-    wire v483_t6 = v482[3] ? v483_t5 : v483_t2;
-    wire v483_t7 = v482[1] ? 1'd0 : 1'd1;
-    wire v483_t8 = v482[2] ? v483_t7 : v483_t0;
-    wire v483_t9 = v482[1] ? v483_t3 : v483_t0;
-    wire v483_t10 = v482[1] ? 1'd1 : v483_t3;
-    wire v483_t11 = v482[2] ? v483_t10 : v483_t9;
-    wire v483_t12 = v482[3] ? v483_t11 : v483_t8;
-    wire v483_t13 = v482[4] ? v483_t12 : v483_t6;
-    wire v483_t14 = v482[1] ? 1'd1 : 1'd0;
-    wire v483_t15 = v482[1] ? v483_t0 : v483_t3;
-    wire v483_t16 = v482[2] ? v483_t15 : v483_t14;
-    wire v483_t17 = v482[2] ? v483_t7 : v483_t10;
-    wire v483_t18 = v482[3] ? v483_t17 : v483_t16;
-    wire v483_t19 = v482[2] ? 1'd0 : v483_t1;
-    wire v483_t20 = v482[2] ? 1'd0 : v483_t10;
-    wire v483_t21 = v482[3] ? v483_t20 : v483_t19;
-    wire v483_t22 = v482[4] ? v483_t21 : v483_t18;
-    wire v483_t23 = v482[5] ? v483_t22 : v483_t13;
-    wire [0:0] v483 = {v483_t23};
-    wire [1:0] v484_l = v344; wire [0:0] v484_u = (v344 >>> 2) + v481; wire [2:0] v484 = {v484_u, v484_l};
-    wire [0:0] v485_l = v481; wire [0:0] v485_u = (v481 >>> 1) + v15; wire [1:0] v485 = {v485_u, v485_l};
-    wire [1:0] v486_l = v485; wire [0:0] v486_u = (v485 >>> 2) + v98; wire [2:0] v486 = {v486_u, v486_l};
-    wire [0:0] v487_l = v169; wire [0:0] v487_u = (v169 >>> 1) + v481; wire [1:0] v487 = {v487_u, v487_l};
-    wire [1:0] v488_l = v487; wire [0:0] v488_u = (v487 >>> 2) + v481; wire [2:0] v488 = {v488_u, v488_l};
-    wire [2:0] v489_l = v488; wire [0:0] v489_u = (v488 >>> 3) + v103; wire [3:0] v489 = {v489_u, v489_l};
-    wire [3:0] v490_l = v489; wire [0:0] v490_u = (v489 >>> 4) + v481; wire [4:0] v490 = {v490_u, v490_l};
-    wire [0:0] v491_l = v331; wire [0:0] v491_u = (v331 >>> 1) + v481; wire [1:0] v491 = {v491_u, v491_l};
-    wire [0:0] v492_l = v481; wire [0:0] v492_u = (v481 >>> 1) + v134; wire [1:0] v492 = {v492_u, v492_l};
-    wire [1:0] v493_l = v492; wire [0:0] v493_u = (v492 >>> 2) + v405; wire [2:0] v493 = {v493_u, v493_l};
-    wire [0:0] v494_l = v438; wire [0:0] v494_u = (v438 >>> 1) + v481; wire [1:0] v494 = {v494_u, v494_l};
-    wire [1:0] v495_l = v494; wire [0:0] v495_u = (v494 >>> 2) + v405; wire [2:0] v495 = {v495_u, v495_l};
-    wire [0:0] v496_l = v481; wire [0:0] v496_u = (v481 >>> 1) + v130; wire [1:0] v496 = {v496_u, v496_l};
-    wire [1:0] v497_l = v496; wire [0:0] v497_u = (v496 >>> 2) + v98; wire [2:0] v497 = {v497_u, v497_l};
-    wire [2:0] v498_l = v497; wire [0:0] v498_u = (v497 >>> 3) + v3; wire [3:0] v498 = {v498_u, v498_l};
-    wire [0:0] v499_l = v481; wire [0:0] v499_u = (v481 >>> 1) + v98; wire [1:0] v499 = {v499_u, v499_l};
-    wire [1:0] v500_l = v499; wire [0:0] v500_u = (v499 >>> 2) + v481; wire [2:0] v500 = {v500_u, v500_l};
-    wire [2:0] v501_l = v500; wire [0:0] v501_u = (v500 >>> 3) + v19; wire [3:0] v501 = {v501_u, v501_l};
-    wire [0:0] v502_l = v481; wire [0:0] v502_u = (v481 >>> 1) + v93; wire [1:0] v502 = {v502_u, v502_l};
-    wire [1:0] v503_l = v502; wire [0:0] v503_u = (v502 >>> 2) + v10; wire [2:0] v503 = {v503_u, v503_l};
-    wire [0:0] v504_l = v450; wire [0:0] v504_u = (v450 >>> 1) + v481; wire [1:0] v504 = {v504_u, v504_l};
-    wire [1:0] v505_l = v504; wire [0:0] v505_u = (v504 >>> 2) + v258; wire [2:0] v505 = {v505_u, v505_l};
-    wire [0:0] v506_l = v481; wire [0:0] v506_u = (v481 >>> 1) + v450; wire [1:0] v506 = {v506_u, v506_l};
-    wire v507_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v507_t1 = v327[1] ? v507_t0 : 1'd0;
-    wire v507_t2 = v327[2] ? v507_t1 : 1'd0;
-    wire v507_t3 = v327[3] ? v507_t2 : 1'd0;
-    wire v507_t4 = v327[4] ? v507_t3 : 1'd0;
-    wire v507_t5 = v327[5] ? 1'd1 : v507_t4;
-    wire [0:0] v507 = {v507_t5};
-    wire [4:0] v508_l = v490; wire [0:0] v508_u = (v490 >>> 5) + v507; wire [5:0] v508 = {v508_u, v508_l};
-    wire v509_t0 = v508[1] ? 1'd1 : 1'd0;
-    wire v509_t1 = v508[0] ? 1'd0 : 1'd1;
-    wire v509_t2 = v508[2] ? v509_t1 : v509_t0;
-    wire v509_t3 = v508[0] ? 1'd1 : 1'd0;
-    wire v509_t4 = v508[1] ? v509_t3 : 1'd1;
-    wire v509_t5 = v508[2] ? v509_t4 : v509_t3;
-    wire v509_t6 = v508[3] ? v509_t5 : v509_t2;
-    wire v509_t7 = v508[1] ? 1'd0 : 1'd1;
-    wire v509_t8 = v508[2] ? v509_t7 : v509_t4;
-    wire v509_t9 = v508[1] ? v509_t3 : v509_t1;
-    wire v509_t10 = v508[1] ? 1'd0 : v509_t1;
-    wire v509_t11 = v508[2] ? v509_t10 : v509_t9;
-    wire v509_t12 = v508[3] ? v509_t11 : v509_t8;
-    wire v509_t13 = v508[4] ? v509_t12 : v509_t6;
-    wire v509_t14 = v508[2] ? v509_t9 : v509_t4;
-    wire v509_t15 = v508[2] ? v509_t3 : 1'd0;
-    wire v509_t16 = v508[3] ? v509_t15 : v509_t14;
-    wire v509_t17 = v508[1] ? v509_t3 : 1'd0;
-    wire v509_t18 = v508[2] ? v509_t10 : v509_t17;
-    wire v509_t19 = v508[3] ? v509_t18 : v509_t8;
-    wire v509_t20 = v508[4] ? v509_t19 : v509_t16;
-    wire v509_t21 = v508[5] ? v509_t20 : v509_t13;
-    wire [0:0] v509 = {v509_t21};
-    wire [2:0] v510_l = v493; wire [0:0] v510_u = (v493 >>> 3) + v507; wire [3:0] v510 = {v510_u, v510_l};
-    wire [3:0] v511_l = v510; wire [0:0] v511_u = (v510 >>> 4) + v96; wire [4:0] v511 = {v511_u, v511_l};
-    wire [4:0] v512_l = v511; wire [0:0] v512_u = (v511 >>> 5) + v41; wire [5:0] v512 = {v512_u, v512_l};
-    wire v513_t0 = v512[0] ? 1'd1 : 1'd0;
-    wire v513_t1 = v512[1] ? v513_t0 : 1'd0;
-    wire v513_t2 = v512[2] ? 1'd0 : v513_t1;
-    wire v513_t3 = v512[0] ? 1'd0 : 1'd1;
-    wire v513_t4 = v512[1] ? v513_t3 : 1'd1;
-    wire v513_t5 = v512[3] ? v513_t4 : v513_t2;
-    wire v513_t6 = v512[1] ? v513_t0 : 1'd1;
-    wire v513_t7 = v512[1] ? v513_t3 : 1'd0;
-    wire v513_t8 = v512[2] ? v513_t7 : v513_t6;
-    wire v513_t9 = v512[1] ? 1'd0 : v513_t0;
-    wire v513_t10 = v512[1] ? 1'd0 : v513_t3;
-    wire v513_t11 = v512[2] ? v513_t10 : v513_t9;
-    wire v513_t12 = v512[3] ? v513_t11 : v513_t8;
-    wire v513_t13 = v512[4] ? v513_t12 : v513_t5;
-    wire v513_t14 = v512[1] ? v513_t3 : v513_t0;
-    wire v513_t15 = v512[1] ? 1'd1 : 1'd0;
-    wire v513_t16 = v512[2] ? v513_t15 : v513_t14;
-    wire v513_t17 = v512[2] ? v513_t14 : v513_t7;
-    wire v513_t18 = v512[3] ? v513_t17 : v513_t16;
-    wire v513_t19 = v512[1] ? v513_t0 : v513_t3;
-    wire v513_t20 = v512[2] ? v513_t19 : v513_t14;
-    wire v513_t21 = v512[2] ? v513_t19 : v513_t9;
-    wire v513_t22 = v512[3] ? v513_t21 : v513_t20;
-    wire v513_t23 = v512[4] ? v513_t22 : v513_t18;
-    wire v513_t24 = v512[5] ? v513_t23 : v513_t13;
-    wire [0:0] v513 = {v513_t24};
-    wire [3:0] v514_l = v254; wire [0:0] v514_u = (v254 >>> 4) + v507; wire [4:0] v514 = {v514_u, v514_l};
-    wire [4:0] v515_l = v514; wire [0:0] v515_u = (v514 >>> 5) + v352; wire [5:0] v515 = {v515_u, v515_l};
-    wire v516_t0 = v515[0] ? 1'd1 : 1'd0;
-    wire v516_t1 = v515[1] ? 1'd1 : v516_t0;
-    wire v516_t2 = v515[1] ? 1'd1 : 1'd0;
-    wire v516_t3 = v515[2] ? v516_t0 : v516_t2;
-    wire v516_t4 = v515[3] ? v516_t3 : v516_t1;
-    wire v516_t5 = v515[0] ? 1'd0 : 1'd1;
-    wire v516_t6 = v515[1] ? v516_t5 : 1'd0;
-    wire v516_t7 = v515[2] ? v516_t6 : v516_t1;
-    wire v516_t8 = v515[3] ? v516_t7 : 1'd0;
-    wire v516_t9 = v515[4] ? v516_t8 : v516_t4;
-    wire v516_t10 = v515[2] ? v516_t2 : v516_t1;
-    wire v516_t11 = v515[1] ? v516_t0 : 1'd1;
-    wire v516_t12 = v515[2] ? v516_t11 : v516_t6;
-    wire v516_t13 = v515[3] ? v516_t12 : v516_t10;
-    wire v516_t14 = v515[1] ? v516_t0 : v516_t5;
-    wire v516_t15 = v515[2] ? v516_t14 : v516_t5;
-    wire v516_t16 = v515[1] ? 1'd0 : 1'd1;
-    wire v516_t17 = v515[2] ? v516_t14 : v516_t16;
-    wire v516_t18 = v515[3] ? v516_t17 : v516_t15;
-    wire v516_t19 = v515[4] ? v516_t18 : v516_t13;
-    wire v516_t20 = v515[5] ? v516_t19 : v516_t9;
-    wire [0:0] v516 = {v516_t20};
-    wire [2:0] v517_l = v484; wire [0:0] v517_u = (v484 >>> 3) + v507; wire [3:0] v517 = {v517_u, v517_l};
-    wire [3:0] v518_l = v517; wire [0:0] v518_u = (v517 >>> 4) + v331; wire [4:0] v518 = {v518_u, v518_l};
-    wire [4:0] v519_l = v518; wire [0:0] v519_u = (v518 >>> 5) + v481; wire [5:0] v519 = {v519_u, v519_l};
-    wire v520_t0 = v519[0] ? 1'd0 : 1'd1;
-    wire v520_t1 = v519[1] ? 1'd1 : v520_t0;
-    wire v520_t2 = v519[2] ? 1'd0 : v520_t1;
-    wire v520_t3 = v519[0] ? 1'd1 : 1'd0;
-    wire v520_t4 = v519[1] ? v520_t3 : v520_t0;
-    wire v520_t5 = v519[2] ? v520_t4 : v520_t3;
-    wire v520_t6 = v519[3] ? v520_t5 : v520_t2;
-    wire v520_t7 = v519[1] ? 1'd0 : v520_t3;
-    wire v520_t8 = v519[2] ? v520_t0 : v520_t7;
-    wire v520_t9 = v519[1] ? 1'd1 : v520_t3;
-    wire v520_t10 = v519[2] ? v520_t9 : 1'd1;
-    wire v520_t11 = v519[3] ? v520_t10 : v520_t8;
-    wire v520_t12 = v519[4] ? v520_t11 : v520_t6;
-    wire v520_t13 = v519[1] ? 1'd1 : 1'd0;
-    wire v520_t14 = v519[1] ? v520_t0 : v520_t3;
-    wire v520_t15 = v519[2] ? v520_t14 : v520_t13;
-    wire v520_t16 = v519[1] ? v520_t3 : 1'd0;
-    wire v520_t17 = v519[3] ? v520_t16 : v520_t15;
-    wire v520_t18 = v519[2] ? v520_t7 : v520_t1;
-    wire v520_t19 = v519[1] ? 1'd0 : 1'd1;
-    wire v520_t20 = v519[2] ? v520_t19 : v520_t1;
-    wire v520_t21 = v519[3] ? v520_t20 : v520_t18;
-    wire v520_t22 = v519[4] ? v520_t21 : v520_t17;
-    wire v520_t23 = v519[5] ? v520_t22 : v520_t12;
-    wire [0:0] v520 = {v520_t23};
-    wire [1:0] v521_l = v466; wire [0:0] v521_u = (v466 >>> 2) + v507; wire [2:0] v521 = {v521_u, v521_l};
-    wire [2:0] v522_l = v521; wire [0:0] v522_u = (v521 >>> 3) + v103; wire [3:0] v522 = {v522_u, v522_l};
-    wire [3:0] v523_l = v522; wire [0:0] v523_u = (v522 >>> 4) + v450; wire [4:0] v523 = {v523_u, v523_l};
-    wire [4:0] v524_l = v523; wire [0:0] v524_u = (v523 >>> 5) + v481; wire [5:0] v524 = {v524_u, v524_l};
-    wire v525_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v525_t1 = v524[1] ? v525_t0 : 1'd0;
-    wire v525_t2 = v524[0] ? 1'd0 : 1'd1;
-    wire v525_t3 = v524[1] ? v525_t2 : 1'd0;
-    wire v525_t4 = v524[2] ? v525_t3 : v525_t1;
-    wire v525_t5 = v524[1] ? 1'd0 : v525_t2;
-    wire v525_t6 = v524[2] ? v525_t1 : v525_t5;
-    wire v525_t7 = v524[3] ? v525_t6 : v525_t4;
-    wire v525_t8 = v524[1] ? 1'd1 : v525_t0;
-    wire v525_t9 = v524[2] ? v525_t8 : 1'd1;
-    wire v525_t10 = v524[2] ? v525_t3 : 1'd0;
-    wire v525_t11 = v524[3] ? v525_t10 : v525_t9;
-    wire v525_t12 = v524[4] ? v525_t11 : v525_t7;
-    wire v525_t13 = v524[1] ? v525_t0 : v525_t2;
-    wire v525_t14 = v524[1] ? 1'd0 : v525_t0;
-    wire v525_t15 = v524[2] ? v525_t14 : v525_t13;
-    wire v525_t16 = v524[1] ? 1'd1 : 1'd0;
-    wire v525_t17 = v524[2] ? v525_t16 : 1'd0;
-    wire v525_t18 = v524[3] ? v525_t17 : v525_t15;
-    wire v525_t19 = v524[2] ? v525_t0 : v525_t5;
-    wire v525_t20 = v524[1] ? v525_t0 : 1'd1;
-    wire v525_t21 = v524[2] ? v525_t5 : v525_t20;
-    wire v525_t22 = v524[3] ? v525_t21 : v525_t19;
-    wire v525_t23 = v524[4] ? v525_t22 : v525_t18;
-    wire v525_t24 = v524[5] ? v525_t23 : v525_t12;
-    wire [0:0] v525 = {v525_t24};
-    wire [1:0] v526_l = v491; wire [0:0] v526_u = (v491 >>> 2) + v507; wire [2:0] v526 = {v526_u, v526_l};
-    wire [2:0] v527_l = v526; wire [0:0] v527_u = (v526 >>> 3) + v507; wire [3:0] v527 = {v527_u, v527_l};
-    wire [3:0] v528_l = v527; wire [0:0] v528_u = (v527 >>> 4) + v481; wire [4:0] v528 = {v528_u, v528_l};
-    wire [4:0] v529_l = v528; wire [0:0] v529_u = (v528 >>> 5) + v103; wire [5:0] v529 = {v529_u, v529_l};
-    wire v530_t0 = v529[0] ? 1'd1 : 1'd0;
-    wire v530_t1 = v529[2] ? 1'd1 : v530_t0;
-    wire v530_t2 = v529[1] ? 1'd0 : 1'd1;
-    wire v530_t3 = v529[2] ? v530_t2 : 1'd0;
-    wire v530_t4 = v529[3] ? v530_t3 : v530_t1;
-    wire v530_t5 = v529[1] ? v530_t0 : 1'd0;
-    wire v530_t6 = v529[0] ? 1'd0 : 1'd1;
-    wire v530_t7 = v529[1] ? v530_t6 : v530_t0;
-    wire v530_t8 = v529[2] ? v530_t7 : v530_t5;
-    wire v530_t9 = v529[1] ? v530_t6 : 1'd1;
-    wire v530_t10 = v529[2] ? v530_t9 : v530_t2;
-    wire v530_t11 = v529[3] ? v530_t10 : v530_t8;
-    wire v530_t12 = v529[4] ? v530_t11 : v530_t4;
-    wire v530_t13 = v529[1] ? 1'd1 : v530_t6;
-    wire v530_t14 = v529[2] ? v530_t13 : v530_t2;
-    wire v530_t15 = v529[2] ? 1'd0 : v530_t7;
-    wire v530_t16 = v529[3] ? v530_t15 : v530_t14;
-    wire v530_t17 = v529[1] ? 1'd0 : v530_t6;
-    wire v530_t18 = v529[2] ? v530_t17 : v530_t7;
-    wire v530_t19 = v529[1] ? 1'd0 : v530_t0;
-    wire v530_t20 = v529[2] ? v530_t19 : 1'd0;
-    wire v530_t21 = v529[3] ? v530_t20 : v530_t18;
-    wire v530_t22 = v529[4] ? v530_t21 : v530_t16;
-    wire v530_t23 = v529[5] ? v530_t22 : v530_t12;
-    wire [0:0] v530 = {v530_t23};
-    wire [1:0] v531_l = v112; wire [0:0] v531_u = (v112 >>> 2) + v507; wire [2:0] v531 = {v531_u, v531_l};
-    wire [0:0] v532_l = v55; wire [0:0] v532_u = (v55 >>> 1) + v507; wire [1:0] v532 = {v532_u, v532_l};
-    wire [1:0] v533_l = v532; wire [0:0] v533_u = (v532 >>> 2) + v481; wire [2:0] v533 = {v533_u, v533_l};
-    wire [2:0] v534_l = v533; wire [0:0] v534_u = (v533 >>> 3) + v153; wire [3:0] v534 = {v534_u, v534_l};
-    wire [3:0] v535_l = v534; wire [0:0] v535_u = (v534 >>> 4) + v507; wire [4:0] v535 = {v535_u, v535_l};
-    wire [4:0] v536_l = v535; wire [0:0] v536_u = (v535 >>> 5) + v481; wire [5:0] v536 = {v536_u, v536_l};
-    wire v537_t0 = v536[0] ? 1'd0 : 1'd1;
-    wire v537_t1 = v536[1] ? 1'd0 : v537_t0;
-    wire v537_t2 = v536[2] ? v537_t0 : v537_t1;
-    wire v537_t3 = v536[1] ? 1'd1 : 1'd0;
-    wire v537_t4 = v536[0] ? 1'd1 : 1'd0;
-    wire v537_t5 = v536[1] ? v537_t4 : 1'd0;
-    wire v537_t6 = v536[2] ? v537_t5 : v537_t3;
-    wire v537_t7 = v536[3] ? v537_t6 : v537_t2;
-    wire v537_t8 = v536[1] ? v537_t4 : 1'd1;
-    wire v537_t9 = v536[2] ? v537_t8 : 1'd1;
-    wire v537_t10 = v536[1] ? 1'd1 : v537_t4;
-    wire v537_t11 = v536[2] ? v537_t3 : v537_t10;
-    wire v537_t12 = v536[3] ? v537_t11 : v537_t9;
-    wire v537_t13 = v536[4] ? v537_t12 : v537_t7;
-    wire v537_t14 = v536[2] ? 1'd0 : v537_t10;
-    wire v537_t15 = v536[2] ? v537_t3 : 1'd0;
-    wire v537_t16 = v536[3] ? v537_t15 : v537_t14;
-    wire v537_t17 = v536[2] ? v537_t1 : 1'd0;
-    wire v537_t18 = v536[1] ? v537_t0 : 1'd1;
-    wire v537_t19 = v536[1] ? v537_t0 : v537_t4;
-    wire v537_t20 = v536[2] ? v537_t19 : v537_t18;
-    wire v537_t21 = v536[3] ? v537_t20 : v537_t17;
-    wire v537_t22 = v536[4] ? v537_t21 : v537_t16;
-    wire v537_t23 = v536[5] ? v537_t22 : v537_t13;
-    wire [0:0] v537 = {v537_t23};
-    wire [0:0] v538_l = v365; wire [0:0] v538_u = (v365 >>> 1) + v507; wire [1:0] v538 = {v538_u, v538_l};
-    wire [1:0] v539_l = v538; wire [0:0] v539_u = (v538 >>> 2) + v481; wire [2:0] v539 = {v539_u, v539_l};
-    wire [0:0] v540_l = v507; wire [0:0] v540_u = (v507 >>> 1) + v331; wire [1:0] v540 = {v540_u, v540_l};
-    wire [1:0] v541_l = v540; wire [0:0] v541_u = (v540 >>> 2) + v70; wire [2:0] v541 = {v541_u, v541_l};
-    wire [0:0] v542_l = v275; wire [0:0] v542_u = (v275 >>> 1) + v507; wire [1:0] v542 = {v542_u, v542_l};
-    wire [1:0] v543_l = v542; wire [0:0] v543_u = (v542 >>> 2) + v125; wire [2:0] v543 = {v543_u, v543_l};
-    wire [0:0] v544_l = v507; wire [0:0] v544_u = (v507 >>> 1) + v1; wire [1:0] v544 = {v544_u, v544_l};
-    wire [0:0] v545_l = v405; wire [0:0] v545_u = (v405 >>> 1) + v507; wire [1:0] v545 = {v545_u, v545_l};
-    wire [1:0] v546_l = v545; wire [0:0] v546_u = (v545 >>> 2) + v507; wire [2:0] v546 = {v546_u, v546_l};
-    wire [2:0] v547_l = v546; wire [0:0] v547_u = (v546 >>> 3) + v1; wire [3:0] v547 = {v547_u, v547_l};
-    wire [3:0] v548_l = v547; wire [0:0] v548_u = (v547 >>> 4) + v481; wire [4:0] v548 = {v548_u, v548_l};
-    wire [4:0] v549_l = v548; wire [0:0] v549_u = (v548 >>> 5) + v375; wire [5:0] v549 = {v549_u, v549_l};
-    wire v550_t0 = v549[0] ? 1'd0 : 1'd1;
-    wire v550_t1 = v549[1] ? 1'd0 : 1'd1;
-    wire v550_t2 = v549[2] ? v550_t1 : v550_t0;
-    wire v550_t3 = v549[1] ? 1'd1 : 1'd0;
-    wire v550_t4 = v549[1] ? 1'd1 : v550_t0;
-    wire v550_t5 = v549[2] ? v550_t4 : v550_t3;
-    wire v550_t6 = v549[3] ? v550_t5 : v550_t2;
-    wire v550_t7 = v549[1] ? v550_t0 : 1'd0;
-    wire v550_t8 = v549[0] ? 1'd1 : 1'd0;
-    wire v550_t9 = v549[2] ? v550_t8 : v550_t7;
-    wire v550_t10 = v549[3] ? v550_t9 : v550_t5;
-    wire v550_t11 = v549[4] ? v550_t10 : v550_t6;
-    wire v550_t12 = v549[1] ? v550_t8 : 1'd0;
-    wire v550_t13 = v549[1] ? v550_t0 : 1'd1;
-    wire v550_t14 = v549[2] ? v550_t13 : v550_t12;
-    wire v550_t15 = v549[2] ? 1'd1 : v550_t12;
-    wire v550_t16 = v549[3] ? v550_t15 : v550_t14;
-    wire v550_t17 = v549[2] ? v550_t12 : v550_t3;
-    wire v550_t18 = v549[1] ? 1'd0 : v550_t8;
-    wire v550_t19 = v549[2] ? v550_t8 : v550_t18;
-    wire v550_t20 = v549[3] ? v550_t19 : v550_t17;
-    wire v550_t21 = v549[4] ? v550_t20 : v550_t16;
-    wire v550_t22 = v549[5] ? v550_t21 : v550_t11;
-    wire [0:0] v550 = {v550_t22};
-    wire [0:0] v551_l = v507; wire [0:0] v551_u = (v507 >>> 1) + v42; wire [1:0] v551 = {v551_u, v551_l};
-    wire [0:0] v552_l = v88; wire [0:0] v552_u = (v88 >>> 1) + v507; wire [1:0] v552 = {v552_u, v552_l};
-    wire [1:0] v553_l = v552; wire [0:0] v553_u = (v552 >>> 2) + v450; wire [2:0] v553 = {v553_u, v553_l};
-    wire [2:0] v554_l = v553; wire [0:0] v554_u = (v553 >>> 3) + v145; wire [3:0] v554 = {v554_u, v554_l};
-    wire [3:0] v555_l = v554; wire [0:0] v555_u = (v554 >>> 4) + v103; wire [4:0] v555 = {v555_u, v555_l};
-    wire [0:0] v556_l = v103; wire [0:0] v556_u = (v103 >>> 1) + v507; wire [1:0] v556 = {v556_u, v556_l};
-    wire [1:0] v557_l = v556; wire [0:0] v557_u = (v556 >>> 2) + v297; wire [2:0] v557 = {v557_u, v557_l};
-    wire [0:0] v558_l = v507; wire [0:0] v558_u = (v507 >>> 1) + v103; wire [1:0] v558 = {v558_u, v558_l};
-    wire [1:0] v559_l = v558; wire [0:0] v559_u = (v558 >>> 2) + v450; wire [2:0] v559 = {v559_u, v559_l};
-    wire [2:0] v560_l = v559; wire [0:0] v560_u = (v559 >>> 3) + v81; wire [3:0] v560 = {v560_u, v560_l};
-    wire [3:0] v561_l = v560; wire [0:0] v561_u = (v560 >>> 4) + v103; wire [4:0] v561 = {v561_u, v561_l};
-    wire [4:0] v562_l = v561; wire [0:0] v562_u = (v561 >>> 5) + v450; wire [5:0] v562 = {v562_u, v562_l};
-    wire v563_t0 = v562[0] ? 1'd0 : 1'd1;
-    wire v563_t1 = v562[1] ? 1'd0 : v563_t0;
-    wire v563_t2 = v562[1] ? v563_t0 : 1'd1;
-    wire v563_t3 = v562[2] ? v563_t2 : v563_t1;
-    wire v563_t4 = v562[0] ? 1'd1 : 1'd0;
-    wire v563_t5 = v562[1] ? v563_t4 : 1'd0;
-    wire v563_t6 = v562[1] ? 1'd1 : 1'd0;
-    wire v563_t7 = v562[2] ? v563_t6 : v563_t5;
-    wire v563_t8 = v562[3] ? v563_t7 : v563_t3;
-    wire v563_t9 = v562[1] ? v563_t0 : 1'd0;
-    wire v563_t10 = v562[1] ? v563_t4 : 1'd1;
-    wire v563_t11 = v562[2] ? v563_t10 : v563_t9;
-    wire v563_t12 = v562[3] ? v563_t11 : v563_t4;
-    wire v563_t13 = v562[4] ? v563_t12 : v563_t8;
-    wire v563_t14 = v562[2] ? v563_t5 : 1'd0;
-    wire v563_t15 = v562[1] ? 1'd0 : 1'd1;
-    wire v563_t16 = v562[2] ? v563_t15 : 1'd1;
-    wire v563_t17 = v562[3] ? v563_t16 : v563_t14;
-    wire v563_t18 = v562[3] ? v563_t1 : v563_t4;
-    wire v563_t19 = v562[4] ? v563_t18 : v563_t17;
-    wire v563_t20 = v562[5] ? v563_t19 : v563_t13;
-    wire [0:0] v563 = {v563_t20};
-    wire [0:0] v564_l = v507; wire [0:0] v564_u = (v507 >>> 1) + v323; wire [1:0] v564 = {v564_u, v564_l};
-    wire [0:0] v565_l = v145; wire [0:0] v565_u = (v145 >>> 1) + v507; wire [1:0] v565 = {v565_u, v565_l};
-    wire [1:0] v566_l = v565; wire [0:0] v566_u = (v565 >>> 2) + v99; wire [2:0] v566 = {v566_u, v566_l};
-    wire [0:0] v567_l = v507; wire [0:0] v567_u = (v507 >>> 1) + v507; wire [1:0] v567 = {v567_u, v567_l};
-    wire [1:0] v568_l = v567; wire [0:0] v568_u = (v567 >>> 2) + v507; wire [2:0] v568 = {v568_u, v568_l};
-    wire [2:0] v569_l = v568; wire [0:0] v569_u = (v568 >>> 3) + v138; wire [3:0] v569 = {v569_u, v569_l};
-    wire [3:0] v570_l = v569; wire [0:0] v570_u = (v569 >>> 4) + v171; wire [4:0] v570 = {v570_u, v570_l};
-    wire [4:0] v571_l = v570; wire [0:0] v571_u = (v570 >>> 5) + v81; wire [5:0] v571 = {v571_u, v571_l};
-    wire v572_t0 = v571[0] ? 1'd1 : 1'd0;
-    wire v572_t1 = v571[1] ? 1'd0 : v572_t0;
-    wire v572_t2 = v571[0] ? 1'd0 : 1'd1;
-    wire v572_t3 = v571[1] ? v572_t0 : v572_t2;
-    wire v572_t4 = v571[2] ? v572_t3 : v572_t1;
-    wire v572_t5 = v571[1] ? 1'd1 : v572_t2;
-    wire v572_t6 = v571[1] ? 1'd1 : v572_t0;
-    wire v572_t7 = v571[2] ? v572_t6 : v572_t5;
-    wire v572_t8 = v571[3] ? v572_t7 : v572_t4;
-    wire v572_t9 = v571[1] ? 1'd0 : v572_t2;
-    wire v572_t10 = v571[2] ? 1'd0 : v572_t9;
-    wire v572_t11 = v571[3] ? v572_t10 : 1'd0;
-    wire v572_t12 = v571[4] ? v572_t11 : v572_t8;
-    wire v572_t13 = v571[2] ? v572_t9 : 1'd1;
-    wire v572_t14 = v571[1] ? v572_t0 : 1'd0;
-    wire v572_t15 = v571[2] ? v572_t3 : v572_t14;
-    wire v572_t16 = v571[3] ? v572_t15 : v572_t13;
-    wire v572_t17 = v571[1] ? v572_t2 : 1'd1;
-    wire v572_t18 = v571[2] ? v572_t9 : v572_t17;
-    wire v572_t19 = v571[2] ? v572_t5 : 1'd0;
-    wire v572_t20 = v571[3] ? v572_t19 : v572_t18;
-    wire v572_t21 = v571[4] ? v572_t20 : v572_t16;
-    wire v572_t22 = v571[5] ? v572_t21 : v572_t12;
-    wire [0:0] v572 = {v572_t22};
-    wire [2:0] v573_l = v568; wire [0:0] v573_u = (v568 >>> 3) + v365; wire [3:0] v573 = {v573_u, v573_l};
-    wire [3:0] v574_l = v573; wire [0:0] v574_u = (v573 >>> 4) + v507; wire [4:0] v574 = {v574_u, v574_l};
-    wire [4:0] v575_l = v574; wire [0:0] v575_u = (v574 >>> 5) + v250; wire [5:0] v575 = {v575_u, v575_l};
-    wire v576_t0 = v575[0] ? 1'd0 : 1'd1;
-    wire v576_t1 = v575[0] ? 1'd1 : 1'd0;
-    wire v576_t2 = v575[1] ? v576_t1 : v576_t0;
-    wire v576_t3 = v575[2] ? v576_t2 : v576_t0;
-    wire v576_t4 = v575[1] ? v576_t1 : 1'd0;
-    wire v576_t5 = v575[2] ? 1'd0 : v576_t4;
-    wire v576_t6 = v575[3] ? v576_t5 : v576_t3;
-    wire v576_t7 = v575[1] ? 1'd0 : v576_t1;
-    wire v576_t8 = v575[2] ? v576_t1 : v576_t7;
-    wire v576_t9 = v575[1] ? v576_t0 : v576_t1;
-    wire v576_t10 = v575[2] ? v576_t9 : 1'd0;
-    wire v576_t11 = v575[3] ? v576_t10 : v576_t8;
-    wire v576_t12 = v575[4] ? v576_t11 : v576_t6;
-    wire v576_t13 = v575[1] ? 1'd1 : 1'd0;
-    wire v576_t14 = v575[2] ? v576_t1 : v576_t13;
-    wire v576_t15 = v575[1] ? v576_t1 : 1'd1;
-    wire v576_t16 = v575[3] ? v576_t15 : v576_t14;
-    wire v576_t17 = v575[1] ? 1'd1 : v576_t1;
-    wire v576_t18 = v575[2] ? v576_t4 : v576_t17;
-    wire v576_t19 = v575[2] ? 1'd1 : v576_t17;
-    wire v576_t20 = v575[3] ? v576_t19 : v576_t18;
-    wire v576_t21 = v575[4] ? v576_t20 : v576_t16;
-    wire v576_t22 = v575[5] ? v576_t21 : v576_t12;
-    wire [0:0] v576 = {v576_t22};
-    wire [0:0] v577_l = v507; wire [0:0] v577_u = (v507 >>> 1) + v481; wire [1:0] v577 = {v577_u, v577_l};
-    wire [1:0] v578_l = v577; wire [0:0] v578_u = (v577 >>> 2) + v103; wire [2:0] v578 = {v578_u, v578_l};
-    wire [0:0] v579_l = v507; wire [0:0] v579_u = (v507 >>> 1) + v96; wire [1:0] v579 = {v579_u, v579_l};
-    wire [1:0] v580_l = v579; wire [0:0] v580_u = (v579 >>> 2) + v20; wire [2:0] v580 = {v580_u, v580_l};
-    wire [2:0] v581_l = v580; wire [0:0] v581_u = (v580 >>> 3) + v96; wire [3:0] v581 = {v581_u, v581_l};
-    wire [1:0] v582_l = v579; wire [0:0] v582_u = (v579 >>> 2) + v450; wire [2:0] v582 = {v582_u, v582_l};
-    wire [2:0] v583_l = v582; wire [0:0] v583_u = (v582 >>> 3) + v81; wire [3:0] v583 = {v583_u, v583_l};
-    wire [3:0] v584_l = v583; wire [0:0] v584_u = (v583 >>> 4) + v450; wire [4:0] v584 = {v584_u, v584_l};
-    wire [4:0] v585_l = v584; wire [0:0] v585_u = (v584 >>> 5) + v450; wire [5:0] v585 = {v585_u, v585_l};
-    wire v586_t0 = v585[1] ? 1'd1 : 1'd0;
-    wire v586_t1 = v585[2] ? 1'd0 : v586_t0;
-    wire v586_t2 = v585[0] ? 1'd1 : 1'd0;
-    wire v586_t3 = v585[1] ? 1'd0 : v586_t2;
-    wire v586_t4 = v585[2] ? v586_t3 : 1'd0;
-    wire v586_t5 = v585[3] ? v586_t4 : v586_t1;
-    wire v586_t6 = v585[1] ? 1'd1 : v586_t2;
-    wire v586_t7 = v585[0] ? 1'd0 : 1'd1;
-    wire v586_t8 = v585[1] ? 1'd0 : v586_t7;
-    wire v586_t9 = v585[2] ? v586_t8 : v586_t6;
-    wire v586_t10 = v585[1] ? v586_t2 : 1'd1;
-    wire v586_t11 = v585[2] ? v586_t8 : v586_t10;
-    wire v586_t12 = v585[3] ? v586_t11 : v586_t9;
-    wire v586_t13 = v585[4] ? v586_t12 : v586_t5;
-    wire v586_t14 = v585[1] ? v586_t2 : 1'd0;
-    wire v586_t15 = v585[2] ? v586_t6 : v586_t14;
-    wire v586_t16 = v585[1] ? 1'd0 : 1'd1;
-    wire v586_t17 = v585[2] ? v586_t16 : v586_t8;
-    wire v586_t18 = v585[3] ? v586_t17 : v586_t15;
-    wire v586_t19 = v585[2] ? v586_t3 : v586_t2;
-    wire v586_t20 = v585[2] ? v586_t16 : v586_t14;
-    wire v586_t21 = v585[3] ? v586_t20 : v586_t19;
-    wire v586_t22 = v585[4] ? v586_t21 : v586_t18;
-    wire v586_t23 = v585[5] ? v586_t22 : v586_t13;
-    wire [0:0] v586 = {v586_t23};
-    wire v587_t0 = v327[0] ? 1'd1 : 1'd0;
-    wire v587_t1 = v327[1] ? v587_t0 : 1'd0;
-    wire v587_t2 = v327[2] ? 1'd1 : v587_t1;
-    wire v587_t3 = v327[3] ? v587_t2 : 1'd0;
-    wire v587_t4 = v327[4] ? v587_t3 : 1'd0;
-    wire v587_t5 = v327[5] ? 1'd1 : v587_t4;
-    wire [0:0] v587 = {v587_t5};
-    wire [4:0] v588_l = v386; wire [0:0] v588_u = (v386 >>> 5) + v587; wire [5:0] v588 = {v588_u, v588_l};
-    wire v589_t0 = v588[0] ? 1'd0 : 1'd1;
-    wire v589_t1 = v588[0] ? 1'd1 : 1'd0;
-    wire v589_t2 = v588[1] ? v589_t1 : v589_t0;
-    wire v589_t3 = v588[2] ? v589_t2 : 1'd0;
-    wire v589_t4 = v588[1] ? 1'd0 : v589_t1;
-    wire v589_t5 = v588[2] ? v589_t4 : v589_t0;
-    wire v589_t6 = v588[3] ? v589_t5 : v589_t3;
-    wire v589_t7 = v588[1] ? v589_t1 : 1'd1;
-    wire v589_t8 = v588[2] ? v589_t0 : v589_t7;
-    wire v589_t9 = v588[1] ? v589_t0 : v589_t1;
-    wire v589_t10 = v588[2] ? 1'd1 : v589_t9;
-    wire v589_t11 = v588[3] ? v589_t10 : v589_t8;
-    wire v589_t12 = v588[4] ? v589_t11 : v589_t6;
-    wire v589_t13 = v588[1] ? 1'd1 : 1'd0;
-    wire v589_t14 = v588[2] ? v589_t13 : v589_t7;
-    wire v589_t15 = v588[1] ? 1'd0 : 1'd1;
-    wire v589_t16 = v588[2] ? v589_t1 : v589_t15;
-    wire v589_t17 = v588[3] ? v589_t16 : v589_t14;
-    wire v589_t18 = v588[1] ? 1'd0 : v589_t0;
-    wire v589_t19 = v588[1] ? v589_t0 : 1'd0;
-    wire v589_t20 = v588[2] ? v589_t19 : v589_t18;
-    wire v589_t21 = v588[1] ? 1'd1 : v589_t1;
-    wire v589_t22 = v588[2] ? v589_t21 : v589_t0;
-    wire v589_t23 = v588[3] ? v589_t22 : v589_t20;
-    wire v589_t24 = v588[4] ? v589_t23 : v589_t17;
-    wire v589_t25 = v588[5] ? v589_t24 : v589_t12;
-    wire [0:0] v589 = {v589_t25};
-    wire [3:0] v590_l = v476; wire [0:0] v590_u = (v476 >>> 4) + v587; wire [4:0] v590 = {v590_u, v590_l};
-    wire [4:0] v591_l = v590; wire [0:0] v591_u = (v590 >>> 5) + v96; wire [5:0] v591 = {v591_u, v591_l};
-    wire v592_t0 = v591[0] ? 1'd0 : 1'd1;
-    wire v592_t1 = v591[1] ? v592_t0 : 1'd0;
-    wire v592_t2 = v591[2] ? v592_t0 : v592_t1;
-    wire v592_t3 = v591[0] ? 1'd1 : 1'd0;
-    wire v592_t4 = v591[1] ? v592_t3 : 1'd0;
-    wire v592_t5 = v591[2] ? v592_t4 : v592_t1;
-    wire v592_t6 = v591[3] ? v592_t5 : v592_t2;
-    wire v592_t7 = v591[1] ? 1'd0 : v592_t0;
-    wire v592_t8 = v591[2] ? v592_t0 : v592_t7;
-    wire v592_t9 = v591[2] ? v592_t7 : v592_t1;
-    wire v592_t10 = v591[3] ? v592_t9 : v592_t8;
-    wire v592_t11 = v591[4] ? v592_t10 : v592_t6;
-    wire v592_t12 = v591[1] ? v592_t3 : 1'd1;
-    wire v592_t13 = v591[1] ? 1'd0 : v592_t3;
-    wire v592_t14 = v591[2] ? v592_t13 : v592_t12;
-    wire v592_t15 = v591[2] ? v592_t1 : v592_t4;
-    wire v592_t16 = v591[3] ? v592_t15 : v592_t14;
-    wire v592_t17 = v591[2] ? v592_t7 : 1'd1;
-    wire v592_t18 = v591[1] ? v592_t3 : v592_t0;
-    wire v592_t19 = v591[3] ? v592_t18 : v592_t17;
-    wire v592_t20 = v591[4] ? v592_t19 : v592_t16;
-    wire v592_t21 = v591[5] ? v592_t20 : v592_t11;
-    wire [0:0] v592 = {v592_t21};
-    wire [2:0] v593_l = v541; wire [0:0] v593_u = (v541 >>> 3) + v587; wire [3:0] v593 = {v593_u, v593_l};
-    wire [3:0] v594_l = v593; wire [0:0] v594_u = (v593 >>> 4) + v587; wire [4:0] v594 = {v594_u, v594_l};
-    wire [4:0] v595_l = v594; wire [0:0] v595_u = (v594 >>> 5) + v22; wire [5:0] v595 = {v595_u, v595_l};
-    wire v596_t0 = v595[0] ? 1'd0 : 1'd1;
-    wire v596_t1 = v595[1] ? 1'd1 : v596_t0;
-    wire v596_t2 = v595[0] ? 1'd1 : 1'd0;
-    wire v596_t3 = v595[1] ? v596_t0 : v596_t2;
-    wire v596_t4 = v595[2] ? v596_t3 : v596_t1;
-    wire v596_t5 = v595[3] ? v596_t4 : 1'd0;
-    wire v596_t6 = v595[1] ? 1'd1 : 1'd0;
-    wire v596_t7 = v595[1] ? v596_t0 : 1'd0;
-    wire v596_t8 = v595[2] ? v596_t7 : v596_t6;
-    wire v596_t9 = v595[1] ? 1'd0 : v596_t2;
-    wire v596_t10 = v595[2] ? v596_t9 : v596_t6;
-    wire v596_t11 = v595[3] ? v596_t10 : v596_t8;
-    wire v596_t12 = v595[4] ? v596_t11 : v596_t5;
-    wire v596_t13 = v595[1] ? v596_t2 : 1'd0;
-    wire v596_t14 = v595[2] ? v596_t6 : v596_t13;
-    wire v596_t15 = v595[1] ? v596_t0 : 1'd1;
-    wire v596_t16 = v595[2] ? v596_t13 : v596_t15;
-    wire v596_t17 = v595[3] ? v596_t16 : v596_t14;
-    wire v596_t18 = v595[1] ? v596_t2 : 1'd1;
-    wire v596_t19 = v595[2] ? v596_t18 : v596_t7;
-    wire v596_t20 = v595[1] ? 1'd0 : 1'd1;
-    wire v596_t21 = v595[2] ? v596_t20 : v596_t9;
-    wire v596_t22 = v595[3] ? v596_t21 : v596_t19;
-    wire v596_t23 = v595[4] ? v596_t22 : v596_t17;
-    wire v596_t24 = v595[5] ? v596_t23 : v596_t12;
-    wire [0:0] v596 = {v596_t24};
-    wire [1:0] v597_l = v423; wire [0:0] v597_u = (v423 >>> 2) + v587; wire [2:0] v597 = {v597_u, v597_l};
-    wire [2:0] v598_l = v597; wire [0:0] v598_u = (v597 >>> 3) + v191; wire [3:0] v598 = {v598_u, v598_l};
-    wire [1:0] v599_l = v205; wire [0:0] v599_u = (v205 >>> 2) + v587; wire [2:0] v599 = {v599_u, v599_l};
-    wire [2:0] v600_l = v599; wire [0:0] v600_u = (v599 >>> 3) + v5; wire [3:0] v600 = {v600_u, v600_l};
-    wire [3:0] v601_l = v600; wire [0:0] v601_u = (v600 >>> 4) + v8; wire [4:0] v601 = {v601_u, v601_l};
-    wire [1:0] v602_l = v90; wire [0:0] v602_u = (v90 >>> 2) + v587; wire [2:0] v602 = {v602_u, v602_l};
-    wire [2:0] v603_l = v602; wire [0:0] v603_u = (v602 >>> 3) + v345; wire [3:0] v603 = {v603_u, v603_l};
-    wire [0:0] v604_l = v365; wire [0:0] v604_u = (v365 >>> 1) + v587; wire [1:0] v604 = {v604_u, v604_l};
-    wire [1:0] v605_l = v604; wire [0:0] v605_u = (v604 >>> 2) + v450; wire [2:0] v605 = {v605_u, v605_l};
-    wire [2:0] v606_l = v605; wire [0:0] v606_u = (v605 >>> 3) + v30; wire [3:0] v606 = {v606_u, v606_l};
-    wire [3:0] v607_l = v606; wire [0:0] v607_u = (v606 >>> 4) + v587; wire [4:0] v607 = {v607_u, v607_l};
-    wire [4:0] v608_l = v607; wire [0:0] v608_u = (v607 >>> 5) + v241; wire [5:0] v608 = {v608_u, v608_l};
-    wire v609_t0 = v608[1] ? 1'd0 : 1'd1;
-    wire v609_t1 = v608[0] ? 1'd0 : 1'd1;
-    wire v609_t2 = v608[1] ? 1'd0 : v609_t1;
-    wire v609_t3 = v608[2] ? v609_t2 : v609_t0;
-    wire v609_t4 = v608[0] ? 1'd1 : 1'd0;
-    wire v609_t5 = v608[1] ? v609_t1 : v609_t4;
-    wire v609_t6 = v608[2] ? v609_t5 : v609_t1;
-    wire v609_t7 = v608[3] ? v609_t6 : v609_t3;
-    wire v609_t8 = v608[1] ? 1'd1 : 1'd0;
-    wire v609_t9 = v608[1] ? v609_t1 : 1'd0;
-    wire v609_t10 = v608[2] ? v609_t9 : v609_t8;
-    wire v609_t11 = v608[2] ? v609_t9 : 1'd1;
-    wire v609_t12 = v608[3] ? v609_t11 : v609_t10;
-    wire v609_t13 = v608[4] ? v609_t12 : v609_t7;
-    wire v609_t14 = v608[2] ? v609_t9 : 1'd0;
-    wire v609_t15 = v608[1] ? v609_t4 : 1'd0;
-    wire v609_t16 = v608[2] ? 1'd1 : v609_t15;
-    wire v609_t17 = v608[3] ? v609_t16 : v609_t14;
-    wire v609_t18 = v608[1] ? 1'd1 : v609_t4;
-    wire v609_t19 = v608[2] ? v609_t18 : v609_t8;
-    wire v609_t20 = v608[2] ? 1'd0 : v609_t5;
-    wire v609_t21 = v608[3] ? v609_t20 : v609_t19;
-    wire v609_t22 = v608[4] ? v609_t21 : v609_t17;
-    wire v609_t23 = v608[5] ? v609_t22 : v609_t13;
-    wire [0:0] v609 = {v609_t23};
-    wire [0:0] v610_l = v70; wire [0:0] v610_u = (v70 >>> 1) + v587; wire [1:0] v610 = {v610_u, v610_l};
-    wire [0:0] v611_l = v587; wire [0:0] v611_u = (v587 >>> 1) + v70; wire [1:0] v611 = {v611_u, v611_l};
-    wire [1:0] v612_l = v611; wire [0:0] v612_u = (v611 >>> 2) + v89; wire [2:0] v612 = {v612_u, v612_l};
-    wire [2:0] v613_l = v612; wire [0:0] v613_u = (v612 >>> 3) + v507; wire [3:0] v613 = {v613_u, v613_l};
-    wire [3:0] v614_l = v613; wire [0:0] v614_u = (v613 >>> 4) + v81; wire [4:0] v614 = {v614_u, v614_l};
-    wire [4:0] v615_l = v614; wire [0:0] v615_u = (v614 >>> 5) + v365; wire [5:0] v615 = {v615_u, v615_l};
-    wire v616_t0 = v615[0] ? 1'd1 : 1'd0;
-    wire v616_t1 = v615[1] ? v616_t0 : 1'd1;
-    wire v616_t2 = v615[2] ? v616_t0 : v616_t1;
-    wire v616_t3 = v615[1] ? v616_t0 : 1'd0;
-    wire v616_t4 = v615[2] ? v616_t0 : v616_t3;
-    wire v616_t5 = v615[3] ? v616_t4 : v616_t2;
-    wire v616_t6 = v615[0] ? 1'd0 : 1'd1;
-    wire v616_t7 = v615[1] ? v616_t6 : 1'd0;
-    wire v616_t8 = v615[2] ? v616_t3 : v616_t7;
-    wire v616_t9 = v615[1] ? 1'd0 : 1'd1;
-    wire v616_t10 = v615[2] ? v616_t9 : v616_t6;
-    wire v616_t11 = v615[3] ? v616_t10 : v616_t8;
-    wire v616_t12 = v615[4] ? v616_t11 : v616_t5;
-    wire v616_t13 = v615[2] ? v616_t1 : v616_t7;
-    wire v616_t14 = v615[1] ? v616_t0 : v616_t6;
-    wire v616_t15 = v615[2] ? v616_t14 : 1'd0;
-    wire v616_t16 = v615[3] ? v616_t15 : v616_t13;
-    wire v616_t17 = v615[1] ? 1'd0 : v616_t0;
-    wire v616_t18 = v615[1] ? v616_t6 : v616_t0;
-    wire v616_t19 = v615[2] ? v616_t18 : v616_t17;
-    wire v616_t20 = v615[2] ? 1'd0 : v616_t18;
-    wire v616_t21 = v615[3] ? v616_t20 : v616_t19;
-    wire v616_t22 = v615[4] ? v616_t21 : v616_t16;
-    wire v616_t23 = v615[5] ? v616_t22 : v616_t12;
-    wire [0:0] v616 = {v616_t23};
-    wire [0:0] v617_l = v587; wire [0:0] v617_u = (v587 >>> 1) + v114; wire [1:0] v617 = {v617_u, v617_l};
-    wire [1:0] v618_l = v617; wire [0:0] v618_u = (v617 >>> 2) + v405; wire [2:0] v618 = {v618_u, v618_l};
-    wire [2:0] v619_l = v618; wire [0:0] v619_u = (v618 >>> 3) + v115; wire [3:0] v619 = {v619_u, v619_l};
-    wire [3:0] v620_l = v619; wire [0:0] v620_u = (v619 >>> 4) + v285; wire [4:0] v620 = {v620_u, v620_l};
-    wire [4:0] v621_l = v620; wire [0:0] v621_u = (v620 >>> 5) + v405; wire [5:0] v621 = {v621_u, v621_l};
-    wire v622_t0 = v621[0] ? 1'd1 : 1'd0;
-    wire v622_t1 = v621[0] ? 1'd0 : 1'd1;
-    wire v622_t2 = v621[1] ? 1'd0 : v622_t1;
-    wire v622_t3 = v621[2] ? v622_t2 : v622_t0;
-    wire v622_t4 = v621[3] ? 1'd1 : v622_t3;
-    wire v622_t5 = v621[2] ? 1'd1 : 1'd0;
-    wire v622_t6 = v621[1] ? v622_t1 : 1'd0;
-    wire v622_t7 = v621[1] ? 1'd1 : v622_t1;
-    wire v622_t8 = v621[2] ? v622_t7 : v622_t6;
-    wire v622_t9 = v621[3] ? v622_t8 : v622_t5;
-    wire v622_t10 = v621[4] ? v622_t9 : v622_t4;
-    wire v622_t11 = v621[1] ? v622_t0 : 1'd0;
-    wire v622_t12 = v621[2] ? v622_t1 : v622_t11;
-    wire v622_t13 = v621[1] ? v622_t1 : 1'd1;
-    wire v622_t14 = v621[2] ? 1'd0 : v622_t13;
-    wire v622_t15 = v621[3] ? v622_t14 : v622_t12;
-    wire v622_t16 = v621[1] ? 1'd1 : 1'd0;
-    wire v622_t17 = v621[2] ? v622_t2 : v622_t16;
-    wire v622_t18 = v621[2] ? 1'd0 : v622_t6;
-    wire v622_t19 = v621[3] ? v622_t18 : v622_t17;
-    wire v622_t20 = v621[4] ? v622_t19 : v622_t15;
-    wire v622_t21 = v621[5] ? v622_t20 : v622_t10;
-    wire [0:0] v622 = {v622_t21};
-    wire [0:0] v623_l = v455; wire [0:0] v623_u = (v455 >>> 1) + v622; wire [1:0] v623 = {v623_u, v623_l};
-    wire [1:0] v624_l = v623; wire [0:0] v624_u = (v623 >>> 2) + v435; wire [2:0] v624 = {v624_u, v624_l};
-    wire [0:0] v625_l = v331; wire [0:0] v625_u = (v331 >>> 1) + v587; wire [1:0] v625 = {v625_u, v625_l};
-    wire [1:0] v626_l = v625; wire [0:0] v626_u = (v625 >>> 2) + v111; wire [2:0] v626 = {v626_u, v626_l};
-    wire [2:0] v627_l = v626; wire [0:0] v627_u = (v626 >>> 3) + v75; wire [3:0] v627 = {v627_u, v627_l};
-    wire [3:0] v628_l = v627; wire [0:0] v628_u = (v627 >>> 4) + v365; wire [4:0] v628 = {v628_u, v628_l};
-    wire [4:0] v629_l = v628; wire [0:0] v629_u = (v628 >>> 5) + v60; wire [5:0] v629 = {v629_u, v629_l};
-    wire v630_t0 = v629[2] ? 1'd1 : 1'd0;
-    wire v630_t1 = v629[0] ? 1'd0 : 1'd1;
-    wire v630_t2 = v629[1] ? 1'd1 : v630_t1;
-    wire v630_t3 = v629[0] ? 1'd1 : 1'd0;
-    wire v630_t4 = v629[1] ? v630_t3 : 1'd0;
-    wire v630_t5 = v629[2] ? v630_t4 : v630_t2;
-    wire v630_t6 = v629[3] ? v630_t5 : v630_t0;
-    wire v630_t7 = v629[1] ? 1'd0 : 1'd1;
-    wire v630_t8 = v629[2] ? v630_t7 : 1'd0;
-    wire v630_t9 = v629[1] ? v630_t1 : 1'd0;
-    wire v630_t10 = v629[2] ? v630_t9 : v630_t3;
-    wire v630_t11 = v629[3] ? v630_t10 : v630_t8;
-    wire v630_t12 = v629[4] ? v630_t11 : v630_t6;
-    wire v630_t13 = v629[1] ? 1'd1 : v630_t3;
-    wire v630_t14 = v629[1] ? 1'd1 : 1'd0;
-    wire v630_t15 = v629[3] ? v630_t14 : v630_t13;
-    wire v630_t16 = v629[1] ? 1'd0 : v630_t3;
-    wire v630_t17 = v629[2] ? v630_t16 : v630_t14;
-    wire v630_t18 = v629[1] ? 1'd0 : v630_t1;
-    wire v630_t19 = v629[2] ? v630_t1 : v630_t18;
-    wire v630_t20 = v629[3] ? v630_t19 : v630_t17;
-    wire v630_t21 = v629[4] ? v630_t20 : v630_t15;
-    wire v630_t22 = v629[5] ? v630_t21 : v630_t12;
-    wire [0:0] v630 = {v630_t22};
-    wire [0:0] v631_l = v84; wire [0:0] v631_u = (v84 >>> 1) + v587; wire [1:0] v631 = {v631_u, v631_l};
-    wire [1:0] v632_l = v631; wire [0:0] v632_u = (v631 >>> 2) + v99; wire [2:0] v632 = {v632_u, v632_l};
-    wire [0:0] v633_l = v81; wire [0:0] v633_u = (v81 >>> 1) + v587; wire [1:0] v633 = {v633_u, v633_l};
-    wire [0:0] v634_l = v44; wire [0:0] v634_u = (v44 >>> 1) + v587; wire [1:0] v634 = {v634_u, v634_l};
-    wire [0:0] v635_l = v405; wire [0:0] v635_u = (v405 >>> 1) + v587; wire [1:0] v635 = {v635_u, v635_l};
-    wire [1:0] v636_l = v635; wire [0:0] v636_u = (v635 >>> 2) + v197; wire [2:0] v636 = {v636_u, v636_l};
-    wire [0:0] v637_l = v587; wire [0:0] v637_u = (v587 >>> 1) + v99; wire [1:0] v637 = {v637_u, v637_l};
-    wire [1:0] v638_l = v637; wire [0:0] v638_u = (v637 >>> 2) + v587; wire [2:0] v638 = {v638_u, v638_l};
-    wire [2:0] v639_l = v638; wire [0:0] v639_u = (v638 >>> 3) + v331; wire [3:0] v639 = {v639_u, v639_l};
-    wire [3:0] v640_l = v639; wire [0:0] v640_u = (v639 >>> 4) + v365; wire [4:0] v640 = {v640_u, v640_l};
-    wire [4:0] v641_l = v640; wire [0:0] v641_u = (v640 >>> 5) + v331; wire [5:0] v641 = {v641_u, v641_l};
-    wire v642_t0 = v641[0] ? 1'd1 : 1'd0;
-    wire v642_t1 = v641[0] ? 1'd0 : 1'd1;
-    wire v642_t2 = v641[1] ? v642_t1 : v642_t0;
-    wire v642_t3 = v641[2] ? v642_t2 : v642_t0;
-    wire v642_t4 = v641[1] ? v642_t0 : 1'd1;
-    wire v642_t5 = v641[2] ? v642_t4 : v642_t0;
-    wire v642_t6 = v641[3] ? v642_t5 : v642_t3;
-    wire v642_t7 = v641[1] ? v642_t1 : 1'd0;
-    wire v642_t8 = v641[1] ? 1'd1 : 1'd0;
-    wire v642_t9 = v641[2] ? v642_t8 : v642_t7;
-    wire v642_t10 = v641[1] ? 1'd0 : v642_t0;
-    wire v642_t11 = v641[2] ? v642_t10 : v642_t1;
-    wire v642_t12 = v641[3] ? v642_t11 : v642_t9;
-    wire v642_t13 = v641[4] ? v642_t12 : v642_t6;
-    wire v642_t14 = v641[1] ? 1'd0 : v642_t1;
-    wire v642_t15 = v641[2] ? v642_t0 : v642_t14;
-    wire v642_t16 = v641[1] ? v642_t0 : 1'd0;
-    wire v642_t17 = v641[2] ? v642_t4 : v642_t16;
-    wire v642_t18 = v641[3] ? v642_t17 : v642_t15;
-    wire v642_t19 = v641[2] ? v642_t16 : v642_t4;
-    wire v642_t20 = v641[1] ? 1'd0 : 1'd1;
-    wire v642_t21 = v641[2] ? v642_t14 : v642_t20;
-    wire v642_t22 = v641[3] ? v642_t21 : v642_t19;
-    wire v642_t23 = v641[4] ? v642_t22 : v642_t18;
-    wire v642_t24 = v641[5] ? v642_t23 : v642_t13;
-    wire [0:0] v642 = {v642_t24};
-    wire [0:0] v643_l = v99; wire [0:0] v643_u = (v99 >>> 1) + v587; wire [1:0] v643 = {v643_u, v643_l};
-    wire [1:0] v644_l = v643; wire [0:0] v644_u = (v643 >>> 2) + v365; wire [2:0] v644 = {v644_u, v644_l};
-    wire [2:0] v645_l = v644; wire [0:0] v645_u = (v644 >>> 3) + v331; wire [3:0] v645 = {v645_u, v645_l};
-    wire [3:0] v646_l = v645; wire [0:0] v646_u = (v645 >>> 4) + v365; wire [4:0] v646 = {v646_u, v646_l};
-    wire [0:0] v647_l = v587; wire [0:0] v647_u = (v587 >>> 1) + v396; wire [1:0] v647 = {v647_u, v647_l};
-    wire [1:0] v648_l = v647; wire [0:0] v648_u = (v647 >>> 2) + v64; wire [2:0] v648 = {v648_u, v648_l};
-    wire [2:0] v649_l = v648; wire [0:0] v649_u = (v648 >>> 3) + v318; wire [3:0] v649 = {v649_u, v649_l};
-    wire [0:0] v650_l = v35; wire [0:0] v650_u = (v35 >>> 1) + v587; wire [1:0] v650 = {v650_u, v650_l};
-    wire [0:0] v651_l = v587; wire [0:0] v651_u = (v587 >>> 1) + v587; wire [1:0] v651 = {v651_u, v651_l};
-    wire [5:0] v652 = inputs[5:0];
-    wire v653_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v653_t1 = v652[1] ? 1'd1 : v653_t0;
-    wire v653_t2 = v652[2] ? v653_t1 : 1'd0;
-    wire v653_t3 = v652[3] ? v653_t2 : 1'd0;
-    wire v653_t4 = v652[4] ? 1'd1 : v653_t3;
-    wire v653_t5 = v652[5] ? 1'd1 : v653_t4;
-    wire [0:0] v653 = {v653_t5};
-    wire [1:0] v654 = (v652 >>> 4);
-    wire v655_t0 = v654[0] ? 1'd1 : 1'd0;
-    wire v655_t1 = v654[1] ? 1'd1 : v655_t0;
-    wire [0:0] v655 = {v655_t1};
-    wire [0:0] v656_l = v655; wire [0:0] v656_u = (v655 >>> 1) + v481; wire [1:0] v656 = {v656_u, v656_l};
-    wire [1:0] v657_l = v656; wire [0:0] v657_u = (v656 >>> 2) + v450; wire [2:0] v657 = {v657_u, v657_l};
-    wire [0:0] v658_l = v655; wire [0:0] v658_u = (v655 >>> 1) + v507; wire [1:0] v658 = {v658_u, v658_l};
-    wire [1:0] v659_l = v658; wire [0:0] v659_u = (v658 >>> 2) + v75; wire [2:0] v659 = {v659_u, v659_l};
-    wire v660_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v660_t1 = v652[1] ? v660_t0 : 1'd0;
-    wire v660_t2 = v652[2] ? v660_t1 : 1'd0;
-    wire v660_t3 = v652[3] ? v660_t2 : 1'd0;
-    wire v660_t4 = v652[4] ? 1'd1 : v660_t3;
-    wire v660_t5 = v652[5] ? 1'd1 : v660_t4;
-    wire [0:0] v660 = {v660_t5};
-    wire [3:0] v661 = (v652 >>> 2);
-    wire v662_t0 = v661[0] ? 1'd1 : 1'd0;
-    wire v662_t1 = v661[1] ? v662_t0 : 1'd0;
-    wire v662_t2 = v661[2] ? v662_t1 : 1'd0;
-    wire v662_t3 = v661[3] ? 1'd1 : v662_t2;
-    wire [0:0] v662 = {v662_t3};
-    wire [0:0] v663_l = v662; wire [0:0] v663_u = (v662 >>> 1) + v92; wire [1:0] v663 = {v663_u, v663_l};
-    wire [1:0] v664_l = v663; wire [0:0] v664_u = (v663 >>> 2) + v319; wire [2:0] v664 = {v664_u, v664_l};
-    wire [0:0] v665_l = v92; wire [0:0] v665_u = (v92 >>> 1) + v662; wire [1:0] v665 = {v665_u, v665_l};
-    wire [1:0] v666_l = v665; wire [0:0] v666_u = (v665 >>> 2) + v323; wire [2:0] v666 = {v666_u, v666_l};
-    wire [2:0] v667_l = v666; wire [0:0] v667_u = (v666 >>> 3) + v175; wire [3:0] v667 = {v667_u, v667_l};
-    wire [3:0] v668_l = v667; wire [0:0] v668_u = (v667 >>> 4) + v252; wire [4:0] v668 = {v668_u, v668_l};
-    wire [0:0] v669_l = v507; wire [0:0] v669_u = (v507 >>> 1) + v662; wire [1:0] v669 = {v669_u, v669_l};
-    wire [1:0] v670_l = v669; wire [0:0] v670_u = (v669 >>> 2) + v507; wire [2:0] v670 = {v670_u, v670_l};
-    wire [2:0] v671_l = v670; wire [0:0] v671_u = (v670 >>> 3) + v348; wire [3:0] v671 = {v671_u, v671_l};
-    wire [3:0] v672_l = v671; wire [0:0] v672_u = (v671 >>> 4) + v481; wire [4:0] v672 = {v672_u, v672_l};
-    wire [4:0] v673_l = v672; wire [0:0] v673_u = (v672 >>> 5) + v284; wire [5:0] v673 = {v673_u, v673_l};
-    wire v674_t0 = v673[0] ? 1'd0 : 1'd1;
-    wire v674_t1 = v673[1] ? v674_t0 : 1'd0;
-    wire v674_t2 = v673[2] ? 1'd1 : v674_t1;
-    wire v674_t3 = v673[0] ? 1'd1 : 1'd0;
-    wire v674_t4 = v673[1] ? v674_t3 : 1'd1;
-    wire v674_t5 = v673[2] ? v674_t3 : v674_t4;
-    wire v674_t6 = v673[3] ? v674_t5 : v674_t2;
-    wire v674_t7 = v673[1] ? 1'd1 : 1'd0;
-    wire v674_t8 = v673[2] ? 1'd0 : v674_t7;
-    wire v674_t9 = v673[2] ? v674_t1 : 1'd0;
-    wire v674_t10 = v673[3] ? v674_t9 : v674_t8;
-    wire v674_t11 = v673[4] ? v674_t10 : v674_t6;
-    wire v674_t12 = v673[1] ? 1'd0 : v674_t0;
-    wire v674_t13 = v673[1] ? v674_t0 : 1'd1;
-    wire v674_t14 = v673[2] ? v674_t13 : v674_t12;
-    wire v674_t15 = v673[1] ? v674_t3 : 1'd0;
-    wire v674_t16 = v673[1] ? 1'd1 : v674_t3;
-    wire v674_t17 = v673[2] ? v674_t16 : v674_t15;
-    wire v674_t18 = v673[3] ? v674_t17 : v674_t14;
-    wire v674_t19 = v673[1] ? 1'd0 : 1'd1;
-    wire v674_t20 = v673[1] ? v674_t3 : v674_t0;
-    wire v674_t21 = v673[2] ? v674_t20 : v674_t19;
-    wire v674_t22 = v673[2] ? v674_t1 : v674_t15;
-    wire v674_t23 = v673[3] ? v674_t22 : v674_t21;
-    wire v674_t24 = v673[4] ? v674_t23 : v674_t18;
-    wire v674_t25 = v673[5] ? v674_t24 : v674_t11;
-    wire [0:0] v674 = {v674_t25};
-    wire v675_t0 = v661[0] ? 1'd1 : 1'd0;
-    wire v675_t1 = v661[1] ? 1'd1 : v675_t0;
-    wire v675_t2 = v661[2] ? v675_t1 : 1'd0;
-    wire v675_t3 = v661[3] ? 1'd1 : v675_t2;
-    wire [0:0] v675 = {v675_t3};
-    wire [1:0] v676_l = v551; wire [0:0] v676_u = (v551 >>> 2) + v675; wire [2:0] v676 = {v676_u, v676_l};
-    wire [2:0] v677_l = v676; wire [0:0] v677_u = (v676 >>> 3) + v233; wire [3:0] v677 = {v677_u, v677_l};
-    wire [3:0] v678_l = v677; wire [0:0] v678_u = (v677 >>> 4) + v481; wire [4:0] v678 = {v678_u, v678_l};
-    wire [4:0] v679_l = v678; wire [0:0] v679_u = (v678 >>> 5) + v331; wire [5:0] v679 = {v679_u, v679_l};
-    wire v680_t0 = v679[0] ? 1'd0 : 1'd1;
-    wire v680_t1 = v679[1] ? v680_t0 : 1'd0;
-    wire v680_t2 = v679[2] ? v680_t1 : 1'd0;
-    wire v680_t3 = v679[2] ? 1'd0 : 1'd1;
-    wire v680_t4 = v679[3] ? v680_t3 : v680_t2;
-    wire v680_t5 = v679[0] ? 1'd1 : 1'd0;
-    wire v680_t6 = v679[2] ? v680_t5 : 1'd0;
-    wire v680_t7 = v679[3] ? v680_t6 : v680_t2;
-    wire v680_t8 = v679[4] ? v680_t7 : v680_t4;
-    wire v680_t9 = v679[1] ? 1'd0 : v680_t5;
-    wire v680_t10 = v679[2] ? v680_t9 : v680_t5;
-    wire v680_t11 = v679[1] ? 1'd1 : v680_t5;
-    wire v680_t12 = v679[2] ? v680_t5 : v680_t11;
-    wire v680_t13 = v679[3] ? v680_t12 : v680_t10;
-    wire v680_t14 = v679[1] ? v680_t5 : 1'd0;
-    wire v680_t15 = v679[2] ? v680_t14 : 1'd0;
-    wire v680_t16 = v679[1] ? 1'd0 : v680_t0;
-    wire v680_t17 = v679[2] ? v680_t16 : v680_t0;
-    wire v680_t18 = v679[3] ? v680_t17 : v680_t15;
-    wire v680_t19 = v679[4] ? v680_t18 : v680_t13;
-    wire v680_t20 = v679[5] ? v680_t19 : v680_t8;
-    wire [0:0] v680 = {v680_t20};
-    wire [0:0] v681_l = v675; wire [0:0] v681_u = (v675 >>> 1) + v396; wire [1:0] v681 = {v681_u, v681_l};
-    wire [1:0] v682_l = v681; wire [0:0] v682_u = (v681 >>> 2) + v136; wire [2:0] v682 = {v682_u, v682_l};
-    wire [0:0] v683_l = v675; wire [0:0] v683_u = (v675 >>> 1) + v111; wire [1:0] v683 = {v683_u, v683_l};
-    wire v684_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v684_t1 = v652[1] ? v684_t0 : 1'd0;
-    wire v684_t2 = v652[2] ? 1'd1 : v684_t1;
-    wire v684_t3 = v652[3] ? 1'd1 : v684_t2;
-    wire v684_t4 = v652[4] ? v684_t3 : 1'd0;
-    wire v684_t5 = v652[5] ? 1'd1 : v684_t4;
-    wire [0:0] v684 = {v684_t5};
-    wire [2:0] v685 = (v652 >>> 3);
-    wire v686_t0 = v685[0] ? 1'd1 : 1'd0;
-    wire v686_t1 = v685[1] ? v686_t0 : 1'd0;
-    wire v686_t2 = v685[2] ? 1'd1 : v686_t1;
-    wire [0:0] v686 = {v686_t2};
-    wire [2:0] v687_l = v102; wire [0:0] v687_u = (v102 >>> 3) + v686; wire [3:0] v687 = {v687_u, v687_l};
-    wire [3:0] v688_l = v687; wire [0:0] v688_u = (v687 >>> 4) + v587; wire [4:0] v688 = {v688_u, v688_l};
-    wire [4:0] v689_l = v688; wire [0:0] v689_u = (v688 >>> 5) + v587; wire [5:0] v689 = {v689_u, v689_l};
-    wire v690_t0 = v689[0] ? 1'd0 : 1'd1;
-    wire v690_t1 = v689[1] ? v690_t0 : 1'd0;
-    wire v690_t2 = v689[0] ? 1'd1 : 1'd0;
-    wire v690_t3 = v689[1] ? v690_t0 : v690_t2;
-    wire v690_t4 = v689[2] ? v690_t3 : v690_t1;
-    wire v690_t5 = v689[1] ? v690_t2 : 1'd0;
-    wire v690_t6 = v689[2] ? 1'd0 : v690_t5;
-    wire v690_t7 = v689[3] ? v690_t6 : v690_t4;
-    wire v690_t8 = v689[1] ? v690_t0 : 1'd1;
-    wire v690_t9 = v689[1] ? 1'd1 : v690_t0;
-    wire v690_t10 = v689[2] ? v690_t9 : v690_t8;
-    wire v690_t11 = v689[1] ? 1'd1 : 1'd0;
-    wire v690_t12 = v689[1] ? 1'd0 : v690_t2;
-    wire v690_t13 = v689[2] ? v690_t12 : v690_t11;
-    wire v690_t14 = v689[3] ? v690_t13 : v690_t10;
-    wire v690_t15 = v689[4] ? v690_t14 : v690_t7;
-    wire v690_t16 = v689[1] ? 1'd0 : 1'd1;
-    wire v690_t17 = v689[2] ? v690_t0 : v690_t16;
-    wire v690_t18 = v689[1] ? 1'd0 : v690_t0;
-    wire v690_t19 = v689[2] ? v690_t18 : v690_t9;
-    wire v690_t20 = v689[3] ? v690_t19 : v690_t17;
-    wire v690_t21 = v689[2] ? v690_t18 : 1'd0;
-    wire v690_t22 = v689[2] ? v690_t8 : v690_t5;
-    wire v690_t23 = v689[3] ? v690_t22 : v690_t21;
-    wire v690_t24 = v689[4] ? v690_t23 : v690_t20;
-    wire v690_t25 = v689[5] ? v690_t24 : v690_t15;
-    wire [0:0] v690 = {v690_t25};
-    wire [0:0] v691_l = v686; wire [0:0] v691_u = (v686 >>> 1) + v662; wire [1:0] v691 = {v691_u, v691_l};
-    wire [0:0] v692_l = v686; wire [0:0] v692_u = (v686 >>> 1) + v686; wire [1:0] v692 = {v692_u, v692_l};
-    wire [1:0] v693_l = v692; wire [0:0] v693_u = (v692 >>> 2) + v587; wire [2:0] v693 = {v693_u, v693_l};
-    wire v694_t0 = v685[0] ? 1'd1 : 1'd0;
-    wire v694_t1 = v685[1] ? 1'd1 : v694_t0;
-    wire v694_t2 = v685[2] ? v694_t1 : 1'd0;
-    wire [0:0] v694 = {v694_t2};
-    wire [0:0] v695_l = v694; wire [0:0] v695_u = (v694 >>> 1) + v365; wire [1:0] v695 = {v695_u, v695_l};
-    wire [1:0] v696_l = v695; wire [0:0] v696_u = (v695 >>> 2) + v298; wire [2:0] v696 = {v696_u, v696_l};
-    wire v697_t0 = v685[0] ? 1'd1 : 1'd0;
-    wire v697_t1 = v685[1] ? 1'd1 : v697_t0;
-    wire v697_t2 = v685[2] ? 1'd1 : v697_t1;
-    wire [0:0] v697 = {v697_t2};
-    wire [1:0] v698_l = v577; wire [0:0] v698_u = (v577 >>> 2) + v697; wire [2:0] v698 = {v698_u, v698_l};
-    wire [2:0] v699_l = v698; wire [0:0] v699_u = (v698 >>> 3) + v195; wire [3:0] v699 = {v699_u, v699_l};
-    wire [3:0] v700_l = v699; wire [0:0] v700_u = (v699 >>> 4) + v481; wire [4:0] v700 = {v700_u, v700_l};
-    wire [0:0] v701_l = v697; wire [0:0] v701_u = (v697 >>> 1) + v438; wire [1:0] v701 = {v701_u, v701_l};
-    wire [1:0] v702_l = v701; wire [0:0] v702_u = (v701 >>> 2) + v193; wire [2:0] v702 = {v702_u, v702_l};
-    wire [0:0] v703_l = v697; wire [0:0] v703_u = (v697 >>> 1) + v697; wire [1:0] v703 = {v703_u, v703_l};
-    wire [1:0] v704_l = v703; wire [0:0] v704_u = (v703 >>> 2) + v697; wire [2:0] v704 = {v704_u, v704_l};
-    wire v705_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v705_t1 = v652[1] ? 1'd1 : v705_t0;
-    wire v705_t2 = v652[2] ? 1'd1 : v705_t1;
-    wire v705_t3 = v652[3] ? v705_t2 : 1'd0;
-    wire v705_t4 = v652[4] ? v705_t3 : 1'd0;
-    wire v705_t5 = v652[5] ? 1'd1 : v705_t4;
-    wire [0:0] v705 = {v705_t5};
-    wire [2:0] v706_l = v447; wire [0:0] v706_u = (v447 >>> 3) + v705; wire [3:0] v706 = {v706_u, v706_l};
-    wire [3:0] v707_l = v706; wire [0:0] v707_u = (v706 >>> 4) + v130; wire [4:0] v707 = {v707_u, v707_l};
-    wire v708_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v708_t1 = v652[1] ? 1'd1 : v708_t0;
-    wire v708_t2 = v652[2] ? v708_t1 : 1'd0;
-    wire v708_t3 = v652[3] ? 1'd1 : v708_t2;
-    wire v708_t4 = v652[4] ? v708_t3 : 1'd0;
-    wire v708_t5 = v652[5] ? 1'd1 : v708_t4;
-    wire [0:0] v708 = {v708_t5};
-    wire [1:0] v709_l = v105; wire [0:0] v709_u = (v105 >>> 2) + v708; wire [2:0] v709 = {v709_u, v709_l};
-    wire [2:0] v710_l = v709; wire [0:0] v710_u = (v709 >>> 3) + v197; wire [3:0] v710 = {v710_u, v710_l};
-    wire [3:0] v711_l = v710; wire [0:0] v711_u = (v710 >>> 4) + v19; wire [4:0] v711 = {v711_u, v711_l};
-    wire [0:0] v712_l = v587; wire [0:0] v712_u = (v587 >>> 1) + v708; wire [1:0] v712 = {v712_u, v712_l};
-    wire v713_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v713_t1 = v652[1] ? v713_t0 : 1'd0;
-    wire v713_t2 = v652[2] ? v713_t1 : 1'd0;
-    wire v713_t3 = v652[3] ? v713_t2 : 1'd0;
-    wire v713_t4 = v652[4] ? v713_t3 : 1'd0;
-    wire v713_t5 = v652[5] ? 1'd1 : v713_t4;
-    wire [0:0] v713 = {v713_t5};
-    wire [0:0] v714_l = v713; wire [0:0] v714_u = (v713 >>> 1) + v17; wire [1:0] v714 = {v714_u, v714_l};
-    wire [1:0] v715_l = v714; wire [0:0] v715_u = (v714 >>> 2) + v162; wire [2:0] v715 = {v715_u, v715_l};
-    wire [2:0] v716_l = v715; wire [0:0] v716_u = (v715 >>> 3) + v507; wire [3:0] v716 = {v716_u, v716_l};
-    wire [3:0] v717_l = v716; wire [0:0] v717_u = (v716 >>> 4) + v365; wire [4:0] v717 = {v717_u, v717_l};
-    wire [4:0] v718_l = v717; wire [0:0] v718_u = (v717 >>> 5) + v438; wire [5:0] v718 = {v718_u, v718_l};
-    wire v719_t0 = v718[0] ? 1'd0 : 1'd1;
-    wire v719_t1 = v718[2] ? v719_t0 : 1'd0;
-    wire v719_t2 = v718[0] ? 1'd1 : 1'd0;
-    wire v719_t3 = v718[1] ? v719_t2 : v719_t0;
-    wire v719_t4 = v718[1] ? 1'd0 : 1'd1;
-    wire v719_t5 = v718[2] ? v719_t4 : v719_t3;
-    wire v719_t6 = v718[3] ? v719_t5 : v719_t1;
-    wire v719_t7 = v718[1] ? v719_t2 : 1'd0;
-    wire v719_t8 = v718[2] ? v719_t7 : 1'd0;
-    wire v719_t9 = v718[1] ? v719_t2 : 1'd1;
-    wire v719_t10 = v718[2] ? v719_t4 : v719_t9;
-    wire v719_t11 = v718[3] ? v719_t10 : v719_t8;
-    wire v719_t12 = v718[4] ? v719_t11 : v719_t6;
-    wire v719_t13 = v718[1] ? v719_t0 : 1'd0;
-    wire v719_t14 = v718[2] ? 1'd0 : v719_t13;
-    wire v719_t15 = v718[2] ? v719_t9 : 1'd0;
-    wire v719_t16 = v718[3] ? v719_t15 : v719_t14;
-    wire v719_t17 = v718[2] ? v719_t2 : v719_t7;
-    wire v719_t18 = v718[3] ? v719_t8 : v719_t17;
-    wire v719_t19 = v718[4] ? v719_t18 : v719_t16;
-    wire v719_t20 = v718[5] ? v719_t19 : v719_t12;
-    wire [0:0] v719 = {v719_t20};
-    wire [0:0] v720_l = v719; wire [0:0] v720_u = (v719 >>> 1) + v674; wire [1:0] v720 = {v720_u, v720_l};
-    wire [0:0] v721_l = v713; wire [0:0] v721_u = (v713 >>> 1) + v103; wire [1:0] v721 = {v721_u, v721_l};
-    wire v722_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v722_t1 = v652[1] ? 1'd1 : v722_t0;
-    wire v722_t2 = v652[2] ? 1'd1 : v722_t1;
-    wire v722_t3 = v652[3] ? 1'd1 : v722_t2;
-    wire v722_t4 = v652[4] ? 1'd1 : v722_t3;
-    wire v722_t5 = v652[5] ? v722_t4 : 1'd0;
-    wire [0:0] v722 = {v722_t5};
-    wire [0:0] v723_l = v33; wire [0:0] v723_u = (v33 >>> 1) + v722; wire [1:0] v723 = {v723_u, v723_l};
-    wire [0:0] v724_l = v722; wire [0:0] v724_u = (v722 >>> 1) + v438; wire [1:0] v724 = {v724_u, v724_l};
-    wire [1:0] v725_l = v724; wire [0:0] v725_u = (v724 >>> 2) + v587; wire [2:0] v725 = {v725_u, v725_l};
-    wire [2:0] v726_l = v725; wire [0:0] v726_u = (v725 >>> 3) + v31; wire [3:0] v726 = {v726_u, v726_l};
-    wire [0:0] v727_l = v722; wire [0:0] v727_u = (v722 >>> 1) + v507; wire [1:0] v727 = {v727_u, v727_l};
-    wire [1:0] v728_l = v727; wire [0:0] v728_u = (v727 >>> 2) + v481; wire [2:0] v728 = {v728_u, v728_l};
-    wire [2:0] v729_l = v728; wire [0:0] v729_u = (v728 >>> 3) + v22; wire [3:0] v729 = {v729_u, v729_l};
-    wire [3:0] v730_l = v729; wire [0:0] v730_u = (v729 >>> 4) + v1; wire [4:0] v730 = {v730_u, v730_l};
-    wire v731_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v731_t1 = v652[1] ? v731_t0 : 1'd0;
-    wire v731_t2 = v652[2] ? v731_t1 : 1'd0;
-    wire v731_t3 = v652[3] ? 1'd1 : v731_t2;
-    wire v731_t4 = v652[4] ? v731_t3 : 1'd0;
-    wire v731_t5 = v652[5] ? 1'd1 : v731_t4;
-    wire [0:0] v731 = {v731_t5};
-    wire [3:0] v732_l = v402; wire [0:0] v732_u = (v402 >>> 4) + v731; wire [4:0] v732 = {v732_u, v732_l};
-    wire [4:0] v733_l = v732; wire [0:0] v733_u = (v732 >>> 5) + v158; wire [5:0] v733 = {v733_u, v733_l};
-    wire v734_t0 = v733[0] ? 1'd1 : 1'd0;
-    wire v734_t1 = v733[1] ? 1'd0 : v734_t0;
-    wire v734_t2 = v733[1] ? v734_t0 : 1'd0;
-    wire v734_t3 = v733[2] ? v734_t2 : 1'd1;
-    wire v734_t4 = v733[3] ? v734_t3 : v734_t1;
-    wire v734_t5 = v733[0] ? 1'd0 : 1'd1;
-    wire v734_t6 = v733[1] ? v734_t5 : v734_t0;
-    wire v734_t7 = v733[2] ? v734_t6 : v734_t1;
-    wire v734_t8 = v733[1] ? 1'd1 : v734_t0;
-    wire v734_t9 = v733[2] ? v734_t8 : v734_t6;
-    wire v734_t10 = v733[3] ? v734_t9 : v734_t7;
-    wire v734_t11 = v733[4] ? v734_t10 : v734_t4;
-    wire v734_t12 = v733[1] ? 1'd0 : 1'd1;
-    wire v734_t13 = v733[1] ? v734_t5 : 1'd0;
-    wire v734_t14 = v733[2] ? v734_t13 : v734_t12;
-    wire v734_t15 = v733[3] ? v734_t3 : v734_t14;
-    wire v734_t16 = v733[1] ? 1'd0 : v734_t5;
-    wire v734_t17 = v733[2] ? v734_t16 : v734_t1;
-    wire v734_t18 = v733[1] ? v734_t0 : 1'd1;
-    wire v734_t19 = v733[2] ? v734_t2 : v734_t18;
-    wire v734_t20 = v733[3] ? v734_t19 : v734_t17;
-    wire v734_t21 = v733[4] ? v734_t20 : v734_t15;
-    wire v734_t22 = v733[5] ? v734_t21 : v734_t11;
-    wire [0:0] v734 = {v734_t22};
-    wire [1:0] v735_l = v478; wire [0:0] v735_u = (v478 >>> 2) + v731; wire [2:0] v735 = {v735_u, v735_l};
-    wire [2:0] v736_l = v735; wire [0:0] v736_u = (v735 >>> 3) + v103; wire [3:0] v736 = {v736_u, v736_l};
-    wire [3:0] v737_l = v736; wire [0:0] v737_u = (v736 >>> 4) + v507; wire [4:0] v737 = {v737_u, v737_l};
-    wire [4:0] v738_l = v737; wire [0:0] v738_u = (v737 >>> 5) + v201; wire [5:0] v738 = {v738_u, v738_l};
-    wire v739_t0 = v738[0] ? 1'd1 : 1'd0;
-    wire v739_t1 = v738[0] ? 1'd0 : 1'd1;
-    wire v739_t2 = v738[1] ? v739_t1 : v739_t0;
-    wire v739_t3 = v738[1] ? 1'd1 : v739_t0;
-    wire v739_t4 = v738[1] ? 1'd1 : v739_t1;
-    wire v739_t5 = v738[2] ? v739_t4 : v739_t3;
-    wire v739_t6 = v738[3] ? v739_t5 : v739_t2;
-    wire v739_t7 = v738[2] ? v739_t2 : v739_t1;
-    wire v739_t8 = v738[1] ? v739_t1 : 1'd1;
-    wire v739_t9 = v738[2] ? v739_t8 : 1'd1;
-    wire v739_t10 = v738[3] ? v739_t9 : v739_t7;
-    wire v739_t11 = v738[4] ? v739_t10 : v739_t6;
-    wire v739_t12 = v738[1] ? v739_t1 : 1'd0;
-    wire v739_t13 = v738[2] ? v739_t3 : v739_t0;
-    wire v739_t14 = v738[3] ? v739_t13 : v739_t12;
-    wire v739_t15 = v738[1] ? v739_t0 : 1'd0;
-    wire v739_t16 = v738[2] ? v739_t1 : v739_t15;
-    wire v739_t17 = v738[3] ? v739_t16 : 1'd0;
-    wire v739_t18 = v738[4] ? v739_t17 : v739_t14;
-    wire v739_t19 = v738[5] ? v739_t18 : v739_t11;
-    wire [0:0] v739 = {v739_t19};
-    wire [1:0] v740_l = v238; wire [0:0] v740_u = (v238 >>> 2) + v731; wire [2:0] v740 = {v740_u, v740_l};
-    wire [2:0] v741_l = v740; wire [0:0] v741_u = (v740 >>> 3) + v190; wire [3:0] v741 = {v741_u, v741_l};
-    wire [3:0] v742_l = v741; wire [0:0] v742_u = (v741 >>> 4) + v212; wire [4:0] v742 = {v742_u, v742_l};
-    wire [4:0] v743_l = v742; wire [0:0] v743_u = (v742 >>> 5) + v92; wire [5:0] v743 = {v743_u, v743_l};
-    wire v744_t0 = v743[0] ? 1'd1 : 1'd0;
-    wire v744_t1 = v743[1] ? 1'd1 : v744_t0;
-    wire v744_t2 = v743[2] ? v744_t1 : 1'd1;
-    wire v744_t3 = v743[0] ? 1'd0 : 1'd1;
-    wire v744_t4 = v743[1] ? v744_t3 : 1'd0;
-    wire v744_t5 = v743[2] ? v744_t4 : v744_t1;
-    wire v744_t6 = v743[3] ? v744_t5 : v744_t2;
-    wire v744_t7 = v743[1] ? v744_t3 : 1'd1;
-    wire v744_t8 = v743[2] ? 1'd1 : v744_t7;
-    wire v744_t9 = v743[3] ? 1'd1 : v744_t8;
-    wire v744_t10 = v743[4] ? v744_t9 : v744_t6;
-    wire v744_t11 = v743[1] ? 1'd1 : 1'd0;
-    wire v744_t12 = v743[2] ? v744_t11 : v744_t1;
-    wire v744_t13 = v743[2] ? v744_t7 : v744_t1;
-    wire v744_t14 = v743[3] ? v744_t13 : v744_t12;
-    wire v744_t15 = v743[1] ? v744_t0 : 1'd1;
-    wire v744_t16 = v743[2] ? v744_t15 : 1'd1;
-    wire v744_t17 = v743[2] ? v744_t7 : v744_t15;
-    wire v744_t18 = v743[3] ? v744_t17 : v744_t16;
-    wire v744_t19 = v743[4] ? v744_t18 : v744_t14;
-    wire v744_t20 = v743[5] ? v744_t19 : v744_t10;
-    wire [0:0] v744 = {v744_t20};
-    wire [4:0] v745 = (v652 >>> 1);
-    wire v746_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v746_t1 = v745[1] ? 1'd1 : v746_t0;
-    wire v746_t2 = v745[2] ? v746_t1 : 1'd0;
-    wire v746_t3 = v745[3] ? 1'd1 : v746_t2;
-    wire v746_t4 = v745[4] ? 1'd1 : v746_t3;
-    wire [0:0] v746 = {v746_t4};
-    wire v747_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v747_t1 = v745[1] ? v747_t0 : 1'd0;
-    wire v747_t2 = v745[2] ? v747_t1 : 1'd0;
-    wire v747_t3 = v745[3] ? 1'd1 : v747_t2;
-    wire v747_t4 = v745[4] ? 1'd1 : v747_t3;
-    wire [0:0] v747 = {v747_t4};
-    wire v748_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v748_t1 = v745[1] ? v748_t0 : 1'd0;
-    wire v748_t2 = v745[2] ? v748_t1 : 1'd0;
-    wire v748_t3 = v745[3] ? v748_t2 : 1'd0;
-    wire v748_t4 = v745[4] ? 1'd1 : v748_t3;
-    wire [0:0] v748 = {v748_t4};
-    wire [0:0] v749_l = v748; wire [0:0] v749_u = (v748 >>> 1) + v297; wire [1:0] v749 = {v749_u, v749_l};
-    wire v750_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v750_t1 = v745[1] ? 1'd1 : v750_t0;
-    wire v750_t2 = v745[2] ? 1'd1 : v750_t1;
-    wire v750_t3 = v745[3] ? 1'd1 : v750_t2;
-    wire v750_t4 = v745[4] ? v750_t3 : 1'd0;
-    wire [0:0] v750 = {v750_t4};
-    wire [1:0] v751_l = v270; wire [0:0] v751_u = (v270 >>> 2) + v750; wire [2:0] v751 = {v751_u, v751_l};
-    wire [0:0] v752_l = v750; wire [0:0] v752_u = (v750 >>> 1) + v64; wire [1:0] v752 = {v752_u, v752_l};
-    wire v753_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v753_t1 = v745[1] ? v753_t0 : 1'd0;
-    wire v753_t2 = v745[2] ? 1'd1 : v753_t1;
-    wire v753_t3 = v745[3] ? v753_t2 : 1'd0;
-    wire v753_t4 = v745[4] ? 1'd1 : v753_t3;
-    wire [0:0] v753 = {v753_t4};
-    wire [0:0] v754_l = v70; wire [0:0] v754_u = (v70 >>> 1) + v753; wire [1:0] v754 = {v754_u, v754_l};
-    wire [1:0] v755_l = v754; wire [0:0] v755_u = (v754 >>> 2) + v686; wire [2:0] v755 = {v755_u, v755_l};
-    wire [0:0] v756_l = v753; wire [0:0] v756_u = (v753 >>> 1) + v93; wire [1:0] v756 = {v756_u, v756_l};
-    wire v757_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v757_t1 = v745[1] ? 1'd1 : v757_t0;
-    wire v757_t2 = v745[2] ? 1'd1 : v757_t1;
-    wire v757_t3 = v745[3] ? v757_t2 : 1'd0;
-    wire v757_t4 = v745[4] ? 1'd1 : v757_t3;
-    wire [0:0] v757 = {v757_t4};
-    wire [1:0] v758_l = v399; wire [0:0] v758_u = (v399 >>> 2) + v757; wire [2:0] v758 = {v758_u, v758_l};
-    wire [0:0] v759_l = v303; wire [0:0] v759_u = (v303 >>> 1) + v757; wire [1:0] v759 = {v759_u, v759_l};
-    wire [1:0] v760_l = v759; wire [0:0] v760_u = (v759 >>> 2) + v705; wire [2:0] v760 = {v760_u, v760_l};
-    wire [2:0] v761_l = v760; wire [0:0] v761_u = (v760 >>> 3) + v167; wire [3:0] v761 = {v761_u, v761_l};
-    wire [0:0] v762_l = v757; wire [0:0] v762_u = (v757 >>> 1) + v481; wire [1:0] v762 = {v762_u, v762_l};
-    wire v763_t0 = v745[0] ? 1'd1 : 1'd0;
-    wire v763_t1 = v745[1] ? 1'd1 : v763_t0;
-    wire v763_t2 = v745[2] ? v763_t1 : 1'd0;
-    wire v763_t3 = v745[3] ? v763_t2 : 1'd0;
-    wire v763_t4 = v745[4] ? 1'd1 : v763_t3;
-    wire [0:0] v763 = {v763_t4};
-    wire [2:0] v764_l = v404; wire [0:0] v764_u = (v404 >>> 3) + v763; wire [3:0] v764 = {v764_u, v764_l};
-    wire [3:0] v765_l = v764; wire [0:0] v765_u = (v764 >>> 4) + v136; wire [4:0] v765 = {v765_u, v765_l};
-    wire [0:0] v766_l = v9; wire [0:0] v766_u = (v9 >>> 1) + v763; wire [1:0] v766 = {v766_u, v766_l};
-    wire [1:0] v767_l = v766; wire [0:0] v767_u = (v766 >>> 2) + v96; wire [2:0] v767 = {v767_u, v767_l};
-    wire [0:0] v768_l = v763; wire [0:0] v768_u = (v763 >>> 1) + v93; wire [1:0] v768 = {v768_u, v768_l};
-    wire [0:0] v769_l = v587; wire [0:0] v769_u = (v587 >>> 1) + v763; wire [1:0] v769 = {v769_u, v769_l};
-    wire [1:0] v770_l = v769; wire [0:0] v770_u = (v769 >>> 2) + v70; wire [2:0] v770 = {v770_u, v770_l};
-    wire [2:0] v771_l = v770; wire [0:0] v771_u = (v770 >>> 3) + v365; wire [3:0] v771 = {v771_u, v771_l};
-    wire [1:0] v772_l = v769; wire [0:0] v772_u = (v769 >>> 2) + v323; wire [2:0] v772 = {v772_u, v772_l};
-    wire [2:0] v773_l = v772; wire [0:0] v773_u = (v772 >>> 3) + v42; wire [3:0] v773 = {v773_u, v773_l};
-    wire v774_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v774_t1 = v652[1] ? v774_t0 : 1'd0;
-    wire v774_t2 = v652[2] ? 1'd1 : v774_t1;
-    wire v774_t3 = v652[3] ? v774_t2 : 1'd0;
-    wire v774_t4 = v652[4] ? v774_t3 : 1'd0;
-    wire v774_t5 = v652[5] ? 1'd1 : v774_t4;
-    wire [0:0] v774 = {v774_t5};
-    wire [3:0] v775_l = v726; wire [0:0] v775_u = (v726 >>> 4) + v774; wire [4:0] v775 = {v775_u, v775_l};
-    wire [4:0] v776_l = v775; wire [0:0] v776_u = (v775 >>> 5) + v323; wire [5:0] v776 = {v776_u, v776_l};
-    wire v777_t0 = v776[0] ? 1'd0 : 1'd1;
-    wire v777_t1 = v776[1] ? v777_t0 : 1'd0;
-    wire v777_t2 = v776[2] ? v777_t1 : 1'd1;
-    wire v777_t3 = v776[1] ? 1'd0 : 1'd1;
-    wire v777_t4 = v776[2] ? 1'd0 : v777_t3;
-    wire v777_t5 = v776[3] ? v777_t4 : v777_t2;
-    wire v777_t6 = v776[1] ? 1'd1 : 1'd0;
-    wire v777_t7 = v776[2] ? v777_t6 : v777_t3;
-    wire v777_t8 = v776[3] ? v777_t4 : v777_t7;
-    wire v777_t9 = v776[4] ? v777_t8 : v777_t5;
-    wire v777_t10 = v776[2] ? v777_t1 : v777_t3;
-    wire v777_t11 = v776[0] ? 1'd1 : 1'd0;
-    wire v777_t12 = v776[1] ? v777_t11 : 1'd0;
-    wire v777_t13 = v776[2] ? v777_t12 : 1'd1;
-    wire v777_t14 = v776[3] ? v777_t13 : v777_t10;
-    wire v777_t15 = v776[1] ? 1'd1 : v777_t11;
-    wire v777_t16 = v776[2] ? v777_t6 : v777_t15;
-    wire v777_t17 = v776[2] ? 1'd0 : 1'd1;
-    wire v777_t18 = v776[3] ? v777_t17 : v777_t16;
-    wire v777_t19 = v776[4] ? v777_t18 : v777_t14;
-    wire v777_t20 = v776[5] ? v777_t19 : v777_t9;
-    wire [0:0] v777 = {v777_t20};
-    wire [2:0] v778_l = v664; wire [0:0] v778_u = (v664 >>> 3) + v774; wire [3:0] v778 = {v778_u, v778_l};
-    wire [3:0] v779_l = v778; wire [0:0] v779_u = (v778 >>> 4) + v31; wire [4:0] v779 = {v779_u, v779_l};
-    wire [4:0] v780_l = v779; wire [0:0] v780_u = (v779 >>> 5) + v319; wire [5:0] v780 = {v780_u, v780_l};
-    wire v781_t0 = v780[0] ? 1'd0 : 1'd1;
-    wire v781_t1 = v780[1] ? 1'd0 : v781_t0;
-    wire v781_t2 = v780[0] ? 1'd1 : 1'd0;
-    wire v781_t3 = v780[1] ? 1'd0 : v781_t2;
-    wire v781_t4 = v780[2] ? v781_t3 : v781_t1;
-    wire v781_t5 = v780[1] ? 1'd0 : 1'd1;
-    wire v781_t6 = v780[3] ? v781_t5 : v781_t4;
-    wire v781_t7 = v780[1] ? v781_t0 : 1'd0;
-    wire v781_t8 = v780[2] ? v781_t7 : 1'd0;
-    wire v781_t9 = v780[1] ? v781_t2 : 1'd1;
-    wire v781_t10 = v780[2] ? v781_t9 : v781_t2;
-    wire v781_t11 = v780[3] ? v781_t10 : v781_t8;
-    wire v781_t12 = v780[4] ? v781_t11 : v781_t6;
-    wire v781_t13 = v780[2] ? v781_t2 : 1'd0;
-    wire v781_t14 = v780[1] ? v781_t0 : 1'd1;
-    wire v781_t15 = v780[1] ? 1'd1 : v781_t2;
-    wire v781_t16 = v780[2] ? v781_t15 : v781_t14;
-    wire v781_t17 = v780[3] ? v781_t16 : v781_t13;
-    wire v781_t18 = v780[1] ? v781_t0 : v781_t2;
-    wire v781_t19 = v780[2] ? 1'd0 : v781_t18;
-    wire v781_t20 = v780[3] ? v781_t3 : v781_t19;
-    wire v781_t21 = v780[4] ? v781_t20 : v781_t17;
-    wire v781_t22 = v780[5] ? v781_t21 : v781_t12;
-    wire [0:0] v781 = {v781_t22};
-    wire [0:0] v782_l = v99; wire [0:0] v782_u = (v99 >>> 1) + v774; wire [1:0] v782 = {v782_u, v782_l};
-    wire v783_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v783_t1 = v652[1] ? 1'd1 : v783_t0;
-    wire v783_t2 = v652[2] ? v783_t1 : 1'd0;
-    wire v783_t3 = v652[3] ? 1'd1 : v783_t2;
-    wire v783_t4 = v652[4] ? 1'd1 : v783_t3;
-    wire v783_t5 = v652[5] ? v783_t4 : 1'd0;
-    wire [0:0] v783 = {v783_t5};
-    wire [1:0] v784_l = v752; wire [0:0] v784_u = (v752 >>> 2) + v783; wire [2:0] v784 = {v784_u, v784_l};
-    wire [2:0] v785_l = v784; wire [0:0] v785_u = (v784 >>> 3) + v783; wire [3:0] v785 = {v785_u, v785_l};
-    wire [3:0] v786_l = v785; wire [0:0] v786_u = (v785 >>> 4) + v323; wire [4:0] v786 = {v786_u, v786_l};
-    wire [4:0] v787_l = v786; wire [0:0] v787_u = (v786 >>> 5) + v306; wire [5:0] v787 = {v787_u, v787_l};
-    wire v788_t0 = v787[0] ? 1'd1 : 1'd0;
-    wire v788_t1 = v787[2] ? v788_t0 : 1'd0;
-    wire v788_t2 = v787[0] ? 1'd0 : 1'd1;
-    wire v788_t3 = v787[1] ? 1'd0 : v788_t2;
-    wire v788_t4 = v787[2] ? v788_t0 : v788_t3;
-    wire v788_t5 = v787[3] ? v788_t4 : v788_t1;
-    wire v788_t6 = v787[1] ? v788_t0 : 1'd0;
-    wire v788_t7 = v787[2] ? v788_t0 : v788_t6;
-    wire v788_t8 = v787[3] ? v788_t0 : v788_t7;
-    wire v788_t9 = v787[4] ? v788_t8 : v788_t5;
-    wire v788_t10 = v787[1] ? 1'd1 : v788_t2;
-    wire v788_t11 = v787[2] ? v788_t10 : v788_t2;
-    wire v788_t12 = v787[1] ? 1'd1 : v788_t0;
-    wire v788_t13 = v787[2] ? v788_t12 : 1'd0;
-    wire v788_t14 = v787[3] ? v788_t13 : v788_t11;
-    wire v788_t15 = v787[1] ? v788_t0 : 1'd1;
-    wire v788_t16 = v787[2] ? v788_t15 : v788_t10;
-    wire v788_t17 = v787[3] ? v788_t16 : v788_t12;
-    wire v788_t18 = v787[4] ? v788_t17 : v788_t14;
-    wire v788_t19 = v787[5] ? v788_t18 : v788_t9;
-    wire [0:0] v788 = {v788_t19};
-    wire v789_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v789_t1 = v652[1] ? 1'd1 : v789_t0;
-    wire v789_t2 = v652[2] ? v789_t1 : 1'd0;
-    wire v789_t3 = v652[3] ? v789_t2 : 1'd0;
-    wire v789_t4 = v652[4] ? v789_t3 : 1'd0;
-    wire v789_t5 = v652[5] ? 1'd1 : v789_t4;
-    wire [0:0] v789 = {v789_t5};
-    wire [2:0] v790_l = v758; wire [0:0] v790_u = (v758 >>> 3) + v789; wire [3:0] v790 = {v790_u, v790_l};
-    wire [3:0] v791_l = v790; wire [0:0] v791_u = (v790 >>> 4) + v24; wire [4:0] v791 = {v791_u, v791_l};
-    wire [4:0] v792_l = v791; wire [0:0] v792_u = (v791 >>> 5) + v662; wire [5:0] v792 = {v792_u, v792_l};
-    wire v793_t0 = v792[1] ? 1'd1 : 1'd0;
-    wire v793_t1 = v792[2] ? v793_t0 : 1'd0;
-    wire v793_t2 = v792[3] ? 1'd0 : v793_t1;
-    wire v793_t3 = v792[0] ? 1'd1 : 1'd0;
-    wire v793_t4 = v792[0] ? 1'd0 : 1'd1;
-    wire v793_t5 = v792[1] ? v793_t4 : v793_t3;
-    wire v793_t6 = v792[2] ? v793_t5 : 1'd0;
-    wire v793_t7 = v792[1] ? 1'd0 : v793_t4;
-    wire v793_t8 = v792[2] ? 1'd0 : v793_t7;
-    wire v793_t9 = v792[3] ? v793_t8 : v793_t6;
-    wire v793_t10 = v792[4] ? v793_t9 : v793_t2;
-    wire v793_t11 = v792[1] ? 1'd0 : v793_t3;
-    wire v793_t12 = v792[2] ? v793_t11 : 1'd0;
-    wire v793_t13 = v792[2] ? v793_t4 : v793_t5;
-    wire v793_t14 = v792[3] ? v793_t13 : v793_t12;
-    wire v793_t15 = v792[1] ? v793_t4 : 1'd0;
-    wire v793_t16 = v792[2] ? v793_t15 : 1'd0;
-    wire v793_t17 = v792[1] ? 1'd0 : 1'd1;
-    wire v793_t18 = v792[2] ? v793_t11 : v793_t17;
-    wire v793_t19 = v792[3] ? v793_t18 : v793_t16;
-    wire v793_t20 = v792[4] ? v793_t19 : v793_t14;
-    wire v793_t21 = v792[5] ? v793_t20 : v793_t10;
-    wire [0:0] v793 = {v793_t21};
-    wire [1:0] v794_l = v749; wire [0:0] v794_u = (v749 >>> 2) + v789; wire [2:0] v794 = {v794_u, v794_l};
-    wire [2:0] v795_l = v794; wire [0:0] v795_u = (v794 >>> 3) + v318; wire [3:0] v795 = {v795_u, v795_l};
-    wire [0:0] v796_l = v84; wire [0:0] v796_u = (v84 >>> 1) + v789; wire [1:0] v796 = {v796_u, v796_l};
-    wire [0:0] v797_l = v789; wire [0:0] v797_u = (v789 >>> 1) + v450; wire [1:0] v797 = {v797_u, v797_l};
-    wire [1:0] v798_l = v797; wire [0:0] v798_u = (v797 >>> 2) + v750; wire [2:0] v798 = {v798_u, v798_l};
-    wire [2:0] v799_l = v798; wire [0:0] v799_u = (v798 >>> 3) + v655; wire [3:0] v799 = {v799_u, v799_l};
-    wire [3:0] v800_l = v799; wire [0:0] v800_u = (v799 >>> 4) + v232; wire [4:0] v800 = {v800_u, v800_l};
-    wire [4:0] v801_l = v800; wire [0:0] v801_u = (v800 >>> 5) + v232; wire [5:0] v801 = {v801_u, v801_l};
-    wire v802_t0 = v801[0] ? 1'd0 : 1'd1;
-    wire v802_t1 = v801[0] ? 1'd1 : 1'd0;
-    wire v802_t2 = v801[1] ? v802_t1 : v802_t0;
-    wire v802_t3 = v801[2] ? v802_t2 : 1'd0;
-    wire v802_t4 = v801[3] ? v802_t3 : 1'd0;
-    wire v802_t5 = v801[1] ? 1'd0 : v802_t1;
-    wire v802_t6 = v801[2] ? 1'd0 : v802_t5;
-    wire v802_t7 = v801[3] ? v802_t6 : 1'd0;
-    wire v802_t8 = v801[4] ? v802_t7 : v802_t4;
-    wire v802_t9 = v801[1] ? 1'd0 : v802_t0;
-    wire v802_t10 = v801[2] ? v802_t9 : 1'd0;
-    wire v802_t11 = v801[3] ? 1'd0 : v802_t10;
-    wire v802_t12 = v801[2] ? v802_t5 : 1'd0;
-    wire v802_t13 = v801[3] ? 1'd0 : v802_t12;
-    wire v802_t14 = v801[4] ? v802_t13 : v802_t11;
-    wire v802_t15 = v801[5] ? v802_t14 : v802_t8;
-    wire [0:0] v802 = {v802_t15};
-    wire v803_t0 = v652[0] ? 1'd1 : 1'd0;
-    wire v803_t1 = v652[1] ? 1'd1 : v803_t0;
-    wire v803_t2 = v652[2] ? 1'd1 : v803_t1;
-    wire v803_t3 = v652[3] ? 1'd1 : v803_t2;
-    wire v803_t4 = v652[4] ? v803_t3 : 1'd0;
-    wire v803_t5 = v652[5] ? 1'd1 : v803_t4;
-    wire [0:0] v803 = {v803_t5};
-    wire [2:0] v804_l = v704; wire [0:0] v804_u = (v704 >>> 3) + v803; wire [3:0] v804 = {v804_u, v804_l};
-    wire [2:0] v805_l = v531; wire [0:0] v805_u = (v531 >>> 3) + v803; wire [3:0] v805 = {v805_u, v805_l};
-    wire [3:0] v806_l = v805; wire [0:0] v806_u = (v805 >>> 4) + v124; wire [4:0] v806 = {v806_u, v806_l};
-    wire [4:0] v807_l = v806; wire [0:0] v807_u = (v806 >>> 5) + v301; wire [5:0] v807 = {v807_u, v807_l};
-    wire v808_t0 = v807[0] ? 1'd1 : 1'd0;
-    wire v808_t1 = v807[1] ? 1'd0 : v808_t0;
-    wire v808_t2 = v807[1] ? 1'd1 : 1'd0;
-    wire v808_t3 = v807[2] ? v808_t2 : v808_t1;
-    wire v808_t4 = v807[1] ? 1'd1 : v808_t0;
-    wire v808_t5 = v807[2] ? 1'd0 : v808_t4;
-    wire v808_t6 = v807[3] ? v808_t5 : v808_t3;
-    wire v808_t7 = v807[2] ? 1'd1 : v808_t4;
-    wire v808_t8 = v807[2] ? v808_t0 : v808_t2;
-    wire v808_t9 = v807[3] ? v808_t8 : v808_t7;
-    wire v808_t10 = v807[4] ? v808_t9 : v808_t6;
-    wire v808_t11 = v807[1] ? v808_t0 : 1'd0;
-    wire v808_t12 = v807[2] ? 1'd0 : v808_t11;
-    wire v808_t13 = v807[2] ? 1'd0 : v808_t2;
-    wire v808_t14 = v807[3] ? v808_t13 : v808_t12;
-    wire v808_t15 = v807[0] ? 1'd0 : 1'd1;
-    wire v808_t16 = v807[1] ? v808_t15 : v808_t0;
-    wire v808_t17 = v807[2] ? 1'd1 : v808_t16;
-    wire v808_t18 = v807[3] ? v808_t4 : v808_t17;
-    wire v808_t19 = v807[4] ? v808_t18 : v808_t14;
-    wire v808_t20 = v807[5] ? v808_t19 : v808_t10;
-    wire [0:0] v808 = {v808_t20};
-    wire [1:0] v809_l = v448; wire [0:0] v809_u = (v448 >>> 2) + v803; wire [2:0] v809 = {v809_u, v809_l};
-    wire [2:0] v810_l = v809; wire [0:0] v810_u = (v809 >>> 3) + v64; wire [3:0] v810 = {v810_u, v810_l};
-    wire [3:0] v811_l = v810; wire [0:0] v811_u = (v810 >>> 4) + v252; wire [4:0] v811 = {v811_u, v811_l};
-    wire [4:0] v812_l = v811; wire [0:0] v812_u = (v811 >>> 5) + v39; wire [5:0] v812 = {v812_u, v812_l};
-    wire v813_t0 = v812[1] ? 1'd0 : 1'd1;
-    wire v813_t1 = v812[0] ? 1'd0 : 1'd1;
-    wire v813_t2 = v812[1] ? 1'd1 : v813_t1;
-    wire v813_t3 = v812[2] ? v813_t2 : v813_t0;
-    wire v813_t4 = v812[1] ? 1'd1 : 1'd0;
-    wire v813_t5 = v812[2] ? v813_t4 : 1'd0;
-    wire v813_t6 = v812[3] ? v813_t5 : v813_t3;
-    wire v813_t7 = v812[0] ? 1'd1 : 1'd0;
-    wire v813_t8 = v812[1] ? 1'd0 : v813_t7;
-    wire v813_t9 = v812[2] ? v813_t2 : v813_t8;
-    wire v813_t10 = v812[1] ? v813_t7 : v813_t1;
-    wire v813_t11 = v812[2] ? v813_t10 : v813_t4;
-    wire v813_t12 = v812[3] ? v813_t11 : v813_t9;
-    wire v813_t13 = v812[4] ? v813_t12 : v813_t6;
-    wire v813_t14 = v812[1] ? v813_t7 : 1'd1;
-    wire v813_t15 = v812[2] ? 1'd1 : v813_t14;
-    wire v813_t16 = v812[1] ? 1'd0 : v813_t1;
-    wire v813_t17 = v812[2] ? v813_t4 : v813_t16;
-    wire v813_t18 = v812[3] ? v813_t17 : v813_t15;
-    wire v813_t19 = v812[2] ? v813_t14 : v813_t1;
-    wire v813_t20 = v812[2] ? v813_t16 : v813_t10;
-    wire v813_t21 = v812[3] ? v813_t20 : v813_t19;
-    wire v813_t22 = v812[4] ? v813_t21 : v813_t18;
-    wire v813_t23 = v812[5] ? v813_t22 : v813_t13;
-    wire [0:0] v813 = {v813_t23};
-    wire [0:0] v814_l = v803; wire [0:0] v814_u = (v803 >>> 1) + v783; wire [1:0] v814 = {v814_u, v814_l};
-    wire [1:0] v815_l = v814; wire [0:0] v815_u = (v814 >>> 2) + v247; wire [2:0] v815 = {v815_u, v815_l};
-    wire [2:0] v816_l = v815; wire [0:0] v816_u = (v815 >>> 3) + v774; wire [3:0] v816 = {v816_u, v816_l};
-    wire [3:0] v817_l = v816; wire [0:0] v817_u = (v816 >>> 4) + v783; wire [4:0] v817 = {v817_u, v817_l};
-    wire [4:0] v818_l = v817; wire [0:0] v818_u = (v817 >>> 5) + v3; wire [5:0] v818 = {v818_u, v818_l};
-    wire v819_t0 = v818[0] ? 1'd1 : 1'd0;
-    wire v819_t1 = v818[2] ? 1'd1 : v819_t0;
-    wire v819_t2 = v818[0] ? 1'd0 : 1'd1;
-    wire v819_t3 = v818[1] ? v819_t2 : 1'd1;
-    wire v819_t4 = v818[2] ? 1'd1 : v819_t3;
-    wire v819_t5 = v818[3] ? v819_t4 : v819_t1;
-    wire v819_t6 = v818[1] ? v819_t2 : 1'd0;
-    wire v819_t7 = v818[2] ? v819_t6 : v819_t3;
-    wire v819_t8 = v818[1] ? v819_t0 : 1'd0;
-    wire v819_t9 = v818[2] ? 1'd1 : v819_t8;
-    wire v819_t10 = v818[3] ? v819_t9 : v819_t7;
-    wire v819_t11 = v818[4] ? v819_t10 : v819_t5;
-    wire v819_t12 = v818[1] ? v819_t2 : v819_t0;
-    wire v819_t13 = v818[2] ? v819_t6 : v819_t12;
-    wire v819_t14 = v818[1] ? v819_t0 : v819_t2;
-    wire v819_t15 = v818[2] ? v819_t3 : v819_t14;
-    wire v819_t16 = v818[3] ? v819_t15 : v819_t13;
-    wire v819_t17 = v818[2] ? v819_t2 : v819_t14;
-    wire v819_t18 = v818[1] ? 1'd0 : v819_t0;
-    wire v819_t19 = v818[2] ? 1'd1 : v819_t18;
-    wire v819_t20 = v818[3] ? v819_t19 : v819_t17;
-    wire v819_t21 = v818[4] ? v819_t20 : v819_t16;
-    wire v819_t22 = v818[5] ? v819_t21 : v819_t11;
-    wire [0:0] v819 = {v819_t22};
-    wire [0:0] v820_l = v354; wire [0:0] v820_u = (v354 >>> 1) + v819; wire [1:0] v820 = {v820_u, v820_l};
-    wire [0:0] v821_l = v789; wire [0:0] v821_u = (v789 >>> 1) + v803; wire [1:0] v821 = {v821_u, v821_l};
-    wire [1:0] v822_l = v821; wire [0:0] v822_u = (v821 >>> 2) + v146; wire [2:0] v822 = {v822_u, v822_l};
-    wire [5:0] v823 = inputs[47:42];
-    wire v824_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v824_t1 = v823[1] ? 1'd1 : v824_t0;
-    wire v824_t2 = v823[2] ? v824_t1 : 1'd0;
-    wire v824_t3 = v823[3] ? v824_t2 : 1'd0;
-    wire v824_t4 = v823[4] ? 1'd1 : v824_t3;
-    wire v824_t5 = v823[5] ? 1'd1 : v824_t4;
-    wire [0:0] v824 = {v824_t5};
-    wire [0:0] v825_l = v824; wire [0:0] v825_u = (v824 >>> 1) + v748; wire [1:0] v825 = {v825_u, v825_l};
-    wire [1:0] v826_l = v825; wire [0:0] v826_u = (v825 >>> 2) + v450; wire [2:0] v826 = {v826_u, v826_l};
-    wire [0:0] v827_l = v824; wire [0:0] v827_u = (v824 >>> 1) + v450; wire [1:0] v827 = {v827_u, v827_l};
-    wire [2:0] v828 = (v823 >>> 3);
-    wire v829_t0 = v828[0] ? 1'd1 : 1'd0;
-    wire v829_t1 = v828[1] ? v829_t0 : 1'd0;
-    wire v829_t2 = v828[2] ? v829_t1 : 1'd0;
-    wire [0:0] v829 = {v829_t2};
-    wire [1:0] v830_l = v65; wire [0:0] v830_u = (v65 >>> 2) + v829; wire [2:0] v830 = {v830_u, v830_l};
-    wire [2:0] v831_l = v830; wire [0:0] v831_u = (v830 >>> 3) + v481; wire [3:0] v831 = {v831_u, v831_l};
-    wire [3:0] v832_l = v831; wire [0:0] v832_u = (v831 >>> 4) + v63; wire [4:0] v832 = {v832_u, v832_l};
-    wire [4:0] v833_l = v832; wire [0:0] v833_u = (v832 >>> 5) + v146; wire [5:0] v833 = {v833_u, v833_l};
-    wire v834_t0 = v833[0] ? 1'd0 : 1'd1;
-    wire v834_t1 = v833[1] ? 1'd1 : v834_t0;
-    wire v834_t2 = v833[0] ? 1'd1 : 1'd0;
-    wire v834_t3 = v833[1] ? v834_t2 : 1'd1;
-    wire v834_t4 = v833[2] ? v834_t3 : v834_t1;
-    wire v834_t5 = v833[1] ? 1'd1 : 1'd0;
-    wire v834_t6 = v833[2] ? v834_t0 : v834_t5;
-    wire v834_t7 = v833[3] ? v834_t6 : v834_t4;
-    wire v834_t8 = v833[1] ? v834_t2 : v834_t0;
-    wire v834_t9 = v833[2] ? v834_t8 : 1'd1;
-    wire v834_t10 = v833[2] ? v834_t3 : 1'd1;
-    wire v834_t11 = v833[3] ? v834_t10 : v834_t9;
-    wire v834_t12 = v833[4] ? v834_t11 : v834_t7;
-    wire v834_t13 = v833[1] ? v834_t2 : 1'd0;
-    wire v834_t14 = v833[2] ? 1'd0 : v834_t13;
-    wire v834_t15 = v833[1] ? 1'd1 : v834_t2;
-    wire v834_t16 = v833[3] ? v834_t15 : v834_t14;
-    wire v834_t17 = v833[2] ? v834_t3 : v834_t0;
-    wire v834_t18 = v833[1] ? 1'd0 : 1'd1;
-    wire v834_t19 = v833[3] ? v834_t18 : v834_t17;
-    wire v834_t20 = v833[4] ? v834_t19 : v834_t16;
-    wire v834_t21 = v833[5] ? v834_t20 : v834_t12;
-    wire [0:0] v834 = {v834_t21};
-    wire v835_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v835_t1 = v823[1] ? v835_t0 : 1'd0;
-    wire v835_t2 = v823[2] ? v835_t1 : 1'd0;
-    wire v835_t3 = v823[3] ? v835_t2 : 1'd0;
-    wire v835_t4 = v823[4] ? 1'd1 : v835_t3;
-    wire v835_t5 = v823[5] ? v835_t4 : 1'd0;
-    wire [0:0] v835 = {v835_t5};
-    wire v836_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v836_t1 = v823[1] ? v836_t0 : 1'd0;
-    wire v836_t2 = v823[2] ? 1'd1 : v836_t1;
-    wire v836_t3 = v823[3] ? 1'd1 : v836_t2;
-    wire v836_t4 = v823[4] ? v836_t3 : 1'd0;
-    wire v836_t5 = v823[5] ? 1'd1 : v836_t4;
-    wire [0:0] v836 = {v836_t5};
-    wire [3:0] v837 = (v823 >>> 2);
-    wire v838_t0 = v837[0] ? 1'd1 : 1'd0;
-    wire v838_t1 = v837[1] ? v838_t0 : 1'd0;
-    wire v838_t2 = v837[2] ? v838_t1 : 1'd0;
-    wire v838_t3 = v837[3] ? v838_t2 : 1'd0;
-    wire [0:0] v838 = {v838_t3};
-    wire [4:0] v839_l = v668; wire [0:0] v839_u = (v668 >>> 5) + v838; wire [5:0] v839 = {v839_u, v839_l};
-    wire v840_t0 = v839[0] ? 1'd0 : 1'd1;
-    wire v840_t1 = v839[1] ? v840_t0 : 1'd0;
-    wire v840_t2 = v839[1] ? v840_t0 : 1'd1;
-    wire v840_t3 = v839[2] ? v840_t2 : v840_t1;
-    wire v840_t4 = v839[2] ? v840_t2 : 1'd1;
-    wire v840_t5 = v839[3] ? v840_t4 : v840_t3;
-    wire v840_t6 = v839[2] ? v840_t2 : v840_t0;
-    wire v840_t7 = v839[0] ? 1'd1 : 1'd0;
-    wire v840_t8 = v839[1] ? 1'd1 : v840_t7;
-    wire v840_t9 = v839[2] ? 1'd1 : v840_t8;
-    wire v840_t10 = v839[3] ? v840_t9 : v840_t6;
-    wire v840_t11 = v839[4] ? v840_t10 : v840_t5;
-    wire v840_t12 = v839[1] ? v840_t0 : v840_t7;
-    wire v840_t13 = v839[2] ? v840_t12 : 1'd0;
-    wire v840_t14 = v839[1] ? v840_t7 : 1'd0;
-    wire v840_t15 = v839[1] ? 1'd0 : v840_t0;
-    wire v840_t16 = v839[2] ? v840_t15 : v840_t14;
-    wire v840_t17 = v839[3] ? v840_t16 : v840_t13;
-    wire v840_t18 = v839[2] ? v840_t14 : 1'd0;
-    wire v840_t19 = v839[3] ? v840_t18 : 1'd0;
-    wire v840_t20 = v839[4] ? v840_t19 : v840_t17;
-    wire v840_t21 = v839[5] ? v840_t20 : v840_t11;
-    wire [0:0] v840 = {v840_t21};
-    wire [0:0] v841_l = v181; wire [0:0] v841_u = (v181 >>> 1) + v838; wire [1:0] v841 = {v841_u, v841_l};
-    wire [1:0] v842_l = v841; wire [0:0] v842_u = (v841 >>> 2) + v835; wire [2:0] v842 = {v842_u, v842_l};
-    wire [2:0] v843_l = v842; wire [0:0] v843_u = (v842 >>> 3) + v8; wire [3:0] v843 = {v843_u, v843_l};
-    wire [3:0] v844_l = v843; wire [0:0] v844_u = (v843 >>> 4) + v8; wire [4:0] v844 = {v844_u, v844_l};
-    wire [4:0] v845_l = v844; wire [0:0] v845_u = (v844 >>> 5) + v708; wire [5:0] v845 = {v845_u, v845_l};
-    wire v846_t0 = v845[1] ? 1'd1 : 1'd0;
-    wire v846_t1 = v845[0] ? 1'd0 : 1'd1;
-    wire v846_t2 = v845[1] ? v846_t1 : 1'd0;
-    wire v846_t3 = v845[2] ? v846_t2 : v846_t0;
-    wire v846_t4 = v845[0] ? 1'd1 : 1'd0;
-    wire v846_t5 = v845[1] ? 1'd1 : v846_t4;
-    wire v846_t6 = v845[2] ? v846_t5 : 1'd1;
-    wire v846_t7 = v845[3] ? v846_t6 : v846_t3;
-    wire v846_t8 = v845[1] ? 1'd0 : v846_t1;
-    wire v846_t9 = v845[1] ? v846_t1 : 1'd1;
-    wire v846_t10 = v845[2] ? v846_t9 : v846_t8;
-    wire v846_t11 = v845[1] ? v846_t4 : v846_t1;
-    wire v846_t12 = v845[2] ? v846_t8 : v846_t11;
-    wire v846_t13 = v845[3] ? v846_t12 : v846_t10;
-    wire v846_t14 = v845[4] ? v846_t13 : v846_t7;
-    wire v846_t15 = v845[1] ? v846_t4 : 1'd0;
-    wire v846_t16 = v845[1] ? 1'd1 : v846_t1;
-    wire v846_t17 = v845[2] ? v846_t16 : v846_t15;
-    wire v846_t18 = v845[1] ? v846_t4 : 1'd1;
-    wire v846_t19 = v845[2] ? v846_t5 : v846_t18;
-    wire v846_t20 = v845[3] ? v846_t19 : v846_t17;
-    wire v846_t21 = v845[2] ? v846_t18 : v846_t15;
-    wire v846_t22 = v845[1] ? 1'd0 : 1'd1;
-    wire v846_t23 = v845[3] ? v846_t22 : v846_t21;
-    wire v846_t24 = v845[4] ? v846_t23 : v846_t20;
-    wire v846_t25 = v845[5] ? v846_t24 : v846_t14;
-    wire [0:0] v846 = {v846_t25};
-    wire [0:0] v847_l = v662; wire [0:0] v847_u = (v662 >>> 1) + v838; wire [1:0] v847 = {v847_u, v847_l};
-    wire [1:0] v848_l = v847; wire [0:0] v848_u = (v847 >>> 2) + v829; wire [2:0] v848 = {v848_u, v848_l};
-    wire [2:0] v849_l = v848; wire [0:0] v849_u = (v848 >>> 3) + v829; wire [3:0] v849 = {v849_u, v849_l};
-    wire [3:0] v850_l = v849; wire [0:0] v850_u = (v849 >>> 4) + v722; wire [4:0] v850 = {v850_u, v850_l};
-    wire [4:0] v851_l = v850; wire [0:0] v851_u = (v850 >>> 5) + v789; wire [5:0] v851 = {v851_u, v851_l};
-    wire v852_t0 = v851[0] ? 1'd0 : 1'd1;
-    wire v852_t1 = v851[1] ? v852_t0 : 1'd0;
-    wire v852_t2 = v851[0] ? 1'd1 : 1'd0;
-    wire v852_t3 = v851[1] ? v852_t2 : 1'd0;
-    wire v852_t4 = v851[2] ? v852_t3 : v852_t1;
-    wire v852_t5 = v851[3] ? 1'd0 : v852_t4;
-    wire v852_t6 = v851[1] ? v852_t0 : v852_t2;
-    wire v852_t7 = v851[2] ? v852_t6 : v852_t2;
-    wire v852_t8 = v851[2] ? v852_t2 : v852_t3;
-    wire v852_t9 = v851[3] ? v852_t8 : v852_t7;
-    wire v852_t10 = v851[4] ? v852_t9 : v852_t5;
-    wire v852_t11 = v851[2] ? 1'd0 : v852_t3;
-    wire v852_t12 = v851[1] ? 1'd0 : v852_t0;
-    wire v852_t13 = v851[2] ? v852_t1 : v852_t12;
-    wire v852_t14 = v851[3] ? v852_t13 : v852_t11;
-    wire v852_t15 = v851[1] ? v852_t2 : 1'd1;
-    wire v852_t16 = v851[2] ? v852_t15 : 1'd1;
-    wire v852_t17 = v851[2] ? v852_t2 : v852_t15;
-    wire v852_t18 = v851[3] ? v852_t17 : v852_t16;
-    wire v852_t19 = v851[4] ? v852_t18 : v852_t14;
-    wire v852_t20 = v851[5] ? v852_t19 : v852_t10;
-    wire [0:0] v852 = {v852_t20};
-    wire v853_t0 = v837[0] ? 1'd1 : 1'd0;
-    wire v853_t1 = v837[1] ? 1'd1 : v853_t0;
-    wire v853_t2 = v837[2] ? 1'd1 : v853_t1;
-    wire v853_t3 = v837[3] ? v853_t2 : 1'd0;
-    wire [0:0] v853 = {v853_t3};
-    wire v854_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v854_t1 = v823[1] ? v854_t0 : 1'd0;
-    wire v854_t2 = v823[2] ? v854_t1 : 1'd0;
-    wire v854_t3 = v823[3] ? v854_t2 : 1'd0;
-    wire v854_t4 = v823[4] ? v854_t3 : 1'd0;
-    wire v854_t5 = v823[5] ? 1'd1 : v854_t4;
-    wire [0:0] v854 = {v854_t5};
-    wire [3:0] v855_l = v462; wire [0:0] v855_u = (v462 >>> 4) + v854; wire [4:0] v855 = {v855_u, v855_l};
-    wire [4:0] v856_l = v855; wire [0:0] v856_u = (v855 >>> 5) + v450; wire [5:0] v856 = {v856_u, v856_l};
-    wire v857_t0 = v856[0] ? 1'd1 : 1'd0;
-    wire v857_t1 = v856[1] ? 1'd1 : v857_t0;
-    wire v857_t2 = v856[0] ? 1'd0 : 1'd1;
-    wire v857_t3 = v856[1] ? v857_t2 : v857_t0;
-    wire v857_t4 = v856[2] ? v857_t3 : v857_t1;
-    wire v857_t5 = v856[2] ? v857_t2 : v857_t0;
-    wire v857_t6 = v856[3] ? v857_t5 : v857_t4;
-    wire v857_t7 = v856[1] ? 1'd1 : v857_t2;
-    wire v857_t8 = v856[2] ? v857_t7 : v857_t0;
-    wire v857_t9 = v856[1] ? v857_t0 : 1'd0;
-    wire v857_t10 = v856[2] ? v857_t9 : v857_t0;
-    wire v857_t11 = v856[3] ? v857_t10 : v857_t8;
-    wire v857_t12 = v856[4] ? v857_t11 : v857_t6;
-    wire v857_t13 = v856[1] ? 1'd0 : v857_t2;
-    wire v857_t14 = v856[2] ? v857_t13 : 1'd0;
-    wire v857_t15 = v856[1] ? v857_t2 : 1'd1;
-    wire v857_t16 = v856[2] ? v857_t13 : v857_t15;
-    wire v857_t17 = v856[3] ? v857_t16 : v857_t14;
-    wire v857_t18 = v856[1] ? 1'd1 : 1'd0;
-    wire v857_t19 = v856[2] ? v857_t18 : v857_t9;
-    wire v857_t20 = v856[3] ? v857_t19 : v857_t9;
-    wire v857_t21 = v856[4] ? v857_t20 : v857_t17;
-    wire v857_t22 = v856[5] ? v857_t21 : v857_t12;
-    wire [0:0] v857 = {v857_t22};
-    wire [0:0] v858_l = v854; wire [0:0] v858_u = (v854 >>> 1) + v675; wire [1:0] v858 = {v858_u, v858_l};
-    wire [1:0] v859_l = v858; wire [0:0] v859_u = (v858 >>> 2) + v774; wire [2:0] v859 = {v859_u, v859_l};
-    wire v860_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v860_t1 = v823[1] ? 1'd1 : v860_t0;
-    wire v860_t2 = v823[2] ? 1'd1 : v860_t1;
-    wire v860_t3 = v823[3] ? 1'd1 : v860_t2;
-    wire v860_t4 = v823[4] ? 1'd1 : v860_t3;
-    wire v860_t5 = v823[5] ? v860_t4 : 1'd0;
-    wire [0:0] v860 = {v860_t5};
-    wire v861_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v861_t1 = v823[1] ? 1'd1 : v861_t0;
-    wire v861_t2 = v823[2] ? v861_t1 : 1'd0;
-    wire v861_t3 = v823[3] ? v861_t2 : 1'd0;
-    wire v861_t4 = v823[4] ? 1'd1 : v861_t3;
-    wire v861_t5 = v823[5] ? v861_t4 : 1'd0;
-    wire [0:0] v861 = {v861_t5};
-    wire [3:0] v862_l = v446; wire [0:0] v862_u = (v446 >>> 4) + v861; wire [4:0] v862 = {v862_u, v862_l};
-    wire [4:0] v863_l = v862; wire [0:0] v863_u = (v862 >>> 5) + v145; wire [5:0] v863 = {v863_u, v863_l};
-    wire v864_t0 = v863[1] ? 1'd1 : 1'd0;
-    wire v864_t1 = v863[0] ? 1'd1 : 1'd0;
-    wire v864_t2 = v863[1] ? 1'd0 : v864_t1;
-    wire v864_t3 = v863[2] ? v864_t2 : v864_t0;
-    wire v864_t4 = v863[0] ? 1'd0 : 1'd1;
-    wire v864_t5 = v863[1] ? v864_t4 : v864_t1;
-    wire v864_t6 = v863[1] ? 1'd0 : v864_t4;
-    wire v864_t7 = v863[2] ? v864_t6 : v864_t5;
-    wire v864_t8 = v863[3] ? v864_t7 : v864_t3;
-    wire v864_t9 = v863[2] ? v864_t1 : 1'd0;
-    wire v864_t10 = v863[3] ? v864_t9 : v864_t3;
-    wire v864_t11 = v863[4] ? v864_t10 : v864_t8;
-    wire v864_t12 = v863[2] ? v864_t2 : v864_t4;
-    wire v864_t13 = v863[3] ? v864_t12 : 1'd0;
-    wire v864_t14 = v863[1] ? 1'd1 : v864_t1;
-    wire v864_t15 = v863[1] ? 1'd0 : 1'd1;
-    wire v864_t16 = v863[2] ? v864_t15 : v864_t14;
-    wire v864_t17 = v863[2] ? 1'd1 : v864_t4;
-    wire v864_t18 = v863[3] ? v864_t17 : v864_t16;
-    wire v864_t19 = v863[4] ? v864_t18 : v864_t13;
-    wire v864_t20 = v863[5] ? v864_t19 : v864_t11;
-    wire [0:0] v864 = {v864_t20};
-    wire v865_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v865_t1 = v823[1] ? 1'd1 : v865_t0;
-    wire v865_t2 = v823[2] ? v865_t1 : 1'd0;
-    wire v865_t3 = v823[3] ? 1'd1 : v865_t2;
-    wire v865_t4 = v823[4] ? v865_t3 : 1'd0;
-    wire v865_t5 = v823[5] ? 1'd1 : v865_t4;
-    wire [0:0] v865 = {v865_t5};
-    wire [4:0] v866 = (v823 >>> 1);
-    wire v867_t0 = v866[0] ? 1'd1 : 1'd0;
-    wire v867_t1 = v866[1] ? 1'd1 : v867_t0;
-    wire v867_t2 = v866[2] ? v867_t1 : 1'd0;
-    wire v867_t3 = v866[3] ? 1'd1 : v867_t2;
-    wire v867_t4 = v866[4] ? 1'd1 : v867_t3;
-    wire [0:0] v867 = {v867_t4};
-    wire v868_t0 = v866[0] ? 1'd1 : 1'd0;
-    wire v868_t1 = v866[1] ? v868_t0 : 1'd0;
-    wire v868_t2 = v866[2] ? 1'd1 : v868_t1;
-    wire v868_t3 = v866[3] ? 1'd1 : v868_t2;
-    wire v868_t4 = v866[4] ? v868_t3 : 1'd0;
-    wire [0:0] v868 = {v868_t4};
-    wire [0:0] v869_l = v345; wire [0:0] v869_u = (v345 >>> 1) + v868; wire [1:0] v869 = {v869_u, v869_l};
-    wire [1:0] v870_l = v869; wire [0:0] v870_u = (v869 >>> 2) + v694; wire [2:0] v870 = {v870_u, v870_l};
-    wire [2:0] v871_l = v870; wire [0:0] v871_u = (v870 >>> 3) + v587; wire [3:0] v871 = {v871_u, v871_l};
-    wire [3:0] v872_l = v871; wire [0:0] v872_u = (v871 >>> 4) + v507; wire [4:0] v872 = {v872_u, v872_l};
-    wire [0:0] v873_l = v868; wire [0:0] v873_u = (v868 >>> 1) + v178; wire [1:0] v873 = {v873_u, v873_l};
-    wire [1:0] v874_l = v873; wire [0:0] v874_u = (v873 >>> 2) + v98; wire [2:0] v874 = {v874_u, v874_l};
-    wire [2:0] v875_l = v874; wire [0:0] v875_u = (v874 >>> 3) + v146; wire [3:0] v875 = {v875_u, v875_l};
-    wire [3:0] v876_l = v875; wire [0:0] v876_u = (v875 >>> 4) + v481; wire [4:0] v876 = {v876_u, v876_l};
-    wire [4:0] v877_l = v876; wire [0:0] v877_u = (v876 >>> 5) + v209; wire [5:0] v877 = {v877_u, v877_l};
-    wire v878_t0 = v877[0] ? 1'd0 : 1'd1;
-    wire v878_t1 = v877[1] ? v878_t0 : 1'd1;
-    wire v878_t2 = v877[0] ? 1'd1 : 1'd0;
-    wire v878_t3 = v877[1] ? v878_t2 : 1'd1;
-    wire v878_t4 = v877[2] ? v878_t3 : v878_t1;
-    wire v878_t5 = v877[2] ? 1'd0 : 1'd1;
-    wire v878_t6 = v877[3] ? v878_t5 : v878_t4;
-    wire v878_t7 = v877[1] ? v878_t2 : 1'd0;
-    wire v878_t8 = v877[2] ? v878_t1 : v878_t7;
-    wire v878_t9 = v877[1] ? 1'd1 : v878_t0;
-    wire v878_t10 = v877[3] ? v878_t9 : v878_t8;
-    wire v878_t11 = v877[4] ? v878_t10 : v878_t6;
-    wire v878_t12 = v877[1] ? 1'd1 : 1'd0;
-    wire v878_t13 = v877[2] ? v878_t12 : 1'd1;
-    wire v878_t14 = v877[3] ? v878_t13 : 1'd1;
-    wire v878_t15 = v877[2] ? v878_t1 : 1'd0;
-    wire v878_t16 = v877[2] ? v878_t1 : 1'd1;
-    wire v878_t17 = v877[3] ? v878_t16 : v878_t15;
-    wire v878_t18 = v877[4] ? v878_t17 : v878_t14;
-    wire v878_t19 = v877[5] ? v878_t18 : v878_t11;
-    wire [0:0] v878 = {v878_t19};
-    wire v879_t0 = v866[0] ? 1'd1 : 1'd0;
-    wire v879_t1 = v866[1] ? 1'd1 : v879_t0;
-    wire v879_t2 = v866[2] ? 1'd1 : v879_t1;
-    wire v879_t3 = v866[3] ? v879_t2 : 1'd0;
-    wire v879_t4 = v866[4] ? v879_t3 : 1'd0;
-    wire [0:0] v879 = {v879_t4};
-    wire [0:0] v880_l = v203; wire [0:0] v880_u = (v203 >>> 1) + v879; wire [1:0] v880 = {v880_u, v880_l};
-    wire [1:0] v881_l = v880; wire [0:0] v881_u = (v880 >>> 2) + v867; wire [2:0] v881 = {v881_u, v881_l};
-    wire v882_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v882_t1 = v823[1] ? 1'd1 : v882_t0;
-    wire v882_t2 = v823[2] ? 1'd1 : v882_t1;
-    wire v882_t3 = v823[3] ? 1'd1 : v882_t2;
-    wire v882_t4 = v823[4] ? v882_t3 : 1'd0;
-    wire v882_t5 = v823[5] ? 1'd1 : v882_t4;
-    wire [0:0] v882 = {v882_t5};
-    wire v883_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v883_t1 = v823[1] ? v883_t0 : 1'd0;
-    wire v883_t2 = v823[2] ? v883_t1 : 1'd0;
-    wire v883_t3 = v823[3] ? v883_t2 : 1'd0;
-    wire v883_t4 = v823[4] ? v883_t3 : 1'd0;
-    wire v883_t5 = v823[5] ? v883_t4 : 1'd0;
-    wire [0:0] v883 = {v883_t5};
-    wire v884_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v884_t1 = v823[1] ? 1'd1 : v884_t0;
-    wire v884_t2 = v823[2] ? v884_t1 : 1'd0;
-    wire v884_t3 = v823[3] ? v884_t2 : 1'd0;
-    wire v884_t4 = v823[4] ? v884_t3 : 1'd0;
-    wire v884_t5 = v823[5] ? 1'd1 : v884_t4;
-    wire [0:0] v884 = {v884_t5};
-    wire [3:0] v885_l = v773; wire [0:0] v885_u = (v773 >>> 4) + v884; wire [4:0] v885 = {v885_u, v885_l};
-    wire [4:0] v886_l = v885; wire [0:0] v886_u = (v885 >>> 5) + v178; wire [5:0] v886 = {v886_u, v886_l};
-    wire v887_t0 = v886[0] ? 1'd0 : 1'd1;
-    wire v887_t1 = v886[1] ? 1'd0 : v887_t0;
-    wire v887_t2 = v886[3] ? v887_t0 : v887_t1;
-    wire v887_t3 = v886[0] ? 1'd1 : 1'd0;
-    wire v887_t4 = v886[1] ? v887_t3 : 1'd0;
-    wire v887_t5 = v886[2] ? v887_t1 : v887_t4;
-    wire v887_t6 = v886[3] ? v887_t4 : v887_t5;
-    wire v887_t7 = v886[4] ? v887_t6 : v887_t2;
-    wire v887_t8 = v886[1] ? 1'd0 : 1'd1;
-    wire v887_t9 = v886[2] ? v887_t1 : v887_t8;
-    wire v887_t10 = v886[1] ? v887_t3 : v887_t0;
-    wire v887_t11 = v886[2] ? v887_t10 : 1'd0;
-    wire v887_t12 = v886[3] ? v887_t11 : v887_t9;
-    wire v887_t13 = v886[2] ? 1'd1 : 1'd0;
-    wire v887_t14 = v886[1] ? v887_t0 : 1'd0;
-    wire v887_t15 = v886[2] ? v887_t14 : 1'd0;
-    wire v887_t16 = v886[3] ? v887_t15 : v887_t13;
-    wire v887_t17 = v886[4] ? v887_t16 : v887_t12;
-    wire v887_t18 = v886[5] ? v887_t17 : v887_t7;
-    wire [0:0] v887 = {v887_t18};
-    wire [1:0] v888_l = v367; wire [0:0] v888_u = (v367 >>> 2) + v884; wire [2:0] v888 = {v888_u, v888_l};
-    wire [2:0] v889_l = v888; wire [0:0] v889_u = (v888 >>> 3) + v96; wire [3:0] v889 = {v889_u, v889_l};
-    wire [3:0] v890_l = v889; wire [0:0] v890_u = (v889 >>> 4) + v365; wire [4:0] v890 = {v890_u, v890_l};
-    wire [4:0] v891_l = v890; wire [0:0] v891_u = (v890 >>> 5) + v481; wire [5:0] v891 = {v891_u, v891_l};
-    wire v892_t0 = v891[0] ? 1'd1 : 1'd0;
-    wire v892_t1 = v891[1] ? 1'd1 : v892_t0;
-    wire v892_t2 = v891[1] ? 1'd0 : v892_t0;
-    wire v892_t3 = v891[2] ? v892_t2 : v892_t1;
-    wire v892_t4 = v891[0] ? 1'd0 : 1'd1;
-    wire v892_t5 = v891[1] ? v892_t4 : v892_t0;
-    wire v892_t6 = v891[2] ? v892_t0 : v892_t5;
-    wire v892_t7 = v891[3] ? v892_t6 : v892_t3;
-    wire v892_t8 = v891[1] ? v892_t4 : 1'd1;
-    wire v892_t9 = v891[2] ? v892_t8 : 1'd1;
-    wire v892_t10 = v891[2] ? v892_t2 : v892_t5;
-    wire v892_t11 = v891[3] ? v892_t10 : v892_t9;
-    wire v892_t12 = v891[4] ? v892_t11 : v892_t7;
-    wire v892_t13 = v891[1] ? v892_t0 : v892_t4;
-    wire v892_t14 = v891[1] ? v892_t0 : 1'd0;
-    wire v892_t15 = v891[2] ? v892_t14 : v892_t13;
-    wire v892_t16 = v891[3] ? 1'd0 : v892_t15;
-    wire v892_t17 = v891[1] ? v892_t0 : 1'd1;
-    wire v892_t18 = v891[2] ? 1'd0 : v892_t17;
-    wire v892_t19 = v891[1] ? 1'd0 : 1'd1;
-    wire v892_t20 = v891[3] ? v892_t19 : v892_t18;
-    wire v892_t21 = v891[4] ? v892_t20 : v892_t16;
-    wire v892_t22 = v891[5] ? v892_t21 : v892_t12;
-    wire [0:0] v892 = {v892_t22};
-    wire [1:0] v893_l = v192; wire [0:0] v893_u = (v192 >>> 2) + v884; wire [2:0] v893 = {v893_u, v893_l};
-    wire [0:0] v894_l = v405; wire [0:0] v894_u = (v405 >>> 1) + v884; wire [1:0] v894 = {v894_u, v894_l};
-    wire [1:0] v895_l = v894; wire [0:0] v895_u = (v894 >>> 2) + v306; wire [2:0] v895 = {v895_u, v895_l};
-    wire [2:0] v896_l = v895; wire [0:0] v896_u = (v895 >>> 3) + v276; wire [3:0] v896 = {v896_u, v896_l};
-    wire v897_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v897_t1 = v823[1] ? v897_t0 : 1'd0;
-    wire v897_t2 = v823[2] ? 1'd1 : v897_t1;
-    wire v897_t3 = v823[3] ? v897_t2 : 1'd0;
-    wire v897_t4 = v823[4] ? 1'd1 : v897_t3;
-    wire v897_t5 = v823[5] ? v897_t4 : 1'd0;
-    wire [0:0] v897 = {v897_t5};
-    wire [3:0] v898_l = v581; wire [0:0] v898_u = (v581 >>> 4) + v897; wire [4:0] v898 = {v898_u, v898_l};
-    wire [4:0] v899_l = v898; wire [0:0] v899_u = (v898 >>> 5) + v879; wire [5:0] v899 = {v899_u, v899_l};
-    wire v900_t0 = v899[0] ? 1'd1 : 1'd0;
-    wire v900_t1 = v899[1] ? 1'd0 : v900_t0;
-    wire v900_t2 = v899[3] ? v900_t1 : v900_t0;
-    wire v900_t3 = v899[1] ? 1'd0 : 1'd1;
-    wire v900_t4 = v899[0] ? 1'd0 : 1'd1;
-    wire v900_t5 = v899[1] ? v900_t4 : 1'd0;
-    wire v900_t6 = v899[2] ? v900_t5 : v900_t3;
-    wire v900_t7 = v899[2] ? v900_t3 : 1'd0;
-    wire v900_t8 = v899[3] ? v900_t7 : v900_t6;
-    wire v900_t9 = v899[4] ? v900_t8 : v900_t2;
-    wire v900_t10 = v899[1] ? v900_t0 : 1'd0;
-    wire v900_t11 = v899[2] ? 1'd1 : v900_t10;
-    wire v900_t12 = v899[1] ? 1'd0 : v900_t4;
-    wire v900_t13 = v899[2] ? v900_t12 : v900_t0;
-    wire v900_t14 = v899[3] ? v900_t13 : v900_t11;
-    wire v900_t15 = v899[1] ? v900_t0 : v900_t4;
-    wire v900_t16 = v899[2] ? v900_t10 : v900_t15;
-    wire v900_t17 = v899[1] ? v900_t4 : v900_t0;
-    wire v900_t18 = v899[2] ? v900_t12 : v900_t17;
-    wire v900_t19 = v899[3] ? v900_t18 : v900_t16;
-    wire v900_t20 = v899[4] ? v900_t19 : v900_t14;
-    wire v900_t21 = v899[5] ? v900_t20 : v900_t9;
-    wire [0:0] v900 = {v900_t21};
-    wire v901_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v901_t1 = v823[1] ? v901_t0 : 1'd0;
-    wire v901_t2 = v823[2] ? 1'd1 : v901_t1;
-    wire v901_t3 = v823[3] ? 1'd1 : v901_t2;
-    wire v901_t4 = v823[4] ? 1'd1 : v901_t3;
-    wire v901_t5 = v823[5] ? v901_t4 : 1'd0;
-    wire [0:0] v901 = {v901_t5};
-    wire [4:0] v902_l = v601; wire [0:0] v902_u = (v601 >>> 5) + v901; wire [5:0] v902 = {v902_u, v902_l};
-    wire v903_t0 = v902[0] ? 1'd1 : 1'd0;
-    wire v903_t1 = v902[1] ? 1'd0 : v903_t0;
-    wire v903_t2 = v902[1] ? 1'd1 : v903_t0;
-    wire v903_t3 = v902[0] ? 1'd0 : 1'd1;
-    wire v903_t4 = v902[1] ? v903_t3 : v903_t0;
-    wire v903_t5 = v902[2] ? v903_t4 : v903_t2;
-    wire v903_t6 = v902[1] ? 1'd1 : v903_t3;
-    wire v903_t7 = v902[2] ? v903_t1 : v903_t6;
-    wire v903_t8 = v902[3] ? v903_t7 : v903_t5;
-    wire v903_t9 = v902[4] ? v903_t8 : v903_t1;
-    wire v903_t10 = v902[2] ? v903_t0 : v903_t1;
-    wire v903_t11 = v902[3] ? 1'd0 : v903_t10;
-    wire v903_t12 = v902[1] ? v903_t0 : 1'd0;
-    wire v903_t13 = v902[2] ? v903_t0 : v903_t12;
-    wire v903_t14 = v902[1] ? v903_t0 : v903_t3;
-    wire v903_t15 = v902[2] ? 1'd1 : v903_t14;
-    wire v903_t16 = v902[3] ? v903_t15 : v903_t13;
-    wire v903_t17 = v902[4] ? v903_t16 : v903_t11;
-    wire v903_t18 = v902[5] ? v903_t17 : v903_t9;
-    wire [0:0] v903 = {v903_t18};
-    wire v904_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v904_t1 = v823[1] ? v904_t0 : 1'd0;
-    wire v904_t2 = v823[2] ? v904_t1 : 1'd0;
-    wire v904_t3 = v823[3] ? 1'd1 : v904_t2;
-    wire v904_t4 = v823[4] ? v904_t3 : 1'd0;
-    wire v904_t5 = v823[5] ? 1'd1 : v904_t4;
-    wire [0:0] v904 = {v904_t5};
-    wire [0:0] v905_l = v904; wire [0:0] v905_u = (v904 >>> 1) + v21; wire [1:0] v905 = {v905_u, v905_l};
-    wire [1:0] v906_l = v905; wire [0:0] v906_u = (v905 >>> 2) + v241; wire [2:0] v906 = {v906_u, v906_l};
-    wire [2:0] v907_l = v906; wire [0:0] v907_u = (v906 >>> 3) + v70; wire [3:0] v907 = {v907_u, v907_l};
-    wire [3:0] v908_l = v907; wire [0:0] v908_u = (v907 >>> 4) + v507; wire [4:0] v908 = {v908_u, v908_l};
-    wire [4:0] v909_l = v908; wire [0:0] v909_u = (v908 >>> 5) + v128; wire [5:0] v909 = {v909_u, v909_l};
-    wire v910_t0 = v909[0] ? 1'd0 : 1'd1;
-    wire v910_t1 = v909[1] ? v910_t0 : 1'd0;
-    wire v910_t2 = v909[1] ? 1'd0 : 1'd1;
-    wire v910_t3 = v909[2] ? v910_t2 : 1'd1;
-    wire v910_t4 = v909[3] ? v910_t3 : v910_t1;
-    wire v910_t5 = v909[0] ? 1'd1 : 1'd0;
-    wire v910_t6 = v909[1] ? 1'd0 : v910_t5;
-    wire v910_t7 = v909[2] ? 1'd0 : v910_t6;
-    wire v910_t8 = v909[1] ? 1'd1 : v910_t5;
-    wire v910_t9 = v909[2] ? 1'd0 : v910_t8;
-    wire v910_t10 = v909[3] ? v910_t9 : v910_t7;
-    wire v910_t11 = v909[4] ? v910_t10 : v910_t4;
-    wire v910_t12 = v909[1] ? v910_t0 : 1'd1;
-    wire v910_t13 = v909[1] ? 1'd0 : v910_t0;
-    wire v910_t14 = v909[2] ? v910_t13 : v910_t12;
-    wire v910_t15 = v909[1] ? 1'd1 : v910_t0;
-    wire v910_t16 = v909[2] ? v910_t15 : v910_t5;
-    wire v910_t17 = v909[3] ? v910_t16 : v910_t14;
-    wire v910_t18 = v909[1] ? v910_t5 : v910_t0;
-    wire v910_t19 = v909[2] ? v910_t15 : v910_t18;
-    wire v910_t20 = v909[1] ? v910_t5 : 1'd1;
-    wire v910_t21 = v909[2] ? v910_t20 : v910_t5;
-    wire v910_t22 = v909[3] ? v910_t21 : v910_t19;
-    wire v910_t23 = v909[4] ? v910_t22 : v910_t17;
-    wire v910_t24 = v909[5] ? v910_t23 : v910_t11;
-    wire [0:0] v910 = {v910_t24};
-    wire [0:0] v911_l = v904; wire [0:0] v911_u = (v904 >>> 1) + v99; wire [1:0] v911 = {v911_u, v911_l};
-    wire [1:0] v912_l = v911; wire [0:0] v912_u = (v911 >>> 2) + v438; wire [2:0] v912 = {v912_u, v912_l};
-    wire [2:0] v913_l = v912; wire [0:0] v913_u = (v912 >>> 3) + v763; wire [3:0] v913 = {v913_u, v913_l};
-    wire [3:0] v914_l = v913; wire [0:0] v914_u = (v913 >>> 4) + v450; wire [4:0] v914 = {v914_u, v914_l};
-    wire [0:0] v915_l = v438; wire [0:0] v915_u = (v438 >>> 1) + v904; wire [1:0] v915 = {v915_u, v915_l};
-    wire [1:0] v916_l = v915; wire [0:0] v916_u = (v915 >>> 2) + v481; wire [2:0] v916 = {v916_u, v916_l};
-    wire [0:0] v917_l = v396; wire [0:0] v917_u = (v396 >>> 1) + v904; wire [1:0] v917 = {v917_u, v917_l};
-    wire [0:0] v918_l = v904; wire [0:0] v918_u = (v904 >>> 1) + v450; wire [1:0] v918 = {v918_u, v918_l};
-    wire [5:0] v919 = inputs[59:54];
-    wire v920_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v920_t1 = v919[1] ? v920_t0 : 1'd0;
-    wire v920_t2 = v919[2] ? 1'd1 : v920_t1;
-    wire v920_t3 = v919[3] ? v920_t2 : 1'd0;
-    wire v920_t4 = v919[4] ? 1'd1 : v920_t3;
-    wire v920_t5 = v919[5] ? v920_t4 : 1'd0;
-    wire [0:0] v920 = {v920_t5};
-    wire v921_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v921_t1 = v919[1] ? v921_t0 : 1'd0;
-    wire v921_t2 = v919[2] ? v921_t1 : 1'd0;
-    wire v921_t3 = v919[3] ? 1'd1 : v921_t2;
-    wire v921_t4 = v919[4] ? 1'd1 : v921_t3;
-    wire v921_t5 = v919[5] ? v921_t4 : 1'd0;
-    wire [0:0] v921 = {v921_t5};
-    wire [0:0] v922_l = v17; wire [0:0] v922_u = (v17 >>> 1) + v921; wire [1:0] v922 = {v922_u, v922_l};
-    wire [1:0] v923_l = v922; wire [0:0] v923_u = (v922 >>> 2) + v87; wire [2:0] v923 = {v923_u, v923_l};
-    wire [2:0] v924_l = v923; wire [0:0] v924_u = (v923 >>> 3) + v405; wire [3:0] v924 = {v924_u, v924_l};
-    wire v925_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v925_t1 = v919[1] ? 1'd1 : v925_t0;
-    wire v925_t2 = v919[2] ? 1'd1 : v925_t1;
-    wire v925_t3 = v919[3] ? v925_t2 : 1'd0;
-    wire v925_t4 = v919[4] ? v925_t3 : 1'd0;
-    wire v925_t5 = v919[5] ? 1'd1 : v925_t4;
-    wire [0:0] v925 = {v925_t5};
-    wire [3:0] v926 = (v919 >>> 2);
-    wire v927_t0 = v926[0] ? 1'd1 : 1'd0;
-    wire v927_t1 = v926[1] ? 1'd1 : v927_t0;
-    wire v927_t2 = v926[2] ? 1'd1 : v927_t1;
-    wire v927_t3 = v926[3] ? v927_t2 : 1'd0;
-    wire [0:0] v927 = {v927_t3};
-    wire [3:0] v928_l = v649; wire [0:0] v928_u = (v649 >>> 4) + v927; wire [4:0] v928 = {v928_u, v928_l};
-    wire [4:0] v929_l = v928; wire [0:0] v929_u = (v928 >>> 5) + v161; wire [5:0] v929 = {v929_u, v929_l};
-    wire v930_t0 = v929[0] ? 1'd1 : 1'd0;
-    wire v930_t1 = v929[0] ? 1'd0 : 1'd1;
-    wire v930_t2 = v929[1] ? 1'd1 : v930_t1;
-    wire v930_t3 = v929[2] ? v930_t2 : v930_t0;
-    wire v930_t4 = v929[1] ? v930_t0 : 1'd0;
-    wire v930_t5 = v929[2] ? v930_t4 : v930_t2;
-    wire v930_t6 = v929[3] ? v930_t5 : v930_t3;
-    wire v930_t7 = v929[1] ? v930_t0 : v930_t1;
-    wire v930_t8 = v929[2] ? v930_t2 : v930_t7;
-    wire v930_t9 = v929[2] ? v930_t1 : 1'd0;
-    wire v930_t10 = v929[3] ? v930_t9 : v930_t8;
-    wire v930_t11 = v929[4] ? v930_t10 : v930_t6;
-    wire v930_t12 = v929[1] ? v930_t0 : 1'd1;
-    wire v930_t13 = v929[2] ? v930_t7 : v930_t12;
-    wire v930_t14 = v929[1] ? 1'd0 : v930_t0;
-    wire v930_t15 = v929[2] ? v930_t7 : v930_t14;
-    wire v930_t16 = v929[3] ? v930_t15 : v930_t13;
-    wire v930_t17 = v929[1] ? v930_t1 : 1'd0;
-    wire v930_t18 = v929[2] ? 1'd0 : v930_t17;
-    wire v930_t19 = v929[3] ? 1'd1 : v930_t18;
-    wire v930_t20 = v929[4] ? v930_t19 : v930_t16;
-    wire v930_t21 = v929[5] ? v930_t20 : v930_t11;
-    wire [0:0] v930 = {v930_t21};
-    wire [0:0] v931_l = v61; wire [0:0] v931_u = (v61 >>> 1) + v927; wire [1:0] v931 = {v931_u, v931_l};
-    wire [1:0] v932_l = v931; wire [0:0] v932_u = (v931 >>> 2) + v883; wire [2:0] v932 = {v932_u, v932_l};
-    wire [2:0] v933_l = v932; wire [0:0] v933_u = (v932 >>> 3) + v438; wire [3:0] v933 = {v933_u, v933_l};
-    wire [3:0] v934_l = v933; wire [0:0] v934_u = (v933 >>> 4) + v587; wire [4:0] v934 = {v934_u, v934_l};
-    wire [4:0] v935_l = v934; wire [0:0] v935_u = (v934 >>> 5) + v76; wire [5:0] v935 = {v935_u, v935_l};
-    wire v936_t0 = v935[0] ? 1'd1 : 1'd0;
-    wire v936_t1 = v935[1] ? v936_t0 : 1'd0;
-    wire v936_t2 = v935[0] ? 1'd0 : 1'd1;
-    wire v936_t3 = v935[1] ? v936_t0 : v936_t2;
-    wire v936_t4 = v935[2] ? v936_t3 : v936_t1;
-    wire v936_t5 = v935[1] ? v936_t2 : 1'd1;
-    wire v936_t6 = v935[2] ? v936_t1 : v936_t5;
-    wire v936_t7 = v935[3] ? v936_t6 : v936_t4;
-    wire v936_t8 = v935[1] ? 1'd0 : v936_t2;
-    wire v936_t9 = v935[2] ? 1'd1 : v936_t8;
-    wire v936_t10 = v935[1] ? 1'd1 : 1'd0;
-    wire v936_t11 = v935[2] ? v936_t10 : v936_t3;
-    wire v936_t12 = v935[3] ? v936_t11 : v936_t9;
-    wire v936_t13 = v935[4] ? v936_t12 : v936_t7;
-    wire v936_t14 = v935[1] ? v936_t0 : 1'd1;
-    wire v936_t15 = v935[3] ? v936_t14 : v936_t3;
-    wire v936_t16 = v935[1] ? 1'd1 : v936_t2;
-    wire v936_t17 = v935[2] ? v936_t16 : 1'd0;
-    wire v936_t18 = v935[1] ? 1'd1 : v936_t0;
-    wire v936_t19 = v935[2] ? v936_t8 : v936_t18;
-    wire v936_t20 = v935[3] ? v936_t19 : v936_t17;
-    wire v936_t21 = v935[4] ? v936_t20 : v936_t15;
-    wire v936_t22 = v935[5] ? v936_t21 : v936_t13;
-    wire [0:0] v936 = {v936_t22};
-    wire v937_t0 = v926[0] ? 1'd1 : 1'd0;
-    wire v937_t1 = v926[1] ? 1'd1 : v937_t0;
-    wire v937_t2 = v926[2] ? v937_t1 : 1'd0;
-    wire v937_t3 = v926[3] ? 1'd1 : v937_t2;
-    wire [0:0] v937 = {v937_t3};
-    wire [3:0] v938_l = v771; wire [0:0] v938_u = (v771 >>> 4) + v937; wire [4:0] v938 = {v938_u, v938_l};
-    wire [2:0] v939 = (v919 >>> 3);
-    wire v940_t0 = v939[0] ? 1'd1 : 1'd0;
-    wire v940_t1 = v939[1] ? v940_t0 : 1'd0;
-    wire v940_t2 = v939[2] ? v940_t1 : 1'd0;
-    wire [0:0] v940 = {v940_t2};
-    wire v941_t0 = v939[0] ? 1'd1 : 1'd0;
-    wire v941_t1 = v939[1] ? 1'd1 : v941_t0;
-    wire v941_t2 = v939[2] ? v941_t1 : 1'd0;
-    wire [0:0] v941 = {v941_t2};
-    wire [1:0] v942 = (v919 >>> 4);
-    wire v943_t0 = v942[0] ? 1'd1 : 1'd0;
-    wire v943_t1 = v942[1] ? v943_t0 : 1'd0;
-    wire [0:0] v943 = {v943_t1};
-    wire [0:0] v944_l = v227; wire [0:0] v944_u = (v227 >>> 1) + v943; wire [1:0] v944 = {v944_u, v944_l};
-    wire [1:0] v945_l = v944; wire [0:0] v945_u = (v944 >>> 2) + v380; wire [2:0] v945 = {v945_u, v945_l};
-    wire [2:0] v946_l = v945; wire [0:0] v946_u = (v945 >>> 3) + v44; wire [3:0] v946 = {v946_u, v946_l};
-    wire [3:0] v947_l = v946; wire [0:0] v947_u = (v946 >>> 4) + v195; wire [4:0] v947 = {v947_u, v947_l};
-    wire v948_t0 = v942[0] ? 1'd1 : 1'd0;
-    wire v948_t1 = v942[1] ? 1'd1 : v948_t0;
-    wire [0:0] v948 = {v948_t1};
-    wire v949_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v949_t1 = v919[1] ? v949_t0 : 1'd0;
-    wire v949_t2 = v919[2] ? v949_t1 : 1'd0;
-    wire v949_t3 = v919[3] ? v949_t2 : 1'd0;
-    wire v949_t4 = v919[4] ? v949_t3 : 1'd0;
-    wire v949_t5 = v919[5] ? 1'd1 : v949_t4;
-    wire [0:0] v949 = {v949_t5};
-    wire [0:0] v950_l = v949; wire [0:0] v950_u = (v949 >>> 1) + v15; wire [1:0] v950 = {v950_u, v950_l};
-    wire [1:0] v951_l = v950; wire [0:0] v951_u = (v950 >>> 2) + v98; wire [2:0] v951 = {v951_u, v951_l};
-    wire [2:0] v952_l = v951; wire [0:0] v952_u = (v951 >>> 3) + v438; wire [3:0] v952 = {v952_u, v952_l};
-    wire [3:0] v953_l = v952; wire [0:0] v953_u = (v952 >>> 4) + v49; wire [4:0] v953 = {v953_u, v953_l};
-    wire [0:0] v954_l = v949; wire [0:0] v954_u = (v949 >>> 1) + v587; wire [1:0] v954 = {v954_u, v954_l};
-    wire [1:0] v955_l = v954; wire [0:0] v955_u = (v954 >>> 2) + v189; wire [2:0] v955 = {v955_u, v955_l};
-    wire [2:0] v956_l = v955; wire [0:0] v956_u = (v955 >>> 3) + v383; wire [3:0] v956 = {v956_u, v956_l};
-    wire [3:0] v957_l = v956; wire [0:0] v957_u = (v956 >>> 4) + v188; wire [4:0] v957 = {v957_u, v957_l};
-    wire [4:0] v958_l = v957; wire [0:0] v958_u = (v957 >>> 5) + v311; wire [5:0] v958 = {v958_u, v958_l};
-    wire v959_t0 = v958[1] ? 1'd0 : 1'd1;
-    wire v959_t1 = v958[2] ? v959_t0 : 1'd0;
-    wire v959_t2 = v958[0] ? 1'd1 : 1'd0;
-    wire v959_t3 = v958[0] ? 1'd0 : 1'd1;
-    wire v959_t4 = v958[1] ? v959_t3 : v959_t2;
-    wire v959_t5 = v958[1] ? v959_t3 : 1'd0;
-    wire v959_t6 = v958[2] ? v959_t5 : v959_t4;
-    wire v959_t7 = v958[3] ? v959_t6 : v959_t1;
-    wire v959_t8 = v958[2] ? v959_t5 : 1'd0;
-    wire v959_t9 = v958[2] ? v959_t4 : v959_t2;
-    wire v959_t10 = v958[3] ? v959_t9 : v959_t8;
-    wire v959_t11 = v958[4] ? v959_t10 : v959_t7;
-    wire v959_t12 = v958[1] ? 1'd0 : v959_t2;
-    wire v959_t13 = v958[2] ? v959_t12 : v959_t5;
-    wire v959_t14 = v958[1] ? 1'd0 : v959_t3;
-    wire v959_t15 = v958[1] ? v959_t3 : 1'd1;
-    wire v959_t16 = v958[2] ? v959_t15 : v959_t14;
-    wire v959_t17 = v958[3] ? v959_t16 : v959_t13;
-    wire v959_t18 = v958[1] ? 1'd1 : v959_t3;
-    wire v959_t19 = v958[2] ? 1'd1 : v959_t18;
-    wire v959_t20 = v958[2] ? v959_t4 : v959_t5;
-    wire v959_t21 = v958[3] ? v959_t20 : v959_t19;
-    wire v959_t22 = v958[4] ? v959_t21 : v959_t17;
-    wire v959_t23 = v958[5] ? v959_t22 : v959_t11;
-    wire [0:0] v959 = {v959_t23};
-    wire v960_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v960_t1 = v919[1] ? v960_t0 : 1'd0;
-    wire v960_t2 = v919[2] ? 1'd1 : v960_t1;
-    wire v960_t3 = v919[3] ? 1'd1 : v960_t2;
-    wire v960_t4 = v919[4] ? v960_t3 : 1'd0;
-    wire v960_t5 = v919[5] ? v960_t4 : 1'd0;
-    wire [0:0] v960 = {v960_t5};
-    wire [0:0] v961_l = v365; wire [0:0] v961_u = (v365 >>> 1) + v960; wire [1:0] v961 = {v961_u, v961_l};
-    wire [1:0] v962_l = v961; wire [0:0] v962_u = (v961 >>> 2) + v365; wire [2:0] v962 = {v962_u, v962_l};
-    wire [2:0] v963_l = v962; wire [0:0] v963_u = (v962 >>> 3) + v405; wire [3:0] v963 = {v963_u, v963_l};
-    wire v964_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v964_t1 = v919[1] ? v964_t0 : 1'd0;
-    wire v964_t2 = v919[2] ? v964_t1 : 1'd0;
-    wire v964_t3 = v919[3] ? v964_t2 : 1'd0;
-    wire v964_t4 = v919[4] ? 1'd1 : v964_t3;
-    wire v964_t5 = v919[5] ? v964_t4 : 1'd0;
-    wire [0:0] v964 = {v964_t5};
-    wire [3:0] v965_l = v804; wire [0:0] v965_u = (v804 >>> 4) + v964; wire [4:0] v965 = {v965_u, v965_l};
-    wire [4:0] v966_l = v965; wire [0:0] v966_u = (v965 >>> 5) + v74; wire [5:0] v966 = {v966_u, v966_l};
-    wire v967_t0 = v966[0] ? 1'd0 : 1'd1;
-    wire v967_t1 = v966[1] ? 1'd1 : v967_t0;
-    wire v967_t2 = v966[1] ? v967_t0 : 1'd1;
-    wire v967_t3 = v966[2] ? v967_t2 : v967_t1;
-    wire v967_t4 = v966[0] ? 1'd1 : 1'd0;
-    wire v967_t5 = v966[1] ? v967_t4 : 1'd1;
-    wire v967_t6 = v966[2] ? v967_t5 : 1'd1;
-    wire v967_t7 = v966[3] ? v967_t6 : v967_t3;
-    wire v967_t8 = v966[1] ? 1'd0 : 1'd1;
-    wire v967_t9 = v966[2] ? v967_t8 : 1'd1;
-    wire v967_t10 = v966[3] ? 1'd1 : v967_t9;
-    wire v967_t11 = v966[4] ? v967_t10 : v967_t7;
-    wire v967_t12 = v966[1] ? 1'd1 : 1'd0;
-    wire v967_t13 = v966[2] ? v967_t2 : v967_t12;
-    wire v967_t14 = v966[3] ? 1'd1 : v967_t13;
-    wire v967_t15 = v966[1] ? 1'd1 : v967_t4;
-    wire v967_t16 = v966[2] ? v967_t0 : v967_t15;
-    wire v967_t17 = v966[1] ? v967_t4 : v967_t0;
-    wire v967_t18 = v966[2] ? v967_t17 : v967_t1;
-    wire v967_t19 = v966[3] ? v967_t18 : v967_t16;
-    wire v967_t20 = v966[4] ? v967_t19 : v967_t14;
-    wire v967_t21 = v966[5] ? v967_t20 : v967_t11;
-    wire [0:0] v967 = {v967_t21};
-    wire [0:0] v968_l = v964; wire [0:0] v968_u = (v964 >>> 1) + v438; wire [1:0] v968 = {v968_u, v968_l};
-    wire [1:0] v969_l = v968; wire [0:0] v969_u = (v968 >>> 2) + v331; wire [2:0] v969 = {v969_u, v969_l};
-    wire [2:0] v970_l = v969; wire [0:0] v970_u = (v969 >>> 3) + v98; wire [3:0] v970 = {v970_u, v970_l};
-    wire [3:0] v971_l = v970; wire [0:0] v971_u = (v970 >>> 4) + v236; wire [4:0] v971 = {v971_u, v971_l};
-    wire v972_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v972_t1 = v919[1] ? 1'd1 : v972_t0;
-    wire v972_t2 = v919[2] ? v972_t1 : 1'd0;
-    wire v972_t3 = v919[3] ? 1'd1 : v972_t2;
-    wire v972_t4 = v919[4] ? v972_t3 : 1'd0;
-    wire v972_t5 = v919[5] ? v972_t4 : 1'd0;
-    wire [0:0] v972 = {v972_t5};
-    wire [0:0] v973_l = v972; wire [0:0] v973_u = (v972 >>> 1) + v35; wire [1:0] v973 = {v973_u, v973_l};
-    wire v974_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v974_t1 = v919[1] ? 1'd1 : v974_t0;
-    wire v974_t2 = v919[2] ? v974_t1 : 1'd0;
-    wire v974_t3 = v919[3] ? v974_t2 : 1'd0;
-    wire v974_t4 = v919[4] ? 1'd1 : v974_t3;
-    wire v974_t5 = v919[5] ? v974_t4 : 1'd0;
-    wire [0:0] v974 = {v974_t5};
-    wire v975_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v975_t1 = v919[1] ? v975_t0 : 1'd0;
-    wire v975_t2 = v919[2] ? 1'd1 : v975_t1;
-    wire v975_t3 = v919[3] ? v975_t2 : 1'd0;
-    wire v975_t4 = v919[4] ? v975_t3 : 1'd0;
-    wire v975_t5 = v919[5] ? v975_t4 : 1'd0;
-    wire [0:0] v975 = {v975_t5};
-    wire [0:0] v976_l = v975; wire [0:0] v976_u = (v975 >>> 1) + v587; wire [1:0] v976 = {v976_u, v976_l};
-    wire [1:0] v977_l = v976; wire [0:0] v977_u = (v976 >>> 2) + v48; wire [2:0] v977 = {v977_u, v977_l};
-    wire v978_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v978_t1 = v919[1] ? v978_t0 : 1'd0;
-    wire v978_t2 = v919[2] ? v978_t1 : 1'd0;
-    wire v978_t3 = v919[3] ? 1'd1 : v978_t2;
-    wire v978_t4 = v919[4] ? v978_t3 : 1'd0;
-    wire v978_t5 = v919[5] ? 1'd1 : v978_t4;
-    wire [0:0] v978 = {v978_t5};
-    wire [0:0] v979_l = v978; wire [0:0] v979_u = (v978 >>> 1) + v88; wire [1:0] v979 = {v979_u, v979_l};
-    wire [1:0] v980_l = v979; wire [0:0] v980_u = (v979 >>> 2) + v41; wire [2:0] v980 = {v980_u, v980_l};
-    wire v981_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v981_t1 = v919[1] ? 1'd1 : v981_t0;
-    wire v981_t2 = v919[2] ? 1'd1 : v981_t1;
-    wire v981_t3 = v919[3] ? 1'd1 : v981_t2;
-    wire v981_t4 = v919[4] ? 1'd1 : v981_t3;
-    wire v981_t5 = v919[5] ? v981_t4 : 1'd0;
-    wire [0:0] v981 = {v981_t5};
-    wire [0:0] v982_l = v981; wire [0:0] v982_u = (v981 >>> 1) + v63; wire [1:0] v982 = {v982_u, v982_l};
-    wire [1:0] v983_l = v982; wire [0:0] v983_u = (v982 >>> 2) + v396; wire [2:0] v983 = {v983_u, v983_l};
-    wire v984_t0 = v919[0] ? 1'd1 : 1'd0;
-    wire v984_t1 = v919[1] ? v984_t0 : 1'd0;
-    wire v984_t2 = v919[2] ? 1'd1 : v984_t1;
-    wire v984_t3 = v919[3] ? 1'd1 : v984_t2;
-    wire v984_t4 = v919[4] ? 1'd1 : v984_t3;
-    wire v984_t5 = v919[5] ? v984_t4 : 1'd0;
-    wire [0:0] v984 = {v984_t5};
-    wire [4:0] v985_l = v309; wire [0:0] v985_u = (v309 >>> 5) + v984; wire [5:0] v985 = {v985_u, v985_l};
-    wire v986_t0 = v985[0] ? 1'd0 : 1'd1;
-    wire v986_t1 = v985[1] ? 1'd1 : v986_t0;
-    wire v986_t2 = v985[1] ? 1'd1 : 1'd0;
-    wire v986_t3 = v985[2] ? v986_t2 : v986_t1;
-    wire v986_t4 = v985[0] ? 1'd1 : 1'd0;
-    wire v986_t5 = v985[1] ? v986_t4 : 1'd1;
-    wire v986_t6 = v985[2] ? v986_t5 : 1'd1;
-    wire v986_t7 = v985[3] ? v986_t6 : v986_t3;
-    wire v986_t8 = v985[1] ? v986_t4 : 1'd0;
-    wire v986_t9 = v985[1] ? 1'd0 : v986_t0;
-    wire v986_t10 = v985[2] ? v986_t9 : v986_t8;
-    wire v986_t11 = v985[2] ? v986_t4 : v986_t5;
-    wire v986_t12 = v985[3] ? v986_t11 : v986_t10;
-    wire v986_t13 = v985[4] ? v986_t12 : v986_t7;
-    wire v986_t14 = v985[1] ? v986_t0 : 1'd0;
-    wire v986_t15 = v985[2] ? v986_t2 : v986_t14;
-    wire v986_t16 = v985[1] ? 1'd1 : v986_t4;
-    wire v986_t17 = v985[2] ? v986_t5 : v986_t16;
-    wire v986_t18 = v985[3] ? v986_t17 : v986_t15;
-    wire v986_t19 = v985[1] ? v986_t0 : 1'd1;
-    wire v986_t20 = v985[2] ? v986_t19 : 1'd1;
-    wire v986_t21 = v985[2] ? v986_t2 : 1'd0;
-    wire v986_t22 = v985[3] ? v986_t21 : v986_t20;
-    wire v986_t23 = v985[4] ? v986_t22 : v986_t18;
-    wire v986_t24 = v985[5] ? v986_t23 : v986_t13;
-    wire [0:0] v986 = {v986_t24};
-    wire [2:0] v987_l = v702; wire [0:0] v987_u = (v702 >>> 3) + v984; wire [3:0] v987 = {v987_u, v987_l};
-    wire [3:0] v988_l = v987; wire [0:0] v988_u = (v987 >>> 4) + v587; wire [4:0] v988 = {v988_u, v988_l};
-    wire [4:0] v989 = (v919 >>> 1);
-    wire v990_t0 = v989[0] ? 1'd1 : 1'd0;
-    wire v990_t1 = v989[1] ? 1'd1 : v990_t0;
-    wire v990_t2 = v989[2] ? v990_t1 : 1'd0;
-    wire v990_t3 = v989[3] ? 1'd1 : v990_t2;
-    wire v990_t4 = v989[4] ? v990_t3 : 1'd0;
-    wire [0:0] v990 = {v990_t4};
-    wire [3:0] v991_l = v896; wire [0:0] v991_u = (v896 >>> 4) + v990; wire [4:0] v991 = {v991_u, v991_l};
-    wire v992_t0 = v989[0] ? 1'd1 : 1'd0;
-    wire v992_t1 = v989[1] ? v992_t0 : 1'd0;
-    wire v992_t2 = v989[2] ? 1'd1 : v992_t1;
-    wire v992_t3 = v989[3] ? v992_t2 : 1'd0;
-    wire v992_t4 = v989[4] ? v992_t3 : 1'd0;
-    wire [0:0] v992 = {v992_t4};
-    wire [1:0] v993_l = v234; wire [0:0] v993_u = (v234 >>> 2) + v992; wire [2:0] v993 = {v993_u, v993_l};
-    wire [2:0] v994_l = v993; wire [0:0] v994_u = (v993 >>> 3) + v901; wire [3:0] v994 = {v994_u, v994_l};
-    wire [3:0] v995_l = v994; wire [0:0] v995_u = (v994 >>> 4) + v380; wire [4:0] v995 = {v995_u, v995_l};
-    wire [4:0] v996_l = v995; wire [0:0] v996_u = (v995 >>> 5) + v30; wire [5:0] v996 = {v996_u, v996_l};
-    wire v997_t0 = v996[0] ? 1'd1 : 1'd0;
-    wire v997_t1 = v996[1] ? 1'd0 : v997_t0;
-    wire v997_t2 = v996[2] ? v997_t1 : 1'd0;
-    wire v997_t3 = v996[0] ? 1'd0 : 1'd1;
-    wire v997_t4 = v996[1] ? v997_t3 : 1'd0;
-    wire v997_t5 = v996[1] ? v997_t3 : v997_t0;
-    wire v997_t6 = v996[2] ? v997_t5 : v997_t4;
-    wire v997_t7 = v996[3] ? v997_t6 : v997_t2;
-    wire v997_t8 = v996[1] ? 1'd1 : v997_t0;
-    wire v997_t9 = v996[1] ? v997_t0 : 1'd0;
-    wire v997_t10 = v996[2] ? v997_t9 : v997_t8;
-    wire v997_t11 = v996[3] ? v997_t10 : v997_t5;
-    wire v997_t12 = v996[4] ? v997_t11 : v997_t7;
-    wire v997_t13 = v996[2] ? 1'd0 : v997_t1;
-    wire v997_t14 = v996[3] ? 1'd0 : v997_t13;
-    wire v997_t15 = v996[2] ? v997_t5 : v997_t1;
-    wire v997_t16 = v996[1] ? 1'd0 : 1'd1;
-    wire v997_t17 = v996[2] ? v997_t16 : 1'd0;
-    wire v997_t18 = v996[3] ? v997_t17 : v997_t15;
-    wire v997_t19 = v996[4] ? v997_t18 : v997_t14;
-    wire v997_t20 = v996[5] ? v997_t19 : v997_t12;
-    wire [0:0] v997 = {v997_t20};
-    wire v998_t0 = v989[0] ? 1'd1 : 1'd0;
-    wire v998_t1 = v989[1] ? v998_t0 : 1'd0;
-    wire v998_t2 = v989[2] ? 1'd1 : v998_t1;
-    wire v998_t3 = v989[3] ? 1'd1 : v998_t2;
-    wire v998_t4 = v989[4] ? v998_t3 : 1'd0;
-    wire [0:0] v998 = {v998_t4};
-    wire [1:0] v999_l = v437; wire [0:0] v999_u = (v437 >>> 2) + v998; wire [2:0] v999 = {v999_u, v999_l};
-    wire [2:0] v1000_l = v999; wire [0:0] v1000_u = (v999 >>> 3) + v125; wire [3:0] v1000 = {v1000_u, v1000_l};
-    wire [3:0] v1001_l = v1000; wire [0:0] v1001_u = (v1000 >>> 4) + v218; wire [4:0] v1001 = {v1001_u, v1001_l};
-    wire [4:0] v1002_l = v1001; wire [0:0] v1002_u = (v1001 >>> 5) + v298; wire [5:0] v1002 = {v1002_u, v1002_l};
-    wire v1003_t0 = v1002[0] ? 1'd0 : 1'd1;
-    wire v1003_t1 = v1002[1] ? 1'd0 : 1'd1;
-    wire v1003_t2 = v1002[2] ? v1003_t1 : v1003_t0;
-    wire v1003_t3 = v1002[1] ? 1'd0 : v1003_t0;
-    wire v1003_t4 = v1002[1] ? v1003_t0 : 1'd1;
-    wire v1003_t5 = v1002[2] ? v1003_t4 : v1003_t3;
-    wire v1003_t6 = v1002[3] ? v1003_t5 : v1003_t2;
-    wire v1003_t7 = v1002[0] ? 1'd1 : 1'd0;
-    wire v1003_t8 = v1002[1] ? 1'd0 : v1003_t7;
-    wire v1003_t9 = v1002[1] ? v1003_t7 : 1'd0;
-    wire v1003_t10 = v1002[2] ? v1003_t9 : v1003_t8;
-    wire v1003_t11 = v1002[1] ? v1003_t0 : 1'd0;
-    wire v1003_t12 = v1002[1] ? 1'd1 : 1'd0;
-    wire v1003_t13 = v1002[2] ? v1003_t12 : v1003_t11;
-    wire v1003_t14 = v1002[3] ? v1003_t13 : v1003_t10;
-    wire v1003_t15 = v1002[4] ? v1003_t14 : v1003_t6;
-    wire v1003_t16 = v1002[2] ? 1'd0 : v1003_t11;
-    wire v1003_t17 = v1002[2] ? 1'd0 : v1003_t0;
-    wire v1003_t18 = v1002[3] ? v1003_t17 : v1003_t16;
-    wire v1003_t19 = v1002[2] ? v1003_t11 : v1003_t9;
-    wire v1003_t20 = v1002[1] ? 1'd1 : v1003_t7;
-    wire v1003_t21 = v1002[2] ? v1003_t20 : v1003_t11;
-    wire v1003_t22 = v1002[3] ? v1003_t21 : v1003_t19;
-    wire v1003_t23 = v1002[4] ? v1003_t22 : v1003_t18;
-    wire v1003_t24 = v1002[5] ? v1003_t23 : v1003_t15;
-    wire [0:0] v1003 = {v1003_t24};
-    wire [0:0] v1004_l = v1003; wire [0:0] v1004_u = (v1003 >>> 1) + v903; wire [1:0] v1004 = {v1004_u, v1004_l};
-    wire [0:0] v1005_l = v169; wire [0:0] v1005_u = (v169 >>> 1) + v998; wire [1:0] v1005 = {v1005_u, v1005_l};
-    wire [1:0] v1006_l = v1005; wire [0:0] v1006_u = (v1005 >>> 2) + v139; wire [2:0] v1006 = {v1006_u, v1006_l};
-    wire v1007_t0 = v989[0] ? 1'd1 : 1'd0;
-    wire v1007_t1 = v989[1] ? 1'd1 : v1007_t0;
-    wire v1007_t2 = v989[2] ? v1007_t1 : 1'd0;
-    wire v1007_t3 = v989[3] ? v1007_t2 : 1'd0;
-    wire v1007_t4 = v989[4] ? 1'd1 : v1007_t3;
-    wire [0:0] v1007 = {v1007_t4};
-    wire [1:0] v1008_l = v166; wire [0:0] v1008_u = (v166 >>> 2) + v1007; wire [2:0] v1008 = {v1008_u, v1008_l};
-    wire [2:0] v1009_l = v1008; wire [0:0] v1009_u = (v1008 >>> 3) + v163; wire [3:0] v1009 = {v1009_u, v1009_l};
-    wire [3:0] v1010_l = v1009; wire [0:0] v1010_u = (v1009 >>> 4) + v133; wire [4:0] v1010 = {v1010_u, v1010_l};
-    wire [4:0] v1011_l = v1010; wire [0:0] v1011_u = (v1010 >>> 5) + v196; wire [5:0] v1011 = {v1011_u, v1011_l};
-    wire v1012_t0 = v1011[0] ? 1'd1 : 1'd0;
-    wire v1012_t1 = v1011[1] ? v1012_t0 : 1'd0;
-    wire v1012_t2 = v1011[2] ? v1012_t1 : 1'd0;
-    wire v1012_t3 = v1011[3] ? v1012_t2 : 1'd0;
-    wire v1012_t4 = v1011[0] ? 1'd0 : 1'd1;
-    wire v1012_t5 = v1011[1] ? v1012_t4 : v1012_t0;
-    wire v1012_t6 = v1011[2] ? v1012_t5 : v1012_t4;
-    wire v1012_t7 = v1011[1] ? 1'd0 : v1012_t0;
-    wire v1012_t8 = v1011[2] ? 1'd1 : v1012_t7;
-    wire v1012_t9 = v1011[3] ? v1012_t8 : v1012_t6;
-    wire v1012_t10 = v1011[4] ? v1012_t9 : v1012_t3;
-    wire v1012_t11 = v1011[1] ? 1'd0 : 1'd1;
-    wire v1012_t12 = v1011[2] ? 1'd0 : v1012_t11;
-    wire v1012_t13 = v1011[2] ? 1'd0 : v1012_t7;
-    wire v1012_t14 = v1011[3] ? v1012_t13 : v1012_t12;
-    wire v1012_t15 = v1011[2] ? v1012_t4 : v1012_t11;
-    wire v1012_t16 = v1011[2] ? v1012_t11 : v1012_t7;
-    wire v1012_t17 = v1011[3] ? v1012_t16 : v1012_t15;
-    wire v1012_t18 = v1011[4] ? v1012_t17 : v1012_t14;
-    wire v1012_t19 = v1011[5] ? v1012_t18 : v1012_t10;
-    wire [0:0] v1012 = {v1012_t19};
-    wire [0:0] v1013_l = v1012; wire [0:0] v1013_u = (v1012 >>> 1) + v592; wire [1:0] v1013 = {v1013_u, v1013_l};
-    wire v1014_t0 = v989[0] ? 1'd1 : 1'd0;
-    wire v1014_t1 = v989[1] ? 1'd1 : v1014_t0;
-    wire v1014_t2 = v989[2] ? 1'd1 : v1014_t1;
-    wire v1014_t3 = v989[3] ? v1014_t2 : 1'd0;
-    wire v1014_t4 = v989[4] ? v1014_t3 : 1'd0;
-    wire [0:0] v1014 = {v1014_t4};
-    wire [0:0] v1015_l = v1014; wire [0:0] v1015_u = (v1014 >>> 1) + v865; wire [1:0] v1015 = {v1015_u, v1015_l};
-    wire [0:0] v1016_l = v387; wire [0:0] v1016_u = (v387 >>> 1) + v1014; wire [1:0] v1016 = {v1016_u, v1016_l};
-    wire [1:0] v1017_l = v1016; wire [0:0] v1017_u = (v1016 >>> 2) + v697; wire [2:0] v1017 = {v1017_u, v1017_l};
-    wire [2:0] v1018_l = v1017; wire [0:0] v1018_u = (v1017 >>> 3) + v587; wire [3:0] v1018 = {v1018_u, v1018_l};
-    wire [3:0] v1019_l = v1018; wire [0:0] v1019_u = (v1018 >>> 4) + v697; wire [4:0] v1019 = {v1019_u, v1019_l};
-    wire [4:0] v1020_l = v1019; wire [0:0] v1020_u = (v1019 >>> 5) + v383; wire [5:0] v1020 = {v1020_u, v1020_l};
-    wire v1021_t0 = v1020[0] ? 1'd0 : 1'd1;
-    wire v1021_t1 = v1020[1] ? v1021_t0 : 1'd1;
-    wire v1021_t2 = v1020[0] ? 1'd1 : 1'd0;
-    wire v1021_t3 = v1020[1] ? v1021_t2 : v1021_t0;
-    wire v1021_t4 = v1020[2] ? v1021_t3 : v1021_t1;
-    wire v1021_t5 = v1020[1] ? 1'd1 : v1021_t2;
-    wire v1021_t6 = v1020[2] ? v1021_t5 : 1'd0;
-    wire v1021_t7 = v1020[3] ? v1021_t6 : v1021_t4;
-    wire v1021_t8 = v1020[1] ? v1021_t0 : v1021_t2;
-    wire v1021_t9 = v1020[3] ? v1021_t8 : v1021_t5;
-    wire v1021_t10 = v1020[4] ? v1021_t9 : v1021_t7;
-    wire v1021_t11 = v1020[1] ? v1021_t2 : 1'd1;
-    wire v1021_t12 = v1020[2] ? v1021_t11 : 1'd0;
-    wire v1021_t13 = v1020[1] ? 1'd1 : v1021_t0;
-    wire v1021_t14 = v1020[2] ? v1021_t13 : v1021_t5;
-    wire v1021_t15 = v1020[3] ? v1021_t14 : v1021_t12;
-    wire v1021_t16 = v1020[1] ? 1'd0 : v1021_t0;
-    wire v1021_t17 = v1020[2] ? v1021_t16 : v1021_t1;
-    wire v1021_t18 = v1020[3] ? v1021_t17 : v1021_t11;
-    wire v1021_t19 = v1020[4] ? v1021_t18 : v1021_t15;
-    wire v1021_t20 = v1020[5] ? v1021_t19 : v1021_t10;
-    wire [0:0] v1021 = {v1021_t20};
-    wire [5:0] v1022 = inputs[71:66];
-    wire v1023_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1023_t1 = v1022[1] ? 1'd1 : v1023_t0;
-    wire v1023_t2 = v1022[2] ? v1023_t1 : 1'd0;
-    wire v1023_t3 = v1022[3] ? v1023_t2 : 1'd0;
-    wire v1023_t4 = v1022[4] ? 1'd1 : v1023_t3;
-    wire v1023_t5 = v1022[5] ? 1'd1 : v1023_t4;
-    wire [0:0] v1023 = {v1023_t5};
-    wire [0:0] v1024_l = v1023; wire [0:0] v1024_u = (v1023 >>> 1) + v79; wire [1:0] v1024 = {v1024_u, v1024_l};
-    wire [1:0] v1025 = (v1022 >>> 4);
-    wire v1026_t0 = v1025[0] ? 1'd1 : 1'd0;
-    wire v1026_t1 = v1025[1] ? 1'd1 : v1026_t0;
-    wire [0:0] v1026 = {v1026_t1};
-    wire [0:0] v1027_l = v1026; wire [0:0] v1027_u = (v1026 >>> 1) + v10; wire [1:0] v1027 = {v1027_u, v1027_l};
-    wire [1:0] v1028_l = v1027; wire [0:0] v1028_u = (v1027 >>> 2) + v311; wire [2:0] v1028 = {v1028_u, v1028_l};
-    wire [2:0] v1029_l = v1028; wire [0:0] v1029_u = (v1028 >>> 3) + v311; wire [3:0] v1029 = {v1029_u, v1029_l};
-    wire [3:0] v1030_l = v1029; wire [0:0] v1030_u = (v1029 >>> 4) + v287; wire [4:0] v1030 = {v1030_u, v1030_l};
-    wire [4:0] v1031_l = v1030; wire [0:0] v1031_u = (v1030 >>> 5) + v352; wire [5:0] v1031 = {v1031_u, v1031_l};
-    wire v1032_t0 = v1031[0] ? 1'd0 : 1'd1;
-    wire v1032_t1 = v1031[1] ? 1'd1 : v1032_t0;
-    wire v1032_t2 = v1031[1] ? v1032_t0 : 1'd0;
-    wire v1032_t3 = v1031[2] ? v1032_t2 : v1032_t1;
-    wire v1032_t4 = v1031[2] ? v1032_t2 : 1'd1;
-    wire v1032_t5 = v1031[3] ? v1032_t4 : v1032_t3;
-    wire v1032_t6 = v1031[1] ? 1'd1 : 1'd0;
-    wire v1032_t7 = v1031[0] ? 1'd1 : 1'd0;
-    wire v1032_t8 = v1031[1] ? v1032_t7 : v1032_t0;
-    wire v1032_t9 = v1031[2] ? v1032_t8 : v1032_t6;
-    wire v1032_t10 = v1031[1] ? 1'd0 : v1032_t0;
-    wire v1032_t11 = v1031[2] ? 1'd0 : v1032_t10;
-    wire v1032_t12 = v1031[3] ? v1032_t11 : v1032_t9;
-    wire v1032_t13 = v1031[4] ? v1032_t12 : v1032_t5;
-    wire v1032_t14 = v1031[1] ? v1032_t7 : 1'd1;
-    wire v1032_t15 = v1031[2] ? v1032_t14 : v1032_t7;
-    wire v1032_t16 = v1031[2] ? v1032_t7 : v1032_t2;
-    wire v1032_t17 = v1031[3] ? v1032_t16 : v1032_t15;
-    wire v1032_t18 = v1031[1] ? 1'd1 : v1032_t7;
-    wire v1032_t19 = v1031[2] ? v1032_t18 : v1032_t6;
-    wire v1032_t20 = v1031[3] ? v1032_t19 : v1032_t18;
-    wire v1032_t21 = v1031[4] ? v1032_t20 : v1032_t17;
-    wire v1032_t22 = v1031[5] ? v1032_t21 : v1032_t13;
-    wire [0:0] v1032 = {v1032_t22};
-    wire v1033_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1033_t1 = v1022[1] ? 1'd1 : v1033_t0;
-    wire v1033_t2 = v1022[2] ? v1033_t1 : 1'd0;
-    wire v1033_t3 = v1022[3] ? v1033_t2 : 1'd0;
-    wire v1033_t4 = v1022[4] ? v1033_t3 : 1'd0;
-    wire v1033_t5 = v1022[5] ? 1'd1 : v1033_t4;
-    wire [0:0] v1033 = {v1033_t5};
-    wire [1:0] v1034_l = v1015; wire [0:0] v1034_u = (v1015 >>> 2) + v1033; wire [2:0] v1034 = {v1034_u, v1034_l};
-    wire [2:0] v1035_l = v1034; wire [0:0] v1035_u = (v1034 >>> 3) + v301; wire [3:0] v1035 = {v1035_u, v1035_l};
-    wire [3:0] v1036_l = v1035; wire [0:0] v1036_u = (v1035 >>> 4) + v56; wire [4:0] v1036 = {v1036_u, v1036_l};
-    wire v1037_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1037_t1 = v1022[1] ? v1037_t0 : 1'd0;
-    wire v1037_t2 = v1022[2] ? 1'd1 : v1037_t1;
-    wire v1037_t3 = v1022[3] ? 1'd1 : v1037_t2;
-    wire v1037_t4 = v1022[4] ? 1'd1 : v1037_t3;
-    wire v1037_t5 = v1022[5] ? v1037_t4 : 1'd0;
-    wire [0:0] v1037 = {v1037_t5};
-    wire [0:0] v1038_l = v697; wire [0:0] v1038_u = (v697 >>> 1) + v1037; wire [1:0] v1038 = {v1038_u, v1038_l};
-    wire v1039_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1039_t1 = v1022[1] ? 1'd1 : v1039_t0;
-    wire v1039_t2 = v1022[2] ? 1'd1 : v1039_t1;
-    wire v1039_t3 = v1022[3] ? v1039_t2 : 1'd0;
-    wire v1039_t4 = v1022[4] ? 1'd1 : v1039_t3;
-    wire v1039_t5 = v1022[5] ? 1'd1 : v1039_t4;
-    wire [0:0] v1039 = {v1039_t5};
-    wire [0:0] v1040_l = v135; wire [0:0] v1040_u = (v135 >>> 1) + v1039; wire [1:0] v1040 = {v1040_u, v1040_l};
-    wire [1:0] v1041_l = v1040; wire [0:0] v1041_u = (v1040 >>> 2) + v507; wire [2:0] v1041 = {v1041_u, v1041_l};
-    wire [2:0] v1042_l = v1041; wire [0:0] v1042_u = (v1041 >>> 3) + v87; wire [3:0] v1042 = {v1042_u, v1042_l};
-    wire [3:0] v1043_l = v1042; wire [0:0] v1043_u = (v1042 >>> 4) + v405; wire [4:0] v1043 = {v1043_u, v1043_l};
-    wire [4:0] v1044_l = v1043; wire [0:0] v1044_u = (v1043 >>> 5) + v901; wire [5:0] v1044 = {v1044_u, v1044_l};
-    wire v1045_t0 = v1044[0] ? 1'd1 : 1'd0;
-    wire v1045_t1 = v1044[1] ? 1'd0 : v1045_t0;
-    wire v1045_t2 = v1044[2] ? v1045_t1 : 1'd1;
-    wire v1045_t3 = v1044[1] ? 1'd1 : v1045_t0;
-    wire v1045_t4 = v1044[1] ? 1'd1 : 1'd0;
-    wire v1045_t5 = v1044[2] ? v1045_t4 : v1045_t3;
-    wire v1045_t6 = v1044[3] ? v1045_t5 : v1045_t2;
-    wire v1045_t7 = v1044[1] ? v1045_t0 : 1'd0;
-    wire v1045_t8 = v1044[2] ? v1045_t7 : v1045_t0;
-    wire v1045_t9 = v1044[3] ? 1'd0 : v1045_t8;
-    wire v1045_t10 = v1044[4] ? v1045_t9 : v1045_t6;
-    wire v1045_t11 = v1044[0] ? 1'd0 : 1'd1;
-    wire v1045_t12 = v1044[1] ? 1'd0 : v1045_t11;
-    wire v1045_t13 = v1044[2] ? v1045_t12 : 1'd1;
-    wire v1045_t14 = v1044[1] ? v1045_t0 : v1045_t11;
-    wire v1045_t15 = v1044[2] ? 1'd1 : v1045_t14;
-    wire v1045_t16 = v1044[3] ? v1045_t15 : v1045_t13;
-    wire v1045_t17 = v1044[1] ? v1045_t0 : 1'd1;
-    wire v1045_t18 = v1044[2] ? v1045_t17 : v1045_t1;
-    wire v1045_t19 = v1044[2] ? v1045_t7 : v1045_t11;
-    wire v1045_t20 = v1044[3] ? v1045_t19 : v1045_t18;
-    wire v1045_t21 = v1044[4] ? v1045_t20 : v1045_t16;
-    wire v1045_t22 = v1044[5] ? v1045_t21 : v1045_t10;
-    wire [0:0] v1045 = {v1045_t22};
-    wire [0:0] v1046_l = v734; wire [0:0] v1046_u = (v734 >>> 1) + v1045; wire [1:0] v1046 = {v1046_u, v1046_l};
-    wire [3:0] v1047 = (v1022 >>> 2);
-    wire v1048_t0 = v1047[0] ? 1'd1 : 1'd0;
-    wire v1048_t1 = v1047[1] ? v1048_t0 : 1'd0;
-    wire v1048_t2 = v1047[2] ? v1048_t1 : 1'd0;
-    wire v1048_t3 = v1047[3] ? 1'd1 : v1048_t2;
-    wire [0:0] v1048 = {v1048_t3};
-    wire [0:0] v1049_l = v879; wire [0:0] v1049_u = (v879 >>> 1) + v1048; wire [1:0] v1049 = {v1049_u, v1049_l};
-    wire [1:0] v1050_l = v1049; wire [0:0] v1050_u = (v1049 >>> 2) + v481; wire [2:0] v1050 = {v1050_u, v1050_l};
-    wire [2:0] v1051_l = v1050; wire [0:0] v1051_u = (v1050 >>> 3) + v836; wire [3:0] v1051 = {v1051_u, v1051_l};
-    wire v1052_t0 = v1047[0] ? 1'd1 : 1'd0;
-    wire v1052_t1 = v1047[1] ? 1'd1 : v1052_t0;
-    wire v1052_t2 = v1047[2] ? 1'd1 : v1052_t1;
-    wire v1052_t3 = v1047[3] ? v1052_t2 : 1'd0;
-    wire [0:0] v1052 = {v1052_t3};
-    wire [0:0] v1053_l = v3; wire [0:0] v1053_u = (v3 >>> 1) + v1052; wire [1:0] v1053 = {v1053_u, v1053_l};
-    wire v1054_t0 = v1047[0] ? 1'd1 : 1'd0;
-    wire v1054_t1 = v1047[1] ? v1054_t0 : 1'd0;
-    wire v1054_t2 = v1047[2] ? 1'd1 : v1054_t1;
-    wire v1054_t3 = v1047[3] ? 1'd1 : v1054_t2;
-    wire [0:0] v1054 = {v1054_t3};
-    wire [2:0] v1055 = (v1022 >>> 3);
-    wire v1056_t0 = v1055[0] ? 1'd1 : 1'd0;
-    wire v1056_t1 = v1055[1] ? v1056_t0 : 1'd0;
-    wire v1056_t2 = v1055[2] ? 1'd1 : v1056_t1;
-    wire [0:0] v1056 = {v1056_t2};
-    wire [3:0] v1057_l = v398; wire [0:0] v1057_u = (v398 >>> 4) + v1056; wire [4:0] v1057 = {v1057_u, v1057_l};
-    wire [4:0] v1058_l = v1057; wire [0:0] v1058_u = (v1057 >>> 5) + v114; wire [5:0] v1058 = {v1058_u, v1058_l};
-    wire v1059_t0 = v1058[0] ? 1'd0 : 1'd1;
-    wire v1059_t1 = v1058[1] ? 1'd1 : v1059_t0;
-    wire v1059_t2 = v1058[1] ? v1059_t0 : 1'd0;
-    wire v1059_t3 = v1058[2] ? v1059_t0 : v1059_t2;
-    wire v1059_t4 = v1058[3] ? v1059_t3 : v1059_t1;
-    wire v1059_t5 = v1058[0] ? 1'd1 : 1'd0;
-    wire v1059_t6 = v1058[1] ? 1'd0 : v1059_t5;
-    wire v1059_t7 = v1058[2] ? 1'd0 : v1059_t6;
-    wire v1059_t8 = v1058[1] ? v1059_t5 : 1'd0;
-    wire v1059_t9 = v1058[2] ? 1'd0 : v1059_t8;
-    wire v1059_t10 = v1058[3] ? v1059_t9 : v1059_t7;
-    wire v1059_t11 = v1058[4] ? v1059_t10 : v1059_t4;
-    wire v1059_t12 = v1058[1] ? 1'd0 : 1'd1;
-    wire v1059_t13 = v1058[2] ? 1'd1 : v1059_t12;
-    wire v1059_t14 = v1058[3] ? 1'd0 : v1059_t13;
-    wire v1059_t15 = v1058[1] ? 1'd1 : 1'd0;
-    wire v1059_t16 = v1058[2] ? 1'd1 : v1059_t15;
-    wire v1059_t17 = v1058[1] ? v1059_t0 : v1059_t5;
-    wire v1059_t18 = v1058[1] ? 1'd1 : v1059_t5;
-    wire v1059_t19 = v1058[2] ? v1059_t18 : v1059_t17;
-    wire v1059_t20 = v1058[3] ? v1059_t19 : v1059_t16;
-    wire v1059_t21 = v1058[4] ? v1059_t20 : v1059_t14;
-    wire v1059_t22 = v1058[5] ? v1059_t21 : v1059_t11;
-    wire [0:0] v1059 = {v1059_t22};
-    wire [2:0] v1060_l = v357; wire [0:0] v1060_u = (v357 >>> 3) + v1056; wire [3:0] v1060 = {v1060_u, v1060_l};
-    wire [0:0] v1061_l = v1056; wire [0:0] v1061_u = (v1056 >>> 1) + v853; wire [1:0] v1061 = {v1061_u, v1061_l};
-    wire [1:0] v1062_l = v1061; wire [0:0] v1062_u = (v1061 >>> 2) + v256; wire [2:0] v1062 = {v1062_u, v1062_l};
-    wire [0:0] v1063_l = v507; wire [0:0] v1063_u = (v507 >>> 1) + v1056; wire [1:0] v1063 = {v1063_u, v1063_l};
-    wire [1:0] v1064_l = v1063; wire [0:0] v1064_u = (v1063 >>> 2) + v481; wire [2:0] v1064 = {v1064_u, v1064_l};
-    wire [2:0] v1065_l = v1064; wire [0:0] v1065_u = (v1064 >>> 3) + v17; wire [3:0] v1065 = {v1065_u, v1065_l};
-    wire [3:0] v1066_l = v1065; wire [0:0] v1066_u = (v1065 >>> 4) + v507; wire [4:0] v1066 = {v1066_u, v1066_l};
-    wire [4:0] v1067_l = v1066; wire [0:0] v1067_u = (v1066 >>> 5) + v227; wire [5:0] v1067 = {v1067_u, v1067_l};
-    wire v1068_t0 = v1067[0] ? 1'd1 : 1'd0;
-    wire v1068_t1 = v1067[1] ? v1068_t0 : 1'd1;
-    wire v1068_t2 = v1067[0] ? 1'd0 : 1'd1;
-    wire v1068_t3 = v1067[1] ? 1'd0 : v1068_t2;
-    wire v1068_t4 = v1067[2] ? v1068_t3 : v1068_t1;
-    wire v1068_t5 = v1067[1] ? 1'd1 : v1068_t2;
-    wire v1068_t6 = v1067[2] ? v1068_t3 : v1068_t5;
-    wire v1068_t7 = v1067[3] ? v1068_t6 : v1068_t4;
-    wire v1068_t8 = v1067[2] ? v1068_t3 : v1068_t0;
-    wire v1068_t9 = v1067[1] ? v1068_t0 : 1'd0;
-    wire v1068_t10 = v1067[1] ? 1'd1 : 1'd0;
-    wire v1068_t11 = v1067[2] ? v1068_t10 : v1068_t9;
-    wire v1068_t12 = v1067[3] ? v1068_t11 : v1068_t8;
-    wire v1068_t13 = v1067[4] ? v1068_t12 : v1068_t7;
-    wire v1068_t14 = v1067[1] ? v1068_t0 : v1068_t2;
-    wire v1068_t15 = v1067[2] ? v1068_t14 : v1068_t0;
-    wire v1068_t16 = v1067[2] ? v1068_t10 : 1'd0;
-    wire v1068_t17 = v1067[3] ? v1068_t16 : v1068_t15;
-    wire v1068_t18 = v1067[2] ? v1068_t1 : v1068_t0;
-    wire v1068_t19 = v1067[1] ? v1068_t2 : 1'd0;
-    wire v1068_t20 = v1067[2] ? v1068_t19 : v1068_t0;
-    wire v1068_t21 = v1067[3] ? v1068_t20 : v1068_t18;
-    wire v1068_t22 = v1067[4] ? v1068_t21 : v1068_t17;
-    wire v1068_t23 = v1067[5] ? v1068_t22 : v1068_t13;
-    wire [0:0] v1068 = {v1068_t23};
-    wire v1069_t0 = v1055[0] ? 1'd1 : 1'd0;
-    wire v1069_t1 = v1055[1] ? 1'd1 : v1069_t0;
-    wire v1069_t2 = v1055[2] ? 1'd1 : v1069_t1;
-    wire [0:0] v1069 = {v1069_t2};
-    wire [0:0] v1070_l = v763; wire [0:0] v1070_u = (v763 >>> 1) + v1069; wire [1:0] v1070 = {v1070_u, v1070_l};
-    wire [1:0] v1071_l = v1070; wire [0:0] v1071_u = (v1070 >>> 2) + v686; wire [2:0] v1071 = {v1071_u, v1071_l};
-    wire [2:0] v1072_l = v1071; wire [0:0] v1072_u = (v1071 >>> 3) + v124; wire [3:0] v1072 = {v1072_u, v1072_l};
-    wire [3:0] v1073_l = v1072; wire [0:0] v1073_u = (v1072 >>> 4) + v8; wire [4:0] v1073 = {v1073_u, v1073_l};
-    wire [0:0] v1074_l = v1069; wire [0:0] v1074_u = (v1069 >>> 1) + v64; wire [1:0] v1074 = {v1074_u, v1074_l};
-    wire [1:0] v1075_l = v1074; wire [0:0] v1075_u = (v1074 >>> 2) + v15; wire [2:0] v1075 = {v1075_u, v1075_l};
-    wire [2:0] v1076_l = v1075; wire [0:0] v1076_u = (v1075 >>> 3) + v152; wire [3:0] v1076 = {v1076_u, v1076_l};
-    wire v1077_t0 = v1055[0] ? 1'd1 : 1'd0;
-    wire v1077_t1 = v1055[1] ? 1'd1 : v1077_t0;
-    wire v1077_t2 = v1055[2] ? v1077_t1 : 1'd0;
-    wire [0:0] v1077 = {v1077_t2};
-    wire [0:0] v1078_l = v972; wire [0:0] v1078_u = (v972 >>> 1) + v1077; wire [1:0] v1078 = {v1078_u, v1078_l};
-    wire [0:0] v1079_l = v1077; wire [0:0] v1079_u = (v1077 >>> 1) + v84; wire [1:0] v1079 = {v1079_u, v1079_l};
-    wire [0:0] v1080_l = v1077; wire [0:0] v1080_u = (v1077 >>> 1) + v975; wire [1:0] v1080 = {v1080_u, v1080_l};
-    wire [1:0] v1081_l = v1080; wire [0:0] v1081_u = (v1080 >>> 2) + v84; wire [2:0] v1081 = {v1081_u, v1081_l};
-    wire [2:0] v1082_l = v1081; wire [0:0] v1082_u = (v1081 >>> 3) + v865; wire [3:0] v1082 = {v1082_u, v1082_l};
-    wire v1083_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1083_t1 = v1022[1] ? 1'd1 : v1083_t0;
-    wire v1083_t2 = v1022[2] ? v1083_t1 : 1'd0;
-    wire v1083_t3 = v1022[3] ? 1'd1 : v1083_t2;
-    wire v1083_t4 = v1022[4] ? v1083_t3 : 1'd0;
-    wire v1083_t5 = v1022[5] ? v1083_t4 : 1'd0;
-    wire [0:0] v1083 = {v1083_t5};
-    wire [2:0] v1084_l = v983; wire [0:0] v1084_u = (v983 >>> 3) + v1083; wire [3:0] v1084 = {v1084_u, v1084_l};
-    wire [3:0] v1085_l = v1084; wire [0:0] v1085_u = (v1084 >>> 4) + v64; wire [4:0] v1085 = {v1085_u, v1085_l};
-    wire [4:0] v1086_l = v1085; wire [0:0] v1086_u = (v1085 >>> 5) + v114; wire [5:0] v1086 = {v1086_u, v1086_l};
-    wire v1087_t0 = v1086[0] ? 1'd1 : 1'd0;
-    wire v1087_t1 = v1086[1] ? 1'd0 : v1087_t0;
-    wire v1087_t2 = v1086[0] ? 1'd0 : 1'd1;
-    wire v1087_t3 = v1086[1] ? v1087_t2 : 1'd0;
-    wire v1087_t4 = v1086[2] ? v1087_t3 : v1087_t1;
-    wire v1087_t5 = v1086[1] ? v1087_t2 : 1'd1;
-    wire v1087_t6 = v1086[2] ? v1087_t1 : v1087_t5;
-    wire v1087_t7 = v1086[3] ? v1087_t6 : v1087_t4;
-    wire v1087_t8 = v1086[1] ? v1087_t0 : v1087_t2;
-    wire v1087_t9 = v1086[2] ? v1087_t0 : v1087_t8;
-    wire v1087_t10 = v1086[1] ? 1'd1 : 1'd0;
-    wire v1087_t11 = v1086[3] ? v1087_t10 : v1087_t9;
-    wire v1087_t12 = v1086[4] ? v1087_t11 : v1087_t7;
-    wire v1087_t13 = v1086[2] ? v1087_t5 : 1'd1;
-    wire v1087_t14 = v1086[1] ? v1087_t0 : 1'd0;
-    wire v1087_t15 = v1086[2] ? v1087_t14 : v1087_t3;
-    wire v1087_t16 = v1086[3] ? v1087_t15 : v1087_t13;
-    wire v1087_t17 = v1086[2] ? v1087_t2 : 1'd0;
-    wire v1087_t18 = v1086[2] ? v1087_t5 : v1087_t1;
-    wire v1087_t19 = v1086[3] ? v1087_t18 : v1087_t17;
-    wire v1087_t20 = v1086[4] ? v1087_t19 : v1087_t16;
-    wire v1087_t21 = v1086[5] ? v1087_t20 : v1087_t12;
-    wire [0:0] v1087 = {v1087_t21};
-    wire [0:0] v1088_l = v1087; wire [0:0] v1088_u = (v1087 >>> 1) + v793; wire [1:0] v1088 = {v1088_u, v1088_l};
-    wire [0:0] v1089_l = v684; wire [0:0] v1089_u = (v684 >>> 1) + v1083; wire [1:0] v1089 = {v1089_u, v1089_l};
-    wire v1090_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1090_t1 = v1022[1] ? 1'd1 : v1090_t0;
-    wire v1090_t2 = v1022[2] ? 1'd1 : v1090_t1;
-    wire v1090_t3 = v1022[3] ? 1'd1 : v1090_t2;
-    wire v1090_t4 = v1022[4] ? 1'd1 : v1090_t3;
-    wire v1090_t5 = v1022[5] ? v1090_t4 : 1'd0;
-    wire [0:0] v1090 = {v1090_t5};
-    wire [2:0] v1091_l = v165; wire [0:0] v1091_u = (v165 >>> 3) + v1090; wire [3:0] v1091 = {v1091_u, v1091_l};
-    wire [3:0] v1092_l = v1091; wire [0:0] v1092_u = (v1091 >>> 4) + v128; wire [4:0] v1092 = {v1092_u, v1092_l};
-    wire [4:0] v1093_l = v1092; wire [0:0] v1093_u = (v1092 >>> 5) + v383; wire [5:0] v1093 = {v1093_u, v1093_l};
-    wire v1094_t0 = v1093[0] ? 1'd0 : 1'd1;
-    wire v1094_t1 = v1093[0] ? 1'd1 : 1'd0;
-    wire v1094_t2 = v1093[1] ? v1094_t1 : v1094_t0;
-    wire v1094_t3 = v1093[2] ? 1'd0 : v1094_t2;
-    wire v1094_t4 = v1093[1] ? v1094_t1 : 1'd0;
-    wire v1094_t5 = v1093[2] ? v1094_t1 : v1094_t4;
-    wire v1094_t6 = v1093[3] ? v1094_t5 : v1094_t3;
-    wire v1094_t7 = v1093[1] ? v1094_t0 : 1'd0;
-    wire v1094_t8 = v1093[2] ? v1094_t7 : v1094_t4;
-    wire v1094_t9 = v1093[3] ? v1094_t4 : v1094_t8;
-    wire v1094_t10 = v1093[4] ? v1094_t9 : v1094_t6;
-    wire v1094_t11 = v1093[1] ? 1'd0 : v1094_t0;
-    wire v1094_t12 = v1093[2] ? v1094_t7 : v1094_t11;
-    wire v1094_t13 = v1093[2] ? v1094_t4 : v1094_t7;
-    wire v1094_t14 = v1093[3] ? v1094_t13 : v1094_t12;
-    wire v1094_t15 = v1093[2] ? v1094_t7 : v1094_t0;
-    wire v1094_t16 = v1093[1] ? v1094_t0 : 1'd1;
-    wire v1094_t17 = v1093[2] ? v1094_t16 : 1'd1;
-    wire v1094_t18 = v1093[3] ? v1094_t17 : v1094_t15;
-    wire v1094_t19 = v1093[4] ? v1094_t18 : v1094_t14;
-    wire v1094_t20 = v1093[5] ? v1094_t19 : v1094_t10;
-    wire [0:0] v1094 = {v1094_t20};
-    wire v1095_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1095_t1 = v1022[1] ? v1095_t0 : 1'd0;
-    wire v1095_t2 = v1022[2] ? 1'd1 : v1095_t1;
-    wire v1095_t3 = v1022[3] ? v1095_t2 : 1'd0;
-    wire v1095_t4 = v1022[4] ? 1'd1 : v1095_t3;
-    wire v1095_t5 = v1022[5] ? 1'd1 : v1095_t4;
-    wire [0:0] v1095 = {v1095_t5};
-    wire [0:0] v1096_l = v507; wire [0:0] v1096_u = (v507 >>> 1) + v1095; wire [1:0] v1096 = {v1096_u, v1096_l};
-    wire [1:0] v1097_l = v1096; wire [0:0] v1097_u = (v1096 >>> 2) + v73; wire [2:0] v1097 = {v1097_u, v1097_l};
-    wire [2:0] v1098_l = v1097; wire [0:0] v1098_u = (v1097 >>> 3) + v11; wire [3:0] v1098 = {v1098_u, v1098_l};
-    wire [3:0] v1099_l = v1098; wire [0:0] v1099_u = (v1098 >>> 4) + v285; wire [4:0] v1099 = {v1099_u, v1099_l};
-    wire [4:0] v1100_l = v1099; wire [0:0] v1100_u = (v1099 >>> 5) + v587; wire [5:0] v1100 = {v1100_u, v1100_l};
-    wire v1101_t0 = v1100[0] ? 1'd0 : 1'd1;
-    wire v1101_t1 = v1100[1] ? 1'd0 : v1101_t0;
-    wire v1101_t2 = v1100[1] ? 1'd0 : 1'd1;
-    wire v1101_t3 = v1100[2] ? v1101_t2 : v1101_t1;
-    wire v1101_t4 = v1100[1] ? 1'd1 : 1'd0;
-    wire v1101_t5 = v1100[2] ? v1101_t4 : 1'd1;
-    wire v1101_t6 = v1100[3] ? v1101_t5 : v1101_t3;
-    wire v1101_t7 = v1100[1] ? v1101_t0 : 1'd0;
-    wire v1101_t8 = v1100[2] ? v1101_t7 : v1101_t2;
-    wire v1101_t9 = v1100[0] ? 1'd1 : 1'd0;
-    wire v1101_t10 = v1100[1] ? v1101_t9 : v1101_t0;
-    wire v1101_t11 = v1100[1] ? 1'd0 : v1101_t9;
-    wire v1101_t12 = v1100[2] ? v1101_t11 : v1101_t10;
-    wire v1101_t13 = v1100[3] ? v1101_t12 : v1101_t8;
-    wire v1101_t14 = v1100[4] ? v1101_t13 : v1101_t6;
-    wire v1101_t15 = v1100[1] ? v1101_t0 : v1101_t9;
-    wire v1101_t16 = v1100[2] ? v1101_t15 : v1101_t0;
-    wire v1101_t17 = v1100[2] ? v1101_t4 : v1101_t0;
-    wire v1101_t18 = v1100[3] ? v1101_t17 : v1101_t16;
-    wire v1101_t19 = v1100[1] ? 1'd1 : v1101_t9;
-    wire v1101_t20 = v1100[2] ? v1101_t10 : v1101_t19;
-    wire v1101_t21 = v1100[1] ? 1'd1 : v1101_t0;
-    wire v1101_t22 = v1100[2] ? v1101_t21 : v1101_t0;
-    wire v1101_t23 = v1100[3] ? v1101_t22 : v1101_t20;
-    wire v1101_t24 = v1100[4] ? v1101_t23 : v1101_t18;
-    wire v1101_t25 = v1100[5] ? v1101_t24 : v1101_t14;
-    wire [0:0] v1101 = {v1101_t25};
-    wire [4:0] v1102 = (v1022 >>> 1);
-    wire v1103_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1103_t1 = v1102[1] ? v1103_t0 : 1'd0;
-    wire v1103_t2 = v1102[2] ? 1'd1 : v1103_t1;
-    wire v1103_t3 = v1102[3] ? 1'd1 : v1103_t2;
-    wire v1103_t4 = v1102[4] ? 1'd1 : v1103_t3;
-    wire [0:0] v1103 = {v1103_t4};
-    wire [2:0] v1104_l = v632; wire [0:0] v1104_u = (v632 >>> 3) + v1103; wire [3:0] v1104 = {v1104_u, v1104_l};
-    wire v1105_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1105_t1 = v1102[1] ? 1'd1 : v1105_t0;
-    wire v1105_t2 = v1102[2] ? v1105_t1 : 1'd0;
-    wire v1105_t3 = v1102[3] ? 1'd1 : v1105_t2;
-    wire v1105_t4 = v1102[4] ? v1105_t3 : 1'd0;
-    wire [0:0] v1105 = {v1105_t4};
-    wire [0:0] v1106_l = v1105; wire [0:0] v1106_u = (v1105 >>> 1) + v78; wire [1:0] v1106 = {v1106_u, v1106_l};
-    wire [1:0] v1107_l = v1106; wire [0:0] v1107_u = (v1106 >>> 2) + v92; wire [2:0] v1107 = {v1107_u, v1107_l};
-    wire v1108_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1108_t1 = v1102[1] ? 1'd1 : v1108_t0;
-    wire v1108_t2 = v1102[2] ? v1108_t1 : 1'd0;
-    wire v1108_t3 = v1102[3] ? 1'd1 : v1108_t2;
-    wire v1108_t4 = v1102[4] ? 1'd1 : v1108_t3;
-    wire [0:0] v1108 = {v1108_t4};
-    wire [0:0] v1109_l = v1108; wire [0:0] v1109_u = (v1108 >>> 1) + v173; wire [1:0] v1109 = {v1109_u, v1109_l};
-    wire [1:0] v1110_l = v1109; wire [0:0] v1110_u = (v1109 >>> 2) + v345; wire [2:0] v1110 = {v1110_u, v1110_l};
-    wire [2:0] v1111_l = v1110; wire [0:0] v1111_u = (v1110 >>> 3) + v438; wire [3:0] v1111 = {v1111_u, v1111_l};
-    wire [3:0] v1112_l = v1111; wire [0:0] v1112_u = (v1111 >>> 4) + v64; wire [4:0] v1112 = {v1112_u, v1112_l};
-    wire [4:0] v1113_l = v1112; wire [0:0] v1113_u = (v1112 >>> 5) + v54; wire [5:0] v1113 = {v1113_u, v1113_l};
-    wire v1114_t0 = v1113[0] ? 1'd0 : 1'd1;
-    wire v1114_t1 = v1113[1] ? v1114_t0 : 1'd1;
-    wire v1114_t2 = v1113[0] ? 1'd1 : 1'd0;
-    wire v1114_t3 = v1113[1] ? 1'd1 : v1114_t2;
-    wire v1114_t4 = v1113[2] ? v1114_t3 : v1114_t1;
-    wire v1114_t5 = v1113[2] ? v1114_t1 : 1'd1;
-    wire v1114_t6 = v1113[3] ? v1114_t5 : v1114_t4;
-    wire v1114_t7 = v1113[1] ? 1'd0 : 1'd1;
-    wire v1114_t8 = v1113[2] ? v1114_t3 : v1114_t7;
-    wire v1114_t9 = v1113[3] ? v1114_t3 : v1114_t8;
-    wire v1114_t10 = v1113[4] ? v1114_t9 : v1114_t6;
-    wire v1114_t11 = v1113[1] ? v1114_t2 : 1'd1;
-    wire v1114_t12 = v1113[2] ? v1114_t11 : 1'd1;
-    wire v1114_t13 = v1113[2] ? v1114_t1 : v1114_t3;
-    wire v1114_t14 = v1113[3] ? v1114_t13 : v1114_t12;
-    wire v1114_t15 = v1113[1] ? v1114_t2 : v1114_t0;
-    wire v1114_t16 = v1113[2] ? v1114_t3 : v1114_t15;
-    wire v1114_t17 = v1113[3] ? 1'd1 : v1114_t16;
-    wire v1114_t18 = v1113[4] ? v1114_t17 : v1114_t14;
-    wire v1114_t19 = v1113[5] ? v1114_t18 : v1114_t10;
-    wire [0:0] v1114 = {v1114_t19};
-    wire v1115_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1115_t1 = v1102[1] ? 1'd1 : v1115_t0;
-    wire v1115_t2 = v1102[2] ? v1115_t1 : 1'd0;
-    wire v1115_t3 = v1102[3] ? v1115_t2 : 1'd0;
-    wire v1115_t4 = v1102[4] ? 1'd1 : v1115_t3;
-    wire [0:0] v1115 = {v1115_t4};
-    wire v1116_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1116_t1 = v1102[1] ? v1116_t0 : 1'd0;
-    wire v1116_t2 = v1102[2] ? v1116_t1 : 1'd0;
-    wire v1116_t3 = v1102[3] ? 1'd1 : v1116_t2;
-    wire v1116_t4 = v1102[4] ? 1'd1 : v1116_t3;
-    wire [0:0] v1116 = {v1116_t4};
-    wire [0:0] v1117_l = v376; wire [0:0] v1117_u = (v376 >>> 1) + v1116; wire [1:0] v1117 = {v1117_u, v1117_l};
-    wire [1:0] v1118_l = v1117; wire [0:0] v1118_u = (v1117 >>> 2) + v507; wire [2:0] v1118 = {v1118_u, v1118_l};
-    wire [0:0] v1119_l = v1116; wire [0:0] v1119_u = (v1116 >>> 1) + v144; wire [1:0] v1119 = {v1119_u, v1119_l};
-    wire [1:0] v1120_l = v1119; wire [0:0] v1120_u = (v1119 >>> 2) + v20; wire [2:0] v1120 = {v1120_u, v1120_l};
-    wire [2:0] v1121_l = v1120; wire [0:0] v1121_u = (v1120 >>> 3) + v1054; wire [3:0] v1121 = {v1121_u, v1121_l};
-    wire [3:0] v1122_l = v1121; wire [0:0] v1122_u = (v1121 >>> 4) + v146; wire [4:0] v1122 = {v1122_u, v1122_l};
-    wire v1123_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1123_t1 = v1102[1] ? 1'd1 : v1123_t0;
-    wire v1123_t2 = v1102[2] ? 1'd1 : v1123_t1;
-    wire v1123_t3 = v1102[3] ? v1123_t2 : 1'd0;
-    wire v1123_t4 = v1102[4] ? v1123_t3 : 1'd0;
-    wire [0:0] v1123 = {v1123_t4};
-    wire [2:0] v1124_l = v566; wire [0:0] v1124_u = (v566 >>> 3) + v1123; wire [3:0] v1124 = {v1124_u, v1124_l};
-    wire [3:0] v1125_l = v1124; wire [0:0] v1125_u = (v1124 >>> 4) + v365; wire [4:0] v1125 = {v1125_u, v1125_l};
-    wire [4:0] v1126_l = v1125; wire [0:0] v1126_u = (v1125 >>> 5) + v365; wire [5:0] v1126 = {v1126_u, v1126_l};
-    wire v1127_t0 = v1126[0] ? 1'd1 : 1'd0;
-    wire v1127_t1 = v1126[1] ? v1127_t0 : 1'd0;
-    wire v1127_t2 = v1126[2] ? v1127_t1 : 1'd0;
-    wire v1127_t3 = v1126[1] ? 1'd1 : 1'd0;
-    wire v1127_t4 = v1126[1] ? 1'd1 : v1127_t0;
-    wire v1127_t5 = v1126[2] ? v1127_t4 : v1127_t3;
-    wire v1127_t6 = v1126[3] ? v1127_t5 : v1127_t2;
-    wire v1127_t7 = v1126[0] ? 1'd0 : 1'd1;
-    wire v1127_t8 = v1126[1] ? 1'd1 : v1127_t7;
-    wire v1127_t9 = v1126[2] ? v1127_t8 : v1127_t4;
-    wire v1127_t10 = v1126[1] ? 1'd0 : v1127_t7;
-    wire v1127_t11 = v1126[1] ? v1127_t7 : 1'd1;
-    wire v1127_t12 = v1126[2] ? v1127_t11 : v1127_t10;
-    wire v1127_t13 = v1126[3] ? v1127_t12 : v1127_t9;
-    wire v1127_t14 = v1126[4] ? v1127_t13 : v1127_t6;
-    wire v1127_t15 = v1126[2] ? v1127_t3 : v1127_t10;
-    wire v1127_t16 = v1126[1] ? 1'd0 : 1'd1;
-    wire v1127_t17 = v1126[2] ? v1127_t3 : v1127_t16;
-    wire v1127_t18 = v1126[3] ? v1127_t17 : v1127_t15;
-    wire v1127_t19 = v1126[2] ? v1127_t7 : v1127_t4;
-    wire v1127_t20 = v1126[2] ? v1127_t8 : v1127_t1;
-    wire v1127_t21 = v1126[3] ? v1127_t20 : v1127_t19;
-    wire v1127_t22 = v1126[4] ? v1127_t21 : v1127_t18;
-    wire v1127_t23 = v1126[5] ? v1127_t22 : v1127_t14;
-    wire [0:0] v1127 = {v1127_t23};
-    wire [1:0] v1128_l = v721; wire [0:0] v1128_u = (v721 >>> 2) + v1123; wire [2:0] v1128 = {v1128_u, v1128_l};
-    wire [0:0] v1129_l = v783; wire [0:0] v1129_u = (v783 >>> 1) + v1123; wire [1:0] v1129 = {v1129_u, v1129_l};
-    wire [1:0] v1130_l = v1129; wire [0:0] v1130_u = (v1129 >>> 2) + v1069; wire [2:0] v1130 = {v1130_u, v1130_l};
-    wire [2:0] v1131_l = v1130; wire [0:0] v1131_u = (v1130 >>> 3) + v694; wire [3:0] v1131 = {v1131_u, v1131_l};
-    wire [3:0] v1132_l = v1131; wire [0:0] v1132_u = (v1131 >>> 4) + v1123; wire [4:0] v1132 = {v1132_u, v1132_l};
-    wire [4:0] v1133_l = v1132; wire [0:0] v1133_u = (v1132 >>> 5) + v481; wire [5:0] v1133 = {v1133_u, v1133_l};
-    wire v1134_t0 = v1133[0] ? 1'd0 : 1'd1;
-    wire v1134_t1 = v1133[1] ? v1134_t0 : 1'd0;
-    wire v1134_t2 = v1133[0] ? 1'd1 : 1'd0;
-    wire v1134_t3 = v1133[1] ? v1134_t2 : 1'd1;
-    wire v1134_t4 = v1133[2] ? v1134_t3 : v1134_t1;
-    wire v1134_t5 = v1133[1] ? 1'd1 : v1134_t0;
-    wire v1134_t6 = v1133[1] ? 1'd0 : v1134_t2;
-    wire v1134_t7 = v1133[2] ? v1134_t6 : v1134_t5;
-    wire v1134_t8 = v1133[3] ? v1134_t7 : v1134_t4;
-    wire v1134_t9 = v1133[1] ? 1'd1 : 1'd0;
-    wire v1134_t10 = v1133[2] ? v1134_t1 : v1134_t9;
-    wire v1134_t11 = v1133[1] ? 1'd0 : 1'd1;
-    wire v1134_t12 = v1133[1] ? v1134_t0 : 1'd1;
-    wire v1134_t13 = v1133[2] ? v1134_t12 : v1134_t11;
-    wire v1134_t14 = v1133[3] ? v1134_t13 : v1134_t10;
-    wire v1134_t15 = v1133[4] ? v1134_t14 : v1134_t8;
-    wire v1134_t16 = v1133[1] ? 1'd0 : v1134_t0;
-    wire v1134_t17 = v1133[2] ? v1134_t16 : v1134_t11;
-    wire v1134_t18 = v1133[1] ? v1134_t0 : v1134_t2;
-    wire v1134_t19 = v1133[1] ? v1134_t2 : v1134_t0;
-    wire v1134_t20 = v1133[2] ? v1134_t19 : v1134_t18;
-    wire v1134_t21 = v1133[3] ? v1134_t20 : v1134_t17;
-    wire v1134_t22 = v1133[1] ? 1'd1 : v1134_t2;
-    wire v1134_t23 = v1133[2] ? v1134_t6 : v1134_t22;
-    wire v1134_t24 = v1133[2] ? v1134_t18 : v1134_t11;
-    wire v1134_t25 = v1133[3] ? v1134_t24 : v1134_t23;
-    wire v1134_t26 = v1133[4] ? v1134_t25 : v1134_t21;
-    wire v1134_t27 = v1133[5] ? v1134_t26 : v1134_t15;
-    wire [0:0] v1134 = {v1134_t27};
-    wire [0:0] v1135_l = v161; wire [0:0] v1135_u = (v161 >>> 1) + v1123; wire [1:0] v1135 = {v1135_u, v1135_l};
-    wire [1:0] v1136_l = v1135; wire [0:0] v1136_u = (v1135 >>> 2) + v146; wire [2:0] v1136 = {v1136_u, v1136_l};
-    wire [2:0] v1137_l = v1136; wire [0:0] v1137_u = (v1136 >>> 3) + v98; wire [3:0] v1137 = {v1137_u, v1137_l};
-    wire [3:0] v1138_l = v1137; wire [0:0] v1138_u = (v1137 >>> 4) + v130; wire [4:0] v1138 = {v1138_u, v1138_l};
-    wire [4:0] v1139_l = v1138; wire [0:0] v1139_u = (v1138 >>> 5) + v763; wire [5:0] v1139 = {v1139_u, v1139_l};
-    wire v1140_t0 = v1139[0] ? 1'd1 : 1'd0;
-    wire v1140_t1 = v1139[1] ? v1140_t0 : 1'd1;
-    wire v1140_t2 = v1139[2] ? v1140_t1 : 1'd1;
-    wire v1140_t3 = v1139[0] ? 1'd0 : 1'd1;
-    wire v1140_t4 = v1139[1] ? v1140_t3 : 1'd1;
-    wire v1140_t5 = v1139[2] ? v1140_t4 : 1'd1;
-    wire v1140_t6 = v1139[3] ? v1140_t5 : v1140_t2;
-    wire v1140_t7 = v1139[1] ? 1'd1 : v1140_t3;
-    wire v1140_t8 = v1139[2] ? 1'd1 : v1140_t7;
-    wire v1140_t9 = v1139[1] ? 1'd0 : v1140_t3;
-    wire v1140_t10 = v1139[2] ? 1'd0 : v1140_t9;
-    wire v1140_t11 = v1139[3] ? v1140_t10 : v1140_t8;
-    wire v1140_t12 = v1139[4] ? v1140_t11 : v1140_t6;
-    wire v1140_t13 = v1139[3] ? v1140_t4 : v1140_t1;
-    wire v1140_t14 = v1139[1] ? 1'd0 : v1140_t0;
-    wire v1140_t15 = v1139[2] ? v1140_t14 : v1140_t7;
-    wire v1140_t16 = v1139[2] ? 1'd0 : v1140_t1;
-    wire v1140_t17 = v1139[3] ? v1140_t16 : v1140_t15;
-    wire v1140_t18 = v1139[4] ? v1140_t17 : v1140_t13;
-    wire v1140_t19 = v1139[5] ? v1140_t18 : v1140_t12;
-    wire [0:0] v1140 = {v1140_t19};
-    wire v1141_t0 = v1102[0] ? 1'd1 : 1'd0;
-    wire v1141_t1 = v1102[1] ? v1141_t0 : 1'd0;
-    wire v1141_t2 = v1102[2] ? 1'd1 : v1141_t1;
-    wire v1141_t3 = v1102[3] ? v1141_t2 : 1'd0;
-    wire v1141_t4 = v1102[4] ? 1'd1 : v1141_t3;
-    wire [0:0] v1141 = {v1141_t4};
-    wire [4:0] v1142_l = v947; wire [0:0] v1142_u = (v947 >>> 5) + v1141; wire [5:0] v1142 = {v1142_u, v1142_l};
-    wire v1143_t0 = v1142[0] ? 1'd1 : 1'd0;
-    wire v1143_t1 = v1142[1] ? v1143_t0 : 1'd0;
-    wire v1143_t2 = v1142[0] ? 1'd0 : 1'd1;
-    wire v1143_t3 = v1142[1] ? v1143_t0 : v1143_t2;
-    wire v1143_t4 = v1142[2] ? v1143_t3 : v1143_t1;
-    wire v1143_t5 = v1142[2] ? v1143_t0 : v1143_t2;
-    wire v1143_t6 = v1142[3] ? v1143_t5 : v1143_t4;
-    wire v1143_t7 = v1142[1] ? v1143_t2 : 1'd1;
-    wire v1143_t8 = v1142[2] ? v1143_t1 : v1143_t7;
-    wire v1143_t9 = v1142[1] ? 1'd1 : v1143_t2;
-    wire v1143_t10 = v1142[2] ? v1143_t0 : v1143_t9;
-    wire v1143_t11 = v1142[3] ? v1143_t10 : v1143_t8;
-    wire v1143_t12 = v1142[4] ? v1143_t11 : v1143_t6;
-    wire v1143_t13 = v1142[1] ? 1'd0 : 1'd1;
-    wire v1143_t14 = v1142[1] ? 1'd1 : 1'd0;
-    wire v1143_t15 = v1142[2] ? v1143_t14 : v1143_t13;
-    wire v1143_t16 = v1142[3] ? 1'd0 : v1143_t15;
-    wire v1143_t17 = v1142[1] ? 1'd0 : v1143_t2;
-    wire v1143_t18 = v1142[2] ? v1143_t14 : v1143_t17;
-    wire v1143_t19 = v1142[2] ? 1'd0 : v1143_t17;
-    wire v1143_t20 = v1142[3] ? v1143_t19 : v1143_t18;
-    wire v1143_t21 = v1142[4] ? v1143_t20 : v1143_t16;
-    wire v1143_t22 = v1142[5] ? v1143_t21 : v1143_t12;
-    wire [0:0] v1143 = {v1143_t22};
-    wire [4:0] v1144_l = v707; wire [0:0] v1144_u = (v707 >>> 5) + v1141; wire [5:0] v1144 = {v1144_u, v1144_l};
-    wire v1145_t0 = v1144[0] ? 1'd0 : 1'd1;
-    wire v1145_t1 = v1144[1] ? 1'd0 : v1145_t0;
-    wire v1145_t2 = v1144[2] ? v1145_t1 : 1'd0;
-    wire v1145_t3 = v1144[0] ? 1'd1 : 1'd0;
-    wire v1145_t4 = v1144[2] ? v1145_t3 : 1'd1;
-    wire v1145_t5 = v1144[3] ? v1145_t4 : v1145_t2;
-    wire v1145_t6 = v1144[1] ? v1145_t0 : 1'd0;
-    wire v1145_t7 = v1144[2] ? v1145_t3 : v1145_t6;
-    wire v1145_t8 = v1144[2] ? 1'd1 : v1145_t6;
-    wire v1145_t9 = v1144[3] ? v1145_t8 : v1145_t7;
-    wire v1145_t10 = v1144[4] ? v1145_t9 : v1145_t5;
-    wire v1145_t11 = v1144[1] ? v1145_t3 : 1'd1;
-    wire v1145_t12 = v1144[1] ? 1'd0 : v1145_t3;
-    wire v1145_t13 = v1144[2] ? v1145_t12 : v1145_t11;
-    wire v1145_t14 = v1144[1] ? v1145_t3 : v1145_t0;
-    wire v1145_t15 = v1144[2] ? v1145_t14 : v1145_t11;
-    wire v1145_t16 = v1144[3] ? v1145_t15 : v1145_t13;
-    wire v1145_t17 = v1144[1] ? v1145_t0 : 1'd1;
-    wire v1145_t18 = v1144[2] ? v1145_t17 : 1'd0;
-    wire v1145_t19 = v1144[2] ? v1145_t0 : 1'd0;
-    wire v1145_t20 = v1144[3] ? v1145_t19 : v1145_t18;
-    wire v1145_t21 = v1144[4] ? v1145_t20 : v1145_t16;
-    wire v1145_t22 = v1144[5] ? v1145_t21 : v1145_t10;
-    wire [0:0] v1145 = {v1145_t22};
-    wire [2:0] v1146_l = v881; wire [0:0] v1146_u = (v881 >>> 3) + v1141; wire [3:0] v1146 = {v1146_u, v1146_l};
-    wire [2:0] v1147_l = v505; wire [0:0] v1147_u = (v505 >>> 3) + v1141; wire [3:0] v1147 = {v1147_u, v1147_l};
-    wire [3:0] v1148_l = v1147; wire [0:0] v1148_u = (v1147 >>> 4) + v96; wire [4:0] v1148 = {v1148_u, v1148_l};
-    wire [0:0] v1149_l = v1141; wire [0:0] v1149_u = (v1141 >>> 1) + v16; wire [1:0] v1149 = {v1149_u, v1149_l};
-    wire [1:0] v1150_l = v1149; wire [0:0] v1150_u = (v1149 >>> 2) + v438; wire [2:0] v1150 = {v1150_u, v1150_l};
-    wire [0:0] v1151_l = v1141; wire [0:0] v1151_u = (v1141 >>> 1) + v70; wire [1:0] v1151 = {v1151_u, v1151_l};
-    wire [1:0] v1152_l = v1151; wire [0:0] v1152_u = (v1151 >>> 2) + v42; wire [2:0] v1152 = {v1152_u, v1152_l};
-    wire [0:0] v1153_l = v860; wire [0:0] v1153_u = (v860 >>> 1) + v1141; wire [1:0] v1153 = {v1153_u, v1153_l};
-    wire [1:0] v1154_l = v1153; wire [0:0] v1154_u = (v1153 >>> 2) + v438; wire [2:0] v1154 = {v1154_u, v1154_l};
-    wire [2:0] v1155_l = v1154; wire [0:0] v1155_u = (v1154 >>> 3) + v93; wire [3:0] v1155 = {v1155_u, v1155_l};
-    wire [3:0] v1156_l = v1155; wire [0:0] v1156_u = (v1155 >>> 4) + v59; wire [4:0] v1156 = {v1156_u, v1156_l};
-    wire [4:0] v1157_l = v1156; wire [0:0] v1157_u = (v1156 >>> 5) + v438; wire [5:0] v1157 = {v1157_u, v1157_l};
-    wire v1158_t0 = v1157[0] ? 1'd0 : 1'd1;
-    wire v1158_t1 = v1157[1] ? 1'd0 : 1'd1;
-    wire v1158_t2 = v1157[2] ? v1158_t1 : v1158_t0;
-    wire v1158_t3 = v1157[1] ? v1158_t0 : 1'd0;
-    wire v1158_t4 = v1157[1] ? 1'd1 : 1'd0;
-    wire v1158_t5 = v1157[2] ? v1158_t4 : v1158_t3;
-    wire v1158_t6 = v1157[3] ? v1158_t5 : v1158_t2;
-    wire v1158_t7 = v1157[0] ? 1'd1 : 1'd0;
-    wire v1158_t8 = v1157[1] ? 1'd1 : v1158_t7;
-    wire v1158_t9 = v1157[2] ? v1158_t3 : v1158_t8;
-    wire v1158_t10 = v1157[1] ? v1158_t7 : 1'd1;
-    wire v1158_t11 = v1157[2] ? v1158_t10 : v1158_t7;
-    wire v1158_t12 = v1157[3] ? v1158_t11 : v1158_t9;
-    wire v1158_t13 = v1157[4] ? v1158_t12 : v1158_t6;
-    wire v1158_t14 = v1157[1] ? v1158_t7 : v1158_t0;
-    wire v1158_t15 = v1157[2] ? v1158_t14 : v1158_t0;
-    wire v1158_t16 = v1157[1] ? 1'd0 : v1158_t7;
-    wire v1158_t17 = v1157[2] ? v1158_t16 : v1158_t7;
-    wire v1158_t18 = v1157[3] ? v1158_t17 : v1158_t15;
-    wire v1158_t19 = v1157[1] ? v1158_t0 : 1'd1;
-    wire v1158_t20 = v1157[2] ? v1158_t19 : v1158_t7;
-    wire v1158_t21 = v1157[2] ? v1158_t1 : v1158_t19;
-    wire v1158_t22 = v1157[3] ? v1158_t21 : v1158_t20;
-    wire v1158_t23 = v1157[4] ? v1158_t22 : v1158_t18;
-    wire v1158_t24 = v1157[5] ? v1158_t23 : v1158_t13;
-    wire [0:0] v1158 = {v1158_t24};
-    wire [0:0] v1159_l = v1141; wire [0:0] v1159_u = (v1141 >>> 1) + v92; wire [1:0] v1159 = {v1159_u, v1159_l};
-    wire [1:0] v1160_l = v1159; wire [0:0] v1160_u = (v1159 >>> 2) + v92; wire [2:0] v1160 = {v1160_u, v1160_l};
-    wire [2:0] v1161_l = v1160; wire [0:0] v1161_u = (v1160 >>> 3) + v974; wire [3:0] v1161 = {v1161_u, v1161_l};
-    wire [3:0] v1162_l = v1161; wire [0:0] v1162_u = (v1161 >>> 4) + v438; wire [4:0] v1162 = {v1162_u, v1162_l};
-    wire v1163_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1163_t1 = v1022[1] ? 1'd1 : v1163_t0;
-    wire v1163_t2 = v1022[2] ? 1'd1 : v1163_t1;
-    wire v1163_t3 = v1022[3] ? 1'd1 : v1163_t2;
-    wire v1163_t4 = v1022[4] ? v1163_t3 : 1'd0;
-    wire v1163_t5 = v1022[5] ? 1'd1 : v1163_t4;
-    wire [0:0] v1163 = {v1163_t5};
-    wire [1:0] v1164_l = v827; wire [0:0] v1164_u = (v827 >>> 2) + v1163; wire [2:0] v1164 = {v1164_u, v1164_l};
-    wire [0:0] v1165_l = v1163; wire [0:0] v1165_u = (v1163 >>> 1) + v96; wire [1:0] v1165 = {v1165_u, v1165_l};
-    wire [1:0] v1166_l = v1165; wire [0:0] v1166_u = (v1165 >>> 2) + v16; wire [2:0] v1166 = {v1166_u, v1166_l};
-    wire [2:0] v1167_l = v1166; wire [0:0] v1167_u = (v1166 >>> 3) + v99; wire [3:0] v1167 = {v1167_u, v1167_l};
-    wire [3:0] v1168_l = v1167; wire [0:0] v1168_u = (v1167 >>> 4) + v481; wire [4:0] v1168 = {v1168_u, v1168_l};
-    wire v1169_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1169_t1 = v1022[1] ? 1'd1 : v1169_t0;
-    wire v1169_t2 = v1022[2] ? v1169_t1 : 1'd0;
-    wire v1169_t3 = v1022[3] ? 1'd1 : v1169_t2;
-    wire v1169_t4 = v1022[4] ? v1169_t3 : 1'd0;
-    wire v1169_t5 = v1022[5] ? 1'd1 : v1169_t4;
-    wire [0:0] v1169 = {v1169_t5};
-    wire [2:0] v1170_l = v693; wire [0:0] v1170_u = (v693 >>> 3) + v1169; wire [3:0] v1170 = {v1170_u, v1170_l};
-    wire [1:0] v1171_l = v768; wire [0:0] v1171_u = (v768 >>> 2) + v1169; wire [2:0] v1171 = {v1171_u, v1171_l};
-    wire [1:0] v1172_l = v564; wire [0:0] v1172_u = (v564 >>> 2) + v1169; wire [2:0] v1172 = {v1172_u, v1172_l};
-    wire [2:0] v1173_l = v1172; wire [0:0] v1173_u = (v1172 >>> 3) + v438; wire [3:0] v1173 = {v1173_u, v1173_l};
-    wire [3:0] v1174_l = v1173; wire [0:0] v1174_u = (v1173 >>> 4) + v124; wire [4:0] v1174 = {v1174_u, v1174_l};
-    wire [4:0] v1175_l = v1174; wire [0:0] v1175_u = (v1174 >>> 5) + v3; wire [5:0] v1175 = {v1175_u, v1175_l};
-    wire v1176_t0 = v1175[0] ? 1'd0 : 1'd1;
-    wire v1176_t1 = v1175[1] ? 1'd0 : v1176_t0;
-    wire v1176_t2 = v1175[2] ? 1'd0 : v1176_t1;
-    wire v1176_t3 = v1175[2] ? 1'd0 : v1176_t0;
-    wire v1176_t4 = v1175[3] ? v1176_t3 : v1176_t2;
-    wire v1176_t5 = v1175[0] ? 1'd1 : 1'd0;
-    wire v1176_t6 = v1175[1] ? v1176_t5 : 1'd1;
-    wire v1176_t7 = v1175[1] ? v1176_t0 : 1'd1;
-    wire v1176_t8 = v1175[2] ? v1176_t7 : v1176_t6;
-    wire v1176_t9 = v1175[2] ? v1176_t5 : 1'd1;
-    wire v1176_t10 = v1175[3] ? v1176_t9 : v1176_t8;
-    wire v1176_t11 = v1175[4] ? v1176_t10 : v1176_t4;
-    wire v1176_t12 = v1175[2] ? v1176_t1 : v1176_t0;
-    wire v1176_t13 = v1175[3] ? v1176_t12 : v1176_t6;
-    wire v1176_t14 = v1175[1] ? v1176_t0 : 1'd0;
-    wire v1176_t15 = v1175[2] ? 1'd1 : v1176_t14;
-    wire v1176_t16 = v1175[1] ? 1'd0 : v1176_t5;
-    wire v1176_t17 = v1175[2] ? v1176_t6 : v1176_t16;
-    wire v1176_t18 = v1175[3] ? v1176_t17 : v1176_t15;
-    wire v1176_t19 = v1175[4] ? v1176_t18 : v1176_t13;
-    wire v1176_t20 = v1175[5] ? v1176_t19 : v1176_t11;
-    wire [0:0] v1176 = {v1176_t20};
-    wire [0:0] v1177_l = v146; wire [0:0] v1177_u = (v146 >>> 1) + v1169; wire [1:0] v1177 = {v1177_u, v1177_l};
-    wire [1:0] v1178_l = v1177; wire [0:0] v1178_u = (v1177 >>> 2) + v380; wire [2:0] v1178 = {v1178_u, v1178_l};
-    wire [2:0] v1179_l = v1178; wire [0:0] v1179_u = (v1178 >>> 3) + v136; wire [3:0] v1179 = {v1179_u, v1179_l};
-    wire [3:0] v1180_l = v1179; wire [0:0] v1180_u = (v1179 >>> 4) + v1056; wire [4:0] v1180 = {v1180_u, v1180_l};
-    wire [4:0] v1181_l = v1180; wire [0:0] v1181_u = (v1180 >>> 5) + v6; wire [5:0] v1181 = {v1181_u, v1181_l};
-    wire v1182_t0 = v1181[2] ? 1'd1 : 1'd0;
-    wire v1182_t1 = v1181[0] ? 1'd0 : 1'd1;
-    wire v1182_t2 = v1181[1] ? 1'd0 : v1182_t1;
-    wire v1182_t3 = v1181[1] ? v1182_t1 : 1'd0;
-    wire v1182_t4 = v1181[2] ? v1182_t3 : v1182_t2;
-    wire v1182_t5 = v1181[3] ? v1182_t4 : v1182_t0;
-    wire v1182_t6 = v1181[0] ? 1'd1 : 1'd0;
-    wire v1182_t7 = v1181[2] ? 1'd1 : v1182_t6;
-    wire v1182_t8 = v1181[1] ? 1'd1 : 1'd0;
-    wire v1182_t9 = v1181[2] ? v1182_t3 : v1182_t8;
-    wire v1182_t10 = v1181[3] ? v1182_t9 : v1182_t7;
-    wire v1182_t11 = v1181[4] ? v1182_t10 : v1182_t5;
-    wire v1182_t12 = v1181[1] ? 1'd0 : v1182_t6;
-    wire v1182_t13 = v1181[2] ? v1182_t1 : v1182_t12;
-    wire v1182_t14 = v1181[1] ? 1'd1 : v1182_t1;
-    wire v1182_t15 = v1181[1] ? v1182_t6 : 1'd1;
-    wire v1182_t16 = v1181[2] ? v1182_t15 : v1182_t14;
-    wire v1182_t17 = v1181[3] ? v1182_t16 : v1182_t13;
-    wire v1182_t18 = v1181[1] ? 1'd1 : v1182_t6;
-    wire v1182_t19 = v1181[2] ? v1182_t12 : v1182_t2;
-    wire v1182_t20 = v1181[3] ? v1182_t19 : v1182_t18;
-    wire v1182_t21 = v1181[4] ? v1182_t20 : v1182_t17;
-    wire v1182_t22 = v1181[5] ? v1182_t21 : v1182_t11;
-    wire [0:0] v1182 = {v1182_t22};
-    wire v1183_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1183_t1 = v1022[1] ? v1183_t0 : 1'd0;
-    wire v1183_t2 = v1022[2] ? v1183_t1 : 1'd0;
-    wire v1183_t3 = v1022[3] ? v1183_t2 : 1'd0;
-    wire v1183_t4 = v1022[4] ? v1183_t3 : 1'd0;
-    wire v1183_t5 = v1022[5] ? 1'd1 : v1183_t4;
-    wire [0:0] v1183 = {v1183_t5};
-    wire [3:0] v1184_l = v366; wire [0:0] v1184_u = (v366 >>> 4) + v1183; wire [4:0] v1184 = {v1184_u, v1184_l};
-    wire [1:0] v1185_l = v782; wire [0:0] v1185_u = (v782 >>> 2) + v1183; wire [2:0] v1185 = {v1185_u, v1185_l};
-    wire [2:0] v1186_l = v1185; wire [0:0] v1186_u = (v1185 >>> 3) + v88; wire [3:0] v1186 = {v1186_u, v1186_l};
-    wire [3:0] v1187_l = v1186; wire [0:0] v1187_u = (v1186 >>> 4) + v331; wire [4:0] v1187 = {v1187_u, v1187_l};
-    wire [0:0] v1188_l = v587; wire [0:0] v1188_u = (v587 >>> 1) + v1183; wire [1:0] v1188 = {v1188_u, v1188_l};
-    wire v1189_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1189_t1 = v1022[1] ? v1189_t0 : 1'd0;
-    wire v1189_t2 = v1022[2] ? v1189_t1 : 1'd0;
-    wire v1189_t3 = v1022[3] ? 1'd1 : v1189_t2;
-    wire v1189_t4 = v1022[4] ? 1'd1 : v1189_t3;
-    wire v1189_t5 = v1022[5] ? 1'd1 : v1189_t4;
-    wire [0:0] v1189 = {v1189_t5};
-    wire [3:0] v1190_l = v1076; wire [0:0] v1190_u = (v1076 >>> 4) + v1189; wire [4:0] v1190 = {v1190_u, v1190_l};
-    wire [4:0] v1191_l = v1190; wire [0:0] v1191_u = (v1190 >>> 5) + v774; wire [5:0] v1191 = {v1191_u, v1191_l};
-    wire v1192_t0 = v1191[0] ? 1'd1 : 1'd0;
-    wire v1192_t1 = v1191[0] ? 1'd0 : 1'd1;
-    wire v1192_t2 = v1191[1] ? 1'd1 : v1192_t1;
-    wire v1192_t3 = v1191[2] ? v1192_t2 : v1192_t0;
-    wire v1192_t4 = v1191[1] ? v1192_t0 : v1192_t1;
-    wire v1192_t5 = v1191[2] ? v1192_t4 : v1192_t2;
-    wire v1192_t6 = v1191[3] ? v1192_t5 : v1192_t3;
-    wire v1192_t7 = v1191[1] ? v1192_t1 : v1192_t0;
-    wire v1192_t8 = v1191[1] ? 1'd0 : v1192_t1;
-    wire v1192_t9 = v1191[2] ? v1192_t8 : v1192_t7;
-    wire v1192_t10 = v1191[1] ? v1192_t1 : 1'd0;
-    wire v1192_t11 = v1191[1] ? 1'd0 : v1192_t0;
-    wire v1192_t12 = v1191[2] ? v1192_t11 : v1192_t10;
-    wire v1192_t13 = v1191[3] ? v1192_t12 : v1192_t9;
-    wire v1192_t14 = v1191[4] ? v1192_t13 : v1192_t6;
-    wire v1192_t15 = v1191[2] ? v1192_t0 : v1192_t11;
-    wire v1192_t16 = v1191[1] ? 1'd1 : 1'd0;
-    wire v1192_t17 = v1191[2] ? v1192_t0 : v1192_t16;
-    wire v1192_t18 = v1191[3] ? v1192_t17 : v1192_t15;
-    wire v1192_t19 = v1191[1] ? v1192_t0 : 1'd0;
-    wire v1192_t20 = v1191[2] ? v1192_t19 : 1'd0;
-    wire v1192_t21 = v1191[2] ? v1192_t8 : v1192_t4;
-    wire v1192_t22 = v1191[3] ? v1192_t21 : v1192_t20;
-    wire v1192_t23 = v1191[4] ? v1192_t22 : v1192_t18;
-    wire v1192_t24 = v1191[5] ? v1192_t23 : v1192_t14;
-    wire [0:0] v1192 = {v1192_t24};
-    wire [2:0] v1193_l = v325; wire [0:0] v1193_u = (v325 >>> 3) + v1189; wire [3:0] v1193 = {v1193_u, v1193_l};
-    wire [3:0] v1194_l = v1193; wire [0:0] v1194_u = (v1193 >>> 4) + v16; wire [4:0] v1194 = {v1194_u, v1194_l};
-    wire [4:0] v1195_l = v1194; wire [0:0] v1195_u = (v1194 >>> 5) + v125; wire [5:0] v1195 = {v1195_u, v1195_l};
-    wire v1196_t0 = v1195[0] ? 1'd0 : 1'd1;
-    wire v1196_t1 = v1195[0] ? 1'd1 : 1'd0;
-    wire v1196_t2 = v1195[1] ? v1196_t1 : v1196_t0;
-    wire v1196_t3 = v1195[1] ? 1'd1 : v1196_t1;
-    wire v1196_t4 = v1195[2] ? v1196_t3 : v1196_t2;
-    wire v1196_t5 = v1195[3] ? 1'd0 : v1196_t4;
-    wire v1196_t6 = v1195[1] ? 1'd0 : v1196_t0;
-    wire v1196_t7 = v1195[3] ? 1'd0 : v1196_t6;
-    wire v1196_t8 = v1195[4] ? v1196_t7 : v1196_t5;
-    wire v1196_t9 = v1195[1] ? v1196_t0 : 1'd1;
-    wire v1196_t10 = v1195[2] ? v1196_t2 : v1196_t9;
-    wire v1196_t11 = v1195[2] ? v1196_t3 : 1'd0;
-    wire v1196_t12 = v1195[3] ? v1196_t11 : v1196_t10;
-    wire v1196_t13 = v1195[1] ? 1'd0 : 1'd1;
-    wire v1196_t14 = v1195[2] ? v1196_t2 : v1196_t13;
-    wire v1196_t15 = v1195[1] ? v1196_t1 : 1'd1;
-    wire v1196_t16 = v1195[2] ? v1196_t13 : v1196_t15;
-    wire v1196_t17 = v1195[3] ? v1196_t16 : v1196_t14;
-    wire v1196_t18 = v1195[4] ? v1196_t17 : v1196_t12;
-    wire v1196_t19 = v1195[5] ? v1196_t18 : v1196_t8;
-    wire [0:0] v1196 = {v1196_t19};
-    wire [0:0] v1197_l = v411; wire [0:0] v1197_u = (v411 >>> 1) + v1196; wire [1:0] v1197 = {v1197_u, v1197_l};
-    wire [1:0] v1198_l = v18; wire [0:0] v1198_u = (v18 >>> 2) + v1189; wire [2:0] v1198 = {v1198_u, v1198_l};
-    wire [2:0] v1199_l = v1198; wire [0:0] v1199_u = (v1198 >>> 3) + v149; wire [3:0] v1199 = {v1199_u, v1199_l};
-    wire [0:0] v1200_l = v882; wire [0:0] v1200_u = (v882 >>> 1) + v1189; wire [1:0] v1200 = {v1200_u, v1200_l};
-    wire [1:0] v1201_l = v1200; wire [0:0] v1201_u = (v1200 >>> 2) + v753; wire [2:0] v1201 = {v1201_u, v1201_l};
-    wire [2:0] v1202_l = v1201; wire [0:0] v1202_u = (v1201 >>> 3) + v35; wire [3:0] v1202 = {v1202_u, v1202_l};
-    wire [3:0] v1203_l = v1202; wire [0:0] v1203_u = (v1202 >>> 4) + v287; wire [4:0] v1203 = {v1203_u, v1203_l};
-    wire [4:0] v1204_l = v1203; wire [0:0] v1204_u = (v1203 >>> 5) + v694; wire [5:0] v1204 = {v1204_u, v1204_l};
-    wire v1205_t0 = v1204[1] ? 1'd0 : 1'd1;
-    wire v1205_t1 = v1204[0] ? 1'd1 : 1'd0;
-    wire v1205_t2 = v1204[1] ? 1'd0 : v1205_t1;
-    wire v1205_t3 = v1204[2] ? v1205_t2 : v1205_t0;
-    wire v1205_t4 = v1204[3] ? v1205_t3 : 1'd0;
-    wire v1205_t5 = v1204[1] ? v1205_t1 : 1'd1;
-    wire v1205_t6 = v1204[2] ? v1205_t5 : v1205_t0;
-    wire v1205_t7 = v1204[2] ? v1205_t0 : v1205_t2;
-    wire v1205_t8 = v1204[3] ? v1205_t7 : v1205_t6;
-    wire v1205_t9 = v1204[4] ? v1205_t8 : v1205_t4;
-    wire v1205_t10 = v1204[0] ? 1'd0 : 1'd1;
-    wire v1205_t11 = v1204[1] ? 1'd1 : v1205_t10;
-    wire v1205_t12 = v1204[2] ? 1'd1 : v1205_t11;
-    wire v1205_t13 = v1204[1] ? 1'd1 : v1205_t1;
-    wire v1205_t14 = v1204[1] ? 1'd1 : 1'd0;
-    wire v1205_t15 = v1204[2] ? v1205_t14 : v1205_t13;
-    wire v1205_t16 = v1204[3] ? v1205_t15 : v1205_t12;
-    wire v1205_t17 = v1204[2] ? v1205_t14 : v1205_t11;
-    wire v1205_t18 = v1204[2] ? v1205_t10 : 1'd0;
-    wire v1205_t19 = v1204[3] ? v1205_t18 : v1205_t17;
-    wire v1205_t20 = v1204[4] ? v1205_t19 : v1205_t16;
-    wire v1205_t21 = v1204[5] ? v1205_t20 : v1205_t9;
-    wire [0:0] v1205 = {v1205_t21};
-    wire [0:0] v1206_l = v1189; wire [0:0] v1206_u = (v1189 >>> 1) + v1189; wire [1:0] v1206 = {v1206_u, v1206_l};
-    wire [1:0] v1207_l = v1206; wire [0:0] v1207_u = (v1206 >>> 2) + v241; wire [2:0] v1207 = {v1207_u, v1207_l};
-    wire [2:0] v1208_l = v1207; wire [0:0] v1208_u = (v1207 >>> 3) + v978; wire [3:0] v1208 = {v1208_u, v1208_l};
-    wire [3:0] v1209_l = v1208; wire [0:0] v1209_u = (v1208 >>> 4) + v252; wire [4:0] v1209 = {v1209_u, v1209_l};
-    wire [4:0] v1210_l = v1209; wire [0:0] v1210_u = (v1209 >>> 5) + v1069; wire [5:0] v1210 = {v1210_u, v1210_l};
-    wire v1211_t0 = v1210[0] ? 1'd1 : 1'd0;
-    wire v1211_t1 = v1210[1] ? v1211_t0 : 1'd0;
-    wire v1211_t2 = v1210[1] ? 1'd1 : 1'd0;
-    wire v1211_t3 = v1210[2] ? v1211_t2 : v1211_t1;
-    wire v1211_t4 = v1210[1] ? 1'd0 : 1'd1;
-    wire v1211_t5 = v1210[0] ? 1'd0 : 1'd1;
-    wire v1211_t6 = v1210[1] ? 1'd0 : v1211_t5;
-    wire v1211_t7 = v1210[2] ? v1211_t6 : v1211_t4;
-    wire v1211_t8 = v1210[3] ? v1211_t7 : v1211_t3;
-    wire v1211_t9 = v1210[1] ? v1211_t0 : 1'd1;
-    wire v1211_t10 = v1210[2] ? v1211_t4 : v1211_t9;
-    wire v1211_t11 = v1210[1] ? v1211_t5 : 1'd1;
-    wire v1211_t12 = v1210[1] ? v1211_t5 : v1211_t0;
-    wire v1211_t13 = v1210[2] ? v1211_t12 : v1211_t11;
-    wire v1211_t14 = v1210[3] ? v1211_t13 : v1211_t10;
-    wire v1211_t15 = v1210[4] ? v1211_t14 : v1211_t8;
-    wire v1211_t16 = v1210[2] ? v1211_t12 : 1'd0;
-    wire v1211_t17 = v1210[3] ? v1211_t16 : 1'd1;
-    wire v1211_t18 = v1210[1] ? 1'd1 : v1211_t5;
-    wire v1211_t19 = v1210[2] ? v1211_t18 : v1211_t9;
-    wire v1211_t20 = v1210[1] ? v1211_t0 : v1211_t5;
-    wire v1211_t21 = v1210[2] ? v1211_t4 : v1211_t20;
-    wire v1211_t22 = v1210[3] ? v1211_t21 : v1211_t19;
-    wire v1211_t23 = v1210[4] ? v1211_t22 : v1211_t17;
-    wire v1211_t24 = v1210[5] ? v1211_t23 : v1211_t15;
-    wire [0:0] v1211 = {v1211_t24};
-    wire v1212_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1212_t1 = v1022[1] ? v1212_t0 : 1'd0;
-    wire v1212_t2 = v1022[2] ? 1'd1 : v1212_t1;
-    wire v1212_t3 = v1022[3] ? 1'd1 : v1212_t2;
-    wire v1212_t4 = v1022[4] ? v1212_t3 : 1'd0;
-    wire v1212_t5 = v1022[5] ? 1'd1 : v1212_t4;
-    wire [0:0] v1212 = {v1212_t5};
-    wire [2:0] v1213_l = v543; wire [0:0] v1213_u = (v543 >>> 3) + v1212; wire [3:0] v1213 = {v1213_u, v1213_l};
-    wire [3:0] v1214_l = v1213; wire [0:0] v1214_u = (v1213 >>> 4) + v200; wire [4:0] v1214 = {v1214_u, v1214_l};
-    wire [4:0] v1215_l = v1214; wire [0:0] v1215_u = (v1214 >>> 5) + v124; wire [5:0] v1215 = {v1215_u, v1215_l};
-    wire v1216_t0 = v1215[0] ? 1'd1 : 1'd0;
-    wire v1216_t1 = v1215[1] ? v1216_t0 : 1'd1;
-    wire v1216_t2 = v1215[1] ? 1'd0 : 1'd1;
-    wire v1216_t3 = v1215[2] ? v1216_t2 : 1'd0;
-    wire v1216_t4 = v1215[3] ? v1216_t3 : v1216_t1;
-    wire v1216_t5 = v1215[0] ? 1'd0 : 1'd1;
-    wire v1216_t6 = v1215[1] ? 1'd0 : v1216_t5;
-    wire v1216_t7 = v1215[3] ? v1216_t5 : v1216_t6;
-    wire v1216_t8 = v1215[4] ? v1216_t7 : v1216_t4;
-    wire v1216_t9 = v1215[1] ? v1216_t0 : v1216_t5;
-    wire v1216_t10 = v1215[2] ? 1'd1 : v1216_t9;
-    wire v1216_t11 = v1215[1] ? v1216_t0 : 1'd0;
-    wire v1216_t12 = v1215[2] ? 1'd1 : v1216_t11;
-    wire v1216_t13 = v1215[3] ? v1216_t12 : v1216_t10;
-    wire v1216_t14 = v1215[1] ? 1'd0 : v1216_t0;
-    wire v1216_t15 = v1215[2] ? v1216_t14 : v1216_t11;
-    wire v1216_t16 = v1215[1] ? v1216_t5 : 1'd1;
-    wire v1216_t17 = v1215[2] ? v1216_t16 : v1216_t6;
-    wire v1216_t18 = v1215[3] ? v1216_t17 : v1216_t15;
-    wire v1216_t19 = v1215[4] ? v1216_t18 : v1216_t13;
-    wire v1216_t20 = v1215[5] ? v1216_t19 : v1216_t8;
-    wire [0:0] v1216 = {v1216_t20};
-    wire [0:0] v1217_l = v363; wire [0:0] v1217_u = (v363 >>> 1) + v1216; wire [1:0] v1217 = {v1217_u, v1217_l};
-    wire [1:0] v1218_l = v1217; wire [0:0] v1218_u = (v1217 >>> 2) + v808; wire [2:0] v1218 = {v1218_u, v1218_l};
-    wire [2:0] v1219_l = v1218; wire [0:0] v1219_u = (v1218 >>> 3) + v418; wire [3:0] v1219 = {v1219_u, v1219_l};
-    wire [2:0] v1220_l = v86; wire [0:0] v1220_u = (v86 >>> 3) + v1212; wire [3:0] v1220 = {v1220_u, v1220_l};
-    wire [1:0] v1221_l = v310; wire [0:0] v1221_u = (v310 >>> 2) + v1212; wire [2:0] v1221 = {v1221_u, v1221_l};
-    wire [2:0] v1222_l = v1221; wire [0:0] v1222_u = (v1221 >>> 3) + v331; wire [3:0] v1222 = {v1222_u, v1222_l};
-    wire [3:0] v1223_l = v1222; wire [0:0] v1223_u = (v1222 >>> 4) + v405; wire [4:0] v1223 = {v1223_u, v1223_l};
-    wire [4:0] v1224_l = v1223; wire [0:0] v1224_u = (v1223 >>> 5) + v365; wire [5:0] v1224 = {v1224_u, v1224_l};
-    wire v1225_t0 = v1224[0] ? 1'd1 : 1'd0;
-    wire v1225_t1 = v1224[0] ? 1'd0 : 1'd1;
-    wire v1225_t2 = v1224[1] ? v1225_t1 : v1225_t0;
-    wire v1225_t3 = v1224[1] ? v1225_t0 : 1'd0;
-    wire v1225_t4 = v1224[2] ? v1225_t3 : v1225_t2;
-    wire v1225_t5 = v1224[3] ? v1225_t1 : v1225_t4;
-    wire v1225_t6 = v1224[1] ? v1225_t0 : v1225_t1;
-    wire v1225_t7 = v1224[1] ? 1'd0 : v1225_t0;
-    wire v1225_t8 = v1224[2] ? v1225_t7 : v1225_t6;
-    wire v1225_t9 = v1224[1] ? v1225_t1 : 1'd1;
-    wire v1225_t10 = v1224[2] ? v1225_t9 : v1225_t7;
-    wire v1225_t11 = v1224[3] ? v1225_t10 : v1225_t8;
-    wire v1225_t12 = v1224[4] ? v1225_t11 : v1225_t5;
-    wire v1225_t13 = v1224[1] ? 1'd0 : v1225_t1;
-    wire v1225_t14 = v1224[1] ? 1'd0 : 1'd1;
-    wire v1225_t15 = v1224[2] ? v1225_t14 : v1225_t13;
-    wire v1225_t16 = v1224[3] ? 1'd0 : v1225_t15;
-    wire v1225_t17 = v1224[1] ? v1225_t0 : 1'd1;
-    wire v1225_t18 = v1224[2] ? v1225_t17 : 1'd0;
-    wire v1225_t19 = v1224[2] ? v1225_t2 : v1225_t17;
-    wire v1225_t20 = v1224[3] ? v1225_t19 : v1225_t18;
-    wire v1225_t21 = v1224[4] ? v1225_t20 : v1225_t16;
-    wire v1225_t22 = v1224[5] ? v1225_t21 : v1225_t12;
-    wire [0:0] v1225 = {v1225_t22};
-    wire [1:0] v1226_l = v650; wire [0:0] v1226_u = (v650 >>> 2) + v1212; wire [2:0] v1226 = {v1226_u, v1226_l};
-    wire [2:0] v1227_l = v1226; wire [0:0] v1227_u = (v1226 >>> 3) + v70; wire [3:0] v1227 = {v1227_u, v1227_l};
-    wire [0:0] v1228_l = v450; wire [0:0] v1228_u = (v450 >>> 1) + v1212; wire [1:0] v1228 = {v1228_u, v1228_l};
-    wire [5:0] v1229 = inputs[11:6];
-    wire v1230_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1230_t1 = v1229[1] ? 1'd1 : v1230_t0;
-    wire v1230_t2 = v1229[2] ? v1230_t1 : 1'd0;
-    wire v1230_t3 = v1229[3] ? v1230_t2 : 1'd0;
-    wire v1230_t4 = v1229[4] ? v1230_t3 : 1'd0;
-    wire v1230_t5 = v1229[5] ? v1230_t4 : 1'd0;
-    wire [0:0] v1230 = {v1230_t5};
-    wire [1:0] v1231_l = v544; wire [0:0] v1231_u = (v544 >>> 2) + v1230; wire [2:0] v1231 = {v1231_u, v1231_l};
-    wire [2:0] v1232_l = v1231; wire [0:0] v1232_u = (v1231 >>> 3) + v331; wire [3:0] v1232 = {v1232_u, v1232_l};
-    wire [3:0] v1233_l = v1232; wire [0:0] v1233_u = (v1232 >>> 4) + v481; wire [4:0] v1233 = {v1233_u, v1233_l};
-    wire [1:0] v1234_l = v477; wire [0:0] v1234_u = (v477 >>> 2) + v1230; wire [2:0] v1234 = {v1234_u, v1234_l};
-    wire [0:0] v1235_l = v1230; wire [0:0] v1235_u = (v1230 >>> 1) + v438; wire [1:0] v1235 = {v1235_u, v1235_l};
-    wire [1:0] v1236_l = v1235; wire [0:0] v1236_u = (v1235 >>> 2) + v365; wire [2:0] v1236 = {v1236_u, v1236_l};
-    wire [1:0] v1237 = (v1229 >>> 4);
-    wire v1238_t0 = v1237[0] ? 1'd1 : 1'd0;
-    wire v1238_t1 = v1237[1] ? v1238_t0 : 1'd0;
-    wire [0:0] v1238 = {v1238_t1};
-    wire [0:0] v1239_l = v789; wire [0:0] v1239_u = (v789 >>> 1) + v1238; wire [1:0] v1239 = {v1239_u, v1239_l};
-    wire [1:0] v1240_l = v1239; wire [0:0] v1240_u = (v1239 >>> 2) + v144; wire [2:0] v1240 = {v1240_u, v1240_l};
-    wire [2:0] v1241_l = v1240; wire [0:0] v1241_u = (v1240 >>> 3) + v8; wire [3:0] v1241 = {v1241_u, v1241_l};
-    wire [3:0] v1242_l = v1241; wire [0:0] v1242_u = (v1241 >>> 4) + v757; wire [4:0] v1242 = {v1242_u, v1242_l};
-    wire [4:0] v1243_l = v1242; wire [0:0] v1243_u = (v1242 >>> 5) + v198; wire [5:0] v1243 = {v1243_u, v1243_l};
-    wire v1244_t0 = v1243[0] ? 1'd1 : 1'd0;
-    wire v1244_t1 = v1243[1] ? 1'd0 : v1244_t0;
-    wire v1244_t2 = v1243[2] ? 1'd0 : v1244_t1;
-    wire v1244_t3 = v1243[0] ? 1'd0 : 1'd1;
-    wire v1244_t4 = v1243[1] ? v1244_t3 : v1244_t0;
-    wire v1244_t5 = v1243[2] ? 1'd0 : v1244_t4;
-    wire v1244_t6 = v1243[3] ? v1244_t5 : v1244_t2;
-    wire v1244_t7 = v1243[1] ? 1'd1 : v1244_t0;
-    wire v1244_t8 = v1243[2] ? 1'd0 : v1244_t7;
-    wire v1244_t9 = v1243[2] ? v1244_t1 : v1244_t7;
-    wire v1244_t10 = v1243[3] ? v1244_t9 : v1244_t8;
-    wire v1244_t11 = v1243[4] ? v1244_t10 : v1244_t6;
-    wire v1244_t12 = v1243[1] ? 1'd0 : 1'd1;
-    wire v1244_t13 = v1243[2] ? v1244_t12 : v1244_t1;
-    wire v1244_t14 = v1243[1] ? 1'd0 : v1244_t3;
-    wire v1244_t15 = v1243[2] ? 1'd0 : v1244_t14;
-    wire v1244_t16 = v1243[3] ? v1244_t15 : v1244_t13;
-    wire v1244_t17 = v1243[2] ? 1'd1 : v1244_t0;
-    wire v1244_t18 = v1243[3] ? v1244_t5 : v1244_t17;
-    wire v1244_t19 = v1243[4] ? v1244_t18 : v1244_t16;
-    wire v1244_t20 = v1243[5] ? v1244_t19 : v1244_t11;
-    wire [0:0] v1244 = {v1244_t20};
-    wire v1245_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1245_t1 = v1229[1] ? v1245_t0 : 1'd0;
-    wire v1245_t2 = v1229[2] ? 1'd1 : v1245_t1;
-    wire v1245_t3 = v1229[3] ? v1245_t2 : 1'd0;
-    wire v1245_t4 = v1229[4] ? 1'd1 : v1245_t3;
-    wire v1245_t5 = v1229[5] ? 1'd1 : v1245_t4;
-    wire [0:0] v1245 = {v1245_t5};
-    wire [3:0] v1246_l = v761; wire [0:0] v1246_u = (v761 >>> 4) + v1245; wire [4:0] v1246 = {v1246_u, v1246_l};
-    wire [4:0] v1247_l = v1246; wire [0:0] v1247_u = (v1246 >>> 5) + v783; wire [5:0] v1247 = {v1247_u, v1247_l};
-    wire v1248_t0 = v1247[0] ? 1'd1 : 1'd0;
-    wire v1248_t1 = v1247[1] ? v1248_t0 : 1'd0;
-    wire v1248_t2 = v1247[1] ? 1'd0 : 1'd1;
-    wire v1248_t3 = v1247[2] ? v1248_t2 : v1248_t0;
-    wire v1248_t4 = v1247[3] ? v1248_t3 : v1248_t1;
-    wire v1248_t5 = v1247[2] ? v1248_t2 : v1248_t1;
-    wire v1248_t6 = v1247[2] ? 1'd1 : v1248_t0;
-    wire v1248_t7 = v1247[3] ? v1248_t6 : v1248_t5;
-    wire v1248_t8 = v1247[4] ? v1248_t7 : v1248_t4;
-    wire v1248_t9 = v1247[1] ? v1248_t0 : 1'd1;
-    wire v1248_t10 = v1247[2] ? 1'd1 : v1248_t9;
-    wire v1248_t11 = v1247[3] ? 1'd1 : v1248_t10;
-    wire v1248_t12 = v1247[0] ? 1'd0 : 1'd1;
-    wire v1248_t13 = v1247[1] ? 1'd0 : v1248_t12;
-    wire v1248_t14 = v1247[2] ? 1'd1 : v1248_t13;
-    wire v1248_t15 = v1247[1] ? v1248_t12 : 1'd0;
-    wire v1248_t16 = v1247[1] ? 1'd1 : v1248_t0;
-    wire v1248_t17 = v1247[2] ? v1248_t16 : v1248_t15;
-    wire v1248_t18 = v1247[3] ? v1248_t17 : v1248_t14;
-    wire v1248_t19 = v1247[4] ? v1248_t18 : v1248_t11;
-    wire v1248_t20 = v1247[5] ? v1248_t19 : v1248_t8;
-    wire [0:0] v1248 = {v1248_t20};
-    wire v1249_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1249_t1 = v1229[1] ? 1'd1 : v1249_t0;
-    wire v1249_t2 = v1229[2] ? 1'd1 : v1249_t1;
-    wire v1249_t3 = v1229[3] ? 1'd1 : v1249_t2;
-    wire v1249_t4 = v1229[4] ? 1'd1 : v1249_t3;
-    wire v1249_t5 = v1229[5] ? 1'd1 : v1249_t4;
-    wire [0:0] v1249 = {v1249_t5};
-    wire [3:0] v1250_l = v795; wire [0:0] v1250_u = (v795 >>> 4) + v1249; wire [4:0] v1250 = {v1250_u, v1250_l};
-    wire [4:0] v1251_l = v1250; wire [0:0] v1251_u = (v1250 >>> 5) + v274; wire [5:0] v1251 = {v1251_u, v1251_l};
-    wire v1252_t0 = v1251[0] ? 1'd0 : 1'd1;
-    wire v1252_t1 = v1251[1] ? v1252_t0 : 1'd0;
-    wire v1252_t2 = v1251[0] ? 1'd1 : 1'd0;
-    wire v1252_t3 = v1251[1] ? v1252_t0 : v1252_t2;
-    wire v1252_t4 = v1251[2] ? v1252_t3 : v1252_t1;
-    wire v1252_t5 = v1251[1] ? 1'd1 : 1'd0;
-    wire v1252_t6 = v1251[2] ? v1252_t5 : 1'd1;
-    wire v1252_t7 = v1251[3] ? v1252_t6 : v1252_t4;
-    wire v1252_t8 = v1251[1] ? v1252_t2 : 1'd0;
-    wire v1252_t9 = v1251[1] ? 1'd1 : v1252_t2;
-    wire v1252_t10 = v1251[2] ? v1252_t9 : v1252_t8;
-    wire v1252_t11 = v1251[2] ? v1252_t9 : 1'd0;
-    wire v1252_t12 = v1251[3] ? v1252_t11 : v1252_t10;
-    wire v1252_t13 = v1251[4] ? v1252_t12 : v1252_t7;
-    wire v1252_t14 = v1251[1] ? v1252_t2 : 1'd1;
-    wire v1252_t15 = v1251[2] ? 1'd0 : v1252_t14;
-    wire v1252_t16 = v1251[1] ? 1'd0 : v1252_t0;
-    wire v1252_t17 = v1251[1] ? v1252_t0 : 1'd1;
-    wire v1252_t18 = v1251[2] ? v1252_t17 : v1252_t16;
-    wire v1252_t19 = v1251[3] ? v1252_t18 : v1252_t15;
-    wire v1252_t20 = v1251[2] ? v1252_t2 : v1252_t8;
-    wire v1252_t21 = v1251[3] ? v1252_t11 : v1252_t20;
-    wire v1252_t22 = v1251[4] ? v1252_t21 : v1252_t19;
-    wire v1252_t23 = v1251[5] ? v1252_t22 : v1252_t13;
-    wire [0:0] v1252 = {v1252_t23};
-    wire v1253_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1253_t1 = v1229[1] ? v1253_t0 : 1'd0;
-    wire v1253_t2 = v1229[2] ? 1'd1 : v1253_t1;
-    wire v1253_t3 = v1229[3] ? v1253_t2 : 1'd0;
-    wire v1253_t4 = v1229[4] ? v1253_t3 : 1'd0;
-    wire v1253_t5 = v1229[5] ? 1'd1 : v1253_t4;
-    wire [0:0] v1253 = {v1253_t5};
-    wire [1:0] v1254_l = v756; wire [0:0] v1254_u = (v756 >>> 2) + v1253; wire [2:0] v1254 = {v1254_u, v1254_l};
-    wire [2:0] v1255_l = v1254; wire [0:0] v1255_u = (v1254 >>> 3) + v783; wire [3:0] v1255 = {v1255_u, v1255_l};
-    wire v1256_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1256_t1 = v1229[1] ? v1256_t0 : 1'd0;
-    wire v1256_t2 = v1229[2] ? v1256_t1 : 1'd0;
-    wire v1256_t3 = v1229[3] ? 1'd1 : v1256_t2;
-    wire v1256_t4 = v1229[4] ? v1256_t3 : 1'd0;
-    wire v1256_t5 = v1229[5] ? v1256_t4 : 1'd0;
-    wire [0:0] v1256 = {v1256_t5};
-    wire [2:0] v1257 = (v1229 >>> 3);
-    wire v1258_t0 = v1257[0] ? 1'd1 : 1'd0;
-    wire v1258_t1 = v1257[1] ? v1258_t0 : 1'd0;
-    wire v1258_t2 = v1257[2] ? v1258_t1 : 1'd0;
-    wire [0:0] v1258 = {v1258_t2};
-    wire [0:0] v1259_l = v1258; wire [0:0] v1259_u = (v1258 >>> 1) + v365; wire [1:0] v1259 = {v1259_u, v1259_l};
-    wire [1:0] v1260_l = v1259; wire [0:0] v1260_u = (v1259 >>> 2) + v507; wire [2:0] v1260 = {v1260_u, v1260_l};
-    wire [2:0] v1261_l = v1260; wire [0:0] v1261_u = (v1260 >>> 3) + v481; wire [3:0] v1261 = {v1261_u, v1261_l};
-    wire [0:0] v1262_l = v98; wire [0:0] v1262_u = (v98 >>> 1) + v1258; wire [1:0] v1262 = {v1262_u, v1262_l};
-    wire v1263_t0 = v1257[0] ? 1'd1 : 1'd0;
-    wire v1263_t1 = v1257[1] ? 1'd1 : v1263_t0;
-    wire v1263_t2 = v1257[2] ? v1263_t1 : 1'd0;
-    wire [0:0] v1263 = {v1263_t2};
-    wire v1264_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1264_t1 = v1229[1] ? 1'd1 : v1264_t0;
-    wire v1264_t2 = v1229[2] ? 1'd1 : v1264_t1;
-    wire v1264_t3 = v1229[3] ? 1'd1 : v1264_t2;
-    wire v1264_t4 = v1229[4] ? v1264_t3 : 1'd0;
-    wire v1264_t5 = v1229[5] ? v1264_t4 : 1'd0;
-    wire [0:0] v1264 = {v1264_t5};
-    wire [0:0] v1265_l = v1264; wire [0:0] v1265_u = (v1264 >>> 1) + v705; wire [1:0] v1265 = {v1265_u, v1265_l};
-    wire [0:0] v1266_l = v64; wire [0:0] v1266_u = (v64 >>> 1) + v1264; wire [1:0] v1266 = {v1266_u, v1266_l};
-    wire [1:0] v1267_l = v1266; wire [0:0] v1267_u = (v1266 >>> 2) + v1263; wire [2:0] v1267 = {v1267_u, v1267_l};
-    wire v1268_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1268_t1 = v1229[1] ? v1268_t0 : 1'd0;
-    wire v1268_t2 = v1229[2] ? 1'd1 : v1268_t1;
-    wire v1268_t3 = v1229[3] ? 1'd1 : v1268_t2;
-    wire v1268_t4 = v1229[4] ? 1'd1 : v1268_t3;
-    wire v1268_t5 = v1229[5] ? v1268_t4 : 1'd0;
-    wire [0:0] v1268 = {v1268_t5};
-    wire [3:0] v1269_l = v1261; wire [0:0] v1269_u = (v1261 >>> 4) + v1268; wire [4:0] v1269 = {v1269_u, v1269_l};
-    wire [4:0] v1270_l = v1269; wire [0:0] v1270_u = (v1269 >>> 5) + v686; wire [5:0] v1270 = {v1270_u, v1270_l};
-    wire v1271_t0 = v1270[0] ? 1'd0 : 1'd1;
-    wire v1271_t1 = v1270[1] ? 1'd0 : v1271_t0;
-    wire v1271_t2 = v1270[1] ? 1'd1 : v1271_t0;
-    wire v1271_t3 = v1270[2] ? v1271_t2 : v1271_t1;
-    wire v1271_t4 = v1270[0] ? 1'd1 : 1'd0;
-    wire v1271_t5 = v1270[1] ? 1'd0 : v1271_t4;
-    wire v1271_t6 = v1270[2] ? v1271_t5 : v1271_t1;
-    wire v1271_t7 = v1270[3] ? v1271_t6 : v1271_t3;
-    wire v1271_t8 = v1270[1] ? 1'd1 : 1'd0;
-    wire v1271_t9 = v1270[2] ? v1271_t8 : v1271_t1;
-    wire v1271_t10 = v1270[2] ? v1271_t1 : 1'd0;
-    wire v1271_t11 = v1270[3] ? v1271_t10 : v1271_t9;
-    wire v1271_t12 = v1270[4] ? v1271_t11 : v1271_t7;
-    wire v1271_t13 = v1270[1] ? 1'd1 : v1271_t4;
-    wire v1271_t14 = v1270[2] ? v1271_t13 : v1271_t0;
-    wire v1271_t15 = v1270[1] ? v1271_t4 : 1'd1;
-    wire v1271_t16 = v1270[2] ? v1271_t15 : v1271_t4;
-    wire v1271_t17 = v1270[3] ? v1271_t16 : v1271_t14;
-    wire v1271_t18 = v1270[2] ? v1271_t8 : 1'd0;
-    wire v1271_t19 = v1270[1] ? v1271_t4 : 1'd0;
-    wire v1271_t20 = v1270[2] ? v1271_t19 : v1271_t15;
-    wire v1271_t21 = v1270[3] ? v1271_t20 : v1271_t18;
-    wire v1271_t22 = v1270[4] ? v1271_t21 : v1271_t17;
-    wire v1271_t23 = v1270[5] ? v1271_t22 : v1271_t12;
-    wire [0:0] v1271 = {v1271_t23};
-    wire [2:0] v1272_l = v682; wire [0:0] v1272_u = (v682 >>> 3) + v1268; wire [3:0] v1272 = {v1272_u, v1272_l};
-    wire [3:0] v1273_l = v1272; wire [0:0] v1273_u = (v1272 >>> 4) + v1169; wire [4:0] v1273 = {v1273_u, v1273_l};
-    wire [4:0] v1274_l = v1273; wire [0:0] v1274_u = (v1273 >>> 5) + v438; wire [5:0] v1274 = {v1274_u, v1274_l};
-    wire v1275_t0 = v1274[0] ? 1'd0 : 1'd1;
-    wire v1275_t1 = v1274[0] ? 1'd1 : 1'd0;
-    wire v1275_t2 = v1274[1] ? v1275_t1 : v1275_t0;
-    wire v1275_t3 = v1274[1] ? 1'd1 : 1'd0;
-    wire v1275_t4 = v1274[2] ? v1275_t3 : v1275_t2;
-    wire v1275_t5 = v1274[2] ? 1'd0 : v1275_t1;
-    wire v1275_t6 = v1274[3] ? v1275_t5 : v1275_t4;
-    wire v1275_t7 = v1274[1] ? v1275_t0 : 1'd1;
-    wire v1275_t8 = v1274[1] ? v1275_t0 : 1'd0;
-    wire v1275_t9 = v1274[2] ? v1275_t8 : v1275_t7;
-    wire v1275_t10 = v1274[1] ? 1'd1 : v1275_t1;
-    wire v1275_t11 = v1274[2] ? 1'd0 : v1275_t10;
-    wire v1275_t12 = v1274[3] ? v1275_t11 : v1275_t9;
-    wire v1275_t13 = v1274[4] ? v1275_t12 : v1275_t6;
-    wire v1275_t14 = v1274[1] ? 1'd1 : v1275_t0;
-    wire v1275_t15 = v1274[2] ? v1275_t10 : v1275_t14;
-    wire v1275_t16 = v1274[3] ? v1275_t10 : v1275_t15;
-    wire v1275_t17 = v1274[1] ? v1275_t0 : v1275_t1;
-    wire v1275_t18 = v1274[2] ? v1275_t1 : v1275_t17;
-    wire v1275_t19 = v1274[1] ? 1'd0 : v1275_t0;
-    wire v1275_t20 = v1274[2] ? v1275_t19 : v1275_t1;
-    wire v1275_t21 = v1274[3] ? v1275_t20 : v1275_t18;
-    wire v1275_t22 = v1274[4] ? v1275_t21 : v1275_t16;
-    wire v1275_t23 = v1274[5] ? v1275_t22 : v1275_t13;
-    wire [0:0] v1275 = {v1275_t23};
-    wire [0:0] v1276_l = v840; wire [0:0] v1276_u = (v840 >>> 1) + v1275; wire [1:0] v1276 = {v1276_u, v1276_l};
-    wire [1:0] v1277_l = v1276; wire [0:0] v1277_u = (v1276 >>> 2) + v483; wire [2:0] v1277 = {v1277_u, v1277_l};
-    wire [2:0] v1278_l = v1277; wire [0:0] v1278_u = (v1277 >>> 3) + v1192; wire [3:0] v1278 = {v1278_u, v1278_l};
-    wire v1279_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1279_t1 = v1229[1] ? 1'd1 : v1279_t0;
-    wire v1279_t2 = v1229[2] ? 1'd1 : v1279_t1;
-    wire v1279_t3 = v1229[3] ? v1279_t2 : 1'd0;
-    wire v1279_t4 = v1229[4] ? v1279_t3 : 1'd0;
-    wire v1279_t5 = v1229[5] ? v1279_t4 : 1'd0;
-    wire [0:0] v1279 = {v1279_t5};
-    wire [2:0] v1280_l = v1107; wire [0:0] v1280_u = (v1107 >>> 3) + v1279; wire [3:0] v1280 = {v1280_u, v1280_l};
-    wire v1281_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1281_t1 = v1229[1] ? v1281_t0 : 1'd0;
-    wire v1281_t2 = v1229[2] ? v1281_t1 : 1'd0;
-    wire v1281_t3 = v1229[3] ? v1281_t2 : 1'd0;
-    wire v1281_t4 = v1229[4] ? 1'd1 : v1281_t3;
-    wire v1281_t5 = v1229[5] ? v1281_t4 : 1'd0;
-    wire [0:0] v1281 = {v1281_t5};
-    wire [0:0] v1282_l = v1281; wire [0:0] v1282_u = (v1281 >>> 1) + v450; wire [1:0] v1282 = {v1282_u, v1282_l};
-    wire [1:0] v1283_l = v1282; wire [0:0] v1283_u = (v1282 >>> 2) + v331; wire [2:0] v1283 = {v1283_u, v1283_l};
-    wire [2:0] v1284_l = v1283; wire [0:0] v1284_u = (v1283 >>> 3) + v20; wire [3:0] v1284 = {v1284_u, v1284_l};
-    wire [3:0] v1285_l = v1284; wire [0:0] v1285_u = (v1284 >>> 4) + v507; wire [4:0] v1285 = {v1285_u, v1285_l};
-    wire [4:0] v1286_l = v1285; wire [0:0] v1286_u = (v1285 >>> 5) + v103; wire [5:0] v1286 = {v1286_u, v1286_l};
-    wire v1287_t0 = v1286[0] ? 1'd0 : 1'd1;
-    wire v1287_t1 = v1286[0] ? 1'd1 : 1'd0;
-    wire v1287_t2 = v1286[1] ? v1287_t1 : v1287_t0;
-    wire v1287_t3 = v1286[1] ? v1287_t1 : 1'd0;
-    wire v1287_t4 = v1286[2] ? v1287_t3 : v1287_t2;
-    wire v1287_t5 = v1286[1] ? 1'd1 : v1287_t0;
-    wire v1287_t6 = v1286[2] ? v1287_t5 : v1287_t0;
-    wire v1287_t7 = v1286[3] ? v1287_t6 : v1287_t4;
-    wire v1287_t8 = v1286[2] ? 1'd1 : 1'd0;
-    wire v1287_t9 = v1286[1] ? v1287_t0 : 1'd1;
-    wire v1287_t10 = v1286[1] ? v1287_t1 : 1'd1;
-    wire v1287_t11 = v1286[2] ? v1287_t10 : v1287_t9;
-    wire v1287_t12 = v1286[3] ? v1287_t11 : v1287_t8;
-    wire v1287_t13 = v1286[4] ? v1287_t12 : v1287_t7;
-    wire v1287_t14 = v1286[1] ? v1287_t0 : 1'd0;
-    wire v1287_t15 = v1286[2] ? v1287_t1 : v1287_t14;
-    wire v1287_t16 = v1286[2] ? v1287_t14 : 1'd0;
-    wire v1287_t17 = v1286[3] ? v1287_t16 : v1287_t15;
-    wire v1287_t18 = v1286[1] ? 1'd1 : v1287_t1;
-    wire v1287_t19 = v1286[2] ? v1287_t18 : v1287_t10;
-    wire v1287_t20 = v1286[1] ? 1'd1 : 1'd0;
-    wire v1287_t21 = v1286[2] ? 1'd0 : v1287_t20;
-    wire v1287_t22 = v1286[3] ? v1287_t21 : v1287_t19;
-    wire v1287_t23 = v1286[4] ? v1287_t22 : v1287_t17;
-    wire v1287_t24 = v1286[5] ? v1287_t23 : v1287_t13;
-    wire [0:0] v1287 = {v1287_t24};
-    wire [0:0] v1288_l = v563; wire [0:0] v1288_u = (v563 >>> 1) + v1287; wire [1:0] v1288 = {v1288_u, v1288_l};
-    wire v1289_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1289_t1 = v1229[1] ? 1'd1 : v1289_t0;
-    wire v1289_t2 = v1229[2] ? v1289_t1 : 1'd0;
-    wire v1289_t3 = v1229[3] ? 1'd1 : v1289_t2;
-    wire v1289_t4 = v1229[4] ? v1289_t3 : 1'd0;
-    wire v1289_t5 = v1229[5] ? v1289_t4 : 1'd0;
-    wire [0:0] v1289 = {v1289_t5};
-    wire [4:0] v1290_l = v555; wire [0:0] v1290_u = (v555 >>> 5) + v1289; wire [5:0] v1290 = {v1290_u, v1290_l};
-    wire v1291_t0 = v1290[1] ? 1'd1 : 1'd0;
-    wire v1291_t1 = v1290[0] ? 1'd0 : 1'd1;
-    wire v1291_t2 = v1290[0] ? 1'd1 : 1'd0;
-    wire v1291_t3 = v1290[1] ? v1291_t2 : v1291_t1;
-    wire v1291_t4 = v1290[2] ? v1291_t3 : v1291_t0;
-    wire v1291_t5 = v1290[1] ? v1291_t1 : 1'd0;
-    wire v1291_t6 = v1290[1] ? v1291_t2 : 1'd1;
-    wire v1291_t7 = v1290[2] ? v1291_t6 : v1291_t5;
-    wire v1291_t8 = v1290[3] ? v1291_t7 : v1291_t4;
-    wire v1291_t9 = v1290[1] ? v1291_t2 : 1'd0;
-    wire v1291_t10 = v1290[2] ? v1291_t1 : v1291_t9;
-    wire v1291_t11 = v1290[3] ? 1'd0 : v1291_t10;
-    wire v1291_t12 = v1290[4] ? v1291_t11 : v1291_t8;
-    wire v1291_t13 = v1290[2] ? v1291_t3 : v1291_t5;
-    wire v1291_t14 = v1290[1] ? 1'd1 : v1291_t1;
-    wire v1291_t15 = v1290[2] ? v1291_t14 : v1291_t0;
-    wire v1291_t16 = v1290[3] ? v1291_t15 : v1291_t13;
-    wire v1291_t17 = v1290[2] ? 1'd1 : v1291_t2;
-    wire v1291_t18 = v1290[2] ? v1291_t5 : 1'd0;
-    wire v1291_t19 = v1290[3] ? v1291_t18 : v1291_t17;
-    wire v1291_t20 = v1290[4] ? v1291_t19 : v1291_t16;
-    wire v1291_t21 = v1290[5] ? v1291_t20 : v1291_t12;
-    wire [0:0] v1291 = {v1291_t21};
-    wire [1:0] v1292_l = v244; wire [0:0] v1292_u = (v244 >>> 2) + v1289; wire [2:0] v1292 = {v1292_u, v1292_l};
-    wire v1293_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1293_t1 = v1229[1] ? 1'd1 : v1293_t0;
-    wire v1293_t2 = v1229[2] ? v1293_t1 : 1'd0;
-    wire v1293_t3 = v1229[3] ? v1293_t2 : 1'd0;
-    wire v1293_t4 = v1229[4] ? 1'd1 : v1293_t3;
-    wire v1293_t5 = v1229[5] ? v1293_t4 : 1'd0;
-    wire [0:0] v1293 = {v1293_t5};
-    wire [2:0] v1294_l = v859; wire [0:0] v1294_u = (v859 >>> 3) + v1293; wire [3:0] v1294 = {v1294_u, v1294_l};
-    wire [3:0] v1295 = (v1229 >>> 2);
-    wire v1296_t0 = v1295[0] ? 1'd1 : 1'd0;
-    wire v1296_t1 = v1295[1] ? v1296_t0 : 1'd0;
-    wire v1296_t2 = v1295[2] ? 1'd1 : v1296_t1;
-    wire v1296_t3 = v1295[3] ? v1296_t2 : 1'd0;
-    wire [0:0] v1296 = {v1296_t3};
-    wire v1297_t0 = v1295[0] ? 1'd1 : 1'd0;
-    wire v1297_t1 = v1295[1] ? 1'd1 : v1297_t0;
-    wire v1297_t2 = v1295[2] ? v1297_t1 : 1'd0;
-    wire v1297_t3 = v1295[3] ? 1'd1 : v1297_t2;
-    wire [0:0] v1297 = {v1297_t3};
-    wire v1298_t0 = v1295[0] ? 1'd1 : 1'd0;
-    wire v1298_t1 = v1295[1] ? v1298_t0 : 1'd0;
-    wire v1298_t2 = v1295[2] ? v1298_t1 : 1'd0;
-    wire v1298_t3 = v1295[3] ? v1298_t2 : 1'd0;
-    wire [0:0] v1298 = {v1298_t3};
-    wire v1299_t0 = v1295[0] ? 1'd1 : 1'd0;
-    wire v1299_t1 = v1295[1] ? 1'd1 : v1299_t0;
-    wire v1299_t2 = v1295[2] ? v1299_t1 : 1'd0;
-    wire v1299_t3 = v1295[3] ? v1299_t2 : 1'd0;
-    wire [0:0] v1299 = {v1299_t3};
-    wire [4:0] v1300_l = v938; wire [0:0] v1300_u = (v938 >>> 5) + v1299; wire [5:0] v1300 = {v1300_u, v1300_l};
-    wire v1301_t0 = v1300[0] ? 1'd1 : 1'd0;
-    wire v1301_t1 = v1300[1] ? 1'd1 : v1301_t0;
-    wire v1301_t2 = v1300[1] ? 1'd0 : v1301_t0;
-    wire v1301_t3 = v1300[2] ? v1301_t2 : v1301_t1;
-    wire v1301_t4 = v1300[0] ? 1'd0 : 1'd1;
-    wire v1301_t5 = v1300[1] ? v1301_t4 : v1301_t0;
-    wire v1301_t6 = v1300[1] ? v1301_t4 : 1'd0;
-    wire v1301_t7 = v1300[2] ? v1301_t6 : v1301_t5;
-    wire v1301_t8 = v1300[3] ? v1301_t7 : v1301_t3;
-    wire v1301_t9 = v1300[1] ? 1'd0 : 1'd1;
-    wire v1301_t10 = v1300[1] ? 1'd0 : v1301_t4;
-    wire v1301_t11 = v1300[2] ? v1301_t0 : v1301_t10;
-    wire v1301_t12 = v1300[3] ? v1301_t11 : v1301_t9;
-    wire v1301_t13 = v1300[4] ? v1301_t12 : v1301_t8;
-    wire v1301_t14 = v1300[2] ? v1301_t1 : v1301_t0;
-    wire v1301_t15 = v1300[2] ? 1'd0 : v1301_t5;
-    wire v1301_t16 = v1300[3] ? v1301_t15 : v1301_t14;
-    wire v1301_t17 = v1300[2] ? v1301_t2 : v1301_t0;
-    wire v1301_t18 = v1300[1] ? v1301_t0 : 1'd0;
-    wire v1301_t19 = v1300[3] ? v1301_t18 : v1301_t17;
-    wire v1301_t20 = v1300[4] ? v1301_t19 : v1301_t16;
-    wire v1301_t21 = v1300[5] ? v1301_t20 : v1301_t13;
-    wire [0:0] v1301 = {v1301_t21};
-    wire [2:0] v1302_l = v369; wire [0:0] v1302_u = (v369 >>> 3) + v1299; wire [3:0] v1302 = {v1302_u, v1302_l};
-    wire [3:0] v1303_l = v1302; wire [0:0] v1303_u = (v1302 >>> 4) + v365; wire [4:0] v1303 = {v1303_u, v1303_l};
-    wire [4:0] v1304_l = v1303; wire [0:0] v1304_u = (v1303 >>> 5) + v96; wire [5:0] v1304 = {v1304_u, v1304_l};
-    wire v1305_t0 = v1304[0] ? 1'd0 : 1'd1;
-    wire v1305_t1 = v1304[1] ? 1'd0 : v1305_t0;
-    wire v1305_t2 = v1304[1] ? 1'd0 : 1'd1;
-    wire v1305_t3 = v1304[2] ? v1305_t2 : v1305_t1;
-    wire v1305_t4 = v1304[0] ? 1'd1 : 1'd0;
-    wire v1305_t5 = v1304[1] ? 1'd1 : v1305_t4;
-    wire v1305_t6 = v1304[2] ? v1305_t5 : 1'd0;
-    wire v1305_t7 = v1304[3] ? v1305_t6 : v1305_t3;
-    wire v1305_t8 = v1304[1] ? v1305_t4 : 1'd1;
-    wire v1305_t9 = v1304[2] ? 1'd1 : v1305_t8;
-    wire v1305_t10 = v1304[1] ? 1'd1 : 1'd0;
-    wire v1305_t11 = v1304[2] ? v1305_t5 : v1305_t10;
-    wire v1305_t12 = v1304[3] ? v1305_t11 : v1305_t9;
-    wire v1305_t13 = v1304[4] ? v1305_t12 : v1305_t7;
-    wire v1305_t14 = v1304[1] ? 1'd0 : v1305_t4;
-    wire v1305_t15 = v1304[1] ? 1'd1 : v1305_t0;
-    wire v1305_t16 = v1304[2] ? v1305_t14 : v1305_t15;
-    wire v1305_t17 = v1304[3] ? v1305_t16 : v1305_t14;
-    wire v1305_t18 = v1304[1] ? v1305_t4 : v1305_t0;
-    wire v1305_t19 = v1304[2] ? v1305_t1 : v1305_t18;
-    wire v1305_t20 = v1304[2] ? v1305_t1 : v1305_t10;
-    wire v1305_t21 = v1304[3] ? v1305_t20 : v1305_t19;
-    wire v1305_t22 = v1304[4] ? v1305_t21 : v1305_t17;
-    wire v1305_t23 = v1304[5] ? v1305_t22 : v1305_t13;
-    wire [0:0] v1305 = {v1305_t23};
-    wire [0:0] v1306_l = v373; wire [0:0] v1306_u = (v373 >>> 1) + v1305; wire [1:0] v1306 = {v1306_u, v1306_l};
-    wire [1:0] v1307_l = v1306; wire [0:0] v1307_u = (v1306 >>> 2) + v550; wire [2:0] v1307 = {v1307_u, v1307_l};
-    wire [2:0] v1308_l = v1307; wire [0:0] v1308_u = (v1307 >>> 3) + v900; wire [3:0] v1308 = {v1308_u, v1308_l};
-    wire [1:0] v1309_l = v796; wire [0:0] v1309_u = (v796 >>> 2) + v1299; wire [2:0] v1309 = {v1309_u, v1309_l};
-    wire [2:0] v1310_l = v1309; wire [0:0] v1310_u = (v1309 >>> 3) + v144; wire [3:0] v1310 = {v1310_u, v1310_l};
-    wire [3:0] v1311_l = v1310; wire [0:0] v1311_u = (v1310 >>> 4) + v212; wire [4:0] v1311 = {v1311_u, v1311_l};
-    wire [4:0] v1312_l = v1311; wire [0:0] v1312_u = (v1311 >>> 5) + v686; wire [5:0] v1312 = {v1312_u, v1312_l};
-    wire v1313_t0 = v1312[1] ? 1'd1 : 1'd0;
-    wire v1313_t1 = v1312[0] ? 1'd0 : 1'd1;
-    wire v1313_t2 = v1312[1] ? 1'd1 : v1313_t1;
-    wire v1313_t3 = v1312[2] ? v1313_t2 : v1313_t0;
-    wire v1313_t4 = v1312[1] ? v1313_t1 : 1'd0;
-    wire v1313_t5 = v1312[2] ? v1313_t1 : v1313_t4;
-    wire v1313_t6 = v1312[3] ? v1313_t5 : v1313_t3;
-    wire v1313_t7 = v1312[0] ? 1'd1 : 1'd0;
-    wire v1313_t8 = v1312[1] ? v1313_t7 : 1'd1;
-    wire v1313_t9 = v1312[2] ? v1313_t8 : v1313_t0;
-    wire v1313_t10 = v1312[1] ? 1'd1 : v1313_t7;
-    wire v1313_t11 = v1312[1] ? 1'd0 : v1313_t1;
-    wire v1313_t12 = v1312[2] ? v1313_t11 : v1313_t10;
-    wire v1313_t13 = v1312[3] ? v1313_t12 : v1313_t9;
-    wire v1313_t14 = v1312[4] ? v1313_t13 : v1313_t6;
-    wire v1313_t15 = v1312[2] ? v1313_t10 : v1313_t2;
-    wire v1313_t16 = v1312[2] ? v1313_t0 : v1313_t4;
-    wire v1313_t17 = v1312[3] ? v1313_t16 : v1313_t15;
-    wire v1313_t18 = v1312[1] ? v1313_t7 : v1313_t1;
-    wire v1313_t19 = v1312[2] ? v1313_t2 : v1313_t18;
-    wire v1313_t20 = v1312[2] ? v1313_t4 : 1'd1;
-    wire v1313_t21 = v1312[3] ? v1313_t20 : v1313_t19;
-    wire v1313_t22 = v1312[4] ? v1313_t21 : v1313_t17;
-    wire v1313_t23 = v1312[5] ? v1313_t22 : v1313_t14;
-    wire [0:0] v1313 = {v1313_t23};
-    wire [0:0] v1314_l = v1299; wire [0:0] v1314_u = (v1299 >>> 1) + v829; wire [1:0] v1314 = {v1314_u, v1314_l};
-    wire [1:0] v1315_l = v1314; wire [0:0] v1315_u = (v1314 >>> 2) + v54; wire [2:0] v1315 = {v1315_u, v1315_l};
-    wire [2:0] v1316_l = v1315; wire [0:0] v1316_u = (v1315 >>> 3) + v1069; wire [3:0] v1316 = {v1316_u, v1316_l};
-    wire [3:0] v1317_l = v1316; wire [0:0] v1317_u = (v1316 >>> 4) + v114; wire [4:0] v1317 = {v1317_u, v1317_l};
-    wire [4:0] v1318_l = v1317; wire [0:0] v1318_u = (v1317 >>> 5) + v925; wire [5:0] v1318 = {v1318_u, v1318_l};
-    wire v1319_t0 = v1318[0] ? 1'd0 : 1'd1;
-    wire v1319_t1 = v1318[1] ? 1'd0 : v1319_t0;
-    wire v1319_t2 = v1318[1] ? 1'd1 : 1'd0;
-    wire v1319_t3 = v1318[2] ? v1319_t2 : v1319_t1;
-    wire v1319_t4 = v1318[2] ? v1319_t2 : 1'd1;
-    wire v1319_t5 = v1318[3] ? v1319_t4 : v1319_t3;
-    wire v1319_t6 = v1318[1] ? 1'd1 : v1319_t0;
-    wire v1319_t7 = v1318[2] ? v1319_t6 : 1'd0;
-    wire v1319_t8 = v1318[0] ? 1'd1 : 1'd0;
-    wire v1319_t9 = v1318[1] ? v1319_t8 : 1'd1;
-    wire v1319_t10 = v1318[2] ? v1319_t9 : v1319_t0;
-    wire v1319_t11 = v1318[3] ? v1319_t10 : v1319_t7;
-    wire v1319_t12 = v1318[4] ? v1319_t11 : v1319_t5;
-    wire v1319_t13 = v1318[1] ? 1'd0 : v1319_t8;
-    wire v1319_t14 = v1318[2] ? v1319_t13 : v1319_t8;
-    wire v1319_t15 = v1318[1] ? 1'd0 : 1'd1;
-    wire v1319_t16 = v1318[2] ? v1319_t13 : v1319_t15;
-    wire v1319_t17 = v1318[3] ? v1319_t16 : v1319_t14;
-    wire v1319_t18 = v1318[2] ? v1319_t1 : v1319_t15;
-    wire v1319_t19 = v1318[1] ? v1319_t0 : v1319_t8;
-    wire v1319_t20 = v1318[2] ? v1319_t13 : v1319_t19;
-    wire v1319_t21 = v1318[3] ? v1319_t20 : v1319_t18;
-    wire v1319_t22 = v1318[4] ? v1319_t21 : v1319_t17;
-    wire v1319_t23 = v1318[5] ? v1319_t22 : v1319_t12;
-    wire [0:0] v1319 = {v1319_t23};
-    wire [0:0] v1320_l = v1140; wire [0:0] v1320_u = (v1140 >>> 1) + v1319; wire [1:0] v1320 = {v1320_u, v1320_l};
-    wire v1321_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1321_t1 = v1229[1] ? v1321_t0 : 1'd0;
-    wire v1321_t2 = v1229[2] ? v1321_t1 : 1'd0;
-    wire v1321_t3 = v1229[3] ? v1321_t2 : 1'd0;
-    wire v1321_t4 = v1229[4] ? v1321_t3 : 1'd0;
-    wire v1321_t5 = v1229[5] ? 1'd1 : v1321_t4;
-    wire [0:0] v1321 = {v1321_t5};
-    wire [1:0] v1322_l = v1089; wire [0:0] v1322_u = (v1089 >>> 2) + v1321; wire [2:0] v1322 = {v1322_u, v1322_l};
-    wire [2:0] v1323_l = v1322; wire [0:0] v1323_u = (v1322 >>> 3) + v507; wire [3:0] v1323 = {v1323_u, v1323_l};
-    wire [3:0] v1324_l = v1323; wire [0:0] v1324_u = (v1323 >>> 4) + v1293; wire [4:0] v1324 = {v1324_u, v1324_l};
-    wire [4:0] v1325_l = v1324; wire [0:0] v1325_u = (v1324 >>> 5) + v481; wire [5:0] v1325 = {v1325_u, v1325_l};
-    wire v1326_t0 = v1325[0] ? 1'd1 : 1'd0;
-    wire v1326_t1 = v1325[1] ? 1'd0 : v1326_t0;
-    wire v1326_t2 = v1325[1] ? 1'd0 : 1'd1;
-    wire v1326_t3 = v1325[2] ? v1326_t2 : v1326_t1;
-    wire v1326_t4 = v1325[2] ? v1326_t0 : v1326_t1;
-    wire v1326_t5 = v1325[3] ? v1326_t4 : v1326_t3;
-    wire v1326_t6 = v1325[0] ? 1'd0 : 1'd1;
-    wire v1326_t7 = v1325[2] ? v1326_t6 : 1'd0;
-    wire v1326_t8 = v1325[1] ? v1326_t6 : 1'd1;
-    wire v1326_t9 = v1325[2] ? v1326_t8 : 1'd1;
-    wire v1326_t10 = v1325[3] ? v1326_t9 : v1326_t7;
-    wire v1326_t11 = v1325[4] ? v1326_t10 : v1326_t5;
-    wire v1326_t12 = v1325[1] ? 1'd1 : v1326_t0;
-    wire v1326_t13 = v1325[1] ? v1326_t0 : 1'd0;
-    wire v1326_t14 = v1325[2] ? v1326_t13 : v1326_t12;
-    wire v1326_t15 = v1325[2] ? v1326_t1 : 1'd0;
-    wire v1326_t16 = v1325[3] ? v1326_t15 : v1326_t14;
-    wire v1326_t17 = v1325[2] ? v1326_t13 : 1'd0;
-    wire v1326_t18 = v1325[3] ? 1'd0 : v1326_t17;
-    wire v1326_t19 = v1325[4] ? v1326_t18 : v1326_t16;
-    wire v1326_t20 = v1325[5] ? v1326_t19 : v1326_t11;
-    wire [0:0] v1326 = {v1326_t20};
-    wire [1:0] v1327_l = v109; wire [0:0] v1327_u = (v109 >>> 2) + v1321; wire [2:0] v1327 = {v1327_u, v1327_l};
-    wire [2:0] v1328_l = v1327; wire [0:0] v1328_u = (v1327 >>> 3) + v1297; wire [3:0] v1328 = {v1328_u, v1328_l};
-    wire [3:0] v1329_l = v1328; wire [0:0] v1329_u = (v1328 >>> 4) + v450; wire [4:0] v1329 = {v1329_u, v1329_l};
-    wire [4:0] v1330_l = v1329; wire [0:0] v1330_u = (v1329 >>> 5) + v1163; wire [5:0] v1330 = {v1330_u, v1330_l};
-    wire v1331_t0 = v1330[0] ? 1'd0 : 1'd1;
-    wire v1331_t1 = v1330[0] ? 1'd1 : 1'd0;
-    wire v1331_t2 = v1330[1] ? v1331_t1 : v1331_t0;
-    wire v1331_t3 = v1330[1] ? 1'd0 : v1331_t1;
-    wire v1331_t4 = v1330[2] ? v1331_t3 : v1331_t2;
-    wire v1331_t5 = v1330[2] ? 1'd0 : v1331_t1;
-    wire v1331_t6 = v1330[3] ? v1331_t5 : v1331_t4;
-    wire v1331_t7 = v1330[1] ? v1331_t0 : 1'd1;
-    wire v1331_t8 = v1330[2] ? v1331_t3 : v1331_t7;
-    wire v1331_t9 = v1330[1] ? 1'd0 : v1331_t0;
-    wire v1331_t10 = v1330[2] ? v1331_t0 : v1331_t9;
-    wire v1331_t11 = v1330[3] ? v1331_t10 : v1331_t8;
-    wire v1331_t12 = v1330[4] ? v1331_t11 : v1331_t6;
-    wire v1331_t13 = v1330[2] ? v1331_t3 : v1331_t0;
-    wire v1331_t14 = v1330[1] ? v1331_t1 : 1'd0;
-    wire v1331_t15 = v1330[1] ? v1331_t0 : 1'd0;
-    wire v1331_t16 = v1330[2] ? v1331_t15 : v1331_t14;
-    wire v1331_t17 = v1330[3] ? v1331_t16 : v1331_t13;
-    wire v1331_t18 = v1330[2] ? 1'd1 : v1331_t0;
-    wire v1331_t19 = v1330[1] ? 1'd1 : v1331_t0;
-    wire v1331_t20 = v1330[2] ? v1331_t19 : v1331_t2;
-    wire v1331_t21 = v1330[3] ? v1331_t20 : v1331_t18;
-    wire v1331_t22 = v1330[4] ? v1331_t21 : v1331_t17;
-    wire v1331_t23 = v1330[5] ? v1331_t22 : v1331_t12;
-    wire [0:0] v1331 = {v1331_t23};
-    wire [0:0] v1332_l = v1321; wire [0:0] v1332_u = (v1321 >>> 1) + v55; wire [1:0] v1332 = {v1332_u, v1332_l};
-    wire [1:0] v1333_l = v1332; wire [0:0] v1333_u = (v1332 >>> 2) + v144; wire [2:0] v1333 = {v1333_u, v1333_l};
-    wire [2:0] v1334_l = v1333; wire [0:0] v1334_u = (v1333 >>> 3) + v98; wire [3:0] v1334 = {v1334_u, v1334_l};
-    wire [3:0] v1335_l = v1334; wire [0:0] v1335_u = (v1334 >>> 4) + v1115; wire [4:0] v1335 = {v1335_u, v1335_l};
-    wire [4:0] v1336_l = v1335; wire [0:0] v1336_u = (v1335 >>> 5) + v438; wire [5:0] v1336 = {v1336_u, v1336_l};
-    wire v1337_t0 = v1336[0] ? 1'd1 : 1'd0;
-    wire v1337_t1 = v1336[1] ? v1337_t0 : 1'd1;
-    wire v1337_t2 = v1336[2] ? v1337_t1 : 1'd1;
-    wire v1337_t3 = v1336[0] ? 1'd0 : 1'd1;
-    wire v1337_t4 = v1336[1] ? v1337_t3 : 1'd0;
-    wire v1337_t5 = v1336[2] ? v1337_t4 : 1'd1;
-    wire v1337_t6 = v1336[3] ? v1337_t5 : v1337_t2;
-    wire v1337_t7 = v1336[1] ? v1337_t3 : v1337_t0;
-    wire v1337_t8 = v1336[2] ? v1337_t7 : v1337_t1;
-    wire v1337_t9 = v1336[1] ? 1'd0 : v1337_t3;
-    wire v1337_t10 = v1336[2] ? v1337_t9 : 1'd1;
-    wire v1337_t11 = v1336[3] ? v1337_t10 : v1337_t8;
-    wire v1337_t12 = v1336[4] ? v1337_t11 : v1337_t6;
-    wire v1337_t13 = v1336[1] ? 1'd1 : v1337_t3;
-    wire v1337_t14 = v1336[1] ? v1337_t0 : v1337_t3;
-    wire v1337_t15 = v1336[2] ? v1337_t14 : v1337_t13;
-    wire v1337_t16 = v1336[3] ? 1'd1 : v1337_t15;
-    wire v1337_t17 = v1336[2] ? v1337_t0 : 1'd1;
-    wire v1337_t18 = v1336[2] ? 1'd0 : 1'd1;
-    wire v1337_t19 = v1336[3] ? v1337_t18 : v1337_t17;
-    wire v1337_t20 = v1336[4] ? v1337_t19 : v1337_t16;
-    wire v1337_t21 = v1336[5] ? v1337_t20 : v1337_t12;
-    wire [0:0] v1337 = {v1337_t21};
-    wire [0:0] v1338_l = v1337; wire [0:0] v1338_u = (v1337 >>> 1) + v852; wire [1:0] v1338 = {v1338_u, v1338_l};
-    wire v1339_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1339_t1 = v1229[1] ? v1339_t0 : 1'd0;
-    wire v1339_t2 = v1229[2] ? 1'd1 : v1339_t1;
-    wire v1339_t3 = v1229[3] ? 1'd1 : v1339_t2;
-    wire v1339_t4 = v1229[4] ? v1339_t3 : 1'd0;
-    wire v1339_t5 = v1229[5] ? v1339_t4 : 1'd0;
-    wire [0:0] v1339 = {v1339_t5};
-    wire [4:0] v1340_l = v914; wire [0:0] v1340_u = (v914 >>> 5) + v1339; wire [5:0] v1340 = {v1340_u, v1340_l};
-    wire v1341_t0 = v1340[0] ? 1'd0 : 1'd1;
-    wire v1341_t1 = v1340[1] ? v1341_t0 : 1'd1;
-    wire v1341_t2 = v1340[2] ? v1341_t0 : v1341_t1;
-    wire v1341_t3 = v1340[0] ? 1'd1 : 1'd0;
-    wire v1341_t4 = v1340[1] ? v1341_t0 : v1341_t3;
-    wire v1341_t5 = v1340[2] ? v1341_t4 : 1'd0;
-    wire v1341_t6 = v1340[3] ? v1341_t5 : v1341_t2;
-    wire v1341_t7 = v1340[1] ? v1341_t3 : 1'd0;
-    wire v1341_t8 = v1340[2] ? v1341_t7 : v1341_t1;
-    wire v1341_t9 = v1340[1] ? v1341_t0 : 1'd0;
-    wire v1341_t10 = v1340[1] ? 1'd0 : v1341_t3;
-    wire v1341_t11 = v1340[2] ? v1341_t10 : v1341_t9;
-    wire v1341_t12 = v1340[3] ? v1341_t11 : v1341_t8;
-    wire v1341_t13 = v1340[4] ? v1341_t12 : v1341_t6;
-    wire v1341_t14 = v1340[2] ? v1341_t7 : v1341_t9;
-    wire v1341_t15 = v1340[3] ? v1341_t14 : v1341_t9;
-    wire v1341_t16 = v1340[2] ? 1'd0 : v1341_t0;
-    wire v1341_t17 = v1340[1] ? 1'd1 : 1'd0;
-    wire v1341_t18 = v1340[1] ? 1'd0 : v1341_t0;
-    wire v1341_t19 = v1340[2] ? v1341_t18 : v1341_t17;
-    wire v1341_t20 = v1340[3] ? v1341_t19 : v1341_t16;
-    wire v1341_t21 = v1340[4] ? v1341_t20 : v1341_t15;
-    wire v1341_t22 = v1340[5] ? v1341_t21 : v1341_t13;
-    wire [0:0] v1341 = {v1341_t22};
-    wire [2:0] v1342_l = v826; wire [0:0] v1342_u = (v826 >>> 3) + v1339; wire [3:0] v1342 = {v1342_u, v1342_l};
-    wire [3:0] v1343_l = v1342; wire [0:0] v1343_u = (v1342 >>> 4) + v587; wire [4:0] v1343 = {v1343_u, v1343_l};
-    wire [2:0] v1344_l = v382; wire [0:0] v1344_u = (v382 >>> 3) + v1339; wire [3:0] v1344 = {v1344_u, v1344_l};
-    wire [3:0] v1345_l = v1344; wire [0:0] v1345_u = (v1344 >>> 4) + v132; wire [4:0] v1345 = {v1345_u, v1345_l};
-    wire [4:0] v1346_l = v1345; wire [0:0] v1346_u = (v1345 >>> 5) + v660; wire [5:0] v1346 = {v1346_u, v1346_l};
-    wire v1347_t0 = v1346[0] ? 1'd1 : 1'd0;
-    wire v1347_t1 = v1346[0] ? 1'd0 : 1'd1;
-    wire v1347_t2 = v1346[1] ? v1347_t1 : 1'd1;
-    wire v1347_t3 = v1346[2] ? v1347_t2 : v1347_t0;
-    wire v1347_t4 = v1346[1] ? 1'd1 : 1'd0;
-    wire v1347_t5 = v1346[1] ? v1347_t0 : 1'd0;
-    wire v1347_t6 = v1346[2] ? v1347_t5 : v1347_t4;
-    wire v1347_t7 = v1346[3] ? v1347_t6 : v1347_t3;
-    wire v1347_t8 = v1346[1] ? 1'd0 : v1347_t0;
-    wire v1347_t9 = v1346[1] ? v1347_t1 : v1347_t0;
-    wire v1347_t10 = v1346[2] ? v1347_t9 : v1347_t8;
-    wire v1347_t11 = v1346[1] ? 1'd0 : 1'd1;
-    wire v1347_t12 = v1346[2] ? v1347_t11 : v1347_t1;
-    wire v1347_t13 = v1346[3] ? v1347_t12 : v1347_t10;
-    wire v1347_t14 = v1346[4] ? v1347_t13 : v1347_t7;
-    wire v1347_t15 = v1346[2] ? v1347_t1 : v1347_t4;
-    wire v1347_t16 = v1346[1] ? 1'd1 : v1347_t0;
-    wire v1347_t17 = v1346[1] ? v1347_t0 : 1'd1;
-    wire v1347_t18 = v1346[2] ? v1347_t17 : v1347_t16;
-    wire v1347_t19 = v1346[3] ? v1347_t18 : v1347_t15;
-    wire v1347_t20 = v1346[1] ? v1347_t1 : 1'd0;
-    wire v1347_t21 = v1346[2] ? v1347_t2 : v1347_t20;
-    wire v1347_t22 = v1346[2] ? 1'd1 : v1347_t4;
-    wire v1347_t23 = v1346[3] ? v1347_t22 : v1347_t21;
-    wire v1347_t24 = v1346[4] ? v1347_t23 : v1347_t19;
-    wire v1347_t25 = v1346[5] ? v1347_t24 : v1347_t14;
-    wire [0:0] v1347 = {v1347_t25};
-    wire [0:0] v1348_l = v1339; wire [0:0] v1348_u = (v1339 >>> 1) + v99; wire [1:0] v1348 = {v1348_u, v1348_l};
-    wire [1:0] v1349_l = v1348; wire [0:0] v1349_u = (v1348 >>> 2) + v365; wire [2:0] v1349 = {v1349_u, v1349_l};
-    wire [2:0] v1350_l = v1349; wire [0:0] v1350_u = (v1349 >>> 3) + v365; wire [3:0] v1350 = {v1350_u, v1350_l};
-    wire [3:0] v1351_l = v1350; wire [0:0] v1351_u = (v1350 >>> 4) + v587; wire [4:0] v1351 = {v1351_u, v1351_l};
-    wire [4:0] v1352 = (v1229 >>> 1);
-    wire v1353_t0 = v1352[0] ? 1'd1 : 1'd0;
-    wire v1353_t1 = v1352[1] ? v1353_t0 : 1'd0;
-    wire v1353_t2 = v1352[2] ? v1353_t1 : 1'd0;
-    wire v1353_t3 = v1352[3] ? v1353_t2 : 1'd0;
-    wire v1353_t4 = v1352[4] ? v1353_t3 : 1'd0;
-    wire [0:0] v1353 = {v1353_t4};
-    wire [0:0] v1354_l = v28; wire [0:0] v1354_u = (v28 >>> 1) + v1353; wire [1:0] v1354 = {v1354_u, v1354_l};
-    wire [1:0] v1355_l = v1354; wire [0:0] v1355_u = (v1354 >>> 2) + v124; wire [2:0] v1355 = {v1355_u, v1355_l};
-    wire [2:0] v1356_l = v1355; wire [0:0] v1356_u = (v1355 >>> 3) + v405; wire [3:0] v1356 = {v1356_u, v1356_l};
-    wire [3:0] v1357_l = v1356; wire [0:0] v1357_u = (v1356 >>> 4) + v126; wire [4:0] v1357 = {v1357_u, v1357_l};
-    wire v1358_t0 = v1352[0] ? 1'd1 : 1'd0;
-    wire v1358_t1 = v1352[1] ? 1'd1 : v1358_t0;
-    wire v1358_t2 = v1352[2] ? v1358_t1 : 1'd0;
-    wire v1358_t3 = v1352[3] ? v1358_t2 : 1'd0;
-    wire v1358_t4 = v1352[4] ? v1358_t3 : 1'd0;
-    wire [0:0] v1358 = {v1358_t4};
-    wire v1359_t0 = v1352[0] ? 1'd1 : 1'd0;
-    wire v1359_t1 = v1352[1] ? v1359_t0 : 1'd0;
-    wire v1359_t2 = v1352[2] ? 1'd1 : v1359_t1;
-    wire v1359_t3 = v1352[3] ? v1359_t2 : 1'd0;
-    wire v1359_t4 = v1352[4] ? v1359_t3 : 1'd0;
-    wire [0:0] v1359 = {v1359_t4};
-    wire [2:0] v1360_l = v659; wire [0:0] v1360_u = (v659 >>> 3) + v1359; wire [3:0] v1360 = {v1360_u, v1360_l};
-    wire [3:0] v1361_l = v1360; wire [0:0] v1361_u = (v1360 >>> 4) + v41; wire [4:0] v1361 = {v1361_u, v1361_l};
-    wire [4:0] v1362_l = v1361; wire [0:0] v1362_u = (v1361 >>> 5) + v507; wire [5:0] v1362 = {v1362_u, v1362_l};
-    wire v1363_t0 = v1362[0] ? 1'd0 : 1'd1;
-    wire v1363_t1 = v1362[1] ? 1'd0 : v1363_t0;
-    wire v1363_t2 = v1362[0] ? 1'd1 : 1'd0;
-    wire v1363_t3 = v1362[1] ? v1363_t2 : 1'd0;
-    wire v1363_t4 = v1362[2] ? v1363_t3 : v1363_t1;
-    wire v1363_t5 = v1362[1] ? v1363_t2 : v1363_t0;
-    wire v1363_t6 = v1362[1] ? 1'd0 : 1'd1;
-    wire v1363_t7 = v1362[2] ? v1363_t6 : v1363_t5;
-    wire v1363_t8 = v1362[3] ? v1363_t7 : v1363_t4;
-    wire v1363_t9 = v1362[1] ? v1363_t0 : 1'd1;
-    wire v1363_t10 = v1362[1] ? v1363_t0 : v1363_t2;
-    wire v1363_t11 = v1362[2] ? v1363_t10 : v1363_t9;
-    wire v1363_t12 = v1362[2] ? v1363_t2 : v1363_t0;
-    wire v1363_t13 = v1362[3] ? v1363_t12 : v1363_t11;
-    wire v1363_t14 = v1362[4] ? v1363_t13 : v1363_t8;
-    wire v1363_t15 = v1362[1] ? 1'd1 : 1'd0;
-    wire v1363_t16 = v1362[1] ? 1'd1 : v1363_t2;
-    wire v1363_t17 = v1362[3] ? v1363_t16 : v1363_t15;
-    wire v1363_t18 = v1362[2] ? v1363_t2 : v1363_t5;
-    wire v1363_t19 = v1362[1] ? 1'd1 : v1363_t0;
-    wire v1363_t20 = v1362[2] ? v1363_t19 : v1363_t1;
-    wire v1363_t21 = v1362[3] ? v1363_t20 : v1363_t18;
-    wire v1363_t22 = v1362[4] ? v1363_t21 : v1363_t17;
-    wire v1363_t23 = v1362[5] ? v1363_t22 : v1363_t14;
-    wire [0:0] v1363 = {v1363_t23};
-    wire v1364_t0 = v1352[0] ? 1'd1 : 1'd0;
-    wire v1364_t1 = v1352[1] ? 1'd1 : v1364_t0;
-    wire v1364_t2 = v1352[2] ? 1'd1 : v1364_t1;
-    wire v1364_t3 = v1352[3] ? v1364_t2 : 1'd0;
-    wire v1364_t4 = v1352[4] ? v1364_t3 : 1'd0;
-    wire [0:0] v1364 = {v1364_t4};
-    wire [4:0] v1365_l = v730; wire [0:0] v1365_u = (v730 >>> 5) + v1364; wire [5:0] v1365 = {v1365_u, v1365_l};
-    wire v1366_t0 = v1365[0] ? 1'd0 : 1'd1;
-    wire v1366_t1 = v1365[1] ? 1'd1 : v1366_t0;
-    wire v1366_t2 = v1365[2] ? v1366_t0 : v1366_t1;
-    wire v1366_t3 = v1365[1] ? 1'd0 : 1'd1;
-    wire v1366_t4 = v1365[0] ? 1'd1 : 1'd0;
-    wire v1366_t5 = v1365[1] ? 1'd1 : v1366_t4;
-    wire v1366_t6 = v1365[2] ? v1366_t5 : v1366_t3;
-    wire v1366_t7 = v1365[3] ? v1366_t6 : v1366_t2;
-    wire v1366_t8 = v1365[1] ? 1'd0 : v1366_t4;
-    wire v1366_t9 = v1365[2] ? v1366_t8 : 1'd1;
-    wire v1366_t10 = v1365[1] ? v1366_t4 : 1'd1;
-    wire v1366_t11 = v1365[2] ? v1366_t8 : v1366_t10;
-    wire v1366_t12 = v1365[3] ? v1366_t11 : v1366_t9;
-    wire v1366_t13 = v1365[4] ? v1366_t12 : v1366_t7;
-    wire v1366_t14 = v1365[2] ? v1366_t4 : v1366_t1;
-    wire v1366_t15 = v1365[2] ? 1'd0 : 1'd1;
-    wire v1366_t16 = v1365[3] ? v1366_t15 : v1366_t14;
-    wire v1366_t17 = v1365[1] ? 1'd1 : 1'd0;
-    wire v1366_t18 = v1365[2] ? v1366_t8 : v1366_t17;
-    wire v1366_t19 = v1365[2] ? 1'd0 : v1366_t17;
-    wire v1366_t20 = v1365[3] ? v1366_t19 : v1366_t18;
-    wire v1366_t21 = v1365[4] ? v1366_t20 : v1366_t16;
-    wire v1366_t22 = v1365[5] ? v1366_t21 : v1366_t13;
-    wire [0:0] v1366 = {v1366_t22};
-    wire [3:0] v1367_l = v1294; wire [0:0] v1367_u = (v1294 >>> 4) + v1364; wire [4:0] v1367 = {v1367_u, v1367_l};
-    wire [4:0] v1368_l = v1367; wire [0:0] v1368_u = (v1367 >>> 5) + v883; wire [5:0] v1368 = {v1368_u, v1368_l};
-    wire v1369_t0 = v1368[0] ? 1'd1 : 1'd0;
-    wire v1369_t1 = v1368[1] ? 1'd1 : v1369_t0;
-    wire v1369_t2 = v1368[2] ? v1369_t1 : 1'd0;
-    wire v1369_t3 = v1368[1] ? 1'd1 : 1'd0;
-    wire v1369_t4 = v1368[2] ? v1369_t1 : v1369_t3;
-    wire v1369_t5 = v1368[3] ? v1369_t4 : v1369_t2;
-    wire v1369_t6 = v1368[4] ? v1369_t5 : v1369_t2;
-    wire v1369_t7 = v1368[0] ? 1'd0 : 1'd1;
-    wire v1369_t8 = v1368[1] ? v1369_t7 : 1'd0;
-    wire v1369_t9 = v1368[2] ? 1'd1 : v1369_t8;
-    wire v1369_t10 = v1368[1] ? 1'd0 : v1369_t0;
-    wire v1369_t11 = v1368[2] ? 1'd0 : v1369_t10;
-    wire v1369_t12 = v1368[3] ? v1369_t11 : v1369_t9;
-    wire v1369_t13 = v1368[1] ? v1369_t0 : v1369_t7;
-    wire v1369_t14 = v1368[2] ? v1369_t13 : v1369_t8;
-    wire v1369_t15 = v1368[2] ? v1369_t8 : 1'd0;
-    wire v1369_t16 = v1368[3] ? v1369_t15 : v1369_t14;
-    wire v1369_t17 = v1368[4] ? v1369_t16 : v1369_t12;
-    wire v1369_t18 = v1368[5] ? v1369_t17 : v1369_t6;
-    wire [0:0] v1369 = {v1369_t18};
-    wire [0:0] v1370_l = v76; wire [0:0] v1370_u = (v76 >>> 1) + v1364; wire [1:0] v1370 = {v1370_u, v1370_l};
-    wire [1:0] v1371_l = v1370; wire [0:0] v1371_u = (v1370 >>> 2) + v803; wire [2:0] v1371 = {v1371_u, v1371_l};
-    wire [2:0] v1372_l = v1371; wire [0:0] v1372_u = (v1371 >>> 3) + v1077; wire [3:0] v1372 = {v1372_u, v1372_l};
-    wire [3:0] v1373_l = v1372; wire [0:0] v1373_u = (v1372 >>> 4) + v62; wire [4:0] v1373 = {v1373_u, v1373_l};
-    wire [0:0] v1374_l = v587; wire [0:0] v1374_u = (v587 >>> 1) + v1364; wire [1:0] v1374 = {v1374_u, v1374_l};
-    wire [1:0] v1375_l = v1374; wire [0:0] v1375_u = (v1374 >>> 2) + v365; wire [2:0] v1375 = {v1375_u, v1375_l};
-    wire [2:0] v1376_l = v1375; wire [0:0] v1376_u = (v1375 >>> 3) + v1183; wire [3:0] v1376 = {v1376_u, v1376_l};
-    wire v1377_t0 = v1352[0] ? 1'd1 : 1'd0;
-    wire v1377_t1 = v1352[1] ? v1377_t0 : 1'd0;
-    wire v1377_t2 = v1352[2] ? 1'd1 : v1377_t1;
-    wire v1377_t3 = v1352[3] ? 1'd1 : v1377_t2;
-    wire v1377_t4 = v1352[4] ? v1377_t3 : 1'd0;
-    wire [0:0] v1377 = {v1377_t4};
-    wire [1:0] v1378_l = v610; wire [0:0] v1378_u = (v610 >>> 2) + v1377; wire [2:0] v1378 = {v1378_u, v1378_l};
-    wire [2:0] v1379_l = v1378; wire [0:0] v1379_u = (v1378 >>> 3) + v365; wire [3:0] v1379 = {v1379_u, v1379_l};
-    wire [3:0] v1380_l = v1379; wire [0:0] v1380_u = (v1379 >>> 4) + v84; wire [4:0] v1380 = {v1380_u, v1380_l};
-    wire [4:0] v1381_l = v1380; wire [0:0] v1381_u = (v1380 >>> 5) + v365; wire [5:0] v1381 = {v1381_u, v1381_l};
-    wire v1382_t0 = v1381[1] ? 1'd1 : 1'd0;
-    wire v1382_t1 = v1381[0] ? 1'd1 : 1'd0;
-    wire v1382_t2 = v1381[2] ? v1382_t1 : v1382_t0;
-    wire v1382_t3 = v1381[0] ? 1'd0 : 1'd1;
-    wire v1382_t4 = v1381[1] ? v1382_t1 : v1382_t3;
-    wire v1382_t5 = v1381[1] ? 1'd0 : 1'd1;
-    wire v1382_t6 = v1381[2] ? v1382_t5 : v1382_t4;
-    wire v1382_t7 = v1381[3] ? v1382_t6 : v1382_t2;
-    wire v1382_t8 = v1381[1] ? v1382_t3 : 1'd1;
-    wire v1382_t9 = v1381[2] ? v1382_t0 : v1382_t8;
-    wire v1382_t10 = v1381[1] ? v1382_t3 : 1'd0;
-    wire v1382_t11 = v1381[2] ? v1382_t10 : v1382_t0;
-    wire v1382_t12 = v1381[3] ? v1382_t11 : v1382_t9;
-    wire v1382_t13 = v1381[4] ? v1382_t12 : v1382_t7;
-    wire v1382_t14 = v1381[1] ? 1'd0 : v1382_t1;
-    wire v1382_t15 = v1381[2] ? 1'd0 : v1382_t0;
-    wire v1382_t16 = v1381[3] ? v1382_t15 : v1382_t14;
-    wire v1382_t17 = v1381[1] ? v1382_t1 : 1'd0;
-    wire v1382_t18 = v1381[2] ? v1382_t0 : v1382_t17;
-    wire v1382_t19 = v1381[1] ? v1382_t3 : v1382_t1;
-    wire v1382_t20 = v1381[2] ? v1382_t19 : v1382_t1;
-    wire v1382_t21 = v1381[3] ? v1382_t20 : v1382_t18;
-    wire v1382_t22 = v1381[4] ? v1382_t21 : v1382_t16;
-    wire v1382_t23 = v1381[5] ? v1382_t22 : v1382_t13;
-    wire [0:0] v1382 = {v1382_t23};
-    wire [1:0] v1383_l = v71; wire [0:0] v1383_u = (v71 >>> 2) + v1377; wire [2:0] v1383 = {v1383_u, v1383_l};
-    wire [2:0] v1384_l = v1383; wire [0:0] v1384_u = (v1383 >>> 3) + v1183; wire [3:0] v1384 = {v1384_u, v1384_l};
-    wire [3:0] v1385_l = v1384; wire [0:0] v1385_u = (v1384 >>> 4) + v1183; wire [4:0] v1385 = {v1385_u, v1385_l};
-    wire [4:0] v1386_l = v1385; wire [0:0] v1386_u = (v1385 >>> 5) + v587; wire [5:0] v1386 = {v1386_u, v1386_l};
-    wire v1387_t0 = v1386[0] ? 1'd1 : 1'd0;
-    wire v1387_t1 = v1386[1] ? 1'd1 : v1387_t0;
-    wire v1387_t2 = v1386[2] ? 1'd0 : v1387_t1;
-    wire v1387_t3 = v1386[1] ? v1387_t0 : 1'd0;
-    wire v1387_t4 = v1386[2] ? v1387_t3 : 1'd0;
-    wire v1387_t5 = v1386[3] ? v1387_t4 : v1387_t2;
-    wire v1387_t6 = v1386[1] ? 1'd0 : v1387_t0;
-    wire v1387_t7 = v1386[0] ? 1'd0 : 1'd1;
-    wire v1387_t8 = v1386[1] ? v1387_t7 : 1'd0;
-    wire v1387_t9 = v1386[2] ? v1387_t8 : v1387_t6;
-    wire v1387_t10 = v1386[1] ? v1387_t7 : v1387_t0;
-    wire v1387_t11 = v1386[2] ? v1387_t6 : v1387_t10;
-    wire v1387_t12 = v1386[3] ? v1387_t11 : v1387_t9;
-    wire v1387_t13 = v1386[4] ? v1387_t12 : v1387_t5;
-    wire v1387_t14 = v1386[1] ? 1'd0 : 1'd1;
-    wire v1387_t15 = v1386[2] ? v1387_t14 : v1387_t6;
-    wire v1387_t16 = v1386[3] ? v1387_t15 : v1387_t14;
-    wire v1387_t17 = v1386[2] ? v1387_t14 : v1387_t0;
-    wire v1387_t18 = v1386[1] ? v1387_t7 : 1'd1;
-    wire v1387_t19 = v1386[2] ? v1387_t18 : v1387_t1;
-    wire v1387_t20 = v1386[3] ? v1387_t19 : v1387_t17;
-    wire v1387_t21 = v1386[4] ? v1387_t20 : v1387_t16;
-    wire v1387_t22 = v1386[5] ? v1387_t21 : v1387_t13;
-    wire [0:0] v1387 = {v1387_t22};
-    wire [1:0] v1388_l = v651; wire [0:0] v1388_u = (v651 >>> 2) + v1377; wire [2:0] v1388 = {v1388_u, v1388_l};
-    wire [2:0] v1389_l = v1388; wire [0:0] v1389_u = (v1388 >>> 3) + v365; wire [3:0] v1389 = {v1389_u, v1389_l};
-    wire [3:0] v1390_l = v1389; wire [0:0] v1390_u = (v1389 >>> 4) + v42; wire [4:0] v1390 = {v1390_u, v1390_l};
-    wire [4:0] v1391_l = v1390; wire [0:0] v1391_u = (v1390 >>> 5) + v587; wire [5:0] v1391 = {v1391_u, v1391_l};
-    wire v1392_t0 = v1391[0] ? 1'd0 : 1'd1;
-    wire v1392_t1 = v1391[0] ? 1'd1 : 1'd0;
-    wire v1392_t2 = v1391[1] ? v1392_t1 : v1392_t0;
-    wire v1392_t3 = v1391[1] ? v1392_t1 : 1'd0;
-    wire v1392_t4 = v1391[2] ? v1392_t3 : v1392_t2;
-    wire v1392_t5 = v1391[2] ? 1'd0 : v1392_t0;
-    wire v1392_t6 = v1391[3] ? v1392_t5 : v1392_t4;
-    wire v1392_t7 = v1391[1] ? 1'd1 : v1392_t0;
-    wire v1392_t8 = v1391[2] ? 1'd0 : v1392_t7;
-    wire v1392_t9 = v1391[2] ? 1'd0 : v1392_t2;
-    wire v1392_t10 = v1391[3] ? v1392_t9 : v1392_t8;
-    wire v1392_t11 = v1391[4] ? v1392_t10 : v1392_t6;
-    wire v1392_t12 = v1391[1] ? 1'd1 : v1392_t1;
-    wire v1392_t13 = v1391[1] ? 1'd1 : 1'd0;
-    wire v1392_t14 = v1391[1] ? v1392_t0 : 1'd0;
-    wire v1392_t15 = v1391[2] ? v1392_t14 : v1392_t13;
-    wire v1392_t16 = v1391[3] ? v1392_t15 : v1392_t12;
-    wire v1392_t17 = v1391[1] ? v1392_t0 : v1392_t1;
-    wire v1392_t18 = v1391[2] ? v1392_t0 : v1392_t17;
-    wire v1392_t19 = v1391[2] ? 1'd0 : v1392_t13;
-    wire v1392_t20 = v1391[3] ? v1392_t19 : v1392_t18;
-    wire v1392_t21 = v1391[4] ? v1392_t20 : v1392_t16;
-    wire v1392_t22 = v1391[5] ? v1392_t21 : v1392_t11;
-    wire [0:0] v1392 = {v1392_t22};
-    wire [0:0] v1393_l = v694; wire [0:0] v1393_u = (v694 >>> 1) + v1377; wire [1:0] v1393 = {v1393_u, v1393_l};
-    wire [1:0] v1394_l = v1393; wire [0:0] v1394_u = (v1393 >>> 2) + v694; wire [2:0] v1394 = {v1394_u, v1394_l};
-    wire [2:0] v1395_l = v1394; wire [0:0] v1395_u = (v1394 >>> 3) + v750; wire [3:0] v1395 = {v1395_u, v1395_l};
-    wire [3:0] v1396_l = v1395; wire [0:0] v1396_u = (v1395 >>> 4) + v686; wire [4:0] v1396 = {v1396_u, v1396_l};
-    wire [0:0] v1397_l = v1377; wire [0:0] v1397_u = (v1377 >>> 1) + v803; wire [1:0] v1397 = {v1397_u, v1397_l};
-    wire [1:0] v1398_l = v1397; wire [0:0] v1398_u = (v1397 >>> 2) + v774; wire [2:0] v1398 = {v1398_u, v1398_l};
-    wire [2:0] v1399_l = v1398; wire [0:0] v1399_u = (v1398 >>> 3) + v713; wire [3:0] v1399 = {v1399_u, v1399_l};
-    wire [3:0] v1400_l = v1399; wire [0:0] v1400_u = (v1399 >>> 4) + v63; wire [4:0] v1400 = {v1400_u, v1400_l};
-    wire [4:0] v1401_l = v1400; wire [0:0] v1401_u = (v1400 >>> 5) + v25; wire [5:0] v1401 = {v1401_u, v1401_l};
-    wire v1402_t0 = v1401[0] ? 1'd0 : 1'd1;
-    wire v1402_t1 = v1401[1] ? v1402_t0 : 1'd0;
-    wire v1402_t2 = v1401[2] ? 1'd0 : v1402_t1;
-    wire v1402_t3 = v1401[0] ? 1'd1 : 1'd0;
-    wire v1402_t4 = v1401[1] ? v1402_t0 : v1402_t3;
-    wire v1402_t5 = v1401[2] ? 1'd0 : v1402_t4;
-    wire v1402_t6 = v1401[3] ? v1402_t5 : v1402_t2;
-    wire v1402_t7 = v1401[1] ? 1'd0 : v1402_t0;
-    wire v1402_t8 = v1401[1] ? 1'd1 : v1402_t0;
-    wire v1402_t9 = v1401[2] ? v1402_t8 : v1402_t7;
-    wire v1402_t10 = v1401[1] ? v1402_t3 : 1'd0;
-    wire v1402_t11 = v1401[2] ? v1402_t10 : 1'd0;
-    wire v1402_t12 = v1401[3] ? v1402_t11 : v1402_t9;
-    wire v1402_t13 = v1401[4] ? v1402_t12 : v1402_t6;
-    wire v1402_t14 = v1401[1] ? 1'd0 : v1402_t3;
-    wire v1402_t15 = v1401[2] ? v1402_t14 : 1'd0;
-    wire v1402_t16 = v1401[2] ? v1402_t7 : v1402_t10;
-    wire v1402_t17 = v1401[3] ? v1402_t16 : v1402_t15;
-    wire v1402_t18 = v1401[3] ? 1'd0 : v1402_t15;
-    wire v1402_t19 = v1401[4] ? v1402_t18 : v1402_t17;
-    wire v1402_t20 = v1401[5] ? v1402_t19 : v1402_t13;
-    wire [0:0] v1402 = {v1402_t20};
-    wire v1403_t0 = v1352[0] ? 1'd1 : 1'd0;
-    wire v1403_t1 = v1352[1] ? 1'd1 : v1403_t0;
-    wire v1403_t2 = v1352[2] ? v1403_t1 : 1'd0;
-    wire v1403_t3 = v1352[3] ? 1'd1 : v1403_t2;
-    wire v1403_t4 = v1352[4] ? v1403_t3 : 1'd0;
-    wire [0:0] v1403 = {v1403_t4};
-    wire [4:0] v1404_l = v1073; wire [0:0] v1404_u = (v1073 >>> 5) + v1403; wire [5:0] v1404 = {v1404_u, v1404_l};
-    wire v1405_t0 = v1404[0] ? 1'd1 : 1'd0;
-    wire v1405_t1 = v1404[1] ? 1'd0 : v1405_t0;
-    wire v1405_t2 = v1404[2] ? 1'd0 : v1405_t1;
-    wire v1405_t3 = v1404[3] ? v1405_t2 : 1'd0;
-    wire v1405_t4 = v1404[4] ? 1'd0 : v1405_t3;
-    wire v1405_t5 = v1404[0] ? 1'd0 : 1'd1;
-    wire v1405_t6 = v1404[1] ? v1405_t5 : 1'd0;
-    wire v1405_t7 = v1404[2] ? 1'd0 : v1405_t6;
-    wire v1405_t8 = v1404[3] ? 1'd0 : v1405_t7;
-    wire v1405_t9 = v1404[4] ? 1'd0 : v1405_t8;
-    wire v1405_t10 = v1404[5] ? v1405_t9 : v1405_t4;
-    wire [0:0] v1405 = {v1405_t10};
-    wire [1:0] v1406_l = v683; wire [0:0] v1406_u = (v683 >>> 2) + v1403; wire [2:0] v1406 = {v1406_u, v1406_l};
-    wire [2:0] v1407_l = v1406; wire [0:0] v1407_u = (v1406 >>> 3) + v365; wire [3:0] v1407 = {v1407_u, v1407_l};
-    wire [3:0] v1408_l = v1407; wire [0:0] v1408_u = (v1407 >>> 4) + v587; wire [4:0] v1408 = {v1408_u, v1408_l};
-    wire [4:0] v1409_l = v1408; wire [0:0] v1409_u = (v1408 >>> 5) + v587; wire [5:0] v1409 = {v1409_u, v1409_l};
-    wire v1410_t0 = v1409[0] ? 1'd1 : 1'd0;
-    wire v1410_t1 = v1409[1] ? 1'd0 : v1410_t0;
-    wire v1410_t2 = v1409[0] ? 1'd0 : 1'd1;
-    wire v1410_t3 = v1409[1] ? v1410_t0 : v1410_t2;
-    wire v1410_t4 = v1409[2] ? v1410_t3 : v1410_t1;
-    wire v1410_t5 = v1409[1] ? v1410_t0 : 1'd0;
-    wire v1410_t6 = v1409[2] ? v1410_t5 : v1410_t0;
-    wire v1410_t7 = v1409[3] ? v1410_t6 : v1410_t4;
-    wire v1410_t8 = v1409[1] ? 1'd1 : v1410_t2;
-    wire v1410_t9 = v1409[2] ? v1410_t5 : v1410_t8;
-    wire v1410_t10 = v1409[1] ? 1'd0 : v1410_t2;
-    wire v1410_t11 = v1409[2] ? v1410_t10 : v1410_t2;
-    wire v1410_t12 = v1409[3] ? v1410_t11 : v1410_t9;
-    wire v1410_t13 = v1409[4] ? v1410_t12 : v1410_t7;
-    wire v1410_t14 = v1409[1] ? 1'd1 : 1'd0;
-    wire v1410_t15 = v1409[2] ? v1410_t14 : 1'd0;
-    wire v1410_t16 = v1409[2] ? v1410_t5 : v1410_t10;
-    wire v1410_t17 = v1409[3] ? v1410_t16 : v1410_t15;
-    wire v1410_t18 = v1409[2] ? v1410_t1 : v1410_t14;
-    wire v1410_t19 = v1409[3] ? v1410_t18 : 1'd1;
-    wire v1410_t20 = v1409[4] ? v1410_t19 : v1410_t17;
-    wire v1410_t21 = v1409[5] ? v1410_t20 : v1410_t13;
-    wire [0:0] v1410 = {v1410_t21};
-    wire [0:0] v1411_l = v1403; wire [0:0] v1411_u = (v1403 >>> 1) + v98; wire [1:0] v1411 = {v1411_u, v1411_l};
-    wire [1:0] v1412_l = v1411; wire [0:0] v1412_u = (v1411 >>> 2) + v144; wire [2:0] v1412 = {v1412_u, v1412_l};
-    wire [0:0] v1413_l = v757; wire [0:0] v1413_u = (v757 >>> 1) + v1403; wire [1:0] v1413 = {v1413_u, v1413_l};
-    wire [0:0] v1414_l = v1403; wire [0:0] v1414_u = (v1403 >>> 1) + v675; wire [1:0] v1414 = {v1414_u, v1414_l};
-    wire [1:0] v1415_l = v1414; wire [0:0] v1415_u = (v1414 >>> 2) + v365; wire [2:0] v1415 = {v1415_u, v1415_l};
-    wire [2:0] v1416_l = v1415; wire [0:0] v1416_u = (v1415 >>> 3) + v481; wire [3:0] v1416 = {v1416_u, v1416_l};
-    wire [3:0] v1417_l = v1416; wire [0:0] v1417_u = (v1416 >>> 4) + v365; wire [4:0] v1417 = {v1417_u, v1417_l};
-    wire [4:0] v1418_l = v1417; wire [0:0] v1418_u = (v1417 >>> 5) + v1403; wire [5:0] v1418 = {v1418_u, v1418_l};
-    wire v1419_t0 = v1418[0] ? 1'd1 : 1'd0;
-    wire v1419_t1 = v1418[1] ? 1'd1 : v1419_t0;
-    wire v1419_t2 = v1418[2] ? v1419_t1 : 1'd1;
-    wire v1419_t3 = v1418[0] ? 1'd0 : 1'd1;
-    wire v1419_t4 = v1418[1] ? v1419_t3 : 1'd1;
-    wire v1419_t5 = v1418[1] ? v1419_t3 : v1419_t0;
-    wire v1419_t6 = v1418[2] ? v1419_t5 : v1419_t4;
-    wire v1419_t7 = v1418[3] ? v1419_t6 : v1419_t2;
-    wire v1419_t8 = v1418[2] ? 1'd1 : v1419_t4;
-    wire v1419_t9 = v1418[1] ? 1'd1 : 1'd0;
-    wire v1419_t10 = v1418[2] ? v1419_t9 : v1419_t5;
-    wire v1419_t11 = v1418[3] ? v1419_t10 : v1419_t8;
-    wire v1419_t12 = v1418[4] ? v1419_t11 : v1419_t7;
-    wire v1419_t13 = v1418[1] ? 1'd0 : v1419_t0;
-    wire v1419_t14 = v1418[2] ? 1'd1 : v1419_t13;
-    wire v1419_t15 = v1418[1] ? v1419_t3 : 1'd0;
-    wire v1419_t16 = v1418[2] ? v1419_t0 : v1419_t15;
-    wire v1419_t17 = v1418[3] ? v1419_t16 : v1419_t14;
-    wire v1419_t18 = v1418[1] ? v1419_t0 : 1'd1;
-    wire v1419_t19 = v1418[2] ? 1'd1 : v1419_t18;
-    wire v1419_t20 = v1418[2] ? 1'd0 : v1419_t18;
-    wire v1419_t21 = v1418[3] ? v1419_t20 : v1419_t19;
-    wire v1419_t22 = v1418[4] ? v1419_t21 : v1419_t17;
-    wire v1419_t23 = v1418[5] ? v1419_t22 : v1419_t12;
-    wire [0:0] v1419 = {v1419_t23};
-    wire v1420_t0 = v1229[0] ? 1'd1 : 1'd0;
-    wire v1420_t1 = v1229[1] ? v1420_t0 : 1'd0;
-    wire v1420_t2 = v1229[2] ? 1'd1 : v1420_t1;
-    wire v1420_t3 = v1229[3] ? v1420_t2 : 1'd0;
-    wire v1420_t4 = v1229[4] ? v1420_t3 : 1'd0;
-    wire v1420_t5 = v1229[5] ? v1420_t4 : 1'd0;
-    wire [0:0] v1420 = {v1420_t5};
-    wire [4:0] v1421_l = v1184; wire [0:0] v1421_u = (v1184 >>> 5) + v1420; wire [5:0] v1421 = {v1421_u, v1421_l};
-    wire v1422_t0 = v1421[0] ? 1'd0 : 1'd1;
-    wire v1422_t1 = v1421[1] ? v1422_t0 : 1'd1;
-    wire v1422_t2 = v1421[2] ? v1422_t1 : v1422_t0;
-    wire v1422_t3 = v1421[0] ? 1'd1 : 1'd0;
-    wire v1422_t4 = v1421[1] ? 1'd0 : v1422_t3;
-    wire v1422_t5 = v1421[2] ? v1422_t4 : 1'd0;
-    wire v1422_t6 = v1421[3] ? v1422_t5 : v1422_t2;
-    wire v1422_t7 = v1421[1] ? 1'd1 : 1'd0;
-    wire v1422_t8 = v1421[1] ? v1422_t0 : v1422_t3;
-    wire v1422_t9 = v1421[2] ? v1422_t8 : v1422_t7;
-    wire v1422_t10 = v1421[1] ? 1'd0 : 1'd1;
-    wire v1422_t11 = v1421[2] ? v1422_t3 : v1422_t10;
-    wire v1422_t12 = v1421[3] ? v1422_t11 : v1422_t9;
-    wire v1422_t13 = v1421[4] ? v1422_t12 : v1422_t6;
-    wire v1422_t14 = v1421[1] ? v1422_t3 : 1'd0;
-    wire v1422_t15 = v1421[1] ? 1'd1 : v1422_t0;
-    wire v1422_t16 = v1421[2] ? v1422_t15 : v1422_t14;
-    wire v1422_t17 = v1421[1] ? v1422_t0 : 1'd0;
-    wire v1422_t18 = v1421[2] ? v1422_t4 : v1422_t17;
-    wire v1422_t19 = v1421[3] ? v1422_t18 : v1422_t16;
-    wire v1422_t20 = v1421[2] ? v1422_t1 : v1422_t17;
-    wire v1422_t21 = v1421[1] ? 1'd0 : v1422_t0;
-    wire v1422_t22 = v1421[2] ? v1422_t21 : v1422_t1;
-    wire v1422_t23 = v1421[3] ? v1422_t22 : v1422_t20;
-    wire v1422_t24 = v1421[4] ? v1422_t23 : v1422_t19;
-    wire v1422_t25 = v1421[5] ? v1422_t24 : v1422_t13;
-    wire [0:0] v1422 = {v1422_t25};
-    wire [2:0] v1423_l = v1006; wire [0:0] v1423_u = (v1006 >>> 3) + v1420; wire [3:0] v1423 = {v1423_u, v1423_l};
-    wire [3:0] v1424_l = v1423; wire [0:0] v1424_u = (v1423 >>> 4) + v383; wire [4:0] v1424 = {v1424_u, v1424_l};
-    wire [4:0] v1425_l = v1424; wire [0:0] v1425_u = (v1424 >>> 5) + v196; wire [5:0] v1425 = {v1425_u, v1425_l};
-    wire v1426_t0 = v1425[0] ? 1'd0 : 1'd1;
-    wire v1426_t1 = v1425[0] ? 1'd1 : 1'd0;
-    wire v1426_t2 = v1425[1] ? v1426_t1 : v1426_t0;
-    wire v1426_t3 = v1425[2] ? v1426_t0 : v1426_t2;
-    wire v1426_t4 = v1425[1] ? 1'd0 : v1426_t1;
-    wire v1426_t5 = v1425[1] ? v1426_t1 : 1'd1;
-    wire v1426_t6 = v1425[2] ? v1426_t5 : v1426_t4;
-    wire v1426_t7 = v1425[3] ? v1426_t6 : v1426_t3;
-    wire v1426_t8 = v1425[1] ? 1'd1 : 1'd0;
-    wire v1426_t9 = v1425[2] ? v1426_t8 : v1426_t4;
-    wire v1426_t10 = v1425[3] ? v1426_t8 : v1426_t9;
-    wire v1426_t11 = v1425[4] ? v1426_t10 : v1426_t7;
-    wire v1426_t12 = v1425[1] ? v1426_t1 : 1'd0;
-    wire v1426_t13 = v1425[2] ? v1426_t0 : v1426_t12;
-    wire v1426_t14 = v1425[1] ? v1426_t0 : 1'd0;
-    wire v1426_t15 = v1425[2] ? v1426_t0 : v1426_t14;
-    wire v1426_t16 = v1425[3] ? v1426_t15 : v1426_t13;
-    wire v1426_t17 = v1425[1] ? 1'd1 : v1426_t1;
-    wire v1426_t18 = v1425[1] ? 1'd1 : v1426_t0;
-    wire v1426_t19 = v1425[2] ? v1426_t18 : v1426_t17;
-    wire v1426_t20 = v1425[2] ? 1'd1 : 1'd0;
-    wire v1426_t21 = v1425[3] ? v1426_t20 : v1426_t19;
-    wire v1426_t22 = v1425[4] ? v1426_t21 : v1426_t16;
-    wire v1426_t23 = v1425[5] ? v1426_t22 : v1426_t11;
-    wire [0:0] v1426 = {v1426_t23};
-    wire [2:0] v1427_l = v347; wire [0:0] v1427_u = (v347 >>> 3) + v1420; wire [3:0] v1427 = {v1427_u, v1427_l};
-    wire [3:0] v1428_l = v1427; wire [0:0] v1428_u = (v1427 >>> 4) + v145; wire [4:0] v1428 = {v1428_u, v1428_l};
-    wire [0:0] v1429_l = v1420; wire [0:0] v1429_u = (v1420 >>> 1) + v1095; wire [1:0] v1429 = {v1429_u, v1429_l};
-    wire [1:0] v1430_l = v1429; wire [0:0] v1430_u = (v1429 >>> 2) + v297; wire [2:0] v1430 = {v1430_u, v1430_l};
-    wire [2:0] v1431_l = v1430; wire [0:0] v1431_u = (v1430 >>> 3) + v74; wire [3:0] v1431 = {v1431_u, v1431_l};
-    wire [3:0] v1432_l = v1431; wire [0:0] v1432_u = (v1431 >>> 4) + v1189; wire [4:0] v1432 = {v1432_u, v1432_l};
-    wire [4:0] v1433_l = v1432; wire [0:0] v1433_u = (v1432 >>> 5) + v1069; wire [5:0] v1433 = {v1433_u, v1433_l};
-    wire v1434_t0 = v1433[0] ? 1'd1 : 1'd0;
-    wire v1434_t1 = v1433[1] ? 1'd1 : v1434_t0;
-    wire v1434_t2 = v1433[2] ? v1434_t1 : 1'd1;
-    wire v1434_t3 = v1433[1] ? 1'd1 : 1'd0;
-    wire v1434_t4 = v1433[3] ? v1434_t3 : v1434_t2;
-    wire v1434_t5 = v1433[1] ? v1434_t0 : 1'd1;
-    wire v1434_t6 = v1433[0] ? 1'd0 : 1'd1;
-    wire v1434_t7 = v1433[1] ? v1434_t6 : v1434_t0;
-    wire v1434_t8 = v1433[2] ? v1434_t7 : v1434_t5;
-    wire v1434_t9 = v1433[1] ? v1434_t6 : 1'd1;
-    wire v1434_t10 = v1433[2] ? v1434_t9 : 1'd1;
-    wire v1434_t11 = v1433[3] ? v1434_t10 : v1434_t8;
-    wire v1434_t12 = v1433[4] ? v1434_t11 : v1434_t4;
-    wire v1434_t13 = v1433[2] ? 1'd1 : v1434_t1;
-    wire v1434_t14 = v1433[3] ? v1434_t13 : v1434_t2;
-    wire v1434_t15 = v1433[1] ? 1'd0 : v1434_t6;
-    wire v1434_t16 = v1433[1] ? v1434_t0 : 1'd0;
-    wire v1434_t17 = v1433[2] ? v1434_t16 : v1434_t15;
-    wire v1434_t18 = v1433[2] ? v1434_t9 : v1434_t6;
-    wire v1434_t19 = v1433[3] ? v1434_t18 : v1434_t17;
-    wire v1434_t20 = v1433[4] ? v1434_t19 : v1434_t14;
-    wire v1434_t21 = v1433[5] ? v1434_t20 : v1434_t12;
-    wire [0:0] v1434 = {v1434_t21};
-    wire [5:0] v1435 = inputs[95:90];
-    wire v1436_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v1436_t1 = v1435[1] ? 1'd1 : v1436_t0;
-    wire v1436_t2 = v1435[2] ? v1436_t1 : 1'd0;
-    wire v1436_t3 = v1435[3] ? 1'd1 : v1436_t2;
-    wire v1436_t4 = v1435[4] ? v1436_t3 : 1'd0;
-    wire v1436_t5 = v1435[5] ? 1'd1 : v1436_t4;
-    wire [0:0] v1436 = {v1436_t5};
-    wire [3:0] v1437_l = v1104; wire [0:0] v1437_u = (v1104 >>> 4) + v1436; wire [4:0] v1437 = {v1437_u, v1437_l};
-    wire [4:0] v1438_l = v1437; wire [0:0] v1438_u = (v1437 >>> 5) + v84; wire [5:0] v1438 = {v1438_u, v1438_l};
-    wire v1439_t0 = v1438[1] ? 1'd1 : 1'd0;
-    wire v1439_t1 = v1438[0] ? 1'd0 : 1'd1;
-    wire v1439_t2 = v1438[1] ? 1'd0 : v1439_t1;
-    wire v1439_t3 = v1438[2] ? v1439_t2 : v1439_t0;
-    wire v1439_t4 = v1438[0] ? 1'd1 : 1'd0;
-    wire v1439_t5 = v1438[1] ? 1'd1 : v1439_t4;
-    wire v1439_t6 = v1438[2] ? v1439_t5 : v1439_t0;
-    wire v1439_t7 = v1438[3] ? v1439_t6 : v1439_t3;
-    wire v1439_t8 = v1438[1] ? v1439_t4 : v1439_t1;
-    wire v1439_t9 = v1438[1] ? 1'd0 : v1439_t4;
-    wire v1439_t10 = v1438[2] ? v1439_t9 : v1439_t8;
-    wire v1439_t11 = v1438[2] ? 1'd0 : v1439_t2;
-    wire v1439_t12 = v1438[3] ? v1439_t11 : v1439_t10;
-    wire v1439_t13 = v1438[4] ? v1439_t12 : v1439_t7;
-    wire v1439_t14 = v1438[2] ? v1439_t1 : v1439_t0;
-    wire v1439_t15 = v1438[1] ? v1439_t4 : 1'd1;
-    wire v1439_t16 = v1438[2] ? v1439_t15 : v1439_t0;
-    wire v1439_t17 = v1438[3] ? v1439_t16 : v1439_t14;
-    wire v1439_t18 = v1438[1] ? v1439_t4 : 1'd0;
-    wire v1439_t19 = v1438[2] ? 1'd0 : v1439_t18;
-    wire v1439_t20 = v1438[4] ? v1439_t19 : v1439_t17;
-    wire v1439_t21 = v1438[5] ? v1439_t20 : v1439_t13;
-    wire [0:0] v1439 = {v1439_t21};
-    wire [0:0] v1440_l = v642; wire [0:0] v1440_u = (v642 >>> 1) + v1439; wire [1:0] v1440 = {v1440_u, v1440_l};
-    wire [2:0] v1441_l = v1292; wire [0:0] v1441_u = (v1292 >>> 3) + v1436; wire [3:0] v1441 = {v1441_u, v1441_l};
-    wire [2:0] v1442_l = v696; wire [0:0] v1442_u = (v696 >>> 3) + v1436; wire [3:0] v1442 = {v1442_u, v1442_l};
-    wire [1:0] v1443_l = v100; wire [0:0] v1443_u = (v100 >>> 2) + v1436; wire [2:0] v1443 = {v1443_u, v1443_l};
-    wire [2:0] v1444_l = v1443; wire [0:0] v1444_u = (v1443 >>> 3) + v1420; wire [3:0] v1444 = {v1444_u, v1444_l};
-    wire [1:0] v1445_l = v94; wire [0:0] v1445_u = (v94 >>> 2) + v1436; wire [2:0] v1445 = {v1445_u, v1445_l};
-    wire [1:0] v1446_l = v973; wire [0:0] v1446_u = (v973 >>> 2) + v1436; wire [2:0] v1446 = {v1446_u, v1446_l};
-    wire [2:0] v1447_l = v1446; wire [0:0] v1447_u = (v1446 >>> 3) + v1296; wire [3:0] v1447 = {v1447_u, v1447_l};
-    wire [3:0] v1448_l = v1447; wire [0:0] v1448_u = (v1447 >>> 4) + v52; wire [4:0] v1448 = {v1448_u, v1448_l};
-    wire [0:0] v1449_l = v1436; wire [0:0] v1449_u = (v1436 >>> 1) + v301; wire [1:0] v1449 = {v1449_u, v1449_l};
-    wire [1:0] v1450_l = v1449; wire [0:0] v1450_u = (v1449 >>> 2) + v88; wire [2:0] v1450 = {v1450_u, v1450_l};
-    wire [2:0] v1451_l = v1450; wire [0:0] v1451_u = (v1450 >>> 3) + v38; wire [3:0] v1451 = {v1451_u, v1451_l};
-    wire [3:0] v1452_l = v1451; wire [0:0] v1452_u = (v1451 >>> 4) + v352; wire [4:0] v1452 = {v1452_u, v1452_l};
-    wire [4:0] v1453_l = v1452; wire [0:0] v1453_u = (v1452 >>> 5) + v17; wire [5:0] v1453 = {v1453_u, v1453_l};
-    wire v1454_t0 = v1453[0] ? 1'd1 : 1'd0;
-    wire v1454_t1 = v1453[1] ? 1'd0 : v1454_t0;
-    wire v1454_t2 = v1453[2] ? v1454_t1 : v1454_t0;
-    wire v1454_t3 = v1453[2] ? v1454_t1 : 1'd0;
-    wire v1454_t4 = v1453[3] ? v1454_t3 : v1454_t2;
-    wire v1454_t5 = v1453[1] ? 1'd0 : 1'd1;
-    wire v1454_t6 = v1453[0] ? 1'd0 : 1'd1;
-    wire v1454_t7 = v1453[1] ? v1454_t6 : 1'd0;
-    wire v1454_t8 = v1453[2] ? v1454_t7 : v1454_t5;
-    wire v1454_t9 = v1453[1] ? v1454_t0 : 1'd1;
-    wire v1454_t10 = v1453[2] ? v1454_t9 : v1454_t1;
-    wire v1454_t11 = v1453[3] ? v1454_t10 : v1454_t8;
-    wire v1454_t12 = v1453[4] ? v1454_t11 : v1454_t4;
-    wire v1454_t13 = v1453[2] ? v1454_t5 : v1454_t1;
-    wire v1454_t14 = v1453[3] ? v1454_t3 : v1454_t13;
-    wire v1454_t15 = v1453[1] ? 1'd1 : 1'd0;
-    wire v1454_t16 = v1453[2] ? v1454_t15 : v1454_t1;
-    wire v1454_t17 = v1453[2] ? 1'd1 : v1454_t15;
-    wire v1454_t18 = v1453[3] ? v1454_t17 : v1454_t16;
-    wire v1454_t19 = v1453[4] ? v1454_t18 : v1454_t14;
-    wire v1454_t20 = v1453[5] ? v1454_t19 : v1454_t12;
-    wire [0:0] v1454 = {v1454_t20};
-    wire [1:0] v1455_l = v1197; wire [0:0] v1455_u = (v1197 >>> 2) + v1454; wire [2:0] v1455 = {v1455_u, v1455_l};
-    wire [0:0] v1456_l = v74; wire [0:0] v1456_u = (v74 >>> 1) + v1436; wire [1:0] v1456 = {v1456_u, v1456_l};
-    wire [1:0] v1457_l = v1456; wire [0:0] v1457_u = (v1456 >>> 2) + v98; wire [2:0] v1457 = {v1457_u, v1457_l};
-    wire [2:0] v1458_l = v1457; wire [0:0] v1458_u = (v1457 >>> 3) + v331; wire [3:0] v1458 = {v1458_u, v1458_l};
-    wire [0:0] v1459_l = v1436; wire [0:0] v1459_u = (v1436 >>> 1) + v450; wire [1:0] v1459 = {v1459_u, v1459_l};
-    wire [1:0] v1460_l = v1459; wire [0:0] v1460_u = (v1459 >>> 2) + v35; wire [2:0] v1460 = {v1460_u, v1460_l};
-    wire [2:0] v1461_l = v1460; wire [0:0] v1461_u = (v1460 >>> 3) + v111; wire [3:0] v1461 = {v1461_u, v1461_l};
-    wire [3:0] v1462_l = v1461; wire [0:0] v1462_u = (v1461 >>> 4) + v587; wire [4:0] v1462 = {v1462_u, v1462_l};
-    wire [4:0] v1463_l = v1462; wire [0:0] v1463_u = (v1462 >>> 5) + v587; wire [5:0] v1463 = {v1463_u, v1463_l};
-    wire v1464_t0 = v1463[0] ? 1'd0 : 1'd1;
-    wire v1464_t1 = v1463[1] ? v1464_t0 : 1'd0;
-    wire v1464_t2 = v1463[0] ? 1'd1 : 1'd0;
-    wire v1464_t3 = v1463[1] ? v1464_t2 : 1'd1;
-    wire v1464_t4 = v1463[2] ? v1464_t3 : v1464_t1;
-    wire v1464_t5 = v1463[3] ? v1464_t4 : 1'd0;
-    wire v1464_t6 = v1463[1] ? v1464_t2 : 1'd0;
-    wire v1464_t7 = v1463[1] ? v1464_t2 : v1464_t0;
-    wire v1464_t8 = v1463[2] ? v1464_t7 : v1464_t6;
-    wire v1464_t9 = v1463[1] ? 1'd0 : v1464_t0;
-    wire v1464_t10 = v1463[2] ? v1464_t9 : v1464_t7;
-    wire v1464_t11 = v1463[3] ? v1464_t10 : v1464_t8;
-    wire v1464_t12 = v1463[4] ? v1464_t11 : v1464_t5;
-    wire v1464_t13 = v1463[1] ? 1'd0 : v1464_t2;
-    wire v1464_t14 = v1463[1] ? v1464_t0 : 1'd1;
-    wire v1464_t15 = v1463[2] ? v1464_t14 : v1464_t13;
-    wire v1464_t16 = v1463[1] ? 1'd0 : 1'd1;
-    wire v1464_t17 = v1463[2] ? v1464_t2 : v1464_t16;
-    wire v1464_t18 = v1463[3] ? v1464_t17 : v1464_t15;
-    wire v1464_t19 = v1463[1] ? v1464_t0 : v1464_t2;
-    wire v1464_t20 = v1463[2] ? v1464_t19 : v1464_t16;
-    wire v1464_t21 = v1463[3] ? v1464_t20 : v1464_t14;
-    wire v1464_t22 = v1463[4] ? v1464_t21 : v1464_t18;
-    wire v1464_t23 = v1463[5] ? v1464_t22 : v1464_t12;
-    wire [0:0] v1464 = {v1464_t23};
-    wire [0:0] v1465_l = v1436; wire [0:0] v1465_u = (v1436 >>> 1) + v1436; wire [1:0] v1465 = {v1465_u, v1465_l};
-    wire [1:0] v1466_l = v1465; wire [0:0] v1466_u = (v1465 >>> 2) + v684; wire [2:0] v1466 = {v1466_u, v1466_l};
-    wire [0:0] v1467_l = v1436; wire [0:0] v1467_u = (v1436 >>> 1) + v42; wire [1:0] v1467 = {v1467_u, v1467_l};
-    wire [1:0] v1468_l = v1467; wire [0:0] v1468_u = (v1467 >>> 2) + v507; wire [2:0] v1468 = {v1468_u, v1468_l};
-    wire [2:0] v1469_l = v1468; wire [0:0] v1469_u = (v1468 >>> 3) + v365; wire [3:0] v1469 = {v1469_u, v1469_l};
-    wire [3:0] v1470_l = v1469; wire [0:0] v1470_u = (v1469 >>> 4) + v481; wire [4:0] v1470 = {v1470_u, v1470_l};
-    wire [4:0] v1471_l = v1470; wire [0:0] v1471_u = (v1470 >>> 5) + v438; wire [5:0] v1471 = {v1471_u, v1471_l};
-    wire v1472_t0 = v1471[1] ? 1'd1 : 1'd0;
-    wire v1472_t1 = v1471[0] ? 1'd1 : 1'd0;
-    wire v1472_t2 = v1471[1] ? v1472_t1 : 1'd1;
-    wire v1472_t3 = v1471[2] ? v1472_t2 : v1472_t0;
-    wire v1472_t4 = v1471[3] ? v1472_t3 : 1'd0;
-    wire v1472_t5 = v1471[0] ? 1'd0 : 1'd1;
-    wire v1472_t6 = v1471[1] ? v1472_t5 : v1472_t1;
-    wire v1472_t7 = v1471[2] ? v1472_t5 : v1472_t6;
-    wire v1472_t8 = v1471[4] ? v1472_t7 : v1472_t4;
-    wire v1472_t9 = v1471[1] ? v1472_t5 : 1'd0;
-    wire v1472_t10 = v1471[2] ? v1472_t1 : v1472_t9;
-    wire v1472_t11 = v1471[2] ? v1472_t1 : v1472_t0;
-    wire v1472_t12 = v1471[3] ? v1472_t11 : v1472_t10;
-    wire v1472_t13 = v1471[1] ? 1'd0 : v1472_t1;
-    wire v1472_t14 = v1471[3] ? 1'd0 : v1472_t13;
-    wire v1472_t15 = v1471[4] ? v1472_t14 : v1472_t12;
-    wire v1472_t16 = v1471[5] ? v1472_t15 : v1472_t8;
-    wire [0:0] v1472 = {v1472_t16};
-    wire [1:0] v1473 = (v1435 >>> 4);
-    wire v1474_t0 = v1473[0] ? 1'd1 : 1'd0;
-    wire v1474_t1 = v1473[1] ? 1'd1 : v1474_t0;
-    wire [0:0] v1474 = {v1474_t1};
-    wire [4:0] v1475_l = v991; wire [0:0] v1475_u = (v991 >>> 5) + v1474; wire [5:0] v1475 = {v1475_u, v1475_l};
-    wire v1476_t0 = v1475[0] ? 1'd0 : 1'd1;
-    wire v1476_t1 = v1475[0] ? 1'd1 : 1'd0;
-    wire v1476_t2 = v1475[1] ? v1476_t1 : v1476_t0;
-    wire v1476_t3 = v1475[2] ? v1476_t2 : 1'd0;
-    wire v1476_t4 = v1475[1] ? v1476_t1 : 1'd0;
-    wire v1476_t5 = v1475[1] ? 1'd0 : v1476_t0;
-    wire v1476_t6 = v1475[2] ? v1476_t5 : v1476_t4;
-    wire v1476_t7 = v1475[3] ? v1476_t6 : v1476_t3;
-    wire v1476_t8 = v1475[1] ? v1476_t1 : 1'd1;
-    wire v1476_t9 = v1475[1] ? 1'd1 : v1476_t0;
-    wire v1476_t10 = v1475[2] ? v1476_t9 : v1476_t8;
-    wire v1476_t11 = v1475[1] ? 1'd0 : 1'd1;
-    wire v1476_t12 = v1475[2] ? v1476_t11 : v1476_t2;
-    wire v1476_t13 = v1475[3] ? v1476_t12 : v1476_t10;
-    wire v1476_t14 = v1475[4] ? v1476_t13 : v1476_t7;
-    wire v1476_t15 = v1475[1] ? 1'd1 : 1'd0;
-    wire v1476_t16 = v1475[2] ? v1476_t15 : v1476_t0;
-    wire v1476_t17 = v1475[1] ? v1476_t0 : 1'd0;
-    wire v1476_t18 = v1475[2] ? 1'd0 : v1476_t17;
-    wire v1476_t19 = v1475[3] ? v1476_t18 : v1476_t16;
-    wire v1476_t20 = v1475[2] ? 1'd0 : v1476_t15;
-    wire v1476_t21 = v1475[1] ? 1'd0 : v1476_t1;
-    wire v1476_t22 = v1475[2] ? v1476_t21 : v1476_t9;
-    wire v1476_t23 = v1475[3] ? v1476_t22 : v1476_t20;
-    wire v1476_t24 = v1475[4] ? v1476_t23 : v1476_t19;
-    wire v1476_t25 = v1475[5] ? v1476_t24 : v1476_t14;
-    wire [0:0] v1476 = {v1476_t25};
-    wire [0:0] v1477_l = v1476; wire [0:0] v1477_u = (v1476 >>> 1) + v392; wire [1:0] v1477 = {v1477_u, v1477_l};
-    wire [2:0] v1478_l = v893; wire [0:0] v1478_u = (v893 >>> 3) + v1474; wire [3:0] v1478 = {v1478_u, v1478_l};
-    wire [2:0] v1479_l = v1164; wire [0:0] v1479_u = (v1164 >>> 3) + v1474; wire [3:0] v1479 = {v1479_u, v1479_l};
-    wire [3:0] v1480_l = v1479; wire [0:0] v1480_u = (v1479 >>> 4) + v1212; wire [4:0] v1480 = {v1480_u, v1480_l};
-    wire [0:0] v1481_l = v1474; wire [0:0] v1481_u = (v1474 >>> 1) + v1212; wire [1:0] v1481 = {v1481_u, v1481_l};
-    wire [3:0] v1482 = (v1435 >>> 2);
-    wire v1483_t0 = v1482[0] ? 1'd1 : 1'd0;
-    wire v1483_t1 = v1482[1] ? 1'd1 : v1483_t0;
-    wire v1483_t2 = v1482[2] ? v1483_t1 : 1'd0;
-    wire v1483_t3 = v1482[3] ? 1'd1 : v1483_t2;
-    wire [0:0] v1483 = {v1483_t3};
-    wire [4:0] v1484_l = v1351; wire [0:0] v1484_u = (v1351 >>> 5) + v1483; wire [5:0] v1484 = {v1484_u, v1484_l};
-    wire v1485_t0 = v1484[0] ? 1'd0 : 1'd1;
-    wire v1485_t1 = v1484[1] ? v1485_t0 : 1'd0;
-    wire v1485_t2 = v1484[1] ? 1'd0 : v1485_t0;
-    wire v1485_t3 = v1484[2] ? v1485_t2 : v1485_t1;
-    wire v1485_t4 = v1484[1] ? 1'd1 : v1485_t0;
-    wire v1485_t5 = v1484[2] ? v1485_t4 : v1485_t0;
-    wire v1485_t6 = v1484[3] ? v1485_t5 : v1485_t3;
-    wire v1485_t7 = v1484[1] ? 1'd0 : 1'd1;
-    wire v1485_t8 = v1484[0] ? 1'd1 : 1'd0;
-    wire v1485_t9 = v1484[1] ? v1485_t8 : 1'd1;
-    wire v1485_t10 = v1484[2] ? v1485_t9 : v1485_t7;
-    wire v1485_t11 = v1484[3] ? 1'd0 : v1485_t10;
-    wire v1485_t12 = v1484[4] ? v1485_t11 : v1485_t6;
-    wire v1485_t13 = v1484[2] ? v1485_t2 : 1'd0;
-    wire v1485_t14 = v1484[2] ? v1485_t1 : v1485_t0;
-    wire v1485_t15 = v1484[3] ? v1485_t14 : v1485_t13;
-    wire v1485_t16 = v1484[1] ? v1485_t0 : 1'd1;
-    wire v1485_t17 = v1484[2] ? v1485_t16 : v1485_t7;
-    wire v1485_t18 = v1484[2] ? v1485_t1 : 1'd0;
-    wire v1485_t19 = v1484[3] ? v1485_t18 : v1485_t17;
-    wire v1485_t20 = v1484[4] ? v1485_t19 : v1485_t15;
-    wire v1485_t21 = v1484[5] ? v1485_t20 : v1485_t12;
-    wire [0:0] v1485 = {v1485_t21};
-    wire [3:0] v1486_l = v598; wire [0:0] v1486_u = (v598 >>> 4) + v1483; wire [4:0] v1486 = {v1486_u, v1486_l};
-    wire [4:0] v1487_l = v1486; wire [0:0] v1487_u = (v1486 >>> 5) + v21; wire [5:0] v1487 = {v1487_u, v1487_l};
-    wire v1488_t0 = v1487[0] ? 1'd1 : 1'd0;
-    wire v1488_t1 = v1487[1] ? 1'd0 : v1488_t0;
-    wire v1488_t2 = v1487[2] ? 1'd0 : v1488_t1;
-    wire v1488_t3 = v1487[1] ? v1488_t0 : 1'd0;
-    wire v1488_t4 = v1487[2] ? v1488_t3 : v1488_t0;
-    wire v1488_t5 = v1487[3] ? v1488_t4 : v1488_t2;
-    wire v1488_t6 = v1487[1] ? 1'd0 : 1'd1;
-    wire v1488_t7 = v1487[2] ? v1488_t6 : 1'd0;
-    wire v1488_t8 = v1487[2] ? 1'd0 : 1'd1;
-    wire v1488_t9 = v1487[3] ? v1488_t8 : v1488_t7;
-    wire v1488_t10 = v1487[4] ? v1488_t9 : v1488_t5;
-    wire v1488_t11 = v1487[0] ? 1'd0 : 1'd1;
-    wire v1488_t12 = v1487[1] ? 1'd0 : v1488_t11;
-    wire v1488_t13 = v1487[2] ? v1488_t12 : v1488_t0;
-    wire v1488_t14 = v1487[1] ? v1488_t11 : 1'd1;
-    wire v1488_t15 = v1487[2] ? v1488_t14 : 1'd0;
-    wire v1488_t16 = v1487[3] ? v1488_t15 : v1488_t13;
-    wire v1488_t17 = v1487[1] ? v1488_t0 : v1488_t11;
-    wire v1488_t18 = v1487[2] ? v1488_t14 : v1488_t17;
-    wire v1488_t19 = v1487[2] ? v1488_t14 : v1488_t3;
-    wire v1488_t20 = v1487[3] ? v1488_t19 : v1488_t18;
-    wire v1488_t21 = v1487[4] ? v1488_t20 : v1488_t16;
-    wire v1488_t22 = v1487[5] ? v1488_t21 : v1488_t10;
-    wire [0:0] v1488 = {v1488_t22};
-    wire [0:0] v1489_l = v1483; wire [0:0] v1489_u = (v1483 >>> 1) + v753; wire [1:0] v1489 = {v1489_u, v1489_l};
-    wire [1:0] v1490_l = v1489; wire [0:0] v1490_u = (v1489 >>> 2) + v587; wire [2:0] v1490 = {v1490_u, v1490_l};
-    wire [2:0] v1491_l = v1490; wire [0:0] v1491_u = (v1490 >>> 3) + v84; wire [3:0] v1491 = {v1491_u, v1491_l};
-    wire [3:0] v1492_l = v1491; wire [0:0] v1492_u = (v1491 >>> 4) + v84; wire [4:0] v1492 = {v1492_u, v1492_l};
-    wire [4:0] v1493_l = v1492; wire [0:0] v1493_u = (v1492 >>> 5) + v1436; wire [5:0] v1493 = {v1493_u, v1493_l};
-    wire v1494_t0 = v1493[0] ? 1'd0 : 1'd1;
-    wire v1494_t1 = v1493[1] ? 1'd1 : v1494_t0;
-    wire v1494_t2 = v1493[1] ? 1'd1 : 1'd0;
-    wire v1494_t3 = v1493[2] ? v1494_t2 : v1494_t1;
-    wire v1494_t4 = v1493[2] ? 1'd0 : v1494_t1;
-    wire v1494_t5 = v1493[3] ? v1494_t4 : v1494_t3;
-    wire v1494_t6 = v1493[2] ? v1494_t1 : 1'd1;
-    wire v1494_t7 = v1493[0] ? 1'd1 : 1'd0;
-    wire v1494_t8 = v1493[1] ? 1'd0 : v1494_t7;
-    wire v1494_t9 = v1493[2] ? v1494_t8 : 1'd0;
-    wire v1494_t10 = v1493[3] ? v1494_t9 : v1494_t6;
-    wire v1494_t11 = v1493[4] ? v1494_t10 : v1494_t5;
-    wire v1494_t12 = v1493[1] ? v1494_t0 : 1'd0;
-    wire v1494_t13 = v1493[2] ? v1494_t12 : v1494_t2;
-    wire v1494_t14 = v1493[1] ? v1494_t7 : 1'd1;
-    wire v1494_t15 = v1493[1] ? v1494_t7 : v1494_t0;
-    wire v1494_t16 = v1493[2] ? v1494_t15 : v1494_t14;
-    wire v1494_t17 = v1493[3] ? v1494_t16 : v1494_t13;
-    wire v1494_t18 = v1493[1] ? v1494_t0 : 1'd1;
-    wire v1494_t19 = v1493[2] ? v1494_t1 : v1494_t18;
-    wire v1494_t20 = v1493[1] ? 1'd1 : v1494_t7;
-    wire v1494_t21 = v1493[2] ? v1494_t20 : 1'd0;
-    wire v1494_t22 = v1493[3] ? v1494_t21 : v1494_t19;
-    wire v1494_t23 = v1493[4] ? v1494_t22 : v1494_t17;
-    wire v1494_t24 = v1493[5] ? v1494_t23 : v1494_t11;
-    wire [0:0] v1494 = {v1494_t24};
-    wire [3:0] v1495_l = v1278; wire [0:0] v1495_u = (v1278 >>> 4) + v1494; wire [4:0] v1495 = {v1495_u, v1495_l};
-    reg [4:0] v1495_1; always @(posedge clk) v1495_1 <= v1495;
-    reg [4:0] v1495_2; always @(posedge clk) v1495_2 <= v1495_1;
-    reg [4:0] v1495_3; always @(posedge clk) v1495_3 <= v1495_2;
-    wire v1496_t0 = v1495_3[0] ? 1'd1 : 1'd0;
-    wire v1496_t1 = v1495_3[0] ? 1'd0 : 1'd1;
-    wire v1496_t2 = v1495_3[1] ? v1496_t1 : v1496_t0;
-    wire v1496_t3 = v1495_3[1] ? v1496_t0 : v1496_t1;
-    wire v1496_t4 = v1495_3[2] ? v1496_t3 : v1496_t2;
-    wire v1496_t5 = v1495_3[2] ? v1496_t2 : v1496_t3;
-    wire v1496_t6 = v1495_3[3] ? v1496_t5 : v1496_t4;
-    wire v1496_t7 = v1495_3[3] ? v1496_t4 : v1496_t5;
-    wire v1496_t8 = v1495_3[4] ? v1496_t7 : v1496_t6;
-    wire v1496_t9 = v1495_3[1] ? v1496_t0 : 1'd0;
-    wire v1496_t10 = v1495_3[1] ? 1'd1 : v1496_t0;
-    wire v1496_t11 = v1495_3[2] ? v1496_t10 : v1496_t9;
-    wire v1496_t12 = v1495_3[1] ? v1496_t1 : 1'd1;
-    wire v1496_t13 = v1495_3[2] ? v1496_t12 : v1496_t10;
-    wire v1496_t14 = v1495_3[3] ? v1496_t13 : v1496_t11;
-    wire v1496_t15 = v1495_3[1] ? 1'd0 : v1496_t1;
-    wire v1496_t16 = v1495_3[2] ? v1496_t15 : v1496_t12;
-    wire v1496_t17 = v1495_3[3] ? v1496_t16 : v1496_t13;
-    wire v1496_t18 = v1495_3[4] ? v1496_t17 : v1496_t14;
-    wire v1496_t19 = v1495_3[2] ? v1496_t9 : 1'd0;
-    wire v1496_t20 = v1495_3[3] ? v1496_t19 : 1'd0;
-    wire v1496_t21 = v1495_3[3] ? v1496_t11 : v1496_t19;
-    wire v1496_t22 = v1495_3[4] ? v1496_t21 : v1496_t20;
-    wire [2:0] v1496 = {v1496_t22, v1496_t18, v1496_t8};
-    wire [0:0] v1497_l = v1483; wire [0:0] v1497_u = (v1483 >>> 1) + v587; wire [1:0] v1497 = {v1497_u, v1497_l};
-    wire v1498_t0 = v1482[0] ? 1'd1 : 1'd0;
-    wire v1498_t1 = v1482[1] ? v1498_t0 : 1'd0;
-    wire v1498_t2 = v1482[2] ? 1'd1 : v1498_t1;
-    wire v1498_t3 = v1482[3] ? 1'd1 : v1498_t2;
-    wire [0:0] v1498 = {v1498_t3};
-    wire [2:0] v1499_l = v338; wire [0:0] v1499_u = (v338 >>> 3) + v1498; wire [3:0] v1499 = {v1499_u, v1499_l};
-    wire [3:0] v1500_l = v1499; wire [0:0] v1500_u = (v1499 >>> 4) + v396; wire [4:0] v1500 = {v1500_u, v1500_l};
-    wire [4:0] v1501_l = v1500; wire [0:0] v1501_u = (v1500 >>> 5) + v283; wire [5:0] v1501 = {v1501_u, v1501_l};
-    wire v1502_t0 = v1501[0] ? 1'd0 : 1'd1;
-    wire v1502_t1 = v1501[0] ? 1'd1 : 1'd0;
-    wire v1502_t2 = v1501[2] ? v1502_t1 : 1'd0;
-    wire v1502_t3 = v1501[3] ? v1502_t2 : v1502_t0;
-    wire v1502_t4 = v1501[1] ? v1502_t1 : v1502_t0;
-    wire v1502_t5 = v1501[1] ? 1'd1 : v1502_t1;
-    wire v1502_t6 = v1501[2] ? v1502_t5 : v1502_t4;
-    wire v1502_t7 = v1501[3] ? v1502_t5 : v1502_t6;
-    wire v1502_t8 = v1501[4] ? v1502_t7 : v1502_t3;
-    wire v1502_t9 = v1501[1] ? 1'd0 : v1502_t0;
-    wire v1502_t10 = v1501[2] ? v1502_t9 : 1'd1;
-    wire v1502_t11 = v1501[1] ? v1502_t1 : 1'd0;
-    wire v1502_t12 = v1501[2] ? v1502_t5 : v1502_t11;
-    wire v1502_t13 = v1501[3] ? v1502_t12 : v1502_t10;
-    wire v1502_t14 = v1501[2] ? 1'd1 : v1502_t4;
-    wire v1502_t15 = v1501[3] ? v1502_t1 : v1502_t14;
-    wire v1502_t16 = v1501[4] ? v1502_t15 : v1502_t13;
-    wire v1502_t17 = v1501[5] ? v1502_t16 : v1502_t8;
-    wire [0:0] v1502 = {v1502_t17};
-    wire [0:0] v1503_l = v176; wire [0:0] v1503_u = (v176 >>> 1) + v1498; wire [1:0] v1503 = {v1503_u, v1503_l};
-    wire [1:0] v1504_l = v1503; wire [0:0] v1504_u = (v1503 >>> 2) + v789; wire [2:0] v1504 = {v1504_u, v1504_l};
-    wire [2:0] v1505_l = v1504; wire [0:0] v1505_u = (v1504 >>> 3) + v1095; wire [3:0] v1505 = {v1505_u, v1505_l};
-    wire [3:0] v1506_l = v1505; wire [0:0] v1506_u = (v1505 >>> 4) + v1095; wire [4:0] v1506 = {v1506_u, v1506_l};
-    wire [0:0] v1507_l = v258; wire [0:0] v1507_u = (v258 >>> 1) + v1498; wire [1:0] v1507 = {v1507_u, v1507_l};
-    wire [1:0] v1508_l = v1507; wire [0:0] v1508_u = (v1507 >>> 2) + v783; wire [2:0] v1508 = {v1508_u, v1508_l};
-    wire [2:0] v1509_l = v1508; wire [0:0] v1509_u = (v1508 >>> 3) + v1189; wire [3:0] v1509 = {v1509_u, v1509_l};
-    wire [3:0] v1510_l = v1509; wire [0:0] v1510_u = (v1509 >>> 4) + v98; wire [4:0] v1510 = {v1510_u, v1510_l};
-    wire [4:0] v1511_l = v1510; wire [0:0] v1511_u = (v1510 >>> 5) + v93; wire [5:0] v1511 = {v1511_u, v1511_l};
-    wire v1512_t0 = v1511[0] ? 1'd1 : 1'd0;
-    wire v1512_t1 = v1511[2] ? v1512_t0 : 1'd0;
-    wire v1512_t2 = v1511[0] ? 1'd0 : 1'd1;
-    wire v1512_t3 = v1511[1] ? v1512_t2 : 1'd0;
-    wire v1512_t4 = v1511[2] ? 1'd0 : v1512_t3;
-    wire v1512_t5 = v1511[3] ? v1512_t4 : v1512_t1;
-    wire v1512_t6 = v1511[1] ? 1'd0 : v1512_t0;
-    wire v1512_t7 = v1511[2] ? 1'd0 : v1512_t6;
-    wire v1512_t8 = v1511[1] ? v1512_t2 : v1512_t0;
-    wire v1512_t9 = v1511[2] ? v1512_t8 : 1'd0;
-    wire v1512_t10 = v1511[3] ? v1512_t9 : v1512_t7;
-    wire v1512_t11 = v1511[4] ? v1512_t10 : v1512_t5;
-    wire v1512_t12 = v1511[1] ? 1'd0 : 1'd1;
-    wire v1512_t13 = v1511[2] ? v1512_t12 : v1512_t6;
-    wire v1512_t14 = v1511[1] ? v1512_t0 : 1'd0;
-    wire v1512_t15 = v1511[2] ? v1512_t12 : v1512_t14;
-    wire v1512_t16 = v1511[3] ? v1512_t15 : v1512_t13;
-    wire v1512_t17 = v1511[2] ? v1512_t6 : 1'd0;
-    wire v1512_t18 = v1511[3] ? v1512_t4 : v1512_t17;
-    wire v1512_t19 = v1511[4] ? v1512_t18 : v1512_t16;
-    wire v1512_t20 = v1511[5] ? v1512_t19 : v1512_t11;
-    wire [0:0] v1512 = {v1512_t20};
-    wire [0:0] v1513_l = v1498; wire [0:0] v1513_u = (v1498 >>> 1) + v298; wire [1:0] v1513 = {v1513_u, v1513_l};
-    wire [1:0] v1514_l = v1513; wire [0:0] v1514_u = (v1513 >>> 2) + v1498; wire [2:0] v1514 = {v1514_u, v1514_l};
-    wire [2:0] v1515_l = v1514; wire [0:0] v1515_u = (v1514 >>> 3) + v1189; wire [3:0] v1515 = {v1515_u, v1515_l};
-    wire [3:0] v1516_l = v1515; wire [0:0] v1516_u = (v1515 >>> 4) + v1498; wire [4:0] v1516 = {v1516_u, v1516_l};
-    wire [4:0] v1517_l = v1516; wire [0:0] v1517_u = (v1516 >>> 5) + v1498; wire [5:0] v1517 = {v1517_u, v1517_l};
-    wire v1518_t0 = v1517[0] ? 1'd0 : 1'd1;
-    wire v1518_t1 = v1517[1] ? 1'd0 : v1518_t0;
-    wire v1518_t2 = v1517[2] ? v1518_t1 : 1'd1;
-    wire v1518_t3 = v1517[1] ? 1'd1 : v1518_t0;
-    wire v1518_t4 = v1517[1] ? v1518_t0 : 1'd1;
-    wire v1518_t5 = v1517[2] ? v1518_t4 : v1518_t3;
-    wire v1518_t6 = v1517[3] ? v1518_t5 : v1518_t2;
-    wire v1518_t7 = v1517[0] ? 1'd1 : 1'd0;
-    wire v1518_t8 = v1517[1] ? 1'd0 : v1518_t7;
-    wire v1518_t9 = v1517[2] ? 1'd1 : v1518_t8;
-    wire v1518_t10 = v1517[1] ? v1518_t0 : v1518_t7;
-    wire v1518_t11 = v1517[2] ? v1518_t10 : 1'd0;
-    wire v1518_t12 = v1517[3] ? v1518_t11 : v1518_t9;
-    wire v1518_t13 = v1517[4] ? v1518_t12 : v1518_t6;
-    wire v1518_t14 = v1517[1] ? 1'd1 : 1'd0;
-    wire v1518_t15 = v1517[1] ? v1518_t7 : 1'd0;
-    wire v1518_t16 = v1517[2] ? v1518_t15 : v1518_t14;
-    wire v1518_t17 = v1517[2] ? v1518_t15 : v1518_t8;
-    wire v1518_t18 = v1517[3] ? v1518_t17 : v1518_t16;
-    wire v1518_t19 = v1517[1] ? v1518_t7 : 1'd1;
-    wire v1518_t20 = v1517[2] ? v1518_t19 : v1518_t15;
-    wire v1518_t21 = v1517[1] ? v1518_t7 : v1518_t0;
-    wire v1518_t22 = v1517[2] ? v1518_t21 : 1'd1;
-    wire v1518_t23 = v1517[3] ? v1518_t22 : v1518_t20;
-    wire v1518_t24 = v1517[4] ? v1518_t23 : v1518_t18;
-    wire v1518_t25 = v1517[5] ? v1518_t24 : v1518_t13;
-    wire [0:0] v1518 = {v1518_t25};
-    wire [0:0] v1519_l = v1498; wire [0:0] v1519_u = (v1498 >>> 1) + v331; wire [1:0] v1519 = {v1519_u, v1519_l};
-    wire [1:0] v1520_l = v1519; wire [0:0] v1520_u = (v1519 >>> 2) + v882; wire [2:0] v1520 = {v1520_u, v1520_l};
-    wire [2:0] v1521_l = v1520; wire [0:0] v1521_u = (v1520 >>> 3) + v1483; wire [3:0] v1521 = {v1521_u, v1521_l};
-    wire [3:0] v1522_l = v1521; wire [0:0] v1522_u = (v1521 >>> 4) + v481; wire [4:0] v1522 = {v1522_u, v1522_l};
-    wire [4:0] v1523_l = v1522; wire [0:0] v1523_u = (v1522 >>> 5) + v258; wire [5:0] v1523 = {v1523_u, v1523_l};
-    wire v1524_t0 = v1523[0] ? 1'd1 : 1'd0;
-    wire v1524_t1 = v1523[1] ? 1'd0 : v1524_t0;
-    wire v1524_t2 = v1523[0] ? 1'd0 : 1'd1;
-    wire v1524_t3 = v1523[1] ? 1'd0 : v1524_t2;
-    wire v1524_t4 = v1523[2] ? v1524_t3 : v1524_t1;
-    wire v1524_t5 = v1523[2] ? 1'd0 : 1'd1;
-    wire v1524_t6 = v1523[3] ? v1524_t5 : v1524_t4;
-    wire v1524_t7 = v1523[1] ? 1'd0 : 1'd1;
-    wire v1524_t8 = v1523[2] ? v1524_t3 : v1524_t7;
-    wire v1524_t9 = v1523[3] ? v1524_t5 : v1524_t8;
-    wire v1524_t10 = v1523[4] ? v1524_t9 : v1524_t6;
-    wire v1524_t11 = v1523[1] ? v1524_t2 : 1'd0;
-    wire v1524_t12 = v1523[2] ? 1'd1 : v1524_t11;
-    wire v1524_t13 = v1523[1] ? 1'd1 : v1524_t0;
-    wire v1524_t14 = v1523[2] ? v1524_t13 : 1'd1;
-    wire v1524_t15 = v1523[3] ? v1524_t14 : v1524_t12;
-    wire v1524_t16 = v1523[1] ? 1'd1 : v1524_t2;
-    wire v1524_t17 = v1523[2] ? v1524_t16 : v1524_t0;
-    wire v1524_t18 = v1523[1] ? 1'd1 : 1'd0;
-    wire v1524_t19 = v1523[1] ? v1524_t0 : 1'd0;
-    wire v1524_t20 = v1523[2] ? v1524_t19 : v1524_t18;
-    wire v1524_t21 = v1523[3] ? v1524_t20 : v1524_t17;
-    wire v1524_t22 = v1523[4] ? v1524_t21 : v1524_t15;
-    wire v1524_t23 = v1523[5] ? v1524_t22 : v1524_t10;
-    wire [0:0] v1524 = {v1524_t23};
-    wire [0:0] v1525_l = v753; wire [0:0] v1525_u = (v753 >>> 1) + v1498; wire [1:0] v1525 = {v1525_u, v1525_l};
-    wire [1:0] v1526_l = v1525; wire [0:0] v1526_u = (v1525 >>> 2) + v879; wire [2:0] v1526 = {v1526_u, v1526_l};
-    wire [2:0] v1527_l = v1526; wire [0:0] v1527_u = (v1526 >>> 3) + v323; wire [3:0] v1527 = {v1527_u, v1527_l};
-    wire [3:0] v1528_l = v1527; wire [0:0] v1528_u = (v1527 >>> 4) + v319; wire [4:0] v1528 = {v1528_u, v1528_l};
-    wire [2:0] v1529 = (v1435 >>> 3);
-    wire v1530_t0 = v1529[0] ? 1'd1 : 1'd0;
-    wire v1530_t1 = v1529[1] ? v1530_t0 : 1'd0;
-    wire v1530_t2 = v1529[2] ? 1'd1 : v1530_t1;
-    wire [0:0] v1530 = {v1530_t2};
-    wire [4:0] v1531_l = v988; wire [0:0] v1531_u = (v988 >>> 5) + v1530; wire [5:0] v1531 = {v1531_u, v1531_l};
-    wire v1532_t0 = v1531[2] ? 1'd0 : 1'd1;
-    wire v1532_t1 = v1531[0] ? 1'd1 : 1'd0;
-    wire v1532_t2 = v1531[1] ? v1532_t1 : 1'd1;
-    wire v1532_t3 = v1531[1] ? 1'd0 : v1532_t1;
-    wire v1532_t4 = v1531[2] ? v1532_t3 : v1532_t2;
-    wire v1532_t5 = v1531[3] ? v1532_t4 : v1532_t0;
-    wire v1532_t6 = v1531[1] ? 1'd1 : 1'd0;
-    wire v1532_t7 = v1531[2] ? 1'd0 : v1532_t6;
-    wire v1532_t8 = v1531[3] ? 1'd0 : v1532_t7;
-    wire v1532_t9 = v1531[4] ? v1532_t8 : v1532_t5;
-    wire v1532_t10 = v1531[0] ? 1'd0 : 1'd1;
-    wire v1532_t11 = v1531[1] ? v1532_t10 : 1'd0;
-    wire v1532_t12 = v1531[2] ? v1532_t11 : v1532_t1;
-    wire v1532_t13 = v1531[2] ? 1'd1 : v1532_t2;
-    wire v1532_t14 = v1531[3] ? v1532_t13 : v1532_t12;
-    wire v1532_t15 = v1531[1] ? v1532_t1 : v1532_t10;
-    wire v1532_t16 = v1531[1] ? 1'd1 : v1532_t10;
-    wire v1532_t17 = v1531[2] ? v1532_t16 : v1532_t15;
-    wire v1532_t18 = v1531[2] ? v1532_t11 : 1'd0;
-    wire v1532_t19 = v1531[3] ? v1532_t18 : v1532_t17;
-    wire v1532_t20 = v1531[4] ? v1532_t19 : v1532_t14;
-    wire v1532_t21 = v1531[5] ? v1532_t20 : v1532_t9;
-    wire [0:0] v1532 = {v1532_t21};
-    wire [4:0] v1533_l = v1480; wire [0:0] v1533_u = (v1480 >>> 5) + v1530; wire [5:0] v1533 = {v1533_u, v1533_l};
-    wire v1534_t0 = v1533[0] ? 1'd0 : 1'd1;
-    wire v1534_t1 = v1533[0] ? 1'd1 : 1'd0;
-    wire v1534_t2 = v1533[1] ? v1534_t1 : v1534_t0;
-    wire v1534_t3 = v1533[1] ? 1'd1 : v1534_t1;
-    wire v1534_t4 = v1533[2] ? v1534_t3 : v1534_t2;
-    wire v1534_t5 = v1533[1] ? 1'd0 : 1'd1;
-    wire v1534_t6 = v1533[1] ? v1534_t0 : 1'd1;
-    wire v1534_t7 = v1533[2] ? v1534_t6 : v1534_t5;
-    wire v1534_t8 = v1533[3] ? v1534_t7 : v1534_t4;
-    wire v1534_t9 = v1533[1] ? 1'd1 : 1'd0;
-    wire v1534_t10 = v1533[2] ? v1534_t9 : v1534_t3;
-    wire v1534_t11 = v1533[1] ? 1'd1 : v1534_t0;
-    wire v1534_t12 = v1533[2] ? v1534_t11 : 1'd1;
-    wire v1534_t13 = v1533[3] ? v1534_t12 : v1534_t10;
-    wire v1534_t14 = v1533[4] ? v1534_t13 : v1534_t8;
-    wire v1534_t15 = v1533[1] ? 1'd0 : v1534_t0;
-    wire v1534_t16 = v1533[1] ? 1'd0 : v1534_t1;
-    wire v1534_t17 = v1533[2] ? v1534_t16 : v1534_t15;
-    wire v1534_t18 = v1533[3] ? v1534_t15 : v1534_t17;
-    wire v1534_t19 = v1533[2] ? 1'd0 : v1534_t15;
-    wire v1534_t20 = v1533[2] ? v1534_t15 : v1534_t5;
-    wire v1534_t21 = v1533[3] ? v1534_t20 : v1534_t19;
-    wire v1534_t22 = v1533[4] ? v1534_t21 : v1534_t18;
-    wire v1534_t23 = v1533[5] ? v1534_t22 : v1534_t14;
-    wire [0:0] v1534 = {v1534_t23};
-    wire [3:0] v1535_l = v1444; wire [0:0] v1535_u = (v1444 >>> 4) + v1530; wire [4:0] v1535 = {v1535_u, v1535_l};
-    wire [4:0] v1536_l = v1535; wire [0:0] v1536_u = (v1535 >>> 5) + v587; wire [5:0] v1536 = {v1536_u, v1536_l};
-    wire v1537_t0 = v1536[0] ? 1'd0 : 1'd1;
-    wire v1537_t1 = v1536[1] ? 1'd1 : v1537_t0;
-    wire v1537_t2 = v1536[0] ? 1'd1 : 1'd0;
-    wire v1537_t3 = v1536[1] ? 1'd0 : v1537_t2;
-    wire v1537_t4 = v1536[2] ? v1537_t3 : v1537_t1;
-    wire v1537_t5 = v1536[1] ? 1'd1 : 1'd0;
-    wire v1537_t6 = v1536[1] ? v1537_t2 : 1'd0;
-    wire v1537_t7 = v1536[2] ? v1537_t6 : v1537_t5;
-    wire v1537_t8 = v1536[3] ? v1537_t7 : v1537_t4;
-    wire v1537_t9 = v1536[2] ? 1'd0 : v1537_t6;
-    wire v1537_t10 = v1536[2] ? 1'd0 : v1537_t3;
-    wire v1537_t11 = v1536[3] ? v1537_t10 : v1537_t9;
-    wire v1537_t12 = v1536[4] ? v1537_t11 : v1537_t8;
-    wire v1537_t13 = v1536[1] ? v1537_t2 : 1'd1;
-    wire v1537_t14 = v1536[1] ? 1'd0 : 1'd1;
-    wire v1537_t15 = v1536[2] ? v1537_t14 : v1537_t13;
-    wire v1537_t16 = v1536[1] ? v1537_t0 : 1'd1;
-    wire v1537_t17 = v1536[2] ? v1537_t16 : 1'd1;
-    wire v1537_t18 = v1536[3] ? v1537_t17 : v1537_t15;
-    wire v1537_t19 = v1536[1] ? v1537_t0 : v1537_t2;
-    wire v1537_t20 = v1536[1] ? 1'd0 : v1537_t0;
-    wire v1537_t21 = v1536[2] ? v1537_t20 : v1537_t19;
-    wire v1537_t22 = v1536[3] ? v1537_t21 : v1537_t9;
-    wire v1537_t23 = v1536[4] ? v1537_t22 : v1537_t18;
-    wire v1537_t24 = v1536[5] ? v1537_t23 : v1537_t12;
-    wire [0:0] v1537 = {v1537_t24};
-    wire [3:0] v1538_l = v1376; wire [0:0] v1538_u = (v1376 >>> 4) + v1530; wire [4:0] v1538 = {v1538_u, v1538_l};
-    wire [4:0] v1539_l = v1538; wire [0:0] v1539_u = (v1538 >>> 5) + v1530; wire [5:0] v1539 = {v1539_u, v1539_l};
-    wire v1540_t0 = v1539[0] ? 1'd1 : 1'd0;
-    wire v1540_t1 = v1539[1] ? v1540_t0 : 1'd1;
-    wire v1540_t2 = v1539[2] ? 1'd0 : v1540_t1;
-    wire v1540_t3 = v1539[2] ? 1'd1 : v1540_t1;
-    wire v1540_t4 = v1539[3] ? v1540_t3 : v1540_t2;
-    wire v1540_t5 = v1539[0] ? 1'd0 : 1'd1;
-    wire v1540_t6 = v1539[1] ? v1540_t5 : 1'd0;
-    wire v1540_t7 = v1539[2] ? v1540_t6 : v1540_t1;
-    wire v1540_t8 = v1539[2] ? v1540_t1 : v1540_t0;
-    wire v1540_t9 = v1539[3] ? v1540_t8 : v1540_t7;
-    wire v1540_t10 = v1539[4] ? v1540_t9 : v1540_t4;
-    wire v1540_t11 = v1539[1] ? v1540_t0 : v1540_t5;
-    wire v1540_t12 = v1539[1] ? 1'd0 : 1'd1;
-    wire v1540_t13 = v1539[2] ? v1540_t12 : v1540_t11;
-    wire v1540_t14 = v1539[1] ? 1'd0 : v1540_t0;
-    wire v1540_t15 = v1539[2] ? v1540_t14 : v1540_t0;
-    wire v1540_t16 = v1539[3] ? v1540_t15 : v1540_t13;
-    wire v1540_t17 = v1539[2] ? 1'd0 : v1540_t11;
-    wire v1540_t18 = v1539[1] ? v1540_t5 : 1'd1;
-    wire v1540_t19 = v1539[2] ? v1540_t18 : v1540_t0;
-    wire v1540_t20 = v1539[3] ? v1540_t19 : v1540_t17;
-    wire v1540_t21 = v1539[4] ? v1540_t20 : v1540_t16;
-    wire v1540_t22 = v1539[5] ? v1540_t21 : v1540_t10;
-    wire [0:0] v1540 = {v1540_t22};
-    wire [3:0] v1541_l = v1280; wire [0:0] v1541_u = (v1280 >>> 4) + v1530; wire [4:0] v1541 = {v1541_u, v1541_l};
-    wire [4:0] v1542_l = v1541; wire [0:0] v1542_u = (v1541 >>> 5) + v61; wire [5:0] v1542 = {v1542_u, v1542_l};
-    wire v1543_t0 = v1542[0] ? 1'd0 : 1'd1;
-    wire v1543_t1 = v1542[1] ? v1543_t0 : 1'd0;
-    wire v1543_t2 = v1542[0] ? 1'd1 : 1'd0;
-    wire v1543_t3 = v1542[1] ? 1'd0 : v1543_t2;
-    wire v1543_t4 = v1542[2] ? v1543_t3 : v1543_t1;
-    wire v1543_t5 = v1542[2] ? 1'd0 : v1543_t1;
-    wire v1543_t6 = v1542[3] ? v1543_t5 : v1543_t4;
-    wire v1543_t7 = v1542[1] ? 1'd0 : 1'd1;
-    wire v1543_t8 = v1542[2] ? v1543_t7 : 1'd1;
-    wire v1543_t9 = v1542[1] ? 1'd1 : 1'd0;
-    wire v1543_t10 = v1542[3] ? v1543_t9 : v1543_t8;
-    wire v1543_t11 = v1542[4] ? v1543_t10 : v1543_t6;
-    wire v1543_t12 = v1542[1] ? v1543_t0 : v1543_t2;
-    wire v1543_t13 = v1542[2] ? v1543_t7 : v1543_t12;
-    wire v1543_t14 = v1542[3] ? v1543_t5 : v1543_t13;
-    wire v1543_t15 = v1542[1] ? v1543_t0 : 1'd1;
-    wire v1543_t16 = v1542[2] ? v1543_t7 : v1543_t15;
-    wire v1543_t17 = v1542[2] ? v1543_t0 : 1'd1;
-    wire v1543_t18 = v1542[3] ? v1543_t17 : v1543_t16;
-    wire v1543_t19 = v1542[4] ? v1543_t18 : v1543_t14;
-    wire v1543_t20 = v1542[5] ? v1543_t19 : v1543_t11;
-    wire [0:0] v1543 = {v1543_t20};
-    wire [3:0] v1544_l = v1051; wire [0:0] v1544_u = (v1051 >>> 4) + v1530; wire [4:0] v1544 = {v1544_u, v1544_l};
-    wire [4:0] v1545_l = v1544; wire [0:0] v1545_u = (v1544 >>> 5) + v74; wire [5:0] v1545 = {v1545_u, v1545_l};
-    wire v1546_t0 = v1545[1] ? 1'd0 : 1'd1;
-    wire v1546_t1 = v1545[0] ? 1'd1 : 1'd0;
-    wire v1546_t2 = v1545[0] ? 1'd0 : 1'd1;
-    wire v1546_t3 = v1545[1] ? v1546_t2 : v1546_t1;
-    wire v1546_t4 = v1545[2] ? v1546_t3 : v1546_t0;
-    wire v1546_t5 = v1545[1] ? 1'd0 : v1546_t2;
-    wire v1546_t6 = v1545[1] ? v1546_t1 : 1'd0;
-    wire v1546_t7 = v1545[2] ? v1546_t6 : v1546_t5;
-    wire v1546_t8 = v1545[3] ? v1546_t7 : v1546_t4;
-    wire v1546_t9 = v1545[1] ? 1'd1 : v1546_t2;
-    wire v1546_t10 = v1545[2] ? v1546_t5 : v1546_t9;
-    wire v1546_t11 = v1545[2] ? v1546_t2 : v1546_t6;
-    wire v1546_t12 = v1545[3] ? v1546_t11 : v1546_t10;
-    wire v1546_t13 = v1545[4] ? v1546_t12 : v1546_t8;
-    wire v1546_t14 = v1545[2] ? v1546_t5 : v1546_t1;
-    wire v1546_t15 = v1545[1] ? 1'd0 : v1546_t1;
-    wire v1546_t16 = v1545[2] ? v1546_t5 : v1546_t15;
-    wire v1546_t17 = v1545[3] ? v1546_t16 : v1546_t14;
-    wire v1546_t18 = v1545[1] ? v1546_t1 : 1'd1;
-    wire v1546_t19 = v1545[2] ? v1546_t18 : v1546_t6;
-    wire v1546_t20 = v1545[2] ? v1546_t0 : v1546_t6;
-    wire v1546_t21 = v1545[3] ? v1546_t20 : v1546_t19;
-    wire v1546_t22 = v1545[4] ? v1546_t21 : v1546_t17;
-    wire v1546_t23 = v1545[5] ? v1546_t22 : v1546_t13;
-    wire [0:0] v1546 = {v1546_t23};
-    wire [2:0] v1547_l = v1150; wire [0:0] v1547_u = (v1150 >>> 3) + v1530; wire [3:0] v1547 = {v1547_u, v1547_l};
-    wire [3:0] v1548_l = v1547; wire [0:0] v1548_u = (v1547 >>> 4) + v22; wire [4:0] v1548 = {v1548_u, v1548_l};
-    wire [4:0] v1549_l = v1548; wire [0:0] v1549_u = (v1548 >>> 5) + v450; wire [5:0] v1549 = {v1549_u, v1549_l};
-    wire v1550_t0 = v1549[0] ? 1'd0 : 1'd1;
-    wire v1550_t1 = v1549[1] ? v1550_t0 : 1'd0;
-    wire v1550_t2 = v1549[0] ? 1'd1 : 1'd0;
-    wire v1550_t3 = v1549[1] ? v1550_t2 : 1'd0;
-    wire v1550_t4 = v1549[2] ? v1550_t3 : v1550_t1;
-    wire v1550_t5 = v1549[2] ? 1'd0 : v1550_t3;
-    wire v1550_t6 = v1549[3] ? v1550_t5 : v1550_t4;
-    wire v1550_t7 = v1549[2] ? 1'd0 : v1550_t1;
-    wire v1550_t8 = v1549[1] ? v1550_t2 : 1'd1;
-    wire v1550_t9 = v1549[2] ? v1550_t8 : 1'd0;
-    wire v1550_t10 = v1549[3] ? v1550_t9 : v1550_t7;
-    wire v1550_t11 = v1549[4] ? v1550_t10 : v1550_t6;
-    wire v1550_t12 = v1549[1] ? 1'd0 : v1550_t2;
-    wire v1550_t13 = v1549[2] ? v1550_t12 : 1'd1;
-    wire v1550_t14 = v1549[2] ? 1'd0 : v1550_t8;
-    wire v1550_t15 = v1549[3] ? v1550_t14 : v1550_t13;
-    wire v1550_t16 = v1549[1] ? 1'd0 : 1'd1;
-    wire v1550_t17 = v1549[3] ? v1550_t16 : v1550_t14;
-    wire v1550_t18 = v1549[4] ? v1550_t17 : v1550_t15;
-    wire v1550_t19 = v1549[5] ? v1550_t18 : v1550_t11;
-    wire [0:0] v1550 = {v1550_t19};
-    wire [2:0] v1551_l = v1445; wire [0:0] v1551_u = (v1445 >>> 3) + v1530; wire [3:0] v1551 = {v1551_u, v1551_l};
-    wire [2:0] v1552_l = v329; wire [0:0] v1552_u = (v329 >>> 3) + v1530; wire [3:0] v1552 = {v1552_u, v1552_l};
-    wire [3:0] v1553_l = v1552; wire [0:0] v1553_u = (v1552 >>> 4) + v1377; wire [4:0] v1553 = {v1553_u, v1553_l};
-    wire [4:0] v1554_l = v1553; wire [0:0] v1554_u = (v1553 >>> 5) + v1483; wire [5:0] v1554 = {v1554_u, v1554_l};
-    wire v1555_t0 = v1554[0] ? 1'd1 : 1'd0;
-    wire v1555_t1 = v1554[1] ? 1'd0 : v1555_t0;
-    wire v1555_t2 = v1554[2] ? 1'd0 : v1555_t1;
-    wire v1555_t3 = v1554[3] ? 1'd1 : v1555_t2;
-    wire v1555_t4 = v1554[3] ? 1'd1 : v1555_t1;
-    wire v1555_t5 = v1554[4] ? v1555_t4 : v1555_t3;
-    wire v1555_t6 = v1554[0] ? 1'd0 : 1'd1;
-    wire v1555_t7 = v1554[1] ? v1555_t6 : 1'd1;
-    wire v1555_t8 = v1554[1] ? v1555_t6 : v1555_t0;
-    wire v1555_t9 = v1554[2] ? v1555_t8 : v1555_t7;
-    wire v1555_t10 = v1554[1] ? 1'd0 : v1555_t6;
-    wire v1555_t11 = v1554[1] ? 1'd0 : 1'd1;
-    wire v1555_t12 = v1554[2] ? v1555_t11 : v1555_t10;
-    wire v1555_t13 = v1554[3] ? v1555_t12 : v1555_t9;
-    wire v1555_t14 = v1554[1] ? 1'd1 : v1555_t0;
-    wire v1555_t15 = v1554[2] ? v1555_t7 : v1555_t14;
-    wire v1555_t16 = v1554[3] ? v1555_t15 : v1555_t7;
-    wire v1555_t17 = v1554[4] ? v1555_t16 : v1555_t13;
-    wire v1555_t18 = v1554[5] ? v1555_t17 : v1555_t5;
-    wire [0:0] v1555 = {v1555_t18};
-    wire [2:0] v1556_l = v977; wire [0:0] v1556_u = (v977 >>> 3) + v1530; wire [3:0] v1556 = {v1556_u, v1556_l};
-    wire [1:0] v1557_l = v1265; wire [0:0] v1557_u = (v1265 >>> 2) + v1530; wire [2:0] v1557 = {v1557_u, v1557_l};
-    wire [0:0] v1558_l = v1530; wire [0:0] v1558_u = (v1530 >>> 1) + v365; wire [1:0] v1558 = {v1558_u, v1558_l};
-    wire [0:0] v1559_l = v1530; wire [0:0] v1559_u = (v1530 >>> 1) + v1007; wire [1:0] v1559 = {v1559_u, v1559_l};
-    wire [1:0] v1560_l = v1559; wire [0:0] v1560_u = (v1559 >>> 2) + v62; wire [2:0] v1560 = {v1560_u, v1560_l};
-    wire [2:0] v1561_l = v1560; wire [0:0] v1561_u = (v1560 >>> 3) + v198; wire [3:0] v1561 = {v1561_u, v1561_l};
-    wire [0:0] v1562_l = v1530; wire [0:0] v1562_u = (v1530 >>> 1) + v1258; wire [1:0] v1562 = {v1562_u, v1562_l};
-    wire [1:0] v1563_l = v1562; wire [0:0] v1563_u = (v1562 >>> 2) + v387; wire [2:0] v1563 = {v1563_u, v1563_l};
-    wire [2:0] v1564_l = v1563; wire [0:0] v1564_u = (v1563 >>> 3) + v144; wire [3:0] v1564 = {v1564_u, v1564_l};
-    wire [3:0] v1565_l = v1564; wire [0:0] v1565_u = (v1564 >>> 4) + v1054; wire [4:0] v1565 = {v1565_u, v1565_l};
-    wire [4:0] v1566_l = v1565; wire [0:0] v1566_u = (v1565 >>> 5) + v1530; wire [5:0] v1566 = {v1566_u, v1566_l};
-    wire v1567_t0 = v1566[0] ? 1'd1 : 1'd0;
-    wire v1567_t1 = v1566[1] ? 1'd1 : v1567_t0;
-    wire v1567_t2 = v1566[0] ? 1'd0 : 1'd1;
-    wire v1567_t3 = v1566[1] ? v1567_t2 : 1'd1;
-    wire v1567_t4 = v1566[2] ? v1567_t3 : v1567_t1;
-    wire v1567_t5 = v1566[1] ? 1'd0 : v1567_t0;
-    wire v1567_t6 = v1566[1] ? 1'd0 : v1567_t2;
-    wire v1567_t7 = v1566[2] ? v1567_t6 : v1567_t5;
-    wire v1567_t8 = v1566[3] ? v1567_t7 : v1567_t4;
-    wire v1567_t9 = v1566[2] ? 1'd1 : v1567_t0;
-    wire v1567_t10 = v1566[2] ? 1'd0 : v1567_t5;
-    wire v1567_t11 = v1566[3] ? v1567_t10 : v1567_t9;
-    wire v1567_t12 = v1566[4] ? v1567_t11 : v1567_t8;
-    wire v1567_t13 = v1566[1] ? v1567_t2 : v1567_t0;
-    wire v1567_t14 = v1566[2] ? v1567_t0 : v1567_t13;
-    wire v1567_t15 = v1566[1] ? v1567_t0 : v1567_t2;
-    wire v1567_t16 = v1566[2] ? v1567_t15 : 1'd1;
-    wire v1567_t17 = v1566[3] ? v1567_t16 : v1567_t14;
-    wire v1567_t18 = v1566[1] ? 1'd1 : v1567_t2;
-    wire v1567_t19 = v1566[1] ? v1567_t2 : 1'd0;
-    wire v1567_t20 = v1566[2] ? v1567_t19 : v1567_t18;
-    wire v1567_t21 = v1566[1] ? 1'd1 : 1'd0;
-    wire v1567_t22 = v1566[2] ? 1'd0 : v1567_t21;
-    wire v1567_t23 = v1566[3] ? v1567_t22 : v1567_t20;
-    wire v1567_t24 = v1566[4] ? v1567_t23 : v1567_t17;
-    wire v1567_t25 = v1566[5] ? v1567_t24 : v1567_t12;
-    wire [0:0] v1567 = {v1567_t25};
-    wire [0:0] v1568_l = v1555; wire [0:0] v1568_u = (v1555 >>> 1) + v1567; wire [1:0] v1568 = {v1568_u, v1568_l};
-    wire [0:0] v1569_l = v1530; wire [0:0] v1569_u = (v1530 >>> 1) + v75; wire [1:0] v1569 = {v1569_u, v1569_l};
-    wire [1:0] v1570_l = v1569; wire [0:0] v1570_u = (v1569 >>> 2) + v1163; wire [2:0] v1570 = {v1570_u, v1570_l};
-    wire [2:0] v1571_l = v1570; wire [0:0] v1571_u = (v1570 >>> 3) + v1116; wire [3:0] v1571 = {v1571_u, v1571_l};
-    wire [3:0] v1572_l = v1571; wire [0:0] v1572_u = (v1571 >>> 4) + v331; wire [4:0] v1572 = {v1572_u, v1572_l};
-    wire [4:0] v1573_l = v1572; wire [0:0] v1573_u = (v1572 >>> 5) + v81; wire [5:0] v1573 = {v1573_u, v1573_l};
-    wire v1574_t0 = v1573[0] ? 1'd0 : 1'd1;
-    wire v1574_t1 = v1573[1] ? v1574_t0 : 1'd0;
-    wire v1574_t2 = v1573[1] ? 1'd1 : 1'd0;
-    wire v1574_t3 = v1573[2] ? v1574_t2 : v1574_t1;
-    wire v1574_t4 = v1573[0] ? 1'd1 : 1'd0;
-    wire v1574_t5 = v1573[1] ? 1'd0 : v1574_t4;
-    wire v1574_t6 = v1573[2] ? v1574_t1 : v1574_t5;
-    wire v1574_t7 = v1573[3] ? v1574_t6 : v1574_t3;
-    wire v1574_t8 = v1573[1] ? v1574_t0 : 1'd1;
-    wire v1574_t9 = v1573[2] ? v1574_t8 : v1574_t0;
-    wire v1574_t10 = v1573[1] ? 1'd0 : 1'd1;
-    wire v1574_t11 = v1573[2] ? v1574_t10 : 1'd1;
-    wire v1574_t12 = v1573[3] ? v1574_t11 : v1574_t9;
-    wire v1574_t13 = v1573[4] ? v1574_t12 : v1574_t7;
-    wire v1574_t14 = v1573[2] ? v1574_t0 : 1'd0;
-    wire v1574_t15 = v1573[1] ? v1574_t4 : 1'd1;
-    wire v1574_t16 = v1573[2] ? v1574_t10 : v1574_t15;
-    wire v1574_t17 = v1573[3] ? v1574_t16 : v1574_t14;
-    wire v1574_t18 = v1573[1] ? v1574_t0 : v1574_t4;
-    wire v1574_t19 = v1573[2] ? v1574_t18 : 1'd0;
-    wire v1574_t20 = v1573[3] ? v1574_t0 : v1574_t19;
-    wire v1574_t21 = v1573[4] ? v1574_t20 : v1574_t17;
-    wire v1574_t22 = v1573[5] ? v1574_t21 : v1574_t13;
-    wire [0:0] v1574 = {v1574_t22};
-    wire [0:0] v1575_l = v200; wire [0:0] v1575_u = (v200 >>> 1) + v1530; wire [1:0] v1575 = {v1575_u, v1575_l};
-    wire [1:0] v1576_l = v1575; wire [0:0] v1576_u = (v1575 >>> 2) + v387; wire [2:0] v1576 = {v1576_u, v1576_l};
-    wire [2:0] v1577_l = v1576; wire [0:0] v1577_u = (v1576 >>> 3) + v138; wire [3:0] v1577 = {v1577_u, v1577_l};
-    wire [3:0] v1578_l = v1577; wire [0:0] v1578_u = (v1577 >>> 4) + v258; wire [4:0] v1578 = {v1578_u, v1578_l};
-    wire [4:0] v1579_l = v1578; wire [0:0] v1579_u = (v1578 >>> 5) + v250; wire [5:0] v1579 = {v1579_u, v1579_l};
-    wire v1580_t0 = v1579[0] ? 1'd0 : 1'd1;
-    wire v1580_t1 = v1579[1] ? v1580_t0 : 1'd0;
-    wire v1580_t2 = v1579[2] ? 1'd0 : v1580_t1;
-    wire v1580_t3 = v1579[0] ? 1'd1 : 1'd0;
-    wire v1580_t4 = v1579[1] ? 1'd1 : v1580_t3;
-    wire v1580_t5 = v1579[2] ? 1'd0 : v1580_t4;
-    wire v1580_t6 = v1579[3] ? v1580_t5 : v1580_t2;
-    wire v1580_t7 = v1579[1] ? 1'd0 : v1580_t3;
-    wire v1580_t8 = v1579[1] ? 1'd0 : 1'd1;
-    wire v1580_t9 = v1579[2] ? v1580_t8 : v1580_t7;
-    wire v1580_t10 = v1579[3] ? v1580_t9 : 1'd0;
-    wire v1580_t11 = v1579[4] ? v1580_t10 : v1580_t6;
-    wire v1580_t12 = v1579[2] ? v1580_t1 : 1'd0;
-    wire v1580_t13 = v1579[1] ? v1580_t3 : 1'd1;
-    wire v1580_t14 = v1579[2] ? 1'd1 : v1580_t13;
-    wire v1580_t15 = v1579[3] ? v1580_t14 : v1580_t12;
-    wire v1580_t16 = v1579[1] ? 1'd1 : 1'd0;
-    wire v1580_t17 = v1579[2] ? v1580_t16 : 1'd0;
-    wire v1580_t18 = v1579[1] ? 1'd1 : v1580_t0;
-    wire v1580_t19 = v1579[2] ? v1580_t18 : v1580_t13;
-    wire v1580_t20 = v1579[3] ? v1580_t19 : v1580_t17;
-    wire v1580_t21 = v1579[4] ? v1580_t20 : v1580_t15;
-    wire v1580_t22 = v1579[5] ? v1580_t21 : v1580_t11;
-    wire [0:0] v1580 = {v1580_t22};
-    wire v1581_t0 = v1529[0] ? 1'd1 : 1'd0;
-    wire v1581_t1 = v1529[1] ? v1581_t0 : 1'd0;
-    wire v1581_t2 = v1529[2] ? v1581_t1 : 1'd0;
-    wire [0:0] v1581 = {v1581_t2};
-    wire [4:0] v1582_l = v1122; wire [0:0] v1582_u = (v1122 >>> 5) + v1581; wire [5:0] v1582 = {v1582_u, v1582_l};
-    wire v1583_t0 = v1582[0] ? 1'd1 : 1'd0;
-    wire v1583_t1 = v1582[1] ? v1583_t0 : 1'd0;
-    wire v1583_t2 = v1582[2] ? 1'd1 : v1583_t1;
-    wire v1583_t3 = v1582[0] ? 1'd0 : 1'd1;
-    wire v1583_t4 = v1582[1] ? v1583_t3 : 1'd0;
-    wire v1583_t5 = v1582[1] ? 1'd0 : v1583_t0;
-    wire v1583_t6 = v1582[2] ? v1583_t5 : v1583_t4;
-    wire v1583_t7 = v1582[3] ? v1583_t6 : v1583_t2;
-    wire v1583_t8 = v1582[1] ? 1'd0 : 1'd1;
-    wire v1583_t9 = v1582[2] ? v1583_t3 : v1583_t8;
-    wire v1583_t10 = v1582[2] ? v1583_t4 : v1583_t8;
-    wire v1583_t11 = v1582[3] ? v1583_t10 : v1583_t9;
-    wire v1583_t12 = v1582[4] ? v1583_t11 : v1583_t7;
-    wire v1583_t13 = v1582[1] ? v1583_t3 : 1'd1;
-    wire v1583_t14 = v1582[2] ? v1583_t13 : v1583_t8;
-    wire v1583_t15 = v1582[2] ? v1583_t3 : v1583_t1;
-    wire v1583_t16 = v1582[3] ? v1583_t15 : v1583_t14;
-    wire v1583_t17 = v1582[1] ? 1'd1 : v1583_t0;
-    wire v1583_t18 = v1582[2] ? v1583_t17 : v1583_t4;
-    wire v1583_t19 = v1582[2] ? v1583_t17 : v1583_t8;
-    wire v1583_t20 = v1582[3] ? v1583_t19 : v1583_t18;
-    wire v1583_t21 = v1582[4] ? v1583_t20 : v1583_t16;
-    wire v1583_t22 = v1582[5] ? v1583_t21 : v1583_t12;
-    wire [0:0] v1583 = {v1583_t22};
-    wire [3:0] v1584_l = v1199; wire [0:0] v1584_u = (v1199 >>> 4) + v1581; wire [4:0] v1584 = {v1584_u, v1584_l};
-    wire [4:0] v1585_l = v1584; wire [0:0] v1585_u = (v1584 >>> 5) + v124; wire [5:0] v1585 = {v1585_u, v1585_l};
-    wire v1586_t0 = v1585[0] ? 1'd1 : 1'd0;
-    wire v1586_t1 = v1585[0] ? 1'd0 : 1'd1;
-    wire v1586_t2 = v1585[1] ? v1586_t1 : v1586_t0;
-    wire v1586_t3 = v1585[1] ? 1'd1 : v1586_t0;
-    wire v1586_t4 = v1585[2] ? v1586_t3 : v1586_t2;
-    wire v1586_t5 = v1585[3] ? 1'd0 : v1586_t4;
-    wire v1586_t6 = v1585[1] ? v1586_t0 : v1586_t1;
-    wire v1586_t7 = v1585[2] ? v1586_t0 : v1586_t6;
-    wire v1586_t8 = v1585[1] ? v1586_t1 : 1'd0;
-    wire v1586_t9 = v1585[2] ? 1'd0 : v1586_t8;
-    wire v1586_t10 = v1585[3] ? v1586_t9 : v1586_t7;
-    wire v1586_t11 = v1585[4] ? v1586_t10 : v1586_t5;
-    wire v1586_t12 = v1585[1] ? 1'd0 : 1'd1;
-    wire v1586_t13 = v1585[2] ? v1586_t3 : v1586_t12;
-    wire v1586_t14 = v1585[1] ? 1'd1 : v1586_t1;
-    wire v1586_t15 = v1585[2] ? v1586_t8 : v1586_t14;
-    wire v1586_t16 = v1585[3] ? v1586_t15 : v1586_t13;
-    wire v1586_t17 = v1585[2] ? v1586_t8 : v1586_t1;
-    wire v1586_t18 = v1585[2] ? v1586_t1 : v1586_t8;
-    wire v1586_t19 = v1585[3] ? v1586_t18 : v1586_t17;
-    wire v1586_t20 = v1585[4] ? v1586_t19 : v1586_t16;
-    wire v1586_t21 = v1585[5] ? v1586_t20 : v1586_t11;
-    wire [0:0] v1586 = {v1586_t21};
-    wire [3:0] v1587_l = v412; wire [0:0] v1587_u = (v412 >>> 4) + v1581; wire [4:0] v1587 = {v1587_u, v1587_l};
-    wire [4:0] v1588_l = v1587; wire [0:0] v1588_u = (v1587 >>> 5) + v318; wire [5:0] v1588 = {v1588_u, v1588_l};
-    wire v1589_t0 = v1588[1] ? 1'd1 : 1'd0;
-    wire v1589_t1 = v1588[0] ? 1'd1 : 1'd0;
-    wire v1589_t2 = v1588[1] ? v1589_t1 : 1'd0;
-    wire v1589_t3 = v1588[2] ? v1589_t2 : v1589_t0;
-    wire v1589_t4 = v1588[2] ? 1'd0 : v1589_t0;
-    wire v1589_t5 = v1588[3] ? v1589_t4 : v1589_t3;
-    wire v1589_t6 = v1588[2] ? v1589_t1 : v1589_t2;
-    wire v1589_t7 = v1588[0] ? 1'd0 : 1'd1;
-    wire v1589_t8 = v1588[1] ? v1589_t7 : 1'd0;
-    wire v1589_t9 = v1588[2] ? v1589_t8 : 1'd0;
-    wire v1589_t10 = v1588[3] ? v1589_t9 : v1589_t6;
-    wire v1589_t11 = v1588[4] ? v1589_t10 : v1589_t5;
-    wire v1589_t12 = v1588[1] ? 1'd0 : v1589_t1;
-    wire v1589_t13 = v1588[2] ? v1589_t2 : 1'd0;
-    wire v1589_t14 = v1588[3] ? v1589_t13 : v1589_t12;
-    wire v1589_t15 = v1588[1] ? 1'd0 : v1589_t7;
-    wire v1589_t16 = v1588[2] ? v1589_t15 : v1589_t2;
-    wire v1589_t17 = v1588[2] ? v1589_t12 : 1'd0;
-    wire v1589_t18 = v1588[3] ? v1589_t17 : v1589_t16;
-    wire v1589_t19 = v1588[4] ? v1589_t18 : v1589_t14;
-    wire v1589_t20 = v1588[5] ? v1589_t19 : v1589_t11;
-    wire [0:0] v1589 = {v1589_t20};
-    wire [2:0] v1590_l = v1062; wire [0:0] v1590_u = (v1062 >>> 3) + v1581; wire [3:0] v1590 = {v1590_u, v1590_l};
-    wire [3:0] v1591_l = v1590; wire [0:0] v1591_u = (v1590 >>> 4) + v26; wire [4:0] v1591 = {v1591_u, v1591_l};
-    wire [2:0] v1592_l = v980; wire [0:0] v1592_u = (v980 >>> 3) + v1581; wire [3:0] v1592 = {v1592_u, v1592_l};
-    wire [3:0] v1593_l = v1592; wire [0:0] v1593_u = (v1592 >>> 4) + v352; wire [4:0] v1593 = {v1593_u, v1593_l};
-    wire [4:0] v1594_l = v1593; wire [0:0] v1594_u = (v1593 >>> 5) + v287; wire [5:0] v1594 = {v1594_u, v1594_l};
-    wire v1595_t0 = v1594[0] ? 1'd1 : 1'd0;
-    wire v1595_t1 = v1594[1] ? 1'd1 : v1595_t0;
-    wire v1595_t2 = v1594[2] ? v1595_t1 : 1'd1;
-    wire v1595_t3 = v1594[0] ? 1'd0 : 1'd1;
-    wire v1595_t4 = v1594[1] ? v1595_t0 : v1595_t3;
-    wire v1595_t5 = v1594[2] ? v1595_t4 : v1595_t1;
-    wire v1595_t6 = v1594[3] ? v1595_t5 : v1595_t2;
-    wire v1595_t7 = v1594[1] ? v1595_t0 : 1'd1;
-    wire v1595_t8 = v1594[2] ? v1595_t7 : v1595_t0;
-    wire v1595_t9 = v1594[1] ? v1595_t3 : v1595_t0;
-    wire v1595_t10 = v1594[2] ? v1595_t9 : 1'd0;
-    wire v1595_t11 = v1594[3] ? v1595_t10 : v1595_t8;
-    wire v1595_t12 = v1594[4] ? v1595_t11 : v1595_t6;
-    wire v1595_t13 = v1594[1] ? 1'd0 : v1595_t0;
-    wire v1595_t14 = v1594[2] ? v1595_t3 : v1595_t13;
-    wire v1595_t15 = v1594[1] ? v1595_t3 : 1'd1;
-    wire v1595_t16 = v1594[1] ? 1'd1 : 1'd0;
-    wire v1595_t17 = v1594[2] ? v1595_t16 : v1595_t15;
-    wire v1595_t18 = v1594[3] ? v1595_t17 : v1595_t14;
-    wire v1595_t19 = v1594[2] ? 1'd0 : v1595_t13;
-    wire v1595_t20 = v1594[3] ? v1595_t19 : v1595_t0;
-    wire v1595_t21 = v1594[4] ? v1595_t20 : v1595_t18;
-    wire v1595_t22 = v1594[5] ? v1595_t21 : v1595_t12;
-    wire [0:0] v1595 = {v1595_t22};
-    wire [1:0] v1596_l = v1013; wire [0:0] v1596_u = (v1013 >>> 2) + v1595; wire [2:0] v1596 = {v1596_u, v1596_l};
-    wire [2:0] v1597_l = v1596; wire [0:0] v1597_u = (v1596 >>> 3) + v1176; wire [3:0] v1597 = {v1597_u, v1597_l};
-    wire [3:0] v1598_l = v1597; wire [0:0] v1598_u = (v1597 >>> 4) + v317; wire [4:0] v1598 = {v1598_u, v1598_l};
-    reg [4:0] v1598_1; always @(posedge clk) v1598_1 <= v1598;
-    wire v1599_t0 = v1598_1[0] ? 1'd1 : 1'd0;
-    wire v1599_t1 = v1598_1[0] ? 1'd0 : 1'd1;
-    wire v1599_t2 = v1598_1[1] ? v1599_t1 : v1599_t0;
-    wire v1599_t3 = v1598_1[1] ? v1599_t0 : v1599_t1;
-    wire v1599_t4 = v1598_1[2] ? v1599_t3 : v1599_t2;
-    wire v1599_t5 = v1598_1[2] ? v1599_t2 : v1599_t3;
-    wire v1599_t6 = v1598_1[3] ? v1599_t5 : v1599_t4;
-    wire v1599_t7 = v1598_1[3] ? v1599_t4 : v1599_t5;
-    wire v1599_t8 = v1598_1[4] ? v1599_t7 : v1599_t6;
-    wire v1599_t9 = v1598_1[1] ? v1599_t0 : 1'd0;
-    wire v1599_t10 = v1598_1[1] ? 1'd1 : v1599_t0;
-    wire v1599_t11 = v1598_1[2] ? v1599_t10 : v1599_t9;
-    wire v1599_t12 = v1598_1[1] ? v1599_t1 : 1'd1;
-    wire v1599_t13 = v1598_1[2] ? v1599_t12 : v1599_t10;
-    wire v1599_t14 = v1598_1[3] ? v1599_t13 : v1599_t11;
-    wire v1599_t15 = v1598_1[1] ? 1'd0 : v1599_t1;
-    wire v1599_t16 = v1598_1[2] ? v1599_t15 : v1599_t12;
-    wire v1599_t17 = v1598_1[3] ? v1599_t16 : v1599_t13;
-    wire v1599_t18 = v1598_1[4] ? v1599_t17 : v1599_t14;
-    wire v1599_t19 = v1598_1[2] ? v1599_t9 : 1'd0;
-    wire v1599_t20 = v1598_1[3] ? v1599_t19 : 1'd0;
-    wire v1599_t21 = v1598_1[3] ? v1599_t11 : v1599_t19;
-    wire v1599_t22 = v1598_1[4] ? v1599_t21 : v1599_t20;
-    wire [2:0] v1599 = {v1599_t22, v1599_t18, v1599_t8};
-    wire [0:0] v1600_l = v1056; wire [0:0] v1600_u = (v1056 >>> 1) + v1581; wire [1:0] v1600 = {v1600_u, v1600_l};
-    wire [1:0] v1601_l = v1600; wire [0:0] v1601_u = (v1600 >>> 2) + v1212; wire [2:0] v1601 = {v1601_u, v1601_l};
-    wire [2:0] v1602_l = v1601; wire [0:0] v1602_u = (v1601 >>> 3) + v195; wire [3:0] v1602 = {v1602_u, v1602_l};
-    wire [3:0] v1603_l = v1602; wire [0:0] v1603_u = (v1602 >>> 4) + v114; wire [4:0] v1603 = {v1603_u, v1603_l};
-    wire [4:0] v1604_l = v1603; wire [0:0] v1604_u = (v1603 >>> 5) + v981; wire [5:0] v1604 = {v1604_u, v1604_l};
-    wire v1605_t0 = v1604[0] ? 1'd0 : 1'd1;
-    wire v1605_t1 = v1604[2] ? 1'd0 : v1605_t0;
-    wire v1605_t2 = v1604[3] ? 1'd0 : v1605_t1;
-    wire v1605_t3 = v1604[0] ? 1'd1 : 1'd0;
-    wire v1605_t4 = v1604[1] ? 1'd0 : v1605_t3;
-    wire v1605_t5 = v1604[2] ? 1'd0 : v1605_t4;
-    wire v1605_t6 = v1604[1] ? 1'd0 : v1605_t0;
-    wire v1605_t7 = v1604[2] ? 1'd0 : v1605_t6;
-    wire v1605_t8 = v1604[3] ? v1605_t7 : v1605_t5;
-    wire v1605_t9 = v1604[4] ? v1605_t8 : v1605_t2;
-    wire v1605_t10 = v1604[2] ? v1605_t6 : 1'd0;
-    wire v1605_t11 = v1604[3] ? 1'd0 : v1605_t10;
-    wire v1605_t12 = v1604[4] ? 1'd0 : v1605_t11;
-    wire v1605_t13 = v1604[5] ? v1605_t12 : v1605_t9;
-    wire [0:0] v1605 = {v1605_t13};
-    wire [0:0] v1606_l = v1581; wire [0:0] v1606_u = (v1581 >>> 1) + v697; wire [1:0] v1606 = {v1606_u, v1606_l};
-    wire [1:0] v1607_l = v1606; wire [0:0] v1607_u = (v1606 >>> 2) + v1141; wire [2:0] v1607 = {v1607_u, v1607_l};
-    wire [0:0] v1608_l = v1581; wire [0:0] v1608_u = (v1581 >>> 1) + v111; wire [1:0] v1608 = {v1608_u, v1608_l};
-    wire [1:0] v1609_l = v1608; wire [0:0] v1609_u = (v1608 >>> 2) + v387; wire [2:0] v1609 = {v1609_u, v1609_l};
-    wire [2:0] v1610_l = v1609; wire [0:0] v1610_u = (v1609 >>> 3) + v697; wire [3:0] v1610 = {v1610_u, v1610_l};
-    wire [3:0] v1611_l = v1610; wire [0:0] v1611_u = (v1610 >>> 4) + v74; wire [4:0] v1611 = {v1611_u, v1611_l};
-    wire [4:0] v1612_l = v1611; wire [0:0] v1612_u = (v1611 >>> 5) + v1581; wire [5:0] v1612 = {v1612_u, v1612_l};
-    wire v1613_t0 = v1612[0] ? 1'd1 : 1'd0;
-    wire v1613_t1 = v1612[1] ? 1'd0 : v1613_t0;
-    wire v1613_t2 = v1612[2] ? 1'd0 : v1613_t1;
-    wire v1613_t3 = v1612[3] ? 1'd0 : v1613_t2;
-    wire v1613_t4 = v1612[0] ? 1'd0 : 1'd1;
-    wire v1613_t5 = v1612[1] ? v1613_t4 : 1'd0;
-    wire v1613_t6 = v1612[1] ? 1'd0 : v1613_t4;
-    wire v1613_t7 = v1612[2] ? v1613_t6 : v1613_t5;
-    wire v1613_t8 = v1612[3] ? v1613_t2 : v1613_t7;
-    wire v1613_t9 = v1612[4] ? v1613_t8 : v1613_t3;
-    wire v1613_t10 = v1612[1] ? v1613_t0 : 1'd0;
-    wire v1613_t11 = v1612[2] ? v1613_t0 : v1613_t10;
-    wire v1613_t12 = v1612[2] ? v1613_t10 : v1613_t1;
-    wire v1613_t13 = v1612[3] ? v1613_t12 : v1613_t11;
-    wire v1613_t14 = v1612[2] ? v1613_t1 : v1613_t0;
-    wire v1613_t15 = v1612[3] ? v1613_t14 : v1613_t11;
-    wire v1613_t16 = v1612[4] ? v1613_t15 : v1613_t13;
-    wire v1613_t17 = v1612[5] ? v1613_t16 : v1613_t9;
-    wire [0:0] v1613 = {v1613_t17};
-    wire [0:0] v1614_l = v67; wire [0:0] v1614_u = (v67 >>> 1) + v1581; wire [1:0] v1614 = {v1614_u, v1614_l};
-    wire [1:0] v1615_l = v1614; wire [0:0] v1615_u = (v1614 >>> 2) + v302; wire [2:0] v1615 = {v1615_u, v1615_l};
-    wire [2:0] v1616_l = v1615; wire [0:0] v1616_u = (v1615 >>> 3) + v50; wire [3:0] v1616 = {v1616_u, v1616_l};
-    wire [3:0] v1617_l = v1616; wire [0:0] v1617_u = (v1616 >>> 4) + v380; wire [4:0] v1617 = {v1617_u, v1617_l};
-    wire [4:0] v1618_l = v1617; wire [0:0] v1618_u = (v1617 >>> 5) + v1581; wire [5:0] v1618 = {v1618_u, v1618_l};
-    wire v1619_t0 = v1618[0] ? 1'd1 : 1'd0;
-    wire v1619_t1 = v1618[1] ? v1619_t0 : 1'd0;
-    wire v1619_t2 = v1618[0] ? 1'd0 : 1'd1;
-    wire v1619_t3 = v1618[1] ? 1'd1 : v1619_t2;
-    wire v1619_t4 = v1618[2] ? v1619_t3 : v1619_t1;
-    wire v1619_t5 = v1618[1] ? v1619_t0 : 1'd1;
-    wire v1619_t6 = v1618[1] ? 1'd0 : 1'd1;
-    wire v1619_t7 = v1618[2] ? v1619_t6 : v1619_t5;
-    wire v1619_t8 = v1618[3] ? v1619_t7 : v1619_t4;
-    wire v1619_t9 = v1618[2] ? 1'd0 : v1619_t5;
-    wire v1619_t10 = v1618[1] ? 1'd1 : 1'd0;
-    wire v1619_t11 = v1618[2] ? v1619_t0 : v1619_t10;
-    wire v1619_t12 = v1618[3] ? v1619_t11 : v1619_t9;
-    wire v1619_t13 = v1618[4] ? v1619_t12 : v1619_t8;
-    wire v1619_t14 = v1618[1] ? v1619_t2 : 1'd0;
-    wire v1619_t15 = v1618[2] ? v1619_t14 : v1619_t6;
-    wire v1619_t16 = v1618[1] ? 1'd0 : v1619_t0;
-    wire v1619_t17 = v1618[2] ? v1619_t16 : 1'd0;
-    wire v1619_t18 = v1618[3] ? v1619_t17 : v1619_t15;
-    wire v1619_t19 = v1618[1] ? v1619_t2 : v1619_t0;
-    wire v1619_t20 = v1618[2] ? v1619_t19 : v1619_t14;
-    wire v1619_t21 = v1618[3] ? v1619_t20 : v1619_t3;
-    wire v1619_t22 = v1618[4] ? v1619_t21 : v1619_t18;
-    wire v1619_t23 = v1618[5] ? v1619_t22 : v1619_t13;
-    wire [0:0] v1619 = {v1619_t23};
-    wire [0:0] v1620_l = v481; wire [0:0] v1620_u = (v481 >>> 1) + v1581; wire [1:0] v1620 = {v1620_u, v1620_l};
-    wire v1621_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v1621_t1 = v1435[1] ? v1621_t0 : 1'd0;
-    wire v1621_t2 = v1435[2] ? 1'd1 : v1621_t1;
-    wire v1621_t3 = v1435[3] ? v1621_t2 : 1'd0;
-    wire v1621_t4 = v1435[4] ? 1'd1 : v1621_t3;
-    wire v1621_t5 = v1435[5] ? 1'd1 : v1621_t4;
-    wire [0:0] v1621 = {v1621_t5};
-    wire [4:0] v1622_l = v1396; wire [0:0] v1622_u = (v1396 >>> 5) + v1621; wire [5:0] v1622 = {v1622_u, v1622_l};
-    wire v1623_t0 = v1622[0] ? 1'd1 : 1'd0;
-    wire v1623_t1 = v1622[1] ? 1'd0 : v1623_t0;
-    wire v1623_t2 = v1622[2] ? v1623_t1 : 1'd0;
-    wire v1623_t3 = v1622[0] ? 1'd0 : 1'd1;
-    wire v1623_t4 = v1622[1] ? 1'd0 : v1623_t3;
-    wire v1623_t5 = v1622[2] ? v1623_t1 : v1623_t4;
-    wire v1623_t6 = v1622[3] ? v1623_t5 : v1623_t2;
-    wire v1623_t7 = v1622[1] ? v1623_t3 : 1'd0;
-    wire v1623_t8 = v1622[1] ? v1623_t0 : 1'd0;
-    wire v1623_t9 = v1622[2] ? v1623_t8 : v1623_t7;
-    wire v1623_t10 = v1622[1] ? 1'd1 : 1'd0;
-    wire v1623_t11 = v1622[1] ? 1'd1 : v1623_t0;
-    wire v1623_t12 = v1622[2] ? v1623_t11 : v1623_t10;
-    wire v1623_t13 = v1622[3] ? v1623_t12 : v1623_t9;
-    wire v1623_t14 = v1622[4] ? v1623_t13 : v1623_t6;
-    wire v1623_t15 = v1622[1] ? 1'd0 : 1'd1;
-    wire v1623_t16 = v1622[2] ? v1623_t15 : 1'd0;
-    wire v1623_t17 = v1622[3] ? v1623_t16 : 1'd0;
-    wire v1623_t18 = v1622[2] ? 1'd1 : v1623_t3;
-    wire v1623_t19 = v1622[3] ? v1623_t18 : v1623_t9;
-    wire v1623_t20 = v1622[4] ? v1623_t19 : v1623_t17;
-    wire v1623_t21 = v1622[5] ? v1623_t20 : v1623_t14;
-    wire [0:0] v1623 = {v1623_t21};
-    wire [1:0] v1624_l = v691; wire [0:0] v1624_u = (v691 >>> 2) + v1621; wire [2:0] v1624 = {v1624_u, v1624_l};
-    wire [2:0] v1625_l = v1624; wire [0:0] v1625_u = (v1624 >>> 3) + v750; wire [3:0] v1625 = {v1625_u, v1625_l};
-    wire [3:0] v1626_l = v1625; wire [0:0] v1626_u = (v1625 >>> 4) + v63; wire [4:0] v1626 = {v1626_u, v1626_l};
-    wire [4:0] v1627_l = v1626; wire [0:0] v1627_u = (v1626 >>> 5) + v159; wire [5:0] v1627 = {v1627_u, v1627_l};
-    wire v1628_t0 = v1627[0] ? 1'd0 : 1'd1;
-    wire v1628_t1 = v1627[1] ? v1628_t0 : 1'd1;
-    wire v1628_t2 = v1627[2] ? v1628_t1 : 1'd1;
-    wire v1628_t3 = v1627[3] ? v1628_t2 : 1'd1;
-    wire v1628_t4 = v1627[4] ? 1'd1 : v1628_t3;
-    wire v1628_t5 = v1627[2] ? 1'd1 : v1628_t1;
-    wire v1628_t6 = v1627[3] ? 1'd1 : v1628_t5;
-    wire v1628_t7 = v1627[0] ? 1'd1 : 1'd0;
-    wire v1628_t8 = v1627[1] ? v1628_t7 : 1'd1;
-    wire v1628_t9 = v1627[1] ? v1628_t7 : 1'd0;
-    wire v1628_t10 = v1627[2] ? v1628_t9 : v1628_t8;
-    wire v1628_t11 = v1627[1] ? 1'd1 : v1628_t7;
-    wire v1628_t12 = v1627[2] ? v1628_t11 : 1'd1;
-    wire v1628_t13 = v1627[3] ? v1628_t12 : v1628_t10;
-    wire v1628_t14 = v1627[4] ? v1628_t13 : v1628_t6;
-    wire v1628_t15 = v1627[5] ? v1628_t14 : v1628_t4;
-    wire [0:0] v1628 = {v1628_t15};
-    wire v1629_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v1629_t1 = v1435[1] ? 1'd1 : v1629_t0;
-    wire v1629_t2 = v1435[2] ? 1'd1 : v1629_t1;
-    wire v1629_t3 = v1435[3] ? v1629_t2 : 1'd0;
-    wire v1629_t4 = v1435[4] ? 1'd1 : v1629_t3;
-    wire v1629_t5 = v1435[5] ? 1'd1 : v1629_t4;
-    wire [0:0] v1629 = {v1629_t5};
-    wire [2:0] v1630_l = v822; wire [0:0] v1630_u = (v822 >>> 3) + v1629; wire [3:0] v1630 = {v1630_u, v1630_l};
-    wire [3:0] v1631_l = v1630; wire [0:0] v1631_u = (v1630 >>> 4) + v193; wire [4:0] v1631 = {v1631_u, v1631_l};
-    wire [4:0] v1632_l = v1631; wire [0:0] v1632_u = (v1631 >>> 5) + v146; wire [5:0] v1632 = {v1632_u, v1632_l};
-    wire v1633_t0 = v1632[0] ? 1'd1 : 1'd0;
-    wire v1633_t1 = v1632[1] ? v1633_t0 : 1'd1;
-    wire v1633_t2 = v1632[2] ? 1'd1 : v1633_t1;
-    wire v1633_t3 = v1632[1] ? 1'd1 : v1633_t0;
-    wire v1633_t4 = v1632[0] ? 1'd0 : 1'd1;
-    wire v1633_t5 = v1632[2] ? v1633_t4 : v1633_t3;
-    wire v1633_t6 = v1632[3] ? v1633_t5 : v1633_t2;
-    wire v1633_t7 = v1632[1] ? 1'd1 : v1633_t4;
-    wire v1633_t8 = v1632[2] ? 1'd1 : v1633_t7;
-    wire v1633_t9 = v1632[3] ? v1633_t8 : v1633_t2;
-    wire v1633_t10 = v1632[4] ? v1633_t9 : v1633_t6;
-    wire v1633_t11 = v1632[1] ? v1633_t0 : v1633_t4;
-    wire v1633_t12 = v1632[2] ? v1633_t11 : v1633_t3;
-    wire v1633_t13 = v1632[1] ? 1'd0 : 1'd1;
-    wire v1633_t14 = v1632[2] ? v1633_t13 : v1633_t1;
-    wire v1633_t15 = v1632[3] ? v1633_t14 : v1633_t12;
-    wire v1633_t16 = v1632[3] ? v1633_t3 : v1633_t8;
-    wire v1633_t17 = v1632[4] ? v1633_t16 : v1633_t15;
-    wire v1633_t18 = v1632[5] ? v1633_t17 : v1633_t10;
-    wire [0:0] v1633 = {v1633_t18};
-    wire [0:0] v1634_l = v1629; wire [0:0] v1634_u = (v1629 >>> 1) + v1629; wire [1:0] v1634 = {v1634_u, v1634_l};
-    wire [1:0] v1635_l = v1634; wire [0:0] v1635_u = (v1634 >>> 2) + v1629; wire [2:0] v1635 = {v1635_u, v1635_l};
-    wire [2:0] v1636_l = v1635; wire [0:0] v1636_u = (v1635 >>> 3) + v1189; wire [3:0] v1636 = {v1636_u, v1636_l};
-    wire [3:0] v1637_l = v1636; wire [0:0] v1637_u = (v1636 >>> 4) + v1083; wire [4:0] v1637 = {v1637_u, v1637_l};
-    wire [4:0] v1638_l = v1637; wire [0:0] v1638_u = (v1637 >>> 5) + v318; wire [5:0] v1638 = {v1638_u, v1638_l};
-    wire v1639_t0 = v1638[1] ? 1'd0 : 1'd1;
-    wire v1639_t1 = v1638[2] ? 1'd0 : v1639_t0;
-    wire v1639_t2 = v1638[0] ? 1'd0 : 1'd1;
-    wire v1639_t3 = v1638[1] ? 1'd0 : v1639_t2;
-    wire v1639_t4 = v1638[3] ? v1639_t3 : v1639_t1;
-    wire v1639_t5 = v1638[1] ? v1639_t2 : 1'd0;
-    wire v1639_t6 = v1638[2] ? v1639_t5 : 1'd0;
-    wire v1639_t7 = v1638[3] ? v1639_t3 : v1639_t6;
-    wire v1639_t8 = v1638[4] ? v1639_t7 : v1639_t4;
-    wire v1639_t9 = v1638[2] ? v1639_t3 : 1'd0;
-    wire v1639_t10 = v1638[3] ? v1639_t3 : v1639_t9;
-    wire v1639_t11 = v1638[0] ? 1'd1 : 1'd0;
-    wire v1639_t12 = v1638[1] ? v1639_t11 : 1'd0;
-    wire v1639_t13 = v1638[3] ? 1'd0 : v1639_t12;
-    wire v1639_t14 = v1638[4] ? v1639_t13 : v1639_t10;
-    wire v1639_t15 = v1638[5] ? v1639_t14 : v1639_t8;
-    wire [0:0] v1639 = {v1639_t15};
-    wire v1640_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v1640_t1 = v1435[1] ? 1'd1 : v1640_t0;
-    wire v1640_t2 = v1435[2] ? 1'd1 : v1640_t1;
-    wire v1640_t3 = v1435[3] ? 1'd1 : v1640_t2;
-    wire v1640_t4 = v1435[4] ? v1640_t3 : 1'd0;
-    wire v1640_t5 = v1435[5] ? 1'd1 : v1640_t4;
-    wire [0:0] v1640 = {v1640_t5};
-    wire [4:0] v1641_l = v422; wire [0:0] v1641_u = (v422 >>> 5) + v1640; wire [5:0] v1641 = {v1641_u, v1641_l};
-    wire v1642_t0 = v1641[0] ? 1'd1 : 1'd0;
-    wire v1642_t1 = v1641[1] ? 1'd0 : v1642_t0;
-    wire v1642_t2 = v1641[0] ? 1'd0 : 1'd1;
-    wire v1642_t3 = v1641[1] ? v1642_t2 : 1'd0;
-    wire v1642_t4 = v1641[2] ? v1642_t3 : v1642_t1;
-    wire v1642_t5 = v1641[1] ? 1'd1 : v1642_t0;
-    wire v1642_t6 = v1641[2] ? v1642_t5 : 1'd0;
-    wire v1642_t7 = v1641[3] ? v1642_t6 : v1642_t4;
-    wire v1642_t8 = v1641[1] ? 1'd0 : 1'd1;
-    wire v1642_t9 = v1641[2] ? v1642_t8 : v1642_t1;
-    wire v1642_t10 = v1641[1] ? 1'd0 : v1642_t2;
-    wire v1642_t11 = v1641[1] ? v1642_t0 : 1'd1;
-    wire v1642_t12 = v1641[2] ? v1642_t11 : v1642_t10;
-    wire v1642_t13 = v1641[3] ? v1642_t12 : v1642_t9;
-    wire v1642_t14 = v1641[4] ? v1642_t13 : v1642_t7;
-    wire v1642_t15 = v1641[2] ? v1642_t8 : v1642_t10;
-    wire v1642_t16 = v1641[2] ? 1'd0 : v1642_t10;
-    wire v1642_t17 = v1641[3] ? v1642_t16 : v1642_t15;
-    wire v1642_t18 = v1641[1] ? v1642_t2 : 1'd1;
-    wire v1642_t19 = v1641[2] ? v1642_t1 : v1642_t18;
-    wire v1642_t20 = v1641[1] ? v1642_t0 : 1'd0;
-    wire v1642_t21 = v1641[2] ? v1642_t0 : v1642_t20;
-    wire v1642_t22 = v1641[3] ? v1642_t21 : v1642_t19;
-    wire v1642_t23 = v1641[4] ? v1642_t22 : v1642_t17;
-    wire v1642_t24 = v1641[5] ? v1642_t23 : v1642_t14;
-    wire [0:0] v1642 = {v1642_t24};
-    wire [1:0] v1643_l = v473; wire [0:0] v1643_u = (v473 >>> 2) + v1642; wire [2:0] v1643 = {v1643_u, v1643_l};
-    wire [2:0] v1644_l = v1643; wire [0:0] v1644_u = (v1643 >>> 3) + v1586; wire [3:0] v1644 = {v1644_u, v1644_l};
-    wire [3:0] v1645_l = v1644; wire [0:0] v1645_u = (v1644 >>> 4) + v1426; wire [4:0] v1645 = {v1645_u, v1645_l};
-    reg [4:0] v1645_1; always @(posedge clk) v1645_1 <= v1645;
-    reg [4:0] v1645_2; always @(posedge clk) v1645_2 <= v1645_1;
-    reg [4:0] v1645_3; always @(posedge clk) v1645_3 <= v1645_2;
-    wire v1646_t0 = v1645_3[0] ? 1'd1 : 1'd0;
-    wire v1646_t1 = v1645_3[0] ? 1'd0 : 1'd1;
-    wire v1646_t2 = v1645_3[1] ? v1646_t1 : v1646_t0;
-    wire v1646_t3 = v1645_3[1] ? v1646_t0 : v1646_t1;
-    wire v1646_t4 = v1645_3[2] ? v1646_t3 : v1646_t2;
-    wire v1646_t5 = v1645_3[2] ? v1646_t2 : v1646_t3;
-    wire v1646_t6 = v1645_3[3] ? v1646_t5 : v1646_t4;
-    wire v1646_t7 = v1645_3[3] ? v1646_t4 : v1646_t5;
-    wire v1646_t8 = v1645_3[4] ? v1646_t7 : v1646_t6;
-    wire v1646_t9 = v1645_3[1] ? v1646_t0 : 1'd0;
-    wire v1646_t10 = v1645_3[1] ? 1'd1 : v1646_t0;
-    wire v1646_t11 = v1645_3[2] ? v1646_t10 : v1646_t9;
-    wire v1646_t12 = v1645_3[1] ? v1646_t1 : 1'd1;
-    wire v1646_t13 = v1645_3[2] ? v1646_t12 : v1646_t10;
-    wire v1646_t14 = v1645_3[3] ? v1646_t13 : v1646_t11;
-    wire v1646_t15 = v1645_3[1] ? 1'd0 : v1646_t1;
-    wire v1646_t16 = v1645_3[2] ? v1646_t15 : v1646_t12;
-    wire v1646_t17 = v1645_3[3] ? v1646_t16 : v1646_t13;
-    wire v1646_t18 = v1645_3[4] ? v1646_t17 : v1646_t14;
-    wire v1646_t19 = v1645_3[2] ? v1646_t9 : 1'd0;
-    wire v1646_t20 = v1645_3[3] ? v1646_t19 : 1'd0;
-    wire v1646_t21 = v1645_3[3] ? v1646_t11 : v1646_t19;
-    wire v1646_t22 = v1645_3[4] ? v1646_t21 : v1646_t20;
-    wire [2:0] v1646 = {v1646_t22, v1646_t18, v1646_t8};
-    wire [1:0] v1647_l = v304; wire [0:0] v1647_u = (v304 >>> 2) + v1640; wire [2:0] v1647 = {v1647_u, v1647_l};
-    wire [2:0] v1648_l = v1647; wire [0:0] v1648_u = (v1647 >>> 3) + v450; wire [3:0] v1648 = {v1648_u, v1648_l};
-    wire [3:0] v1649_l = v1648; wire [0:0] v1649_u = (v1648 >>> 4) + v64; wire [4:0] v1649 = {v1649_u, v1649_l};
-    wire [4:0] v1650_l = v1649; wire [0:0] v1650_u = (v1649 >>> 5) + v136; wire [5:0] v1650 = {v1650_u, v1650_l};
-    wire v1651_t0 = v1650[0] ? 1'd0 : 1'd1;
-    wire v1651_t1 = v1650[2] ? v1651_t0 : 1'd1;
-    wire v1651_t2 = v1650[1] ? 1'd0 : 1'd1;
-    wire v1651_t3 = v1650[2] ? v1651_t2 : v1651_t0;
-    wire v1651_t4 = v1650[3] ? v1651_t3 : v1651_t1;
-    wire v1651_t5 = v1650[0] ? 1'd1 : 1'd0;
-    wire v1651_t6 = v1650[1] ? v1651_t5 : 1'd0;
-    wire v1651_t7 = v1650[2] ? v1651_t6 : v1651_t0;
-    wire v1651_t8 = v1650[1] ? 1'd1 : v1651_t0;
-    wire v1651_t9 = v1650[1] ? 1'd0 : v1651_t5;
-    wire v1651_t10 = v1650[2] ? v1651_t9 : v1651_t8;
-    wire v1651_t11 = v1650[3] ? v1651_t10 : v1651_t7;
-    wire v1651_t12 = v1650[4] ? v1651_t11 : v1651_t4;
-    wire v1651_t13 = v1650[1] ? v1651_t0 : v1651_t5;
-    wire v1651_t14 = v1650[2] ? v1651_t13 : v1651_t6;
-    wire v1651_t15 = v1650[3] ? v1651_t14 : v1651_t8;
-    wire v1651_t16 = v1650[2] ? 1'd0 : v1651_t8;
-    wire v1651_t17 = v1650[1] ? v1651_t0 : 1'd0;
-    wire v1651_t18 = v1650[2] ? v1651_t5 : v1651_t17;
-    wire v1651_t19 = v1650[3] ? v1651_t18 : v1651_t16;
-    wire v1651_t20 = v1650[4] ? v1651_t19 : v1651_t15;
-    wire v1651_t21 = v1650[5] ? v1651_t20 : v1651_t12;
-    wire [0:0] v1651 = {v1651_t21};
-    wire [0:0] v1652_l = v1640; wire [0:0] v1652_u = (v1640 >>> 1) + v1530; wire [1:0] v1652 = {v1652_u, v1652_l};
-    wire [1:0] v1653_l = v1652; wire [0:0] v1653_u = (v1652 >>> 2) + v201; wire [2:0] v1653 = {v1653_u, v1653_l};
-    wire [2:0] v1654_l = v1653; wire [0:0] v1654_u = (v1653 >>> 3) + v1298; wire [3:0] v1654 = {v1654_u, v1654_l};
-    wire [3:0] v1655_l = v1654; wire [0:0] v1655_u = (v1654 >>> 4) + v199; wire [4:0] v1655 = {v1655_u, v1655_l};
-    wire [4:0] v1656_l = v1655; wire [0:0] v1656_u = (v1655 >>> 5) + v145; wire [5:0] v1656 = {v1656_u, v1656_l};
-    wire v1657_t0 = v1656[0] ? 1'd1 : 1'd0;
-    wire v1657_t1 = v1656[1] ? 1'd1 : v1657_t0;
-    wire v1657_t2 = v1656[1] ? 1'd1 : 1'd0;
-    wire v1657_t3 = v1656[2] ? v1657_t2 : v1657_t1;
-    wire v1657_t4 = v1656[0] ? 1'd0 : 1'd1;
-    wire v1657_t5 = v1656[1] ? v1657_t0 : v1657_t4;
-    wire v1657_t6 = v1656[2] ? v1657_t5 : 1'd0;
-    wire v1657_t7 = v1656[3] ? v1657_t6 : v1657_t3;
-    wire v1657_t8 = v1656[1] ? v1657_t4 : 1'd0;
-    wire v1657_t9 = v1656[2] ? v1657_t8 : v1657_t1;
-    wire v1657_t10 = v1656[2] ? v1657_t2 : v1657_t8;
-    wire v1657_t11 = v1656[3] ? v1657_t10 : v1657_t9;
-    wire v1657_t12 = v1656[4] ? v1657_t11 : v1657_t7;
-    wire v1657_t13 = v1656[2] ? v1657_t0 : v1657_t1;
-    wire v1657_t14 = v1656[1] ? 1'd0 : v1657_t4;
-    wire v1657_t15 = v1656[2] ? v1657_t14 : 1'd1;
-    wire v1657_t16 = v1656[3] ? v1657_t15 : v1657_t13;
-    wire v1657_t17 = v1656[2] ? v1657_t1 : v1657_t4;
-    wire v1657_t18 = v1656[3] ? v1657_t17 : v1657_t1;
-    wire v1657_t19 = v1656[4] ? v1657_t18 : v1657_t16;
-    wire v1657_t20 = v1656[5] ? v1657_t19 : v1657_t12;
-    wire [0:0] v1657 = {v1657_t20};
-    wire [0:0] v1658_l = v75; wire [0:0] v1658_u = (v75 >>> 1) + v1640; wire [1:0] v1658 = {v1658_u, v1658_l};
-    wire [1:0] v1659_l = v1658; wire [0:0] v1659_u = (v1658 >>> 2) + v89; wire [2:0] v1659 = {v1659_u, v1659_l};
-    wire [2:0] v1660_l = v1659; wire [0:0] v1660_u = (v1659 >>> 3) + v138; wire [3:0] v1660 = {v1660_u, v1660_l};
-    wire [3:0] v1661_l = v1660; wire [0:0] v1661_u = (v1660 >>> 4) + v218; wire [4:0] v1661 = {v1661_u, v1661_l};
-    wire [4:0] v1662_l = v1661; wire [0:0] v1662_u = (v1661 >>> 5) + v450; wire [5:0] v1662 = {v1662_u, v1662_l};
-    wire v1663_t0 = v1662[0] ? 1'd1 : 1'd0;
-    wire v1663_t1 = v1662[1] ? v1663_t0 : 1'd1;
-    wire v1663_t2 = v1662[2] ? v1663_t1 : 1'd0;
-    wire v1663_t3 = v1662[0] ? 1'd0 : 1'd1;
-    wire v1663_t4 = v1662[2] ? 1'd0 : v1663_t3;
-    wire v1663_t5 = v1662[3] ? v1663_t4 : v1663_t2;
-    wire v1663_t6 = v1662[1] ? v1663_t3 : 1'd0;
-    wire v1663_t7 = v1662[1] ? 1'd1 : v1663_t0;
-    wire v1663_t8 = v1662[2] ? v1663_t7 : v1663_t6;
-    wire v1663_t9 = v1662[1] ? v1663_t0 : 1'd0;
-    wire v1663_t10 = v1662[3] ? v1663_t9 : v1663_t8;
-    wire v1663_t11 = v1662[4] ? v1663_t10 : v1663_t5;
-    wire v1663_t12 = v1662[1] ? 1'd1 : 1'd0;
-    wire v1663_t13 = v1662[2] ? 1'd0 : 1'd1;
-    wire v1663_t14 = v1662[3] ? v1663_t13 : v1663_t12;
-    wire v1663_t15 = v1662[2] ? 1'd0 : v1663_t9;
-    wire v1663_t16 = v1662[1] ? v1663_t3 : v1663_t0;
-    wire v1663_t17 = v1662[2] ? v1663_t12 : v1663_t16;
-    wire v1663_t18 = v1662[3] ? v1663_t17 : v1663_t15;
-    wire v1663_t19 = v1662[4] ? v1663_t18 : v1663_t14;
-    wire v1663_t20 = v1662[5] ? v1663_t19 : v1663_t11;
-    wire [0:0] v1663 = {v1663_t20};
-    wire v1664_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v1664_t1 = v1435[1] ? v1664_t0 : 1'd0;
-    wire v1664_t2 = v1435[2] ? v1664_t1 : 1'd0;
-    wire v1664_t3 = v1435[3] ? v1664_t2 : 1'd0;
-    wire v1664_t4 = v1435[4] ? 1'd1 : v1664_t3;
-    wire v1664_t5 = v1435[5] ? 1'd1 : v1664_t4;
-    wire [0:0] v1664 = {v1664_t5};
-    wire [3:0] v1665_l = v963; wire [0:0] v1665_u = (v963 >>> 4) + v1664; wire [4:0] v1665 = {v1665_u, v1665_l};
-    wire [4:0] v1666_l = v1665; wire [0:0] v1666_u = (v1665 >>> 5) + v75; wire [5:0] v1666 = {v1666_u, v1666_l};
-    wire v1667_t0 = v1666[0] ? 1'd0 : 1'd1;
-    wire v1667_t1 = v1666[0] ? 1'd1 : 1'd0;
-    wire v1667_t2 = v1666[1] ? v1667_t1 : v1667_t0;
-    wire v1667_t3 = v1666[1] ? 1'd0 : v1667_t0;
-    wire v1667_t4 = v1666[2] ? v1667_t3 : v1667_t2;
-    wire v1667_t5 = v1666[1] ? 1'd0 : 1'd1;
-    wire v1667_t6 = v1666[2] ? v1667_t5 : v1667_t1;
-    wire v1667_t7 = v1666[3] ? v1667_t6 : v1667_t4;
-    wire v1667_t8 = v1666[2] ? v1667_t3 : v1667_t5;
-    wire v1667_t9 = v1666[1] ? v1667_t0 : 1'd0;
-    wire v1667_t10 = v1666[2] ? v1667_t9 : v1667_t1;
-    wire v1667_t11 = v1666[3] ? v1667_t10 : v1667_t8;
-    wire v1667_t12 = v1666[4] ? v1667_t11 : v1667_t7;
-    wire v1667_t13 = v1666[2] ? v1667_t1 : v1667_t3;
-    wire v1667_t14 = v1666[2] ? v1667_t1 : v1667_t5;
-    wire v1667_t15 = v1666[3] ? v1667_t14 : v1667_t13;
-    wire v1667_t16 = v1666[1] ? 1'd1 : 1'd0;
-    wire v1667_t17 = v1666[2] ? v1667_t16 : 1'd0;
-    wire v1667_t18 = v1666[1] ? v1667_t1 : 1'd0;
-    wire v1667_t19 = v1666[1] ? v1667_t0 : 1'd1;
-    wire v1667_t20 = v1666[2] ? v1667_t19 : v1667_t18;
-    wire v1667_t21 = v1666[3] ? v1667_t20 : v1667_t17;
-    wire v1667_t22 = v1666[4] ? v1667_t21 : v1667_t15;
-    wire v1667_t23 = v1666[5] ? v1667_t22 : v1667_t12;
-    wire [0:0] v1667 = {v1667_t23};
-    wire [3:0] v1668_l = v1170; wire [0:0] v1668_u = (v1170 >>> 4) + v1664; wire [4:0] v1668 = {v1668_u, v1668_l};
-    wire [4:0] v1669_l = v1668; wire [0:0] v1669_u = (v1668 >>> 5) + v507; wire [5:0] v1669 = {v1669_u, v1669_l};
-    wire v1670_t0 = v1669[1] ? 1'd0 : 1'd1;
-    wire v1670_t1 = v1669[2] ? 1'd1 : v1670_t0;
-    wire v1670_t2 = v1669[0] ? 1'd0 : 1'd1;
-    wire v1670_t3 = v1669[1] ? v1670_t2 : 1'd1;
-    wire v1670_t4 = v1669[0] ? 1'd1 : 1'd0;
-    wire v1670_t5 = v1669[1] ? v1670_t2 : v1670_t4;
-    wire v1670_t6 = v1669[2] ? v1670_t5 : v1670_t3;
-    wire v1670_t7 = v1669[3] ? v1670_t6 : v1670_t1;
-    wire v1670_t8 = v1669[2] ? v1670_t0 : v1670_t3;
-    wire v1670_t9 = v1669[3] ? v1670_t0 : v1670_t8;
-    wire v1670_t10 = v1669[4] ? v1670_t9 : v1670_t7;
-    wire v1670_t11 = v1669[1] ? 1'd1 : 1'd0;
-    wire v1670_t12 = v1669[1] ? v1670_t4 : 1'd0;
-    wire v1670_t13 = v1669[1] ? v1670_t4 : 1'd1;
-    wire v1670_t14 = v1669[2] ? v1670_t13 : v1670_t12;
-    wire v1670_t15 = v1669[3] ? v1670_t14 : v1670_t11;
-    wire v1670_t16 = v1669[2] ? 1'd0 : v1670_t12;
-    wire v1670_t17 = v1669[2] ? v1670_t4 : 1'd1;
-    wire v1670_t18 = v1669[3] ? v1670_t17 : v1670_t16;
-    wire v1670_t19 = v1669[4] ? v1670_t18 : v1670_t15;
-    wire v1670_t20 = v1669[5] ? v1670_t19 : v1670_t10;
-    wire [0:0] v1670 = {v1670_t20};
-    wire [0:0] v1671_l = v1670; wire [0:0] v1671_u = (v1670 >>> 1) + v1410; wire [1:0] v1671 = {v1671_u, v1671_l};
-    wire [1:0] v1672_l = v1671; wire [0:0] v1672_u = (v1671 >>> 2) + v1485; wire [2:0] v1672 = {v1672_u, v1672_l};
-    wire [2:0] v1673_l = v1171; wire [0:0] v1673_u = (v1171 >>> 3) + v1664; wire [3:0] v1673 = {v1673_u, v1673_l};
-    wire [3:0] v1674_l = v1673; wire [0:0] v1674_u = (v1673 >>> 4) + v345; wire [4:0] v1674 = {v1674_u, v1674_l};
-    wire [4:0] v1675_l = v1674; wire [0:0] v1675_u = (v1674 >>> 5) + v173; wire [5:0] v1675 = {v1675_u, v1675_l};
-    wire v1676_t0 = v1675[1] ? 1'd0 : 1'd1;
-    wire v1676_t1 = v1675[0] ? 1'd1 : 1'd0;
-    wire v1676_t2 = v1675[0] ? 1'd0 : 1'd1;
-    wire v1676_t3 = v1675[1] ? v1676_t2 : v1676_t1;
-    wire v1676_t4 = v1675[1] ? 1'd0 : v1676_t1;
-    wire v1676_t5 = v1675[2] ? v1676_t4 : v1676_t3;
-    wire v1676_t6 = v1675[3] ? v1676_t5 : v1676_t0;
-    wire v1676_t7 = v1675[4] ? v1676_t0 : v1676_t6;
-    wire v1676_t8 = v1675[1] ? 1'd1 : v1676_t1;
-    wire v1676_t9 = v1675[2] ? v1676_t4 : v1676_t8;
-    wire v1676_t10 = v1675[1] ? 1'd1 : 1'd0;
-    wire v1676_t11 = v1675[1] ? v1676_t1 : 1'd0;
-    wire v1676_t12 = v1675[2] ? v1676_t11 : v1676_t10;
-    wire v1676_t13 = v1675[3] ? v1676_t12 : v1676_t9;
-    wire v1676_t14 = v1675[1] ? v1676_t2 : 1'd1;
-    wire v1676_t15 = v1675[2] ? v1676_t4 : v1676_t11;
-    wire v1676_t16 = v1675[3] ? v1676_t15 : v1676_t14;
-    wire v1676_t17 = v1675[4] ? v1676_t16 : v1676_t13;
-    wire v1676_t18 = v1675[5] ? v1676_t17 : v1676_t7;
-    wire [0:0] v1676 = {v1676_t18};
-    wire [0:0] v1677_l = v1651; wire [0:0] v1677_u = (v1651 >>> 1) + v1676; wire [1:0] v1677 = {v1677_u, v1677_l};
-    wire [1:0] v1678_l = v1677; wire [0:0] v1678_u = (v1677 >>> 2) + v1628; wire [2:0] v1678 = {v1678_u, v1678_l};
-    wire [2:0] v1679_l = v1678; wire [0:0] v1679_u = (v1678 >>> 3) + v834; wire [3:0] v1679 = {v1679_u, v1679_l};
-    wire [0:0] v1680_l = v1364; wire [0:0] v1680_u = (v1364 >>> 1) + v1664; wire [1:0] v1680 = {v1680_u, v1680_l};
-    wire [1:0] v1681_l = v1680; wire [0:0] v1681_u = (v1680 >>> 2) + v1436; wire [2:0] v1681 = {v1681_u, v1681_l};
-    wire [2:0] v1682_l = v1681; wire [0:0] v1682_u = (v1681 >>> 3) + v655; wire [3:0] v1682 = {v1682_u, v1682_l};
-    wire [3:0] v1683_l = v1682; wire [0:0] v1683_u = (v1682 >>> 4) + v212; wire [4:0] v1683 = {v1683_u, v1683_l};
-    wire [4:0] v1684_l = v1683; wire [0:0] v1684_u = (v1683 >>> 5) + v75; wire [5:0] v1684 = {v1684_u, v1684_l};
-    wire v1685_t0 = v1684[1] ? 1'd0 : 1'd1;
-    wire v1685_t1 = v1684[0] ? 1'd0 : 1'd1;
-    wire v1685_t2 = v1684[1] ? v1685_t1 : 1'd1;
-    wire v1685_t3 = v1684[2] ? v1685_t2 : v1685_t0;
-    wire v1685_t4 = v1684[1] ? 1'd0 : v1685_t1;
-    wire v1685_t5 = v1684[0] ? 1'd1 : 1'd0;
-    wire v1685_t6 = v1684[2] ? v1685_t5 : v1685_t4;
-    wire v1685_t7 = v1684[3] ? v1685_t6 : v1685_t3;
-    wire v1685_t8 = v1684[1] ? 1'd1 : v1685_t5;
-    wire v1685_t9 = v1684[2] ? v1685_t8 : v1685_t4;
-    wire v1685_t10 = v1684[3] ? v1685_t4 : v1685_t9;
-    wire v1685_t11 = v1684[4] ? v1685_t10 : v1685_t7;
-    wire v1685_t12 = v1684[2] ? 1'd0 : v1685_t0;
-    wire v1685_t13 = v1684[1] ? 1'd1 : v1685_t1;
-    wire v1685_t14 = v1684[1] ? 1'd0 : v1685_t5;
-    wire v1685_t15 = v1684[2] ? v1685_t14 : v1685_t13;
-    wire v1685_t16 = v1684[1] ? v1685_t5 : 1'd1;
-    wire v1685_t17 = v1684[2] ? 1'd0 : v1685_t16;
-    wire v1685_t18 = v1684[3] ? v1685_t17 : v1685_t15;
-    wire v1685_t19 = v1684[4] ? v1685_t18 : v1685_t12;
-    wire v1685_t20 = v1684[5] ? v1685_t19 : v1685_t11;
-    wire [0:0] v1685 = {v1685_t20};
-    wire [4:0] v1686 = (v1435 >>> 1);
-    wire v1687_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1687_t1 = v1686[1] ? v1687_t0 : 1'd0;
-    wire v1687_t2 = v1686[2] ? v1687_t1 : 1'd0;
-    wire v1687_t3 = v1686[3] ? 1'd1 : v1687_t2;
-    wire v1687_t4 = v1686[4] ? v1687_t3 : 1'd0;
-    wire [0:0] v1687 = {v1687_t4};
-    wire [4:0] v1688_l = v427; wire [0:0] v1688_u = (v427 >>> 5) + v1687; wire [5:0] v1688 = {v1688_u, v1688_l};
-    wire v1689_t0 = v1688[1] ? 1'd0 : 1'd1;
-    wire v1689_t1 = v1688[2] ? v1689_t0 : 1'd0;
-    wire v1689_t2 = v1688[0] ? 1'd0 : 1'd1;
-    wire v1689_t3 = v1688[1] ? v1689_t2 : 1'd1;
-    wire v1689_t4 = v1688[2] ? v1689_t2 : v1689_t3;
-    wire v1689_t5 = v1688[3] ? v1689_t4 : v1689_t1;
-    wire v1689_t6 = v1688[1] ? v1689_t2 : 1'd0;
-    wire v1689_t7 = v1688[0] ? 1'd1 : 1'd0;
-    wire v1689_t8 = v1688[1] ? v1689_t2 : v1689_t7;
-    wire v1689_t9 = v1688[2] ? v1689_t8 : v1689_t6;
-    wire v1689_t10 = v1688[3] ? v1689_t9 : 1'd0;
-    wire v1689_t11 = v1688[4] ? v1689_t10 : v1689_t5;
-    wire v1689_t12 = v1688[1] ? 1'd0 : v1689_t2;
-    wire v1689_t13 = v1688[2] ? v1689_t12 : v1689_t2;
-    wire v1689_t14 = v1688[2] ? v1689_t12 : 1'd1;
-    wire v1689_t15 = v1688[3] ? v1689_t14 : v1689_t13;
-    wire v1689_t16 = v1688[1] ? v1689_t7 : 1'd1;
-    wire v1689_t17 = v1688[2] ? v1689_t16 : v1689_t12;
-    wire v1689_t18 = v1688[3] ? v1689_t0 : v1689_t17;
-    wire v1689_t19 = v1688[4] ? v1689_t18 : v1689_t15;
-    wire v1689_t20 = v1688[5] ? v1689_t19 : v1689_t11;
-    wire [0:0] v1689 = {v1689_t20};
-    wire [0:0] v1690_l = v1619; wire [0:0] v1690_u = (v1619 >>> 1) + v1689; wire [1:0] v1690 = {v1690_u, v1690_l};
-    wire [1:0] v1691_l = v1690; wire [0:0] v1691_u = (v1690 >>> 2) + v1589; wire [2:0] v1691 = {v1691_u, v1691_l};
-    wire [4:0] v1692_l = v1168; wire [0:0] v1692_u = (v1168 >>> 5) + v1687; wire [5:0] v1692 = {v1692_u, v1692_l};
-    wire v1693_t0 = v1692[0] ? 1'd1 : 1'd0;
-    wire v1693_t1 = v1692[1] ? 1'd0 : v1693_t0;
-    wire v1693_t2 = v1692[1] ? 1'd0 : 1'd1;
-    wire v1693_t3 = v1692[2] ? v1693_t2 : v1693_t1;
-    wire v1693_t4 = v1692[2] ? v1693_t1 : v1693_t2;
-    wire v1693_t5 = v1692[3] ? v1693_t4 : v1693_t3;
-    wire v1693_t6 = v1692[2] ? 1'd0 : v1693_t1;
-    wire v1693_t7 = v1692[0] ? 1'd0 : 1'd1;
-    wire v1693_t8 = v1692[1] ? 1'd0 : v1693_t7;
-    wire v1693_t9 = v1692[1] ? v1693_t0 : v1693_t7;
-    wire v1693_t10 = v1692[2] ? v1693_t9 : v1693_t8;
-    wire v1693_t11 = v1692[3] ? v1693_t10 : v1693_t6;
-    wire v1693_t12 = v1692[4] ? v1693_t11 : v1693_t5;
-    wire v1693_t13 = v1692[1] ? v1693_t0 : 1'd0;
-    wire v1693_t14 = v1692[2] ? v1693_t13 : v1693_t8;
-    wire v1693_t15 = v1692[2] ? 1'd0 : v1693_t13;
-    wire v1693_t16 = v1692[3] ? v1693_t15 : v1693_t14;
-    wire v1693_t17 = v1692[1] ? v1693_t7 : 1'd0;
-    wire v1693_t18 = v1692[2] ? v1693_t17 : v1693_t8;
-    wire v1693_t19 = v1692[3] ? v1693_t15 : v1693_t18;
-    wire v1693_t20 = v1692[4] ? v1693_t19 : v1693_t16;
-    wire v1693_t21 = v1692[5] ? v1693_t20 : v1693_t12;
-    wire [0:0] v1693 = {v1693_t21};
-    wire [3:0] v1694_l = v332; wire [0:0] v1694_u = (v332 >>> 4) + v1687; wire [4:0] v1694 = {v1694_u, v1694_l};
-    wire [4:0] v1695_l = v1694; wire [0:0] v1695_u = (v1694 >>> 5) + v1023; wire [5:0] v1695 = {v1695_u, v1695_l};
-    wire v1696_t0 = v1695[0] ? 1'd0 : 1'd1;
-    wire v1696_t1 = v1695[2] ? 1'd0 : v1696_t0;
-    wire v1696_t2 = v1695[1] ? 1'd1 : v1696_t0;
-    wire v1696_t3 = v1695[2] ? v1696_t2 : 1'd0;
-    wire v1696_t4 = v1695[3] ? v1696_t3 : v1696_t1;
-    wire v1696_t5 = v1695[1] ? 1'd1 : 1'd0;
-    wire v1696_t6 = v1695[2] ? v1696_t5 : v1696_t0;
-    wire v1696_t7 = v1695[0] ? 1'd1 : 1'd0;
-    wire v1696_t8 = v1695[1] ? 1'd1 : v1696_t7;
-    wire v1696_t9 = v1695[2] ? 1'd1 : v1696_t8;
-    wire v1696_t10 = v1695[3] ? v1696_t9 : v1696_t6;
-    wire v1696_t11 = v1695[4] ? v1696_t10 : v1696_t4;
-    wire v1696_t12 = v1695[2] ? v1696_t7 : v1696_t2;
-    wire v1696_t13 = v1695[1] ? 1'd0 : 1'd1;
-    wire v1696_t14 = v1695[3] ? v1696_t13 : v1696_t12;
-    wire v1696_t15 = v1695[1] ? v1696_t7 : 1'd0;
-    wire v1696_t16 = v1695[2] ? v1696_t15 : v1696_t0;
-    wire v1696_t17 = v1695[1] ? v1696_t7 : 1'd1;
-    wire v1696_t18 = v1695[3] ? v1696_t17 : v1696_t16;
-    wire v1696_t19 = v1695[4] ? v1696_t18 : v1696_t14;
-    wire v1696_t20 = v1695[5] ? v1696_t19 : v1696_t11;
-    wire [0:0] v1696 = {v1696_t20};
-    wire [3:0] v1697_l = v1146; wire [0:0] v1697_u = (v1146 >>> 4) + v1687; wire [4:0] v1697 = {v1697_u, v1697_l};
-    wire [4:0] v1698_l = v1697; wire [0:0] v1698_u = (v1697 >>> 5) + v867; wire [5:0] v1698 = {v1698_u, v1698_l};
-    wire v1699_t0 = v1698[1] ? 1'd1 : 1'd0;
-    wire v1699_t1 = v1698[0] ? 1'd0 : 1'd1;
-    wire v1699_t2 = v1698[2] ? v1699_t1 : v1699_t0;
-    wire v1699_t3 = v1698[3] ? 1'd0 : v1699_t2;
-    wire v1699_t4 = v1698[0] ? 1'd1 : 1'd0;
-    wire v1699_t5 = v1698[2] ? v1699_t1 : v1699_t4;
-    wire v1699_t6 = v1698[1] ? v1699_t1 : v1699_t4;
-    wire v1699_t7 = v1698[2] ? v1699_t4 : v1699_t6;
-    wire v1699_t8 = v1698[3] ? v1699_t7 : v1699_t5;
-    wire v1699_t9 = v1698[4] ? v1699_t8 : v1699_t3;
-    wire v1699_t10 = v1698[1] ? 1'd0 : v1699_t1;
-    wire v1699_t11 = v1698[2] ? v1699_t1 : v1699_t10;
-    wire v1699_t12 = v1698[3] ? 1'd0 : v1699_t11;
-    wire v1699_t13 = v1698[1] ? 1'd1 : v1699_t1;
-    wire v1699_t14 = v1698[1] ? v1699_t1 : 1'd1;
-    wire v1699_t15 = v1698[2] ? v1699_t14 : v1699_t13;
-    wire v1699_t16 = v1698[1] ? v1699_t4 : 1'd0;
-    wire v1699_t17 = v1698[1] ? v1699_t4 : 1'd1;
-    wire v1699_t18 = v1698[2] ? v1699_t17 : v1699_t16;
-    wire v1699_t19 = v1698[3] ? v1699_t18 : v1699_t15;
-    wire v1699_t20 = v1698[4] ? v1699_t19 : v1699_t12;
-    wire v1699_t21 = v1698[5] ? v1699_t20 : v1699_t9;
-    wire [0:0] v1699 = {v1699_t21};
-    wire [2:0] v1700_l = v1128; wire [0:0] v1700_u = (v1128 >>> 3) + v1687; wire [3:0] v1700 = {v1700_u, v1700_l};
-    wire [3:0] v1701_l = v1700; wire [0:0] v1701_u = (v1700 >>> 4) + v450; wire [4:0] v1701 = {v1701_u, v1701_l};
-    wire [4:0] v1702_l = v1701; wire [0:0] v1702_u = (v1701 >>> 5) + v481; wire [5:0] v1702 = {v1702_u, v1702_l};
-    wire v1703_t0 = v1702[0] ? 1'd0 : 1'd1;
-    wire v1703_t1 = v1702[1] ? 1'd0 : v1703_t0;
-    wire v1703_t2 = v1702[2] ? v1703_t1 : v1703_t0;
-    wire v1703_t3 = v1702[0] ? 1'd1 : 1'd0;
-    wire v1703_t4 = v1702[1] ? v1703_t3 : v1703_t0;
-    wire v1703_t5 = v1702[3] ? v1703_t4 : v1703_t2;
-    wire v1703_t6 = v1702[1] ? 1'd0 : 1'd1;
-    wire v1703_t7 = v1702[1] ? v1703_t0 : 1'd1;
-    wire v1703_t8 = v1702[2] ? v1703_t7 : v1703_t6;
-    wire v1703_t9 = v1702[2] ? v1703_t1 : 1'd0;
-    wire v1703_t10 = v1702[3] ? v1703_t9 : v1703_t8;
-    wire v1703_t11 = v1702[4] ? v1703_t10 : v1703_t5;
-    wire v1703_t12 = v1702[2] ? v1703_t4 : v1703_t1;
-    wire v1703_t13 = v1702[3] ? v1703_t12 : v1703_t9;
-    wire v1703_t14 = v1702[1] ? 1'd0 : v1703_t3;
-    wire v1703_t15 = v1702[2] ? 1'd0 : v1703_t14;
-    wire v1703_t16 = v1702[1] ? v1703_t3 : 1'd0;
-    wire v1703_t17 = v1702[2] ? v1703_t14 : v1703_t16;
-    wire v1703_t18 = v1702[3] ? v1703_t17 : v1703_t15;
-    wire v1703_t19 = v1702[4] ? v1703_t18 : v1703_t13;
-    wire v1703_t20 = v1702[5] ? v1703_t19 : v1703_t11;
-    wire [0:0] v1703 = {v1703_t20};
-    wire [0:0] v1704_l = v892; wire [0:0] v1704_u = (v892 >>> 1) + v1703; wire [1:0] v1704 = {v1704_u, v1704_l};
-    wire [1:0] v1705_l = v918; wire [0:0] v1705_u = (v918 >>> 2) + v1687; wire [2:0] v1705 = {v1705_u, v1705_l};
-    wire [2:0] v1706_l = v1705; wire [0:0] v1706_u = (v1705 >>> 3) + v81; wire [3:0] v1706 = {v1706_u, v1706_l};
-    wire [3:0] v1707_l = v1706; wire [0:0] v1707_u = (v1706 >>> 4) + v187; wire [4:0] v1707 = {v1707_u, v1707_l};
-    wire [4:0] v1708_l = v1707; wire [0:0] v1708_u = (v1707 >>> 5) + v331; wire [5:0] v1708 = {v1708_u, v1708_l};
-    wire v1709_t0 = v1708[0] ? 1'd0 : 1'd1;
-    wire v1709_t1 = v1708[1] ? 1'd1 : v1709_t0;
-    wire v1709_t2 = v1708[2] ? v1709_t1 : 1'd0;
-    wire v1709_t3 = v1708[1] ? 1'd0 : 1'd1;
-    wire v1709_t4 = v1708[2] ? v1709_t0 : v1709_t3;
-    wire v1709_t5 = v1708[3] ? v1709_t4 : v1709_t2;
-    wire v1709_t6 = v1708[1] ? v1709_t0 : 1'd0;
-    wire v1709_t7 = v1708[0] ? 1'd1 : 1'd0;
-    wire v1709_t8 = v1708[3] ? v1709_t7 : v1709_t6;
-    wire v1709_t9 = v1708[4] ? v1709_t8 : v1709_t5;
-    wire v1709_t10 = v1708[2] ? 1'd0 : v1709_t3;
-    wire v1709_t11 = v1708[1] ? v1709_t7 : 1'd0;
-    wire v1709_t12 = v1708[2] ? 1'd0 : v1709_t11;
-    wire v1709_t13 = v1708[3] ? v1709_t12 : v1709_t10;
-    wire v1709_t14 = v1708[1] ? v1709_t0 : 1'd1;
-    wire v1709_t15 = v1708[1] ? 1'd0 : v1709_t0;
-    wire v1709_t16 = v1708[2] ? v1709_t15 : v1709_t14;
-    wire v1709_t17 = v1708[1] ? v1709_t7 : v1709_t0;
-    wire v1709_t18 = v1708[2] ? v1709_t15 : v1709_t17;
-    wire v1709_t19 = v1708[3] ? v1709_t18 : v1709_t16;
-    wire v1709_t20 = v1708[4] ? v1709_t19 : v1709_t13;
-    wire v1709_t21 = v1708[5] ? v1709_t20 : v1709_t9;
-    wire [0:0] v1709 = {v1709_t21};
-    wire [0:0] v1710_l = v1353; wire [0:0] v1710_u = (v1353 >>> 1) + v1687; wire [1:0] v1710 = {v1710_u, v1710_l};
-    wire [1:0] v1711_l = v1710; wire [0:0] v1711_u = (v1710 >>> 2) + v138; wire [2:0] v1711 = {v1711_u, v1711_l};
-    wire [2:0] v1712_l = v1711; wire [0:0] v1712_u = (v1711 >>> 3) + v129; wire [3:0] v1712 = {v1712_u, v1712_l};
-    wire [3:0] v1713_l = v1712; wire [0:0] v1713_u = (v1712 >>> 4) + v98; wire [4:0] v1713 = {v1713_u, v1713_l};
-    wire [4:0] v1714_l = v1713; wire [0:0] v1714_u = (v1713 >>> 5) + v450; wire [5:0] v1714 = {v1714_u, v1714_l};
-    wire v1715_t0 = v1714[0] ? 1'd0 : 1'd1;
-    wire v1715_t1 = v1714[1] ? v1715_t0 : 1'd0;
-    wire v1715_t2 = v1714[0] ? 1'd1 : 1'd0;
-    wire v1715_t3 = v1714[1] ? v1715_t2 : 1'd1;
-    wire v1715_t4 = v1714[2] ? v1715_t3 : v1715_t1;
-    wire v1715_t5 = v1714[1] ? 1'd0 : v1715_t0;
-    wire v1715_t6 = v1714[2] ? v1715_t5 : 1'd0;
-    wire v1715_t7 = v1714[3] ? v1715_t6 : v1715_t4;
-    wire v1715_t8 = v1714[2] ? v1715_t1 : v1715_t0;
-    wire v1715_t9 = v1714[1] ? v1715_t0 : 1'd1;
-    wire v1715_t10 = v1714[1] ? v1715_t0 : v1715_t2;
-    wire v1715_t11 = v1714[2] ? v1715_t10 : v1715_t9;
-    wire v1715_t12 = v1714[3] ? v1715_t11 : v1715_t8;
-    wire v1715_t13 = v1714[4] ? v1715_t12 : v1715_t7;
-    wire v1715_t14 = v1714[2] ? 1'd1 : v1715_t5;
-    wire v1715_t15 = v1714[2] ? v1715_t0 : 1'd0;
-    wire v1715_t16 = v1714[3] ? v1715_t15 : v1715_t14;
-    wire v1715_t17 = v1714[2] ? 1'd1 : v1715_t1;
-    wire v1715_t18 = v1714[2] ? v1715_t9 : v1715_t1;
-    wire v1715_t19 = v1714[3] ? v1715_t18 : v1715_t17;
-    wire v1715_t20 = v1714[4] ? v1715_t19 : v1715_t16;
-    wire v1715_t21 = v1714[5] ? v1715_t20 : v1715_t13;
-    wire [0:0] v1715 = {v1715_t21};
-    wire [0:0] v1716_l = v1101; wire [0:0] v1716_u = (v1101 >>> 1) + v1715; wire [1:0] v1716 = {v1716_u, v1716_l};
-    wire [0:0] v1717_l = v1687; wire [0:0] v1717_u = (v1687 >>> 1) + v84; wire [1:0] v1717 = {v1717_u, v1717_l};
-    wire [1:0] v1718_l = v1717; wire [0:0] v1718_u = (v1717 >>> 2) + v747; wire [2:0] v1718 = {v1718_u, v1718_l};
-    wire [2:0] v1719_l = v1718; wire [0:0] v1719_u = (v1718 >>> 3) + v146; wire [3:0] v1719 = {v1719_u, v1719_l};
-    wire [3:0] v1720_l = v1719; wire [0:0] v1720_u = (v1719 >>> 4) + v200; wire [4:0] v1720 = {v1720_u, v1720_l};
-    wire [4:0] v1721_l = v1720; wire [0:0] v1721_u = (v1720 >>> 5) + v331; wire [5:0] v1721 = {v1721_u, v1721_l};
-    wire v1722_t0 = v1721[1] ? 1'd0 : 1'd1;
-    wire v1722_t1 = v1721[0] ? 1'd1 : 1'd0;
-    wire v1722_t2 = v1721[1] ? 1'd1 : v1722_t1;
-    wire v1722_t3 = v1721[2] ? v1722_t2 : v1722_t0;
-    wire v1722_t4 = v1721[0] ? 1'd0 : 1'd1;
-    wire v1722_t5 = v1721[1] ? v1722_t4 : 1'd1;
-    wire v1722_t6 = v1721[2] ? v1722_t5 : 1'd0;
-    wire v1722_t7 = v1721[3] ? v1722_t6 : v1722_t3;
-    wire v1722_t8 = v1721[1] ? v1722_t1 : 1'd1;
-    wire v1722_t9 = v1721[2] ? v1722_t0 : v1722_t8;
-    wire v1722_t10 = v1721[1] ? v1722_t4 : v1722_t1;
-    wire v1722_t11 = v1721[1] ? 1'd0 : v1722_t1;
-    wire v1722_t12 = v1721[2] ? v1722_t11 : v1722_t10;
-    wire v1722_t13 = v1721[3] ? v1722_t12 : v1722_t9;
-    wire v1722_t14 = v1721[4] ? v1722_t13 : v1722_t7;
-    wire v1722_t15 = v1721[1] ? 1'd1 : 1'd0;
-    wire v1722_t16 = v1721[1] ? 1'd0 : v1722_t4;
-    wire v1722_t17 = v1721[2] ? v1722_t16 : v1722_t15;
-    wire v1722_t18 = v1721[2] ? v1722_t0 : v1722_t1;
-    wire v1722_t19 = v1721[3] ? v1722_t18 : v1722_t17;
-    wire v1722_t20 = v1721[1] ? v1722_t4 : 1'd0;
-    wire v1722_t21 = v1721[2] ? v1722_t20 : v1722_t2;
-    wire v1722_t22 = v1721[2] ? v1722_t8 : v1722_t1;
-    wire v1722_t23 = v1721[3] ? v1722_t22 : v1722_t21;
-    wire v1722_t24 = v1721[4] ? v1722_t23 : v1722_t19;
-    wire v1722_t25 = v1721[5] ? v1722_t24 : v1722_t14;
-    wire [0:0] v1722 = {v1722_t25};
-    wire v1723_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1723_t1 = v1686[1] ? 1'd1 : v1723_t0;
-    wire v1723_t2 = v1686[2] ? 1'd1 : v1723_t1;
-    wire v1723_t3 = v1686[3] ? 1'd1 : v1723_t2;
-    wire v1723_t4 = v1686[4] ? v1723_t3 : 1'd0;
-    wire [0:0] v1723 = {v1723_t4};
-    wire [2:0] v1724_l = v1607; wire [0:0] v1724_u = (v1607 >>> 3) + v1723; wire [3:0] v1724 = {v1724_u, v1724_l};
-    wire [3:0] v1725_l = v1724; wire [0:0] v1725_u = (v1724 >>> 4) + v1581; wire [4:0] v1725 = {v1725_u, v1725_l};
-    wire [4:0] v1726_l = v1725; wire [0:0] v1726_u = (v1725 >>> 5) + v1581; wire [5:0] v1726 = {v1726_u, v1726_l};
-    wire v1727_t0 = v1726[1] ? 1'd1 : 1'd0;
-    wire v1727_t1 = v1726[2] ? v1727_t0 : 1'd1;
-    wire v1727_t2 = v1726[3] ? v1727_t1 : 1'd0;
-    wire v1727_t3 = v1726[0] ? 1'd0 : 1'd1;
-    wire v1727_t4 = v1726[1] ? v1727_t3 : 1'd0;
-    wire v1727_t5 = v1726[2] ? 1'd0 : v1727_t4;
-    wire v1727_t6 = v1726[0] ? 1'd1 : 1'd0;
-    wire v1727_t7 = v1726[1] ? v1727_t6 : 1'd0;
-    wire v1727_t8 = v1726[1] ? v1727_t3 : 1'd1;
-    wire v1727_t9 = v1726[2] ? v1727_t8 : v1727_t7;
-    wire v1727_t10 = v1726[3] ? v1727_t9 : v1727_t5;
-    wire v1727_t11 = v1726[4] ? v1727_t10 : v1727_t2;
-    wire v1727_t12 = v1726[1] ? 1'd0 : v1727_t6;
-    wire v1727_t13 = v1726[1] ? v1727_t6 : 1'd1;
-    wire v1727_t14 = v1726[2] ? v1727_t13 : v1727_t12;
-    wire v1727_t15 = v1726[3] ? v1727_t12 : v1727_t14;
-    wire v1727_t16 = v1726[1] ? 1'd0 : 1'd1;
-    wire v1727_t17 = v1726[2] ? 1'd0 : v1727_t16;
-    wire v1727_t18 = v1726[1] ? 1'd1 : v1727_t6;
-    wire v1727_t19 = v1726[2] ? v1727_t18 : 1'd1;
-    wire v1727_t20 = v1726[3] ? v1727_t19 : v1727_t17;
-    wire v1727_t21 = v1726[4] ? v1727_t20 : v1727_t15;
-    wire v1727_t22 = v1726[5] ? v1727_t21 : v1727_t11;
-    wire [0:0] v1727 = {v1727_t22};
-    wire [1:0] v1728_l = v1497; wire [0:0] v1728_u = (v1497 >>> 2) + v1723; wire [2:0] v1728 = {v1728_u, v1728_l};
-    wire [2:0] v1729_l = v1728; wire [0:0] v1729_u = (v1728 >>> 3) + v179; wire [3:0] v1729 = {v1729_u, v1729_l};
-    wire [3:0] v1730_l = v1729; wire [0:0] v1730_u = (v1729 >>> 4) + v365; wire [4:0] v1730 = {v1730_u, v1730_l};
-    wire [1:0] v1731_l = v1038; wire [0:0] v1731_u = (v1038 >>> 2) + v1723; wire [2:0] v1731 = {v1731_u, v1731_l};
-    wire [0:0] v1732_l = v1723; wire [0:0] v1732_u = (v1723 >>> 1) + v93; wire [1:0] v1732 = {v1732_u, v1732_l};
-    wire [1:0] v1733_l = v1732; wire [0:0] v1733_u = (v1732 >>> 2) + v233; wire [2:0] v1733 = {v1733_u, v1733_l};
-    wire [2:0] v1734_l = v1733; wire [0:0] v1734_u = (v1733 >>> 3) + v1054; wire [3:0] v1734 = {v1734_u, v1734_l};
-    wire [3:0] v1735_l = v1734; wire [0:0] v1735_u = (v1734 >>> 4) + v1359; wire [4:0] v1735 = {v1735_u, v1735_l};
-    wire [0:0] v1736_l = v1723; wire [0:0] v1736_u = (v1723 >>> 1) + v587; wire [1:0] v1736 = {v1736_u, v1736_l};
-    wire [0:0] v1737_l = v84; wire [0:0] v1737_u = (v84 >>> 1) + v1723; wire [1:0] v1737 = {v1737_u, v1737_l};
-    wire [1:0] v1738_l = v1737; wire [0:0] v1738_u = (v1737 >>> 2) + v81; wire [2:0] v1738 = {v1738_u, v1738_l};
-    wire [2:0] v1739_l = v1738; wire [0:0] v1739_u = (v1738 >>> 3) + v99; wire [3:0] v1739 = {v1739_u, v1739_l};
-    wire [3:0] v1740_l = v1739; wire [0:0] v1740_u = (v1739 >>> 4) + v1281; wire [4:0] v1740 = {v1740_u, v1740_l};
-    wire [4:0] v1741_l = v1740; wire [0:0] v1741_u = (v1740 >>> 5) + v587; wire [5:0] v1741 = {v1741_u, v1741_l};
-    wire v1742_t0 = v1741[0] ? 1'd0 : 1'd1;
-    wire v1742_t1 = v1741[1] ? 1'd0 : v1742_t0;
-    wire v1742_t2 = v1741[1] ? 1'd1 : 1'd0;
-    wire v1742_t3 = v1741[2] ? v1742_t2 : v1742_t1;
-    wire v1742_t4 = v1741[2] ? v1742_t1 : 1'd0;
-    wire v1742_t5 = v1741[3] ? v1742_t4 : v1742_t3;
-    wire v1742_t6 = v1741[1] ? 1'd1 : v1742_t0;
-    wire v1742_t7 = v1741[2] ? v1742_t6 : 1'd0;
-    wire v1742_t8 = v1741[0] ? 1'd1 : 1'd0;
-    wire v1742_t9 = v1741[1] ? 1'd0 : v1742_t8;
-    wire v1742_t10 = v1741[2] ? v1742_t9 : 1'd0;
-    wire v1742_t11 = v1741[3] ? v1742_t10 : v1742_t7;
-    wire v1742_t12 = v1741[4] ? v1742_t11 : v1742_t5;
-    wire v1742_t13 = v1741[1] ? v1742_t0 : 1'd0;
-    wire v1742_t14 = v1741[2] ? v1742_t13 : v1742_t9;
-    wire v1742_t15 = v1741[3] ? v1742_t3 : v1742_t14;
-    wire v1742_t16 = v1741[1] ? v1742_t8 : 1'd1;
-    wire v1742_t17 = v1741[2] ? v1742_t9 : v1742_t16;
-    wire v1742_t18 = v1741[1] ? 1'd0 : 1'd1;
-    wire v1742_t19 = v1741[2] ? 1'd0 : v1742_t18;
-    wire v1742_t20 = v1741[3] ? v1742_t19 : v1742_t17;
-    wire v1742_t21 = v1741[4] ? v1742_t20 : v1742_t15;
-    wire v1742_t22 = v1741[5] ? v1742_t21 : v1742_t12;
-    wire [0:0] v1742 = {v1742_t22};
-    wire [0:0] v1743_l = v1723; wire [0:0] v1743_u = (v1723 >>> 1) + v1230; wire [1:0] v1743 = {v1743_u, v1743_l};
-    wire [1:0] v1744_l = v1743; wire [0:0] v1744_u = (v1743 >>> 2) + v17; wire [2:0] v1744 = {v1744_u, v1744_l};
-    wire [2:0] v1745_l = v1744; wire [0:0] v1745_u = (v1744 >>> 3) + v133; wire [3:0] v1745 = {v1745_u, v1745_l};
-    wire [3:0] v1746_l = v1745; wire [0:0] v1746_u = (v1745 >>> 4) + v396; wire [4:0] v1746 = {v1746_u, v1746_l};
-    wire [4:0] v1747_l = v1746; wire [0:0] v1747_u = (v1746 >>> 5) + v13; wire [5:0] v1747 = {v1747_u, v1747_l};
-    wire v1748_t0 = v1747[0] ? 1'd1 : 1'd0;
-    wire v1748_t1 = v1747[1] ? 1'd0 : v1748_t0;
-    wire v1748_t2 = v1747[0] ? 1'd0 : 1'd1;
-    wire v1748_t3 = v1747[1] ? 1'd1 : v1748_t2;
-    wire v1748_t4 = v1747[2] ? v1748_t3 : v1748_t1;
-    wire v1748_t5 = v1747[1] ? v1748_t0 : 1'd1;
-    wire v1748_t6 = v1747[2] ? v1748_t5 : 1'd0;
-    wire v1748_t7 = v1747[3] ? v1748_t6 : v1748_t4;
-    wire v1748_t8 = v1747[1] ? 1'd1 : 1'd0;
-    wire v1748_t9 = v1747[2] ? v1748_t8 : v1748_t3;
-    wire v1748_t10 = v1747[1] ? 1'd0 : 1'd1;
-    wire v1748_t11 = v1747[2] ? v1748_t10 : 1'd1;
-    wire v1748_t12 = v1747[3] ? v1748_t11 : v1748_t9;
-    wire v1748_t13 = v1747[4] ? v1748_t12 : v1748_t7;
-    wire v1748_t14 = v1747[1] ? v1748_t2 : v1748_t0;
-    wire v1748_t15 = v1747[2] ? v1748_t14 : v1748_t1;
-    wire v1748_t16 = v1747[3] ? v1748_t10 : v1748_t15;
-    wire v1748_t17 = v1747[2] ? v1748_t8 : 1'd0;
-    wire v1748_t18 = v1747[1] ? v1748_t2 : 1'd0;
-    wire v1748_t19 = v1747[2] ? v1748_t18 : v1748_t1;
-    wire v1748_t20 = v1747[3] ? v1748_t19 : v1748_t17;
-    wire v1748_t21 = v1747[4] ? v1748_t20 : v1748_t16;
-    wire v1748_t22 = v1747[5] ? v1748_t21 : v1748_t13;
-    wire [0:0] v1748 = {v1748_t22};
-    wire v1749_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1749_t1 = v1686[1] ? v1749_t0 : 1'd0;
-    wire v1749_t2 = v1686[2] ? v1749_t1 : 1'd0;
-    wire v1749_t3 = v1686[3] ? v1749_t2 : 1'd0;
-    wire v1749_t4 = v1686[4] ? 1'd1 : v1749_t3;
-    wire [0:0] v1749 = {v1749_t4};
-    wire [4:0] v1750_l = v1148; wire [0:0] v1750_u = (v1148 >>> 5) + v1749; wire [5:0] v1750 = {v1750_u, v1750_l};
-    wire v1751_t0 = v1750[0] ? 1'd1 : 1'd0;
-    wire v1751_t1 = v1750[1] ? 1'd1 : v1751_t0;
-    wire v1751_t2 = v1750[0] ? 1'd0 : 1'd1;
-    wire v1751_t3 = v1750[1] ? v1751_t2 : v1751_t0;
-    wire v1751_t4 = v1750[2] ? v1751_t3 : v1751_t1;
-    wire v1751_t5 = v1750[1] ? 1'd0 : v1751_t0;
-    wire v1751_t6 = v1750[2] ? v1751_t5 : v1751_t0;
-    wire v1751_t7 = v1750[3] ? v1751_t6 : v1751_t4;
-    wire v1751_t8 = v1750[2] ? v1751_t2 : 1'd0;
-    wire v1751_t9 = v1750[1] ? v1751_t0 : 1'd0;
-    wire v1751_t10 = v1750[1] ? 1'd0 : v1751_t2;
-    wire v1751_t11 = v1750[2] ? v1751_t10 : v1751_t9;
-    wire v1751_t12 = v1750[3] ? v1751_t11 : v1751_t8;
-    wire v1751_t13 = v1750[4] ? v1751_t12 : v1751_t7;
-    wire v1751_t14 = v1750[1] ? v1751_t2 : 1'd0;
-    wire v1751_t15 = v1750[2] ? v1751_t5 : v1751_t2;
-    wire v1751_t16 = v1750[3] ? v1751_t15 : v1751_t14;
-    wire v1751_t17 = v1750[1] ? 1'd1 : 1'd0;
-    wire v1751_t18 = v1750[2] ? 1'd0 : v1751_t17;
-    wire v1751_t19 = v1750[3] ? v1751_t18 : 1'd0;
-    wire v1751_t20 = v1750[4] ? v1751_t19 : v1751_t16;
-    wire v1751_t21 = v1750[5] ? v1751_t20 : v1751_t13;
-    wire [0:0] v1751 = {v1751_t21};
-    wire [3:0] v1752_l = v1308; wire [0:0] v1752_u = (v1308 >>> 4) + v1751; wire [4:0] v1752 = {v1752_u, v1752_l};
-    reg [4:0] v1752_1; always @(posedge clk) v1752_1 <= v1752;
-    reg [4:0] v1752_2; always @(posedge clk) v1752_2 <= v1752_1;
-    reg [4:0] v1752_3; always @(posedge clk) v1752_3 <= v1752_2;
-    wire v1753_t0 = v1752_3[0] ? 1'd1 : 1'd0;
-    wire v1753_t1 = v1752_3[0] ? 1'd0 : 1'd1;
-    wire v1753_t2 = v1752_3[1] ? v1753_t1 : v1753_t0;
-    wire v1753_t3 = v1752_3[1] ? v1753_t0 : v1753_t1;
-    wire v1753_t4 = v1752_3[2] ? v1753_t3 : v1753_t2;
-    wire v1753_t5 = v1752_3[2] ? v1753_t2 : v1753_t3;
-    wire v1753_t6 = v1752_3[3] ? v1753_t5 : v1753_t4;
-    wire v1753_t7 = v1752_3[3] ? v1753_t4 : v1753_t5;
-    wire v1753_t8 = v1752_3[4] ? v1753_t7 : v1753_t6;
-    wire v1753_t9 = v1752_3[1] ? v1753_t0 : 1'd0;
-    wire v1753_t10 = v1752_3[1] ? 1'd1 : v1753_t0;
-    wire v1753_t11 = v1752_3[2] ? v1753_t10 : v1753_t9;
-    wire v1753_t12 = v1752_3[1] ? v1753_t1 : 1'd1;
-    wire v1753_t13 = v1752_3[2] ? v1753_t12 : v1753_t10;
-    wire v1753_t14 = v1752_3[3] ? v1753_t13 : v1753_t11;
-    wire v1753_t15 = v1752_3[1] ? 1'd0 : v1753_t1;
-    wire v1753_t16 = v1752_3[2] ? v1753_t15 : v1753_t12;
-    wire v1753_t17 = v1752_3[3] ? v1753_t16 : v1753_t13;
-    wire v1753_t18 = v1752_3[4] ? v1753_t17 : v1753_t14;
-    wire v1753_t19 = v1752_3[2] ? v1753_t9 : 1'd0;
-    wire v1753_t20 = v1752_3[3] ? v1753_t19 : 1'd0;
-    wire v1753_t21 = v1752_3[3] ? v1753_t11 : v1753_t19;
-    wire v1753_t22 = v1752_3[4] ? v1753_t21 : v1753_t20;
-    wire [2:0] v1753 = {v1753_t22, v1753_t18, v1753_t8};
-    wire [3:0] v1754_l = v379; wire [0:0] v1754_u = (v379 >>> 4) + v1749; wire [4:0] v1754 = {v1754_u, v1754_l};
-    wire [4:0] v1755_l = v1754; wire [0:0] v1755_u = (v1754 >>> 5) + v1048; wire [5:0] v1755 = {v1755_u, v1755_l};
-    wire v1756_t0 = v1755[0] ? 1'd0 : 1'd1;
-    wire v1756_t1 = v1755[1] ? 1'd0 : v1756_t0;
-    wire v1756_t2 = v1755[2] ? v1756_t1 : 1'd1;
-    wire v1756_t3 = v1755[0] ? 1'd1 : 1'd0;
-    wire v1756_t4 = v1755[1] ? v1756_t0 : v1756_t3;
-    wire v1756_t5 = v1755[2] ? 1'd1 : v1756_t4;
-    wire v1756_t6 = v1755[3] ? v1756_t5 : v1756_t2;
-    wire v1756_t7 = v1755[1] ? v1756_t0 : 1'd0;
-    wire v1756_t8 = v1755[2] ? v1756_t7 : 1'd0;
-    wire v1756_t9 = v1755[1] ? 1'd0 : v1756_t3;
-    wire v1756_t10 = v1755[2] ? 1'd0 : v1756_t9;
-    wire v1756_t11 = v1755[3] ? v1756_t10 : v1756_t8;
-    wire v1756_t12 = v1755[4] ? v1756_t11 : v1756_t6;
-    wire v1756_t13 = v1755[2] ? v1756_t9 : v1756_t4;
-    wire v1756_t14 = v1755[2] ? 1'd1 : v1756_t9;
-    wire v1756_t15 = v1755[3] ? v1756_t14 : v1756_t13;
-    wire v1756_t16 = v1755[1] ? v1756_t3 : 1'd0;
-    wire v1756_t17 = v1755[2] ? v1756_t16 : v1756_t9;
-    wire v1756_t18 = v1755[2] ? v1756_t1 : v1756_t4;
-    wire v1756_t19 = v1755[3] ? v1756_t18 : v1756_t17;
-    wire v1756_t20 = v1755[4] ? v1756_t19 : v1756_t15;
-    wire v1756_t21 = v1755[5] ? v1756_t20 : v1756_t12;
-    wire [0:0] v1756 = {v1756_t21};
-    wire [3:0] v1757_l = v465; wire [0:0] v1757_u = (v465 >>> 4) + v1749; wire [4:0] v1757 = {v1757_u, v1757_l};
-    wire [4:0] v1758_l = v1757; wire [0:0] v1758_u = (v1757 >>> 5) + v747; wire [5:0] v1758 = {v1758_u, v1758_l};
-    wire v1759_t0 = v1758[0] ? 1'd0 : 1'd1;
-    wire v1759_t1 = v1758[1] ? v1759_t0 : 1'd1;
-    wire v1759_t2 = v1758[1] ? 1'd1 : v1759_t0;
-    wire v1759_t3 = v1758[2] ? v1759_t2 : 1'd0;
-    wire v1759_t4 = v1758[3] ? v1759_t3 : v1759_t1;
-    wire v1759_t5 = v1758[1] ? 1'd0 : 1'd1;
-    wire v1759_t6 = v1758[2] ? v1759_t1 : v1759_t5;
-    wire v1759_t7 = v1758[1] ? 1'd0 : v1759_t0;
-    wire v1759_t8 = v1758[2] ? v1759_t7 : 1'd0;
-    wire v1759_t9 = v1758[3] ? v1759_t8 : v1759_t6;
-    wire v1759_t10 = v1758[4] ? v1759_t9 : v1759_t4;
-    wire v1759_t11 = v1758[0] ? 1'd1 : 1'd0;
-    wire v1759_t12 = v1758[2] ? v1759_t5 : v1759_t11;
-    wire v1759_t13 = v1758[2] ? v1759_t7 : v1759_t5;
-    wire v1759_t14 = v1758[3] ? v1759_t13 : v1759_t12;
-    wire v1759_t15 = v1758[1] ? v1759_t0 : 1'd0;
-    wire v1759_t16 = v1758[2] ? v1759_t15 : 1'd0;
-    wire v1759_t17 = v1758[2] ? v1759_t7 : v1759_t15;
-    wire v1759_t18 = v1758[3] ? v1759_t17 : v1759_t16;
-    wire v1759_t19 = v1758[4] ? v1759_t18 : v1759_t14;
-    wire v1759_t20 = v1758[5] ? v1759_t19 : v1759_t10;
-    wire [0:0] v1759 = {v1759_t20};
-    wire [1:0] v1760_l = v1288; wire [0:0] v1760_u = (v1288 >>> 2) + v1759; wire [2:0] v1760 = {v1760_u, v1760_l};
-    wire [1:0] v1761_l = v272; wire [0:0] v1761_u = (v272 >>> 2) + v1749; wire [2:0] v1761 = {v1761_u, v1761_l};
-    wire [2:0] v1762_l = v1761; wire [0:0] v1762_u = (v1761 >>> 3) + v1664; wire [3:0] v1762 = {v1762_u, v1762_l};
-    wire [3:0] v1763_l = v1762; wire [0:0] v1763_u = (v1762 >>> 4) + v405; wire [4:0] v1763 = {v1763_u, v1763_l};
-    wire [4:0] v1764_l = v1763; wire [0:0] v1764_u = (v1763 >>> 5) + v713; wire [5:0] v1764 = {v1764_u, v1764_l};
-    wire v1765_t0 = v1764[1] ? 1'd0 : 1'd1;
-    wire v1765_t1 = v1764[0] ? 1'd0 : 1'd1;
-    wire v1765_t2 = v1764[1] ? 1'd0 : v1765_t1;
-    wire v1765_t3 = v1764[0] ? 1'd1 : 1'd0;
-    wire v1765_t4 = v1764[1] ? v1765_t3 : 1'd0;
-    wire v1765_t5 = v1764[2] ? v1765_t4 : v1765_t2;
-    wire v1765_t6 = v1764[3] ? v1765_t5 : v1765_t0;
-    wire v1765_t7 = v1764[2] ? v1765_t2 : v1765_t0;
-    wire v1765_t8 = v1764[1] ? v1765_t3 : v1765_t1;
-    wire v1765_t9 = v1764[1] ? 1'd0 : v1765_t3;
-    wire v1765_t10 = v1764[2] ? v1765_t9 : v1765_t8;
-    wire v1765_t11 = v1764[3] ? v1765_t10 : v1765_t7;
-    wire v1765_t12 = v1764[4] ? v1765_t11 : v1765_t6;
-    wire v1765_t13 = v1764[1] ? v1765_t3 : 1'd1;
-    wire v1765_t14 = v1764[2] ? v1765_t13 : v1765_t3;
-    wire v1765_t15 = v1764[3] ? 1'd0 : v1765_t14;
-    wire v1765_t16 = v1764[1] ? v1765_t1 : v1765_t3;
-    wire v1765_t17 = v1764[2] ? v1765_t16 : v1765_t13;
-    wire v1765_t18 = v1764[1] ? 1'd1 : 1'd0;
-    wire v1765_t19 = v1764[2] ? v1765_t18 : v1765_t9;
-    wire v1765_t20 = v1764[3] ? v1765_t19 : v1765_t17;
-    wire v1765_t21 = v1764[4] ? v1765_t20 : v1765_t15;
-    wire v1765_t22 = v1764[5] ? v1765_t21 : v1765_t12;
-    wire [0:0] v1765 = {v1765_t22};
-    wire [0:0] v1766_l = v1225; wire [0:0] v1766_u = (v1225 >>> 1) + v1765; wire [1:0] v1766 = {v1766_u, v1766_l};
-    wire [1:0] v1767_l = v1766; wire [0:0] v1767_u = (v1766 >>> 2) + v1756; wire [2:0] v1767 = {v1767_u, v1767_l};
-    wire [0:0] v1768_l = v1687; wire [0:0] v1768_u = (v1687 >>> 1) + v1749; wire [1:0] v1768 = {v1768_u, v1768_l};
-    wire [0:0] v1769_l = v1581; wire [0:0] v1769_u = (v1581 >>> 1) + v1749; wire [1:0] v1769 = {v1769_u, v1769_l};
-    wire [1:0] v1770_l = v1769; wire [0:0] v1770_u = (v1769 >>> 2) + v1581; wire [2:0] v1770 = {v1770_u, v1770_l};
-    wire [2:0] v1771_l = v1770; wire [0:0] v1771_u = (v1770 >>> 3) + v1212; wire [3:0] v1771 = {v1771_u, v1771_l};
-    wire [3:0] v1772_l = v1771; wire [0:0] v1772_u = (v1771 >>> 4) + v396; wire [4:0] v1772 = {v1772_u, v1772_l};
-    wire [4:0] v1773_l = v1772; wire [0:0] v1773_u = (v1772 >>> 5) + v984; wire [5:0] v1773 = {v1773_u, v1773_l};
-    wire v1774_t0 = v1773[0] ? 1'd1 : 1'd0;
-    wire v1774_t1 = v1773[1] ? v1774_t0 : 1'd0;
-    wire v1774_t2 = v1773[2] ? v1774_t1 : 1'd0;
-    wire v1774_t3 = v1773[3] ? v1774_t2 : 1'd0;
-    wire v1774_t4 = v1773[1] ? 1'd1 : v1774_t0;
-    wire v1774_t5 = v1773[2] ? v1774_t4 : 1'd1;
-    wire v1774_t6 = v1773[3] ? v1774_t2 : v1774_t5;
-    wire v1774_t7 = v1773[4] ? v1774_t6 : v1774_t3;
-    wire v1774_t8 = v1773[1] ? 1'd1 : 1'd0;
-    wire v1774_t9 = v1773[0] ? 1'd0 : 1'd1;
-    wire v1774_t10 = v1773[1] ? v1774_t9 : v1774_t0;
-    wire v1774_t11 = v1773[2] ? v1774_t10 : v1774_t8;
-    wire v1774_t12 = v1773[1] ? 1'd1 : v1774_t9;
-    wire v1774_t13 = v1773[2] ? v1774_t0 : v1774_t12;
-    wire v1774_t14 = v1773[3] ? v1774_t13 : v1774_t11;
-    wire v1774_t15 = v1773[2] ? v1774_t0 : 1'd0;
-    wire v1774_t16 = v1773[3] ? v1774_t2 : v1774_t15;
-    wire v1774_t17 = v1773[4] ? v1774_t16 : v1774_t14;
-    wire v1774_t18 = v1773[5] ? v1774_t17 : v1774_t7;
-    wire [0:0] v1774 = {v1774_t18};
-    wire v1775_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1775_t1 = v1686[1] ? v1775_t0 : 1'd0;
-    wire v1775_t2 = v1686[2] ? v1775_t1 : 1'd0;
-    wire v1775_t3 = v1686[3] ? 1'd1 : v1775_t2;
-    wire v1775_t4 = v1686[4] ? 1'd1 : v1775_t3;
-    wire [0:0] v1775 = {v1775_t4};
-    wire [4:0] v1776_l = v953; wire [0:0] v1776_u = (v953 >>> 5) + v1775; wire [5:0] v1776 = {v1776_u, v1776_l};
-    wire v1777_t0 = v1776[0] ? 1'd0 : 1'd1;
-    wire v1777_t1 = v1776[1] ? 1'd1 : v1777_t0;
-    wire v1777_t2 = v1776[0] ? 1'd1 : 1'd0;
-    wire v1777_t3 = v1776[2] ? v1777_t2 : v1777_t1;
-    wire v1777_t4 = v1776[1] ? 1'd0 : v1777_t2;
-    wire v1777_t5 = v1776[2] ? v1777_t4 : 1'd1;
-    wire v1777_t6 = v1776[3] ? v1777_t5 : v1777_t3;
-    wire v1777_t7 = v1776[1] ? 1'd0 : 1'd1;
-    wire v1777_t8 = v1776[1] ? v1777_t0 : 1'd0;
-    wire v1777_t9 = v1776[2] ? v1777_t8 : v1777_t7;
-    wire v1777_t10 = v1776[1] ? 1'd1 : v1777_t2;
-    wire v1777_t11 = v1776[1] ? 1'd0 : v1777_t0;
-    wire v1777_t12 = v1776[2] ? v1777_t11 : v1777_t10;
-    wire v1777_t13 = v1776[3] ? v1777_t12 : v1777_t9;
-    wire v1777_t14 = v1776[4] ? v1777_t13 : v1777_t6;
-    wire v1777_t15 = v1776[2] ? 1'd1 : 1'd0;
-    wire v1777_t16 = v1776[1] ? v1777_t2 : 1'd0;
-    wire v1777_t17 = v1776[1] ? v1777_t2 : v1777_t0;
-    wire v1777_t18 = v1776[2] ? v1777_t17 : v1777_t16;
-    wire v1777_t19 = v1776[3] ? v1777_t18 : v1777_t15;
-    wire v1777_t20 = v1776[2] ? 1'd0 : v1777_t0;
-    wire v1777_t21 = v1776[2] ? v1777_t11 : v1777_t16;
-    wire v1777_t22 = v1776[3] ? v1777_t21 : v1777_t20;
-    wire v1777_t23 = v1776[4] ? v1777_t22 : v1777_t19;
-    wire v1777_t24 = v1776[5] ? v1777_t23 : v1777_t14;
-    wire [0:0] v1777 = {v1777_t24};
-    wire [4:0] v1778_l = v1506; wire [0:0] v1778_u = (v1506 >>> 5) + v1775; wire [5:0] v1778 = {v1778_u, v1778_l};
-    wire v1779_t0 = v1778[0] ? 1'd0 : 1'd1;
-    wire v1779_t1 = v1778[1] ? 1'd0 : v1779_t0;
-    wire v1779_t2 = v1778[2] ? v1779_t1 : 1'd0;
-    wire v1779_t3 = v1778[3] ? v1779_t2 : 1'd0;
-    wire v1779_t4 = v1778[2] ? 1'd0 : v1779_t1;
-    wire v1779_t5 = v1778[1] ? v1779_t0 : 1'd0;
-    wire v1779_t6 = v1778[2] ? 1'd0 : v1779_t5;
-    wire v1779_t7 = v1778[3] ? v1779_t6 : v1779_t4;
-    wire v1779_t8 = v1778[4] ? v1779_t7 : v1779_t3;
-    wire v1779_t9 = v1778[0] ? 1'd1 : 1'd0;
-    wire v1779_t10 = v1778[1] ? v1779_t9 : 1'd0;
-    wire v1779_t11 = v1778[3] ? 1'd0 : v1779_t10;
-    wire v1779_t12 = v1778[3] ? 1'd0 : v1779_t2;
-    wire v1779_t13 = v1778[4] ? v1779_t12 : v1779_t11;
-    wire v1779_t14 = v1778[5] ? v1779_t13 : v1779_t8;
-    wire [0:0] v1779 = {v1779_t14};
-    wire [3:0] v1780_l = v1556; wire [0:0] v1780_u = (v1556 >>> 4) + v1775; wire [4:0] v1780 = {v1780_u, v1780_l};
-    wire [4:0] v1781_l = v1780; wire [0:0] v1781_u = (v1780 >>> 5) + v763; wire [5:0] v1781 = {v1781_u, v1781_l};
-    wire v1782_t0 = v1781[0] ? 1'd1 : 1'd0;
-    wire v1782_t1 = v1781[1] ? 1'd0 : v1782_t0;
-    wire v1782_t2 = v1781[1] ? v1782_t0 : 1'd0;
-    wire v1782_t3 = v1781[1] ? 1'd0 : 1'd1;
-    wire v1782_t4 = v1781[2] ? v1782_t3 : v1782_t2;
-    wire v1782_t5 = v1781[3] ? v1782_t4 : v1782_t1;
-    wire v1782_t6 = v1781[0] ? 1'd0 : 1'd1;
-    wire v1782_t7 = v1781[2] ? v1782_t6 : 1'd1;
-    wire v1782_t8 = v1781[3] ? v1782_t7 : v1782_t0;
-    wire v1782_t9 = v1781[4] ? v1782_t8 : v1782_t5;
-    wire v1782_t10 = v1781[1] ? v1782_t6 : v1782_t0;
-    wire v1782_t11 = v1781[2] ? v1782_t6 : v1782_t10;
-    wire v1782_t12 = v1781[3] ? v1782_t11 : 1'd0;
-    wire v1782_t13 = v1781[1] ? v1782_t6 : 1'd1;
-    wire v1782_t14 = v1781[2] ? v1782_t13 : 1'd1;
-    wire v1782_t15 = v1781[2] ? v1782_t2 : v1782_t13;
-    wire v1782_t16 = v1781[3] ? v1782_t15 : v1782_t14;
-    wire v1782_t17 = v1781[4] ? v1782_t16 : v1782_t12;
-    wire v1782_t18 = v1781[5] ? v1782_t17 : v1782_t9;
-    wire [0:0] v1782 = {v1782_t18};
-    wire [2:0] v1783_l = v767; wire [0:0] v1783_u = (v767 >>> 3) + v1775; wire [3:0] v1783 = {v1783_u, v1783_l};
-    wire [3:0] v1784_l = v1783; wire [0:0] v1784_u = (v1783 >>> 4) + v145; wire [4:0] v1784 = {v1784_u, v1784_l};
-    wire [4:0] v1785_l = v1784; wire [0:0] v1785_u = (v1784 >>> 5) + v450; wire [5:0] v1785 = {v1785_u, v1785_l};
-    wire v1786_t0 = v1785[0] ? 1'd1 : 1'd0;
-    wire v1786_t1 = v1785[1] ? v1786_t0 : 1'd1;
-    wire v1786_t2 = v1785[2] ? v1786_t1 : v1786_t0;
-    wire v1786_t3 = v1785[1] ? 1'd1 : v1786_t0;
-    wire v1786_t4 = v1785[3] ? v1786_t3 : v1786_t2;
-    wire v1786_t5 = v1785[0] ? 1'd0 : 1'd1;
-    wire v1786_t6 = v1785[1] ? 1'd0 : v1786_t5;
-    wire v1786_t7 = v1785[2] ? v1786_t6 : v1786_t3;
-    wire v1786_t8 = v1785[2] ? v1786_t0 : v1786_t3;
-    wire v1786_t9 = v1785[3] ? v1786_t8 : v1786_t7;
-    wire v1786_t10 = v1785[4] ? v1786_t9 : v1786_t4;
-    wire v1786_t11 = v1785[2] ? v1786_t6 : 1'd0;
-    wire v1786_t12 = v1785[1] ? 1'd0 : 1'd1;
-    wire v1786_t13 = v1785[2] ? v1786_t12 : v1786_t5;
-    wire v1786_t14 = v1785[1] ? v1786_t5 : 1'd0;
-    wire v1786_t15 = v1785[1] ? v1786_t5 : 1'd1;
-    wire v1786_t16 = v1785[2] ? v1786_t15 : v1786_t14;
-    wire v1786_t17 = v1785[3] ? v1786_t16 : v1786_t13;
-    wire v1786_t18 = v1785[4] ? v1786_t17 : v1786_t11;
-    wire v1786_t19 = v1785[5] ? v1786_t18 : v1786_t10;
-    wire [0:0] v1786 = {v1786_t19};
-    wire [1:0] v1787_l = v436; wire [0:0] v1787_u = (v436 >>> 2) + v1775; wire [2:0] v1787 = {v1787_u, v1787_l};
-    wire [2:0] v1788_l = v1787; wire [0:0] v1788_u = (v1787 >>> 3) + v731; wire [3:0] v1788 = {v1788_u, v1788_l};
-    wire [3:0] v1789_l = v1788; wire [0:0] v1789_u = (v1788 >>> 4) + v96; wire [4:0] v1789 = {v1789_u, v1789_l};
-    wire [4:0] v1790_l = v1789; wire [0:0] v1790_u = (v1789 >>> 5) + v154; wire [5:0] v1790 = {v1790_u, v1790_l};
-    wire v1791_t0 = v1790[0] ? 1'd1 : 1'd0;
-    wire v1791_t1 = v1790[1] ? v1791_t0 : 1'd0;
-    wire v1791_t2 = v1790[2] ? 1'd0 : v1791_t1;
-    wire v1791_t3 = v1790[0] ? 1'd0 : 1'd1;
-    wire v1791_t4 = v1790[1] ? 1'd1 : v1791_t3;
-    wire v1791_t5 = v1790[2] ? v1791_t4 : v1791_t1;
-    wire v1791_t6 = v1790[3] ? v1791_t5 : v1791_t2;
-    wire v1791_t7 = v1790[1] ? 1'd1 : 1'd0;
-    wire v1791_t8 = v1790[2] ? v1791_t3 : v1791_t7;
-    wire v1791_t9 = v1790[1] ? 1'd0 : v1791_t0;
-    wire v1791_t10 = v1790[1] ? v1791_t3 : 1'd0;
-    wire v1791_t11 = v1790[2] ? v1791_t10 : v1791_t9;
-    wire v1791_t12 = v1790[3] ? v1791_t11 : v1791_t8;
-    wire v1791_t13 = v1790[4] ? v1791_t12 : v1791_t6;
-    wire v1791_t14 = v1790[2] ? v1791_t9 : v1791_t1;
-    wire v1791_t15 = v1790[1] ? v1791_t3 : 1'd1;
-    wire v1791_t16 = v1790[2] ? v1791_t15 : v1791_t1;
-    wire v1791_t17 = v1790[3] ? v1791_t16 : v1791_t14;
-    wire v1791_t18 = v1790[1] ? 1'd1 : v1791_t0;
-    wire v1791_t19 = v1790[2] ? v1791_t18 : v1791_t7;
-    wire v1791_t20 = v1790[2] ? v1791_t10 : 1'd0;
-    wire v1791_t21 = v1790[3] ? v1791_t20 : v1791_t19;
-    wire v1791_t22 = v1790[4] ? v1791_t21 : v1791_t17;
-    wire v1791_t23 = v1790[5] ? v1791_t22 : v1791_t13;
-    wire [0:0] v1791 = {v1791_t23};
-    wire [0:0] v1792_l = v753; wire [0:0] v1792_u = (v753 >>> 1) + v1775; wire [1:0] v1792 = {v1792_u, v1792_l};
-    wire [1:0] v1793_l = v1792; wire [0:0] v1793_u = (v1792 >>> 2) + v1581; wire [2:0] v1793 = {v1793_u, v1793_l};
-    wire [2:0] v1794_l = v1793; wire [0:0] v1794_u = (v1793 >>> 3) + v697; wire [3:0] v1794 = {v1794_u, v1794_l};
-    wire [3:0] v1795_l = v1794; wire [0:0] v1795_u = (v1794 >>> 4) + v195; wire [4:0] v1795 = {v1795_u, v1795_l};
-    wire [4:0] v1796_l = v1795; wire [0:0] v1796_u = (v1795 >>> 5) + v1163; wire [5:0] v1796 = {v1796_u, v1796_l};
-    wire v1797_t0 = v1796[0] ? 1'd0 : 1'd1;
-    wire v1797_t1 = v1796[0] ? 1'd1 : 1'd0;
-    wire v1797_t2 = v1796[1] ? v1797_t1 : v1797_t0;
-    wire v1797_t3 = v1796[1] ? 1'd1 : v1797_t0;
-    wire v1797_t4 = v1796[2] ? v1797_t3 : v1797_t2;
-    wire v1797_t5 = v1796[1] ? v1797_t1 : 1'd0;
-    wire v1797_t6 = v1796[2] ? v1797_t5 : v1797_t2;
-    wire v1797_t7 = v1796[3] ? v1797_t6 : v1797_t4;
-    wire v1797_t8 = v1796[2] ? 1'd1 : v1797_t2;
-    wire v1797_t9 = v1796[1] ? 1'd1 : v1797_t1;
-    wire v1797_t10 = v1796[2] ? v1797_t3 : v1797_t9;
-    wire v1797_t11 = v1796[3] ? v1797_t10 : v1797_t8;
-    wire v1797_t12 = v1796[4] ? v1797_t11 : v1797_t7;
-    wire v1797_t13 = v1796[1] ? v1797_t1 : 1'd1;
-    wire v1797_t14 = v1796[2] ? v1797_t3 : v1797_t13;
-    wire v1797_t15 = v1796[2] ? v1797_t2 : v1797_t13;
-    wire v1797_t16 = v1796[3] ? v1797_t15 : v1797_t14;
-    wire v1797_t17 = v1796[1] ? v1797_t0 : v1797_t1;
-    wire v1797_t18 = v1796[2] ? v1797_t17 : v1797_t5;
-    wire v1797_t19 = v1796[1] ? 1'd0 : v1797_t1;
-    wire v1797_t20 = v1796[2] ? v1797_t19 : v1797_t5;
-    wire v1797_t21 = v1796[3] ? v1797_t20 : v1797_t18;
-    wire v1797_t22 = v1796[4] ? v1797_t21 : v1797_t16;
-    wire v1797_t23 = v1796[5] ? v1797_t22 : v1797_t12;
-    wire [0:0] v1797 = {v1797_t23};
-    wire [0:0] v1798_l = v387; wire [0:0] v1798_u = (v387 >>> 1) + v1775; wire [1:0] v1798 = {v1798_u, v1798_l};
-    wire [1:0] v1799_l = v1798; wire [0:0] v1799_u = (v1798 >>> 2) + v860; wire [2:0] v1799 = {v1799_u, v1799_l};
-    wire [2:0] v1800_l = v1799; wire [0:0] v1800_u = (v1799 >>> 3) + v305; wire [3:0] v1800 = {v1800_u, v1800_l};
-    wire [3:0] v1801_l = v1800; wire [0:0] v1801_u = (v1800 >>> 4) + v247; wire [4:0] v1801 = {v1801_u, v1801_l};
-    wire [4:0] v1802_l = v1801; wire [0:0] v1802_u = (v1801 >>> 5) + v199; wire [5:0] v1802 = {v1802_u, v1802_l};
-    wire v1803_t0 = v1802[0] ? 1'd0 : 1'd1;
-    wire v1803_t1 = v1802[1] ? v1803_t0 : 1'd0;
-    wire v1803_t2 = v1802[0] ? 1'd1 : 1'd0;
-    wire v1803_t3 = v1802[2] ? v1803_t2 : v1803_t1;
-    wire v1803_t4 = v1802[1] ? v1803_t2 : 1'd0;
-    wire v1803_t5 = v1802[1] ? 1'd1 : 1'd0;
-    wire v1803_t6 = v1802[2] ? v1803_t5 : v1803_t4;
-    wire v1803_t7 = v1802[3] ? v1803_t6 : v1803_t3;
-    wire v1803_t8 = v1802[1] ? 1'd0 : v1803_t0;
-    wire v1803_t9 = v1802[2] ? v1803_t8 : v1803_t1;
-    wire v1803_t10 = v1802[3] ? v1803_t2 : v1803_t9;
-    wire v1803_t11 = v1802[4] ? v1803_t10 : v1803_t7;
-    wire v1803_t12 = v1802[2] ? 1'd0 : v1803_t1;
-    wire v1803_t13 = v1802[2] ? v1803_t4 : v1803_t2;
-    wire v1803_t14 = v1802[3] ? v1803_t13 : v1803_t12;
-    wire v1803_t15 = v1802[1] ? 1'd1 : v1803_t2;
-    wire v1803_t16 = v1802[2] ? v1803_t15 : v1803_t8;
-    wire v1803_t17 = v1802[2] ? v1803_t4 : v1803_t5;
-    wire v1803_t18 = v1802[3] ? v1803_t17 : v1803_t16;
-    wire v1803_t19 = v1802[4] ? v1803_t18 : v1803_t14;
-    wire v1803_t20 = v1802[5] ? v1803_t19 : v1803_t11;
-    wire [0:0] v1803 = {v1803_t20};
-    wire [1:0] v1804_l = v1004; wire [0:0] v1804_u = (v1004 >>> 2) + v1803; wire [2:0] v1804 = {v1804_u, v1804_l};
-    wire [2:0] v1805_l = v1804; wire [0:0] v1805_u = (v1804 >>> 3) + v1580; wire [3:0] v1805 = {v1805_u, v1805_l};
-    wire [3:0] v1806_l = v1805; wire [0:0] v1806_u = (v1805 >>> 4) + v1657; wire [4:0] v1806 = {v1806_u, v1806_l};
-    reg [4:0] v1806_1; always @(posedge clk) v1806_1 <= v1806;
-    reg [4:0] v1806_2; always @(posedge clk) v1806_2 <= v1806_1;
-    reg [4:0] v1806_3; always @(posedge clk) v1806_3 <= v1806_2;
-    wire v1807_t0 = v1806_3[0] ? 1'd1 : 1'd0;
-    wire v1807_t1 = v1806_3[0] ? 1'd0 : 1'd1;
-    wire v1807_t2 = v1806_3[1] ? v1807_t1 : v1807_t0;
-    wire v1807_t3 = v1806_3[1] ? v1807_t0 : v1807_t1;
-    wire v1807_t4 = v1806_3[2] ? v1807_t3 : v1807_t2;
-    wire v1807_t5 = v1806_3[2] ? v1807_t2 : v1807_t3;
-    wire v1807_t6 = v1806_3[3] ? v1807_t5 : v1807_t4;
-    wire v1807_t7 = v1806_3[3] ? v1807_t4 : v1807_t5;
-    wire v1807_t8 = v1806_3[4] ? v1807_t7 : v1807_t6;
-    wire v1807_t9 = v1806_3[1] ? v1807_t0 : 1'd0;
-    wire v1807_t10 = v1806_3[1] ? 1'd1 : v1807_t0;
-    wire v1807_t11 = v1806_3[2] ? v1807_t10 : v1807_t9;
-    wire v1807_t12 = v1806_3[1] ? v1807_t1 : 1'd1;
-    wire v1807_t13 = v1806_3[2] ? v1807_t12 : v1807_t10;
-    wire v1807_t14 = v1806_3[3] ? v1807_t13 : v1807_t11;
-    wire v1807_t15 = v1806_3[1] ? 1'd0 : v1807_t1;
-    wire v1807_t16 = v1806_3[2] ? v1807_t15 : v1807_t12;
-    wire v1807_t17 = v1806_3[3] ? v1807_t16 : v1807_t13;
-    wire v1807_t18 = v1806_3[4] ? v1807_t17 : v1807_t14;
-    wire v1807_t19 = v1806_3[2] ? v1807_t9 : 1'd0;
-    wire v1807_t20 = v1806_3[3] ? v1807_t19 : 1'd0;
-    wire v1807_t21 = v1806_3[3] ? v1807_t11 : v1807_t19;
-    wire v1807_t22 = v1806_3[4] ? v1807_t21 : v1807_t20;
-    wire [2:0] v1807 = {v1807_t22, v1807_t18, v1807_t8};
-    wire v1808_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1808_t1 = v1686[1] ? 1'd1 : v1808_t0;
-    wire v1808_t2 = v1686[2] ? 1'd1 : v1808_t1;
-    wire v1808_t3 = v1686[3] ? v1808_t2 : 1'd0;
-    wire v1808_t4 = v1686[4] ? 1'd1 : v1808_t3;
-    wire [0:0] v1808 = {v1808_t4};
-    wire [4:0] v1809_l = v765; wire [0:0] v1809_u = (v765 >>> 5) + v1808; wire [5:0] v1809 = {v1809_u, v1809_l};
-    wire v1810_t0 = v1809[0] ? 1'd1 : 1'd0;
-    wire v1810_t1 = v1809[1] ? 1'd1 : v1810_t0;
-    wire v1810_t2 = v1809[0] ? 1'd0 : 1'd1;
-    wire v1810_t3 = v1809[1] ? 1'd0 : v1810_t2;
-    wire v1810_t4 = v1809[2] ? v1810_t3 : v1810_t1;
-    wire v1810_t5 = v1809[1] ? 1'd1 : v1810_t2;
-    wire v1810_t6 = v1809[1] ? v1810_t2 : v1810_t0;
-    wire v1810_t7 = v1809[2] ? v1810_t6 : v1810_t5;
-    wire v1810_t8 = v1809[3] ? v1810_t7 : v1810_t4;
-    wire v1810_t9 = v1809[1] ? 1'd1 : 1'd0;
-    wire v1810_t10 = v1809[2] ? v1810_t0 : v1810_t9;
-    wire v1810_t11 = v1809[1] ? 1'd0 : v1810_t0;
-    wire v1810_t12 = v1809[2] ? v1810_t11 : v1810_t9;
-    wire v1810_t13 = v1809[3] ? v1810_t12 : v1810_t10;
-    wire v1810_t14 = v1809[4] ? v1810_t13 : v1810_t8;
-    wire v1810_t15 = v1809[2] ? v1810_t0 : 1'd0;
-    wire v1810_t16 = v1809[1] ? v1810_t2 : 1'd1;
-    wire v1810_t17 = v1809[2] ? v1810_t16 : v1810_t2;
-    wire v1810_t18 = v1809[3] ? v1810_t17 : v1810_t15;
-    wire v1810_t19 = v1809[1] ? v1810_t2 : 1'd0;
-    wire v1810_t20 = v1809[2] ? v1810_t0 : v1810_t19;
-    wire v1810_t21 = v1809[3] ? v1810_t20 : v1810_t15;
-    wire v1810_t22 = v1809[4] ? v1810_t21 : v1810_t18;
-    wire v1810_t23 = v1809[5] ? v1810_t22 : v1810_t14;
-    wire [0:0] v1810 = {v1810_t23};
-    wire [3:0] v1811_l = v1441; wire [0:0] v1811_u = (v1441 >>> 4) + v1808; wire [4:0] v1811 = {v1811_u, v1811_l};
-    wire [4:0] v1812_l = v1811; wire [0:0] v1812_u = (v1811 >>> 5) + v331; wire [5:0] v1812 = {v1812_u, v1812_l};
-    wire v1813_t0 = v1812[0] ? 1'd1 : 1'd0;
-    wire v1813_t1 = v1812[0] ? 1'd0 : 1'd1;
-    wire v1813_t2 = v1812[1] ? v1813_t1 : v1813_t0;
-    wire v1813_t3 = v1812[1] ? v1813_t0 : 1'd0;
-    wire v1813_t4 = v1812[2] ? v1813_t3 : v1813_t2;
-    wire v1813_t5 = v1812[3] ? 1'd0 : v1813_t4;
-    wire v1813_t6 = v1812[1] ? 1'd0 : 1'd1;
-    wire v1813_t7 = v1812[2] ? v1813_t3 : v1813_t6;
-    wire v1813_t8 = v1812[2] ? 1'd0 : v1813_t6;
-    wire v1813_t9 = v1812[3] ? v1813_t8 : v1813_t7;
-    wire v1813_t10 = v1812[4] ? v1813_t9 : v1813_t5;
-    wire v1813_t11 = v1812[1] ? v1813_t0 : 1'd1;
-    wire v1813_t12 = v1812[2] ? 1'd1 : v1813_t11;
-    wire v1813_t13 = v1812[2] ? v1813_t6 : v1813_t0;
-    wire v1813_t14 = v1812[3] ? v1813_t13 : v1813_t12;
-    wire v1813_t15 = v1812[2] ? v1813_t11 : v1813_t0;
-    wire v1813_t16 = v1812[1] ? 1'd0 : v1813_t0;
-    wire v1813_t17 = v1812[2] ? v1813_t16 : v1813_t0;
-    wire v1813_t18 = v1812[3] ? v1813_t17 : v1813_t15;
-    wire v1813_t19 = v1812[4] ? v1813_t18 : v1813_t14;
-    wire v1813_t20 = v1812[5] ? v1813_t19 : v1813_t10;
-    wire [0:0] v1813 = {v1813_t20};
-    wire [2:0] v1814_l = v755; wire [0:0] v1814_u = (v755 >>> 3) + v1808; wire [3:0] v1814 = {v1814_u, v1814_l};
-    wire [1:0] v1815_l = v1188; wire [0:0] v1815_u = (v1188 >>> 2) + v1808; wire [2:0] v1815 = {v1815_u, v1815_l};
-    wire [2:0] v1816_l = v1815; wire [0:0] v1816_u = (v1815 >>> 3) + v99; wire [3:0] v1816 = {v1816_u, v1816_l};
-    wire [0:0] v1817_l = v789; wire [0:0] v1817_u = (v789 >>> 1) + v1808; wire [1:0] v1817 = {v1817_u, v1817_l};
-    wire [1:0] v1818_l = v1817; wire [0:0] v1818_u = (v1817 >>> 2) + v1023; wire [2:0] v1818 = {v1818_u, v1818_l};
-    wire [2:0] v1819_l = v1818; wire [0:0] v1819_u = (v1818 >>> 3) + v748; wire [3:0] v1819 = {v1819_u, v1819_l};
-    wire [3:0] v1820_l = v1819; wire [0:0] v1820_u = (v1819 >>> 4) + v662; wire [4:0] v1820 = {v1820_u, v1820_l};
-    wire [4:0] v1821_l = v1820; wire [0:0] v1821_u = (v1820 >>> 5) + v694; wire [5:0] v1821 = {v1821_u, v1821_l};
-    wire v1822_t0 = v1821[0] ? 1'd1 : 1'd0;
-    wire v1822_t1 = v1821[1] ? v1822_t0 : 1'd0;
-    wire v1822_t2 = v1821[0] ? 1'd0 : 1'd1;
-    wire v1822_t3 = v1821[2] ? v1822_t2 : v1822_t1;
-    wire v1822_t4 = v1821[1] ? 1'd1 : v1822_t2;
-    wire v1822_t5 = v1821[1] ? v1822_t2 : 1'd1;
-    wire v1822_t6 = v1821[2] ? v1822_t5 : v1822_t4;
-    wire v1822_t7 = v1821[3] ? v1822_t6 : v1822_t3;
-    wire v1822_t8 = v1821[1] ? 1'd1 : 1'd0;
-    wire v1822_t9 = v1821[2] ? v1822_t2 : v1822_t8;
-    wire v1822_t10 = v1821[1] ? v1822_t0 : v1822_t2;
-    wire v1822_t11 = v1821[2] ? v1822_t0 : v1822_t10;
-    wire v1822_t12 = v1821[3] ? v1822_t11 : v1822_t9;
-    wire v1822_t13 = v1821[4] ? v1822_t12 : v1822_t7;
-    wire v1822_t14 = v1821[1] ? 1'd0 : v1822_t0;
-    wire v1822_t15 = v1821[2] ? 1'd1 : v1822_t14;
-    wire v1822_t16 = v1821[1] ? v1822_t0 : 1'd1;
-    wire v1822_t17 = v1821[2] ? v1822_t8 : v1822_t16;
-    wire v1822_t18 = v1821[3] ? v1822_t17 : v1822_t15;
-    wire v1822_t19 = v1821[2] ? v1822_t0 : v1822_t16;
-    wire v1822_t20 = v1821[2] ? v1822_t10 : 1'd1;
-    wire v1822_t21 = v1821[3] ? v1822_t20 : v1822_t19;
-    wire v1822_t22 = v1821[4] ? v1822_t21 : v1822_t18;
-    wire v1822_t23 = v1821[5] ? v1822_t22 : v1822_t13;
-    wire [0:0] v1822 = {v1822_t23};
-    wire [3:0] v1823_l = v1679; wire [0:0] v1823_u = (v1679 >>> 4) + v1822; wire [4:0] v1823 = {v1823_u, v1823_l};
-    reg [4:0] v1823_1; always @(posedge clk) v1823_1 <= v1823;
-    reg [4:0] v1823_2; always @(posedge clk) v1823_2 <= v1823_1;
-    wire v1824_t0 = v1823_2[0] ? 1'd1 : 1'd0;
-    wire v1824_t1 = v1823_2[0] ? 1'd0 : 1'd1;
-    wire v1824_t2 = v1823_2[1] ? v1824_t1 : v1824_t0;
-    wire v1824_t3 = v1823_2[1] ? v1824_t0 : v1824_t1;
-    wire v1824_t4 = v1823_2[2] ? v1824_t3 : v1824_t2;
-    wire v1824_t5 = v1823_2[2] ? v1824_t2 : v1824_t3;
-    wire v1824_t6 = v1823_2[3] ? v1824_t5 : v1824_t4;
-    wire v1824_t7 = v1823_2[3] ? v1824_t4 : v1824_t5;
-    wire v1824_t8 = v1823_2[4] ? v1824_t7 : v1824_t6;
-    wire v1824_t9 = v1823_2[1] ? v1824_t0 : 1'd0;
-    wire v1824_t10 = v1823_2[1] ? 1'd1 : v1824_t0;
-    wire v1824_t11 = v1823_2[2] ? v1824_t10 : v1824_t9;
-    wire v1824_t12 = v1823_2[1] ? v1824_t1 : 1'd1;
-    wire v1824_t13 = v1823_2[2] ? v1824_t12 : v1824_t10;
-    wire v1824_t14 = v1823_2[3] ? v1824_t13 : v1824_t11;
-    wire v1824_t15 = v1823_2[1] ? 1'd0 : v1824_t1;
-    wire v1824_t16 = v1823_2[2] ? v1824_t15 : v1824_t12;
-    wire v1824_t17 = v1823_2[3] ? v1824_t16 : v1824_t13;
-    wire v1824_t18 = v1823_2[4] ? v1824_t17 : v1824_t14;
-    wire v1824_t19 = v1823_2[2] ? v1824_t9 : 1'd0;
-    wire v1824_t20 = v1823_2[3] ? v1824_t19 : 1'd0;
-    wire v1824_t21 = v1823_2[3] ? v1824_t11 : v1824_t19;
-    wire v1824_t22 = v1823_2[4] ? v1824_t21 : v1824_t20;
-    wire [2:0] v1824 = {v1824_t22, v1824_t18, v1824_t8};
-    wire [0:0] v1825_l = v130; wire [0:0] v1825_u = (v130 >>> 1) + v1808; wire [1:0] v1825 = {v1825_u, v1825_l};
-    wire [1:0] v1826_l = v1825; wire [0:0] v1826_u = (v1825 >>> 2) + v438; wire [2:0] v1826 = {v1826_u, v1826_l};
-    wire [2:0] v1827_l = v1826; wire [0:0] v1827_u = (v1826 >>> 3) + v941; wire [3:0] v1827 = {v1827_u, v1827_l};
-    wire [3:0] v1828_l = v1827; wire [0:0] v1828_u = (v1827 >>> 4) + v93; wire [4:0] v1828 = {v1828_u, v1828_l};
-    wire [4:0] v1829_l = v1828; wire [0:0] v1829_u = (v1828 >>> 5) + v30; wire [5:0] v1829 = {v1829_u, v1829_l};
-    wire v1830_t0 = v1829[1] ? 1'd0 : 1'd1;
-    wire v1830_t1 = v1829[2] ? v1830_t0 : 1'd0;
-    wire v1830_t2 = v1829[0] ? 1'd1 : 1'd0;
-    wire v1830_t3 = v1829[1] ? 1'd1 : v1830_t2;
-    wire v1830_t4 = v1829[2] ? 1'd1 : v1830_t3;
-    wire v1830_t5 = v1829[3] ? v1830_t4 : v1830_t1;
-    wire v1830_t6 = v1829[1] ? v1830_t2 : 1'd1;
-    wire v1830_t7 = v1829[2] ? v1830_t6 : 1'd0;
-    wire v1830_t8 = v1829[0] ? 1'd0 : 1'd1;
-    wire v1830_t9 = v1829[1] ? 1'd0 : v1830_t8;
-    wire v1830_t10 = v1829[1] ? 1'd1 : 1'd0;
-    wire v1830_t11 = v1829[2] ? v1830_t10 : v1830_t9;
-    wire v1830_t12 = v1829[3] ? v1830_t11 : v1830_t7;
-    wire v1830_t13 = v1829[4] ? v1830_t12 : v1830_t5;
-    wire v1830_t14 = v1829[1] ? v1830_t2 : v1830_t8;
-    wire v1830_t15 = v1829[1] ? v1830_t8 : 1'd0;
-    wire v1830_t16 = v1829[2] ? v1830_t15 : v1830_t14;
-    wire v1830_t17 = v1829[2] ? v1830_t15 : v1830_t10;
-    wire v1830_t18 = v1829[3] ? v1830_t17 : v1830_t16;
-    wire v1830_t19 = v1829[1] ? v1830_t8 : v1830_t2;
-    wire v1830_t20 = v1829[1] ? 1'd1 : v1830_t8;
-    wire v1830_t21 = v1829[2] ? v1830_t20 : v1830_t19;
-    wire v1830_t22 = v1829[2] ? 1'd0 : v1830_t20;
-    wire v1830_t23 = v1829[3] ? v1830_t22 : v1830_t21;
-    wire v1830_t24 = v1829[4] ? v1830_t23 : v1830_t18;
-    wire v1830_t25 = v1829[5] ? v1830_t24 : v1830_t13;
-    wire [0:0] v1830 = {v1830_t25};
-    wire [0:0] v1831_l = v1293; wire [0:0] v1831_u = (v1293 >>> 1) + v1808; wire [1:0] v1831 = {v1831_u, v1831_l};
-    wire [1:0] v1832_l = v1831; wire [0:0] v1832_u = (v1831 >>> 2) + v405; wire [2:0] v1832 = {v1832_u, v1832_l};
-    wire [2:0] v1833_l = v1832; wire [0:0] v1833_u = (v1832 >>> 3) + v365; wire [3:0] v1833 = {v1833_u, v1833_l};
-    wire [3:0] v1834_l = v1833; wire [0:0] v1834_u = (v1833 >>> 4) + v331; wire [4:0] v1834 = {v1834_u, v1834_l};
-    wire [4:0] v1835_l = v1834; wire [0:0] v1835_u = (v1834 >>> 5) + v75; wire [5:0] v1835 = {v1835_u, v1835_l};
-    wire v1836_t0 = v1835[0] ? 1'd0 : 1'd1;
-    wire v1836_t1 = v1835[1] ? 1'd1 : 1'd0;
-    wire v1836_t2 = v1835[0] ? 1'd1 : 1'd0;
-    wire v1836_t3 = v1835[1] ? 1'd1 : v1836_t2;
-    wire v1836_t4 = v1835[2] ? v1836_t3 : v1836_t1;
-    wire v1836_t5 = v1835[3] ? v1836_t4 : v1836_t0;
-    wire v1836_t6 = v1835[1] ? v1836_t2 : 1'd1;
-    wire v1836_t7 = v1835[2] ? v1836_t6 : 1'd1;
-    wire v1836_t8 = v1835[2] ? v1836_t0 : 1'd0;
-    wire v1836_t9 = v1835[3] ? v1836_t8 : v1836_t7;
-    wire v1836_t10 = v1835[4] ? v1836_t9 : v1836_t5;
-    wire v1836_t11 = v1835[1] ? 1'd0 : 1'd1;
-    wire v1836_t12 = v1835[1] ? v1836_t0 : 1'd1;
-    wire v1836_t13 = v1835[2] ? v1836_t12 : v1836_t11;
-    wire v1836_t14 = v1835[1] ? v1836_t0 : 1'd0;
-    wire v1836_t15 = v1835[2] ? v1836_t0 : v1836_t14;
-    wire v1836_t16 = v1835[3] ? v1836_t15 : v1836_t13;
-    wire v1836_t17 = v1835[1] ? 1'd1 : v1836_t0;
-    wire v1836_t18 = v1835[2] ? v1836_t17 : v1836_t11;
-    wire v1836_t19 = v1835[2] ? v1836_t0 : v1836_t11;
-    wire v1836_t20 = v1835[3] ? v1836_t19 : v1836_t18;
-    wire v1836_t21 = v1835[4] ? v1836_t20 : v1836_t16;
-    wire v1836_t22 = v1835[5] ? v1836_t21 : v1836_t10;
-    wire [0:0] v1836 = {v1836_t22};
-    wire [0:0] v1837_l = v1090; wire [0:0] v1837_u = (v1090 >>> 1) + v1808; wire [1:0] v1837 = {v1837_u, v1837_l};
-    wire [1:0] v1838_l = v1837; wire [0:0] v1838_u = (v1837 >>> 2) + v75; wire [2:0] v1838 = {v1838_u, v1838_l};
-    wire [2:0] v1839_l = v1838; wire [0:0] v1839_u = (v1838 >>> 3) + v99; wire [3:0] v1839 = {v1839_u, v1839_l};
-    wire [0:0] v1840_l = v96; wire [0:0] v1840_u = (v96 >>> 1) + v1808; wire [1:0] v1840 = {v1840_u, v1840_l};
-    wire v1841_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1841_t1 = v1686[1] ? 1'd1 : v1841_t0;
-    wire v1841_t2 = v1686[2] ? v1841_t1 : 1'd0;
-    wire v1841_t3 = v1686[3] ? v1841_t2 : 1'd0;
-    wire v1841_t4 = v1686[4] ? 1'd1 : v1841_t3;
-    wire [0:0] v1841 = {v1841_t4};
-    wire [4:0] v1842_l = v1428; wire [0:0] v1842_u = (v1428 >>> 5) + v1841; wire [5:0] v1842 = {v1842_u, v1842_l};
-    wire v1843_t0 = v1842[0] ? 1'd0 : 1'd1;
-    wire v1843_t1 = v1842[0] ? 1'd1 : 1'd0;
-    wire v1843_t2 = v1842[1] ? v1843_t1 : v1843_t0;
-    wire v1843_t3 = v1842[1] ? 1'd1 : v1843_t0;
-    wire v1843_t4 = v1842[2] ? v1843_t3 : v1843_t2;
-    wire v1843_t5 = v1842[3] ? v1843_t2 : v1843_t4;
-    wire v1843_t6 = v1842[1] ? 1'd1 : v1843_t1;
-    wire v1843_t7 = v1842[1] ? 1'd0 : v1843_t0;
-    wire v1843_t8 = v1842[2] ? v1843_t7 : v1843_t6;
-    wire v1843_t9 = v1842[1] ? 1'd0 : v1843_t1;
-    wire v1843_t10 = v1842[1] ? 1'd1 : 1'd0;
-    wire v1843_t11 = v1842[2] ? v1843_t10 : v1843_t9;
-    wire v1843_t12 = v1842[3] ? v1843_t11 : v1843_t8;
-    wire v1843_t13 = v1842[4] ? v1843_t12 : v1843_t5;
-    wire v1843_t14 = v1842[2] ? v1843_t9 : 1'd0;
-    wire v1843_t15 = v1842[1] ? v1843_t1 : 1'd0;
-    wire v1843_t16 = v1842[2] ? v1843_t6 : v1843_t15;
-    wire v1843_t17 = v1842[3] ? v1843_t16 : v1843_t14;
-    wire v1843_t18 = v1842[1] ? v1843_t0 : 1'd1;
-    wire v1843_t19 = v1842[2] ? 1'd0 : v1843_t18;
-    wire v1843_t20 = v1842[3] ? 1'd0 : v1843_t19;
-    wire v1843_t21 = v1842[4] ? v1843_t20 : v1843_t17;
-    wire v1843_t22 = v1842[5] ? v1843_t21 : v1843_t13;
-    wire [0:0] v1843 = {v1843_t22};
-    wire [4:0] v1844_l = v971; wire [0:0] v1844_u = (v971 >>> 5) + v1841; wire [5:0] v1844 = {v1844_u, v1844_l};
-    wire v1845_t0 = v1844[0] ? 1'd1 : 1'd0;
-    wire v1845_t1 = v1844[1] ? v1845_t0 : 1'd0;
-    wire v1845_t2 = v1844[2] ? v1845_t1 : v1845_t0;
-    wire v1845_t3 = v1844[0] ? 1'd0 : 1'd1;
-    wire v1845_t4 = v1844[1] ? v1845_t3 : 1'd1;
-    wire v1845_t5 = v1844[1] ? v1845_t3 : 1'd0;
-    wire v1845_t6 = v1844[2] ? v1845_t5 : v1845_t4;
-    wire v1845_t7 = v1844[3] ? v1845_t6 : v1845_t2;
-    wire v1845_t8 = v1844[1] ? 1'd0 : v1845_t3;
-    wire v1845_t9 = v1844[2] ? v1845_t8 : v1845_t1;
-    wire v1845_t10 = v1844[1] ? 1'd0 : v1845_t0;
-    wire v1845_t11 = v1844[2] ? v1845_t5 : v1845_t10;
-    wire v1845_t12 = v1844[3] ? v1845_t11 : v1845_t9;
-    wire v1845_t13 = v1844[4] ? v1845_t12 : v1845_t7;
-    wire v1845_t14 = v1844[1] ? 1'd1 : v1845_t0;
-    wire v1845_t15 = v1844[2] ? v1845_t4 : v1845_t14;
-    wire v1845_t16 = v1844[1] ? 1'd1 : 1'd0;
-    wire v1845_t17 = v1844[2] ? v1845_t16 : v1845_t0;
-    wire v1845_t18 = v1844[3] ? v1845_t17 : v1845_t15;
-    wire v1845_t19 = v1844[1] ? v1845_t0 : 1'd1;
-    wire v1845_t20 = v1844[2] ? v1845_t4 : v1845_t19;
-    wire v1845_t21 = v1844[2] ? v1845_t16 : 1'd1;
-    wire v1845_t22 = v1844[3] ? v1845_t21 : v1845_t20;
-    wire v1845_t23 = v1844[4] ? v1845_t22 : v1845_t18;
-    wire v1845_t24 = v1844[5] ? v1845_t23 : v1845_t13;
-    wire [0:0] v1845 = {v1845_t24};
-    wire [3:0] v1846_l = v501; wire [0:0] v1846_u = (v501 >>> 4) + v1841; wire [4:0] v1846 = {v1846_u, v1846_l};
-    wire [4:0] v1847_l = v1846; wire [0:0] v1847_u = (v1846 >>> 5) + v3; wire [5:0] v1847 = {v1847_u, v1847_l};
-    wire v1848_t0 = v1847[2] ? 1'd1 : 1'd0;
-    wire v1848_t1 = v1847[1] ? 1'd0 : 1'd1;
-    wire v1848_t2 = v1847[3] ? v1848_t1 : v1848_t0;
-    wire v1848_t3 = v1847[0] ? 1'd0 : 1'd1;
-    wire v1848_t4 = v1847[1] ? v1848_t3 : 1'd0;
-    wire v1848_t5 = v1847[0] ? 1'd1 : 1'd0;
-    wire v1848_t6 = v1847[1] ? 1'd1 : v1848_t5;
-    wire v1848_t7 = v1847[2] ? v1848_t6 : v1848_t4;
-    wire v1848_t8 = v1847[1] ? 1'd1 : v1848_t3;
-    wire v1848_t9 = v1847[1] ? v1848_t5 : 1'd0;
-    wire v1848_t10 = v1847[2] ? v1848_t9 : v1848_t8;
-    wire v1848_t11 = v1847[3] ? v1848_t10 : v1848_t7;
-    wire v1848_t12 = v1847[4] ? v1848_t11 : v1848_t2;
-    wire v1848_t13 = v1847[1] ? 1'd0 : v1848_t5;
-    wire v1848_t14 = v1847[2] ? v1848_t8 : v1848_t13;
-    wire v1848_t15 = v1847[2] ? 1'd0 : v1848_t1;
-    wire v1848_t16 = v1847[3] ? v1848_t15 : v1848_t14;
-    wire v1848_t17 = v1847[1] ? 1'd1 : 1'd0;
-    wire v1848_t18 = v1847[2] ? v1848_t17 : v1848_t13;
-    wire v1848_t19 = v1847[3] ? v1848_t15 : v1848_t18;
-    wire v1848_t20 = v1847[4] ? v1848_t19 : v1848_t16;
-    wire v1848_t21 = v1847[5] ? v1848_t20 : v1848_t12;
-    wire [0:0] v1848 = {v1848_t21};
-    wire [0:0] v1849_l = v1848; wire [0:0] v1849_u = (v1848 >>> 1) + v1248; wire [1:0] v1849 = {v1849_u, v1849_l};
-    wire [1:0] v1850_l = v1849; wire [0:0] v1850_u = (v1849 >>> 2) + v887; wire [2:0] v1850 = {v1850_u, v1850_l};
-    wire [2:0] v1851_l = v1850; wire [0:0] v1851_u = (v1850 >>> 3) + v1512; wire [3:0] v1851 = {v1851_u, v1851_l};
-    wire [2:0] v1852_l = v657; wire [0:0] v1852_u = (v657 >>> 3) + v1841; wire [3:0] v1852 = {v1852_u, v1852_l};
-    wire [3:0] v1853_l = v1852; wire [0:0] v1853_u = (v1852 >>> 4) + v103; wire [4:0] v1853 = {v1853_u, v1853_l};
-    wire [4:0] v1854_l = v1853; wire [0:0] v1854_u = (v1853 >>> 5) + v103; wire [5:0] v1854 = {v1854_u, v1854_l};
-    wire v1855_t0 = v1854[0] ? 1'd1 : 1'd0;
-    wire v1855_t1 = v1854[1] ? v1855_t0 : 1'd1;
-    wire v1855_t2 = v1854[2] ? v1855_t1 : 1'd0;
-    wire v1855_t3 = v1854[0] ? 1'd0 : 1'd1;
-    wire v1855_t4 = v1854[1] ? 1'd0 : v1855_t3;
-    wire v1855_t5 = v1854[2] ? v1855_t4 : v1855_t3;
-    wire v1855_t6 = v1854[3] ? v1855_t5 : v1855_t2;
-    wire v1855_t7 = v1854[1] ? 1'd1 : v1855_t0;
-    wire v1855_t8 = v1854[2] ? v1855_t4 : v1855_t7;
-    wire v1855_t9 = v1854[1] ? 1'd0 : 1'd1;
-    wire v1855_t10 = v1854[2] ? v1855_t4 : v1855_t9;
-    wire v1855_t11 = v1854[3] ? v1855_t10 : v1855_t8;
-    wire v1855_t12 = v1854[4] ? v1855_t11 : v1855_t6;
-    wire v1855_t13 = v1854[2] ? v1855_t1 : v1855_t4;
-    wire v1855_t14 = v1854[3] ? v1855_t13 : v1855_t1;
-    wire v1855_t15 = v1854[1] ? 1'd0 : v1855_t0;
-    wire v1855_t16 = v1854[2] ? v1855_t4 : v1855_t15;
-    wire v1855_t17 = v1854[1] ? v1855_t0 : 1'd0;
-    wire v1855_t18 = v1854[3] ? v1855_t17 : v1855_t16;
-    wire v1855_t19 = v1854[4] ? v1855_t18 : v1855_t14;
-    wire v1855_t20 = v1854[5] ? v1855_t19 : v1855_t12;
-    wire [0:0] v1855 = {v1855_t20};
-    wire [1:0] v1856_l = v343; wire [0:0] v1856_u = (v343 >>> 2) + v1841; wire [2:0] v1856 = {v1856_u, v1856_l};
-    wire [2:0] v1857_l = v1856; wire [0:0] v1857_u = (v1856 >>> 3) + v30; wire [3:0] v1857 = {v1857_u, v1857_l};
-    wire [3:0] v1858_l = v1857; wire [0:0] v1858_u = (v1857 >>> 4) + v98; wire [4:0] v1858 = {v1858_u, v1858_l};
-    wire [4:0] v1859_l = v1858; wire [0:0] v1859_u = (v1858 >>> 5) + v1530; wire [5:0] v1859 = {v1859_u, v1859_l};
-    wire v1860_t0 = v1859[0] ? 1'd1 : 1'd0;
-    wire v1860_t1 = v1859[1] ? 1'd1 : v1860_t0;
-    wire v1860_t2 = v1859[1] ? v1860_t0 : 1'd0;
-    wire v1860_t3 = v1859[2] ? v1860_t2 : v1860_t1;
-    wire v1860_t4 = v1859[0] ? 1'd0 : 1'd1;
-    wire v1860_t5 = v1859[1] ? v1860_t4 : 1'd0;
-    wire v1860_t6 = v1859[2] ? 1'd1 : v1860_t5;
-    wire v1860_t7 = v1859[3] ? v1860_t6 : v1860_t3;
-    wire v1860_t8 = v1859[2] ? v1860_t5 : v1860_t1;
-    wire v1860_t9 = v1859[1] ? v1860_t4 : v1860_t0;
-    wire v1860_t10 = v1859[3] ? v1860_t9 : v1860_t8;
-    wire v1860_t11 = v1859[4] ? v1860_t10 : v1860_t7;
-    wire v1860_t12 = v1859[1] ? 1'd0 : v1860_t4;
-    wire v1860_t13 = v1859[1] ? 1'd0 : v1860_t0;
-    wire v1860_t14 = v1859[2] ? v1860_t13 : v1860_t9;
-    wire v1860_t15 = v1859[3] ? v1860_t14 : v1860_t12;
-    wire v1860_t16 = v1859[2] ? v1860_t5 : v1860_t9;
-    wire v1860_t17 = v1859[3] ? v1860_t16 : v1860_t5;
-    wire v1860_t18 = v1859[4] ? v1860_t17 : v1860_t15;
-    wire v1860_t19 = v1859[5] ? v1860_t18 : v1860_t11;
-    wire [0:0] v1860 = {v1860_t19};
-    wire [1:0] v1861_l = v1440; wire [0:0] v1861_u = (v1440 >>> 2) + v1860; wire [2:0] v1861 = {v1861_u, v1861_l};
-    wire [1:0] v1862_l = v1413; wire [0:0] v1862_u = (v1413 >>> 2) + v1841; wire [2:0] v1862 = {v1862_u, v1862_l};
-    wire [2:0] v1863_l = v1862; wire [0:0] v1863_u = (v1862 >>> 3) + v201; wire [3:0] v1863 = {v1863_u, v1863_l};
-    wire [3:0] v1864_l = v1863; wire [0:0] v1864_u = (v1863 >>> 4) + v1483; wire [4:0] v1864 = {v1864_u, v1864_l};
-    wire [0:0] v1865_l = v365; wire [0:0] v1865_u = (v365 >>> 1) + v1841; wire [1:0] v1865 = {v1865_u, v1865_l};
-    wire [1:0] v1866_l = v1865; wire [0:0] v1866_u = (v1865 >>> 2) + v507; wire [2:0] v1866 = {v1866_u, v1866_l};
-    wire [2:0] v1867_l = v1866; wire [0:0] v1867_u = (v1866 >>> 3) + v507; wire [3:0] v1867 = {v1867_u, v1867_l};
-    wire [3:0] v1868_l = v1867; wire [0:0] v1868_u = (v1867 >>> 4) + v79; wire [4:0] v1868 = {v1868_u, v1868_l};
-    wire [4:0] v1869_l = v1868; wire [0:0] v1869_u = (v1868 >>> 5) + v350; wire [5:0] v1869 = {v1869_u, v1869_l};
-    wire v1870_t0 = v1869[0] ? 1'd0 : 1'd1;
-    wire v1870_t1 = v1869[0] ? 1'd1 : 1'd0;
-    wire v1870_t2 = v1869[1] ? v1870_t1 : v1870_t0;
-    wire v1870_t3 = v1869[1] ? 1'd0 : v1870_t0;
-    wire v1870_t4 = v1869[2] ? v1870_t3 : v1870_t2;
-    wire v1870_t5 = v1869[1] ? 1'd0 : v1870_t1;
-    wire v1870_t6 = v1869[1] ? v1870_t1 : 1'd1;
-    wire v1870_t7 = v1869[2] ? v1870_t6 : v1870_t5;
-    wire v1870_t8 = v1869[3] ? v1870_t7 : v1870_t4;
-    wire v1870_t9 = v1869[1] ? v1870_t0 : 1'd1;
-    wire v1870_t10 = v1869[2] ? v1870_t9 : v1870_t2;
-    wire v1870_t11 = v1869[3] ? v1870_t6 : v1870_t10;
-    wire v1870_t12 = v1869[4] ? v1870_t11 : v1870_t8;
-    wire v1870_t13 = v1869[2] ? v1870_t5 : v1870_t1;
-    wire v1870_t14 = v1869[2] ? v1870_t9 : 1'd1;
-    wire v1870_t15 = v1869[3] ? v1870_t14 : v1870_t13;
-    wire v1870_t16 = v1869[1] ? 1'd1 : v1870_t1;
-    wire v1870_t17 = v1869[2] ? v1870_t16 : v1870_t3;
-    wire v1870_t18 = v1869[1] ? 1'd0 : 1'd1;
-    wire v1870_t19 = v1869[1] ? v1870_t0 : v1870_t1;
-    wire v1870_t20 = v1869[2] ? v1870_t19 : v1870_t18;
-    wire v1870_t21 = v1869[3] ? v1870_t20 : v1870_t17;
-    wire v1870_t22 = v1869[4] ? v1870_t21 : v1870_t15;
-    wire v1870_t23 = v1869[5] ? v1870_t22 : v1870_t12;
-    wire [0:0] v1870 = {v1870_t23};
-    wire [0:0] v1871_l = v1403; wire [0:0] v1871_u = (v1403 >>> 1) + v1841; wire [1:0] v1871 = {v1871_u, v1871_l};
-    wire [1:0] v1872_l = v1871; wire [0:0] v1872_u = (v1871 >>> 2) + v1841; wire [2:0] v1872 = {v1872_u, v1872_l};
-    wire [2:0] v1873_l = v1872; wire [0:0] v1873_u = (v1872 >>> 3) + v383; wire [3:0] v1873 = {v1873_u, v1873_l};
-    wire [3:0] v1874_l = v1873; wire [0:0] v1874_u = (v1873 >>> 4) + v879; wire [4:0] v1874 = {v1874_u, v1874_l};
-    wire [4:0] v1875_l = v1874; wire [0:0] v1875_u = (v1874 >>> 5) + v235; wire [5:0] v1875 = {v1875_u, v1875_l};
-    wire v1876_t0 = v1875[0] ? 1'd0 : 1'd1;
-    wire v1876_t1 = v1875[0] ? 1'd1 : 1'd0;
-    wire v1876_t2 = v1875[1] ? v1876_t1 : 1'd1;
-    wire v1876_t3 = v1875[2] ? v1876_t2 : 1'd1;
-    wire v1876_t4 = v1875[3] ? v1876_t3 : v1876_t0;
-    wire v1876_t5 = v1875[1] ? 1'd0 : v1876_t0;
-    wire v1876_t6 = v1875[1] ? 1'd1 : 1'd0;
-    wire v1876_t7 = v1875[2] ? v1876_t2 : v1876_t6;
-    wire v1876_t8 = v1875[3] ? v1876_t7 : v1876_t5;
-    wire v1876_t9 = v1875[4] ? v1876_t8 : v1876_t4;
-    wire v1876_t10 = v1875[2] ? 1'd1 : 1'd0;
-    wire v1876_t11 = v1875[1] ? v1876_t0 : 1'd1;
-    wire v1876_t12 = v1875[2] ? v1876_t11 : 1'd0;
-    wire v1876_t13 = v1875[3] ? v1876_t12 : v1876_t10;
-    wire v1876_t14 = v1875[1] ? v1876_t0 : 1'd0;
-    wire v1876_t15 = v1875[2] ? v1876_t14 : 1'd0;
-    wire v1876_t16 = v1875[3] ? v1876_t15 : v1876_t1;
-    wire v1876_t17 = v1875[4] ? v1876_t16 : v1876_t13;
-    wire v1876_t18 = v1875[5] ? v1876_t17 : v1876_t9;
-    wire [0:0] v1876 = {v1876_t18};
-    wire [0:0] v1877_l = v708; wire [0:0] v1877_u = (v708 >>> 1) + v1841; wire [1:0] v1877 = {v1877_u, v1877_l};
-    wire [1:0] v1878_l = v1877; wire [0:0] v1878_u = (v1877 >>> 2) + v93; wire [2:0] v1878 = {v1878_u, v1878_l};
-    wire [2:0] v1879_l = v1878; wire [0:0] v1879_u = (v1878 >>> 3) + v838; wire [3:0] v1879 = {v1879_u, v1879_l};
-    wire [0:0] v1880_l = v1841; wire [0:0] v1880_u = (v1841 >>> 1) + v1841; wire [1:0] v1880 = {v1880_u, v1880_l};
-    wire [0:0] v1881_l = v1581; wire [0:0] v1881_u = (v1581 >>> 1) + v1841; wire [1:0] v1881 = {v1881_u, v1881_l};
-    wire [1:0] v1882_l = v1881; wire [0:0] v1882_u = (v1881 >>> 2) + v653; wire [2:0] v1882 = {v1882_u, v1882_l};
-    wire [0:0] v1883_l = v450; wire [0:0] v1883_u = (v450 >>> 1) + v1841; wire [1:0] v1883 = {v1883_u, v1883_l};
-    wire [1:0] v1884_l = v1883; wire [0:0] v1884_u = (v1883 >>> 2) + v587; wire [2:0] v1884 = {v1884_u, v1884_l};
-    wire [2:0] v1885_l = v1884; wire [0:0] v1885_u = (v1884 >>> 3) + v1436; wire [3:0] v1885 = {v1885_u, v1885_l};
-    wire [3:0] v1886_l = v1885; wire [0:0] v1886_u = (v1885 >>> 4) + v1077; wire [4:0] v1886 = {v1886_u, v1886_l};
-    wire [4:0] v1887_l = v1886; wire [0:0] v1887_u = (v1886 >>> 5) + v11; wire [5:0] v1887 = {v1887_u, v1887_l};
-    wire v1888_t0 = v1887[0] ? 1'd1 : 1'd0;
-    wire v1888_t1 = v1887[1] ? v1888_t0 : 1'd0;
-    wire v1888_t2 = v1887[0] ? 1'd0 : 1'd1;
-    wire v1888_t3 = v1887[2] ? v1888_t2 : v1888_t1;
-    wire v1888_t4 = v1887[2] ? v1888_t2 : 1'd0;
-    wire v1888_t5 = v1887[3] ? v1888_t4 : v1888_t3;
-    wire v1888_t6 = v1887[1] ? 1'd1 : v1888_t2;
-    wire v1888_t7 = v1887[2] ? v1888_t6 : 1'd0;
-    wire v1888_t8 = v1887[3] ? v1888_t3 : v1888_t7;
-    wire v1888_t9 = v1887[4] ? v1888_t8 : v1888_t5;
-    wire v1888_t10 = v1887[1] ? v1888_t2 : 1'd1;
-    wire v1888_t11 = v1887[1] ? 1'd0 : v1888_t0;
-    wire v1888_t12 = v1887[2] ? v1888_t11 : v1888_t10;
-    wire v1888_t13 = v1887[1] ? 1'd0 : v1888_t2;
-    wire v1888_t14 = v1887[2] ? 1'd0 : v1888_t13;
-    wire v1888_t15 = v1887[3] ? v1888_t14 : v1888_t12;
-    wire v1888_t16 = v1887[2] ? v1888_t10 : v1888_t0;
-    wire v1888_t17 = v1887[1] ? 1'd1 : 1'd0;
-    wire v1888_t18 = v1887[2] ? v1888_t2 : v1888_t17;
-    wire v1888_t19 = v1887[3] ? v1888_t18 : v1888_t16;
-    wire v1888_t20 = v1887[4] ? v1888_t19 : v1888_t15;
-    wire v1888_t21 = v1887[5] ? v1888_t20 : v1888_t9;
-    wire [0:0] v1888 = {v1888_t21};
-    wire [2:0] v1889_l = v1861; wire [0:0] v1889_u = (v1861 >>> 3) + v1888; wire [3:0] v1889 = {v1889_u, v1889_l};
-    wire [0:0] v1890_l = v507; wire [0:0] v1890_u = (v507 >>> 1) + v1841; wire [1:0] v1890 = {v1890_u, v1890_l};
-    wire [1:0] v1891_l = v1890; wire [0:0] v1891_u = (v1890 >>> 2) + v103; wire [2:0] v1891 = {v1891_u, v1891_l};
-    wire [2:0] v1892_l = v1891; wire [0:0] v1892_u = (v1891 >>> 3) + v1841; wire [3:0] v1892 = {v1892_u, v1892_l};
-    wire [3:0] v1893_l = v1892; wire [0:0] v1893_u = (v1892 >>> 4) + v103; wire [4:0] v1893 = {v1893_u, v1893_l};
-    wire [0:0] v1894_l = v438; wire [0:0] v1894_u = (v438 >>> 1) + v1841; wire [1:0] v1894 = {v1894_u, v1894_l};
-    wire [1:0] v1895_l = v1894; wire [0:0] v1895_u = (v1894 >>> 2) + v1358; wire [2:0] v1895 = {v1895_u, v1895_l};
-    wire [2:0] v1896_l = v1895; wire [0:0] v1896_u = (v1895 >>> 3) + v450; wire [3:0] v1896 = {v1896_u, v1896_l};
-    wire [3:0] v1897_l = v1896; wire [0:0] v1897_u = (v1896 >>> 4) + v981; wire [4:0] v1897 = {v1897_u, v1897_l};
-    wire [4:0] v1898_l = v1897; wire [0:0] v1898_u = (v1897 >>> 5) + v96; wire [5:0] v1898 = {v1898_u, v1898_l};
-    wire v1899_t0 = v1898[1] ? 1'd1 : 1'd0;
-    wire v1899_t1 = v1898[0] ? 1'd0 : 1'd1;
-    wire v1899_t2 = v1898[1] ? v1899_t1 : 1'd0;
-    wire v1899_t3 = v1898[2] ? v1899_t2 : v1899_t0;
-    wire v1899_t4 = v1898[1] ? 1'd0 : v1899_t1;
-    wire v1899_t5 = v1898[2] ? v1899_t1 : v1899_t4;
-    wire v1899_t6 = v1898[3] ? v1899_t5 : v1899_t3;
-    wire v1899_t7 = v1898[3] ? v1899_t1 : 1'd0;
-    wire v1899_t8 = v1898[4] ? v1899_t7 : v1899_t6;
-    wire v1899_t9 = v1898[0] ? 1'd1 : 1'd0;
-    wire v1899_t10 = v1898[1] ? v1899_t9 : 1'd0;
-    wire v1899_t11 = v1898[2] ? v1899_t1 : v1899_t10;
-    wire v1899_t12 = v1898[2] ? v1899_t4 : 1'd0;
-    wire v1899_t13 = v1898[3] ? v1899_t12 : v1899_t11;
-    wire v1899_t14 = v1898[1] ? 1'd0 : v1899_t9;
-    wire v1899_t15 = v1898[2] ? v1899_t14 : 1'd0;
-    wire v1899_t16 = v1898[1] ? v1899_t9 : v1899_t1;
-    wire v1899_t17 = v1898[2] ? 1'd0 : v1899_t16;
-    wire v1899_t18 = v1898[3] ? v1899_t17 : v1899_t15;
-    wire v1899_t19 = v1898[4] ? v1899_t18 : v1899_t13;
-    wire v1899_t20 = v1898[5] ? v1899_t19 : v1899_t8;
-    wire [0:0] v1899 = {v1899_t20};
-    wire v1900_t0 = v1686[0] ? 1'd1 : 1'd0;
-    wire v1900_t1 = v1686[1] ? v1900_t0 : 1'd0;
-    wire v1900_t2 = v1686[2] ? 1'd1 : v1900_t1;
-    wire v1900_t3 = v1686[3] ? v1900_t2 : 1'd0;
-    wire v1900_t4 = v1686[4] ? 1'd1 : v1900_t3;
-    wire [0:0] v1900 = {v1900_t4};
-    wire [4:0] v1901_l = v1893; wire [0:0] v1901_u = (v1893 >>> 5) + v1900; wire [5:0] v1901 = {v1901_u, v1901_l};
-    wire v1902_t0 = v1901[1] ? 1'd0 : 1'd1;
-    wire v1902_t1 = v1901[0] ? 1'd1 : 1'd0;
-    wire v1902_t2 = v1901[1] ? 1'd0 : v1902_t1;
-    wire v1902_t3 = v1901[1] ? v1902_t1 : 1'd1;
-    wire v1902_t4 = v1901[2] ? v1902_t3 : v1902_t2;
-    wire v1902_t5 = v1901[3] ? v1902_t4 : v1902_t0;
-    wire v1902_t6 = v1901[0] ? 1'd0 : 1'd1;
-    wire v1902_t7 = v1901[1] ? v1902_t1 : v1902_t6;
-    wire v1902_t8 = v1901[1] ? 1'd0 : v1902_t6;
-    wire v1902_t9 = v1901[2] ? v1902_t8 : v1902_t7;
-    wire v1902_t10 = v1901[2] ? v1902_t3 : v1902_t0;
-    wire v1902_t11 = v1901[3] ? v1902_t10 : v1902_t9;
-    wire v1902_t12 = v1901[4] ? v1902_t11 : v1902_t5;
-    wire v1902_t13 = v1901[2] ? 1'd1 : v1902_t0;
-    wire v1902_t14 = v1901[1] ? v1902_t6 : 1'd0;
-    wire v1902_t15 = v1901[1] ? v1902_t6 : 1'd1;
-    wire v1902_t16 = v1901[2] ? v1902_t15 : v1902_t14;
-    wire v1902_t17 = v1901[3] ? v1902_t16 : v1902_t13;
-    wire v1902_t18 = v1901[2] ? 1'd0 : v1902_t6;
-    wire v1902_t19 = v1901[1] ? v1902_t6 : v1902_t1;
-    wire v1902_t20 = v1901[2] ? 1'd0 : v1902_t19;
-    wire v1902_t21 = v1901[3] ? v1902_t20 : v1902_t18;
-    wire v1902_t22 = v1901[4] ? v1902_t21 : v1902_t17;
-    wire v1902_t23 = v1901[5] ? v1902_t22 : v1902_t12;
-    wire [0:0] v1902 = {v1902_t23};
-    wire [0:0] v1903_l = v1902; wire [0:0] v1903_u = (v1902 >>> 1) + v520; wire [1:0] v1903 = {v1903_u, v1903_l};
-    wire [4:0] v1904_l = v1730; wire [0:0] v1904_u = (v1730 >>> 5) + v1900; wire [5:0] v1904 = {v1904_u, v1904_l};
-    wire v1905_t0 = v1904[1] ? 1'd1 : 1'd0;
-    wire v1905_t1 = v1904[0] ? 1'd0 : 1'd1;
-    wire v1905_t2 = v1904[1] ? 1'd1 : v1905_t1;
-    wire v1905_t3 = v1904[3] ? v1905_t2 : v1905_t0;
-    wire v1905_t4 = v1904[1] ? v1905_t1 : 1'd1;
-    wire v1905_t5 = v1904[2] ? v1905_t2 : v1905_t4;
-    wire v1905_t6 = v1904[3] ? v1905_t5 : 1'd0;
-    wire v1905_t7 = v1904[4] ? v1905_t6 : v1905_t3;
-    wire v1905_t8 = v1904[0] ? 1'd1 : 1'd0;
-    wire v1905_t9 = v1904[1] ? 1'd0 : v1905_t8;
-    wire v1905_t10 = v1904[2] ? v1905_t9 : v1905_t8;
-    wire v1905_t11 = v1904[1] ? v1905_t8 : v1905_t1;
-    wire v1905_t12 = v1904[2] ? v1905_t11 : v1905_t0;
-    wire v1905_t13 = v1904[3] ? v1905_t12 : v1905_t10;
-    wire v1905_t14 = v1904[1] ? v1905_t1 : 1'd0;
-    wire v1905_t15 = v1904[2] ? v1905_t14 : v1905_t9;
-    wire v1905_t16 = v1904[3] ? v1905_t15 : 1'd0;
-    wire v1905_t17 = v1904[4] ? v1905_t16 : v1905_t13;
-    wire v1905_t18 = v1904[5] ? v1905_t17 : v1905_t7;
-    wire [0:0] v1905 = {v1905_t18};
-    wire [0:0] v1906_l = v1905; wire [0:0] v1906_u = (v1905 >>> 1) + v1667; wire [1:0] v1906 = {v1906_u, v1906_l};
-    wire [3:0] v1907_l = v1839; wire [0:0] v1907_u = (v1839 >>> 4) + v1900; wire [4:0] v1907 = {v1907_u, v1907_l};
-    wire [4:0] v1908_l = v1907; wire [0:0] v1908_u = (v1907 >>> 5) + v99; wire [5:0] v1908 = {v1908_u, v1908_l};
-    wire v1909_t0 = v1908[0] ? 1'd0 : 1'd1;
-    wire v1909_t1 = v1908[2] ? v1909_t0 : 1'd1;
-    wire v1909_t2 = v1908[1] ? v1909_t0 : 1'd1;
-    wire v1909_t3 = v1908[0] ? 1'd1 : 1'd0;
-    wire v1909_t4 = v1908[1] ? 1'd0 : v1909_t3;
-    wire v1909_t5 = v1908[2] ? v1909_t4 : v1909_t2;
-    wire v1909_t6 = v1908[3] ? v1909_t5 : v1909_t1;
-    wire v1909_t7 = v1908[1] ? 1'd1 : 1'd0;
-    wire v1909_t8 = v1908[2] ? 1'd0 : v1909_t7;
-    wire v1909_t9 = v1908[3] ? v1909_t8 : 1'd0;
-    wire v1909_t10 = v1908[4] ? v1909_t9 : v1909_t6;
-    wire v1909_t11 = v1908[1] ? 1'd0 : 1'd1;
-    wire v1909_t12 = v1908[1] ? 1'd1 : v1909_t3;
-    wire v1909_t13 = v1908[2] ? v1909_t12 : v1909_t11;
-    wire v1909_t14 = v1908[2] ? v1909_t4 : 1'd1;
-    wire v1909_t15 = v1908[3] ? v1909_t14 : v1909_t13;
-    wire v1909_t16 = v1908[1] ? 1'd0 : v1909_t0;
-    wire v1909_t17 = v1908[2] ? v1909_t3 : v1909_t16;
-    wire v1909_t18 = v1908[2] ? 1'd0 : 1'd1;
-    wire v1909_t19 = v1908[3] ? v1909_t18 : v1909_t17;
-    wire v1909_t20 = v1908[4] ? v1909_t19 : v1909_t15;
-    wire v1909_t21 = v1908[5] ? v1909_t20 : v1909_t10;
-    wire [0:0] v1909 = {v1909_t21};
-    wire [3:0] v1910_l = v1220; wire [0:0] v1910_u = (v1220 >>> 4) + v1900; wire [4:0] v1910 = {v1910_u, v1910_l};
-    wire [4:0] v1911_l = v1910; wire [0:0] v1911_u = (v1910 >>> 5) + v587; wire [5:0] v1911 = {v1911_u, v1911_l};
-    wire v1912_t0 = v1911[0] ? 1'd1 : 1'd0;
-    wire v1912_t1 = v1911[1] ? v1912_t0 : 1'd0;
-    wire v1912_t2 = v1911[1] ? 1'd1 : v1912_t0;
-    wire v1912_t3 = v1911[2] ? v1912_t2 : v1912_t1;
-    wire v1912_t4 = v1911[0] ? 1'd0 : 1'd1;
-    wire v1912_t5 = v1911[1] ? v1912_t0 : v1912_t4;
-    wire v1912_t6 = v1911[2] ? v1912_t5 : 1'd1;
-    wire v1912_t7 = v1911[3] ? v1912_t6 : v1912_t3;
-    wire v1912_t8 = v1911[1] ? 1'd1 : 1'd0;
-    wire v1912_t9 = v1911[2] ? v1912_t8 : v1912_t1;
-    wire v1912_t10 = v1911[1] ? v1912_t4 : 1'd0;
-    wire v1912_t11 = v1911[3] ? v1912_t10 : v1912_t9;
-    wire v1912_t12 = v1911[4] ? v1912_t11 : v1912_t7;
-    wire v1912_t13 = v1911[2] ? v1912_t1 : v1912_t2;
-    wire v1912_t14 = v1911[1] ? v1912_t4 : 1'd1;
-    wire v1912_t15 = v1911[2] ? v1912_t14 : v1912_t2;
-    wire v1912_t16 = v1911[3] ? v1912_t15 : v1912_t13;
-    wire v1912_t17 = v1911[2] ? 1'd0 : v1912_t0;
-    wire v1912_t18 = v1911[1] ? 1'd0 : v1912_t4;
-    wire v1912_t19 = v1911[2] ? v1912_t18 : v1912_t0;
-    wire v1912_t20 = v1911[3] ? v1912_t19 : v1912_t17;
-    wire v1912_t21 = v1911[4] ? v1912_t20 : v1912_t16;
-    wire v1912_t22 = v1911[5] ? v1912_t21 : v1912_t12;
-    wire [0:0] v1912 = {v1912_t22};
-    wire [2:0] v1913_l = v1767; wire [0:0] v1913_u = (v1767 >>> 3) + v1912; wire [3:0] v1913 = {v1913_u, v1913_l};
-    wire [3:0] v1914_l = v1913; wire [0:0] v1914_u = (v1913 >>> 4) + v1836; wire [4:0] v1914 = {v1914_u, v1914_l};
-    reg [4:0] v1914_1; always @(posedge clk) v1914_1 <= v1914;
-    reg [4:0] v1914_2; always @(posedge clk) v1914_2 <= v1914_1;
-    wire v1915_t0 = v1914_2[0] ? 1'd1 : 1'd0;
-    wire v1915_t1 = v1914_2[0] ? 1'd0 : 1'd1;
-    wire v1915_t2 = v1914_2[1] ? v1915_t1 : v1915_t0;
-    wire v1915_t3 = v1914_2[1] ? v1915_t0 : v1915_t1;
-    wire v1915_t4 = v1914_2[2] ? v1915_t3 : v1915_t2;
-    wire v1915_t5 = v1914_2[2] ? v1915_t2 : v1915_t3;
-    wire v1915_t6 = v1914_2[3] ? v1915_t5 : v1915_t4;
-    wire v1915_t7 = v1914_2[3] ? v1915_t4 : v1915_t5;
-    wire v1915_t8 = v1914_2[4] ? v1915_t7 : v1915_t6;
-    wire v1915_t9 = v1914_2[1] ? v1915_t0 : 1'd0;
-    wire v1915_t10 = v1914_2[1] ? 1'd1 : v1915_t0;
-    wire v1915_t11 = v1914_2[2] ? v1915_t10 : v1915_t9;
-    wire v1915_t12 = v1914_2[1] ? v1915_t1 : 1'd1;
-    wire v1915_t13 = v1914_2[2] ? v1915_t12 : v1915_t10;
-    wire v1915_t14 = v1914_2[3] ? v1915_t13 : v1915_t11;
-    wire v1915_t15 = v1914_2[1] ? 1'd0 : v1915_t1;
-    wire v1915_t16 = v1914_2[2] ? v1915_t15 : v1915_t12;
-    wire v1915_t17 = v1914_2[3] ? v1915_t16 : v1915_t13;
-    wire v1915_t18 = v1914_2[4] ? v1915_t17 : v1915_t14;
-    wire v1915_t19 = v1914_2[2] ? v1915_t9 : 1'd0;
-    wire v1915_t20 = v1914_2[3] ? v1915_t19 : 1'd0;
-    wire v1915_t21 = v1914_2[3] ? v1915_t11 : v1915_t19;
-    wire v1915_t22 = v1914_2[4] ? v1915_t21 : v1915_t20;
-    wire [2:0] v1915 = {v1915_t22, v1915_t18, v1915_t8};
-    wire [3:0] v1916_l = v1442; wire [0:0] v1916_u = (v1442 >>> 4) + v1900; wire [4:0] v1916 = {v1916_u, v1916_l};
-    wire [4:0] v1917_l = v1916; wire [0:0] v1917_u = (v1916 >>> 5) + v331; wire [5:0] v1917 = {v1917_u, v1917_l};
-    wire v1918_t0 = v1917[1] ? 1'd0 : 1'd1;
-    wire v1918_t1 = v1917[0] ? 1'd0 : 1'd1;
-    wire v1918_t2 = v1917[1] ? 1'd1 : v1918_t1;
-    wire v1918_t3 = v1917[2] ? v1918_t2 : v1918_t0;
-    wire v1918_t4 = v1917[0] ? 1'd1 : 1'd0;
-    wire v1918_t5 = v1917[1] ? 1'd1 : v1918_t4;
-    wire v1918_t6 = v1917[2] ? v1918_t5 : 1'd1;
-    wire v1918_t7 = v1917[3] ? v1918_t6 : v1918_t3;
-    wire v1918_t8 = v1917[1] ? v1918_t1 : 1'd1;
-    wire v1918_t9 = v1917[2] ? 1'd0 : v1918_t8;
-    wire v1918_t10 = v1917[1] ? 1'd0 : v1918_t1;
-    wire v1918_t11 = v1917[1] ? v1918_t4 : 1'd0;
-    wire v1918_t12 = v1917[2] ? v1918_t11 : v1918_t10;
-    wire v1918_t13 = v1917[3] ? v1918_t12 : v1918_t9;
-    wire v1918_t14 = v1917[4] ? v1918_t13 : v1918_t7;
-    wire v1918_t15 = v1917[1] ? v1918_t4 : 1'd1;
-    wire v1918_t16 = v1917[2] ? 1'd1 : v1918_t15;
-    wire v1918_t17 = v1917[1] ? v1918_t1 : v1918_t4;
-    wire v1918_t18 = v1917[2] ? v1918_t17 : v1918_t4;
-    wire v1918_t19 = v1917[3] ? v1918_t18 : v1918_t16;
-    wire v1918_t20 = v1917[2] ? v1918_t15 : v1918_t4;
-    wire v1918_t21 = v1917[1] ? v1918_t4 : v1918_t1;
-    wire v1918_t22 = v1917[2] ? v1918_t0 : v1918_t21;
-    wire v1918_t23 = v1917[3] ? v1918_t22 : v1918_t20;
-    wire v1918_t24 = v1917[4] ? v1918_t23 : v1918_t19;
-    wire v1918_t25 = v1917[5] ? v1918_t24 : v1918_t14;
-    wire [0:0] v1918 = {v1918_t25};
-    wire [2:0] v1919_l = v1672; wire [0:0] v1919_u = (v1672 >>> 3) + v1918; wire [3:0] v1919 = {v1919_u, v1919_l};
-    wire [3:0] v1920_l = v1551; wire [0:0] v1920_u = (v1551 >>> 4) + v1900; wire [4:0] v1920 = {v1920_u, v1920_l};
-    wire [4:0] v1921_l = v1920; wire [0:0] v1921_u = (v1920 >>> 5) + v1474; wire [5:0] v1921 = {v1921_u, v1921_l};
-    wire v1922_t0 = v1921[0] ? 1'd1 : 1'd0;
-    wire v1922_t1 = v1921[1] ? 1'd0 : v1922_t0;
-    wire v1922_t2 = v1921[2] ? 1'd0 : v1922_t1;
-    wire v1922_t3 = v1921[1] ? 1'd1 : v1922_t0;
-    wire v1922_t4 = v1921[2] ? 1'd1 : v1922_t3;
-    wire v1922_t5 = v1921[3] ? v1922_t4 : v1922_t2;
-    wire v1922_t6 = v1921[0] ? 1'd0 : 1'd1;
-    wire v1922_t7 = v1921[1] ? 1'd1 : v1922_t6;
-    wire v1922_t8 = v1921[2] ? v1922_t7 : 1'd1;
-    wire v1922_t9 = v1921[3] ? v1922_t8 : v1922_t6;
-    wire v1922_t10 = v1921[4] ? v1922_t9 : v1922_t5;
-    wire v1922_t11 = v1921[1] ? 1'd0 : 1'd1;
-    wire v1922_t12 = v1921[1] ? v1922_t6 : 1'd1;
-    wire v1922_t13 = v1921[2] ? v1922_t12 : v1922_t11;
-    wire v1922_t14 = v1921[1] ? v1922_t0 : v1922_t6;
-    wire v1922_t15 = v1921[2] ? v1922_t14 : 1'd0;
-    wire v1922_t16 = v1921[3] ? v1922_t15 : v1922_t13;
-    wire v1922_t17 = v1921[1] ? v1922_t0 : 1'd1;
-    wire v1922_t18 = v1921[2] ? v1922_t17 : v1922_t0;
-    wire v1922_t19 = v1921[2] ? v1922_t11 : 1'd1;
-    wire v1922_t20 = v1921[3] ? v1922_t19 : v1922_t18;
-    wire v1922_t21 = v1921[4] ? v1922_t20 : v1922_t16;
-    wire v1922_t22 = v1921[5] ? v1922_t21 : v1922_t10;
-    wire [0:0] v1922 = {v1922_t22};
-    wire [0:0] v1923_l = v1922; wire [0:0] v1923_u = (v1922 >>> 1) + v936; wire [1:0] v1923 = {v1923_u, v1923_l};
-    wire [3:0] v1924_l = v1561; wire [0:0] v1924_u = (v1561 >>> 4) + v1900; wire [4:0] v1924 = {v1924_u, v1924_l};
-    wire [4:0] v1925_l = v1924; wire [0:0] v1925_u = (v1924 >>> 5) + v331; wire [5:0] v1925 = {v1925_u, v1925_l};
-    wire v1926_t0 = v1925[0] ? 1'd1 : 1'd0;
-    wire v1926_t1 = v1925[1] ? 1'd1 : v1926_t0;
-    wire v1926_t2 = v1925[2] ? v1926_t1 : v1926_t0;
-    wire v1926_t3 = v1925[1] ? 1'd1 : 1'd0;
-    wire v1926_t4 = v1925[2] ? v1926_t3 : 1'd1;
-    wire v1926_t5 = v1925[3] ? v1926_t4 : v1926_t2;
-    wire v1926_t6 = v1925[1] ? v1926_t0 : 1'd1;
-    wire v1926_t7 = v1925[2] ? 1'd0 : v1926_t6;
-    wire v1926_t8 = v1925[0] ? 1'd0 : 1'd1;
-    wire v1926_t9 = v1925[1] ? 1'd0 : v1926_t8;
-    wire v1926_t10 = v1925[2] ? v1926_t9 : 1'd1;
-    wire v1926_t11 = v1925[3] ? v1926_t10 : v1926_t7;
-    wire v1926_t12 = v1925[4] ? v1926_t11 : v1926_t5;
-    wire v1926_t13 = v1925[1] ? 1'd0 : v1926_t0;
-    wire v1926_t14 = v1925[2] ? v1926_t13 : v1926_t0;
-    wire v1926_t15 = v1925[1] ? v1926_t8 : 1'd1;
-    wire v1926_t16 = v1925[1] ? 1'd0 : 1'd1;
-    wire v1926_t17 = v1925[2] ? v1926_t16 : v1926_t15;
-    wire v1926_t18 = v1925[3] ? v1926_t17 : v1926_t14;
-    wire v1926_t19 = v1925[2] ? v1926_t16 : v1926_t6;
-    wire v1926_t20 = v1925[2] ? v1926_t16 : 1'd1;
-    wire v1926_t21 = v1925[3] ? v1926_t20 : v1926_t19;
-    wire v1926_t22 = v1925[4] ? v1926_t21 : v1926_t18;
-    wire v1926_t23 = v1925[5] ? v1926_t22 : v1926_t12;
-    wire [0:0] v1926 = {v1926_t23};
-    wire [3:0] v1927_l = v1478; wire [0:0] v1927_u = (v1478 >>> 4) + v1900; wire [4:0] v1927 = {v1927_u, v1927_l};
-    wire [4:0] v1928_l = v1927; wire [0:0] v1928_u = (v1927 >>> 5) + v21; wire [5:0] v1928 = {v1928_u, v1928_l};
-    wire v1929_t0 = v1928[0] ? 1'd0 : 1'd1;
-    wire v1929_t1 = v1928[1] ? v1929_t0 : 1'd0;
-    wire v1929_t2 = v1928[2] ? v1929_t1 : 1'd0;
-    wire v1929_t3 = v1928[3] ? v1929_t2 : 1'd0;
-    wire v1929_t4 = v1928[1] ? v1929_t0 : 1'd1;
-    wire v1929_t5 = v1928[2] ? v1929_t0 : v1929_t4;
-    wire v1929_t6 = v1928[0] ? 1'd1 : 1'd0;
-    wire v1929_t7 = v1928[1] ? 1'd1 : v1929_t6;
-    wire v1929_t8 = v1928[3] ? v1929_t7 : v1929_t5;
-    wire v1929_t9 = v1928[4] ? v1929_t8 : v1929_t3;
-    wire v1929_t10 = v1928[1] ? 1'd0 : v1929_t0;
-    wire v1929_t11 = v1928[1] ? 1'd0 : 1'd1;
-    wire v1929_t12 = v1928[2] ? v1929_t11 : v1929_t10;
-    wire v1929_t13 = v1928[1] ? v1929_t6 : 1'd0;
-    wire v1929_t14 = v1928[2] ? 1'd1 : v1929_t13;
-    wire v1929_t15 = v1928[3] ? v1929_t14 : v1929_t12;
-    wire v1929_t16 = v1928[2] ? v1929_t7 : 1'd1;
-    wire v1929_t17 = v1928[2] ? 1'd1 : v1929_t11;
-    wire v1929_t18 = v1928[3] ? v1929_t17 : v1929_t16;
-    wire v1929_t19 = v1928[4] ? v1929_t18 : v1929_t15;
-    wire v1929_t20 = v1928[5] ? v1929_t19 : v1929_t9;
-    wire [0:0] v1929 = {v1929_t20};
-    wire [2:0] v1930_l = v296; wire [0:0] v1930_u = (v296 >>> 3) + v1900; wire [3:0] v1930 = {v1930_u, v1930_l};
-    wire [3:0] v1931_l = v1930; wire [0:0] v1931_u = (v1930 >>> 4) + v1483; wire [4:0] v1931 = {v1931_u, v1931_l};
-    wire [4:0] v1932_l = v1931; wire [0:0] v1932_u = (v1931 >>> 5) + v275; wire [5:0] v1932 = {v1932_u, v1932_l};
-    wire v1933_t0 = v1932[0] ? 1'd1 : 1'd0;
-    wire v1933_t1 = v1932[1] ? v1933_t0 : 1'd0;
-    wire v1933_t2 = v1932[1] ? 1'd1 : 1'd0;
-    wire v1933_t3 = v1932[2] ? v1933_t2 : v1933_t1;
-    wire v1933_t4 = v1932[0] ? 1'd0 : 1'd1;
-    wire v1933_t5 = v1932[1] ? 1'd0 : v1933_t4;
-    wire v1933_t6 = v1932[2] ? v1933_t5 : v1933_t0;
-    wire v1933_t7 = v1932[3] ? v1933_t6 : v1933_t3;
-    wire v1933_t8 = v1932[1] ? v1933_t0 : 1'd1;
-    wire v1933_t9 = v1932[2] ? v1933_t1 : v1933_t8;
-    wire v1933_t10 = v1932[1] ? 1'd1 : v1933_t4;
-    wire v1933_t11 = v1932[2] ? v1933_t10 : 1'd1;
-    wire v1933_t12 = v1932[3] ? v1933_t11 : v1933_t9;
-    wire v1933_t13 = v1932[4] ? v1933_t12 : v1933_t7;
-    wire v1933_t14 = v1932[2] ? v1933_t8 : v1933_t1;
-    wire v1933_t15 = v1932[1] ? v1933_t4 : v1933_t0;
-    wire v1933_t16 = v1932[1] ? 1'd0 : 1'd1;
-    wire v1933_t17 = v1932[2] ? v1933_t16 : v1933_t15;
-    wire v1933_t18 = v1932[3] ? v1933_t17 : v1933_t14;
-    wire v1933_t19 = v1932[2] ? v1933_t8 : v1933_t16;
-    wire v1933_t20 = v1932[1] ? v1933_t0 : v1933_t4;
-    wire v1933_t21 = v1932[2] ? v1933_t5 : v1933_t20;
-    wire v1933_t22 = v1932[3] ? v1933_t21 : v1933_t19;
-    wire v1933_t23 = v1932[4] ? v1933_t22 : v1933_t18;
-    wire v1933_t24 = v1932[5] ? v1933_t23 : v1933_t13;
-    wire [0:0] v1933 = {v1933_t24};
-    wire [2:0] v1934_l = v1236; wire [0:0] v1934_u = (v1236 >>> 3) + v1900; wire [3:0] v1934 = {v1934_u, v1934_l};
-    wire [3:0] v1935_l = v1934; wire [0:0] v1935_u = (v1934 >>> 4) + v103; wire [4:0] v1935 = {v1935_u, v1935_l};
-    wire [2:0] v1936_l = v578; wire [0:0] v1936_u = (v578 >>> 3) + v1900; wire [3:0] v1936 = {v1936_u, v1936_l};
-    wire [3:0] v1937_l = v1936; wire [0:0] v1937_u = (v1936 >>> 4) + v134; wire [4:0] v1937 = {v1937_u, v1937_l};
-    wire [4:0] v1938_l = v1937; wire [0:0] v1938_u = (v1937 >>> 5) + v134; wire [5:0] v1938 = {v1938_u, v1938_l};
-    wire v1939_t0 = v1938[0] ? 1'd1 : 1'd0;
-    wire v1939_t1 = v1938[1] ? 1'd1 : v1939_t0;
-    wire v1939_t2 = v1938[1] ? v1939_t0 : 1'd0;
-    wire v1939_t3 = v1938[2] ? v1939_t2 : v1939_t1;
-    wire v1939_t4 = v1938[0] ? 1'd0 : 1'd1;
-    wire v1939_t5 = v1938[1] ? v1939_t0 : v1939_t4;
-    wire v1939_t6 = v1938[2] ? v1939_t5 : 1'd0;
-    wire v1939_t7 = v1938[3] ? v1939_t6 : v1939_t3;
-    wire v1939_t8 = v1938[2] ? v1939_t2 : v1939_t0;
-    wire v1939_t9 = v1938[1] ? 1'd0 : v1939_t4;
-    wire v1939_t10 = v1938[1] ? 1'd0 : v1939_t0;
-    wire v1939_t11 = v1938[2] ? v1939_t10 : v1939_t9;
-    wire v1939_t12 = v1938[3] ? v1939_t11 : v1939_t8;
-    wire v1939_t13 = v1938[4] ? v1939_t12 : v1939_t7;
-    wire v1939_t14 = v1938[1] ? v1939_t4 : 1'd0;
-    wire v1939_t15 = v1938[2] ? v1939_t10 : v1939_t14;
-    wire v1939_t16 = v1938[1] ? v1939_t0 : 1'd1;
-    wire v1939_t17 = v1938[2] ? v1939_t2 : v1939_t16;
-    wire v1939_t18 = v1938[3] ? v1939_t17 : v1939_t15;
-    wire v1939_t19 = v1938[2] ? 1'd0 : v1939_t10;
-    wire v1939_t20 = v1938[3] ? v1939_t19 : v1939_t10;
-    wire v1939_t21 = v1938[4] ? v1939_t20 : v1939_t18;
-    wire v1939_t22 = v1938[5] ? v1939_t21 : v1939_t13;
-    wire [0:0] v1939 = {v1939_t22};
-    wire [2:0] v1940_l = v1267; wire [0:0] v1940_u = (v1267 >>> 3) + v1900; wire [3:0] v1940 = {v1940_u, v1940_l};
-    wire [3:0] v1941_l = v1940; wire [0:0] v1941_u = (v1940 >>> 4) + v98; wire [4:0] v1941 = {v1941_u, v1941_l};
-    wire [4:0] v1942_l = v1941; wire [0:0] v1942_u = (v1941 >>> 5) + v1183; wire [5:0] v1942 = {v1942_u, v1942_l};
-    wire v1943_t0 = v1942[1] ? 1'd1 : 1'd0;
-    wire v1943_t1 = v1942[2] ? v1943_t0 : 1'd1;
-    wire v1943_t2 = v1942[0] ? 1'd0 : 1'd1;
-    wire v1943_t3 = v1942[1] ? v1943_t2 : 1'd1;
-    wire v1943_t4 = v1942[1] ? 1'd0 : 1'd1;
-    wire v1943_t5 = v1942[2] ? v1943_t4 : v1943_t3;
-    wire v1943_t6 = v1942[3] ? v1943_t5 : v1943_t1;
-    wire v1943_t7 = v1942[1] ? v1943_t2 : 1'd0;
-    wire v1943_t8 = v1942[2] ? v1943_t7 : 1'd0;
-    wire v1943_t9 = v1942[0] ? 1'd1 : 1'd0;
-    wire v1943_t10 = v1942[1] ? v1943_t9 : 1'd1;
-    wire v1943_t11 = v1942[2] ? v1943_t10 : 1'd1;
-    wire v1943_t12 = v1942[3] ? v1943_t11 : v1943_t8;
-    wire v1943_t13 = v1942[4] ? v1943_t12 : v1943_t6;
-    wire v1943_t14 = v1942[1] ? 1'd1 : v1943_t2;
-    wire v1943_t15 = v1942[2] ? 1'd1 : v1943_t14;
-    wire v1943_t16 = v1942[2] ? 1'd1 : v1943_t2;
-    wire v1943_t17 = v1942[3] ? v1943_t16 : v1943_t15;
-    wire v1943_t18 = v1942[1] ? v1943_t9 : v1943_t2;
-    wire v1943_t19 = v1942[2] ? v1943_t4 : v1943_t18;
-    wire v1943_t20 = v1942[1] ? 1'd0 : v1943_t9;
-    wire v1943_t21 = v1942[1] ? 1'd0 : v1943_t2;
-    wire v1943_t22 = v1942[2] ? v1943_t21 : v1943_t20;
-    wire v1943_t23 = v1942[3] ? v1943_t22 : v1943_t19;
-    wire v1943_t24 = v1942[4] ? v1943_t23 : v1943_t17;
-    wire v1943_t25 = v1942[5] ? v1943_t24 : v1943_t13;
-    wire [0:0] v1943 = {v1943_t25};
-    wire [1:0] v1944_l = v104; wire [0:0] v1944_u = (v104 >>> 2) + v1900; wire [2:0] v1944 = {v1944_u, v1944_l};
-    wire [2:0] v1945_l = v1944; wire [0:0] v1945_u = (v1944 >>> 3) + v96; wire [3:0] v1945 = {v1945_u, v1945_l};
-    wire [3:0] v1946_l = v1945; wire [0:0] v1946_u = (v1945 >>> 4) + v481; wire [4:0] v1946 = {v1946_u, v1946_l};
-    wire [4:0] v1947_l = v1946; wire [0:0] v1947_u = (v1946 >>> 5) + v365; wire [5:0] v1947 = {v1947_u, v1947_l};
-    wire v1948_t0 = v1947[0] ? 1'd1 : 1'd0;
-    wire v1948_t1 = v1947[0] ? 1'd0 : 1'd1;
-    wire v1948_t2 = v1947[1] ? v1948_t1 : v1948_t0;
-    wire v1948_t3 = v1947[1] ? v1948_t1 : 1'd1;
-    wire v1948_t4 = v1947[2] ? v1948_t3 : v1948_t2;
-    wire v1948_t5 = v1947[1] ? 1'd0 : v1948_t1;
-    wire v1948_t6 = v1947[2] ? v1948_t1 : v1948_t5;
-    wire v1948_t7 = v1947[3] ? v1948_t6 : v1948_t4;
-    wire v1948_t8 = v1947[1] ? 1'd1 : v1948_t1;
-    wire v1948_t9 = v1947[2] ? v1948_t5 : v1948_t8;
-    wire v1948_t10 = v1947[1] ? 1'd0 : v1948_t0;
-    wire v1948_t11 = v1947[2] ? v1948_t10 : 1'd0;
-    wire v1948_t12 = v1947[3] ? v1948_t11 : v1948_t9;
-    wire v1948_t13 = v1947[4] ? v1948_t12 : v1948_t7;
-    wire v1948_t14 = v1947[3] ? v1948_t6 : v1948_t3;
-    wire v1948_t15 = v1947[1] ? v1948_t0 : 1'd0;
-    wire v1948_t16 = v1947[2] ? v1948_t15 : v1948_t5;
-    wire v1948_t17 = v1947[2] ? 1'd0 : v1948_t5;
-    wire v1948_t18 = v1947[3] ? v1948_t17 : v1948_t16;
-    wire v1948_t19 = v1947[4] ? v1948_t18 : v1948_t14;
-    wire v1948_t20 = v1947[5] ? v1948_t19 : v1948_t13;
-    wire [0:0] v1948 = {v1948_t20};
-    wire [1:0] v1949_l = v1558; wire [0:0] v1949_u = (v1558 >>> 2) + v1900; wire [2:0] v1949 = {v1949_u, v1949_l};
-    wire [2:0] v1950_l = v1949; wire [0:0] v1950_u = (v1949 >>> 3) + v1841; wire [3:0] v1950 = {v1950_u, v1950_l};
-    wire [3:0] v1951_l = v1950; wire [0:0] v1951_u = (v1950 >>> 4) + v376; wire [4:0] v1951 = {v1951_u, v1951_l};
-    wire [4:0] v1952_l = v1951; wire [0:0] v1952_u = (v1951 >>> 5) + v861; wire [5:0] v1952 = {v1952_u, v1952_l};
-    wire v1953_t0 = v1952[0] ? 1'd0 : 1'd1;
-    wire v1953_t1 = v1952[0] ? 1'd1 : 1'd0;
-    wire v1953_t2 = v1952[1] ? v1953_t1 : v1953_t0;
-    wire v1953_t3 = v1952[1] ? 1'd0 : v1953_t0;
-    wire v1953_t4 = v1952[2] ? v1953_t3 : v1953_t2;
-    wire v1953_t5 = v1952[3] ? v1953_t3 : v1953_t4;
-    wire v1953_t6 = v1952[1] ? 1'd0 : 1'd1;
-    wire v1953_t7 = v1952[2] ? v1953_t6 : 1'd1;
-    wire v1953_t8 = v1952[1] ? v1953_t0 : 1'd1;
-    wire v1953_t9 = v1952[1] ? 1'd0 : v1953_t1;
-    wire v1953_t10 = v1952[2] ? v1953_t9 : v1953_t8;
-    wire v1953_t11 = v1952[3] ? v1953_t10 : v1953_t7;
-    wire v1953_t12 = v1952[4] ? v1953_t11 : v1953_t5;
-    wire v1953_t13 = v1952[1] ? 1'd1 : v1953_t0;
-    wire v1953_t14 = v1952[2] ? 1'd1 : v1953_t13;
-    wire v1953_t15 = v1952[1] ? v1953_t0 : 1'd0;
-    wire v1953_t16 = v1952[2] ? v1953_t0 : v1953_t15;
-    wire v1953_t17 = v1952[3] ? v1953_t16 : v1953_t14;
-    wire v1953_t18 = v1952[2] ? 1'd0 : v1953_t3;
-    wire v1953_t19 = v1952[3] ? v1953_t18 : v1953_t9;
-    wire v1953_t20 = v1952[4] ? v1953_t19 : v1953_t17;
-    wire v1953_t21 = v1952[5] ? v1953_t20 : v1953_t12;
-    wire [0:0] v1953 = {v1953_t21};
-    wire [1:0] v1954_l = v1768; wire [0:0] v1954_u = (v1768 >>> 2) + v1900; wire [2:0] v1954 = {v1954_u, v1954_l};
-    wire [2:0] v1955_l = v1954; wire [0:0] v1955_u = (v1954 >>> 3) + v1581; wire [3:0] v1955 = {v1955_u, v1955_l};
-    wire [3:0] v1956_l = v1955; wire [0:0] v1956_u = (v1955 >>> 4) + v93; wire [4:0] v1956 = {v1956_u, v1956_l};
-    wire [4:0] v1957_l = v1956; wire [0:0] v1957_u = (v1956 >>> 5) + v1530; wire [5:0] v1957 = {v1957_u, v1957_l};
-    wire v1958_t0 = v1957[0] ? 1'd0 : 1'd1;
-    wire v1958_t1 = v1957[2] ? v1958_t0 : 1'd0;
-    wire v1958_t2 = v1957[0] ? 1'd1 : 1'd0;
-    wire v1958_t3 = v1957[2] ? 1'd1 : v1958_t2;
-    wire v1958_t4 = v1957[3] ? v1958_t3 : v1958_t1;
-    wire v1958_t5 = v1957[1] ? 1'd1 : 1'd0;
-    wire v1958_t6 = v1957[1] ? v1958_t2 : 1'd0;
-    wire v1958_t7 = v1957[2] ? v1958_t6 : v1958_t5;
-    wire v1958_t8 = v1957[1] ? 1'd0 : v1958_t2;
-    wire v1958_t9 = v1957[1] ? v1958_t0 : v1958_t2;
-    wire v1958_t10 = v1957[2] ? v1958_t9 : v1958_t8;
-    wire v1958_t11 = v1957[3] ? v1958_t10 : v1958_t7;
-    wire v1958_t12 = v1957[4] ? v1958_t11 : v1958_t4;
-    wire v1958_t13 = v1957[2] ? v1958_t5 : 1'd1;
-    wire v1958_t14 = v1957[1] ? 1'd1 : v1958_t2;
-    wire v1958_t15 = v1957[3] ? v1958_t14 : v1958_t13;
-    wire v1958_t16 = v1957[2] ? v1958_t9 : v1958_t0;
-    wire v1958_t17 = v1957[2] ? v1958_t2 : v1958_t5;
-    wire v1958_t18 = v1957[3] ? v1958_t17 : v1958_t16;
-    wire v1958_t19 = v1957[4] ? v1958_t18 : v1958_t15;
-    wire v1958_t20 = v1957[5] ? v1958_t19 : v1958_t12;
-    wire [0:0] v1958 = {v1958_t20};
-    wire [1:0] v1959_l = v506; wire [0:0] v1959_u = (v506 >>> 2) + v1900; wire [2:0] v1959 = {v1959_u, v1959_l};
-    wire [2:0] v1960_l = v1959; wire [0:0] v1960_u = (v1959 >>> 3) + v481; wire [3:0] v1960 = {v1960_u, v1960_l};
-    wire [3:0] v1961_l = v1960; wire [0:0] v1961_u = (v1960 >>> 4) + v438; wire [4:0] v1961 = {v1961_u, v1961_l};
-    wire [4:0] v1962_l = v1961; wire [0:0] v1962_u = (v1961 >>> 5) + v507; wire [5:0] v1962 = {v1962_u, v1962_l};
-    wire v1963_t0 = v1962[0] ? 1'd1 : 1'd0;
-    wire v1963_t1 = v1962[1] ? 1'd1 : v1963_t0;
-    wire v1963_t2 = v1962[0] ? 1'd0 : 1'd1;
-    wire v1963_t3 = v1962[1] ? v1963_t2 : v1963_t0;
-    wire v1963_t4 = v1962[2] ? v1963_t3 : v1963_t1;
-    wire v1963_t5 = v1962[1] ? v1963_t0 : 1'd1;
-    wire v1963_t6 = v1962[2] ? v1963_t3 : v1963_t5;
-    wire v1963_t7 = v1962[3] ? v1963_t6 : v1963_t4;
-    wire v1963_t8 = v1962[1] ? 1'd1 : 1'd0;
-    wire v1963_t9 = v1962[2] ? v1963_t8 : v1963_t3;
-    wire v1963_t10 = v1962[1] ? 1'd0 : v1963_t0;
-    wire v1963_t11 = v1962[1] ? 1'd0 : v1963_t2;
-    wire v1963_t12 = v1962[2] ? v1963_t11 : v1963_t10;
-    wire v1963_t13 = v1962[3] ? v1963_t12 : v1963_t9;
-    wire v1963_t14 = v1962[4] ? v1963_t13 : v1963_t7;
-    wire v1963_t15 = v1962[1] ? v1963_t0 : 1'd0;
-    wire v1963_t16 = v1962[2] ? 1'd1 : v1963_t15;
-    wire v1963_t17 = v1962[3] ? v1963_t16 : v1963_t4;
-    wire v1963_t18 = v1962[2] ? 1'd1 : v1963_t1;
-    wire v1963_t19 = v1962[1] ? 1'd0 : 1'd1;
-    wire v1963_t20 = v1962[2] ? 1'd0 : v1963_t19;
-    wire v1963_t21 = v1962[3] ? v1963_t20 : v1963_t18;
-    wire v1963_t22 = v1962[4] ? v1963_t21 : v1963_t17;
-    wire v1963_t23 = v1962[5] ? v1963_t22 : v1963_t14;
-    wire [0:0] v1963 = {v1963_t23};
-    wire [1:0] v1964_l = v1704; wire [0:0] v1964_u = (v1704 >>> 2) + v1963; wire [2:0] v1964 = {v1964_u, v1964_l};
-    wire [2:0] v1965_l = v1964; wire [0:0] v1965_u = (v1964 >>> 3) + v1948; wire [3:0] v1965 = {v1965_u, v1965_l};
-    wire [3:0] v1966_l = v1965; wire [0:0] v1966_u = (v1965 >>> 4) + v864; wire [4:0] v1966 = {v1966_u, v1966_l};
-    reg [4:0] v1966_1; always @(posedge clk) v1966_1 <= v1966;
-    wire v1967_t0 = v1966_1[0] ? 1'd1 : 1'd0;
-    wire v1967_t1 = v1966_1[0] ? 1'd0 : 1'd1;
-    wire v1967_t2 = v1966_1[1] ? v1967_t1 : v1967_t0;
-    wire v1967_t3 = v1966_1[1] ? v1967_t0 : v1967_t1;
-    wire v1967_t4 = v1966_1[2] ? v1967_t3 : v1967_t2;
-    wire v1967_t5 = v1966_1[2] ? v1967_t2 : v1967_t3;
-    wire v1967_t6 = v1966_1[3] ? v1967_t5 : v1967_t4;
-    wire v1967_t7 = v1966_1[3] ? v1967_t4 : v1967_t5;
-    wire v1967_t8 = v1966_1[4] ? v1967_t7 : v1967_t6;
-    wire v1967_t9 = v1966_1[1] ? v1967_t0 : 1'd0;
-    wire v1967_t10 = v1966_1[1] ? 1'd1 : v1967_t0;
-    wire v1967_t11 = v1966_1[2] ? v1967_t10 : v1967_t9;
-    wire v1967_t12 = v1966_1[1] ? v1967_t1 : 1'd1;
-    wire v1967_t13 = v1966_1[2] ? v1967_t12 : v1967_t10;
-    wire v1967_t14 = v1966_1[3] ? v1967_t13 : v1967_t11;
-    wire v1967_t15 = v1966_1[1] ? 1'd0 : v1967_t1;
-    wire v1967_t16 = v1966_1[2] ? v1967_t15 : v1967_t12;
-    wire v1967_t17 = v1966_1[3] ? v1967_t16 : v1967_t13;
-    wire v1967_t18 = v1966_1[4] ? v1967_t17 : v1967_t14;
-    wire v1967_t19 = v1966_1[2] ? v1967_t9 : 1'd0;
-    wire v1967_t20 = v1966_1[3] ? v1967_t19 : 1'd0;
-    wire v1967_t21 = v1966_1[3] ? v1967_t11 : v1967_t19;
-    wire v1967_t22 = v1966_1[4] ? v1967_t21 : v1967_t20;
-    wire [2:0] v1967 = {v1967_t22, v1967_t18, v1967_t8};
-    wire [0:0] v1968_l = v177; wire [0:0] v1968_u = (v177 >>> 1) + v1900; wire [1:0] v1968 = {v1968_u, v1968_l};
-    wire [1:0] v1969_l = v1968; wire [0:0] v1969_u = (v1968 >>> 2) + v897; wire [2:0] v1969 = {v1969_u, v1969_l};
-    wire [2:0] v1970_l = v1969; wire [0:0] v1970_u = (v1969 >>> 3) + v481; wire [3:0] v1970 = {v1970_u, v1970_l};
-    wire [3:0] v1971_l = v1970; wire [0:0] v1971_u = (v1970 >>> 4) + v481; wire [4:0] v1971 = {v1971_u, v1971_l};
-    wire [4:0] v1972_l = v1971; wire [0:0] v1972_u = (v1971 >>> 5) + v507; wire [5:0] v1972 = {v1972_u, v1972_l};
-    wire v1973_t0 = v1972[0] ? 1'd1 : 1'd0;
-    wire v1973_t1 = v1972[2] ? 1'd0 : v1973_t0;
-    wire v1973_t2 = v1972[1] ? 1'd1 : v1973_t0;
-    wire v1973_t3 = v1972[1] ? v1973_t0 : 1'd1;
-    wire v1973_t4 = v1972[2] ? v1973_t3 : v1973_t2;
-    wire v1973_t5 = v1972[3] ? v1973_t4 : v1973_t1;
-    wire v1973_t6 = v1972[0] ? 1'd0 : 1'd1;
-    wire v1973_t7 = v1972[1] ? v1973_t6 : v1973_t0;
-    wire v1973_t8 = v1972[1] ? 1'd0 : v1973_t6;
-    wire v1973_t9 = v1972[2] ? v1973_t8 : v1973_t7;
-    wire v1973_t10 = v1972[1] ? 1'd0 : v1973_t0;
-    wire v1973_t11 = v1972[3] ? v1973_t10 : v1973_t9;
-    wire v1973_t12 = v1972[4] ? v1973_t11 : v1973_t5;
-    wire v1973_t13 = v1972[2] ? 1'd0 : 1'd1;
-    wire v1973_t14 = v1972[1] ? v1973_t6 : 1'd0;
-    wire v1973_t15 = v1972[1] ? 1'd0 : 1'd1;
-    wire v1973_t16 = v1972[2] ? v1973_t15 : v1973_t14;
-    wire v1973_t17 = v1972[3] ? v1973_t16 : v1973_t13;
-    wire v1973_t18 = v1972[2] ? 1'd1 : v1973_t3;
-    wire v1973_t19 = v1972[1] ? v1973_t0 : 1'd0;
-    wire v1973_t20 = v1972[2] ? v1973_t14 : v1973_t19;
-    wire v1973_t21 = v1972[3] ? v1973_t20 : v1973_t18;
-    wire v1973_t22 = v1972[4] ? v1973_t21 : v1973_t17;
-    wire v1973_t23 = v1972[5] ? v1973_t22 : v1973_t12;
-    wire [0:0] v1973 = {v1973_t23};
-    wire [0:0] v1974_l = v1973; wire [0:0] v1974_u = (v1973 >>> 1) + v1843; wire [1:0] v1974 = {v1974_u, v1974_l};
-    wire [1:0] v1975_l = v1974; wire [0:0] v1975_u = (v1974 >>> 2) + v1341; wire [2:0] v1975 = {v1975_u, v1975_l};
-    wire [0:0] v1976_l = v746; wire [0:0] v1976_u = (v746 >>> 1) + v1900; wire [1:0] v1976 = {v1976_u, v1976_l};
-    wire [1:0] v1977_l = v1976; wire [0:0] v1977_u = (v1976 >>> 2) + v1530; wire [2:0] v1977 = {v1977_u, v1977_l};
-    wire [2:0] v1978_l = v1977; wire [0:0] v1978_u = (v1977 >>> 3) + v1581; wire [3:0] v1978 = {v1978_u, v1978_l};
-    wire [0:0] v1979_l = v1900; wire [0:0] v1979_u = (v1900 >>> 1) + v1026; wire [1:0] v1979 = {v1979_u, v1979_l};
-    wire [0:0] v1980_l = v365; wire [0:0] v1980_u = (v365 >>> 1) + v1900; wire [1:0] v1980 = {v1980_u, v1980_l};
-    wire [0:0] v1981_l = v331; wire [0:0] v1981_u = (v331 >>> 1) + v1900; wire [1:0] v1981 = {v1981_u, v1981_l};
-    wire [1:0] v1982_l = v1981; wire [0:0] v1982_u = (v1981 >>> 2) + v99; wire [2:0] v1982 = {v1982_u, v1982_l};
-    wire [2:0] v1983_l = v1982; wire [0:0] v1983_u = (v1982 >>> 3) + v365; wire [3:0] v1983 = {v1983_u, v1983_l};
-    wire [0:0] v1984_l = v1900; wire [0:0] v1984_u = (v1900 >>> 1) + v1808; wire [1:0] v1984 = {v1984_u, v1984_l};
-    wire [1:0] v1985_l = v1984; wire [0:0] v1985_u = (v1984 >>> 2) + v481; wire [2:0] v1985 = {v1985_u, v1985_l};
-    wire [2:0] v1986_l = v1985; wire [0:0] v1986_u = (v1985 >>> 3) + v103; wire [3:0] v1986 = {v1986_u, v1986_l};
-    wire [0:0] v1987_l = v1900; wire [0:0] v1987_u = (v1900 >>> 1) + v481; wire [1:0] v1987 = {v1987_u, v1987_l};
-    wire [1:0] v1988_l = v1987; wire [0:0] v1988_u = (v1987 >>> 2) + v481; wire [2:0] v1988 = {v1988_u, v1988_l};
-    wire [2:0] v1989_l = v1988; wire [0:0] v1989_u = (v1988 >>> 3) + v450; wire [3:0] v1989 = {v1989_u, v1989_l};
-    wire [3:0] v1990_l = v1989; wire [0:0] v1990_u = (v1989 >>> 4) + v268; wire [4:0] v1990 = {v1990_u, v1990_l};
-    wire [4:0] v1991_l = v1990; wire [0:0] v1991_u = (v1990 >>> 5) + v81; wire [5:0] v1991 = {v1991_u, v1991_l};
-    wire v1992_t0 = v1991[0] ? 1'd1 : 1'd0;
-    wire v1992_t1 = v1991[1] ? v1992_t0 : 1'd1;
-    wire v1992_t2 = v1991[1] ? 1'd1 : v1992_t0;
-    wire v1992_t3 = v1991[2] ? v1992_t2 : v1992_t1;
-    wire v1992_t4 = v1991[0] ? 1'd0 : 1'd1;
-    wire v1992_t5 = v1991[1] ? 1'd0 : v1992_t4;
-    wire v1992_t6 = v1991[2] ? v1992_t4 : v1992_t5;
-    wire v1992_t7 = v1991[3] ? v1992_t6 : v1992_t3;
-    wire v1992_t8 = v1991[1] ? 1'd1 : 1'd0;
-    wire v1992_t9 = v1991[1] ? v1992_t0 : v1992_t4;
-    wire v1992_t10 = v1991[2] ? v1992_t9 : v1992_t8;
-    wire v1992_t11 = v1991[1] ? 1'd1 : v1992_t4;
-    wire v1992_t12 = v1991[1] ? 1'd0 : v1992_t0;
-    wire v1992_t13 = v1991[2] ? v1992_t12 : v1992_t11;
-    wire v1992_t14 = v1991[3] ? v1992_t13 : v1992_t10;
-    wire v1992_t15 = v1991[4] ? v1992_t14 : v1992_t7;
-    wire v1992_t16 = v1991[2] ? v1992_t5 : v1992_t4;
-    wire v1992_t17 = v1991[1] ? v1992_t4 : 1'd0;
-    wire v1992_t18 = v1991[2] ? v1992_t8 : v1992_t17;
-    wire v1992_t19 = v1991[1] ? 1'd0 : 1'd1;
-    wire v1992_t20 = v1991[2] ? v1992_t19 : 1'd1;
-    wire v1992_t21 = v1991[3] ? v1992_t20 : v1992_t18;
-    wire v1992_t22 = v1991[4] ? v1992_t21 : v1992_t16;
-    wire v1992_t23 = v1991[5] ? v1992_t22 : v1992_t15;
-    wire [0:0] v1992 = {v1992_t23};
-    wire [0:0] v1993_l = v98; wire [0:0] v1993_u = (v98 >>> 1) + v1900; wire [1:0] v1993 = {v1993_u, v1993_l};
-    wire [1:0] v1994_l = v1993; wire [0:0] v1994_u = (v1993 >>> 2) + v46; wire [2:0] v1994 = {v1994_u, v1994_l};
-    wire [2:0] v1995_l = v1994; wire [0:0] v1995_u = (v1994 >>> 3) + v225; wire [3:0] v1995 = {v1995_u, v1995_l};
-    wire [3:0] v1996_l = v1995; wire [0:0] v1996_u = (v1995 >>> 4) + v365; wire [4:0] v1996 = {v1996_u, v1996_l};
-    wire [4:0] v1997_l = v1996; wire [0:0] v1997_u = (v1996 >>> 5) + v331; wire [5:0] v1997 = {v1997_u, v1997_l};
-    wire v1998_t0 = v1997[1] ? 1'd0 : 1'd1;
-    wire v1998_t1 = v1997[0] ? 1'd0 : 1'd1;
-    wire v1998_t2 = v1997[1] ? v1998_t1 : 1'd0;
-    wire v1998_t3 = v1997[2] ? v1998_t2 : v1998_t0;
-    wire v1998_t4 = v1997[1] ? 1'd0 : v1998_t1;
-    wire v1998_t5 = v1997[0] ? 1'd1 : 1'd0;
-    wire v1998_t6 = v1997[1] ? 1'd0 : v1998_t5;
-    wire v1998_t7 = v1997[2] ? v1998_t6 : v1998_t4;
-    wire v1998_t8 = v1997[3] ? v1998_t7 : v1998_t3;
-    wire v1998_t9 = v1997[1] ? v1998_t1 : v1998_t5;
-    wire v1998_t10 = v1997[2] ? v1998_t9 : v1998_t4;
-    wire v1998_t11 = v1997[4] ? v1998_t10 : v1998_t8;
-    wire v1998_t12 = v1997[1] ? 1'd1 : v1998_t5;
-    wire v1998_t13 = v1997[1] ? v1998_t5 : 1'd1;
-    wire v1998_t14 = v1997[2] ? v1998_t13 : v1998_t12;
-    wire v1998_t15 = v1997[1] ? v1998_t5 : v1998_t1;
-    wire v1998_t16 = v1997[2] ? v1998_t13 : v1998_t15;
-    wire v1998_t17 = v1997[3] ? v1998_t16 : v1998_t14;
-    wire v1998_t18 = v1997[2] ? 1'd0 : v1998_t4;
-    wire v1998_t19 = v1997[2] ? v1998_t0 : v1998_t6;
-    wire v1998_t20 = v1997[3] ? v1998_t19 : v1998_t18;
-    wire v1998_t21 = v1997[4] ? v1998_t20 : v1998_t17;
-    wire v1998_t22 = v1997[5] ? v1998_t21 : v1998_t11;
-    wire [0:0] v1998 = {v1998_t22};
-    wire [0:0] v1999_l = v1900; wire [0:0] v1999_u = (v1900 >>> 1) + v1900; wire [1:0] v1999 = {v1999_u, v1999_l};
-    wire [1:0] v2000_l = v1999; wire [0:0] v2000_u = (v1999 >>> 2) + v103; wire [2:0] v2000 = {v2000_u, v2000_l};
-    wire [2:0] v2001_l = v2000; wire [0:0] v2001_u = (v2000 >>> 3) + v904; wire [3:0] v2001 = {v2001_u, v2001_l};
-    wire [3:0] v2002_l = v2001; wire [0:0] v2002_u = (v2001 >>> 4) + v103; wire [4:0] v2002 = {v2002_u, v2002_l};
-    wire [4:0] v2003_l = v2002; wire [0:0] v2003_u = (v2002 >>> 5) + v507; wire [5:0] v2003 = {v2003_u, v2003_l};
-    wire v2004_t0 = v2003[0] ? 1'd0 : 1'd1;
-    wire v2004_t1 = v2003[1] ? 1'd0 : v2004_t0;
-    wire v2004_t2 = v2003[0] ? 1'd1 : 1'd0;
-    wire v2004_t3 = v2003[2] ? v2004_t2 : v2004_t1;
-    wire v2004_t4 = v2003[1] ? 1'd0 : 1'd1;
-    wire v2004_t5 = v2003[1] ? 1'd1 : 1'd0;
-    wire v2004_t6 = v2003[2] ? v2004_t5 : v2004_t4;
-    wire v2004_t7 = v2003[3] ? v2004_t6 : v2004_t3;
-    wire v2004_t8 = v2003[1] ? v2004_t0 : 1'd0;
-    wire v2004_t9 = v2003[2] ? v2004_t1 : v2004_t8;
-    wire v2004_t10 = v2003[3] ? v2004_t9 : v2004_t0;
-    wire v2004_t11 = v2003[4] ? v2004_t10 : v2004_t7;
-    wire v2004_t12 = v2003[2] ? v2004_t0 : v2004_t1;
-    wire v2004_t13 = v2003[3] ? v2004_t12 : 1'd1;
-    wire v2004_t14 = v2003[2] ? 1'd0 : v2004_t8;
-    wire v2004_t15 = v2003[1] ? 1'd0 : v2004_t2;
-    wire v2004_t16 = v2003[2] ? v2004_t15 : v2004_t2;
-    wire v2004_t17 = v2003[3] ? v2004_t16 : v2004_t14;
-    wire v2004_t18 = v2003[4] ? v2004_t17 : v2004_t13;
-    wire v2004_t19 = v2003[5] ? v2004_t18 : v2004_t11;
-    wire [0:0] v2004 = {v2004_t19};
-    wire [0:0] v2005_l = v507; wire [0:0] v2005_u = (v507 >>> 1) + v1900; wire [1:0] v2005 = {v2005_u, v2005_l};
-    wire [1:0] v2006_l = v2005; wire [0:0] v2006_u = (v2005 >>> 2) + v17; wire [2:0] v2006 = {v2006_u, v2006_l};
-    wire [2:0] v2007_l = v2006; wire [0:0] v2007_u = (v2006 >>> 3) + v17; wire [3:0] v2007 = {v2007_u, v2007_l};
-    wire [3:0] v2008_l = v2007; wire [0:0] v2008_u = (v2007 >>> 4) + v587; wire [4:0] v2008 = {v2008_u, v2008_l};
-    wire [4:0] v2009_l = v2008; wire [0:0] v2009_u = (v2008 >>> 5) + v1183; wire [5:0] v2009 = {v2009_u, v2009_l};
-    wire v2010_t0 = v2009[1] ? 1'd0 : 1'd1;
-    wire v2010_t1 = v2009[0] ? 1'd1 : 1'd0;
-    wire v2010_t2 = v2009[2] ? v2010_t1 : v2010_t0;
-    wire v2010_t3 = v2009[2] ? 1'd0 : v2010_t1;
-    wire v2010_t4 = v2009[3] ? v2010_t3 : v2010_t2;
-    wire v2010_t5 = v2009[2] ? v2010_t0 : v2010_t1;
-    wire v2010_t6 = v2009[2] ? 1'd0 : v2010_t0;
-    wire v2010_t7 = v2009[3] ? v2010_t6 : v2010_t5;
-    wire v2010_t8 = v2009[4] ? v2010_t7 : v2010_t4;
-    wire v2010_t9 = v2009[1] ? 1'd0 : v2010_t1;
-    wire v2010_t10 = v2009[2] ? v2010_t9 : v2010_t0;
-    wire v2010_t11 = v2009[0] ? 1'd0 : 1'd1;
-    wire v2010_t12 = v2009[1] ? v2010_t1 : v2010_t11;
-    wire v2010_t13 = v2009[1] ? v2010_t11 : 1'd0;
-    wire v2010_t14 = v2009[2] ? v2010_t13 : v2010_t12;
-    wire v2010_t15 = v2009[3] ? v2010_t14 : v2010_t10;
-    wire v2010_t16 = v2009[2] ? v2010_t12 : v2010_t9;
-    wire v2010_t17 = v2009[1] ? 1'd1 : 1'd0;
-    wire v2010_t18 = v2009[1] ? 1'd1 : v2010_t11;
-    wire v2010_t19 = v2009[2] ? v2010_t18 : v2010_t17;
-    wire v2010_t20 = v2009[3] ? v2010_t19 : v2010_t16;
-    wire v2010_t21 = v2009[4] ? v2010_t20 : v2010_t15;
-    wire v2010_t22 = v2009[5] ? v2010_t21 : v2010_t8;
-    wire [0:0] v2010 = {v2010_t22};
-    wire [0:0] v2011_l = v88; wire [0:0] v2011_u = (v88 >>> 1) + v1900; wire [1:0] v2011 = {v2011_u, v2011_l};
-    wire [1:0] v2012_l = v2011; wire [0:0] v2012_u = (v2011 >>> 2) + v99; wire [2:0] v2012 = {v2012_u, v2012_l};
-    wire [2:0] v2013_l = v2012; wire [0:0] v2013_u = (v2012 >>> 3) + v587; wire [3:0] v2013 = {v2013_u, v2013_l};
-    wire [3:0] v2014_l = v2013; wire [0:0] v2014_u = (v2013 >>> 4) + v22; wire [4:0] v2014 = {v2014_u, v2014_l};
-    wire [4:0] v2015_l = v2014; wire [0:0] v2015_u = (v2014 >>> 5) + v507; wire [5:0] v2015 = {v2015_u, v2015_l};
-    wire v2016_t0 = v2015[0] ? 1'd1 : 1'd0;
-    wire v2016_t1 = v2015[1] ? v2016_t0 : 1'd0;
-    wire v2016_t2 = v2015[2] ? 1'd0 : v2016_t1;
-    wire v2016_t3 = v2015[1] ? v2016_t0 : 1'd1;
-    wire v2016_t4 = v2015[2] ? v2016_t3 : v2016_t1;
-    wire v2016_t5 = v2015[3] ? v2016_t4 : v2016_t2;
-    wire v2016_t6 = v2015[0] ? 1'd0 : 1'd1;
-    wire v2016_t7 = v2015[1] ? v2016_t6 : 1'd0;
-    wire v2016_t8 = v2015[1] ? 1'd0 : 1'd1;
-    wire v2016_t9 = v2015[2] ? v2016_t8 : v2016_t7;
-    wire v2016_t10 = v2015[3] ? v2016_t3 : v2016_t9;
-    wire v2016_t11 = v2015[4] ? v2016_t10 : v2016_t5;
-    wire v2016_t12 = v2015[1] ? 1'd1 : 1'd0;
-    wire v2016_t13 = v2015[2] ? 1'd0 : v2016_t12;
-    wire v2016_t14 = v2015[3] ? v2016_t7 : v2016_t13;
-    wire v2016_t15 = v2015[1] ? 1'd0 : v2016_t0;
-    wire v2016_t16 = v2015[1] ? 1'd0 : v2016_t6;
-    wire v2016_t17 = v2015[2] ? v2016_t16 : v2016_t15;
-    wire v2016_t18 = v2015[1] ? 1'd1 : v2016_t0;
-    wire v2016_t19 = v2015[2] ? v2016_t1 : v2016_t18;
-    wire v2016_t20 = v2015[3] ? v2016_t19 : v2016_t17;
-    wire v2016_t21 = v2015[4] ? v2016_t20 : v2016_t14;
-    wire v2016_t22 = v2015[5] ? v2016_t21 : v2016_t11;
-    wire [0:0] v2016 = {v2016_t22};
-    wire [0:0] v2017_l = v11; wire [0:0] v2017_u = (v11 >>> 1) + v1900; wire [1:0] v2017 = {v2017_u, v2017_l};
-    wire [1:0] v2018_l = v2017; wire [0:0] v2018_u = (v2017 >>> 2) + v79; wire [2:0] v2018 = {v2018_u, v2018_l};
-    wire [2:0] v2019_l = v2018; wire [0:0] v2019_u = (v2018 >>> 3) + v135; wire [3:0] v2019 = {v2019_u, v2019_l};
-    wire [3:0] v2020_l = v2019; wire [0:0] v2020_u = (v2019 >>> 4) + v88; wire [4:0] v2020 = {v2020_u, v2020_l};
-    wire [4:0] v2021_l = v2020; wire [0:0] v2021_u = (v2020 >>> 5) + v405; wire [5:0] v2021 = {v2021_u, v2021_l};
-    wire v2022_t0 = v2021[0] ? 1'd1 : 1'd0;
-    wire v2022_t1 = v2021[1] ? 1'd0 : v2022_t0;
-    wire v2022_t2 = v2021[2] ? v2022_t1 : 1'd0;
-    wire v2022_t3 = v2021[1] ? 1'd1 : 1'd0;
-    wire v2022_t4 = v2021[0] ? 1'd0 : 1'd1;
-    wire v2022_t5 = v2021[2] ? v2022_t4 : v2022_t3;
-    wire v2022_t6 = v2021[3] ? v2022_t5 : v2022_t2;
-    wire v2022_t7 = v2021[1] ? 1'd1 : v2022_t0;
-    wire v2022_t8 = v2021[2] ? v2022_t7 : v2022_t0;
-    wire v2022_t9 = v2021[2] ? v2022_t7 : 1'd1;
-    wire v2022_t10 = v2021[3] ? v2022_t9 : v2022_t8;
-    wire v2022_t11 = v2021[4] ? v2022_t10 : v2022_t6;
-    wire v2022_t12 = v2021[1] ? 1'd0 : 1'd1;
-    wire v2022_t13 = v2021[1] ? v2022_t4 : v2022_t0;
-    wire v2022_t14 = v2021[2] ? v2022_t13 : v2022_t12;
-    wire v2022_t15 = v2021[2] ? 1'd1 : v2022_t0;
-    wire v2022_t16 = v2021[3] ? v2022_t15 : v2022_t14;
-    wire v2022_t17 = v2021[1] ? v2022_t0 : 1'd0;
-    wire v2022_t18 = v2021[2] ? v2022_t3 : v2022_t17;
-    wire v2022_t19 = v2021[1] ? v2022_t4 : 1'd0;
-    wire v2022_t20 = v2021[2] ? v2022_t19 : v2022_t3;
-    wire v2022_t21 = v2021[3] ? v2022_t20 : v2022_t18;
-    wire v2022_t22 = v2021[4] ? v2022_t21 : v2022_t16;
-    wire v2022_t23 = v2021[5] ? v2022_t22 : v2022_t11;
-    wire [0:0] v2022 = {v2022_t23};
-    wire [1:0] v2023_l = v1716; wire [0:0] v2023_u = (v1716 >>> 2) + v2022; wire [2:0] v2023 = {v2023_u, v2023_l};
-    wire v2024_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2024_t1 = v1435[1] ? 1'd1 : v2024_t0;
-    wire v2024_t2 = v1435[2] ? 1'd1 : v2024_t1;
-    wire v2024_t3 = v1435[3] ? v2024_t2 : 1'd0;
-    wire v2024_t4 = v1435[4] ? 1'd1 : v2024_t3;
-    wire v2024_t5 = v1435[5] ? v2024_t4 : 1'd0;
-    wire [0:0] v2024 = {v2024_t5};
-    wire [3:0] v2025_l = v1986; wire [0:0] v2025_u = (v1986 >>> 4) + v2024; wire [4:0] v2025 = {v2025_u, v2025_l};
-    wire [4:0] v2026_l = v2025; wire [0:0] v2026_u = (v2025 >>> 5) + v438; wire [5:0] v2026 = {v2026_u, v2026_l};
-    wire v2027_t0 = v2026[0] ? 1'd0 : 1'd1;
-    wire v2027_t1 = v2026[1] ? 1'd1 : v2027_t0;
-    wire v2027_t2 = v2026[1] ? 1'd0 : v2027_t0;
-    wire v2027_t3 = v2026[3] ? v2027_t2 : v2027_t1;
-    wire v2027_t4 = v2026[0] ? 1'd1 : 1'd0;
-    wire v2027_t5 = v2026[2] ? v2027_t4 : 1'd0;
-    wire v2027_t6 = v2026[3] ? v2027_t5 : v2027_t2;
-    wire v2027_t7 = v2026[4] ? v2027_t6 : v2027_t3;
-    wire v2027_t8 = v2026[1] ? v2027_t4 : v2027_t0;
-    wire v2027_t9 = v2026[2] ? 1'd0 : v2027_t8;
-    wire v2027_t10 = v2026[1] ? v2027_t0 : v2027_t4;
-    wire v2027_t11 = v2026[2] ? 1'd0 : v2027_t10;
-    wire v2027_t12 = v2026[3] ? v2027_t11 : v2027_t9;
-    wire v2027_t13 = v2026[1] ? v2027_t4 : 1'd1;
-    wire v2027_t14 = v2026[2] ? v2027_t2 : v2027_t13;
-    wire v2027_t15 = v2026[1] ? 1'd0 : 1'd1;
-    wire v2027_t16 = v2026[2] ? v2027_t2 : v2027_t15;
-    wire v2027_t17 = v2026[3] ? v2027_t16 : v2027_t14;
-    wire v2027_t18 = v2026[4] ? v2027_t17 : v2027_t12;
-    wire v2027_t19 = v2026[5] ? v2027_t18 : v2027_t7;
-    wire [0:0] v2027 = {v2027_t19};
-    wire [1:0] v2028_l = v1053; wire [0:0] v2028_u = (v1053 >>> 2) + v2024; wire [2:0] v2028 = {v2028_u, v2028_l};
-    wire [2:0] v2029_l = v2028; wire [0:0] v2029_u = (v2028 >>> 3) + v901; wire [3:0] v2029 = {v2029_u, v2029_l};
-    wire [3:0] v2030_l = v2029; wire [0:0] v2030_u = (v2029 >>> 4) + v138; wire [4:0] v2030 = {v2030_u, v2030_l};
-    wire [4:0] v2031_l = v2030; wire [0:0] v2031_u = (v2030 >>> 5) + v323; wire [5:0] v2031 = {v2031_u, v2031_l};
-    wire v2032_t0 = v2031[0] ? 1'd1 : 1'd0;
-    wire v2032_t1 = v2031[0] ? 1'd0 : 1'd1;
-    wire v2032_t2 = v2031[1] ? v2032_t1 : v2032_t0;
-    wire v2032_t3 = v2031[2] ? 1'd1 : v2032_t2;
-    wire v2032_t4 = v2031[3] ? v2032_t3 : 1'd0;
-    wire v2032_t5 = v2031[1] ? 1'd1 : v2032_t0;
-    wire v2032_t6 = v2031[1] ? v2032_t0 : 1'd0;
-    wire v2032_t7 = v2031[2] ? v2032_t6 : v2032_t5;
-    wire v2032_t8 = v2031[2] ? v2032_t6 : 1'd1;
-    wire v2032_t9 = v2031[3] ? v2032_t8 : v2032_t7;
-    wire v2032_t10 = v2031[4] ? v2032_t9 : v2032_t4;
-    wire v2032_t11 = v2031[1] ? 1'd1 : v2032_t1;
-    wire v2032_t12 = v2031[2] ? v2032_t11 : 1'd0;
-    wire v2032_t13 = v2031[1] ? v2032_t0 : v2032_t1;
-    wire v2032_t14 = v2031[2] ? v2032_t13 : 1'd0;
-    wire v2032_t15 = v2031[3] ? v2032_t14 : v2032_t12;
-    wire v2032_t16 = v2031[1] ? 1'd1 : 1'd0;
-    wire v2032_t17 = v2031[2] ? 1'd0 : v2032_t16;
-    wire v2032_t18 = v2031[3] ? v2032_t6 : v2032_t17;
-    wire v2032_t19 = v2031[4] ? v2032_t18 : v2032_t15;
-    wire v2032_t20 = v2031[5] ? v2032_t19 : v2032_t10;
-    wire [0:0] v2032 = {v2032_t20};
-    wire [0:0] v2033_l = v572; wire [0:0] v2033_u = (v572 >>> 1) + v2032; wire [1:0] v2033 = {v2033_u, v2033_l};
-    wire [1:0] v2034_l = v2033; wire [0:0] v2034_u = (v2033 >>> 2) + v1748; wire [2:0] v2034 = {v2034_u, v2034_l};
-    wire [2:0] v2035_l = v2034; wire [0:0] v2035_u = (v2034 >>> 3) + v739; wire [3:0] v2035 = {v2035_u, v2035_l};
-    wire [3:0] v2036_l = v2035; wire [0:0] v2036_u = (v2035 >>> 4) + v1663; wire [4:0] v2036 = {v2036_u, v2036_l};
-    reg [4:0] v2036_1; always @(posedge clk) v2036_1 <= v2036;
-    wire v2037_t0 = v2036_1[0] ? 1'd1 : 1'd0;
-    wire v2037_t1 = v2036_1[0] ? 1'd0 : 1'd1;
-    wire v2037_t2 = v2036_1[1] ? v2037_t1 : v2037_t0;
-    wire v2037_t3 = v2036_1[1] ? v2037_t0 : v2037_t1;
-    wire v2037_t4 = v2036_1[2] ? v2037_t3 : v2037_t2;
-    wire v2037_t5 = v2036_1[2] ? v2037_t2 : v2037_t3;
-    wire v2037_t6 = v2036_1[3] ? v2037_t5 : v2037_t4;
-    wire v2037_t7 = v2036_1[3] ? v2037_t4 : v2037_t5;
-    wire v2037_t8 = v2036_1[4] ? v2037_t7 : v2037_t6;
-    wire v2037_t9 = v2036_1[1] ? v2037_t0 : 1'd0;
-    wire v2037_t10 = v2036_1[1] ? 1'd1 : v2037_t0;
-    wire v2037_t11 = v2036_1[2] ? v2037_t10 : v2037_t9;
-    wire v2037_t12 = v2036_1[1] ? v2037_t1 : 1'd1;
-    wire v2037_t13 = v2036_1[2] ? v2037_t12 : v2037_t10;
-    wire v2037_t14 = v2036_1[3] ? v2037_t13 : v2037_t11;
-    wire v2037_t15 = v2036_1[1] ? 1'd0 : v2037_t1;
-    wire v2037_t16 = v2036_1[2] ? v2037_t15 : v2037_t12;
-    wire v2037_t17 = v2036_1[3] ? v2037_t16 : v2037_t13;
-    wire v2037_t18 = v2036_1[4] ? v2037_t17 : v2037_t14;
-    wire v2037_t19 = v2036_1[2] ? v2037_t9 : 1'd0;
-    wire v2037_t20 = v2036_1[3] ? v2037_t19 : 1'd0;
-    wire v2037_t21 = v2036_1[3] ? v2037_t11 : v2037_t19;
-    wire v2037_t22 = v2036_1[4] ? v2037_t21 : v2037_t20;
-    wire [2:0] v2037 = {v2037_t22, v2037_t18, v2037_t8};
-    wire [1:0] v2038_l = v1980; wire [0:0] v2038_u = (v1980 >>> 2) + v2024; wire [2:0] v2038 = {v2038_u, v2038_l};
-    wire [2:0] v2039_l = v2038; wire [0:0] v2039_u = (v2038 >>> 3) + v1530; wire [3:0] v2039 = {v2039_u, v2039_l};
-    wire [3:0] v2040_l = v2039; wire [0:0] v2040_u = (v2039 >>> 4) + v803; wire [4:0] v2040 = {v2040_u, v2040_l};
-    wire [4:0] v2041_l = v2040; wire [0:0] v2041_u = (v2040 >>> 5) + v1297; wire [5:0] v2041 = {v2041_u, v2041_l};
-    wire v2042_t0 = v2041[0] ? 1'd0 : 1'd1;
-    wire v2042_t1 = v2041[0] ? 1'd1 : 1'd0;
-    wire v2042_t2 = v2041[1] ? 1'd0 : v2042_t1;
-    wire v2042_t3 = v2041[2] ? v2042_t2 : v2042_t0;
-    wire v2042_t4 = v2041[1] ? v2042_t0 : 1'd0;
-    wire v2042_t5 = v2041[1] ? v2042_t1 : v2042_t0;
-    wire v2042_t6 = v2041[2] ? v2042_t5 : v2042_t4;
-    wire v2042_t7 = v2041[3] ? v2042_t6 : v2042_t3;
-    wire v2042_t8 = v2041[2] ? v2042_t4 : 1'd1;
-    wire v2042_t9 = v2041[2] ? 1'd0 : 1'd1;
-    wire v2042_t10 = v2041[3] ? v2042_t9 : v2042_t8;
-    wire v2042_t11 = v2041[4] ? v2042_t10 : v2042_t7;
-    wire v2042_t12 = v2041[1] ? v2042_t0 : 1'd1;
-    wire v2042_t13 = v2041[2] ? v2042_t12 : v2042_t0;
-    wire v2042_t14 = v2041[1] ? 1'd0 : v2042_t0;
-    wire v2042_t15 = v2041[2] ? v2042_t14 : v2042_t12;
-    wire v2042_t16 = v2041[3] ? v2042_t15 : v2042_t13;
-    wire v2042_t17 = v2041[2] ? v2042_t12 : v2042_t14;
-    wire v2042_t18 = v2041[3] ? v2042_t14 : v2042_t17;
-    wire v2042_t19 = v2041[4] ? v2042_t18 : v2042_t16;
-    wire v2042_t20 = v2041[5] ? v2042_t19 : v2042_t11;
-    wire [0:0] v2042 = {v2042_t20};
-    wire [1:0] v2043_l = v449; wire [0:0] v2043_u = (v449 >>> 2) + v2024; wire [2:0] v2043 = {v2043_u, v2043_l};
-    wire [2:0] v2044_l = v2043; wire [0:0] v2044_u = (v2043 >>> 3) + v103; wire [3:0] v2044 = {v2044_u, v2044_l};
-    wire [3:0] v2045_l = v2044; wire [0:0] v2045_u = (v2044 >>> 4) + v16; wire [4:0] v2045 = {v2045_u, v2045_l};
-    wire [4:0] v2046_l = v2045; wire [0:0] v2046_u = (v2045 >>> 5) + v746; wire [5:0] v2046 = {v2046_u, v2046_l};
-    wire v2047_t0 = v2046[0] ? 1'd0 : 1'd1;
-    wire v2047_t1 = v2046[1] ? 1'd0 : v2047_t0;
-    wire v2047_t2 = v2046[0] ? 1'd1 : 1'd0;
-    wire v2047_t3 = v2046[1] ? v2047_t2 : v2047_t0;
-    wire v2047_t4 = v2046[2] ? v2047_t3 : v2047_t1;
-    wire v2047_t5 = v2046[1] ? v2047_t0 : v2047_t2;
-    wire v2047_t6 = v2046[1] ? 1'd0 : 1'd1;
-    wire v2047_t7 = v2046[2] ? v2047_t6 : v2047_t5;
-    wire v2047_t8 = v2046[3] ? v2047_t7 : v2047_t4;
-    wire v2047_t9 = v2046[3] ? v2047_t6 : v2047_t3;
-    wire v2047_t10 = v2046[4] ? v2047_t9 : v2047_t8;
-    wire v2047_t11 = v2046[1] ? 1'd1 : 1'd0;
-    wire v2047_t12 = v2046[2] ? v2047_t11 : v2047_t0;
-    wire v2047_t13 = v2046[1] ? v2047_t0 : 1'd1;
-    wire v2047_t14 = v2046[3] ? v2047_t13 : v2047_t12;
-    wire v2047_t15 = v2046[1] ? v2047_t2 : 1'd0;
-    wire v2047_t16 = v2046[2] ? v2047_t15 : v2047_t1;
-    wire v2047_t17 = v2046[1] ? 1'd0 : v2047_t2;
-    wire v2047_t18 = v2046[2] ? v2047_t1 : v2047_t17;
-    wire v2047_t19 = v2046[3] ? v2047_t18 : v2047_t16;
-    wire v2047_t20 = v2046[4] ? v2047_t19 : v2047_t14;
-    wire v2047_t21 = v2046[5] ? v2047_t20 : v2047_t10;
-    wire [0:0] v2047 = {v2047_t21};
-    wire [0:0] v2048_l = v365; wire [0:0] v2048_u = (v365 >>> 1) + v2024; wire [1:0] v2048 = {v2048_u, v2048_l};
-    wire [1:0] v2049_l = v2048; wire [0:0] v2049_u = (v2048 >>> 2) + v1103; wire [2:0] v2049 = {v2049_u, v2049_l};
-    wire [2:0] v2050_l = v2049; wire [0:0] v2050_u = (v2049 >>> 3) + v37; wire [3:0] v2050 = {v2050_u, v2050_l};
-    wire [0:0] v2051_l = v438; wire [0:0] v2051_u = (v438 >>> 1) + v2024; wire [1:0] v2051 = {v2051_u, v2051_l};
-    wire [1:0] v2052_l = v2051; wire [0:0] v2052_u = (v2051 >>> 2) + v507; wire [2:0] v2052 = {v2052_u, v2052_l};
-    wire [2:0] v2053_l = v2052; wire [0:0] v2053_u = (v2052 >>> 3) + v438; wire [3:0] v2053 = {v2053_u, v2053_l};
-    wire [3:0] v2054_l = v2053; wire [0:0] v2054_u = (v2053 >>> 4) + v829; wire [4:0] v2054 = {v2054_u, v2054_l};
-    wire [4:0] v2055_l = v2054; wire [0:0] v2055_u = (v2054 >>> 5) + v948; wire [5:0] v2055 = {v2055_u, v2055_l};
-    wire v2056_t0 = v2055[0] ? 1'd0 : 1'd1;
-    wire v2056_t1 = v2055[1] ? v2056_t0 : 1'd0;
-    wire v2056_t2 = v2055[1] ? v2056_t0 : 1'd1;
-    wire v2056_t3 = v2055[2] ? v2056_t2 : v2056_t1;
-    wire v2056_t4 = v2055[0] ? 1'd1 : 1'd0;
-    wire v2056_t5 = v2055[1] ? 1'd0 : v2056_t4;
-    wire v2056_t6 = v2055[1] ? 1'd0 : v2056_t0;
-    wire v2056_t7 = v2055[2] ? v2056_t6 : v2056_t5;
-    wire v2056_t8 = v2055[3] ? v2056_t7 : v2056_t3;
-    wire v2056_t9 = v2055[1] ? v2056_t4 : 1'd0;
-    wire v2056_t10 = v2055[1] ? 1'd1 : 1'd0;
-    wire v2056_t11 = v2055[2] ? v2056_t10 : v2056_t9;
-    wire v2056_t12 = v2055[1] ? v2056_t4 : v2056_t0;
-    wire v2056_t13 = v2055[2] ? 1'd0 : v2056_t12;
-    wire v2056_t14 = v2055[3] ? v2056_t13 : v2056_t11;
-    wire v2056_t15 = v2055[4] ? v2056_t14 : v2056_t8;
-    wire v2056_t16 = v2055[1] ? v2056_t4 : 1'd1;
-    wire v2056_t17 = v2055[2] ? v2056_t16 : 1'd0;
-    wire v2056_t18 = v2055[2] ? v2056_t0 : v2056_t12;
-    wire v2056_t19 = v2055[3] ? v2056_t18 : v2056_t17;
-    wire v2056_t20 = v2055[2] ? v2056_t6 : v2056_t1;
-    wire v2056_t21 = v2055[3] ? v2056_t20 : v2056_t5;
-    wire v2056_t22 = v2055[4] ? v2056_t21 : v2056_t19;
-    wire v2056_t23 = v2055[5] ? v2056_t22 : v2056_t15;
-    wire [0:0] v2056 = {v2056_t23};
-    wire v2057_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2057_t1 = v1435[1] ? v2057_t0 : 1'd0;
-    wire v2057_t2 = v1435[2] ? 1'd1 : v2057_t1;
-    wire v2057_t3 = v1435[3] ? 1'd1 : v2057_t2;
-    wire v2057_t4 = v1435[4] ? v2057_t3 : 1'd0;
-    wire v2057_t5 = v1435[5] ? 1'd1 : v2057_t4;
-    wire [0:0] v2057 = {v2057_t5};
-    wire [4:0] v2058_l = v1528; wire [0:0] v2058_u = (v1528 >>> 5) + v2057; wire [5:0] v2058 = {v2058_u, v2058_l};
-    wire v2059_t0 = v2058[1] ? 1'd0 : 1'd1;
-    wire v2059_t1 = v2058[0] ? 1'd1 : 1'd0;
-    wire v2059_t2 = v2058[1] ? 1'd0 : v2059_t1;
-    wire v2059_t3 = v2058[2] ? v2059_t0 : v2059_t2;
-    wire v2059_t4 = v2058[3] ? v2059_t3 : v2059_t0;
-    wire v2059_t5 = v2058[0] ? 1'd0 : 1'd1;
-    wire v2059_t6 = v2058[1] ? v2059_t5 : 1'd1;
-    wire v2059_t7 = v2058[2] ? v2059_t6 : 1'd1;
-    wire v2059_t8 = v2058[1] ? 1'd1 : v2059_t5;
-    wire v2059_t9 = v2058[2] ? 1'd1 : v2059_t8;
-    wire v2059_t10 = v2058[3] ? v2059_t9 : v2059_t7;
-    wire v2059_t11 = v2058[4] ? v2059_t10 : v2059_t4;
-    wire v2059_t12 = v2058[1] ? 1'd1 : 1'd0;
-    wire v2059_t13 = v2058[2] ? 1'd0 : v2059_t12;
-    wire v2059_t14 = v2058[3] ? v2059_t13 : 1'd0;
-    wire v2059_t15 = v2058[1] ? v2059_t1 : 1'd0;
-    wire v2059_t16 = v2058[1] ? v2059_t5 : 1'd0;
-    wire v2059_t17 = v2058[2] ? v2059_t16 : v2059_t15;
-    wire v2059_t18 = v2058[3] ? v2059_t15 : v2059_t17;
-    wire v2059_t19 = v2058[4] ? v2059_t18 : v2059_t14;
-    wire v2059_t20 = v2058[5] ? v2059_t19 : v2059_t11;
-    wire [0:0] v2059 = {v2059_t20};
-    wire [0:0] v2060_l = v777; wire [0:0] v2060_u = (v777 >>> 1) + v2059; wire [1:0] v2060 = {v2060_u, v2060_l};
-    wire [1:0] v2061_l = v2060; wire [0:0] v2061_u = (v2060 >>> 2) + v986; wire [2:0] v2061 = {v2061_u, v2061_l};
-    wire [2:0] v2062_l = v2061; wire [0:0] v2062_u = (v2061 >>> 3) + v1211; wire [3:0] v2062 = {v2062_u, v2062_l};
-    wire [3:0] v2063_l = v2062; wire [0:0] v2063_u = (v2062 >>> 4) + v1244; wire [4:0] v2063 = {v2063_u, v2063_l};
-    reg [4:0] v2063_1; always @(posedge clk) v2063_1 <= v2063;
-    wire v2064_t0 = v2063_1[0] ? 1'd1 : 1'd0;
-    wire v2064_t1 = v2063_1[0] ? 1'd0 : 1'd1;
-    wire v2064_t2 = v2063_1[1] ? v2064_t1 : v2064_t0;
-    wire v2064_t3 = v2063_1[1] ? v2064_t0 : v2064_t1;
-    wire v2064_t4 = v2063_1[2] ? v2064_t3 : v2064_t2;
-    wire v2064_t5 = v2063_1[2] ? v2064_t2 : v2064_t3;
-    wire v2064_t6 = v2063_1[3] ? v2064_t5 : v2064_t4;
-    wire v2064_t7 = v2063_1[3] ? v2064_t4 : v2064_t5;
-    wire v2064_t8 = v2063_1[4] ? v2064_t7 : v2064_t6;
-    wire v2064_t9 = v2063_1[1] ? v2064_t0 : 1'd0;
-    wire v2064_t10 = v2063_1[1] ? 1'd1 : v2064_t0;
-    wire v2064_t11 = v2063_1[2] ? v2064_t10 : v2064_t9;
-    wire v2064_t12 = v2063_1[1] ? v2064_t1 : 1'd1;
-    wire v2064_t13 = v2063_1[2] ? v2064_t12 : v2064_t10;
-    wire v2064_t14 = v2063_1[3] ? v2064_t13 : v2064_t11;
-    wire v2064_t15 = v2063_1[1] ? 1'd0 : v2064_t1;
-    wire v2064_t16 = v2063_1[2] ? v2064_t15 : v2064_t12;
-    wire v2064_t17 = v2063_1[3] ? v2064_t16 : v2064_t13;
-    wire v2064_t18 = v2063_1[4] ? v2064_t17 : v2064_t14;
-    wire v2064_t19 = v2063_1[2] ? v2064_t9 : 1'd0;
-    wire v2064_t20 = v2063_1[3] ? v2064_t19 : 1'd0;
-    wire v2064_t21 = v2063_1[3] ? v2064_t11 : v2064_t19;
-    wire v2064_t22 = v2063_1[4] ? v2064_t21 : v2064_t20;
-    wire [2:0] v2064 = {v2064_t22, v2064_t18, v2064_t8};
-    wire [3:0] v2065_l = v1978; wire [0:0] v2065_u = (v1978 >>> 4) + v2057; wire [4:0] v2065 = {v2065_u, v2065_l};
-    wire [4:0] v2066_l = v2065; wire [0:0] v2066_u = (v2065 >>> 5) + v1530; wire [5:0] v2066 = {v2066_u, v2066_l};
-    wire v2067_t0 = v2066[0] ? 1'd0 : 1'd1;
-    wire v2067_t1 = v2066[1] ? v2067_t0 : 1'd0;
-    wire v2067_t2 = v2066[2] ? 1'd1 : v2067_t1;
-    wire v2067_t3 = v2066[0] ? 1'd1 : 1'd0;
-    wire v2067_t4 = v2066[1] ? v2067_t0 : v2067_t3;
-    wire v2067_t5 = v2066[2] ? v2067_t4 : 1'd0;
-    wire v2067_t6 = v2066[3] ? v2067_t5 : v2067_t2;
-    wire v2067_t7 = v2066[1] ? 1'd0 : v2067_t3;
-    wire v2067_t8 = v2066[1] ? v2067_t3 : v2067_t0;
-    wire v2067_t9 = v2066[2] ? v2067_t8 : v2067_t7;
-    wire v2067_t10 = v2066[2] ? 1'd1 : v2067_t7;
-    wire v2067_t11 = v2066[3] ? v2067_t10 : v2067_t9;
-    wire v2067_t12 = v2066[4] ? v2067_t11 : v2067_t6;
-    wire v2067_t13 = v2066[1] ? 1'd0 : 1'd1;
-    wire v2067_t14 = v2066[2] ? v2067_t13 : 1'd0;
-    wire v2067_t15 = v2066[1] ? 1'd1 : 1'd0;
-    wire v2067_t16 = v2066[1] ? 1'd1 : v2067_t0;
-    wire v2067_t17 = v2066[2] ? v2067_t16 : v2067_t15;
-    wire v2067_t18 = v2066[3] ? v2067_t17 : v2067_t14;
-    wire v2067_t19 = v2066[2] ? v2067_t1 : v2067_t15;
-    wire v2067_t20 = v2066[3] ? v2067_t19 : v2067_t3;
-    wire v2067_t21 = v2066[4] ? v2067_t20 : v2067_t18;
-    wire v2067_t22 = v2066[5] ? v2067_t21 : v2067_t12;
-    wire [0:0] v2067 = {v2067_t22};
-    wire [1:0] v2068_l = v1568; wire [0:0] v2068_u = (v1568 >>> 2) + v2067; wire [2:0] v2068 = {v2068_u, v2068_l};
-    wire [1:0] v2069_l = v1024; wire [0:0] v2069_u = (v1024 >>> 2) + v2057; wire [2:0] v2069 = {v2069_u, v2069_l};
-    wire [2:0] v2070_l = v2069; wire [0:0] v2070_u = (v2069 >>> 3) + v203; wire [3:0] v2070 = {v2070_u, v2070_l};
-    wire [3:0] v2071_l = v2070; wire [0:0] v2071_u = (v2070 >>> 4) + v17; wire [4:0] v2071 = {v2071_u, v2071_l};
-    wire [4:0] v2072_l = v2071; wire [0:0] v2072_u = (v2071 >>> 5) + v11; wire [5:0] v2072 = {v2072_u, v2072_l};
-    wire v2073_t0 = v2072[0] ? 1'd0 : 1'd1;
-    wire v2073_t1 = v2072[2] ? v2073_t0 : 1'd0;
-    wire v2073_t2 = v2072[3] ? 1'd0 : v2073_t1;
-    wire v2073_t3 = v2072[1] ? 1'd0 : v2073_t0;
-    wire v2073_t4 = v2072[2] ? 1'd1 : v2073_t3;
-    wire v2073_t5 = v2072[0] ? 1'd1 : 1'd0;
-    wire v2073_t6 = v2072[1] ? v2073_t5 : 1'd0;
-    wire v2073_t7 = v2072[2] ? v2073_t5 : v2073_t6;
-    wire v2073_t8 = v2072[3] ? v2073_t7 : v2073_t4;
-    wire v2073_t9 = v2072[4] ? v2073_t8 : v2073_t2;
-    wire v2073_t10 = v2072[1] ? 1'd1 : v2073_t0;
-    wire v2073_t11 = v2072[2] ? v2073_t0 : v2073_t10;
-    wire v2073_t12 = v2072[1] ? 1'd0 : v2073_t5;
-    wire v2073_t13 = v2072[3] ? v2073_t12 : v2073_t11;
-    wire v2073_t14 = v2072[2] ? 1'd1 : v2073_t0;
-    wire v2073_t15 = v2072[1] ? 1'd1 : 1'd0;
-    wire v2073_t16 = v2072[2] ? v2073_t6 : v2073_t15;
-    wire v2073_t17 = v2072[3] ? v2073_t16 : v2073_t14;
-    wire v2073_t18 = v2072[4] ? v2073_t17 : v2073_t13;
-    wire v2073_t19 = v2072[5] ? v2073_t18 : v2073_t9;
-    wire [0:0] v2073 = {v2073_t19};
-    wire [1:0] v2074_l = v1046; wire [0:0] v2074_u = (v1046 >>> 2) + v2073; wire [2:0] v2074 = {v2074_u, v2074_l};
-    wire [1:0] v2075_l = v326; wire [0:0] v2075_u = (v326 >>> 2) + v2057; wire [2:0] v2075 = {v2075_u, v2075_l};
-    wire [2:0] v2076_l = v2075; wire [0:0] v2076_u = (v2075 >>> 3) + v331; wire [3:0] v2076 = {v2076_u, v2076_l};
-    wire [3:0] v2077_l = v2076; wire [0:0] v2077_u = (v2076 >>> 4) + v319; wire [4:0] v2077 = {v2077_u, v2077_l};
-    wire [4:0] v2078_l = v2077; wire [0:0] v2078_u = (v2077 >>> 5) + v331; wire [5:0] v2078 = {v2078_u, v2078_l};
-    wire v2079_t0 = v2078[1] ? 1'd1 : 1'd0;
-    wire v2079_t1 = v2078[2] ? 1'd0 : v2079_t0;
-    wire v2079_t2 = v2078[1] ? 1'd0 : 1'd1;
-    wire v2079_t3 = v2078[0] ? 1'd0 : 1'd1;
-    wire v2079_t4 = v2078[1] ? 1'd0 : v2079_t3;
-    wire v2079_t5 = v2078[2] ? v2079_t4 : v2079_t2;
-    wire v2079_t6 = v2078[3] ? v2079_t5 : v2079_t1;
-    wire v2079_t7 = v2078[1] ? 1'd1 : v2079_t3;
-    wire v2079_t8 = v2078[2] ? 1'd0 : v2079_t7;
-    wire v2079_t9 = v2078[0] ? 1'd1 : 1'd0;
-    wire v2079_t10 = v2078[1] ? 1'd0 : v2079_t9;
-    wire v2079_t11 = v2078[2] ? v2079_t10 : v2079_t2;
-    wire v2079_t12 = v2078[3] ? v2079_t11 : v2079_t8;
-    wire v2079_t13 = v2078[4] ? v2079_t12 : v2079_t6;
-    wire v2079_t14 = v2078[1] ? v2079_t9 : 1'd0;
-    wire v2079_t15 = v2078[2] ? v2079_t4 : v2079_t14;
-    wire v2079_t16 = v2078[2] ? v2079_t0 : v2079_t2;
-    wire v2079_t17 = v2078[3] ? v2079_t16 : v2079_t15;
-    wire v2079_t18 = v2078[2] ? v2079_t2 : v2079_t0;
-    wire v2079_t19 = v2078[2] ? v2079_t3 : v2079_t2;
-    wire v2079_t20 = v2078[3] ? v2079_t19 : v2079_t18;
-    wire v2079_t21 = v2078[4] ? v2079_t20 : v2079_t17;
-    wire v2079_t22 = v2078[5] ? v2079_t21 : v2079_t13;
-    wire [0:0] v2079 = {v2079_t22};
-    wire [0:0] v2080_l = v2057; wire [0:0] v2080_u = (v2057 >>> 1) + v1052; wire [1:0] v2080 = {v2080_u, v2080_l};
-    wire [1:0] v2081_l = v2080; wire [0:0] v2081_u = (v2080 >>> 2) + v123; wire [2:0] v2081 = {v2081_u, v2081_l};
-    wire [2:0] v2082_l = v2081; wire [0:0] v2082_u = (v2081 >>> 3) + v387; wire [3:0] v2082 = {v2082_u, v2082_l};
-    wire [3:0] v2083_l = v2082; wire [0:0] v2083_u = (v2082 >>> 4) + v697; wire [4:0] v2083 = {v2083_u, v2083_l};
-    wire [4:0] v2084_l = v2083; wire [0:0] v2084_u = (v2083 >>> 5) + v1581; wire [5:0] v2084 = {v2084_u, v2084_l};
-    wire v2085_t0 = v2084[0] ? 1'd0 : 1'd1;
-    wire v2085_t1 = v2084[0] ? 1'd1 : 1'd0;
-    wire v2085_t2 = v2084[2] ? v2085_t1 : v2085_t0;
-    wire v2085_t3 = v2084[1] ? 1'd1 : v2085_t1;
-    wire v2085_t4 = v2084[1] ? 1'd0 : v2085_t1;
-    wire v2085_t5 = v2084[2] ? v2085_t4 : v2085_t3;
-    wire v2085_t6 = v2084[3] ? v2085_t5 : v2085_t2;
-    wire v2085_t7 = v2084[1] ? v2085_t1 : 1'd1;
-    wire v2085_t8 = v2084[2] ? v2085_t7 : v2085_t3;
-    wire v2085_t9 = v2084[1] ? 1'd1 : 1'd0;
-    wire v2085_t10 = v2084[2] ? v2085_t9 : v2085_t3;
-    wire v2085_t11 = v2084[3] ? v2085_t10 : v2085_t8;
-    wire v2085_t12 = v2084[4] ? v2085_t11 : v2085_t6;
-    wire v2085_t13 = v2084[1] ? v2085_t1 : 1'd0;
-    wire v2085_t14 = v2084[1] ? 1'd1 : v2085_t0;
-    wire v2085_t15 = v2084[2] ? v2085_t14 : v2085_t13;
-    wire v2085_t16 = v2084[1] ? v2085_t1 : v2085_t0;
-    wire v2085_t17 = v2084[1] ? v2085_t0 : 1'd0;
-    wire v2085_t18 = v2084[2] ? v2085_t17 : v2085_t16;
-    wire v2085_t19 = v2084[3] ? v2085_t18 : v2085_t15;
-    wire v2085_t20 = v2084[1] ? v2085_t0 : 1'd1;
-    wire v2085_t21 = v2084[1] ? v2085_t0 : v2085_t1;
-    wire v2085_t22 = v2084[2] ? v2085_t21 : v2085_t20;
-    wire v2085_t23 = v2084[1] ? 1'd0 : 1'd1;
-    wire v2085_t24 = v2084[2] ? v2085_t23 : v2085_t21;
-    wire v2085_t25 = v2084[3] ? v2085_t24 : v2085_t22;
-    wire v2085_t26 = v2084[4] ? v2085_t25 : v2085_t19;
-    wire v2085_t27 = v2084[5] ? v2085_t26 : v2085_t12;
-    wire [0:0] v2085 = {v2085_t27};
-    wire [0:0] v2086_l = v2057; wire [0:0] v2086_u = (v2057 >>> 1) + v84; wire [1:0] v2086 = {v2086_u, v2086_l};
-    wire [0:0] v2087_l = v1900; wire [0:0] v2087_u = (v1900 >>> 1) + v2057; wire [1:0] v2087 = {v2087_u, v2087_l};
-    wire [1:0] v2088_l = v2087; wire [0:0] v2088_u = (v2087 >>> 2) + v1687; wire [2:0] v2088 = {v2088_u, v2088_l};
-    wire [0:0] v2089_l = v241; wire [0:0] v2089_u = (v241 >>> 1) + v2057; wire [1:0] v2089 = {v2089_u, v2089_l};
-    wire [1:0] v2090_l = v2089; wire [0:0] v2090_u = (v2089 >>> 2) + v783; wire [2:0] v2090 = {v2090_u, v2090_l};
-    wire [2:0] v2091_l = v2090; wire [0:0] v2091_u = (v2090 >>> 3) + v60; wire [3:0] v2091 = {v2091_u, v2091_l};
-    wire [3:0] v2092_l = v2091; wire [0:0] v2092_u = (v2091 >>> 4) + v331; wire [4:0] v2092 = {v2092_u, v2092_l};
-    wire [4:0] v2093_l = v2092; wire [0:0] v2093_u = (v2092 >>> 5) + v789; wire [5:0] v2093 = {v2093_u, v2093_l};
-    wire v2094_t0 = v2093[0] ? 1'd1 : 1'd0;
-    wire v2094_t1 = v2093[0] ? 1'd0 : 1'd1;
-    wire v2094_t2 = v2093[1] ? 1'd0 : v2094_t1;
-    wire v2094_t3 = v2093[2] ? v2094_t2 : v2094_t0;
-    wire v2094_t4 = v2093[1] ? 1'd0 : 1'd1;
-    wire v2094_t5 = v2093[1] ? 1'd0 : v2094_t0;
-    wire v2094_t6 = v2093[2] ? v2094_t5 : v2094_t4;
-    wire v2094_t7 = v2093[3] ? v2094_t6 : v2094_t3;
-    wire v2094_t8 = v2093[1] ? v2094_t1 : v2094_t0;
-    wire v2094_t9 = v2093[2] ? v2094_t8 : 1'd0;
-    wire v2094_t10 = v2093[1] ? 1'd1 : 1'd0;
-    wire v2094_t11 = v2093[2] ? 1'd0 : v2094_t10;
-    wire v2094_t12 = v2093[3] ? v2094_t11 : v2094_t9;
-    wire v2094_t13 = v2093[4] ? v2094_t12 : v2094_t7;
-    wire v2094_t14 = v2093[1] ? 1'd1 : v2094_t0;
-    wire v2094_t15 = v2093[1] ? v2094_t1 : 1'd1;
-    wire v2094_t16 = v2093[2] ? v2094_t15 : v2094_t4;
-    wire v2094_t17 = v2093[3] ? v2094_t16 : v2094_t14;
-    wire v2094_t18 = v2093[2] ? 1'd1 : 1'd0;
-    wire v2094_t19 = v2093[1] ? v2094_t1 : 1'd0;
-    wire v2094_t20 = v2093[2] ? v2094_t19 : v2094_t8;
-    wire v2094_t21 = v2093[3] ? v2094_t20 : v2094_t18;
-    wire v2094_t22 = v2093[4] ? v2094_t21 : v2094_t17;
-    wire v2094_t23 = v2093[5] ? v2094_t22 : v2094_t13;
-    wire [0:0] v2094 = {v2094_t23};
-    wire [1:0] v2095_l = v1338; wire [0:0] v2095_u = (v1338 >>> 2) + v2094; wire [2:0] v2095 = {v2095_u, v2095_l};
-    wire [2:0] v2096_l = v2095; wire [0:0] v2096_u = (v2095 >>> 3) + v781; wire [3:0] v2096 = {v2096_u, v2096_l};
-    wire [3:0] v2097_l = v2096; wire [0:0] v2097_u = (v2096 >>> 4) + v1252; wire [4:0] v2097 = {v2097_u, v2097_l};
-    wire v2098_t0 = v2097[0] ? 1'd1 : 1'd0;
-    wire v2098_t1 = v2097[0] ? 1'd0 : 1'd1;
-    wire v2098_t2 = v2097[1] ? v2098_t1 : v2098_t0;
-    wire v2098_t3 = v2097[1] ? v2098_t0 : v2098_t1;
-    wire v2098_t4 = v2097[2] ? v2098_t3 : v2098_t2;
-    wire v2098_t5 = v2097[2] ? v2098_t2 : v2098_t3;
-    wire v2098_t6 = v2097[3] ? v2098_t5 : v2098_t4;
-    wire v2098_t7 = v2097[3] ? v2098_t4 : v2098_t5;
-    wire v2098_t8 = v2097[4] ? v2098_t7 : v2098_t6;
-    wire v2098_t9 = v2097[1] ? v2098_t0 : 1'd0;
-    wire v2098_t10 = v2097[1] ? 1'd1 : v2098_t0;
-    wire v2098_t11 = v2097[2] ? v2098_t10 : v2098_t9;
-    wire v2098_t12 = v2097[1] ? v2098_t1 : 1'd1;
-    wire v2098_t13 = v2097[2] ? v2098_t12 : v2098_t10;
-    wire v2098_t14 = v2097[3] ? v2098_t13 : v2098_t11;
-    wire v2098_t15 = v2097[1] ? 1'd0 : v2098_t1;
-    wire v2098_t16 = v2097[2] ? v2098_t15 : v2098_t12;
-    wire v2098_t17 = v2097[3] ? v2098_t16 : v2098_t13;
-    wire v2098_t18 = v2097[4] ? v2098_t17 : v2098_t14;
-    wire v2098_t19 = v2097[2] ? v2098_t9 : 1'd0;
-    wire v2098_t20 = v2097[3] ? v2098_t19 : 1'd0;
-    wire v2098_t21 = v2097[3] ? v2098_t11 : v2098_t19;
-    wire v2098_t22 = v2097[4] ? v2098_t21 : v2098_t20;
-    wire [2:0] v2098 = {v2098_t22, v2098_t18, v2098_t8};
-    wire v2099_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2099_t1 = v1435[1] ? 1'd1 : v2099_t0;
-    wire v2099_t2 = v1435[2] ? 1'd1 : v2099_t1;
-    wire v2099_t3 = v1435[3] ? 1'd1 : v2099_t2;
-    wire v2099_t4 = v1435[4] ? v2099_t3 : 1'd0;
-    wire v2099_t5 = v1435[5] ? v2099_t4 : 1'd0;
-    wire [0:0] v2099 = {v2099_t5};
-    wire [3:0] v2100_l = v1879; wire [0:0] v2100_u = (v1879 >>> 4) + v2099; wire [4:0] v2100 = {v2100_u, v2100_l};
-    wire [4:0] v2101_l = v2100; wire [0:0] v2101_u = (v2100 >>> 5) + v84; wire [5:0] v2101 = {v2101_u, v2101_l};
-    wire v2102_t0 = v2101[1] ? 1'd0 : 1'd1;
-    wire v2102_t1 = v2101[0] ? 1'd1 : 1'd0;
-    wire v2102_t2 = v2101[1] ? v2102_t1 : 1'd1;
-    wire v2102_t3 = v2101[2] ? v2102_t2 : v2102_t0;
-    wire v2102_t4 = v2101[0] ? 1'd0 : 1'd1;
-    wire v2102_t5 = v2101[1] ? v2102_t4 : 1'd1;
-    wire v2102_t6 = v2101[1] ? 1'd0 : v2102_t1;
-    wire v2102_t7 = v2101[2] ? v2102_t6 : v2102_t5;
-    wire v2102_t8 = v2101[3] ? v2102_t7 : v2102_t3;
-    wire v2102_t9 = v2101[2] ? v2102_t0 : v2102_t2;
-    wire v2102_t10 = v2101[1] ? 1'd1 : v2102_t4;
-    wire v2102_t11 = v2101[1] ? v2102_t4 : v2102_t1;
-    wire v2102_t12 = v2101[2] ? v2102_t11 : v2102_t10;
-    wire v2102_t13 = v2101[3] ? v2102_t12 : v2102_t9;
-    wire v2102_t14 = v2101[4] ? v2102_t13 : v2102_t8;
-    wire v2102_t15 = v2101[1] ? 1'd0 : v2102_t4;
-    wire v2102_t16 = v2101[1] ? v2102_t1 : 1'd0;
-    wire v2102_t17 = v2101[2] ? v2102_t16 : v2102_t15;
-    wire v2102_t18 = v2101[2] ? v2102_t16 : 1'd1;
-    wire v2102_t19 = v2101[3] ? v2102_t18 : v2102_t17;
-    wire v2102_t20 = v2101[1] ? 1'd1 : 1'd0;
-    wire v2102_t21 = v2101[2] ? v2102_t20 : v2102_t4;
-    wire v2102_t22 = v2101[1] ? v2102_t4 : 1'd0;
-    wire v2102_t23 = v2101[2] ? v2102_t22 : v2102_t16;
-    wire v2102_t24 = v2101[3] ? v2102_t23 : v2102_t21;
-    wire v2102_t25 = v2101[4] ? v2102_t24 : v2102_t19;
-    wire v2102_t26 = v2101[5] ? v2102_t25 : v2102_t14;
-    wire [0:0] v2102 = {v2102_t26};
-    wire [0:0] v2103_l = v1633; wire [0:0] v2103_u = (v1633 >>> 1) + v2102; wire [1:0] v2103 = {v2103_u, v2103_l};
-    wire [3:0] v2104_l = v1255; wire [0:0] v2104_u = (v1255 >>> 4) + v2099; wire [4:0] v2104 = {v2104_u, v2104_l};
-    wire [4:0] v2105_l = v2104; wire [0:0] v2105_u = (v2104 >>> 5) + v162; wire [5:0] v2105 = {v2105_u, v2105_l};
-    wire v2106_t0 = v2105[0] ? 1'd0 : 1'd1;
-    wire v2106_t1 = v2105[1] ? 1'd0 : v2106_t0;
-    wire v2106_t2 = v2105[0] ? 1'd1 : 1'd0;
-    wire v2106_t3 = v2105[1] ? 1'd0 : v2106_t2;
-    wire v2106_t4 = v2105[2] ? v2106_t3 : v2106_t1;
-    wire v2106_t5 = v2105[1] ? v2106_t2 : 1'd1;
-    wire v2106_t6 = v2105[2] ? 1'd0 : v2106_t5;
-    wire v2106_t7 = v2105[3] ? v2106_t6 : v2106_t4;
-    wire v2106_t8 = v2105[1] ? v2106_t2 : 1'd0;
-    wire v2106_t9 = v2105[1] ? 1'd1 : v2106_t2;
-    wire v2106_t10 = v2105[2] ? v2106_t9 : v2106_t8;
-    wire v2106_t11 = v2105[2] ? v2106_t9 : v2106_t0;
-    wire v2106_t12 = v2105[3] ? v2106_t11 : v2106_t10;
-    wire v2106_t13 = v2105[4] ? v2106_t12 : v2106_t7;
-    wire v2106_t14 = v2105[2] ? v2106_t2 : v2106_t8;
-    wire v2106_t15 = v2105[2] ? v2106_t2 : v2106_t5;
-    wire v2106_t16 = v2105[3] ? v2106_t15 : v2106_t14;
-    wire v2106_t17 = v2105[1] ? v2106_t0 : 1'd0;
-    wire v2106_t18 = v2105[2] ? v2106_t17 : v2106_t9;
-    wire v2106_t19 = v2105[1] ? v2106_t0 : 1'd1;
-    wire v2106_t20 = v2105[2] ? 1'd0 : v2106_t19;
-    wire v2106_t21 = v2105[3] ? v2106_t20 : v2106_t18;
-    wire v2106_t22 = v2105[4] ? v2106_t21 : v2106_t16;
-    wire v2106_t23 = v2105[5] ? v2106_t22 : v2106_t13;
-    wire [0:0] v2106 = {v2106_t23};
-    wire [0:0] v2107_l = v2106; wire [0:0] v2107_u = (v2106 >>> 1) + v1405; wire [1:0] v2107 = {v2107_u, v2107_l};
-    wire [1:0] v2108_l = v2107; wire [0:0] v2108_u = (v2107 >>> 2) + v744; wire [2:0] v2108 = {v2108_u, v2108_l};
-    wire [2:0] v2109_l = v2108; wire [0:0] v2109_u = (v2108 >>> 3) + v1145; wire [3:0] v2109 = {v2109_u, v2109_l};
-    wire [3:0] v2110_l = v2109; wire [0:0] v2110_u = (v2109 >>> 4) + v1639; wire [4:0] v2110 = {v2110_u, v2110_l};
-    wire v2111_t0 = v2110[0] ? 1'd1 : 1'd0;
-    wire v2111_t1 = v2110[0] ? 1'd0 : 1'd1;
-    wire v2111_t2 = v2110[1] ? v2111_t1 : v2111_t0;
-    wire v2111_t3 = v2110[1] ? v2111_t0 : v2111_t1;
-    wire v2111_t4 = v2110[2] ? v2111_t3 : v2111_t2;
-    wire v2111_t5 = v2110[2] ? v2111_t2 : v2111_t3;
-    wire v2111_t6 = v2110[3] ? v2111_t5 : v2111_t4;
-    wire v2111_t7 = v2110[3] ? v2111_t4 : v2111_t5;
-    wire v2111_t8 = v2110[4] ? v2111_t7 : v2111_t6;
-    wire v2111_t9 = v2110[1] ? v2111_t0 : 1'd0;
-    wire v2111_t10 = v2110[1] ? 1'd1 : v2111_t0;
-    wire v2111_t11 = v2110[2] ? v2111_t10 : v2111_t9;
-    wire v2111_t12 = v2110[1] ? v2111_t1 : 1'd1;
-    wire v2111_t13 = v2110[2] ? v2111_t12 : v2111_t10;
-    wire v2111_t14 = v2110[3] ? v2111_t13 : v2111_t11;
-    wire v2111_t15 = v2110[1] ? 1'd0 : v2111_t1;
-    wire v2111_t16 = v2110[2] ? v2111_t15 : v2111_t12;
-    wire v2111_t17 = v2110[3] ? v2111_t16 : v2111_t13;
-    wire v2111_t18 = v2110[4] ? v2111_t17 : v2111_t14;
-    wire v2111_t19 = v2110[2] ? v2111_t9 : 1'd0;
-    wire v2111_t20 = v2110[3] ? v2111_t19 : 1'd0;
-    wire v2111_t21 = v2110[3] ? v2111_t11 : v2111_t19;
-    wire v2111_t22 = v2110[4] ? v2111_t21 : v2111_t20;
-    wire [2:0] v2111 = {v2111_t22, v2111_t18, v2111_t8};
-    wire [2:0] v2112_l = v1882; wire [0:0] v2112_u = (v1882 >>> 3) + v2099; wire [3:0] v2112 = {v2112_u, v2112_l};
-    wire [3:0] v2113_l = v2112; wire [0:0] v2113_u = (v2112 >>> 4) + v1841; wire [4:0] v2113 = {v2113_u, v2113_l};
-    wire [4:0] v2114_l = v2113; wire [0:0] v2114_u = (v2113 >>> 5) + v1841; wire [5:0] v2114 = {v2114_u, v2114_l};
-    wire v2115_t0 = v2114[0] ? 1'd1 : 1'd0;
-    wire v2115_t1 = v2114[2] ? 1'd0 : v2115_t0;
-    wire v2115_t2 = v2114[1] ? v2115_t0 : 1'd0;
-    wire v2115_t3 = v2114[2] ? 1'd0 : v2115_t2;
-    wire v2115_t4 = v2114[3] ? v2115_t3 : v2115_t1;
-    wire v2115_t5 = v2114[0] ? 1'd0 : 1'd1;
-    wire v2115_t6 = v2114[2] ? v2115_t5 : 1'd0;
-    wire v2115_t7 = v2114[1] ? v2115_t0 : v2115_t5;
-    wire v2115_t8 = v2114[1] ? v2115_t5 : v2115_t0;
-    wire v2115_t9 = v2114[2] ? v2115_t8 : v2115_t7;
-    wire v2115_t10 = v2114[3] ? v2115_t9 : v2115_t6;
-    wire v2115_t11 = v2114[4] ? v2115_t10 : v2115_t4;
-    wire v2115_t12 = v2114[1] ? v2115_t5 : 1'd0;
-    wire v2115_t13 = v2114[1] ? v2115_t0 : 1'd1;
-    wire v2115_t14 = v2114[2] ? v2115_t13 : v2115_t12;
-    wire v2115_t15 = v2114[1] ? v2115_t5 : 1'd1;
-    wire v2115_t16 = v2114[2] ? v2115_t15 : v2115_t2;
-    wire v2115_t17 = v2114[3] ? v2115_t16 : v2115_t14;
-    wire v2115_t18 = v2114[1] ? 1'd1 : v2115_t5;
-    wire v2115_t19 = v2114[2] ? v2115_t18 : 1'd0;
-    wire v2115_t20 = v2114[3] ? v2115_t0 : v2115_t19;
-    wire v2115_t21 = v2114[4] ? v2115_t20 : v2115_t17;
-    wire v2115_t22 = v2114[5] ? v2115_t21 : v2115_t11;
-    wire [0:0] v2115 = {v2115_t22};
-    wire [1:0] v2116_l = v355; wire [0:0] v2116_u = (v355 >>> 2) + v2099; wire [2:0] v2116 = {v2116_u, v2116_l};
-    wire [2:0] v2117_l = v2116; wire [0:0] v2117_u = (v2116 >>> 3) + v297; wire [3:0] v2117 = {v2117_u, v2117_l};
-    wire [3:0] v2118_l = v2117; wire [0:0] v2118_u = (v2117 >>> 4) + v4; wire [4:0] v2118 = {v2118_u, v2118_l};
-    wire [4:0] v2119_l = v2118; wire [0:0] v2119_u = (v2118 >>> 5) + v1054; wire [5:0] v2119 = {v2119_u, v2119_l};
-    wire v2120_t0 = v2119[0] ? 1'd0 : 1'd1;
-    wire v2120_t1 = v2119[0] ? 1'd1 : 1'd0;
-    wire v2120_t2 = v2119[1] ? v2120_t1 : v2120_t0;
-    wire v2120_t3 = v2119[2] ? v2120_t2 : 1'd0;
-    wire v2120_t4 = v2119[1] ? v2120_t0 : 1'd1;
-    wire v2120_t5 = v2119[2] ? 1'd0 : v2120_t4;
-    wire v2120_t6 = v2119[3] ? v2120_t5 : v2120_t3;
-    wire v2120_t7 = v2119[1] ? v2120_t1 : 1'd1;
-    wire v2120_t8 = v2119[2] ? v2120_t7 : v2120_t1;
-    wire v2120_t9 = v2119[3] ? v2120_t8 : v2120_t0;
-    wire v2120_t10 = v2119[4] ? v2120_t9 : v2120_t6;
-    wire v2120_t11 = v2119[1] ? v2120_t1 : 1'd0;
-    wire v2120_t12 = v2119[1] ? 1'd1 : v2120_t0;
-    wire v2120_t13 = v2119[2] ? v2120_t12 : v2120_t11;
-    wire v2120_t14 = v2119[2] ? v2120_t12 : v2120_t1;
-    wire v2120_t15 = v2119[3] ? v2120_t14 : v2120_t13;
-    wire v2120_t16 = v2119[2] ? v2120_t0 : v2120_t12;
-    wire v2120_t17 = v2119[1] ? v2120_t0 : 1'd0;
-    wire v2120_t18 = v2119[2] ? v2120_t17 : v2120_t1;
-    wire v2120_t19 = v2119[3] ? v2120_t18 : v2120_t16;
-    wire v2120_t20 = v2119[4] ? v2120_t19 : v2120_t15;
-    wire v2120_t21 = v2119[5] ? v2120_t20 : v2120_t10;
-    wire [0:0] v2120 = {v2120_t21};
-    wire [1:0] v2121_l = v1481; wire [0:0] v2121_u = (v1481 >>> 2) + v2099; wire [2:0] v2121 = {v2121_u, v2121_l};
-    wire [1:0] v2122_l = v634; wire [0:0] v2122_u = (v634 >>> 2) + v2099; wire [2:0] v2122 = {v2122_u, v2122_l};
-    wire [2:0] v2123_l = v2122; wire [0:0] v2123_u = (v2122 >>> 3) + v587; wire [3:0] v2123 = {v2123_u, v2123_l};
-    wire [3:0] v2124_l = v2123; wire [0:0] v2124_u = (v2123 >>> 4) + v1640; wire [4:0] v2124 = {v2124_u, v2124_l};
-    wire [4:0] v2125_l = v2124; wire [0:0] v2125_u = (v2124 >>> 5) + v1115; wire [5:0] v2125 = {v2125_u, v2125_l};
-    wire v2126_t0 = v2125[0] ? 1'd1 : 1'd0;
-    wire v2126_t1 = v2125[1] ? 1'd1 : v2126_t0;
-    wire v2126_t2 = v2125[2] ? v2126_t1 : 1'd0;
-    wire v2126_t3 = v2125[0] ? 1'd0 : 1'd1;
-    wire v2126_t4 = v2125[1] ? v2126_t0 : v2126_t3;
-    wire v2126_t5 = v2125[2] ? v2126_t4 : 1'd0;
-    wire v2126_t6 = v2125[3] ? v2126_t5 : v2126_t2;
-    wire v2126_t7 = v2125[1] ? 1'd0 : v2126_t3;
-    wire v2126_t8 = v2125[2] ? 1'd1 : v2126_t7;
-    wire v2126_t9 = v2125[1] ? 1'd0 : 1'd1;
-    wire v2126_t10 = v2125[1] ? v2126_t0 : 1'd1;
-    wire v2126_t11 = v2125[2] ? v2126_t10 : v2126_t9;
-    wire v2126_t12 = v2125[3] ? v2126_t11 : v2126_t8;
-    wire v2126_t13 = v2125[4] ? v2126_t12 : v2126_t6;
-    wire v2126_t14 = v2125[1] ? 1'd0 : v2126_t0;
-    wire v2126_t15 = v2125[1] ? v2126_t3 : 1'd0;
-    wire v2126_t16 = v2125[2] ? v2126_t15 : v2126_t14;
-    wire v2126_t17 = v2125[2] ? v2126_t14 : 1'd0;
-    wire v2126_t18 = v2125[3] ? v2126_t17 : v2126_t16;
-    wire v2126_t19 = v2125[2] ? v2126_t10 : v2126_t3;
-    wire v2126_t20 = v2125[2] ? v2126_t4 : v2126_t9;
-    wire v2126_t21 = v2125[3] ? v2126_t20 : v2126_t19;
-    wire v2126_t22 = v2125[4] ? v2126_t21 : v2126_t18;
-    wire v2126_t23 = v2125[5] ? v2126_t22 : v2126_t13;
-    wire [0:0] v2126 = {v2126_t23};
-    wire [2:0] v2127_l = v2068; wire [0:0] v2127_u = (v2068 >>> 3) + v2126; wire [3:0] v2127 = {v2127_u, v2127_l};
-    wire [0:0] v2128_l = v138; wire [0:0] v2128_u = (v138 >>> 1) + v2099; wire [1:0] v2128 = {v2128_u, v2128_l};
-    wire [1:0] v2129_l = v2128; wire [0:0] v2129_u = (v2128 >>> 2) + v2057; wire [2:0] v2129 = {v2129_u, v2129_l};
-    wire [2:0] v2130_l = v2129; wire [0:0] v2130_u = (v2129 >>> 3) + v405; wire [3:0] v2130 = {v2130_u, v2130_l};
-    wire [3:0] v2131_l = v2130; wire [0:0] v2131_u = (v2130 >>> 4) + v145; wire [4:0] v2131 = {v2131_u, v2131_l};
-    wire [4:0] v2132_l = v2131; wire [0:0] v2132_u = (v2131 >>> 5) + v3; wire [5:0] v2132 = {v2132_u, v2132_l};
-    wire v2133_t0 = v2132[1] ? 1'd1 : 1'd0;
-    wire v2133_t1 = v2132[2] ? v2133_t0 : 1'd0;
-    wire v2133_t2 = v2132[0] ? 1'd1 : 1'd0;
-    wire v2133_t3 = v2132[1] ? v2133_t2 : 1'd0;
-    wire v2133_t4 = v2132[0] ? 1'd0 : 1'd1;
-    wire v2133_t5 = v2132[1] ? v2133_t2 : v2133_t4;
-    wire v2133_t6 = v2132[2] ? v2133_t5 : v2133_t3;
-    wire v2133_t7 = v2132[3] ? v2133_t6 : v2133_t1;
-    wire v2133_t8 = v2132[1] ? 1'd1 : v2133_t2;
-    wire v2133_t9 = v2132[2] ? v2133_t8 : v2133_t3;
-    wire v2133_t10 = v2132[2] ? 1'd0 : v2133_t0;
-    wire v2133_t11 = v2132[3] ? v2133_t10 : v2133_t9;
-    wire v2133_t12 = v2132[4] ? v2133_t11 : v2133_t7;
-    wire v2133_t13 = v2132[1] ? 1'd1 : v2133_t4;
-    wire v2133_t14 = v2132[2] ? v2133_t13 : v2133_t5;
-    wire v2133_t15 = v2132[1] ? 1'd0 : 1'd1;
-    wire v2133_t16 = v2132[1] ? 1'd0 : v2133_t2;
-    wire v2133_t17 = v2132[2] ? v2133_t16 : v2133_t15;
-    wire v2133_t18 = v2132[3] ? v2133_t17 : v2133_t14;
-    wire v2133_t19 = v2132[1] ? v2133_t4 : v2133_t2;
-    wire v2133_t20 = v2132[1] ? v2133_t4 : 1'd1;
-    wire v2133_t21 = v2132[2] ? v2133_t20 : v2133_t19;
-    wire v2133_t22 = v2132[3] ? 1'd0 : v2133_t21;
-    wire v2133_t23 = v2132[4] ? v2133_t22 : v2133_t18;
-    wire v2133_t24 = v2132[5] ? v2133_t23 : v2133_t12;
-    wire [0:0] v2133 = {v2133_t24};
-    wire [2:0] v2134_l = v624; wire [0:0] v2134_u = (v624 >>> 3) + v2133; wire [3:0] v2134 = {v2134_u, v2134_l};
-    wire [3:0] v2135_l = v2134; wire [0:0] v2135_u = (v2134 >>> 4) + v1786; wire [4:0] v2135 = {v2135_u, v2135_l};
-    reg [4:0] v2135_1; always @(posedge clk) v2135_1 <= v2135;
-    reg [4:0] v2135_2; always @(posedge clk) v2135_2 <= v2135_1;
-    reg [4:0] v2135_3; always @(posedge clk) v2135_3 <= v2135_2;
-    reg [4:0] v2135_4; always @(posedge clk) v2135_4 <= v2135_3;
-    wire v2136_t0 = v2135_4[0] ? 1'd1 : 1'd0;
-    wire v2136_t1 = v2135_4[0] ? 1'd0 : 1'd1;
-    wire v2136_t2 = v2135_4[1] ? v2136_t1 : v2136_t0;
-    wire v2136_t3 = v2135_4[1] ? v2136_t0 : v2136_t1;
-    wire v2136_t4 = v2135_4[2] ? v2136_t3 : v2136_t2;
-    wire v2136_t5 = v2135_4[2] ? v2136_t2 : v2136_t3;
-    wire v2136_t6 = v2135_4[3] ? v2136_t5 : v2136_t4;
-    wire v2136_t7 = v2135_4[3] ? v2136_t4 : v2136_t5;
-    wire v2136_t8 = v2135_4[4] ? v2136_t7 : v2136_t6;
-    wire v2136_t9 = v2135_4[1] ? v2136_t0 : 1'd0;
-    wire v2136_t10 = v2135_4[1] ? 1'd1 : v2136_t0;
-    wire v2136_t11 = v2135_4[2] ? v2136_t10 : v2136_t9;
-    wire v2136_t12 = v2135_4[1] ? v2136_t1 : 1'd1;
-    wire v2136_t13 = v2135_4[2] ? v2136_t12 : v2136_t10;
-    wire v2136_t14 = v2135_4[3] ? v2136_t13 : v2136_t11;
-    wire v2136_t15 = v2135_4[1] ? 1'd0 : v2136_t1;
-    wire v2136_t16 = v2135_4[2] ? v2136_t15 : v2136_t12;
-    wire v2136_t17 = v2135_4[3] ? v2136_t16 : v2136_t13;
-    wire v2136_t18 = v2135_4[4] ? v2136_t17 : v2136_t14;
-    wire v2136_t19 = v2135_4[2] ? v2136_t9 : 1'd0;
-    wire v2136_t20 = v2135_4[3] ? v2136_t19 : 1'd0;
-    wire v2136_t21 = v2135_4[3] ? v2136_t11 : v2136_t19;
-    wire v2136_t22 = v2135_4[4] ? v2136_t21 : v2136_t20;
-    wire [2:0] v2136 = {v2136_t22, v2136_t18, v2136_t8};
-    wire v2137_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2137_t1 = v1435[1] ? 1'd1 : v2137_t0;
-    wire v2137_t2 = v1435[2] ? v2137_t1 : 1'd0;
-    wire v2137_t3 = v1435[3] ? v2137_t2 : 1'd0;
-    wire v2137_t4 = v1435[4] ? v2137_t3 : 1'd0;
-    wire v2137_t5 = v1435[5] ? 1'd1 : v2137_t4;
-    wire [0:0] v2137 = {v2137_t5};
-    wire [4:0] v2138_l = v711; wire [0:0] v2138_u = (v711 >>> 5) + v2137; wire [5:0] v2138 = {v2138_u, v2138_l};
-    wire v2139_t0 = v2138[0] ? 1'd1 : 1'd0;
-    wire v2139_t1 = v2138[1] ? v2139_t0 : 1'd0;
-    wire v2139_t2 = v2138[0] ? 1'd0 : 1'd1;
-    wire v2139_t3 = v2138[1] ? 1'd0 : v2139_t2;
-    wire v2139_t4 = v2138[2] ? v2139_t3 : v2139_t1;
-    wire v2139_t5 = v2138[1] ? 1'd0 : v2139_t0;
-    wire v2139_t6 = v2138[2] ? 1'd0 : v2139_t5;
-    wire v2139_t7 = v2138[3] ? v2139_t6 : v2139_t4;
-    wire v2139_t8 = v2138[1] ? 1'd1 : 1'd0;
-    wire v2139_t9 = v2138[2] ? v2139_t1 : v2139_t0;
-    wire v2139_t10 = v2138[3] ? v2139_t9 : v2139_t8;
-    wire v2139_t11 = v2138[4] ? v2139_t10 : v2139_t7;
-    wire v2139_t12 = v2138[1] ? 1'd1 : v2139_t0;
-    wire v2139_t13 = v2138[2] ? v2139_t12 : v2139_t8;
-    wire v2139_t14 = v2138[1] ? v2139_t0 : v2139_t2;
-    wire v2139_t15 = v2138[2] ? v2139_t2 : v2139_t14;
-    wire v2139_t16 = v2138[3] ? v2139_t15 : v2139_t13;
-    wire v2139_t17 = v2138[1] ? v2139_t2 : 1'd1;
-    wire v2139_t18 = v2138[2] ? v2139_t17 : v2139_t1;
-    wire v2139_t19 = v2138[2] ? v2139_t1 : v2139_t12;
-    wire v2139_t20 = v2138[3] ? v2139_t19 : v2139_t18;
-    wire v2139_t21 = v2138[4] ? v2139_t20 : v2139_t16;
-    wire v2139_t22 = v2138[5] ? v2139_t21 : v2139_t11;
-    wire [0:0] v2139 = {v2139_t22};
-    wire [2:0] v2140_l = v2023; wire [0:0] v2140_u = (v2023 >>> 3) + v2139; wire [3:0] v2140 = {v2140_u, v2140_l};
-    wire [4:0] v2141_l = v1357; wire [0:0] v2141_u = (v1357 >>> 5) + v2137; wire [5:0] v2141 = {v2141_u, v2141_l};
-    wire v2142_t0 = v2141[1] ? 1'd1 : 1'd0;
-    wire v2142_t1 = v2141[2] ? v2142_t0 : 1'd0;
-    wire v2142_t2 = v2141[0] ? 1'd1 : 1'd0;
-    wire v2142_t3 = v2141[1] ? v2142_t2 : 1'd0;
-    wire v2142_t4 = v2141[1] ? 1'd0 : v2142_t2;
-    wire v2142_t5 = v2141[2] ? v2142_t4 : v2142_t3;
-    wire v2142_t6 = v2141[3] ? v2142_t5 : v2142_t1;
-    wire v2142_t7 = v2141[0] ? 1'd0 : 1'd1;
-    wire v2142_t8 = v2141[1] ? v2142_t7 : v2142_t2;
-    wire v2142_t9 = v2141[2] ? 1'd1 : v2142_t8;
-    wire v2142_t10 = v2141[3] ? 1'd0 : v2142_t9;
-    wire v2142_t11 = v2141[4] ? v2142_t10 : v2142_t6;
-    wire v2142_t12 = v2141[2] ? 1'd1 : v2142_t7;
-    wire v2142_t13 = v2141[1] ? 1'd0 : 1'd1;
-    wire v2142_t14 = v2141[2] ? v2142_t13 : v2142_t4;
-    wire v2142_t15 = v2141[3] ? v2142_t14 : v2142_t12;
-    wire v2142_t16 = v2141[1] ? v2142_t7 : 1'd1;
-    wire v2142_t17 = v2141[2] ? v2142_t4 : v2142_t16;
-    wire v2142_t18 = v2141[3] ? v2142_t4 : v2142_t17;
-    wire v2142_t19 = v2141[4] ? v2142_t18 : v2142_t15;
-    wire v2142_t20 = v2141[5] ? v2142_t19 : v2142_t11;
-    wire [0:0] v2142 = {v2142_t20};
-    wire [0:0] v2143_l = v2142; wire [0:0] v2143_u = (v2142 >>> 1) + v589; wire [1:0] v2143 = {v2143_u, v2143_l};
-    wire [1:0] v2144_l = v2143; wire [0:0] v2144_u = (v2143 >>> 2) + v1032; wire [2:0] v2144 = {v2144_u, v2144_l};
-    wire [2:0] v2145_l = v2144; wire [0:0] v2145_u = (v2144 >>> 3) + v1929; wire [3:0] v2145 = {v2145_u, v2145_l};
-    wire [3:0] v2146_l = v2145; wire [0:0] v2146_u = (v2145 >>> 4) + v1094; wire [4:0] v2146 = {v2146_u, v2146_l};
-    wire v2147_t0 = v2146[0] ? 1'd1 : 1'd0;
-    wire v2147_t1 = v2146[0] ? 1'd0 : 1'd1;
-    wire v2147_t2 = v2146[1] ? v2147_t1 : v2147_t0;
-    wire v2147_t3 = v2146[1] ? v2147_t0 : v2147_t1;
-    wire v2147_t4 = v2146[2] ? v2147_t3 : v2147_t2;
-    wire v2147_t5 = v2146[2] ? v2147_t2 : v2147_t3;
-    wire v2147_t6 = v2146[3] ? v2147_t5 : v2147_t4;
-    wire v2147_t7 = v2146[3] ? v2147_t4 : v2147_t5;
-    wire v2147_t8 = v2146[4] ? v2147_t7 : v2147_t6;
-    wire v2147_t9 = v2146[1] ? v2147_t0 : 1'd0;
-    wire v2147_t10 = v2146[1] ? 1'd1 : v2147_t0;
-    wire v2147_t11 = v2146[2] ? v2147_t10 : v2147_t9;
-    wire v2147_t12 = v2146[1] ? v2147_t1 : 1'd1;
-    wire v2147_t13 = v2146[2] ? v2147_t12 : v2147_t10;
-    wire v2147_t14 = v2146[3] ? v2147_t13 : v2147_t11;
-    wire v2147_t15 = v2146[1] ? 1'd0 : v2147_t1;
-    wire v2147_t16 = v2146[2] ? v2147_t15 : v2147_t12;
-    wire v2147_t17 = v2146[3] ? v2147_t16 : v2147_t13;
-    wire v2147_t18 = v2146[4] ? v2147_t17 : v2147_t14;
-    wire v2147_t19 = v2146[2] ? v2147_t9 : 1'd0;
-    wire v2147_t20 = v2146[3] ? v2147_t19 : 1'd0;
-    wire v2147_t21 = v2146[3] ? v2147_t11 : v2147_t19;
-    wire v2147_t22 = v2146[4] ? v2147_t21 : v2147_t20;
-    wire [2:0] v2147 = {v2147_t22, v2147_t18, v2147_t8};
-    wire [4:0] v2148_l = v1448; wire [0:0] v2148_u = (v1448 >>> 5) + v2137; wire [5:0] v2148 = {v2148_u, v2148_l};
-    wire v2149_t0 = v2148[0] ? 1'd1 : 1'd0;
-    wire v2149_t1 = v2148[0] ? 1'd0 : 1'd1;
-    wire v2149_t2 = v2148[1] ? v2149_t1 : v2149_t0;
-    wire v2149_t3 = v2148[2] ? 1'd1 : v2149_t2;
-    wire v2149_t4 = v2148[1] ? 1'd0 : v2149_t1;
-    wire v2149_t5 = v2148[2] ? v2149_t4 : 1'd0;
-    wire v2149_t6 = v2148[3] ? v2149_t5 : v2149_t3;
-    wire v2149_t7 = v2148[2] ? v2149_t0 : 1'd0;
-    wire v2149_t8 = v2148[3] ? v2149_t7 : v2149_t0;
-    wire v2149_t9 = v2148[4] ? v2149_t8 : v2149_t6;
-    wire v2149_t10 = v2148[1] ? 1'd1 : 1'd0;
-    wire v2149_t11 = v2148[1] ? 1'd0 : 1'd1;
-    wire v2149_t12 = v2148[2] ? v2149_t11 : v2149_t10;
-    wire v2149_t13 = v2148[1] ? v2149_t0 : v2149_t1;
-    wire v2149_t14 = v2148[1] ? 1'd1 : v2149_t1;
-    wire v2149_t15 = v2148[2] ? v2149_t14 : v2149_t13;
-    wire v2149_t16 = v2148[3] ? v2149_t15 : v2149_t12;
-    wire v2149_t17 = v2148[1] ? 1'd0 : v2149_t0;
-    wire v2149_t18 = v2148[2] ? v2149_t17 : 1'd1;
-    wire v2149_t19 = v2148[1] ? v2149_t0 : 1'd1;
-    wire v2149_t20 = v2148[2] ? v2149_t19 : v2149_t13;
-    wire v2149_t21 = v2148[3] ? v2149_t20 : v2149_t18;
-    wire v2149_t22 = v2148[4] ? v2149_t21 : v2149_t16;
-    wire v2149_t23 = v2148[5] ? v2149_t22 : v2149_t9;
-    wire [0:0] v2149 = {v2149_t23};
-    wire [0:0] v2150_l = v2115; wire [0:0] v2150_u = (v2115 >>> 1) + v2149; wire [1:0] v2150 = {v2150_u, v2150_l};
-    wire [1:0] v2151_l = v2150; wire [0:0] v2151_u = (v2150 >>> 2) + v1532; wire [2:0] v2151 = {v2151_u, v2151_l};
-    wire [2:0] v2152_l = v2151; wire [0:0] v2152_u = (v2151 >>> 3) + v1699; wire [3:0] v2152 = {v2152_u, v2152_l};
-    wire [3:0] v2153_l = v2152; wire [0:0] v2153_u = (v2152 >>> 4) + v1727; wire [4:0] v2153 = {v2153_u, v2153_l};
-    reg [4:0] v2153_1; always @(posedge clk) v2153_1 <= v2153;
-    wire v2154_t0 = v2153_1[0] ? 1'd1 : 1'd0;
-    wire v2154_t1 = v2153_1[0] ? 1'd0 : 1'd1;
-    wire v2154_t2 = v2153_1[1] ? v2154_t1 : v2154_t0;
-    wire v2154_t3 = v2153_1[1] ? v2154_t0 : v2154_t1;
-    wire v2154_t4 = v2153_1[2] ? v2154_t3 : v2154_t2;
-    wire v2154_t5 = v2153_1[2] ? v2154_t2 : v2154_t3;
-    wire v2154_t6 = v2153_1[3] ? v2154_t5 : v2154_t4;
-    wire v2154_t7 = v2153_1[3] ? v2154_t4 : v2154_t5;
-    wire v2154_t8 = v2153_1[4] ? v2154_t7 : v2154_t6;
-    wire v2154_t9 = v2153_1[1] ? v2154_t0 : 1'd0;
-    wire v2154_t10 = v2153_1[1] ? 1'd1 : v2154_t0;
-    wire v2154_t11 = v2153_1[2] ? v2154_t10 : v2154_t9;
-    wire v2154_t12 = v2153_1[1] ? v2154_t1 : 1'd1;
-    wire v2154_t13 = v2153_1[2] ? v2154_t12 : v2154_t10;
-    wire v2154_t14 = v2153_1[3] ? v2154_t13 : v2154_t11;
-    wire v2154_t15 = v2153_1[1] ? 1'd0 : v2154_t1;
-    wire v2154_t16 = v2153_1[2] ? v2154_t15 : v2154_t12;
-    wire v2154_t17 = v2153_1[3] ? v2154_t16 : v2154_t13;
-    wire v2154_t18 = v2153_1[4] ? v2154_t17 : v2154_t14;
-    wire v2154_t19 = v2153_1[2] ? v2154_t9 : 1'd0;
-    wire v2154_t20 = v2153_1[3] ? v2154_t19 : 1'd0;
-    wire v2154_t21 = v2153_1[3] ? v2154_t11 : v2154_t19;
-    wire v2154_t22 = v2153_1[4] ? v2154_t21 : v2154_t20;
-    wire [2:0] v2154 = {v2154_t22, v2154_t18, v2154_t8};
-    wire [3:0] v2155_l = v603; wire [0:0] v2155_u = (v603 >>> 4) + v2137; wire [4:0] v2155 = {v2155_u, v2155_l};
-    wire [4:0] v2156_l = v2155; wire [0:0] v2156_u = (v2155 >>> 5) + v250; wire [5:0] v2156 = {v2156_u, v2156_l};
-    wire v2157_t0 = v2156[1] ? 1'd0 : 1'd1;
-    wire v2157_t1 = v2156[0] ? 1'd1 : 1'd0;
-    wire v2157_t2 = v2156[2] ? v2157_t1 : v2157_t0;
-    wire v2157_t3 = v2156[0] ? 1'd0 : 1'd1;
-    wire v2157_t4 = v2156[1] ? 1'd0 : v2157_t3;
-    wire v2157_t5 = v2156[1] ? v2157_t3 : 1'd0;
-    wire v2157_t6 = v2156[2] ? v2157_t5 : v2157_t4;
-    wire v2157_t7 = v2156[3] ? v2157_t6 : v2157_t2;
-    wire v2157_t8 = v2156[1] ? 1'd1 : v2157_t3;
-    wire v2157_t9 = v2156[1] ? 1'd0 : v2157_t1;
-    wire v2157_t10 = v2156[2] ? v2157_t9 : v2157_t8;
-    wire v2157_t11 = v2156[2] ? v2157_t8 : 1'd0;
-    wire v2157_t12 = v2156[3] ? v2157_t11 : v2157_t10;
-    wire v2157_t13 = v2156[4] ? v2157_t12 : v2157_t7;
-    wire v2157_t14 = v2156[1] ? v2157_t3 : 1'd1;
-    wire v2157_t15 = v2156[2] ? v2157_t14 : v2157_t0;
-    wire v2157_t16 = v2156[1] ? 1'd1 : v2157_t1;
-    wire v2157_t17 = v2156[2] ? v2157_t16 : 1'd0;
-    wire v2157_t18 = v2156[3] ? v2157_t17 : v2157_t15;
-    wire v2157_t19 = v2156[1] ? v2157_t1 : 1'd0;
-    wire v2157_t20 = v2156[2] ? v2157_t5 : v2157_t0;
-    wire v2157_t21 = v2156[3] ? v2157_t20 : v2157_t19;
-    wire v2157_t22 = v2156[4] ? v2157_t21 : v2157_t18;
-    wire v2157_t23 = v2156[5] ? v2157_t22 : v2157_t13;
-    wire [0:0] v2157 = {v2157_t23};
-    wire [3:0] v2158_l = v1889; wire [0:0] v2158_u = (v1889 >>> 4) + v2157; wire [4:0] v2158 = {v2158_u, v2158_l};
-    reg [4:0] v2158_1; always @(posedge clk) v2158_1 <= v2158;
-    reg [4:0] v2158_2; always @(posedge clk) v2158_2 <= v2158_1;
-    wire v2159_t0 = v2158_2[0] ? 1'd1 : 1'd0;
-    wire v2159_t1 = v2158_2[0] ? 1'd0 : 1'd1;
-    wire v2159_t2 = v2158_2[1] ? v2159_t1 : v2159_t0;
-    wire v2159_t3 = v2158_2[1] ? v2159_t0 : v2159_t1;
-    wire v2159_t4 = v2158_2[2] ? v2159_t3 : v2159_t2;
-    wire v2159_t5 = v2158_2[2] ? v2159_t2 : v2159_t3;
-    wire v2159_t6 = v2158_2[3] ? v2159_t5 : v2159_t4;
-    wire v2159_t7 = v2158_2[3] ? v2159_t4 : v2159_t5;
-    wire v2159_t8 = v2158_2[4] ? v2159_t7 : v2159_t6;
-    wire v2159_t9 = v2158_2[1] ? v2159_t0 : 1'd0;
-    wire v2159_t10 = v2158_2[1] ? 1'd1 : v2159_t0;
-    wire v2159_t11 = v2158_2[2] ? v2159_t10 : v2159_t9;
-    wire v2159_t12 = v2158_2[1] ? v2159_t1 : 1'd1;
-    wire v2159_t13 = v2158_2[2] ? v2159_t12 : v2159_t10;
-    wire v2159_t14 = v2158_2[3] ? v2159_t13 : v2159_t11;
-    wire v2159_t15 = v2158_2[1] ? 1'd0 : v2159_t1;
-    wire v2159_t16 = v2158_2[2] ? v2159_t15 : v2159_t12;
-    wire v2159_t17 = v2158_2[3] ? v2159_t16 : v2159_t13;
-    wire v2159_t18 = v2158_2[4] ? v2159_t17 : v2159_t14;
-    wire v2159_t19 = v2158_2[2] ? v2159_t9 : 1'd0;
-    wire v2159_t20 = v2158_2[3] ? v2159_t19 : 1'd0;
-    wire v2159_t21 = v2158_2[3] ? v2159_t11 : v2159_t19;
-    wire v2159_t22 = v2158_2[4] ? v2159_t21 : v2159_t20;
-    wire [2:0] v2159 = {v2159_t22, v2159_t18, v2159_t8};
-    wire [2:0] v2160_l = v495; wire [0:0] v2160_u = (v495 >>> 3) + v2137; wire [3:0] v2160 = {v2160_u, v2160_l};
-    wire [3:0] v2161_l = v2160; wire [0:0] v2161_u = (v2160 >>> 4) + v2024; wire [4:0] v2161 = {v2161_u, v2161_l};
-    wire [4:0] v2162_l = v2161; wire [0:0] v2162_u = (v2161 >>> 5) + v481; wire [5:0] v2162 = {v2162_u, v2162_l};
-    wire v2163_t0 = v2162[0] ? 1'd0 : 1'd1;
-    wire v2163_t1 = v2162[1] ? v2163_t0 : 1'd1;
-    wire v2163_t2 = v2162[1] ? v2163_t0 : 1'd0;
-    wire v2163_t3 = v2162[0] ? 1'd1 : 1'd0;
-    wire v2163_t4 = v2162[2] ? v2163_t3 : v2163_t2;
-    wire v2163_t5 = v2162[3] ? v2163_t4 : v2163_t1;
-    wire v2163_t6 = v2162[1] ? v2163_t3 : v2163_t0;
-    wire v2163_t7 = v2162[2] ? v2163_t6 : 1'd1;
-    wire v2163_t8 = v2162[1] ? v2163_t3 : 1'd0;
-    wire v2163_t9 = v2162[2] ? v2163_t8 : v2163_t2;
-    wire v2163_t10 = v2162[3] ? v2163_t9 : v2163_t7;
-    wire v2163_t11 = v2162[4] ? v2163_t10 : v2163_t5;
-    wire v2163_t12 = v2162[1] ? 1'd0 : v2163_t3;
-    wire v2163_t13 = v2162[2] ? 1'd1 : v2163_t12;
-    wire v2163_t14 = v2162[3] ? v2163_t13 : v2163_t0;
-    wire v2163_t15 = v2162[1] ? 1'd1 : 1'd0;
-    wire v2163_t16 = v2162[1] ? 1'd0 : v2163_t0;
-    wire v2163_t17 = v2162[2] ? v2163_t16 : v2163_t15;
-    wire v2163_t18 = v2162[2] ? 1'd1 : v2163_t16;
-    wire v2163_t19 = v2162[3] ? v2163_t18 : v2163_t17;
-    wire v2163_t20 = v2162[4] ? v2163_t19 : v2163_t14;
-    wire v2163_t21 = v2162[5] ? v2163_t20 : v2163_t11;
-    wire [0:0] v2163 = {v2163_t21};
-    wire [0:0] v2164_l = v509; wire [0:0] v2164_u = (v509 >>> 1) + v2163; wire [1:0] v2164 = {v2164_u, v2164_l};
-    wire [1:0] v2165_l = v2164; wire [0:0] v2165_u = (v2164 >>> 2) + v2004; wire [2:0] v2165 = {v2165_u, v2165_l};
-    wire [2:0] v2166_l = v2165; wire [0:0] v2166_u = (v2165 >>> 3) + v530; wire [3:0] v2166 = {v2166_u, v2166_l};
-    wire [3:0] v2167_l = v2166; wire [0:0] v2167_u = (v2166 >>> 4) + v1291; wire [4:0] v2167 = {v2167_u, v2167_l};
-    wire [1:0] v2168_l = v1228; wire [0:0] v2168_u = (v1228 >>> 2) + v2137; wire [2:0] v2168 = {v2168_u, v2168_l};
-    wire [2:0] v2169_l = v2168; wire [0:0] v2169_u = (v2168 >>> 3) + v81; wire [3:0] v2169 = {v2169_u, v2169_l};
-    wire [0:0] v2170_l = v2137; wire [0:0] v2170_u = (v2137 >>> 1) + v1530; wire [1:0] v2170 = {v2170_u, v2170_l};
-    wire [1:0] v2171_l = v2170; wire [0:0] v2171_u = (v2170 >>> 2) + v750; wire [2:0] v2171 = {v2171_u, v2171_l};
-    wire [2:0] v2172_l = v2171; wire [0:0] v2172_u = (v2171 >>> 3) + v1183; wire [3:0] v2172 = {v2172_u, v2172_l};
-    wire [3:0] v2173_l = v2172; wire [0:0] v2173_u = (v2172 >>> 4) + v405; wire [4:0] v2173 = {v2173_u, v2173_l};
-    wire [4:0] v2174_l = v2173; wire [0:0] v2174_u = (v2173 >>> 5) + v365; wire [5:0] v2174 = {v2174_u, v2174_l};
-    wire v2175_t0 = v2174[0] ? 1'd0 : 1'd1;
-    wire v2175_t1 = v2174[1] ? 1'd0 : v2175_t0;
-    wire v2175_t2 = v2174[1] ? v2175_t0 : 1'd0;
-    wire v2175_t3 = v2174[2] ? v2175_t2 : v2175_t1;
-    wire v2175_t4 = v2174[1] ? 1'd1 : v2175_t0;
-    wire v2175_t5 = v2174[0] ? 1'd1 : 1'd0;
-    wire v2175_t6 = v2174[1] ? v2175_t5 : 1'd0;
-    wire v2175_t7 = v2174[2] ? v2175_t6 : v2175_t4;
-    wire v2175_t8 = v2174[3] ? v2175_t7 : v2175_t3;
-    wire v2175_t9 = v2174[1] ? 1'd0 : 1'd1;
-    wire v2175_t10 = v2174[2] ? 1'd0 : v2175_t9;
-    wire v2175_t11 = v2174[1] ? v2175_t5 : v2175_t0;
-    wire v2175_t12 = v2174[1] ? 1'd0 : v2175_t5;
-    wire v2175_t13 = v2174[2] ? v2175_t12 : v2175_t11;
-    wire v2175_t14 = v2174[3] ? v2175_t13 : v2175_t10;
-    wire v2175_t15 = v2174[4] ? v2175_t14 : v2175_t8;
-    wire v2175_t16 = v2174[2] ? v2175_t1 : 1'd0;
-    wire v2175_t17 = v2174[2] ? v2175_t9 : v2175_t12;
-    wire v2175_t18 = v2174[3] ? v2175_t17 : v2175_t16;
-    wire v2175_t19 = v2174[1] ? v2175_t0 : 1'd1;
-    wire v2175_t20 = v2174[2] ? v2175_t19 : v2175_t0;
-    wire v2175_t21 = v2174[3] ? v2175_t1 : v2175_t20;
-    wire v2175_t22 = v2174[4] ? v2175_t21 : v2175_t18;
-    wire v2175_t23 = v2174[5] ? v2175_t22 : v2175_t15;
-    wire [0:0] v2175 = {v2175_t23};
-    wire [1:0] v2176_l = v1906; wire [0:0] v2176_u = (v1906 >>> 2) + v2175; wire [2:0] v2176 = {v2176_u, v2176_l};
-    wire [0:0] v2177_l = v2137; wire [0:0] v2177_u = (v2137 >>> 1) + v1808; wire [1:0] v2177 = {v2177_u, v2177_l};
-    wire [1:0] v2178_l = v2177; wire [0:0] v2178_u = (v2177 >>> 2) + v662; wire [2:0] v2178 = {v2178_u, v2178_l};
-    wire [2:0] v2179_l = v2178; wire [0:0] v2179_u = (v2178 >>> 3) + v587; wire [3:0] v2179 = {v2179_u, v2179_l};
-    wire [3:0] v2180_l = v2179; wire [0:0] v2180_u = (v2179 >>> 4) + v396; wire [4:0] v2180 = {v2180_u, v2180_l};
-    wire [4:0] v2181_l = v2180; wire [0:0] v2181_u = (v2180 >>> 5) + v365; wire [5:0] v2181 = {v2181_u, v2181_l};
-    wire v2182_t0 = v2181[0] ? 1'd0 : 1'd1;
-    wire v2182_t1 = v2181[1] ? 1'd0 : 1'd1;
-    wire v2182_t2 = v2181[2] ? v2182_t1 : v2182_t0;
-    wire v2182_t3 = v2181[1] ? 1'd1 : v2182_t0;
-    wire v2182_t4 = v2181[2] ? v2182_t1 : v2182_t3;
-    wire v2182_t5 = v2181[3] ? v2182_t4 : v2182_t2;
-    wire v2182_t6 = v2181[1] ? v2182_t0 : 1'd0;
-    wire v2182_t7 = v2181[0] ? 1'd1 : 1'd0;
-    wire v2182_t8 = v2181[1] ? 1'd0 : v2182_t7;
-    wire v2182_t9 = v2181[2] ? v2182_t8 : v2182_t6;
-    wire v2182_t10 = v2181[2] ? v2182_t1 : v2182_t7;
-    wire v2182_t11 = v2181[3] ? v2182_t10 : v2182_t9;
-    wire v2182_t12 = v2181[4] ? v2182_t11 : v2182_t5;
-    wire v2182_t13 = v2181[2] ? 1'd0 : v2182_t3;
-    wire v2182_t14 = v2181[3] ? 1'd0 : v2182_t13;
-    wire v2182_t15 = v2181[1] ? 1'd0 : v2182_t0;
-    wire v2182_t16 = v2181[2] ? 1'd1 : v2182_t15;
-    wire v2182_t17 = v2181[4] ? v2182_t16 : v2182_t14;
-    wire v2182_t18 = v2181[5] ? v2182_t17 : v2182_t12;
-    wire [0:0] v2182 = {v2182_t18};
-    wire [0:0] v2183_l = v507; wire [0:0] v2183_u = (v507 >>> 1) + v2137; wire [1:0] v2183 = {v2183_u, v2183_l};
-    wire [1:0] v2184_l = v2183; wire [0:0] v2184_u = (v2183 >>> 2) + v587; wire [2:0] v2184 = {v2184_u, v2184_l};
-    wire [2:0] v2185_l = v2184; wire [0:0] v2185_u = (v2184 >>> 3) + v1297; wire [3:0] v2185 = {v2185_u, v2185_l};
-    wire [3:0] v2186_l = v2185; wire [0:0] v2186_u = (v2185 >>> 4) + v1169; wire [4:0] v2186 = {v2186_u, v2186_l};
-    wire [4:0] v2187_l = v2186; wire [0:0] v2187_u = (v2186 >>> 5) + v331; wire [5:0] v2187 = {v2187_u, v2187_l};
-    wire v2188_t0 = v2187[1] ? 1'd0 : 1'd1;
-    wire v2188_t1 = v2187[0] ? 1'd0 : 1'd1;
-    wire v2188_t2 = v2187[1] ? 1'd0 : v2188_t1;
-    wire v2188_t3 = v2187[2] ? v2188_t2 : 1'd0;
-    wire v2188_t4 = v2187[3] ? v2188_t3 : v2188_t0;
-    wire v2188_t5 = v2187[0] ? 1'd1 : 1'd0;
-    wire v2188_t6 = v2187[1] ? v2188_t5 : v2188_t1;
-    wire v2188_t7 = v2187[1] ? 1'd0 : v2188_t5;
-    wire v2188_t8 = v2187[2] ? v2188_t7 : v2188_t6;
-    wire v2188_t9 = v2187[1] ? v2188_t5 : 1'd0;
-    wire v2188_t10 = v2187[2] ? v2188_t0 : v2188_t9;
-    wire v2188_t11 = v2187[3] ? v2188_t10 : v2188_t8;
-    wire v2188_t12 = v2187[4] ? v2188_t11 : v2188_t4;
-    wire v2188_t13 = v2187[2] ? v2188_t1 : 1'd0;
-    wire v2188_t14 = v2187[2] ? v2188_t2 : v2188_t9;
-    wire v2188_t15 = v2187[3] ? v2188_t14 : v2188_t13;
-    wire v2188_t16 = v2187[1] ? 1'd1 : v2188_t5;
-    wire v2188_t17 = v2187[1] ? v2188_t5 : 1'd1;
-    wire v2188_t18 = v2187[2] ? v2188_t17 : v2188_t16;
-    wire v2188_t19 = v2187[1] ? 1'd1 : 1'd0;
-    wire v2188_t20 = v2187[2] ? v2188_t0 : v2188_t19;
-    wire v2188_t21 = v2187[3] ? v2188_t20 : v2188_t18;
-    wire v2188_t22 = v2187[4] ? v2188_t21 : v2188_t15;
-    wire v2188_t23 = v2187[5] ? v2188_t22 : v2188_t12;
-    wire [0:0] v2188 = {v2188_t23};
-    wire v2189_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2189_t1 = v1435[1] ? v2189_t0 : 1'd0;
-    wire v2189_t2 = v1435[2] ? 1'd1 : v2189_t1;
-    wire v2189_t3 = v1435[3] ? 1'd1 : v2189_t2;
-    wire v2189_t4 = v1435[4] ? 1'd1 : v2189_t3;
-    wire v2189_t5 = v1435[5] ? v2189_t4 : 1'd0;
-    wire [0:0] v2189 = {v2189_t5};
-    wire [4:0] v2190_l = v1373; wire [0:0] v2190_u = (v1373 >>> 5) + v2189; wire [5:0] v2190 = {v2190_u, v2190_l};
-    wire v2191_t0 = v2190[0] ? 1'd1 : 1'd0;
-    wire v2191_t1 = v2190[2] ? v2191_t0 : 1'd0;
-    wire v2191_t2 = v2190[1] ? 1'd0 : v2191_t0;
-    wire v2191_t3 = v2190[3] ? v2191_t2 : v2191_t1;
-    wire v2191_t4 = v2190[0] ? 1'd0 : 1'd1;
-    wire v2191_t5 = v2190[1] ? v2191_t0 : v2191_t4;
-    wire v2191_t6 = v2190[2] ? v2191_t5 : 1'd0;
-    wire v2191_t7 = v2190[1] ? 1'd0 : v2191_t4;
-    wire v2191_t8 = v2190[3] ? v2191_t7 : v2191_t6;
-    wire v2191_t9 = v2190[4] ? v2191_t8 : v2191_t3;
-    wire v2191_t10 = v2190[1] ? 1'd1 : v2191_t0;
-    wire v2191_t11 = v2190[1] ? 1'd1 : v2191_t4;
-    wire v2191_t12 = v2190[2] ? v2191_t11 : v2191_t10;
-    wire v2191_t13 = v2190[1] ? v2191_t4 : v2191_t0;
-    wire v2191_t14 = v2190[1] ? 1'd1 : 1'd0;
-    wire v2191_t15 = v2190[2] ? v2191_t14 : v2191_t13;
-    wire v2191_t16 = v2190[3] ? v2191_t15 : v2191_t12;
-    wire v2191_t17 = v2190[1] ? v2191_t0 : 1'd0;
-    wire v2191_t18 = v2190[2] ? v2191_t5 : v2191_t17;
-    wire v2191_t19 = v2190[3] ? v2191_t4 : v2191_t18;
-    wire v2191_t20 = v2190[4] ? v2191_t19 : v2191_t16;
-    wire v2191_t21 = v2190[5] ? v2191_t20 : v2191_t9;
-    wire [0:0] v2191 = {v2191_t21};
-    wire [4:0] v2192_l = v1233; wire [0:0] v2192_u = (v1233 >>> 5) + v2189; wire [5:0] v2192 = {v2192_u, v2192_l};
-    wire v2193_t0 = v2192[0] ? 1'd1 : 1'd0;
-    wire v2193_t1 = v2192[1] ? v2193_t0 : 1'd0;
-    wire v2193_t2 = v2192[2] ? v2193_t1 : v2193_t0;
-    wire v2193_t3 = v2192[1] ? 1'd1 : v2193_t0;
-    wire v2193_t4 = v2192[1] ? v2193_t0 : 1'd1;
-    wire v2193_t5 = v2192[2] ? v2193_t4 : v2193_t3;
-    wire v2193_t6 = v2192[3] ? v2193_t5 : v2193_t2;
-    wire v2193_t7 = v2192[1] ? 1'd0 : v2193_t0;
-    wire v2193_t8 = v2192[1] ? 1'd0 : 1'd1;
-    wire v2193_t9 = v2192[2] ? v2193_t8 : v2193_t7;
-    wire v2193_t10 = v2192[0] ? 1'd0 : 1'd1;
-    wire v2193_t11 = v2192[1] ? 1'd0 : v2193_t10;
-    wire v2193_t12 = v2192[2] ? v2193_t7 : v2193_t11;
-    wire v2193_t13 = v2192[3] ? v2193_t12 : v2193_t9;
-    wire v2193_t14 = v2192[4] ? v2193_t13 : v2193_t6;
-    wire v2193_t15 = v2192[2] ? v2193_t1 : v2193_t7;
-    wire v2193_t16 = v2192[2] ? 1'd1 : 1'd0;
-    wire v2193_t17 = v2192[3] ? v2193_t16 : v2193_t15;
-    wire v2193_t18 = v2192[1] ? v2193_t10 : 1'd0;
-    wire v2193_t19 = v2192[2] ? v2193_t10 : v2193_t18;
-    wire v2193_t20 = v2192[3] ? 1'd0 : v2193_t19;
-    wire v2193_t21 = v2192[4] ? v2193_t20 : v2193_t17;
-    wire v2193_t22 = v2192[5] ? v2193_t21 : v2193_t14;
-    wire [0:0] v2193 = {v2193_t22};
-    wire [3:0] v2194_l = v1082; wire [0:0] v2194_u = (v1082 >>> 4) + v2189; wire [4:0] v2194 = {v2194_u, v2194_l};
-    wire [4:0] v2195_l = v2194; wire [0:0] v2195_u = (v2194 >>> 5) + v130; wire [5:0] v2195 = {v2195_u, v2195_l};
-    wire v2196_t0 = v2195[0] ? 1'd1 : 1'd0;
-    wire v2196_t1 = v2195[1] ? v2196_t0 : 1'd0;
-    wire v2196_t2 = v2195[1] ? 1'd1 : 1'd0;
-    wire v2196_t3 = v2195[3] ? v2196_t2 : v2196_t1;
-    wire v2196_t4 = v2195[0] ? 1'd0 : 1'd1;
-    wire v2196_t5 = v2195[1] ? v2196_t0 : v2196_t4;
-    wire v2196_t6 = v2195[1] ? 1'd0 : v2196_t4;
-    wire v2196_t7 = v2195[2] ? v2196_t6 : v2196_t5;
-    wire v2196_t8 = v2195[1] ? 1'd1 : v2196_t4;
-    wire v2196_t9 = v2195[3] ? v2196_t8 : v2196_t7;
-    wire v2196_t10 = v2195[4] ? v2196_t9 : v2196_t3;
-    wire v2196_t11 = v2195[2] ? v2196_t5 : v2196_t4;
-    wire v2196_t12 = v2195[4] ? v2196_t11 : v2196_t3;
-    wire v2196_t13 = v2195[5] ? v2196_t12 : v2196_t10;
-    wire [0:0] v2196 = {v2196_t13};
-    wire [2:0] v2197_l = v127; wire [0:0] v2197_u = (v127 >>> 3) + v2189; wire [3:0] v2197 = {v2197_u, v2197_l};
-    wire [3:0] v2198_l = v2197; wire [0:0] v2198_u = (v2197 >>> 4) + v173; wire [4:0] v2198 = {v2198_u, v2198_l};
-    wire [4:0] v2199_l = v2198; wire [0:0] v2199_u = (v2198 >>> 5) + v587; wire [5:0] v2199 = {v2199_u, v2199_l};
-    wire v2200_t0 = v2199[0] ? 1'd0 : 1'd1;
-    wire v2200_t1 = v2199[0] ? 1'd1 : 1'd0;
-    wire v2200_t2 = v2199[1] ? v2200_t1 : v2200_t0;
-    wire v2200_t3 = v2199[2] ? v2200_t2 : 1'd0;
-    wire v2200_t4 = v2199[1] ? v2200_t0 : 1'd0;
-    wire v2200_t5 = v2199[2] ? v2200_t0 : v2200_t4;
-    wire v2200_t6 = v2199[3] ? v2200_t5 : v2200_t3;
-    wire v2200_t7 = v2199[1] ? v2200_t0 : v2200_t1;
-    wire v2200_t8 = v2199[1] ? 1'd0 : v2200_t1;
-    wire v2200_t9 = v2199[2] ? v2200_t8 : v2200_t7;
-    wire v2200_t10 = v2199[2] ? 1'd0 : 1'd1;
-    wire v2200_t11 = v2199[3] ? v2200_t10 : v2200_t9;
-    wire v2200_t12 = v2199[4] ? v2200_t11 : v2200_t6;
-    wire v2200_t13 = v2199[1] ? v2200_t1 : 1'd1;
-    wire v2200_t14 = v2199[1] ? 1'd1 : v2200_t0;
-    wire v2200_t15 = v2199[2] ? v2200_t14 : v2200_t13;
-    wire v2200_t16 = v2199[1] ? 1'd0 : 1'd1;
-    wire v2200_t17 = v2199[1] ? v2200_t0 : 1'd1;
-    wire v2200_t18 = v2199[2] ? v2200_t17 : v2200_t16;
-    wire v2200_t19 = v2199[3] ? v2200_t18 : v2200_t15;
-    wire v2200_t20 = v2199[1] ? v2200_t1 : 1'd0;
-    wire v2200_t21 = v2199[2] ? v2200_t20 : v2200_t8;
-    wire v2200_t22 = v2199[2] ? v2200_t17 : v2200_t20;
-    wire v2200_t23 = v2199[3] ? v2200_t22 : v2200_t21;
-    wire v2200_t24 = v2199[4] ? v2200_t23 : v2200_t19;
-    wire v2200_t25 = v2199[5] ? v2200_t24 : v2200_t12;
-    wire [0:0] v2200 = {v2200_t25};
-    wire [2:0] v2201_l = v1455; wire [0:0] v2201_u = (v1455 >>> 3) + v2200; wire [3:0] v2201 = {v2201_u, v2201_l};
-    wire [2:0] v2202_l = v463; wire [0:0] v2202_u = (v463 >>> 3) + v2189; wire [3:0] v2202 = {v2202_u, v2202_l};
-    wire [3:0] v2203_l = v2202; wire [0:0] v2203_u = (v2202 >>> 4) + v331; wire [4:0] v2203 = {v2203_u, v2203_l};
-    wire [4:0] v2204_l = v2203; wire [0:0] v2204_u = (v2203 >>> 5) + v1436; wire [5:0] v2204 = {v2204_u, v2204_l};
-    wire v2205_t0 = v2204[0] ? 1'd0 : 1'd1;
-    wire v2205_t1 = v2204[0] ? 1'd1 : 1'd0;
-    wire v2205_t2 = v2204[1] ? v2205_t0 : v2205_t1;
-    wire v2205_t3 = v2204[2] ? v2205_t2 : v2205_t0;
-    wire v2205_t4 = v2204[1] ? 1'd0 : 1'd1;
-    wire v2205_t5 = v2204[2] ? v2205_t4 : 1'd0;
-    wire v2205_t6 = v2204[3] ? v2205_t5 : v2205_t3;
-    wire v2205_t7 = v2204[1] ? v2205_t1 : 1'd0;
-    wire v2205_t8 = v2204[2] ? v2205_t7 : v2205_t1;
-    wire v2205_t9 = v2204[2] ? 1'd0 : 1'd1;
-    wire v2205_t10 = v2204[3] ? v2205_t9 : v2205_t8;
-    wire v2205_t11 = v2204[4] ? v2205_t10 : v2205_t6;
-    wire v2205_t12 = v2204[2] ? v2205_t7 : v2205_t4;
-    wire v2205_t13 = v2204[3] ? 1'd0 : v2205_t12;
-    wire v2205_t14 = v2204[1] ? 1'd1 : 1'd0;
-    wire v2205_t15 = v2204[2] ? 1'd0 : v2205_t14;
-    wire v2205_t16 = v2204[2] ? v2205_t0 : 1'd0;
-    wire v2205_t17 = v2204[3] ? v2205_t16 : v2205_t15;
-    wire v2205_t18 = v2204[4] ? v2205_t17 : v2205_t13;
-    wire v2205_t19 = v2204[5] ? v2205_t18 : v2205_t11;
-    wire [0:0] v2205 = {v2205_t19};
-    wire [2:0] v2206_l = v480; wire [0:0] v2206_u = (v480 >>> 3) + v2189; wire [3:0] v2206 = {v2206_u, v2206_l};
-    wire [3:0] v2207_l = v2206; wire [0:0] v2207_u = (v2206 >>> 4) + v81; wire [4:0] v2207 = {v2207_u, v2207_l};
-    wire [2:0] v2208_l = v557; wire [0:0] v2208_u = (v557 >>> 3) + v2189; wire [3:0] v2208 = {v2208_u, v2208_l};
-    wire [3:0] v2209_l = v2208; wire [0:0] v2209_u = (v2208 >>> 4) + v731; wire [4:0] v2209 = {v2209_u, v2209_l};
-    wire [4:0] v2210_l = v2209; wire [0:0] v2210_u = (v2209 >>> 5) + v16; wire [5:0] v2210 = {v2210_u, v2210_l};
-    wire v2211_t0 = v2210[0] ? 1'd0 : 1'd1;
-    wire v2211_t1 = v2210[1] ? v2211_t0 : 1'd1;
-    wire v2211_t2 = v2210[2] ? 1'd1 : v2211_t1;
-    wire v2211_t3 = v2210[0] ? 1'd1 : 1'd0;
-    wire v2211_t4 = v2210[1] ? v2211_t3 : 1'd0;
-    wire v2211_t5 = v2210[1] ? 1'd0 : v2211_t0;
-    wire v2211_t6 = v2210[2] ? v2211_t5 : v2211_t4;
-    wire v2211_t7 = v2210[3] ? v2211_t6 : v2211_t2;
-    wire v2211_t8 = v2210[1] ? v2211_t0 : 1'd0;
-    wire v2211_t9 = v2210[1] ? 1'd1 : 1'd0;
-    wire v2211_t10 = v2210[2] ? v2211_t9 : v2211_t8;
-    wire v2211_t11 = v2210[1] ? v2211_t0 : v2211_t3;
-    wire v2211_t12 = v2210[2] ? 1'd0 : v2211_t11;
-    wire v2211_t13 = v2210[3] ? v2211_t12 : v2211_t10;
-    wire v2211_t14 = v2210[4] ? v2211_t13 : v2211_t7;
-    wire v2211_t15 = v2210[1] ? 1'd0 : 1'd1;
-    wire v2211_t16 = v2210[2] ? v2211_t9 : v2211_t15;
-    wire v2211_t17 = v2210[1] ? 1'd0 : v2211_t3;
-    wire v2211_t18 = v2210[2] ? v2211_t5 : v2211_t17;
-    wire v2211_t19 = v2210[3] ? v2211_t18 : v2211_t16;
-    wire v2211_t20 = v2210[2] ? v2211_t9 : v2211_t17;
-    wire v2211_t21 = v2210[1] ? 1'd1 : v2211_t0;
-    wire v2211_t22 = v2210[2] ? v2211_t21 : v2211_t5;
-    wire v2211_t23 = v2210[3] ? v2211_t22 : v2211_t20;
-    wire v2211_t24 = v2210[4] ? v2211_t23 : v2211_t19;
-    wire v2211_t25 = v2210[5] ? v2211_t24 : v2211_t14;
-    wire [0:0] v2211 = {v2211_t25};
-    wire [1:0] v2212_l = v1078; wire [0:0] v2212_u = (v1078 >>> 2) + v2189; wire [2:0] v2212 = {v2212_u, v2212_l};
-    wire [2:0] v2213_l = v2212; wire [0:0] v2213_u = (v2212 >>> 3) + v1256; wire [3:0] v2213 = {v2213_u, v2213_l};
-    wire [3:0] v2214_l = v2213; wire [0:0] v2214_u = (v2213 >>> 4) + v1530; wire [4:0] v2214 = {v2214_u, v2214_l};
-    wire [4:0] v2215_l = v2214; wire [0:0] v2215_u = (v2214 >>> 5) + v975; wire [5:0] v2215 = {v2215_u, v2215_l};
-    wire v2216_t0 = v2215[0] ? 1'd1 : 1'd0;
-    wire v2216_t1 = v2215[1] ? 1'd0 : v2216_t0;
-    wire v2216_t2 = v2215[0] ? 1'd0 : 1'd1;
-    wire v2216_t3 = v2215[1] ? v2216_t2 : v2216_t0;
-    wire v2216_t4 = v2215[2] ? v2216_t3 : v2216_t1;
-    wire v2216_t5 = v2215[1] ? 1'd0 : 1'd1;
-    wire v2216_t6 = v2215[2] ? v2216_t5 : 1'd0;
-    wire v2216_t7 = v2215[3] ? v2216_t6 : v2216_t4;
-    wire v2216_t8 = v2215[1] ? v2216_t0 : 1'd0;
-    wire v2216_t9 = v2215[2] ? v2216_t1 : v2216_t8;
-    wire v2216_t10 = v2215[1] ? 1'd0 : v2216_t2;
-    wire v2216_t11 = v2215[2] ? 1'd1 : v2216_t10;
-    wire v2216_t12 = v2215[3] ? v2216_t11 : v2216_t9;
-    wire v2216_t13 = v2215[4] ? v2216_t12 : v2216_t7;
-    wire v2216_t14 = v2215[1] ? 1'd1 : v2216_t0;
-    wire v2216_t15 = v2215[2] ? v2216_t14 : v2216_t8;
-    wire v2216_t16 = v2215[2] ? 1'd1 : v2216_t1;
-    wire v2216_t17 = v2215[3] ? v2216_t16 : v2216_t15;
-    wire v2216_t18 = v2215[1] ? v2216_t0 : 1'd1;
-    wire v2216_t19 = v2215[2] ? v2216_t18 : v2216_t0;
-    wire v2216_t20 = v2215[1] ? v2216_t0 : v2216_t2;
-    wire v2216_t21 = v2215[2] ? 1'd1 : v2216_t20;
-    wire v2216_t22 = v2215[3] ? v2216_t21 : v2216_t19;
-    wire v2216_t23 = v2215[4] ? v2216_t22 : v2216_t17;
-    wire v2216_t24 = v2215[5] ? v2216_t23 : v2216_t13;
-    wire [0:0] v2216 = {v2216_t24};
-    wire [0:0] v2217_l = v2189; wire [0:0] v2217_u = (v2189 >>> 1) + v1108; wire [1:0] v2217 = {v2217_u, v2217_l};
-    wire [1:0] v2218_l = v2217; wire [0:0] v2218_u = (v2217 >>> 2) + v383; wire [2:0] v2218 = {v2218_u, v2218_l};
-    wire [2:0] v2219_l = v2218; wire [0:0] v2219_u = (v2218 >>> 3) + v2099; wire [3:0] v2219 = {v2219_u, v2219_l};
-    wire [3:0] v2220_l = v2219; wire [0:0] v2220_u = (v2219 >>> 4) + v19; wire [4:0] v2220 = {v2220_u, v2220_l};
-    wire [4:0] v2221_l = v2220; wire [0:0] v2221_u = (v2220 >>> 5) + v126; wire [5:0] v2221 = {v2221_u, v2221_l};
-    wire v2222_t0 = v2221[1] ? 1'd0 : 1'd1;
-    wire v2222_t1 = v2221[0] ? 1'd0 : 1'd1;
-    wire v2222_t2 = v2221[1] ? 1'd0 : v2222_t1;
-    wire v2222_t3 = v2221[2] ? v2222_t2 : v2222_t0;
-    wire v2222_t4 = v2221[0] ? 1'd1 : 1'd0;
-    wire v2222_t5 = v2221[1] ? 1'd1 : v2222_t4;
-    wire v2222_t6 = v2221[1] ? v2222_t1 : 1'd1;
-    wire v2222_t7 = v2221[2] ? v2222_t6 : v2222_t5;
-    wire v2222_t8 = v2221[3] ? v2222_t7 : v2222_t3;
-    wire v2222_t9 = v2221[1] ? v2222_t4 : 1'd0;
-    wire v2222_t10 = v2221[1] ? 1'd1 : v2222_t1;
-    wire v2222_t11 = v2221[2] ? v2222_t10 : v2222_t9;
-    wire v2222_t12 = v2221[1] ? 1'd0 : v2222_t4;
-    wire v2222_t13 = v2221[2] ? v2222_t4 : v2222_t12;
-    wire v2222_t14 = v2221[3] ? v2222_t13 : v2222_t11;
-    wire v2222_t15 = v2221[4] ? v2222_t14 : v2222_t8;
-    wire v2222_t16 = v2221[1] ? 1'd1 : 1'd0;
-    wire v2222_t17 = v2221[2] ? v2222_t16 : v2222_t0;
-    wire v2222_t18 = v2221[2] ? v2222_t5 : v2222_t4;
-    wire v2222_t19 = v2221[3] ? v2222_t18 : v2222_t17;
-    wire v2222_t20 = v2221[1] ? v2222_t1 : 1'd0;
-    wire v2222_t21 = v2221[2] ? v2222_t20 : v2222_t10;
-    wire v2222_t22 = v2221[3] ? v2222_t21 : v2222_t10;
-    wire v2222_t23 = v2221[4] ? v2222_t22 : v2222_t19;
-    wire v2222_t24 = v2221[5] ? v2222_t23 : v2222_t15;
-    wire [0:0] v2222 = {v2222_t24};
-    wire [2:0] v2223_l = v2074; wire [0:0] v2223_u = (v2074 >>> 3) + v2222; wire [3:0] v2223 = {v2223_u, v2223_l};
-    wire [3:0] v2224_l = v2223; wire [0:0] v2224_u = (v2223 >>> 4) + v2016; wire [4:0] v2224 = {v2224_u, v2224_l};
-    reg [4:0] v2224_1; always @(posedge clk) v2224_1 <= v2224;
-    reg [4:0] v2224_2; always @(posedge clk) v2224_2 <= v2224_1;
-    wire v2225_t0 = v2224_2[0] ? 1'd1 : 1'd0;
-    wire v2225_t1 = v2224_2[0] ? 1'd0 : 1'd1;
-    wire v2225_t2 = v2224_2[1] ? v2225_t1 : v2225_t0;
-    wire v2225_t3 = v2224_2[1] ? v2225_t0 : v2225_t1;
-    wire v2225_t4 = v2224_2[2] ? v2225_t3 : v2225_t2;
-    wire v2225_t5 = v2224_2[2] ? v2225_t2 : v2225_t3;
-    wire v2225_t6 = v2224_2[3] ? v2225_t5 : v2225_t4;
-    wire v2225_t7 = v2224_2[3] ? v2225_t4 : v2225_t5;
-    wire v2225_t8 = v2224_2[4] ? v2225_t7 : v2225_t6;
-    wire v2225_t9 = v2224_2[1] ? v2225_t0 : 1'd0;
-    wire v2225_t10 = v2224_2[1] ? 1'd1 : v2225_t0;
-    wire v2225_t11 = v2224_2[2] ? v2225_t10 : v2225_t9;
-    wire v2225_t12 = v2224_2[1] ? v2225_t1 : 1'd1;
-    wire v2225_t13 = v2224_2[2] ? v2225_t12 : v2225_t10;
-    wire v2225_t14 = v2224_2[3] ? v2225_t13 : v2225_t11;
-    wire v2225_t15 = v2224_2[1] ? 1'd0 : v2225_t1;
-    wire v2225_t16 = v2224_2[2] ? v2225_t15 : v2225_t12;
-    wire v2225_t17 = v2224_2[3] ? v2225_t16 : v2225_t13;
-    wire v2225_t18 = v2224_2[4] ? v2225_t17 : v2225_t14;
-    wire v2225_t19 = v2224_2[2] ? v2225_t9 : 1'd0;
-    wire v2225_t20 = v2224_2[3] ? v2225_t19 : 1'd0;
-    wire v2225_t21 = v2224_2[3] ? v2225_t11 : v2225_t19;
-    wire v2225_t22 = v2224_2[4] ? v2225_t21 : v2225_t20;
-    wire [2:0] v2225 = {v2225_t22, v2225_t18, v2225_t8};
-    wire [0:0] v2226_l = v17; wire [0:0] v2226_u = (v17 >>> 1) + v2189; wire [1:0] v2226 = {v2226_u, v2226_l};
-    wire [1:0] v2227_l = v2226; wire [0:0] v2227_u = (v2226 >>> 2) + v941; wire [2:0] v2227 = {v2227_u, v2227_l};
-    wire [2:0] v2228_l = v2227; wire [0:0] v2228_u = (v2227 >>> 3) + v1054; wire [3:0] v2228 = {v2228_u, v2228_l};
-    wire [3:0] v2229_l = v2228; wire [0:0] v2229_u = (v2228 >>> 4) + v61; wire [4:0] v2229 = {v2229_u, v2229_l};
-    wire [4:0] v2230_l = v2229; wire [0:0] v2230_u = (v2229 >>> 5) + v17; wire [5:0] v2230 = {v2230_u, v2230_l};
-    wire v2231_t0 = v2230[0] ? 1'd1 : 1'd0;
-    wire v2231_t1 = v2230[1] ? 1'd0 : v2231_t0;
-    wire v2231_t2 = v2230[0] ? 1'd0 : 1'd1;
-    wire v2231_t3 = v2230[1] ? v2231_t2 : 1'd1;
-    wire v2231_t4 = v2230[2] ? v2231_t3 : v2231_t1;
-    wire v2231_t5 = v2230[2] ? 1'd1 : v2231_t0;
-    wire v2231_t6 = v2230[3] ? v2231_t5 : v2231_t4;
-    wire v2231_t7 = v2230[1] ? 1'd1 : v2231_t2;
-    wire v2231_t8 = v2230[2] ? v2231_t7 : v2231_t0;
-    wire v2231_t9 = v2230[1] ? v2231_t2 : v2231_t0;
-    wire v2231_t10 = v2230[1] ? v2231_t0 : 1'd1;
-    wire v2231_t11 = v2230[2] ? v2231_t10 : v2231_t9;
-    wire v2231_t12 = v2230[3] ? v2231_t11 : v2231_t8;
-    wire v2231_t13 = v2230[4] ? v2231_t12 : v2231_t6;
-    wire v2231_t14 = v2230[2] ? 1'd0 : v2231_t10;
-    wire v2231_t15 = v2230[2] ? v2231_t1 : 1'd1;
-    wire v2231_t16 = v2230[3] ? v2231_t15 : v2231_t14;
-    wire v2231_t17 = v2230[1] ? 1'd1 : v2231_t0;
-    wire v2231_t18 = v2230[2] ? v2231_t2 : v2231_t17;
-    wire v2231_t19 = v2230[2] ? v2231_t2 : v2231_t1;
-    wire v2231_t20 = v2230[3] ? v2231_t19 : v2231_t18;
-    wire v2231_t21 = v2230[4] ? v2231_t20 : v2231_t16;
-    wire v2231_t22 = v2230[5] ? v2231_t21 : v2231_t13;
-    wire [0:0] v2231 = {v2231_t22};
-    wire [0:0] v2232_l = v2189; wire [0:0] v2232_u = (v2189 >>> 1) + v98; wire [1:0] v2232 = {v2232_u, v2232_l};
-    wire [1:0] v2233_l = v2232; wire [0:0] v2233_u = (v2232 >>> 2) + v62; wire [2:0] v2233 = {v2233_u, v2233_l};
-    wire [2:0] v2234_l = v2233; wire [0:0] v2234_u = (v2233 >>> 3) + v920; wire [3:0] v2234 = {v2234_u, v2234_l};
-    wire [3:0] v2235_l = v2234; wire [0:0] v2235_u = (v2234 >>> 4) + v74; wire [4:0] v2235 = {v2235_u, v2235_l};
-    wire [4:0] v2236_l = v2235; wire [0:0] v2236_u = (v2235 >>> 5) + v1037; wire [5:0] v2236 = {v2236_u, v2236_l};
-    wire v2237_t0 = v2236[0] ? 1'd1 : 1'd0;
-    wire v2237_t1 = v2236[1] ? v2237_t0 : 1'd1;
-    wire v2237_t2 = v2236[2] ? 1'd0 : v2237_t1;
-    wire v2237_t3 = v2236[1] ? v2237_t0 : 1'd0;
-    wire v2237_t4 = v2236[2] ? 1'd1 : v2237_t3;
-    wire v2237_t5 = v2236[3] ? v2237_t4 : v2237_t2;
-    wire v2237_t6 = v2236[1] ? 1'd0 : 1'd1;
-    wire v2237_t7 = v2236[2] ? v2237_t3 : v2237_t6;
-    wire v2237_t8 = v2236[1] ? 1'd0 : v2237_t0;
-    wire v2237_t9 = v2236[2] ? v2237_t1 : v2237_t8;
-    wire v2237_t10 = v2236[3] ? v2237_t9 : v2237_t7;
-    wire v2237_t11 = v2236[4] ? v2237_t10 : v2237_t5;
-    wire v2237_t12 = v2236[0] ? 1'd0 : 1'd1;
-    wire v2237_t13 = v2236[1] ? v2237_t12 : 1'd0;
-    wire v2237_t14 = v2236[2] ? v2237_t13 : 1'd1;
-    wire v2237_t15 = v2236[2] ? 1'd1 : 1'd0;
-    wire v2237_t16 = v2236[3] ? v2237_t15 : v2237_t14;
-    wire v2237_t17 = v2236[2] ? 1'd0 : 1'd1;
-    wire v2237_t18 = v2236[1] ? 1'd0 : v2237_t12;
-    wire v2237_t19 = v2236[2] ? v2237_t8 : v2237_t18;
-    wire v2237_t20 = v2236[3] ? v2237_t19 : v2237_t17;
-    wire v2237_t21 = v2236[4] ? v2237_t20 : v2237_t16;
-    wire v2237_t22 = v2236[5] ? v2237_t21 : v2237_t11;
-    wire [0:0] v2237 = {v2237_t22};
-    wire [0:0] v2238_l = v1182; wire [0:0] v2238_u = (v1182 >>> 1) + v2237; wire [1:0] v2238 = {v2238_u, v2238_l};
-    wire [0:0] v2239_l = v103; wire [0:0] v2239_u = (v103 >>> 1) + v2189; wire [1:0] v2239 = {v2239_u, v2239_l};
-    wire [1:0] v2240_l = v2239; wire [0:0] v2240_u = (v2239 >>> 2) + v99; wire [2:0] v2240 = {v2240_u, v2240_l};
-    wire [2:0] v2241_l = v2240; wire [0:0] v2241_u = (v2240 >>> 3) + v365; wire [3:0] v2241 = {v2241_u, v2241_l};
-    wire [3:0] v2242_l = v2241; wire [0:0] v2242_u = (v2241 >>> 4) + v1436; wire [4:0] v2242 = {v2242_u, v2242_l};
-    wire [4:0] v2243_l = v2242; wire [0:0] v2243_u = (v2242 >>> 5) + v1; wire [5:0] v2243 = {v2243_u, v2243_l};
-    wire v2244_t0 = v2243[0] ? 1'd0 : 1'd1;
-    wire v2244_t1 = v2243[0] ? 1'd1 : 1'd0;
-    wire v2244_t2 = v2243[1] ? v2244_t1 : v2244_t0;
-    wire v2244_t3 = v2243[1] ? 1'd0 : v2244_t0;
-    wire v2244_t4 = v2243[2] ? v2244_t3 : v2244_t2;
-    wire v2244_t5 = v2243[1] ? v2244_t0 : 1'd1;
-    wire v2244_t6 = v2243[1] ? 1'd0 : 1'd1;
-    wire v2244_t7 = v2243[2] ? v2244_t6 : v2244_t5;
-    wire v2244_t8 = v2243[3] ? v2244_t7 : v2244_t4;
-    wire v2244_t9 = v2243[2] ? v2244_t2 : v2244_t3;
-    wire v2244_t10 = v2243[3] ? v2244_t9 : 1'd0;
-    wire v2244_t11 = v2243[4] ? v2244_t10 : v2244_t8;
-    wire v2244_t12 = v2243[1] ? 1'd1 : 1'd0;
-    wire v2244_t13 = v2243[2] ? v2244_t5 : v2244_t12;
-    wire v2244_t14 = v2243[2] ? v2244_t0 : 1'd0;
-    wire v2244_t15 = v2243[3] ? v2244_t14 : v2244_t13;
-    wire v2244_t16 = v2243[1] ? v2244_t0 : 1'd0;
-    wire v2244_t17 = v2243[2] ? 1'd0 : v2244_t16;
-    wire v2244_t18 = v2243[2] ? v2244_t3 : 1'd0;
-    wire v2244_t19 = v2243[3] ? v2244_t18 : v2244_t17;
-    wire v2244_t20 = v2243[4] ? v2244_t19 : v2244_t15;
-    wire v2244_t21 = v2243[5] ? v2244_t20 : v2244_t11;
-    wire [0:0] v2244 = {v2244_t21};
-    wire [0:0] v2245_l = v2244; wire [0:0] v2245_u = (v2244 >>> 1) + v2027; wire [1:0] v2245 = {v2245_u, v2245_l};
-    wire [1:0] v2246_l = v2245; wire [0:0] v2246_u = (v2245 >>> 2) + v537; wire [2:0] v2246 = {v2246_u, v2246_l};
-    wire v2247_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2247_t1 = v1435[1] ? 1'd1 : v2247_t0;
-    wire v2247_t2 = v1435[2] ? 1'd1 : v2247_t1;
-    wire v2247_t3 = v1435[3] ? 1'd1 : v2247_t2;
-    wire v2247_t4 = v1435[4] ? 1'd1 : v2247_t3;
-    wire v2247_t5 = v1435[5] ? v2247_t4 : 1'd0;
-    wire [0:0] v2247 = {v2247_t5};
-    wire [4:0] v2248_l = v872; wire [0:0] v2248_u = (v872 >>> 5) + v2247; wire [5:0] v2248 = {v2248_u, v2248_l};
-    wire v2249_t0 = v2248[0] ? 1'd0 : 1'd1;
-    wire v2249_t1 = v2248[1] ? 1'd0 : 1'd1;
-    wire v2249_t2 = v2248[2] ? v2249_t1 : v2249_t0;
-    wire v2249_t3 = v2248[2] ? 1'd0 : v2249_t1;
-    wire v2249_t4 = v2248[3] ? v2249_t3 : v2249_t2;
-    wire v2249_t5 = v2248[1] ? v2249_t0 : 1'd0;
-    wire v2249_t6 = v2248[2] ? v2249_t5 : v2249_t0;
-    wire v2249_t7 = v2248[0] ? 1'd1 : 1'd0;
-    wire v2249_t8 = v2248[1] ? v2249_t7 : 1'd0;
-    wire v2249_t9 = v2248[2] ? 1'd1 : v2249_t8;
-    wire v2249_t10 = v2248[3] ? v2249_t9 : v2249_t6;
-    wire v2249_t11 = v2248[4] ? v2249_t10 : v2249_t4;
-    wire v2249_t12 = v2248[1] ? 1'd0 : v2249_t7;
-    wire v2249_t13 = v2248[1] ? v2249_t0 : v2249_t7;
-    wire v2249_t14 = v2248[2] ? v2249_t13 : v2249_t12;
-    wire v2249_t15 = v2248[2] ? v2249_t5 : v2249_t12;
-    wire v2249_t16 = v2248[3] ? v2249_t15 : v2249_t14;
-    wire v2249_t17 = v2248[2] ? v2249_t13 : 1'd1;
-    wire v2249_t18 = v2248[1] ? 1'd1 : 1'd0;
-    wire v2249_t19 = v2248[1] ? v2249_t7 : 1'd1;
-    wire v2249_t20 = v2248[2] ? v2249_t19 : v2249_t18;
-    wire v2249_t21 = v2248[3] ? v2249_t20 : v2249_t17;
-    wire v2249_t22 = v2248[4] ? v2249_t21 : v2249_t16;
-    wire v2249_t23 = v2248[5] ? v2249_t22 : v2249_t11;
-    wire [0:0] v2249 = {v2249_t23};
-    wire [0:0] v2250_l = v1709; wire [0:0] v2250_u = (v1709 >>> 1) + v2249; wire [1:0] v2250 = {v2250_u, v2250_l};
-    wire [3:0] v2251_l = v1816; wire [0:0] v2251_u = (v1816 >>> 4) + v2247; wire [4:0] v2251 = {v2251_u, v2251_l};
-    wire [4:0] v2252_l = v2251; wire [0:0] v2252_u = (v2251 >>> 5) + v1723; wire [5:0] v2252 = {v2252_u, v2252_l};
-    wire v2253_t0 = v2252[0] ? 1'd1 : 1'd0;
-    wire v2253_t1 = v2252[2] ? 1'd0 : v2253_t0;
-    wire v2253_t2 = v2252[3] ? v2253_t1 : v2253_t0;
-    wire v2253_t3 = v2252[1] ? 1'd1 : 1'd0;
-    wire v2253_t4 = v2252[2] ? v2253_t0 : v2253_t3;
-    wire v2253_t5 = v2252[0] ? 1'd0 : 1'd1;
-    wire v2253_t6 = v2252[1] ? v2253_t5 : 1'd1;
-    wire v2253_t7 = v2252[1] ? v2253_t5 : 1'd0;
-    wire v2253_t8 = v2252[2] ? v2253_t7 : v2253_t6;
-    wire v2253_t9 = v2252[3] ? v2253_t8 : v2253_t4;
-    wire v2253_t10 = v2252[4] ? v2253_t9 : v2253_t2;
-    wire v2253_t11 = v2252[1] ? v2253_t5 : v2253_t0;
-    wire v2253_t12 = v2252[1] ? 1'd1 : v2253_t0;
-    wire v2253_t13 = v2252[2] ? v2253_t12 : v2253_t11;
-    wire v2253_t14 = v2252[1] ? 1'd0 : v2253_t5;
-    wire v2253_t15 = v2252[2] ? v2253_t14 : 1'd1;
-    wire v2253_t16 = v2252[3] ? v2253_t15 : v2253_t13;
-    wire v2253_t17 = v2252[1] ? v2253_t0 : 1'd0;
-    wire v2253_t18 = v2252[2] ? v2253_t17 : v2253_t7;
-    wire v2253_t19 = v2252[1] ? v2253_t0 : v2253_t5;
-    wire v2253_t20 = v2252[2] ? 1'd0 : v2253_t19;
-    wire v2253_t21 = v2252[3] ? v2253_t20 : v2253_t18;
-    wire v2253_t22 = v2252[4] ? v2253_t21 : v2253_t16;
-    wire v2253_t23 = v2252[5] ? v2253_t22 : v2253_t10;
-    wire [0:0] v2253 = {v2253_t23};
-    wire [0:0] v2254_l = v2253; wire [0:0] v2254_u = (v2253 >>> 1) + v1464; wire [1:0] v2254 = {v2254_u, v2254_l};
-    wire [1:0] v2255_l = v2254; wire [0:0] v2255_u = (v2254 >>> 2) + v1540; wire [2:0] v2255 = {v2255_u, v2255_l};
-    wire [2:0] v2256_l = v2255; wire [0:0] v2256_u = (v2255 >>> 3) + v1685; wire [3:0] v2256 = {v2256_u, v2256_l};
-    wire [3:0] v2257_l = v2256; wire [0:0] v2257_u = (v2256 >>> 4) + v2205; wire [4:0] v2257 = {v2257_u, v2257_l};
-    wire [4:0] v2258_l = v2257; wire [0:0] v2258_u = (v2257 >>> 5) + v630; wire [5:0] v2258 = {v2258_u, v2258_l};
-    wire v2259_t0 = v2258[0] ? 1'd1 : 1'd0;
-    wire v2259_t1 = v2258[0] ? 1'd0 : 1'd1;
-    wire v2259_t2 = v2258[1] ? v2259_t1 : v2259_t0;
-    wire v2259_t3 = v2258[1] ? v2259_t0 : v2259_t1;
-    wire v2259_t4 = v2258[2] ? v2259_t3 : v2259_t2;
-    wire v2259_t5 = v2258[2] ? v2259_t2 : v2259_t3;
-    wire v2259_t6 = v2258[3] ? v2259_t5 : v2259_t4;
-    wire v2259_t7 = v2258[3] ? v2259_t4 : v2259_t5;
-    wire v2259_t8 = v2258[4] ? v2259_t7 : v2259_t6;
-    wire v2259_t9 = v2258[4] ? v2259_t6 : v2259_t7;
-    wire v2259_t10 = v2258[5] ? v2259_t9 : v2259_t8;
-    wire v2259_t11 = v2258[1] ? v2259_t0 : 1'd0;
-    wire v2259_t12 = v2258[1] ? 1'd1 : v2259_t0;
-    wire v2259_t13 = v2258[2] ? v2259_t12 : v2259_t11;
-    wire v2259_t14 = v2258[1] ? v2259_t1 : 1'd1;
-    wire v2259_t15 = v2258[2] ? v2259_t14 : v2259_t12;
-    wire v2259_t16 = v2258[3] ? v2259_t15 : v2259_t13;
-    wire v2259_t17 = v2258[1] ? 1'd0 : v2259_t1;
-    wire v2259_t18 = v2258[2] ? v2259_t17 : v2259_t14;
-    wire v2259_t19 = v2258[3] ? v2259_t18 : v2259_t15;
-    wire v2259_t20 = v2258[4] ? v2259_t19 : v2259_t16;
-    wire v2259_t21 = v2258[2] ? v2259_t11 : v2259_t17;
-    wire v2259_t22 = v2258[3] ? v2259_t21 : v2259_t18;
-    wire v2259_t23 = v2258[4] ? v2259_t22 : v2259_t19;
-    wire v2259_t24 = v2258[5] ? v2259_t23 : v2259_t20;
-    wire v2259_t25 = v2258[2] ? v2259_t11 : 1'd0;
-    wire v2259_t26 = v2258[3] ? v2259_t25 : 1'd0;
-    wire v2259_t27 = v2258[3] ? v2259_t13 : v2259_t25;
-    wire v2259_t28 = v2258[4] ? v2259_t27 : v2259_t26;
-    wire v2259_t29 = v2258[2] ? 1'd1 : v2259_t12;
-    wire v2259_t30 = v2258[3] ? v2259_t29 : v2259_t13;
-    wire v2259_t31 = v2258[4] ? v2259_t30 : v2259_t27;
-    wire v2259_t32 = v2258[5] ? v2259_t31 : v2259_t28;
-    wire [2:0] v2259 = {v2259_t32, v2259_t24, v2259_t10};
-    wire [2:0] v2260 = v690 + v2259;
-    wire [2:0] v2261_l = v751; wire [0:0] v2261_u = (v751 >>> 3) + v2247; wire [3:0] v2261 = {v2261_u, v2261_l};
-    wire [3:0] v2262_l = v2261; wire [0:0] v2262_u = (v2261 >>> 4) + v1420; wire [4:0] v2262 = {v2262_u, v2262_l};
-    wire [4:0] v2263_l = v2262; wire [0:0] v2263_u = (v2262 >>> 5) + v352; wire [5:0] v2263 = {v2263_u, v2263_l};
-    wire v2264_t0 = v2263[0] ? 1'd0 : 1'd1;
-    wire v2264_t1 = v2263[0] ? 1'd1 : 1'd0;
-    wire v2264_t2 = v2263[1] ? v2264_t1 : 1'd0;
-    wire v2264_t3 = v2263[2] ? v2264_t2 : v2264_t0;
-    wire v2264_t4 = v2263[1] ? 1'd0 : v2264_t1;
-    wire v2264_t5 = v2263[2] ? v2264_t4 : 1'd1;
-    wire v2264_t6 = v2263[3] ? v2264_t5 : v2264_t3;
-    wire v2264_t7 = v2263[1] ? v2264_t0 : 1'd0;
-    wire v2264_t8 = v2263[2] ? v2264_t4 : v2264_t7;
-    wire v2264_t9 = v2263[1] ? v2264_t0 : 1'd1;
-    wire v2264_t10 = v2263[2] ? v2264_t0 : v2264_t9;
-    wire v2264_t11 = v2263[3] ? v2264_t10 : v2264_t8;
-    wire v2264_t12 = v2263[4] ? v2264_t11 : v2264_t6;
-    wire v2264_t13 = v2263[1] ? 1'd1 : v2264_t1;
-    wire v2264_t14 = v2263[2] ? v2264_t4 : v2264_t13;
-    wire v2264_t15 = v2263[1] ? v2264_t0 : v2264_t1;
-    wire v2264_t16 = v2263[2] ? v2264_t15 : v2264_t4;
-    wire v2264_t17 = v2263[3] ? v2264_t16 : v2264_t14;
-    wire v2264_t18 = v2263[1] ? 1'd1 : 1'd0;
-    wire v2264_t19 = v2263[2] ? 1'd0 : v2264_t18;
-    wire v2264_t20 = v2263[2] ? v2264_t4 : v2264_t1;
-    wire v2264_t21 = v2263[3] ? v2264_t20 : v2264_t19;
-    wire v2264_t22 = v2263[4] ? v2264_t21 : v2264_t17;
-    wire v2264_t23 = v2263[5] ? v2264_t22 : v2264_t12;
-    wire [0:0] v2264 = {v2264_t23};
-    wire [2:0] v2265_l = v1118; wire [0:0] v2265_u = (v1118 >>> 3) + v2247; wire [3:0] v2265 = {v2265_u, v2265_l};
-    wire [3:0] v2266_l = v2265; wire [0:0] v2266_u = (v2265 >>> 4) + v125; wire [4:0] v2266 = {v2266_u, v2266_l};
-    wire [4:0] v2267_l = v2266; wire [0:0] v2267_u = (v2266 >>> 5) + v1775; wire [5:0] v2267 = {v2267_u, v2267_l};
-    wire v2268_t0 = v2267[0] ? 1'd1 : 1'd0;
-    wire v2268_t1 = v2267[0] ? 1'd0 : 1'd1;
-    wire v2268_t2 = v2267[2] ? v2268_t1 : v2268_t0;
-    wire v2268_t3 = v2267[1] ? v2268_t0 : 1'd0;
-    wire v2268_t4 = v2267[1] ? 1'd0 : v2268_t0;
-    wire v2268_t5 = v2267[2] ? v2268_t4 : v2268_t3;
-    wire v2268_t6 = v2267[3] ? v2268_t5 : v2268_t2;
-    wire v2268_t7 = v2267[1] ? 1'd0 : 1'd1;
-    wire v2268_t8 = v2267[1] ? 1'd1 : v2268_t0;
-    wire v2268_t9 = v2267[2] ? v2268_t8 : v2268_t7;
-    wire v2268_t10 = v2267[1] ? v2268_t1 : v2268_t0;
-    wire v2268_t11 = v2267[2] ? v2268_t10 : 1'd0;
-    wire v2268_t12 = v2267[3] ? v2268_t11 : v2268_t9;
-    wire v2268_t13 = v2267[4] ? v2268_t12 : v2268_t6;
-    wire v2268_t14 = v2267[1] ? v2268_t0 : 1'd1;
-    wire v2268_t15 = v2267[2] ? v2268_t1 : v2268_t14;
-    wire v2268_t16 = v2267[1] ? v2268_t1 : 1'd0;
-    wire v2268_t17 = v2267[2] ? v2268_t16 : v2268_t3;
-    wire v2268_t18 = v2267[3] ? v2268_t17 : v2268_t15;
-    wire v2268_t19 = v2267[2] ? v2268_t3 : 1'd0;
-    wire v2268_t20 = v2267[2] ? v2268_t16 : v2268_t4;
-    wire v2268_t21 = v2267[3] ? v2268_t20 : v2268_t19;
-    wire v2268_t22 = v2267[4] ? v2268_t21 : v2268_t18;
-    wire v2268_t23 = v2267[5] ? v2268_t22 : v2268_t13;
-    wire [0:0] v2268 = {v2268_t23};
-    wire [3:0] v2269_l = v1919; wire [0:0] v2269_u = (v1919 >>> 4) + v2268; wire [4:0] v2269 = {v2269_u, v2269_l};
-    wire v2270_t0 = v2269[0] ? 1'd1 : 1'd0;
-    wire v2270_t1 = v2269[0] ? 1'd0 : 1'd1;
-    wire v2270_t2 = v2269[1] ? v2270_t1 : v2270_t0;
-    wire v2270_t3 = v2269[1] ? v2270_t0 : v2270_t1;
-    wire v2270_t4 = v2269[2] ? v2270_t3 : v2270_t2;
-    wire v2270_t5 = v2269[2] ? v2270_t2 : v2270_t3;
-    wire v2270_t6 = v2269[3] ? v2270_t5 : v2270_t4;
-    wire v2270_t7 = v2269[3] ? v2270_t4 : v2270_t5;
-    wire v2270_t8 = v2269[4] ? v2270_t7 : v2270_t6;
-    wire v2270_t9 = v2269[1] ? v2270_t0 : 1'd0;
-    wire v2270_t10 = v2269[1] ? 1'd1 : v2270_t0;
-    wire v2270_t11 = v2269[2] ? v2270_t10 : v2270_t9;
-    wire v2270_t12 = v2269[1] ? v2270_t1 : 1'd1;
-    wire v2270_t13 = v2269[2] ? v2270_t12 : v2270_t10;
-    wire v2270_t14 = v2269[3] ? v2270_t13 : v2270_t11;
-    wire v2270_t15 = v2269[1] ? 1'd0 : v2270_t1;
-    wire v2270_t16 = v2269[2] ? v2270_t15 : v2270_t12;
-    wire v2270_t17 = v2269[3] ? v2270_t16 : v2270_t13;
-    wire v2270_t18 = v2269[4] ? v2270_t17 : v2270_t14;
-    wire v2270_t19 = v2269[2] ? v2270_t9 : 1'd0;
-    wire v2270_t20 = v2269[3] ? v2270_t19 : 1'd0;
-    wire v2270_t21 = v2269[3] ? v2270_t11 : v2270_t19;
-    wire v2270_t22 = v2269[4] ? v2270_t21 : v2270_t20;
-    wire [2:0] v2270 = {v2270_t22, v2270_t18, v2270_t8};
-    wire [3:0] v2271 = v2260 + v2270;
-    wire [2:0] v2272_l = v1731; wire [0:0] v2272_u = (v1731 >>> 3) + v2247; wire [3:0] v2272 = {v2272_u, v2272_l};
-    wire [3:0] v2273_l = v2272; wire [0:0] v2273_u = (v2272 >>> 4) + v223; wire [4:0] v2273 = {v2273_u, v2273_l};
-    wire [4:0] v2274_l = v2273; wire [0:0] v2274_u = (v2273 >>> 5) + v1581; wire [5:0] v2274 = {v2274_u, v2274_l};
-    wire v2275_t0 = v2274[0] ? 1'd1 : 1'd0;
-    wire v2275_t1 = v2274[1] ? 1'd0 : v2275_t0;
-    wire v2275_t2 = v2274[0] ? 1'd0 : 1'd1;
-    wire v2275_t3 = v2274[1] ? 1'd0 : v2275_t2;
-    wire v2275_t4 = v2274[2] ? v2275_t3 : v2275_t1;
-    wire v2275_t5 = v2274[1] ? 1'd0 : 1'd1;
-    wire v2275_t6 = v2274[2] ? v2275_t1 : v2275_t5;
-    wire v2275_t7 = v2274[3] ? v2275_t6 : v2275_t4;
-    wire v2275_t8 = v2274[1] ? v2275_t2 : 1'd0;
-    wire v2275_t9 = v2274[2] ? v2275_t2 : v2275_t8;
-    wire v2275_t10 = v2274[3] ? v2275_t0 : v2275_t9;
-    wire v2275_t11 = v2274[4] ? v2275_t10 : v2275_t7;
-    wire v2275_t12 = v2274[2] ? v2275_t2 : 1'd0;
-    wire v2275_t13 = v2274[1] ? v2275_t2 : 1'd1;
-    wire v2275_t14 = v2274[2] ? v2275_t5 : v2275_t13;
-    wire v2275_t15 = v2274[3] ? v2275_t14 : v2275_t12;
-    wire v2275_t16 = v2274[2] ? v2275_t2 : v2275_t0;
-    wire v2275_t17 = v2274[2] ? v2275_t13 : v2275_t1;
-    wire v2275_t18 = v2274[3] ? v2275_t17 : v2275_t16;
-    wire v2275_t19 = v2274[4] ? v2275_t18 : v2275_t15;
-    wire v2275_t20 = v2274[5] ? v2275_t19 : v2275_t11;
-    wire [0:0] v2275 = {v2275_t20};
-    wire [2:0] v2276_l = v1234; wire [0:0] v2276_u = (v1234 >>> 3) + v2247; wire [3:0] v2276 = {v2276_u, v2276_l};
-    wire [3:0] v2277_l = v2276; wire [0:0] v2277_u = (v2276 >>> 4) + v2137; wire [4:0] v2277 = {v2277_u, v2277_l};
-    wire [4:0] v2278_l = v2277; wire [0:0] v2278_u = (v2277 >>> 5) + v331; wire [5:0] v2278 = {v2278_u, v2278_l};
-    wire v2279_t0 = v2278[0] ? 1'd0 : 1'd1;
-    wire v2279_t1 = v2278[0] ? 1'd1 : 1'd0;
-    wire v2279_t2 = v2278[1] ? v2279_t1 : v2279_t0;
-    wire v2279_t3 = v2278[2] ? v2279_t1 : v2279_t2;
-    wire v2279_t4 = v2278[1] ? 1'd0 : v2279_t0;
-    wire v2279_t5 = v2278[2] ? v2279_t4 : v2279_t1;
-    wire v2279_t6 = v2278[3] ? v2279_t5 : v2279_t3;
-    wire v2279_t7 = v2278[2] ? 1'd0 : v2279_t4;
-    wire v2279_t8 = v2278[1] ? 1'd0 : v2279_t1;
-    wire v2279_t9 = v2278[2] ? v2279_t8 : 1'd0;
-    wire v2279_t10 = v2278[3] ? v2279_t9 : v2279_t7;
-    wire v2279_t11 = v2278[4] ? v2279_t10 : v2279_t6;
-    wire v2279_t12 = v2278[1] ? 1'd1 : v2279_t0;
-    wire v2279_t13 = v2278[1] ? 1'd1 : 1'd0;
-    wire v2279_t14 = v2278[2] ? v2279_t13 : v2279_t12;
-    wire v2279_t15 = v2278[1] ? 1'd1 : v2279_t1;
-    wire v2279_t16 = v2278[2] ? v2279_t15 : v2279_t13;
-    wire v2279_t17 = v2278[3] ? v2279_t16 : v2279_t14;
-    wire v2279_t18 = v2278[1] ? v2279_t0 : 1'd0;
-    wire v2279_t19 = v2278[1] ? v2279_t0 : 1'd1;
-    wire v2279_t20 = v2278[2] ? v2279_t19 : v2279_t18;
-    wire v2279_t21 = v2278[2] ? v2279_t19 : 1'd0;
-    wire v2279_t22 = v2278[3] ? v2279_t21 : v2279_t20;
-    wire v2279_t23 = v2278[4] ? v2279_t22 : v2279_t17;
-    wire v2279_t24 = v2278[5] ? v2279_t23 : v2279_t11;
-    wire [0:0] v2279 = {v2279_t24};
-    wire [0:0] v2280_l = v2188; wire [0:0] v2280_u = (v2188 >>> 1) + v2279; wire [1:0] v2280 = {v2280_u, v2280_l};
-    wire [1:0] v2281_l = v2280; wire [0:0] v2281_u = (v2280 >>> 2) + v1422; wire [2:0] v2281 = {v2281_u, v2281_l};
-    wire [2:0] v2282_l = v916; wire [0:0] v2282_u = (v916 >>> 3) + v2247; wire [3:0] v2282 = {v2282_u, v2282_l};
-    wire [3:0] v2283_l = v2282; wire [0:0] v2283_u = (v2282 >>> 4) + v904; wire [4:0] v2283 = {v2283_u, v2283_l};
-    wire [4:0] v2284_l = v2283; wire [0:0] v2284_u = (v2283 >>> 5) + v1900; wire [5:0] v2284 = {v2284_u, v2284_l};
-    wire v2285_t0 = v2284[0] ? 1'd0 : 1'd1;
-    wire v2285_t1 = v2284[1] ? 1'd0 : v2285_t0;
-    wire v2285_t2 = v2284[2] ? v2285_t1 : v2285_t0;
-    wire v2285_t3 = v2284[1] ? v2285_t0 : 1'd0;
-    wire v2285_t4 = v2284[1] ? 1'd1 : v2285_t0;
-    wire v2285_t5 = v2284[2] ? v2285_t4 : v2285_t3;
-    wire v2285_t6 = v2284[3] ? v2285_t5 : v2285_t2;
-    wire v2285_t7 = v2284[2] ? v2285_t0 : v2285_t4;
-    wire v2285_t8 = v2284[1] ? 1'd1 : 1'd0;
-    wire v2285_t9 = v2284[0] ? 1'd1 : 1'd0;
-    wire v2285_t10 = v2284[1] ? v2285_t9 : v2285_t0;
-    wire v2285_t11 = v2284[2] ? v2285_t10 : v2285_t8;
-    wire v2285_t12 = v2284[3] ? v2285_t11 : v2285_t7;
-    wire v2285_t13 = v2284[4] ? v2285_t12 : v2285_t6;
-    wire v2285_t14 = v2284[2] ? v2285_t1 : v2285_t4;
-    wire v2285_t15 = v2284[2] ? v2285_t0 : v2285_t8;
-    wire v2285_t16 = v2284[3] ? v2285_t15 : v2285_t14;
-    wire v2285_t17 = v2284[2] ? v2285_t9 : v2285_t0;
-    wire v2285_t18 = v2284[1] ? v2285_t0 : v2285_t9;
-    wire v2285_t19 = v2284[2] ? 1'd0 : v2285_t18;
-    wire v2285_t20 = v2284[3] ? v2285_t19 : v2285_t17;
-    wire v2285_t21 = v2284[4] ? v2285_t20 : v2285_t16;
-    wire v2285_t22 = v2284[5] ? v2285_t21 : v2285_t13;
-    wire [0:0] v2285 = {v2285_t22};
-    wire [0:0] v2286_l = v2247; wire [0:0] v2286_u = (v2247 >>> 1) + v195; wire [1:0] v2286 = {v2286_u, v2286_l};
-    wire [1:0] v2287_l = v2286; wire [0:0] v2287_u = (v2286 >>> 2) + v731; wire [2:0] v2287 = {v2287_u, v2287_l};
-    wire [2:0] v2288_l = v2287; wire [0:0] v2288_u = (v2287 >>> 3) + v144; wire [3:0] v2288 = {v2288_u, v2288_l};
-    wire [3:0] v2289_l = v2288; wire [0:0] v2289_u = (v2288 >>> 4) + v1808; wire [4:0] v2289 = {v2289_u, v2289_l};
-    wire [4:0] v2290_l = v2289; wire [0:0] v2290_u = (v2289 >>> 5) + v126; wire [5:0] v2290 = {v2290_u, v2290_l};
-    wire v2291_t0 = v2290[0] ? 1'd1 : 1'd0;
-    wire v2291_t1 = v2290[1] ? 1'd0 : v2291_t0;
-    wire v2291_t2 = v2290[1] ? 1'd0 : 1'd1;
-    wire v2291_t3 = v2290[2] ? v2291_t2 : v2291_t1;
-    wire v2291_t4 = v2290[1] ? v2291_t0 : 1'd0;
-    wire v2291_t5 = v2290[2] ? 1'd0 : v2291_t4;
-    wire v2291_t6 = v2290[3] ? v2291_t5 : v2291_t3;
-    wire v2291_t7 = v2290[2] ? 1'd1 : v2291_t0;
-    wire v2291_t8 = v2290[2] ? v2291_t2 : v2291_t4;
-    wire v2291_t9 = v2290[3] ? v2291_t8 : v2291_t7;
-    wire v2291_t10 = v2290[4] ? v2291_t9 : v2291_t6;
-    wire v2291_t11 = v2290[0] ? 1'd0 : 1'd1;
-    wire v2291_t12 = v2290[1] ? v2291_t11 : 1'd0;
-    wire v2291_t13 = v2290[2] ? v2291_t1 : v2291_t12;
-    wire v2291_t14 = v2290[2] ? 1'd0 : v2291_t0;
-    wire v2291_t15 = v2290[3] ? v2291_t14 : v2291_t13;
-    wire v2291_t16 = v2290[1] ? 1'd0 : v2291_t11;
-    wire v2291_t17 = v2290[2] ? v2291_t12 : v2291_t16;
-    wire v2291_t18 = v2290[2] ? v2291_t11 : 1'd0;
-    wire v2291_t19 = v2290[3] ? v2291_t18 : v2291_t17;
-    wire v2291_t20 = v2290[4] ? v2291_t19 : v2291_t15;
-    wire v2291_t21 = v2290[5] ? v2291_t20 : v2291_t10;
-    wire [0:0] v2291 = {v2291_t21};
-    wire [0:0] v2292_l = v1377; wire [0:0] v2292_u = (v1377 >>> 1) + v2247; wire [1:0] v2292 = {v2292_u, v2292_l};
-    wire [1:0] v2293_l = v2292; wire [0:0] v2293_u = (v2292 >>> 2) + v897; wire [2:0] v2293 = {v2293_u, v2293_l};
-    wire [2:0] v2294_l = v2293; wire [0:0] v2294_u = (v2293 >>> 3) + v52; wire [3:0] v2294 = {v2294_u, v2294_l};
-    wire [3:0] v2295_l = v2294; wire [0:0] v2295_u = (v2294 >>> 4) + v195; wire [4:0] v2295 = {v2295_u, v2295_l};
-    wire [4:0] v2296_l = v2295; wire [0:0] v2296_u = (v2295 >>> 5) + v438; wire [5:0] v2296 = {v2296_u, v2296_l};
-    wire v2297_t0 = v2296[1] ? 1'd0 : 1'd1;
-    wire v2297_t1 = v2296[0] ? 1'd0 : 1'd1;
-    wire v2297_t2 = v2296[1] ? 1'd0 : v2297_t1;
-    wire v2297_t3 = v2296[2] ? v2297_t2 : v2297_t0;
-    wire v2297_t4 = v2296[0] ? 1'd1 : 1'd0;
-    wire v2297_t5 = v2296[1] ? 1'd0 : v2297_t4;
-    wire v2297_t6 = v2296[1] ? v2297_t1 : 1'd1;
-    wire v2297_t7 = v2296[2] ? v2297_t6 : v2297_t5;
-    wire v2297_t8 = v2296[3] ? v2297_t7 : v2297_t3;
-    wire v2297_t9 = v2296[2] ? v2297_t4 : v2297_t0;
-    wire v2297_t10 = v2296[1] ? v2297_t4 : 1'd1;
-    wire v2297_t11 = v2296[2] ? 1'd0 : v2297_t10;
-    wire v2297_t12 = v2296[3] ? v2297_t11 : v2297_t9;
-    wire v2297_t13 = v2296[4] ? v2297_t12 : v2297_t8;
-    wire v2297_t14 = v2296[1] ? v2297_t4 : v2297_t1;
-    wire v2297_t15 = v2296[2] ? v2297_t14 : 1'd0;
-    wire v2297_t16 = v2296[3] ? 1'd0 : v2297_t15;
-    wire v2297_t17 = v2296[2] ? v2297_t0 : 1'd0;
-    wire v2297_t18 = v2296[3] ? v2297_t17 : v2297_t2;
-    wire v2297_t19 = v2296[4] ? v2297_t18 : v2297_t16;
-    wire v2297_t20 = v2296[5] ? v2297_t19 : v2297_t13;
-    wire [0:0] v2297 = {v2297_t20};
-    wire [2:0] v2298_l = v1760; wire [0:0] v2298_u = (v1760 >>> 3) + v2297; wire [3:0] v2298 = {v2298_u, v2298_l};
-    wire [3:0] v2299_l = v2298; wire [0:0] v2299_u = (v2298 >>> 4) + v1939; wire [4:0] v2299 = {v2299_u, v2299_l};
-    reg [4:0] v2299_1; always @(posedge clk) v2299_1 <= v2299;
-    reg [4:0] v2299_2; always @(posedge clk) v2299_2 <= v2299_1;
-    wire v2300_t0 = v2299_2[0] ? 1'd1 : 1'd0;
-    wire v2300_t1 = v2299_2[0] ? 1'd0 : 1'd1;
-    wire v2300_t2 = v2299_2[1] ? v2300_t1 : v2300_t0;
-    wire v2300_t3 = v2299_2[1] ? v2300_t0 : v2300_t1;
-    wire v2300_t4 = v2299_2[2] ? v2300_t3 : v2300_t2;
-    wire v2300_t5 = v2299_2[2] ? v2300_t2 : v2300_t3;
-    wire v2300_t6 = v2299_2[3] ? v2300_t5 : v2300_t4;
-    wire v2300_t7 = v2299_2[3] ? v2300_t4 : v2300_t5;
-    wire v2300_t8 = v2299_2[4] ? v2300_t7 : v2300_t6;
-    wire v2300_t9 = v2299_2[1] ? v2300_t0 : 1'd0;
-    wire v2300_t10 = v2299_2[1] ? 1'd1 : v2300_t0;
-    wire v2300_t11 = v2299_2[2] ? v2300_t10 : v2300_t9;
-    wire v2300_t12 = v2299_2[1] ? v2300_t1 : 1'd1;
-    wire v2300_t13 = v2299_2[2] ? v2300_t12 : v2300_t10;
-    wire v2300_t14 = v2299_2[3] ? v2300_t13 : v2300_t11;
-    wire v2300_t15 = v2299_2[1] ? 1'd0 : v2300_t1;
-    wire v2300_t16 = v2299_2[2] ? v2300_t15 : v2300_t12;
-    wire v2300_t17 = v2299_2[3] ? v2300_t16 : v2300_t13;
-    wire v2300_t18 = v2299_2[4] ? v2300_t17 : v2300_t14;
-    wire v2300_t19 = v2299_2[2] ? v2300_t9 : 1'd0;
-    wire v2300_t20 = v2299_2[3] ? v2300_t19 : 1'd0;
-    wire v2300_t21 = v2299_2[3] ? v2300_t11 : v2300_t19;
-    wire v2300_t22 = v2299_2[4] ? v2300_t21 : v2300_t20;
-    wire [2:0] v2300 = {v2300_t22, v2300_t18, v2300_t8};
-    wire [0:0] v2301_l = v1169; wire [0:0] v2301_u = (v1169 >>> 1) + v2247; wire [1:0] v2301 = {v2301_u, v2301_l};
-    wire [1:0] v2302_l = v2301; wire [0:0] v2302_u = (v2301 >>> 2) + v1014; wire [2:0] v2302 = {v2302_u, v2302_l};
-    wire [2:0] v2303_l = v2302; wire [0:0] v2303_u = (v2302 >>> 3) + v1056; wire [3:0] v2303 = {v2303_u, v2303_l};
-    wire [3:0] v2304_l = v2303; wire [0:0] v2304_u = (v2303 >>> 4) + v224; wire [4:0] v2304 = {v2304_u, v2304_l};
-    wire [4:0] v2305_l = v2304; wire [0:0] v2305_u = (v2304 >>> 5) + v705; wire [5:0] v2305 = {v2305_u, v2305_l};
-    wire v2306_t0 = v2305[0] ? 1'd0 : 1'd1;
-    wire v2306_t1 = v2305[1] ? v2306_t0 : 1'd0;
-    wire v2306_t2 = v2305[1] ? 1'd1 : 1'd0;
-    wire v2306_t3 = v2305[2] ? v2306_t2 : v2306_t1;
-    wire v2306_t4 = v2305[4] ? v2306_t2 : v2306_t3;
-    wire v2306_t5 = v2305[1] ? v2306_t0 : 1'd1;
-    wire v2306_t6 = v2305[2] ? v2306_t1 : v2306_t5;
-    wire v2306_t7 = v2305[3] ? v2306_t6 : 1'd1;
-    wire v2306_t8 = v2305[0] ? 1'd1 : 1'd0;
-    wire v2306_t9 = v2305[1] ? 1'd1 : v2306_t8;
-    wire v2306_t10 = v2305[2] ? v2306_t9 : v2306_t2;
-    wire v2306_t11 = v2305[1] ? 1'd1 : v2306_t0;
-    wire v2306_t12 = v2305[2] ? v2306_t2 : v2306_t11;
-    wire v2306_t13 = v2305[3] ? v2306_t12 : v2306_t10;
-    wire v2306_t14 = v2305[4] ? v2306_t13 : v2306_t7;
-    wire v2306_t15 = v2305[5] ? v2306_t14 : v2306_t4;
-    wire [0:0] v2306 = {v2306_t15};
-    wire [0:0] v2307_l = v2247; wire [0:0] v2307_u = (v2247 >>> 1) + v450; wire [1:0] v2307 = {v2307_u, v2307_l};
-    wire [1:0] v2308_l = v2307; wire [0:0] v2308_u = (v2307 >>> 2) + v1474; wire [2:0] v2308 = {v2308_u, v2308_l};
-    wire [2:0] v2309_l = v2308; wire [0:0] v2309_u = (v2308 >>> 3) + v1687; wire [3:0] v2309 = {v2309_u, v2309_l};
-    wire [3:0] v2310_l = v2309; wire [0:0] v2310_u = (v2309 >>> 4) + v331; wire [4:0] v2310 = {v2310_u, v2310_l};
-    wire [4:0] v2311_l = v2310; wire [0:0] v2311_u = (v2310 >>> 5) + v99; wire [5:0] v2311 = {v2311_u, v2311_l};
-    wire v2312_t0 = v2311[0] ? 1'd1 : 1'd0;
-    wire v2312_t1 = v2311[1] ? 1'd0 : v2312_t0;
-    wire v2312_t2 = v2311[2] ? v2312_t0 : v2312_t1;
-    wire v2312_t3 = v2311[1] ? 1'd0 : 1'd1;
-    wire v2312_t4 = v2311[2] ? 1'd0 : v2312_t3;
-    wire v2312_t5 = v2311[3] ? v2312_t4 : v2312_t2;
-    wire v2312_t6 = v2311[0] ? 1'd0 : 1'd1;
-    wire v2312_t7 = v2311[1] ? v2312_t0 : v2312_t6;
-    wire v2312_t8 = v2311[2] ? v2312_t3 : v2312_t7;
-    wire v2312_t9 = v2311[1] ? v2312_t6 : 1'd0;
-    wire v2312_t10 = v2311[2] ? 1'd0 : v2312_t9;
-    wire v2312_t11 = v2311[3] ? v2312_t10 : v2312_t8;
-    wire v2312_t12 = v2311[4] ? v2312_t11 : v2312_t5;
-    wire v2312_t13 = v2311[1] ? v2312_t6 : v2312_t0;
-    wire v2312_t14 = v2311[2] ? 1'd0 : v2312_t13;
-    wire v2312_t15 = v2311[3] ? v2312_t14 : 1'd0;
-    wire v2312_t16 = v2311[1] ? 1'd1 : 1'd0;
-    wire v2312_t17 = v2311[2] ? 1'd0 : v2312_t16;
-    wire v2312_t18 = v2311[2] ? 1'd0 : 1'd1;
-    wire v2312_t19 = v2311[3] ? v2312_t18 : v2312_t17;
-    wire v2312_t20 = v2311[4] ? v2312_t19 : v2312_t15;
-    wire v2312_t21 = v2311[5] ? v2312_t20 : v2312_t12;
-    wire [0:0] v2312 = {v2312_t21};
-    wire [2:0] v2313_l = v2281; wire [0:0] v2313_u = (v2281 >>> 3) + v2312; wire [3:0] v2313 = {v2313_u, v2313_l};
-    wire [0:0] v2314_l = v438; wire [0:0] v2314_u = (v438 >>> 1) + v2247; wire [1:0] v2314 = {v2314_u, v2314_l};
-    wire [1:0] v2315_l = v2314; wire [0:0] v2315_u = (v2314 >>> 2) + v450; wire [2:0] v2315 = {v2315_u, v2315_l};
-    wire [2:0] v2316_l = v2315; wire [0:0] v2316_u = (v2315 >>> 3) + v1483; wire [3:0] v2316 = {v2316_u, v2316_l};
-    wire [3:0] v2317_l = v2316; wire [0:0] v2317_u = (v2316 >>> 4) + v901; wire [4:0] v2317 = {v2317_u, v2317_l};
-    wire [4:0] v2318_l = v2317; wire [0:0] v2318_u = (v2317 >>> 5) + v1289; wire [5:0] v2318 = {v2318_u, v2318_l};
-    wire v2319_t0 = v2318[0] ? 1'd0 : 1'd1;
-    wire v2319_t1 = v2318[1] ? 1'd1 : v2319_t0;
-    wire v2319_t2 = v2318[1] ? 1'd0 : v2319_t0;
-    wire v2319_t3 = v2318[2] ? v2319_t2 : v2319_t1;
-    wire v2319_t4 = v2318[1] ? 1'd0 : 1'd1;
-    wire v2319_t5 = v2318[2] ? v2319_t2 : v2319_t4;
-    wire v2319_t6 = v2318[3] ? v2319_t5 : v2319_t3;
-    wire v2319_t7 = v2318[0] ? 1'd1 : 1'd0;
-    wire v2319_t8 = v2318[1] ? v2319_t7 : 1'd1;
-    wire v2319_t9 = v2318[1] ? 1'd1 : v2319_t7;
-    wire v2319_t10 = v2318[2] ? v2319_t9 : v2319_t8;
-    wire v2319_t11 = v2318[2] ? v2319_t4 : v2319_t0;
-    wire v2319_t12 = v2318[3] ? v2319_t11 : v2319_t10;
-    wire v2319_t13 = v2318[4] ? v2319_t12 : v2319_t6;
-    wire v2319_t14 = v2318[1] ? v2319_t0 : 1'd0;
-    wire v2319_t15 = v2318[2] ? v2319_t0 : v2319_t14;
-    wire v2319_t16 = v2318[3] ? v2319_t15 : v2319_t2;
-    wire v2319_t17 = v2318[1] ? 1'd0 : v2319_t7;
-    wire v2319_t18 = v2318[2] ? v2319_t0 : v2319_t17;
-    wire v2319_t19 = v2318[3] ? v2319_t17 : v2319_t18;
-    wire v2319_t20 = v2318[4] ? v2319_t19 : v2319_t16;
-    wire v2319_t21 = v2318[5] ? v2319_t20 : v2319_t13;
-    wire [0:0] v2319 = {v2319_t21};
-    wire [2:0] v2320_l = v2246; wire [0:0] v2320_u = (v2246 >>> 3) + v2319; wire [3:0] v2320 = {v2320_u, v2320_l};
-    wire [3:0] v2321_l = v2320; wire [0:0] v2321_u = (v2320 >>> 4) + v2047; wire [4:0] v2321 = {v2321_u, v2321_l};
-    reg [4:0] v2321_1; always @(posedge clk) v2321_1 <= v2321;
-    wire v2322_t0 = v2321_1[0] ? 1'd1 : 1'd0;
-    wire v2322_t1 = v2321_1[0] ? 1'd0 : 1'd1;
-    wire v2322_t2 = v2321_1[1] ? v2322_t1 : v2322_t0;
-    wire v2322_t3 = v2321_1[1] ? v2322_t0 : v2322_t1;
-    wire v2322_t4 = v2321_1[2] ? v2322_t3 : v2322_t2;
-    wire v2322_t5 = v2321_1[2] ? v2322_t2 : v2322_t3;
-    wire v2322_t6 = v2321_1[3] ? v2322_t5 : v2322_t4;
-    wire v2322_t7 = v2321_1[3] ? v2322_t4 : v2322_t5;
-    wire v2322_t8 = v2321_1[4] ? v2322_t7 : v2322_t6;
-    wire v2322_t9 = v2321_1[1] ? v2322_t0 : 1'd0;
-    wire v2322_t10 = v2321_1[1] ? 1'd1 : v2322_t0;
-    wire v2322_t11 = v2321_1[2] ? v2322_t10 : v2322_t9;
-    wire v2322_t12 = v2321_1[1] ? v2322_t1 : 1'd1;
-    wire v2322_t13 = v2321_1[2] ? v2322_t12 : v2322_t10;
-    wire v2322_t14 = v2321_1[3] ? v2322_t13 : v2322_t11;
-    wire v2322_t15 = v2321_1[1] ? 1'd0 : v2322_t1;
-    wire v2322_t16 = v2321_1[2] ? v2322_t15 : v2322_t12;
-    wire v2322_t17 = v2321_1[3] ? v2322_t16 : v2322_t13;
-    wire v2322_t18 = v2321_1[4] ? v2322_t17 : v2322_t14;
-    wire v2322_t19 = v2321_1[2] ? v2322_t9 : 1'd0;
-    wire v2322_t20 = v2321_1[3] ? v2322_t19 : 1'd0;
-    wire v2322_t21 = v2321_1[3] ? v2322_t11 : v2322_t19;
-    wire v2322_t22 = v2321_1[4] ? v2322_t21 : v2322_t20;
-    wire [2:0] v2322 = {v2322_t22, v2322_t18, v2322_t8};
-    wire v2323_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2323_t1 = v1435[1] ? v2323_t0 : 1'd0;
-    wire v2323_t2 = v1435[2] ? 1'd1 : v2323_t1;
-    wire v2323_t3 = v1435[3] ? v2323_t2 : 1'd0;
-    wire v2323_t4 = v1435[4] ? 1'd1 : v2323_t3;
-    wire v2323_t5 = v1435[5] ? v2323_t4 : 1'd0;
-    wire [0:0] v2323 = {v2323_t5};
-    wire [4:0] v2324_l = v700; wire [0:0] v2324_u = (v700 >>> 5) + v2323; wire [5:0] v2324 = {v2324_u, v2324_l};
-    wire v2325_t0 = v2324[0] ? 1'd1 : 1'd0;
-    wire v2325_t1 = v2324[0] ? 1'd0 : 1'd1;
-    wire v2325_t2 = v2324[1] ? v2325_t1 : v2325_t0;
-    wire v2325_t3 = v2324[2] ? v2325_t0 : v2325_t2;
-    wire v2325_t4 = v2324[3] ? v2325_t3 : v2325_t0;
-    wire v2325_t5 = v2324[1] ? v2325_t1 : 1'd0;
-    wire v2325_t6 = v2324[2] ? 1'd0 : v2325_t5;
-    wire v2325_t7 = v2324[1] ? 1'd0 : 1'd1;
-    wire v2325_t8 = v2324[1] ? 1'd0 : v2325_t0;
-    wire v2325_t9 = v2324[2] ? v2325_t8 : v2325_t7;
-    wire v2325_t10 = v2324[3] ? v2325_t9 : v2325_t6;
-    wire v2325_t11 = v2324[4] ? v2325_t10 : v2325_t4;
-    wire v2325_t12 = v2324[1] ? v2325_t0 : 1'd0;
-    wire v2325_t13 = v2324[2] ? v2325_t12 : 1'd1;
-    wire v2325_t14 = v2324[1] ? 1'd1 : v2325_t0;
-    wire v2325_t15 = v2324[2] ? 1'd0 : v2325_t14;
-    wire v2325_t16 = v2324[3] ? v2325_t15 : v2325_t13;
-    wire v2325_t17 = v2324[1] ? 1'd0 : v2325_t1;
-    wire v2325_t18 = v2324[2] ? 1'd0 : v2325_t17;
-    wire v2325_t19 = v2324[1] ? v2325_t1 : 1'd1;
-    wire v2325_t20 = v2324[2] ? v2325_t19 : v2325_t5;
-    wire v2325_t21 = v2324[3] ? v2325_t20 : v2325_t18;
-    wire v2325_t22 = v2324[4] ? v2325_t21 : v2325_t16;
-    wire v2325_t23 = v2324[5] ? v2325_t22 : v2325_t11;
-    wire [0:0] v2325 = {v2325_t23};
-    wire [1:0] v2326_l = v1903; wire [0:0] v2326_u = (v1903 >>> 2) + v2325; wire [2:0] v2326 = {v2326_u, v2326_l};
-    wire [2:0] v2327_l = v2326; wire [0:0] v2327_u = (v2326 >>> 3) + v1366; wire [3:0] v2327 = {v2327_u, v2327_l};
-    wire [3:0] v2328_l = v2327; wire [0:0] v2328_u = (v2327 >>> 4) + v1899; wire [4:0] v2328 = {v2328_u, v2328_l};
-    reg [4:0] v2328_1; always @(posedge clk) v2328_1 <= v2328;
-    reg [4:0] v2328_2; always @(posedge clk) v2328_2 <= v2328_1;
-    reg [4:0] v2328_3; always @(posedge clk) v2328_3 <= v2328_2;
-    wire v2329_t0 = v2328_3[0] ? 1'd1 : 1'd0;
-    wire v2329_t1 = v2328_3[0] ? 1'd0 : 1'd1;
-    wire v2329_t2 = v2328_3[1] ? v2329_t1 : v2329_t0;
-    wire v2329_t3 = v2328_3[1] ? v2329_t0 : v2329_t1;
-    wire v2329_t4 = v2328_3[2] ? v2329_t3 : v2329_t2;
-    wire v2329_t5 = v2328_3[2] ? v2329_t2 : v2329_t3;
-    wire v2329_t6 = v2328_3[3] ? v2329_t5 : v2329_t4;
-    wire v2329_t7 = v2328_3[3] ? v2329_t4 : v2329_t5;
-    wire v2329_t8 = v2328_3[4] ? v2329_t7 : v2329_t6;
-    wire v2329_t9 = v2328_3[1] ? v2329_t0 : 1'd0;
-    wire v2329_t10 = v2328_3[1] ? 1'd1 : v2329_t0;
-    wire v2329_t11 = v2328_3[2] ? v2329_t10 : v2329_t9;
-    wire v2329_t12 = v2328_3[1] ? v2329_t1 : 1'd1;
-    wire v2329_t13 = v2328_3[2] ? v2329_t12 : v2329_t10;
-    wire v2329_t14 = v2328_3[3] ? v2329_t13 : v2329_t11;
-    wire v2329_t15 = v2328_3[1] ? 1'd0 : v2329_t1;
-    wire v2329_t16 = v2328_3[2] ? v2329_t15 : v2329_t12;
-    wire v2329_t17 = v2328_3[3] ? v2329_t16 : v2329_t13;
-    wire v2329_t18 = v2328_3[4] ? v2329_t17 : v2329_t14;
-    wire v2329_t19 = v2328_3[2] ? v2329_t9 : 1'd0;
-    wire v2329_t20 = v2328_3[3] ? v2329_t19 : 1'd0;
-    wire v2329_t21 = v2328_3[3] ? v2329_t11 : v2329_t19;
-    wire v2329_t22 = v2328_3[4] ? v2329_t21 : v2329_t20;
-    wire [2:0] v2329 = {v2329_t22, v2329_t18, v2329_t8};
-    wire [3:0] v2330_l = v498; wire [0:0] v2330_u = (v498 >>> 4) + v2323; wire [4:0] v2330 = {v2330_u, v2330_l};
-    wire [4:0] v2331_l = v2330; wire [0:0] v2331_u = (v2330 >>> 5) + v284; wire [5:0] v2331 = {v2331_u, v2331_l};
-    wire v2332_t0 = v2331[0] ? 1'd1 : 1'd0;
-    wire v2332_t1 = v2331[1] ? 1'd1 : v2332_t0;
-    wire v2332_t2 = v2331[2] ? v2332_t0 : v2332_t1;
-    wire v2332_t3 = v2331[1] ? v2332_t0 : 1'd1;
-    wire v2332_t4 = v2331[1] ? 1'd0 : 1'd1;
-    wire v2332_t5 = v2331[2] ? v2332_t4 : v2332_t3;
-    wire v2332_t6 = v2331[3] ? v2332_t5 : v2332_t2;
-    wire v2332_t7 = v2331[1] ? 1'd0 : v2332_t0;
-    wire v2332_t8 = v2331[2] ? v2332_t7 : v2332_t4;
-    wire v2332_t9 = v2331[0] ? 1'd0 : 1'd1;
-    wire v2332_t10 = v2331[1] ? 1'd0 : v2332_t9;
-    wire v2332_t11 = v2331[1] ? 1'd1 : v2332_t9;
-    wire v2332_t12 = v2331[2] ? v2332_t11 : v2332_t10;
-    wire v2332_t13 = v2331[3] ? v2332_t12 : v2332_t8;
-    wire v2332_t14 = v2331[4] ? v2332_t13 : v2332_t6;
-    wire v2332_t15 = v2331[2] ? v2332_t3 : v2332_t11;
-    wire v2332_t16 = v2331[1] ? v2332_t9 : 1'd1;
-    wire v2332_t17 = v2331[2] ? v2332_t4 : v2332_t16;
-    wire v2332_t18 = v2331[3] ? v2332_t17 : v2332_t15;
-    wire v2332_t19 = v2331[2] ? 1'd1 : v2332_t16;
-    wire v2332_t20 = v2331[1] ? 1'd1 : 1'd0;
-    wire v2332_t21 = v2331[2] ? v2332_t1 : v2332_t20;
-    wire v2332_t22 = v2331[3] ? v2332_t21 : v2332_t19;
-    wire v2332_t23 = v2331[4] ? v2332_t22 : v2332_t18;
-    wire v2332_t24 = v2331[5] ? v2332_t23 : v2332_t14;
-    wire [0:0] v2332 = {v2332_t24};
-    wire [0:0] v2333_l = v1114; wire [0:0] v2333_u = (v1114 >>> 1) + v2332; wire [1:0] v2333 = {v2333_u, v2333_l};
-    wire [1:0] v2334_l = v2333; wire [0:0] v2334_u = (v2333 >>> 2) + v1313; wire [2:0] v2334 = {v2334_u, v2334_l};
-    wire [2:0] v2335_l = v2334; wire [0:0] v2335_u = (v2334 >>> 3) + v878; wire [3:0] v2335 = {v2335_u, v2335_l};
-    wire [3:0] v2336_l = v2335; wire [0:0] v2336_u = (v2335 >>> 4) + v1369; wire [4:0] v2336 = {v2336_u, v2336_l};
-    reg [4:0] v2336_1; always @(posedge clk) v2336_1 <= v2336;
-    reg [4:0] v2336_2; always @(posedge clk) v2336_2 <= v2336_1;
-    reg [4:0] v2336_3; always @(posedge clk) v2336_3 <= v2336_2;
-    wire v2337_t0 = v2336_3[0] ? 1'd1 : 1'd0;
-    wire v2337_t1 = v2336_3[0] ? 1'd0 : 1'd1;
-    wire v2337_t2 = v2336_3[1] ? v2337_t1 : v2337_t0;
-    wire v2337_t3 = v2336_3[1] ? v2337_t0 : v2337_t1;
-    wire v2337_t4 = v2336_3[2] ? v2337_t3 : v2337_t2;
-    wire v2337_t5 = v2336_3[2] ? v2337_t2 : v2337_t3;
-    wire v2337_t6 = v2336_3[3] ? v2337_t5 : v2337_t4;
-    wire v2337_t7 = v2336_3[3] ? v2337_t4 : v2337_t5;
-    wire v2337_t8 = v2336_3[4] ? v2337_t7 : v2337_t6;
-    wire v2337_t9 = v2336_3[1] ? v2337_t0 : 1'd0;
-    wire v2337_t10 = v2336_3[1] ? 1'd1 : v2337_t0;
-    wire v2337_t11 = v2336_3[2] ? v2337_t10 : v2337_t9;
-    wire v2337_t12 = v2336_3[1] ? v2337_t1 : 1'd1;
-    wire v2337_t13 = v2336_3[2] ? v2337_t12 : v2337_t10;
-    wire v2337_t14 = v2336_3[3] ? v2337_t13 : v2337_t11;
-    wire v2337_t15 = v2336_3[1] ? 1'd0 : v2337_t1;
-    wire v2337_t16 = v2336_3[2] ? v2337_t15 : v2337_t12;
-    wire v2337_t17 = v2336_3[3] ? v2337_t16 : v2337_t13;
-    wire v2337_t18 = v2336_3[4] ? v2337_t17 : v2337_t14;
-    wire v2337_t19 = v2336_3[2] ? v2337_t9 : 1'd0;
-    wire v2337_t20 = v2336_3[3] ? v2337_t19 : 1'd0;
-    wire v2337_t21 = v2336_3[3] ? v2337_t11 : v2337_t19;
-    wire v2337_t22 = v2336_3[4] ? v2337_t21 : v2337_t20;
-    wire [2:0] v2337 = {v2337_t22, v2337_t18, v2337_t8};
-    wire [2:0] v2338_l = v486; wire [0:0] v2338_u = (v486 >>> 3) + v2323; wire [3:0] v2338 = {v2338_u, v2338_l};
-    wire [3:0] v2339_l = v2338; wire [0:0] v2339_u = (v2338 >>> 4) + v1279; wire [4:0] v2339 = {v2339_u, v2339_l};
-    wire [4:0] v2340_l = v2339; wire [0:0] v2340_u = (v2339 >>> 5) + v829; wire [5:0] v2340 = {v2340_u, v2340_l};
-    wire v2341_t0 = v2340[0] ? 1'd1 : 1'd0;
-    wire v2341_t1 = v2340[1] ? 1'd0 : v2341_t0;
-    wire v2341_t2 = v2340[0] ? 1'd0 : 1'd1;
-    wire v2341_t3 = v2340[1] ? v2341_t0 : v2341_t2;
-    wire v2341_t4 = v2340[1] ? 1'd1 : v2341_t0;
-    wire v2341_t5 = v2340[2] ? v2341_t4 : v2341_t3;
-    wire v2341_t6 = v2340[3] ? v2341_t5 : v2341_t1;
-    wire v2341_t7 = v2340[2] ? v2341_t1 : 1'd1;
-    wire v2341_t8 = v2340[1] ? v2341_t2 : 1'd0;
-    wire v2341_t9 = v2340[1] ? v2341_t0 : 1'd0;
-    wire v2341_t10 = v2340[2] ? v2341_t9 : v2341_t8;
-    wire v2341_t11 = v2340[3] ? v2341_t10 : v2341_t7;
-    wire v2341_t12 = v2340[4] ? v2341_t11 : v2341_t6;
-    wire v2341_t13 = v2340[2] ? v2341_t1 : 1'd0;
-    wire v2341_t14 = v2340[1] ? v2341_t0 : 1'd1;
-    wire v2341_t15 = v2340[1] ? 1'd1 : v2341_t2;
-    wire v2341_t16 = v2340[2] ? v2341_t15 : v2341_t14;
-    wire v2341_t17 = v2340[3] ? v2341_t16 : v2341_t13;
-    wire v2341_t18 = v2340[2] ? v2341_t1 : v2341_t2;
-    wire v2341_t19 = v2340[3] ? v2341_t9 : v2341_t18;
-    wire v2341_t20 = v2340[4] ? v2341_t19 : v2341_t17;
-    wire v2341_t21 = v2340[5] ? v2341_t20 : v2341_t12;
-    wire [0:0] v2341 = {v2341_t21};
-    wire [0:0] v2342_l = v846; wire [0:0] v2342_u = (v846 >>> 1) + v2341; wire [1:0] v2342 = {v2342_u, v2342_l};
-    wire [1:0] v2343_l = v2342; wire [0:0] v2343_u = (v2342 >>> 2) + v1926; wire [2:0] v2343 = {v2343_u, v2343_l};
-    wire [2:0] v2344_l = v636; wire [0:0] v2344_u = (v636 >>> 3) + v2323; wire [3:0] v2344 = {v2344_u, v2344_l};
-    wire [3:0] v2345_l = v2344; wire [0:0] v2345_u = (v2344 >>> 4) + v19; wire [4:0] v2345 = {v2345_u, v2345_l};
-    wire [4:0] v2346_l = v2345; wire [0:0] v2346_u = (v2345 >>> 5) + v3; wire [5:0] v2346 = {v2346_u, v2346_l};
-    wire v2347_t0 = v2346[0] ? 1'd0 : 1'd1;
-    wire v2347_t1 = v2346[1] ? v2347_t0 : 1'd0;
-    wire v2347_t2 = v2346[2] ? 1'd0 : v2347_t1;
-    wire v2347_t3 = v2346[1] ? v2347_t0 : 1'd1;
-    wire v2347_t4 = v2346[0] ? 1'd1 : 1'd0;
-    wire v2347_t5 = v2346[1] ? v2347_t0 : v2347_t4;
-    wire v2347_t6 = v2346[2] ? v2347_t5 : v2347_t3;
-    wire v2347_t7 = v2346[3] ? v2347_t6 : v2347_t2;
-    wire v2347_t8 = v2346[1] ? 1'd0 : 1'd1;
-    wire v2347_t9 = v2346[2] ? v2347_t8 : v2347_t1;
-    wire v2347_t10 = v2346[1] ? 1'd1 : 1'd0;
-    wire v2347_t11 = v2346[1] ? 1'd1 : v2347_t4;
-    wire v2347_t12 = v2346[2] ? v2347_t11 : v2347_t10;
-    wire v2347_t13 = v2346[3] ? v2347_t12 : v2347_t9;
-    wire v2347_t14 = v2346[4] ? v2347_t13 : v2347_t7;
-    wire v2347_t15 = v2346[1] ? 1'd1 : v2347_t0;
-    wire v2347_t16 = v2346[1] ? v2347_t4 : 1'd0;
-    wire v2347_t17 = v2346[2] ? v2347_t16 : v2347_t15;
-    wire v2347_t18 = v2346[3] ? v2347_t0 : v2347_t17;
-    wire v2347_t19 = v2346[1] ? 1'd0 : v2347_t4;
-    wire v2347_t20 = v2346[2] ? v2347_t0 : v2347_t19;
-    wire v2347_t21 = v2346[3] ? v2347_t20 : v2347_t3;
-    wire v2347_t22 = v2346[4] ? v2347_t21 : v2347_t18;
-    wire v2347_t23 = v2346[5] ? v2347_t22 : v2347_t14;
-    wire [0:0] v2347 = {v2347_t23};
-    wire [2:0] v2348_l = v1691; wire [0:0] v2348_u = (v1691 >>> 3) + v2347; wire [3:0] v2348 = {v2348_u, v2348_l};
-    wire [3:0] v2349_l = v2348; wire [0:0] v2349_u = (v2348 >>> 4) + v1791; wire [4:0] v2349 = {v2349_u, v2349_l};
-    wire [4:0] v2350_l = v2349; wire [0:0] v2350_u = (v2349 >>> 5) + v2264; wire [5:0] v2350 = {v2350_u, v2350_l};
-    wire v2351_t0 = v2350[0] ? 1'd1 : 1'd0;
-    wire v2351_t1 = v2350[0] ? 1'd0 : 1'd1;
-    wire v2351_t2 = v2350[1] ? v2351_t1 : v2351_t0;
-    wire v2351_t3 = v2350[1] ? v2351_t0 : v2351_t1;
-    wire v2351_t4 = v2350[2] ? v2351_t3 : v2351_t2;
-    wire v2351_t5 = v2350[2] ? v2351_t2 : v2351_t3;
-    wire v2351_t6 = v2350[3] ? v2351_t5 : v2351_t4;
-    wire v2351_t7 = v2350[3] ? v2351_t4 : v2351_t5;
-    wire v2351_t8 = v2350[4] ? v2351_t7 : v2351_t6;
-    wire v2351_t9 = v2350[4] ? v2351_t6 : v2351_t7;
-    wire v2351_t10 = v2350[5] ? v2351_t9 : v2351_t8;
-    wire v2351_t11 = v2350[1] ? v2351_t0 : 1'd0;
-    wire v2351_t12 = v2350[1] ? 1'd1 : v2351_t0;
-    wire v2351_t13 = v2350[2] ? v2351_t12 : v2351_t11;
-    wire v2351_t14 = v2350[1] ? v2351_t1 : 1'd1;
-    wire v2351_t15 = v2350[2] ? v2351_t14 : v2351_t12;
-    wire v2351_t16 = v2350[3] ? v2351_t15 : v2351_t13;
-    wire v2351_t17 = v2350[1] ? 1'd0 : v2351_t1;
-    wire v2351_t18 = v2350[2] ? v2351_t17 : v2351_t14;
-    wire v2351_t19 = v2350[3] ? v2351_t18 : v2351_t15;
-    wire v2351_t20 = v2350[4] ? v2351_t19 : v2351_t16;
-    wire v2351_t21 = v2350[2] ? v2351_t11 : v2351_t17;
-    wire v2351_t22 = v2350[3] ? v2351_t21 : v2351_t18;
-    wire v2351_t23 = v2350[4] ? v2351_t22 : v2351_t19;
-    wire v2351_t24 = v2350[5] ? v2351_t23 : v2351_t20;
-    wire v2351_t25 = v2350[2] ? v2351_t11 : 1'd0;
-    wire v2351_t26 = v2350[3] ? v2351_t25 : 1'd0;
-    wire v2351_t27 = v2350[3] ? v2351_t13 : v2351_t25;
-    wire v2351_t28 = v2350[4] ? v2351_t27 : v2351_t26;
-    wire v2351_t29 = v2350[2] ? 1'd1 : v2351_t12;
-    wire v2351_t30 = v2350[3] ? v2351_t29 : v2351_t13;
-    wire v2351_t31 = v2350[4] ? v2351_t30 : v2351_t27;
-    wire v2351_t32 = v2350[5] ? v2351_t31 : v2351_t28;
-    wire [2:0] v2351 = {v2351_t32, v2351_t24, v2351_t10};
-    wire [2:0] v2352 = v516 + v2351;
-    wire [1:0] v2353_l = v82; wire [0:0] v2353_u = (v82 >>> 2) + v2323; wire [2:0] v2353 = {v2353_u, v2353_l};
-    wire [1:0] v2354_l = v762; wire [0:0] v2354_u = (v762 >>> 2) + v2323; wire [2:0] v2354 = {v2354_u, v2354_l};
-    wire [2:0] v2355_l = v2354; wire [0:0] v2355_u = (v2354 >>> 3) + v1026; wire [3:0] v2355 = {v2355_u, v2355_l};
-    wire [3:0] v2356_l = v2355; wire [0:0] v2356_u = (v2355 >>> 4) + v198; wire [4:0] v2356 = {v2356_u, v2356_l};
-    wire [4:0] v2357_l = v2356; wire [0:0] v2357_u = (v2356 >>> 5) + v111; wire [5:0] v2357 = {v2357_u, v2357_l};
-    wire v2358_t0 = v2357[0] ? 1'd0 : 1'd1;
-    wire v2358_t1 = v2357[0] ? 1'd1 : 1'd0;
-    wire v2358_t2 = v2357[1] ? v2358_t1 : v2358_t0;
-    wire v2358_t3 = v2357[1] ? 1'd0 : v2358_t1;
-    wire v2358_t4 = v2357[2] ? v2358_t3 : v2358_t2;
-    wire v2358_t5 = v2357[1] ? v2358_t1 : 1'd1;
-    wire v2358_t6 = v2357[2] ? v2358_t5 : 1'd1;
-    wire v2358_t7 = v2357[3] ? v2358_t6 : v2358_t4;
-    wire v2358_t8 = v2357[2] ? v2358_t1 : 1'd1;
-    wire v2358_t9 = v2357[3] ? v2358_t8 : v2358_t1;
-    wire v2358_t10 = v2357[4] ? v2358_t9 : v2358_t7;
-    wire v2358_t11 = v2357[1] ? 1'd1 : v2358_t0;
-    wire v2358_t12 = v2357[1] ? v2358_t0 : 1'd0;
-    wire v2358_t13 = v2357[2] ? v2358_t12 : v2358_t11;
-    wire v2358_t14 = v2357[2] ? v2358_t11 : 1'd0;
-    wire v2358_t15 = v2357[3] ? v2358_t14 : v2358_t13;
-    wire v2358_t16 = v2357[1] ? 1'd1 : 1'd0;
-    wire v2358_t17 = v2357[1] ? v2358_t0 : v2358_t1;
-    wire v2358_t18 = v2357[2] ? v2358_t17 : v2358_t16;
-    wire v2358_t19 = v2357[2] ? 1'd1 : 1'd0;
-    wire v2358_t20 = v2357[3] ? v2358_t19 : v2358_t18;
-    wire v2358_t21 = v2357[4] ? v2358_t20 : v2358_t15;
-    wire v2358_t22 = v2357[5] ? v2358_t21 : v2358_t10;
-    wire [0:0] v2358 = {v2358_t22};
-    wire [1:0] v2359_l = v820; wire [0:0] v2359_u = (v820 >>> 2) + v2358; wire [2:0] v2359 = {v2359_u, v2359_l};
-    wire [2:0] v2360_l = v2359; wire [0:0] v2360_u = (v2359 >>> 3) + v1810; wire [3:0] v2360 = {v2360_u, v2360_l};
-    wire [3:0] v2361_l = v2360; wire [0:0] v2361_u = (v2360 >>> 4) + v1623; wire [4:0] v2361 = {v2361_u, v2361_l};
-    reg [4:0] v2361_1; always @(posedge clk) v2361_1 <= v2361;
-    wire v2362_t0 = v2361_1[0] ? 1'd1 : 1'd0;
-    wire v2362_t1 = v2361_1[0] ? 1'd0 : 1'd1;
-    wire v2362_t2 = v2361_1[1] ? v2362_t1 : v2362_t0;
-    wire v2362_t3 = v2361_1[1] ? v2362_t0 : v2362_t1;
-    wire v2362_t4 = v2361_1[2] ? v2362_t3 : v2362_t2;
-    wire v2362_t5 = v2361_1[2] ? v2362_t2 : v2362_t3;
-    wire v2362_t6 = v2361_1[3] ? v2362_t5 : v2362_t4;
-    wire v2362_t7 = v2361_1[3] ? v2362_t4 : v2362_t5;
-    wire v2362_t8 = v2361_1[4] ? v2362_t7 : v2362_t6;
-    wire v2362_t9 = v2361_1[1] ? v2362_t0 : 1'd0;
-    wire v2362_t10 = v2361_1[1] ? 1'd1 : v2362_t0;
-    wire v2362_t11 = v2361_1[2] ? v2362_t10 : v2362_t9;
-    wire v2362_t12 = v2361_1[1] ? v2362_t1 : 1'd1;
-    wire v2362_t13 = v2361_1[2] ? v2362_t12 : v2362_t10;
-    wire v2362_t14 = v2361_1[3] ? v2362_t13 : v2362_t11;
-    wire v2362_t15 = v2361_1[1] ? 1'd0 : v2362_t1;
-    wire v2362_t16 = v2361_1[2] ? v2362_t15 : v2362_t12;
-    wire v2362_t17 = v2361_1[3] ? v2362_t16 : v2362_t13;
-    wire v2362_t18 = v2361_1[4] ? v2362_t17 : v2362_t14;
-    wire v2362_t19 = v2361_1[2] ? v2362_t9 : 1'd0;
-    wire v2362_t20 = v2361_1[3] ? v2362_t19 : 1'd0;
-    wire v2362_t21 = v2361_1[3] ? v2362_t11 : v2362_t19;
-    wire v2362_t22 = v2361_1[4] ? v2362_t21 : v2362_t20;
-    wire [2:0] v2362 = {v2362_t22, v2362_t18, v2362_t8};
-    wire [1:0] v2363_l = v712; wire [0:0] v2363_u = (v712 >>> 2) + v2323; wire [2:0] v2363 = {v2363_u, v2363_l};
-    wire [2:0] v2364_l = v2363; wire [0:0] v2364_u = (v2363 >>> 3) + v2247; wire [3:0] v2364 = {v2364_u, v2364_l};
-    wire [3:0] v2365_l = v2364; wire [0:0] v2365_u = (v2364 >>> 4) + v1056; wire [4:0] v2365 = {v2365_u, v2365_l};
-    wire [4:0] v2366_l = v2365; wire [0:0] v2366_u = (v2365 >>> 5) + v1039; wire [5:0] v2366 = {v2366_u, v2366_l};
-    wire v2367_t0 = v2366[0] ? 1'd1 : 1'd0;
-    wire v2367_t1 = v2366[1] ? 1'd1 : v2367_t0;
-    wire v2367_t2 = v2366[1] ? v2367_t0 : 1'd1;
-    wire v2367_t3 = v2366[2] ? v2367_t2 : v2367_t1;
-    wire v2367_t4 = v2366[0] ? 1'd0 : 1'd1;
-    wire v2367_t5 = v2366[1] ? v2367_t4 : v2367_t0;
-    wire v2367_t6 = v2366[2] ? v2367_t1 : v2367_t5;
-    wire v2367_t7 = v2366[3] ? v2367_t6 : v2367_t3;
-    wire v2367_t8 = v2366[1] ? v2367_t4 : 1'd0;
-    wire v2367_t9 = v2366[2] ? v2367_t1 : v2367_t8;
-    wire v2367_t10 = v2366[1] ? v2367_t4 : 1'd1;
-    wire v2367_t11 = v2366[3] ? v2367_t10 : v2367_t9;
-    wire v2367_t12 = v2366[4] ? v2367_t11 : v2367_t7;
-    wire v2367_t13 = v2366[2] ? v2367_t4 : v2367_t8;
-    wire v2367_t14 = v2366[1] ? 1'd0 : 1'd1;
-    wire v2367_t15 = v2366[2] ? v2367_t14 : v2367_t5;
-    wire v2367_t16 = v2366[3] ? v2367_t15 : v2367_t13;
-    wire v2367_t17 = v2366[1] ? v2367_t0 : 1'd0;
-    wire v2367_t18 = v2366[2] ? v2367_t17 : v2367_t8;
-    wire v2367_t19 = v2366[2] ? 1'd1 : v2367_t4;
-    wire v2367_t20 = v2366[3] ? v2367_t19 : v2367_t18;
-    wire v2367_t21 = v2366[4] ? v2367_t20 : v2367_t16;
-    wire v2367_t22 = v2366[5] ? v2367_t21 : v2367_t12;
-    wire [0:0] v2367 = {v2367_t22};
-    wire [0:0] v2368_l = v2367; wire [0:0] v2368_u = (v2367 >>> 1) + v1021; wire [1:0] v2368 = {v2368_u, v2368_l};
-    wire [1:0] v2369_l = v2368; wire [0:0] v2369_u = (v2368 >>> 2) + v2231; wire [2:0] v2369 = {v2369_u, v2369_l};
-    wire [2:0] v2370_l = v2369; wire [0:0] v2370_u = (v2369 >>> 3) + v2191; wire [3:0] v2370 = {v2370_u, v2370_l};
-    wire [0:0] v2371_l = v2323; wire [0:0] v2371_u = (v2323 >>> 1) + v1841; wire [1:0] v2371 = {v2371_u, v2371_l};
-    wire [1:0] v2372_l = v2371; wire [0:0] v2372_u = (v2371 >>> 2) + v92; wire [2:0] v2372 = {v2372_u, v2372_l};
-    wire [2:0] v2373_l = v2372; wire [0:0] v2373_u = (v2372 >>> 3) + v1808; wire [3:0] v2373 = {v2373_u, v2373_l};
-    wire [3:0] v2374_l = v2373; wire [0:0] v2374_u = (v2373 >>> 4) + v293; wire [4:0] v2374 = {v2374_u, v2374_l};
-    wire [4:0] v2375_l = v2374; wire [0:0] v2375_u = (v2374 >>> 5) + v1474; wire [5:0] v2375 = {v2375_u, v2375_l};
-    wire v2376_t0 = v2375[0] ? 1'd0 : 1'd1;
-    wire v2376_t1 = v2375[1] ? 1'd1 : v2376_t0;
-    wire v2376_t2 = v2375[1] ? 1'd1 : 1'd0;
-    wire v2376_t3 = v2375[2] ? v2376_t2 : v2376_t1;
-    wire v2376_t4 = v2375[0] ? 1'd1 : 1'd0;
-    wire v2376_t5 = v2375[1] ? v2376_t0 : v2376_t4;
-    wire v2376_t6 = v2375[2] ? v2376_t5 : v2376_t2;
-    wire v2376_t7 = v2375[3] ? v2376_t6 : v2376_t3;
-    wire v2376_t8 = v2375[2] ? v2376_t1 : v2376_t4;
-    wire v2376_t9 = v2375[1] ? 1'd1 : v2376_t4;
-    wire v2376_t10 = v2375[2] ? v2376_t9 : v2376_t4;
-    wire v2376_t11 = v2375[3] ? v2376_t10 : v2376_t8;
-    wire v2376_t12 = v2375[4] ? v2376_t11 : v2376_t7;
-    wire v2376_t13 = v2375[2] ? v2376_t4 : 1'd1;
-    wire v2376_t14 = v2375[1] ? 1'd0 : v2376_t0;
-    wire v2376_t15 = v2375[2] ? v2376_t4 : v2376_t14;
-    wire v2376_t16 = v2375[3] ? v2376_t15 : v2376_t13;
-    wire v2376_t17 = v2375[2] ? v2376_t2 : 1'd1;
-    wire v2376_t18 = v2375[3] ? v2376_t17 : v2376_t15;
-    wire v2376_t19 = v2375[4] ? v2376_t18 : v2376_t16;
-    wire v2376_t20 = v2375[5] ? v2376_t19 : v2376_t12;
-    wire [0:0] v2376 = {v2376_t20};
-    wire [0:0] v2377_l = v2323; wire [0:0] v2377_u = (v2323 >>> 1) + v99; wire [1:0] v2377 = {v2377_u, v2377_l};
-    wire [0:0] v2378_l = v2323; wire [0:0] v2378_u = (v2323 >>> 1) + v481; wire [1:0] v2378 = {v2378_u, v2378_l};
-    wire [1:0] v2379_l = v2378; wire [0:0] v2379_u = (v2378 >>> 2) + v1900; wire [2:0] v2379 = {v2379_u, v2379_l};
-    wire [2:0] v2380_l = v2379; wire [0:0] v2380_u = (v2379 >>> 3) + v1; wire [3:0] v2380 = {v2380_u, v2380_l};
-    wire [3:0] v2381_l = v2380; wire [0:0] v2381_u = (v2380 >>> 4) + v753; wire [4:0] v2381 = {v2381_u, v2381_l};
-    wire [4:0] v2382_l = v2381; wire [0:0] v2382_u = (v2381 >>> 5) + v507; wire [5:0] v2382 = {v2382_u, v2382_l};
-    wire v2383_t0 = v2382[0] ? 1'd0 : 1'd1;
-    wire v2383_t1 = v2382[1] ? 1'd1 : v2383_t0;
-    wire v2383_t2 = v2382[1] ? 1'd0 : v2383_t0;
-    wire v2383_t3 = v2382[2] ? v2383_t2 : v2383_t1;
-    wire v2383_t4 = v2382[1] ? v2383_t0 : 1'd1;
-    wire v2383_t5 = v2382[1] ? 1'd0 : 1'd1;
-    wire v2383_t6 = v2382[2] ? v2383_t5 : v2383_t4;
-    wire v2383_t7 = v2382[3] ? v2383_t6 : v2383_t3;
-    wire v2383_t8 = v2382[0] ? 1'd1 : 1'd0;
-    wire v2383_t9 = v2382[1] ? v2383_t8 : 1'd0;
-    wire v2383_t10 = v2382[2] ? 1'd0 : v2383_t9;
-    wire v2383_t11 = v2382[1] ? 1'd1 : 1'd0;
-    wire v2383_t12 = v2382[2] ? 1'd0 : v2383_t11;
-    wire v2383_t13 = v2382[3] ? v2383_t12 : v2383_t10;
-    wire v2383_t14 = v2382[4] ? v2383_t13 : v2383_t7;
-    wire v2383_t15 = v2382[3] ? v2383_t2 : v2383_t1;
-    wire v2383_t16 = v2382[1] ? 1'd0 : v2383_t8;
-    wire v2383_t17 = v2382[2] ? v2383_t16 : v2383_t1;
-    wire v2383_t18 = v2382[2] ? 1'd0 : v2383_t2;
-    wire v2383_t19 = v2382[3] ? v2383_t18 : v2383_t17;
-    wire v2383_t20 = v2382[4] ? v2383_t19 : v2383_t15;
-    wire v2383_t21 = v2382[5] ? v2383_t20 : v2383_t14;
-    wire [0:0] v2383 = {v2383_t21};
-    wire [0:0] v2384_l = v1992; wire [0:0] v2384_u = (v1992 >>> 1) + v2383; wire [1:0] v2384 = {v2384_u, v2384_l};
-    wire [1:0] v2385_l = v2384; wire [0:0] v2385_u = (v2384 >>> 2) + v1271; wire [2:0] v2385 = {v2385_u, v2385_l};
-    wire [2:0] v2386_l = v2385; wire [0:0] v2386_u = (v2385 >>> 3) + v2285; wire [3:0] v2386 = {v2386_u, v2386_l};
-    wire [3:0] v2387_l = v2386; wire [0:0] v2387_u = (v2386 >>> 4) + v1068; wire [4:0] v2387 = {v2387_u, v2387_l};
-    reg [4:0] v2387_1; always @(posedge clk) v2387_1 <= v2387;
-    reg [4:0] v2387_2; always @(posedge clk) v2387_2 <= v2387_1;
-    reg [4:0] v2387_3; always @(posedge clk) v2387_3 <= v2387_2;
-    wire v2388_t0 = v2387_3[0] ? 1'd1 : 1'd0;
-    wire v2388_t1 = v2387_3[0] ? 1'd0 : 1'd1;
-    wire v2388_t2 = v2387_3[1] ? v2388_t1 : v2388_t0;
-    wire v2388_t3 = v2387_3[1] ? v2388_t0 : v2388_t1;
-    wire v2388_t4 = v2387_3[2] ? v2388_t3 : v2388_t2;
-    wire v2388_t5 = v2387_3[2] ? v2388_t2 : v2388_t3;
-    wire v2388_t6 = v2387_3[3] ? v2388_t5 : v2388_t4;
-    wire v2388_t7 = v2387_3[3] ? v2388_t4 : v2388_t5;
-    wire v2388_t8 = v2387_3[4] ? v2388_t7 : v2388_t6;
-    wire v2388_t9 = v2387_3[1] ? v2388_t0 : 1'd0;
-    wire v2388_t10 = v2387_3[1] ? 1'd1 : v2388_t0;
-    wire v2388_t11 = v2387_3[2] ? v2388_t10 : v2388_t9;
-    wire v2388_t12 = v2387_3[1] ? v2388_t1 : 1'd1;
-    wire v2388_t13 = v2387_3[2] ? v2388_t12 : v2388_t10;
-    wire v2388_t14 = v2387_3[3] ? v2388_t13 : v2388_t11;
-    wire v2388_t15 = v2387_3[1] ? 1'd0 : v2388_t1;
-    wire v2388_t16 = v2387_3[2] ? v2388_t15 : v2388_t12;
-    wire v2388_t17 = v2387_3[3] ? v2388_t16 : v2388_t13;
-    wire v2388_t18 = v2387_3[4] ? v2388_t17 : v2388_t14;
-    wire v2388_t19 = v2387_3[2] ? v2388_t9 : 1'd0;
-    wire v2388_t20 = v2387_3[3] ? v2388_t19 : 1'd0;
-    wire v2388_t21 = v2387_3[3] ? v2388_t11 : v2388_t19;
-    wire v2388_t22 = v2387_3[4] ? v2388_t21 : v2388_t20;
-    wire [2:0] v2388 = {v2388_t22, v2388_t18, v2388_t8};
-    wire [0:0] v2389_l = v2323; wire [0:0] v2389_u = (v2323 >>> 1) + v1664; wire [1:0] v2389 = {v2389_u, v2389_l};
-    wire [1:0] v2390_l = v2389; wire [0:0] v2390_u = (v2389 >>> 2) + v2024; wire [2:0] v2390 = {v2390_u, v2390_l};
-    wire [2:0] v2391_l = v2390; wire [0:0] v2391_u = (v2390 >>> 3) + v170; wire [3:0] v2391 = {v2391_u, v2391_l};
-    wire [3:0] v2392_l = v2391; wire [0:0] v2392_u = (v2391 >>> 4) + v1212; wire [4:0] v2392 = {v2392_u, v2392_l};
-    wire [0:0] v2393_l = v76; wire [0:0] v2393_u = (v76 >>> 1) + v2323; wire [1:0] v2393 = {v2393_u, v2393_l};
-    wire [1:0] v2394_l = v2393; wire [0:0] v2394_u = (v2393 >>> 2) + v111; wire [2:0] v2394 = {v2394_u, v2394_l};
-    wire [2:0] v2395_l = v2394; wire [0:0] v2395_u = (v2394 >>> 3) + v1900; wire [3:0] v2395 = {v2395_u, v2395_l};
-    wire [3:0] v2396_l = v2395; wire [0:0] v2396_u = (v2395 >>> 4) + v365; wire [4:0] v2396 = {v2396_u, v2396_l};
-    wire [4:0] v2397_l = v2396; wire [0:0] v2397_u = (v2396 >>> 5) + v376; wire [5:0] v2397 = {v2397_u, v2397_l};
-    wire v2398_t0 = v2397[0] ? 1'd0 : 1'd1;
-    wire v2398_t1 = v2397[1] ? v2398_t0 : 1'd0;
-    wire v2398_t2 = v2397[2] ? v2398_t0 : v2398_t1;
-    wire v2398_t3 = v2397[0] ? 1'd1 : 1'd0;
-    wire v2398_t4 = v2397[1] ? 1'd0 : v2398_t3;
-    wire v2398_t5 = v2397[1] ? 1'd0 : v2398_t0;
-    wire v2398_t6 = v2397[2] ? v2398_t5 : v2398_t4;
-    wire v2398_t7 = v2397[3] ? v2398_t6 : v2398_t2;
-    wire v2398_t8 = v2397[1] ? 1'd1 : v2398_t0;
-    wire v2398_t9 = v2397[1] ? v2398_t0 : v2398_t3;
-    wire v2398_t10 = v2397[2] ? v2398_t4 : v2398_t9;
-    wire v2398_t11 = v2397[3] ? v2398_t10 : v2398_t8;
-    wire v2398_t12 = v2397[4] ? v2398_t11 : v2398_t7;
-    wire v2398_t13 = v2397[2] ? v2398_t9 : v2398_t4;
-    wire v2398_t14 = v2397[3] ? v2398_t13 : v2398_t9;
-    wire v2398_t15 = v2397[1] ? 1'd1 : 1'd0;
-    wire v2398_t16 = v2397[2] ? v2398_t15 : 1'd0;
-    wire v2398_t17 = v2397[2] ? 1'd0 : v2398_t9;
-    wire v2398_t18 = v2397[3] ? v2398_t17 : v2398_t16;
-    wire v2398_t19 = v2397[4] ? v2398_t18 : v2398_t14;
-    wire v2398_t20 = v2397[5] ? v2398_t19 : v2398_t12;
-    wire [0:0] v2398 = {v2398_t20};
-    wire [0:0] v2399_l = v1382; wire [0:0] v2399_u = (v1382 >>> 1) + v2398; wire [1:0] v2399 = {v2399_u, v2399_l};
-    wire v2400_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2400_t1 = v1435[1] ? v2400_t0 : 1'd0;
-    wire v2400_t2 = v1435[2] ? v2400_t1 : 1'd0;
-    wire v2400_t3 = v1435[3] ? v2400_t2 : 1'd0;
-    wire v2400_t4 = v1435[4] ? v2400_t3 : 1'd0;
-    wire v2400_t5 = v1435[5] ? 1'd1 : v2400_t4;
-    wire [0:0] v2400 = {v2400_t5};
-    wire [4:0] v2401_l = v1735; wire [0:0] v2401_u = (v1735 >>> 5) + v2400; wire [5:0] v2401 = {v2401_u, v2401_l};
-    wire v2402_t0 = v2401[0] ? 1'd0 : 1'd1;
-    wire v2402_t1 = v2401[1] ? 1'd0 : v2402_t0;
-    wire v2402_t2 = v2401[2] ? v2402_t1 : 1'd1;
-    wire v2402_t3 = v2401[0] ? 1'd1 : 1'd0;
-    wire v2402_t4 = v2401[1] ? 1'd0 : v2402_t3;
-    wire v2402_t5 = v2401[2] ? 1'd0 : v2402_t4;
-    wire v2402_t6 = v2401[3] ? v2402_t5 : v2402_t2;
-    wire v2402_t7 = v2401[1] ? v2402_t0 : 1'd1;
-    wire v2402_t8 = v2401[2] ? v2402_t4 : v2402_t7;
-    wire v2402_t9 = v2401[2] ? 1'd0 : v2402_t1;
-    wire v2402_t10 = v2401[3] ? v2402_t9 : v2402_t8;
-    wire v2402_t11 = v2401[4] ? v2402_t10 : v2402_t6;
-    wire v2402_t12 = v2401[1] ? 1'd1 : v2402_t3;
-    wire v2402_t13 = v2401[2] ? v2402_t12 : v2402_t1;
-    wire v2402_t14 = v2401[1] ? v2402_t3 : v2402_t0;
-    wire v2402_t15 = v2401[1] ? 1'd1 : 1'd0;
-    wire v2402_t16 = v2401[2] ? v2402_t15 : v2402_t14;
-    wire v2402_t17 = v2401[3] ? v2402_t16 : v2402_t13;
-    wire v2402_t18 = v2401[2] ? v2402_t3 : v2402_t1;
-    wire v2402_t19 = v2401[1] ? 1'd0 : 1'd1;
-    wire v2402_t20 = v2401[2] ? 1'd1 : v2402_t19;
-    wire v2402_t21 = v2401[3] ? v2402_t20 : v2402_t18;
-    wire v2402_t22 = v2401[4] ? v2402_t21 : v2402_t17;
-    wire v2402_t23 = v2401[5] ? v2402_t22 : v2402_t11;
-    wire [0:0] v2402 = {v2402_t23};
-    wire [4:0] v2403_l = v1187; wire [0:0] v2403_u = (v1187 >>> 5) + v2400; wire [5:0] v2403 = {v2403_u, v2403_l};
-    wire v2404_t0 = v2403[0] ? 1'd1 : 1'd0;
-    wire v2404_t1 = v2403[1] ? v2404_t0 : 1'd1;
-    wire v2404_t2 = v2403[1] ? 1'd0 : 1'd1;
-    wire v2404_t3 = v2403[2] ? v2404_t2 : v2404_t1;
-    wire v2404_t4 = v2403[2] ? v2404_t0 : v2404_t1;
-    wire v2404_t5 = v2403[3] ? v2404_t4 : v2404_t3;
-    wire v2404_t6 = v2403[0] ? 1'd0 : 1'd1;
-    wire v2404_t7 = v2403[1] ? v2404_t6 : 1'd1;
-    wire v2404_t8 = v2403[2] ? v2404_t6 : v2404_t7;
-    wire v2404_t9 = v2403[1] ? 1'd1 : 1'd0;
-    wire v2404_t10 = v2403[2] ? v2404_t9 : v2404_t6;
-    wire v2404_t11 = v2403[3] ? v2404_t10 : v2404_t8;
-    wire v2404_t12 = v2403[4] ? v2404_t11 : v2404_t5;
-    wire v2404_t13 = v2403[1] ? v2404_t0 : 1'd0;
-    wire v2404_t14 = v2403[2] ? v2404_t13 : 1'd0;
-    wire v2404_t15 = v2403[2] ? v2404_t1 : 1'd0;
-    wire v2404_t16 = v2403[3] ? v2404_t15 : v2404_t14;
-    wire v2404_t17 = v2403[2] ? v2404_t6 : 1'd0;
-    wire v2404_t18 = v2403[1] ? v2404_t0 : v2404_t6;
-    wire v2404_t19 = v2403[1] ? 1'd1 : v2404_t6;
-    wire v2404_t20 = v2403[2] ? v2404_t19 : v2404_t18;
-    wire v2404_t21 = v2403[3] ? v2404_t20 : v2404_t17;
-    wire v2404_t22 = v2403[4] ? v2404_t21 : v2404_t16;
-    wire v2404_t23 = v2403[5] ? v2404_t22 : v2404_t12;
-    wire [0:0] v2404 = {v2404_t23};
-    wire [4:0] v2405_l = v646; wire [0:0] v2405_u = (v646 >>> 5) + v2400; wire [5:0] v2405 = {v2405_u, v2405_l};
-    wire v2406_t0 = v2405[0] ? 1'd1 : 1'd0;
-    wire v2406_t1 = v2405[1] ? v2406_t0 : 1'd1;
-    wire v2406_t2 = v2405[2] ? v2406_t1 : v2406_t0;
-    wire v2406_t3 = v2405[1] ? 1'd1 : 1'd0;
-    wire v2406_t4 = v2405[0] ? 1'd0 : 1'd1;
-    wire v2406_t5 = v2405[1] ? v2406_t4 : 1'd0;
-    wire v2406_t6 = v2405[2] ? v2406_t5 : v2406_t3;
-    wire v2406_t7 = v2405[3] ? v2406_t6 : v2406_t2;
-    wire v2406_t8 = v2405[2] ? v2406_t4 : v2406_t0;
-    wire v2406_t9 = v2405[1] ? 1'd0 : 1'd1;
-    wire v2406_t10 = v2405[2] ? v2406_t9 : 1'd0;
-    wire v2406_t11 = v2405[3] ? v2406_t10 : v2406_t8;
-    wire v2406_t12 = v2405[4] ? v2406_t11 : v2406_t7;
-    wire v2406_t13 = v2405[2] ? v2406_t5 : 1'd0;
-    wire v2406_t14 = v2405[3] ? v2406_t5 : v2406_t13;
-    wire v2406_t15 = v2405[1] ? 1'd0 : v2406_t0;
-    wire v2406_t16 = v2405[2] ? v2406_t15 : 1'd0;
-    wire v2406_t17 = v2405[1] ? v2406_t4 : 1'd1;
-    wire v2406_t18 = v2405[2] ? 1'd0 : v2406_t17;
-    wire v2406_t19 = v2405[3] ? v2406_t18 : v2406_t16;
-    wire v2406_t20 = v2405[4] ? v2406_t19 : v2406_t14;
-    wire v2406_t21 = v2405[5] ? v2406_t20 : v2406_t12;
-    wire [0:0] v2406 = {v2406_t21};
-    wire [1:0] v2407_l = v2399; wire [0:0] v2407_u = (v2399 >>> 2) + v2406; wire [2:0] v2407 = {v2407_u, v2407_l};
-    wire [2:0] v2408_l = v460; wire [0:0] v2408_u = (v460 >>> 3) + v2400; wire [3:0] v2408 = {v2408_u, v2408_l};
-    wire [3:0] v2409_l = v2408; wire [0:0] v2409_u = (v2408 >>> 4) + v1808; wire [4:0] v2409 = {v2409_u, v2409_l};
-    wire [4:0] v2410_l = v2409; wire [0:0] v2410_u = (v2409 >>> 5) + v331; wire [5:0] v2410 = {v2410_u, v2410_l};
-    wire v2411_t0 = v2410[1] ? 1'd1 : 1'd0;
-    wire v2411_t1 = v2410[0] ? 1'd1 : 1'd0;
-    wire v2411_t2 = v2410[1] ? 1'd0 : v2411_t1;
-    wire v2411_t3 = v2410[2] ? v2411_t2 : v2411_t0;
-    wire v2411_t4 = v2410[0] ? 1'd0 : 1'd1;
-    wire v2411_t5 = v2410[1] ? v2411_t4 : 1'd0;
-    wire v2411_t6 = v2410[1] ? v2411_t4 : 1'd1;
-    wire v2411_t7 = v2410[2] ? v2411_t6 : v2411_t5;
-    wire v2411_t8 = v2410[3] ? v2411_t7 : v2411_t3;
-    wire v2411_t9 = v2410[1] ? 1'd0 : v2411_t4;
-    wire v2411_t10 = v2410[1] ? v2411_t1 : 1'd0;
-    wire v2411_t11 = v2410[2] ? v2411_t10 : v2411_t9;
-    wire v2411_t12 = v2410[3] ? v2411_t11 : v2411_t9;
-    wire v2411_t13 = v2410[4] ? v2411_t12 : v2411_t8;
-    wire v2411_t14 = v2410[2] ? v2411_t4 : v2411_t10;
-    wire v2411_t15 = v2410[1] ? v2411_t4 : v2411_t1;
-    wire v2411_t16 = v2410[2] ? 1'd0 : v2411_t15;
-    wire v2411_t17 = v2410[3] ? v2411_t16 : v2411_t14;
-    wire v2411_t18 = v2410[1] ? v2411_t1 : v2411_t4;
-    wire v2411_t19 = v2410[2] ? v2411_t4 : v2411_t18;
-    wire v2411_t20 = v2410[2] ? v2411_t5 : v2411_t18;
-    wire v2411_t21 = v2410[3] ? v2411_t20 : v2411_t19;
-    wire v2411_t22 = v2410[4] ? v2411_t21 : v2411_t17;
-    wire v2411_t23 = v2410[5] ? v2411_t22 : v2411_t13;
-    wire [0:0] v2411 = {v2411_t23};
-    wire [0:0] v2412_l = v2411; wire [0:0] v2412_u = (v2411 >>> 1) + v1550; wire [1:0] v2412 = {v2412_u, v2412_l};
-    wire [1:0] v2413_l = v2412; wire [0:0] v2413_u = (v2412 >>> 2) + v1870; wire [2:0] v2413 = {v2413_u, v2413_l};
-    wire [2:0] v2414_l = v2413; wire [0:0] v2414_u = (v2413 >>> 3) + v576; wire [3:0] v2414 = {v2414_u, v2414_l};
-    wire [3:0] v2415_l = v2414; wire [0:0] v2415_u = (v2414 >>> 4) + v1363; wire [4:0] v2415 = {v2415_u, v2415_l};
-    reg [4:0] v2415_1; always @(posedge clk) v2415_1 <= v2415;
-    reg [4:0] v2415_2; always @(posedge clk) v2415_2 <= v2415_1;
-    reg [4:0] v2415_3; always @(posedge clk) v2415_3 <= v2415_2;
-    reg [4:0] v2415_4; always @(posedge clk) v2415_4 <= v2415_3;
-    wire v2416_t0 = v2415_4[0] ? 1'd1 : 1'd0;
-    wire v2416_t1 = v2415_4[0] ? 1'd0 : 1'd1;
-    wire v2416_t2 = v2415_4[1] ? v2416_t1 : v2416_t0;
-    wire v2416_t3 = v2415_4[1] ? v2416_t0 : v2416_t1;
-    wire v2416_t4 = v2415_4[2] ? v2416_t3 : v2416_t2;
-    wire v2416_t5 = v2415_4[2] ? v2416_t2 : v2416_t3;
-    wire v2416_t6 = v2415_4[3] ? v2416_t5 : v2416_t4;
-    wire v2416_t7 = v2415_4[3] ? v2416_t4 : v2416_t5;
-    wire v2416_t8 = v2415_4[4] ? v2416_t7 : v2416_t6;
-    wire v2416_t9 = v2415_4[1] ? v2416_t0 : 1'd0;
-    wire v2416_t10 = v2415_4[1] ? 1'd1 : v2416_t0;
-    wire v2416_t11 = v2415_4[2] ? v2416_t10 : v2416_t9;
-    wire v2416_t12 = v2415_4[1] ? v2416_t1 : 1'd1;
-    wire v2416_t13 = v2415_4[2] ? v2416_t12 : v2416_t10;
-    wire v2416_t14 = v2415_4[3] ? v2416_t13 : v2416_t11;
-    wire v2416_t15 = v2415_4[1] ? 1'd0 : v2416_t1;
-    wire v2416_t16 = v2415_4[2] ? v2416_t15 : v2416_t12;
-    wire v2416_t17 = v2415_4[3] ? v2416_t16 : v2416_t13;
-    wire v2416_t18 = v2415_4[4] ? v2416_t17 : v2416_t14;
-    wire v2416_t19 = v2415_4[2] ? v2416_t9 : 1'd0;
-    wire v2416_t20 = v2415_4[3] ? v2416_t19 : 1'd0;
-    wire v2416_t21 = v2415_4[3] ? v2416_t11 : v2416_t19;
-    wire v2416_t22 = v2415_4[4] ? v2416_t21 : v2416_t20;
-    wire [2:0] v2416 = {v2416_t22, v2416_t18, v2416_t8};
-    wire [1:0] v2417_l = v1840; wire [0:0] v2417_u = (v1840 >>> 2) + v2400; wire [2:0] v2417 = {v2417_u, v2417_l};
-    wire [2:0] v2418_l = v2417; wire [0:0] v2418_u = (v2417 >>> 3) + v897; wire [3:0] v2418 = {v2418_u, v2418_l};
-    wire [3:0] v2419_l = v2418; wire [0:0] v2419_u = (v2418 >>> 4) + v960; wire [4:0] v2419 = {v2419_u, v2419_l};
-    wire [4:0] v2420_l = v2419; wire [0:0] v2420_u = (v2419 >>> 5) + v2247; wire [5:0] v2420 = {v2420_u, v2420_l};
-    wire v2421_t0 = v2420[0] ? 1'd0 : 1'd1;
-    wire v2421_t1 = v2420[1] ? v2421_t0 : 1'd0;
-    wire v2421_t2 = v2420[2] ? v2421_t1 : v2421_t0;
-    wire v2421_t3 = v2420[1] ? 1'd1 : v2421_t0;
-    wire v2421_t4 = v2420[0] ? 1'd1 : 1'd0;
-    wire v2421_t5 = v2420[1] ? v2421_t0 : v2421_t4;
-    wire v2421_t6 = v2420[2] ? v2421_t5 : v2421_t3;
-    wire v2421_t7 = v2420[3] ? v2421_t6 : v2421_t2;
-    wire v2421_t8 = v2420[1] ? 1'd0 : 1'd1;
-    wire v2421_t9 = v2420[2] ? 1'd0 : v2421_t8;
-    wire v2421_t10 = v2420[1] ? v2421_t4 : v2421_t0;
-    wire v2421_t11 = v2420[2] ? v2421_t10 : v2421_t8;
-    wire v2421_t12 = v2420[3] ? v2421_t11 : v2421_t9;
-    wire v2421_t13 = v2420[4] ? v2421_t12 : v2421_t7;
-    wire v2421_t14 = v2420[2] ? 1'd0 : v2421_t5;
-    wire v2421_t15 = v2420[2] ? 1'd0 : v2421_t1;
-    wire v2421_t16 = v2420[3] ? v2421_t15 : v2421_t14;
-    wire v2421_t17 = v2420[1] ? 1'd0 : v2421_t0;
-    wire v2421_t18 = v2420[1] ? 1'd0 : v2421_t4;
-    wire v2421_t19 = v2420[2] ? v2421_t18 : v2421_t17;
-    wire v2421_t20 = v2420[2] ? v2421_t17 : v2421_t18;
-    wire v2421_t21 = v2420[3] ? v2421_t20 : v2421_t19;
-    wire v2421_t22 = v2420[4] ? v2421_t21 : v2421_t16;
-    wire v2421_t23 = v2420[5] ? v2421_t22 : v2421_t13;
-    wire [0:0] v2421 = {v2421_t23};
-    wire [2:0] v2422_l = v1466; wire [0:0] v2422_u = (v1466 >>> 3) + v2400; wire [3:0] v2422 = {v2422_u, v2422_l};
-    wire [3:0] v2423_l = v2422; wire [0:0] v2423_u = (v2422 >>> 4) + v1900; wire [4:0] v2423 = {v2423_u, v2423_l};
-    wire [4:0] v2424_l = v2423; wire [0:0] v2424_u = (v2423 >>> 5) + v1436; wire [5:0] v2424 = {v2424_u, v2424_l};
-    wire v2425_t0 = v2424[0] ? 1'd1 : 1'd0;
-    wire v2425_t1 = v2424[1] ? v2425_t0 : 1'd1;
-    wire v2425_t2 = v2424[0] ? 1'd0 : 1'd1;
-    wire v2425_t3 = v2424[1] ? v2425_t0 : v2425_t2;
-    wire v2425_t4 = v2424[2] ? v2425_t3 : v2425_t1;
-    wire v2425_t5 = v2424[1] ? 1'd0 : 1'd1;
-    wire v2425_t6 = v2424[2] ? v2425_t1 : v2425_t5;
-    wire v2425_t7 = v2424[3] ? v2425_t6 : v2425_t4;
-    wire v2425_t8 = v2424[1] ? v2425_t2 : 1'd0;
-    wire v2425_t9 = v2424[2] ? v2425_t8 : v2425_t2;
-    wire v2425_t10 = v2424[3] ? v2425_t9 : v2425_t8;
-    wire v2425_t11 = v2424[4] ? v2425_t10 : v2425_t7;
-    wire v2425_t12 = v2424[1] ? 1'd1 : v2425_t2;
-    wire v2425_t13 = v2424[2] ? 1'd1 : v2425_t12;
-    wire v2425_t14 = v2424[1] ? 1'd0 : v2425_t2;
-    wire v2425_t15 = v2424[2] ? 1'd0 : v2425_t14;
-    wire v2425_t16 = v2424[3] ? v2425_t15 : v2425_t13;
-    wire v2425_t17 = v2424[2] ? v2425_t5 : v2425_t12;
-    wire v2425_t18 = v2424[1] ? 1'd0 : v2425_t0;
-    wire v2425_t19 = v2424[2] ? v2425_t14 : v2425_t18;
-    wire v2425_t20 = v2424[3] ? v2425_t19 : v2425_t17;
-    wire v2425_t21 = v2424[4] ? v2425_t20 : v2425_t16;
-    wire v2425_t22 = v2424[5] ? v2425_t21 : v2425_t11;
-    wire [0:0] v2425 = {v2425_t22};
-    wire [1:0] v2426_l = v1736; wire [0:0] v2426_u = (v1736 >>> 2) + v2400; wire [2:0] v2426 = {v2426_u, v2426_l};
-    wire [2:0] v2427_l = v2426; wire [0:0] v2427_u = (v2426 >>> 3) + v1900; wire [3:0] v2427 = {v2427_u, v2427_l};
-    wire [3:0] v2428_l = v2427; wire [0:0] v2428_u = (v2427 >>> 4) + v686; wire [4:0] v2428 = {v2428_u, v2428_l};
-    wire [4:0] v2429_l = v2428; wire [0:0] v2429_u = (v2428 >>> 5) + v1900; wire [5:0] v2429 = {v2429_u, v2429_l};
-    wire v2430_t0 = v2429[0] ? 1'd1 : 1'd0;
-    wire v2430_t1 = v2429[1] ? 1'd1 : v2430_t0;
-    wire v2430_t2 = v2429[0] ? 1'd0 : 1'd1;
-    wire v2430_t3 = v2429[1] ? v2430_t2 : v2430_t0;
-    wire v2430_t4 = v2429[2] ? v2430_t3 : v2430_t1;
-    wire v2430_t5 = v2429[2] ? 1'd0 : 1'd1;
-    wire v2430_t6 = v2429[3] ? v2430_t5 : v2430_t4;
-    wire v2430_t7 = v2429[1] ? 1'd1 : 1'd0;
-    wire v2430_t8 = v2429[2] ? v2430_t7 : v2430_t1;
-    wire v2430_t9 = v2429[2] ? 1'd0 : v2430_t7;
-    wire v2430_t10 = v2429[3] ? v2430_t9 : v2430_t8;
-    wire v2430_t11 = v2429[4] ? v2430_t10 : v2430_t6;
-    wire v2430_t12 = v2429[1] ? 1'd1 : v2430_t2;
-    wire v2430_t13 = v2429[1] ? v2430_t2 : 1'd1;
-    wire v2430_t14 = v2429[2] ? v2430_t2 : v2430_t13;
-    wire v2430_t15 = v2429[3] ? v2430_t14 : v2430_t12;
-    wire v2430_t16 = v2429[2] ? v2430_t2 : v2430_t7;
-    wire v2430_t17 = v2429[1] ? v2430_t2 : 1'd0;
-    wire v2430_t18 = v2429[2] ? v2430_t17 : v2430_t7;
-    wire v2430_t19 = v2429[3] ? v2430_t18 : v2430_t16;
-    wire v2430_t20 = v2429[4] ? v2430_t19 : v2430_t15;
-    wire v2430_t21 = v2429[5] ? v2430_t20 : v2430_t11;
-    wire [0:0] v2430 = {v2430_t21};
-    wire [1:0] v2431_l = v1262; wire [0:0] v2431_u = (v1262 >>> 2) + v2400; wire [2:0] v2431 = {v2431_u, v2431_l};
-    wire [2:0] v2432_l = v2431; wire [0:0] v2432_u = (v2431 >>> 3) + v757; wire [3:0] v2432 = {v2432_u, v2432_l};
-    wire [3:0] v2433_l = v2432; wire [0:0] v2433_u = (v2432 >>> 4) + v19; wire [4:0] v2433 = {v2433_u, v2433_l};
-    wire [4:0] v2434_l = v2433; wire [0:0] v2434_u = (v2433 >>> 5) + v170; wire [5:0] v2434 = {v2434_u, v2434_l};
-    wire v2435_t0 = v2434[1] ? 1'd1 : 1'd0;
-    wire v2435_t1 = v2434[2] ? 1'd0 : v2435_t0;
-    wire v2435_t2 = v2434[0] ? 1'd0 : 1'd1;
-    wire v2435_t3 = v2434[1] ? v2435_t2 : 1'd0;
-    wire v2435_t4 = v2434[1] ? v2435_t2 : 1'd1;
-    wire v2435_t5 = v2434[2] ? v2435_t4 : v2435_t3;
-    wire v2435_t6 = v2434[3] ? v2435_t5 : v2435_t1;
-    wire v2435_t7 = v2434[0] ? 1'd1 : 1'd0;
-    wire v2435_t8 = v2434[1] ? v2435_t2 : v2435_t7;
-    wire v2435_t9 = v2434[2] ? v2435_t7 : v2435_t8;
-    wire v2435_t10 = v2434[1] ? 1'd0 : v2435_t7;
-    wire v2435_t11 = v2434[2] ? v2435_t10 : v2435_t2;
-    wire v2435_t12 = v2434[3] ? v2435_t11 : v2435_t9;
-    wire v2435_t13 = v2434[4] ? v2435_t12 : v2435_t6;
-    wire v2435_t14 = v2434[2] ? v2435_t10 : v2435_t3;
-    wire v2435_t15 = v2434[1] ? 1'd1 : v2435_t7;
-    wire v2435_t16 = v2434[3] ? v2435_t15 : v2435_t14;
-    wire v2435_t17 = v2434[2] ? 1'd1 : v2435_t2;
-    wire v2435_t18 = v2434[3] ? v2435_t17 : v2435_t14;
-    wire v2435_t19 = v2434[4] ? v2435_t18 : v2435_t16;
-    wire v2435_t20 = v2434[5] ? v2435_t19 : v2435_t13;
-    wire [0:0] v2435 = {v2435_t20};
-    wire [0:0] v2436_l = v1943; wire [0:0] v2436_u = (v1943 >>> 1) + v2435; wire [1:0] v2436 = {v2436_u, v2436_l};
-    wire [1:0] v2437_l = v2436; wire [0:0] v2437_u = (v2436 >>> 2) + v1134; wire [2:0] v2437 = {v2437_u, v2437_l};
-    wire [2:0] v2438_l = v2437; wire [0:0] v2438_u = (v2437 >>> 3) + v788; wire [3:0] v2438 = {v2438_u, v2438_l};
-    wire [3:0] v2439_l = v2438; wire [0:0] v2439_u = (v2438 >>> 4) + v1434; wire [4:0] v2439 = {v2439_u, v2439_l};
-    wire [4:0] v2440_l = v2439; wire [0:0] v2440_u = (v2439 >>> 5) + v930; wire [5:0] v2440 = {v2440_u, v2440_l};
-    wire v2441_t0 = v2440[0] ? 1'd1 : 1'd0;
-    wire v2441_t1 = v2440[0] ? 1'd0 : 1'd1;
-    wire v2441_t2 = v2440[1] ? v2441_t1 : v2441_t0;
-    wire v2441_t3 = v2440[1] ? v2441_t0 : v2441_t1;
-    wire v2441_t4 = v2440[2] ? v2441_t3 : v2441_t2;
-    wire v2441_t5 = v2440[2] ? v2441_t2 : v2441_t3;
-    wire v2441_t6 = v2440[3] ? v2441_t5 : v2441_t4;
-    wire v2441_t7 = v2440[3] ? v2441_t4 : v2441_t5;
-    wire v2441_t8 = v2440[4] ? v2441_t7 : v2441_t6;
-    wire v2441_t9 = v2440[4] ? v2441_t6 : v2441_t7;
-    wire v2441_t10 = v2440[5] ? v2441_t9 : v2441_t8;
-    wire v2441_t11 = v2440[1] ? v2441_t0 : 1'd0;
-    wire v2441_t12 = v2440[1] ? 1'd1 : v2441_t0;
-    wire v2441_t13 = v2440[2] ? v2441_t12 : v2441_t11;
-    wire v2441_t14 = v2440[1] ? v2441_t1 : 1'd1;
-    wire v2441_t15 = v2440[2] ? v2441_t14 : v2441_t12;
-    wire v2441_t16 = v2440[3] ? v2441_t15 : v2441_t13;
-    wire v2441_t17 = v2440[1] ? 1'd0 : v2441_t1;
-    wire v2441_t18 = v2440[2] ? v2441_t17 : v2441_t14;
-    wire v2441_t19 = v2440[3] ? v2441_t18 : v2441_t15;
-    wire v2441_t20 = v2440[4] ? v2441_t19 : v2441_t16;
-    wire v2441_t21 = v2440[2] ? v2441_t11 : v2441_t17;
-    wire v2441_t22 = v2440[3] ? v2441_t21 : v2441_t18;
-    wire v2441_t23 = v2440[4] ? v2441_t22 : v2441_t19;
-    wire v2441_t24 = v2440[5] ? v2441_t23 : v2441_t20;
-    wire v2441_t25 = v2440[2] ? v2441_t11 : 1'd0;
-    wire v2441_t26 = v2440[3] ? v2441_t25 : 1'd0;
-    wire v2441_t27 = v2440[3] ? v2441_t13 : v2441_t25;
-    wire v2441_t28 = v2440[4] ? v2441_t27 : v2441_t26;
-    wire v2441_t29 = v2440[2] ? 1'd1 : v2441_t12;
-    wire v2441_t30 = v2440[3] ? v2441_t29 : v2441_t13;
-    wire v2441_t31 = v2440[4] ? v2441_t30 : v2441_t27;
-    wire v2441_t32 = v2440[5] ? v2441_t31 : v2441_t28;
-    wire [2:0] v2441 = {v2441_t32, v2441_t24, v2441_t10};
-    wire [2:0] v2442 = v1779 + v2441;
-    wire [3:0] v2443 = v2442 + v2111;
-    wire [4:0] v2444 = v2443 + v2098;
-    reg [4:0] v2444_1; always @(posedge clk) v2444_1 <= v2444;
-    wire [4:0] v2445 = v2444_1 + v2362;
-    wire [4:0] v2446 = v2445 + v2064;
-    wire [0:0] v2447_l = v2400; wire [0:0] v2447_u = (v2400 >>> 1) + v237; wire [1:0] v2447 = {v2447_u, v2447_l};
-    wire [1:0] v2448_l = v2447; wire [0:0] v2448_u = (v2447 >>> 2) + v1474; wire [2:0] v2448 = {v2448_u, v2448_l};
-    wire [2:0] v2449_l = v2448; wire [0:0] v2449_u = (v2448 >>> 3) + v1103; wire [3:0] v2449 = {v2449_u, v2449_l};
-    wire [3:0] v2450_l = v2449; wire [0:0] v2450_u = (v2449 >>> 4) + v331; wire [4:0] v2450 = {v2450_u, v2450_l};
-    wire [4:0] v2451_l = v2450; wire [0:0] v2451_u = (v2450 >>> 5) + v1749; wire [5:0] v2451 = {v2451_u, v2451_l};
-    wire v2452_t0 = v2451[0] ? 1'd0 : 1'd1;
-    wire v2452_t1 = v2451[1] ? 1'd1 : v2452_t0;
-    wire v2452_t2 = v2451[2] ? v2452_t1 : v2452_t0;
-    wire v2452_t3 = v2451[0] ? 1'd1 : 1'd0;
-    wire v2452_t4 = v2451[1] ? 1'd0 : 1'd1;
-    wire v2452_t5 = v2451[2] ? v2452_t4 : v2452_t3;
-    wire v2452_t6 = v2451[3] ? v2452_t5 : v2452_t2;
-    wire v2452_t7 = v2451[1] ? v2452_t0 : v2452_t3;
-    wire v2452_t8 = v2451[1] ? 1'd1 : 1'd0;
-    wire v2452_t9 = v2451[2] ? v2452_t8 : v2452_t7;
-    wire v2452_t10 = v2451[2] ? v2452_t1 : 1'd1;
-    wire v2452_t11 = v2451[3] ? v2452_t10 : v2452_t9;
-    wire v2452_t12 = v2451[4] ? v2452_t11 : v2452_t6;
-    wire v2452_t13 = v2451[2] ? v2452_t8 : 1'd0;
-    wire v2452_t14 = v2451[1] ? v2452_t0 : 1'd1;
-    wire v2452_t15 = v2451[1] ? v2452_t0 : 1'd0;
-    wire v2452_t16 = v2451[2] ? v2452_t15 : v2452_t14;
-    wire v2452_t17 = v2451[3] ? v2452_t16 : v2452_t13;
-    wire v2452_t18 = v2451[1] ? 1'd1 : v2452_t3;
-    wire v2452_t19 = v2451[2] ? v2452_t15 : v2452_t18;
-    wire v2452_t20 = v2451[3] ? v2452_t15 : v2452_t19;
-    wire v2452_t21 = v2451[4] ? v2452_t20 : v2452_t17;
-    wire v2452_t22 = v2451[5] ? v2452_t21 : v2452_t12;
-    wire [0:0] v2452 = {v2452_t22};
-    wire [1:0] v2453_l = v2250; wire [0:0] v2453_u = (v2250 >>> 2) + v2452; wire [2:0] v2453 = {v2453_u, v2453_l};
-    wire [2:0] v2454_l = v2453; wire [0:0] v2454_u = (v2453 >>> 3) + v1301; wire [3:0] v2454 = {v2454_u, v2454_l};
-    wire [3:0] v2455_l = v2454; wire [0:0] v2455_u = (v2454 >>> 4) + v1534; wire [4:0] v2455 = {v2455_u, v2455_l};
-    reg [4:0] v2455_1; always @(posedge clk) v2455_1 <= v2455;
-    wire v2456_t0 = v2455_1[0] ? 1'd1 : 1'd0;
-    wire v2456_t1 = v2455_1[0] ? 1'd0 : 1'd1;
-    wire v2456_t2 = v2455_1[1] ? v2456_t1 : v2456_t0;
-    wire v2456_t3 = v2455_1[1] ? v2456_t0 : v2456_t1;
-    wire v2456_t4 = v2455_1[2] ? v2456_t3 : v2456_t2;
-    wire v2456_t5 = v2455_1[2] ? v2456_t2 : v2456_t3;
-    wire v2456_t6 = v2455_1[3] ? v2456_t5 : v2456_t4;
-    wire v2456_t7 = v2455_1[3] ? v2456_t4 : v2456_t5;
-    wire v2456_t8 = v2455_1[4] ? v2456_t7 : v2456_t6;
-    wire v2456_t9 = v2455_1[1] ? v2456_t0 : 1'd0;
-    wire v2456_t10 = v2455_1[1] ? 1'd1 : v2456_t0;
-    wire v2456_t11 = v2455_1[2] ? v2456_t10 : v2456_t9;
-    wire v2456_t12 = v2455_1[1] ? v2456_t1 : 1'd1;
-    wire v2456_t13 = v2455_1[2] ? v2456_t12 : v2456_t10;
-    wire v2456_t14 = v2455_1[3] ? v2456_t13 : v2456_t11;
-    wire v2456_t15 = v2455_1[1] ? 1'd0 : v2456_t1;
-    wire v2456_t16 = v2455_1[2] ? v2456_t15 : v2456_t12;
-    wire v2456_t17 = v2455_1[3] ? v2456_t16 : v2456_t13;
-    wire v2456_t18 = v2455_1[4] ? v2456_t17 : v2456_t14;
-    wire v2456_t19 = v2455_1[2] ? v2456_t9 : 1'd0;
-    wire v2456_t20 = v2455_1[3] ? v2456_t19 : 1'd0;
-    wire v2456_t21 = v2455_1[3] ? v2456_t11 : v2456_t19;
-    wire v2456_t22 = v2455_1[4] ? v2456_t21 : v2456_t20;
-    wire [2:0] v2456 = {v2456_t22, v2456_t18, v2456_t8};
-    wire [1:0] v2457_l = v1980; wire [0:0] v2457_u = (v1980 >>> 2) + v2400; wire [2:0] v2457 = {v2457_u, v2457_l};
-    wire [2:0] v2458_l = v2457; wire [0:0] v2458_u = (v2457 >>> 3) + v978; wire [3:0] v2458 = {v2458_u, v2458_l};
-    wire [3:0] v2459_l = v2458; wire [0:0] v2459_u = (v2458 >>> 4) + v1474; wire [4:0] v2459 = {v2459_u, v2459_l};
-    wire [4:0] v2460_l = v2459; wire [0:0] v2460_u = (v2459 >>> 5) + v1077; wire [5:0] v2460 = {v2460_u, v2460_l};
-    wire v2461_t0 = v2460[0] ? 1'd0 : 1'd1;
-    wire v2461_t1 = v2460[1] ? 1'd0 : v2461_t0;
-    wire v2461_t2 = v2460[0] ? 1'd1 : 1'd0;
-    wire v2461_t3 = v2460[1] ? v2461_t0 : v2461_t2;
-    wire v2461_t4 = v2460[2] ? 1'd0 : v2461_t3;
-    wire v2461_t5 = v2460[3] ? v2461_t4 : v2461_t1;
-    wire v2461_t6 = v2460[1] ? v2461_t0 : 1'd0;
-    wire v2461_t7 = v2460[2] ? v2461_t6 : v2461_t0;
-    wire v2461_t8 = v2460[3] ? v2461_t7 : v2461_t1;
-    wire v2461_t9 = v2460[4] ? v2461_t8 : v2461_t5;
-    wire v2461_t10 = v2460[1] ? v2461_t2 : 1'd1;
-    wire v2461_t11 = v2460[1] ? 1'd0 : 1'd1;
-    wire v2461_t12 = v2460[1] ? v2461_t0 : 1'd1;
-    wire v2461_t13 = v2460[2] ? v2461_t12 : v2461_t11;
-    wire v2461_t14 = v2460[3] ? v2461_t13 : v2461_t10;
-    wire v2461_t15 = v2460[2] ? v2461_t11 : v2461_t0;
-    wire v2461_t16 = v2460[1] ? 1'd0 : v2461_t2;
-    wire v2461_t17 = v2460[2] ? v2461_t3 : v2461_t16;
-    wire v2461_t18 = v2460[3] ? v2461_t17 : v2461_t15;
-    wire v2461_t19 = v2460[4] ? v2461_t18 : v2461_t14;
-    wire v2461_t20 = v2460[5] ? v2461_t19 : v2461_t9;
-    wire [0:0] v2461 = {v2461_t20};
-    wire [1:0] v2462_l = v579; wire [0:0] v2462_u = (v579 >>> 2) + v2400; wire [2:0] v2462 = {v2462_u, v2462_l};
-    wire [2:0] v2463_l = v2462; wire [0:0] v2463_u = (v2462 >>> 3) + v2189; wire [3:0] v2463 = {v2463_u, v2463_l};
-    wire [3:0] v2464_l = v2463; wire [0:0] v2464_u = (v2463 >>> 4) + v1900; wire [4:0] v2464 = {v2464_u, v2464_l};
-    wire [4:0] v2465_l = v2464; wire [0:0] v2465_u = (v2464 >>> 5) + v879; wire [5:0] v2465 = {v2465_u, v2465_l};
-    wire v2466_t0 = v2465[0] ? 1'd1 : 1'd0;
-    wire v2466_t1 = v2465[1] ? 1'd0 : v2466_t0;
-    wire v2466_t2 = v2465[1] ? 1'd0 : 1'd1;
-    wire v2466_t3 = v2465[2] ? v2466_t2 : v2466_t1;
-    wire v2466_t4 = v2465[0] ? 1'd0 : 1'd1;
-    wire v2466_t5 = v2465[1] ? 1'd0 : v2466_t4;
-    wire v2466_t6 = v2465[2] ? v2466_t5 : v2466_t1;
-    wire v2466_t7 = v2465[3] ? v2466_t6 : v2466_t3;
-    wire v2466_t8 = v2465[4] ? v2466_t1 : v2466_t7;
-    wire v2466_t9 = v2465[1] ? v2466_t0 : 1'd0;
-    wire v2466_t10 = v2465[1] ? 1'd1 : 1'd0;
-    wire v2466_t11 = v2465[2] ? 1'd0 : v2466_t10;
-    wire v2466_t12 = v2465[3] ? v2466_t11 : v2466_t9;
-    wire v2466_t13 = v2465[3] ? 1'd0 : v2466_t11;
-    wire v2466_t14 = v2465[4] ? v2466_t13 : v2466_t12;
-    wire v2466_t15 = v2465[5] ? v2466_t14 : v2466_t8;
-    wire [0:0] v2466 = {v2466_t15};
-    wire [2:0] v2467_l = v1975; wire [0:0] v2467_u = (v1975 >>> 3) + v2466; wire [3:0] v2467 = {v2467_u, v2467_l};
-    wire [3:0] v2468_l = v2467; wire [0:0] v2468_u = (v2467 >>> 4) + v1331; wire [4:0] v2468 = {v2468_u, v2468_l};
-    reg [4:0] v2468_1; always @(posedge clk) v2468_1 <= v2468;
-    reg [4:0] v2468_2; always @(posedge clk) v2468_2 <= v2468_1;
-    wire v2469_t0 = v2468_2[0] ? 1'd1 : 1'd0;
-    wire v2469_t1 = v2468_2[0] ? 1'd0 : 1'd1;
-    wire v2469_t2 = v2468_2[1] ? v2469_t1 : v2469_t0;
-    wire v2469_t3 = v2468_2[1] ? v2469_t0 : v2469_t1;
-    wire v2469_t4 = v2468_2[2] ? v2469_t3 : v2469_t2;
-    wire v2469_t5 = v2468_2[2] ? v2469_t2 : v2469_t3;
-    wire v2469_t6 = v2468_2[3] ? v2469_t5 : v2469_t4;
-    wire v2469_t7 = v2468_2[3] ? v2469_t4 : v2469_t5;
-    wire v2469_t8 = v2468_2[4] ? v2469_t7 : v2469_t6;
-    wire v2469_t9 = v2468_2[1] ? v2469_t0 : 1'd0;
-    wire v2469_t10 = v2468_2[1] ? 1'd1 : v2469_t0;
-    wire v2469_t11 = v2468_2[2] ? v2469_t10 : v2469_t9;
-    wire v2469_t12 = v2468_2[1] ? v2469_t1 : 1'd1;
-    wire v2469_t13 = v2468_2[2] ? v2469_t12 : v2469_t10;
-    wire v2469_t14 = v2468_2[3] ? v2469_t13 : v2469_t11;
-    wire v2469_t15 = v2468_2[1] ? 1'd0 : v2469_t1;
-    wire v2469_t16 = v2468_2[2] ? v2469_t15 : v2469_t12;
-    wire v2469_t17 = v2468_2[3] ? v2469_t16 : v2469_t13;
-    wire v2469_t18 = v2468_2[4] ? v2469_t17 : v2469_t14;
-    wire v2469_t19 = v2468_2[2] ? v2469_t9 : 1'd0;
-    wire v2469_t20 = v2468_2[3] ? v2469_t19 : 1'd0;
-    wire v2469_t21 = v2468_2[3] ? v2469_t11 : v2469_t19;
-    wire v2469_t22 = v2468_2[4] ? v2469_t21 : v2469_t20;
-    wire [2:0] v2469 = {v2469_t22, v2469_t18, v2469_t8};
-    wire [0:0] v2470_l = v2400; wire [0:0] v2470_u = (v2400 >>> 1) + v75; wire [1:0] v2470 = {v2470_u, v2470_l};
-    wire [1:0] v2471_l = v2470; wire [0:0] v2471_u = (v2470 >>> 2) + v135; wire [2:0] v2471 = {v2471_u, v2471_l};
-    wire [2:0] v2472_l = v2471; wire [0:0] v2472_u = (v2471 >>> 3) + v1163; wire [3:0] v2472 = {v2472_u, v2472_l};
-    wire [3:0] v2473_l = v2472; wire [0:0] v2473_u = (v2472 >>> 4) + v1900; wire [4:0] v2473 = {v2473_u, v2473_l};
-    wire [4:0] v2474_l = v2473; wire [0:0] v2474_u = (v2473 >>> 5) + v1258; wire [5:0] v2474 = {v2474_u, v2474_l};
-    wire v2475_t0 = v2474[2] ? 1'd0 : 1'd1;
-    wire v2475_t1 = v2474[0] ? 1'd0 : 1'd1;
-    wire v2475_t2 = v2474[1] ? 1'd1 : v2475_t1;
-    wire v2475_t3 = v2474[1] ? 1'd1 : 1'd0;
-    wire v2475_t4 = v2474[2] ? v2475_t3 : v2475_t2;
-    wire v2475_t5 = v2474[3] ? v2475_t4 : v2475_t0;
-    wire v2475_t6 = v2474[1] ? 1'd0 : 1'd1;
-    wire v2475_t7 = v2474[1] ? v2475_t1 : 1'd0;
-    wire v2475_t8 = v2474[2] ? v2475_t7 : 1'd1;
-    wire v2475_t9 = v2474[3] ? v2475_t8 : v2475_t6;
-    wire v2475_t10 = v2474[4] ? v2475_t9 : v2475_t5;
-    wire v2475_t11 = v2474[0] ? 1'd1 : 1'd0;
-    wire v2475_t12 = v2474[1] ? 1'd1 : v2475_t11;
-    wire v2475_t13 = v2474[1] ? 1'd0 : v2475_t11;
-    wire v2475_t14 = v2474[2] ? v2475_t13 : v2475_t12;
-    wire v2475_t15 = v2474[2] ? v2475_t2 : v2475_t3;
-    wire v2475_t16 = v2474[3] ? v2475_t15 : v2475_t14;
-    wire v2475_t17 = v2474[1] ? v2475_t1 : v2475_t11;
-    wire v2475_t18 = v2474[2] ? v2475_t17 : v2475_t3;
-    wire v2475_t19 = v2474[3] ? v2475_t3 : v2475_t18;
-    wire v2475_t20 = v2474[4] ? v2475_t19 : v2475_t16;
-    wire v2475_t21 = v2474[5] ? v2475_t20 : v2475_t10;
-    wire [0:0] v2475 = {v2475_t21};
-    wire [0:0] v2476_l = v680; wire [0:0] v2476_u = (v680 >>> 1) + v2475; wire [1:0] v2476 = {v2476_u, v2476_l};
-    wire [1:0] v2477_l = v2476; wire [0:0] v2477_u = (v2476 >>> 2) + v2211; wire [2:0] v2477 = {v2477_u, v2477_l};
-    wire [2:0] v2478_l = v2477; wire [0:0] v2478_u = (v2477 >>> 3) + v1855; wire [3:0] v2478 = {v2478_u, v2478_l};
-    wire [3:0] v2479_l = v2478; wire [0:0] v2479_u = (v2478 >>> 4) + v1472; wire [4:0] v2479 = {v2479_u, v2479_l};
-    wire v2480_t0 = v2479[0] ? 1'd1 : 1'd0;
-    wire v2480_t1 = v2479[0] ? 1'd0 : 1'd1;
-    wire v2480_t2 = v2479[1] ? v2480_t1 : v2480_t0;
-    wire v2480_t3 = v2479[1] ? v2480_t0 : v2480_t1;
-    wire v2480_t4 = v2479[2] ? v2480_t3 : v2480_t2;
-    wire v2480_t5 = v2479[2] ? v2480_t2 : v2480_t3;
-    wire v2480_t6 = v2479[3] ? v2480_t5 : v2480_t4;
-    wire v2480_t7 = v2479[3] ? v2480_t4 : v2480_t5;
-    wire v2480_t8 = v2479[4] ? v2480_t7 : v2480_t6;
-    wire v2480_t9 = v2479[1] ? v2480_t0 : 1'd0;
-    wire v2480_t10 = v2479[1] ? 1'd1 : v2480_t0;
-    wire v2480_t11 = v2479[2] ? v2480_t10 : v2480_t9;
-    wire v2480_t12 = v2479[1] ? v2480_t1 : 1'd1;
-    wire v2480_t13 = v2479[2] ? v2480_t12 : v2480_t10;
-    wire v2480_t14 = v2479[3] ? v2480_t13 : v2480_t11;
-    wire v2480_t15 = v2479[1] ? 1'd0 : v2480_t1;
-    wire v2480_t16 = v2479[2] ? v2480_t15 : v2480_t12;
-    wire v2480_t17 = v2479[3] ? v2480_t16 : v2480_t13;
-    wire v2480_t18 = v2479[4] ? v2480_t17 : v2480_t14;
-    wire v2480_t19 = v2479[2] ? v2480_t9 : 1'd0;
-    wire v2480_t20 = v2479[3] ? v2480_t19 : 1'd0;
-    wire v2480_t21 = v2479[3] ? v2480_t11 : v2480_t19;
-    wire v2480_t22 = v2479[4] ? v2480_t21 : v2480_t20;
-    wire [2:0] v2480 = {v2480_t22, v2480_t18, v2480_t8};
-    wire [0:0] v2481_l = v17; wire [0:0] v2481_u = (v17 >>> 1) + v2400; wire [1:0] v2481 = {v2481_u, v2481_l};
-    wire [1:0] v2482_l = v2481; wire [0:0] v2482_u = (v2481 >>> 2) + v1116; wire [2:0] v2482 = {v2482_u, v2482_l};
-    wire [2:0] v2483_l = v2482; wire [0:0] v2483_u = (v2482 >>> 3) + v173; wire [3:0] v2483 = {v2483_u, v2483_l};
-    wire [3:0] v2484_l = v2483; wire [0:0] v2484_u = (v2483 >>> 4) + v87; wire [4:0] v2484 = {v2484_u, v2484_l};
-    wire [4:0] v2485_l = v2484; wire [0:0] v2485_u = (v2484 >>> 5) + v10; wire [5:0] v2485 = {v2485_u, v2485_l};
-    wire v2486_t0 = v2485[1] ? 1'd1 : 1'd0;
-    wire v2486_t1 = v2485[0] ? 1'd1 : 1'd0;
-    wire v2486_t2 = v2485[1] ? 1'd0 : v2486_t1;
-    wire v2486_t3 = v2485[2] ? v2486_t2 : v2486_t0;
-    wire v2486_t4 = v2485[3] ? v2486_t0 : v2486_t3;
-    wire v2486_t5 = v2485[0] ? 1'd0 : 1'd1;
-    wire v2486_t6 = v2485[1] ? v2486_t5 : 1'd0;
-    wire v2486_t7 = v2485[2] ? v2486_t1 : v2486_t6;
-    wire v2486_t8 = v2485[1] ? v2486_t5 : v2486_t1;
-    wire v2486_t9 = v2485[2] ? v2486_t8 : 1'd0;
-    wire v2486_t10 = v2485[3] ? v2486_t9 : v2486_t7;
-    wire v2486_t11 = v2485[4] ? v2486_t10 : v2486_t4;
-    wire v2486_t12 = v2485[1] ? v2486_t1 : 1'd1;
-    wire v2486_t13 = v2485[1] ? v2486_t1 : 1'd0;
-    wire v2486_t14 = v2485[2] ? v2486_t13 : v2486_t12;
-    wire v2486_t15 = v2485[1] ? v2486_t5 : 1'd1;
-    wire v2486_t16 = v2485[1] ? 1'd0 : v2486_t5;
-    wire v2486_t17 = v2485[2] ? v2486_t16 : v2486_t15;
-    wire v2486_t18 = v2485[3] ? v2486_t17 : v2486_t14;
-    wire v2486_t19 = v2485[1] ? 1'd1 : v2486_t1;
-    wire v2486_t20 = v2485[2] ? v2486_t19 : v2486_t2;
-    wire v2486_t21 = v2485[2] ? 1'd1 : v2486_t2;
-    wire v2486_t22 = v2485[3] ? v2486_t21 : v2486_t20;
-    wire v2486_t23 = v2485[4] ? v2486_t22 : v2486_t18;
-    wire v2486_t24 = v2485[5] ? v2486_t23 : v2486_t11;
-    wire [0:0] v2486 = {v2486_t24};
-    wire [3:0] v2487_l = v2140; wire [0:0] v2487_u = (v2140 >>> 4) + v2486; wire [4:0] v2487 = {v2487_u, v2487_l};
-    reg [4:0] v2487_1; always @(posedge clk) v2487_1 <= v2487;
-    reg [4:0] v2487_2; always @(posedge clk) v2487_2 <= v2487_1;
-    reg [4:0] v2487_3; always @(posedge clk) v2487_3 <= v2487_2;
-    reg [4:0] v2487_4; always @(posedge clk) v2487_4 <= v2487_3;
-    wire v2488_t0 = v2487_4[0] ? 1'd1 : 1'd0;
-    wire v2488_t1 = v2487_4[0] ? 1'd0 : 1'd1;
-    wire v2488_t2 = v2487_4[1] ? v2488_t1 : v2488_t0;
-    wire v2488_t3 = v2487_4[1] ? v2488_t0 : v2488_t1;
-    wire v2488_t4 = v2487_4[2] ? v2488_t3 : v2488_t2;
-    wire v2488_t5 = v2487_4[2] ? v2488_t2 : v2488_t3;
-    wire v2488_t6 = v2487_4[3] ? v2488_t5 : v2488_t4;
-    wire v2488_t7 = v2487_4[3] ? v2488_t4 : v2488_t5;
-    wire v2488_t8 = v2487_4[4] ? v2488_t7 : v2488_t6;
-    wire v2488_t9 = v2487_4[1] ? v2488_t0 : 1'd0;
-    wire v2488_t10 = v2487_4[1] ? 1'd1 : v2488_t0;
-    wire v2488_t11 = v2487_4[2] ? v2488_t10 : v2488_t9;
-    wire v2488_t12 = v2487_4[1] ? v2488_t1 : 1'd1;
-    wire v2488_t13 = v2487_4[2] ? v2488_t12 : v2488_t10;
-    wire v2488_t14 = v2487_4[3] ? v2488_t13 : v2488_t11;
-    wire v2488_t15 = v2487_4[1] ? 1'd0 : v2488_t1;
-    wire v2488_t16 = v2487_4[2] ? v2488_t15 : v2488_t12;
-    wire v2488_t17 = v2487_4[3] ? v2488_t16 : v2488_t13;
-    wire v2488_t18 = v2487_4[4] ? v2488_t17 : v2488_t14;
-    wire v2488_t19 = v2487_4[2] ? v2488_t9 : 1'd0;
-    wire v2488_t20 = v2487_4[3] ? v2488_t19 : 1'd0;
-    wire v2488_t21 = v2487_4[3] ? v2488_t11 : v2488_t19;
-    wire v2488_t22 = v2487_4[4] ? v2488_t21 : v2488_t20;
-    wire [2:0] v2488 = {v2488_t22, v2488_t18, v2488_t8};
-    wire [0:0] v2489_l = v2400; wire [0:0] v2489_u = (v2400 >>> 1) + v99; wire [1:0] v2489 = {v2489_u, v2489_l};
-    wire [1:0] v2490_l = v2489; wire [0:0] v2490_u = (v2489 >>> 2) + v587; wire [2:0] v2490 = {v2490_u, v2490_l};
-    wire [2:0] v2491_l = v2490; wire [0:0] v2491_u = (v2490 >>> 3) + v64; wire [3:0] v2491 = {v2491_u, v2491_l};
-    wire [0:0] v2492_l = v2400; wire [0:0] v2492_u = (v2400 >>> 1) + v2400; wire [1:0] v2492 = {v2492_u, v2492_l};
-    wire [1:0] v2493_l = v2492; wire [0:0] v2493_u = (v2492 >>> 2) + v2247; wire [2:0] v2493 = {v2493_u, v2493_l};
-    wire [2:0] v2494_l = v2493; wire [0:0] v2494_u = (v2493 >>> 3) + v1841; wire [3:0] v2494 = {v2494_u, v2494_l};
-    wire [3:0] v2495_l = v2494; wire [0:0] v2495_u = (v2494 >>> 4) + v27; wire [4:0] v2495 = {v2495_u, v2495_l};
-    wire [4:0] v2496_l = v2495; wire [0:0] v2496_u = (v2495 >>> 5) + v81; wire [5:0] v2496 = {v2496_u, v2496_l};
-    wire v2497_t0 = v2496[0] ? 1'd0 : 1'd1;
-    wire v2497_t1 = v2496[1] ? 1'd1 : v2497_t0;
-    wire v2497_t2 = v2496[2] ? v2497_t0 : v2497_t1;
-    wire v2497_t3 = v2496[1] ? 1'd0 : v2497_t0;
-    wire v2497_t4 = v2496[2] ? v2497_t3 : 1'd0;
-    wire v2497_t5 = v2496[3] ? v2497_t4 : v2497_t2;
-    wire v2497_t6 = v2496[1] ? v2497_t0 : 1'd1;
-    wire v2497_t7 = v2496[2] ? v2497_t6 : v2497_t0;
-    wire v2497_t8 = v2496[1] ? 1'd1 : 1'd0;
-    wire v2497_t9 = v2496[1] ? 1'd0 : 1'd1;
-    wire v2497_t10 = v2496[2] ? v2497_t9 : v2497_t8;
-    wire v2497_t11 = v2496[3] ? v2497_t10 : v2497_t7;
-    wire v2497_t12 = v2496[4] ? v2497_t11 : v2497_t5;
-    wire v2497_t13 = v2496[1] ? v2497_t0 : 1'd0;
-    wire v2497_t14 = v2496[2] ? v2497_t13 : 1'd0;
-    wire v2497_t15 = v2496[3] ? 1'd0 : v2497_t14;
-    wire v2497_t16 = v2496[2] ? v2497_t13 : v2497_t3;
-    wire v2497_t17 = v2496[2] ? 1'd0 : v2497_t1;
-    wire v2497_t18 = v2496[3] ? v2497_t17 : v2497_t16;
-    wire v2497_t19 = v2496[4] ? v2497_t18 : v2497_t15;
-    wire v2497_t20 = v2496[5] ? v2497_t19 : v2497_t12;
-    wire [0:0] v2497 = {v2497_t20};
-    wire [0:0] v2498_l = v481; wire [0:0] v2498_u = (v481 >>> 1) + v2400; wire [1:0] v2498 = {v2498_u, v2498_l};
-    wire [1:0] v2499_l = v2498; wire [0:0] v2499_u = (v2498 >>> 2) + v507; wire [2:0] v2499 = {v2499_u, v2499_l};
-    wire [2:0] v2500_l = v2499; wire [0:0] v2500_u = (v2499 >>> 3) + v1900; wire [3:0] v2500 = {v2500_u, v2500_l};
-    wire [3:0] v2501_l = v2500; wire [0:0] v2501_u = (v2500 >>> 4) + v481; wire [4:0] v2501 = {v2501_u, v2501_l};
-    wire v2502_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2502_t1 = v1435[1] ? 1'd1 : v2502_t0;
-    wire v2502_t2 = v1435[2] ? v2502_t1 : 1'd0;
-    wire v2502_t3 = v1435[3] ? 1'd1 : v2502_t2;
-    wire v2502_t4 = v1435[4] ? 1'd1 : v2502_t3;
-    wire v2502_t5 = v1435[5] ? v2502_t4 : 1'd0;
-    wire [0:0] v2502 = {v2502_t5};
-    wire [4:0] v2503_l = v1591; wire [0:0] v2503_u = (v1591 >>> 5) + v2502; wire [5:0] v2503 = {v2503_u, v2503_l};
-    wire v2504_t0 = v2503[0] ? 1'd1 : 1'd0;
-    wire v2504_t1 = v2503[1] ? 1'd0 : v2504_t0;
-    wire v2504_t2 = v2503[0] ? 1'd0 : 1'd1;
-    wire v2504_t3 = v2503[1] ? v2504_t2 : v2504_t0;
-    wire v2504_t4 = v2503[2] ? v2504_t3 : v2504_t1;
-    wire v2504_t5 = v2503[3] ? v2504_t4 : 1'd0;
-    wire v2504_t6 = v2503[1] ? 1'd0 : v2504_t2;
-    wire v2504_t7 = v2503[1] ? v2504_t0 : 1'd0;
-    wire v2504_t8 = v2503[2] ? v2504_t7 : v2504_t6;
-    wire v2504_t9 = v2503[1] ? 1'd1 : 1'd0;
-    wire v2504_t10 = v2503[2] ? v2504_t9 : v2504_t1;
-    wire v2504_t11 = v2503[3] ? v2504_t10 : v2504_t8;
-    wire v2504_t12 = v2503[4] ? v2504_t11 : v2504_t5;
-    wire v2504_t13 = v2503[1] ? v2504_t2 : 1'd0;
-    wire v2504_t14 = v2503[2] ? v2504_t13 : v2504_t1;
-    wire v2504_t15 = v2503[2] ? v2504_t0 : 1'd0;
-    wire v2504_t16 = v2503[3] ? v2504_t15 : v2504_t14;
-    wire v2504_t17 = v2503[2] ? 1'd0 : v2504_t6;
-    wire v2504_t18 = v2503[1] ? 1'd1 : v2504_t2;
-    wire v2504_t19 = v2503[2] ? v2504_t18 : 1'd0;
-    wire v2504_t20 = v2503[3] ? v2504_t19 : v2504_t17;
-    wire v2504_t21 = v2503[4] ? v2504_t20 : v2504_t16;
-    wire v2504_t22 = v2503[5] ? v2504_t21 : v2504_t12;
-    wire [0:0] v2504 = {v2504_t22};
-    wire [1:0] v2505_l = v2238; wire [0:0] v2505_u = (v2238 >>> 2) + v2504; wire [2:0] v2505 = {v2505_u, v2505_l};
-    wire [2:0] v2506_l = v2505; wire [0:0] v2506_u = (v2505 >>> 3) + v1722; wire [3:0] v2506 = {v2506_u, v2506_l};
-    wire [4:0] v2507_l = v1935; wire [0:0] v2507_u = (v1935 >>> 5) + v2502; wire [5:0] v2507 = {v2507_u, v2507_l};
-    wire v2508_t0 = v2507[0] ? 1'd0 : 1'd1;
-    wire v2508_t1 = v2507[1] ? 1'd0 : 1'd1;
-    wire v2508_t2 = v2507[2] ? v2508_t1 : v2508_t0;
-    wire v2508_t3 = v2507[0] ? 1'd1 : 1'd0;
-    wire v2508_t4 = v2507[1] ? v2508_t3 : 1'd1;
-    wire v2508_t5 = v2507[2] ? v2508_t4 : v2508_t0;
-    wire v2508_t6 = v2507[3] ? v2508_t5 : v2508_t2;
-    wire v2508_t7 = v2507[2] ? v2508_t1 : 1'd1;
-    wire v2508_t8 = v2507[1] ? 1'd0 : v2508_t3;
-    wire v2508_t9 = v2507[2] ? v2508_t8 : v2508_t3;
-    wire v2508_t10 = v2507[3] ? v2508_t9 : v2508_t7;
-    wire v2508_t11 = v2507[4] ? v2508_t10 : v2508_t6;
-    wire v2508_t12 = v2507[3] ? v2508_t9 : v2508_t8;
-    wire v2508_t13 = v2507[1] ? v2508_t0 : v2508_t3;
-    wire v2508_t14 = v2507[2] ? v2508_t1 : v2508_t13;
-    wire v2508_t15 = v2507[1] ? v2508_t3 : 1'd0;
-    wire v2508_t16 = v2507[2] ? 1'd0 : v2508_t15;
-    wire v2508_t17 = v2507[3] ? v2508_t16 : v2508_t14;
-    wire v2508_t18 = v2507[4] ? v2508_t17 : v2508_t12;
-    wire v2508_t19 = v2507[5] ? v2508_t18 : v2508_t11;
-    wire [0:0] v2508 = {v2508_t19};
-    wire [4:0] v2509_l = v2392; wire [0:0] v2509_u = (v2392 >>> 5) + v2502; wire [5:0] v2509 = {v2509_u, v2509_l};
-    wire v2510_t0 = v2509[0] ? 1'd1 : 1'd0;
-    wire v2510_t1 = v2509[1] ? 1'd1 : v2510_t0;
-    wire v2510_t2 = v2509[0] ? 1'd0 : 1'd1;
-    wire v2510_t3 = v2509[1] ? v2510_t0 : v2510_t2;
-    wire v2510_t4 = v2509[2] ? v2510_t3 : v2510_t1;
-    wire v2510_t5 = v2509[1] ? 1'd0 : v2510_t0;
-    wire v2510_t6 = v2509[1] ? 1'd0 : v2510_t2;
-    wire v2510_t7 = v2509[2] ? v2510_t6 : v2510_t5;
-    wire v2510_t8 = v2509[3] ? v2510_t7 : v2510_t4;
-    wire v2510_t9 = v2509[1] ? v2510_t2 : v2510_t0;
-    wire v2510_t10 = v2509[1] ? v2510_t2 : 1'd0;
-    wire v2510_t11 = v2509[2] ? v2510_t10 : v2510_t9;
-    wire v2510_t12 = v2509[2] ? v2510_t6 : v2510_t0;
-    wire v2510_t13 = v2509[3] ? v2510_t12 : v2510_t11;
-    wire v2510_t14 = v2509[4] ? v2510_t13 : v2510_t8;
-    wire v2510_t15 = v2509[1] ? v2510_t2 : 1'd1;
-    wire v2510_t16 = v2509[2] ? v2510_t15 : v2510_t2;
-    wire v2510_t17 = v2509[3] ? v2510_t1 : v2510_t16;
-    wire v2510_t18 = v2509[2] ? 1'd0 : v2510_t9;
-    wire v2510_t19 = v2509[2] ? 1'd1 : v2510_t10;
-    wire v2510_t20 = v2509[3] ? v2510_t19 : v2510_t18;
-    wire v2510_t21 = v2509[4] ? v2510_t20 : v2510_t17;
-    wire v2510_t22 = v2509[5] ? v2510_t21 : v2510_t14;
-    wire [0:0] v2510 = {v2510_t22};
-    wire [3:0] v2511_l = v2506; wire [0:0] v2511_u = (v2506 >>> 4) + v2510; wire [4:0] v2511 = {v2511_u, v2511_l};
-    reg [4:0] v2511_1; always @(posedge clk) v2511_1 <= v2511;
-    reg [4:0] v2511_2; always @(posedge clk) v2511_2 <= v2511_1;
-    wire v2512_t0 = v2511_2[0] ? 1'd1 : 1'd0;
-    wire v2512_t1 = v2511_2[0] ? 1'd0 : 1'd1;
-    wire v2512_t2 = v2511_2[1] ? v2512_t1 : v2512_t0;
-    wire v2512_t3 = v2511_2[1] ? v2512_t0 : v2512_t1;
-    wire v2512_t4 = v2511_2[2] ? v2512_t3 : v2512_t2;
-    wire v2512_t5 = v2511_2[2] ? v2512_t2 : v2512_t3;
-    wire v2512_t6 = v2511_2[3] ? v2512_t5 : v2512_t4;
-    wire v2512_t7 = v2511_2[3] ? v2512_t4 : v2512_t5;
-    wire v2512_t8 = v2511_2[4] ? v2512_t7 : v2512_t6;
-    wire v2512_t9 = v2511_2[1] ? v2512_t0 : 1'd0;
-    wire v2512_t10 = v2511_2[1] ? 1'd1 : v2512_t0;
-    wire v2512_t11 = v2511_2[2] ? v2512_t10 : v2512_t9;
-    wire v2512_t12 = v2511_2[1] ? v2512_t1 : 1'd1;
-    wire v2512_t13 = v2511_2[2] ? v2512_t12 : v2512_t10;
-    wire v2512_t14 = v2511_2[3] ? v2512_t13 : v2512_t11;
-    wire v2512_t15 = v2511_2[1] ? 1'd0 : v2512_t1;
-    wire v2512_t16 = v2511_2[2] ? v2512_t15 : v2512_t12;
-    wire v2512_t17 = v2511_2[3] ? v2512_t16 : v2512_t13;
-    wire v2512_t18 = v2511_2[4] ? v2512_t17 : v2512_t14;
-    wire v2512_t19 = v2511_2[2] ? v2512_t9 : 1'd0;
-    wire v2512_t20 = v2511_2[3] ? v2512_t19 : 1'd0;
-    wire v2512_t21 = v2511_2[3] ? v2512_t11 : v2512_t19;
-    wire v2512_t22 = v2511_2[4] ? v2512_t21 : v2512_t20;
-    wire [2:0] v2512 = {v2512_t22, v2512_t18, v2512_t8};
-    wire [3:0] v2513_l = v1060; wire [0:0] v2513_u = (v1060 >>> 4) + v2502; wire [4:0] v2513 = {v2513_u, v2513_l};
-    wire [4:0] v2514_l = v2513; wire [0:0] v2514_u = (v2513 >>> 5) + v87; wire [5:0] v2514 = {v2514_u, v2514_l};
-    wire v2515_t0 = v2514[0] ? 1'd0 : 1'd1;
-    wire v2515_t1 = v2514[1] ? 1'd0 : v2515_t0;
-    wire v2515_t2 = v2514[0] ? 1'd1 : 1'd0;
-    wire v2515_t3 = v2514[2] ? v2515_t2 : v2515_t1;
-    wire v2515_t4 = v2514[1] ? v2515_t0 : v2515_t2;
-    wire v2515_t5 = v2514[1] ? v2515_t2 : 1'd0;
-    wire v2515_t6 = v2514[2] ? v2515_t5 : v2515_t4;
-    wire v2515_t7 = v2514[3] ? v2515_t6 : v2515_t3;
-    wire v2515_t8 = v2514[1] ? v2515_t0 : 1'd1;
-    wire v2515_t9 = v2514[2] ? v2515_t8 : v2515_t0;
-    wire v2515_t10 = v2514[1] ? 1'd1 : 1'd0;
-    wire v2515_t11 = v2514[2] ? v2515_t2 : v2515_t10;
-    wire v2515_t12 = v2514[3] ? v2515_t11 : v2515_t9;
-    wire v2515_t13 = v2514[4] ? v2515_t12 : v2515_t7;
-    wire v2515_t14 = v2514[1] ? 1'd1 : v2515_t0;
-    wire v2515_t15 = v2514[1] ? v2515_t2 : v2515_t0;
-    wire v2515_t16 = v2514[2] ? v2515_t15 : v2515_t14;
-    wire v2515_t17 = v2514[1] ? 1'd0 : 1'd1;
-    wire v2515_t18 = v2514[2] ? v2515_t15 : v2515_t17;
-    wire v2515_t19 = v2514[3] ? v2515_t18 : v2515_t16;
-    wire v2515_t20 = v2514[2] ? 1'd0 : v2515_t0;
-    wire v2515_t21 = v2514[2] ? 1'd1 : v2515_t17;
-    wire v2515_t22 = v2514[3] ? v2515_t21 : v2515_t20;
-    wire v2515_t23 = v2514[4] ? v2515_t22 : v2515_t19;
-    wire v2515_t24 = v2514[5] ? v2515_t23 : v2515_t13;
-    wire [0:0] v2515 = {v2515_t24};
-    wire [1:0] v2516_l = v1477; wire [0:0] v2516_u = (v1477 >>> 2) + v2515; wire [2:0] v2516 = {v2516_u, v2516_l};
-    wire [2:0] v2517_l = v2516; wire [0:0] v2517_u = (v2516 >>> 3) + v1488; wire [3:0] v2517 = {v2517_u, v2517_l};
-    wire [3:0] v2518_l = v2517; wire [0:0] v2518_u = (v2517 >>> 4) + v408; wire [4:0] v2518 = {v2518_u, v2518_l};
-    reg [4:0] v2518_1; always @(posedge clk) v2518_1 <= v2518;
-    reg [4:0] v2518_2; always @(posedge clk) v2518_2 <= v2518_1;
-    reg [4:0] v2518_3; always @(posedge clk) v2518_3 <= v2518_2;
-    wire v2519_t0 = v2518_3[0] ? 1'd1 : 1'd0;
-    wire v2519_t1 = v2518_3[0] ? 1'd0 : 1'd1;
-    wire v2519_t2 = v2518_3[1] ? v2519_t1 : v2519_t0;
-    wire v2519_t3 = v2518_3[1] ? v2519_t0 : v2519_t1;
-    wire v2519_t4 = v2518_3[2] ? v2519_t3 : v2519_t2;
-    wire v2519_t5 = v2518_3[2] ? v2519_t2 : v2519_t3;
-    wire v2519_t6 = v2518_3[3] ? v2519_t5 : v2519_t4;
-    wire v2519_t7 = v2518_3[3] ? v2519_t4 : v2519_t5;
-    wire v2519_t8 = v2518_3[4] ? v2519_t7 : v2519_t6;
-    wire v2519_t9 = v2518_3[1] ? v2519_t0 : 1'd0;
-    wire v2519_t10 = v2518_3[1] ? 1'd1 : v2519_t0;
-    wire v2519_t11 = v2518_3[2] ? v2519_t10 : v2519_t9;
-    wire v2519_t12 = v2518_3[1] ? v2519_t1 : 1'd1;
-    wire v2519_t13 = v2518_3[2] ? v2519_t12 : v2519_t10;
-    wire v2519_t14 = v2518_3[3] ? v2519_t13 : v2519_t11;
-    wire v2519_t15 = v2518_3[1] ? 1'd0 : v2519_t1;
-    wire v2519_t16 = v2518_3[2] ? v2519_t15 : v2519_t12;
-    wire v2519_t17 = v2518_3[3] ? v2519_t16 : v2519_t13;
-    wire v2519_t18 = v2518_3[4] ? v2519_t17 : v2519_t14;
-    wire v2519_t19 = v2518_3[2] ? v2519_t9 : 1'd0;
-    wire v2519_t20 = v2518_3[3] ? v2519_t19 : 1'd0;
-    wire v2519_t21 = v2518_3[3] ? v2519_t11 : v2519_t19;
-    wire v2519_t22 = v2518_3[4] ? v2519_t21 : v2519_t20;
-    wire [2:0] v2519 = {v2519_t22, v2519_t18, v2519_t8};
-    wire [3:0] v2520_l = v924; wire [0:0] v2520_u = (v924 >>> 4) + v2502; wire [4:0] v2520 = {v2520_u, v2520_l};
-    wire [4:0] v2521_l = v2520; wire [0:0] v2521_u = (v2520 >>> 5) + v383; wire [5:0] v2521 = {v2521_u, v2521_l};
-    wire v2522_t0 = v2521[0] ? 1'd1 : 1'd0;
-    wire v2522_t1 = v2521[1] ? 1'd0 : v2522_t0;
-    wire v2522_t2 = v2521[0] ? 1'd0 : 1'd1;
-    wire v2522_t3 = v2521[1] ? 1'd0 : v2522_t2;
-    wire v2522_t4 = v2521[2] ? v2522_t3 : v2522_t1;
-    wire v2522_t5 = v2521[2] ? v2522_t3 : v2522_t2;
-    wire v2522_t6 = v2521[3] ? v2522_t5 : v2522_t4;
-    wire v2522_t7 = v2521[1] ? v2522_t2 : 1'd1;
-    wire v2522_t8 = v2521[2] ? v2522_t7 : 1'd1;
-    wire v2522_t9 = v2521[1] ? v2522_t0 : 1'd1;
-    wire v2522_t10 = v2521[1] ? v2522_t0 : 1'd0;
-    wire v2522_t11 = v2521[2] ? v2522_t10 : v2522_t9;
-    wire v2522_t12 = v2521[3] ? v2522_t11 : v2522_t8;
-    wire v2522_t13 = v2521[4] ? v2522_t12 : v2522_t6;
-    wire v2522_t14 = v2521[2] ? v2522_t0 : v2522_t10;
-    wire v2522_t15 = v2521[3] ? v2522_t10 : v2522_t14;
-    wire v2522_t16 = v2521[1] ? 1'd1 : v2522_t2;
-    wire v2522_t17 = v2521[1] ? 1'd1 : 1'd0;
-    wire v2522_t18 = v2521[2] ? v2522_t17 : v2522_t16;
-    wire v2522_t19 = v2521[2] ? v2522_t10 : v2522_t17;
-    wire v2522_t20 = v2521[3] ? v2522_t19 : v2522_t18;
-    wire v2522_t21 = v2521[4] ? v2522_t20 : v2522_t15;
-    wire v2522_t22 = v2521[5] ? v2522_t21 : v2522_t13;
-    wire [0:0] v2522 = {v2522_t22};
-    wire [3:0] v2523_l = v1219; wire [0:0] v2523_u = (v1219 >>> 4) + v2522; wire [4:0] v2523 = {v2523_u, v2523_l};
-    reg [4:0] v2523_1; always @(posedge clk) v2523_1 <= v2523;
-    wire v2524_t0 = v2523_1[0] ? 1'd1 : 1'd0;
-    wire v2524_t1 = v2523_1[0] ? 1'd0 : 1'd1;
-    wire v2524_t2 = v2523_1[1] ? v2524_t1 : v2524_t0;
-    wire v2524_t3 = v2523_1[1] ? v2524_t0 : v2524_t1;
-    wire v2524_t4 = v2523_1[2] ? v2524_t3 : v2524_t2;
-    wire v2524_t5 = v2523_1[2] ? v2524_t2 : v2524_t3;
-    wire v2524_t6 = v2523_1[3] ? v2524_t5 : v2524_t4;
-    wire v2524_t7 = v2523_1[3] ? v2524_t4 : v2524_t5;
-    wire v2524_t8 = v2523_1[4] ? v2524_t7 : v2524_t6;
-    wire v2524_t9 = v2523_1[1] ? v2524_t0 : 1'd0;
-    wire v2524_t10 = v2523_1[1] ? 1'd1 : v2524_t0;
-    wire v2524_t11 = v2523_1[2] ? v2524_t10 : v2524_t9;
-    wire v2524_t12 = v2523_1[1] ? v2524_t1 : 1'd1;
-    wire v2524_t13 = v2523_1[2] ? v2524_t12 : v2524_t10;
-    wire v2524_t14 = v2523_1[3] ? v2524_t13 : v2524_t11;
-    wire v2524_t15 = v2523_1[1] ? 1'd0 : v2524_t1;
-    wire v2524_t16 = v2523_1[2] ? v2524_t15 : v2524_t12;
-    wire v2524_t17 = v2523_1[3] ? v2524_t16 : v2524_t13;
-    wire v2524_t18 = v2523_1[4] ? v2524_t17 : v2524_t14;
-    wire v2524_t19 = v2523_1[2] ? v2524_t9 : 1'd0;
-    wire v2524_t20 = v2523_1[3] ? v2524_t19 : 1'd0;
-    wire v2524_t21 = v2523_1[3] ? v2524_t11 : v2524_t19;
-    wire v2524_t22 = v2523_1[4] ? v2524_t21 : v2524_t20;
-    wire [2:0] v2524 = {v2524_t22, v2524_t18, v2524_t8};
-    wire [3:0] v2525_l = v1983; wire [0:0] v2525_u = (v1983 >>> 4) + v2502; wire [4:0] v2525 = {v2525_u, v2525_l};
-    wire [4:0] v2526_l = v2525; wire [0:0] v2526_u = (v2525 >>> 5) + v405; wire [5:0] v2526 = {v2526_u, v2526_l};
-    wire v2527_t0 = v2526[0] ? 1'd1 : 1'd0;
-    wire v2527_t1 = v2526[0] ? 1'd0 : 1'd1;
-    wire v2527_t2 = v2526[1] ? v2527_t1 : 1'd0;
-    wire v2527_t3 = v2526[2] ? v2527_t2 : v2527_t0;
-    wire v2527_t4 = v2526[2] ? 1'd0 : v2527_t2;
-    wire v2527_t5 = v2526[3] ? v2527_t4 : v2527_t3;
-    wire v2527_t6 = v2526[1] ? 1'd0 : v2527_t1;
-    wire v2527_t7 = v2526[1] ? 1'd0 : 1'd1;
-    wire v2527_t8 = v2526[2] ? v2527_t7 : v2527_t6;
-    wire v2527_t9 = v2526[1] ? 1'd0 : v2527_t0;
-    wire v2527_t10 = v2526[2] ? v2527_t6 : v2527_t9;
-    wire v2527_t11 = v2526[3] ? v2527_t10 : v2527_t8;
-    wire v2527_t12 = v2526[4] ? v2527_t11 : v2527_t5;
-    wire v2527_t13 = v2526[1] ? 1'd1 : v2527_t0;
-    wire v2527_t14 = v2526[2] ? v2527_t2 : v2527_t13;
-    wire v2527_t15 = v2526[1] ? v2527_t0 : 1'd0;
-    wire v2527_t16 = v2526[2] ? 1'd1 : v2527_t15;
-    wire v2527_t17 = v2526[3] ? v2527_t16 : v2527_t14;
-    wire v2527_t18 = v2526[1] ? v2527_t0 : v2527_t1;
-    wire v2527_t19 = v2526[2] ? v2527_t18 : 1'd0;
-    wire v2527_t20 = v2526[2] ? v2527_t6 : v2527_t7;
-    wire v2527_t21 = v2526[3] ? v2527_t20 : v2527_t19;
-    wire v2527_t22 = v2526[4] ? v2527_t21 : v2527_t17;
-    wire v2527_t23 = v2526[5] ? v2527_t22 : v2527_t12;
-    wire [0:0] v2527 = {v2527_t23};
-    wire [0:0] v2528_l = v1537; wire [0:0] v2528_u = (v1537 >>> 1) + v2527; wire [1:0] v2528 = {v2528_u, v2528_l};
-    wire [3:0] v2529_l = v1814; wire [0:0] v2529_u = (v1814 >>> 4) + v2502; wire [4:0] v2529 = {v2529_u, v2529_l};
-    wire [4:0] v2530_l = v2529; wire [0:0] v2530_u = (v2529 >>> 5) + v331; wire [5:0] v2530 = {v2530_u, v2530_l};
-    wire v2531_t0 = v2530[0] ? 1'd0 : 1'd1;
-    wire v2531_t1 = v2530[0] ? 1'd1 : 1'd0;
-    wire v2531_t2 = v2530[2] ? v2531_t1 : v2531_t0;
-    wire v2531_t3 = v2530[1] ? v2531_t1 : v2531_t0;
-    wire v2531_t4 = v2530[1] ? 1'd0 : v2531_t0;
-    wire v2531_t5 = v2530[2] ? v2531_t4 : v2531_t3;
-    wire v2531_t6 = v2530[3] ? v2531_t5 : v2531_t2;
-    wire v2531_t7 = v2530[1] ? 1'd1 : 1'd0;
-    wire v2531_t8 = v2530[2] ? v2531_t1 : v2531_t7;
-    wire v2531_t9 = v2530[2] ? v2531_t1 : 1'd0;
-    wire v2531_t10 = v2530[3] ? v2531_t9 : v2531_t8;
-    wire v2531_t11 = v2530[4] ? v2531_t10 : v2531_t6;
-    wire v2531_t12 = v2530[1] ? 1'd1 : v2531_t0;
-    wire v2531_t13 = v2530[2] ? 1'd1 : v2531_t12;
-    wire v2531_t14 = v2530[3] ? v2531_t4 : v2531_t13;
-    wire v2531_t15 = v2530[2] ? v2531_t12 : v2531_t7;
-    wire v2531_t16 = v2530[1] ? 1'd1 : v2531_t1;
-    wire v2531_t17 = v2530[2] ? v2531_t16 : 1'd0;
-    wire v2531_t18 = v2530[3] ? v2531_t17 : v2531_t15;
-    wire v2531_t19 = v2530[4] ? v2531_t18 : v2531_t14;
-    wire v2531_t20 = v2530[5] ? v2531_t19 : v2531_t11;
-    wire [0:0] v2531 = {v2531_t20};
-    wire [2:0] v2532_l = v1412; wire [0:0] v2532_u = (v1412 >>> 3) + v2502; wire [3:0] v2532 = {v2532_u, v2532_l};
-    wire [3:0] v2533_l = v2532; wire [0:0] v2533_u = (v2532 >>> 4) + v1621; wire [4:0] v2533 = {v2533_u, v2533_l};
-    wire [4:0] v2534_l = v2533; wire [0:0] v2534_u = (v2533 >>> 5) + v2137; wire [5:0] v2534 = {v2534_u, v2534_l};
-    wire v2535_t0 = v2534[0] ? 1'd1 : 1'd0;
-    wire v2535_t1 = v2534[1] ? v2535_t0 : 1'd1;
-    wire v2535_t2 = v2534[2] ? 1'd0 : v2535_t1;
-    wire v2535_t3 = v2534[0] ? 1'd0 : 1'd1;
-    wire v2535_t4 = v2534[1] ? v2535_t0 : v2535_t3;
-    wire v2535_t5 = v2534[1] ? 1'd1 : v2535_t0;
-    wire v2535_t6 = v2534[2] ? v2535_t5 : v2535_t4;
-    wire v2535_t7 = v2534[3] ? v2535_t6 : v2535_t2;
-    wire v2535_t8 = v2534[1] ? 1'd0 : v2535_t0;
-    wire v2535_t9 = v2534[2] ? v2535_t8 : v2535_t0;
-    wire v2535_t10 = v2534[1] ? 1'd0 : v2535_t3;
-    wire v2535_t11 = v2534[2] ? v2535_t10 : v2535_t5;
-    wire v2535_t12 = v2534[3] ? v2535_t11 : v2535_t9;
-    wire v2535_t13 = v2534[4] ? v2535_t12 : v2535_t7;
-    wire v2535_t14 = v2534[1] ? 1'd0 : 1'd1;
-    wire v2535_t15 = v2534[2] ? v2535_t14 : v2535_t4;
-    wire v2535_t16 = v2534[2] ? 1'd0 : v2535_t3;
-    wire v2535_t17 = v2534[3] ? v2535_t16 : v2535_t15;
-    wire v2535_t18 = v2534[2] ? 1'd0 : v2535_t4;
-    wire v2535_t19 = v2534[1] ? v2535_t3 : 1'd0;
-    wire v2535_t20 = v2534[2] ? v2535_t19 : v2535_t3;
-    wire v2535_t21 = v2534[3] ? v2535_t20 : v2535_t18;
-    wire v2535_t22 = v2534[4] ? v2535_t21 : v2535_t17;
-    wire v2535_t23 = v2534[5] ? v2535_t22 : v2535_t13;
-    wire [0:0] v2535 = {v2535_t23};
-    wire [3:0] v2536_l = v1851; wire [0:0] v2536_u = (v1851 >>> 4) + v2535; wire [4:0] v2536 = {v2536_u, v2536_l};
-    reg [4:0] v2536_1; always @(posedge clk) v2536_1 <= v2536;
-    reg [4:0] v2536_2; always @(posedge clk) v2536_2 <= v2536_1;
-    reg [4:0] v2536_3; always @(posedge clk) v2536_3 <= v2536_2;
-    wire v2537_t0 = v2536_3[0] ? 1'd1 : 1'd0;
-    wire v2537_t1 = v2536_3[0] ? 1'd0 : 1'd1;
-    wire v2537_t2 = v2536_3[1] ? v2537_t1 : v2537_t0;
-    wire v2537_t3 = v2536_3[1] ? v2537_t0 : v2537_t1;
-    wire v2537_t4 = v2536_3[2] ? v2537_t3 : v2537_t2;
-    wire v2537_t5 = v2536_3[2] ? v2537_t2 : v2537_t3;
-    wire v2537_t6 = v2536_3[3] ? v2537_t5 : v2537_t4;
-    wire v2537_t7 = v2536_3[3] ? v2537_t4 : v2537_t5;
-    wire v2537_t8 = v2536_3[4] ? v2537_t7 : v2537_t6;
-    wire v2537_t9 = v2536_3[1] ? v2537_t0 : 1'd0;
-    wire v2537_t10 = v2536_3[1] ? 1'd1 : v2537_t0;
-    wire v2537_t11 = v2536_3[2] ? v2537_t10 : v2537_t9;
-    wire v2537_t12 = v2536_3[1] ? v2537_t1 : 1'd1;
-    wire v2537_t13 = v2536_3[2] ? v2537_t12 : v2537_t10;
-    wire v2537_t14 = v2536_3[3] ? v2537_t13 : v2537_t11;
-    wire v2537_t15 = v2536_3[1] ? 1'd0 : v2537_t1;
-    wire v2537_t16 = v2536_3[2] ? v2537_t15 : v2537_t12;
-    wire v2537_t17 = v2536_3[3] ? v2537_t16 : v2537_t13;
-    wire v2537_t18 = v2536_3[4] ? v2537_t17 : v2537_t14;
-    wire v2537_t19 = v2536_3[2] ? v2537_t9 : 1'd0;
-    wire v2537_t20 = v2536_3[3] ? v2537_t19 : 1'd0;
-    wire v2537_t21 = v2536_3[3] ? v2537_t11 : v2537_t19;
-    wire v2537_t22 = v2536_3[4] ? v2537_t21 : v2537_t20;
-    wire [2:0] v2537 = {v2537_t22, v2537_t18, v2537_t8};
-    wire [2:0] v2538_l = v539; wire [0:0] v2538_u = (v539 >>> 3) + v2502; wire [3:0] v2538 = {v2538_u, v2538_l};
-    wire [3:0] v2539_l = v2538; wire [0:0] v2539_u = (v2538 >>> 4) + v757; wire [4:0] v2539 = {v2539_u, v2539_l};
-    wire [4:0] v2540_l = v2539; wire [0:0] v2540_u = (v2539 >>> 5) + v1841; wire [5:0] v2540 = {v2540_u, v2540_l};
-    wire v2541_t0 = v2540[0] ? 1'd0 : 1'd1;
-    wire v2541_t1 = v2540[2] ? v2541_t0 : 1'd1;
-    wire v2541_t2 = v2540[0] ? 1'd1 : 1'd0;
-    wire v2541_t3 = v2540[1] ? 1'd0 : v2541_t2;
-    wire v2541_t4 = v2540[2] ? v2541_t3 : 1'd1;
-    wire v2541_t5 = v2540[3] ? v2541_t4 : v2541_t1;
-    wire v2541_t6 = v2540[1] ? v2541_t2 : 1'd0;
-    wire v2541_t7 = v2540[1] ? v2541_t0 : 1'd0;
-    wire v2541_t8 = v2540[2] ? v2541_t7 : v2541_t6;
-    wire v2541_t9 = v2540[1] ? 1'd1 : v2541_t2;
-    wire v2541_t10 = v2540[1] ? 1'd0 : 1'd1;
-    wire v2541_t11 = v2540[2] ? v2541_t10 : v2541_t9;
-    wire v2541_t12 = v2540[3] ? v2541_t11 : v2541_t8;
-    wire v2541_t13 = v2540[4] ? v2541_t12 : v2541_t5;
-    wire v2541_t14 = v2540[1] ? v2541_t2 : 1'd1;
-    wire v2541_t15 = v2540[2] ? v2541_t7 : v2541_t14;
-    wire v2541_t16 = v2540[2] ? v2541_t3 : v2541_t2;
-    wire v2541_t17 = v2540[3] ? v2541_t16 : v2541_t15;
-    wire v2541_t18 = v2540[2] ? v2541_t0 : 1'd0;
-    wire v2541_t19 = v2540[1] ? 1'd1 : 1'd0;
-    wire v2541_t20 = v2540[2] ? v2541_t19 : 1'd0;
-    wire v2541_t21 = v2540[3] ? v2541_t20 : v2541_t18;
-    wire v2541_t22 = v2540[4] ? v2541_t21 : v2541_t17;
-    wire v2541_t23 = v2540[5] ? v2541_t22 : v2541_t13;
-    wire [0:0] v2541 = {v2541_t23};
-    wire [0:0] v2542_l = v2541; wire [0:0] v2542_u = (v2541 >>> 1) + v1693; wire [1:0] v2542 = {v2542_u, v2542_l};
-    wire [1:0] v2543_l = v2542; wire [0:0] v2543_u = (v2542 >>> 2) + v1326; wire [2:0] v2543 = {v2543_u, v2543_l};
-    wire [2:0] v2544_l = v2543; wire [0:0] v2544_u = (v2543 >>> 3) + v442; wire [3:0] v2544 = {v2544_u, v2544_l};
-    wire [1:0] v2545_l = v633; wire [0:0] v2545_u = (v633 >>> 2) + v2502; wire [2:0] v2545 = {v2545_u, v2545_l};
-    wire [2:0] v2546_l = v2545; wire [0:0] v2546_u = (v2545 >>> 3) + v92; wire [3:0] v2546 = {v2546_u, v2546_l};
-    wire [1:0] v2547_l = v1079; wire [0:0] v2547_u = (v1079 >>> 2) + v2502; wire [2:0] v2547 = {v2547_u, v2547_l};
-    wire [2:0] v2548_l = v2547; wire [0:0] v2548_u = (v2547 >>> 3) + v331; wire [3:0] v2548 = {v2548_u, v2548_l};
-    wire [3:0] v2549_l = v2548; wire [0:0] v2549_u = (v2548 >>> 4) + v1095; wire [4:0] v2549 = {v2549_u, v2549_l};
-    wire [4:0] v2550_l = v2549; wire [0:0] v2550_u = (v2549 >>> 5) + v81; wire [5:0] v2550 = {v2550_u, v2550_l};
-    wire v2551_t0 = v2550[0] ? 1'd1 : 1'd0;
-    wire v2551_t1 = v2550[1] ? 1'd0 : v2551_t0;
-    wire v2551_t2 = v2550[2] ? v2551_t1 : v2551_t0;
-    wire v2551_t3 = v2550[1] ? 1'd1 : v2551_t0;
-    wire v2551_t4 = v2550[1] ? 1'd1 : 1'd0;
-    wire v2551_t5 = v2550[2] ? v2551_t4 : v2551_t3;
-    wire v2551_t6 = v2550[3] ? v2551_t5 : v2551_t2;
-    wire v2551_t7 = v2550[1] ? v2551_t0 : 1'd1;
-    wire v2551_t8 = v2550[2] ? 1'd0 : v2551_t7;
-    wire v2551_t9 = v2550[2] ? v2551_t0 : 1'd1;
-    wire v2551_t10 = v2550[3] ? v2551_t9 : v2551_t8;
-    wire v2551_t11 = v2550[4] ? v2551_t10 : v2551_t6;
-    wire v2551_t12 = v2550[0] ? 1'd0 : 1'd1;
-    wire v2551_t13 = v2550[1] ? 1'd0 : v2551_t12;
-    wire v2551_t14 = v2550[1] ? v2551_t12 : v2551_t0;
-    wire v2551_t15 = v2550[2] ? v2551_t14 : v2551_t13;
-    wire v2551_t16 = v2550[2] ? v2551_t13 : 1'd0;
-    wire v2551_t17 = v2550[3] ? v2551_t16 : v2551_t15;
-    wire v2551_t18 = v2550[1] ? v2551_t12 : 1'd1;
-    wire v2551_t19 = v2550[2] ? 1'd0 : v2551_t18;
-    wire v2551_t20 = v2550[2] ? v2551_t1 : v2551_t4;
-    wire v2551_t21 = v2550[3] ? v2551_t20 : v2551_t19;
-    wire v2551_t22 = v2550[4] ? v2551_t21 : v2551_t17;
-    wire v2551_t23 = v2550[5] ? v2551_t22 : v2551_t11;
-    wire [0:0] v2551 = {v2551_t23};
-    wire [0:0] v2552_l = v2551; wire [0:0] v2552_u = (v2551 >>> 1) + v2497; wire [1:0] v2552 = {v2552_u, v2552_l};
-    wire [1:0] v2553_l = v2552; wire [0:0] v2553_u = (v2552 >>> 2) + v1574; wire [2:0] v2553 = {v2553_u, v2553_l};
-    wire [2:0] v2554_l = v2553; wire [0:0] v2554_u = (v2553 >>> 3) + v2531; wire [3:0] v2554 = {v2554_u, v2554_l};
-    wire [1:0] v2555_l = v723; wire [0:0] v2555_u = (v723 >>> 2) + v2502; wire [2:0] v2555 = {v2555_u, v2555_l};
-    wire [2:0] v2556_l = v2555; wire [0:0] v2556_u = (v2555 >>> 3) + v98; wire [3:0] v2556 = {v2556_u, v2556_l};
-    wire [3:0] v2557_l = v2556; wire [0:0] v2557_u = (v2556 >>> 4) + v1900; wire [4:0] v2557 = {v2557_u, v2557_l};
-    wire [4:0] v2558_l = v2557; wire [0:0] v2558_u = (v2557 >>> 5) + v175; wire [5:0] v2558 = {v2558_u, v2558_l};
-    wire v2559_t0 = v2558[1] ? 1'd1 : 1'd0;
-    wire v2559_t1 = v2558[2] ? 1'd1 : v2559_t0;
-    wire v2559_t2 = v2558[0] ? 1'd1 : 1'd0;
-    wire v2559_t3 = v2558[1] ? v2559_t2 : 1'd0;
-    wire v2559_t4 = v2558[2] ? 1'd1 : v2559_t3;
-    wire v2559_t5 = v2558[3] ? v2559_t4 : v2559_t1;
-    wire v2559_t6 = v2558[0] ? 1'd0 : 1'd1;
-    wire v2559_t7 = v2558[1] ? 1'd1 : v2559_t6;
-    wire v2559_t8 = v2558[1] ? 1'd0 : 1'd1;
-    wire v2559_t9 = v2558[2] ? v2559_t8 : v2559_t7;
-    wire v2559_t10 = v2558[2] ? v2559_t7 : 1'd1;
-    wire v2559_t11 = v2558[3] ? v2559_t10 : v2559_t9;
-    wire v2559_t12 = v2558[4] ? v2559_t11 : v2559_t5;
-    wire v2559_t13 = v2558[2] ? v2559_t8 : v2559_t0;
-    wire v2559_t14 = v2558[2] ? v2559_t7 : 1'd0;
-    wire v2559_t15 = v2558[3] ? v2559_t14 : v2559_t13;
-    wire v2559_t16 = v2558[2] ? 1'd1 : v2559_t6;
-    wire v2559_t17 = v2558[2] ? 1'd1 : 1'd0;
-    wire v2559_t18 = v2558[3] ? v2559_t17 : v2559_t16;
-    wire v2559_t19 = v2558[4] ? v2559_t18 : v2559_t15;
-    wire v2559_t20 = v2558[5] ? v2559_t19 : v2559_t12;
-    wire [0:0] v2559 = {v2559_t20};
-    wire [1:0] v2560_l = v2377; wire [0:0] v2560_u = (v2377 >>> 2) + v2502; wire [2:0] v2560 = {v2560_u, v2560_l};
-    wire [2:0] v2561_l = v2560; wire [0:0] v2561_u = (v2560 >>> 3) + v331; wire [3:0] v2561 = {v2561_u, v2561_l};
-    wire [3:0] v2562_l = v2561; wire [0:0] v2562_u = (v2561 >>> 4) + v507; wire [4:0] v2562 = {v2562_u, v2562_l};
-    wire [4:0] v2563_l = v2562; wire [0:0] v2563_u = (v2562 >>> 5) + v99; wire [5:0] v2563 = {v2563_u, v2563_l};
-    wire v2564_t0 = v2563[0] ? 1'd1 : 1'd0;
-    wire v2564_t1 = v2563[1] ? 1'd1 : v2564_t0;
-    wire v2564_t2 = v2563[0] ? 1'd0 : 1'd1;
-    wire v2564_t3 = v2563[1] ? v2564_t0 : v2564_t2;
-    wire v2564_t4 = v2563[2] ? v2564_t3 : v2564_t1;
-    wire v2564_t5 = v2563[2] ? v2564_t3 : 1'd1;
-    wire v2564_t6 = v2563[3] ? v2564_t5 : v2564_t4;
-    wire v2564_t7 = v2563[2] ? 1'd0 : v2564_t3;
-    wire v2564_t8 = v2563[1] ? v2564_t2 : v2564_t0;
-    wire v2564_t9 = v2563[1] ? v2564_t0 : 1'd0;
-    wire v2564_t10 = v2563[2] ? v2564_t9 : v2564_t8;
-    wire v2564_t11 = v2563[3] ? v2564_t10 : v2564_t7;
-    wire v2564_t12 = v2563[4] ? v2564_t11 : v2564_t6;
-    wire v2564_t13 = v2563[1] ? 1'd1 : 1'd0;
-    wire v2564_t14 = v2563[2] ? 1'd0 : v2564_t13;
-    wire v2564_t15 = v2563[1] ? 1'd0 : v2564_t2;
-    wire v2564_t16 = v2563[3] ? v2564_t15 : v2564_t14;
-    wire v2564_t17 = v2563[1] ? v2564_t0 : 1'd1;
-    wire v2564_t18 = v2563[1] ? 1'd0 : 1'd1;
-    wire v2564_t19 = v2563[2] ? v2564_t18 : v2564_t15;
-    wire v2564_t20 = v2563[3] ? v2564_t19 : v2564_t17;
-    wire v2564_t21 = v2563[4] ? v2564_t20 : v2564_t16;
-    wire v2564_t22 = v2563[5] ? v2564_t21 : v2564_t12;
-    wire [0:0] v2564 = {v2564_t22};
-    wire [1:0] v2565_l = v2528; wire [0:0] v2565_u = (v2528 >>> 2) + v2564; wire [2:0] v2565 = {v2565_u, v2565_l};
-    wire [2:0] v2566_l = v2565; wire [0:0] v2566_u = (v2565 >>> 3) + v2425; wire [3:0] v2566 = {v2566_u, v2566_l};
-    wire [3:0] v2567_l = v2566; wire [0:0] v2567_u = (v2566 >>> 4) + v1742; wire [4:0] v2567 = {v2567_u, v2567_l};
-    reg [4:0] v2567_1; always @(posedge clk) v2567_1 <= v2567;
-    reg [4:0] v2567_2; always @(posedge clk) v2567_2 <= v2567_1;
-    reg [4:0] v2567_3; always @(posedge clk) v2567_3 <= v2567_2;
-    wire v2568_t0 = v2567_3[0] ? 1'd1 : 1'd0;
-    wire v2568_t1 = v2567_3[0] ? 1'd0 : 1'd1;
-    wire v2568_t2 = v2567_3[1] ? v2568_t1 : v2568_t0;
-    wire v2568_t3 = v2567_3[1] ? v2568_t0 : v2568_t1;
-    wire v2568_t4 = v2567_3[2] ? v2568_t3 : v2568_t2;
-    wire v2568_t5 = v2567_3[2] ? v2568_t2 : v2568_t3;
-    wire v2568_t6 = v2567_3[3] ? v2568_t5 : v2568_t4;
-    wire v2568_t7 = v2567_3[3] ? v2568_t4 : v2568_t5;
-    wire v2568_t8 = v2567_3[4] ? v2568_t7 : v2568_t6;
-    wire v2568_t9 = v2567_3[1] ? v2568_t0 : 1'd0;
-    wire v2568_t10 = v2567_3[1] ? 1'd1 : v2568_t0;
-    wire v2568_t11 = v2567_3[2] ? v2568_t10 : v2568_t9;
-    wire v2568_t12 = v2567_3[1] ? v2568_t1 : 1'd1;
-    wire v2568_t13 = v2567_3[2] ? v2568_t12 : v2568_t10;
-    wire v2568_t14 = v2567_3[3] ? v2568_t13 : v2568_t11;
-    wire v2568_t15 = v2567_3[1] ? 1'd0 : v2568_t1;
-    wire v2568_t16 = v2567_3[2] ? v2568_t15 : v2568_t12;
-    wire v2568_t17 = v2567_3[3] ? v2568_t16 : v2568_t13;
-    wire v2568_t18 = v2567_3[4] ? v2568_t17 : v2568_t14;
-    wire v2568_t19 = v2567_3[2] ? v2568_t9 : 1'd0;
-    wire v2568_t20 = v2567_3[3] ? v2568_t19 : 1'd0;
-    wire v2568_t21 = v2567_3[3] ? v2568_t11 : v2568_t19;
-    wire v2568_t22 = v2567_3[4] ? v2568_t21 : v2568_t20;
-    wire [2:0] v2568 = {v2568_t22, v2568_t18, v2568_t8};
-    wire [0:0] v2569_l = v1298; wire [0:0] v2569_u = (v1298 >>> 1) + v2502; wire [1:0] v2569 = {v2569_u, v2569_l};
-    wire [1:0] v2570_l = v2569; wire [0:0] v2570_u = (v2569 >>> 2) + v1687; wire [2:0] v2570 = {v2570_u, v2570_l};
-    wire [2:0] v2571_l = v2570; wire [0:0] v2571_u = (v2570 >>> 3) + v481; wire [3:0] v2571 = {v2571_u, v2571_l};
-    wire [3:0] v2572_l = v2571; wire [0:0] v2572_u = (v2571 >>> 4) + v93; wire [4:0] v2572 = {v2572_u, v2572_l};
-    wire [4:0] v2573_l = v2572; wire [0:0] v2573_u = (v2572 >>> 5) + v1530; wire [5:0] v2573 = {v2573_u, v2573_l};
-    wire v2574_t0 = v2573[0] ? 1'd0 : 1'd1;
-    wire v2574_t1 = v2573[1] ? 1'd1 : v2574_t0;
-    wire v2574_t2 = v2573[2] ? v2574_t1 : 1'd1;
-    wire v2574_t3 = v2573[0] ? 1'd1 : 1'd0;
-    wire v2574_t4 = v2573[2] ? 1'd0 : v2574_t3;
-    wire v2574_t5 = v2573[3] ? v2574_t4 : v2574_t2;
-    wire v2574_t6 = v2573[1] ? v2574_t3 : 1'd1;
-    wire v2574_t7 = v2573[2] ? v2574_t6 : 1'd0;
-    wire v2574_t8 = v2573[1] ? 1'd0 : 1'd1;
-    wire v2574_t9 = v2573[2] ? v2574_t3 : v2574_t8;
-    wire v2574_t10 = v2573[3] ? v2574_t9 : v2574_t7;
-    wire v2574_t11 = v2573[4] ? v2574_t10 : v2574_t5;
-    wire v2574_t12 = v2573[1] ? v2574_t0 : 1'd1;
-    wire v2574_t13 = v2573[1] ? 1'd1 : v2574_t3;
-    wire v2574_t14 = v2573[2] ? v2574_t13 : v2574_t12;
-    wire v2574_t15 = v2573[3] ? v2574_t2 : v2574_t14;
-    wire v2574_t16 = v2573[2] ? v2574_t1 : 1'd0;
-    wire v2574_t17 = v2573[1] ? v2574_t3 : v2574_t0;
-    wire v2574_t18 = v2573[2] ? v2574_t17 : v2574_t6;
-    wire v2574_t19 = v2573[3] ? v2574_t18 : v2574_t16;
-    wire v2574_t20 = v2573[4] ? v2574_t19 : v2574_t15;
-    wire v2574_t21 = v2573[5] ? v2574_t20 : v2574_t11;
-    wire [0:0] v2574 = {v2574_t21};
-    wire [0:0] v2575_l = v2502; wire [0:0] v2575_u = (v2502 >>> 1) + v31; wire [1:0] v2575 = {v2575_u, v2575_l};
-    wire [1:0] v2576_l = v2575; wire [0:0] v2576_u = (v2575 >>> 2) + v2400; wire [2:0] v2576 = {v2576_u, v2576_l};
-    wire [2:0] v2577_l = v2576; wire [0:0] v2577_u = (v2576 >>> 3) + v159; wire [3:0] v2577 = {v2577_u, v2577_l};
-    wire [3:0] v2578_l = v2577; wire [0:0] v2578_u = (v2577 >>> 4) + v927; wire [4:0] v2578 = {v2578_u, v2578_l};
-    wire [4:0] v2579_l = v2578; wire [0:0] v2579_u = (v2578 >>> 5) + v93; wire [5:0] v2579 = {v2579_u, v2579_l};
-    wire v2580_t0 = v2579[0] ? 1'd1 : 1'd0;
-    wire v2580_t1 = v2579[1] ? 1'd1 : v2580_t0;
-    wire v2580_t2 = v2579[1] ? 1'd0 : v2580_t0;
-    wire v2580_t3 = v2579[2] ? v2580_t2 : v2580_t1;
-    wire v2580_t4 = v2579[0] ? 1'd0 : 1'd1;
-    wire v2580_t5 = v2579[1] ? 1'd1 : v2580_t4;
-    wire v2580_t6 = v2579[1] ? 1'd0 : 1'd1;
-    wire v2580_t7 = v2579[2] ? v2580_t6 : v2580_t5;
-    wire v2580_t8 = v2579[3] ? v2580_t7 : v2580_t3;
-    wire v2580_t9 = v2579[1] ? 1'd1 : 1'd0;
-    wire v2580_t10 = v2579[2] ? v2580_t9 : v2580_t5;
-    wire v2580_t11 = v2579[2] ? v2580_t6 : v2580_t4;
-    wire v2580_t12 = v2579[3] ? v2580_t11 : v2580_t10;
-    wire v2580_t13 = v2579[4] ? v2580_t12 : v2580_t8;
-    wire v2580_t14 = v2579[2] ? 1'd1 : v2580_t0;
-    wire v2580_t15 = v2579[1] ? v2580_t0 : v2580_t4;
-    wire v2580_t16 = v2579[2] ? v2580_t5 : v2580_t15;
-    wire v2580_t17 = v2579[3] ? v2580_t16 : v2580_t14;
-    wire v2580_t18 = v2579[2] ? v2580_t2 : 1'd0;
-    wire v2580_t19 = v2579[1] ? v2580_t0 : 1'd1;
-    wire v2580_t20 = v2579[1] ? 1'd0 : v2580_t4;
-    wire v2580_t21 = v2579[2] ? v2580_t20 : v2580_t19;
-    wire v2580_t22 = v2579[3] ? v2580_t21 : v2580_t18;
-    wire v2580_t23 = v2579[4] ? v2580_t22 : v2580_t17;
-    wire v2580_t24 = v2579[5] ? v2580_t23 : v2580_t13;
-    wire [0:0] v2580 = {v2580_t24};
-    wire [0:0] v2581_l = v2580; wire [0:0] v2581_u = (v2580 >>> 1) + v1777; wire [1:0] v2581 = {v2581_u, v2581_l};
-    wire [1:0] v2582_l = v2581; wire [0:0] v2582_u = (v2581 >>> 2) + v1402; wire [2:0] v2582 = {v2582_u, v2582_l};
-    wire [2:0] v2583_l = v2582; wire [0:0] v2583_u = (v2582 >>> 3) + v1205; wire [3:0] v2583 = {v2583_u, v2583_l};
-    wire [3:0] v2584_l = v2583; wire [0:0] v2584_u = (v2583 >>> 4) + v813; wire [4:0] v2584 = {v2584_u, v2584_l};
-    reg [4:0] v2584_1; always @(posedge clk) v2584_1 <= v2584;
-    reg [4:0] v2584_2; always @(posedge clk) v2584_2 <= v2584_1;
-    reg [4:0] v2584_3; always @(posedge clk) v2584_3 <= v2584_2;
-    reg [4:0] v2584_4; always @(posedge clk) v2584_4 <= v2584_3;
-    wire v2585_t0 = v2584_4[0] ? 1'd1 : 1'd0;
-    wire v2585_t1 = v2584_4[0] ? 1'd0 : 1'd1;
-    wire v2585_t2 = v2584_4[1] ? v2585_t1 : v2585_t0;
-    wire v2585_t3 = v2584_4[1] ? v2585_t0 : v2585_t1;
-    wire v2585_t4 = v2584_4[2] ? v2585_t3 : v2585_t2;
-    wire v2585_t5 = v2584_4[2] ? v2585_t2 : v2585_t3;
-    wire v2585_t6 = v2584_4[3] ? v2585_t5 : v2585_t4;
-    wire v2585_t7 = v2584_4[3] ? v2585_t4 : v2585_t5;
-    wire v2585_t8 = v2584_4[4] ? v2585_t7 : v2585_t6;
-    wire v2585_t9 = v2584_4[1] ? v2585_t0 : 1'd0;
-    wire v2585_t10 = v2584_4[1] ? 1'd1 : v2585_t0;
-    wire v2585_t11 = v2584_4[2] ? v2585_t10 : v2585_t9;
-    wire v2585_t12 = v2584_4[1] ? v2585_t1 : 1'd1;
-    wire v2585_t13 = v2584_4[2] ? v2585_t12 : v2585_t10;
-    wire v2585_t14 = v2584_4[3] ? v2585_t13 : v2585_t11;
-    wire v2585_t15 = v2584_4[1] ? 1'd0 : v2585_t1;
-    wire v2585_t16 = v2584_4[2] ? v2585_t15 : v2585_t12;
-    wire v2585_t17 = v2584_4[3] ? v2585_t16 : v2585_t13;
-    wire v2585_t18 = v2584_4[4] ? v2585_t17 : v2585_t14;
-    wire v2585_t19 = v2584_4[2] ? v2585_t9 : 1'd0;
-    wire v2585_t20 = v2584_4[3] ? v2585_t19 : 1'd0;
-    wire v2585_t21 = v2584_4[3] ? v2585_t11 : v2585_t19;
-    wire v2585_t22 = v2584_4[4] ? v2585_t21 : v2585_t20;
-    wire [2:0] v2585 = {v2585_t22, v2585_t18, v2585_t8};
-    wire [0:0] v2586_l = v84; wire [0:0] v2586_u = (v84 >>> 1) + v2502; wire [1:0] v2586 = {v2586_u, v2586_l};
-    wire [1:0] v2587_l = v2586; wire [0:0] v2587_u = (v2586 >>> 2) + v351; wire [2:0] v2587 = {v2587_u, v2587_l};
-    wire [2:0] v2588_l = v2587; wire [0:0] v2588_u = (v2587 >>> 3) + v1723; wire [3:0] v2588 = {v2588_u, v2588_l};
-    wire [3:0] v2589_l = v2588; wire [0:0] v2589_u = (v2588 >>> 4) + v331; wire [4:0] v2589 = {v2589_u, v2589_l};
-    wire [4:0] v2590_l = v2589; wire [0:0] v2590_u = (v2589 >>> 5) + v879; wire [5:0] v2590 = {v2590_u, v2590_l};
-    wire v2591_t0 = v2590[0] ? 1'd0 : 1'd1;
-    wire v2591_t1 = v2590[1] ? v2591_t0 : 1'd0;
-    wire v2591_t2 = v2590[2] ? 1'd1 : v2591_t1;
-    wire v2591_t3 = v2590[0] ? 1'd1 : 1'd0;
-    wire v2591_t4 = v2590[1] ? 1'd1 : v2591_t3;
-    wire v2591_t5 = v2590[1] ? v2591_t0 : v2591_t3;
-    wire v2591_t6 = v2590[2] ? v2591_t5 : v2591_t4;
-    wire v2591_t7 = v2590[3] ? v2591_t6 : v2591_t2;
-    wire v2591_t8 = v2590[1] ? 1'd1 : v2591_t0;
-    wire v2591_t9 = v2590[2] ? v2591_t8 : 1'd1;
-    wire v2591_t10 = v2590[1] ? 1'd1 : 1'd0;
-    wire v2591_t11 = v2590[2] ? v2591_t10 : v2591_t4;
-    wire v2591_t12 = v2590[3] ? v2591_t11 : v2591_t9;
-    wire v2591_t13 = v2590[4] ? v2591_t12 : v2591_t7;
-    wire v2591_t14 = v2590[2] ? 1'd1 : v2591_t5;
-    wire v2591_t15 = v2590[1] ? v2591_t0 : 1'd1;
-    wire v2591_t16 = v2590[2] ? v2591_t15 : v2591_t1;
-    wire v2591_t17 = v2590[2] ? v2591_t8 : v2591_t4;
-    wire v2591_t18 = v2590[3] ? v2591_t17 : v2591_t16;
-    wire v2591_t19 = v2590[4] ? v2591_t18 : v2591_t14;
-    wire v2591_t20 = v2590[5] ? v2591_t19 : v2591_t13;
-    wire [0:0] v2591 = {v2591_t20};
-    wire [0:0] v2592_l = v2502; wire [0:0] v2592_u = (v2502 >>> 1) + v1095; wire [1:0] v2592 = {v2592_u, v2592_l};
-    wire [1:0] v2593_l = v2592; wire [0:0] v2593_u = (v2592 >>> 2) + v201; wire [2:0] v2593 = {v2593_u, v2593_l};
-    wire [2:0] v2594_l = v2593; wire [0:0] v2594_u = (v2593 >>> 3) + v1687; wire [3:0] v2594 = {v2594_u, v2594_l};
-    wire [3:0] v2595_l = v2594; wire [0:0] v2595_u = (v2594 >>> 4) + v883; wire [4:0] v2595 = {v2595_u, v2595_l};
-    wire [4:0] v2596_l = v2595; wire [0:0] v2596_u = (v2595 >>> 5) + v52; wire [5:0] v2596 = {v2596_u, v2596_l};
-    wire v2597_t0 = v2596[0] ? 1'd0 : 1'd1;
-    wire v2597_t1 = v2596[1] ? 1'd1 : v2597_t0;
-    wire v2597_t2 = v2596[2] ? v2597_t1 : 1'd1;
-    wire v2597_t3 = v2596[0] ? 1'd1 : 1'd0;
-    wire v2597_t4 = v2596[1] ? v2597_t3 : 1'd1;
-    wire v2597_t5 = v2596[2] ? v2597_t4 : 1'd1;
-    wire v2597_t6 = v2596[3] ? v2597_t5 : v2597_t2;
-    wire v2597_t7 = v2596[1] ? 1'd1 : v2597_t3;
-    wire v2597_t8 = v2596[1] ? v2597_t3 : 1'd0;
-    wire v2597_t9 = v2596[2] ? v2597_t8 : v2597_t7;
-    wire v2597_t10 = v2596[1] ? 1'd0 : v2597_t3;
-    wire v2597_t11 = v2596[2] ? v2597_t8 : v2597_t10;
-    wire v2597_t12 = v2596[3] ? v2597_t11 : v2597_t9;
-    wire v2597_t13 = v2596[4] ? v2597_t12 : v2597_t6;
-    wire v2597_t14 = v2596[2] ? v2597_t10 : 1'd0;
-    wire v2597_t15 = v2596[3] ? v2597_t3 : v2597_t14;
-    wire v2597_t16 = v2596[2] ? 1'd1 : v2597_t0;
-    wire v2597_t17 = v2596[1] ? 1'd0 : 1'd1;
-    wire v2597_t18 = v2596[2] ? 1'd1 : v2597_t17;
-    wire v2597_t19 = v2596[3] ? v2597_t18 : v2597_t16;
-    wire v2597_t20 = v2596[4] ? v2597_t19 : v2597_t15;
-    wire v2597_t21 = v2596[5] ? v2597_t20 : v2597_t13;
-    wire [0:0] v2597 = {v2597_t21};
-    wire [0:0] v2598_l = v2400; wire [0:0] v2598_u = (v2400 >>> 1) + v2502; wire [1:0] v2598 = {v2598_u, v2598_l};
-    wire [1:0] v2599_l = v2598; wire [0:0] v2599_u = (v2598 >>> 2) + v318; wire [2:0] v2599 = {v2599_u, v2599_l};
-    wire [2:0] v2600_l = v2599; wire [0:0] v2600_u = (v2599 >>> 3) + v1436; wire [3:0] v2600 = {v2600_u, v2600_l};
-    wire [3:0] v2601_l = v2600; wire [0:0] v2601_u = (v2600 >>> 4) + v203; wire [4:0] v2601 = {v2601_u, v2601_l};
-    wire [4:0] v2602_l = v2601; wire [0:0] v2602_u = (v2601 >>> 5) + v46; wire [5:0] v2602 = {v2602_u, v2602_l};
-    wire v2603_t0 = v2602[1] ? 1'd1 : 1'd0;
-    wire v2603_t1 = v2602[0] ? 1'd1 : 1'd0;
-    wire v2603_t2 = v2602[2] ? v2603_t1 : v2603_t0;
-    wire v2603_t3 = v2602[1] ? v2603_t1 : 1'd1;
-    wire v2603_t4 = v2602[2] ? v2603_t3 : 1'd1;
-    wire v2603_t5 = v2602[3] ? v2603_t4 : v2603_t2;
-    wire v2603_t6 = v2602[0] ? 1'd0 : 1'd1;
-    wire v2603_t7 = v2602[1] ? v2603_t1 : v2603_t6;
-    wire v2603_t8 = v2602[2] ? 1'd1 : v2603_t7;
-    wire v2603_t9 = v2602[3] ? v2603_t8 : v2603_t1;
-    wire v2603_t10 = v2602[4] ? v2603_t9 : v2603_t5;
-    wire v2603_t11 = v2602[1] ? v2603_t6 : v2603_t1;
-    wire v2603_t12 = v2602[2] ? v2603_t0 : v2603_t11;
-    wire v2603_t13 = v2602[1] ? v2603_t6 : 1'd0;
-    wire v2603_t14 = v2602[1] ? v2603_t1 : 1'd0;
-    wire v2603_t15 = v2602[2] ? v2603_t14 : v2603_t13;
-    wire v2603_t16 = v2602[3] ? v2603_t15 : v2603_t12;
-    wire v2603_t17 = v2602[1] ? 1'd0 : v2603_t1;
-    wire v2603_t18 = v2602[2] ? v2603_t17 : v2603_t0;
-    wire v2603_t19 = v2602[2] ? 1'd1 : 1'd0;
-    wire v2603_t20 = v2602[3] ? v2603_t19 : v2603_t18;
-    wire v2603_t21 = v2602[4] ? v2603_t20 : v2603_t16;
-    wire v2603_t22 = v2602[5] ? v2603_t21 : v2603_t10;
-    wire [0:0] v2603 = {v2603_t22};
-    wire [0:0] v2604_l = v2502; wire [0:0] v2604_u = (v2502 >>> 1) + v450; wire [1:0] v2604 = {v2604_u, v2604_l};
-    wire [1:0] v2605_l = v2604; wire [0:0] v2605_u = (v2604 >>> 2) + v1808; wire [2:0] v2605 = {v2605_u, v2605_l};
-    wire [2:0] v2606_l = v2605; wire [0:0] v2606_u = (v2605 >>> 3) + v2247; wire [3:0] v2606 = {v2606_u, v2606_l};
-    wire [3:0] v2607_l = v2606; wire [0:0] v2607_u = (v2606 >>> 4) + v1212; wire [4:0] v2607 = {v2607_u, v2607_l};
-    wire [4:0] v2608_l = v2607; wire [0:0] v2608_u = (v2607 >>> 5) + v99; wire [5:0] v2608 = {v2608_u, v2608_l};
-    wire v2609_t0 = v2608[0] ? 1'd0 : 1'd1;
-    wire v2609_t1 = v2608[1] ? v2609_t0 : 1'd1;
-    wire v2609_t2 = v2608[1] ? 1'd0 : 1'd1;
-    wire v2609_t3 = v2608[2] ? v2609_t2 : v2609_t1;
-    wire v2609_t4 = v2608[3] ? 1'd0 : v2609_t3;
-    wire v2609_t5 = v2608[1] ? 1'd0 : v2609_t0;
-    wire v2609_t6 = v2608[0] ? 1'd1 : 1'd0;
-    wire v2609_t7 = v2608[1] ? v2609_t6 : 1'd1;
-    wire v2609_t8 = v2608[2] ? v2609_t7 : v2609_t5;
-    wire v2609_t9 = v2608[1] ? v2609_t0 : 1'd0;
-    wire v2609_t10 = v2608[2] ? v2609_t5 : v2609_t9;
-    wire v2609_t11 = v2608[3] ? v2609_t10 : v2609_t8;
-    wire v2609_t12 = v2608[4] ? v2609_t11 : v2609_t4;
-    wire v2609_t13 = v2608[1] ? 1'd0 : v2609_t6;
-    wire v2609_t14 = v2608[2] ? 1'd0 : v2609_t13;
-    wire v2609_t15 = v2608[2] ? 1'd0 : v2609_t5;
-    wire v2609_t16 = v2608[3] ? v2609_t15 : v2609_t14;
-    wire v2609_t17 = v2608[1] ? 1'd1 : 1'd0;
-    wire v2609_t18 = v2608[2] ? v2609_t9 : v2609_t17;
-    wire v2609_t19 = v2608[2] ? 1'd0 : v2609_t1;
-    wire v2609_t20 = v2608[3] ? v2609_t19 : v2609_t18;
-    wire v2609_t21 = v2608[4] ? v2609_t20 : v2609_t16;
-    wire v2609_t22 = v2608[5] ? v2609_t21 : v2609_t12;
-    wire [0:0] v2609 = {v2609_t22};
-    wire [0:0] v2610_l = v2502; wire [0:0] v2610_u = (v2502 >>> 1) + v507; wire [1:0] v2610 = {v2610_u, v2610_l};
-    wire [1:0] v2611_l = v2610; wire [0:0] v2611_u = (v2610 >>> 2) + v1377; wire [2:0] v2611 = {v2611_u, v2611_l};
-    wire [2:0] v2612_l = v2611; wire [0:0] v2612_u = (v2611 >>> 3) + v507; wire [3:0] v2612 = {v2612_u, v2612_l};
-    wire [3:0] v2613_l = v2612; wire [0:0] v2613_u = (v2612 >>> 4) + v145; wire [4:0] v2613 = {v2613_u, v2613_l};
-    wire [4:0] v2614_l = v2613; wire [0:0] v2614_u = (v2613 >>> 5) + v145; wire [5:0] v2614 = {v2614_u, v2614_l};
-    wire v2615_t0 = v2614[0] ? 1'd0 : 1'd1;
-    wire v2615_t1 = v2614[1] ? 1'd1 : v2615_t0;
-    wire v2615_t2 = v2614[1] ? 1'd1 : 1'd0;
-    wire v2615_t3 = v2614[2] ? v2615_t2 : v2615_t1;
-    wire v2615_t4 = v2614[1] ? v2615_t0 : 1'd0;
-    wire v2615_t5 = v2614[1] ? v2615_t0 : 1'd1;
-    wire v2615_t6 = v2614[2] ? v2615_t5 : v2615_t4;
-    wire v2615_t7 = v2614[3] ? v2615_t6 : v2615_t3;
-    wire v2615_t8 = v2614[0] ? 1'd1 : 1'd0;
-    wire v2615_t9 = v2614[1] ? v2615_t8 : 1'd0;
-    wire v2615_t10 = v2614[2] ? v2615_t9 : 1'd0;
-    wire v2615_t11 = v2614[1] ? 1'd1 : v2615_t8;
-    wire v2615_t12 = v2614[2] ? v2615_t0 : v2615_t11;
-    wire v2615_t13 = v2614[3] ? v2615_t12 : v2615_t10;
-    wire v2615_t14 = v2614[4] ? v2615_t13 : v2615_t7;
-    wire v2615_t15 = v2614[2] ? v2615_t9 : v2615_t2;
-    wire v2615_t16 = v2614[2] ? v2615_t0 : 1'd1;
-    wire v2615_t17 = v2614[3] ? v2615_t16 : v2615_t15;
-    wire v2615_t18 = v2614[2] ? v2615_t4 : 1'd0;
-    wire v2615_t19 = v2614[3] ? 1'd0 : v2615_t18;
-    wire v2615_t20 = v2614[4] ? v2615_t19 : v2615_t17;
-    wire v2615_t21 = v2614[5] ? v2615_t20 : v2615_t14;
-    wire [0:0] v2615 = {v2615_t21};
-    wire [4:0] v2616_l = v2167; wire [0:0] v2616_u = (v2167 >>> 5) + v2615; wire [5:0] v2616 = {v2616_u, v2616_l};
-    wire v2617_t0 = v2616[0] ? 1'd1 : 1'd0;
-    wire v2617_t1 = v2616[0] ? 1'd0 : 1'd1;
-    wire v2617_t2 = v2616[1] ? v2617_t1 : v2617_t0;
-    wire v2617_t3 = v2616[1] ? v2617_t0 : v2617_t1;
-    wire v2617_t4 = v2616[2] ? v2617_t3 : v2617_t2;
-    wire v2617_t5 = v2616[2] ? v2617_t2 : v2617_t3;
-    wire v2617_t6 = v2616[3] ? v2617_t5 : v2617_t4;
-    wire v2617_t7 = v2616[3] ? v2617_t4 : v2617_t5;
-    wire v2617_t8 = v2616[4] ? v2617_t7 : v2617_t6;
-    wire v2617_t9 = v2616[4] ? v2617_t6 : v2617_t7;
-    wire v2617_t10 = v2616[5] ? v2617_t9 : v2617_t8;
-    wire v2617_t11 = v2616[1] ? v2617_t0 : 1'd0;
-    wire v2617_t12 = v2616[1] ? 1'd1 : v2617_t0;
-    wire v2617_t13 = v2616[2] ? v2617_t12 : v2617_t11;
-    wire v2617_t14 = v2616[1] ? v2617_t1 : 1'd1;
-    wire v2617_t15 = v2616[2] ? v2617_t14 : v2617_t12;
-    wire v2617_t16 = v2616[3] ? v2617_t15 : v2617_t13;
-    wire v2617_t17 = v2616[1] ? 1'd0 : v2617_t1;
-    wire v2617_t18 = v2616[2] ? v2617_t17 : v2617_t14;
-    wire v2617_t19 = v2616[3] ? v2617_t18 : v2617_t15;
-    wire v2617_t20 = v2616[4] ? v2617_t19 : v2617_t16;
-    wire v2617_t21 = v2616[2] ? v2617_t11 : v2617_t17;
-    wire v2617_t22 = v2616[3] ? v2617_t21 : v2617_t18;
-    wire v2617_t23 = v2616[4] ? v2617_t22 : v2617_t19;
-    wire v2617_t24 = v2616[5] ? v2617_t23 : v2617_t20;
-    wire v2617_t25 = v2616[2] ? v2617_t11 : 1'd0;
-    wire v2617_t26 = v2616[3] ? v2617_t25 : 1'd0;
-    wire v2617_t27 = v2616[3] ? v2617_t13 : v2617_t25;
-    wire v2617_t28 = v2616[4] ? v2617_t27 : v2617_t26;
-    wire v2617_t29 = v2616[2] ? 1'd1 : v2617_t12;
-    wire v2617_t30 = v2616[3] ? v2617_t29 : v2617_t13;
-    wire v2617_t31 = v2616[4] ? v2617_t30 : v2617_t27;
-    wire v2617_t32 = v2616[5] ? v2617_t31 : v2617_t28;
-    wire [2:0] v2617 = {v2617_t32, v2617_t24, v2617_t10};
-    wire [2:0] v2618 = v586 + v2617;
-    wire [3:0] v2619 = v2618 + v2480;
-    wire v2620_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2620_t1 = v1435[1] ? v2620_t0 : 1'd0;
-    wire v2620_t2 = v1435[2] ? 1'd1 : v2620_t1;
-    wire v2620_t3 = v1435[3] ? v2620_t2 : 1'd0;
-    wire v2620_t4 = v1435[4] ? v2620_t3 : 1'd0;
-    wire v2620_t5 = v1435[5] ? 1'd1 : v2620_t4;
-    wire [0:0] v2620 = {v2620_t5};
-    wire [4:0] v2621_l = v1343; wire [0:0] v2621_u = (v1343 >>> 5) + v2620; wire [5:0] v2621 = {v2621_u, v2621_l};
-    wire v2622_t0 = v2621[1] ? 1'd0 : 1'd1;
-    wire v2622_t1 = v2621[0] ? 1'd0 : 1'd1;
-    wire v2622_t2 = v2621[1] ? v2622_t1 : 1'd1;
-    wire v2622_t3 = v2621[2] ? v2622_t2 : v2622_t0;
-    wire v2622_t4 = v2621[1] ? v2622_t1 : 1'd0;
-    wire v2622_t5 = v2621[2] ? v2622_t4 : 1'd0;
-    wire v2622_t6 = v2621[3] ? v2622_t5 : v2622_t3;
-    wire v2622_t7 = v2621[1] ? 1'd1 : 1'd0;
-    wire v2622_t8 = v2621[2] ? v2622_t7 : 1'd1;
-    wire v2622_t9 = v2621[1] ? 1'd1 : v2622_t1;
-    wire v2622_t10 = v2621[0] ? 1'd1 : 1'd0;
-    wire v2622_t11 = v2621[2] ? v2622_t10 : v2622_t9;
-    wire v2622_t12 = v2621[3] ? v2622_t11 : v2622_t8;
-    wire v2622_t13 = v2621[4] ? v2622_t12 : v2622_t6;
-    wire v2622_t14 = v2621[1] ? v2622_t1 : v2622_t10;
-    wire v2622_t15 = v2621[2] ? v2622_t14 : v2622_t0;
-    wire v2622_t16 = v2621[2] ? v2622_t7 : 1'd0;
-    wire v2622_t17 = v2621[3] ? v2622_t16 : v2622_t15;
-    wire v2622_t18 = v2621[1] ? v2622_t10 : 1'd0;
-    wire v2622_t19 = v2621[2] ? v2622_t7 : v2622_t18;
-    wire v2622_t20 = v2621[2] ? 1'd0 : v2622_t9;
-    wire v2622_t21 = v2621[3] ? v2622_t20 : v2622_t19;
-    wire v2622_t22 = v2621[4] ? v2622_t21 : v2622_t17;
-    wire v2622_t23 = v2621[5] ? v2622_t22 : v2622_t13;
-    wire [0:0] v2622 = {v2622_t23};
-    wire [0:0] v2623_l = v2622; wire [0:0] v2623_u = (v2622 >>> 1) + v1392; wire [1:0] v2623 = {v2623_u, v2623_l};
-    wire [1:0] v2624_l = v2623; wire [0:0] v2624_u = (v2623 >>> 2) + v1813; wire [2:0] v2624 = {v2624_u, v2624_l};
-    wire [2:0] v2625_l = v2624; wire [0:0] v2625_u = (v2624 >>> 3) + v2404; wire [3:0] v2625 = {v2625_u, v2625_l};
-    wire [3:0] v2626_l = v2625; wire [0:0] v2626_u = (v2625 >>> 4) + v1909; wire [4:0] v2626 = {v2626_u, v2626_l};
-    reg [4:0] v2626_1; always @(posedge clk) v2626_1 <= v2626;
-    reg [4:0] v2626_2; always @(posedge clk) v2626_2 <= v2626_1;
-    reg [4:0] v2626_3; always @(posedge clk) v2626_3 <= v2626_2;
-    reg [4:0] v2626_4; always @(posedge clk) v2626_4 <= v2626_3;
-    wire v2627_t0 = v2626_4[0] ? 1'd1 : 1'd0;
-    wire v2627_t1 = v2626_4[0] ? 1'd0 : 1'd1;
-    wire v2627_t2 = v2626_4[1] ? v2627_t1 : v2627_t0;
-    wire v2627_t3 = v2626_4[1] ? v2627_t0 : v2627_t1;
-    wire v2627_t4 = v2626_4[2] ? v2627_t3 : v2627_t2;
-    wire v2627_t5 = v2626_4[2] ? v2627_t2 : v2627_t3;
-    wire v2627_t6 = v2626_4[3] ? v2627_t5 : v2627_t4;
-    wire v2627_t7 = v2626_4[3] ? v2627_t4 : v2627_t5;
-    wire v2627_t8 = v2626_4[4] ? v2627_t7 : v2627_t6;
-    wire v2627_t9 = v2626_4[1] ? v2627_t0 : 1'd0;
-    wire v2627_t10 = v2626_4[1] ? 1'd1 : v2627_t0;
-    wire v2627_t11 = v2626_4[2] ? v2627_t10 : v2627_t9;
-    wire v2627_t12 = v2626_4[1] ? v2627_t1 : 1'd1;
-    wire v2627_t13 = v2626_4[2] ? v2627_t12 : v2627_t10;
-    wire v2627_t14 = v2626_4[3] ? v2627_t13 : v2627_t11;
-    wire v2627_t15 = v2626_4[1] ? 1'd0 : v2627_t1;
-    wire v2627_t16 = v2626_4[2] ? v2627_t15 : v2627_t12;
-    wire v2627_t17 = v2626_4[3] ? v2627_t16 : v2627_t13;
-    wire v2627_t18 = v2626_4[4] ? v2627_t17 : v2627_t14;
-    wire v2627_t19 = v2626_4[2] ? v2627_t9 : 1'd0;
-    wire v2627_t20 = v2626_4[3] ? v2627_t19 : 1'd0;
-    wire v2627_t21 = v2626_4[3] ? v2627_t11 : v2627_t19;
-    wire v2627_t22 = v2626_4[4] ? v2627_t21 : v2627_t20;
-    wire [2:0] v2627 = {v2627_t22, v2627_t18, v2627_t8};
-    wire [4:0] v2628_l = v342; wire [0:0] v2628_u = (v342 >>> 5) + v2620; wire [5:0] v2628 = {v2628_u, v2628_l};
-    wire v2629_t0 = v2628[0] ? 1'd1 : 1'd0;
-    wire v2629_t1 = v2628[1] ? v2629_t0 : 1'd0;
-    wire v2629_t2 = v2628[0] ? 1'd0 : 1'd1;
-    wire v2629_t3 = v2628[1] ? v2629_t0 : v2629_t2;
-    wire v2629_t4 = v2628[2] ? v2629_t3 : v2629_t1;
-    wire v2629_t5 = v2628[1] ? 1'd1 : v2629_t2;
-    wire v2629_t6 = v2628[2] ? v2629_t5 : v2629_t1;
-    wire v2629_t7 = v2628[3] ? v2629_t6 : v2629_t4;
-    wire v2629_t8 = v2628[1] ? 1'd0 : v2629_t0;
-    wire v2629_t9 = v2628[1] ? v2629_t2 : 1'd0;
-    wire v2629_t10 = v2628[2] ? 1'd0 : v2629_t9;
-    wire v2629_t11 = v2628[3] ? v2629_t10 : v2629_t8;
-    wire v2629_t12 = v2628[4] ? v2629_t11 : v2629_t7;
-    wire v2629_t13 = v2628[1] ? 1'd0 : v2629_t2;
-    wire v2629_t14 = v2628[2] ? v2629_t13 : 1'd0;
-    wire v2629_t15 = v2628[2] ? v2629_t5 : 1'd0;
-    wire v2629_t16 = v2628[3] ? v2629_t15 : v2629_t14;
-    wire v2629_t17 = v2628[1] ? v2629_t2 : v2629_t0;
-    wire v2629_t18 = v2628[2] ? v2629_t2 : v2629_t17;
-    wire v2629_t19 = v2628[2] ? v2629_t9 : v2629_t1;
-    wire v2629_t20 = v2628[3] ? v2629_t19 : v2629_t18;
-    wire v2629_t21 = v2628[4] ? v2629_t20 : v2629_t16;
-    wire v2629_t22 = v2628[5] ? v2629_t21 : v2629_t12;
-    wire [0:0] v2629 = {v2629_t22};
-    wire [0:0] v2630_l = v2629; wire [0:0] v2630_u = (v2629 >>> 1) + v1953; wire [1:0] v2630 = {v2630_u, v2630_l};
-    wire [1:0] v2631_l = v2630; wire [0:0] v2631_u = (v2630 >>> 2) + v1387; wire [2:0] v2631 = {v2631_u, v2631_l};
-    wire [2:0] v2632_l = v2631; wire [0:0] v2632_u = (v2631 >>> 3) + v1998; wire [3:0] v2632 = {v2632_u, v2632_l};
-    wire [3:0] v2633_l = v2632; wire [0:0] v2633_u = (v2632 >>> 4) + v2042; wire [4:0] v2633 = {v2633_u, v2633_l};
-    reg [4:0] v2633_1; always @(posedge clk) v2633_1 <= v2633;
-    wire v2634_t0 = v2633_1[0] ? 1'd1 : 1'd0;
-    wire v2634_t1 = v2633_1[0] ? 1'd0 : 1'd1;
-    wire v2634_t2 = v2633_1[1] ? v2634_t1 : v2634_t0;
-    wire v2634_t3 = v2633_1[1] ? v2634_t0 : v2634_t1;
-    wire v2634_t4 = v2633_1[2] ? v2634_t3 : v2634_t2;
-    wire v2634_t5 = v2633_1[2] ? v2634_t2 : v2634_t3;
-    wire v2634_t6 = v2633_1[3] ? v2634_t5 : v2634_t4;
-    wire v2634_t7 = v2633_1[3] ? v2634_t4 : v2634_t5;
-    wire v2634_t8 = v2633_1[4] ? v2634_t7 : v2634_t6;
-    wire v2634_t9 = v2633_1[1] ? v2634_t0 : 1'd0;
-    wire v2634_t10 = v2633_1[1] ? 1'd1 : v2634_t0;
-    wire v2634_t11 = v2633_1[2] ? v2634_t10 : v2634_t9;
-    wire v2634_t12 = v2633_1[1] ? v2634_t1 : 1'd1;
-    wire v2634_t13 = v2633_1[2] ? v2634_t12 : v2634_t10;
-    wire v2634_t14 = v2633_1[3] ? v2634_t13 : v2634_t11;
-    wire v2634_t15 = v2633_1[1] ? 1'd0 : v2634_t1;
-    wire v2634_t16 = v2633_1[2] ? v2634_t15 : v2634_t12;
-    wire v2634_t17 = v2633_1[3] ? v2634_t16 : v2634_t13;
-    wire v2634_t18 = v2633_1[4] ? v2634_t17 : v2634_t14;
-    wire v2634_t19 = v2633_1[2] ? v2634_t9 : 1'd0;
-    wire v2634_t20 = v2633_1[3] ? v2634_t19 : 1'd0;
-    wire v2634_t21 = v2633_1[3] ? v2634_t11 : v2634_t19;
-    wire v2634_t22 = v2633_1[4] ? v2634_t21 : v2634_t20;
-    wire [2:0] v2634 = {v2634_t22, v2634_t18, v2634_t8};
-    wire [3:0] v2635_l = v2050; wire [0:0] v2635_u = (v2050 >>> 4) + v2620; wire [4:0] v2635 = {v2635_u, v2635_l};
-    wire [4:0] v2636_l = v2635; wire [0:0] v2636_u = (v2635 >>> 5) + v587; wire [5:0] v2636 = {v2636_u, v2636_l};
-    wire v2637_t0 = v2636[0] ? 1'd0 : 1'd1;
-    wire v2637_t1 = v2636[0] ? 1'd1 : 1'd0;
-    wire v2637_t2 = v2636[1] ? v2637_t1 : v2637_t0;
-    wire v2637_t3 = v2636[1] ? 1'd1 : v2637_t1;
-    wire v2637_t4 = v2636[2] ? v2637_t3 : v2637_t2;
-    wire v2637_t5 = v2636[3] ? v2637_t4 : 1'd0;
-    wire v2637_t6 = v2636[1] ? 1'd0 : v2637_t1;
-    wire v2637_t7 = v2636[1] ? v2637_t1 : 1'd0;
-    wire v2637_t8 = v2636[2] ? v2637_t7 : v2637_t6;
-    wire v2637_t9 = v2636[1] ? 1'd0 : v2637_t0;
-    wire v2637_t10 = v2636[3] ? v2637_t9 : v2637_t8;
-    wire v2637_t11 = v2636[4] ? v2637_t10 : v2637_t5;
-    wire v2637_t12 = v2636[1] ? v2637_t0 : 1'd1;
-    wire v2637_t13 = v2636[2] ? v2637_t12 : v2637_t0;
-    wire v2637_t14 = v2636[2] ? v2637_t0 : v2637_t3;
-    wire v2637_t15 = v2636[3] ? v2637_t14 : v2637_t13;
-    wire v2637_t16 = v2636[2] ? v2637_t9 : v2637_t0;
-    wire v2637_t17 = v2636[3] ? v2637_t16 : v2637_t9;
-    wire v2637_t18 = v2636[4] ? v2637_t17 : v2637_t15;
-    wire v2637_t19 = v2636[5] ? v2637_t18 : v2637_t11;
-    wire [0:0] v2637 = {v2637_t19};
-    wire [3:0] v2638_l = v2546; wire [0:0] v2638_u = (v2546 >>> 4) + v2620; wire [4:0] v2638 = {v2638_u, v2638_l};
-    wire [4:0] v2639_l = v2638; wire [0:0] v2639_u = (v2638 >>> 5) + v1212; wire [5:0] v2639 = {v2639_u, v2639_l};
-    wire v2640_t0 = v2639[0] ? 1'd0 : 1'd1;
-    wire v2640_t1 = v2639[1] ? v2640_t0 : 1'd0;
-    wire v2640_t2 = v2639[0] ? 1'd1 : 1'd0;
-    wire v2640_t3 = v2639[1] ? v2640_t0 : v2640_t2;
-    wire v2640_t4 = v2639[2] ? v2640_t3 : v2640_t1;
-    wire v2640_t5 = v2639[1] ? v2640_t0 : 1'd1;
-    wire v2640_t6 = v2639[2] ? v2640_t5 : v2640_t1;
-    wire v2640_t7 = v2639[3] ? v2640_t6 : v2640_t4;
-    wire v2640_t8 = v2639[2] ? v2640_t1 : v2640_t5;
-    wire v2640_t9 = v2639[2] ? 1'd0 : v2640_t3;
-    wire v2640_t10 = v2639[3] ? v2640_t9 : v2640_t8;
-    wire v2640_t11 = v2639[4] ? v2640_t10 : v2640_t7;
-    wire v2640_t12 = v2639[1] ? 1'd0 : v2640_t2;
-    wire v2640_t13 = v2639[2] ? 1'd1 : v2640_t12;
-    wire v2640_t14 = v2639[1] ? 1'd1 : v2640_t0;
-    wire v2640_t15 = v2639[3] ? v2640_t14 : v2640_t13;
-    wire v2640_t16 = v2639[1] ? 1'd1 : v2640_t2;
-    wire v2640_t17 = v2639[2] ? 1'd0 : v2640_t16;
-    wire v2640_t18 = v2639[1] ? 1'd0 : v2640_t0;
-    wire v2640_t19 = v2639[2] ? v2640_t18 : v2640_t14;
-    wire v2640_t20 = v2639[3] ? v2640_t19 : v2640_t17;
-    wire v2640_t21 = v2639[4] ? v2640_t20 : v2640_t15;
-    wire v2640_t22 = v2639[5] ? v2640_t21 : v2640_t11;
-    wire [0:0] v2640 = {v2640_t22};
-    wire [2:0] v2641_l = v2176; wire [0:0] v2641_u = (v2176 >>> 3) + v2640; wire [3:0] v2641 = {v2641_u, v2641_l};
-    wire [3:0] v2642_l = v2641; wire [0:0] v2642_u = (v2641 >>> 4) + v2637; wire [4:0] v2642 = {v2642_u, v2642_l};
-    reg [4:0] v2642_1; always @(posedge clk) v2642_1 <= v2642;
-    reg [4:0] v2642_2; always @(posedge clk) v2642_2 <= v2642_1;
-    reg [4:0] v2642_3; always @(posedge clk) v2642_3 <= v2642_2;
-    wire v2643_t0 = v2642_3[0] ? 1'd1 : 1'd0;
-    wire v2643_t1 = v2642_3[0] ? 1'd0 : 1'd1;
-    wire v2643_t2 = v2642_3[1] ? v2643_t1 : v2643_t0;
-    wire v2643_t3 = v2642_3[1] ? v2643_t0 : v2643_t1;
-    wire v2643_t4 = v2642_3[2] ? v2643_t3 : v2643_t2;
-    wire v2643_t5 = v2642_3[2] ? v2643_t2 : v2643_t3;
-    wire v2643_t6 = v2642_3[3] ? v2643_t5 : v2643_t4;
-    wire v2643_t7 = v2642_3[3] ? v2643_t4 : v2643_t5;
-    wire v2643_t8 = v2642_3[4] ? v2643_t7 : v2643_t6;
-    wire v2643_t9 = v2642_3[1] ? v2643_t0 : 1'd0;
-    wire v2643_t10 = v2642_3[1] ? 1'd1 : v2643_t0;
-    wire v2643_t11 = v2642_3[2] ? v2643_t10 : v2643_t9;
-    wire v2643_t12 = v2642_3[1] ? v2643_t1 : 1'd1;
-    wire v2643_t13 = v2642_3[2] ? v2643_t12 : v2643_t10;
-    wire v2643_t14 = v2642_3[3] ? v2643_t13 : v2643_t11;
-    wire v2643_t15 = v2642_3[1] ? 1'd0 : v2643_t1;
-    wire v2643_t16 = v2642_3[2] ? v2643_t15 : v2643_t12;
-    wire v2643_t17 = v2642_3[3] ? v2643_t16 : v2643_t13;
-    wire v2643_t18 = v2642_3[4] ? v2643_t17 : v2643_t14;
-    wire v2643_t19 = v2642_3[2] ? v2643_t9 : 1'd0;
-    wire v2643_t20 = v2642_3[3] ? v2643_t19 : 1'd0;
-    wire v2643_t21 = v2642_3[3] ? v2643_t11 : v2643_t19;
-    wire v2643_t22 = v2642_3[4] ? v2643_t21 : v2643_t20;
-    wire [2:0] v2643 = {v2643_t22, v2643_t18, v2643_t8};
-    wire [3:0] v2644_l = v249; wire [0:0] v2644_u = (v249 >>> 4) + v2620; wire [4:0] v2644 = {v2644_u, v2644_l};
-    wire [4:0] v2645_l = v2644; wire [0:0] v2645_u = (v2644 >>> 5) + v387; wire [5:0] v2645 = {v2645_u, v2645_l};
-    wire v2646_t0 = v2645[0] ? 1'd1 : 1'd0;
-    wire v2646_t1 = v2645[1] ? v2646_t0 : 1'd0;
-    wire v2646_t2 = v2645[0] ? 1'd0 : 1'd1;
-    wire v2646_t3 = v2645[1] ? 1'd0 : v2646_t2;
-    wire v2646_t4 = v2645[2] ? v2646_t3 : v2646_t1;
-    wire v2646_t5 = v2645[1] ? 1'd0 : 1'd1;
-    wire v2646_t6 = v2645[1] ? v2646_t2 : v2646_t0;
-    wire v2646_t7 = v2645[2] ? v2646_t6 : v2646_t5;
-    wire v2646_t8 = v2645[3] ? v2646_t7 : v2646_t4;
-    wire v2646_t9 = v2645[1] ? 1'd0 : v2646_t0;
-    wire v2646_t10 = v2645[2] ? v2646_t6 : v2646_t9;
-    wire v2646_t11 = v2645[1] ? v2646_t0 : 1'd1;
-    wire v2646_t12 = v2645[1] ? v2646_t2 : 1'd1;
-    wire v2646_t13 = v2645[2] ? v2646_t12 : v2646_t11;
-    wire v2646_t14 = v2645[3] ? v2646_t13 : v2646_t10;
-    wire v2646_t15 = v2645[4] ? v2646_t14 : v2646_t8;
-    wire v2646_t16 = v2645[1] ? 1'd1 : 1'd0;
-    wire v2646_t17 = v2645[2] ? v2646_t16 : v2646_t1;
-    wire v2646_t18 = v2645[1] ? 1'd1 : v2646_t0;
-    wire v2646_t19 = v2645[2] ? v2646_t16 : v2646_t18;
-    wire v2646_t20 = v2645[3] ? v2646_t19 : v2646_t17;
-    wire v2646_t21 = v2645[1] ? 1'd1 : v2646_t2;
-    wire v2646_t22 = v2645[2] ? v2646_t21 : v2646_t1;
-    wire v2646_t23 = v2645[1] ? v2646_t0 : v2646_t2;
-    wire v2646_t24 = v2645[2] ? 1'd1 : v2646_t23;
-    wire v2646_t25 = v2645[3] ? v2646_t24 : v2646_t22;
-    wire v2646_t26 = v2645[4] ? v2646_t25 : v2646_t20;
-    wire v2646_t27 = v2645[5] ? v2646_t26 : v2646_t15;
-    wire [0:0] v2646 = {v2646_t27};
-    wire [3:0] v2647_l = v2169; wire [0:0] v2647_u = (v2169 >>> 4) + v2620; wire [4:0] v2647 = {v2647_u, v2647_l};
-    wire [4:0] v2648_l = v2647; wire [0:0] v2648_u = (v2647 >>> 5) + v34; wire [5:0] v2648 = {v2648_u, v2648_l};
-    wire v2649_t0 = v2648[0] ? 1'd0 : 1'd1;
-    wire v2649_t1 = v2648[1] ? 1'd1 : v2649_t0;
-    wire v2649_t2 = v2648[2] ? v2649_t1 : 1'd1;
-    wire v2649_t3 = v2648[0] ? 1'd1 : 1'd0;
-    wire v2649_t4 = v2648[1] ? v2649_t3 : 1'd0;
-    wire v2649_t5 = v2648[2] ? 1'd0 : v2649_t4;
-    wire v2649_t6 = v2648[3] ? v2649_t5 : v2649_t2;
-    wire v2649_t7 = v2648[1] ? 1'd0 : v2649_t3;
-    wire v2649_t8 = v2648[2] ? v2649_t7 : 1'd0;
-    wire v2649_t9 = v2648[1] ? 1'd1 : 1'd0;
-    wire v2649_t10 = v2648[1] ? 1'd0 : v2649_t0;
-    wire v2649_t11 = v2648[2] ? v2649_t10 : v2649_t9;
-    wire v2649_t12 = v2648[3] ? v2649_t11 : v2649_t8;
-    wire v2649_t13 = v2648[4] ? v2649_t12 : v2649_t6;
-    wire v2649_t14 = v2648[2] ? v2649_t0 : v2649_t1;
-    wire v2649_t15 = v2648[1] ? v2649_t3 : 1'd1;
-    wire v2649_t16 = v2648[2] ? v2649_t0 : v2649_t15;
-    wire v2649_t17 = v2648[3] ? v2649_t16 : v2649_t14;
-    wire v2649_t18 = v2648[4] ? v2649_t5 : v2649_t17;
-    wire v2649_t19 = v2648[5] ? v2649_t18 : v2649_t13;
-    wire [0:0] v2649 = {v2649_t19};
-    wire [3:0] v2650_l = v2491; wire [0:0] v2650_u = (v2491 >>> 4) + v2620; wire [4:0] v2650 = {v2650_u, v2650_l};
-    wire [4:0] v2651_l = v2650; wire [0:0] v2651_u = (v2650 >>> 5) + v587; wire [5:0] v2651 = {v2651_u, v2651_l};
-    wire v2652_t0 = v2651[1] ? 1'd0 : 1'd1;
-    wire v2652_t1 = v2651[0] ? 1'd1 : 1'd0;
-    wire v2652_t2 = v2651[2] ? v2652_t1 : v2652_t0;
-    wire v2652_t3 = v2651[0] ? 1'd0 : 1'd1;
-    wire v2652_t4 = v2651[1] ? v2652_t3 : 1'd1;
-    wire v2652_t5 = v2651[2] ? v2652_t4 : 1'd0;
-    wire v2652_t6 = v2651[3] ? v2652_t5 : v2652_t2;
-    wire v2652_t7 = v2651[1] ? 1'd0 : v2652_t3;
-    wire v2652_t8 = v2651[2] ? v2652_t7 : 1'd0;
-    wire v2652_t9 = v2651[1] ? v2652_t3 : 1'd0;
-    wire v2652_t10 = v2651[2] ? 1'd0 : v2652_t9;
-    wire v2652_t11 = v2651[3] ? v2652_t10 : v2652_t8;
-    wire v2652_t12 = v2651[4] ? v2652_t11 : v2652_t6;
-    wire v2652_t13 = v2651[1] ? v2652_t1 : v2652_t3;
-    wire v2652_t14 = v2651[1] ? v2652_t1 : 1'd1;
-    wire v2652_t15 = v2651[2] ? v2652_t14 : v2652_t13;
-    wire v2652_t16 = v2651[2] ? v2652_t0 : v2652_t1;
-    wire v2652_t17 = v2651[3] ? v2652_t16 : v2652_t15;
-    wire v2652_t18 = v2651[1] ? v2652_t1 : 1'd0;
-    wire v2652_t19 = v2651[2] ? v2652_t18 : 1'd0;
-    wire v2652_t20 = v2651[2] ? v2652_t7 : v2652_t3;
-    wire v2652_t21 = v2651[3] ? v2652_t20 : v2652_t19;
-    wire v2652_t22 = v2651[4] ? v2652_t21 : v2652_t17;
-    wire v2652_t23 = v2651[5] ? v2652_t22 : v2652_t12;
-    wire [0:0] v2652 = {v2652_t23};
-    wire [2:0] v2653_l = v2407; wire [0:0] v2653_u = (v2407 >>> 3) + v2652; wire [3:0] v2653 = {v2653_u, v2653_l};
-    wire [3:0] v2654_l = v2653; wire [0:0] v2654_u = (v2653 >>> 4) + v2609; wire [4:0] v2654 = {v2654_u, v2654_l};
-    reg [4:0] v2654_1; always @(posedge clk) v2654_1 <= v2654;
-    reg [4:0] v2654_2; always @(posedge clk) v2654_2 <= v2654_1;
-    reg [4:0] v2654_3; always @(posedge clk) v2654_3 <= v2654_2;
-    wire v2655_t0 = v2654_3[0] ? 1'd1 : 1'd0;
-    wire v2655_t1 = v2654_3[0] ? 1'd0 : 1'd1;
-    wire v2655_t2 = v2654_3[1] ? v2655_t1 : v2655_t0;
-    wire v2655_t3 = v2654_3[1] ? v2655_t0 : v2655_t1;
-    wire v2655_t4 = v2654_3[2] ? v2655_t3 : v2655_t2;
-    wire v2655_t5 = v2654_3[2] ? v2655_t2 : v2655_t3;
-    wire v2655_t6 = v2654_3[3] ? v2655_t5 : v2655_t4;
-    wire v2655_t7 = v2654_3[3] ? v2655_t4 : v2655_t5;
-    wire v2655_t8 = v2654_3[4] ? v2655_t7 : v2655_t6;
-    wire v2655_t9 = v2654_3[1] ? v2655_t0 : 1'd0;
-    wire v2655_t10 = v2654_3[1] ? 1'd1 : v2655_t0;
-    wire v2655_t11 = v2654_3[2] ? v2655_t10 : v2655_t9;
-    wire v2655_t12 = v2654_3[1] ? v2655_t1 : 1'd1;
-    wire v2655_t13 = v2654_3[2] ? v2655_t12 : v2655_t10;
-    wire v2655_t14 = v2654_3[3] ? v2655_t13 : v2655_t11;
-    wire v2655_t15 = v2654_3[1] ? 1'd0 : v2655_t1;
-    wire v2655_t16 = v2654_3[2] ? v2655_t15 : v2655_t12;
-    wire v2655_t17 = v2654_3[3] ? v2655_t16 : v2655_t13;
-    wire v2655_t18 = v2654_3[4] ? v2655_t17 : v2655_t14;
-    wire v2655_t19 = v2654_3[2] ? v2655_t9 : 1'd0;
-    wire v2655_t20 = v2654_3[3] ? v2655_t19 : 1'd0;
-    wire v2655_t21 = v2654_3[3] ? v2655_t11 : v2655_t19;
-    wire v2655_t22 = v2654_3[4] ? v2655_t21 : v2655_t20;
-    wire [2:0] v2655 = {v2655_t22, v2655_t18, v2655_t8};
-    wire [3:0] v2656_l = v1227; wire [0:0] v2656_u = (v1227 >>> 4) + v2620; wire [4:0] v2656 = {v2656_u, v2656_l};
-    wire [4:0] v2657_l = v2656; wire [0:0] v2657_u = (v2656 >>> 5) + v1775; wire [5:0] v2657 = {v2657_u, v2657_l};
-    wire v2658_t0 = v2657[0] ? 1'd1 : 1'd0;
-    wire v2658_t1 = v2657[1] ? 1'd1 : v2658_t0;
-    wire v2658_t2 = v2657[2] ? 1'd0 : v2658_t1;
-    wire v2658_t3 = v2657[1] ? 1'd1 : 1'd0;
-    wire v2658_t4 = v2657[2] ? v2658_t1 : v2658_t3;
-    wire v2658_t5 = v2657[3] ? v2658_t4 : v2658_t2;
-    wire v2658_t6 = v2657[0] ? 1'd0 : 1'd1;
-    wire v2658_t7 = v2657[1] ? v2658_t6 : 1'd0;
-    wire v2658_t8 = v2657[2] ? v2658_t3 : v2658_t7;
-    wire v2658_t9 = v2657[1] ? 1'd0 : v2658_t0;
-    wire v2658_t10 = v2657[2] ? v2658_t7 : v2658_t9;
-    wire v2658_t11 = v2657[3] ? v2658_t10 : v2658_t8;
-    wire v2658_t12 = v2657[4] ? v2658_t11 : v2658_t5;
-    wire v2658_t13 = v2657[1] ? v2658_t6 : v2658_t0;
-    wire v2658_t14 = v2657[2] ? v2658_t3 : v2658_t13;
-    wire v2658_t15 = v2657[2] ? v2658_t6 : v2658_t9;
-    wire v2658_t16 = v2657[3] ? v2658_t15 : v2658_t14;
-    wire v2658_t17 = v2657[2] ? v2658_t7 : v2658_t13;
-    wire v2658_t18 = v2657[3] ? 1'd0 : v2658_t17;
-    wire v2658_t19 = v2657[4] ? v2658_t18 : v2658_t16;
-    wire v2658_t20 = v2657[5] ? v2658_t19 : v2658_t12;
-    wire [0:0] v2658 = {v2658_t20};
-    wire [3:0] v2659_l = v2554; wire [0:0] v2659_u = (v2554 >>> 4) + v2658; wire [4:0] v2659 = {v2659_u, v2659_l};
-    reg [4:0] v2659_1; always @(posedge clk) v2659_1 <= v2659;
-    reg [4:0] v2659_2; always @(posedge clk) v2659_2 <= v2659_1;
-    wire v2660_t0 = v2659_2[0] ? 1'd1 : 1'd0;
-    wire v2660_t1 = v2659_2[0] ? 1'd0 : 1'd1;
-    wire v2660_t2 = v2659_2[1] ? v2660_t1 : v2660_t0;
-    wire v2660_t3 = v2659_2[1] ? v2660_t0 : v2660_t1;
-    wire v2660_t4 = v2659_2[2] ? v2660_t3 : v2660_t2;
-    wire v2660_t5 = v2659_2[2] ? v2660_t2 : v2660_t3;
-    wire v2660_t6 = v2659_2[3] ? v2660_t5 : v2660_t4;
-    wire v2660_t7 = v2659_2[3] ? v2660_t4 : v2660_t5;
-    wire v2660_t8 = v2659_2[4] ? v2660_t7 : v2660_t6;
-    wire v2660_t9 = v2659_2[1] ? v2660_t0 : 1'd0;
-    wire v2660_t10 = v2659_2[1] ? 1'd1 : v2660_t0;
-    wire v2660_t11 = v2659_2[2] ? v2660_t10 : v2660_t9;
-    wire v2660_t12 = v2659_2[1] ? v2660_t1 : 1'd1;
-    wire v2660_t13 = v2659_2[2] ? v2660_t12 : v2660_t10;
-    wire v2660_t14 = v2659_2[3] ? v2660_t13 : v2660_t11;
-    wire v2660_t15 = v2659_2[1] ? 1'd0 : v2660_t1;
-    wire v2660_t16 = v2659_2[2] ? v2660_t15 : v2660_t12;
-    wire v2660_t17 = v2659_2[3] ? v2660_t16 : v2660_t13;
-    wire v2660_t18 = v2659_2[4] ? v2660_t17 : v2660_t14;
-    wire v2660_t19 = v2659_2[2] ? v2660_t9 : 1'd0;
-    wire v2660_t20 = v2659_2[3] ? v2660_t19 : 1'd0;
-    wire v2660_t21 = v2659_2[3] ? v2660_t11 : v2660_t19;
-    wire v2660_t22 = v2659_2[4] ? v2660_t21 : v2660_t20;
-    wire [2:0] v2660 = {v2660_t22, v2660_t18, v2660_t8};
-    wire [2:0] v2661_l = v229; wire [0:0] v2661_u = (v229 >>> 3) + v2620; wire [3:0] v2661 = {v2661_u, v2661_l};
-    wire [3:0] v2662_l = v2661; wire [0:0] v2662_u = (v2661 >>> 4) + v405; wire [4:0] v2662 = {v2662_u, v2662_l};
-    wire [4:0] v2663_l = v2662; wire [0:0] v2663_u = (v2662 >>> 5) + v387; wire [5:0] v2663 = {v2663_u, v2663_l};
-    wire v2664_t0 = v2663[0] ? 1'd0 : 1'd1;
-    wire v2664_t1 = v2663[1] ? v2664_t0 : 1'd1;
-    wire v2664_t2 = v2663[2] ? v2664_t1 : 1'd0;
-    wire v2664_t3 = v2663[0] ? 1'd1 : 1'd0;
-    wire v2664_t4 = v2663[1] ? v2664_t0 : v2664_t3;
-    wire v2664_t5 = v2663[2] ? v2664_t0 : v2664_t4;
-    wire v2664_t6 = v2663[3] ? v2664_t5 : v2664_t2;
-    wire v2664_t7 = v2663[1] ? 1'd0 : 1'd1;
-    wire v2664_t8 = v2663[1] ? 1'd0 : v2664_t0;
-    wire v2664_t9 = v2663[2] ? v2664_t8 : v2664_t7;
-    wire v2664_t10 = v2663[1] ? v2664_t3 : 1'd0;
-    wire v2664_t11 = v2663[2] ? v2664_t10 : v2664_t0;
-    wire v2664_t12 = v2663[3] ? v2664_t11 : v2664_t9;
-    wire v2664_t13 = v2663[4] ? v2664_t12 : v2664_t6;
-    wire v2664_t14 = v2663[1] ? 1'd1 : 1'd0;
-    wire v2664_t15 = v2663[1] ? 1'd1 : v2664_t3;
-    wire v2664_t16 = v2663[2] ? v2664_t15 : v2664_t14;
-    wire v2664_t17 = v2663[2] ? v2664_t14 : 1'd1;
-    wire v2664_t18 = v2663[3] ? v2664_t17 : v2664_t16;
-    wire v2664_t19 = v2663[1] ? 1'd0 : v2664_t3;
-    wire v2664_t20 = v2663[2] ? v2664_t19 : 1'd0;
-    wire v2664_t21 = v2663[2] ? v2664_t19 : v2664_t14;
-    wire v2664_t22 = v2663[3] ? v2664_t21 : v2664_t20;
-    wire v2664_t23 = v2663[4] ? v2664_t22 : v2664_t18;
-    wire v2664_t24 = v2663[5] ? v2664_t23 : v2664_t13;
-    wire [0:0] v2664 = {v2664_t24};
-    wire [3:0] v2665_l = v2201; wire [0:0] v2665_u = (v2201 >>> 4) + v2664; wire [4:0] v2665 = {v2665_u, v2665_l};
-    reg [4:0] v2665_1; always @(posedge clk) v2665_1 <= v2665;
-    reg [4:0] v2665_2; always @(posedge clk) v2665_2 <= v2665_1;
-    wire v2666_t0 = v2665_2[0] ? 1'd1 : 1'd0;
-    wire v2666_t1 = v2665_2[0] ? 1'd0 : 1'd1;
-    wire v2666_t2 = v2665_2[1] ? v2666_t1 : v2666_t0;
-    wire v2666_t3 = v2665_2[1] ? v2666_t0 : v2666_t1;
-    wire v2666_t4 = v2665_2[2] ? v2666_t3 : v2666_t2;
-    wire v2666_t5 = v2665_2[2] ? v2666_t2 : v2666_t3;
-    wire v2666_t6 = v2665_2[3] ? v2666_t5 : v2666_t4;
-    wire v2666_t7 = v2665_2[3] ? v2666_t4 : v2666_t5;
-    wire v2666_t8 = v2665_2[4] ? v2666_t7 : v2666_t6;
-    wire v2666_t9 = v2665_2[1] ? v2666_t0 : 1'd0;
-    wire v2666_t10 = v2665_2[1] ? 1'd1 : v2666_t0;
-    wire v2666_t11 = v2665_2[2] ? v2666_t10 : v2666_t9;
-    wire v2666_t12 = v2665_2[1] ? v2666_t1 : 1'd1;
-    wire v2666_t13 = v2665_2[2] ? v2666_t12 : v2666_t10;
-    wire v2666_t14 = v2665_2[3] ? v2666_t13 : v2666_t11;
-    wire v2666_t15 = v2665_2[1] ? 1'd0 : v2666_t1;
-    wire v2666_t16 = v2665_2[2] ? v2666_t15 : v2666_t12;
-    wire v2666_t17 = v2665_2[3] ? v2666_t16 : v2666_t13;
-    wire v2666_t18 = v2665_2[4] ? v2666_t17 : v2666_t14;
-    wire v2666_t19 = v2665_2[2] ? v2666_t9 : 1'd0;
-    wire v2666_t20 = v2665_2[3] ? v2666_t19 : 1'd0;
-    wire v2666_t21 = v2665_2[3] ? v2666_t11 : v2666_t19;
-    wire v2666_t22 = v2665_2[4] ? v2666_t21 : v2666_t20;
-    wire [2:0] v2666 = {v2666_t22, v2666_t18, v2666_t8};
-    wire [2:0] v2667_l = v267; wire [0:0] v2667_u = (v267 >>> 3) + v2620; wire [3:0] v2667 = {v2667_u, v2667_l};
-    wire [3:0] v2668_l = v2667; wire [0:0] v2668_u = (v2667 >>> 4) + v3; wire [4:0] v2668 = {v2668_u, v2668_l};
-    wire [4:0] v2669_l = v2668; wire [0:0] v2669_u = (v2668 >>> 5) + v450; wire [5:0] v2669 = {v2669_u, v2669_l};
-    wire v2670_t0 = v2669[0] ? 1'd0 : 1'd1;
-    wire v2670_t1 = v2669[0] ? 1'd1 : 1'd0;
-    wire v2670_t2 = v2669[1] ? v2670_t1 : v2670_t0;
-    wire v2670_t3 = v2669[2] ? 1'd0 : v2670_t2;
-    wire v2670_t4 = v2669[1] ? v2670_t0 : 1'd1;
-    wire v2670_t5 = v2669[2] ? 1'd1 : v2670_t4;
-    wire v2670_t6 = v2669[3] ? v2670_t5 : v2670_t3;
-    wire v2670_t7 = v2669[1] ? 1'd1 : v2670_t1;
-    wire v2670_t8 = v2669[2] ? v2670_t7 : v2670_t4;
-    wire v2670_t9 = v2669[1] ? 1'd1 : v2670_t0;
-    wire v2670_t10 = v2669[2] ? v2670_t9 : v2670_t4;
-    wire v2670_t11 = v2669[3] ? v2670_t10 : v2670_t8;
-    wire v2670_t12 = v2669[4] ? v2670_t11 : v2670_t6;
-    wire v2670_t13 = v2669[1] ? v2670_t1 : 1'd0;
-    wire v2670_t14 = v2669[3] ? v2670_t0 : v2670_t13;
-    wire v2670_t15 = v2669[1] ? 1'd0 : v2670_t0;
-    wire v2670_t16 = v2669[2] ? v2670_t9 : v2670_t15;
-    wire v2670_t17 = v2669[4] ? v2670_t16 : v2670_t14;
-    wire v2670_t18 = v2669[5] ? v2670_t17 : v2670_t12;
-    wire [0:0] v2670 = {v2670_t18};
-    wire [0:0] v2671_l = v2670; wire [0:0] v2671_u = (v2670 >>> 1) + v910; wire [1:0] v2671 = {v2671_u, v2671_l};
-    wire [1:0] v2672_l = v2671; wire [0:0] v2672_u = (v2671 >>> 2) + v2646; wire [2:0] v2672 = {v2672_u, v2672_l};
-    wire [2:0] v2673_l = v2672; wire [0:0] v2673_u = (v2672 >>> 3) + v292; wire [3:0] v2673 = {v2673_u, v2673_l};
-    wire [3:0] v2674_l = v2673; wire [0:0] v2674_u = (v2673 >>> 4) + v1059; wire [4:0] v2674 = {v2674_u, v2674_l};
-    reg [4:0] v2674_1; always @(posedge clk) v2674_1 <= v2674;
-    reg [4:0] v2674_2; always @(posedge clk) v2674_2 <= v2674_1;
-    wire v2675_t0 = v2674_2[0] ? 1'd1 : 1'd0;
-    wire v2675_t1 = v2674_2[0] ? 1'd0 : 1'd1;
-    wire v2675_t2 = v2674_2[1] ? v2675_t1 : v2675_t0;
-    wire v2675_t3 = v2674_2[1] ? v2675_t0 : v2675_t1;
-    wire v2675_t4 = v2674_2[2] ? v2675_t3 : v2675_t2;
-    wire v2675_t5 = v2674_2[2] ? v2675_t2 : v2675_t3;
-    wire v2675_t6 = v2674_2[3] ? v2675_t5 : v2675_t4;
-    wire v2675_t7 = v2674_2[3] ? v2675_t4 : v2675_t5;
-    wire v2675_t8 = v2674_2[4] ? v2675_t7 : v2675_t6;
-    wire v2675_t9 = v2674_2[1] ? v2675_t0 : 1'd0;
-    wire v2675_t10 = v2674_2[1] ? 1'd1 : v2675_t0;
-    wire v2675_t11 = v2674_2[2] ? v2675_t10 : v2675_t9;
-    wire v2675_t12 = v2674_2[1] ? v2675_t1 : 1'd1;
-    wire v2675_t13 = v2674_2[2] ? v2675_t12 : v2675_t10;
-    wire v2675_t14 = v2674_2[3] ? v2675_t13 : v2675_t11;
-    wire v2675_t15 = v2674_2[1] ? 1'd0 : v2675_t1;
-    wire v2675_t16 = v2674_2[2] ? v2675_t15 : v2675_t12;
-    wire v2675_t17 = v2674_2[3] ? v2675_t16 : v2675_t13;
-    wire v2675_t18 = v2674_2[4] ? v2675_t17 : v2675_t14;
-    wire v2675_t19 = v2674_2[2] ? v2675_t9 : 1'd0;
-    wire v2675_t20 = v2674_2[3] ? v2675_t19 : 1'd0;
-    wire v2675_t21 = v2674_2[3] ? v2675_t11 : v2675_t19;
-    wire v2675_t22 = v2674_2[4] ? v2675_t21 : v2675_t20;
-    wire [2:0] v2675 = {v2675_t22, v2675_t18, v2675_t8};
-    wire [2:0] v2676_l = v2353; wire [0:0] v2676_u = (v2353 >>> 3) + v2620; wire [3:0] v2676 = {v2676_u, v2676_l};
-    wire [3:0] v2677_l = v2676; wire [0:0] v2677_u = (v2676 >>> 4) + v1212; wire [4:0] v2677 = {v2677_u, v2677_l};
-    wire [4:0] v2678_l = v2677; wire [0:0] v2678_u = (v2677 >>> 5) + v507; wire [5:0] v2678 = {v2678_u, v2678_l};
-    wire v2679_t0 = v2678[0] ? 1'd0 : 1'd1;
-    wire v2679_t1 = v2678[1] ? 1'd0 : v2679_t0;
-    wire v2679_t2 = v2678[0] ? 1'd1 : 1'd0;
-    wire v2679_t3 = v2678[1] ? v2679_t0 : v2679_t2;
-    wire v2679_t4 = v2678[2] ? v2679_t3 : v2679_t1;
-    wire v2679_t5 = v2678[1] ? v2679_t0 : 1'd0;
-    wire v2679_t6 = v2678[2] ? v2679_t5 : v2679_t3;
-    wire v2679_t7 = v2678[3] ? v2679_t6 : v2679_t4;
-    wire v2679_t8 = v2678[1] ? v2679_t0 : 1'd1;
-    wire v2679_t9 = v2678[2] ? v2679_t0 : v2679_t8;
-    wire v2679_t10 = v2678[2] ? v2679_t5 : v2679_t0;
-    wire v2679_t11 = v2678[3] ? v2679_t10 : v2679_t9;
-    wire v2679_t12 = v2678[4] ? v2679_t11 : v2679_t7;
-    wire v2679_t13 = v2678[2] ? v2679_t1 : v2679_t5;
-    wire v2679_t14 = v2678[1] ? 1'd0 : v2679_t2;
-    wire v2679_t15 = v2678[2] ? v2679_t5 : v2679_t14;
-    wire v2679_t16 = v2678[3] ? v2679_t15 : v2679_t13;
-    wire v2679_t17 = v2678[1] ? v2679_t2 : 1'd0;
-    wire v2679_t18 = v2678[2] ? v2679_t2 : v2679_t17;
-    wire v2679_t19 = v2678[2] ? v2679_t14 : v2679_t17;
-    wire v2679_t20 = v2678[3] ? v2679_t19 : v2679_t18;
-    wire v2679_t21 = v2678[4] ? v2679_t20 : v2679_t16;
-    wire v2679_t22 = v2678[5] ? v2679_t21 : v2679_t12;
-    wire [0:0] v2679 = {v2679_t22};
-    wire [3:0] v2680_l = v2313; wire [0:0] v2680_u = (v2313 >>> 4) + v2679; wire [4:0] v2680 = {v2680_u, v2680_l};
-    reg [4:0] v2680_1; always @(posedge clk) v2680_1 <= v2680;
-    wire v2681_t0 = v2680_1[0] ? 1'd1 : 1'd0;
-    wire v2681_t1 = v2680_1[0] ? 1'd0 : 1'd1;
-    wire v2681_t2 = v2680_1[1] ? v2681_t1 : v2681_t0;
-    wire v2681_t3 = v2680_1[1] ? v2681_t0 : v2681_t1;
-    wire v2681_t4 = v2680_1[2] ? v2681_t3 : v2681_t2;
-    wire v2681_t5 = v2680_1[2] ? v2681_t2 : v2681_t3;
-    wire v2681_t6 = v2680_1[3] ? v2681_t5 : v2681_t4;
-    wire v2681_t7 = v2680_1[3] ? v2681_t4 : v2681_t5;
-    wire v2681_t8 = v2680_1[4] ? v2681_t7 : v2681_t6;
-    wire v2681_t9 = v2680_1[1] ? v2681_t0 : 1'd0;
-    wire v2681_t10 = v2680_1[1] ? 1'd1 : v2681_t0;
-    wire v2681_t11 = v2680_1[2] ? v2681_t10 : v2681_t9;
-    wire v2681_t12 = v2680_1[1] ? v2681_t1 : 1'd1;
-    wire v2681_t13 = v2680_1[2] ? v2681_t12 : v2681_t10;
-    wire v2681_t14 = v2680_1[3] ? v2681_t13 : v2681_t11;
-    wire v2681_t15 = v2680_1[1] ? 1'd0 : v2681_t1;
-    wire v2681_t16 = v2680_1[2] ? v2681_t15 : v2681_t12;
-    wire v2681_t17 = v2680_1[3] ? v2681_t16 : v2681_t13;
-    wire v2681_t18 = v2680_1[4] ? v2681_t17 : v2681_t14;
-    wire v2681_t19 = v2680_1[2] ? v2681_t9 : 1'd0;
-    wire v2681_t20 = v2680_1[3] ? v2681_t19 : 1'd0;
-    wire v2681_t21 = v2680_1[3] ? v2681_t11 : v2681_t19;
-    wire v2681_t22 = v2680_1[4] ? v2681_t21 : v2681_t20;
-    wire [2:0] v2681 = {v2681_t22, v2681_t18, v2681_t8};
-    wire [2:0] v2682_l = v1557; wire [0:0] v2682_u = (v1557 >>> 3) + v2620; wire [3:0] v2682 = {v2682_u, v2682_l};
-    wire [3:0] v2683_l = v2682; wire [0:0] v2683_u = (v2682 >>> 4) + v331; wire [4:0] v2683 = {v2683_u, v2683_l};
-    wire [4:0] v2684_l = v2683; wire [0:0] v2684_u = (v2683 >>> 5) + v203; wire [5:0] v2684 = {v2684_u, v2684_l};
-    wire v2685_t0 = v2684[0] ? 1'd1 : 1'd0;
-    wire v2685_t1 = v2684[1] ? 1'd1 : v2685_t0;
-    wire v2685_t2 = v2684[1] ? v2685_t0 : 1'd0;
-    wire v2685_t3 = v2684[2] ? v2685_t2 : v2685_t1;
-    wire v2685_t4 = v2684[0] ? 1'd0 : 1'd1;
-    wire v2685_t5 = v2684[1] ? 1'd1 : v2685_t4;
-    wire v2685_t6 = v2684[1] ? v2685_t4 : 1'd0;
-    wire v2685_t7 = v2684[2] ? v2685_t6 : v2685_t5;
-    wire v2685_t8 = v2684[3] ? v2685_t7 : v2685_t3;
-    wire v2685_t9 = v2684[2] ? v2685_t4 : 1'd0;
-    wire v2685_t10 = v2684[2] ? 1'd1 : 1'd0;
-    wire v2685_t11 = v2684[3] ? v2685_t10 : v2685_t9;
-    wire v2685_t12 = v2684[4] ? v2685_t11 : v2685_t8;
-    wire v2685_t13 = v2684[1] ? 1'd1 : 1'd0;
-    wire v2685_t14 = v2684[2] ? v2685_t13 : v2685_t1;
-    wire v2685_t15 = v2684[2] ? v2685_t4 : v2685_t1;
-    wire v2685_t16 = v2684[3] ? v2685_t15 : v2685_t14;
-    wire v2685_t17 = v2684[1] ? v2685_t4 : 1'd1;
-    wire v2685_t18 = v2684[2] ? v2685_t17 : v2685_t5;
-    wire v2685_t19 = v2684[3] ? v2685_t18 : v2685_t10;
-    wire v2685_t20 = v2684[4] ? v2685_t19 : v2685_t16;
-    wire v2685_t21 = v2684[5] ? v2685_t20 : v2685_t12;
-    wire [0:0] v2685 = {v2685_t21};
-    wire [1:0] v2686_l = v2103; wire [0:0] v2686_u = (v2103 >>> 2) + v2685; wire [2:0] v2686 = {v2686_u, v2686_l};
-    wire [2:0] v2687_l = v2686; wire [0:0] v2687_u = (v2686 >>> 3) + v1524; wire [3:0] v2687 = {v2687_u, v2687_l};
-    wire [3:0] v2688_l = v2687; wire [0:0] v2688_u = (v2687 >>> 4) + v959; wire [4:0] v2688 = {v2688_u, v2688_l};
-    reg [4:0] v2688_1; always @(posedge clk) v2688_1 <= v2688;
-    wire v2689_t0 = v2688_1[0] ? 1'd1 : 1'd0;
-    wire v2689_t1 = v2688_1[0] ? 1'd0 : 1'd1;
-    wire v2689_t2 = v2688_1[1] ? v2689_t1 : v2689_t0;
-    wire v2689_t3 = v2688_1[1] ? v2689_t0 : v2689_t1;
-    wire v2689_t4 = v2688_1[2] ? v2689_t3 : v2689_t2;
-    wire v2689_t5 = v2688_1[2] ? v2689_t2 : v2689_t3;
-    wire v2689_t6 = v2688_1[3] ? v2689_t5 : v2689_t4;
-    wire v2689_t7 = v2688_1[3] ? v2689_t4 : v2689_t5;
-    wire v2689_t8 = v2688_1[4] ? v2689_t7 : v2689_t6;
-    wire v2689_t9 = v2688_1[1] ? v2689_t0 : 1'd0;
-    wire v2689_t10 = v2688_1[1] ? 1'd1 : v2689_t0;
-    wire v2689_t11 = v2688_1[2] ? v2689_t10 : v2689_t9;
-    wire v2689_t12 = v2688_1[1] ? v2689_t1 : 1'd1;
-    wire v2689_t13 = v2688_1[2] ? v2689_t12 : v2689_t10;
-    wire v2689_t14 = v2688_1[3] ? v2689_t13 : v2689_t11;
-    wire v2689_t15 = v2688_1[1] ? 1'd0 : v2689_t1;
-    wire v2689_t16 = v2688_1[2] ? v2689_t15 : v2689_t12;
-    wire v2689_t17 = v2688_1[3] ? v2689_t16 : v2689_t13;
-    wire v2689_t18 = v2688_1[4] ? v2689_t17 : v2689_t14;
-    wire v2689_t19 = v2688_1[2] ? v2689_t9 : 1'd0;
-    wire v2689_t20 = v2688_1[3] ? v2689_t19 : 1'd0;
-    wire v2689_t21 = v2688_1[3] ? v2689_t11 : v2689_t19;
-    wire v2689_t22 = v2688_1[4] ? v2689_t21 : v2689_t20;
-    wire [2:0] v2689 = {v2689_t22, v2689_t18, v2689_t8};
-    wire [5:0] v2690 = v2446 + v2689;
-    reg [5:0] v2690_2; always @(posedge clk) v2690_2 <= v2690;
-    wire [5:0] v2691 = v2690_2 + v1824;
-    wire [1:0] v2692_l = v1979; wire [0:0] v2692_u = (v1979 >>> 2) + v2620; wire [2:0] v2692 = {v2692_u, v2692_l};
-    wire [2:0] v2693_l = v2692; wire [0:0] v2693_u = (v2692 >>> 3) + v2099; wire [3:0] v2693 = {v2693_u, v2693_l};
-    wire [3:0] v2694_l = v2693; wire [0:0] v2694_u = (v2693 >>> 4) + v1687; wire [4:0] v2694 = {v2694_u, v2694_l};
-    wire [4:0] v2695_l = v2694; wire [0:0] v2695_u = (v2694 >>> 5) + v13; wire [5:0] v2695 = {v2695_u, v2695_l};
-    wire v2696_t0 = v2695[0] ? 1'd1 : 1'd0;
-    wire v2696_t1 = v2695[1] ? v2696_t0 : 1'd0;
-    wire v2696_t2 = v2695[0] ? 1'd0 : 1'd1;
-    wire v2696_t3 = v2695[1] ? 1'd1 : v2696_t2;
-    wire v2696_t4 = v2695[2] ? v2696_t3 : v2696_t1;
-    wire v2696_t5 = v2695[3] ? v2696_t1 : v2696_t4;
-    wire v2696_t6 = v2695[2] ? v2696_t1 : 1'd0;
-    wire v2696_t7 = v2695[2] ? 1'd1 : 1'd0;
-    wire v2696_t8 = v2695[3] ? v2696_t7 : v2696_t6;
-    wire v2696_t9 = v2695[4] ? v2696_t8 : v2696_t5;
-    wire v2696_t10 = v2695[1] ? 1'd0 : 1'd1;
-    wire v2696_t11 = v2695[1] ? v2696_t2 : 1'd1;
-    wire v2696_t12 = v2695[2] ? v2696_t11 : v2696_t1;
-    wire v2696_t13 = v2695[2] ? 1'd1 : v2696_t0;
-    wire v2696_t14 = v2695[3] ? v2696_t13 : v2696_t12;
-    wire v2696_t15 = v2695[4] ? v2696_t14 : v2696_t10;
-    wire v2696_t16 = v2695[5] ? v2696_t15 : v2696_t9;
-    wire [0:0] v2696 = {v2696_t16};
-    wire [0:0] v2697_l = v1876; wire [0:0] v2697_u = (v1876 >>> 1) + v2696; wire [1:0] v2697 = {v2697_u, v2697_l};
-    wire [0:0] v2698_l = v2620; wire [0:0] v2698_u = (v2620 >>> 1) + v1056; wire [1:0] v2698 = {v2698_u, v2698_l};
-    wire [1:0] v2699_l = v2698; wire [0:0] v2699_u = (v2698 >>> 2) + v129; wire [2:0] v2699 = {v2699_u, v2699_l};
-    wire [2:0] v2700_l = v2699; wire [0:0] v2700_u = (v2699 >>> 3) + v219; wire [3:0] v2700 = {v2700_u, v2700_l};
-    wire [3:0] v2701_l = v2700; wire [0:0] v2701_u = (v2700 >>> 4) + v239; wire [4:0] v2701 = {v2701_u, v2701_l};
-    wire [4:0] v2702_l = v2701; wire [0:0] v2702_u = (v2701 >>> 5) + v1775; wire [5:0] v2702 = {v2702_u, v2702_l};
-    wire v2703_t0 = v2702[0] ? 1'd1 : 1'd0;
-    wire v2703_t1 = v2702[1] ? v2703_t0 : 1'd1;
-    wire v2703_t2 = v2702[2] ? v2703_t1 : 1'd0;
-    wire v2703_t3 = v2702[3] ? v2703_t2 : 1'd0;
-    wire v2703_t4 = v2702[1] ? 1'd1 : v2703_t0;
-    wire v2703_t5 = v2702[2] ? v2703_t4 : 1'd0;
-    wire v2703_t6 = v2702[2] ? 1'd1 : 1'd0;
-    wire v2703_t7 = v2702[3] ? v2703_t6 : v2703_t5;
-    wire v2703_t8 = v2702[4] ? v2703_t7 : v2703_t3;
-    wire v2703_t9 = v2702[0] ? 1'd0 : 1'd1;
-    wire v2703_t10 = v2702[1] ? v2703_t0 : v2703_t9;
-    wire v2703_t11 = v2702[2] ? v2703_t10 : v2703_t4;
-    wire v2703_t12 = v2702[1] ? 1'd0 : v2703_t9;
-    wire v2703_t13 = v2702[1] ? 1'd1 : 1'd0;
-    wire v2703_t14 = v2702[2] ? v2703_t13 : v2703_t12;
-    wire v2703_t15 = v2702[3] ? v2703_t14 : v2703_t11;
-    wire v2703_t16 = v2702[1] ? 1'd1 : v2703_t9;
-    wire v2703_t17 = v2702[2] ? v2703_t16 : v2703_t4;
-    wire v2703_t18 = v2702[2] ? v2703_t16 : v2703_t12;
-    wire v2703_t19 = v2702[3] ? v2703_t18 : v2703_t17;
-    wire v2703_t20 = v2702[4] ? v2703_t19 : v2703_t15;
-    wire v2703_t21 = v2702[5] ? v2703_t20 : v2703_t8;
-    wire [0:0] v2703 = {v2703_t21};
-    wire [0:0] v2704_l = v2120; wire [0:0] v2704_u = (v2120 >>> 1) + v2703; wire [1:0] v2704 = {v2704_u, v2704_l};
-    wire [1:0] v2705_l = v2704; wire [0:0] v2705_u = (v2704 >>> 2) + v264; wire [2:0] v2705 = {v2705_u, v2705_l};
-    wire [2:0] v2706_l = v2705; wire [0:0] v2706_u = (v2705 >>> 3) + v1933; wire [3:0] v2706 = {v2706_u, v2706_l};
-    wire [3:0] v2707_l = v2706; wire [0:0] v2707_u = (v2706 >>> 4) + v857; wire [4:0] v2707 = {v2707_u, v2707_l};
-    wire v2708_t0 = v2707[0] ? 1'd1 : 1'd0;
-    wire v2708_t1 = v2707[0] ? 1'd0 : 1'd1;
-    wire v2708_t2 = v2707[1] ? v2708_t1 : v2708_t0;
-    wire v2708_t3 = v2707[1] ? v2708_t0 : v2708_t1;
-    wire v2708_t4 = v2707[2] ? v2708_t3 : v2708_t2;
-    wire v2708_t5 = v2707[2] ? v2708_t2 : v2708_t3;
-    wire v2708_t6 = v2707[3] ? v2708_t5 : v2708_t4;
-    wire v2708_t7 = v2707[3] ? v2708_t4 : v2708_t5;
-    wire v2708_t8 = v2707[4] ? v2708_t7 : v2708_t6;
-    wire v2708_t9 = v2707[1] ? v2708_t0 : 1'd0;
-    wire v2708_t10 = v2707[1] ? 1'd1 : v2708_t0;
-    wire v2708_t11 = v2707[2] ? v2708_t10 : v2708_t9;
-    wire v2708_t12 = v2707[1] ? v2708_t1 : 1'd1;
-    wire v2708_t13 = v2707[2] ? v2708_t12 : v2708_t10;
-    wire v2708_t14 = v2707[3] ? v2708_t13 : v2708_t11;
-    wire v2708_t15 = v2707[1] ? 1'd0 : v2708_t1;
-    wire v2708_t16 = v2707[2] ? v2708_t15 : v2708_t12;
-    wire v2708_t17 = v2707[3] ? v2708_t16 : v2708_t13;
-    wire v2708_t18 = v2707[4] ? v2708_t17 : v2708_t14;
-    wire v2708_t19 = v2707[2] ? v2708_t9 : 1'd0;
-    wire v2708_t20 = v2707[3] ? v2708_t19 : 1'd0;
-    wire v2708_t21 = v2707[3] ? v2708_t11 : v2708_t19;
-    wire v2708_t22 = v2707[4] ? v2708_t21 : v2708_t20;
-    wire [2:0] v2708 = {v2708_t22, v2708_t18, v2708_t8};
-    wire [3:0] v2709 = v2352 + v2708;
-    wire [4:0] v2710 = v2709 + v2147;
-    reg [4:0] v2710_1; always @(posedge clk) v2710_1 <= v2710;
-    wire [4:0] v2711 = v2710_1 + v2524;
-    wire [4:0] v2712 = v2711 + v1599;
-    wire [5:0] v2713 = v2712 + v2037;
-    reg [5:0] v2713_2; always @(posedge clk) v2713_2 <= v2713;
-    wire [5:0] v2714 = v2713_2 + v2675;
-    wire [5:0] v2715 = v2714 + v2666;
-    wire [5:0] v2716 = v2715 + v2225;
-    reg [5:0] v2716_3; always @(posedge clk) v2716_3 <= v2716;
-    wire [5:0] v2717 = v2716_3 + v1807;
-    wire [5:0] v2718 = v2717 + v2519;
-    wire [5:0] v2719 = v2718 + v1646;
-    reg [5:0] v2719_4; always @(posedge clk) v2719_4 <= v2719;
-    wire [6:0] v2720 = v2719_4 + v2488;
-    wire [6:0] v2721 = v2720 + v2136;
-    wire [0:0] v2722_l = v84; wire [0:0] v2722_u = (v84 >>> 1) + v2620; wire [1:0] v2722 = {v2722_u, v2722_l};
-    wire [1:0] v2723_l = v2722; wire [0:0] v2723_u = (v2722 >>> 2) + v331; wire [2:0] v2723 = {v2723_u, v2723_l};
-    wire [2:0] v2724_l = v2723; wire [0:0] v2724_u = (v2723 >>> 3) + v587; wire [3:0] v2724 = {v2724_u, v2724_l};
-    wire [3:0] v2725_l = v2724; wire [0:0] v2725_u = (v2724 >>> 4) + v60; wire [4:0] v2725 = {v2725_u, v2725_l};
-    wire [4:0] v2726_l = v2725; wire [0:0] v2726_u = (v2725 >>> 5) + v222; wire [5:0] v2726 = {v2726_u, v2726_l};
-    wire v2727_t0 = v2726[0] ? 1'd0 : 1'd1;
-    wire v2727_t1 = v2726[0] ? 1'd1 : 1'd0;
-    wire v2727_t2 = v2726[1] ? 1'd0 : v2727_t1;
-    wire v2727_t3 = v2726[2] ? v2727_t2 : v2727_t0;
-    wire v2727_t4 = v2726[1] ? v2727_t0 : v2727_t1;
-    wire v2727_t5 = v2726[2] ? v2727_t2 : v2727_t4;
-    wire v2727_t6 = v2726[3] ? v2727_t5 : v2727_t3;
-    wire v2727_t7 = v2726[1] ? 1'd0 : 1'd1;
-    wire v2727_t8 = v2726[2] ? v2727_t7 : v2727_t0;
-    wire v2727_t9 = v2726[1] ? v2727_t0 : 1'd0;
-    wire v2727_t10 = v2726[2] ? v2727_t7 : v2727_t9;
-    wire v2727_t11 = v2726[3] ? v2727_t10 : v2727_t8;
-    wire v2727_t12 = v2726[4] ? v2727_t11 : v2727_t6;
-    wire v2727_t13 = v2726[2] ? v2727_t9 : v2727_t2;
-    wire v2727_t14 = v2726[2] ? v2727_t4 : v2727_t2;
-    wire v2727_t15 = v2726[3] ? v2727_t14 : v2727_t13;
-    wire v2727_t16 = v2726[2] ? v2727_t4 : 1'd0;
-    wire v2727_t17 = v2726[2] ? 1'd1 : v2727_t2;
-    wire v2727_t18 = v2726[3] ? v2727_t17 : v2727_t16;
-    wire v2727_t19 = v2726[4] ? v2727_t18 : v2727_t15;
-    wire v2727_t20 = v2726[5] ? v2727_t19 : v2727_t12;
-    wire [0:0] v2727 = {v2727_t20};
-    wire [0:0] v2728_l = v2620; wire [0:0] v2728_u = (v2620 >>> 1) + v1090; wire [1:0] v2728 = {v2728_u, v2728_l};
-    wire [1:0] v2729_l = v2728; wire [0:0] v2729_u = (v2728 >>> 2) + v14; wire [2:0] v2729 = {v2729_u, v2729_l};
-    wire [2:0] v2730_l = v2729; wire [0:0] v2730_u = (v2729 >>> 3) + v53; wire [3:0] v2730 = {v2730_u, v2730_l};
-    wire [3:0] v2731_l = v2730; wire [0:0] v2731_u = (v2730 >>> 4) + v1014; wire [4:0] v2731 = {v2731_u, v2731_l};
-    wire [0:0] v2732_l = v2620; wire [0:0] v2732_u = (v2620 >>> 1) + v1212; wire [1:0] v2732 = {v2732_u, v2732_l};
-    wire [1:0] v2733_l = v2732; wire [0:0] v2733_u = (v2732 >>> 2) + v1033; wire [2:0] v2733 = {v2733_u, v2733_l};
-    wire [2:0] v2734_l = v2733; wire [0:0] v2734_u = (v2733 >>> 3) + v984; wire [3:0] v2734 = {v2734_u, v2734_l};
-    wire [3:0] v2735_l = v2734; wire [0:0] v2735_u = (v2734 >>> 4) + v1141; wire [4:0] v2735 = {v2735_u, v2735_l};
-    wire [4:0] v2736_l = v2735; wire [0:0] v2736_u = (v2735 >>> 5) + v4; wire [5:0] v2736 = {v2736_u, v2736_l};
-    wire v2737_t0 = v2736[0] ? 1'd1 : 1'd0;
-    wire v2737_t1 = v2736[0] ? 1'd0 : 1'd1;
-    wire v2737_t2 = v2736[1] ? v2737_t1 : v2737_t0;
-    wire v2737_t3 = v2736[2] ? v2737_t2 : 1'd0;
-    wire v2737_t4 = v2736[1] ? v2737_t0 : 1'd1;
-    wire v2737_t5 = v2736[2] ? 1'd1 : v2737_t4;
-    wire v2737_t6 = v2736[3] ? v2737_t5 : v2737_t3;
-    wire v2737_t7 = v2736[1] ? v2737_t0 : 1'd0;
-    wire v2737_t8 = v2736[2] ? v2737_t7 : 1'd0;
-    wire v2737_t9 = v2736[3] ? v2737_t0 : v2737_t8;
-    wire v2737_t10 = v2736[4] ? v2737_t9 : v2737_t6;
-    wire v2737_t11 = v2736[1] ? v2737_t1 : 1'd1;
-    wire v2737_t12 = v2736[1] ? 1'd0 : 1'd1;
-    wire v2737_t13 = v2736[2] ? v2737_t12 : v2737_t11;
-    wire v2737_t14 = v2736[1] ? 1'd1 : 1'd0;
-    wire v2737_t15 = v2736[2] ? 1'd0 : v2737_t14;
-    wire v2737_t16 = v2736[3] ? v2737_t15 : v2737_t13;
-    wire v2737_t17 = v2736[1] ? 1'd0 : v2737_t1;
-    wire v2737_t18 = v2736[2] ? v2737_t17 : 1'd0;
-    wire v2737_t19 = v2736[2] ? 1'd0 : 1'd1;
-    wire v2737_t20 = v2736[3] ? v2737_t19 : v2737_t18;
-    wire v2737_t21 = v2736[4] ? v2737_t20 : v2737_t16;
-    wire v2737_t22 = v2736[5] ? v2737_t21 : v2737_t10;
-    wire [0:0] v2737 = {v2737_t22};
-    wire [0:0] v2738_l = v2737; wire [0:0] v2738_u = (v2737 >>> 1) + v1774; wire [1:0] v2738 = {v2738_u, v2738_l};
-    wire [1:0] v2739_l = v2738; wire [0:0] v2739_u = (v2738 >>> 2) + v2376; wire [2:0] v2739 = {v2739_u, v2739_l};
-    wire [2:0] v2740_l = v2739; wire [0:0] v2740_u = (v2739 >>> 3) + v1546; wire [3:0] v2740 = {v2740_u, v2740_l};
-    wire [3:0] v2741_l = v2740; wire [0:0] v2741_u = (v2740 >>> 4) + v997; wire [4:0] v2741 = {v2741_u, v2741_l};
-    wire [4:0] v2742_l = v2741; wire [0:0] v2742_u = (v2741 >>> 5) + v1797; wire [5:0] v2742 = {v2742_u, v2742_l};
-    wire v2743_t0 = v2742[0] ? 1'd1 : 1'd0;
-    wire v2743_t1 = v2742[0] ? 1'd0 : 1'd1;
-    wire v2743_t2 = v2742[1] ? v2743_t1 : v2743_t0;
-    wire v2743_t3 = v2742[1] ? v2743_t0 : v2743_t1;
-    wire v2743_t4 = v2742[2] ? v2743_t3 : v2743_t2;
-    wire v2743_t5 = v2742[2] ? v2743_t2 : v2743_t3;
-    wire v2743_t6 = v2742[3] ? v2743_t5 : v2743_t4;
-    wire v2743_t7 = v2742[3] ? v2743_t4 : v2743_t5;
-    wire v2743_t8 = v2742[4] ? v2743_t7 : v2743_t6;
-    wire v2743_t9 = v2742[4] ? v2743_t6 : v2743_t7;
-    wire v2743_t10 = v2742[5] ? v2743_t9 : v2743_t8;
-    wire v2743_t11 = v2742[1] ? v2743_t0 : 1'd0;
-    wire v2743_t12 = v2742[1] ? 1'd1 : v2743_t0;
-    wire v2743_t13 = v2742[2] ? v2743_t12 : v2743_t11;
-    wire v2743_t14 = v2742[1] ? v2743_t1 : 1'd1;
-    wire v2743_t15 = v2742[2] ? v2743_t14 : v2743_t12;
-    wire v2743_t16 = v2742[3] ? v2743_t15 : v2743_t13;
-    wire v2743_t17 = v2742[1] ? 1'd0 : v2743_t1;
-    wire v2743_t18 = v2742[2] ? v2743_t17 : v2743_t14;
-    wire v2743_t19 = v2742[3] ? v2743_t18 : v2743_t15;
-    wire v2743_t20 = v2742[4] ? v2743_t19 : v2743_t16;
-    wire v2743_t21 = v2742[2] ? v2743_t11 : v2743_t17;
-    wire v2743_t22 = v2742[3] ? v2743_t21 : v2743_t18;
-    wire v2743_t23 = v2742[4] ? v2743_t22 : v2743_t19;
-    wire v2743_t24 = v2742[5] ? v2743_t23 : v2743_t20;
-    wire v2743_t25 = v2742[2] ? v2743_t11 : 1'd0;
-    wire v2743_t26 = v2742[3] ? v2743_t25 : 1'd0;
-    wire v2743_t27 = v2742[3] ? v2743_t13 : v2743_t25;
-    wire v2743_t28 = v2742[4] ? v2743_t27 : v2743_t26;
-    wire v2743_t29 = v2742[2] ? 1'd1 : v2743_t12;
-    wire v2743_t30 = v2742[3] ? v2743_t29 : v2743_t13;
-    wire v2743_t31 = v2742[4] ? v2743_t30 : v2743_t27;
-    wire v2743_t32 = v2742[5] ? v2743_t31 : v2743_t28;
-    wire [2:0] v2743 = {v2743_t32, v2743_t24, v2743_t10};
-    wire [2:0] v2744 = v2196 + v2743;
-    wire [0:0] v2745_l = v2620; wire [0:0] v2745_u = (v2620 >>> 1) + v882; wire [1:0] v2745 = {v2745_u, v2745_l};
-    wire [1:0] v2746_l = v2745; wire [0:0] v2746_u = (v2745 >>> 2) + v1115; wire [2:0] v2746 = {v2746_u, v2746_l};
-    wire [2:0] v2747_l = v2746; wire [0:0] v2747_u = (v2746 >>> 3) + v1014; wire [3:0] v2747 = {v2747_u, v2747_l};
-    wire [3:0] v2748_l = v2747; wire [0:0] v2748_u = (v2747 >>> 4) + v92; wire [4:0] v2748 = {v2748_u, v2748_l};
-    wire [4:0] v2749_l = v2748; wire [0:0] v2749_u = (v2748 >>> 5) + v2323; wire [5:0] v2749 = {v2749_u, v2749_l};
-    wire v2750_t0 = v2749[0] ? 1'd1 : 1'd0;
-    wire v2750_t1 = v2749[1] ? 1'd0 : v2750_t0;
-    wire v2750_t2 = v2749[2] ? 1'd0 : v2750_t1;
-    wire v2750_t3 = v2749[1] ? 1'd1 : v2750_t0;
-    wire v2750_t4 = v2749[2] ? v2750_t0 : v2750_t3;
-    wire v2750_t5 = v2749[3] ? v2750_t4 : v2750_t2;
-    wire v2750_t6 = v2749[0] ? 1'd0 : 1'd1;
-    wire v2750_t7 = v2749[1] ? v2750_t6 : 1'd0;
-    wire v2750_t8 = v2749[2] ? 1'd0 : v2750_t7;
-    wire v2750_t9 = v2749[2] ? 1'd1 : v2750_t7;
-    wire v2750_t10 = v2749[3] ? v2750_t9 : v2750_t8;
-    wire v2750_t11 = v2749[4] ? v2750_t10 : v2750_t5;
-    wire v2750_t12 = v2749[1] ? 1'd0 : 1'd1;
-    wire v2750_t13 = v2749[2] ? 1'd0 : v2750_t12;
-    wire v2750_t14 = v2749[1] ? v2750_t0 : 1'd1;
-    wire v2750_t15 = v2749[2] ? v2750_t14 : v2750_t0;
-    wire v2750_t16 = v2749[3] ? v2750_t15 : v2750_t13;
-    wire v2750_t17 = v2749[2] ? 1'd0 : v2750_t3;
-    wire v2750_t18 = v2749[1] ? v2750_t0 : 1'd0;
-    wire v2750_t19 = v2749[2] ? v2750_t18 : v2750_t0;
-    wire v2750_t20 = v2749[3] ? v2750_t19 : v2750_t17;
-    wire v2750_t21 = v2749[4] ? v2750_t20 : v2750_t16;
-    wire v2750_t22 = v2749[5] ? v2750_t21 : v2750_t11;
-    wire [0:0] v2750 = {v2750_t22};
-    wire [0:0] v2751_l = v2750; wire [0:0] v2751_u = (v2750 >>> 1) + v2574; wire [1:0] v2751 = {v2751_u, v2751_l};
-    wire [0:0] v2752_l = v93; wire [0:0] v2752_u = (v93 >>> 1) + v2620; wire [1:0] v2752 = {v2752_u, v2752_l};
-    wire [1:0] v2753_l = v2752; wire [0:0] v2753_u = (v2752 >>> 2) + v17; wire [2:0] v2753 = {v2753_u, v2753_l};
-    wire [2:0] v2754_l = v2753; wire [0:0] v2754_u = (v2753 >>> 3) + v1056; wire [3:0] v2754 = {v2754_u, v2754_l};
-    wire [3:0] v2755_l = v2754; wire [0:0] v2755_u = (v2754 >>> 4) + v1841; wire [4:0] v2755 = {v2755_u, v2755_l};
-    wire [4:0] v2756_l = v2755; wire [0:0] v2756_u = (v2755 >>> 5) + v117; wire [5:0] v2756 = {v2756_u, v2756_l};
-    wire v2757_t0 = v2756[1] ? 1'd1 : 1'd0;
-    wire v2757_t1 = v2756[2] ? 1'd0 : v2757_t0;
-    wire v2757_t2 = v2756[0] ? 1'd1 : 1'd0;
-    wire v2757_t3 = v2756[0] ? 1'd0 : 1'd1;
-    wire v2757_t4 = v2756[1] ? v2757_t3 : v2757_t2;
-    wire v2757_t5 = v2756[2] ? v2757_t4 : v2757_t0;
-    wire v2757_t6 = v2756[3] ? v2757_t5 : v2757_t1;
-    wire v2757_t7 = v2756[1] ? 1'd1 : v2757_t3;
-    wire v2757_t8 = v2756[1] ? v2757_t3 : 1'd1;
-    wire v2757_t9 = v2756[2] ? v2757_t8 : v2757_t7;
-    wire v2757_t10 = v2756[1] ? 1'd1 : v2757_t2;
-    wire v2757_t11 = v2756[2] ? v2757_t0 : v2757_t10;
-    wire v2757_t12 = v2756[3] ? v2757_t11 : v2757_t9;
-    wire v2757_t13 = v2756[4] ? v2757_t12 : v2757_t6;
-    wire v2757_t14 = v2756[2] ? v2757_t10 : v2757_t3;
-    wire v2757_t15 = v2756[3] ? 1'd0 : v2757_t14;
-    wire v2757_t16 = v2756[2] ? 1'd1 : v2757_t0;
-    wire v2757_t17 = v2756[1] ? 1'd0 : v2757_t2;
-    wire v2757_t18 = v2756[2] ? v2757_t4 : v2757_t17;
-    wire v2757_t19 = v2756[3] ? v2757_t18 : v2757_t16;
-    wire v2757_t20 = v2756[4] ? v2757_t19 : v2757_t15;
-    wire v2757_t21 = v2756[5] ? v2757_t20 : v2757_t13;
-    wire [0:0] v2757 = {v2757_t21};
-    wire [0:0] v2758_l = v2757; wire [0:0] v2758_u = (v2757 >>> 1) + v2597; wire [1:0] v2758 = {v2758_u, v2758_l};
-    wire [0:0] v2759_l = v450; wire [0:0] v2759_u = (v450 >>> 1) + v2620; wire [1:0] v2759 = {v2759_u, v2759_l};
-    wire [1:0] v2760_l = v2759; wire [0:0] v2760_u = (v2759 >>> 2) + v1298; wire [2:0] v2760 = {v2760_u, v2760_l};
-    wire [2:0] v2761_l = v2760; wire [0:0] v2761_u = (v2760 >>> 3) + v2247; wire [3:0] v2761 = {v2761_u, v2761_l};
-    wire [3:0] v2762_l = v2761; wire [0:0] v2762_u = (v2761 >>> 4) + v331; wire [4:0] v2762 = {v2762_u, v2762_l};
-    wire [4:0] v2763_l = v2762; wire [0:0] v2763_u = (v2762 >>> 5) + v235; wire [5:0] v2763 = {v2763_u, v2763_l};
-    wire v2764_t0 = v2763[1] ? 1'd0 : 1'd1;
-    wire v2764_t1 = v2763[2] ? 1'd0 : v2764_t0;
-    wire v2764_t2 = v2763[0] ? 1'd1 : 1'd0;
-    wire v2764_t3 = v2763[1] ? v2764_t2 : 1'd1;
-    wire v2764_t4 = v2763[2] ? 1'd0 : v2764_t3;
-    wire v2764_t5 = v2763[3] ? v2764_t4 : v2764_t1;
-    wire v2764_t6 = v2763[0] ? 1'd0 : 1'd1;
-    wire v2764_t7 = v2763[1] ? 1'd0 : v2764_t6;
-    wire v2764_t8 = v2763[2] ? v2764_t6 : v2764_t7;
-    wire v2764_t9 = v2763[1] ? 1'd0 : v2764_t2;
-    wire v2764_t10 = v2763[2] ? v2764_t7 : v2764_t9;
-    wire v2764_t11 = v2763[3] ? v2764_t10 : v2764_t8;
-    wire v2764_t12 = v2763[4] ? v2764_t11 : v2764_t5;
-    wire v2764_t13 = v2763[2] ? v2764_t2 : 1'd0;
-    wire v2764_t14 = v2763[2] ? v2764_t9 : 1'd0;
-    wire v2764_t15 = v2763[3] ? v2764_t14 : v2764_t13;
-    wire v2764_t16 = v2763[1] ? v2764_t6 : 1'd1;
-    wire v2764_t17 = v2763[2] ? v2764_t16 : 1'd1;
-    wire v2764_t18 = v2763[1] ? v2764_t6 : v2764_t2;
-    wire v2764_t19 = v2763[2] ? v2764_t18 : 1'd0;
-    wire v2764_t20 = v2763[3] ? v2764_t19 : v2764_t17;
-    wire v2764_t21 = v2763[4] ? v2764_t20 : v2764_t15;
-    wire v2764_t22 = v2763[5] ? v2764_t21 : v2764_t12;
-    wire [0:0] v2764 = {v2764_t22};
-    wire [0:0] v2765_l = v2649; wire [0:0] v2765_u = (v2649 >>> 1) + v2764; wire [1:0] v2765 = {v2765_u, v2765_l};
-    wire [1:0] v2766_l = v2765; wire [0:0] v2766_u = (v2765 >>> 2) + v2727; wire [2:0] v2766 = {v2766_u, v2766_l};
-    wire [2:0] v2767_l = v2766; wire [0:0] v2767_u = (v2766 >>> 3) + v616; wire [3:0] v2767 = {v2767_u, v2767_l};
-    wire [3:0] v2768_l = v2767; wire [0:0] v2768_u = (v2767 >>> 4) + v2182; wire [4:0] v2768 = {v2768_u, v2768_l};
-    reg [4:0] v2768_1; always @(posedge clk) v2768_1 <= v2768;
-    reg [4:0] v2768_2; always @(posedge clk) v2768_2 <= v2768_1;
-    reg [4:0] v2768_3; always @(posedge clk) v2768_3 <= v2768_2;
-    reg [4:0] v2768_4; always @(posedge clk) v2768_4 <= v2768_3;
-    wire v2769_t0 = v2768_4[0] ? 1'd1 : 1'd0;
-    wire v2769_t1 = v2768_4[0] ? 1'd0 : 1'd1;
-    wire v2769_t2 = v2768_4[1] ? v2769_t1 : v2769_t0;
-    wire v2769_t3 = v2768_4[1] ? v2769_t0 : v2769_t1;
-    wire v2769_t4 = v2768_4[2] ? v2769_t3 : v2769_t2;
-    wire v2769_t5 = v2768_4[2] ? v2769_t2 : v2769_t3;
-    wire v2769_t6 = v2768_4[3] ? v2769_t5 : v2769_t4;
-    wire v2769_t7 = v2768_4[3] ? v2769_t4 : v2769_t5;
-    wire v2769_t8 = v2768_4[4] ? v2769_t7 : v2769_t6;
-    wire v2769_t9 = v2768_4[1] ? v2769_t0 : 1'd0;
-    wire v2769_t10 = v2768_4[1] ? 1'd1 : v2769_t0;
-    wire v2769_t11 = v2768_4[2] ? v2769_t10 : v2769_t9;
-    wire v2769_t12 = v2768_4[1] ? v2769_t1 : 1'd1;
-    wire v2769_t13 = v2768_4[2] ? v2769_t12 : v2769_t10;
-    wire v2769_t14 = v2768_4[3] ? v2769_t13 : v2769_t11;
-    wire v2769_t15 = v2768_4[1] ? 1'd0 : v2769_t1;
-    wire v2769_t16 = v2768_4[2] ? v2769_t15 : v2769_t12;
-    wire v2769_t17 = v2768_4[3] ? v2769_t16 : v2769_t13;
-    wire v2769_t18 = v2768_4[4] ? v2769_t17 : v2769_t14;
-    wire v2769_t19 = v2768_4[2] ? v2769_t9 : 1'd0;
-    wire v2769_t20 = v2768_4[3] ? v2769_t19 : 1'd0;
-    wire v2769_t21 = v2768_4[3] ? v2769_t11 : v2769_t19;
-    wire v2769_t22 = v2768_4[4] ? v2769_t21 : v2769_t20;
-    wire [2:0] v2769 = {v2769_t22, v2769_t18, v2769_t8};
-    wire v2770_t0 = v1435[0] ? 1'd1 : 1'd0;
-    wire v2770_t1 = v1435[1] ? v2770_t0 : 1'd0;
-    wire v2770_t2 = v1435[2] ? v2770_t1 : 1'd0;
-    wire v2770_t3 = v1435[3] ? 1'd1 : v2770_t2;
-    wire v2770_t4 = v1435[4] ? 1'd1 : v2770_t3;
-    wire v2770_t5 = v1435[5] ? v2770_t4 : 1'd0;
-    wire [0:0] v2770 = {v2770_t5};
-    wire [4:0] v2771_l = v1864; wire [0:0] v2771_u = (v1864 >>> 5) + v2770; wire [5:0] v2771 = {v2771_u, v2771_l};
-    wire v2772_t0 = v2771[0] ? 1'd1 : 1'd0;
-    wire v2772_t1 = v2771[1] ? 1'd0 : v2772_t0;
-    wire v2772_t2 = v2771[2] ? v2772_t0 : v2772_t1;
-    wire v2772_t3 = v2771[2] ? 1'd1 : 1'd0;
-    wire v2772_t4 = v2771[3] ? v2772_t3 : v2772_t2;
-    wire v2772_t5 = v2771[1] ? v2772_t0 : 1'd1;
-    wire v2772_t6 = v2771[1] ? v2772_t0 : 1'd0;
-    wire v2772_t7 = v2771[2] ? v2772_t6 : v2772_t5;
-    wire v2772_t8 = v2771[3] ? v2772_t6 : v2772_t7;
-    wire v2772_t9 = v2771[4] ? v2772_t8 : v2772_t4;
-    wire v2772_t10 = v2771[2] ? 1'd1 : v2772_t1;
-    wire v2772_t11 = v2771[0] ? 1'd0 : 1'd1;
-    wire v2772_t12 = v2771[1] ? v2772_t11 : 1'd0;
-    wire v2772_t13 = v2771[2] ? v2772_t11 : v2772_t12;
-    wire v2772_t14 = v2771[3] ? v2772_t13 : v2772_t10;
-    wire v2772_t15 = v2771[1] ? v2772_t11 : v2772_t0;
-    wire v2772_t16 = v2771[2] ? v2772_t6 : v2772_t15;
-    wire v2772_t17 = v2771[1] ? 1'd1 : v2772_t11;
-    wire v2772_t18 = v2771[2] ? v2772_t17 : v2772_t11;
-    wire v2772_t19 = v2771[3] ? v2772_t18 : v2772_t16;
-    wire v2772_t20 = v2771[4] ? v2772_t19 : v2772_t14;
-    wire v2772_t21 = v2771[5] ? v2772_t20 : v2772_t9;
-    wire [0:0] v2772 = {v2772_t21};
-    wire [4:0] v2773_l = v1162; wire [0:0] v2773_u = (v1162 >>> 5) + v2770; wire [5:0] v2773 = {v2773_u, v2773_l};
-    wire v2774_t0 = v2773[0] ? 1'd0 : 1'd1;
-    wire v2774_t1 = v2773[2] ? 1'd0 : v2774_t0;
-    wire v2774_t2 = v2773[0] ? 1'd1 : 1'd0;
-    wire v2774_t3 = v2773[1] ? v2774_t2 : 1'd1;
-    wire v2774_t4 = v2773[1] ? 1'd0 : v2774_t0;
-    wire v2774_t5 = v2773[2] ? v2774_t4 : v2774_t3;
-    wire v2774_t6 = v2773[3] ? v2774_t5 : v2774_t1;
-    wire v2774_t7 = v2773[1] ? v2774_t0 : 1'd1;
-    wire v2774_t8 = v2773[1] ? v2774_t0 : 1'd0;
-    wire v2774_t9 = v2773[2] ? v2774_t8 : v2774_t7;
-    wire v2774_t10 = v2773[1] ? 1'd1 : v2774_t2;
-    wire v2774_t11 = v2773[2] ? v2774_t10 : v2774_t7;
-    wire v2774_t12 = v2773[3] ? v2774_t11 : v2774_t9;
-    wire v2774_t13 = v2773[4] ? v2774_t12 : v2774_t6;
-    wire v2774_t14 = v2773[1] ? v2774_t2 : 1'd0;
-    wire v2774_t15 = v2773[2] ? v2774_t14 : 1'd1;
-    wire v2774_t16 = v2773[3] ? v2774_t15 : v2774_t14;
-    wire v2774_t17 = v2773[1] ? 1'd1 : v2774_t0;
-    wire v2774_t18 = v2773[2] ? 1'd1 : v2774_t17;
-    wire v2774_t19 = v2773[2] ? v2774_t0 : v2774_t14;
-    wire v2774_t20 = v2773[3] ? v2774_t19 : v2774_t18;
-    wire v2774_t21 = v2773[4] ? v2774_t20 : v2774_t16;
-    wire v2774_t22 = v2773[5] ? v2774_t21 : v2774_t13;
-    wire [0:0] v2774 = {v2774_t22};
-    wire [1:0] v2775_l = v2751; wire [0:0] v2775_u = (v2751 >>> 2) + v2774; wire [2:0] v2775 = {v2775_u, v2775_l};
-    wire [4:0] v2776_l = v1036; wire [0:0] v2776_u = (v1036 >>> 5) + v2770; wire [5:0] v2776 = {v2776_u, v2776_l};
-    wire v2777_t0 = v2776[0] ? 1'd0 : 1'd1;
-    wire v2777_t1 = v2776[1] ? v2777_t0 : 1'd0;
-    wire v2777_t2 = v2776[0] ? 1'd1 : 1'd0;
-    wire v2777_t3 = v2776[2] ? v2777_t2 : v2777_t1;
-    wire v2777_t4 = v2776[1] ? 1'd0 : v2777_t0;
-    wire v2777_t5 = v2776[2] ? v2777_t4 : 1'd0;
-    wire v2777_t6 = v2776[3] ? v2777_t5 : v2777_t3;
-    wire v2777_t7 = v2776[1] ? v2777_t2 : 1'd0;
-    wire v2777_t8 = v2776[1] ? 1'd0 : v2777_t2;
-    wire v2777_t9 = v2776[2] ? v2777_t8 : v2777_t7;
-    wire v2777_t10 = v2776[2] ? v2777_t8 : v2777_t2;
-    wire v2777_t11 = v2776[3] ? v2777_t10 : v2777_t9;
-    wire v2777_t12 = v2776[4] ? v2777_t11 : v2777_t6;
-    wire v2777_t13 = v2776[1] ? v2777_t2 : 1'd1;
-    wire v2777_t14 = v2776[1] ? 1'd1 : v2777_t2;
-    wire v2777_t15 = v2776[2] ? v2777_t14 : v2777_t13;
-    wire v2777_t16 = v2776[3] ? v2777_t14 : v2777_t15;
-    wire v2777_t17 = v2776[2] ? 1'd0 : v2777_t0;
-    wire v2777_t18 = v2776[1] ? 1'd1 : v2777_t0;
-    wire v2777_t19 = v2776[1] ? v2777_t0 : v2777_t2;
-    wire v2777_t20 = v2776[2] ? v2777_t19 : v2777_t18;
-    wire v2777_t21 = v2776[3] ? v2777_t20 : v2777_t17;
-    wire v2777_t22 = v2776[4] ? v2777_t21 : v2777_t16;
-    wire v2777_t23 = v2776[5] ? v2777_t22 : v2777_t12;
-    wire [0:0] v2777 = {v2777_t23};
-    wire [1:0] v2778_l = v2758; wire [0:0] v2778_u = (v2758 >>> 2) + v2777; wire [2:0] v2778 = {v2778_u, v2778_l};
-    wire [2:0] v2779_l = v2778; wire [0:0] v2779_u = (v2778 >>> 3) + v2402; wire [3:0] v2779 = {v2779_u, v2779_l};
-    wire [4:0] v2780_l = v2501; wire [0:0] v2780_u = (v2501 >>> 5) + v2770; wire [5:0] v2780 = {v2780_u, v2780_l};
-    wire v2781_t0 = v2780[0] ? 1'd0 : 1'd1;
-    wire v2781_t1 = v2780[1] ? v2781_t0 : 1'd1;
-    wire v2781_t2 = v2780[0] ? 1'd1 : 1'd0;
-    wire v2781_t3 = v2780[1] ? v2781_t2 : 1'd1;
-    wire v2781_t4 = v2780[2] ? v2781_t3 : v2781_t1;
-    wire v2781_t5 = v2780[1] ? 1'd0 : 1'd1;
-    wire v2781_t6 = v2780[2] ? 1'd1 : v2781_t5;
-    wire v2781_t7 = v2780[3] ? v2781_t6 : v2781_t4;
-    wire v2781_t8 = v2780[1] ? v2781_t0 : 1'd0;
-    wire v2781_t9 = v2780[2] ? v2781_t8 : v2781_t0;
-    wire v2781_t10 = v2780[2] ? 1'd0 : v2781_t8;
-    wire v2781_t11 = v2780[3] ? v2781_t10 : v2781_t9;
-    wire v2781_t12 = v2780[4] ? v2781_t11 : v2781_t7;
-    wire v2781_t13 = v2780[1] ? v2781_t2 : v2781_t0;
-    wire v2781_t14 = v2780[2] ? 1'd1 : v2781_t13;
-    wire v2781_t15 = v2780[3] ? 1'd0 : v2781_t14;
-    wire v2781_t16 = v2780[2] ? v2781_t0 : v2781_t13;
-    wire v2781_t17 = v2780[1] ? 1'd0 : v2781_t0;
-    wire v2781_t18 = v2780[2] ? 1'd0 : v2781_t17;
-    wire v2781_t19 = v2780[3] ? v2781_t18 : v2781_t16;
-    wire v2781_t20 = v2780[4] ? v2781_t19 : v2781_t15;
-    wire v2781_t21 = v2780[5] ? v2781_t20 : v2781_t12;
-    wire [0:0] v2781 = {v2781_t21};
-    wire [3:0] v2782_l = v2544; wire [0:0] v2782_u = (v2544 >>> 4) + v2781; wire [4:0] v2782 = {v2782_u, v2782_l};
-    reg [4:0] v2782_1; always @(posedge clk) v2782_1 <= v2782;
-    reg [4:0] v2782_2; always @(posedge clk) v2782_2 <= v2782_1;
-    wire v2783_t0 = v2782_2[0] ? 1'd1 : 1'd0;
-    wire v2783_t1 = v2782_2[0] ? 1'd0 : 1'd1;
-    wire v2783_t2 = v2782_2[1] ? v2783_t1 : v2783_t0;
-    wire v2783_t3 = v2782_2[1] ? v2783_t0 : v2783_t1;
-    wire v2783_t4 = v2782_2[2] ? v2783_t3 : v2783_t2;
-    wire v2783_t5 = v2782_2[2] ? v2783_t2 : v2783_t3;
-    wire v2783_t6 = v2782_2[3] ? v2783_t5 : v2783_t4;
-    wire v2783_t7 = v2782_2[3] ? v2783_t4 : v2783_t5;
-    wire v2783_t8 = v2782_2[4] ? v2783_t7 : v2783_t6;
-    wire v2783_t9 = v2782_2[1] ? v2783_t0 : 1'd0;
-    wire v2783_t10 = v2782_2[1] ? 1'd1 : v2783_t0;
-    wire v2783_t11 = v2782_2[2] ? v2783_t10 : v2783_t9;
-    wire v2783_t12 = v2782_2[1] ? v2783_t1 : 1'd1;
-    wire v2783_t13 = v2782_2[2] ? v2783_t12 : v2783_t10;
-    wire v2783_t14 = v2782_2[3] ? v2783_t13 : v2783_t11;
-    wire v2783_t15 = v2782_2[1] ? 1'd0 : v2783_t1;
-    wire v2783_t16 = v2782_2[2] ? v2783_t15 : v2783_t12;
-    wire v2783_t17 = v2782_2[3] ? v2783_t16 : v2783_t13;
-    wire v2783_t18 = v2782_2[4] ? v2783_t17 : v2783_t14;
-    wire v2783_t19 = v2782_2[2] ? v2783_t9 : 1'd0;
-    wire v2783_t20 = v2782_2[3] ? v2783_t19 : 1'd0;
-    wire v2783_t21 = v2782_2[3] ? v2783_t11 : v2783_t19;
-    wire v2783_t22 = v2782_2[4] ? v2783_t21 : v2783_t20;
-    wire [2:0] v2783 = {v2783_t22, v2783_t18, v2783_t8};
-    wire [4:0] v2784_l = v2207; wire [0:0] v2784_u = (v2207 >>> 5) + v2770; wire [5:0] v2784 = {v2784_u, v2784_l};
-    wire v2785_t0 = v2784[0] ? 1'd1 : 1'd0;
-    wire v2785_t1 = v2784[1] ? v2785_t0 : 1'd0;
-    wire v2785_t2 = v2784[1] ? 1'd0 : 1'd1;
-    wire v2785_t3 = v2784[2] ? v2785_t2 : v2785_t1;
-    wire v2785_t4 = v2784[0] ? 1'd0 : 1'd1;
-    wire v2785_t5 = v2784[1] ? 1'd0 : v2785_t4;
-    wire v2785_t6 = v2784[2] ? 1'd1 : v2785_t5;
-    wire v2785_t7 = v2784[3] ? v2785_t6 : v2785_t3;
-    wire v2785_t8 = v2784[1] ? 1'd0 : v2785_t0;
-    wire v2785_t9 = v2784[4] ? v2785_t8 : v2785_t7;
-    wire v2785_t10 = v2784[1] ? v2785_t4 : v2785_t0;
-    wire v2785_t11 = v2784[2] ? v2785_t10 : v2785_t5;
-    wire v2785_t12 = v2784[2] ? v2785_t4 : v2785_t1;
-    wire v2785_t13 = v2784[3] ? v2785_t12 : v2785_t11;
-    wire v2785_t14 = v2784[2] ? v2785_t2 : v2785_t10;
-    wire v2785_t15 = v2784[3] ? 1'd0 : v2785_t14;
-    wire v2785_t16 = v2784[4] ? v2785_t15 : v2785_t13;
-    wire v2785_t17 = v2784[5] ? v2785_t16 : v2785_t9;
-    wire [0:0] v2785 = {v2785_t17};
-    wire [1:0] v2786_l = v720; wire [0:0] v2786_u = (v720 >>> 2) + v2785; wire [2:0] v2786 = {v2786_u, v2786_l};
-    wire [2:0] v2787_l = v2786; wire [0:0] v2787_u = (v2786 >>> 3) + v525; wire [3:0] v2787 = {v2787_u, v2787_l};
-    wire [3:0] v2788_l = v2787; wire [0:0] v2788_u = (v2787 >>> 4) + v1127; wire [4:0] v2788 = {v2788_u, v2788_l};
-    wire v2789_t0 = v2788[0] ? 1'd1 : 1'd0;
-    wire v2789_t1 = v2788[0] ? 1'd0 : 1'd1;
-    wire v2789_t2 = v2788[1] ? v2789_t1 : v2789_t0;
-    wire v2789_t3 = v2788[1] ? v2789_t0 : v2789_t1;
-    wire v2789_t4 = v2788[2] ? v2789_t3 : v2789_t2;
-    wire v2789_t5 = v2788[2] ? v2789_t2 : v2789_t3;
-    wire v2789_t6 = v2788[3] ? v2789_t5 : v2789_t4;
-    wire v2789_t7 = v2788[3] ? v2789_t4 : v2789_t5;
-    wire v2789_t8 = v2788[4] ? v2789_t7 : v2789_t6;
-    wire v2789_t9 = v2788[1] ? v2789_t0 : 1'd0;
-    wire v2789_t10 = v2788[1] ? 1'd1 : v2789_t0;
-    wire v2789_t11 = v2788[2] ? v2789_t10 : v2789_t9;
-    wire v2789_t12 = v2788[1] ? v2789_t1 : 1'd1;
-    wire v2789_t13 = v2788[2] ? v2789_t12 : v2789_t10;
-    wire v2789_t14 = v2788[3] ? v2789_t13 : v2789_t11;
-    wire v2789_t15 = v2788[1] ? 1'd0 : v2789_t1;
-    wire v2789_t16 = v2788[2] ? v2789_t15 : v2789_t12;
-    wire v2789_t17 = v2788[3] ? v2789_t16 : v2789_t13;
-    wire v2789_t18 = v2788[4] ? v2789_t17 : v2789_t14;
-    wire v2789_t19 = v2788[2] ? v2789_t9 : 1'd0;
-    wire v2789_t20 = v2788[3] ? v2789_t19 : 1'd0;
-    wire v2789_t21 = v2788[3] ? v2789_t11 : v2789_t19;
-    wire v2789_t22 = v2788[4] ? v2789_t21 : v2789_t20;
-    wire [2:0] v2789 = {v2789_t22, v2789_t18, v2789_t8};
-    wire [4:0] v2790 = v2619 + v2789;
-    reg [4:0] v2790_1; always @(posedge clk) v2790_1 <= v2790;
-    wire [4:0] v2791_l = v2731; wire [0:0] v2791_u = (v2731 >>> 5) + v2770; wire [5:0] v2791 = {v2791_u, v2791_l};
-    wire v2792_t0 = v2791[0] ? 1'd0 : 1'd1;
-    wire v2792_t1 = v2791[0] ? 1'd1 : 1'd0;
-    wire v2792_t2 = v2791[1] ? v2792_t1 : v2792_t0;
-    wire v2792_t3 = v2791[2] ? v2792_t2 : 1'd0;
-    wire v2792_t4 = v2791[1] ? v2792_t1 : 1'd0;
-    wire v2792_t5 = v2791[1] ? 1'd0 : v2792_t1;
-    wire v2792_t6 = v2791[2] ? v2792_t5 : v2792_t4;
-    wire v2792_t7 = v2791[3] ? v2792_t6 : v2792_t3;
-    wire v2792_t8 = v2791[2] ? 1'd0 : v2792_t4;
-    wire v2792_t9 = v2791[1] ? 1'd1 : v2792_t1;
-    wire v2792_t10 = v2791[2] ? 1'd0 : v2792_t9;
-    wire v2792_t11 = v2791[3] ? v2792_t10 : v2792_t8;
-    wire v2792_t12 = v2791[4] ? v2792_t11 : v2792_t7;
-    wire v2792_t13 = v2791[2] ? v2792_t1 : v2792_t5;
-    wire v2792_t14 = v2791[1] ? 1'd0 : 1'd1;
-    wire v2792_t15 = v2791[1] ? v2792_t1 : 1'd1;
-    wire v2792_t16 = v2791[2] ? v2792_t15 : v2792_t14;
-    wire v2792_t17 = v2791[3] ? v2792_t16 : v2792_t13;
-    wire v2792_t18 = v2791[2] ? v2792_t5 : v2792_t1;
-    wire v2792_t19 = v2791[3] ? v2792_t18 : v2792_t9;
-    wire v2792_t20 = v2791[4] ? v2792_t19 : v2792_t17;
-    wire v2792_t21 = v2791[5] ? v2792_t20 : v2792_t12;
-    wire [0:0] v2792 = {v2792_t21};
-    wire [3:0] v2793_l = v1458; wire [0:0] v2793_u = (v1458 >>> 4) + v2770; wire [4:0] v2793 = {v2793_u, v2793_l};
-    wire [4:0] v2794_l = v2793; wire [0:0] v2794_u = (v2793 >>> 5) + v2323; wire [5:0] v2794 = {v2794_u, v2794_l};
-    wire v2795_t0 = v2794[0] ? 1'd1 : 1'd0;
-    wire v2795_t1 = v2794[1] ? v2795_t0 : 1'd0;
-    wire v2795_t2 = v2794[2] ? 1'd0 : v2795_t1;
-    wire v2795_t3 = v2794[3] ? v2795_t2 : 1'd1;
-    wire v2795_t4 = v2794[0] ? 1'd0 : 1'd1;
-    wire v2795_t5 = v2794[1] ? v2795_t4 : 1'd0;
-    wire v2795_t6 = v2794[1] ? 1'd1 : 1'd0;
-    wire v2795_t7 = v2794[2] ? v2795_t6 : v2795_t5;
-    wire v2795_t8 = v2794[1] ? 1'd1 : v2795_t4;
-    wire v2795_t9 = v2794[1] ? 1'd0 : 1'd1;
-    wire v2795_t10 = v2794[2] ? v2795_t9 : v2795_t8;
-    wire v2795_t11 = v2794[3] ? v2795_t10 : v2795_t7;
-    wire v2795_t12 = v2794[4] ? v2795_t11 : v2795_t3;
-    wire v2795_t13 = v2794[1] ? v2795_t0 : 1'd1;
-    wire v2795_t14 = v2794[2] ? v2795_t13 : v2795_t4;
-    wire v2795_t15 = v2794[1] ? 1'd0 : v2795_t4;
-    wire v2795_t16 = v2794[2] ? v2795_t15 : v2795_t8;
-    wire v2795_t17 = v2794[3] ? v2795_t16 : v2795_t14;
-    wire v2795_t18 = v2794[1] ? v2795_t4 : 1'd1;
-    wire v2795_t19 = v2794[2] ? v2795_t18 : v2795_t4;
-    wire v2795_t20 = v2794[2] ? v2795_t0 : v2795_t8;
-    wire v2795_t21 = v2794[3] ? v2795_t20 : v2795_t19;
-    wire v2795_t22 = v2794[4] ? v2795_t21 : v2795_t17;
-    wire v2795_t23 = v2794[5] ? v2795_t22 : v2795_t12;
-    wire [0:0] v2795 = {v2795_t23};
-    wire [3:0] v2796_l = v2370; wire [0:0] v2796_u = (v2370 >>> 4) + v2795; wire [4:0] v2796 = {v2796_u, v2796_l};
-    reg [4:0] v2796_1; always @(posedge clk) v2796_1 <= v2796;
-    reg [4:0] v2796_2; always @(posedge clk) v2796_2 <= v2796_1;
-    reg [4:0] v2796_3; always @(posedge clk) v2796_3 <= v2796_2;
-    wire v2797_t0 = v2796_3[0] ? 1'd1 : 1'd0;
-    wire v2797_t1 = v2796_3[0] ? 1'd0 : 1'd1;
-    wire v2797_t2 = v2796_3[1] ? v2797_t1 : v2797_t0;
-    wire v2797_t3 = v2796_3[1] ? v2797_t0 : v2797_t1;
-    wire v2797_t4 = v2796_3[2] ? v2797_t3 : v2797_t2;
-    wire v2797_t5 = v2796_3[2] ? v2797_t2 : v2797_t3;
-    wire v2797_t6 = v2796_3[3] ? v2797_t5 : v2797_t4;
-    wire v2797_t7 = v2796_3[3] ? v2797_t4 : v2797_t5;
-    wire v2797_t8 = v2796_3[4] ? v2797_t7 : v2797_t6;
-    wire v2797_t9 = v2796_3[1] ? v2797_t0 : 1'd0;
-    wire v2797_t10 = v2796_3[1] ? 1'd1 : v2797_t0;
-    wire v2797_t11 = v2796_3[2] ? v2797_t10 : v2797_t9;
-    wire v2797_t12 = v2796_3[1] ? v2797_t1 : 1'd1;
-    wire v2797_t13 = v2796_3[2] ? v2797_t12 : v2797_t10;
-    wire v2797_t14 = v2796_3[3] ? v2797_t13 : v2797_t11;
-    wire v2797_t15 = v2796_3[1] ? 1'd0 : v2797_t1;
-    wire v2797_t16 = v2796_3[2] ? v2797_t15 : v2797_t12;
-    wire v2797_t17 = v2796_3[3] ? v2797_t16 : v2797_t13;
-    wire v2797_t18 = v2796_3[4] ? v2797_t17 : v2797_t14;
-    wire v2797_t19 = v2796_3[2] ? v2797_t9 : 1'd0;
-    wire v2797_t20 = v2796_3[3] ? v2797_t19 : 1'd0;
-    wire v2797_t21 = v2796_3[3] ? v2797_t11 : v2797_t19;
-    wire v2797_t22 = v2796_3[4] ? v2797_t21 : v2797_t20;
-    wire [2:0] v2797 = {v2797_t22, v2797_t18, v2797_t8};
-    wire [3:0] v2798_l = v336; wire [0:0] v2798_u = (v336 >>> 4) + v2770; wire [4:0] v2798 = {v2798_u, v2798_l};
-    wire [4:0] v2799_l = v2798; wire [0:0] v2799_u = (v2798 >>> 5) + v655; wire [5:0] v2799 = {v2799_u, v2799_l};
-    wire v2800_t0 = v2799[0] ? 1'd0 : 1'd1;
-    wire v2800_t1 = v2799[1] ? v2800_t0 : 1'd0;
-    wire v2800_t2 = v2799[0] ? 1'd1 : 1'd0;
-    wire v2800_t3 = v2799[1] ? 1'd1 : v2800_t2;
-    wire v2800_t4 = v2799[2] ? v2800_t3 : v2800_t1;
-    wire v2800_t5 = v2799[3] ? 1'd0 : v2800_t4;
-    wire v2800_t6 = v2799[1] ? v2800_t2 : v2800_t0;
-    wire v2800_t7 = v2799[2] ? v2800_t6 : 1'd1;
-    wire v2800_t8 = v2799[1] ? 1'd0 : v2800_t2;
-    wire v2800_t9 = v2799[2] ? 1'd1 : v2800_t8;
-    wire v2800_t10 = v2799[3] ? v2800_t9 : v2800_t7;
-    wire v2800_t11 = v2799[4] ? v2800_t10 : v2800_t5;
-    wire v2800_t12 = v2799[2] ? 1'd0 : v2800_t8;
-    wire v2800_t13 = v2799[2] ? v2800_t1 : 1'd1;
-    wire v2800_t14 = v2799[3] ? v2800_t13 : v2800_t12;
-    wire v2800_t15 = v2799[1] ? v2800_t2 : 1'd1;
-    wire v2800_t16 = v2799[1] ? 1'd1 : v2800_t0;
-    wire v2800_t17 = v2799[2] ? v2800_t16 : v2800_t15;
-    wire v2800_t18 = v2799[3] ? 1'd1 : v2800_t17;
-    wire v2800_t19 = v2799[4] ? v2800_t18 : v2800_t14;
-    wire v2800_t20 = v2799[5] ? v2800_t19 : v2800_t11;
-    wire [0:0] v2800 = {v2800_t20};
-    wire [3:0] v2801_l = v2127; wire [0:0] v2801_u = (v2127 >>> 4) + v2800; wire [4:0] v2801 = {v2801_u, v2801_l};
-    reg [4:0] v2801_1; always @(posedge clk) v2801_1 <= v2801;
-    wire v2802_t0 = v2801_1[0] ? 1'd1 : 1'd0;
-    wire v2802_t1 = v2801_1[0] ? 1'd0 : 1'd1;
-    wire v2802_t2 = v2801_1[1] ? v2802_t1 : v2802_t0;
-    wire v2802_t3 = v2801_1[1] ? v2802_t0 : v2802_t1;
-    wire v2802_t4 = v2801_1[2] ? v2802_t3 : v2802_t2;
-    wire v2802_t5 = v2801_1[2] ? v2802_t2 : v2802_t3;
-    wire v2802_t6 = v2801_1[3] ? v2802_t5 : v2802_t4;
-    wire v2802_t7 = v2801_1[3] ? v2802_t4 : v2802_t5;
-    wire v2802_t8 = v2801_1[4] ? v2802_t7 : v2802_t6;
-    wire v2802_t9 = v2801_1[1] ? v2802_t0 : 1'd0;
-    wire v2802_t10 = v2801_1[1] ? 1'd1 : v2802_t0;
-    wire v2802_t11 = v2801_1[2] ? v2802_t10 : v2802_t9;
-    wire v2802_t12 = v2801_1[1] ? v2802_t1 : 1'd1;
-    wire v2802_t13 = v2801_1[2] ? v2802_t12 : v2802_t10;
-    wire v2802_t14 = v2801_1[3] ? v2802_t13 : v2802_t11;
-    wire v2802_t15 = v2801_1[1] ? 1'd0 : v2802_t1;
-    wire v2802_t16 = v2801_1[2] ? v2802_t15 : v2802_t12;
-    wire v2802_t17 = v2801_1[3] ? v2802_t16 : v2802_t13;
-    wire v2802_t18 = v2801_1[4] ? v2802_t17 : v2802_t14;
-    wire v2802_t19 = v2801_1[2] ? v2802_t9 : 1'd0;
-    wire v2802_t20 = v2801_1[3] ? v2802_t19 : 1'd0;
-    wire v2802_t21 = v2801_1[3] ? v2802_t11 : v2802_t19;
-    wire v2802_t22 = v2801_1[4] ? v2802_t21 : v2802_t20;
-    wire [2:0] v2802 = {v2802_t22, v2802_t18, v2802_t8};
-    wire [3:0] v2803_l = v397; wire [0:0] v2803_u = (v397 >>> 4) + v2770; wire [4:0] v2803 = {v2803_u, v2803_l};
-    wire [4:0] v2804_l = v2803; wire [0:0] v2804_u = (v2803 >>> 5) + v587; wire [5:0] v2804 = {v2804_u, v2804_l};
-    wire v2805_t0 = v2804[1] ? 1'd1 : 1'd0;
-    wire v2805_t1 = v2804[2] ? v2805_t0 : 1'd1;
-    wire v2805_t2 = v2804[0] ? 1'd0 : 1'd1;
-    wire v2805_t3 = v2804[1] ? 1'd1 : v2805_t2;
-    wire v2805_t4 = v2804[2] ? v2805_t0 : v2805_t3;
-    wire v2805_t5 = v2804[3] ? v2805_t4 : v2805_t1;
-    wire v2805_t6 = v2804[0] ? 1'd1 : 1'd0;
-    wire v2805_t7 = v2804[1] ? v2805_t6 : 1'd1;
-    wire v2805_t8 = v2804[1] ? 1'd0 : v2805_t2;
-    wire v2805_t9 = v2804[2] ? v2805_t8 : v2805_t7;
-    wire v2805_t10 = v2804[1] ? v2805_t6 : v2805_t2;
-    wire v2805_t11 = v2804[2] ? v2805_t10 : v2805_t7;
-    wire v2805_t12 = v2804[3] ? v2805_t11 : v2805_t9;
-    wire v2805_t13 = v2804[4] ? v2805_t12 : v2805_t5;
-    wire v2805_t14 = v2804[2] ? v2805_t6 : 1'd0;
-    wire v2805_t15 = v2804[1] ? v2805_t2 : v2805_t6;
-    wire v2805_t16 = v2804[1] ? 1'd0 : v2805_t6;
-    wire v2805_t17 = v2804[2] ? v2805_t16 : v2805_t15;
-    wire v2805_t18 = v2804[3] ? v2805_t17 : v2805_t14;
-    wire v2805_t19 = v2804[2] ? v2805_t6 : v2805_t3;
-    wire v2805_t20 = v2804[2] ? v2805_t0 : 1'd0;
-    wire v2805_t21 = v2804[3] ? v2805_t20 : v2805_t19;
-    wire v2805_t22 = v2804[4] ? v2805_t21 : v2805_t18;
-    wire v2805_t23 = v2804[5] ? v2805_t22 : v2805_t13;
-    wire [0:0] v2805 = {v2805_t23};
-    wire [1:0] v2806_l = v1320; wire [0:0] v2806_u = (v1320 >>> 2) + v2805; wire [2:0] v2806 = {v2806_u, v2806_l};
-    wire [2:0] v2807_l = v2806; wire [0:0] v2807_u = (v2806 >>> 3) + v1158; wire [3:0] v2807 = {v2807_u, v2807_l};
-    wire [3:0] v2808_l = v2807; wire [0:0] v2808_u = (v2807 >>> 4) + v802; wire [4:0] v2808 = {v2808_u, v2808_l};
-    reg [4:0] v2808_1; always @(posedge clk) v2808_1 <= v2808;
-    reg [4:0] v2808_2; always @(posedge clk) v2808_2 <= v2808_1;
-    wire v2809_t0 = v2808_2[0] ? 1'd1 : 1'd0;
-    wire v2809_t1 = v2808_2[0] ? 1'd0 : 1'd1;
-    wire v2809_t2 = v2808_2[1] ? v2809_t1 : v2809_t0;
-    wire v2809_t3 = v2808_2[1] ? v2809_t0 : v2809_t1;
-    wire v2809_t4 = v2808_2[2] ? v2809_t3 : v2809_t2;
-    wire v2809_t5 = v2808_2[2] ? v2809_t2 : v2809_t3;
-    wire v2809_t6 = v2808_2[3] ? v2809_t5 : v2809_t4;
-    wire v2809_t7 = v2808_2[3] ? v2809_t4 : v2809_t5;
-    wire v2809_t8 = v2808_2[4] ? v2809_t7 : v2809_t6;
-    wire v2809_t9 = v2808_2[1] ? v2809_t0 : 1'd0;
-    wire v2809_t10 = v2808_2[1] ? 1'd1 : v2809_t0;
-    wire v2809_t11 = v2808_2[2] ? v2809_t10 : v2809_t9;
-    wire v2809_t12 = v2808_2[1] ? v2809_t1 : 1'd1;
-    wire v2809_t13 = v2808_2[2] ? v2809_t12 : v2809_t10;
-    wire v2809_t14 = v2808_2[3] ? v2809_t13 : v2809_t11;
-    wire v2809_t15 = v2808_2[1] ? 1'd0 : v2809_t1;
-    wire v2809_t16 = v2808_2[2] ? v2809_t15 : v2809_t12;
-    wire v2809_t17 = v2808_2[3] ? v2809_t16 : v2809_t13;
-    wire v2809_t18 = v2808_2[4] ? v2809_t17 : v2809_t14;
-    wire v2809_t19 = v2808_2[2] ? v2809_t9 : 1'd0;
-    wire v2809_t20 = v2808_2[3] ? v2809_t19 : 1'd0;
-    wire v2809_t21 = v2808_2[3] ? v2809_t11 : v2809_t19;
-    wire v2809_t22 = v2808_2[4] ? v2809_t21 : v2809_t20;
-    wire [2:0] v2809 = {v2809_t22, v2809_t18, v2809_t8};
-    wire [5:0] v2810 = v2691 + v2809;
-    wire [3:0] v2811_l = v108; wire [0:0] v2811_u = (v108 >>> 4) + v2770; wire [4:0] v2811 = {v2811_u, v2811_l};
-    wire [4:0] v2812_l = v2811; wire [0:0] v2812_u = (v2811 >>> 5) + v481; wire [5:0] v2812 = {v2812_u, v2812_l};
-    wire v2813_t0 = v2812[0] ? 1'd1 : 1'd0;
-    wire v2813_t1 = v2812[1] ? v2813_t0 : 1'd0;
-    wire v2813_t2 = v2812[2] ? v2813_t0 : v2813_t1;
-    wire v2813_t3 = v2812[0] ? 1'd0 : 1'd1;
-    wire v2813_t4 = v2812[1] ? 1'd1 : v2813_t3;
-    wire v2813_t5 = v2812[1] ? v2813_t3 : 1'd1;
-    wire v2813_t6 = v2812[2] ? v2813_t5 : v2813_t4;
-    wire v2813_t7 = v2812[3] ? v2813_t6 : v2813_t2;
-    wire v2813_t8 = v2812[1] ? 1'd0 : v2813_t0;
-    wire v2813_t9 = v2812[1] ? 1'd1 : v2813_t0;
-    wire v2813_t10 = v2812[1] ? v2813_t3 : v2813_t0;
-    wire v2813_t11 = v2812[2] ? v2813_t10 : v2813_t9;
-    wire v2813_t12 = v2812[3] ? v2813_t11 : v2813_t8;
-    wire v2813_t13 = v2812[4] ? v2813_t12 : v2813_t7;
-    wire v2813_t14 = v2812[1] ? v2813_t3 : 1'd0;
-    wire v2813_t15 = v2812[2] ? v2813_t5 : v2813_t14;
-    wire v2813_t16 = v2812[1] ? 1'd0 : v2813_t3;
-    wire v2813_t17 = v2812[3] ? v2813_t16 : v2813_t15;
-    wire v2813_t18 = v2812[2] ? 1'd0 : v2813_t8;
-    wire v2813_t19 = v2812[3] ? 1'd0 : v2813_t18;
-    wire v2813_t20 = v2812[4] ? v2813_t19 : v2813_t17;
-    wire v2813_t21 = v2812[5] ? v2813_t20 : v2813_t13;
-    wire [0:0] v2813 = {v2813_t21};
-    wire [0:0] v2814_l = v2193; wire [0:0] v2814_u = (v2193 >>> 1) + v2813; wire [1:0] v2814 = {v2814_u, v2814_l};
-    wire [1:0] v2815_l = v2814; wire [0:0] v2815_u = (v2814 >>> 2) + v2010; wire [2:0] v2815 = {v2815_u, v2815_l};
-    wire [2:0] v2816_l = v2815; wire [0:0] v2816_u = (v2815 >>> 3) + v1419; wire [3:0] v2816 = {v2816_u, v2816_l};
-    wire [3:0] v2817_l = v2816; wire [0:0] v2817_u = (v2816 >>> 4) + v2421; wire [4:0] v2817 = {v2817_u, v2817_l};
-    reg [4:0] v2817_1; always @(posedge clk) v2817_1 <= v2817;
-    wire v2818_t0 = v2817_1[0] ? 1'd1 : 1'd0;
-    wire v2818_t1 = v2817_1[0] ? 1'd0 : 1'd1;
-    wire v2818_t2 = v2817_1[1] ? v2818_t1 : v2818_t0;
-    wire v2818_t3 = v2817_1[1] ? v2818_t0 : v2818_t1;
-    wire v2818_t4 = v2817_1[2] ? v2818_t3 : v2818_t2;
-    wire v2818_t5 = v2817_1[2] ? v2818_t2 : v2818_t3;
-    wire v2818_t6 = v2817_1[3] ? v2818_t5 : v2818_t4;
-    wire v2818_t7 = v2817_1[3] ? v2818_t4 : v2818_t5;
-    wire v2818_t8 = v2817_1[4] ? v2818_t7 : v2818_t6;
-    wire v2818_t9 = v2817_1[1] ? v2818_t0 : 1'd0;
-    wire v2818_t10 = v2817_1[1] ? 1'd1 : v2818_t0;
-    wire v2818_t11 = v2817_1[2] ? v2818_t10 : v2818_t9;
-    wire v2818_t12 = v2817_1[1] ? v2818_t1 : 1'd1;
-    wire v2818_t13 = v2817_1[2] ? v2818_t12 : v2818_t10;
-    wire v2818_t14 = v2817_1[3] ? v2818_t13 : v2818_t11;
-    wire v2818_t15 = v2817_1[1] ? 1'd0 : v2818_t1;
-    wire v2818_t16 = v2817_1[2] ? v2818_t15 : v2818_t12;
-    wire v2818_t17 = v2817_1[3] ? v2818_t16 : v2818_t13;
-    wire v2818_t18 = v2817_1[4] ? v2818_t17 : v2818_t14;
-    wire v2818_t19 = v2817_1[2] ? v2818_t9 : 1'd0;
-    wire v2818_t20 = v2817_1[3] ? v2818_t19 : 1'd0;
-    wire v2818_t21 = v2817_1[3] ? v2818_t11 : v2818_t19;
-    wire v2818_t22 = v2817_1[4] ? v2818_t21 : v2818_t20;
-    wire [2:0] v2818 = {v2818_t22, v2818_t18, v2818_t8};
-    wire [4:0] v2819 = v2790_1 + v2818;
-    wire [4:0] v2820 = v2819 + v1967;
-    wire [5:0] v2821 = v2820 + v2322;
-    reg [5:0] v2821_2; always @(posedge clk) v2821_2 <= v2821;
-    wire [5:0] v2822 = v2821_2 + v2469;
-    wire [5:0] v2823 = v2822 + v2300;
-    wire [5:0] v2824 = v2823 + v2783;
-    reg [5:0] v2824_3; always @(posedge clk) v2824_3 <= v2824;
-    wire [5:0] v2825 = v2824_3 + v2388;
-    wire [5:0] v2826 = v2825 + v1753;
-    wire [5:0] v2827 = v2826 + v2329;
-    reg [5:0] v2827_4; always @(posedge clk) v2827_4 <= v2827;
-    wire [2:0] v2828_l = v1152; wire [0:0] v2828_u = (v1152 >>> 3) + v2770; wire [3:0] v2828 = {v2828_u, v2828_l};
-    wire [3:0] v2829_l = v2828; wire [0:0] v2829_u = (v2828 >>> 4) + v62; wire [4:0] v2829 = {v2829_u, v2829_l};
-    wire [4:0] v2830_l = v2829; wire [0:0] v2830_u = (v2829 >>> 5) + v1077; wire [5:0] v2830 = {v2830_u, v2830_l};
-    wire v2831_t0 = v2830[0] ? 1'd1 : 1'd0;
-    wire v2831_t1 = v2830[1] ? 1'd0 : v2831_t0;
-    wire v2831_t2 = v2830[1] ? v2831_t0 : 1'd0;
-    wire v2831_t3 = v2830[2] ? v2831_t2 : 1'd0;
-    wire v2831_t4 = v2830[3] ? v2831_t3 : v2831_t1;
-    wire v2831_t5 = v2830[1] ? v2831_t0 : 1'd1;
-    wire v2831_t6 = v2830[0] ? 1'd0 : 1'd1;
-    wire v2831_t7 = v2830[1] ? 1'd0 : v2831_t6;
-    wire v2831_t8 = v2830[2] ? v2831_t7 : v2831_t5;
-    wire v2831_t9 = v2830[3] ? v2831_t3 : v2831_t8;
-    wire v2831_t10 = v2830[4] ? v2831_t9 : v2831_t4;
-    wire v2831_t11 = v2830[2] ? 1'd1 : v2831_t1;
-    wire v2831_t12 = v2830[1] ? 1'd1 : v2831_t6;
-    wire v2831_t13 = v2830[2] ? v2831_t12 : v2831_t6;
-    wire v2831_t14 = v2830[3] ? v2831_t13 : v2831_t11;
-    wire v2831_t15 = v2830[1] ? 1'd0 : 1'd1;
-    wire v2831_t16 = v2830[1] ? v2831_t0 : v2831_t6;
-    wire v2831_t17 = v2830[2] ? v2831_t16 : v2831_t15;
-    wire v2831_t18 = v2830[2] ? v2831_t6 : 1'd0;
-    wire v2831_t19 = v2830[3] ? v2831_t18 : v2831_t17;
-    wire v2831_t20 = v2830[4] ? v2831_t19 : v2831_t14;
-    wire v2831_t21 = v2830[5] ? v2831_t20 : v2831_t10;
-    wire [0:0] v2831 = {v2831_t21};
-    wire [0:0] v2832_l = v596; wire [0:0] v2832_u = (v596 >>> 1) + v2831; wire [1:0] v2832 = {v2832_u, v2832_l};
-    wire [1:0] v2833_l = v2832; wire [0:0] v2833_u = (v2832 >>> 2) + v609; wire [2:0] v2833 = {v2833_u, v2833_l};
-    wire [2:0] v2834_l = v2833; wire [0:0] v2834_u = (v2833 >>> 3) + v2461; wire [3:0] v2834 = {v2834_u, v2834_l};
-    wire [3:0] v2835_l = v2834; wire [0:0] v2835_u = (v2834 >>> 4) + v2430; wire [4:0] v2835 = {v2835_u, v2835_l};
-    wire v2836_t0 = v2835[0] ? 1'd1 : 1'd0;
-    wire v2836_t1 = v2835[0] ? 1'd0 : 1'd1;
-    wire v2836_t2 = v2835[1] ? v2836_t1 : v2836_t0;
-    wire v2836_t3 = v2835[1] ? v2836_t0 : v2836_t1;
-    wire v2836_t4 = v2835[2] ? v2836_t3 : v2836_t2;
-    wire v2836_t5 = v2835[2] ? v2836_t2 : v2836_t3;
-    wire v2836_t6 = v2835[3] ? v2836_t5 : v2836_t4;
-    wire v2836_t7 = v2835[3] ? v2836_t4 : v2836_t5;
-    wire v2836_t8 = v2835[4] ? v2836_t7 : v2836_t6;
-    wire v2836_t9 = v2835[1] ? v2836_t0 : 1'd0;
-    wire v2836_t10 = v2835[1] ? 1'd1 : v2836_t0;
-    wire v2836_t11 = v2835[2] ? v2836_t10 : v2836_t9;
-    wire v2836_t12 = v2835[1] ? v2836_t1 : 1'd1;
-    wire v2836_t13 = v2835[2] ? v2836_t12 : v2836_t10;
-    wire v2836_t14 = v2835[3] ? v2836_t13 : v2836_t11;
-    wire v2836_t15 = v2835[1] ? 1'd0 : v2836_t1;
-    wire v2836_t16 = v2835[2] ? v2836_t15 : v2836_t12;
-    wire v2836_t17 = v2835[3] ? v2836_t16 : v2836_t13;
-    wire v2836_t18 = v2835[4] ? v2836_t17 : v2836_t14;
-    wire v2836_t19 = v2835[2] ? v2836_t9 : 1'd0;
-    wire v2836_t20 = v2835[3] ? v2836_t19 : 1'd0;
-    wire v2836_t21 = v2835[3] ? v2836_t11 : v2836_t19;
-    wire v2836_t22 = v2835[4] ? v2836_t21 : v2836_t20;
-    wire [2:0] v2836 = {v2836_t22, v2836_t18, v2836_t8};
-    wire [4:0] v2837 = v2271 + v2836;
-    reg [4:0] v2837_1; always @(posedge clk) v2837_1 <= v2837;
-    wire [4:0] v2838 = v2837_1 + v2681;
-    wire [4:0] v2839 = v2838 + v2456;
-    wire [5:0] v2840 = v2839 + v2634;
-    reg [5:0] v2840_2; always @(posedge clk) v2840_2 <= v2840;
-    wire [5:0] v2841 = v2840_2 + v2159;
-    wire [5:0] v2842 = v2841 + v1915;
-    wire [5:0] v2843 = v2842 + v2660;
-    reg [5:0] v2843_3; always @(posedge clk) v2843_3 <= v2843;
-    wire [5:0] v2844 = v2843_3 + v2568;
-    wire [5:0] v2845 = v2844 + v2655;
-    wire [5:0] v2846 = v2845 + v2643;
-    reg [5:0] v2846_4; always @(posedge clk) v2846_4 <= v2846;
-    wire [6:0] v2847 = v2846_4 + v2769;
-    wire [6:0] v2848 = v2847 + v2627;
-    wire [2:0] v2849_l = v2088; wire [0:0] v2849_u = (v2088 >>> 3) + v2770; wire [3:0] v2849 = {v2849_u, v2849_l};
-    wire [3:0] v2850_l = v2849; wire [0:0] v2850_u = (v2849 >>> 4) + v2770; wire [4:0] v2850 = {v2850_u, v2850_l};
-    wire [4:0] v2851_l = v2850; wire [0:0] v2851_u = (v2850 >>> 5) + v803; wire [5:0] v2851 = {v2851_u, v2851_l};
-    wire v2852_t0 = v2851[1] ? 1'd0 : 1'd1;
-    wire v2852_t1 = v2851[2] ? v2852_t0 : 1'd0;
-    wire v2852_t2 = v2851[0] ? 1'd1 : 1'd0;
-    wire v2852_t3 = v2851[0] ? 1'd0 : 1'd1;
-    wire v2852_t4 = v2851[1] ? v2852_t3 : v2852_t2;
-    wire v2852_t5 = v2851[2] ? 1'd0 : v2852_t4;
-    wire v2852_t6 = v2851[3] ? v2852_t5 : v2852_t1;
-    wire v2852_t7 = v2851[1] ? v2852_t2 : 1'd1;
-    wire v2852_t8 = v2851[2] ? v2852_t7 : v2852_t0;
-    wire v2852_t9 = v2851[3] ? v2852_t8 : v2852_t2;
-    wire v2852_t10 = v2851[4] ? v2852_t9 : v2852_t6;
-    wire v2852_t11 = v2851[1] ? v2852_t2 : 1'd0;
-    wire v2852_t12 = v2851[1] ? 1'd0 : v2852_t2;
-    wire v2852_t13 = v2851[2] ? v2852_t12 : v2852_t11;
-    wire v2852_t14 = v2851[1] ? v2852_t2 : v2852_t3;
-    wire v2852_t15 = v2851[2] ? v2852_t14 : v2852_t12;
-    wire v2852_t16 = v2851[3] ? v2852_t15 : v2852_t13;
-    wire v2852_t17 = v2851[1] ? 1'd1 : 1'd0;
-    wire v2852_t18 = v2851[2] ? 1'd1 : v2852_t14;
-    wire v2852_t19 = v2851[3] ? v2852_t18 : v2852_t17;
-    wire v2852_t20 = v2851[4] ? v2852_t19 : v2852_t16;
-    wire v2852_t21 = v2851[5] ? v2852_t20 : v2852_t10;
-    wire [0:0] v2852 = {v2852_t21};
-    wire [0:0] v2853_l = v2852; wire [0:0] v2853_u = (v2852 >>> 1) + v1583; wire [1:0] v2853 = {v2853_u, v2853_l};
-    wire [1:0] v2854_l = v2853; wire [0:0] v2854_u = (v2853 >>> 2) + v1613; wire [2:0] v2854 = {v2854_u, v2854_l};
-    wire [2:0] v2855_l = v2854; wire [0:0] v2855_u = (v2854 >>> 3) + v1830; wire [3:0] v2855 = {v2855_u, v2855_l};
-    wire [3:0] v2856_l = v2855; wire [0:0] v2856_u = (v2855 >>> 4) + v1696; wire [4:0] v2856 = {v2856_u, v2856_l};
-    reg [4:0] v2856_1; always @(posedge clk) v2856_1 <= v2856;
-    reg [4:0] v2856_2; always @(posedge clk) v2856_2 <= v2856_1;
-    reg [4:0] v2856_3; always @(posedge clk) v2856_3 <= v2856_2;
-    wire v2857_t0 = v2856_3[0] ? 1'd1 : 1'd0;
-    wire v2857_t1 = v2856_3[0] ? 1'd0 : 1'd1;
-    wire v2857_t2 = v2856_3[1] ? v2857_t1 : v2857_t0;
-    wire v2857_t3 = v2856_3[1] ? v2857_t0 : v2857_t1;
-    wire v2857_t4 = v2856_3[2] ? v2857_t3 : v2857_t2;
-    wire v2857_t5 = v2856_3[2] ? v2857_t2 : v2857_t3;
-    wire v2857_t6 = v2856_3[3] ? v2857_t5 : v2857_t4;
-    wire v2857_t7 = v2856_3[3] ? v2857_t4 : v2857_t5;
-    wire v2857_t8 = v2856_3[4] ? v2857_t7 : v2857_t6;
-    wire v2857_t9 = v2856_3[1] ? v2857_t0 : 1'd0;
-    wire v2857_t10 = v2856_3[1] ? 1'd1 : v2857_t0;
-    wire v2857_t11 = v2856_3[2] ? v2857_t10 : v2857_t9;
-    wire v2857_t12 = v2856_3[1] ? v2857_t1 : 1'd1;
-    wire v2857_t13 = v2856_3[2] ? v2857_t12 : v2857_t10;
-    wire v2857_t14 = v2856_3[3] ? v2857_t13 : v2857_t11;
-    wire v2857_t15 = v2856_3[1] ? 1'd0 : v2857_t1;
-    wire v2857_t16 = v2856_3[2] ? v2857_t15 : v2857_t12;
-    wire v2857_t17 = v2856_3[3] ? v2857_t16 : v2857_t13;
-    wire v2857_t18 = v2856_3[4] ? v2857_t17 : v2857_t14;
-    wire v2857_t19 = v2856_3[2] ? v2857_t9 : 1'd0;
-    wire v2857_t20 = v2856_3[3] ? v2857_t19 : 1'd0;
-    wire v2857_t21 = v2856_3[3] ? v2857_t11 : v2857_t19;
-    wire v2857_t22 = v2856_3[4] ? v2857_t21 : v2857_t20;
-    wire [2:0] v2857 = {v2857_t22, v2857_t18, v2857_t8};
-    wire [2:0] v2858_l = v2121; wire [0:0] v2858_u = (v2121 >>> 3) + v2770; wire [3:0] v2858 = {v2858_u, v2858_l};
-    wire [3:0] v2859_l = v2858; wire [0:0] v2859_u = (v2858 >>> 4) + v2770; wire [4:0] v2859 = {v2859_u, v2859_l};
-    wire [4:0] v2860_l = v2859; wire [0:0] v2860_u = (v2859 >>> 5) + v2620; wire [5:0] v2860 = {v2860_u, v2860_l};
-    wire v2861_t0 = v2860[0] ? 1'd1 : 1'd0;
-    wire v2861_t1 = v2860[2] ? v2861_t0 : 1'd0;
-    wire v2861_t2 = v2860[3] ? v2861_t1 : v2861_t0;
-    wire v2861_t3 = v2860[2] ? 1'd0 : 1'd1;
-    wire v2861_t4 = v2860[0] ? 1'd0 : 1'd1;
-    wire v2861_t5 = v2860[1] ? v2861_t4 : 1'd1;
-    wire v2861_t6 = v2860[2] ? v2861_t5 : 1'd1;
-    wire v2861_t7 = v2860[3] ? v2861_t6 : v2861_t3;
-    wire v2861_t8 = v2860[4] ? v2861_t7 : v2861_t2;
-    wire v2861_t9 = v2860[2] ? v2861_t4 : 1'd1;
-    wire v2861_t10 = v2860[1] ? v2861_t0 : v2861_t4;
-    wire v2861_t11 = v2860[2] ? 1'd1 : v2861_t10;
-    wire v2861_t12 = v2860[3] ? v2861_t11 : v2861_t9;
-    wire v2861_t13 = v2860[1] ? 1'd0 : 1'd1;
-    wire v2861_t14 = v2860[2] ? v2861_t13 : v2861_t4;
-    wire v2861_t15 = v2860[1] ? 1'd0 : v2861_t4;
-    wire v2861_t16 = v2860[2] ? 1'd1 : v2861_t15;
-    wire v2861_t17 = v2860[3] ? v2861_t16 : v2861_t14;
-    wire v2861_t18 = v2860[4] ? v2861_t17 : v2861_t12;
-    wire v2861_t19 = v2860[5] ? v2861_t18 : v2861_t8;
-    wire [0:0] v2861 = {v2861_t19};
-    wire [2:0] v2862_l = v503; wire [0:0] v2862_u = (v503 >>> 3) + v2770; wire [3:0] v2862 = {v2862_u, v2862_l};
-    wire [3:0] v2863_l = v2862; wire [0:0] v2863_u = (v2862 >>> 4) + v2099; wire [4:0] v2863 = {v2863_u, v2863_l};
-    wire [4:0] v2864_l = v2863; wire [0:0] v2864_u = (v2863 >>> 5) + v941; wire [5:0] v2864 = {v2864_u, v2864_l};
-    wire v2865_t0 = v2864[0] ? 1'd1 : 1'd0;
-    wire v2865_t1 = v2864[1] ? 1'd1 : 1'd0;
-    wire v2865_t2 = v2864[2] ? v2865_t1 : v2865_t0;
-    wire v2865_t3 = v2864[1] ? 1'd0 : v2865_t0;
-    wire v2865_t4 = v2864[1] ? 1'd1 : v2865_t0;
-    wire v2865_t5 = v2864[2] ? v2865_t4 : v2865_t3;
-    wire v2865_t6 = v2864[3] ? v2865_t5 : v2865_t2;
-    wire v2865_t7 = v2864[0] ? 1'd0 : 1'd1;
-    wire v2865_t8 = v2864[1] ? 1'd0 : v2865_t7;
-    wire v2865_t9 = v2864[1] ? v2865_t0 : 1'd1;
-    wire v2865_t10 = v2864[2] ? v2865_t9 : v2865_t8;
-    wire v2865_t11 = v2864[1] ? 1'd1 : v2865_t7;
-    wire v2865_t12 = v2864[2] ? v2865_t11 : v2865_t4;
-    wire v2865_t13 = v2864[3] ? v2865_t12 : v2865_t10;
-    wire v2865_t14 = v2864[4] ? v2865_t13 : v2865_t6;
-    wire v2865_t15 = v2864[1] ? 1'd0 : 1'd1;
-    wire v2865_t16 = v2864[2] ? v2865_t15 : v2865_t9;
-    wire v2865_t17 = v2864[1] ? v2865_t7 : v2865_t0;
-    wire v2865_t18 = v2864[2] ? v2865_t17 : v2865_t3;
-    wire v2865_t19 = v2864[1] ? v2865_t7 : 1'd1;
-    wire v2865_t20 = v2864[2] ? v2865_t19 : v2865_t11;
-    wire v2865_t21 = v2864[3] ? v2865_t20 : v2865_t18;
-    wire v2865_t22 = v2864[4] ? v2865_t21 : v2865_t16;
-    wire v2865_t23 = v2864[5] ? v2865_t22 : v2865_t14;
-    wire [0:0] v2865 = {v2865_t23};
-    wire [1:0] v2866_l = v1620; wire [0:0] v2866_u = (v1620 >>> 2) + v2770; wire [2:0] v2866 = {v2866_u, v2866_l};
-    wire [2:0] v2867_l = v2866; wire [0:0] v2867_u = (v2866 >>> 3) + v331; wire [3:0] v2867 = {v2867_u, v2867_l};
-    wire [3:0] v2868_l = v2867; wire [0:0] v2868_u = (v2867 >>> 4) + v84; wire [4:0] v2868 = {v2868_u, v2868_l};
-    wire [4:0] v2869_l = v2868; wire [0:0] v2869_u = (v2868 >>> 5) + v1749; wire [5:0] v2869 = {v2869_u, v2869_l};
-    wire v2870_t0 = v2869[0] ? 1'd1 : 1'd0;
-    wire v2870_t1 = v2869[2] ? v2870_t0 : 1'd0;
-    wire v2870_t2 = v2869[0] ? 1'd0 : 1'd1;
-    wire v2870_t3 = v2869[1] ? v2870_t2 : 1'd1;
-    wire v2870_t4 = v2869[2] ? v2870_t3 : 1'd0;
-    wire v2870_t5 = v2869[3] ? v2870_t4 : v2870_t1;
-    wire v2870_t6 = v2869[1] ? 1'd0 : v2870_t2;
-    wire v2870_t7 = v2869[1] ? v2870_t2 : v2870_t0;
-    wire v2870_t8 = v2869[2] ? v2870_t7 : v2870_t6;
-    wire v2870_t9 = v2869[1] ? 1'd0 : v2870_t0;
-    wire v2870_t10 = v2869[3] ? v2870_t9 : v2870_t8;
-    wire v2870_t11 = v2869[4] ? v2870_t10 : v2870_t5;
-    wire v2870_t12 = v2869[1] ? v2870_t2 : 1'd0;
-    wire v2870_t13 = v2869[1] ? v2870_t0 : v2870_t2;
-    wire v2870_t14 = v2869[1] ? 1'd1 : v2870_t0;
-    wire v2870_t15 = v2869[2] ? v2870_t14 : v2870_t13;
-    wire v2870_t16 = v2869[3] ? v2870_t15 : v2870_t12;
-    wire v2870_t17 = v2869[2] ? v2870_t3 : v2870_t13;
-    wire v2870_t18 = v2869[1] ? v2870_t0 : 1'd0;
-    wire v2870_t19 = v2869[1] ? 1'd1 : 1'd0;
-    wire v2870_t20 = v2869[2] ? v2870_t19 : v2870_t18;
-    wire v2870_t21 = v2869[3] ? v2870_t20 : v2870_t17;
-    wire v2870_t22 = v2869[4] ? v2870_t21 : v2870_t16;
-    wire v2870_t23 = v2869[5] ? v2870_t22 : v2870_t11;
-    wire [0:0] v2870 = {v2870_t23};
-    wire [1:0] v2871_l = v2697; wire [0:0] v2871_u = (v2697 >>> 2) + v2870; wire [2:0] v2871 = {v2871_u, v2871_l};
-    wire [1:0] v2872_l = v251; wire [0:0] v2872_u = (v251 >>> 2) + v2770; wire [2:0] v2872 = {v2872_u, v2872_l};
-    wire [2:0] v2873_l = v2872; wire [0:0] v2873_u = (v2872 >>> 3) + v507; wire [3:0] v2873 = {v2873_u, v2873_l};
-    wire [3:0] v2874_l = v2873; wire [0:0] v2874_u = (v2873 >>> 4) + v96; wire [4:0] v2874 = {v2874_u, v2874_l};
-    wire [4:0] v2875_l = v2874; wire [0:0] v2875_u = (v2874 >>> 5) + v450; wire [5:0] v2875 = {v2875_u, v2875_l};
-    wire v2876_t0 = v2875[0] ? 1'd1 : 1'd0;
-    wire v2876_t1 = v2875[1] ? v2876_t0 : 1'd0;
-    wire v2876_t2 = v2875[2] ? 1'd0 : v2876_t1;
-    wire v2876_t3 = v2875[0] ? 1'd0 : 1'd1;
-    wire v2876_t4 = v2875[1] ? v2876_t3 : 1'd0;
-    wire v2876_t5 = v2875[2] ? v2876_t4 : v2876_t1;
-    wire v2876_t6 = v2875[3] ? v2876_t5 : v2876_t2;
-    wire v2876_t7 = v2875[1] ? 1'd0 : v2876_t3;
-    wire v2876_t8 = v2875[2] ? 1'd0 : v2876_t7;
-    wire v2876_t9 = v2875[1] ? 1'd0 : 1'd1;
-    wire v2876_t10 = v2875[2] ? v2876_t9 : v2876_t1;
-    wire v2876_t11 = v2875[3] ? v2876_t10 : v2876_t8;
-    wire v2876_t12 = v2875[4] ? v2876_t11 : v2876_t6;
-    wire v2876_t13 = v2875[1] ? v2876_t0 : 1'd1;
-    wire v2876_t14 = v2875[2] ? 1'd0 : v2876_t13;
-    wire v2876_t15 = v2875[2] ? v2876_t9 : 1'd0;
-    wire v2876_t16 = v2875[1] ? 1'd0 : v2876_t0;
-    wire v2876_t17 = v2875[2] ? v2876_t16 : v2876_t9;
-    wire v2876_t18 = v2875[3] ? v2876_t17 : v2876_t15;
-    wire v2876_t19 = v2875[4] ? v2876_t18 : v2876_t14;
-    wire v2876_t20 = v2875[5] ? v2876_t19 : v2876_t12;
-    wire [0:0] v2876 = {v2876_t20};
-    wire [0:0] v2877_l = v2876; wire [0:0] v2877_u = (v2876 >>> 1) + v459; wire [1:0] v2877 = {v2877_u, v2877_l};
-    wire [1:0] v2878_l = v2877; wire [0:0] v2878_u = (v2877 >>> 2) + v513; wire [2:0] v2878 = {v2878_u, v2878_l};
-    wire [2:0] v2879_l = v2878; wire [0:0] v2879_u = (v2878 >>> 3) + v2508; wire [3:0] v2879 = {v2879_u, v2879_l};
-    wire [3:0] v2880_l = v2879; wire [0:0] v2880_u = (v2879 >>> 4) + v2056; wire [4:0] v2880 = {v2880_u, v2880_l};
-    reg [4:0] v2880_1; always @(posedge clk) v2880_1 <= v2880;
-    reg [4:0] v2880_2; always @(posedge clk) v2880_2 <= v2880_1;
-    reg [4:0] v2880_3; always @(posedge clk) v2880_3 <= v2880_2;
-    reg [4:0] v2880_4; always @(posedge clk) v2880_4 <= v2880_3;
-    wire v2881_t0 = v2880_4[0] ? 1'd1 : 1'd0;
-    wire v2881_t1 = v2880_4[0] ? 1'd0 : 1'd1;
-    wire v2881_t2 = v2880_4[1] ? v2881_t1 : v2881_t0;
-    wire v2881_t3 = v2880_4[1] ? v2881_t0 : v2881_t1;
-    wire v2881_t4 = v2880_4[2] ? v2881_t3 : v2881_t2;
-    wire v2881_t5 = v2880_4[2] ? v2881_t2 : v2881_t3;
-    wire v2881_t6 = v2880_4[3] ? v2881_t5 : v2881_t4;
-    wire v2881_t7 = v2880_4[3] ? v2881_t4 : v2881_t5;
-    wire v2881_t8 = v2880_4[4] ? v2881_t7 : v2881_t6;
-    wire v2881_t9 = v2880_4[1] ? v2881_t0 : 1'd0;
-    wire v2881_t10 = v2880_4[1] ? 1'd1 : v2881_t0;
-    wire v2881_t11 = v2880_4[2] ? v2881_t10 : v2881_t9;
-    wire v2881_t12 = v2880_4[1] ? v2881_t1 : 1'd1;
-    wire v2881_t13 = v2880_4[2] ? v2881_t12 : v2881_t10;
-    wire v2881_t14 = v2880_4[3] ? v2881_t13 : v2881_t11;
-    wire v2881_t15 = v2880_4[1] ? 1'd0 : v2881_t1;
-    wire v2881_t16 = v2880_4[2] ? v2881_t15 : v2881_t12;
-    wire v2881_t17 = v2880_4[3] ? v2881_t16 : v2881_t13;
-    wire v2881_t18 = v2880_4[4] ? v2881_t17 : v2881_t14;
-    wire v2881_t19 = v2880_4[2] ? v2881_t9 : 1'd0;
-    wire v2881_t20 = v2880_4[3] ? v2881_t19 : 1'd0;
-    wire v2881_t21 = v2880_4[3] ? v2881_t11 : v2881_t19;
-    wire v2881_t22 = v2880_4[4] ? v2881_t21 : v2881_t20;
-    wire [2:0] v2881 = {v2881_t22, v2881_t18, v2881_t8};
-    wire [6:0] v2882 = v2827_4 + v2881;
-    wire [6:0] v2883 = v2882 + v2416;
-    wire [1:0] v2884_l = v2086; wire [0:0] v2884_u = (v2086 >>> 2) + v2770; wire [2:0] v2884 = {v2884_u, v2884_l};
-    wire [2:0] v2885_l = v2884; wire [0:0] v2885_u = (v2884 >>> 3) + v1530; wire [3:0] v2885 = {v2885_u, v2885_l};
-    wire [3:0] v2886_l = v2885; wire [0:0] v2886_u = (v2885 >>> 4) + v1212; wire [4:0] v2886 = {v2886_u, v2886_l};
-    wire [4:0] v2887_l = v2886; wire [0:0] v2887_u = (v2886 >>> 5) + v1116; wire [5:0] v2887 = {v2887_u, v2887_l};
-    wire v2888_t0 = v2887[0] ? 1'd0 : 1'd1;
-    wire v2888_t1 = v2887[0] ? 1'd1 : 1'd0;
-    wire v2888_t2 = v2887[1] ? v2888_t1 : v2888_t0;
-    wire v2888_t3 = v2887[2] ? v2888_t1 : v2888_t2;
-    wire v2888_t4 = v2887[1] ? v2888_t1 : 1'd0;
-    wire v2888_t5 = v2887[2] ? 1'd1 : v2888_t4;
-    wire v2888_t6 = v2887[3] ? v2888_t5 : v2888_t3;
-    wire v2888_t7 = v2887[1] ? v2888_t0 : v2888_t1;
-    wire v2888_t8 = v2887[2] ? v2888_t7 : 1'd0;
-    wire v2888_t9 = v2887[1] ? 1'd0 : v2888_t0;
-    wire v2888_t10 = v2887[1] ? 1'd1 : v2888_t1;
-    wire v2888_t11 = v2887[2] ? v2888_t10 : v2888_t9;
-    wire v2888_t12 = v2887[3] ? v2888_t11 : v2888_t8;
-    wire v2888_t13 = v2887[4] ? v2888_t12 : v2888_t6;
-    wire v2888_t14 = v2887[1] ? 1'd0 : 1'd1;
-    wire v2888_t15 = v2887[2] ? v2888_t14 : 1'd0;
-    wire v2888_t16 = v2887[2] ? 1'd1 : 1'd0;
-    wire v2888_t17 = v2887[3] ? v2888_t16 : v2888_t15;
-    wire v2888_t18 = v2887[1] ? 1'd1 : 1'd0;
-    wire v2888_t19 = v2887[2] ? v2888_t18 : 1'd0;
-    wire v2888_t20 = v2887[3] ? v2888_t16 : v2888_t19;
-    wire v2888_t21 = v2887[4] ? v2888_t20 : v2888_t17;
-    wire v2888_t22 = v2887[5] ? v2888_t21 : v2888_t13;
-    wire [0:0] v2888 = {v2888_t22};
-    wire [0:0] v2889_l = v2291; wire [0:0] v2889_u = (v2291 >>> 1) + v2888; wire [1:0] v2889 = {v2889_u, v2889_l};
-    wire [1:0] v2890_l = v2889; wire [0:0] v2890_u = (v2889 >>> 2) + v2306; wire [2:0] v2890 = {v2890_u, v2890_l};
-    wire [2:0] v2891_l = v2890; wire [0:0] v2891_u = (v2890 >>> 3) + v2216; wire [3:0] v2891 = {v2891_u, v2891_l};
-    wire [3:0] v2892_l = v2891; wire [0:0] v2892_u = (v2891 >>> 4) + v2772; wire [4:0] v2892 = {v2892_u, v2892_l};
-    reg [4:0] v2892_1; always @(posedge clk) v2892_1 <= v2892;
-    reg [4:0] v2892_2; always @(posedge clk) v2892_2 <= v2892_1;
-    reg [4:0] v2892_3; always @(posedge clk) v2892_3 <= v2892_2;
-    reg [4:0] v2892_4; always @(posedge clk) v2892_4 <= v2892_3;
-    wire v2893_t0 = v2892_4[0] ? 1'd1 : 1'd0;
-    wire v2893_t1 = v2892_4[0] ? 1'd0 : 1'd1;
-    wire v2893_t2 = v2892_4[1] ? v2893_t1 : v2893_t0;
-    wire v2893_t3 = v2892_4[1] ? v2893_t0 : v2893_t1;
-    wire v2893_t4 = v2892_4[2] ? v2893_t3 : v2893_t2;
-    wire v2893_t5 = v2892_4[2] ? v2893_t2 : v2893_t3;
-    wire v2893_t6 = v2892_4[3] ? v2893_t5 : v2893_t4;
-    wire v2893_t7 = v2892_4[3] ? v2893_t4 : v2893_t5;
-    wire v2893_t8 = v2892_4[4] ? v2893_t7 : v2893_t6;
-    wire v2893_t9 = v2892_4[1] ? v2893_t0 : 1'd0;
-    wire v2893_t10 = v2892_4[1] ? 1'd1 : v2893_t0;
-    wire v2893_t11 = v2892_4[2] ? v2893_t10 : v2893_t9;
-    wire v2893_t12 = v2892_4[1] ? v2893_t1 : 1'd1;
-    wire v2893_t13 = v2892_4[2] ? v2893_t12 : v2893_t10;
-    wire v2893_t14 = v2892_4[3] ? v2893_t13 : v2893_t11;
-    wire v2893_t15 = v2892_4[1] ? 1'd0 : v2893_t1;
-    wire v2893_t16 = v2892_4[2] ? v2893_t15 : v2893_t12;
-    wire v2893_t17 = v2892_4[3] ? v2893_t16 : v2893_t13;
-    wire v2893_t18 = v2892_4[4] ? v2893_t17 : v2893_t14;
-    wire v2893_t19 = v2892_4[2] ? v2893_t9 : 1'd0;
-    wire v2893_t20 = v2892_4[3] ? v2893_t19 : 1'd0;
-    wire v2893_t21 = v2892_4[3] ? v2893_t11 : v2893_t19;
-    wire v2893_t22 = v2892_4[4] ? v2893_t21 : v2893_t20;
-    wire [2:0] v2893 = {v2893_t22, v2893_t18, v2893_t8};
-    wire [1:0] v2894_l = v1880; wire [0:0] v2894_u = (v1880 >>> 2) + v2770; wire [2:0] v2894 = {v2894_u, v2894_l};
-    wire [2:0] v2895_l = v2894; wire [0:0] v2895_u = (v2894 >>> 3) + v1420; wire [3:0] v2895 = {v2895_u, v2895_l};
-    wire [3:0] v2896_l = v2895; wire [0:0] v2896_u = (v2895 >>> 4) + v1841; wire [4:0] v2896 = {v2896_u, v2896_l};
-    wire [4:0] v2897_l = v2896; wire [0:0] v2897_u = (v2896 >>> 5) + v879; wire [5:0] v2897 = {v2897_u, v2897_l};
-    wire v2898_t0 = v2897[0] ? 1'd1 : 1'd0;
-    wire v2898_t1 = v2897[0] ? 1'd0 : 1'd1;
-    wire v2898_t2 = v2897[1] ? v2898_t0 : v2898_t1;
-    wire v2898_t3 = v2897[2] ? v2898_t2 : v2898_t0;
-    wire v2898_t4 = v2897[1] ? 1'd0 : v2898_t0;
-    wire v2898_t5 = v2897[1] ? 1'd1 : 1'd0;
-    wire v2898_t6 = v2897[2] ? v2898_t5 : v2898_t4;
-    wire v2898_t7 = v2897[3] ? v2898_t6 : v2898_t3;
-    wire v2898_t8 = v2897[1] ? v2898_t1 : 1'd1;
-    wire v2898_t9 = v2897[2] ? 1'd0 : v2898_t8;
-    wire v2898_t10 = v2897[1] ? 1'd1 : v2898_t0;
-    wire v2898_t11 = v2897[2] ? v2898_t10 : v2898_t4;
-    wire v2898_t12 = v2897[3] ? v2898_t11 : v2898_t9;
-    wire v2898_t13 = v2897[4] ? v2898_t12 : v2898_t7;
-    wire v2898_t14 = v2897[2] ? v2898_t0 : 1'd0;
-    wire v2898_t15 = v2897[1] ? v2898_t1 : 1'd0;
-    wire v2898_t16 = v2897[3] ? v2898_t15 : v2898_t14;
-    wire v2898_t17 = v2897[2] ? v2898_t1 : v2898_t8;
-    wire v2898_t18 = v2897[1] ? 1'd1 : v2898_t1;
-    wire v2898_t19 = v2897[2] ? v2898_t18 : v2898_t1;
-    wire v2898_t20 = v2897[3] ? v2898_t19 : v2898_t17;
-    wire v2898_t21 = v2897[4] ? v2898_t20 : v2898_t16;
-    wire v2898_t22 = v2897[5] ? v2898_t21 : v2898_t13;
-    wire [0:0] v2898 = {v2898_t22};
-    wire [2:0] v2899_l = v2775; wire [0:0] v2899_u = (v2775 >>> 3) + v2898; wire [3:0] v2899 = {v2899_u, v2899_l};
-    wire [3:0] v2900_l = v2899; wire [0:0] v2900_u = (v2899 >>> 4) + v1143; wire [4:0] v2900 = {v2900_u, v2900_l};
-    wire v2901_t0 = v2900[0] ? 1'd1 : 1'd0;
-    wire v2901_t1 = v2900[0] ? 1'd0 : 1'd1;
-    wire v2901_t2 = v2900[1] ? v2901_t1 : v2901_t0;
-    wire v2901_t3 = v2900[1] ? v2901_t0 : v2901_t1;
-    wire v2901_t4 = v2900[2] ? v2901_t3 : v2901_t2;
-    wire v2901_t5 = v2900[2] ? v2901_t2 : v2901_t3;
-    wire v2901_t6 = v2900[3] ? v2901_t5 : v2901_t4;
-    wire v2901_t7 = v2900[3] ? v2901_t4 : v2901_t5;
-    wire v2901_t8 = v2900[4] ? v2901_t7 : v2901_t6;
-    wire v2901_t9 = v2900[1] ? v2901_t0 : 1'd0;
-    wire v2901_t10 = v2900[1] ? 1'd1 : v2901_t0;
-    wire v2901_t11 = v2900[2] ? v2901_t10 : v2901_t9;
-    wire v2901_t12 = v2900[1] ? v2901_t1 : 1'd1;
-    wire v2901_t13 = v2900[2] ? v2901_t12 : v2901_t10;
-    wire v2901_t14 = v2900[3] ? v2901_t13 : v2901_t11;
-    wire v2901_t15 = v2900[1] ? 1'd0 : v2901_t1;
-    wire v2901_t16 = v2900[2] ? v2901_t15 : v2901_t12;
-    wire v2901_t17 = v2900[3] ? v2901_t16 : v2901_t13;
-    wire v2901_t18 = v2900[4] ? v2901_t17 : v2901_t14;
-    wire v2901_t19 = v2900[2] ? v2901_t9 : 1'd0;
-    wire v2901_t20 = v2900[3] ? v2901_t19 : 1'd0;
-    wire v2901_t21 = v2900[3] ? v2901_t11 : v2901_t19;
-    wire v2901_t22 = v2900[4] ? v2901_t21 : v2901_t20;
-    wire [2:0] v2901 = {v2901_t22, v2901_t18, v2901_t8};
-    wire [1:0] v2902_l = v917; wire [0:0] v2902_u = (v917 >>> 2) + v2770; wire [2:0] v2902 = {v2902_u, v2902_l};
-    wire [2:0] v2903_l = v2902; wire [0:0] v2903_u = (v2902 >>> 3) + v904; wire [3:0] v2903 = {v2903_u, v2903_l};
-    wire [3:0] v2904_l = v2903; wire [0:0] v2904_u = (v2903 >>> 4) + v2099; wire [4:0] v2904 = {v2904_u, v2904_l};
-    wire [4:0] v2905_l = v2904; wire [0:0] v2905_u = (v2904 >>> 5) + v233; wire [5:0] v2905 = {v2905_u, v2905_l};
-    wire v2906_t0 = v2905[1] ? 1'd0 : 1'd1;
-    wire v2906_t1 = v2905[0] ? 1'd0 : 1'd1;
-    wire v2906_t2 = v2905[1] ? 1'd0 : v2906_t1;
-    wire v2906_t3 = v2905[2] ? v2906_t2 : v2906_t0;
-    wire v2906_t4 = v2905[1] ? v2906_t1 : 1'd1;
-    wire v2906_t5 = v2905[2] ? v2906_t1 : v2906_t4;
-    wire v2906_t6 = v2905[3] ? v2906_t5 : v2906_t3;
-    wire v2906_t7 = v2905[0] ? 1'd1 : 1'd0;
-    wire v2906_t8 = v2905[1] ? 1'd1 : v2906_t7;
-    wire v2906_t9 = v2905[2] ? v2906_t8 : v2906_t0;
-    wire v2906_t10 = v2905[2] ? v2906_t8 : v2906_t2;
-    wire v2906_t11 = v2905[3] ? v2906_t10 : v2906_t9;
-    wire v2906_t12 = v2905[4] ? v2906_t11 : v2906_t6;
-    wire v2906_t13 = v2905[1] ? 1'd0 : v2906_t7;
-    wire v2906_t14 = v2905[1] ? 1'd1 : 1'd0;
-    wire v2906_t15 = v2905[2] ? v2906_t14 : v2906_t13;
-    wire v2906_t16 = v2905[1] ? 1'd1 : v2906_t1;
-    wire v2906_t17 = v2905[2] ? v2906_t2 : v2906_t16;
-    wire v2906_t18 = v2905[3] ? v2906_t17 : v2906_t15;
-    wire v2906_t19 = v2905[2] ? v2906_t16 : 1'd0;
-    wire v2906_t20 = v2905[4] ? v2906_t19 : v2906_t18;
-    wire v2906_t21 = v2905[5] ? v2906_t20 : v2906_t12;
-    wire [0:0] v2906 = {v2906_t21};
-    wire [3:0] v2907_l = v2779; wire [0:0] v2907_u = (v2779 >>> 4) + v2906; wire [4:0] v2907 = {v2907_u, v2907_l};
-    wire v2908_t0 = v2907[0] ? 1'd1 : 1'd0;
-    wire v2908_t1 = v2907[0] ? 1'd0 : 1'd1;
-    wire v2908_t2 = v2907[1] ? v2908_t1 : v2908_t0;
-    wire v2908_t3 = v2907[1] ? v2908_t0 : v2908_t1;
-    wire v2908_t4 = v2907[2] ? v2908_t3 : v2908_t2;
-    wire v2908_t5 = v2907[2] ? v2908_t2 : v2908_t3;
-    wire v2908_t6 = v2907[3] ? v2908_t5 : v2908_t4;
-    wire v2908_t7 = v2907[3] ? v2908_t4 : v2908_t5;
-    wire v2908_t8 = v2907[4] ? v2908_t7 : v2908_t6;
-    wire v2908_t9 = v2907[1] ? v2908_t0 : 1'd0;
-    wire v2908_t10 = v2907[1] ? 1'd1 : v2908_t0;
-    wire v2908_t11 = v2907[2] ? v2908_t10 : v2908_t9;
-    wire v2908_t12 = v2907[1] ? v2908_t1 : 1'd1;
-    wire v2908_t13 = v2907[2] ? v2908_t12 : v2908_t10;
-    wire v2908_t14 = v2907[3] ? v2908_t13 : v2908_t11;
-    wire v2908_t15 = v2907[1] ? 1'd0 : v2908_t1;
-    wire v2908_t16 = v2907[2] ? v2908_t15 : v2908_t12;
-    wire v2908_t17 = v2907[3] ? v2908_t16 : v2908_t13;
-    wire v2908_t18 = v2907[4] ? v2908_t17 : v2908_t14;
-    wire v2908_t19 = v2907[2] ? v2908_t9 : 1'd0;
-    wire v2908_t20 = v2907[3] ? v2908_t19 : 1'd0;
-    wire v2908_t21 = v2907[3] ? v2908_t11 : v2908_t19;
-    wire v2908_t22 = v2907[4] ? v2908_t21 : v2908_t20;
-    wire [2:0] v2908 = {v2908_t22, v2908_t18, v2908_t8};
-    wire [3:0] v2909 = v2744 + v2908;
-    wire [4:0] v2910 = v2909 + v2901;
-    reg [4:0] v2910_1; always @(posedge clk) v2910_1 <= v2910;
-    wire [4:0] v2911 = v2910_1 + v2802;
-    wire [4:0] v2912 = v2911 + v2154;
-    wire [0:0] v2913_l = v1403; wire [0:0] v2913_u = (v1403 >>> 1) + v2770; wire [1:0] v2913 = {v2913_u, v2913_l};
-    wire [1:0] v2914_l = v2913; wire [0:0] v2914_u = (v2913 >>> 2) + v675; wire [2:0] v2914 = {v2914_u, v2914_l};
-    wire [2:0] v2915_l = v2914; wire [0:0] v2915_u = (v2914 >>> 3) + v2323; wire [3:0] v2915 = {v2915_u, v2915_l};
-    wire [3:0] v2916_l = v2915; wire [0:0] v2916_u = (v2915 >>> 4) + v2323; wire [4:0] v2916 = {v2916_u, v2916_l};
-    wire [4:0] v2917_l = v2916; wire [0:0] v2917_u = (v2916 >>> 5) + v1163; wire [5:0] v2917 = {v2917_u, v2917_l};
-    wire v2918_t0 = v2917[1] ? 1'd1 : 1'd0;
-    wire v2918_t1 = v2917[0] ? 1'd1 : 1'd0;
-    wire v2918_t2 = v2917[1] ? v2918_t1 : 1'd1;
-    wire v2918_t3 = v2917[2] ? v2918_t2 : v2918_t0;
-    wire v2918_t4 = v2917[2] ? v2918_t0 : 1'd0;
-    wire v2918_t5 = v2917[3] ? v2918_t4 : v2918_t3;
-    wire v2918_t6 = v2917[0] ? 1'd0 : 1'd1;
-    wire v2918_t7 = v2917[1] ? v2918_t6 : 1'd0;
-    wire v2918_t8 = v2917[1] ? 1'd0 : 1'd1;
-    wire v2918_t9 = v2917[2] ? v2918_t8 : v2918_t7;
-    wire v2918_t10 = v2917[2] ? v2918_t7 : 1'd1;
-    wire v2918_t11 = v2917[3] ? v2918_t10 : v2918_t9;
-    wire v2918_t12 = v2917[4] ? v2918_t11 : v2918_t5;
-    wire v2918_t13 = v2917[1] ? 1'd0 : v2918_t6;
-    wire v2918_t14 = v2917[2] ? v2918_t2 : v2918_t13;
-    wire v2918_t15 = v2917[1] ? 1'd0 : v2918_t1;
-    wire v2918_t16 = v2917[2] ? v2918_t15 : 1'd0;
-    wire v2918_t17 = v2917[3] ? v2918_t16 : v2918_t14;
-    wire v2918_t18 = v2917[1] ? v2918_t1 : 1'd0;
-    wire v2918_t19 = v2917[2] ? v2918_t18 : 1'd0;
-    wire v2918_t20 = v2917[2] ? v2918_t15 : 1'd1;
-    wire v2918_t21 = v2917[3] ? v2918_t20 : v2918_t19;
-    wire v2918_t22 = v2917[4] ? v2918_t21 : v2918_t17;
-    wire v2918_t23 = v2917[5] ? v2918_t22 : v2918_t12;
-    wire [0:0] v2918 = {v2918_t23};
-    wire [2:0] v2919_l = v2871; wire [0:0] v2919_u = (v2871 >>> 3) + v2918; wire [3:0] v2919 = {v2919_u, v2919_l};
-    wire [3:0] v2920_l = v2919; wire [0:0] v2920_u = (v2919 >>> 4) + v2792; wire [4:0] v2920 = {v2920_u, v2920_l};
-    reg [4:0] v2920_1; always @(posedge clk) v2920_1 <= v2920;
-    reg [4:0] v2920_2; always @(posedge clk) v2920_2 <= v2920_1;
-    reg [4:0] v2920_3; always @(posedge clk) v2920_3 <= v2920_2;
-    wire v2921_t0 = v2920_3[0] ? 1'd1 : 1'd0;
-    wire v2921_t1 = v2920_3[0] ? 1'd0 : 1'd1;
-    wire v2921_t2 = v2920_3[1] ? v2921_t1 : v2921_t0;
-    wire v2921_t3 = v2920_3[1] ? v2921_t0 : v2921_t1;
-    wire v2921_t4 = v2920_3[2] ? v2921_t3 : v2921_t2;
-    wire v2921_t5 = v2920_3[2] ? v2921_t2 : v2921_t3;
-    wire v2921_t6 = v2920_3[3] ? v2921_t5 : v2921_t4;
-    wire v2921_t7 = v2920_3[3] ? v2921_t4 : v2921_t5;
-    wire v2921_t8 = v2920_3[4] ? v2921_t7 : v2921_t6;
-    wire v2921_t9 = v2920_3[1] ? v2921_t0 : 1'd0;
-    wire v2921_t10 = v2920_3[1] ? 1'd1 : v2921_t0;
-    wire v2921_t11 = v2920_3[2] ? v2921_t10 : v2921_t9;
-    wire v2921_t12 = v2920_3[1] ? v2921_t1 : 1'd1;
-    wire v2921_t13 = v2920_3[2] ? v2921_t12 : v2921_t10;
-    wire v2921_t14 = v2920_3[3] ? v2921_t13 : v2921_t11;
-    wire v2921_t15 = v2920_3[1] ? 1'd0 : v2921_t1;
-    wire v2921_t16 = v2920_3[2] ? v2921_t15 : v2921_t12;
-    wire v2921_t17 = v2920_3[3] ? v2921_t16 : v2921_t13;
-    wire v2921_t18 = v2920_3[4] ? v2921_t17 : v2921_t14;
-    wire v2921_t19 = v2920_3[2] ? v2921_t9 : 1'd0;
-    wire v2921_t20 = v2920_3[3] ? v2921_t19 : 1'd0;
-    wire v2921_t21 = v2920_3[3] ? v2921_t11 : v2921_t19;
-    wire v2921_t22 = v2920_3[4] ? v2921_t21 : v2921_t20;
-    wire [2:0] v2921 = {v2921_t22, v2921_t18, v2921_t8};
-    wire [0:0] v2922_l = v2770; wire [0:0] v2922_u = (v2770 >>> 1) + v1212; wire [1:0] v2922 = {v2922_u, v2922_l};
-    wire [1:0] v2923_l = v2922; wire [0:0] v2923_u = (v2922 >>> 2) + v22; wire [2:0] v2923 = {v2923_u, v2923_l};
-    wire [2:0] v2924_l = v2923; wire [0:0] v2924_u = (v2923 >>> 3) + v58; wire [3:0] v2924 = {v2924_u, v2924_l};
-    wire [3:0] v2925_l = v2924; wire [0:0] v2925_u = (v2924 >>> 4) + v56; wire [4:0] v2925 = {v2925_u, v2925_l};
-    wire [4:0] v2926_l = v2925; wire [0:0] v2926_u = (v2925 >>> 5) + v1054; wire [5:0] v2926 = {v2926_u, v2926_l};
-    wire v2927_t0 = v2926[0] ? 1'd0 : 1'd1;
-    wire v2927_t1 = v2926[1] ? 1'd1 : v2927_t0;
-    wire v2927_t2 = v2926[0] ? 1'd1 : 1'd0;
-    wire v2927_t3 = v2926[2] ? v2927_t2 : v2927_t1;
-    wire v2927_t4 = v2926[1] ? v2927_t2 : 1'd1;
-    wire v2927_t5 = v2926[1] ? v2927_t0 : v2927_t2;
-    wire v2927_t6 = v2926[2] ? v2927_t5 : v2927_t4;
-    wire v2927_t7 = v2926[3] ? v2927_t6 : v2927_t3;
-    wire v2927_t8 = v2926[1] ? 1'd0 : v2927_t2;
-    wire v2927_t9 = v2926[1] ? 1'd0 : 1'd1;
-    wire v2927_t10 = v2926[2] ? v2927_t9 : v2927_t8;
-    wire v2927_t11 = v2926[1] ? v2927_t2 : 1'd0;
-    wire v2927_t12 = v2926[2] ? v2927_t4 : v2927_t11;
-    wire v2927_t13 = v2926[3] ? v2927_t12 : v2927_t10;
-    wire v2927_t14 = v2926[4] ? v2927_t13 : v2927_t7;
-    wire v2927_t15 = v2926[1] ? 1'd1 : v2927_t2;
-    wire v2927_t16 = v2926[2] ? v2927_t9 : v2927_t15;
-    wire v2927_t17 = v2926[2] ? 1'd0 : v2927_t11;
-    wire v2927_t18 = v2926[3] ? v2927_t17 : v2927_t16;
-    wire v2927_t19 = v2926[1] ? v2927_t0 : 1'd0;
-    wire v2927_t20 = v2926[2] ? v2927_t19 : 1'd0;
-    wire v2927_t21 = v2926[2] ? v2927_t9 : v2927_t2;
-    wire v2927_t22 = v2926[3] ? v2927_t21 : v2927_t20;
-    wire v2927_t23 = v2926[4] ? v2927_t22 : v2927_t18;
-    wire v2927_t24 = v2926[5] ? v2927_t23 : v2927_t14;
-    wire [0:0] v2927 = {v2927_t24};
-    wire [0:0] v2928_l = v2603; wire [0:0] v2928_u = (v2603 >>> 1) + v2927; wire [1:0] v2928 = {v2928_u, v2928_l};
-    wire [1:0] v2929_l = v2928; wire [0:0] v2929_u = (v2928 >>> 2) + v1782; wire [2:0] v2929 = {v2929_u, v2929_l};
-    wire [2:0] v2930_l = v2929; wire [0:0] v2930_u = (v2929 >>> 3) + v1543; wire [3:0] v2930 = {v2930_u, v2930_l};
-    wire [3:0] v2931_l = v2930; wire [0:0] v2931_u = (v2930 >>> 4) + v2275; wire [4:0] v2931 = {v2931_u, v2931_l};
-    reg [4:0] v2931_1; always @(posedge clk) v2931_1 <= v2931;
-    reg [4:0] v2931_2; always @(posedge clk) v2931_2 <= v2931_1;
-    wire v2932_t0 = v2931_2[0] ? 1'd1 : 1'd0;
-    wire v2932_t1 = v2931_2[0] ? 1'd0 : 1'd1;
-    wire v2932_t2 = v2931_2[1] ? v2932_t1 : v2932_t0;
-    wire v2932_t3 = v2931_2[1] ? v2932_t0 : v2932_t1;
-    wire v2932_t4 = v2931_2[2] ? v2932_t3 : v2932_t2;
-    wire v2932_t5 = v2931_2[2] ? v2932_t2 : v2932_t3;
-    wire v2932_t6 = v2931_2[3] ? v2932_t5 : v2932_t4;
-    wire v2932_t7 = v2931_2[3] ? v2932_t4 : v2932_t5;
-    wire v2932_t8 = v2931_2[4] ? v2932_t7 : v2932_t6;
-    wire v2932_t9 = v2931_2[1] ? v2932_t0 : 1'd0;
-    wire v2932_t10 = v2931_2[1] ? 1'd1 : v2932_t0;
-    wire v2932_t11 = v2931_2[2] ? v2932_t10 : v2932_t9;
-    wire v2932_t12 = v2931_2[1] ? v2932_t1 : 1'd1;
-    wire v2932_t13 = v2931_2[2] ? v2932_t12 : v2932_t10;
-    wire v2932_t14 = v2931_2[3] ? v2932_t13 : v2932_t11;
-    wire v2932_t15 = v2931_2[1] ? 1'd0 : v2932_t1;
-    wire v2932_t16 = v2931_2[2] ? v2932_t15 : v2932_t12;
-    wire v2932_t17 = v2931_2[3] ? v2932_t16 : v2932_t13;
-    wire v2932_t18 = v2931_2[4] ? v2932_t17 : v2932_t14;
-    wire v2932_t19 = v2931_2[2] ? v2932_t9 : 1'd0;
-    wire v2932_t20 = v2931_2[3] ? v2932_t19 : 1'd0;
-    wire v2932_t21 = v2931_2[3] ? v2932_t11 : v2932_t19;
-    wire v2932_t22 = v2931_2[4] ? v2932_t21 : v2932_t20;
-    wire [2:0] v2932 = {v2932_t22, v2932_t18, v2932_t8};
-    wire [0:0] v2933_l = v2770; wire [0:0] v2933_u = (v2770 >>> 1) + v2057; wire [1:0] v2933 = {v2933_u, v2933_l};
-    wire [1:0] v2934_l = v2933; wire [0:0] v2934_u = (v2933 >>> 2) + v2770; wire [2:0] v2934 = {v2934_u, v2934_l};
-    wire [2:0] v2935_l = v2934; wire [0:0] v2935_u = (v2934 >>> 3) + v1483; wire [3:0] v2935 = {v2935_u, v2935_l};
-    wire [3:0] v2936_l = v2935; wire [0:0] v2936_u = (v2935 >>> 4) + v232; wire [4:0] v2936 = {v2936_u, v2936_l};
-    wire [4:0] v2937_l = v2936; wire [0:0] v2937_u = (v2936 >>> 5) + v974; wire [5:0] v2937 = {v2937_u, v2937_l};
-    wire v2938_t0 = v2937[0] ? 1'd1 : 1'd0;
-    wire v2938_t1 = v2937[1] ? v2938_t0 : 1'd0;
-    wire v2938_t2 = v2937[1] ? 1'd1 : v2938_t0;
-    wire v2938_t3 = v2937[2] ? v2938_t2 : v2938_t1;
-    wire v2938_t4 = v2937[1] ? 1'd0 : 1'd1;
-    wire v2938_t5 = v2937[2] ? v2938_t0 : v2938_t4;
-    wire v2938_t6 = v2937[3] ? v2938_t5 : v2938_t3;
-    wire v2938_t7 = v2937[2] ? v2938_t0 : v2938_t1;
-    wire v2938_t8 = v2937[2] ? 1'd1 : 1'd0;
-    wire v2938_t9 = v2937[3] ? v2938_t8 : v2938_t7;
-    wire v2938_t10 = v2937[4] ? v2938_t9 : v2938_t6;
-    wire v2938_t11 = v2937[0] ? 1'd0 : 1'd1;
-    wire v2938_t12 = v2937[2] ? v2938_t1 : v2938_t11;
-    wire v2938_t13 = v2937[2] ? 1'd1 : v2938_t0;
-    wire v2938_t14 = v2937[3] ? v2938_t13 : v2938_t12;
-    wire v2938_t15 = v2937[1] ? 1'd1 : 1'd0;
-    wire v2938_t16 = v2937[2] ? v2938_t2 : v2938_t15;
-    wire v2938_t17 = v2937[1] ? 1'd1 : v2938_t11;
-    wire v2938_t18 = v2937[2] ? v2938_t17 : v2938_t15;
-    wire v2938_t19 = v2937[3] ? v2938_t18 : v2938_t16;
-    wire v2938_t20 = v2937[4] ? v2938_t19 : v2938_t14;
-    wire v2938_t21 = v2937[5] ? v2938_t20 : v2938_t10;
-    wire [0:0] v2938 = {v2938_t21};
-    wire [0:0] v2939_l = v967; wire [0:0] v2939_u = (v967 >>> 1) + v2938; wire [1:0] v2939 = {v2939_u, v2939_l};
-    wire [1:0] v2940_l = v2939; wire [0:0] v2940_u = (v2939 >>> 2) + v1845; wire [2:0] v2940 = {v2940_u, v2940_l};
-    wire [2:0] v2941_l = v2940; wire [0:0] v2941_u = (v2940 >>> 3) + v1605; wire [3:0] v2941 = {v2941_u, v2941_l};
-    wire [3:0] v2942_l = v2941; wire [0:0] v2942_u = (v2941 >>> 4) + v1347; wire [4:0] v2942 = {v2942_u, v2942_l};
-    reg [4:0] v2942_1; always @(posedge clk) v2942_1 <= v2942;
-    reg [4:0] v2942_2; always @(posedge clk) v2942_2 <= v2942_1;
-    wire v2943_t0 = v2942_2[0] ? 1'd1 : 1'd0;
-    wire v2943_t1 = v2942_2[0] ? 1'd0 : 1'd1;
-    wire v2943_t2 = v2942_2[1] ? v2943_t1 : v2943_t0;
-    wire v2943_t3 = v2942_2[1] ? v2943_t0 : v2943_t1;
-    wire v2943_t4 = v2942_2[2] ? v2943_t3 : v2943_t2;
-    wire v2943_t5 = v2942_2[2] ? v2943_t2 : v2943_t3;
-    wire v2943_t6 = v2942_2[3] ? v2943_t5 : v2943_t4;
-    wire v2943_t7 = v2942_2[3] ? v2943_t4 : v2943_t5;
-    wire v2943_t8 = v2942_2[4] ? v2943_t7 : v2943_t6;
-    wire v2943_t9 = v2942_2[1] ? v2943_t0 : 1'd0;
-    wire v2943_t10 = v2942_2[1] ? 1'd1 : v2943_t0;
-    wire v2943_t11 = v2942_2[2] ? v2943_t10 : v2943_t9;
-    wire v2943_t12 = v2942_2[1] ? v2943_t1 : 1'd1;
-    wire v2943_t13 = v2942_2[2] ? v2943_t12 : v2943_t10;
-    wire v2943_t14 = v2942_2[3] ? v2943_t13 : v2943_t11;
-    wire v2943_t15 = v2942_2[1] ? 1'd0 : v2943_t1;
-    wire v2943_t16 = v2942_2[2] ? v2943_t15 : v2943_t12;
-    wire v2943_t17 = v2942_2[3] ? v2943_t16 : v2943_t13;
-    wire v2943_t18 = v2942_2[4] ? v2943_t17 : v2943_t14;
-    wire v2943_t19 = v2942_2[2] ? v2943_t9 : 1'd0;
-    wire v2943_t20 = v2942_2[3] ? v2943_t19 : 1'd0;
-    wire v2943_t21 = v2942_2[3] ? v2943_t11 : v2943_t19;
-    wire v2943_t22 = v2942_2[4] ? v2943_t21 : v2943_t20;
-    wire [2:0] v2943 = {v2943_t22, v2943_t18, v2943_t8};
-    wire [0:0] v2944_l = v1281; wire [0:0] v2944_u = (v1281 >>> 1) + v2770; wire [1:0] v2944 = {v2944_u, v2944_l};
-    wire [1:0] v2945_l = v2944; wire [0:0] v2945_u = (v2944 >>> 2) + v803; wire [2:0] v2945 = {v2945_u, v2945_l};
-    wire [2:0] v2946_l = v2945; wire [0:0] v2946_u = (v2945 >>> 3) + v713; wire [3:0] v2946 = {v2946_u, v2946_l};
-    wire [3:0] v2947_l = v2946; wire [0:0] v2947_u = (v2946 >>> 4) + v98; wire [4:0] v2947 = {v2947_u, v2947_l};
-    wire [4:0] v2948_l = v2947; wire [0:0] v2948_u = (v2947 >>> 5) + v1123; wire [5:0] v2948 = {v2948_u, v2948_l};
-    wire v2949_t0 = v2948[0] ? 1'd0 : 1'd1;
-    wire v2949_t1 = v2948[1] ? v2949_t0 : 1'd0;
-    wire v2949_t2 = v2948[0] ? 1'd1 : 1'd0;
-    wire v2949_t3 = v2948[1] ? 1'd1 : v2949_t2;
-    wire v2949_t4 = v2948[2] ? v2949_t3 : v2949_t1;
-    wire v2949_t5 = v2948[1] ? v2949_t0 : 1'd1;
-    wire v2949_t6 = v2948[1] ? 1'd1 : v2949_t0;
-    wire v2949_t7 = v2948[2] ? v2949_t6 : v2949_t5;
-    wire v2949_t8 = v2948[3] ? v2949_t7 : v2949_t4;
-    wire v2949_t9 = v2948[1] ? 1'd1 : 1'd0;
-    wire v2949_t10 = v2948[2] ? v2949_t9 : 1'd0;
-    wire v2949_t11 = v2948[3] ? v2949_t0 : v2949_t10;
-    wire v2949_t12 = v2948[4] ? v2949_t11 : v2949_t8;
-    wire v2949_t13 = v2948[1] ? 1'd0 : 1'd1;
-    wire v2949_t14 = v2948[2] ? v2949_t2 : v2949_t13;
-    wire v2949_t15 = v2948[2] ? v2949_t5 : v2949_t13;
-    wire v2949_t16 = v2948[3] ? v2949_t15 : v2949_t14;
-    wire v2949_t17 = v2948[1] ? v2949_t2 : 1'd0;
-    wire v2949_t18 = v2948[2] ? v2949_t5 : v2949_t17;
-    wire v2949_t19 = v2948[3] ? v2949_t18 : v2949_t1;
-    wire v2949_t20 = v2948[4] ? v2949_t19 : v2949_t16;
-    wire v2949_t21 = v2948[5] ? v2949_t20 : v2949_t12;
-    wire [0:0] v2949 = {v2949_t21};
-    wire [2:0] v2950_l = v2343; wire [0:0] v2950_u = (v2343 >>> 3) + v2949; wire [3:0] v2950 = {v2950_u, v2950_l};
-    wire [3:0] v2951_l = v2950; wire [0:0] v2951_u = (v2950 >>> 4) + v1502; wire [4:0] v2951 = {v2951_u, v2951_l};
-    reg [4:0] v2951_1; always @(posedge clk) v2951_1 <= v2951;
-    reg [4:0] v2951_2; always @(posedge clk) v2951_2 <= v2951_1;
-    reg [4:0] v2951_3; always @(posedge clk) v2951_3 <= v2951_2;
-    reg [4:0] v2951_4; always @(posedge clk) v2951_4 <= v2951_3;
-    wire v2952_t0 = v2951_4[0] ? 1'd1 : 1'd0;
-    wire v2952_t1 = v2951_4[0] ? 1'd0 : 1'd1;
-    wire v2952_t2 = v2951_4[1] ? v2952_t1 : v2952_t0;
-    wire v2952_t3 = v2951_4[1] ? v2952_t0 : v2952_t1;
-    wire v2952_t4 = v2951_4[2] ? v2952_t3 : v2952_t2;
-    wire v2952_t5 = v2951_4[2] ? v2952_t2 : v2952_t3;
-    wire v2952_t6 = v2951_4[3] ? v2952_t5 : v2952_t4;
-    wire v2952_t7 = v2951_4[3] ? v2952_t4 : v2952_t5;
-    wire v2952_t8 = v2951_4[4] ? v2952_t7 : v2952_t6;
-    wire v2952_t9 = v2951_4[1] ? v2952_t0 : 1'd0;
-    wire v2952_t10 = v2951_4[1] ? 1'd1 : v2952_t0;
-    wire v2952_t11 = v2951_4[2] ? v2952_t10 : v2952_t9;
-    wire v2952_t12 = v2951_4[1] ? v2952_t1 : 1'd1;
-    wire v2952_t13 = v2951_4[2] ? v2952_t12 : v2952_t10;
-    wire v2952_t14 = v2951_4[3] ? v2952_t13 : v2952_t11;
-    wire v2952_t15 = v2951_4[1] ? 1'd0 : v2952_t1;
-    wire v2952_t16 = v2951_4[2] ? v2952_t15 : v2952_t12;
-    wire v2952_t17 = v2951_4[3] ? v2952_t16 : v2952_t13;
-    wire v2952_t18 = v2951_4[4] ? v2952_t17 : v2952_t14;
-    wire v2952_t19 = v2951_4[2] ? v2952_t9 : 1'd0;
-    wire v2952_t20 = v2951_4[3] ? v2952_t19 : 1'd0;
-    wire v2952_t21 = v2951_4[3] ? v2952_t11 : v2952_t19;
-    wire v2952_t22 = v2951_4[4] ? v2952_t21 : v2952_t20;
-    wire [2:0] v2952 = {v2952_t22, v2952_t18, v2952_t8};
-    wire [0:0] v2953_l = v1321; wire [0:0] v2953_u = (v1321 >>> 1) + v2770; wire [1:0] v2953 = {v2953_u, v2953_l};
-    wire [1:0] v2954_l = v2953; wire [0:0] v2954_u = (v2953 >>> 2) + v722; wire [2:0] v2954 = {v2954_u, v2954_l};
-    wire [2:0] v2955_l = v2954; wire [0:0] v2955_u = (v2954 >>> 3) + v98; wire [3:0] v2955 = {v2955_u, v2955_l};
-    wire [3:0] v2956_l = v2955; wire [0:0] v2956_u = (v2955 >>> 4) + v481; wire [4:0] v2956 = {v2956_u, v2956_l};
-    wire [4:0] v2957_l = v2956; wire [0:0] v2957_u = (v2956 >>> 5) + v22; wire [5:0] v2957 = {v2957_u, v2957_l};
-    wire v2958_t0 = v2957[0] ? 1'd1 : 1'd0;
-    wire v2958_t1 = v2957[1] ? 1'd0 : v2958_t0;
-    wire v2958_t2 = v2957[0] ? 1'd0 : 1'd1;
-    wire v2958_t3 = v2957[1] ? v2958_t2 : 1'd1;
-    wire v2958_t4 = v2957[2] ? v2958_t3 : v2958_t1;
-    wire v2958_t5 = v2957[1] ? 1'd1 : 1'd0;
-    wire v2958_t6 = v2957[1] ? v2958_t0 : v2958_t2;
-    wire v2958_t7 = v2957[2] ? v2958_t6 : v2958_t5;
-    wire v2958_t8 = v2957[3] ? v2958_t7 : v2958_t4;
-    wire v2958_t9 = v2957[1] ? v2958_t2 : 1'd0;
-    wire v2958_t10 = v2957[2] ? v2958_t3 : v2958_t9;
-    wire v2958_t11 = v2957[2] ? v2958_t6 : 1'd1;
-    wire v2958_t12 = v2957[3] ? v2958_t11 : v2958_t10;
-    wire v2958_t13 = v2957[4] ? v2958_t12 : v2958_t8;
-    wire v2958_t14 = v2957[1] ? v2958_t2 : v2958_t0;
-    wire v2958_t15 = v2957[2] ? 1'd1 : v2958_t14;
-    wire v2958_t16 = v2957[1] ? v2958_t0 : 1'd0;
-    wire v2958_t17 = v2957[2] ? v2958_t16 : v2958_t5;
-    wire v2958_t18 = v2957[3] ? v2958_t17 : v2958_t15;
-    wire v2958_t19 = v2957[2] ? v2958_t3 : v2958_t14;
-    wire v2958_t20 = v2957[2] ? v2958_t2 : v2958_t5;
-    wire v2958_t21 = v2957[3] ? v2958_t20 : v2958_t19;
-    wire v2958_t22 = v2957[4] ? v2958_t21 : v2958_t18;
-    wire v2958_t23 = v2957[5] ? v2958_t22 : v2958_t13;
-    wire [0:0] v2958 = {v2958_t23};
-    wire [1:0] v2959_l = v1088; wire [0:0] v2959_u = (v1088 >>> 2) + v2958; wire [2:0] v2959 = {v2959_u, v2959_l};
-    wire [2:0] v2960_l = v2959; wire [0:0] v2960_u = (v2959 >>> 3) + v1518; wire [3:0] v2960 = {v2960_u, v2960_l};
-    wire [3:0] v2961_l = v2960; wire [0:0] v2961_u = (v2960 >>> 4) + v2079; wire [4:0] v2961 = {v2961_u, v2961_l};
-    reg [4:0] v2961_1; always @(posedge clk) v2961_1 <= v2961;
-    reg [4:0] v2961_2; always @(posedge clk) v2961_2 <= v2961_1;
-    wire v2962_t0 = v2961_2[0] ? 1'd1 : 1'd0;
-    wire v2962_t1 = v2961_2[0] ? 1'd0 : 1'd1;
-    wire v2962_t2 = v2961_2[1] ? v2962_t1 : v2962_t0;
-    wire v2962_t3 = v2961_2[1] ? v2962_t0 : v2962_t1;
-    wire v2962_t4 = v2961_2[2] ? v2962_t3 : v2962_t2;
-    wire v2962_t5 = v2961_2[2] ? v2962_t2 : v2962_t3;
-    wire v2962_t6 = v2961_2[3] ? v2962_t5 : v2962_t4;
-    wire v2962_t7 = v2961_2[3] ? v2962_t4 : v2962_t5;
-    wire v2962_t8 = v2961_2[4] ? v2962_t7 : v2962_t6;
-    wire v2962_t9 = v2961_2[1] ? v2962_t0 : 1'd0;
-    wire v2962_t10 = v2961_2[1] ? 1'd1 : v2962_t0;
-    wire v2962_t11 = v2961_2[2] ? v2962_t10 : v2962_t9;
-    wire v2962_t12 = v2961_2[1] ? v2962_t1 : 1'd1;
-    wire v2962_t13 = v2961_2[2] ? v2962_t12 : v2962_t10;
-    wire v2962_t14 = v2961_2[3] ? v2962_t13 : v2962_t11;
-    wire v2962_t15 = v2961_2[1] ? 1'd0 : v2962_t1;
-    wire v2962_t16 = v2961_2[2] ? v2962_t15 : v2962_t12;
-    wire v2962_t17 = v2961_2[3] ? v2962_t16 : v2962_t13;
-    wire v2962_t18 = v2961_2[4] ? v2962_t17 : v2962_t14;
-    wire v2962_t19 = v2961_2[2] ? v2962_t9 : 1'd0;
-    wire v2962_t20 = v2961_2[3] ? v2962_t19 : 1'd0;
-    wire v2962_t21 = v2961_2[3] ? v2962_t11 : v2962_t19;
-    wire v2962_t22 = v2961_2[4] ? v2962_t21 : v2962_t20;
-    wire [2:0] v2962 = {v2962_t22, v2962_t18, v2962_t8};
-    wire [5:0] v2963 = v2810 + v2962;
-    reg [5:0] v2963_3; always @(posedge clk) v2963_3 <= v2963;
-    wire [5:0] v2964 = v2963_3 + v2337;
-    wire [5:0] v2965 = v2964 + v1496;
-    wire [5:0] v2966 = v2965 + v2537;
-    reg [5:0] v2966_4; always @(posedge clk) v2966_4 <= v2966;
-    wire [6:0] v2967 = v2966_4 + v2952;
-    wire [6:0] v2968 = v2967 + v2585;
-    wire [0:0] v2969_l = v2137; wire [0:0] v2969_u = (v2137 >>> 1) + v2770; wire [1:0] v2969 = {v2969_u, v2969_l};
-    wire [1:0] v2970_l = v2969; wire [0:0] v2970_u = (v2969 >>> 2) + v2502; wire [2:0] v2970 = {v2970_u, v2970_l};
-    wire [2:0] v2971_l = v2970; wire [0:0] v2971_u = (v2970 >>> 3) + v197; wire [3:0] v2971 = {v2971_u, v2971_l};
-    wire [3:0] v2972_l = v2971; wire [0:0] v2972_u = (v2971 >>> 4) + v587; wire [4:0] v2972 = {v2972_u, v2972_l};
-    wire [4:0] v2973_l = v2972; wire [0:0] v2973_u = (v2972 >>> 5) + v1749; wire [5:0] v2973 = {v2973_u, v2973_l};
-    wire v2974_t0 = v2973[0] ? 1'd1 : 1'd0;
-    wire v2974_t1 = v2973[1] ? v2974_t0 : 1'd0;
-    wire v2974_t2 = v2973[2] ? v2974_t1 : 1'd1;
-    wire v2974_t3 = v2973[3] ? v2974_t0 : v2974_t2;
-    wire v2974_t4 = v2973[0] ? 1'd0 : 1'd1;
-    wire v2974_t5 = v2973[1] ? v2974_t4 : 1'd0;
-    wire v2974_t6 = v2973[1] ? 1'd1 : v2974_t4;
-    wire v2974_t7 = v2973[2] ? v2974_t6 : v2974_t5;
-    wire v2974_t8 = v2973[3] ? v2974_t7 : 1'd0;
-    wire v2974_t9 = v2973[4] ? v2974_t8 : v2974_t3;
-    wire v2974_t10 = v2973[1] ? v2974_t4 : v2974_t0;
-    wire v2974_t11 = v2973[1] ? v2974_t4 : 1'd1;
-    wire v2974_t12 = v2973[2] ? v2974_t11 : v2974_t10;
-    wire v2974_t13 = v2973[1] ? 1'd0 : v2974_t0;
-    wire v2974_t14 = v2973[1] ? 1'd1 : v2974_t0;
-    wire v2974_t15 = v2973[2] ? v2974_t14 : v2974_t13;
-    wire v2974_t16 = v2973[3] ? v2974_t15 : v2974_t12;
-    wire v2974_t17 = v2973[2] ? v2974_t5 : 1'd0;
-    wire v2974_t18 = v2973[2] ? v2974_t0 : v2974_t13;
-    wire v2974_t19 = v2973[3] ? v2974_t18 : v2974_t17;
-    wire v2974_t20 = v2973[4] ? v2974_t19 : v2974_t16;
-    wire v2974_t21 = v2973[5] ? v2974_t20 : v2974_t9;
-    wire [0:0] v2974 = {v2974_t21};
-    wire [0:0] v2975_l = v2974; wire [0:0] v2975_u = (v2974 >>> 1) + v2865; wire [1:0] v2975 = {v2975_u, v2975_l};
-    wire [1:0] v2976_l = v2975; wire [0:0] v2976_u = (v2975 >>> 2) + v2085; wire [2:0] v2976 = {v2976_u, v2976_l};
-    wire [2:0] v2977_l = v2976; wire [0:0] v2977_u = (v2976 >>> 3) + v2861; wire [3:0] v2977 = {v2977_u, v2977_l};
-    wire [3:0] v2978_l = v2977; wire [0:0] v2978_u = (v2977 >>> 4) + v1958; wire [4:0] v2978 = {v2978_u, v2978_l};
-    reg [4:0] v2978_1; always @(posedge clk) v2978_1 <= v2978;
-    wire v2979_t0 = v2978_1[0] ? 1'd1 : 1'd0;
-    wire v2979_t1 = v2978_1[0] ? 1'd0 : 1'd1;
-    wire v2979_t2 = v2978_1[1] ? v2979_t1 : v2979_t0;
-    wire v2979_t3 = v2978_1[1] ? v2979_t0 : v2979_t1;
-    wire v2979_t4 = v2978_1[2] ? v2979_t3 : v2979_t2;
-    wire v2979_t5 = v2978_1[2] ? v2979_t2 : v2979_t3;
-    wire v2979_t6 = v2978_1[3] ? v2979_t5 : v2979_t4;
-    wire v2979_t7 = v2978_1[3] ? v2979_t4 : v2979_t5;
-    wire v2979_t8 = v2978_1[4] ? v2979_t7 : v2979_t6;
-    wire v2979_t9 = v2978_1[1] ? v2979_t0 : 1'd0;
-    wire v2979_t10 = v2978_1[1] ? 1'd1 : v2979_t0;
-    wire v2979_t11 = v2978_1[2] ? v2979_t10 : v2979_t9;
-    wire v2979_t12 = v2978_1[1] ? v2979_t1 : 1'd1;
-    wire v2979_t13 = v2978_1[2] ? v2979_t12 : v2979_t10;
-    wire v2979_t14 = v2978_1[3] ? v2979_t13 : v2979_t11;
-    wire v2979_t15 = v2978_1[1] ? 1'd0 : v2979_t1;
-    wire v2979_t16 = v2978_1[2] ? v2979_t15 : v2979_t12;
-    wire v2979_t17 = v2978_1[3] ? v2979_t16 : v2979_t13;
-    wire v2979_t18 = v2978_1[4] ? v2979_t17 : v2979_t14;
-    wire v2979_t19 = v2978_1[2] ? v2979_t9 : 1'd0;
-    wire v2979_t20 = v2978_1[3] ? v2979_t19 : 1'd0;
-    wire v2979_t21 = v2978_1[3] ? v2979_t11 : v2979_t19;
-    wire v2979_t22 = v2978_1[4] ? v2979_t21 : v2979_t20;
-    wire [2:0] v2979 = {v2979_t22, v2979_t18, v2979_t8};
-    wire [5:0] v2980 = v2912 + v2979;
-    reg [5:0] v2980_2; always @(posedge clk) v2980_2 <= v2980;
-    wire [5:0] v2981 = v2980_2 + v2932;
-    wire [5:0] v2982 = v2981 + v2943;
-    wire [5:0] v2983 = v2982 + v2512;
-    reg [5:0] v2983_3; always @(posedge clk) v2983_3 <= v2983;
-    wire [5:0] v2984 = v2983_3 + v2921;
-    wire [5:0] v2985 = v2984 + v2797;
-    wire [5:0] v2986 = v2985 + v2857;
-    reg [5:0] v2986_4; always @(posedge clk) v2986_4 <= v2986;
-    wire [6:0] v2987 = v2986_4 + v2893;
-    wire [0:0] v2988_l = v2770; wire [0:0] v2988_u = (v2770 >>> 1) + v380; wire [1:0] v2988 = {v2988_u, v2988_l};
-    wire [1:0] v2989_l = v2988; wire [0:0] v2989_u = (v2988 >>> 2) + v2323; wire [2:0] v2989 = {v2989_u, v2989_l};
-    wire [2:0] v2990_l = v2989; wire [0:0] v2990_u = (v2989 >>> 3) + v774; wire [3:0] v2990 = {v2990_u, v2990_l};
-    wire [3:0] v2991_l = v2990; wire [0:0] v2991_u = (v2990 >>> 4) + v940; wire [4:0] v2991 = {v2991_u, v2991_l};
-    wire [4:0] v2992_l = v2991; wire [0:0] v2992_u = (v2991 >>> 5) + v1014; wire [5:0] v2992 = {v2992_u, v2992_l};
-    wire v2993_t0 = v2992[0] ? 1'd0 : 1'd1;
-    wire v2993_t1 = v2992[1] ? 1'd0 : v2993_t0;
-    wire v2993_t2 = v2992[0] ? 1'd1 : 1'd0;
-    wire v2993_t3 = v2992[2] ? v2993_t2 : v2993_t1;
-    wire v2993_t4 = v2992[1] ? 1'd1 : 1'd0;
-    wire v2993_t5 = v2992[3] ? v2993_t4 : v2993_t3;
-    wire v2993_t6 = v2992[1] ? v2993_t2 : 1'd0;
-    wire v2993_t7 = v2992[1] ? 1'd1 : v2993_t2;
-    wire v2993_t8 = v2992[2] ? v2993_t7 : v2993_t6;
-    wire v2993_t9 = v2992[1] ? v2993_t2 : 1'd1;
-    wire v2993_t10 = v2992[2] ? v2993_t9 : v2993_t4;
-    wire v2993_t11 = v2992[3] ? v2993_t10 : v2993_t8;
-    wire v2993_t12 = v2992[4] ? v2993_t11 : v2993_t5;
-    wire v2993_t13 = v2992[2] ? v2993_t2 : 1'd0;
-    wire v2993_t14 = v2992[1] ? v2993_t0 : v2993_t2;
-    wire v2993_t15 = v2992[2] ? v2993_t2 : v2993_t14;
-    wire v2993_t16 = v2992[3] ? v2993_t15 : v2993_t13;
-    wire v2993_t17 = v2992[2] ? v2993_t4 : v2993_t7;
-    wire v2993_t18 = v2992[2] ? v2993_t6 : v2993_t14;
-    wire v2993_t19 = v2992[3] ? v2993_t18 : v2993_t17;
-    wire v2993_t20 = v2992[4] ? v2993_t19 : v2993_t16;
-    wire v2993_t21 = v2992[5] ? v2993_t20 : v2993_t12;
-    wire [0:0] v2993 = {v2993_t21};
-    wire [1:0] v2994_l = v1923; wire [0:0] v2994_u = (v1923 >>> 2) + v2993; wire [2:0] v2994 = {v2994_u, v2994_l};
-    wire [2:0] v2995_l = v2994; wire [0:0] v2995_u = (v2994 >>> 3) + v2559; wire [3:0] v2995 = {v2995_u, v2995_l};
-    wire [3:0] v2996_l = v2995; wire [0:0] v2996_u = (v2995 >>> 4) + v2591; wire [4:0] v2996 = {v2996_u, v2996_l};
-    reg [4:0] v2996_1; always @(posedge clk) v2996_1 <= v2996;
-    reg [4:0] v2996_2; always @(posedge clk) v2996_2 <= v2996_1;
-    reg [4:0] v2996_3; always @(posedge clk) v2996_3 <= v2996_2;
-    reg [4:0] v2996_4; always @(posedge clk) v2996_4 <= v2996_3;
-    wire v2997_t0 = v2996_4[0] ? 1'd1 : 1'd0;
-    wire v2997_t1 = v2996_4[0] ? 1'd0 : 1'd1;
-    wire v2997_t2 = v2996_4[1] ? v2997_t1 : v2997_t0;
-    wire v2997_t3 = v2996_4[1] ? v2997_t0 : v2997_t1;
-    wire v2997_t4 = v2996_4[2] ? v2997_t3 : v2997_t2;
-    wire v2997_t5 = v2996_4[2] ? v2997_t2 : v2997_t3;
-    wire v2997_t6 = v2996_4[3] ? v2997_t5 : v2997_t4;
-    wire v2997_t7 = v2996_4[3] ? v2997_t4 : v2997_t5;
-    wire v2997_t8 = v2996_4[4] ? v2997_t7 : v2997_t6;
-    wire v2997_t9 = v2996_4[1] ? v2997_t0 : 1'd0;
-    wire v2997_t10 = v2996_4[1] ? 1'd1 : v2997_t0;
-    wire v2997_t11 = v2996_4[2] ? v2997_t10 : v2997_t9;
-    wire v2997_t12 = v2996_4[1] ? v2997_t1 : 1'd1;
-    wire v2997_t13 = v2996_4[2] ? v2997_t12 : v2997_t10;
-    wire v2997_t14 = v2996_4[3] ? v2997_t13 : v2997_t11;
-    wire v2997_t15 = v2996_4[1] ? 1'd0 : v2997_t1;
-    wire v2997_t16 = v2996_4[2] ? v2997_t15 : v2997_t12;
-    wire v2997_t17 = v2996_4[3] ? v2997_t16 : v2997_t13;
-    wire v2997_t18 = v2996_4[4] ? v2997_t17 : v2997_t14;
-    wire v2997_t19 = v2996_4[2] ? v2997_t9 : 1'd0;
-    wire v2997_t20 = v2996_4[3] ? v2997_t19 : 1'd0;
-    wire v2997_t21 = v2996_4[3] ? v2997_t11 : v2997_t19;
-    wire v2997_t22 = v2996_4[4] ? v2997_t21 : v2997_t20;
-    wire [2:0] v2997 = {v2997_t22, v2997_t18, v2997_t8};
-    wire [6:0] v2998 = v2987 + v2997;
-    wire signed [7:0] logit0 = v2968 <<< 0;
-    always @(posedge clk) model_out[7:0] <= logit0;
-    wire signed [7:0] logit1 = v2998 <<< 0;
-    always @(posedge clk) model_out[15:8] <= logit1;
-    wire signed [7:0] logit2 = v2848 <<< 0;
-    always @(posedge clk) model_out[23:16] <= logit2;
-    wire signed [7:0] logit3 = v2883 <<< 0;
-    always @(posedge clk) model_out[31:24] <= logit3;
-    wire signed [7:0] logit4 = v2721 <<< 0;
-    always @(posedge clk) model_out[39:32] <= logit4;
+localparam [3:0]
+T24 = 4'h8,
+T25 = 4'he;
+localparam [7:0]
+T1 = 8'hf8,
+T2 = 8'hfe,
+T48 = 8'he0,
+T55 = 8'h80;
+localparam [15:0]
+T5 = 16'he000,
+T6 = 16'hfffe,
+T7 = 16'hffe0,
+T8 = 16'hfff8,
+T22 = 16'hf800,
+T23 = 16'hfe00,
+T42 = 16'h8000,
+T43 = 16'hff80;
+localparam [31:0]
+T9 = 32'hfffffff8,
+T10 = 32'hfffffffe,
+T11 = 32'hffff8000,
+T12 = 32'hffffffe0,
+T13 = 32'hffffff80,
+T26 = 32'hff800000,
+T27 = 32'hfe000000,
+T28 = 32'hfffe0000,
+T29 = 32'hfffffe00,
+T35 = 32'hfffff800,
+T38 = 32'hffffe000,
+T45 = 32'hffe00000,
+T50 = 32'hfff80000,
+T58 = 32'he0000000,
+T60 = 32'hf8000000,
+T172 = 32'h80000000;
+localparam [63:0]
+T0 = 64'hffffffffffffffe0,
+T3 = 64'hfffffffffffffff8,
+T4 = 64'hfffffffffffff800,
+T14 = 64'hffffff8000000000,
+T15 = 64'hffffffffffffff80,
+T16 = 64'h8000000000000000,
+T17 = 64'hfffffffffffe0000,
+T18 = 64'hff80000000000000,
+T19 = 64'hfffffe0000000000,
+T20 = 64'hffffffffffe00000,
+T21 = 64'hffffffffffffe000,
+T30 = 64'hfffff80000000000,
+T31 = 64'hfffffffff8000000,
+T32 = 64'hffe0000000000000,
+T33 = 64'hfffffffffe000000,
+T34 = 64'hffffffffffff8000,
+T36 = 64'hfffffffffffffffe,
+T37 = 64'hfe00000000000000,
+T39 = 64'hfffffffffff80000,
+T40 = 64'hffffffffff800000,
+T41 = 64'hffffffffe0000000,
+T44 = 64'hffff800000000000,
+T46 = 64'hffffffff80000000,
+T47 = 64'hfffffffe00000000,
+T49 = 64'hfffffff800000000,
+T51 = 64'hfff8000000000000,
+T52 = 64'hffffe00000000000,
+T53 = 64'he000000000000000,
+T54 = 64'h44c4d59f4004c131,
+T56 = 64'hfffe000000000000,
+T57 = 64'hae0d60dc85043f8c,
+T59 = 64'ha208a5b08b8700aa,
+T61 = 64'h6b5f2c7dff5f7d4d,
+T62 = 64'h88bcf864ff57d604,
+T63 = 64'hcfd0a90298cc9c8,
+T64 = 64'hf800000000000000,
+T65 = 64'hc083a627868c667e,
+T66 = 64'h42a425ae480087af,
+T67 = 64'h17a8e9a99b291ae,
+T68 = 64'h2a67a7220c9762b0,
+T69 = 64'hff08341250901a8e,
+T70 = 64'h8097c06ed005a07b,
+T71 = 64'hfaaa91884ef7ccd4,
+T72 = 64'hf436d0d81711f0f0,
+T73 = 64'h3f0cd63a619e3c2b,
+T74 = 64'h5155d860808ede,
+T75 = 64'he073e6ce935ab70,
+T76 = 64'h183ba09b193bba5c,
+T77 = 64'h929664c6124b7708,
+T78 = 64'h9395b4ce4e00acee,
+T79 = 64'h3d2d886cef529a0d,
+T80 = 64'h1ba1c02940ef8148,
+T81 = 64'h201606d3736830fa,
+T82 = 64'h6710c00ecebf8c51,
+T83 = 64'ha28cf878a4dcdc35,
+T84 = 64'h11aa3f80b4aac871,
+T85 = 64'hd017981f0100ed92,
+T86 = 64'hfe8ebbac60a20895,
+T87 = 64'h382a31e81b1e200c,
+T88 = 64'he541a3cbf65b2590,
+T89 = 64'h991f482b14518454,
+T90 = 64'h32b487c82c4c6d00,
+T91 = 64'h6ecf8404f4c6513,
+T92 = 64'h66290b43584a8ab,
+T93 = 64'h41c0758d4f0ff1a,
+T94 = 64'h512cccee4a308df0,
+T95 = 64'h138bb8a125c4ba6a,
+T96 = 64'h4893e871400cabf4,
+T97 = 64'h1580ae2aa0400f40,
+T98 = 64'h78101d532cd70864,
+T99 = 64'h80a8b0043b803950,
+T100 = 64'h8b128f43e6628f22,
+T101 = 64'h5800ea447f65de66,
+T102 = 64'h7bbf7ecefff74eef,
+T103 = 64'hfce8f4303c3034f,
+T104 = 64'h2206e7a0ba403321,
+T105 = 64'hffffffe000000000,
+T106 = 64'hbdeee0d5aaa8a1a0,
+T107 = 64'h23405620016000c0,
+T108 = 64'h20001002009000,
+T109 = 64'heef60c08acfe0ec2,
+T110 = 64'h19b5c1fb9cd2c0d3,
+T111 = 64'hf2597946f847f7fa,
+T112 = 64'h33b5ee08bf9f5cbd,
+T113 = 64'h80001860fe757f74,
+T114 = 64'h33b8ebd81971ef4c,
+T115 = 64'habbf4108a86a0084,
+T116 = 64'hc88817108ada5a6e,
+T117 = 64'hf53e2500a02c162c,
+T118 = 64'h7f70cfffdd780fb7,
+T119 = 64'h40f0901388185511,
+T120 = 64'h330b0089267fa62e,
+T121 = 64'h16891af8304322aa,
+T122 = 64'hf9a800a22d6e2222,
+T123 = 64'hbad9da170e023f44,
+T124 = 64'hff04929b50d98dda,
+T125 = 64'h1ed0bb99c9f18798,
+T126 = 64'h64fd71246a404630,
+T127 = 64'h9d5eff7cff3fbf7d,
+T128 = 64'hc07fbec4ab18bfcd,
+T129 = 64'h306200028e666420,
+T130 = 64'he4480504c4827135,
+T131 = 64'h32530203f2658000,
+T132 = 64'h17bbdeb066eee097,
+T133 = 64'heceea4ba019c4f4d,
+T134 = 64'hfffffffffffffe00,
+T135 = 64'h85b2f91f008ace2f,
+T136 = 64'he6fc00f3080254dd,
+T137 = 64'h4abac09ac81a1d1b,
+T138 = 64'h7250847fcca92742,
+T139 = 64'h7f4584418848a809,
+T140 = 64'hd59ec5652943cf31,
+T141 = 64'hffe97ebfeee37fe7,
+T142 = 64'hd85ec3c171deec80,
+T143 = 64'h632e9613734c2db4,
+T144 = 64'hb2d77bb01fd7fbf,
+T145 = 64'h1c100c3ad87a598,
+T146 = 64'h50709b2bf4a4af10,
+T147 = 64'h377a2a95ba4ec435,
+T148 = 64'hb2f415bbaf7b0501,
+T149 = 64'h21eebd524cfa41f0,
+T150 = 64'h1980aca224169dda,
+T151 = 64'h3b93e097001100e9,
+T152 = 64'h50cdcefd32b32300,
+T153 = 64'h39db60ff673b13c8,
+T154 = 64'h7128f8f9551130bb,
+T155 = 64'h6bb0003172295586,
+T156 = 64'h6fa01322e0e0602,
+T157 = 64'he4f1fffbfa383a88,
+T158 = 64'he0a8710be0e8cf64,
+T159 = 64'h8bc0bae510c121d1,
+T160 = 64'h1aa6eeed0e470ac9,
+T161 = 64'hceb40a4b7f0d589,
+T162 = 64'h40fadc940058b49c,
+T163 = 64'h882a06eaa133462e,
+T164 = 64'h1c192d22ecfbe031,
+T165 = 64'h4fd9c4ed1ebc54dc,
+T166 = 64'h2613232ab5d0cfc1,
+T167 = 64'h80208e7f50a232,
+T168 = 64'hd9f5482551270a29,
+T169 = 64'hfafff9d1f6b4fbf,
+T170 = 64'h1c05844424876057,
+T171 = 64'hfc74be5c35628c7a,
+T173 = 64'hd1a9eecca5673981,
+T174 = 64'hc2c0fad2b2fe35d,
+T175 = 64'h409402f4ece0e0e0,
+T176 = 64'h6ac80c224cc739ac,
+T177 = 64'h7e3a32332642800e,
+T178 = 64'hc564cee090d0589,
+T179 = 64'h20182080d10604,
+T180 = 64'h400000200,
+T181 = 64'h2cff81c0158d8a92,
+T182 = 64'hbfba4f2c6f767ef,
+T183 = 64'h177424d8a36c2075,
+T184 = 64'hf0de5458ccc2b259,
+T185 = 64'h7581feef7f6bccef,
+T186 = 64'h808bc5c0129ec1c,
+T187 = 64'hfcc22032b243202a,
+T188 = 64'h6377a3721998b400,
+T189 = 64'h22aca45656bc00,
+T190 = 64'h2d0c04c539db1890,
+T191 = 64'h4073451000b3d514,
+T192 = 64'h7879701a0f308a02,
+T193 = 64'he0d79b4c20df0dcd,
+T195 = 64'haaf9e81feee9a055,
+T196 = 64'h4203832600204a0,
+T197 = 64'h9fb8828c60f27d1f,
+T198 = 64'h8cdaeff40f130f12,
+T199 = 64'h40d9fb4a000c2b0f,
+T200 = 64'h13011121dfce73e9,
+T201 = 64'h16087f3b02088c2d,
+T202 = 64'h7a092a39ba4bfb0b,
+T203 = 64'h5f370436cc3f0424,
+T204 = 64'h38b8121a581d8163,
+T205 = 64'h330b0b2fb0040884,
+T206 = 64'h7e773167ff22ff02,
+T207 = 64'hc4d9fa602fa127e,
+T208 = 64'h55603b503f7542c4,
+T209 = 64'hdbc0fb4032000e04,
+T210 = 64'he3e45873435324f8,
+T211 = 64'h54454de304a900e6,
+T212 = 64'h2018802240a80c8c,
+T213 = 64'h2aac75260ba9eef,
+T214 = 64'h1001020005,
+T215 = 64'h2aa882a802140002,
+T216 = 64'h64dd2043ac0b3bd8,
+T217 = 64'hf5843000ec842120,
+T218 = 64'hef8bfff7ffff7fff,
+T219 = 64'heefd3b9efdfb5efb,
+T220 = 64'h88111011401103,
+T221 = 64'ha8270131b132e042,
+T222 = 64'ha40d68dd2d85355f,
+T223 = 64'he5ee1faec44e90ce,
+T224 = 64'hc6080fcc88e405b0,
+T225 = 64'h78c0a3a14a133a19,
+T226 = 64'haf08b8cc333767f3,
+T227 = 64'h28778c2e33332633,
+T228 = 64'hb2d030311e1a173,
+T229 = 64'h33b11f1564005730,
+T230 = 64'h841088191022332,
+T231 = 64'hbb8533adfec5d005,
+T232 = 64'hb87d0051a65a005c,
+T233 = 64'h2802911010739915,
+T234 = 64'h19170803aa4453d0,
+T235 = 64'h74f450f1674510b4,
+T236 = 64'hba4e3a1c263b70e3,
+T237 = 64'hef0322b27804cf00,
+T238 = 64'h32bc14220d010c1,
+T239 = 64'h42c033623fcdb0d2,
+T240 = 64'hc00254418502a6e,
+T241 = 64'h1682f2260240f61f,
+T242 = 64'h1440133a1073d077,
+T243 = 64'hc26b00ba29138133,
+T244 = 64'h80a0ad6c80ef8000,
+T245 = 64'h180598f01e432fad,
+T246 = 64'h10008804011000,
+T247 = 64'h877f56005faa3822,
+T248 = 64'h74351010ae1eeeba,
+T249 = 64'h40ec7828425cd808,
+T250 = 64'h28689bdbdef989d9,
+T251 = 64'h8ce18a04aa14c8a4,
+T252 = 64'ha4a075a02cac6d1e,
+T253 = 64'h2aba3afb03830086,
+T254 = 64'h9fabcbf2a95c7d58,
+T255 = 64'hdd64c49c1b0fe30,
+T256 = 64'h53d3547350bfec55,
+T257 = 64'h7e820c21e99d9,
+T258 = 64'hcf7bca7e4218478a,
+T259 = 64'h3c203d28de433f0,
+T260 = 64'h8812b1bb131e15b0,
+T261 = 64'h46442611664ef48e,
+T262 = 64'h63e17f2abb79b219,
+T263 = 64'h40aa70f0bc11bf55,
+T264 = 64'h5c7a012758d05058,
+T265 = 64'h92010585500514c,
+T266 = 64'h60574f3b319b233,
+T267 = 64'h42009c2ad700ddcc,
+T268 = 64'hfa12fe30c00275f,
+T269 = 64'h1a0a7e8e44c89fe8,
+T270 = 64'h39ba6afb8107efd3,
+T271 = 64'h3fba9073df55fe02,
+T272 = 64'h3f3b372a1f0bcfea,
+T273 = 64'hf3eff831ee574000,
+T274 = 64'h19b336b8df8b1ac8,
+T275 = 64'h2228b24218a908e,
+T276 = 64'h1239f5fdbf4037cf,
+T277 = 64'h1815177201d5176,
+T278 = 64'h12254fd273f1119,
+T279 = 64'hac65eecf628cfa50,
+T280 = 64'h3fef86e12c66b6e,
+T281 = 64'h48fb340f2216be0a,
+T282 = 64'h3fc415152d9c51eb,
+T283 = 64'h3201b9be61612143,
+T284 = 64'h2a0451ff1455c3a1,
+T285 = 64'hdc924923033a0aa3,
+T286 = 64'h8e12440cbb34b808,
+T287 = 64'h4cc8fa63efea5c20,
+T288 = 64'h131b0609a01111dd,
+T289 = 64'h880c90d08f8ef600,
+T290 = 64'h117117750f4f9425,
+T291 = 64'h128177c533993691,
+T292 = 64'h142259b009c81274,
+T293 = 64'h88480c00fd7f3233,
+T294 = 64'h4caadc30f29260f4,
+T295 = 64'h8cf5225da8f10050,
+T296 = 64'h533cc318230d130c,
+T297 = 64'h366749d8cebe2ea5,
+T298 = 64'h46f073ee0c60231a,
+T299 = 64'h48c58f816d3b27b3,
+T300 = 64'h74eaba8e5e80b21,
+T301 = 64'haad078b46950080a,
+T302 = 64'h4a5ddad8ba550790,
+T303 = 64'h93b52042b3f190e0,
+T304 = 64'h7623d90ce898c0,
+T305 = 64'h8e7859ec8acc0218,
+T306 = 64'h222732f500f628c0,
+T307 = 64'hb92fd93ca0aa10f6,
+T308 = 64'h4388e073d02d41a3,
+T309 = 64'hf11cf255849fa477,
+T310 = 64'h1175321029038d41,
+T311 = 64'hf1f1000d3a243d35,
+T312 = 64'h3cbe185038291033,
+T313 = 64'h5598c6de119022a0,
+T314 = 64'h54f0822132be8a,
+T315 = 64'h9595cc88dd19cc88,
+T316 = 64'h788273db0f265490,
+T317 = 64'h500c00830f8a3065,
+T318 = 64'hd1c212c306c418f7,
+T319 = 64'hf9baf2e8f1283062,
+T320 = 64'h4dddeac3a2d87e13,
+T321 = 64'h525e2f0bb6dafa72,
+T322 = 64'h210ff04fb283f80b,
+T323 = 64'h1004507c91003719,
+T324 = 64'hbc6f4262f8450335,
+T325 = 64'h9841fe647ac0aaa,
+T327 = 64'h2a0c622e57242f85,
+T328 = 64'h4280485b60e3285a,
+T329 = 64'h725a3750aa542312,
+T330 = 64'h7074eccd20011aa9,
+T331 = 64'h6a55c1d9c5dd415,
+T332 = 64'h50410a2438fa0832,
+T333 = 64'h301100900ba37213,
+T334 = 64'hcdec47ffccccc4c4,
+T335 = 64'hf0c0600043903a2,
+T336 = 64'h2252541135eb131d,
+T337 = 64'h74010e8f2304a6aa,
+T338 = 64'hecf737bdd1233bae,
+T339 = 64'h8825db20842fe922,
+T340 = 64'h5277558dec346704,
+T341 = 64'hf06cd04dafaabf29,
+T342 = 64'hf584365477e4e6be,
+T343 = 64'hcfa1a1afeada6ccd,
+T344 = 64'h12d11dd0c08371d,
+T345 = 64'h6c0626626dd1254,
+T346 = 64'hf3a1c9e10127021f,
+T347 = 64'hd950b080c557ab3b,
+T348 = 64'h7204440305a4cba,
+T349 = 64'h495906588111742c,
+T350 = 64'h1221040693036d45,
+T351 = 64'h123d01fd4544b39b,
+T352 = 64'h4c5c57dd0cce0f6e,
+T353 = 64'hf524ee2425a6740c,
+T354 = 64'h444e47c0dfc63ad5,
+T355 = 64'h623573bb45110611,
+T356 = 64'hc0c8822221232,
+T357 = 64'hcc6cdc2e4f33cd0f,
+T358 = 64'hf2e2178b60a4cc2c,
+T359 = 64'hd4100403c75105d,
+T360 = 64'hd001a042c2816200,
+T361 = 64'h8362a222a3fb535,
+T362 = 64'hf406ee751a46129e,
+T363 = 64'hf305939dac7586a1,
+T364 = 64'h8ccd88a88b7f1512,
+T365 = 64'h1390f84e1231044a,
+T366 = 64'he0dc11fda0ac19a5,
+T367 = 64'h450905391e2ae90b,
+T368 = 64'hc0502a4b3e482f5f,
+T369 = 64'h2c071061af0bce2a,
+T370 = 64'hf0f5d03cdf3df8fc,
+T371 = 64'h31bb110c86099f9e,
+T372 = 64'h9bd0dfe7a3b00adf,
+T373 = 64'h1b20d9fa35cd3d2e,
+T374 = 64'hde74f6f6cedf6ef4,
+T375 = 64'hf3f5aa20828ebfdf,
+T376 = 64'hf02c84c6f9aabfac,
+T377 = 64'h74c010214b10037,
+T378 = 64'h405f8c5e8074cd,
+T379 = 64'hdc8c063adcf4073,
+T380 = 64'h4856d0100422d898,
+T381 = 64'h15115e751182e900,
+T382 = 64'h1d0eddf206477464,
+T383 = 64'hf9d8cec87b626318,
+T384 = 64'h8085b5d1c2008df,
+T385 = 64'h15803ab9041070a3,
+T386 = 64'h4652c642c4ec0e,
+T387 = 64'h2c20cfec85135670,
+T388 = 64'hd1d15588d7e7f709,
+T389 = 64'h28a8421445574661,
+T390 = 64'h7df05ecef0504d8e,
+T391 = 64'hfa783333f08088d8,
+T392 = 64'hd1dec19ef0e0b000,
+T393 = 64'hf260624234352625,
+T394 = 64'hf100c37aa80fb60,
+T395 = 64'h8a0eba03f404ae02,
+T396 = 64'h62fc00e5ce7d6c0c,
+T397 = 64'h607f20a012510b03,
+T398 = 64'hd58654f2888bf0a2,
+T399 = 64'h58fd8f88e7471b05,
+T400 = 64'h6d05eeeb2a2810a4,
+T401 = 64'h15900f90445f3b7,
+T402 = 64'h3658612222f138,
+T403 = 64'h2aeeb3a20e082890,
+T404 = 64'had751db53dc408ff,
+T405 = 64'hffdb4f02f29f00e4,
+T406 = 64'hc0ad26a09b1bcdcf,
+T407 = 64'h211746e227da8,
+T408 = 64'h5093d5f2801b8022,
+T409 = 64'hf9cc9228b3aa0630,
+T410 = 64'hf135f95f7f0fa0aa,
+T411 = 64'h7d623b3bdeb1e2ca,
+T412 = 64'hc879e944226170a0,
+T413 = 64'h23300b0b38014808,
+T414 = 64'hf0c0f030e160f8a9,
+T415 = 64'hd55744a0e207c29a,
+T416 = 64'hd0d01dc2e1e35713,
+T417 = 64'h2f8020b14f34c0bc,
+T418 = 64'h3a40083eb8326bad,
+T419 = 64'hdcecfa85f0a8a3e8,
+T420 = 64'h784473a355c0d7e4,
+T421 = 64'h5c768cf69f749c72,
+T422 = 64'ha240e276d400aa8f,
+T423 = 64'h86cea6a0bce8cca1;
+localparam [95:0]
+T194 = 96'hb238da8da6918da691691448;
+localparam [191:0]
+T326 = 192'hd6cb23b238dab238da8da691b238da8da6918da691691448;
+reg [4:0]
+v1495_1,v1495_2,v1495_3,v1598_1,v1645_1,v1645_2,v1645_3,v1752_1,v1752_2,v1752_3,v1806_1,v1806_2,v1806_3,v1823_1,v1823_2,
+v1914_1,v1914_2,v1966_1,v2036_1,v2063_1,v2135_1,v2135_2,v2135_3,v2135_4,v2153_1,v2158_1,v2158_2,v2224_1,v2224_2,v2299_1,
+v2299_2,v2321_1,v2328_1,v2328_2,v2328_3,v2336_1,v2336_2,v2336_3,v2361_1,v2387_1,v2387_2,v2387_3,v2415_1,v2415_2,v2415_3,
+v2415_4,v2444_1,v2455_1,v2468_1,v2468_2,v2487_1,v2487_2,v2487_3,v2487_4,v2511_1,v2511_2,v2518_1,v2518_2,v2518_3,v2523_1,
+v2536_1,v2536_2,v2536_3,v2567_1,v2567_2,v2567_3,v2584_1,v2584_2,v2584_3,v2584_4,v2626_1,v2626_2,v2626_3,v2626_4,v2633_1,
+v2642_1,v2642_2,v2642_3,v2654_1,v2654_2,v2654_3,v2659_1,v2659_2,v2665_1,v2665_2,v2674_1,v2674_2,v2680_1,v2688_1,v2710_1,
+v2768_1,v2768_2,v2768_3,v2768_4,v2782_1,v2782_2,v2790_1,v2796_1,v2796_2,v2796_3,v2801_1,v2808_1,v2808_2,v2817_1,v2837_1,
+v2856_1,v2856_2,v2856_3,v2880_1,v2880_2,v2880_3,v2880_4,v2892_1,v2892_2,v2892_3,v2892_4,v2910_1,v2920_1,v2920_2,v2920_3,
+v2931_1,v2931_2,v2942_1,v2942_2,v2951_1,v2951_2,v2951_3,v2951_4,v2961_1,v2961_2,v2978_1,v2996_1,v2996_2,v2996_3,v2996_4;
+reg [5:0]
+v2690_2,v2713_2,v2716_3,v2719_4,v2821_2,v2824_3,v2827_4,v2840_2,v2843_3,v2846_4,v2963_3,v2966_4,v2980_2,v2983_3,v2986_4;
+reg [95:0]
+inputs;
+wire [0:0]
+v1,v3,v4,v5,v6,v8,v9,v10,v11,v13,v14,v15,v16,v17,v19,v20,v21,v22,v24,v25,v26,v27,v28,v30,v31,v33,v34,v35,v37,v38,v39,v40,
+v41,v42,v44,v46,v48,v49,v50,v52,v53,v54,v55,v56,v58,v59,v60,v61,v62,v63,v64,v67,v70,v73,v74,v75,v76,v78,v79,v81,v84,v87,
+v88,v89,v92,v93,v96,v98,v99,v103,v111,v114,v115,v116,v117,v122,v123,v124,v125,v126,v128,v129,v130,v132,v133,v134,v135,
+v136,v138,v139,v144,v145,v146,v149,v152,v153,v154,v155,v158,v159,v160,v161,v162,v163,v164,v167,v169,v170,v171,v173,v175,
+v176,v177,v178,v179,v181,v183,v185,v187,v188,v189,v190,v191,v193,v195,v196,v197,v198,v199,v200,v201,v203,v204,v206,v209,
+v212,v218,v219,v220,v222,v223,v224,v225,v227,v230,v232,v233,v235,v236,v237,v239,v241,v243,v246,v247,v250,v252,v256,v258,
+v264,v268,v269,v271,v274,v275,v276,v279,v283,v284,v285,v287,v292,v293,v294,v297,v298,v301,v302,v303,v305,v306,v311,v317,
+v318,v319,v323,v328,v331,v345,v348,v350,v351,v352,v354,v363,v365,v373,v375,v376,v380,v383,v387,v392,v396,v405,v408,v411,
+v418,v435,v438,v442,v450,v452,v455,v459,v472,v481,v483,v507,v509,v513,v516,v520,v525,v530,v537,v550,v563,v572,v576,v586,
+v587,v589,v592,v596,v609,v616,v622,v630,v642,v653,v655,v660,v662,v674,v675,v680,v684,v686,v690,v694,v697,v705,v708,v713,
+v719,v722,v731,v734,v739,v744,v746,v747,v748,v750,v753,v757,v763,v774,v777,v781,v783,v788,v789,v793,v802,v803,v808,v813,
+v819,v824,v829,v834,v835,v836,v838,v840,v846,v852,v853,v854,v857,v860,v861,v864,v865,v867,v868,v878,v879,v882,v883,v884,
+v887,v892,v897,v900,v901,v903,v904,v910,v920,v921,v925,v927,v930,v936,v937,v940,v941,v943,v948,v949,v959,v960,v964,v967,
+v972,v974,v975,v978,v981,v984,v986,v990,v992,v997,v998,v1003,v1007,v1012,v1014,v1021,v1023,v1026,v1032,v1033,v1037,v1039,
+v1045,v1048,v1052,v1054,v1056,v1059,v1068,v1069,v1077,v1083,v1087,v1090,v1094,v1095,v1101,v1103,v1105,v1108,v1114,v1115,
+v1116,v1123,v1127,v1134,v1140,v1141,v1143,v1145,v1158,v1163,v1169,v1176,v1182,v1183,v1189,v1192,v1196,v1205,v1211,v1212,
+v1216,v1225,v1230,v1238,v1244,v1245,v1248,v1249,v1252,v1253,v1256,v1258,v1263,v1264,v1268,v1271,v1275,v1279,v1281,v1287,
+v1289,v1291,v1293,v1296,v1297,v1298,v1299,v1301,v1305,v1313,v1319,v1321,v1326,v1331,v1337,v1339,v1341,v1347,v1353,v1358,
+v1359,v1363,v1364,v1366,v1369,v1377,v1382,v1387,v1392,v1402,v1403,v1405,v1410,v1419,v1420,v1422,v1426,v1434,v1436,v1439,
+v1454,v1464,v1472,v1474,v1476,v1483,v1485,v1488,v1494,v1498,v1502,v1512,v1518,v1524,v1530,v1532,v1534,v1537,v1540,v1543,
+v1546,v1550,v1555,v1567,v1574,v1580,v1581,v1583,v1586,v1589,v1595,v1605,v1613,v1619,v1621,v1623,v1628,v1629,v1633,v1639,
+v1640,v1642,v1651,v1657,v1663,v1664,v1667,v1670,v1676,v1685,v1687,v1689,v1693,v1696,v1699,v1703,v1709,v1715,v1722,v1723,
+v1727,v1742,v1748,v1749,v1751,v1756,v1759,v1765,v1774,v1775,v1777,v1779,v1782,v1786,v1791,v1797,v1803,v1808,v1810,v1813,
+v1822,v1830,v1836,v1841,v1843,v1845,v1848,v1855,v1860,v1870,v1876,v1888,v1899,v1900,v1902,v1905,v1909,v1912,v1918,v1922,
+v1926,v1929,v1933,v1939,v1943,v1948,v1953,v1958,v1963,v1973,v1992,v1998,v2004,v2010,v2016,v2022,v2024,v2027,v2032,v2042,
+v2047,v2056,v2057,v2059,v2067,v2073,v2079,v2085,v2094,v2099,v2102,v2106,v2115,v2120,v2126,v2133,v2137,v2139,v2142,v2149,
+v2157,v2163,v2175,v2182,v2188,v2189,v2191,v2193,v2196,v2200,v2205,v2211,v2216,v2222,v2231,v2237,v2244,v2247,v2249,v2253,
+v2264,v2268,v2275,v2279,v2285,v2291,v2297,v2306,v2312,v2319,v2323,v2325,v2332,v2341,v2347,v2358,v2367,v2376,v2383,v2398,
+v2400,v2402,v2404,v2406,v2411,v2421,v2425,v2430,v2435,v2452,v2461,v2466,v2475,v2486,v2497,v2502,v2504,v2508,v2510,v2515,
+v2522,v2527,v2531,v2535,v2541,v2551,v2559,v2564,v2574,v2580,v2591,v2597,v2603,v2609,v2615,v2620,v2622,v2629,v2637,v2640,
+v2646,v2649,v2652,v2658,v2664,v2670,v2679,v2685,v2696,v2703,v2727,v2737,v2750,v2757,v2764,v2770,v2772,v2774,v2777,v2781,
+v2785,v2792,v2795,v2800,v2805,v2813,v2831,v2852,v2861,v2865,v2870,v2876,v2888,v2898,v2906,v2918,v2927,v2938,v2949,v2958,
+v2974,v2993;
+wire [1:0]
+v18,v32,v47,v65,v68,v71,v80,v82,v83,v85,v90,v91,v94,v95,v97,v100,v101,v104,v105,v106,v109,v112,v137,v140,v141,v143,v147,
+v150,v151,v166,v184,v186,v192,v205,v207,v210,v213,v214,v221,v228,v231,v234,v238,v240,v244,v245,v251,v257,v259,v265,v266,
+v270,v272,v277,v280,v295,v304,v310,v312,v321,v324,v326,v334,v337,v339,v343,v344,v346,v355,v356,v358,v367,v368,v374,v377,
+v381,v393,v399,v400,v403,v413,v419,v423,v424,v428,v430,v436,v437,v448,v449,v466,v467,v473,v474,v477,v478,v479,v485,v487,
+v491,v492,v494,v496,v499,v502,v504,v506,v532,v538,v540,v542,v544,v545,v551,v552,v556,v558,v564,v565,v567,v577,v579,v604,
+v610,v611,v617,v623,v625,v631,v633,v634,v635,v637,v643,v647,v650,v651,v654,v656,v658,v663,v665,v669,v681,v683,v691,v692,
+v695,v701,v703,v712,v714,v720,v721,v723,v724,v727,v749,v752,v754,v756,v759,v762,v766,v768,v769,v782,v796,v797,v814,v820,
+v821,v825,v827,v841,v847,v858,v869,v873,v880,v894,v905,v911,v915,v917,v918,v922,v931,v942,v944,v950,v954,v961,v968,v973,
+v976,v979,v982,v1004,v1005,v1013,v1015,v1016,v1024,v1025,v1027,v1038,v1040,v1046,v1049,v1053,v1061,v1063,v1070,v1074,
+v1078,v1079,v1080,v1088,v1089,v1096,v1106,v1109,v1117,v1119,v1129,v1135,v1149,v1151,v1153,v1159,v1165,v1177,v1188,v1197,
+v1200,v1206,v1217,v1228,v1235,v1237,v1239,v1259,v1262,v1265,v1266,v1276,v1282,v1288,v1306,v1314,v1320,v1332,v1338,v1348,
+v1354,v1370,v1374,v1393,v1397,v1411,v1413,v1414,v1429,v1440,v1449,v1456,v1459,v1465,v1467,v1473,v1477,v1481,v1489,v1497,
+v1503,v1507,v1513,v1519,v1525,v1558,v1559,v1562,v1568,v1569,v1575,v1600,v1606,v1608,v1614,v1620,v1634,v1652,v1658,v1671,
+v1677,v1680,v1690,v1704,v1710,v1716,v1717,v1732,v1736,v1737,v1743,v1766,v1768,v1769,v1792,v1798,v1817,v1825,v1831,v1837,
+v1840,v1849,v1865,v1871,v1877,v1880,v1881,v1883,v1890,v1894,v1903,v1906,v1923,v1968,v1974,v1976,v1979,v1980,v1981,v1984,
+v1987,v1993,v1999,v2005,v2011,v2017,v2033,v2048,v2051,v2060,v2080,v2086,v2087,v2089,v2103,v2107,v2128,v2143,v2150,v2164,
+v2170,v2177,v2183,v2217,v2226,v2232,v2238,v2239,v2245,v2250,v2254,v2280,v2286,v2292,v2301,v2307,v2314,v2333,v2342,v2368,
+v2371,v2377,v2378,v2384,v2389,v2393,v2399,v2412,v2436,v2447,v2470,v2476,v2481,v2489,v2492,v2498,v2528,v2542,v2552,v2569,
+v2575,v2581,v2586,v2592,v2598,v2604,v2610,v2623,v2630,v2671,v2697,v2698,v2704,v2722,v2728,v2732,v2738,v2745,v2751,v2752,
+v2758,v2759,v2765,v2814,v2832,v2853,v2877,v2889,v2913,v2922,v2928,v2933,v2939,v2944,v2953,v2969,v2975,v2988;
+wire [2:0]
+v2,v45,v69,v86,v102,v107,v113,v118,v127,v142,v156,v157,v165,v182,v208,v211,v215,v229,v248,v253,v260,v267,v273,v278,v281,
+v288,v296,v299,v307,v313,v322,v325,v329,v330,v333,v335,v338,v340,v347,v357,v359,v369,v378,v382,v384,v388,v394,v401,v404,
+v414,v420,v425,v429,v431,v445,v447,v460,v461,v463,v464,v468,v475,v480,v484,v486,v488,v493,v495,v497,v500,v503,v505,v521,
+v526,v531,v533,v539,v541,v543,v546,v553,v557,v559,v566,v568,v578,v580,v582,v597,v599,v602,v605,v612,v618,v624,v626,v632,
+v636,v638,v644,v648,v657,v659,v664,v666,v670,v676,v682,v685,v693,v696,v698,v702,v704,v709,v715,v725,v728,v735,v740,v751,
+v755,v758,v760,v767,v770,v772,v784,v794,v798,v809,v815,v822,v826,v828,v830,v842,v848,v859,v870,v874,v881,v888,v893,v895,
+v906,v912,v916,v923,v932,v939,v945,v951,v955,v962,v969,v977,v980,v983,v993,v999,v1006,v1008,v1017,v1028,v1034,v1041,
+v1050,v1055,v1062,v1064,v1071,v1075,v1081,v1097,v1107,v1110,v1118,v1120,v1128,v1130,v1136,v1150,v1152,v1154,v1160,v1164,
+v1166,v1171,v1172,v1178,v1185,v1198,v1201,v1207,v1218,v1221,v1226,v1231,v1234,v1236,v1240,v1254,v1257,v1260,v1267,v1277,
+v1283,v1292,v1307,v1309,v1315,v1322,v1327,v1333,v1349,v1355,v1371,v1375,v1378,v1383,v1388,v1394,v1398,v1406,v1412,v1415,
+v1430,v1443,v1445,v1446,v1450,v1455,v1457,v1460,v1466,v1468,v1490,v1496,v1504,v1508,v1514,v1520,v1526,v1529,v1557,v1560,
+v1563,v1570,v1576,v1596,v1599,v1601,v1607,v1609,v1615,v1624,v1635,v1643,v1646,v1647,v1653,v1659,v1672,v1678,v1681,v1691,
+v1705,v1711,v1718,v1728,v1731,v1733,v1738,v1744,v1753,v1760,v1761,v1767,v1770,v1787,v1793,v1799,v1804,v1807,v1815,v1818,
+v1824,v1826,v1832,v1838,v1850,v1856,v1861,v1862,v1866,v1872,v1878,v1882,v1884,v1891,v1895,v1915,v1944,v1949,v1954,v1959,
+v1964,v1967,v1969,v1975,v1977,v1982,v1985,v1988,v1994,v2000,v2006,v2012,v2018,v2023,v2028,v2034,v2037,v2038,v2043,v2049,
+v2052,v2061,v2064,v2068,v2069,v2074,v2075,v2081,v2088,v2090,v2095,v2098,v2108,v2111,v2116,v2121,v2122,v2129,v2136,v2144,
+v2147,v2151,v2154,v2159,v2165,v2168,v2171,v2176,v2178,v2184,v2212,v2218,v2225,v2227,v2233,v2240,v2246,v2255,v2259,v2260,
+v2270,v2281,v2287,v2293,v2300,v2302,v2308,v2315,v2322,v2326,v2329,v2334,v2337,v2343,v2351,v2352,v2353,v2354,v2359,v2362,
+v2363,v2369,v2372,v2379,v2385,v2388,v2390,v2394,v2407,v2413,v2416,v2417,v2426,v2431,v2437,v2441,v2442,v2448,v2453,v2456,
+v2457,v2462,v2469,v2471,v2477,v2480,v2482,v2488,v2490,v2493,v2499,v2505,v2512,v2516,v2519,v2524,v2537,v2543,v2545,v2547,
+v2553,v2555,v2560,v2565,v2568,v2570,v2576,v2582,v2585,v2587,v2593,v2599,v2605,v2611,v2617,v2618,v2624,v2627,v2631,v2634,
+v2643,v2655,v2660,v2666,v2672,v2675,v2681,v2686,v2689,v2692,v2699,v2705,v2708,v2723,v2729,v2733,v2739,v2743,v2744,v2746,
+v2753,v2760,v2766,v2769,v2775,v2778,v2783,v2786,v2789,v2797,v2802,v2806,v2809,v2815,v2818,v2833,v2836,v2854,v2857,v2866,
+v2871,v2872,v2878,v2881,v2884,v2890,v2893,v2894,v2901,v2902,v2908,v2914,v2921,v2923,v2929,v2932,v2934,v2940,v2943,v2945,
+v2952,v2954,v2959,v2962,v2970,v2976,v2979,v2989,v2994,v2997;
+wire [3:0]
+v7,v29,v51,v72,v108,v119,v121,v168,v172,v194,v216,v226,v249,v254,v261,v282,v286,v289,v308,v314,v332,v336,v341,v360,v364,
+v366,v370,v379,v385,v389,v395,v397,v398,v402,v412,v415,v421,v426,v432,v439,v443,v446,v456,v462,v465,v469,v476,v489,v498,
+v501,v510,v517,v522,v527,v534,v547,v554,v560,v569,v573,v581,v583,v593,v598,v600,v603,v606,v613,v619,v627,v639,v645,v649,
+v661,v667,v671,v677,v687,v699,v706,v710,v716,v726,v729,v736,v741,v761,v764,v771,v773,v778,v785,v790,v795,v799,v804,v805,
+v810,v816,v831,v837,v843,v849,v871,v875,v889,v896,v907,v913,v924,v926,v933,v946,v952,v956,v963,v970,v987,v994,v1000,
+v1009,v1018,v1029,v1035,v1042,v1047,v1051,v1060,v1065,v1072,v1076,v1082,v1084,v1091,v1098,v1104,v1111,v1121,v1124,v1131,
+v1137,v1146,v1147,v1155,v1161,v1167,v1170,v1173,v1179,v1186,v1193,v1199,v1202,v1208,v1213,v1219,v1220,v1222,v1227,v1232,
+v1241,v1255,v1261,v1272,v1278,v1280,v1284,v1294,v1295,v1302,v1308,v1310,v1316,v1323,v1328,v1334,v1342,v1344,v1350,v1356,
+v1360,v1372,v1376,v1379,v1384,v1389,v1395,v1399,v1407,v1416,v1423,v1427,v1431,v1441,v1442,v1444,v1447,v1451,v1458,v1461,
+v1469,v1478,v1479,v1482,v1491,v1499,v1505,v1509,v1515,v1521,v1527,v1547,v1551,v1552,v1556,v1561,v1564,v1571,v1577,v1590,
+v1592,v1597,v1602,v1610,v1616,v1625,v1630,v1636,v1644,v1648,v1654,v1660,v1673,v1679,v1682,v1700,v1706,v1712,v1719,v1724,
+v1729,v1734,v1739,v1745,v1762,v1771,v1783,v1788,v1794,v1800,v1805,v1814,v1816,v1819,v1827,v1833,v1839,v1851,v1852,v1857,
+v1863,v1867,v1873,v1879,v1885,v1889,v1892,v1896,v1913,v1919,v1930,v1934,v1936,v1940,v1945,v1950,v1955,v1960,v1965,v1970,
+v1978,v1983,v1986,v1989,v1995,v2001,v2007,v2013,v2019,v2029,v2035,v2039,v2044,v2050,v2053,v2062,v2070,v2076,v2082,v2091,
+v2096,v2109,v2112,v2117,v2123,v2127,v2130,v2134,v2140,v2145,v2152,v2160,v2166,v2169,v2172,v2179,v2185,v2197,v2201,v2202,
+v2206,v2208,v2213,v2219,v2223,v2228,v2234,v2241,v2256,v2261,v2265,v2271,v2272,v2276,v2282,v2288,v2294,v2298,v2303,v2309,
+v2313,v2316,v2320,v2327,v2335,v2338,v2344,v2348,v2355,v2360,v2364,v2370,v2373,v2380,v2386,v2391,v2395,v2408,v2414,v2418,
+v2422,v2427,v2432,v2438,v2443,v2449,v2454,v2458,v2463,v2467,v2472,v2478,v2483,v2491,v2494,v2500,v2506,v2517,v2532,v2538,
+v2544,v2546,v2548,v2554,v2556,v2561,v2566,v2571,v2577,v2583,v2588,v2594,v2600,v2606,v2612,v2619,v2625,v2632,v2641,v2653,
+v2661,v2667,v2673,v2676,v2682,v2687,v2693,v2700,v2706,v2709,v2724,v2730,v2734,v2740,v2747,v2754,v2761,v2767,v2779,v2787,
+v2807,v2816,v2828,v2834,v2849,v2855,v2858,v2862,v2867,v2873,v2879,v2885,v2891,v2895,v2899,v2903,v2909,v2915,v2919,v2924,
+v2930,v2935,v2941,v2946,v2950,v2955,v2960,v2971,v2977,v2990,v2995;
+wire [4:0]
+v12,v36,v57,v77,v120,v131,v174,v202,v242,v262,v290,v300,v309,v315,v320,v342,v349,v361,v371,v386,v390,v406,v409,v416,v422,
+v427,v433,v440,v444,v453,v457,v470,v490,v511,v514,v518,v523,v528,v535,v548,v555,v561,v570,v574,v584,v590,v594,v601,v607,
+v614,v620,v628,v640,v646,v668,v672,v678,v688,v700,v707,v711,v717,v730,v732,v737,v742,v745,v765,v775,v779,v786,v791,v800,
+v806,v811,v817,v832,v844,v850,v855,v862,v866,v872,v876,v885,v890,v898,v908,v914,v928,v934,v938,v947,v953,v957,v965,v971,
+v988,v989,v991,v995,v1001,v1010,v1019,v1030,v1036,v1043,v1057,v1066,v1073,v1085,v1092,v1099,v1102,v1112,v1122,v1125,
+v1132,v1138,v1148,v1156,v1162,v1168,v1174,v1180,v1184,v1187,v1190,v1194,v1203,v1209,v1214,v1223,v1233,v1242,v1246,v1250,
+v1269,v1273,v1285,v1303,v1311,v1317,v1324,v1329,v1335,v1343,v1345,v1351,v1352,v1357,v1361,v1367,v1373,v1380,v1385,v1390,
+v1396,v1400,v1408,v1417,v1424,v1428,v1432,v1437,v1448,v1452,v1462,v1470,v1480,v1486,v1492,v1495,v1500,v1506,v1510,v1516,
+v1522,v1528,v1535,v1538,v1541,v1544,v1548,v1553,v1565,v1572,v1578,v1584,v1587,v1591,v1593,v1598,v1603,v1611,v1617,v1626,
+v1631,v1637,v1645,v1649,v1655,v1661,v1665,v1668,v1674,v1683,v1686,v1694,v1697,v1701,v1707,v1713,v1720,v1725,v1730,v1735,
+v1740,v1746,v1752,v1754,v1757,v1763,v1772,v1780,v1784,v1789,v1795,v1801,v1806,v1811,v1820,v1823,v1828,v1834,v1846,v1853,
+v1858,v1864,v1868,v1874,v1886,v1893,v1897,v1907,v1910,v1914,v1916,v1920,v1924,v1927,v1931,v1935,v1937,v1941,v1946,v1951,
+v1956,v1961,v1966,v1971,v1990,v1996,v2002,v2008,v2014,v2020,v2025,v2030,v2036,v2040,v2045,v2054,v2063,v2065,v2071,v2077,
+v2083,v2092,v2097,v2100,v2104,v2110,v2113,v2118,v2124,v2131,v2135,v2146,v2153,v2155,v2158,v2161,v2167,v2173,v2180,v2186,
+v2194,v2198,v2203,v2207,v2209,v2214,v2220,v2224,v2229,v2235,v2242,v2251,v2257,v2262,v2266,v2269,v2273,v2277,v2283,v2289,
+v2295,v2299,v2304,v2310,v2317,v2321,v2328,v2330,v2336,v2339,v2345,v2349,v2356,v2361,v2365,v2374,v2381,v2387,v2392,v2396,
+v2409,v2415,v2419,v2423,v2428,v2433,v2439,v2444,v2445,v2446,v2450,v2455,v2459,v2464,v2468,v2473,v2479,v2484,v2487,v2495,
+v2501,v2511,v2513,v2518,v2520,v2523,v2525,v2529,v2533,v2536,v2539,v2549,v2557,v2562,v2567,v2572,v2578,v2584,v2589,v2595,
+v2601,v2607,v2613,v2626,v2633,v2635,v2638,v2642,v2644,v2647,v2650,v2654,v2656,v2659,v2662,v2665,v2668,v2674,v2677,v2680,
+v2683,v2688,v2694,v2701,v2707,v2710,v2711,v2712,v2725,v2731,v2735,v2741,v2748,v2755,v2762,v2768,v2782,v2788,v2790,v2793,
+v2796,v2798,v2801,v2803,v2808,v2811,v2817,v2819,v2820,v2829,v2835,v2837,v2838,v2839,v2850,v2856,v2859,v2863,v2868,v2874,
+v2880,v2886,v2892,v2896,v2900,v2904,v2907,v2910,v2911,v2912,v2916,v2920,v2925,v2931,v2936,v2942,v2947,v2951,v2956,v2961,
+v2972,v2978,v2991,v2996;
+wire [5:0]
+v0,v23,v43,v66,v110,v148,v180,v217,v255,v263,v291,v316,v327,v353,v362,v372,v391,v407,v410,v417,v434,v441,v451,v454,v458,
+v471,v482,v508,v512,v515,v519,v524,v529,v536,v549,v562,v571,v575,v585,v588,v591,v595,v608,v615,v621,v629,v641,v652,v673,
+v679,v689,v718,v733,v738,v743,v776,v780,v787,v792,v801,v807,v812,v818,v823,v833,v839,v845,v851,v856,v863,v877,v886,v891,
+v899,v902,v909,v919,v929,v935,v958,v966,v985,v996,v1002,v1011,v1020,v1022,v1031,v1044,v1058,v1067,v1086,v1093,v1100,
+v1113,v1126,v1133,v1139,v1142,v1144,v1157,v1175,v1181,v1191,v1195,v1204,v1210,v1215,v1224,v1229,v1243,v1247,v1251,v1270,
+v1274,v1286,v1290,v1300,v1304,v1312,v1318,v1325,v1330,v1336,v1340,v1346,v1362,v1365,v1368,v1381,v1386,v1391,v1401,v1404,
+v1409,v1418,v1421,v1425,v1433,v1435,v1438,v1453,v1463,v1471,v1475,v1484,v1487,v1493,v1501,v1511,v1517,v1523,v1531,v1533,
+v1536,v1539,v1542,v1545,v1549,v1554,v1566,v1573,v1579,v1582,v1585,v1588,v1594,v1604,v1612,v1618,v1622,v1627,v1632,v1638,
+v1641,v1650,v1656,v1662,v1666,v1669,v1675,v1684,v1688,v1692,v1695,v1698,v1702,v1708,v1714,v1721,v1726,v1741,v1747,v1750,
+v1755,v1758,v1764,v1773,v1776,v1778,v1781,v1785,v1790,v1796,v1802,v1809,v1812,v1821,v1829,v1835,v1842,v1844,v1847,v1854,
+v1859,v1869,v1875,v1887,v1898,v1901,v1904,v1908,v1911,v1917,v1921,v1925,v1928,v1932,v1938,v1942,v1947,v1952,v1957,v1962,
+v1972,v1991,v1997,v2003,v2009,v2015,v2021,v2026,v2031,v2041,v2046,v2055,v2058,v2066,v2072,v2078,v2084,v2093,v2101,v2105,
+v2114,v2119,v2125,v2132,v2138,v2141,v2148,v2156,v2162,v2174,v2181,v2187,v2190,v2192,v2195,v2199,v2204,v2210,v2215,v2221,
+v2230,v2236,v2243,v2248,v2252,v2258,v2263,v2267,v2274,v2278,v2284,v2290,v2296,v2305,v2311,v2318,v2324,v2331,v2340,v2346,
+v2350,v2357,v2366,v2375,v2382,v2397,v2401,v2403,v2405,v2410,v2420,v2424,v2429,v2434,v2440,v2451,v2460,v2465,v2474,v2485,
+v2496,v2503,v2507,v2509,v2514,v2521,v2526,v2530,v2534,v2540,v2550,v2558,v2563,v2573,v2579,v2590,v2596,v2602,v2608,v2614,
+v2616,v2621,v2628,v2636,v2639,v2645,v2648,v2651,v2657,v2663,v2669,v2678,v2684,v2690,v2691,v2695,v2702,v2713,v2714,v2715,
+v2716,v2717,v2718,v2719,v2726,v2736,v2742,v2749,v2756,v2763,v2771,v2773,v2776,v2780,v2784,v2791,v2794,v2799,v2804,v2810,
+v2812,v2821,v2822,v2823,v2824,v2825,v2826,v2827,v2830,v2840,v2841,v2842,v2843,v2844,v2845,v2846,v2851,v2860,v2864,v2869,
+v2875,v2887,v2897,v2905,v2917,v2926,v2937,v2948,v2957,v2963,v2964,v2965,v2966,v2973,v2980,v2981,v2982,v2983,v2984,v2985,
+v2986,v2992;
+wire [6:0]
+v2720,v2721,v2847,v2848,v2882,v2883,v2967,v2968,v2987,v2998;
+wire signed [7:0]
+logit0,logit1,logit2,logit3,logit4;
+assign
+v0 = inputs[35:30],
+v1 = T0[v0],
+v2 = (v0 >>> 3),
+v3 = T1[v2],
+v4 = T2[v2],
+v5 = T3[v0],
+v6 = T4[v0],
+v7 = (v0 >>> 2),
+v8 = T5[v7],
+v9 = T6[v7],
+v10 = T7[v7],
+v11 = T8[v7],
+v12 = (v0 >>> 1),
+v13 = T9[v12],
+v14 = T10[v12],
+v15 = T11[v12],
+v16 = T12[v12],
+v17 = T13[v12],
+v18 = {v17, v6},
+v19 = T14[v0],
+v20 = T15[v0],
+v21 = T16[v0],
+v22 = T17[v0],
+v23 = inputs[83:78],
+v24 = T18[v23],
+v25 = (v23 >>> 5),
+v26 = T19[v23],
+v27 = T20[v23],
+v28 = T21[v23],
+v29 = (v23 >>> 2),
+v30 = T22[v29],
+v31 = T23[v29],
+v32 = (v23 >>> 4),
+v33 = T24[v32],
+v34 = T25[v32],
+v35 = T14[v23],
+v36 = (v23 >>> 1),
+v37 = T26[v36],
+v38 = T13[v36],
+v39 = T27[v36],
+v40 = T28[v36],
+v41 = T29[v36],
+v42 = T30[v23],
+v43 = inputs[29:24],
+v44 = T21[v43],
+v45 = (v43 >>> 3),
+v46 = T2[v45],
+v47 = (v43 >>> 4),
+v48 = T25[v47],
+v49 = T31[v43],
+v50 = T32[v43],
+v51 = (v43 >>> 2),
+v52 = T6[v51],
+v53 = T8[v51],
+v54 = T33[v43],
+v55 = T3[v43],
+v56 = T34[v43],
+v57 = (v43 >>> 1),
+v58 = T9[v57],
+v59 = T35[v57],
+v60 = T29[v57],
+v61 = T12[v57],
+v62 = T10[v57],
+v63 = T16[v43],
+v64 = T36[v43],
+v65 = {v63, v64},
+v66 = inputs[23:18],
+v67 = T37[v66],
+v68 = {v3, v67},
+v69 = (v66 >>> 3),
+v70 = T1[v69],
+v71 = {v70, v60},
+v72 = (v66 >>> 2),
+v73 = T22[v72],
+v74 = T6[v72],
+v75 = T7[v72],
+v76 = T36[v66],
+v77 = (v66 >>> 1),
+v78 = T10[v77],
+v79 = T38[v77],
+v80 = {v62, v79},
+v81 = T35[v77],
+v82 = {v70, v81},
+v83 = {v81, v75},
+v84 = T29[v77],
+v85 = {v30, v84},
+v86 = {v81, v85},
+v87 = T16[v66],
+v88 = T33[v66],
+v89 = T39[v66],
+v90 = {v89, v81},
+v91 = {v89, v19},
+v92 = T15[v66],
+v93 = T4[v66],
+v94 = {v93, v74},
+v95 = {v93, v21},
+v96 = (v66 >>> 5),
+v97 = {v96, v1},
+v98 = T34[v66],
+v99 = T20[v66],
+v100 = {v99, v37},
+v101 = {v99, v99},
+v102 = {v89, v101},
+v103 = T31[v66],
+v104 = {v16, v103},
+v105 = {v103, v11},
+v106 = {v103, v1},
+v107 = {v20, v106},
+v108 = {v61, v107},
+v109 = {v96, v103},
+v110 = inputs[17:12],
+v111 = T20[v110],
+v112 = {v111, v92},
+v113 = (v110 >>> 3),
+v114 = T1[v113],
+v115 = T40[v110],
+v116 = T41[v110],
+v117 = T4[v110],
+v118 = {v117, v91},
+v119 = {v17, v118},
+v120 = {v116, v119},
+v121 = (v110 >>> 2),
+v122 = T42[v121],
+v123 = T6[v121],
+v124 = T23[v121],
+v125 = T43[v121],
+v126 = T33[v110],
+v127 = {v126, v68},
+v128 = T32[v110],
+v129 = T44[v110],
+v130 = T17[v110],
+v131 = (v110 >>> 1),
+v132 = T10[v131],
+v133 = T38[v131],
+v134 = T35[v131],
+v135 = T11[v131],
+v136 = T13[v131],
+v137 = {v136, v99},
+v138 = T45[v131],
+v139 = T31[v110],
+v140 = {v139, v73},
+v141 = {v4, v139},
+v142 = {v133, v141},
+v143 = {v11, v139},
+v144 = T39[v110],
+v145 = T46[v110],
+v146 = T36[v110],
+v147 = {v146, v52},
+v148 = inputs[41:36],
+v149 = T47[v148],
+v150 = {v129, v149},
+v151 = (v148 >>> 4),
+v152 = T25[v151],
+v153 = T46[v148],
+v154 = T17[v148],
+v155 = T40[v148],
+v156 = {v155, v95},
+v157 = (v148 >>> 3),
+v158 = T1[v157],
+v159 = T48[v157],
+v160 = (v148 >>> 5),
+v161 = T31[v148],
+v162 = T44[v148],
+v163 = T39[v148],
+v164 = T49[v148],
+v165 = {v164, v140},
+v166 = {v164, v163},
+v167 = T33[v148],
+v168 = (v148 >>> 2),
+v169 = T43[v168],
+v170 = T7[v168],
+v171 = T23[v168],
+v172 = {v171, v156},
+v173 = T41[v148],
+v174 = (v148 >>> 1),
+v175 = T11[v174],
+v176 = T50[v174],
+v177 = T28[v174],
+v178 = T35[v174],
+v179 = T38[v174],
+v180 = inputs[53:48],
+v181 = T21[v180],
+v182 = (v180 >>> 3),
+v183 = T48[v182],
+v184 = (v180 >>> 4),
+v185 = T25[v184],
+v186 = {v185, v111},
+v187 = T46[v180],
+v188 = T31[v180],
+v189 = T40[v180],
+v190 = T17[v180],
+v191 = T39[v180],
+v192 = {v191, v145},
+v193 = T33[v180],
+v194 = (v180 >>> 2),
+v195 = T43[v194],
+v196 = T23[v194],
+v197 = T7[v194],
+v198 = T41[v180],
+v199 = T30[v180],
+v200 = T49[v180],
+v201 = T47[v180],
+v202 = (v180 >>> 1),
+v203 = T11[v202],
+v204 = T38[v202],
+v205 = {v204, v103},
+v206 = T50[v202],
+v207 = {v79, v206},
+v208 = {v16, v207},
+v209 = T35[v202],
+v210 = {v209, v136},
+v211 = {v8, v210},
+v212 = T29[v202],
+v213 = {v212, v146},
+v214 = {v212, v209},
+v215 = {v99, v214},
+v216 = {v15, v215},
+v217 = inputs[65:60],
+v218 = T20[v217],
+v219 = T41[v217],
+v220 = T34[v217],
+v221 = {v220, v53},
+v222 = T14[v217],
+v223 = T51[v217],
+v224 = T19[v217],
+v225 = T49[v217],
+v226 = (v217 >>> 2),
+v227 = T43[v226],
+v228 = {v11, v227},
+v229 = {v117, v228},
+v230 = T23[v226],
+v231 = (v217 >>> 4),
+v232 = T24[v231],
+v233 = T25[v231],
+v234 = {v61, v233},
+v235 = T33[v217],
+v236 = T52[v217],
+v237 = T39[v217],
+v238 = {v237, v190},
+v239 = T40[v217],
+v240 = {v239, v5},
+v241 = T46[v217],
+v242 = (v217 >>> 1),
+v243 = T38[v242],
+v244 = {v99, v243},
+v245 = {v243, v96},
+v246 = T35[v242],
+v247 = T50[v242],
+v248 = {v247, v240},
+v249 = {v22, v248},
+v250 = T29[v242],
+v251 = {v103, v250},
+v252 = T28[v242],
+v253 = {v252, v101},
+v254 = {v124, v253},
+v255 = inputs[77:72],
+v256 = T53[v255],
+v257 = (v255 >>> 4),
+v258 = T24[v257],
+v259 = {v21, v258},
+v260 = {v125, v259},
+v261 = {v258, v260},
+v262 = {v203, v261},
+v263 = {v125, v262},
+v264 = T54[v263],
+v265 = {v258, v243},
+v266 = {v135, v258},
+v267 = {v67, v266},
+v268 = T49[v255],
+v269 = T47[v255],
+v270 = {v269, v252},
+v271 = T37[v255],
+v272 = {v271, v99},
+v273 = (v255 >>> 3),
+v274 = T1[v273],
+v275 = T55[v273],
+v276 = T56[v255],
+v277 = {v84, v276},
+v278 = {v56, v277},
+v279 = T46[v255],
+v280 = {v279, v146},
+v281 = {v134, v280},
+v282 = {v206, v281},
+v283 = T14[v255],
+v284 = T19[v255],
+v285 = T18[v255],
+v286 = (v255 >>> 2),
+v287 = T22[v286],
+v288 = {v287, v143},
+v289 = {v122, v288},
+v290 = {v232, v289},
+v291 = {v67, v290},
+v292 = T57[v291],
+v293 = T5[v286],
+v294 = T42[v286],
+v295 = {v294, v122},
+v296 = {v122, v295},
+v297 = T23[v286],
+v298 = T43[v286],
+v299 = {v298, v150},
+v300 = (v255 >>> 1),
+v301 = T26[v300],
+v302 = T50[v300],
+v303 = T27[v300],
+v304 = {v303, v136},
+v305 = T38[v300],
+v306 = T58[v300],
+v307 = {v306, v186},
+v308 = {v274, v307},
+v309 = {v21, v308},
+v310 = {v306, v99},
+v311 = T45[v300],
+v312 = {v311, v40},
+v313 = {v79, v312},
+v314 = {v232, v313},
+v315 = {v122, v314},
+v316 = {v139, v315},
+v317 = T59[v316],
+v318 = T60[v300],
+v319 = T52[v255],
+v320 = {v319, v282},
+v321 = {v319, v183},
+v322 = {v62, v321},
+v323 = T51[v255],
+v324 = {v323, v124},
+v325 = {v11, v324},
+v326 = {v93, v323},
+v327 = inputs[89:84],
+v328 = T53[v327],
+v329 = {v328, v221},
+v330 = (v327 >>> 3),
+v331 = T1[v330],
+v332 = {v331, v278},
+v333 = {v331, v137},
+v334 = {v169, v331},
+v335 = {v98, v334},
+v336 = {v62, v335},
+v337 = {v236, v331},
+v338 = {v93, v337},
+v339 = {v331, v98},
+v340 = {v111, v339},
+v341 = {v179, v340},
+v342 = {v81, v341},
+v343 = {v331, v75},
+v344 = {v331, v250},
+v345 = T2[v330],
+v346 = {v99, v345},
+v347 = {v114, v346},
+v348 = T4[v327],
+v349 = (v327 >>> 1),
+v350 = T9[v349],
+v351 = T10[v349],
+v352 = T60[v349],
+v353 = {v352, v320},
+v354 = T61[v353],
+v355 = {v3, v352},
+v356 = {v305, v352},
+v357 = {v239, v356},
+v358 = {v139, v352},
+v359 = {v3, v358},
+v360 = {v252, v359},
+v361 = {v6, v360},
+v362 = {v283, v361},
+v363 = T62[v362],
+v364 = (v327 >>> 2),
+v365 = T43[v364],
+v366 = {v365, v333},
+v367 = {v103, v365},
+v368 = {v99, v365},
+v369 = {v103, v368},
+v370 = {v103, v369},
+v371 = {v365, v370},
+v372 = {v20, v371},
+v373 = T63[v372],
+v374 = {v75, v365},
+v375 = T6[v364],
+v376 = T7[v364],
+v377 = {v99, v376},
+v378 = {v365, v377},
+v379 = {v246, v378},
+v380 = T36[v327],
+v381 = {v380, v61},
+v382 = {v132, v381},
+v383 = T44[v327],
+v384 = {v383, v265},
+v385 = {v129, v384},
+v386 = {v89, v385},
+v387 = T64[v327],
+v388 = {v387, v374},
+v389 = {v305, v388},
+v390 = {v258, v389},
+v391 = {v352, v390},
+v392 = T65[v391],
+v393 = {v125, v387},
+v394 = {v279, v393},
+v395 = {v200, v394},
+v396 = T19[v327],
+v397 = {v396, v322},
+v398 = {v396, v299},
+v399 = {v318, v396},
+v400 = {v396, v134},
+v401 = {v303, v400},
+v402 = {v138, v401},
+v403 = {v319, v396},
+v404 = {v59, v403},
+v405 = T16[v327],
+v406 = {v405, v395},
+v407 = {v230, v406},
+v408 = T66[v407],
+v409 = {v405, v172},
+v410 = {v167, v409},
+v411 = T67[v410],
+v412 = {v405, v142},
+v413 = {v405, v125},
+v414 = {v179, v413},
+v415 = {v160, v414},
+v416 = {v20, v415},
+v417 = {v21, v416},
+v418 = T68[v417],
+v419 = {v405, v138},
+v420 = {v138, v419},
+v421 = {v301, v420},
+v422 = {v128, v421},
+v423 = {v405, v114},
+v424 = {v352, v405},
+v425 = {v13, v424},
+v426 = {v135, v425},
+v427 = {v243, v426},
+v428 = {v405, v10},
+v429 = {v22, v428},
+v430 = {v160, v405},
+v431 = {v79, v430},
+v432 = {v125, v431},
+v433 = {v116, v432},
+v434 = {v199, v433},
+v435 = T69[v434],
+v436 = {v116, v405},
+v437 = {v129, v405},
+v438 = T49[v327],
+v439 = {v438, v429},
+v440 = {v70, v439},
+v441 = {v348, v440},
+v442 = T70[v441],
+v443 = {v438, v211},
+v444 = {v144, v443},
+v445 = {v438, v80},
+v446 = {v10, v445},
+v447 = {v438, v147},
+v448 = {v438, v84},
+v449 = {v103, v438},
+v450 = T41[v327],
+v451 = {v450, v120},
+v452 = T71[v451],
+v453 = {v450, v216},
+v454 = {v15, v453},
+v455 = T72[v454],
+v456 = {v450, v208},
+v457 = {v70, v456},
+v458 = {v351, v457},
+v459 = T73[v458],
+v460 = {v450, v245},
+v461 = {v450, v83},
+v462 = {v124, v461},
+v463 = {v450, v213},
+v464 = {v450, v97},
+v465 = {v103, v464},
+v466 = {v450, v70},
+v467 = {v3, v450},
+v468 = {v99, v467},
+v469 = {v405, v468},
+v470 = {v258, v469},
+v471 = {v89, v470},
+v472 = T74[v471],
+v473 = {v472, v452},
+v474 = {v128, v450},
+v475 = {v178, v474},
+v476 = {v352, v475},
+v477 = {v237, v450},
+v478 = {v98, v450},
+v479 = {v96, v450},
+v480 = {v331, v479},
+v481 = (v327 >>> 5),
+v482 = {v481, v444},
+v483 = T75[v482],
+v484 = {v481, v344},
+v485 = {v15, v481},
+v486 = {v98, v485},
+v487 = {v481, v169},
+v488 = {v481, v487},
+v489 = {v103, v488},
+v490 = {v481, v489},
+v491 = {v481, v331},
+v492 = {v134, v481},
+v493 = {v405, v492},
+v494 = {v481, v438},
+v495 = {v405, v494},
+v496 = {v130, v481},
+v497 = {v98, v496},
+v498 = {v3, v497},
+v499 = {v98, v481},
+v500 = {v481, v499},
+v501 = {v19, v500},
+v502 = {v93, v481},
+v503 = {v10, v502},
+v504 = {v481, v450},
+v505 = {v258, v504},
+v506 = {v450, v481},
+v507 = T46[v327],
+v508 = {v507, v490},
+v509 = T76[v508],
+v510 = {v507, v493},
+v511 = {v96, v510},
+v512 = {v41, v511},
+v513 = T77[v512],
+v514 = {v507, v254},
+v515 = {v352, v514},
+v516 = T78[v515],
+v517 = {v507, v484},
+v518 = {v331, v517},
+v519 = {v481, v518},
+v520 = T79[v519],
+v521 = {v507, v466},
+v522 = {v103, v521},
+v523 = {v450, v522},
+v524 = {v481, v523},
+v525 = T80[v524],
+v526 = {v507, v491},
+v527 = {v507, v526},
+v528 = {v481, v527},
+v529 = {v103, v528},
+v530 = T81[v529],
+v531 = {v507, v112},
+v532 = {v507, v55},
+v533 = {v481, v532},
+v534 = {v153, v533},
+v535 = {v507, v534},
+v536 = {v481, v535},
+v537 = T82[v536],
+v538 = {v507, v365},
+v539 = {v481, v538},
+v540 = {v331, v507},
+v541 = {v70, v540},
+v542 = {v507, v275},
+v543 = {v125, v542},
+v544 = {v1, v507},
+v545 = {v507, v405},
+v546 = {v507, v545},
+v547 = {v1, v546},
+v548 = {v481, v547},
+v549 = {v375, v548},
+v550 = T83[v549],
+v551 = {v42, v507},
+v552 = {v507, v88},
+v553 = {v450, v552},
+v554 = {v145, v553},
+v555 = {v103, v554},
+v556 = {v507, v103},
+v557 = {v297, v556},
+v558 = {v103, v507},
+v559 = {v450, v558},
+v560 = {v81, v559},
+v561 = {v103, v560},
+v562 = {v450, v561},
+v563 = T84[v562],
+v564 = {v323, v507},
+v565 = {v507, v145},
+v566 = {v99, v565},
+v567 = {v507, v507},
+v568 = {v507, v567},
+v569 = {v138, v568},
+v570 = {v171, v569},
+v571 = {v81, v570},
+v572 = T85[v571],
+v573 = {v365, v568},
+v574 = {v507, v573},
+v575 = {v250, v574},
+v576 = T86[v575],
+v577 = {v481, v507},
+v578 = {v103, v577},
+v579 = {v96, v507},
+v580 = {v20, v579},
+v581 = {v96, v580},
+v582 = {v450, v579},
+v583 = {v81, v582},
+v584 = {v450, v583},
+v585 = {v450, v584},
+v586 = T87[v585],
+v587 = T31[v327],
+v588 = {v587, v386},
+v589 = T88[v588],
+v590 = {v587, v476},
+v591 = {v96, v590},
+v592 = T89[v591],
+v593 = {v587, v541},
+v594 = {v587, v593},
+v595 = {v22, v594},
+v596 = T90[v595],
+v597 = {v587, v423},
+v598 = {v191, v597},
+v599 = {v587, v205},
+v600 = {v5, v599},
+v601 = {v8, v600},
+v602 = {v587, v90},
+v603 = {v345, v602},
+v604 = {v587, v365},
+v605 = {v450, v604},
+v606 = {v30, v605},
+v607 = {v587, v606},
+v608 = {v241, v607},
+v609 = T91[v608],
+v610 = {v587, v70},
+v611 = {v70, v587},
+v612 = {v89, v611},
+v613 = {v507, v612},
+v614 = {v81, v613},
+v615 = {v365, v614},
+v616 = T92[v615],
+v617 = {v114, v587},
+v618 = {v405, v617},
+v619 = {v115, v618},
+v620 = {v285, v619},
+v621 = {v405, v620},
+v622 = T93[v621],
+v623 = {v622, v455},
+v624 = {v435, v623},
+v625 = {v587, v331},
+v626 = {v111, v625},
+v627 = {v75, v626},
+v628 = {v365, v627},
+v629 = {v60, v628},
+v630 = T94[v629],
+v631 = {v587, v84},
+v632 = {v99, v631},
+v633 = {v587, v81},
+v634 = {v587, v44},
+v635 = {v587, v405},
+v636 = {v197, v635},
+v637 = {v99, v587},
+v638 = {v587, v637},
+v639 = {v331, v638},
+v640 = {v365, v639},
+v641 = {v331, v640},
+v642 = T95[v641],
+v643 = {v587, v99},
+v644 = {v365, v643},
+v645 = {v331, v644},
+v646 = {v365, v645},
+v647 = {v396, v587},
+v648 = {v64, v647},
+v649 = {v318, v648},
+v650 = {v587, v35},
+v651 = {v587, v587},
+v652 = inputs[5:0],
+v653 = T21[v652],
+v654 = (v652 >>> 4),
+v655 = T25[v654],
+v656 = {v481, v655},
+v657 = {v450, v656},
+v658 = {v507, v655},
+v659 = {v75, v658},
+v660 = T34[v652],
+v661 = (v652 >>> 2),
+v662 = T43[v661],
+v663 = {v92, v662},
+v664 = {v319, v663},
+v665 = {v662, v92},
+v666 = {v323, v665},
+v667 = {v175, v666},
+v668 = {v252, v667},
+v669 = {v662, v507},
+v670 = {v507, v669},
+v671 = {v348, v670},
+v672 = {v481, v671},
+v673 = {v284, v672},
+v674 = T96[v673],
+v675 = T7[v661],
+v676 = {v675, v551},
+v677 = {v233, v676},
+v678 = {v481, v677},
+v679 = {v331, v678},
+v680 = T97[v679],
+v681 = {v396, v675},
+v682 = {v136, v681},
+v683 = {v111, v675},
+v684 = T39[v652],
+v685 = (v652 >>> 3),
+v686 = T1[v685],
+v687 = {v686, v102},
+v688 = {v587, v687},
+v689 = {v587, v688},
+v690 = T98[v689],
+v691 = {v662, v686},
+v692 = {v686, v686},
+v693 = {v587, v692},
+v694 = T48[v685],
+v695 = {v365, v694},
+v696 = {v298, v695},
+v697 = T2[v685],
+v698 = {v697, v577},
+v699 = {v195, v698},
+v700 = {v481, v699},
+v701 = {v438, v697},
+v702 = {v193, v701},
+v703 = {v697, v697},
+v704 = {v697, v703},
+v705 = T33[v652],
+v706 = {v705, v447},
+v707 = {v130, v706},
+v708 = T20[v652],
+v709 = {v708, v105},
+v710 = {v197, v709},
+v711 = {v19, v710},
+v712 = {v708, v587},
+v713 = T46[v652],
+v714 = {v17, v713},
+v715 = {v162, v714},
+v716 = {v507, v715},
+v717 = {v365, v716},
+v718 = {v438, v717},
+v719 = T99[v718],
+v720 = {v674, v719},
+v721 = {v103, v713},
+v722 = T47[v652],
+v723 = {v722, v33},
+v724 = {v438, v722},
+v725 = {v587, v724},
+v726 = {v31, v725},
+v727 = {v507, v722},
+v728 = {v481, v727},
+v729 = {v22, v728},
+v730 = {v1, v729},
+v731 = T40[v652],
+v732 = {v731, v402},
+v733 = {v158, v732},
+v734 = T100[v733],
+v735 = {v731, v478},
+v736 = {v103, v735},
+v737 = {v507, v736},
+v738 = {v201, v737},
+v739 = T101[v738],
+v740 = {v731, v238},
+v741 = {v190, v740},
+v742 = {v212, v741},
+v743 = {v92, v742},
+v744 = T102[v743],
+v745 = (v652 >>> 1),
+v746 = T12[v745],
+v747 = T13[v745],
+v748 = T11[v745],
+v749 = {v297, v748},
+v750 = T28[v745],
+v751 = {v750, v270},
+v752 = {v64, v750},
+v753 = T35[v745],
+v754 = {v753, v70},
+v755 = {v686, v754},
+v756 = {v93, v753},
+v757 = T29[v745],
+v758 = {v757, v399},
+v759 = {v757, v303},
+v760 = {v705, v759},
+v761 = {v167, v760},
+v762 = {v481, v757},
+v763 = T38[v745],
+v764 = {v763, v404},
+v765 = {v136, v764},
+v766 = {v763, v9},
+v767 = {v96, v766},
+v768 = {v93, v763},
+v769 = {v763, v587},
+v770 = {v70, v769},
+v771 = {v365, v770},
+v772 = {v323, v769},
+v773 = {v42, v772},
+v774 = T31[v652],
+v775 = {v774, v726},
+v776 = {v323, v775},
+v777 = T103[v776],
+v778 = {v774, v664},
+v779 = {v31, v778},
+v780 = {v319, v779},
+v781 = T104[v780],
+v782 = {v774, v99},
+v783 = T105[v652],
+v784 = {v783, v752},
+v785 = {v783, v784},
+v786 = {v323, v785},
+v787 = {v306, v786},
+v788 = T106[v787],
+v789 = T41[v652],
+v790 = {v789, v758},
+v791 = {v24, v790},
+v792 = {v662, v791},
+v793 = T107[v792],
+v794 = {v789, v749},
+v795 = {v318, v794},
+v796 = {v789, v84},
+v797 = {v450, v789},
+v798 = {v750, v797},
+v799 = {v655, v798},
+v800 = {v232, v799},
+v801 = {v232, v800},
+v802 = T108[v801],
+v803 = T17[v652],
+v804 = {v803, v704},
+v805 = {v803, v531},
+v806 = {v124, v805},
+v807 = {v301, v806},
+v808 = T109[v807],
+v809 = {v803, v448},
+v810 = {v64, v809},
+v811 = {v252, v810},
+v812 = {v39, v811},
+v813 = T110[v812],
+v814 = {v783, v803},
+v815 = {v247, v814},
+v816 = {v774, v815},
+v817 = {v783, v816},
+v818 = {v3, v817},
+v819 = T111[v818],
+v820 = {v819, v354},
+v821 = {v803, v789},
+v822 = {v146, v821},
+v823 = inputs[47:42],
+v824 = T21[v823],
+v825 = {v748, v824},
+v826 = {v450, v825},
+v827 = {v450, v824},
+v828 = (v823 >>> 3),
+v829 = T55[v828],
+v830 = {v829, v65},
+v831 = {v481, v830},
+v832 = {v63, v831},
+v833 = {v146, v832},
+v834 = T112[v833],
+v835 = T44[v823],
+v836 = T39[v823],
+v837 = (v823 >>> 2),
+v838 = T42[v837],
+v839 = {v838, v668},
+v840 = T113[v839],
+v841 = {v838, v181},
+v842 = {v835, v841},
+v843 = {v8, v842},
+v844 = {v8, v843},
+v845 = {v708, v844},
+v846 = T114[v845],
+v847 = {v838, v662},
+v848 = {v829, v847},
+v849 = {v829, v848},
+v850 = {v722, v849},
+v851 = {v789, v850},
+v852 = T115[v851],
+v853 = T23[v837],
+v854 = T46[v823],
+v855 = {v854, v462},
+v856 = {v450, v855},
+v857 = T116[v856],
+v858 = {v675, v854},
+v859 = {v774, v858},
+v860 = T47[v823],
+v861 = T52[v823],
+v862 = {v861, v446},
+v863 = {v145, v862},
+v864 = T117[v863],
+v865 = T20[v823],
+v866 = (v823 >>> 1),
+v867 = T12[v866],
+v868 = T50[v866],
+v869 = {v868, v345},
+v870 = {v694, v869},
+v871 = {v587, v870},
+v872 = {v507, v871},
+v873 = {v178, v868},
+v874 = {v98, v873},
+v875 = {v146, v874},
+v876 = {v481, v875},
+v877 = {v209, v876},
+v878 = T118[v877],
+v879 = T27[v866],
+v880 = {v879, v203},
+v881 = {v867, v880},
+v882 = T17[v823],
+v883 = T16[v823],
+v884 = T41[v823],
+v885 = {v884, v773},
+v886 = {v178, v885},
+v887 = T119[v886],
+v888 = {v884, v367},
+v889 = {v96, v888},
+v890 = {v365, v889},
+v891 = {v481, v890},
+v892 = T120[v891],
+v893 = {v884, v192},
+v894 = {v884, v405},
+v895 = {v306, v894},
+v896 = {v276, v895},
+v897 = T30[v823],
+v898 = {v897, v581},
+v899 = {v879, v898},
+v900 = T121[v899],
+v901 = T49[v823],
+v902 = {v901, v601},
+v903 = T122[v902],
+v904 = T40[v823],
+v905 = {v21, v904},
+v906 = {v241, v905},
+v907 = {v70, v906},
+v908 = {v507, v907},
+v909 = {v128, v908},
+v910 = T123[v909],
+v911 = {v99, v904},
+v912 = {v438, v911},
+v913 = {v763, v912},
+v914 = {v450, v913},
+v915 = {v904, v438},
+v916 = {v481, v915},
+v917 = {v904, v396},
+v918 = {v450, v904},
+v919 = inputs[59:54],
+v920 = T30[v919],
+v921 = T14[v919],
+v922 = {v921, v17},
+v923 = {v87, v922},
+v924 = {v405, v923},
+v925 = T33[v919],
+v926 = (v919 >>> 2),
+v927 = T23[v926],
+v928 = {v927, v649},
+v929 = {v161, v928},
+v930 = T124[v929],
+v931 = {v927, v61},
+v932 = {v883, v931},
+v933 = {v438, v932},
+v934 = {v587, v933},
+v935 = {v76, v934},
+v936 = T125[v935],
+v937 = T7[v926],
+v938 = {v937, v771},
+v939 = (v919 >>> 3),
+v940 = T55[v939],
+v941 = T48[v939],
+v942 = (v919 >>> 4),
+v943 = T24[v942],
+v944 = {v943, v227},
+v945 = {v380, v944},
+v946 = {v44, v945},
+v947 = {v195, v946},
+v948 = T25[v942],
+v949 = T46[v919],
+v950 = {v15, v949},
+v951 = {v98, v950},
+v952 = {v438, v951},
+v953 = {v49, v952},
+v954 = {v587, v949},
+v955 = {v189, v954},
+v956 = {v383, v955},
+v957 = {v188, v956},
+v958 = {v311, v957},
+v959 = T126[v958],
+v960 = T51[v919],
+v961 = {v960, v365},
+v962 = {v365, v961},
+v963 = {v405, v962},
+v964 = T44[v919],
+v965 = {v964, v804},
+v966 = {v74, v965},
+v967 = T127[v966],
+v968 = {v438, v964},
+v969 = {v331, v968},
+v970 = {v98, v969},
+v971 = {v236, v970},
+v972 = T32[v919],
+v973 = {v35, v972},
+v974 = T52[v919],
+v975 = T64[v919],
+v976 = {v587, v975},
+v977 = {v48, v976},
+v978 = T40[v919],
+v979 = {v88, v978},
+v980 = {v41, v979},
+v981 = T47[v919],
+v982 = {v63, v981},
+v983 = {v396, v982},
+v984 = T49[v919],
+v985 = {v984, v309},
+v986 = T128[v985],
+v987 = {v984, v702},
+v988 = {v587, v987},
+v989 = (v919 >>> 1),
+v990 = T45[v989],
+v991 = {v990, v896},
+v992 = T60[v989],
+v993 = {v992, v234},
+v994 = {v901, v993},
+v995 = {v380, v994},
+v996 = {v30, v995},
+v997 = T129[v996],
+v998 = T50[v989],
+v999 = {v998, v437},
+v1000 = {v125, v999},
+v1001 = {v218, v1000},
+v1002 = {v298, v1001},
+v1003 = T130[v1002],
+v1004 = {v903, v1003},
+v1005 = {v998, v169},
+v1006 = {v139, v1005},
+v1007 = T38[v989],
+v1008 = {v1007, v166},
+v1009 = {v163, v1008},
+v1010 = {v133, v1009},
+v1011 = {v196, v1010},
+v1012 = T131[v1011],
+v1013 = {v592, v1012},
+v1014 = T27[v989],
+v1015 = {v865, v1014},
+v1016 = {v1014, v387},
+v1017 = {v697, v1016},
+v1018 = {v587, v1017},
+v1019 = {v697, v1018},
+v1020 = {v383, v1019},
+v1021 = T132[v1020],
+v1022 = inputs[71:66],
+v1023 = T21[v1022],
+v1024 = {v79, v1023},
+v1025 = (v1022 >>> 4),
+v1026 = T25[v1025],
+v1027 = {v10, v1026},
+v1028 = {v311, v1027},
+v1029 = {v311, v1028},
+v1030 = {v287, v1029},
+v1031 = {v352, v1030},
+v1032 = T133[v1031],
+v1033 = T41[v1022],
+v1034 = {v1033, v1015},
+v1035 = {v301, v1034},
+v1036 = {v56, v1035},
+v1037 = T49[v1022],
+v1038 = {v1037, v697},
+v1039 = T134[v1022],
+v1040 = {v1039, v135},
+v1041 = {v507, v1040},
+v1042 = {v87, v1041},
+v1043 = {v405, v1042},
+v1044 = {v901, v1043},
+v1045 = T135[v1044],
+v1046 = {v1045, v734},
+v1047 = (v1022 >>> 2),
+v1048 = T43[v1047],
+v1049 = {v1048, v879},
+v1050 = {v481, v1049},
+v1051 = {v836, v1050},
+v1052 = T23[v1047],
+v1053 = {v1052, v3},
+v1054 = T8[v1047],
+v1055 = (v1022 >>> 3),
+v1056 = T1[v1055],
+v1057 = {v1056, v398},
+v1058 = {v114, v1057},
+v1059 = T136[v1058],
+v1060 = {v1056, v357},
+v1061 = {v853, v1056},
+v1062 = {v256, v1061},
+v1063 = {v1056, v507},
+v1064 = {v481, v1063},
+v1065 = {v17, v1064},
+v1066 = {v507, v1065},
+v1067 = {v227, v1066},
+v1068 = T137[v1067],
+v1069 = T2[v1055],
+v1070 = {v1069, v763},
+v1071 = {v686, v1070},
+v1072 = {v124, v1071},
+v1073 = {v8, v1072},
+v1074 = {v64, v1069},
+v1075 = {v15, v1074},
+v1076 = {v152, v1075},
+v1077 = T48[v1055],
+v1078 = {v1077, v972},
+v1079 = {v84, v1077},
+v1080 = {v975, v1077},
+v1081 = {v84, v1080},
+v1082 = {v865, v1081},
+v1083 = T32[v1022],
+v1084 = {v1083, v983},
+v1085 = {v64, v1084},
+v1086 = {v114, v1085},
+v1087 = T138[v1086],
+v1088 = {v793, v1087},
+v1089 = {v1083, v684},
+v1090 = T47[v1022],
+v1091 = {v1090, v165},
+v1092 = {v128, v1091},
+v1093 = {v383, v1092},
+v1094 = T139[v1093],
+v1095 = T4[v1022],
+v1096 = {v1095, v507},
+v1097 = {v73, v1096},
+v1098 = {v11, v1097},
+v1099 = {v285, v1098},
+v1100 = {v587, v1099},
+v1101 = T140[v1100],
+v1102 = (v1022 >>> 1),
+v1103 = T9[v1102],
+v1104 = {v1103, v632},
+v1105 = T45[v1102],
+v1106 = {v78, v1105},
+v1107 = {v92, v1106},
+v1108 = T12[v1102],
+v1109 = {v173, v1108},
+v1110 = {v345, v1109},
+v1111 = {v438, v1110},
+v1112 = {v64, v1111},
+v1113 = {v54, v1112},
+v1114 = T141[v1113],
+v1115 = T38[v1102],
+v1116 = T13[v1102],
+v1117 = {v1116, v376},
+v1118 = {v507, v1117},
+v1119 = {v144, v1116},
+v1120 = {v20, v1119},
+v1121 = {v1054, v1120},
+v1122 = {v146, v1121},
+v1123 = T27[v1102],
+v1124 = {v1123, v566},
+v1125 = {v365, v1124},
+v1126 = {v365, v1125},
+v1127 = T142[v1126],
+v1128 = {v1123, v721},
+v1129 = {v1123, v783},
+v1130 = {v1069, v1129},
+v1131 = {v694, v1130},
+v1132 = {v1123, v1131},
+v1133 = {v481, v1132},
+v1134 = T143[v1133],
+v1135 = {v1123, v161},
+v1136 = {v146, v1135},
+v1137 = {v98, v1136},
+v1138 = {v130, v1137},
+v1139 = {v763, v1138},
+v1140 = T144[v1139],
+v1141 = T35[v1102],
+v1142 = {v1141, v947},
+v1143 = T145[v1142],
+v1144 = {v1141, v707},
+v1145 = T146[v1144],
+v1146 = {v1141, v881},
+v1147 = {v1141, v505},
+v1148 = {v96, v1147},
+v1149 = {v16, v1141},
+v1150 = {v438, v1149},
+v1151 = {v70, v1141},
+v1152 = {v42, v1151},
+v1153 = {v1141, v860},
+v1154 = {v438, v1153},
+v1155 = {v93, v1154},
+v1156 = {v59, v1155},
+v1157 = {v438, v1156},
+v1158 = T147[v1157],
+v1159 = {v92, v1141},
+v1160 = {v92, v1159},
+v1161 = {v974, v1160},
+v1162 = {v438, v1161},
+v1163 = T17[v1022],
+v1164 = {v1163, v827},
+v1165 = {v96, v1163},
+v1166 = {v16, v1165},
+v1167 = {v99, v1166},
+v1168 = {v481, v1167},
+v1169 = T20[v1022],
+v1170 = {v1169, v693},
+v1171 = {v1169, v768},
+v1172 = {v1169, v564},
+v1173 = {v438, v1172},
+v1174 = {v124, v1173},
+v1175 = {v3, v1174},
+v1176 = T148[v1175],
+v1177 = {v1169, v146},
+v1178 = {v380, v1177},
+v1179 = {v136, v1178},
+v1180 = {v1056, v1179},
+v1181 = {v6, v1180},
+v1182 = T149[v1181],
+v1183 = T46[v1022],
+v1184 = {v1183, v366},
+v1185 = {v1183, v782},
+v1186 = {v88, v1185},
+v1187 = {v331, v1186},
+v1188 = {v1183, v587},
+v1189 = T15[v1022],
+v1190 = {v1189, v1076},
+v1191 = {v774, v1190},
+v1192 = T150[v1191],
+v1193 = {v1189, v325},
+v1194 = {v16, v1193},
+v1195 = {v125, v1194},
+v1196 = T151[v1195],
+v1197 = {v1196, v411},
+v1198 = {v1189, v18},
+v1199 = {v149, v1198},
+v1200 = {v1189, v882},
+v1201 = {v753, v1200},
+v1202 = {v35, v1201},
+v1203 = {v287, v1202},
+v1204 = {v694, v1203},
+v1205 = T152[v1204],
+v1206 = {v1189, v1189},
+v1207 = {v241, v1206},
+v1208 = {v978, v1207},
+v1209 = {v252, v1208},
+v1210 = {v1069, v1209},
+v1211 = T153[v1210],
+v1212 = T39[v1022],
+v1213 = {v1212, v543},
+v1214 = {v200, v1213},
+v1215 = {v124, v1214},
+v1216 = T154[v1215],
+v1217 = {v1216, v363},
+v1218 = {v808, v1217},
+v1219 = {v418, v1218},
+v1220 = {v1212, v86},
+v1221 = {v1212, v310},
+v1222 = {v331, v1221},
+v1223 = {v405, v1222},
+v1224 = {v365, v1223},
+v1225 = T155[v1224],
+v1226 = {v1212, v650},
+v1227 = {v70, v1226},
+v1228 = {v1212, v450},
+v1229 = inputs[11:6],
+v1230 = T53[v1229],
+v1231 = {v1230, v544},
+v1232 = {v331, v1231},
+v1233 = {v481, v1232},
+v1234 = {v1230, v477},
+v1235 = {v438, v1230},
+v1236 = {v365, v1235},
+v1237 = (v1229 >>> 4),
+v1238 = T24[v1237],
+v1239 = {v1238, v789},
+v1240 = {v144, v1239},
+v1241 = {v8, v1240},
+v1242 = {v757, v1241},
+v1243 = {v198, v1242},
+v1244 = T156[v1243],
+v1245 = T4[v1229],
+v1246 = {v1245, v761},
+v1247 = {v783, v1246},
+v1248 = T157[v1247],
+v1249 = T36[v1229],
+v1250 = {v1249, v795},
+v1251 = {v274, v1250},
+v1252 = T158[v1251],
+v1253 = T31[v1229],
+v1254 = {v1253, v756},
+v1255 = {v783, v1254},
+v1256 = T18[v1229],
+v1257 = (v1229 >>> 3),
+v1258 = T55[v1257],
+v1259 = {v365, v1258},
+v1260 = {v507, v1259},
+v1261 = {v481, v1260},
+v1262 = {v1258, v98},
+v1263 = T48[v1257],
+v1264 = T56[v1229],
+v1265 = {v705, v1264},
+v1266 = {v1264, v64},
+v1267 = {v1263, v1266},
+v1268 = T49[v1229],
+v1269 = {v1268, v1261},
+v1270 = {v686, v1269},
+v1271 = T159[v1270],
+v1272 = {v1268, v682},
+v1273 = {v1169, v1272},
+v1274 = {v438, v1273},
+v1275 = T160[v1274],
+v1276 = {v1275, v840},
+v1277 = {v483, v1276},
+v1278 = {v1192, v1277},
+v1279 = T37[v1229],
+v1280 = {v1279, v1107},
+v1281 = T44[v1229],
+v1282 = {v450, v1281},
+v1283 = {v331, v1282},
+v1284 = {v20, v1283},
+v1285 = {v507, v1284},
+v1286 = {v103, v1285},
+v1287 = T161[v1286],
+v1288 = {v1287, v563},
+v1289 = T32[v1229],
+v1290 = {v1289, v555},
+v1291 = T162[v1290],
+v1292 = {v1289, v244},
+v1293 = T52[v1229],
+v1294 = {v1293, v859},
+v1295 = (v1229 >>> 2),
+v1296 = T22[v1295],
+v1297 = T7[v1295],
+v1298 = T42[v1295],
+v1299 = T5[v1295],
+v1300 = {v1299, v938},
+v1301 = T163[v1300],
+v1302 = {v1299, v369},
+v1303 = {v365, v1302},
+v1304 = {v96, v1303},
+v1305 = T164[v1304],
+v1306 = {v1305, v373},
+v1307 = {v550, v1306},
+v1308 = {v900, v1307},
+v1309 = {v1299, v796},
+v1310 = {v144, v1309},
+v1311 = {v212, v1310},
+v1312 = {v686, v1311},
+v1313 = T165[v1312],
+v1314 = {v829, v1299},
+v1315 = {v54, v1314},
+v1316 = {v1069, v1315},
+v1317 = {v114, v1316},
+v1318 = {v925, v1317},
+v1319 = T166[v1318],
+v1320 = {v1319, v1140},
+v1321 = T46[v1229],
+v1322 = {v1321, v1089},
+v1323 = {v507, v1322},
+v1324 = {v1293, v1323},
+v1325 = {v481, v1324},
+v1326 = T167[v1325],
+v1327 = {v1321, v109},
+v1328 = {v1297, v1327},
+v1329 = {v450, v1328},
+v1330 = {v1163, v1329},
+v1331 = T168[v1330],
+v1332 = {v55, v1321},
+v1333 = {v144, v1332},
+v1334 = {v98, v1333},
+v1335 = {v1115, v1334},
+v1336 = {v438, v1335},
+v1337 = T169[v1336],
+v1338 = {v852, v1337},
+v1339 = T51[v1229],
+v1340 = {v1339, v914},
+v1341 = T170[v1340],
+v1342 = {v1339, v826},
+v1343 = {v587, v1342},
+v1344 = {v1339, v382},
+v1345 = {v132, v1344},
+v1346 = {v660, v1345},
+v1347 = T171[v1346],
+v1348 = {v99, v1339},
+v1349 = {v365, v1348},
+v1350 = {v365, v1349},
+v1351 = {v587, v1350},
+v1352 = (v1229 >>> 1),
+v1353 = T172[v1352],
+v1354 = {v1353, v28},
+v1355 = {v124, v1354},
+v1356 = {v405, v1355},
+v1357 = {v126, v1356},
+v1358 = T58[v1352],
+v1359 = T60[v1352],
+v1360 = {v1359, v659},
+v1361 = {v41, v1360},
+v1362 = {v507, v1361},
+v1363 = T173[v1362],
+v1364 = T27[v1352],
+v1365 = {v1364, v730},
+v1366 = T174[v1365],
+v1367 = {v1364, v1294},
+v1368 = {v883, v1367},
+v1369 = T175[v1368],
+v1370 = {v1364, v76},
+v1371 = {v803, v1370},
+v1372 = {v1077, v1371},
+v1373 = {v62, v1372},
+v1374 = {v1364, v587},
+v1375 = {v365, v1374},
+v1376 = {v1183, v1375},
+v1377 = T50[v1352],
+v1378 = {v1377, v610},
+v1379 = {v365, v1378},
+v1380 = {v84, v1379},
+v1381 = {v365, v1380},
+v1382 = T176[v1381],
+v1383 = {v1377, v71},
+v1384 = {v1183, v1383},
+v1385 = {v1183, v1384},
+v1386 = {v587, v1385},
+v1387 = T177[v1386],
+v1388 = {v1377, v651},
+v1389 = {v365, v1388},
+v1390 = {v42, v1389},
+v1391 = {v587, v1390},
+v1392 = T178[v1391],
+v1393 = {v1377, v694},
+v1394 = {v694, v1393},
+v1395 = {v750, v1394},
+v1396 = {v686, v1395},
+v1397 = {v803, v1377},
+v1398 = {v774, v1397},
+v1399 = {v713, v1398},
+v1400 = {v63, v1399},
+v1401 = {v25, v1400},
+v1402 = T179[v1401],
+v1403 = T45[v1352],
+v1404 = {v1403, v1073},
+v1405 = T180[v1404],
+v1406 = {v1403, v683},
+v1407 = {v365, v1406},
+v1408 = {v587, v1407},
+v1409 = {v587, v1408},
+v1410 = T181[v1409],
+v1411 = {v98, v1403},
+v1412 = {v144, v1411},
+v1413 = {v1403, v757},
+v1414 = {v675, v1403},
+v1415 = {v365, v1414},
+v1416 = {v481, v1415},
+v1417 = {v365, v1416},
+v1418 = {v1403, v1417},
+v1419 = T182[v1418],
+v1420 = T64[v1229],
+v1421 = {v1420, v1184},
+v1422 = T183[v1421],
+v1423 = {v1420, v1006},
+v1424 = {v383, v1423},
+v1425 = {v196, v1424},
+v1426 = T184[v1425],
+v1427 = {v1420, v347},
+v1428 = {v145, v1427},
+v1429 = {v1095, v1420},
+v1430 = {v297, v1429},
+v1431 = {v74, v1430},
+v1432 = {v1189, v1431},
+v1433 = {v1069, v1432},
+v1434 = T185[v1433],
+v1435 = inputs[95:90],
+v1436 = T20[v1435],
+v1437 = {v1436, v1104},
+v1438 = {v84, v1437},
+v1439 = T186[v1438],
+v1440 = {v1439, v642},
+v1441 = {v1436, v1292},
+v1442 = {v1436, v696},
+v1443 = {v1436, v100},
+v1444 = {v1420, v1443},
+v1445 = {v1436, v94},
+v1446 = {v1436, v973},
+v1447 = {v1296, v1446},
+v1448 = {v52, v1447},
+v1449 = {v301, v1436},
+v1450 = {v88, v1449},
+v1451 = {v38, v1450},
+v1452 = {v352, v1451},
+v1453 = {v17, v1452},
+v1454 = T187[v1453],
+v1455 = {v1454, v1197},
+v1456 = {v1436, v74},
+v1457 = {v98, v1456},
+v1458 = {v331, v1457},
+v1459 = {v450, v1436},
+v1460 = {v35, v1459},
+v1461 = {v111, v1460},
+v1462 = {v587, v1461},
+v1463 = {v587, v1462},
+v1464 = T188[v1463],
+v1465 = {v1436, v1436},
+v1466 = {v684, v1465},
+v1467 = {v42, v1436},
+v1468 = {v507, v1467},
+v1469 = {v365, v1468},
+v1470 = {v481, v1469},
+v1471 = {v438, v1470},
+v1472 = T189[v1471],
+v1473 = (v1435 >>> 4),
+v1474 = T25[v1473],
+v1475 = {v1474, v991},
+v1476 = T190[v1475],
+v1477 = {v392, v1476},
+v1478 = {v1474, v893},
+v1479 = {v1474, v1164},
+v1480 = {v1212, v1479},
+v1481 = {v1212, v1474},
+v1482 = (v1435 >>> 2),
+v1483 = T7[v1482],
+v1484 = {v1483, v1351},
+v1485 = T191[v1484],
+v1486 = {v1483, v598},
+v1487 = {v21, v1486},
+v1488 = T192[v1487],
+v1489 = {v753, v1483},
+v1490 = {v587, v1489},
+v1491 = {v84, v1490},
+v1492 = {v84, v1491},
+v1493 = {v1436, v1492},
+v1494 = T193[v1493],
+v1495 = {v1494, v1278},
+v1496 = T194[3*v1495_3 +: 3],
+v1497 = {v587, v1483},
+v1498 = T8[v1482],
+v1499 = {v1498, v338},
+v1500 = {v396, v1499},
+v1501 = {v283, v1500},
+v1502 = T195[v1501],
+v1503 = {v1498, v176},
+v1504 = {v789, v1503},
+v1505 = {v1095, v1504},
+v1506 = {v1095, v1505},
+v1507 = {v1498, v258},
+v1508 = {v783, v1507},
+v1509 = {v1189, v1508},
+v1510 = {v98, v1509},
+v1511 = {v93, v1510},
+v1512 = T196[v1511],
+v1513 = {v298, v1498},
+v1514 = {v1498, v1513},
+v1515 = {v1189, v1514},
+v1516 = {v1498, v1515},
+v1517 = {v1498, v1516},
+v1518 = T197[v1517],
+v1519 = {v331, v1498},
+v1520 = {v882, v1519},
+v1521 = {v1483, v1520},
+v1522 = {v481, v1521},
+v1523 = {v258, v1522},
+v1524 = T198[v1523],
+v1525 = {v1498, v753},
+v1526 = {v879, v1525},
+v1527 = {v323, v1526},
+v1528 = {v319, v1527},
+v1529 = (v1435 >>> 3),
+v1530 = T1[v1529],
+v1531 = {v1530, v988},
+v1532 = T199[v1531],
+v1533 = {v1530, v1480},
+v1534 = T200[v1533],
+v1535 = {v1530, v1444},
+v1536 = {v587, v1535},
+v1537 = T201[v1536],
+v1538 = {v1530, v1376},
+v1539 = {v1530, v1538},
+v1540 = T202[v1539],
+v1541 = {v1530, v1280},
+v1542 = {v61, v1541},
+v1543 = T203[v1542],
+v1544 = {v1530, v1051},
+v1545 = {v74, v1544},
+v1546 = T204[v1545],
+v1547 = {v1530, v1150},
+v1548 = {v22, v1547},
+v1549 = {v450, v1548},
+v1550 = T205[v1549],
+v1551 = {v1530, v1445},
+v1552 = {v1530, v329},
+v1553 = {v1377, v1552},
+v1554 = {v1483, v1553},
+v1555 = T206[v1554],
+v1556 = {v1530, v977},
+v1557 = {v1530, v1265},
+v1558 = {v365, v1530},
+v1559 = {v1007, v1530},
+v1560 = {v62, v1559},
+v1561 = {v198, v1560},
+v1562 = {v1258, v1530},
+v1563 = {v387, v1562},
+v1564 = {v144, v1563},
+v1565 = {v1054, v1564},
+v1566 = {v1530, v1565},
+v1567 = T207[v1566],
+v1568 = {v1567, v1555},
+v1569 = {v75, v1530},
+v1570 = {v1163, v1569},
+v1571 = {v1116, v1570},
+v1572 = {v331, v1571},
+v1573 = {v81, v1572},
+v1574 = T208[v1573],
+v1575 = {v1530, v200},
+v1576 = {v387, v1575},
+v1577 = {v138, v1576},
+v1578 = {v258, v1577},
+v1579 = {v250, v1578},
+v1580 = T209[v1579],
+v1581 = T55[v1529],
+v1582 = {v1581, v1122},
+v1583 = T210[v1582],
+v1584 = {v1581, v1199},
+v1585 = {v124, v1584},
+v1586 = T211[v1585],
+v1587 = {v1581, v412},
+v1588 = {v318, v1587},
+v1589 = T212[v1588],
+v1590 = {v1581, v1062},
+v1591 = {v26, v1590},
+v1592 = {v1581, v980},
+v1593 = {v352, v1592},
+v1594 = {v287, v1593},
+v1595 = T213[v1594],
+v1596 = {v1595, v1013},
+v1597 = {v1176, v1596},
+v1598 = {v317, v1597},
+v1599 = T194[3*v1598_1 +: 3],
+v1600 = {v1581, v1056},
+v1601 = {v1212, v1600},
+v1602 = {v195, v1601},
+v1603 = {v114, v1602},
+v1604 = {v981, v1603},
+v1605 = T214[v1604],
+v1606 = {v697, v1581},
+v1607 = {v1141, v1606},
+v1608 = {v111, v1581},
+v1609 = {v387, v1608},
+v1610 = {v697, v1609},
+v1611 = {v74, v1610},
+v1612 = {v1581, v1611},
+v1613 = T215[v1612],
+v1614 = {v1581, v67},
+v1615 = {v302, v1614},
+v1616 = {v50, v1615},
+v1617 = {v380, v1616},
+v1618 = {v1581, v1617},
+v1619 = T216[v1618],
+v1620 = {v1581, v481},
+v1621 = T4[v1435],
+v1622 = {v1621, v1396},
+v1623 = T217[v1622],
+v1624 = {v1621, v691},
+v1625 = {v750, v1624},
+v1626 = {v63, v1625},
+v1627 = {v159, v1626},
+v1628 = T218[v1627],
+v1629 = T134[v1435],
+v1630 = {v1629, v822},
+v1631 = {v193, v1630},
+v1632 = {v146, v1631},
+v1633 = T219[v1632],
+v1634 = {v1629, v1629},
+v1635 = {v1629, v1634},
+v1636 = {v1189, v1635},
+v1637 = {v1083, v1636},
+v1638 = {v318, v1637},
+v1639 = T220[v1638],
+v1640 = T17[v1435],
+v1641 = {v1640, v422},
+v1642 = T221[v1641],
+v1643 = {v1642, v473},
+v1644 = {v1586, v1643},
+v1645 = {v1426, v1644},
+v1646 = T194[3*v1645_3 +: 3],
+v1647 = {v1640, v304},
+v1648 = {v450, v1647},
+v1649 = {v64, v1648},
+v1650 = {v136, v1649},
+v1651 = T222[v1650],
+v1652 = {v1530, v1640},
+v1653 = {v201, v1652},
+v1654 = {v1298, v1653},
+v1655 = {v199, v1654},
+v1656 = {v145, v1655},
+v1657 = T223[v1656],
+v1658 = {v1640, v75},
+v1659 = {v89, v1658},
+v1660 = {v138, v1659},
+v1661 = {v218, v1660},
+v1662 = {v450, v1661},
+v1663 = T224[v1662],
+v1664 = T34[v1435],
+v1665 = {v1664, v963},
+v1666 = {v75, v1665},
+v1667 = T225[v1666],
+v1668 = {v1664, v1170},
+v1669 = {v507, v1668},
+v1670 = T226[v1669],
+v1671 = {v1410, v1670},
+v1672 = {v1485, v1671},
+v1673 = {v1664, v1171},
+v1674 = {v345, v1673},
+v1675 = {v173, v1674},
+v1676 = T227[v1675],
+v1677 = {v1676, v1651},
+v1678 = {v1628, v1677},
+v1679 = {v834, v1678},
+v1680 = {v1664, v1364},
+v1681 = {v1436, v1680},
+v1682 = {v655, v1681},
+v1683 = {v212, v1682},
+v1684 = {v75, v1683},
+v1685 = T228[v1684],
+v1686 = (v1435 >>> 1),
+v1687 = T26[v1686],
+v1688 = {v1687, v427},
+v1689 = T229[v1688],
+v1690 = {v1689, v1619},
+v1691 = {v1589, v1690},
+v1692 = {v1687, v1168},
+v1693 = T230[v1692],
+v1694 = {v1687, v332},
+v1695 = {v1023, v1694},
+v1696 = T231[v1695],
+v1697 = {v1687, v1146},
+v1698 = {v867, v1697},
+v1699 = T232[v1698],
+v1700 = {v1687, v1128},
+v1701 = {v450, v1700},
+v1702 = {v481, v1701},
+v1703 = T233[v1702],
+v1704 = {v1703, v892},
+v1705 = {v1687, v918},
+v1706 = {v81, v1705},
+v1707 = {v187, v1706},
+v1708 = {v331, v1707},
+v1709 = T234[v1708],
+v1710 = {v1687, v1353},
+v1711 = {v138, v1710},
+v1712 = {v129, v1711},
+v1713 = {v98, v1712},
+v1714 = {v450, v1713},
+v1715 = T235[v1714],
+v1716 = {v1715, v1101},
+v1717 = {v84, v1687},
+v1718 = {v747, v1717},
+v1719 = {v146, v1718},
+v1720 = {v200, v1719},
+v1721 = {v331, v1720},
+v1722 = T236[v1721],
+v1723 = T28[v1686],
+v1724 = {v1723, v1607},
+v1725 = {v1581, v1724},
+v1726 = {v1581, v1725},
+v1727 = T237[v1726],
+v1728 = {v1723, v1497},
+v1729 = {v179, v1728},
+v1730 = {v365, v1729},
+v1731 = {v1723, v1038},
+v1732 = {v93, v1723},
+v1733 = {v233, v1732},
+v1734 = {v1054, v1733},
+v1735 = {v1359, v1734},
+v1736 = {v587, v1723},
+v1737 = {v1723, v84},
+v1738 = {v81, v1737},
+v1739 = {v99, v1738},
+v1740 = {v1281, v1739},
+v1741 = {v587, v1740},
+v1742 = T238[v1741],
+v1743 = {v1230, v1723},
+v1744 = {v17, v1743},
+v1745 = {v133, v1744},
+v1746 = {v396, v1745},
+v1747 = {v13, v1746},
+v1748 = T239[v1747],
+v1749 = T11[v1686],
+v1750 = {v1749, v1148},
+v1751 = T240[v1750],
+v1752 = {v1751, v1308},
+v1753 = T194[3*v1752_3 +: 3],
+v1754 = {v1749, v379},
+v1755 = {v1048, v1754},
+v1756 = T241[v1755],
+v1757 = {v1749, v465},
+v1758 = {v747, v1757},
+v1759 = T242[v1758],
+v1760 = {v1759, v1288},
+v1761 = {v1749, v272},
+v1762 = {v1664, v1761},
+v1763 = {v405, v1762},
+v1764 = {v713, v1763},
+v1765 = T243[v1764],
+v1766 = {v1765, v1225},
+v1767 = {v1756, v1766},
+v1768 = {v1749, v1687},
+v1769 = {v1749, v1581},
+v1770 = {v1581, v1769},
+v1771 = {v1212, v1770},
+v1772 = {v396, v1771},
+v1773 = {v984, v1772},
+v1774 = T244[v1773],
+v1775 = T13[v1686],
+v1776 = {v1775, v953},
+v1777 = T245[v1776],
+v1778 = {v1775, v1506},
+v1779 = T246[v1778],
+v1780 = {v1775, v1556},
+v1781 = {v763, v1780},
+v1782 = T247[v1781],
+v1783 = {v1775, v767},
+v1784 = {v145, v1783},
+v1785 = {v450, v1784},
+v1786 = T248[v1785],
+v1787 = {v1775, v436},
+v1788 = {v731, v1787},
+v1789 = {v96, v1788},
+v1790 = {v154, v1789},
+v1791 = T249[v1790],
+v1792 = {v1775, v753},
+v1793 = {v1581, v1792},
+v1794 = {v697, v1793},
+v1795 = {v195, v1794},
+v1796 = {v1163, v1795},
+v1797 = T250[v1796],
+v1798 = {v1775, v387},
+v1799 = {v860, v1798},
+v1800 = {v305, v1799},
+v1801 = {v247, v1800},
+v1802 = {v199, v1801},
+v1803 = T251[v1802],
+v1804 = {v1803, v1004},
+v1805 = {v1580, v1804},
+v1806 = {v1657, v1805},
+v1807 = T194[3*v1806_3 +: 3],
+v1808 = T29[v1686],
+v1809 = {v1808, v765},
+v1810 = T252[v1809],
+v1811 = {v1808, v1441},
+v1812 = {v331, v1811},
+v1813 = T253[v1812],
+v1814 = {v1808, v755},
+v1815 = {v1808, v1188},
+v1816 = {v99, v1815},
+v1817 = {v1808, v789},
+v1818 = {v1023, v1817},
+v1819 = {v748, v1818},
+v1820 = {v662, v1819},
+v1821 = {v694, v1820},
+v1822 = T254[v1821],
+v1823 = {v1822, v1679},
+v1824 = T194[3*v1823_2 +: 3],
+v1825 = {v1808, v130},
+v1826 = {v438, v1825},
+v1827 = {v941, v1826},
+v1828 = {v93, v1827},
+v1829 = {v30, v1828},
+v1830 = T255[v1829],
+v1831 = {v1808, v1293},
+v1832 = {v405, v1831},
+v1833 = {v365, v1832},
+v1834 = {v331, v1833},
+v1835 = {v75, v1834},
+v1836 = T256[v1835],
+v1837 = {v1808, v1090},
+v1838 = {v75, v1837},
+v1839 = {v99, v1838},
+v1840 = {v1808, v96},
+v1841 = T38[v1686],
+v1842 = {v1841, v1428},
+v1843 = T257[v1842],
+v1844 = {v1841, v971},
+v1845 = T258[v1844],
+v1846 = {v1841, v501},
+v1847 = {v3, v1846},
+v1848 = T259[v1847],
+v1849 = {v1248, v1848},
+v1850 = {v887, v1849},
+v1851 = {v1512, v1850},
+v1852 = {v1841, v657},
+v1853 = {v103, v1852},
+v1854 = {v103, v1853},
+v1855 = T260[v1854],
+v1856 = {v1841, v343},
+v1857 = {v30, v1856},
+v1858 = {v98, v1857},
+v1859 = {v1530, v1858},
+v1860 = T261[v1859],
+v1861 = {v1860, v1440},
+v1862 = {v1841, v1413},
+v1863 = {v201, v1862},
+v1864 = {v1483, v1863},
+v1865 = {v1841, v365},
+v1866 = {v507, v1865},
+v1867 = {v507, v1866},
+v1868 = {v79, v1867},
+v1869 = {v350, v1868},
+v1870 = T262[v1869],
+v1871 = {v1841, v1403},
+v1872 = {v1841, v1871},
+v1873 = {v383, v1872},
+v1874 = {v879, v1873},
+v1875 = {v235, v1874},
+v1876 = T263[v1875],
+v1877 = {v1841, v708},
+v1878 = {v93, v1877},
+v1879 = {v838, v1878},
+v1880 = {v1841, v1841},
+v1881 = {v1841, v1581},
+v1882 = {v653, v1881},
+v1883 = {v1841, v450},
+v1884 = {v587, v1883},
+v1885 = {v1436, v1884},
+v1886 = {v1077, v1885},
+v1887 = {v11, v1886},
+v1888 = T264[v1887],
+v1889 = {v1888, v1861},
+v1890 = {v1841, v507},
+v1891 = {v103, v1890},
+v1892 = {v1841, v1891},
+v1893 = {v103, v1892},
+v1894 = {v1841, v438},
+v1895 = {v1358, v1894},
+v1896 = {v450, v1895},
+v1897 = {v981, v1896},
+v1898 = {v96, v1897},
+v1899 = T265[v1898],
+v1900 = T35[v1686],
+v1901 = {v1900, v1893},
+v1902 = T266[v1901],
+v1903 = {v520, v1902},
+v1904 = {v1900, v1730},
+v1905 = T267[v1904],
+v1906 = {v1667, v1905},
+v1907 = {v1900, v1839},
+v1908 = {v99, v1907},
+v1909 = T268[v1908],
+v1910 = {v1900, v1220},
+v1911 = {v587, v1910},
+v1912 = T269[v1911],
+v1913 = {v1912, v1767},
+v1914 = {v1836, v1913},
+v1915 = T194[3*v1914_2 +: 3],
+v1916 = {v1900, v1442},
+v1917 = {v331, v1916},
+v1918 = T270[v1917],
+v1919 = {v1918, v1672},
+v1920 = {v1900, v1551},
+v1921 = {v1474, v1920},
+v1922 = T271[v1921],
+v1923 = {v936, v1922},
+v1924 = {v1900, v1561},
+v1925 = {v331, v1924},
+v1926 = T272[v1925],
+v1927 = {v1900, v1478},
+v1928 = {v21, v1927},
+v1929 = T273[v1928],
+v1930 = {v1900, v296},
+v1931 = {v1483, v1930},
+v1932 = {v275, v1931},
+v1933 = T274[v1932],
+v1934 = {v1900, v1236},
+v1935 = {v103, v1934},
+v1936 = {v1900, v578},
+v1937 = {v134, v1936},
+v1938 = {v134, v1937},
+v1939 = T275[v1938],
+v1940 = {v1900, v1267},
+v1941 = {v98, v1940},
+v1942 = {v1183, v1941},
+v1943 = T276[v1942],
+v1944 = {v1900, v104},
+v1945 = {v96, v1944},
+v1946 = {v481, v1945},
+v1947 = {v365, v1946},
+v1948 = T277[v1947],
+v1949 = {v1900, v1558},
+v1950 = {v1841, v1949},
+v1951 = {v376, v1950},
+v1952 = {v861, v1951},
+v1953 = T278[v1952],
+v1954 = {v1900, v1768},
+v1955 = {v1581, v1954},
+v1956 = {v93, v1955},
+v1957 = {v1530, v1956},
+v1958 = T279[v1957],
+v1959 = {v1900, v506},
+v1960 = {v481, v1959},
+v1961 = {v438, v1960},
+v1962 = {v507, v1961},
+v1963 = T280[v1962],
+v1964 = {v1963, v1704},
+v1965 = {v1948, v1964},
+v1966 = {v864, v1965},
+v1967 = T194[3*v1966_1 +: 3],
+v1968 = {v1900, v177},
+v1969 = {v897, v1968},
+v1970 = {v481, v1969},
+v1971 = {v481, v1970},
+v1972 = {v507, v1971},
+v1973 = T281[v1972],
+v1974 = {v1843, v1973},
+v1975 = {v1341, v1974},
+v1976 = {v1900, v746},
+v1977 = {v1530, v1976},
+v1978 = {v1581, v1977},
+v1979 = {v1026, v1900},
+v1980 = {v1900, v365},
+v1981 = {v1900, v331},
+v1982 = {v99, v1981},
+v1983 = {v365, v1982},
+v1984 = {v1808, v1900},
+v1985 = {v481, v1984},
+v1986 = {v103, v1985},
+v1987 = {v481, v1900},
+v1988 = {v481, v1987},
+v1989 = {v450, v1988},
+v1990 = {v268, v1989},
+v1991 = {v81, v1990},
+v1992 = T282[v1991],
+v1993 = {v1900, v98},
+v1994 = {v46, v1993},
+v1995 = {v225, v1994},
+v1996 = {v365, v1995},
+v1997 = {v331, v1996},
+v1998 = T283[v1997],
+v1999 = {v1900, v1900},
+v2000 = {v103, v1999},
+v2001 = {v904, v2000},
+v2002 = {v103, v2001},
+v2003 = {v507, v2002},
+v2004 = T284[v2003],
+v2005 = {v1900, v507},
+v2006 = {v17, v2005},
+v2007 = {v17, v2006},
+v2008 = {v587, v2007},
+v2009 = {v1183, v2008},
+v2010 = T285[v2009],
+v2011 = {v1900, v88},
+v2012 = {v99, v2011},
+v2013 = {v587, v2012},
+v2014 = {v22, v2013},
+v2015 = {v507, v2014},
+v2016 = T286[v2015],
+v2017 = {v1900, v11},
+v2018 = {v79, v2017},
+v2019 = {v135, v2018},
+v2020 = {v88, v2019},
+v2021 = {v405, v2020},
+v2022 = T287[v2021],
+v2023 = {v2022, v1716},
+v2024 = T19[v1435],
+v2025 = {v2024, v1986},
+v2026 = {v438, v2025},
+v2027 = T288[v2026],
+v2028 = {v2024, v1053},
+v2029 = {v901, v2028},
+v2030 = {v138, v2029},
+v2031 = {v323, v2030},
+v2032 = T289[v2031],
+v2033 = {v2032, v572},
+v2034 = {v1748, v2033},
+v2035 = {v739, v2034},
+v2036 = {v1663, v2035},
+v2037 = T194[3*v2036_1 +: 3],
+v2038 = {v2024, v1980},
+v2039 = {v1530, v2038},
+v2040 = {v803, v2039},
+v2041 = {v1297, v2040},
+v2042 = T290[v2041],
+v2043 = {v2024, v449},
+v2044 = {v103, v2043},
+v2045 = {v16, v2044},
+v2046 = {v746, v2045},
+v2047 = T291[v2046],
+v2048 = {v2024, v365},
+v2049 = {v1103, v2048},
+v2050 = {v37, v2049},
+v2051 = {v2024, v438},
+v2052 = {v507, v2051},
+v2053 = {v438, v2052},
+v2054 = {v829, v2053},
+v2055 = {v948, v2054},
+v2056 = T292[v2055],
+v2057 = T39[v1435],
+v2058 = {v2057, v1528},
+v2059 = T293[v2058],
+v2060 = {v2059, v777},
+v2061 = {v986, v2060},
+v2062 = {v1211, v2061},
+v2063 = {v1244, v2062},
+v2064 = T194[3*v2063_1 +: 3],
+v2065 = {v2057, v1978},
+v2066 = {v1530, v2065},
+v2067 = T294[v2066],
+v2068 = {v2067, v1568},
+v2069 = {v2057, v1024},
+v2070 = {v203, v2069},
+v2071 = {v17, v2070},
+v2072 = {v11, v2071},
+v2073 = T295[v2072],
+v2074 = {v2073, v1046},
+v2075 = {v2057, v326},
+v2076 = {v331, v2075},
+v2077 = {v319, v2076},
+v2078 = {v331, v2077},
+v2079 = T296[v2078],
+v2080 = {v1052, v2057},
+v2081 = {v123, v2080},
+v2082 = {v387, v2081},
+v2083 = {v697, v2082},
+v2084 = {v1581, v2083},
+v2085 = T297[v2084],
+v2086 = {v84, v2057},
+v2087 = {v2057, v1900},
+v2088 = {v1687, v2087},
+v2089 = {v2057, v241},
+v2090 = {v783, v2089},
+v2091 = {v60, v2090},
+v2092 = {v331, v2091},
+v2093 = {v789, v2092},
+v2094 = T298[v2093],
+v2095 = {v2094, v1338},
+v2096 = {v781, v2095},
+v2097 = {v1252, v2096},
+v2098 = T194[3*v2097 +: 3],
+v2099 = T56[v1435],
+v2100 = {v2099, v1879},
+v2101 = {v84, v2100},
+v2102 = T299[v2101],
+v2103 = {v2102, v1633},
+v2104 = {v2099, v1255},
+v2105 = {v162, v2104},
+v2106 = T300[v2105],
+v2107 = {v1405, v2106},
+v2108 = {v744, v2107},
+v2109 = {v1145, v2108},
+v2110 = {v1639, v2109},
+v2111 = T194[3*v2110 +: 3],
+v2112 = {v2099, v1882},
+v2113 = {v1841, v2112},
+v2114 = {v1841, v2113},
+v2115 = T301[v2114],
+v2116 = {v2099, v355},
+v2117 = {v297, v2116},
+v2118 = {v4, v2117},
+v2119 = {v1054, v2118},
+v2120 = T302[v2119],
+v2121 = {v2099, v1481},
+v2122 = {v2099, v634},
+v2123 = {v587, v2122},
+v2124 = {v1640, v2123},
+v2125 = {v1115, v2124},
+v2126 = T303[v2125],
+v2127 = {v2126, v2068},
+v2128 = {v2099, v138},
+v2129 = {v2057, v2128},
+v2130 = {v405, v2129},
+v2131 = {v145, v2130},
+v2132 = {v3, v2131},
+v2133 = T304[v2132],
+v2134 = {v2133, v624},
+v2135 = {v1786, v2134},
+v2136 = T194[3*v2135_4 +: 3],
+v2137 = T41[v1435],
+v2138 = {v2137, v711},
+v2139 = T305[v2138],
+v2140 = {v2139, v2023},
+v2141 = {v2137, v1357},
+v2142 = T306[v2141],
+v2143 = {v589, v2142},
+v2144 = {v1032, v2143},
+v2145 = {v1929, v2144},
+v2146 = {v1094, v2145},
+v2147 = T194[3*v2146 +: 3],
+v2148 = {v2137, v1448},
+v2149 = T307[v2148],
+v2150 = {v2149, v2115},
+v2151 = {v1532, v2150},
+v2152 = {v1699, v2151},
+v2153 = {v1727, v2152},
+v2154 = T194[3*v2153_1 +: 3],
+v2155 = {v2137, v603},
+v2156 = {v250, v2155},
+v2157 = T308[v2156],
+v2158 = {v2157, v1889},
+v2159 = T194[3*v2158_2 +: 3],
+v2160 = {v2137, v495},
+v2161 = {v2024, v2160},
+v2162 = {v481, v2161},
+v2163 = T309[v2162],
+v2164 = {v2163, v509},
+v2165 = {v2004, v2164},
+v2166 = {v530, v2165},
+v2167 = {v1291, v2166},
+v2168 = {v2137, v1228},
+v2169 = {v81, v2168},
+v2170 = {v1530, v2137},
+v2171 = {v750, v2170},
+v2172 = {v1183, v2171},
+v2173 = {v405, v2172},
+v2174 = {v365, v2173},
+v2175 = T310[v2174],
+v2176 = {v2175, v1906},
+v2177 = {v1808, v2137},
+v2178 = {v662, v2177},
+v2179 = {v587, v2178},
+v2180 = {v396, v2179},
+v2181 = {v365, v2180},
+v2182 = T311[v2181],
+v2183 = {v2137, v507},
+v2184 = {v587, v2183},
+v2185 = {v1297, v2184},
+v2186 = {v1169, v2185},
+v2187 = {v331, v2186},
+v2188 = T312[v2187],
+v2189 = T49[v1435],
+v2190 = {v2189, v1373},
+v2191 = T313[v2190],
+v2192 = {v2189, v1233},
+v2193 = T314[v2192],
+v2194 = {v2189, v1082},
+v2195 = {v130, v2194},
+v2196 = T315[v2195],
+v2197 = {v2189, v127},
+v2198 = {v173, v2197},
+v2199 = {v587, v2198},
+v2200 = T316[v2199],
+v2201 = {v2200, v1455},
+v2202 = {v2189, v463},
+v2203 = {v331, v2202},
+v2204 = {v1436, v2203},
+v2205 = T317[v2204],
+v2206 = {v2189, v480},
+v2207 = {v81, v2206},
+v2208 = {v2189, v557},
+v2209 = {v731, v2208},
+v2210 = {v16, v2209},
+v2211 = T318[v2210],
+v2212 = {v2189, v1078},
+v2213 = {v1256, v2212},
+v2214 = {v1530, v2213},
+v2215 = {v975, v2214},
+v2216 = T319[v2215],
+v2217 = {v1108, v2189},
+v2218 = {v383, v2217},
+v2219 = {v2099, v2218},
+v2220 = {v19, v2219},
+v2221 = {v126, v2220},
+v2222 = T320[v2221],
+v2223 = {v2222, v2074},
+v2224 = {v2016, v2223},
+v2225 = T194[3*v2224_2 +: 3],
+v2226 = {v2189, v17},
+v2227 = {v941, v2226},
+v2228 = {v1054, v2227},
+v2229 = {v61, v2228},
+v2230 = {v17, v2229},
+v2231 = T321[v2230],
+v2232 = {v98, v2189},
+v2233 = {v62, v2232},
+v2234 = {v920, v2233},
+v2235 = {v74, v2234},
+v2236 = {v1037, v2235},
+v2237 = T322[v2236],
+v2238 = {v2237, v1182},
+v2239 = {v2189, v103},
+v2240 = {v99, v2239},
+v2241 = {v365, v2240},
+v2242 = {v1436, v2241},
+v2243 = {v1, v2242},
+v2244 = T323[v2243],
+v2245 = {v2027, v2244},
+v2246 = {v537, v2245},
+v2247 = T47[v1435],
+v2248 = {v2247, v872},
+v2249 = T324[v2248],
+v2250 = {v2249, v1709},
+v2251 = {v2247, v1816},
+v2252 = {v1723, v2251},
+v2253 = T325[v2252],
+v2254 = {v1464, v2253},
+v2255 = {v1540, v2254},
+v2256 = {v1685, v2255},
+v2257 = {v2205, v2256},
+v2258 = {v630, v2257},
+v2259 = T326[3*v2258 +: 3],
+v2260 = v690 + v2259,
+v2261 = {v2247, v751},
+v2262 = {v1420, v2261},
+v2263 = {v352, v2262},
+v2264 = T327[v2263],
+v2265 = {v2247, v1118},
+v2266 = {v125, v2265},
+v2267 = {v1775, v2266},
+v2268 = T328[v2267],
+v2269 = {v2268, v1919},
+v2270 = T194[3*v2269 +: 3],
+v2271 = v2260 + v2270,
+v2272 = {v2247, v1731},
+v2273 = {v223, v2272},
+v2274 = {v1581, v2273},
+v2275 = T329[v2274],
+v2276 = {v2247, v1234},
+v2277 = {v2137, v2276},
+v2278 = {v331, v2277},
+v2279 = T330[v2278],
+v2280 = {v2279, v2188},
+v2281 = {v1422, v2280},
+v2282 = {v2247, v916},
+v2283 = {v904, v2282},
+v2284 = {v1900, v2283},
+v2285 = T331[v2284],
+v2286 = {v195, v2247},
+v2287 = {v731, v2286},
+v2288 = {v144, v2287},
+v2289 = {v1808, v2288},
+v2290 = {v126, v2289},
+v2291 = T332[v2290],
+v2292 = {v2247, v1377},
+v2293 = {v897, v2292},
+v2294 = {v52, v2293},
+v2295 = {v195, v2294},
+v2296 = {v438, v2295},
+v2297 = T333[v2296],
+v2298 = {v2297, v1760},
+v2299 = {v1939, v2298},
+v2300 = T194[3*v2299_2 +: 3],
+v2301 = {v2247, v1169},
+v2302 = {v1014, v2301},
+v2303 = {v1056, v2302},
+v2304 = {v224, v2303},
+v2305 = {v705, v2304},
+v2306 = T334[v2305],
+v2307 = {v450, v2247},
+v2308 = {v1474, v2307},
+v2309 = {v1687, v2308},
+v2310 = {v331, v2309},
+v2311 = {v99, v2310},
+v2312 = T335[v2311],
+v2313 = {v2312, v2281},
+v2314 = {v2247, v438},
+v2315 = {v450, v2314},
+v2316 = {v1483, v2315},
+v2317 = {v901, v2316},
+v2318 = {v1289, v2317},
+v2319 = T336[v2318],
+v2320 = {v2319, v2246},
+v2321 = {v2047, v2320},
+v2322 = T194[3*v2321_1 +: 3],
+v2323 = T30[v1435],
+v2324 = {v2323, v700},
+v2325 = T337[v2324],
+v2326 = {v2325, v1903},
+v2327 = {v1366, v2326},
+v2328 = {v1899, v2327},
+v2329 = T194[3*v2328_3 +: 3],
+v2330 = {v2323, v498},
+v2331 = {v284, v2330},
+v2332 = T338[v2331],
+v2333 = {v2332, v1114},
+v2334 = {v1313, v2333},
+v2335 = {v878, v2334},
+v2336 = {v1369, v2335},
+v2337 = T194[3*v2336_3 +: 3],
+v2338 = {v2323, v486},
+v2339 = {v1279, v2338},
+v2340 = {v829, v2339},
+v2341 = T339[v2340],
+v2342 = {v2341, v846},
+v2343 = {v1926, v2342},
+v2344 = {v2323, v636},
+v2345 = {v19, v2344},
+v2346 = {v3, v2345},
+v2347 = T340[v2346],
+v2348 = {v2347, v1691},
+v2349 = {v1791, v2348},
+v2350 = {v2264, v2349},
+v2351 = T326[3*v2350 +: 3],
+v2352 = v516 + v2351,
+v2353 = {v2323, v82},
+v2354 = {v2323, v762},
+v2355 = {v1026, v2354},
+v2356 = {v198, v2355},
+v2357 = {v111, v2356},
+v2358 = T341[v2357],
+v2359 = {v2358, v820},
+v2360 = {v1810, v2359},
+v2361 = {v1623, v2360},
+v2362 = T194[3*v2361_1 +: 3],
+v2363 = {v2323, v712},
+v2364 = {v2247, v2363},
+v2365 = {v1056, v2364},
+v2366 = {v1039, v2365},
+v2367 = T342[v2366],
+v2368 = {v1021, v2367},
+v2369 = {v2231, v2368},
+v2370 = {v2191, v2369},
+v2371 = {v1841, v2323},
+v2372 = {v92, v2371},
+v2373 = {v1808, v2372},
+v2374 = {v293, v2373},
+v2375 = {v1474, v2374},
+v2376 = T343[v2375],
+v2377 = {v99, v2323},
+v2378 = {v481, v2323},
+v2379 = {v1900, v2378},
+v2380 = {v1, v2379},
+v2381 = {v753, v2380},
+v2382 = {v507, v2381},
+v2383 = T344[v2382],
+v2384 = {v2383, v1992},
+v2385 = {v1271, v2384},
+v2386 = {v2285, v2385},
+v2387 = {v1068, v2386},
+v2388 = T194[3*v2387_3 +: 3],
+v2389 = {v1664, v2323},
+v2390 = {v2024, v2389},
+v2391 = {v170, v2390},
+v2392 = {v1212, v2391},
+v2393 = {v2323, v76},
+v2394 = {v111, v2393},
+v2395 = {v1900, v2394},
+v2396 = {v365, v2395},
+v2397 = {v376, v2396},
+v2398 = T345[v2397],
+v2399 = {v2398, v1382},
+v2400 = T46[v1435],
+v2401 = {v2400, v1735},
+v2402 = T346[v2401],
+v2403 = {v2400, v1187},
+v2404 = T347[v2403],
+v2405 = {v2400, v646},
+v2406 = T348[v2405],
+v2407 = {v2406, v2399},
+v2408 = {v2400, v460},
+v2409 = {v1808, v2408},
+v2410 = {v331, v2409},
+v2411 = T349[v2410],
+v2412 = {v1550, v2411},
+v2413 = {v1870, v2412},
+v2414 = {v576, v2413},
+v2415 = {v1363, v2414},
+v2416 = T194[3*v2415_4 +: 3],
+v2417 = {v2400, v1840},
+v2418 = {v897, v2417},
+v2419 = {v960, v2418},
+v2420 = {v2247, v2419},
+v2421 = T350[v2420],
+v2422 = {v2400, v1466},
+v2423 = {v1900, v2422},
+v2424 = {v1436, v2423},
+v2425 = T351[v2424],
+v2426 = {v2400, v1736},
+v2427 = {v1900, v2426},
+v2428 = {v686, v2427},
+v2429 = {v1900, v2428},
+v2430 = T352[v2429],
+v2431 = {v2400, v1262},
+v2432 = {v757, v2431},
+v2433 = {v19, v2432},
+v2434 = {v170, v2433},
+v2435 = T353[v2434],
+v2436 = {v2435, v1943},
+v2437 = {v1134, v2436},
+v2438 = {v788, v2437},
+v2439 = {v1434, v2438},
+v2440 = {v930, v2439},
+v2441 = T326[3*v2440 +: 3],
+v2442 = v1779 + v2441,
+v2443 = v2442 + v2111,
+v2444 = v2443 + v2098,
+v2445 = v2444_1 + v2362,
+v2446 = v2445 + v2064,
+v2447 = {v237, v2400},
+v2448 = {v1474, v2447},
+v2449 = {v1103, v2448},
+v2450 = {v331, v2449},
+v2451 = {v1749, v2450},
+v2452 = T354[v2451],
+v2453 = {v2452, v2250},
+v2454 = {v1301, v2453},
+v2455 = {v1534, v2454},
+v2456 = T194[3*v2455_1 +: 3],
+v2457 = {v2400, v1980},
+v2458 = {v978, v2457},
+v2459 = {v1474, v2458},
+v2460 = {v1077, v2459},
+v2461 = T355[v2460],
+v2462 = {v2400, v579},
+v2463 = {v2189, v2462},
+v2464 = {v1900, v2463},
+v2465 = {v879, v2464},
+v2466 = T356[v2465],
+v2467 = {v2466, v1975},
+v2468 = {v1331, v2467},
+v2469 = T194[3*v2468_2 +: 3],
+v2470 = {v75, v2400},
+v2471 = {v135, v2470},
+v2472 = {v1163, v2471},
+v2473 = {v1900, v2472},
+v2474 = {v1258, v2473},
+v2475 = T357[v2474],
+v2476 = {v2475, v680},
+v2477 = {v2211, v2476},
+v2478 = {v1855, v2477},
+v2479 = {v1472, v2478},
+v2480 = T194[3*v2479 +: 3],
+v2481 = {v2400, v17},
+v2482 = {v1116, v2481},
+v2483 = {v173, v2482},
+v2484 = {v87, v2483},
+v2485 = {v10, v2484},
+v2486 = T358[v2485],
+v2487 = {v2486, v2140},
+v2488 = T194[3*v2487_4 +: 3],
+v2489 = {v99, v2400},
+v2490 = {v587, v2489},
+v2491 = {v64, v2490},
+v2492 = {v2400, v2400},
+v2493 = {v2247, v2492},
+v2494 = {v1841, v2493},
+v2495 = {v27, v2494},
+v2496 = {v81, v2495},
+v2497 = T359[v2496],
+v2498 = {v2400, v481},
+v2499 = {v507, v2498},
+v2500 = {v1900, v2499},
+v2501 = {v481, v2500},
+v2502 = T105[v1435],
+v2503 = {v2502, v1591},
+v2504 = T360[v2503],
+v2505 = {v2504, v2238},
+v2506 = {v1722, v2505},
+v2507 = {v2502, v1935},
+v2508 = T361[v2507],
+v2509 = {v2502, v2392},
+v2510 = T362[v2509],
+v2511 = {v2510, v2506},
+v2512 = T194[3*v2511_2 +: 3],
+v2513 = {v2502, v1060},
+v2514 = {v87, v2513},
+v2515 = T363[v2514],
+v2516 = {v2515, v1477},
+v2517 = {v1488, v2516},
+v2518 = {v408, v2517},
+v2519 = T194[3*v2518_3 +: 3],
+v2520 = {v2502, v924},
+v2521 = {v383, v2520},
+v2522 = T364[v2521],
+v2523 = {v2522, v1219},
+v2524 = T194[3*v2523_1 +: 3],
+v2525 = {v2502, v1983},
+v2526 = {v405, v2525},
+v2527 = T365[v2526],
+v2528 = {v2527, v1537},
+v2529 = {v2502, v1814},
+v2530 = {v331, v2529},
+v2531 = T366[v2530],
+v2532 = {v2502, v1412},
+v2533 = {v1621, v2532},
+v2534 = {v2137, v2533},
+v2535 = T367[v2534],
+v2536 = {v2535, v1851},
+v2537 = T194[3*v2536_3 +: 3],
+v2538 = {v2502, v539},
+v2539 = {v757, v2538},
+v2540 = {v1841, v2539},
+v2541 = T368[v2540],
+v2542 = {v1693, v2541},
+v2543 = {v1326, v2542},
+v2544 = {v442, v2543},
+v2545 = {v2502, v633},
+v2546 = {v92, v2545},
+v2547 = {v2502, v1079},
+v2548 = {v331, v2547},
+v2549 = {v1095, v2548},
+v2550 = {v81, v2549},
+v2551 = T369[v2550],
+v2552 = {v2497, v2551},
+v2553 = {v1574, v2552},
+v2554 = {v2531, v2553},
+v2555 = {v2502, v723},
+v2556 = {v98, v2555},
+v2557 = {v1900, v2556},
+v2558 = {v175, v2557},
+v2559 = T370[v2558],
+v2560 = {v2502, v2377},
+v2561 = {v331, v2560},
+v2562 = {v507, v2561},
+v2563 = {v99, v2562},
+v2564 = T371[v2563],
+v2565 = {v2564, v2528},
+v2566 = {v2425, v2565},
+v2567 = {v1742, v2566},
+v2568 = T194[3*v2567_3 +: 3],
+v2569 = {v2502, v1298},
+v2570 = {v1687, v2569},
+v2571 = {v481, v2570},
+v2572 = {v93, v2571},
+v2573 = {v1530, v2572},
+v2574 = T372[v2573],
+v2575 = {v31, v2502},
+v2576 = {v2400, v2575},
+v2577 = {v159, v2576},
+v2578 = {v927, v2577},
+v2579 = {v93, v2578},
+v2580 = T373[v2579],
+v2581 = {v1777, v2580},
+v2582 = {v1402, v2581},
+v2583 = {v1205, v2582},
+v2584 = {v813, v2583},
+v2585 = T194[3*v2584_4 +: 3],
+v2586 = {v2502, v84},
+v2587 = {v351, v2586},
+v2588 = {v1723, v2587},
+v2589 = {v331, v2588},
+v2590 = {v879, v2589},
+v2591 = T374[v2590],
+v2592 = {v1095, v2502},
+v2593 = {v201, v2592},
+v2594 = {v1687, v2593},
+v2595 = {v883, v2594},
+v2596 = {v52, v2595},
+v2597 = T375[v2596],
+v2598 = {v2502, v2400},
+v2599 = {v318, v2598},
+v2600 = {v1436, v2599},
+v2601 = {v203, v2600},
+v2602 = {v46, v2601},
+v2603 = T376[v2602],
+v2604 = {v450, v2502},
+v2605 = {v1808, v2604},
+v2606 = {v2247, v2605},
+v2607 = {v1212, v2606},
+v2608 = {v99, v2607},
+v2609 = T377[v2608],
+v2610 = {v507, v2502},
+v2611 = {v1377, v2610},
+v2612 = {v507, v2611},
+v2613 = {v145, v2612},
+v2614 = {v145, v2613},
+v2615 = T378[v2614],
+v2616 = {v2615, v2167},
+v2617 = T326[3*v2616 +: 3],
+v2618 = v586 + v2617,
+v2619 = v2618 + v2480,
+v2620 = T31[v1435],
+v2621 = {v2620, v1343},
+v2622 = T379[v2621],
+v2623 = {v1392, v2622},
+v2624 = {v1813, v2623},
+v2625 = {v2404, v2624},
+v2626 = {v1909, v2625},
+v2627 = T194[3*v2626_4 +: 3],
+v2628 = {v2620, v342},
+v2629 = T380[v2628],
+v2630 = {v1953, v2629},
+v2631 = {v1387, v2630},
+v2632 = {v1998, v2631},
+v2633 = {v2042, v2632},
+v2634 = T194[3*v2633_1 +: 3],
+v2635 = {v2620, v2050},
+v2636 = {v587, v2635},
+v2637 = T381[v2636],
+v2638 = {v2620, v2546},
+v2639 = {v1212, v2638},
+v2640 = T382[v2639],
+v2641 = {v2640, v2176},
+v2642 = {v2637, v2641},
+v2643 = T194[3*v2642_3 +: 3],
+v2644 = {v2620, v249},
+v2645 = {v387, v2644},
+v2646 = T383[v2645],
+v2647 = {v2620, v2169},
+v2648 = {v34, v2647},
+v2649 = T384[v2648],
+v2650 = {v2620, v2491},
+v2651 = {v587, v2650},
+v2652 = T385[v2651],
+v2653 = {v2652, v2407},
+v2654 = {v2609, v2653},
+v2655 = T194[3*v2654_3 +: 3],
+v2656 = {v2620, v1227},
+v2657 = {v1775, v2656},
+v2658 = T386[v2657],
+v2659 = {v2658, v2554},
+v2660 = T194[3*v2659_2 +: 3],
+v2661 = {v2620, v229},
+v2662 = {v405, v2661},
+v2663 = {v387, v2662},
+v2664 = T387[v2663],
+v2665 = {v2664, v2201},
+v2666 = T194[3*v2665_2 +: 3],
+v2667 = {v2620, v267},
+v2668 = {v3, v2667},
+v2669 = {v450, v2668},
+v2670 = T388[v2669],
+v2671 = {v910, v2670},
+v2672 = {v2646, v2671},
+v2673 = {v292, v2672},
+v2674 = {v1059, v2673},
+v2675 = T194[3*v2674_2 +: 3],
+v2676 = {v2620, v2353},
+v2677 = {v1212, v2676},
+v2678 = {v507, v2677},
+v2679 = T389[v2678],
+v2680 = {v2679, v2313},
+v2681 = T194[3*v2680_1 +: 3],
+v2682 = {v2620, v1557},
+v2683 = {v331, v2682},
+v2684 = {v203, v2683},
+v2685 = T390[v2684],
+v2686 = {v2685, v2103},
+v2687 = {v1524, v2686},
+v2688 = {v959, v2687},
+v2689 = T194[3*v2688_1 +: 3],
+v2690 = v2446 + v2689,
+v2691 = v2690_2 + v1824,
+v2692 = {v2620, v1979},
+v2693 = {v2099, v2692},
+v2694 = {v1687, v2693},
+v2695 = {v13, v2694},
+v2696 = T391[v2695],
+v2697 = {v2696, v1876},
+v2698 = {v1056, v2620},
+v2699 = {v129, v2698},
+v2700 = {v219, v2699},
+v2701 = {v239, v2700},
+v2702 = {v1775, v2701},
+v2703 = T392[v2702],
+v2704 = {v2703, v2120},
+v2705 = {v264, v2704},
+v2706 = {v1933, v2705},
+v2707 = {v857, v2706},
+v2708 = T194[3*v2707 +: 3],
+v2709 = v2352 + v2708,
+v2710 = v2709 + v2147,
+v2711 = v2710_1 + v2524,
+v2712 = v2711 + v1599,
+v2713 = v2712 + v2037,
+v2714 = v2713_2 + v2675,
+v2715 = v2714 + v2666,
+v2716 = v2715 + v2225,
+v2717 = v2716_3 + v1807,
+v2718 = v2717 + v2519,
+v2719 = v2718 + v1646,
+v2720 = v2719_4 + v2488,
+v2721 = v2720 + v2136,
+v2722 = {v2620, v84},
+v2723 = {v331, v2722},
+v2724 = {v587, v2723},
+v2725 = {v60, v2724},
+v2726 = {v222, v2725},
+v2727 = T393[v2726],
+v2728 = {v1090, v2620},
+v2729 = {v14, v2728},
+v2730 = {v53, v2729},
+v2731 = {v1014, v2730},
+v2732 = {v1212, v2620},
+v2733 = {v1033, v2732},
+v2734 = {v984, v2733},
+v2735 = {v1141, v2734},
+v2736 = {v4, v2735},
+v2737 = T394[v2736],
+v2738 = {v1774, v2737},
+v2739 = {v2376, v2738},
+v2740 = {v1546, v2739},
+v2741 = {v997, v2740},
+v2742 = {v1797, v2741},
+v2743 = T326[3*v2742 +: 3],
+v2744 = v2196 + v2743,
+v2745 = {v882, v2620},
+v2746 = {v1115, v2745},
+v2747 = {v1014, v2746},
+v2748 = {v92, v2747},
+v2749 = {v2323, v2748},
+v2750 = T395[v2749],
+v2751 = {v2574, v2750},
+v2752 = {v2620, v93},
+v2753 = {v17, v2752},
+v2754 = {v1056, v2753},
+v2755 = {v1841, v2754},
+v2756 = {v117, v2755},
+v2757 = T396[v2756],
+v2758 = {v2597, v2757},
+v2759 = {v2620, v450},
+v2760 = {v1298, v2759},
+v2761 = {v2247, v2760},
+v2762 = {v331, v2761},
+v2763 = {v235, v2762},
+v2764 = T397[v2763],
+v2765 = {v2764, v2649},
+v2766 = {v2727, v2765},
+v2767 = {v616, v2766},
+v2768 = {v2182, v2767},
+v2769 = T194[3*v2768_4 +: 3],
+v2770 = T14[v1435],
+v2771 = {v2770, v1864},
+v2772 = T398[v2771],
+v2773 = {v2770, v1162},
+v2774 = T399[v2773],
+v2775 = {v2774, v2751},
+v2776 = {v2770, v1036},
+v2777 = T400[v2776],
+v2778 = {v2777, v2758},
+v2779 = {v2402, v2778},
+v2780 = {v2770, v2501},
+v2781 = T401[v2780],
+v2782 = {v2781, v2544},
+v2783 = T194[3*v2782_2 +: 3],
+v2784 = {v2770, v2207},
+v2785 = T402[v2784],
+v2786 = {v2785, v720},
+v2787 = {v525, v2786},
+v2788 = {v1127, v2787},
+v2789 = T194[3*v2788 +: 3],
+v2790 = v2619 + v2789,
+v2791 = {v2770, v2731},
+v2792 = T403[v2791],
+v2793 = {v2770, v1458},
+v2794 = {v2323, v2793},
+v2795 = T404[v2794],
+v2796 = {v2795, v2370},
+v2797 = T194[3*v2796_3 +: 3],
+v2798 = {v2770, v336},
+v2799 = {v655, v2798},
+v2800 = T405[v2799],
+v2801 = {v2800, v2127},
+v2802 = T194[3*v2801_1 +: 3],
+v2803 = {v2770, v397},
+v2804 = {v587, v2803},
+v2805 = T406[v2804],
+v2806 = {v2805, v1320},
+v2807 = {v1158, v2806},
+v2808 = {v802, v2807},
+v2809 = T194[3*v2808_2 +: 3],
+v2810 = v2691 + v2809,
+v2811 = {v2770, v108},
+v2812 = {v481, v2811},
+v2813 = T407[v2812],
+v2814 = {v2813, v2193},
+v2815 = {v2010, v2814},
+v2816 = {v1419, v2815},
+v2817 = {v2421, v2816},
+v2818 = T194[3*v2817_1 +: 3],
+v2819 = v2790_1 + v2818,
+v2820 = v2819 + v1967,
+v2821 = v2820 + v2322,
+v2822 = v2821_2 + v2469,
+v2823 = v2822 + v2300,
+v2824 = v2823 + v2783,
+v2825 = v2824_3 + v2388,
+v2826 = v2825 + v1753,
+v2827 = v2826 + v2329,
+v2828 = {v2770, v1152},
+v2829 = {v62, v2828},
+v2830 = {v1077, v2829},
+v2831 = T408[v2830],
+v2832 = {v2831, v596},
+v2833 = {v609, v2832},
+v2834 = {v2461, v2833},
+v2835 = {v2430, v2834},
+v2836 = T194[3*v2835 +: 3],
+v2837 = v2271 + v2836,
+v2838 = v2837_1 + v2681,
+v2839 = v2838 + v2456,
+v2840 = v2839 + v2634,
+v2841 = v2840_2 + v2159,
+v2842 = v2841 + v1915,
+v2843 = v2842 + v2660,
+v2844 = v2843_3 + v2568,
+v2845 = v2844 + v2655,
+v2846 = v2845 + v2643,
+v2847 = v2846_4 + v2769,
+v2848 = v2847 + v2627,
+v2849 = {v2770, v2088},
+v2850 = {v2770, v2849},
+v2851 = {v803, v2850},
+v2852 = T409[v2851],
+v2853 = {v1583, v2852},
+v2854 = {v1613, v2853},
+v2855 = {v1830, v2854},
+v2856 = {v1696, v2855},
+v2857 = T194[3*v2856_3 +: 3],
+v2858 = {v2770, v2121},
+v2859 = {v2770, v2858},
+v2860 = {v2620, v2859},
+v2861 = T410[v2860],
+v2862 = {v2770, v503},
+v2863 = {v2099, v2862},
+v2864 = {v941, v2863},
+v2865 = T411[v2864],
+v2866 = {v2770, v1620},
+v2867 = {v331, v2866},
+v2868 = {v84, v2867},
+v2869 = {v1749, v2868},
+v2870 = T412[v2869],
+v2871 = {v2870, v2697},
+v2872 = {v2770, v251},
+v2873 = {v507, v2872},
+v2874 = {v96, v2873},
+v2875 = {v450, v2874},
+v2876 = T413[v2875],
+v2877 = {v459, v2876},
+v2878 = {v513, v2877},
+v2879 = {v2508, v2878},
+v2880 = {v2056, v2879},
+v2881 = T194[3*v2880_4 +: 3],
+v2882 = v2827_4 + v2881,
+v2883 = v2882 + v2416,
+v2884 = {v2770, v2086},
+v2885 = {v1530, v2884},
+v2886 = {v1212, v2885},
+v2887 = {v1116, v2886},
+v2888 = T414[v2887],
+v2889 = {v2888, v2291},
+v2890 = {v2306, v2889},
+v2891 = {v2216, v2890},
+v2892 = {v2772, v2891},
+v2893 = T194[3*v2892_4 +: 3],
+v2894 = {v2770, v1880},
+v2895 = {v1420, v2894},
+v2896 = {v1841, v2895},
+v2897 = {v879, v2896},
+v2898 = T415[v2897],
+v2899 = {v2898, v2775},
+v2900 = {v1143, v2899},
+v2901 = T194[3*v2900 +: 3],
+v2902 = {v2770, v917},
+v2903 = {v904, v2902},
+v2904 = {v2099, v2903},
+v2905 = {v233, v2904},
+v2906 = T416[v2905],
+v2907 = {v2906, v2779},
+v2908 = T194[3*v2907 +: 3],
+v2909 = v2744 + v2908,
+v2910 = v2909 + v2901,
+v2911 = v2910_1 + v2802,
+v2912 = v2911 + v2154,
+v2913 = {v2770, v1403},
+v2914 = {v675, v2913},
+v2915 = {v2323, v2914},
+v2916 = {v2323, v2915},
+v2917 = {v1163, v2916},
+v2918 = T417[v2917],
+v2919 = {v2918, v2871},
+v2920 = {v2792, v2919},
+v2921 = T194[3*v2920_3 +: 3],
+v2922 = {v1212, v2770},
+v2923 = {v22, v2922},
+v2924 = {v58, v2923},
+v2925 = {v56, v2924},
+v2926 = {v1054, v2925},
+v2927 = T418[v2926],
+v2928 = {v2927, v2603},
+v2929 = {v1782, v2928},
+v2930 = {v1543, v2929},
+v2931 = {v2275, v2930},
+v2932 = T194[3*v2931_2 +: 3],
+v2933 = {v2057, v2770},
+v2934 = {v2770, v2933},
+v2935 = {v1483, v2934},
+v2936 = {v232, v2935},
+v2937 = {v974, v2936},
+v2938 = T419[v2937],
+v2939 = {v2938, v967},
+v2940 = {v1845, v2939},
+v2941 = {v1605, v2940},
+v2942 = {v1347, v2941},
+v2943 = T194[3*v2942_2 +: 3],
+v2944 = {v2770, v1281},
+v2945 = {v803, v2944},
+v2946 = {v713, v2945},
+v2947 = {v98, v2946},
+v2948 = {v1123, v2947},
+v2949 = T420[v2948],
+v2950 = {v2949, v2343},
+v2951 = {v1502, v2950},
+v2952 = T194[3*v2951_4 +: 3],
+v2953 = {v2770, v1321},
+v2954 = {v722, v2953},
+v2955 = {v98, v2954},
+v2956 = {v481, v2955},
+v2957 = {v22, v2956},
+v2958 = T421[v2957],
+v2959 = {v2958, v1088},
+v2960 = {v1518, v2959},
+v2961 = {v2079, v2960},
+v2962 = T194[3*v2961_2 +: 3],
+v2963 = v2810 + v2962,
+v2964 = v2963_3 + v2337,
+v2965 = v2964 + v1496,
+v2966 = v2965 + v2537,
+v2967 = v2966_4 + v2952,
+v2968 = v2967 + v2585,
+v2969 = {v2770, v2137},
+v2970 = {v2502, v2969},
+v2971 = {v197, v2970},
+v2972 = {v587, v2971},
+v2973 = {v1749, v2972},
+v2974 = T422[v2973],
+v2975 = {v2865, v2974},
+v2976 = {v2085, v2975},
+v2977 = {v2861, v2976},
+v2978 = {v1958, v2977},
+v2979 = T194[3*v2978_1 +: 3],
+v2980 = v2912 + v2979,
+v2981 = v2980_2 + v2932,
+v2982 = v2981 + v2943,
+v2983 = v2982 + v2512,
+v2984 = v2983_3 + v2921,
+v2985 = v2984 + v2797,
+v2986 = v2985 + v2857,
+v2987 = v2986_4 + v2893,
+v2988 = {v380, v2770},
+v2989 = {v2323, v2988},
+v2990 = {v774, v2989},
+v2991 = {v940, v2990},
+v2992 = {v1014, v2991},
+v2993 = T423[v2992],
+v2994 = {v2993, v1923},
+v2995 = {v2559, v2994},
+v2996 = {v2591, v2995},
+v2997 = T194[3*v2996_4 +: 3],
+v2998 = v2987 + v2997,
+logit0 = v2968 <<< 0,
+logit1 = v2998 <<< 0,
+logit2 = v2848 <<< 0,
+logit3 = v2883 <<< 0,
+logit4 = v2721 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v1495_1 <= v1495;
+v1495_2 <= v1495_1;
+v1495_3 <= v1495_2;
+v1598_1 <= v1598;
+v1645_1 <= v1645;
+v1645_2 <= v1645_1;
+v1645_3 <= v1645_2;
+v1752_1 <= v1752;
+v1752_2 <= v1752_1;
+v1752_3 <= v1752_2;
+v1806_1 <= v1806;
+v1806_2 <= v1806_1;
+v1806_3 <= v1806_2;
+v1823_1 <= v1823;
+v1823_2 <= v1823_1;
+v1914_1 <= v1914;
+v1914_2 <= v1914_1;
+v1966_1 <= v1966;
+v2036_1 <= v2036;
+v2063_1 <= v2063;
+v2135_1 <= v2135;
+v2135_2 <= v2135_1;
+v2135_3 <= v2135_2;
+v2135_4 <= v2135_3;
+v2153_1 <= v2153;
+v2158_1 <= v2158;
+v2158_2 <= v2158_1;
+v2224_1 <= v2224;
+v2224_2 <= v2224_1;
+v2299_1 <= v2299;
+v2299_2 <= v2299_1;
+v2321_1 <= v2321;
+v2328_1 <= v2328;
+v2328_2 <= v2328_1;
+v2328_3 <= v2328_2;
+v2336_1 <= v2336;
+v2336_2 <= v2336_1;
+v2336_3 <= v2336_2;
+v2361_1 <= v2361;
+v2387_1 <= v2387;
+v2387_2 <= v2387_1;
+v2387_3 <= v2387_2;
+v2415_1 <= v2415;
+v2415_2 <= v2415_1;
+v2415_3 <= v2415_2;
+v2415_4 <= v2415_3;
+v2444_1 <= v2444;
+v2455_1 <= v2455;
+v2468_1 <= v2468;
+v2468_2 <= v2468_1;
+v2487_1 <= v2487;
+v2487_2 <= v2487_1;
+v2487_3 <= v2487_2;
+v2487_4 <= v2487_3;
+v2511_1 <= v2511;
+v2511_2 <= v2511_1;
+v2518_1 <= v2518;
+v2518_2 <= v2518_1;
+v2518_3 <= v2518_2;
+v2523_1 <= v2523;
+v2536_1 <= v2536;
+v2536_2 <= v2536_1;
+v2536_3 <= v2536_2;
+v2567_1 <= v2567;
+v2567_2 <= v2567_1;
+v2567_3 <= v2567_2;
+v2584_1 <= v2584;
+v2584_2 <= v2584_1;
+v2584_3 <= v2584_2;
+v2584_4 <= v2584_3;
+v2626_1 <= v2626;
+v2626_2 <= v2626_1;
+v2626_3 <= v2626_2;
+v2626_4 <= v2626_3;
+v2633_1 <= v2633;
+v2642_1 <= v2642;
+v2642_2 <= v2642_1;
+v2642_3 <= v2642_2;
+v2654_1 <= v2654;
+v2654_2 <= v2654_1;
+v2654_3 <= v2654_2;
+v2659_1 <= v2659;
+v2659_2 <= v2659_1;
+v2665_1 <= v2665;
+v2665_2 <= v2665_1;
+v2674_1 <= v2674;
+v2674_2 <= v2674_1;
+v2680_1 <= v2680;
+v2688_1 <= v2688;
+v2690_2 <= v2690;
+v2710_1 <= v2710;
+v2713_2 <= v2713;
+v2716_3 <= v2716;
+v2719_4 <= v2719;
+v2768_1 <= v2768;
+v2768_2 <= v2768_1;
+v2768_3 <= v2768_2;
+v2768_4 <= v2768_3;
+v2782_1 <= v2782;
+v2782_2 <= v2782_1;
+v2790_1 <= v2790;
+v2796_1 <= v2796;
+v2796_2 <= v2796_1;
+v2796_3 <= v2796_2;
+v2801_1 <= v2801;
+v2808_1 <= v2808;
+v2808_2 <= v2808_1;
+v2817_1 <= v2817;
+v2821_2 <= v2821;
+v2824_3 <= v2824;
+v2827_4 <= v2827;
+v2837_1 <= v2837;
+v2840_2 <= v2840;
+v2843_3 <= v2843;
+v2846_4 <= v2846;
+v2856_1 <= v2856;
+v2856_2 <= v2856_1;
+v2856_3 <= v2856_2;
+v2880_1 <= v2880;
+v2880_2 <= v2880_1;
+v2880_3 <= v2880_2;
+v2880_4 <= v2880_3;
+v2892_1 <= v2892;
+v2892_2 <= v2892_1;
+v2892_3 <= v2892_2;
+v2892_4 <= v2892_3;
+v2910_1 <= v2910;
+v2920_1 <= v2920;
+v2920_2 <= v2920_1;
+v2920_3 <= v2920_2;
+v2931_1 <= v2931;
+v2931_2 <= v2931_1;
+v2942_1 <= v2942;
+v2942_2 <= v2942_1;
+v2951_1 <= v2951;
+v2951_2 <= v2951_1;
+v2951_3 <= v2951_2;
+v2951_4 <= v2951_3;
+v2961_1 <= v2961;
+v2961_2 <= v2961_1;
+v2963_3 <= v2963;
+v2966_4 <= v2966;
+v2978_1 <= v2978;
+v2980_2 <= v2980;
+v2983_3 <= v2983;
+v2986_4 <= v2986;
+v2996_1 <= v2996;
+v2996_2 <= v2996_1;
+v2996_3 <= v2996_2;
+v2996_4 <= v2996_3;
+model_out[7:0] <= logit0;
+model_out[15:8] <= logit1;
+model_out[23:16] <= logit2;
+model_out[31:24] <= logit3;
+model_out[39:32] <= logit4;
+end
 endmodule

@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_learned_50 (
@@ -5,2454 +6,682 @@ module jets_learned_50 (
     input wire [95:0] model_inp,
     output reg [24:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [5:0] v0 = inputs[29:24];
-    wire [4:0] v1 = (v0 >>> 1);
-    wire v2_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v2_t1 = v1[1] ? v2_t0 : 1'd0;
-    wire v2_t2 = v1[2] ? 1'd1 : v2_t1;
-    wire v2_t3 = v1[3] ? 1'd1 : v2_t2;
-    wire v2_t4 = v1[4] ? 1'd1 : v2_t3;
-    wire [0:0] v2 = {v2_t4};
-    wire v3_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v3_t1 = v1[1] ? 1'd1 : v3_t0;
-    wire v3_t2 = v1[2] ? v3_t1 : 1'd0;
-    wire v3_t3 = v1[3] ? 1'd1 : v3_t2;
-    wire v3_t4 = v1[4] ? 1'd1 : v3_t3;
-    wire [0:0] v3 = {v3_t4};
-    wire [5:0] v4 = inputs[65:60];
-    wire [0:0] v5 = (v4 >>> 5);
-    wire [5:0] v6 = inputs[83:78];
-    wire v7_t0 = v6[0] ? 1'd1 : 1'd0;
-    wire v7_t1 = v6[1] ? v7_t0 : 1'd0;
-    wire v7_t2 = v6[2] ? 1'd1 : v7_t1;
-    wire v7_t3 = v6[3] ? v7_t2 : 1'd0;
-    wire v7_t4 = v6[4] ? v7_t3 : 1'd0;
-    wire v7_t5 = v6[5] ? 1'd1 : v7_t4;
-    wire [0:0] v7 = {v7_t5};
-    wire [5:0] v8 = inputs[11:6];
-    wire v9_t0 = v8[0] ? 1'd1 : 1'd0;
-    wire v9_t1 = v8[1] ? v9_t0 : 1'd0;
-    wire v9_t2 = v8[2] ? v9_t1 : 1'd0;
-    wire v9_t3 = v8[3] ? v9_t2 : 1'd0;
-    wire v9_t4 = v8[4] ? v9_t3 : 1'd0;
-    wire v9_t5 = v8[5] ? 1'd1 : v9_t4;
-    wire [0:0] v9 = {v9_t5};
-    wire v10_t0 = v8[0] ? 1'd1 : 1'd0;
-    wire v10_t1 = v8[1] ? 1'd1 : v10_t0;
-    wire v10_t2 = v8[2] ? 1'd1 : v10_t1;
-    wire v10_t3 = v8[3] ? 1'd1 : v10_t2;
-    wire v10_t4 = v8[4] ? v10_t3 : 1'd0;
-    wire v10_t5 = v8[5] ? v10_t4 : 1'd0;
-    wire [0:0] v10 = {v10_t5};
-    wire [5:0] v11 = inputs[47:42];
-    wire [2:0] v12 = (v11 >>> 3);
-    wire v13_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v13_t1 = v12[1] ? v13_t0 : 1'd0;
-    wire v13_t2 = v12[2] ? v13_t1 : 1'd0;
-    wire [0:0] v13 = {v13_t2};
-    wire [4:0] v14 = (v11 >>> 1);
-    wire v15_t0 = v14[0] ? 1'd1 : 1'd0;
-    wire v15_t1 = v14[1] ? 1'd1 : v15_t0;
-    wire v15_t2 = v14[2] ? 1'd1 : v15_t1;
-    wire v15_t3 = v14[3] ? v15_t2 : 1'd0;
-    wire v15_t4 = v14[4] ? v15_t3 : 1'd0;
-    wire [0:0] v15 = {v15_t4};
-    wire [5:0] v16 = inputs[59:54];
-    wire [2:0] v17 = (v16 >>> 3);
-    wire v18_t0 = v17[0] ? 1'd1 : 1'd0;
-    wire v18_t1 = v17[1] ? 1'd1 : v18_t0;
-    wire v18_t2 = v17[2] ? v18_t1 : 1'd0;
-    wire [0:0] v18 = {v18_t2};
-    wire v19_t0 = v17[0] ? 1'd1 : 1'd0;
-    wire v19_t1 = v17[1] ? v19_t0 : 1'd0;
-    wire v19_t2 = v17[2] ? v19_t1 : 1'd0;
-    wire [0:0] v19 = {v19_t2};
-    wire [4:0] v20 = (v16 >>> 1);
-    wire v21_t0 = v20[0] ? 1'd1 : 1'd0;
-    wire v21_t1 = v20[1] ? 1'd1 : v21_t0;
-    wire v21_t2 = v20[2] ? 1'd1 : v21_t1;
-    wire v21_t3 = v20[3] ? v21_t2 : 1'd0;
-    wire v21_t4 = v20[4] ? v21_t3 : 1'd0;
-    wire [0:0] v21 = {v21_t4};
-    wire [5:0] v22 = inputs[53:48];
-    wire v23_t0 = v22[0] ? 1'd1 : 1'd0;
-    wire v23_t1 = v22[1] ? 1'd1 : v23_t0;
-    wire v23_t2 = v22[2] ? 1'd1 : v23_t1;
-    wire v23_t3 = v22[3] ? 1'd1 : v23_t2;
-    wire v23_t4 = v22[4] ? 1'd1 : v23_t3;
-    wire v23_t5 = v22[5] ? v23_t4 : 1'd0;
-    wire [0:0] v23 = {v23_t5};
-    wire [4:0] v24 = (v22 >>> 1);
-    wire v25_t0 = v24[0] ? 1'd1 : 1'd0;
-    wire v25_t1 = v24[1] ? 1'd1 : v25_t0;
-    wire v25_t2 = v24[2] ? v25_t1 : 1'd0;
-    wire v25_t3 = v24[3] ? v25_t2 : 1'd0;
-    wire v25_t4 = v24[4] ? 1'd1 : v25_t3;
-    wire [0:0] v25 = {v25_t4};
-    wire v26_t0 = v22[0] ? 1'd1 : 1'd0;
-    wire v26_t1 = v22[1] ? 1'd1 : v26_t0;
-    wire v26_t2 = v22[2] ? v26_t1 : 1'd0;
-    wire v26_t3 = v22[3] ? v26_t2 : 1'd0;
-    wire v26_t4 = v22[4] ? v26_t3 : 1'd0;
-    wire v26_t5 = v22[5] ? 1'd1 : v26_t4;
-    wire [0:0] v26 = {v26_t5};
-    wire [5:0] v27 = inputs[41:36];
-    wire v28_t0 = v27[0] ? 1'd1 : 1'd0;
-    wire v28_t1 = v27[1] ? v28_t0 : 1'd0;
-    wire v28_t2 = v27[2] ? v28_t1 : 1'd0;
-    wire v28_t3 = v27[3] ? 1'd1 : v28_t2;
-    wire v28_t4 = v27[4] ? v28_t3 : 1'd0;
-    wire v28_t5 = v27[5] ? 1'd1 : v28_t4;
-    wire [0:0] v28 = {v28_t5};
-    wire [4:0] v29 = (v27 >>> 1);
-    wire v30_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v30_t1 = v29[1] ? v30_t0 : 1'd0;
-    wire v30_t2 = v29[2] ? v30_t1 : 1'd0;
-    wire v30_t3 = v29[3] ? v30_t2 : 1'd0;
-    wire v30_t4 = v29[4] ? 1'd1 : v30_t3;
-    wire [0:0] v30 = {v30_t4};
-    wire [0:0] v31 = (v27 >>> 5);
-    wire v32_t0 = v27[0] ? 1'd1 : 1'd0;
-    wire v32_t1 = v27[1] ? 1'd1 : v32_t0;
-    wire v32_t2 = v27[2] ? v32_t1 : 1'd0;
-    wire v32_t3 = v27[3] ? v32_t2 : 1'd0;
-    wire v32_t4 = v27[4] ? v32_t3 : 1'd0;
-    wire v32_t5 = v27[5] ? 1'd1 : v32_t4;
-    wire [0:0] v32 = {v32_t5};
-    wire [5:0] v33 = inputs[35:30];
-    wire v34_t0 = v33[0] ? 1'd1 : 1'd0;
-    wire v34_t1 = v33[1] ? v34_t0 : 1'd0;
-    wire v34_t2 = v33[2] ? v34_t1 : 1'd0;
-    wire v34_t3 = v33[3] ? v34_t2 : 1'd0;
-    wire v34_t4 = v33[4] ? v34_t3 : 1'd0;
-    wire v34_t5 = v33[5] ? v34_t4 : 1'd0;
-    wire [0:0] v34 = {v34_t5};
-    wire v35_t0 = v33[0] ? 1'd1 : 1'd0;
-    wire v35_t1 = v33[1] ? v35_t0 : 1'd0;
-    wire v35_t2 = v33[2] ? 1'd1 : v35_t1;
-    wire v35_t3 = v33[3] ? v35_t2 : 1'd0;
-    wire v35_t4 = v33[4] ? 1'd1 : v35_t3;
-    wire v35_t5 = v33[5] ? 1'd1 : v35_t4;
-    wire [0:0] v35 = {v35_t5};
-    wire v36_t0 = v33[0] ? 1'd1 : 1'd0;
-    wire v36_t1 = v33[1] ? 1'd1 : v36_t0;
-    wire v36_t2 = v33[2] ? 1'd1 : v36_t1;
-    wire v36_t3 = v33[3] ? 1'd1 : v36_t2;
-    wire v36_t4 = v33[4] ? v36_t3 : 1'd0;
-    wire v36_t5 = v33[5] ? 1'd1 : v36_t4;
-    wire [0:0] v36 = {v36_t5};
-    wire [4:0] v37 = (v33 >>> 1);
-    wire v38_t0 = v37[0] ? 1'd1 : 1'd0;
-    wire v38_t1 = v37[1] ? 1'd1 : v38_t0;
-    wire v38_t2 = v37[2] ? v38_t1 : 1'd0;
-    wire v38_t3 = v37[3] ? 1'd1 : v38_t2;
-    wire v38_t4 = v37[4] ? 1'd1 : v38_t3;
-    wire [0:0] v38 = {v38_t4};
-    wire v39_t0 = v37[0] ? 1'd1 : 1'd0;
-    wire v39_t1 = v37[1] ? v39_t0 : 1'd0;
-    wire v39_t2 = v37[2] ? v39_t1 : 1'd0;
-    wire v39_t3 = v37[3] ? 1'd1 : v39_t2;
-    wire v39_t4 = v37[4] ? 1'd1 : v39_t3;
-    wire [0:0] v39 = {v39_t4};
-    wire [3:0] v40 = (v33 >>> 2);
-    wire v41_t0 = v40[0] ? 1'd1 : 1'd0;
-    wire v41_t1 = v40[1] ? 1'd1 : v41_t0;
-    wire v41_t2 = v40[2] ? v41_t1 : 1'd0;
-    wire v41_t3 = v40[3] ? 1'd1 : v41_t2;
-    wire [0:0] v41 = {v41_t3};
-    wire v42_t0 = v40[0] ? 1'd1 : 1'd0;
-    wire v42_t1 = v40[1] ? v42_t0 : 1'd0;
-    wire v42_t2 = v40[2] ? 1'd1 : v42_t1;
-    wire v42_t3 = v40[3] ? 1'd1 : v42_t2;
-    wire [0:0] v42 = {v42_t3};
-    wire [5:0] v43 = inputs[77:72];
-    wire v44_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v44_t1 = v43[1] ? v44_t0 : 1'd0;
-    wire v44_t2 = v43[2] ? v44_t1 : 1'd0;
-    wire v44_t3 = v43[3] ? 1'd1 : v44_t2;
-    wire v44_t4 = v43[4] ? v44_t3 : 1'd0;
-    wire v44_t5 = v43[5] ? v44_t4 : 1'd0;
-    wire [0:0] v44 = {v44_t5};
-    wire [2:0] v45 = (v43 >>> 3);
-    wire v46_t0 = v45[0] ? 1'd1 : 1'd0;
-    wire v46_t1 = v45[1] ? v46_t0 : 1'd0;
-    wire v46_t2 = v45[2] ? v46_t1 : 1'd0;
-    wire [0:0] v46 = {v46_t2};
-    wire [1:0] v47 = (v43 >>> 4);
-    wire v48_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v48_t1 = v47[1] ? v48_t0 : 1'd0;
-    wire [0:0] v48 = {v48_t1};
-    wire v49_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v49_t1 = v43[1] ? v49_t0 : 1'd0;
-    wire v49_t2 = v43[2] ? v49_t1 : 1'd0;
-    wire v49_t3 = v43[3] ? v49_t2 : 1'd0;
-    wire v49_t4 = v43[4] ? v49_t3 : 1'd0;
-    wire v49_t5 = v43[5] ? 1'd1 : v49_t4;
-    wire [0:0] v49 = {v49_t5};
-    wire v50_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v50_t1 = v43[1] ? v50_t0 : 1'd0;
-    wire v50_t2 = v43[2] ? 1'd1 : v50_t1;
-    wire v50_t3 = v43[3] ? 1'd1 : v50_t2;
-    wire v50_t4 = v43[4] ? v50_t3 : 1'd0;
-    wire v50_t5 = v43[5] ? v50_t4 : 1'd0;
-    wire [0:0] v50 = {v50_t5};
-    wire [4:0] v51 = (v43 >>> 1);
-    wire v52_t0 = v51[0] ? 1'd1 : 1'd0;
-    wire v52_t1 = v51[1] ? v52_t0 : 1'd0;
-    wire v52_t2 = v51[2] ? 1'd1 : v52_t1;
-    wire v52_t3 = v51[3] ? 1'd1 : v52_t2;
-    wire v52_t4 = v51[4] ? v52_t3 : 1'd0;
-    wire [0:0] v52 = {v52_t4};
-    wire v53_t0 = v51[0] ? 1'd1 : 1'd0;
-    wire v53_t1 = v51[1] ? v53_t0 : 1'd0;
-    wire v53_t2 = v51[2] ? 1'd1 : v53_t1;
-    wire v53_t3 = v51[3] ? v53_t2 : 1'd0;
-    wire v53_t4 = v51[4] ? v53_t3 : 1'd0;
-    wire [0:0] v53 = {v53_t4};
-    wire v54_t0 = v51[0] ? 1'd1 : 1'd0;
-    wire v54_t1 = v51[1] ? 1'd1 : v54_t0;
-    wire v54_t2 = v51[2] ? v54_t1 : 1'd0;
-    wire v54_t3 = v51[3] ? 1'd1 : v54_t2;
-    wire v54_t4 = v51[4] ? v54_t3 : 1'd0;
-    wire [0:0] v54 = {v54_t4};
-    wire [3:0] v55 = (v43 >>> 2);
-    wire v56_t0 = v55[0] ? 1'd1 : 1'd0;
-    wire v56_t1 = v55[1] ? v56_t0 : 1'd0;
-    wire v56_t2 = v55[2] ? 1'd1 : v56_t1;
-    wire v56_t3 = v55[3] ? v56_t2 : 1'd0;
-    wire [0:0] v56 = {v56_t3};
-    wire v57_t0 = v55[0] ? 1'd1 : 1'd0;
-    wire v57_t1 = v55[1] ? v57_t0 : 1'd0;
-    wire v57_t2 = v55[2] ? v57_t1 : 1'd0;
-    wire v57_t3 = v55[3] ? v57_t2 : 1'd0;
-    wire [0:0] v57 = {v57_t3};
-    wire v58_t0 = v55[0] ? 1'd1 : 1'd0;
-    wire v58_t1 = v55[1] ? v58_t0 : 1'd0;
-    wire v58_t2 = v55[2] ? v58_t1 : 1'd0;
-    wire v58_t3 = v55[3] ? 1'd1 : v58_t2;
-    wire [0:0] v58 = {v58_t3};
-    wire [5:0] v59 = inputs[17:12];
-    wire v60_t0 = v59[0] ? 1'd1 : 1'd0;
-    wire v60_t1 = v59[1] ? v60_t0 : 1'd0;
-    wire v60_t2 = v59[2] ? v60_t1 : 1'd0;
-    wire v60_t3 = v59[3] ? v60_t2 : 1'd0;
-    wire v60_t4 = v59[4] ? 1'd1 : v60_t3;
-    wire v60_t5 = v59[5] ? v60_t4 : 1'd0;
-    wire [0:0] v60 = {v60_t5};
-    wire [3:0] v61 = (v59 >>> 2);
-    wire v62_t0 = v61[0] ? 1'd1 : 1'd0;
-    wire v62_t1 = v61[1] ? 1'd1 : v62_t0;
-    wire v62_t2 = v61[2] ? 1'd1 : v62_t1;
-    wire v62_t3 = v61[3] ? v62_t2 : 1'd0;
-    wire [0:0] v62 = {v62_t3};
-    wire v63_t0 = v59[0] ? 1'd1 : 1'd0;
-    wire v63_t1 = v59[1] ? 1'd1 : v63_t0;
-    wire v63_t2 = v59[2] ? 1'd1 : v63_t1;
-    wire v63_t3 = v59[3] ? 1'd1 : v63_t2;
-    wire v63_t4 = v59[4] ? 1'd1 : v63_t3;
-    wire v63_t5 = v59[5] ? 1'd1 : v63_t4;
-    wire [0:0] v63 = {v63_t5};
-    wire v64_t0 = v59[0] ? 1'd1 : 1'd0;
-    wire v64_t1 = v59[1] ? 1'd1 : v64_t0;
-    wire v64_t2 = v59[2] ? v64_t1 : 1'd0;
-    wire v64_t3 = v59[3] ? 1'd1 : v64_t2;
-    wire v64_t4 = v59[4] ? v64_t3 : 1'd0;
-    wire v64_t5 = v59[5] ? 1'd1 : v64_t4;
-    wire [0:0] v64 = {v64_t5};
-    wire v65_t0 = v59[0] ? 1'd1 : 1'd0;
-    wire v65_t1 = v59[1] ? v65_t0 : 1'd0;
-    wire v65_t2 = v59[2] ? v65_t1 : 1'd0;
-    wire v65_t3 = v59[3] ? v65_t2 : 1'd0;
-    wire v65_t4 = v59[4] ? v65_t3 : 1'd0;
-    wire v65_t5 = v59[5] ? 1'd1 : v65_t4;
-    wire [0:0] v65 = {v65_t5};
-    wire v66_t0 = v59[0] ? 1'd1 : 1'd0;
-    wire v66_t1 = v59[1] ? 1'd1 : v66_t0;
-    wire v66_t2 = v59[2] ? 1'd1 : v66_t1;
-    wire v66_t3 = v59[3] ? 1'd1 : v66_t2;
-    wire v66_t4 = v59[4] ? v66_t3 : 1'd0;
-    wire v66_t5 = v59[5] ? 1'd1 : v66_t4;
-    wire [0:0] v66 = {v66_t5};
-    wire v67_t0 = v59[0] ? 1'd1 : 1'd0;
-    wire v67_t1 = v59[1] ? v67_t0 : 1'd0;
-    wire v67_t2 = v59[2] ? 1'd1 : v67_t1;
-    wire v67_t3 = v59[3] ? 1'd1 : v67_t2;
-    wire v67_t4 = v59[4] ? v67_t3 : 1'd0;
-    wire v67_t5 = v59[5] ? 1'd1 : v67_t4;
-    wire [0:0] v67 = {v67_t5};
-    wire [4:0] v68 = (v59 >>> 1);
-    wire v69_t0 = v68[0] ? 1'd1 : 1'd0;
-    wire v69_t1 = v68[1] ? 1'd1 : v69_t0;
-    wire v69_t2 = v68[2] ? v69_t1 : 1'd0;
-    wire v69_t3 = v68[3] ? v69_t2 : 1'd0;
-    wire v69_t4 = v68[4] ? 1'd1 : v69_t3;
-    wire [0:0] v69 = {v69_t4};
-    wire v70_t0 = v68[0] ? 1'd1 : 1'd0;
-    wire v70_t1 = v68[1] ? v70_t0 : 1'd0;
-    wire v70_t2 = v68[2] ? 1'd1 : v70_t1;
-    wire v70_t3 = v68[3] ? v70_t2 : 1'd0;
-    wire v70_t4 = v68[4] ? 1'd1 : v70_t3;
-    wire [0:0] v70 = {v70_t4};
-    wire v71_t0 = v68[0] ? 1'd1 : 1'd0;
-    wire v71_t1 = v68[1] ? 1'd1 : v71_t0;
-    wire v71_t2 = v68[2] ? v71_t1 : 1'd0;
-    wire v71_t3 = v68[3] ? 1'd1 : v71_t2;
-    wire v71_t4 = v68[4] ? v71_t3 : 1'd0;
-    wire [0:0] v71 = {v71_t4};
-    wire v72_t0 = v68[0] ? 1'd1 : 1'd0;
-    wire v72_t1 = v68[1] ? v72_t0 : 1'd0;
-    wire v72_t2 = v68[2] ? v72_t1 : 1'd0;
-    wire v72_t3 = v68[3] ? 1'd1 : v72_t2;
-    wire v72_t4 = v68[4] ? 1'd1 : v72_t3;
-    wire [0:0] v72 = {v72_t4};
-    wire [5:0] v73 = inputs[71:66];
-    wire v74_t0 = v73[0] ? 1'd1 : 1'd0;
-    wire v74_t1 = v73[1] ? v74_t0 : 1'd0;
-    wire v74_t2 = v73[2] ? v74_t1 : 1'd0;
-    wire v74_t3 = v73[3] ? v74_t2 : 1'd0;
-    wire v74_t4 = v73[4] ? 1'd1 : v74_t3;
-    wire v74_t5 = v73[5] ? v74_t4 : 1'd0;
-    wire [0:0] v74 = {v74_t5};
-    wire [2:0] v75 = (v73 >>> 3);
-    wire v76_t0 = v75[0] ? 1'd1 : 1'd0;
-    wire v76_t1 = v75[1] ? v76_t0 : 1'd0;
-    wire v76_t2 = v75[2] ? 1'd1 : v76_t1;
-    wire [0:0] v76 = {v76_t2};
-    wire v77_t0 = v73[0] ? 1'd1 : 1'd0;
-    wire v77_t1 = v73[1] ? 1'd1 : v77_t0;
-    wire v77_t2 = v73[2] ? v77_t1 : 1'd0;
-    wire v77_t3 = v73[3] ? v77_t2 : 1'd0;
-    wire v77_t4 = v73[4] ? v77_t3 : 1'd0;
-    wire v77_t5 = v73[5] ? 1'd1 : v77_t4;
-    wire [0:0] v77 = {v77_t5};
-    wire v78_t0 = v73[0] ? 1'd1 : 1'd0;
-    wire v78_t1 = v73[1] ? 1'd1 : v78_t0;
-    wire v78_t2 = v73[2] ? 1'd1 : v78_t1;
-    wire v78_t3 = v73[3] ? 1'd1 : v78_t2;
-    wire v78_t4 = v73[4] ? 1'd1 : v78_t3;
-    wire v78_t5 = v73[5] ? v78_t4 : 1'd0;
-    wire [0:0] v78 = {v78_t5};
-    wire v79_t0 = v73[0] ? 1'd1 : 1'd0;
-    wire v79_t1 = v73[1] ? v79_t0 : 1'd0;
-    wire v79_t2 = v73[2] ? 1'd1 : v79_t1;
-    wire v79_t3 = v73[3] ? 1'd1 : v79_t2;
-    wire v79_t4 = v73[4] ? 1'd1 : v79_t3;
-    wire v79_t5 = v73[5] ? v79_t4 : 1'd0;
-    wire [0:0] v79 = {v79_t5};
-    wire v80_t0 = v73[0] ? 1'd1 : 1'd0;
-    wire v80_t1 = v73[1] ? 1'd1 : v80_t0;
-    wire v80_t2 = v73[2] ? v80_t1 : 1'd0;
-    wire v80_t3 = v73[3] ? 1'd1 : v80_t2;
-    wire v80_t4 = v73[4] ? v80_t3 : 1'd0;
-    wire v80_t5 = v73[5] ? 1'd1 : v80_t4;
-    wire [0:0] v80 = {v80_t5};
-    wire v81_t0 = v73[0] ? 1'd1 : 1'd0;
-    wire v81_t1 = v73[1] ? 1'd1 : v81_t0;
-    wire v81_t2 = v73[2] ? v81_t1 : 1'd0;
-    wire v81_t3 = v73[3] ? v81_t2 : 1'd0;
-    wire v81_t4 = v73[4] ? 1'd1 : v81_t3;
-    wire v81_t5 = v73[5] ? 1'd1 : v81_t4;
-    wire [0:0] v81 = {v81_t5};
-    wire [4:0] v82 = (v73 >>> 1);
-    wire v83_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v83_t1 = v82[1] ? 1'd1 : v83_t0;
-    wire v83_t2 = v82[2] ? v83_t1 : 1'd0;
-    wire v83_t3 = v82[3] ? v83_t2 : 1'd0;
-    wire v83_t4 = v82[4] ? 1'd1 : v83_t3;
-    wire [0:0] v83 = {v83_t4};
-    wire v84_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v84_t1 = v82[1] ? 1'd1 : v84_t0;
-    wire v84_t2 = v82[2] ? v84_t1 : 1'd0;
-    wire v84_t3 = v82[3] ? 1'd1 : v84_t2;
-    wire v84_t4 = v82[4] ? v84_t3 : 1'd0;
-    wire [0:0] v84 = {v84_t4};
-    wire [5:0] v85 = inputs[5:0];
-    wire v86_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v86_t1 = v85[1] ? 1'd1 : v86_t0;
-    wire v86_t2 = v85[2] ? 1'd1 : v86_t1;
-    wire v86_t3 = v85[3] ? v86_t2 : 1'd0;
-    wire v86_t4 = v85[4] ? v86_t3 : 1'd0;
-    wire v86_t5 = v85[5] ? 1'd1 : v86_t4;
-    wire [0:0] v86 = {v86_t5};
-    wire [0:0] v87_l = v86; wire [0:0] v87_u = (v86 >>> 1) + v53; wire [1:0] v87 = {v87_u, v87_l};
-    wire [1:0] v88_l = v87; wire [0:0] v88_u = (v87 >>> 2) + v62; wire [2:0] v88 = {v88_u, v88_l};
-    wire [3:0] v89 = (v85 >>> 2);
-    wire v90_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v90_t1 = v89[1] ? v90_t0 : 1'd0;
-    wire v90_t2 = v89[2] ? 1'd1 : v90_t1;
-    wire v90_t3 = v89[3] ? 1'd1 : v90_t2;
-    wire [0:0] v90 = {v90_t3};
-    wire v91_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v91_t1 = v85[1] ? 1'd1 : v91_t0;
-    wire v91_t2 = v85[2] ? v91_t1 : 1'd0;
-    wire v91_t3 = v85[3] ? v91_t2 : 1'd0;
-    wire v91_t4 = v85[4] ? v91_t3 : 1'd0;
-    wire v91_t5 = v85[5] ? 1'd1 : v91_t4;
-    wire [0:0] v91 = {v91_t5};
-    wire v92_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v92_t1 = v85[1] ? 1'd1 : v92_t0;
-    wire v92_t2 = v85[2] ? v92_t1 : 1'd0;
-    wire v92_t3 = v85[3] ? v92_t2 : 1'd0;
-    wire v92_t4 = v85[4] ? 1'd1 : v92_t3;
-    wire v92_t5 = v85[5] ? 1'd1 : v92_t4;
-    wire [0:0] v92 = {v92_t5};
-    wire [0:0] v93_l = v13; wire [0:0] v93_u = (v13 >>> 1) + v92; wire [1:0] v93 = {v93_u, v93_l};
-    wire [2:0] v94 = (v85 >>> 3);
-    wire v95_t0 = v94[0] ? 1'd1 : 1'd0;
-    wire v95_t1 = v94[1] ? 1'd1 : v95_t0;
-    wire v95_t2 = v94[2] ? 1'd1 : v95_t1;
-    wire [0:0] v95 = {v95_t2};
-    wire [0:0] v96_l = v95; wire [0:0] v96_u = (v95 >>> 1) + v66; wire [1:0] v96 = {v96_u, v96_l};
-    wire v97_t0 = v94[0] ? 1'd1 : 1'd0;
-    wire v97_t1 = v94[1] ? v97_t0 : 1'd0;
-    wire v97_t2 = v94[2] ? 1'd1 : v97_t1;
-    wire [0:0] v97 = {v97_t2};
-    wire [0:0] v98_l = v72; wire [0:0] v98_u = (v72 >>> 1) + v97; wire [1:0] v98 = {v98_u, v98_l};
-    wire v99_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v99_t1 = v85[1] ? v99_t0 : 1'd0;
-    wire v99_t2 = v85[2] ? 1'd1 : v99_t1;
-    wire v99_t3 = v85[3] ? 1'd1 : v99_t2;
-    wire v99_t4 = v85[4] ? v99_t3 : 1'd0;
-    wire v99_t5 = v85[5] ? 1'd1 : v99_t4;
-    wire [0:0] v99 = {v99_t5};
-    wire v100_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v100_t1 = v85[1] ? 1'd1 : v100_t0;
-    wire v100_t2 = v85[2] ? 1'd1 : v100_t1;
-    wire v100_t3 = v85[3] ? 1'd1 : v100_t2;
-    wire v100_t4 = v85[4] ? 1'd1 : v100_t3;
-    wire v100_t5 = v85[5] ? v100_t4 : 1'd0;
-    wire [0:0] v100 = {v100_t5};
-    wire v101_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v101_t1 = v85[1] ? 1'd1 : v101_t0;
-    wire v101_t2 = v85[2] ? v101_t1 : 1'd0;
-    wire v101_t3 = v85[3] ? 1'd1 : v101_t2;
-    wire v101_t4 = v85[4] ? 1'd1 : v101_t3;
-    wire v101_t5 = v85[5] ? v101_t4 : 1'd0;
-    wire [0:0] v101 = {v101_t5};
-    wire [0:0] v102_l = v101; wire [0:0] v102_u = (v101 >>> 1) + v72; wire [1:0] v102 = {v102_u, v102_l};
-    wire [1:0] v103_l = v102; wire [0:0] v103_u = (v102 >>> 2) + v100; wire [2:0] v103 = {v103_u, v103_l};
-    wire v104_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v104_t1 = v85[1] ? 1'd1 : v104_t0;
-    wire v104_t2 = v85[2] ? v104_t1 : 1'd0;
-    wire v104_t3 = v85[3] ? 1'd1 : v104_t2;
-    wire v104_t4 = v85[4] ? v104_t3 : 1'd0;
-    wire v104_t5 = v85[5] ? 1'd1 : v104_t4;
-    wire [0:0] v104 = {v104_t5};
-    wire [2:0] v105_l = v88; wire [0:0] v105_u = (v88 >>> 3) + v104; wire [3:0] v105 = {v105_u, v105_l};
-    wire [3:0] v106_l = v105; wire [0:0] v106_u = (v105 >>> 4) + v56; wire [4:0] v106 = {v106_u, v106_l};
-    wire v107_t0 = v85[0] ? 1'd1 : 1'd0;
-    wire v107_t1 = v85[1] ? v107_t0 : 1'd0;
-    wire v107_t2 = v85[2] ? v107_t1 : 1'd0;
-    wire v107_t3 = v85[3] ? 1'd1 : v107_t2;
-    wire v107_t4 = v85[4] ? v107_t3 : 1'd0;
-    wire v107_t5 = v85[5] ? 1'd1 : v107_t4;
-    wire [0:0] v107 = {v107_t5};
-    wire [4:0] v108 = (v85 >>> 1);
-    wire v109_t0 = v108[0] ? 1'd1 : 1'd0;
-    wire v109_t1 = v108[1] ? 1'd1 : v109_t0;
-    wire v109_t2 = v108[2] ? 1'd1 : v109_t1;
-    wire v109_t3 = v108[3] ? 1'd1 : v109_t2;
-    wire v109_t4 = v108[4] ? v109_t3 : 1'd0;
-    wire [0:0] v109 = {v109_t4};
-    wire v110_t0 = v108[0] ? 1'd1 : 1'd0;
-    wire v110_t1 = v108[1] ? v110_t0 : 1'd0;
-    wire v110_t2 = v108[2] ? v110_t1 : 1'd0;
-    wire v110_t3 = v108[3] ? 1'd1 : v110_t2;
-    wire v110_t4 = v108[4] ? 1'd1 : v110_t3;
-    wire [0:0] v110 = {v110_t4};
-    wire v111_t0 = v108[0] ? 1'd1 : 1'd0;
-    wire v111_t1 = v108[1] ? v111_t0 : 1'd0;
-    wire v111_t2 = v108[2] ? v111_t1 : 1'd0;
-    wire v111_t3 = v108[3] ? v111_t2 : 1'd0;
-    wire v111_t4 = v108[4] ? 1'd1 : v111_t3;
-    wire [0:0] v111 = {v111_t4};
-    wire v112_t0 = v108[0] ? 1'd1 : 1'd0;
-    wire v112_t1 = v108[1] ? 1'd1 : v112_t0;
-    wire v112_t2 = v108[2] ? 1'd1 : v112_t1;
-    wire v112_t3 = v108[3] ? v112_t2 : 1'd0;
-    wire v112_t4 = v108[4] ? 1'd1 : v112_t3;
-    wire [0:0] v112 = {v112_t4};
-    wire v113_t0 = v108[0] ? 1'd1 : 1'd0;
-    wire v113_t1 = v108[1] ? v113_t0 : 1'd0;
-    wire v113_t2 = v108[2] ? 1'd1 : v113_t1;
-    wire v113_t3 = v108[3] ? v113_t2 : 1'd0;
-    wire v113_t4 = v108[4] ? 1'd1 : v113_t3;
-    wire [0:0] v113 = {v113_t4};
-    wire [5:0] v114 = inputs[23:18];
-    wire v115_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v115_t1 = v114[1] ? v115_t0 : 1'd0;
-    wire v115_t2 = v114[2] ? v115_t1 : 1'd0;
-    wire v115_t3 = v114[3] ? v115_t2 : 1'd0;
-    wire v115_t4 = v114[4] ? v115_t3 : 1'd0;
-    wire v115_t5 = v114[5] ? v115_t4 : 1'd0;
-    wire [0:0] v115 = {v115_t5};
-    wire [0:0] v116_l = v115; wire [0:0] v116_u = (v115 >>> 1) + v81; wire [1:0] v116 = {v116_u, v116_l};
-    wire [1:0] v117_l = v116; wire [0:0] v117_u = (v116 >>> 2) + v42; wire [2:0] v117 = {v117_u, v117_l};
-    wire [2:0] v118_l = v117; wire [0:0] v118_u = (v117 >>> 3) + v31; wire [3:0] v118 = {v118_u, v118_l};
-    wire [3:0] v119_l = v118; wire [0:0] v119_u = (v118 >>> 4) + v107; wire [4:0] v119 = {v119_u, v119_l};
-    wire [3:0] v120 = (v114 >>> 2);
-    wire v121_t0 = v120[0] ? 1'd1 : 1'd0;
-    wire v121_t1 = v120[1] ? 1'd1 : v121_t0;
-    wire v121_t2 = v120[2] ? 1'd1 : v121_t1;
-    wire v121_t3 = v120[3] ? 1'd1 : v121_t2;
-    wire [0:0] v121 = {v121_t3};
-    wire [0:0] v122_l = v64; wire [0:0] v122_u = (v64 >>> 1) + v121; wire [1:0] v122 = {v122_u, v122_l};
-    wire [2:0] v123 = (v114 >>> 3);
-    wire v124_t0 = v123[0] ? 1'd1 : 1'd0;
-    wire v124_t1 = v123[1] ? v124_t0 : 1'd0;
-    wire v124_t2 = v123[2] ? 1'd1 : v124_t1;
-    wire [0:0] v124 = {v124_t2};
-    wire v125_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v125_t1 = v114[1] ? v125_t0 : 1'd0;
-    wire v125_t2 = v114[2] ? 1'd1 : v125_t1;
-    wire v125_t3 = v114[3] ? 1'd1 : v125_t2;
-    wire v125_t4 = v114[4] ? v125_t3 : 1'd0;
-    wire v125_t5 = v114[5] ? 1'd1 : v125_t4;
-    wire [0:0] v125 = {v125_t5};
-    wire [4:0] v126_l = v119; wire [0:0] v126_u = (v119 >>> 5) + v125; wire [5:0] v126 = {v126_u, v126_l};
-    wire v127_t0 = v126[1] ? 1'd0 : 1'd1;
-    wire v127_t1 = v126[0] ? 1'd0 : 1'd1;
-    wire v127_t2 = v126[1] ? 1'd0 : v127_t1;
-    wire v127_t3 = v126[2] ? 1'd0 : v127_t2;
-    wire v127_t4 = v126[3] ? v127_t3 : v127_t0;
-    wire v127_t5 = v126[0] ? 1'd1 : 1'd0;
-    wire v127_t6 = v126[1] ? v127_t5 : v127_t1;
-    wire v127_t7 = v126[2] ? v127_t6 : v127_t2;
-    wire v127_t8 = v126[2] ? v127_t5 : 1'd0;
-    wire v127_t9 = v126[3] ? v127_t8 : v127_t7;
-    wire v127_t10 = v126[4] ? v127_t9 : v127_t4;
-    wire v127_t11 = v126[2] ? v127_t6 : 1'd0;
-    wire v127_t12 = v126[1] ? v127_t5 : 1'd0;
-    wire v127_t13 = v126[2] ? v127_t12 : 1'd0;
-    wire v127_t14 = v126[3] ? v127_t13 : v127_t11;
-    wire v127_t15 = v126[1] ? 1'd1 : v127_t1;
-    wire v127_t16 = v126[1] ? 1'd1 : 1'd0;
-    wire v127_t17 = v126[2] ? v127_t15 : v127_t16;
-    wire v127_t18 = v126[3] ? v127_t17 : v127_t15;
-    wire v127_t19 = v126[4] ? v127_t18 : v127_t14;
-    wire v127_t20 = v126[5] ? v127_t19 : v127_t10;
-    wire [0:0] v127 = {v127_t20};
-    wire [4:0] v128 = (v114 >>> 1);
-    wire v129_t0 = v128[0] ? 1'd1 : 1'd0;
-    wire v129_t1 = v128[1] ? v129_t0 : 1'd0;
-    wire v129_t2 = v128[2] ? 1'd1 : v129_t1;
-    wire v129_t3 = v128[3] ? v129_t2 : 1'd0;
-    wire v129_t4 = v128[4] ? 1'd1 : v129_t3;
-    wire [0:0] v129 = {v129_t4};
-    wire [1:0] v130_l = v93; wire [0:0] v130_u = (v93 >>> 2) + v129; wire [2:0] v130 = {v130_u, v130_l};
-    wire v131_t0 = v128[0] ? 1'd1 : 1'd0;
-    wire v131_t1 = v128[1] ? 1'd1 : v131_t0;
-    wire v131_t2 = v128[2] ? 1'd1 : v131_t1;
-    wire v131_t3 = v128[3] ? v131_t2 : 1'd0;
-    wire v131_t4 = v128[4] ? 1'd1 : v131_t3;
-    wire [0:0] v131 = {v131_t4};
-    wire [0:0] v132_l = v131; wire [0:0] v132_u = (v131 >>> 1) + v67; wire [1:0] v132 = {v132_u, v132_l};
-    wire [1:0] v133_l = v132; wire [0:0] v133_u = (v132 >>> 2) + v131; wire [2:0] v133 = {v133_u, v133_l};
-    wire v134_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v134_t1 = v114[1] ? v134_t0 : 1'd0;
-    wire v134_t2 = v114[2] ? v134_t1 : 1'd0;
-    wire v134_t3 = v114[3] ? v134_t2 : 1'd0;
-    wire v134_t4 = v114[4] ? 1'd1 : v134_t3;
-    wire v134_t5 = v114[5] ? 1'd1 : v134_t4;
-    wire [0:0] v134 = {v134_t5};
-    wire [0:0] v135 = (v114 >>> 5);
-    wire v136_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v136_t1 = v114[1] ? v136_t0 : 1'd0;
-    wire v136_t2 = v114[2] ? v136_t1 : 1'd0;
-    wire v136_t3 = v114[3] ? 1'd1 : v136_t2;
-    wire v136_t4 = v114[4] ? 1'd1 : v136_t3;
-    wire v136_t5 = v114[5] ? 1'd1 : v136_t4;
-    wire [0:0] v136 = {v136_t5};
-    wire v137_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v137_t1 = v114[1] ? v137_t0 : 1'd0;
-    wire v137_t2 = v114[2] ? 1'd1 : v137_t1;
-    wire v137_t3 = v114[3] ? v137_t2 : 1'd0;
-    wire v137_t4 = v114[4] ? 1'd1 : v137_t3;
-    wire v137_t5 = v114[5] ? 1'd1 : v137_t4;
-    wire [0:0] v137 = {v137_t5};
-    wire [1:0] v138_l = v96; wire [0:0] v138_u = (v96 >>> 2) + v137; wire [2:0] v138 = {v138_u, v138_l};
-    wire [2:0] v139_l = v138; wire [0:0] v139_u = (v138 >>> 3) + v78; wire [3:0] v139 = {v139_u, v139_l};
-    wire [0:0] v140_l = v137; wire [0:0] v140_u = (v137 >>> 1) + v25; wire [1:0] v140 = {v140_u, v140_l};
-    wire [1:0] v141_l = v140; wire [0:0] v141_u = (v140 >>> 2) + v97; wire [2:0] v141 = {v141_u, v141_l};
-    wire [2:0] v142_l = v141; wire [0:0] v142_u = (v141 >>> 3) + v67; wire [3:0] v142 = {v142_u, v142_l};
-    wire [0:0] v143_l = v109; wire [0:0] v143_u = (v109 >>> 1) + v137; wire [1:0] v143 = {v143_u, v143_l};
-    wire [1:0] v144_l = v143; wire [0:0] v144_u = (v143 >>> 2) + v121; wire [2:0] v144 = {v144_u, v144_l};
-    wire [2:0] v145_l = v144; wire [0:0] v145_u = (v144 >>> 3) + v23; wire [3:0] v145 = {v145_u, v145_l};
-    wire v146_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v146_t1 = v114[1] ? v146_t0 : 1'd0;
-    wire v146_t2 = v114[2] ? 1'd1 : v146_t1;
-    wire v146_t3 = v114[3] ? v146_t2 : 1'd0;
-    wire v146_t4 = v114[4] ? v146_t3 : 1'd0;
-    wire v146_t5 = v114[5] ? 1'd1 : v146_t4;
-    wire [0:0] v146 = {v146_t5};
-    wire [4:0] v147_l = v106; wire [0:0] v147_u = (v106 >>> 5) + v146; wire [5:0] v147 = {v147_u, v147_l};
-    wire v148_t0 = v147[0] ? 1'd1 : 1'd0;
-    wire v148_t1 = v147[0] ? 1'd0 : 1'd1;
-    wire v148_t2 = v147[1] ? 1'd0 : v148_t1;
-    wire v148_t3 = v147[2] ? v148_t2 : v148_t0;
-    wire v148_t4 = v147[1] ? v148_t0 : 1'd0;
-    wire v148_t5 = v147[1] ? 1'd1 : v148_t0;
-    wire v148_t6 = v147[2] ? v148_t5 : v148_t4;
-    wire v148_t7 = v147[3] ? v148_t6 : v148_t3;
-    wire v148_t8 = v147[1] ? 1'd0 : v148_t0;
-    wire v148_t9 = v147[2] ? v148_t8 : 1'd0;
-    wire v148_t10 = v147[3] ? 1'd0 : v148_t9;
-    wire v148_t11 = v147[4] ? v148_t10 : v148_t7;
-    wire v148_t12 = v147[1] ? v148_t0 : 1'd1;
-    wire v148_t13 = v147[2] ? 1'd1 : v148_t1;
-    wire v148_t14 = v147[3] ? v148_t13 : v148_t12;
-    wire v148_t15 = v147[2] ? 1'd1 : v148_t8;
-    wire v148_t16 = v147[1] ? 1'd1 : v148_t1;
-    wire v148_t17 = v147[2] ? v148_t16 : 1'd0;
-    wire v148_t18 = v147[3] ? v148_t17 : v148_t15;
-    wire v148_t19 = v147[4] ? v148_t18 : v148_t14;
-    wire v148_t20 = v147[5] ? v148_t19 : v148_t11;
-    wire [0:0] v148 = {v148_t20};
-    wire [0:0] v149_l = v44; wire [0:0] v149_u = (v44 >>> 1) + v146; wire [1:0] v149 = {v149_u, v149_l};
-    wire [0:0] v150_l = v146; wire [0:0] v150_u = (v146 >>> 1) + v104; wire [1:0] v150 = {v150_u, v150_l};
-    wire v151_t0 = v114[0] ? 1'd1 : 1'd0;
-    wire v151_t1 = v114[1] ? 1'd1 : v151_t0;
-    wire v151_t2 = v114[2] ? v151_t1 : 1'd0;
-    wire v151_t3 = v114[3] ? 1'd1 : v151_t2;
-    wire v151_t4 = v114[4] ? v151_t3 : 1'd0;
-    wire v151_t5 = v114[5] ? 1'd1 : v151_t4;
-    wire [0:0] v151 = {v151_t5};
-    wire [0:0] v152_l = v49; wire [0:0] v152_u = (v49 >>> 1) + v151; wire [1:0] v152 = {v152_u, v152_l};
-    wire [5:0] v153 = inputs[89:84];
-    wire v154_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v154_t1 = v153[1] ? v154_t0 : 1'd0;
-    wire v154_t2 = v153[2] ? v154_t1 : 1'd0;
-    wire v154_t3 = v153[3] ? v154_t2 : 1'd0;
-    wire v154_t4 = v153[4] ? v154_t3 : 1'd0;
-    wire v154_t5 = v153[5] ? v154_t4 : 1'd0;
-    wire [0:0] v154 = {v154_t5};
-    wire [1:0] v155_l = v149; wire [0:0] v155_u = (v149 >>> 2) + v154; wire [2:0] v155 = {v155_u, v155_l};
-    wire [2:0] v156_l = v155; wire [0:0] v156_u = (v155 >>> 3) + v5; wire [3:0] v156 = {v156_u, v156_l};
-    wire [3:0] v157_l = v156; wire [0:0] v157_u = (v156 >>> 4) + v18; wire [4:0] v157 = {v157_u, v157_l};
-    wire [4:0] v158_l = v157; wire [0:0] v158_u = (v157 >>> 5) + v107; wire [5:0] v158 = {v158_u, v158_l};
-    wire v159_t0 = v158[0] ? 1'd0 : 1'd1;
-    wire v159_t1 = v158[1] ? 1'd1 : v159_t0;
-    wire v159_t2 = v158[0] ? 1'd1 : 1'd0;
-    wire v159_t3 = v158[1] ? 1'd0 : v159_t2;
-    wire v159_t4 = v158[2] ? v159_t3 : v159_t1;
-    wire v159_t5 = v158[1] ? v159_t0 : 1'd0;
-    wire v159_t6 = v158[2] ? 1'd0 : v159_t5;
-    wire v159_t7 = v158[3] ? v159_t6 : v159_t4;
-    wire v159_t8 = v158[1] ? 1'd0 : 1'd1;
-    wire v159_t9 = v158[2] ? v159_t8 : v159_t5;
-    wire v159_t10 = v158[1] ? 1'd1 : 1'd0;
-    wire v159_t11 = v158[3] ? v159_t10 : v159_t9;
-    wire v159_t12 = v158[4] ? v159_t11 : v159_t7;
-    wire v159_t13 = v158[1] ? v159_t2 : 1'd0;
-    wire v159_t14 = v158[2] ? v159_t13 : v159_t5;
-    wire v159_t15 = v158[3] ? 1'd0 : v159_t14;
-    wire v159_t16 = v158[1] ? 1'd1 : v159_t2;
-    wire v159_t17 = v158[2] ? v159_t16 : 1'd0;
-    wire v159_t18 = v158[3] ? v159_t17 : v159_t14;
-    wire v159_t19 = v158[4] ? v159_t18 : v159_t15;
-    wire v159_t20 = v158[5] ? v159_t19 : v159_t12;
-    wire [0:0] v159 = {v159_t20};
-    wire [0:0] v160_l = v69; wire [0:0] v160_u = (v69 >>> 1) + v154; wire [1:0] v160 = {v160_u, v160_l};
-    wire [1:0] v161_l = v160; wire [0:0] v161_u = (v160 >>> 2) + v107; wire [2:0] v161 = {v161_u, v161_l};
-    wire [2:0] v162_l = v161; wire [0:0] v162_u = (v161 >>> 3) + v58; wire [3:0] v162 = {v162_u, v162_l};
-    wire [3:0] v163_l = v162; wire [0:0] v163_u = (v162 >>> 4) + v50; wire [4:0] v163 = {v163_u, v163_l};
-    wire [4:0] v164_l = v163; wire [0:0] v164_u = (v163 >>> 5) + v60; wire [5:0] v164 = {v164_u, v164_l};
-    wire v165_t0 = v164[1] ? 1'd0 : 1'd1;
-    wire v165_t1 = v164[0] ? 1'd1 : 1'd0;
-    wire v165_t2 = v164[0] ? 1'd0 : 1'd1;
-    wire v165_t3 = v164[1] ? v165_t2 : v165_t1;
-    wire v165_t4 = v164[2] ? v165_t3 : v165_t0;
-    wire v165_t5 = v164[1] ? 1'd0 : v165_t1;
-    wire v165_t6 = v164[1] ? v165_t2 : 1'd0;
-    wire v165_t7 = v164[2] ? v165_t6 : v165_t5;
-    wire v165_t8 = v164[3] ? v165_t7 : v165_t4;
-    wire v165_t9 = v164[1] ? 1'd1 : 1'd0;
-    wire v165_t10 = v164[2] ? v165_t9 : 1'd0;
-    wire v165_t11 = v164[2] ? 1'd0 : v165_t6;
-    wire v165_t12 = v164[3] ? v165_t11 : v165_t10;
-    wire v165_t13 = v164[4] ? v165_t12 : v165_t8;
-    wire v165_t14 = v164[2] ? 1'd0 : v165_t0;
-    wire v165_t15 = v164[2] ? v165_t5 : v165_t1;
-    wire v165_t16 = v164[3] ? v165_t15 : v165_t14;
-    wire v165_t17 = v164[3] ? v165_t15 : v165_t6;
-    wire v165_t18 = v164[4] ? v165_t17 : v165_t16;
-    wire v165_t19 = v164[5] ? v165_t18 : v165_t13;
-    wire [0:0] v165 = {v165_t19};
-    wire [0:0] v166_l = v154; wire [0:0] v166_u = (v154 >>> 1) + v71; wire [1:0] v166 = {v166_u, v166_l};
-    wire [2:0] v167 = (v153 >>> 3);
-    wire v168_t0 = v167[0] ? 1'd1 : 1'd0;
-    wire v168_t1 = v167[1] ? v168_t0 : 1'd0;
-    wire v168_t2 = v167[2] ? 1'd1 : v168_t1;
-    wire [0:0] v168 = {v168_t2};
-    wire [2:0] v169_l = v130; wire [0:0] v169_u = (v130 >>> 3) + v168; wire [3:0] v169 = {v169_u, v169_l};
-    wire [3:0] v170_l = v169; wire [0:0] v170_u = (v169 >>> 4) + v151; wire [4:0] v170 = {v170_u, v170_l};
-    wire [2:0] v171_l = v103; wire [0:0] v171_u = (v103 >>> 3) + v168; wire [3:0] v171 = {v171_u, v171_l};
-    wire [3:0] v172_l = v171; wire [0:0] v172_u = (v171 >>> 4) + v137; wire [4:0] v172 = {v172_u, v172_l};
-    wire [4:0] v173 = (v153 >>> 1);
-    wire v174_t0 = v173[0] ? 1'd1 : 1'd0;
-    wire v174_t1 = v173[1] ? 1'd1 : v174_t0;
-    wire v174_t2 = v173[2] ? 1'd1 : v174_t1;
-    wire v174_t3 = v173[3] ? 1'd1 : v174_t2;
-    wire v174_t4 = v173[4] ? 1'd1 : v174_t3;
-    wire [0:0] v174 = {v174_t4};
-    wire v175_t0 = v173[0] ? 1'd1 : 1'd0;
-    wire v175_t1 = v173[1] ? v175_t0 : 1'd0;
-    wire v175_t2 = v173[2] ? 1'd1 : v175_t1;
-    wire v175_t3 = v173[3] ? v175_t2 : 1'd0;
-    wire v175_t4 = v173[4] ? v175_t3 : 1'd0;
-    wire [0:0] v175 = {v175_t4};
-    wire [1:0] v176_l = v152; wire [0:0] v176_u = (v152 >>> 2) + v175; wire [2:0] v176 = {v176_u, v176_l};
-    wire [2:0] v177_l = v176; wire [0:0] v177_u = (v176 >>> 3) + v35; wire [3:0] v177 = {v177_u, v177_l};
-    wire [3:0] v178_l = v177; wire [0:0] v178_u = (v177 >>> 4) + v39; wire [4:0] v178 = {v178_u, v178_l};
-    wire [4:0] v179_l = v178; wire [0:0] v179_u = (v178 >>> 5) + v135; wire [5:0] v179 = {v179_u, v179_l};
-    wire v180_t0 = v179[0] ? 1'd0 : 1'd1;
-    wire v180_t1 = v179[1] ? v180_t0 : 1'd0;
-    wire v180_t2 = v179[3] ? v180_t0 : v180_t1;
-    wire v180_t3 = v179[1] ? 1'd0 : v180_t0;
-    wire v180_t4 = v179[0] ? 1'd1 : 1'd0;
-    wire v180_t5 = v179[1] ? v180_t0 : v180_t4;
-    wire v180_t6 = v179[2] ? v180_t5 : v180_t3;
-    wire v180_t7 = v179[1] ? 1'd1 : v180_t0;
-    wire v180_t8 = v179[3] ? v180_t7 : v180_t6;
-    wire v180_t9 = v179[4] ? v180_t8 : v180_t2;
-    wire v180_t10 = v179[1] ? 1'd0 : 1'd1;
-    wire v180_t11 = v179[2] ? v180_t10 : v180_t1;
-    wire v180_t12 = v179[1] ? v180_t4 : 1'd0;
-    wire v180_t13 = v179[2] ? v180_t12 : v180_t5;
-    wire v180_t14 = v179[3] ? v180_t13 : v180_t11;
-    wire v180_t15 = v179[1] ? v180_t4 : 1'd1;
-    wire v180_t16 = v179[2] ? v180_t15 : v180_t1;
-    wire v180_t17 = v179[3] ? v180_t16 : v180_t13;
-    wire v180_t18 = v179[4] ? v180_t17 : v180_t14;
-    wire v180_t19 = v179[5] ? v180_t18 : v180_t9;
-    wire [0:0] v180 = {v180_t19};
-    wire [3:0] v181 = (v153 >>> 2);
-    wire v182_t0 = v181[0] ? 1'd1 : 1'd0;
-    wire v182_t1 = v181[1] ? v182_t0 : 1'd0;
-    wire v182_t2 = v181[2] ? v182_t1 : 1'd0;
-    wire v182_t3 = v181[3] ? 1'd1 : v182_t2;
-    wire [0:0] v182 = {v182_t3};
-    wire [0:0] v183_l = v109; wire [0:0] v183_u = (v109 >>> 1) + v182; wire [1:0] v183 = {v183_u, v183_l};
-    wire v184_t0 = v181[0] ? 1'd1 : 1'd0;
-    wire v184_t1 = v181[1] ? 1'd1 : v184_t0;
-    wire v184_t2 = v181[2] ? v184_t1 : 1'd0;
-    wire v184_t3 = v181[3] ? 1'd1 : v184_t2;
-    wire [0:0] v184 = {v184_t3};
-    wire [1:0] v185_l = v183; wire [0:0] v185_u = (v183 >>> 2) + v184; wire [2:0] v185 = {v185_u, v185_l};
-    wire [2:0] v186_l = v185; wire [0:0] v186_u = (v185 >>> 3) + v182; wire [3:0] v186 = {v186_u, v186_l};
-    wire [3:0] v187_l = v186; wire [0:0] v187_u = (v186 >>> 4) + v9; wire [4:0] v187 = {v187_u, v187_l};
-    wire [4:0] v188_l = v187; wire [0:0] v188_u = (v187 >>> 5) + v151; wire [5:0] v188 = {v188_u, v188_l};
-    wire v189_t0 = v188[1] ? 1'd0 : 1'd1;
-    wire v189_t1 = v188[2] ? v189_t0 : 1'd1;
-    wire v189_t2 = v188[0] ? 1'd1 : 1'd0;
-    wire v189_t3 = v188[1] ? 1'd0 : v189_t2;
-    wire v189_t4 = v188[0] ? 1'd0 : 1'd1;
-    wire v189_t5 = v188[1] ? 1'd0 : v189_t4;
-    wire v189_t6 = v188[2] ? v189_t5 : v189_t3;
-    wire v189_t7 = v188[3] ? v189_t6 : v189_t1;
-    wire v189_t8 = v188[2] ? v189_t0 : 1'd0;
-    wire v189_t9 = v188[2] ? v189_t0 : v189_t5;
-    wire v189_t10 = v188[3] ? v189_t9 : v189_t8;
-    wire v189_t11 = v188[4] ? v189_t10 : v189_t7;
-    wire v189_t12 = v188[1] ? v189_t2 : 1'd0;
-    wire v189_t13 = v188[2] ? v189_t12 : v189_t4;
-    wire v189_t14 = v188[3] ? v189_t13 : v189_t12;
-    wire v189_t15 = v188[1] ? 1'd1 : v189_t2;
-    wire v189_t16 = v188[2] ? 1'd0 : v189_t15;
-    wire v189_t17 = v188[3] ? v189_t0 : v189_t16;
-    wire v189_t18 = v188[4] ? v189_t17 : v189_t14;
-    wire v189_t19 = v188[5] ? v189_t18 : v189_t11;
-    wire [0:0] v189 = {v189_t19};
-    wire v190_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v190_t1 = v153[1] ? 1'd1 : v190_t0;
-    wire v190_t2 = v153[2] ? 1'd1 : v190_t1;
-    wire v190_t3 = v153[3] ? 1'd1 : v190_t2;
-    wire v190_t4 = v153[4] ? 1'd1 : v190_t3;
-    wire v190_t5 = v153[5] ? 1'd1 : v190_t4;
-    wire [0:0] v190 = {v190_t5};
-    wire [2:0] v191_l = v133; wire [0:0] v191_u = (v133 >>> 3) + v190; wire [3:0] v191 = {v191_u, v191_l};
-    wire [3:0] v192_l = v191; wire [0:0] v192_u = (v191 >>> 4) + v26; wire [4:0] v192 = {v192_u, v192_l};
-    wire v193_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v193_t1 = v153[1] ? v193_t0 : 1'd0;
-    wire v193_t2 = v153[2] ? 1'd1 : v193_t1;
-    wire v193_t3 = v153[3] ? v193_t2 : 1'd0;
-    wire v193_t4 = v153[4] ? v193_t3 : 1'd0;
-    wire v193_t5 = v153[5] ? v193_t4 : 1'd0;
-    wire [0:0] v193 = {v193_t5};
-    wire [0:0] v194_l = v193; wire [0:0] v194_u = (v193 >>> 1) + v46; wire [1:0] v194 = {v194_u, v194_l};
-    wire [0:0] v195_l = v193; wire [0:0] v195_u = (v193 >>> 1) + v7; wire [1:0] v195 = {v195_u, v195_l};
-    wire [1:0] v196_l = v195; wire [0:0] v196_u = (v195 >>> 2) + v77; wire [2:0] v196 = {v196_u, v196_l};
-    wire v197_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v197_t1 = v153[1] ? v197_t0 : 1'd0;
-    wire v197_t2 = v153[2] ? 1'd1 : v197_t1;
-    wire v197_t3 = v153[3] ? 1'd1 : v197_t2;
-    wire v197_t4 = v153[4] ? 1'd1 : v197_t3;
-    wire v197_t5 = v153[5] ? v197_t4 : 1'd0;
-    wire [0:0] v197 = {v197_t5};
-    wire [1:0] v198_l = v122; wire [0:0] v198_u = (v122 >>> 2) + v197; wire [2:0] v198 = {v198_u, v198_l};
-    wire [2:0] v199_l = v198; wire [0:0] v199_u = (v198 >>> 3) + v54; wire [3:0] v199 = {v199_u, v199_l};
-    wire [3:0] v200_l = v199; wire [0:0] v200_u = (v199 >>> 4) + v136; wire [4:0] v200 = {v200_u, v200_l};
-    wire [4:0] v201_l = v200; wire [0:0] v201_u = (v200 >>> 5) + v121; wire [5:0] v201 = {v201_u, v201_l};
-    wire v202_t0 = v201[0] ? 1'd0 : 1'd1;
-    wire v202_t1 = v201[1] ? v202_t0 : 1'd1;
-    wire v202_t2 = v201[0] ? 1'd1 : 1'd0;
-    wire v202_t3 = v201[1] ? v202_t2 : 1'd1;
-    wire v202_t4 = v201[2] ? v202_t3 : v202_t1;
-    wire v202_t5 = v201[1] ? 1'd0 : v202_t2;
-    wire v202_t6 = v201[2] ? v202_t5 : 1'd1;
-    wire v202_t7 = v201[3] ? v202_t6 : v202_t4;
-    wire v202_t8 = v201[1] ? 1'd0 : 1'd1;
-    wire v202_t9 = v201[1] ? 1'd0 : v202_t0;
-    wire v202_t10 = v201[2] ? v202_t3 : v202_t9;
-    wire v202_t11 = v201[3] ? v202_t10 : v202_t8;
-    wire v202_t12 = v201[4] ? v202_t11 : v202_t7;
-    wire v202_t13 = v201[1] ? v202_t0 : 1'd0;
-    wire v202_t14 = v201[2] ? v202_t13 : v202_t9;
-    wire v202_t15 = v201[1] ? v202_t0 : v202_t2;
-    wire v202_t16 = v201[2] ? v202_t15 : v202_t0;
-    wire v202_t17 = v201[3] ? v202_t16 : v202_t14;
-    wire v202_t18 = v201[1] ? 1'd1 : v202_t0;
-    wire v202_t19 = v201[2] ? v202_t18 : 1'd0;
-    wire v202_t20 = v201[2] ? v202_t1 : v202_t9;
-    wire v202_t21 = v201[3] ? v202_t20 : v202_t19;
-    wire v202_t22 = v201[4] ? v202_t21 : v202_t17;
-    wire v202_t23 = v201[5] ? v202_t22 : v202_t12;
-    wire [0:0] v202 = {v202_t23};
-    wire v203_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v203_t1 = v153[1] ? v203_t0 : 1'd0;
-    wire v203_t2 = v153[2] ? 1'd1 : v203_t1;
-    wire v203_t3 = v153[3] ? v203_t2 : 1'd0;
-    wire v203_t4 = v153[4] ? v203_t3 : 1'd0;
-    wire v203_t5 = v153[5] ? 1'd1 : v203_t4;
-    wire [0:0] v203 = {v203_t5};
-    wire [0:0] v204_l = v203; wire [0:0] v204_u = (v203 >>> 1) + v182; wire [1:0] v204 = {v204_u, v204_l};
-    wire [0:0] v205_l = v182; wire [0:0] v205_u = (v182 >>> 1) + v203; wire [1:0] v205 = {v205_u, v205_l};
-    wire [1:0] v206_l = v205; wire [0:0] v206_u = (v205 >>> 2) + v182; wire [2:0] v206 = {v206_u, v206_l};
-    wire [2:0] v207_l = v206; wire [0:0] v207_u = (v206 >>> 3) + v182; wire [3:0] v207 = {v207_u, v207_l};
-    wire [3:0] v208_l = v207; wire [0:0] v208_u = (v207 >>> 4) + v112; wire [4:0] v208 = {v208_u, v208_l};
-    wire v209_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v209_t1 = v153[1] ? 1'd1 : v209_t0;
-    wire v209_t2 = v153[2] ? v209_t1 : 1'd0;
-    wire v209_t3 = v153[3] ? v209_t2 : 1'd0;
-    wire v209_t4 = v153[4] ? v209_t3 : 1'd0;
-    wire v209_t5 = v153[5] ? 1'd1 : v209_t4;
-    wire [0:0] v209 = {v209_t5};
-    wire [0:0] v210_l = v209; wire [0:0] v210_u = (v209 >>> 1) + v146; wire [1:0] v210 = {v210_u, v210_l};
-    wire [0:0] v211_l = v203; wire [0:0] v211_u = (v203 >>> 1) + v209; wire [1:0] v211 = {v211_u, v211_l};
-    wire [1:0] v212_l = v211; wire [0:0] v212_u = (v211 >>> 2) + v151; wire [2:0] v212 = {v212_u, v212_l};
-    wire [2:0] v213_l = v212; wire [0:0] v213_u = (v212 >>> 3) + v151; wire [3:0] v213 = {v213_u, v213_l};
-    wire [3:0] v214_l = v213; wire [0:0] v214_u = (v213 >>> 4) + v182; wire [4:0] v214 = {v214_u, v214_l};
-    wire [4:0] v215_l = v214; wire [0:0] v215_u = (v214 >>> 5) + v129; wire [5:0] v215 = {v215_u, v215_l};
-    wire v216_t0 = v215[0] ? 1'd1 : 1'd0;
-    wire v216_t1 = v215[0] ? 1'd0 : 1'd1;
-    wire v216_t2 = v215[1] ? v216_t1 : v216_t0;
-    wire v216_t3 = v215[1] ? v216_t1 : 1'd1;
-    wire v216_t4 = v215[2] ? v216_t3 : v216_t2;
-    wire v216_t5 = v215[1] ? 1'd0 : v216_t0;
-    wire v216_t6 = v215[2] ? v216_t0 : v216_t5;
-    wire v216_t7 = v215[3] ? v216_t6 : v216_t4;
-    wire v216_t8 = v215[1] ? 1'd0 : 1'd1;
-    wire v216_t9 = v215[2] ? v216_t5 : v216_t8;
-    wire v216_t10 = v215[3] ? v216_t5 : v216_t9;
-    wire v216_t11 = v215[4] ? v216_t10 : v216_t7;
-    wire v216_t12 = v215[1] ? 1'd1 : v216_t0;
-    wire v216_t13 = v215[2] ? v216_t12 : v216_t1;
-    wire v216_t14 = v215[3] ? 1'd0 : v216_t13;
-    wire v216_t15 = v215[2] ? 1'd0 : v216_t2;
-    wire v216_t16 = v215[1] ? v216_t1 : 1'd0;
-    wire v216_t17 = v215[2] ? 1'd0 : v216_t16;
-    wire v216_t18 = v215[3] ? v216_t17 : v216_t15;
-    wire v216_t19 = v215[4] ? v216_t18 : v216_t14;
-    wire v216_t20 = v215[5] ? v216_t19 : v216_t11;
-    wire [0:0] v216 = {v216_t20};
-    wire [0:0] v217_l = v209; wire [0:0] v217_u = (v209 >>> 1) + v135; wire [1:0] v217 = {v217_u, v217_l};
-    wire [1:0] v218_l = v217; wire [0:0] v218_u = (v217 >>> 2) + v146; wire [2:0] v218 = {v218_u, v218_l};
-    wire [2:0] v219_l = v218; wire [0:0] v219_u = (v218 >>> 3) + v36; wire [3:0] v219 = {v219_u, v219_l};
-    wire [1:0] v220_l = v217; wire [0:0] v220_u = (v217 >>> 2) + v151; wire [2:0] v220 = {v220_u, v220_l};
-    wire [2:0] v221_l = v220; wire [0:0] v221_u = (v220 >>> 3) + v146; wire [3:0] v221 = {v221_u, v221_l};
-    wire [3:0] v222_l = v221; wire [0:0] v222_u = (v221 >>> 4) + v182; wire [4:0] v222 = {v222_u, v222_l};
-    wire [4:0] v223_l = v222; wire [0:0] v223_u = (v222 >>> 5) + v74; wire [5:0] v223 = {v223_u, v223_l};
-    wire v224_t0 = v223[1] ? 1'd0 : 1'd1;
-    wire v224_t1 = v223[0] ? 1'd1 : 1'd0;
-    wire v224_t2 = v223[1] ? 1'd0 : v224_t1;
-    wire v224_t3 = v223[2] ? v224_t2 : v224_t0;
-    wire v224_t4 = v223[1] ? v224_t1 : 1'd0;
-    wire v224_t5 = v223[2] ? 1'd0 : v224_t4;
-    wire v224_t6 = v223[3] ? v224_t5 : v224_t3;
-    wire v224_t7 = v223[2] ? v224_t1 : v224_t4;
-    wire v224_t8 = v223[3] ? 1'd0 : v224_t7;
-    wire v224_t9 = v223[4] ? v224_t8 : v224_t6;
-    wire v224_t10 = v223[0] ? 1'd0 : 1'd1;
-    wire v224_t11 = v223[1] ? v224_t1 : v224_t10;
-    wire v224_t12 = v223[1] ? 1'd1 : v224_t1;
-    wire v224_t13 = v223[2] ? v224_t12 : v224_t11;
-    wire v224_t14 = v223[1] ? v224_t10 : v224_t1;
-    wire v224_t15 = v223[2] ? v224_t4 : v224_t14;
-    wire v224_t16 = v223[3] ? v224_t15 : v224_t13;
-    wire v224_t17 = v223[2] ? 1'd1 : v224_t10;
-    wire v224_t18 = v223[2] ? 1'd0 : v224_t0;
-    wire v224_t19 = v223[3] ? v224_t18 : v224_t17;
-    wire v224_t20 = v223[4] ? v224_t19 : v224_t16;
-    wire v224_t21 = v223[5] ? v224_t20 : v224_t9;
-    wire [0:0] v224 = {v224_t21};
-    wire v225_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v225_t1 = v153[1] ? v225_t0 : 1'd0;
-    wire v225_t2 = v153[2] ? v225_t1 : 1'd0;
-    wire v225_t3 = v153[3] ? v225_t2 : 1'd0;
-    wire v225_t4 = v153[4] ? v225_t3 : 1'd0;
-    wire v225_t5 = v153[5] ? 1'd1 : v225_t4;
-    wire [0:0] v225 = {v225_t5};
-    wire [1:0] v226_l = v98; wire [0:0] v226_u = (v98 >>> 2) + v225; wire [2:0] v226 = {v226_u, v226_l};
-    wire [1:0] v227_l = v210; wire [0:0] v227_u = (v210 >>> 2) + v225; wire [2:0] v227 = {v227_u, v227_l};
-    wire [0:0] v228_l = v84; wire [0:0] v228_u = (v84 >>> 1) + v225; wire [1:0] v228 = {v228_u, v228_l};
-    wire [0:0] v229_l = v225; wire [0:0] v229_u = (v225 >>> 1) + v182; wire [1:0] v229 = {v229_u, v229_l};
-    wire [1:0] v230_l = v229; wire [0:0] v230_u = (v229 >>> 2) + v41; wire [2:0] v230 = {v230_u, v230_l};
-    wire [0:0] v231_l = v182; wire [0:0] v231_u = (v182 >>> 1) + v225; wire [1:0] v231 = {v231_u, v231_l};
-    wire [1:0] v232_l = v231; wire [0:0] v232_u = (v231 >>> 2) + v182; wire [2:0] v232 = {v232_u, v232_l};
-    wire [2:0] v233_l = v232; wire [0:0] v233_u = (v232 >>> 3) + v174; wire [3:0] v233 = {v233_u, v233_l};
-    wire [3:0] v234_l = v233; wire [0:0] v234_u = (v233 >>> 4) + v104; wire [4:0] v234 = {v234_u, v234_l};
-    wire [0:0] v235_l = v209; wire [0:0] v235_u = (v209 >>> 1) + v225; wire [1:0] v235 = {v235_u, v235_l};
-    wire [1:0] v236_l = v235; wire [0:0] v236_u = (v235 >>> 2) + v197; wire [2:0] v236 = {v236_u, v236_l};
-    wire [2:0] v237_l = v236; wire [0:0] v237_u = (v236 >>> 3) + v135; wire [3:0] v237 = {v237_u, v237_l};
-    wire [0:0] v238 = (v153 >>> 5);
-    wire [4:0] v239_l = v234; wire [0:0] v239_u = (v234 >>> 5) + v238; wire [5:0] v239 = {v239_u, v239_l};
-    wire v240_t0 = v239[0] ? 1'd0 : 1'd1;
-    wire v240_t1 = v239[1] ? 1'd1 : 1'd0;
-    wire v240_t2 = v239[2] ? v240_t1 : v240_t0;
-    wire v240_t3 = v239[0] ? 1'd1 : 1'd0;
-    wire v240_t4 = v239[1] ? 1'd0 : v240_t3;
-    wire v240_t5 = v239[1] ? 1'd1 : v240_t3;
-    wire v240_t6 = v239[2] ? v240_t5 : v240_t4;
-    wire v240_t7 = v239[3] ? v240_t6 : v240_t2;
-    wire v240_t8 = v239[1] ? 1'd0 : v240_t0;
-    wire v240_t9 = v239[1] ? v240_t3 : v240_t0;
-    wire v240_t10 = v239[2] ? v240_t9 : v240_t8;
-    wire v240_t11 = v239[1] ? v240_t0 : 1'd0;
-    wire v240_t12 = v239[2] ? v240_t9 : v240_t11;
-    wire v240_t13 = v239[3] ? v240_t12 : v240_t10;
-    wire v240_t14 = v239[4] ? v240_t13 : v240_t7;
-    wire v240_t15 = v239[1] ? 1'd1 : v240_t0;
-    wire v240_t16 = v239[2] ? 1'd0 : v240_t15;
-    wire v240_t17 = v239[3] ? v240_t16 : 1'd0;
-    wire v240_t18 = v239[2] ? v240_t0 : v240_t9;
-    wire v240_t19 = v239[2] ? v240_t11 : v240_t3;
-    wire v240_t20 = v239[3] ? v240_t19 : v240_t18;
-    wire v240_t21 = v239[4] ? v240_t20 : v240_t17;
-    wire v240_t22 = v239[5] ? v240_t21 : v240_t14;
-    wire [0:0] v240 = {v240_t22};
-    wire [3:0] v241_l = v219; wire [0:0] v241_u = (v219 >>> 4) + v238; wire [4:0] v241 = {v241_u, v241_l};
-    wire [4:0] v242_l = v241; wire [0:0] v242_u = (v241 >>> 5) + v225; wire [5:0] v242 = {v242_u, v242_l};
-    wire v243_t0 = v242[0] ? 1'd1 : 1'd0;
-    wire v243_t1 = v242[1] ? 1'd0 : v243_t0;
-    wire v243_t2 = v242[2] ? v243_t1 : 1'd0;
-    wire v243_t3 = v242[3] ? 1'd0 : v243_t2;
-    wire v243_t4 = v242[0] ? 1'd0 : 1'd1;
-    wire v243_t5 = v242[1] ? v243_t4 : 1'd0;
-    wire v243_t6 = v242[2] ? v243_t5 : v243_t1;
-    wire v243_t7 = v242[2] ? 1'd0 : v243_t5;
-    wire v243_t8 = v242[3] ? v243_t7 : v243_t6;
-    wire v243_t9 = v242[4] ? v243_t8 : v243_t3;
-    wire v243_t10 = v242[1] ? v243_t4 : 1'd1;
-    wire v243_t11 = v242[2] ? v243_t1 : v243_t10;
-    wire v243_t12 = v242[2] ? 1'd0 : 1'd1;
-    wire v243_t13 = v242[3] ? v243_t12 : v243_t11;
-    wire v243_t14 = v242[1] ? v243_t4 : v243_t0;
-    wire v243_t15 = v242[2] ? v243_t1 : v243_t14;
-    wire v243_t16 = v242[1] ? 1'd0 : v243_t4;
-    wire v243_t17 = v242[2] ? v243_t16 : 1'd0;
-    wire v243_t18 = v242[3] ? v243_t17 : v243_t15;
-    wire v243_t19 = v242[4] ? v243_t18 : v243_t13;
-    wire v243_t20 = v242[5] ? v243_t19 : v243_t9;
-    wire [0:0] v243 = {v243_t20};
-    wire [3:0] v244_l = v237; wire [0:0] v244_u = (v237 >>> 4) + v238; wire [4:0] v244 = {v244_u, v244_l};
-    wire [4:0] v245_l = v244; wire [0:0] v245_u = (v244 >>> 5) + v238; wire [5:0] v245 = {v245_u, v245_l};
-    wire v246_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v246_t1 = v245[1] ? v246_t0 : 1'd0;
-    wire v246_t2 = v245[2] ? 1'd1 : v246_t1;
-    wire v246_t3 = v245[0] ? 1'd0 : 1'd1;
-    wire v246_t4 = v245[1] ? v246_t3 : 1'd0;
-    wire v246_t5 = v245[3] ? v246_t4 : v246_t2;
-    wire v246_t6 = v245[1] ? 1'd1 : v246_t3;
-    wire v246_t7 = v245[2] ? 1'd1 : v246_t6;
-    wire v246_t8 = v245[2] ? v246_t3 : 1'd0;
-    wire v246_t9 = v245[3] ? v246_t8 : v246_t7;
-    wire v246_t10 = v245[4] ? v246_t9 : v246_t5;
-    wire v246_t11 = v245[2] ? v246_t4 : v246_t0;
-    wire v246_t12 = v245[1] ? 1'd1 : 1'd0;
-    wire v246_t13 = v245[2] ? v246_t3 : v246_t12;
-    wire v246_t14 = v245[3] ? v246_t13 : v246_t11;
-    wire v246_t15 = v245[1] ? v246_t0 : 1'd1;
-    wire v246_t16 = v245[2] ? 1'd0 : v246_t15;
-    wire v246_t17 = v245[2] ? 1'd0 : v246_t3;
-    wire v246_t18 = v245[3] ? v246_t17 : v246_t16;
-    wire v246_t19 = v245[4] ? v246_t18 : v246_t14;
-    wire v246_t20 = v245[5] ? v246_t19 : v246_t10;
-    wire [0:0] v246 = {v246_t20};
-    wire [2:0] v247_l = v230; wire [0:0] v247_u = (v230 >>> 3) + v238; wire [3:0] v247 = {v247_u, v247_l};
-    wire [3:0] v248_l = v247; wire [0:0] v248_u = (v247 >>> 4) + v197; wire [4:0] v248 = {v248_u, v248_l};
-    wire [4:0] v249_l = v248; wire [0:0] v249_u = (v248 >>> 5) + v225; wire [5:0] v249 = {v249_u, v249_l};
-    wire v250_t0 = v249[0] ? 1'd1 : 1'd0;
-    wire v250_t1 = v249[2] ? 1'd0 : v250_t0;
-    wire v250_t2 = v249[1] ? 1'd1 : v250_t0;
-    wire v250_t3 = v249[1] ? 1'd0 : v250_t0;
-    wire v250_t4 = v249[2] ? v250_t3 : v250_t2;
-    wire v250_t5 = v249[3] ? v250_t4 : v250_t1;
-    wire v250_t6 = v249[0] ? 1'd0 : 1'd1;
-    wire v250_t7 = v249[1] ? v250_t6 : 1'd0;
-    wire v250_t8 = v249[2] ? v250_t7 : 1'd0;
-    wire v250_t9 = v249[3] ? 1'd0 : v250_t8;
-    wire v250_t10 = v249[4] ? v250_t9 : v250_t5;
-    wire v250_t11 = v249[1] ? v250_t0 : 1'd0;
-    wire v250_t12 = v249[1] ? v250_t6 : v250_t0;
-    wire v250_t13 = v249[2] ? v250_t12 : v250_t11;
-    wire v250_t14 = v249[3] ? v250_t4 : v250_t13;
-    wire v250_t15 = v249[1] ? v250_t0 : v250_t6;
-    wire v250_t16 = v249[2] ? v250_t2 : v250_t15;
-    wire v250_t17 = v249[1] ? 1'd0 : v250_t6;
-    wire v250_t18 = v249[2] ? v250_t17 : v250_t6;
-    wire v250_t19 = v249[3] ? v250_t18 : v250_t16;
-    wire v250_t20 = v249[4] ? v250_t19 : v250_t14;
-    wire v250_t21 = v249[5] ? v250_t20 : v250_t10;
-    wire [0:0] v250 = {v250_t21};
-    wire [2:0] v251_l = v227; wire [0:0] v251_u = (v227 >>> 3) + v238; wire [3:0] v251 = {v251_u, v251_l};
-    wire [3:0] v252_l = v251; wire [0:0] v252_u = (v251 >>> 4) + v225; wire [4:0] v252 = {v252_u, v252_l};
-    wire [4:0] v253_l = v252; wire [0:0] v253_u = (v252 >>> 5) + v146; wire [5:0] v253 = {v253_u, v253_l};
-    wire v254_t0 = v253[0] ? 1'd1 : 1'd0;
-    wire v254_t1 = v253[1] ? 1'd0 : v254_t0;
-    wire v254_t2 = v253[0] ? 1'd0 : 1'd1;
-    wire v254_t3 = v253[1] ? v254_t2 : 1'd1;
-    wire v254_t4 = v253[2] ? v254_t3 : v254_t1;
-    wire v254_t5 = v253[1] ? v254_t0 : 1'd0;
-    wire v254_t6 = v253[1] ? 1'd0 : 1'd1;
-    wire v254_t7 = v253[2] ? v254_t6 : v254_t5;
-    wire v254_t8 = v253[3] ? v254_t7 : v254_t4;
-    wire v254_t9 = v253[1] ? 1'd1 : 1'd0;
-    wire v254_t10 = v253[2] ? v254_t0 : v254_t9;
-    wire v254_t11 = v253[1] ? 1'd1 : v254_t0;
-    wire v254_t12 = v253[1] ? 1'd0 : v254_t2;
-    wire v254_t13 = v253[2] ? v254_t12 : v254_t11;
-    wire v254_t14 = v253[3] ? v254_t13 : v254_t10;
-    wire v254_t15 = v253[4] ? v254_t14 : v254_t8;
-    wire v254_t16 = v253[1] ? v254_t2 : 1'd0;
-    wire v254_t17 = v253[2] ? v254_t16 : v254_t1;
-    wire v254_t18 = v253[2] ? v254_t2 : 1'd0;
-    wire v254_t19 = v253[3] ? v254_t18 : v254_t17;
-    wire v254_t20 = v253[2] ? v254_t6 : v254_t1;
-    wire v254_t21 = v253[2] ? v254_t12 : v254_t6;
-    wire v254_t22 = v253[3] ? v254_t21 : v254_t20;
-    wire v254_t23 = v253[4] ? v254_t22 : v254_t19;
-    wire v254_t24 = v253[5] ? v254_t23 : v254_t15;
-    wire [0:0] v254 = {v254_t24};
-    wire [0:0] v255_l = v246; wire [0:0] v255_u = (v246 >>> 1) + v254; wire [1:0] v255 = {v255_u, v255_l};
-    wire [1:0] v256_l = v228; wire [0:0] v256_u = (v228 >>> 2) + v238; wire [2:0] v256 = {v256_u, v256_l};
-    wire [2:0] v257_l = v256; wire [0:0] v257_u = (v256 >>> 3) + v111; wire [3:0] v257 = {v257_u, v257_l};
-    wire [3:0] v258_l = v257; wire [0:0] v258_u = (v257 >>> 4) + v146; wire [4:0] v258 = {v258_u, v258_l};
-    wire [4:0] v259_l = v258; wire [0:0] v259_u = (v258 >>> 5) + v238; wire [5:0] v259 = {v259_u, v259_l};
-    wire v260_t0 = v259[0] ? 1'd1 : 1'd0;
-    wire v260_t1 = v259[1] ? v260_t0 : 1'd0;
-    wire v260_t2 = v259[2] ? v260_t1 : 1'd1;
-    wire v260_t3 = v259[0] ? 1'd0 : 1'd1;
-    wire v260_t4 = v259[2] ? v260_t3 : 1'd1;
-    wire v260_t5 = v259[3] ? v260_t4 : v260_t2;
-    wire v260_t6 = v259[1] ? 1'd1 : 1'd0;
-    wire v260_t7 = v259[2] ? v260_t1 : v260_t6;
-    wire v260_t8 = v259[2] ? v260_t3 : v260_t6;
-    wire v260_t9 = v259[3] ? v260_t8 : v260_t7;
-    wire v260_t10 = v259[4] ? v260_t9 : v260_t5;
-    wire v260_t11 = v259[1] ? 1'd0 : v260_t0;
-    wire v260_t12 = v259[2] ? v260_t11 : v260_t0;
-    wire v260_t13 = v259[1] ? v260_t3 : v260_t0;
-    wire v260_t14 = v259[2] ? v260_t13 : v260_t0;
-    wire v260_t15 = v259[3] ? v260_t14 : v260_t12;
-    wire v260_t16 = v259[2] ? 1'd0 : v260_t11;
-    wire v260_t17 = v259[1] ? v260_t3 : 1'd0;
-    wire v260_t18 = v259[2] ? 1'd0 : v260_t17;
-    wire v260_t19 = v259[3] ? v260_t18 : v260_t16;
-    wire v260_t20 = v259[4] ? v260_t19 : v260_t15;
-    wire v260_t21 = v259[5] ? v260_t20 : v260_t10;
-    wire [0:0] v260 = {v260_t21};
-    wire [0:0] v261_l = v260; wire [0:0] v261_u = (v260 >>> 1) + v224; wire [1:0] v261 = {v261_u, v261_l};
-    wire [1:0] v262_l = v194; wire [0:0] v262_u = (v194 >>> 2) + v238; wire [2:0] v262 = {v262_u, v262_l};
-    wire [2:0] v263_l = v262; wire [0:0] v263_u = (v262 >>> 3) + v134; wire [3:0] v263 = {v263_u, v263_l};
-    wire [3:0] v264_l = v263; wire [0:0] v264_u = (v263 >>> 4) + v66; wire [4:0] v264 = {v264_u, v264_l};
-    wire [4:0] v265_l = v264; wire [0:0] v265_u = (v264 >>> 5) + v34; wire [5:0] v265 = {v265_u, v265_l};
-    wire v266_t0 = v265[0] ? 1'd0 : 1'd1;
-    wire v266_t1 = v265[1] ? v266_t0 : 1'd1;
-    wire v266_t2 = v265[2] ? v266_t1 : 1'd1;
-    wire v266_t3 = v265[1] ? 1'd1 : v266_t0;
-    wire v266_t4 = v265[2] ? v266_t3 : 1'd1;
-    wire v266_t5 = v265[3] ? v266_t4 : v266_t2;
-    wire v266_t6 = v265[2] ? 1'd1 : 1'd0;
-    wire v266_t7 = v265[3] ? v266_t6 : 1'd1;
-    wire v266_t8 = v265[4] ? v266_t7 : v266_t5;
-    wire v266_t9 = v265[2] ? 1'd0 : 1'd1;
-    wire v266_t10 = v265[3] ? v266_t4 : v266_t9;
-    wire v266_t11 = v265[1] ? 1'd1 : 1'd0;
-    wire v266_t12 = v265[2] ? v266_t11 : 1'd1;
-    wire v266_t13 = v265[1] ? v266_t0 : 1'd0;
-    wire v266_t14 = v265[3] ? v266_t13 : v266_t12;
-    wire v266_t15 = v265[4] ? v266_t14 : v266_t10;
-    wire v266_t16 = v265[5] ? v266_t15 : v266_t8;
-    wire [0:0] v266 = {v266_t16};
-    wire [1:0] v267_l = v150; wire [0:0] v267_u = (v150 >>> 2) + v238; wire [2:0] v267 = {v267_u, v267_l};
-    wire [2:0] v268_l = v267; wire [0:0] v268_u = (v267 >>> 3) + v135; wire [3:0] v268 = {v268_u, v268_l};
-    wire [3:0] v269_l = v268; wire [0:0] v269_u = (v268 >>> 4) + v238; wire [4:0] v269 = {v269_u, v269_l};
-    wire [4:0] v270_l = v269; wire [0:0] v270_u = (v269 >>> 5) + v146; wire [5:0] v270 = {v270_u, v270_l};
-    wire v271_t0 = v270[0] ? 1'd0 : 1'd1;
-    wire v271_t1 = v270[1] ? 1'd0 : v271_t0;
-    wire v271_t2 = v270[0] ? 1'd1 : 1'd0;
-    wire v271_t3 = v270[1] ? v271_t2 : v271_t0;
-    wire v271_t4 = v270[2] ? v271_t3 : v271_t1;
-    wire v271_t5 = v270[3] ? v271_t4 : 1'd1;
-    wire v271_t6 = v270[1] ? 1'd1 : v271_t0;
-    wire v271_t7 = v270[1] ? 1'd1 : 1'd0;
-    wire v271_t8 = v270[2] ? v271_t7 : v271_t6;
-    wire v271_t9 = v270[1] ? v271_t0 : 1'd1;
-    wire v271_t10 = v270[2] ? v271_t7 : v271_t9;
-    wire v271_t11 = v270[3] ? v271_t10 : v271_t8;
-    wire v271_t12 = v270[4] ? v271_t11 : v271_t5;
-    wire v271_t13 = v270[2] ? v271_t1 : v271_t7;
-    wire v271_t14 = v270[1] ? v271_t0 : 1'd0;
-    wire v271_t15 = v270[2] ? v271_t0 : v271_t14;
-    wire v271_t16 = v270[3] ? v271_t15 : v271_t13;
-    wire v271_t17 = v270[2] ? 1'd0 : v271_t1;
-    wire v271_t18 = v270[3] ? v271_t17 : v271_t0;
-    wire v271_t19 = v270[4] ? v271_t18 : v271_t16;
-    wire v271_t20 = v270[5] ? v271_t19 : v271_t12;
-    wire [0:0] v271 = {v271_t20};
-    wire [1:0] v272_l = v255; wire [0:0] v272_u = (v255 >>> 2) + v271; wire [2:0] v272 = {v272_u, v272_l};
-    wire [2:0] v273_l = v272; wire [0:0] v273_u = (v272 >>> 3) + v240; wire [3:0] v273 = {v273_u, v273_l};
-    wire v274_t0 = v273[0] ? 1'd1 : 1'd0;
-    wire v274_t1 = v273[0] ? 1'd0 : 1'd1;
-    wire v274_t2 = v273[1] ? v274_t1 : v274_t0;
-    wire v274_t3 = v273[1] ? v274_t0 : v274_t1;
-    wire v274_t4 = v273[2] ? v274_t3 : v274_t2;
-    wire v274_t5 = v273[2] ? v274_t2 : v274_t3;
-    wire v274_t6 = v273[3] ? v274_t5 : v274_t4;
-    wire v274_t7 = v273[1] ? v274_t0 : 1'd0;
-    wire v274_t8 = v273[1] ? 1'd1 : v274_t0;
-    wire v274_t9 = v273[2] ? v274_t8 : v274_t7;
-    wire v274_t10 = v273[1] ? v274_t1 : 1'd1;
-    wire v274_t11 = v273[2] ? v274_t10 : v274_t8;
-    wire v274_t12 = v273[3] ? v274_t11 : v274_t9;
-    wire v274_t13 = v273[2] ? v274_t7 : 1'd0;
-    wire v274_t14 = v273[3] ? v274_t13 : 1'd0;
-    wire [2:0] v274 = {v274_t14, v274_t12, v274_t6};
-    wire [0:0] v275_l = v238; wire [0:0] v275_u = (v238 >>> 1) + v225; wire [1:0] v275 = {v275_u, v275_l};
-    wire [1:0] v276_l = v275; wire [0:0] v276_u = (v275 >>> 2) + v135; wire [2:0] v276 = {v276_u, v276_l};
-    wire [2:0] v277_l = v276; wire [0:0] v277_u = (v276 >>> 3) + v238; wire [3:0] v277 = {v277_u, v277_l};
-    wire [3:0] v278_l = v277; wire [0:0] v278_u = (v277 >>> 4) + v146; wire [4:0] v278 = {v278_u, v278_l};
-    wire [4:0] v279_l = v278; wire [0:0] v279_u = (v278 >>> 5) + v209; wire [5:0] v279 = {v279_u, v279_l};
-    wire v280_t0 = v279[0] ? 1'd1 : 1'd0;
-    wire v280_t1 = v279[1] ? 1'd1 : v280_t0;
-    wire v280_t2 = v279[2] ? v280_t1 : 1'd0;
-    wire v280_t3 = v279[1] ? 1'd0 : v280_t0;
-    wire v280_t4 = v279[2] ? v280_t1 : v280_t3;
-    wire v280_t5 = v279[3] ? v280_t4 : v280_t2;
-    wire v280_t6 = v279[0] ? 1'd0 : 1'd1;
-    wire v280_t7 = v279[1] ? v280_t6 : 1'd0;
-    wire v280_t8 = v279[1] ? v280_t0 : 1'd0;
-    wire v280_t9 = v279[2] ? v280_t8 : v280_t7;
-    wire v280_t10 = v279[2] ? v280_t7 : 1'd0;
-    wire v280_t11 = v279[3] ? v280_t10 : v280_t9;
-    wire v280_t12 = v279[4] ? v280_t11 : v280_t5;
-    wire v280_t13 = v279[1] ? v280_t6 : v280_t0;
-    wire v280_t14 = v279[2] ? v280_t13 : 1'd1;
-    wire v280_t15 = v279[1] ? 1'd1 : 1'd0;
-    wire v280_t16 = v279[2] ? 1'd0 : v280_t15;
-    wire v280_t17 = v279[3] ? v280_t16 : v280_t14;
-    wire v280_t18 = v279[2] ? 1'd0 : v280_t13;
-    wire v280_t19 = v279[4] ? v280_t18 : v280_t17;
-    wire v280_t20 = v279[5] ? v280_t19 : v280_t12;
-    wire [0:0] v280 = {v280_t20};
-    wire [1:0] v281_l = v261; wire [0:0] v281_u = (v261 >>> 2) + v280; wire [2:0] v281 = {v281_u, v281_l};
-    wire [2:0] v282_l = v281; wire [0:0] v282_u = (v281 >>> 3) + v250; wire [3:0] v282 = {v282_u, v282_l};
-    wire [5:0] v283 = inputs[95:90];
-    wire v284_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v284_t1 = v283[1] ? 1'd1 : v284_t0;
-    wire v284_t2 = v283[2] ? 1'd1 : v284_t1;
-    wire v284_t3 = v283[3] ? v284_t2 : 1'd0;
-    wire v284_t4 = v283[4] ? 1'd1 : v284_t3;
-    wire v284_t5 = v283[5] ? v284_t4 : 1'd0;
-    wire [0:0] v284 = {v284_t5};
-    wire [3:0] v285_l = v139; wire [0:0] v285_u = (v139 >>> 4) + v284; wire [4:0] v285 = {v285_u, v285_l};
-    wire [4:0] v286_l = v285; wire [0:0] v286_u = (v285 >>> 5) + v99; wire [5:0] v286 = {v286_u, v286_l};
-    wire v287_t0 = v286[0] ? 1'd1 : 1'd0;
-    wire v287_t1 = v286[1] ? 1'd0 : 1'd1;
-    wire v287_t2 = v286[2] ? v287_t1 : v287_t0;
-    wire v287_t3 = v286[1] ? 1'd0 : v287_t0;
-    wire v287_t4 = v286[2] ? 1'd0 : v287_t3;
-    wire v287_t5 = v286[3] ? v287_t4 : v287_t2;
-    wire v287_t6 = v286[0] ? 1'd0 : 1'd1;
-    wire v287_t7 = v286[1] ? v287_t6 : 1'd1;
-    wire v287_t8 = v286[2] ? v287_t7 : 1'd1;
-    wire v287_t9 = v286[2] ? v287_t6 : 1'd1;
-    wire v287_t10 = v286[3] ? v287_t9 : v287_t8;
-    wire v287_t11 = v286[4] ? v287_t10 : v287_t5;
-    wire v287_t12 = v286[1] ? 1'd0 : v287_t6;
-    wire v287_t13 = v286[2] ? v287_t12 : v287_t6;
-    wire v287_t14 = v286[1] ? v287_t6 : 1'd0;
-    wire v287_t15 = v286[2] ? v287_t14 : v287_t7;
-    wire v287_t16 = v286[3] ? v287_t15 : v287_t13;
-    wire v287_t17 = v286[1] ? v287_t0 : v287_t6;
-    wire v287_t18 = v286[2] ? 1'd0 : v287_t17;
-    wire v287_t19 = v286[3] ? v287_t3 : v287_t18;
-    wire v287_t20 = v286[4] ? v287_t19 : v287_t16;
-    wire v287_t21 = v286[5] ? v287_t20 : v287_t11;
-    wire [0:0] v287 = {v287_t21};
-    wire v288_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v288_t1 = v283[1] ? 1'd1 : v288_t0;
-    wire v288_t2 = v283[2] ? v288_t1 : 1'd0;
-    wire v288_t3 = v283[3] ? v288_t2 : 1'd0;
-    wire v288_t4 = v283[4] ? v288_t3 : 1'd0;
-    wire v288_t5 = v283[5] ? 1'd1 : v288_t4;
-    wire [0:0] v288 = {v288_t5};
-    wire v289_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v289_t1 = v283[1] ? v289_t0 : 1'd0;
-    wire v289_t2 = v283[2] ? v289_t1 : 1'd0;
-    wire v289_t3 = v283[3] ? v289_t2 : 1'd0;
-    wire v289_t4 = v283[4] ? 1'd1 : v289_t3;
-    wire v289_t5 = v283[5] ? 1'd1 : v289_t4;
-    wire [0:0] v289 = {v289_t5};
-    wire v290_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v290_t1 = v283[1] ? v290_t0 : 1'd0;
-    wire v290_t2 = v283[2] ? 1'd1 : v290_t1;
-    wire v290_t3 = v283[3] ? v290_t2 : 1'd0;
-    wire v290_t4 = v283[4] ? 1'd1 : v290_t3;
-    wire v290_t5 = v283[5] ? 1'd1 : v290_t4;
-    wire [0:0] v290 = {v290_t5};
-    wire v291_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v291_t1 = v283[1] ? 1'd1 : v291_t0;
-    wire v291_t2 = v283[2] ? 1'd1 : v291_t1;
-    wire v291_t3 = v283[3] ? 1'd1 : v291_t2;
-    wire v291_t4 = v283[4] ? v291_t3 : 1'd0;
-    wire v291_t5 = v283[5] ? v291_t4 : 1'd0;
-    wire [0:0] v291 = {v291_t5};
-    wire v292_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v292_t1 = v283[1] ? 1'd1 : v292_t0;
-    wire v292_t2 = v283[2] ? v292_t1 : 1'd0;
-    wire v292_t3 = v283[3] ? 1'd1 : v292_t2;
-    wire v292_t4 = v283[4] ? v292_t3 : 1'd0;
-    wire v292_t5 = v283[5] ? 1'd1 : v292_t4;
-    wire [0:0] v292 = {v292_t5};
-    wire [0:0] v293_l = v90; wire [0:0] v293_u = (v90 >>> 1) + v292; wire [1:0] v293 = {v293_u, v293_l};
-    wire [3:0] v294 = (v283 >>> 2);
-    wire v295_t0 = v294[0] ? 1'd1 : 1'd0;
-    wire v295_t1 = v294[1] ? 1'd1 : v295_t0;
-    wire v295_t2 = v294[2] ? v295_t1 : 1'd0;
-    wire v295_t3 = v294[3] ? 1'd1 : v295_t2;
-    wire [0:0] v295 = {v295_t3};
-    wire [1:0] v296_l = v204; wire [0:0] v296_u = (v204 >>> 2) + v295; wire [2:0] v296 = {v296_u, v296_l};
-    wire [2:0] v297_l = v296; wire [0:0] v297_u = (v296 >>> 3) + v151; wire [3:0] v297 = {v297_u, v297_l};
-    wire [3:0] v298_l = v297; wire [0:0] v298_u = (v297 >>> 4) + v113; wire [4:0] v298 = {v298_u, v298_l};
-    wire [4:0] v299_l = v298; wire [0:0] v299_u = (v298 >>> 5) + v182; wire [5:0] v299 = {v299_u, v299_l};
-    wire v300_t0 = v299[0] ? 1'd1 : 1'd0;
-    wire v300_t1 = v299[0] ? 1'd0 : 1'd1;
-    wire v300_t2 = v299[1] ? v300_t1 : v300_t0;
-    wire v300_t3 = v299[1] ? v300_t0 : 1'd0;
-    wire v300_t4 = v299[2] ? v300_t3 : v300_t2;
-    wire v300_t5 = v299[3] ? v300_t4 : v300_t0;
-    wire v300_t6 = v299[1] ? 1'd1 : v300_t0;
-    wire v300_t7 = v299[2] ? v300_t0 : v300_t6;
-    wire v300_t8 = v299[2] ? 1'd0 : v300_t6;
-    wire v300_t9 = v299[3] ? v300_t8 : v300_t7;
-    wire v300_t10 = v299[4] ? v300_t9 : v300_t5;
-    wire v300_t11 = v299[1] ? v300_t0 : v300_t1;
-    wire v300_t12 = v299[1] ? v300_t1 : 1'd1;
-    wire v300_t13 = v299[2] ? v300_t12 : v300_t11;
-    wire v300_t14 = v299[1] ? 1'd0 : v300_t0;
-    wire v300_t15 = v299[2] ? 1'd0 : v300_t14;
-    wire v300_t16 = v299[3] ? v300_t15 : v300_t13;
-    wire v300_t17 = v299[1] ? 1'd0 : v300_t1;
-    wire v300_t18 = v299[2] ? v300_t12 : v300_t17;
-    wire v300_t19 = v299[1] ? 1'd0 : 1'd1;
-    wire v300_t20 = v299[2] ? 1'd0 : v300_t19;
-    wire v300_t21 = v299[3] ? v300_t20 : v300_t18;
-    wire v300_t22 = v299[4] ? v300_t21 : v300_t16;
-    wire v300_t23 = v299[5] ? v300_t22 : v300_t10;
-    wire [0:0] v300 = {v300_t23};
-    wire [0:0] v301_l = v295; wire [0:0] v301_u = (v295 >>> 1) + v107; wire [1:0] v301 = {v301_u, v301_l};
-    wire [1:0] v302_l = v301; wire [0:0] v302_u = (v301 >>> 2) + v288; wire [2:0] v302 = {v302_u, v302_l};
-    wire [2:0] v303_l = v302; wire [0:0] v303_u = (v302 >>> 3) + v65; wire [3:0] v303 = {v303_u, v303_l};
-    wire [3:0] v304_l = v303; wire [0:0] v304_u = (v303 >>> 4) + v154; wire [4:0] v304 = {v304_u, v304_l};
-    wire [4:0] v305_l = v304; wire [0:0] v305_u = (v304 >>> 5) + v146; wire [5:0] v305 = {v305_u, v305_l};
-    wire v306_t0 = v305[0] ? 1'd1 : 1'd0;
-    wire v306_t1 = v305[1] ? v306_t0 : 1'd0;
-    wire v306_t2 = v305[2] ? v306_t0 : v306_t1;
-    wire v306_t3 = v305[2] ? v306_t1 : 1'd0;
-    wire v306_t4 = v305[3] ? v306_t3 : v306_t2;
-    wire v306_t5 = v305[0] ? 1'd0 : 1'd1;
-    wire v306_t6 = v305[1] ? 1'd0 : v306_t5;
-    wire v306_t7 = v305[1] ? v306_t0 : v306_t5;
-    wire v306_t8 = v305[2] ? v306_t7 : v306_t6;
-    wire v306_t9 = v305[1] ? v306_t5 : 1'd0;
-    wire v306_t10 = v305[2] ? v306_t9 : v306_t6;
-    wire v306_t11 = v305[3] ? v306_t10 : v306_t8;
-    wire v306_t12 = v305[4] ? v306_t11 : v306_t4;
-    wire v306_t13 = v305[1] ? 1'd0 : v306_t0;
-    wire v306_t14 = v305[1] ? v306_t0 : 1'd1;
-    wire v306_t15 = v305[2] ? v306_t14 : v306_t13;
-    wire v306_t16 = v305[3] ? v306_t14 : v306_t15;
-    wire v306_t17 = v305[1] ? 1'd0 : 1'd1;
-    wire v306_t18 = v305[2] ? v306_t17 : v306_t0;
-    wire v306_t19 = v305[3] ? v306_t6 : v306_t18;
-    wire v306_t20 = v305[4] ? v306_t19 : v306_t16;
-    wire v306_t21 = v305[5] ? v306_t20 : v306_t12;
-    wire [0:0] v306 = {v306_t21};
-    wire v307_t0 = v294[0] ? 1'd1 : 1'd0;
-    wire v307_t1 = v294[1] ? v307_t0 : 1'd0;
-    wire v307_t2 = v294[2] ? 1'd1 : v307_t1;
-    wire v307_t3 = v294[3] ? 1'd1 : v307_t2;
-    wire [0:0] v307 = {v307_t3};
-    wire [2:0] v308 = (v283 >>> 3);
-    wire v309_t0 = v308[0] ? 1'd1 : 1'd0;
-    wire v309_t1 = v308[1] ? v309_t0 : 1'd0;
-    wire v309_t2 = v308[2] ? v309_t1 : 1'd0;
-    wire [0:0] v309 = {v309_t2};
-    wire [0:0] v310_l = v65; wire [0:0] v310_u = (v65 >>> 1) + v309; wire [1:0] v310 = {v310_u, v310_l};
-    wire [1:0] v311_l = v310; wire [0:0] v311_u = (v310 >>> 2) + v104; wire [2:0] v311 = {v311_u, v311_l};
-    wire [0:0] v312_l = v309; wire [0:0] v312_u = (v309 >>> 1) + v134; wire [1:0] v312 = {v312_u, v312_l};
-    wire [1:0] v313_l = v312; wire [0:0] v313_u = (v312 >>> 2) + v225; wire [2:0] v313 = {v313_u, v313_l};
-    wire [2:0] v314_l = v313; wire [0:0] v314_u = (v313 >>> 3) + v54; wire [3:0] v314 = {v314_u, v314_l};
-    wire [3:0] v315_l = v314; wire [0:0] v315_u = (v314 >>> 4) + v309; wire [4:0] v315 = {v315_u, v315_l};
-    wire [4:0] v316_l = v315; wire [0:0] v316_u = (v315 >>> 5) + v62; wire [5:0] v316 = {v316_u, v316_l};
-    wire v317_t0 = v316[1] ? 1'd1 : 1'd0;
-    wire v317_t1 = v316[2] ? 1'd0 : v317_t0;
-    wire v317_t2 = v316[0] ? 1'd1 : 1'd0;
-    wire v317_t3 = v316[0] ? 1'd0 : 1'd1;
-    wire v317_t4 = v316[1] ? v317_t3 : v317_t2;
-    wire v317_t5 = v316[2] ? 1'd0 : v317_t4;
-    wire v317_t6 = v316[3] ? v317_t5 : v317_t1;
-    wire v317_t7 = v316[2] ? 1'd0 : 1'd1;
-    wire v317_t8 = v316[1] ? 1'd0 : v317_t3;
-    wire v317_t9 = v316[1] ? 1'd0 : v317_t2;
-    wire v317_t10 = v316[2] ? v317_t9 : v317_t8;
-    wire v317_t11 = v316[3] ? v317_t10 : v317_t7;
-    wire v317_t12 = v316[4] ? v317_t11 : v317_t6;
-    wire v317_t13 = v316[2] ? v317_t4 : v317_t0;
-    wire v317_t14 = v316[3] ? v317_t13 : 1'd1;
-    wire v317_t15 = v316[1] ? v317_t3 : 1'd1;
-    wire v317_t16 = v316[2] ? v317_t9 : v317_t15;
-    wire v317_t17 = v316[1] ? v317_t3 : 1'd0;
-    wire v317_t18 = v316[2] ? v317_t17 : 1'd0;
-    wire v317_t19 = v316[3] ? v317_t18 : v317_t16;
-    wire v317_t20 = v316[4] ? v317_t19 : v317_t14;
-    wire v317_t21 = v316[5] ? v317_t20 : v317_t12;
-    wire [0:0] v317 = {v317_t21};
-    wire v318_t0 = v308[0] ? 1'd1 : 1'd0;
-    wire v318_t1 = v308[1] ? v318_t0 : 1'd0;
-    wire v318_t2 = v308[2] ? 1'd1 : v318_t1;
-    wire [0:0] v318 = {v318_t2};
-    wire [4:0] v319_l = v208; wire [0:0] v319_u = (v208 >>> 5) + v318; wire [5:0] v319 = {v319_u, v319_l};
-    wire v320_t0 = v319[1] ? 1'd1 : 1'd0;
-    wire v320_t1 = v319[0] ? 1'd0 : 1'd1;
-    wire v320_t2 = v319[1] ? v320_t1 : 1'd0;
-    wire v320_t3 = v319[2] ? v320_t2 : v320_t0;
-    wire v320_t4 = v319[2] ? 1'd0 : v320_t2;
-    wire v320_t5 = v319[3] ? v320_t4 : v320_t3;
-    wire v320_t6 = v319[0] ? 1'd1 : 1'd0;
-    wire v320_t7 = v319[1] ? v320_t1 : v320_t6;
-    wire v320_t8 = v319[2] ? v320_t7 : v320_t0;
-    wire v320_t9 = v319[1] ? v320_t6 : 1'd0;
-    wire v320_t10 = v319[1] ? 1'd0 : v320_t6;
-    wire v320_t11 = v319[2] ? v320_t10 : v320_t9;
-    wire v320_t12 = v319[3] ? v320_t11 : v320_t8;
-    wire v320_t13 = v319[4] ? v320_t12 : v320_t5;
-    wire v320_t14 = v319[1] ? 1'd1 : v320_t6;
-    wire v320_t15 = v319[2] ? v320_t2 : v320_t14;
-    wire v320_t16 = v319[1] ? 1'd0 : 1'd1;
-    wire v320_t17 = v319[2] ? v320_t16 : 1'd0;
-    wire v320_t18 = v319[3] ? v320_t17 : v320_t15;
-    wire v320_t19 = v319[3] ? v320_t4 : v320_t2;
-    wire v320_t20 = v319[4] ? v320_t19 : v320_t18;
-    wire v320_t21 = v319[5] ? v320_t20 : v320_t13;
-    wire [0:0] v320 = {v320_t21};
-    wire [1:0] v321_l = v166; wire [0:0] v321_u = (v166 >>> 2) + v318; wire [2:0] v321 = {v321_u, v321_l};
-    wire [2:0] v322_l = v321; wire [0:0] v322_u = (v321 >>> 3) + v52; wire [3:0] v322 = {v322_u, v322_l};
-    wire [3:0] v323_l = v322; wire [0:0] v323_u = (v322 >>> 4) + v151; wire [4:0] v323 = {v323_u, v323_l};
-    wire [4:0] v324_l = v323; wire [0:0] v324_u = (v323 >>> 5) + v209; wire [5:0] v324 = {v324_u, v324_l};
-    wire v325_t0 = v324[0] ? 1'd1 : 1'd0;
-    wire v325_t1 = v324[1] ? 1'd0 : v325_t0;
-    wire v325_t2 = v324[0] ? 1'd0 : 1'd1;
-    wire v325_t3 = v324[1] ? v325_t2 : 1'd1;
-    wire v325_t4 = v324[2] ? v325_t3 : v325_t1;
-    wire v325_t5 = v324[1] ? v325_t0 : 1'd0;
-    wire v325_t6 = v324[2] ? 1'd0 : v325_t5;
-    wire v325_t7 = v324[3] ? v325_t6 : v325_t4;
-    wire v325_t8 = v324[1] ? 1'd1 : v325_t2;
-    wire v325_t9 = v324[2] ? v325_t8 : v325_t2;
-    wire v325_t10 = v324[2] ? v325_t2 : v325_t3;
-    wire v325_t11 = v324[3] ? v325_t10 : v325_t9;
-    wire v325_t12 = v324[4] ? v325_t11 : v325_t7;
-    wire v325_t13 = v324[1] ? 1'd1 : v325_t0;
-    wire v325_t14 = v324[1] ? v325_t0 : v325_t2;
-    wire v325_t15 = v324[2] ? v325_t14 : v325_t13;
-    wire v325_t16 = v324[1] ? v325_t2 : v325_t0;
-    wire v325_t17 = v324[2] ? 1'd0 : v325_t16;
-    wire v325_t18 = v324[3] ? v325_t17 : v325_t15;
-    wire v325_t19 = v324[1] ? v325_t2 : 1'd0;
-    wire v325_t20 = v324[1] ? 1'd1 : 1'd0;
-    wire v325_t21 = v324[2] ? v325_t20 : v325_t19;
-    wire v325_t22 = v324[3] ? v325_t21 : v325_t19;
-    wire v325_t23 = v324[4] ? v325_t22 : v325_t18;
-    wire v325_t24 = v324[5] ? v325_t23 : v325_t12;
-    wire [0:0] v325 = {v325_t24};
-    wire [0:0] v326_l = v159; wire [0:0] v326_u = (v159 >>> 1) + v325; wire [1:0] v326 = {v326_u, v326_l};
-    wire [0:0] v327_l = v182; wire [0:0] v327_u = (v182 >>> 1) + v318; wire [1:0] v327 = {v327_u, v327_l};
-    wire [1:0] v328_l = v327; wire [0:0] v328_u = (v327 >>> 2) + v184; wire [2:0] v328 = {v328_u, v328_l};
-    wire [0:0] v329_l = v34; wire [0:0] v329_u = (v34 >>> 1) + v318; wire [1:0] v329 = {v329_u, v329_l};
-    wire [1:0] v330_l = v329; wire [0:0] v330_u = (v329 >>> 2) + v34; wire [2:0] v330 = {v330_u, v330_l};
-    wire [2:0] v331_l = v330; wire [0:0] v331_u = (v330 >>> 3) + v34; wire [3:0] v331 = {v331_u, v331_l};
-    wire v332_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v332_t1 = v283[1] ? v332_t0 : 1'd0;
-    wire v332_t2 = v283[2] ? 1'd1 : v332_t1;
-    wire v332_t3 = v283[3] ? 1'd1 : v332_t2;
-    wire v332_t4 = v283[4] ? v332_t3 : 1'd0;
-    wire v332_t5 = v283[5] ? 1'd1 : v332_t4;
-    wire [0:0] v332 = {v332_t5};
-    wire v333_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v333_t1 = v283[1] ? v333_t0 : 1'd0;
-    wire v333_t2 = v283[2] ? 1'd1 : v333_t1;
-    wire v333_t3 = v283[3] ? v333_t2 : 1'd0;
-    wire v333_t4 = v283[4] ? v333_t3 : 1'd0;
-    wire v333_t5 = v283[5] ? 1'd1 : v333_t4;
-    wire [0:0] v333 = {v333_t5};
-    wire [4:0] v334_l = v170; wire [0:0] v334_u = (v170 >>> 5) + v333; wire [5:0] v334 = {v334_u, v334_l};
-    wire v335_t0 = v334[0] ? 1'd0 : 1'd1;
-    wire v335_t1 = v334[1] ? 1'd0 : v335_t0;
-    wire v335_t2 = v334[2] ? v335_t0 : v335_t1;
-    wire v335_t3 = v334[0] ? 1'd1 : 1'd0;
-    wire v335_t4 = v334[1] ? 1'd1 : v335_t3;
-    wire v335_t5 = v334[2] ? v335_t4 : 1'd1;
-    wire v335_t6 = v334[3] ? v335_t5 : v335_t2;
-    wire v335_t7 = v334[1] ? v335_t3 : 1'd0;
-    wire v335_t8 = v334[1] ? v335_t0 : 1'd0;
-    wire v335_t9 = v334[2] ? v335_t3 : v335_t8;
-    wire v335_t10 = v334[3] ? v335_t9 : v335_t7;
-    wire v335_t11 = v334[4] ? v335_t10 : v335_t6;
-    wire v335_t12 = v334[2] ? v335_t4 : 1'd0;
-    wire v335_t13 = v334[1] ? 1'd0 : 1'd1;
-    wire v335_t14 = v334[2] ? v335_t13 : v335_t0;
-    wire v335_t15 = v334[3] ? v335_t14 : v335_t12;
-    wire v335_t16 = v334[4] ? 1'd0 : v335_t15;
-    wire v335_t17 = v334[5] ? v335_t16 : v335_t11;
-    wire [0:0] v335 = {v335_t17};
-    wire [0:0] v336_l = v333; wire [0:0] v336_u = (v333 >>> 1) + v10; wire [1:0] v336 = {v336_u, v336_l};
-    wire [1:0] v337_l = v336; wire [0:0] v337_u = (v336 >>> 2) + v168; wire [2:0] v337 = {v337_u, v337_l};
-    wire [2:0] v338_l = v337; wire [0:0] v338_u = (v337 >>> 3) + v197; wire [3:0] v338 = {v338_u, v338_l};
-    wire [3:0] v339_l = v338; wire [0:0] v339_u = (v338 >>> 4) + v80; wire [4:0] v339 = {v339_u, v339_l};
-    wire [4:0] v340_l = v339; wire [0:0] v340_u = (v339 >>> 5) + v48; wire [5:0] v340 = {v340_u, v340_l};
-    wire v341_t0 = v340[0] ? 1'd1 : 1'd0;
-    wire v341_t1 = v340[0] ? 1'd0 : 1'd1;
-    wire v341_t2 = v340[1] ? v341_t1 : v341_t0;
-    wire v341_t3 = v340[1] ? 1'd0 : v341_t0;
-    wire v341_t4 = v340[2] ? v341_t3 : v341_t2;
-    wire v341_t5 = v340[2] ? 1'd1 : v341_t1;
-    wire v341_t6 = v340[3] ? v341_t5 : v341_t4;
-    wire v341_t7 = v340[1] ? v341_t1 : 1'd1;
-    wire v341_t8 = v340[2] ? 1'd0 : v341_t7;
-    wire v341_t9 = v340[3] ? v341_t8 : v341_t4;
-    wire v341_t10 = v340[4] ? v341_t9 : v341_t6;
-    wire v341_t11 = v340[2] ? 1'd0 : v341_t2;
-    wire v341_t12 = v340[3] ? v341_t8 : v341_t11;
-    wire v341_t13 = v340[4] ? v341_t12 : v341_t6;
-    wire v341_t14 = v340[5] ? v341_t13 : v341_t10;
-    wire [0:0] v341 = {v341_t14};
-    wire v342_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v342_t1 = v283[1] ? 1'd1 : v342_t0;
-    wire v342_t2 = v283[2] ? 1'd1 : v342_t1;
-    wire v342_t3 = v283[3] ? 1'd1 : v342_t2;
-    wire v342_t4 = v283[4] ? 1'd1 : v342_t3;
-    wire v342_t5 = v283[5] ? v342_t4 : 1'd0;
-    wire [0:0] v342 = {v342_t5};
-    wire [1:0] v343_l = v293; wire [0:0] v343_u = (v293 >>> 2) + v342; wire [2:0] v343 = {v343_u, v343_l};
-    wire [2:0] v344_l = v343; wire [0:0] v344_u = (v343 >>> 3) + v318; wire [3:0] v344 = {v344_u, v344_l};
-    wire [3:0] v345_l = v344; wire [0:0] v345_u = (v344 >>> 4) + v70; wire [4:0] v345 = {v345_u, v345_l};
-    wire [4:0] v346_l = v345; wire [0:0] v346_u = (v345 >>> 5) + v67; wire [5:0] v346 = {v346_u, v346_l};
-    wire v347_t0 = v346[0] ? 1'd0 : 1'd1;
-    wire v347_t1 = v346[1] ? v347_t0 : 1'd0;
-    wire v347_t2 = v346[2] ? 1'd1 : v347_t1;
-    wire v347_t3 = v346[1] ? 1'd1 : v347_t0;
-    wire v347_t4 = v346[2] ? 1'd1 : v347_t3;
-    wire v347_t5 = v346[3] ? v347_t4 : v347_t2;
-    wire v347_t6 = v346[3] ? v347_t4 : v347_t0;
-    wire v347_t7 = v346[4] ? v347_t6 : v347_t5;
-    wire v347_t8 = v346[2] ? v347_t1 : 1'd0;
-    wire v347_t9 = v346[1] ? 1'd0 : 1'd1;
-    wire v347_t10 = v346[0] ? 1'd1 : 1'd0;
-    wire v347_t11 = v346[1] ? v347_t10 : v347_t0;
-    wire v347_t12 = v346[2] ? v347_t11 : v347_t9;
-    wire v347_t13 = v346[3] ? v347_t12 : v347_t8;
-    wire v347_t14 = v346[1] ? v347_t10 : 1'd0;
-    wire v347_t15 = v346[2] ? v347_t0 : v347_t14;
-    wire v347_t16 = v346[3] ? v347_t15 : 1'd0;
-    wire v347_t17 = v346[4] ? v347_t16 : v347_t13;
-    wire v347_t18 = v346[5] ? v347_t17 : v347_t7;
-    wire [0:0] v347 = {v347_t18};
-    wire [0:0] v348_l = v193; wire [0:0] v348_u = (v193 >>> 1) + v342; wire [1:0] v348 = {v348_u, v348_l};
-    wire v349_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v349_t1 = v283[1] ? v349_t0 : 1'd0;
-    wire v349_t2 = v283[2] ? 1'd1 : v349_t1;
-    wire v349_t3 = v283[3] ? 1'd1 : v349_t2;
-    wire v349_t4 = v283[4] ? 1'd1 : v349_t3;
-    wire v349_t5 = v283[5] ? v349_t4 : 1'd0;
-    wire [0:0] v349 = {v349_t5};
-    wire [0:0] v350_l = v203; wire [0:0] v350_u = (v203 >>> 1) + v349; wire [1:0] v350 = {v350_u, v350_l};
-    wire [1:0] v351_l = v350; wire [0:0] v351_u = (v350 >>> 2) + v97; wire [2:0] v351 = {v351_u, v351_l};
-    wire [2:0] v352_l = v351; wire [0:0] v352_u = (v351 >>> 3) + v182; wire [3:0] v352 = {v352_u, v352_l};
-    wire [3:0] v353_l = v352; wire [0:0] v353_u = (v352 >>> 4) + v182; wire [4:0] v353 = {v353_u, v353_l};
-    wire [4:0] v354_l = v353; wire [0:0] v354_u = (v353 >>> 5) + v97; wire [5:0] v354 = {v354_u, v354_l};
-    wire v355_t0 = v354[1] ? 1'd0 : 1'd1;
-    wire v355_t1 = v354[0] ? 1'd1 : 1'd0;
-    wire v355_t2 = v354[0] ? 1'd0 : 1'd1;
-    wire v355_t3 = v354[1] ? v355_t2 : v355_t1;
-    wire v355_t4 = v354[2] ? v355_t3 : v355_t0;
-    wire v355_t5 = v354[1] ? 1'd0 : v355_t1;
-    wire v355_t6 = v354[2] ? 1'd1 : v355_t5;
-    wire v355_t7 = v354[3] ? v355_t6 : v355_t4;
-    wire v355_t8 = v354[2] ? v355_t1 : v355_t2;
-    wire v355_t9 = v354[1] ? v355_t1 : 1'd0;
-    wire v355_t10 = v354[2] ? v355_t9 : 1'd0;
-    wire v355_t11 = v354[3] ? v355_t10 : v355_t8;
-    wire v355_t12 = v354[4] ? v355_t11 : v355_t7;
-    wire v355_t13 = v354[1] ? 1'd0 : v355_t2;
-    wire v355_t14 = v354[2] ? v355_t5 : v355_t13;
-    wire v355_t15 = v354[2] ? v355_t3 : 1'd1;
-    wire v355_t16 = v354[3] ? v355_t15 : v355_t14;
-    wire v355_t17 = v354[1] ? 1'd1 : 1'd0;
-    wire v355_t18 = v354[2] ? v355_t17 : v355_t1;
-    wire v355_t19 = v354[1] ? v355_t2 : 1'd0;
-    wire v355_t20 = v354[2] ? v355_t19 : v355_t2;
-    wire v355_t21 = v354[3] ? v355_t20 : v355_t18;
-    wire v355_t22 = v354[4] ? v355_t21 : v355_t16;
-    wire v355_t23 = v354[5] ? v355_t22 : v355_t12;
-    wire [0:0] v355 = {v355_t23};
-    wire v356_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v356_t1 = v283[1] ? v356_t0 : 1'd0;
-    wire v356_t2 = v283[2] ? 1'd1 : v356_t1;
-    wire v356_t3 = v283[3] ? v356_t2 : 1'd0;
-    wire v356_t4 = v283[4] ? 1'd1 : v356_t3;
-    wire v356_t5 = v283[5] ? v356_t4 : 1'd0;
-    wire [0:0] v356 = {v356_t5};
-    wire [3:0] v357_l = v145; wire [0:0] v357_u = (v145 >>> 4) + v356; wire [4:0] v357 = {v357_u, v357_l};
-    wire [4:0] v358_l = v357; wire [0:0] v358_u = (v357 >>> 5) + v100; wire [5:0] v358 = {v358_u, v358_l};
-    wire v359_t0 = v358[1] ? 1'd0 : 1'd1;
-    wire v359_t1 = v358[0] ? 1'd1 : 1'd0;
-    wire v359_t2 = v358[0] ? 1'd0 : 1'd1;
-    wire v359_t3 = v358[1] ? v359_t2 : v359_t1;
-    wire v359_t4 = v358[2] ? v359_t0 : v359_t3;
-    wire v359_t5 = v358[3] ? v359_t4 : v359_t0;
-    wire v359_t6 = v358[1] ? 1'd0 : v359_t2;
-    wire v359_t7 = v358[1] ? v359_t1 : v359_t2;
-    wire v359_t8 = v358[2] ? v359_t1 : v359_t7;
-    wire v359_t9 = v358[3] ? v359_t8 : v359_t6;
-    wire v359_t10 = v358[4] ? v359_t9 : v359_t5;
-    wire v359_t11 = v358[1] ? v359_t2 : 1'd1;
-    wire v359_t12 = v358[1] ? v359_t1 : 1'd1;
-    wire v359_t13 = v358[2] ? v359_t12 : v359_t11;
-    wire v359_t14 = v358[3] ? v359_t13 : v359_t0;
-    wire v359_t15 = v358[2] ? v359_t0 : 1'd1;
-    wire v359_t16 = v358[1] ? 1'd1 : v359_t1;
-    wire v359_t17 = v358[3] ? v359_t16 : v359_t15;
-    wire v359_t18 = v358[4] ? v359_t17 : v359_t14;
-    wire v359_t19 = v358[5] ? v359_t18 : v359_t10;
-    wire [0:0] v359 = {v359_t19};
-    wire v360_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v360_t1 = v283[1] ? 1'd1 : v360_t0;
-    wire v360_t2 = v283[2] ? v360_t1 : 1'd0;
-    wire v360_t3 = v283[3] ? 1'd1 : v360_t2;
-    wire v360_t4 = v283[4] ? 1'd1 : v360_t3;
-    wire v360_t5 = v283[5] ? v360_t4 : 1'd0;
-    wire [0:0] v360 = {v360_t5};
-    wire [4:0] v361_l = v192; wire [0:0] v361_u = (v192 >>> 5) + v360; wire [5:0] v361 = {v361_u, v361_l};
-    wire v362_t0 = v361[0] ? 1'd0 : 1'd1;
-    wire v362_t1 = v361[1] ? v362_t0 : 1'd1;
-    wire v362_t2 = v361[1] ? 1'd0 : v362_t0;
-    wire v362_t3 = v361[2] ? v362_t2 : v362_t1;
-    wire v362_t4 = v361[0] ? 1'd1 : 1'd0;
-    wire v362_t5 = v361[1] ? v362_t4 : 1'd1;
-    wire v362_t6 = v361[2] ? v362_t0 : v362_t5;
-    wire v362_t7 = v361[3] ? v362_t6 : v362_t3;
-    wire v362_t8 = v361[4] ? 1'd1 : v362_t7;
-    wire v362_t9 = v361[2] ? v362_t1 : 1'd1;
-    wire v362_t10 = v361[3] ? v362_t9 : 1'd1;
-    wire v362_t11 = v361[1] ? 1'd0 : 1'd1;
-    wire v362_t12 = v361[2] ? v362_t11 : v362_t0;
-    wire v362_t13 = v361[1] ? v362_t0 : v362_t4;
-    wire v362_t14 = v361[2] ? v362_t4 : v362_t13;
-    wire v362_t15 = v361[3] ? v362_t14 : v362_t12;
-    wire v362_t16 = v361[4] ? v362_t15 : v362_t10;
-    wire v362_t17 = v361[5] ? v362_t16 : v362_t8;
-    wire [0:0] v362 = {v362_t17};
-    wire [0:0] v363_l = v38; wire [0:0] v363_u = (v38 >>> 1) + v360; wire [1:0] v363 = {v363_u, v363_l};
-    wire [1:0] v364_l = v363; wire [0:0] v364_u = (v363 >>> 2) + v146; wire [2:0] v364 = {v364_u, v364_l};
-    wire [2:0] v365_l = v364; wire [0:0] v365_u = (v364 >>> 3) + v101; wire [3:0] v365 = {v365_u, v365_l};
-    wire [3:0] v366_l = v365; wire [0:0] v366_u = (v365 >>> 4) + v39; wire [4:0] v366 = {v366_u, v366_l};
-    wire [4:0] v367_l = v366; wire [0:0] v367_u = (v366 >>> 5) + v209; wire [5:0] v367 = {v367_u, v367_l};
-    wire v368_t0 = v367[0] ? 1'd1 : 1'd0;
-    wire v368_t1 = v367[1] ? 1'd0 : v368_t0;
-    wire v368_t2 = v367[0] ? 1'd0 : 1'd1;
-    wire v368_t3 = v367[1] ? 1'd0 : v368_t2;
-    wire v368_t4 = v367[2] ? v368_t3 : v368_t1;
-    wire v368_t5 = v367[2] ? 1'd0 : v368_t0;
-    wire v368_t6 = v367[3] ? v368_t5 : v368_t4;
-    wire v368_t7 = v367[1] ? 1'd0 : 1'd1;
-    wire v368_t8 = v367[1] ? v368_t2 : 1'd0;
-    wire v368_t9 = v367[2] ? v368_t8 : v368_t7;
-    wire v368_t10 = v367[1] ? v368_t2 : 1'd1;
-    wire v368_t11 = v367[2] ? v368_t8 : v368_t10;
-    wire v368_t12 = v367[3] ? v368_t11 : v368_t9;
-    wire v368_t13 = v367[4] ? v368_t12 : v368_t6;
-    wire v368_t14 = v367[2] ? v368_t3 : v368_t7;
-    wire v368_t15 = v367[1] ? v368_t0 : 1'd1;
-    wire v368_t16 = v367[2] ? v368_t2 : v368_t15;
-    wire v368_t17 = v367[3] ? v368_t16 : v368_t14;
-    wire v368_t18 = v367[2] ? v368_t2 : v368_t0;
-    wire v368_t19 = v367[3] ? v368_t18 : v368_t9;
-    wire v368_t20 = v367[4] ? v368_t19 : v368_t17;
-    wire v368_t21 = v367[5] ? v368_t20 : v368_t13;
-    wire [0:0] v368 = {v368_t21};
-    wire [3:0] v369_l = v282; wire [0:0] v369_u = (v282 >>> 4) + v368; wire [4:0] v369 = {v369_u, v369_l};
-    wire [4:0] v370_l = v369; wire [0:0] v370_u = (v369 >>> 5) + v243; wire [5:0] v370 = {v370_u, v370_l};
-    wire v371_t0 = v370[0] ? 1'd1 : 1'd0;
-    wire v371_t1 = v370[0] ? 1'd0 : 1'd1;
-    wire v371_t2 = v370[1] ? v371_t1 : v371_t0;
-    wire v371_t3 = v370[1] ? v371_t0 : v371_t1;
-    wire v371_t4 = v370[2] ? v371_t3 : v371_t2;
-    wire v371_t5 = v370[2] ? v371_t2 : v371_t3;
-    wire v371_t6 = v370[3] ? v371_t5 : v371_t4;
-    wire v371_t7 = v370[3] ? v371_t4 : v371_t5;
-    wire v371_t8 = v370[4] ? v371_t7 : v371_t6;
-    wire v371_t9 = v370[4] ? v371_t6 : v371_t7;
-    wire v371_t10 = v370[5] ? v371_t9 : v371_t8;
-    wire v371_t11 = v370[1] ? v371_t0 : 1'd0;
-    wire v371_t12 = v370[1] ? 1'd1 : v371_t0;
-    wire v371_t13 = v370[2] ? v371_t12 : v371_t11;
-    wire v371_t14 = v370[1] ? v371_t1 : 1'd1;
-    wire v371_t15 = v370[2] ? v371_t14 : v371_t12;
-    wire v371_t16 = v370[3] ? v371_t15 : v371_t13;
-    wire v371_t17 = v370[1] ? 1'd0 : v371_t1;
-    wire v371_t18 = v370[2] ? v371_t17 : v371_t14;
-    wire v371_t19 = v370[3] ? v371_t18 : v371_t15;
-    wire v371_t20 = v370[4] ? v371_t19 : v371_t16;
-    wire v371_t21 = v370[2] ? v371_t11 : v371_t17;
-    wire v371_t22 = v370[3] ? v371_t21 : v371_t18;
-    wire v371_t23 = v370[4] ? v371_t22 : v371_t19;
-    wire v371_t24 = v370[5] ? v371_t23 : v371_t20;
-    wire v371_t25 = v370[2] ? v371_t11 : 1'd0;
-    wire v371_t26 = v370[3] ? v371_t25 : 1'd0;
-    wire v371_t27 = v370[3] ? v371_t13 : v371_t25;
-    wire v371_t28 = v370[4] ? v371_t27 : v371_t26;
-    wire v371_t29 = v370[2] ? 1'd1 : v371_t12;
-    wire v371_t30 = v370[3] ? v371_t29 : v371_t13;
-    wire v371_t31 = v370[4] ? v371_t30 : v371_t27;
-    wire v371_t32 = v370[5] ? v371_t31 : v371_t28;
-    wire [2:0] v371 = {v371_t32, v371_t24, v371_t10};
-    wire [3:0] v372 = v371 + v274;
-    wire [0:0] v373_l = v121; wire [0:0] v373_u = (v121 >>> 1) + v360; wire [1:0] v373 = {v373_u, v373_l};
-    wire [1:0] v374_l = v373; wire [0:0] v374_u = (v373 >>> 2) + v136; wire [2:0] v374 = {v374_u, v374_l};
-    wire [2:0] v375_l = v374; wire [0:0] v375_u = (v374 >>> 3) + v19; wire [3:0] v375 = {v375_u, v375_l};
-    wire [3:0] v376_l = v375; wire [0:0] v376_u = (v375 >>> 4) + v99; wire [4:0] v376 = {v376_u, v376_l};
-    wire [4:0] v377_l = v376; wire [0:0] v377_u = (v376 >>> 5) + v349; wire [5:0] v377 = {v377_u, v377_l};
-    wire v378_t0 = v377[1] ? 1'd1 : 1'd0;
-    wire v378_t1 = v377[0] ? 1'd0 : 1'd1;
-    wire v378_t2 = v377[2] ? 1'd0 : v378_t1;
-    wire v378_t3 = v377[3] ? v378_t2 : v378_t0;
-    wire v378_t4 = v377[0] ? 1'd1 : 1'd0;
-    wire v378_t5 = v377[1] ? 1'd1 : v378_t4;
-    wire v378_t6 = v377[2] ? 1'd0 : v378_t5;
-    wire v378_t7 = v377[1] ? 1'd1 : v378_t1;
-    wire v378_t8 = v377[1] ? v378_t1 : 1'd0;
-    wire v378_t9 = v377[2] ? v378_t8 : v378_t7;
-    wire v378_t10 = v377[3] ? v378_t9 : v378_t6;
-    wire v378_t11 = v377[4] ? v378_t10 : v378_t3;
-    wire v378_t12 = v377[1] ? v378_t4 : 1'd0;
-    wire v378_t13 = v377[2] ? v378_t12 : v378_t5;
-    wire v378_t14 = v377[1] ? v378_t4 : 1'd1;
-    wire v378_t15 = v377[2] ? v378_t14 : 1'd1;
-    wire v378_t16 = v377[3] ? v378_t15 : v378_t13;
-    wire v378_t17 = v377[1] ? 1'd0 : v378_t1;
-    wire v378_t18 = v377[2] ? v378_t17 : 1'd0;
-    wire v378_t19 = v377[2] ? v378_t12 : 1'd1;
-    wire v378_t20 = v377[3] ? v378_t19 : v378_t18;
-    wire v378_t21 = v377[4] ? v378_t20 : v378_t16;
-    wire v378_t22 = v377[5] ? v378_t21 : v378_t11;
-    wire [0:0] v378 = {v378_t22};
-    wire v379_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v379_t1 = v283[1] ? v379_t0 : 1'd0;
-    wire v379_t2 = v283[2] ? v379_t1 : 1'd0;
-    wire v379_t3 = v283[3] ? v379_t2 : 1'd0;
-    wire v379_t4 = v283[4] ? v379_t3 : 1'd0;
-    wire v379_t5 = v283[5] ? 1'd1 : v379_t4;
-    wire [0:0] v379 = {v379_t5};
-    wire [2:0] v380_l = v311; wire [0:0] v380_u = (v311 >>> 3) + v379; wire [3:0] v380 = {v380_u, v380_l};
-    wire [3:0] v381_l = v380; wire [0:0] v381_u = (v380 >>> 4) + v42; wire [4:0] v381 = {v381_u, v381_l};
-    wire [4:0] v382_l = v381; wire [0:0] v382_u = (v381 >>> 5) + v62; wire [5:0] v382 = {v382_u, v382_l};
-    wire v383_t0 = v382[0] ? 1'd1 : 1'd0;
-    wire v383_t1 = v382[1] ? 1'd0 : v383_t0;
-    wire v383_t2 = v382[2] ? v383_t0 : v383_t1;
-    wire v383_t3 = v382[1] ? 1'd0 : 1'd1;
-    wire v383_t4 = v382[3] ? v383_t3 : v383_t2;
-    wire v383_t5 = v382[1] ? 1'd1 : v383_t0;
-    wire v383_t6 = v382[2] ? v383_t1 : v383_t5;
-    wire v383_t7 = v382[0] ? 1'd0 : 1'd1;
-    wire v383_t8 = v382[1] ? v383_t7 : 1'd1;
-    wire v383_t9 = v382[2] ? v383_t1 : v383_t8;
-    wire v383_t10 = v382[3] ? v383_t9 : v383_t6;
-    wire v383_t11 = v382[4] ? v383_t10 : v383_t4;
-    wire v383_t12 = v382[1] ? v383_t7 : v383_t0;
-    wire v383_t13 = v382[2] ? v383_t8 : v383_t12;
-    wire v383_t14 = v382[3] ? v383_t13 : v383_t0;
-    wire v383_t15 = v382[1] ? v383_t0 : 1'd1;
-    wire v383_t16 = v382[2] ? v383_t15 : v383_t0;
-    wire v383_t17 = v382[2] ? v383_t0 : v383_t3;
-    wire v383_t18 = v382[3] ? v383_t17 : v383_t16;
-    wire v383_t19 = v382[4] ? v383_t18 : v383_t14;
-    wire v383_t20 = v382[5] ? v383_t19 : v383_t11;
-    wire [0:0] v383 = {v383_t20};
-    wire [1:0] v384_l = v326; wire [0:0] v384_u = (v326 >>> 2) + v383; wire [2:0] v384 = {v384_u, v384_l};
-    wire [2:0] v385_l = v384; wire [0:0] v385_u = (v384 >>> 3) + v306; wire [3:0] v385 = {v385_u, v385_l};
-    wire [3:0] v386_l = v385; wire [0:0] v386_u = (v385 >>> 4) + v317; wire [4:0] v386 = {v386_u, v386_l};
-    wire [4:0] v387_l = v386; wire [0:0] v387_u = (v386 >>> 5) + v127; wire [5:0] v387 = {v387_u, v387_l};
-    wire v388_t0 = v387[0] ? 1'd1 : 1'd0;
-    wire v388_t1 = v387[0] ? 1'd0 : 1'd1;
-    wire v388_t2 = v387[1] ? v388_t1 : v388_t0;
-    wire v388_t3 = v387[1] ? v388_t0 : v388_t1;
-    wire v388_t4 = v387[2] ? v388_t3 : v388_t2;
-    wire v388_t5 = v387[2] ? v388_t2 : v388_t3;
-    wire v388_t6 = v387[3] ? v388_t5 : v388_t4;
-    wire v388_t7 = v387[3] ? v388_t4 : v388_t5;
-    wire v388_t8 = v387[4] ? v388_t7 : v388_t6;
-    wire v388_t9 = v387[4] ? v388_t6 : v388_t7;
-    wire v388_t10 = v387[5] ? v388_t9 : v388_t8;
-    wire v388_t11 = v387[1] ? v388_t0 : 1'd0;
-    wire v388_t12 = v387[1] ? 1'd1 : v388_t0;
-    wire v388_t13 = v387[2] ? v388_t12 : v388_t11;
-    wire v388_t14 = v387[1] ? v388_t1 : 1'd1;
-    wire v388_t15 = v387[2] ? v388_t14 : v388_t12;
-    wire v388_t16 = v387[3] ? v388_t15 : v388_t13;
-    wire v388_t17 = v387[1] ? 1'd0 : v388_t1;
-    wire v388_t18 = v387[2] ? v388_t17 : v388_t14;
-    wire v388_t19 = v387[3] ? v388_t18 : v388_t15;
-    wire v388_t20 = v387[4] ? v388_t19 : v388_t16;
-    wire v388_t21 = v387[2] ? v388_t11 : v388_t17;
-    wire v388_t22 = v387[3] ? v388_t21 : v388_t18;
-    wire v388_t23 = v387[4] ? v388_t22 : v388_t19;
-    wire v388_t24 = v387[5] ? v388_t23 : v388_t20;
-    wire v388_t25 = v387[2] ? v388_t11 : 1'd0;
-    wire v388_t26 = v387[3] ? v388_t25 : 1'd0;
-    wire v388_t27 = v387[3] ? v388_t13 : v388_t25;
-    wire v388_t28 = v387[4] ? v388_t27 : v388_t26;
-    wire v388_t29 = v387[2] ? 1'd1 : v388_t12;
-    wire v388_t30 = v387[3] ? v388_t29 : v388_t13;
-    wire v388_t31 = v387[4] ? v388_t30 : v388_t27;
-    wire v388_t32 = v387[5] ? v388_t31 : v388_t28;
-    wire [2:0] v388 = {v388_t32, v388_t24, v388_t10};
-    wire [0:0] v389_l = v379; wire [0:0] v389_u = (v379 >>> 1) + v101; wire [1:0] v389 = {v389_u, v389_l};
-    wire [1:0] v390_l = v389; wire [0:0] v390_u = (v389 >>> 2) + v136; wire [2:0] v390 = {v390_u, v390_l};
-    wire [2:0] v391_l = v390; wire [0:0] v391_u = (v390 >>> 3) + v28; wire [3:0] v391 = {v391_u, v391_l};
-    wire [3:0] v392_l = v391; wire [0:0] v392_u = (v391 >>> 4) + v32; wire [4:0] v392 = {v392_u, v392_l};
-    wire [4:0] v393_l = v392; wire [0:0] v393_u = (v392 >>> 5) + v91; wire [5:0] v393 = {v393_u, v393_l};
-    wire v394_t0 = v393[0] ? 1'd0 : 1'd1;
-    wire v394_t1 = v393[1] ? 1'd0 : v394_t0;
-    wire v394_t2 = v393[2] ? 1'd0 : v394_t1;
-    wire v394_t3 = v393[1] ? v394_t0 : 1'd0;
-    wire v394_t4 = v393[0] ? 1'd1 : 1'd0;
-    wire v394_t5 = v393[1] ? 1'd0 : v394_t4;
-    wire v394_t6 = v393[2] ? v394_t5 : v394_t3;
-    wire v394_t7 = v393[3] ? v394_t6 : v394_t2;
-    wire v394_t8 = v393[4] ? 1'd0 : v394_t7;
-    wire v394_t9 = v393[1] ? 1'd1 : 1'd0;
-    wire v394_t10 = v393[2] ? v394_t9 : 1'd1;
-    wire v394_t11 = v393[1] ? v394_t0 : 1'd1;
-    wire v394_t12 = v393[2] ? v394_t4 : v394_t11;
-    wire v394_t13 = v393[3] ? v394_t12 : v394_t10;
-    wire v394_t14 = v393[2] ? v394_t4 : 1'd1;
-    wire v394_t15 = v393[3] ? 1'd1 : v394_t14;
-    wire v394_t16 = v393[4] ? v394_t15 : v394_t13;
-    wire v394_t17 = v393[5] ? v394_t16 : v394_t8;
-    wire [0:0] v394 = {v394_t17};
-    wire [0:0] v395_l = v379; wire [0:0] v395_u = (v379 >>> 1) + v151; wire [1:0] v395 = {v395_u, v395_l};
-    wire [1:0] v396_l = v395; wire [0:0] v396_u = (v395 >>> 2) + v182; wire [2:0] v396 = {v396_u, v396_l};
-    wire [2:0] v397_l = v396; wire [0:0] v397_u = (v396 >>> 3) + v168; wire [3:0] v397 = {v397_u, v397_l};
-    wire [3:0] v398_l = v397; wire [0:0] v398_u = (v397 >>> 4) + v151; wire [4:0] v398 = {v398_u, v398_l};
-    wire [4:0] v399_l = v398; wire [0:0] v399_u = (v398 >>> 5) + v182; wire [5:0] v399 = {v399_u, v399_l};
-    wire v400_t0 = v399[1] ? 1'd1 : 1'd0;
-    wire v400_t1 = v399[0] ? 1'd0 : 1'd1;
-    wire v400_t2 = v399[0] ? 1'd1 : 1'd0;
-    wire v400_t3 = v399[1] ? v400_t2 : v400_t1;
-    wire v400_t4 = v399[2] ? v400_t3 : v400_t0;
-    wire v400_t5 = v399[1] ? 1'd0 : 1'd1;
-    wire v400_t6 = v399[2] ? v400_t5 : v400_t1;
-    wire v400_t7 = v399[3] ? v400_t6 : v400_t4;
-    wire v400_t8 = v399[2] ? v400_t2 : v400_t1;
-    wire v400_t9 = v399[1] ? 1'd0 : v400_t2;
-    wire v400_t10 = v399[2] ? v400_t9 : v400_t5;
-    wire v400_t11 = v399[3] ? v400_t10 : v400_t8;
-    wire v400_t12 = v399[4] ? v400_t11 : v400_t7;
-    wire v400_t13 = v399[1] ? 1'd0 : v400_t1;
-    wire v400_t14 = v399[1] ? v400_t2 : 1'd0;
-    wire v400_t15 = v399[2] ? v400_t14 : v400_t13;
-    wire v400_t16 = v399[3] ? v400_t4 : v400_t15;
-    wire v400_t17 = v399[2] ? v400_t13 : v400_t5;
-    wire v400_t18 = v399[3] ? v400_t13 : v400_t17;
-    wire v400_t19 = v399[4] ? v400_t18 : v400_t16;
-    wire v400_t20 = v399[5] ? v400_t19 : v400_t12;
-    wire [0:0] v400 = {v400_t20};
-    wire v401_t0 = v283[0] ? 1'd1 : 1'd0;
-    wire v401_t1 = v283[1] ? v401_t0 : 1'd0;
-    wire v401_t2 = v283[2] ? v401_t1 : 1'd0;
-    wire v401_t3 = v283[3] ? 1'd1 : v401_t2;
-    wire v401_t4 = v283[4] ? 1'd1 : v401_t3;
-    wire v401_t5 = v283[5] ? v401_t4 : 1'd0;
-    wire [0:0] v401 = {v401_t5};
-    wire [2:0] v402_l = v226; wire [0:0] v402_u = (v226 >>> 3) + v401; wire [3:0] v402 = {v402_u, v402_l};
-    wire [3:0] v403_l = v402; wire [0:0] v403_u = (v402 >>> 4) + v129; wire [4:0] v403 = {v403_u, v403_l};
-    wire [4:0] v404_l = v403; wire [0:0] v404_u = (v403 >>> 5) + v137; wire [5:0] v404 = {v404_u, v404_l};
-    wire v405_t0 = v404[0] ? 1'd0 : 1'd1;
-    wire v405_t1 = v404[1] ? 1'd0 : v405_t0;
-    wire v405_t2 = v404[2] ? v405_t1 : 1'd1;
-    wire v405_t3 = v404[0] ? 1'd1 : 1'd0;
-    wire v405_t4 = v404[1] ? 1'd0 : 1'd1;
-    wire v405_t5 = v404[2] ? v405_t4 : v405_t3;
-    wire v405_t6 = v404[3] ? v405_t5 : v405_t2;
-    wire v405_t7 = v404[1] ? v405_t0 : 1'd0;
-    wire v405_t8 = v404[2] ? 1'd0 : v405_t7;
-    wire v405_t9 = v404[1] ? 1'd1 : 1'd0;
-    wire v405_t10 = v404[2] ? v405_t9 : 1'd0;
-    wire v405_t11 = v404[3] ? v405_t10 : v405_t8;
-    wire v405_t12 = v404[4] ? v405_t11 : v405_t6;
-    wire v405_t13 = v404[2] ? 1'd0 : 1'd1;
-    wire v405_t14 = v404[3] ? 1'd0 : v405_t13;
-    wire v405_t15 = v404[2] ? v405_t0 : 1'd0;
-    wire v405_t16 = v404[3] ? v405_t15 : 1'd0;
-    wire v405_t17 = v404[4] ? v405_t16 : v405_t14;
-    wire v405_t18 = v404[5] ? v405_t17 : v405_t12;
-    wire [0:0] v405 = {v405_t18};
-    wire [2:0] v406_l = v196; wire [0:0] v406_u = (v196 >>> 3) + v401; wire [3:0] v406 = {v406_u, v406_l};
-    wire [3:0] v407_l = v406; wire [0:0] v407_u = (v406 >>> 4) + v332; wire [4:0] v407 = {v407_u, v407_l};
-    wire [4:0] v408_l = v407; wire [0:0] v408_u = (v407 >>> 5) + v39; wire [5:0] v408 = {v408_u, v408_l};
-    wire v409_t0 = v408[0] ? 1'd1 : 1'd0;
-    wire v409_t1 = v408[1] ? 1'd0 : v409_t0;
-    wire v409_t2 = v408[2] ? 1'd0 : v409_t1;
-    wire v409_t3 = v408[0] ? 1'd0 : 1'd1;
-    wire v409_t4 = v408[1] ? 1'd1 : v409_t3;
-    wire v409_t5 = v408[2] ? v409_t3 : v409_t4;
-    wire v409_t6 = v408[3] ? v409_t5 : v409_t2;
-    wire v409_t7 = v408[1] ? 1'd1 : v409_t0;
-    wire v409_t8 = v408[2] ? v409_t7 : 1'd1;
-    wire v409_t9 = v408[3] ? v409_t8 : v409_t7;
-    wire v409_t10 = v408[4] ? v409_t9 : v409_t6;
-    wire v409_t11 = v408[1] ? 1'd0 : 1'd1;
-    wire v409_t12 = v408[2] ? 1'd0 : v409_t11;
-    wire v409_t13 = v408[1] ? 1'd1 : 1'd0;
-    wire v409_t14 = v408[1] ? v409_t3 : 1'd1;
-    wire v409_t15 = v408[2] ? v409_t14 : v409_t13;
-    wire v409_t16 = v408[3] ? v409_t15 : v409_t12;
-    wire v409_t17 = v408[2] ? 1'd0 : v409_t14;
-    wire v409_t18 = v408[2] ? v409_t3 : 1'd1;
-    wire v409_t19 = v408[3] ? v409_t18 : v409_t17;
-    wire v409_t20 = v408[4] ? v409_t19 : v409_t16;
-    wire v409_t21 = v408[5] ? v409_t20 : v409_t10;
-    wire [0:0] v409 = {v409_t21};
-    wire [0:0] v410_l = v409; wire [0:0] v410_u = (v409 >>> 1) + v287; wire [1:0] v410 = {v410_u, v410_l};
-    wire [0:0] v411_l = v401; wire [0:0] v411_u = (v401 >>> 1) + v2; wire [1:0] v411 = {v411_u, v411_l};
-    wire [1:0] v412_l = v411; wire [0:0] v412_u = (v411 >>> 2) + v57; wire [2:0] v412 = {v412_u, v412_l};
-    wire [2:0] v413_l = v412; wire [0:0] v413_u = (v412 >>> 3) + v15; wire [3:0] v413 = {v413_u, v413_l};
-    wire [3:0] v414_l = v413; wire [0:0] v414_u = (v413 >>> 4) + v238; wire [4:0] v414 = {v414_u, v414_l};
-    wire [4:0] v415_l = v414; wire [0:0] v415_u = (v414 >>> 5) + v79; wire [5:0] v415 = {v415_u, v415_l};
-    wire v416_t0 = v415[1] ? 1'd0 : 1'd1;
-    wire v416_t1 = v415[2] ? 1'd1 : v416_t0;
-    wire v416_t2 = v415[0] ? 1'd0 : 1'd1;
-    wire v416_t3 = v415[1] ? v416_t2 : 1'd1;
-    wire v416_t4 = v415[0] ? 1'd1 : 1'd0;
-    wire v416_t5 = v415[1] ? 1'd1 : v416_t4;
-    wire v416_t6 = v415[2] ? v416_t5 : v416_t3;
-    wire v416_t7 = v415[3] ? v416_t6 : v416_t1;
-    wire v416_t8 = v415[2] ? 1'd1 : v416_t5;
-    wire v416_t9 = v415[1] ? 1'd1 : 1'd0;
-    wire v416_t10 = v415[2] ? v416_t9 : v416_t5;
-    wire v416_t11 = v415[3] ? v416_t10 : v416_t8;
-    wire v416_t12 = v415[4] ? v416_t11 : v416_t7;
-    wire v416_t13 = v415[1] ? v416_t4 : 1'd1;
-    wire v416_t14 = v415[2] ? v416_t0 : v416_t13;
-    wire v416_t15 = v415[3] ? v416_t1 : v416_t14;
-    wire v416_t16 = v415[1] ? v416_t2 : 1'd0;
-    wire v416_t17 = v415[1] ? v416_t2 : v416_t4;
-    wire v416_t18 = v415[2] ? v416_t17 : v416_t16;
-    wire v416_t19 = v415[2] ? v416_t9 : v416_t16;
-    wire v416_t20 = v415[3] ? v416_t19 : v416_t18;
-    wire v416_t21 = v415[4] ? v416_t20 : v416_t15;
-    wire v416_t22 = v415[5] ? v416_t21 : v416_t12;
-    wire [0:0] v416 = {v416_t22};
-    wire [0:0] v417_l = v168; wire [0:0] v417_u = (v168 >>> 1) + v401; wire [1:0] v417 = {v417_u, v417_l};
-    wire [1:0] v418_l = v417; wire [0:0] v418_u = (v417 >>> 2) + v289; wire [2:0] v418 = {v418_u, v418_l};
-    wire [2:0] v419_l = v418; wire [0:0] v419_u = (v418 >>> 3) + v50; wire [3:0] v419 = {v419_u, v419_l};
-    wire [3:0] v420_l = v419; wire [0:0] v420_u = (v419 >>> 4) + v203; wire [4:0] v420 = {v420_u, v420_l};
-    wire [4:0] v421_l = v420; wire [0:0] v421_u = (v420 >>> 5) + v290; wire [5:0] v421 = {v421_u, v421_l};
-    wire v422_t0 = v421[0] ? 1'd0 : 1'd1;
-    wire v422_t1 = v421[0] ? 1'd1 : 1'd0;
-    wire v422_t2 = v421[1] ? 1'd0 : v422_t1;
-    wire v422_t3 = v421[2] ? v422_t2 : v422_t0;
-    wire v422_t4 = v421[1] ? v422_t1 : 1'd0;
-    wire v422_t5 = v421[2] ? v422_t4 : 1'd1;
-    wire v422_t6 = v421[3] ? v422_t5 : v422_t3;
-    wire v422_t7 = v421[1] ? 1'd0 : v422_t0;
-    wire v422_t8 = v421[1] ? 1'd0 : 1'd1;
-    wire v422_t9 = v421[2] ? v422_t8 : v422_t7;
-    wire v422_t10 = v421[1] ? 1'd1 : v422_t0;
-    wire v422_t11 = v421[2] ? v422_t7 : v422_t10;
-    wire v422_t12 = v421[3] ? v422_t11 : v422_t9;
-    wire v422_t13 = v421[4] ? v422_t12 : v422_t6;
-    wire v422_t14 = v421[1] ? v422_t1 : v422_t0;
-    wire v422_t15 = v421[2] ? v422_t7 : v422_t14;
-    wire v422_t16 = v421[3] ? v422_t15 : 1'd0;
-    wire v422_t17 = v421[2] ? 1'd0 : v422_t7;
-    wire v422_t18 = v421[3] ? v422_t15 : v422_t17;
-    wire v422_t19 = v421[4] ? v422_t18 : v422_t16;
-    wire v422_t20 = v421[5] ? v422_t19 : v422_t13;
-    wire [0:0] v422 = {v422_t20};
-    wire [4:0] v423 = (v283 >>> 1);
-    wire v424_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v424_t1 = v423[1] ? v424_t0 : 1'd0;
-    wire v424_t2 = v423[2] ? v424_t1 : 1'd0;
-    wire v424_t3 = v423[3] ? 1'd1 : v424_t2;
-    wire v424_t4 = v423[4] ? v424_t3 : 1'd0;
-    wire [0:0] v424 = {v424_t4};
-    wire v425_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v425_t1 = v423[1] ? v425_t0 : 1'd0;
-    wire v425_t2 = v423[2] ? v425_t1 : 1'd0;
-    wire v425_t3 = v423[3] ? 1'd1 : v425_t2;
-    wire v425_t4 = v423[4] ? 1'd1 : v425_t3;
-    wire [0:0] v425 = {v425_t4};
-    wire [0:0] v426_l = v72; wire [0:0] v426_u = (v72 >>> 1) + v425; wire [1:0] v426 = {v426_u, v426_l};
-    wire [1:0] v427_l = v426; wire [0:0] v427_u = (v426 >>> 2) + v307; wire [2:0] v427 = {v427_u, v427_l};
-    wire [2:0] v428_l = v427; wire [0:0] v428_u = (v427 >>> 3) + v53; wire [3:0] v428 = {v428_u, v428_l};
-    wire [3:0] v429_l = v428; wire [0:0] v429_u = (v428 >>> 4) + v136; wire [4:0] v429 = {v429_u, v429_l};
-    wire [4:0] v430_l = v429; wire [0:0] v430_u = (v429 >>> 5) + v30; wire [5:0] v430 = {v430_u, v430_l};
-    wire v431_t0 = v430[2] ? 1'd0 : 1'd1;
-    wire v431_t1 = v430[1] ? 1'd0 : 1'd1;
-    wire v431_t2 = v430[2] ? v431_t1 : 1'd1;
-    wire v431_t3 = v430[3] ? v431_t2 : v431_t0;
-    wire v431_t4 = v430[0] ? 1'd0 : 1'd1;
-    wire v431_t5 = v430[1] ? 1'd0 : v431_t4;
-    wire v431_t6 = v430[2] ? v431_t5 : 1'd0;
-    wire v431_t7 = v430[3] ? v431_t5 : v431_t6;
-    wire v431_t8 = v430[4] ? v431_t7 : v431_t3;
-    wire v431_t9 = v430[0] ? 1'd1 : 1'd0;
-    wire v431_t10 = v430[1] ? v431_t9 : 1'd1;
-    wire v431_t11 = v430[1] ? 1'd0 : v431_t9;
-    wire v431_t12 = v430[2] ? v431_t11 : v431_t10;
-    wire v431_t13 = v430[3] ? v431_t2 : v431_t12;
-    wire v431_t14 = v430[1] ? 1'd1 : 1'd0;
-    wire v431_t15 = v430[2] ? v431_t14 : 1'd0;
-    wire v431_t16 = v430[1] ? 1'd1 : v431_t4;
-    wire v431_t17 = v430[2] ? v431_t5 : v431_t16;
-    wire v431_t18 = v430[3] ? v431_t17 : v431_t15;
-    wire v431_t19 = v430[4] ? v431_t18 : v431_t13;
-    wire v431_t20 = v430[5] ? v431_t19 : v431_t8;
-    wire [0:0] v431 = {v431_t20};
-    wire [0:0] v432_l = v431; wire [0:0] v432_u = (v431 >>> 1) + v362; wire [1:0] v432 = {v432_u, v432_l};
-    wire [1:0] v433_l = v432; wire [0:0] v433_u = (v432 >>> 2) + v422; wire [2:0] v433 = {v433_u, v433_l};
-    wire v434_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v434_t1 = v423[1] ? 1'd1 : v434_t0;
-    wire v434_t2 = v423[2] ? 1'd1 : v434_t1;
-    wire v434_t3 = v423[3] ? v434_t2 : 1'd0;
-    wire v434_t4 = v423[4] ? 1'd1 : v434_t3;
-    wire [0:0] v434 = {v434_t4};
-    wire [0:0] v435_l = v124; wire [0:0] v435_u = (v124 >>> 1) + v434; wire [1:0] v435 = {v435_u, v435_l};
-    wire [1:0] v436_l = v435; wire [0:0] v436_u = (v435 >>> 2) + v203; wire [2:0] v436 = {v436_u, v436_l};
-    wire [2:0] v437_l = v436; wire [0:0] v437_u = (v436 >>> 3) + v182; wire [3:0] v437 = {v437_u, v437_l};
-    wire [3:0] v438_l = v437; wire [0:0] v438_u = (v437 >>> 4) + v225; wire [4:0] v438 = {v438_u, v438_l};
-    wire v439_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v439_t1 = v423[1] ? v439_t0 : 1'd0;
-    wire v439_t2 = v423[2] ? v439_t1 : 1'd0;
-    wire v439_t3 = v423[3] ? v439_t2 : 1'd0;
-    wire v439_t4 = v423[4] ? 1'd1 : v439_t3;
-    wire [0:0] v439 = {v439_t4};
-    wire [4:0] v440_l = v172; wire [0:0] v440_u = (v172 >>> 5) + v439; wire [5:0] v440 = {v440_u, v440_l};
-    wire v441_t0 = v440[0] ? 1'd1 : 1'd0;
-    wire v441_t1 = v440[1] ? v441_t0 : 1'd1;
-    wire v441_t2 = v440[2] ? v441_t1 : 1'd1;
-    wire v441_t3 = v440[1] ? 1'd0 : 1'd1;
-    wire v441_t4 = v440[2] ? v441_t1 : v441_t3;
-    wire v441_t5 = v440[3] ? v441_t4 : v441_t2;
-    wire v441_t6 = v440[2] ? v441_t0 : v441_t1;
-    wire v441_t7 = v440[0] ? 1'd0 : 1'd1;
-    wire v441_t8 = v440[1] ? 1'd0 : v441_t7;
-    wire v441_t9 = v440[1] ? 1'd0 : v441_t0;
-    wire v441_t10 = v440[2] ? v441_t9 : v441_t8;
-    wire v441_t11 = v440[3] ? v441_t10 : v441_t6;
-    wire v441_t12 = v440[4] ? v441_t11 : v441_t5;
-    wire v441_t13 = v440[2] ? v441_t1 : 1'd0;
-    wire v441_t14 = v440[1] ? v441_t7 : 1'd0;
-    wire v441_t15 = v440[2] ? v441_t0 : v441_t14;
-    wire v441_t16 = v440[1] ? 1'd1 : v441_t7;
-    wire v441_t17 = v440[2] ? v441_t16 : 1'd0;
-    wire v441_t18 = v440[3] ? v441_t17 : v441_t15;
-    wire v441_t19 = v440[4] ? v441_t18 : v441_t13;
-    wire v441_t20 = v440[5] ? v441_t19 : v441_t12;
-    wire [0:0] v441 = {v441_t20};
-    wire [2:0] v442_l = v433; wire [0:0] v442_u = (v433 >>> 3) + v441; wire [3:0] v442 = {v442_u, v442_l};
-    wire [3:0] v443_l = v442; wire [0:0] v443_u = (v442 >>> 4) + v341; wire [4:0] v443 = {v443_u, v443_l};
-    wire [4:0] v444_l = v443; wire [0:0] v444_u = (v443 >>> 5) + v394; wire [5:0] v444 = {v444_u, v444_l};
-    wire v445_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v445_t1 = v444[0] ? 1'd0 : 1'd1;
-    wire v445_t2 = v444[1] ? v445_t1 : v445_t0;
-    wire v445_t3 = v444[1] ? v445_t0 : v445_t1;
-    wire v445_t4 = v444[2] ? v445_t3 : v445_t2;
-    wire v445_t5 = v444[2] ? v445_t2 : v445_t3;
-    wire v445_t6 = v444[3] ? v445_t5 : v445_t4;
-    wire v445_t7 = v444[3] ? v445_t4 : v445_t5;
-    wire v445_t8 = v444[4] ? v445_t7 : v445_t6;
-    wire v445_t9 = v444[4] ? v445_t6 : v445_t7;
-    wire v445_t10 = v444[5] ? v445_t9 : v445_t8;
-    wire v445_t11 = v444[1] ? v445_t0 : 1'd0;
-    wire v445_t12 = v444[1] ? 1'd1 : v445_t0;
-    wire v445_t13 = v444[2] ? v445_t12 : v445_t11;
-    wire v445_t14 = v444[1] ? v445_t1 : 1'd1;
-    wire v445_t15 = v444[2] ? v445_t14 : v445_t12;
-    wire v445_t16 = v444[3] ? v445_t15 : v445_t13;
-    wire v445_t17 = v444[1] ? 1'd0 : v445_t1;
-    wire v445_t18 = v444[2] ? v445_t17 : v445_t14;
-    wire v445_t19 = v444[3] ? v445_t18 : v445_t15;
-    wire v445_t20 = v444[4] ? v445_t19 : v445_t16;
-    wire v445_t21 = v444[2] ? v445_t11 : v445_t17;
-    wire v445_t22 = v444[3] ? v445_t21 : v445_t18;
-    wire v445_t23 = v444[4] ? v445_t22 : v445_t19;
-    wire v445_t24 = v444[5] ? v445_t23 : v445_t20;
-    wire v445_t25 = v444[2] ? v445_t11 : 1'd0;
-    wire v445_t26 = v444[3] ? v445_t25 : 1'd0;
-    wire v445_t27 = v444[3] ? v445_t13 : v445_t25;
-    wire v445_t28 = v444[4] ? v445_t27 : v445_t26;
-    wire v445_t29 = v444[2] ? 1'd1 : v445_t12;
-    wire v445_t30 = v444[3] ? v445_t29 : v445_t13;
-    wire v445_t31 = v444[4] ? v445_t30 : v445_t27;
-    wire v445_t32 = v444[5] ? v445_t31 : v445_t28;
-    wire [2:0] v445 = {v445_t32, v445_t24, v445_t10};
-    wire [0:0] v446_l = v379; wire [0:0] v446_u = (v379 >>> 1) + v439; wire [1:0] v446 = {v446_u, v446_l};
-    wire [1:0] v447_l = v446; wire [0:0] v447_u = (v446 >>> 2) + v76; wire [2:0] v447 = {v447_u, v447_l};
-    wire [2:0] v448_l = v447; wire [0:0] v448_u = (v447 >>> 3) + v184; wire [3:0] v448 = {v448_u, v448_l};
-    wire [3:0] v449_l = v448; wire [0:0] v449_u = (v448 >>> 4) + v190; wire [4:0] v449 = {v449_u, v449_l};
-    wire [4:0] v450_l = v449; wire [0:0] v450_u = (v449 >>> 5) + v134; wire [5:0] v450 = {v450_u, v450_l};
-    wire v451_t0 = v450[0] ? 1'd1 : 1'd0;
-    wire v451_t1 = v450[1] ? v451_t0 : 1'd0;
-    wire v451_t2 = v450[2] ? 1'd0 : v451_t1;
-    wire v451_t3 = v450[1] ? 1'd1 : 1'd0;
-    wire v451_t4 = v450[0] ? 1'd0 : 1'd1;
-    wire v451_t5 = v450[1] ? v451_t4 : v451_t0;
-    wire v451_t6 = v450[2] ? v451_t5 : v451_t3;
-    wire v451_t7 = v450[3] ? v451_t6 : v451_t2;
-    wire v451_t8 = v450[1] ? v451_t4 : 1'd1;
-    wire v451_t9 = v450[2] ? 1'd1 : v451_t8;
-    wire v451_t10 = v450[1] ? 1'd1 : v451_t0;
-    wire v451_t11 = v450[2] ? v451_t10 : 1'd1;
-    wire v451_t12 = v450[3] ? v451_t11 : v451_t9;
-    wire v451_t13 = v450[4] ? v451_t12 : v451_t7;
-    wire v451_t14 = v450[2] ? v451_t1 : v451_t3;
-    wire v451_t15 = v450[2] ? 1'd0 : v451_t10;
-    wire v451_t16 = v450[3] ? v451_t15 : v451_t14;
-    wire v451_t17 = v450[1] ? 1'd1 : v451_t4;
-    wire v451_t18 = v450[2] ? v451_t8 : v451_t17;
-    wire v451_t19 = v450[2] ? 1'd0 : v451_t3;
-    wire v451_t20 = v450[3] ? v451_t19 : v451_t18;
-    wire v451_t21 = v450[4] ? v451_t20 : v451_t16;
-    wire v451_t22 = v450[5] ? v451_t21 : v451_t13;
-    wire [0:0] v451 = {v451_t22};
-    wire v452_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v452_t1 = v423[1] ? 1'd1 : v452_t0;
-    wire v452_t2 = v423[2] ? 1'd1 : v452_t1;
-    wire v452_t3 = v423[3] ? 1'd1 : v452_t2;
-    wire v452_t4 = v423[4] ? v452_t3 : 1'd0;
-    wire [0:0] v452 = {v452_t4};
-    wire [0:0] v453_l = v452; wire [0:0] v453_u = (v452 >>> 1) + v136; wire [1:0] v453 = {v453_u, v453_l};
-    wire [1:0] v454_l = v453; wire [0:0] v454_u = (v453 >>> 2) + v121; wire [2:0] v454 = {v454_u, v454_l};
-    wire [2:0] v455_l = v454; wire [0:0] v455_u = (v454 >>> 3) + v83; wire [3:0] v455 = {v455_u, v455_l};
-    wire [3:0] v456_l = v455; wire [0:0] v456_u = (v455 >>> 4) + v291; wire [4:0] v456 = {v456_u, v456_l};
-    wire [4:0] v457_l = v456; wire [0:0] v457_u = (v456 >>> 5) + v21; wire [5:0] v457 = {v457_u, v457_l};
-    wire v458_t0 = v457[0] ? 1'd1 : 1'd0;
-    wire v458_t1 = v457[1] ? 1'd0 : v458_t0;
-    wire v458_t2 = v457[2] ? v458_t1 : 1'd0;
-    wire v458_t3 = v457[2] ? 1'd0 : v458_t1;
-    wire v458_t4 = v457[3] ? v458_t3 : v458_t2;
-    wire v458_t5 = v457[2] ? v458_t0 : v458_t1;
-    wire v458_t6 = v457[1] ? 1'd1 : v458_t0;
-    wire v458_t7 = v457[2] ? v458_t6 : v458_t0;
-    wire v458_t8 = v457[3] ? v458_t7 : v458_t5;
-    wire v458_t9 = v457[4] ? v458_t8 : v458_t4;
-    wire v458_t10 = v457[2] ? v458_t0 : 1'd1;
-    wire v458_t11 = v457[0] ? 1'd0 : 1'd1;
-    wire v458_t12 = v457[1] ? v458_t11 : 1'd1;
-    wire v458_t13 = v457[2] ? 1'd0 : v458_t12;
-    wire v458_t14 = v457[3] ? v458_t13 : v458_t10;
-    wire v458_t15 = v457[1] ? 1'd0 : 1'd1;
-    wire v458_t16 = v457[2] ? 1'd1 : v458_t15;
-    wire v458_t17 = v457[3] ? v458_t16 : v458_t0;
-    wire v458_t18 = v457[4] ? v458_t17 : v458_t14;
-    wire v458_t19 = v457[5] ? v458_t18 : v458_t9;
-    wire [0:0] v458 = {v458_t19};
-    wire [0:0] v459_l = v378; wire [0:0] v459_u = (v378 >>> 1) + v458; wire [1:0] v459 = {v459_u, v459_l};
-    wire [1:0] v460_l = v459; wire [0:0] v460_u = (v459 >>> 2) + v416; wire [2:0] v460 = {v460_u, v460_l};
-    wire [2:0] v461_l = v460; wire [0:0] v461_u = (v460 >>> 3) + v451; wire [3:0] v461 = {v461_u, v461_l};
-    wire v462_t0 = v461[0] ? 1'd1 : 1'd0;
-    wire v462_t1 = v461[0] ? 1'd0 : 1'd1;
-    wire v462_t2 = v461[1] ? v462_t1 : v462_t0;
-    wire v462_t3 = v461[1] ? v462_t0 : v462_t1;
-    wire v462_t4 = v461[2] ? v462_t3 : v462_t2;
-    wire v462_t5 = v461[2] ? v462_t2 : v462_t3;
-    wire v462_t6 = v461[3] ? v462_t5 : v462_t4;
-    wire v462_t7 = v461[1] ? v462_t0 : 1'd0;
-    wire v462_t8 = v461[1] ? 1'd1 : v462_t0;
-    wire v462_t9 = v461[2] ? v462_t8 : v462_t7;
-    wire v462_t10 = v461[1] ? v462_t1 : 1'd1;
-    wire v462_t11 = v461[2] ? v462_t10 : v462_t8;
-    wire v462_t12 = v461[3] ? v462_t11 : v462_t9;
-    wire v462_t13 = v461[2] ? v462_t7 : 1'd0;
-    wire v462_t14 = v461[3] ? v462_t13 : 1'd0;
-    wire [2:0] v462 = {v462_t14, v462_t12, v462_t6};
-    wire v463_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v463_t1 = v423[1] ? v463_t0 : 1'd0;
-    wire v463_t2 = v423[2] ? 1'd1 : v463_t1;
-    wire v463_t3 = v423[3] ? v463_t2 : 1'd0;
-    wire v463_t4 = v423[4] ? 1'd1 : v463_t3;
-    wire [0:0] v463 = {v463_t4};
-    wire [4:0] v464_l = v438; wire [0:0] v464_u = (v438 >>> 5) + v463; wire [5:0] v464 = {v464_u, v464_l};
-    wire v465_t0 = v464[0] ? 1'd0 : 1'd1;
-    wire v465_t1 = v464[1] ? 1'd0 : v465_t0;
-    wire v465_t2 = v464[1] ? v465_t0 : 1'd1;
-    wire v465_t3 = v464[2] ? v465_t2 : v465_t1;
-    wire v465_t4 = v464[2] ? v465_t0 : v465_t1;
-    wire v465_t5 = v464[3] ? v465_t4 : v465_t3;
-    wire v465_t6 = v464[0] ? 1'd1 : 1'd0;
-    wire v465_t7 = v464[1] ? v465_t6 : v465_t0;
-    wire v465_t8 = v464[1] ? v465_t6 : 1'd1;
-    wire v465_t9 = v464[2] ? v465_t8 : v465_t7;
-    wire v465_t10 = v464[1] ? 1'd1 : v465_t0;
-    wire v465_t11 = v464[2] ? 1'd0 : v465_t10;
-    wire v465_t12 = v464[3] ? v465_t11 : v465_t9;
-    wire v465_t13 = v464[4] ? v465_t12 : v465_t5;
-    wire v465_t14 = v464[1] ? 1'd0 : v465_t6;
-    wire v465_t15 = v464[2] ? v465_t2 : v465_t14;
-    wire v465_t16 = v464[2] ? v465_t1 : 1'd0;
-    wire v465_t17 = v464[3] ? v465_t16 : v465_t15;
-    wire v465_t18 = v464[2] ? 1'd0 : v465_t14;
-    wire v465_t19 = v464[3] ? v465_t18 : v465_t14;
-    wire v465_t20 = v464[4] ? v465_t19 : v465_t17;
-    wire v465_t21 = v464[5] ? v465_t20 : v465_t13;
-    wire [0:0] v465 = {v465_t21};
-    wire [0:0] v466_l = v355; wire [0:0] v466_u = (v355 >>> 1) + v465; wire [1:0] v466 = {v466_u, v466_l};
-    wire [1:0] v467_l = v466; wire [0:0] v467_u = (v466 >>> 2) + v189; wire [2:0] v467 = {v467_u, v467_l};
-    wire [2:0] v468_l = v467; wire [0:0] v468_u = (v467 >>> 3) + v405; wire [3:0] v468 = {v468_u, v468_l};
-    wire v469_t0 = v468[0] ? 1'd1 : 1'd0;
-    wire v469_t1 = v468[0] ? 1'd0 : 1'd1;
-    wire v469_t2 = v468[1] ? v469_t1 : v469_t0;
-    wire v469_t3 = v468[1] ? v469_t0 : v469_t1;
-    wire v469_t4 = v468[2] ? v469_t3 : v469_t2;
-    wire v469_t5 = v468[2] ? v469_t2 : v469_t3;
-    wire v469_t6 = v468[3] ? v469_t5 : v469_t4;
-    wire v469_t7 = v468[1] ? v469_t0 : 1'd0;
-    wire v469_t8 = v468[1] ? 1'd1 : v469_t0;
-    wire v469_t9 = v468[2] ? v469_t8 : v469_t7;
-    wire v469_t10 = v468[1] ? v469_t1 : 1'd1;
-    wire v469_t11 = v468[2] ? v469_t10 : v469_t8;
-    wire v469_t12 = v468[3] ? v469_t11 : v469_t9;
-    wire v469_t13 = v468[2] ? v469_t7 : 1'd0;
-    wire v469_t14 = v468[3] ? v469_t13 : 1'd0;
-    wire [2:0] v469 = {v469_t14, v469_t12, v469_t6};
-    wire [0:0] v470_l = v463; wire [0:0] v470_u = (v463 >>> 1) + v121; wire [1:0] v470 = {v470_u, v470_l};
-    wire [1:0] v471_l = v470; wire [0:0] v471_u = (v470 >>> 2) + v110; wire [2:0] v471 = {v471_u, v471_l};
-    wire [2:0] v472_l = v471; wire [0:0] v472_u = (v471 >>> 3) + v424; wire [3:0] v472 = {v472_u, v472_l};
-    wire [3:0] v473_l = v472; wire [0:0] v473_u = (v472 >>> 4) + v356; wire [4:0] v473 = {v473_u, v473_l};
-    wire [4:0] v474_l = v473; wire [0:0] v474_u = (v473 >>> 5) + v3; wire [5:0] v474 = {v474_u, v474_l};
-    wire v475_t0 = v474[0] ? 1'd1 : 1'd0;
-    wire v475_t1 = v474[1] ? 1'd0 : v475_t0;
-    wire v475_t2 = v474[2] ? v475_t0 : v475_t1;
-    wire v475_t3 = v474[3] ? v475_t0 : v475_t2;
-    wire v475_t4 = v474[1] ? v475_t0 : 1'd1;
-    wire v475_t5 = v474[2] ? v475_t4 : v475_t0;
-    wire v475_t6 = v474[1] ? 1'd1 : v475_t0;
-    wire v475_t7 = v474[2] ? v475_t0 : v475_t6;
-    wire v475_t8 = v474[3] ? v475_t7 : v475_t5;
-    wire v475_t9 = v474[4] ? v475_t8 : v475_t3;
-    wire v475_t10 = v474[1] ? 1'd0 : 1'd1;
-    wire v475_t11 = v474[2] ? v475_t10 : 1'd0;
-    wire v475_t12 = v474[2] ? v475_t1 : v475_t6;
-    wire v475_t13 = v474[3] ? v475_t12 : v475_t11;
-    wire v475_t14 = v474[0] ? 1'd0 : 1'd1;
-    wire v475_t15 = v474[1] ? v475_t14 : v475_t0;
-    wire v475_t16 = v474[2] ? v475_t10 : v475_t15;
-    wire v475_t17 = v474[1] ? v475_t14 : 1'd1;
-    wire v475_t18 = v474[2] ? v475_t17 : 1'd1;
-    wire v475_t19 = v474[3] ? v475_t18 : v475_t16;
-    wire v475_t20 = v474[4] ? v475_t19 : v475_t13;
-    wire v475_t21 = v474[5] ? v475_t20 : v475_t9;
-    wire [0:0] v475 = {v475_t21};
-    wire [0:0] v476_l = v168; wire [0:0] v476_u = (v168 >>> 1) + v463; wire [1:0] v476 = {v476_u, v476_l};
-    wire [1:0] v477_l = v476; wire [0:0] v477_u = (v476 >>> 2) + v168; wire [2:0] v477 = {v477_u, v477_l};
-    wire [2:0] v478_l = v477; wire [0:0] v478_u = (v477 >>> 3) + v63; wire [3:0] v478 = {v478_u, v478_l};
-    wire [3:0] v479_l = v478; wire [0:0] v479_u = (v478 >>> 4) + v168; wire [4:0] v479 = {v479_u, v479_l};
-    wire [4:0] v480_l = v479; wire [0:0] v480_u = (v479 >>> 5) + v332; wire [5:0] v480 = {v480_u, v480_l};
-    wire v481_t0 = v480[0] ? 1'd0 : 1'd1;
-    wire v481_t1 = v480[1] ? v481_t0 : 1'd1;
-    wire v481_t2 = v480[1] ? 1'd1 : v481_t0;
-    wire v481_t3 = v480[2] ? v481_t2 : v481_t1;
-    wire v481_t4 = v480[2] ? v481_t0 : 1'd1;
-    wire v481_t5 = v480[3] ? v481_t4 : v481_t3;
-    wire v481_t6 = v480[2] ? v481_t0 : v481_t1;
-    wire v481_t7 = v480[0] ? 1'd1 : 1'd0;
-    wire v481_t8 = v480[1] ? v481_t7 : 1'd1;
-    wire v481_t9 = v480[2] ? v481_t0 : v481_t8;
-    wire v481_t10 = v480[3] ? v481_t9 : v481_t6;
-    wire v481_t11 = v480[4] ? v481_t10 : v481_t5;
-    wire v481_t12 = v480[1] ? v481_t0 : v481_t7;
-    wire v481_t13 = v480[2] ? v481_t0 : v481_t12;
-    wire v481_t14 = v480[1] ? 1'd0 : 1'd1;
-    wire v481_t15 = v480[2] ? 1'd0 : v481_t14;
-    wire v481_t16 = v480[3] ? v481_t15 : v481_t13;
-    wire v481_t17 = v480[1] ? v481_t0 : 1'd0;
-    wire v481_t18 = v480[2] ? v481_t17 : v481_t14;
-    wire v481_t19 = v480[2] ? v481_t17 : v481_t7;
-    wire v481_t20 = v480[3] ? v481_t19 : v481_t18;
-    wire v481_t21 = v480[4] ? v481_t20 : v481_t16;
-    wire v481_t22 = v480[5] ? v481_t21 : v481_t11;
-    wire [0:0] v481 = {v481_t22};
-    wire [0:0] v482_l = v481; wire [0:0] v482_u = (v481 >>> 1) + v266; wire [1:0] v482 = {v482_u, v482_l};
-    wire [1:0] v483_l = v482; wire [0:0] v483_u = (v482 >>> 2) + v202; wire [2:0] v483 = {v483_u, v483_l};
-    wire [2:0] v484_l = v483; wire [0:0] v484_u = (v483 >>> 3) + v359; wire [3:0] v484 = {v484_u, v484_l};
-    wire v485_t0 = v484[0] ? 1'd1 : 1'd0;
-    wire v485_t1 = v484[0] ? 1'd0 : 1'd1;
-    wire v485_t2 = v484[1] ? v485_t1 : v485_t0;
-    wire v485_t3 = v484[1] ? v485_t0 : v485_t1;
-    wire v485_t4 = v484[2] ? v485_t3 : v485_t2;
-    wire v485_t5 = v484[2] ? v485_t2 : v485_t3;
-    wire v485_t6 = v484[3] ? v485_t5 : v485_t4;
-    wire v485_t7 = v484[1] ? v485_t0 : 1'd0;
-    wire v485_t8 = v484[1] ? 1'd1 : v485_t0;
-    wire v485_t9 = v484[2] ? v485_t8 : v485_t7;
-    wire v485_t10 = v484[1] ? v485_t1 : 1'd1;
-    wire v485_t11 = v484[2] ? v485_t10 : v485_t8;
-    wire v485_t12 = v484[3] ? v485_t11 : v485_t9;
-    wire v485_t13 = v484[2] ? v485_t7 : 1'd0;
-    wire v485_t14 = v484[3] ? v485_t13 : 1'd0;
-    wire [2:0] v485 = {v485_t14, v485_t12, v485_t6};
-    wire [3:0] v486 = v445 + v485;
-    wire v487_t0 = v423[0] ? 1'd1 : 1'd0;
-    wire v487_t1 = v423[1] ? 1'd1 : v487_t0;
-    wire v487_t2 = v423[2] ? v487_t1 : 1'd0;
-    wire v487_t3 = v423[3] ? v487_t2 : 1'd0;
-    wire v487_t4 = v423[4] ? 1'd1 : v487_t3;
-    wire [0:0] v487 = {v487_t4};
-    wire [3:0] v488_l = v331; wire [0:0] v488_u = (v331 >>> 4) + v487; wire [4:0] v488 = {v488_u, v488_l};
-    wire [4:0] v489_l = v488; wire [0:0] v489_u = (v488 >>> 5) + v34; wire [5:0] v489 = {v489_u, v489_l};
-    wire v490_t0 = v489[0] ? 1'd0 : 1'd1;
-    wire v490_t1 = v489[1] ? 1'd0 : v490_t0;
-    wire v490_t2 = v489[2] ? v490_t1 : 1'd0;
-    wire v490_t3 = v489[3] ? v490_t2 : 1'd0;
-    wire v490_t4 = v489[1] ? 1'd1 : 1'd0;
-    wire v490_t5 = v489[2] ? v490_t1 : v490_t4;
-    wire v490_t6 = v489[1] ? 1'd1 : v490_t0;
-    wire v490_t7 = v489[2] ? 1'd1 : v490_t6;
-    wire v490_t8 = v489[3] ? v490_t7 : v490_t5;
-    wire v490_t9 = v489[4] ? v490_t8 : v490_t3;
-    wire v490_t10 = v489[1] ? v490_t0 : 1'd0;
-    wire v490_t11 = v489[2] ? 1'd0 : v490_t10;
-    wire v490_t12 = v489[0] ? 1'd1 : 1'd0;
-    wire v490_t13 = v489[1] ? 1'd1 : v490_t12;
-    wire v490_t14 = v489[2] ? v490_t13 : v490_t4;
-    wire v490_t15 = v489[3] ? v490_t14 : v490_t11;
-    wire v490_t16 = v489[1] ? v490_t12 : 1'd0;
-    wire v490_t17 = v489[2] ? 1'd1 : v490_t16;
-    wire v490_t18 = v489[2] ? v490_t13 : 1'd0;
-    wire v490_t19 = v489[3] ? v490_t18 : v490_t17;
-    wire v490_t20 = v489[4] ? v490_t19 : v490_t15;
-    wire v490_t21 = v489[5] ? v490_t20 : v490_t9;
-    wire [0:0] v490 = {v490_t21};
-    wire [0:0] v491_l = v165; wire [0:0] v491_u = (v165 >>> 1) + v490; wire [1:0] v491 = {v491_u, v491_l};
-    wire [1:0] v492_l = v491; wire [0:0] v492_u = (v491 >>> 2) + v148; wire [2:0] v492 = {v492_u, v492_l};
-    wire [2:0] v493_l = v492; wire [0:0] v493_u = (v492 >>> 3) + v180; wire [3:0] v493 = {v493_u, v493_l};
-    wire v494_t0 = v493[0] ? 1'd1 : 1'd0;
-    wire v494_t1 = v493[0] ? 1'd0 : 1'd1;
-    wire v494_t2 = v493[1] ? v494_t1 : v494_t0;
-    wire v494_t3 = v493[1] ? v494_t0 : v494_t1;
-    wire v494_t4 = v493[2] ? v494_t3 : v494_t2;
-    wire v494_t5 = v493[2] ? v494_t2 : v494_t3;
-    wire v494_t6 = v493[3] ? v494_t5 : v494_t4;
-    wire v494_t7 = v493[1] ? v494_t0 : 1'd0;
-    wire v494_t8 = v493[1] ? 1'd1 : v494_t0;
-    wire v494_t9 = v493[2] ? v494_t8 : v494_t7;
-    wire v494_t10 = v493[1] ? v494_t1 : 1'd1;
-    wire v494_t11 = v493[2] ? v494_t10 : v494_t8;
-    wire v494_t12 = v493[3] ? v494_t11 : v494_t9;
-    wire v494_t13 = v493[2] ? v494_t7 : 1'd0;
-    wire v494_t14 = v493[3] ? v494_t13 : 1'd0;
-    wire [2:0] v494 = {v494_t14, v494_t12, v494_t6};
-    wire [3:0] v495 = v388 + v494;
-    wire [3:0] v496_l = v142; wire [0:0] v496_u = (v142 >>> 4) + v487; wire [4:0] v496 = {v496_u, v496_l};
-    wire [4:0] v497_l = v496; wire [0:0] v497_u = (v496 >>> 5) + v131; wire [5:0] v497 = {v497_u, v497_l};
-    wire v498_t0 = v497[0] ? 1'd0 : 1'd1;
-    wire v498_t1 = v497[1] ? 1'd0 : v498_t0;
-    wire v498_t2 = v497[2] ? v498_t1 : 1'd0;
-    wire v498_t3 = v497[3] ? v498_t2 : 1'd0;
-    wire v498_t4 = v497[1] ? 1'd1 : v498_t0;
-    wire v498_t5 = v497[0] ? 1'd1 : 1'd0;
-    wire v498_t6 = v497[1] ? v498_t0 : v498_t5;
-    wire v498_t7 = v497[2] ? v498_t6 : v498_t4;
-    wire v498_t8 = v497[2] ? v498_t0 : 1'd1;
-    wire v498_t9 = v497[3] ? v498_t8 : v498_t7;
-    wire v498_t10 = v497[4] ? v498_t9 : v498_t3;
-    wire v498_t11 = v497[1] ? v498_t0 : 1'd0;
-    wire v498_t12 = v497[2] ? v498_t1 : v498_t11;
-    wire v498_t13 = v497[3] ? v498_t12 : 1'd0;
-    wire v498_t14 = v497[1] ? v498_t5 : 1'd0;
-    wire v498_t15 = v497[2] ? v498_t14 : v498_t4;
-    wire v498_t16 = v497[2] ? v498_t11 : v498_t0;
-    wire v498_t17 = v497[3] ? v498_t16 : v498_t15;
-    wire v498_t18 = v497[4] ? v498_t17 : v498_t13;
-    wire v498_t19 = v497[5] ? v498_t18 : v498_t10;
-    wire [0:0] v498 = {v498_t19};
-    wire [1:0] v499_l = v410; wire [0:0] v499_u = (v410 >>> 2) + v498; wire [2:0] v499 = {v499_u, v499_l};
-    wire [2:0] v500_l = v328; wire [0:0] v500_u = (v328 >>> 3) + v487; wire [3:0] v500 = {v500_u, v500_l};
-    wire [3:0] v501_l = v500; wire [0:0] v501_u = (v500 >>> 4) + v151; wire [4:0] v501 = {v501_u, v501_l};
-    wire [4:0] v502_l = v501; wire [0:0] v502_u = (v501 >>> 5) + v151; wire [5:0] v502 = {v502_u, v502_l};
-    wire v503_t0 = v502[0] ? 1'd0 : 1'd1;
-    wire v503_t1 = v502[2] ? 1'd1 : v503_t0;
-    wire v503_t2 = v502[0] ? 1'd1 : 1'd0;
-    wire v503_t3 = v502[1] ? v503_t0 : v503_t2;
-    wire v503_t4 = v502[1] ? v503_t0 : 1'd1;
-    wire v503_t5 = v502[2] ? v503_t4 : v503_t3;
-    wire v503_t6 = v502[3] ? v503_t5 : v503_t1;
-    wire v503_t7 = v502[1] ? 1'd1 : v503_t0;
-    wire v503_t8 = v502[2] ? v503_t7 : v503_t0;
-    wire v503_t9 = v502[1] ? 1'd0 : v503_t2;
-    wire v503_t10 = v502[2] ? v503_t0 : v503_t9;
-    wire v503_t11 = v502[3] ? v503_t10 : v503_t8;
-    wire v503_t12 = v502[4] ? v503_t11 : v503_t6;
-    wire v503_t13 = v502[2] ? 1'd0 : v503_t4;
-    wire v503_t14 = v502[1] ? v503_t2 : 1'd1;
-    wire v503_t15 = v502[1] ? v503_t2 : 1'd0;
-    wire v503_t16 = v502[2] ? v503_t15 : v503_t14;
-    wire v503_t17 = v502[3] ? v503_t16 : v503_t13;
-    wire v503_t18 = v502[1] ? 1'd0 : 1'd1;
-    wire v503_t19 = v502[1] ? 1'd0 : v503_t0;
-    wire v503_t20 = v502[2] ? v503_t19 : v503_t18;
-    wire v503_t21 = v502[3] ? 1'd0 : v503_t20;
-    wire v503_t22 = v502[4] ? v503_t21 : v503_t17;
-    wire v503_t23 = v502[5] ? v503_t22 : v503_t12;
-    wire [0:0] v503 = {v503_t23};
-    wire [0:0] v504_l = v503; wire [0:0] v504_u = (v503 >>> 1) + v216; wire [1:0] v504 = {v504_u, v504_l};
-    wire [1:0] v505_l = v504; wire [0:0] v505_u = (v504 >>> 2) + v335; wire [2:0] v505 = {v505_u, v505_l};
-    wire [2:0] v506_l = v505; wire [0:0] v506_u = (v505 >>> 3) + v400; wire [3:0] v506 = {v506_u, v506_l};
-    wire [3:0] v507_l = v506; wire [0:0] v507_u = (v506 >>> 4) + v300; wire [4:0] v507 = {v507_u, v507_l};
-    wire [4:0] v508_l = v507; wire [0:0] v508_u = (v507 >>> 5) + v320; wire [5:0] v508 = {v508_u, v508_l};
-    wire v509_t0 = v508[0] ? 1'd1 : 1'd0;
-    wire v509_t1 = v508[0] ? 1'd0 : 1'd1;
-    wire v509_t2 = v508[1] ? v509_t1 : v509_t0;
-    wire v509_t3 = v508[1] ? v509_t0 : v509_t1;
-    wire v509_t4 = v508[2] ? v509_t3 : v509_t2;
-    wire v509_t5 = v508[2] ? v509_t2 : v509_t3;
-    wire v509_t6 = v508[3] ? v509_t5 : v509_t4;
-    wire v509_t7 = v508[3] ? v509_t4 : v509_t5;
-    wire v509_t8 = v508[4] ? v509_t7 : v509_t6;
-    wire v509_t9 = v508[4] ? v509_t6 : v509_t7;
-    wire v509_t10 = v508[5] ? v509_t9 : v509_t8;
-    wire v509_t11 = v508[1] ? v509_t0 : 1'd0;
-    wire v509_t12 = v508[1] ? 1'd1 : v509_t0;
-    wire v509_t13 = v508[2] ? v509_t12 : v509_t11;
-    wire v509_t14 = v508[1] ? v509_t1 : 1'd1;
-    wire v509_t15 = v508[2] ? v509_t14 : v509_t12;
-    wire v509_t16 = v508[3] ? v509_t15 : v509_t13;
-    wire v509_t17 = v508[1] ? 1'd0 : v509_t1;
-    wire v509_t18 = v508[2] ? v509_t17 : v509_t14;
-    wire v509_t19 = v508[3] ? v509_t18 : v509_t15;
-    wire v509_t20 = v508[4] ? v509_t19 : v509_t16;
-    wire v509_t21 = v508[2] ? v509_t11 : v509_t17;
-    wire v509_t22 = v508[3] ? v509_t21 : v509_t18;
-    wire v509_t23 = v508[4] ? v509_t22 : v509_t19;
-    wire v509_t24 = v508[5] ? v509_t23 : v509_t20;
-    wire v509_t25 = v508[2] ? v509_t11 : 1'd0;
-    wire v509_t26 = v508[3] ? v509_t25 : 1'd0;
-    wire v509_t27 = v508[3] ? v509_t13 : v509_t25;
-    wire v509_t28 = v508[4] ? v509_t27 : v509_t26;
-    wire v509_t29 = v508[2] ? 1'd1 : v509_t12;
-    wire v509_t30 = v508[3] ? v509_t29 : v509_t13;
-    wire v509_t31 = v508[4] ? v509_t30 : v509_t27;
-    wire v509_t32 = v508[5] ? v509_t31 : v509_t28;
-    wire [2:0] v509 = {v509_t32, v509_t24, v509_t10};
-    wire [3:0] v510 = v509 + v469;
-    wire [1:0] v511_l = v348; wire [0:0] v511_u = (v348 >>> 2) + v487; wire [2:0] v511 = {v511_u, v511_l};
-    wire [2:0] v512_l = v511; wire [0:0] v512_u = (v511 >>> 3) + v95; wire [3:0] v512 = {v512_u, v512_l};
-    wire [3:0] v513_l = v512; wire [0:0] v513_u = (v512 >>> 4) + v452; wire [4:0] v513 = {v513_u, v513_l};
-    wire [4:0] v514_l = v513; wire [0:0] v514_u = (v513 >>> 5) + v401; wire [5:0] v514 = {v514_u, v514_l};
-    wire v515_t0 = v514[0] ? 1'd1 : 1'd0;
-    wire v515_t1 = v514[1] ? v515_t0 : 1'd0;
-    wire v515_t2 = v514[0] ? 1'd0 : 1'd1;
-    wire v515_t3 = v514[1] ? v515_t2 : 1'd0;
-    wire v515_t4 = v514[2] ? v515_t3 : v515_t1;
-    wire v515_t5 = v514[2] ? v515_t3 : 1'd0;
-    wire v515_t6 = v514[3] ? v515_t5 : v515_t4;
-    wire v515_t7 = v514[1] ? 1'd1 : 1'd0;
-    wire v515_t8 = v514[2] ? v515_t3 : v515_t7;
-    wire v515_t9 = v514[3] ? v515_t5 : v515_t8;
-    wire v515_t10 = v514[4] ? v515_t9 : v515_t6;
-    wire v515_t11 = v514[2] ? v515_t2 : 1'd0;
-    wire v515_t12 = v514[3] ? v515_t4 : v515_t11;
-    wire v515_t13 = v514[1] ? 1'd1 : v515_t0;
-    wire v515_t14 = v514[1] ? 1'd1 : v515_t2;
-    wire v515_t15 = v514[2] ? v515_t14 : v515_t13;
-    wire v515_t16 = v514[1] ? v515_t2 : 1'd1;
-    wire v515_t17 = v514[2] ? v515_t7 : v515_t16;
-    wire v515_t18 = v514[3] ? v515_t17 : v515_t15;
-    wire v515_t19 = v514[4] ? v515_t18 : v515_t12;
-    wire v515_t20 = v514[5] ? v515_t19 : v515_t10;
-    wire [0:0] v515 = {v515_t20};
-    wire [2:0] v516_l = v499; wire [0:0] v516_u = (v499 >>> 3) + v515; wire [3:0] v516 = {v516_u, v516_l};
-    wire [3:0] v517_l = v516; wire [0:0] v517_u = (v516 >>> 4) + v347; wire [4:0] v517 = {v517_u, v517_l};
-    wire [4:0] v518_l = v517; wire [0:0] v518_u = (v517 >>> 5) + v475; wire [5:0] v518 = {v518_u, v518_l};
-    wire v519_t0 = v518[0] ? 1'd1 : 1'd0;
-    wire v519_t1 = v518[0] ? 1'd0 : 1'd1;
-    wire v519_t2 = v518[1] ? v519_t1 : v519_t0;
-    wire v519_t3 = v518[1] ? v519_t0 : v519_t1;
-    wire v519_t4 = v518[2] ? v519_t3 : v519_t2;
-    wire v519_t5 = v518[2] ? v519_t2 : v519_t3;
-    wire v519_t6 = v518[3] ? v519_t5 : v519_t4;
-    wire v519_t7 = v518[3] ? v519_t4 : v519_t5;
-    wire v519_t8 = v518[4] ? v519_t7 : v519_t6;
-    wire v519_t9 = v518[4] ? v519_t6 : v519_t7;
-    wire v519_t10 = v518[5] ? v519_t9 : v519_t8;
-    wire v519_t11 = v518[1] ? v519_t0 : 1'd0;
-    wire v519_t12 = v518[1] ? 1'd1 : v519_t0;
-    wire v519_t13 = v518[2] ? v519_t12 : v519_t11;
-    wire v519_t14 = v518[1] ? v519_t1 : 1'd1;
-    wire v519_t15 = v518[2] ? v519_t14 : v519_t12;
-    wire v519_t16 = v518[3] ? v519_t15 : v519_t13;
-    wire v519_t17 = v518[1] ? 1'd0 : v519_t1;
-    wire v519_t18 = v518[2] ? v519_t17 : v519_t14;
-    wire v519_t19 = v518[3] ? v519_t18 : v519_t15;
-    wire v519_t20 = v518[4] ? v519_t19 : v519_t16;
-    wire v519_t21 = v518[2] ? v519_t11 : v519_t17;
-    wire v519_t22 = v518[3] ? v519_t21 : v519_t18;
-    wire v519_t23 = v518[4] ? v519_t22 : v519_t19;
-    wire v519_t24 = v518[5] ? v519_t23 : v519_t20;
-    wire v519_t25 = v518[2] ? v519_t11 : 1'd0;
-    wire v519_t26 = v518[3] ? v519_t25 : 1'd0;
-    wire v519_t27 = v518[3] ? v519_t13 : v519_t25;
-    wire v519_t28 = v518[4] ? v519_t27 : v519_t26;
-    wire v519_t29 = v518[2] ? 1'd1 : v519_t12;
-    wire v519_t30 = v518[3] ? v519_t29 : v519_t13;
-    wire v519_t31 = v518[4] ? v519_t30 : v519_t27;
-    wire v519_t32 = v518[5] ? v519_t31 : v519_t28;
-    wire [2:0] v519 = {v519_t32, v519_t24, v519_t10};
-    wire [3:0] v520 = v519 + v462;
-    wire signed [4:0] logit0 = v486 <<< 0;
-    always @(posedge clk) model_out[4:0] <= logit0;
-    wire signed [4:0] logit1 = v520 <<< 0;
-    always @(posedge clk) model_out[9:5] <= logit1;
-    wire signed [4:0] logit2 = v510 <<< 0;
-    always @(posedge clk) model_out[14:10] <= logit2;
-    wire signed [4:0] logit3 = v372 <<< 0;
-    always @(posedge clk) model_out[19:15] <= logit3;
-    wire signed [4:0] logit4 = v495 <<< 0;
-    always @(posedge clk) model_out[24:20] <= logit4;
+localparam [3:0]
+T20 = 4'h8;
+localparam [7:0]
+T5 = 8'h80,
+T7 = 8'he0,
+T34 = 8'hf8,
+T38 = 8'hfe;
+localparam [15:0]
+T17 = 16'hffe0,
+T18 = 16'hfff8,
+T25 = 16'hf800,
+T26 = 16'h8000,
+T27 = 16'hff80,
+T29 = 16'hfe00,
+T42 = 16'hfffe;
+localparam [31:0]
+T0 = 32'hfffffff8,
+T1 = 32'hffffffe0,
+T6 = 32'hfe000000,
+T9 = 32'hffffe000,
+T12 = 32'hffff8000,
+T16 = 32'hffffff80,
+T22 = 32'hfff80000,
+T23 = 32'hf8000000,
+T24 = 32'hffe00000,
+T33 = 32'hfffff800,
+T40 = 32'hfffe0000,
+T41 = 32'hfffffe00,
+T49 = 32'hfffffffe,
+T91 = 32'hff800000;
+localparam [47:0]
+T64 = 48'h8da691691448;
+localparam [63:0]
+T2 = 64'hfffffffff8000000,
+T3 = 64'hffffffff80000000,
+T4 = 64'hfffe000000000000,
+T8 = 64'hfffffffe00000000,
+T10 = 64'hffffffffe0000000,
+T11 = 64'hffffffffff800000,
+T13 = 64'h8000000000000000,
+T14 = 64'hfffffffffffff800,
+T15 = 64'hfffffffffffe0000,
+T19 = 64'hff80000000000000,
+T21 = 64'hfff8000000000000,
+T28 = 64'hffff800000000000,
+T30 = 64'hfffffffffffffffe,
+T31 = 64'hffffffffffe00000,
+T32 = 64'hfffffffffff80000,
+T35 = 64'hfffffff800000000,
+T36 = 64'hffffffffffffe000,
+T37 = 64'hfffffffffe000000,
+T39 = 64'hffffffe000000000,
+T43 = 64'hdcdd8090a0910133,
+T44 = 64'hffffffffffff8000,
+T45 = 64'hffffffffffffff80,
+T46 = 64'hd0f2f5bb0020e81a,
+T47 = 64'he0840084cc34042d,
+T48 = 64'h2a442a0304c04263,
+T50 = 64'hb4868634dd615544,
+T51 = 64'h330e85883130123f,
+T52 = 64'hf800000000000000,
+T53 = 64'h71d06541b1332fb7,
+T54 = 64'h40600e52223a276,
+T55 = 64'h3f586e900a80823,
+T56 = 64'h4a590d009491e2c5,
+T57 = 64'h10260f2704420020,
+T58 = 64'h50b5c4a50fd44f8,
+T59 = 64'h15e92e6800402e0a,
+T60 = 64'h133250421eac3872,
+T61 = 64'h4026a2a5c8c5f8f,
+T62 = 64'h44cfdf0ff0ffdf7f,
+T63 = 64'h155541cc7cd91ff,
+T65 = 64'h6060c6f4084e2e0,
+T66 = 64'hfffffe0000000000,
+T67 = 64'h220947155f7f023a,
+T68 = 64'h37102790eae86aa,
+T69 = 64'h113abbb2419180a8,
+T70 = 64'h40276cff210f060c,
+T71 = 64'h444304e286c044c,
+T72 = 64'hc444069e57d50872,
+T73 = 64'h35e0a488ef51,
+T74 = 64'h706f5260726f526,
+T75 = 64'h58009340fd55fdf4,
+T76 = 64'h45ca6f2180a5f263,
+T77 = 64'hfffff80000000000,
+T78 = 64'hee3fb733a9113633,
+T79 = 64'ha6357fffffff5b17,
+T80 = 64'h5a435b1347430a12,
+T82 = 64'h8f10bf8e4d0e05cc,
+T83 = 64'ha3ba76aa272e33a2,
+T84 = 64'hffafa7cf00002401,
+T85 = 64'h11139c8123a5359c,
+T86 = 64'hffffff8000000000,
+T87 = 64'h5000000fc0043a1f,
+T88 = 64'h5f077c03efee5d02,
+T89 = 64'hc464f33bcefee7f3,
+T90 = 64'h190119001d318f25,
+T92 = 64'h1dc03f2b11103f0f,
+T93 = 64'hd0a4b0b021abb3bf,
+T94 = 64'hc7d0e8ceff76c08,
+T95 = 64'hf3aa07afeaa20220,
+T96 = 64'h22210720db95171,
+T97 = 64'h7f362e30aebaaaa2,
+T98 = 64'h4a4303565b575fd7,
+T99 = 64'he0f8ec04fd1c1000,
+T100 = 64'h458d14005f6d1000,
+T101 = 64'h138b0752d576f5,
+T102 = 64'hc7de4850404c4048;
+localparam [191:0]
+T81 = 192'hd6cb23b238dab238da8da691b238da8da6918da691691448;
+reg [95:0]
+inputs;
+wire [0:0]
+v2,v3,v5,v7,v9,v10,v13,v15,v18,v19,v21,v23,v25,v26,v28,v30,v31,v32,v34,v35,v36,v38,v39,v41,v42,v44,v46,v48,v49,v50,v52,
+v53,v54,v56,v57,v58,v60,v62,v63,v64,v65,v66,v67,v69,v70,v71,v72,v74,v76,v77,v78,v79,v80,v81,v83,v84,v86,v90,v91,v92,v95,
+v97,v99,v100,v101,v104,v107,v109,v110,v111,v112,v113,v115,v121,v124,v125,v127,v129,v131,v134,v135,v136,v137,v146,v148,
+v151,v154,v159,v165,v168,v174,v175,v180,v182,v184,v189,v190,v193,v197,v202,v203,v209,v216,v224,v225,v238,v240,v243,v246,
+v250,v254,v260,v266,v271,v280,v284,v287,v288,v289,v290,v291,v292,v295,v300,v306,v307,v309,v317,v318,v320,v325,v332,v333,
+v335,v341,v342,v347,v349,v355,v356,v359,v360,v362,v368,v378,v379,v383,v394,v400,v401,v405,v409,v416,v422,v424,v425,v431,
+v434,v439,v441,v451,v452,v458,v463,v465,v475,v481,v487,v490,v498,v503,v515;
+wire [1:0]
+v47,v87,v93,v96,v98,v102,v116,v122,v132,v140,v143,v149,v150,v152,v160,v166,v183,v194,v195,v204,v205,v210,v211,v217,v228,
+v229,v231,v235,v255,v261,v275,v293,v301,v310,v312,v326,v327,v329,v336,v348,v350,v363,v373,v389,v395,v410,v411,v417,v426,
+v432,v435,v446,v453,v459,v466,v470,v476,v482,v491,v504;
+wire [2:0]
+v12,v17,v45,v75,v88,v94,v103,v117,v123,v130,v133,v138,v141,v144,v155,v161,v167,v176,v185,v196,v198,v206,v212,v218,v220,
+v226,v227,v230,v232,v236,v256,v262,v267,v272,v274,v276,v281,v296,v302,v308,v311,v313,v321,v328,v330,v337,v343,v351,v364,
+v371,v374,v384,v388,v390,v396,v412,v418,v427,v433,v436,v445,v447,v454,v460,v462,v467,v469,v471,v477,v483,v485,v492,v494,
+v499,v505,v509,v511,v519;
+wire [3:0]
+v40,v55,v61,v89,v105,v118,v120,v139,v142,v145,v156,v162,v169,v171,v177,v181,v186,v191,v199,v207,v213,v219,v221,v233,v237,
+v247,v251,v257,v263,v268,v273,v277,v282,v294,v297,v303,v314,v322,v331,v338,v344,v352,v365,v372,v375,v380,v385,v391,v397,
+v402,v406,v413,v419,v428,v437,v442,v448,v455,v461,v468,v472,v478,v484,v486,v493,v495,v500,v506,v510,v512,v516,v520;
+wire [4:0]
+v1,v14,v20,v24,v29,v37,v51,v68,v82,v106,v108,v119,v128,v157,v163,v170,v172,v173,v178,v187,v192,v200,v208,v214,v222,v234,
+v241,v244,v248,v252,v258,v264,v269,v278,v285,v298,v304,v315,v323,v339,v345,v353,v357,v366,v369,v376,v381,v386,v392,v398,
+v403,v407,v414,v420,v423,v429,v438,v443,v449,v456,v473,v479,v488,v496,v501,v507,v513,v517;
+wire [5:0]
+v0,v4,v6,v8,v11,v16,v22,v27,v33,v43,v59,v73,v85,v114,v126,v147,v153,v158,v164,v179,v188,v201,v215,v223,v239,v242,v245,
+v249,v253,v259,v265,v270,v279,v283,v286,v299,v305,v316,v319,v324,v334,v340,v346,v354,v358,v361,v367,v370,v377,v382,v387,
+v393,v399,v404,v408,v415,v421,v430,v440,v444,v450,v457,v464,v474,v480,v489,v497,v502,v508,v514,v518;
+wire signed [4:0]
+logit0,logit1,logit2,logit3,logit4;
+assign
+v0 = inputs[29:24],
+v1 = (v0 >>> 1),
+v2 = T0[v1],
+v3 = T1[v1],
+v4 = inputs[65:60],
+v5 = (v4 >>> 5),
+v6 = inputs[83:78],
+v7 = T2[v6],
+v8 = inputs[11:6],
+v9 = T3[v8],
+v10 = T4[v8],
+v11 = inputs[47:42],
+v12 = (v11 >>> 3),
+v13 = T5[v12],
+v14 = (v11 >>> 1),
+v15 = T6[v14],
+v16 = inputs[59:54],
+v17 = (v16 >>> 3),
+v18 = T7[v17],
+v19 = T5[v17],
+v20 = (v16 >>> 1),
+v21 = T6[v20],
+v22 = inputs[53:48],
+v23 = T8[v22],
+v24 = (v22 >>> 1),
+v25 = T9[v24],
+v26 = T10[v22],
+v27 = inputs[41:36],
+v28 = T11[v27],
+v29 = (v27 >>> 1),
+v30 = T12[v29],
+v31 = (v27 >>> 5),
+v32 = T10[v27],
+v33 = inputs[35:30],
+v34 = T13[v33],
+v35 = T14[v33],
+v36 = T15[v33],
+v37 = (v33 >>> 1),
+v38 = T1[v37],
+v39 = T16[v37],
+v40 = (v33 >>> 2),
+v41 = T17[v40],
+v42 = T18[v40],
+v43 = inputs[77:72],
+v44 = T19[v43],
+v45 = (v43 >>> 3),
+v46 = T5[v45],
+v47 = (v43 >>> 4),
+v48 = T20[v47],
+v49 = T3[v43],
+v50 = T21[v43],
+v51 = (v43 >>> 1),
+v52 = T22[v51],
+v53 = T23[v51],
+v54 = T24[v51],
+v55 = (v43 >>> 2),
+v56 = T25[v55],
+v57 = T26[v55],
+v58 = T27[v55],
+v59 = inputs[17:12],
+v60 = T28[v59],
+v61 = (v59 >>> 2),
+v62 = T29[v61],
+v63 = T30[v59],
+v64 = T31[v59],
+v65 = T3[v59],
+v66 = T15[v59],
+v67 = T32[v59],
+v68 = (v59 >>> 1),
+v69 = T9[v68],
+v70 = T33[v68],
+v71 = T24[v68],
+v72 = T16[v68],
+v73 = inputs[71:66],
+v74 = T28[v73],
+v75 = (v73 >>> 3),
+v76 = T34[v75],
+v77 = T10[v73],
+v78 = T8[v73],
+v79 = T35[v73],
+v80 = T31[v73],
+v81 = T36[v73],
+v82 = (v73 >>> 1),
+v83 = T9[v82],
+v84 = T24[v82],
+v85 = inputs[5:0],
+v86 = T37[v85],
+v87 = {v53, v86},
+v88 = {v62, v87},
+v89 = (v85 >>> 2),
+v90 = T18[v89],
+v91 = T10[v85],
+v92 = T36[v85],
+v93 = {v92, v13},
+v94 = (v85 >>> 3),
+v95 = T38[v94],
+v96 = {v66, v95},
+v97 = T34[v94],
+v98 = {v97, v72},
+v99 = T32[v85],
+v100 = T8[v85],
+v101 = T39[v85],
+v102 = {v72, v101},
+v103 = {v100, v102},
+v104 = T31[v85],
+v105 = {v104, v88},
+v106 = {v56, v105},
+v107 = T11[v85],
+v108 = (v85 >>> 1),
+v109 = T40[v108],
+v110 = T16[v108],
+v111 = T12[v108],
+v112 = T41[v108],
+v113 = T33[v108],
+v114 = inputs[23:18],
+v115 = T13[v114],
+v116 = {v81, v115},
+v117 = {v42, v116},
+v118 = {v31, v117},
+v119 = {v107, v118},
+v120 = (v114 >>> 2),
+v121 = T42[v120],
+v122 = {v121, v64},
+v123 = (v114 >>> 3),
+v124 = T34[v123],
+v125 = T32[v114],
+v126 = {v125, v119},
+v127 = T43[v126],
+v128 = (v114 >>> 1),
+v129 = T33[v128],
+v130 = {v129, v93},
+v131 = T41[v128],
+v132 = {v67, v131},
+v133 = {v131, v132},
+v134 = T44[v114],
+v135 = (v114 >>> 5),
+v136 = T45[v114],
+v137 = T14[v114],
+v138 = {v137, v96},
+v139 = {v78, v138},
+v140 = {v25, v137},
+v141 = {v97, v140},
+v142 = {v67, v141},
+v143 = {v137, v109},
+v144 = {v121, v143},
+v145 = {v23, v144},
+v146 = T2[v114],
+v147 = {v146, v106},
+v148 = T46[v147],
+v149 = {v146, v44},
+v150 = {v104, v146},
+v151 = T31[v114],
+v152 = {v151, v49},
+v153 = inputs[89:84],
+v154 = T13[v153],
+v155 = {v154, v149},
+v156 = {v5, v155},
+v157 = {v18, v156},
+v158 = {v107, v157},
+v159 = T47[v158],
+v160 = {v154, v69},
+v161 = {v107, v160},
+v162 = {v58, v161},
+v163 = {v50, v162},
+v164 = {v60, v163},
+v165 = T48[v164],
+v166 = {v71, v154},
+v167 = (v153 >>> 3),
+v168 = T34[v167],
+v169 = {v168, v130},
+v170 = {v151, v169},
+v171 = {v168, v103},
+v172 = {v137, v171},
+v173 = (v153 >>> 1),
+v174 = T49[v173],
+v175 = T23[v173],
+v176 = {v175, v152},
+v177 = {v35, v176},
+v178 = {v39, v177},
+v179 = {v135, v178},
+v180 = T50[v179],
+v181 = (v153 >>> 2),
+v182 = T27[v181],
+v183 = {v182, v109},
+v184 = T17[v181],
+v185 = {v184, v183},
+v186 = {v182, v185},
+v187 = {v9, v186},
+v188 = {v151, v187},
+v189 = T51[v188],
+v190 = T30[v153],
+v191 = {v190, v133},
+v192 = {v26, v191},
+v193 = T52[v153],
+v194 = {v46, v193},
+v195 = {v7, v193},
+v196 = {v77, v195},
+v197 = T35[v153],
+v198 = {v197, v122},
+v199 = {v54, v198},
+v200 = {v136, v199},
+v201 = {v121, v200},
+v202 = T53[v201],
+v203 = T2[v153],
+v204 = {v182, v203},
+v205 = {v203, v182},
+v206 = {v182, v205},
+v207 = {v182, v206},
+v208 = {v112, v207},
+v209 = T10[v153],
+v210 = {v146, v209},
+v211 = {v209, v203},
+v212 = {v151, v211},
+v213 = {v151, v212},
+v214 = {v182, v213},
+v215 = {v129, v214},
+v216 = T54[v215],
+v217 = {v135, v209},
+v218 = {v146, v217},
+v219 = {v36, v218},
+v220 = {v151, v217},
+v221 = {v146, v220},
+v222 = {v182, v221},
+v223 = {v74, v222},
+v224 = T55[v223],
+v225 = T3[v153],
+v226 = {v225, v98},
+v227 = {v225, v210},
+v228 = {v225, v84},
+v229 = {v182, v225},
+v230 = {v41, v229},
+v231 = {v225, v182},
+v232 = {v182, v231},
+v233 = {v174, v232},
+v234 = {v104, v233},
+v235 = {v225, v209},
+v236 = {v197, v235},
+v237 = {v135, v236},
+v238 = (v153 >>> 5),
+v239 = {v238, v234},
+v240 = T56[v239],
+v241 = {v238, v219},
+v242 = {v225, v241},
+v243 = T57[v242],
+v244 = {v238, v237},
+v245 = {v238, v244},
+v246 = T58[v245],
+v247 = {v238, v230},
+v248 = {v197, v247},
+v249 = {v225, v248},
+v250 = T59[v249],
+v251 = {v238, v227},
+v252 = {v225, v251},
+v253 = {v146, v252},
+v254 = T60[v253],
+v255 = {v254, v246},
+v256 = {v238, v228},
+v257 = {v111, v256},
+v258 = {v146, v257},
+v259 = {v238, v258},
+v260 = T61[v259],
+v261 = {v224, v260},
+v262 = {v238, v194},
+v263 = {v134, v262},
+v264 = {v66, v263},
+v265 = {v34, v264},
+v266 = T62[v265],
+v267 = {v238, v150},
+v268 = {v135, v267},
+v269 = {v238, v268},
+v270 = {v146, v269},
+v271 = T63[v270],
+v272 = {v271, v255},
+v273 = {v240, v272},
+v274 = T64[3*v273 +: 3],
+v275 = {v225, v238},
+v276 = {v135, v275},
+v277 = {v238, v276},
+v278 = {v146, v277},
+v279 = {v209, v278},
+v280 = T65[v279],
+v281 = {v280, v261},
+v282 = {v250, v281},
+v283 = inputs[95:90],
+v284 = T66[v283],
+v285 = {v284, v139},
+v286 = {v99, v285},
+v287 = T67[v286],
+v288 = T10[v283],
+v289 = T44[v283],
+v290 = T14[v283],
+v291 = T4[v283],
+v292 = T31[v283],
+v293 = {v292, v90},
+v294 = (v283 >>> 2),
+v295 = T17[v294],
+v296 = {v295, v204},
+v297 = {v151, v296},
+v298 = {v113, v297},
+v299 = {v182, v298},
+v300 = T68[v299],
+v301 = {v107, v295},
+v302 = {v288, v301},
+v303 = {v65, v302},
+v304 = {v154, v303},
+v305 = {v146, v304},
+v306 = T69[v305],
+v307 = T18[v294],
+v308 = (v283 >>> 3),
+v309 = T5[v308],
+v310 = {v309, v65},
+v311 = {v104, v310},
+v312 = {v134, v309},
+v313 = {v225, v312},
+v314 = {v54, v313},
+v315 = {v309, v314},
+v316 = {v62, v315},
+v317 = T70[v316],
+v318 = T34[v308],
+v319 = {v318, v208},
+v320 = T71[v319],
+v321 = {v318, v166},
+v322 = {v52, v321},
+v323 = {v151, v322},
+v324 = {v209, v323},
+v325 = T72[v324],
+v326 = {v325, v159},
+v327 = {v318, v182},
+v328 = {v184, v327},
+v329 = {v318, v34},
+v330 = {v34, v329},
+v331 = {v34, v330},
+v332 = T32[v283],
+v333 = T2[v283],
+v334 = {v333, v170},
+v335 = T73[v334],
+v336 = {v10, v333},
+v337 = {v168, v336},
+v338 = {v197, v337},
+v339 = {v80, v338},
+v340 = {v48, v339},
+v341 = T74[v340],
+v342 = T8[v283],
+v343 = {v342, v293},
+v344 = {v318, v343},
+v345 = {v70, v344},
+v346 = {v67, v345},
+v347 = T75[v346],
+v348 = {v342, v193},
+v349 = T35[v283],
+v350 = {v349, v203},
+v351 = {v97, v350},
+v352 = {v182, v351},
+v353 = {v182, v352},
+v354 = {v97, v353},
+v355 = T76[v354],
+v356 = T77[v283],
+v357 = {v356, v145},
+v358 = {v100, v357},
+v359 = T78[v358],
+v360 = T39[v283],
+v361 = {v360, v192},
+v362 = T79[v361],
+v363 = {v360, v38},
+v364 = {v146, v363},
+v365 = {v101, v364},
+v366 = {v39, v365},
+v367 = {v209, v366},
+v368 = T80[v367],
+v369 = {v368, v282},
+v370 = {v243, v369},
+v371 = T81[3*v370 +: 3],
+v372 = v371 + v274,
+v373 = {v360, v121},
+v374 = {v136, v373},
+v375 = {v19, v374},
+v376 = {v99, v375},
+v377 = {v349, v376},
+v378 = T82[v377],
+v379 = T3[v283],
+v380 = {v379, v311},
+v381 = {v42, v380},
+v382 = {v62, v381},
+v383 = T83[v382],
+v384 = {v383, v326},
+v385 = {v306, v384},
+v386 = {v317, v385},
+v387 = {v127, v386},
+v388 = T81[3*v387 +: 3],
+v389 = {v101, v379},
+v390 = {v136, v389},
+v391 = {v28, v390},
+v392 = {v32, v391},
+v393 = {v91, v392},
+v394 = T84[v393],
+v395 = {v151, v379},
+v396 = {v182, v395},
+v397 = {v168, v396},
+v398 = {v151, v397},
+v399 = {v182, v398},
+v400 = T85[v399],
+v401 = T86[v283],
+v402 = {v401, v226},
+v403 = {v129, v402},
+v404 = {v137, v403},
+v405 = T87[v404],
+v406 = {v401, v196},
+v407 = {v332, v406},
+v408 = {v39, v407},
+v409 = T88[v408],
+v410 = {v287, v409},
+v411 = {v2, v401},
+v412 = {v57, v411},
+v413 = {v15, v412},
+v414 = {v238, v413},
+v415 = {v79, v414},
+v416 = T89[v415],
+v417 = {v401, v168},
+v418 = {v289, v417},
+v419 = {v50, v418},
+v420 = {v203, v419},
+v421 = {v290, v420},
+v422 = T90[v421],
+v423 = (v283 >>> 1),
+v424 = T91[v423],
+v425 = T16[v423],
+v426 = {v425, v72},
+v427 = {v307, v426},
+v428 = {v53, v427},
+v429 = {v136, v428},
+v430 = {v30, v429},
+v431 = T92[v430],
+v432 = {v362, v431},
+v433 = {v422, v432},
+v434 = T41[v423],
+v435 = {v434, v124},
+v436 = {v203, v435},
+v437 = {v182, v436},
+v438 = {v225, v437},
+v439 = T12[v423],
+v440 = {v439, v172},
+v441 = T93[v440],
+v442 = {v441, v433},
+v443 = {v341, v442},
+v444 = {v394, v443},
+v445 = T81[3*v444 +: 3],
+v446 = {v439, v379},
+v447 = {v76, v446},
+v448 = {v184, v447},
+v449 = {v190, v448},
+v450 = {v134, v449},
+v451 = T94[v450],
+v452 = T40[v423],
+v453 = {v136, v452},
+v454 = {v121, v453},
+v455 = {v83, v454},
+v456 = {v291, v455},
+v457 = {v21, v456},
+v458 = T95[v457],
+v459 = {v458, v378},
+v460 = {v416, v459},
+v461 = {v451, v460},
+v462 = T64[3*v461 +: 3],
+v463 = T33[v423],
+v464 = {v463, v438},
+v465 = T96[v464],
+v466 = {v465, v355},
+v467 = {v189, v466},
+v468 = {v405, v467},
+v469 = T64[3*v468 +: 3],
+v470 = {v121, v463},
+v471 = {v110, v470},
+v472 = {v424, v471},
+v473 = {v356, v472},
+v474 = {v3, v473},
+v475 = T97[v474],
+v476 = {v463, v168},
+v477 = {v168, v476},
+v478 = {v63, v477},
+v479 = {v168, v478},
+v480 = {v332, v479},
+v481 = T98[v480],
+v482 = {v266, v481},
+v483 = {v202, v482},
+v484 = {v359, v483},
+v485 = T64[3*v484 +: 3],
+v486 = v445 + v485,
+v487 = T9[v423],
+v488 = {v487, v331},
+v489 = {v34, v488},
+v490 = T99[v489],
+v491 = {v490, v165},
+v492 = {v148, v491},
+v493 = {v180, v492},
+v494 = T64[3*v493 +: 3],
+v495 = v388 + v494,
+v496 = {v487, v142},
+v497 = {v131, v496},
+v498 = T100[v497],
+v499 = {v498, v410},
+v500 = {v487, v328},
+v501 = {v151, v500},
+v502 = {v151, v501},
+v503 = T101[v502],
+v504 = {v216, v503},
+v505 = {v335, v504},
+v506 = {v400, v505},
+v507 = {v300, v506},
+v508 = {v320, v507},
+v509 = T81[3*v508 +: 3],
+v510 = v509 + v469,
+v511 = {v487, v348},
+v512 = {v95, v511},
+v513 = {v452, v512},
+v514 = {v401, v513},
+v515 = T102[v514],
+v516 = {v515, v499},
+v517 = {v347, v516},
+v518 = {v475, v517},
+v519 = T81[3*v518 +: 3],
+v520 = v519 + v462,
+logit0 = v486 <<< 0,
+logit1 = v520 <<< 0,
+logit2 = v510 <<< 0,
+logit3 = v372 <<< 0,
+logit4 = v495 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+model_out[4:0] <= logit0;
+model_out[9:5] <= logit1;
+model_out[14:10] <= logit2;
+model_out[19:15] <= logit3;
+model_out[24:20] <= logit4;
+end
 endmodule

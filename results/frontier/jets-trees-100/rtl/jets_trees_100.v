@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_trees_100 (
@@ -5,3215 +6,1422 @@ module jets_trees_100 (
     input wire [95:0] model_inp,
     output reg [39:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [5:0] v0 = inputs[41:36];
-    wire [3:0] v1 = (v0 >>> 2);
-    wire v2_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v2_t1 = v1[1] ? v2_t0 : 1'd0;
-    wire v2_t2 = v1[2] ? v2_t1 : 1'd0;
-    wire v2_t3 = v1[3] ? v2_t2 : 1'd0;
-    wire [0:0] v2 = {v2_t3};
-    wire [4:0] v3 = (v0 >>> 1);
-    wire v4_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v4_t1 = v3[1] ? 1'd1 : v4_t0;
-    wire v4_t2 = v3[2] ? v4_t1 : 1'd0;
-    wire v4_t3 = v3[3] ? v4_t2 : 1'd0;
-    wire v4_t4 = v3[4] ? v4_t3 : 1'd0;
-    wire [0:0] v4 = {v4_t4};
-    wire v5_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v5_t1 = v3[1] ? 1'd1 : v5_t0;
-    wire v5_t2 = v3[2] ? 1'd1 : v5_t1;
-    wire v5_t3 = v3[3] ? v5_t2 : 1'd0;
-    wire v5_t4 = v3[4] ? 1'd1 : v5_t3;
-    wire [0:0] v5 = {v5_t4};
-    wire v6_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v6_t1 = v3[1] ? v6_t0 : 1'd0;
-    wire v6_t2 = v3[2] ? 1'd1 : v6_t1;
-    wire v6_t3 = v3[3] ? v6_t2 : 1'd0;
-    wire v6_t4 = v3[4] ? v6_t3 : 1'd0;
-    wire [0:0] v6 = {v6_t4};
-    wire v7_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v7_t1 = v3[1] ? 1'd1 : v7_t0;
-    wire v7_t2 = v3[2] ? v7_t1 : 1'd0;
-    wire v7_t3 = v3[3] ? 1'd1 : v7_t2;
-    wire v7_t4 = v3[4] ? v7_t3 : 1'd0;
-    wire [0:0] v7 = {v7_t4};
-    wire [5:0] v8 = inputs[83:78];
-    wire [2:0] v9 = (v8 >>> 3);
-    wire v10_t0 = v9[0] ? 1'd1 : 1'd0;
-    wire v10_t1 = v9[1] ? 1'd1 : v10_t0;
-    wire v10_t2 = v9[2] ? v10_t1 : 1'd0;
-    wire [0:0] v10 = {v10_t2};
-    wire v11_t0 = v9[0] ? 1'd1 : 1'd0;
-    wire v11_t1 = v9[1] ? 1'd1 : v11_t0;
-    wire v11_t2 = v9[2] ? 1'd1 : v11_t1;
-    wire [0:0] v11 = {v11_t2};
-    wire [4:0] v12 = (v8 >>> 1);
-    wire v13_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v13_t1 = v12[1] ? 1'd1 : v13_t0;
-    wire v13_t2 = v12[2] ? v13_t1 : 1'd0;
-    wire v13_t3 = v12[3] ? v13_t2 : 1'd0;
-    wire v13_t4 = v12[4] ? 1'd1 : v13_t3;
-    wire [0:0] v13 = {v13_t4};
-    wire v14_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v14_t1 = v12[1] ? 1'd1 : v14_t0;
-    wire v14_t2 = v12[2] ? 1'd1 : v14_t1;
-    wire v14_t3 = v12[3] ? 1'd1 : v14_t2;
-    wire v14_t4 = v12[4] ? v14_t3 : 1'd0;
-    wire [0:0] v14 = {v14_t4};
-    wire v15_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v15_t1 = v12[1] ? 1'd1 : v15_t0;
-    wire v15_t2 = v12[2] ? v15_t1 : 1'd0;
-    wire v15_t3 = v12[3] ? 1'd1 : v15_t2;
-    wire v15_t4 = v12[4] ? v15_t3 : 1'd0;
-    wire [0:0] v15 = {v15_t4};
-    wire [5:0] v16 = inputs[53:48];
-    wire [1:0] v17 = (v16 >>> 4);
-    wire v18_t0 = v17[0] ? 1'd1 : 1'd0;
-    wire v18_t1 = v17[1] ? v18_t0 : 1'd0;
-    wire [0:0] v18 = {v18_t1};
-    wire [4:0] v19 = (v16 >>> 1);
-    wire v20_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v20_t1 = v19[1] ? 1'd1 : v20_t0;
-    wire v20_t2 = v19[2] ? v20_t1 : 1'd0;
-    wire v20_t3 = v19[3] ? v20_t2 : 1'd0;
-    wire v20_t4 = v19[4] ? v20_t3 : 1'd0;
-    wire [0:0] v20 = {v20_t4};
-    wire [3:0] v21 = (v16 >>> 2);
-    wire v22_t0 = v21[0] ? 1'd1 : 1'd0;
-    wire v22_t1 = v21[1] ? 1'd1 : v22_t0;
-    wire v22_t2 = v21[2] ? 1'd1 : v22_t1;
-    wire v22_t3 = v21[3] ? v22_t2 : 1'd0;
-    wire [0:0] v22 = {v22_t3};
-    wire [5:0] v23 = inputs[65:60];
-    wire [0:0] v24 = (v23 >>> 5);
-    wire [3:0] v25 = (v23 >>> 2);
-    wire v26_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v26_t1 = v25[1] ? 1'd1 : v26_t0;
-    wire v26_t2 = v25[2] ? v26_t1 : 1'd0;
-    wire v26_t3 = v25[3] ? 1'd1 : v26_t2;
-    wire [0:0] v26 = {v26_t3};
-    wire v27_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v27_t1 = v25[1] ? v27_t0 : 1'd0;
-    wire v27_t2 = v25[2] ? v27_t1 : 1'd0;
-    wire v27_t3 = v25[3] ? 1'd1 : v27_t2;
-    wire [0:0] v27 = {v27_t3};
-    wire v28_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v28_t1 = v25[1] ? v28_t0 : 1'd0;
-    wire v28_t2 = v25[2] ? 1'd1 : v28_t1;
-    wire v28_t3 = v25[3] ? v28_t2 : 1'd0;
-    wire [0:0] v28 = {v28_t3};
-    wire [4:0] v29 = (v23 >>> 1);
-    wire v30_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v30_t1 = v29[1] ? 1'd1 : v30_t0;
-    wire v30_t2 = v29[2] ? v30_t1 : 1'd0;
-    wire v30_t3 = v29[3] ? v30_t2 : 1'd0;
-    wire v30_t4 = v29[4] ? 1'd1 : v30_t3;
-    wire [0:0] v30 = {v30_t4};
-    wire v31_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v31_t1 = v29[1] ? v31_t0 : 1'd0;
-    wire v31_t2 = v29[2] ? 1'd1 : v31_t1;
-    wire v31_t3 = v29[3] ? v31_t2 : 1'd0;
-    wire v31_t4 = v29[4] ? 1'd1 : v31_t3;
-    wire [0:0] v31 = {v31_t4};
-    wire v32_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v32_t1 = v29[1] ? v32_t0 : 1'd0;
-    wire v32_t2 = v29[2] ? v32_t1 : 1'd0;
-    wire v32_t3 = v29[3] ? 1'd1 : v32_t2;
-    wire v32_t4 = v29[4] ? v32_t3 : 1'd0;
-    wire [0:0] v32 = {v32_t4};
-    wire v33_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v33_t1 = v29[1] ? v33_t0 : 1'd0;
-    wire v33_t2 = v29[2] ? v33_t1 : 1'd0;
-    wire v33_t3 = v29[3] ? 1'd1 : v33_t2;
-    wire v33_t4 = v29[4] ? 1'd1 : v33_t3;
-    wire [0:0] v33 = {v33_t4};
-    wire v34_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v34_t1 = v29[1] ? v34_t0 : 1'd0;
-    wire v34_t2 = v29[2] ? 1'd1 : v34_t1;
-    wire v34_t3 = v29[3] ? 1'd1 : v34_t2;
-    wire v34_t4 = v29[4] ? 1'd1 : v34_t3;
-    wire [0:0] v34 = {v34_t4};
-    wire v35_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v35_t1 = v29[1] ? v35_t0 : 1'd0;
-    wire v35_t2 = v29[2] ? v35_t1 : 1'd0;
-    wire v35_t3 = v29[3] ? v35_t2 : 1'd0;
-    wire v35_t4 = v29[4] ? 1'd1 : v35_t3;
-    wire [0:0] v35 = {v35_t4};
-    wire v36_t0 = v29[0] ? 1'd1 : 1'd0;
-    wire v36_t1 = v29[1] ? v36_t0 : 1'd0;
-    wire v36_t2 = v29[2] ? 1'd1 : v36_t1;
-    wire v36_t3 = v29[3] ? 1'd1 : v36_t2;
-    wire v36_t4 = v29[4] ? v36_t3 : 1'd0;
-    wire [0:0] v36 = {v36_t4};
-    wire [5:0] v37 = inputs[11:6];
-    wire [1:0] v38 = (v37 >>> 4);
-    wire v39_t0 = v38[0] ? 1'd1 : 1'd0;
-    wire v39_t1 = v38[1] ? v39_t0 : 1'd0;
-    wire [0:0] v39 = {v39_t1};
-    wire [3:0] v40 = (v37 >>> 2);
-    wire v41_t0 = v40[0] ? 1'd1 : 1'd0;
-    wire v41_t1 = v40[1] ? 1'd1 : v41_t0;
-    wire v41_t2 = v40[2] ? 1'd1 : v41_t1;
-    wire v41_t3 = v40[3] ? 1'd1 : v41_t2;
-    wire [0:0] v41 = {v41_t3};
-    wire v42_t0 = v40[0] ? 1'd1 : 1'd0;
-    wire v42_t1 = v40[1] ? 1'd1 : v42_t0;
-    wire v42_t2 = v40[2] ? 1'd1 : v42_t1;
-    wire v42_t3 = v40[3] ? v42_t2 : 1'd0;
-    wire [0:0] v42 = {v42_t3};
-    wire [2:0] v43 = (v37 >>> 3);
-    wire v44_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v44_t1 = v43[1] ? 1'd1 : v44_t0;
-    wire v44_t2 = v43[2] ? v44_t1 : 1'd0;
-    wire [0:0] v44 = {v44_t2};
-    wire v45_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v45_t1 = v43[1] ? v45_t0 : 1'd0;
-    wire v45_t2 = v43[2] ? 1'd1 : v45_t1;
-    wire [0:0] v45 = {v45_t2};
-    wire [4:0] v46 = (v37 >>> 1);
-    wire v47_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v47_t1 = v46[1] ? 1'd1 : v47_t0;
-    wire v47_t2 = v46[2] ? v47_t1 : 1'd0;
-    wire v47_t3 = v46[3] ? v47_t2 : 1'd0;
-    wire v47_t4 = v46[4] ? 1'd1 : v47_t3;
-    wire [0:0] v47 = {v47_t4};
-    wire v48_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v48_t1 = v46[1] ? 1'd1 : v48_t0;
-    wire v48_t2 = v46[2] ? 1'd1 : v48_t1;
-    wire v48_t3 = v46[3] ? 1'd1 : v48_t2;
-    wire v48_t4 = v46[4] ? v48_t3 : 1'd0;
-    wire [0:0] v48 = {v48_t4};
-    wire v49_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v49_t1 = v46[1] ? v49_t0 : 1'd0;
-    wire v49_t2 = v46[2] ? v49_t1 : 1'd0;
-    wire v49_t3 = v46[3] ? v49_t2 : 1'd0;
-    wire v49_t4 = v46[4] ? v49_t3 : 1'd0;
-    wire [0:0] v49 = {v49_t4};
-    wire [0:0] v50_l = v47; wire [0:0] v50_u = (v47 >>> 1) + v49; wire [1:0] v50 = {v50_u, v50_l};
-    wire v51_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v51_t1 = v46[1] ? v51_t0 : 1'd0;
-    wire v51_t2 = v46[2] ? 1'd1 : v51_t1;
-    wire v51_t3 = v46[3] ? v51_t2 : 1'd0;
-    wire v51_t4 = v46[4] ? v51_t3 : 1'd0;
-    wire [0:0] v51 = {v51_t4};
-    wire v52_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v52_t1 = v46[1] ? v52_t0 : 1'd0;
-    wire v52_t2 = v46[2] ? v52_t1 : 1'd0;
-    wire v52_t3 = v46[3] ? 1'd1 : v52_t2;
-    wire v52_t4 = v46[4] ? 1'd1 : v52_t3;
-    wire [0:0] v52 = {v52_t4};
-    wire v53_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v53_t1 = v46[1] ? 1'd1 : v53_t0;
-    wire v53_t2 = v46[2] ? 1'd1 : v53_t1;
-    wire v53_t3 = v46[3] ? v53_t2 : 1'd0;
-    wire v53_t4 = v46[4] ? v53_t3 : 1'd0;
-    wire [0:0] v53 = {v53_t4};
-    wire v54_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v54_t1 = v46[1] ? 1'd1 : v54_t0;
-    wire v54_t2 = v46[2] ? v54_t1 : 1'd0;
-    wire v54_t3 = v46[3] ? 1'd1 : v54_t2;
-    wire v54_t4 = v46[4] ? v54_t3 : 1'd0;
-    wire [0:0] v54 = {v54_t4};
-    wire v55_t0 = v46[0] ? 1'd1 : 1'd0;
-    wire v55_t1 = v46[1] ? v55_t0 : 1'd0;
-    wire v55_t2 = v46[2] ? v55_t1 : 1'd0;
-    wire v55_t3 = v46[3] ? 1'd1 : v55_t2;
-    wire v55_t4 = v46[4] ? v55_t3 : 1'd0;
-    wire [0:0] v55 = {v55_t4};
-    wire [5:0] v56 = inputs[29:24];
-    wire [0:0] v57 = (v56 >>> 5);
-    wire [1:0] v58 = (v56 >>> 4);
-    wire v59_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v59_t1 = v58[1] ? 1'd1 : v59_t0;
-    wire [0:0] v59 = {v59_t1};
-    wire [0:0] v60_l = v55; wire [0:0] v60_u = (v55 >>> 1) + v59; wire [1:0] v60 = {v60_u, v60_l};
-    wire [4:0] v61 = (v56 >>> 1);
-    wire v62_t0 = v61[0] ? 1'd1 : 1'd0;
-    wire v62_t1 = v61[1] ? v62_t0 : 1'd0;
-    wire v62_t2 = v61[2] ? 1'd1 : v62_t1;
-    wire v62_t3 = v61[3] ? 1'd1 : v62_t2;
-    wire v62_t4 = v61[4] ? 1'd1 : v62_t3;
-    wire [0:0] v62 = {v62_t4};
-    wire v63_t0 = v61[0] ? 1'd1 : 1'd0;
-    wire v63_t1 = v61[1] ? 1'd1 : v63_t0;
-    wire v63_t2 = v61[2] ? 1'd1 : v63_t1;
-    wire v63_t3 = v61[3] ? v63_t2 : 1'd0;
-    wire v63_t4 = v61[4] ? v63_t3 : 1'd0;
-    wire [0:0] v63 = {v63_t4};
-    wire v64_t0 = v61[0] ? 1'd1 : 1'd0;
-    wire v64_t1 = v61[1] ? v64_t0 : 1'd0;
-    wire v64_t2 = v61[2] ? 1'd1 : v64_t1;
-    wire v64_t3 = v61[3] ? 1'd1 : v64_t2;
-    wire v64_t4 = v61[4] ? v64_t3 : 1'd0;
-    wire [0:0] v64 = {v64_t4};
-    wire [0:0] v65_l = v55; wire [0:0] v65_u = (v55 >>> 1) + v64; wire [1:0] v65 = {v65_u, v65_l};
-    wire [1:0] v66_l = v65; wire [0:0] v66_u = (v65 >>> 2) + v2; wire [2:0] v66 = {v66_u, v66_l};
-    wire v67_t0 = v61[0] ? 1'd1 : 1'd0;
-    wire v67_t1 = v61[1] ? v67_t0 : 1'd0;
-    wire v67_t2 = v61[2] ? v67_t1 : 1'd0;
-    wire v67_t3 = v61[3] ? v67_t2 : 1'd0;
-    wire v67_t4 = v61[4] ? v67_t3 : 1'd0;
-    wire [0:0] v67 = {v67_t4};
-    wire [0:0] v68_l = v54; wire [0:0] v68_u = (v54 >>> 1) + v67; wire [1:0] v68 = {v68_u, v68_l};
-    wire [3:0] v69 = (v56 >>> 2);
-    wire v70_t0 = v69[0] ? 1'd1 : 1'd0;
-    wire v70_t1 = v69[1] ? 1'd1 : v70_t0;
-    wire v70_t2 = v69[2] ? 1'd1 : v70_t1;
-    wire v70_t3 = v69[3] ? 1'd1 : v70_t2;
-    wire [0:0] v70 = {v70_t3};
-    wire v71_t0 = v69[0] ? 1'd1 : 1'd0;
-    wire v71_t1 = v69[1] ? v71_t0 : 1'd0;
-    wire v71_t2 = v69[2] ? v71_t1 : 1'd0;
-    wire v71_t3 = v69[3] ? 1'd1 : v71_t2;
-    wire [0:0] v71 = {v71_t3};
-    wire v72_t0 = v69[0] ? 1'd1 : 1'd0;
-    wire v72_t1 = v69[1] ? v72_t0 : 1'd0;
-    wire v72_t2 = v69[2] ? 1'd1 : v72_t1;
-    wire v72_t3 = v69[3] ? 1'd1 : v72_t2;
-    wire [0:0] v72 = {v72_t3};
-    wire v73_t0 = v69[0] ? 1'd1 : 1'd0;
-    wire v73_t1 = v69[1] ? 1'd1 : v73_t0;
-    wire v73_t2 = v69[2] ? 1'd1 : v73_t1;
-    wire v73_t3 = v69[3] ? v73_t2 : 1'd0;
-    wire [0:0] v73 = {v73_t3};
-    wire [5:0] v74 = inputs[59:54];
-    wire [0:0] v75 = (v74 >>> 5);
-    wire [0:0] v76_l = v63; wire [0:0] v76_u = (v63 >>> 1) + v75; wire [1:0] v76 = {v76_u, v76_l};
-    wire [1:0] v77_l = v76; wire [0:0] v77_u = (v76 >>> 2) + v27; wire [2:0] v77 = {v77_u, v77_l};
-    wire [3:0] v78 = (v74 >>> 2);
-    wire v79_t0 = v78[0] ? 1'd1 : 1'd0;
-    wire v79_t1 = v78[1] ? v79_t0 : 1'd0;
-    wire v79_t2 = v78[2] ? 1'd1 : v79_t1;
-    wire v79_t3 = v78[3] ? v79_t2 : 1'd0;
-    wire [0:0] v79 = {v79_t3};
-    wire [1:0] v80_l = v68; wire [0:0] v80_u = (v68 >>> 2) + v79; wire [2:0] v80 = {v80_u, v80_l};
-    wire [2:0] v81 = (v74 >>> 3);
-    wire v82_t0 = v81[0] ? 1'd1 : 1'd0;
-    wire v82_t1 = v81[1] ? v82_t0 : 1'd0;
-    wire v82_t2 = v81[2] ? v82_t1 : 1'd0;
-    wire [0:0] v82 = {v82_t2};
-    wire v83_t0 = v81[0] ? 1'd1 : 1'd0;
-    wire v83_t1 = v81[1] ? v83_t0 : 1'd0;
-    wire v83_t2 = v81[2] ? 1'd1 : v83_t1;
-    wire [0:0] v83 = {v83_t2};
-    wire [4:0] v84 = (v74 >>> 1);
-    wire v85_t0 = v84[0] ? 1'd1 : 1'd0;
-    wire v85_t1 = v84[1] ? v85_t0 : 1'd0;
-    wire v85_t2 = v84[2] ? 1'd1 : v85_t1;
-    wire v85_t3 = v84[3] ? v85_t2 : 1'd0;
-    wire v85_t4 = v84[4] ? v85_t3 : 1'd0;
-    wire [0:0] v85 = {v85_t4};
-    wire [0:0] v86_l = v55; wire [0:0] v86_u = (v55 >>> 1) + v85; wire [1:0] v86 = {v86_u, v86_l};
-    wire v87_t0 = v84[0] ? 1'd1 : 1'd0;
-    wire v87_t1 = v84[1] ? 1'd1 : v87_t0;
-    wire v87_t2 = v84[2] ? 1'd1 : v87_t1;
-    wire v87_t3 = v84[3] ? 1'd1 : v87_t2;
-    wire v87_t4 = v84[4] ? v87_t3 : 1'd0;
-    wire [0:0] v87 = {v87_t4};
-    wire v88_t0 = v84[0] ? 1'd1 : 1'd0;
-    wire v88_t1 = v84[1] ? v88_t0 : 1'd0;
-    wire v88_t2 = v84[2] ? v88_t1 : 1'd0;
-    wire v88_t3 = v84[3] ? v88_t2 : 1'd0;
-    wire v88_t4 = v84[4] ? v88_t3 : 1'd0;
-    wire [0:0] v88 = {v88_t4};
-    wire [5:0] v89 = inputs[71:66];
-    wire [0:0] v90 = (v89 >>> 5);
-    wire [2:0] v91 = (v89 >>> 3);
-    wire v92_t0 = v91[0] ? 1'd1 : 1'd0;
-    wire v92_t1 = v91[1] ? v92_t0 : 1'd0;
-    wire v92_t2 = v91[2] ? v92_t1 : 1'd0;
-    wire [0:0] v92 = {v92_t2};
-    wire v93_t0 = v91[0] ? 1'd1 : 1'd0;
-    wire v93_t1 = v91[1] ? 1'd1 : v93_t0;
-    wire v93_t2 = v91[2] ? v93_t1 : 1'd0;
-    wire [0:0] v93 = {v93_t2};
-    wire v94_t0 = v91[0] ? 1'd1 : 1'd0;
-    wire v94_t1 = v91[1] ? v94_t0 : 1'd0;
-    wire v94_t2 = v91[2] ? 1'd1 : v94_t1;
-    wire [0:0] v94 = {v94_t2};
-    wire [3:0] v95 = (v89 >>> 2);
-    wire v96_t0 = v95[0] ? 1'd1 : 1'd0;
-    wire v96_t1 = v95[1] ? 1'd1 : v96_t0;
-    wire v96_t2 = v95[2] ? v96_t1 : 1'd0;
-    wire v96_t3 = v95[3] ? 1'd1 : v96_t2;
-    wire [0:0] v96 = {v96_t3};
-    wire v97_t0 = v95[0] ? 1'd1 : 1'd0;
-    wire v97_t1 = v95[1] ? v97_t0 : 1'd0;
-    wire v97_t2 = v95[2] ? v97_t1 : 1'd0;
-    wire v97_t3 = v95[3] ? 1'd1 : v97_t2;
-    wire [0:0] v97 = {v97_t3};
-    wire v98_t0 = v95[0] ? 1'd1 : 1'd0;
-    wire v98_t1 = v95[1] ? v98_t0 : 1'd0;
-    wire v98_t2 = v95[2] ? 1'd1 : v98_t1;
-    wire v98_t3 = v95[3] ? 1'd1 : v98_t2;
-    wire [0:0] v98 = {v98_t3};
-    wire [2:0] v99_l = v66; wire [0:0] v99_u = (v66 >>> 3) + v98; wire [3:0] v99 = {v99_u, v99_l};
-    wire v100_t0 = v95[0] ? 1'd1 : 1'd0;
-    wire v100_t1 = v95[1] ? v100_t0 : 1'd0;
-    wire v100_t2 = v95[2] ? 1'd1 : v100_t1;
-    wire v100_t3 = v95[3] ? v100_t2 : 1'd0;
-    wire [0:0] v100 = {v100_t3};
-    wire v101_t0 = v95[0] ? 1'd1 : 1'd0;
-    wire v101_t1 = v95[1] ? 1'd1 : v101_t0;
-    wire v101_t2 = v95[2] ? 1'd1 : v101_t1;
-    wire v101_t3 = v95[3] ? v101_t2 : 1'd0;
-    wire [0:0] v101 = {v101_t3};
-    wire [4:0] v102 = (v89 >>> 1);
-    wire v103_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v103_t1 = v102[1] ? 1'd1 : v103_t0;
-    wire v103_t2 = v102[2] ? v103_t1 : 1'd0;
-    wire v103_t3 = v102[3] ? v103_t2 : 1'd0;
-    wire v103_t4 = v102[4] ? 1'd1 : v103_t3;
-    wire [0:0] v103 = {v103_t4};
-    wire v104_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v104_t1 = v102[1] ? 1'd1 : v104_t0;
-    wire v104_t2 = v102[2] ? 1'd1 : v104_t1;
-    wire v104_t3 = v102[3] ? v104_t2 : 1'd0;
-    wire v104_t4 = v102[4] ? 1'd1 : v104_t3;
-    wire [0:0] v104 = {v104_t4};
-    wire v105_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v105_t1 = v102[1] ? 1'd1 : v105_t0;
-    wire v105_t2 = v102[2] ? 1'd1 : v105_t1;
-    wire v105_t3 = v102[3] ? 1'd1 : v105_t2;
-    wire v105_t4 = v102[4] ? v105_t3 : 1'd0;
-    wire [0:0] v105 = {v105_t4};
-    wire v106_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v106_t1 = v102[1] ? v106_t0 : 1'd0;
-    wire v106_t2 = v102[2] ? 1'd1 : v106_t1;
-    wire v106_t3 = v102[3] ? v106_t2 : 1'd0;
-    wire v106_t4 = v102[4] ? v106_t3 : 1'd0;
-    wire [0:0] v106 = {v106_t4};
-    wire v107_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v107_t1 = v102[1] ? v107_t0 : 1'd0;
-    wire v107_t2 = v102[2] ? v107_t1 : 1'd0;
-    wire v107_t3 = v102[3] ? 1'd1 : v107_t2;
-    wire v107_t4 = v102[4] ? v107_t3 : 1'd0;
-    wire [0:0] v107 = {v107_t4};
-    wire [1:0] v108_l = v60; wire [0:0] v108_u = (v60 >>> 2) + v107; wire [2:0] v108 = {v108_u, v108_l};
-    wire v109_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v109_t1 = v102[1] ? v109_t0 : 1'd0;
-    wire v109_t2 = v102[2] ? 1'd1 : v109_t1;
-    wire v109_t3 = v102[3] ? 1'd1 : v109_t2;
-    wire v109_t4 = v102[4] ? v109_t3 : 1'd0;
-    wire [0:0] v109 = {v109_t4};
-    wire [0:0] v110_l = v24; wire [0:0] v110_u = (v24 >>> 1) + v109; wire [1:0] v110 = {v110_u, v110_l};
-    wire v111_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v111_t1 = v102[1] ? v111_t0 : 1'd0;
-    wire v111_t2 = v102[2] ? v111_t1 : 1'd0;
-    wire v111_t3 = v102[3] ? v111_t2 : 1'd0;
-    wire v111_t4 = v102[4] ? 1'd1 : v111_t3;
-    wire [0:0] v111 = {v111_t4};
-    wire v112_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v112_t1 = v102[1] ? v112_t0 : 1'd0;
-    wire v112_t2 = v102[2] ? 1'd1 : v112_t1;
-    wire v112_t3 = v102[3] ? v112_t2 : 1'd0;
-    wire v112_t4 = v102[4] ? 1'd1 : v112_t3;
-    wire [0:0] v112 = {v112_t4};
-    wire v113_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v113_t1 = v102[1] ? v113_t0 : 1'd0;
-    wire v113_t2 = v102[2] ? v113_t1 : 1'd0;
-    wire v113_t3 = v102[3] ? 1'd1 : v113_t2;
-    wire v113_t4 = v102[4] ? 1'd1 : v113_t3;
-    wire [0:0] v113 = {v113_t4};
-    wire [2:0] v114_l = v77; wire [0:0] v114_u = (v77 >>> 3) + v113; wire [3:0] v114 = {v114_u, v114_l};
-    wire [3:0] v115_l = v114; wire [0:0] v115_u = (v114 >>> 4) + v96; wire [4:0] v115 = {v115_u, v115_l};
-    reg [4:0] v115_1; always @(posedge clk) v115_1 <= v115;
-    reg [4:0] v115_2; always @(posedge clk) v115_2 <= v115_1;
-    reg [4:0] v115_3; always @(posedge clk) v115_3 <= v115_2;
-    reg [4:0] v115_4; always @(posedge clk) v115_4 <= v115_3;
-    reg [4:0] v115_5; always @(posedge clk) v115_5 <= v115_4;
-    wire v116_t0 = v115_5[0] ? 1'd0 : 1'd1;
-    wire v116_t1 = v115_5[2] ? 1'd1 : 1'd0;
-    wire v116_t2 = v115_5[3] ? v116_t1 : v116_t0;
-    wire v116_t3 = v115_5[1] ? 1'd1 : 1'd0;
-    wire v116_t4 = v115_5[2] ? v116_t3 : 1'd0;
-    wire v116_t5 = v115_5[3] ? v116_t4 : v116_t0;
-    wire v116_t6 = v115_5[4] ? v116_t5 : v116_t2;
-    wire v116_t7 = v115_5[0] ? 1'd1 : 1'd0;
-    wire v116_t8 = v115_5[3] ? 1'd0 : v116_t7;
-    wire [1:0] v116 = {v116_t8, v116_t6};
-    wire [5:0] v117 = inputs[77:72];
-    wire [0:0] v118 = (v117 >>> 5);
-    wire [2:0] v119 = (v117 >>> 3);
-    wire v120_t0 = v119[0] ? 1'd1 : 1'd0;
-    wire v120_t1 = v119[1] ? 1'd1 : v120_t0;
-    wire v120_t2 = v119[2] ? v120_t1 : 1'd0;
-    wire [0:0] v120 = {v120_t2};
-    wire v121_t0 = v119[0] ? 1'd1 : 1'd0;
-    wire v121_t1 = v119[1] ? v121_t0 : 1'd0;
-    wire v121_t2 = v119[2] ? 1'd1 : v121_t1;
-    wire [0:0] v121 = {v121_t2};
-    wire [2:0] v122_l = v108; wire [0:0] v122_u = (v108 >>> 3) + v121; wire [3:0] v122 = {v122_u, v122_l};
-    wire v123_t0 = v122[0] ? 1'd0 : 1'd1;
-    wire v123_t1 = v122[1] ? v123_t0 : 1'd1;
-    wire v123_t2 = v122[2] ? v123_t1 : 1'd1;
-    wire v123_t3 = v122[0] ? 1'd1 : 1'd0;
-    wire v123_t4 = v122[1] ? v123_t3 : 1'd1;
-    wire v123_t5 = v122[1] ? 1'd0 : 1'd1;
-    wire v123_t6 = v122[2] ? v123_t5 : v123_t4;
-    wire v123_t7 = v122[3] ? v123_t6 : v123_t2;
-    wire [0:0] v123 = {v123_t7};
-    wire [3:0] v124 = (v117 >>> 2);
-    wire v125_t0 = v124[0] ? 1'd1 : 1'd0;
-    wire v125_t1 = v124[1] ? 1'd1 : v125_t0;
-    wire v125_t2 = v124[2] ? v125_t1 : 1'd0;
-    wire v125_t3 = v124[3] ? 1'd1 : v125_t2;
-    wire [0:0] v125 = {v125_t3};
-    wire v126_t0 = v124[0] ? 1'd1 : 1'd0;
-    wire v126_t1 = v124[1] ? v126_t0 : 1'd0;
-    wire v126_t2 = v124[2] ? v126_t1 : 1'd0;
-    wire v126_t3 = v124[3] ? v126_t2 : 1'd0;
-    wire [0:0] v126 = {v126_t3};
-    wire v127_t0 = v124[0] ? 1'd1 : 1'd0;
-    wire v127_t1 = v124[1] ? v127_t0 : 1'd0;
-    wire v127_t2 = v124[2] ? 1'd1 : v127_t1;
-    wire v127_t3 = v124[3] ? v127_t2 : 1'd0;
-    wire [0:0] v127 = {v127_t3};
-    wire v128_t0 = v124[0] ? 1'd1 : 1'd0;
-    wire v128_t1 = v124[1] ? 1'd1 : v128_t0;
-    wire v128_t2 = v124[2] ? 1'd1 : v128_t1;
-    wire v128_t3 = v124[3] ? v128_t2 : 1'd0;
-    wire [0:0] v128 = {v128_t3};
-    wire [4:0] v129 = (v117 >>> 1);
-    wire v130_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v130_t1 = v129[1] ? 1'd1 : v130_t0;
-    wire v130_t2 = v129[2] ? v130_t1 : 1'd0;
-    wire v130_t3 = v129[3] ? v130_t2 : 1'd0;
-    wire v130_t4 = v129[4] ? v130_t3 : 1'd0;
-    wire [0:0] v130 = {v130_t4};
-    wire v131_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v131_t1 = v129[1] ? v131_t0 : 1'd0;
-    wire v131_t2 = v129[2] ? 1'd1 : v131_t1;
-    wire v131_t3 = v129[3] ? v131_t2 : 1'd0;
-    wire v131_t4 = v129[4] ? 1'd1 : v131_t3;
-    wire [0:0] v131 = {v131_t4};
-    wire v132_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v132_t1 = v129[1] ? 1'd1 : v132_t0;
-    wire v132_t2 = v129[2] ? 1'd1 : v132_t1;
-    wire v132_t3 = v129[3] ? 1'd1 : v132_t2;
-    wire v132_t4 = v129[4] ? v132_t3 : 1'd0;
-    wire [0:0] v132 = {v132_t4};
-    wire v133_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v133_t1 = v129[1] ? v133_t0 : 1'd0;
-    wire v133_t2 = v129[2] ? v133_t1 : 1'd0;
-    wire v133_t3 = v129[3] ? v133_t2 : 1'd0;
-    wire v133_t4 = v129[4] ? v133_t3 : 1'd0;
-    wire [0:0] v133 = {v133_t4};
-    wire v134_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v134_t1 = v129[1] ? v134_t0 : 1'd0;
-    wire v134_t2 = v129[2] ? 1'd1 : v134_t1;
-    wire v134_t3 = v129[3] ? 1'd1 : v134_t2;
-    wire v134_t4 = v129[4] ? v134_t3 : 1'd0;
-    wire [0:0] v134 = {v134_t4};
-    wire v135_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v135_t1 = v129[1] ? v135_t0 : 1'd0;
-    wire v135_t2 = v129[2] ? v135_t1 : 1'd0;
-    wire v135_t3 = v129[3] ? v135_t2 : 1'd0;
-    wire v135_t4 = v129[4] ? 1'd1 : v135_t3;
-    wire [0:0] v135 = {v135_t4};
-    wire v136_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v136_t1 = v129[1] ? 1'd1 : v136_t0;
-    wire v136_t2 = v129[2] ? 1'd1 : v136_t1;
-    wire v136_t3 = v129[3] ? v136_t2 : 1'd0;
-    wire v136_t4 = v129[4] ? v136_t3 : 1'd0;
-    wire [0:0] v136 = {v136_t4};
-    wire v137_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v137_t1 = v129[1] ? 1'd1 : v137_t0;
-    wire v137_t2 = v129[2] ? v137_t1 : 1'd0;
-    wire v137_t3 = v129[3] ? 1'd1 : v137_t2;
-    wire v137_t4 = v129[4] ? v137_t3 : 1'd0;
-    wire [0:0] v137 = {v137_t4};
-    wire v138_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v138_t1 = v129[1] ? 1'd1 : v138_t0;
-    wire v138_t2 = v129[2] ? v138_t1 : 1'd0;
-    wire v138_t3 = v129[3] ? v138_t2 : 1'd0;
-    wire v138_t4 = v129[4] ? 1'd1 : v138_t3;
-    wire [0:0] v138 = {v138_t4};
-    wire [0:0] v139_l = v138; wire [0:0] v139_u = (v138 >>> 1) + v137; wire [1:0] v139 = {v139_u, v139_l};
-    wire v140_t0 = v129[0] ? 1'd1 : 1'd0;
-    wire v140_t1 = v129[1] ? v140_t0 : 1'd0;
-    wire v140_t2 = v129[2] ? 1'd1 : v140_t1;
-    wire v140_t3 = v129[3] ? v140_t2 : 1'd0;
-    wire v140_t4 = v129[4] ? v140_t3 : 1'd0;
-    wire [0:0] v140 = {v140_t4};
-    wire [1:0] v141_l = v86; wire [0:0] v141_u = (v86 >>> 2) + v140; wire [2:0] v141 = {v141_u, v141_l};
-    wire [0:0] v142_l = v140; wire [0:0] v142_u = (v140 >>> 1) + v130; wire [1:0] v142 = {v142_u, v142_l};
-    wire [1:0] v143_l = v142; wire [0:0] v143_u = (v142 >>> 2) + v133; wire [2:0] v143 = {v143_u, v143_l};
-    wire [5:0] v144 = inputs[5:0];
-    wire [0:0] v145 = (v144 >>> 5);
-    wire [0:0] v146_l = v145; wire [0:0] v146_u = (v145 >>> 1) + v36; wire [1:0] v146 = {v146_u, v146_l};
-    wire [0:0] v147_l = v145; wire [0:0] v147_u = (v145 >>> 1) + v140; wire [1:0] v147 = {v147_u, v147_l};
-    wire [1:0] v148_l = v147; wire [0:0] v148_u = (v147 >>> 2) + v126; wire [2:0] v148 = {v148_u, v148_l};
-    wire [1:0] v149 = (v144 >>> 4);
-    wire v150_t0 = v149[0] ? 1'd1 : 1'd0;
-    wire v150_t1 = v149[1] ? 1'd1 : v150_t0;
-    wire [0:0] v150 = {v150_t1};
-    wire [0:0] v151_l = v150; wire [0:0] v151_u = (v150 >>> 1) + v145; wire [1:0] v151 = {v151_u, v151_l};
-    wire [1:0] v152_l = v151; wire [0:0] v152_u = (v151 >>> 2) + v140; wire [2:0] v152 = {v152_u, v152_l};
-    wire [2:0] v153 = (v144 >>> 3);
-    wire v154_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v154_t1 = v153[1] ? 1'd1 : v154_t0;
-    wire v154_t2 = v153[2] ? v154_t1 : 1'd0;
-    wire [0:0] v154 = {v154_t2};
-    wire [0:0] v155_l = v154; wire [0:0] v155_u = (v154 >>> 1) + v55; wire [1:0] v155 = {v155_u, v155_l};
-    wire [1:0] v156_l = v155; wire [0:0] v156_u = (v155 >>> 2) + v137; wire [2:0] v156 = {v156_u, v156_l};
-    wire v157_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v157_t1 = v153[1] ? v157_t0 : 1'd0;
-    wire v157_t2 = v153[2] ? 1'd1 : v157_t1;
-    wire [0:0] v157 = {v157_t2};
-    wire v158_t0 = v153[0] ? 1'd1 : 1'd0;
-    wire v158_t1 = v153[1] ? 1'd1 : v158_t0;
-    wire v158_t2 = v153[2] ? 1'd1 : v158_t1;
-    wire [0:0] v158 = {v158_t2};
-    wire [0:0] v159_l = v158; wire [0:0] v159_u = (v158 >>> 1) + v82; wire [1:0] v159 = {v159_u, v159_l};
-    wire [3:0] v160 = (v144 >>> 2);
-    wire v161_t0 = v160[0] ? 1'd1 : 1'd0;
-    wire v161_t1 = v160[1] ? 1'd1 : v161_t0;
-    wire v161_t2 = v160[2] ? v161_t1 : 1'd0;
-    wire v161_t3 = v160[3] ? v161_t2 : 1'd0;
-    wire [0:0] v161 = {v161_t3};
-    wire [0:0] v162_l = v154; wire [0:0] v162_u = (v154 >>> 1) + v161; wire [1:0] v162 = {v162_u, v162_l};
-    wire [1:0] v163_l = v162; wire [0:0] v163_u = (v162 >>> 2) + v52; wire [2:0] v163 = {v163_u, v163_l};
-    wire v164_t0 = v160[0] ? 1'd1 : 1'd0;
-    wire v164_t1 = v160[1] ? 1'd1 : v164_t0;
-    wire v164_t2 = v160[2] ? 1'd1 : v164_t1;
-    wire v164_t3 = v160[3] ? v164_t2 : 1'd0;
-    wire [0:0] v164 = {v164_t3};
-    wire [0:0] v165_l = v164; wire [0:0] v165_u = (v164 >>> 1) + v54; wire [1:0] v165 = {v165_u, v165_l};
-    wire v166_t0 = v160[0] ? 1'd1 : 1'd0;
-    wire v166_t1 = v160[1] ? v166_t0 : 1'd0;
-    wire v166_t2 = v160[2] ? 1'd1 : v166_t1;
-    wire v166_t3 = v160[3] ? v166_t2 : 1'd0;
-    wire [0:0] v166 = {v166_t3};
-    wire [0:0] v167_l = v166; wire [0:0] v167_u = (v166 >>> 1) + v45; wire [1:0] v167 = {v167_u, v167_l};
-    wire v168_t0 = v160[0] ? 1'd1 : 1'd0;
-    wire v168_t1 = v160[1] ? v168_t0 : 1'd0;
-    wire v168_t2 = v160[2] ? v168_t1 : 1'd0;
-    wire v168_t3 = v160[3] ? 1'd1 : v168_t2;
-    wire [0:0] v168 = {v168_t3};
-    wire [0:0] v169_l = v168; wire [0:0] v169_u = (v168 >>> 1) + v53; wire [1:0] v169 = {v169_u, v169_l};
-    wire [0:0] v170_l = v168; wire [0:0] v170_u = (v168 >>> 1) + v39; wire [1:0] v170 = {v170_u, v170_l};
-    wire [1:0] v171_l = v170; wire [0:0] v171_u = (v170 >>> 2) + v34; wire [2:0] v171 = {v171_u, v171_l};
-    wire [4:0] v172 = (v144 >>> 1);
-    wire v173_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v173_t1 = v172[1] ? 1'd1 : v173_t0;
-    wire v173_t2 = v172[2] ? v173_t1 : 1'd0;
-    wire v173_t3 = v172[3] ? v173_t2 : 1'd0;
-    wire v173_t4 = v172[4] ? 1'd1 : v173_t3;
-    wire [0:0] v173 = {v173_t4};
-    wire v174_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v174_t1 = v172[1] ? 1'd1 : v174_t0;
-    wire v174_t2 = v172[2] ? 1'd1 : v174_t1;
-    wire v174_t3 = v172[3] ? v174_t2 : 1'd0;
-    wire v174_t4 = v172[4] ? 1'd1 : v174_t3;
-    wire [0:0] v174 = {v174_t4};
-    wire [0:0] v175_l = v174; wire [0:0] v175_u = (v174 >>> 1) + v42; wire [1:0] v175 = {v175_u, v175_l};
-    wire v176_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v176_t1 = v172[1] ? v176_t0 : 1'd0;
-    wire v176_t2 = v172[2] ? 1'd1 : v176_t1;
-    wire v176_t3 = v172[3] ? v176_t2 : 1'd0;
-    wire v176_t4 = v172[4] ? v176_t3 : 1'd0;
-    wire [0:0] v176 = {v176_t4};
-    wire [0:0] v177_l = v176; wire [0:0] v177_u = (v176 >>> 1) + v41; wire [1:0] v177 = {v177_u, v177_l};
-    wire v178_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v178_t1 = v172[1] ? v178_t0 : 1'd0;
-    wire v178_t2 = v172[2] ? v178_t1 : 1'd0;
-    wire v178_t3 = v172[3] ? 1'd1 : v178_t2;
-    wire v178_t4 = v172[4] ? v178_t3 : 1'd0;
-    wire [0:0] v178 = {v178_t4};
-    wire [0:0] v179_l = v178; wire [0:0] v179_u = (v178 >>> 1) + v125; wire [1:0] v179 = {v179_u, v179_l};
-    wire v180_t0 = v179[0] ? 1'd1 : 1'd0;
-    wire v180_t1 = v179[1] ? 1'd1 : v180_t0;
-    wire [0:0] v180 = {v180_t1};
-    wire v181_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v181_t1 = v172[1] ? v181_t0 : 1'd0;
-    wire v181_t2 = v172[2] ? 1'd1 : v181_t1;
-    wire v181_t3 = v172[3] ? 1'd1 : v181_t2;
-    wire v181_t4 = v172[4] ? v181_t3 : 1'd0;
-    wire [0:0] v181 = {v181_t4};
-    wire [0:0] v182_l = v181; wire [0:0] v182_u = (v181 >>> 1) + v48; wire [1:0] v182 = {v182_u, v182_l};
-    wire v183_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v183_t1 = v172[1] ? v183_t0 : 1'd0;
-    wire v183_t2 = v172[2] ? v183_t1 : 1'd0;
-    wire v183_t3 = v172[3] ? 1'd1 : v183_t2;
-    wire v183_t4 = v172[4] ? 1'd1 : v183_t3;
-    wire [0:0] v183 = {v183_t4};
-    wire v184_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v184_t1 = v172[1] ? v184_t0 : 1'd0;
-    wire v184_t2 = v172[2] ? 1'd1 : v184_t1;
-    wire v184_t3 = v172[3] ? v184_t2 : 1'd0;
-    wire v184_t4 = v172[4] ? 1'd1 : v184_t3;
-    wire [0:0] v184 = {v184_t4};
-    wire [0:0] v185_l = v158; wire [0:0] v185_u = (v158 >>> 1) + v184; wire [1:0] v185 = {v185_u, v185_l};
-    wire v186_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v186_t1 = v172[1] ? 1'd1 : v186_t0;
-    wire v186_t2 = v172[2] ? 1'd1 : v186_t1;
-    wire v186_t3 = v172[3] ? v186_t2 : 1'd0;
-    wire v186_t4 = v172[4] ? v186_t3 : 1'd0;
-    wire [0:0] v186 = {v186_t4};
-    wire [0:0] v187_l = v186; wire [0:0] v187_u = (v186 >>> 1) + v70; wire [1:0] v187 = {v187_u, v187_l};
-    wire [1:0] v188_l = v187; wire [0:0] v188_u = (v187 >>> 2) + v121; wire [2:0] v188 = {v188_u, v188_l};
-    wire [2:0] v189_l = v188; wire [0:0] v189_u = (v188 >>> 3) + v140; wire [3:0] v189 = {v189_u, v189_l};
-    wire v190_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v190_t1 = v172[1] ? 1'd1 : v190_t0;
-    wire v190_t2 = v172[2] ? 1'd1 : v190_t1;
-    wire v190_t3 = v172[3] ? 1'd1 : v190_t2;
-    wire v190_t4 = v172[4] ? 1'd1 : v190_t3;
-    wire [0:0] v190 = {v190_t4};
-    wire [0:0] v191_l = v190; wire [0:0] v191_u = (v190 >>> 1) + v26; wire [1:0] v191 = {v191_u, v191_l};
-    wire [1:0] v192_l = v191; wire [0:0] v192_u = (v191 >>> 2) + v28; wire [2:0] v192 = {v192_u, v192_l};
-    wire [0:0] v193_l = v190; wire [0:0] v193_u = (v190 >>> 1) + v62; wire [1:0] v193 = {v193_u, v193_l};
-    wire [1:0] v194_l = v193; wire [0:0] v194_u = (v193 >>> 2) + v73; wire [2:0] v194 = {v194_u, v194_l};
-    wire [2:0] v195_l = v194; wire [0:0] v195_u = (v194 >>> 3) + v94; wire [3:0] v195 = {v195_u, v195_l};
-    wire v196_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v196_t1 = v172[1] ? 1'd1 : v196_t0;
-    wire v196_t2 = v172[2] ? v196_t1 : 1'd0;
-    wire v196_t3 = v172[3] ? 1'd1 : v196_t2;
-    wire v196_t4 = v172[4] ? 1'd1 : v196_t3;
-    wire [0:0] v196 = {v196_t4};
-    wire [0:0] v197_l = v196; wire [0:0] v197_u = (v196 >>> 1) + v150; wire [1:0] v197 = {v197_u, v197_l};
-    wire [0:0] v198_l = v196; wire [0:0] v198_u = (v196 >>> 1) + v11; wire [1:0] v198 = {v198_u, v198_l};
-    wire v199_t0 = v172[0] ? 1'd1 : 1'd0;
-    wire v199_t1 = v172[1] ? v199_t0 : 1'd0;
-    wire v199_t2 = v172[2] ? v199_t1 : 1'd0;
-    wire v199_t3 = v172[3] ? v199_t2 : 1'd0;
-    wire v199_t4 = v172[4] ? 1'd1 : v199_t3;
-    wire [0:0] v199 = {v199_t4};
-    wire [0:0] v200_l = v199; wire [0:0] v200_u = (v199 >>> 1) + v55; wire [1:0] v200 = {v200_u, v200_l};
-    wire [5:0] v201 = inputs[17:12];
-    wire [0:0] v202 = (v201 >>> 5);
-    wire [1:0] v203 = (v201 >>> 4);
-    wire v204_t0 = v203[0] ? 1'd1 : 1'd0;
-    wire v204_t1 = v203[1] ? v204_t0 : 1'd0;
-    wire [0:0] v204 = {v204_t1};
-    wire [2:0] v205 = (v201 >>> 3);
-    wire v206_t0 = v205[0] ? 1'd1 : 1'd0;
-    wire v206_t1 = v205[1] ? v206_t0 : 1'd0;
-    wire v206_t2 = v205[2] ? v206_t1 : 1'd0;
-    wire [0:0] v206 = {v206_t2};
-    wire [0:0] v207_l = v206; wire [0:0] v207_u = (v206 >>> 1) + v62; wire [1:0] v207 = {v207_u, v207_l};
-    wire [1:0] v208_l = v207; wire [0:0] v208_u = (v207 >>> 2) + v33; wire [2:0] v208 = {v208_u, v208_l};
-    wire v209_t0 = v205[0] ? 1'd1 : 1'd0;
-    wire v209_t1 = v205[1] ? v209_t0 : 1'd0;
-    wire v209_t2 = v205[2] ? 1'd1 : v209_t1;
-    wire [0:0] v209 = {v209_t2};
-    wire [0:0] v210_l = v53; wire [0:0] v210_u = (v53 >>> 1) + v209; wire [1:0] v210 = {v210_u, v210_l};
-    wire v211_t0 = v205[0] ? 1'd1 : 1'd0;
-    wire v211_t1 = v205[1] ? 1'd1 : v211_t0;
-    wire v211_t2 = v205[2] ? v211_t1 : 1'd0;
-    wire [0:0] v211 = {v211_t2};
-    wire [0:0] v212_l = v211; wire [0:0] v212_u = (v211 >>> 1) + v206; wire [1:0] v212 = {v212_u, v212_l};
-    wire [0:0] v213_l = v199; wire [0:0] v213_u = (v199 >>> 1) + v211; wire [1:0] v213 = {v213_u, v213_l};
-    wire [1:0] v214_l = v213; wire [0:0] v214_u = (v213 >>> 2) + v67; wire [2:0] v214 = {v214_u, v214_l};
-    wire [2:0] v215_l = v214; wire [0:0] v215_u = (v214 >>> 3) + v35; wire [3:0] v215 = {v215_u, v215_l};
-    wire [3:0] v216 = (v201 >>> 2);
-    wire v217_t0 = v216[0] ? 1'd1 : 1'd0;
-    wire v217_t1 = v216[1] ? 1'd1 : v217_t0;
-    wire v217_t2 = v216[2] ? v217_t1 : 1'd0;
-    wire v217_t3 = v216[3] ? v217_t2 : 1'd0;
-    wire [0:0] v217 = {v217_t3};
-    wire v218_t0 = v216[0] ? 1'd1 : 1'd0;
-    wire v218_t1 = v216[1] ? v218_t0 : 1'd0;
-    wire v218_t2 = v216[2] ? 1'd1 : v218_t1;
-    wire v218_t3 = v216[3] ? 1'd1 : v218_t2;
-    wire [0:0] v218 = {v218_t3};
-    wire [0:0] v219_l = v51; wire [0:0] v219_u = (v51 >>> 1) + v218; wire [1:0] v219 = {v219_u, v219_l};
-    wire [1:0] v220_l = v219; wire [0:0] v220_u = (v219 >>> 2) + v106; wire [2:0] v220 = {v220_u, v220_l};
-    wire [2:0] v221_l = v220; wire [0:0] v221_u = (v220 >>> 3) + v140; wire [3:0] v221 = {v221_u, v221_l};
-    wire v222_t0 = v216[0] ? 1'd1 : 1'd0;
-    wire v222_t1 = v216[1] ? 1'd1 : v222_t0;
-    wire v222_t2 = v216[2] ? 1'd1 : v222_t1;
-    wire v222_t3 = v216[3] ? v222_t2 : 1'd0;
-    wire [0:0] v222 = {v222_t3};
-    wire [0:0] v223_l = v145; wire [0:0] v223_u = (v145 >>> 1) + v222; wire [1:0] v223 = {v223_u, v223_l};
-    wire v224_t0 = v216[0] ? 1'd1 : 1'd0;
-    wire v224_t1 = v216[1] ? v224_t0 : 1'd0;
-    wire v224_t2 = v216[2] ? v224_t1 : 1'd0;
-    wire v224_t3 = v216[3] ? v224_t2 : 1'd0;
-    wire [0:0] v224 = {v224_t3};
-    wire [0:0] v225_l = v158; wire [0:0] v225_u = (v158 >>> 1) + v224; wire [1:0] v225 = {v225_u, v225_l};
-    wire [1:0] v226_l = v225; wire [0:0] v226_u = (v225 >>> 2) + v103; wire [2:0] v226 = {v226_u, v226_l};
-    wire v227_t0 = v216[0] ? 1'd1 : 1'd0;
-    wire v227_t1 = v216[1] ? v227_t0 : 1'd0;
-    wire v227_t2 = v216[2] ? v227_t1 : 1'd0;
-    wire v227_t3 = v216[3] ? 1'd1 : v227_t2;
-    wire [0:0] v227 = {v227_t3};
-    wire [0:0] v228_l = v44; wire [0:0] v228_u = (v44 >>> 1) + v227; wire [1:0] v228 = {v228_u, v228_l};
-    wire [4:0] v229 = (v201 >>> 1);
-    wire v230_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v230_t1 = v229[1] ? 1'd1 : v230_t0;
-    wire v230_t2 = v229[2] ? v230_t1 : 1'd0;
-    wire v230_t3 = v229[3] ? v230_t2 : 1'd0;
-    wire v230_t4 = v229[4] ? 1'd1 : v230_t3;
-    wire [0:0] v230 = {v230_t4};
-    wire v231_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v231_t1 = v229[1] ? 1'd1 : v231_t0;
-    wire v231_t2 = v229[2] ? 1'd1 : v231_t1;
-    wire v231_t3 = v229[3] ? 1'd1 : v231_t2;
-    wire v231_t4 = v229[4] ? v231_t3 : 1'd0;
-    wire [0:0] v231 = {v231_t4};
-    wire v232_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v232_t1 = v229[1] ? 1'd1 : v232_t0;
-    wire v232_t2 = v229[2] ? v232_t1 : 1'd0;
-    wire v232_t3 = v229[3] ? 1'd1 : v232_t2;
-    wire v232_t4 = v229[4] ? v232_t3 : 1'd0;
-    wire [0:0] v232 = {v232_t4};
-    wire [1:0] v233_l = v228; wire [0:0] v233_u = (v228 >>> 2) + v232; wire [2:0] v233 = {v233_u, v233_l};
-    wire v234_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v234_t1 = v229[1] ? v234_t0 : 1'd0;
-    wire v234_t2 = v229[2] ? v234_t1 : 1'd0;
-    wire v234_t3 = v229[3] ? 1'd1 : v234_t2;
-    wire v234_t4 = v229[4] ? v234_t3 : 1'd0;
-    wire [0:0] v234 = {v234_t4};
-    wire v235_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v235_t1 = v229[1] ? 1'd1 : v235_t0;
-    wire v235_t2 = v229[2] ? 1'd1 : v235_t1;
-    wire v235_t3 = v229[3] ? v235_t2 : 1'd0;
-    wire v235_t4 = v229[4] ? v235_t3 : 1'd0;
-    wire [0:0] v235 = {v235_t4};
-    wire [0:0] v236_l = v235; wire [0:0] v236_u = (v235 >>> 1) + v138; wire [1:0] v236 = {v236_u, v236_l};
-    wire [0:0] v237_l = v235; wire [0:0] v237_u = (v235 >>> 1) + v30; wire [1:0] v237 = {v237_u, v237_l};
-    wire v238_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v238_t1 = v229[1] ? v238_t0 : 1'd0;
-    wire v238_t2 = v229[2] ? v238_t1 : 1'd0;
-    wire v238_t3 = v229[3] ? v238_t2 : 1'd0;
-    wire v238_t4 = v229[4] ? 1'd1 : v238_t3;
-    wire [0:0] v238 = {v238_t4};
-    wire v239_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v239_t1 = v229[1] ? v239_t0 : 1'd0;
-    wire v239_t2 = v229[2] ? 1'd1 : v239_t1;
-    wire v239_t3 = v229[3] ? 1'd1 : v239_t2;
-    wire v239_t4 = v229[4] ? 1'd1 : v239_t3;
-    wire [0:0] v239 = {v239_t4};
-    wire [1:0] v240_l = v165; wire [0:0] v240_u = (v165 >>> 2) + v239; wire [2:0] v240 = {v240_u, v240_l};
-    wire [2:0] v241_l = v240; wire [0:0] v241_u = (v240 >>> 3) + v35; wire [3:0] v241 = {v241_u, v241_l};
-    wire v242_t0 = v241[0] ? 1'd1 : 1'd0;
-    wire v242_t1 = v241[1] ? 1'd1 : v242_t0;
-    wire v242_t2 = v241[2] ? 1'd1 : v242_t1;
-    wire v242_t3 = v241[3] ? v242_t2 : 1'd0;
-    wire [0:0] v242 = {v242_t3};
-    wire [0:0] v243_l = v242; wire [0:0] v243_u = (v242 >>> 1) + v180; wire [1:0] v243 = {v243_u, v243_l};
-    wire [0:0] v244_l = v186; wire [0:0] v244_u = (v186 >>> 1) + v239; wire [1:0] v244 = {v244_u, v244_l};
-    wire v245_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v245_t1 = v229[1] ? 1'd1 : v245_t0;
-    wire v245_t2 = v229[2] ? 1'd1 : v245_t1;
-    wire v245_t3 = v229[3] ? v245_t2 : 1'd0;
-    wire v245_t4 = v229[4] ? 1'd1 : v245_t3;
-    wire [0:0] v245 = {v245_t4};
-    wire [2:0] v246_l = v163; wire [0:0] v246_u = (v163 >>> 3) + v245; wire [3:0] v246 = {v246_u, v246_l};
-    wire [0:0] v247_l = v245; wire [0:0] v247_u = (v245 >>> 1) + v230; wire [1:0] v247 = {v247_u, v247_l};
-    wire [0:0] v248_l = v157; wire [0:0] v248_u = (v157 >>> 1) + v245; wire [1:0] v248 = {v248_u, v248_l};
-    wire v249_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v249_t1 = v229[1] ? v249_t0 : 1'd0;
-    wire v249_t2 = v229[2] ? 1'd1 : v249_t1;
-    wire v249_t3 = v229[3] ? v249_t2 : 1'd0;
-    wire v249_t4 = v229[4] ? 1'd1 : v249_t3;
-    wire [0:0] v249 = {v249_t4};
-    wire [0:0] v250_l = v249; wire [0:0] v250_u = (v249 >>> 1) + v97; wire [1:0] v250 = {v250_u, v250_l};
-    wire [1:0] v251_l = v250; wire [0:0] v251_u = (v250 >>> 2) + v92; wire [2:0] v251 = {v251_u, v251_l};
-    wire [0:0] v252_l = v249; wire [0:0] v252_u = (v249 >>> 1) + v112; wire [1:0] v252 = {v252_u, v252_l};
-    wire v253_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v253_t1 = v229[1] ? v253_t0 : 1'd0;
-    wire v253_t2 = v229[2] ? v253_t1 : 1'd0;
-    wire v253_t3 = v229[3] ? v253_t2 : 1'd0;
-    wire v253_t4 = v229[4] ? v253_t3 : 1'd0;
-    wire [0:0] v253 = {v253_t4};
-    wire [1:0] v254_l = v212; wire [0:0] v254_u = (v212 >>> 2) + v253; wire [2:0] v254 = {v254_u, v254_l};
-    wire [1:0] v255_l = v50; wire [0:0] v255_u = (v50 >>> 2) + v253; wire [2:0] v255 = {v255_u, v255_l};
-    wire v256_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v256_t1 = v229[1] ? 1'd1 : v256_t0;
-    wire v256_t2 = v229[2] ? 1'd1 : v256_t1;
-    wire v256_t3 = v229[3] ? 1'd1 : v256_t2;
-    wire v256_t4 = v229[4] ? 1'd1 : v256_t3;
-    wire [0:0] v256 = {v256_t4};
-    wire [0:0] v257_l = v256; wire [0:0] v257_u = (v256 >>> 1) + v230; wire [1:0] v257 = {v257_u, v257_l};
-    wire [0:0] v258_l = v256; wire [0:0] v258_u = (v256 >>> 1) + v72; wire [1:0] v258 = {v258_u, v258_l};
-    wire [1:0] v259_l = v258; wire [0:0] v259_u = (v258 >>> 2) + v10; wire [2:0] v259 = {v259_u, v259_l};
-    wire [0:0] v260_l = v145; wire [0:0] v260_u = (v145 >>> 1) + v256; wire [1:0] v260 = {v260_u, v260_l};
-    wire [1:0] v261_l = v260; wire [0:0] v261_u = (v260 >>> 2) + v32; wire [2:0] v261 = {v261_u, v261_l};
-    wire [2:0] v262_l = v261; wire [0:0] v262_u = (v261 >>> 3) + v140; wire [3:0] v262 = {v262_u, v262_l};
-    wire [0:0] v263_l = v256; wire [0:0] v263_u = (v256 >>> 1) + v253; wire [1:0] v263 = {v263_u, v263_l};
-    wire [1:0] v264_l = v263; wire [0:0] v264_u = (v263 >>> 2) + v57; wire [2:0] v264 = {v264_u, v264_l};
-    wire [2:0] v265_l = v264; wire [0:0] v265_u = (v264 >>> 3) + v128; wire [3:0] v265 = {v265_u, v265_l};
-    wire [5:0] v266 = inputs[23:18];
-    wire [0:0] v267 = (v266 >>> 5);
-    wire [1:0] v268_l = v200; wire [0:0] v268_u = (v200 >>> 2) + v267; wire [2:0] v268 = {v268_u, v268_l};
-    wire [0:0] v269_l = v173; wire [0:0] v269_u = (v173 >>> 1) + v267; wire [1:0] v269 = {v269_u, v269_l};
-    wire [1:0] v270_l = v269; wire [0:0] v270_u = (v269 >>> 2) + v130; wire [2:0] v270 = {v270_u, v270_l};
-    wire [0:0] v271_l = v234; wire [0:0] v271_u = (v234 >>> 1) + v267; wire [1:0] v271 = {v271_u, v271_l};
-    wire [1:0] v272_l = v271; wire [0:0] v272_u = (v271 >>> 2) + v111; wire [2:0] v272 = {v272_u, v272_l};
-    wire [0:0] v273_l = v267; wire [0:0] v273_u = (v267 >>> 1) + v6; wire [1:0] v273 = {v273_u, v273_l};
-    wire [1:0] v274_l = v273; wire [0:0] v274_u = (v273 >>> 2) + v138; wire [2:0] v274 = {v274_u, v274_l};
-    wire [2:0] v275 = (v266 >>> 3);
-    wire v276_t0 = v275[0] ? 1'd1 : 1'd0;
-    wire v276_t1 = v275[1] ? 1'd1 : v276_t0;
-    wire v276_t2 = v275[2] ? v276_t1 : 1'd0;
-    wire [0:0] v276 = {v276_t2};
-    wire [0:0] v277_l = v231; wire [0:0] v277_u = (v231 >>> 1) + v276; wire [1:0] v277 = {v277_u, v277_l};
-    wire [0:0] v278_l = v267; wire [0:0] v278_u = (v267 >>> 1) + v276; wire [1:0] v278 = {v278_u, v278_l};
-    wire v279_t0 = v275[0] ? 1'd1 : 1'd0;
-    wire v279_t1 = v275[1] ? 1'd1 : v279_t0;
-    wire v279_t2 = v275[2] ? 1'd1 : v279_t1;
-    wire [0:0] v279 = {v279_t2};
-    wire [0:0] v280_l = v279; wire [0:0] v280_u = (v279 >>> 1) + v67; wire [1:0] v280 = {v280_u, v280_l};
-    wire [1:0] v281 = (v266 >>> 4);
-    wire v282_t0 = v281[0] ? 1'd1 : 1'd0;
-    wire v282_t1 = v281[1] ? v282_t0 : 1'd0;
-    wire [0:0] v282 = {v282_t1};
-    wire [2:0] v283_l = v255; wire [0:0] v283_u = (v255 >>> 3) + v282; wire [3:0] v283 = {v283_u, v283_l};
-    wire [3:0] v284_l = v283; wire [0:0] v284_u = (v283 >>> 4) + v87; wire [4:0] v284 = {v284_u, v284_l};
-    reg [4:0] v284_1; always @(posedge clk) v284_1 <= v284;
-    reg [4:0] v284_2; always @(posedge clk) v284_2 <= v284_1;
-    reg [4:0] v284_3; always @(posedge clk) v284_3 <= v284_2;
-    reg [4:0] v284_4; always @(posedge clk) v284_4 <= v284_3;
-    reg [4:0] v284_5; always @(posedge clk) v284_5 <= v284_4;
-    wire v285_t0 = v284_5[1] ? 1'd0 : 1'd1;
-    wire v285_t1 = v284_5[3] ? 1'd0 : v285_t0;
-    wire v285_t2 = v284_5[0] ? 1'd1 : 1'd0;
-    wire v285_t3 = v284_5[2] ? 1'd0 : v285_t2;
-    wire v285_t4 = v284_5[3] ? v285_t3 : v285_t0;
-    wire v285_t5 = v284_5[4] ? v285_t4 : v285_t1;
-    wire v285_t6 = v284_5[1] ? 1'd1 : 1'd0;
-    wire v285_t7 = v284_5[0] ? 1'd0 : 1'd1;
-    wire v285_t8 = v284_5[3] ? v285_t7 : v285_t6;
-    wire [1:0] v285 = {v285_t8, v285_t5};
-    wire v286_t0 = v281[0] ? 1'd1 : 1'd0;
-    wire v286_t1 = v281[1] ? 1'd1 : v286_t0;
-    wire [0:0] v286 = {v286_t1};
-    wire [0:0] v287_l = v224; wire [0:0] v287_u = (v224 >>> 1) + v286; wire [1:0] v287 = {v287_u, v287_l};
-    wire [3:0] v288 = (v266 >>> 2);
-    wire v289_t0 = v288[0] ? 1'd1 : 1'd0;
-    wire v289_t1 = v288[1] ? 1'd1 : v289_t0;
-    wire v289_t2 = v288[2] ? v289_t1 : 1'd0;
-    wire v289_t3 = v288[3] ? 1'd1 : v289_t2;
-    wire [0:0] v289 = {v289_t3};
-    wire v290_t0 = v288[0] ? 1'd1 : 1'd0;
-    wire v290_t1 = v288[1] ? v290_t0 : 1'd0;
-    wire v290_t2 = v288[2] ? v290_t1 : 1'd0;
-    wire v290_t3 = v288[3] ? 1'd1 : v290_t2;
-    wire [0:0] v290 = {v290_t3};
-    wire v291_t0 = v288[0] ? 1'd1 : 1'd0;
-    wire v291_t1 = v288[1] ? 1'd1 : v291_t0;
-    wire v291_t2 = v288[2] ? 1'd1 : v291_t1;
-    wire v291_t3 = v288[3] ? 1'd1 : v291_t2;
-    wire [0:0] v291 = {v291_t3};
-    wire [0:0] v292_l = v291; wire [0:0] v292_u = (v291 >>> 1) + v93; wire [1:0] v292 = {v292_u, v292_l};
-    wire v293_t0 = v288[0] ? 1'd1 : 1'd0;
-    wire v293_t1 = v288[1] ? 1'd1 : v293_t0;
-    wire v293_t2 = v288[2] ? 1'd1 : v293_t1;
-    wire v293_t3 = v288[3] ? v293_t2 : 1'd0;
-    wire [0:0] v293 = {v293_t3};
-    wire [0:0] v294_l = v230; wire [0:0] v294_u = (v230 >>> 1) + v293; wire [1:0] v294 = {v294_u, v294_l};
-    wire [1:0] v295_l = v294; wire [0:0] v295_u = (v294 >>> 2) + v36; wire [2:0] v295 = {v295_u, v295_l};
-    wire [0:0] v296_l = v157; wire [0:0] v296_u = (v157 >>> 1) + v293; wire [1:0] v296 = {v296_u, v296_l};
-    wire v297_t0 = v288[0] ? 1'd1 : 1'd0;
-    wire v297_t1 = v288[1] ? v297_t0 : 1'd0;
-    wire v297_t2 = v288[2] ? 1'd1 : v297_t1;
-    wire v297_t3 = v288[3] ? v297_t2 : 1'd0;
-    wire [0:0] v297 = {v297_t3};
-    wire v298_t0 = v288[0] ? 1'd1 : 1'd0;
-    wire v298_t1 = v288[1] ? 1'd1 : v298_t0;
-    wire v298_t2 = v288[2] ? v298_t1 : 1'd0;
-    wire v298_t3 = v288[3] ? v298_t2 : 1'd0;
-    wire [0:0] v298 = {v298_t3};
-    wire [0:0] v299_l = v202; wire [0:0] v299_u = (v202 >>> 1) + v298; wire [1:0] v299 = {v299_u, v299_l};
-    wire [0:0] v300_l = v267; wire [0:0] v300_u = (v267 >>> 1) + v298; wire [1:0] v300 = {v300_u, v300_l};
-    wire [1:0] v301_l = v300; wire [0:0] v301_u = (v300 >>> 2) + v30; wire [2:0] v301 = {v301_u, v301_l};
-    wire [4:0] v302 = (v266 >>> 1);
-    wire v303_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v303_t1 = v302[1] ? v303_t0 : 1'd0;
-    wire v303_t2 = v302[2] ? 1'd1 : v303_t1;
-    wire v303_t3 = v302[3] ? 1'd1 : v303_t2;
-    wire v303_t4 = v302[4] ? 1'd1 : v303_t3;
-    wire [0:0] v303 = {v303_t4};
-    wire [0:0] v304_l = v217; wire [0:0] v304_u = (v217 >>> 1) + v303; wire [1:0] v304 = {v304_u, v304_l};
-    wire [1:0] v305_l = v304; wire [0:0] v305_u = (v304 >>> 2) + v18; wire [2:0] v305 = {v305_u, v305_l};
-    wire [2:0] v306_l = v305; wire [0:0] v306_u = (v305 >>> 3) + v15; wire [3:0] v306 = {v306_u, v306_l};
-    wire [0:0] v307_l = v184; wire [0:0] v307_u = (v184 >>> 1) + v303; wire [1:0] v307 = {v307_u, v307_l};
-    wire v308_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v308_t1 = v302[1] ? 1'd1 : v308_t0;
-    wire v308_t2 = v302[2] ? 1'd1 : v308_t1;
-    wire v308_t3 = v302[3] ? 1'd1 : v308_t2;
-    wire v308_t4 = v302[4] ? 1'd1 : v308_t3;
-    wire [0:0] v308 = {v308_t4};
-    wire [1:0] v309_l = v223; wire [0:0] v309_u = (v223 >>> 2) + v308; wire [2:0] v309 = {v309_u, v309_l};
-    wire v310_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v310_t1 = v302[1] ? v310_t0 : 1'd0;
-    wire v310_t2 = v302[2] ? v310_t1 : 1'd0;
-    wire v310_t3 = v302[3] ? v310_t2 : 1'd0;
-    wire v310_t4 = v302[4] ? v310_t3 : 1'd0;
-    wire [0:0] v310 = {v310_t4};
-    wire [0:0] v311_l = v310; wire [0:0] v311_u = (v310 >>> 1) + v4; wire [1:0] v311 = {v311_u, v311_l};
-    wire v312_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v312_t1 = v302[1] ? v312_t0 : 1'd0;
-    wire v312_t2 = v302[2] ? v312_t1 : 1'd0;
-    wire v312_t3 = v302[3] ? 1'd1 : v312_t2;
-    wire v312_t4 = v302[4] ? v312_t3 : 1'd0;
-    wire [0:0] v312 = {v312_t4};
-    wire [0:0] v313_l = v312; wire [0:0] v313_u = (v312 >>> 1) + v70; wire [1:0] v313 = {v313_u, v313_l};
-    wire v314_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v314_t1 = v302[1] ? v314_t0 : 1'd0;
-    wire v314_t2 = v302[2] ? 1'd1 : v314_t1;
-    wire v314_t3 = v302[3] ? 1'd1 : v314_t2;
-    wire v314_t4 = v302[4] ? v314_t3 : 1'd0;
-    wire [0:0] v314 = {v314_t4};
-    wire [0:0] v315_l = v289; wire [0:0] v315_u = (v289 >>> 1) + v314; wire [1:0] v315 = {v315_u, v315_l};
-    wire [1:0] v316_l = v315; wire [0:0] v316_u = (v315 >>> 2) + v104; wire [2:0] v316 = {v316_u, v316_l};
-    wire v317_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v317_t1 = v302[1] ? 1'd1 : v317_t0;
-    wire v317_t2 = v302[2] ? v317_t1 : 1'd0;
-    wire v317_t3 = v302[3] ? 1'd1 : v317_t2;
-    wire v317_t4 = v302[4] ? 1'd1 : v317_t3;
-    wire [0:0] v317 = {v317_t4};
-    wire [0:0] v318_l = v158; wire [0:0] v318_u = (v158 >>> 1) + v317; wire [1:0] v318 = {v318_u, v318_l};
-    wire v319_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v319_t1 = v302[1] ? v319_t0 : 1'd0;
-    wire v319_t2 = v302[2] ? v319_t1 : 1'd0;
-    wire v319_t3 = v302[3] ? 1'd1 : v319_t2;
-    wire v319_t4 = v302[4] ? 1'd1 : v319_t3;
-    wire [0:0] v319 = {v319_t4};
-    wire v320_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v320_t1 = v302[1] ? v320_t0 : 1'd0;
-    wire v320_t2 = v302[2] ? 1'd1 : v320_t1;
-    wire v320_t3 = v302[3] ? v320_t2 : 1'd0;
-    wire v320_t4 = v302[4] ? 1'd1 : v320_t3;
-    wire [0:0] v320 = {v320_t4};
-    wire [0:0] v321_l = v320; wire [0:0] v321_u = (v320 >>> 1) + v7; wire [1:0] v321 = {v321_u, v321_l};
-    wire [0:0] v322_l = v320; wire [0:0] v322_u = (v320 >>> 1) + v71; wire [1:0] v322 = {v322_u, v322_l};
-    wire [1:0] v323_l = v322; wire [0:0] v323_u = (v322 >>> 2) + v94; wire [2:0] v323 = {v323_u, v323_l};
-    wire v324_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v324_t1 = v302[1] ? v324_t0 : 1'd0;
-    wire v324_t2 = v302[2] ? v324_t1 : 1'd0;
-    wire v324_t3 = v302[3] ? v324_t2 : 1'd0;
-    wire v324_t4 = v302[4] ? 1'd1 : v324_t3;
-    wire [0:0] v324 = {v324_t4};
-    wire [1:0] v325_l = v307; wire [0:0] v325_u = (v307 >>> 2) + v324; wire [2:0] v325 = {v325_u, v325_l};
-    wire [2:0] v326_l = v325; wire [0:0] v326_u = (v325 >>> 3) + v105; wire [3:0] v326 = {v326_u, v326_l};
-    wire [0:0] v327_l = v324; wire [0:0] v327_u = (v324 >>> 1) + v13; wire [1:0] v327 = {v327_u, v327_l};
-    wire v328_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v328_t1 = v302[1] ? 1'd1 : v328_t0;
-    wire v328_t2 = v302[2] ? 1'd1 : v328_t1;
-    wire v328_t3 = v302[3] ? v328_t2 : 1'd0;
-    wire v328_t4 = v302[4] ? 1'd1 : v328_t3;
-    wire [0:0] v328 = {v328_t4};
-    wire [1:0] v329_l = v167; wire [0:0] v329_u = (v167 >>> 2) + v328; wire [2:0] v329 = {v329_u, v329_l};
-    wire v330_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v330_t1 = v302[1] ? 1'd1 : v330_t0;
-    wire v330_t2 = v302[2] ? 1'd1 : v330_t1;
-    wire v330_t3 = v302[3] ? 1'd1 : v330_t2;
-    wire v330_t4 = v302[4] ? v330_t3 : 1'd0;
-    wire [0:0] v330 = {v330_t4};
-    wire [1:0] v331_l = v169; wire [0:0] v331_u = (v169 >>> 2) + v330; wire [2:0] v331 = {v331_u, v331_l};
-    wire [1:0] v332_l = v257; wire [0:0] v332_u = (v257 >>> 2) + v330; wire [2:0] v332 = {v332_u, v332_l};
-    wire [2:0] v333_l = v332; wire [0:0] v333_u = (v332 >>> 3) + v96; wire [3:0] v333 = {v333_u, v333_l};
-    wire [0:0] v334_l = v330; wire [0:0] v334_u = (v330 >>> 1) + v36; wire [1:0] v334 = {v334_u, v334_l};
-    wire [0:0] v335_l = v267; wire [0:0] v335_u = (v267 >>> 1) + v330; wire [1:0] v335 = {v335_u, v335_l};
-    wire v336_t0 = v302[0] ? 1'd1 : 1'd0;
-    wire v336_t1 = v302[1] ? 1'd1 : v336_t0;
-    wire v336_t2 = v302[2] ? v336_t1 : 1'd0;
-    wire v336_t3 = v302[3] ? 1'd1 : v336_t2;
-    wire v336_t4 = v302[4] ? v336_t3 : 1'd0;
-    wire [0:0] v336 = {v336_t4};
-    wire [2:0] v337_l = v254; wire [0:0] v337_u = (v254 >>> 3) + v336; wire [3:0] v337 = {v337_u, v337_l};
-    wire [0:0] v338_l = v238; wire [0:0] v338_u = (v238 >>> 1) + v336; wire [1:0] v338 = {v338_u, v338_l};
-    wire [1:0] v339_l = v338; wire [0:0] v339_u = (v338 >>> 2) + v113; wire [2:0] v339 = {v339_u, v339_l};
-    wire [2:0] v340_l = v339; wire [0:0] v340_u = (v339 >>> 3) + v100; wire [3:0] v340 = {v340_u, v340_l};
-    wire [0:0] v341_l = v336; wire [0:0] v341_u = (v336 >>> 1) + v297; wire [1:0] v341 = {v341_u, v341_l};
-    wire [5:0] v342 = inputs[35:30];
-    wire [0:0] v343 = (v342 >>> 5);
-    wire [1:0] v344 = (v342 >>> 4);
-    wire v345_t0 = v344[0] ? 1'd1 : 1'd0;
-    wire v345_t1 = v344[1] ? 1'd1 : v345_t0;
-    wire [0:0] v345 = {v345_t1};
-    wire [0:0] v346_l = v204; wire [0:0] v346_u = (v204 >>> 1) + v345; wire [1:0] v346 = {v346_u, v346_l};
-    wire [3:0] v347 = (v342 >>> 2);
-    wire v348_t0 = v347[0] ? 1'd1 : 1'd0;
-    wire v348_t1 = v347[1] ? 1'd1 : v348_t0;
-    wire v348_t2 = v347[2] ? 1'd1 : v348_t1;
-    wire v348_t3 = v347[3] ? 1'd1 : v348_t2;
-    wire [0:0] v348 = {v348_t3};
-    wire [1:0] v349_l = v197; wire [0:0] v349_u = (v197 >>> 2) + v348; wire [2:0] v349 = {v349_u, v349_l};
-    wire v350_t0 = v347[0] ? 1'd1 : 1'd0;
-    wire v350_t1 = v347[1] ? v350_t0 : 1'd0;
-    wire v350_t2 = v347[2] ? v350_t1 : 1'd0;
-    wire v350_t3 = v347[3] ? v350_t2 : 1'd0;
-    wire [0:0] v350 = {v350_t3};
-    wire [0:0] v351_l = v328; wire [0:0] v351_u = (v328 >>> 1) + v350; wire [1:0] v351 = {v351_u, v351_l};
-    wire v352_t0 = v347[0] ? 1'd1 : 1'd0;
-    wire v352_t1 = v347[1] ? v352_t0 : 1'd0;
-    wire v352_t2 = v347[2] ? 1'd1 : v352_t1;
-    wire v352_t3 = v347[3] ? 1'd1 : v352_t2;
-    wire [0:0] v352 = {v352_t3};
-    wire [0:0] v353_l = v336; wire [0:0] v353_u = (v336 >>> 1) + v352; wire [1:0] v353 = {v353_u, v353_l};
-    wire [0:0] v354_l = v249; wire [0:0] v354_u = (v249 >>> 1) + v352; wire [1:0] v354 = {v354_u, v354_l};
-    wire [1:0] v355_l = v354; wire [0:0] v355_u = (v354 >>> 2) + v101; wire [2:0] v355 = {v355_u, v355_l};
-    wire [2:0] v356 = (v342 >>> 3);
-    wire v357_t0 = v356[0] ? 1'd1 : 1'd0;
-    wire v357_t1 = v356[1] ? 1'd1 : v357_t0;
-    wire v357_t2 = v356[2] ? v357_t1 : 1'd0;
-    wire [0:0] v357 = {v357_t2};
-    wire [0:0] v358_l = v276; wire [0:0] v358_u = (v276 >>> 1) + v357; wire [1:0] v358 = {v358_u, v358_l};
-    wire v359_t0 = v356[0] ? 1'd1 : 1'd0;
-    wire v359_t1 = v356[1] ? v359_t0 : 1'd0;
-    wire v359_t2 = v356[2] ? 1'd1 : v359_t1;
-    wire [0:0] v359 = {v359_t2};
-    wire [0:0] v360_l = v183; wire [0:0] v360_u = (v183 >>> 1) + v359; wire [1:0] v360 = {v360_u, v360_l};
-    wire [1:0] v361_l = v360; wire [0:0] v361_u = (v360 >>> 2) + v90; wire [2:0] v361 = {v361_u, v361_l};
-    wire v362_t0 = v356[0] ? 1'd1 : 1'd0;
-    wire v362_t1 = v356[1] ? 1'd1 : v362_t0;
-    wire v362_t2 = v356[2] ? 1'd1 : v362_t1;
-    wire [0:0] v362 = {v362_t2};
-    wire [1:0] v363_l = v244; wire [0:0] v363_u = (v244 >>> 2) + v362; wire [2:0] v363 = {v363_u, v363_l};
-    wire [2:0] v364_l = v363; wire [0:0] v364_u = (v363 >>> 3) + v120; wire [3:0] v364 = {v364_u, v364_l};
-    wire [1:0] v365_l = v210; wire [0:0] v365_u = (v210 >>> 2) + v362; wire [2:0] v365 = {v365_u, v365_l};
-    wire [4:0] v366 = (v342 >>> 1);
-    wire v367_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v367_t1 = v366[1] ? 1'd1 : v367_t0;
-    wire v367_t2 = v366[2] ? v367_t1 : 1'd0;
-    wire v367_t3 = v366[3] ? v367_t2 : 1'd0;
-    wire v367_t4 = v366[4] ? 1'd1 : v367_t3;
-    wire [0:0] v367 = {v367_t4};
-    wire v368_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v368_t1 = v366[1] ? 1'd1 : v368_t0;
-    wire v368_t2 = v366[2] ? 1'd1 : v368_t1;
-    wire v368_t3 = v366[3] ? 1'd1 : v368_t2;
-    wire v368_t4 = v366[4] ? v368_t3 : 1'd0;
-    wire [0:0] v368 = {v368_t4};
-    wire [0:0] v369_l = v238; wire [0:0] v369_u = (v238 >>> 1) + v368; wire [1:0] v369 = {v369_u, v369_l};
-    wire [1:0] v370_l = v369; wire [0:0] v370_u = (v369 >>> 2) + v131; wire [2:0] v370 = {v370_u, v370_l};
-    wire [2:0] v371_l = v370; wire [0:0] v371_u = (v370 >>> 3) + v140; wire [3:0] v371 = {v371_u, v371_l};
-    wire v372_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v372_t1 = v366[1] ? v372_t0 : 1'd0;
-    wire v372_t2 = v366[2] ? v372_t1 : 1'd0;
-    wire v372_t3 = v366[3] ? v372_t2 : 1'd0;
-    wire v372_t4 = v366[4] ? v372_t3 : 1'd0;
-    wire [0:0] v372 = {v372_t4};
-    wire [0:0] v373_l = v319; wire [0:0] v373_u = (v319 >>> 1) + v372; wire [1:0] v373 = {v373_u, v373_l};
-    wire [1:0] v374_l = v373; wire [0:0] v374_u = (v373 >>> 2) + v22; wire [2:0] v374 = {v374_u, v374_l};
-    wire v375_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v375_t1 = v366[1] ? v375_t0 : 1'd0;
-    wire v375_t2 = v366[2] ? v375_t1 : 1'd0;
-    wire v375_t3 = v366[3] ? 1'd1 : v375_t2;
-    wire v375_t4 = v366[4] ? v375_t3 : 1'd0;
-    wire [0:0] v375 = {v375_t4};
-    wire [0:0] v376_l = v39; wire [0:0] v376_u = (v39 >>> 1) + v375; wire [1:0] v376 = {v376_u, v376_l};
-    wire v377_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v377_t1 = v366[1] ? 1'd1 : v377_t0;
-    wire v377_t2 = v366[2] ? v377_t1 : 1'd0;
-    wire v377_t3 = v366[3] ? 1'd1 : v377_t2;
-    wire v377_t4 = v366[4] ? 1'd1 : v377_t3;
-    wire [0:0] v377 = {v377_t4};
-    wire [0:0] v378_l = v227; wire [0:0] v378_u = (v227 >>> 1) + v377; wire [1:0] v378 = {v378_u, v378_l};
-    wire [1:0] v379_l = v378; wire [0:0] v379_u = (v378 >>> 2) + v101; wire [2:0] v379 = {v379_u, v379_l};
-    wire v380_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v380_t1 = v366[1] ? v380_t0 : 1'd0;
-    wire v380_t2 = v366[2] ? v380_t1 : 1'd0;
-    wire v380_t3 = v366[3] ? v380_t2 : 1'd0;
-    wire v380_t4 = v366[4] ? 1'd1 : v380_t3;
-    wire [0:0] v380 = {v380_t4};
-    wire [1:0] v381_l = v346; wire [0:0] v381_u = (v346 >>> 2) + v380; wire [2:0] v381 = {v381_u, v381_l};
-    wire v382_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v382_t1 = v366[1] ? v382_t0 : 1'd0;
-    wire v382_t2 = v366[2] ? v382_t1 : 1'd0;
-    wire v382_t3 = v366[3] ? 1'd1 : v382_t2;
-    wire v382_t4 = v366[4] ? 1'd1 : v382_t3;
-    wire [0:0] v382 = {v382_t4};
-    wire [0:0] v383_l = v382; wire [0:0] v383_u = (v382 >>> 1) + v367; wire [1:0] v383 = {v383_u, v383_l};
-    wire [1:0] v384_l = v383; wire [0:0] v384_u = (v383 >>> 2) + v134; wire [2:0] v384 = {v384_u, v384_l};
-    wire [2:0] v385_l = v384; wire [0:0] v385_u = (v384 >>> 3) + v136; wire [3:0] v385 = {v385_u, v385_l};
-    wire v386_t0 = v366[0] ? 1'd1 : 1'd0;
-    wire v386_t1 = v366[1] ? 1'd1 : v386_t0;
-    wire v386_t2 = v366[2] ? 1'd1 : v386_t1;
-    wire v386_t3 = v366[3] ? v386_t2 : 1'd0;
-    wire v386_t4 = v366[4] ? 1'd1 : v386_t3;
-    wire [0:0] v386 = {v386_t4};
-    wire [0:0] v387_l = v328; wire [0:0] v387_u = (v328 >>> 1) + v386; wire [1:0] v387 = {v387_u, v387_l};
-    wire [1:0] v388_l = v387; wire [0:0] v388_u = (v387 >>> 2) + v112; wire [2:0] v388 = {v388_u, v388_l};
-    wire [5:0] v389 = inputs[47:42];
-    wire [0:0] v390 = (v389 >>> 5);
-    wire [1:0] v391_l = v321; wire [0:0] v391_u = (v321 >>> 2) + v390; wire [2:0] v391 = {v391_u, v391_l};
-    wire [2:0] v392 = (v389 >>> 3);
-    wire v393_t0 = v392[0] ? 1'd1 : 1'd0;
-    wire v393_t1 = v392[1] ? 1'd1 : v393_t0;
-    wire v393_t2 = v392[2] ? 1'd1 : v393_t1;
-    wire [0:0] v393 = {v393_t2};
-    wire [0:0] v394_l = v343; wire [0:0] v394_u = (v343 >>> 1) + v393; wire [1:0] v394 = {v394_u, v394_l};
-    wire [1:0] v395_l = v394; wire [0:0] v395_u = (v394 >>> 2) + v14; wire [2:0] v395 = {v395_u, v395_l};
-    wire [1:0] v396 = (v389 >>> 4);
-    wire v397_t0 = v396[0] ? 1'd1 : 1'd0;
-    wire v397_t1 = v396[1] ? 1'd1 : v397_t0;
-    wire [0:0] v397 = {v397_t1};
-    wire [1:0] v398_l = v358; wire [0:0] v398_u = (v358 >>> 2) + v397; wire [2:0] v398 = {v398_u, v398_l};
-    wire [3:0] v399 = (v389 >>> 2);
-    wire v400_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v400_t1 = v399[1] ? 1'd1 : v400_t0;
-    wire v400_t2 = v399[2] ? v400_t1 : 1'd0;
-    wire v400_t3 = v399[3] ? 1'd1 : v400_t2;
-    wire [0:0] v400 = {v400_t3};
-    wire [0:0] v401_l = v336; wire [0:0] v401_u = (v336 >>> 1) + v400; wire [1:0] v401 = {v401_u, v401_l};
-    wire [1:0] v402_l = v401; wire [0:0] v402_u = (v401 >>> 2) + v20; wire [2:0] v402 = {v402_u, v402_l};
-    wire v403_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v403_t1 = v399[1] ? v403_t0 : 1'd0;
-    wire v403_t2 = v399[2] ? v403_t1 : 1'd0;
-    wire v403_t3 = v399[3] ? v403_t2 : 1'd0;
-    wire [0:0] v403 = {v403_t3};
-    wire [1:0] v404_l = v311; wire [0:0] v404_u = (v311 >>> 2) + v403; wire [2:0] v404 = {v404_u, v404_l};
-    wire [2:0] v405_l = v404; wire [0:0] v405_u = (v404 >>> 3) + v36; wire [3:0] v405 = {v405_u, v405_l};
-    wire [4:0] v406 = (v389 >>> 1);
-    wire v407_t0 = v406[0] ? 1'd1 : 1'd0;
-    wire v407_t1 = v406[1] ? 1'd1 : v407_t0;
-    wire v407_t2 = v406[2] ? v407_t1 : 1'd0;
-    wire v407_t3 = v406[3] ? v407_t2 : 1'd0;
-    wire v407_t4 = v406[4] ? 1'd1 : v407_t3;
-    wire [0:0] v407 = {v407_t4};
-    wire [0:0] v408_l = v5; wire [0:0] v408_u = (v5 >>> 1) + v407; wire [1:0] v408 = {v408_u, v408_l};
-    wire [1:0] v409_l = v408; wire [0:0] v409_u = (v408 >>> 2) + v132; wire [2:0] v409 = {v409_u, v409_l};
-    wire v410_t0 = v406[0] ? 1'd1 : 1'd0;
-    wire v410_t1 = v406[1] ? v410_t0 : 1'd0;
-    wire v410_t2 = v406[2] ? 1'd1 : v410_t1;
-    wire v410_t3 = v406[3] ? v410_t2 : 1'd0;
-    wire v410_t4 = v406[4] ? 1'd1 : v410_t3;
-    wire [0:0] v410 = {v410_t4};
-    wire [1:0] v411_l = v351; wire [0:0] v411_u = (v351 >>> 2) + v410; wire [2:0] v411 = {v411_u, v411_l};
-    wire v412_t0 = v406[0] ? 1'd1 : 1'd0;
-    wire v412_t1 = v406[1] ? v412_t0 : 1'd0;
-    wire v412_t2 = v406[2] ? v412_t1 : 1'd0;
-    wire v412_t3 = v406[3] ? v412_t2 : 1'd0;
-    wire v412_t4 = v406[4] ? 1'd1 : v412_t3;
-    wire [0:0] v412 = {v412_t4};
-    wire [1:0] v413_l = v376; wire [0:0] v413_u = (v376 >>> 2) + v412; wire [2:0] v413 = {v413_u, v413_l};
-    wire [2:0] v414_l = v413; wire [0:0] v414_u = (v413 >>> 3) + v136; wire [3:0] v414 = {v414_u, v414_l};
-    wire v415_t0 = v406[0] ? 1'd1 : 1'd0;
-    wire v415_t1 = v406[1] ? 1'd1 : v415_t0;
-    wire v415_t2 = v406[2] ? v415_t1 : 1'd0;
-    wire v415_t3 = v406[3] ? 1'd1 : v415_t2;
-    wire v415_t4 = v406[4] ? 1'd1 : v415_t3;
-    wire [0:0] v415 = {v415_t4};
-    wire [1:0] v416_l = v299; wire [0:0] v416_u = (v299 >>> 2) + v415; wire [2:0] v416 = {v416_u, v416_l};
-    wire [2:0] v417_l = v416; wire [0:0] v417_u = (v416 >>> 3) + v118; wire [3:0] v417 = {v417_u, v417_l};
-    wire [0:0] v418_l = v297; wire [0:0] v418_u = (v297 >>> 1) + v415; wire [1:0] v418 = {v418_u, v418_l};
-    wire [1:0] v419_l = v418; wire [0:0] v419_u = (v418 >>> 2) + v88; wire [2:0] v419 = {v419_u, v419_l};
-    wire [5:0] v420 = inputs[95:90];
-    wire [0:0] v421 = (v420 >>> 5);
-    wire [3:0] v422_l = v246; wire [0:0] v422_u = (v246 >>> 4) + v421; wire [4:0] v422 = {v422_u, v422_l};
-    reg [4:0] v422_1; always @(posedge clk) v422_1 <= v422;
-    reg [4:0] v422_2; always @(posedge clk) v422_2 <= v422_1;
-    reg [4:0] v422_3; always @(posedge clk) v422_3 <= v422_2;
-    reg [4:0] v422_4; always @(posedge clk) v422_4 <= v422_3;
-    wire v423_t0 = v422_4[0] ? 1'd1 : 1'd0;
-    wire v423_t1 = v422_4[1] ? 1'd0 : v423_t0;
-    wire v423_t2 = v422_4[2] ? v423_t1 : 1'd0;
-    wire v423_t3 = v422_4[1] ? 1'd0 : 1'd1;
-    wire v423_t4 = v422_4[2] ? v423_t1 : v423_t3;
-    wire v423_t5 = v422_4[4] ? v423_t4 : v423_t2;
-    wire v423_t6 = v422_4[1] ? 1'd1 : 1'd0;
-    wire v423_t7 = v422_4[3] ? v423_t6 : 1'd0;
-    wire [1:0] v423 = {v423_t7, v423_t5};
-    wire [2:0] v424_l = v329; wire [0:0] v424_u = (v329 >>> 3) + v421; wire [3:0] v424 = {v424_u, v424_l};
-    wire [1:0] v425 = (v420 >>> 4);
-    wire v426_t0 = v425[0] ? 1'd1 : 1'd0;
-    wire v426_t1 = v425[1] ? v426_t0 : 1'd0;
-    wire [0:0] v426 = {v426_t1};
-    wire v427_t0 = v425[0] ? 1'd1 : 1'd0;
-    wire v427_t1 = v425[1] ? 1'd1 : v427_t0;
-    wire [0:0] v427 = {v427_t1};
-    wire [1:0] v428_l = v252; wire [0:0] v428_u = (v252 >>> 2) + v427; wire [2:0] v428 = {v428_u, v428_l};
-    wire [1:0] v429_l = v177; wire [0:0] v429_u = (v177 >>> 2) + v427; wire [2:0] v429 = {v429_u, v429_l};
-    wire [2:0] v430 = (v420 >>> 3);
-    wire v431_t0 = v430[0] ? 1'd1 : 1'd0;
-    wire v431_t1 = v430[1] ? v431_t0 : 1'd0;
-    wire v431_t2 = v430[2] ? v431_t1 : 1'd0;
-    wire [0:0] v431 = {v431_t2};
-    wire v432_t0 = v430[0] ? 1'd1 : 1'd0;
-    wire v432_t1 = v430[1] ? 1'd1 : v432_t0;
-    wire v432_t2 = v430[2] ? 1'd1 : v432_t1;
-    wire [0:0] v432 = {v432_t2};
-    wire [2:0] v433_l = v156; wire [0:0] v433_u = (v156 >>> 3) + v432; wire [3:0] v433 = {v433_u, v433_l};
-    wire v434_t0 = v430[0] ? 1'd1 : 1'd0;
-    wire v434_t1 = v430[1] ? 1'd1 : v434_t0;
-    wire v434_t2 = v430[2] ? v434_t1 : 1'd0;
-    wire [0:0] v434 = {v434_t2};
-    wire [2:0] v435_l = v379; wire [0:0] v435_u = (v379 >>> 3) + v434; wire [3:0] v435 = {v435_u, v435_l};
-    wire [2:0] v436_l = v365; wire [0:0] v436_u = (v365 >>> 3) + v434; wire [3:0] v436 = {v436_u, v436_l};
-    reg [3:0] v436_1; always @(posedge clk) v436_1 <= v436;
-    wire v437_t0 = v436_1[0] ? 1'd1 : 1'd0;
-    wire v437_t1 = v436_1[1] ? 1'd0 : v437_t0;
-    wire v437_t2 = v436_1[1] ? 1'd0 : 1'd1;
-    wire v437_t3 = v436_1[3] ? v437_t2 : v437_t1;
-    wire v437_t4 = v436_1[2] ? 1'd1 : v437_t2;
-    wire v437_t5 = v436_1[1] ? 1'd1 : 1'd0;
-    wire v437_t6 = v436_1[2] ? v437_t5 : 1'd0;
-    wire v437_t7 = v436_1[3] ? v437_t6 : v437_t4;
-    wire [1:0] v437 = {v437_t7, v437_t3};
-    wire v438_t0 = v430[0] ? 1'd1 : 1'd0;
-    wire v438_t1 = v430[1] ? v438_t0 : 1'd0;
-    wire v438_t2 = v430[2] ? 1'd1 : v438_t1;
-    wire [0:0] v438 = {v438_t2};
-    wire [3:0] v439_l = v433; wire [0:0] v439_u = (v433 >>> 4) + v438; wire [4:0] v439 = {v439_u, v439_l};
-    reg [4:0] v439_1; always @(posedge clk) v439_1 <= v439;
-    reg [4:0] v439_2; always @(posedge clk) v439_2 <= v439_1;
-    wire v440_t0 = v439_2[3] ? 1'd1 : 1'd0;
-    wire v440_t1 = v439_2[0] ? 1'd1 : 1'd0;
-    wire v440_t2 = v439_2[3] ? v440_t1 : 1'd0;
-    wire v440_t3 = v439_2[4] ? v440_t2 : v440_t0;
-    wire v440_t4 = v439_2[1] ? 1'd1 : 1'd0;
-    wire v440_t5 = v439_2[2] ? v440_t4 : 1'd0;
-    wire v440_t6 = v439_2[3] ? v440_t5 : 1'd1;
-    wire v440_t7 = v439_2[4] ? 1'd1 : v440_t6;
-    wire [1:0] v440 = {v440_t7, v440_t3};
-    wire [2:0] v441_l = v331; wire [0:0] v441_u = (v331 >>> 3) + v438; wire [3:0] v441 = {v441_u, v441_l};
-    reg [3:0] v441_1; always @(posedge clk) v441_1 <= v441;
-    reg [3:0] v441_2; always @(posedge clk) v441_2 <= v441_1;
-    reg [3:0] v441_3; always @(posedge clk) v441_3 <= v441_2;
-    reg [3:0] v441_4; always @(posedge clk) v441_4 <= v441_3;
-    reg [3:0] v441_5; always @(posedge clk) v441_5 <= v441_4;
-    wire v442_t0 = v441_5[0] ? 1'd0 : 1'd1;
-    wire v442_t1 = v441_5[1] ? 1'd0 : v442_t0;
-    wire v442_t2 = v441_5[2] ? v442_t0 : v442_t1;
-    wire v442_t3 = v441_5[3] ? 1'd0 : v442_t2;
-    wire [0:0] v442 = {v442_t3};
-    wire [1:0] v443_l = v185; wire [0:0] v443_u = (v185 >>> 2) + v438; wire [2:0] v443 = {v443_u, v443_l};
-    wire [3:0] v444 = (v420 >>> 2);
-    wire v445_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v445_t1 = v444[1] ? 1'd1 : v445_t0;
-    wire v445_t2 = v444[2] ? v445_t1 : 1'd0;
-    wire v445_t3 = v444[3] ? 1'd1 : v445_t2;
-    wire [0:0] v445 = {v445_t3};
-    wire [3:0] v446_l = v195; wire [0:0] v446_u = (v195 >>> 4) + v445; wire [4:0] v446 = {v446_u, v446_l};
-    reg [4:0] v446_1; always @(posedge clk) v446_1 <= v446;
-    wire v447_t0 = v446_1[0] ? 1'd0 : 1'd1;
-    wire v447_t1 = v446_1[1] ? v447_t0 : 1'd1;
-    wire v447_t2 = v446_1[4] ? v447_t1 : v447_t0;
-    wire v447_t3 = v446_1[1] ? 1'd1 : v447_t0;
-    wire v447_t4 = v446_1[2] ? v447_t3 : v447_t0;
-    wire v447_t5 = v446_1[3] ? v447_t0 : v447_t4;
-    wire v447_t6 = v446_1[4] ? v447_t5 : v447_t0;
-    wire [1:0] v447 = {v447_t6, v447_t2};
-    wire v448_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v448_t1 = v444[1] ? 1'd1 : v448_t0;
-    wire v448_t2 = v444[2] ? v448_t1 : 1'd0;
-    wire v448_t3 = v444[3] ? v448_t2 : 1'd0;
-    wire [0:0] v448 = {v448_t3};
-    wire v449_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v449_t1 = v444[1] ? v449_t0 : 1'd0;
-    wire v449_t2 = v444[2] ? v449_t1 : 1'd0;
-    wire v449_t3 = v444[3] ? v449_t2 : 1'd0;
-    wire [0:0] v449 = {v449_t3};
-    wire [3:0] v450_l = v435; wire [0:0] v450_u = (v435 >>> 4) + v449; wire [4:0] v450 = {v450_u, v450_l};
-    reg [4:0] v450_1; always @(posedge clk) v450_1 <= v450;
-    reg [4:0] v450_2; always @(posedge clk) v450_2 <= v450_1;
-    wire v451_t0 = v450_2[0] ? 1'd0 : 1'd1;
-    wire v451_t1 = v450_2[3] ? 1'd0 : v451_t0;
-    wire v451_t2 = v450_2[4] ? 1'd1 : v451_t1;
-    wire v451_t3 = v450_2[0] ? 1'd1 : 1'd0;
-    wire v451_t4 = v450_2[1] ? v451_t3 : 1'd0;
-    wire v451_t5 = v450_2[2] ? 1'd0 : v451_t4;
-    wire v451_t6 = v450_2[1] ? 1'd1 : v451_t0;
-    wire v451_t7 = v450_2[2] ? v451_t0 : v451_t6;
-    wire v451_t8 = v450_2[3] ? v451_t7 : v451_t5;
-    wire v451_t9 = v450_2[4] ? 1'd1 : v451_t8;
-    wire [1:0] v451 = {v451_t9, v451_t2};
-    wire v452_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v452_t1 = v444[1] ? v452_t0 : 1'd0;
-    wire v452_t2 = v444[2] ? 1'd1 : v452_t1;
-    wire v452_t3 = v444[3] ? 1'd1 : v452_t2;
-    wire [0:0] v452 = {v452_t3};
-    wire v453_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v453_t1 = v444[1] ? v453_t0 : 1'd0;
-    wire v453_t2 = v444[2] ? 1'd1 : v453_t1;
-    wire v453_t3 = v444[3] ? v453_t2 : 1'd0;
-    wire [0:0] v453 = {v453_t3};
-    wire [3:0] v454_l = v364; wire [0:0] v454_u = (v364 >>> 4) + v453; wire [4:0] v454 = {v454_u, v454_l};
-    wire v455_t0 = v454[0] ? 1'd1 : 1'd0;
-    wire v455_t1 = v454[1] ? 1'd1 : v455_t0;
-    wire v455_t2 = v454[3] ? v455_t1 : 1'd0;
-    wire v455_t3 = v454[2] ? v455_t1 : v455_t0;
-    wire v455_t4 = v454[3] ? v455_t3 : 1'd0;
-    wire v455_t5 = v454[4] ? v455_t4 : v455_t2;
-    wire [0:0] v455 = {v455_t5};
-    wire [1:0] v456_l = v243; wire [0:0] v456_u = (v243 >>> 2) + v455; wire [2:0] v456 = {v456_u, v456_l};
-    reg [2:0] v456_1; always @(posedge clk) v456_1 <= v456;
-    reg [2:0] v456_2; always @(posedge clk) v456_2 <= v456_1;
-    reg [2:0] v456_3; always @(posedge clk) v456_3 <= v456_2;
-    reg [2:0] v456_4; always @(posedge clk) v456_4 <= v456_3;
-    reg [2:0] v456_5; always @(posedge clk) v456_5 <= v456_4;
-    wire v457_t0 = v456_5[0] ? 1'd1 : 1'd0;
-    wire v457_t1 = v456_5[0] ? 1'd0 : 1'd1;
-    wire v457_t2 = v456_5[1] ? v457_t1 : v457_t0;
-    wire v457_t3 = v456_5[1] ? v457_t0 : v457_t1;
-    wire v457_t4 = v456_5[2] ? v457_t3 : v457_t2;
-    wire v457_t5 = v456_5[1] ? v457_t0 : 1'd0;
-    wire v457_t6 = v456_5[1] ? 1'd1 : v457_t0;
-    wire v457_t7 = v456_5[2] ? v457_t6 : v457_t5;
-    wire [1:0] v457 = {v457_t7, v457_t4};
-    wire v458_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v458_t1 = v444[1] ? 1'd1 : v458_t0;
-    wire v458_t2 = v444[2] ? 1'd1 : v458_t1;
-    wire v458_t3 = v444[3] ? v458_t2 : 1'd0;
-    wire [0:0] v458 = {v458_t3};
-    wire [2:0] v459_l = v295; wire [0:0] v459_u = (v295 >>> 3) + v458; wire [3:0] v459 = {v459_u, v459_l};
-    wire v460_t0 = v444[0] ? 1'd1 : 1'd0;
-    wire v460_t1 = v444[1] ? v460_t0 : 1'd0;
-    wire v460_t2 = v444[2] ? v460_t1 : 1'd0;
-    wire v460_t3 = v444[3] ? 1'd1 : v460_t2;
-    wire [0:0] v460 = {v460_t3};
-    wire [3:0] v461_l = v262; wire [0:0] v461_u = (v262 >>> 4) + v460; wire [4:0] v461 = {v461_u, v461_l};
-    reg [4:0] v461_1; always @(posedge clk) v461_1 <= v461;
-    reg [4:0] v461_2; always @(posedge clk) v461_2 <= v461_1;
-    reg [4:0] v461_3; always @(posedge clk) v461_3 <= v461_2;
-    wire v462_t0 = v461_3[0] ? 1'd0 : 1'd1;
-    wire v462_t1 = v461_3[1] ? v462_t0 : 1'd1;
-    wire v462_t2 = v461_3[2] ? v462_t1 : 1'd1;
-    wire v462_t3 = v461_3[0] ? 1'd1 : 1'd0;
-    wire v462_t4 = v461_3[1] ? v462_t3 : 1'd1;
-    wire v462_t5 = v461_3[1] ? 1'd0 : 1'd1;
-    wire v462_t6 = v461_3[2] ? v462_t5 : v462_t4;
-    wire v462_t7 = v461_3[3] ? v462_t6 : v462_t2;
-    wire v462_t8 = v461_3[4] ? v462_t2 : v462_t7;
-    wire v462_t9 = v461_3[1] ? v462_t3 : 1'd0;
-    wire v462_t10 = v461_3[2] ? v462_t9 : 1'd0;
-    wire [1:0] v462 = {v462_t10, v462_t8};
-    wire [2:0] v463_l = v428; wire [0:0] v463_u = (v428 >>> 3) + v460; wire [3:0] v463 = {v463_u, v463_l};
-    wire [4:0] v464 = (v420 >>> 1);
-    wire v465_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v465_t1 = v464[1] ? 1'd1 : v465_t0;
-    wire v465_t2 = v464[2] ? v465_t1 : 1'd0;
-    wire v465_t3 = v464[3] ? v465_t2 : 1'd0;
-    wire v465_t4 = v464[4] ? v465_t3 : 1'd0;
-    wire [0:0] v465 = {v465_t4};
-    wire v466_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v466_t1 = v464[1] ? 1'd1 : v466_t0;
-    wire v466_t2 = v464[2] ? v466_t1 : 1'd0;
-    wire v466_t3 = v464[3] ? 1'd1 : v466_t2;
-    wire v466_t4 = v464[4] ? 1'd1 : v466_t3;
-    wire [0:0] v466 = {v466_t4};
-    wire [3:0] v467_l = v99; wire [0:0] v467_u = (v99 >>> 4) + v466; wire [4:0] v467 = {v467_u, v467_l};
-    reg [4:0] v467_1; always @(posedge clk) v467_1 <= v467;
-    reg [4:0] v467_2; always @(posedge clk) v467_2 <= v467_1;
-    reg [4:0] v467_3; always @(posedge clk) v467_3 <= v467_2;
-    wire v468_t0 = v467_3[0] ? 1'd0 : 1'd1;
-    wire v468_t1 = v467_3[1] ? v468_t0 : 1'd0;
-    wire v468_t2 = v467_3[2] ? 1'd0 : v468_t1;
-    wire v468_t3 = v467_3[1] ? v468_t0 : 1'd1;
-    wire v468_t4 = v467_3[1] ? 1'd0 : 1'd1;
-    wire v468_t5 = v467_3[2] ? v468_t4 : v468_t3;
-    wire v468_t6 = v467_3[3] ? v468_t5 : v468_t2;
-    wire v468_t7 = v467_3[4] ? v468_t2 : v468_t6;
-    wire v468_t8 = v467_3[2] ? v468_t1 : 1'd0;
-    wire [1:0] v468 = {v468_t8, v468_t7};
-    wire v469_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v469_t1 = v464[1] ? v469_t0 : 1'd0;
-    wire v469_t2 = v464[2] ? 1'd1 : v469_t1;
-    wire v469_t3 = v464[3] ? v469_t2 : 1'd0;
-    wire v469_t4 = v464[4] ? 1'd1 : v469_t3;
-    wire [0:0] v469 = {v469_t4};
-    wire [2:0] v470_l = v374; wire [0:0] v470_u = (v374 >>> 3) + v469; wire [3:0] v470 = {v470_u, v470_l};
-    wire [1:0] v471_l = v287; wire [0:0] v471_u = (v287 >>> 2) + v469; wire [2:0] v471 = {v471_u, v471_l};
-    wire v472_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v472_t1 = v464[1] ? 1'd1 : v472_t0;
-    wire v472_t2 = v464[2] ? 1'd1 : v472_t1;
-    wire v472_t3 = v464[3] ? v472_t2 : 1'd0;
-    wire v472_t4 = v464[4] ? 1'd1 : v472_t3;
-    wire [0:0] v472 = {v472_t4};
-    wire v473_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v473_t1 = v464[1] ? 1'd1 : v473_t0;
-    wire v473_t2 = v464[2] ? 1'd1 : v473_t1;
-    wire v473_t3 = v464[3] ? v473_t2 : 1'd0;
-    wire v473_t4 = v464[4] ? v473_t3 : 1'd0;
-    wire [0:0] v473 = {v473_t4};
-    wire [3:0] v474_l = v459; wire [0:0] v474_u = (v459 >>> 4) + v473; wire [4:0] v474 = {v474_u, v474_l};
-    reg [4:0] v474_1; always @(posedge clk) v474_1 <= v474;
-    reg [4:0] v474_2; always @(posedge clk) v474_2 <= v474_1;
-    wire v475_t0 = v474_2[1] ? 1'd0 : 1'd1;
-    wire v475_t1 = v474_2[0] ? 1'd0 : 1'd1;
-    wire v475_t2 = v474_2[1] ? 1'd0 : v475_t1;
-    wire v475_t3 = v474_2[2] ? v475_t2 : v475_t0;
-    wire v475_t4 = v474_2[3] ? v475_t3 : 1'd0;
-    wire v475_t5 = v474_2[3] ? v475_t0 : 1'd0;
-    wire v475_t6 = v474_2[4] ? v475_t5 : v475_t4;
-    wire v475_t7 = v474_2[3] ? 1'd0 : 1'd1;
-    wire v475_t8 = v474_2[0] ? 1'd1 : 1'd0;
-    wire v475_t9 = v474_2[1] ? 1'd0 : v475_t8;
-    wire v475_t10 = v474_2[2] ? v475_t9 : 1'd0;
-    wire v475_t11 = v474_2[3] ? v475_t10 : 1'd0;
-    wire v475_t12 = v474_2[4] ? 1'd0 : v475_t11;
-    wire [2:0] v475 = {v475_t12, v475_t7, v475_t6};
-    wire [2:0] v476_l = v388; wire [0:0] v476_u = (v388 >>> 3) + v473; wire [3:0] v476 = {v476_u, v476_l};
-    wire v477_t0 = v476[0] ? 1'd0 : 1'd1;
-    wire v477_t1 = v476[1] ? 1'd1 : v477_t0;
-    wire v477_t2 = v476[2] ? v477_t0 : v477_t1;
-    wire v477_t3 = v476[3] ? 1'd1 : v477_t2;
-    wire [0:0] v477 = {v477_t3};
-    wire v478_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v478_t1 = v464[1] ? 1'd1 : v478_t0;
-    wire v478_t2 = v464[2] ? 1'd1 : v478_t1;
-    wire v478_t3 = v464[3] ? 1'd1 : v478_t2;
-    wire v478_t4 = v464[4] ? 1'd1 : v478_t3;
-    wire [0:0] v478 = {v478_t4};
-    wire [2:0] v479_l = v171; wire [0:0] v479_u = (v171 >>> 3) + v478; wire [3:0] v479 = {v479_u, v479_l};
-    wire [3:0] v480_l = v479; wire [0:0] v480_u = (v479 >>> 4) + v460; wire [4:0] v480 = {v480_u, v480_l};
-    reg [4:0] v480_1; always @(posedge clk) v480_1 <= v480;
-    reg [4:0] v480_2; always @(posedge clk) v480_2 <= v480_1;
-    reg [4:0] v480_3; always @(posedge clk) v480_3 <= v480_2;
-    reg [4:0] v480_4; always @(posedge clk) v480_4 <= v480_3;
-    reg [4:0] v480_5; always @(posedge clk) v480_5 <= v480_4;
-    reg [4:0] v480_6; always @(posedge clk) v480_6 <= v480_5;
-    wire v481_t0 = v480_6[2] ? 1'd0 : 1'd1;
-    wire v481_t1 = v480_6[3] ? 1'd0 : v481_t0;
-    wire v481_t2 = v480_6[0] ? 1'd0 : 1'd1;
-    wire v481_t3 = v480_6[1] ? 1'd0 : v481_t2;
-    wire v481_t4 = v480_6[3] ? v481_t3 : v481_t0;
-    wire v481_t5 = v480_6[4] ? v481_t4 : v481_t1;
-    wire v481_t6 = v480_6[0] ? 1'd1 : 1'd0;
-    wire v481_t7 = v480_6[1] ? 1'd1 : v481_t6;
-    wire v481_t8 = v480_6[3] ? v481_t7 : 1'd0;
-    wire v481_t9 = v480_6[3] ? 1'd1 : 1'd0;
-    wire v481_t10 = v480_6[4] ? v481_t9 : v481_t8;
-    wire v481_t11 = v480_6[4] ? v481_t1 : v481_t4;
-    wire [2:0] v481 = {v481_t11, v481_t10, v481_t5};
-    wire v482_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v482_t1 = v464[1] ? v482_t0 : 1'd0;
-    wire v482_t2 = v464[2] ? 1'd1 : v482_t1;
-    wire v482_t3 = v464[3] ? v482_t2 : 1'd0;
-    wire v482_t4 = v464[4] ? v482_t3 : 1'd0;
-    wire [0:0] v482 = {v482_t4};
-    wire [3:0] v483_l = v337; wire [0:0] v483_u = (v337 >>> 4) + v482; wire [4:0] v483 = {v483_u, v483_l};
-    wire v484_t0 = v483[0] ? 1'd1 : 1'd0;
-    wire v484_t1 = v483[3] ? 1'd1 : v484_t0;
-    wire v484_t2 = v483[0] ? 1'd0 : 1'd1;
-    wire v484_t3 = v483[2] ? 1'd1 : v484_t2;
-    wire v484_t4 = v483[4] ? v484_t3 : 1'd1;
-    wire v484_t5 = v483[1] ? v484_t0 : 1'd0;
-    wire v484_t6 = v483[1] ? 1'd1 : v484_t2;
-    wire v484_t7 = v483[3] ? v484_t6 : v484_t5;
-    wire v484_t8 = v483[2] ? 1'd0 : v484_t0;
-    wire v484_t9 = v483[2] ? v484_t2 : 1'd1;
-    wire v484_t10 = v483[3] ? v484_t9 : v484_t8;
-    wire v484_t11 = v483[4] ? v484_t10 : v484_t7;
-    wire v484_t12 = v483[2] ? v484_t0 : 1'd0;
-    wire v484_t13 = v483[4] ? v484_t12 : v484_t0;
-    wire [3:0] v484 = {v484_t13, v484_t11, v484_t4, v484_t1};
-    wire v485_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v485_t1 = v464[1] ? v485_t0 : 1'd0;
-    wire v485_t2 = v464[2] ? v485_t1 : 1'd0;
-    wire v485_t3 = v464[3] ? 1'd1 : v485_t2;
-    wire v485_t4 = v464[4] ? 1'd1 : v485_t3;
-    wire [0:0] v485 = {v485_t4};
-    wire [2:0] v486_l = v143; wire [0:0] v486_u = (v143 >>> 3) + v485; wire [3:0] v486 = {v486_u, v486_l};
-    wire v487_t0 = v486[0] ? 1'd0 : 1'd1;
-    wire v487_t1 = v486[1] ? 1'd1 : v487_t0;
-    wire v487_t2 = v486[2] ? 1'd1 : v487_t1;
-    wire v487_t3 = v486[3] ? v487_t2 : 1'd0;
-    wire [0:0] v487 = {v487_t3};
-    wire [0:0] v488_l = v477; wire [0:0] v488_u = (v477 >>> 1) + v487; wire [1:0] v488 = {v488_u, v488_l};
-    wire [1:0] v489_l = v488; wire [0:0] v489_u = (v488 >>> 2) + v123; wire [2:0] v489 = {v489_u, v489_l};
-    wire v490_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v490_t1 = v464[1] ? 1'd1 : v490_t0;
-    wire v490_t2 = v464[2] ? v490_t1 : 1'd0;
-    wire v490_t3 = v464[3] ? v490_t2 : 1'd0;
-    wire v490_t4 = v464[4] ? 1'd1 : v490_t3;
-    wire [0:0] v490 = {v490_t4};
-    wire v491_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v491_t1 = v464[1] ? v491_t0 : 1'd0;
-    wire v491_t2 = v464[2] ? v491_t1 : 1'd0;
-    wire v491_t3 = v464[3] ? v491_t2 : 1'd0;
-    wire v491_t4 = v464[4] ? v491_t3 : 1'd0;
-    wire [0:0] v491 = {v491_t4};
-    wire [3:0] v492_l = v470; wire [0:0] v492_u = (v470 >>> 4) + v491; wire [4:0] v492 = {v492_u, v492_l};
-    wire v493_t0 = v492[0] ? 1'd1 : 1'd0;
-    wire v493_t1 = v492[1] ? 1'd0 : v493_t0;
-    wire v493_t2 = v492[2] ? 1'd0 : v493_t1;
-    wire v493_t3 = v492[3] ? v493_t2 : v493_t1;
-    wire v493_t4 = v492[1] ? v493_t0 : 1'd0;
-    wire v493_t5 = v492[2] ? v493_t4 : v493_t0;
-    wire v493_t6 = v492[3] ? v493_t5 : v493_t0;
-    wire v493_t7 = v492[4] ? v493_t6 : v493_t3;
-    wire v493_t8 = v492[3] ? v493_t1 : 1'd0;
-    wire v493_t9 = v492[4] ? 1'd0 : v493_t4;
-    wire [2:0] v493 = {v493_t9, v493_t8, v493_t7};
-    wire v494_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v494_t1 = v464[1] ? 1'd1 : v494_t0;
-    wire v494_t2 = v464[2] ? v494_t1 : 1'd0;
-    wire v494_t3 = v464[3] ? 1'd1 : v494_t2;
-    wire v494_t4 = v464[4] ? v494_t3 : 1'd0;
-    wire [0:0] v494 = {v494_t4};
-    wire [3:0] v495_l = v463; wire [0:0] v495_u = (v463 >>> 4) + v494; wire [4:0] v495 = {v495_u, v495_l};
-    reg [4:0] v495_1; always @(posedge clk) v495_1 <= v495;
-    reg [4:0] v495_2; always @(posedge clk) v495_2 <= v495_1;
-    wire v496_t0 = v495_2[0] ? 1'd0 : 1'd1;
-    wire v496_t1 = v495_2[1] ? v496_t0 : 1'd1;
-    wire v496_t2 = v495_2[3] ? v496_t0 : v496_t1;
-    wire v496_t3 = v495_2[4] ? 1'd0 : v496_t2;
-    wire v496_t4 = v495_2[0] ? 1'd1 : 1'd0;
-    wire v496_t5 = v495_2[1] ? v496_t4 : 1'd0;
-    wire v496_t6 = v495_2[2] ? v496_t5 : v496_t4;
-    wire v496_t7 = v495_2[3] ? v496_t5 : v496_t6;
-    wire v496_t8 = v495_2[4] ? 1'd0 : v496_t7;
-    wire [1:0] v496 = {v496_t8, v496_t3};
-    wire [2:0] v497_l = v349; wire [0:0] v497_u = (v349 >>> 3) + v494; wire [3:0] v497 = {v497_u, v497_l};
-    wire [3:0] v498_l = v497; wire [0:0] v498_u = (v497 >>> 4) + v431; wire [4:0] v498 = {v498_u, v498_l};
-    reg [4:0] v498_1; always @(posedge clk) v498_1 <= v498;
-    reg [4:0] v498_2; always @(posedge clk) v498_2 <= v498_1;
-    reg [4:0] v498_3; always @(posedge clk) v498_3 <= v498_2;
-    reg [4:0] v498_4; always @(posedge clk) v498_4 <= v498_3;
-    wire v499_t0 = v498_4[0] ? 1'd1 : 1'd0;
-    wire v499_t1 = v498_4[1] ? v499_t0 : 1'd0;
-    wire v499_t2 = v498_4[2] ? v499_t0 : 1'd0;
-    wire v499_t3 = v498_4[3] ? v499_t2 : v499_t1;
-    wire v499_t4 = v498_4[4] ? 1'd0 : v499_t3;
-    wire v499_t5 = v498_4[0] ? 1'd0 : 1'd1;
-    wire v499_t6 = v498_4[1] ? v499_t5 : 1'd1;
-    wire v499_t7 = v498_4[3] ? v499_t5 : v499_t6;
-    wire v499_t8 = v498_4[4] ? 1'd0 : v499_t7;
-    wire [1:0] v499 = {v499_t8, v499_t4};
-    wire [2:0] v500_l = v443; wire [0:0] v500_u = (v443 >>> 3) + v494; wire [3:0] v500 = {v500_u, v500_l};
-    wire [3:0] v501_l = v500; wire [0:0] v501_u = (v500 >>> 4) + v482; wire [4:0] v501 = {v501_u, v501_l};
-    reg [4:0] v501_1; always @(posedge clk) v501_1 <= v501;
-    reg [4:0] v501_2; always @(posedge clk) v501_2 <= v501_1;
-    reg [4:0] v501_3; always @(posedge clk) v501_3 <= v501_2;
-    wire v502_t0 = v501_3[0] ? 1'd1 : 1'd0;
-    wire v502_t1 = v501_3[1] ? v502_t0 : 1'd0;
-    wire v502_t2 = v501_3[2] ? v502_t1 : 1'd0;
-    wire v502_t3 = v501_3[2] ? v502_t0 : 1'd0;
-    wire v502_t4 = v501_3[3] ? v502_t3 : v502_t2;
-    wire v502_t5 = v501_3[4] ? 1'd0 : v502_t4;
-    wire v502_t6 = v501_3[1] ? 1'd0 : v502_t0;
-    wire v502_t7 = v501_3[2] ? v502_t6 : v502_t0;
-    wire v502_t8 = v501_3[2] ? 1'd0 : v502_t0;
-    wire v502_t9 = v501_3[3] ? v502_t8 : v502_t7;
-    wire v502_t10 = v501_3[4] ? 1'd0 : v502_t9;
-    wire v502_t11 = v501_3[0] ? 1'd0 : 1'd1;
-    wire v502_t12 = v501_3[4] ? 1'd0 : v502_t11;
-    wire [2:0] v502 = {v502_t12, v502_t10, v502_t5};
-    wire v503_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v503_t1 = v464[1] ? v503_t0 : 1'd0;
-    wire v503_t2 = v464[2] ? v503_t1 : 1'd0;
-    wire v503_t3 = v464[3] ? 1'd1 : v503_t2;
-    wire v503_t4 = v464[4] ? v503_t3 : 1'd0;
-    wire [0:0] v503 = {v503_t4};
-    wire v504_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v504_t1 = v464[1] ? v504_t0 : 1'd0;
-    wire v504_t2 = v464[2] ? 1'd1 : v504_t1;
-    wire v504_t3 = v464[3] ? 1'd1 : v504_t2;
-    wire v504_t4 = v464[4] ? v504_t3 : 1'd0;
-    wire [0:0] v504 = {v504_t4};
-    wire [3:0] v505_l = v215; wire [0:0] v505_u = (v215 >>> 4) + v504; wire [4:0] v505 = {v505_u, v505_l};
-    reg [4:0] v505_1; always @(posedge clk) v505_1 <= v505;
-    reg [4:0] v505_2; always @(posedge clk) v505_2 <= v505_1;
-    reg [4:0] v505_3; always @(posedge clk) v505_3 <= v505_2;
-    reg [4:0] v505_4; always @(posedge clk) v505_4 <= v505_3;
-    reg [4:0] v505_5; always @(posedge clk) v505_5 <= v505_4;
-    wire v506_t0 = v505_5[0] ? 1'd0 : 1'd1;
-    wire v506_t1 = v505_5[1] ? 1'd1 : v506_t0;
-    wire v506_t2 = v505_5[2] ? v506_t0 : v506_t1;
-    wire v506_t3 = v505_5[3] ? v506_t2 : v506_t0;
-    wire v506_t4 = v505_5[4] ? 1'd0 : v506_t3;
-    wire v506_t5 = v505_5[0] ? 1'd1 : 1'd0;
-    wire v506_t6 = v505_5[1] ? v506_t5 : 1'd0;
-    wire v506_t7 = v505_5[2] ? v506_t6 : 1'd0;
-    wire v506_t8 = v505_5[3] ? v506_t7 : 1'd0;
-    wire v506_t9 = v505_5[4] ? 1'd0 : v506_t8;
-    wire v506_t10 = v505_5[2] ? 1'd0 : v506_t6;
-    wire v506_t11 = v505_5[3] ? v506_t10 : 1'd0;
-    wire v506_t12 = v505_5[4] ? 1'd0 : v506_t11;
-    wire [3:0] v506 = {v506_t12, 1'd0, v506_t9, v506_t4};
-    wire [2:0] v507_l = v471; wire [0:0] v507_u = (v471 >>> 3) + v504; wire [3:0] v507 = {v507_u, v507_l};
-    wire [3:0] v508_l = v507; wire [0:0] v508_u = (v507 >>> 4) + v503; wire [4:0] v508 = {v508_u, v508_l};
-    wire v509_t0 = v508[1] ? 1'd1 : 1'd0;
-    wire v509_t1 = v508[2] ? 1'd1 : v509_t0;
-    wire v509_t2 = v508[3] ? 1'd1 : v509_t1;
-    wire v509_t3 = v508[1] ? 1'd0 : 1'd1;
-    wire v509_t4 = v508[2] ? 1'd0 : v509_t3;
-    wire v509_t5 = v508[0] ? 1'd1 : 1'd0;
-    wire v509_t6 = v508[3] ? v509_t5 : v509_t4;
-    wire v509_t7 = v508[3] ? 1'd1 : v509_t4;
-    wire v509_t8 = v508[4] ? v509_t7 : v509_t6;
-    wire v509_t9 = v508[2] ? v509_t3 : 1'd0;
-    wire v509_t10 = v508[0] ? 1'd0 : 1'd1;
-    wire v509_t11 = v508[3] ? v509_t10 : v509_t9;
-    wire [2:0] v509 = {v509_t11, v509_t8, v509_t2};
-    wire v510_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v510_t1 = v464[1] ? v510_t0 : 1'd0;
-    wire v510_t2 = v464[2] ? v510_t1 : 1'd0;
-    wire v510_t3 = v464[3] ? v510_t2 : 1'd0;
-    wire v510_t4 = v464[4] ? 1'd1 : v510_t3;
-    wire [0:0] v510 = {v510_t4};
-    wire [3:0] v511_l = v221; wire [0:0] v511_u = (v221 >>> 4) + v510; wire [4:0] v511 = {v511_u, v511_l};
-    reg [4:0] v511_1; always @(posedge clk) v511_1 <= v511;
-    reg [4:0] v511_2; always @(posedge clk) v511_2 <= v511_1;
-    reg [4:0] v511_3; always @(posedge clk) v511_3 <= v511_2;
-    reg [4:0] v511_4; always @(posedge clk) v511_4 <= v511_3;
-    reg [4:0] v511_5; always @(posedge clk) v511_5 <= v511_4;
-    wire v512_t0 = v511_5[0] ? 1'd0 : 1'd1;
-    wire v512_t1 = v511_5[2] ? 1'd1 : v512_t0;
-    wire v512_t2 = v511_5[3] ? v512_t1 : 1'd0;
-    wire v512_t3 = v511_5[1] ? 1'd1 : 1'd0;
-    wire v512_t4 = v511_5[3] ? v512_t3 : 1'd0;
-    wire v512_t5 = v511_5[4] ? v512_t4 : v512_t2;
-    wire v512_t6 = v511_5[0] ? 1'd1 : 1'd0;
-    wire v512_t7 = v511_5[3] ? v512_t6 : 1'd0;
-    wire v512_t8 = v511_5[4] ? 1'd0 : v512_t7;
-    wire [1:0] v512 = {v512_t8, v512_t5};
-    wire v513_t0 = v464[0] ? 1'd1 : 1'd0;
-    wire v513_t1 = v464[1] ? 1'd1 : v513_t0;
-    wire v513_t2 = v464[2] ? 1'd1 : v513_t1;
-    wire v513_t3 = v464[3] ? 1'd1 : v513_t2;
-    wire v513_t4 = v464[4] ? v513_t3 : 1'd0;
-    wire [0:0] v513 = {v513_t4};
-    wire [3:0] v514_l = v326; wire [0:0] v514_u = (v326 >>> 4) + v513; wire [4:0] v514 = {v514_u, v514_l};
-    reg [4:0] v514_1; always @(posedge clk) v514_1 <= v514;
-    reg [4:0] v514_2; always @(posedge clk) v514_2 <= v514_1;
-    reg [4:0] v514_3; always @(posedge clk) v514_3 <= v514_2;
-    reg [4:0] v514_4; always @(posedge clk) v514_4 <= v514_3;
-    wire v515_t0 = v514_4[0] ? 1'd1 : 1'd0;
-    wire v515_t1 = v514_4[1] ? 1'd1 : 1'd0;
-    wire v515_t2 = v514_4[2] ? 1'd0 : v515_t1;
-    wire v515_t3 = v514_4[3] ? 1'd0 : v515_t2;
-    wire v515_t4 = v514_4[4] ? v515_t3 : v515_t0;
-    wire v515_t5 = v514_4[0] ? 1'd0 : 1'd1;
-    wire v515_t6 = v514_4[3] ? v515_t2 : 1'd0;
-    wire v515_t7 = v514_4[4] ? v515_t6 : v515_t5;
-    wire [1:0] v515 = {v515_t7, v515_t4};
-    wire [3:0] v516_l = v414; wire [0:0] v516_u = (v414 >>> 4) + v513; wire [4:0] v516 = {v516_u, v516_l};
-    reg [4:0] v516_1; always @(posedge clk) v516_1 <= v516;
-    reg [4:0] v516_2; always @(posedge clk) v516_2 <= v516_1;
-    reg [4:0] v516_3; always @(posedge clk) v516_3 <= v516_2;
-    reg [4:0] v516_4; always @(posedge clk) v516_4 <= v516_3;
-    wire v517_t0 = v516_4[1] ? 1'd0 : 1'd1;
-    wire v517_t1 = v516_4[3] ? 1'd1 : v517_t0;
-    wire v517_t2 = v516_4[0] ? 1'd1 : 1'd0;
-    wire v517_t3 = v516_4[2] ? v517_t2 : 1'd0;
-    wire v517_t4 = v516_4[3] ? 1'd1 : v517_t3;
-    wire v517_t5 = v516_4[4] ? v517_t4 : v517_t1;
-    wire v517_t6 = v516_4[0] ? 1'd0 : 1'd1;
-    wire v517_t7 = v516_4[2] ? v517_t6 : 1'd1;
-    wire v517_t8 = v516_4[3] ? 1'd0 : v517_t7;
-    wire v517_t9 = v516_4[4] ? v517_t8 : 1'd0;
-    wire [1:0] v517 = {v517_t9, v517_t5};
-    wire [3:0] v518_l = v424; wire [0:0] v518_u = (v424 >>> 4) + v513; wire [4:0] v518 = {v518_u, v518_l};
-    reg [4:0] v518_1; always @(posedge clk) v518_1 <= v518;
-    reg [4:0] v518_2; always @(posedge clk) v518_2 <= v518_1;
-    wire v519_t0 = v518_2[0] ? 1'd1 : 1'd0;
-    wire v519_t1 = v518_2[1] ? 1'd1 : v519_t0;
-    wire v519_t2 = v518_2[0] ? 1'd0 : 1'd1;
-    wire v519_t3 = v518_2[1] ? 1'd0 : v519_t2;
-    wire v519_t4 = v518_2[2] ? v519_t3 : 1'd0;
-    wire v519_t5 = v518_2[3] ? v519_t3 : v519_t4;
-    wire v519_t6 = v518_2[4] ? v519_t0 : 1'd0;
-    wire [2:0] v519 = {v519_t6, v519_t5, v519_t1};
-    wire [2:0] v520_l = v429; wire [0:0] v520_u = (v429 >>> 3) + v513; wire [3:0] v520 = {v520_u, v520_l};
-    reg [3:0] v520_1; always @(posedge clk) v520_1 <= v520;
-    reg [3:0] v520_2; always @(posedge clk) v520_2 <= v520_1;
-    reg [3:0] v520_3; always @(posedge clk) v520_3 <= v520_2;
-    reg [3:0] v520_4; always @(posedge clk) v520_4 <= v520_3;
-    wire v521_t0 = v520_4[0] ? 1'd1 : 1'd0;
-    wire v521_t1 = v520_4[1] ? 1'd1 : v521_t0;
-    wire v521_t2 = v520_4[2] ? 1'd1 : v521_t1;
-    wire v521_t3 = v520_4[3] ? v521_t1 : v521_t2;
-    wire v521_t4 = v520_4[0] ? 1'd0 : 1'd1;
-    wire v521_t5 = v520_4[1] ? 1'd0 : v521_t4;
-    wire v521_t6 = v520_4[2] ? v521_t5 : 1'd0;
-    wire v521_t7 = v520_4[3] ? v521_t6 : 1'd0;
-    wire [1:0] v521 = {v521_t7, v521_t3};
-    wire [2:0] v522_l = v268; wire [0:0] v522_u = (v268 >>> 3) + v513; wire [3:0] v522 = {v522_u, v522_l};
-    reg [3:0] v522_1; always @(posedge clk) v522_1 <= v522;
-    reg [3:0] v522_2; always @(posedge clk) v522_2 <= v522_1;
-    reg [3:0] v522_3; always @(posedge clk) v522_3 <= v522_2;
-    reg [3:0] v522_4; always @(posedge clk) v522_4 <= v522_3;
-    wire v523_t0 = v522_4[0] ? 1'd0 : 1'd1;
-    wire v523_t1 = v522_4[1] ? 1'd0 : v523_t0;
-    wire v523_t2 = v522_4[2] ? v523_t0 : v523_t1;
-    wire v523_t3 = v522_4[3] ? 1'd0 : v523_t2;
-    wire [0:0] v523 = {v523_t3};
-    wire [5:0] v524 = inputs[89:84];
-    wire v525_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v525_t1 = v524[1] ? 1'd1 : v525_t0;
-    wire v525_t2 = v524[2] ? v525_t1 : 1'd0;
-    wire v525_t3 = v524[3] ? 1'd1 : v525_t2;
-    wire v525_t4 = v524[4] ? v525_t3 : 1'd0;
-    wire v525_t5 = v524[5] ? 1'd1 : v525_t4;
-    wire [0:0] v525 = {v525_t5};
-    wire [3:0] v526_l = v405; wire [0:0] v526_u = (v405 >>> 4) + v525; wire [4:0] v526 = {v526_u, v526_l};
-    reg [4:0] v526_1; always @(posedge clk) v526_1 <= v526;
-    reg [4:0] v526_2; always @(posedge clk) v526_2 <= v526_1;
-    reg [4:0] v526_3; always @(posedge clk) v526_3 <= v526_2;
-    reg [4:0] v526_4; always @(posedge clk) v526_4 <= v526_3;
-    reg [4:0] v526_5; always @(posedge clk) v526_5 <= v526_4;
-    wire v527_t0 = v526_5[0] ? 1'd0 : 1'd1;
-    wire v527_t1 = v526_5[1] ? v527_t0 : 1'd0;
-    wire v527_t2 = v526_5[2] ? v527_t1 : 1'd0;
-    wire v527_t3 = v526_5[1] ? 1'd0 : 1'd1;
-    wire v527_t4 = v526_5[1] ? v527_t0 : 1'd1;
-    wire v527_t5 = v526_5[2] ? v527_t4 : v527_t3;
-    wire v527_t6 = v526_5[3] ? v527_t5 : v527_t2;
-    wire v527_t7 = v526_5[4] ? v527_t5 : v527_t6;
-    wire v527_t8 = v526_5[0] ? 1'd1 : 1'd0;
-    wire v527_t9 = v526_5[1] ? v527_t8 : 1'd1;
-    wire v527_t10 = v526_5[2] ? v527_t9 : v527_t3;
-    wire v527_t11 = v526_5[1] ? v527_t8 : 1'd0;
-    wire v527_t12 = v526_5[2] ? v527_t11 : 1'd0;
-    wire v527_t13 = v526_5[3] ? v527_t12 : v527_t10;
-    wire v527_t14 = v526_5[4] ? v527_t12 : v527_t13;
-    wire [1:0] v527 = {v527_t14, v527_t7};
-    wire [2:0] v528 = (v524 >>> 3);
-    wire v529_t0 = v528[0] ? 1'd1 : 1'd0;
-    wire v529_t1 = v528[1] ? v529_t0 : 1'd0;
-    wire v529_t2 = v528[2] ? 1'd1 : v529_t1;
-    wire [0:0] v529 = {v529_t2};
-    wire [2:0] v530_l = v152; wire [0:0] v530_u = (v152 >>> 3) + v529; wire [3:0] v530 = {v530_u, v530_l};
-    wire [3:0] v531_l = v530; wire [0:0] v531_u = (v530 >>> 4) + v421; wire [4:0] v531 = {v531_u, v531_l};
-    wire v532_t0 = v531[0] ? 1'd0 : 1'd1;
-    wire v532_t1 = v531[2] ? 1'd1 : v532_t0;
-    wire v532_t2 = v531[4] ? v532_t1 : 1'd1;
-    wire v532_t3 = v531[1] ? 1'd0 : 1'd1;
-    wire v532_t4 = v531[2] ? v532_t3 : 1'd1;
-    wire v532_t5 = v531[2] ? v532_t3 : v532_t0;
-    wire v532_t6 = v531[3] ? v532_t5 : v532_t4;
-    wire v532_t7 = v531[4] ? v532_t6 : v532_t4;
-    wire v532_t8 = v531[0] ? 1'd1 : 1'd0;
-    wire v532_t9 = v531[2] ? v532_t3 : v532_t8;
-    wire v532_t10 = v531[2] ? v532_t3 : 1'd0;
-    wire v532_t11 = v531[3] ? v532_t10 : v532_t9;
-    wire v532_t12 = v531[4] ? v532_t11 : v532_t9;
-    wire v532_t13 = v531[4] ? 1'd1 : v532_t1;
-    wire [3:0] v532 = {v532_t13, v532_t12, v532_t7, v532_t2};
-    wire [4:0] v533 = v532 + v509;
-    wire v534_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v534_t1 = v524[1] ? 1'd1 : v534_t0;
-    wire v534_t2 = v524[2] ? 1'd1 : v534_t1;
-    wire v534_t3 = v524[3] ? 1'd1 : v534_t2;
-    wire v534_t4 = v524[4] ? v534_t3 : 1'd0;
-    wire v534_t5 = v524[5] ? v534_t4 : 1'd0;
-    wire [0:0] v534 = {v534_t5};
-    wire [3:0] v535_l = v189; wire [0:0] v535_u = (v189 >>> 4) + v534; wire [4:0] v535 = {v535_u, v535_l};
-    reg [4:0] v535_1; always @(posedge clk) v535_1 <= v535;
-    wire v536_t0 = v535_1[0] ? 1'd0 : 1'd1;
-    wire v536_t1 = v535_1[1] ? 1'd0 : v536_t0;
-    wire v536_t2 = v535_1[2] ? v536_t1 : v536_t0;
-    wire v536_t3 = v535_1[3] ? v536_t1 : v536_t2;
-    wire v536_t4 = v535_1[4] ? v536_t3 : v536_t1;
-    wire v536_t5 = v535_1[0] ? 1'd1 : 1'd0;
-    wire v536_t6 = v535_1[1] ? 1'd1 : v536_t5;
-    wire v536_t7 = v535_1[2] ? v536_t6 : v536_t5;
-    wire v536_t8 = v535_1[3] ? v536_t6 : v536_t7;
-    wire v536_t9 = v535_1[4] ? v536_t6 : v536_t8;
-    wire [1:0] v536 = {v536_t9, v536_t4};
-    wire v537_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v537_t1 = v524[1] ? 1'd1 : v537_t0;
-    wire v537_t2 = v524[2] ? 1'd1 : v537_t1;
-    wire v537_t3 = v524[3] ? 1'd1 : v537_t2;
-    wire v537_t4 = v524[4] ? v537_t3 : 1'd0;
-    wire v537_t5 = v524[5] ? 1'd1 : v537_t4;
-    wire [0:0] v537 = {v537_t5};
-    wire [1:0] v538_l = v182; wire [0:0] v538_u = (v182 >>> 2) + v537; wire [2:0] v538 = {v538_u, v538_l};
-    wire [2:0] v539_l = v538; wire [0:0] v539_u = (v538 >>> 3) + v438; wire [3:0] v539 = {v539_u, v539_l};
-    reg [3:0] v539_1; always @(posedge clk) v539_1 <= v539;
-    reg [3:0] v539_2; always @(posedge clk) v539_2 <= v539_1;
-    reg [3:0] v539_3; always @(posedge clk) v539_3 <= v539_2;
-    wire v540_t0 = v539_3[0] ? 1'd1 : 1'd0;
-    wire v540_t1 = v539_3[1] ? 1'd1 : v540_t0;
-    wire v540_t2 = v539_3[0] ? 1'd0 : 1'd1;
-    wire v540_t3 = v539_3[1] ? v540_t2 : 1'd0;
-    wire v540_t4 = v539_3[2] ? v540_t3 : v540_t2;
-    wire v540_t5 = v539_3[3] ? v540_t4 : v540_t1;
-    wire v540_t6 = v539_3[1] ? 1'd0 : v540_t2;
-    wire v540_t7 = v539_3[2] ? v540_t6 : 1'd0;
-    wire v540_t8 = v539_3[1] ? v540_t0 : 1'd1;
-    wire v540_t9 = v539_3[2] ? v540_t8 : v540_t0;
-    wire v540_t10 = v539_3[3] ? v540_t9 : v540_t7;
-    wire [1:0] v540 = {v540_t10, v540_t5};
-    wire v541_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v541_t1 = v524[1] ? v541_t0 : 1'd0;
-    wire v541_t2 = v524[2] ? v541_t1 : 1'd0;
-    wire v541_t3 = v524[3] ? 1'd1 : v541_t2;
-    wire v541_t4 = v524[4] ? v541_t3 : 1'd0;
-    wire v541_t5 = v524[5] ? v541_t4 : 1'd0;
-    wire [0:0] v541 = {v541_t5};
-    wire [1:0] v542_l = v280; wire [0:0] v542_u = (v280 >>> 2) + v541; wire [2:0] v542 = {v542_u, v542_l};
-    wire v543_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v543_t1 = v524[1] ? v543_t0 : 1'd0;
-    wire v543_t2 = v524[2] ? 1'd1 : v543_t1;
-    wire v543_t3 = v524[3] ? v543_t2 : 1'd0;
-    wire v543_t4 = v524[4] ? v543_t3 : 1'd0;
-    wire v543_t5 = v524[5] ? v543_t4 : 1'd0;
-    wire [0:0] v543 = {v543_t5};
-    wire v544_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v544_t1 = v524[1] ? v544_t0 : 1'd0;
-    wire v544_t2 = v524[2] ? 1'd1 : v544_t1;
-    wire v544_t3 = v524[3] ? 1'd1 : v544_t2;
-    wire v544_t4 = v524[4] ? v544_t3 : 1'd0;
-    wire v544_t5 = v524[5] ? v544_t4 : 1'd0;
-    wire [0:0] v544 = {v544_t5};
-    wire [0:0] v545_l = v128; wire [0:0] v545_u = (v128 >>> 1) + v544; wire [1:0] v545 = {v545_u, v545_l};
-    wire v546_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v546_t1 = v524[1] ? 1'd1 : v546_t0;
-    wire v546_t2 = v524[2] ? 1'd1 : v546_t1;
-    wire v546_t3 = v524[3] ? v546_t2 : 1'd0;
-    wire v546_t4 = v524[4] ? v546_t3 : 1'd0;
-    wire v546_t5 = v524[5] ? v546_t4 : 1'd0;
-    wire [0:0] v546 = {v546_t5};
-    wire [1:0] v547_l = v545; wire [0:0] v547_u = (v545 >>> 2) + v546; wire [2:0] v547 = {v547_u, v547_l};
-    wire [2:0] v548_l = v547; wire [0:0] v548_u = (v547 >>> 3) + v472; wire [3:0] v548 = {v548_u, v548_l};
-    wire [3:0] v549_l = v548; wire [0:0] v549_u = (v548 >>> 4) + v449; wire [4:0] v549 = {v549_u, v549_l};
-    reg [4:0] v549_1; always @(posedge clk) v549_1 <= v549;
-    reg [4:0] v549_2; always @(posedge clk) v549_2 <= v549_1;
-    wire v550_t0 = v549_2[0] ? 1'd1 : 1'd0;
-    wire v550_t1 = v549_2[3] ? v550_t0 : 1'd0;
-    wire v550_t2 = v549_2[0] ? 1'd0 : 1'd1;
-    wire v550_t3 = v549_2[1] ? 1'd0 : v550_t2;
-    wire v550_t4 = v549_2[1] ? v550_t0 : 1'd1;
-    wire v550_t5 = v549_2[2] ? v550_t4 : v550_t3;
-    wire v550_t6 = v549_2[3] ? v550_t5 : 1'd0;
-    wire v550_t7 = v549_2[3] ? v550_t3 : 1'd0;
-    wire v550_t8 = v549_2[4] ? v550_t7 : v550_t6;
-    wire [1:0] v550 = {v550_t8, v550_t1};
-    wire v551_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v551_t1 = v524[1] ? 1'd1 : v551_t0;
-    wire v551_t2 = v524[2] ? 1'd1 : v551_t1;
-    wire v551_t3 = v524[3] ? v551_t2 : 1'd0;
-    wire v551_t4 = v524[4] ? v551_t3 : 1'd0;
-    wire v551_t5 = v524[5] ? 1'd1 : v551_t4;
-    wire [0:0] v551 = {v551_t5};
-    wire [2:0] v552_l = v309; wire [0:0] v552_u = (v309 >>> 3) + v551; wire [3:0] v552 = {v552_u, v552_l};
-    wire [3:0] v553_l = v552; wire [0:0] v553_u = (v552 >>> 4) + v445; wire [4:0] v553 = {v553_u, v553_l};
-    reg [4:0] v553_1; always @(posedge clk) v553_1 <= v553;
-    reg [4:0] v553_2; always @(posedge clk) v553_2 <= v553_1;
-    reg [4:0] v553_3; always @(posedge clk) v553_3 <= v553_2;
-    reg [4:0] v553_4; always @(posedge clk) v553_4 <= v553_3;
-    wire v554_t0 = v553_4[0] ? 1'd1 : 1'd0;
-    wire v554_t1 = v553_4[2] ? 1'd1 : v554_t0;
-    wire v554_t2 = v553_4[3] ? 1'd0 : v554_t1;
-    wire v554_t3 = v553_4[4] ? 1'd0 : v554_t2;
-    wire v554_t4 = v553_4[2] ? 1'd1 : 1'd0;
-    wire v554_t5 = v553_4[1] ? 1'd1 : 1'd0;
-    wire v554_t6 = v553_4[3] ? v554_t5 : v554_t4;
-    wire v554_t7 = v553_4[4] ? 1'd1 : v554_t6;
-    wire [1:0] v554 = {v554_t7, v554_t3};
-    wire [1:0] v555_l = v248; wire [0:0] v555_u = (v248 >>> 2) + v551; wire [2:0] v555 = {v555_u, v555_l};
-    wire [2:0] v556_l = v555; wire [0:0] v556_u = (v555 >>> 3) + v427; wire [3:0] v556 = {v556_u, v556_l};
-    wire [3:0] v557_l = v556; wire [0:0] v557_u = (v556 >>> 4) + v438; wire [4:0] v557 = {v557_u, v557_l};
-    wire v558_t0 = v557[1] ? 1'd0 : 1'd1;
-    wire v558_t1 = v557[0] ? 1'd0 : 1'd1;
-    wire v558_t2 = v557[1] ? 1'd0 : v558_t1;
-    wire v558_t3 = v557[4] ? v558_t2 : v558_t0;
-    wire v558_t4 = v557[2] ? v558_t0 : 1'd1;
-    wire v558_t5 = v557[1] ? 1'd1 : 1'd0;
-    wire v558_t6 = v557[2] ? 1'd0 : v558_t5;
-    wire v558_t7 = v557[4] ? v558_t6 : v558_t4;
-    wire v558_t8 = v557[3] ? v558_t5 : 1'd1;
-    wire v558_t9 = v557[1] ? 1'd1 : v558_t1;
-    wire v558_t10 = v557[4] ? v558_t9 : v558_t8;
-    wire v558_t11 = v557[0] ? 1'd1 : 1'd0;
-    wire v558_t12 = v557[1] ? 1'd0 : v558_t11;
-    wire v558_t13 = v557[4] ? v558_t12 : v558_t0;
-    wire [3:0] v558 = {v558_t13, v558_t10, v558_t7, v558_t3};
-    wire v559_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v559_t1 = v524[1] ? 1'd1 : v559_t0;
-    wire v559_t2 = v524[2] ? v559_t1 : 1'd0;
-    wire v559_t3 = v524[3] ? 1'd1 : v559_t2;
-    wire v559_t4 = v524[4] ? v559_t3 : 1'd0;
-    wire v559_t5 = v524[5] ? v559_t4 : 1'd0;
-    wire [0:0] v559 = {v559_t5};
-    wire [2:0] v560_l = v409; wire [0:0] v560_u = (v409 >>> 3) + v559; wire [3:0] v560 = {v560_u, v560_l};
-    wire [3:0] v561_l = v560; wire [0:0] v561_u = (v560 >>> 4) + v485; wire [4:0] v561 = {v561_u, v561_l};
-    reg [4:0] v561_1; always @(posedge clk) v561_1 <= v561;
-    reg [4:0] v561_2; always @(posedge clk) v561_2 <= v561_1;
-    reg [4:0] v561_3; always @(posedge clk) v561_3 <= v561_2;
-    reg [4:0] v561_4; always @(posedge clk) v561_4 <= v561_3;
-    reg [4:0] v561_5; always @(posedge clk) v561_5 <= v561_4;
-    reg [4:0] v561_6; always @(posedge clk) v561_6 <= v561_5;
-    wire v562_t0 = v561_6[0] ? 1'd1 : 1'd0;
-    wire v562_t1 = v561_6[1] ? 1'd0 : v562_t0;
-    wire v562_t2 = v561_6[2] ? v562_t1 : v562_t0;
-    wire v562_t3 = v561_6[4] ? v562_t2 : v562_t0;
-    wire v562_t4 = v561_6[0] ? 1'd0 : 1'd1;
-    wire v562_t5 = v561_6[3] ? 1'd0 : v562_t4;
-    wire v562_t6 = v561_6[1] ? 1'd1 : v562_t4;
-    wire v562_t7 = v561_6[1] ? v562_t0 : 1'd0;
-    wire v562_t8 = v561_6[3] ? v562_t7 : v562_t6;
-    wire v562_t9 = v561_6[4] ? v562_t8 : v562_t5;
-    wire [1:0] v562 = {v562_t9, v562_t3};
-    wire [0:0] v563_l = v135; wire [0:0] v563_u = (v135 >>> 1) + v559; wire [1:0] v563 = {v563_u, v563_l};
-    wire [3:0] v564 = (v524 >>> 2);
-    wire v565_t0 = v564[0] ? 1'd1 : 1'd0;
-    wire v565_t1 = v564[1] ? 1'd1 : v565_t0;
-    wire v565_t2 = v564[2] ? v565_t1 : 1'd0;
-    wire v565_t3 = v564[3] ? v565_t2 : 1'd0;
-    wire [0:0] v565 = {v565_t3};
-    wire [3:0] v566_l = v340; wire [0:0] v566_u = (v340 >>> 4) + v565; wire [4:0] v566 = {v566_u, v566_l};
-    reg [4:0] v566_1; always @(posedge clk) v566_1 <= v566;
-    reg [4:0] v566_2; always @(posedge clk) v566_2 <= v566_1;
-    reg [4:0] v566_3; always @(posedge clk) v566_3 <= v566_2;
-    wire v567_t0 = v566_3[0] ? 1'd0 : 1'd1;
-    wire v567_t1 = v566_3[1] ? 1'd1 : v567_t0;
-    wire v567_t2 = v566_3[3] ? v567_t0 : v567_t1;
-    wire v567_t3 = v566_3[2] ? v567_t1 : v567_t0;
-    wire v567_t4 = v566_3[3] ? v567_t0 : v567_t3;
-    wire v567_t5 = v566_3[4] ? v567_t4 : v567_t2;
-    wire v567_t6 = v566_3[0] ? 1'd1 : 1'd0;
-    wire v567_t7 = v566_3[1] ? v567_t6 : 1'd0;
-    wire v567_t8 = v566_3[2] ? 1'd0 : v567_t7;
-    wire v567_t9 = v566_3[3] ? 1'd0 : v567_t8;
-    wire v567_t10 = v566_3[4] ? v567_t9 : 1'd0;
-    wire [1:0] v567 = {v567_t10, v567_t5};
-    wire v568_t0 = v564[0] ? 1'd1 : 1'd0;
-    wire v568_t1 = v564[1] ? v568_t0 : 1'd0;
-    wire v568_t2 = v564[2] ? v568_t1 : 1'd0;
-    wire v568_t3 = v564[3] ? v568_t2 : 1'd0;
-    wire [0:0] v568 = {v568_t3};
-    wire [2:0] v569_l = v192; wire [0:0] v569_u = (v192 >>> 3) + v568; wire [3:0] v569 = {v569_u, v569_l};
-    wire [3:0] v570_l = v569; wire [0:0] v570_u = (v569 >>> 4) + v453; wire [4:0] v570 = {v570_u, v570_l};
-    reg [4:0] v570_1; always @(posedge clk) v570_1 <= v570;
-    reg [4:0] v570_2; always @(posedge clk) v570_2 <= v570_1;
-    reg [4:0] v570_3; always @(posedge clk) v570_3 <= v570_2;
-    reg [4:0] v570_4; always @(posedge clk) v570_4 <= v570_3;
-    wire v571_t0 = v570_4[0] ? 1'd1 : 1'd0;
-    wire v571_t1 = v570_4[1] ? 1'd0 : v571_t0;
-    wire v571_t2 = v570_4[3] ? v571_t1 : v571_t0;
-    wire v571_t3 = v570_4[0] ? 1'd0 : 1'd1;
-    wire v571_t4 = v570_4[1] ? v571_t3 : 1'd1;
-    wire v571_t5 = v570_4[3] ? v571_t4 : v571_t3;
-    wire v571_t6 = v570_4[2] ? v571_t4 : 1'd1;
-    wire v571_t7 = v570_4[3] ? v571_t6 : v571_t3;
-    wire v571_t8 = v570_4[4] ? v571_t7 : v571_t5;
-    wire [1:0] v571 = {v571_t8, v571_t2};
-    wire [1:0] v572_l = v292; wire [0:0] v572_u = (v292 >>> 2) + v568; wire [2:0] v572 = {v572_u, v572_l};
-    wire v573_t0 = v564[0] ? 1'd1 : 1'd0;
-    wire v573_t1 = v564[1] ? v573_t0 : 1'd0;
-    wire v573_t2 = v564[2] ? v573_t1 : 1'd0;
-    wire v573_t3 = v564[3] ? 1'd1 : v573_t2;
-    wire [0:0] v573 = {v573_t3};
-    wire [3:0] v574_l = v333; wire [0:0] v574_u = (v333 >>> 4) + v573; wire [4:0] v574 = {v574_u, v574_l};
-    reg [4:0] v574_1; always @(posedge clk) v574_1 <= v574;
-    reg [4:0] v574_2; always @(posedge clk) v574_2 <= v574_1;
-    wire v575_t0 = v574_2[0] ? 1'd1 : 1'd0;
-    wire v575_t1 = v574_2[1] ? 1'd0 : v575_t0;
-    wire v575_t2 = v574_2[2] ? 1'd0 : v575_t1;
-    wire v575_t3 = v574_2[2] ? 1'd1 : v575_t1;
-    wire v575_t4 = v574_2[3] ? v575_t3 : v575_t2;
-    wire v575_t5 = v574_2[4] ? v575_t4 : v575_t2;
-    wire v575_t6 = v574_2[0] ? 1'd0 : 1'd1;
-    wire v575_t7 = v574_2[1] ? 1'd1 : v575_t6;
-    wire v575_t8 = v574_2[2] ? 1'd1 : v575_t7;
-    wire v575_t9 = v574_2[2] ? 1'd0 : v575_t7;
-    wire v575_t10 = v574_2[4] ? v575_t9 : v575_t8;
-    wire [1:0] v575 = {v575_t10, v575_t5};
-    wire [2:0] v576_l = v274; wire [0:0] v576_u = (v274 >>> 3) + v573; wire [3:0] v576 = {v576_u, v576_l};
-    wire [1:0] v577_l = v278; wire [0:0] v577_u = (v278 >>> 2) + v573; wire [2:0] v577 = {v577_u, v577_l};
-    wire v578_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v578_t1 = v524[1] ? 1'd1 : v578_t0;
-    wire v578_t2 = v524[2] ? 1'd1 : v578_t1;
-    wire v578_t3 = v524[3] ? 1'd1 : v578_t2;
-    wire v578_t4 = v524[4] ? 1'd1 : v578_t3;
-    wire v578_t5 = v524[5] ? v578_t4 : 1'd0;
-    wire [0:0] v578 = {v578_t5};
-    wire [2:0] v579_l = v323; wire [0:0] v579_u = (v323 >>> 3) + v578; wire [3:0] v579 = {v579_u, v579_l};
-    wire [3:0] v580_l = v579; wire [0:0] v580_u = (v579 >>> 4) + v452; wire [4:0] v580 = {v580_u, v580_l};
-    wire v581_t0 = v580[0] ? 1'd0 : 1'd1;
-    wire v581_t1 = v580[1] ? 1'd1 : v581_t0;
-    wire v581_t2 = v580[0] ? 1'd1 : 1'd0;
-    wire v581_t3 = v580[1] ? v581_t2 : 1'd0;
-    wire v581_t4 = v580[4] ? v581_t3 : v581_t1;
-    wire v581_t5 = v580[2] ? v581_t0 : v581_t1;
-    wire v581_t6 = v580[3] ? v581_t5 : v581_t0;
-    wire [1:0] v581 = {v581_t6, v581_t4};
-    wire [1:0] v582_l = v247; wire [0:0] v582_u = (v247 >>> 2) + v578; wire [2:0] v582 = {v582_u, v582_l};
-    wire [2:0] v583_l = v582; wire [0:0] v583_u = (v582 >>> 3) + v472; wire [3:0] v583 = {v583_u, v583_l};
-    wire [3:0] v584_l = v583; wire [0:0] v584_u = (v583 >>> 4) + v458; wire [4:0] v584 = {v584_u, v584_l};
-    reg [4:0] v584_1; always @(posedge clk) v584_1 <= v584;
-    wire v585_t0 = v584_1[1] ? 1'd0 : 1'd1;
-    wire v585_t1 = v584_1[4] ? v585_t0 : 1'd0;
-    wire v585_t2 = v584_1[0] ? 1'd1 : 1'd0;
-    wire v585_t3 = v584_1[2] ? v585_t2 : 1'd0;
-    wire v585_t4 = v584_1[0] ? 1'd0 : 1'd1;
-    wire v585_t5 = v584_1[2] ? 1'd1 : v585_t4;
-    wire v585_t6 = v584_1[3] ? v585_t5 : v585_t3;
-    wire v585_t7 = v584_1[4] ? 1'd1 : v585_t6;
-    wire [1:0] v585 = {v585_t7, v585_t1};
-    wire v586_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v586_t1 = v524[1] ? v586_t0 : 1'd0;
-    wire v586_t2 = v524[2] ? 1'd1 : v586_t1;
-    wire v586_t3 = v524[3] ? 1'd1 : v586_t2;
-    wire v586_t4 = v524[4] ? 1'd1 : v586_t3;
-    wire v586_t5 = v524[5] ? v586_t4 : 1'd0;
-    wire [0:0] v586 = {v586_t5};
-    wire [2:0] v587_l = v577; wire [0:0] v587_u = (v577 >>> 3) + v586; wire [3:0] v587 = {v587_u, v587_l};
-    wire [3:0] v588_l = v587; wire [0:0] v588_u = (v587 >>> 4) + v448; wire [4:0] v588 = {v588_u, v588_l};
-    reg [4:0] v588_1; always @(posedge clk) v588_1 <= v588;
-    reg [4:0] v588_2; always @(posedge clk) v588_2 <= v588_1;
-    wire v589_t0 = v588_2[0] ? 1'd1 : 1'd0;
-    wire v589_t1 = v588_2[1] ? 1'd0 : v589_t0;
-    wire v589_t2 = v588_2[2] ? v589_t1 : v589_t0;
-    wire v589_t3 = v588_2[3] ? 1'd0 : v589_t2;
-    wire v589_t4 = v588_2[4] ? 1'd0 : v589_t3;
-    wire v589_t5 = v588_2[0] ? 1'd0 : 1'd1;
-    wire v589_t6 = v588_2[2] ? 1'd1 : v589_t5;
-    wire v589_t7 = v588_2[3] ? 1'd0 : v589_t6;
-    wire v589_t8 = v588_2[4] ? 1'd0 : v589_t7;
-    wire [1:0] v589 = {v589_t8, v589_t4};
-    wire [1:0] v590_l = v237; wire [0:0] v590_u = (v237 >>> 2) + v586; wire [2:0] v590 = {v590_u, v590_l};
-    wire [2:0] v591_l = v590; wire [0:0] v591_u = (v590 >>> 3) + v490; wire [3:0] v591 = {v591_u, v591_l};
-    wire [3:0] v592_l = v591; wire [0:0] v592_u = (v591 >>> 4) + v504; wire [4:0] v592 = {v592_u, v592_l};
-    reg [4:0] v592_1; always @(posedge clk) v592_1 <= v592;
-    reg [4:0] v592_2; always @(posedge clk) v592_2 <= v592_1;
-    reg [4:0] v592_3; always @(posedge clk) v592_3 <= v592_2;
-    wire v593_t0 = v592_3[1] ? 1'd1 : 1'd0;
-    wire v593_t1 = v592_3[0] ? 1'd1 : 1'd0;
-    wire v593_t2 = v592_3[2] ? v593_t1 : v593_t0;
-    wire v593_t3 = v592_3[3] ? v593_t2 : 1'd0;
-    wire v593_t4 = v592_3[1] ? 1'd0 : 1'd1;
-    wire v593_t5 = v592_3[2] ? 1'd0 : v593_t4;
-    wire v593_t6 = v592_3[3] ? v593_t5 : 1'd0;
-    wire v593_t7 = v592_3[4] ? 1'd0 : v593_t6;
-    wire v593_t8 = v592_3[4] ? v593_t6 : 1'd0;
-    wire [2:0] v593 = {v593_t8, v593_t7, v593_t3};
-    wire v594_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v594_t1 = v524[1] ? v594_t0 : 1'd0;
-    wire v594_t2 = v524[2] ? v594_t1 : 1'd0;
-    wire v594_t3 = v524[3] ? 1'd1 : v594_t2;
-    wire v594_t4 = v524[4] ? v594_t3 : 1'd0;
-    wire v594_t5 = v524[5] ? 1'd1 : v594_t4;
-    wire [0:0] v594 = {v594_t5};
-    wire [2:0] v595_l = v148; wire [0:0] v595_u = (v148 >>> 3) + v594; wire [3:0] v595 = {v595_u, v595_l};
-    wire [3:0] v596_l = v595; wire [0:0] v596_u = (v595 >>> 4) + v510; wire [4:0] v596 = {v596_u, v596_l};
-    reg [4:0] v596_1; always @(posedge clk) v596_1 <= v596;
-    reg [4:0] v596_2; always @(posedge clk) v596_2 <= v596_1;
-    wire v597_t0 = v596_2[0] ? 1'd0 : 1'd1;
-    wire v597_t1 = v596_2[1] ? v597_t0 : 1'd0;
-    wire v597_t2 = v596_2[2] ? 1'd0 : v597_t1;
-    wire v597_t3 = v596_2[3] ? v597_t2 : 1'd0;
-    wire v597_t4 = v596_2[4] ? v597_t3 : 1'd0;
-    wire v597_t5 = v596_2[0] ? 1'd1 : 1'd0;
-    wire v597_t6 = v596_2[1] ? v597_t5 : 1'd1;
-    wire v597_t7 = v596_2[2] ? 1'd1 : v597_t6;
-    wire v597_t8 = v596_2[3] ? v597_t7 : 1'd1;
-    wire v597_t9 = v596_2[4] ? v597_t8 : v597_t7;
-    wire [1:0] v597 = {v597_t9, v597_t4};
-    wire [2:0] v598_l = v391; wire [0:0] v598_u = (v391 >>> 3) + v594; wire [3:0] v598 = {v598_u, v598_l};
-    wire [1:0] v599_l = v335; wire [0:0] v599_u = (v335 >>> 2) + v594; wire [2:0] v599 = {v599_u, v599_l};
-    wire [1:0] v600_l = v318; wire [0:0] v600_u = (v318 >>> 2) + v594; wire [2:0] v600 = {v600_u, v600_l};
-    wire [2:0] v601_l = v600; wire [0:0] v601_u = (v600 >>> 3) + v490; wire [3:0] v601 = {v601_u, v601_l};
-    wire [3:0] v602_l = v601; wire [0:0] v602_u = (v601 >>> 4) + v494; wire [4:0] v602 = {v602_u, v602_l};
-    wire v603_t0 = v602[0] ? 1'd0 : 1'd1;
-    wire v603_t1 = v602[1] ? v603_t0 : 1'd1;
-    wire v603_t2 = v602[3] ? v603_t1 : 1'd1;
-    wire v603_t3 = v602[2] ? 1'd1 : 1'd0;
-    wire v603_t4 = v602[3] ? v603_t1 : v603_t3;
-    wire v603_t5 = v602[3] ? 1'd1 : v603_t3;
-    wire v603_t6 = v602[4] ? v603_t5 : v603_t4;
-    wire v603_t7 = v602[2] ? 1'd0 : 1'd1;
-    wire v603_t8 = v602[3] ? 1'd1 : v603_t7;
-    wire [2:0] v603 = {v603_t8, v603_t6, v603_t2};
-    wire [4:0] v604 = v533 + v603;
-    reg [4:0] v604_1; always @(posedge clk) v604_1 <= v604;
-    wire [5:0] v605 = v604_1 + v585;
-    wire [0:0] v606_l = v290; wire [0:0] v606_u = (v290 >>> 1) + v594; wire [1:0] v606 = {v606_u, v606_l};
-    wire v607_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v607_t1 = v524[1] ? 1'd1 : v607_t0;
-    wire v607_t2 = v524[2] ? 1'd1 : v607_t1;
-    wire v607_t3 = v524[3] ? 1'd1 : v607_t2;
-    wire v607_t4 = v524[4] ? 1'd1 : v607_t3;
-    wire v607_t5 = v524[5] ? 1'd1 : v607_t4;
-    wire [0:0] v607 = {v607_t5};
-    wire [2:0] v608_l = v355; wire [0:0] v608_u = (v355 >>> 3) + v607; wire [3:0] v608 = {v608_u, v608_l};
-    wire [3:0] v609_l = v608; wire [0:0] v609_u = (v608 >>> 4) + v573; wire [4:0] v609 = {v609_u, v609_l};
-    reg [4:0] v609_1; always @(posedge clk) v609_1 <= v609;
-    reg [4:0] v609_2; always @(posedge clk) v609_2 <= v609_1;
-    reg [4:0] v609_3; always @(posedge clk) v609_3 <= v609_2;
-    wire v610_t0 = v609_3[0] ? 1'd0 : 1'd1;
-    wire v610_t1 = v609_3[1] ? v610_t0 : 1'd1;
-    wire v610_t2 = v609_3[2] ? v610_t0 : v610_t1;
-    wire v610_t3 = v609_3[0] ? 1'd1 : 1'd0;
-    wire v610_t4 = v609_3[1] ? 1'd0 : v610_t3;
-    wire v610_t5 = v609_3[2] ? 1'd0 : v610_t4;
-    wire v610_t6 = v609_3[3] ? v610_t5 : v610_t2;
-    wire v610_t7 = v609_3[4] ? 1'd0 : v610_t6;
-    wire v610_t8 = v609_3[2] ? v610_t3 : 1'd0;
-    wire v610_t9 = v609_3[4] ? 1'd0 : v610_t8;
-    wire [1:0] v610 = {v610_t9, v610_t7};
-    wire [2:0] v611_l = v141; wire [0:0] v611_u = (v141 >>> 3) + v607; wire [3:0] v611 = {v611_u, v611_l};
-    wire [3:0] v612_l = v611; wire [0:0] v612_u = (v611 >>> 4) + v421; wire [4:0] v612 = {v612_u, v612_l};
-    wire v613_t0 = v612[2] ? 1'd0 : 1'd1;
-    wire v613_t1 = v612[0] ? 1'd0 : 1'd1;
-    wire v613_t2 = v612[1] ? v613_t1 : 1'd0;
-    wire v613_t3 = v612[2] ? v613_t2 : 1'd1;
-    wire v613_t4 = v612[3] ? v613_t3 : v613_t0;
-    wire v613_t5 = v612[1] ? 1'd1 : 1'd0;
-    wire v613_t6 = v612[2] ? v613_t5 : 1'd1;
-    wire v613_t7 = v612[3] ? v613_t6 : v613_t0;
-    wire v613_t8 = v612[4] ? v613_t7 : v613_t4;
-    wire [0:0] v613 = {v613_t8};
-    wire [2:0] v614_l = v489; wire [0:0] v614_u = (v489 >>> 3) + v613; wire [3:0] v614 = {v614_u, v614_l};
-    reg [3:0] v614_1; always @(posedge clk) v614_1 <= v614;
-    reg [3:0] v614_2; always @(posedge clk) v614_2 <= v614_1;
-    reg [3:0] v614_3; always @(posedge clk) v614_3 <= v614_2;
-    reg [3:0] v614_4; always @(posedge clk) v614_4 <= v614_3;
-    reg [3:0] v614_5; always @(posedge clk) v614_5 <= v614_4;
-    wire v615_t0 = v614_5[0] ? 1'd1 : 1'd0;
-    wire v615_t1 = v614_5[0] ? 1'd0 : 1'd1;
-    wire v615_t2 = v614_5[1] ? v615_t1 : v615_t0;
-    wire v615_t3 = v614_5[1] ? v615_t0 : v615_t1;
-    wire v615_t4 = v614_5[2] ? v615_t3 : v615_t2;
-    wire v615_t5 = v614_5[2] ? v615_t2 : v615_t3;
-    wire v615_t6 = v614_5[3] ? v615_t5 : v615_t4;
-    wire v615_t7 = v614_5[1] ? v615_t0 : 1'd0;
-    wire v615_t8 = v614_5[1] ? 1'd1 : v615_t0;
-    wire v615_t9 = v614_5[2] ? v615_t8 : v615_t7;
-    wire v615_t10 = v614_5[1] ? v615_t1 : 1'd1;
-    wire v615_t11 = v614_5[2] ? v615_t10 : v615_t8;
-    wire v615_t12 = v614_5[3] ? v615_t11 : v615_t9;
-    wire v615_t13 = v614_5[2] ? v615_t7 : 1'd0;
-    wire v615_t14 = v614_5[3] ? v615_t13 : 1'd0;
-    wire [2:0] v615 = {v615_t14, v615_t12, v615_t6};
-    wire [2:0] v616_l = v208; wire [0:0] v616_u = (v208 >>> 3) + v607; wire [3:0] v616 = {v616_u, v616_l};
-    wire [3:0] v617_l = v616; wire [0:0] v617_u = (v616 >>> 4) + v491; wire [4:0] v617 = {v617_u, v617_l};
-    reg [4:0] v617_1; always @(posedge clk) v617_1 <= v617;
-    reg [4:0] v617_2; always @(posedge clk) v617_2 <= v617_1;
-    reg [4:0] v617_3; always @(posedge clk) v617_3 <= v617_2;
-    wire v618_t0 = v617_3[1] ? 1'd0 : 1'd1;
-    wire v618_t1 = v617_3[2] ? v618_t0 : 1'd1;
-    wire v618_t2 = v617_3[3] ? v618_t1 : 1'd0;
-    wire v618_t3 = v617_3[3] ? 1'd1 : 1'd0;
-    wire v618_t4 = v617_3[4] ? v618_t3 : v618_t2;
-    wire v618_t5 = v617_3[0] ? 1'd1 : 1'd0;
-    wire v618_t6 = v617_3[1] ? v618_t5 : 1'd0;
-    wire v618_t7 = v617_3[2] ? 1'd0 : v618_t6;
-    wire v618_t8 = v617_3[3] ? v618_t7 : 1'd0;
-    wire [3:0] v618 = {v618_t8, 1'd0, v618_t8, v618_t4};
-    wire [1:0] v619_l = v146; wire [0:0] v619_u = (v146 >>> 2) + v607; wire [2:0] v619 = {v619_u, v619_l};
-    wire [2:0] v620_l = v619; wire [0:0] v620_u = (v619 >>> 3) + v472; wire [3:0] v620 = {v620_u, v620_l};
-    wire [3:0] v621_l = v620; wire [0:0] v621_u = (v620 >>> 4) + v460; wire [4:0] v621 = {v621_u, v621_l};
-    reg [4:0] v621_1; always @(posedge clk) v621_1 <= v621;
-    reg [4:0] v621_2; always @(posedge clk) v621_2 <= v621_1;
-    wire v622_t0 = v621_2[0] ? 1'd1 : 1'd0;
-    wire v622_t1 = v621_2[1] ? 1'd0 : v622_t0;
-    wire v622_t2 = v621_2[2] ? v622_t1 : v622_t0;
-    wire v622_t3 = v621_2[3] ? v622_t2 : 1'd0;
-    wire v622_t4 = v621_2[0] ? 1'd0 : 1'd1;
-    wire v622_t5 = v621_2[1] ? v622_t4 : 1'd1;
-    wire v622_t6 = v621_2[2] ? v622_t5 : 1'd1;
-    wire v622_t7 = v621_2[3] ? v622_t6 : 1'd0;
-    wire v622_t8 = v621_2[4] ? v622_t7 : v622_t3;
-    wire v622_t9 = v621_2[1] ? v622_t0 : 1'd0;
-    wire v622_t10 = v621_2[2] ? v622_t9 : 1'd0;
-    wire v622_t11 = v621_2[3] ? v622_t10 : 1'd0;
-    wire [1:0] v622 = {v622_t11, v622_t8};
-    wire [0:0] v623_l = v127; wire [0:0] v623_u = (v127 >>> 1) + v607; wire [1:0] v623 = {v623_u, v623_l};
-    wire [0:0] v624_l = v386; wire [0:0] v624_u = (v386 >>> 1) + v607; wire [1:0] v624 = {v624_u, v624_l};
-    wire [1:0] v625_l = v624; wire [0:0] v625_u = (v624 >>> 2) + v573; wire [2:0] v625 = {v625_u, v625_l};
-    wire [0:0] v626 = (v524 >>> 5);
-    wire [2:0] v627_l = v259; wire [0:0] v627_u = (v259 >>> 3) + v626; wire [3:0] v627 = {v627_u, v627_l};
-    wire [3:0] v628_l = v627; wire [0:0] v628_u = (v627 >>> 4) + v426; wire [4:0] v628 = {v628_u, v628_l};
-    reg [4:0] v628_1; always @(posedge clk) v628_1 <= v628;
-    wire v629_t0 = v628_1[0] ? 1'd1 : 1'd0;
-    wire v629_t1 = v628_1[1] ? 1'd0 : v629_t0;
-    wire v629_t2 = v628_1[1] ? 1'd1 : v629_t0;
-    wire v629_t3 = v628_1[3] ? v629_t2 : v629_t1;
-    wire v629_t4 = v628_1[2] ? 1'd1 : 1'd0;
-    wire v629_t5 = v628_1[4] ? v629_t4 : v629_t3;
-    wire v629_t6 = v628_1[2] ? 1'd0 : 1'd1;
-    wire v629_t7 = v628_1[4] ? v629_t6 : 1'd0;
-    wire [1:0] v629 = {v629_t7, v629_t5};
-    wire [5:0] v630 = v605 + v629;
-    wire [5:0] v631 = v630 + v447;
-    reg [5:0] v631_2; always @(posedge clk) v631_2 <= v631;
-    wire [5:0] v632 = v631_2 + v451;
-    wire [5:0] v633 = v632 + v597;
-    wire [5:0] v634 = v633 + v622;
-    reg [5:0] v634_3; always @(posedge clk) v634_3 <= v634;
-    wire [5:0] v635 = v634_3 + v618;
-    wire [5:0] v636 = v635 + v462;
-    wire [5:0] v637 = v636 + v567;
-    reg [5:0] v637_4; always @(posedge clk) v637_4 <= v637;
-    wire [5:0] v638 = v637_4 + v571;
-    wire [2:0] v639_l = v411; wire [0:0] v639_u = (v411 >>> 3) + v626; wire [3:0] v639 = {v639_u, v639_l};
-    wire [3:0] v640_l = v639; wire [0:0] v640_u = (v639 >>> 4) + v513; wire [4:0] v640 = {v640_u, v640_l};
-    wire v641_t0 = v640[0] ? 1'd0 : 1'd1;
-    wire v641_t1 = v640[2] ? v641_t0 : 1'd1;
-    wire v641_t2 = v640[3] ? v641_t0 : v641_t1;
-    wire v641_t3 = v640[1] ? v641_t0 : 1'd1;
-    wire v641_t4 = v640[3] ? v641_t3 : v641_t1;
-    wire v641_t5 = v640[0] ? 1'd1 : 1'd0;
-    wire v641_t6 = v640[2] ? 1'd0 : v641_t5;
-    wire v641_t7 = v640[1] ? 1'd0 : v641_t5;
-    wire v641_t8 = v640[3] ? v641_t7 : v641_t6;
-    wire v641_t9 = v640[4] ? v641_t8 : v641_t4;
-    wire v641_t10 = v640[2] ? 1'd1 : v641_t0;
-    wire v641_t11 = v640[3] ? 1'd1 : v641_t10;
-    wire [2:0] v641 = {v641_t11, v641_t9, v641_t2};
-    wire [4:0] v642 = v558 + v641;
-    wire [4:0] v643 = v642 + v581;
-    reg [4:0] v643_1; always @(posedge clk) v643_1 <= v643;
-    wire [4:0] v644 = v643_1 + v437;
-    wire [1:0] v645_l = v198; wire [0:0] v645_u = (v198 >>> 2) + v626; wire [2:0] v645 = {v645_u, v645_l};
-    wire [2:0] v646_l = v645; wire [0:0] v646_u = (v645 >>> 3) + v427; wire [3:0] v646 = {v646_u, v646_l};
-    wire [3:0] v647_l = v646; wire [0:0] v647_u = (v646 >>> 4) + v482; wire [4:0] v647 = {v647_u, v647_l};
-    reg [4:0] v647_1; always @(posedge clk) v647_1 <= v647;
-    reg [4:0] v647_2; always @(posedge clk) v647_2 <= v647_1;
-    reg [4:0] v647_3; always @(posedge clk) v647_3 <= v647_2;
-    reg [4:0] v647_4; always @(posedge clk) v647_4 <= v647_3;
-    wire v648_t0 = v647_4[1] ? 1'd1 : 1'd0;
-    wire v648_t1 = v647_4[2] ? v648_t0 : 1'd0;
-    wire v648_t2 = v647_4[3] ? 1'd1 : v648_t1;
-    wire v648_t3 = v647_4[4] ? 1'd0 : v648_t2;
-    wire v648_t4 = v647_4[1] ? 1'd0 : 1'd1;
-    wire v648_t5 = v647_4[2] ? v648_t4 : 1'd1;
-    wire v648_t6 = v647_4[0] ? 1'd0 : 1'd1;
-    wire v648_t7 = v647_4[3] ? v648_t6 : v648_t5;
-    wire v648_t8 = v647_4[4] ? 1'd0 : v648_t7;
-    wire v648_t9 = v647_4[3] ? 1'd0 : v648_t1;
-    wire v648_t10 = v647_4[4] ? 1'd0 : v648_t9;
-    wire [3:0] v648 = {v648_t10, 1'd0, v648_t8, v648_t3};
-    wire v649_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v649_t1 = v524[1] ? v649_t0 : 1'd0;
-    wire v649_t2 = v524[2] ? v649_t1 : 1'd0;
-    wire v649_t3 = v524[3] ? v649_t2 : 1'd0;
-    wire v649_t4 = v524[4] ? v649_t3 : 1'd0;
-    wire v649_t5 = v524[5] ? v649_t4 : 1'd0;
-    wire [0:0] v649 = {v649_t5};
-    wire [3:0] v650_l = v306; wire [0:0] v650_u = (v306 >>> 4) + v649; wire [4:0] v650 = {v650_u, v650_l};
-    reg [4:0] v650_1; always @(posedge clk) v650_1 <= v650;
-    wire v651_t0 = v650_1[1] ? 1'd1 : 1'd0;
-    wire v651_t1 = v650_1[2] ? v651_t0 : 1'd0;
-    wire v651_t2 = v650_1[3] ? v651_t0 : v651_t1;
-    wire v651_t3 = v650_1[0] ? 1'd1 : 1'd0;
-    wire v651_t4 = v650_1[1] ? v651_t3 : 1'd0;
-    wire v651_t5 = v650_1[2] ? v651_t4 : v651_t0;
-    wire v651_t6 = v650_1[2] ? v651_t4 : 1'd0;
-    wire v651_t7 = v650_1[3] ? v651_t5 : v651_t6;
-    wire v651_t8 = v650_1[4] ? v651_t7 : v651_t5;
-    wire [1:0] v651 = {v651_t8, v651_t2};
-    wire [2:0] v652_l = v80; wire [0:0] v652_u = (v80 >>> 3) + v649; wire [3:0] v652 = {v652_u, v652_l};
-    wire [3:0] v653_l = v652; wire [0:0] v653_u = (v652 >>> 4) + v485; wire [4:0] v653 = {v653_u, v653_l};
-    reg [4:0] v653_1; always @(posedge clk) v653_1 <= v653;
-    reg [4:0] v653_2; always @(posedge clk) v653_2 <= v653_1;
-    reg [4:0] v653_3; always @(posedge clk) v653_3 <= v653_2;
-    reg [4:0] v653_4; always @(posedge clk) v653_4 <= v653_3;
-    wire v654_t0 = v653_4[0] ? 1'd1 : 1'd0;
-    wire v654_t1 = v653_4[1] ? v654_t0 : 1'd1;
-    wire v654_t2 = v653_4[2] ? 1'd1 : v654_t1;
-    wire v654_t3 = v653_4[3] ? v654_t2 : 1'd1;
-    wire v654_t4 = v653_4[4] ? v654_t3 : 1'd0;
-    wire v654_t5 = v653_4[1] ? 1'd0 : 1'd1;
-    wire v654_t6 = v653_4[2] ? 1'd1 : v654_t5;
-    wire v654_t7 = v653_4[3] ? v654_t6 : 1'd1;
-    wire v654_t8 = v653_4[4] ? v654_t7 : 1'd1;
-    wire [1:0] v654 = {v654_t8, v654_t4};
-    wire [2:0] v655_l = v572; wire [0:0] v655_u = (v572 >>> 3) + v649; wire [3:0] v655 = {v655_u, v655_l};
-    wire [3:0] v656_l = v655; wire [0:0] v656_u = (v655 >>> 4) + v478; wire [4:0] v656 = {v656_u, v656_l};
-    reg [4:0] v656_1; always @(posedge clk) v656_1 <= v656;
-    reg [4:0] v656_2; always @(posedge clk) v656_2 <= v656_1;
-    wire v657_t0 = v656_2[0] ? 1'd0 : 1'd1;
-    wire v657_t1 = v656_2[3] ? v657_t0 : 1'd1;
-    wire v657_t2 = v656_2[0] ? 1'd1 : 1'd0;
-    wire v657_t3 = v656_2[2] ? v657_t2 : 1'd0;
-    wire v657_t4 = v656_2[1] ? v657_t2 : 1'd0;
-    wire v657_t5 = v656_2[3] ? v657_t4 : v657_t3;
-    wire v657_t6 = v656_2[4] ? 1'd0 : v657_t0;
-    wire [3:0] v657 = {v657_t6, v657_t6, v657_t5, v657_t1};
-    wire [2:0] v658_l = v542; wire [0:0] v658_u = (v542 >>> 3) + v649; wire [3:0] v658 = {v658_u, v658_l};
-    reg [3:0] v658_1; always @(posedge clk) v658_1 <= v658;
-    wire v659_t0 = v658_1[0] ? 1'd0 : 1'd1;
-    wire v659_t1 = v658_1[1] ? v659_t0 : 1'd1;
-    wire v659_t2 = v658_1[2] ? 1'd1 : v659_t1;
-    wire v659_t3 = v658_1[1] ? 1'd1 : v659_t0;
-    wire v659_t4 = v658_1[2] ? v659_t3 : v659_t0;
-    wire v659_t5 = v658_1[3] ? v659_t4 : v659_t2;
-    wire v659_t6 = v658_1[0] ? 1'd1 : 1'd0;
-    wire v659_t7 = v658_1[1] ? 1'd0 : v659_t6;
-    wire v659_t8 = v658_1[2] ? v659_t7 : v659_t6;
-    wire v659_t9 = v658_1[1] ? v659_t6 : 1'd0;
-    wire v659_t10 = v658_1[3] ? v659_t9 : v659_t8;
-    wire v659_t11 = v658_1[2] ? v659_t9 : 1'd0;
-    wire v659_t12 = v658_1[3] ? 1'd0 : v659_t11;
-    wire [2:0] v659 = {v659_t12, v659_t10, v659_t5};
-    wire [2:0] v660_l = v226; wire [0:0] v660_u = (v226 >>> 3) + v649; wire [3:0] v660 = {v660_u, v660_l};
-    wire [3:0] v661_l = v660; wire [0:0] v661_u = (v660 >>> 4) + v491; wire [4:0] v661 = {v661_u, v661_l};
-    reg [4:0] v661_1; always @(posedge clk) v661_1 <= v661;
-    reg [4:0] v661_2; always @(posedge clk) v661_2 <= v661_1;
-    reg [4:0] v661_3; always @(posedge clk) v661_3 <= v661_2;
-    reg [4:0] v661_4; always @(posedge clk) v661_4 <= v661_3;
-    reg [4:0] v661_5; always @(posedge clk) v661_5 <= v661_4;
-    wire v662_t0 = v661_5[0] ? 1'd0 : 1'd1;
-    wire v662_t1 = v661_5[2] ? v662_t0 : 1'd1;
-    wire v662_t2 = v661_5[3] ? v662_t1 : 1'd0;
-    wire v662_t3 = v661_5[1] ? 1'd0 : 1'd1;
-    wire v662_t4 = v661_5[3] ? v662_t1 : v662_t3;
-    wire v662_t5 = v661_5[4] ? v662_t4 : v662_t2;
-    wire v662_t6 = v661_5[3] ? 1'd0 : v662_t3;
-    wire v662_t7 = v661_5[4] ? 1'd0 : v662_t6;
-    wire v662_t8 = v661_5[0] ? 1'd1 : 1'd0;
-    wire v662_t9 = v661_5[2] ? v662_t8 : 1'd0;
-    wire v662_t10 = v661_5[3] ? v662_t9 : 1'd0;
-    wire [3:0] v662 = {v662_t10, 1'd0, v662_t7, v662_t5};
-    wire [1:0] v663_l = v175; wire [0:0] v663_u = (v175 >>> 2) + v649; wire [2:0] v663 = {v663_u, v663_l};
-    wire [2:0] v664_l = v663; wire [0:0] v664_u = (v663 >>> 3) + v460; wire [3:0] v664 = {v664_u, v664_l};
-    wire [3:0] v665_l = v664; wire [0:0] v665_u = (v664 >>> 4) + v503; wire [4:0] v665 = {v665_u, v665_l};
-    reg [4:0] v665_1; always @(posedge clk) v665_1 <= v665;
-    reg [4:0] v665_2; always @(posedge clk) v665_2 <= v665_1;
-    reg [4:0] v665_3; always @(posedge clk) v665_3 <= v665_2;
-    reg [4:0] v665_4; always @(posedge clk) v665_4 <= v665_3;
-    wire v666_t0 = v665_4[0] ? 1'd0 : 1'd1;
-    wire v666_t1 = v665_4[2] ? 1'd1 : v666_t0;
-    wire v666_t2 = v665_4[3] ? v666_t1 : 1'd1;
-    wire v666_t3 = v665_4[4] ? 1'd0 : v666_t2;
-    wire v666_t4 = v665_4[1] ? 1'd0 : 1'd1;
-    wire v666_t5 = v665_4[2] ? v666_t4 : 1'd0;
-    wire v666_t6 = v665_4[4] ? 1'd0 : v666_t5;
-    wire [3:0] v666 = {v666_t6, v666_t6, 1'd0, v666_t3};
-    wire [4:0] v667 = (v524 >>> 1);
-    wire v668_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v668_t1 = v667[1] ? 1'd1 : v668_t0;
-    wire v668_t2 = v667[2] ? v668_t1 : 1'd0;
-    wire v668_t3 = v667[3] ? v668_t2 : 1'd0;
-    wire v668_t4 = v667[4] ? v668_t3 : 1'd0;
-    wire [0:0] v668 = {v668_t4};
-    wire [1:0] v669_l = v110; wire [0:0] v669_u = (v110 >>> 2) + v668; wire [2:0] v669 = {v669_u, v669_l};
-    wire [2:0] v670_l = v669; wire [0:0] v670_u = (v669 >>> 3) + v649; wire [3:0] v670 = {v670_u, v670_l};
-    wire [3:0] v671_l = v670; wire [0:0] v671_u = (v670 >>> 4) + v426; wire [4:0] v671 = {v671_u, v671_l};
-    reg [4:0] v671_1; always @(posedge clk) v671_1 <= v671;
-    reg [4:0] v671_2; always @(posedge clk) v671_2 <= v671_1;
-    reg [4:0] v671_3; always @(posedge clk) v671_3 <= v671_2;
-    reg [4:0] v671_4; always @(posedge clk) v671_4 <= v671_3;
-    reg [4:0] v671_5; always @(posedge clk) v671_5 <= v671_4;
-    wire v672_t0 = v671_5[0] ? 1'd0 : 1'd1;
-    wire v672_t1 = v671_5[1] ? 1'd1 : v672_t0;
-    wire v672_t2 = v671_5[2] ? v672_t1 : v672_t0;
-    wire v672_t3 = v671_5[3] ? v672_t0 : v672_t2;
-    wire v672_t4 = v671_5[4] ? v672_t3 : v672_t0;
-    wire v672_t5 = v671_5[0] ? 1'd1 : 1'd0;
-    wire v672_t6 = v671_5[2] ? v672_t5 : 1'd0;
-    wire v672_t7 = v671_5[3] ? 1'd0 : v672_t6;
-    wire v672_t8 = v671_5[4] ? 1'd0 : v672_t7;
-    wire [1:0] v672 = {v672_t8, v672_t4};
-    wire [1:0] v673_l = v563; wire [0:0] v673_u = (v563 >>> 2) + v668; wire [2:0] v673 = {v673_u, v673_l};
-    wire [2:0] v674_l = v673; wire [0:0] v674_u = (v673 >>> 3) + v445; wire [3:0] v674 = {v674_u, v674_l};
-    wire [3:0] v675_l = v674; wire [0:0] v675_u = (v674 >>> 4) + v503; wire [4:0] v675 = {v675_u, v675_l};
-    reg [4:0] v675_1; always @(posedge clk) v675_1 <= v675;
-    reg [4:0] v675_2; always @(posedge clk) v675_2 <= v675_1;
-    wire v676_t0 = v675_2[0] ? 1'd0 : 1'd1;
-    wire v676_t1 = v675_2[1] ? 1'd0 : v676_t0;
-    wire v676_t2 = v675_2[0] ? 1'd1 : 1'd0;
-    wire v676_t3 = v675_2[1] ? v676_t2 : 1'd1;
-    wire v676_t4 = v675_2[2] ? v676_t3 : v676_t1;
-    wire v676_t5 = v675_2[3] ? v676_t4 : 1'd1;
-    wire v676_t6 = v675_2[3] ? v676_t1 : 1'd1;
-    wire v676_t7 = v675_2[4] ? v676_t6 : v676_t5;
-    wire v676_t8 = v675_2[3] ? v676_t3 : 1'd0;
-    wire [1:0] v676 = {v676_t8, v676_t7};
-    wire v677_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v677_t1 = v667[1] ? 1'd1 : v677_t0;
-    wire v677_t2 = v667[2] ? 1'd1 : v677_t1;
-    wire v677_t3 = v667[3] ? 1'd1 : v677_t2;
-    wire v677_t4 = v667[4] ? 1'd1 : v677_t3;
-    wire [0:0] v677 = {v677_t4};
-    wire [2:0] v678_l = v419; wire [0:0] v678_u = (v419 >>> 3) + v677; wire [3:0] v678 = {v678_u, v678_l};
-    wire [3:0] v679_l = v678; wire [0:0] v679_u = (v678 >>> 4) + v491; wire [4:0] v679 = {v679_u, v679_l};
-    reg [4:0] v679_1; always @(posedge clk) v679_1 <= v679;
-    reg [4:0] v679_2; always @(posedge clk) v679_2 <= v679_1;
-    reg [4:0] v679_3; always @(posedge clk) v679_3 <= v679_2;
-    reg [4:0] v679_4; always @(posedge clk) v679_4 <= v679_3;
-    wire v680_t0 = v679_4[0] ? 1'd1 : 1'd0;
-    wire v680_t1 = v679_4[1] ? 1'd1 : v680_t0;
-    wire v680_t2 = v679_4[2] ? 1'd0 : v680_t1;
-    wire v680_t3 = v679_4[4] ? 1'd1 : v680_t2;
-    wire v680_t4 = v679_4[2] ? 1'd1 : 1'd0;
-    wire v680_t5 = v679_4[3] ? v680_t4 : 1'd0;
-    wire v680_t6 = v679_4[4] ? 1'd0 : v680_t5;
-    wire [1:0] v680 = {v680_t6, v680_t3};
-    wire [6:0] v681 = v638 + v680;
-    wire [6:0] v682 = v681 + v554;
-    reg [6:0] v682_5; always @(posedge clk) v682_5 <= v682;
-    wire [6:0] v683 = v682_5 + v116;
-    wire [6:0] v684 = v683 + v615;
-    reg [6:0] v684_6; always @(posedge clk) v684_6 <= v684;
-    wire v685_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v685_t1 = v667[1] ? 1'd1 : v685_t0;
-    wire v685_t2 = v667[2] ? v685_t1 : 1'd0;
-    wire v685_t3 = v667[3] ? 1'd1 : v685_t2;
-    wire v685_t4 = v667[4] ? v685_t3 : 1'd0;
-    wire [0:0] v685 = {v685_t4};
-    wire [3:0] v686_l = v385; wire [0:0] v686_u = (v385 >>> 4) + v685; wire [4:0] v686 = {v686_u, v686_l};
-    reg [4:0] v686_1; always @(posedge clk) v686_1 <= v686;
-    reg [4:0] v686_2; always @(posedge clk) v686_2 <= v686_1;
-    reg [4:0] v686_3; always @(posedge clk) v686_3 <= v686_2;
-    reg [4:0] v686_4; always @(posedge clk) v686_4 <= v686_3;
-    reg [4:0] v686_5; always @(posedge clk) v686_5 <= v686_4;
-    reg [4:0] v686_6; always @(posedge clk) v686_6 <= v686_5;
-    wire v687_t0 = v686_6[0] ? 1'd1 : 1'd0;
-    wire v687_t1 = v686_6[1] ? 1'd0 : v687_t0;
-    wire v687_t2 = v686_6[2] ? 1'd0 : v687_t1;
-    wire v687_t3 = v686_6[3] ? 1'd0 : v687_t2;
-    wire v687_t4 = v686_6[4] ? 1'd0 : v687_t3;
-    wire v687_t5 = v686_6[1] ? v687_t0 : 1'd0;
-    wire v687_t6 = v686_6[2] ? 1'd0 : v687_t5;
-    wire v687_t7 = v686_6[3] ? 1'd0 : v687_t6;
-    wire v687_t8 = v686_6[4] ? 1'd0 : v687_t7;
-    wire [1:0] v687 = {v687_t8, v687_t4};
-    wire v688_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v688_t1 = v667[1] ? v688_t0 : 1'd0;
-    wire v688_t2 = v667[2] ? v688_t1 : 1'd0;
-    wire v688_t3 = v667[3] ? 1'd1 : v688_t2;
-    wire v688_t4 = v667[4] ? v688_t3 : 1'd0;
-    wire [0:0] v688 = {v688_t4};
-    wire [1:0] v689_l = v139; wire [0:0] v689_u = (v139 >>> 2) + v688; wire [2:0] v689 = {v689_u, v689_l};
-    wire [2:0] v690_l = v689; wire [0:0] v690_u = (v689 >>> 3) + v565; wire [3:0] v690 = {v690_u, v690_l};
-    wire [3:0] v691_l = v690; wire [0:0] v691_u = (v690 >>> 4) + v458; wire [4:0] v691 = {v691_u, v691_l};
-    reg [4:0] v691_1; always @(posedge clk) v691_1 <= v691;
-    reg [4:0] v691_2; always @(posedge clk) v691_2 <= v691_1;
-    reg [4:0] v691_3; always @(posedge clk) v691_3 <= v691_2;
-    wire v692_t0 = v691_3[0] ? 1'd0 : 1'd1;
-    wire v692_t1 = v691_3[1] ? 1'd0 : v692_t0;
-    wire v692_t2 = v691_3[2] ? 1'd0 : v692_t1;
-    wire v692_t3 = v691_3[1] ? 1'd1 : v692_t0;
-    wire v692_t4 = v691_3[1] ? 1'd1 : 1'd0;
-    wire v692_t5 = v691_3[2] ? v692_t4 : v692_t3;
-    wire v692_t6 = v691_3[3] ? v692_t5 : v692_t2;
-    wire v692_t7 = v691_3[3] ? v692_t4 : 1'd0;
-    wire v692_t8 = v691_3[4] ? v692_t7 : v692_t6;
-    wire v692_t9 = v691_3[1] ? 1'd0 : 1'd1;
-    wire v692_t10 = v691_3[2] ? 1'd0 : v692_t9;
-    wire v692_t11 = v691_3[4] ? v692_t10 : 1'd0;
-    wire [1:0] v692 = {v692_t11, v692_t8};
-    wire v693_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v693_t1 = v667[1] ? 1'd1 : v693_t0;
-    wire v693_t2 = v667[2] ? 1'd1 : v693_t1;
-    wire v693_t3 = v667[3] ? 1'd1 : v693_t2;
-    wire v693_t4 = v667[4] ? v693_t3 : 1'd0;
-    wire [0:0] v693 = {v693_t4};
-    wire [2:0] v694_l = v233; wire [0:0] v694_u = (v233 >>> 3) + v693; wire [3:0] v694 = {v694_u, v694_l};
-    wire [3:0] v695_l = v694; wire [0:0] v695_u = (v694 >>> 4) + v513; wire [4:0] v695 = {v695_u, v695_l};
-    reg [4:0] v695_1; always @(posedge clk) v695_1 <= v695;
-    reg [4:0] v695_2; always @(posedge clk) v695_2 <= v695_1;
-    wire v696_t0 = v695_2[1] ? 1'd1 : 1'd0;
-    wire v696_t1 = v695_2[0] ? 1'd0 : 1'd1;
-    wire v696_t2 = v695_2[3] ? v696_t1 : v696_t0;
-    wire v696_t3 = v695_2[3] ? v696_t1 : 1'd0;
-    wire v696_t4 = v695_2[4] ? v696_t3 : v696_t2;
-    wire v696_t5 = v695_2[2] ? 1'd0 : v696_t1;
-    wire v696_t6 = v695_2[3] ? v696_t5 : v696_t0;
-    wire v696_t7 = v695_2[3] ? v696_t5 : 1'd0;
-    wire v696_t8 = v695_2[4] ? v696_t7 : v696_t6;
-    wire v696_t9 = v695_2[1] ? 1'd0 : 1'd1;
-    wire v696_t10 = v695_2[3] ? 1'd1 : v696_t9;
-    wire v696_t11 = v695_2[4] ? 1'd1 : v696_t10;
-    wire [2:0] v696 = {v696_t11, v696_t8, v696_t4};
-    wire v697_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v697_t1 = v667[1] ? v697_t0 : 1'd0;
-    wire v697_t2 = v667[2] ? 1'd1 : v697_t1;
-    wire v697_t3 = v667[3] ? v697_t2 : 1'd0;
-    wire v697_t4 = v667[4] ? v697_t3 : 1'd0;
-    wire [0:0] v697 = {v697_t4};
-    wire [3:0] v698_l = v265; wire [0:0] v698_u = (v265 >>> 4) + v697; wire [4:0] v698 = {v698_u, v698_l};
-    reg [4:0] v698_1; always @(posedge clk) v698_1 <= v698;
-    wire v699_t0 = v698_1[0] ? 1'd0 : 1'd1;
-    wire v699_t1 = v698_1[2] ? 1'd0 : v699_t0;
-    wire v699_t2 = v698_1[1] ? 1'd0 : 1'd1;
-    wire v699_t3 = v698_1[3] ? v699_t2 : v699_t1;
-    wire v699_t4 = v698_1[2] ? 1'd0 : 1'd1;
-    wire v699_t5 = v698_1[3] ? v699_t2 : v699_t4;
-    wire v699_t6 = v698_1[4] ? v699_t5 : v699_t3;
-    wire v699_t7 = v698_1[2] ? 1'd1 : 1'd0;
-    wire v699_t8 = v698_1[3] ? 1'd0 : v699_t7;
-    wire v699_t9 = v698_1[3] ? 1'd0 : 1'd1;
-    wire v699_t10 = v698_1[4] ? v699_t9 : v699_t8;
-    wire v699_t11 = v698_1[3] ? 1'd0 : v699_t4;
-    wire v699_t12 = v698_1[4] ? v699_t11 : 1'd0;
-    wire [2:0] v699 = {v699_t12, v699_t10, v699_t6};
-    wire [5:0] v700 = v644 + v699;
-    wire [5:0] v701 = v700 + v536;
-    reg [5:0] v701_2; always @(posedge clk) v701_2 <= v701;
-    wire [5:0] v702 = v701_2 + v696;
-    wire [5:0] v703 = v702 + v440;
-    wire [5:0] v704 = v703 + v519;
-    reg [5:0] v704_3; always @(posedge clk) v704_3 <= v704;
-    wire [5:0] v705 = v704_3 + v468;
-    wire v706_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v706_t1 = v667[1] ? v706_t0 : 1'd0;
-    wire v706_t2 = v667[2] ? 1'd1 : v706_t1;
-    wire v706_t3 = v667[3] ? 1'd1 : v706_t2;
-    wire v706_t4 = v667[4] ? v706_t3 : 1'd0;
-    wire [0:0] v706 = {v706_t4};
-    wire [2:0] v707_l = v381; wire [0:0] v707_u = (v381 >>> 3) + v706; wire [3:0] v707 = {v707_u, v707_l};
-    wire [3:0] v708_l = v707; wire [0:0] v708_u = (v707 >>> 4) + v504; wire [4:0] v708 = {v708_u, v708_l};
-    reg [4:0] v708_1; always @(posedge clk) v708_1 <= v708;
-    reg [4:0] v708_2; always @(posedge clk) v708_2 <= v708_1;
-    reg [4:0] v708_3; always @(posedge clk) v708_3 <= v708_2;
-    reg [4:0] v708_4; always @(posedge clk) v708_4 <= v708_3;
-    reg [4:0] v708_5; always @(posedge clk) v708_5 <= v708_4;
-    wire v709_t0 = v708_5[0] ? 1'd0 : 1'd1;
-    wire v709_t1 = v708_5[1] ? v709_t0 : 1'd0;
-    wire v709_t2 = v708_5[2] ? v709_t1 : 1'd0;
-    wire v709_t3 = v708_5[3] ? v709_t2 : 1'd1;
-    wire v709_t4 = v708_5[1] ? 1'd1 : 1'd0;
-    wire v709_t5 = v708_5[3] ? v709_t4 : 1'd1;
-    wire v709_t6 = v708_5[4] ? v709_t5 : v709_t3;
-    wire v709_t7 = v708_5[1] ? v709_t0 : 1'd1;
-    wire v709_t8 = v708_5[1] ? 1'd0 : 1'd1;
-    wire v709_t9 = v708_5[2] ? v709_t8 : v709_t7;
-    wire v709_t10 = v708_5[3] ? v709_t9 : 1'd0;
-    wire v709_t11 = v708_5[3] ? v709_t8 : 1'd0;
-    wire v709_t12 = v708_5[4] ? v709_t11 : v709_t10;
-    wire [1:0] v709 = {v709_t12, v709_t6};
-    wire [1:0] v710_l = v236; wire [0:0] v710_u = (v236 >>> 2) + v706; wire [2:0] v710 = {v710_u, v710_l};
-    wire [2:0] v711_l = v710; wire [0:0] v711_u = (v710 >>> 3) + v697; wire [3:0] v711 = {v711_u, v711_l};
-    wire [3:0] v712_l = v711; wire [0:0] v712_u = (v711 >>> 4) + v438; wire [4:0] v712 = {v712_u, v712_l};
-    reg [4:0] v712_1; always @(posedge clk) v712_1 <= v712;
-    reg [4:0] v712_2; always @(posedge clk) v712_2 <= v712_1;
-    reg [4:0] v712_3; always @(posedge clk) v712_3 <= v712_2;
-    reg [4:0] v712_4; always @(posedge clk) v712_4 <= v712_3;
-    wire v713_t0 = v712_4[1] ? 1'd1 : 1'd0;
-    wire v713_t1 = v712_4[0] ? 1'd0 : 1'd1;
-    wire v713_t2 = v712_4[1] ? v713_t1 : 1'd0;
-    wire v713_t3 = v712_4[2] ? v713_t2 : 1'd0;
-    wire v713_t4 = v712_4[4] ? v713_t3 : v713_t0;
-    wire v713_t5 = v712_4[1] ? 1'd0 : 1'd1;
-    wire v713_t6 = v712_4[3] ? 1'd0 : v713_t5;
-    wire v713_t7 = v712_4[0] ? 1'd1 : 1'd0;
-    wire v713_t8 = v712_4[1] ? v713_t7 : 1'd1;
-    wire v713_t9 = v712_4[2] ? v713_t8 : 1'd1;
-    wire v713_t10 = v712_4[1] ? v713_t7 : 1'd0;
-    wire v713_t11 = v712_4[2] ? v713_t10 : v713_t0;
-    wire v713_t12 = v712_4[3] ? v713_t11 : v713_t9;
-    wire v713_t13 = v712_4[4] ? v713_t12 : v713_t6;
-    wire [1:0] v713 = {v713_t13, v713_t4};
-    wire v714_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v714_t1 = v667[1] ? v714_t0 : 1'd0;
-    wire v714_t2 = v667[2] ? v714_t1 : 1'd0;
-    wire v714_t3 = v667[3] ? v714_t2 : 1'd0;
-    wire v714_t4 = v667[4] ? 1'd1 : v714_t3;
-    wire [0:0] v714 = {v714_t4};
-    wire [2:0] v715_l = v272; wire [0:0] v715_u = (v272 >>> 3) + v714; wire [3:0] v715 = {v715_u, v715_l};
-    wire [3:0] v716_l = v715; wire [0:0] v716_u = (v715 >>> 4) + v649; wire [4:0] v716 = {v716_u, v716_l};
-    wire v717_t0 = v716[1] ? 1'd0 : 1'd1;
-    wire v717_t1 = v716[0] ? 1'd1 : 1'd0;
-    wire v717_t2 = v716[1] ? v717_t1 : 1'd1;
-    wire v717_t3 = v716[2] ? v717_t0 : v717_t2;
-    wire v717_t4 = v716[3] ? v717_t3 : v717_t0;
-    wire v717_t5 = v716[4] ? v717_t0 : v717_t4;
-    wire v717_t6 = v716[0] ? 1'd0 : 1'd1;
-    wire v717_t7 = v716[1] ? v717_t6 : 1'd0;
-    wire v717_t8 = v716[1] ? 1'd1 : 1'd0;
-    wire v717_t9 = v716[2] ? v717_t8 : v717_t7;
-    wire v717_t10 = v716[3] ? v717_t9 : 1'd0;
-    wire v717_t11 = v716[1] ? v717_t1 : 1'd0;
-    wire v717_t12 = v716[3] ? v717_t11 : 1'd0;
-    wire v717_t13 = v716[2] ? v717_t11 : 1'd0;
-    wire v717_t14 = v716[3] ? v717_t13 : 1'd0;
-    wire v717_t15 = v716[4] ? v717_t14 : v717_t12;
-    wire v717_t16 = v716[3] ? 1'd0 : v717_t8;
-    wire [3:0] v717 = {v717_t16, v717_t15, v717_t10, v717_t5};
-    wire [4:0] v718 = v484 + v717;
-    wire [4:0] v719 = v718 + v493;
-    reg [4:0] v719_1; always @(posedge clk) v719_1 <= v719;
-    wire [5:0] v720 = v719_1 + v659;
-    wire [5:0] v721 = v720 + v651;
-    wire [1:0] v722_l = v313; wire [0:0] v722_u = (v313 >>> 2) + v714; wire [2:0] v722 = {v722_u, v722_l};
-    wire [2:0] v723_l = v722; wire [0:0] v723_u = (v722 >>> 3) + v578; wire [3:0] v723 = {v723_u, v723_l};
-    wire [3:0] v724_l = v723; wire [0:0] v724_u = (v723 >>> 4) + v453; wire [4:0] v724 = {v724_u, v724_l};
-    wire v725_t0 = v724[0] ? 1'd0 : 1'd1;
-    wire v725_t1 = v724[1] ? v725_t0 : 1'd0;
-    wire v725_t2 = v724[2] ? 1'd0 : v725_t1;
-    wire v725_t3 = v724[2] ? v725_t0 : v725_t1;
-    wire v725_t4 = v724[3] ? v725_t3 : v725_t2;
-    wire v725_t5 = v724[1] ? 1'd0 : v725_t0;
-    wire v725_t6 = v724[2] ? v725_t0 : v725_t5;
-    wire v725_t7 = v724[2] ? 1'd0 : v725_t5;
-    wire v725_t8 = v724[3] ? v725_t7 : v725_t6;
-    wire v725_t9 = v724[2] ? v725_t0 : 1'd0;
-    wire v725_t10 = v724[3] ? 1'd0 : v725_t9;
-    wire v725_t11 = v724[4] ? 1'd0 : v725_t10;
-    wire [2:0] v725 = {v725_t11, v725_t8, v725_t4};
-    wire [0:0] v726_l = v282; wire [0:0] v726_u = (v282 >>> 1) + v714; wire [1:0] v726 = {v726_u, v726_l};
-    wire [1:0] v727_l = v726; wire [0:0] v727_u = (v726 >>> 2) + v626; wire [2:0] v727 = {v727_u, v727_l};
-    wire [2:0] v728_l = v727; wire [0:0] v728_u = (v727 >>> 3) + v421; wire [3:0] v728 = {v728_u, v728_l};
-    wire [3:0] v729_l = v728; wire [0:0] v729_u = (v728 >>> 4) + v434; wire [4:0] v729 = {v729_u, v729_l};
-    wire v730_t0 = v729[0] ? 1'd0 : 1'd1;
-    wire v730_t1 = v729[1] ? v730_t0 : 1'd0;
-    wire v730_t2 = v729[3] ? 1'd0 : v730_t1;
-    wire v730_t3 = v729[1] ? 1'd0 : v730_t0;
-    wire v730_t4 = v729[3] ? v730_t3 : v730_t0;
-    wire v730_t5 = v729[4] ? v730_t4 : v730_t2;
-    wire v730_t6 = v729[4] ? 1'd0 : v730_t3;
-    wire v730_t7 = v729[2] ? 1'd0 : v730_t1;
-    wire v730_t8 = v729[3] ? v730_t7 : v730_t1;
-    wire [2:0] v730 = {v730_t8, v730_t6, v730_t5};
-    wire v731_t0 = v667[0] ? 1'd1 : 1'd0;
-    wire v731_t1 = v667[1] ? 1'd1 : v731_t0;
-    wire v731_t2 = v667[2] ? v731_t1 : 1'd0;
-    wire v731_t3 = v667[3] ? v731_t2 : 1'd0;
-    wire v731_t4 = v667[4] ? 1'd1 : v731_t3;
-    wire [0:0] v731 = {v731_t4};
-    wire [1:0] v732_l = v159; wire [0:0] v732_u = (v159 >>> 2) + v731; wire [2:0] v732 = {v732_u, v732_l};
-    wire [0:0] v733_l = v83; wire [0:0] v733_u = (v83 >>> 1) + v731; wire [1:0] v733 = {v733_u, v733_l};
-    wire [0:0] v734_l = v267; wire [0:0] v734_u = (v267 >>> 1) + v731; wire [1:0] v734 = {v734_u, v734_l};
-    wire [1:0] v735_l = v734; wire [0:0] v735_u = (v734 >>> 2) + v573; wire [2:0] v735 = {v735_u, v735_l};
-    wire v736_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v736_t1 = v524[1] ? v736_t0 : 1'd0;
-    wire v736_t2 = v524[2] ? 1'd1 : v736_t1;
-    wire v736_t3 = v524[3] ? v736_t2 : 1'd0;
-    wire v736_t4 = v524[4] ? v736_t3 : 1'd0;
-    wire v736_t5 = v524[5] ? 1'd1 : v736_t4;
-    wire [0:0] v736 = {v736_t5};
-    wire [2:0] v737_l = v301; wire [0:0] v737_u = (v301 >>> 3) + v736; wire [3:0] v737 = {v737_u, v737_l};
-    wire [3:0] v738_l = v737; wire [0:0] v738_u = (v737 >>> 4) + v458; wire [4:0] v738 = {v738_u, v738_l};
-    reg [4:0] v738_1; always @(posedge clk) v738_1 <= v738;
-    reg [4:0] v738_2; always @(posedge clk) v738_2 <= v738_1;
-    wire v739_t0 = v738_2[1] ? 1'd1 : 1'd0;
-    wire v739_t1 = v738_2[0] ? 1'd0 : 1'd1;
-    wire v739_t2 = v738_2[1] ? 1'd1 : v739_t1;
-    wire v739_t3 = v738_2[3] ? v739_t2 : v739_t0;
-    wire v739_t4 = v738_2[4] ? 1'd0 : v739_t3;
-    wire v739_t5 = v738_2[1] ? 1'd0 : 1'd1;
-    wire v739_t6 = v738_2[0] ? 1'd1 : 1'd0;
-    wire v739_t7 = v738_2[1] ? 1'd0 : v739_t6;
-    wire v739_t8 = v738_2[3] ? v739_t7 : v739_t5;
-    wire v739_t9 = v738_2[2] ? 1'd1 : 1'd0;
-    wire v739_t10 = v738_2[4] ? v739_t9 : v739_t8;
-    wire [1:0] v739 = {v739_t10, v739_t4};
-    wire [2:0] v740_l = v732; wire [0:0] v740_u = (v732 >>> 3) + v736; wire [3:0] v740 = {v740_u, v740_l};
-    wire [3:0] v741_l = v740; wire [0:0] v741_u = (v740 >>> 4) + v465; wire [4:0] v741 = {v741_u, v741_l};
-    reg [4:0] v741_1; always @(posedge clk) v741_1 <= v741;
-    reg [4:0] v741_2; always @(posedge clk) v741_2 <= v741_1;
-    reg [4:0] v741_3; always @(posedge clk) v741_3 <= v741_2;
-    reg [4:0] v741_4; always @(posedge clk) v741_4 <= v741_3;
-    reg [4:0] v741_5; always @(posedge clk) v741_5 <= v741_4;
-    reg [4:0] v741_6; always @(posedge clk) v741_6 <= v741_5;
-    wire v742_t0 = v741_6[0] ? 1'd0 : 1'd1;
-    wire v742_t1 = v741_6[1] ? 1'd1 : v742_t0;
-    wire v742_t2 = v741_6[2] ? v742_t1 : 1'd1;
-    wire v742_t3 = v741_6[3] ? 1'd1 : v742_t2;
-    wire v742_t4 = v741_6[4] ? 1'd0 : v742_t3;
-    wire v742_t5 = v741_6[4] ? 1'd0 : v742_t0;
-    wire [1:0] v742 = {v742_t5, v742_t4};
-    wire [1:0] v743_l = v606; wire [0:0] v743_u = (v606 >>> 2) + v736; wire [2:0] v743 = {v743_u, v743_l};
-    wire [1:0] v744_l = v733; wire [0:0] v744_u = (v733 >>> 2) + v736; wire [2:0] v744 = {v744_u, v744_l};
-    wire [2:0] v745_l = v744; wire [0:0] v745_u = (v744 >>> 3) + v490; wire [3:0] v745 = {v745_u, v745_l};
-    wire [3:0] v746_l = v745; wire [0:0] v746_u = (v745 >>> 4) + v473; wire [4:0] v746 = {v746_u, v746_l};
-    reg [4:0] v746_1; always @(posedge clk) v746_1 <= v746;
-    reg [4:0] v746_2; always @(posedge clk) v746_2 <= v746_1;
-    reg [4:0] v746_3; always @(posedge clk) v746_3 <= v746_2;
-    wire v747_t0 = v746_3[0] ? 1'd1 : 1'd0;
-    wire v747_t1 = v746_3[3] ? v747_t0 : 1'd0;
-    wire v747_t2 = v746_3[4] ? 1'd0 : v747_t1;
-    wire v747_t3 = v746_3[1] ? 1'd0 : 1'd1;
-    wire v747_t4 = v746_3[2] ? 1'd1 : v747_t3;
-    wire v747_t5 = v746_3[3] ? 1'd0 : v747_t4;
-    wire v747_t6 = v746_3[4] ? 1'd0 : v747_t5;
-    wire [1:0] v747 = {v747_t6, v747_t2};
-    wire [1:0] v748_l = v327; wire [0:0] v748_u = (v327 >>> 2) + v736; wire [2:0] v748 = {v748_u, v748_l};
-    wire [2:0] v749_l = v748; wire [0:0] v749_u = (v748 >>> 3) + v573; wire [3:0] v749 = {v749_u, v749_l};
-    wire [3:0] v750_l = v749; wire [0:0] v750_u = (v749 >>> 4) + v445; wire [4:0] v750 = {v750_u, v750_l};
-    reg [4:0] v750_1; always @(posedge clk) v750_1 <= v750;
-    wire v751_t0 = v750_1[0] ? 1'd0 : 1'd1;
-    wire v751_t1 = v750_1[2] ? 1'd0 : v751_t0;
-    wire v751_t2 = v750_1[3] ? 1'd1 : v751_t1;
-    wire v751_t3 = v750_1[3] ? 1'd0 : v751_t1;
-    wire v751_t4 = v750_1[4] ? v751_t3 : v751_t2;
-    wire v751_t5 = v750_1[2] ? 1'd1 : 1'd0;
-    wire v751_t6 = v750_1[1] ? 1'd1 : 1'd0;
-    wire v751_t7 = v750_1[3] ? v751_t6 : v751_t5;
-    wire v751_t8 = v750_1[3] ? 1'd0 : v751_t5;
-    wire v751_t9 = v750_1[4] ? v751_t8 : v751_t7;
-    wire v751_t10 = v750_1[3] ? v751_t6 : 1'd0;
-    wire v751_t11 = v750_1[4] ? 1'd0 : v751_t10;
-    wire [3:0] v751 = {v751_t11, v751_t9, v751_t4, v751_t2};
-    wire [1:0] v752_l = v296; wire [0:0] v752_u = (v296 >>> 2) + v736; wire [2:0] v752 = {v752_u, v752_l};
-    wire [2:0] v753_l = v752; wire [0:0] v753_u = (v752 >>> 3) + v573; wire [3:0] v753 = {v753_u, v753_l};
-    wire [3:0] v754_l = v753; wire [0:0] v754_u = (v753 >>> 4) + v438; wire [4:0] v754 = {v754_u, v754_l};
-    wire v755_t0 = v754[1] ? 1'd0 : 1'd1;
-    wire v755_t1 = v754[2] ? 1'd0 : v755_t0;
-    wire v755_t2 = v754[3] ? v755_t1 : v755_t0;
-    wire v755_t3 = v754[0] ? 1'd0 : 1'd1;
-    wire v755_t4 = v754[1] ? 1'd0 : v755_t3;
-    wire v755_t5 = v754[2] ? v755_t0 : v755_t4;
-    wire v755_t6 = v754[2] ? 1'd0 : v755_t4;
-    wire v755_t7 = v754[3] ? v755_t6 : v755_t5;
-    wire v755_t8 = v754[4] ? v755_t7 : v755_t2;
-    wire v755_t9 = v754[0] ? 1'd1 : 1'd0;
-    wire v755_t10 = v754[1] ? 1'd0 : v755_t9;
-    wire v755_t11 = v754[2] ? 1'd0 : v755_t10;
-    wire v755_t12 = v754[2] ? v755_t0 : v755_t10;
-    wire v755_t13 = v754[3] ? v755_t12 : v755_t11;
-    wire v755_t14 = v754[2] ? v755_t0 : 1'd0;
-    wire v755_t15 = v754[3] ? 1'd0 : v755_t14;
-    wire [2:0] v755 = {v755_t15, v755_t13, v755_t8};
-    wire [1:0] v756_l = v334; wire [0:0] v756_u = (v334 >>> 2) + v736; wire [2:0] v756 = {v756_u, v756_l};
-    wire [2:0] v757_l = v756; wire [0:0] v757_u = (v756 >>> 3) + v573; wire [3:0] v757 = {v757_u, v757_l};
-    wire [3:0] v758_l = v757; wire [0:0] v758_u = (v757 >>> 4) + v510; wire [4:0] v758 = {v758_u, v758_l};
-    wire v759_t0 = v758[0] ? 1'd1 : 1'd0;
-    wire v759_t1 = v758[2] ? 1'd1 : v759_t0;
-    wire v759_t2 = v758[0] ? 1'd0 : 1'd1;
-    wire v759_t3 = v758[1] ? v759_t2 : 1'd0;
-    wire v759_t4 = v758[2] ? v759_t2 : v759_t3;
-    wire v759_t5 = v758[2] ? 1'd0 : v759_t3;
-    wire v759_t6 = v758[3] ? v759_t5 : v759_t4;
-    wire v759_t7 = v758[1] ? 1'd0 : v759_t2;
-    wire v759_t8 = v758[2] ? v759_t2 : v759_t7;
-    wire v759_t9 = v758[2] ? 1'd0 : v759_t7;
-    wire v759_t10 = v758[3] ? v759_t9 : v759_t8;
-    wire v759_t11 = v758[4] ? v759_t10 : v759_t8;
-    wire [2:0] v759 = {v759_t11, v759_t6, v759_t1};
-    wire [0:0] v760_l = v31; wire [0:0] v760_u = (v31 >>> 1) + v736; wire [1:0] v760 = {v760_u, v760_l};
-    wire [1:0] v761_l = v760; wire [0:0] v761_u = (v760 >>> 2) + v573; wire [2:0] v761 = {v761_u, v761_l};
-    wire v762_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v762_t1 = v524[1] ? v762_t0 : 1'd0;
-    wire v762_t2 = v524[2] ? v762_t1 : 1'd0;
-    wire v762_t3 = v524[3] ? v762_t2 : 1'd0;
-    wire v762_t4 = v524[4] ? v762_t3 : 1'd0;
-    wire v762_t5 = v524[5] ? 1'd1 : v762_t4;
-    wire [0:0] v762 = {v762_t5};
-    wire [2:0] v763_l = v395; wire [0:0] v763_u = (v395 >>> 3) + v762; wire [3:0] v763 = {v763_u, v763_l};
-    wire [3:0] v764_l = v763; wire [0:0] v764_u = (v763 >>> 4) + v586; wire [4:0] v764 = {v764_u, v764_l};
-    reg [4:0] v764_1; always @(posedge clk) v764_1 <= v764;
-    reg [4:0] v764_2; always @(posedge clk) v764_2 <= v764_1;
-    reg [4:0] v764_3; always @(posedge clk) v764_3 <= v764_2;
-    reg [4:0] v764_4; always @(posedge clk) v764_4 <= v764_3;
-    reg [4:0] v764_5; always @(posedge clk) v764_5 <= v764_4;
-    reg [4:0] v764_6; always @(posedge clk) v764_6 <= v764_5;
-    wire v765_t0 = v764_6[0] ? 1'd0 : 1'd1;
-    wire v765_t1 = v764_6[2] ? v765_t0 : 1'd1;
-    wire v765_t2 = v764_6[0] ? 1'd1 : 1'd0;
-    wire v765_t3 = v764_6[1] ? v765_t2 : 1'd1;
-    wire v765_t4 = v764_6[1] ? 1'd0 : v765_t0;
-    wire v765_t5 = v764_6[2] ? v765_t4 : v765_t3;
-    wire v765_t6 = v764_6[3] ? v765_t5 : v765_t1;
-    wire v765_t7 = v764_6[2] ? 1'd0 : v765_t2;
-    wire v765_t8 = v764_6[4] ? v765_t7 : v765_t6;
-    wire v765_t9 = v764_6[2] ? v765_t2 : 1'd0;
-    wire v765_t10 = v764_6[2] ? 1'd1 : v765_t0;
-    wire v765_t11 = v764_6[3] ? v765_t10 : v765_t9;
-    wire v765_t12 = v764_6[4] ? v765_t9 : v765_t11;
-    wire [1:0] v765 = {v765_t12, v765_t8};
-    wire [2:0] v766_l = v599; wire [0:0] v766_u = (v599 >>> 3) + v762; wire [3:0] v766 = {v766_u, v766_l};
-    wire [3:0] v767_l = v766; wire [0:0] v767_u = (v766 >>> 4) + v510; wire [4:0] v767 = {v767_u, v767_l};
-    reg [4:0] v767_1; always @(posedge clk) v767_1 <= v767;
-    wire v768_t0 = v767_1[3] ? 1'd1 : 1'd0;
-    wire v768_t1 = v767_1[4] ? 1'd0 : v768_t0;
-    wire v768_t2 = v767_1[1] ? 1'd1 : 1'd0;
-    wire v768_t3 = v767_1[2] ? v768_t2 : 1'd1;
-    wire v768_t4 = v767_1[3] ? 1'd0 : v768_t3;
-    wire v768_t5 = v767_1[0] ? 1'd0 : 1'd1;
-    wire v768_t6 = v767_1[4] ? v768_t5 : v768_t4;
-    wire v768_t7 = v767_1[1] ? 1'd0 : 1'd1;
-    wire v768_t8 = v767_1[2] ? v768_t7 : 1'd0;
-    wire v768_t9 = v767_1[3] ? 1'd0 : v768_t8;
-    wire v768_t10 = v767_1[4] ? 1'd0 : v768_t9;
-    wire [2:0] v768 = {v768_t10, v768_t6, v768_t1};
-    wire [2:0] v769_l = v316; wire [0:0] v769_u = (v316 >>> 3) + v762; wire [3:0] v769 = {v769_u, v769_l};
-    wire [3:0] v770_l = v769; wire [0:0] v770_u = (v769 >>> 4) + v543; wire [4:0] v770 = {v770_u, v770_l};
-    reg [4:0] v770_1; always @(posedge clk) v770_1 <= v770;
-    wire v771_t0 = v770_1[0] ? 1'd0 : 1'd1;
-    wire v771_t1 = v770_1[3] ? v771_t0 : 1'd1;
-    wire v771_t2 = v770_1[4] ? v771_t0 : v771_t1;
-    wire v771_t3 = v770_1[0] ? 1'd1 : 1'd0;
-    wire v771_t4 = v770_1[1] ? 1'd0 : v771_t3;
-    wire v771_t5 = v770_1[3] ? v771_t3 : v771_t4;
-    wire v771_t6 = v770_1[4] ? 1'd0 : v771_t5;
-    wire v771_t7 = v770_1[1] ? v771_t3 : 1'd0;
-    wire v771_t8 = v770_1[3] ? 1'd0 : v771_t7;
-    wire v771_t9 = v770_1[2] ? v771_t3 : 1'd0;
-    wire v771_t10 = v770_1[4] ? v771_t9 : v771_t8;
-    wire [2:0] v771 = {v771_t10, v771_t6, v771_t2};
-    wire [5:0] v772 = v721 + v771;
-    reg [5:0] v772_2; always @(posedge clk) v772_2 <= v772;
-    wire [5:0] v773 = v772_2 + v550;
-    wire [5:0] v774 = v773 + v657;
-    wire [5:0] v775 = v774 + v676;
-    reg [5:0] v775_3; always @(posedge clk) v775_3 <= v775;
-    wire [5:0] v776 = v775_3 + v692;
-    wire [6:0] v777 = v776 + v593;
-    wire [2:0] v778_l = v398; wire [0:0] v778_u = (v398 >>> 3) + v762; wire [3:0] v778 = {v778_u, v778_l};
-    wire [3:0] v779_l = v778; wire [0:0] v779_u = (v778 >>> 4) + v626; wire [4:0] v779 = {v779_u, v779_l};
-    reg [4:0] v779_1; always @(posedge clk) v779_1 <= v779;
-    reg [4:0] v779_2; always @(posedge clk) v779_2 <= v779_1;
-    wire v780_t0 = v779_2[0] ? 1'd1 : 1'd0;
-    wire v780_t1 = v779_2[3] ? 1'd0 : v780_t0;
-    wire v780_t2 = v779_2[4] ? 1'd1 : v780_t1;
-    wire v780_t3 = v779_2[0] ? 1'd0 : 1'd1;
-    wire v780_t4 = v779_2[1] ? 1'd0 : 1'd1;
-    wire v780_t5 = v779_2[2] ? v780_t4 : 1'd0;
-    wire v780_t6 = v779_2[3] ? v780_t5 : v780_t3;
-    wire v780_t7 = v779_2[4] ? 1'd0 : v780_t6;
-    wire v780_t8 = v779_2[2] ? 1'd0 : 1'd1;
-    wire v780_t9 = v779_2[3] ? v780_t8 : 1'd0;
-    wire v780_t10 = v779_2[4] ? 1'd0 : v780_t9;
-    wire [2:0] v780 = {v780_t10, v780_t7, v780_t2};
-    wire [2:0] v781_l = v402; wire [0:0] v781_u = (v402 >>> 3) + v762; wire [3:0] v781 = {v781_u, v781_l};
-    wire [3:0] v782_l = v781; wire [0:0] v782_u = (v781 >>> 4) + v626; wire [4:0] v782 = {v782_u, v782_l};
-    reg [4:0] v782_1; always @(posedge clk) v782_1 <= v782;
-    wire v783_t0 = v782_1[0] ? 1'd0 : 1'd1;
-    wire v783_t1 = v782_1[2] ? v783_t0 : 1'd0;
-    wire v783_t2 = v782_1[3] ? v783_t1 : 1'd0;
-    wire v783_t3 = v782_1[1] ? 1'd0 : v783_t0;
-    wire v783_t4 = v782_1[3] ? v783_t3 : 1'd0;
-    wire v783_t5 = v782_1[4] ? v783_t4 : v783_t2;
-    wire v783_t6 = v782_1[3] ? 1'd0 : v783_t0;
-    wire v783_t7 = v782_1[3] ? v783_t3 : v783_t0;
-    wire v783_t8 = v782_1[4] ? v783_t7 : v783_t6;
-    wire v783_t9 = v782_1[2] ? 1'd0 : v783_t0;
-    wire v783_t10 = v782_1[3] ? v783_t9 : 1'd0;
-    wire v783_t11 = v782_1[4] ? 1'd0 : v783_t10;
-    wire [2:0] v783 = {v783_t11, v783_t8, v783_t5};
-    wire [2:0] v784_l = v625; wire [0:0] v784_u = (v625 >>> 3) + v762; wire [3:0] v784 = {v784_u, v784_l};
-    wire [3:0] v785_l = v784; wire [0:0] v785_u = (v784 >>> 4) + v693; wire [4:0] v785 = {v785_u, v785_l};
-    reg [4:0] v785_1; always @(posedge clk) v785_1 <= v785;
-    wire v786_t0 = v785_1[1] ? 1'd0 : 1'd1;
-    wire v786_t1 = v785_1[2] ? 1'd1 : v786_t0;
-    wire v786_t2 = v785_1[3] ? 1'd1 : v786_t1;
-    wire v786_t3 = v785_1[4] ? 1'd0 : v786_t2;
-    wire v786_t4 = v785_1[0] ? 1'd1 : 1'd0;
-    wire v786_t5 = v785_1[3] ? v786_t4 : 1'd1;
-    wire v786_t6 = v785_1[4] ? 1'd0 : v786_t5;
-    wire v786_t7 = v785_1[0] ? 1'd0 : 1'd1;
-    wire v786_t8 = v785_1[3] ? v786_t7 : 1'd0;
-    wire v786_t9 = v785_1[4] ? 1'd0 : v786_t8;
-    wire [2:0] v786 = {v786_t9, v786_t6, v786_t3};
-    wire [1:0] v787_l = v623; wire [0:0] v787_u = (v623 >>> 2) + v762; wire [2:0] v787 = {v787_u, v787_l};
-    wire [2:0] v788_l = v787; wire [0:0] v788_u = (v787 >>> 3) + v510; wire [3:0] v788 = {v788_u, v788_l};
-    reg [3:0] v788_1; always @(posedge clk) v788_1 <= v788;
-    reg [3:0] v788_2; always @(posedge clk) v788_2 <= v788_1;
-    reg [3:0] v788_3; always @(posedge clk) v788_3 <= v788_2;
-    reg [3:0] v788_4; always @(posedge clk) v788_4 <= v788_3;
-    wire v789_t0 = v788_4[0] ? 1'd0 : 1'd1;
-    wire v789_t1 = v788_4[2] ? 1'd0 : v789_t0;
-    wire v789_t2 = v788_4[1] ? 1'd1 : 1'd0;
-    wire v789_t3 = v788_4[3] ? v789_t2 : v789_t1;
-    wire v789_t4 = v788_4[1] ? 1'd0 : 1'd1;
-    wire v789_t5 = v788_4[3] ? v789_t4 : 1'd0;
-    wire [2:0] v789 = {v789_t5, 1'd0, v789_t3};
-    wire [1:0] v790_l = v277; wire [0:0] v790_u = (v277 >>> 2) + v762; wire [2:0] v790 = {v790_u, v790_l};
-    wire [2:0] v791_l = v790; wire [0:0] v791_u = (v790 >>> 3) + v586; wire [3:0] v791 = {v791_u, v791_l};
-    wire [3:0] v792_l = v791; wire [0:0] v792_u = (v791 >>> 4) + v460; wire [4:0] v792 = {v792_u, v792_l};
-    reg [4:0] v792_1; always @(posedge clk) v792_1 <= v792;
-    wire v793_t0 = v792_1[0] ? 1'd1 : 1'd0;
-    wire v793_t1 = v792_1[1] ? 1'd0 : v793_t0;
-    wire v793_t2 = v792_1[3] ? 1'd0 : v793_t1;
-    wire v793_t3 = v792_1[4] ? v793_t2 : 1'd0;
-    wire v793_t4 = v792_1[2] ? 1'd0 : 1'd1;
-    wire v793_t5 = v792_1[3] ? 1'd0 : v793_t4;
-    wire v793_t6 = v792_1[1] ? 1'd0 : 1'd1;
-    wire v793_t7 = v792_1[3] ? 1'd0 : v793_t6;
-    wire v793_t8 = v792_1[4] ? v793_t7 : v793_t5;
-    wire v793_t9 = v792_1[2] ? 1'd1 : 1'd0;
-    wire v793_t10 = v792_1[3] ? 1'd0 : v793_t9;
-    wire v793_t11 = v792_1[4] ? 1'd0 : v793_t10;
-    wire [2:0] v793 = {v793_t11, v793_t8, v793_t3};
-    wire [0:0] v794_l = v736; wire [0:0] v794_u = (v736 >>> 1) + v762; wire [1:0] v794 = {v794_u, v794_l};
-    wire [1:0] v795_l = v794; wire [0:0] v795_u = (v794 >>> 2) + v478; wire [2:0] v795 = {v795_u, v795_l};
-    wire [2:0] v796_l = v795; wire [0:0] v796_u = (v795 >>> 3) + v438; wire [3:0] v796 = {v796_u, v796_l};
-    wire [3:0] v797_l = v796; wire [0:0] v797_u = (v796 >>> 4) + v503; wire [4:0] v797 = {v797_u, v797_l};
-    reg [4:0] v797_1; always @(posedge clk) v797_1 <= v797;
-    wire v798_t0 = v797_1[1] ? 1'd0 : 1'd1;
-    wire v798_t1 = v797_1[0] ? 1'd1 : 1'd0;
-    wire v798_t2 = v797_1[1] ? 1'd0 : v798_t1;
-    wire v798_t3 = v797_1[2] ? v798_t2 : v798_t0;
-    wire v798_t4 = v797_1[3] ? 1'd0 : v798_t3;
-    wire v798_t5 = v797_1[3] ? 1'd0 : v798_t0;
-    wire v798_t6 = v797_1[4] ? v798_t5 : v798_t0;
-    wire v798_t7 = v797_1[0] ? 1'd0 : 1'd1;
-    wire v798_t8 = v797_1[1] ? 1'd0 : v798_t7;
-    wire v798_t9 = v797_1[2] ? 1'd0 : v798_t8;
-    wire v798_t10 = v797_1[3] ? 1'd0 : v798_t9;
-    wire [3:0] v798 = {v798_t10, 1'd0, v798_t6, v798_t4};
-    wire v799_t0 = v524[0] ? 1'd1 : 1'd0;
-    wire v799_t1 = v524[1] ? 1'd1 : v799_t0;
-    wire v799_t2 = v524[2] ? v799_t1 : 1'd0;
-    wire v799_t3 = v524[3] ? v799_t2 : 1'd0;
-    wire v799_t4 = v524[4] ? v799_t3 : 1'd0;
-    wire v799_t5 = v524[5] ? 1'd1 : v799_t4;
-    wire [0:0] v799 = {v799_t5};
-    wire [3:0] v800_l = v576; wire [0:0] v800_u = (v576 >>> 4) + v799; wire [4:0] v800 = {v800_u, v800_l};
-    reg [4:0] v800_1; always @(posedge clk) v800_1 <= v800;
-    reg [4:0] v800_2; always @(posedge clk) v800_2 <= v800_1;
-    reg [4:0] v800_3; always @(posedge clk) v800_3 <= v800_2;
-    reg [4:0] v800_4; always @(posedge clk) v800_4 <= v800_3;
-    reg [4:0] v800_5; always @(posedge clk) v800_5 <= v800_4;
-    reg [4:0] v800_6; always @(posedge clk) v800_6 <= v800_5;
-    wire v801_t0 = v800_6[1] ? 1'd1 : 1'd0;
-    wire v801_t1 = v800_6[3] ? v801_t0 : 1'd1;
-    wire v801_t2 = v800_6[0] ? 1'd1 : 1'd0;
-    wire v801_t3 = v800_6[1] ? 1'd1 : v801_t2;
-    wire v801_t4 = v800_6[3] ? v801_t3 : 1'd1;
-    wire v801_t5 = v800_6[4] ? v801_t4 : v801_t1;
-    wire v801_t6 = v800_6[1] ? 1'd0 : 1'd1;
-    wire v801_t7 = v800_6[2] ? v801_t6 : 1'd0;
-    wire v801_t8 = v800_6[3] ? v801_t7 : 1'd0;
-    wire v801_t9 = v800_6[4] ? 1'd0 : v801_t8;
-    wire [1:0] v801 = {v801_t9, v801_t5};
-    wire [3:0] v802_l = v417; wire [0:0] v802_u = (v417 >>> 4) + v799; wire [4:0] v802 = {v802_u, v802_l};
-    reg [4:0] v802_1; always @(posedge clk) v802_1 <= v802;
-    reg [4:0] v802_2; always @(posedge clk) v802_2 <= v802_1;
-    reg [4:0] v802_3; always @(posedge clk) v802_3 <= v802_2;
-    wire v803_t0 = v802_3[1] ? 1'd0 : 1'd1;
-    wire v803_t1 = v802_3[0] ? 1'd0 : 1'd1;
-    wire v803_t2 = v802_3[1] ? 1'd0 : v803_t1;
-    wire v803_t3 = v802_3[2] ? v803_t2 : v803_t0;
-    wire v803_t4 = v802_3[3] ? v803_t0 : v803_t3;
-    wire v803_t5 = v802_3[2] ? v803_t0 : v803_t2;
-    wire v803_t6 = v802_3[3] ? v803_t5 : v803_t2;
-    wire v803_t7 = v802_3[4] ? v803_t6 : v803_t4;
-    wire v803_t8 = v802_3[0] ? 1'd1 : 1'd0;
-    wire v803_t9 = v802_3[1] ? 1'd0 : v803_t8;
-    wire v803_t10 = v802_3[2] ? 1'd0 : v803_t9;
-    wire v803_t11 = v802_3[4] ? v803_t10 : 1'd0;
-    wire [1:0] v803 = {v803_t11, v803_t7};
-    wire [3:0] v804_l = v598; wire [0:0] v804_u = (v598 >>> 4) + v799; wire [4:0] v804 = {v804_u, v804_l};
-    reg [4:0] v804_1; always @(posedge clk) v804_1 <= v804;
-    reg [4:0] v804_2; always @(posedge clk) v804_2 <= v804_1;
-    reg [4:0] v804_3; always @(posedge clk) v804_3 <= v804_2;
-    reg [4:0] v804_4; always @(posedge clk) v804_4 <= v804_3;
-    reg [4:0] v804_5; always @(posedge clk) v804_5 <= v804_4;
-    wire v805_t0 = v804_5[0] ? 1'd0 : 1'd1;
-    wire v805_t1 = v804_5[1] ? 1'd0 : v805_t0;
-    wire v805_t2 = v804_5[2] ? 1'd0 : v805_t1;
-    wire v805_t3 = v804_5[1] ? 1'd1 : 1'd0;
-    wire v805_t4 = v804_5[2] ? 1'd1 : v805_t3;
-    wire v805_t5 = v804_5[0] ? 1'd1 : 1'd0;
-    wire v805_t6 = v804_5[1] ? 1'd1 : v805_t5;
-    wire v805_t7 = v804_5[2] ? 1'd1 : v805_t6;
-    wire v805_t8 = v804_5[3] ? v805_t7 : v805_t4;
-    wire v805_t9 = v804_5[2] ? 1'd1 : 1'd0;
-    wire v805_t10 = v804_5[1] ? 1'd0 : v805_t5;
-    wire v805_t11 = v804_5[2] ? 1'd1 : v805_t10;
-    wire v805_t12 = v804_5[3] ? v805_t11 : v805_t9;
-    wire v805_t13 = v804_5[4] ? v805_t12 : v805_t8;
-    wire v805_t14 = v804_5[2] ? 1'd0 : v805_t10;
-    wire v805_t15 = v804_5[3] ? 1'd0 : v805_t14;
-    wire [2:0] v805 = {v805_t15, v805_t13, v805_t2};
-    wire [3:0] v806_l = v371; wire [0:0] v806_u = (v371 >>> 4) + v799; wire [4:0] v806 = {v806_u, v806_l};
-    reg [4:0] v806_1; always @(posedge clk) v806_1 <= v806;
-    reg [4:0] v806_2; always @(posedge clk) v806_2 <= v806_1;
-    reg [4:0] v806_3; always @(posedge clk) v806_3 <= v806_2;
-    wire v807_t0 = v806_3[0] ? 1'd0 : 1'd1;
-    wire v807_t1 = v806_3[3] ? 1'd1 : v807_t0;
-    wire v807_t2 = v806_3[1] ? 1'd1 : 1'd0;
-    wire v807_t3 = v806_3[2] ? v807_t2 : 1'd1;
-    wire v807_t4 = v806_3[3] ? 1'd1 : v807_t3;
-    wire v807_t5 = v806_3[4] ? v807_t4 : v807_t1;
-    wire v807_t6 = v806_3[1] ? 1'd0 : 1'd1;
-    wire v807_t7 = v806_3[2] ? v807_t6 : 1'd0;
-    wire v807_t8 = v806_3[3] ? 1'd0 : v807_t7;
-    wire v807_t9 = v806_3[4] ? v807_t8 : 1'd0;
-    wire [1:0] v807 = {v807_t9, v807_t5};
-    wire [5:0] v808 = v705 + v807;
-    wire [5:0] v809 = v808 + v540;
-    reg [5:0] v809_4; always @(posedge clk) v809_4 <= v809;
-    wire [5:0] v810 = v809_4 + v521;
-    wire [5:0] v811 = v810 + v423;
-    wire [6:0] v812 = v811 + v517;
-    reg [6:0] v812_5; always @(posedge clk) v812_5 <= v812;
-    wire [6:0] v813 = v812_5 + v709;
-    wire [6:0] v814 = v813 + v512;
-    wire [6:0] v815 = v814 + v457;
-    reg [6:0] v815_6; always @(posedge clk) v815_6 <= v815;
-    wire [2:0] v816_l = v735; wire [0:0] v816_u = (v735 >>> 3) + v799; wire [3:0] v816 = {v816_u, v816_l};
-    wire [3:0] v817_l = v816; wire [0:0] v817_u = (v816 >>> 4) + v434; wire [4:0] v817 = {v817_u, v817_l};
-    wire v818_t0 = v817[0] ? 1'd1 : 1'd0;
-    wire v818_t1 = v817[1] ? v818_t0 : 1'd1;
-    wire v818_t2 = v817[2] ? 1'd1 : v818_t1;
-    wire v818_t3 = v817[3] ? 1'd1 : v818_t2;
-    wire v818_t4 = v817[4] ? v818_t3 : 1'd1;
-    wire v818_t5 = v817[0] ? 1'd0 : 1'd1;
-    wire v818_t6 = v817[1] ? v818_t5 : 1'd1;
-    wire v818_t7 = v817[1] ? 1'd0 : 1'd1;
-    wire v818_t8 = v817[2] ? v818_t7 : v818_t6;
-    wire v818_t9 = v817[3] ? 1'd0 : v818_t8;
-    wire v818_t10 = v817[3] ? 1'd0 : v818_t7;
-    wire v818_t11 = v817[4] ? v818_t10 : v818_t9;
-    wire v818_t12 = v817[1] ? 1'd1 : 1'd0;
-    wire v818_t13 = v817[1] ? v818_t0 : 1'd0;
-    wire v818_t14 = v817[2] ? v818_t13 : v818_t12;
-    wire v818_t15 = v817[3] ? 1'd0 : v818_t14;
-    wire v818_t16 = v817[3] ? 1'd0 : v818_t13;
-    wire v818_t17 = v817[4] ? v818_t16 : v818_t15;
-    wire v818_t18 = v817[1] ? v818_t5 : 1'd0;
-    wire v818_t19 = v817[3] ? 1'd0 : v818_t18;
-    wire [3:0] v818 = {v818_t19, v818_t17, v818_t11, v818_t4};
-    wire [4:0] v819 = v818 + v759;
-    wire [4:0] v820 = v819 + v755;
-    reg [4:0] v820_1; always @(posedge clk) v820_1 <= v820;
-    wire [4:0] v821 = v820_1 + v768;
-    wire [5:0] v822 = v821 + v798;
-    wire [5:0] v823 = v822 + v751;
-    reg [5:0] v823_2; always @(posedge clk) v823_2 <= v823;
-    wire [5:0] v824 = v823_2 + v475;
-    wire [5:0] v825 = v824 + v575;
-    wire [6:0] v826 = v825 + v496;
-    reg [6:0] v826_3; always @(posedge clk) v826_3 <= v826;
-    wire [6:0] v827 = v826_3 + v747;
-    wire [6:0] v828 = v827 + v610;
-    wire [2:0] v829_l = v743; wire [0:0] v829_u = (v743 >>> 3) + v799; wire [3:0] v829 = {v829_u, v829_l};
-    wire [3:0] v830_l = v829; wire [0:0] v830_u = (v829 >>> 4) + v452; wire [4:0] v830 = {v830_u, v830_l};
-    reg [4:0] v830_1; always @(posedge clk) v830_1 <= v830;
-    reg [4:0] v830_2; always @(posedge clk) v830_2 <= v830_1;
-    reg [4:0] v830_3; always @(posedge clk) v830_3 <= v830_2;
-    wire v831_t0 = v830_3[0] ? 1'd0 : 1'd1;
-    wire v831_t1 = v830_3[1] ? 1'd0 : v831_t0;
-    wire v831_t2 = v830_3[2] ? v831_t0 : v831_t1;
-    wire v831_t3 = v830_3[3] ? 1'd1 : v831_t2;
-    wire v831_t4 = v830_3[4] ? v831_t3 : 1'd0;
-    wire v831_t5 = v830_3[0] ? 1'd1 : 1'd0;
-    wire v831_t6 = v830_3[2] ? 1'd1 : v831_t5;
-    wire v831_t7 = v830_3[3] ? 1'd0 : v831_t6;
-    wire v831_t8 = v830_3[4] ? v831_t7 : 1'd0;
-    wire [1:0] v831 = {v831_t8, v831_t4};
-    wire [6:0] v832 = v777 + v831;
-    reg [6:0] v832_4; always @(posedge clk) v832_4 <= v832;
-    wire [6:0] v833 = v832_4 + v789;
-    wire [6:0] v834 = v833 + v654;
-    wire [6:0] v835 = v834 + v713;
-    reg [6:0] v835_5; always @(posedge clk) v835_5 <= v835;
-    wire [6:0] v836 = v835_5 + v672;
-    wire [6:0] v837 = v836 + v527;
-    wire [6:0] v838 = v837 + v805;
-    reg [6:0] v838_6; always @(posedge clk) v838_6 <= v838;
-    wire [6:0] v839 = v838_6 + v687;
-    wire [6:0] v840 = v839 + v562;
-    wire [2:0] v841_l = v251; wire [0:0] v841_u = (v251 >>> 3) + v799; wire [3:0] v841 = {v841_u, v841_l};
-    wire [3:0] v842_l = v841; wire [0:0] v842_u = (v841 >>> 4) + v434; wire [4:0] v842 = {v842_u, v842_l};
-    reg [4:0] v842_1; always @(posedge clk) v842_1 <= v842;
-    reg [4:0] v842_2; always @(posedge clk) v842_2 <= v842_1;
-    reg [4:0] v842_3; always @(posedge clk) v842_3 <= v842_2;
-    reg [4:0] v842_4; always @(posedge clk) v842_4 <= v842_3;
-    reg [4:0] v842_5; always @(posedge clk) v842_5 <= v842_4;
-    wire v843_t0 = v842_5[1] ? 1'd1 : 1'd0;
-    wire v843_t1 = v842_5[4] ? v843_t0 : 1'd1;
-    wire v843_t2 = v842_5[1] ? 1'd0 : 1'd1;
-    wire v843_t3 = v842_5[0] ? 1'd1 : 1'd0;
-    wire v843_t4 = v842_5[1] ? v843_t3 : 1'd1;
-    wire v843_t5 = v842_5[2] ? v843_t4 : v843_t2;
-    wire v843_t6 = v842_5[1] ? v843_t3 : 1'd0;
-    wire v843_t7 = v842_5[2] ? v843_t6 : 1'd0;
-    wire v843_t8 = v842_5[3] ? v843_t7 : v843_t5;
-    wire v843_t9 = v842_5[4] ? v843_t8 : 1'd0;
-    wire [1:0] v843 = {v843_t9, v843_t1};
-    wire [2:0] v844_l = v761; wire [0:0] v844_u = (v761 >>> 3) + v799; wire [3:0] v844 = {v844_u, v844_l};
-    wire [3:0] v845_l = v844; wire [0:0] v845_u = (v844 >>> 4) + v438; wire [4:0] v845 = {v845_u, v845_l};
-    reg [4:0] v845_1; always @(posedge clk) v845_1 <= v845;
-    reg [4:0] v845_2; always @(posedge clk) v845_2 <= v845_1;
-    reg [4:0] v845_3; always @(posedge clk) v845_3 <= v845_2;
-    reg [4:0] v845_4; always @(posedge clk) v845_4 <= v845_3;
-    reg [4:0] v845_5; always @(posedge clk) v845_5 <= v845_4;
-    wire v846_t0 = v845_5[1] ? 1'd0 : 1'd1;
-    wire v846_t1 = v845_5[2] ? v846_t0 : 1'd1;
-    wire v846_t2 = v845_5[0] ? 1'd1 : 1'd0;
-    wire v846_t3 = v845_5[1] ? v846_t2 : 1'd1;
-    wire v846_t4 = v845_5[2] ? v846_t3 : 1'd1;
-    wire v846_t5 = v845_5[3] ? v846_t4 : v846_t1;
-    wire v846_t6 = v845_5[4] ? 1'd0 : v846_t5;
-    wire v846_t7 = v845_5[1] ? v846_t2 : 1'd0;
-    wire v846_t8 = v845_5[2] ? v846_t7 : 1'd0;
-    wire v846_t9 = v845_5[3] ? v846_t8 : 1'd0;
-    wire v846_t10 = v845_5[4] ? 1'd0 : v846_t9;
-    wire [1:0] v846 = {v846_t10, v846_t6};
-    wire [2:0] v847_l = v270; wire [0:0] v847_u = (v270 >>> 3) + v799; wire [3:0] v847 = {v847_u, v847_l};
-    wire [3:0] v848_l = v847; wire [0:0] v848_u = (v847 >>> 4) + v513; wire [4:0] v848 = {v848_u, v848_l};
-    reg [4:0] v848_1; always @(posedge clk) v848_1 <= v848;
-    reg [4:0] v848_2; always @(posedge clk) v848_2 <= v848_1;
-    reg [4:0] v848_3; always @(posedge clk) v848_3 <= v848_2;
-    wire v849_t0 = v848_3[0] ? 1'd0 : 1'd1;
-    wire v849_t1 = v848_3[1] ? 1'd0 : v849_t0;
-    wire v849_t2 = v848_3[2] ? 1'd0 : v849_t1;
-    wire v849_t3 = v848_3[3] ? 1'd0 : v849_t2;
-    wire v849_t4 = v848_3[4] ? 1'd0 : v849_t3;
-    wire v849_t5 = v848_3[1] ? 1'd0 : 1'd1;
-    wire v849_t6 = v848_3[3] ? v849_t5 : 1'd0;
-    wire [1:0] v849 = {v849_t6, v849_t4};
-    wire [6:0] v850 = v828 + v849;
-    reg [6:0] v850_4; always @(posedge clk) v850_4 <= v850;
-    wire [6:0] v851 = v850_4 + v515;
-    wire [6:0] v852 = v851 + v648;
-    wire [6:0] v853 = v852 + v666;
-    reg [6:0] v853_5; always @(posedge clk) v853_5 <= v853;
-    wire [6:0] v854 = v853_5 + v506;
-    wire [6:0] v855 = v854 + v846;
-    wire [0:0] v856_l = v855; wire [5:0] v856_u = (v855 >>> 1) + v285; wire [6:0] v856 = {v856_u, v856_l};
-    reg [6:0] v856_6; always @(posedge clk) v856_6 <= v856;
-    wire [6:0] v857 = v856_6 + v481;
-    wire [6:0] v858 = v857 + v742;
-    wire [2:0] v859_l = v361; wire [0:0] v859_u = (v361 >>> 3) + v799; wire [3:0] v859 = {v859_u, v859_l};
-    wire [3:0] v860_l = v859; wire [0:0] v860_u = (v859 >>> 4) + v426; wire [4:0] v860 = {v860_u, v860_l};
-    reg [4:0] v860_1; always @(posedge clk) v860_1 <= v860;
-    reg [4:0] v860_2; always @(posedge clk) v860_2 <= v860_1;
-    reg [4:0] v860_3; always @(posedge clk) v860_3 <= v860_2;
-    wire v861_t0 = v860_3[0] ? 1'd1 : 1'd0;
-    wire v861_t1 = v860_3[1] ? 1'd0 : v861_t0;
-    wire v861_t2 = v860_3[2] ? v861_t1 : v861_t0;
-    wire v861_t3 = v860_3[3] ? v861_t1 : v861_t2;
-    wire v861_t4 = v860_3[4] ? 1'd1 : v861_t3;
-    wire v861_t5 = v860_3[0] ? 1'd0 : 1'd1;
-    wire v861_t6 = v860_3[1] ? 1'd1 : v861_t5;
-    wire v861_t7 = v860_3[2] ? v861_t6 : v861_t5;
-    wire v861_t8 = v860_3[4] ? 1'd0 : v861_t7;
-    wire [1:0] v861 = {v861_t8, v861_t4};
-    wire [1:0] v862_l = v353; wire [0:0] v862_u = (v353 >>> 2) + v799; wire [2:0] v862 = {v862_u, v862_l};
-    wire [2:0] v863_l = v862; wire [0:0] v863_u = (v862 >>> 3) + v626; wire [3:0] v863 = {v863_u, v863_l};
-    reg [3:0] v863_1; always @(posedge clk) v863_1 <= v863;
-    reg [3:0] v863_2; always @(posedge clk) v863_2 <= v863_1;
-    reg [3:0] v863_3; always @(posedge clk) v863_3 <= v863_2;
-    reg [3:0] v863_4; always @(posedge clk) v863_4 <= v863_3;
-    wire v864_t0 = v863_4[3] ? 1'd1 : 1'd0;
-    wire v864_t1 = v863_4[0] ? 1'd0 : 1'd1;
-    wire v864_t2 = v863_4[1] ? v864_t1 : 1'd1;
-    wire v864_t3 = v863_4[3] ? 1'd0 : v864_t2;
-    wire v864_t4 = v863_4[0] ? 1'd1 : 1'd0;
-    wire v864_t5 = v863_4[1] ? 1'd0 : v864_t4;
-    wire v864_t6 = v863_4[2] ? 1'd0 : v864_t5;
-    wire v864_t7 = v863_4[3] ? 1'd0 : v864_t6;
-    wire [2:0] v864 = {v864_t7, v864_t3, v864_t0};
-    wire [1:0] v865_l = v341; wire [0:0] v865_u = (v341 >>> 2) + v799; wire [2:0] v865 = {v865_u, v865_l};
-    wire [2:0] v866_l = v865; wire [0:0] v866_u = (v865 >>> 3) + v762; wire [3:0] v866 = {v866_u, v866_l};
-    wire [3:0] v867_l = v866; wire [0:0] v867_u = (v866 >>> 4) + v626; wire [4:0] v867 = {v867_u, v867_l};
-    wire v868_t0 = v867[1] ? 1'd0 : 1'd1;
-    wire v868_t1 = v867[2] ? v868_t0 : 1'd1;
-    wire v868_t2 = v867[3] ? v868_t1 : 1'd1;
-    wire v868_t3 = v867[2] ? 1'd0 : 1'd1;
-    wire v868_t4 = v867[4] ? v868_t3 : v868_t2;
-    wire v868_t5 = v867[2] ? 1'd1 : 1'd0;
-    wire v868_t6 = v867[3] ? v868_t5 : 1'd0;
-    wire v868_t7 = v867[0] ? 1'd0 : 1'd1;
-    wire v868_t8 = v867[2] ? v868_t7 : 1'd0;
-    wire v868_t9 = v867[4] ? v868_t8 : v868_t6;
-    wire v868_t10 = v867[2] ? v868_t0 : 1'd0;
-    wire v868_t11 = v867[3] ? v868_t10 : v868_t5;
-    wire v868_t12 = v867[4] ? 1'd0 : v868_t11;
-    wire [3:0] v868 = {v868_t12, v868_t9, v868_t9, v868_t4};
-    wire [4:0] v869 = v868 + v725;
-    wire [4:0] v870 = v869 + v730;
-    reg [4:0] v870_1; always @(posedge clk) v870_1 <= v870;
-    wire [4:0] v871 = v870_1 + v786;
-    wire [5:0] v872 = v871 + v783;
-    wire [5:0] v873 = v872 + v793;
-    reg [5:0] v873_2; always @(posedge clk) v873_2 <= v873;
-    wire [5:0] v874 = v873_2 + v589;
-    wire [5:0] v875 = v874 + v780;
-    wire [5:0] v876 = v875 + v739;
-    reg [5:0] v876_3; always @(posedge clk) v876_3 <= v876;
-    wire [5:0] v877 = v876_3 + v502;
-    wire [5:0] v878 = v877 + v803;
-    wire [5:0] v879 = v878 + v861;
-    reg [5:0] v879_4; always @(posedge clk) v879_4 <= v879;
-    wire [5:0] v880 = v879_4 + v523;
-    wire [5:0] v881 = v880 + v864;
-    wire [6:0] v882 = v881 + v499;
-    reg [6:0] v882_5; always @(posedge clk) v882_5 <= v882;
-    wire [0:0] v883_l = v882_5; wire [5:0] v883_u = (v882_5 >>> 1) + v442; wire [6:0] v883 = {v883_u, v883_l};
-    wire [6:0] v884 = v883 + v843;
-    wire [6:0] v885 = v884 + v662;
-    reg [6:0] v885_6; always @(posedge clk) v885_6 <= v885;
-    wire [6:0] v886 = v885_6 + v765;
-    wire [6:0] v887 = v886 + v801;
-    wire signed [7:0] logit0 = v815_6 <<< 0;
-    always @(posedge clk) model_out[7:0] <= logit0;
-    wire signed [7:0] logit1 = v684_6 <<< 0;
-    always @(posedge clk) model_out[15:8] <= logit1;
-    wire signed [7:0] logit2 = v858 <<< 0;
-    always @(posedge clk) model_out[23:16] <= logit2;
-    wire signed [7:0] logit3 = v887 <<< 0;
-    always @(posedge clk) model_out[31:24] <= logit3;
-    wire signed [7:0] logit4 = v840 <<< 0;
-    always @(posedge clk) model_out[39:32] <= logit4;
+localparam [3:0]
+T9 = 4'h8,
+T24 = 4'he;
+localparam [7:0]
+T5 = 8'he0,
+T6 = 8'hfe,
+T21 = 8'hf8,
+T26 = 8'h80;
+localparam [15:0]
+T0 = 16'h8000,
+T10 = 16'hfe00,
+T11 = 16'hffe0,
+T12 = 16'hff80,
+T13 = 16'hf800,
+T20 = 16'hfffe,
+T25 = 16'hfff8,
+T28 = 16'h3b7f,
+T29 = 16'he000,
+T36 = 16'h51,
+T40 = 16'he994,
+T44 = 16'hff5d,
+T47 = 16'hfd00;
+localparam [31:0]
+T1 = 32'he0000000,
+T2 = 32'hfffffe00,
+T3 = 32'hf8000000,
+T4 = 32'hffe00000,
+T7 = 32'hffffe000,
+T8 = 32'hfffe0000,
+T14 = 32'hfffff800,
+T15 = 32'hff800000,
+T16 = 32'hffffff80,
+T17 = 32'hfffffff8,
+T18 = 32'hffff8000,
+T19 = 32'hfff80000,
+T22 = 32'h80000000,
+T23 = 32'hfe000000,
+T30 = 32'hfffffffe,
+T31 = 32'hffffffe0,
+T34 = 32'ha505ae0e,
+T39 = 32'hea00ee00,
+T58 = 32'h56545554,
+T65 = 32'h9a995654,
+T90 = 32'hcf0f4f0f;
+localparam [47:0]
+T91 = 48'h8da691691448,
+T101 = 48'h641441a59459,
+T130 = 48'h264264000041,
+T144 = 48'h2492490920b2;
+localparam [63:0]
+T27 = 64'h5000999955009999,
+T32 = 64'h2266a5a52222a5a5,
+T33 = 64'ha4a50405a4a00400,
+T35 = 64'heeeeaaaaf555aaaa,
+T37 = 64'h3737b73733333333,
+T38 = 64'hffffffff22a21191,
+T41 = 64'h9555955585459555,
+T42 = 64'h2010201025152010,
+T49 = 64'h9191959d,
+T50 = 64'h66226a6a,
+T54 = 64'h50500000dd990000,
+T55 = 64'ha0005066666666,
+T56 = 64'h555566aa55550505,
+T59 = 64'hffffffffffe00000,
+T60 = 64'h9505950595059a0a,
+T62 = 64'hfffe000000000000,
+T63 = 64'ha9a9a9b9a9a9a989,
+T64 = 64'hfffffffffffe0000,
+T66 = 64'hff80000000000000,
+T67 = 64'hf800000000000000,
+T68 = 64'hfff8000000000000,
+T69 = 64'hfe00000000000000,
+T70 = 64'h46460000ce460000,
+T71 = 64'hfffffffffe000000,
+T72 = 64'haaaaaaaaa0a0ff44,
+T74 = 64'hffe0000000000000,
+T75 = 64'h84c4a6e644446666,
+T76 = 64'h1111519111115151,
+T77 = 64'h2eae66662e2e6666,
+T78 = 64'h55a600a6aaa6aaa6,
+T79 = 64'hfffffffe00000000,
+T80 = 64'h62e2626273f37373,
+T81 = 64'hafafafafaa228800,
+T82 = 64'hfffffff800000000,
+T83 = 64'hae66,
+T85 = 64'hffffffffff800000,
+T86 = 64'haa9aaaaaaa8aaa8a,
+T88 = 64'hfffffffffffffffe,
+T89 = 64'h88049915,
+T93 = 64'h9555000084440000,
+T94 = 64'h55aa55aa54540404,
+T97 = 64'h8000000000000000,
+T98 = 64'hd0f0d000d0f0d0a0,
+T99 = 64'hff4fffffaaaaaaaa,
+T104 = 64'h1111511111119911,
+T105 = 64'h8b8b5555cf8b5555,
+T106 = 64'h55555555aa540054,
+T107 = 64'h84,
+T108 = 64'h505a000a50510001,
+T111 = 64'h5a5a55551a2a5555,
+T112 = 64'h90a09aaa50505a5a,
+T116 = 64'hfffffffff8000000,
+T117 = 64'haa00aa0059595a5a,
+T118 = 64'h77777377,
+T119 = 64'h4444aa0a,
+T123 = 64'hffffffff80000000,
+T124 = 64'h88448844ab679955,
+T133 = 64'hffffffffe0000000,
+T134 = 64'h545455555a505555,
+T135 = 64'h509010905050105,
+T137 = 64'h55555a5555551111,
+T139 = 64'h5555bb8900000000,
+T140 = 64'hd050da5a55555555,
+T141 = 64'hc5550555,
+T142 = 64'ha0a00000a0a0001,
+T143 = 64'h55555555a626a666;
+localparam [95:0]
+T43 = 96'h9009492492021009492492,
+T45 = 96'h493493000b6d494494000b6d,
+T48 = 96'h210218208208810818808808,
+T51 = 96'h30c514314514,
+T53 = 96'h7df7df26d25275d75d26d252,
+T57 = 96'ha6aa6aa6aa6824a24a24a248,
+T84 = 96'h208264000000208252000000,
+T87 = 96'hdffdff6dbb6d9ff9ff6dbb6d,
+T95 = 96'h97597596575d9f79f79e77df,
+T109 = 96'h9659e79249249659e76e46e4,
+T110 = 96'h9009492fff009009492041,
+T114 = 96'h41042082042041042186042,
+T115 = 96'h1101141141002102142142,
+T121 = 96'h1201102d01101201902d019,
+T122 = 96'h24928c3cf28c34d28c3cf28c,
+T125 = 96'h820820820822492494a4492,
+T126 = 96'h861041861041451451a59a59,
+T127 = 96'h24924924924901292428a28a,
+T128 = 96'h3003082082041104082082,
+T129 = 96'h75d75d6db49b,
+T131 = 96'h1a01a000000924492,
+T136 = 96'h4920114920214924914924a1;
+localparam [127:0]
+T46 = 128'hb7b75757b2b25252f7b7f7b7f2b2f2b2,
+T52 = 128'h2101910101010101,
+T61 = 128'h99ff8b8b99ffebeb99ff7b7b99ff7b7b,
+T73 = 128'h448566854485668544bb66bb44ff66ff,
+T92 = 128'h1111b111000000000011b11100000000,
+T96 = 128'h1313131399222222,
+T100 = 128'h21012101313111112d0d2d0d3d3d1d1d,
+T102 = 128'h81811111001100118181111100220022,
+T103 = 128'h11dd010111dd1111,
+T113 = 128'h62110211881188116211521188118811,
+T120 = 128'h1111111144440303ff33ff3344440303,
+T132 = 128'h32003b002200220032003b,
+T138 = 128'h11111111593358331111111159335f33,
+T145 = 128'h60611110606111166ff111199991111;
+reg [2:0]
+v456_1,v456_2,v456_3,v456_4,v456_5;
+reg [3:0]
+v436_1,v441_1,v441_2,v441_3,v441_4,v441_5,v520_1,v520_2,v520_3,v520_4,v522_1,v522_2,v522_3,v522_4,v539_1,v539_2,v539_3,
+v614_1,v614_2,v614_3,v614_4,v614_5,v658_1,v788_1,v788_2,v788_3,v788_4,v863_1,v863_2,v863_3,v863_4;
+reg [4:0]
+v115_1,v115_2,v115_3,v115_4,v115_5,v284_1,v284_2,v284_3,v284_4,v284_5,v422_1,v422_2,v422_3,v422_4,v439_1,v439_2,v446_1,
+v450_1,v450_2,v461_1,v461_2,v461_3,v467_1,v467_2,v467_3,v474_1,v474_2,v480_1,v480_2,v480_3,v480_4,v480_5,v480_6,v495_1,
+v495_2,v498_1,v498_2,v498_3,v498_4,v501_1,v501_2,v501_3,v505_1,v505_2,v505_3,v505_4,v505_5,v511_1,v511_2,v511_3,v511_4,
+v511_5,v514_1,v514_2,v514_3,v514_4,v516_1,v516_2,v516_3,v516_4,v518_1,v518_2,v526_1,v526_2,v526_3,v526_4,v526_5,v535_1,
+v549_1,v549_2,v553_1,v553_2,v553_3,v553_4,v561_1,v561_2,v561_3,v561_4,v561_5,v561_6,v566_1,v566_2,v566_3,v570_1,v570_2,
+v570_3,v570_4,v574_1,v574_2,v584_1,v588_1,v588_2,v592_1,v592_2,v592_3,v596_1,v596_2,v604_1,v609_1,v609_2,v609_3,v617_1,
+v617_2,v617_3,v621_1,v621_2,v628_1,v643_1,v647_1,v647_2,v647_3,v647_4,v650_1,v653_1,v653_2,v653_3,v653_4,v656_1,v656_2,
+v661_1,v661_2,v661_3,v661_4,v661_5,v665_1,v665_2,v665_3,v665_4,v671_1,v671_2,v671_3,v671_4,v671_5,v675_1,v675_2,v679_1,
+v679_2,v679_3,v679_4,v686_1,v686_2,v686_3,v686_4,v686_5,v686_6,v691_1,v691_2,v691_3,v695_1,v695_2,v698_1,v708_1,v708_2,
+v708_3,v708_4,v708_5,v712_1,v712_2,v712_3,v712_4,v719_1,v738_1,v738_2,v741_1,v741_2,v741_3,v741_4,v741_5,v741_6,v746_1,
+v746_2,v746_3,v750_1,v764_1,v764_2,v764_3,v764_4,v764_5,v764_6,v767_1,v770_1,v779_1,v779_2,v782_1,v785_1,v792_1,v797_1,
+v800_1,v800_2,v800_3,v800_4,v800_5,v800_6,v802_1,v802_2,v802_3,v804_1,v804_2,v804_3,v804_4,v804_5,v806_1,v806_2,v806_3,
+v820_1,v830_1,v830_2,v830_3,v842_1,v842_2,v842_3,v842_4,v842_5,v845_1,v845_2,v845_3,v845_4,v845_5,v848_1,v848_2,v848_3,
+v860_1,v860_2,v860_3,v870_1;
+reg [5:0]
+v631_2,v634_3,v637_4,v701_2,v704_3,v772_2,v775_3,v809_4,v823_2,v873_2,v876_3,v879_4;
+reg [6:0]
+v682_5,v684_6,v812_5,v815_6,v826_3,v832_4,v835_5,v838_6,v850_4,v853_5,v856_6,v882_5,v885_6;
+reg [95:0]
+inputs;
+wire [0:0]
+v2,v4,v5,v6,v7,v10,v11,v13,v14,v15,v18,v20,v22,v24,v26,v27,v28,v30,v31,v32,v33,v34,v35,v36,v39,v41,v42,v44,v45,v47,v48,
+v49,v51,v52,v53,v54,v55,v57,v59,v62,v63,v64,v67,v70,v71,v72,v73,v75,v79,v82,v83,v85,v87,v88,v90,v92,v93,v94,v96,v97,v98,
+v100,v101,v103,v104,v105,v106,v107,v109,v111,v112,v113,v118,v120,v121,v123,v125,v126,v127,v128,v130,v131,v132,v133,v134,
+v135,v136,v137,v138,v140,v145,v150,v154,v157,v158,v161,v164,v166,v168,v173,v174,v176,v178,v180,v181,v183,v184,v186,v190,
+v196,v199,v202,v204,v206,v209,v211,v217,v218,v222,v224,v227,v230,v231,v232,v234,v235,v238,v239,v242,v245,v249,v253,v256,
+v267,v276,v279,v282,v286,v289,v290,v291,v293,v297,v298,v303,v308,v310,v312,v314,v317,v319,v320,v324,v328,v330,v336,v343,
+v345,v348,v350,v352,v357,v359,v362,v367,v368,v372,v375,v377,v380,v382,v386,v390,v393,v397,v400,v403,v407,v410,v412,v415,
+v421,v426,v427,v431,v432,v434,v438,v442,v445,v448,v449,v452,v453,v455,v458,v460,v465,v466,v469,v472,v473,v477,v478,v482,
+v485,v487,v490,v491,v494,v503,v504,v510,v513,v523,v525,v529,v534,v537,v541,v543,v544,v546,v551,v559,v565,v568,v573,v578,
+v586,v594,v607,v613,v626,v649,v668,v677,v685,v688,v693,v697,v706,v714,v731,v736,v762,v799;
+wire [1:0]
+v17,v38,v50,v58,v60,v65,v68,v76,v86,v110,v116,v139,v142,v146,v147,v149,v151,v155,v159,v162,v165,v167,v169,v170,v175,v177,
+v179,v182,v185,v187,v191,v193,v197,v198,v200,v203,v207,v210,v212,v213,v219,v223,v225,v228,v236,v237,v243,v244,v247,v248,
+v250,v252,v257,v258,v260,v263,v269,v271,v273,v277,v278,v280,v281,v285,v287,v292,v294,v296,v299,v300,v304,v307,v311,v313,
+v315,v318,v321,v322,v327,v334,v335,v338,v341,v344,v346,v351,v353,v354,v358,v360,v369,v373,v376,v378,v383,v387,v394,v396,
+v401,v408,v418,v423,v425,v437,v440,v447,v451,v457,v462,v468,v488,v496,v499,v512,v515,v517,v521,v527,v536,v540,v545,v550,
+v554,v562,v563,v567,v571,v575,v581,v585,v589,v597,v606,v610,v622,v623,v624,v629,v651,v654,v672,v676,v680,v687,v692,v709,
+v713,v726,v733,v734,v739,v742,v747,v760,v765,v794,v801,v803,v807,v831,v843,v846,v849,v861;
+wire [2:0]
+v9,v43,v66,v77,v80,v81,v91,v108,v119,v141,v143,v148,v152,v153,v156,v163,v171,v188,v192,v194,v205,v208,v214,v220,v226,
+v233,v240,v251,v254,v255,v259,v261,v264,v268,v270,v272,v274,v275,v295,v301,v305,v309,v316,v323,v325,v329,v331,v332,v339,
+v349,v355,v356,v361,v363,v365,v370,v374,v379,v381,v384,v388,v391,v392,v395,v398,v402,v404,v409,v411,v413,v416,v419,v428,
+v429,v430,v443,v456,v471,v475,v481,v489,v493,v502,v509,v519,v528,v538,v542,v547,v555,v572,v577,v582,v590,v593,v599,v600,
+v603,v615,v619,v625,v641,v645,v659,v663,v669,v673,v689,v696,v699,v710,v722,v725,v727,v730,v732,v735,v743,v744,v748,v752,
+v755,v756,v759,v761,v768,v771,v780,v783,v786,v787,v789,v790,v793,v795,v805,v862,v864,v865;
+wire [3:0]
+v1,v21,v25,v40,v69,v78,v95,v99,v114,v122,v124,v160,v189,v195,v215,v216,v221,v241,v246,v262,v265,v283,v288,v306,v326,v333,
+v337,v340,v347,v364,v371,v385,v399,v405,v414,v417,v424,v433,v435,v436,v441,v444,v459,v463,v470,v476,v479,v484,v486,v497,
+v500,v506,v507,v520,v522,v530,v532,v539,v548,v552,v556,v558,v560,v564,v569,v576,v579,v583,v587,v591,v595,v598,v601,v608,
+v611,v614,v616,v618,v620,v627,v639,v646,v648,v652,v655,v657,v658,v660,v662,v664,v666,v670,v674,v678,v690,v694,v707,v711,
+v715,v717,v723,v728,v737,v740,v745,v749,v751,v753,v757,v763,v766,v769,v778,v781,v784,v788,v791,v796,v798,v816,v818,v829,
+v841,v844,v847,v859,v863,v866,v868;
+wire [4:0]
+v3,v12,v19,v29,v46,v61,v84,v102,v115,v129,v172,v229,v284,v302,v366,v406,v422,v439,v446,v450,v454,v461,v464,v467,v474,
+v480,v483,v492,v495,v498,v501,v505,v508,v511,v514,v516,v518,v526,v531,v533,v535,v549,v553,v557,v561,v566,v570,v574,v580,
+v584,v588,v592,v596,v602,v604,v609,v612,v617,v621,v628,v640,v642,v643,v644,v647,v650,v653,v656,v661,v665,v667,v671,v675,
+v679,v686,v691,v695,v698,v708,v712,v716,v718,v719,v724,v729,v738,v741,v746,v750,v754,v758,v764,v767,v770,v779,v782,v785,
+v792,v797,v800,v802,v804,v806,v817,v819,v820,v821,v830,v842,v845,v848,v860,v867,v869,v870,v871;
+wire [5:0]
+v0,v8,v16,v23,v37,v56,v74,v89,v117,v144,v201,v266,v342,v389,v420,v524,v605,v630,v631,v632,v633,v634,v635,v636,v637,v638,
+v700,v701,v702,v703,v704,v705,v720,v721,v772,v773,v774,v775,v776,v808,v809,v810,v811,v822,v823,v824,v825,v872,v873,v874,
+v875,v876,v877,v878,v879,v880,v881;
+wire [6:0]
+v681,v682,v683,v684,v777,v812,v813,v814,v815,v826,v827,v828,v832,v833,v834,v835,v836,v837,v838,v839,v840,v850,v851,v852,
+v853,v854,v855,v856,v857,v858,v882,v883,v884,v885,v886,v887;
+wire signed [7:0]
+logit0,logit1,logit2,logit3,logit4;
+assign
+v0 = inputs[41:36],
+v1 = (v0 >>> 2),
+v2 = T0[v1],
+v3 = (v0 >>> 1),
+v4 = T1[v3],
+v5 = T2[v3],
+v6 = T3[v3],
+v7 = T4[v3],
+v8 = inputs[83:78],
+v9 = (v8 >>> 3),
+v10 = T5[v9],
+v11 = T6[v9],
+v12 = (v8 >>> 1),
+v13 = T7[v12],
+v14 = T8[v12],
+v15 = T4[v12],
+v16 = inputs[53:48],
+v17 = (v16 >>> 4),
+v18 = T9[v17],
+v19 = (v16 >>> 1),
+v20 = T1[v19],
+v21 = (v16 >>> 2),
+v22 = T10[v21],
+v23 = inputs[65:60],
+v24 = (v23 >>> 5),
+v25 = (v23 >>> 2),
+v26 = T11[v25],
+v27 = T12[v25],
+v28 = T13[v25],
+v29 = (v23 >>> 1),
+v30 = T7[v29],
+v31 = T14[v29],
+v32 = T15[v29],
+v33 = T16[v29],
+v34 = T17[v29],
+v35 = T18[v29],
+v36 = T19[v29],
+v37 = inputs[11:6],
+v38 = (v37 >>> 4),
+v39 = T9[v38],
+v40 = (v37 >>> 2),
+v41 = T20[v40],
+v42 = T10[v40],
+v43 = (v37 >>> 3),
+v44 = T5[v43],
+v45 = T21[v43],
+v46 = (v37 >>> 1),
+v47 = T7[v46],
+v48 = T8[v46],
+v49 = T22[v46],
+v50 = {v49, v47},
+v51 = T3[v46],
+v52 = T16[v46],
+v53 = T23[v46],
+v54 = T4[v46],
+v55 = T15[v46],
+v56 = inputs[29:24],
+v57 = (v56 >>> 5),
+v58 = (v56 >>> 4),
+v59 = T24[v58],
+v60 = {v59, v55},
+v61 = (v56 >>> 1),
+v62 = T17[v61],
+v63 = T23[v61],
+v64 = T19[v61],
+v65 = {v64, v55},
+v66 = {v2, v65},
+v67 = T22[v61],
+v68 = {v67, v54},
+v69 = (v56 >>> 2),
+v70 = T20[v69],
+v71 = T12[v69],
+v72 = T25[v69],
+v73 = T10[v69],
+v74 = inputs[59:54],
+v75 = (v74 >>> 5),
+v76 = {v75, v63},
+v77 = {v27, v76},
+v78 = (v74 >>> 2),
+v79 = T13[v78],
+v80 = {v79, v68},
+v81 = (v74 >>> 3),
+v82 = T26[v81],
+v83 = T21[v81],
+v84 = (v74 >>> 1),
+v85 = T3[v84],
+v86 = {v85, v55},
+v87 = T8[v84],
+v88 = T22[v84],
+v89 = inputs[71:66],
+v90 = (v89 >>> 5),
+v91 = (v89 >>> 3),
+v92 = T26[v91],
+v93 = T5[v91],
+v94 = T21[v91],
+v95 = (v89 >>> 2),
+v96 = T11[v95],
+v97 = T12[v95],
+v98 = T25[v95],
+v99 = {v98, v66},
+v100 = T13[v95],
+v101 = T10[v95],
+v102 = (v89 >>> 1),
+v103 = T7[v102],
+v104 = T2[v102],
+v105 = T8[v102],
+v106 = T3[v102],
+v107 = T15[v102],
+v108 = {v107, v60},
+v109 = T19[v102],
+v110 = {v109, v24},
+v111 = T18[v102],
+v112 = T14[v102],
+v113 = T16[v102],
+v114 = {v113, v77},
+v115 = {v96, v114},
+v116 = T27[2*v115_5 +: 2],
+v117 = inputs[77:72],
+v118 = (v117 >>> 5),
+v119 = (v117 >>> 3),
+v120 = T5[v119],
+v121 = T21[v119],
+v122 = {v121, v108},
+v123 = T28[v122],
+v124 = (v117 >>> 2),
+v125 = T11[v124],
+v126 = T0[v124],
+v127 = T13[v124],
+v128 = T10[v124],
+v129 = (v117 >>> 1),
+v130 = T1[v129],
+v131 = T14[v129],
+v132 = T8[v129],
+v133 = T22[v129],
+v134 = T19[v129],
+v135 = T18[v129],
+v136 = T23[v129],
+v137 = T4[v129],
+v138 = T7[v129],
+v139 = {v137, v138},
+v140 = T3[v129],
+v141 = {v140, v86},
+v142 = {v130, v140},
+v143 = {v133, v142},
+v144 = inputs[5:0],
+v145 = (v144 >>> 5),
+v146 = {v36, v145},
+v147 = {v140, v145},
+v148 = {v126, v147},
+v149 = (v144 >>> 4),
+v150 = T24[v149],
+v151 = {v145, v150},
+v152 = {v140, v151},
+v153 = (v144 >>> 3),
+v154 = T5[v153],
+v155 = {v55, v154},
+v156 = {v137, v155},
+v157 = T21[v153],
+v158 = T6[v153],
+v159 = {v82, v158},
+v160 = (v144 >>> 2),
+v161 = T29[v160],
+v162 = {v161, v154},
+v163 = {v52, v162},
+v164 = T10[v160],
+v165 = {v54, v164},
+v166 = T13[v160],
+v167 = {v45, v166},
+v168 = T12[v160],
+v169 = {v53, v168},
+v170 = {v39, v168},
+v171 = {v34, v170},
+v172 = (v144 >>> 1),
+v173 = T7[v172],
+v174 = T2[v172],
+v175 = {v42, v174},
+v176 = T3[v172],
+v177 = {v41, v176},
+v178 = T15[v172],
+v179 = {v125, v178},
+v180 = T24[v179],
+v181 = T19[v172],
+v182 = {v48, v181},
+v183 = T16[v172],
+v184 = T14[v172],
+v185 = {v184, v158},
+v186 = T23[v172],
+v187 = {v70, v186},
+v188 = {v121, v187},
+v189 = {v140, v188},
+v190 = T30[v172],
+v191 = {v26, v190},
+v192 = {v28, v191},
+v193 = {v62, v190},
+v194 = {v73, v193},
+v195 = {v94, v194},
+v196 = T31[v172],
+v197 = {v150, v196},
+v198 = {v11, v196},
+v199 = T18[v172],
+v200 = {v55, v199},
+v201 = inputs[17:12],
+v202 = (v201 >>> 5),
+v203 = (v201 >>> 4),
+v204 = T9[v203],
+v205 = (v201 >>> 3),
+v206 = T26[v205],
+v207 = {v62, v206},
+v208 = {v33, v207},
+v209 = T21[v205],
+v210 = {v209, v53},
+v211 = T5[v205],
+v212 = {v206, v211},
+v213 = {v211, v199},
+v214 = {v67, v213},
+v215 = {v35, v214},
+v216 = (v201 >>> 2),
+v217 = T29[v216],
+v218 = T25[v216],
+v219 = {v218, v51},
+v220 = {v106, v219},
+v221 = {v140, v220},
+v222 = T10[v216],
+v223 = {v222, v145},
+v224 = T0[v216],
+v225 = {v224, v158},
+v226 = {v103, v225},
+v227 = T12[v216],
+v228 = {v227, v44},
+v229 = (v201 >>> 1),
+v230 = T7[v229],
+v231 = T8[v229],
+v232 = T4[v229],
+v233 = {v232, v228},
+v234 = T15[v229],
+v235 = T23[v229],
+v236 = {v138, v235},
+v237 = {v30, v235},
+v238 = T18[v229],
+v239 = T17[v229],
+v240 = {v239, v165},
+v241 = {v35, v240},
+v242 = T10[v241],
+v243 = {v180, v242},
+v244 = {v239, v186},
+v245 = T2[v229],
+v246 = {v245, v163},
+v247 = {v230, v245},
+v248 = {v245, v157},
+v249 = T14[v229],
+v250 = {v97, v249},
+v251 = {v92, v250},
+v252 = {v112, v249},
+v253 = T22[v229],
+v254 = {v253, v212},
+v255 = {v253, v50},
+v256 = T30[v229],
+v257 = {v230, v256},
+v258 = {v72, v256},
+v259 = {v10, v258},
+v260 = {v256, v145},
+v261 = {v32, v260},
+v262 = {v140, v261},
+v263 = {v253, v256},
+v264 = {v57, v263},
+v265 = {v128, v264},
+v266 = inputs[23:18],
+v267 = (v266 >>> 5),
+v268 = {v267, v200},
+v269 = {v267, v173},
+v270 = {v130, v269},
+v271 = {v267, v234},
+v272 = {v111, v271},
+v273 = {v6, v267},
+v274 = {v138, v273},
+v275 = (v266 >>> 3),
+v276 = T5[v275],
+v277 = {v276, v231},
+v278 = {v276, v267},
+v279 = T6[v275],
+v280 = {v67, v279},
+v281 = (v266 >>> 4),
+v282 = T9[v281],
+v283 = {v282, v255},
+v284 = {v87, v283},
+v285 = T32[2*v284_5 +: 2],
+v286 = T24[v281],
+v287 = {v286, v224},
+v288 = (v266 >>> 2),
+v289 = T11[v288],
+v290 = T12[v288],
+v291 = T20[v288],
+v292 = {v93, v291},
+v293 = T10[v288],
+v294 = {v293, v230},
+v295 = {v36, v294},
+v296 = {v293, v157},
+v297 = T13[v288],
+v298 = T29[v288],
+v299 = {v298, v202},
+v300 = {v298, v267},
+v301 = {v30, v300},
+v302 = (v266 >>> 1),
+v303 = T17[v302],
+v304 = {v303, v217},
+v305 = {v18, v304},
+v306 = {v15, v305},
+v307 = {v303, v184},
+v308 = T30[v302],
+v309 = {v308, v223},
+v310 = T22[v302],
+v311 = {v4, v310},
+v312 = T15[v302],
+v313 = {v70, v312},
+v314 = T19[v302],
+v315 = {v314, v289},
+v316 = {v104, v315},
+v317 = T31[v302],
+v318 = {v317, v158},
+v319 = T16[v302],
+v320 = T14[v302],
+v321 = {v7, v320},
+v322 = {v71, v320},
+v323 = {v94, v322},
+v324 = T18[v302],
+v325 = {v324, v307},
+v326 = {v105, v325},
+v327 = {v13, v324},
+v328 = T2[v302],
+v329 = {v328, v167},
+v330 = T8[v302],
+v331 = {v330, v169},
+v332 = {v330, v257},
+v333 = {v96, v332},
+v334 = {v36, v330},
+v335 = {v330, v267},
+v336 = T4[v302],
+v337 = {v336, v254},
+v338 = {v336, v238},
+v339 = {v113, v338},
+v340 = {v100, v339},
+v341 = {v297, v336},
+v342 = inputs[35:30],
+v343 = (v342 >>> 5),
+v344 = (v342 >>> 4),
+v345 = T24[v344],
+v346 = {v345, v204},
+v347 = (v342 >>> 2),
+v348 = T20[v347],
+v349 = {v348, v197},
+v350 = T0[v347],
+v351 = {v350, v328},
+v352 = T25[v347],
+v353 = {v352, v336},
+v354 = {v352, v249},
+v355 = {v101, v354},
+v356 = (v342 >>> 3),
+v357 = T5[v356],
+v358 = {v357, v276},
+v359 = T21[v356],
+v360 = {v359, v183},
+v361 = {v90, v360},
+v362 = T6[v356],
+v363 = {v362, v244},
+v364 = {v120, v363},
+v365 = {v362, v210},
+v366 = (v342 >>> 1),
+v367 = T7[v366],
+v368 = T8[v366],
+v369 = {v368, v238},
+v370 = {v131, v369},
+v371 = {v140, v370},
+v372 = T22[v366],
+v373 = {v372, v319},
+v374 = {v22, v373},
+v375 = T15[v366],
+v376 = {v375, v39},
+v377 = T31[v366],
+v378 = {v377, v227},
+v379 = {v101, v378},
+v380 = T18[v366],
+v381 = {v380, v346},
+v382 = T16[v366],
+v383 = {v367, v382},
+v384 = {v134, v383},
+v385 = {v136, v384},
+v386 = T2[v366],
+v387 = {v386, v328},
+v388 = {v112, v387},
+v389 = inputs[47:42],
+v390 = (v389 >>> 5),
+v391 = {v390, v321},
+v392 = (v389 >>> 3),
+v393 = T6[v392],
+v394 = {v393, v343},
+v395 = {v14, v394},
+v396 = (v389 >>> 4),
+v397 = T24[v396],
+v398 = {v397, v358},
+v399 = (v389 >>> 2),
+v400 = T11[v399],
+v401 = {v400, v336},
+v402 = {v20, v401},
+v403 = T0[v399],
+v404 = {v403, v311},
+v405 = {v36, v404},
+v406 = (v389 >>> 1),
+v407 = T7[v406],
+v408 = {v407, v5},
+v409 = {v132, v408},
+v410 = T14[v406],
+v411 = {v410, v351},
+v412 = T18[v406],
+v413 = {v412, v376},
+v414 = {v136, v413},
+v415 = T31[v406],
+v416 = {v415, v299},
+v417 = {v118, v416},
+v418 = {v415, v297},
+v419 = {v88, v418},
+v420 = inputs[95:90],
+v421 = (v420 >>> 5),
+v422 = {v421, v246},
+v423 = T33[2*v422_4 +: 2],
+v424 = {v421, v329},
+v425 = (v420 >>> 4),
+v426 = T9[v425],
+v427 = T24[v425],
+v428 = {v427, v252},
+v429 = {v427, v177},
+v430 = (v420 >>> 3),
+v431 = T26[v430],
+v432 = T6[v430],
+v433 = {v432, v156},
+v434 = T5[v430],
+v435 = {v434, v379},
+v436 = {v434, v365},
+v437 = T34[2*v436_1 +: 2],
+v438 = T21[v430],
+v439 = {v438, v433},
+v440 = T35[2*v439_2 +: 2],
+v441 = {v438, v331},
+v442 = T36[v441_5],
+v443 = {v438, v185},
+v444 = (v420 >>> 2),
+v445 = T11[v444],
+v446 = {v445, v195},
+v447 = T37[2*v446_1 +: 2],
+v448 = T29[v444],
+v449 = T0[v444],
+v450 = {v449, v435},
+v451 = T38[2*v450_2 +: 2],
+v452 = T25[v444],
+v453 = T13[v444],
+v454 = {v453, v364},
+v455 = T39[v454],
+v456 = {v455, v243},
+v457 = T40[2*v456_5 +: 2],
+v458 = T10[v444],
+v459 = {v458, v295},
+v460 = T12[v444],
+v461 = {v460, v262},
+v462 = T41[2*v461_3 +: 2],
+v463 = {v460, v428},
+v464 = (v420 >>> 1),
+v465 = T1[v464],
+v466 = T31[v464],
+v467 = {v466, v99},
+v468 = T42[2*v467_3 +: 2],
+v469 = T14[v464],
+v470 = {v469, v374},
+v471 = {v469, v287},
+v472 = T2[v464],
+v473 = T23[v464],
+v474 = {v473, v459},
+v475 = T43[3*v474_2 +: 3],
+v476 = {v473, v388},
+v477 = T44[v476],
+v478 = T30[v464],
+v479 = {v478, v171},
+v480 = {v460, v479},
+v481 = T45[3*v480_6 +: 3],
+v482 = T3[v464],
+v483 = {v482, v337},
+v484 = T46[4*v483 +: 4],
+v485 = T16[v464],
+v486 = {v485, v143},
+v487 = T47[v486],
+v488 = {v487, v477},
+v489 = {v123, v488},
+v490 = T7[v464],
+v491 = T22[v464],
+v492 = {v491, v470},
+v493 = T48[3*v492 +: 3],
+v494 = T4[v464],
+v495 = {v494, v463},
+v496 = T49[2*v495_2 +: 2],
+v497 = {v494, v349},
+v498 = {v431, v497},
+v499 = T50[2*v498_4 +: 2],
+v500 = {v494, v443},
+v501 = {v482, v500},
+v502 = T51[3*v501_3 +: 3],
+v503 = T15[v464],
+v504 = T19[v464],
+v505 = {v504, v215},
+v506 = T52[4*v505_5 +: 4],
+v507 = {v504, v471},
+v508 = {v503, v507},
+v509 = T53[3*v508 +: 3],
+v510 = T18[v464],
+v511 = {v510, v221},
+v512 = T54[2*v511_5 +: 2],
+v513 = T8[v464],
+v514 = {v513, v326},
+v515 = T55[2*v514_4 +: 2],
+v516 = {v513, v414},
+v517 = T56[2*v516_4 +: 2],
+v518 = {v513, v424},
+v519 = T57[3*v518_2 +: 3],
+v520 = {v513, v429},
+v521 = T58[2*v520_4 +: 2],
+v522 = {v513, v268},
+v523 = T36[v522_4],
+v524 = inputs[89:84],
+v525 = T59[v524],
+v526 = {v525, v405},
+v527 = T60[2*v526_5 +: 2],
+v528 = (v524 >>> 3),
+v529 = T21[v528],
+v530 = {v529, v152},
+v531 = {v421, v530},
+v532 = T61[4*v531 +: 4],
+v533 = v532 + v509,
+v534 = T62[v524],
+v535 = {v534, v189},
+v536 = T63[2*v535_1 +: 2],
+v537 = T64[v524],
+v538 = {v537, v182},
+v539 = {v438, v538},
+v540 = T65[2*v539_3 +: 2],
+v541 = T66[v524],
+v542 = {v541, v280},
+v543 = T67[v524],
+v544 = T68[v524],
+v545 = {v544, v128},
+v546 = T69[v524],
+v547 = {v546, v545},
+v548 = {v472, v547},
+v549 = {v449, v548},
+v550 = T70[2*v549_2 +: 2],
+v551 = T71[v524],
+v552 = {v551, v309},
+v553 = {v445, v552},
+v554 = T72[2*v553_4 +: 2],
+v555 = {v551, v248},
+v556 = {v427, v555},
+v557 = {v438, v556},
+v558 = T73[4*v557 +: 4],
+v559 = T74[v524],
+v560 = {v559, v409},
+v561 = {v485, v560},
+v562 = T75[2*v561_6 +: 2],
+v563 = {v559, v135},
+v564 = (v524 >>> 2),
+v565 = T29[v564],
+v566 = {v565, v340},
+v567 = T76[2*v566_3 +: 2],
+v568 = T0[v564],
+v569 = {v568, v192},
+v570 = {v453, v569},
+v571 = T77[2*v570_4 +: 2],
+v572 = {v568, v292},
+v573 = T12[v564],
+v574 = {v573, v333},
+v575 = T78[2*v574_2 +: 2],
+v576 = {v573, v274},
+v577 = {v573, v278},
+v578 = T79[v524],
+v579 = {v578, v323},
+v580 = {v452, v579},
+v581 = T80[2*v580 +: 2],
+v582 = {v578, v247},
+v583 = {v472, v582},
+v584 = {v458, v583},
+v585 = T81[2*v584_1 +: 2],
+v586 = T82[v524],
+v587 = {v586, v577},
+v588 = {v448, v587},
+v589 = T83[2*v588_2 +: 2],
+v590 = {v586, v237},
+v591 = {v490, v590},
+v592 = {v504, v591},
+v593 = T84[3*v592_3 +: 3],
+v594 = T85[v524],
+v595 = {v594, v148},
+v596 = {v510, v595},
+v597 = T86[2*v596_2 +: 2],
+v598 = {v594, v391},
+v599 = {v594, v335},
+v600 = {v594, v318},
+v601 = {v490, v600},
+v602 = {v494, v601},
+v603 = T87[3*v602 +: 3],
+v604 = v533 + v603,
+v605 = v604_1 + v585,
+v606 = {v594, v290},
+v607 = T88[v524],
+v608 = {v607, v355},
+v609 = {v573, v608},
+v610 = T89[2*v609_3 +: 2],
+v611 = {v607, v141},
+v612 = {v421, v611},
+v613 = T90[v612],
+v614 = {v613, v489},
+v615 = T91[3*v614_5 +: 3],
+v616 = {v607, v208},
+v617 = {v491, v616},
+v618 = T92[4*v617_3 +: 4],
+v619 = {v607, v146},
+v620 = {v472, v619},
+v621 = {v460, v620},
+v622 = T93[2*v621_2 +: 2],
+v623 = {v607, v127},
+v624 = {v607, v386},
+v625 = {v573, v624},
+v626 = (v524 >>> 5),
+v627 = {v626, v259},
+v628 = {v426, v627},
+v629 = T94[2*v628_1 +: 2],
+v630 = v605 + v629,
+v631 = v630 + v447,
+v632 = v631_2 + v451,
+v633 = v632 + v597,
+v634 = v633 + v622,
+v635 = v634_3 + v618,
+v636 = v635 + v462,
+v637 = v636 + v567,
+v638 = v637_4 + v571,
+v639 = {v626, v411},
+v640 = {v513, v639},
+v641 = T95[3*v640 +: 3],
+v642 = v558 + v641,
+v643 = v642 + v581,
+v644 = v643_1 + v437,
+v645 = {v626, v198},
+v646 = {v427, v645},
+v647 = {v482, v646},
+v648 = T96[4*v647_4 +: 4],
+v649 = T97[v524],
+v650 = {v649, v306},
+v651 = T98[2*v650_1 +: 2],
+v652 = {v649, v80},
+v653 = {v485, v652},
+v654 = T99[2*v653_4 +: 2],
+v655 = {v649, v572},
+v656 = {v478, v655},
+v657 = T100[4*v656_2 +: 4],
+v658 = {v649, v542},
+v659 = T101[3*v658_1 +: 3],
+v660 = {v649, v226},
+v661 = {v491, v660},
+v662 = T102[4*v661_5 +: 4],
+v663 = {v649, v175},
+v664 = {v460, v663},
+v665 = {v503, v664},
+v666 = T103[4*v665_4 +: 4],
+v667 = (v524 >>> 1),
+v668 = T1[v667],
+v669 = {v668, v110},
+v670 = {v649, v669},
+v671 = {v426, v670},
+v672 = T104[2*v671_5 +: 2],
+v673 = {v668, v563},
+v674 = {v445, v673},
+v675 = {v503, v674},
+v676 = T105[2*v675_2 +: 2],
+v677 = T30[v667],
+v678 = {v677, v419},
+v679 = {v491, v678},
+v680 = T106[2*v679_4 +: 2],
+v681 = v638 + v680,
+v682 = v681 + v554,
+v683 = v682_5 + v116,
+v684 = v683 + v615,
+v685 = T4[v667],
+v686 = {v685, v385},
+v687 = T107[2*v686_6 +: 2],
+v688 = T15[v667],
+v689 = {v688, v139},
+v690 = {v565, v689},
+v691 = {v458, v690},
+v692 = T108[2*v691_3 +: 2],
+v693 = T8[v667],
+v694 = {v693, v233},
+v695 = {v513, v694},
+v696 = T109[3*v695_2 +: 3],
+v697 = T3[v667],
+v698 = {v697, v265},
+v699 = T110[3*v698_1 +: 3],
+v700 = v644 + v699,
+v701 = v700 + v536,
+v702 = v701_2 + v696,
+v703 = v702 + v440,
+v704 = v703 + v519,
+v705 = v704_3 + v468,
+v706 = T19[v667],
+v707 = {v706, v381},
+v708 = {v504, v707},
+v709 = T111[2*v708_5 +: 2],
+v710 = {v706, v236},
+v711 = {v697, v710},
+v712 = {v438, v711},
+v713 = T112[2*v712_4 +: 2],
+v714 = T18[v667],
+v715 = {v714, v272},
+v716 = {v649, v715},
+v717 = T113[4*v716 +: 4],
+v718 = v484 + v717,
+v719 = v718 + v493,
+v720 = v719_1 + v659,
+v721 = v720 + v651,
+v722 = {v714, v313},
+v723 = {v578, v722},
+v724 = {v453, v723},
+v725 = T114[3*v724 +: 3],
+v726 = {v714, v282},
+v727 = {v626, v726},
+v728 = {v421, v727},
+v729 = {v434, v728},
+v730 = T115[3*v729 +: 3],
+v731 = T7[v667],
+v732 = {v731, v159},
+v733 = {v731, v83},
+v734 = {v731, v267},
+v735 = {v573, v734},
+v736 = T116[v524],
+v737 = {v736, v301},
+v738 = {v458, v737},
+v739 = T117[2*v738_2 +: 2],
+v740 = {v736, v732},
+v741 = {v465, v740},
+v742 = T118[2*v741_6 +: 2],
+v743 = {v736, v606},
+v744 = {v736, v733},
+v745 = {v490, v744},
+v746 = {v473, v745},
+v747 = T119[2*v746_3 +: 2],
+v748 = {v736, v327},
+v749 = {v573, v748},
+v750 = {v445, v749},
+v751 = T120[4*v750_1 +: 4],
+v752 = {v736, v296},
+v753 = {v573, v752},
+v754 = {v438, v753},
+v755 = T121[3*v754 +: 3],
+v756 = {v736, v334},
+v757 = {v573, v756},
+v758 = {v510, v757},
+v759 = T122[3*v758 +: 3],
+v760 = {v736, v31},
+v761 = {v573, v760},
+v762 = T123[v524],
+v763 = {v762, v395},
+v764 = {v586, v763},
+v765 = T124[2*v764_6 +: 2],
+v766 = {v762, v599},
+v767 = {v510, v766},
+v768 = T125[3*v767_1 +: 3],
+v769 = {v762, v316},
+v770 = {v543, v769},
+v771 = T126[3*v770_1 +: 3],
+v772 = v721 + v771,
+v773 = v772_2 + v550,
+v774 = v773 + v657,
+v775 = v774 + v676,
+v776 = v775_3 + v692,
+v777 = v776 + v593,
+v778 = {v762, v398},
+v779 = {v626, v778},
+v780 = T127[3*v779_2 +: 3],
+v781 = {v762, v402},
+v782 = {v626, v781},
+v783 = T128[3*v782_1 +: 3],
+v784 = {v762, v625},
+v785 = {v693, v784},
+v786 = T129[3*v785_1 +: 3],
+v787 = {v762, v623},
+v788 = {v510, v787},
+v789 = T130[3*v788_4 +: 3],
+v790 = {v762, v277},
+v791 = {v586, v790},
+v792 = {v460, v791},
+v793 = T131[3*v792_1 +: 3],
+v794 = {v762, v736},
+v795 = {v478, v794},
+v796 = {v438, v795},
+v797 = {v503, v796},
+v798 = T132[4*v797_1 +: 4],
+v799 = T133[v524],
+v800 = {v799, v576},
+v801 = T134[2*v800_6 +: 2],
+v802 = {v799, v417},
+v803 = T135[2*v802_3 +: 2],
+v804 = {v799, v598},
+v805 = T136[3*v804_5 +: 3],
+v806 = {v799, v371},
+v807 = T137[2*v806_3 +: 2],
+v808 = v705 + v807,
+v809 = v808 + v540,
+v810 = v809_4 + v521,
+v811 = v810 + v423,
+v812 = v811 + v517,
+v813 = v812_5 + v709,
+v814 = v813 + v512,
+v815 = v814 + v457,
+v816 = {v799, v735},
+v817 = {v434, v816},
+v818 = T138[4*v817 +: 4],
+v819 = v818 + v759,
+v820 = v819 + v755,
+v821 = v820_1 + v768,
+v822 = v821 + v798,
+v823 = v822 + v751,
+v824 = v823_2 + v475,
+v825 = v824 + v575,
+v826 = v825 + v496,
+v827 = v826_3 + v747,
+v828 = v827 + v610,
+v829 = {v799, v743},
+v830 = {v452, v829},
+v831 = T139[2*v830_3 +: 2],
+v832 = v777 + v831,
+v833 = v832_4 + v789,
+v834 = v833 + v654,
+v835 = v834 + v713,
+v836 = v835_5 + v672,
+v837 = v836 + v527,
+v838 = v837 + v805,
+v839 = v838_6 + v687,
+v840 = v839 + v562,
+v841 = {v799, v251},
+v842 = {v434, v841},
+v843 = T140[2*v842_5 +: 2],
+v844 = {v799, v761},
+v845 = {v438, v844},
+v846 = T141[2*v845_5 +: 2],
+v847 = {v799, v270},
+v848 = {v513, v847},
+v849 = T142[2*v848_3 +: 2],
+v850 = v828 + v849,
+v851 = v850_4 + v515,
+v852 = v851 + v648,
+v853 = v852 + v666,
+v854 = v853_5 + v506,
+v855 = v854 + v846,
+v856[0:0] = v855,
+v856[6:1] = (v855 >>> 1) + v285,
+v857 = v856_6 + v481,
+v858 = v857 + v742,
+v859 = {v799, v361},
+v860 = {v426, v859},
+v861 = T143[2*v860_3 +: 2],
+v862 = {v799, v353},
+v863 = {v626, v862},
+v864 = T144[3*v863_4 +: 3],
+v865 = {v799, v341},
+v866 = {v762, v865},
+v867 = {v626, v866},
+v868 = T145[4*v867 +: 4],
+v869 = v868 + v725,
+v870 = v869 + v730,
+v871 = v870_1 + v786,
+v872 = v871 + v783,
+v873 = v872 + v793,
+v874 = v873_2 + v589,
+v875 = v874 + v780,
+v876 = v875 + v739,
+v877 = v876_3 + v502,
+v878 = v877 + v803,
+v879 = v878 + v861,
+v880 = v879_4 + v523,
+v881 = v880 + v864,
+v882 = v881 + v499,
+v883[0:0] = v882_5,
+v883[6:1] = (v882_5 >>> 1) + v442,
+v884 = v883 + v843,
+v885 = v884 + v662,
+v886 = v885_6 + v765,
+v887 = v886 + v801,
+logit0 = v815_6 <<< 0,
+logit1 = v684_6 <<< 0,
+logit2 = v858 <<< 0,
+logit3 = v887 <<< 0,
+logit4 = v840 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v115_1 <= v115;
+v115_2 <= v115_1;
+v115_3 <= v115_2;
+v115_4 <= v115_3;
+v115_5 <= v115_4;
+v284_1 <= v284;
+v284_2 <= v284_1;
+v284_3 <= v284_2;
+v284_4 <= v284_3;
+v284_5 <= v284_4;
+v422_1 <= v422;
+v422_2 <= v422_1;
+v422_3 <= v422_2;
+v422_4 <= v422_3;
+v436_1 <= v436;
+v439_1 <= v439;
+v439_2 <= v439_1;
+v441_1 <= v441;
+v441_2 <= v441_1;
+v441_3 <= v441_2;
+v441_4 <= v441_3;
+v441_5 <= v441_4;
+v446_1 <= v446;
+v450_1 <= v450;
+v450_2 <= v450_1;
+v456_1 <= v456;
+v456_2 <= v456_1;
+v456_3 <= v456_2;
+v456_4 <= v456_3;
+v456_5 <= v456_4;
+v461_1 <= v461;
+v461_2 <= v461_1;
+v461_3 <= v461_2;
+v467_1 <= v467;
+v467_2 <= v467_1;
+v467_3 <= v467_2;
+v474_1 <= v474;
+v474_2 <= v474_1;
+v480_1 <= v480;
+v480_2 <= v480_1;
+v480_3 <= v480_2;
+v480_4 <= v480_3;
+v480_5 <= v480_4;
+v480_6 <= v480_5;
+v495_1 <= v495;
+v495_2 <= v495_1;
+v498_1 <= v498;
+v498_2 <= v498_1;
+v498_3 <= v498_2;
+v498_4 <= v498_3;
+v501_1 <= v501;
+v501_2 <= v501_1;
+v501_3 <= v501_2;
+v505_1 <= v505;
+v505_2 <= v505_1;
+v505_3 <= v505_2;
+v505_4 <= v505_3;
+v505_5 <= v505_4;
+v511_1 <= v511;
+v511_2 <= v511_1;
+v511_3 <= v511_2;
+v511_4 <= v511_3;
+v511_5 <= v511_4;
+v514_1 <= v514;
+v514_2 <= v514_1;
+v514_3 <= v514_2;
+v514_4 <= v514_3;
+v516_1 <= v516;
+v516_2 <= v516_1;
+v516_3 <= v516_2;
+v516_4 <= v516_3;
+v518_1 <= v518;
+v518_2 <= v518_1;
+v520_1 <= v520;
+v520_2 <= v520_1;
+v520_3 <= v520_2;
+v520_4 <= v520_3;
+v522_1 <= v522;
+v522_2 <= v522_1;
+v522_3 <= v522_2;
+v522_4 <= v522_3;
+v526_1 <= v526;
+v526_2 <= v526_1;
+v526_3 <= v526_2;
+v526_4 <= v526_3;
+v526_5 <= v526_4;
+v535_1 <= v535;
+v539_1 <= v539;
+v539_2 <= v539_1;
+v539_3 <= v539_2;
+v549_1 <= v549;
+v549_2 <= v549_1;
+v553_1 <= v553;
+v553_2 <= v553_1;
+v553_3 <= v553_2;
+v553_4 <= v553_3;
+v561_1 <= v561;
+v561_2 <= v561_1;
+v561_3 <= v561_2;
+v561_4 <= v561_3;
+v561_5 <= v561_4;
+v561_6 <= v561_5;
+v566_1 <= v566;
+v566_2 <= v566_1;
+v566_3 <= v566_2;
+v570_1 <= v570;
+v570_2 <= v570_1;
+v570_3 <= v570_2;
+v570_4 <= v570_3;
+v574_1 <= v574;
+v574_2 <= v574_1;
+v584_1 <= v584;
+v588_1 <= v588;
+v588_2 <= v588_1;
+v592_1 <= v592;
+v592_2 <= v592_1;
+v592_3 <= v592_2;
+v596_1 <= v596;
+v596_2 <= v596_1;
+v604_1 <= v604;
+v609_1 <= v609;
+v609_2 <= v609_1;
+v609_3 <= v609_2;
+v614_1 <= v614;
+v614_2 <= v614_1;
+v614_3 <= v614_2;
+v614_4 <= v614_3;
+v614_5 <= v614_4;
+v617_1 <= v617;
+v617_2 <= v617_1;
+v617_3 <= v617_2;
+v621_1 <= v621;
+v621_2 <= v621_1;
+v628_1 <= v628;
+v631_2 <= v631;
+v634_3 <= v634;
+v637_4 <= v637;
+v643_1 <= v643;
+v647_1 <= v647;
+v647_2 <= v647_1;
+v647_3 <= v647_2;
+v647_4 <= v647_3;
+v650_1 <= v650;
+v653_1 <= v653;
+v653_2 <= v653_1;
+v653_3 <= v653_2;
+v653_4 <= v653_3;
+v656_1 <= v656;
+v656_2 <= v656_1;
+v658_1 <= v658;
+v661_1 <= v661;
+v661_2 <= v661_1;
+v661_3 <= v661_2;
+v661_4 <= v661_3;
+v661_5 <= v661_4;
+v665_1 <= v665;
+v665_2 <= v665_1;
+v665_3 <= v665_2;
+v665_4 <= v665_3;
+v671_1 <= v671;
+v671_2 <= v671_1;
+v671_3 <= v671_2;
+v671_4 <= v671_3;
+v671_5 <= v671_4;
+v675_1 <= v675;
+v675_2 <= v675_1;
+v679_1 <= v679;
+v679_2 <= v679_1;
+v679_3 <= v679_2;
+v679_4 <= v679_3;
+v682_5 <= v682;
+v684_6 <= v684;
+v686_1 <= v686;
+v686_2 <= v686_1;
+v686_3 <= v686_2;
+v686_4 <= v686_3;
+v686_5 <= v686_4;
+v686_6 <= v686_5;
+v691_1 <= v691;
+v691_2 <= v691_1;
+v691_3 <= v691_2;
+v695_1 <= v695;
+v695_2 <= v695_1;
+v698_1 <= v698;
+v701_2 <= v701;
+v704_3 <= v704;
+v708_1 <= v708;
+v708_2 <= v708_1;
+v708_3 <= v708_2;
+v708_4 <= v708_3;
+v708_5 <= v708_4;
+v712_1 <= v712;
+v712_2 <= v712_1;
+v712_3 <= v712_2;
+v712_4 <= v712_3;
+v719_1 <= v719;
+v738_1 <= v738;
+v738_2 <= v738_1;
+v741_1 <= v741;
+v741_2 <= v741_1;
+v741_3 <= v741_2;
+v741_4 <= v741_3;
+v741_5 <= v741_4;
+v741_6 <= v741_5;
+v746_1 <= v746;
+v746_2 <= v746_1;
+v746_3 <= v746_2;
+v750_1 <= v750;
+v764_1 <= v764;
+v764_2 <= v764_1;
+v764_3 <= v764_2;
+v764_4 <= v764_3;
+v764_5 <= v764_4;
+v764_6 <= v764_5;
+v767_1 <= v767;
+v770_1 <= v770;
+v772_2 <= v772;
+v775_3 <= v775;
+v779_1 <= v779;
+v779_2 <= v779_1;
+v782_1 <= v782;
+v785_1 <= v785;
+v788_1 <= v788;
+v788_2 <= v788_1;
+v788_3 <= v788_2;
+v788_4 <= v788_3;
+v792_1 <= v792;
+v797_1 <= v797;
+v800_1 <= v800;
+v800_2 <= v800_1;
+v800_3 <= v800_2;
+v800_4 <= v800_3;
+v800_5 <= v800_4;
+v800_6 <= v800_5;
+v802_1 <= v802;
+v802_2 <= v802_1;
+v802_3 <= v802_2;
+v804_1 <= v804;
+v804_2 <= v804_1;
+v804_3 <= v804_2;
+v804_4 <= v804_3;
+v804_5 <= v804_4;
+v806_1 <= v806;
+v806_2 <= v806_1;
+v806_3 <= v806_2;
+v809_4 <= v809;
+v812_5 <= v812;
+v815_6 <= v815;
+v820_1 <= v820;
+v823_2 <= v823;
+v826_3 <= v826;
+v830_1 <= v830;
+v830_2 <= v830_1;
+v830_3 <= v830_2;
+v832_4 <= v832;
+v835_5 <= v835;
+v838_6 <= v838;
+v842_1 <= v842;
+v842_2 <= v842_1;
+v842_3 <= v842_2;
+v842_4 <= v842_3;
+v842_5 <= v842_4;
+v845_1 <= v845;
+v845_2 <= v845_1;
+v845_3 <= v845_2;
+v845_4 <= v845_3;
+v845_5 <= v845_4;
+v848_1 <= v848;
+v848_2 <= v848_1;
+v848_3 <= v848_2;
+v850_4 <= v850;
+v853_5 <= v853;
+v856_6 <= v856;
+v860_1 <= v860;
+v860_2 <= v860_1;
+v860_3 <= v860_2;
+v863_1 <= v863;
+v863_2 <= v863_1;
+v863_3 <= v863_2;
+v863_4 <= v863_3;
+v870_1 <= v870;
+v873_2 <= v873;
+v876_3 <= v876;
+v879_4 <= v879;
+v882_5 <= v882;
+v885_6 <= v885;
+model_out[7:0] <= logit0;
+model_out[15:8] <= logit1;
+model_out[23:16] <= logit2;
+model_out[31:24] <= logit3;
+model_out[39:32] <= logit4;
+end
 endmodule

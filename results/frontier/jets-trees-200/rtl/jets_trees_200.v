@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_trees_200 (
@@ -5,5962 +6,3016 @@ module jets_trees_200 (
     input wire [95:0] model_inp,
     output reg [44:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [5:0] v0 = inputs[53:48];
-    wire [3:0] v1 = (v0 >>> 2);
-    wire v2_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v2_t1 = v1[1] ? 1'd1 : v2_t0;
-    wire v2_t2 = v1[2] ? 1'd1 : v2_t1;
-    wire v2_t3 = v1[3] ? v2_t2 : 1'd0;
-    wire [0:0] v2 = {v2_t3};
-    wire [4:0] v3 = (v0 >>> 1);
-    wire v4_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v4_t1 = v3[1] ? v4_t0 : 1'd0;
-    wire v4_t2 = v3[2] ? v4_t1 : 1'd0;
-    wire v4_t3 = v3[3] ? v4_t2 : 1'd0;
-    wire v4_t4 = v3[4] ? v4_t3 : 1'd0;
-    wire [0:0] v4 = {v4_t4};
-    wire v5_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v5_t1 = v3[1] ? 1'd1 : v5_t0;
-    wire v5_t2 = v3[2] ? 1'd1 : v5_t1;
-    wire v5_t3 = v3[3] ? v5_t2 : 1'd0;
-    wire v5_t4 = v3[4] ? 1'd1 : v5_t3;
-    wire [0:0] v5 = {v5_t4};
-    wire v6_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v6_t1 = v3[1] ? 1'd1 : v6_t0;
-    wire v6_t2 = v3[2] ? 1'd1 : v6_t1;
-    wire v6_t3 = v3[3] ? v6_t2 : 1'd0;
-    wire v6_t4 = v3[4] ? v6_t3 : 1'd0;
-    wire [0:0] v6 = {v6_t4};
-    wire v7_t0 = v3[0] ? 1'd1 : 1'd0;
-    wire v7_t1 = v3[1] ? v7_t0 : 1'd0;
-    wire v7_t2 = v3[2] ? v7_t1 : 1'd0;
-    wire v7_t3 = v3[3] ? 1'd1 : v7_t2;
-    wire v7_t4 = v3[4] ? v7_t3 : 1'd0;
-    wire [0:0] v7 = {v7_t4};
-    wire [5:0] v8 = inputs[83:78];
-    wire [2:0] v9 = (v8 >>> 3);
-    wire v10_t0 = v9[0] ? 1'd1 : 1'd0;
-    wire v10_t1 = v9[1] ? 1'd1 : v10_t0;
-    wire v10_t2 = v9[2] ? v10_t1 : 1'd0;
-    wire [0:0] v10 = {v10_t2};
-    wire v11_t0 = v9[0] ? 1'd1 : 1'd0;
-    wire v11_t1 = v9[1] ? 1'd1 : v11_t0;
-    wire v11_t2 = v9[2] ? 1'd1 : v11_t1;
-    wire [0:0] v11 = {v11_t2};
-    wire [4:0] v12 = (v8 >>> 1);
-    wire v13_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v13_t1 = v12[1] ? v13_t0 : 1'd0;
-    wire v13_t2 = v12[2] ? 1'd1 : v13_t1;
-    wire v13_t3 = v12[3] ? 1'd1 : v13_t2;
-    wire v13_t4 = v12[4] ? v13_t3 : 1'd0;
-    wire [0:0] v13 = {v13_t4};
-    wire v14_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v14_t1 = v12[1] ? 1'd1 : v14_t0;
-    wire v14_t2 = v12[2] ? 1'd1 : v14_t1;
-    wire v14_t3 = v12[3] ? 1'd1 : v14_t2;
-    wire v14_t4 = v12[4] ? v14_t3 : 1'd0;
-    wire [0:0] v14 = {v14_t4};
-    wire [5:0] v15 = inputs[77:72];
-    wire [2:0] v16 = (v15 >>> 3);
-    wire v17_t0 = v16[0] ? 1'd1 : 1'd0;
-    wire v17_t1 = v16[1] ? 1'd1 : v17_t0;
-    wire v17_t2 = v16[2] ? v17_t1 : 1'd0;
-    wire [0:0] v17 = {v17_t2};
-    wire v18_t0 = v16[0] ? 1'd1 : 1'd0;
-    wire v18_t1 = v16[1] ? v18_t0 : 1'd0;
-    wire v18_t2 = v16[2] ? 1'd1 : v18_t1;
-    wire [0:0] v18 = {v18_t2};
-    wire [3:0] v19 = (v15 >>> 2);
-    wire v20_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v20_t1 = v19[1] ? 1'd1 : v20_t0;
-    wire v20_t2 = v19[2] ? v20_t1 : 1'd0;
-    wire v20_t3 = v19[3] ? 1'd1 : v20_t2;
-    wire [0:0] v20 = {v20_t3};
-    wire v21_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v21_t1 = v19[1] ? v21_t0 : 1'd0;
-    wire v21_t2 = v19[2] ? v21_t1 : 1'd0;
-    wire v21_t3 = v19[3] ? v21_t2 : 1'd0;
-    wire [0:0] v21 = {v21_t3};
-    wire v22_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v22_t1 = v19[1] ? v22_t0 : 1'd0;
-    wire v22_t2 = v19[2] ? v22_t1 : 1'd0;
-    wire v22_t3 = v19[3] ? 1'd1 : v22_t2;
-    wire [0:0] v22 = {v22_t3};
-    wire v23_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v23_t1 = v19[1] ? v23_t0 : 1'd0;
-    wire v23_t2 = v19[2] ? 1'd1 : v23_t1;
-    wire v23_t3 = v19[3] ? v23_t2 : 1'd0;
-    wire [0:0] v23 = {v23_t3};
-    wire v24_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v24_t1 = v19[1] ? 1'd1 : v24_t0;
-    wire v24_t2 = v19[2] ? 1'd1 : v24_t1;
-    wire v24_t3 = v19[3] ? v24_t2 : 1'd0;
-    wire [0:0] v24 = {v24_t3};
-    wire [4:0] v25 = (v15 >>> 1);
-    wire v26_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v26_t1 = v25[1] ? v26_t0 : 1'd0;
-    wire v26_t2 = v25[2] ? v26_t1 : 1'd0;
-    wire v26_t3 = v25[3] ? v26_t2 : 1'd0;
-    wire v26_t4 = v25[4] ? 1'd1 : v26_t3;
-    wire [0:0] v26 = {v26_t4};
-    wire v27_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v27_t1 = v25[1] ? 1'd1 : v27_t0;
-    wire v27_t2 = v25[2] ? 1'd1 : v27_t1;
-    wire v27_t3 = v25[3] ? 1'd1 : v27_t2;
-    wire v27_t4 = v25[4] ? v27_t3 : 1'd0;
-    wire [0:0] v27 = {v27_t4};
-    wire v28_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v28_t1 = v25[1] ? 1'd1 : v28_t0;
-    wire v28_t2 = v25[2] ? 1'd1 : v28_t1;
-    wire v28_t3 = v25[3] ? v28_t2 : 1'd0;
-    wire v28_t4 = v25[4] ? 1'd1 : v28_t3;
-    wire [0:0] v28 = {v28_t4};
-    wire v29_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v29_t1 = v25[1] ? v29_t0 : 1'd0;
-    wire v29_t2 = v25[2] ? 1'd1 : v29_t1;
-    wire v29_t3 = v25[3] ? v29_t2 : 1'd0;
-    wire v29_t4 = v25[4] ? 1'd1 : v29_t3;
-    wire [0:0] v29 = {v29_t4};
-    wire v30_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v30_t1 = v25[1] ? 1'd1 : v30_t0;
-    wire v30_t2 = v25[2] ? v30_t1 : 1'd0;
-    wire v30_t3 = v25[3] ? 1'd1 : v30_t2;
-    wire v30_t4 = v25[4] ? v30_t3 : 1'd0;
-    wire [0:0] v30 = {v30_t4};
-    wire v31_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v31_t1 = v25[1] ? 1'd1 : v31_t0;
-    wire v31_t2 = v25[2] ? v31_t1 : 1'd0;
-    wire v31_t3 = v25[3] ? v31_t2 : 1'd0;
-    wire v31_t4 = v25[4] ? 1'd1 : v31_t3;
-    wire [0:0] v31 = {v31_t4};
-    wire v32_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v32_t1 = v25[1] ? 1'd1 : v32_t0;
-    wire v32_t2 = v25[2] ? 1'd1 : v32_t1;
-    wire v32_t3 = v25[3] ? v32_t2 : 1'd0;
-    wire v32_t4 = v25[4] ? v32_t3 : 1'd0;
-    wire [0:0] v32 = {v32_t4};
-    wire v33_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v33_t1 = v25[1] ? 1'd1 : v33_t0;
-    wire v33_t2 = v25[2] ? v33_t1 : 1'd0;
-    wire v33_t3 = v25[3] ? v33_t2 : 1'd0;
-    wire v33_t4 = v25[4] ? v33_t3 : 1'd0;
-    wire [0:0] v33 = {v33_t4};
-    wire [0:0] v34_l = v33; wire [0:0] v34_u = (v33 >>> 1) + v11; wire [1:0] v34 = {v34_u, v34_l};
-    wire v35_t0 = v25[0] ? 1'd1 : 1'd0;
-    wire v35_t1 = v25[1] ? v35_t0 : 1'd0;
-    wire v35_t2 = v25[2] ? 1'd1 : v35_t1;
-    wire v35_t3 = v25[3] ? v35_t2 : 1'd0;
-    wire v35_t4 = v25[4] ? v35_t3 : 1'd0;
-    wire [0:0] v35 = {v35_t4};
-    wire [5:0] v36 = inputs[47:42];
-    wire [0:0] v37 = (v36 >>> 5);
-    wire [2:0] v38 = (v36 >>> 3);
-    wire v39_t0 = v38[0] ? 1'd1 : 1'd0;
-    wire v39_t1 = v38[1] ? 1'd1 : v39_t0;
-    wire v39_t2 = v38[2] ? 1'd1 : v39_t1;
-    wire [0:0] v39 = {v39_t2};
-    wire v40_t0 = v38[0] ? 1'd1 : 1'd0;
-    wire v40_t1 = v38[1] ? v40_t0 : 1'd0;
-    wire v40_t2 = v38[2] ? 1'd1 : v40_t1;
-    wire [0:0] v40 = {v40_t2};
-    wire [3:0] v41 = (v36 >>> 2);
-    wire v42_t0 = v41[0] ? 1'd1 : 1'd0;
-    wire v42_t1 = v41[1] ? 1'd1 : v42_t0;
-    wire v42_t2 = v41[2] ? v42_t1 : 1'd0;
-    wire v42_t3 = v41[3] ? 1'd1 : v42_t2;
-    wire [0:0] v42 = {v42_t3};
-    wire v43_t0 = v41[0] ? 1'd1 : 1'd0;
-    wire v43_t1 = v41[1] ? v43_t0 : 1'd0;
-    wire v43_t2 = v41[2] ? v43_t1 : 1'd0;
-    wire v43_t3 = v41[3] ? v43_t2 : 1'd0;
-    wire [0:0] v43 = {v43_t3};
-    wire v44_t0 = v41[0] ? 1'd1 : 1'd0;
-    wire v44_t1 = v41[1] ? v44_t0 : 1'd0;
-    wire v44_t2 = v41[2] ? v44_t1 : 1'd0;
-    wire v44_t3 = v41[3] ? 1'd1 : v44_t2;
-    wire [0:0] v44 = {v44_t3};
-    wire v45_t0 = v41[0] ? 1'd1 : 1'd0;
-    wire v45_t1 = v41[1] ? 1'd1 : v45_t0;
-    wire v45_t2 = v41[2] ? 1'd1 : v45_t1;
-    wire v45_t3 = v41[3] ? v45_t2 : 1'd0;
-    wire [0:0] v45 = {v45_t3};
-    wire v46_t0 = v41[0] ? 1'd1 : 1'd0;
-    wire v46_t1 = v41[1] ? v46_t0 : 1'd0;
-    wire v46_t2 = v41[2] ? 1'd1 : v46_t1;
-    wire v46_t3 = v41[3] ? v46_t2 : 1'd0;
-    wire [0:0] v46 = {v46_t3};
-    wire [4:0] v47 = (v36 >>> 1);
-    wire v48_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v48_t1 = v47[1] ? v48_t0 : 1'd0;
-    wire v48_t2 = v47[2] ? v48_t1 : 1'd0;
-    wire v48_t3 = v47[3] ? 1'd1 : v48_t2;
-    wire v48_t4 = v47[4] ? 1'd1 : v48_t3;
-    wire [0:0] v48 = {v48_t4};
-    wire v49_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v49_t1 = v47[1] ? 1'd1 : v49_t0;
-    wire v49_t2 = v47[2] ? 1'd1 : v49_t1;
-    wire v49_t3 = v47[3] ? 1'd1 : v49_t2;
-    wire v49_t4 = v47[4] ? v49_t3 : 1'd0;
-    wire [0:0] v49 = {v49_t4};
-    wire v50_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v50_t1 = v47[1] ? v50_t0 : 1'd0;
-    wire v50_t2 = v47[2] ? 1'd1 : v50_t1;
-    wire v50_t3 = v47[3] ? v50_t2 : 1'd0;
-    wire v50_t4 = v47[4] ? 1'd1 : v50_t3;
-    wire [0:0] v50 = {v50_t4};
-    wire v51_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v51_t1 = v47[1] ? 1'd1 : v51_t0;
-    wire v51_t2 = v47[2] ? v51_t1 : 1'd0;
-    wire v51_t3 = v47[3] ? 1'd1 : v51_t2;
-    wire v51_t4 = v47[4] ? v51_t3 : 1'd0;
-    wire [0:0] v51 = {v51_t4};
-    wire v52_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v52_t1 = v47[1] ? v52_t0 : 1'd0;
-    wire v52_t2 = v47[2] ? v52_t1 : 1'd0;
-    wire v52_t3 = v47[3] ? v52_t2 : 1'd0;
-    wire v52_t4 = v47[4] ? 1'd1 : v52_t3;
-    wire [0:0] v52 = {v52_t4};
-    wire [0:0] v53_l = v52; wire [0:0] v53_u = (v52 >>> 1) + v31; wire [1:0] v53 = {v53_u, v53_l};
-    wire v54_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v54_t1 = v47[1] ? 1'd1 : v54_t0;
-    wire v54_t2 = v47[2] ? 1'd1 : v54_t1;
-    wire v54_t3 = v47[3] ? v54_t2 : 1'd0;
-    wire v54_t4 = v47[4] ? 1'd1 : v54_t3;
-    wire [0:0] v54 = {v54_t4};
-    wire v55_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v55_t1 = v47[1] ? 1'd1 : v55_t0;
-    wire v55_t2 = v47[2] ? v55_t1 : 1'd0;
-    wire v55_t3 = v47[3] ? v55_t2 : 1'd0;
-    wire v55_t4 = v47[4] ? 1'd1 : v55_t3;
-    wire [0:0] v55 = {v55_t4};
-    wire v56_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v56_t1 = v47[1] ? 1'd1 : v56_t0;
-    wire v56_t2 = v47[2] ? v56_t1 : 1'd0;
-    wire v56_t3 = v47[3] ? 1'd1 : v56_t2;
-    wire v56_t4 = v47[4] ? 1'd1 : v56_t3;
-    wire [0:0] v56 = {v56_t4};
-    wire [5:0] v57 = inputs[59:54];
-    wire [1:0] v58 = (v57 >>> 4);
-    wire v59_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v59_t1 = v58[1] ? v59_t0 : 1'd0;
-    wire [0:0] v59 = {v59_t1};
-    wire [4:0] v60 = (v57 >>> 1);
-    wire v61_t0 = v60[0] ? 1'd1 : 1'd0;
-    wire v61_t1 = v60[1] ? v61_t0 : 1'd0;
-    wire v61_t2 = v60[2] ? v61_t1 : 1'd0;
-    wire v61_t3 = v60[3] ? v61_t2 : 1'd0;
-    wire v61_t4 = v60[4] ? v61_t3 : 1'd0;
-    wire [0:0] v61 = {v61_t4};
-    wire v62_t0 = v60[0] ? 1'd1 : 1'd0;
-    wire v62_t1 = v60[1] ? v62_t0 : 1'd0;
-    wire v62_t2 = v60[2] ? 1'd1 : v62_t1;
-    wire v62_t3 = v60[3] ? v62_t2 : 1'd0;
-    wire v62_t4 = v60[4] ? v62_t3 : 1'd0;
-    wire [0:0] v62 = {v62_t4};
-    wire v63_t0 = v60[0] ? 1'd1 : 1'd0;
-    wire v63_t1 = v60[1] ? 1'd1 : v63_t0;
-    wire v63_t2 = v60[2] ? v63_t1 : 1'd0;
-    wire v63_t3 = v60[3] ? v63_t2 : 1'd0;
-    wire v63_t4 = v60[4] ? v63_t3 : 1'd0;
-    wire [0:0] v63 = {v63_t4};
-    wire v64_t0 = v60[0] ? 1'd1 : 1'd0;
-    wire v64_t1 = v60[1] ? 1'd1 : v64_t0;
-    wire v64_t2 = v60[2] ? v64_t1 : 1'd0;
-    wire v64_t3 = v60[3] ? 1'd1 : v64_t2;
-    wire v64_t4 = v60[4] ? v64_t3 : 1'd0;
-    wire [0:0] v64 = {v64_t4};
-    wire [2:0] v65 = (v57 >>> 3);
-    wire v66_t0 = v65[0] ? 1'd1 : 1'd0;
-    wire v66_t1 = v65[1] ? v66_t0 : 1'd0;
-    wire v66_t2 = v65[2] ? v66_t1 : 1'd0;
-    wire [0:0] v66 = {v66_t2};
-    wire v67_t0 = v65[0] ? 1'd1 : 1'd0;
-    wire v67_t1 = v65[1] ? v67_t0 : 1'd0;
-    wire v67_t2 = v65[2] ? 1'd1 : v67_t1;
-    wire [0:0] v67 = {v67_t2};
-    wire v68_t0 = v65[0] ? 1'd1 : 1'd0;
-    wire v68_t1 = v65[1] ? 1'd1 : v68_t0;
-    wire v68_t2 = v65[2] ? v68_t1 : 1'd0;
-    wire [0:0] v68 = {v68_t2};
-    wire v69_t0 = v65[0] ? 1'd1 : 1'd0;
-    wire v69_t1 = v65[1] ? 1'd1 : v69_t0;
-    wire v69_t2 = v65[2] ? 1'd1 : v69_t1;
-    wire [0:0] v69 = {v69_t2};
-    wire [3:0] v70 = (v57 >>> 2);
-    wire v71_t0 = v70[0] ? 1'd1 : 1'd0;
-    wire v71_t1 = v70[1] ? v71_t0 : 1'd0;
-    wire v71_t2 = v70[2] ? 1'd1 : v71_t1;
-    wire v71_t3 = v70[3] ? v71_t2 : 1'd0;
-    wire [0:0] v71 = {v71_t3};
-    wire v72_t0 = v70[0] ? 1'd1 : 1'd0;
-    wire v72_t1 = v70[1] ? v72_t0 : 1'd0;
-    wire v72_t2 = v70[2] ? v72_t1 : 1'd0;
-    wire v72_t3 = v70[3] ? v72_t2 : 1'd0;
-    wire [0:0] v72 = {v72_t3};
-    wire v73_t0 = v70[0] ? 1'd1 : 1'd0;
-    wire v73_t1 = v70[1] ? 1'd1 : v73_t0;
-    wire v73_t2 = v70[2] ? 1'd1 : v73_t1;
-    wire v73_t3 = v70[3] ? v73_t2 : 1'd0;
-    wire [0:0] v73 = {v73_t3};
-    wire v74_t0 = v70[0] ? 1'd1 : 1'd0;
-    wire v74_t1 = v70[1] ? 1'd1 : v74_t0;
-    wire v74_t2 = v70[2] ? v74_t1 : 1'd0;
-    wire v74_t3 = v70[3] ? v74_t2 : 1'd0;
-    wire [0:0] v74 = {v74_t3};
-    wire v75_t0 = v70[0] ? 1'd1 : 1'd0;
-    wire v75_t1 = v70[1] ? v75_t0 : 1'd0;
-    wire v75_t2 = v70[2] ? v75_t1 : 1'd0;
-    wire v75_t3 = v70[3] ? 1'd1 : v75_t2;
-    wire [0:0] v75 = {v75_t3};
-    wire [5:0] v76 = inputs[5:0];
-    wire [0:0] v77 = (v76 >>> 5);
-    wire [1:0] v78 = (v76 >>> 4);
-    wire v79_t0 = v78[0] ? 1'd1 : 1'd0;
-    wire v79_t1 = v78[1] ? v79_t0 : 1'd0;
-    wire [0:0] v79 = {v79_t1};
-    wire v80_t0 = v78[0] ? 1'd1 : 1'd0;
-    wire v80_t1 = v78[1] ? 1'd1 : v80_t0;
-    wire [0:0] v80 = {v80_t1};
-    wire [0:0] v81_l = v80; wire [0:0] v81_u = (v80 >>> 1) + v33; wire [1:0] v81 = {v81_u, v81_l};
-    wire [2:0] v82 = (v76 >>> 3);
-    wire v83_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v83_t1 = v82[1] ? v83_t0 : 1'd0;
-    wire v83_t2 = v82[2] ? v83_t1 : 1'd0;
-    wire [0:0] v83 = {v83_t2};
-    wire v84_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v84_t1 = v82[1] ? 1'd1 : v84_t0;
-    wire v84_t2 = v82[2] ? 1'd1 : v84_t1;
-    wire [0:0] v84 = {v84_t2};
-    wire v85_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v85_t1 = v82[1] ? v85_t0 : 1'd0;
-    wire v85_t2 = v82[2] ? 1'd1 : v85_t1;
-    wire [0:0] v85 = {v85_t2};
-    wire v86_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v86_t1 = v82[1] ? 1'd1 : v86_t0;
-    wire v86_t2 = v82[2] ? v86_t1 : 1'd0;
-    wire [0:0] v86 = {v86_t2};
-    wire [3:0] v87 = (v76 >>> 2);
-    wire v88_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v88_t1 = v87[1] ? 1'd1 : v88_t0;
-    wire v88_t2 = v87[2] ? v88_t1 : 1'd0;
-    wire v88_t3 = v87[3] ? 1'd1 : v88_t2;
-    wire [0:0] v88 = {v88_t3};
-    wire v89_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v89_t1 = v87[1] ? 1'd1 : v89_t0;
-    wire v89_t2 = v87[2] ? 1'd1 : v89_t1;
-    wire v89_t3 = v87[3] ? 1'd1 : v89_t2;
-    wire [0:0] v89 = {v89_t3};
-    wire v90_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v90_t1 = v87[1] ? 1'd1 : v90_t0;
-    wire v90_t2 = v87[2] ? v90_t1 : 1'd0;
-    wire v90_t3 = v87[3] ? v90_t2 : 1'd0;
-    wire [0:0] v90 = {v90_t3};
-    wire v91_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v91_t1 = v87[1] ? v91_t0 : 1'd0;
-    wire v91_t2 = v87[2] ? 1'd1 : v91_t1;
-    wire v91_t3 = v87[3] ? 1'd1 : v91_t2;
-    wire [0:0] v91 = {v91_t3};
-    wire v92_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v92_t1 = v87[1] ? 1'd1 : v92_t0;
-    wire v92_t2 = v87[2] ? 1'd1 : v92_t1;
-    wire v92_t3 = v87[3] ? v92_t2 : 1'd0;
-    wire [0:0] v92 = {v92_t3};
-    wire v93_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v93_t1 = v87[1] ? v93_t0 : 1'd0;
-    wire v93_t2 = v87[2] ? 1'd1 : v93_t1;
-    wire v93_t3 = v87[3] ? v93_t2 : 1'd0;
-    wire [0:0] v93 = {v93_t3};
-    wire [0:0] v94_l = v92; wire [0:0] v94_u = (v92 >>> 1) + v93; wire [1:0] v94 = {v94_u, v94_l};
-    wire v95_t0 = v87[0] ? 1'd1 : 1'd0;
-    wire v95_t1 = v87[1] ? v95_t0 : 1'd0;
-    wire v95_t2 = v87[2] ? v95_t1 : 1'd0;
-    wire v95_t3 = v87[3] ? 1'd1 : v95_t2;
-    wire [0:0] v95 = {v95_t3};
-    wire [4:0] v96 = (v76 >>> 1);
-    wire v97_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v97_t1 = v96[1] ? v97_t0 : 1'd0;
-    wire v97_t2 = v96[2] ? 1'd1 : v97_t1;
-    wire v97_t3 = v96[3] ? 1'd1 : v97_t2;
-    wire v97_t4 = v96[4] ? 1'd1 : v97_t3;
-    wire [0:0] v97 = {v97_t4};
-    wire [0:0] v98_l = v97; wire [0:0] v98_u = (v97 >>> 1) + v69; wire [1:0] v98 = {v98_u, v98_l};
-    wire v99_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v99_t1 = v96[1] ? v99_t0 : 1'd0;
-    wire v99_t2 = v96[2] ? v99_t1 : 1'd0;
-    wire v99_t3 = v96[3] ? 1'd1 : v99_t2;
-    wire v99_t4 = v96[4] ? 1'd1 : v99_t3;
-    wire [0:0] v99 = {v99_t4};
-    wire [0:0] v100_l = v99; wire [0:0] v100_u = (v99 >>> 1) + v75; wire [1:0] v100 = {v100_u, v100_l};
-    wire v101_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v101_t1 = v96[1] ? v101_t0 : 1'd0;
-    wire v101_t2 = v96[2] ? v101_t1 : 1'd0;
-    wire v101_t3 = v96[3] ? v101_t2 : 1'd0;
-    wire v101_t4 = v96[4] ? v101_t3 : 1'd0;
-    wire [0:0] v101 = {v101_t4};
-    wire v102_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v102_t1 = v96[1] ? v102_t0 : 1'd0;
-    wire v102_t2 = v96[2] ? 1'd1 : v102_t1;
-    wire v102_t3 = v96[3] ? v102_t2 : 1'd0;
-    wire v102_t4 = v96[4] ? v102_t3 : 1'd0;
-    wire [0:0] v102 = {v102_t4};
-    wire v103_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v103_t1 = v96[1] ? v103_t0 : 1'd0;
-    wire v103_t2 = v96[2] ? v103_t1 : 1'd0;
-    wire v103_t3 = v96[3] ? 1'd1 : v103_t2;
-    wire v103_t4 = v96[4] ? v103_t3 : 1'd0;
-    wire [0:0] v103 = {v103_t4};
-    wire v104_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v104_t1 = v96[1] ? v104_t0 : 1'd0;
-    wire v104_t2 = v96[2] ? 1'd1 : v104_t1;
-    wire v104_t3 = v96[3] ? 1'd1 : v104_t2;
-    wire v104_t4 = v96[4] ? v104_t3 : 1'd0;
-    wire [0:0] v104 = {v104_t4};
-    wire [0:0] v105_l = v104; wire [0:0] v105_u = (v104 >>> 1) + v90; wire [1:0] v105 = {v105_u, v105_l};
-    wire v106_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v106_t1 = v96[1] ? 1'd1 : v106_t0;
-    wire v106_t2 = v96[2] ? 1'd1 : v106_t1;
-    wire v106_t3 = v96[3] ? v106_t2 : 1'd0;
-    wire v106_t4 = v96[4] ? 1'd1 : v106_t3;
-    wire [0:0] v106 = {v106_t4};
-    wire v107_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v107_t1 = v96[1] ? 1'd1 : v107_t0;
-    wire v107_t2 = v96[2] ? v107_t1 : 1'd0;
-    wire v107_t3 = v96[3] ? 1'd1 : v107_t2;
-    wire v107_t4 = v96[4] ? v107_t3 : 1'd0;
-    wire [0:0] v107 = {v107_t4};
-    wire [0:0] v108_l = v107; wire [0:0] v108_u = (v107 >>> 1) + v101; wire [1:0] v108 = {v108_u, v108_l};
-    wire v109_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v109_t1 = v96[1] ? 1'd1 : v109_t0;
-    wire v109_t2 = v96[2] ? 1'd1 : v109_t1;
-    wire v109_t3 = v96[3] ? v109_t2 : 1'd0;
-    wire v109_t4 = v96[4] ? v109_t3 : 1'd0;
-    wire [0:0] v109 = {v109_t4};
-    wire [0:0] v110_l = v92; wire [0:0] v110_u = (v92 >>> 1) + v109; wire [1:0] v110 = {v110_u, v110_l};
-    wire v111_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v111_t1 = v96[1] ? 1'd1 : v111_t0;
-    wire v111_t2 = v96[2] ? v111_t1 : 1'd0;
-    wire v111_t3 = v96[3] ? 1'd1 : v111_t2;
-    wire v111_t4 = v96[4] ? 1'd1 : v111_t3;
-    wire [0:0] v111 = {v111_t4};
-    wire v112_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v112_t1 = v96[1] ? 1'd1 : v112_t0;
-    wire v112_t2 = v96[2] ? 1'd1 : v112_t1;
-    wire v112_t3 = v96[3] ? 1'd1 : v112_t2;
-    wire v112_t4 = v96[4] ? v112_t3 : 1'd0;
-    wire [0:0] v112 = {v112_t4};
-    wire [0:0] v113_l = v112; wire [0:0] v113_u = (v112 >>> 1) + v24; wire [1:0] v113 = {v113_u, v113_l};
-    wire v114_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v114_t1 = v96[1] ? 1'd1 : v114_t0;
-    wire v114_t2 = v96[2] ? v114_t1 : 1'd0;
-    wire v114_t3 = v96[3] ? v114_t2 : 1'd0;
-    wire v114_t4 = v96[4] ? 1'd1 : v114_t3;
-    wire [0:0] v114 = {v114_t4};
-    wire [0:0] v115_l = v114; wire [0:0] v115_u = (v114 >>> 1) + v79; wire [1:0] v115 = {v115_u, v115_l};
-    wire [1:0] v116_l = v115; wire [0:0] v116_u = (v115 >>> 2) + v55; wire [2:0] v116 = {v116_u, v116_l};
-    wire [0:0] v117_l = v114; wire [0:0] v117_u = (v114 >>> 1) + v61; wire [1:0] v117 = {v117_u, v117_l};
-    wire v118_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v118_t1 = v96[1] ? 1'd1 : v118_t0;
-    wire v118_t2 = v96[2] ? 1'd1 : v118_t1;
-    wire v118_t3 = v96[3] ? 1'd1 : v118_t2;
-    wire v118_t4 = v96[4] ? 1'd1 : v118_t3;
-    wire [0:0] v118 = {v118_t4};
-    wire [0:0] v119_l = v118; wire [0:0] v119_u = (v118 >>> 1) + v56; wire [1:0] v119 = {v119_u, v119_l};
-    wire [0:0] v120_l = v118; wire [0:0] v120_u = (v118 >>> 1) + v77; wire [1:0] v120 = {v120_u, v120_l};
-    wire v121_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v121_t1 = v96[1] ? v121_t0 : 1'd0;
-    wire v121_t2 = v96[2] ? v121_t1 : 1'd0;
-    wire v121_t3 = v96[3] ? v121_t2 : 1'd0;
-    wire v121_t4 = v96[4] ? 1'd1 : v121_t3;
-    wire [0:0] v121 = {v121_t4};
-    wire [0:0] v122_l = v121; wire [0:0] v122_u = (v121 >>> 1) + v86; wire [1:0] v122 = {v122_u, v122_l};
-    wire [0:0] v123_l = v121; wire [0:0] v123_u = (v121 >>> 1) + v63; wire [1:0] v123 = {v123_u, v123_l};
-    wire [1:0] v124_l = v123; wire [0:0] v124_u = (v123 >>> 2) + v33; wire [2:0] v124 = {v124_u, v124_l};
-    wire [0:0] v125_l = v114; wire [0:0] v125_u = (v114 >>> 1) + v121; wire [1:0] v125 = {v125_u, v125_l};
-    wire v126_t0 = v96[0] ? 1'd1 : 1'd0;
-    wire v126_t1 = v96[1] ? v126_t0 : 1'd0;
-    wire v126_t2 = v96[2] ? 1'd1 : v126_t1;
-    wire v126_t3 = v96[3] ? v126_t2 : 1'd0;
-    wire v126_t4 = v96[4] ? 1'd1 : v126_t3;
-    wire [0:0] v126 = {v126_t4};
-    wire [0:0] v127_l = v126; wire [0:0] v127_u = (v126 >>> 1) + v102; wire [1:0] v127 = {v127_u, v127_l};
-    wire [1:0] v128_l = v127; wire [0:0] v128_u = (v127 >>> 2) + v30; wire [2:0] v128 = {v128_u, v128_l};
-    wire [0:0] v129_l = v126; wire [0:0] v129_u = (v126 >>> 1) + v121; wire [1:0] v129 = {v129_u, v129_l};
-    wire [5:0] v130 = inputs[11:6];
-    wire [0:0] v131 = (v130 >>> 5);
-    wire [0:0] v132_l = v86; wire [0:0] v132_u = (v86 >>> 1) + v131; wire [1:0] v132 = {v132_u, v132_l};
-    wire [1:0] v133 = (v130 >>> 4);
-    wire v134_t0 = v133[0] ? 1'd1 : 1'd0;
-    wire v134_t1 = v133[1] ? v134_t0 : 1'd0;
-    wire [0:0] v134 = {v134_t1};
-    wire [1:0] v135_l = v129; wire [0:0] v135_u = (v129 >>> 2) + v134; wire [2:0] v135 = {v135_u, v135_l};
-    wire [1:0] v136_l = v120; wire [0:0] v136_u = (v120 >>> 2) + v134; wire [2:0] v136 = {v136_u, v136_l};
-    wire [2:0] v137_l = v136; wire [0:0] v137_u = (v136 >>> 3) + v56; wire [3:0] v137 = {v137_u, v137_l};
-    wire [0:0] v138_l = v95; wire [0:0] v138_u = (v95 >>> 1) + v134; wire [1:0] v138 = {v138_u, v138_l};
-    wire v139_t0 = v133[0] ? 1'd1 : 1'd0;
-    wire v139_t1 = v133[1] ? 1'd1 : v139_t0;
-    wire [0:0] v139 = {v139_t1};
-    wire [0:0] v140_l = v103; wire [0:0] v140_u = (v103 >>> 1) + v139; wire [1:0] v140 = {v140_u, v140_l};
-    wire [1:0] v141_l = v140; wire [0:0] v141_u = (v140 >>> 2) + v5; wire [2:0] v141 = {v141_u, v141_l};
-    wire [2:0] v142 = (v130 >>> 3);
-    wire v143_t0 = v142[0] ? 1'd1 : 1'd0;
-    wire v143_t1 = v142[1] ? v143_t0 : 1'd0;
-    wire v143_t2 = v142[2] ? v143_t1 : 1'd0;
-    wire [0:0] v143 = {v143_t2};
-    wire [0:0] v144_l = v77; wire [0:0] v144_u = (v77 >>> 1) + v143; wire [1:0] v144 = {v144_u, v144_l};
-    wire [1:0] v145_l = v144; wire [0:0] v145_u = (v144 >>> 2) + v59; wire [2:0] v145 = {v145_u, v145_l};
-    wire [2:0] v146_l = v145; wire [0:0] v146_u = (v145 >>> 3) + v61; wire [3:0] v146 = {v146_u, v146_l};
-    wire v147_t0 = v142[0] ? 1'd1 : 1'd0;
-    wire v147_t1 = v142[1] ? v147_t0 : 1'd0;
-    wire v147_t2 = v142[2] ? 1'd1 : v147_t1;
-    wire [0:0] v147 = {v147_t2};
-    wire [0:0] v148_l = v107; wire [0:0] v148_u = (v107 >>> 1) + v147; wire [1:0] v148 = {v148_u, v148_l};
-    wire [1:0] v149_l = v148; wire [0:0] v149_u = (v148 >>> 2) + v18; wire [2:0] v149 = {v149_u, v149_l};
-    wire v150_t0 = v149[0] ? 1'd1 : 1'd0;
-    wire v150_t1 = v149[1] ? 1'd1 : v150_t0;
-    wire v150_t2 = v149[2] ? v150_t1 : v150_t0;
-    wire [0:0] v150 = {v150_t2};
-    wire [0:0] v151_l = v93; wire [0:0] v151_u = (v93 >>> 1) + v147; wire [1:0] v151 = {v151_u, v151_l};
-    wire [1:0] v152_l = v151; wire [0:0] v152_u = (v151 >>> 2) + v18; wire [2:0] v152 = {v152_u, v152_l};
-    wire v153_t0 = v142[0] ? 1'd1 : 1'd0;
-    wire v153_t1 = v142[1] ? 1'd1 : v153_t0;
-    wire v153_t2 = v142[2] ? 1'd1 : v153_t1;
-    wire [0:0] v153 = {v153_t2};
-    wire [1:0] v154_l = v108; wire [0:0] v154_u = (v108 >>> 2) + v153; wire [2:0] v154 = {v154_u, v154_l};
-    wire [2:0] v155_l = v154; wire [0:0] v155_u = (v154 >>> 3) + v131; wire [3:0] v155 = {v155_u, v155_l};
-    wire [0:0] v156_l = v103; wire [0:0] v156_u = (v103 >>> 1) + v153; wire [1:0] v156 = {v156_u, v156_l};
-    wire v157_t0 = v142[0] ? 1'd1 : 1'd0;
-    wire v157_t1 = v142[1] ? 1'd1 : v157_t0;
-    wire v157_t2 = v142[2] ? v157_t1 : 1'd0;
-    wire [0:0] v157 = {v157_t2};
-    wire [0:0] v158_l = v112; wire [0:0] v158_u = (v112 >>> 1) + v157; wire [1:0] v158 = {v158_u, v158_l};
-    wire [3:0] v159 = (v130 >>> 2);
-    wire v160_t0 = v159[0] ? 1'd1 : 1'd0;
-    wire v160_t1 = v159[1] ? 1'd1 : v160_t0;
-    wire v160_t2 = v159[2] ? v160_t1 : 1'd0;
-    wire v160_t3 = v159[3] ? v160_t2 : 1'd0;
-    wire [0:0] v160 = {v160_t3};
-    wire [0:0] v161_l = v80; wire [0:0] v161_u = (v80 >>> 1) + v160; wire [1:0] v161 = {v161_u, v161_l};
-    wire [0:0] v162_l = v106; wire [0:0] v162_u = (v106 >>> 1) + v160; wire [1:0] v162 = {v162_u, v162_l};
-    wire v163_t0 = v159[0] ? 1'd1 : 1'd0;
-    wire v163_t1 = v159[1] ? v163_t0 : 1'd0;
-    wire v163_t2 = v159[2] ? v163_t1 : 1'd0;
-    wire v163_t3 = v159[3] ? v163_t2 : 1'd0;
-    wire [0:0] v163 = {v163_t3};
-    wire v164_t0 = v159[0] ? 1'd1 : 1'd0;
-    wire v164_t1 = v159[1] ? v164_t0 : 1'd0;
-    wire v164_t2 = v159[2] ? v164_t1 : 1'd0;
-    wire v164_t3 = v159[3] ? 1'd1 : v164_t2;
-    wire [0:0] v164 = {v164_t3};
-    wire [0:0] v165_l = v93; wire [0:0] v165_u = (v93 >>> 1) + v164; wire [1:0] v165 = {v165_u, v165_l};
-    wire v166_t0 = v159[0] ? 1'd1 : 1'd0;
-    wire v166_t1 = v159[1] ? v166_t0 : 1'd0;
-    wire v166_t2 = v159[2] ? 1'd1 : v166_t1;
-    wire v166_t3 = v159[3] ? 1'd1 : v166_t2;
-    wire [0:0] v166 = {v166_t3};
-    wire [1:0] v167_l = v110; wire [0:0] v167_u = (v110 >>> 2) + v166; wire [2:0] v167 = {v167_u, v167_l};
-    wire [0:0] v168_l = v109; wire [0:0] v168_u = (v109 >>> 1) + v166; wire [1:0] v168 = {v168_u, v168_l};
-    wire [1:0] v169_l = v168; wire [0:0] v169_u = (v168 >>> 2) + v48; wire [2:0] v169 = {v169_u, v169_l};
-    wire [2:0] v170_l = v169; wire [0:0] v170_u = (v169 >>> 3) + v26; wire [3:0] v170 = {v170_u, v170_l};
-    wire v171_t0 = v159[0] ? 1'd1 : 1'd0;
-    wire v171_t1 = v159[1] ? 1'd1 : v171_t0;
-    wire v171_t2 = v159[2] ? 1'd1 : v171_t1;
-    wire v171_t3 = v159[3] ? 1'd1 : v171_t2;
-    wire [0:0] v171 = {v171_t3};
-    wire [1:0] v172_l = v105; wire [0:0] v172_u = (v105 >>> 2) + v171; wire [2:0] v172 = {v172_u, v172_l};
-    wire [0:0] v173_l = v84; wire [0:0] v173_u = (v84 >>> 1) + v171; wire [1:0] v173 = {v173_u, v173_l};
-    wire v174_t0 = v159[0] ? 1'd1 : 1'd0;
-    wire v174_t1 = v159[1] ? 1'd1 : v174_t0;
-    wire v174_t2 = v159[2] ? 1'd1 : v174_t1;
-    wire v174_t3 = v159[3] ? v174_t2 : 1'd0;
-    wire [0:0] v174 = {v174_t3};
-    wire [1:0] v175_l = v122; wire [0:0] v175_u = (v122 >>> 2) + v174; wire [2:0] v175 = {v175_u, v175_l};
-    wire [0:0] v176_l = v121; wire [0:0] v176_u = (v121 >>> 1) + v174; wire [1:0] v176 = {v176_u, v176_l};
-    wire [1:0] v177_l = v176; wire [0:0] v177_u = (v176 >>> 2) + v55; wire [2:0] v177 = {v177_u, v177_l};
-    wire [4:0] v178 = (v130 >>> 1);
-    wire v179_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v179_t1 = v178[1] ? v179_t0 : 1'd0;
-    wire v179_t2 = v178[2] ? v179_t1 : 1'd0;
-    wire v179_t3 = v178[3] ? v179_t2 : 1'd0;
-    wire v179_t4 = v178[4] ? v179_t3 : 1'd0;
-    wire [0:0] v179 = {v179_t4};
-    wire v180_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v180_t1 = v178[1] ? 1'd1 : v180_t0;
-    wire v180_t2 = v178[2] ? 1'd1 : v180_t1;
-    wire v180_t3 = v178[3] ? 1'd1 : v180_t2;
-    wire v180_t4 = v178[4] ? v180_t3 : 1'd0;
-    wire [0:0] v180 = {v180_t4};
-    wire [2:0] v181_l = v172; wire [0:0] v181_u = (v172 >>> 3) + v180; wire [3:0] v181 = {v181_u, v181_l};
-    wire v182_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v182_t1 = v178[1] ? 1'd1 : v182_t0;
-    wire v182_t2 = v178[2] ? v182_t1 : 1'd0;
-    wire v182_t3 = v178[3] ? v182_t2 : 1'd0;
-    wire v182_t4 = v178[4] ? 1'd1 : v182_t3;
-    wire [0:0] v182 = {v182_t4};
-    wire [0:0] v183_l = v182; wire [0:0] v183_u = (v182 >>> 1) + v160; wire [1:0] v183 = {v183_u, v183_l};
-    wire v184_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v184_t1 = v178[1] ? 1'd1 : v184_t0;
-    wire v184_t2 = v178[2] ? 1'd1 : v184_t1;
-    wire v184_t3 = v178[3] ? 1'd1 : v184_t2;
-    wire v184_t4 = v178[4] ? 1'd1 : v184_t3;
-    wire [0:0] v184 = {v184_t4};
-    wire [1:0] v185_l = v94; wire [0:0] v185_u = (v94 >>> 2) + v184; wire [2:0] v185 = {v185_u, v185_l};
-    wire v186_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v186_t1 = v178[1] ? 1'd1 : v186_t0;
-    wire v186_t2 = v178[2] ? 1'd1 : v186_t1;
-    wire v186_t3 = v178[3] ? v186_t2 : 1'd0;
-    wire v186_t4 = v178[4] ? 1'd1 : v186_t3;
-    wire [0:0] v186 = {v186_t4};
-    wire [2:0] v187_l = v185; wire [0:0] v187_u = (v185 >>> 3) + v186; wire [3:0] v187 = {v187_u, v187_l};
-    wire [3:0] v188_l = v187; wire [0:0] v188_u = (v187 >>> 4) + v67; wire [4:0] v188 = {v188_u, v188_l};
-    wire v189_t0 = v188[1] ? 1'd0 : 1'd1;
-    wire v189_t1 = v188[2] ? 1'd1 : v189_t0;
-    wire v189_t2 = v188[0] ? 1'd1 : 1'd0;
-    wire v189_t3 = v188[1] ? 1'd0 : v189_t2;
-    wire v189_t4 = v188[1] ? 1'd1 : v189_t2;
-    wire v189_t5 = v188[2] ? v189_t4 : v189_t3;
-    wire v189_t6 = v188[3] ? v189_t5 : v189_t1;
-    wire v189_t7 = v188[1] ? 1'd1 : 1'd0;
-    wire v189_t8 = v188[2] ? v189_t7 : 1'd0;
-    wire v189_t9 = v188[3] ? v189_t5 : v189_t8;
-    wire v189_t10 = v188[4] ? v189_t9 : v189_t6;
-    wire [0:0] v189 = {v189_t10};
-    wire v190_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v190_t1 = v178[1] ? 1'd1 : v190_t0;
-    wire v190_t2 = v178[2] ? v190_t1 : 1'd0;
-    wire v190_t3 = v178[3] ? v190_t2 : 1'd0;
-    wire v190_t4 = v178[4] ? v190_t3 : 1'd0;
-    wire [0:0] v190 = {v190_t4};
-    wire v191_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v191_t1 = v178[1] ? 1'd1 : v191_t0;
-    wire v191_t2 = v178[2] ? 1'd1 : v191_t1;
-    wire v191_t3 = v178[3] ? v191_t2 : 1'd0;
-    wire v191_t4 = v178[4] ? v191_t3 : 1'd0;
-    wire [0:0] v191 = {v191_t4};
-    wire [0:0] v192_l = v95; wire [0:0] v192_u = (v95 >>> 1) + v191; wire [1:0] v192 = {v192_u, v192_l};
-    wire [0:0] v193_l = v85; wire [0:0] v193_u = (v85 >>> 1) + v191; wire [1:0] v193 = {v193_u, v193_l};
-    wire v194_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v194_t1 = v178[1] ? v194_t0 : 1'd0;
-    wire v194_t2 = v178[2] ? 1'd1 : v194_t1;
-    wire v194_t3 = v178[3] ? 1'd1 : v194_t2;
-    wire v194_t4 = v178[4] ? v194_t3 : 1'd0;
-    wire [0:0] v194 = {v194_t4};
-    wire [1:0] v195_l = v125; wire [0:0] v195_u = (v125 >>> 2) + v194; wire [2:0] v195 = {v195_u, v195_l};
-    wire [2:0] v196_l = v195; wire [0:0] v196_u = (v195 >>> 3) + v134; wire [3:0] v196 = {v196_u, v196_l};
-    wire [0:0] v197_l = v77; wire [0:0] v197_u = (v77 >>> 1) + v194; wire [1:0] v197 = {v197_u, v197_l};
-    wire v198_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v198_t1 = v178[1] ? v198_t0 : 1'd0;
-    wire v198_t2 = v178[2] ? v198_t1 : 1'd0;
-    wire v198_t3 = v178[3] ? 1'd1 : v198_t2;
-    wire v198_t4 = v178[4] ? v198_t3 : 1'd0;
-    wire [0:0] v198 = {v198_t4};
-    wire [0:0] v199_l = v114; wire [0:0] v199_u = (v114 >>> 1) + v198; wire [1:0] v199 = {v199_u, v199_l};
-    wire [0:0] v200_l = v118; wire [0:0] v200_u = (v118 >>> 1) + v198; wire [1:0] v200 = {v200_u, v200_l};
-    wire v201_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v201_t1 = v178[1] ? 1'd1 : v201_t0;
-    wire v201_t2 = v178[2] ? v201_t1 : 1'd0;
-    wire v201_t3 = v178[3] ? 1'd1 : v201_t2;
-    wire v201_t4 = v178[4] ? v201_t3 : 1'd0;
-    wire [0:0] v201 = {v201_t4};
-    wire [0:0] v202_l = v201; wire [0:0] v202_u = (v201 >>> 1) + v74; wire [1:0] v202 = {v202_u, v202_l};
-    wire [1:0] v203_l = v202; wire [0:0] v203_u = (v202 >>> 2) + v62; wire [2:0] v203 = {v203_u, v203_l};
-    wire [2:0] v204_l = v203; wire [0:0] v204_u = (v203 >>> 3) + v35; wire [3:0] v204 = {v204_u, v204_l};
-    wire [0:0] v205_l = v112; wire [0:0] v205_u = (v112 >>> 1) + v201; wire [1:0] v205 = {v205_u, v205_l};
-    wire [0:0] v206_l = v157; wire [0:0] v206_u = (v157 >>> 1) + v201; wire [1:0] v206 = {v206_u, v206_l};
-    wire v207_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v207_t1 = v178[1] ? v207_t0 : 1'd0;
-    wire v207_t2 = v178[2] ? 1'd1 : v207_t1;
-    wire v207_t3 = v178[3] ? v207_t2 : 1'd0;
-    wire v207_t4 = v178[4] ? v207_t3 : 1'd0;
-    wire [0:0] v207 = {v207_t4};
-    wire [1:0] v208_l = v162; wire [0:0] v208_u = (v162 >>> 2) + v207; wire [2:0] v208 = {v208_u, v208_l};
-    wire [0:0] v209_l = v194; wire [0:0] v209_u = (v194 >>> 1) + v207; wire [1:0] v209 = {v209_u, v209_l};
-    wire [1:0] v210_l = v209; wire [0:0] v210_u = (v209 >>> 2) + v35; wire [2:0] v210 = {v210_u, v210_l};
-    wire [0:0] v211_l = v88; wire [0:0] v211_u = (v88 >>> 1) + v207; wire [1:0] v211 = {v211_u, v211_l};
-    wire [0:0] v212_l = v106; wire [0:0] v212_u = (v106 >>> 1) + v207; wire [1:0] v212 = {v212_u, v212_l};
-    wire [0:0] v213_l = v126; wire [0:0] v213_u = (v126 >>> 1) + v207; wire [1:0] v213 = {v213_u, v213_l};
-    wire [1:0] v214_l = v213; wire [0:0] v214_u = (v213 >>> 2) + v56; wire [2:0] v214 = {v214_u, v214_l};
-    wire [5:0] v215 = inputs[17:12];
-    wire [0:0] v216 = (v215 >>> 5);
-    wire [0:0] v217_l = v190; wire [0:0] v217_u = (v190 >>> 1) + v216; wire [1:0] v217 = {v217_u, v217_l};
-    wire [1:0] v218 = (v215 >>> 4);
-    wire v219_t0 = v218[0] ? 1'd1 : 1'd0;
-    wire v219_t1 = v218[1] ? v219_t0 : 1'd0;
-    wire [0:0] v219 = {v219_t1};
-    wire v220_t0 = v218[0] ? 1'd1 : 1'd0;
-    wire v220_t1 = v218[1] ? 1'd1 : v220_t0;
-    wire [0:0] v220 = {v220_t1};
-    wire [2:0] v221 = (v215 >>> 3);
-    wire v222_t0 = v221[0] ? 1'd1 : 1'd0;
-    wire v222_t1 = v221[1] ? v222_t0 : 1'd0;
-    wire v222_t2 = v221[2] ? v222_t1 : 1'd0;
-    wire [0:0] v222 = {v222_t2};
-    wire v223_t0 = v221[0] ? 1'd1 : 1'd0;
-    wire v223_t1 = v221[1] ? 1'd1 : v223_t0;
-    wire v223_t2 = v221[2] ? 1'd1 : v223_t1;
-    wire [0:0] v223 = {v223_t2};
-    wire [1:0] v224_l = v212; wire [0:0] v224_u = (v212 >>> 2) + v223; wire [2:0] v224 = {v224_u, v224_l};
-    wire [1:0] v225_l = v211; wire [0:0] v225_u = (v211 >>> 2) + v223; wire [2:0] v225 = {v225_u, v225_l};
-    wire v226_t0 = v221[0] ? 1'd1 : 1'd0;
-    wire v226_t1 = v221[1] ? 1'd1 : v226_t0;
-    wire v226_t2 = v221[2] ? v226_t1 : 1'd0;
-    wire [0:0] v226 = {v226_t2};
-    wire [0:0] v227_l = v226; wire [0:0] v227_u = (v226 >>> 1) + v4; wire [1:0] v227 = {v227_u, v227_l};
-    wire v228_t0 = v221[0] ? 1'd1 : 1'd0;
-    wire v228_t1 = v221[1] ? v228_t0 : 1'd0;
-    wire v228_t2 = v221[2] ? 1'd1 : v228_t1;
-    wire [0:0] v228 = {v228_t2};
-    wire [3:0] v229 = (v215 >>> 2);
-    wire v230_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v230_t1 = v229[1] ? 1'd1 : v230_t0;
-    wire v230_t2 = v229[2] ? v230_t1 : 1'd0;
-    wire v230_t3 = v229[3] ? 1'd1 : v230_t2;
-    wire [0:0] v230 = {v230_t3};
-    wire [0:0] v231_l = v126; wire [0:0] v231_u = (v126 >>> 1) + v230; wire [1:0] v231 = {v231_u, v231_l};
-    wire v232_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v232_t1 = v229[1] ? v232_t0 : 1'd0;
-    wire v232_t2 = v229[2] ? v232_t1 : 1'd0;
-    wire v232_t3 = v229[3] ? v232_t2 : 1'd0;
-    wire [0:0] v232 = {v232_t3};
-    wire [1:0] v233_l = v193; wire [0:0] v233_u = (v193 >>> 2) + v232; wire [2:0] v233 = {v233_u, v233_l};
-    wire v234_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v234_t1 = v229[1] ? v234_t0 : 1'd0;
-    wire v234_t2 = v229[2] ? 1'd1 : v234_t1;
-    wire v234_t3 = v229[3] ? 1'd1 : v234_t2;
-    wire [0:0] v234 = {v234_t3};
-    wire [0:0] v235_l = v118; wire [0:0] v235_u = (v118 >>> 1) + v234; wire [1:0] v235 = {v235_u, v235_l};
-    wire v236_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v236_t1 = v229[1] ? v236_t0 : 1'd0;
-    wire v236_t2 = v229[2] ? v236_t1 : 1'd0;
-    wire v236_t3 = v229[3] ? 1'd1 : v236_t2;
-    wire [0:0] v236 = {v236_t3};
-    wire v237_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v237_t1 = v229[1] ? 1'd1 : v237_t0;
-    wire v237_t2 = v229[2] ? 1'd1 : v237_t1;
-    wire v237_t3 = v229[3] ? v237_t2 : 1'd0;
-    wire [0:0] v237 = {v237_t3};
-    wire [0:0] v238_l = v179; wire [0:0] v238_u = (v179 >>> 1) + v237; wire [1:0] v238 = {v238_u, v238_l};
-    wire v239_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v239_t1 = v229[1] ? v239_t0 : 1'd0;
-    wire v239_t2 = v229[2] ? 1'd1 : v239_t1;
-    wire v239_t3 = v229[3] ? v239_t2 : 1'd0;
-    wire [0:0] v239 = {v239_t3};
-    wire [0:0] v240_l = v239; wire [0:0] v240_u = (v239 >>> 1) + v37; wire [1:0] v240 = {v240_u, v240_l};
-    wire [1:0] v241_l = v240; wire [0:0] v241_u = (v240 >>> 2) + v23; wire [2:0] v241 = {v241_u, v241_l};
-    wire v242_t0 = v229[0] ? 1'd1 : 1'd0;
-    wire v242_t1 = v229[1] ? 1'd1 : v242_t0;
-    wire v242_t2 = v229[2] ? v242_t1 : 1'd0;
-    wire v242_t3 = v229[3] ? v242_t2 : 1'd0;
-    wire [0:0] v242 = {v242_t3};
-    wire [0:0] v243_l = v85; wire [0:0] v243_u = (v85 >>> 1) + v242; wire [1:0] v243 = {v243_u, v243_l};
-    wire [1:0] v244_l = v243; wire [0:0] v244_u = (v243 >>> 2) + v40; wire [2:0] v244 = {v244_u, v244_l};
-    wire [4:0] v245 = (v215 >>> 1);
-    wire v246_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v246_t1 = v245[1] ? v246_t0 : 1'd0;
-    wire v246_t2 = v245[2] ? v246_t1 : 1'd0;
-    wire v246_t3 = v245[3] ? v246_t2 : 1'd0;
-    wire v246_t4 = v245[4] ? v246_t3 : 1'd0;
-    wire [0:0] v246 = {v246_t4};
-    wire [0:0] v247_l = v179; wire [0:0] v247_u = (v179 >>> 1) + v246; wire [1:0] v247 = {v247_u, v247_l};
-    wire [0:0] v248_l = v198; wire [0:0] v248_u = (v198 >>> 1) + v246; wire [1:0] v248 = {v248_u, v248_l};
-    wire [0:0] v249_l = v220; wire [0:0] v249_u = (v220 >>> 1) + v246; wire [1:0] v249 = {v249_u, v249_l};
-    wire [0:0] v250_l = v201; wire [0:0] v250_u = (v201 >>> 1) + v246; wire [1:0] v250 = {v250_u, v250_l};
-    wire v251_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v251_t1 = v245[1] ? 1'd1 : v251_t0;
-    wire v251_t2 = v245[2] ? 1'd1 : v251_t1;
-    wire v251_t3 = v245[3] ? v251_t2 : 1'd0;
-    wire v251_t4 = v245[4] ? v251_t3 : 1'd0;
-    wire [0:0] v251 = {v251_t4};
-    wire v252_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v252_t1 = v245[1] ? v252_t0 : 1'd0;
-    wire v252_t2 = v245[2] ? 1'd1 : v252_t1;
-    wire v252_t3 = v245[3] ? v252_t2 : 1'd0;
-    wire v252_t4 = v245[4] ? v252_t3 : 1'd0;
-    wire [0:0] v252 = {v252_t4};
-    wire [0:0] v253_l = v77; wire [0:0] v253_u = (v77 >>> 1) + v252; wire [1:0] v253 = {v253_u, v253_l};
-    wire [1:0] v254_l = v253; wire [0:0] v254_u = (v253 >>> 2) + v35; wire [2:0] v254 = {v254_u, v254_l};
-    wire v255_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v255_t1 = v245[1] ? v255_t0 : 1'd0;
-    wire v255_t2 = v245[2] ? 1'd1 : v255_t1;
-    wire v255_t3 = v245[3] ? 1'd1 : v255_t2;
-    wire v255_t4 = v245[4] ? v255_t3 : 1'd0;
-    wire [0:0] v255 = {v255_t4};
-    wire v256_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v256_t1 = v245[1] ? 1'd1 : v256_t0;
-    wire v256_t2 = v245[2] ? 1'd1 : v256_t1;
-    wire v256_t3 = v245[3] ? 1'd1 : v256_t2;
-    wire v256_t4 = v245[4] ? v256_t3 : 1'd0;
-    wire [0:0] v256 = {v256_t4};
-    wire [1:0] v257_l = v197; wire [0:0] v257_u = (v197 >>> 2) + v256; wire [2:0] v257 = {v257_u, v257_l};
-    wire [0:0] v258_l = v186; wire [0:0] v258_u = (v186 >>> 1) + v256; wire [1:0] v258 = {v258_u, v258_l};
-    wire v259_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v259_t1 = v245[1] ? 1'd1 : v259_t0;
-    wire v259_t2 = v245[2] ? v259_t1 : 1'd0;
-    wire v259_t3 = v245[3] ? 1'd1 : v259_t2;
-    wire v259_t4 = v245[4] ? v259_t3 : 1'd0;
-    wire [0:0] v259 = {v259_t4};
-    wire [0:0] v260_l = v95; wire [0:0] v260_u = (v95 >>> 1) + v259; wire [1:0] v260 = {v260_u, v260_l};
-    wire v261_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v261_t1 = v245[1] ? 1'd1 : v261_t0;
-    wire v261_t2 = v245[2] ? v261_t1 : 1'd0;
-    wire v261_t3 = v245[3] ? v261_t2 : 1'd0;
-    wire v261_t4 = v245[4] ? 1'd1 : v261_t3;
-    wire [0:0] v261 = {v261_t4};
-    wire [0:0] v262_l = v207; wire [0:0] v262_u = (v207 >>> 1) + v261; wire [1:0] v262 = {v262_u, v262_l};
-    wire v263_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v263_t1 = v245[1] ? v263_t0 : 1'd0;
-    wire v263_t2 = v245[2] ? v263_t1 : 1'd0;
-    wire v263_t3 = v245[3] ? 1'd1 : v263_t2;
-    wire v263_t4 = v245[4] ? v263_t3 : 1'd0;
-    wire [0:0] v263 = {v263_t4};
-    wire v264_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v264_t1 = v245[1] ? 1'd1 : v264_t0;
-    wire v264_t2 = v245[2] ? 1'd1 : v264_t1;
-    wire v264_t3 = v245[3] ? v264_t2 : 1'd0;
-    wire v264_t4 = v245[4] ? 1'd1 : v264_t3;
-    wire [0:0] v264 = {v264_t4};
-    wire [0:0] v265_l = v77; wire [0:0] v265_u = (v77 >>> 1) + v264; wire [1:0] v265 = {v265_u, v265_l};
-    wire [1:0] v266_l = v265; wire [0:0] v266_u = (v265 >>> 2) + v59; wire [2:0] v266 = {v266_u, v266_l};
-    wire [2:0] v267_l = v266; wire [0:0] v267_u = (v266 >>> 3) + v35; wire [3:0] v267 = {v267_u, v267_l};
-    wire [0:0] v268_l = v83; wire [0:0] v268_u = (v83 >>> 1) + v264; wire [1:0] v268 = {v268_u, v268_l};
-    wire [0:0] v269_l = v112; wire [0:0] v269_u = (v112 >>> 1) + v264; wire [1:0] v269 = {v269_u, v269_l};
-    wire v270_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v270_t1 = v245[1] ? v270_t0 : 1'd0;
-    wire v270_t2 = v245[2] ? v270_t1 : 1'd0;
-    wire v270_t3 = v245[3] ? v270_t2 : 1'd0;
-    wire v270_t4 = v245[4] ? 1'd1 : v270_t3;
-    wire [0:0] v270 = {v270_t4};
-    wire [1:0] v271_l = v199; wire [0:0] v271_u = (v199 >>> 2) + v270; wire [2:0] v271 = {v271_u, v271_l};
-    wire [0:0] v272_l = v270; wire [0:0] v272_u = (v270 >>> 1) + v44; wire [1:0] v272 = {v272_u, v272_l};
-    wire [0:0] v273_l = v270; wire [0:0] v273_u = (v270 >>> 1) + v72; wire [1:0] v273 = {v273_u, v273_l};
-    wire v274_t0 = v245[0] ? 1'd1 : 1'd0;
-    wire v274_t1 = v245[1] ? 1'd1 : v274_t0;
-    wire v274_t2 = v245[2] ? 1'd1 : v274_t1;
-    wire v274_t3 = v245[3] ? 1'd1 : v274_t2;
-    wire v274_t4 = v245[4] ? 1'd1 : v274_t3;
-    wire [0:0] v274 = {v274_t4};
-    wire [1:0] v275_l = v200; wire [0:0] v275_u = (v200 >>> 2) + v274; wire [2:0] v275 = {v275_u, v275_l};
-    wire [0:0] v276_l = v86; wire [0:0] v276_u = (v86 >>> 1) + v274; wire [1:0] v276 = {v276_u, v276_l};
-    wire [0:0] v277_l = v109; wire [0:0] v277_u = (v109 >>> 1) + v274; wire [1:0] v277 = {v277_u, v277_l};
-    wire [1:0] v278_l = v277; wire [0:0] v278_u = (v277 >>> 2) + v24; wire [2:0] v278 = {v278_u, v278_l};
-    wire [0:0] v279_l = v274; wire [0:0] v279_u = (v274 >>> 1) + v219; wire [1:0] v279 = {v279_u, v279_l};
-    wire [0:0] v280_l = v77; wire [0:0] v280_u = (v77 >>> 1) + v274; wire [1:0] v280 = {v280_u, v280_l};
-    wire [5:0] v281 = inputs[23:18];
-    wire [0:0] v282 = (v281 >>> 5);
-    wire [2:0] v283_l = v135; wire [0:0] v283_u = (v135 >>> 3) + v282; wire [3:0] v283 = {v283_u, v283_l};
-    wire [1:0] v284_l = v249; wire [0:0] v284_u = (v249 >>> 2) + v282; wire [2:0] v284 = {v284_u, v284_l};
-    wire [1:0] v285_l = v161; wire [0:0] v285_u = (v161 >>> 2) + v282; wire [2:0] v285 = {v285_u, v285_l};
-    wire [0:0] v286_l = v255; wire [0:0] v286_u = (v255 >>> 1) + v282; wire [1:0] v286 = {v286_u, v286_l};
-    wire [0:0] v287_l = v261; wire [0:0] v287_u = (v261 >>> 1) + v282; wire [1:0] v287 = {v287_u, v287_l};
-    wire [0:0] v288_l = v126; wire [0:0] v288_u = (v126 >>> 1) + v282; wire [1:0] v288 = {v288_u, v288_l};
-    wire [1:0] v289 = (v281 >>> 4);
-    wire v290_t0 = v289[0] ? 1'd1 : 1'd0;
-    wire v290_t1 = v289[1] ? v290_t0 : 1'd0;
-    wire [0:0] v290 = {v290_t1};
-    wire [0:0] v291_l = v111; wire [0:0] v291_u = (v111 >>> 1) + v290; wire [1:0] v291 = {v291_u, v291_l};
-    wire v292_t0 = v289[0] ? 1'd1 : 1'd0;
-    wire v292_t1 = v289[1] ? 1'd1 : v292_t0;
-    wire [0:0] v292 = {v292_t1};
-    wire [2:0] v293 = (v281 >>> 3);
-    wire v294_t0 = v293[0] ? 1'd1 : 1'd0;
-    wire v294_t1 = v293[1] ? v294_t0 : 1'd0;
-    wire v294_t2 = v293[2] ? v294_t1 : 1'd0;
-    wire [0:0] v294 = {v294_t2};
-    wire [1:0] v295_l = v183; wire [0:0] v295_u = (v183 >>> 2) + v294; wire [2:0] v295 = {v295_u, v295_l};
-    wire [2:0] v296_l = v295; wire [0:0] v296_u = (v295 >>> 3) + v2; wire [3:0] v296 = {v296_u, v296_l};
-    wire [0:0] v297_l = v242; wire [0:0] v297_u = (v242 >>> 1) + v294; wire [1:0] v297 = {v297_u, v297_l};
-    wire v298_t0 = v293[0] ? 1'd1 : 1'd0;
-    wire v298_t1 = v293[1] ? v298_t0 : 1'd0;
-    wire v298_t2 = v293[2] ? 1'd1 : v298_t1;
-    wire [0:0] v298 = {v298_t2};
-    wire [1:0] v299_l = v206; wire [0:0] v299_u = (v206 >>> 2) + v298; wire [2:0] v299 = {v299_u, v299_l};
-    wire v300_t0 = v293[0] ? 1'd1 : 1'd0;
-    wire v300_t1 = v293[1] ? 1'd1 : v300_t0;
-    wire v300_t2 = v293[2] ? 1'd1 : v300_t1;
-    wire [0:0] v300 = {v300_t2};
-    wire v301_t0 = v293[0] ? 1'd1 : 1'd0;
-    wire v301_t1 = v293[1] ? 1'd1 : v301_t0;
-    wire v301_t2 = v293[2] ? v301_t1 : 1'd0;
-    wire [0:0] v301 = {v301_t2};
-    wire [0:0] v302_l = v263; wire [0:0] v302_u = (v263 >>> 1) + v301; wire [1:0] v302 = {v302_u, v302_l};
-    wire [0:0] v303_l = v237; wire [0:0] v303_u = (v237 >>> 1) + v301; wire [1:0] v303 = {v303_u, v303_l};
-    wire [0:0] v304_l = v282; wire [0:0] v304_u = (v282 >>> 1) + v301; wire [1:0] v304 = {v304_u, v304_l};
-    wire [3:0] v305 = (v281 >>> 2);
-    wire v306_t0 = v305[0] ? 1'd1 : 1'd0;
-    wire v306_t1 = v305[1] ? 1'd1 : v306_t0;
-    wire v306_t2 = v305[2] ? v306_t1 : 1'd0;
-    wire v306_t3 = v305[3] ? 1'd1 : v306_t2;
-    wire [0:0] v306 = {v306_t3};
-    wire [1:0] v307_l = v205; wire [0:0] v307_u = (v205 >>> 2) + v306; wire [2:0] v307 = {v307_u, v307_l};
-    wire [0:0] v308_l = v89; wire [0:0] v308_u = (v89 >>> 1) + v306; wire [1:0] v308 = {v308_u, v308_l};
-    wire [1:0] v309_l = v308; wire [0:0] v309_u = (v308 >>> 2) + v42; wire [2:0] v309 = {v309_u, v309_l};
-    wire v310_t0 = v305[0] ? 1'd1 : 1'd0;
-    wire v310_t1 = v305[1] ? v310_t0 : 1'd0;
-    wire v310_t2 = v305[2] ? v310_t1 : 1'd0;
-    wire v310_t3 = v305[3] ? 1'd1 : v310_t2;
-    wire [0:0] v310 = {v310_t3};
-    wire v311_t0 = v305[0] ? 1'd1 : 1'd0;
-    wire v311_t1 = v305[1] ? 1'd1 : v311_t0;
-    wire v311_t2 = v305[2] ? 1'd1 : v311_t1;
-    wire v311_t3 = v305[3] ? 1'd1 : v311_t2;
-    wire [0:0] v311 = {v311_t3};
-    wire [0:0] v312_l = v228; wire [0:0] v312_u = (v228 >>> 1) + v311; wire [1:0] v312 = {v312_u, v312_l};
-    wire v313_t0 = v305[0] ? 1'd1 : 1'd0;
-    wire v313_t1 = v305[1] ? 1'd1 : v313_t0;
-    wire v313_t2 = v305[2] ? 1'd1 : v313_t1;
-    wire v313_t3 = v305[3] ? v313_t2 : 1'd0;
-    wire [0:0] v313 = {v313_t3};
-    wire [0:0] v314_l = v282; wire [0:0] v314_u = (v282 >>> 1) + v313; wire [1:0] v314 = {v314_u, v314_l};
-    wire v315_t0 = v305[0] ? 1'd1 : 1'd0;
-    wire v315_t1 = v305[1] ? v315_t0 : 1'd0;
-    wire v315_t2 = v305[2] ? 1'd1 : v315_t1;
-    wire v315_t3 = v305[3] ? v315_t2 : 1'd0;
-    wire [0:0] v315 = {v315_t3};
-    wire [1:0] v316_l = v217; wire [0:0] v316_u = (v217 >>> 2) + v315; wire [2:0] v316 = {v316_u, v316_l};
-    wire [0:0] v317_l = v222; wire [0:0] v317_u = (v222 >>> 1) + v315; wire [1:0] v317 = {v317_u, v317_l};
-    wire [0:0] v318_l = v239; wire [0:0] v318_u = (v239 >>> 1) + v315; wire [1:0] v318 = {v318_u, v318_l};
-    wire [1:0] v319_l = v318; wire [0:0] v319_u = (v318 >>> 2) + v56; wire [2:0] v319 = {v319_u, v319_l};
-    wire [2:0] v320_l = v319; wire [0:0] v320_u = (v319 >>> 3) + v31; wire [3:0] v320 = {v320_u, v320_l};
-    wire [0:0] v321_l = v315; wire [0:0] v321_u = (v315 >>> 1) + v45; wire [1:0] v321 = {v321_u, v321_l};
-    wire [4:0] v322 = (v281 >>> 1);
-    wire v323_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v323_t1 = v322[1] ? v323_t0 : 1'd0;
-    wire v323_t2 = v322[2] ? 1'd1 : v323_t1;
-    wire v323_t3 = v322[3] ? 1'd1 : v323_t2;
-    wire v323_t4 = v322[4] ? 1'd1 : v323_t3;
-    wire [0:0] v323 = {v323_t4};
-    wire [0:0] v324_l = v88; wire [0:0] v324_u = (v88 >>> 1) + v323; wire [1:0] v324 = {v324_u, v324_l};
-    wire v325_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v325_t1 = v322[1] ? v325_t0 : 1'd0;
-    wire v325_t2 = v322[2] ? 1'd1 : v325_t1;
-    wire v325_t3 = v322[3] ? v325_t2 : 1'd0;
-    wire v325_t4 = v322[4] ? 1'd1 : v325_t3;
-    wire [0:0] v325 = {v325_t4};
-    wire [1:0] v326_l = v269; wire [0:0] v326_u = (v269 >>> 2) + v325; wire [2:0] v326 = {v326_u, v326_l};
-    wire v327_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v327_t1 = v322[1] ? 1'd1 : v327_t0;
-    wire v327_t2 = v322[2] ? 1'd1 : v327_t1;
-    wire v327_t3 = v322[3] ? v327_t2 : 1'd0;
-    wire v327_t4 = v322[4] ? v327_t3 : 1'd0;
-    wire [0:0] v327 = {v327_t4};
-    wire [1:0] v328_l = v258; wire [0:0] v328_u = (v258 >>> 2) + v327; wire [2:0] v328 = {v328_u, v328_l};
-    wire v329_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v329_t1 = v322[1] ? v329_t0 : 1'd0;
-    wire v329_t2 = v322[2] ? 1'd1 : v329_t1;
-    wire v329_t3 = v322[3] ? v329_t2 : 1'd0;
-    wire v329_t4 = v322[4] ? v329_t3 : 1'd0;
-    wire [0:0] v329 = {v329_t4};
-    wire [1:0] v330_l = v302; wire [0:0] v330_u = (v302 >>> 2) + v329; wire [2:0] v330 = {v330_u, v330_l};
-    wire v331_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v331_t1 = v322[1] ? v331_t0 : 1'd0;
-    wire v331_t2 = v322[2] ? v331_t1 : 1'd0;
-    wire v331_t3 = v322[3] ? 1'd1 : v331_t2;
-    wire v331_t4 = v322[4] ? v331_t3 : 1'd0;
-    wire [0:0] v331 = {v331_t4};
-    wire [0:0] v332_l = v282; wire [0:0] v332_u = (v282 >>> 1) + v331; wire [1:0] v332 = {v332_u, v332_l};
-    wire v333_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v333_t1 = v322[1] ? v333_t0 : 1'd0;
-    wire v333_t2 = v322[2] ? v333_t1 : 1'd0;
-    wire v333_t3 = v322[3] ? 1'd1 : v333_t2;
-    wire v333_t4 = v322[4] ? 1'd1 : v333_t3;
-    wire [0:0] v333 = {v333_t4};
-    wire [0:0] v334_l = v91; wire [0:0] v334_u = (v91 >>> 1) + v333; wire [1:0] v334 = {v334_u, v334_l};
-    wire v335_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v335_t1 = v322[1] ? v335_t0 : 1'd0;
-    wire v335_t2 = v322[2] ? v335_t1 : 1'd0;
-    wire v335_t3 = v322[3] ? v335_t2 : 1'd0;
-    wire v335_t4 = v322[4] ? v335_t3 : 1'd0;
-    wire [0:0] v335 = {v335_t4};
-    wire [1:0] v336_l = v297; wire [0:0] v336_u = (v297 >>> 2) + v335; wire [2:0] v336 = {v336_u, v336_l};
-    wire [0:0] v337_l = v251; wire [0:0] v337_u = (v251 >>> 1) + v335; wire [1:0] v337 = {v337_u, v337_l};
-    wire v338_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v338_t1 = v322[1] ? 1'd1 : v338_t0;
-    wire v338_t2 = v322[2] ? 1'd1 : v338_t1;
-    wire v338_t3 = v322[3] ? v338_t2 : 1'd0;
-    wire v338_t4 = v322[4] ? 1'd1 : v338_t3;
-    wire [0:0] v338 = {v338_t4};
-    wire [0:0] v339_l = v338; wire [0:0] v339_u = (v338 >>> 1) + v313; wire [1:0] v339 = {v339_u, v339_l};
-    wire [0:0] v340_l = v274; wire [0:0] v340_u = (v274 >>> 1) + v338; wire [1:0] v340 = {v340_u, v340_l};
-    wire v341_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v341_t1 = v322[1] ? v341_t0 : 1'd0;
-    wire v341_t2 = v322[2] ? v341_t1 : 1'd0;
-    wire v341_t3 = v322[3] ? v341_t2 : 1'd0;
-    wire v341_t4 = v322[4] ? 1'd1 : v341_t3;
-    wire [0:0] v341 = {v341_t4};
-    wire [1:0] v342_l = v324; wire [0:0] v342_u = (v324 >>> 2) + v341; wire [2:0] v342 = {v342_u, v342_l};
-    wire [0:0] v343_l = v83; wire [0:0] v343_u = (v83 >>> 1) + v341; wire [1:0] v343 = {v343_u, v343_l};
-    wire [1:0] v344_l = v343; wire [0:0] v344_u = (v343 >>> 2) + v48; wire [2:0] v344 = {v344_u, v344_l};
-    wire [0:0] v345_l = v274; wire [0:0] v345_u = (v274 >>> 1) + v341; wire [1:0] v345 = {v345_u, v345_l};
-    wire [0:0] v346_l = v126; wire [0:0] v346_u = (v126 >>> 1) + v341; wire [1:0] v346 = {v346_u, v346_l};
-    wire [1:0] v347_l = v346; wire [0:0] v347_u = (v346 >>> 2) + v327; wire [2:0] v347 = {v347_u, v347_l};
-    wire v348_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v348_t1 = v322[1] ? v348_t0 : 1'd0;
-    wire v348_t2 = v322[2] ? 1'd1 : v348_t1;
-    wire v348_t3 = v322[3] ? 1'd1 : v348_t2;
-    wire v348_t4 = v322[4] ? v348_t3 : 1'd0;
-    wire [0:0] v348 = {v348_t4};
-    wire [0:0] v349_l = v216; wire [0:0] v349_u = (v216 >>> 1) + v348; wire [1:0] v349 = {v349_u, v349_l};
-    wire [0:0] v350_l = v259; wire [0:0] v350_u = (v259 >>> 1) + v348; wire [1:0] v350 = {v350_u, v350_l};
-    wire [0:0] v351_l = v112; wire [0:0] v351_u = (v112 >>> 1) + v348; wire [1:0] v351 = {v351_u, v351_l};
-    wire v352_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v352_t1 = v322[1] ? 1'd1 : v352_t0;
-    wire v352_t2 = v322[2] ? 1'd1 : v352_t1;
-    wire v352_t3 = v322[3] ? 1'd1 : v352_t2;
-    wire v352_t4 = v322[4] ? v352_t3 : 1'd0;
-    wire [0:0] v352 = {v352_t4};
-    wire [0:0] v353_l = v282; wire [0:0] v353_u = (v282 >>> 1) + v352; wire [1:0] v353 = {v353_u, v353_l};
-    wire [0:0] v354_l = v270; wire [0:0] v354_u = (v270 >>> 1) + v352; wire [1:0] v354 = {v354_u, v354_l};
-    wire [0:0] v355_l = v352; wire [0:0] v355_u = (v352 >>> 1) + v32; wire [1:0] v355 = {v355_u, v355_l};
-    wire v356_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v356_t1 = v322[1] ? 1'd1 : v356_t0;
-    wire v356_t2 = v322[2] ? v356_t1 : 1'd0;
-    wire v356_t3 = v322[3] ? v356_t2 : 1'd0;
-    wire v356_t4 = v322[4] ? 1'd1 : v356_t3;
-    wire [0:0] v356 = {v356_t4};
-    wire [1:0] v357_l = v165; wire [0:0] v357_u = (v165 >>> 2) + v356; wire [2:0] v357 = {v357_u, v357_l};
-    wire [0:0] v358_l = v356; wire [0:0] v358_u = (v356 >>> 1) + v310; wire [1:0] v358 = {v358_u, v358_l};
-    wire [0:0] v359_l = v91; wire [0:0] v359_u = (v91 >>> 1) + v356; wire [1:0] v359 = {v359_u, v359_l};
-    wire [0:0] v360_l = v191; wire [0:0] v360_u = (v191 >>> 1) + v356; wire [1:0] v360 = {v360_u, v360_l};
-    wire [0:0] v361_l = v356; wire [0:0] v361_u = (v356 >>> 1) + v54; wire [1:0] v361 = {v361_u, v361_l};
-    wire v362_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v362_t1 = v322[1] ? 1'd1 : v362_t0;
-    wire v362_t2 = v322[2] ? v362_t1 : 1'd0;
-    wire v362_t3 = v322[3] ? 1'd1 : v362_t2;
-    wire v362_t4 = v322[4] ? v362_t3 : 1'd0;
-    wire [0:0] v362 = {v362_t4};
-    wire [0:0] v363_l = v226; wire [0:0] v363_u = (v226 >>> 1) + v362; wire [1:0] v363 = {v363_u, v363_l};
-    wire [0:0] v364_l = v301; wire [0:0] v364_u = (v301 >>> 1) + v362; wire [1:0] v364 = {v364_u, v364_l};
-    wire [0:0] v365_l = v216; wire [0:0] v365_u = (v216 >>> 1) + v362; wire [1:0] v365 = {v365_u, v365_l};
-    wire v366_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v366_t1 = v322[1] ? 1'd1 : v366_t0;
-    wire v366_t2 = v322[2] ? v366_t1 : 1'd0;
-    wire v366_t3 = v322[3] ? 1'd1 : v366_t2;
-    wire v366_t4 = v322[4] ? 1'd1 : v366_t3;
-    wire [0:0] v366 = {v366_t4};
-    wire [0:0] v367_l = v219; wire [0:0] v367_u = (v219 >>> 1) + v366; wire [1:0] v367 = {v367_u, v367_l};
-    wire [1:0] v368_l = v367; wire [0:0] v368_u = (v367 >>> 2) + v282; wire [2:0] v368 = {v368_u, v368_l};
-    wire [2:0] v369_l = v368; wire [0:0] v369_u = (v368 >>> 3) + v362; wire [3:0] v369 = {v369_u, v369_l};
-    wire [0:0] v370_l = v111; wire [0:0] v370_u = (v111 >>> 1) + v366; wire [1:0] v370 = {v370_u, v370_l};
-    wire [0:0] v371_l = v198; wire [0:0] v371_u = (v198 >>> 1) + v366; wire [1:0] v371 = {v371_u, v371_l};
-    wire [1:0] v372_l = v371; wire [0:0] v372_u = (v371 >>> 2) + v35; wire [2:0] v372 = {v372_u, v372_l};
-    wire [0:0] v373_l = v264; wire [0:0] v373_u = (v264 >>> 1) + v366; wire [1:0] v373 = {v373_u, v373_l};
-    wire [5:0] v374 = inputs[29:24];
-    wire [0:0] v375 = (v374 >>> 5);
-    wire [0:0] v376_l = v92; wire [0:0] v376_u = (v92 >>> 1) + v375; wire [1:0] v376 = {v376_u, v376_l};
-    wire [1:0] v377 = (v374 >>> 4);
-    wire v378_t0 = v377[0] ? 1'd1 : 1'd0;
-    wire v378_t1 = v377[1] ? v378_t0 : 1'd0;
-    wire [0:0] v378 = {v378_t1};
-    wire v379_t0 = v377[0] ? 1'd1 : 1'd0;
-    wire v379_t1 = v377[1] ? 1'd1 : v379_t0;
-    wire [0:0] v379 = {v379_t1};
-    wire [0:0] v380_l = v207; wire [0:0] v380_u = (v207 >>> 1) + v379; wire [1:0] v380 = {v380_u, v380_l};
-    wire [1:0] v381_l = v380; wire [0:0] v381_u = (v380 >>> 2) + v7; wire [2:0] v381 = {v381_u, v381_l};
-    wire [2:0] v382 = (v374 >>> 3);
-    wire v383_t0 = v382[0] ? 1'd1 : 1'd0;
-    wire v383_t1 = v382[1] ? v383_t0 : 1'd0;
-    wire v383_t2 = v382[2] ? v383_t1 : 1'd0;
-    wire [0:0] v383 = {v383_t2};
-    wire [0:0] v384_l = v263; wire [0:0] v384_u = (v263 >>> 1) + v383; wire [1:0] v384 = {v384_u, v384_l};
-    wire v385_t0 = v382[0] ? 1'd1 : 1'd0;
-    wire v385_t1 = v382[1] ? v385_t0 : 1'd0;
-    wire v385_t2 = v382[2] ? 1'd1 : v385_t1;
-    wire [0:0] v385 = {v385_t2};
-    wire [0:0] v386_l = v311; wire [0:0] v386_u = (v311 >>> 1) + v385; wire [1:0] v386 = {v386_u, v386_l};
-    wire v387_t0 = v382[0] ? 1'd1 : 1'd0;
-    wire v387_t1 = v382[1] ? 1'd1 : v387_t0;
-    wire v387_t2 = v382[2] ? 1'd1 : v387_t1;
-    wire [0:0] v387 = {v387_t2};
-    wire [3:0] v388 = (v374 >>> 2);
-    wire v389_t0 = v388[0] ? 1'd1 : 1'd0;
-    wire v389_t1 = v388[1] ? 1'd1 : v389_t0;
-    wire v389_t2 = v388[2] ? 1'd1 : v389_t1;
-    wire v389_t3 = v388[3] ? v389_t2 : 1'd0;
-    wire [0:0] v389 = {v389_t3};
-    wire v390_t0 = v388[0] ? 1'd1 : 1'd0;
-    wire v390_t1 = v388[1] ? v390_t0 : 1'd0;
-    wire v390_t2 = v388[2] ? 1'd1 : v390_t1;
-    wire v390_t3 = v388[3] ? 1'd1 : v390_t2;
-    wire [0:0] v390 = {v390_t3};
-    wire [0:0] v391_l = v77; wire [0:0] v391_u = (v77 >>> 1) + v390; wire [1:0] v391 = {v391_u, v391_l};
-    wire v392_t0 = v388[0] ? 1'd1 : 1'd0;
-    wire v392_t1 = v388[1] ? v392_t0 : 1'd0;
-    wire v392_t2 = v388[2] ? v392_t1 : 1'd0;
-    wire v392_t3 = v388[3] ? 1'd1 : v392_t2;
-    wire [0:0] v392 = {v392_t3};
-    wire [2:0] v393_l = v299; wire [0:0] v393_u = (v299 >>> 3) + v392; wire [3:0] v393 = {v393_u, v393_l};
-    wire v394_t0 = v388[0] ? 1'd1 : 1'd0;
-    wire v394_t1 = v388[1] ? 1'd1 : v394_t0;
-    wire v394_t2 = v388[2] ? 1'd1 : v394_t1;
-    wire v394_t3 = v388[3] ? 1'd1 : v394_t2;
-    wire [0:0] v394 = {v394_t3};
-    wire [0:0] v395_l = v394; wire [0:0] v395_u = (v394 >>> 1) + v63; wire [1:0] v395 = {v395_u, v395_l};
-    wire [0:0] v396_l = v102; wire [0:0] v396_u = (v102 >>> 1) + v394; wire [1:0] v396 = {v396_u, v396_l};
-    wire [1:0] v397_l = v396; wire [0:0] v397_u = (v396 >>> 2) + v18; wire [2:0] v397 = {v397_u, v397_l};
-    wire [2:0] v398_l = v397; wire [0:0] v398_u = (v397 >>> 3) + v23; wire [3:0] v398 = {v398_u, v398_l};
-    wire [4:0] v399 = (v374 >>> 1);
-    wire v400_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v400_t1 = v399[1] ? v400_t0 : 1'd0;
-    wire v400_t2 = v399[2] ? 1'd1 : v400_t1;
-    wire v400_t3 = v399[3] ? 1'd1 : v400_t2;
-    wire v400_t4 = v399[4] ? 1'd1 : v400_t3;
-    wire [0:0] v400 = {v400_t4};
-    wire [2:0] v401_l = v275; wire [0:0] v401_u = (v275 >>> 3) + v400; wire [3:0] v401 = {v401_u, v401_l};
-    wire [1:0] v402_l = v158; wire [0:0] v402_u = (v158 >>> 2) + v400; wire [2:0] v402 = {v402_u, v402_l};
-    wire [0:0] v403_l = v400; wire [0:0] v403_u = (v400 >>> 1) + v66; wire [1:0] v403 = {v403_u, v403_l};
-    wire v404_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v404_t1 = v399[1] ? 1'd1 : v404_t0;
-    wire v404_t2 = v399[2] ? 1'd1 : v404_t1;
-    wire v404_t3 = v399[3] ? 1'd1 : v404_t2;
-    wire v404_t4 = v399[4] ? 1'd1 : v404_t3;
-    wire [0:0] v404 = {v404_t4};
-    wire [0:0] v405_l = v270; wire [0:0] v405_u = (v270 >>> 1) + v404; wire [1:0] v405 = {v405_u, v405_l};
-    wire [1:0] v406_l = v405; wire [0:0] v406_u = (v405 >>> 2) + v387; wire [2:0] v406 = {v406_u, v406_l};
-    wire [2:0] v407_l = v406; wire [0:0] v407_u = (v406 >>> 3) + v10; wire [3:0] v407 = {v407_u, v407_l};
-    wire v408_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v408_t1 = v399[1] ? 1'd1 : v408_t0;
-    wire v408_t2 = v399[2] ? 1'd1 : v408_t1;
-    wire v408_t3 = v399[3] ? v408_t2 : 1'd0;
-    wire v408_t4 = v399[4] ? v408_t3 : 1'd0;
-    wire [0:0] v408 = {v408_t4};
-    wire [0:0] v409_l = v236; wire [0:0] v409_u = (v236 >>> 1) + v408; wire [1:0] v409 = {v409_u, v409_l};
-    wire v410_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v410_t1 = v399[1] ? 1'd1 : v410_t0;
-    wire v410_t2 = v399[2] ? v410_t1 : 1'd0;
-    wire v410_t3 = v399[3] ? 1'd1 : v410_t2;
-    wire v410_t4 = v399[4] ? 1'd1 : v410_t3;
-    wire [0:0] v410 = {v410_t4};
-    wire [0:0] v411_l = v190; wire [0:0] v411_u = (v190 >>> 1) + v410; wire [1:0] v411 = {v411_u, v411_l};
-    wire v412_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v412_t1 = v399[1] ? v412_t0 : 1'd0;
-    wire v412_t2 = v399[2] ? 1'd1 : v412_t1;
-    wire v412_t3 = v399[3] ? 1'd1 : v412_t2;
-    wire v412_t4 = v399[4] ? v412_t3 : 1'd0;
-    wire [0:0] v412 = {v412_t4};
-    wire [0:0] v413_l = v95; wire [0:0] v413_u = (v95 >>> 1) + v412; wire [1:0] v413 = {v413_u, v413_l};
-    wire v414_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v414_t1 = v399[1] ? v414_t0 : 1'd0;
-    wire v414_t2 = v399[2] ? v414_t1 : 1'd0;
-    wire v414_t3 = v399[3] ? 1'd1 : v414_t2;
-    wire v414_t4 = v399[4] ? 1'd1 : v414_t3;
-    wire [0:0] v414 = {v414_t4};
-    wire [0:0] v415_l = v85; wire [0:0] v415_u = (v85 >>> 1) + v414; wire [1:0] v415 = {v415_u, v415_l};
-    wire [1:0] v416_l = v415; wire [0:0] v416_u = (v415 >>> 2) + v64; wire [2:0] v416 = {v416_u, v416_l};
-    wire v417_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v417_t1 = v399[1] ? 1'd1 : v417_t0;
-    wire v417_t2 = v399[2] ? 1'd1 : v417_t1;
-    wire v417_t3 = v399[3] ? v417_t2 : 1'd0;
-    wire v417_t4 = v399[4] ? 1'd1 : v417_t3;
-    wire [0:0] v417 = {v417_t4};
-    wire [2:0] v418_l = v257; wire [0:0] v418_u = (v257 >>> 3) + v417; wire [3:0] v418 = {v418_u, v418_l};
-    wire v419_t0 = v399[0] ? 1'd1 : 1'd0;
-    wire v419_t1 = v399[1] ? v419_t0 : 1'd0;
-    wire v419_t2 = v399[2] ? v419_t1 : 1'd0;
-    wire v419_t3 = v399[3] ? v419_t2 : 1'd0;
-    wire v419_t4 = v399[4] ? v419_t3 : 1'd0;
-    wire [0:0] v419 = {v419_t4};
-    wire [1:0] v420_l = v235; wire [0:0] v420_u = (v235 >>> 2) + v419; wire [2:0] v420 = {v420_u, v420_l};
-    wire [2:0] v421_l = v420; wire [0:0] v421_u = (v420 >>> 3) + v6; wire [3:0] v421 = {v421_u, v421_l};
-    wire [0:0] v422_l = v300; wire [0:0] v422_u = (v300 >>> 1) + v419; wire [1:0] v422 = {v422_u, v422_l};
-    wire [0:0] v423_l = v163; wire [0:0] v423_u = (v163 >>> 1) + v419; wire [1:0] v423 = {v423_u, v423_l};
-    wire [1:0] v424_l = v423; wire [0:0] v424_u = (v423 >>> 2) + v64; wire [2:0] v424 = {v424_u, v424_l};
-    wire [5:0] v425 = inputs[35:30];
-    wire [0:0] v426 = (v425 >>> 5);
-    wire [0:0] v427_l = v157; wire [0:0] v427_u = (v157 >>> 1) + v426; wire [1:0] v427 = {v427_u, v427_l};
-    wire [1:0] v428_l = v427; wire [0:0] v428_u = (v427 >>> 2) + v17; wire [2:0] v428 = {v428_u, v428_l};
-    wire [1:0] v429 = (v425 >>> 4);
-    wire v430_t0 = v429[0] ? 1'd1 : 1'd0;
-    wire v430_t1 = v429[1] ? 1'd1 : v430_t0;
-    wire [0:0] v430 = {v430_t1};
-    wire [1:0] v431_l = v260; wire [0:0] v431_u = (v260 >>> 2) + v430; wire [2:0] v431 = {v431_u, v431_l};
-    wire [0:0] v432_l = v375; wire [0:0] v432_u = (v375 >>> 1) + v430; wire [1:0] v432 = {v432_u, v432_l};
-    wire [1:0] v433_l = v432; wire [0:0] v433_u = (v432 >>> 2) + v64; wire [2:0] v433 = {v433_u, v433_l};
-    wire [2:0] v434 = (v425 >>> 3);
-    wire v435_t0 = v434[0] ? 1'd1 : 1'd0;
-    wire v435_t1 = v434[1] ? 1'd1 : v435_t0;
-    wire v435_t2 = v434[2] ? v435_t1 : 1'd0;
-    wire [0:0] v435 = {v435_t2};
-    wire v436_t0 = v434[0] ? 1'd1 : 1'd0;
-    wire v436_t1 = v434[1] ? v436_t0 : 1'd0;
-    wire v436_t2 = v434[2] ? 1'd1 : v436_t1;
-    wire [0:0] v436 = {v436_t2};
-    wire v437_t0 = v434[0] ? 1'd1 : 1'd0;
-    wire v437_t1 = v434[1] ? 1'd1 : v437_t0;
-    wire v437_t2 = v434[2] ? 1'd1 : v437_t1;
-    wire [0:0] v437 = {v437_t2};
-    wire [0:0] v438_l = v348; wire [0:0] v438_u = (v348 >>> 1) + v437; wire [1:0] v438 = {v438_u, v438_l};
-    wire [1:0] v439_l = v438; wire [0:0] v439_u = (v438 >>> 2) + v435; wire [2:0] v439 = {v439_u, v439_l};
-    wire [0:0] v440_l = v292; wire [0:0] v440_u = (v292 >>> 1) + v437; wire [1:0] v440 = {v440_u, v440_l};
-    wire [0:0] v441_l = v228; wire [0:0] v441_u = (v228 >>> 1) + v437; wire [1:0] v441 = {v441_u, v441_l};
-    wire [3:0] v442 = (v425 >>> 2);
-    wire v443_t0 = v442[0] ? 1'd1 : 1'd0;
-    wire v443_t1 = v442[1] ? v443_t0 : 1'd0;
-    wire v443_t2 = v442[2] ? 1'd1 : v443_t1;
-    wire v443_t3 = v442[3] ? v443_t2 : 1'd0;
-    wire [0:0] v443 = {v443_t3};
-    wire [0:0] v444_l = v417; wire [0:0] v444_u = (v417 >>> 1) + v443; wire [1:0] v444 = {v444_u, v444_l};
-    wire v445_t0 = v442[0] ? 1'd1 : 1'd0;
-    wire v445_t1 = v442[1] ? v445_t0 : 1'd0;
-    wire v445_t2 = v442[2] ? v445_t1 : 1'd0;
-    wire v445_t3 = v442[3] ? v445_t2 : 1'd0;
-    wire [0:0] v445 = {v445_t3};
-    wire [1:0] v446_l = v286; wire [0:0] v446_u = (v286 >>> 2) + v445; wire [2:0] v446 = {v446_u, v446_l};
-    wire [1:0] v447_l = v340; wire [0:0] v447_u = (v340 >>> 2) + v445; wire [2:0] v447 = {v447_u, v447_l};
-    wire v448_t0 = v442[0] ? 1'd1 : 1'd0;
-    wire v448_t1 = v442[1] ? 1'd1 : v448_t0;
-    wire v448_t2 = v442[2] ? 1'd1 : v448_t1;
-    wire v448_t3 = v442[3] ? 1'd1 : v448_t2;
-    wire [0:0] v448 = {v448_t3};
-    wire [0:0] v449_l = v389; wire [0:0] v449_u = (v389 >>> 1) + v448; wire [1:0] v449 = {v449_u, v449_l};
-    wire [1:0] v450_l = v449; wire [0:0] v450_u = (v449 >>> 2) + v39; wire [2:0] v450 = {v450_u, v450_l};
-    wire [0:0] v451_l = v114; wire [0:0] v451_u = (v114 >>> 1) + v448; wire [1:0] v451 = {v451_u, v451_l};
-    wire v452_t0 = v442[0] ? 1'd1 : 1'd0;
-    wire v452_t1 = v442[1] ? v452_t0 : 1'd0;
-    wire v452_t2 = v442[2] ? 1'd1 : v452_t1;
-    wire v452_t3 = v442[3] ? 1'd1 : v452_t2;
-    wire [0:0] v452 = {v452_t3};
-    wire [0:0] v453_l = v366; wire [0:0] v453_u = (v366 >>> 1) + v452; wire [1:0] v453 = {v453_u, v453_l};
-    wire [0:0] v454_l = v452; wire [0:0] v454_u = (v452 >>> 1) + v64; wire [1:0] v454 = {v454_u, v454_l};
-    wire [0:0] v455_l = v352; wire [0:0] v455_u = (v352 >>> 1) + v452; wire [1:0] v455 = {v455_u, v455_l};
-    wire [4:0] v456 = (v425 >>> 1);
-    wire v457_t0 = v456[0] ? 1'd1 : 1'd0;
-    wire v457_t1 = v456[1] ? v457_t0 : 1'd0;
-    wire v457_t2 = v456[2] ? 1'd1 : v457_t1;
-    wire v457_t3 = v456[3] ? 1'd1 : v457_t2;
-    wire v457_t4 = v456[4] ? 1'd1 : v457_t3;
-    wire [0:0] v457 = {v457_t4};
-    wire [0:0] v458_l = v457; wire [0:0] v458_u = (v457 >>> 1) + v426; wire [1:0] v458 = {v458_u, v458_l};
-    wire [1:0] v459_l = v458; wire [0:0] v459_u = (v458 >>> 2) + v14; wire [2:0] v459 = {v459_u, v459_l};
-    wire [0:0] v460_l = v301; wire [0:0] v460_u = (v301 >>> 1) + v457; wire [1:0] v460 = {v460_u, v460_l};
-    wire [1:0] v461_l = v460; wire [0:0] v461_u = (v460 >>> 2) + v26; wire [2:0] v461 = {v461_u, v461_l};
-    wire v462_t0 = v456[0] ? 1'd1 : 1'd0;
-    wire v462_t1 = v456[1] ? 1'd1 : v462_t0;
-    wire v462_t2 = v456[2] ? 1'd1 : v462_t1;
-    wire v462_t3 = v456[3] ? v462_t2 : 1'd0;
-    wire v462_t4 = v456[4] ? v462_t3 : 1'd0;
-    wire [0:0] v462 = {v462_t4};
-    wire [1:0] v463_l = v287; wire [0:0] v463_u = (v287 >>> 2) + v462; wire [2:0] v463 = {v463_u, v463_l};
-    wire v464_t0 = v456[0] ? 1'd1 : 1'd0;
-    wire v464_t1 = v456[1] ? 1'd1 : v464_t0;
-    wire v464_t2 = v456[2] ? 1'd1 : v464_t1;
-    wire v464_t3 = v456[3] ? v464_t2 : 1'd0;
-    wire v464_t4 = v456[4] ? 1'd1 : v464_t3;
-    wire [0:0] v464 = {v464_t4};
-    wire [0:0] v465_l = v464; wire [0:0] v465_u = (v464 >>> 1) + v73; wire [1:0] v465 = {v465_u, v465_l};
-    wire [0:0] v466_l = v301; wire [0:0] v466_u = (v301 >>> 1) + v464; wire [1:0] v466 = {v466_u, v466_l};
-    wire v467_t0 = v456[0] ? 1'd1 : 1'd0;
-    wire v467_t1 = v456[1] ? v467_t0 : 1'd0;
-    wire v467_t2 = v456[2] ? v467_t1 : 1'd0;
-    wire v467_t3 = v456[3] ? 1'd1 : v467_t2;
-    wire v467_t4 = v456[4] ? v467_t3 : 1'd0;
-    wire [0:0] v467 = {v467_t4};
-    wire [0:0] v468_l = v207; wire [0:0] v468_u = (v207 >>> 1) + v467; wire [1:0] v468 = {v468_u, v468_l};
-    wire [0:0] v469_l = v80; wire [0:0] v469_u = (v80 >>> 1) + v467; wire [1:0] v469 = {v469_u, v469_l};
-    wire v470_t0 = v456[0] ? 1'd1 : 1'd0;
-    wire v470_t1 = v456[1] ? 1'd1 : v470_t0;
-    wire v470_t2 = v456[2] ? v470_t1 : 1'd0;
-    wire v470_t3 = v456[3] ? 1'd1 : v470_t2;
-    wire v470_t4 = v456[4] ? 1'd1 : v470_t3;
-    wire [0:0] v470 = {v470_t4};
-    wire [1:0] v471_l = v332; wire [0:0] v471_u = (v332 >>> 2) + v470; wire [2:0] v471 = {v471_u, v471_l};
-    wire [1:0] v472_l = v303; wire [0:0] v472_u = (v303 >>> 2) + v470; wire [2:0] v472 = {v472_u, v472_l};
-    wire v473_t0 = v456[0] ? 1'd1 : 1'd0;
-    wire v473_t1 = v456[1] ? v473_t0 : 1'd0;
-    wire v473_t2 = v456[2] ? v473_t1 : 1'd0;
-    wire v473_t3 = v456[3] ? v473_t2 : 1'd0;
-    wire v473_t4 = v456[4] ? v473_t3 : 1'd0;
-    wire [0:0] v473 = {v473_t4};
-    wire [0:0] v474_l = v473; wire [0:0] v474_u = (v473 >>> 1) + v75; wire [1:0] v474 = {v474_u, v474_l};
-    wire [1:0] v475_l = v474; wire [0:0] v475_u = (v474 >>> 2) + v68; wire [2:0] v475 = {v475_u, v475_l};
-    wire [0:0] v476_l = v228; wire [0:0] v476_u = (v228 >>> 1) + v473; wire [1:0] v476 = {v476_u, v476_l};
-    wire [5:0] v477 = inputs[41:36];
-    wire [0:0] v478 = (v477 >>> 5);
-    wire [1:0] v479_l = v317; wire [0:0] v479_u = (v317 >>> 2) + v478; wire [2:0] v479 = {v479_u, v479_l};
-    wire [2:0] v480 = (v477 >>> 3);
-    wire v481_t0 = v480[0] ? 1'd1 : 1'd0;
-    wire v481_t1 = v480[1] ? 1'd1 : v481_t0;
-    wire v481_t2 = v480[2] ? v481_t1 : 1'd0;
-    wire [0:0] v481 = {v481_t2};
-    wire [0:0] v482_l = v481; wire [0:0] v482_u = (v481 >>> 1) + v54; wire [1:0] v482 = {v482_u, v482_l};
-    wire [1:0] v483 = (v477 >>> 4);
-    wire v484_t0 = v483[0] ? 1'd1 : 1'd0;
-    wire v484_t1 = v483[1] ? v484_t0 : 1'd0;
-    wire [0:0] v484 = {v484_t1};
-    wire [1:0] v485_l = v349; wire [0:0] v485_u = (v349 >>> 2) + v484; wire [2:0] v485 = {v485_u, v485_l};
-    wire [2:0] v486_l = v485; wire [0:0] v486_u = (v485 >>> 3) + v46; wire [3:0] v486 = {v486_u, v486_l};
-    wire [3:0] v487 = (v477 >>> 2);
-    wire v488_t0 = v487[0] ? 1'd1 : 1'd0;
-    wire v488_t1 = v487[1] ? v488_t0 : 1'd0;
-    wire v488_t2 = v487[2] ? 1'd1 : v488_t1;
-    wire v488_t3 = v487[3] ? v488_t2 : 1'd0;
-    wire [0:0] v488 = {v488_t3};
-    wire [3:0] v489_l = v401; wire [0:0] v489_u = (v401 >>> 4) + v488; wire [4:0] v489 = {v489_u, v489_l};
-    reg [4:0] v489_1; always @(posedge clk) v489_1 <= v489;
-    reg [4:0] v489_2; always @(posedge clk) v489_2 <= v489_1;
-    reg [4:0] v489_3; always @(posedge clk) v489_3 <= v489_2;
-    wire v490_t0 = v489_3[2] ? 1'd0 : 1'd1;
-    wire v490_t1 = v489_3[3] ? 1'd1 : v490_t0;
-    wire v490_t2 = v489_3[0] ? 1'd0 : 1'd1;
-    wire v490_t3 = v489_3[1] ? v490_t2 : 1'd1;
-    wire v490_t4 = v489_3[2] ? v490_t3 : 1'd1;
-    wire v490_t5 = v489_3[3] ? v490_t4 : v490_t0;
-    wire v490_t6 = v489_3[4] ? v490_t5 : v490_t1;
-    wire v490_t7 = v489_3[2] ? 1'd1 : 1'd0;
-    wire v490_t8 = v489_3[2] ? v490_t2 : 1'd0;
-    wire v490_t9 = v489_3[3] ? v490_t8 : v490_t7;
-    wire v490_t10 = v489_3[1] ? 1'd1 : v490_t2;
-    wire v490_t11 = v489_3[2] ? v490_t10 : 1'd0;
-    wire v490_t12 = v489_3[3] ? v490_t11 : v490_t7;
-    wire v490_t13 = v489_3[4] ? v490_t12 : v490_t9;
-    wire [1:0] v490 = {v490_t13, v490_t6};
-    wire v491_t0 = v487[0] ? 1'd1 : 1'd0;
-    wire v491_t1 = v487[1] ? v491_t0 : 1'd0;
-    wire v491_t2 = v487[2] ? v491_t1 : 1'd0;
-    wire v491_t3 = v487[3] ? v491_t2 : 1'd0;
-    wire [0:0] v491 = {v491_t3};
-    wire [0:0] v492_l = v329; wire [0:0] v492_u = (v329 >>> 1) + v491; wire [1:0] v492 = {v492_u, v492_l};
-    wire [1:0] v493_l = v492; wire [0:0] v493_u = (v492 >>> 2) + v55; wire [2:0] v493 = {v493_u, v493_l};
-    wire [2:0] v494_l = v493; wire [0:0] v494_u = (v493 >>> 3) + v43; wire [3:0] v494 = {v494_u, v494_l};
-    wire [3:0] v495_l = v494; wire [0:0] v495_u = (v494 >>> 4) + v17; wire [4:0] v495 = {v495_u, v495_l};
-    reg [4:0] v495_1; always @(posedge clk) v495_1 <= v495;
-    reg [4:0] v495_2; always @(posedge clk) v495_2 <= v495_1;
-    reg [4:0] v495_3; always @(posedge clk) v495_3 <= v495_2;
-    reg [4:0] v495_4; always @(posedge clk) v495_4 <= v495_3;
-    reg [4:0] v495_5; always @(posedge clk) v495_5 <= v495_4;
-    reg [4:0] v495_6; always @(posedge clk) v495_6 <= v495_5;
-    reg [4:0] v495_7; always @(posedge clk) v495_7 <= v495_6;
-    reg [4:0] v495_8; always @(posedge clk) v495_8 <= v495_7;
-    reg [4:0] v495_9; always @(posedge clk) v495_9 <= v495_8;
-    reg [4:0] v495_10; always @(posedge clk) v495_10 <= v495_9;
-    reg [4:0] v495_11; always @(posedge clk) v495_11 <= v495_10;
-    wire v496_t0 = v495_11[1] ? 1'd0 : 1'd1;
-    wire v496_t1 = v495_11[2] ? 1'd0 : v496_t0;
-    wire v496_t2 = v495_11[0] ? 1'd0 : 1'd1;
-    wire v496_t3 = v495_11[1] ? v496_t2 : 1'd1;
-    wire v496_t4 = v495_11[1] ? v496_t2 : 1'd0;
-    wire v496_t5 = v495_11[2] ? v496_t4 : v496_t3;
-    wire v496_t6 = v495_11[3] ? v496_t5 : v496_t1;
-    wire v496_t7 = v495_11[3] ? v496_t3 : v496_t0;
-    wire v496_t8 = v495_11[4] ? v496_t7 : v496_t6;
-    wire v496_t9 = v495_11[2] ? v496_t0 : 1'd0;
-    wire v496_t10 = v495_11[0] ? 1'd1 : 1'd0;
-    wire v496_t11 = v495_11[1] ? v496_t10 : 1'd0;
-    wire v496_t12 = v495_11[1] ? v496_t10 : 1'd1;
-    wire v496_t13 = v495_11[2] ? v496_t12 : v496_t11;
-    wire v496_t14 = v495_11[3] ? v496_t13 : v496_t9;
-    wire v496_t15 = v495_11[3] ? v496_t11 : 1'd0;
-    wire v496_t16 = v495_11[4] ? v496_t15 : v496_t14;
-    wire [1:0] v496 = {v496_t16, v496_t8};
-    wire v497_t0 = v487[0] ? 1'd1 : 1'd0;
-    wire v497_t1 = v487[1] ? 1'd1 : v497_t0;
-    wire v497_t2 = v487[2] ? 1'd1 : v497_t1;
-    wire v497_t3 = v487[3] ? v497_t2 : 1'd0;
-    wire [0:0] v497 = {v497_t3};
-    wire [1:0] v498_l = v476; wire [0:0] v498_u = (v476 >>> 2) + v497; wire [2:0] v498 = {v498_u, v498_l};
-    wire [1:0] v499_l = v156; wire [0:0] v499_u = (v156 >>> 2) + v497; wire [2:0] v499 = {v499_u, v499_l};
-    wire [4:0] v500 = (v477 >>> 1);
-    wire v501_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v501_t1 = v500[1] ? v501_t0 : 1'd0;
-    wire v501_t2 = v500[2] ? v501_t1 : 1'd0;
-    wire v501_t3 = v500[3] ? v501_t2 : 1'd0;
-    wire v501_t4 = v500[4] ? v501_t3 : 1'd0;
-    wire [0:0] v501 = {v501_t4};
-    wire [0:0] v502_l = v341; wire [0:0] v502_u = (v341 >>> 1) + v501; wire [1:0] v502 = {v502_u, v502_l};
-    wire v503_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v503_t1 = v500[1] ? 1'd1 : v503_t0;
-    wire v503_t2 = v500[2] ? v503_t1 : 1'd0;
-    wire v503_t3 = v500[3] ? v503_t2 : 1'd0;
-    wire v503_t4 = v500[4] ? v503_t3 : 1'd0;
-    wire [0:0] v503 = {v503_t4};
-    wire v504_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v504_t1 = v500[1] ? v504_t0 : 1'd0;
-    wire v504_t2 = v500[2] ? v504_t1 : 1'd0;
-    wire v504_t3 = v500[3] ? v504_t2 : 1'd0;
-    wire v504_t4 = v500[4] ? 1'd1 : v504_t3;
-    wire [0:0] v504 = {v504_t4};
-    wire [1:0] v505_l = v173; wire [0:0] v505_u = (v173 >>> 2) + v504; wire [2:0] v505 = {v505_u, v505_l};
-    wire v506_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v506_t1 = v500[1] ? v506_t0 : 1'd0;
-    wire v506_t2 = v500[2] ? v506_t1 : 1'd0;
-    wire v506_t3 = v500[3] ? 1'd1 : v506_t2;
-    wire v506_t4 = v500[4] ? 1'd1 : v506_t3;
-    wire [0:0] v506 = {v506_t4};
-    wire [1:0] v507_l = v268; wire [0:0] v507_u = (v268 >>> 2) + v506; wire [2:0] v507 = {v507_u, v507_l};
-    wire [2:0] v508_l = v507; wire [0:0] v508_u = (v507 >>> 3) + v20; wire [3:0] v508 = {v508_u, v508_l};
-    reg [3:0] v508_1; always @(posedge clk) v508_1 <= v508;
-    reg [3:0] v508_2; always @(posedge clk) v508_2 <= v508_1;
-    reg [3:0] v508_3; always @(posedge clk) v508_3 <= v508_2;
-    reg [3:0] v508_4; always @(posedge clk) v508_4 <= v508_3;
-    reg [3:0] v508_5; always @(posedge clk) v508_5 <= v508_4;
-    reg [3:0] v508_6; always @(posedge clk) v508_6 <= v508_5;
-    reg [3:0] v508_7; always @(posedge clk) v508_7 <= v508_6;
-    reg [3:0] v508_8; always @(posedge clk) v508_8 <= v508_7;
-    wire v509_t0 = v508_8[0] ? 1'd1 : 1'd0;
-    wire v509_t1 = v508_8[1] ? 1'd0 : v509_t0;
-    wire v509_t2 = v508_8[2] ? v509_t1 : v509_t0;
-    wire v509_t3 = v508_8[0] ? 1'd0 : 1'd1;
-    wire v509_t4 = v508_8[1] ? v509_t3 : 1'd1;
-    wire v509_t5 = v508_8[2] ? v509_t4 : 1'd1;
-    wire v509_t6 = v508_8[3] ? v509_t5 : v509_t2;
-    wire v509_t7 = v508_8[1] ? v509_t0 : 1'd0;
-    wire v509_t8 = v508_8[2] ? 1'd0 : v509_t7;
-    wire [2:0] v509 = {v509_t8, v509_t7, v509_t6};
-    wire v510_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v510_t1 = v500[1] ? 1'd1 : v510_t0;
-    wire v510_t2 = v500[2] ? v510_t1 : 1'd0;
-    wire v510_t3 = v500[3] ? 1'd1 : v510_t2;
-    wire v510_t4 = v500[4] ? v510_t3 : 1'd0;
-    wire [0:0] v510 = {v510_t4};
-    wire [1:0] v511_l = v276; wire [0:0] v511_u = (v276 >>> 2) + v510; wire [2:0] v511 = {v511_u, v511_l};
-    wire [0:0] v512_l = v510; wire [0:0] v512_u = (v510 >>> 1) + v49; wire [1:0] v512 = {v512_u, v512_l};
-    wire [1:0] v513_l = v512; wire [0:0] v513_u = (v512 >>> 2) + v32; wire [2:0] v513 = {v513_u, v513_l};
-    wire v514_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v514_t1 = v500[1] ? v514_t0 : 1'd0;
-    wire v514_t2 = v500[2] ? 1'd1 : v514_t1;
-    wire v514_t3 = v500[3] ? v514_t2 : 1'd0;
-    wire v514_t4 = v500[4] ? v514_t3 : 1'd0;
-    wire [0:0] v514 = {v514_t4};
-    wire [1:0] v515_l = v411; wire [0:0] v515_u = (v411 >>> 2) + v514; wire [2:0] v515 = {v515_u, v515_l};
-    wire [1:0] v516_l = v376; wire [0:0] v516_u = (v376 >>> 2) + v514; wire [2:0] v516 = {v516_u, v516_l};
-    reg [2:0] v516_1; always @(posedge clk) v516_1 <= v516;
-    reg [2:0] v516_2; always @(posedge clk) v516_2 <= v516_1;
-    reg [2:0] v516_3; always @(posedge clk) v516_3 <= v516_2;
-    reg [2:0] v516_4; always @(posedge clk) v516_4 <= v516_3;
-    reg [2:0] v516_5; always @(posedge clk) v516_5 <= v516_4;
-    reg [2:0] v516_6; always @(posedge clk) v516_6 <= v516_5;
-    wire v517_t0 = v516_6[0] ? 1'd1 : 1'd0;
-    wire v517_t1 = v516_6[1] ? v517_t0 : 1'd0;
-    wire v517_t2 = v516_6[2] ? v517_t1 : 1'd0;
-    wire [0:0] v517 = {v517_t2};
-    wire v518_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v518_t1 = v500[1] ? 1'd1 : v518_t0;
-    wire v518_t2 = v500[2] ? v518_t1 : 1'd0;
-    wire v518_t3 = v500[3] ? v518_t2 : 1'd0;
-    wire v518_t4 = v500[4] ? 1'd1 : v518_t3;
-    wire [0:0] v518 = {v518_t4};
-    wire [0:0] v519_l = v107; wire [0:0] v519_u = (v107 >>> 1) + v518; wire [1:0] v519 = {v519_u, v519_l};
-    wire [1:0] v520_l = v519; wire [0:0] v520_u = (v519 >>> 2) + v48; wire [2:0] v520 = {v520_u, v520_l};
-    wire [2:0] v521_l = v520; wire [0:0] v521_u = (v520 >>> 3) + v26; wire [3:0] v521 = {v521_u, v521_l};
-    wire [0:0] v522_l = v518; wire [0:0] v522_u = (v518 >>> 1) + v39; wire [1:0] v522 = {v522_u, v522_l};
-    wire [0:0] v523_l = v436; wire [0:0] v523_u = (v436 >>> 1) + v518; wire [1:0] v523 = {v523_u, v523_l};
-    wire v524_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v524_t1 = v500[1] ? v524_t0 : 1'd0;
-    wire v524_t2 = v500[2] ? v524_t1 : 1'd0;
-    wire v524_t3 = v500[3] ? 1'd1 : v524_t2;
-    wire v524_t4 = v500[4] ? v524_t3 : 1'd0;
-    wire [0:0] v524 = {v524_t4};
-    wire [2:0] v525_l = v402; wire [0:0] v525_u = (v402 >>> 3) + v524; wire [3:0] v525 = {v525_u, v525_l};
-    wire [1:0] v526_l = v453; wire [0:0] v526_u = (v453 >>> 2) + v524; wire [2:0] v526 = {v526_u, v526_l};
-    wire [0:0] v527_l = v524; wire [0:0] v527_u = (v524 >>> 1) + v51; wire [1:0] v527 = {v527_u, v527_l};
-    wire [1:0] v528_l = v527; wire [0:0] v528_u = (v527 >>> 2) + v32; wire [2:0] v528 = {v528_u, v528_l};
-    wire [0:0] v529_l = v338; wire [0:0] v529_u = (v338 >>> 1) + v524; wire [1:0] v529 = {v529_u, v529_l};
-    wire [5:0] v530 = inputs[65:60];
-    wire [0:0] v531 = (v530 >>> 5);
-    wire [0:0] v532_l = v503; wire [0:0] v532_u = (v503 >>> 1) + v531; wire [1:0] v532 = {v532_u, v532_l};
-    wire [1:0] v533 = (v530 >>> 4);
-    wire v534_t0 = v533[0] ? 1'd1 : 1'd0;
-    wire v534_t1 = v533[1] ? v534_t0 : 1'd0;
-    wire [0:0] v534 = {v534_t1};
-    wire [1:0] v535_l = v227; wire [0:0] v535_u = (v227 >>> 2) + v534; wire [2:0] v535 = {v535_u, v535_l};
-    wire [2:0] v536 = (v530 >>> 3);
-    wire v537_t0 = v536[0] ? 1'd1 : 1'd0;
-    wire v537_t1 = v536[1] ? 1'd1 : v537_t0;
-    wire v537_t2 = v536[2] ? v537_t1 : 1'd0;
-    wire [0:0] v537 = {v537_t2};
-    wire [1:0] v538_l = v280; wire [0:0] v538_u = (v280 >>> 2) + v537; wire [2:0] v538 = {v538_u, v538_l};
-    wire v539_t0 = v536[0] ? 1'd1 : 1'd0;
-    wire v539_t1 = v536[1] ? v539_t0 : 1'd0;
-    wire v539_t2 = v536[2] ? 1'd1 : v539_t1;
-    wire [0:0] v539 = {v539_t2};
-    wire [2:0] v540_l = v307; wire [0:0] v540_u = (v307 >>> 3) + v539; wire [3:0] v540 = {v540_u, v540_l};
-    wire v541_t0 = v536[0] ? 1'd1 : 1'd0;
-    wire v541_t1 = v536[1] ? 1'd1 : v541_t0;
-    wire v541_t2 = v536[2] ? 1'd1 : v541_t1;
-    wire [0:0] v541 = {v541_t2};
-    wire [0:0] v542_l = v541; wire [0:0] v542_u = (v541 >>> 1) + v20; wire [1:0] v542 = {v542_u, v542_l};
-    wire [3:0] v543 = (v530 >>> 2);
-    wire v544_t0 = v543[0] ? 1'd1 : 1'd0;
-    wire v544_t1 = v543[1] ? 1'd1 : v544_t0;
-    wire v544_t2 = v543[2] ? v544_t1 : 1'd0;
-    wire v544_t3 = v543[3] ? 1'd1 : v544_t2;
-    wire [0:0] v544 = {v544_t3};
-    wire [1:0] v545_l = v231; wire [0:0] v545_u = (v231 >>> 2) + v544; wire [2:0] v545 = {v545_u, v545_l};
-    wire [1:0] v546_l = v359; wire [0:0] v546_u = (v359 >>> 2) + v544; wire [2:0] v546 = {v546_u, v546_l};
-    wire v547_t0 = v543[0] ? 1'd1 : 1'd0;
-    wire v547_t1 = v543[1] ? 1'd1 : v547_t0;
-    wire v547_t2 = v543[2] ? 1'd1 : v547_t1;
-    wire v547_t3 = v543[3] ? v547_t2 : 1'd0;
-    wire [0:0] v547 = {v547_t3};
-    wire [0:0] v548_l = v263; wire [0:0] v548_u = (v263 >>> 1) + v547; wire [1:0] v548 = {v548_u, v548_l};
-    wire v549_t0 = v543[0] ? 1'd1 : 1'd0;
-    wire v549_t1 = v543[1] ? v549_t0 : 1'd0;
-    wire v549_t2 = v543[2] ? v549_t1 : 1'd0;
-    wire v549_t3 = v543[3] ? 1'd1 : v549_t2;
-    wire [0:0] v549 = {v549_t3};
-    wire v550_t0 = v543[0] ? 1'd1 : 1'd0;
-    wire v550_t1 = v543[1] ? 1'd1 : v550_t0;
-    wire v550_t2 = v543[2] ? v550_t1 : 1'd0;
-    wire v550_t3 = v543[3] ? v550_t2 : 1'd0;
-    wire [0:0] v550 = {v550_t3};
-    wire [1:0] v551_l = v193; wire [0:0] v551_u = (v193 >>> 2) + v550; wire [2:0] v551 = {v551_u, v551_l};
-    wire v552_t0 = v543[0] ? 1'd1 : 1'd0;
-    wire v552_t1 = v543[1] ? v552_t0 : 1'd0;
-    wire v552_t2 = v543[2] ? 1'd1 : v552_t1;
-    wire v552_t3 = v543[3] ? v552_t2 : 1'd0;
-    wire [0:0] v552 = {v552_t3};
-    wire [1:0] v553_l = v138; wire [0:0] v553_u = (v138 >>> 2) + v552; wire [2:0] v553 = {v553_u, v553_l};
-    wire v554_t0 = v553[0] ? 1'd1 : 1'd0;
-    wire v554_t1 = v553[1] ? 1'd1 : v554_t0;
-    wire v554_t2 = v553[2] ? 1'd1 : v554_t1;
-    wire [0:0] v554 = {v554_t2};
-    wire [1:0] v555_l = v262; wire [0:0] v555_u = (v262 >>> 2) + v552; wire [2:0] v555 = {v555_u, v555_l};
-    wire [2:0] v556_l = v555; wire [0:0] v556_u = (v555 >>> 3) + v550; wire [3:0] v556 = {v556_u, v556_l};
-    wire [4:0] v557 = (v530 >>> 1);
-    wire v558_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v558_t1 = v557[1] ? v558_t0 : 1'd0;
-    wire v558_t2 = v557[2] ? v558_t1 : 1'd0;
-    wire v558_t3 = v557[3] ? 1'd1 : v558_t2;
-    wire v558_t4 = v557[4] ? 1'd1 : v558_t3;
-    wire [0:0] v558 = {v558_t4};
-    wire [2:0] v559_l = v450; wire [0:0] v559_u = (v450 >>> 3) + v558; wire [3:0] v559 = {v559_u, v559_l};
-    wire [1:0] v560_l = v119; wire [0:0] v560_u = (v119 >>> 2) + v558; wire [2:0] v560 = {v560_u, v560_l};
-    wire v561_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v561_t1 = v557[1] ? 1'd1 : v561_t0;
-    wire v561_t2 = v557[2] ? 1'd1 : v561_t1;
-    wire v561_t3 = v557[3] ? 1'd1 : v561_t2;
-    wire v561_t4 = v557[4] ? v561_t3 : 1'd0;
-    wire [0:0] v561 = {v561_t4};
-    wire [0:0] v562_l = v333; wire [0:0] v562_u = (v333 >>> 1) + v561; wire [1:0] v562 = {v562_u, v562_l};
-    wire v563_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v563_t1 = v557[1] ? v563_t0 : 1'd0;
-    wire v563_t2 = v557[2] ? 1'd1 : v563_t1;
-    wire v563_t3 = v557[3] ? v563_t2 : 1'd0;
-    wire v563_t4 = v557[4] ? 1'd1 : v563_t3;
-    wire [0:0] v563 = {v563_t4};
-    wire [0:0] v564_l = v64; wire [0:0] v564_u = (v64 >>> 1) + v563; wire [1:0] v564 = {v564_u, v564_l};
-    wire v565_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v565_t1 = v557[1] ? 1'd1 : v565_t0;
-    wire v565_t2 = v557[2] ? v565_t1 : 1'd0;
-    wire v565_t3 = v557[3] ? 1'd1 : v565_t2;
-    wire v565_t4 = v557[4] ? v565_t3 : 1'd0;
-    wire [0:0] v565 = {v565_t4};
-    wire [1:0] v566_l = v248; wire [0:0] v566_u = (v248 >>> 2) + v565; wire [2:0] v566 = {v566_u, v566_l};
-    wire [2:0] v567_l = v566; wire [0:0] v567_u = (v566 >>> 3) + v13; wire [3:0] v567 = {v567_u, v567_l};
-    wire v568_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v568_t1 = v557[1] ? 1'd1 : v568_t0;
-    wire v568_t2 = v557[2] ? 1'd1 : v568_t1;
-    wire v568_t3 = v557[3] ? v568_t2 : 1'd0;
-    wire v568_t4 = v557[4] ? v568_t3 : 1'd0;
-    wire [0:0] v568 = {v568_t4};
-    wire [2:0] v569_l = v347; wire [0:0] v569_u = (v347 >>> 3) + v568; wire [3:0] v569 = {v569_u, v569_l};
-    wire v570_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v570_t1 = v557[1] ? v570_t0 : 1'd0;
-    wire v570_t2 = v557[2] ? 1'd1 : v570_t1;
-    wire v570_t3 = v557[3] ? v570_t2 : 1'd0;
-    wire v570_t4 = v557[4] ? v570_t3 : 1'd0;
-    wire [0:0] v570 = {v570_t4};
-    wire [0:0] v571_l = v378; wire [0:0] v571_u = (v378 >>> 1) + v570; wire [1:0] v571 = {v571_u, v571_l};
-    wire [0:0] v572_l = v111; wire [0:0] v572_u = (v111 >>> 1) + v570; wire [1:0] v572 = {v572_u, v572_l};
-    wire v573_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v573_t1 = v557[1] ? v573_t0 : 1'd0;
-    wire v573_t2 = v557[2] ? v573_t1 : 1'd0;
-    wire v573_t3 = v557[3] ? 1'd1 : v573_t2;
-    wire v573_t4 = v557[4] ? v573_t3 : 1'd0;
-    wire [0:0] v573 = {v573_t4};
-    wire [2:0] v574_l = v244; wire [0:0] v574_u = (v244 >>> 3) + v573; wire [3:0] v574 = {v574_u, v574_l};
-    wire [1:0] v575_l = v117; wire [0:0] v575_u = (v117 >>> 2) + v573; wire [2:0] v575 = {v575_u, v575_l};
-    wire [2:0] v576_l = v575; wire [0:0] v576_u = (v575 >>> 3) + v35; wire [3:0] v576 = {v576_u, v576_l};
-    wire v577_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v577_t1 = v557[1] ? 1'd1 : v577_t0;
-    wire v577_t2 = v557[2] ? 1'd1 : v577_t1;
-    wire v577_t3 = v557[3] ? v577_t2 : 1'd0;
-    wire v577_t4 = v557[4] ? 1'd1 : v577_t3;
-    wire [0:0] v577 = {v577_t4};
-    wire [2:0] v578_l = v116; wire [0:0] v578_u = (v116 >>> 3) + v577; wire [3:0] v578 = {v578_u, v578_l};
-    wire [0:0] v579_l = v201; wire [0:0] v579_u = (v201 >>> 1) + v577; wire [1:0] v579 = {v579_u, v579_l};
-    wire [1:0] v580_l = v579; wire [0:0] v580_u = (v579 >>> 2) + v28; wire [2:0] v580 = {v580_u, v580_l};
-    wire [0:0] v581_l = v577; wire [0:0] v581_u = (v577 >>> 1) + v544; wire [1:0] v581 = {v581_u, v581_l};
-    wire v582_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v582_t1 = v557[1] ? v582_t0 : 1'd0;
-    wire v582_t2 = v557[2] ? v582_t1 : 1'd0;
-    wire v582_t3 = v557[3] ? v582_t2 : 1'd0;
-    wire v582_t4 = v557[4] ? 1'd1 : v582_t3;
-    wire [0:0] v582 = {v582_t4};
-    wire [3:0] v583_l = v296; wire [0:0] v583_u = (v296 >>> 4) + v582; wire [4:0] v583 = {v583_u, v583_l};
-    reg [4:0] v583_1; always @(posedge clk) v583_1 <= v583;
-    reg [4:0] v583_2; always @(posedge clk) v583_2 <= v583_1;
-    reg [4:0] v583_3; always @(posedge clk) v583_3 <= v583_2;
-    reg [4:0] v583_4; always @(posedge clk) v583_4 <= v583_3;
-    reg [4:0] v583_5; always @(posedge clk) v583_5 <= v583_4;
-    reg [4:0] v583_6; always @(posedge clk) v583_6 <= v583_5;
-    reg [4:0] v583_7; always @(posedge clk) v583_7 <= v583_6;
-    wire v584_t0 = v583_7[0] ? 1'd0 : 1'd1;
-    wire v584_t1 = v583_7[2] ? v584_t0 : 1'd0;
-    wire v584_t2 = v583_7[2] ? 1'd1 : 1'd0;
-    wire v584_t3 = v583_7[4] ? v584_t2 : v584_t1;
-    wire v584_t4 = v583_7[2] ? v584_t0 : 1'd1;
-    wire v584_t5 = v583_7[1] ? v584_t0 : 1'd1;
-    wire v584_t6 = v583_7[2] ? v584_t5 : 1'd1;
-    wire v584_t7 = v583_7[4] ? v584_t6 : v584_t4;
-    wire v584_t8 = v583_7[3] ? 1'd0 : v584_t1;
-    wire [2:0] v584 = {v584_t8, v584_t7, v584_t3};
-    wire [2:0] v585_l = v431; wire [0:0] v585_u = (v431 >>> 3) + v582; wire [3:0] v585 = {v585_u, v585_l};
-    wire [1:0] v586_l = v272; wire [0:0] v586_u = (v272 >>> 2) + v582; wire [2:0] v586 = {v586_u, v586_l};
-    wire [0:0] v587_l = v261; wire [0:0] v587_u = (v261 >>> 1) + v582; wire [1:0] v587 = {v587_u, v587_l};
-    wire v588_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v588_t1 = v557[1] ? v588_t0 : 1'd0;
-    wire v588_t2 = v557[2] ? 1'd1 : v588_t1;
-    wire v588_t3 = v557[3] ? 1'd1 : v588_t2;
-    wire v588_t4 = v557[4] ? v588_t3 : 1'd0;
-    wire [0:0] v588 = {v588_t4};
-    wire [1:0] v589_l = v468; wire [0:0] v589_u = (v468 >>> 2) + v588; wire [2:0] v589 = {v589_u, v589_l};
-    wire [1:0] v590_l = v360; wire [0:0] v590_u = (v360 >>> 2) + v588; wire [2:0] v590 = {v590_u, v590_l};
-    wire [1:0] v591_l = v469; wire [0:0] v591_u = (v469 >>> 2) + v588; wire [2:0] v591 = {v591_u, v591_l};
-    wire [0:0] v592_l = v242; wire [0:0] v592_u = (v242 >>> 1) + v588; wire [1:0] v592 = {v592_u, v592_l};
-    wire v593_t0 = v557[0] ? 1'd1 : 1'd0;
-    wire v593_t1 = v557[1] ? 1'd1 : v593_t0;
-    wire v593_t2 = v557[2] ? v593_t1 : 1'd0;
-    wire v593_t3 = v557[3] ? v593_t2 : 1'd0;
-    wire v593_t4 = v557[4] ? 1'd1 : v593_t3;
-    wire [0:0] v593 = {v593_t4};
-    wire [1:0] v594_l = v247; wire [0:0] v594_u = (v247 >>> 2) + v593; wire [2:0] v594 = {v594_u, v594_l};
-    wire [1:0] v595_l = v522; wire [0:0] v595_u = (v522 >>> 2) + v593; wire [2:0] v595 = {v595_u, v595_l};
-    wire [0:0] v596_l = v106; wire [0:0] v596_u = (v106 >>> 1) + v593; wire [1:0] v596 = {v596_u, v596_l};
-    wire [0:0] v597_l = v315; wire [0:0] v597_u = (v315 >>> 1) + v593; wire [1:0] v597 = {v597_u, v597_l};
-    wire [0:0] v598_l = v362; wire [0:0] v598_u = (v362 >>> 1) + v593; wire [1:0] v598 = {v598_u, v598_l};
-    wire [0:0] v599_l = v282; wire [0:0] v599_u = (v282 >>> 1) + v593; wire [1:0] v599 = {v599_u, v599_l};
-    wire [1:0] v600_l = v599; wire [0:0] v600_u = (v599 >>> 2) + v549; wire [2:0] v600 = {v600_u, v600_l};
-    wire [5:0] v601 = inputs[71:66];
-    wire [0:0] v602 = (v601 >>> 5);
-    wire [1:0] v603_l = v312; wire [0:0] v603_u = (v312 >>> 2) + v602; wire [2:0] v603 = {v603_u, v603_l};
-    wire [1:0] v604 = (v601 >>> 4);
-    wire v605_t0 = v604[0] ? 1'd1 : 1'd0;
-    wire v605_t1 = v604[1] ? 1'd1 : v605_t0;
-    wire [0:0] v605 = {v605_t1};
-    wire [1:0] v606_l = v482; wire [0:0] v606_u = (v482 >>> 2) + v605; wire [2:0] v606 = {v606_u, v606_l};
-    wire [2:0] v607_l = v606; wire [0:0] v607_u = (v606 >>> 3) + v29; wire [3:0] v607 = {v607_u, v607_l};
-    wire [1:0] v608_l = v532; wire [0:0] v608_u = (v532 >>> 2) + v605; wire [2:0] v608 = {v608_u, v608_l};
-    wire [0:0] v609_l = v366; wire [0:0] v609_u = (v366 >>> 1) + v605; wire [1:0] v609 = {v609_u, v609_l};
-    wire [2:0] v610 = (v601 >>> 3);
-    wire v611_t0 = v610[0] ? 1'd1 : 1'd0;
-    wire v611_t1 = v610[1] ? 1'd1 : v611_t0;
-    wire v611_t2 = v610[2] ? v611_t1 : 1'd0;
-    wire [0:0] v611 = {v611_t2};
-    wire [2:0] v612_l = v535; wire [0:0] v612_u = (v535 >>> 3) + v611; wire [3:0] v612 = {v612_u, v612_l};
-    wire v613_t0 = v610[0] ? 1'd1 : 1'd0;
-    wire v613_t1 = v610[1] ? 1'd1 : v613_t0;
-    wire v613_t2 = v610[2] ? 1'd1 : v613_t1;
-    wire [0:0] v613 = {v613_t2};
-    wire [1:0] v614_l = v432; wire [0:0] v614_u = (v432 >>> 2) + v613; wire [2:0] v614 = {v614_u, v614_l};
-    wire v615_t0 = v610[0] ? 1'd1 : 1'd0;
-    wire v615_t1 = v610[1] ? v615_t0 : 1'd0;
-    wire v615_t2 = v610[2] ? 1'd1 : v615_t1;
-    wire [0:0] v615 = {v615_t2};
-    wire [2:0] v616_l = v224; wire [0:0] v616_u = (v224 >>> 3) + v615; wire [3:0] v616 = {v616_u, v616_l};
-    wire [0:0] v617_l = v436; wire [0:0] v617_u = (v436 >>> 1) + v615; wire [1:0] v617 = {v617_u, v617_l};
-    wire [0:0] v618_l = v400; wire [0:0] v618_u = (v400 >>> 1) + v615; wire [1:0] v618 = {v618_u, v618_l};
-    wire [1:0] v619_l = v618; wire [0:0] v619_u = (v618 >>> 2) + v21; wire [2:0] v619 = {v619_u, v619_l};
-    wire [3:0] v620 = (v601 >>> 2);
-    wire v621_t0 = v620[0] ? 1'd1 : 1'd0;
-    wire v621_t1 = v620[1] ? 1'd1 : v621_t0;
-    wire v621_t2 = v620[2] ? v621_t1 : 1'd0;
-    wire v621_t3 = v620[3] ? 1'd1 : v621_t2;
-    wire [0:0] v621 = {v621_t3};
-    wire [1:0] v622_l = v409; wire [0:0] v622_u = (v409 >>> 2) + v621; wire [2:0] v622 = {v622_u, v622_l};
-    wire [1:0] v623_l = v529; wire [0:0] v623_u = (v529 >>> 2) + v621; wire [2:0] v623 = {v623_u, v623_l};
-    wire v624_t0 = v620[0] ? 1'd1 : 1'd0;
-    wire v624_t1 = v620[1] ? v624_t0 : 1'd0;
-    wire v624_t2 = v620[2] ? 1'd1 : v624_t1;
-    wire v624_t3 = v620[3] ? v624_t2 : 1'd0;
-    wire [0:0] v624 = {v624_t3};
-    wire [1:0] v625_l = v581; wire [0:0] v625_u = (v581 >>> 2) + v624; wire [2:0] v625 = {v625_u, v625_l};
-    wire [0:0] v626_l = v118; wire [0:0] v626_u = (v118 >>> 1) + v624; wire [1:0] v626 = {v626_u, v626_l};
-    wire v627_t0 = v620[0] ? 1'd1 : 1'd0;
-    wire v627_t1 = v620[1] ? v627_t0 : 1'd0;
-    wire v627_t2 = v620[2] ? v627_t1 : 1'd0;
-    wire v627_t3 = v620[3] ? 1'd1 : v627_t2;
-    wire [0:0] v627 = {v627_t3};
-    wire [2:0] v628_l = v526; wire [0:0] v628_u = (v526 >>> 3) + v627; wire [3:0] v628 = {v628_u, v628_l};
-    wire [2:0] v629_l = v309; wire [0:0] v629_u = (v309 >>> 3) + v627; wire [3:0] v629 = {v629_u, v629_l};
-    wire [1:0] v630_l = v440; wire [0:0] v630_u = (v440 >>> 2) + v627; wire [2:0] v630 = {v630_u, v630_l};
-    wire v631_t0 = v630[0] ? 1'd0 : 1'd1;
-    wire v631_t1 = v630[1] ? 1'd1 : v631_t0;
-    wire v631_t2 = v630[2] ? v631_t0 : v631_t1;
-    wire [0:0] v631 = {v631_t2};
-    wire v632_t0 = v620[0] ? 1'd1 : 1'd0;
-    wire v632_t1 = v620[1] ? 1'd1 : v632_t0;
-    wire v632_t2 = v620[2] ? 1'd1 : v632_t1;
-    wire v632_t3 = v620[3] ? v632_t2 : 1'd0;
-    wire [0:0] v632 = {v632_t3};
-    wire [2:0] v633_l = v342; wire [0:0] v633_u = (v342 >>> 3) + v632; wire [3:0] v633 = {v633_u, v633_l};
-    wire [1:0] v634_l = v339; wire [0:0] v634_u = (v339 >>> 2) + v632; wire [2:0] v634 = {v634_u, v634_l};
-    wire [1:0] v635_l = v587; wire [0:0] v635_u = (v587 >>> 2) + v632; wire [2:0] v635 = {v635_u, v635_l};
-    wire [4:0] v636 = (v601 >>> 1);
-    wire v637_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v637_t1 = v636[1] ? v637_t0 : 1'd0;
-    wire v637_t2 = v636[2] ? v637_t1 : 1'd0;
-    wire v637_t3 = v636[3] ? 1'd1 : v637_t2;
-    wire v637_t4 = v636[4] ? 1'd1 : v637_t3;
-    wire [0:0] v637 = {v637_t4};
-    wire [2:0] v638_l = v175; wire [0:0] v638_u = (v175 >>> 3) + v637; wire [3:0] v638 = {v638_u, v638_l};
-    wire [1:0] v639_l = v465; wire [0:0] v639_u = (v465 >>> 2) + v637; wire [2:0] v639 = {v639_u, v639_l};
-    wire v640_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v640_t1 = v636[1] ? 1'd1 : v640_t0;
-    wire v640_t2 = v636[2] ? 1'd1 : v640_t1;
-    wire v640_t3 = v636[3] ? v640_t2 : 1'd0;
-    wire v640_t4 = v636[4] ? 1'd1 : v640_t3;
-    wire [0:0] v640 = {v640_t4};
-    wire [1:0] v641_l = v413; wire [0:0] v641_u = (v413 >>> 2) + v640; wire [2:0] v641 = {v641_u, v641_l};
-    wire v642_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v642_t1 = v636[1] ? 1'd1 : v642_t0;
-    wire v642_t2 = v636[2] ? v642_t1 : 1'd0;
-    wire v642_t3 = v636[3] ? 1'd1 : v642_t2;
-    wire v642_t4 = v636[4] ? v642_t3 : 1'd0;
-    wire [0:0] v642 = {v642_t4};
-    wire [1:0] v643_l = v403; wire [0:0] v643_u = (v403 >>> 2) + v642; wire [2:0] v643 = {v643_u, v643_l};
-    wire v644_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v644_t1 = v636[1] ? 1'd1 : v644_t0;
-    wire v644_t2 = v636[2] ? 1'd1 : v644_t1;
-    wire v644_t3 = v636[3] ? v644_t2 : 1'd0;
-    wire v644_t4 = v636[4] ? v644_t3 : 1'd0;
-    wire [0:0] v644 = {v644_t4};
-    wire [2:0] v645_l = v381; wire [0:0] v645_u = (v381 >>> 3) + v644; wire [3:0] v645 = {v645_u, v645_l};
-    wire v646_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v646_t1 = v636[1] ? 1'd1 : v646_t0;
-    wire v646_t2 = v636[2] ? v646_t1 : 1'd0;
-    wire v646_t3 = v636[3] ? v646_t2 : 1'd0;
-    wire v646_t4 = v636[4] ? v646_t3 : 1'd0;
-    wire [0:0] v646 = {v646_t4};
-    wire [1:0] v647_l = v571; wire [0:0] v647_u = (v571 >>> 2) + v646; wire [2:0] v647 = {v647_u, v647_l};
-    wire [2:0] v648_l = v647; wire [0:0] v648_u = (v647 >>> 3) + v33; wire [3:0] v648 = {v648_u, v648_l};
-    wire v649_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v649_t1 = v636[1] ? v649_t0 : 1'd0;
-    wire v649_t2 = v636[2] ? 1'd1 : v649_t1;
-    wire v649_t3 = v636[3] ? v649_t2 : 1'd0;
-    wire v649_t4 = v636[4] ? v649_t3 : 1'd0;
-    wire [0:0] v649 = {v649_t4};
-    wire [1:0] v650_l = v395; wire [0:0] v650_u = (v395 >>> 2) + v649; wire [2:0] v650 = {v650_u, v650_l};
-    wire v651_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v651_t1 = v636[1] ? 1'd1 : v651_t0;
-    wire v651_t2 = v636[2] ? 1'd1 : v651_t1;
-    wire v651_t3 = v636[3] ? 1'd1 : v651_t2;
-    wire v651_t4 = v636[4] ? v651_t3 : 1'd0;
-    wire [0:0] v651 = {v651_t4};
-    wire [1:0] v652_l = v609; wire [0:0] v652_u = (v609 >>> 2) + v651; wire [2:0] v652 = {v652_u, v652_l};
-    wire [0:0] v653_l = v457; wire [0:0] v653_u = (v457 >>> 1) + v651; wire [1:0] v653 = {v653_u, v653_l};
-    wire [1:0] v654_l = v653; wire [0:0] v654_u = (v653 >>> 2) + v22; wire [2:0] v654 = {v654_u, v654_l};
-    wire v655_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v655_t1 = v636[1] ? v655_t0 : 1'd0;
-    wire v655_t2 = v636[2] ? v655_t1 : 1'd0;
-    wire v655_t3 = v636[3] ? 1'd1 : v655_t2;
-    wire v655_t4 = v636[4] ? v655_t3 : 1'd0;
-    wire [0:0] v655 = {v655_t4};
-    wire [3:0] v656_l = v146; wire [0:0] v656_u = (v146 >>> 4) + v655; wire [4:0] v656 = {v656_u, v656_l};
-    wire v657_t0 = v656[1] ? 1'd1 : 1'd0;
-    wire v657_t1 = v656[0] ? 1'd1 : 1'd0;
-    wire v657_t2 = v656[1] ? 1'd1 : v657_t1;
-    wire v657_t3 = v656[2] ? v657_t2 : v657_t0;
-    wire v657_t4 = v656[3] ? 1'd1 : v657_t3;
-    wire v657_t5 = v656[1] ? 1'd0 : v657_t1;
-    wire v657_t6 = v656[2] ? v657_t5 : 1'd0;
-    wire v657_t7 = v656[3] ? 1'd1 : v657_t6;
-    wire v657_t8 = v656[4] ? v657_t7 : v657_t4;
-    wire [0:0] v657 = {v657_t8};
-    wire [2:0] v658_l = v515; wire [0:0] v658_u = (v515 >>> 3) + v655; wire [3:0] v658 = {v658_u, v658_l};
-    wire v659_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v659_t1 = v636[1] ? 1'd1 : v659_t0;
-    wire v659_t2 = v636[2] ? v659_t1 : 1'd0;
-    wire v659_t3 = v636[3] ? 1'd1 : v659_t2;
-    wire v659_t4 = v636[4] ? 1'd1 : v659_t3;
-    wire [0:0] v659 = {v659_t4};
-    wire [2:0] v660_l = v545; wire [0:0] v660_u = (v545 >>> 3) + v659; wire [3:0] v660 = {v660_u, v660_l};
-    wire [2:0] v661_l = v316; wire [0:0] v661_u = (v316 >>> 3) + v659; wire [3:0] v661 = {v661_u, v661_l};
-    wire v662_t0 = v661[1] ? 1'd0 : 1'd1;
-    wire v662_t1 = v661[2] ? 1'd1 : v662_t0;
-    wire v662_t2 = v661[0] ? 1'd1 : 1'd0;
-    wire v662_t3 = v661[1] ? v662_t2 : 1'd1;
-    wire v662_t4 = v661[2] ? v662_t3 : v662_t0;
-    wire v662_t5 = v661[3] ? v662_t4 : v662_t1;
-    wire [0:0] v662 = {v662_t5};
-    wire v663_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v663_t1 = v636[1] ? v663_t0 : 1'd0;
-    wire v663_t2 = v636[2] ? v663_t1 : 1'd0;
-    wire v663_t3 = v636[3] ? v663_t2 : 1'd0;
-    wire v663_t4 = v636[4] ? 1'd1 : v663_t3;
-    wire [0:0] v663 = {v663_t4};
-    wire [1:0] v664_l = v444; wire [0:0] v664_u = (v444 >>> 2) + v663; wire [2:0] v664 = {v664_u, v664_l};
-    wire [1:0] v665_l = v454; wire [0:0] v665_u = (v454 >>> 2) + v663; wire [2:0] v665 = {v665_u, v665_l};
-    wire [2:0] v666_l = v665; wire [0:0] v666_u = (v665 >>> 3) + v13; wire [3:0] v666 = {v666_u, v666_l};
-    wire v667_t0 = v666[0] ? 1'd1 : 1'd0;
-    wire v667_t1 = v666[1] ? 1'd1 : v667_t0;
-    wire v667_t2 = v666[1] ? 1'd1 : 1'd0;
-    wire v667_t3 = v666[2] ? v667_t2 : v667_t1;
-    wire v667_t4 = v666[3] ? 1'd0 : v667_t3;
-    wire [0:0] v667 = {v667_t4};
-    wire v668_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v668_t1 = v636[1] ? v668_t0 : 1'd0;
-    wire v668_t2 = v636[2] ? 1'd1 : v668_t1;
-    wire v668_t3 = v636[3] ? 1'd1 : v668_t2;
-    wire v668_t4 = v636[4] ? v668_t3 : 1'd0;
-    wire [0:0] v668 = {v668_t4};
-    wire [1:0] v669_l = v365; wire [0:0] v669_u = (v365 >>> 2) + v668; wire [2:0] v669 = {v669_u, v669_l};
-    wire [0:0] v670_l = v323; wire [0:0] v670_u = (v323 >>> 1) + v668; wire [1:0] v670 = {v670_u, v670_l};
-    wire [1:0] v671_l = v670; wire [0:0] v671_u = (v670 >>> 2) + v24; wire [2:0] v671 = {v671_u, v671_l};
-    wire v672_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v672_t1 = v636[1] ? 1'd1 : v672_t0;
-    wire v672_t2 = v636[2] ? v672_t1 : 1'd0;
-    wire v672_t3 = v636[3] ? v672_t2 : 1'd0;
-    wire v672_t4 = v636[4] ? 1'd1 : v672_t3;
-    wire [0:0] v672 = {v672_t4};
-    wire [1:0] v673_l = v422; wire [0:0] v673_u = (v422 >>> 2) + v672; wire [2:0] v673 = {v673_u, v673_l};
-    wire [1:0] v674_l = v288; wire [0:0] v674_u = (v288 >>> 2) + v672; wire [2:0] v674 = {v674_u, v674_l};
-    wire [0:0] v675_l = v452; wire [0:0] v675_u = (v452 >>> 1) + v672; wire [1:0] v675 = {v675_u, v675_l};
-    wire v676_t0 = v636[0] ? 1'd1 : 1'd0;
-    wire v676_t1 = v636[1] ? v676_t0 : 1'd0;
-    wire v676_t2 = v636[2] ? 1'd1 : v676_t1;
-    wire v676_t3 = v636[3] ? v676_t2 : 1'd0;
-    wire v676_t4 = v636[4] ? 1'd1 : v676_t3;
-    wire [0:0] v676 = {v676_t4};
-    wire [2:0] v677_l = v479; wire [0:0] v677_u = (v479 >>> 3) + v676; wire [3:0] v677 = {v677_u, v677_l};
-    wire [1:0] v678_l = v291; wire [0:0] v678_u = (v291 >>> 2) + v676; wire [2:0] v678 = {v678_u, v678_l};
-    wire [1:0] v679_l = v370; wire [0:0] v679_u = (v370 >>> 2) + v676; wire [2:0] v679 = {v679_u, v679_l};
-    wire [1:0] v680_l = v351; wire [0:0] v680_u = (v351 >>> 2) + v676; wire [2:0] v680 = {v680_u, v680_l};
-    wire [1:0] v681_l = v273; wire [0:0] v681_u = (v273 >>> 2) + v676; wire [2:0] v681 = {v681_u, v681_l};
-    wire [0:0] v682_l = v676; wire [0:0] v682_u = (v676 >>> 1) + v27; wire [1:0] v682 = {v682_u, v682_l};
-    wire [5:0] v683 = inputs[95:90];
-    wire [0:0] v684 = (v683 >>> 5);
-    wire [3:0] v685_l = v407; wire [0:0] v685_u = (v407 >>> 4) + v684; wire [4:0] v685 = {v685_u, v685_l};
-    wire v686_t0 = v685[1] ? 1'd1 : 1'd0;
-    wire v686_t1 = v685[2] ? 1'd0 : v686_t0;
-    wire v686_t2 = v685[0] ? 1'd0 : 1'd1;
-    wire v686_t3 = v685[1] ? v686_t2 : 1'd0;
-    wire v686_t4 = v685[2] ? v686_t3 : v686_t0;
-    wire v686_t5 = v685[3] ? v686_t4 : v686_t0;
-    wire v686_t6 = v685[4] ? v686_t5 : v686_t1;
-    wire [0:0] v686 = {v686_t6};
-    wire [2:0] v687_l = v214; wire [0:0] v687_u = (v214 >>> 3) + v684; wire [3:0] v687 = {v687_u, v687_l};
-    reg [3:0] v687_1; always @(posedge clk) v687_1 <= v687;
-    reg [3:0] v687_2; always @(posedge clk) v687_2 <= v687_1;
-    reg [3:0] v687_3; always @(posedge clk) v687_3 <= v687_2;
-    reg [3:0] v687_4; always @(posedge clk) v687_4 <= v687_3;
-    reg [3:0] v687_5; always @(posedge clk) v687_5 <= v687_4;
-    reg [3:0] v687_6; always @(posedge clk) v687_6 <= v687_5;
-    reg [3:0] v687_7; always @(posedge clk) v687_7 <= v687_6;
-    reg [3:0] v687_8; always @(posedge clk) v687_8 <= v687_7;
-    reg [3:0] v687_9; always @(posedge clk) v687_9 <= v687_8;
-    reg [3:0] v687_10; always @(posedge clk) v687_10 <= v687_9;
-    wire v688_t0 = v687_10[0] ? 1'd0 : 1'd1;
-    wire v688_t1 = v687_10[1] ? v688_t0 : 1'd0;
-    wire v688_t2 = v687_10[2] ? 1'd0 : v688_t1;
-    wire v688_t3 = v687_10[1] ? 1'd0 : v688_t0;
-    wire v688_t4 = v687_10[3] ? 1'd0 : v688_t3;
-    wire [1:0] v688 = {v688_t4, v688_t2};
-    wire [2:0] v689_l = v679; wire [0:0] v689_u = (v679 >>> 3) + v684; wire [3:0] v689 = {v689_u, v689_l};
-    wire [1:0] v690 = (v683 >>> 4);
-    wire v691_t0 = v690[0] ? 1'd1 : 1'd0;
-    wire v691_t1 = v690[1] ? v691_t0 : 1'd0;
-    wire [0:0] v691 = {v691_t1};
-    wire [3:0] v692_l = v648; wire [0:0] v692_u = (v648 >>> 4) + v691; wire [4:0] v692 = {v692_u, v692_l};
-    reg [4:0] v692_1; always @(posedge clk) v692_1 <= v692;
-    reg [4:0] v692_2; always @(posedge clk) v692_2 <= v692_1;
-    reg [4:0] v692_3; always @(posedge clk) v692_3 <= v692_2;
-    reg [4:0] v692_4; always @(posedge clk) v692_4 <= v692_3;
-    reg [4:0] v692_5; always @(posedge clk) v692_5 <= v692_4;
-    reg [4:0] v692_6; always @(posedge clk) v692_6 <= v692_5;
-    reg [4:0] v692_7; always @(posedge clk) v692_7 <= v692_6;
-    reg [4:0] v692_8; always @(posedge clk) v692_8 <= v692_7;
-    reg [4:0] v692_9; always @(posedge clk) v692_9 <= v692_8;
-    reg [4:0] v692_10; always @(posedge clk) v692_10 <= v692_9;
-    reg [4:0] v692_11; always @(posedge clk) v692_11 <= v692_10;
-    wire v693_t0 = v692_11[1] ? 1'd0 : 1'd1;
-    wire v693_t1 = v692_11[2] ? 1'd0 : v693_t0;
-    wire v693_t2 = v692_11[0] ? 1'd1 : 1'd0;
-    wire v693_t3 = v692_11[1] ? 1'd0 : v693_t2;
-    wire v693_t4 = v692_11[2] ? 1'd0 : v693_t3;
-    wire v693_t5 = v692_11[4] ? v693_t4 : v693_t1;
-    wire v693_t6 = v692_11[2] ? 1'd1 : 1'd0;
-    wire v693_t7 = v692_11[3] ? 1'd0 : v693_t6;
-    wire v693_t8 = v692_11[0] ? 1'd0 : 1'd1;
-    wire v693_t9 = v692_11[1] ? 1'd0 : v693_t8;
-    wire v693_t10 = v692_11[2] ? 1'd1 : v693_t9;
-    wire v693_t11 = v692_11[2] ? 1'd0 : v693_t9;
-    wire v693_t12 = v692_11[3] ? v693_t11 : v693_t10;
-    wire v693_t13 = v692_11[4] ? v693_t12 : v693_t7;
-    wire [1:0] v693 = {v693_t13, v693_t5};
-    wire v694_t0 = v690[0] ? 1'd1 : 1'd0;
-    wire v694_t1 = v690[1] ? 1'd1 : v694_t0;
-    wire [0:0] v694 = {v694_t1};
-    wire [3:0] v695_l = v418; wire [0:0] v695_u = (v418 >>> 4) + v694; wire [4:0] v695 = {v695_u, v695_l};
-    reg [4:0] v695_1; always @(posedge clk) v695_1 <= v695;
-    reg [4:0] v695_2; always @(posedge clk) v695_2 <= v695_1;
-    reg [4:0] v695_3; always @(posedge clk) v695_3 <= v695_2;
-    reg [4:0] v695_4; always @(posedge clk) v695_4 <= v695_3;
-    reg [4:0] v695_5; always @(posedge clk) v695_5 <= v695_4;
-    reg [4:0] v695_6; always @(posedge clk) v695_6 <= v695_5;
-    reg [4:0] v695_7; always @(posedge clk) v695_7 <= v695_6;
-    reg [4:0] v695_8; always @(posedge clk) v695_8 <= v695_7;
-    reg [4:0] v695_9; always @(posedge clk) v695_9 <= v695_8;
-    wire v696_t0 = v695_9[3] ? 1'd1 : 1'd0;
-    wire v696_t1 = v695_9[0] ? 1'd0 : 1'd1;
-    wire v696_t2 = v695_9[1] ? 1'd0 : v696_t1;
-    wire v696_t3 = v695_9[4] ? v696_t2 : v696_t0;
-    wire v696_t4 = v695_9[2] ? 1'd1 : 1'd0;
-    wire v696_t5 = v695_9[3] ? v696_t4 : 1'd0;
-    wire v696_t6 = v695_9[4] ? 1'd0 : v696_t5;
-    wire [1:0] v696 = {v696_t6, v696_t3};
-    wire [2:0] v697_l = v326; wire [0:0] v697_u = (v326 >>> 3) + v694; wire [3:0] v697 = {v697_u, v697_l};
-    wire [0:0] v698_l = v104; wire [0:0] v698_u = (v104 >>> 1) + v694; wire [1:0] v698 = {v698_u, v698_l};
-    wire v699_t0 = v698[0] ? 1'd1 : 1'd0;
-    wire v699_t1 = v698[1] ? v699_t0 : 1'd0;
-    wire [0:0] v699 = {v699_t1};
-    wire [2:0] v700 = (v683 >>> 3);
-    wire v701_t0 = v700[0] ? 1'd1 : 1'd0;
-    wire v701_t1 = v700[1] ? v701_t0 : 1'd0;
-    wire v701_t2 = v700[2] ? v701_t1 : 1'd0;
-    wire [0:0] v701 = {v701_t2};
-    wire [3:0] v702_l = v677; wire [0:0] v702_u = (v677 >>> 4) + v701; wire [4:0] v702 = {v702_u, v702_l};
-    wire v703_t0 = v702[1] ? 1'd1 : 1'd0;
-    wire v703_t1 = v702[0] ? 1'd0 : 1'd1;
-    wire v703_t2 = v702[1] ? v703_t1 : 1'd0;
-    wire v703_t3 = v702[4] ? v703_t2 : v703_t0;
-    wire v703_t4 = v702[2] ? v703_t2 : 1'd0;
-    wire v703_t5 = v702[0] ? 1'd1 : 1'd0;
-    wire v703_t6 = v702[1] ? v703_t5 : 1'd0;
-    wire v703_t7 = v702[2] ? v703_t0 : v703_t6;
-    wire v703_t8 = v702[3] ? v703_t7 : v703_t4;
-    wire v703_t9 = v702[4] ? v703_t4 : v703_t8;
-    wire v703_t10 = v702[2] ? v703_t6 : v703_t0;
-    wire [3:0] v703 = {v703_t10, v703_t9, v703_t3, 1'd1};
-    wire v704_t0 = v700[0] ? 1'd1 : 1'd0;
-    wire v704_t1 = v700[1] ? 1'd1 : v704_t0;
-    wire v704_t2 = v700[2] ? 1'd1 : v704_t1;
-    wire [0:0] v704 = {v704_t2};
-    wire v705_t0 = v700[0] ? 1'd1 : 1'd0;
-    wire v705_t1 = v700[1] ? v705_t0 : 1'd0;
-    wire v705_t2 = v700[2] ? 1'd1 : v705_t1;
-    wire [0:0] v705 = {v705_t2};
-    wire [2:0] v706_l = v669; wire [0:0] v706_u = (v669 >>> 3) + v705; wire [3:0] v706 = {v706_u, v706_l};
-    reg [3:0] v706_1; always @(posedge clk) v706_1 <= v706;
-    reg [3:0] v706_2; always @(posedge clk) v706_2 <= v706_1;
-    reg [3:0] v706_3; always @(posedge clk) v706_3 <= v706_2;
-    wire v707_t0 = v706_3[0] ? 1'd0 : 1'd1;
-    wire v707_t1 = v706_3[1] ? 1'd0 : v707_t0;
-    wire v707_t2 = v706_3[1] ? 1'd0 : 1'd1;
-    wire v707_t3 = v706_3[2] ? v707_t2 : v707_t1;
-    wire v707_t4 = v706_3[0] ? 1'd1 : 1'd0;
-    wire v707_t5 = v706_3[1] ? 1'd1 : v707_t4;
-    wire v707_t6 = v706_3[1] ? 1'd0 : v707_t4;
-    wire v707_t7 = v706_3[3] ? v707_t6 : v707_t5;
-    wire [1:0] v707 = {v707_t7, v707_t3};
-    wire [2:0] v708_l = v128; wire [0:0] v708_u = (v128 >>> 3) + v705; wire [3:0] v708 = {v708_u, v708_l};
-    wire v709_t0 = v708[0] ? 1'd1 : 1'd0;
-    wire v709_t1 = v708[1] ? v709_t0 : 1'd0;
-    wire v709_t2 = v708[2] ? v709_t0 : v709_t1;
-    wire v709_t3 = v708[3] ? v709_t0 : v709_t2;
-    wire [0:0] v709 = {v709_t3};
-    wire [1:0] v710_l = v334; wire [0:0] v710_u = (v334 >>> 2) + v705; wire [2:0] v710 = {v710_u, v710_l};
-    wire v711_t0 = v700[0] ? 1'd1 : 1'd0;
-    wire v711_t1 = v700[1] ? 1'd1 : v711_t0;
-    wire v711_t2 = v700[2] ? v711_t1 : 1'd0;
-    wire [0:0] v711 = {v711_t2};
-    wire [3:0] v712_l = v616; wire [0:0] v712_u = (v616 >>> 4) + v711; wire [4:0] v712 = {v712_u, v712_l};
-    reg [4:0] v712_1; always @(posedge clk) v712_1 <= v712;
-    reg [4:0] v712_2; always @(posedge clk) v712_2 <= v712_1;
-    reg [4:0] v712_3; always @(posedge clk) v712_3 <= v712_2;
-    reg [4:0] v712_4; always @(posedge clk) v712_4 <= v712_3;
-    reg [4:0] v712_5; always @(posedge clk) v712_5 <= v712_4;
-    reg [4:0] v712_6; always @(posedge clk) v712_6 <= v712_5;
-    reg [4:0] v712_7; always @(posedge clk) v712_7 <= v712_6;
-    reg [4:0] v712_8; always @(posedge clk) v712_8 <= v712_7;
-    reg [4:0] v712_9; always @(posedge clk) v712_9 <= v712_8;
-    wire v713_t0 = v712_9[0] ? 1'd1 : 1'd0;
-    wire v713_t1 = v712_9[2] ? 1'd1 : 1'd0;
-    wire v713_t2 = v712_9[3] ? v713_t1 : 1'd0;
-    wire v713_t3 = v712_9[4] ? v713_t2 : v713_t0;
-    wire v713_t4 = v712_9[0] ? 1'd0 : 1'd1;
-    wire v713_t5 = v712_9[1] ? v713_t4 : 1'd0;
-    wire v713_t6 = v712_9[4] ? 1'd0 : v713_t5;
-    wire v713_t7 = v712_9[1] ? 1'd0 : v713_t4;
-    wire v713_t8 = v712_9[4] ? 1'd0 : v713_t7;
-    wire [2:0] v713 = {v713_t8, v713_t6, v713_t3};
-    wire [3:0] v714_l = v569; wire [0:0] v714_u = (v569 >>> 4) + v711; wire [4:0] v714 = {v714_u, v714_l};
-    reg [4:0] v714_1; always @(posedge clk) v714_1 <= v714;
-    reg [4:0] v714_2; always @(posedge clk) v714_2 <= v714_1;
-    reg [4:0] v714_3; always @(posedge clk) v714_3 <= v714_2;
-    reg [4:0] v714_4; always @(posedge clk) v714_4 <= v714_3;
-    wire v715_t0 = v714_4[0] ? 1'd1 : 1'd0;
-    wire v715_t1 = v714_4[3] ? v715_t0 : 1'd0;
-    wire v715_t2 = v714_4[1] ? 1'd0 : 1'd1;
-    wire v715_t3 = v714_4[4] ? v715_t2 : v715_t1;
-    wire v715_t4 = v714_4[2] ? v715_t0 : 1'd1;
-    wire v715_t5 = v714_4[0] ? 1'd0 : 1'd1;
-    wire v715_t6 = v714_4[2] ? 1'd0 : v715_t5;
-    wire v715_t7 = v714_4[3] ? v715_t6 : v715_t4;
-    wire v715_t8 = v714_4[4] ? 1'd0 : v715_t7;
-    wire [1:0] v715 = {v715_t8, v715_t3};
-    wire [2:0] v716_l = v328; wire [0:0] v716_u = (v328 >>> 3) + v711; wire [3:0] v716 = {v716_u, v716_l};
-    wire [3:0] v717_l = v716; wire [0:0] v717_u = (v716 >>> 4) + v701; wire [4:0] v717 = {v717_u, v717_l};
-    reg [4:0] v717_1; always @(posedge clk) v717_1 <= v717;
-    reg [4:0] v717_2; always @(posedge clk) v717_2 <= v717_1;
-    reg [4:0] v717_3; always @(posedge clk) v717_3 <= v717_2;
-    wire v718_t0 = v717_3[1] ? 1'd1 : 1'd0;
-    wire v718_t1 = v717_3[2] ? 1'd0 : v718_t0;
-    wire v718_t2 = v717_3[0] ? 1'd1 : 1'd0;
-    wire v718_t3 = v717_3[1] ? 1'd1 : v718_t2;
-    wire v718_t4 = v717_3[2] ? 1'd0 : v718_t3;
-    wire v718_t5 = v717_3[3] ? v718_t4 : v718_t1;
-    wire v718_t6 = v717_3[1] ? 1'd0 : v718_t2;
-    wire v718_t7 = v717_3[2] ? 1'd0 : v718_t6;
-    wire v718_t8 = v717_3[3] ? v718_t7 : 1'd0;
-    wire v718_t9 = v717_3[4] ? v718_t8 : v718_t5;
-    wire v718_t10 = v717_3[2] ? 1'd0 : 1'd1;
-    wire v718_t11 = v717_3[0] ? 1'd0 : 1'd1;
-    wire v718_t12 = v717_3[1] ? 1'd1 : v718_t11;
-    wire v718_t13 = v717_3[2] ? 1'd0 : v718_t12;
-    wire v718_t14 = v717_3[3] ? v718_t13 : v718_t10;
-    wire v718_t15 = v717_3[1] ? 1'd0 : 1'd1;
-    wire v718_t16 = v717_3[2] ? 1'd0 : v718_t15;
-    wire v718_t17 = v717_3[1] ? 1'd0 : v718_t11;
-    wire v718_t18 = v717_3[2] ? 1'd0 : v718_t17;
-    wire v718_t19 = v717_3[3] ? v718_t18 : v718_t16;
-    wire v718_t20 = v717_3[4] ? v718_t19 : v718_t14;
-    wire [1:0] v718 = {v718_t20, v718_t9};
-    wire [2:0] v719_l = v372; wire [0:0] v719_u = (v372 >>> 3) + v711; wire [3:0] v719 = {v719_u, v719_l};
-    reg [3:0] v719_1; always @(posedge clk) v719_1 <= v719;
-    reg [3:0] v719_2; always @(posedge clk) v719_2 <= v719_1;
-    reg [3:0] v719_3; always @(posedge clk) v719_3 <= v719_2;
-    wire v720_t0 = v719_3[0] ? 1'd1 : 1'd0;
-    wire v720_t1 = v719_3[2] ? v720_t0 : 1'd0;
-    wire v720_t2 = v719_3[1] ? 1'd0 : 1'd1;
-    wire v720_t3 = v719_3[2] ? v720_t2 : 1'd0;
-    wire v720_t4 = v719_3[3] ? v720_t3 : v720_t1;
-    wire v720_t5 = v719_3[1] ? 1'd1 : 1'd0;
-    wire v720_t6 = v719_3[2] ? v720_t5 : 1'd1;
-    wire v720_t7 = v719_3[3] ? v720_t6 : 1'd1;
-    wire [1:0] v720 = {v720_t7, v720_t4};
-    wire [3:0] v721 = (v683 >>> 2);
-    wire v722_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v722_t1 = v721[1] ? 1'd1 : v722_t0;
-    wire v722_t2 = v721[2] ? v722_t1 : 1'd0;
-    wire v722_t3 = v721[3] ? 1'd1 : v722_t2;
-    wire [0:0] v722 = {v722_t3};
-    wire [2:0] v723_l = v673; wire [0:0] v723_u = (v673 >>> 3) + v722; wire [3:0] v723 = {v723_u, v723_l};
-    wire [2:0] v724_l = v357; wire [0:0] v724_u = (v357 >>> 3) + v722; wire [3:0] v724 = {v724_u, v724_l};
-    wire v725_t0 = v724[0] ? 1'd0 : 1'd1;
-    wire v725_t1 = v724[1] ? 1'd0 : v725_t0;
-    wire v725_t2 = v724[2] ? 1'd1 : v725_t1;
-    wire v725_t3 = v724[3] ? 1'd0 : v725_t2;
-    wire [0:0] v725 = {v725_t3};
-    wire [2:0] v726_l = v546; wire [0:0] v726_u = (v546 >>> 3) + v722; wire [3:0] v726 = {v726_u, v726_l};
-    wire v727_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v727_t1 = v721[1] ? 1'd1 : v727_t0;
-    wire v727_t2 = v721[2] ? 1'd1 : v727_t1;
-    wire v727_t3 = v721[3] ? 1'd1 : v727_t2;
-    wire [0:0] v727 = {v727_t3};
-    wire [0:0] v728_l = v71; wire [0:0] v728_u = (v71 >>> 1) + v727; wire [1:0] v728 = {v728_u, v728_l};
-    wire v729_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v729_t1 = v721[1] ? v729_t0 : 1'd0;
-    wire v729_t2 = v721[2] ? v729_t1 : 1'd0;
-    wire v729_t3 = v721[3] ? v729_t2 : 1'd0;
-    wire [0:0] v729 = {v729_t3};
-    wire [0:0] v730_l = v84; wire [0:0] v730_u = (v84 >>> 1) + v729; wire [1:0] v730 = {v730_u, v730_l};
-    reg [1:0] v730_1; always @(posedge clk) v730_1 <= v730;
-    reg [1:0] v730_2; always @(posedge clk) v730_2 <= v730_1;
-    reg [1:0] v730_3; always @(posedge clk) v730_3 <= v730_2;
-    reg [1:0] v730_4; always @(posedge clk) v730_4 <= v730_3;
-    reg [1:0] v730_5; always @(posedge clk) v730_5 <= v730_4;
-    reg [1:0] v730_6; always @(posedge clk) v730_6 <= v730_5;
-    reg [1:0] v730_7; always @(posedge clk) v730_7 <= v730_6;
-    wire v731_t0 = v730_7[0] ? 1'd1 : 1'd0;
-    wire v731_t1 = v730_7[1] ? 1'd0 : v731_t0;
-    wire v731_t2 = v730_7[0] ? 1'd0 : 1'd1;
-    wire v731_t3 = v730_7[1] ? 1'd0 : v731_t2;
-    wire [1:0] v731 = {v731_t3, v731_t1};
-    wire v732_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v732_t1 = v721[1] ? 1'd1 : v732_t0;
-    wire v732_t2 = v721[2] ? v732_t1 : 1'd0;
-    wire v732_t3 = v721[3] ? v732_t2 : 1'd0;
-    wire [0:0] v732 = {v732_t3};
-    wire v733_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v733_t1 = v721[1] ? v733_t0 : 1'd0;
-    wire v733_t2 = v721[2] ? 1'd1 : v733_t1;
-    wire v733_t3 = v721[3] ? v733_t2 : 1'd0;
-    wire [0:0] v733 = {v733_t3};
-    wire [2:0] v734_l = v591; wire [0:0] v734_u = (v591 >>> 3) + v733; wire [3:0] v734 = {v734_u, v734_l};
-    reg [3:0] v734_1; always @(posedge clk) v734_1 <= v734;
-    reg [3:0] v734_2; always @(posedge clk) v734_2 <= v734_1;
-    reg [3:0] v734_3; always @(posedge clk) v734_3 <= v734_2;
-    reg [3:0] v734_4; always @(posedge clk) v734_4 <= v734_3;
-    reg [3:0] v734_5; always @(posedge clk) v734_5 <= v734_4;
-    reg [3:0] v734_6; always @(posedge clk) v734_6 <= v734_5;
-    reg [3:0] v734_7; always @(posedge clk) v734_7 <= v734_6;
-    wire v735_t0 = v734_7[1] ? 1'd0 : 1'd1;
-    wire v735_t1 = v734_7[2] ? 1'd1 : v735_t0;
-    wire v735_t2 = v734_7[0] ? 1'd0 : 1'd1;
-    wire v735_t3 = v734_7[2] ? 1'd1 : v735_t2;
-    wire v735_t4 = v734_7[3] ? v735_t3 : v735_t1;
-    wire v735_t5 = v734_7[0] ? 1'd1 : 1'd0;
-    wire v735_t6 = v734_7[2] ? 1'd0 : v735_t5;
-    wire v735_t7 = v734_7[3] ? v735_t6 : 1'd0;
-    wire [1:0] v735 = {v735_t7, v735_t4};
-    wire v736_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v736_t1 = v721[1] ? v736_t0 : 1'd0;
-    wire v736_t2 = v721[2] ? 1'd1 : v736_t1;
-    wire v736_t3 = v721[3] ? 1'd1 : v736_t2;
-    wire [0:0] v736 = {v736_t3};
-    wire [3:0] v737_l = v628; wire [0:0] v737_u = (v628 >>> 4) + v736; wire [4:0] v737 = {v737_u, v737_l};
-    reg [4:0] v737_1; always @(posedge clk) v737_1 <= v737;
-    reg [4:0] v737_2; always @(posedge clk) v737_2 <= v737_1;
-    reg [4:0] v737_3; always @(posedge clk) v737_3 <= v737_2;
-    reg [4:0] v737_4; always @(posedge clk) v737_4 <= v737_3;
-    reg [4:0] v737_5; always @(posedge clk) v737_5 <= v737_4;
-    reg [4:0] v737_6; always @(posedge clk) v737_6 <= v737_5;
-    reg [4:0] v737_7; always @(posedge clk) v737_7 <= v737_6;
-    reg [4:0] v737_8; always @(posedge clk) v737_8 <= v737_7;
-    reg [4:0] v737_9; always @(posedge clk) v737_9 <= v737_8;
-    reg [4:0] v737_10; always @(posedge clk) v737_10 <= v737_9;
-    reg [4:0] v737_11; always @(posedge clk) v737_11 <= v737_10;
-    wire v738_t0 = v737_11[0] ? 1'd1 : 1'd0;
-    wire v738_t1 = v737_11[1] ? 1'd0 : v738_t0;
-    wire v738_t2 = v737_11[2] ? 1'd1 : v738_t1;
-    wire v738_t3 = v737_11[2] ? 1'd1 : v738_t0;
-    wire v738_t4 = v737_11[3] ? v738_t3 : v738_t2;
-    wire v738_t5 = v737_11[1] ? v738_t0 : 1'd0;
-    wire v738_t6 = v737_11[2] ? 1'd0 : v738_t5;
-    wire v738_t7 = v737_11[3] ? 1'd0 : v738_t6;
-    wire v738_t8 = v737_11[4] ? 1'd0 : v738_t7;
-    wire [2:0] v738 = {v738_t8, v738_t8, v738_t4};
-    wire [3:0] v739_l = v393; wire [0:0] v739_u = (v393 >>> 4) + v736; wire [4:0] v739 = {v739_u, v739_l};
-    reg [4:0] v739_1; always @(posedge clk) v739_1 <= v739;
-    wire v740_t0 = v739_1[2] ? 1'd1 : 1'd0;
-    wire v740_t1 = v739_1[3] ? v740_t0 : 1'd0;
-    wire v740_t2 = v739_1[1] ? 1'd0 : 1'd1;
-    wire v740_t3 = v739_1[2] ? 1'd0 : v740_t2;
-    wire v740_t4 = v739_1[2] ? 1'd1 : v740_t2;
-    wire v740_t5 = v739_1[3] ? v740_t4 : v740_t3;
-    wire v740_t6 = v739_1[4] ? v740_t5 : v740_t1;
-    wire v740_t7 = v739_1[2] ? 1'd0 : 1'd1;
-    wire v740_t8 = v739_1[0] ? 1'd0 : 1'd1;
-    wire v740_t9 = v739_1[2] ? v740_t8 : 1'd1;
-    wire v740_t10 = v739_1[3] ? v740_t9 : v740_t7;
-    wire v740_t11 = v739_1[1] ? 1'd1 : 1'd0;
-    wire v740_t12 = v739_1[2] ? 1'd0 : v740_t11;
-    wire v740_t13 = v739_1[2] ? v740_t8 : v740_t11;
-    wire v740_t14 = v739_1[3] ? v740_t13 : v740_t12;
-    wire v740_t15 = v739_1[4] ? v740_t14 : v740_t10;
-    wire [1:0] v740 = {v740_t15, v740_t6};
-    wire v741_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v741_t1 = v721[1] ? 1'd1 : v741_t0;
-    wire v741_t2 = v721[2] ? 1'd1 : v741_t1;
-    wire v741_t3 = v721[3] ? v741_t2 : 1'd0;
-    wire [0:0] v741 = {v741_t3};
-    wire [3:0] v742_l = v267; wire [0:0] v742_u = (v267 >>> 4) + v741; wire [4:0] v742 = {v742_u, v742_l};
-    wire v743_t0 = v742[2] ? 1'd1 : 1'd0;
-    wire v743_t1 = v742[0] ? 1'd1 : 1'd0;
-    wire v743_t2 = v742[3] ? v743_t1 : v743_t0;
-    wire v743_t3 = v742[1] ? v743_t1 : 1'd1;
-    wire v743_t4 = v742[3] ? v743_t3 : v743_t0;
-    wire v743_t5 = v742[4] ? v743_t4 : v743_t2;
-    wire [0:0] v743 = {v743_t5};
-    wire [3:0] v744_l = v633; wire [0:0] v744_u = (v633 >>> 4) + v741; wire [4:0] v744 = {v744_u, v744_l};
-    reg [4:0] v744_1; always @(posedge clk) v744_1 <= v744;
-    reg [4:0] v744_2; always @(posedge clk) v744_2 <= v744_1;
-    reg [4:0] v744_3; always @(posedge clk) v744_3 <= v744_2;
-    reg [4:0] v744_4; always @(posedge clk) v744_4 <= v744_3;
-    reg [4:0] v744_5; always @(posedge clk) v744_5 <= v744_4;
-    wire v745_t0 = v744_5[0] ? 1'd1 : 1'd0;
-    wire v745_t1 = v744_5[1] ? 1'd1 : 1'd0;
-    wire v745_t2 = v744_5[2] ? 1'd0 : v745_t1;
-    wire v745_t3 = v744_5[3] ? 1'd0 : v745_t2;
-    wire v745_t4 = v744_5[4] ? v745_t3 : v745_t0;
-    wire v745_t5 = v744_5[0] ? 1'd0 : 1'd1;
-    wire v745_t6 = v744_5[3] ? v745_t2 : 1'd0;
-    wire v745_t7 = v744_5[4] ? v745_t6 : v745_t5;
-    wire [1:0] v745 = {v745_t7, v745_t4};
-    wire [1:0] v746_l = v100; wire [0:0] v746_u = (v100 >>> 2) + v741; wire [2:0] v746 = {v746_u, v746_l};
-    wire [2:0] v747_l = v746; wire [0:0] v747_u = (v746 >>> 3) + v691; wire [3:0] v747 = {v747_u, v747_l};
-    reg [3:0] v747_1; always @(posedge clk) v747_1 <= v747;
-    reg [3:0] v747_2; always @(posedge clk) v747_2 <= v747_1;
-    reg [3:0] v747_3; always @(posedge clk) v747_3 <= v747_2;
-    reg [3:0] v747_4; always @(posedge clk) v747_4 <= v747_3;
-    wire v748_t0 = v747_4[0] ? 1'd0 : 1'd1;
-    wire v748_t1 = v747_4[1] ? 1'd1 : v748_t0;
-    wire v748_t2 = v747_4[2] ? v748_t1 : v748_t0;
-    wire v748_t3 = v747_4[3] ? 1'd1 : v748_t2;
-    wire v748_t4 = v747_4[2] ? v748_t0 : 1'd1;
-    wire v748_t5 = v747_4[3] ? 1'd0 : v748_t4;
-    wire [1:0] v748 = {v748_t5, v748_t3};
-    wire v749_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v749_t1 = v721[1] ? v749_t0 : 1'd0;
-    wire v749_t2 = v721[2] ? v749_t1 : 1'd0;
-    wire v749_t3 = v721[3] ? 1'd1 : v749_t2;
-    wire [0:0] v749 = {v749_t3};
-    wire [3:0] v750_l = v181; wire [0:0] v750_u = (v181 >>> 4) + v749; wire [4:0] v750 = {v750_u, v750_l};
-    wire v751_t0 = v750[0] ? 1'd1 : 1'd0;
-    wire v751_t1 = v750[1] ? v751_t0 : 1'd0;
-    wire v751_t2 = v750[2] ? v751_t0 : v751_t1;
-    wire v751_t3 = v750[0] ? 1'd0 : 1'd1;
-    wire v751_t4 = v750[1] ? 1'd1 : v751_t3;
-    wire v751_t5 = v750[2] ? 1'd1 : v751_t4;
-    wire v751_t6 = v750[3] ? v751_t5 : v751_t2;
-    wire v751_t7 = v750[4] ? v751_t5 : v751_t6;
-    wire [0:0] v751 = {v751_t7};
-    wire [0:0] v752_l = v709; wire [0:0] v752_u = (v709 >>> 1) + v751; wire [1:0] v752 = {v752_u, v752_l};
-    wire [1:0] v753_l = v752; wire [0:0] v753_u = (v752 >>> 2) + v150; wire [2:0] v753 = {v753_u, v753_l};
-    wire [1:0] v754_l = v132; wire [0:0] v754_u = (v132 >>> 2) + v749; wire [2:0] v754 = {v754_u, v754_l};
-    wire [2:0] v755_l = v754; wire [0:0] v755_u = (v754 >>> 3) + v741; wire [3:0] v755 = {v755_u, v755_l};
-    reg [3:0] v755_1; always @(posedge clk) v755_1 <= v755;
-    reg [3:0] v755_2; always @(posedge clk) v755_2 <= v755_1;
-    reg [3:0] v755_3; always @(posedge clk) v755_3 <= v755_2;
-    reg [3:0] v755_4; always @(posedge clk) v755_4 <= v755_3;
-    wire v756_t0 = v755_4[0] ? 1'd1 : 1'd0;
-    wire v756_t1 = v755_4[1] ? 1'd1 : v756_t0;
-    wire v756_t2 = v755_4[2] ? 1'd1 : v756_t1;
-    wire v756_t3 = v755_4[0] ? 1'd0 : 1'd1;
-    wire v756_t4 = v755_4[1] ? v756_t3 : 1'd0;
-    wire v756_t5 = v755_4[2] ? v756_t3 : v756_t4;
-    wire v756_t6 = v755_4[3] ? v756_t5 : v756_t2;
-    wire v756_t7 = v755_4[3] ? v756_t0 : 1'd0;
-    wire [2:0] v756 = {v756_t7, 1'd0, v756_t6};
-    wire [4:0] v757 = (v683 >>> 1);
-    wire v758_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v758_t1 = v757[1] ? v758_t0 : 1'd0;
-    wire v758_t2 = v757[2] ? 1'd1 : v758_t1;
-    wire v758_t3 = v757[3] ? 1'd1 : v758_t2;
-    wire v758_t4 = v757[4] ? 1'd1 : v758_t3;
-    wire [0:0] v758 = {v758_t4};
-    wire [1:0] v759_l = v361; wire [0:0] v759_u = (v361 >>> 2) + v758; wire [2:0] v759 = {v759_u, v759_l};
-    wire v760_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v760_t1 = v757[1] ? v760_t0 : 1'd0;
-    wire v760_t2 = v757[2] ? 1'd1 : v760_t1;
-    wire v760_t3 = v757[3] ? v760_t2 : 1'd0;
-    wire v760_t4 = v757[4] ? v760_t3 : 1'd0;
-    wire [0:0] v760 = {v760_t4};
-    wire [3:0] v761_l = v689; wire [0:0] v761_u = (v689 >>> 4) + v760; wire [4:0] v761 = {v761_u, v761_l};
-    reg [4:0] v761_1; always @(posedge clk) v761_1 <= v761;
-    reg [4:0] v761_2; always @(posedge clk) v761_2 <= v761_1;
-    reg [4:0] v761_3; always @(posedge clk) v761_3 <= v761_2;
-    reg [4:0] v761_4; always @(posedge clk) v761_4 <= v761_3;
-    reg [4:0] v761_5; always @(posedge clk) v761_5 <= v761_4;
-    wire v762_t0 = v761_5[0] ? 1'd0 : 1'd1;
-    wire v762_t1 = v761_5[1] ? v762_t0 : 1'd1;
-    wire v762_t2 = v761_5[2] ? v762_t1 : 1'd1;
-    wire v762_t3 = v761_5[3] ? v762_t2 : 1'd1;
-    wire v762_t4 = v761_5[4] ? 1'd0 : v762_t3;
-    wire v762_t5 = v761_5[1] ? 1'd1 : v762_t0;
-    wire v762_t6 = v761_5[2] ? v762_t5 : v762_t0;
-    wire v762_t7 = v761_5[3] ? v762_t6 : v762_t0;
-    wire v762_t8 = v761_5[4] ? 1'd0 : v762_t7;
-    wire [1:0] v762 = {v762_t8, v762_t4};
-    wire [1:0] v763_l = v728; wire [0:0] v763_u = (v728 >>> 2) + v760; wire [2:0] v763 = {v763_u, v763_l};
-    reg [2:0] v763_1; always @(posedge clk) v763_1 <= v763;
-    reg [2:0] v763_2; always @(posedge clk) v763_2 <= v763_1;
-    reg [2:0] v763_3; always @(posedge clk) v763_3 <= v763_2;
-    reg [2:0] v763_4; always @(posedge clk) v763_4 <= v763_3;
-    reg [2:0] v763_5; always @(posedge clk) v763_5 <= v763_4;
-    reg [2:0] v763_6; always @(posedge clk) v763_6 <= v763_5;
-    reg [2:0] v763_7; always @(posedge clk) v763_7 <= v763_6;
-    reg [2:0] v763_8; always @(posedge clk) v763_8 <= v763_7;
-    wire v764_t0 = v763_8[1] ? 1'd1 : 1'd0;
-    wire v764_t1 = v763_8[2] ? v764_t0 : 1'd0;
-    wire v764_t2 = v763_8[2] ? 1'd0 : v764_t0;
-    wire v764_t3 = v763_8[0] ? 1'd1 : 1'd0;
-    wire v764_t4 = v763_8[1] ? 1'd0 : v764_t3;
-    wire [2:0] v764 = {v764_t4, v764_t2, v764_t1};
-    wire v765_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v765_t1 = v757[1] ? 1'd1 : v765_t0;
-    wire v765_t2 = v757[2] ? v765_t1 : 1'd0;
-    wire v765_t3 = v757[3] ? 1'd1 : v765_t2;
-    wire v765_t4 = v757[4] ? 1'd1 : v765_t3;
-    wire [0:0] v765 = {v765_t4};
-    wire [2:0] v766_l = v499; wire [0:0] v766_u = (v499 >>> 3) + v765; wire [3:0] v766 = {v766_u, v766_l};
-    reg [3:0] v766_1; always @(posedge clk) v766_1 <= v766;
-    reg [3:0] v766_2; always @(posedge clk) v766_2 <= v766_1;
-    reg [3:0] v766_3; always @(posedge clk) v766_3 <= v766_2;
-    reg [3:0] v766_4; always @(posedge clk) v766_4 <= v766_3;
-    reg [3:0] v766_5; always @(posedge clk) v766_5 <= v766_4;
-    reg [3:0] v766_6; always @(posedge clk) v766_6 <= v766_5;
-    reg [3:0] v766_7; always @(posedge clk) v766_7 <= v766_6;
-    wire v767_t0 = v766_7[0] ? 1'd0 : 1'd1;
-    wire v767_t1 = v766_7[1] ? v767_t0 : 1'd1;
-    wire v767_t2 = v766_7[2] ? 1'd1 : v767_t1;
-    wire v767_t3 = v766_7[3] ? 1'd1 : v767_t2;
-    wire v767_t4 = v766_7[0] ? 1'd1 : 1'd0;
-    wire v767_t5 = v766_7[1] ? v767_t4 : 1'd0;
-    wire v767_t6 = v766_7[2] ? 1'd0 : v767_t5;
-    wire v767_t7 = v766_7[3] ? v767_t6 : 1'd0;
-    wire [1:0] v767 = {v767_t7, v767_t3};
-    wire [2:0] v768_l = v271; wire [0:0] v768_u = (v271 >>> 3) + v765; wire [3:0] v768 = {v768_u, v768_l};
-    wire [3:0] v769_l = v768; wire [0:0] v769_u = (v768 >>> 4) + v684; wire [4:0] v769 = {v769_u, v769_l};
-    wire v770_t0 = v769[0] ? 1'd1 : 1'd0;
-    wire v770_t1 = v769[1] ? v770_t0 : 1'd0;
-    wire v770_t2 = v769[2] ? 1'd0 : v770_t1;
-    wire v770_t3 = v769[3] ? v770_t2 : 1'd1;
-    wire v770_t4 = v769[1] ? 1'd0 : v770_t0;
-    wire v770_t5 = v769[2] ? v770_t4 : v770_t0;
-    wire v770_t6 = v769[3] ? v770_t5 : 1'd1;
-    wire v770_t7 = v769[4] ? v770_t6 : v770_t3;
-    wire [0:0] v770 = {v770_t7};
-    wire v771_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v771_t1 = v757[1] ? 1'd1 : v771_t0;
-    wire v771_t2 = v757[2] ? v771_t1 : 1'd0;
-    wire v771_t3 = v757[3] ? v771_t2 : 1'd0;
-    wire v771_t4 = v757[4] ? v771_t3 : 1'd0;
-    wire [0:0] v771 = {v771_t4};
-    wire [1:0] v772_l = v572; wire [0:0] v772_u = (v572 >>> 2) + v771; wire [2:0] v772 = {v772_u, v772_l};
-    reg [2:0] v772_1; always @(posedge clk) v772_1 <= v772;
-    reg [2:0] v772_2; always @(posedge clk) v772_2 <= v772_1;
-    reg [2:0] v772_3; always @(posedge clk) v772_3 <= v772_2;
-    reg [2:0] v772_4; always @(posedge clk) v772_4 <= v772_3;
-    reg [2:0] v772_5; always @(posedge clk) v772_5 <= v772_4;
-    reg [2:0] v772_6; always @(posedge clk) v772_6 <= v772_5;
-    reg [2:0] v772_7; always @(posedge clk) v772_7 <= v772_6;
-    reg [2:0] v772_8; always @(posedge clk) v772_8 <= v772_7;
-    reg [2:0] v772_9; always @(posedge clk) v772_9 <= v772_8;
-    reg [2:0] v772_10; always @(posedge clk) v772_10 <= v772_9;
-    reg [2:0] v772_11; always @(posedge clk) v772_11 <= v772_10;
-    wire v773_t0 = v772_11[2] ? 1'd0 : 1'd1;
-    wire v773_t1 = v772_11[0] ? 1'd0 : 1'd1;
-    wire v773_t2 = v772_11[1] ? v773_t1 : 1'd0;
-    wire v773_t3 = v772_11[2] ? 1'd0 : v773_t2;
-    wire [1:0] v773 = {v773_t3, v773_t0};
-    wire v774_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v774_t1 = v757[1] ? v774_t0 : 1'd0;
-    wire v774_t2 = v757[2] ? v774_t1 : 1'd0;
-    wire v774_t3 = v757[3] ? 1'd1 : v774_t2;
-    wire v774_t4 = v757[4] ? 1'd1 : v774_t3;
-    wire [0:0] v774 = {v774_t4};
-    wire [3:0] v775_l = v525; wire [0:0] v775_u = (v525 >>> 4) + v774; wire [4:0] v775 = {v775_u, v775_l};
-    wire v776_t0 = v775[0] ? 1'd1 : 1'd0;
-    wire v776_t1 = v775[1] ? 1'd1 : v776_t0;
-    wire v776_t2 = v775[2] ? v776_t1 : 1'd1;
-    wire v776_t3 = v775[3] ? v776_t1 : v776_t2;
-    wire v776_t4 = v775[4] ? v776_t3 : 1'd1;
-    wire [0:0] v776 = {v776_t4};
-    wire [0:0] v777_l = v743; wire [0:0] v777_u = (v743 >>> 1) + v776; wire [1:0] v777 = {v777_u, v777_l};
-    wire [1:0] v778_l = v777; wire [0:0] v778_u = (v777 >>> 2) + v554; wire [2:0] v778 = {v778_u, v778_l};
-    wire [2:0] v779_l = v538; wire [0:0] v779_u = (v538 >>> 3) + v774; wire [3:0] v779 = {v779_u, v779_l};
-    wire [3:0] v780_l = v779; wire [0:0] v780_u = (v779 >>> 4) + v684; wire [4:0] v780 = {v780_u, v780_l};
-    reg [4:0] v780_1; always @(posedge clk) v780_1 <= v780;
-    reg [4:0] v780_2; always @(posedge clk) v780_2 <= v780_1;
-    reg [4:0] v780_3; always @(posedge clk) v780_3 <= v780_2;
-    wire v781_t0 = v780_3[0] ? 1'd0 : 1'd1;
-    wire v781_t1 = v780_3[1] ? 1'd1 : v781_t0;
-    wire v781_t2 = v780_3[2] ? v781_t1 : v781_t0;
-    wire v781_t3 = v780_3[3] ? v781_t2 : 1'd1;
-    wire v781_t4 = v780_3[0] ? 1'd1 : 1'd0;
-    wire v781_t5 = v780_3[1] ? v781_t4 : 1'd0;
-    wire v781_t6 = v780_3[2] ? v781_t5 : 1'd0;
-    wire v781_t7 = v780_3[3] ? v781_t6 : 1'd1;
-    wire v781_t8 = v780_3[4] ? v781_t7 : v781_t3;
-    wire v781_t9 = v780_3[3] ? v781_t4 : 1'd0;
-    wire v781_t10 = v780_3[3] ? 1'd1 : 1'd0;
-    wire v781_t11 = v780_3[4] ? v781_t10 : v781_t9;
-    wire [1:0] v781 = {v781_t11, v781_t8};
-    wire v782_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v782_t1 = v757[1] ? v782_t0 : 1'd0;
-    wire v782_t2 = v757[2] ? v782_t1 : 1'd0;
-    wire v782_t3 = v757[3] ? v782_t2 : 1'd0;
-    wire v782_t4 = v757[4] ? v782_t3 : 1'd0;
-    wire [0:0] v782 = {v782_t4};
-    wire [3:0] v783_l = v723; wire [0:0] v783_u = (v723 >>> 4) + v782; wire [4:0] v783 = {v783_u, v783_l};
-    reg [4:0] v783_1; always @(posedge clk) v783_1 <= v783;
-    wire v784_t0 = v783_1[0] ? 1'd1 : 1'd0;
-    wire v784_t1 = v783_1[1] ? v784_t0 : 1'd0;
-    wire v784_t2 = v783_1[2] ? 1'd0 : v784_t1;
-    wire v784_t3 = v783_1[3] ? v784_t2 : v784_t0;
-    wire v784_t4 = v783_1[4] ? v784_t0 : v784_t3;
-    wire v784_t5 = v783_1[1] ? 1'd0 : v784_t0;
-    wire v784_t6 = v783_1[3] ? v784_t5 : 1'd0;
-    wire v784_t7 = v783_1[4] ? 1'd0 : v784_t6;
-    wire v784_t8 = v783_1[2] ? v784_t1 : 1'd0;
-    wire v784_t9 = v783_1[3] ? v784_t8 : 1'd0;
-    wire v784_t10 = v783_1[4] ? 1'd0 : v784_t9;
-    wire [2:0] v784 = {v784_t10, v784_t7, v784_t4};
-    wire [3:0] v785_l = v137; wire [0:0] v785_u = (v137 >>> 4) + v782; wire [4:0] v785 = {v785_u, v785_l};
-    reg [4:0] v785_1; always @(posedge clk) v785_1 <= v785;
-    reg [4:0] v785_2; always @(posedge clk) v785_2 <= v785_1;
-    reg [4:0] v785_3; always @(posedge clk) v785_3 <= v785_2;
-    reg [4:0] v785_4; always @(posedge clk) v785_4 <= v785_3;
-    reg [4:0] v785_5; always @(posedge clk) v785_5 <= v785_4;
-    reg [4:0] v785_6; always @(posedge clk) v785_6 <= v785_5;
-    reg [4:0] v785_7; always @(posedge clk) v785_7 <= v785_6;
-    reg [4:0] v785_8; always @(posedge clk) v785_8 <= v785_7;
-    reg [4:0] v785_9; always @(posedge clk) v785_9 <= v785_8;
-    reg [4:0] v785_10; always @(posedge clk) v785_10 <= v785_9;
-    wire v786_t0 = v785_10[0] ? 1'd1 : 1'd0;
-    wire v786_t1 = v785_10[1] ? v786_t0 : 1'd0;
-    wire v786_t2 = v785_10[2] ? v786_t1 : v786_t0;
-    wire v786_t3 = v785_10[3] ? v786_t0 : v786_t2;
-    wire v786_t4 = v785_10[4] ? 1'd0 : v786_t3;
-    wire v786_t5 = v785_10[0] ? 1'd0 : 1'd1;
-    wire v786_t6 = v785_10[1] ? v786_t5 : 1'd1;
-    wire v786_t7 = v785_10[2] ? v786_t6 : v786_t5;
-    wire v786_t8 = v785_10[3] ? v786_t5 : v786_t7;
-    wire v786_t9 = v785_10[4] ? 1'd0 : v786_t8;
-    wire v786_t10 = v785_10[4] ? 1'd0 : v786_t5;
-    wire [2:0] v786 = {v786_t10, v786_t9, v786_t4};
-    wire v787_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v787_t1 = v757[1] ? v787_t0 : 1'd0;
-    wire v787_t2 = v757[2] ? 1'd1 : v787_t1;
-    wire v787_t3 = v757[3] ? v787_t2 : 1'd0;
-    wire v787_t4 = v757[4] ? 1'd1 : v787_t3;
-    wire [0:0] v787 = {v787_t4};
-    wire [2:0] v788_l = v463; wire [0:0] v788_u = (v463 >>> 3) + v787; wire [3:0] v788 = {v788_u, v788_l};
-    wire [3:0] v789_l = v788; wire [0:0] v789_u = (v788 >>> 4) + v711; wire [4:0] v789 = {v789_u, v789_l};
-    reg [4:0] v789_1; always @(posedge clk) v789_1 <= v789;
-    reg [4:0] v789_2; always @(posedge clk) v789_2 <= v789_1;
-    wire v790_t0 = v789_2[2] ? 1'd1 : 1'd0;
-    wire v790_t1 = v789_2[0] ? 1'd0 : 1'd1;
-    wire v790_t2 = v789_2[1] ? 1'd0 : v790_t1;
-    wire v790_t3 = v789_2[3] ? v790_t2 : v790_t0;
-    wire v790_t4 = v789_2[4] ? 1'd0 : v790_t3;
-    wire v790_t5 = v789_2[2] ? 1'd0 : 1'd1;
-    wire v790_t6 = v789_2[0] ? 1'd1 : 1'd0;
-    wire v790_t7 = v789_2[1] ? 1'd0 : v790_t6;
-    wire v790_t8 = v789_2[3] ? v790_t7 : v790_t5;
-    wire v790_t9 = v789_2[4] ? 1'd0 : v790_t8;
-    wire v790_t10 = v789_2[3] ? 1'd0 : v790_t0;
-    wire v790_t11 = v789_2[4] ? 1'd0 : v790_t10;
-    wire [3:0] v790 = {v790_t11, v790_t11, v790_t9, v790_t4};
-    wire [2:0] v791_l = v619; wire [0:0] v791_u = (v619 >>> 3) + v787; wire [3:0] v791 = {v791_u, v791_l};
-    wire [3:0] v792_l = v791; wire [0:0] v792_u = (v791 >>> 4) + v729; wire [4:0] v792 = {v792_u, v792_l};
-    reg [4:0] v792_1; always @(posedge clk) v792_1 <= v792;
-    reg [4:0] v792_2; always @(posedge clk) v792_2 <= v792_1;
-    wire v793_t0 = v792_2[2] ? 1'd0 : 1'd1;
-    wire v793_t1 = v792_2[0] ? 1'd1 : 1'd0;
-    wire v793_t2 = v792_2[1] ? v793_t1 : 1'd0;
-    wire v793_t3 = v792_2[2] ? 1'd0 : v793_t2;
-    wire v793_t4 = v792_2[3] ? v793_t3 : v793_t0;
-    wire v793_t5 = v792_2[4] ? 1'd1 : v793_t4;
-    wire v793_t6 = v792_2[2] ? 1'd1 : 1'd0;
-    wire v793_t7 = v792_2[0] ? 1'd0 : 1'd1;
-    wire v793_t8 = v792_2[1] ? v793_t7 : 1'd1;
-    wire v793_t9 = v792_2[2] ? 1'd1 : v793_t8;
-    wire v793_t10 = v792_2[3] ? v793_t9 : v793_t6;
-    wire v793_t11 = v792_2[4] ? 1'd1 : v793_t10;
-    wire [1:0] v793 = {v793_t11, v793_t5};
-    wire [2:0] v794_l = v759; wire [0:0] v794_u = (v759 >>> 3) + v787; wire [3:0] v794 = {v794_u, v794_l};
-    wire v795_t0 = v794[0] ? 1'd0 : 1'd1;
-    wire v795_t1 = v794[1] ? 1'd1 : v795_t0;
-    wire v795_t2 = v794[2] ? v795_t1 : 1'd1;
-    wire v795_t3 = v794[3] ? 1'd1 : v795_t2;
-    wire [0:0] v795 = {v795_t3};
-    wire [2:0] v796_l = v753; wire [0:0] v796_u = (v753 >>> 3) + v795; wire [3:0] v796 = {v796_u, v796_l};
-    wire [3:0] v797_l = v796; wire [0:0] v797_u = (v796 >>> 4) + v770; wire [4:0] v797 = {v797_u, v797_l};
-    wire [4:0] v798_l = v797; wire [0:0] v798_u = (v797 >>> 5) + v699; wire [5:0] v798 = {v798_u, v798_l};
-    wire v799_t0 = v798[0] ? 1'd1 : 1'd0;
-    wire v799_t1 = v798[0] ? 1'd0 : 1'd1;
-    wire v799_t2 = v798[1] ? v799_t1 : v799_t0;
-    wire v799_t3 = v798[1] ? v799_t0 : v799_t1;
-    wire v799_t4 = v798[2] ? v799_t3 : v799_t2;
-    wire v799_t5 = v798[2] ? v799_t2 : v799_t3;
-    wire v799_t6 = v798[3] ? v799_t5 : v799_t4;
-    wire v799_t7 = v798[3] ? v799_t4 : v799_t5;
-    wire v799_t8 = v798[4] ? v799_t7 : v799_t6;
-    wire v799_t9 = v798[4] ? v799_t6 : v799_t7;
-    wire v799_t10 = v798[5] ? v799_t9 : v799_t8;
-    wire v799_t11 = v798[1] ? v799_t0 : 1'd0;
-    wire v799_t12 = v798[1] ? 1'd1 : v799_t0;
-    wire v799_t13 = v798[2] ? v799_t12 : v799_t11;
-    wire v799_t14 = v798[1] ? v799_t1 : 1'd1;
-    wire v799_t15 = v798[2] ? v799_t14 : v799_t12;
-    wire v799_t16 = v798[3] ? v799_t15 : v799_t13;
-    wire v799_t17 = v798[1] ? 1'd0 : v799_t1;
-    wire v799_t18 = v798[2] ? v799_t17 : v799_t14;
-    wire v799_t19 = v798[3] ? v799_t18 : v799_t15;
-    wire v799_t20 = v798[4] ? v799_t19 : v799_t16;
-    wire v799_t21 = v798[2] ? v799_t11 : v799_t17;
-    wire v799_t22 = v798[3] ? v799_t21 : v799_t18;
-    wire v799_t23 = v798[4] ? v799_t22 : v799_t19;
-    wire v799_t24 = v798[5] ? v799_t23 : v799_t20;
-    wire v799_t25 = v798[2] ? v799_t11 : 1'd0;
-    wire v799_t26 = v798[3] ? v799_t25 : 1'd0;
-    wire v799_t27 = v798[3] ? v799_t13 : v799_t25;
-    wire v799_t28 = v798[4] ? v799_t27 : v799_t26;
-    wire v799_t29 = v798[2] ? 1'd1 : v799_t12;
-    wire v799_t30 = v798[3] ? v799_t29 : v799_t13;
-    wire v799_t31 = v798[4] ? v799_t30 : v799_t27;
-    wire v799_t32 = v798[5] ? v799_t31 : v799_t28;
-    wire [2:0] v799 = {v799_t32, v799_t24, v799_t10};
-    reg [2:0] v799_1; always @(posedge clk) v799_1 <= v799;
-    reg [2:0] v799_2; always @(posedge clk) v799_2 <= v799_1;
-    reg [2:0] v799_3; always @(posedge clk) v799_3 <= v799_2;
-    reg [2:0] v799_4; always @(posedge clk) v799_4 <= v799_3;
-    reg [2:0] v799_5; always @(posedge clk) v799_5 <= v799_4;
-    reg [2:0] v799_6; always @(posedge clk) v799_6 <= v799_5;
-    reg [2:0] v799_7; always @(posedge clk) v799_7 <= v799_6;
-    reg [2:0] v799_8; always @(posedge clk) v799_8 <= v799_7;
-    reg [2:0] v799_9; always @(posedge clk) v799_9 <= v799_8;
-    reg [2:0] v799_10; always @(posedge clk) v799_10 <= v799_9;
-    wire [0:0] v800_l = v77; wire [0:0] v800_u = (v77 >>> 1) + v787; wire [1:0] v800 = {v800_u, v800_l};
-    wire [1:0] v801_l = v800; wire [0:0] v801_u = (v800 >>> 2) + v729; wire [2:0] v801 = {v801_u, v801_l};
-    wire v802_t0 = v801[0] ? 1'd1 : 1'd0;
-    wire v802_t1 = v801[1] ? 1'd1 : v802_t0;
-    wire v802_t2 = v801[2] ? 1'd1 : v802_t1;
-    wire [0:0] v802 = {v802_t2};
-    wire v803_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v803_t1 = v757[1] ? 1'd1 : v803_t0;
-    wire v803_t2 = v757[2] ? 1'd1 : v803_t1;
-    wire v803_t3 = v757[3] ? 1'd1 : v803_t2;
-    wire v803_t4 = v757[4] ? 1'd1 : v803_t3;
-    wire [0:0] v803 = {v803_t4};
-    wire [3:0] v804_l = v155; wire [0:0] v804_u = (v155 >>> 4) + v803; wire [4:0] v804 = {v804_u, v804_l};
-    reg [4:0] v804_1; always @(posedge clk) v804_1 <= v804;
-    reg [4:0] v804_2; always @(posedge clk) v804_2 <= v804_1;
-    reg [4:0] v804_3; always @(posedge clk) v804_3 <= v804_2;
-    reg [4:0] v804_4; always @(posedge clk) v804_4 <= v804_3;
-    reg [4:0] v804_5; always @(posedge clk) v804_5 <= v804_4;
-    reg [4:0] v804_6; always @(posedge clk) v804_6 <= v804_5;
-    reg [4:0] v804_7; always @(posedge clk) v804_7 <= v804_6;
-    reg [4:0] v804_8; always @(posedge clk) v804_8 <= v804_7;
-    reg [4:0] v804_9; always @(posedge clk) v804_9 <= v804_8;
-    reg [4:0] v804_10; always @(posedge clk) v804_10 <= v804_9;
-    wire v805_t0 = v804_10[1] ? 1'd0 : 1'd1;
-    wire v805_t1 = v804_10[0] ? 1'd0 : 1'd1;
-    wire v805_t2 = v804_10[1] ? 1'd0 : v805_t1;
-    wire v805_t3 = v804_10[2] ? v805_t2 : v805_t0;
-    wire v805_t4 = v804_10[2] ? 1'd0 : v805_t0;
-    wire v805_t5 = v804_10[3] ? v805_t4 : v805_t3;
-    wire v805_t6 = v804_10[4] ? v805_t5 : 1'd0;
-    wire v805_t7 = v804_10[4] ? 1'd0 : 1'd1;
-    wire [1:0] v805 = {v805_t7, v805_t6};
-    wire [1:0] v806_l = v98; wire [0:0] v806_u = (v98 >>> 2) + v803; wire [2:0] v806 = {v806_u, v806_l};
-    wire [2:0] v807_l = v806; wire [0:0] v807_u = (v806 >>> 3) + v771; wire [3:0] v807 = {v807_u, v807_l};
-    reg [3:0] v807_1; always @(posedge clk) v807_1 <= v807;
-    reg [3:0] v807_2; always @(posedge clk) v807_2 <= v807_1;
-    reg [3:0] v807_3; always @(posedge clk) v807_3 <= v807_2;
-    reg [3:0] v807_4; always @(posedge clk) v807_4 <= v807_3;
-    reg [3:0] v807_5; always @(posedge clk) v807_5 <= v807_4;
-    reg [3:0] v807_6; always @(posedge clk) v807_6 <= v807_5;
-    reg [3:0] v807_7; always @(posedge clk) v807_7 <= v807_6;
-    wire v808_t0 = v807_7[1] ? 1'd0 : 1'd1;
-    wire v808_t1 = v807_7[2] ? 1'd0 : v808_t0;
-    wire v808_t2 = v807_7[2] ? 1'd1 : v808_t0;
-    wire v808_t3 = v807_7[3] ? v808_t2 : v808_t1;
-    wire v808_t4 = v807_7[0] ? 1'd1 : 1'd0;
-    wire v808_t5 = v807_7[2] ? v808_t4 : 1'd0;
-    wire v808_t6 = v807_7[3] ? 1'd0 : v808_t5;
-    wire v808_t7 = v807_7[0] ? 1'd0 : 1'd1;
-    wire v808_t8 = v807_7[2] ? v808_t7 : v808_t0;
-    wire v808_t9 = v807_7[3] ? v808_t1 : v808_t8;
-    wire [2:0] v808 = {v808_t9, v808_t6, v808_t3};
-    wire [0:0] v809_l = v69; wire [0:0] v809_u = (v69 >>> 1) + v803; wire [1:0] v809 = {v809_u, v809_l};
-    wire [1:0] v810_l = v809; wire [0:0] v810_u = (v809 >>> 2) + v704; wire [2:0] v810 = {v810_u, v810_l};
-    reg [2:0] v810_1; always @(posedge clk) v810_1 <= v810;
-    reg [2:0] v810_2; always @(posedge clk) v810_2 <= v810_1;
-    reg [2:0] v810_3; always @(posedge clk) v810_3 <= v810_2;
-    reg [2:0] v810_4; always @(posedge clk) v810_4 <= v810_3;
-    wire v811_t0 = v810_4[0] ? 1'd1 : 1'd0;
-    wire v811_t1 = v810_4[1] ? 1'd0 : v811_t0;
-    wire v811_t2 = v810_4[2] ? 1'd1 : v811_t1;
-    wire v811_t3 = v810_4[2] ? 1'd0 : 1'd1;
-    wire v811_t4 = v810_4[1] ? 1'd1 : v811_t0;
-    wire v811_t5 = v810_4[2] ? 1'd1 : v811_t4;
-    wire [2:0] v811 = {v811_t5, v811_t3, v811_t2};
-    wire v812_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v812_t1 = v757[1] ? 1'd1 : v812_t0;
-    wire v812_t2 = v757[2] ? 1'd1 : v812_t1;
-    wire v812_t3 = v757[3] ? v812_t2 : 1'd0;
-    wire v812_t4 = v757[4] ? v812_t3 : 1'd0;
-    wire [0:0] v812 = {v812_t4};
-    wire [3:0] v813_l = v556; wire [0:0] v813_u = (v556 >>> 4) + v812; wire [4:0] v813 = {v813_u, v813_l};
-    reg [4:0] v813_1; always @(posedge clk) v813_1 <= v813;
-    reg [4:0] v813_2; always @(posedge clk) v813_2 <= v813_1;
-    reg [4:0] v813_3; always @(posedge clk) v813_3 <= v813_2;
-    reg [4:0] v813_4; always @(posedge clk) v813_4 <= v813_3;
-    reg [4:0] v813_5; always @(posedge clk) v813_5 <= v813_4;
-    reg [4:0] v813_6; always @(posedge clk) v813_6 <= v813_5;
-    reg [4:0] v813_7; always @(posedge clk) v813_7 <= v813_6;
-    reg [4:0] v813_8; always @(posedge clk) v813_8 <= v813_7;
-    reg [4:0] v813_9; always @(posedge clk) v813_9 <= v813_8;
-    reg [4:0] v813_10; always @(posedge clk) v813_10 <= v813_9;
-    wire v814_t0 = v813_10[0] ? 1'd0 : 1'd1;
-    wire v814_t1 = v813_10[2] ? v814_t0 : 1'd1;
-    wire v814_t2 = v813_10[3] ? v814_t1 : 1'd1;
-    wire v814_t3 = v813_10[1] ? 1'd1 : 1'd0;
-    wire v814_t4 = v813_10[2] ? v814_t3 : 1'd1;
-    wire v814_t5 = v813_10[4] ? v814_t4 : v814_t2;
-    wire v814_t6 = v813_10[0] ? 1'd1 : 1'd0;
-    wire v814_t7 = v813_10[2] ? v814_t6 : 1'd0;
-    wire v814_t8 = v813_10[3] ? v814_t7 : 1'd0;
-    wire v814_t9 = v813_10[4] ? 1'd0 : v814_t8;
-    wire [1:0] v814 = {v814_t9, v814_t5};
-    wire [2:0] v815_l = v678; wire [0:0] v815_u = (v678 >>> 3) + v812; wire [3:0] v815 = {v815_u, v815_l};
-    reg [3:0] v815_1; always @(posedge clk) v815_1 <= v815;
-    reg [3:0] v815_2; always @(posedge clk) v815_2 <= v815_1;
-    reg [3:0] v815_3; always @(posedge clk) v815_3 <= v815_2;
-    reg [3:0] v815_4; always @(posedge clk) v815_4 <= v815_3;
-    reg [3:0] v815_5; always @(posedge clk) v815_5 <= v815_4;
-    wire v816_t0 = v815_5[0] ? 1'd0 : 1'd1;
-    wire v816_t1 = v815_5[1] ? 1'd0 : v816_t0;
-    wire v816_t2 = v815_5[1] ? 1'd0 : 1'd1;
-    wire v816_t3 = v815_5[3] ? v816_t2 : v816_t1;
-    wire v816_t4 = v815_5[2] ? 1'd1 : v816_t2;
-    wire v816_t5 = v815_5[1] ? 1'd1 : 1'd0;
-    wire v816_t6 = v815_5[2] ? v816_t5 : 1'd0;
-    wire v816_t7 = v815_5[3] ? v816_t6 : v816_t4;
-    wire [1:0] v816 = {v816_t7, v816_t3};
-    wire [2:0] v817_l = v641; wire [0:0] v817_u = (v641 >>> 3) + v812; wire [3:0] v817 = {v817_u, v817_l};
-    reg [3:0] v817_1; always @(posedge clk) v817_1 <= v817;
-    reg [3:0] v817_2; always @(posedge clk) v817_2 <= v817_1;
-    reg [3:0] v817_3; always @(posedge clk) v817_3 <= v817_2;
-    reg [3:0] v817_4; always @(posedge clk) v817_4 <= v817_3;
-    reg [3:0] v817_5; always @(posedge clk) v817_5 <= v817_4;
-    reg [3:0] v817_6; always @(posedge clk) v817_6 <= v817_5;
-    reg [3:0] v817_7; always @(posedge clk) v817_7 <= v817_6;
-    reg [3:0] v817_8; always @(posedge clk) v817_8 <= v817_7;
-    wire v818_t0 = v817_8[0] ? 1'd0 : 1'd1;
-    wire v818_t1 = v817_8[1] ? v818_t0 : 1'd0;
-    wire v818_t2 = v817_8[2] ? 1'd0 : v818_t1;
-    wire v818_t3 = v817_8[1] ? 1'd1 : 1'd0;
-    wire v818_t4 = v817_8[2] ? 1'd1 : v818_t3;
-    wire v818_t5 = v817_8[3] ? v818_t4 : 1'd1;
-    wire [1:0] v818 = {v818_t5, v818_t2};
-    wire v819_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v819_t1 = v757[1] ? 1'd1 : v819_t0;
-    wire v819_t2 = v757[2] ? 1'd1 : v819_t1;
-    wire v819_t3 = v757[3] ? 1'd1 : v819_t2;
-    wire v819_t4 = v757[4] ? v819_t3 : 1'd0;
-    wire [0:0] v819 = {v819_t4};
-    wire [2:0] v820_l = v225; wire [0:0] v820_u = (v225 >>> 3) + v819; wire [3:0] v820 = {v820_u, v820_l};
-    wire v821_t0 = v820[0] ? 1'd1 : 1'd0;
-    wire v821_t1 = v820[1] ? 1'd1 : v821_t0;
-    wire v821_t2 = v820[2] ? v821_t1 : 1'd1;
-    wire v821_t3 = v820[3] ? v821_t2 : v821_t0;
-    wire [0:0] v821 = {v821_t3};
-    wire v822_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v822_t1 = v757[1] ? 1'd1 : v822_t0;
-    wire v822_t2 = v757[2] ? v822_t1 : 1'd0;
-    wire v822_t3 = v757[3] ? 1'd1 : v822_t2;
-    wire v822_t4 = v757[4] ? v822_t3 : 1'd0;
-    wire [0:0] v822 = {v822_t4};
-    wire [3:0] v823_l = v645; wire [0:0] v823_u = (v645 >>> 4) + v822; wire [4:0] v823 = {v823_u, v823_l};
-    wire v824_t0 = v823[0] ? 1'd1 : 1'd0;
-    wire v824_t1 = v823[1] ? v824_t0 : 1'd1;
-    wire v824_t2 = v823[2] ? v824_t0 : v824_t1;
-    wire v824_t3 = v823[0] ? 1'd0 : 1'd1;
-    wire v824_t4 = v823[1] ? 1'd0 : v824_t3;
-    wire v824_t5 = v823[2] ? 1'd0 : v824_t4;
-    wire v824_t6 = v823[3] ? v824_t5 : v824_t2;
-    wire v824_t7 = v823[3] ? v824_t4 : v824_t1;
-    wire v824_t8 = v823[4] ? v824_t7 : v824_t6;
-    wire [0:0] v824 = {v824_t8};
-    wire [2:0] v825_l = v680; wire [0:0] v825_u = (v680 >>> 3) + v822; wire [3:0] v825 = {v825_u, v825_l};
-    reg [3:0] v825_1; always @(posedge clk) v825_1 <= v825;
-    reg [3:0] v825_2; always @(posedge clk) v825_2 <= v825_1;
-    reg [3:0] v825_3; always @(posedge clk) v825_3 <= v825_2;
-    wire v826_t0 = v825_3[1] ? 1'd0 : 1'd1;
-    wire v826_t1 = v825_3[2] ? 1'd1 : v826_t0;
-    wire v826_t2 = v825_3[3] ? 1'd0 : v826_t1;
-    wire v826_t3 = v825_3[0] ? 1'd1 : 1'd0;
-    wire v826_t4 = v825_3[1] ? v826_t3 : 1'd0;
-    wire v826_t5 = v825_3[2] ? v826_t4 : 1'd0;
-    wire v826_t6 = v825_3[3] ? 1'd0 : v826_t5;
-    wire [2:0] v826 = {v826_t6, 1'd0, v826_t2};
-    wire [2:0] v827_l = v710; wire [0:0] v827_u = (v710 >>> 3) + v822; wire [3:0] v827 = {v827_u, v827_l};
-    wire [3:0] v828_l = v827; wire [0:0] v828_u = (v827 >>> 4) + v782; wire [4:0] v828 = {v828_u, v828_l};
-    wire v829_t0 = v828[0] ? 1'd0 : 1'd1;
-    wire v829_t1 = v828[1] ? v829_t0 : 1'd0;
-    wire v829_t2 = v828[2] ? v829_t1 : 1'd0;
-    wire v829_t3 = v828[4] ? v829_t2 : 1'd0;
-    wire v829_t4 = v828[0] ? 1'd1 : 1'd0;
-    wire v829_t5 = v828[1] ? v829_t4 : 1'd1;
-    wire v829_t6 = v828[2] ? v829_t5 : 1'd1;
-    wire v829_t7 = v828[1] ? 1'd0 : 1'd1;
-    wire v829_t8 = v828[2] ? v829_t7 : 1'd1;
-    wire v829_t9 = v828[3] ? v829_t8 : v829_t6;
-    wire v829_t10 = v828[1] ? v829_t0 : 1'd1;
-    wire v829_t11 = v828[2] ? v829_t10 : 1'd1;
-    wire v829_t12 = v828[3] ? v829_t11 : 1'd1;
-    wire v829_t13 = v828[4] ? v829_t12 : v829_t9;
-    wire v829_t14 = v828[2] ? v829_t10 : 1'd0;
-    wire v829_t15 = v828[2] ? 1'd1 : 1'd0;
-    wire v829_t16 = v828[3] ? v829_t15 : v829_t14;
-    wire [2:0] v829 = {v829_t16, v829_t13, v829_t3};
-    wire v830_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v830_t1 = v757[1] ? v830_t0 : 1'd0;
-    wire v830_t2 = v757[2] ? 1'd1 : v830_t1;
-    wire v830_t3 = v757[3] ? 1'd1 : v830_t2;
-    wire v830_t4 = v757[4] ? v830_t3 : 1'd0;
-    wire [0:0] v830 = {v830_t4};
-    wire [3:0] v831_l = v574; wire [0:0] v831_u = (v574 >>> 4) + v830; wire [4:0] v831 = {v831_u, v831_l};
-    reg [4:0] v831_1; always @(posedge clk) v831_1 <= v831;
-    reg [4:0] v831_2; always @(posedge clk) v831_2 <= v831_1;
-    reg [4:0] v831_3; always @(posedge clk) v831_3 <= v831_2;
-    reg [4:0] v831_4; always @(posedge clk) v831_4 <= v831_3;
-    reg [4:0] v831_5; always @(posedge clk) v831_5 <= v831_4;
-    reg [4:0] v831_6; always @(posedge clk) v831_6 <= v831_5;
-    wire v832_t0 = v831_6[0] ? 1'd0 : 1'd1;
-    wire v832_t1 = v831_6[1] ? v832_t0 : 1'd1;
-    wire v832_t2 = v831_6[0] ? 1'd1 : 1'd0;
-    wire v832_t3 = v831_6[1] ? 1'd0 : v832_t2;
-    wire v832_t4 = v831_6[2] ? v832_t3 : v832_t1;
-    wire v832_t5 = v831_6[3] ? v832_t1 : v832_t4;
-    wire v832_t6 = v831_6[2] ? 1'd0 : v832_t0;
-    wire v832_t7 = v831_6[3] ? v832_t0 : v832_t6;
-    wire v832_t8 = v831_6[4] ? v832_t7 : v832_t5;
-    wire v832_t9 = v831_6[4] ? v832_t2 : 1'd0;
-    wire [1:0] v832 = {v832_t9, v832_t8};
-    wire v833_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v833_t1 = v757[1] ? 1'd1 : v833_t0;
-    wire v833_t2 = v757[2] ? 1'd1 : v833_t1;
-    wire v833_t3 = v757[3] ? v833_t2 : 1'd0;
-    wire v833_t4 = v757[4] ? 1'd1 : v833_t3;
-    wire [0:0] v833 = {v833_t4};
-    wire [2:0] v834_l = v643; wire [0:0] v834_u = (v643 >>> 3) + v833; wire [3:0] v834 = {v834_u, v834_l};
-    wire [3:0] v835_l = v834; wire [0:0] v835_u = (v834 >>> 4) + v732; wire [4:0] v835 = {v835_u, v835_l};
-    reg [4:0] v835_1; always @(posedge clk) v835_1 <= v835;
-    wire v836_t0 = v835_1[0] ? 1'd1 : 1'd0;
-    wire v836_t1 = v835_1[1] ? 1'd0 : v836_t0;
-    wire v836_t2 = v835_1[3] ? v836_t1 : 1'd0;
-    wire v836_t3 = v835_1[2] ? 1'd0 : 1'd1;
-    wire v836_t4 = v835_1[4] ? v836_t3 : v836_t2;
-    wire v836_t5 = v835_1[1] ? 1'd1 : 1'd0;
-    wire v836_t6 = v835_1[0] ? 1'd0 : 1'd1;
-    wire v836_t7 = v835_1[1] ? 1'd1 : v836_t6;
-    wire v836_t8 = v835_1[3] ? v836_t7 : v836_t5;
-    wire v836_t9 = v835_1[4] ? 1'd1 : v836_t8;
-    wire [1:0] v836 = {v836_t9, v836_t4};
-    wire v837_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v837_t1 = v757[1] ? v837_t0 : 1'd0;
-    wire v837_t2 = v757[2] ? v837_t1 : 1'd0;
-    wire v837_t3 = v757[3] ? 1'd1 : v837_t2;
-    wire v837_t4 = v757[4] ? v837_t3 : 1'd0;
-    wire [0:0] v837 = {v837_t4};
-    wire [3:0] v838_l = v726; wire [0:0] v838_u = (v726 >>> 4) + v837; wire [4:0] v838 = {v838_u, v838_l};
-    reg [4:0] v838_1; always @(posedge clk) v838_1 <= v838;
-    reg [4:0] v838_2; always @(posedge clk) v838_2 <= v838_1;
-    reg [4:0] v838_3; always @(posedge clk) v838_3 <= v838_2;
-    reg [4:0] v838_4; always @(posedge clk) v838_4 <= v838_3;
-    wire v839_t0 = v838_4[0] ? 1'd0 : 1'd1;
-    wire v839_t1 = v838_4[1] ? v839_t0 : 1'd1;
-    wire v839_t2 = v838_4[2] ? 1'd1 : v839_t0;
-    wire v839_t3 = v838_4[3] ? v839_t2 : v839_t1;
-    wire v839_t4 = v838_4[4] ? 1'd0 : v839_t3;
-    wire v839_t5 = v838_4[1] ? 1'd1 : v839_t0;
-    wire v839_t6 = v838_4[3] ? v839_t0 : v839_t5;
-    wire v839_t7 = v838_4[4] ? 1'd0 : v839_t6;
-    wire [1:0] v839 = {v839_t7, v839_t4};
-    wire v840_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v840_t1 = v757[1] ? v840_t0 : 1'd0;
-    wire v840_t2 = v757[2] ? v840_t1 : 1'd0;
-    wire v840_t3 = v757[3] ? v840_t2 : 1'd0;
-    wire v840_t4 = v757[4] ? 1'd1 : v840_t3;
-    wire [0:0] v840 = {v840_t4};
-    wire [2:0] v841_l = v614; wire [0:0] v841_u = (v614 >>> 3) + v840; wire [3:0] v841 = {v841_u, v841_l};
-    reg [3:0] v841_1; always @(posedge clk) v841_1 <= v841;
-    reg [3:0] v841_2; always @(posedge clk) v841_2 <= v841_1;
-    reg [3:0] v841_3; always @(posedge clk) v841_3 <= v841_2;
-    reg [3:0] v841_4; always @(posedge clk) v841_4 <= v841_3;
-    reg [3:0] v841_5; always @(posedge clk) v841_5 <= v841_4;
-    reg [3:0] v841_6; always @(posedge clk) v841_6 <= v841_5;
-    reg [3:0] v841_7; always @(posedge clk) v841_7 <= v841_6;
-    reg [3:0] v841_8; always @(posedge clk) v841_8 <= v841_7;
-    reg [3:0] v841_9; always @(posedge clk) v841_9 <= v841_8;
-    wire v842_t0 = v841_9[0] ? 1'd0 : 1'd1;
-    wire v842_t1 = v841_9[1] ? 1'd0 : v842_t0;
-    wire v842_t2 = v841_9[2] ? 1'd0 : v842_t1;
-    wire v842_t3 = v841_9[0] ? 1'd1 : 1'd0;
-    wire v842_t4 = v841_9[1] ? v842_t3 : 1'd1;
-    wire v842_t5 = v841_9[2] ? 1'd0 : v842_t4;
-    wire v842_t6 = v841_9[3] ? v842_t5 : v842_t2;
-    wire v842_t7 = v841_9[2] ? 1'd1 : v842_t3;
-    wire v842_t8 = v841_9[2] ? 1'd1 : 1'd0;
-    wire v842_t9 = v841_9[3] ? v842_t8 : v842_t7;
-    wire [1:0] v842 = {v842_t9, v842_t6};
-    wire [1:0] v843_l = v238; wire [0:0] v843_u = (v238 >>> 2) + v840; wire [2:0] v843 = {v843_u, v843_l};
-    reg [2:0] v843_1; always @(posedge clk) v843_1 <= v843;
-    reg [2:0] v843_2; always @(posedge clk) v843_2 <= v843_1;
-    reg [2:0] v843_3; always @(posedge clk) v843_3 <= v843_2;
-    reg [2:0] v843_4; always @(posedge clk) v843_4 <= v843_3;
-    reg [2:0] v843_5; always @(posedge clk) v843_5 <= v843_4;
-    reg [2:0] v843_6; always @(posedge clk) v843_6 <= v843_5;
-    reg [2:0] v843_7; always @(posedge clk) v843_7 <= v843_6;
-    reg [2:0] v843_8; always @(posedge clk) v843_8 <= v843_7;
-    reg [2:0] v843_9; always @(posedge clk) v843_9 <= v843_8;
-    reg [2:0] v843_10; always @(posedge clk) v843_10 <= v843_9;
-    wire v844_t0 = v843_10[0] ? 1'd0 : 1'd1;
-    wire v844_t1 = v843_10[2] ? v844_t0 : 1'd0;
-    wire v844_t2 = v843_10[2] ? 1'd0 : v844_t0;
-    wire v844_t3 = v843_10[0] ? 1'd1 : 1'd0;
-    wire v844_t4 = v843_10[1] ? 1'd0 : v844_t3;
-    wire [2:0] v844 = {v844_t4, v844_t2, v844_t1};
-    wire v845_t0 = v757[0] ? 1'd1 : 1'd0;
-    wire v845_t1 = v757[1] ? 1'd1 : v845_t0;
-    wire v845_t2 = v757[2] ? v845_t1 : 1'd0;
-    wire v845_t3 = v757[3] ? v845_t2 : 1'd0;
-    wire v845_t4 = v757[4] ? 1'd1 : v845_t3;
-    wire [0:0] v845 = {v845_t4};
-    wire [3:0] v846_l = v283; wire [0:0] v846_u = (v283 >>> 4) + v845; wire [4:0] v846 = {v846_u, v846_l};
-    reg [4:0] v846_1; always @(posedge clk) v846_1 <= v846;
-    reg [4:0] v846_2; always @(posedge clk) v846_2 <= v846_1;
-    reg [4:0] v846_3; always @(posedge clk) v846_3 <= v846_2;
-    reg [4:0] v846_4; always @(posedge clk) v846_4 <= v846_3;
-    reg [4:0] v846_5; always @(posedge clk) v846_5 <= v846_4;
-    wire v847_t0 = v846_5[0] ? 1'd0 : 1'd1;
-    wire v847_t1 = v846_5[4] ? v847_t0 : 1'd0;
-    wire v847_t2 = v846_5[1] ? 1'd0 : 1'd1;
-    wire v847_t3 = v846_5[2] ? 1'd0 : v847_t2;
-    wire v847_t4 = v846_5[3] ? v847_t2 : v847_t3;
-    wire v847_t5 = v846_5[4] ? 1'd0 : v847_t4;
-    wire [1:0] v847 = {v847_t5, v847_t1};
-    wire [3:0] v848_l = v540; wire [0:0] v848_u = (v540 >>> 4) + v845; wire [4:0] v848 = {v848_u, v848_l};
-    reg [4:0] v848_1; always @(posedge clk) v848_1 <= v848;
-    reg [4:0] v848_2; always @(posedge clk) v848_2 <= v848_1;
-    reg [4:0] v848_3; always @(posedge clk) v848_3 <= v848_2;
-    reg [4:0] v848_4; always @(posedge clk) v848_4 <= v848_3;
-    reg [4:0] v848_5; always @(posedge clk) v848_5 <= v848_4;
-    reg [4:0] v848_6; always @(posedge clk) v848_6 <= v848_5;
-    reg [4:0] v848_7; always @(posedge clk) v848_7 <= v848_6;
-    reg [4:0] v848_8; always @(posedge clk) v848_8 <= v848_7;
-    wire v849_t0 = v848_8[0] ? 1'd1 : 1'd0;
-    wire v849_t1 = v848_8[1] ? 1'd1 : v849_t0;
-    wire v849_t2 = v848_8[3] ? 1'd1 : 1'd0;
-    wire v849_t3 = v848_8[4] ? v849_t2 : v849_t1;
-    wire v849_t4 = v848_8[0] ? 1'd0 : 1'd1;
-    wire v849_t5 = v848_8[1] ? 1'd0 : v849_t4;
-    wire v849_t6 = v848_8[2] ? 1'd0 : 1'd1;
-    wire v849_t7 = v848_8[3] ? 1'd0 : v849_t6;
-    wire v849_t8 = v848_8[4] ? v849_t7 : v849_t5;
-    wire [1:0] v849 = {v849_t8, v849_t3};
-    wire [3:0] v850_l = v559; wire [0:0] v850_u = (v559 >>> 4) + v845; wire [4:0] v850 = {v850_u, v850_l};
-    reg [4:0] v850_1; always @(posedge clk) v850_1 <= v850;
-    reg [4:0] v850_2; always @(posedge clk) v850_2 <= v850_1;
-    reg [4:0] v850_3; always @(posedge clk) v850_3 <= v850_2;
-    reg [4:0] v850_4; always @(posedge clk) v850_4 <= v850_3;
-    reg [4:0] v850_5; always @(posedge clk) v850_5 <= v850_4;
-    reg [4:0] v850_6; always @(posedge clk) v850_6 <= v850_5;
-    wire v851_t0 = v850_6[2] ? 1'd1 : 1'd0;
-    wire v851_t1 = v850_6[3] ? v851_t0 : 1'd0;
-    wire v851_t2 = v850_6[0] ? 1'd0 : 1'd1;
-    wire v851_t3 = v850_6[1] ? v851_t2 : 1'd0;
-    wire v851_t4 = v850_6[3] ? v851_t0 : v851_t3;
-    wire v851_t5 = v850_6[4] ? v851_t4 : v851_t1;
-    wire v851_t6 = v850_6[3] ? 1'd0 : v851_t3;
-    wire v851_t7 = v850_6[4] ? 1'd0 : v851_t6;
-    wire [1:0] v851 = {v851_t7, v851_t5};
-    wire [3:0] v852_l = v697; wire [0:0] v852_u = (v697 >>> 4) + v845; wire [4:0] v852 = {v852_u, v852_l};
-    wire v853_t0 = v852[1] ? 1'd0 : 1'd1;
-    wire v853_t1 = v852[0] ? 1'd1 : 1'd0;
-    wire v853_t2 = v852[1] ? 1'd0 : v853_t1;
-    wire v853_t3 = v852[4] ? v853_t2 : v853_t0;
-    wire v853_t4 = v852[2] ? v853_t0 : 1'd1;
-    wire v853_t5 = v852[1] ? 1'd1 : v853_t1;
-    wire v853_t6 = v852[1] ? 1'd1 : 1'd0;
-    wire v853_t7 = v852[3] ? v853_t6 : v853_t5;
-    wire v853_t8 = v852[0] ? 1'd0 : 1'd1;
-    wire v853_t9 = v852[1] ? 1'd1 : v853_t8;
-    wire v853_t10 = v852[3] ? v853_t9 : 1'd1;
-    wire v853_t11 = v852[4] ? v853_t10 : v853_t7;
-    wire [3:0] v853 = {v853_t3, v853_t11, v853_t4, v853_t3};
-    wire [2:0] v854_l = v551; wire [0:0] v854_u = (v551 >>> 3) + v845; wire [3:0] v854 = {v854_u, v854_l};
-    wire [3:0] v855_l = v854; wire [0:0] v855_u = (v854 >>> 4) + v711; wire [4:0] v855 = {v855_u, v855_l};
-    reg [4:0] v855_1; always @(posedge clk) v855_1 <= v855;
-    reg [4:0] v855_2; always @(posedge clk) v855_2 <= v855_1;
-    reg [4:0] v855_3; always @(posedge clk) v855_3 <= v855_2;
-    reg [4:0] v855_4; always @(posedge clk) v855_4 <= v855_3;
-    reg [4:0] v855_5; always @(posedge clk) v855_5 <= v855_4;
-    reg [4:0] v855_6; always @(posedge clk) v855_6 <= v855_5;
-    reg [4:0] v855_7; always @(posedge clk) v855_7 <= v855_6;
-    reg [4:0] v855_8; always @(posedge clk) v855_8 <= v855_7;
-    reg [4:0] v855_9; always @(posedge clk) v855_9 <= v855_8;
-    wire v856_t0 = v855_9[0] ? 1'd1 : 1'd0;
-    wire v856_t1 = v855_9[1] ? 1'd1 : v856_t0;
-    wire v856_t2 = v855_9[0] ? 1'd0 : 1'd1;
-    wire v856_t3 = v855_9[1] ? v856_t2 : 1'd0;
-    wire v856_t4 = v855_9[2] ? v856_t3 : v856_t1;
-    wire v856_t5 = v855_9[3] ? v856_t4 : 1'd1;
-    wire v856_t6 = v855_9[2] ? v856_t2 : 1'd1;
-    wire v856_t7 = v855_9[3] ? v856_t6 : 1'd1;
-    wire v856_t8 = v855_9[4] ? v856_t7 : v856_t5;
-    wire v856_t9 = v855_9[1] ? 1'd0 : v856_t2;
-    wire v856_t10 = v855_9[3] ? v856_t9 : 1'd0;
-    wire v856_t11 = v855_9[4] ? 1'd0 : v856_t10;
-    wire [1:0] v856 = {v856_t11, v856_t8};
-    wire [2:0] v857_l = v652; wire [0:0] v857_u = (v652 >>> 3) + v845; wire [3:0] v857 = {v857_u, v857_l};
-    wire [3:0] v858_l = v857; wire [0:0] v858_u = (v857 >>> 4) + v812; wire [4:0] v858 = {v858_u, v858_l};
-    reg [4:0] v858_1; always @(posedge clk) v858_1 <= v858;
-    reg [4:0] v858_2; always @(posedge clk) v858_2 <= v858_1;
-    reg [4:0] v858_3; always @(posedge clk) v858_3 <= v858_2;
-    wire v859_t0 = v858_3[0] ? 1'd0 : 1'd1;
-    wire v859_t1 = v858_3[1] ? v859_t0 : 1'd1;
-    wire v859_t2 = v858_3[2] ? 1'd1 : v859_t1;
-    wire v859_t3 = v858_3[3] ? v859_t2 : 1'd0;
-    wire v859_t4 = v858_3[4] ? 1'd0 : v859_t3;
-    wire v859_t5 = v858_3[0] ? 1'd1 : 1'd0;
-    wire v859_t6 = v858_3[1] ? v859_t5 : 1'd0;
-    wire v859_t7 = v858_3[3] ? v859_t6 : 1'd1;
-    wire v859_t8 = v858_3[4] ? 1'd0 : v859_t7;
-    wire [1:0] v859 = {v859_t8, v859_t4};
-    wire [2:0] v860_l = v208; wire [0:0] v860_u = (v208 >>> 3) + v845; wire [3:0] v860 = {v860_u, v860_l};
-    wire [3:0] v861_l = v860; wire [0:0] v861_u = (v860 >>> 4) + v741; wire [4:0] v861 = {v861_u, v861_l};
-    wire v862_t0 = v861[0] ? 1'd1 : 1'd0;
-    wire v862_t1 = v861[1] ? 1'd0 : v862_t0;
-    wire v862_t2 = v861[3] ? v862_t0 : v862_t1;
-    wire v862_t3 = v861[0] ? 1'd0 : 1'd1;
-    wire v862_t4 = v861[1] ? v862_t3 : 1'd1;
-    wire v862_t5 = v861[2] ? v862_t4 : v862_t1;
-    wire v862_t6 = v861[2] ? 1'd1 : v862_t0;
-    wire v862_t7 = v861[3] ? v862_t6 : v862_t5;
-    wire v862_t8 = v861[4] ? v862_t7 : v862_t2;
-    wire [0:0] v862 = {v862_t8};
-    wire [0:0] v863_l = v667; wire [0:0] v863_u = (v667 >>> 1) + v862; wire [1:0] v863 = {v863_u, v863_l};
-    wire [1:0] v864_l = v863; wire [0:0] v864_u = (v863 >>> 2) + v631; wire [2:0] v864 = {v864_u, v864_l};
-    reg [2:0] v864_1; always @(posedge clk) v864_1 <= v864;
-    reg [2:0] v864_2; always @(posedge clk) v864_2 <= v864_1;
-    reg [2:0] v864_3; always @(posedge clk) v864_3 <= v864_2;
-    reg [2:0] v864_4; always @(posedge clk) v864_4 <= v864_3;
-    reg [2:0] v864_5; always @(posedge clk) v864_5 <= v864_4;
-    reg [2:0] v864_6; always @(posedge clk) v864_6 <= v864_5;
-    reg [2:0] v864_7; always @(posedge clk) v864_7 <= v864_6;
-    reg [2:0] v864_8; always @(posedge clk) v864_8 <= v864_7;
-    reg [2:0] v864_9; always @(posedge clk) v864_9 <= v864_8;
-    wire v865_t0 = v864_9[0] ? 1'd1 : 1'd0;
-    wire v865_t1 = v864_9[0] ? 1'd0 : 1'd1;
-    wire v865_t2 = v864_9[1] ? v865_t1 : v865_t0;
-    wire v865_t3 = v864_9[1] ? v865_t0 : v865_t1;
-    wire v865_t4 = v864_9[2] ? v865_t3 : v865_t2;
-    wire v865_t5 = v864_9[1] ? v865_t0 : 1'd0;
-    wire v865_t6 = v864_9[1] ? 1'd1 : v865_t0;
-    wire v865_t7 = v864_9[2] ? v865_t6 : v865_t5;
-    wire [1:0] v865 = {v865_t7, v865_t4};
-    wire [2:0] v866_l = v167; wire [0:0] v866_u = (v167 >>> 3) + v845; wire [3:0] v866 = {v866_u, v866_l};
-    wire v867_t0 = v866[1] ? 1'd1 : 1'd0;
-    wire v867_t1 = v866[0] ? 1'd1 : 1'd0;
-    wire v867_t2 = v866[1] ? 1'd1 : v867_t1;
-    wire v867_t3 = v866[2] ? v867_t2 : v867_t0;
-    wire v867_t4 = v866[2] ? 1'd1 : v867_t0;
-    wire v867_t5 = v866[3] ? v867_t4 : v867_t3;
-    wire [0:0] v867 = {v867_t5};
-    wire [0:0] v868_l = v189; wire [0:0] v868_u = (v189 >>> 1) + v867; wire [1:0] v868 = {v868_u, v868_l};
-    wire [5:0] v869 = inputs[89:84];
-    wire v870_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v870_t1 = v869[1] ? 1'd1 : v870_t0;
-    wire v870_t2 = v869[2] ? v870_t1 : 1'd0;
-    wire v870_t3 = v869[3] ? v870_t2 : 1'd0;
-    wire v870_t4 = v869[4] ? 1'd1 : v870_t3;
-    wire v870_t5 = v869[5] ? 1'd1 : v870_t4;
-    wire [0:0] v870 = {v870_t5};
-    wire [2:0] v871_l = v664; wire [0:0] v871_u = (v664 >>> 3) + v870; wire [3:0] v871 = {v871_u, v871_l};
-    wire [3:0] v872_l = v871; wire [0:0] v872_u = (v871 >>> 4) + v840; wire [4:0] v872 = {v872_u, v872_l};
-    reg [4:0] v872_1; always @(posedge clk) v872_1 <= v872;
-    reg [4:0] v872_2; always @(posedge clk) v872_2 <= v872_1;
-    reg [4:0] v872_3; always @(posedge clk) v872_3 <= v872_2;
-    reg [4:0] v872_4; always @(posedge clk) v872_4 <= v872_3;
-    reg [4:0] v872_5; always @(posedge clk) v872_5 <= v872_4;
-    reg [4:0] v872_6; always @(posedge clk) v872_6 <= v872_5;
-    reg [4:0] v872_7; always @(posedge clk) v872_7 <= v872_6;
-    reg [4:0] v872_8; always @(posedge clk) v872_8 <= v872_7;
-    reg [4:0] v872_9; always @(posedge clk) v872_9 <= v872_8;
-    reg [4:0] v872_10; always @(posedge clk) v872_10 <= v872_9;
-    wire v873_t0 = v872_10[1] ? 1'd1 : 1'd0;
-    wire v873_t1 = v872_10[0] ? 1'd0 : 1'd1;
-    wire v873_t2 = v872_10[2] ? v873_t1 : 1'd1;
-    wire v873_t3 = v872_10[3] ? 1'd0 : v873_t2;
-    wire v873_t4 = v872_10[4] ? v873_t3 : v873_t0;
-    wire v873_t5 = v872_10[0] ? 1'd1 : 1'd0;
-    wire v873_t6 = v872_10[3] ? 1'd0 : v873_t5;
-    wire v873_t7 = v872_10[4] ? v873_t6 : 1'd0;
-    wire v873_t8 = v872_10[2] ? 1'd0 : v873_t5;
-    wire v873_t9 = v872_10[3] ? 1'd0 : v873_t8;
-    wire v873_t10 = v872_10[4] ? v873_t9 : 1'd0;
-    wire [2:0] v873 = {v873_t10, v873_t7, v873_t4};
-    wire [1:0] v874 = (v869 >>> 4);
-    wire v875_t0 = v874[0] ? 1'd1 : 1'd0;
-    wire v875_t1 = v874[1] ? v875_t0 : 1'd0;
-    wire [0:0] v875 = {v875_t1};
-    wire [3:0] v876_l = v660; wire [0:0] v876_u = (v660 >>> 4) + v875; wire [4:0] v876 = {v876_u, v876_l};
-    reg [4:0] v876_1; always @(posedge clk) v876_1 <= v876;
-    reg [4:0] v876_2; always @(posedge clk) v876_2 <= v876_1;
-    reg [4:0] v876_3; always @(posedge clk) v876_3 <= v876_2;
-    reg [4:0] v876_4; always @(posedge clk) v876_4 <= v876_3;
-    reg [4:0] v876_5; always @(posedge clk) v876_5 <= v876_4;
-    reg [4:0] v876_6; always @(posedge clk) v876_6 <= v876_5;
-    reg [4:0] v876_7; always @(posedge clk) v876_7 <= v876_6;
-    reg [4:0] v876_8; always @(posedge clk) v876_8 <= v876_7;
-    reg [4:0] v876_9; always @(posedge clk) v876_9 <= v876_8;
-    reg [4:0] v876_10; always @(posedge clk) v876_10 <= v876_9;
-    reg [4:0] v876_11; always @(posedge clk) v876_11 <= v876_10;
-    reg [4:0] v876_12; always @(posedge clk) v876_12 <= v876_11;
-    wire v877_t0 = v876_12[1] ? 1'd1 : 1'd0;
-    wire v877_t1 = v876_12[2] ? 1'd1 : v877_t0;
-    wire v877_t2 = v876_12[2] ? 1'd1 : 1'd0;
-    wire v877_t3 = v876_12[3] ? v877_t1 : v877_t2;
-    wire v877_t4 = v876_12[4] ? v877_t3 : v877_t1;
-    wire v877_t5 = v876_12[0] ? 1'd0 : 1'd1;
-    wire v877_t6 = v876_12[1] ? v877_t5 : 1'd0;
-    wire v877_t7 = v876_12[2] ? 1'd0 : v877_t6;
-    wire v877_t8 = v876_12[4] ? 1'd0 : v877_t7;
-    wire [1:0] v877 = {v877_t8, v877_t4};
-    wire v878_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v878_t1 = v869[1] ? 1'd1 : v878_t0;
-    wire v878_t2 = v869[2] ? 1'd1 : v878_t1;
-    wire v878_t3 = v869[3] ? v878_t2 : 1'd0;
-    wire v878_t4 = v869[4] ? v878_t3 : 1'd0;
-    wire v878_t5 = v869[5] ? v878_t4 : 1'd0;
-    wire [0:0] v878 = {v878_t5};
-    wire v879_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v879_t1 = v869[1] ? 1'd1 : v879_t0;
-    wire v879_t2 = v869[2] ? 1'd1 : v879_t1;
-    wire v879_t3 = v869[3] ? 1'd1 : v879_t2;
-    wire v879_t4 = v869[4] ? v879_t3 : 1'd0;
-    wire v879_t5 = v869[5] ? v879_t4 : 1'd0;
-    wire [0:0] v879 = {v879_t5};
-    wire v880_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v880_t1 = v869[1] ? 1'd1 : v880_t0;
-    wire v880_t2 = v869[2] ? 1'd1 : v880_t1;
-    wire v880_t3 = v869[3] ? v880_t2 : 1'd0;
-    wire v880_t4 = v869[4] ? 1'd1 : v880_t3;
-    wire v880_t5 = v869[5] ? v880_t4 : 1'd0;
-    wire [0:0] v880 = {v880_t5};
-    wire v881_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v881_t1 = v869[1] ? v881_t0 : 1'd0;
-    wire v881_t2 = v869[2] ? v881_t1 : 1'd0;
-    wire v881_t3 = v869[3] ? v881_t2 : 1'd0;
-    wire v881_t4 = v869[4] ? 1'd1 : v881_t3;
-    wire v881_t5 = v869[5] ? v881_t4 : 1'd0;
-    wire [0:0] v881 = {v881_t5};
-    wire [2:0] v882_l = v589; wire [0:0] v882_u = (v589 >>> 3) + v881; wire [3:0] v882 = {v882_u, v882_l};
-    wire [3:0] v883_l = v882; wire [0:0] v883_u = (v882 >>> 4) + v830; wire [4:0] v883 = {v883_u, v883_l};
-    reg [4:0] v883_1; always @(posedge clk) v883_1 <= v883;
-    reg [4:0] v883_2; always @(posedge clk) v883_2 <= v883_1;
-    reg [4:0] v883_3; always @(posedge clk) v883_3 <= v883_2;
-    reg [4:0] v883_4; always @(posedge clk) v883_4 <= v883_3;
-    reg [4:0] v883_5; always @(posedge clk) v883_5 <= v883_4;
-    reg [4:0] v883_6; always @(posedge clk) v883_6 <= v883_5;
-    reg [4:0] v883_7; always @(posedge clk) v883_7 <= v883_6;
-    reg [4:0] v883_8; always @(posedge clk) v883_8 <= v883_7;
-    wire v884_t0 = v883_8[1] ? 1'd0 : 1'd1;
-    wire v884_t1 = v883_8[2] ? 1'd1 : v884_t0;
-    wire v884_t2 = v883_8[0] ? 1'd1 : 1'd0;
-    wire v884_t3 = v883_8[2] ? 1'd1 : v884_t2;
-    wire v884_t4 = v883_8[3] ? v884_t3 : 1'd1;
-    wire v884_t5 = v883_8[4] ? v884_t4 : v884_t1;
-    wire v884_t6 = v883_8[0] ? 1'd0 : 1'd1;
-    wire v884_t7 = v883_8[2] ? 1'd0 : v884_t6;
-    wire v884_t8 = v883_8[3] ? v884_t7 : 1'd0;
-    wire v884_t9 = v883_8[4] ? v884_t8 : 1'd0;
-    wire [1:0] v884 = {v884_t9, v884_t5};
-    wire v885_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v885_t1 = v869[1] ? v885_t0 : 1'd0;
-    wire v885_t2 = v869[2] ? 1'd1 : v885_t1;
-    wire v885_t3 = v869[3] ? v885_t2 : 1'd0;
-    wire v885_t4 = v869[4] ? 1'd1 : v885_t3;
-    wire v885_t5 = v869[5] ? 1'd1 : v885_t4;
-    wire [0:0] v885 = {v885_t5};
-    wire [0:0] v886_l = v602; wire [0:0] v886_u = (v602 >>> 1) + v885; wire [1:0] v886 = {v886_u, v886_l};
-    wire v887_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v887_t1 = v869[1] ? 1'd1 : v887_t0;
-    wire v887_t2 = v869[2] ? v887_t1 : 1'd0;
-    wire v887_t3 = v869[3] ? 1'd1 : v887_t2;
-    wire v887_t4 = v869[4] ? 1'd1 : v887_t3;
-    wire v887_t5 = v869[5] ? 1'd1 : v887_t4;
-    wire [0:0] v887 = {v887_t5};
-    wire [2:0] v888_l = v416; wire [0:0] v888_u = (v416 >>> 3) + v887; wire [3:0] v888 = {v888_u, v888_l};
-    wire [3:0] v889_l = v888; wire [0:0] v889_u = (v888 >>> 4) + v840; wire [4:0] v889 = {v889_u, v889_l};
-    reg [4:0] v889_1; always @(posedge clk) v889_1 <= v889;
-    reg [4:0] v889_2; always @(posedge clk) v889_2 <= v889_1;
-    reg [4:0] v889_3; always @(posedge clk) v889_3 <= v889_2;
-    reg [4:0] v889_4; always @(posedge clk) v889_4 <= v889_3;
-    reg [4:0] v889_5; always @(posedge clk) v889_5 <= v889_4;
-    reg [4:0] v889_6; always @(posedge clk) v889_6 <= v889_5;
-    reg [4:0] v889_7; always @(posedge clk) v889_7 <= v889_6;
-    reg [4:0] v889_8; always @(posedge clk) v889_8 <= v889_7;
-    reg [4:0] v889_9; always @(posedge clk) v889_9 <= v889_8;
-    wire v890_t0 = v889_9[1] ? 1'd1 : 1'd0;
-    wire v890_t1 = v889_9[3] ? v890_t0 : 1'd1;
-    wire v890_t2 = v889_9[3] ? v890_t0 : 1'd0;
-    wire v890_t3 = v889_9[4] ? v890_t2 : v890_t1;
-    wire v890_t4 = v889_9[0] ? 1'd0 : 1'd1;
-    wire v890_t5 = v889_9[1] ? 1'd0 : v890_t4;
-    wire v890_t6 = v889_9[2] ? 1'd0 : v890_t5;
-    wire v890_t7 = v889_9[3] ? v890_t6 : 1'd0;
-    wire [1:0] v890 = {v890_t7, v890_t3};
-    wire v891_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v891_t1 = v869[1] ? v891_t0 : 1'd0;
-    wire v891_t2 = v869[2] ? 1'd1 : v891_t1;
-    wire v891_t3 = v869[3] ? v891_t2 : 1'd0;
-    wire v891_t4 = v869[4] ? 1'd1 : v891_t3;
-    wire v891_t5 = v869[5] ? v891_t4 : 1'd0;
-    wire [0:0] v891 = {v891_t5};
-    wire v892_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v892_t1 = v869[1] ? 1'd1 : v892_t0;
-    wire v892_t2 = v869[2] ? 1'd1 : v892_t1;
-    wire v892_t3 = v869[3] ? 1'd1 : v892_t2;
-    wire v892_t4 = v869[4] ? v892_t3 : 1'd0;
-    wire v892_t5 = v869[5] ? 1'd1 : v892_t4;
-    wire [0:0] v892 = {v892_t5};
-    wire [1:0] v893_l = v542; wire [0:0] v893_u = (v542 >>> 2) + v892; wire [2:0] v893 = {v893_u, v893_l};
-    wire v894_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v894_t1 = v869[1] ? 1'd1 : v894_t0;
-    wire v894_t2 = v869[2] ? v894_t1 : 1'd0;
-    wire v894_t3 = v869[3] ? 1'd1 : v894_t2;
-    wire v894_t4 = v869[4] ? v894_t3 : 1'd0;
-    wire v894_t5 = v869[5] ? 1'd1 : v894_t4;
-    wire [0:0] v894 = {v894_t5};
-    wire [3:0] v895_l = v638; wire [0:0] v895_u = (v638 >>> 4) + v894; wire [4:0] v895 = {v895_u, v895_l};
-    reg [4:0] v895_1; always @(posedge clk) v895_1 <= v895;
-    reg [4:0] v895_2; always @(posedge clk) v895_2 <= v895_1;
-    reg [4:0] v895_3; always @(posedge clk) v895_3 <= v895_2;
-    reg [4:0] v895_4; always @(posedge clk) v895_4 <= v895_3;
-    reg [4:0] v895_5; always @(posedge clk) v895_5 <= v895_4;
-    reg [4:0] v895_6; always @(posedge clk) v895_6 <= v895_5;
-    reg [4:0] v895_7; always @(posedge clk) v895_7 <= v895_6;
-    reg [4:0] v895_8; always @(posedge clk) v895_8 <= v895_7;
-    reg [4:0] v895_9; always @(posedge clk) v895_9 <= v895_8;
-    wire v896_t0 = v895_9[0] ? 1'd0 : 1'd1;
-    wire v896_t1 = v895_9[1] ? 1'd1 : v896_t0;
-    wire v896_t2 = v895_9[2] ? 1'd1 : v896_t1;
-    wire v896_t3 = v895_9[3] ? 1'd1 : v896_t2;
-    wire v896_t4 = v895_9[2] ? 1'd1 : v896_t0;
-    wire v896_t5 = v895_9[4] ? v896_t4 : v896_t3;
-    wire v896_t6 = v895_9[0] ? 1'd1 : 1'd0;
-    wire v896_t7 = v895_9[2] ? 1'd0 : v896_t6;
-    wire v896_t8 = v895_9[4] ? v896_t7 : 1'd0;
-    wire [1:0] v896 = {v896_t8, v896_t5};
-    wire [1:0] v897_l = v562; wire [0:0] v897_u = (v562 >>> 2) + v894; wire [2:0] v897 = {v897_u, v897_l};
-    wire [2:0] v898_l = v897; wire [0:0] v898_u = (v897 >>> 3) + v833; wire [3:0] v898 = {v898_u, v898_l};
-    wire v899_t0 = v898[0] ? 1'd0 : 1'd1;
-    wire v899_t1 = v898[1] ? 1'd1 : v899_t0;
-    wire v899_t2 = v898[1] ? 1'd1 : 1'd0;
-    wire v899_t3 = v898[2] ? v899_t2 : v899_t1;
-    wire v899_t4 = v898[2] ? 1'd1 : v899_t1;
-    wire v899_t5 = v898[3] ? v899_t4 : v899_t3;
-    wire [0:0] v899 = {v899_t5};
-    wire [1:0] v900_l = v868; wire [0:0] v900_u = (v868 >>> 2) + v899; wire [2:0] v900 = {v900_u, v900_l};
-    reg [2:0] v900_1; always @(posedge clk) v900_1 <= v900;
-    reg [2:0] v900_2; always @(posedge clk) v900_2 <= v900_1;
-    reg [2:0] v900_3; always @(posedge clk) v900_3 <= v900_2;
-    reg [2:0] v900_4; always @(posedge clk) v900_4 <= v900_3;
-    reg [2:0] v900_5; always @(posedge clk) v900_5 <= v900_4;
-    reg [2:0] v900_6; always @(posedge clk) v900_6 <= v900_5;
-    reg [2:0] v900_7; always @(posedge clk) v900_7 <= v900_6;
-    reg [2:0] v900_8; always @(posedge clk) v900_8 <= v900_7;
-    reg [2:0] v900_9; always @(posedge clk) v900_9 <= v900_8;
-    reg [2:0] v900_10; always @(posedge clk) v900_10 <= v900_9;
-    wire v901_t0 = v900_10[0] ? 1'd1 : 1'd0;
-    wire v901_t1 = v900_10[0] ? 1'd0 : 1'd1;
-    wire v901_t2 = v900_10[1] ? v901_t1 : v901_t0;
-    wire v901_t3 = v900_10[1] ? v901_t0 : v901_t1;
-    wire v901_t4 = v900_10[2] ? v901_t3 : v901_t2;
-    wire v901_t5 = v900_10[1] ? v901_t0 : 1'd0;
-    wire v901_t6 = v900_10[1] ? 1'd1 : v901_t0;
-    wire v901_t7 = v900_10[2] ? v901_t6 : v901_t5;
-    wire [1:0] v901 = {v901_t7, v901_t4};
-    wire v902_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v902_t1 = v869[1] ? v902_t0 : 1'd0;
-    wire v902_t2 = v869[2] ? v902_t1 : 1'd0;
-    wire v902_t3 = v869[3] ? 1'd1 : v902_t2;
-    wire v902_t4 = v869[4] ? v902_t3 : 1'd0;
-    wire v902_t5 = v869[5] ? v902_t4 : 1'd0;
-    wire [0:0] v902 = {v902_t5};
-    wire [1:0] v903_l = v384; wire [0:0] v903_u = (v384 >>> 2) + v902; wire [2:0] v903 = {v903_u, v903_l};
-    wire v904_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v904_t1 = v869[1] ? 1'd1 : v904_t0;
-    wire v904_t2 = v869[2] ? v904_t1 : 1'd0;
-    wire v904_t3 = v869[3] ? 1'd1 : v904_t2;
-    wire v904_t4 = v869[4] ? 1'd1 : v904_t3;
-    wire v904_t5 = v869[5] ? v904_t4 : 1'd0;
-    wire [0:0] v904 = {v904_t5};
-    wire [1:0] v905_l = v337; wire [0:0] v905_u = (v337 >>> 2) + v904; wire [2:0] v905 = {v905_u, v905_l};
-    wire [2:0] v906_l = v905; wire [0:0] v906_u = (v905 >>> 3) + v891; wire [3:0] v906 = {v906_u, v906_l};
-    wire v907_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v907_t1 = v869[1] ? 1'd1 : v907_t0;
-    wire v907_t2 = v869[2] ? 1'd1 : v907_t1;
-    wire v907_t3 = v869[3] ? 1'd1 : v907_t2;
-    wire v907_t4 = v869[4] ? 1'd1 : v907_t3;
-    wire v907_t5 = v869[5] ? v907_t4 : 1'd0;
-    wire [0:0] v907 = {v907_t5};
-    wire [2:0] v908_l = v623; wire [0:0] v908_u = (v623 >>> 3) + v907; wire [3:0] v908 = {v908_u, v908_l};
-    wire [3:0] v909_l = v908; wire [0:0] v909_u = (v908 >>> 4) + v741; wire [4:0] v909 = {v909_u, v909_l};
-    reg [4:0] v909_1; always @(posedge clk) v909_1 <= v909;
-    reg [4:0] v909_2; always @(posedge clk) v909_2 <= v909_1;
-    wire v910_t0 = v909_2[0] ? 1'd1 : 1'd0;
-    wire v910_t1 = v909_2[2] ? 1'd0 : v910_t0;
-    wire v910_t2 = v909_2[3] ? v910_t1 : 1'd0;
-    wire v910_t3 = v909_2[1] ? 1'd1 : 1'd0;
-    wire v910_t4 = v909_2[4] ? v910_t3 : v910_t2;
-    wire v910_t5 = v909_2[0] ? 1'd0 : 1'd1;
-    wire v910_t6 = v909_2[2] ? v910_t5 : 1'd1;
-    wire v910_t7 = v909_2[3] ? v910_t6 : v910_t5;
-    wire v910_t8 = v909_2[4] ? 1'd1 : v910_t7;
-    wire [1:0] v910 = {v910_t8, v910_t4};
-    wire [2:0] v911_l = v428; wire [0:0] v911_u = (v428 >>> 3) + v907; wire [3:0] v911 = {v911_u, v911_l};
-    wire [3:0] v912_l = v911; wire [0:0] v912_u = (v911 >>> 4) + v822; wire [4:0] v912 = {v912_u, v912_l};
-    reg [4:0] v912_1; always @(posedge clk) v912_1 <= v912;
-    reg [4:0] v912_2; always @(posedge clk) v912_2 <= v912_1;
-    reg [4:0] v912_3; always @(posedge clk) v912_3 <= v912_2;
-    wire v913_t0 = v912_3[2] ? 1'd1 : 1'd0;
-    wire v913_t1 = v912_3[1] ? 1'd0 : 1'd1;
-    wire v913_t2 = v912_3[3] ? v913_t1 : v913_t0;
-    wire v913_t3 = v912_3[3] ? 1'd1 : v913_t0;
-    wire v913_t4 = v912_3[4] ? v913_t3 : v913_t2;
-    wire v913_t5 = v912_3[0] ? 1'd0 : 1'd1;
-    wire v913_t6 = v912_3[1] ? 1'd0 : v913_t5;
-    wire v913_t7 = v912_3[3] ? v913_t6 : 1'd0;
-    wire [1:0] v913 = {v913_t7, v913_t4};
-    wire v914_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v914_t1 = v869[1] ? v914_t0 : 1'd0;
-    wire v914_t2 = v869[2] ? 1'd1 : v914_t1;
-    wire v914_t3 = v869[3] ? v914_t2 : 1'd0;
-    wire v914_t4 = v869[4] ? v914_t3 : 1'd0;
-    wire v914_t5 = v869[5] ? v914_t4 : 1'd0;
-    wire [0:0] v914 = {v914_t5};
-    wire [2:0] v915_l = v475; wire [0:0] v915_u = (v475 >>> 3) + v914; wire [3:0] v915 = {v915_u, v915_l};
-    wire [2:0] v916_l = v903; wire [0:0] v916_u = (v903 >>> 3) + v914; wire [3:0] v916 = {v916_u, v916_l};
-    wire [2:0] v917_l = v586; wire [0:0] v917_u = (v586 >>> 3) + v914; wire [3:0] v917 = {v917_u, v917_l};
-    wire [3:0] v918_l = v917; wire [0:0] v918_u = (v917 >>> 4) + v837; wire [4:0] v918 = {v918_u, v918_l};
-    reg [4:0] v918_1; always @(posedge clk) v918_1 <= v918;
-    reg [4:0] v918_2; always @(posedge clk) v918_2 <= v918_1;
-    reg [4:0] v918_3; always @(posedge clk) v918_3 <= v918_2;
-    reg [4:0] v918_4; always @(posedge clk) v918_4 <= v918_3;
-    reg [4:0] v918_5; always @(posedge clk) v918_5 <= v918_4;
-    reg [4:0] v918_6; always @(posedge clk) v918_6 <= v918_5;
-    reg [4:0] v918_7; always @(posedge clk) v918_7 <= v918_6;
-    wire v919_t0 = v918_7[1] ? 1'd1 : 1'd0;
-    wire v919_t1 = v918_7[2] ? v919_t0 : 1'd1;
-    wire v919_t2 = v918_7[0] ? 1'd0 : 1'd1;
-    wire v919_t3 = v918_7[1] ? 1'd1 : v919_t2;
-    wire v919_t4 = v918_7[2] ? v919_t3 : 1'd1;
-    wire v919_t5 = v918_7[4] ? v919_t4 : v919_t1;
-    wire v919_t6 = v918_7[1] ? 1'd0 : 1'd1;
-    wire v919_t7 = v918_7[2] ? v919_t6 : 1'd0;
-    wire v919_t8 = v918_7[3] ? 1'd0 : v919_t7;
-    wire v919_t9 = v918_7[0] ? 1'd1 : 1'd0;
-    wire v919_t10 = v918_7[1] ? 1'd0 : v919_t9;
-    wire v919_t11 = v918_7[2] ? v919_t10 : 1'd0;
-    wire v919_t12 = v918_7[4] ? v919_t11 : v919_t8;
-    wire [1:0] v919 = {v919_t12, v919_t5};
-    wire v920_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v920_t1 = v869[1] ? v920_t0 : 1'd0;
-    wire v920_t2 = v869[2] ? v920_t1 : 1'd0;
-    wire v920_t3 = v869[3] ? 1'd1 : v920_t2;
-    wire v920_t4 = v869[4] ? v920_t3 : 1'd0;
-    wire v920_t5 = v869[5] ? 1'd1 : v920_t4;
-    wire [0:0] v920 = {v920_t5};
-    wire [0:0] v921_l = v356; wire [0:0] v921_u = (v356 >>> 1) + v920; wire [1:0] v921 = {v921_u, v921_l};
-    wire [0:0] v922_l = v325; wire [0:0] v922_u = (v325 >>> 1) + v920; wire [1:0] v922 = {v922_u, v922_l};
-    wire [0:0] v923_l = v282; wire [0:0] v923_u = (v282 >>> 1) + v920; wire [1:0] v923 = {v923_u, v923_l};
-    wire [2:0] v924 = (v869 >>> 3);
-    wire v925_t0 = v924[0] ? 1'd1 : 1'd0;
-    wire v925_t1 = v924[1] ? v925_t0 : 1'd0;
-    wire v925_t2 = v924[2] ? v925_t1 : 1'd0;
-    wire [0:0] v925 = {v925_t2};
-    wire [3:0] v926_l = v578; wire [0:0] v926_u = (v578 >>> 4) + v925; wire [4:0] v926 = {v926_u, v926_l};
-    reg [4:0] v926_1; always @(posedge clk) v926_1 <= v926;
-    reg [4:0] v926_2; always @(posedge clk) v926_2 <= v926_1;
-    reg [4:0] v926_3; always @(posedge clk) v926_3 <= v926_2;
-    reg [4:0] v926_4; always @(posedge clk) v926_4 <= v926_3;
-    reg [4:0] v926_5; always @(posedge clk) v926_5 <= v926_4;
-    reg [4:0] v926_6; always @(posedge clk) v926_6 <= v926_5;
-    reg [4:0] v926_7; always @(posedge clk) v926_7 <= v926_6;
-    reg [4:0] v926_8; always @(posedge clk) v926_8 <= v926_7;
-    wire v927_t0 = v926_8[0] ? 1'd0 : 1'd1;
-    wire v927_t1 = v926_8[1] ? 1'd1 : v927_t0;
-    wire v927_t2 = v926_8[1] ? 1'd1 : 1'd0;
-    wire v927_t3 = v926_8[2] ? v927_t2 : 1'd1;
-    wire v927_t4 = v926_8[3] ? v927_t3 : v927_t1;
-    wire v927_t5 = v926_8[3] ? v927_t3 : v927_t2;
-    wire v927_t6 = v926_8[4] ? v927_t5 : v927_t4;
-    wire v927_t7 = v926_8[1] ? 1'd0 : 1'd1;
-    wire v927_t8 = v926_8[2] ? v927_t7 : 1'd0;
-    wire v927_t9 = v926_8[3] ? v927_t8 : v927_t7;
-    wire v927_t10 = v926_8[3] ? v927_t8 : 1'd0;
-    wire v927_t11 = v926_8[4] ? v927_t10 : v927_t9;
-    wire [1:0] v927 = {v927_t11, v927_t6};
-    wire [2:0] v928_l = v446; wire [0:0] v928_u = (v446 >>> 3) + v925; wire [3:0] v928 = {v928_u, v928_l};
-    wire [3:0] v929_l = v928; wire [0:0] v929_u = (v928 >>> 4) + v812; wire [4:0] v929 = {v929_u, v929_l};
-    wire v930_t0 = v929[0] ? 1'd0 : 1'd1;
-    wire v930_t1 = v929[2] ? 1'd1 : v930_t0;
-    wire v930_t2 = v929[3] ? v930_t0 : 1'd1;
-    wire v930_t3 = v929[4] ? v930_t2 : v930_t1;
-    wire v930_t4 = v929[0] ? 1'd1 : 1'd0;
-    wire v930_t5 = v929[1] ? 1'd1 : v930_t4;
-    wire v930_t6 = v929[3] ? v930_t4 : 1'd0;
-    wire v930_t7 = v929[4] ? v930_t6 : v930_t4;
-    wire [2:0] v930 = {v930_t7, v930_t5, v930_t3};
-    wire [4:0] v931 = v703 + v930;
-    wire [2:0] v932_l = v590; wire [0:0] v932_u = (v590 >>> 3) + v925; wire [3:0] v932 = {v932_u, v932_l};
-    wire [3:0] v933_l = v932; wire [0:0] v933_u = (v932 >>> 4) + v819; wire [4:0] v933 = {v933_u, v933_l};
-    reg [4:0] v933_1; always @(posedge clk) v933_1 <= v933;
-    reg [4:0] v933_2; always @(posedge clk) v933_2 <= v933_1;
-    reg [4:0] v933_3; always @(posedge clk) v933_3 <= v933_2;
-    reg [4:0] v933_4; always @(posedge clk) v933_4 <= v933_3;
-    reg [4:0] v933_5; always @(posedge clk) v933_5 <= v933_4;
-    reg [4:0] v933_6; always @(posedge clk) v933_6 <= v933_5;
-    reg [4:0] v933_7; always @(posedge clk) v933_7 <= v933_6;
-    reg [4:0] v933_8; always @(posedge clk) v933_8 <= v933_7;
-    wire v934_t0 = v933_8[0] ? 1'd0 : 1'd1;
-    wire v934_t1 = v933_8[2] ? v934_t0 : 1'd1;
-    wire v934_t2 = v933_8[3] ? 1'd1 : v934_t1;
-    wire v934_t3 = v933_8[4] ? 1'd1 : v934_t2;
-    wire v934_t4 = v933_8[0] ? 1'd1 : 1'd0;
-    wire v934_t5 = v933_8[1] ? 1'd0 : v934_t4;
-    wire v934_t6 = v933_8[2] ? v934_t5 : 1'd0;
-    wire v934_t7 = v933_8[3] ? 1'd0 : v934_t6;
-    wire v934_t8 = v933_8[4] ? 1'd0 : v934_t7;
-    wire [1:0] v934 = {v934_t8, v934_t3};
-    wire [1:0] v935_l = v922; wire [0:0] v935_u = (v922 >>> 2) + v925; wire [2:0] v935 = {v935_u, v935_l};
-    wire [2:0] v936_l = v935; wire [0:0] v936_u = (v935 >>> 3) + v749; wire [3:0] v936 = {v936_u, v936_l};
-    wire [3:0] v937_l = v936; wire [0:0] v937_u = (v936 >>> 4) + v691; wire [4:0] v937 = {v937_u, v937_l};
-    wire v938_t0 = v937[3] ? 1'd1 : 1'd0;
-    wire v938_t1 = v937[0] ? 1'd0 : 1'd1;
-    wire v938_t2 = v937[3] ? v938_t1 : 1'd0;
-    wire v938_t3 = v937[4] ? v938_t2 : v938_t0;
-    wire v938_t4 = v937[1] ? 1'd0 : 1'd1;
-    wire v938_t5 = v937[3] ? v938_t1 : v938_t4;
-    wire v938_t6 = v937[2] ? v938_t1 : 1'd1;
-    wire v938_t7 = v937[3] ? v938_t6 : v938_t4;
-    wire v938_t8 = v937[4] ? v938_t7 : v938_t5;
-    wire v938_t9 = v937[4] ? v938_t0 : v938_t2;
-    wire [2:0] v938 = {v938_t9, v938_t8, v938_t3};
-    wire v939_t0 = v924[0] ? 1'd1 : 1'd0;
-    wire v939_t1 = v924[1] ? v939_t0 : 1'd0;
-    wire v939_t2 = v924[2] ? 1'd1 : v939_t1;
-    wire [0:0] v939 = {v939_t2};
-    wire [3:0] v940_l = v196; wire [0:0] v940_u = (v196 >>> 4) + v939; wire [4:0] v940 = {v940_u, v940_l};
-    reg [4:0] v940_1; always @(posedge clk) v940_1 <= v940;
-    reg [4:0] v940_2; always @(posedge clk) v940_2 <= v940_1;
-    reg [4:0] v940_3; always @(posedge clk) v940_3 <= v940_2;
-    reg [4:0] v940_4; always @(posedge clk) v940_4 <= v940_3;
-    reg [4:0] v940_5; always @(posedge clk) v940_5 <= v940_4;
-    reg [4:0] v940_6; always @(posedge clk) v940_6 <= v940_5;
-    reg [4:0] v940_7; always @(posedge clk) v940_7 <= v940_6;
-    reg [4:0] v940_8; always @(posedge clk) v940_8 <= v940_7;
-    wire v941_t0 = v940_8[0] ? 1'd1 : 1'd0;
-    wire v941_t1 = v940_8[1] ? v941_t0 : 1'd0;
-    wire v941_t2 = v940_8[2] ? v941_t1 : v941_t0;
-    wire v941_t3 = v940_8[2] ? 1'd0 : v941_t0;
-    wire v941_t4 = v940_8[3] ? v941_t3 : v941_t2;
-    wire v941_t5 = v940_8[4] ? v941_t0 : v941_t4;
-    wire v941_t6 = v940_8[0] ? 1'd0 : 1'd1;
-    wire v941_t7 = v940_8[1] ? v941_t6 : 1'd1;
-    wire v941_t8 = v940_8[2] ? v941_t7 : v941_t6;
-    wire v941_t9 = v940_8[3] ? v941_t6 : v941_t8;
-    wire v941_t10 = v940_8[4] ? v941_t6 : v941_t9;
-    wire [1:0] v941 = {v941_t10, v941_t5};
-    wire v942_t0 = v924[0] ? 1'd1 : 1'd0;
-    wire v942_t1 = v924[1] ? 1'd1 : v942_t0;
-    wire v942_t2 = v924[2] ? 1'd1 : v942_t1;
-    wire [0:0] v942 = {v942_t2};
-    wire [1:0] v943_l = v386; wire [0:0] v943_u = (v386 >>> 2) + v942; wire [2:0] v943 = {v943_u, v943_l};
-    wire v944_t0 = v924[0] ? 1'd1 : 1'd0;
-    wire v944_t1 = v924[1] ? 1'd1 : v944_t0;
-    wire v944_t2 = v924[2] ? v944_t1 : 1'd0;
-    wire [0:0] v944 = {v944_t2};
-    wire v945_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v945_t1 = v869[1] ? v945_t0 : 1'd0;
-    wire v945_t2 = v869[2] ? 1'd1 : v945_t1;
-    wire v945_t3 = v869[3] ? 1'd1 : v945_t2;
-    wire v945_t4 = v869[4] ? v945_t3 : 1'd0;
-    wire v945_t5 = v869[5] ? v945_t4 : 1'd0;
-    wire [0:0] v945 = {v945_t5};
-    wire [3:0] v946_l = v658; wire [0:0] v946_u = (v658 >>> 4) + v945; wire [4:0] v946 = {v946_u, v946_l};
-    reg [4:0] v946_1; always @(posedge clk) v946_1 <= v946;
-    reg [4:0] v946_2; always @(posedge clk) v946_2 <= v946_1;
-    reg [4:0] v946_3; always @(posedge clk) v946_3 <= v946_2;
-    wire v947_t0 = v946_3[0] ? 1'd0 : 1'd1;
-    wire v947_t1 = v946_3[1] ? v947_t0 : 1'd0;
-    wire v947_t2 = v946_3[2] ? 1'd0 : v947_t1;
-    wire v947_t3 = v946_3[1] ? 1'd1 : 1'd0;
-    wire v947_t4 = v946_3[2] ? v947_t3 : v947_t1;
-    wire v947_t5 = v946_3[4] ? v947_t4 : v947_t2;
-    wire v947_t6 = v946_3[0] ? 1'd1 : 1'd0;
-    wire v947_t7 = v946_3[1] ? v947_t6 : 1'd0;
-    wire v947_t8 = v946_3[2] ? 1'd0 : v947_t7;
-    wire v947_t9 = v946_3[3] ? v947_t8 : 1'd0;
-    wire v947_t10 = v946_3[2] ? v947_t3 : 1'd0;
-    wire v947_t11 = v946_3[2] ? v947_t3 : v947_t7;
-    wire v947_t12 = v946_3[3] ? v947_t11 : v947_t10;
-    wire v947_t13 = v946_3[4] ? v947_t12 : v947_t9;
-    wire [1:0] v947 = {v947_t13, v947_t5};
-    wire [2:0] v948_l = v594; wire [0:0] v948_u = (v594 >>> 3) + v945; wire [3:0] v948 = {v948_u, v948_l};
-    wire [3:0] v949_l = v948; wire [0:0] v949_u = (v948 >>> 4) + v733; wire [4:0] v949 = {v949_u, v949_l};
-    reg [4:0] v949_1; always @(posedge clk) v949_1 <= v949;
-    reg [4:0] v949_2; always @(posedge clk) v949_2 <= v949_1;
-    reg [4:0] v949_3; always @(posedge clk) v949_3 <= v949_2;
-    reg [4:0] v949_4; always @(posedge clk) v949_4 <= v949_3;
-    reg [4:0] v949_5; always @(posedge clk) v949_5 <= v949_4;
-    reg [4:0] v949_6; always @(posedge clk) v949_6 <= v949_5;
-    reg [4:0] v949_7; always @(posedge clk) v949_7 <= v949_6;
-    reg [4:0] v949_8; always @(posedge clk) v949_8 <= v949_7;
-    reg [4:0] v949_9; always @(posedge clk) v949_9 <= v949_8;
-    wire v950_t0 = v949_9[0] ? 1'd0 : 1'd1;
-    wire v950_t1 = v949_9[1] ? v950_t0 : 1'd0;
-    wire v950_t2 = v949_9[3] ? 1'd0 : v950_t0;
-    wire v950_t3 = v949_9[4] ? v950_t2 : v950_t1;
-    wire v950_t4 = v949_9[2] ? 1'd0 : v950_t0;
-    wire v950_t5 = v949_9[3] ? 1'd0 : v950_t4;
-    wire v950_t6 = v949_9[4] ? v950_t5 : 1'd0;
-    wire [1:0] v950 = {v950_t6, v950_t3};
-    wire [2:0] v951_l = v608; wire [0:0] v951_u = (v608 >>> 3) + v945; wire [3:0] v951 = {v951_u, v951_l};
-    wire [2:0] v952_l = v560; wire [0:0] v952_u = (v560 >>> 3) + v945; wire [3:0] v952 = {v952_u, v952_l};
-    reg [3:0] v952_1; always @(posedge clk) v952_1 <= v952;
-    reg [3:0] v952_2; always @(posedge clk) v952_2 <= v952_1;
-    reg [3:0] v952_3; always @(posedge clk) v952_3 <= v952_2;
-    reg [3:0] v952_4; always @(posedge clk) v952_4 <= v952_3;
-    wire v953_t0 = v952_4[0] ? 1'd1 : 1'd0;
-    wire v953_t1 = v952_4[1] ? v953_t0 : 1'd0;
-    wire v953_t2 = v952_4[2] ? v953_t1 : v953_t0;
-    wire v953_t3 = v952_4[3] ? v953_t2 : v953_t1;
-    wire v953_t4 = v952_4[3] ? v953_t2 : v953_t0;
-    wire v953_t5 = v952_4[0] ? 1'd0 : 1'd1;
-    wire v953_t6 = v952_4[1] ? v953_t5 : 1'd1;
-    wire v953_t7 = v952_4[3] ? v953_t6 : v953_t5;
-    wire [2:0] v953 = {v953_t7, v953_t4, v953_t3};
-    wire v954_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v954_t1 = v869[1] ? 1'd1 : v954_t0;
-    wire v954_t2 = v869[2] ? v954_t1 : 1'd0;
-    wire v954_t3 = v869[3] ? 1'd1 : v954_t2;
-    wire v954_t4 = v869[4] ? v954_t3 : 1'd0;
-    wire v954_t5 = v869[5] ? v954_t4 : 1'd0;
-    wire [0:0] v954 = {v954_t5};
-    wire [3:0] v955_l = v607; wire [0:0] v955_u = (v607 >>> 4) + v954; wire [4:0] v955 = {v955_u, v955_l};
-    reg [4:0] v955_1; always @(posedge clk) v955_1 <= v955;
-    reg [4:0] v955_2; always @(posedge clk) v955_2 <= v955_1;
-    reg [4:0] v955_3; always @(posedge clk) v955_3 <= v955_2;
-    reg [4:0] v955_4; always @(posedge clk) v955_4 <= v955_3;
-    reg [4:0] v955_5; always @(posedge clk) v955_5 <= v955_4;
-    reg [4:0] v955_6; always @(posedge clk) v955_6 <= v955_5;
-    reg [4:0] v955_7; always @(posedge clk) v955_7 <= v955_6;
-    reg [4:0] v955_8; always @(posedge clk) v955_8 <= v955_7;
-    wire v956_t0 = v955_8[3] ? 1'd1 : 1'd0;
-    wire v956_t1 = v955_8[0] ? 1'd0 : 1'd1;
-    wire v956_t2 = v955_8[1] ? v956_t1 : 1'd0;
-    wire v956_t3 = v955_8[2] ? 1'd0 : v956_t2;
-    wire v956_t4 = v955_8[3] ? v956_t3 : 1'd1;
-    wire v956_t5 = v955_8[3] ? v956_t3 : 1'd0;
-    wire v956_t6 = v955_8[4] ? v956_t5 : v956_t4;
-    wire [1:0] v956 = {v956_t6, v956_t0};
-    wire [2:0] v957_l = v893; wire [0:0] v957_u = (v893 >>> 3) + v954; wire [3:0] v957 = {v957_u, v957_l};
-    wire [3:0] v958_l = v957; wire [0:0] v958_u = (v957 >>> 4) + v736; wire [4:0] v958 = {v958_u, v958_l};
-    reg [4:0] v958_1; always @(posedge clk) v958_1 <= v958;
-    reg [4:0] v958_2; always @(posedge clk) v958_2 <= v958_1;
-    reg [4:0] v958_3; always @(posedge clk) v958_3 <= v958_2;
-    reg [4:0] v958_4; always @(posedge clk) v958_4 <= v958_3;
-    reg [4:0] v958_5; always @(posedge clk) v958_5 <= v958_4;
-    reg [4:0] v958_6; always @(posedge clk) v958_6 <= v958_5;
-    reg [4:0] v958_7; always @(posedge clk) v958_7 <= v958_6;
-    reg [4:0] v958_8; always @(posedge clk) v958_8 <= v958_7;
-    reg [4:0] v958_9; always @(posedge clk) v958_9 <= v958_8;
-    reg [4:0] v958_10; always @(posedge clk) v958_10 <= v958_9;
-    wire v959_t0 = v958_10[1] ? 1'd1 : 1'd0;
-    wire v959_t1 = v958_10[2] ? v959_t0 : 1'd0;
-    wire v959_t2 = v958_10[4] ? v959_t1 : 1'd0;
-    wire v959_t3 = v958_10[0] ? 1'd1 : 1'd0;
-    wire v959_t4 = v958_10[1] ? 1'd0 : v959_t3;
-    wire v959_t5 = v958_10[3] ? 1'd0 : v959_t4;
-    wire v959_t6 = v958_10[1] ? 1'd1 : v959_t3;
-    wire v959_t7 = v958_10[2] ? v959_t4 : v959_t6;
-    wire v959_t8 = v958_10[2] ? 1'd0 : v959_t0;
-    wire v959_t9 = v958_10[3] ? v959_t8 : v959_t7;
-    wire v959_t10 = v958_10[4] ? v959_t9 : v959_t5;
-    wire [1:0] v959 = {v959_t10, v959_t2};
-    wire [0:0] v960_l = v26; wire [0:0] v960_u = (v26 >>> 1) + v954; wire [1:0] v960 = {v960_u, v960_l};
-    wire [3:0] v961 = (v869 >>> 2);
-    wire v962_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v962_t1 = v961[1] ? 1'd1 : v962_t0;
-    wire v962_t2 = v961[2] ? v962_t1 : 1'd0;
-    wire v962_t3 = v961[3] ? 1'd1 : v962_t2;
-    wire [0:0] v962 = {v962_t3};
-    wire [2:0] v963_l = v152; wire [0:0] v963_u = (v152 >>> 3) + v962; wire [3:0] v963 = {v963_u, v963_l};
-    wire [3:0] v964_l = v963; wire [0:0] v964_u = (v963 >>> 4) + v879; wire [4:0] v964 = {v964_u, v964_l};
-    reg [4:0] v964_1; always @(posedge clk) v964_1 <= v964;
-    reg [4:0] v964_2; always @(posedge clk) v964_2 <= v964_1;
-    reg [4:0] v964_3; always @(posedge clk) v964_3 <= v964_2;
-    wire v965_t0 = v964_3[0] ? 1'd0 : 1'd1;
-    wire v965_t1 = v964_3[1] ? 1'd0 : v965_t0;
-    wire v965_t2 = v964_3[0] ? 1'd1 : 1'd0;
-    wire v965_t3 = v964_3[1] ? 1'd1 : v965_t2;
-    wire v965_t4 = v964_3[2] ? v965_t3 : v965_t2;
-    wire v965_t5 = v964_3[1] ? v965_t2 : 1'd1;
-    wire v965_t6 = v964_3[2] ? 1'd1 : v965_t5;
-    wire v965_t7 = v964_3[3] ? v965_t6 : v965_t4;
-    wire v965_t8 = v964_3[3] ? 1'd1 : v965_t3;
-    wire v965_t9 = v964_3[4] ? v965_t8 : v965_t7;
-    wire [1:0] v965 = {v965_t9, v965_t1};
-    wire [0:0] v966_l = v352; wire [0:0] v966_u = (v352 >>> 1) + v962; wire [1:0] v966 = {v966_u, v966_l};
-    wire v967_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v967_t1 = v961[1] ? 1'd1 : v967_t0;
-    wire v967_t2 = v961[2] ? 1'd1 : v967_t1;
-    wire v967_t3 = v961[3] ? v967_t2 : 1'd0;
-    wire [0:0] v967 = {v967_t3};
-    wire v968_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v968_t1 = v961[1] ? v968_t0 : 1'd0;
-    wire v968_t2 = v961[2] ? 1'd1 : v968_t1;
-    wire v968_t3 = v961[3] ? v968_t2 : 1'd0;
-    wire [0:0] v968 = {v968_t3};
-    wire [3:0] v969_l = v612; wire [0:0] v969_u = (v612 >>> 4) + v968; wire [4:0] v969 = {v969_u, v969_l};
-    reg [4:0] v969_1; always @(posedge clk) v969_1 <= v969;
-    reg [4:0] v969_2; always @(posedge clk) v969_2 <= v969_1;
-    reg [4:0] v969_3; always @(posedge clk) v969_3 <= v969_2;
-    reg [4:0] v969_4; always @(posedge clk) v969_4 <= v969_3;
-    reg [4:0] v969_5; always @(posedge clk) v969_5 <= v969_4;
-    reg [4:0] v969_6; always @(posedge clk) v969_6 <= v969_5;
-    reg [4:0] v969_7; always @(posedge clk) v969_7 <= v969_6;
-    reg [4:0] v969_8; always @(posedge clk) v969_8 <= v969_7;
-    reg [4:0] v969_9; always @(posedge clk) v969_9 <= v969_8;
-    reg [4:0] v969_10; always @(posedge clk) v969_10 <= v969_9;
-    wire v970_t0 = v969_10[1] ? 1'd0 : 1'd1;
-    wire v970_t1 = v969_10[2] ? 1'd0 : v970_t0;
-    wire v970_t2 = v969_10[3] ? v970_t0 : 1'd0;
-    wire v970_t3 = v969_10[4] ? v970_t2 : v970_t1;
-    wire v970_t4 = v969_10[0] ? 1'd1 : 1'd0;
-    wire v970_t5 = v969_10[1] ? v970_t4 : 1'd0;
-    wire [1:0] v970 = {v970_t5, v970_t3};
-    wire v971_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v971_t1 = v961[1] ? 1'd1 : v971_t0;
-    wire v971_t2 = v961[2] ? 1'd1 : v971_t1;
-    wire v971_t3 = v961[3] ? 1'd1 : v971_t2;
-    wire [0:0] v971 = {v971_t3};
-    wire [1:0] v972_l = v113; wire [0:0] v972_u = (v113 >>> 2) + v971; wire [2:0] v972 = {v972_u, v972_l};
-    wire [1:0] v973_l = v441; wire [0:0] v973_u = (v441 >>> 2) + v971; wire [2:0] v973 = {v973_u, v973_l};
-    wire [2:0] v974_l = v973; wire [0:0] v974_u = (v973 >>> 3) + v736; wire [3:0] v974 = {v974_u, v974_l};
-    wire [3:0] v975_l = v974; wire [0:0] v975_u = (v974 >>> 4) + v711; wire [4:0] v975 = {v975_u, v975_l};
-    reg [4:0] v975_1; always @(posedge clk) v975_1 <= v975;
-    wire v976_t0 = v975_1[0] ? 1'd0 : 1'd1;
-    wire v976_t1 = v975_1[2] ? v976_t0 : 1'd0;
-    wire v976_t2 = v975_1[3] ? v976_t1 : v976_t0;
-    wire v976_t3 = v975_1[1] ? 1'd1 : v976_t0;
-    wire v976_t4 = v975_1[0] ? 1'd1 : 1'd0;
-    wire v976_t5 = v975_1[1] ? v976_t4 : 1'd0;
-    wire v976_t6 = v975_1[2] ? v976_t5 : v976_t3;
-    wire v976_t7 = v975_1[3] ? v976_t6 : v976_t3;
-    wire v976_t8 = v975_1[4] ? v976_t7 : v976_t3;
-    wire [1:0] v976 = {v976_t8, v976_t2};
-    wire v977_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v977_t1 = v961[1] ? 1'd1 : v977_t0;
-    wire v977_t2 = v961[2] ? v977_t1 : 1'd0;
-    wire v977_t3 = v961[3] ? v977_t2 : 1'd0;
-    wire [0:0] v977 = {v977_t3};
-    wire [1:0] v978_l = v886; wire [0:0] v978_u = (v886 >>> 2) + v977; wire [2:0] v978 = {v978_u, v978_l};
-    wire [2:0] v979_l = v978; wire [0:0] v979_u = (v978 >>> 3) + v722; wire [3:0] v979 = {v979_u, v979_l};
-    wire [3:0] v980_l = v979; wire [0:0] v980_u = (v979 >>> 4) + v733; wire [4:0] v980 = {v980_u, v980_l};
-    reg [4:0] v980_1; always @(posedge clk) v980_1 <= v980;
-    wire v981_t0 = v980_1[3] ? 1'd0 : 1'd1;
-    wire v981_t1 = v980_1[0] ? 1'd0 : 1'd1;
-    wire v981_t2 = v980_1[1] ? v981_t1 : 1'd0;
-    wire v981_t3 = v980_1[3] ? v981_t2 : 1'd1;
-    wire v981_t4 = v980_1[4] ? v981_t3 : v981_t0;
-    wire v981_t5 = v980_1[1] ? 1'd0 : 1'd1;
-    wire v981_t6 = v980_1[3] ? v981_t5 : 1'd1;
-    wire v981_t7 = v980_1[1] ? v981_t1 : 1'd1;
-    wire v981_t8 = v980_1[2] ? v981_t7 : 1'd1;
-    wire v981_t9 = v980_1[3] ? v981_t8 : 1'd1;
-    wire v981_t10 = v980_1[4] ? v981_t9 : v981_t6;
-    wire v981_t11 = v980_1[3] ? 1'd1 : 1'd0;
-    wire [2:0] v981 = {v981_t11, v981_t10, v981_t4};
-    wire v982_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v982_t1 = v961[1] ? v982_t0 : 1'd0;
-    wire v982_t2 = v961[2] ? v982_t1 : 1'd0;
-    wire v982_t3 = v961[3] ? v982_t2 : 1'd0;
-    wire [0:0] v982 = {v982_t3};
-    wire [2:0] v983_l = v671; wire [0:0] v983_u = (v671 >>> 3) + v982; wire [3:0] v983 = {v983_u, v983_l};
-    wire [2:0] v984_l = v625; wire [0:0] v984_u = (v625 >>> 3) + v982; wire [3:0] v984 = {v984_u, v984_l};
-    wire [1:0] v985_l = v682; wire [0:0] v985_u = (v682 >>> 2) + v982; wire [2:0] v985 = {v985_u, v985_l};
-    wire v986_t0 = v961[0] ? 1'd1 : 1'd0;
-    wire v986_t1 = v961[1] ? v986_t0 : 1'd0;
-    wire v986_t2 = v961[2] ? v986_t1 : 1'd0;
-    wire v986_t3 = v961[3] ? 1'd1 : v986_t2;
-    wire [0:0] v986 = {v986_t3};
-    wire [2:0] v987_l = v177; wire [0:0] v987_u = (v177 >>> 3) + v986; wire [3:0] v987 = {v987_u, v987_l};
-    wire v988_t0 = v987[0] ? 1'd0 : 1'd1;
-    wire v988_t1 = v987[1] ? v988_t0 : 1'd1;
-    wire v988_t2 = v987[2] ? v988_t1 : 1'd1;
-    wire v988_t3 = v987[3] ? v988_t2 : v988_t1;
-    wire [0:0] v988 = {v988_t3};
-    wire [2:0] v989_l = v654; wire [0:0] v989_u = (v654 >>> 3) + v986; wire [3:0] v989 = {v989_u, v989_l};
-    wire [2:0] v990_l = v635; wire [0:0] v990_u = (v635 >>> 3) + v986; wire [3:0] v990 = {v990_u, v990_l};
-    wire [3:0] v991_l = v990; wire [0:0] v991_u = (v990 >>> 4) + v684; wire [4:0] v991 = {v991_u, v991_l};
-    reg [4:0] v991_1; always @(posedge clk) v991_1 <= v991;
-    reg [4:0] v991_2; always @(posedge clk) v991_2 <= v991_1;
-    reg [4:0] v991_3; always @(posedge clk) v991_3 <= v991_2;
-    wire v992_t0 = v991_3[0] ? 1'd1 : 1'd0;
-    wire v992_t1 = v991_3[2] ? v992_t0 : 1'd0;
-    wire v992_t2 = v991_3[1] ? 1'd0 : 1'd1;
-    wire v992_t3 = v991_3[3] ? v992_t2 : v992_t1;
-    wire v992_t4 = v991_3[3] ? 1'd0 : v992_t1;
-    wire v992_t5 = v991_3[4] ? v992_t4 : v992_t3;
-    wire v992_t6 = v991_3[3] ? 1'd0 : 1'd1;
-    wire v992_t7 = v991_3[1] ? 1'd1 : 1'd0;
-    wire v992_t8 = v991_3[3] ? v992_t7 : 1'd0;
-    wire v992_t9 = v991_3[4] ? 1'd0 : v992_t8;
-    wire [2:0] v992 = {v992_t9, v992_t6, v992_t5};
-    wire [1:0] v993_l = v353; wire [0:0] v993_u = (v353 >>> 2) + v986; wire [2:0] v993 = {v993_u, v993_l};
-    wire [1:0] v994_l = v304; wire [0:0] v994_u = (v304 >>> 2) + v986; wire [2:0] v994 = {v994_u, v994_l};
-    wire [1:0] v995_l = v192; wire [0:0] v995_u = (v192 >>> 2) + v986; wire [2:0] v995 = {v995_u, v995_l};
-    wire [2:0] v996_l = v995; wire [0:0] v996_u = (v995 >>> 3) + v684; wire [3:0] v996 = {v996_u, v996_l};
-    wire v997_t0 = v996[0] ? 1'd0 : 1'd1;
-    wire v997_t1 = v996[1] ? 1'd0 : v997_t0;
-    wire v997_t2 = v996[2] ? v997_t0 : v997_t1;
-    wire v997_t3 = v996[3] ? 1'd0 : v997_t2;
-    wire [0:0] v997 = {v997_t3};
-    wire [1:0] v998_l = v81; wire [0:0] v998_u = (v81 >>> 2) + v986; wire [2:0] v998 = {v998_u, v998_l};
-    wire [2:0] v999_l = v998; wire [0:0] v999_u = (v998 >>> 3) + v732; wire [3:0] v999 = {v999_u, v999_l};
-    reg [3:0] v999_1; always @(posedge clk) v999_1 <= v999;
-    reg [3:0] v999_2; always @(posedge clk) v999_2 <= v999_1;
-    reg [3:0] v999_3; always @(posedge clk) v999_3 <= v999_2;
-    reg [3:0] v999_4; always @(posedge clk) v999_4 <= v999_3;
-    reg [3:0] v999_5; always @(posedge clk) v999_5 <= v999_4;
-    reg [3:0] v999_6; always @(posedge clk) v999_6 <= v999_5;
-    reg [3:0] v999_7; always @(posedge clk) v999_7 <= v999_6;
-    reg [3:0] v999_8; always @(posedge clk) v999_8 <= v999_7;
-    wire v1000_t0 = v999_8[0] ? 1'd1 : 1'd0;
-    wire v1000_t1 = v999_8[1] ? 1'd1 : v1000_t0;
-    wire v1000_t2 = v999_8[1] ? 1'd1 : 1'd0;
-    wire v1000_t3 = v999_8[3] ? v1000_t2 : v1000_t1;
-    wire v1000_t4 = v999_8[0] ? 1'd0 : 1'd1;
-    wire v1000_t5 = v999_8[1] ? 1'd0 : v1000_t4;
-    wire v1000_t6 = v999_8[2] ? 1'd0 : v1000_t5;
-    wire v1000_t7 = v999_8[3] ? 1'd0 : v1000_t6;
-    wire [1:0] v1000 = {v1000_t7, v1000_t3};
-    wire v1001_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1001_t1 = v869[1] ? v1001_t0 : 1'd0;
-    wire v1001_t2 = v869[2] ? 1'd1 : v1001_t1;
-    wire v1001_t3 = v869[3] ? 1'd1 : v1001_t2;
-    wire v1001_t4 = v869[4] ? 1'd1 : v1001_t3;
-    wire v1001_t5 = v869[5] ? v1001_t4 : 1'd0;
-    wire [0:0] v1001 = {v1001_t5};
-    wire [3:0] v1002_l = v629; wire [0:0] v1002_u = (v629 >>> 4) + v1001; wire [4:0] v1002 = {v1002_u, v1002_l};
-    reg [4:0] v1002_1; always @(posedge clk) v1002_1 <= v1002;
-    reg [4:0] v1002_2; always @(posedge clk) v1002_2 <= v1002_1;
-    reg [4:0] v1002_3; always @(posedge clk) v1002_3 <= v1002_2;
-    reg [4:0] v1002_4; always @(posedge clk) v1002_4 <= v1002_3;
-    wire v1003_t0 = v1002_4[1] ? 1'd1 : 1'd0;
-    wire v1003_t1 = v1002_4[2] ? 1'd0 : v1003_t0;
-    wire v1003_t2 = v1002_4[0] ? 1'd0 : 1'd1;
-    wire v1003_t3 = v1002_4[3] ? v1003_t2 : 1'd1;
-    wire v1003_t4 = v1002_4[4] ? v1003_t3 : v1003_t1;
-    wire v1003_t5 = v1002_4[1] ? 1'd0 : 1'd1;
-    wire v1003_t6 = v1002_4[2] ? 1'd1 : v1003_t5;
-    wire v1003_t7 = v1002_4[4] ? 1'd1 : v1003_t6;
-    wire [1:0] v1003 = {v1003_t7, v1003_t4};
-    wire [2:0] v1004_l = v241; wire [0:0] v1004_u = (v241 >>> 3) + v1001; wire [3:0] v1004 = {v1004_u, v1004_l};
-    wire [3:0] v1005_l = v1004; wire [0:0] v1005_u = (v1004 >>> 4) + v830; wire [4:0] v1005 = {v1005_u, v1005_l};
-    reg [4:0] v1005_1; always @(posedge clk) v1005_1 <= v1005;
-    reg [4:0] v1005_2; always @(posedge clk) v1005_2 <= v1005_1;
-    reg [4:0] v1005_3; always @(posedge clk) v1005_3 <= v1005_2;
-    reg [4:0] v1005_4; always @(posedge clk) v1005_4 <= v1005_3;
-    reg [4:0] v1005_5; always @(posedge clk) v1005_5 <= v1005_4;
-    wire v1006_t0 = v1005_5[0] ? 1'd1 : 1'd0;
-    wire v1006_t1 = v1005_5[1] ? 1'd0 : v1006_t0;
-    wire v1006_t2 = v1005_5[3] ? v1006_t1 : 1'd1;
-    wire v1006_t3 = v1005_5[1] ? v1006_t0 : 1'd0;
-    wire v1006_t4 = v1005_5[3] ? v1006_t3 : 1'd0;
-    wire v1006_t5 = v1005_5[2] ? 1'd0 : 1'd1;
-    wire v1006_t6 = v1005_5[3] ? v1006_t3 : v1006_t5;
-    wire v1006_t7 = v1005_5[4] ? v1006_t6 : v1006_t4;
-    wire [1:0] v1006 = {v1006_t7, v1006_t2};
-    wire [2:0] v1007_l = v943; wire [0:0] v1007_u = (v943 >>> 3) + v1001; wire [3:0] v1007 = {v1007_u, v1007_l};
-    wire [3:0] v1008_l = v1007; wire [0:0] v1008_u = (v1007 >>> 4) + v711; wire [4:0] v1008 = {v1008_u, v1008_l};
-    reg [4:0] v1008_1; always @(posedge clk) v1008_1 <= v1008;
-    reg [4:0] v1008_2; always @(posedge clk) v1008_2 <= v1008_1;
-    reg [4:0] v1008_3; always @(posedge clk) v1008_3 <= v1008_2;
-    reg [4:0] v1008_4; always @(posedge clk) v1008_4 <= v1008_3;
-    reg [4:0] v1008_5; always @(posedge clk) v1008_5 <= v1008_4;
-    reg [4:0] v1008_6; always @(posedge clk) v1008_6 <= v1008_5;
-    reg [4:0] v1008_7; always @(posedge clk) v1008_7 <= v1008_6;
-    reg [4:0] v1008_8; always @(posedge clk) v1008_8 <= v1008_7;
-    reg [4:0] v1008_9; always @(posedge clk) v1008_9 <= v1008_8;
-    reg [4:0] v1008_10; always @(posedge clk) v1008_10 <= v1008_9;
-    wire v1009_t0 = v1008_10[0] ? 1'd0 : 1'd1;
-    wire v1009_t1 = v1008_10[1] ? 1'd0 : v1009_t0;
-    wire v1009_t2 = v1008_10[2] ? v1009_t1 : 1'd0;
-    wire v1009_t3 = v1008_10[3] ? 1'd0 : v1009_t2;
-    wire v1009_t4 = v1008_10[1] ? 1'd0 : 1'd1;
-    wire v1009_t5 = v1008_10[2] ? v1009_t1 : v1009_t4;
-    wire v1009_t6 = v1008_10[3] ? 1'd0 : v1009_t5;
-    wire v1009_t7 = v1008_10[4] ? v1009_t6 : v1009_t3;
-    wire v1009_t8 = v1008_10[0] ? 1'd1 : 1'd0;
-    wire v1009_t9 = v1008_10[1] ? 1'd1 : v1009_t8;
-    wire v1009_t10 = v1008_10[2] ? v1009_t9 : 1'd1;
-    wire v1009_t11 = v1008_10[1] ? 1'd1 : 1'd0;
-    wire v1009_t12 = v1008_10[3] ? v1009_t11 : v1009_t10;
-    wire v1009_t13 = v1008_10[2] ? v1009_t9 : v1009_t11;
-    wire v1009_t14 = v1008_10[3] ? v1009_t11 : v1009_t13;
-    wire v1009_t15 = v1008_10[4] ? v1009_t14 : v1009_t12;
-    wire [1:0] v1009 = {v1009_t15, v1009_t7};
-    wire [1:0] v1010_l = v523; wire [0:0] v1010_u = (v523 >>> 2) + v1001; wire [2:0] v1010 = {v1010_u, v1010_l};
-    wire [2:0] v1011_l = v1010; wire [0:0] v1011_u = (v1010 >>> 3) + v977; wire [3:0] v1011 = {v1011_u, v1011_l};
-    wire v1012_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1012_t1 = v869[1] ? 1'd1 : v1012_t0;
-    wire v1012_t2 = v869[2] ? 1'd1 : v1012_t1;
-    wire v1012_t3 = v869[3] ? v1012_t2 : 1'd0;
-    wire v1012_t4 = v869[4] ? v1012_t3 : 1'd0;
-    wire v1012_t5 = v869[5] ? 1'd1 : v1012_t4;
-    wire [0:0] v1012 = {v1012_t5};
-    wire [2:0] v1013_l = v254; wire [0:0] v1013_u = (v254 >>> 3) + v1012; wire [3:0] v1013 = {v1013_u, v1013_l};
-    wire [3:0] v1014_l = v1013; wire [0:0] v1014_u = (v1013 >>> 4) + v830; wire [4:0] v1014 = {v1014_u, v1014_l};
-    wire v1015_t0 = v1014[2] ? 1'd1 : 1'd0;
-    wire v1015_t1 = v1014[1] ? 1'd0 : 1'd1;
-    wire v1015_t2 = v1014[2] ? 1'd1 : v1015_t1;
-    wire v1015_t3 = v1014[4] ? v1015_t2 : v1015_t0;
-    wire v1015_t4 = v1014[0] ? 1'd0 : 1'd1;
-    wire v1015_t5 = v1014[2] ? v1015_t4 : 1'd0;
-    wire v1015_t6 = v1014[2] ? v1015_t4 : 1'd1;
-    wire v1015_t7 = v1014[3] ? v1015_t6 : v1015_t5;
-    wire v1015_t8 = v1014[4] ? v1015_t5 : v1015_t7;
-    wire v1015_t9 = v1014[2] ? v1015_t4 : v1015_t1;
-    wire v1015_t10 = v1014[4] ? v1015_t9 : v1015_t7;
-    wire v1015_t11 = v1014[3] ? v1015_t0 : 1'd1;
-    wire v1015_t12 = v1014[4] ? 1'd1 : v1015_t11;
-    wire [3:0] v1015 = {v1015_t12, v1015_t10, v1015_t8, v1015_t3};
-    wire [4:0] v1016 = v1015 + v938;
-    wire [4:0] v1017 = v1016 + v829;
-    reg [4:0] v1017_1; always @(posedge clk) v1017_1 <= v1017;
-    wire [5:0] v1018 = v1017_1 + v981;
-    wire [2:0] v1019_l = v210; wire [0:0] v1019_u = (v210 >>> 3) + v1012; wire [3:0] v1019 = {v1019_u, v1019_l};
-    wire [3:0] v1020_l = v1019; wire [0:0] v1020_u = (v1019 >>> 4) + v830; wire [4:0] v1020 = {v1020_u, v1020_l};
-    reg [4:0] v1020_1; always @(posedge clk) v1020_1 <= v1020;
-    reg [4:0] v1020_2; always @(posedge clk) v1020_2 <= v1020_1;
-    reg [4:0] v1020_3; always @(posedge clk) v1020_3 <= v1020_2;
-    reg [4:0] v1020_4; always @(posedge clk) v1020_4 <= v1020_3;
-    reg [4:0] v1020_5; always @(posedge clk) v1020_5 <= v1020_4;
-    wire v1021_t0 = v1020_5[0] ? 1'd1 : 1'd0;
-    wire v1021_t1 = v1020_5[1] ? 1'd0 : v1021_t0;
-    wire v1021_t2 = v1020_5[2] ? v1021_t1 : 1'd0;
-    wire v1021_t3 = v1020_5[2] ? v1021_t0 : 1'd0;
-    wire v1021_t4 = v1020_5[3] ? v1021_t3 : 1'd0;
-    wire v1021_t5 = v1020_5[4] ? v1021_t4 : v1021_t2;
-    wire v1021_t6 = v1020_5[1] ? v1021_t0 : 1'd0;
-    wire v1021_t7 = v1020_5[2] ? v1021_t6 : 1'd0;
-    wire v1021_t8 = v1020_5[4] ? 1'd0 : v1021_t7;
-    wire [1:0] v1021 = {v1021_t8, v1021_t5};
-    wire [1:0] v1022_l = v921; wire [0:0] v1022_u = (v921 >>> 2) + v1012; wire [2:0] v1022 = {v1022_u, v1022_l};
-    wire [1:0] v1023_l = v358; wire [0:0] v1023_u = (v358 >>> 2) + v1012; wire [2:0] v1023 = {v1023_u, v1023_l};
-    wire [1:0] v1024_l = v626; wire [0:0] v1024_u = (v626 >>> 2) + v1012; wire [2:0] v1024 = {v1024_u, v1024_l};
-    wire [1:0] v1025_l = v279; wire [0:0] v1025_u = (v279 >>> 2) + v1012; wire [2:0] v1025 = {v1025_u, v1025_l};
-    wire [1:0] v1026_l = v213; wire [0:0] v1026_u = (v213 >>> 2) + v1012; wire [2:0] v1026 = {v1026_u, v1026_l};
-    wire [2:0] v1027_l = v1026; wire [0:0] v1027_u = (v1026 >>> 3) + v705; wire [3:0] v1027 = {v1027_u, v1027_l};
-    wire [3:0] v1028_l = v1027; wire [0:0] v1028_u = (v1027 >>> 4) + v819; wire [4:0] v1028 = {v1028_u, v1028_l};
-    reg [4:0] v1028_1; always @(posedge clk) v1028_1 <= v1028;
-    reg [4:0] v1028_2; always @(posedge clk) v1028_2 <= v1028_1;
-    reg [4:0] v1028_3; always @(posedge clk) v1028_3 <= v1028_2;
-    reg [4:0] v1028_4; always @(posedge clk) v1028_4 <= v1028_3;
-    reg [4:0] v1028_5; always @(posedge clk) v1028_5 <= v1028_4;
-    reg [4:0] v1028_6; always @(posedge clk) v1028_6 <= v1028_5;
-    reg [4:0] v1028_7; always @(posedge clk) v1028_7 <= v1028_6;
-    reg [4:0] v1028_8; always @(posedge clk) v1028_8 <= v1028_7;
-    reg [4:0] v1028_9; always @(posedge clk) v1028_9 <= v1028_8;
-    reg [4:0] v1028_10; always @(posedge clk) v1028_10 <= v1028_9;
-    reg [4:0] v1028_11; always @(posedge clk) v1028_11 <= v1028_10;
-    wire v1029_t0 = v1028_11[0] ? 1'd1 : 1'd0;
-    wire v1029_t1 = v1028_11[1] ? 1'd1 : v1029_t0;
-    wire v1029_t2 = v1028_11[2] ? v1029_t1 : v1029_t0;
-    wire v1029_t3 = v1028_11[0] ? 1'd0 : 1'd1;
-    wire v1029_t4 = v1028_11[1] ? v1029_t3 : 1'd0;
-    wire v1029_t5 = v1028_11[2] ? v1029_t4 : 1'd0;
-    wire v1029_t6 = v1028_11[3] ? v1029_t5 : v1029_t2;
-    wire v1029_t7 = v1028_11[3] ? 1'd0 : v1029_t0;
-    wire v1029_t8 = v1028_11[4] ? v1029_t7 : v1029_t6;
-    wire v1029_t9 = v1028_11[1] ? 1'd0 : v1029_t3;
-    wire v1029_t10 = v1028_11[4] ? 1'd0 : v1029_t9;
-    wire [1:0] v1029 = {v1029_t10, v1029_t8};
-    wire [0:0] v1030_l = v282; wire [0:0] v1030_u = (v282 >>> 1) + v1012; wire [1:0] v1030 = {v1030_u, v1030_l};
-    wire [1:0] v1031_l = v1030; wire [0:0] v1031_u = (v1030 >>> 2) + v845; wire [2:0] v1031 = {v1031_u, v1031_l};
-    wire [2:0] v1032_l = v1031; wire [0:0] v1032_u = (v1031 >>> 3) + v837; wire [3:0] v1032 = {v1032_u, v1032_l};
-    reg [3:0] v1032_1; always @(posedge clk) v1032_1 <= v1032;
-    wire v1033_t0 = v1032_1[0] ? 1'd1 : 1'd0;
-    wire v1033_t1 = v1032_1[1] ? v1033_t0 : 1'd1;
-    wire v1033_t2 = v1032_1[0] ? 1'd0 : 1'd1;
-    wire v1033_t3 = v1032_1[2] ? v1033_t2 : v1033_t1;
-    wire v1033_t4 = v1032_1[2] ? 1'd0 : v1033_t1;
-    wire v1033_t5 = v1032_1[3] ? v1033_t4 : v1033_t3;
-    wire v1033_t6 = v1032_1[1] ? v1033_t2 : 1'd0;
-    wire v1033_t7 = v1032_1[2] ? 1'd0 : v1033_t6;
-    wire [1:0] v1033 = {v1033_t7, v1033_t5};
-    wire v1034_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1034_t1 = v869[1] ? 1'd1 : v1034_t0;
-    wire v1034_t2 = v869[2] ? 1'd1 : v1034_t1;
-    wire v1034_t3 = v869[3] ? 1'd1 : v1034_t2;
-    wire v1034_t4 = v869[4] ? 1'd1 : v1034_t3;
-    wire v1034_t5 = v869[5] ? 1'd1 : v1034_t4;
-    wire [0:0] v1034 = {v1034_t5};
-    wire [3:0] v1035_l = v204; wire [0:0] v1035_u = (v204 >>> 4) + v1034; wire [4:0] v1035 = {v1035_u, v1035_l};
-    wire v1036_t0 = v1035[1] ? 1'd1 : 1'd0;
-    wire v1036_t1 = v1035[3] ? 1'd0 : v1036_t0;
-    wire v1036_t2 = v1035[0] ? 1'd0 : 1'd1;
-    wire v1036_t3 = v1035[2] ? v1036_t2 : 1'd0;
-    wire v1036_t4 = v1035[3] ? v1036_t3 : v1036_t0;
-    wire v1036_t5 = v1035[4] ? v1036_t4 : v1036_t1;
-    wire [0:0] v1036 = {v1036_t5};
-    wire [2:0] v1037_l = v778; wire [0:0] v1037_u = (v778 >>> 3) + v1036; wire [3:0] v1037 = {v1037_u, v1037_l};
-    wire [3:0] v1038_l = v1037; wire [0:0] v1038_u = (v1037 >>> 4) + v821; wire [4:0] v1038 = {v1038_u, v1038_l};
-    reg [4:0] v1038_1; always @(posedge clk) v1038_1 <= v1038;
-    reg [4:0] v1038_2; always @(posedge clk) v1038_2 <= v1038_1;
-    reg [4:0] v1038_3; always @(posedge clk) v1038_3 <= v1038_2;
-    reg [4:0] v1038_4; always @(posedge clk) v1038_4 <= v1038_3;
-    reg [4:0] v1038_5; always @(posedge clk) v1038_5 <= v1038_4;
-    reg [4:0] v1038_6; always @(posedge clk) v1038_6 <= v1038_5;
-    reg [4:0] v1038_7; always @(posedge clk) v1038_7 <= v1038_6;
-    reg [4:0] v1038_8; always @(posedge clk) v1038_8 <= v1038_7;
-    reg [4:0] v1038_9; always @(posedge clk) v1038_9 <= v1038_8;
-    wire v1039_t0 = v1038_9[0] ? 1'd1 : 1'd0;
-    wire v1039_t1 = v1038_9[0] ? 1'd0 : 1'd1;
-    wire v1039_t2 = v1038_9[1] ? v1039_t1 : v1039_t0;
-    wire v1039_t3 = v1038_9[1] ? v1039_t0 : v1039_t1;
-    wire v1039_t4 = v1038_9[2] ? v1039_t3 : v1039_t2;
-    wire v1039_t5 = v1038_9[2] ? v1039_t2 : v1039_t3;
-    wire v1039_t6 = v1038_9[3] ? v1039_t5 : v1039_t4;
-    wire v1039_t7 = v1038_9[3] ? v1039_t4 : v1039_t5;
-    wire v1039_t8 = v1038_9[4] ? v1039_t7 : v1039_t6;
-    wire v1039_t9 = v1038_9[1] ? v1039_t0 : 1'd0;
-    wire v1039_t10 = v1038_9[1] ? 1'd1 : v1039_t0;
-    wire v1039_t11 = v1038_9[2] ? v1039_t10 : v1039_t9;
-    wire v1039_t12 = v1038_9[1] ? v1039_t1 : 1'd1;
-    wire v1039_t13 = v1038_9[2] ? v1039_t12 : v1039_t10;
-    wire v1039_t14 = v1038_9[3] ? v1039_t13 : v1039_t11;
-    wire v1039_t15 = v1038_9[1] ? 1'd0 : v1039_t1;
-    wire v1039_t16 = v1038_9[2] ? v1039_t15 : v1039_t12;
-    wire v1039_t17 = v1038_9[3] ? v1039_t16 : v1039_t13;
-    wire v1039_t18 = v1038_9[4] ? v1039_t17 : v1039_t14;
-    wire v1039_t19 = v1038_9[2] ? v1039_t9 : 1'd0;
-    wire v1039_t20 = v1038_9[3] ? v1039_t19 : 1'd0;
-    wire v1039_t21 = v1038_9[3] ? v1039_t11 : v1039_t19;
-    wire v1039_t22 = v1038_9[4] ? v1039_t21 : v1039_t20;
-    wire [2:0] v1039 = {v1039_t22, v1039_t18, v1039_t8};
-    wire [2:0] v1040_l = v650; wire [0:0] v1040_u = (v650 >>> 3) + v1034; wire [3:0] v1040 = {v1040_u, v1040_l};
-    wire [3:0] v1041_l = v1040; wire [0:0] v1041_u = (v1040 >>> 4) + v782; wire [4:0] v1041 = {v1041_u, v1041_l};
-    wire v1042_t0 = v1041[0] ? 1'd0 : 1'd1;
-    wire v1042_t1 = v1041[1] ? 1'd1 : v1042_t0;
-    wire v1042_t2 = v1041[3] ? v1042_t1 : 1'd0;
-    wire v1042_t3 = v1041[2] ? 1'd0 : 1'd1;
-    wire v1042_t4 = v1041[4] ? v1042_t3 : v1042_t2;
-    wire [0:0] v1042 = {v1042_t4};
-    wire [0:0] v1043_l = v686; wire [0:0] v1043_u = (v686 >>> 1) + v1042; wire [1:0] v1043 = {v1043_u, v1043_l};
-    wire [1:0] v1044_l = v1043; wire [0:0] v1044_u = (v1043 >>> 2) + v657; wire [2:0] v1044 = {v1044_u, v1044_l};
-    wire [2:0] v1045_l = v1044; wire [0:0] v1045_u = (v1044 >>> 3) + v824; wire [3:0] v1045 = {v1045_u, v1045_l};
-    wire [3:0] v1046_l = v1045; wire [0:0] v1046_u = (v1045 >>> 4) + v802; wire [4:0] v1046 = {v1046_u, v1046_l};
-    wire [4:0] v1047_l = v1046; wire [0:0] v1047_u = (v1046 >>> 5) + v662; wire [5:0] v1047 = {v1047_u, v1047_l};
-    wire v1048_t0 = v1047[0] ? 1'd1 : 1'd0;
-    wire v1048_t1 = v1047[0] ? 1'd0 : 1'd1;
-    wire v1048_t2 = v1047[1] ? v1048_t1 : v1048_t0;
-    wire v1048_t3 = v1047[1] ? v1048_t0 : v1048_t1;
-    wire v1048_t4 = v1047[2] ? v1048_t3 : v1048_t2;
-    wire v1048_t5 = v1047[2] ? v1048_t2 : v1048_t3;
-    wire v1048_t6 = v1047[3] ? v1048_t5 : v1048_t4;
-    wire v1048_t7 = v1047[3] ? v1048_t4 : v1048_t5;
-    wire v1048_t8 = v1047[4] ? v1048_t7 : v1048_t6;
-    wire v1048_t9 = v1047[4] ? v1048_t6 : v1048_t7;
-    wire v1048_t10 = v1047[5] ? v1048_t9 : v1048_t8;
-    wire v1048_t11 = v1047[1] ? v1048_t0 : 1'd0;
-    wire v1048_t12 = v1047[1] ? 1'd1 : v1048_t0;
-    wire v1048_t13 = v1047[2] ? v1048_t12 : v1048_t11;
-    wire v1048_t14 = v1047[1] ? v1048_t1 : 1'd1;
-    wire v1048_t15 = v1047[2] ? v1048_t14 : v1048_t12;
-    wire v1048_t16 = v1047[3] ? v1048_t15 : v1048_t13;
-    wire v1048_t17 = v1047[1] ? 1'd0 : v1048_t1;
-    wire v1048_t18 = v1047[2] ? v1048_t17 : v1048_t14;
-    wire v1048_t19 = v1047[3] ? v1048_t18 : v1048_t15;
-    wire v1048_t20 = v1047[4] ? v1048_t19 : v1048_t16;
-    wire v1048_t21 = v1047[2] ? v1048_t11 : v1048_t17;
-    wire v1048_t22 = v1047[3] ? v1048_t21 : v1048_t18;
-    wire v1048_t23 = v1047[4] ? v1048_t22 : v1048_t19;
-    wire v1048_t24 = v1047[5] ? v1048_t23 : v1048_t20;
-    wire v1048_t25 = v1047[2] ? v1048_t11 : 1'd0;
-    wire v1048_t26 = v1047[3] ? v1048_t25 : 1'd0;
-    wire v1048_t27 = v1047[3] ? v1048_t13 : v1048_t25;
-    wire v1048_t28 = v1047[4] ? v1048_t27 : v1048_t26;
-    wire v1048_t29 = v1047[2] ? 1'd1 : v1048_t12;
-    wire v1048_t30 = v1047[3] ? v1048_t29 : v1048_t13;
-    wire v1048_t31 = v1047[4] ? v1048_t30 : v1048_t27;
-    wire v1048_t32 = v1047[5] ? v1048_t31 : v1048_t28;
-    wire [2:0] v1048 = {v1048_t32, v1048_t24, v1048_t10};
-    reg [2:0] v1048_1; always @(posedge clk) v1048_1 <= v1048;
-    reg [2:0] v1048_2; always @(posedge clk) v1048_2 <= v1048_1;
-    reg [2:0] v1048_3; always @(posedge clk) v1048_3 <= v1048_2;
-    reg [2:0] v1048_4; always @(posedge clk) v1048_4 <= v1048_3;
-    reg [2:0] v1048_5; always @(posedge clk) v1048_5 <= v1048_4;
-    reg [2:0] v1048_6; always @(posedge clk) v1048_6 <= v1048_5;
-    reg [2:0] v1048_7; always @(posedge clk) v1048_7 <= v1048_6;
-    reg [2:0] v1048_8; always @(posedge clk) v1048_8 <= v1048_7;
-    wire [2:0] v1049_l = v511; wire [0:0] v1049_u = (v511 >>> 3) + v1034; wire [3:0] v1049 = {v1049_u, v1049_l};
-    wire [3:0] v1050_l = v1049; wire [0:0] v1050_u = (v1049 >>> 4) + v833; wire [4:0] v1050 = {v1050_u, v1050_l};
-    reg [4:0] v1050_1; always @(posedge clk) v1050_1 <= v1050;
-    reg [4:0] v1050_2; always @(posedge clk) v1050_2 <= v1050_1;
-    reg [4:0] v1050_3; always @(posedge clk) v1050_3 <= v1050_2;
-    reg [4:0] v1050_4; always @(posedge clk) v1050_4 <= v1050_3;
-    reg [4:0] v1050_5; always @(posedge clk) v1050_5 <= v1050_4;
-    reg [4:0] v1050_6; always @(posedge clk) v1050_6 <= v1050_5;
-    reg [4:0] v1050_7; always @(posedge clk) v1050_7 <= v1050_6;
-    wire v1051_t0 = v1050_7[0] ? 1'd1 : 1'd0;
-    wire v1051_t1 = v1050_7[1] ? v1051_t0 : 1'd0;
-    wire v1051_t2 = v1050_7[2] ? v1051_t1 : 1'd0;
-    wire v1051_t3 = v1050_7[1] ? 1'd0 : 1'd1;
-    wire v1051_t4 = v1050_7[1] ? v1051_t0 : 1'd1;
-    wire v1051_t5 = v1050_7[2] ? v1051_t4 : v1051_t3;
-    wire v1051_t6 = v1050_7[3] ? v1051_t5 : v1051_t2;
-    wire v1051_t7 = v1050_7[0] ? 1'd0 : 1'd1;
-    wire v1051_t8 = v1050_7[1] ? v1051_t7 : 1'd0;
-    wire v1051_t9 = v1050_7[1] ? 1'd1 : 1'd0;
-    wire v1051_t10 = v1050_7[2] ? v1051_t9 : v1051_t8;
-    wire v1051_t11 = v1050_7[1] ? v1051_t7 : 1'd1;
-    wire v1051_t12 = v1050_7[2] ? 1'd1 : v1051_t11;
-    wire v1051_t13 = v1050_7[3] ? v1051_t12 : v1051_t10;
-    wire v1051_t14 = v1050_7[4] ? v1051_t13 : v1051_t6;
-    wire v1051_t15 = v1050_7[2] ? 1'd0 : v1051_t1;
-    wire [1:0] v1051 = {v1051_t15, v1051_t14};
-    wire [2:0] v1052_l = v124; wire [0:0] v1052_u = (v124 >>> 3) + v1034; wire [3:0] v1052 = {v1052_u, v1052_l};
-    reg [3:0] v1052_1; always @(posedge clk) v1052_1 <= v1052;
-    reg [3:0] v1052_2; always @(posedge clk) v1052_2 <= v1052_1;
-    reg [3:0] v1052_3; always @(posedge clk) v1052_3 <= v1052_2;
-    reg [3:0] v1052_4; always @(posedge clk) v1052_4 <= v1052_3;
-    reg [3:0] v1052_5; always @(posedge clk) v1052_5 <= v1052_4;
-    wire v1053_t0 = v1052_5[2] ? 1'd1 : 1'd0;
-    wire v1053_t1 = v1052_5[0] ? 1'd1 : 1'd0;
-    wire v1053_t2 = v1052_5[1] ? v1053_t1 : 1'd0;
-    wire v1053_t3 = v1052_5[3] ? v1053_t2 : v1053_t0;
-    wire v1053_t4 = v1052_5[2] ? 1'd0 : 1'd1;
-    wire v1053_t5 = v1052_5[3] ? 1'd1 : v1053_t4;
-    wire [1:0] v1053 = {v1053_t5, v1053_t3};
-    wire [2:0] v1054_l = v622; wire [0:0] v1054_u = (v622 >>> 3) + v1034; wire [3:0] v1054 = {v1054_u, v1054_l};
-    wire [1:0] v1055_l = v391; wire [0:0] v1055_u = (v391 >>> 2) + v1034; wire [2:0] v1055 = {v1055_u, v1055_l};
-    wire [2:0] v1056_l = v1055; wire [0:0] v1056_u = (v1055 >>> 3) + v694; wire [3:0] v1056 = {v1056_u, v1056_l};
-    wire [3:0] v1057_l = v1056; wire [0:0] v1057_u = (v1056 >>> 4) + v837; wire [4:0] v1057 = {v1057_u, v1057_l};
-    reg [4:0] v1057_1; always @(posedge clk) v1057_1 <= v1057;
-    reg [4:0] v1057_2; always @(posedge clk) v1057_2 <= v1057_1;
-    wire v1058_t0 = v1057_2[3] ? 1'd1 : 1'd0;
-    wire v1058_t1 = v1057_2[4] ? 1'd0 : v1058_t0;
-    wire v1058_t2 = v1057_2[0] ? 1'd1 : 1'd0;
-    wire v1058_t3 = v1057_2[1] ? 1'd0 : v1058_t2;
-    wire v1058_t4 = v1057_2[2] ? v1058_t3 : 1'd0;
-    wire v1058_t5 = v1057_2[3] ? v1058_t4 : 1'd0;
-    wire v1058_t6 = v1057_2[4] ? 1'd1 : v1058_t5;
-    wire [1:0] v1058 = {v1058_t6, v1058_t1};
-    wire [1:0] v1059_l = v597; wire [0:0] v1059_u = (v597 >>> 2) + v1034; wire [2:0] v1059 = {v1059_u, v1059_l};
-    wire [2:0] v1060_l = v1059; wire [0:0] v1060_u = (v1059 >>> 3) + v954; wire [3:0] v1060 = {v1060_u, v1060_l};
-    wire [3:0] v1061_l = v1060; wire [0:0] v1061_u = (v1060 >>> 4) + v749; wire [4:0] v1061 = {v1061_u, v1061_l};
-    reg [4:0] v1061_1; always @(posedge clk) v1061_1 <= v1061;
-    reg [4:0] v1061_2; always @(posedge clk) v1061_2 <= v1061_1;
-    reg [4:0] v1061_3; always @(posedge clk) v1061_3 <= v1061_2;
-    reg [4:0] v1061_4; always @(posedge clk) v1061_4 <= v1061_3;
-    wire v1062_t0 = v1061_4[0] ? 1'd0 : 1'd1;
-    wire v1062_t1 = v1061_4[1] ? 1'd0 : v1062_t0;
-    wire v1062_t2 = v1061_4[2] ? 1'd1 : 1'd0;
-    wire v1062_t3 = v1061_4[4] ? v1062_t2 : v1062_t1;
-    wire v1062_t4 = v1061_4[1] ? 1'd1 : 1'd0;
-    wire v1062_t5 = v1061_4[3] ? v1062_t4 : 1'd0;
-    wire v1062_t6 = v1061_4[4] ? 1'd0 : v1062_t5;
-    wire v1062_t7 = v1061_4[2] ? 1'd0 : 1'd1;
-    wire v1062_t8 = v1061_4[4] ? v1062_t7 : 1'd0;
-    wire [2:0] v1062 = {v1062_t8, v1062_t6, v1062_t3};
-    wire [1:0] v1063_l = v363; wire [0:0] v1063_u = (v363 >>> 2) + v1034; wire [2:0] v1063 = {v1063_u, v1063_l};
-    wire [0:0] v1064_l = v549; wire [0:0] v1064_u = (v549 >>> 1) + v1034; wire [1:0] v1064 = {v1064_u, v1064_l};
-    wire [1:0] v1065_l = v1064; wire [0:0] v1065_u = (v1064 >>> 2) + v944; wire [2:0] v1065 = {v1065_u, v1065_l};
-    wire [2:0] v1066_l = v1065; wire [0:0] v1066_u = (v1065 >>> 3) + v705; wire [3:0] v1066 = {v1066_u, v1066_l};
-    wire [3:0] v1067_l = v1066; wire [0:0] v1067_u = (v1066 >>> 4) + v830; wire [4:0] v1067 = {v1067_u, v1067_l};
-    reg [4:0] v1067_1; always @(posedge clk) v1067_1 <= v1067;
-    reg [4:0] v1067_2; always @(posedge clk) v1067_2 <= v1067_1;
-    reg [4:0] v1067_3; always @(posedge clk) v1067_3 <= v1067_2;
-    reg [4:0] v1067_4; always @(posedge clk) v1067_4 <= v1067_3;
-    reg [4:0] v1067_5; always @(posedge clk) v1067_5 <= v1067_4;
-    reg [4:0] v1067_6; always @(posedge clk) v1067_6 <= v1067_5;
-    reg [4:0] v1067_7; always @(posedge clk) v1067_7 <= v1067_6;
-    wire v1068_t0 = v1067_7[0] ? 1'd0 : 1'd1;
-    wire v1068_t1 = v1067_7[1] ? v1068_t0 : 1'd1;
-    wire v1068_t2 = v1067_7[1] ? 1'd0 : 1'd1;
-    wire v1068_t3 = v1067_7[2] ? v1068_t2 : v1068_t1;
-    wire v1068_t4 = v1067_7[3] ? v1068_t3 : 1'd0;
-    wire v1068_t5 = v1067_7[3] ? v1068_t2 : 1'd0;
-    wire v1068_t6 = v1067_7[4] ? v1068_t5 : v1068_t4;
-    wire v1068_t7 = v1067_7[1] ? v1068_t0 : 1'd0;
-    wire v1068_t8 = v1067_7[2] ? 1'd0 : v1068_t7;
-    wire v1068_t9 = v1067_7[3] ? v1068_t8 : 1'd0;
-    wire v1068_t10 = v1067_7[4] ? v1068_t9 : 1'd0;
-    wire [1:0] v1068 = {v1068_t10, v1068_t6};
-    wire [4:0] v1069 = (v869 >>> 1);
-    wire v1070_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1070_t1 = v1069[1] ? v1070_t0 : 1'd0;
-    wire v1070_t2 = v1069[2] ? v1070_t1 : 1'd0;
-    wire v1070_t3 = v1069[3] ? v1070_t2 : 1'd0;
-    wire v1070_t4 = v1069[4] ? v1070_t3 : 1'd0;
-    wire [0:0] v1070 = {v1070_t4};
-    wire [3:0] v1071_l = v915; wire [0:0] v1071_u = (v915 >>> 4) + v1070; wire [4:0] v1071 = {v1071_u, v1071_l};
-    reg [4:0] v1071_1; always @(posedge clk) v1071_1 <= v1071;
-    reg [4:0] v1071_2; always @(posedge clk) v1071_2 <= v1071_1;
-    reg [4:0] v1071_3; always @(posedge clk) v1071_3 <= v1071_2;
-    reg [4:0] v1071_4; always @(posedge clk) v1071_4 <= v1071_3;
-    reg [4:0] v1071_5; always @(posedge clk) v1071_5 <= v1071_4;
-    reg [4:0] v1071_6; always @(posedge clk) v1071_6 <= v1071_5;
-    reg [4:0] v1071_7; always @(posedge clk) v1071_7 <= v1071_6;
-    reg [4:0] v1071_8; always @(posedge clk) v1071_8 <= v1071_7;
-    reg [4:0] v1071_9; always @(posedge clk) v1071_9 <= v1071_8;
-    reg [4:0] v1071_10; always @(posedge clk) v1071_10 <= v1071_9;
-    reg [4:0] v1071_11; always @(posedge clk) v1071_11 <= v1071_10;
-    reg [4:0] v1071_12; always @(posedge clk) v1071_12 <= v1071_11;
-    wire v1072_t0 = v1071_12[3] ? 1'd0 : 1'd1;
-    wire v1072_t1 = v1071_12[0] ? 1'd0 : 1'd1;
-    wire v1072_t2 = v1071_12[3] ? v1072_t1 : 1'd1;
-    wire v1072_t3 = v1071_12[4] ? v1072_t2 : v1072_t0;
-    wire v1072_t4 = v1071_12[3] ? 1'd1 : 1'd0;
-    wire v1072_t5 = v1071_12[1] ? v1072_t1 : 1'd0;
-    wire v1072_t6 = v1071_12[0] ? 1'd1 : 1'd0;
-    wire v1072_t7 = v1071_12[1] ? 1'd1 : v1072_t6;
-    wire v1072_t8 = v1071_12[2] ? v1072_t7 : v1072_t5;
-    wire v1072_t9 = v1071_12[3] ? v1072_t8 : 1'd0;
-    wire v1072_t10 = v1071_12[4] ? v1072_t9 : v1072_t4;
-    wire [1:0] v1072 = {v1072_t10, v1072_t3};
-    wire [3:0] v1073_l = v916; wire [0:0] v1073_u = (v916 >>> 4) + v1070; wire [4:0] v1073 = {v1073_u, v1073_l};
-    reg [4:0] v1073_1; always @(posedge clk) v1073_1 <= v1073;
-    reg [4:0] v1073_2; always @(posedge clk) v1073_2 <= v1073_1;
-    reg [4:0] v1073_3; always @(posedge clk) v1073_3 <= v1073_2;
-    reg [4:0] v1073_4; always @(posedge clk) v1073_4 <= v1073_3;
-    reg [4:0] v1073_5; always @(posedge clk) v1073_5 <= v1073_4;
-    reg [4:0] v1073_6; always @(posedge clk) v1073_6 <= v1073_5;
-    reg [4:0] v1073_7; always @(posedge clk) v1073_7 <= v1073_6;
-    reg [4:0] v1073_8; always @(posedge clk) v1073_8 <= v1073_7;
-    wire v1074_t0 = v1073_8[0] ? 1'd0 : 1'd1;
-    wire v1074_t1 = v1073_8[1] ? 1'd1 : v1074_t0;
-    wire v1074_t2 = v1073_8[1] ? 1'd1 : 1'd0;
-    wire v1074_t3 = v1073_8[2] ? v1074_t2 : v1074_t1;
-    wire v1074_t4 = v1073_8[3] ? 1'd0 : v1074_t3;
-    wire v1074_t5 = v1073_8[3] ? 1'd1 : v1074_t3;
-    wire v1074_t6 = v1073_8[4] ? v1074_t5 : v1074_t4;
-    wire v1074_t7 = v1073_8[1] ? 1'd0 : 1'd1;
-    wire v1074_t8 = v1073_8[2] ? v1074_t7 : 1'd0;
-    wire v1074_t9 = v1073_8[3] ? 1'd0 : v1074_t8;
-    wire [1:0] v1074 = {v1074_t9, v1074_t6};
-    wire v1075_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1075_t1 = v1069[1] ? v1075_t0 : 1'd0;
-    wire v1075_t2 = v1069[2] ? v1075_t1 : 1'd0;
-    wire v1075_t3 = v1069[3] ? 1'd1 : v1075_t2;
-    wire v1075_t4 = v1069[4] ? v1075_t3 : 1'd0;
-    wire [0:0] v1075 = {v1075_t4};
-    wire [1:0] v1076_l = v592; wire [0:0] v1076_u = (v592 >>> 2) + v1075; wire [2:0] v1076 = {v1076_u, v1076_l};
-    wire [2:0] v1077_l = v1076; wire [0:0] v1077_u = (v1076 >>> 3) + v830; wire [3:0] v1077 = {v1077_u, v1077_l};
-    reg [3:0] v1077_1; always @(posedge clk) v1077_1 <= v1077;
-    reg [3:0] v1077_2; always @(posedge clk) v1077_2 <= v1077_1;
-    reg [3:0] v1077_3; always @(posedge clk) v1077_3 <= v1077_2;
-    reg [3:0] v1077_4; always @(posedge clk) v1077_4 <= v1077_3;
-    reg [3:0] v1077_5; always @(posedge clk) v1077_5 <= v1077_4;
-    reg [3:0] v1077_6; always @(posedge clk) v1077_6 <= v1077_5;
-    reg [3:0] v1077_7; always @(posedge clk) v1077_7 <= v1077_6;
-    reg [3:0] v1077_8; always @(posedge clk) v1077_8 <= v1077_7;
-    reg [3:0] v1077_9; always @(posedge clk) v1077_9 <= v1077_8;
-    reg [3:0] v1077_10; always @(posedge clk) v1077_10 <= v1077_9;
-    reg [3:0] v1077_11; always @(posedge clk) v1077_11 <= v1077_10;
-    reg [3:0] v1077_12; always @(posedge clk) v1077_12 <= v1077_11;
-    reg [3:0] v1077_13; always @(posedge clk) v1077_13 <= v1077_12;
-    wire v1078_t0 = v1077_13[0] ? 1'd1 : 1'd0;
-    wire v1078_t1 = v1077_13[1] ? 1'd0 : 1'd1;
-    wire v1078_t2 = v1077_13[2] ? 1'd0 : v1078_t1;
-    wire v1078_t3 = v1077_13[3] ? v1078_t2 : v1078_t0;
-    wire [0:0] v1078 = {v1078_t3};
-    wire v1079_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1079_t1 = v1069[1] ? v1079_t0 : 1'd0;
-    wire v1079_t2 = v1069[2] ? 1'd1 : v1079_t1;
-    wire v1079_t3 = v1069[3] ? v1079_t2 : 1'd0;
-    wire v1079_t4 = v1069[4] ? 1'd1 : v1079_t3;
-    wire [0:0] v1079 = {v1079_t4};
-    wire [2:0] v1080_l = v972; wire [0:0] v1080_u = (v972 >>> 3) + v1079; wire [3:0] v1080 = {v1080_u, v1080_l};
-    wire [3:0] v1081_l = v1080; wire [0:0] v1081_u = (v1080 >>> 4) + v722; wire [4:0] v1081 = {v1081_u, v1081_l};
-    reg [4:0] v1081_1; always @(posedge clk) v1081_1 <= v1081;
-    reg [4:0] v1081_2; always @(posedge clk) v1081_2 <= v1081_1;
-    reg [4:0] v1081_3; always @(posedge clk) v1081_3 <= v1081_2;
-    reg [4:0] v1081_4; always @(posedge clk) v1081_4 <= v1081_3;
-    reg [4:0] v1081_5; always @(posedge clk) v1081_5 <= v1081_4;
-    reg [4:0] v1081_6; always @(posedge clk) v1081_6 <= v1081_5;
-    wire v1082_t0 = v1081_6[0] ? 1'd1 : 1'd0;
-    wire v1082_t1 = v1081_6[1] ? v1082_t0 : 1'd0;
-    wire v1082_t2 = v1081_6[2] ? v1082_t1 : v1082_t0;
-    wire v1082_t3 = v1081_6[2] ? 1'd0 : v1082_t0;
-    wire v1082_t4 = v1081_6[3] ? v1082_t3 : v1082_t2;
-    wire v1082_t5 = v1081_6[4] ? 1'd1 : v1082_t4;
-    wire v1082_t6 = v1081_6[1] ? 1'd0 : v1082_t0;
-    wire v1082_t7 = v1081_6[2] ? v1082_t6 : 1'd0;
-    wire v1082_t8 = v1081_6[3] ? 1'd0 : v1082_t7;
-    wire v1082_t9 = v1081_6[4] ? 1'd0 : v1082_t8;
-    wire [2:0] v1082 = {v1082_t9, 1'd0, v1082_t5};
-    wire [2:0] v1083_l = v639; wire [0:0] v1083_u = (v639 >>> 3) + v1079; wire [3:0] v1083 = {v1083_u, v1083_l};
-    wire [3:0] v1084_l = v1083; wire [0:0] v1084_u = (v1083 >>> 4) + v749; wire [4:0] v1084 = {v1084_u, v1084_l};
-    reg [4:0] v1084_1; always @(posedge clk) v1084_1 <= v1084;
-    reg [4:0] v1084_2; always @(posedge clk) v1084_2 <= v1084_1;
-    reg [4:0] v1084_3; always @(posedge clk) v1084_3 <= v1084_2;
-    reg [4:0] v1084_4; always @(posedge clk) v1084_4 <= v1084_3;
-    reg [4:0] v1084_5; always @(posedge clk) v1084_5 <= v1084_4;
-    wire v1085_t0 = v1084_5[0] ? 1'd0 : 1'd1;
-    wire v1085_t1 = v1084_5[1] ? 1'd1 : v1085_t0;
-    wire v1085_t2 = v1084_5[2] ? 1'd1 : v1085_t1;
-    wire v1085_t3 = v1084_5[1] ? 1'd1 : 1'd0;
-    wire v1085_t4 = v1084_5[0] ? 1'd1 : 1'd0;
-    wire v1085_t5 = v1084_5[1] ? 1'd1 : v1085_t4;
-    wire v1085_t6 = v1084_5[2] ? v1085_t5 : v1085_t3;
-    wire v1085_t7 = v1084_5[3] ? v1085_t2 : v1085_t6;
-    wire v1085_t8 = v1084_5[4] ? v1085_t7 : v1085_t2;
-    wire v1085_t9 = v1084_5[1] ? 1'd0 : v1085_t4;
-    wire v1085_t10 = v1084_5[2] ? 1'd0 : v1085_t9;
-    wire [1:0] v1085 = {v1085_t10, v1085_t8};
-    wire v1086_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1086_t1 = v1069[1] ? 1'd1 : v1086_t0;
-    wire v1086_t2 = v1069[2] ? 1'd1 : v1086_t1;
-    wire v1086_t3 = v1069[3] ? 1'd1 : v1086_t2;
-    wire v1086_t4 = v1069[4] ? 1'd1 : v1086_t3;
-    wire [0:0] v1086 = {v1086_t4};
-    wire [3:0] v1087_l = v576; wire [0:0] v1087_u = (v576 >>> 4) + v1086; wire [4:0] v1087 = {v1087_u, v1087_l};
-    reg [4:0] v1087_1; always @(posedge clk) v1087_1 <= v1087;
-    reg [4:0] v1087_2; always @(posedge clk) v1087_2 <= v1087_1;
-    reg [4:0] v1087_3; always @(posedge clk) v1087_3 <= v1087_2;
-    reg [4:0] v1087_4; always @(posedge clk) v1087_4 <= v1087_3;
-    reg [4:0] v1087_5; always @(posedge clk) v1087_5 <= v1087_4;
-    reg [4:0] v1087_6; always @(posedge clk) v1087_6 <= v1087_5;
-    wire v1088_t0 = v1087_6[1] ? 1'd0 : 1'd1;
-    wire v1088_t1 = v1087_6[2] ? v1088_t0 : 1'd0;
-    wire v1088_t2 = v1087_6[3] ? 1'd0 : v1088_t1;
-    wire v1088_t3 = v1087_6[0] ? 1'd0 : 1'd1;
-    wire v1088_t4 = v1087_6[1] ? v1088_t3 : 1'd0;
-    wire v1088_t5 = v1087_6[1] ? v1088_t3 : 1'd1;
-    wire v1088_t6 = v1087_6[2] ? v1088_t5 : v1088_t4;
-    wire v1088_t7 = v1087_6[3] ? v1088_t4 : v1088_t6;
-    wire v1088_t8 = v1087_6[4] ? v1088_t7 : v1088_t2;
-    wire v1088_t9 = v1087_6[0] ? 1'd1 : 1'd0;
-    wire v1088_t10 = v1087_6[1] ? v1088_t9 : 1'd0;
-    wire v1088_t11 = v1087_6[4] ? v1088_t10 : 1'd0;
-    wire [1:0] v1088 = {v1088_t11, v1088_t8};
-    wire [1:0] v1089_l = v466; wire [0:0] v1089_u = (v466 >>> 2) + v1086; wire [2:0] v1089 = {v1089_u, v1089_l};
-    wire v1090_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1090_t1 = v1069[1] ? v1090_t0 : 1'd0;
-    wire v1090_t2 = v1069[2] ? 1'd1 : v1090_t1;
-    wire v1090_t3 = v1069[3] ? 1'd1 : v1090_t2;
-    wire v1090_t4 = v1069[4] ? v1090_t3 : 1'd0;
-    wire [0:0] v1090 = {v1090_t4};
-    wire [3:0] v1091_l = v585; wire [0:0] v1091_u = (v585 >>> 4) + v1090; wire [4:0] v1091 = {v1091_u, v1091_l};
-    reg [4:0] v1091_1; always @(posedge clk) v1091_1 <= v1091;
-    reg [4:0] v1091_2; always @(posedge clk) v1091_2 <= v1091_1;
-    reg [4:0] v1091_3; always @(posedge clk) v1091_3 <= v1091_2;
-    reg [4:0] v1091_4; always @(posedge clk) v1091_4 <= v1091_3;
-    reg [4:0] v1091_5; always @(posedge clk) v1091_5 <= v1091_4;
-    wire v1092_t0 = v1091_5[1] ? 1'd1 : 1'd0;
-    wire v1092_t1 = v1091_5[2] ? 1'd0 : v1092_t0;
-    wire v1092_t2 = v1091_5[3] ? 1'd0 : v1092_t1;
-    wire v1092_t3 = v1091_5[4] ? v1092_t2 : 1'd0;
-    wire v1092_t4 = v1091_5[0] ? 1'd1 : 1'd0;
-    wire v1092_t5 = v1091_5[1] ? 1'd0 : v1092_t4;
-    wire v1092_t6 = v1091_5[3] ? 1'd0 : v1092_t5;
-    wire v1092_t7 = v1091_5[4] ? v1092_t6 : 1'd0;
-    wire [1:0] v1092 = {v1092_t7, v1092_t3};
-    wire [2:0] v1093_l = v336; wire [0:0] v1093_u = (v336 >>> 3) + v1090; wire [3:0] v1093 = {v1093_u, v1093_l};
-    wire [3:0] v1094_l = v1093; wire [0:0] v1094_u = (v1093 >>> 4) + v880; wire [4:0] v1094 = {v1094_u, v1094_l};
-    reg [4:0] v1094_1; always @(posedge clk) v1094_1 <= v1094;
-    reg [4:0] v1094_2; always @(posedge clk) v1094_2 <= v1094_1;
-    reg [4:0] v1094_3; always @(posedge clk) v1094_3 <= v1094_2;
-    reg [4:0] v1094_4; always @(posedge clk) v1094_4 <= v1094_3;
-    reg [4:0] v1094_5; always @(posedge clk) v1094_5 <= v1094_4;
-    reg [4:0] v1094_6; always @(posedge clk) v1094_6 <= v1094_5;
-    reg [4:0] v1094_7; always @(posedge clk) v1094_7 <= v1094_6;
-    wire v1095_t0 = v1094_7[1] ? 1'd0 : 1'd1;
-    wire v1095_t1 = v1094_7[2] ? 1'd0 : v1095_t0;
-    wire v1095_t2 = v1094_7[3] ? 1'd0 : v1095_t1;
-    wire v1095_t3 = v1094_7[0] ? 1'd1 : 1'd0;
-    wire v1095_t4 = v1094_7[4] ? v1095_t3 : v1095_t2;
-    wire v1095_t5 = v1094_7[2] ? 1'd0 : 1'd1;
-    wire v1095_t6 = v1094_7[3] ? v1095_t5 : 1'd0;
-    wire v1095_t7 = v1094_7[0] ? 1'd0 : 1'd1;
-    wire v1095_t8 = v1094_7[4] ? v1095_t7 : v1095_t6;
-    wire [1:0] v1095 = {v1095_t8, v1095_t4};
-    wire v1096_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1096_t1 = v1069[1] ? 1'd1 : v1096_t0;
-    wire v1096_t2 = v1069[2] ? v1096_t1 : 1'd0;
-    wire v1096_t3 = v1069[3] ? v1096_t2 : 1'd0;
-    wire v1096_t4 = v1069[4] ? v1096_t3 : 1'd0;
-    wire [0:0] v1096 = {v1096_t4};
-    wire [3:0] v1097_l = v951; wire [0:0] v1097_u = (v951 >>> 4) + v1096; wire [4:0] v1097 = {v1097_u, v1097_l};
-    reg [4:0] v1097_1; always @(posedge clk) v1097_1 <= v1097;
-    reg [4:0] v1097_2; always @(posedge clk) v1097_2 <= v1097_1;
-    reg [4:0] v1097_3; always @(posedge clk) v1097_3 <= v1097_2;
-    reg [4:0] v1097_4; always @(posedge clk) v1097_4 <= v1097_3;
-    reg [4:0] v1097_5; always @(posedge clk) v1097_5 <= v1097_4;
-    wire v1098_t0 = v1097_5[0] ? 1'd1 : 1'd0;
-    wire v1098_t1 = v1097_5[1] ? 1'd1 : v1098_t0;
-    wire v1098_t2 = v1097_5[2] ? 1'd1 : v1098_t1;
-    wire v1098_t3 = v1097_5[3] ? v1098_t2 : v1098_t1;
-    wire v1098_t4 = v1097_5[1] ? v1098_t0 : 1'd1;
-    wire v1098_t5 = v1097_5[2] ? v1098_t4 : v1098_t0;
-    wire v1098_t6 = v1097_5[3] ? v1098_t5 : v1098_t0;
-    wire v1098_t7 = v1097_5[4] ? v1098_t6 : v1098_t3;
-    wire v1098_t8 = v1097_5[0] ? 1'd0 : 1'd1;
-    wire v1098_t9 = v1097_5[1] ? 1'd0 : v1098_t8;
-    wire v1098_t10 = v1097_5[3] ? 1'd0 : v1098_t9;
-    wire v1098_t11 = v1097_5[1] ? v1098_t8 : 1'd0;
-    wire v1098_t12 = v1097_5[3] ? v1098_t11 : v1098_t8;
-    wire v1098_t13 = v1097_5[4] ? v1098_t12 : v1098_t10;
-    wire [1:0] v1098 = {v1098_t13, v1098_t7};
-    wire [3:0] v1099_l = v1011; wire [0:0] v1099_u = (v1011 >>> 4) + v1096; wire [4:0] v1099 = {v1099_u, v1099_l};
-    reg [4:0] v1099_1; always @(posedge clk) v1099_1 <= v1099;
-    reg [4:0] v1099_2; always @(posedge clk) v1099_2 <= v1099_1;
-    wire v1100_t0 = v1099_2[1] ? 1'd1 : 1'd0;
-    wire v1100_t1 = v1099_2[2] ? 1'd0 : v1100_t0;
-    wire v1100_t2 = v1099_2[1] ? 1'd0 : 1'd1;
-    wire v1100_t3 = v1099_2[2] ? v1100_t2 : 1'd1;
-    wire v1100_t4 = v1099_2[3] ? v1100_t3 : v1100_t1;
-    wire v1100_t5 = v1099_2[3] ? v1100_t2 : 1'd0;
-    wire v1100_t6 = v1099_2[4] ? v1100_t5 : v1100_t4;
-    wire v1100_t7 = v1099_2[4] ? 1'd1 : v1100_t3;
-    wire v1100_t8 = v1099_2[2] ? v1100_t0 : 1'd0;
-    wire v1100_t9 = v1099_2[0] ? 1'd0 : 1'd1;
-    wire v1100_t10 = v1099_2[1] ? 1'd0 : v1100_t9;
-    wire v1100_t11 = v1099_2[1] ? 1'd1 : v1100_t9;
-    wire v1100_t12 = v1099_2[2] ? v1100_t11 : v1100_t10;
-    wire v1100_t13 = v1099_2[3] ? v1100_t12 : v1100_t8;
-    wire v1100_t14 = v1099_2[3] ? v1100_t10 : 1'd0;
-    wire v1100_t15 = v1099_2[4] ? v1100_t14 : v1100_t13;
-    wire [2:0] v1100 = {v1100_t15, v1100_t7, v1100_t6};
-    wire [1:0] v1101_l = v564; wire [0:0] v1101_u = (v564 >>> 2) + v1096; wire [2:0] v1101 = {v1101_u, v1101_l};
-    wire [1:0] v1102_l = v960; wire [0:0] v1102_u = (v960 >>> 2) + v1096; wire [2:0] v1102 = {v1102_u, v1102_l};
-    wire [2:0] v1103_l = v1102; wire [0:0] v1103_u = (v1102 >>> 3) + v694; wire [3:0] v1103 = {v1103_u, v1103_l};
-    wire [3:0] v1104_l = v1103; wire [0:0] v1104_u = (v1103 >>> 4) + v837; wire [4:0] v1104 = {v1104_u, v1104_l};
-    reg [4:0] v1104_1; always @(posedge clk) v1104_1 <= v1104;
-    reg [4:0] v1104_2; always @(posedge clk) v1104_2 <= v1104_1;
-    reg [4:0] v1104_3; always @(posedge clk) v1104_3 <= v1104_2;
-    wire v1105_t0 = v1104_3[3] ? 1'd0 : 1'd1;
-    wire v1105_t1 = v1104_3[0] ? 1'd1 : 1'd0;
-    wire v1105_t2 = v1104_3[2] ? v1105_t1 : 1'd0;
-    wire v1105_t3 = v1104_3[3] ? v1105_t2 : 1'd1;
-    wire v1105_t4 = v1104_3[4] ? v1105_t3 : v1105_t0;
-    wire v1105_t5 = v1104_3[2] ? 1'd0 : v1105_t1;
-    wire v1105_t6 = v1104_3[3] ? v1105_t5 : 1'd0;
-    wire v1105_t7 = v1104_3[3] ? v1105_t1 : 1'd0;
-    wire v1105_t8 = v1104_3[4] ? v1105_t7 : v1105_t6;
-    wire v1105_t9 = v1104_3[0] ? 1'd0 : 1'd1;
-    wire v1105_t10 = v1104_3[1] ? 1'd0 : v1105_t9;
-    wire v1105_t11 = v1104_3[1] ? v1105_t1 : 1'd1;
-    wire v1105_t12 = v1104_3[2] ? v1105_t11 : v1105_t10;
-    wire v1105_t13 = v1104_3[3] ? v1105_t12 : 1'd0;
-    wire v1105_t14 = v1104_3[3] ? v1105_t10 : 1'd0;
-    wire v1105_t15 = v1104_3[4] ? v1105_t14 : v1105_t13;
-    wire [2:0] v1105 = {v1105_t15, v1105_t8, v1105_t4};
-    wire v1106_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1106_t1 = v1069[1] ? v1106_t0 : 1'd0;
-    wire v1106_t2 = v1069[2] ? 1'd1 : v1106_t1;
-    wire v1106_t3 = v1069[3] ? v1106_t2 : 1'd0;
-    wire v1106_t4 = v1069[4] ? v1106_t3 : 1'd0;
-    wire [0:0] v1106 = {v1106_t4};
-    wire [3:0] v1107_l = v398; wire [0:0] v1107_u = (v398 >>> 4) + v1106; wire [4:0] v1107 = {v1107_u, v1107_l};
-    reg [4:0] v1107_1; always @(posedge clk) v1107_1 <= v1107;
-    reg [4:0] v1107_2; always @(posedge clk) v1107_2 <= v1107_1;
-    wire v1108_t0 = v1107_2[0] ? 1'd0 : 1'd1;
-    wire v1108_t1 = v1107_2[2] ? v1108_t0 : 1'd0;
-    wire v1108_t2 = v1107_2[1] ? 1'd0 : v1108_t0;
-    wire v1108_t3 = v1107_2[2] ? v1108_t2 : 1'd0;
-    wire v1108_t4 = v1107_2[3] ? v1108_t3 : v1108_t1;
-    wire v1108_t5 = v1107_2[2] ? v1108_t2 : v1108_t0;
-    wire v1108_t6 = v1107_2[3] ? v1108_t5 : v1108_t0;
-    wire v1108_t7 = v1107_2[4] ? v1108_t6 : v1108_t4;
-    wire v1108_t8 = v1107_2[0] ? 1'd1 : 1'd0;
-    wire v1108_t9 = v1107_2[1] ? 1'd1 : v1108_t8;
-    wire v1108_t10 = v1107_2[2] ? v1108_t9 : v1108_t8;
-    wire v1108_t11 = v1107_2[3] ? v1108_t10 : v1108_t8;
-    wire v1108_t12 = v1107_2[2] ? v1108_t8 : 1'd1;
-    wire v1108_t13 = v1107_2[2] ? v1108_t9 : 1'd1;
-    wire v1108_t14 = v1107_2[3] ? v1108_t13 : v1108_t12;
-    wire v1108_t15 = v1107_2[4] ? v1108_t14 : v1108_t11;
-    wire [1:0] v1108 = {v1108_t15, v1108_t7};
-    wire [2:0] v1109_l = v528; wire [0:0] v1109_u = (v528 >>> 3) + v1106; wire [3:0] v1109 = {v1109_u, v1109_l};
-    reg [3:0] v1109_1; always @(posedge clk) v1109_1 <= v1109;
-    reg [3:0] v1109_2; always @(posedge clk) v1109_2 <= v1109_1;
-    reg [3:0] v1109_3; always @(posedge clk) v1109_3 <= v1109_2;
-    reg [3:0] v1109_4; always @(posedge clk) v1109_4 <= v1109_3;
-    reg [3:0] v1109_5; always @(posedge clk) v1109_5 <= v1109_4;
-    reg [3:0] v1109_6; always @(posedge clk) v1109_6 <= v1109_5;
-    wire v1110_t0 = v1109_6[0] ? 1'd0 : 1'd1;
-    wire v1110_t1 = v1109_6[1] ? 1'd0 : v1110_t0;
-    wire v1110_t2 = v1109_6[2] ? 1'd0 : v1110_t1;
-    wire v1110_t3 = v1109_6[2] ? 1'd1 : v1110_t1;
-    wire v1110_t4 = v1109_6[3] ? v1110_t3 : v1110_t2;
-    wire v1110_t5 = v1109_6[1] ? 1'd1 : 1'd0;
-    wire v1110_t6 = v1109_6[2] ? 1'd0 : v1110_t5;
-    wire [1:0] v1110 = {v1110_t6, v1110_t4};
-    wire [1:0] v1111_l = v53; wire [0:0] v1111_u = (v53 >>> 2) + v1106; wire [2:0] v1111 = {v1111_u, v1111_l};
-    wire [2:0] v1112_l = v1111; wire [0:0] v1112_u = (v1111 >>> 3) + v902; wire [3:0] v1112 = {v1112_u, v1112_l};
-    wire [3:0] v1113_l = v1112; wire [0:0] v1113_u = (v1112 >>> 4) + v722; wire [4:0] v1113 = {v1113_u, v1113_l};
-    reg [4:0] v1113_1; always @(posedge clk) v1113_1 <= v1113;
-    reg [4:0] v1113_2; always @(posedge clk) v1113_2 <= v1113_1;
-    reg [4:0] v1113_3; always @(posedge clk) v1113_3 <= v1113_2;
-    reg [4:0] v1113_4; always @(posedge clk) v1113_4 <= v1113_3;
-    wire v1114_t0 = v1113_4[1] ? 1'd0 : 1'd1;
-    wire v1114_t1 = v1113_4[2] ? 1'd0 : v1114_t0;
-    wire v1114_t2 = v1113_4[1] ? 1'd1 : 1'd0;
-    wire v1114_t3 = v1113_4[2] ? v1114_t2 : 1'd1;
-    wire v1114_t4 = v1113_4[0] ? 1'd0 : 1'd1;
-    wire v1114_t5 = v1113_4[1] ? v1114_t4 : 1'd1;
-    wire v1114_t6 = v1113_4[1] ? v1114_t4 : 1'd0;
-    wire v1114_t7 = v1113_4[2] ? v1114_t6 : v1114_t5;
-    wire v1114_t8 = v1113_4[3] ? v1114_t7 : v1114_t3;
-    wire v1114_t9 = v1113_4[4] ? v1114_t8 : v1114_t1;
-    wire v1114_t10 = v1113_4[4] ? v1114_t8 : v1114_t3;
-    wire v1114_t11 = v1113_4[0] ? 1'd1 : 1'd0;
-    wire v1114_t12 = v1113_4[1] ? v1114_t11 : 1'd0;
-    wire v1114_t13 = v1113_4[3] ? v1114_t12 : 1'd0;
-    wire v1114_t14 = v1113_4[4] ? v1114_t13 : 1'd0;
-    wire [2:0] v1114 = {v1114_t14, v1114_t10, v1114_t9};
-    wire v1115_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1115_t1 = v1069[1] ? 1'd1 : v1115_t0;
-    wire v1115_t2 = v1069[2] ? v1115_t1 : 1'd0;
-    wire v1115_t3 = v1069[3] ? v1115_t2 : 1'd0;
-    wire v1115_t4 = v1069[4] ? 1'd1 : v1115_t3;
-    wire [0:0] v1115 = {v1115_t4};
-    wire [3:0] v1116_l = v320; wire [0:0] v1116_u = (v320 >>> 4) + v1115; wire [4:0] v1116 = {v1116_u, v1116_l};
-    reg [4:0] v1116_1; always @(posedge clk) v1116_1 <= v1116;
-    reg [4:0] v1116_2; always @(posedge clk) v1116_2 <= v1116_1;
-    reg [4:0] v1116_3; always @(posedge clk) v1116_3 <= v1116_2;
-    reg [4:0] v1116_4; always @(posedge clk) v1116_4 <= v1116_3;
-    reg [4:0] v1116_5; always @(posedge clk) v1116_5 <= v1116_4;
-    reg [4:0] v1116_6; always @(posedge clk) v1116_6 <= v1116_5;
-    reg [4:0] v1116_7; always @(posedge clk) v1116_7 <= v1116_6;
-    reg [4:0] v1116_8; always @(posedge clk) v1116_8 <= v1116_7;
-    reg [4:0] v1116_9; always @(posedge clk) v1116_9 <= v1116_8;
-    reg [4:0] v1116_10; always @(posedge clk) v1116_10 <= v1116_9;
-    reg [4:0] v1116_11; always @(posedge clk) v1116_11 <= v1116_10;
-    reg [4:0] v1116_12; always @(posedge clk) v1116_12 <= v1116_11;
-    wire v1117_t0 = v1116_12[0] ? 1'd1 : 1'd0;
-    wire v1117_t1 = v1116_12[1] ? v1117_t0 : 1'd1;
-    wire v1117_t2 = v1116_12[2] ? 1'd0 : v1117_t1;
-    wire v1117_t3 = v1116_12[3] ? 1'd1 : v1117_t2;
-    wire v1117_t4 = v1116_12[2] ? 1'd1 : 1'd0;
-    wire v1117_t5 = v1116_12[3] ? 1'd0 : v1117_t4;
-    wire v1117_t6 = v1116_12[4] ? v1117_t5 : 1'd0;
-    wire [1:0] v1117 = {v1117_t6, v1117_t3};
-    wire [3:0] v1118_l = v521; wire [0:0] v1118_u = (v521 >>> 4) + v1115; wire [4:0] v1118 = {v1118_u, v1118_l};
-    reg [4:0] v1118_1; always @(posedge clk) v1118_1 <= v1118;
-    reg [4:0] v1118_2; always @(posedge clk) v1118_2 <= v1118_1;
-    reg [4:0] v1118_3; always @(posedge clk) v1118_3 <= v1118_2;
-    reg [4:0] v1118_4; always @(posedge clk) v1118_4 <= v1118_3;
-    reg [4:0] v1118_5; always @(posedge clk) v1118_5 <= v1118_4;
-    reg [4:0] v1118_6; always @(posedge clk) v1118_6 <= v1118_5;
-    reg [4:0] v1118_7; always @(posedge clk) v1118_7 <= v1118_6;
-    reg [4:0] v1118_8; always @(posedge clk) v1118_8 <= v1118_7;
-    reg [4:0] v1118_9; always @(posedge clk) v1118_9 <= v1118_8;
-    reg [4:0] v1118_10; always @(posedge clk) v1118_10 <= v1118_9;
-    reg [4:0] v1118_11; always @(posedge clk) v1118_11 <= v1118_10;
-    wire v1119_t0 = v1118_11[3] ? 1'd1 : 1'd0;
-    wire v1119_t1 = v1118_11[1] ? 1'd0 : 1'd1;
-    wire v1119_t2 = v1118_11[2] ? 1'd0 : v1119_t1;
-    wire v1119_t3 = v1118_11[3] ? 1'd1 : v1119_t2;
-    wire v1119_t4 = v1118_11[4] ? v1119_t3 : v1119_t0;
-    wire v1119_t5 = v1118_11[0] ? 1'd0 : 1'd1;
-    wire v1119_t6 = v1118_11[2] ? v1119_t5 : 1'd0;
-    wire v1119_t7 = v1118_11[3] ? 1'd0 : v1119_t6;
-    wire [1:0] v1119 = {v1119_t7, v1119_t4};
-    wire [2:0] v1120_l = v1023; wire [0:0] v1120_u = (v1023 >>> 3) + v1115; wire [3:0] v1120 = {v1120_u, v1120_l};
-    wire [3:0] v1121_l = v1120; wire [0:0] v1121_u = (v1120 >>> 4) + v749; wire [4:0] v1121 = {v1121_u, v1121_l};
-    reg [4:0] v1121_1; always @(posedge clk) v1121_1 <= v1121;
-    reg [4:0] v1121_2; always @(posedge clk) v1121_2 <= v1121_1;
-    reg [4:0] v1121_3; always @(posedge clk) v1121_3 <= v1121_2;
-    reg [4:0] v1121_4; always @(posedge clk) v1121_4 <= v1121_3;
-    reg [4:0] v1121_5; always @(posedge clk) v1121_5 <= v1121_4;
-    reg [4:0] v1121_6; always @(posedge clk) v1121_6 <= v1121_5;
-    reg [4:0] v1121_7; always @(posedge clk) v1121_7 <= v1121_6;
-    wire v1122_t0 = v1121_7[1] ? 1'd1 : 1'd0;
-    wire v1122_t1 = v1121_7[2] ? v1122_t0 : 1'd0;
-    wire v1122_t2 = v1121_7[2] ? 1'd1 : 1'd0;
-    wire v1122_t3 = v1121_7[3] ? v1122_t2 : v1122_t1;
-    wire v1122_t4 = v1121_7[3] ? 1'd0 : v1122_t1;
-    wire v1122_t5 = v1121_7[4] ? v1122_t4 : v1122_t3;
-    wire v1122_t6 = v1121_7[0] ? 1'd0 : 1'd1;
-    wire v1122_t7 = v1121_7[2] ? 1'd0 : v1122_t6;
-    wire v1122_t8 = v1121_7[2] ? 1'd1 : v1122_t6;
-    wire v1122_t9 = v1121_7[3] ? v1122_t8 : v1122_t7;
-    wire v1122_t10 = v1121_7[1] ? 1'd0 : 1'd1;
-    wire v1122_t11 = v1121_7[2] ? v1122_t10 : 1'd0;
-    wire v1122_t12 = v1121_7[3] ? 1'd0 : v1122_t11;
-    wire [2:0] v1122 = {v1122_t12, v1122_t9, v1122_t5};
-    wire [1:0] v1123_l = v675; wire [0:0] v1123_u = (v675 >>> 2) + v1115; wire [2:0] v1123 = {v1123_u, v1123_l};
-    wire [1:0] v1124_l = v923; wire [0:0] v1124_u = (v923 >>> 2) + v1115; wire [2:0] v1124 = {v1124_u, v1124_l};
-    wire [2:0] v1125_l = v1124; wire [0:0] v1125_u = (v1124 >>> 3) + v986; wire [3:0] v1125 = {v1125_u, v1125_l};
-    wire v1126_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1126_t1 = v1069[1] ? 1'd1 : v1126_t0;
-    wire v1126_t2 = v1069[2] ? 1'd1 : v1126_t1;
-    wire v1126_t3 = v1069[3] ? 1'd1 : v1126_t2;
-    wire v1126_t4 = v1069[4] ? v1126_t3 : 1'd0;
-    wire [0:0] v1126 = {v1126_t4};
-    wire [2:0] v1127_l = v330; wire [0:0] v1127_u = (v330 >>> 3) + v1126; wire [3:0] v1127 = {v1127_u, v1127_l};
-    wire [3:0] v1128_l = v1127; wire [0:0] v1128_u = (v1127 >>> 4) + v904; wire [4:0] v1128 = {v1128_u, v1128_l};
-    reg [4:0] v1128_1; always @(posedge clk) v1128_1 <= v1128;
-    reg [4:0] v1128_2; always @(posedge clk) v1128_2 <= v1128_1;
-    reg [4:0] v1128_3; always @(posedge clk) v1128_3 <= v1128_2;
-    reg [4:0] v1128_4; always @(posedge clk) v1128_4 <= v1128_3;
-    reg [4:0] v1128_5; always @(posedge clk) v1128_5 <= v1128_4;
-    reg [4:0] v1128_6; always @(posedge clk) v1128_6 <= v1128_5;
-    reg [4:0] v1128_7; always @(posedge clk) v1128_7 <= v1128_6;
-    wire v1129_t0 = v1128_7[0] ? 1'd1 : 1'd0;
-    wire v1129_t1 = v1128_7[1] ? v1129_t0 : 1'd1;
-    wire v1129_t2 = v1128_7[2] ? 1'd1 : v1129_t1;
-    wire v1129_t3 = v1128_7[2] ? 1'd1 : v1129_t0;
-    wire v1129_t4 = v1128_7[3] ? v1129_t3 : v1129_t2;
-    wire v1129_t5 = v1128_7[4] ? v1129_t0 : v1129_t4;
-    wire v1129_t6 = v1128_7[0] ? 1'd0 : 1'd1;
-    wire v1129_t7 = v1128_7[1] ? v1129_t6 : 1'd0;
-    wire v1129_t8 = v1128_7[2] ? v1129_t6 : v1129_t7;
-    wire v1129_t9 = v1128_7[2] ? v1129_t6 : 1'd0;
-    wire v1129_t10 = v1128_7[3] ? v1129_t9 : v1129_t8;
-    wire v1129_t11 = v1128_7[4] ? 1'd0 : v1129_t10;
-    wire [1:0] v1129 = {v1129_t11, v1129_t5};
-    wire [2:0] v1130_l = v278; wire [0:0] v1130_u = (v278 >>> 3) + v1126; wire [3:0] v1130 = {v1130_u, v1130_l};
-    wire [3:0] v1131_l = v1130; wire [0:0] v1131_u = (v1130 >>> 4) + v878; wire [4:0] v1131 = {v1131_u, v1131_l};
-    reg [4:0] v1131_1; always @(posedge clk) v1131_1 <= v1131;
-    reg [4:0] v1131_2; always @(posedge clk) v1131_2 <= v1131_1;
-    wire v1132_t0 = v1131_2[1] ? 1'd1 : 1'd0;
-    wire v1132_t1 = v1131_2[0] ? 1'd1 : 1'd0;
-    wire v1132_t2 = v1131_2[2] ? v1132_t1 : v1132_t0;
-    wire v1132_t3 = v1131_2[2] ? v1132_t1 : 1'd1;
-    wire v1132_t4 = v1131_2[3] ? v1132_t3 : v1132_t2;
-    wire v1132_t5 = v1131_2[2] ? 1'd1 : v1132_t0;
-    wire v1132_t6 = v1131_2[3] ? 1'd1 : v1132_t5;
-    wire v1132_t7 = v1131_2[4] ? v1132_t6 : v1132_t4;
-    wire v1132_t8 = v1131_2[1] ? 1'd0 : 1'd1;
-    wire v1132_t9 = v1131_2[2] ? 1'd1 : v1132_t8;
-    wire v1132_t10 = v1131_2[3] ? 1'd1 : v1132_t9;
-    wire v1132_t11 = v1131_2[2] ? 1'd0 : v1132_t8;
-    wire v1132_t12 = v1131_2[2] ? 1'd0 : 1'd1;
-    wire v1132_t13 = v1131_2[3] ? v1132_t12 : v1132_t11;
-    wire v1132_t14 = v1131_2[4] ? v1132_t13 : v1132_t10;
-    wire [1:0] v1132 = {v1132_t14, v1132_t7};
-    wire v1133_t0 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1133_t1 = v1069[1] ? v1133_t0 : 1'd0;
-    wire v1133_t2 = v1069[2] ? v1133_t1 : 1'd0;
-    wire v1133_t3 = v1069[3] ? v1133_t2 : 1'd0;
-    wire v1133_t4 = v1069[4] ? 1'd1 : v1133_t3;
-    wire [0:0] v1133 = {v1133_t4};
-    wire [2:0] v1134_l = v634; wire [0:0] v1134_u = (v634 >>> 3) + v1133; wire [3:0] v1134 = {v1134_u, v1134_l};
-    wire [3:0] v1135_l = v1134; wire [0:0] v1135_u = (v1134 >>> 4) + v833; wire [4:0] v1135 = {v1135_u, v1135_l};
-    reg [4:0] v1135_1; always @(posedge clk) v1135_1 <= v1135;
-    reg [4:0] v1135_2; always @(posedge clk) v1135_2 <= v1135_1;
-    wire v1136_t0 = v1135_2[0] ? 1'd0 : 1'd1;
-    wire v1136_t1 = v1135_2[2] ? v1136_t0 : 1'd1;
-    wire v1136_t2 = v1135_2[3] ? v1136_t1 : v1136_t0;
-    wire v1136_t3 = v1135_2[4] ? v1136_t2 : 1'd0;
-    wire v1136_t4 = v1135_2[0] ? 1'd1 : 1'd0;
-    wire v1136_t5 = v1135_2[1] ? 1'd0 : v1136_t4;
-    wire v1136_t6 = v1135_2[2] ? v1136_t4 : 1'd0;
-    wire v1136_t7 = v1135_2[3] ? v1136_t6 : v1136_t5;
-    wire v1136_t8 = v1135_2[4] ? v1136_t7 : 1'd0;
-    wire v1136_t9 = v1135_2[1] ? v1136_t4 : 1'd0;
-    wire v1136_t10 = v1135_2[3] ? 1'd0 : v1136_t9;
-    wire v1136_t11 = v1135_2[4] ? v1136_t10 : 1'd0;
-    wire [2:0] v1136 = {v1136_t11, v1136_t8, v1136_t3};
-    wire [2:0] v1137_l = v1089; wire [0:0] v1137_u = (v1089 >>> 3) + v1133; wire [3:0] v1137 = {v1137_u, v1137_l};
-    wire [3:0] v1138_l = v1137; wire [0:0] v1138_u = (v1137 >>> 4) + v1001; wire [4:0] v1138 = {v1138_u, v1138_l};
-    reg [4:0] v1138_1; always @(posedge clk) v1138_1 <= v1138;
-    wire v1139_t0 = v1138_1[2] ? 1'd0 : 1'd1;
-    wire v1139_t1 = v1138_1[0] ? 1'd1 : 1'd0;
-    wire v1139_t2 = v1138_1[1] ? v1139_t1 : 1'd1;
-    wire v1139_t3 = v1138_1[3] ? v1139_t2 : v1139_t0;
-    wire v1139_t4 = v1138_1[4] ? 1'd0 : v1139_t3;
-    wire v1139_t5 = v1138_1[3] ? 1'd0 : 1'd1;
-    wire v1139_t6 = v1138_1[4] ? 1'd0 : v1139_t5;
-    wire v1139_t7 = v1138_1[0] ? 1'd0 : 1'd1;
-    wire v1139_t8 = v1138_1[1] ? v1139_t7 : 1'd1;
-    wire v1139_t9 = v1138_1[3] ? v1139_t8 : 1'd0;
-    wire v1139_t10 = v1138_1[4] ? 1'd0 : v1139_t9;
-    wire [2:0] v1139 = {v1139_t10, v1139_t6, v1139_t4};
-    wire [2:0] v1140_l = v1063; wire [0:0] v1140_u = (v1063 >>> 3) + v1133; wire [3:0] v1140 = {v1140_u, v1140_l};
-    wire [3:0] v1141_l = v1140; wire [0:0] v1141_u = (v1140 >>> 4) + v907; wire [4:0] v1141 = {v1141_u, v1141_l};
-    wire v1142_t0 = v1141[0] ? 1'd0 : 1'd1;
-    wire v1142_t1 = v1141[2] ? 1'd0 : v1142_t0;
-    wire v1142_t2 = v1141[1] ? v1142_t0 : 1'd0;
-    wire v1142_t3 = v1141[3] ? v1142_t2 : v1142_t1;
-    wire v1142_t4 = v1141[3] ? v1142_t0 : v1142_t1;
-    wire v1142_t5 = v1141[4] ? v1142_t4 : v1142_t3;
-    wire v1142_t6 = v1141[3] ? 1'd0 : v1142_t0;
-    wire v1142_t7 = v1141[4] ? v1142_t6 : v1142_t0;
-    wire v1142_t8 = v1141[1] ? 1'd0 : v1142_t0;
-    wire v1142_t9 = v1141[3] ? v1142_t8 : 1'd0;
-    wire v1142_t10 = v1141[4] ? 1'd0 : v1142_t9;
-    wire [2:0] v1142 = {v1142_t10, v1142_t7, v1142_t5};
-    wire [2:0] v1143_l = v141; wire [0:0] v1143_u = (v141 >>> 3) + v1133; wire [3:0] v1143 = {v1143_u, v1143_l};
-    wire [3:0] v1144_l = v1143; wire [0:0] v1144_u = (v1143 >>> 4) + v833; wire [4:0] v1144 = {v1144_u, v1144_l};
-    reg [4:0] v1144_1; always @(posedge clk) v1144_1 <= v1144;
-    reg [4:0] v1144_2; always @(posedge clk) v1144_2 <= v1144_1;
-    reg [4:0] v1144_3; always @(posedge clk) v1144_3 <= v1144_2;
-    reg [4:0] v1144_4; always @(posedge clk) v1144_4 <= v1144_3;
-    wire v1145_t0 = v1144_4[0] ? 1'd0 : 1'd1;
-    wire v1145_t1 = v1144_4[1] ? v1145_t0 : 1'd0;
-    wire v1145_t2 = v1144_4[2] ? 1'd0 : v1145_t1;
-    wire v1145_t3 = v1144_4[0] ? 1'd1 : 1'd0;
-    wire v1145_t4 = v1144_4[1] ? 1'd1 : v1145_t3;
-    wire v1145_t5 = v1144_4[2] ? v1145_t3 : v1145_t4;
-    wire v1145_t6 = v1144_4[4] ? v1145_t5 : v1145_t2;
-    wire v1145_t7 = v1144_4[3] ? v1145_t5 : v1145_t2;
-    wire v1145_t8 = v1144_4[4] ? v1145_t7 : v1145_t2;
-    wire v1145_t9 = v1144_4[1] ? v1145_t3 : 1'd1;
-    wire v1145_t10 = v1144_4[2] ? 1'd1 : v1145_t9;
-    wire [2:0] v1145 = {v1145_t10, v1145_t8, v1145_t6};
-    wire [2:0] v1146_l = v284; wire [0:0] v1146_u = (v284 >>> 3) + v1133; wire [3:0] v1146 = {v1146_u, v1146_l};
-    wire [1:0] v1147_l = v598; wire [0:0] v1147_u = (v598 >>> 2) + v1133; wire [2:0] v1147 = {v1147_u, v1147_l};
-    wire [0:0] v1148 = (v869 >>> 5);
-    wire [2:0] v1149_l = v994; wire [0:0] v1149_u = (v994 >>> 3) + v1148; wire [3:0] v1149 = {v1149_u, v1149_l};
-    wire [3:0] v1150_l = v1149; wire [0:0] v1150_u = (v1149 >>> 4) + v705; wire [4:0] v1150 = {v1150_u, v1150_l};
-    reg [4:0] v1150_1; always @(posedge clk) v1150_1 <= v1150;
-    reg [4:0] v1150_2; always @(posedge clk) v1150_2 <= v1150_1;
-    reg [4:0] v1150_3; always @(posedge clk) v1150_3 <= v1150_2;
-    reg [4:0] v1150_4; always @(posedge clk) v1150_4 <= v1150_3;
-    reg [4:0] v1150_5; always @(posedge clk) v1150_5 <= v1150_4;
-    wire v1151_t0 = v1150_5[0] ? 1'd0 : 1'd1;
-    wire v1151_t1 = v1150_5[1] ? 1'd0 : v1151_t0;
-    wire v1151_t2 = v1150_5[3] ? 1'd0 : v1151_t1;
-    wire v1151_t3 = v1150_5[1] ? 1'd1 : 1'd0;
-    wire v1151_t4 = v1150_5[0] ? 1'd1 : 1'd0;
-    wire v1151_t5 = v1150_5[1] ? 1'd1 : v1151_t4;
-    wire v1151_t6 = v1150_5[2] ? v1151_t5 : v1151_t3;
-    wire v1151_t7 = v1150_5[3] ? v1151_t3 : v1151_t6;
-    wire v1151_t8 = v1150_5[1] ? 1'd0 : v1151_t4;
-    wire v1151_t9 = v1150_5[2] ? v1151_t8 : 1'd0;
-    wire v1151_t10 = v1150_5[3] ? 1'd0 : v1151_t9;
-    wire v1151_t11 = v1150_5[4] ? v1151_t10 : v1151_t7;
-    wire [1:0] v1151 = {v1151_t11, v1151_t2};
-    wire [2:0] v1152_l = v461; wire [0:0] v1152_u = (v461 >>> 3) + v1148; wire [3:0] v1152 = {v1152_u, v1152_l};
-    wire [3:0] v1153_l = v1152; wire [0:0] v1153_u = (v1152 >>> 4) + v1126; wire [4:0] v1153 = {v1153_u, v1153_l};
-    reg [4:0] v1153_1; always @(posedge clk) v1153_1 <= v1153;
-    reg [4:0] v1153_2; always @(posedge clk) v1153_2 <= v1153_1;
-    reg [4:0] v1153_3; always @(posedge clk) v1153_3 <= v1153_2;
-    reg [4:0] v1153_4; always @(posedge clk) v1153_4 <= v1153_3;
-    reg [4:0] v1153_5; always @(posedge clk) v1153_5 <= v1153_4;
-    reg [4:0] v1153_6; always @(posedge clk) v1153_6 <= v1153_5;
-    reg [4:0] v1153_7; always @(posedge clk) v1153_7 <= v1153_6;
-    reg [4:0] v1153_8; always @(posedge clk) v1153_8 <= v1153_7;
-    reg [4:0] v1153_9; always @(posedge clk) v1153_9 <= v1153_8;
-    reg [4:0] v1153_10; always @(posedge clk) v1153_10 <= v1153_9;
-    reg [4:0] v1153_11; always @(posedge clk) v1153_11 <= v1153_10;
-    wire v1154_t0 = v1153_11[0] ? 1'd0 : 1'd1;
-    wire v1154_t1 = v1153_11[1] ? 1'd1 : v1154_t0;
-    wire v1154_t2 = v1153_11[2] ? v1154_t1 : v1154_t0;
-    wire v1154_t3 = v1153_11[0] ? 1'd1 : 1'd0;
-    wire v1154_t4 = v1153_11[1] ? v1154_t3 : 1'd0;
-    wire v1154_t5 = v1153_11[2] ? v1154_t4 : 1'd0;
-    wire v1154_t6 = v1153_11[3] ? v1154_t5 : v1154_t2;
-    wire v1154_t7 = v1153_11[3] ? 1'd0 : v1154_t0;
-    wire v1154_t8 = v1153_11[4] ? v1154_t7 : v1154_t6;
-    wire v1154_t9 = v1153_11[1] ? 1'd0 : v1154_t3;
-    wire v1154_t10 = v1153_11[2] ? v1154_t3 : v1154_t9;
-    wire v1154_t11 = v1153_11[4] ? v1154_t10 : v1154_t9;
-    wire [1:0] v1154 = {v1154_t11, v1154_t8};
-    wire [2:0] v1155_l = v1147; wire [0:0] v1155_u = (v1147 >>> 3) + v1148; wire [3:0] v1155 = {v1155_u, v1155_l};
-    wire [3:0] v1156_l = v1155; wire [0:0] v1156_u = (v1155 >>> 4) + v749; wire [4:0] v1156 = {v1156_u, v1156_l};
-    reg [4:0] v1156_1; always @(posedge clk) v1156_1 <= v1156;
-    reg [4:0] v1156_2; always @(posedge clk) v1156_2 <= v1156_1;
-    wire v1157_t0 = v1156_2[0] ? 1'd0 : 1'd1;
-    wire v1157_t1 = v1156_2[2] ? v1157_t0 : 1'd0;
-    wire v1157_t2 = v1156_2[1] ? v1157_t0 : 1'd0;
-    wire v1157_t3 = v1156_2[2] ? v1157_t2 : 1'd0;
-    wire v1157_t4 = v1156_2[3] ? 1'd0 : v1157_t3;
-    wire v1157_t5 = v1156_2[4] ? v1157_t4 : v1157_t1;
-    wire v1157_t6 = v1156_2[2] ? v1157_t2 : v1157_t0;
-    wire v1157_t7 = v1156_2[2] ? 1'd0 : v1157_t0;
-    wire v1157_t8 = v1156_2[3] ? v1157_t7 : v1157_t6;
-    wire v1157_t9 = v1156_2[4] ? v1157_t8 : v1157_t0;
-    wire [1:0] v1157 = {v1157_t9, v1157_t5};
-    wire [2:0] v1158_l = v681; wire [0:0] v1158_u = (v681 >>> 3) + v1148; wire [3:0] v1158 = {v1158_u, v1158_l};
-    wire [3:0] v1159_l = v1158; wire [0:0] v1159_u = (v1158 >>> 4) + v771; wire [4:0] v1159 = {v1159_u, v1159_l};
-    reg [4:0] v1159_1; always @(posedge clk) v1159_1 <= v1159;
-    reg [4:0] v1159_2; always @(posedge clk) v1159_2 <= v1159_1;
-    reg [4:0] v1159_3; always @(posedge clk) v1159_3 <= v1159_2;
-    wire v1160_t0 = v1159_3[0] ? 1'd1 : 1'd0;
-    wire v1160_t1 = v1159_3[1] ? 1'd1 : v1160_t0;
-    wire v1160_t2 = v1159_3[1] ? 1'd1 : 1'd0;
-    wire v1160_t3 = v1159_3[2] ? v1160_t2 : 1'd1;
-    wire v1160_t4 = v1159_3[3] ? v1160_t3 : v1160_t1;
-    wire v1160_t5 = v1159_3[4] ? 1'd1 : v1160_t4;
-    wire v1160_t6 = v1159_3[0] ? 1'd0 : 1'd1;
-    wire v1160_t7 = v1159_3[1] ? 1'd1 : v1160_t6;
-    wire v1160_t8 = v1159_3[3] ? 1'd1 : v1160_t7;
-    wire v1160_t9 = v1159_3[4] ? 1'd1 : v1160_t8;
-    wire [1:0] v1160 = {v1160_t9, v1160_t5};
-    wire [2:0] v1161_l = v1025; wire [0:0] v1161_u = (v1025 >>> 3) + v1148; wire [3:0] v1161 = {v1161_u, v1161_l};
-    wire [3:0] v1162_l = v1161; wire [0:0] v1162_u = (v1161 >>> 4) + v787; wire [4:0] v1162 = {v1162_u, v1162_l};
-    wire v1163_t0 = v1162[0] ? 1'd1 : 1'd0;
-    wire v1163_t1 = v1162[2] ? 1'd1 : v1163_t0;
-    wire v1163_t2 = v1162[2] ? 1'd0 : v1163_t0;
-    wire v1163_t3 = v1162[3] ? v1163_t2 : v1163_t1;
-    wire v1163_t4 = v1162[1] ? 1'd0 : 1'd1;
-    wire v1163_t5 = v1162[2] ? v1163_t4 : 1'd1;
-    wire v1163_t6 = v1162[3] ? v1163_t5 : 1'd1;
-    wire v1163_t7 = v1162[0] ? 1'd0 : 1'd1;
-    wire v1163_t8 = v1162[2] ? 1'd1 : v1163_t7;
-    wire v1163_t9 = v1162[2] ? v1163_t4 : v1163_t7;
-    wire v1163_t10 = v1162[3] ? v1163_t9 : v1163_t8;
-    wire v1163_t11 = v1162[4] ? v1163_t10 : v1163_t6;
-    wire v1163_t12 = v1162[2] ? 1'd0 : 1'd1;
-    wire v1163_t13 = v1162[3] ? 1'd1 : v1163_t12;
-    wire [2:0] v1163 = {v1163_t13, v1163_t11, v1163_t3};
-    wire [2:0] v1164_l = v447; wire [0:0] v1164_u = (v447 >>> 3) + v1148; wire [3:0] v1164 = {v1164_u, v1164_l};
-    wire [3:0] v1165_l = v1164; wire [0:0] v1165_u = (v1164 >>> 4) + v684; wire [4:0] v1165 = {v1165_u, v1165_l};
-    wire v1166_t0 = v1165[0] ? 1'd0 : 1'd1;
-    wire v1166_t1 = v1165[1] ? 1'd0 : v1166_t0;
-    wire v1166_t2 = v1165[1] ? 1'd0 : 1'd1;
-    wire v1166_t3 = v1165[4] ? v1166_t2 : v1166_t1;
-    wire v1166_t4 = v1165[2] ? 1'd1 : v1166_t2;
-    wire v1166_t5 = v1165[3] ? v1166_t4 : 1'd1;
-    wire v1166_t6 = v1165[2] ? v1166_t2 : 1'd1;
-    wire v1166_t7 = v1165[3] ? v1166_t6 : v1166_t2;
-    wire v1166_t8 = v1165[1] ? 1'd1 : v1166_t0;
-    wire v1166_t9 = v1165[2] ? v1166_t1 : v1166_t8;
-    wire v1166_t10 = v1165[3] ? v1166_t9 : v1166_t1;
-    wire v1166_t11 = v1165[4] ? v1166_t10 : v1166_t7;
-    wire [2:0] v1166 = {v1166_t11, v1166_t5, v1166_t3};
-    wire [4:0] v1167 = v853 + v1166;
-    wire [4:0] v1168 = v1167 + v1163;
-    reg [4:0] v1168_1; always @(posedge clk) v1168_1 <= v1168;
-    wire [1:0] v1169_l = v373; wire [0:0] v1169_u = (v373 >>> 2) + v1148; wire [2:0] v1169 = {v1169_u, v1169_l};
-    wire [2:0] v1170_l = v1169; wire [0:0] v1170_u = (v1169 >>> 3) + v833; wire [3:0] v1170 = {v1170_u, v1170_l};
-    wire [3:0] v1171_l = v1170; wire [0:0] v1171_u = (v1170 >>> 4) + v819; wire [4:0] v1171 = {v1171_u, v1171_l};
-    reg [4:0] v1171_1; always @(posedge clk) v1171_1 <= v1171;
-    wire v1172_t0 = v1171_1[0] ? 1'd1 : 1'd0;
-    wire v1172_t1 = v1171_1[3] ? 1'd1 : v1172_t0;
-    wire v1172_t2 = v1171_1[4] ? 1'd1 : v1172_t1;
-    wire v1172_t3 = v1171_1[2] ? 1'd0 : v1172_t0;
-    wire v1172_t4 = v1171_1[1] ? 1'd0 : 1'd1;
-    wire v1172_t5 = v1171_1[4] ? v1172_t4 : v1172_t3;
-    wire v1172_t6 = v1171_1[0] ? 1'd0 : 1'd1;
-    wire v1172_t7 = v1171_1[2] ? 1'd1 : v1172_t6;
-    wire v1172_t8 = v1171_1[4] ? 1'd1 : v1172_t7;
-    wire [2:0] v1172 = {v1172_t8, v1172_t5, v1172_t2};
-    wire [5:0] v1173 = v1018 + v1172;
-    wire [5:0] v1174 = v1173 + v836;
-    reg [5:0] v1174_2; always @(posedge clk) v1174_2 <= v1174;
-    wire [5:0] v1175 = v1174_2 + v910;
-    wire [5:0] v1176 = v1175 + v1058;
-    wire [5:0] v1177 = v1176 + v793;
-    reg [5:0] v1177_3; always @(posedge clk) v1177_3 <= v1177;
-    wire [5:0] v1178 = v1177_3 + v1160;
-    wire [5:0] v1179 = v1178 + v490;
-    wire [6:0] v1180 = v1179 + v781;
-    reg [6:0] v1180_4; always @(posedge clk) v1180_4 <= v1180;
-    wire v1181_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1181_t1 = v869[1] ? v1181_t0 : 1'd0;
-    wire v1181_t2 = v869[2] ? v1181_t1 : 1'd0;
-    wire v1181_t3 = v869[3] ? v1181_t2 : 1'd0;
-    wire v1181_t4 = v869[4] ? v1181_t3 : 1'd0;
-    wire v1181_t5 = v869[5] ? v1181_t4 : 1'd0;
-    wire [0:0] v1181 = {v1181_t5};
-    wire [3:0] v1182_l = v906; wire [0:0] v1182_u = (v906 >>> 4) + v1181; wire [4:0] v1182 = {v1182_u, v1182_l};
-    reg [4:0] v1182_1; always @(posedge clk) v1182_1 <= v1182;
-    reg [4:0] v1182_2; always @(posedge clk) v1182_2 <= v1182_1;
-    reg [4:0] v1182_3; always @(posedge clk) v1182_3 <= v1182_2;
-    reg [4:0] v1182_4; always @(posedge clk) v1182_4 <= v1182_3;
-    reg [4:0] v1182_5; always @(posedge clk) v1182_5 <= v1182_4;
-    reg [4:0] v1182_6; always @(posedge clk) v1182_6 <= v1182_5;
-    reg [4:0] v1182_7; always @(posedge clk) v1182_7 <= v1182_6;
-    wire v1183_t0 = v1182_7[0] ? 1'd1 : 1'd0;
-    wire v1183_t1 = v1182_7[1] ? v1183_t0 : 1'd1;
-    wire v1183_t2 = v1182_7[2] ? v1183_t0 : v1183_t1;
-    wire v1183_t3 = v1182_7[3] ? v1183_t0 : v1183_t2;
-    wire v1183_t4 = v1182_7[4] ? 1'd1 : v1183_t3;
-    wire v1183_t5 = v1182_7[0] ? 1'd0 : 1'd1;
-    wire v1183_t6 = v1182_7[1] ? v1183_t5 : 1'd0;
-    wire v1183_t7 = v1182_7[3] ? 1'd0 : v1183_t6;
-    wire v1183_t8 = v1182_7[4] ? 1'd0 : v1183_t7;
-    wire [1:0] v1183 = {v1183_t8, v1183_t4};
-    wire [3:0] v1184_l = v983; wire [0:0] v1184_u = (v983 >>> 4) + v1181; wire [4:0] v1184 = {v1184_u, v1184_l};
-    reg [4:0] v1184_1; always @(posedge clk) v1184_1 <= v1184;
-    reg [4:0] v1184_2; always @(posedge clk) v1184_2 <= v1184_1;
-    wire v1185_t0 = v1184_2[0] ? 1'd0 : 1'd1;
-    wire v1185_t1 = v1184_2[2] ? v1185_t0 : 1'd1;
-    wire v1185_t2 = v1184_2[3] ? v1185_t0 : v1185_t1;
-    wire v1185_t3 = v1184_2[1] ? 1'd1 : v1185_t0;
-    wire v1185_t4 = v1184_2[4] ? v1185_t3 : v1185_t2;
-    wire v1185_t5 = v1184_2[0] ? 1'd1 : 1'd0;
-    wire v1185_t6 = v1184_2[3] ? 1'd0 : v1185_t5;
-    wire v1185_t7 = v1184_2[1] ? v1185_t5 : 1'd0;
-    wire v1185_t8 = v1184_2[4] ? v1185_t7 : v1185_t6;
-    wire v1185_t9 = v1184_2[3] ? v1185_t5 : 1'd0;
-    wire v1185_t10 = v1184_2[4] ? 1'd0 : v1185_t9;
-    wire [2:0] v1185 = {v1185_t10, v1185_t8, v1185_t4};
-    wire [3:0] v1186_l = v421; wire [0:0] v1186_u = (v421 >>> 4) + v1181; wire [4:0] v1186 = {v1186_u, v1186_l};
-    reg [4:0] v1186_1; always @(posedge clk) v1186_1 <= v1186;
-    reg [4:0] v1186_2; always @(posedge clk) v1186_2 <= v1186_1;
-    wire v1187_t0 = v1186_2[0] ? 1'd0 : 1'd1;
-    wire v1187_t1 = v1186_2[1] ? v1187_t0 : 1'd1;
-    wire v1187_t2 = v1186_2[2] ? v1187_t1 : 1'd1;
-    wire v1187_t3 = v1186_2[1] ? 1'd0 : 1'd1;
-    wire v1187_t4 = v1186_2[3] ? v1187_t3 : v1187_t2;
-    wire v1187_t5 = v1186_2[2] ? v1187_t1 : v1187_t3;
-    wire v1187_t6 = v1186_2[3] ? v1187_t3 : v1187_t5;
-    wire v1187_t7 = v1186_2[4] ? v1187_t6 : v1187_t4;
-    wire v1187_t8 = v1186_2[1] ? 1'd1 : 1'd0;
-    wire v1187_t9 = v1186_2[2] ? 1'd0 : v1187_t8;
-    wire v1187_t10 = v1186_2[3] ? v1187_t8 : v1187_t9;
-    wire v1187_t11 = v1186_2[3] ? v1187_t8 : 1'd0;
-    wire v1187_t12 = v1186_2[4] ? v1187_t11 : v1187_t10;
-    wire v1187_t13 = v1186_2[0] ? 1'd1 : 1'd0;
-    wire v1187_t14 = v1186_2[1] ? v1187_t13 : 1'd0;
-    wire v1187_t15 = v1186_2[2] ? v1187_t14 : 1'd0;
-    wire v1187_t16 = v1186_2[3] ? 1'd0 : v1187_t15;
-    wire [2:0] v1187 = {v1187_t16, v1187_t12, v1187_t7};
-    wire [3:0] v1188_l = v1146; wire [0:0] v1188_u = (v1146 >>> 4) + v1181; wire [4:0] v1188 = {v1188_u, v1188_l};
-    reg [4:0] v1188_1; always @(posedge clk) v1188_1 <= v1188;
-    wire v1189_t0 = v1188_1[0] ? 1'd1 : 1'd0;
-    wire v1189_t1 = v1188_1[1] ? v1189_t0 : 1'd0;
-    wire v1189_t2 = v1188_1[4] ? v1189_t1 : 1'd0;
-    wire v1189_t3 = v1188_1[0] ? 1'd0 : 1'd1;
-    wire v1189_t4 = v1188_1[1] ? 1'd1 : v1189_t3;
-    wire v1189_t5 = v1188_1[2] ? 1'd1 : v1189_t4;
-    wire v1189_t6 = v1188_1[3] ? v1189_t4 : v1189_t5;
-    wire v1189_t7 = v1188_1[1] ? 1'd0 : v1189_t0;
-    wire v1189_t8 = v1188_1[4] ? v1189_t7 : v1189_t0;
-    wire [2:0] v1189 = {v1189_t8, v1189_t6, v1189_t2};
-    wire [3:0] v1190_l = v567; wire [0:0] v1190_u = (v567 >>> 4) + v1181; wire [4:0] v1190 = {v1190_u, v1190_l};
-    reg [4:0] v1190_1; always @(posedge clk) v1190_1 <= v1190;
-    reg [4:0] v1190_2; always @(posedge clk) v1190_2 <= v1190_1;
-    reg [4:0] v1190_3; always @(posedge clk) v1190_3 <= v1190_2;
-    reg [4:0] v1190_4; always @(posedge clk) v1190_4 <= v1190_3;
-    reg [4:0] v1190_5; always @(posedge clk) v1190_5 <= v1190_4;
-    reg [4:0] v1190_6; always @(posedge clk) v1190_6 <= v1190_5;
-    reg [4:0] v1190_7; always @(posedge clk) v1190_7 <= v1190_6;
-    reg [4:0] v1190_8; always @(posedge clk) v1190_8 <= v1190_7;
-    reg [4:0] v1190_9; always @(posedge clk) v1190_9 <= v1190_8;
-    reg [4:0] v1190_10; always @(posedge clk) v1190_10 <= v1190_9;
-    wire v1191_t0 = v1190_10[3] ? 1'd1 : 1'd0;
-    wire v1191_t1 = v1190_10[4] ? v1191_t0 : 1'd0;
-    wire v1191_t2 = v1190_10[0] ? 1'd0 : 1'd1;
-    wire v1191_t3 = v1190_10[1] ? v1191_t2 : 1'd1;
-    wire v1191_t4 = v1190_10[1] ? 1'd0 : 1'd1;
-    wire v1191_t5 = v1190_10[2] ? v1191_t4 : v1191_t3;
-    wire v1191_t6 = v1190_10[4] ? 1'd0 : v1191_t5;
-    wire v1191_t7 = v1190_10[1] ? v1191_t2 : 1'd0;
-    wire v1191_t8 = v1190_10[2] ? v1191_t7 : 1'd0;
-    wire v1191_t9 = v1190_10[3] ? 1'd0 : 1'd1;
-    wire v1191_t10 = v1190_10[4] ? v1191_t9 : v1191_t8;
-    wire v1191_t11 = v1190_10[4] ? 1'd0 : v1191_t8;
-    wire [3:0] v1191 = {v1191_t11, v1191_t10, v1191_t6, v1191_t1};
-    wire [3:0] v1192_l = v984; wire [0:0] v1192_u = (v984 >>> 4) + v1181; wire [4:0] v1192 = {v1192_u, v1192_l};
-    reg [4:0] v1192_1; always @(posedge clk) v1192_1 <= v1192;
-    reg [4:0] v1192_2; always @(posedge clk) v1192_2 <= v1192_1;
-    reg [4:0] v1192_3; always @(posedge clk) v1192_3 <= v1192_2;
-    reg [4:0] v1192_4; always @(posedge clk) v1192_4 <= v1192_3;
-    wire v1193_t0 = v1192_4[1] ? 1'd0 : 1'd1;
-    wire v1193_t1 = v1192_4[3] ? v1193_t0 : 1'd1;
-    wire v1193_t2 = v1192_4[0] ? 1'd0 : 1'd1;
-    wire v1193_t3 = v1192_4[2] ? 1'd0 : v1193_t2;
-    wire v1193_t4 = v1192_4[4] ? v1193_t3 : v1193_t1;
-    wire v1193_t5 = v1192_4[3] ? v1193_t0 : 1'd0;
-    wire v1193_t6 = v1192_4[2] ? 1'd0 : 1'd1;
-    wire v1193_t7 = v1192_4[4] ? v1193_t6 : v1193_t5;
-    wire v1193_t8 = v1192_4[4] ? v1193_t3 : v1193_t5;
-    wire [2:0] v1193 = {v1193_t8, v1193_t7, v1193_t4};
-    wire [6:0] v1194 = v1180_4 + v1193;
-    wire [6:0] v1195 = v1194 + v1003;
-    wire [6:0] v1196 = v1195 + v953;
-    reg [6:0] v1196_5; always @(posedge clk) v1196_5 <= v1196;
-    wire [2:0] v1197_l = v1101; wire [0:0] v1197_u = (v1101 >>> 3) + v1181; wire [3:0] v1197 = {v1197_u, v1197_l};
-    wire [3:0] v1198_l = v1197; wire [0:0] v1198_u = (v1197 >>> 4) + v837; wire [4:0] v1198 = {v1198_u, v1198_l};
-    reg [4:0] v1198_1; always @(posedge clk) v1198_1 <= v1198;
-    reg [4:0] v1198_2; always @(posedge clk) v1198_2 <= v1198_1;
-    reg [4:0] v1198_3; always @(posedge clk) v1198_3 <= v1198_2;
-    reg [4:0] v1198_4; always @(posedge clk) v1198_4 <= v1198_3;
-    reg [4:0] v1198_5; always @(posedge clk) v1198_5 <= v1198_4;
-    reg [4:0] v1198_6; always @(posedge clk) v1198_6 <= v1198_5;
-    reg [4:0] v1198_7; always @(posedge clk) v1198_7 <= v1198_6;
-    reg [4:0] v1198_8; always @(posedge clk) v1198_8 <= v1198_7;
-    wire v1199_t0 = v1198_8[1] ? 1'd0 : 1'd1;
-    wire v1199_t1 = v1198_8[2] ? v1199_t0 : 1'd1;
-    wire v1199_t2 = v1198_8[3] ? 1'd1 : v1199_t1;
-    wire v1199_t3 = v1198_8[0] ? 1'd1 : 1'd0;
-    wire v1199_t4 = v1198_8[1] ? v1199_t3 : 1'd1;
-    wire v1199_t5 = v1198_8[2] ? v1199_t4 : 1'd1;
-    wire v1199_t6 = v1198_8[4] ? v1199_t5 : v1199_t2;
-    wire v1199_t7 = v1198_8[1] ? 1'd1 : 1'd0;
-    wire v1199_t8 = v1198_8[2] ? v1199_t7 : 1'd0;
-    wire v1199_t9 = v1198_8[3] ? 1'd0 : v1199_t8;
-    wire v1199_t10 = v1198_8[4] ? 1'd0 : v1199_t9;
-    wire [1:0] v1199 = {v1199_t10, v1199_t6};
-    wire [2:0] v1200_l = v424; wire [0:0] v1200_u = (v424 >>> 3) + v1181; wire [3:0] v1200 = {v1200_u, v1200_l};
-    reg [3:0] v1200_1; always @(posedge clk) v1200_1 <= v1200;
-    reg [3:0] v1200_2; always @(posedge clk) v1200_2 <= v1200_1;
-    reg [3:0] v1200_3; always @(posedge clk) v1200_3 <= v1200_2;
-    reg [3:0] v1200_4; always @(posedge clk) v1200_4 <= v1200_3;
-    reg [3:0] v1200_5; always @(posedge clk) v1200_5 <= v1200_4;
-    wire v1201_t0 = v1200_5[0] ? 1'd0 : 1'd1;
-    wire v1201_t1 = v1200_5[2] ? v1201_t0 : 1'd0;
-    wire v1201_t2 = v1200_5[3] ? v1201_t1 : v1201_t0;
-    wire v1201_t3 = v1200_5[0] ? 1'd1 : 1'd0;
-    wire v1201_t4 = v1200_5[1] ? v1201_t3 : 1'd1;
-    wire v1201_t5 = v1200_5[2] ? 1'd1 : v1201_t4;
-    wire v1201_t6 = v1200_5[3] ? v1201_t5 : 1'd1;
-    wire [1:0] v1201 = {v1201_t6, v1201_t2};
-    wire [2:0] v1202_l = v985; wire [0:0] v1202_u = (v985 >>> 3) + v1181; wire [3:0] v1202 = {v1202_u, v1202_l};
-    wire [3:0] v1203_l = v1202; wire [0:0] v1203_u = (v1202 >>> 4) + v705; wire [4:0] v1203 = {v1203_u, v1203_l};
-    reg [4:0] v1203_1; always @(posedge clk) v1203_1 <= v1203;
-    reg [4:0] v1203_2; always @(posedge clk) v1203_2 <= v1203_1;
-    reg [4:0] v1203_3; always @(posedge clk) v1203_3 <= v1203_2;
-    wire v1204_t0 = v1203_3[0] ? 1'd0 : 1'd1;
-    wire v1204_t1 = v1203_3[1] ? 1'd1 : 1'd0;
-    wire v1204_t2 = v1203_3[2] ? 1'd0 : v1204_t1;
-    wire v1204_t3 = v1203_3[3] ? 1'd0 : v1204_t2;
-    wire v1204_t4 = v1203_3[4] ? v1204_t3 : v1204_t0;
-    wire v1204_t5 = v1203_3[1] ? 1'd0 : 1'd1;
-    wire v1204_t6 = v1203_3[2] ? 1'd1 : v1204_t5;
-    wire v1204_t7 = v1203_3[3] ? 1'd0 : v1204_t6;
-    wire v1204_t8 = v1203_3[4] ? v1204_t7 : 1'd0;
-    wire [1:0] v1204 = {v1204_t8, v1204_t4};
-    wire [2:0] v1205_l = v498; wire [0:0] v1205_u = (v498 >>> 3) + v1181; wire [3:0] v1205 = {v1205_u, v1205_l};
-    wire [3:0] v1206_l = v1205; wire [0:0] v1206_u = (v1205 >>> 4) + v787; wire [4:0] v1206 = {v1206_u, v1206_l};
-    reg [4:0] v1206_1; always @(posedge clk) v1206_1 <= v1206;
-    wire v1207_t0 = v1206_1[0] ? 1'd0 : 1'd1;
-    wire v1207_t1 = v1206_1[1] ? 1'd1 : v1207_t0;
-    wire v1207_t2 = v1206_1[2] ? 1'd1 : v1207_t1;
-    wire v1207_t3 = v1206_1[3] ? v1207_t1 : v1207_t2;
-    wire v1207_t4 = v1206_1[4] ? v1207_t3 : v1207_t1;
-    wire v1207_t5 = v1206_1[2] ? v1207_t1 : 1'd1;
-    wire v1207_t6 = v1206_1[3] ? 1'd1 : v1207_t5;
-    wire v1207_t7 = v1206_1[4] ? v1207_t6 : v1207_t1;
-    wire v1207_t8 = v1206_1[0] ? 1'd1 : 1'd0;
-    wire v1207_t9 = v1206_1[1] ? v1207_t8 : 1'd0;
-    wire v1207_t10 = v1206_1[3] ? v1207_t9 : v1207_t8;
-    wire v1207_t11 = v1206_1[4] ? v1207_t10 : v1207_t8;
-    wire [2:0] v1207 = {v1207_t11, v1207_t7, v1207_t4};
-    wire [2:0] v1208_l = v233; wire [0:0] v1208_u = (v233 >>> 3) + v1181; wire [3:0] v1208 = {v1208_u, v1208_l};
-    reg [3:0] v1208_1; always @(posedge clk) v1208_1 <= v1208;
-    reg [3:0] v1208_2; always @(posedge clk) v1208_2 <= v1208_1;
-    reg [3:0] v1208_3; always @(posedge clk) v1208_3 <= v1208_2;
-    reg [3:0] v1208_4; always @(posedge clk) v1208_4 <= v1208_3;
-    reg [3:0] v1208_5; always @(posedge clk) v1208_5 <= v1208_4;
-    reg [3:0] v1208_6; always @(posedge clk) v1208_6 <= v1208_5;
-    reg [3:0] v1208_7; always @(posedge clk) v1208_7 <= v1208_6;
-    reg [3:0] v1208_8; always @(posedge clk) v1208_8 <= v1208_7;
-    reg [3:0] v1208_9; always @(posedge clk) v1208_9 <= v1208_8;
-    wire v1209_t0 = v1208_9[0] ? 1'd0 : 1'd1;
-    wire v1209_t1 = v1208_9[1] ? 1'd0 : v1209_t0;
-    wire v1209_t2 = v1208_9[2] ? 1'd0 : v1209_t1;
-    wire v1209_t3 = v1208_9[3] ? 1'd1 : v1209_t2;
-    wire v1209_t4 = v1208_9[2] ? 1'd0 : 1'd1;
-    wire v1209_t5 = v1208_9[3] ? 1'd1 : v1209_t4;
-    wire [1:0] v1209 = {v1209_t5, v1209_t3};
-    wire [2:0] v1210_l = v505; wire [0:0] v1210_u = (v505 >>> 3) + v1181; wire [3:0] v1210 = {v1210_u, v1210_l};
-    wire [3:0] v1211_l = v1210; wire [0:0] v1211_u = (v1210 >>> 4) + v701; wire [4:0] v1211 = {v1211_u, v1211_l};
-    reg [4:0] v1211_1; always @(posedge clk) v1211_1 <= v1211;
-    reg [4:0] v1211_2; always @(posedge clk) v1211_2 <= v1211_1;
-    reg [4:0] v1211_3; always @(posedge clk) v1211_3 <= v1211_2;
-    reg [4:0] v1211_4; always @(posedge clk) v1211_4 <= v1211_3;
-    reg [4:0] v1211_5; always @(posedge clk) v1211_5 <= v1211_4;
-    reg [4:0] v1211_6; always @(posedge clk) v1211_6 <= v1211_5;
-    wire v1212_t0 = v1211_6[1] ? 1'd0 : 1'd1;
-    wire v1212_t1 = v1211_6[3] ? v1212_t0 : 1'd1;
-    wire v1212_t2 = v1211_6[4] ? v1212_t0 : v1212_t1;
-    wire v1212_t3 = v1211_6[0] ? 1'd0 : 1'd1;
-    wire v1212_t4 = v1211_6[1] ? v1212_t3 : 1'd0;
-    wire v1212_t5 = v1211_6[3] ? 1'd0 : v1212_t4;
-    wire v1212_t6 = v1211_6[4] ? 1'd0 : v1212_t5;
-    wire v1212_t7 = v1211_6[1] ? 1'd1 : 1'd0;
-    wire v1212_t8 = v1211_6[2] ? v1212_t7 : 1'd0;
-    wire v1212_t9 = v1211_6[3] ? v1212_t8 : 1'd0;
-    wire v1212_t10 = v1211_6[4] ? 1'd0 : v1212_t9;
-    wire [3:0] v1212 = {v1212_t10, 1'd0, v1212_t6, v1212_t2};
-    wire [2:0] v1213_l = v1123; wire [0:0] v1213_u = (v1123 >>> 3) + v1181; wire [3:0] v1213 = {v1213_u, v1213_l};
-    wire [3:0] v1214_l = v1213; wire [0:0] v1214_u = (v1213 >>> 4) + v833; wire [4:0] v1214 = {v1214_u, v1214_l};
-    reg [4:0] v1214_1; always @(posedge clk) v1214_1 <= v1214;
-    wire v1215_t0 = v1214_1[0] ? 1'd1 : 1'd0;
-    wire v1215_t1 = v1214_1[1] ? v1215_t0 : 1'd0;
-    wire v1215_t2 = v1214_1[2] ? v1215_t1 : 1'd1;
-    wire v1215_t3 = v1214_1[2] ? v1215_t0 : 1'd1;
-    wire v1215_t4 = v1214_1[3] ? v1215_t3 : v1215_t2;
-    wire v1215_t5 = v1214_1[2] ? v1215_t1 : 1'd0;
-    wire v1215_t6 = v1214_1[2] ? v1215_t0 : 1'd0;
-    wire v1215_t7 = v1214_1[3] ? v1215_t6 : v1215_t5;
-    wire v1215_t8 = v1214_1[4] ? v1215_t7 : v1215_t4;
-    wire v1215_t9 = v1214_1[1] ? 1'd0 : v1215_t0;
-    wire v1215_t10 = v1214_1[2] ? v1215_t9 : 1'd1;
-    wire v1215_t11 = v1214_1[2] ? v1215_t9 : 1'd0;
-    wire v1215_t12 = v1214_1[3] ? v1215_t11 : 1'd0;
-    wire [2:0] v1215 = {v1215_t12, v1215_t10, v1215_t8};
-    wire [5:0] v1216 = v1168_1 + v1215;
-    wire [5:0] v1217 = v1216 + v976;
-    wire [5:0] v1218 = v1217 + v740;
-    reg [5:0] v1218_2; always @(posedge clk) v1218_2 <= v1218;
-    wire [5:0] v1219 = v1218_2 + v1132;
-    wire [5:0] v1220 = v1219 + v1100;
-    wire [5:0] v1221 = v1220 + v1108;
-    reg [5:0] v1221_3; always @(posedge clk) v1221_3 <= v1221;
-    wire [5:0] v1222 = v1221_3 + v965;
-    wire [5:0] v1223 = v1222 + v720;
-    wire [6:0] v1224 = v1223 + v913;
-    reg [6:0] v1224_4; always @(posedge clk) v1224_4 <= v1224;
-    wire [6:0] v1225 = v1224_4 + v1145;
-    wire [6:0] v1226 = v1225 + v811;
-    wire [6:0] v1227 = v1226 + v756;
-    reg [6:0] v1227_5; always @(posedge clk) v1227_5 <= v1227;
-    wire [6:0] v1228 = v1227_5 + v1021;
-    wire [1:0] v1229_l = v250; wire [0:0] v1229_u = (v250 >>> 2) + v1181; wire [2:0] v1229 = {v1229_u, v1229_l};
-    wire [2:0] v1230_l = v1229; wire [0:0] v1230_u = (v1229 >>> 3) + v837; wire [3:0] v1230 = {v1230_u, v1230_l};
-    reg [3:0] v1230_1; always @(posedge clk) v1230_1 <= v1230;
-    reg [3:0] v1230_2; always @(posedge clk) v1230_2 <= v1230_1;
-    reg [3:0] v1230_3; always @(posedge clk) v1230_3 <= v1230_2;
-    reg [3:0] v1230_4; always @(posedge clk) v1230_4 <= v1230_3;
-    reg [3:0] v1230_5; always @(posedge clk) v1230_5 <= v1230_4;
-    reg [3:0] v1230_6; always @(posedge clk) v1230_6 <= v1230_5;
-    wire v1231_t0 = v1230_6[0] ? 1'd1 : 1'd0;
-    wire v1231_t1 = v1230_6[2] ? v1231_t0 : 1'd0;
-    wire v1231_t2 = v1230_6[3] ? 1'd1 : v1231_t1;
-    wire v1231_t3 = v1230_6[1] ? 1'd0 : 1'd1;
-    wire v1231_t4 = v1230_6[0] ? 1'd0 : 1'd1;
-    wire v1231_t5 = v1230_6[2] ? v1231_t4 : v1231_t3;
-    wire v1231_t6 = v1230_6[3] ? 1'd0 : v1231_t5;
-    wire v1231_t7 = v1230_6[2] ? v1231_t4 : 1'd0;
-    wire v1231_t8 = v1230_6[3] ? 1'd0 : v1231_t7;
-    wire [3:0] v1231 = {v1231_t8, 1'd0, v1231_t6, v1231_t2};
-    wire v1232_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1232_t1 = v869[1] ? v1232_t0 : 1'd0;
-    wire v1232_t2 = v869[2] ? 1'd1 : v1232_t1;
-    wire v1232_t3 = v869[3] ? v1232_t2 : 1'd0;
-    wire v1232_t4 = v869[4] ? v1232_t3 : 1'd0;
-    wire v1232_t5 = v869[5] ? 1'd1 : v1232_t4;
-    wire [0:0] v1232 = {v1232_t5};
-    wire [2:0] v1233_l = v471; wire [0:0] v1233_u = (v471 >>> 3) + v1232; wire [3:0] v1233 = {v1233_u, v1233_l};
-    wire [3:0] v1234_l = v1233; wire [0:0] v1234_u = (v1233 >>> 4) + v986; wire [4:0] v1234 = {v1234_u, v1234_l};
-    reg [4:0] v1234_1; always @(posedge clk) v1234_1 <= v1234;
-    reg [4:0] v1234_2; always @(posedge clk) v1234_2 <= v1234_1;
-    wire v1235_t0 = v1234_2[0] ? 1'd1 : 1'd0;
-    wire v1235_t1 = v1234_2[1] ? 1'd0 : v1235_t0;
-    wire v1235_t2 = v1234_2[1] ? 1'd0 : 1'd1;
-    wire v1235_t3 = v1234_2[3] ? v1235_t2 : v1235_t1;
-    wire v1235_t4 = v1234_2[2] ? v1235_t1 : 1'd0;
-    wire v1235_t5 = v1234_2[0] ? 1'd0 : 1'd1;
-    wire v1235_t6 = v1234_2[1] ? 1'd0 : v1235_t5;
-    wire v1235_t7 = v1234_2[2] ? v1235_t2 : v1235_t6;
-    wire v1235_t8 = v1234_2[3] ? v1235_t7 : v1235_t4;
-    wire v1235_t9 = v1234_2[4] ? v1235_t8 : v1235_t3;
-    wire v1235_t10 = v1234_2[3] ? 1'd0 : v1235_t6;
-    wire v1235_t11 = v1234_2[3] ? v1235_t4 : v1235_t7;
-    wire v1235_t12 = v1234_2[4] ? v1235_t11 : v1235_t10;
-    wire v1235_t13 = v1234_2[2] ? 1'd0 : v1235_t1;
-    wire v1235_t14 = v1234_2[4] ? v1235_t13 : 1'd0;
-    wire [2:0] v1235 = {v1235_t14, v1235_t12, v1235_t9};
-    wire [2:0] v1236_l = v600; wire [0:0] v1236_u = (v600 >>> 3) + v1232; wire [3:0] v1236 = {v1236_u, v1236_l};
-    wire [3:0] v1237_l = v1236; wire [0:0] v1237_u = (v1236 >>> 4) + v840; wire [4:0] v1237 = {v1237_u, v1237_l};
-    reg [4:0] v1237_1; always @(posedge clk) v1237_1 <= v1237;
-    reg [4:0] v1237_2; always @(posedge clk) v1237_2 <= v1237_1;
-    reg [4:0] v1237_3; always @(posedge clk) v1237_3 <= v1237_2;
-    reg [4:0] v1237_4; always @(posedge clk) v1237_4 <= v1237_3;
-    wire v1238_t0 = v1237_4[0] ? 1'd1 : 1'd0;
-    wire v1238_t1 = v1237_4[3] ? v1238_t0 : 1'd1;
-    wire v1238_t2 = v1237_4[2] ? 1'd1 : 1'd0;
-    wire v1238_t3 = v1237_4[4] ? v1238_t2 : v1238_t1;
-    wire v1238_t4 = v1237_4[0] ? 1'd0 : 1'd1;
-    wire v1238_t5 = v1237_4[1] ? 1'd1 : v1238_t4;
-    wire v1238_t6 = v1237_4[3] ? v1238_t5 : 1'd0;
-    wire v1238_t7 = v1237_4[4] ? 1'd0 : v1238_t6;
-    wire [1:0] v1238 = {v1238_t7, v1238_t3};
-    wire [2:0] v1239_l = v1022; wire [0:0] v1239_u = (v1022 >>> 3) + v1232; wire [3:0] v1239 = {v1239_u, v1239_l};
-    wire [2:0] v1240_l = v580; wire [0:0] v1240_u = (v580 >>> 3) + v1232; wire [3:0] v1240 = {v1240_u, v1240_l};
-    wire [3:0] v1241_l = v1240; wire [0:0] v1241_u = (v1240 >>> 4) + v833; wire [4:0] v1241 = {v1241_u, v1241_l};
-    wire v1242_t0 = v1241[0] ? 1'd0 : 1'd1;
-    wire v1242_t1 = v1241[2] ? 1'd1 : 1'd0;
-    wire v1242_t2 = v1241[3] ? v1242_t1 : v1242_t0;
-    wire v1242_t3 = v1241[1] ? 1'd1 : 1'd0;
-    wire v1242_t4 = v1241[4] ? v1242_t3 : v1242_t2;
-    wire [0:0] v1242 = {v1242_t4};
-    wire [2:0] v1243_l = v344; wire [0:0] v1243_u = (v344 >>> 3) + v1232; wire [3:0] v1243 = {v1243_u, v1243_l};
-    wire [1:0] v1244_l = v314; wire [0:0] v1244_u = (v314 >>> 2) + v1232; wire [2:0] v1244 = {v1244_u, v1244_l};
-    wire [2:0] v1245_l = v1244; wire [0:0] v1245_u = (v1244 >>> 3) + v986; wire [3:0] v1245 = {v1245_u, v1245_l};
-    wire [3:0] v1246_l = v1245; wire [0:0] v1246_u = (v1245 >>> 4) + v840; wire [4:0] v1246 = {v1246_u, v1246_l};
-    reg [4:0] v1246_1; always @(posedge clk) v1246_1 <= v1246;
-    wire v1247_t0 = v1246_1[4] ? 1'd0 : 1'd1;
-    wire v1247_t1 = v1246_1[1] ? 1'd1 : 1'd0;
-    wire v1247_t2 = v1246_1[2] ? 1'd1 : v1247_t1;
-    wire v1247_t3 = v1246_1[3] ? v1247_t1 : v1247_t2;
-    wire v1247_t4 = v1246_1[0] ? 1'd1 : 1'd0;
-    wire v1247_t5 = v1246_1[4] ? v1247_t4 : v1247_t3;
-    wire v1247_t6 = v1246_1[1] ? 1'd0 : 1'd1;
-    wire v1247_t7 = v1246_1[0] ? 1'd0 : 1'd1;
-    wire v1247_t8 = v1246_1[4] ? v1247_t7 : v1247_t6;
-    wire [2:0] v1247 = {v1247_t8, v1247_t5, v1247_t0};
-    wire [1:0] v1248_l = v321; wire [0:0] v1248_u = (v321 >>> 2) + v1232; wire [2:0] v1248 = {v1248_u, v1248_l};
-    wire [1:0] v1249_l = v34; wire [0:0] v1249_u = (v34 >>> 2) + v1232; wire [2:0] v1249 = {v1249_u, v1249_l};
-    wire [2:0] v1250_l = v1249; wire [0:0] v1250_u = (v1249 >>> 3) + v1148; wire [3:0] v1250 = {v1250_u, v1250_l};
-    wire [3:0] v1251_l = v1250; wire [0:0] v1251_u = (v1250 >>> 4) + v694; wire [4:0] v1251 = {v1251_u, v1251_l};
-    reg [4:0] v1251_1; always @(posedge clk) v1251_1 <= v1251;
-    reg [4:0] v1251_2; always @(posedge clk) v1251_2 <= v1251_1;
-    reg [4:0] v1251_3; always @(posedge clk) v1251_3 <= v1251_2;
-    reg [4:0] v1251_4; always @(posedge clk) v1251_4 <= v1251_3;
-    reg [4:0] v1251_5; always @(posedge clk) v1251_5 <= v1251_4;
-    reg [4:0] v1251_6; always @(posedge clk) v1251_6 <= v1251_5;
-    wire v1252_t0 = v1251_6[0] ? 1'd0 : 1'd1;
-    wire v1252_t1 = v1251_6[2] ? v1252_t0 : 1'd0;
-    wire v1252_t2 = v1251_6[1] ? 1'd0 : v1252_t0;
-    wire v1252_t3 = v1251_6[3] ? v1252_t2 : v1252_t1;
-    wire v1252_t4 = v1251_6[4] ? 1'd0 : v1252_t3;
-    wire v1252_t5 = v1251_6[1] ? v1252_t0 : 1'd0;
-    wire v1252_t6 = v1251_6[3] ? v1252_t5 : 1'd0;
-    wire v1252_t7 = v1251_6[4] ? 1'd0 : v1252_t6;
-    wire [3:0] v1252 = {v1252_t7, 1'd0, 1'd0, v1252_t4};
-    wire [1:0] v1253_l = v502; wire [0:0] v1253_u = (v502 >>> 2) + v1232; wire [2:0] v1253 = {v1253_u, v1253_l};
-    wire [2:0] v1254_l = v1253; wire [0:0] v1254_u = (v1253 >>> 3) + v986; wire [3:0] v1254 = {v1254_u, v1254_l};
-    wire [3:0] v1255_l = v1254; wire [0:0] v1255_u = (v1254 >>> 4) + v812; wire [4:0] v1255 = {v1255_u, v1255_l};
-    reg [4:0] v1255_1; always @(posedge clk) v1255_1 <= v1255;
-    reg [4:0] v1255_2; always @(posedge clk) v1255_2 <= v1255_1;
-    reg [4:0] v1255_3; always @(posedge clk) v1255_3 <= v1255_2;
-    reg [4:0] v1255_4; always @(posedge clk) v1255_4 <= v1255_3;
-    reg [4:0] v1255_5; always @(posedge clk) v1255_5 <= v1255_4;
-    wire v1256_t0 = v1255_5[1] ? 1'd0 : 1'd1;
-    wire v1256_t1 = v1255_5[2] ? v1256_t0 : 1'd0;
-    wire v1256_t2 = v1255_5[3] ? 1'd0 : v1256_t1;
-    wire v1256_t3 = v1255_5[4] ? 1'd1 : v1256_t2;
-    wire v1256_t4 = v1255_5[0] ? 1'd0 : 1'd1;
-    wire v1256_t5 = v1255_5[2] ? v1256_t0 : v1256_t4;
-    wire v1256_t6 = v1255_5[3] ? 1'd1 : v1256_t5;
-    wire v1256_t7 = v1255_5[4] ? 1'd0 : v1256_t6;
-    wire [1:0] v1256 = {v1256_t7, v1256_t3};
-    wire [1:0] v1257_l = v345; wire [0:0] v1257_u = (v345 >>> 2) + v1232; wire [2:0] v1257 = {v1257_u, v1257_l};
-    wire [2:0] v1258_l = v1257; wire [0:0] v1258_u = (v1257 >>> 3) + v986; wire [3:0] v1258 = {v1258_u, v1258_l};
-    wire [1:0] v1259_l = v355; wire [0:0] v1259_u = (v355 >>> 2) + v1232; wire [2:0] v1259 = {v1259_u, v1259_l};
-    wire [2:0] v1260_l = v1259; wire [0:0] v1260_u = (v1259 >>> 3) + v986; wire [3:0] v1260 = {v1260_u, v1260_l};
-    wire [3:0] v1261_l = v1260; wire [0:0] v1261_u = (v1260 >>> 4) + v711; wire [4:0] v1261 = {v1261_u, v1261_l};
-    wire v1262_t0 = v1261[0] ? 1'd1 : 1'd0;
-    wire v1262_t1 = v1261[1] ? 1'd1 : v1262_t0;
-    wire v1262_t2 = v1261[2] ? 1'd1 : v1262_t1;
-    wire v1262_t3 = v1261[0] ? 1'd0 : 1'd1;
-    wire v1262_t4 = v1261[1] ? v1262_t3 : 1'd0;
-    wire v1262_t5 = v1261[2] ? v1262_t3 : v1262_t4;
-    wire v1262_t6 = v1261[1] ? 1'd0 : v1262_t3;
-    wire v1262_t7 = v1261[2] ? v1262_t3 : v1262_t6;
-    wire v1262_t8 = v1261[2] ? 1'd0 : v1262_t6;
-    wire v1262_t9 = v1261[3] ? v1262_t8 : v1262_t7;
-    wire v1262_t10 = v1261[4] ? v1262_t8 : v1262_t9;
-    wire [2:0] v1262 = {v1262_t10, v1262_t5, v1262_t2};
-    wire [1:0] v1263_l = v966; wire [0:0] v1263_u = (v966 >>> 2) + v1232; wire [2:0] v1263 = {v1263_u, v1263_l};
-    wire [2:0] v1264_l = v1263; wire [0:0] v1264_u = (v1263 >>> 3) + v1133; wire [3:0] v1264 = {v1264_u, v1264_l};
-    wire [3:0] v1265_l = v1264; wire [0:0] v1265_u = (v1264 >>> 4) + v819; wire [4:0] v1265 = {v1265_u, v1265_l};
-    wire v1266_t0 = v1265[0] ? 1'd0 : 1'd1;
-    wire v1266_t1 = v1265[1] ? v1266_t0 : 1'd0;
-    wire v1266_t2 = v1265[2] ? v1266_t0 : v1266_t1;
-    wire v1266_t3 = v1265[4] ? v1266_t0 : v1266_t2;
-    wire v1266_t4 = v1265[1] ? 1'd0 : v1266_t0;
-    wire v1266_t5 = v1265[2] ? v1266_t0 : v1266_t4;
-    wire v1266_t6 = v1265[2] ? 1'd0 : v1266_t4;
-    wire v1266_t7 = v1265[3] ? v1266_t6 : v1266_t5;
-    wire v1266_t8 = v1265[2] ? v1266_t0 : 1'd0;
-    wire v1266_t9 = v1265[3] ? 1'd0 : v1266_t8;
-    wire v1266_t10 = v1265[4] ? v1266_t9 : v1266_t7;
-    wire v1266_t11 = v1265[2] ? 1'd0 : v1266_t1;
-    wire v1266_t12 = v1265[3] ? v1266_t11 : v1266_t2;
-    wire v1266_t13 = v1265[4] ? v1266_t9 : v1266_t12;
-    wire [2:0] v1266 = {v1266_t13, v1266_t10, v1266_t3};
-    wire [1:0] v1267_l = v138; wire [0:0] v1267_u = (v138 >>> 2) + v1232; wire [2:0] v1267 = {v1267_u, v1267_l};
-    wire [0:0] v1268_l = v348; wire [0:0] v1268_u = (v348 >>> 1) + v1232; wire [1:0] v1268 = {v1268_u, v1268_l};
-    wire [1:0] v1269_l = v1268; wire [0:0] v1269_u = (v1268 >>> 2) + v986; wire [2:0] v1269 = {v1269_u, v1269_l};
-    wire [2:0] v1270_l = v1269; wire [0:0] v1270_u = (v1269 >>> 3) + v803; wire [3:0] v1270 = {v1270_u, v1270_l};
-    wire [3:0] v1271_l = v1270; wire [0:0] v1271_u = (v1270 >>> 4) + v705; wire [4:0] v1271 = {v1271_u, v1271_l};
-    reg [4:0] v1271_1; always @(posedge clk) v1271_1 <= v1271;
-    reg [4:0] v1271_2; always @(posedge clk) v1271_2 <= v1271_1;
-    wire v1272_t0 = v1271_2[1] ? 1'd0 : 1'd1;
-    wire v1272_t1 = v1271_2[3] ? 1'd0 : v1272_t0;
-    wire v1272_t2 = v1271_2[4] ? 1'd0 : v1272_t1;
-    wire v1272_t3 = v1271_2[2] ? 1'd1 : v1272_t0;
-    wire v1272_t4 = v1271_2[0] ? 1'd0 : 1'd1;
-    wire v1272_t5 = v1271_2[4] ? v1272_t4 : v1272_t3;
-    wire v1272_t6 = v1271_2[1] ? 1'd1 : 1'd0;
-    wire v1272_t7 = v1271_2[2] ? 1'd0 : v1272_t6;
-    wire v1272_t8 = v1271_2[4] ? 1'd0 : v1272_t7;
-    wire [3:0] v1272 = {v1272_t2, v1272_t8, v1272_t5, v1272_t2};
-    wire [0:0] v1273_l = v352; wire [0:0] v1273_u = (v352 >>> 1) + v1232; wire [1:0] v1273 = {v1273_u, v1273_l};
-    wire [1:0] v1274_l = v1273; wire [0:0] v1274_u = (v1273 >>> 2) + v986; wire [2:0] v1274 = {v1274_u, v1274_l};
-    wire [2:0] v1275_l = v1274; wire [0:0] v1275_u = (v1274 >>> 3) + v845; wire [3:0] v1275 = {v1275_u, v1275_l};
-    wire [3:0] v1276_l = v1275; wire [0:0] v1276_u = (v1275 >>> 4) + v741; wire [4:0] v1276 = {v1276_u, v1276_l};
-    reg [4:0] v1276_1; always @(posedge clk) v1276_1 <= v1276;
-    wire v1277_t0 = v1276_1[0] ? 1'd1 : 1'd0;
-    wire v1277_t1 = v1276_1[1] ? v1277_t0 : 1'd1;
-    wire v1277_t2 = v1276_1[2] ? v1277_t1 : 1'd1;
-    wire v1277_t3 = v1276_1[3] ? 1'd1 : v1277_t2;
-    wire v1277_t4 = v1276_1[1] ? 1'd1 : v1277_t0;
-    wire v1277_t5 = v1276_1[2] ? v1277_t0 : v1277_t4;
-    wire v1277_t6 = v1276_1[3] ? v1277_t4 : v1277_t5;
-    wire v1277_t7 = v1276_1[4] ? v1277_t6 : v1277_t3;
-    wire v1277_t8 = v1276_1[0] ? 1'd0 : 1'd1;
-    wire v1277_t9 = v1276_1[1] ? 1'd0 : v1277_t8;
-    wire v1277_t10 = v1276_1[1] ? v1277_t8 : 1'd0;
-    wire v1277_t11 = v1276_1[2] ? 1'd0 : v1277_t10;
-    wire v1277_t12 = v1276_1[3] ? v1277_t11 : v1277_t10;
-    wire [2:0] v1277 = {v1277_t12, v1277_t9, v1277_t7};
-    wire v1278_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1278_t1 = v869[1] ? 1'd1 : v1278_t0;
-    wire v1278_t2 = v869[2] ? v1278_t1 : 1'd0;
-    wire v1278_t3 = v869[3] ? v1278_t2 : 1'd0;
-    wire v1278_t4 = v869[4] ? v1278_t3 : 1'd0;
-    wire v1278_t5 = v869[5] ? 1'd1 : v1278_t4;
-    wire [0:0] v1278 = {v1278_t5};
-    wire [3:0] v1279_l = v1239; wire [0:0] v1279_u = (v1239 >>> 4) + v1278; wire [4:0] v1279 = {v1279_u, v1279_l};
-    reg [4:0] v1279_1; always @(posedge clk) v1279_1 <= v1279;
-    reg [4:0] v1279_2; always @(posedge clk) v1279_2 <= v1279_1;
-    reg [4:0] v1279_3; always @(posedge clk) v1279_3 <= v1279_2;
-    reg [4:0] v1279_4; always @(posedge clk) v1279_4 <= v1279_3;
-    reg [4:0] v1279_5; always @(posedge clk) v1279_5 <= v1279_4;
-    reg [4:0] v1279_6; always @(posedge clk) v1279_6 <= v1279_5;
-    wire v1280_t0 = v1279_6[0] ? 1'd0 : 1'd1;
-    wire v1280_t1 = v1279_6[1] ? 1'd0 : v1280_t0;
-    wire v1280_t2 = v1279_6[3] ? v1280_t0 : v1280_t1;
-    wire v1280_t3 = v1279_6[0] ? 1'd1 : 1'd0;
-    wire v1280_t4 = v1279_6[1] ? v1280_t3 : 1'd1;
-    wire v1280_t5 = v1279_6[2] ? v1280_t4 : v1280_t1;
-    wire v1280_t6 = v1279_6[2] ? 1'd1 : v1280_t0;
-    wire v1280_t7 = v1279_6[3] ? v1280_t6 : v1280_t5;
-    wire v1280_t8 = v1279_6[4] ? v1280_t7 : v1280_t2;
-    wire v1280_t9 = v1279_6[2] ? v1280_t3 : 1'd0;
-    wire v1280_t10 = v1279_6[3] ? v1280_t6 : v1280_t9;
-    wire v1280_t11 = v1279_6[3] ? v1280_t0 : 1'd0;
-    wire v1280_t12 = v1279_6[4] ? v1280_t11 : v1280_t10;
-    wire v1280_t13 = v1279_6[2] ? 1'd0 : v1280_t3;
-    wire [2:0] v1280 = {v1280_t13, v1280_t12, v1280_t8};
-    wire [3:0] v1281_l = v989; wire [0:0] v1281_u = (v989 >>> 4) + v1278; wire [4:0] v1281 = {v1281_u, v1281_l};
-    reg [4:0] v1281_1; always @(posedge clk) v1281_1 <= v1281;
-    reg [4:0] v1281_2; always @(posedge clk) v1281_2 <= v1281_1;
-    reg [4:0] v1281_3; always @(posedge clk) v1281_3 <= v1281_2;
-    reg [4:0] v1281_4; always @(posedge clk) v1281_4 <= v1281_3;
-    reg [4:0] v1281_5; always @(posedge clk) v1281_5 <= v1281_4;
-    reg [4:0] v1281_6; always @(posedge clk) v1281_6 <= v1281_5;
-    reg [4:0] v1281_7; always @(posedge clk) v1281_7 <= v1281_6;
-    reg [4:0] v1281_8; always @(posedge clk) v1281_8 <= v1281_7;
-    wire v1282_t0 = v1281_8[0] ? 1'd0 : 1'd1;
-    wire v1282_t1 = v1281_8[1] ? 1'd1 : v1282_t0;
-    wire v1282_t2 = v1281_8[3] ? v1282_t1 : 1'd0;
-    wire v1282_t3 = v1281_8[4] ? v1282_t2 : 1'd0;
-    wire v1282_t4 = v1281_8[2] ? 1'd1 : 1'd0;
-    wire v1282_t5 = v1281_8[3] ? v1282_t4 : 1'd0;
-    wire v1282_t6 = v1281_8[4] ? 1'd0 : v1282_t5;
-    wire [1:0] v1282 = {v1282_t6, v1282_t3};
-    wire [3:0] v1283_l = v1054; wire [0:0] v1283_u = (v1054 >>> 4) + v1278; wire [4:0] v1283 = {v1283_u, v1283_l};
-    reg [4:0] v1283_1; always @(posedge clk) v1283_1 <= v1283;
-    reg [4:0] v1283_2; always @(posedge clk) v1283_2 <= v1283_1;
-    reg [4:0] v1283_3; always @(posedge clk) v1283_3 <= v1283_2;
-    reg [4:0] v1283_4; always @(posedge clk) v1283_4 <= v1283_3;
-    reg [4:0] v1283_5; always @(posedge clk) v1283_5 <= v1283_4;
-    wire v1284_t0 = v1283_5[0] ? 1'd1 : 1'd0;
-    wire v1284_t1 = v1283_5[3] ? v1284_t0 : 1'd0;
-    wire v1284_t2 = v1283_5[1] ? v1284_t0 : 1'd0;
-    wire v1284_t3 = v1283_5[2] ? 1'd0 : v1284_t2;
-    wire v1284_t4 = v1283_5[3] ? v1284_t3 : 1'd0;
-    wire v1284_t5 = v1283_5[4] ? v1284_t4 : v1284_t1;
-    wire v1284_t6 = v1283_5[0] ? 1'd0 : 1'd1;
-    wire v1284_t7 = v1283_5[3] ? v1284_t6 : 1'd1;
-    wire v1284_t8 = v1283_5[4] ? 1'd1 : v1284_t7;
-    wire [1:0] v1284 = {v1284_t8, v1284_t5};
-    wire [6:0] v1285 = v1196_5 + v1284;
-    wire [6:0] v1286 = v1285 + v1053;
-    wire [6:0] v1287 = v1286 + v1085;
-    reg [6:0] v1287_6; always @(posedge clk) v1287_6 <= v1287;
-    wire [6:0] v1288 = v1287_6 + v1082;
-    wire [6:0] v1289 = v1288 + v1088;
-    wire [6:0] v1290 = v1289 + v851;
-    reg [6:0] v1290_7; always @(posedge clk) v1290_7 <= v1290;
-    wire [3:0] v1291_l = v170; wire [0:0] v1291_u = (v170 >>> 4) + v1278; wire [4:0] v1291 = {v1291_u, v1291_l};
-    reg [4:0] v1291_1; always @(posedge clk) v1291_1 <= v1291;
-    reg [4:0] v1291_2; always @(posedge clk) v1291_2 <= v1291_1;
-    reg [4:0] v1291_3; always @(posedge clk) v1291_3 <= v1291_2;
-    reg [4:0] v1291_4; always @(posedge clk) v1291_4 <= v1291_3;
-    reg [4:0] v1291_5; always @(posedge clk) v1291_5 <= v1291_4;
-    reg [4:0] v1291_6; always @(posedge clk) v1291_6 <= v1291_5;
-    wire v1292_t0 = v1291_6[0] ? 1'd1 : 1'd0;
-    wire v1292_t1 = v1291_6[1] ? v1292_t0 : 1'd1;
-    wire v1292_t2 = v1291_6[3] ? 1'd1 : v1292_t1;
-    wire v1292_t3 = v1291_6[0] ? 1'd0 : 1'd1;
-    wire v1292_t4 = v1291_6[1] ? v1292_t3 : 1'd0;
-    wire v1292_t5 = v1291_6[2] ? 1'd0 : v1292_t4;
-    wire v1292_t6 = v1291_6[3] ? 1'd0 : v1292_t5;
-    wire v1292_t7 = v1291_6[4] ? v1292_t6 : 1'd0;
-    wire [1:0] v1292 = {v1292_t7, v1292_t2};
-    wire [3:0] v1293_l = v1125; wire [0:0] v1293_u = (v1125 >>> 4) + v1278; wire [4:0] v1293 = {v1293_u, v1293_l};
-    wire v1294_t0 = v1293[1] ? 1'd1 : 1'd0;
-    wire v1294_t1 = v1293[2] ? 1'd1 : v1294_t0;
-    wire v1294_t2 = v1293[2] ? 1'd0 : v1294_t0;
-    wire v1294_t3 = v1293[3] ? v1294_t2 : v1294_t1;
-    wire v1294_t4 = v1293[4] ? 1'd0 : v1294_t3;
-    wire v1294_t5 = v1293[1] ? 1'd0 : 1'd1;
-    wire v1294_t6 = v1293[2] ? 1'd1 : v1294_t5;
-    wire v1294_t7 = v1293[2] ? 1'd0 : v1294_t5;
-    wire v1294_t8 = v1293[3] ? v1294_t7 : v1294_t6;
-    wire v1294_t9 = v1293[4] ? 1'd0 : v1294_t8;
-    wire v1294_t10 = v1293[4] ? 1'd0 : v1294_t1;
-    wire v1294_t11 = v1293[0] ? 1'd0 : 1'd1;
-    wire v1294_t12 = v1293[2] ? v1294_t11 : 1'd0;
-    wire v1294_t13 = v1293[3] ? 1'd0 : v1294_t12;
-    wire v1294_t14 = v1293[4] ? 1'd0 : v1294_t13;
-    wire [3:0] v1294 = {v1294_t14, v1294_t10, v1294_t9, v1294_t4};
-    wire [4:0] v1295 = v1294 + v1266;
-    wire [4:0] v1296 = v1295 + v1262;
-    reg [4:0] v1296_1; always @(posedge clk) v1296_1 <= v1296;
-    wire [5:0] v1297 = v1296_1 + v1247;
-    wire [5:0] v1298 = v1297 + v1277;
-    wire [0:0] v1299_l = v1298; wire [4:0] v1299_u = (v1298 >>> 1) + v1033; wire [5:0] v1299 = {v1299_u, v1299_l};
-    reg [5:0] v1299_2; always @(posedge clk) v1299_2 <= v1299;
-    wire [2:0] v1300_l = v993; wire [0:0] v1300_u = (v993 >>> 3) + v1278; wire [3:0] v1300 = {v1300_u, v1300_l};
-    reg [3:0] v1300_1; always @(posedge clk) v1300_1 <= v1300;
-    reg [3:0] v1300_2; always @(posedge clk) v1300_2 <= v1300_1;
-    reg [3:0] v1300_3; always @(posedge clk) v1300_3 <= v1300_2;
-    reg [3:0] v1300_4; always @(posedge clk) v1300_4 <= v1300_3;
-    reg [3:0] v1300_5; always @(posedge clk) v1300_5 <= v1300_4;
-    reg [3:0] v1300_6; always @(posedge clk) v1300_6 <= v1300_5;
-    reg [3:0] v1300_7; always @(posedge clk) v1300_7 <= v1300_6;
-    reg [3:0] v1300_8; always @(posedge clk) v1300_8 <= v1300_7;
-    reg [3:0] v1300_9; always @(posedge clk) v1300_9 <= v1300_8;
-    reg [3:0] v1300_10; always @(posedge clk) v1300_10 <= v1300_9;
-    reg [3:0] v1300_11; always @(posedge clk) v1300_11 <= v1300_10;
-    reg [3:0] v1300_12; always @(posedge clk) v1300_12 <= v1300_11;
-    wire v1301_t0 = v1300_12[1] ? 1'd0 : 1'd1;
-    wire v1301_t1 = v1300_12[2] ? v1301_t0 : 1'd0;
-    wire v1301_t2 = v1300_12[1] ? 1'd1 : 1'd0;
-    wire v1301_t3 = v1300_12[2] ? v1301_t2 : 1'd0;
-    wire v1301_t4 = v1300_12[3] ? v1301_t3 : v1301_t1;
-    wire v1301_t5 = v1300_12[0] ? 1'd1 : 1'd0;
-    wire v1301_t6 = v1300_12[1] ? 1'd0 : v1301_t5;
-    wire v1301_t7 = v1300_12[2] ? v1301_t6 : 1'd0;
-    wire v1301_t8 = v1300_12[3] ? 1'd0 : v1301_t7;
-    wire [1:0] v1301 = {v1301_t8, v1301_t4};
-    wire [2:0] v1302_l = v433; wire [0:0] v1302_u = (v433 >>> 3) + v1278; wire [3:0] v1302 = {v1302_u, v1302_l};
-    wire [2:0] v1303_l = v513; wire [0:0] v1303_u = (v513 >>> 3) + v1278; wire [3:0] v1303 = {v1303_u, v1303_l};
-    reg [3:0] v1303_1; always @(posedge clk) v1303_1 <= v1303;
-    reg [3:0] v1303_2; always @(posedge clk) v1303_2 <= v1303_1;
-    reg [3:0] v1303_3; always @(posedge clk) v1303_3 <= v1303_2;
-    reg [3:0] v1303_4; always @(posedge clk) v1303_4 <= v1303_3;
-    reg [3:0] v1303_5; always @(posedge clk) v1303_5 <= v1303_4;
-    reg [3:0] v1303_6; always @(posedge clk) v1303_6 <= v1303_5;
-    reg [3:0] v1303_7; always @(posedge clk) v1303_7 <= v1303_6;
-    reg [3:0] v1303_8; always @(posedge clk) v1303_8 <= v1303_7;
-    reg [3:0] v1303_9; always @(posedge clk) v1303_9 <= v1303_8;
-    wire v1304_t0 = v1303_9[1] ? 1'd0 : 1'd1;
-    wire v1304_t1 = v1303_9[2] ? 1'd1 : v1304_t0;
-    wire v1304_t2 = v1303_9[0] ? 1'd0 : 1'd1;
-    wire v1304_t3 = v1303_9[1] ? 1'd0 : v1304_t2;
-    wire v1304_t4 = v1303_9[2] ? 1'd1 : v1304_t3;
-    wire v1304_t5 = v1303_9[3] ? v1304_t4 : v1304_t1;
-    wire v1304_t6 = v1303_9[1] ? 1'd1 : 1'd0;
-    wire v1304_t7 = v1303_9[2] ? 1'd0 : v1304_t6;
-    wire [1:0] v1304 = {v1304_t7, v1304_t5};
-    wire [2:0] v1305_l = v674; wire [0:0] v1305_u = (v674 >>> 3) + v1278; wire [3:0] v1305 = {v1305_u, v1305_l};
-    wire [3:0] v1306_l = v1305; wire [0:0] v1306_u = (v1305 >>> 4) + v819; wire [4:0] v1306 = {v1306_u, v1306_l};
-    reg [4:0] v1306_1; always @(posedge clk) v1306_1 <= v1306;
-    reg [4:0] v1306_2; always @(posedge clk) v1306_2 <= v1306_1;
-    reg [4:0] v1306_3; always @(posedge clk) v1306_3 <= v1306_2;
-    reg [4:0] v1306_4; always @(posedge clk) v1306_4 <= v1306_3;
-    reg [4:0] v1306_5; always @(posedge clk) v1306_5 <= v1306_4;
-    reg [4:0] v1306_6; always @(posedge clk) v1306_6 <= v1306_5;
-    reg [4:0] v1306_7; always @(posedge clk) v1306_7 <= v1306_6;
-    wire v1307_t0 = v1306_7[0] ? 1'd1 : 1'd0;
-    wire v1307_t1 = v1306_7[1] ? v1307_t0 : 1'd1;
-    wire v1307_t2 = v1306_7[1] ? v1307_t0 : 1'd0;
-    wire v1307_t3 = v1306_7[3] ? v1307_t2 : v1307_t1;
-    wire v1307_t4 = v1306_7[1] ? 1'd0 : 1'd1;
-    wire v1307_t5 = v1306_7[2] ? 1'd1 : v1307_t4;
-    wire v1307_t6 = v1306_7[1] ? 1'd1 : 1'd0;
-    wire v1307_t7 = v1306_7[2] ? v1307_t6 : 1'd0;
-    wire v1307_t8 = v1306_7[3] ? v1307_t7 : v1307_t5;
-    wire v1307_t9 = v1306_7[4] ? v1307_t8 : v1307_t3;
-    wire v1307_t10 = v1306_7[0] ? 1'd0 : 1'd1;
-    wire v1307_t11 = v1306_7[1] ? v1307_t10 : 1'd0;
-    wire v1307_t12 = v1306_7[4] ? 1'd0 : v1307_t11;
-    wire [1:0] v1307 = {v1307_t12, v1307_t9};
-    wire [2:0] v1308_l = v1248; wire [0:0] v1308_u = (v1248 >>> 3) + v1278; wire [3:0] v1308 = {v1308_u, v1308_l};
-    wire [3:0] v1309_l = v1308; wire [0:0] v1309_u = (v1308 >>> 4) + v684; wire [4:0] v1309 = {v1309_u, v1309_l};
-    wire v1310_t0 = v1309[2] ? 1'd1 : 1'd0;
-    wire v1310_t1 = v1309[0] ? 1'd0 : 1'd1;
-    wire v1310_t2 = v1309[3] ? v1310_t1 : v1310_t0;
-    wire v1310_t3 = v1309[3] ? v1310_t1 : 1'd1;
-    wire v1310_t4 = v1309[4] ? v1310_t3 : v1310_t2;
-    wire v1310_t5 = v1309[2] ? 1'd0 : 1'd1;
-    wire v1310_t6 = v1309[1] ? 1'd0 : v1310_t1;
-    wire v1310_t7 = v1309[3] ? v1310_t6 : v1310_t5;
-    wire v1310_t8 = v1309[3] ? v1310_t6 : 1'd0;
-    wire v1310_t9 = v1309[4] ? v1310_t8 : v1310_t7;
-    wire v1310_t10 = v1309[3] ? v1310_t1 : 1'd0;
-    wire [2:0] v1310 = {v1310_t10, v1310_t9, v1310_t4};
-    wire [2:0] v1311_l = v1267; wire [0:0] v1311_u = (v1267 >>> 3) + v1278; wire [3:0] v1311 = {v1311_u, v1311_l};
-    wire [3:0] v1312_l = v1311; wire [0:0] v1312_u = (v1311 >>> 4) + v684; wire [4:0] v1312 = {v1312_u, v1312_l};
-    wire v1313_t0 = v1312[0] ? 1'd0 : 1'd1;
-    wire v1313_t1 = v1312[1] ? 1'd0 : v1313_t0;
-    wire v1313_t2 = v1312[2] ? v1313_t0 : v1313_t1;
-    wire v1313_t3 = v1312[0] ? 1'd1 : 1'd0;
-    wire v1313_t4 = v1312[1] ? v1313_t3 : 1'd1;
-    wire v1313_t5 = v1312[2] ? 1'd1 : v1313_t4;
-    wire v1313_t6 = v1312[3] ? v1313_t5 : v1313_t2;
-    wire v1313_t7 = v1312[3] ? v1313_t3 : 1'd0;
-    wire v1313_t8 = v1312[4] ? v1313_t7 : v1313_t6;
-    wire [0:0] v1313 = {v1313_t8};
-    wire [2:0] v1314_l = v1024; wire [0:0] v1314_u = (v1024 >>> 3) + v1278; wire [3:0] v1314 = {v1314_u, v1314_l};
-    wire [3:0] v1315_l = v1314; wire [0:0] v1315_u = (v1314 >>> 4) + v749; wire [4:0] v1315 = {v1315_u, v1315_l};
-    reg [4:0] v1315_1; always @(posedge clk) v1315_1 <= v1315;
-    reg [4:0] v1315_2; always @(posedge clk) v1315_2 <= v1315_1;
-    reg [4:0] v1315_3; always @(posedge clk) v1315_3 <= v1315_2;
-    reg [4:0] v1315_4; always @(posedge clk) v1315_4 <= v1315_3;
-    reg [4:0] v1315_5; always @(posedge clk) v1315_5 <= v1315_4;
-    reg [4:0] v1315_6; always @(posedge clk) v1315_6 <= v1315_5;
-    reg [4:0] v1315_7; always @(posedge clk) v1315_7 <= v1315_6;
-    wire v1316_t0 = v1315_7[0] ? 1'd1 : 1'd0;
-    wire v1316_t1 = v1315_7[1] ? v1316_t0 : 1'd0;
-    wire v1316_t2 = v1315_7[2] ? v1316_t1 : v1316_t0;
-    wire v1316_t3 = v1315_7[3] ? v1316_t0 : v1316_t2;
-    wire v1316_t4 = v1315_7[4] ? v1316_t0 : v1316_t3;
-    wire v1316_t5 = v1315_7[0] ? 1'd0 : 1'd1;
-    wire [1:0] v1316 = {v1316_t5, v1316_t4};
-    wire [6:0] v1317 = v1290_7 + v1316;
-    wire [6:0] v1318 = v1317 + v1051;
-    wire [6:0] v1319 = v1318 + v767;
-    reg [6:0] v1319_8; always @(posedge clk) v1319_8 <= v1319;
-    wire [6:0] v1320 = v1319_8 + v1074;
-    wire [6:0] v1321 = v1320 + v818;
-    wire [6:0] v1322 = v1321 + v1048_8;
-    reg [6:0] v1322_9; always @(posedge clk) v1322_9 <= v1322;
-    wire [6:0] v1323 = v1322_9 + v1039;
-    wire [6:0] v1324 = v1323 + v865;
-    reg [6:0] v1324_10; always @(posedge clk) v1324_10 <= v1324;
-    reg [6:0] v1324_11; always @(posedge clk) v1324_11 <= v1324_10;
-    reg [6:0] v1324_12; always @(posedge clk) v1324_12 <= v1324_11;
-    reg [6:0] v1324_13; always @(posedge clk) v1324_13 <= v1324_12;
-    wire [2:0] v1325_l = v285; wire [0:0] v1325_u = (v285 >>> 3) + v1278; wire [3:0] v1325 = {v1325_u, v1325_l};
-    wire [3:0] v1326_l = v1325; wire [0:0] v1326_u = (v1325 >>> 4) + v741; wire [4:0] v1326 = {v1326_u, v1326_l};
-    wire v1327_t0 = v1326[0] ? 1'd0 : 1'd1;
-    wire v1327_t1 = v1326[1] ? v1327_t0 : 1'd1;
-    wire v1327_t2 = v1326[2] ? 1'd1 : v1327_t1;
-    wire v1327_t3 = v1326[2] ? 1'd1 : v1327_t0;
-    wire v1327_t4 = v1326[3] ? v1327_t3 : v1327_t2;
-    wire v1327_t5 = v1326[4] ? 1'd1 : v1327_t4;
-    wire [0:0] v1327 = {v1327_t5};
-    wire [0:0] v1328_l = v997; wire [0:0] v1328_u = (v997 >>> 1) + v1327; wire [1:0] v1328 = {v1328_u, v1328_l};
-    wire [1:0] v1329_l = v1328; wire [0:0] v1329_u = (v1328 >>> 2) + v988; wire [2:0] v1329 = {v1329_u, v1329_l};
-    reg [2:0] v1329_1; always @(posedge clk) v1329_1 <= v1329;
-    reg [2:0] v1329_2; always @(posedge clk) v1329_2 <= v1329_1;
-    reg [2:0] v1329_3; always @(posedge clk) v1329_3 <= v1329_2;
-    reg [2:0] v1329_4; always @(posedge clk) v1329_4 <= v1329_3;
-    reg [2:0] v1329_5; always @(posedge clk) v1329_5 <= v1329_4;
-    reg [2:0] v1329_6; always @(posedge clk) v1329_6 <= v1329_5;
-    reg [2:0] v1329_7; always @(posedge clk) v1329_7 <= v1329_6;
-    reg [2:0] v1329_8; always @(posedge clk) v1329_8 <= v1329_7;
-    reg [2:0] v1329_9; always @(posedge clk) v1329_9 <= v1329_8;
-    reg [2:0] v1329_10; always @(posedge clk) v1329_10 <= v1329_9;
-    reg [2:0] v1329_11; always @(posedge clk) v1329_11 <= v1329_10;
-    reg [2:0] v1329_12; always @(posedge clk) v1329_12 <= v1329_11;
-    wire v1330_t0 = v1329_12[0] ? 1'd1 : 1'd0;
-    wire v1330_t1 = v1329_12[0] ? 1'd0 : 1'd1;
-    wire v1330_t2 = v1329_12[1] ? v1330_t1 : v1330_t0;
-    wire v1330_t3 = v1329_12[1] ? v1330_t0 : v1330_t1;
-    wire v1330_t4 = v1329_12[2] ? v1330_t3 : v1330_t2;
-    wire v1330_t5 = v1329_12[1] ? v1330_t0 : 1'd0;
-    wire v1330_t6 = v1329_12[1] ? 1'd1 : v1330_t0;
-    wire v1330_t7 = v1329_12[2] ? v1330_t6 : v1330_t5;
-    wire [1:0] v1330 = {v1330_t7, v1330_t4};
-    wire [2:0] v1331_l = v603; wire [0:0] v1331_u = (v603 >>> 3) + v1278; wire [3:0] v1331 = {v1331_u, v1331_l};
-    wire [3:0] v1332_l = v1331; wire [0:0] v1332_u = (v1331 >>> 4) + v822; wire [4:0] v1332 = {v1332_u, v1332_l};
-    reg [4:0] v1332_1; always @(posedge clk) v1332_1 <= v1332;
-    reg [4:0] v1332_2; always @(posedge clk) v1332_2 <= v1332_1;
-    reg [4:0] v1332_3; always @(posedge clk) v1332_3 <= v1332_2;
-    reg [4:0] v1332_4; always @(posedge clk) v1332_4 <= v1332_3;
-    reg [4:0] v1332_5; always @(posedge clk) v1332_5 <= v1332_4;
-    reg [4:0] v1332_6; always @(posedge clk) v1332_6 <= v1332_5;
-    wire v1333_t0 = v1332_6[0] ? 1'd0 : 1'd1;
-    wire v1333_t1 = v1332_6[1] ? v1333_t0 : 1'd0;
-    wire v1333_t2 = v1332_6[2] ? v1333_t1 : 1'd0;
-    wire v1333_t3 = v1332_6[4] ? v1333_t2 : 1'd0;
-    wire v1333_t4 = v1332_6[1] ? 1'd1 : 1'd0;
-    wire v1333_t5 = v1332_6[0] ? 1'd1 : 1'd0;
-    wire v1333_t6 = v1332_6[1] ? v1333_t5 : 1'd0;
-    wire v1333_t7 = v1332_6[2] ? v1333_t6 : v1333_t4;
-    wire v1333_t8 = v1332_6[2] ? v1333_t6 : 1'd0;
-    wire v1333_t9 = v1332_6[3] ? v1333_t8 : v1333_t7;
-    wire v1333_t10 = v1332_6[4] ? v1333_t9 : 1'd1;
-    wire [1:0] v1333 = {v1333_t10, v1333_t3};
-    wire [1:0] v1334_l = v350; wire [0:0] v1334_u = (v350 >>> 2) + v1278; wire [2:0] v1334 = {v1334_u, v1334_l};
-    wire [1:0] v1335_l = v596; wire [0:0] v1335_u = (v596 >>> 2) + v1278; wire [2:0] v1335 = {v1335_u, v1335_l};
-    wire [2:0] v1336_l = v1335; wire [0:0] v1336_u = (v1335 >>> 3) + v684; wire [3:0] v1336 = {v1336_u, v1336_l};
-    wire [3:0] v1337_l = v1336; wire [0:0] v1337_u = (v1336 >>> 4) + v837; wire [4:0] v1337 = {v1337_u, v1337_l};
-    reg [4:0] v1337_1; always @(posedge clk) v1337_1 <= v1337;
-    reg [4:0] v1337_2; always @(posedge clk) v1337_2 <= v1337_1;
-    reg [4:0] v1337_3; always @(posedge clk) v1337_3 <= v1337_2;
-    reg [4:0] v1337_4; always @(posedge clk) v1337_4 <= v1337_3;
-    reg [4:0] v1337_5; always @(posedge clk) v1337_5 <= v1337_4;
-    reg [4:0] v1337_6; always @(posedge clk) v1337_6 <= v1337_5;
-    reg [4:0] v1337_7; always @(posedge clk) v1337_7 <= v1337_6;
-    wire v1338_t0 = v1337_7[0] ? 1'd0 : 1'd1;
-    wire v1338_t1 = v1337_7[4] ? 1'd0 : v1338_t0;
-    wire v1338_t2 = v1337_7[1] ? 1'd1 : v1338_t0;
-    wire v1338_t3 = v1337_7[2] ? v1338_t2 : 1'd1;
-    wire v1338_t4 = v1337_7[3] ? v1338_t3 : 1'd1;
-    wire v1338_t5 = v1337_7[4] ? 1'd1 : v1338_t4;
-    wire [1:0] v1338 = {v1338_t5, v1338_t1};
-    wire [1:0] v1339_l = v455; wire [0:0] v1339_u = (v455 >>> 2) + v1278; wire [2:0] v1339 = {v1339_u, v1339_l};
-    reg [2:0] v1339_1; always @(posedge clk) v1339_1 <= v1339;
-    reg [2:0] v1339_2; always @(posedge clk) v1339_2 <= v1339_1;
-    reg [2:0] v1339_3; always @(posedge clk) v1339_3 <= v1339_2;
-    reg [2:0] v1339_4; always @(posedge clk) v1339_4 <= v1339_3;
-    reg [2:0] v1339_5; always @(posedge clk) v1339_5 <= v1339_4;
-    reg [2:0] v1339_6; always @(posedge clk) v1339_6 <= v1339_5;
-    reg [2:0] v1339_7; always @(posedge clk) v1339_7 <= v1339_6;
-    reg [2:0] v1339_8; always @(posedge clk) v1339_8 <= v1339_7;
-    reg [2:0] v1339_9; always @(posedge clk) v1339_9 <= v1339_8;
-    wire v1340_t0 = v1339_9[0] ? 1'd0 : 1'd1;
-    wire v1340_t1 = v1339_9[1] ? 1'd1 : 1'd0;
-    wire v1340_t2 = v1339_9[2] ? v1340_t1 : v1340_t0;
-    wire v1340_t3 = v1339_9[1] ? 1'd0 : 1'd1;
-    wire v1340_t4 = v1339_9[2] ? v1340_t3 : 1'd0;
-    wire [1:0] v1340 = {v1340_t4, v1340_t2};
-    wire [1:0] v1341_l = v354; wire [0:0] v1341_u = (v354 >>> 2) + v1278; wire [2:0] v1341 = {v1341_u, v1341_l};
-    wire [2:0] v1342_l = v1341; wire [0:0] v1342_u = (v1341 >>> 3) + v803; wire [3:0] v1342 = {v1342_u, v1342_l};
-    wire [3:0] v1343_l = v1342; wire [0:0] v1343_u = (v1342 >>> 4) + v704; wire [4:0] v1343 = {v1343_u, v1343_l};
-    reg [4:0] v1343_1; always @(posedge clk) v1343_1 <= v1343;
-    reg [4:0] v1343_2; always @(posedge clk) v1343_2 <= v1343_1;
-    reg [4:0] v1343_3; always @(posedge clk) v1343_3 <= v1343_2;
-    reg [4:0] v1343_4; always @(posedge clk) v1343_4 <= v1343_3;
-    reg [4:0] v1343_5; always @(posedge clk) v1343_5 <= v1343_4;
-    wire v1344_t0 = v1343_5[0] ? 1'd0 : 1'd1;
-    wire v1344_t1 = v1343_5[2] ? v1344_t0 : 1'd0;
-    wire v1344_t2 = v1343_5[4] ? v1344_t1 : 1'd0;
-    wire v1344_t3 = v1343_5[3] ? 1'd1 : 1'd0;
-    wire v1344_t4 = v1343_5[1] ? 1'd0 : 1'd1;
-    wire v1344_t5 = v1343_5[2] ? 1'd1 : v1344_t4;
-    wire v1344_t6 = v1343_5[4] ? v1344_t5 : v1344_t3;
-    wire [1:0] v1344 = {v1344_t6, v1344_t2};
-    wire [6:0] v1345 = v1228 + v1344;
-    wire [6:0] v1346 = v1345 + v1092;
-    reg [6:0] v1346_6; always @(posedge clk) v1346_6 <= v1346;
-    wire [6:0] v1347 = v1346_6 + v1292;
-    wire [6:0] v1348 = v1347 + v832;
-    wire [0:0] v1349_l = v1348; wire [5:0] v1349_u = (v1348 >>> 1) + v517; wire [6:0] v1349 = {v1349_u, v1349_l};
-    reg [6:0] v1349_7; always @(posedge clk) v1349_7 <= v1349;
-    wire [6:0] v1350 = v1349_7 + v735;
-    wire [6:0] v1351 = v1350 + v1095;
-    wire [6:0] v1352 = v1351 + v919;
-    reg [6:0] v1352_8; always @(posedge clk) v1352_8 <= v1352;
-    wire [6:0] v1353 = v1352_8 + v509;
-    wire [6:0] v1354 = v1353 + v934;
-    wire [6:0] v1355 = v1354 + v884;
-    reg [6:0] v1355_9; always @(posedge clk) v1355_9 <= v1355;
-    wire [6:0] v1356 = v1355_9 + v896;
-    wire [6:0] v1357 = v1356 + v842;
-    wire [6:0] v1358 = v1357 + v1340;
-    reg [6:0] v1358_10; always @(posedge clk) v1358_10 <= v1358;
-    wire [6:0] v1359 = v1358_10 + v814;
-    wire [6:0] v1360 = v1359 + v799_10;
-    wire [7:0] v1361 = v1360 + v901;
-    reg [7:0] v1361_11; always @(posedge clk) v1361_11 <= v1361;
-    reg [7:0] v1361_12; always @(posedge clk) v1361_12 <= v1361_11;
-    reg [7:0] v1361_13; always @(posedge clk) v1361_13 <= v1361_12;
-    wire [0:0] v1362_l = v362; wire [0:0] v1362_u = (v362 >>> 1) + v1278; wire [1:0] v1362 = {v1362_u, v1362_l};
-    wire v1363_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v1363_t1 = v869[1] ? v1363_t0 : 1'd0;
-    wire v1363_t2 = v869[2] ? v1363_t1 : 1'd0;
-    wire v1363_t3 = v869[3] ? v1363_t2 : 1'd0;
-    wire v1363_t4 = v869[4] ? v1363_t3 : 1'd0;
-    wire v1363_t5 = v869[5] ? 1'd1 : v1363_t4;
-    wire [0:0] v1363 = {v1363_t5};
-    wire [3:0] v1364_l = v1302; wire [0:0] v1364_u = (v1302 >>> 4) + v1363; wire [4:0] v1364 = {v1364_u, v1364_l};
-    reg [4:0] v1364_1; always @(posedge clk) v1364_1 <= v1364;
-    reg [4:0] v1364_2; always @(posedge clk) v1364_2 <= v1364_1;
-    reg [4:0] v1364_3; always @(posedge clk) v1364_3 <= v1364_2;
-    reg [4:0] v1364_4; always @(posedge clk) v1364_4 <= v1364_3;
-    reg [4:0] v1364_5; always @(posedge clk) v1364_5 <= v1364_4;
-    reg [4:0] v1364_6; always @(posedge clk) v1364_6 <= v1364_5;
-    reg [4:0] v1364_7; always @(posedge clk) v1364_7 <= v1364_6;
-    reg [4:0] v1364_8; always @(posedge clk) v1364_8 <= v1364_7;
-    reg [4:0] v1364_9; always @(posedge clk) v1364_9 <= v1364_8;
-    reg [4:0] v1364_10; always @(posedge clk) v1364_10 <= v1364_9;
-    reg [4:0] v1364_11; always @(posedge clk) v1364_11 <= v1364_10;
-    wire v1365_t0 = v1364_11[0] ? 1'd1 : 1'd0;
-    wire v1365_t1 = v1364_11[1] ? v1365_t0 : 1'd1;
-    wire v1365_t2 = v1364_11[2] ? 1'd1 : v1365_t1;
-    wire v1365_t3 = v1364_11[3] ? v1365_t2 : 1'd1;
-    wire v1365_t4 = v1364_11[1] ? 1'd1 : 1'd0;
-    wire v1365_t5 = v1364_11[2] ? 1'd1 : v1365_t4;
-    wire v1365_t6 = v1364_11[1] ? v1365_t0 : 1'd0;
-    wire v1365_t7 = v1364_11[2] ? 1'd1 : v1365_t6;
-    wire v1365_t8 = v1364_11[3] ? v1365_t7 : v1365_t5;
-    wire v1365_t9 = v1364_11[4] ? v1365_t8 : v1365_t3;
-    wire v1365_t10 = v1364_11[1] ? 1'd0 : 1'd1;
-    wire v1365_t11 = v1364_11[2] ? 1'd0 : v1365_t10;
-    wire v1365_t12 = v1364_11[4] ? v1365_t11 : 1'd0;
-    wire [1:0] v1365 = {v1365_t12, v1365_t9};
-    wire [3:0] v1366_l = v486; wire [0:0] v1366_u = (v486 >>> 4) + v1363; wire [4:0] v1366 = {v1366_u, v1366_l};
-    reg [4:0] v1366_1; always @(posedge clk) v1366_1 <= v1366;
-    reg [4:0] v1366_2; always @(posedge clk) v1366_2 <= v1366_1;
-    reg [4:0] v1366_3; always @(posedge clk) v1366_3 <= v1366_2;
-    reg [4:0] v1366_4; always @(posedge clk) v1366_4 <= v1366_3;
-    reg [4:0] v1366_5; always @(posedge clk) v1366_5 <= v1366_4;
-    reg [4:0] v1366_6; always @(posedge clk) v1366_6 <= v1366_5;
-    reg [4:0] v1366_7; always @(posedge clk) v1366_7 <= v1366_6;
-    reg [4:0] v1366_8; always @(posedge clk) v1366_8 <= v1366_7;
-    wire v1367_t0 = v1366_8[1] ? 1'd0 : 1'd1;
-    wire v1367_t1 = v1366_8[2] ? v1367_t0 : 1'd1;
-    wire v1367_t2 = v1366_8[3] ? v1367_t1 : 1'd1;
-    wire v1367_t3 = v1366_8[0] ? 1'd1 : 1'd0;
-    wire v1367_t4 = v1366_8[2] ? v1367_t3 : 1'd1;
-    wire v1367_t5 = v1366_8[3] ? v1367_t4 : 1'd1;
-    wire v1367_t6 = v1366_8[4] ? v1367_t5 : v1367_t2;
-    wire [0:0] v1367 = {v1367_t6};
-    wire [3:0] v1368_l = v369; wire [0:0] v1368_u = (v369 >>> 4) + v1363; wire [4:0] v1368 = {v1368_u, v1368_l};
-    wire v1369_t0 = v1368[1] ? 1'd0 : 1'd1;
-    wire v1369_t1 = v1368[2] ? 1'd1 : v1369_t0;
-    wire v1369_t2 = v1368[3] ? 1'd0 : v1369_t1;
-    wire v1369_t3 = v1368[3] ? 1'd0 : 1'd1;
-    wire v1369_t4 = v1368[4] ? v1369_t3 : v1369_t2;
-    wire v1369_t5 = v1368[1] ? 1'd1 : 1'd0;
-    wire v1369_t6 = v1368[0] ? 1'd1 : 1'd0;
-    wire v1369_t7 = v1368[3] ? v1369_t6 : v1369_t5;
-    wire v1369_t8 = v1368[3] ? v1369_t6 : 1'd0;
-    wire v1369_t9 = v1368[4] ? v1369_t8 : v1369_t7;
-    wire v1369_t10 = v1368[2] ? v1369_t5 : 1'd0;
-    wire v1369_t11 = v1368[3] ? 1'd1 : v1369_t10;
-    wire v1369_t12 = v1368[3] ? 1'd1 : 1'd0;
-    wire v1369_t13 = v1368[4] ? v1369_t12 : v1369_t11;
-    wire [2:0] v1369 = {v1369_t13, v1369_t9, v1369_t4};
-    wire [4:0] v1370 = v931 + v1369;
-    reg [4:0] v1370_1; always @(posedge clk) v1370_1 <= v1370;
-    wire [5:0] v1371 = v1370_1 + v1207;
-    wire [5:0] v1372 = v1371 + v1189;
-    wire [5:0] v1373 = v1372 + v784;
-    reg [5:0] v1373_2; always @(posedge clk) v1373_2 <= v1373;
-    wire [5:0] v1374 = v1373_2 + v1187;
-    wire [5:0] v1375 = v1374 + v1185;
-    wire [5:0] v1376 = v1375 + v1136;
-    reg [5:0] v1376_3; always @(posedge clk) v1376_3 <= v1376;
-    wire [5:0] v1377 = v1376_3 + v947;
-    wire [6:0] v1378 = v1377 + v1105;
-    wire [6:0] v1379 = v1378 + v1204;
-    reg [6:0] v1379_4; always @(posedge clk) v1379_4 <= v1379;
-    wire [3:0] v1380_l = v1243; wire [0:0] v1380_u = (v1243 >>> 4) + v1363; wire [4:0] v1380 = {v1380_u, v1380_l};
-    reg [4:0] v1380_1; always @(posedge clk) v1380_1 <= v1380;
-    reg [4:0] v1380_2; always @(posedge clk) v1380_2 <= v1380_1;
-    reg [4:0] v1380_3; always @(posedge clk) v1380_3 <= v1380_2;
-    reg [4:0] v1380_4; always @(posedge clk) v1380_4 <= v1380_3;
-    reg [4:0] v1380_5; always @(posedge clk) v1380_5 <= v1380_4;
-    reg [4:0] v1380_6; always @(posedge clk) v1380_6 <= v1380_5;
-    wire v1381_t0 = v1380_6[2] ? 1'd1 : 1'd0;
-    wire v1381_t1 = v1380_6[1] ? 1'd0 : 1'd1;
-    wire v1381_t2 = v1380_6[2] ? 1'd0 : v1381_t1;
-    wire v1381_t3 = v1380_6[2] ? 1'd0 : 1'd1;
-    wire v1381_t4 = v1380_6[3] ? v1381_t3 : v1381_t2;
-    wire v1381_t5 = v1380_6[4] ? 1'd0 : v1381_t4;
-    wire v1381_t6 = v1380_6[0] ? 1'd1 : 1'd0;
-    wire v1381_t7 = v1380_6[2] ? 1'd0 : v1381_t6;
-    wire v1381_t8 = v1380_6[4] ? v1381_t7 : 1'd0;
-    wire [3:0] v1381 = {v1381_t8, 1'd0, v1381_t5, v1381_t0};
-    wire [3:0] v1382_l = v1258; wire [0:0] v1382_u = (v1258 >>> 4) + v1363; wire [4:0] v1382 = {v1382_u, v1382_l};
-    reg [4:0] v1382_1; always @(posedge clk) v1382_1 <= v1382;
-    reg [4:0] v1382_2; always @(posedge clk) v1382_2 <= v1382_1;
-    wire v1383_t0 = v1382_2[0] ? 1'd0 : 1'd1;
-    wire v1383_t1 = v1382_2[2] ? 1'd0 : v1383_t0;
-    wire v1383_t2 = v1382_2[4] ? 1'd1 : v1383_t1;
-    wire v1383_t3 = v1382_2[1] ? v1383_t0 : 1'd1;
-    wire v1383_t4 = v1382_2[2] ? 1'd0 : v1383_t3;
-    wire v1383_t5 = v1382_2[2] ? 1'd1 : v1383_t3;
-    wire v1383_t6 = v1382_2[3] ? v1383_t5 : v1383_t4;
-    wire v1383_t7 = v1382_2[4] ? 1'd0 : v1383_t6;
-    wire v1383_t8 = v1382_2[2] ? 1'd1 : 1'd0;
-    wire v1383_t9 = v1382_2[3] ? 1'd0 : v1383_t8;
-    wire v1383_t10 = v1382_2[4] ? 1'd0 : v1383_t9;
-    wire [2:0] v1383 = {v1383_t10, v1383_t7, v1383_t2};
-    wire [5:0] v1384 = v1299_2 + v1383;
-    wire [5:0] v1385 = v1384 + v1272;
-    wire [6:0] v1386 = v1385 + v790;
-    reg [6:0] v1386_3; always @(posedge clk) v1386_3 <= v1386;
-    wire [0:0] v1387_l = v1386_3; wire [5:0] v1387_u = (v1386_3 >>> 1) + v826; wire [6:0] v1387 = {v1387_u, v1387_l};
-    wire [6:0] v1388 = v1387 + v992;
-    wire [6:0] v1389 = v1388 + v859;
-    reg [6:0] v1389_4; always @(posedge clk) v1389_4 <= v1389;
-    wire [6:0] v1390 = v1389_4 + v715;
-    wire [6:0] v1391 = v1390 + v1238;
-    wire [6:0] v1392 = v1391 + v839;
-    reg [6:0] v1392_5; always @(posedge clk) v1392_5 <= v1392;
-    wire [6:0] v1393 = v1392_5 + v1256;
-    wire [6:0] v1394 = v1393 + v745;
-    wire [6:0] v1395 = v1394 + v762;
-    reg [6:0] v1395_6; always @(posedge clk) v1395_6 <= v1395;
-    wire [6:0] v1396 = v1395_6 + v1252;
-    wire [6:0] v1397 = v1396 + v1231;
-    wire [7:0] v1398 = v1397 + v1381;
-    reg [7:0] v1398_7; always @(posedge clk) v1398_7 <= v1398;
-    wire [7:0] v1399 = v1398_7 + v584;
-    wire [7:0] v1400 = v1399 + v808;
-    wire [7:0] v1401 = v1400 + v1122;
-    reg [7:0] v1401_8; always @(posedge clk) v1401_8 <= v1401;
-    wire [7:0] v1402 = v1401_8 + v941;
-    wire [7:0] v1403 = v1402 + v849;
-    wire [7:0] v1404 = v1403 + v1000;
-    reg [7:0] v1404_9; always @(posedge clk) v1404_9 <= v1404;
-    wire [7:0] v1405 = v1404_9 + v696;
-    wire [7:0] v1406 = v1405 + v713;
-    wire [7:0] v1407 = v1406 + v856;
-    reg [7:0] v1407_10; always @(posedge clk) v1407_10 <= v1407;
-    wire [7:0] v1408 = v1407_10 + v805;
-    wire [7:0] v1409 = v1408 + v844;
-    wire [7:0] v1410 = v1409 + v1191;
-    reg [7:0] v1410_11; always @(posedge clk) v1410_11 <= v1410;
-    wire [7:0] v1411 = v1410_11 + v1029;
-    wire [7:0] v1412 = v1411 + v773;
-    wire [7:0] v1413 = v1412 + v738;
-    reg [7:0] v1413_12; always @(posedge clk) v1413_12 <= v1413;
-    wire [2:0] v1414_l = v1334; wire [0:0] v1414_u = (v1334 >>> 3) + v1363; wire [3:0] v1414 = {v1414_u, v1414_l};
-    reg [3:0] v1414_1; always @(posedge clk) v1414_1 <= v1414;
-    reg [3:0] v1414_2; always @(posedge clk) v1414_2 <= v1414_1;
-    reg [3:0] v1414_3; always @(posedge clk) v1414_3 <= v1414_2;
-    reg [3:0] v1414_4; always @(posedge clk) v1414_4 <= v1414_3;
-    reg [3:0] v1414_5; always @(posedge clk) v1414_5 <= v1414_4;
-    reg [3:0] v1414_6; always @(posedge clk) v1414_6 <= v1414_5;
-    reg [3:0] v1414_7; always @(posedge clk) v1414_7 <= v1414_6;
-    reg [3:0] v1414_8; always @(posedge clk) v1414_8 <= v1414_7;
-    reg [3:0] v1414_9; always @(posedge clk) v1414_9 <= v1414_8;
-    wire v1415_t0 = v1414_9[2] ? 1'd0 : 1'd1;
-    wire v1415_t1 = v1414_9[0] ? 1'd1 : 1'd0;
-    wire v1415_t2 = v1414_9[1] ? v1415_t1 : 1'd0;
-    wire v1415_t3 = v1414_9[2] ? v1415_t2 : 1'd1;
-    wire v1415_t4 = v1414_9[3] ? v1415_t3 : v1415_t0;
-    wire v1415_t5 = v1414_9[1] ? 1'd1 : 1'd0;
-    wire v1415_t6 = v1414_9[2] ? v1415_t5 : 1'd0;
-    wire v1415_t7 = v1414_9[3] ? 1'd0 : v1415_t6;
-    wire [1:0] v1415 = {v1415_t7, v1415_t4};
-    wire [2:0] v1416_l = v595; wire [0:0] v1416_u = (v595 >>> 3) + v1363; wire [3:0] v1416 = {v1416_u, v1416_l};
-    wire [3:0] v1417_l = v1416; wire [0:0] v1417_u = (v1416 >>> 4) + v1126; wire [4:0] v1417 = {v1417_u, v1417_l};
-    reg [4:0] v1417_1; always @(posedge clk) v1417_1 <= v1417;
-    reg [4:0] v1417_2; always @(posedge clk) v1417_2 <= v1417_1;
-    reg [4:0] v1417_3; always @(posedge clk) v1417_3 <= v1417_2;
-    reg [4:0] v1417_4; always @(posedge clk) v1417_4 <= v1417_3;
-    reg [4:0] v1417_5; always @(posedge clk) v1417_5 <= v1417_4;
-    reg [4:0] v1417_6; always @(posedge clk) v1417_6 <= v1417_5;
-    reg [4:0] v1417_7; always @(posedge clk) v1417_7 <= v1417_6;
-    reg [4:0] v1417_8; always @(posedge clk) v1417_8 <= v1417_7;
-    reg [4:0] v1417_9; always @(posedge clk) v1417_9 <= v1417_8;
-    reg [4:0] v1417_10; always @(posedge clk) v1417_10 <= v1417_9;
-    reg [4:0] v1417_11; always @(posedge clk) v1417_11 <= v1417_10;
-    wire v1418_t0 = v1417_11[0] ? 1'd0 : 1'd1;
-    wire v1418_t1 = v1417_11[1] ? 1'd0 : v1418_t0;
-    wire v1418_t2 = v1417_11[3] ? v1418_t1 : v1418_t0;
-    wire v1418_t3 = v1417_11[4] ? 1'd0 : v1418_t2;
-    wire v1418_t4 = v1417_11[0] ? 1'd1 : 1'd0;
-    wire v1418_t5 = v1417_11[1] ? v1418_t4 : 1'd1;
-    wire v1418_t6 = v1417_11[2] ? 1'd1 : v1418_t5;
-    wire v1418_t7 = v1417_11[3] ? v1418_t6 : v1418_t4;
-    wire v1418_t8 = v1417_11[4] ? v1418_t4 : v1418_t7;
-    wire [1:0] v1418 = {v1418_t8, v1418_t3};
-    wire [2:0] v1419_l = v459; wire [0:0] v1419_u = (v459 >>> 3) + v1363; wire [3:0] v1419 = {v1419_u, v1419_l};
-    wire [3:0] v1420_l = v1419; wire [0:0] v1420_u = (v1419 >>> 4) + v967; wire [4:0] v1420 = {v1420_u, v1420_l};
-    reg [4:0] v1420_1; always @(posedge clk) v1420_1 <= v1420;
-    reg [4:0] v1420_2; always @(posedge clk) v1420_2 <= v1420_1;
-    reg [4:0] v1420_3; always @(posedge clk) v1420_3 <= v1420_2;
-    reg [4:0] v1420_4; always @(posedge clk) v1420_4 <= v1420_3;
-    reg [4:0] v1420_5; always @(posedge clk) v1420_5 <= v1420_4;
-    reg [4:0] v1420_6; always @(posedge clk) v1420_6 <= v1420_5;
-    wire v1421_t0 = v1420_6[0] ? 1'd0 : 1'd1;
-    wire v1421_t1 = v1420_6[1] ? 1'd0 : v1421_t0;
-    wire v1421_t2 = v1420_6[3] ? v1421_t1 : 1'd0;
-    wire v1421_t3 = v1420_6[4] ? 1'd0 : v1421_t2;
-    wire v1421_t4 = v1420_6[1] ? 1'd0 : 1'd1;
-    wire v1421_t5 = v1420_6[2] ? 1'd1 : v1421_t4;
-    wire v1421_t6 = v1420_6[1] ? 1'd1 : 1'd0;
-    wire v1421_t7 = v1420_6[2] ? v1421_t6 : 1'd0;
-    wire v1421_t8 = v1420_6[4] ? v1421_t7 : v1421_t5;
-    wire [1:0] v1421 = {v1421_t8, v1421_t3};
-    wire [2:0] v1422_l = v439; wire [0:0] v1422_u = (v439 >>> 3) + v1363; wire [3:0] v1422 = {v1422_u, v1422_l};
-    wire [3:0] v1423_l = v1422; wire [0:0] v1423_u = (v1422 >>> 4) + v1148; wire [4:0] v1423 = {v1423_u, v1423_l};
-    reg [4:0] v1423_1; always @(posedge clk) v1423_1 <= v1423;
-    reg [4:0] v1423_2; always @(posedge clk) v1423_2 <= v1423_1;
-    reg [4:0] v1423_3; always @(posedge clk) v1423_3 <= v1423_2;
-    reg [4:0] v1423_4; always @(posedge clk) v1423_4 <= v1423_3;
-    wire v1424_t0 = v1423_4[0] ? 1'd1 : 1'd0;
-    wire v1424_t1 = v1423_4[1] ? 1'd1 : 1'd0;
-    wire v1424_t2 = v1423_4[2] ? 1'd0 : v1424_t1;
-    wire v1424_t3 = v1423_4[3] ? v1424_t2 : v1424_t0;
-    wire v1424_t4 = v1423_4[4] ? 1'd0 : v1424_t3;
-    wire v1424_t5 = v1423_4[0] ? 1'd0 : 1'd1;
-    wire v1424_t6 = v1423_4[3] ? v1424_t2 : v1424_t5;
-    wire v1424_t7 = v1423_4[4] ? 1'd1 : v1424_t6;
-    wire v1424_t8 = v1423_4[1] ? 1'd0 : 1'd1;
-    wire v1424_t9 = v1423_4[2] ? 1'd0 : v1424_t8;
-    wire v1424_t10 = v1423_4[3] ? v1424_t9 : 1'd0;
-    wire v1424_t11 = v1423_4[4] ? 1'd0 : v1424_t10;
-    wire [2:0] v1424 = {v1424_t11, v1424_t7, v1424_t4};
-    wire [2:0] v1425_l = v472; wire [0:0] v1425_u = (v472 >>> 3) + v1363; wire [3:0] v1425 = {v1425_u, v1425_l};
-    reg [3:0] v1425_1; always @(posedge clk) v1425_1 <= v1425;
-    reg [3:0] v1425_2; always @(posedge clk) v1425_2 <= v1425_1;
-    reg [3:0] v1425_3; always @(posedge clk) v1425_3 <= v1425_2;
-    reg [3:0] v1425_4; always @(posedge clk) v1425_4 <= v1425_3;
-    wire v1426_t0 = v1425_4[0] ? 1'd1 : 1'd0;
-    wire v1426_t1 = v1425_4[1] ? 1'd1 : v1426_t0;
-    wire v1426_t2 = v1425_4[1] ? 1'd0 : v1426_t0;
-    wire v1426_t3 = v1425_4[2] ? v1426_t2 : v1426_t1;
-    wire v1426_t4 = v1425_4[3] ? v1426_t1 : v1426_t3;
-    wire v1426_t5 = v1425_4[1] ? 1'd0 : 1'd1;
-    wire v1426_t6 = v1425_4[2] ? v1426_t5 : 1'd1;
-    wire [1:0] v1426 = {v1426_t6, v1426_t4};
-    wire [1:0] v1427_l = v548; wire [0:0] v1427_u = (v548 >>> 2) + v1363; wire [2:0] v1427 = {v1427_u, v1427_l};
-    wire [2:0] v1428_l = v1427; wire [0:0] v1428_u = (v1427 >>> 3) + v803; wire [3:0] v1428 = {v1428_u, v1428_l};
-    wire [3:0] v1429_l = v1428; wire [0:0] v1429_u = (v1428 >>> 4) + v774; wire [4:0] v1429 = {v1429_u, v1429_l};
-    reg [4:0] v1429_1; always @(posedge clk) v1429_1 <= v1429;
-    reg [4:0] v1429_2; always @(posedge clk) v1429_2 <= v1429_1;
-    reg [4:0] v1429_3; always @(posedge clk) v1429_3 <= v1429_2;
-    reg [4:0] v1429_4; always @(posedge clk) v1429_4 <= v1429_3;
-    wire v1430_t0 = v1429_4[3] ? 1'd0 : 1'd1;
-    wire v1430_t1 = v1429_4[1] ? 1'd1 : 1'd0;
-    wire v1430_t2 = v1429_4[0] ? 1'd1 : 1'd0;
-    wire v1430_t3 = v1429_4[2] ? v1430_t2 : v1430_t1;
-    wire v1430_t4 = v1429_4[3] ? v1430_t3 : 1'd1;
-    wire v1430_t5 = v1429_4[4] ? v1430_t4 : v1430_t0;
-    wire v1430_t6 = v1429_4[1] ? 1'd0 : 1'd1;
-    wire v1430_t7 = v1429_4[2] ? 1'd0 : v1430_t6;
-    wire v1430_t8 = v1429_4[3] ? v1430_t7 : 1'd0;
-    wire v1430_t9 = v1429_4[4] ? v1430_t8 : 1'd0;
-    wire [3:0] v1430 = {v1430_t0, v1430_t0, v1430_t9, v1430_t5};
-    wire [6:0] v1431 = v1379_4 + v1430;
-    wire [6:0] v1432 = v1431 + v1062;
-    wire [6:0] v1433 = v1432 + v1114;
-    reg [6:0] v1433_5; always @(posedge clk) v1433_5 <= v1433;
-    wire [6:0] v1434 = v1433_5 + v1006;
-    wire [6:0] v1435 = v1434 + v1201;
-    wire [6:0] v1436 = v1435 + v1098;
-    reg [6:0] v1436_6; always @(posedge clk) v1436_6 <= v1436;
-    wire [1:0] v1437_l = v451; wire [0:0] v1437_u = (v451 >>> 2) + v1363; wire [2:0] v1437 = {v1437_u, v1437_l};
-    wire [2:0] v1438_l = v1437; wire [0:0] v1438_u = (v1437 >>> 3) + v705; wire [3:0] v1438 = {v1438_u, v1438_l};
-    wire [3:0] v1439_l = v1438; wire [0:0] v1439_u = (v1438 >>> 4) + v822; wire [4:0] v1439 = {v1439_u, v1439_l};
-    reg [4:0] v1439_1; always @(posedge clk) v1439_1 <= v1439;
-    reg [4:0] v1439_2; always @(posedge clk) v1439_2 <= v1439_1;
-    reg [4:0] v1439_3; always @(posedge clk) v1439_3 <= v1439_2;
-    reg [4:0] v1439_4; always @(posedge clk) v1439_4 <= v1439_3;
-    reg [4:0] v1439_5; always @(posedge clk) v1439_5 <= v1439_4;
-    reg [4:0] v1439_6; always @(posedge clk) v1439_6 <= v1439_5;
-    reg [4:0] v1439_7; always @(posedge clk) v1439_7 <= v1439_6;
-    reg [4:0] v1439_8; always @(posedge clk) v1439_8 <= v1439_7;
-    reg [4:0] v1439_9; always @(posedge clk) v1439_9 <= v1439_8;
-    wire v1440_t0 = v1439_9[0] ? 1'd0 : 1'd1;
-    wire v1440_t1 = v1439_9[2] ? v1440_t0 : 1'd1;
-    wire v1440_t2 = v1439_9[3] ? 1'd1 : v1440_t1;
-    wire v1440_t3 = v1439_9[1] ? 1'd1 : 1'd0;
-    wire v1440_t4 = v1439_9[4] ? v1440_t3 : v1440_t2;
-    wire v1440_t5 = v1439_9[0] ? 1'd1 : 1'd0;
-    wire v1440_t6 = v1439_9[2] ? v1440_t5 : 1'd0;
-    wire v1440_t7 = v1439_9[3] ? 1'd0 : v1440_t6;
-    wire v1440_t8 = v1439_9[4] ? 1'd0 : v1440_t7;
-    wire [1:0] v1440 = {v1440_t8, v1440_t4};
-    wire [1:0] v1441_l = v364; wire [0:0] v1441_u = (v364 >>> 2) + v1363; wire [2:0] v1441 = {v1441_u, v1441_l};
-    wire [2:0] v1442_l = v1441; wire [0:0] v1442_u = (v1441 >>> 3) + v1148; wire [3:0] v1442 = {v1442_u, v1442_l};
-    wire [3:0] v1443_l = v1442; wire [0:0] v1443_u = (v1442 >>> 4) + v1126; wire [4:0] v1443 = {v1443_u, v1443_l};
-    reg [4:0] v1443_1; always @(posedge clk) v1443_1 <= v1443;
-    wire v1444_t0 = v1443_1[1] ? 1'd0 : 1'd1;
-    wire v1444_t1 = v1443_1[2] ? v1444_t0 : 1'd0;
-    wire v1444_t2 = v1443_1[3] ? 1'd0 : v1444_t1;
-    wire v1444_t3 = v1443_1[4] ? 1'd0 : v1444_t2;
-    wire v1444_t4 = v1443_1[0] ? 1'd0 : 1'd1;
-    wire v1444_t5 = v1443_1[1] ? 1'd1 : 1'd0;
-    wire v1444_t6 = v1443_1[2] ? v1444_t5 : v1444_t4;
-    wire v1444_t7 = v1443_1[2] ? 1'd1 : v1444_t4;
-    wire v1444_t8 = v1443_1[3] ? v1444_t7 : v1444_t6;
-    wire v1444_t9 = v1443_1[4] ? 1'd0 : v1444_t8;
-    wire [2:0] v1444 = {v1444_t3, v1444_t9, v1444_t3};
-    wire [1:0] v1445_l = v1362; wire [0:0] v1445_u = (v1362 >>> 2) + v1363; wire [2:0] v1445 = {v1445_u, v1445_l};
-    wire [2:0] v1446_l = v1445; wire [0:0] v1446_u = (v1445 >>> 3) + v1148; wire [3:0] v1446 = {v1446_u, v1446_l};
-    wire [3:0] v1447_l = v1446; wire [0:0] v1447_u = (v1446 >>> 4) + v711; wire [4:0] v1447 = {v1447_u, v1447_l};
-    wire v1448_t0 = v1447[1] ? 1'd0 : 1'd1;
-    wire v1448_t1 = v1447[2] ? 1'd1 : v1448_t0;
-    wire v1448_t2 = v1447[3] ? v1448_t0 : v1448_t1;
-    wire v1448_t3 = v1447[4] ? v1448_t0 : v1448_t2;
-    wire v1448_t4 = v1447[1] ? 1'd1 : 1'd0;
-    wire v1448_t5 = v1447[0] ? 1'd0 : 1'd1;
-    wire v1448_t6 = v1447[1] ? v1448_t5 : 1'd0;
-    wire v1448_t7 = v1447[3] ? v1448_t6 : v1448_t4;
-    wire v1448_t8 = v1447[3] ? v1448_t6 : 1'd0;
-    wire v1448_t9 = v1447[4] ? v1448_t8 : v1448_t7;
-    wire v1448_t10 = v1447[2] ? v1448_t4 : 1'd0;
-    wire v1448_t11 = v1447[3] ? v1448_t6 : v1448_t10;
-    wire v1448_t12 = v1447[4] ? v1448_t8 : v1448_t11;
-    wire v1448_t13 = v1447[3] ? 1'd0 : v1448_t4;
-    wire [3:0] v1448 = {v1448_t13, v1448_t12, v1448_t9, v1448_t3};
-    wire [4:0] v1449 = v1448 + v1310;
-    wire [4:0] v1450 = v1449 + v1142;
-    reg [4:0] v1450_1; always @(posedge clk) v1450_1 <= v1450;
-    wire [1:0] v1451_l = v617; wire [0:0] v1451_u = (v617 >>> 2) + v1363; wire [2:0] v1451 = {v1451_u, v1451_l};
-    wire v1452_t0 = v1451[0] ? 1'd0 : 1'd1;
-    wire v1452_t1 = v1451[1] ? 1'd1 : v1452_t0;
-    wire v1452_t2 = v1451[0] ? 1'd1 : 1'd0;
-    wire v1452_t3 = v1451[1] ? v1452_t2 : 1'd0;
-    wire v1452_t4 = v1451[2] ? v1452_t3 : v1452_t1;
-    wire [0:0] v1452 = {v1452_t4};
-    wire [0:0] v1453_l = v1452; wire [0:0] v1453_u = (v1452 >>> 1) + v1313; wire [1:0] v1453 = {v1453_u, v1453_l};
-    wire [1:0] v1454_l = v1453; wire [0:0] v1454_u = (v1453 >>> 2) + v725; wire [2:0] v1454 = {v1454_u, v1454_l};
-    wire [2:0] v1455_l = v1454; wire [0:0] v1455_u = (v1454 >>> 3) + v1242; wire [3:0] v1455 = {v1455_u, v1455_l};
-    reg [3:0] v1455_1; always @(posedge clk) v1455_1 <= v1455;
-    reg [3:0] v1455_2; always @(posedge clk) v1455_2 <= v1455_1;
-    reg [3:0] v1455_3; always @(posedge clk) v1455_3 <= v1455_2;
-    reg [3:0] v1455_4; always @(posedge clk) v1455_4 <= v1455_3;
-    reg [3:0] v1455_5; always @(posedge clk) v1455_5 <= v1455_4;
-    reg [3:0] v1455_6; always @(posedge clk) v1455_6 <= v1455_5;
-    reg [3:0] v1455_7; always @(posedge clk) v1455_7 <= v1455_6;
-    reg [3:0] v1455_8; always @(posedge clk) v1455_8 <= v1455_7;
-    reg [3:0] v1455_9; always @(posedge clk) v1455_9 <= v1455_8;
-    reg [3:0] v1455_10; always @(posedge clk) v1455_10 <= v1455_9;
-    reg [3:0] v1455_11; always @(posedge clk) v1455_11 <= v1455_10;
-    reg [3:0] v1455_12; always @(posedge clk) v1455_12 <= v1455_11;
-    wire v1456_t0 = v1455_12[0] ? 1'd1 : 1'd0;
-    wire v1456_t1 = v1455_12[0] ? 1'd0 : 1'd1;
-    wire v1456_t2 = v1455_12[1] ? v1456_t1 : v1456_t0;
-    wire v1456_t3 = v1455_12[1] ? v1456_t0 : v1456_t1;
-    wire v1456_t4 = v1455_12[2] ? v1456_t3 : v1456_t2;
-    wire v1456_t5 = v1455_12[2] ? v1456_t2 : v1456_t3;
-    wire v1456_t6 = v1455_12[3] ? v1456_t5 : v1456_t4;
-    wire v1456_t7 = v1455_12[1] ? v1456_t0 : 1'd0;
-    wire v1456_t8 = v1455_12[1] ? 1'd1 : v1456_t0;
-    wire v1456_t9 = v1455_12[2] ? v1456_t8 : v1456_t7;
-    wire v1456_t10 = v1455_12[1] ? v1456_t1 : 1'd1;
-    wire v1456_t11 = v1455_12[2] ? v1456_t10 : v1456_t8;
-    wire v1456_t12 = v1455_12[3] ? v1456_t11 : v1456_t9;
-    wire v1456_t13 = v1455_12[2] ? v1456_t7 : 1'd0;
-    wire v1456_t14 = v1455_12[3] ? v1456_t13 : 1'd0;
-    wire [2:0] v1456 = {v1456_t14, v1456_t12, v1456_t6};
-    wire [7:0] v1457 = v1413_12 + v1456;
-    reg [7:0] v1457_13; always @(posedge clk) v1457_13 <= v1457;
-    wire [0:0] v1458_l = v50; wire [0:0] v1458_u = (v50 >>> 1) + v1363; wire [1:0] v1458 = {v1458_u, v1458_l};
-    wire [1:0] v1459_l = v1458; wire [0:0] v1459_u = (v1458 >>> 2) + v1001; wire [2:0] v1459 = {v1459_u, v1459_l};
-    wire [2:0] v1460_l = v1459; wire [0:0] v1460_u = (v1459 >>> 3) + v819; wire [3:0] v1460 = {v1460_u, v1460_l};
-    wire [3:0] v1461_l = v1460; wire [0:0] v1461_u = (v1460 >>> 4) + v732; wire [4:0] v1461 = {v1461_u, v1461_l};
-    reg [4:0] v1461_1; always @(posedge clk) v1461_1 <= v1461;
-    reg [4:0] v1461_2; always @(posedge clk) v1461_2 <= v1461_1;
-    reg [4:0] v1461_3; always @(posedge clk) v1461_3 <= v1461_2;
-    wire v1462_t0 = v1461_3[1] ? 1'd1 : 1'd0;
-    wire v1462_t1 = v1461_3[2] ? 1'd0 : v1462_t0;
-    wire v1462_t2 = v1461_3[2] ? 1'd0 : 1'd1;
-    wire v1462_t3 = v1461_3[3] ? v1462_t2 : v1462_t1;
-    wire v1462_t4 = v1461_3[3] ? 1'd0 : v1462_t1;
-    wire v1462_t5 = v1461_3[4] ? v1462_t4 : v1462_t3;
-    wire v1462_t6 = v1461_3[0] ? 1'd0 : 1'd1;
-    wire v1462_t7 = v1461_3[1] ? v1462_t6 : 1'd1;
-    wire v1462_t8 = v1461_3[2] ? 1'd0 : v1462_t7;
-    wire v1462_t9 = v1461_3[3] ? 1'd0 : v1462_t8;
-    wire [1:0] v1462 = {v1462_t9, v1462_t5};
-    wire [0:0] v1463_l = v331; wire [0:0] v1463_u = (v331 >>> 1) + v1363; wire [1:0] v1463 = {v1463_u, v1463_l};
-    wire [1:0] v1464_l = v1463; wire [0:0] v1464_u = (v1463 >>> 2) + v1148; wire [2:0] v1464 = {v1464_u, v1464_l};
-    wire [2:0] v1465_l = v1464; wire [0:0] v1465_u = (v1464 >>> 3) + v1001; wire [3:0] v1465 = {v1465_u, v1465_l};
-    wire [3:0] v1466_l = v1465; wire [0:0] v1466_u = (v1465 >>> 4) + v749; wire [4:0] v1466 = {v1466_u, v1466_l};
-    reg [4:0] v1466_1; always @(posedge clk) v1466_1 <= v1466;
-    reg [4:0] v1466_2; always @(posedge clk) v1466_2 <= v1466_1;
-    wire v1467_t0 = v1466_2[1] ? 1'd1 : 1'd0;
-    wire v1467_t1 = v1466_2[2] ? v1467_t0 : 1'd0;
-    wire v1467_t2 = v1466_2[3] ? 1'd0 : v1467_t1;
-    wire v1467_t3 = v1466_2[1] ? 1'd0 : 1'd1;
-    wire v1467_t4 = v1466_2[2] ? 1'd1 : v1467_t3;
-    wire v1467_t5 = v1466_2[3] ? 1'd0 : v1467_t4;
-    wire v1467_t6 = v1466_2[3] ? 1'd0 : v1467_t3;
-    wire v1467_t7 = v1466_2[4] ? v1467_t6 : v1467_t5;
-    wire v1467_t8 = v1466_2[0] ? 1'd0 : 1'd1;
-    wire v1467_t9 = v1466_2[1] ? v1467_t8 : 1'd0;
-    wire v1467_t10 = v1466_2[2] ? 1'd0 : v1467_t9;
-    wire v1467_t11 = v1466_2[3] ? 1'd0 : v1467_t10;
-    wire [2:0] v1467 = {v1467_t11, v1467_t7, v1467_t2};
-    wire [0:0] v1468_l = v31; wire [0:0] v1468_u = (v31 >>> 1) + v1363; wire [1:0] v1468 = {v1468_u, v1468_l};
-    wire [1:0] v1469_l = v1468; wire [0:0] v1469_u = (v1468 >>> 2) + v1106; wire [2:0] v1469 = {v1469_u, v1469_l};
-    wire [2:0] v1470_l = v1469; wire [0:0] v1470_u = (v1469 >>> 3) + v736; wire [3:0] v1470 = {v1470_u, v1470_l};
-    wire [3:0] v1471_l = v1470; wire [0:0] v1471_u = (v1470 >>> 4) + v840; wire [4:0] v1471 = {v1471_u, v1471_l};
-    reg [4:0] v1471_1; always @(posedge clk) v1471_1 <= v1471;
-    reg [4:0] v1471_2; always @(posedge clk) v1471_2 <= v1471_1;
-    reg [4:0] v1471_3; always @(posedge clk) v1471_3 <= v1471_2;
-    reg [4:0] v1471_4; always @(posedge clk) v1471_4 <= v1471_3;
-    reg [4:0] v1471_5; always @(posedge clk) v1471_5 <= v1471_4;
-    reg [4:0] v1471_6; always @(posedge clk) v1471_6 <= v1471_5;
-    wire v1472_t0 = v1471_6[0] ? 1'd1 : 1'd0;
-    wire v1472_t1 = v1471_6[1] ? 1'd1 : v1472_t0;
-    wire v1472_t2 = v1471_6[2] ? v1472_t0 : v1472_t1;
-    wire v1472_t3 = v1471_6[3] ? v1472_t2 : 1'd0;
-    wire v1472_t4 = v1471_6[2] ? v1472_t0 : 1'd1;
-    wire v1472_t5 = v1471_6[3] ? v1472_t4 : 1'd0;
-    wire v1472_t6 = v1471_6[4] ? v1472_t5 : v1472_t3;
-    wire v1472_t7 = v1471_6[0] ? 1'd0 : 1'd1;
-    wire v1472_t8 = v1471_6[1] ? 1'd0 : v1472_t7;
-    wire v1472_t9 = v1471_6[2] ? 1'd0 : v1472_t8;
-    wire v1472_t10 = v1471_6[3] ? v1472_t9 : 1'd0;
-    wire v1472_t11 = v1471_6[2] ? 1'd0 : v1472_t7;
-    wire v1472_t12 = v1471_6[3] ? v1472_t11 : 1'd0;
-    wire v1472_t13 = v1471_6[4] ? v1472_t12 : v1472_t10;
-    wire [1:0] v1472 = {v1472_t13, v1472_t6};
-    wire [6:0] v1473 = v1436_6 + v1472;
-    wire [6:0] v1474 = v1473 + v1280;
-    wire [6:0] v1475 = v1474 + v1110;
-    reg [6:0] v1475_7; always @(posedge clk) v1475_7 <= v1475;
-    wire [6:0] v1476 = v1475_7 + v1068;
-    wire [6:0] v1477 = v1476 + v1129;
-    wire [6:0] v1478 = v1477 + v1183;
-    reg [6:0] v1478_8; always @(posedge clk) v1478_8 <= v1478;
-    wire [6:0] v1479 = v1478_8 + v956;
-    wire [6:0] v1480 = v1479 + v1199;
-    wire [6:0] v1481 = v1480 + v927;
-    reg [6:0] v1481_9; always @(posedge clk) v1481_9 <= v1481;
-    wire [6:0] v1482 = v1481_9 + v1415;
-    wire [6:0] v1483 = v1482 + v950;
-    wire [6:0] v1484 = v1483 + v1304;
-    reg [6:0] v1484_10; always @(posedge clk) v1484_10 <= v1484;
-    wire [7:0] v1485 = v1484_10 + v970;
-    wire [7:0] v1486 = v1485 + v959;
-    wire [7:0] v1487 = v1486 + v873;
-    reg [7:0] v1487_11; always @(posedge clk) v1487_11 <= v1487;
-    wire [7:0] v1488 = v1487_11 + v1119;
-    wire [7:0] v1489 = v1488 + v496;
-    wire [7:0] v1490 = v1489 + v693;
-    reg [7:0] v1490_12; always @(posedge clk) v1490_12 <= v1490;
-    wire [7:0] v1491 = v1490_12 + v877;
-    wire [7:0] v1492 = v1491 + v1072;
-    wire [7:0] v1493 = v1492 + v1117;
-    reg [7:0] v1493_13; always @(posedge clk) v1493_13 <= v1493;
-    wire [7:0] v1494 = v1493_13 + v1078;
-    wire [0:0] v1495_l = v1363; wire [0:0] v1495_u = (v1363 >>> 1) + v1148; wire [1:0] v1495 = {v1495_u, v1495_l};
-    wire [1:0] v1496_l = v1495; wire [0:0] v1496_u = (v1495 >>> 2) + v1126; wire [2:0] v1496 = {v1496_u, v1496_l};
-    wire [2:0] v1497_l = v1496; wire [0:0] v1497_u = (v1496 >>> 3) + v840; wire [3:0] v1497 = {v1497_u, v1497_l};
-    wire [3:0] v1498_l = v1497; wire [0:0] v1498_u = (v1497 >>> 4) + v822; wire [4:0] v1498 = {v1498_u, v1498_l};
-    reg [4:0] v1498_1; always @(posedge clk) v1498_1 <= v1498;
-    wire v1499_t0 = v1498_1[0] ? 1'd1 : 1'd0;
-    wire v1499_t1 = v1498_1[2] ? 1'd0 : v1499_t0;
-    wire v1499_t2 = v1498_1[2] ? 1'd0 : 1'd1;
-    wire v1499_t3 = v1498_1[4] ? v1499_t2 : v1499_t1;
-    wire v1499_t4 = v1498_1[0] ? 1'd0 : 1'd1;
-    wire v1499_t5 = v1498_1[2] ? 1'd0 : v1499_t4;
-    wire v1499_t6 = v1498_1[4] ? 1'd0 : v1499_t5;
-    wire v1499_t7 = v1498_1[1] ? 1'd0 : v1499_t0;
-    wire v1499_t8 = v1498_1[2] ? 1'd0 : v1499_t7;
-    wire v1499_t9 = v1498_1[3] ? v1499_t8 : v1499_t1;
-    wire [2:0] v1499 = {v1499_t9, v1499_t6, v1499_t3};
-    wire [5:0] v1500 = v1450_1 + v1499;
-    wire [5:0] v1501 = v1500 + v1139;
-    wire [5:0] v1502 = v1501 + v1444;
-    reg [5:0] v1502_2; always @(posedge clk) v1502_2 <= v1502;
-    wire [5:0] v1503 = v1502_2 + v1467;
-    wire [5:0] v1504 = v1503 + v1235;
-    wire [5:0] v1505 = v1504 + v1157;
-    reg [5:0] v1505_3; always @(posedge clk) v1505_3 <= v1505;
-    wire [5:0] v1506 = v1505_3 + v1462;
-    wire [5:0] v1507 = v1506 + v718;
-    wire [5:0] v1508 = v1507 + v707;
-    reg [5:0] v1508_4; always @(posedge clk) v1508_4 <= v1508;
-    wire [6:0] v1509 = v1508_4 + v748;
-    wire [6:0] v1510 = v1509 + v1426;
-    wire [6:0] v1511 = v1510 + v1424;
-    reg [6:0] v1511_5; always @(posedge clk) v1511_5 <= v1511;
-    wire [6:0] v1512 = v1511_5 + v816;
-    wire [6:0] v1513 = v1512 + v1151;
-    wire [6:0] v1514 = v1513 + v847;
-    reg [6:0] v1514_6; always @(posedge clk) v1514_6 <= v1514;
-    wire [6:0] v1515 = v1514_6 + v1212;
-    wire [6:0] v1516 = v1515 + v1333;
-    wire [6:0] v1517 = v1516 + v1421;
-    reg [6:0] v1517_7; always @(posedge clk) v1517_7 <= v1517;
-    wire [6:0] v1518 = v1517_7 + v1338;
-    wire [6:0] v1519 = v1518 + v1307;
-    wire [6:0] v1520 = v1519 + v731;
-    reg [6:0] v1520_8; always @(posedge clk) v1520_8 <= v1520;
-    wire [6:0] v1521 = v1520_8 + v764;
-    wire [6:0] v1522 = v1521 + v1282;
-    wire [0:0] v1523_l = v1522; wire [5:0] v1523_u = (v1522 >>> 1) + v1367; wire [6:0] v1523 = {v1523_u, v1523_l};
-    reg [6:0] v1523_9; always @(posedge clk) v1523_9 <= v1523;
-    wire [6:0] v1524 = v1523_9 + v1209;
-    wire [6:0] v1525 = v1524 + v1440;
-    wire [6:0] v1526 = v1525 + v890;
-    reg [6:0] v1526_10; always @(posedge clk) v1526_10 <= v1526;
-    wire [6:0] v1527 = v1526_10 + v786;
-    wire [6:0] v1528 = v1527 + v1009;
-    wire [6:0] v1529 = v1528 + v688;
-    reg [6:0] v1529_11; always @(posedge clk) v1529_11 <= v1529;
-    wire [6:0] v1530 = v1529_11 + v1154;
-    wire [7:0] v1531 = v1530 + v1365;
-    wire [7:0] v1532 = v1531 + v1418;
-    reg [7:0] v1532_12; always @(posedge clk) v1532_12 <= v1532;
-    wire [7:0] v1533 = v1532_12 + v1301;
-    wire [7:0] v1534 = v1533 + v1330;
-    reg [7:0] v1534_13; always @(posedge clk) v1534_13 <= v1534;
-    wire signed [8:0] logit0 = v1361_13 <<< 0;
-    always @(posedge clk) model_out[8:0] <= logit0;
-    wire signed [8:0] logit1 = v1324_13 <<< 0;
-    always @(posedge clk) model_out[17:9] <= logit1;
-    wire signed [8:0] logit2 = v1457_13 <<< 0;
-    always @(posedge clk) model_out[26:18] <= logit2;
-    wire signed [8:0] logit3 = v1534_13 <<< 0;
-    always @(posedge clk) model_out[35:27] <= logit3;
-    wire signed [8:0] logit4 = v1494 <<< 0;
-    always @(posedge clk) model_out[44:36] <= logit4;
+localparam [3:0]
+T22 = 4'h8,
+T25 = 4'he;
+localparam [7:0]
+T5 = 8'he0,
+T6 = 8'hfe,
+T9 = 8'hf8,
+T23 = 8'h80,
+T30 = 8'hea,
+T36 = 8'h5d,
+T52 = 8'h6,
+T248 = 8'h8d;
+localparam [15:0]
+T0 = 16'hfe00,
+T10 = 16'hffe0,
+T11 = 16'h8000,
+T12 = 16'hff80,
+T13 = 16'hf800,
+T24 = 16'he000,
+T26 = 16'hfffe,
+T27 = 16'hfff8,
+T38 = 16'hb3f3,
+T39 = 16'hce,
+T46 = 16'haaa8,
+T51 = 16'hf1,
+T65 = 16'h75,
+T72 = 16'hffdf,
+T80 = 16'hefaa,
+T96 = 16'he994,
+T97 = 16'hfcec,
+T113 = 16'hfdcd,
+T138 = 16'h7f77,
+T140 = 16'h51,
+T162 = 16'h3aa,
+T231 = 16'h5a11;
+localparam [23:0]
+T62 = 24'h2604a0,
+T76 = 24'hb6ddba,
+T88 = 24'h610a2;
+localparam [31:0]
+T1 = 32'h80000000,
+T2 = 32'hfffffe00,
+T3 = 32'hfe000000,
+T4 = 32'hff800000,
+T7 = 32'hfff80000,
+T8 = 32'hfffe0000,
+T14 = 32'hffff8000,
+T15 = 32'hfffff800,
+T16 = 32'hffe00000,
+T17 = 32'hffffe000,
+T18 = 32'he0000000,
+T19 = 32'hf8000000,
+T20 = 32'hffffff80,
+T21 = 32'hffffffe0,
+T28 = 32'hfffffff8,
+T29 = 32'hfffffffe,
+T31 = 32'he2c0e2f3,
+T37 = 32'hff20ffec,
+T40 = 32'h4ccc0c0c,
+T41 = 32'h100212,
+T45 = 32'hd09ada9,
+T50 = 32'ha5aaeeaa,
+T53 = 32'h55995505,
+T56 = 32'hbbf0aaf0,
+T58 = 32'h555573bb,
+T59 = 32'hfdfdfda8,
+T63 = 32'h55d55515,
+T64 = 32'h2aff08ff,
+T66 = 32'heeefffff,
+T78 = 32'ha505ab0b,
+T79 = 32'haab0aaba,
+T81 = 32'h11bb01ab,
+T87 = 32'haa45aa89,
+T95 = 32'hfa72aa22,
+T141 = 32'h50505456,
+T150 = 32'h651165,
+T152 = 32'h50cc00cc,
+T154 = 32'hf0fdd00,
+T156 = 32'heaea55aa,
+T172 = 32'h55a100a1,
+T198 = 32'hbb8abbbb,
+T201 = 32'hffff00ab,
+T208 = 32'hccccf055,
+T222 = 32'h50000d00,
+T223 = 32'h55a155a5,
+T226 = 32'haa00fb51,
+T228 = 32'hfffff5f7,
+T235 = 32'hafff3fff,
+T239 = 32'h4055a055,
+T243 = 32'h5efe0efe;
+localparam [47:0]
+T34 = 48'h449e49408e08,
+T60 = 48'h861860249248,
+T75 = 48'h24902d51402d,
+T82 = 48'ha49009,
+T130 = 48'h72473c714714,
+T249 = 48'h8da691691448;
+localparam [63:0]
+T32 = 64'hb755aa557755aa55,
+T33 = 64'h959505059a950a05,
+T42 = 64'h6aa060005aa05,
+T43 = 64'h1010101ff550000,
+T48 = 64'h5050505446688aa,
+T49 = 64'h6000a00f600fa,
+T55 = 64'h77a500a577aa00aa,
+T57 = 64'ha0005066666666,
+T61 = 64'hb7777777,
+T67 = 64'heaaa5555d9995555,
+T71 = 64'hffffffffaa6aaa55,
+T74 = 64'h50105aaaaaaaa,
+T77 = 64'h5055505599555555,
+T84 = 64'h9999889915150415,
+T85 = 64'haaffaaffa6a6a0a0,
+T86 = 64'h7733b7b7,
+T89 = 64'h111111110a0a000a,
+T90 = 64'h555500aa56565656,
+T91 = 64'h5500101055002020,
+T93 = 64'h1155555512565555,
+T94 = 64'hd595aaaa,
+T98 = 64'hffffffffffffe000,
+T100 = 64'h5550550055705570,
+T101 = 64'hfe00000000000000,
+T102 = 64'hfffe000000000000,
+T103 = 64'hfffffe0000000000,
+T104 = 64'hffff800000000000,
+T105 = 64'h5566555555055505,
+T106 = 64'hfffffffffffff800,
+T107 = 64'hffffffffffffffe0,
+T108 = 64'h5052000050525555,
+T109 = 64'hfffff80000000000,
+T110 = 64'hfffffffffffe0000,
+T111 = 64'hffffffffffe00000,
+T112 = 64'h5599559955555551,
+T114 = 64'hff80000000000000,
+T115 = 64'hffffffe000000000,
+T116 = 64'hfffffffe00000000,
+T117 = 64'hfafafafa22ee2222,
+T118 = 64'h5757550007075500,
+T119 = 64'hf800000000000000,
+T120 = 64'h5955595550555a55,
+T121 = 64'hffffffffff800000,
+T122 = 64'h5a5550505a555b5b,
+T124 = 64'h5555555555551955,
+T126 = 64'h6666666622666a66,
+T127 = 64'hfff8000000000000,
+T128 = 64'hf090f01000900010,
+T129 = 64'h113310101010,
+T131 = 64'hffe0000000000000,
+T132 = 64'h557500005575aaaa,
+T133 = 64'h50a058a800000808,
+T134 = 64'hababa9a9ab8ba989,
+T135 = 64'h8585808080858085,
+T136 = 64'h91a2b3b3b3a2b3b3,
+T142 = 64'hfffffff800000000,
+T143 = 64'hbbbbffffaa5aaa5a,
+T144 = 64'h848455ff84845555,
+T145 = 64'ha0a0a9a5a0a0a9aa,
+T146 = 64'hfffffffffe000000,
+T148 = 64'h4400000084008400,
+T149 = 64'h444412025646,
+T151 = 64'hfffffffffffffffe,
+T155 = 64'h5595509045854080,
+T157 = 64'haaaaaaaa5d550000,
+T159 = 64'h525000005150000,
+T160 = 64'hb9315555aaaa5555,
+T161 = 64'h55555a5100005a51,
+T164 = 64'h5559545855595559,
+T165 = 64'h9090959000000500,
+T166 = 64'h85800000000,
+T167 = 64'h6666666600aa0005,
+T168 = 64'h6564666655545656,
+T171 = 64'ha9bb99bba9889988,
+T174 = 64'h5555aa4555550045,
+T175 = 64'h5555220555552200,
+T177 = 64'h4444444477447765,
+T178 = 64'h55ff555aeeffee5a,
+T183 = 64'h901a0a0a9a1,
+T184 = 64'h8808991948085919,
+T185 = 64'h22302233223322,
+T186 = 64'hfffffffffafff6f6,
+T190 = 64'h8000000000000000,
+T191 = 64'h5555555544446465,
+T197 = 64'h455545555555a555,
+T199 = 64'haa5a11111111,
+T204 = 64'h111111111a1a0022,
+T205 = 64'hfffffffff8000000,
+T207 = 64'h55005500e6e65555,
+T211 = 64'h55555555aaaa0f22,
+T216 = 64'hffffffffe0000000,
+T218 = 64'h51510000aa000000,
+T219 = 64'haaeaaaaa6666aaaa,
+T220 = 64'h5555456555554545,
+T224 = 64'h5000550560606565,
+T227 = 64'h6666666666666266,
+T229 = 64'h900090a0aaaaaaaa,
+T230 = 64'haaaaaaaab3bbbbbb,
+T232 = 64'hbb0abb0aaaaa0000,
+T233 = 64'hffffffff80000000,
+T234 = 64'h554a555a55455555,
+T240 = 64'h88888888ab8b9999,
+T241 = 64'ha000a000ab0baa0a,
+T245 = 64'h5050505055559955,
+T250 = 64'h7a0055007a,
+T252 = 64'h4477000044560000;
+localparam [95:0]
+T35 = 96'h2db4923df4920c34921c7492,
+T47 = 96'h24900000000028c28c28c28c,
+T54 = 96'h249208249008249208249c08,
+T68 = 96'h208208208208810210208208,
+T69 = 96'h38e38e39638e,
+T83 = 96'h9f64925f6492936492536492,
+T99 = 96'h451e79240240240240,
+T123 = 96'hcf1cf16d96d9ef9cf1ef9cf1,
+T125 = 96'h9e7df70120123cf3cf012012,
+T137 = 96'h9f6df66db6db9369366db6db,
+T139 = 96'h69a49290990969a492,
+T153 = 96'hb238da8da6918da691691448,
+T158 = 96'h249924249924481481001001,
+T163 = 96'h249249249249000208220208,
+T169 = 96'h49f49f49249291f6df9126d2,
+T170 = 96'h61c414249249824414249249,
+T173 = 96'h8c08db6c06db48049b48049b,
+T176 = 96'h4920822640826db082264082,
+T179 = 96'h451249851851000000000000,
+T180 = 96'h32d32d4926db,
+T181 = 96'h410410820c30c60c60820c3,
+T182 = 96'hf3cefcb2caec9248e49248e4,
+T187 = 96'h936bae6dbbae936fbe6dbfbe,
+T188 = 96'h49f91f49f49f4b79374b74b7,
+T189 = 96'hb7fb7fb7fb7fb6d75db2c71c,
+T192 = 96'h641641641641861861451659,
+T193 = 96'h4894898490094894898496c9,
+T194 = 96'h6a26a26b26a2ca2ca2cb2ca2,
+T196 = 96'h5d70005d703f03f249249,
+T200 = 96'hed3ed3eebef3ee3ee3ee3ee3,
+T203 = 96'h2384922104922386db2106db,
+T206 = 96'h1902101a02200900900a00a,
+T209 = 96'h5145145145146ed6ed6ff6ed,
+T212 = 96'h2cb2cc2cb2cc2cb2cc3cf2cc,
+T213 = 96'h410411c70410411421c7142,
+T215 = 96'h24a34a30a34a24b34b30b34b,
+T217 = 96'h2cb8e32098214d38e3411821,
+T225 = 96'h147147249249147147249492,
+T236 = 96'hd34d34249249d34d34fc9489,
+T238 = 96'h2492492492494920d39240d3,
+T242 = 96'h4924924924920006e428a28a,
+T246 = 96'h4920824ad082,
+T251 = 96'h2521120000006d2112,
+T253 = 96'h269000a690002aa000aaa;
+localparam [127:0]
+T44 = 128'h97119b1197119b11f711fb11b711bb11,
+T70 = 128'h210021dddd2222,
+T92 = 128'h44b666b644f666f644bb66bb44fb66fb,
+T147 = 128'h9f9f88dd9f9f88dd9f9f66669f9f8888,
+T195 = 128'h11111111444444440c2202220c220222,
+T202 = 128'h110011001100118811001113111311,
+T210 = 128'h801080101010000,
+T214 = 128'h2020202020202022222442222bb44bb,
+T221 = 128'h444455227f7f5522,
+T237 = 128'h11118080111180801111222211110022,
+T244 = 128'h10101122dddddddd00000000dddddddd,
+T247 = 128'h61106118811881106110611ff11aa11;
+localparam [191:0]
+T73 = 192'hd6cb23b238dab238da8da691b238da8da6918da691691448;
+reg [1:0]
+v730_1,v730_2,v730_3,v730_4,v730_5,v730_6,v730_7;
+reg [2:0]
+v516_1,v516_2,v516_3,v516_4,v516_5,v516_6,v763_1,v763_2,v763_3,v763_4,v763_5,v763_6,v763_7,v763_8,v772_1,v772_2,v772_3,
+v772_4,v772_5,v772_6,v772_7,v772_8,v772_9,v772_10,v772_11,v799_1,v799_2,v799_3,v799_4,v799_5,v799_6,v799_7,v799_8,v799_9,
+v799_10,v810_1,v810_2,v810_3,v810_4,v843_1,v843_2,v843_3,v843_4,v843_5,v843_6,v843_7,v843_8,v843_9,v843_10,v864_1,v864_2,
+v864_3,v864_4,v864_5,v864_6,v864_7,v864_8,v864_9,v900_1,v900_2,v900_3,v900_4,v900_5,v900_6,v900_7,v900_8,v900_9,v900_10,
+v1048_1,v1048_2,v1048_3,v1048_4,v1048_5,v1048_6,v1048_7,v1048_8,v1329_1,v1329_2,v1329_3,v1329_4,v1329_5,v1329_6,v1329_7,
+v1329_8,v1329_9,v1329_10,v1329_11,v1329_12,v1339_1,v1339_2,v1339_3,v1339_4,v1339_5,v1339_6,v1339_7,v1339_8,v1339_9;
+reg [3:0]
+v508_1,v508_2,v508_3,v508_4,v508_5,v508_6,v508_7,v508_8,v687_1,v687_2,v687_3,v687_4,v687_5,v687_6,v687_7,v687_8,v687_9,
+v687_10,v706_1,v706_2,v706_3,v719_1,v719_2,v719_3,v734_1,v734_2,v734_3,v734_4,v734_5,v734_6,v734_7,v747_1,v747_2,v747_3,
+v747_4,v755_1,v755_2,v755_3,v755_4,v766_1,v766_2,v766_3,v766_4,v766_5,v766_6,v766_7,v807_1,v807_2,v807_3,v807_4,v807_5,
+v807_6,v807_7,v815_1,v815_2,v815_3,v815_4,v815_5,v817_1,v817_2,v817_3,v817_4,v817_5,v817_6,v817_7,v817_8,v825_1,v825_2,
+v825_3,v841_1,v841_2,v841_3,v841_4,v841_5,v841_6,v841_7,v841_8,v841_9,v952_1,v952_2,v952_3,v952_4,v999_1,v999_2,v999_3,
+v999_4,v999_5,v999_6,v999_7,v999_8,v1032_1,v1052_1,v1052_2,v1052_3,v1052_4,v1052_5,v1077_1,v1077_2,v1077_3,v1077_4,
+v1077_5,v1077_6,v1077_7,v1077_8,v1077_9,v1077_10,v1077_11,v1077_12,v1077_13,v1109_1,v1109_2,v1109_3,v1109_4,v1109_5,
+v1109_6,v1200_1,v1200_2,v1200_3,v1200_4,v1200_5,v1208_1,v1208_2,v1208_3,v1208_4,v1208_5,v1208_6,v1208_7,v1208_8,v1208_9,
+v1230_1,v1230_2,v1230_3,v1230_4,v1230_5,v1230_6,v1300_1,v1300_2,v1300_3,v1300_4,v1300_5,v1300_6,v1300_7,v1300_8,v1300_9,
+v1300_10,v1300_11,v1300_12,v1303_1,v1303_2,v1303_3,v1303_4,v1303_5,v1303_6,v1303_7,v1303_8,v1303_9,v1414_1,v1414_2,
+v1414_3,v1414_4,v1414_5,v1414_6,v1414_7,v1414_8,v1414_9,v1425_1,v1425_2,v1425_3,v1425_4,v1455_1,v1455_2,v1455_3,v1455_4,
+v1455_5,v1455_6,v1455_7,v1455_8,v1455_9,v1455_10,v1455_11,v1455_12;
+reg [4:0]
+v489_1,v489_2,v489_3,v495_1,v495_2,v495_3,v495_4,v495_5,v495_6,v495_7,v495_8,v495_9,v495_10,v495_11,v583_1,v583_2,v583_3,
+v583_4,v583_5,v583_6,v583_7,v692_1,v692_2,v692_3,v692_4,v692_5,v692_6,v692_7,v692_8,v692_9,v692_10,v692_11,v695_1,v695_2,
+v695_3,v695_4,v695_5,v695_6,v695_7,v695_8,v695_9,v712_1,v712_2,v712_3,v712_4,v712_5,v712_6,v712_7,v712_8,v712_9,v714_1,
+v714_2,v714_3,v714_4,v717_1,v717_2,v717_3,v737_1,v737_2,v737_3,v737_4,v737_5,v737_6,v737_7,v737_8,v737_9,v737_10,v737_11,
+v739_1,v744_1,v744_2,v744_3,v744_4,v744_5,v761_1,v761_2,v761_3,v761_4,v761_5,v780_1,v780_2,v780_3,v783_1,v785_1,v785_2,
+v785_3,v785_4,v785_5,v785_6,v785_7,v785_8,v785_9,v785_10,v789_1,v789_2,v792_1,v792_2,v804_1,v804_2,v804_3,v804_4,v804_5,
+v804_6,v804_7,v804_8,v804_9,v804_10,v813_1,v813_2,v813_3,v813_4,v813_5,v813_6,v813_7,v813_8,v813_9,v813_10,v831_1,v831_2,
+v831_3,v831_4,v831_5,v831_6,v835_1,v838_1,v838_2,v838_3,v838_4,v846_1,v846_2,v846_3,v846_4,v846_5,v848_1,v848_2,v848_3,
+v848_4,v848_5,v848_6,v848_7,v848_8,v850_1,v850_2,v850_3,v850_4,v850_5,v850_6,v855_1,v855_2,v855_3,v855_4,v855_5,v855_6,
+v855_7,v855_8,v855_9,v858_1,v858_2,v858_3,v872_1,v872_2,v872_3,v872_4,v872_5,v872_6,v872_7,v872_8,v872_9,v872_10,v876_1,
+v876_2,v876_3,v876_4,v876_5,v876_6,v876_7,v876_8,v876_9,v876_10,v876_11,v876_12,v883_1,v883_2,v883_3,v883_4,v883_5,
+v883_6,v883_7,v883_8,v889_1,v889_2,v889_3,v889_4,v889_5,v889_6,v889_7,v889_8,v889_9,v895_1,v895_2,v895_3,v895_4,v895_5,
+v895_6,v895_7,v895_8,v895_9,v909_1,v909_2,v912_1,v912_2,v912_3,v918_1,v918_2,v918_3,v918_4,v918_5,v918_6,v918_7,v926_1,
+v926_2,v926_3,v926_4,v926_5,v926_6,v926_7,v926_8,v933_1,v933_2,v933_3,v933_4,v933_5,v933_6,v933_7,v933_8,v940_1,v940_2,
+v940_3,v940_4,v940_5,v940_6,v940_7,v940_8,v946_1,v946_2,v946_3,v949_1,v949_2,v949_3,v949_4,v949_5,v949_6,v949_7,v949_8,
+v949_9,v955_1,v955_2,v955_3,v955_4,v955_5,v955_6,v955_7,v955_8,v958_1,v958_2,v958_3,v958_4,v958_5,v958_6,v958_7,v958_8,
+v958_9,v958_10,v964_1,v964_2,v964_3,v969_1,v969_2,v969_3,v969_4,v969_5,v969_6,v969_7,v969_8,v969_9,v969_10,v975_1,v980_1,
+v991_1,v991_2,v991_3,v1002_1,v1002_2,v1002_3,v1002_4,v1005_1,v1005_2,v1005_3,v1005_4,v1005_5,v1008_1,v1008_2,v1008_3,
+v1008_4,v1008_5,v1008_6,v1008_7,v1008_8,v1008_9,v1008_10,v1017_1,v1020_1,v1020_2,v1020_3,v1020_4,v1020_5,v1028_1,v1028_2,
+v1028_3,v1028_4,v1028_5,v1028_6,v1028_7,v1028_8,v1028_9,v1028_10,v1028_11,v1038_1,v1038_2,v1038_3,v1038_4,v1038_5,
+v1038_6,v1038_7,v1038_8,v1038_9,v1050_1,v1050_2,v1050_3,v1050_4,v1050_5,v1050_6,v1050_7,v1057_1,v1057_2,v1061_1,v1061_2,
+v1061_3,v1061_4,v1067_1,v1067_2,v1067_3,v1067_4,v1067_5,v1067_6,v1067_7,v1071_1,v1071_2,v1071_3,v1071_4,v1071_5,v1071_6,
+v1071_7,v1071_8,v1071_9,v1071_10,v1071_11,v1071_12,v1073_1,v1073_2,v1073_3,v1073_4,v1073_5,v1073_6,v1073_7,v1073_8,
+v1081_1,v1081_2,v1081_3,v1081_4,v1081_5,v1081_6,v1084_1,v1084_2,v1084_3,v1084_4,v1084_5,v1087_1,v1087_2,v1087_3,v1087_4,
+v1087_5,v1087_6,v1091_1,v1091_2,v1091_3,v1091_4,v1091_5,v1094_1,v1094_2,v1094_3,v1094_4,v1094_5,v1094_6,v1094_7,v1097_1,
+v1097_2,v1097_3,v1097_4,v1097_5,v1099_1,v1099_2,v1104_1,v1104_2,v1104_3,v1107_1,v1107_2,v1113_1,v1113_2,v1113_3,v1113_4,
+v1116_1,v1116_2,v1116_3,v1116_4,v1116_5,v1116_6,v1116_7,v1116_8,v1116_9,v1116_10,v1116_11,v1116_12,v1118_1,v1118_2,
+v1118_3,v1118_4,v1118_5,v1118_6,v1118_7,v1118_8,v1118_9,v1118_10,v1118_11,v1121_1,v1121_2,v1121_3,v1121_4,v1121_5,
+v1121_6,v1121_7,v1128_1,v1128_2,v1128_3,v1128_4,v1128_5,v1128_6,v1128_7,v1131_1,v1131_2,v1135_1,v1135_2,v1138_1,v1144_1,
+v1144_2,v1144_3,v1144_4,v1150_1,v1150_2,v1150_3,v1150_4,v1150_5,v1153_1,v1153_2,v1153_3,v1153_4,v1153_5,v1153_6,v1153_7,
+v1153_8,v1153_9,v1153_10,v1153_11,v1156_1,v1156_2,v1159_1,v1159_2,v1159_3,v1168_1,v1171_1,v1182_1,v1182_2,v1182_3,
+v1182_4,v1182_5,v1182_6,v1182_7,v1184_1,v1184_2,v1186_1,v1186_2,v1188_1,v1190_1,v1190_2,v1190_3,v1190_4,v1190_5,v1190_6,
+v1190_7,v1190_8,v1190_9,v1190_10,v1192_1,v1192_2,v1192_3,v1192_4,v1198_1,v1198_2,v1198_3,v1198_4,v1198_5,v1198_6,v1198_7,
+v1198_8,v1203_1,v1203_2,v1203_3,v1206_1,v1211_1,v1211_2,v1211_3,v1211_4,v1211_5,v1211_6,v1214_1,v1234_1,v1234_2,v1237_1,
+v1237_2,v1237_3,v1237_4,v1246_1,v1251_1,v1251_2,v1251_3,v1251_4,v1251_5,v1251_6,v1255_1,v1255_2,v1255_3,v1255_4,v1255_5,
+v1271_1,v1271_2,v1276_1,v1279_1,v1279_2,v1279_3,v1279_4,v1279_5,v1279_6,v1281_1,v1281_2,v1281_3,v1281_4,v1281_5,v1281_6,
+v1281_7,v1281_8,v1283_1,v1283_2,v1283_3,v1283_4,v1283_5,v1291_1,v1291_2,v1291_3,v1291_4,v1291_5,v1291_6,v1296_1,v1306_1,
+v1306_2,v1306_3,v1306_4,v1306_5,v1306_6,v1306_7,v1315_1,v1315_2,v1315_3,v1315_4,v1315_5,v1315_6,v1315_7,v1332_1,v1332_2,
+v1332_3,v1332_4,v1332_5,v1332_6,v1337_1,v1337_2,v1337_3,v1337_4,v1337_5,v1337_6,v1337_7,v1343_1,v1343_2,v1343_3,v1343_4,
+v1343_5,v1364_1,v1364_2,v1364_3,v1364_4,v1364_5,v1364_6,v1364_7,v1364_8,v1364_9,v1364_10,v1364_11,v1366_1,v1366_2,
+v1366_3,v1366_4,v1366_5,v1366_6,v1366_7,v1366_8,v1370_1,v1380_1,v1380_2,v1380_3,v1380_4,v1380_5,v1380_6,v1382_1,v1382_2,
+v1417_1,v1417_2,v1417_3,v1417_4,v1417_5,v1417_6,v1417_7,v1417_8,v1417_9,v1417_10,v1417_11,v1420_1,v1420_2,v1420_3,
+v1420_4,v1420_5,v1420_6,v1423_1,v1423_2,v1423_3,v1423_4,v1429_1,v1429_2,v1429_3,v1429_4,v1439_1,v1439_2,v1439_3,v1439_4,
+v1439_5,v1439_6,v1439_7,v1439_8,v1439_9,v1443_1,v1450_1,v1461_1,v1461_2,v1461_3,v1466_1,v1466_2,v1471_1,v1471_2,v1471_3,
+v1471_4,v1471_5,v1471_6,v1498_1;
+reg [5:0]
+v1174_2,v1177_3,v1218_2,v1221_3,v1299_2,v1373_2,v1376_3,v1502_2,v1505_3,v1508_4;
+reg [6:0]
+v1180_4,v1196_5,v1224_4,v1227_5,v1287_6,v1290_7,v1319_8,v1322_9,v1324_10,v1324_11,v1324_12,v1324_13,v1346_6,v1349_7,
+v1352_8,v1355_9,v1358_10,v1379_4,v1386_3,v1389_4,v1392_5,v1395_6,v1433_5,v1436_6,v1475_7,v1478_8,v1481_9,v1484_10,
+v1511_5,v1514_6,v1517_7,v1520_8,v1523_9,v1526_10,v1529_11;
+reg [7:0]
+v1361_11,v1361_12,v1361_13,v1398_7,v1401_8,v1404_9,v1407_10,v1410_11,v1413_12,v1457_13,v1487_11,v1490_12,v1493_13,
+v1532_12,v1534_13;
+reg [95:0]
+inputs;
+wire [0:0]
+v2,v4,v5,v6,v7,v10,v11,v13,v14,v17,v18,v20,v21,v22,v23,v24,v26,v27,v28,v29,v30,v31,v32,v33,v35,v37,v39,v40,v42,v43,v44,
+v45,v46,v48,v49,v50,v51,v52,v54,v55,v56,v59,v61,v62,v63,v64,v66,v67,v68,v69,v71,v72,v73,v74,v75,v77,v79,v80,v83,v84,v85,
+v86,v88,v89,v90,v91,v92,v93,v95,v97,v99,v101,v102,v103,v104,v106,v107,v109,v111,v112,v114,v118,v121,v126,v131,v134,v139,
+v143,v147,v150,v153,v157,v160,v163,v164,v166,v171,v174,v179,v180,v182,v184,v186,v189,v190,v191,v194,v198,v201,v207,v216,
+v219,v220,v222,v223,v226,v228,v230,v232,v234,v236,v237,v239,v242,v246,v251,v252,v255,v256,v259,v261,v263,v264,v270,v274,
+v282,v290,v292,v294,v298,v300,v301,v306,v310,v311,v313,v315,v323,v325,v327,v329,v331,v333,v335,v338,v341,v348,v352,v356,
+v362,v366,v375,v378,v379,v383,v385,v387,v389,v390,v392,v394,v400,v404,v408,v410,v412,v414,v417,v419,v426,v430,v435,v436,
+v437,v443,v445,v448,v452,v457,v462,v464,v467,v470,v473,v478,v481,v484,v488,v491,v497,v501,v503,v504,v506,v510,v514,v517,
+v518,v524,v531,v534,v537,v539,v541,v544,v547,v549,v550,v552,v554,v558,v561,v563,v565,v568,v570,v573,v577,v582,v588,v593,
+v602,v605,v611,v613,v615,v621,v624,v627,v631,v632,v637,v640,v642,v644,v646,v649,v651,v655,v657,v659,v662,v663,v667,v668,
+v672,v676,v684,v686,v691,v694,v699,v701,v704,v705,v709,v711,v722,v725,v727,v729,v732,v733,v736,v741,v743,v749,v751,v758,
+v760,v765,v770,v771,v774,v776,v782,v787,v795,v802,v803,v812,v819,v821,v822,v824,v830,v833,v837,v840,v845,v862,v867,v870,
+v875,v878,v879,v880,v881,v885,v887,v891,v892,v894,v899,v902,v904,v907,v914,v920,v925,v939,v942,v944,v945,v954,v962,v967,
+v968,v971,v977,v982,v986,v988,v997,v1001,v1012,v1034,v1036,v1042,v1070,v1075,v1078,v1079,v1086,v1090,v1096,v1106,v1115,
+v1126,v1133,v1148,v1181,v1232,v1242,v1278,v1313,v1327,v1363,v1367,v1452;
+wire [1:0]
+v34,v53,v58,v78,v81,v94,v98,v100,v105,v108,v110,v113,v115,v117,v119,v120,v122,v123,v125,v127,v129,v132,v133,v138,v140,
+v144,v148,v151,v156,v158,v161,v162,v165,v168,v173,v176,v183,v192,v193,v197,v199,v200,v202,v205,v206,v209,v211,v212,v213,
+v217,v218,v227,v231,v235,v238,v240,v243,v247,v248,v249,v250,v253,v258,v260,v262,v265,v268,v269,v272,v273,v276,v277,v279,
+v280,v286,v287,v288,v289,v291,v297,v302,v303,v304,v308,v312,v314,v317,v318,v321,v324,v332,v334,v337,v339,v340,v343,v345,
+v346,v349,v350,v351,v353,v354,v355,v358,v359,v360,v361,v363,v364,v365,v367,v370,v371,v373,v376,v377,v380,v384,v386,v391,
+v395,v396,v403,v405,v409,v411,v413,v415,v422,v423,v427,v429,v432,v438,v440,v441,v444,v449,v451,v453,v454,v455,v458,v460,
+v465,v466,v468,v469,v474,v476,v482,v483,v490,v492,v496,v502,v512,v519,v522,v523,v527,v529,v532,v533,v542,v548,v562,v564,
+v571,v572,v579,v581,v587,v592,v596,v597,v598,v599,v604,v609,v617,v618,v626,v653,v670,v675,v682,v688,v690,v693,v696,v698,
+v707,v715,v718,v720,v728,v730,v731,v735,v740,v745,v748,v752,v762,v767,v773,v777,v781,v793,v800,v805,v809,v814,v816,v818,
+v832,v836,v839,v842,v847,v849,v851,v856,v859,v863,v865,v868,v874,v877,v884,v886,v890,v896,v901,v910,v913,v919,v921,v922,
+v923,v927,v934,v941,v947,v950,v956,v959,v960,v965,v966,v970,v976,v1000,v1003,v1006,v1009,v1021,v1029,v1030,v1033,v1043,
+v1051,v1053,v1058,v1064,v1068,v1072,v1074,v1085,v1088,v1092,v1095,v1098,v1108,v1110,v1117,v1119,v1129,v1132,v1151,v1154,
+v1157,v1160,v1183,v1199,v1201,v1204,v1209,v1238,v1256,v1268,v1273,v1282,v1284,v1292,v1301,v1304,v1307,v1316,v1328,v1330,
+v1333,v1338,v1340,v1344,v1362,v1365,v1415,v1418,v1421,v1426,v1440,v1453,v1458,v1462,v1463,v1468,v1472,v1495;
+wire [2:0]
+v9,v16,v38,v65,v82,v116,v124,v128,v135,v136,v141,v142,v145,v149,v152,v154,v167,v169,v172,v175,v177,v185,v195,v203,v208,
+v210,v214,v221,v224,v225,v233,v241,v244,v254,v257,v266,v271,v275,v278,v284,v285,v293,v295,v299,v307,v309,v316,v319,v326,
+v328,v330,v336,v342,v344,v347,v357,v368,v372,v381,v382,v397,v402,v406,v416,v420,v424,v428,v431,v433,v434,v439,v446,v447,
+v450,v459,v461,v463,v471,v472,v475,v479,v480,v485,v493,v498,v499,v505,v507,v509,v511,v513,v515,v516,v520,v526,v528,v535,
+v536,v538,v545,v546,v551,v553,v555,v560,v566,v575,v580,v584,v586,v589,v590,v591,v594,v595,v600,v603,v606,v608,v610,v614,
+v619,v622,v623,v625,v630,v634,v635,v639,v641,v643,v647,v650,v652,v654,v664,v665,v669,v671,v673,v674,v678,v679,v680,v681,
+v700,v710,v713,v738,v746,v753,v754,v756,v759,v763,v764,v772,v778,v784,v786,v799,v801,v806,v808,v810,v811,v826,v829,v843,
+v844,v864,v873,v893,v897,v900,v903,v905,v924,v930,v935,v938,v943,v953,v972,v973,v978,v981,v985,v992,v993,v994,v995,v998,
+v1010,v1022,v1023,v1024,v1025,v1026,v1031,v1039,v1044,v1048,v1055,v1059,v1062,v1063,v1065,v1076,v1082,v1089,v1100,v1101,
+v1102,v1105,v1111,v1114,v1122,v1123,v1124,v1136,v1139,v1142,v1145,v1147,v1163,v1166,v1169,v1172,v1185,v1187,v1189,v1193,
+v1207,v1215,v1229,v1235,v1244,v1247,v1248,v1249,v1253,v1257,v1259,v1262,v1263,v1266,v1267,v1269,v1274,v1277,v1280,v1310,
+v1329,v1334,v1335,v1339,v1341,v1369,v1383,v1424,v1427,v1437,v1441,v1444,v1445,v1451,v1454,v1456,v1459,v1464,v1467,v1469,
+v1496,v1499;
+wire [3:0]
+v1,v19,v41,v70,v87,v137,v146,v155,v159,v170,v181,v187,v196,v204,v229,v267,v283,v296,v305,v320,v369,v388,v393,v398,v401,
+v407,v418,v421,v442,v486,v487,v494,v508,v521,v525,v540,v543,v556,v559,v567,v569,v574,v576,v578,v585,v607,v612,v616,v620,
+v628,v629,v633,v638,v645,v648,v658,v660,v661,v666,v677,v687,v689,v697,v703,v706,v708,v716,v719,v721,v723,v724,v726,v734,
+v747,v755,v766,v768,v779,v788,v790,v791,v794,v796,v807,v815,v817,v820,v825,v827,v834,v841,v853,v854,v857,v860,v866,v871,
+v882,v888,v898,v906,v908,v911,v915,v916,v917,v928,v932,v936,v948,v951,v952,v957,v961,v963,v974,v979,v983,v984,v987,v989,
+v990,v996,v999,v1004,v1007,v1011,v1013,v1015,v1019,v1027,v1032,v1037,v1040,v1045,v1049,v1052,v1054,v1056,v1060,v1066,
+v1077,v1080,v1083,v1093,v1103,v1109,v1112,v1120,v1125,v1127,v1130,v1134,v1137,v1140,v1143,v1146,v1149,v1152,v1155,v1158,
+v1161,v1164,v1170,v1191,v1197,v1200,v1202,v1205,v1208,v1210,v1212,v1213,v1230,v1231,v1233,v1236,v1239,v1240,v1243,v1245,
+v1250,v1252,v1254,v1258,v1260,v1264,v1270,v1272,v1275,v1294,v1300,v1302,v1303,v1305,v1308,v1311,v1314,v1325,v1331,v1336,
+v1342,v1381,v1414,v1416,v1419,v1422,v1425,v1428,v1430,v1438,v1442,v1446,v1448,v1455,v1460,v1465,v1470,v1497;
+wire [4:0]
+v3,v12,v25,v47,v60,v96,v178,v188,v245,v322,v399,v456,v489,v495,v500,v557,v583,v636,v656,v685,v692,v695,v702,v712,v714,
+v717,v737,v739,v742,v744,v750,v757,v761,v769,v775,v780,v783,v785,v789,v792,v797,v804,v813,v823,v828,v831,v835,v838,v846,
+v848,v850,v852,v855,v858,v861,v872,v876,v883,v889,v895,v909,v912,v918,v926,v929,v931,v933,v937,v940,v946,v949,v955,v958,
+v964,v969,v975,v980,v991,v1002,v1005,v1008,v1014,v1016,v1017,v1020,v1028,v1035,v1038,v1041,v1046,v1050,v1057,v1061,v1067,
+v1069,v1071,v1073,v1081,v1084,v1087,v1091,v1094,v1097,v1099,v1104,v1107,v1113,v1116,v1118,v1121,v1128,v1131,v1135,v1138,
+v1141,v1144,v1150,v1153,v1156,v1159,v1162,v1165,v1167,v1168,v1171,v1182,v1184,v1186,v1188,v1190,v1192,v1198,v1203,v1206,
+v1211,v1214,v1234,v1237,v1241,v1246,v1251,v1255,v1261,v1265,v1271,v1276,v1279,v1281,v1283,v1291,v1293,v1295,v1296,v1306,
+v1309,v1312,v1315,v1326,v1332,v1337,v1343,v1364,v1366,v1368,v1370,v1380,v1382,v1417,v1420,v1423,v1429,v1439,v1443,v1447,
+v1449,v1450,v1461,v1466,v1471,v1498;
+wire [5:0]
+v0,v8,v15,v36,v57,v76,v130,v215,v281,v374,v425,v477,v530,v601,v683,v798,v869,v1018,v1047,v1173,v1174,v1175,v1176,v1177,
+v1178,v1179,v1216,v1217,v1218,v1219,v1220,v1221,v1222,v1223,v1297,v1298,v1299,v1371,v1372,v1373,v1374,v1375,v1376,v1377,
+v1384,v1385,v1500,v1501,v1502,v1503,v1504,v1505,v1506,v1507,v1508;
+wire [6:0]
+v1180,v1194,v1195,v1196,v1224,v1225,v1226,v1227,v1228,v1285,v1286,v1287,v1288,v1289,v1290,v1317,v1318,v1319,v1320,v1321,
+v1322,v1323,v1324,v1345,v1346,v1347,v1348,v1349,v1350,v1351,v1352,v1353,v1354,v1355,v1356,v1357,v1358,v1359,v1360,v1378,
+v1379,v1386,v1387,v1388,v1389,v1390,v1391,v1392,v1393,v1394,v1395,v1396,v1397,v1431,v1432,v1433,v1434,v1435,v1436,v1473,
+v1474,v1475,v1476,v1477,v1478,v1479,v1480,v1481,v1482,v1483,v1484,v1509,v1510,v1511,v1512,v1513,v1514,v1515,v1516,v1517,
+v1518,v1519,v1520,v1521,v1522,v1523,v1524,v1525,v1526,v1527,v1528,v1529,v1530;
+wire [7:0]
+v1361,v1398,v1399,v1400,v1401,v1402,v1403,v1404,v1405,v1406,v1407,v1408,v1409,v1410,v1411,v1412,v1413,v1457,v1485,v1486,
+v1487,v1488,v1489,v1490,v1491,v1492,v1493,v1494,v1531,v1532,v1533,v1534;
+wire signed [8:0]
+logit0,logit1,logit2,logit3,logit4;
+assign
+v0 = inputs[53:48],
+v1 = (v0 >>> 2),
+v2 = T0[v1],
+v3 = (v0 >>> 1),
+v4 = T1[v3],
+v5 = T2[v3],
+v6 = T3[v3],
+v7 = T4[v3],
+v8 = inputs[83:78],
+v9 = (v8 >>> 3),
+v10 = T5[v9],
+v11 = T6[v9],
+v12 = (v8 >>> 1),
+v13 = T7[v12],
+v14 = T8[v12],
+v15 = inputs[77:72],
+v16 = (v15 >>> 3),
+v17 = T5[v16],
+v18 = T9[v16],
+v19 = (v15 >>> 2),
+v20 = T10[v19],
+v21 = T11[v19],
+v22 = T12[v19],
+v23 = T13[v19],
+v24 = T0[v19],
+v25 = (v15 >>> 1),
+v26 = T14[v25],
+v27 = T8[v25],
+v28 = T2[v25],
+v29 = T15[v25],
+v30 = T16[v25],
+v31 = T17[v25],
+v32 = T3[v25],
+v33 = T18[v25],
+v34 = {v11, v33},
+v35 = T19[v25],
+v36 = inputs[47:42],
+v37 = (v36 >>> 5),
+v38 = (v36 >>> 3),
+v39 = T6[v38],
+v40 = T9[v38],
+v41 = (v36 >>> 2),
+v42 = T10[v41],
+v43 = T11[v41],
+v44 = T12[v41],
+v45 = T0[v41],
+v46 = T13[v41],
+v47 = (v36 >>> 1),
+v48 = T20[v47],
+v49 = T8[v47],
+v50 = T15[v47],
+v51 = T16[v47],
+v52 = T14[v47],
+v53 = {v31, v52},
+v54 = T2[v47],
+v55 = T17[v47],
+v56 = T21[v47],
+v57 = inputs[59:54],
+v58 = (v57 >>> 4),
+v59 = T22[v58],
+v60 = (v57 >>> 1),
+v61 = T1[v60],
+v62 = T19[v60],
+v63 = T18[v60],
+v64 = T16[v60],
+v65 = (v57 >>> 3),
+v66 = T23[v65],
+v67 = T9[v65],
+v68 = T5[v65],
+v69 = T6[v65],
+v70 = (v57 >>> 2),
+v71 = T13[v70],
+v72 = T11[v70],
+v73 = T0[v70],
+v74 = T24[v70],
+v75 = T12[v70],
+v76 = inputs[5:0],
+v77 = (v76 >>> 5),
+v78 = (v76 >>> 4),
+v79 = T22[v78],
+v80 = T25[v78],
+v81 = {v33, v80},
+v82 = (v76 >>> 3),
+v83 = T23[v82],
+v84 = T6[v82],
+v85 = T9[v82],
+v86 = T5[v82],
+v87 = (v76 >>> 2),
+v88 = T10[v87],
+v89 = T26[v87],
+v90 = T24[v87],
+v91 = T27[v87],
+v92 = T0[v87],
+v93 = T13[v87],
+v94 = {v93, v92},
+v95 = T12[v87],
+v96 = (v76 >>> 1),
+v97 = T28[v96],
+v98 = {v69, v97},
+v99 = T20[v96],
+v100 = {v75, v99},
+v101 = T1[v96],
+v102 = T19[v96],
+v103 = T4[v96],
+v104 = T7[v96],
+v105 = {v90, v104},
+v106 = T2[v96],
+v107 = T16[v96],
+v108 = {v101, v107},
+v109 = T3[v96],
+v110 = {v109, v92},
+v111 = T21[v96],
+v112 = T8[v96],
+v113 = {v24, v112},
+v114 = T17[v96],
+v115 = {v79, v114},
+v116 = {v55, v115},
+v117 = {v61, v114},
+v118 = T29[v96],
+v119 = {v56, v118},
+v120 = {v77, v118},
+v121 = T14[v96],
+v122 = {v86, v121},
+v123 = {v63, v121},
+v124 = {v33, v123},
+v125 = {v121, v114},
+v126 = T15[v96],
+v127 = {v102, v126},
+v128 = {v30, v127},
+v129 = {v121, v126},
+v130 = inputs[11:6],
+v131 = (v130 >>> 5),
+v132 = {v131, v86},
+v133 = (v130 >>> 4),
+v134 = T22[v133],
+v135 = {v134, v129},
+v136 = {v134, v120},
+v137 = {v56, v136},
+v138 = {v134, v95},
+v139 = T25[v133],
+v140 = {v139, v103},
+v141 = {v5, v140},
+v142 = (v130 >>> 3),
+v143 = T23[v142],
+v144 = {v143, v77},
+v145 = {v59, v144},
+v146 = {v61, v145},
+v147 = T9[v142],
+v148 = {v147, v107},
+v149 = {v18, v148},
+v150 = T30[v149],
+v151 = {v147, v93},
+v152 = {v18, v151},
+v153 = T6[v142],
+v154 = {v153, v108},
+v155 = {v131, v154},
+v156 = {v153, v103},
+v157 = T5[v142],
+v158 = {v157, v112},
+v159 = (v130 >>> 2),
+v160 = T24[v159],
+v161 = {v160, v80},
+v162 = {v160, v106},
+v163 = T11[v159],
+v164 = T12[v159],
+v165 = {v164, v93},
+v166 = T27[v159],
+v167 = {v166, v110},
+v168 = {v166, v109},
+v169 = {v48, v168},
+v170 = {v26, v169},
+v171 = T26[v159],
+v172 = {v171, v105},
+v173 = {v171, v84},
+v174 = T0[v159],
+v175 = {v174, v122},
+v176 = {v174, v121},
+v177 = {v55, v176},
+v178 = (v130 >>> 1),
+v179 = T1[v178],
+v180 = T8[v178],
+v181 = {v180, v172},
+v182 = T17[v178],
+v183 = {v160, v182},
+v184 = T29[v178],
+v185 = {v184, v94},
+v186 = T2[v178],
+v187 = {v186, v185},
+v188 = {v67, v187},
+v189 = T31[v188],
+v190 = T18[v178],
+v191 = T3[v178],
+v192 = {v191, v95},
+v193 = {v191, v85},
+v194 = T7[v178],
+v195 = {v194, v125},
+v196 = {v134, v195},
+v197 = {v194, v77},
+v198 = T4[v178],
+v199 = {v198, v114},
+v200 = {v198, v118},
+v201 = T16[v178],
+v202 = {v74, v201},
+v203 = {v62, v202},
+v204 = {v35, v203},
+v205 = {v201, v112},
+v206 = {v201, v157},
+v207 = T19[v178],
+v208 = {v207, v162},
+v209 = {v207, v194},
+v210 = {v35, v209},
+v211 = {v207, v88},
+v212 = {v207, v106},
+v213 = {v207, v126},
+v214 = {v56, v213},
+v215 = inputs[17:12],
+v216 = (v215 >>> 5),
+v217 = {v216, v190},
+v218 = (v215 >>> 4),
+v219 = T22[v218],
+v220 = T25[v218],
+v221 = (v215 >>> 3),
+v222 = T23[v221],
+v223 = T6[v221],
+v224 = {v223, v212},
+v225 = {v223, v211},
+v226 = T5[v221],
+v227 = {v4, v226},
+v228 = T9[v221],
+v229 = (v215 >>> 2),
+v230 = T10[v229],
+v231 = {v230, v126},
+v232 = T11[v229],
+v233 = {v232, v193},
+v234 = T27[v229],
+v235 = {v234, v118},
+v236 = T12[v229],
+v237 = T0[v229],
+v238 = {v237, v179},
+v239 = T13[v229],
+v240 = {v37, v239},
+v241 = {v23, v240},
+v242 = T24[v229],
+v243 = {v242, v85},
+v244 = {v40, v243},
+v245 = (v215 >>> 1),
+v246 = T1[v245],
+v247 = {v246, v179},
+v248 = {v246, v198},
+v249 = {v246, v220},
+v250 = {v246, v201},
+v251 = T3[v245],
+v252 = T19[v245],
+v253 = {v252, v77},
+v254 = {v35, v253},
+v255 = T7[v245],
+v256 = T8[v245],
+v257 = {v256, v197},
+v258 = {v256, v186},
+v259 = T16[v245],
+v260 = {v259, v95},
+v261 = T17[v245],
+v262 = {v261, v207},
+v263 = T4[v245],
+v264 = T2[v245],
+v265 = {v264, v77},
+v266 = {v59, v265},
+v267 = {v35, v266},
+v268 = {v264, v83},
+v269 = {v264, v112},
+v270 = T14[v245],
+v271 = {v270, v199},
+v272 = {v44, v270},
+v273 = {v72, v270},
+v274 = T29[v245],
+v275 = {v274, v200},
+v276 = {v274, v86},
+v277 = {v274, v109},
+v278 = {v24, v277},
+v279 = {v219, v274},
+v280 = {v274, v77},
+v281 = inputs[23:18],
+v282 = (v281 >>> 5),
+v283 = {v282, v135},
+v284 = {v282, v249},
+v285 = {v282, v161},
+v286 = {v282, v255},
+v287 = {v282, v261},
+v288 = {v282, v126},
+v289 = (v281 >>> 4),
+v290 = T22[v289],
+v291 = {v290, v111},
+v292 = T25[v289],
+v293 = (v281 >>> 3),
+v294 = T23[v293],
+v295 = {v294, v183},
+v296 = {v2, v295},
+v297 = {v294, v242},
+v298 = T9[v293],
+v299 = {v298, v206},
+v300 = T6[v293],
+v301 = T5[v293],
+v302 = {v301, v263},
+v303 = {v301, v237},
+v304 = {v301, v282},
+v305 = (v281 >>> 2),
+v306 = T10[v305],
+v307 = {v306, v205},
+v308 = {v306, v89},
+v309 = {v42, v308},
+v310 = T12[v305],
+v311 = T26[v305],
+v312 = {v311, v228},
+v313 = T0[v305],
+v314 = {v313, v282},
+v315 = T13[v305],
+v316 = {v315, v217},
+v317 = {v315, v222},
+v318 = {v315, v239},
+v319 = {v56, v318},
+v320 = {v31, v319},
+v321 = {v45, v315},
+v322 = (v281 >>> 1),
+v323 = T28[v322],
+v324 = {v323, v88},
+v325 = T15[v322],
+v326 = {v325, v269},
+v327 = T3[v322],
+v328 = {v327, v258},
+v329 = T19[v322],
+v330 = {v329, v302},
+v331 = T4[v322],
+v332 = {v331, v282},
+v333 = T20[v322],
+v334 = {v333, v91},
+v335 = T1[v322],
+v336 = {v335, v297},
+v337 = {v335, v251},
+v338 = T2[v322],
+v339 = {v313, v338},
+v340 = {v338, v274},
+v341 = T14[v322],
+v342 = {v341, v324},
+v343 = {v341, v83},
+v344 = {v48, v343},
+v345 = {v341, v274},
+v346 = {v341, v126},
+v347 = {v327, v346},
+v348 = T7[v322],
+v349 = {v348, v216},
+v350 = {v348, v259},
+v351 = {v348, v112},
+v352 = T8[v322],
+v353 = {v352, v282},
+v354 = {v352, v270},
+v355 = {v32, v352},
+v356 = T17[v322],
+v357 = {v356, v165},
+v358 = {v310, v356},
+v359 = {v356, v91},
+v360 = {v356, v191},
+v361 = {v54, v356},
+v362 = T16[v322],
+v363 = {v362, v226},
+v364 = {v362, v301},
+v365 = {v362, v216},
+v366 = T21[v322],
+v367 = {v366, v219},
+v368 = {v282, v367},
+v369 = {v362, v368},
+v370 = {v366, v111},
+v371 = {v366, v198},
+v372 = {v35, v371},
+v373 = {v366, v264},
+v374 = inputs[29:24],
+v375 = (v374 >>> 5),
+v376 = {v375, v92},
+v377 = (v374 >>> 4),
+v378 = T22[v377],
+v379 = T25[v377],
+v380 = {v379, v207},
+v381 = {v7, v380},
+v382 = (v374 >>> 3),
+v383 = T23[v382],
+v384 = {v383, v263},
+v385 = T9[v382],
+v386 = {v385, v311},
+v387 = T6[v382],
+v388 = (v374 >>> 2),
+v389 = T0[v388],
+v390 = T27[v388],
+v391 = {v390, v77},
+v392 = T12[v388],
+v393 = {v392, v299},
+v394 = T26[v388],
+v395 = {v63, v394},
+v396 = {v394, v102},
+v397 = {v18, v396},
+v398 = {v23, v397},
+v399 = (v374 >>> 1),
+v400 = T28[v399],
+v401 = {v400, v275},
+v402 = {v400, v158},
+v403 = {v66, v400},
+v404 = T29[v399],
+v405 = {v404, v270},
+v406 = {v387, v405},
+v407 = {v10, v406},
+v408 = T3[v399],
+v409 = {v408, v236},
+v410 = T21[v399],
+v411 = {v410, v190},
+v412 = T7[v399],
+v413 = {v412, v95},
+v414 = T20[v399],
+v415 = {v414, v85},
+v416 = {v64, v415},
+v417 = T2[v399],
+v418 = {v417, v257},
+v419 = T1[v399],
+v420 = {v419, v235},
+v421 = {v6, v420},
+v422 = {v419, v300},
+v423 = {v419, v163},
+v424 = {v64, v423},
+v425 = inputs[35:30],
+v426 = (v425 >>> 5),
+v427 = {v426, v157},
+v428 = {v17, v427},
+v429 = (v425 >>> 4),
+v430 = T25[v429],
+v431 = {v430, v260},
+v432 = {v430, v375},
+v433 = {v64, v432},
+v434 = (v425 >>> 3),
+v435 = T5[v434],
+v436 = T9[v434],
+v437 = T6[v434],
+v438 = {v437, v348},
+v439 = {v435, v438},
+v440 = {v437, v292},
+v441 = {v437, v228},
+v442 = (v425 >>> 2),
+v443 = T13[v442],
+v444 = {v443, v417},
+v445 = T11[v442],
+v446 = {v445, v286},
+v447 = {v445, v340},
+v448 = T26[v442],
+v449 = {v448, v389},
+v450 = {v39, v449},
+v451 = {v448, v114},
+v452 = T27[v442],
+v453 = {v452, v366},
+v454 = {v64, v452},
+v455 = {v452, v352},
+v456 = (v425 >>> 1),
+v457 = T28[v456],
+v458 = {v426, v457},
+v459 = {v14, v458},
+v460 = {v457, v301},
+v461 = {v26, v460},
+v462 = T3[v456],
+v463 = {v462, v287},
+v464 = T2[v456],
+v465 = {v73, v464},
+v466 = {v464, v301},
+v467 = T4[v456],
+v468 = {v467, v207},
+v469 = {v467, v80},
+v470 = T21[v456],
+v471 = {v470, v332},
+v472 = {v470, v303},
+v473 = T1[v456],
+v474 = {v75, v473},
+v475 = {v68, v474},
+v476 = {v473, v228},
+v477 = inputs[41:36],
+v478 = (v477 >>> 5),
+v479 = {v478, v317},
+v480 = (v477 >>> 3),
+v481 = T5[v480],
+v482 = {v54, v481},
+v483 = (v477 >>> 4),
+v484 = T22[v483],
+v485 = {v484, v349},
+v486 = {v46, v485},
+v487 = (v477 >>> 2),
+v488 = T13[v487],
+v489 = {v488, v401},
+v490 = T32[2*v489_3 +: 2],
+v491 = T11[v487],
+v492 = {v491, v329},
+v493 = {v55, v492},
+v494 = {v43, v493},
+v495 = {v17, v494},
+v496 = T33[2*v495_11 +: 2],
+v497 = T0[v487],
+v498 = {v497, v476},
+v499 = {v497, v156},
+v500 = (v477 >>> 1),
+v501 = T1[v500],
+v502 = {v501, v341},
+v503 = T18[v500],
+v504 = T14[v500],
+v505 = {v504, v173},
+v506 = T20[v500],
+v507 = {v506, v268},
+v508 = {v20, v507},
+v509 = T34[3*v508_8 +: 3],
+v510 = T16[v500],
+v511 = {v510, v276},
+v512 = {v49, v510},
+v513 = {v32, v512},
+v514 = T19[v500],
+v515 = {v514, v411},
+v516 = {v514, v376},
+v517 = T23[v516_6],
+v518 = T17[v500],
+v519 = {v518, v107},
+v520 = {v48, v519},
+v521 = {v26, v520},
+v522 = {v39, v518},
+v523 = {v518, v436},
+v524 = T4[v500],
+v525 = {v524, v402},
+v526 = {v524, v453},
+v527 = {v51, v524},
+v528 = {v32, v527},
+v529 = {v524, v338},
+v530 = inputs[65:60],
+v531 = (v530 >>> 5),
+v532 = {v531, v503},
+v533 = (v530 >>> 4),
+v534 = T22[v533],
+v535 = {v534, v227},
+v536 = (v530 >>> 3),
+v537 = T5[v536],
+v538 = {v537, v280},
+v539 = T9[v536],
+v540 = {v539, v307},
+v541 = T6[v536],
+v542 = {v20, v541},
+v543 = (v530 >>> 2),
+v544 = T10[v543],
+v545 = {v544, v231},
+v546 = {v544, v359},
+v547 = T0[v543],
+v548 = {v547, v263},
+v549 = T12[v543],
+v550 = T24[v543],
+v551 = {v550, v193},
+v552 = T13[v543],
+v553 = {v552, v138},
+v554 = T6[v553],
+v555 = {v552, v262},
+v556 = {v550, v555},
+v557 = (v530 >>> 1),
+v558 = T20[v557],
+v559 = {v558, v450},
+v560 = {v558, v119},
+v561 = T8[v557],
+v562 = {v561, v333},
+v563 = T15[v557],
+v564 = {v563, v64},
+v565 = T16[v557],
+v566 = {v565, v248},
+v567 = {v13, v566},
+v568 = T3[v557],
+v569 = {v568, v347},
+v570 = T19[v557],
+v571 = {v570, v378},
+v572 = {v570, v111},
+v573 = T4[v557],
+v574 = {v573, v244},
+v575 = {v573, v117},
+v576 = {v35, v575},
+v577 = T2[v557],
+v578 = {v577, v116},
+v579 = {v577, v201},
+v580 = {v28, v579},
+v581 = {v544, v577},
+v582 = T14[v557],
+v583 = {v582, v296},
+v584 = T35[3*v583_7 +: 3],
+v585 = {v582, v431},
+v586 = {v582, v272},
+v587 = {v582, v261},
+v588 = T7[v557],
+v589 = {v588, v468},
+v590 = {v588, v360},
+v591 = {v588, v469},
+v592 = {v588, v242},
+v593 = T17[v557],
+v594 = {v593, v247},
+v595 = {v593, v522},
+v596 = {v593, v106},
+v597 = {v593, v315},
+v598 = {v593, v362},
+v599 = {v593, v282},
+v600 = {v549, v599},
+v601 = inputs[71:66],
+v602 = (v601 >>> 5),
+v603 = {v602, v312},
+v604 = (v601 >>> 4),
+v605 = T25[v604],
+v606 = {v605, v482},
+v607 = {v29, v606},
+v608 = {v605, v532},
+v609 = {v605, v366},
+v610 = (v601 >>> 3),
+v611 = T5[v610],
+v612 = {v611, v535},
+v613 = T6[v610],
+v614 = {v613, v432},
+v615 = T9[v610],
+v616 = {v615, v224},
+v617 = {v615, v436},
+v618 = {v615, v400},
+v619 = {v21, v618},
+v620 = (v601 >>> 2),
+v621 = T10[v620],
+v622 = {v621, v409},
+v623 = {v621, v529},
+v624 = T13[v620],
+v625 = {v624, v581},
+v626 = {v624, v118},
+v627 = T12[v620],
+v628 = {v627, v526},
+v629 = {v627, v309},
+v630 = {v627, v440},
+v631 = T36[v630],
+v632 = T0[v620],
+v633 = {v632, v342},
+v634 = {v632, v339},
+v635 = {v632, v587},
+v636 = (v601 >>> 1),
+v637 = T20[v636],
+v638 = {v637, v175},
+v639 = {v637, v465},
+v640 = T2[v636],
+v641 = {v640, v413},
+v642 = T16[v636],
+v643 = {v642, v403},
+v644 = T3[v636],
+v645 = {v644, v381},
+v646 = T18[v636],
+v647 = {v646, v571},
+v648 = {v33, v647},
+v649 = T19[v636],
+v650 = {v649, v395},
+v651 = T8[v636],
+v652 = {v651, v609},
+v653 = {v651, v457},
+v654 = {v22, v653},
+v655 = T4[v636],
+v656 = {v655, v146},
+v657 = T37[v656],
+v658 = {v655, v515},
+v659 = T21[v636],
+v660 = {v659, v545},
+v661 = {v659, v316},
+v662 = T38[v661],
+v663 = T14[v636],
+v664 = {v663, v444},
+v665 = {v663, v454},
+v666 = {v13, v665},
+v667 = T39[v666],
+v668 = T7[v636],
+v669 = {v668, v365},
+v670 = {v668, v323},
+v671 = {v24, v670},
+v672 = T17[v636],
+v673 = {v672, v422},
+v674 = {v672, v288},
+v675 = {v672, v452},
+v676 = T15[v636],
+v677 = {v676, v479},
+v678 = {v676, v291},
+v679 = {v676, v370},
+v680 = {v676, v351},
+v681 = {v676, v273},
+v682 = {v27, v676},
+v683 = inputs[95:90],
+v684 = (v683 >>> 5),
+v685 = {v684, v407},
+v686 = T40[v685],
+v687 = {v684, v214},
+v688 = T41[2*v687_10 +: 2],
+v689 = {v684, v679},
+v690 = (v683 >>> 4),
+v691 = T22[v690],
+v692 = {v691, v648},
+v693 = T42[2*v692_11 +: 2],
+v694 = T25[v690],
+v695 = {v694, v418},
+v696 = T43[2*v695_9 +: 2],
+v697 = {v694, v326},
+v698 = {v694, v104},
+v699 = T22[v698],
+v700 = (v683 >>> 3),
+v701 = T23[v700],
+v702 = {v701, v677},
+v703 = T44[4*v702 +: 4],
+v704 = T6[v700],
+v705 = T9[v700],
+v706 = {v705, v669},
+v707 = T45[2*v706_3 +: 2],
+v708 = {v705, v128},
+v709 = T46[v708],
+v710 = {v705, v334},
+v711 = T5[v700],
+v712 = {v711, v616},
+v713 = T47[3*v712_9 +: 3],
+v714 = {v711, v569},
+v715 = T48[2*v714_4 +: 2],
+v716 = {v711, v328},
+v717 = {v701, v716},
+v718 = T49[2*v717_3 +: 2],
+v719 = {v711, v372},
+v720 = T50[2*v719_3 +: 2],
+v721 = (v683 >>> 2),
+v722 = T10[v721],
+v723 = {v722, v673},
+v724 = {v722, v357},
+v725 = T51[v724],
+v726 = {v722, v546},
+v727 = T26[v721],
+v728 = {v727, v71},
+v729 = T11[v721],
+v730 = {v729, v84},
+v731 = T52[2*v730_7 +: 2],
+v732 = T24[v721],
+v733 = T13[v721],
+v734 = {v733, v591},
+v735 = T53[2*v734_7 +: 2],
+v736 = T27[v721],
+v737 = {v736, v628},
+v738 = T54[3*v737_11 +: 3],
+v739 = {v736, v393},
+v740 = T55[2*v739_1 +: 2],
+v741 = T0[v721],
+v742 = {v741, v267},
+v743 = T56[v742],
+v744 = {v741, v633},
+v745 = T57[2*v744_5 +: 2],
+v746 = {v741, v100},
+v747 = {v691, v746},
+v748 = T58[2*v747_4 +: 2],
+v749 = T12[v721],
+v750 = {v749, v181},
+v751 = T59[v750],
+v752 = {v751, v709},
+v753 = {v150, v752},
+v754 = {v749, v132},
+v755 = {v741, v754},
+v756 = T60[3*v755_4 +: 3],
+v757 = (v683 >>> 1),
+v758 = T28[v757],
+v759 = {v758, v361},
+v760 = T19[v757],
+v761 = {v760, v689},
+v762 = T61[2*v761_5 +: 2],
+v763 = {v760, v728},
+v764 = T62[3*v763_8 +: 3],
+v765 = T21[v757],
+v766 = {v765, v499},
+v767 = T63[2*v766_7 +: 2],
+v768 = {v765, v271},
+v769 = {v684, v768},
+v770 = T64[v769],
+v771 = T18[v757],
+v772 = {v771, v572},
+v773 = T65[2*v772_11 +: 2],
+v774 = T20[v757],
+v775 = {v774, v525},
+v776 = T66[v775],
+v777 = {v776, v743},
+v778 = {v554, v777},
+v779 = {v774, v538},
+v780 = {v684, v779},
+v781 = T67[2*v780_3 +: 2],
+v782 = T1[v757],
+v783 = {v782, v723},
+v784 = T68[3*v783_1 +: 3],
+v785 = {v782, v137},
+v786 = T69[3*v785_10 +: 3],
+v787 = T15[v757],
+v788 = {v787, v463},
+v789 = {v711, v788},
+v790 = T70[4*v789_2 +: 4],
+v791 = {v787, v619},
+v792 = {v729, v791},
+v793 = T71[2*v792_2 +: 2],
+v794 = {v787, v759},
+v795 = T72[v794],
+v796 = {v795, v753},
+v797 = {v770, v796},
+v798 = {v699, v797},
+v799 = T73[3*v798 +: 3],
+v800 = {v787, v77},
+v801 = {v729, v800},
+v802 = T6[v801],
+v803 = T29[v757],
+v804 = {v803, v155},
+v805 = T74[2*v804_10 +: 2],
+v806 = {v803, v98},
+v807 = {v771, v806},
+v808 = T75[3*v807_7 +: 3],
+v809 = {v803, v69},
+v810 = {v704, v809},
+v811 = T76[3*v810_4 +: 3],
+v812 = T3[v757],
+v813 = {v812, v556},
+v814 = T77[2*v813_10 +: 2],
+v815 = {v812, v678},
+v816 = T78[2*v815_5 +: 2],
+v817 = {v812, v641},
+v818 = T79[2*v817_8 +: 2],
+v819 = T8[v757],
+v820 = {v819, v225},
+v821 = T80[v820],
+v822 = T16[v757],
+v823 = {v822, v645},
+v824 = T81[v823],
+v825 = {v822, v680},
+v826 = T82[3*v825_3 +: 3],
+v827 = {v822, v710},
+v828 = {v782, v827},
+v829 = T83[3*v828 +: 3],
+v830 = T7[v757],
+v831 = {v830, v574},
+v832 = T84[2*v831_6 +: 2],
+v833 = T2[v757],
+v834 = {v833, v643},
+v835 = {v732, v834},
+v836 = T85[2*v835_1 +: 2],
+v837 = T4[v757],
+v838 = {v837, v726},
+v839 = T86[2*v838_4 +: 2],
+v840 = T14[v757],
+v841 = {v840, v614},
+v842 = T87[2*v841_9 +: 2],
+v843 = {v840, v238},
+v844 = T88[3*v843_10 +: 3],
+v845 = T17[v757],
+v846 = {v845, v283},
+v847 = T89[2*v846_5 +: 2],
+v848 = {v845, v540},
+v849 = T90[2*v848_8 +: 2],
+v850 = {v845, v559},
+v851 = T91[2*v850_6 +: 2],
+v852 = {v845, v697},
+v853 = T92[4*v852 +: 4],
+v854 = {v845, v551},
+v855 = {v711, v854},
+v856 = T93[2*v855_9 +: 2],
+v857 = {v845, v652},
+v858 = {v812, v857},
+v859 = T94[2*v858_3 +: 2],
+v860 = {v845, v208},
+v861 = {v741, v860},
+v862 = T95[v861],
+v863 = {v862, v667},
+v864 = {v631, v863},
+v865 = T96[2*v864_9 +: 2],
+v866 = {v845, v167},
+v867 = T97[v866],
+v868 = {v867, v189},
+v869 = inputs[89:84],
+v870 = T98[v869],
+v871 = {v870, v664},
+v872 = {v840, v871},
+v873 = T99[3*v872_10 +: 3],
+v874 = (v869 >>> 4),
+v875 = T22[v874],
+v876 = {v875, v660},
+v877 = T100[2*v876_12 +: 2],
+v878 = T101[v869],
+v879 = T102[v869],
+v880 = T103[v869],
+v881 = T104[v869],
+v882 = {v881, v589},
+v883 = {v830, v882},
+v884 = T105[2*v883_8 +: 2],
+v885 = T106[v869],
+v886 = {v885, v602},
+v887 = T107[v869],
+v888 = {v887, v416},
+v889 = {v840, v888},
+v890 = T108[2*v889_9 +: 2],
+v891 = T109[v869],
+v892 = T110[v869],
+v893 = {v892, v542},
+v894 = T111[v869],
+v895 = {v894, v638},
+v896 = T112[2*v895_9 +: 2],
+v897 = {v894, v562},
+v898 = {v833, v897},
+v899 = T113[v898],
+v900 = {v899, v868},
+v901 = T96[2*v900_10 +: 2],
+v902 = T114[v869],
+v903 = {v902, v384},
+v904 = T115[v869],
+v905 = {v904, v337},
+v906 = {v891, v905},
+v907 = T116[v869],
+v908 = {v907, v623},
+v909 = {v741, v908},
+v910 = T117[2*v909_2 +: 2],
+v911 = {v907, v428},
+v912 = {v822, v911},
+v913 = T118[2*v912_3 +: 2],
+v914 = T119[v869],
+v915 = {v914, v475},
+v916 = {v914, v903},
+v917 = {v914, v586},
+v918 = {v837, v917},
+v919 = T120[2*v918_7 +: 2],
+v920 = T121[v869],
+v921 = {v920, v356},
+v922 = {v920, v325},
+v923 = {v920, v282},
+v924 = (v869 >>> 3),
+v925 = T23[v924],
+v926 = {v925, v578},
+v927 = T122[2*v926_8 +: 2],
+v928 = {v925, v446},
+v929 = {v812, v928},
+v930 = T123[3*v929 +: 3],
+v931 = v703 + v930,
+v932 = {v925, v590},
+v933 = {v819, v932},
+v934 = T124[2*v933_8 +: 2],
+v935 = {v925, v922},
+v936 = {v749, v935},
+v937 = {v691, v936},
+v938 = T125[3*v937 +: 3],
+v939 = T9[v924],
+v940 = {v939, v196},
+v941 = T126[2*v940_8 +: 2],
+v942 = T6[v924],
+v943 = {v942, v386},
+v944 = T5[v924],
+v945 = T127[v869],
+v946 = {v945, v658},
+v947 = T128[2*v946_3 +: 2],
+v948 = {v945, v594},
+v949 = {v733, v948},
+v950 = T129[2*v949_9 +: 2],
+v951 = {v945, v608},
+v952 = {v945, v560},
+v953 = T130[3*v952_4 +: 3],
+v954 = T131[v869],
+v955 = {v954, v607},
+v956 = T132[2*v955_8 +: 2],
+v957 = {v954, v893},
+v958 = {v736, v957},
+v959 = T133[2*v958_10 +: 2],
+v960 = {v954, v26},
+v961 = (v869 >>> 2),
+v962 = T10[v961],
+v963 = {v962, v152},
+v964 = {v879, v963},
+v965 = T134[2*v964_3 +: 2],
+v966 = {v962, v352},
+v967 = T0[v961],
+v968 = T13[v961],
+v969 = {v968, v612},
+v970 = T135[2*v969_10 +: 2],
+v971 = T26[v961],
+v972 = {v971, v113},
+v973 = {v971, v441},
+v974 = {v736, v973},
+v975 = {v711, v974},
+v976 = T136[2*v975_1 +: 2],
+v977 = T24[v961],
+v978 = {v977, v886},
+v979 = {v722, v978},
+v980 = {v733, v979},
+v981 = T137[3*v980_1 +: 3],
+v982 = T11[v961],
+v983 = {v982, v671},
+v984 = {v982, v625},
+v985 = {v982, v682},
+v986 = T12[v961],
+v987 = {v986, v177},
+v988 = T138[v987],
+v989 = {v986, v654},
+v990 = {v986, v635},
+v991 = {v684, v990},
+v992 = T139[3*v991_3 +: 3],
+v993 = {v986, v353},
+v994 = {v986, v304},
+v995 = {v986, v192},
+v996 = {v684, v995},
+v997 = T140[v996],
+v998 = {v986, v81},
+v999 = {v732, v998},
+v1000 = T141[2*v999_8 +: 2],
+v1001 = T142[v869],
+v1002 = {v1001, v629},
+v1003 = T143[2*v1002_4 +: 2],
+v1004 = {v1001, v241},
+v1005 = {v830, v1004},
+v1006 = T144[2*v1005_5 +: 2],
+v1007 = {v1001, v943},
+v1008 = {v711, v1007},
+v1009 = T145[2*v1008_10 +: 2],
+v1010 = {v1001, v523},
+v1011 = {v977, v1010},
+v1012 = T146[v869],
+v1013 = {v1012, v254},
+v1014 = {v830, v1013},
+v1015 = T147[4*v1014 +: 4],
+v1016 = v1015 + v938,
+v1017 = v1016 + v829,
+v1018 = v1017_1 + v981,
+v1019 = {v1012, v210},
+v1020 = {v830, v1019},
+v1021 = T148[2*v1020_5 +: 2],
+v1022 = {v1012, v921},
+v1023 = {v1012, v358},
+v1024 = {v1012, v626},
+v1025 = {v1012, v279},
+v1026 = {v1012, v213},
+v1027 = {v705, v1026},
+v1028 = {v819, v1027},
+v1029 = T149[2*v1028_11 +: 2],
+v1030 = {v1012, v282},
+v1031 = {v845, v1030},
+v1032 = {v837, v1031},
+v1033 = T150[2*v1032_1 +: 2],
+v1034 = T151[v869],
+v1035 = {v1034, v204},
+v1036 = T152[v1035],
+v1037 = {v1036, v778},
+v1038 = {v821, v1037},
+v1039 = T153[3*v1038_9 +: 3],
+v1040 = {v1034, v650},
+v1041 = {v782, v1040},
+v1042 = T154[v1041],
+v1043 = {v1042, v686},
+v1044 = {v657, v1043},
+v1045 = {v824, v1044},
+v1046 = {v802, v1045},
+v1047 = {v662, v1046},
+v1048 = T73[3*v1047 +: 3],
+v1049 = {v1034, v511},
+v1050 = {v833, v1049},
+v1051 = T155[2*v1050_7 +: 2],
+v1052 = {v1034, v124},
+v1053 = T156[2*v1052_5 +: 2],
+v1054 = {v1034, v622},
+v1055 = {v1034, v391},
+v1056 = {v694, v1055},
+v1057 = {v837, v1056},
+v1058 = T157[2*v1057_2 +: 2],
+v1059 = {v1034, v597},
+v1060 = {v954, v1059},
+v1061 = {v749, v1060},
+v1062 = T158[3*v1061_4 +: 3],
+v1063 = {v1034, v363},
+v1064 = {v1034, v549},
+v1065 = {v944, v1064},
+v1066 = {v705, v1065},
+v1067 = {v830, v1066},
+v1068 = T159[2*v1067_7 +: 2],
+v1069 = (v869 >>> 1),
+v1070 = T1[v1069],
+v1071 = {v1070, v915},
+v1072 = T160[2*v1071_12 +: 2],
+v1073 = {v1070, v916},
+v1074 = T161[2*v1073_8 +: 2],
+v1075 = T4[v1069],
+v1076 = {v1075, v592},
+v1077 = {v830, v1076},
+v1078 = T162[v1077_13],
+v1079 = T15[v1069],
+v1080 = {v1079, v972},
+v1081 = {v722, v1080},
+v1082 = T163[3*v1081_6 +: 3],
+v1083 = {v1079, v639},
+v1084 = {v749, v1083},
+v1085 = T164[2*v1084_5 +: 2],
+v1086 = T29[v1069],
+v1087 = {v1086, v576},
+v1088 = T165[2*v1087_6 +: 2],
+v1089 = {v1086, v466},
+v1090 = T7[v1069],
+v1091 = {v1090, v585},
+v1092 = T166[2*v1091_5 +: 2],
+v1093 = {v1090, v336},
+v1094 = {v880, v1093},
+v1095 = T167[2*v1094_7 +: 2],
+v1096 = T18[v1069],
+v1097 = {v1096, v951},
+v1098 = T168[2*v1097_5 +: 2],
+v1099 = {v1096, v1011},
+v1100 = T169[3*v1099_2 +: 3],
+v1101 = {v1096, v564},
+v1102 = {v1096, v960},
+v1103 = {v694, v1102},
+v1104 = {v837, v1103},
+v1105 = T170[3*v1104_3 +: 3],
+v1106 = T19[v1069],
+v1107 = {v1106, v398},
+v1108 = T171[2*v1107_2 +: 2],
+v1109 = {v1106, v528},
+v1110 = T172[2*v1109_6 +: 2],
+v1111 = {v1106, v53},
+v1112 = {v902, v1111},
+v1113 = {v722, v1112},
+v1114 = T173[3*v1113_4 +: 3],
+v1115 = T17[v1069],
+v1116 = {v1115, v320},
+v1117 = T174[2*v1116_12 +: 2],
+v1118 = {v1115, v521},
+v1119 = T175[2*v1118_11 +: 2],
+v1120 = {v1115, v1023},
+v1121 = {v749, v1120},
+v1122 = T176[3*v1121_7 +: 3],
+v1123 = {v1115, v675},
+v1124 = {v1115, v923},
+v1125 = {v986, v1124},
+v1126 = T8[v1069],
+v1127 = {v1126, v330},
+v1128 = {v904, v1127},
+v1129 = T177[2*v1128_7 +: 2],
+v1130 = {v1126, v278},
+v1131 = {v878, v1130},
+v1132 = T178[2*v1131_2 +: 2],
+v1133 = T14[v1069],
+v1134 = {v1133, v634},
+v1135 = {v833, v1134},
+v1136 = T179[3*v1135_2 +: 3],
+v1137 = {v1133, v1089},
+v1138 = {v1001, v1137},
+v1139 = T180[3*v1138_1 +: 3],
+v1140 = {v1133, v1063},
+v1141 = {v907, v1140},
+v1142 = T181[3*v1141 +: 3],
+v1143 = {v1133, v141},
+v1144 = {v833, v1143},
+v1145 = T182[3*v1144_4 +: 3],
+v1146 = {v1133, v284},
+v1147 = {v1133, v598},
+v1148 = (v869 >>> 5),
+v1149 = {v1148, v994},
+v1150 = {v705, v1149},
+v1151 = T183[2*v1150_5 +: 2],
+v1152 = {v1148, v461},
+v1153 = {v1126, v1152},
+v1154 = T184[2*v1153_11 +: 2],
+v1155 = {v1148, v1147},
+v1156 = {v749, v1155},
+v1157 = T185[2*v1156_2 +: 2],
+v1158 = {v1148, v681},
+v1159 = {v771, v1158},
+v1160 = T186[2*v1159_3 +: 2],
+v1161 = {v1148, v1025},
+v1162 = {v787, v1161},
+v1163 = T187[3*v1162 +: 3],
+v1164 = {v1148, v447},
+v1165 = {v684, v1164},
+v1166 = T188[3*v1165 +: 3],
+v1167 = v853 + v1166,
+v1168 = v1167 + v1163,
+v1169 = {v1148, v373},
+v1170 = {v833, v1169},
+v1171 = {v819, v1170},
+v1172 = T189[3*v1171_1 +: 3],
+v1173 = v1018 + v1172,
+v1174 = v1173 + v836,
+v1175 = v1174_2 + v910,
+v1176 = v1175 + v1058,
+v1177 = v1176 + v793,
+v1178 = v1177_3 + v1160,
+v1179 = v1178 + v490,
+v1180 = v1179 + v781,
+v1181 = T190[v869],
+v1182 = {v1181, v906},
+v1183 = T191[2*v1182_7 +: 2],
+v1184 = {v1181, v983},
+v1185 = T192[3*v1184_2 +: 3],
+v1186 = {v1181, v421},
+v1187 = T193[3*v1186_2 +: 3],
+v1188 = {v1181, v1146},
+v1189 = T194[3*v1188_1 +: 3],
+v1190 = {v1181, v567},
+v1191 = T195[4*v1190_10 +: 4],
+v1192 = {v1181, v984},
+v1193 = T196[3*v1192_4 +: 3],
+v1194 = v1180_4 + v1193,
+v1195 = v1194 + v1003,
+v1196 = v1195 + v953,
+v1197 = {v1181, v1101},
+v1198 = {v837, v1197},
+v1199 = T197[2*v1198_8 +: 2],
+v1200 = {v1181, v424},
+v1201 = T198[2*v1200_5 +: 2],
+v1202 = {v1181, v985},
+v1203 = {v705, v1202},
+v1204 = T199[2*v1203_3 +: 2],
+v1205 = {v1181, v498},
+v1206 = {v787, v1205},
+v1207 = T200[3*v1206_1 +: 3],
+v1208 = {v1181, v233},
+v1209 = T201[2*v1208_9 +: 2],
+v1210 = {v1181, v505},
+v1211 = {v701, v1210},
+v1212 = T202[4*v1211_6 +: 4],
+v1213 = {v1181, v1123},
+v1214 = {v833, v1213},
+v1215 = T203[3*v1214_1 +: 3],
+v1216 = v1168_1 + v1215,
+v1217 = v1216 + v976,
+v1218 = v1217 + v740,
+v1219 = v1218_2 + v1132,
+v1220 = v1219 + v1100,
+v1221 = v1220 + v1108,
+v1222 = v1221_3 + v965,
+v1223 = v1222 + v720,
+v1224 = v1223 + v913,
+v1225 = v1224_4 + v1145,
+v1226 = v1225 + v811,
+v1227 = v1226 + v756,
+v1228 = v1227_5 + v1021,
+v1229 = {v1181, v250},
+v1230 = {v837, v1229},
+v1231 = T204[4*v1230_6 +: 4],
+v1232 = T205[v869],
+v1233 = {v1232, v471},
+v1234 = {v986, v1233},
+v1235 = T206[3*v1234_2 +: 3],
+v1236 = {v1232, v600},
+v1237 = {v840, v1236},
+v1238 = T207[2*v1237_4 +: 2],
+v1239 = {v1232, v1022},
+v1240 = {v1232, v580},
+v1241 = {v833, v1240},
+v1242 = T208[v1241],
+v1243 = {v1232, v344},
+v1244 = {v1232, v314},
+v1245 = {v986, v1244},
+v1246 = {v840, v1245},
+v1247 = T209[3*v1246_1 +: 3],
+v1248 = {v1232, v321},
+v1249 = {v1232, v34},
+v1250 = {v1148, v1249},
+v1251 = {v694, v1250},
+v1252 = T210[4*v1251_6 +: 4],
+v1253 = {v1232, v502},
+v1254 = {v986, v1253},
+v1255 = {v812, v1254},
+v1256 = T211[2*v1255_5 +: 2],
+v1257 = {v1232, v345},
+v1258 = {v986, v1257},
+v1259 = {v1232, v355},
+v1260 = {v986, v1259},
+v1261 = {v711, v1260},
+v1262 = T212[3*v1261 +: 3],
+v1263 = {v1232, v966},
+v1264 = {v1133, v1263},
+v1265 = {v819, v1264},
+v1266 = T213[3*v1265 +: 3],
+v1267 = {v1232, v138},
+v1268 = {v1232, v348},
+v1269 = {v986, v1268},
+v1270 = {v803, v1269},
+v1271 = {v705, v1270},
+v1272 = T214[4*v1271_2 +: 4],
+v1273 = {v1232, v352},
+v1274 = {v986, v1273},
+v1275 = {v845, v1274},
+v1276 = {v741, v1275},
+v1277 = T215[3*v1276_1 +: 3],
+v1278 = T216[v869],
+v1279 = {v1278, v1239},
+v1280 = T217[3*v1279_6 +: 3],
+v1281 = {v1278, v989},
+v1282 = T218[2*v1281_8 +: 2],
+v1283 = {v1278, v1054},
+v1284 = T219[2*v1283_5 +: 2],
+v1285 = v1196_5 + v1284,
+v1286 = v1285 + v1053,
+v1287 = v1286 + v1085,
+v1288 = v1287_6 + v1082,
+v1289 = v1288 + v1088,
+v1290 = v1289 + v851,
+v1291 = {v1278, v170},
+v1292 = T220[2*v1291_6 +: 2],
+v1293 = {v1278, v1125},
+v1294 = T221[4*v1293 +: 4],
+v1295 = v1294 + v1266,
+v1296 = v1295 + v1262,
+v1297 = v1296_1 + v1247,
+v1298 = v1297 + v1277,
+v1299[0:0] = v1298,
+v1299[5:1] = (v1298 >>> 1) + v1033,
+v1300 = {v1278, v993},
+v1301 = T222[2*v1300_12 +: 2],
+v1302 = {v1278, v433},
+v1303 = {v1278, v513},
+v1304 = T223[2*v1303_9 +: 2],
+v1305 = {v1278, v674},
+v1306 = {v819, v1305},
+v1307 = T224[2*v1306_7 +: 2],
+v1308 = {v1278, v1248},
+v1309 = {v684, v1308},
+v1310 = T225[3*v1309 +: 3],
+v1311 = {v1278, v1267},
+v1312 = {v684, v1311},
+v1313 = T226[v1312],
+v1314 = {v1278, v1024},
+v1315 = {v749, v1314},
+v1316 = T227[2*v1315_7 +: 2],
+v1317 = v1290_7 + v1316,
+v1318 = v1317 + v1051,
+v1319 = v1318 + v767,
+v1320 = v1319_8 + v1074,
+v1321 = v1320 + v818,
+v1322 = v1321 + v1048_8,
+v1323 = v1322_9 + v1039,
+v1324 = v1323 + v865,
+v1325 = {v1278, v285},
+v1326 = {v741, v1325},
+v1327 = T228[v1326],
+v1328 = {v1327, v997},
+v1329 = {v988, v1328},
+v1330 = T96[2*v1329_12 +: 2],
+v1331 = {v1278, v603},
+v1332 = {v822, v1331},
+v1333 = T229[2*v1332_6 +: 2],
+v1334 = {v1278, v350},
+v1335 = {v1278, v596},
+v1336 = {v684, v1335},
+v1337 = {v837, v1336},
+v1338 = T230[2*v1337_7 +: 2],
+v1339 = {v1278, v455},
+v1340 = T231[2*v1339_9 +: 2],
+v1341 = {v1278, v354},
+v1342 = {v803, v1341},
+v1343 = {v704, v1342},
+v1344 = T232[2*v1343_5 +: 2],
+v1345 = v1228 + v1344,
+v1346 = v1345 + v1092,
+v1347 = v1346_6 + v1292,
+v1348 = v1347 + v832,
+v1349[0:0] = v1348,
+v1349[6:1] = (v1348 >>> 1) + v517,
+v1350 = v1349_7 + v735,
+v1351 = v1350 + v1095,
+v1352 = v1351 + v919,
+v1353 = v1352_8 + v509,
+v1354 = v1353 + v934,
+v1355 = v1354 + v884,
+v1356 = v1355_9 + v896,
+v1357 = v1356 + v842,
+v1358 = v1357 + v1340,
+v1359 = v1358_10 + v814,
+v1360 = v1359 + v799_10,
+v1361 = v1360 + v901,
+v1362 = {v1278, v362},
+v1363 = T233[v869],
+v1364 = {v1363, v1302},
+v1365 = T234[2*v1364_11 +: 2],
+v1366 = {v1363, v486},
+v1367 = T235[v1366_8],
+v1368 = {v1363, v369},
+v1369 = T236[3*v1368 +: 3],
+v1370 = v931 + v1369,
+v1371 = v1370_1 + v1207,
+v1372 = v1371 + v1189,
+v1373 = v1372 + v784,
+v1374 = v1373_2 + v1187,
+v1375 = v1374 + v1185,
+v1376 = v1375 + v1136,
+v1377 = v1376_3 + v947,
+v1378 = v1377 + v1105,
+v1379 = v1378 + v1204,
+v1380 = {v1363, v1243},
+v1381 = T237[4*v1380_6 +: 4],
+v1382 = {v1363, v1258},
+v1383 = T238[3*v1382_2 +: 3],
+v1384 = v1299_2 + v1383,
+v1385 = v1384 + v1272,
+v1386 = v1385 + v790,
+v1387[0:0] = v1386_3,
+v1387[6:1] = (v1386_3 >>> 1) + v826,
+v1388 = v1387 + v992,
+v1389 = v1388 + v859,
+v1390 = v1389_4 + v715,
+v1391 = v1390 + v1238,
+v1392 = v1391 + v839,
+v1393 = v1392_5 + v1256,
+v1394 = v1393 + v745,
+v1395 = v1394 + v762,
+v1396 = v1395_6 + v1252,
+v1397 = v1396 + v1231,
+v1398 = v1397 + v1381,
+v1399 = v1398_7 + v584,
+v1400 = v1399 + v808,
+v1401 = v1400 + v1122,
+v1402 = v1401_8 + v941,
+v1403 = v1402 + v849,
+v1404 = v1403 + v1000,
+v1405 = v1404_9 + v696,
+v1406 = v1405 + v713,
+v1407 = v1406 + v856,
+v1408 = v1407_10 + v805,
+v1409 = v1408 + v844,
+v1410 = v1409 + v1191,
+v1411 = v1410_11 + v1029,
+v1412 = v1411 + v773,
+v1413 = v1412 + v738,
+v1414 = {v1363, v1334},
+v1415 = T239[2*v1414_9 +: 2],
+v1416 = {v1363, v595},
+v1417 = {v1126, v1416},
+v1418 = T240[2*v1417_11 +: 2],
+v1419 = {v1363, v459},
+v1420 = {v967, v1419},
+v1421 = T241[2*v1420_6 +: 2],
+v1422 = {v1363, v439},
+v1423 = {v1148, v1422},
+v1424 = T242[3*v1423_4 +: 3],
+v1425 = {v1363, v472},
+v1426 = T243[2*v1425_4 +: 2],
+v1427 = {v1363, v548},
+v1428 = {v803, v1427},
+v1429 = {v774, v1428},
+v1430 = T244[4*v1429_4 +: 4],
+v1431 = v1379_4 + v1430,
+v1432 = v1431 + v1062,
+v1433 = v1432 + v1114,
+v1434 = v1433_5 + v1006,
+v1435 = v1434 + v1201,
+v1436 = v1435 + v1098,
+v1437 = {v1363, v451},
+v1438 = {v705, v1437},
+v1439 = {v822, v1438},
+v1440 = T245[2*v1439_9 +: 2],
+v1441 = {v1363, v364},
+v1442 = {v1148, v1441},
+v1443 = {v1126, v1442},
+v1444 = T246[3*v1443_1 +: 3],
+v1445 = {v1363, v1362},
+v1446 = {v1148, v1445},
+v1447 = {v711, v1446},
+v1448 = T247[4*v1447 +: 4],
+v1449 = v1448 + v1310,
+v1450 = v1449 + v1142,
+v1451 = {v1363, v617},
+v1452 = T248[v1451],
+v1453 = {v1313, v1452},
+v1454 = {v725, v1453},
+v1455 = {v1242, v1454},
+v1456 = T249[3*v1455_12 +: 3],
+v1457 = v1413_12 + v1456,
+v1458 = {v1363, v50},
+v1459 = {v1001, v1458},
+v1460 = {v819, v1459},
+v1461 = {v732, v1460},
+v1462 = T250[2*v1461_3 +: 2],
+v1463 = {v1363, v331},
+v1464 = {v1148, v1463},
+v1465 = {v1001, v1464},
+v1466 = {v749, v1465},
+v1467 = T251[3*v1466_2 +: 3],
+v1468 = {v1363, v31},
+v1469 = {v1106, v1468},
+v1470 = {v736, v1469},
+v1471 = {v840, v1470},
+v1472 = T252[2*v1471_6 +: 2],
+v1473 = v1436_6 + v1472,
+v1474 = v1473 + v1280,
+v1475 = v1474 + v1110,
+v1476 = v1475_7 + v1068,
+v1477 = v1476 + v1129,
+v1478 = v1477 + v1183,
+v1479 = v1478_8 + v956,
+v1480 = v1479 + v1199,
+v1481 = v1480 + v927,
+v1482 = v1481_9 + v1415,
+v1483 = v1482 + v950,
+v1484 = v1483 + v1304,
+v1485 = v1484_10 + v970,
+v1486 = v1485 + v959,
+v1487 = v1486 + v873,
+v1488 = v1487_11 + v1119,
+v1489 = v1488 + v496,
+v1490 = v1489 + v693,
+v1491 = v1490_12 + v877,
+v1492 = v1491 + v1072,
+v1493 = v1492 + v1117,
+v1494 = v1493_13 + v1078,
+v1495 = {v1148, v1363},
+v1496 = {v1126, v1495},
+v1497 = {v840, v1496},
+v1498 = {v822, v1497},
+v1499 = T253[3*v1498_1 +: 3],
+v1500 = v1450_1 + v1499,
+v1501 = v1500 + v1139,
+v1502 = v1501 + v1444,
+v1503 = v1502_2 + v1467,
+v1504 = v1503 + v1235,
+v1505 = v1504 + v1157,
+v1506 = v1505_3 + v1462,
+v1507 = v1506 + v718,
+v1508 = v1507 + v707,
+v1509 = v1508_4 + v748,
+v1510 = v1509 + v1426,
+v1511 = v1510 + v1424,
+v1512 = v1511_5 + v816,
+v1513 = v1512 + v1151,
+v1514 = v1513 + v847,
+v1515 = v1514_6 + v1212,
+v1516 = v1515 + v1333,
+v1517 = v1516 + v1421,
+v1518 = v1517_7 + v1338,
+v1519 = v1518 + v1307,
+v1520 = v1519 + v731,
+v1521 = v1520_8 + v764,
+v1522 = v1521 + v1282,
+v1523[0:0] = v1522,
+v1523[6:1] = (v1522 >>> 1) + v1367,
+v1524 = v1523_9 + v1209,
+v1525 = v1524 + v1440,
+v1526 = v1525 + v890,
+v1527 = v1526_10 + v786,
+v1528 = v1527 + v1009,
+v1529 = v1528 + v688,
+v1530 = v1529_11 + v1154,
+v1531 = v1530 + v1365,
+v1532 = v1531 + v1418,
+v1533 = v1532_12 + v1301,
+v1534 = v1533 + v1330,
+logit0 = v1361_13 <<< 0,
+logit1 = v1324_13 <<< 0,
+logit2 = v1457_13 <<< 0,
+logit3 = v1534_13 <<< 0,
+logit4 = v1494 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v489_1 <= v489;
+v489_2 <= v489_1;
+v489_3 <= v489_2;
+v495_1 <= v495;
+v495_2 <= v495_1;
+v495_3 <= v495_2;
+v495_4 <= v495_3;
+v495_5 <= v495_4;
+v495_6 <= v495_5;
+v495_7 <= v495_6;
+v495_8 <= v495_7;
+v495_9 <= v495_8;
+v495_10 <= v495_9;
+v495_11 <= v495_10;
+v508_1 <= v508;
+v508_2 <= v508_1;
+v508_3 <= v508_2;
+v508_4 <= v508_3;
+v508_5 <= v508_4;
+v508_6 <= v508_5;
+v508_7 <= v508_6;
+v508_8 <= v508_7;
+v516_1 <= v516;
+v516_2 <= v516_1;
+v516_3 <= v516_2;
+v516_4 <= v516_3;
+v516_5 <= v516_4;
+v516_6 <= v516_5;
+v583_1 <= v583;
+v583_2 <= v583_1;
+v583_3 <= v583_2;
+v583_4 <= v583_3;
+v583_5 <= v583_4;
+v583_6 <= v583_5;
+v583_7 <= v583_6;
+v687_1 <= v687;
+v687_2 <= v687_1;
+v687_3 <= v687_2;
+v687_4 <= v687_3;
+v687_5 <= v687_4;
+v687_6 <= v687_5;
+v687_7 <= v687_6;
+v687_8 <= v687_7;
+v687_9 <= v687_8;
+v687_10 <= v687_9;
+v692_1 <= v692;
+v692_2 <= v692_1;
+v692_3 <= v692_2;
+v692_4 <= v692_3;
+v692_5 <= v692_4;
+v692_6 <= v692_5;
+v692_7 <= v692_6;
+v692_8 <= v692_7;
+v692_9 <= v692_8;
+v692_10 <= v692_9;
+v692_11 <= v692_10;
+v695_1 <= v695;
+v695_2 <= v695_1;
+v695_3 <= v695_2;
+v695_4 <= v695_3;
+v695_5 <= v695_4;
+v695_6 <= v695_5;
+v695_7 <= v695_6;
+v695_8 <= v695_7;
+v695_9 <= v695_8;
+v706_1 <= v706;
+v706_2 <= v706_1;
+v706_3 <= v706_2;
+v712_1 <= v712;
+v712_2 <= v712_1;
+v712_3 <= v712_2;
+v712_4 <= v712_3;
+v712_5 <= v712_4;
+v712_6 <= v712_5;
+v712_7 <= v712_6;
+v712_8 <= v712_7;
+v712_9 <= v712_8;
+v714_1 <= v714;
+v714_2 <= v714_1;
+v714_3 <= v714_2;
+v714_4 <= v714_3;
+v717_1 <= v717;
+v717_2 <= v717_1;
+v717_3 <= v717_2;
+v719_1 <= v719;
+v719_2 <= v719_1;
+v719_3 <= v719_2;
+v730_1 <= v730;
+v730_2 <= v730_1;
+v730_3 <= v730_2;
+v730_4 <= v730_3;
+v730_5 <= v730_4;
+v730_6 <= v730_5;
+v730_7 <= v730_6;
+v734_1 <= v734;
+v734_2 <= v734_1;
+v734_3 <= v734_2;
+v734_4 <= v734_3;
+v734_5 <= v734_4;
+v734_6 <= v734_5;
+v734_7 <= v734_6;
+v737_1 <= v737;
+v737_2 <= v737_1;
+v737_3 <= v737_2;
+v737_4 <= v737_3;
+v737_5 <= v737_4;
+v737_6 <= v737_5;
+v737_7 <= v737_6;
+v737_8 <= v737_7;
+v737_9 <= v737_8;
+v737_10 <= v737_9;
+v737_11 <= v737_10;
+v739_1 <= v739;
+v744_1 <= v744;
+v744_2 <= v744_1;
+v744_3 <= v744_2;
+v744_4 <= v744_3;
+v744_5 <= v744_4;
+v747_1 <= v747;
+v747_2 <= v747_1;
+v747_3 <= v747_2;
+v747_4 <= v747_3;
+v755_1 <= v755;
+v755_2 <= v755_1;
+v755_3 <= v755_2;
+v755_4 <= v755_3;
+v761_1 <= v761;
+v761_2 <= v761_1;
+v761_3 <= v761_2;
+v761_4 <= v761_3;
+v761_5 <= v761_4;
+v763_1 <= v763;
+v763_2 <= v763_1;
+v763_3 <= v763_2;
+v763_4 <= v763_3;
+v763_5 <= v763_4;
+v763_6 <= v763_5;
+v763_7 <= v763_6;
+v763_8 <= v763_7;
+v766_1 <= v766;
+v766_2 <= v766_1;
+v766_3 <= v766_2;
+v766_4 <= v766_3;
+v766_5 <= v766_4;
+v766_6 <= v766_5;
+v766_7 <= v766_6;
+v772_1 <= v772;
+v772_2 <= v772_1;
+v772_3 <= v772_2;
+v772_4 <= v772_3;
+v772_5 <= v772_4;
+v772_6 <= v772_5;
+v772_7 <= v772_6;
+v772_8 <= v772_7;
+v772_9 <= v772_8;
+v772_10 <= v772_9;
+v772_11 <= v772_10;
+v780_1 <= v780;
+v780_2 <= v780_1;
+v780_3 <= v780_2;
+v783_1 <= v783;
+v785_1 <= v785;
+v785_2 <= v785_1;
+v785_3 <= v785_2;
+v785_4 <= v785_3;
+v785_5 <= v785_4;
+v785_6 <= v785_5;
+v785_7 <= v785_6;
+v785_8 <= v785_7;
+v785_9 <= v785_8;
+v785_10 <= v785_9;
+v789_1 <= v789;
+v789_2 <= v789_1;
+v792_1 <= v792;
+v792_2 <= v792_1;
+v799_1 <= v799;
+v799_2 <= v799_1;
+v799_3 <= v799_2;
+v799_4 <= v799_3;
+v799_5 <= v799_4;
+v799_6 <= v799_5;
+v799_7 <= v799_6;
+v799_8 <= v799_7;
+v799_9 <= v799_8;
+v799_10 <= v799_9;
+v804_1 <= v804;
+v804_2 <= v804_1;
+v804_3 <= v804_2;
+v804_4 <= v804_3;
+v804_5 <= v804_4;
+v804_6 <= v804_5;
+v804_7 <= v804_6;
+v804_8 <= v804_7;
+v804_9 <= v804_8;
+v804_10 <= v804_9;
+v807_1 <= v807;
+v807_2 <= v807_1;
+v807_3 <= v807_2;
+v807_4 <= v807_3;
+v807_5 <= v807_4;
+v807_6 <= v807_5;
+v807_7 <= v807_6;
+v810_1 <= v810;
+v810_2 <= v810_1;
+v810_3 <= v810_2;
+v810_4 <= v810_3;
+v813_1 <= v813;
+v813_2 <= v813_1;
+v813_3 <= v813_2;
+v813_4 <= v813_3;
+v813_5 <= v813_4;
+v813_6 <= v813_5;
+v813_7 <= v813_6;
+v813_8 <= v813_7;
+v813_9 <= v813_8;
+v813_10 <= v813_9;
+v815_1 <= v815;
+v815_2 <= v815_1;
+v815_3 <= v815_2;
+v815_4 <= v815_3;
+v815_5 <= v815_4;
+v817_1 <= v817;
+v817_2 <= v817_1;
+v817_3 <= v817_2;
+v817_4 <= v817_3;
+v817_5 <= v817_4;
+v817_6 <= v817_5;
+v817_7 <= v817_6;
+v817_8 <= v817_7;
+v825_1 <= v825;
+v825_2 <= v825_1;
+v825_3 <= v825_2;
+v831_1 <= v831;
+v831_2 <= v831_1;
+v831_3 <= v831_2;
+v831_4 <= v831_3;
+v831_5 <= v831_4;
+v831_6 <= v831_5;
+v835_1 <= v835;
+v838_1 <= v838;
+v838_2 <= v838_1;
+v838_3 <= v838_2;
+v838_4 <= v838_3;
+v841_1 <= v841;
+v841_2 <= v841_1;
+v841_3 <= v841_2;
+v841_4 <= v841_3;
+v841_5 <= v841_4;
+v841_6 <= v841_5;
+v841_7 <= v841_6;
+v841_8 <= v841_7;
+v841_9 <= v841_8;
+v843_1 <= v843;
+v843_2 <= v843_1;
+v843_3 <= v843_2;
+v843_4 <= v843_3;
+v843_5 <= v843_4;
+v843_6 <= v843_5;
+v843_7 <= v843_6;
+v843_8 <= v843_7;
+v843_9 <= v843_8;
+v843_10 <= v843_9;
+v846_1 <= v846;
+v846_2 <= v846_1;
+v846_3 <= v846_2;
+v846_4 <= v846_3;
+v846_5 <= v846_4;
+v848_1 <= v848;
+v848_2 <= v848_1;
+v848_3 <= v848_2;
+v848_4 <= v848_3;
+v848_5 <= v848_4;
+v848_6 <= v848_5;
+v848_7 <= v848_6;
+v848_8 <= v848_7;
+v850_1 <= v850;
+v850_2 <= v850_1;
+v850_3 <= v850_2;
+v850_4 <= v850_3;
+v850_5 <= v850_4;
+v850_6 <= v850_5;
+v855_1 <= v855;
+v855_2 <= v855_1;
+v855_3 <= v855_2;
+v855_4 <= v855_3;
+v855_5 <= v855_4;
+v855_6 <= v855_5;
+v855_7 <= v855_6;
+v855_8 <= v855_7;
+v855_9 <= v855_8;
+v858_1 <= v858;
+v858_2 <= v858_1;
+v858_3 <= v858_2;
+v864_1 <= v864;
+v864_2 <= v864_1;
+v864_3 <= v864_2;
+v864_4 <= v864_3;
+v864_5 <= v864_4;
+v864_6 <= v864_5;
+v864_7 <= v864_6;
+v864_8 <= v864_7;
+v864_9 <= v864_8;
+v872_1 <= v872;
+v872_2 <= v872_1;
+v872_3 <= v872_2;
+v872_4 <= v872_3;
+v872_5 <= v872_4;
+v872_6 <= v872_5;
+v872_7 <= v872_6;
+v872_8 <= v872_7;
+v872_9 <= v872_8;
+v872_10 <= v872_9;
+v876_1 <= v876;
+v876_2 <= v876_1;
+v876_3 <= v876_2;
+v876_4 <= v876_3;
+v876_5 <= v876_4;
+v876_6 <= v876_5;
+v876_7 <= v876_6;
+v876_8 <= v876_7;
+v876_9 <= v876_8;
+v876_10 <= v876_9;
+v876_11 <= v876_10;
+v876_12 <= v876_11;
+v883_1 <= v883;
+v883_2 <= v883_1;
+v883_3 <= v883_2;
+v883_4 <= v883_3;
+v883_5 <= v883_4;
+v883_6 <= v883_5;
+v883_7 <= v883_6;
+v883_8 <= v883_7;
+v889_1 <= v889;
+v889_2 <= v889_1;
+v889_3 <= v889_2;
+v889_4 <= v889_3;
+v889_5 <= v889_4;
+v889_6 <= v889_5;
+v889_7 <= v889_6;
+v889_8 <= v889_7;
+v889_9 <= v889_8;
+v895_1 <= v895;
+v895_2 <= v895_1;
+v895_3 <= v895_2;
+v895_4 <= v895_3;
+v895_5 <= v895_4;
+v895_6 <= v895_5;
+v895_7 <= v895_6;
+v895_8 <= v895_7;
+v895_9 <= v895_8;
+v900_1 <= v900;
+v900_2 <= v900_1;
+v900_3 <= v900_2;
+v900_4 <= v900_3;
+v900_5 <= v900_4;
+v900_6 <= v900_5;
+v900_7 <= v900_6;
+v900_8 <= v900_7;
+v900_9 <= v900_8;
+v900_10 <= v900_9;
+v909_1 <= v909;
+v909_2 <= v909_1;
+v912_1 <= v912;
+v912_2 <= v912_1;
+v912_3 <= v912_2;
+v918_1 <= v918;
+v918_2 <= v918_1;
+v918_3 <= v918_2;
+v918_4 <= v918_3;
+v918_5 <= v918_4;
+v918_6 <= v918_5;
+v918_7 <= v918_6;
+v926_1 <= v926;
+v926_2 <= v926_1;
+v926_3 <= v926_2;
+v926_4 <= v926_3;
+v926_5 <= v926_4;
+v926_6 <= v926_5;
+v926_7 <= v926_6;
+v926_8 <= v926_7;
+v933_1 <= v933;
+v933_2 <= v933_1;
+v933_3 <= v933_2;
+v933_4 <= v933_3;
+v933_5 <= v933_4;
+v933_6 <= v933_5;
+v933_7 <= v933_6;
+v933_8 <= v933_7;
+v940_1 <= v940;
+v940_2 <= v940_1;
+v940_3 <= v940_2;
+v940_4 <= v940_3;
+v940_5 <= v940_4;
+v940_6 <= v940_5;
+v940_7 <= v940_6;
+v940_8 <= v940_7;
+v946_1 <= v946;
+v946_2 <= v946_1;
+v946_3 <= v946_2;
+v949_1 <= v949;
+v949_2 <= v949_1;
+v949_3 <= v949_2;
+v949_4 <= v949_3;
+v949_5 <= v949_4;
+v949_6 <= v949_5;
+v949_7 <= v949_6;
+v949_8 <= v949_7;
+v949_9 <= v949_8;
+v952_1 <= v952;
+v952_2 <= v952_1;
+v952_3 <= v952_2;
+v952_4 <= v952_3;
+v955_1 <= v955;
+v955_2 <= v955_1;
+v955_3 <= v955_2;
+v955_4 <= v955_3;
+v955_5 <= v955_4;
+v955_6 <= v955_5;
+v955_7 <= v955_6;
+v955_8 <= v955_7;
+v958_1 <= v958;
+v958_2 <= v958_1;
+v958_3 <= v958_2;
+v958_4 <= v958_3;
+v958_5 <= v958_4;
+v958_6 <= v958_5;
+v958_7 <= v958_6;
+v958_8 <= v958_7;
+v958_9 <= v958_8;
+v958_10 <= v958_9;
+v964_1 <= v964;
+v964_2 <= v964_1;
+v964_3 <= v964_2;
+v969_1 <= v969;
+v969_2 <= v969_1;
+v969_3 <= v969_2;
+v969_4 <= v969_3;
+v969_5 <= v969_4;
+v969_6 <= v969_5;
+v969_7 <= v969_6;
+v969_8 <= v969_7;
+v969_9 <= v969_8;
+v969_10 <= v969_9;
+v975_1 <= v975;
+v980_1 <= v980;
+v991_1 <= v991;
+v991_2 <= v991_1;
+v991_3 <= v991_2;
+v999_1 <= v999;
+v999_2 <= v999_1;
+v999_3 <= v999_2;
+v999_4 <= v999_3;
+v999_5 <= v999_4;
+v999_6 <= v999_5;
+v999_7 <= v999_6;
+v999_8 <= v999_7;
+v1002_1 <= v1002;
+v1002_2 <= v1002_1;
+v1002_3 <= v1002_2;
+v1002_4 <= v1002_3;
+v1005_1 <= v1005;
+v1005_2 <= v1005_1;
+v1005_3 <= v1005_2;
+v1005_4 <= v1005_3;
+v1005_5 <= v1005_4;
+v1008_1 <= v1008;
+v1008_2 <= v1008_1;
+v1008_3 <= v1008_2;
+v1008_4 <= v1008_3;
+v1008_5 <= v1008_4;
+v1008_6 <= v1008_5;
+v1008_7 <= v1008_6;
+v1008_8 <= v1008_7;
+v1008_9 <= v1008_8;
+v1008_10 <= v1008_9;
+v1017_1 <= v1017;
+v1020_1 <= v1020;
+v1020_2 <= v1020_1;
+v1020_3 <= v1020_2;
+v1020_4 <= v1020_3;
+v1020_5 <= v1020_4;
+v1028_1 <= v1028;
+v1028_2 <= v1028_1;
+v1028_3 <= v1028_2;
+v1028_4 <= v1028_3;
+v1028_5 <= v1028_4;
+v1028_6 <= v1028_5;
+v1028_7 <= v1028_6;
+v1028_8 <= v1028_7;
+v1028_9 <= v1028_8;
+v1028_10 <= v1028_9;
+v1028_11 <= v1028_10;
+v1032_1 <= v1032;
+v1038_1 <= v1038;
+v1038_2 <= v1038_1;
+v1038_3 <= v1038_2;
+v1038_4 <= v1038_3;
+v1038_5 <= v1038_4;
+v1038_6 <= v1038_5;
+v1038_7 <= v1038_6;
+v1038_8 <= v1038_7;
+v1038_9 <= v1038_8;
+v1048_1 <= v1048;
+v1048_2 <= v1048_1;
+v1048_3 <= v1048_2;
+v1048_4 <= v1048_3;
+v1048_5 <= v1048_4;
+v1048_6 <= v1048_5;
+v1048_7 <= v1048_6;
+v1048_8 <= v1048_7;
+v1050_1 <= v1050;
+v1050_2 <= v1050_1;
+v1050_3 <= v1050_2;
+v1050_4 <= v1050_3;
+v1050_5 <= v1050_4;
+v1050_6 <= v1050_5;
+v1050_7 <= v1050_6;
+v1052_1 <= v1052;
+v1052_2 <= v1052_1;
+v1052_3 <= v1052_2;
+v1052_4 <= v1052_3;
+v1052_5 <= v1052_4;
+v1057_1 <= v1057;
+v1057_2 <= v1057_1;
+v1061_1 <= v1061;
+v1061_2 <= v1061_1;
+v1061_3 <= v1061_2;
+v1061_4 <= v1061_3;
+v1067_1 <= v1067;
+v1067_2 <= v1067_1;
+v1067_3 <= v1067_2;
+v1067_4 <= v1067_3;
+v1067_5 <= v1067_4;
+v1067_6 <= v1067_5;
+v1067_7 <= v1067_6;
+v1071_1 <= v1071;
+v1071_2 <= v1071_1;
+v1071_3 <= v1071_2;
+v1071_4 <= v1071_3;
+v1071_5 <= v1071_4;
+v1071_6 <= v1071_5;
+v1071_7 <= v1071_6;
+v1071_8 <= v1071_7;
+v1071_9 <= v1071_8;
+v1071_10 <= v1071_9;
+v1071_11 <= v1071_10;
+v1071_12 <= v1071_11;
+v1073_1 <= v1073;
+v1073_2 <= v1073_1;
+v1073_3 <= v1073_2;
+v1073_4 <= v1073_3;
+v1073_5 <= v1073_4;
+v1073_6 <= v1073_5;
+v1073_7 <= v1073_6;
+v1073_8 <= v1073_7;
+v1077_1 <= v1077;
+v1077_2 <= v1077_1;
+v1077_3 <= v1077_2;
+v1077_4 <= v1077_3;
+v1077_5 <= v1077_4;
+v1077_6 <= v1077_5;
+v1077_7 <= v1077_6;
+v1077_8 <= v1077_7;
+v1077_9 <= v1077_8;
+v1077_10 <= v1077_9;
+v1077_11 <= v1077_10;
+v1077_12 <= v1077_11;
+v1077_13 <= v1077_12;
+v1081_1 <= v1081;
+v1081_2 <= v1081_1;
+v1081_3 <= v1081_2;
+v1081_4 <= v1081_3;
+v1081_5 <= v1081_4;
+v1081_6 <= v1081_5;
+v1084_1 <= v1084;
+v1084_2 <= v1084_1;
+v1084_3 <= v1084_2;
+v1084_4 <= v1084_3;
+v1084_5 <= v1084_4;
+v1087_1 <= v1087;
+v1087_2 <= v1087_1;
+v1087_3 <= v1087_2;
+v1087_4 <= v1087_3;
+v1087_5 <= v1087_4;
+v1087_6 <= v1087_5;
+v1091_1 <= v1091;
+v1091_2 <= v1091_1;
+v1091_3 <= v1091_2;
+v1091_4 <= v1091_3;
+v1091_5 <= v1091_4;
+v1094_1 <= v1094;
+v1094_2 <= v1094_1;
+v1094_3 <= v1094_2;
+v1094_4 <= v1094_3;
+v1094_5 <= v1094_4;
+v1094_6 <= v1094_5;
+v1094_7 <= v1094_6;
+v1097_1 <= v1097;
+v1097_2 <= v1097_1;
+v1097_3 <= v1097_2;
+v1097_4 <= v1097_3;
+v1097_5 <= v1097_4;
+v1099_1 <= v1099;
+v1099_2 <= v1099_1;
+v1104_1 <= v1104;
+v1104_2 <= v1104_1;
+v1104_3 <= v1104_2;
+v1107_1 <= v1107;
+v1107_2 <= v1107_1;
+v1109_1 <= v1109;
+v1109_2 <= v1109_1;
+v1109_3 <= v1109_2;
+v1109_4 <= v1109_3;
+v1109_5 <= v1109_4;
+v1109_6 <= v1109_5;
+v1113_1 <= v1113;
+v1113_2 <= v1113_1;
+v1113_3 <= v1113_2;
+v1113_4 <= v1113_3;
+v1116_1 <= v1116;
+v1116_2 <= v1116_1;
+v1116_3 <= v1116_2;
+v1116_4 <= v1116_3;
+v1116_5 <= v1116_4;
+v1116_6 <= v1116_5;
+v1116_7 <= v1116_6;
+v1116_8 <= v1116_7;
+v1116_9 <= v1116_8;
+v1116_10 <= v1116_9;
+v1116_11 <= v1116_10;
+v1116_12 <= v1116_11;
+v1118_1 <= v1118;
+v1118_2 <= v1118_1;
+v1118_3 <= v1118_2;
+v1118_4 <= v1118_3;
+v1118_5 <= v1118_4;
+v1118_6 <= v1118_5;
+v1118_7 <= v1118_6;
+v1118_8 <= v1118_7;
+v1118_9 <= v1118_8;
+v1118_10 <= v1118_9;
+v1118_11 <= v1118_10;
+v1121_1 <= v1121;
+v1121_2 <= v1121_1;
+v1121_3 <= v1121_2;
+v1121_4 <= v1121_3;
+v1121_5 <= v1121_4;
+v1121_6 <= v1121_5;
+v1121_7 <= v1121_6;
+v1128_1 <= v1128;
+v1128_2 <= v1128_1;
+v1128_3 <= v1128_2;
+v1128_4 <= v1128_3;
+v1128_5 <= v1128_4;
+v1128_6 <= v1128_5;
+v1128_7 <= v1128_6;
+v1131_1 <= v1131;
+v1131_2 <= v1131_1;
+v1135_1 <= v1135;
+v1135_2 <= v1135_1;
+v1138_1 <= v1138;
+v1144_1 <= v1144;
+v1144_2 <= v1144_1;
+v1144_3 <= v1144_2;
+v1144_4 <= v1144_3;
+v1150_1 <= v1150;
+v1150_2 <= v1150_1;
+v1150_3 <= v1150_2;
+v1150_4 <= v1150_3;
+v1150_5 <= v1150_4;
+v1153_1 <= v1153;
+v1153_2 <= v1153_1;
+v1153_3 <= v1153_2;
+v1153_4 <= v1153_3;
+v1153_5 <= v1153_4;
+v1153_6 <= v1153_5;
+v1153_7 <= v1153_6;
+v1153_8 <= v1153_7;
+v1153_9 <= v1153_8;
+v1153_10 <= v1153_9;
+v1153_11 <= v1153_10;
+v1156_1 <= v1156;
+v1156_2 <= v1156_1;
+v1159_1 <= v1159;
+v1159_2 <= v1159_1;
+v1159_3 <= v1159_2;
+v1168_1 <= v1168;
+v1171_1 <= v1171;
+v1174_2 <= v1174;
+v1177_3 <= v1177;
+v1180_4 <= v1180;
+v1182_1 <= v1182;
+v1182_2 <= v1182_1;
+v1182_3 <= v1182_2;
+v1182_4 <= v1182_3;
+v1182_5 <= v1182_4;
+v1182_6 <= v1182_5;
+v1182_7 <= v1182_6;
+v1184_1 <= v1184;
+v1184_2 <= v1184_1;
+v1186_1 <= v1186;
+v1186_2 <= v1186_1;
+v1188_1 <= v1188;
+v1190_1 <= v1190;
+v1190_2 <= v1190_1;
+v1190_3 <= v1190_2;
+v1190_4 <= v1190_3;
+v1190_5 <= v1190_4;
+v1190_6 <= v1190_5;
+v1190_7 <= v1190_6;
+v1190_8 <= v1190_7;
+v1190_9 <= v1190_8;
+v1190_10 <= v1190_9;
+v1192_1 <= v1192;
+v1192_2 <= v1192_1;
+v1192_3 <= v1192_2;
+v1192_4 <= v1192_3;
+v1196_5 <= v1196;
+v1198_1 <= v1198;
+v1198_2 <= v1198_1;
+v1198_3 <= v1198_2;
+v1198_4 <= v1198_3;
+v1198_5 <= v1198_4;
+v1198_6 <= v1198_5;
+v1198_7 <= v1198_6;
+v1198_8 <= v1198_7;
+v1200_1 <= v1200;
+v1200_2 <= v1200_1;
+v1200_3 <= v1200_2;
+v1200_4 <= v1200_3;
+v1200_5 <= v1200_4;
+v1203_1 <= v1203;
+v1203_2 <= v1203_1;
+v1203_3 <= v1203_2;
+v1206_1 <= v1206;
+v1208_1 <= v1208;
+v1208_2 <= v1208_1;
+v1208_3 <= v1208_2;
+v1208_4 <= v1208_3;
+v1208_5 <= v1208_4;
+v1208_6 <= v1208_5;
+v1208_7 <= v1208_6;
+v1208_8 <= v1208_7;
+v1208_9 <= v1208_8;
+v1211_1 <= v1211;
+v1211_2 <= v1211_1;
+v1211_3 <= v1211_2;
+v1211_4 <= v1211_3;
+v1211_5 <= v1211_4;
+v1211_6 <= v1211_5;
+v1214_1 <= v1214;
+v1218_2 <= v1218;
+v1221_3 <= v1221;
+v1224_4 <= v1224;
+v1227_5 <= v1227;
+v1230_1 <= v1230;
+v1230_2 <= v1230_1;
+v1230_3 <= v1230_2;
+v1230_4 <= v1230_3;
+v1230_5 <= v1230_4;
+v1230_6 <= v1230_5;
+v1234_1 <= v1234;
+v1234_2 <= v1234_1;
+v1237_1 <= v1237;
+v1237_2 <= v1237_1;
+v1237_3 <= v1237_2;
+v1237_4 <= v1237_3;
+v1246_1 <= v1246;
+v1251_1 <= v1251;
+v1251_2 <= v1251_1;
+v1251_3 <= v1251_2;
+v1251_4 <= v1251_3;
+v1251_5 <= v1251_4;
+v1251_6 <= v1251_5;
+v1255_1 <= v1255;
+v1255_2 <= v1255_1;
+v1255_3 <= v1255_2;
+v1255_4 <= v1255_3;
+v1255_5 <= v1255_4;
+v1271_1 <= v1271;
+v1271_2 <= v1271_1;
+v1276_1 <= v1276;
+v1279_1 <= v1279;
+v1279_2 <= v1279_1;
+v1279_3 <= v1279_2;
+v1279_4 <= v1279_3;
+v1279_5 <= v1279_4;
+v1279_6 <= v1279_5;
+v1281_1 <= v1281;
+v1281_2 <= v1281_1;
+v1281_3 <= v1281_2;
+v1281_4 <= v1281_3;
+v1281_5 <= v1281_4;
+v1281_6 <= v1281_5;
+v1281_7 <= v1281_6;
+v1281_8 <= v1281_7;
+v1283_1 <= v1283;
+v1283_2 <= v1283_1;
+v1283_3 <= v1283_2;
+v1283_4 <= v1283_3;
+v1283_5 <= v1283_4;
+v1287_6 <= v1287;
+v1290_7 <= v1290;
+v1291_1 <= v1291;
+v1291_2 <= v1291_1;
+v1291_3 <= v1291_2;
+v1291_4 <= v1291_3;
+v1291_5 <= v1291_4;
+v1291_6 <= v1291_5;
+v1296_1 <= v1296;
+v1299_2 <= v1299;
+v1300_1 <= v1300;
+v1300_2 <= v1300_1;
+v1300_3 <= v1300_2;
+v1300_4 <= v1300_3;
+v1300_5 <= v1300_4;
+v1300_6 <= v1300_5;
+v1300_7 <= v1300_6;
+v1300_8 <= v1300_7;
+v1300_9 <= v1300_8;
+v1300_10 <= v1300_9;
+v1300_11 <= v1300_10;
+v1300_12 <= v1300_11;
+v1303_1 <= v1303;
+v1303_2 <= v1303_1;
+v1303_3 <= v1303_2;
+v1303_4 <= v1303_3;
+v1303_5 <= v1303_4;
+v1303_6 <= v1303_5;
+v1303_7 <= v1303_6;
+v1303_8 <= v1303_7;
+v1303_9 <= v1303_8;
+v1306_1 <= v1306;
+v1306_2 <= v1306_1;
+v1306_3 <= v1306_2;
+v1306_4 <= v1306_3;
+v1306_5 <= v1306_4;
+v1306_6 <= v1306_5;
+v1306_7 <= v1306_6;
+v1315_1 <= v1315;
+v1315_2 <= v1315_1;
+v1315_3 <= v1315_2;
+v1315_4 <= v1315_3;
+v1315_5 <= v1315_4;
+v1315_6 <= v1315_5;
+v1315_7 <= v1315_6;
+v1319_8 <= v1319;
+v1322_9 <= v1322;
+v1324_10 <= v1324;
+v1324_11 <= v1324_10;
+v1324_12 <= v1324_11;
+v1324_13 <= v1324_12;
+v1329_1 <= v1329;
+v1329_2 <= v1329_1;
+v1329_3 <= v1329_2;
+v1329_4 <= v1329_3;
+v1329_5 <= v1329_4;
+v1329_6 <= v1329_5;
+v1329_7 <= v1329_6;
+v1329_8 <= v1329_7;
+v1329_9 <= v1329_8;
+v1329_10 <= v1329_9;
+v1329_11 <= v1329_10;
+v1329_12 <= v1329_11;
+v1332_1 <= v1332;
+v1332_2 <= v1332_1;
+v1332_3 <= v1332_2;
+v1332_4 <= v1332_3;
+v1332_5 <= v1332_4;
+v1332_6 <= v1332_5;
+v1337_1 <= v1337;
+v1337_2 <= v1337_1;
+v1337_3 <= v1337_2;
+v1337_4 <= v1337_3;
+v1337_5 <= v1337_4;
+v1337_6 <= v1337_5;
+v1337_7 <= v1337_6;
+v1339_1 <= v1339;
+v1339_2 <= v1339_1;
+v1339_3 <= v1339_2;
+v1339_4 <= v1339_3;
+v1339_5 <= v1339_4;
+v1339_6 <= v1339_5;
+v1339_7 <= v1339_6;
+v1339_8 <= v1339_7;
+v1339_9 <= v1339_8;
+v1343_1 <= v1343;
+v1343_2 <= v1343_1;
+v1343_3 <= v1343_2;
+v1343_4 <= v1343_3;
+v1343_5 <= v1343_4;
+v1346_6 <= v1346;
+v1349_7 <= v1349;
+v1352_8 <= v1352;
+v1355_9 <= v1355;
+v1358_10 <= v1358;
+v1361_11 <= v1361;
+v1361_12 <= v1361_11;
+v1361_13 <= v1361_12;
+v1364_1 <= v1364;
+v1364_2 <= v1364_1;
+v1364_3 <= v1364_2;
+v1364_4 <= v1364_3;
+v1364_5 <= v1364_4;
+v1364_6 <= v1364_5;
+v1364_7 <= v1364_6;
+v1364_8 <= v1364_7;
+v1364_9 <= v1364_8;
+v1364_10 <= v1364_9;
+v1364_11 <= v1364_10;
+v1366_1 <= v1366;
+v1366_2 <= v1366_1;
+v1366_3 <= v1366_2;
+v1366_4 <= v1366_3;
+v1366_5 <= v1366_4;
+v1366_6 <= v1366_5;
+v1366_7 <= v1366_6;
+v1366_8 <= v1366_7;
+v1370_1 <= v1370;
+v1373_2 <= v1373;
+v1376_3 <= v1376;
+v1379_4 <= v1379;
+v1380_1 <= v1380;
+v1380_2 <= v1380_1;
+v1380_3 <= v1380_2;
+v1380_4 <= v1380_3;
+v1380_5 <= v1380_4;
+v1380_6 <= v1380_5;
+v1382_1 <= v1382;
+v1382_2 <= v1382_1;
+v1386_3 <= v1386;
+v1389_4 <= v1389;
+v1392_5 <= v1392;
+v1395_6 <= v1395;
+v1398_7 <= v1398;
+v1401_8 <= v1401;
+v1404_9 <= v1404;
+v1407_10 <= v1407;
+v1410_11 <= v1410;
+v1413_12 <= v1413;
+v1414_1 <= v1414;
+v1414_2 <= v1414_1;
+v1414_3 <= v1414_2;
+v1414_4 <= v1414_3;
+v1414_5 <= v1414_4;
+v1414_6 <= v1414_5;
+v1414_7 <= v1414_6;
+v1414_8 <= v1414_7;
+v1414_9 <= v1414_8;
+v1417_1 <= v1417;
+v1417_2 <= v1417_1;
+v1417_3 <= v1417_2;
+v1417_4 <= v1417_3;
+v1417_5 <= v1417_4;
+v1417_6 <= v1417_5;
+v1417_7 <= v1417_6;
+v1417_8 <= v1417_7;
+v1417_9 <= v1417_8;
+v1417_10 <= v1417_9;
+v1417_11 <= v1417_10;
+v1420_1 <= v1420;
+v1420_2 <= v1420_1;
+v1420_3 <= v1420_2;
+v1420_4 <= v1420_3;
+v1420_5 <= v1420_4;
+v1420_6 <= v1420_5;
+v1423_1 <= v1423;
+v1423_2 <= v1423_1;
+v1423_3 <= v1423_2;
+v1423_4 <= v1423_3;
+v1425_1 <= v1425;
+v1425_2 <= v1425_1;
+v1425_3 <= v1425_2;
+v1425_4 <= v1425_3;
+v1429_1 <= v1429;
+v1429_2 <= v1429_1;
+v1429_3 <= v1429_2;
+v1429_4 <= v1429_3;
+v1433_5 <= v1433;
+v1436_6 <= v1436;
+v1439_1 <= v1439;
+v1439_2 <= v1439_1;
+v1439_3 <= v1439_2;
+v1439_4 <= v1439_3;
+v1439_5 <= v1439_4;
+v1439_6 <= v1439_5;
+v1439_7 <= v1439_6;
+v1439_8 <= v1439_7;
+v1439_9 <= v1439_8;
+v1443_1 <= v1443;
+v1450_1 <= v1450;
+v1455_1 <= v1455;
+v1455_2 <= v1455_1;
+v1455_3 <= v1455_2;
+v1455_4 <= v1455_3;
+v1455_5 <= v1455_4;
+v1455_6 <= v1455_5;
+v1455_7 <= v1455_6;
+v1455_8 <= v1455_7;
+v1455_9 <= v1455_8;
+v1455_10 <= v1455_9;
+v1455_11 <= v1455_10;
+v1455_12 <= v1455_11;
+v1457_13 <= v1457;
+v1461_1 <= v1461;
+v1461_2 <= v1461_1;
+v1461_3 <= v1461_2;
+v1466_1 <= v1466;
+v1466_2 <= v1466_1;
+v1471_1 <= v1471;
+v1471_2 <= v1471_1;
+v1471_3 <= v1471_2;
+v1471_4 <= v1471_3;
+v1471_5 <= v1471_4;
+v1471_6 <= v1471_5;
+v1475_7 <= v1475;
+v1478_8 <= v1478;
+v1481_9 <= v1481;
+v1484_10 <= v1484;
+v1487_11 <= v1487;
+v1490_12 <= v1490;
+v1493_13 <= v1493;
+v1498_1 <= v1498;
+v1502_2 <= v1502;
+v1505_3 <= v1505;
+v1508_4 <= v1508;
+v1511_5 <= v1511;
+v1514_6 <= v1514;
+v1517_7 <= v1517;
+v1520_8 <= v1520;
+v1523_9 <= v1523;
+v1526_10 <= v1526;
+v1529_11 <= v1529;
+v1532_12 <= v1532;
+v1534_13 <= v1534;
+model_out[8:0] <= logit0;
+model_out[17:9] <= logit1;
+model_out[26:18] <= logit2;
+model_out[35:27] <= logit3;
+model_out[44:36] <= logit4;
+end
 endmodule

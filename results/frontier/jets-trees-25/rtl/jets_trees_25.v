@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_trees_25 (
@@ -5,990 +6,410 @@ module jets_trees_25 (
     input wire [95:0] model_inp,
     output reg [34:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [5:0] v0 = inputs[29:24];
-    wire [3:0] v1 = (v0 >>> 2);
-    wire v2_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v2_t1 = v1[1] ? 1'd1 : v2_t0;
-    wire v2_t2 = v1[2] ? 1'd1 : v2_t1;
-    wire v2_t3 = v1[3] ? 1'd1 : v2_t2;
-    wire [0:0] v2 = {v2_t3};
-    wire v3_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v3_t1 = v1[1] ? v3_t0 : 1'd0;
-    wire v3_t2 = v1[2] ? 1'd1 : v3_t1;
-    wire v3_t3 = v1[3] ? 1'd1 : v3_t2;
-    wire [0:0] v3 = {v3_t3};
-    wire [5:0] v4 = inputs[53:48];
-    wire [4:0] v5 = (v4 >>> 1);
-    wire v6_t0 = v5[0] ? 1'd1 : 1'd0;
-    wire v6_t1 = v5[1] ? 1'd1 : v6_t0;
-    wire v6_t2 = v5[2] ? v6_t1 : 1'd0;
-    wire v6_t3 = v5[3] ? v6_t2 : 1'd0;
-    wire v6_t4 = v5[4] ? 1'd1 : v6_t3;
-    wire [0:0] v6 = {v6_t4};
-    wire [5:0] v7 = inputs[11:6];
-    wire [2:0] v8 = (v7 >>> 3);
-    wire v9_t0 = v8[0] ? 1'd1 : 1'd0;
-    wire v9_t1 = v8[1] ? 1'd1 : v9_t0;
-    wire v9_t2 = v8[2] ? v9_t1 : 1'd0;
-    wire [0:0] v9 = {v9_t2};
-    wire [4:0] v10 = (v7 >>> 1);
-    wire v11_t0 = v10[0] ? 1'd1 : 1'd0;
-    wire v11_t1 = v10[1] ? v11_t0 : 1'd0;
-    wire v11_t2 = v10[2] ? 1'd1 : v11_t1;
-    wire v11_t3 = v10[3] ? 1'd1 : v11_t2;
-    wire v11_t4 = v10[4] ? v11_t3 : 1'd0;
-    wire [0:0] v11 = {v11_t4};
-    wire [5:0] v12 = inputs[35:30];
-    wire [3:0] v13 = (v12 >>> 2);
-    wire v14_t0 = v13[0] ? 1'd1 : 1'd0;
-    wire v14_t1 = v13[1] ? v14_t0 : 1'd0;
-    wire v14_t2 = v13[2] ? v14_t1 : 1'd0;
-    wire v14_t3 = v13[3] ? v14_t2 : 1'd0;
-    wire [0:0] v14 = {v14_t3};
-    wire [0:0] v15_l = v9; wire [0:0] v15_u = (v9 >>> 1) + v14; wire [1:0] v15 = {v15_u, v15_l};
-    wire [4:0] v16 = (v12 >>> 1);
-    wire v17_t0 = v16[0] ? 1'd1 : 1'd0;
-    wire v17_t1 = v16[1] ? v17_t0 : 1'd0;
-    wire v17_t2 = v16[2] ? v17_t1 : 1'd0;
-    wire v17_t3 = v16[3] ? v17_t2 : 1'd0;
-    wire v17_t4 = v16[4] ? v17_t3 : 1'd0;
-    wire [0:0] v17 = {v17_t4};
-    wire v18_t0 = v16[0] ? 1'd1 : 1'd0;
-    wire v18_t1 = v16[1] ? 1'd1 : v18_t0;
-    wire v18_t2 = v16[2] ? 1'd1 : v18_t1;
-    wire v18_t3 = v16[3] ? v18_t2 : 1'd0;
-    wire v18_t4 = v16[4] ? 1'd1 : v18_t3;
-    wire [0:0] v18 = {v18_t4};
-    wire [5:0] v19 = inputs[41:36];
-    wire [0:0] v20 = (v19 >>> 5);
-    wire [1:0] v21 = (v19 >>> 4);
-    wire v22_t0 = v21[0] ? 1'd1 : 1'd0;
-    wire v22_t1 = v21[1] ? v22_t0 : 1'd0;
-    wire [0:0] v22 = {v22_t1};
-    wire [5:0] v23 = inputs[65:60];
-    wire [3:0] v24 = (v23 >>> 2);
-    wire v25_t0 = v24[0] ? 1'd1 : 1'd0;
-    wire v25_t1 = v24[1] ? 1'd1 : v25_t0;
-    wire v25_t2 = v24[2] ? 1'd1 : v25_t1;
-    wire v25_t3 = v24[3] ? v25_t2 : 1'd0;
-    wire [0:0] v25 = {v25_t3};
-    wire [4:0] v26 = (v23 >>> 1);
-    wire v27_t0 = v26[0] ? 1'd1 : 1'd0;
-    wire v27_t1 = v26[1] ? v27_t0 : 1'd0;
-    wire v27_t2 = v26[2] ? v27_t1 : 1'd0;
-    wire v27_t3 = v26[3] ? v27_t2 : 1'd0;
-    wire v27_t4 = v26[4] ? 1'd1 : v27_t3;
-    wire [0:0] v27 = {v27_t4};
-    wire v28_t0 = v26[0] ? 1'd1 : 1'd0;
-    wire v28_t1 = v26[1] ? v28_t0 : 1'd0;
-    wire v28_t2 = v26[2] ? 1'd1 : v28_t1;
-    wire v28_t3 = v26[3] ? 1'd1 : v28_t2;
-    wire v28_t4 = v26[4] ? v28_t3 : 1'd0;
-    wire [0:0] v28 = {v28_t4};
-    wire [5:0] v29 = inputs[71:66];
-    wire [0:0] v30 = (v29 >>> 5);
-    wire [4:0] v31 = (v29 >>> 1);
-    wire v32_t0 = v31[0] ? 1'd1 : 1'd0;
-    wire v32_t1 = v31[1] ? v32_t0 : 1'd0;
-    wire v32_t2 = v31[2] ? v32_t1 : 1'd0;
-    wire v32_t3 = v31[3] ? 1'd1 : v32_t2;
-    wire v32_t4 = v31[4] ? v32_t3 : 1'd0;
-    wire [0:0] v32 = {v32_t4};
-    wire v33_t0 = v31[0] ? 1'd1 : 1'd0;
-    wire v33_t1 = v31[1] ? v33_t0 : 1'd0;
-    wire v33_t2 = v31[2] ? 1'd1 : v33_t1;
-    wire v33_t3 = v31[3] ? v33_t2 : 1'd0;
-    wire v33_t4 = v31[4] ? 1'd1 : v33_t3;
-    wire [0:0] v33 = {v33_t4};
-    wire [5:0] v34 = inputs[77:72];
-    wire [2:0] v35 = (v34 >>> 3);
-    wire v36_t0 = v35[0] ? 1'd1 : 1'd0;
-    wire v36_t1 = v35[1] ? v36_t0 : 1'd0;
-    wire v36_t2 = v35[2] ? 1'd1 : v36_t1;
-    wire [0:0] v36 = {v36_t2};
-    wire [4:0] v37 = (v34 >>> 1);
-    wire v38_t0 = v37[0] ? 1'd1 : 1'd0;
-    wire v38_t1 = v37[1] ? v38_t0 : 1'd0;
-    wire v38_t2 = v37[2] ? 1'd1 : v38_t1;
-    wire v38_t3 = v37[3] ? v38_t2 : 1'd0;
-    wire v38_t4 = v37[4] ? v38_t3 : 1'd0;
-    wire [0:0] v38 = {v38_t4};
-    wire v39_t0 = v37[0] ? 1'd1 : 1'd0;
-    wire v39_t1 = v37[1] ? 1'd1 : v39_t0;
-    wire v39_t2 = v37[2] ? 1'd1 : v39_t1;
-    wire v39_t3 = v37[3] ? 1'd1 : v39_t2;
-    wire v39_t4 = v37[4] ? v39_t3 : 1'd0;
-    wire [0:0] v39 = {v39_t4};
-    wire [5:0] v40 = inputs[5:0];
-    wire [0:0] v41 = (v40 >>> 5);
-    wire [0:0] v42_l = v41; wire [0:0] v42_u = (v41 >>> 1) + v28; wire [1:0] v42 = {v42_u, v42_l};
-    wire [4:0] v43 = (v40 >>> 1);
-    wire v44_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v44_t1 = v43[1] ? v44_t0 : 1'd0;
-    wire v44_t2 = v43[2] ? 1'd1 : v44_t1;
-    wire v44_t3 = v43[3] ? v44_t2 : 1'd0;
-    wire v44_t4 = v43[4] ? v44_t3 : 1'd0;
-    wire [0:0] v44 = {v44_t4};
-    wire [0:0] v45_l = v44; wire [0:0] v45_u = (v44 >>> 1) + v36; wire [1:0] v45 = {v45_u, v45_l};
-    wire [1:0] v46_l = v45; wire [0:0] v46_u = (v45 >>> 2) + v38; wire [2:0] v46 = {v46_u, v46_l};
-    wire v47_t0 = v43[0] ? 1'd1 : 1'd0;
-    wire v47_t1 = v43[1] ? 1'd1 : v47_t0;
-    wire v47_t2 = v43[2] ? 1'd1 : v47_t1;
-    wire v47_t3 = v43[3] ? 1'd1 : v47_t2;
-    wire v47_t4 = v43[4] ? v47_t3 : 1'd0;
-    wire [0:0] v47 = {v47_t4};
-    wire [3:0] v48 = (v40 >>> 2);
-    wire v49_t0 = v48[0] ? 1'd1 : 1'd0;
-    wire v49_t1 = v48[1] ? 1'd1 : v49_t0;
-    wire v49_t2 = v48[2] ? v49_t1 : 1'd0;
-    wire v49_t3 = v48[3] ? 1'd1 : v49_t2;
-    wire [0:0] v49 = {v49_t3};
-    wire v50_t0 = v48[0] ? 1'd1 : 1'd0;
-    wire v50_t1 = v48[1] ? v50_t0 : 1'd0;
-    wire v50_t2 = v48[2] ? 1'd1 : v50_t1;
-    wire v50_t3 = v48[3] ? v50_t2 : 1'd0;
-    wire [0:0] v50 = {v50_t3};
-    wire [0:0] v51_l = v50; wire [0:0] v51_u = (v50 >>> 1) + v11; wire [1:0] v51 = {v51_u, v51_l};
-    wire [1:0] v52_l = v51; wire [0:0] v52_u = (v51 >>> 2) + v39; wire [2:0] v52 = {v52_u, v52_l};
-    wire [2:0] v53_l = v52; wire [0:0] v53_u = (v52 >>> 3) + v38; wire [3:0] v53 = {v53_u, v53_l};
-    wire [5:0] v54 = inputs[17:12];
-    wire [2:0] v55 = (v54 >>> 3);
-    wire v56_t0 = v55[0] ? 1'd1 : 1'd0;
-    wire v56_t1 = v55[1] ? v56_t0 : 1'd0;
-    wire v56_t2 = v55[2] ? v56_t1 : 1'd0;
-    wire [0:0] v56 = {v56_t2};
-    wire v57_t0 = v55[0] ? 1'd1 : 1'd0;
-    wire v57_t1 = v55[1] ? 1'd1 : v57_t0;
-    wire v57_t2 = v55[2] ? v57_t1 : 1'd0;
-    wire [0:0] v57 = {v57_t2};
-    wire [0:0] v58_l = v57; wire [0:0] v58_u = (v57 >>> 1) + v18; wire [1:0] v58 = {v58_u, v58_l};
-    wire [1:0] v59_l = v58; wire [0:0] v59_u = (v58 >>> 2) + v25; wire [2:0] v59 = {v59_u, v59_l};
-    wire [3:0] v60 = (v54 >>> 2);
-    wire v61_t0 = v60[0] ? 1'd1 : 1'd0;
-    wire v61_t1 = v60[1] ? 1'd1 : v61_t0;
-    wire v61_t2 = v60[2] ? 1'd1 : v61_t1;
-    wire v61_t3 = v60[3] ? v61_t2 : 1'd0;
-    wire [0:0] v61 = {v61_t3};
-    wire [4:0] v62 = (v54 >>> 1);
-    wire v63_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v63_t1 = v62[1] ? v63_t0 : 1'd0;
-    wire v63_t2 = v62[2] ? v63_t1 : 1'd0;
-    wire v63_t3 = v62[3] ? v63_t2 : 1'd0;
-    wire v63_t4 = v62[4] ? 1'd1 : v63_t3;
-    wire [0:0] v63 = {v63_t4};
-    wire [0:0] v64_l = v63; wire [0:0] v64_u = (v63 >>> 1) + v3; wire [1:0] v64 = {v64_u, v64_l};
-    wire [1:0] v65_l = v64; wire [0:0] v65_u = (v64 >>> 2) + v30; wire [2:0] v65 = {v65_u, v65_l};
-    wire v66_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v66_t1 = v62[1] ? 1'd1 : v66_t0;
-    wire v66_t2 = v62[2] ? 1'd1 : v66_t1;
-    wire v66_t3 = v62[3] ? v66_t2 : 1'd0;
-    wire v66_t4 = v62[4] ? 1'd1 : v66_t3;
-    wire [0:0] v66 = {v66_t4};
-    wire [0:0] v67_l = v47; wire [0:0] v67_u = (v47 >>> 1) + v66; wire [1:0] v67 = {v67_u, v67_l};
-    wire v68_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v68_t1 = v62[1] ? v68_t0 : 1'd0;
-    wire v68_t2 = v62[2] ? 1'd1 : v68_t1;
-    wire v68_t3 = v62[3] ? v68_t2 : 1'd0;
-    wire v68_t4 = v62[4] ? 1'd1 : v68_t3;
-    wire [0:0] v68 = {v68_t4};
-    wire v69_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v69_t1 = v62[1] ? v69_t0 : 1'd0;
-    wire v69_t2 = v62[2] ? 1'd1 : v69_t1;
-    wire v69_t3 = v62[3] ? v69_t2 : 1'd0;
-    wire v69_t4 = v62[4] ? v69_t3 : 1'd0;
-    wire [0:0] v69 = {v69_t4};
-    wire [0:0] v70_l = v41; wire [0:0] v70_u = (v41 >>> 1) + v69; wire [1:0] v70 = {v70_u, v70_l};
-    wire [1:0] v71_l = v70; wire [0:0] v71_u = (v70 >>> 2) + v38; wire [2:0] v71 = {v71_u, v71_l};
-    wire v72_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v72_t1 = v62[1] ? v72_t0 : 1'd0;
-    wire v72_t2 = v62[2] ? 1'd1 : v72_t1;
-    wire v72_t3 = v62[3] ? 1'd1 : v72_t2;
-    wire v72_t4 = v62[4] ? 1'd1 : v72_t3;
-    wire [0:0] v72 = {v72_t4};
-    wire [0:0] v73_l = v72; wire [0:0] v73_u = (v72 >>> 1) + v6; wire [1:0] v73 = {v73_u, v73_l};
-    wire v74_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v74_t1 = v62[1] ? 1'd1 : v74_t0;
-    wire v74_t2 = v62[2] ? 1'd1 : v74_t1;
-    wire v74_t3 = v62[3] ? 1'd1 : v74_t2;
-    wire v74_t4 = v62[4] ? 1'd1 : v74_t3;
-    wire [0:0] v74 = {v74_t4};
-    wire [0:0] v75_l = v41; wire [0:0] v75_u = (v41 >>> 1) + v74; wire [1:0] v75 = {v75_u, v75_l};
-    wire v76_t0 = v62[0] ? 1'd1 : 1'd0;
-    wire v76_t1 = v62[1] ? v76_t0 : 1'd0;
-    wire v76_t2 = v62[2] ? v76_t1 : 1'd0;
-    wire v76_t3 = v62[3] ? 1'd1 : v76_t2;
-    wire v76_t4 = v62[4] ? 1'd1 : v76_t3;
-    wire [0:0] v76 = {v76_t4};
-    wire [0:0] v77_l = v76; wire [0:0] v77_u = (v76 >>> 1) + v22; wire [1:0] v77 = {v77_u, v77_l};
-    wire [1:0] v78_l = v77; wire [0:0] v78_u = (v77 >>> 2) + v32; wire [2:0] v78 = {v78_u, v78_l};
-    wire [5:0] v79 = inputs[83:78];
-    wire [2:0] v80 = (v79 >>> 3);
-    wire v81_t0 = v80[0] ? 1'd1 : 1'd0;
-    wire v81_t1 = v80[1] ? 1'd1 : v81_t0;
-    wire v81_t2 = v80[2] ? v81_t1 : 1'd0;
-    wire [0:0] v81 = {v81_t2};
-    wire [4:0] v82 = (v79 >>> 1);
-    wire v83_t0 = v82[0] ? 1'd1 : 1'd0;
-    wire v83_t1 = v82[1] ? v83_t0 : 1'd0;
-    wire v83_t2 = v82[2] ? v83_t1 : 1'd0;
-    wire v83_t3 = v82[3] ? v83_t2 : 1'd0;
-    wire v83_t4 = v82[4] ? 1'd1 : v83_t3;
-    wire [0:0] v83 = {v83_t4};
-    wire [3:0] v84 = (v79 >>> 2);
-    wire v85_t0 = v84[0] ? 1'd1 : 1'd0;
-    wire v85_t1 = v84[1] ? v85_t0 : 1'd0;
-    wire v85_t2 = v84[2] ? 1'd1 : v85_t1;
-    wire v85_t3 = v84[3] ? 1'd1 : v85_t2;
-    wire [0:0] v85 = {v85_t3};
-    wire [0:0] v86_l = v27; wire [0:0] v86_u = (v27 >>> 1) + v85; wire [1:0] v86 = {v86_u, v86_l};
-    wire [5:0] v87 = inputs[23:18];
-    wire [0:0] v88 = (v87 >>> 5);
-    wire [0:0] v89_l = v68; wire [0:0] v89_u = (v68 >>> 1) + v88; wire [1:0] v89 = {v89_u, v89_l};
-    wire [1:0] v90_l = v89; wire [0:0] v90_u = (v89 >>> 2) + v17; wire [2:0] v90 = {v90_u, v90_l};
-    wire [3:0] v91 = (v87 >>> 2);
-    wire v92_t0 = v91[0] ? 1'd1 : 1'd0;
-    wire v92_t1 = v91[1] ? 1'd1 : v92_t0;
-    wire v92_t2 = v91[2] ? 1'd1 : v92_t1;
-    wire v92_t3 = v91[3] ? v92_t2 : 1'd0;
-    wire [0:0] v92 = {v92_t3};
-    wire v93_t0 = v91[0] ? 1'd1 : 1'd0;
-    wire v93_t1 = v91[1] ? v93_t0 : 1'd0;
-    wire v93_t2 = v91[2] ? 1'd1 : v93_t1;
-    wire v93_t3 = v91[3] ? v93_t2 : 1'd0;
-    wire [0:0] v93 = {v93_t3};
-    wire [0:0] v94_l = v56; wire [0:0] v94_u = (v56 >>> 1) + v93; wire [1:0] v94 = {v94_u, v94_l};
-    wire [1:0] v95_l = v94; wire [0:0] v95_u = (v94 >>> 2) + v20; wire [2:0] v95 = {v95_u, v95_l};
-    wire [2:0] v96_l = v95; wire [0:0] v96_u = (v95 >>> 3) + v33; wire [3:0] v96 = {v96_u, v96_l};
-    wire [2:0] v97 = (v87 >>> 3);
-    wire v98_t0 = v97[0] ? 1'd1 : 1'd0;
-    wire v98_t1 = v97[1] ? 1'd1 : v98_t0;
-    wire v98_t2 = v97[2] ? 1'd1 : v98_t1;
-    wire [0:0] v98 = {v98_t2};
-    wire [0:0] v99_l = v98; wire [0:0] v99_u = (v98 >>> 1) + v83; wire [1:0] v99 = {v99_u, v99_l};
-    wire v100_t0 = v97[0] ? 1'd1 : 1'd0;
-    wire v100_t1 = v97[1] ? 1'd1 : v100_t0;
-    wire v100_t2 = v97[2] ? v100_t1 : 1'd0;
-    wire [0:0] v100 = {v100_t2};
-    wire [0:0] v101_l = v88; wire [0:0] v101_u = (v88 >>> 1) + v100; wire [1:0] v101 = {v101_u, v101_l};
-    wire [4:0] v102 = (v87 >>> 1);
-    wire v103_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v103_t1 = v102[1] ? v103_t0 : 1'd0;
-    wire v103_t2 = v102[2] ? v103_t1 : 1'd0;
-    wire v103_t3 = v102[3] ? 1'd1 : v103_t2;
-    wire v103_t4 = v102[4] ? v103_t3 : 1'd0;
-    wire [0:0] v103 = {v103_t4};
-    wire [1:0] v104_l = v101; wire [0:0] v104_u = (v101 >>> 2) + v103; wire [2:0] v104 = {v104_u, v104_l};
-    wire v105_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v105_t1 = v102[1] ? 1'd1 : v105_t0;
-    wire v105_t2 = v102[2] ? 1'd1 : v105_t1;
-    wire v105_t3 = v102[3] ? 1'd1 : v105_t2;
-    wire v105_t4 = v102[4] ? v105_t3 : 1'd0;
-    wire [0:0] v105 = {v105_t4};
-    wire v106_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v106_t1 = v102[1] ? 1'd1 : v106_t0;
-    wire v106_t2 = v102[2] ? 1'd1 : v106_t1;
-    wire v106_t3 = v102[3] ? v106_t2 : 1'd0;
-    wire v106_t4 = v102[4] ? 1'd1 : v106_t3;
-    wire [0:0] v106 = {v106_t4};
-    wire [0:0] v107_l = v61; wire [0:0] v107_u = (v61 >>> 1) + v106; wire [1:0] v107 = {v107_u, v107_l};
-    wire [1:0] v108_l = v107; wire [0:0] v108_u = (v107 >>> 2) + v100; wire [2:0] v108 = {v108_u, v108_l};
-    wire v109_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v109_t1 = v102[1] ? v109_t0 : 1'd0;
-    wire v109_t2 = v102[2] ? 1'd1 : v109_t1;
-    wire v109_t3 = v102[3] ? v109_t2 : 1'd0;
-    wire v109_t4 = v102[4] ? 1'd1 : v109_t3;
-    wire [0:0] v109 = {v109_t4};
-    wire [1:0] v110_l = v67; wire [0:0] v110_u = (v67 >>> 2) + v109; wire [2:0] v110 = {v110_u, v110_l};
-    wire v111_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v111_t1 = v102[1] ? v111_t0 : 1'd0;
-    wire v111_t2 = v102[2] ? 1'd1 : v111_t1;
-    wire v111_t3 = v102[3] ? 1'd1 : v111_t2;
-    wire v111_t4 = v102[4] ? v111_t3 : 1'd0;
-    wire [0:0] v111 = {v111_t4};
-    wire [0:0] v112_l = v49; wire [0:0] v112_u = (v49 >>> 1) + v111; wire [1:0] v112 = {v112_u, v112_l};
-    wire [1:0] v113_l = v112; wire [0:0] v113_u = (v112 >>> 2) + v93; wire [2:0] v113 = {v113_u, v113_l};
-    wire v114_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v114_t1 = v102[1] ? 1'd1 : v114_t0;
-    wire v114_t2 = v102[2] ? v114_t1 : 1'd0;
-    wire v114_t3 = v102[3] ? 1'd1 : v114_t2;
-    wire v114_t4 = v102[4] ? 1'd1 : v114_t3;
-    wire [0:0] v114 = {v114_t4};
-    wire [1:0] v115_l = v75; wire [0:0] v115_u = (v75 >>> 2) + v114; wire [2:0] v115 = {v115_u, v115_l};
-    wire [2:0] v116_l = v115; wire [0:0] v116_u = (v115 >>> 3) + v38; wire [3:0] v116 = {v116_u, v116_l};
-    wire v117_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v117_t1 = v102[1] ? v117_t0 : 1'd0;
-    wire v117_t2 = v102[2] ? v117_t1 : 1'd0;
-    wire v117_t3 = v102[3] ? 1'd1 : v117_t2;
-    wire v117_t4 = v102[4] ? 1'd1 : v117_t3;
-    wire [0:0] v117 = {v117_t4};
-    wire [0:0] v118_l = v117; wire [0:0] v118_u = (v117 >>> 1) + v81; wire [1:0] v118 = {v118_u, v118_l};
-    wire v119_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v119_t1 = v102[1] ? v119_t0 : 1'd0;
-    wire v119_t2 = v102[2] ? v119_t1 : 1'd0;
-    wire v119_t3 = v102[3] ? v119_t2 : 1'd0;
-    wire v119_t4 = v102[4] ? 1'd1 : v119_t3;
-    wire [0:0] v119 = {v119_t4};
-    wire [0:0] v120_l = v119; wire [0:0] v120_u = (v119 >>> 1) + v88; wire [1:0] v120 = {v120_u, v120_l};
-    wire v121_t0 = v102[0] ? 1'd1 : 1'd0;
-    wire v121_t1 = v102[1] ? 1'd1 : v121_t0;
-    wire v121_t2 = v102[2] ? v121_t1 : 1'd0;
-    wire v121_t3 = v102[3] ? 1'd1 : v121_t2;
-    wire v121_t4 = v102[4] ? v121_t3 : 1'd0;
-    wire [0:0] v121 = {v121_t4};
-    wire [0:0] v122_l = v121; wire [0:0] v122_u = (v121 >>> 1) + v2; wire [1:0] v122 = {v122_u, v122_l};
-    wire [5:0] v123 = inputs[95:90];
-    wire [0:0] v124 = (v123 >>> 5);
-    wire [2:0] v125 = (v123 >>> 3);
-    wire v126_t0 = v125[0] ? 1'd1 : 1'd0;
-    wire v126_t1 = v125[1] ? v126_t0 : 1'd0;
-    wire v126_t2 = v125[2] ? v126_t1 : 1'd0;
-    wire [0:0] v126 = {v126_t2};
-    wire [3:0] v127_l = v96; wire [0:0] v127_u = (v96 >>> 4) + v126; wire [4:0] v127 = {v127_u, v127_l};
-    wire v128_t0 = v127[0] ? 1'd0 : 1'd1;
-    wire v128_t1 = v127[1] ? v128_t0 : 1'd1;
-    wire v128_t2 = v127[1] ? 1'd0 : 1'd1;
-    wire v128_t3 = v127[2] ? v128_t2 : v128_t1;
-    wire v128_t4 = v127[0] ? 1'd1 : 1'd0;
-    wire v128_t5 = v127[1] ? v128_t4 : 1'd1;
-    wire v128_t6 = v127[2] ? v128_t5 : 1'd1;
-    wire v128_t7 = v127[3] ? v128_t6 : v128_t3;
-    wire v128_t8 = v127[4] ? v128_t3 : v128_t7;
-    wire v128_t9 = v127[1] ? 1'd1 : 1'd0;
-    wire v128_t10 = v127[1] ? v128_t0 : 1'd0;
-    wire v128_t11 = v127[4] ? v128_t10 : v128_t9;
-    wire v128_t12 = v127[2] ? v128_t10 : 1'd0;
-    wire v128_t13 = v127[1] ? v128_t4 : 1'd0;
-    wire v128_t14 = v127[2] ? v128_t9 : v128_t13;
-    wire v128_t15 = v127[3] ? v128_t14 : v128_t12;
-    wire v128_t16 = v127[4] ? v128_t12 : v128_t15;
-    wire v128_t17 = v127[2] ? v128_t13 : v128_t9;
-    wire [3:0] v128 = {v128_t17, v128_t16, v128_t11, v128_t8};
-    wire v129_t0 = v125[0] ? 1'd1 : 1'd0;
-    wire v129_t1 = v125[1] ? 1'd1 : v129_t0;
-    wire v129_t2 = v125[2] ? v129_t1 : 1'd0;
-    wire [0:0] v129 = {v129_t2};
-    wire [1:0] v130 = (v123 >>> 4);
-    wire v131_t0 = v130[0] ? 1'd1 : 1'd0;
-    wire v131_t1 = v130[1] ? v131_t0 : 1'd0;
-    wire [0:0] v131 = {v131_t1};
-    wire v132_t0 = v130[0] ? 1'd1 : 1'd0;
-    wire v132_t1 = v130[1] ? 1'd1 : v132_t0;
-    wire [0:0] v132 = {v132_t1};
-    wire [2:0] v133_l = v113; wire [0:0] v133_u = (v113 >>> 3) + v132; wire [3:0] v133 = {v133_u, v133_l};
-    wire [2:0] v134_l = v110; wire [0:0] v134_u = (v110 >>> 3) + v132; wire [3:0] v134 = {v134_u, v134_l};
-    wire [3:0] v135 = (v123 >>> 2);
-    wire v136_t0 = v135[0] ? 1'd1 : 1'd0;
-    wire v136_t1 = v135[1] ? 1'd1 : v136_t0;
-    wire v136_t2 = v135[2] ? 1'd1 : v136_t1;
-    wire v136_t3 = v135[3] ? v136_t2 : 1'd0;
-    wire [0:0] v136 = {v136_t3};
-    wire v137_t0 = v135[0] ? 1'd1 : 1'd0;
-    wire v137_t1 = v135[1] ? v137_t0 : 1'd0;
-    wire v137_t2 = v135[2] ? 1'd1 : v137_t1;
-    wire v137_t3 = v135[3] ? v137_t2 : 1'd0;
-    wire [0:0] v137 = {v137_t3};
-    wire v138_t0 = v135[0] ? 1'd1 : 1'd0;
-    wire v138_t1 = v135[1] ? 1'd1 : v138_t0;
-    wire v138_t2 = v135[2] ? v138_t1 : 1'd0;
-    wire v138_t3 = v135[3] ? v138_t2 : 1'd0;
-    wire [0:0] v138 = {v138_t3};
-    wire [3:0] v139_l = v116; wire [0:0] v139_u = (v116 >>> 4) + v138; wire [4:0] v139 = {v139_u, v139_l};
-    reg [4:0] v139_1; always @(posedge clk) v139_1 <= v139;
-    wire v140_t0 = v139_1[4] ? 1'd1 : 1'd0;
-    wire v140_t1 = v139_1[1] ? 1'd1 : 1'd0;
-    wire v140_t2 = v139_1[2] ? 1'd0 : v140_t1;
-    wire v140_t3 = v139_1[0] ? 1'd1 : 1'd0;
-    wire v140_t4 = v139_1[1] ? v140_t3 : 1'd0;
-    wire v140_t5 = v139_1[2] ? 1'd0 : v140_t4;
-    wire v140_t6 = v139_1[3] ? v140_t5 : v140_t2;
-    wire v140_t7 = v139_1[4] ? 1'd0 : v140_t6;
-    wire [1:0] v140 = {v140_t7, v140_t0};
-    wire v141_t0 = v135[0] ? 1'd1 : 1'd0;
-    wire v141_t1 = v135[1] ? v141_t0 : 1'd0;
-    wire v141_t2 = v135[2] ? v141_t1 : 1'd0;
-    wire v141_t3 = v135[3] ? 1'd1 : v141_t2;
-    wire [0:0] v141 = {v141_t3};
-    wire v142_t0 = v135[0] ? 1'd1 : 1'd0;
-    wire v142_t1 = v135[1] ? 1'd1 : v142_t0;
-    wire v142_t2 = v135[2] ? v142_t1 : 1'd0;
-    wire v142_t3 = v135[3] ? 1'd1 : v142_t2;
-    wire [0:0] v142 = {v142_t3};
-    wire [1:0] v143_l = v42; wire [0:0] v143_u = (v42 >>> 2) + v142; wire [2:0] v143 = {v143_u, v143_l};
-    wire [2:0] v144_l = v143; wire [0:0] v144_u = (v143 >>> 3) + v124; wire [3:0] v144 = {v144_u, v144_l};
-    wire [4:0] v145 = (v123 >>> 1);
-    wire v146_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v146_t1 = v145[1] ? 1'd1 : v146_t0;
-    wire v146_t2 = v145[2] ? 1'd1 : v146_t1;
-    wire v146_t3 = v145[3] ? v146_t2 : 1'd0;
-    wire v146_t4 = v145[4] ? v146_t3 : 1'd0;
-    wire [0:0] v146 = {v146_t4};
-    wire v147_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v147_t1 = v145[1] ? v147_t0 : 1'd0;
-    wire v147_t2 = v145[2] ? 1'd1 : v147_t1;
-    wire v147_t3 = v145[3] ? 1'd1 : v147_t2;
-    wire v147_t4 = v145[4] ? v147_t3 : 1'd0;
-    wire [0:0] v147 = {v147_t4};
-    wire v148_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v148_t1 = v145[1] ? 1'd1 : v148_t0;
-    wire v148_t2 = v145[2] ? v148_t1 : 1'd0;
-    wire v148_t3 = v145[3] ? 1'd1 : v148_t2;
-    wire v148_t4 = v145[4] ? 1'd1 : v148_t3;
-    wire [0:0] v148 = {v148_t4};
-    wire v149_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v149_t1 = v145[1] ? 1'd1 : v149_t0;
-    wire v149_t2 = v145[2] ? 1'd1 : v149_t1;
-    wire v149_t3 = v145[3] ? 1'd1 : v149_t2;
-    wire v149_t4 = v145[4] ? 1'd1 : v149_t3;
-    wire [0:0] v149 = {v149_t4};
-    wire v150_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v150_t1 = v145[1] ? v150_t0 : 1'd0;
-    wire v150_t2 = v145[2] ? v150_t1 : 1'd0;
-    wire v150_t3 = v145[3] ? v150_t2 : 1'd0;
-    wire v150_t4 = v145[4] ? v150_t3 : 1'd0;
-    wire [0:0] v150 = {v150_t4};
-    wire [3:0] v151_l = v144; wire [0:0] v151_u = (v144 >>> 4) + v150; wire [4:0] v151 = {v151_u, v151_l};
-    wire v152_t0 = v151[0] ? 1'd1 : 1'd0;
-    wire v152_t1 = v151[1] ? v152_t0 : 1'd0;
-    wire v152_t2 = v151[2] ? v152_t1 : 1'd0;
-    wire v152_t3 = v151[0] ? 1'd0 : 1'd1;
-    wire v152_t4 = v151[1] ? 1'd1 : v152_t3;
-    wire v152_t5 = v151[2] ? v152_t4 : 1'd0;
-    wire v152_t6 = v151[3] ? v152_t5 : v152_t2;
-    wire v152_t7 = v151[4] ? v152_t5 : v152_t6;
-    wire v152_t8 = v151[1] ? 1'd0 : v152_t0;
-    wire v152_t9 = v151[2] ? v152_t8 : 1'd0;
-    wire v152_t10 = v151[1] ? v152_t3 : 1'd1;
-    wire v152_t11 = v151[2] ? v152_t10 : 1'd0;
-    wire v152_t12 = v151[4] ? v152_t11 : v152_t9;
-    wire [2:0] v152 = {v152_t2, v152_t12, v152_t7};
-    wire v153_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v153_t1 = v145[1] ? v153_t0 : 1'd0;
-    wire v153_t2 = v145[2] ? v153_t1 : 1'd0;
-    wire v153_t3 = v145[3] ? v153_t2 : 1'd0;
-    wire v153_t4 = v145[4] ? 1'd1 : v153_t3;
-    wire [0:0] v153 = {v153_t4};
-    wire v154_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v154_t1 = v145[1] ? 1'd1 : v154_t0;
-    wire v154_t2 = v145[2] ? v154_t1 : 1'd0;
-    wire v154_t3 = v145[3] ? 1'd1 : v154_t2;
-    wire v154_t4 = v145[4] ? v154_t3 : 1'd0;
-    wire [0:0] v154 = {v154_t4};
-    wire [3:0] v155_l = v133; wire [0:0] v155_u = (v133 >>> 4) + v154; wire [4:0] v155 = {v155_u, v155_l};
-    reg [4:0] v155_1; always @(posedge clk) v155_1 <= v155;
-    wire v156_t0 = v155_1[1] ? 1'd0 : 1'd1;
-    wire v156_t1 = v155_1[3] ? v156_t0 : 1'd0;
-    wire v156_t2 = v155_1[4] ? 1'd0 : v156_t1;
-    wire v156_t3 = v155_1[0] ? 1'd0 : 1'd1;
-    wire v156_t4 = v155_1[1] ? 1'd0 : v156_t3;
-    wire v156_t5 = v155_1[3] ? v156_t4 : 1'd1;
-    wire v156_t6 = v155_1[4] ? 1'd0 : v156_t5;
-    wire v156_t7 = v155_1[2] ? 1'd1 : 1'd0;
-    wire v156_t8 = v155_1[3] ? 1'd0 : v156_t7;
-    wire v156_t9 = v155_1[4] ? 1'd0 : v156_t8;
-    wire [3:0] v156 = {v156_t9, v156_t9, v156_t6, v156_t2};
-    wire v157_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v157_t1 = v145[1] ? v157_t0 : 1'd0;
-    wire v157_t2 = v145[2] ? v157_t1 : 1'd0;
-    wire v157_t3 = v145[3] ? 1'd1 : v157_t2;
-    wire v157_t4 = v145[4] ? v157_t3 : 1'd0;
-    wire [0:0] v157 = {v157_t4};
-    wire v158_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v158_t1 = v145[1] ? v158_t0 : 1'd0;
-    wire v158_t2 = v145[2] ? 1'd1 : v158_t1;
-    wire v158_t3 = v145[3] ? v158_t2 : 1'd0;
-    wire v158_t4 = v145[4] ? 1'd1 : v158_t3;
-    wire [0:0] v158 = {v158_t4};
-    wire v159_t0 = v145[0] ? 1'd1 : 1'd0;
-    wire v159_t1 = v145[1] ? 1'd1 : v159_t0;
-    wire v159_t2 = v145[2] ? v159_t1 : 1'd0;
-    wire v159_t3 = v145[3] ? v159_t2 : 1'd0;
-    wire v159_t4 = v145[4] ? 1'd1 : v159_t3;
-    wire [0:0] v159 = {v159_t4};
-    wire [3:0] v160_l = v134; wire [0:0] v160_u = (v134 >>> 4) + v159; wire [4:0] v160 = {v160_u, v160_l};
-    wire v161_t0 = v160[1] ? 1'd0 : 1'd1;
-    wire v161_t1 = v160[0] ? 1'd1 : 1'd0;
-    wire v161_t2 = v160[1] ? 1'd0 : v161_t1;
-    wire v161_t3 = v160[4] ? v161_t2 : v161_t0;
-    wire v161_t4 = v160[2] ? v161_t0 : 1'd1;
-    wire v161_t5 = v160[1] ? 1'd1 : v161_t1;
-    wire v161_t6 = v160[1] ? 1'd1 : 1'd0;
-    wire v161_t7 = v160[3] ? v161_t6 : v161_t5;
-    wire v161_t8 = v160[0] ? 1'd0 : 1'd1;
-    wire v161_t9 = v160[1] ? 1'd1 : v161_t8;
-    wire v161_t10 = v160[3] ? v161_t9 : 1'd1;
-    wire v161_t11 = v160[4] ? v161_t10 : v161_t7;
-    wire [3:0] v161 = {v161_t3, v161_t11, v161_t4, v161_t3};
-    wire [5:0] v162 = inputs[89:84];
-    wire v163_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v163_t1 = v162[1] ? 1'd1 : v163_t0;
-    wire v163_t2 = v162[2] ? v163_t1 : 1'd0;
-    wire v163_t3 = v162[3] ? 1'd1 : v163_t2;
-    wire v163_t4 = v162[4] ? v163_t3 : 1'd0;
-    wire v163_t5 = v162[5] ? v163_t4 : 1'd0;
-    wire [0:0] v163 = {v163_t5};
-    wire [1:0] v164_l = v86; wire [0:0] v164_u = (v86 >>> 2) + v163; wire [2:0] v164 = {v164_u, v164_l};
-    wire [3:0] v165 = (v162 >>> 2);
-    wire v166_t0 = v165[0] ? 1'd1 : 1'd0;
-    wire v166_t1 = v165[1] ? v166_t0 : 1'd0;
-    wire v166_t2 = v165[2] ? v166_t1 : 1'd0;
-    wire v166_t3 = v165[3] ? 1'd1 : v166_t2;
-    wire [0:0] v166 = {v166_t3};
-    wire [1:0] v167 = (v162 >>> 4);
-    wire v168_t0 = v167[0] ? 1'd1 : 1'd0;
-    wire v168_t1 = v167[1] ? v168_t0 : 1'd0;
-    wire [0:0] v168 = {v168_t1};
-    wire [2:0] v169_l = v78; wire [0:0] v169_u = (v78 >>> 3) + v168; wire [3:0] v169 = {v169_u, v169_l};
-    wire v170_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v170_t1 = v162[1] ? 1'd1 : v170_t0;
-    wire v170_t2 = v162[2] ? 1'd1 : v170_t1;
-    wire v170_t3 = v162[3] ? v170_t2 : 1'd0;
-    wire v170_t4 = v162[4] ? v170_t3 : 1'd0;
-    wire v170_t5 = v162[5] ? 1'd1 : v170_t4;
-    wire [0:0] v170 = {v170_t5};
-    wire [2:0] v171_l = v71; wire [0:0] v171_u = (v71 >>> 3) + v170; wire [3:0] v171 = {v171_u, v171_l};
-    wire [3:0] v172_l = v171; wire [0:0] v172_u = (v171 >>> 4) + v147; wire [4:0] v172 = {v172_u, v172_l};
-    wire v173_t0 = v172[0] ? 1'd0 : 1'd1;
-    wire v173_t1 = v172[2] ? v173_t0 : 1'd0;
-    wire v173_t2 = v172[1] ? 1'd0 : 1'd1;
-    wire v173_t3 = v172[2] ? v173_t0 : v173_t2;
-    wire v173_t4 = v172[4] ? v173_t3 : v173_t1;
-    wire v173_t5 = v172[2] ? v173_t0 : 1'd1;
-    wire v173_t6 = v172[3] ? v173_t5 : v173_t1;
-    wire v173_t7 = v172[4] ? v173_t1 : v173_t6;
-    wire v173_t8 = v172[4] ? v173_t3 : v173_t6;
-    wire v173_t9 = v172[2] ? 1'd1 : 1'd0;
-    wire v173_t10 = v172[3] ? v173_t9 : 1'd1;
-    wire v173_t11 = v172[4] ? 1'd1 : v173_t10;
-    wire [3:0] v173 = {v173_t11, v173_t8, v173_t7, v173_t4};
-    wire v174_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v174_t1 = v162[1] ? v174_t0 : 1'd0;
-    wire v174_t2 = v162[2] ? v174_t1 : 1'd0;
-    wire v174_t3 = v162[3] ? 1'd1 : v174_t2;
-    wire v174_t4 = v162[4] ? v174_t3 : 1'd0;
-    wire v174_t5 = v162[5] ? v174_t4 : 1'd0;
-    wire [0:0] v174 = {v174_t5};
-    wire [1:0] v175_l = v118; wire [0:0] v175_u = (v118 >>> 2) + v174; wire [2:0] v175 = {v175_u, v175_l};
-    wire [2:0] v176_l = v175; wire [0:0] v176_u = (v175 >>> 3) + v141; wire [3:0] v176 = {v176_u, v176_l};
-    wire [3:0] v177_l = v176; wire [0:0] v177_u = (v176 >>> 4) + v131; wire [4:0] v177 = {v177_u, v177_l};
-    wire v178_t0 = v177[3] ? 1'd1 : 1'd0;
-    wire v178_t1 = v177[1] ? 1'd0 : 1'd1;
-    wire v178_t2 = v177[3] ? v178_t1 : 1'd0;
-    wire v178_t3 = v177[4] ? v178_t2 : v178_t0;
-    wire v178_t4 = v177[0] ? 1'd0 : 1'd1;
-    wire v178_t5 = v177[3] ? v178_t4 : 1'd0;
-    wire v178_t6 = v177[4] ? 1'd0 : v178_t5;
-    wire v178_t7 = v177[2] ? v178_t1 : 1'd1;
-    wire v178_t8 = v177[3] ? v178_t7 : 1'd0;
-    wire v178_t9 = v177[4] ? v178_t8 : 1'd0;
-    wire [2:0] v178 = {v178_t9, v178_t6, v178_t3};
-    wire [4:0] v179 = v173 + v178;
-    wire [4:0] v180 = v179 + v152;
-    reg [4:0] v180_1; always @(posedge clk) v180_1 <= v180;
-    wire v181_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v181_t1 = v162[1] ? v181_t0 : 1'd0;
-    wire v181_t2 = v162[2] ? v181_t1 : 1'd0;
-    wire v181_t3 = v162[3] ? 1'd1 : v181_t2;
-    wire v181_t4 = v162[4] ? v181_t3 : 1'd0;
-    wire v181_t5 = v162[5] ? 1'd1 : v181_t4;
-    wire [0:0] v181 = {v181_t5};
-    wire [0:0] v182_l = v88; wire [0:0] v182_u = (v88 >>> 1) + v181; wire [1:0] v182 = {v182_u, v182_l};
-    wire v183_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v183_t1 = v162[1] ? v183_t0 : 1'd0;
-    wire v183_t2 = v162[2] ? 1'd1 : v183_t1;
-    wire v183_t3 = v162[3] ? v183_t2 : 1'd0;
-    wire v183_t4 = v162[4] ? v183_t3 : 1'd0;
-    wire v183_t5 = v162[5] ? v183_t4 : 1'd0;
-    wire [0:0] v183 = {v183_t5};
-    wire [1:0] v184_l = v99; wire [0:0] v184_u = (v99 >>> 2) + v183; wire [2:0] v184 = {v184_u, v184_l};
-    wire [0:0] v185 = (v162 >>> 5);
-    wire [2:0] v186_l = v108; wire [0:0] v186_u = (v108 >>> 3) + v185; wire [3:0] v186 = {v186_u, v186_l};
-    wire [3:0] v187_l = v186; wire [0:0] v187_u = (v186 >>> 4) + v124; wire [4:0] v187 = {v187_u, v187_l};
-    reg [4:0] v187_1; always @(posedge clk) v187_1 <= v187;
-    wire v188_t0 = v187_1[1] ? 1'd0 : 1'd1;
-    wire v188_t1 = v187_1[2] ? 1'd0 : v188_t0;
-    wire v188_t2 = v187_1[3] ? 1'd0 : v188_t1;
-    wire v188_t3 = v187_1[4] ? v188_t2 : 1'd0;
-    wire v188_t4 = v187_1[0] ? 1'd0 : 1'd1;
-    wire v188_t5 = v187_1[1] ? v188_t4 : 1'd0;
-    wire v188_t6 = v187_1[2] ? 1'd0 : v188_t5;
-    wire v188_t7 = v187_1[3] ? 1'd0 : v188_t6;
-    wire v188_t8 = v187_1[4] ? v188_t7 : 1'd1;
-    wire v188_t9 = v187_1[0] ? 1'd1 : 1'd0;
-    wire v188_t10 = v187_1[1] ? v188_t9 : 1'd0;
-    wire v188_t11 = v187_1[2] ? 1'd0 : v188_t10;
-    wire v188_t12 = v187_1[3] ? 1'd0 : v188_t11;
-    wire v188_t13 = v187_1[4] ? v188_t12 : 1'd0;
-    wire [2:0] v188 = {v188_t13, v188_t8, v188_t3};
-    wire v189_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v189_t1 = v162[1] ? v189_t0 : 1'd0;
-    wire v189_t2 = v162[2] ? v189_t1 : 1'd0;
-    wire v189_t3 = v162[3] ? v189_t2 : 1'd0;
-    wire v189_t4 = v162[4] ? v189_t3 : 1'd0;
-    wire v189_t5 = v162[5] ? v189_t4 : 1'd0;
-    wire [0:0] v189 = {v189_t5};
-    wire [3:0] v190_l = v53; wire [0:0] v190_u = (v53 >>> 4) + v189; wire [4:0] v190 = {v190_u, v190_l};
-    wire v191_t0 = v190[0] ? 1'd1 : 1'd0;
-    wire v191_t1 = v190[1] ? 1'd1 : v191_t0;
-    wire v191_t2 = v190[2] ? v191_t1 : 1'd0;
-    wire v191_t3 = v190[1] ? 1'd0 : v191_t0;
-    wire v191_t4 = v190[2] ? v191_t3 : 1'd0;
-    wire v191_t5 = v190[3] ? v191_t4 : v191_t2;
-    wire v191_t6 = v190[2] ? v191_t1 : 1'd1;
-    wire v191_t7 = v190[2] ? v191_t3 : 1'd1;
-    wire v191_t8 = v190[3] ? v191_t7 : v191_t6;
-    wire v191_t9 = v190[4] ? v191_t8 : v191_t5;
-    wire v191_t10 = v190[1] ? 1'd1 : 1'd0;
-    wire v191_t11 = v190[2] ? v191_t10 : 1'd0;
-    wire v191_t12 = v190[3] ? v191_t11 : 1'd0;
-    wire v191_t13 = v190[2] ? 1'd0 : 1'd1;
-    wire v191_t14 = v190[4] ? v191_t13 : 1'd0;
-    wire [2:0] v191 = {v191_t14, v191_t12, v191_t9};
-    wire [2:0] v192_l = v184; wire [0:0] v192_u = (v184 >>> 3) + v189; wire [3:0] v192 = {v192_u, v192_l};
-    wire [3:0] v193_l = v192; wire [0:0] v193_u = (v192 >>> 4) + v142; wire [4:0] v193 = {v193_u, v193_l};
-    wire v194_t0 = v193[0] ? 1'd0 : 1'd1;
-    wire v194_t1 = v193[2] ? 1'd1 : v194_t0;
-    wire v194_t2 = v193[1] ? 1'd1 : v194_t0;
-    wire v194_t3 = v193[3] ? v194_t2 : v194_t1;
-    wire v194_t4 = v193[3] ? v194_t2 : 1'd1;
-    wire v194_t5 = v193[4] ? v194_t4 : v194_t3;
-    wire v194_t6 = v193[0] ? 1'd1 : 1'd0;
-    wire v194_t7 = v193[2] ? 1'd0 : v194_t6;
-    wire v194_t8 = v193[1] ? v194_t6 : 1'd0;
-    wire v194_t9 = v193[3] ? v194_t8 : v194_t7;
-    wire v194_t10 = v193[2] ? v194_t6 : 1'd0;
-    wire v194_t11 = v193[3] ? 1'd0 : v194_t10;
-    wire [2:0] v194 = {v194_t11, v194_t9, v194_t5};
-    wire v195_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v195_t1 = v162[1] ? 1'd1 : v195_t0;
-    wire v195_t2 = v162[2] ? 1'd1 : v195_t1;
-    wire v195_t3 = v162[3] ? v195_t2 : 1'd0;
-    wire v195_t4 = v162[4] ? v195_t3 : 1'd0;
-    wire v195_t5 = v162[5] ? v195_t4 : 1'd0;
-    wire [0:0] v195 = {v195_t5};
-    wire [2:0] v196_l = v164; wire [0:0] v196_u = (v164 >>> 3) + v195; wire [3:0] v196 = {v196_u, v196_l};
-    wire [3:0] v197_l = v196; wire [0:0] v197_u = (v196 >>> 4) + v158; wire [4:0] v197 = {v197_u, v197_l};
-    reg [4:0] v197_1; always @(posedge clk) v197_1 <= v197;
-    wire v198_t0 = v197_1[0] ? 1'd0 : 1'd1;
-    wire v198_t1 = v197_1[1] ? v198_t0 : 1'd0;
-    wire v198_t2 = v197_1[2] ? v198_t1 : 1'd0;
-    wire v198_t3 = v197_1[0] ? 1'd1 : 1'd0;
-    wire v198_t4 = v197_1[1] ? 1'd1 : v198_t3;
-    wire v198_t5 = v197_1[2] ? v198_t4 : v198_t3;
-    wire v198_t6 = v197_1[3] ? v198_t5 : v198_t2;
-    wire v198_t7 = v197_1[4] ? v198_t6 : 1'd0;
-    wire v198_t8 = v197_1[4] ? v198_t5 : 1'd1;
-    wire v198_t9 = v197_1[2] ? 1'd0 : v198_t0;
-    wire v198_t10 = v197_1[4] ? v198_t9 : 1'd0;
-    wire [2:0] v198 = {v198_t10, v198_t8, v198_t7};
-    wire v199_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v199_t1 = v162[1] ? 1'd1 : v199_t0;
-    wire v199_t2 = v162[2] ? 1'd1 : v199_t1;
-    wire v199_t3 = v162[3] ? 1'd1 : v199_t2;
-    wire v199_t4 = v162[4] ? 1'd1 : v199_t3;
-    wire v199_t5 = v162[5] ? v199_t4 : 1'd0;
-    wire [0:0] v199 = {v199_t5};
-    wire [2:0] v200_l = v65; wire [0:0] v200_u = (v65 >>> 3) + v199; wire [3:0] v200 = {v200_u, v200_l};
-    wire [3:0] v201_l = v200; wire [0:0] v201_u = (v200 >>> 4) + v158; wire [4:0] v201 = {v201_u, v201_l};
-    reg [4:0] v201_1; always @(posedge clk) v201_1 <= v201;
-    wire v202_t0 = v201_1[0] ? 1'd0 : 1'd1;
-    wire v202_t1 = v201_1[1] ? v202_t0 : 1'd0;
-    wire v202_t2 = v201_1[1] ? 1'd1 : 1'd0;
-    wire v202_t3 = v201_1[2] ? v202_t2 : 1'd0;
-    wire v202_t4 = v201_1[3] ? v202_t3 : v202_t1;
-    wire v202_t5 = v201_1[4] ? v202_t4 : 1'd1;
-    wire v202_t6 = v201_1[1] ? 1'd0 : 1'd1;
-    wire v202_t7 = v201_1[2] ? v202_t6 : 1'd1;
-    wire v202_t8 = v201_1[3] ? v202_t7 : v202_t6;
-    wire v202_t9 = v201_1[4] ? v202_t8 : 1'd0;
-    wire [1:0] v202 = {v202_t9, v202_t5};
-    wire [4:0] v203 = v180_1 + v202;
-    wire [4:0] v204 = v203 + v140;
-    wire v205_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v205_t1 = v162[1] ? 1'd1 : v205_t0;
-    wire v205_t2 = v162[2] ? v205_t1 : 1'd0;
-    wire v205_t3 = v162[3] ? v205_t2 : 1'd0;
-    wire v205_t4 = v162[4] ? v205_t3 : 1'd0;
-    wire v205_t5 = v162[5] ? 1'd1 : v205_t4;
-    wire [0:0] v205 = {v205_t5};
-    wire [1:0] v206_l = v73; wire [0:0] v206_u = (v73 >>> 2) + v205; wire [2:0] v206 = {v206_u, v206_l};
-    wire [2:0] v207_l = v206; wire [0:0] v207_u = (v206 >>> 3) + v195; wire [3:0] v207 = {v207_u, v207_l};
-    wire [3:0] v208_l = v207; wire [0:0] v208_u = (v207 >>> 4) + v148; wire [4:0] v208 = {v208_u, v208_l};
-    reg [4:0] v208_1; always @(posedge clk) v208_1 <= v208;
-    wire v209_t0 = v208_1[0] ? 1'd1 : 1'd0;
-    wire v209_t1 = v208_1[1] ? v209_t0 : 1'd0;
-    wire v209_t2 = v208_1[2] ? 1'd0 : v209_t1;
-    wire v209_t3 = v208_1[3] ? 1'd0 : v209_t2;
-    wire v209_t4 = v208_1[1] ? 1'd1 : 1'd0;
-    wire v209_t5 = v208_1[0] ? 1'd0 : 1'd1;
-    wire v209_t6 = v208_1[1] ? v209_t5 : 1'd0;
-    wire v209_t7 = v208_1[2] ? v209_t6 : v209_t4;
-    wire v209_t8 = v208_1[3] ? v209_t6 : v209_t7;
-    wire v209_t9 = v208_1[4] ? v209_t8 : v209_t3;
-    wire v209_t10 = v208_1[2] ? v209_t4 : v209_t6;
-    wire v209_t11 = v208_1[3] ? v209_t6 : v209_t10;
-    wire v209_t12 = v208_1[2] ? v209_t1 : 1'd0;
-    wire v209_t13 = v208_1[3] ? 1'd0 : v209_t12;
-    wire v209_t14 = v208_1[4] ? v209_t13 : v209_t11;
-    wire [1:0] v209 = {v209_t14, v209_t9};
-    wire [0:0] v210_l = v121; wire [0:0] v210_u = (v121 >>> 1) + v205; wire [1:0] v210 = {v210_u, v210_l};
-    wire v211_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v211_t1 = v162[1] ? v211_t0 : 1'd0;
-    wire v211_t2 = v162[2] ? 1'd1 : v211_t1;
-    wire v211_t3 = v162[3] ? v211_t2 : 1'd0;
-    wire v211_t4 = v162[4] ? v211_t3 : 1'd0;
-    wire v211_t5 = v162[5] ? 1'd1 : v211_t4;
-    wire [0:0] v211 = {v211_t5};
-    wire [1:0] v212_l = v120; wire [0:0] v212_u = (v120 >>> 2) + v211; wire [2:0] v212 = {v212_u, v212_l};
-    wire [2:0] v213_l = v212; wire [0:0] v213_u = (v212 >>> 3) + v166; wire [3:0] v213 = {v213_u, v213_l};
-    wire [3:0] v214_l = v213; wire [0:0] v214_u = (v213 >>> 4) + v157; wire [4:0] v214 = {v214_u, v214_l};
-    reg [4:0] v214_1; always @(posedge clk) v214_1 <= v214;
-    wire v215_t0 = v214_1[0] ? 1'd0 : 1'd1;
-    wire v215_t1 = v214_1[2] ? 1'd0 : v215_t0;
-    wire v215_t2 = v214_1[4] ? 1'd1 : v215_t1;
-    wire v215_t3 = v214_1[1] ? 1'd1 : 1'd0;
-    wire v215_t4 = v214_1[2] ? v215_t3 : v215_t0;
-    wire v215_t5 = v214_1[3] ? v215_t4 : v215_t1;
-    wire v215_t6 = v214_1[4] ? 1'd0 : v215_t5;
-    wire v215_t7 = v214_1[2] ? 1'd1 : 1'd0;
-    wire v215_t8 = v214_1[1] ? 1'd0 : 1'd1;
-    wire v215_t9 = v214_1[2] ? v215_t8 : 1'd0;
-    wire v215_t10 = v214_1[3] ? v215_t9 : v215_t7;
-    wire v215_t11 = v214_1[4] ? 1'd0 : v215_t10;
-    wire [2:0] v215 = {v215_t11, v215_t6, v215_t2};
-    wire [1:0] v216_l = v15; wire [0:0] v216_u = (v15 >>> 2) + v211; wire [2:0] v216 = {v216_u, v216_l};
-    wire [2:0] v217_l = v216; wire [0:0] v217_u = (v216 >>> 3) + v199; wire [3:0] v217 = {v217_u, v217_l};
-    wire [3:0] v218_l = v217; wire [0:0] v218_u = (v217 >>> 4) + v137; wire [4:0] v218 = {v218_u, v218_l};
-    wire v219_t0 = v218[0] ? 1'd0 : 1'd1;
-    wire v219_t1 = v218[1] ? 1'd1 : v219_t0;
-    wire v219_t2 = v218[3] ? v219_t1 : 1'd0;
-    wire v219_t3 = v218[2] ? 1'd0 : 1'd1;
-    wire v219_t4 = v218[1] ? 1'd0 : v219_t0;
-    wire v219_t5 = v218[3] ? v219_t4 : v219_t3;
-    wire v219_t6 = v218[3] ? v219_t4 : 1'd0;
-    wire v219_t7 = v218[4] ? v219_t6 : v219_t5;
-    wire v219_t8 = v218[1] ? 1'd0 : 1'd1;
-    wire v219_t9 = v218[3] ? v219_t8 : 1'd0;
-    wire [2:0] v219 = {v219_t9, v219_t7, v219_t2};
-    wire [4:0] v220 = v161 + v219;
-    wire [4:0] v221 = v220 + v191;
-    reg [4:0] v221_1; always @(posedge clk) v221_1 <= v221;
-    wire [4:0] v222 = v221_1 + v209;
-    wire [0:0] v223_l = v105; wire [0:0] v223_u = (v105 >>> 1) + v211; wire [1:0] v223 = {v223_u, v223_l};
-    wire [1:0] v224_l = v223; wire [0:0] v224_u = (v223 >>> 2) + v159; wire [2:0] v224 = {v224_u, v224_l};
-    wire [2:0] v225_l = v224; wire [0:0] v225_u = (v224 >>> 3) + v136; wire [3:0] v225 = {v225_u, v225_l};
-    wire v226_t0 = v225[0] ? 1'd1 : 1'd0;
-    wire v226_t1 = v225[1] ? 1'd1 : v226_t0;
-    wire v226_t2 = v225[2] ? 1'd0 : v226_t1;
-    wire v226_t3 = v225[0] ? 1'd0 : 1'd1;
-    wire v226_t4 = v225[2] ? v226_t3 : 1'd0;
-    wire v226_t5 = v225[3] ? 1'd0 : v226_t4;
-    wire v226_t6 = v225[2] ? 1'd0 : v226_t3;
-    wire [2:0] v226 = {v226_t6, v226_t5, v226_t2};
-    wire [4:0] v227 = (v162 >>> 1);
-    wire v228_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v228_t1 = v227[1] ? 1'd1 : v228_t0;
-    wire v228_t2 = v227[2] ? 1'd1 : v228_t1;
-    wire v228_t3 = v227[3] ? v228_t2 : 1'd0;
-    wire v228_t4 = v227[4] ? v228_t3 : 1'd0;
-    wire [0:0] v228 = {v228_t4};
-    wire [3:0] v229_l = v169; wire [0:0] v229_u = (v169 >>> 4) + v228; wire [4:0] v229 = {v229_u, v229_l};
-    reg [4:0] v229_1; always @(posedge clk) v229_1 <= v229;
-    wire v230_t0 = v229_1[0] ? 1'd1 : 1'd0;
-    wire v230_t1 = v229_1[1] ? 1'd0 : v230_t0;
-    wire v230_t2 = v229_1[2] ? 1'd0 : v230_t1;
-    wire v230_t3 = v229_1[3] ? v230_t2 : 1'd0;
-    wire v230_t4 = v229_1[2] ? v230_t1 : 1'd0;
-    wire v230_t5 = v229_1[3] ? v230_t4 : v230_t1;
-    wire v230_t6 = v229_1[1] ? v230_t0 : 1'd0;
-    wire v230_t7 = v229_1[2] ? v230_t0 : v230_t6;
-    wire v230_t8 = v229_1[3] ? v230_t7 : v230_t0;
-    wire v230_t9 = v229_1[4] ? v230_t8 : v230_t5;
-    wire [1:0] v230 = {v230_t9, v230_t3};
-    wire v231_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v231_t1 = v227[1] ? 1'd1 : v231_t0;
-    wire v231_t2 = v227[2] ? 1'd1 : v231_t1;
-    wire v231_t3 = v227[3] ? 1'd1 : v231_t2;
-    wire v231_t4 = v227[4] ? v231_t3 : 1'd0;
-    wire [0:0] v231 = {v231_t4};
-    wire v232_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v232_t1 = v227[1] ? v232_t0 : 1'd0;
-    wire v232_t2 = v227[2] ? 1'd1 : v232_t1;
-    wire v232_t3 = v227[3] ? v232_t2 : 1'd0;
-    wire v232_t4 = v227[4] ? v232_t3 : 1'd0;
-    wire [0:0] v232 = {v232_t4};
-    wire [2:0] v233_l = v46; wire [0:0] v233_u = (v46 >>> 3) + v232; wire [3:0] v233 = {v233_u, v233_l};
-    wire [3:0] v234_l = v233; wire [0:0] v234_u = (v233 >>> 4) + v149; wire [4:0] v234 = {v234_u, v234_l};
-    reg [4:0] v234_1; always @(posedge clk) v234_1 <= v234;
-    wire v235_t0 = v234_1[0] ? 1'd0 : 1'd1;
-    wire v235_t1 = v234_1[1] ? v235_t0 : 1'd0;
-    wire v235_t2 = v234_1[2] ? 1'd1 : v235_t1;
-    wire v235_t3 = v234_1[2] ? 1'd1 : v235_t0;
-    wire v235_t4 = v234_1[3] ? v235_t2 : v235_t3;
-    wire v235_t5 = v234_1[1] ? 1'd0 : v235_t0;
-    wire v235_t6 = v234_1[2] ? 1'd0 : v235_t5;
-    wire v235_t7 = v234_1[3] ? v235_t6 : 1'd0;
-    wire v235_t8 = v234_1[0] ? 1'd1 : 1'd0;
-    wire v235_t9 = v234_1[2] ? 1'd0 : v235_t8;
-    wire v235_t10 = v234_1[1] ? v235_t8 : 1'd1;
-    wire v235_t11 = v234_1[2] ? 1'd0 : v235_t10;
-    wire v235_t12 = v234_1[3] ? v235_t11 : v235_t9;
-    wire v235_t13 = v234_1[4] ? v235_t12 : v235_t7;
-    wire [2:0] v235 = {v235_t13, v235_t4, v235_t2};
-    wire [5:0] v236 = v222 + v235;
-    wire v237_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v237_t1 = v227[1] ? 1'd1 : v237_t0;
-    wire v237_t2 = v227[2] ? v237_t1 : 1'd0;
-    wire v237_t3 = v227[3] ? v237_t2 : 1'd0;
-    wire v237_t4 = v227[4] ? 1'd1 : v237_t3;
-    wire [0:0] v237 = {v237_t4};
-    wire [1:0] v238_l = v182; wire [0:0] v238_u = (v182 >>> 2) + v237; wire [2:0] v238 = {v238_u, v238_l};
-    wire [2:0] v239_l = v238; wire [0:0] v239_u = (v238 >>> 3) + v166; wire [3:0] v239 = {v239_u, v239_l};
-    wire [3:0] v240_l = v239; wire [0:0] v240_u = (v239 >>> 4) + v205; wire [4:0] v240 = {v240_u, v240_l};
-    wire v241_t0 = v240[1] ? 1'd0 : 1'd1;
-    wire v241_t1 = v240[2] ? 1'd1 : v241_t0;
-    wire v241_t2 = v240[2] ? 1'd0 : v241_t0;
-    wire v241_t3 = v240[3] ? v241_t2 : v241_t1;
-    wire v241_t4 = v240[4] ? 1'd0 : v241_t3;
-    wire v241_t5 = v240[1] ? 1'd1 : 1'd0;
-    wire v241_t6 = v240[2] ? 1'd1 : v241_t5;
-    wire v241_t7 = v240[4] ? 1'd0 : v241_t6;
-    wire v241_t8 = v240[0] ? 1'd0 : 1'd1;
-    wire v241_t9 = v240[2] ? v241_t8 : 1'd0;
-    wire v241_t10 = v240[3] ? 1'd0 : v241_t9;
-    wire v241_t11 = v240[4] ? 1'd0 : v241_t10;
-    wire [2:0] v241 = {v241_t11, v241_t7, v241_t4};
-    wire [4:0] v242 = (v241 <<< 1) + v226;
-    wire [0:0] v243_l = v92; wire [0:0] v243_u = (v92 >>> 1) + v237; wire [1:0] v243 = {v243_u, v243_l};
-    wire [1:0] v244_l = v243; wire [0:0] v244_u = (v243 >>> 2) + v211; wire [2:0] v244 = {v244_u, v244_l};
-    wire v245_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v245_t1 = v227[1] ? v245_t0 : 1'd0;
-    wire v245_t2 = v227[2] ? v245_t1 : 1'd0;
-    wire v245_t3 = v227[3] ? v245_t2 : 1'd0;
-    wire v245_t4 = v227[4] ? 1'd1 : v245_t3;
-    wire [0:0] v245 = {v245_t4};
-    wire [2:0] v246_l = v90; wire [0:0] v246_u = (v90 >>> 3) + v245; wire [3:0] v246 = {v246_u, v246_l};
-    wire [1:0] v247_l = v122; wire [0:0] v247_u = (v122 >>> 2) + v245; wire [2:0] v247 = {v247_u, v247_l};
-    wire [2:0] v248_l = v247; wire [0:0] v248_u = (v247 >>> 3) + v141; wire [3:0] v248 = {v248_u, v248_l};
-    wire [3:0] v249_l = v248; wire [0:0] v249_u = (v248 >>> 4) + v146; wire [4:0] v249 = {v249_u, v249_l};
-    wire v250_t0 = v249[0] ? 1'd0 : 1'd1;
-    wire v250_t1 = v249[1] ? 1'd0 : v250_t0;
-    wire v250_t2 = v249[2] ? 1'd0 : v250_t1;
-    wire v250_t3 = v249[3] ? v250_t2 : 1'd0;
-    wire v250_t4 = v249[2] ? v250_t0 : 1'd0;
-    wire v250_t5 = v249[2] ? v250_t0 : v250_t1;
-    wire v250_t6 = v249[3] ? v250_t5 : v250_t4;
-    wire v250_t7 = v249[4] ? v250_t6 : v250_t3;
-    wire v250_t8 = v249[1] ? v250_t0 : 1'd0;
-    wire v250_t9 = v249[2] ? 1'd0 : v250_t8;
-    wire v250_t10 = v249[3] ? v250_t4 : v250_t5;
-    wire v250_t11 = v249[3] ? 1'd0 : v250_t2;
-    wire v250_t12 = v249[4] ? v250_t11 : v250_t10;
-    wire [2:0] v250 = {v250_t12, v250_t9, v250_t7};
-    wire v251_t0 = v162[0] ? 1'd1 : 1'd0;
-    wire v251_t1 = v162[1] ? v251_t0 : 1'd0;
-    wire v251_t2 = v162[2] ? v251_t1 : 1'd0;
-    wire v251_t3 = v162[3] ? v251_t2 : 1'd0;
-    wire v251_t4 = v162[4] ? v251_t3 : 1'd0;
-    wire v251_t5 = v162[5] ? 1'd1 : v251_t4;
-    wire [0:0] v251 = {v251_t5};
-    wire [3:0] v252_l = v246; wire [0:0] v252_u = (v246 >>> 4) + v251; wire [4:0] v252 = {v252_u, v252_l};
-    wire v253_t0 = v252[0] ? 1'd1 : 1'd0;
-    wire v253_t1 = v252[1] ? v253_t0 : 1'd0;
-    wire v253_t2 = v252[3] ? 1'd0 : v253_t1;
-    wire v253_t3 = v252[4] ? v253_t0 : v253_t2;
-    wire v253_t4 = v252[1] ? 1'd0 : v253_t0;
-    wire v253_t5 = v252[2] ? v253_t0 : 1'd0;
-    wire v253_t6 = v252[4] ? v253_t5 : v253_t4;
-    wire v253_t7 = v252[3] ? v253_t1 : 1'd0;
-    wire v253_t8 = v252[4] ? 1'd0 : v253_t7;
-    wire v253_t9 = v252[4] ? 1'd0 : v253_t2;
-    wire [3:0] v253 = {v253_t9, v253_t8, v253_t6, v253_t3};
-    wire [4:0] v254 = v128 + v253;
-    wire [4:0] v255 = v254 + v194;
-    reg [4:0] v255_1; always @(posedge clk) v255_1 <= v255;
-    wire [4:0] v256 = v255_1 + v230;
-    wire [5:0] v257 = v256 + v198;
-    wire [2:0] v258_l = v104; wire [0:0] v258_u = (v104 >>> 3) + v251; wire [3:0] v258 = {v258_u, v258_l};
-    wire [3:0] v259_l = v258; wire [0:0] v259_u = (v258 >>> 4) + v199; wire [4:0] v259 = {v259_u, v259_l};
-    reg [4:0] v259_1; always @(posedge clk) v259_1 <= v259;
-    wire v260_t0 = v259_1[0] ? 1'd0 : 1'd1;
-    wire v260_t1 = v259_1[1] ? 1'd1 : v260_t0;
-    wire v260_t2 = v259_1[3] ? 1'd0 : v260_t1;
-    wire v260_t3 = v259_1[4] ? 1'd1 : v260_t2;
-    wire v260_t4 = v259_1[1] ? 1'd0 : v260_t0;
-    wire v260_t5 = v259_1[3] ? 1'd0 : v260_t4;
-    wire v260_t6 = v259_1[4] ? 1'd0 : v260_t5;
-    wire v260_t7 = v259_1[0] ? 1'd1 : 1'd0;
-    wire v260_t8 = v259_1[1] ? 1'd0 : v260_t7;
-    wire v260_t9 = v259_1[2] ? 1'd0 : 1'd1;
-    wire v260_t10 = v259_1[3] ? v260_t9 : v260_t8;
-    wire v260_t11 = v259_1[4] ? 1'd0 : v260_t10;
-    wire [2:0] v260 = {v260_t11, v260_t6, v260_t3};
-    wire [2:0] v261_l = v59; wire [0:0] v261_u = (v59 >>> 3) + v251; wire [3:0] v261 = {v261_u, v261_l};
-    wire [3:0] v262_l = v261; wire [0:0] v262_u = (v261 >>> 4) + v231; wire [4:0] v262 = {v262_u, v262_l};
-    wire v263_t0 = v262[0] ? 1'd0 : 1'd1;
-    wire v263_t1 = v262[1] ? v263_t0 : 1'd0;
-    wire v263_t2 = v262[2] ? 1'd0 : v263_t1;
-    wire v263_t3 = v262[3] ? v263_t2 : 1'd0;
-    wire v263_t4 = v262[4] ? 1'd0 : v263_t3;
-    wire v263_t5 = v262[3] ? 1'd0 : v263_t0;
-    wire v263_t6 = v262[4] ? 1'd0 : v263_t5;
-    wire v263_t7 = v262[1] ? 1'd0 : v263_t0;
-    wire v263_t8 = v262[2] ? v263_t0 : v263_t7;
-    wire v263_t9 = v262[3] ? v263_t8 : 1'd0;
-    wire v263_t10 = v262[4] ? 1'd0 : v263_t9;
-    wire [2:0] v263 = {v263_t10, v263_t6, v263_t4};
-    wire [2:0] v264_l = v244; wire [0:0] v264_u = (v244 >>> 3) + v251; wire [3:0] v264 = {v264_u, v264_l};
-    wire [3:0] v265_l = v264; wire [0:0] v265_u = (v264 >>> 4) + v153; wire [4:0] v265 = {v265_u, v265_l};
-    wire v266_t0 = v265[1] ? 1'd0 : 1'd1;
-    wire v266_t1 = v265[0] ? 1'd0 : 1'd1;
-    wire v266_t2 = v265[2] ? v266_t1 : v266_t0;
-    wire v266_t3 = v265[3] ? 1'd1 : 1'd0;
-    wire v266_t4 = v265[4] ? v266_t3 : v266_t2;
-    wire v266_t5 = v265[0] ? 1'd1 : 1'd0;
-    wire v266_t6 = v265[2] ? v266_t5 : v266_t0;
-    wire v266_t7 = v265[3] ? 1'd0 : 1'd1;
-    wire v266_t8 = v265[4] ? v266_t7 : v266_t6;
-    wire v266_t9 = v265[2] ? v266_t1 : 1'd0;
-    wire v266_t10 = v265[4] ? 1'd0 : v266_t9;
-    wire [2:0] v266 = {v266_t10, v266_t8, v266_t4};
-    wire [4:0] v267 = v242 + v266;
-    reg [4:0] v267_1; always @(posedge clk) v267_1 <= v267;
-    wire [5:0] v268 = v267_1 + v156;
-    wire [5:0] v269 = v268 + v215;
-    wire [1:0] v270_l = v210; wire [0:0] v270_u = (v210 >>> 2) + v251; wire [2:0] v270 = {v270_u, v270_l};
-    wire [2:0] v271_l = v270; wire [0:0] v271_u = (v270 >>> 3) + v185; wire [3:0] v271 = {v271_u, v271_l};
-    wire [3:0] v272_l = v271; wire [0:0] v272_u = (v271 >>> 4) + v129; wire [4:0] v272 = {v272_u, v272_l};
-    wire v273_t0 = v272[1] ? 1'd0 : 1'd1;
-    wire v273_t1 = v272[2] ? 1'd1 : v273_t0;
-    wire v273_t2 = v272[3] ? v273_t0 : v273_t1;
-    wire v273_t3 = v272[3] ? v273_t0 : 1'd1;
-    wire v273_t4 = v272[4] ? v273_t3 : v273_t2;
-    wire v273_t5 = v272[1] ? 1'd1 : 1'd0;
-    wire v273_t6 = v272[0] ? 1'd0 : 1'd1;
-    wire v273_t7 = v272[1] ? v273_t6 : 1'd0;
-    wire v273_t8 = v272[3] ? v273_t7 : v273_t5;
-    wire v273_t9 = v272[2] ? v273_t5 : 1'd0;
-    wire v273_t10 = v272[3] ? v273_t7 : v273_t9;
-    wire v273_t11 = v272[4] ? v273_t8 : v273_t10;
-    wire v273_t12 = v272[3] ? 1'd0 : v273_t5;
-    wire v273_t13 = v272[4] ? 1'd0 : v273_t12;
-    wire [3:0] v273 = {v273_t13, v273_t11, v273_t8, v273_t4};
-    wire [4:0] v274 = v273 + v250;
-    wire [4:0] v275 = v274 + v263;
-    reg [4:0] v275_1; always @(posedge clk) v275_1 <= v275;
-    wire [4:0] v276 = v275_1 + v260;
-    wire [4:0] v277 = v276 + v188;
-    wire signed [6:0] logit0 = v236 <<< 0;
-    always @(posedge clk) model_out[6:0] <= logit0;
-    wire signed [6:0] logit1 = v204 <<< 0;
-    always @(posedge clk) model_out[13:7] <= logit1;
-    wire signed [6:0] logit2 = v269 <<< 0;
-    always @(posedge clk) model_out[20:14] <= logit2;
-    wire signed [6:0] logit3 = v277 <<< 0;
-    always @(posedge clk) model_out[27:21] <= logit3;
-    wire signed [6:0] logit4 = v257 <<< 0;
-    always @(posedge clk) model_out[34:28] <= logit4;
+localparam [3:0]
+T8 = 4'h8,
+T26 = 4'he;
+localparam [7:0]
+T3 = 8'he0,
+T13 = 8'hf8,
+T18 = 8'h80,
+T22 = 8'hfe;
+localparam [15:0]
+T0 = 16'hfffe,
+T1 = 16'hfff8,
+T5 = 16'h8000,
+T9 = 16'hfe00,
+T16 = 16'hffe0,
+T17 = 16'hf800,
+T27 = 16'he000,
+T29 = 16'hff80;
+localparam [31:0]
+T2 = 32'hffffe000,
+T4 = 32'hfff80000,
+T6 = 32'h80000000,
+T7 = 32'hfffffe00,
+T10 = 32'hffff8000,
+T11 = 32'hff800000,
+T12 = 32'hfffff800,
+T14 = 32'hf8000000,
+T15 = 32'hfffe0000,
+T19 = 32'hfffffff8,
+T20 = 32'hfffffffe,
+T21 = 32'hffffff80,
+T23 = 32'hffffffe0,
+T24 = 32'hffe00000,
+T30 = 32'hfe000000;
+localparam [47:0]
+T54 = 48'h34c08234c;
+localparam [63:0]
+T28 = 64'h55555555008000a0,
+T34 = 64'hffe0000000000000,
+T35 = 64'hfffffffffe000000,
+T37 = 64'hff80000000000000,
+T39 = 64'hffffffffff800000,
+T40 = 64'hf800000000000000,
+T42 = 64'h8000000000000000,
+T45 = 64'hfe00000000000000,
+T47 = 64'hfffffffe00000000,
+T48 = 64'h5aaa1a1a55555555,
+T49 = 64'hffffffffe0000000,
+T50 = 64'h101090502020a060,
+T51 = 64'hfffffffff8000000,
+T55 = 64'h8884888808040808,
+T59 = 64'hffffffff80000000;
+localparam [95:0]
+T31 = 96'had3000ad3000a51000a10000,
+T38 = 96'h2d92d0000002cb2cb000000,
+T41 = 96'h889492492492492,
+T43 = 96'h488b6d248b6d488000248000,
+T44 = 96'h641641a69659641641a69451,
+T46 = 96'h6d871c4d0514492492492492,
+T52 = 96'h2492492492494a40c39240c3,
+T53 = 96'h267267000000267267000492,
+T56 = 96'h6db8e46db8e26db0c46db0c2,
+T57 = 96'h4924897df489,
+T58 = 96'h41081041084104081104084,
+T61 = 96'h249249249249000924263263,
+T62 = 96'h104044082082,
+T63 = 96'h24924949249255501b55501b;
+localparam [127:0]
+T25 = 128'h86118b1186118b11f611fb11a611ab11,
+T32 = 128'h130013eeee2222,
+T33 = 128'h44b666b644f666f644bb66bb44fb66fb,
+T36 = 128'h8f8f88dd8f8f88dd8f8f66668f8f8888,
+T60 = 128'h30301010303010104020402090209020,
+T64 = 128'h61106117711771106110611ff11aa11;
+reg [4:0]
+v139_1,v155_1,v180_1,v187_1,v197_1,v201_1,v208_1,v214_1,v221_1,v229_1,v234_1,v255_1,v259_1,v267_1,v275_1;
+reg [95:0]
+inputs;
+wire [0:0]
+v2,v3,v6,v9,v11,v14,v17,v18,v20,v22,v25,v27,v28,v30,v32,v33,v36,v38,v39,v41,v44,v47,v49,v50,v56,v57,v61,v63,v66,v68,v69,
+v72,v74,v76,v81,v83,v85,v88,v92,v93,v98,v100,v103,v105,v106,v109,v111,v114,v117,v119,v121,v124,v126,v129,v131,v132,v136,
+v137,v138,v141,v142,v146,v147,v148,v149,v150,v153,v154,v157,v158,v159,v163,v166,v168,v170,v174,v181,v183,v185,v189,v195,
+v199,v205,v211,v228,v231,v232,v237,v245,v251;
+wire [1:0]
+v15,v21,v42,v45,v51,v58,v64,v67,v70,v73,v75,v77,v86,v89,v94,v99,v101,v107,v112,v118,v120,v122,v130,v140,v167,v182,v202,
+v209,v210,v223,v230,v243;
+wire [2:0]
+v8,v35,v46,v52,v55,v59,v65,v71,v78,v80,v90,v95,v97,v104,v108,v110,v113,v115,v125,v143,v152,v164,v175,v178,v184,v188,v191,
+v194,v198,v206,v212,v215,v216,v219,v224,v226,v235,v238,v241,v244,v247,v250,v260,v263,v266,v270;
+wire [3:0]
+v1,v13,v24,v48,v53,v60,v84,v91,v96,v116,v128,v133,v134,v135,v144,v156,v161,v165,v169,v171,v173,v176,v186,v192,v196,v200,
+v207,v213,v217,v225,v233,v239,v246,v248,v253,v258,v261,v264,v271,v273;
+wire [4:0]
+v5,v10,v16,v26,v31,v37,v43,v62,v82,v102,v127,v139,v145,v151,v155,v160,v172,v177,v179,v180,v187,v190,v193,v197,v201,v203,
+v204,v208,v214,v218,v220,v221,v222,v227,v229,v234,v240,v242,v249,v252,v254,v255,v256,v259,v262,v265,v267,v272,v274,v275,
+v276,v277;
+wire [5:0]
+v0,v4,v7,v12,v19,v23,v29,v34,v40,v54,v79,v87,v123,v162,v236,v257,v268,v269;
+wire signed [6:0]
+logit0,logit1,logit2,logit3,logit4;
+assign
+v0 = inputs[29:24],
+v1 = (v0 >>> 2),
+v2 = T0[v1],
+v3 = T1[v1],
+v4 = inputs[53:48],
+v5 = (v4 >>> 1),
+v6 = T2[v5],
+v7 = inputs[11:6],
+v8 = (v7 >>> 3),
+v9 = T3[v8],
+v10 = (v7 >>> 1),
+v11 = T4[v10],
+v12 = inputs[35:30],
+v13 = (v12 >>> 2),
+v14 = T5[v13],
+v15 = {v14, v9},
+v16 = (v12 >>> 1),
+v17 = T6[v16],
+v18 = T7[v16],
+v19 = inputs[41:36],
+v20 = (v19 >>> 5),
+v21 = (v19 >>> 4),
+v22 = T8[v21],
+v23 = inputs[65:60],
+v24 = (v23 >>> 2),
+v25 = T9[v24],
+v26 = (v23 >>> 1),
+v27 = T10[v26],
+v28 = T4[v26],
+v29 = inputs[71:66],
+v30 = (v29 >>> 5),
+v31 = (v29 >>> 1),
+v32 = T11[v31],
+v33 = T12[v31],
+v34 = inputs[77:72],
+v35 = (v34 >>> 3),
+v36 = T13[v35],
+v37 = (v34 >>> 1),
+v38 = T14[v37],
+v39 = T15[v37],
+v40 = inputs[5:0],
+v41 = (v40 >>> 5),
+v42 = {v28, v41},
+v43 = (v40 >>> 1),
+v44 = T14[v43],
+v45 = {v36, v44},
+v46 = {v38, v45},
+v47 = T15[v43],
+v48 = (v40 >>> 2),
+v49 = T16[v48],
+v50 = T17[v48],
+v51 = {v11, v50},
+v52 = {v39, v51},
+v53 = {v38, v52},
+v54 = inputs[17:12],
+v55 = (v54 >>> 3),
+v56 = T18[v55],
+v57 = T3[v55],
+v58 = {v18, v57},
+v59 = {v25, v58},
+v60 = (v54 >>> 2),
+v61 = T9[v60],
+v62 = (v54 >>> 1),
+v63 = T10[v62],
+v64 = {v3, v63},
+v65 = {v30, v64},
+v66 = T7[v62],
+v67 = {v66, v47},
+v68 = T12[v62],
+v69 = T14[v62],
+v70 = {v69, v41},
+v71 = {v38, v70},
+v72 = T19[v62],
+v73 = {v6, v72},
+v74 = T20[v62],
+v75 = {v74, v41},
+v76 = T21[v62],
+v77 = {v22, v76},
+v78 = {v32, v77},
+v79 = inputs[83:78],
+v80 = (v79 >>> 3),
+v81 = T3[v80],
+v82 = (v79 >>> 1),
+v83 = T10[v82],
+v84 = (v79 >>> 2),
+v85 = T1[v84],
+v86 = {v85, v27},
+v87 = inputs[23:18],
+v88 = (v87 >>> 5),
+v89 = {v88, v68},
+v90 = {v17, v89},
+v91 = (v87 >>> 2),
+v92 = T9[v91],
+v93 = T17[v91],
+v94 = {v93, v56},
+v95 = {v20, v94},
+v96 = {v33, v95},
+v97 = (v87 >>> 3),
+v98 = T22[v97],
+v99 = {v83, v98},
+v100 = T3[v97],
+v101 = {v100, v88},
+v102 = (v87 >>> 1),
+v103 = T11[v102],
+v104 = {v103, v101},
+v105 = T15[v102],
+v106 = T7[v102],
+v107 = {v106, v61},
+v108 = {v100, v107},
+v109 = T12[v102],
+v110 = {v109, v67},
+v111 = T4[v102],
+v112 = {v111, v49},
+v113 = {v93, v112},
+v114 = T23[v102],
+v115 = {v114, v75},
+v116 = {v38, v115},
+v117 = T21[v102],
+v118 = {v81, v117},
+v119 = T10[v102],
+v120 = {v88, v119},
+v121 = T24[v102],
+v122 = {v2, v121},
+v123 = inputs[95:90],
+v124 = (v123 >>> 5),
+v125 = (v123 >>> 3),
+v126 = T18[v125],
+v127 = {v126, v96},
+v128 = T25[4*v127 +: 4],
+v129 = T3[v125],
+v130 = (v123 >>> 4),
+v131 = T8[v130],
+v132 = T26[v130],
+v133 = {v132, v113},
+v134 = {v132, v110},
+v135 = (v123 >>> 2),
+v136 = T9[v135],
+v137 = T17[v135],
+v138 = T27[v135],
+v139 = {v138, v116},
+v140 = T28[2*v139_1 +: 2],
+v141 = T29[v135],
+v142 = T16[v135],
+v143 = {v142, v42},
+v144 = {v124, v143},
+v145 = (v123 >>> 1),
+v146 = T30[v145],
+v147 = T4[v145],
+v148 = T23[v145],
+v149 = T20[v145],
+v150 = T6[v145],
+v151 = {v150, v144},
+v152 = T31[3*v151 +: 3],
+v153 = T10[v145],
+v154 = T24[v145],
+v155 = {v154, v133},
+v156 = T32[4*v155_1 +: 4],
+v157 = T11[v145],
+v158 = T12[v145],
+v159 = T2[v145],
+v160 = {v159, v134},
+v161 = T33[4*v160 +: 4],
+v162 = inputs[89:84],
+v163 = T34[v162],
+v164 = {v163, v86},
+v165 = (v162 >>> 2),
+v166 = T29[v165],
+v167 = (v162 >>> 4),
+v168 = T8[v167],
+v169 = {v168, v78},
+v170 = T35[v162],
+v171 = {v170, v71},
+v172 = {v147, v171},
+v173 = T36[4*v172 +: 4],
+v174 = T37[v162],
+v175 = {v174, v118},
+v176 = {v141, v175},
+v177 = {v131, v176},
+v178 = T38[3*v177 +: 3],
+v179 = v173 + v178,
+v180 = v179 + v152,
+v181 = T39[v162],
+v182 = {v181, v88},
+v183 = T40[v162],
+v184 = {v183, v99},
+v185 = (v162 >>> 5),
+v186 = {v185, v108},
+v187 = {v124, v186},
+v188 = T41[3*v187_1 +: 3],
+v189 = T42[v162],
+v190 = {v189, v53},
+v191 = T43[3*v190 +: 3],
+v192 = {v189, v184},
+v193 = {v142, v192},
+v194 = T44[3*v193 +: 3],
+v195 = T45[v162],
+v196 = {v195, v164},
+v197 = {v158, v196},
+v198 = T46[3*v197_1 +: 3],
+v199 = T47[v162],
+v200 = {v199, v65},
+v201 = {v158, v200},
+v202 = T48[2*v201_1 +: 2],
+v203 = v180_1 + v202,
+v204 = v203 + v140,
+v205 = T49[v162],
+v206 = {v205, v73},
+v207 = {v195, v206},
+v208 = {v148, v207},
+v209 = T50[2*v208_1 +: 2],
+v210 = {v205, v121},
+v211 = T51[v162],
+v212 = {v211, v120},
+v213 = {v166, v212},
+v214 = {v157, v213},
+v215 = T52[3*v214_1 +: 3],
+v216 = {v211, v15},
+v217 = {v199, v216},
+v218 = {v137, v217},
+v219 = T53[3*v218 +: 3],
+v220 = v161 + v219,
+v221 = v220 + v191,
+v222 = v221_1 + v209,
+v223 = {v211, v105},
+v224 = {v159, v223},
+v225 = {v136, v224},
+v226 = T54[3*v225 +: 3],
+v227 = (v162 >>> 1),
+v228 = T30[v227],
+v229 = {v228, v169},
+v230 = T55[2*v229_1 +: 2],
+v231 = T15[v227],
+v232 = T14[v227],
+v233 = {v232, v46},
+v234 = {v149, v233},
+v235 = T56[3*v234_1 +: 3],
+v236 = v222 + v235,
+v237 = T2[v227],
+v238 = {v237, v182},
+v239 = {v166, v238},
+v240 = {v205, v239},
+v241 = T57[3*v240 +: 3],
+v242 = (v241 <<< 1) + v226,
+v243 = {v237, v92},
+v244 = {v211, v243},
+v245 = T10[v227],
+v246 = {v245, v90},
+v247 = {v245, v122},
+v248 = {v141, v247},
+v249 = {v146, v248},
+v250 = T58[3*v249 +: 3],
+v251 = T59[v162],
+v252 = {v251, v246},
+v253 = T60[4*v252 +: 4],
+v254 = v128 + v253,
+v255 = v254 + v194,
+v256 = v255_1 + v230,
+v257 = v256 + v198,
+v258 = {v251, v104},
+v259 = {v199, v258},
+v260 = T61[3*v259_1 +: 3],
+v261 = {v251, v59},
+v262 = {v231, v261},
+v263 = T62[3*v262 +: 3],
+v264 = {v251, v244},
+v265 = {v153, v264},
+v266 = T63[3*v265 +: 3],
+v267 = v242 + v266,
+v268 = v267_1 + v156,
+v269 = v268 + v215,
+v270 = {v251, v210},
+v271 = {v185, v270},
+v272 = {v129, v271},
+v273 = T64[4*v272 +: 4],
+v274 = v273 + v250,
+v275 = v274 + v263,
+v276 = v275_1 + v260,
+v277 = v276 + v188,
+logit0 = v236 <<< 0,
+logit1 = v204 <<< 0,
+logit2 = v269 <<< 0,
+logit3 = v277 <<< 0,
+logit4 = v257 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v139_1 <= v139;
+v155_1 <= v155;
+v180_1 <= v180;
+v187_1 <= v187;
+v197_1 <= v197;
+v201_1 <= v201;
+v208_1 <= v208;
+v214_1 <= v214;
+v221_1 <= v221;
+v229_1 <= v229;
+v234_1 <= v234;
+v255_1 <= v255;
+v259_1 <= v259;
+v267_1 <= v267;
+v275_1 <= v275;
+model_out[6:0] <= logit0;
+model_out[13:7] <= logit1;
+model_out[20:14] <= logit2;
+model_out[27:21] <= logit3;
+model_out[34:28] <= logit4;
+end
 endmodule

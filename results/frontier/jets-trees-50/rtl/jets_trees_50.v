@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module jets_trees_50 (
@@ -5,1821 +6,741 @@ module jets_trees_50 (
     input wire [95:0] model_inp,
     output reg [44:0] model_out
 );
-    reg [95:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [5:0] v0 = inputs[53:48];
-    wire [2:0] v1 = (v0 >>> 3);
-    wire v2_t0 = v1[0] ? 1'd1 : 1'd0;
-    wire v2_t1 = v1[1] ? v2_t0 : 1'd0;
-    wire v2_t2 = v1[2] ? 1'd1 : v2_t1;
-    wire [0:0] v2 = {v2_t2};
-    wire [5:0] v3 = inputs[29:24];
-    wire [3:0] v4 = (v3 >>> 2);
-    wire v5_t0 = v4[0] ? 1'd1 : 1'd0;
-    wire v5_t1 = v4[1] ? 1'd1 : v5_t0;
-    wire v5_t2 = v4[2] ? 1'd1 : v5_t1;
-    wire v5_t3 = v4[3] ? 1'd1 : v5_t2;
-    wire [0:0] v5 = {v5_t3};
-    wire v6_t0 = v4[0] ? 1'd1 : 1'd0;
-    wire v6_t1 = v4[1] ? v6_t0 : 1'd0;
-    wire v6_t2 = v4[2] ? v6_t1 : 1'd0;
-    wire v6_t3 = v4[3] ? v6_t2 : 1'd0;
-    wire [0:0] v6 = {v6_t3};
-    wire [4:0] v7 = (v3 >>> 1);
-    wire v8_t0 = v7[0] ? 1'd1 : 1'd0;
-    wire v8_t1 = v7[1] ? 1'd1 : v8_t0;
-    wire v8_t2 = v7[2] ? v8_t1 : 1'd0;
-    wire v8_t3 = v7[3] ? v8_t2 : 1'd0;
-    wire v8_t4 = v7[4] ? 1'd1 : v8_t3;
-    wire [0:0] v8 = {v8_t4};
-    wire [5:0] v9 = inputs[47:42];
-    wire [2:0] v10 = (v9 >>> 3);
-    wire v11_t0 = v10[0] ? 1'd1 : 1'd0;
-    wire v11_t1 = v10[1] ? v11_t0 : 1'd0;
-    wire v11_t2 = v10[2] ? 1'd1 : v11_t1;
-    wire [0:0] v11 = {v11_t2};
-    wire [4:0] v12 = (v9 >>> 1);
-    wire v13_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v13_t1 = v12[1] ? 1'd1 : v13_t0;
-    wire v13_t2 = v12[2] ? v13_t1 : 1'd0;
-    wire v13_t3 = v12[3] ? 1'd1 : v13_t2;
-    wire v13_t4 = v12[4] ? 1'd1 : v13_t3;
-    wire [0:0] v13 = {v13_t4};
-    wire v14_t0 = v12[0] ? 1'd1 : 1'd0;
-    wire v14_t1 = v12[1] ? v14_t0 : 1'd0;
-    wire v14_t2 = v12[2] ? 1'd1 : v14_t1;
-    wire v14_t3 = v12[3] ? v14_t2 : 1'd0;
-    wire v14_t4 = v12[4] ? 1'd1 : v14_t3;
-    wire [0:0] v14 = {v14_t4};
-    wire [5:0] v15 = inputs[59:54];
-    wire [3:0] v16 = (v15 >>> 2);
-    wire v17_t0 = v16[0] ? 1'd1 : 1'd0;
-    wire v17_t1 = v16[1] ? 1'd1 : v17_t0;
-    wire v17_t2 = v16[2] ? v17_t1 : 1'd0;
-    wire v17_t3 = v16[3] ? v17_t2 : 1'd0;
-    wire [0:0] v17 = {v17_t3};
-    wire v18_t0 = v16[0] ? 1'd1 : 1'd0;
-    wire v18_t1 = v16[1] ? v18_t0 : 1'd0;
-    wire v18_t2 = v16[2] ? v18_t1 : 1'd0;
-    wire v18_t3 = v16[3] ? 1'd1 : v18_t2;
-    wire [0:0] v18 = {v18_t3};
-    wire [4:0] v19 = (v15 >>> 1);
-    wire v20_t0 = v19[0] ? 1'd1 : 1'd0;
-    wire v20_t1 = v19[1] ? 1'd1 : v20_t0;
-    wire v20_t2 = v19[2] ? v20_t1 : 1'd0;
-    wire v20_t3 = v19[3] ? v20_t2 : 1'd0;
-    wire v20_t4 = v19[4] ? 1'd1 : v20_t3;
-    wire [0:0] v20 = {v20_t4};
-    wire [5:0] v21 = inputs[83:78];
-    wire [3:0] v22 = (v21 >>> 2);
-    wire v23_t0 = v22[0] ? 1'd1 : 1'd0;
-    wire v23_t1 = v22[1] ? v23_t0 : 1'd0;
-    wire v23_t2 = v22[2] ? 1'd1 : v23_t1;
-    wire v23_t3 = v22[3] ? 1'd1 : v23_t2;
-    wire [0:0] v23 = {v23_t3};
-    wire [4:0] v24 = (v21 >>> 1);
-    wire v25_t0 = v24[0] ? 1'd1 : 1'd0;
-    wire v25_t1 = v24[1] ? 1'd1 : v25_t0;
-    wire v25_t2 = v24[2] ? v25_t1 : 1'd0;
-    wire v25_t3 = v24[3] ? 1'd1 : v25_t2;
-    wire v25_t4 = v24[4] ? v25_t3 : 1'd0;
-    wire [0:0] v25 = {v25_t4};
-    wire v26_t0 = v24[0] ? 1'd1 : 1'd0;
-    wire v26_t1 = v24[1] ? 1'd1 : v26_t0;
-    wire v26_t2 = v24[2] ? 1'd1 : v26_t1;
-    wire v26_t3 = v24[3] ? 1'd1 : v26_t2;
-    wire v26_t4 = v24[4] ? v26_t3 : 1'd0;
-    wire [0:0] v26 = {v26_t4};
-    wire v27_t0 = v24[0] ? 1'd1 : 1'd0;
-    wire v27_t1 = v24[1] ? 1'd1 : v27_t0;
-    wire v27_t2 = v24[2] ? v27_t1 : 1'd0;
-    wire v27_t3 = v24[3] ? v27_t2 : 1'd0;
-    wire v27_t4 = v24[4] ? 1'd1 : v27_t3;
-    wire [0:0] v27 = {v27_t4};
-    wire [5:0] v28 = inputs[35:30];
-    wire [0:0] v29 = (v28 >>> 5);
-    wire [0:0] v30_l = v29; wire [0:0] v30_u = (v29 >>> 1) + v2; wire [1:0] v30 = {v30_u, v30_l};
-    wire [1:0] v31_l = v30; wire [0:0] v31_u = (v30 >>> 2) + v23; wire [2:0] v31 = {v31_u, v31_l};
-    wire [3:0] v32 = (v28 >>> 2);
-    wire v33_t0 = v32[0] ? 1'd1 : 1'd0;
-    wire v33_t1 = v32[1] ? v33_t0 : 1'd0;
-    wire v33_t2 = v32[2] ? v33_t1 : 1'd0;
-    wire v33_t3 = v32[3] ? v33_t2 : 1'd0;
-    wire [0:0] v33 = {v33_t3};
-    wire [4:0] v34 = (v28 >>> 1);
-    wire v35_t0 = v34[0] ? 1'd1 : 1'd0;
-    wire v35_t1 = v34[1] ? v35_t0 : 1'd0;
-    wire v35_t2 = v34[2] ? v35_t1 : 1'd0;
-    wire v35_t3 = v34[3] ? v35_t2 : 1'd0;
-    wire v35_t4 = v34[4] ? v35_t3 : 1'd0;
-    wire [0:0] v35 = {v35_t4};
-    wire v36_t0 = v34[0] ? 1'd1 : 1'd0;
-    wire v36_t1 = v34[1] ? 1'd1 : v36_t0;
-    wire v36_t2 = v34[2] ? v36_t1 : 1'd0;
-    wire v36_t3 = v34[3] ? 1'd1 : v36_t2;
-    wire v36_t4 = v34[4] ? 1'd1 : v36_t3;
-    wire [0:0] v36 = {v36_t4};
-    wire v37_t0 = v34[0] ? 1'd1 : 1'd0;
-    wire v37_t1 = v34[1] ? 1'd1 : v37_t0;
-    wire v37_t2 = v34[2] ? 1'd1 : v37_t1;
-    wire v37_t3 = v34[3] ? 1'd1 : v37_t2;
-    wire v37_t4 = v34[4] ? 1'd1 : v37_t3;
-    wire [0:0] v37 = {v37_t4};
-    wire [5:0] v38 = inputs[41:36];
-    wire [0:0] v39 = (v38 >>> 5);
-    wire [3:0] v40 = (v38 >>> 2);
-    wire v41_t0 = v40[0] ? 1'd1 : 1'd0;
-    wire v41_t1 = v40[1] ? 1'd1 : v41_t0;
-    wire v41_t2 = v40[2] ? v41_t1 : 1'd0;
-    wire v41_t3 = v40[3] ? v41_t2 : 1'd0;
-    wire [0:0] v41 = {v41_t3};
-    wire [4:0] v42 = (v38 >>> 1);
-    wire v43_t0 = v42[0] ? 1'd1 : 1'd0;
-    wire v43_t1 = v42[1] ? v43_t0 : 1'd0;
-    wire v43_t2 = v42[2] ? v43_t1 : 1'd0;
-    wire v43_t3 = v42[3] ? 1'd1 : v43_t2;
-    wire v43_t4 = v42[4] ? v43_t3 : 1'd0;
-    wire [0:0] v43 = {v43_t4};
-    wire v44_t0 = v42[0] ? 1'd1 : 1'd0;
-    wire v44_t1 = v42[1] ? v44_t0 : 1'd0;
-    wire v44_t2 = v42[2] ? 1'd1 : v44_t1;
-    wire v44_t3 = v42[3] ? v44_t2 : 1'd0;
-    wire v44_t4 = v42[4] ? v44_t3 : 1'd0;
-    wire [0:0] v44 = {v44_t4};
-    wire [5:0] v45 = inputs[65:60];
-    wire [0:0] v46 = (v45 >>> 5);
-    wire [4:0] v47 = (v45 >>> 1);
-    wire v48_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v48_t1 = v47[1] ? v48_t0 : 1'd0;
-    wire v48_t2 = v47[2] ? v48_t1 : 1'd0;
-    wire v48_t3 = v47[3] ? 1'd1 : v48_t2;
-    wire v48_t4 = v47[4] ? v48_t3 : 1'd0;
-    wire [0:0] v48 = {v48_t4};
-    wire v49_t0 = v47[0] ? 1'd1 : 1'd0;
-    wire v49_t1 = v47[1] ? 1'd1 : v49_t0;
-    wire v49_t2 = v47[2] ? v49_t1 : 1'd0;
-    wire v49_t3 = v47[3] ? v49_t2 : 1'd0;
-    wire v49_t4 = v47[4] ? 1'd1 : v49_t3;
-    wire [0:0] v49 = {v49_t4};
-    wire [3:0] v50 = (v45 >>> 2);
-    wire v51_t0 = v50[0] ? 1'd1 : 1'd0;
-    wire v51_t1 = v50[1] ? v51_t0 : 1'd0;
-    wire v51_t2 = v50[2] ? v51_t1 : 1'd0;
-    wire v51_t3 = v50[3] ? 1'd1 : v51_t2;
-    wire [0:0] v51 = {v51_t3};
-    wire v52_t0 = v50[0] ? 1'd1 : 1'd0;
-    wire v52_t1 = v50[1] ? v52_t0 : 1'd0;
-    wire v52_t2 = v50[2] ? 1'd1 : v52_t1;
-    wire v52_t3 = v50[3] ? v52_t2 : 1'd0;
-    wire [0:0] v52 = {v52_t3};
-    wire [5:0] v53 = inputs[71:66];
-    wire [1:0] v54 = (v53 >>> 4);
-    wire v55_t0 = v54[0] ? 1'd1 : 1'd0;
-    wire v55_t1 = v54[1] ? 1'd1 : v55_t0;
-    wire [0:0] v55 = {v55_t1};
-    wire [2:0] v56 = (v53 >>> 3);
-    wire v57_t0 = v56[0] ? 1'd1 : 1'd0;
-    wire v57_t1 = v56[1] ? 1'd1 : v57_t0;
-    wire v57_t2 = v56[2] ? v57_t1 : 1'd0;
-    wire [0:0] v57 = {v57_t2};
-    wire [4:0] v58 = (v53 >>> 1);
-    wire v59_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v59_t1 = v58[1] ? 1'd1 : v59_t0;
-    wire v59_t2 = v58[2] ? v59_t1 : 1'd0;
-    wire v59_t3 = v58[3] ? 1'd1 : v59_t2;
-    wire v59_t4 = v58[4] ? 1'd1 : v59_t3;
-    wire [0:0] v59 = {v59_t4};
-    wire v60_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v60_t1 = v58[1] ? 1'd1 : v60_t0;
-    wire v60_t2 = v58[2] ? 1'd1 : v60_t1;
-    wire v60_t3 = v58[3] ? 1'd1 : v60_t2;
-    wire v60_t4 = v58[4] ? v60_t3 : 1'd0;
-    wire [0:0] v60 = {v60_t4};
-    wire v61_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v61_t1 = v58[1] ? 1'd1 : v61_t0;
-    wire v61_t2 = v58[2] ? 1'd1 : v61_t1;
-    wire v61_t3 = v58[3] ? v61_t2 : 1'd0;
-    wire v61_t4 = v58[4] ? v61_t3 : 1'd0;
-    wire [0:0] v61 = {v61_t4};
-    wire [0:0] v62_l = v41; wire [0:0] v62_u = (v41 >>> 1) + v61; wire [1:0] v62 = {v62_u, v62_l};
-    wire v63_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v63_t1 = v58[1] ? 1'd1 : v63_t0;
-    wire v63_t2 = v58[2] ? v63_t1 : 1'd0;
-    wire v63_t3 = v58[3] ? v63_t2 : 1'd0;
-    wire v63_t4 = v58[4] ? 1'd1 : v63_t3;
-    wire [0:0] v63 = {v63_t4};
-    wire [0:0] v64_l = v29; wire [0:0] v64_u = (v29 >>> 1) + v63; wire [1:0] v64 = {v64_u, v64_l};
-    wire v65_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v65_t1 = v58[1] ? v65_t0 : 1'd0;
-    wire v65_t2 = v58[2] ? v65_t1 : 1'd0;
-    wire v65_t3 = v58[3] ? v65_t2 : 1'd0;
-    wire v65_t4 = v58[4] ? 1'd1 : v65_t3;
-    wire [0:0] v65 = {v65_t4};
-    wire [0:0] v66_l = v37; wire [0:0] v66_u = (v37 >>> 1) + v65; wire [1:0] v66 = {v66_u, v66_l};
-    wire v67_t0 = v58[0] ? 1'd1 : 1'd0;
-    wire v67_t1 = v58[1] ? v67_t0 : 1'd0;
-    wire v67_t2 = v58[2] ? 1'd1 : v67_t1;
-    wire v67_t3 = v58[3] ? v67_t2 : 1'd0;
-    wire v67_t4 = v58[4] ? 1'd1 : v67_t3;
-    wire [0:0] v67 = {v67_t4};
-    wire [5:0] v68 = inputs[77:72];
-    wire [2:0] v69 = (v68 >>> 3);
-    wire v70_t0 = v69[0] ? 1'd1 : 1'd0;
-    wire v70_t1 = v69[1] ? v70_t0 : 1'd0;
-    wire v70_t2 = v69[2] ? 1'd1 : v70_t1;
-    wire [0:0] v70 = {v70_t2};
-    wire [3:0] v71 = (v68 >>> 2);
-    wire v72_t0 = v71[0] ? 1'd1 : 1'd0;
-    wire v72_t1 = v71[1] ? 1'd1 : v72_t0;
-    wire v72_t2 = v71[2] ? 1'd1 : v72_t1;
-    wire v72_t3 = v71[3] ? v72_t2 : 1'd0;
-    wire [0:0] v72 = {v72_t3};
-    wire v73_t0 = v71[0] ? 1'd1 : 1'd0;
-    wire v73_t1 = v71[1] ? v73_t0 : 1'd0;
-    wire v73_t2 = v71[2] ? v73_t1 : 1'd0;
-    wire v73_t3 = v71[3] ? v73_t2 : 1'd0;
-    wire [0:0] v73 = {v73_t3};
-    wire [4:0] v74 = (v68 >>> 1);
-    wire v75_t0 = v74[0] ? 1'd1 : 1'd0;
-    wire v75_t1 = v74[1] ? v75_t0 : 1'd0;
-    wire v75_t2 = v74[2] ? 1'd1 : v75_t1;
-    wire v75_t3 = v74[3] ? v75_t2 : 1'd0;
-    wire v75_t4 = v74[4] ? v75_t3 : 1'd0;
-    wire [0:0] v75 = {v75_t4};
-    wire v76_t0 = v74[0] ? 1'd1 : 1'd0;
-    wire v76_t1 = v74[1] ? 1'd1 : v76_t0;
-    wire v76_t2 = v74[2] ? 1'd1 : v76_t1;
-    wire v76_t3 = v74[3] ? 1'd1 : v76_t2;
-    wire v76_t4 = v74[4] ? v76_t3 : 1'd0;
-    wire [0:0] v76 = {v76_t4};
-    wire v77_t0 = v74[0] ? 1'd1 : 1'd0;
-    wire v77_t1 = v74[1] ? 1'd1 : v77_t0;
-    wire v77_t2 = v74[2] ? v77_t1 : 1'd0;
-    wire v77_t3 = v74[3] ? v77_t2 : 1'd0;
-    wire v77_t4 = v74[4] ? 1'd1 : v77_t3;
-    wire [0:0] v77 = {v77_t4};
-    wire v78_t0 = v74[0] ? 1'd1 : 1'd0;
-    wire v78_t1 = v74[1] ? 1'd1 : v78_t0;
-    wire v78_t2 = v74[2] ? 1'd1 : v78_t1;
-    wire v78_t3 = v74[3] ? v78_t2 : 1'd0;
-    wire v78_t4 = v74[4] ? v78_t3 : 1'd0;
-    wire [0:0] v78 = {v78_t4};
-    wire [0:0] v79_l = v59; wire [0:0] v79_u = (v59 >>> 1) + v78; wire [1:0] v79 = {v79_u, v79_l};
-    wire [1:0] v80_l = v79; wire [0:0] v80_u = (v79 >>> 2) + v75; wire [2:0] v80 = {v80_u, v80_l};
-    wire [2:0] v81_l = v80; wire [0:0] v81_u = (v80 >>> 3) + v73; wire [3:0] v81 = {v81_u, v81_l};
-    wire [5:0] v82 = inputs[5:0];
-    wire [0:0] v83 = (v82 >>> 5);
-    wire [3:0] v84 = (v82 >>> 2);
-    wire v85_t0 = v84[0] ? 1'd1 : 1'd0;
-    wire v85_t1 = v84[1] ? v85_t0 : 1'd0;
-    wire v85_t2 = v84[2] ? 1'd1 : v85_t1;
-    wire v85_t3 = v84[3] ? v85_t2 : 1'd0;
-    wire [0:0] v85 = {v85_t3};
-    wire [2:0] v86 = (v82 >>> 3);
-    wire v87_t0 = v86[0] ? 1'd1 : 1'd0;
-    wire v87_t1 = v86[1] ? 1'd1 : v87_t0;
-    wire v87_t2 = v86[2] ? 1'd1 : v87_t1;
-    wire [0:0] v87 = {v87_t2};
-    wire v88_t0 = v86[0] ? 1'd1 : 1'd0;
-    wire v88_t1 = v86[1] ? v88_t0 : 1'd0;
-    wire v88_t2 = v86[2] ? 1'd1 : v88_t1;
-    wire [0:0] v88 = {v88_t2};
-    wire [4:0] v89 = (v82 >>> 1);
-    wire v90_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v90_t1 = v89[1] ? 1'd1 : v90_t0;
-    wire v90_t2 = v89[2] ? 1'd1 : v90_t1;
-    wire v90_t3 = v89[3] ? 1'd1 : v90_t2;
-    wire v90_t4 = v89[4] ? 1'd1 : v90_t3;
-    wire [0:0] v90 = {v90_t4};
-    wire v91_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v91_t1 = v89[1] ? 1'd1 : v91_t0;
-    wire v91_t2 = v89[2] ? 1'd1 : v91_t1;
-    wire v91_t3 = v89[3] ? 1'd1 : v91_t2;
-    wire v91_t4 = v89[4] ? v91_t3 : 1'd0;
-    wire [0:0] v91 = {v91_t4};
-    wire v92_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v92_t1 = v89[1] ? 1'd1 : v92_t0;
-    wire v92_t2 = v89[2] ? 1'd1 : v92_t1;
-    wire v92_t3 = v89[3] ? v92_t2 : 1'd0;
-    wire v92_t4 = v89[4] ? 1'd1 : v92_t3;
-    wire [0:0] v92 = {v92_t4};
-    wire v93_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v93_t1 = v89[1] ? v93_t0 : 1'd0;
-    wire v93_t2 = v89[2] ? 1'd1 : v93_t1;
-    wire v93_t3 = v89[3] ? 1'd1 : v93_t2;
-    wire v93_t4 = v89[4] ? 1'd1 : v93_t3;
-    wire [0:0] v93 = {v93_t4};
-    wire [0:0] v94_l = v93; wire [0:0] v94_u = (v93 >>> 1) + v83; wire [1:0] v94 = {v94_u, v94_l};
-    wire v95_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v95_t1 = v89[1] ? 1'd1 : v95_t0;
-    wire v95_t2 = v89[2] ? 1'd1 : v95_t1;
-    wire v95_t3 = v89[3] ? v95_t2 : 1'd0;
-    wire v95_t4 = v89[4] ? v95_t3 : 1'd0;
-    wire [0:0] v95 = {v95_t4};
-    wire [0:0] v96_l = v92; wire [0:0] v96_u = (v92 >>> 1) + v95; wire [1:0] v96 = {v96_u, v96_l};
-    wire v97_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v97_t1 = v89[1] ? v97_t0 : 1'd0;
-    wire v97_t2 = v89[2] ? 1'd1 : v97_t1;
-    wire v97_t3 = v89[3] ? v97_t2 : 1'd0;
-    wire v97_t4 = v89[4] ? v97_t3 : 1'd0;
-    wire [0:0] v97 = {v97_t4};
-    wire v98_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v98_t1 = v89[1] ? v98_t0 : 1'd0;
-    wire v98_t2 = v89[2] ? v98_t1 : 1'd0;
-    wire v98_t3 = v89[3] ? 1'd1 : v98_t2;
-    wire v98_t4 = v89[4] ? v98_t3 : 1'd0;
-    wire [0:0] v98 = {v98_t4};
-    wire v99_t0 = v89[0] ? 1'd1 : 1'd0;
-    wire v99_t1 = v89[1] ? v99_t0 : 1'd0;
-    wire v99_t2 = v89[2] ? 1'd1 : v99_t1;
-    wire v99_t3 = v89[3] ? v99_t2 : 1'd0;
-    wire v99_t4 = v89[4] ? 1'd1 : v99_t3;
-    wire [0:0] v99 = {v99_t4};
-    wire [0:0] v100_l = v99; wire [0:0] v100_u = (v99 >>> 1) + v48; wire [1:0] v100 = {v100_u, v100_l};
-    wire [0:0] v101_l = v99; wire [0:0] v101_u = (v99 >>> 1) + v98; wire [1:0] v101 = {v101_u, v101_l};
-    wire [1:0] v102_l = v101; wire [0:0] v102_u = (v101 >>> 2) + v97; wire [2:0] v102 = {v102_u, v102_l};
-    wire [2:0] v103_l = v102; wire [0:0] v103_u = (v102 >>> 3) + v78; wire [3:0] v103 = {v103_u, v103_l};
-    wire [5:0] v104 = inputs[11:6];
-    wire [1:0] v105 = (v104 >>> 4);
-    wire v106_t0 = v105[0] ? 1'd1 : 1'd0;
-    wire v106_t1 = v105[1] ? v106_t0 : 1'd0;
-    wire [0:0] v106 = {v106_t1};
-    wire [0:0] v107_l = v88; wire [0:0] v107_u = (v88 >>> 1) + v106; wire [1:0] v107 = {v107_u, v107_l};
-    wire [3:0] v108 = (v104 >>> 2);
-    wire v109_t0 = v108[0] ? 1'd1 : 1'd0;
-    wire v109_t1 = v108[1] ? v109_t0 : 1'd0;
-    wire v109_t2 = v108[2] ? v109_t1 : 1'd0;
-    wire v109_t3 = v108[3] ? v109_t2 : 1'd0;
-    wire [0:0] v109 = {v109_t3};
-    wire [0:0] v110_l = v99; wire [0:0] v110_u = (v99 >>> 1) + v109; wire [1:0] v110 = {v110_u, v110_l};
-    wire [1:0] v111_l = v110; wire [0:0] v111_u = (v110 >>> 2) + v18; wire [2:0] v111 = {v111_u, v111_l};
-    wire [2:0] v112 = (v104 >>> 3);
-    wire v113_t0 = v112[0] ? 1'd1 : 1'd0;
-    wire v113_t1 = v112[1] ? v113_t0 : 1'd0;
-    wire v113_t2 = v112[2] ? 1'd1 : v113_t1;
-    wire [0:0] v113 = {v113_t2};
-    wire [0:0] v114_l = v85; wire [0:0] v114_u = (v85 >>> 1) + v113; wire [1:0] v114 = {v114_u, v114_l};
-    wire v115_t0 = v112[0] ? 1'd1 : 1'd0;
-    wire v115_t1 = v112[1] ? 1'd1 : v115_t0;
-    wire v115_t2 = v112[2] ? v115_t1 : 1'd0;
-    wire [0:0] v115 = {v115_t2};
-    wire [0:0] v116_l = v115; wire [0:0] v116_u = (v115 >>> 1) + v6; wire [1:0] v116 = {v116_u, v116_l};
-    wire [1:0] v117_l = v116; wire [0:0] v117_u = (v116 >>> 2) + v11; wire [2:0] v117 = {v117_u, v117_l};
-    wire [4:0] v118 = (v104 >>> 1);
-    wire v119_t0 = v118[0] ? 1'd1 : 1'd0;
-    wire v119_t1 = v118[1] ? 1'd1 : v119_t0;
-    wire v119_t2 = v118[2] ? v119_t1 : 1'd0;
-    wire v119_t3 = v118[3] ? v119_t2 : 1'd0;
-    wire v119_t4 = v118[4] ? v119_t3 : 1'd0;
-    wire [0:0] v119 = {v119_t4};
-    wire [0:0] v120_l = v119; wire [0:0] v120_u = (v119 >>> 1) + v49; wire [1:0] v120 = {v120_u, v120_l};
-    wire v121_t0 = v118[0] ? 1'd1 : 1'd0;
-    wire v121_t1 = v118[1] ? 1'd1 : v121_t0;
-    wire v121_t2 = v118[2] ? v121_t1 : 1'd0;
-    wire v121_t3 = v118[3] ? 1'd1 : v121_t2;
-    wire v121_t4 = v118[4] ? v121_t3 : 1'd0;
-    wire [0:0] v121 = {v121_t4};
-    wire [1:0] v122_l = v96; wire [0:0] v122_u = (v96 >>> 2) + v121; wire [2:0] v122 = {v122_u, v122_l};
-    wire [2:0] v123_l = v122; wire [0:0] v123_u = (v122 >>> 3) + v70; wire [3:0] v123 = {v123_u, v123_l};
-    wire [3:0] v124_l = v123; wire [0:0] v124_u = (v123 >>> 4) + v75; wire [4:0] v124 = {v124_u, v124_l};
-    reg [4:0] v124_1; always @(posedge clk) v124_1 <= v124;
-    wire v125_t0 = v124_1[1] ? 1'd0 : 1'd1;
-    wire v125_t1 = v124_1[4] ? 1'd1 : v125_t0;
-    wire v125_t2 = v124_1[3] ? v125_t0 : 1'd0;
-    wire v125_t3 = v124_1[0] ? 1'd0 : 1'd1;
-    wire v125_t4 = v124_1[2] ? v125_t3 : 1'd1;
-    wire v125_t5 = v124_1[4] ? v125_t4 : v125_t2;
-    wire v125_t6 = v124_1[1] ? 1'd1 : 1'd0;
-    wire v125_t7 = v124_1[0] ? 1'd1 : 1'd0;
-    wire v125_t8 = v124_1[2] ? v125_t7 : 1'd0;
-    wire v125_t9 = v124_1[4] ? v125_t8 : v125_t6;
-    wire [2:0] v125 = {v125_t9, v125_t5, v125_t1};
-    wire v126_t0 = v118[0] ? 1'd1 : 1'd0;
-    wire v126_t1 = v118[1] ? v126_t0 : 1'd0;
-    wire v126_t2 = v118[2] ? v126_t1 : 1'd0;
-    wire v126_t3 = v118[3] ? 1'd1 : v126_t2;
-    wire v126_t4 = v118[4] ? v126_t3 : 1'd0;
-    wire [0:0] v126 = {v126_t4};
-    wire [0:0] v127_l = v126; wire [0:0] v127_u = (v126 >>> 1) + v44; wire [1:0] v127 = {v127_u, v127_l};
-    wire [5:0] v128 = inputs[17:12];
-    wire [0:0] v129 = (v128 >>> 5);
-    wire [0:0] v130_l = v90; wire [0:0] v130_u = (v90 >>> 1) + v129; wire [1:0] v130 = {v130_u, v130_l};
-    wire [2:0] v131 = (v128 >>> 3);
-    wire v132_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v132_t1 = v131[1] ? v132_t0 : 1'd0;
-    wire v132_t2 = v131[2] ? v132_t1 : 1'd0;
-    wire [0:0] v132 = {v132_t2};
-    wire v133_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v133_t1 = v131[1] ? 1'd1 : v133_t0;
-    wire v133_t2 = v131[2] ? v133_t1 : 1'd0;
-    wire [0:0] v133 = {v133_t2};
-    wire v134_t0 = v131[0] ? 1'd1 : 1'd0;
-    wire v134_t1 = v131[1] ? v134_t0 : 1'd0;
-    wire v134_t2 = v131[2] ? 1'd1 : v134_t1;
-    wire [0:0] v134 = {v134_t2};
-    wire [0:0] v135_l = v134; wire [0:0] v135_u = (v134 >>> 1) + v33; wire [1:0] v135 = {v135_u, v135_l};
-    wire [3:0] v136 = (v128 >>> 2);
-    wire v137_t0 = v136[0] ? 1'd1 : 1'd0;
-    wire v137_t1 = v136[1] ? 1'd1 : v137_t0;
-    wire v137_t2 = v136[2] ? 1'd1 : v137_t1;
-    wire v137_t3 = v136[3] ? 1'd1 : v137_t2;
-    wire [0:0] v137 = {v137_t3};
-    wire v138_t0 = v136[0] ? 1'd1 : 1'd0;
-    wire v138_t1 = v136[1] ? 1'd1 : v138_t0;
-    wire v138_t2 = v136[2] ? 1'd1 : v138_t1;
-    wire v138_t3 = v136[3] ? v138_t2 : 1'd0;
-    wire [0:0] v138 = {v138_t3};
-    wire v139_t0 = v136[0] ? 1'd1 : 1'd0;
-    wire v139_t1 = v136[1] ? v139_t0 : 1'd0;
-    wire v139_t2 = v136[2] ? 1'd1 : v139_t1;
-    wire v139_t3 = v136[3] ? 1'd1 : v139_t2;
-    wire [0:0] v139 = {v139_t3};
-    wire [0:0] v140_l = v139; wire [0:0] v140_u = (v139 >>> 1) + v35; wire [1:0] v140 = {v140_u, v140_l};
-    wire [1:0] v141_l = v140; wire [0:0] v141_u = (v140 >>> 2) + v25; wire [2:0] v141 = {v141_u, v141_l};
-    wire v142_t0 = v136[0] ? 1'd1 : 1'd0;
-    wire v142_t1 = v136[1] ? v142_t0 : 1'd0;
-    wire v142_t2 = v136[2] ? v142_t1 : 1'd0;
-    wire v142_t3 = v136[3] ? 1'd1 : v142_t2;
-    wire [0:0] v142 = {v142_t3};
-    wire [0:0] v143_l = v142; wire [0:0] v143_u = (v142 >>> 1) + v26; wire [1:0] v143 = {v143_u, v143_l};
-    wire [4:0] v144 = (v128 >>> 1);
-    wire v145_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v145_t1 = v144[1] ? v145_t0 : 1'd0;
-    wire v145_t2 = v144[2] ? v145_t1 : 1'd0;
-    wire v145_t3 = v144[3] ? 1'd1 : v145_t2;
-    wire v145_t4 = v144[4] ? 1'd1 : v145_t3;
-    wire [0:0] v145 = {v145_t4};
-    wire [0:0] v146_l = v145; wire [0:0] v146_u = (v145 >>> 1) + v55; wire [1:0] v146 = {v146_u, v146_l};
-    wire [1:0] v147_l = v146; wire [0:0] v147_u = (v146 >>> 2) + v72; wire [2:0] v147 = {v147_u, v147_l};
-    wire v148_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v148_t1 = v144[1] ? 1'd1 : v148_t0;
-    wire v148_t2 = v144[2] ? 1'd1 : v148_t1;
-    wire v148_t3 = v144[3] ? 1'd1 : v148_t2;
-    wire v148_t4 = v144[4] ? v148_t3 : 1'd0;
-    wire [0:0] v148 = {v148_t4};
-    wire v149_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v149_t1 = v144[1] ? 1'd1 : v149_t0;
-    wire v149_t2 = v144[2] ? v149_t1 : 1'd0;
-    wire v149_t3 = v144[3] ? v149_t2 : 1'd0;
-    wire v149_t4 = v144[4] ? 1'd1 : v149_t3;
-    wire [0:0] v149 = {v149_t4};
-    wire v150_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v150_t1 = v144[1] ? v150_t0 : 1'd0;
-    wire v150_t2 = v144[2] ? 1'd1 : v150_t1;
-    wire v150_t3 = v144[3] ? 1'd1 : v150_t2;
-    wire v150_t4 = v144[4] ? 1'd1 : v150_t3;
-    wire [0:0] v150 = {v150_t4};
-    wire [0:0] v151_l = v150; wire [0:0] v151_u = (v150 >>> 1) + v72; wire [1:0] v151 = {v151_u, v151_l};
-    wire v152_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v152_t1 = v144[1] ? 1'd1 : v152_t0;
-    wire v152_t2 = v144[2] ? 1'd1 : v152_t1;
-    wire v152_t3 = v144[3] ? v152_t2 : 1'd0;
-    wire v152_t4 = v144[4] ? v152_t3 : 1'd0;
-    wire [0:0] v152 = {v152_t4};
-    wire [0:0] v153_l = v152; wire [0:0] v153_u = (v152 >>> 1) + v77; wire [1:0] v153 = {v153_u, v153_l};
-    wire v154_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v154_t1 = v144[1] ? v154_t0 : 1'd0;
-    wire v154_t2 = v144[2] ? v154_t1 : 1'd0;
-    wire v154_t3 = v144[3] ? 1'd1 : v154_t2;
-    wire v154_t4 = v144[4] ? v154_t3 : 1'd0;
-    wire [0:0] v154 = {v154_t4};
-    wire v155_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v155_t1 = v144[1] ? v155_t0 : 1'd0;
-    wire v155_t2 = v144[2] ? 1'd1 : v155_t1;
-    wire v155_t3 = v144[3] ? v155_t2 : 1'd0;
-    wire v155_t4 = v144[4] ? v155_t3 : 1'd0;
-    wire [0:0] v155 = {v155_t4};
-    wire [0:0] v156_l = v83; wire [0:0] v156_u = (v83 >>> 1) + v155; wire [1:0] v156 = {v156_u, v156_l};
-    wire [1:0] v157_l = v156; wire [0:0] v157_u = (v156 >>> 2) + v75; wire [2:0] v157 = {v157_u, v157_l};
-    wire v158_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v158_t1 = v144[1] ? 1'd1 : v158_t0;
-    wire v158_t2 = v144[2] ? 1'd1 : v158_t1;
-    wire v158_t3 = v144[3] ? 1'd1 : v158_t2;
-    wire v158_t4 = v144[4] ? 1'd1 : v158_t3;
-    wire [0:0] v158 = {v158_t4};
-    wire [0:0] v159_l = v83; wire [0:0] v159_u = (v83 >>> 1) + v158; wire [1:0] v159 = {v159_u, v159_l};
-    wire [1:0] v160_l = v159; wire [0:0] v160_u = (v159 >>> 2) + v137; wire [2:0] v160 = {v160_u, v160_l};
-    wire v161_t0 = v144[0] ? 1'd1 : 1'd0;
-    wire v161_t1 = v144[1] ? 1'd1 : v161_t0;
-    wire v161_t2 = v144[2] ? 1'd1 : v161_t1;
-    wire v161_t3 = v144[3] ? v161_t2 : 1'd0;
-    wire v161_t4 = v144[4] ? 1'd1 : v161_t3;
-    wire [0:0] v161 = {v161_t4};
-    wire [1:0] v162_l = v107; wire [0:0] v162_u = (v107 >>> 2) + v161; wire [2:0] v162 = {v162_u, v162_l};
-    wire [2:0] v163_l = v162; wire [0:0] v163_u = (v162 >>> 3) + v142; wire [3:0] v163 = {v163_u, v163_l};
-    wire [1:0] v164_l = v114; wire [0:0] v164_u = (v114 >>> 2) + v161; wire [2:0] v164 = {v164_u, v164_l};
-    wire [0:0] v165_l = v91; wire [0:0] v165_u = (v91 >>> 1) + v161; wire [1:0] v165 = {v165_u, v165_l};
-    wire [5:0] v166 = inputs[23:18];
-    wire [0:0] v167 = (v166 >>> 5);
-    wire [0:0] v168_l = v154; wire [0:0] v168_u = (v154 >>> 1) + v167; wire [1:0] v168 = {v168_u, v168_l};
-    wire [1:0] v169_l = v168; wire [0:0] v169_u = (v168 >>> 2) + v60; wire [2:0] v169 = {v169_u, v169_l};
-    wire [0:0] v170_l = v167; wire [0:0] v170_u = (v167 >>> 1) + v27; wire [1:0] v170 = {v170_u, v170_l};
-    wire [0:0] v171_l = v134; wire [0:0] v171_u = (v134 >>> 1) + v167; wire [1:0] v171 = {v171_u, v171_l};
-    wire [1:0] v172_l = v171; wire [0:0] v172_u = (v171 >>> 2) + v52; wire [2:0] v172 = {v172_u, v172_l};
-    wire [2:0] v173 = (v166 >>> 3);
-    wire v174_t0 = v173[0] ? 1'd1 : 1'd0;
-    wire v174_t1 = v173[1] ? 1'd1 : v174_t0;
-    wire v174_t2 = v173[2] ? v174_t1 : 1'd0;
-    wire [0:0] v174 = {v174_t2};
-    wire [0:0] v175_l = v148; wire [0:0] v175_u = (v148 >>> 1) + v174; wire [1:0] v175 = {v175_u, v175_l};
-    wire [1:0] v176_l = v175; wire [0:0] v176_u = (v175 >>> 2) + v36; wire [2:0] v176 = {v176_u, v176_l};
-    wire [0:0] v177_l = v174; wire [0:0] v177_u = (v174 >>> 1) + v14; wire [1:0] v177 = {v177_u, v177_l};
-    wire [1:0] v178 = (v166 >>> 4);
-    wire v179_t0 = v178[0] ? 1'd1 : 1'd0;
-    wire v179_t1 = v178[1] ? 1'd1 : v179_t0;
-    wire [0:0] v179 = {v179_t1};
-    wire [0:0] v180_l = v179; wire [0:0] v180_u = (v179 >>> 1) + v57; wire [1:0] v180 = {v180_u, v180_l};
-    wire [0:0] v181_l = v179; wire [0:0] v181_u = (v179 >>> 1) + v8; wire [1:0] v181 = {v181_u, v181_l};
-    wire [1:0] v182_l = v181; wire [0:0] v182_u = (v181 >>> 2) + v65; wire [2:0] v182 = {v182_u, v182_l};
-    wire [3:0] v183 = (v166 >>> 2);
-    wire v184_t0 = v183[0] ? 1'd1 : 1'd0;
-    wire v184_t1 = v183[1] ? v184_t0 : 1'd0;
-    wire v184_t2 = v183[2] ? 1'd1 : v184_t1;
-    wire v184_t3 = v183[3] ? v184_t2 : 1'd0;
-    wire [0:0] v184 = {v184_t3};
-    wire [1:0] v185_l = v130; wire [0:0] v185_u = (v130 >>> 2) + v184; wire [2:0] v185 = {v185_u, v185_l};
-    wire [2:0] v186_l = v185; wire [0:0] v186_u = (v185 >>> 3) + v63; wire [3:0] v186 = {v186_u, v186_l};
-    wire [0:0] v187_l = v132; wire [0:0] v187_u = (v132 >>> 1) + v184; wire [1:0] v187 = {v187_u, v187_l};
-    wire [1:0] v188_l = v187; wire [0:0] v188_u = (v187 >>> 2) + v39; wire [2:0] v188 = {v188_u, v188_l};
-    wire [2:0] v189_l = v188; wire [0:0] v189_u = (v188 >>> 3) + v67; wire [3:0] v189 = {v189_u, v189_l};
-    wire [0:0] v190_l = v184; wire [0:0] v190_u = (v184 >>> 1) + v51; wire [1:0] v190 = {v190_u, v190_l};
-    wire [0:0] v191_l = v83; wire [0:0] v191_u = (v83 >>> 1) + v184; wire [1:0] v191 = {v191_u, v191_l};
-    wire [1:0] v192_l = v191; wire [0:0] v192_u = (v191 >>> 2) + v13; wire [2:0] v192 = {v192_u, v192_l};
-    wire [2:0] v193_l = v192; wire [0:0] v193_u = (v192 >>> 3) + v17; wire [3:0] v193 = {v193_u, v193_l};
-    wire [3:0] v194_l = v193; wire [0:0] v194_u = (v193 >>> 4) + v75; wire [4:0] v194 = {v194_u, v194_l};
-    reg [4:0] v194_1; always @(posedge clk) v194_1 <= v194;
-    reg [4:0] v194_2; always @(posedge clk) v194_2 <= v194_1;
-    wire v195_t0 = v194_2[1] ? 1'd1 : 1'd0;
-    wire v195_t1 = v194_2[2] ? 1'd1 : v195_t0;
-    wire v195_t2 = v194_2[0] ? 1'd1 : 1'd0;
-    wire v195_t3 = v194_2[2] ? v195_t2 : v195_t0;
-    wire v195_t4 = v194_2[4] ? v195_t3 : v195_t1;
-    wire v195_t5 = v194_2[0] ? 1'd0 : 1'd1;
-    wire v195_t6 = v194_2[2] ? v195_t5 : v195_t0;
-    wire v195_t7 = v194_2[3] ? v195_t6 : v195_t1;
-    wire v195_t8 = v194_2[2] ? v195_t2 : 1'd0;
-    wire v195_t9 = v194_2[3] ? v195_t8 : 1'd0;
-    wire [2:0] v195 = {v195_t9, v195_t7, v195_t4};
-    wire v196_t0 = v183[0] ? 1'd1 : 1'd0;
-    wire v196_t1 = v183[1] ? 1'd1 : v196_t0;
-    wire v196_t2 = v183[2] ? 1'd1 : v196_t1;
-    wire v196_t3 = v183[3] ? v196_t2 : 1'd0;
-    wire [0:0] v196 = {v196_t3};
-    wire [0:0] v197_l = v149; wire [0:0] v197_u = (v149 >>> 1) + v196; wire [1:0] v197 = {v197_u, v197_l};
-    wire [4:0] v198 = (v166 >>> 1);
-    wire v199_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v199_t1 = v198[1] ? v199_t0 : 1'd0;
-    wire v199_t2 = v198[2] ? 1'd1 : v199_t1;
-    wire v199_t3 = v198[3] ? 1'd1 : v199_t2;
-    wire v199_t4 = v198[4] ? v199_t3 : 1'd0;
-    wire [0:0] v199 = {v199_t4};
-    wire [0:0] v200_l = v199; wire [0:0] v200_u = (v199 >>> 1) + v20; wire [1:0] v200 = {v200_u, v200_l};
-    wire v201_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v201_t1 = v198[1] ? v201_t0 : 1'd0;
-    wire v201_t2 = v198[2] ? 1'd1 : v201_t1;
-    wire v201_t3 = v198[3] ? v201_t2 : 1'd0;
-    wire v201_t4 = v198[4] ? 1'd1 : v201_t3;
-    wire [0:0] v201 = {v201_t4};
-    wire [1:0] v202_l = v165; wire [0:0] v202_u = (v165 >>> 2) + v201; wire [2:0] v202 = {v202_u, v202_l};
-    wire v203_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v203_t1 = v198[1] ? 1'd1 : v203_t0;
-    wire v203_t2 = v198[2] ? v203_t1 : 1'd0;
-    wire v203_t3 = v198[3] ? v203_t2 : 1'd0;
-    wire v203_t4 = v198[4] ? 1'd1 : v203_t3;
-    wire [0:0] v203 = {v203_t4};
-    wire [0:0] v204_l = v203; wire [0:0] v204_u = (v203 >>> 1) + v43; wire [1:0] v204 = {v204_u, v204_l};
-    wire [1:0] v205_l = v204; wire [0:0] v205_u = (v204 >>> 2) + v46; wire [2:0] v205 = {v205_u, v205_l};
-    wire v206_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v206_t1 = v198[1] ? v206_t0 : 1'd0;
-    wire v206_t2 = v198[2] ? v206_t1 : 1'd0;
-    wire v206_t3 = v198[3] ? v206_t2 : 1'd0;
-    wire v206_t4 = v198[4] ? 1'd1 : v206_t3;
-    wire [0:0] v206 = {v206_t4};
-    wire [0:0] v207_l = v158; wire [0:0] v207_u = (v158 >>> 1) + v206; wire [1:0] v207 = {v207_u, v207_l};
-    wire v208_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v208_t1 = v198[1] ? v208_t0 : 1'd0;
-    wire v208_t2 = v198[2] ? 1'd1 : v208_t1;
-    wire v208_t3 = v198[3] ? 1'd1 : v208_t2;
-    wire v208_t4 = v198[4] ? 1'd1 : v208_t3;
-    wire [0:0] v208 = {v208_t4};
-    wire [1:0] v209_l = v94; wire [0:0] v209_u = (v94 >>> 2) + v208; wire [2:0] v209 = {v209_u, v209_l};
-    wire v210_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v210_t1 = v198[1] ? 1'd1 : v210_t0;
-    wire v210_t2 = v198[2] ? 1'd1 : v210_t1;
-    wire v210_t3 = v198[3] ? v210_t2 : 1'd0;
-    wire v210_t4 = v198[4] ? v210_t3 : 1'd0;
-    wire [0:0] v210 = {v210_t4};
-    wire [0:0] v211_l = v87; wire [0:0] v211_u = (v87 >>> 1) + v210; wire [1:0] v211 = {v211_u, v211_l};
-    wire [1:0] v212_l = v211; wire [0:0] v212_u = (v211 >>> 2) + v67; wire [2:0] v212 = {v212_u, v212_l};
-    wire v213_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v213_t1 = v198[1] ? v213_t0 : 1'd0;
-    wire v213_t2 = v198[2] ? v213_t1 : 1'd0;
-    wire v213_t3 = v198[3] ? 1'd1 : v213_t2;
-    wire v213_t4 = v198[4] ? v213_t3 : 1'd0;
-    wire [0:0] v213 = {v213_t4};
-    wire [0:0] v214_l = v213; wire [0:0] v214_u = (v213 >>> 1) + v5; wire [1:0] v214 = {v214_u, v214_l};
-    wire v215_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v215_t1 = v198[1] ? 1'd1 : v215_t0;
-    wire v215_t2 = v198[2] ? v215_t1 : 1'd0;
-    wire v215_t3 = v198[3] ? 1'd1 : v215_t2;
-    wire v215_t4 = v198[4] ? 1'd1 : v215_t3;
-    wire [0:0] v215 = {v215_t4};
-    wire [0:0] v216_l = v155; wire [0:0] v216_u = (v155 >>> 1) + v215; wire [1:0] v216 = {v216_u, v216_l};
-    wire [1:0] v217_l = v216; wire [0:0] v217_u = (v216 >>> 2) + v44; wire [2:0] v217 = {v217_u, v217_l};
-    wire [2:0] v218_l = v217; wire [0:0] v218_u = (v217 >>> 3) + v76; wire [3:0] v218 = {v218_u, v218_l};
-    wire v219_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v219_t1 = v198[1] ? 1'd1 : v219_t0;
-    wire v219_t2 = v198[2] ? 1'd1 : v219_t1;
-    wire v219_t3 = v198[3] ? 1'd1 : v219_t2;
-    wire v219_t4 = v198[4] ? v219_t3 : 1'd0;
-    wire [0:0] v219 = {v219_t4};
-    wire [1:0] v220_l = v207; wire [0:0] v220_u = (v207 >>> 2) + v219; wire [2:0] v220 = {v220_u, v220_l};
-    wire v221_t0 = v198[0] ? 1'd1 : 1'd0;
-    wire v221_t1 = v198[1] ? 1'd1 : v221_t0;
-    wire v221_t2 = v198[2] ? v221_t1 : 1'd0;
-    wire v221_t3 = v198[3] ? 1'd1 : v221_t2;
-    wire v221_t4 = v198[4] ? v221_t3 : 1'd0;
-    wire [0:0] v221 = {v221_t4};
-    wire [0:0] v222_l = v167; wire [0:0] v222_u = (v167 >>> 1) + v221; wire [1:0] v222 = {v222_u, v222_l};
-    wire [0:0] v223_l = v133; wire [0:0] v223_u = (v133 >>> 1) + v221; wire [1:0] v223 = {v223_u, v223_l};
-    wire [0:0] v224_l = v138; wire [0:0] v224_u = (v138 >>> 1) + v221; wire [1:0] v224 = {v224_u, v224_l};
-    wire [5:0] v225 = inputs[95:90];
-    wire [0:0] v226 = (v225 >>> 5);
-    wire [1:0] v227 = (v225 >>> 4);
-    wire v228_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v228_t1 = v227[1] ? v228_t0 : 1'd0;
-    wire [0:0] v228 = {v228_t1};
-    wire v229_t0 = v227[0] ? 1'd1 : 1'd0;
-    wire v229_t1 = v227[1] ? 1'd1 : v229_t0;
-    wire [0:0] v229 = {v229_t1};
-    wire [2:0] v230_l = v202; wire [0:0] v230_u = (v202 >>> 3) + v229; wire [3:0] v230 = {v230_u, v230_l};
-    wire [2:0] v231 = (v225 >>> 3);
-    wire v232_t0 = v231[0] ? 1'd1 : 1'd0;
-    wire v232_t1 = v231[1] ? v232_t0 : 1'd0;
-    wire v232_t2 = v231[2] ? v232_t1 : 1'd0;
-    wire [0:0] v232 = {v232_t2};
-    wire [3:0] v233_l = v189; wire [0:0] v233_u = (v189 >>> 4) + v232; wire [4:0] v233 = {v233_u, v233_l};
-    wire v234_t0 = v233[0] ? 1'd0 : 1'd1;
-    wire v234_t1 = v233[1] ? v234_t0 : 1'd1;
-    wire v234_t2 = v233[1] ? 1'd0 : 1'd1;
-    wire v234_t3 = v233[2] ? v234_t2 : v234_t1;
-    wire v234_t4 = v233[0] ? 1'd1 : 1'd0;
-    wire v234_t5 = v233[1] ? v234_t4 : 1'd1;
-    wire v234_t6 = v233[2] ? v234_t5 : 1'd1;
-    wire v234_t7 = v233[3] ? v234_t6 : v234_t3;
-    wire v234_t8 = v233[4] ? v234_t3 : v234_t7;
-    wire v234_t9 = v233[1] ? 1'd1 : 1'd0;
-    wire v234_t10 = v233[1] ? v234_t0 : 1'd0;
-    wire v234_t11 = v233[4] ? v234_t10 : v234_t9;
-    wire v234_t12 = v233[2] ? v234_t10 : 1'd0;
-    wire v234_t13 = v233[1] ? v234_t4 : 1'd0;
-    wire v234_t14 = v233[2] ? v234_t9 : v234_t13;
-    wire v234_t15 = v233[3] ? v234_t14 : v234_t12;
-    wire v234_t16 = v233[4] ? v234_t12 : v234_t15;
-    wire v234_t17 = v233[2] ? v234_t13 : v234_t9;
-    wire [4:0] v234 = {v234_t17, v234_t16, v234_t11, 1'd1, v234_t8};
-    wire v235_t0 = v231[0] ? 1'd1 : 1'd0;
-    wire v235_t1 = v231[1] ? 1'd1 : v235_t0;
-    wire v235_t2 = v231[2] ? 1'd1 : v235_t1;
-    wire [0:0] v235 = {v235_t2};
-    wire [2:0] v236_l = v164; wire [0:0] v236_u = (v164 >>> 3) + v235; wire [3:0] v236 = {v236_u, v236_l};
-    wire [3:0] v237_l = v236; wire [0:0] v237_u = (v236 >>> 4) + v229; wire [4:0] v237 = {v237_u, v237_l};
-    reg [4:0] v237_1; always @(posedge clk) v237_1 <= v237;
-    reg [4:0] v237_2; always @(posedge clk) v237_2 <= v237_1;
-    reg [4:0] v237_3; always @(posedge clk) v237_3 <= v237_2;
-    wire v238_t0 = v237_3[0] ? 1'd0 : 1'd1;
-    wire v238_t1 = v237_3[1] ? v238_t0 : 1'd0;
-    wire v238_t2 = v237_3[2] ? v238_t0 : v238_t1;
-    wire v238_t3 = v237_3[0] ? 1'd1 : 1'd0;
-    wire v238_t4 = v237_3[1] ? 1'd1 : v238_t3;
-    wire v238_t5 = v237_3[2] ? 1'd1 : v238_t4;
-    wire v238_t6 = v237_3[3] ? v238_t5 : v238_t2;
-    wire v238_t7 = v237_3[4] ? v238_t5 : v238_t6;
-    wire v238_t8 = v237_3[1] ? v238_t3 : 1'd1;
-    wire v238_t9 = v237_3[2] ? v238_t8 : v238_t3;
-    wire v238_t10 = v237_3[1] ? 1'd0 : v238_t0;
-    wire v238_t11 = v237_3[2] ? v238_t10 : 1'd0;
-    wire v238_t12 = v237_3[3] ? v238_t11 : v238_t9;
-    wire v238_t13 = v237_3[4] ? v238_t9 : v238_t12;
-    wire [1:0] v238 = {v238_t13, v238_t7};
-    wire v239_t0 = v231[0] ? 1'd1 : 1'd0;
-    wire v239_t1 = v231[1] ? v239_t0 : 1'd0;
-    wire v239_t2 = v231[2] ? 1'd1 : v239_t1;
-    wire [0:0] v239 = {v239_t2};
-    wire v240_t0 = v231[0] ? 1'd1 : 1'd0;
-    wire v240_t1 = v231[1] ? 1'd1 : v240_t0;
-    wire v240_t2 = v231[2] ? v240_t1 : 1'd0;
-    wire [0:0] v240 = {v240_t2};
-    wire [3:0] v241_l = v186; wire [0:0] v241_u = (v186 >>> 4) + v240; wire [4:0] v241 = {v241_u, v241_l};
-    reg [4:0] v241_1; always @(posedge clk) v241_1 <= v241;
-    reg [4:0] v241_2; always @(posedge clk) v241_2 <= v241_1;
-    reg [4:0] v241_3; always @(posedge clk) v241_3 <= v241_2;
-    wire v242_t0 = v241_3[0] ? 1'd0 : 1'd1;
-    wire v242_t1 = v241_3[1] ? 1'd1 : v242_t0;
-    wire v242_t2 = v241_3[2] ? v242_t1 : v242_t0;
-    wire v242_t3 = v241_3[3] ? v242_t0 : v242_t2;
-    wire v242_t4 = v241_3[1] ? v242_t0 : 1'd1;
-    wire v242_t5 = v241_3[2] ? 1'd1 : v242_t4;
-    wire v242_t6 = v241_3[3] ? v242_t4 : v242_t5;
-    wire v242_t7 = v241_3[4] ? v242_t6 : v242_t3;
-    wire [1:0] v242 = {v242_t6, v242_t7};
-    wire [3:0] v243 = (v225 >>> 2);
-    wire v244_t0 = v243[0] ? 1'd1 : 1'd0;
-    wire v244_t1 = v243[1] ? 1'd1 : v244_t0;
-    wire v244_t2 = v243[2] ? v244_t1 : 1'd0;
-    wire v244_t3 = v243[3] ? v244_t2 : 1'd0;
-    wire [0:0] v244 = {v244_t3};
-    wire v245_t0 = v243[0] ? 1'd1 : 1'd0;
-    wire v245_t1 = v243[1] ? v245_t0 : 1'd0;
-    wire v245_t2 = v243[2] ? 1'd1 : v245_t1;
-    wire v245_t3 = v243[3] ? v245_t2 : 1'd0;
-    wire [0:0] v245 = {v245_t3};
-    wire v246_t0 = v243[0] ? 1'd1 : 1'd0;
-    wire v246_t1 = v243[1] ? 1'd1 : v246_t0;
-    wire v246_t2 = v243[2] ? v246_t1 : 1'd0;
-    wire v246_t3 = v243[3] ? 1'd1 : v246_t2;
-    wire [0:0] v246 = {v246_t3};
-    wire v247_t0 = v243[0] ? 1'd1 : 1'd0;
-    wire v247_t1 = v243[1] ? 1'd1 : v247_t0;
-    wire v247_t2 = v243[2] ? 1'd1 : v247_t1;
-    wire v247_t3 = v243[3] ? v247_t2 : 1'd0;
-    wire [0:0] v247 = {v247_t3};
-    wire [2:0] v248_l = v111; wire [0:0] v248_u = (v111 >>> 3) + v247; wire [3:0] v248 = {v248_u, v248_l};
-    wire [3:0] v249_l = v248; wire [0:0] v249_u = (v248 >>> 4) + v232; wire [4:0] v249 = {v249_u, v249_l};
-    reg [4:0] v249_1; always @(posedge clk) v249_1 <= v249;
-    reg [4:0] v249_2; always @(posedge clk) v249_2 <= v249_1;
-    reg [4:0] v249_3; always @(posedge clk) v249_3 <= v249_2;
-    wire v250_t0 = v249_3[0] ? 1'd0 : 1'd1;
-    wire v250_t1 = v249_3[1] ? 1'd0 : v250_t0;
-    wire v250_t2 = v249_3[1] ? 1'd0 : 1'd1;
-    wire v250_t3 = v249_3[2] ? v250_t2 : 1'd0;
-    wire v250_t4 = v249_3[3] ? v250_t3 : v250_t1;
-    wire v250_t5 = v249_3[4] ? 1'd1 : v250_t4;
-    wire v250_t6 = v249_3[1] ? 1'd1 : 1'd0;
-    wire v250_t7 = v249_3[2] ? 1'd1 : v250_t6;
-    wire v250_t8 = v249_3[3] ? v250_t7 : v250_t6;
-    wire v250_t9 = v249_3[4] ? 1'd0 : v250_t8;
-    wire v250_t10 = v249_3[3] ? v250_t6 : 1'd1;
-    wire v250_t11 = v249_3[4] ? 1'd0 : v250_t10;
-    wire [2:0] v250 = {v250_t11, v250_t9, v250_t5};
-    wire v251_t0 = v243[0] ? 1'd1 : 1'd0;
-    wire v251_t1 = v243[1] ? v251_t0 : 1'd0;
-    wire v251_t2 = v243[2] ? 1'd1 : v251_t1;
-    wire v251_t3 = v243[3] ? 1'd1 : v251_t2;
-    wire [0:0] v251 = {v251_t3};
-    wire v252_t0 = v243[0] ? 1'd1 : 1'd0;
-    wire v252_t1 = v243[1] ? v252_t0 : 1'd0;
-    wire v252_t2 = v243[2] ? v252_t1 : 1'd0;
-    wire v252_t3 = v243[3] ? 1'd1 : v252_t2;
-    wire [0:0] v252 = {v252_t3};
-    wire [3:0] v253_l = v163; wire [0:0] v253_u = (v163 >>> 4) + v252; wire [4:0] v253 = {v253_u, v253_l};
-    reg [4:0] v253_1; always @(posedge clk) v253_1 <= v253;
-    reg [4:0] v253_2; always @(posedge clk) v253_2 <= v253_1;
-    reg [4:0] v253_3; always @(posedge clk) v253_3 <= v253_2;
-    wire v254_t0 = v253_3[0] ? 1'd0 : 1'd1;
-    wire v254_t1 = v253_3[3] ? v254_t0 : 1'd1;
-    wire v254_t2 = v253_3[4] ? v254_t0 : v254_t1;
-    wire v254_t3 = v253_3[0] ? 1'd1 : 1'd0;
-    wire v254_t4 = v253_3[1] ? v254_t3 : 1'd0;
-    wire v254_t5 = v253_3[2] ? v254_t3 : v254_t4;
-    wire v254_t6 = v253_3[3] ? 1'd0 : v254_t5;
-    wire v254_t7 = v253_3[4] ? v254_t3 : v254_t6;
-    wire [1:0] v254 = {v254_t7, v254_t2};
-    wire [1:0] v255_l = v180; wire [0:0] v255_u = (v180 >>> 2) + v252; wire [2:0] v255 = {v255_u, v255_l};
-    wire [2:0] v256_l = v255; wire [0:0] v256_u = (v255 >>> 3) + v228; wire [3:0] v256 = {v256_u, v256_l};
-    wire v257_t0 = v256[0] ? 1'd1 : 1'd0;
-    wire v257_t1 = v256[0] ? 1'd0 : 1'd1;
-    wire v257_t2 = v256[2] ? v257_t1 : v257_t0;
-    wire v257_t3 = v256[2] ? 1'd1 : v257_t0;
-    wire v257_t4 = v256[3] ? v257_t3 : v257_t2;
-    wire v257_t5 = v256[2] ? v257_t0 : 1'd1;
-    wire v257_t6 = v256[1] ? 1'd0 : v257_t0;
-    wire v257_t7 = v256[2] ? v257_t6 : 1'd1;
-    wire v257_t8 = v256[3] ? v257_t7 : v257_t5;
-    wire v257_t9 = v256[2] ? 1'd1 : v257_t1;
-    wire v257_t10 = v256[1] ? v257_t1 : 1'd1;
-    wire v257_t11 = v256[2] ? v257_t10 : v257_t1;
-    wire v257_t12 = v256[3] ? v257_t11 : v257_t9;
-    wire v257_t13 = v256[2] ? v257_t1 : 1'd0;
-    wire v257_t14 = v256[2] ? 1'd1 : 1'd0;
-    wire v257_t15 = v256[3] ? v257_t14 : v257_t13;
-    wire [3:0] v257 = {v257_t15, v257_t12, v257_t8, v257_t4};
-    wire [4:0] v258 = (v225 >>> 1);
-    wire v259_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v259_t1 = v258[1] ? v259_t0 : 1'd0;
-    wire v259_t2 = v258[2] ? v259_t1 : 1'd0;
-    wire v259_t3 = v258[3] ? v259_t2 : 1'd0;
-    wire v259_t4 = v258[4] ? v259_t3 : 1'd0;
-    wire [0:0] v259 = {v259_t4};
-    wire v260_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v260_t1 = v258[1] ? v260_t0 : 1'd0;
-    wire v260_t2 = v258[2] ? v260_t1 : 1'd0;
-    wire v260_t3 = v258[3] ? v260_t2 : 1'd0;
-    wire v260_t4 = v258[4] ? 1'd1 : v260_t3;
-    wire [0:0] v260 = {v260_t4};
-    wire v261_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v261_t1 = v258[1] ? 1'd1 : v261_t0;
-    wire v261_t2 = v258[2] ? 1'd1 : v261_t1;
-    wire v261_t3 = v258[3] ? v261_t2 : 1'd0;
-    wire v261_t4 = v258[4] ? v261_t3 : 1'd0;
-    wire [0:0] v261 = {v261_t4};
-    wire v262_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v262_t1 = v258[1] ? v262_t0 : 1'd0;
-    wire v262_t2 = v258[2] ? v262_t1 : 1'd0;
-    wire v262_t3 = v258[3] ? 1'd1 : v262_t2;
-    wire v262_t4 = v258[4] ? v262_t3 : 1'd0;
-    wire [0:0] v262 = {v262_t4};
-    wire v263_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v263_t1 = v258[1] ? 1'd1 : v263_t0;
-    wire v263_t2 = v258[2] ? v263_t1 : 1'd0;
-    wire v263_t3 = v258[3] ? 1'd1 : v263_t2;
-    wire v263_t4 = v258[4] ? 1'd1 : v263_t3;
-    wire [0:0] v263 = {v263_t4};
-    wire v264_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v264_t1 = v258[1] ? 1'd1 : v264_t0;
-    wire v264_t2 = v258[2] ? v264_t1 : 1'd0;
-    wire v264_t3 = v258[3] ? v264_t2 : 1'd0;
-    wire v264_t4 = v258[4] ? v264_t3 : 1'd0;
-    wire [0:0] v264 = {v264_t4};
-    wire v265_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v265_t1 = v258[1] ? 1'd1 : v265_t0;
-    wire v265_t2 = v258[2] ? 1'd1 : v265_t1;
-    wire v265_t3 = v258[3] ? 1'd1 : v265_t2;
-    wire v265_t4 = v258[4] ? v265_t3 : 1'd0;
-    wire [0:0] v265 = {v265_t4};
-    wire v266_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v266_t1 = v258[1] ? 1'd1 : v266_t0;
-    wire v266_t2 = v258[2] ? 1'd1 : v266_t1;
-    wire v266_t3 = v258[3] ? v266_t2 : 1'd0;
-    wire v266_t4 = v258[4] ? 1'd1 : v266_t3;
-    wire [0:0] v266 = {v266_t4};
-    wire v267_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v267_t1 = v258[1] ? v267_t0 : 1'd0;
-    wire v267_t2 = v258[2] ? 1'd1 : v267_t1;
-    wire v267_t3 = v258[3] ? v267_t2 : 1'd0;
-    wire v267_t4 = v258[4] ? 1'd1 : v267_t3;
-    wire [0:0] v267 = {v267_t4};
-    wire [2:0] v268_l = v209; wire [0:0] v268_u = (v209 >>> 3) + v267; wire [3:0] v268 = {v268_u, v268_l};
-    wire [3:0] v269_l = v268; wire [0:0] v269_u = (v268 >>> 4) + v265; wire [4:0] v269 = {v269_u, v269_l};
-    wire v270_t0 = v269[1] ? 1'd1 : 1'd0;
-    wire v270_t1 = v269[0] ? 1'd0 : 1'd1;
-    wire v270_t2 = v269[2] ? v270_t1 : v270_t0;
-    wire v270_t3 = v269[3] ? v270_t2 : 1'd1;
-    wire v270_t4 = v269[2] ? v270_t1 : 1'd1;
-    wire v270_t5 = v269[3] ? v270_t4 : 1'd1;
-    wire v270_t6 = v269[4] ? v270_t5 : v270_t3;
-    wire v270_t7 = v269[0] ? 1'd1 : 1'd0;
-    wire v270_t8 = v269[2] ? v270_t7 : 1'd1;
-    wire v270_t9 = v269[3] ? v270_t8 : 1'd1;
-    wire v270_t10 = v269[2] ? v270_t7 : v270_t0;
-    wire v270_t11 = v269[3] ? v270_t10 : 1'd1;
-    wire v270_t12 = v269[4] ? v270_t11 : v270_t9;
-    wire v270_t13 = v269[1] ? 1'd0 : 1'd1;
-    wire v270_t14 = v269[2] ? v270_t7 : v270_t13;
-    wire v270_t15 = v269[3] ? v270_t14 : 1'd0;
-    wire v270_t16 = v269[2] ? v270_t7 : 1'd0;
-    wire v270_t17 = v269[3] ? v270_t16 : 1'd0;
-    wire v270_t18 = v269[4] ? v270_t17 : v270_t15;
-    wire v270_t19 = v269[3] ? v270_t2 : 1'd0;
-    wire v270_t20 = v269[3] ? v270_t4 : 1'd0;
-    wire v270_t21 = v269[4] ? v270_t20 : v270_t19;
-    wire [3:0] v270 = {v270_t21, v270_t18, v270_t12, v270_t6};
-    wire v271_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v271_t1 = v258[1] ? v271_t0 : 1'd0;
-    wire v271_t2 = v258[2] ? 1'd1 : v271_t1;
-    wire v271_t3 = v258[3] ? v271_t2 : 1'd0;
-    wire v271_t4 = v258[4] ? v271_t3 : 1'd0;
-    wire [0:0] v271 = {v271_t4};
-    wire v272_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v272_t1 = v258[1] ? 1'd1 : v272_t0;
-    wire v272_t2 = v258[2] ? 1'd1 : v272_t1;
-    wire v272_t3 = v258[3] ? 1'd1 : v272_t2;
-    wire v272_t4 = v258[4] ? 1'd1 : v272_t3;
-    wire [0:0] v272 = {v272_t4};
-    wire [1:0] v273_l = v197; wire [0:0] v273_u = (v197 >>> 2) + v272; wire [2:0] v273 = {v273_u, v273_l};
-    wire v274_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v274_t1 = v258[1] ? 1'd1 : v274_t0;
-    wire v274_t2 = v258[2] ? v274_t1 : 1'd0;
-    wire v274_t3 = v258[3] ? v274_t2 : 1'd0;
-    wire v274_t4 = v258[4] ? 1'd1 : v274_t3;
-    wire [0:0] v274 = {v274_t4};
-    wire [3:0] v275_l = v230; wire [0:0] v275_u = (v230 >>> 4) + v274; wire [4:0] v275 = {v275_u, v275_l};
-    wire v276_t0 = v275[1] ? 1'd0 : 1'd1;
-    wire v276_t1 = v275[2] ? 1'd1 : v276_t0;
-    wire v276_t2 = v275[2] ? v276_t0 : 1'd1;
-    wire v276_t3 = v275[0] ? 1'd1 : 1'd0;
-    wire v276_t4 = v275[1] ? 1'd1 : v276_t3;
-    wire v276_t5 = v275[1] ? 1'd0 : v276_t3;
-    wire v276_t6 = v275[2] ? v276_t5 : v276_t4;
-    wire v276_t7 = v275[4] ? v276_t6 : v276_t2;
-    wire v276_t8 = v275[1] ? 1'd1 : 1'd0;
-    wire v276_t9 = v275[3] ? v276_t8 : v276_t4;
-    wire v276_t10 = v275[0] ? 1'd0 : 1'd1;
-    wire v276_t11 = v275[1] ? 1'd1 : v276_t10;
-    wire v276_t12 = v275[3] ? v276_t11 : 1'd1;
-    wire v276_t13 = v275[4] ? v276_t12 : v276_t9;
-    wire v276_t14 = v275[4] ? v276_t5 : v276_t0;
-    wire [4:0] v276 = {v276_t14, v276_t13, v276_t2, v276_t7, v276_t1};
-    wire [2:0] v277_l = v172; wire [0:0] v277_u = (v172 >>> 3) + v274; wire [3:0] v277 = {v277_u, v277_l};
-    wire [3:0] v278_l = v277; wire [0:0] v278_u = (v277 >>> 4) + v261; wire [4:0] v278 = {v278_u, v278_l};
-    reg [4:0] v278_1; always @(posedge clk) v278_1 <= v278;
-    reg [4:0] v278_2; always @(posedge clk) v278_2 <= v278_1;
-    wire v279_t0 = v278_2[4] ? 1'd0 : 1'd1;
-    wire v279_t1 = v278_2[0] ? 1'd0 : 1'd1;
-    wire v279_t2 = v278_2[1] ? 1'd1 : v279_t1;
-    wire v279_t3 = v278_2[2] ? 1'd1 : v279_t2;
-    wire v279_t4 = v278_2[3] ? 1'd1 : v279_t3;
-    wire v279_t5 = v278_2[4] ? 1'd0 : v279_t4;
-    wire v279_t6 = v278_2[0] ? 1'd1 : 1'd0;
-    wire v279_t7 = v278_2[1] ? 1'd0 : v279_t6;
-    wire v279_t8 = v278_2[2] ? v279_t7 : 1'd0;
-    wire v279_t9 = v278_2[3] ? v279_t8 : v279_t7;
-    wire v279_t10 = v278_2[4] ? 1'd0 : v279_t9;
-    wire [2:0] v279 = {v279_t10, v279_t5, v279_t0};
-    wire [2:0] v280_l = v273; wire [0:0] v280_u = (v273 >>> 3) + v274; wire [3:0] v280 = {v280_u, v280_l};
-    wire [3:0] v281_l = v280; wire [0:0] v281_u = (v280 >>> 4) + v262; wire [4:0] v281 = {v281_u, v281_l};
-    reg [4:0] v281_1; always @(posedge clk) v281_1 <= v281;
-    wire v282_t0 = v281_1[2] ? 1'd1 : 1'd0;
-    wire v282_t1 = v281_1[1] ? 1'd0 : 1'd1;
-    wire v282_t2 = v281_1[3] ? v282_t1 : v282_t0;
-    wire v282_t3 = v281_1[3] ? 1'd0 : v282_t0;
-    wire v282_t4 = v281_1[4] ? v282_t3 : v282_t2;
-    wire v282_t5 = v281_1[2] ? 1'd0 : 1'd1;
-    wire v282_t6 = v281_1[0] ? 1'd0 : 1'd1;
-    wire v282_t7 = v281_1[1] ? 1'd0 : v282_t6;
-    wire v282_t8 = v281_1[3] ? v282_t7 : v282_t5;
-    wire v282_t9 = v281_1[3] ? 1'd0 : v282_t5;
-    wire v282_t10 = v281_1[4] ? v282_t9 : v282_t8;
-    wire v282_t11 = v281_1[0] ? 1'd1 : 1'd0;
-    wire v282_t12 = v281_1[1] ? 1'd0 : v282_t11;
-    wire v282_t13 = v281_1[3] ? v282_t12 : 1'd1;
-    wire v282_t14 = v281_1[3] ? 1'd0 : 1'd1;
-    wire v282_t15 = v281_1[4] ? v282_t14 : v282_t13;
-    wire [4:0] v282 = {v282_t9, 1'd0, v282_t15, v282_t10, v282_t4};
-    wire v283_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v283_t1 = v258[1] ? 1'd1 : v283_t0;
-    wire v283_t2 = v258[2] ? v283_t1 : 1'd0;
-    wire v283_t3 = v258[3] ? 1'd1 : v283_t2;
-    wire v283_t4 = v258[4] ? v283_t3 : 1'd0;
-    wire [0:0] v283 = {v283_t4};
-    wire [2:0] v284_l = v176; wire [0:0] v284_u = (v176 >>> 3) + v283; wire [3:0] v284 = {v284_u, v284_l};
-    wire [3:0] v285_l = v284; wire [0:0] v285_u = (v284 >>> 4) + v271; wire [4:0] v285 = {v285_u, v285_l};
-    reg [4:0] v285_1; always @(posedge clk) v285_1 <= v285;
-    reg [4:0] v285_2; always @(posedge clk) v285_2 <= v285_1;
-    wire v286_t0 = v285_2[1] ? 1'd0 : 1'd1;
-    wire v286_t1 = v285_2[2] ? v286_t0 : 1'd1;
-    wire v286_t2 = v285_2[0] ? 1'd1 : 1'd0;
-    wire v286_t3 = v285_2[1] ? 1'd1 : v286_t2;
-    wire v286_t4 = v285_2[1] ? 1'd0 : v286_t2;
-    wire v286_t5 = v285_2[2] ? v286_t4 : v286_t3;
-    wire v286_t6 = v285_2[3] ? v286_t5 : v286_t1;
-    wire v286_t7 = v285_2[4] ? 1'd0 : v286_t6;
-    wire v286_t8 = v285_2[0] ? 1'd0 : 1'd1;
-    wire v286_t9 = v285_2[1] ? 1'd0 : v286_t8;
-    wire v286_t10 = v285_2[4] ? 1'd0 : v286_t9;
-    wire v286_t11 = v285_2[4] ? 1'd0 : v286_t5;
-    wire [2:0] v286 = {v286_t11, v286_t10, v286_t7};
-    wire v287_t0 = v258[0] ? 1'd1 : 1'd0;
-    wire v287_t1 = v258[1] ? v287_t0 : 1'd0;
-    wire v287_t2 = v258[2] ? 1'd1 : v287_t1;
-    wire v287_t3 = v258[3] ? 1'd1 : v287_t2;
-    wire v287_t4 = v258[4] ? v287_t3 : 1'd0;
-    wire [0:0] v287 = {v287_t4};
-    wire [3:0] v288_l = v103; wire [0:0] v288_u = (v103 >>> 4) + v287; wire [4:0] v288 = {v288_u, v288_l};
-    reg [4:0] v288_1; always @(posedge clk) v288_1 <= v288;
-    reg [4:0] v288_2; always @(posedge clk) v288_2 <= v288_1;
-    wire v289_t0 = v288_2[2] ? 1'd1 : 1'd0;
-    wire v289_t1 = v288_2[1] ? 1'd0 : 1'd1;
-    wire v289_t2 = v288_2[3] ? v289_t1 : v289_t0;
-    wire v289_t3 = v288_2[0] ? 1'd1 : 1'd0;
-    wire v289_t4 = v288_2[3] ? v289_t1 : v289_t3;
-    wire v289_t5 = v288_2[4] ? v289_t4 : v289_t2;
-    wire v289_t6 = v288_2[1] ? 1'd1 : 1'd0;
-    wire v289_t7 = v288_2[3] ? v289_t6 : 1'd0;
-    wire v289_t8 = v288_2[3] ? v289_t6 : v289_t3;
-    wire v289_t9 = v288_2[4] ? v289_t8 : v289_t7;
-    wire [1:0] v289 = {v289_t9, v289_t5};
-    wire [5:0] v290 = inputs[89:84];
-    wire v291_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v291_t1 = v290[1] ? 1'd1 : v291_t0;
-    wire v291_t2 = v290[2] ? v291_t1 : 1'd0;
-    wire v291_t3 = v290[3] ? v291_t2 : 1'd0;
-    wire v291_t4 = v290[4] ? 1'd1 : v291_t3;
-    wire v291_t5 = v290[5] ? v291_t4 : 1'd0;
-    wire [0:0] v291 = {v291_t5};
-    wire [2:0] v292 = (v290 >>> 3);
-    wire v293_t0 = v292[0] ? 1'd1 : 1'd0;
-    wire v293_t1 = v292[1] ? v293_t0 : 1'd0;
-    wire v293_t2 = v292[2] ? v293_t1 : 1'd0;
-    wire [0:0] v293 = {v293_t2};
-    wire [1:0] v294 = (v290 >>> 4);
-    wire v295_t0 = v294[0] ? 1'd1 : 1'd0;
-    wire v295_t1 = v294[1] ? v295_t0 : 1'd0;
-    wire [0:0] v295 = {v295_t1};
-    wire [3:0] v296_l = v81; wire [0:0] v296_u = (v81 >>> 4) + v295; wire [4:0] v296 = {v296_u, v296_l};
-    reg [4:0] v296_1; always @(posedge clk) v296_1 <= v296;
-    reg [4:0] v296_2; always @(posedge clk) v296_2 <= v296_1;
-    wire v297_t0 = v296_2[1] ? 1'd1 : 1'd0;
-    wire v297_t1 = v296_2[2] ? 1'd0 : v297_t0;
-    wire v297_t2 = v296_2[3] ? 1'd1 : v297_t1;
-    wire v297_t3 = v296_2[0] ? 1'd1 : 1'd0;
-    wire v297_t4 = v296_2[1] ? 1'd1 : v297_t3;
-    wire v297_t5 = v296_2[2] ? 1'd0 : v297_t4;
-    wire v297_t6 = v296_2[3] ? 1'd1 : v297_t5;
-    wire v297_t7 = v296_2[4] ? v297_t6 : v297_t2;
-    wire v297_t8 = v296_2[0] ? 1'd0 : 1'd1;
-    wire v297_t9 = v296_2[1] ? 1'd0 : v297_t8;
-    wire v297_t10 = v296_2[2] ? 1'd0 : v297_t9;
-    wire v297_t11 = v296_2[3] ? 1'd0 : v297_t10;
-    wire v297_t12 = v296_2[4] ? v297_t11 : 1'd0;
-    wire [2:0] v297 = {v297_t12, 1'd0, v297_t7};
-    wire v298_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v298_t1 = v290[1] ? 1'd1 : v298_t0;
-    wire v298_t2 = v290[2] ? 1'd1 : v298_t1;
-    wire v298_t3 = v290[3] ? v298_t2 : 1'd0;
-    wire v298_t4 = v290[4] ? v298_t3 : 1'd0;
-    wire v298_t5 = v290[5] ? v298_t4 : 1'd0;
-    wire [0:0] v298 = {v298_t5};
-    wire v299_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v299_t1 = v290[1] ? 1'd1 : v299_t0;
-    wire v299_t2 = v290[2] ? v299_t1 : 1'd0;
-    wire v299_t3 = v290[3] ? 1'd1 : v299_t2;
-    wire v299_t4 = v290[4] ? 1'd1 : v299_t3;
-    wire v299_t5 = v290[5] ? v299_t4 : 1'd0;
-    wire [0:0] v299 = {v299_t5};
-    wire [2:0] v300_l = v141; wire [0:0] v300_u = (v141 >>> 3) + v299; wire [3:0] v300 = {v300_u, v300_l};
-    wire [3:0] v301_l = v300; wire [0:0] v301_u = (v300 >>> 4) + v259; wire [4:0] v301 = {v301_u, v301_l};
-    reg [4:0] v301_1; always @(posedge clk) v301_1 <= v301;
-    wire v302_t0 = v301_1[0] ? 1'd0 : 1'd1;
-    wire v302_t1 = v301_1[4] ? v302_t0 : 1'd1;
-    wire v302_t2 = v301_1[0] ? 1'd1 : 1'd0;
-    wire v302_t3 = v301_1[1] ? 1'd0 : v302_t2;
-    wire v302_t4 = v301_1[3] ? v302_t3 : 1'd0;
-    wire v302_t5 = v301_1[4] ? 1'd0 : v302_t4;
-    wire v302_t6 = v301_1[1] ? v302_t2 : 1'd0;
-    wire v302_t7 = v301_1[3] ? v302_t6 : v302_t2;
-    wire v302_t8 = v301_1[2] ? v302_t2 : 1'd0;
-    wire v302_t9 = v301_1[4] ? v302_t8 : v302_t7;
-    wire [2:0] v302 = {v302_t9, v302_t5, v302_t1};
-    wire v303_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v303_t1 = v290[1] ? 1'd1 : v303_t0;
-    wire v303_t2 = v290[2] ? v303_t1 : 1'd0;
-    wire v303_t3 = v290[3] ? 1'd1 : v303_t2;
-    wire v303_t4 = v290[4] ? v303_t3 : 1'd0;
-    wire v303_t5 = v290[5] ? v303_t4 : 1'd0;
-    wire [0:0] v303 = {v303_t5};
-    wire [1:0] v304_l = v190; wire [0:0] v304_u = (v190 >>> 2) + v303; wire [2:0] v304 = {v304_u, v304_l};
-    wire [2:0] v305_l = v304; wire [0:0] v305_u = (v304 >>> 3) + v251; wire [3:0] v305 = {v305_u, v305_l};
-    wire [3:0] v306_l = v305; wire [0:0] v306_u = (v305 >>> 4) + v287; wire [4:0] v306 = {v306_u, v306_l};
-    reg [4:0] v306_1; always @(posedge clk) v306_1 <= v306;
-    reg [4:0] v306_2; always @(posedge clk) v306_2 <= v306_1;
-    reg [4:0] v306_3; always @(posedge clk) v306_3 <= v306_2;
-    wire v307_t0 = v306_3[0] ? 1'd1 : 1'd0;
-    wire v307_t1 = v306_3[1] ? 1'd1 : v307_t0;
-    wire v307_t2 = v306_3[3] ? v307_t1 : 1'd0;
-    wire v307_t3 = v306_3[3] ? 1'd1 : 1'd0;
-    wire v307_t4 = v306_3[4] ? v307_t3 : v307_t2;
-    wire v307_t5 = v306_3[1] ? 1'd1 : 1'd0;
-    wire v307_t6 = v306_3[2] ? v307_t5 : v307_t1;
-    wire v307_t7 = v306_3[3] ? v307_t6 : 1'd0;
-    wire v307_t8 = v306_3[0] ? 1'd0 : 1'd1;
-    wire v307_t9 = v306_3[1] ? 1'd1 : v307_t8;
-    wire v307_t10 = v306_3[2] ? v307_t9 : 1'd1;
-    wire v307_t11 = v306_3[3] ? v307_t10 : 1'd0;
-    wire v307_t12 = v306_3[4] ? v307_t11 : v307_t7;
-    wire v307_t13 = v306_3[1] ? 1'd0 : v307_t8;
-    wire v307_t14 = v306_3[3] ? v307_t13 : 1'd0;
-    wire v307_t15 = v306_3[4] ? 1'd0 : v307_t14;
-    wire v307_t16 = v306_3[4] ? v307_t14 : 1'd0;
-    wire [3:0] v307 = {v307_t16, v307_t15, v307_t12, v307_t4};
-    wire v308_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v308_t1 = v290[1] ? 1'd1 : v308_t0;
-    wire v308_t2 = v290[2] ? 1'd1 : v308_t1;
-    wire v308_t3 = v290[3] ? 1'd1 : v308_t2;
-    wire v308_t4 = v290[4] ? 1'd1 : v308_t3;
-    wire v308_t5 = v290[5] ? 1'd1 : v308_t4;
-    wire [0:0] v308 = {v308_t5};
-    wire [3:0] v309_l = v218; wire [0:0] v309_u = (v218 >>> 4) + v308; wire [4:0] v309 = {v309_u, v309_l};
-    reg [4:0] v309_1; always @(posedge clk) v309_1 <= v309;
-    reg [4:0] v309_2; always @(posedge clk) v309_2 <= v309_1;
-    wire v310_t0 = v309_2[0] ? 1'd1 : 1'd0;
-    wire v310_t1 = v309_2[1] ? v310_t0 : 1'd0;
-    wire v310_t2 = v309_2[2] ? 1'd0 : v310_t1;
-    wire v310_t3 = v309_2[1] ? v310_t0 : 1'd1;
-    wire v310_t4 = v309_2[1] ? 1'd0 : 1'd1;
-    wire v310_t5 = v309_2[2] ? v310_t4 : v310_t3;
-    wire v310_t6 = v309_2[3] ? v310_t2 : v310_t5;
-    wire v310_t7 = v309_2[4] ? v310_t6 : v310_t2;
-    wire v310_t8 = v309_2[1] ? 1'd1 : 1'd0;
-    wire v310_t9 = v309_2[2] ? v310_t8 : 1'd0;
-    wire v310_t10 = v309_2[2] ? 1'd1 : v310_t4;
-    wire v310_t11 = v309_2[3] ? v310_t10 : v310_t9;
-    wire v310_t12 = v309_2[4] ? v310_t11 : v310_t9;
-    wire v310_t13 = v309_2[3] ? 1'd0 : v310_t4;
-    wire v310_t14 = v309_2[4] ? v310_t13 : 1'd0;
-    wire [3:0] v310 = {v310_t14, 1'd0, v310_t12, v310_t7};
-    wire [1:0] v311_l = v222; wire [0:0] v311_u = (v222 >>> 2) + v308; wire [2:0] v311 = {v311_u, v311_l};
-    wire v312_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v312_t1 = v290[1] ? v312_t0 : 1'd0;
-    wire v312_t2 = v290[2] ? v312_t1 : 1'd0;
-    wire v312_t3 = v290[3] ? 1'd1 : v312_t2;
-    wire v312_t4 = v290[4] ? v312_t3 : 1'd0;
-    wire v312_t5 = v290[5] ? 1'd1 : v312_t4;
-    wire [0:0] v312 = {v312_t5};
-    wire [0:0] v313_l = v67; wire [0:0] v313_u = (v67 >>> 1) + v312; wire [1:0] v313 = {v313_u, v313_l};
-    wire [1:0] v314_l = v313; wire [0:0] v314_u = (v313 >>> 2) + v265; wire [2:0] v314 = {v314_u, v314_l};
-    wire [2:0] v315_l = v314; wire [0:0] v315_u = (v314 >>> 3) + v271; wire [3:0] v315 = {v315_u, v315_l};
-    reg [3:0] v315_1; always @(posedge clk) v315_1 <= v315;
-    reg [3:0] v315_2; always @(posedge clk) v315_2 <= v315_1;
-    wire v316_t0 = v315_2[0] ? 1'd1 : 1'd0;
-    wire v316_t1 = v315_2[1] ? v316_t0 : 1'd1;
-    wire v316_t2 = v315_2[2] ? v316_t1 : 1'd1;
-    wire v316_t3 = v315_2[3] ? 1'd0 : v316_t2;
-    wire [0:0] v316 = {v316_t3};
-    wire [0:0] v317_l = v167; wire [0:0] v317_u = (v167 >>> 1) + v312; wire [1:0] v317 = {v317_u, v317_l};
-    wire v318_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v318_t1 = v290[1] ? v318_t0 : 1'd0;
-    wire v318_t2 = v290[2] ? 1'd1 : v318_t1;
-    wire v318_t3 = v290[3] ? 1'd1 : v318_t2;
-    wire v318_t4 = v290[4] ? 1'd1 : v318_t3;
-    wire v318_t5 = v290[5] ? v318_t4 : 1'd0;
-    wire [0:0] v318 = {v318_t5};
-    wire [3:0] v319 = (v290 >>> 2);
-    wire v320_t0 = v319[0] ? 1'd1 : 1'd0;
-    wire v320_t1 = v319[1] ? 1'd1 : v320_t0;
-    wire v320_t2 = v319[2] ? v320_t1 : 1'd0;
-    wire v320_t3 = v319[3] ? v320_t2 : 1'd0;
-    wire [0:0] v320 = {v320_t3};
-    wire [2:0] v321_l = v205; wire [0:0] v321_u = (v205 >>> 3) + v320; wire [3:0] v321 = {v321_u, v321_l};
-    wire [3:0] v322_l = v321; wire [0:0] v322_u = (v321 >>> 4) + v266; wire [4:0] v322 = {v322_u, v322_l};
-    reg [4:0] v322_1; always @(posedge clk) v322_1 <= v322;
-    wire v323_t0 = v322_1[0] ? 1'd1 : 1'd0;
-    wire v323_t1 = v322_1[1] ? 1'd1 : v323_t0;
-    wire v323_t2 = v322_1[2] ? 1'd1 : v323_t1;
-    wire v323_t3 = v322_1[1] ? 1'd0 : v323_t0;
-    wire v323_t4 = v322_1[1] ? 1'd0 : 1'd1;
-    wire v323_t5 = v322_1[2] ? v323_t4 : v323_t3;
-    wire v323_t6 = v322_1[3] ? v323_t5 : v323_t2;
-    wire v323_t7 = v322_1[4] ? v323_t6 : 1'd0;
-    wire v323_t8 = v322_1[4] ? v323_t3 : 1'd0;
-    wire v323_t9 = v322_1[0] ? 1'd0 : 1'd1;
-    wire v323_t10 = v322_1[1] ? 1'd0 : v323_t9;
-    wire v323_t11 = v322_1[2] ? 1'd0 : v323_t10;
-    wire v323_t12 = v322_1[1] ? 1'd1 : v323_t9;
-    wire v323_t13 = v322_1[1] ? 1'd1 : 1'd0;
-    wire v323_t14 = v322_1[2] ? v323_t13 : v323_t12;
-    wire v323_t15 = v322_1[3] ? v323_t14 : v323_t11;
-    wire v323_t16 = v322_1[4] ? v323_t15 : 1'd0;
-    wire [2:0] v323 = {v323_t16, v323_t8, v323_t7};
-    wire v324_t0 = v319[0] ? 1'd1 : 1'd0;
-    wire v324_t1 = v319[1] ? v324_t0 : 1'd0;
-    wire v324_t2 = v319[2] ? v324_t1 : 1'd0;
-    wire v324_t3 = v319[3] ? v324_t2 : 1'd0;
-    wire [0:0] v324 = {v324_t3};
-    wire [1:0] v325_l = v62; wire [0:0] v325_u = (v62 >>> 2) + v324; wire [2:0] v325 = {v325_u, v325_l};
-    wire v326_t0 = v319[0] ? 1'd1 : 1'd0;
-    wire v326_t1 = v319[1] ? v326_t0 : 1'd0;
-    wire v326_t2 = v319[2] ? v326_t1 : 1'd0;
-    wire v326_t3 = v319[3] ? 1'd1 : v326_t2;
-    wire [0:0] v326 = {v326_t3};
-    wire [2:0] v327_l = v311; wire [0:0] v327_u = (v311 >>> 3) + v326; wire [3:0] v327 = {v327_u, v327_l};
-    wire [3:0] v328_l = v327; wire [0:0] v328_u = (v327 >>> 4) + v318; wire [4:0] v328 = {v328_u, v328_l};
-    reg [4:0] v328_1; always @(posedge clk) v328_1 <= v328;
-    wire v329_t0 = v328_1[0] ? 1'd0 : 1'd1;
-    wire v329_t1 = v328_1[3] ? 1'd1 : v329_t0;
-    wire v329_t2 = v328_1[4] ? 1'd0 : v329_t1;
-    wire v329_t3 = v328_1[0] ? 1'd1 : 1'd0;
-    wire v329_t4 = v328_1[2] ? 1'd1 : v329_t3;
-    wire v329_t5 = v328_1[1] ? 1'd0 : v329_t3;
-    wire v329_t6 = v328_1[1] ? v329_t0 : 1'd1;
-    wire v329_t7 = v328_1[2] ? v329_t6 : v329_t5;
-    wire v329_t8 = v328_1[3] ? v329_t7 : v329_t4;
-    wire v329_t9 = v328_1[4] ? 1'd0 : v329_t8;
-    wire v329_t10 = v328_1[2] ? 1'd0 : v329_t0;
-    wire v329_t11 = v328_1[2] ? v329_t5 : v329_t6;
-    wire v329_t12 = v328_1[3] ? v329_t11 : v329_t10;
-    wire v329_t13 = v328_1[4] ? 1'd0 : v329_t12;
-    wire [2:0] v329 = {v329_t13, v329_t9, v329_t2};
-    wire v330_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v330_t1 = v290[1] ? 1'd1 : v330_t0;
-    wire v330_t2 = v290[2] ? 1'd1 : v330_t1;
-    wire v330_t3 = v290[3] ? v330_t2 : 1'd0;
-    wire v330_t4 = v290[4] ? v330_t3 : 1'd0;
-    wire v330_t5 = v290[5] ? 1'd1 : v330_t4;
-    wire [0:0] v330 = {v330_t5};
-    wire [2:0] v331_l = v157; wire [0:0] v331_u = (v157 >>> 3) + v330; wire [3:0] v331 = {v331_u, v331_l};
-    wire [3:0] v332_l = v331; wire [0:0] v332_u = (v331 >>> 4) + v287; wire [4:0] v332 = {v332_u, v332_l};
-    wire v333_t0 = v332[0] ? 1'd0 : 1'd1;
-    wire v333_t1 = v332[2] ? v333_t0 : 1'd1;
-    wire v333_t2 = v332[1] ? 1'd0 : 1'd1;
-    wire v333_t3 = v332[2] ? v333_t0 : v333_t2;
-    wire v333_t4 = v332[4] ? v333_t3 : v333_t1;
-    wire v333_t5 = v332[2] ? 1'd1 : 1'd0;
-    wire v333_t6 = v332[4] ? 1'd1 : v333_t5;
-    wire v333_t7 = v332[2] ? v333_t0 : 1'd0;
-    wire v333_t8 = v332[3] ? v333_t1 : v333_t7;
-    wire v333_t9 = v332[4] ? v333_t7 : v333_t8;
-    wire v333_t10 = v332[4] ? v333_t3 : v333_t8;
-    wire v333_t11 = v332[3] ? v333_t5 : 1'd1;
-    wire v333_t12 = v332[4] ? 1'd1 : v333_t11;
-    wire [4:0] v333 = {v333_t12, v333_t10, v333_t9, v333_t6, v333_t4};
-    wire [5:0] v334 = v333 + v257;
-    wire [5:0] v335 = v334 + v270;
-    reg [5:0] v335_1; always @(posedge clk) v335_1 <= v335;
-    wire [2:0] v336_l = v117; wire [0:0] v336_u = (v117 >>> 3) + v330; wire [3:0] v336 = {v336_u, v336_l};
-    wire v337_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v337_t1 = v290[1] ? 1'd1 : v337_t0;
-    wire v337_t2 = v290[2] ? 1'd1 : v337_t1;
-    wire v337_t3 = v290[3] ? 1'd1 : v337_t2;
-    wire v337_t4 = v290[4] ? 1'd1 : v337_t3;
-    wire v337_t5 = v290[5] ? v337_t4 : 1'd0;
-    wire [0:0] v337 = {v337_t5};
-    wire [2:0] v338_l = v160; wire [0:0] v338_u = (v160 >>> 3) + v337; wire [3:0] v338 = {v338_u, v338_l};
-    wire [3:0] v339_l = v338; wire [0:0] v339_u = (v338 >>> 4) + v226; wire [4:0] v339 = {v339_u, v339_l};
-    reg [4:0] v339_1; always @(posedge clk) v339_1 <= v339;
-    wire v340_t0 = v339_1[0] ? 1'd1 : 1'd0;
-    wire v340_t1 = v339_1[1] ? v340_t0 : 1'd0;
-    wire v340_t2 = v339_1[2] ? 1'd0 : v340_t1;
-    wire v340_t3 = v339_1[1] ? 1'd1 : 1'd0;
-    wire v340_t4 = v339_1[2] ? v340_t3 : v340_t1;
-    wire v340_t5 = v339_1[4] ? v340_t4 : v340_t2;
-    wire v340_t6 = v339_1[0] ? 1'd0 : 1'd1;
-    wire v340_t7 = v339_1[1] ? v340_t6 : 1'd0;
-    wire v340_t8 = v339_1[2] ? 1'd0 : v340_t7;
-    wire v340_t9 = v339_1[3] ? v340_t4 : v340_t2;
-    wire v340_t10 = v339_1[4] ? v340_t2 : v340_t9;
-    wire [2:0] v340 = {v340_t10, v340_t8, v340_t5};
-    wire [2:0] v341_l = v182; wire [0:0] v341_u = (v182 >>> 3) + v337; wire [3:0] v341 = {v341_u, v341_l};
-    wire v342_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v342_t1 = v290[1] ? 1'd1 : v342_t0;
-    wire v342_t2 = v290[2] ? v342_t1 : 1'd0;
-    wire v342_t3 = v290[3] ? v342_t2 : 1'd0;
-    wire v342_t4 = v290[4] ? v342_t3 : 1'd0;
-    wire v342_t5 = v290[5] ? 1'd1 : v342_t4;
-    wire [0:0] v342 = {v342_t5};
-    wire [0:0] v343_l = v221; wire [0:0] v343_u = (v221 >>> 1) + v342; wire [1:0] v343 = {v343_u, v343_l};
-    wire [4:0] v344 = (v290 >>> 1);
-    wire v345_t0 = v344[0] ? 1'd1 : 1'd0;
-    wire v345_t1 = v344[1] ? 1'd1 : v345_t0;
-    wire v345_t2 = v344[2] ? v345_t1 : 1'd0;
-    wire v345_t3 = v344[3] ? v345_t2 : 1'd0;
-    wire v345_t4 = v344[4] ? v345_t3 : 1'd0;
-    wire [0:0] v345 = {v345_t4};
-    wire [2:0] v346_l = v147; wire [0:0] v346_u = (v147 >>> 3) + v345; wire [3:0] v346 = {v346_u, v346_l};
-    wire [1:0] v347_l = v66; wire [0:0] v347_u = (v66 >>> 2) + v345; wire [2:0] v347 = {v347_u, v347_l};
-    wire [2:0] v348_l = v347; wire [0:0] v348_u = (v347 >>> 3) + v246; wire [3:0] v348 = {v348_u, v348_l};
-    wire [3:0] v349_l = v348; wire [0:0] v349_u = (v348 >>> 4) + v245; wire [4:0] v349 = {v349_u, v349_l};
-    reg [4:0] v349_1; always @(posedge clk) v349_1 <= v349;
-    wire v350_t0 = v349_1[1] ? 1'd0 : 1'd1;
-    wire v350_t1 = v349_1[2] ? v350_t0 : 1'd1;
-    wire v350_t2 = v349_1[3] ? v350_t1 : 1'd0;
-    wire v350_t3 = v349_1[4] ? v350_t2 : 1'd0;
-    wire v350_t4 = v349_1[0] ? 1'd1 : 1'd0;
-    wire v350_t5 = v349_1[3] ? v350_t4 : 1'd0;
-    wire v350_t6 = v349_1[2] ? v350_t0 : 1'd0;
-    wire v350_t7 = v349_1[3] ? v350_t6 : 1'd0;
-    wire v350_t8 = v349_1[4] ? v350_t7 : v350_t5;
-    wire v350_t9 = v349_1[0] ? 1'd0 : 1'd1;
-    wire v350_t10 = v349_1[3] ? v350_t9 : 1'd0;
-    wire v350_t11 = v349_1[4] ? v350_t2 : v350_t10;
-    wire [2:0] v350 = {v350_t11, v350_t8, v350_t3};
-    wire [6:0] v351 = v335_1 + v350;
-    wire v352_t0 = v344[0] ? 1'd1 : 1'd0;
-    wire v352_t1 = v344[1] ? 1'd1 : v352_t0;
-    wire v352_t2 = v344[2] ? v352_t1 : 1'd0;
-    wire v352_t3 = v344[3] ? v352_t2 : 1'd0;
-    wire v352_t4 = v344[4] ? 1'd1 : v352_t3;
-    wire [0:0] v352 = {v352_t4};
-    wire [1:0] v353_l = v100; wire [0:0] v353_u = (v100 >>> 2) + v352; wire [2:0] v353 = {v353_u, v353_l};
-    wire [2:0] v354_l = v353; wire [0:0] v354_u = (v353 >>> 3) + v239; wire [3:0] v354 = {v354_u, v354_l};
-    wire [3:0] v355_l = v354; wire [0:0] v355_u = (v354 >>> 4) + v240; wire [4:0] v355 = {v355_u, v355_l};
-    reg [4:0] v355_1; always @(posedge clk) v355_1 <= v355;
-    reg [4:0] v355_2; always @(posedge clk) v355_2 <= v355_1;
-    wire v356_t0 = v355_2[0] ? 1'd0 : 1'd1;
-    wire v356_t1 = v355_2[1] ? 1'd1 : v356_t0;
-    wire v356_t2 = v355_2[4] ? 1'd0 : v356_t1;
-    wire v356_t3 = v355_2[1] ? v356_t0 : 1'd1;
-    wire v356_t4 = v355_2[2] ? v356_t0 : v356_t3;
-    wire v356_t5 = v355_2[3] ? v356_t4 : v356_t3;
-    wire v356_t6 = v355_2[4] ? 1'd0 : v356_t5;
-    wire [1:0] v356 = {v356_t6, v356_t2};
-    wire [1:0] v357_l = v317; wire [0:0] v357_u = (v317 >>> 2) + v352; wire [2:0] v357 = {v357_u, v357_l};
-    wire [2:0] v358_l = v357; wire [0:0] v358_u = (v357 >>> 3) + v326; wire [3:0] v358 = {v358_u, v358_l};
-    wire [3:0] v359_l = v358; wire [0:0] v359_u = (v358 >>> 4) + v342; wire [4:0] v359 = {v359_u, v359_l};
-    wire v360_t0 = v359[4] ? 1'd0 : 1'd1;
-    wire v360_t1 = v359[1] ? 1'd1 : 1'd0;
-    wire v360_t2 = v359[2] ? 1'd1 : v360_t1;
-    wire v360_t3 = v359[4] ? 1'd1 : v360_t2;
-    wire v360_t4 = v359[1] ? 1'd0 : 1'd1;
-    wire v360_t5 = v359[2] ? 1'd1 : v360_t4;
-    wire v360_t6 = v359[2] ? 1'd0 : v360_t4;
-    wire v360_t7 = v359[3] ? v360_t6 : v360_t5;
-    wire v360_t8 = v359[4] ? 1'd0 : v360_t7;
-    wire v360_t9 = v359[4] ? 1'd0 : v360_t2;
-    wire v360_t10 = v359[0] ? 1'd0 : 1'd1;
-    wire v360_t11 = v359[2] ? v360_t10 : 1'd0;
-    wire v360_t12 = v359[3] ? 1'd0 : v360_t11;
-    wire v360_t13 = v359[4] ? 1'd0 : v360_t12;
-    wire [4:0] v360 = {v360_t13, v360_t9, v360_t8, v360_t3, v360_t0};
-    wire [0:0] v361_l = v330; wire [0:0] v361_u = (v330 >>> 1) + v352; wire [1:0] v361 = {v361_u, v361_l};
-    wire v362_t0 = v344[0] ? 1'd1 : 1'd0;
-    wire v362_t1 = v344[1] ? v362_t0 : 1'd0;
-    wire v362_t2 = v344[2] ? v362_t1 : 1'd0;
-    wire v362_t3 = v344[3] ? v362_t2 : 1'd0;
-    wire v362_t4 = v344[4] ? 1'd1 : v362_t3;
-    wire [0:0] v362 = {v362_t4};
-    wire [2:0] v363_l = v169; wire [0:0] v363_u = (v169 >>> 3) + v362; wire [3:0] v363 = {v363_u, v363_l};
-    wire [1:0] v364_l = v135; wire [0:0] v364_u = (v135 >>> 2) + v362; wire [2:0] v364 = {v364_u, v364_l};
-    wire [2:0] v365_l = v364; wire [0:0] v365_u = (v364 >>> 3) + v267; wire [3:0] v365 = {v365_u, v365_l};
-    wire [3:0] v366_l = v365; wire [0:0] v366_u = (v365 >>> 4) + v228; wire [4:0] v366 = {v366_u, v366_l};
-    wire v367_t0 = v366[0] ? 1'd0 : 1'd1;
-    wire v367_t1 = v366[1] ? 1'd1 : v367_t0;
-    wire v367_t2 = v366[3] ? v367_t1 : v367_t0;
-    wire v367_t3 = v366[4] ? v367_t0 : v367_t2;
-    wire v367_t4 = v366[0] ? 1'd1 : 1'd0;
-    wire v367_t5 = v366[3] ? v367_t4 : 1'd0;
-    wire v367_t6 = v366[2] ? v367_t1 : 1'd1;
-    wire v367_t7 = v366[3] ? v367_t6 : v367_t0;
-    wire v367_t8 = v366[4] ? v367_t0 : v367_t7;
-    wire [3:0] v367 = {v367_t4, v367_t8, v367_t5, v367_t3};
-    wire [5:0] v368 = v234 + v367;
-    wire [1:0] v369_l = v214; wire [0:0] v369_u = (v214 >>> 2) + v362; wire [2:0] v369 = {v369_u, v369_l};
-    wire [2:0] v370_l = v369; wire [0:0] v370_u = (v369 >>> 3) + v252; wire [3:0] v370 = {v370_u, v370_l};
-    wire [3:0] v371_l = v370; wire [0:0] v371_u = (v370 >>> 4) + v228; wire [4:0] v371 = {v371_u, v371_l};
-    wire v372_t0 = v371[0] ? 1'd0 : 1'd1;
-    wire v372_t1 = v371[2] ? 1'd0 : v372_t0;
-    wire v372_t2 = v371[4] ? v372_t0 : v372_t1;
-    wire v372_t3 = v371[1] ? 1'd0 : v372_t0;
-    wire v372_t4 = v371[2] ? 1'd0 : v372_t3;
-    wire v372_t5 = v371[3] ? 1'd0 : v372_t4;
-    wire v372_t6 = v371[2] ? v372_t0 : 1'd0;
-    wire v372_t7 = v371[4] ? 1'd0 : v372_t6;
-    wire [3:0] v372 = {v372_t7, v372_t5, v372_t0, v372_t2};
-    wire v373_t0 = v344[0] ? 1'd1 : 1'd0;
-    wire v373_t1 = v344[1] ? 1'd1 : v373_t0;
-    wire v373_t2 = v344[2] ? 1'd1 : v373_t1;
-    wire v373_t3 = v344[3] ? 1'd1 : v373_t2;
-    wire v373_t4 = v344[4] ? v373_t3 : 1'd0;
-    wire [0:0] v373 = {v373_t4};
-    wire [2:0] v374_l = v31; wire [0:0] v374_u = (v31 >>> 3) + v373; wire [3:0] v374 = {v374_u, v374_l};
-    wire [3:0] v375_l = v374; wire [0:0] v375_u = (v374 >>> 4) + v263; wire [4:0] v375 = {v375_u, v375_l};
-    reg [4:0] v375_1; always @(posedge clk) v375_1 <= v375;
-    reg [4:0] v375_2; always @(posedge clk) v375_2 <= v375_1;
-    wire v376_t0 = v375_2[2] ? 1'd1 : 1'd0;
-    wire v376_t1 = v375_2[0] ? 1'd1 : 1'd0;
-    wire v376_t2 = v375_2[3] ? v376_t1 : v376_t0;
-    wire v376_t3 = v375_2[4] ? v376_t2 : 1'd1;
-    wire v376_t4 = v375_2[0] ? 1'd0 : 1'd1;
-    wire v376_t5 = v375_2[1] ? 1'd0 : v376_t4;
-    wire v376_t6 = v375_2[3] ? v376_t5 : 1'd0;
-    wire v376_t7 = v375_2[4] ? v376_t6 : 1'd1;
-    wire v376_t8 = v375_2[1] ? v376_t4 : 1'd0;
-    wire v376_t9 = v375_2[3] ? v376_t8 : 1'd0;
-    wire v376_t10 = v375_2[4] ? v376_t9 : 1'd0;
-    wire [2:0] v376 = {v376_t10, v376_t7, v376_t3};
-    wire [1:0] v377_l = v153; wire [0:0] v377_u = (v153 >>> 2) + v373; wire [2:0] v377 = {v377_u, v377_l};
-    wire [2:0] v378_l = v377; wire [0:0] v378_u = (v377 >>> 3) + v291; wire [3:0] v378 = {v378_u, v378_l};
-    wire [3:0] v379_l = v378; wire [0:0] v379_u = (v378 >>> 4) + v287; wire [4:0] v379 = {v379_u, v379_l};
-    reg [4:0] v379_1; always @(posedge clk) v379_1 <= v379;
-    reg [4:0] v379_2; always @(posedge clk) v379_2 <= v379_1;
-    reg [4:0] v379_3; always @(posedge clk) v379_3 <= v379_2;
-    wire v380_t0 = v379_3[0] ? 1'd0 : 1'd1;
-    wire v380_t1 = v379_3[1] ? v380_t0 : 1'd0;
-    wire v380_t2 = v379_3[4] ? 1'd1 : v380_t1;
-    wire v380_t3 = v379_3[2] ? 1'd0 : v380_t1;
-    wire v380_t4 = v379_3[4] ? 1'd1 : v380_t3;
-    wire v380_t5 = v379_3[0] ? 1'd1 : 1'd0;
-    wire v380_t6 = v379_3[1] ? v380_t5 : 1'd1;
-    wire v380_t7 = v379_3[3] ? v380_t5 : v380_t6;
-    wire v380_t8 = v379_3[4] ? 1'd0 : v380_t7;
-    wire [2:0] v380 = {v380_t8, v380_t4, v380_t2};
-    wire [1:0] v381_l = v151; wire [0:0] v381_u = (v151 >>> 2) + v373; wire [2:0] v381 = {v381_u, v381_l};
-    wire [2:0] v382_l = v381; wire [0:0] v382_u = (v381 >>> 3) + v298; wire [3:0] v382 = {v382_u, v382_l};
-    wire [3:0] v383_l = v382; wire [0:0] v383_u = (v382 >>> 4) + v251; wire [4:0] v383 = {v383_u, v383_l};
-    reg [4:0] v383_1; always @(posedge clk) v383_1 <= v383;
-    wire v384_t0 = v383_1[0] ? 1'd0 : 1'd1;
-    wire v384_t1 = v383_1[1] ? v384_t0 : 1'd0;
-    wire v384_t2 = v383_1[1] ? 1'd1 : 1'd0;
-    wire v384_t3 = v383_1[3] ? v384_t2 : v384_t1;
-    wire v384_t4 = v383_1[4] ? v384_t3 : 1'd1;
-    wire v384_t5 = v383_1[0] ? 1'd1 : 1'd0;
-    wire v384_t6 = v383_1[1] ? v384_t5 : 1'd0;
-    wire v384_t7 = v383_1[1] ? v384_t5 : 1'd1;
-    wire v384_t8 = v383_1[2] ? v384_t7 : v384_t6;
-    wire v384_t9 = v383_1[2] ? 1'd1 : v384_t2;
-    wire v384_t10 = v383_1[3] ? v384_t9 : v384_t8;
-    wire v384_t11 = v383_1[4] ? v384_t10 : 1'd1;
-    wire v384_t12 = v383_1[1] ? 1'd0 : 1'd1;
-    wire v384_t13 = v383_1[3] ? v384_t12 : 1'd1;
-    wire v384_t14 = v383_1[4] ? v384_t13 : 1'd1;
-    wire [2:0] v384 = {v384_t14, v384_t11, v384_t4};
-    wire [0:0] v385 = (v290 >>> 5);
-    wire [3:0] v386_l = v336; wire [0:0] v386_u = (v336 >>> 4) + v385; wire [4:0] v386 = {v386_u, v386_l};
-    wire v387_t0 = v386[2] ? 1'd0 : 1'd1;
-    wire v387_t1 = v386[3] ? v387_t0 : 1'd1;
-    wire v387_t2 = v386[4] ? 1'd1 : v387_t1;
-    wire v387_t3 = v386[3] ? 1'd1 : 1'd0;
-    wire v387_t4 = v386[0] ? 1'd0 : 1'd1;
-    wire v387_t5 = v386[1] ? 1'd0 : v387_t4;
-    wire v387_t6 = v386[3] ? v387_t5 : 1'd0;
-    wire v387_t7 = v386[4] ? v387_t6 : v387_t3;
-    wire v387_t8 = v386[2] ? 1'd1 : 1'd0;
-    wire v387_t9 = v386[3] ? v387_t8 : 1'd0;
-    wire v387_t10 = v386[1] ? 1'd1 : v387_t4;
-    wire v387_t11 = v386[3] ? v387_t10 : 1'd0;
-    wire v387_t12 = v386[4] ? v387_t11 : v387_t9;
-    wire v387_t13 = v386[3] ? 1'd0 : 1'd1;
-    wire v387_t14 = v386[1] ? 1'd0 : 1'd1;
-    wire v387_t15 = v386[3] ? v387_t14 : 1'd1;
-    wire v387_t16 = v386[4] ? v387_t15 : v387_t13;
-    wire [3:0] v387 = {v387_t16, v387_t12, v387_t7, v387_t2};
-    wire [5:0] v388 = v276 + v387;
-    wire [1:0] v389_l = v224; wire [0:0] v389_u = (v224 >>> 2) + v385; wire [2:0] v389 = {v389_u, v389_l};
-    wire [2:0] v390_l = v389; wire [0:0] v390_u = (v389 >>> 3) + v239; wire [3:0] v390 = {v390_u, v390_l};
-    reg [3:0] v390_1; always @(posedge clk) v390_1 <= v390;
-    reg [3:0] v390_2; always @(posedge clk) v390_2 <= v390_1;
-    wire v391_t0 = v390_2[2] ? 1'd0 : 1'd1;
-    wire v391_t1 = v390_2[0] ? 1'd1 : 1'd0;
-    wire v391_t2 = v390_2[1] ? 1'd0 : v391_t1;
-    wire v391_t3 = v390_2[2] ? 1'd1 : v391_t2;
-    wire v391_t4 = v390_2[2] ? 1'd0 : v391_t2;
-    wire v391_t5 = v390_2[3] ? v391_t4 : v391_t3;
-    wire v391_t6 = v390_2[1] ? 1'd0 : 1'd1;
-    wire v391_t7 = v390_2[2] ? 1'd1 : v391_t6;
-    wire v391_t8 = v390_2[1] ? 1'd1 : 1'd0;
-    wire v391_t9 = v390_2[2] ? v391_t8 : v391_t6;
-    wire v391_t10 = v390_2[3] ? v391_t9 : v391_t7;
-    wire [2:0] v391 = {v391_t10, v391_t5, v391_t0};
-    wire [1:0] v392_l = v143; wire [0:0] v392_u = (v143 >>> 2) + v385; wire [2:0] v392 = {v392_u, v392_l};
-    wire [2:0] v393_l = v392; wire [0:0] v393_u = (v392 >>> 3) + v266; wire [3:0] v393 = {v393_u, v393_l};
-    wire [3:0] v394_l = v393; wire [0:0] v394_u = (v393 >>> 4) + v259; wire [4:0] v394 = {v394_u, v394_l};
-    reg [4:0] v394_1; always @(posedge clk) v394_1 <= v394;
-    wire v395_t0 = v394_1[0] ? 1'd0 : 1'd1;
-    wire v395_t1 = v394_1[2] ? 1'd1 : v395_t0;
-    wire v395_t2 = v394_1[3] ? v395_t1 : 1'd1;
-    wire v395_t3 = v394_1[4] ? 1'd0 : v395_t2;
-    wire v395_t4 = v394_1[3] ? v395_t0 : 1'd0;
-    wire v395_t5 = v394_1[4] ? 1'd1 : v395_t4;
-    wire v395_t6 = v394_1[0] ? 1'd1 : 1'd0;
-    wire v395_t7 = v394_1[1] ? 1'd0 : v395_t6;
-    wire v395_t8 = v394_1[2] ? v395_t7 : 1'd0;
-    wire v395_t9 = v394_1[3] ? v395_t8 : 1'd0;
-    wire v395_t10 = v394_1[4] ? 1'd1 : v395_t9;
-    wire [2:0] v395 = {v395_t10, v395_t5, v395_t3};
-    wire [6:0] v396 = v351 + v395;
-    wire [6:0] v397 = v396 + v340;
-    reg [6:0] v397_2; always @(posedge clk) v397_2 <= v397;
-    wire [0:0] v398_l = v397_2; wire [5:0] v398_u = (v397_2 >>> 1) + v297; wire [6:0] v398 = {v398_u, v398_l};
-    wire [6:0] v399 = v398 + v195;
-    wire [6:0] v400 = v399 + v310;
-    reg [6:0] v400_3; always @(posedge clk) v400_3 <= v400;
-    wire [6:0] v401 = v400_3 + v242;
-    wire v402_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v402_t1 = v290[1] ? v402_t0 : 1'd0;
-    wire v402_t2 = v290[2] ? v402_t1 : 1'd0;
-    wire v402_t3 = v290[3] ? v402_t2 : 1'd0;
-    wire v402_t4 = v290[4] ? v402_t3 : 1'd0;
-    wire v402_t5 = v290[5] ? v402_t4 : 1'd0;
-    wire [0:0] v402 = {v402_t5};
-    wire [3:0] v403_l = v346; wire [0:0] v403_u = (v346 >>> 4) + v402; wire [4:0] v403 = {v403_u, v403_l};
-    reg [4:0] v403_1; always @(posedge clk) v403_1 <= v403;
-    wire v404_t0 = v403_1[0] ? 1'd0 : 1'd1;
-    wire v404_t1 = v403_1[1] ? 1'd1 : v404_t0;
-    wire v404_t2 = v403_1[3] ? v404_t1 : 1'd1;
-    wire v404_t3 = v403_1[0] ? 1'd1 : 1'd0;
-    wire v404_t4 = v403_1[2] ? v404_t3 : 1'd0;
-    wire v404_t5 = v403_1[3] ? 1'd0 : v404_t4;
-    wire v404_t6 = v403_1[2] ? 1'd0 : v404_t3;
-    wire v404_t7 = v403_1[3] ? 1'd0 : v404_t6;
-    wire v404_t8 = v403_1[1] ? v404_t3 : 1'd0;
-    wire v404_t9 = v403_1[3] ? v404_t8 : v404_t6;
-    wire v404_t10 = v403_1[4] ? v404_t9 : v404_t7;
-    wire v404_t11 = v403_1[3] ? v404_t8 : 1'd0;
-    wire v404_t12 = v403_1[4] ? 1'd0 : v404_t11;
-    wire [3:0] v404 = {v404_t12, v404_t10, v404_t5, v404_t2};
-    wire [3:0] v405_l = v363; wire [0:0] v405_u = (v363 >>> 4) + v402; wire [4:0] v405 = {v405_u, v405_l};
-    wire v406_t0 = v405[1] ? 1'd0 : 1'd1;
-    wire v406_t1 = v405[3] ? 1'd1 : v406_t0;
-    wire v406_t2 = v405[0] ? 1'd0 : 1'd1;
-    wire v406_t3 = v405[1] ? v406_t2 : 1'd1;
-    wire v406_t4 = v405[2] ? 1'd1 : v406_t3;
-    wire v406_t5 = v405[3] ? v406_t4 : v406_t0;
-    wire v406_t6 = v405[4] ? v406_t5 : v406_t1;
-    wire v406_t7 = v405[3] ? v406_t0 : 1'd1;
-    wire v406_t8 = v405[1] ? 1'd1 : 1'd0;
-    wire v406_t9 = v405[1] ? v406_t2 : 1'd0;
-    wire v406_t10 = v405[3] ? v406_t9 : v406_t8;
-    wire v406_t11 = v405[0] ? 1'd1 : 1'd0;
-    wire v406_t12 = v405[1] ? v406_t11 : 1'd0;
-    wire v406_t13 = v405[3] ? v406_t12 : v406_t8;
-    wire v406_t14 = v405[2] ? v406_t12 : 1'd0;
-    wire v406_t15 = v405[3] ? v406_t14 : v406_t8;
-    wire v406_t16 = v405[4] ? v406_t15 : v406_t13;
-    wire [3:0] v406 = {v406_t16, v406_t10, v406_t7, v406_t6};
-    wire [5:0] v407 = v368 + v406;
-    reg [5:0] v407_1; always @(posedge clk) v407_1 <= v407;
-    wire [6:0] v408 = v407_1 + v404;
-    wire [6:0] v409 = v408 + v302;
-    wire [6:0] v410 = v409 + v323;
-    reg [6:0] v410_2; always @(posedge clk) v410_2 <= v410;
-    wire [3:0] v411_l = v341; wire [0:0] v411_u = (v341 >>> 4) + v402; wire [4:0] v411 = {v411_u, v411_l};
-    wire v412_t0 = v411[0] ? 1'd1 : 1'd0;
-    wire v412_t1 = v411[1] ? v412_t0 : 1'd0;
-    wire v412_t2 = v411[2] ? 1'd0 : v412_t1;
-    wire v412_t3 = v411[3] ? v412_t2 : 1'd0;
-    wire v412_t4 = v411[4] ? v412_t2 : v412_t3;
-    wire v412_t5 = v411[2] ? v412_t1 : 1'd0;
-    wire v412_t6 = v411[3] ? v412_t5 : v412_t1;
-    wire v412_t7 = v411[4] ? v412_t1 : v412_t6;
-    wire v412_t8 = v411[1] ? 1'd0 : v412_t0;
-    wire v412_t9 = v411[2] ? v412_t0 : v412_t8;
-    wire v412_t10 = v411[3] ? v412_t9 : v412_t0;
-    wire v412_t11 = v411[4] ? v412_t0 : v412_t10;
-    wire v412_t12 = v411[0] ? 1'd0 : 1'd1;
-    wire v412_t13 = v411[1] ? 1'd1 : v412_t12;
-    wire v412_t14 = v411[2] ? v412_t12 : v412_t13;
-    wire v412_t15 = v411[3] ? v412_t14 : v412_t12;
-    wire v412_t16 = v411[4] ? v412_t14 : v412_t15;
-    wire [3:0] v412 = {v412_t16, v412_t11, v412_t7, v412_t4};
-    wire [5:0] v413 = v388 + v412;
-    reg [5:0] v413_1; always @(posedge clk) v413_1 <= v413;
-    wire [6:0] v414 = v413_1 + v384;
-    wire [6:0] v415 = v414 + v125;
-    wire [2:0] v416_l = v325; wire [0:0] v416_u = (v325 >>> 3) + v402; wire [3:0] v416 = {v416_u, v416_l};
-    wire [3:0] v417_l = v416; wire [0:0] v417_u = (v416 >>> 4) + v272; wire [4:0] v417 = {v417_u, v417_l};
-    reg [4:0] v417_1; always @(posedge clk) v417_1 <= v417;
-    reg [4:0] v417_2; always @(posedge clk) v417_2 <= v417_1;
-    wire v418_t0 = v417_2[0] ? 1'd1 : 1'd0;
-    wire v418_t1 = v417_2[1] ? 1'd1 : v418_t0;
-    wire v418_t2 = v417_2[3] ? v418_t1 : 1'd1;
-    wire v418_t3 = v417_2[4] ? v418_t2 : 1'd1;
-    wire v418_t4 = v417_2[0] ? 1'd0 : 1'd1;
-    wire v418_t5 = v417_2[2] ? 1'd0 : v418_t4;
-    wire v418_t6 = v417_2[3] ? 1'd0 : v418_t5;
-    wire v418_t7 = v417_2[4] ? v418_t6 : v418_t4;
-    wire v418_t8 = v417_2[2] ? v418_t4 : 1'd0;
-    wire v418_t9 = v417_2[1] ? v418_t4 : 1'd0;
-    wire v418_t10 = v417_2[3] ? v418_t9 : v418_t8;
-    wire v418_t11 = v417_2[4] ? v418_t10 : 1'd0;
-    wire v418_t12 = v417_2[4] ? 1'd0 : v418_t4;
-    wire [4:0] v418 = {v418_t12, v418_t12, v418_t11, v418_t7, v418_t3};
-    wire [2:0] v419_l = v212; wire [0:0] v419_u = (v212 >>> 3) + v402; wire [3:0] v419 = {v419_u, v419_l};
-    wire [3:0] v420_l = v419; wire [0:0] v420_u = (v419 >>> 4) + v244; wire [4:0] v420 = {v420_u, v420_l};
-    reg [4:0] v420_1; always @(posedge clk) v420_1 <= v420;
-    reg [4:0] v420_2; always @(posedge clk) v420_2 <= v420_1;
-    reg [4:0] v420_3; always @(posedge clk) v420_3 <= v420_2;
-    wire v421_t0 = v420_3[0] ? 1'd0 : 1'd1;
-    wire v421_t1 = v420_3[4] ? 1'd0 : v421_t0;
-    wire v421_t2 = v420_3[4] ? 1'd1 : v421_t0;
-    wire v421_t3 = v420_3[1] ? v421_t0 : 1'd1;
-    wire v421_t4 = v420_3[2] ? 1'd1 : v421_t3;
-    wire v421_t5 = v420_3[3] ? v421_t3 : v421_t4;
-    wire v421_t6 = v420_3[4] ? 1'd0 : v421_t5;
-    wire v421_t7 = v420_3[0] ? 1'd1 : 1'd0;
-    wire v421_t8 = v420_3[1] ? v421_t7 : 1'd0;
-    wire v421_t9 = v420_3[2] ? v421_t8 : 1'd0;
-    wire v421_t10 = v420_3[3] ? v421_t9 : 1'd0;
-    wire v421_t11 = v420_3[4] ? 1'd0 : v421_t10;
-    wire [4:0] v421 = {v421_t11, 1'd0, v421_t6, v421_t2, v421_t1};
-    wire v422_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v422_t1 = v290[1] ? v422_t0 : 1'd0;
-    wire v422_t2 = v290[2] ? v422_t1 : 1'd0;
-    wire v422_t3 = v290[3] ? v422_t2 : 1'd0;
-    wire v422_t4 = v290[4] ? v422_t3 : 1'd0;
-    wire v422_t5 = v290[5] ? 1'd1 : v422_t4;
-    wire [0:0] v422 = {v422_t5};
-    wire [1:0] v423_l = v64; wire [0:0] v423_u = (v64 >>> 2) + v422; wire [2:0] v423 = {v423_u, v423_l};
-    wire [2:0] v424_l = v423; wire [0:0] v424_u = (v423 >>> 3) + v318; wire [3:0] v424 = {v424_u, v424_l};
-    wire [3:0] v425_l = v424; wire [0:0] v425_u = (v424 >>> 4) + v226; wire [4:0] v425 = {v425_u, v425_l};
-    reg [4:0] v425_1; always @(posedge clk) v425_1 <= v425;
-    wire v426_t0 = v425_1[0] ? 1'd0 : 1'd1;
-    wire v426_t1 = v425_1[3] ? 1'd1 : v426_t0;
-    wire v426_t2 = v425_1[3] ? 1'd1 : 1'd0;
-    wire v426_t3 = v425_1[4] ? v426_t2 : v426_t1;
-    wire v426_t4 = v425_1[2] ? v426_t0 : 1'd0;
-    wire v426_t5 = v425_1[3] ? 1'd0 : v426_t4;
-    wire v426_t6 = v425_1[4] ? 1'd0 : v426_t5;
-    wire v426_t7 = v425_1[1] ? 1'd1 : v426_t0;
-    wire v426_t8 = v425_1[3] ? 1'd0 : v426_t7;
-    wire [2:0] v426 = {v426_t8, v426_t6, v426_t3};
-    wire [1:0] v427_l = v120; wire [0:0] v427_u = (v120 >>> 2) + v422; wire [2:0] v427 = {v427_u, v427_l};
-    wire [2:0] v428_l = v427; wire [0:0] v428_u = (v427 >>> 3) + v293; wire [3:0] v428 = {v428_u, v428_l};
-    wire [3:0] v429_l = v428; wire [0:0] v429_u = (v428 >>> 4) + v252; wire [4:0] v429 = {v429_u, v429_l};
-    reg [4:0] v429_1; always @(posedge clk) v429_1 <= v429;
-    reg [4:0] v429_2; always @(posedge clk) v429_2 <= v429_1;
-    wire v430_t0 = v429_2[1] ? 1'd0 : 1'd1;
-    wire v430_t1 = v429_2[2] ? 1'd0 : v430_t0;
-    wire v430_t2 = v429_2[0] ? 1'd1 : 1'd0;
-    wire v430_t3 = v429_2[4] ? v430_t2 : v430_t1;
-    wire v430_t4 = v429_2[0] ? 1'd0 : 1'd1;
-    wire v430_t5 = v429_2[3] ? 1'd1 : v430_t4;
-    wire v430_t6 = v429_2[4] ? v430_t5 : v430_t1;
-    wire [1:0] v430 = {v430_t6, v430_t3};
-    wire [6:0] v431 = v410_2 + v430;
-    wire [6:0] v432 = v431 + v418;
-    reg [6:0] v432_3; always @(posedge clk) v432_3 <= v432;
-    wire [6:0] v433 = v432_3 + v307;
-    wire [6:0] v434 = v433 + v380;
-    wire [1:0] v435_l = v177; wire [0:0] v435_u = (v177 >>> 2) + v422; wire [2:0] v435 = {v435_u, v435_l};
-    wire [2:0] v436_l = v435; wire [0:0] v436_u = (v435 >>> 3) + v385; wire [3:0] v436 = {v436_u, v436_l};
-    wire [3:0] v437_l = v436; wire [0:0] v437_u = (v436 >>> 4) + v373; wire [4:0] v437 = {v437_u, v437_l};
-    reg [4:0] v437_1; always @(posedge clk) v437_1 <= v437;
-    wire v438_t0 = v437_1[0] ? 1'd0 : 1'd1;
-    wire v438_t1 = v437_1[1] ? 1'd0 : 1'd1;
-    wire v438_t2 = v437_1[2] ? v438_t1 : v438_t0;
-    wire v438_t3 = v437_1[4] ? 1'd0 : v438_t2;
-    wire v438_t4 = v437_1[1] ? 1'd1 : 1'd0;
-    wire v438_t5 = v437_1[2] ? v438_t4 : 1'd0;
-    wire v438_t6 = v437_1[3] ? 1'd0 : v438_t5;
-    wire v438_t7 = v437_1[4] ? 1'd0 : v438_t6;
-    wire v438_t8 = v437_1[2] ? v438_t4 : v438_t0;
-    wire v438_t9 = v437_1[2] ? 1'd0 : v438_t0;
-    wire v438_t10 = v437_1[3] ? v438_t9 : v438_t8;
-    wire v438_t11 = v437_1[4] ? 1'd0 : v438_t10;
-    wire v438_t12 = v437_1[2] ? v438_t1 : 1'd0;
-    wire v438_t13 = v437_1[4] ? 1'd0 : v438_t12;
-    wire [3:0] v438 = {v438_t13, v438_t11, v438_t7, v438_t3};
-    wire [1:0] v439_l = v343; wire [0:0] v439_u = (v343 >>> 2) + v422; wire [2:0] v439 = {v439_u, v439_l};
-    wire [2:0] v440_l = v439; wire [0:0] v440_u = (v439 >>> 3) + v385; wire [3:0] v440 = {v440_u, v440_l};
-    wire [3:0] v441_l = v440; wire [0:0] v441_u = (v440 >>> 4) + v240; wire [4:0] v441 = {v441_u, v441_l};
-    wire v442_t0 = v441[1] ? 1'd1 : 1'd0;
-    wire v442_t1 = v441[2] ? v442_t0 : 1'd0;
-    wire v442_t2 = v441[0] ? 1'd0 : 1'd1;
-    wire v442_t3 = v441[1] ? v442_t2 : 1'd0;
-    wire v442_t4 = v441[3] ? v442_t3 : v442_t1;
-    wire v442_t5 = v441[3] ? v442_t3 : v442_t0;
-    wire v442_t6 = v441[4] ? v442_t5 : v442_t4;
-    wire v442_t7 = v441[1] ? 1'd0 : 1'd1;
-    wire v442_t8 = v441[2] ? 1'd1 : v442_t7;
-    wire v442_t9 = v441[3] ? v442_t7 : v442_t8;
-    wire v442_t10 = v441[3] ? v442_t7 : 1'd1;
-    wire v442_t11 = v441[4] ? v442_t10 : v442_t9;
-    wire v442_t12 = v441[3] ? 1'd0 : v442_t0;
-    wire v442_t13 = v441[4] ? 1'd0 : v442_t12;
-    wire [4:0] v442 = {v442_t13, v442_t6, v442_t5, v442_t11, v442_t6};
-    wire [5:0] v443 = v442 + v372;
-    wire v444_t0 = v290[0] ? 1'd1 : 1'd0;
-    wire v444_t1 = v290[1] ? v444_t0 : 1'd0;
-    wire v444_t2 = v290[2] ? 1'd1 : v444_t1;
-    wire v444_t3 = v290[3] ? v444_t2 : 1'd0;
-    wire v444_t4 = v290[4] ? v444_t3 : 1'd0;
-    wire v444_t5 = v290[5] ? 1'd1 : v444_t4;
-    wire [0:0] v444 = {v444_t5};
-    wire [2:0] v445_l = v220; wire [0:0] v445_u = (v220 >>> 3) + v444; wire [3:0] v445 = {v445_u, v445_l};
-    wire [3:0] v446_l = v445; wire [0:0] v446_u = (v445 >>> 4) + v326; wire [4:0] v446 = {v446_u, v446_l};
-    wire v447_t0 = v446[0] ? 1'd1 : 1'd0;
-    wire v447_t1 = v446[1] ? 1'd0 : v447_t0;
-    wire v447_t2 = v446[2] ? 1'd0 : v447_t1;
-    wire v447_t3 = v446[3] ? 1'd0 : v447_t2;
-    wire v447_t4 = v446[2] ? 1'd1 : 1'd0;
-    wire v447_t5 = v446[3] ? 1'd1 : v447_t4;
-    wire v447_t6 = v446[2] ? 1'd0 : 1'd1;
-    wire v447_t7 = v446[3] ? v447_t6 : v447_t2;
-    wire v447_t8 = v446[4] ? v447_t7 : v447_t3;
-    wire v447_t9 = v446[0] ? 1'd0 : 1'd1;
-    wire v447_t10 = v446[2] ? 1'd0 : v447_t9;
-    wire v447_t11 = v446[3] ? v447_t6 : v447_t10;
-    wire v447_t12 = v446[3] ? 1'd0 : v447_t10;
-    wire v447_t13 = v446[4] ? v447_t12 : v447_t11;
-    wire [3:0] v447 = {v447_t13, v447_t8, v447_t5, v447_t3};
-    wire [1:0] v448_l = v170; wire [0:0] v448_u = (v170 >>> 2) + v444; wire [2:0] v448 = {v448_u, v448_l};
-    wire [2:0] v449_l = v448; wire [0:0] v449_u = (v448 >>> 3) + v326; wire [3:0] v449 = {v449_u, v449_l};
-    wire [3:0] v450_l = v449; wire [0:0] v450_u = (v449 >>> 4) + v247; wire [4:0] v450 = {v450_u, v450_l};
-    reg [4:0] v450_1; always @(posedge clk) v450_1 <= v450;
-    wire v451_t0 = v450_1[2] ? 1'd0 : 1'd1;
-    wire v451_t1 = v450_1[0] ? 1'd0 : 1'd1;
-    wire v451_t2 = v450_1[2] ? v451_t1 : 1'd1;
-    wire v451_t3 = v450_1[3] ? v451_t2 : v451_t0;
-    wire v451_t4 = v450_1[4] ? 1'd1 : v451_t3;
-    wire v451_t5 = v450_1[0] ? 1'd1 : 1'd0;
-    wire v451_t6 = v450_1[1] ? v451_t5 : 1'd0;
-    wire v451_t7 = v450_1[2] ? v451_t6 : 1'd1;
-    wire v451_t8 = v450_1[3] ? v451_t7 : 1'd1;
-    wire v451_t9 = v450_1[4] ? 1'd0 : v451_t8;
-    wire v451_t10 = v450_1[2] ? 1'd1 : 1'd0;
-    wire v451_t11 = v450_1[1] ? 1'd1 : v451_t1;
-    wire v451_t12 = v450_1[2] ? v451_t11 : 1'd0;
-    wire v451_t13 = v450_1[3] ? v451_t12 : v451_t10;
-    wire v451_t14 = v450_1[4] ? 1'd0 : v451_t13;
-    wire [2:0] v451 = {v451_t14, v451_t9, v451_t4};
-    wire [1:0] v452_l = v223; wire [0:0] v452_u = (v223 >>> 2) + v444; wire [2:0] v452 = {v452_u, v452_l};
-    wire [2:0] v453_l = v452; wire [0:0] v453_u = (v452 >>> 3) + v422; wire [3:0] v453 = {v453_u, v453_l};
-    wire [3:0] v454_l = v453; wire [0:0] v454_u = (v453 >>> 4) + v337; wire [4:0] v454 = {v454_u, v454_l};
-    wire v455_t0 = v454[0] ? 1'd0 : 1'd1;
-    wire v455_t1 = v454[2] ? v455_t0 : 1'd0;
-    wire v455_t2 = v454[1] ? v455_t0 : 1'd0;
-    wire v455_t3 = v454[3] ? v455_t2 : v455_t1;
-    wire v455_t4 = v454[3] ? 1'd0 : v455_t1;
-    wire v455_t5 = v454[4] ? v455_t4 : v455_t3;
-    wire v455_t6 = v454[2] ? 1'd0 : v455_t0;
-    wire v455_t7 = v454[3] ? 1'd0 : v455_t6;
-    wire v455_t8 = v454[1] ? 1'd0 : v455_t0;
-    wire v455_t9 = v454[3] ? v455_t8 : 1'd0;
-    wire v455_t10 = v454[4] ? 1'd0 : v455_t9;
-    wire [3:0] v455 = {v455_t10, v455_t7, v455_t5, v455_t0};
-    wire [5:0] v456 = v443 + v455;
-    reg [5:0] v456_1; always @(posedge clk) v456_1 <= v456;
-    wire [5:0] v457 = v456_1 + v438;
-    wire [6:0] v458 = v457 + v329;
-    wire [6:0] v459 = v458 + v426;
-    reg [6:0] v459_2; always @(posedge clk) v459_2 <= v459;
-    wire [6:0] v460 = v459_2 + v286;
-    wire [6:0] v461 = v460 + v391;
-    reg [6:0] v461_3; always @(posedge clk) v461_3 <= v461;
-    wire [6:0] v462 = v461_3 + v250;
-    wire [6:0] v463 = v462 + v421;
-    wire [1:0] v464_l = v361; wire [0:0] v464_u = (v361 >>> 2) + v444; wire [2:0] v464 = {v464_u, v464_l};
-    wire [2:0] v465_l = v464; wire [0:0] v465_u = (v464 >>> 3) + v326; wire [3:0] v465 = {v465_u, v465_l};
-    wire [3:0] v466_l = v465; wire [0:0] v466_u = (v465 >>> 4) + v264; wire [4:0] v466 = {v466_u, v466_l};
-    reg [4:0] v466_1; always @(posedge clk) v466_1 <= v466;
-    reg [4:0] v466_2; always @(posedge clk) v466_2 <= v466_1;
-    reg [4:0] v466_3; always @(posedge clk) v466_3 <= v466_2;
-    wire v467_t0 = v466_3[0] ? 1'd0 : 1'd1;
-    wire v467_t1 = v466_3[1] ? 1'd0 : v467_t0;
-    wire v467_t2 = v466_3[2] ? 1'd0 : v467_t1;
-    wire v467_t3 = v466_3[3] ? 1'd1 : v467_t2;
-    wire v467_t4 = v466_3[4] ? 1'd0 : v467_t3;
-    wire v467_t5 = v466_3[1] ? 1'd0 : 1'd1;
-    wire v467_t6 = v466_3[2] ? 1'd0 : v467_t5;
-    wire v467_t7 = v466_3[3] ? 1'd1 : v467_t6;
-    wire v467_t8 = v466_3[4] ? 1'd0 : v467_t7;
-    wire v467_t9 = v466_3[0] ? 1'd1 : 1'd0;
-    wire v467_t10 = v466_3[1] ? 1'd0 : v467_t9;
-    wire v467_t11 = v466_3[2] ? 1'd1 : v467_t10;
-    wire v467_t12 = v466_3[3] ? 1'd0 : v467_t11;
-    wire v467_t13 = v466_3[4] ? 1'd0 : v467_t12;
-    wire [2:0] v467 = {v467_t13, v467_t8, v467_t4};
-    wire [1:0] v468_l = v200; wire [0:0] v468_u = (v200 >>> 2) + v444; wire [2:0] v468 = {v468_u, v468_l};
-    wire [2:0] v469_l = v468; wire [0:0] v469_u = (v468 >>> 3) + v229; wire [3:0] v469 = {v469_u, v469_l};
-    reg [3:0] v469_1; always @(posedge clk) v469_1 <= v469;
-    wire v470_t0 = v469_1[0] ? 1'd0 : 1'd1;
-    wire v470_t1 = v469_1[1] ? v470_t0 : 1'd1;
-    wire v470_t2 = v469_1[0] ? 1'd1 : 1'd0;
-    wire v470_t3 = v469_1[1] ? 1'd0 : v470_t2;
-    wire v470_t4 = v469_1[2] ? v470_t3 : v470_t1;
-    wire v470_t5 = v469_1[3] ? v470_t0 : v470_t4;
-    wire v470_t6 = v469_1[2] ? 1'd1 : v470_t2;
-    wire v470_t7 = v469_1[3] ? 1'd0 : v470_t6;
-    wire v470_t8 = v469_1[1] ? v470_t2 : 1'd0;
-    wire v470_t9 = v469_1[3] ? 1'd0 : v470_t8;
-    wire [4:0] v470 = {v470_t9, v470_t9, v470_t7, v470_t0, v470_t5};
-    wire [1:0] v471_l = v127; wire [0:0] v471_u = (v127 >>> 2) + v444; wire [2:0] v471 = {v471_u, v471_l};
-    wire [2:0] v472_l = v471; wire [0:0] v472_u = (v471 >>> 3) + v342; wire [3:0] v472 = {v472_u, v472_l};
-    wire [3:0] v473_l = v472; wire [0:0] v473_u = (v472 >>> 4) + v283; wire [4:0] v473 = {v473_u, v473_l};
-    reg [4:0] v473_1; always @(posedge clk) v473_1 <= v473;
-    wire v474_t0 = v473_1[0] ? 1'd1 : 1'd0;
-    wire v474_t1 = v473_1[2] ? 1'd0 : v474_t0;
-    wire v474_t2 = v473_1[1] ? 1'd1 : 1'd0;
-    wire v474_t3 = v473_1[3] ? v474_t2 : v474_t1;
-    wire v474_t4 = v473_1[3] ? v474_t2 : 1'd0;
-    wire v474_t5 = v473_1[4] ? v474_t4 : v474_t3;
-    wire v474_t6 = v473_1[2] ? 1'd0 : 1'd1;
-    wire v474_t7 = v473_1[1] ? 1'd0 : 1'd1;
-    wire v474_t8 = v473_1[3] ? v474_t7 : v474_t6;
-    wire v474_t9 = v473_1[3] ? v474_t7 : 1'd0;
-    wire v474_t10 = v473_1[4] ? v474_t9 : v474_t8;
-    wire [2:0] v474 = {v474_t4, v474_t10, v474_t5};
-    wire [6:0] v475 = v415 + v474;
-    reg [6:0] v475_2; always @(posedge clk) v475_2 <= v475;
-    wire [6:0] v476 = v475_2 + v376;
-    wire [6:0] v477 = v476 + v289;
-    reg [6:0] v477_3; always @(posedge clk) v477_3 <= v477;
-    wire [6:0] v478 = v477_3 + v238;
-    wire [6:0] v479 = v478 + v254;
-    wire [0:0] v480_l = v219; wire [0:0] v480_u = (v219 >>> 1) + v444; wire [1:0] v480 = {v480_u, v480_l};
-    wire [1:0] v481_l = v480; wire [0:0] v481_u = (v480 >>> 2) + v260; wire [2:0] v481 = {v481_u, v481_l};
-    wire [2:0] v482_l = v481; wire [0:0] v482_u = (v481 >>> 3) + v283; wire [3:0] v482 = {v482_u, v482_l};
-    wire v483_t0 = v482[0] ? 1'd1 : 1'd0;
-    wire v483_t1 = v482[1] ? 1'd1 : v483_t0;
-    wire v483_t2 = v482[2] ? 1'd0 : v483_t1;
-    wire v483_t3 = v482[2] ? 1'd1 : v483_t0;
-    wire v483_t4 = v482[0] ? 1'd0 : 1'd1;
-    wire v483_t5 = v482[1] ? v483_t4 : 1'd0;
-    wire v483_t6 = v482[2] ? v483_t4 : v483_t5;
-    wire v483_t7 = v482[2] ? 1'd0 : v483_t5;
-    wire v483_t8 = v482[3] ? v483_t7 : v483_t6;
-    wire v483_t9 = v482[2] ? 1'd0 : v483_t4;
-    wire [3:0] v483 = {v483_t9, v483_t8, v483_t3, v483_t2};
-    wire [5:0] v484 = v360 + v483;
-    wire [5:0] v485 = v484 + v447;
-    reg [5:0] v485_1; always @(posedge clk) v485_1 <= v485;
-    wire [6:0] v486 = v485_1 + v282;
-    wire [6:0] v487 = v486 + v451;
-    wire [6:0] v488 = v487 + v470;
-    reg [6:0] v488_2; always @(posedge clk) v488_2 <= v488;
-    wire [6:0] v489 = v488_2 + v279;
-    wire [6:0] v490 = v489 + v356;
-    wire [1:0] v491_l = v490; wire [4:0] v491_u = (v490 >>> 2) + v316; wire [6:0] v491 = {v491_u, v491_l};
-    reg [6:0] v491_3; always @(posedge clk) v491_3 <= v491;
-    wire [7:0] v492 = v491_3 + v467;
-    wire signed [8:0] logit0 = v479 <<< 0;
-    always @(posedge clk) model_out[8:0] <= logit0;
-    wire signed [8:0] logit1 = v401 <<< 0;
-    always @(posedge clk) model_out[17:9] <= logit1;
-    wire signed [8:0] logit2 = v492 <<< 0;
-    always @(posedge clk) model_out[26:18] <= logit2;
-    wire signed [8:0] logit3 = v463 <<< 0;
-    always @(posedge clk) model_out[35:27] <= logit3;
-    wire signed [8:0] logit4 = v434 <<< 0;
-    always @(posedge clk) model_out[44:36] <= logit4;
+localparam [3:0]
+T16 = 4'he,
+T24 = 4'h8;
+localparam [7:0]
+T0 = 8'hf8,
+T17 = 8'he0,
+T21 = 8'hfe,
+T27 = 8'h80;
+localparam [15:0]
+T1 = 16'hfffe,
+T2 = 16'h8000,
+T6 = 16'he000,
+T7 = 16'hff80,
+T8 = 16'hfff8,
+T15 = 16'hf800,
+T20 = 16'hfe00,
+T34 = 16'hffe0,
+T54 = 16'hbf;
+localparam [31:0]
+T3 = 32'hffffe000,
+T4 = 32'hffffffe0,
+T5 = 32'hfffff800,
+T9 = 32'hffe00000,
+T10 = 32'hfffe0000,
+T11 = 32'h80000000,
+T12 = 32'hfffffffe,
+T13 = 32'hff800000,
+T14 = 32'hf8000000,
+T18 = 32'hfe000000,
+T19 = 32'hffff8000,
+T22 = 32'hfffffe00,
+T23 = 32'hfffffff8,
+T25 = 32'he0000000,
+T28 = 32'hffffff80,
+T30 = 32'hfff80000;
+localparam [47:0]
+T72 = 48'h90027ddb627d;
+localparam [63:0]
+T32 = 64'hdfdcdfdc57549b98,
+T33 = 64'h3f3fff3f3b3bfb3b,
+T36 = 64'h999999991111ddd5,
+T37 = 64'h9dfd36366d6d3636,
+T43 = 64'ha5a5cccca5a55500,
+T44 = 64'hffffe00000000000,
+T46 = 64'hfe00000000000000,
+T47 = 64'hffffffe000000000,
+T49 = 64'hffe0000000000000,
+T51 = 64'hfffffffffffffffe,
+T53 = 64'hffffffffff800000,
+T55 = 64'hfffffff800000000,
+T58 = 64'hfffffffffe000000,
+T60 = 64'hfffffffe00000000,
+T62 = 64'hffffffffe0000000,
+T64 = 64'h737b7b7b,
+T74 = 64'h8000000000000000,
+T80 = 64'hffffffff80000000,
+T82 = 64'heeee6666000f000f,
+T85 = 64'hfffffffff8000000,
+T92 = 64'h22223d3826263d38;
+localparam [79:0]
+T90 = 80'hc0300c03e18a6e0ca3;
+localparam [95:0]
+T26 = 96'haeb6dbaeb6db91b91b909909,
+T29 = 96'haaa6c069a6c0aeb6c06db6c0,
+T35 = 96'h249249249249d9bd80da5da5,
+T40 = 96'h6fb6db6fb6eb,
+T42 = 96'h2ab6a02bb6b,
+T45 = 96'h24924900024c249249000240,
+T48 = 96'h861041861041a59a59a69a69,
+T56 = 96'h91991c25925c000000000000,
+T57 = 96'h2fb37d4d3555,
+T61 = 96'h240a80240a80900a80000a80,
+T63 = 96'h3fb6d000000514514000000,
+T68 = 96'h30a30a2490006db6db6db6db,
+T69 = 96'h6db6db6db6db8608e08648e4,
+T70 = 96'h6f66e4d76d64ffffffffffff,
+T73 = 96'hdb6db6db6db62eb0c3249249,
+T81 = 96'h2492499049042492499c7945,
+T87 = 96'h249249249249d456dbdb66db,
+T89 = 96'h6db6db924033,
+T91 = 96'hb52b52000000b52b5200069a;
+localparam [127:0]
+T38 = 128'h6969bb99333333336969bb6633333333,
+T50 = 128'h331b333b000000003314333400000000,
+T52 = 128'h22221022229910992200100022001000,
+T66 = 128'ha5a5a5a585858585f5a5f5e585858585,
+T67 = 128'h3030303030303070a0a03030a0a0307,
+T71 = 128'h559f559f999999996666333399999999,
+T75 = 128'h51015101313151519101910131315151,
+T76 = 128'h95330533ee33ee3395339533ee33ee33,
+T77 = 128'h6848f8486848f8486848984868486848,
+T83 = 128'h99050566990505,
+T86 = 128'h22226666222208582222aaaa22220858,
+T88 = 128'h1010101030305050309030903030505;
+localparam [159:0]
+T31 = 160'h9386395c639386395c63fb863fdc63b3863b5c63,
+T39 = 160'h4a6ed73aed4a7ed73bed4a6f773af74a7f773bf7,
+T41 = 160'h294a5b5ad6000a3000a3294a5b5ad6,
+T59 = 160'h97e5f94b7b97e5f94b7b97e5f6b5ad97e5f8c631,
+T65 = 160'h108421084210842108425ad6b5aca57fdff5aca5,
+T78 = 160'h9420094200942508c230ec3b0ec3b0ec3b0ec3b,
+T79 = 160'h1084210842108421084281c8701c8721c8701c87,
+T84 = 160'h3442034427bc427bc420344203442ffc42a5042;
+reg [3:0]
+v315_1,v315_2,v390_1,v390_2,v469_1;
+reg [4:0]
+v124_1,v194_1,v194_2,v237_1,v237_2,v237_3,v241_1,v241_2,v241_3,v249_1,v249_2,v249_3,v253_1,v253_2,v253_3,v278_1,v278_2,
+v281_1,v285_1,v285_2,v288_1,v288_2,v296_1,v296_2,v301_1,v306_1,v306_2,v306_3,v309_1,v309_2,v322_1,v328_1,v339_1,v349_1,
+v355_1,v355_2,v375_1,v375_2,v379_1,v379_2,v379_3,v383_1,v394_1,v403_1,v417_1,v417_2,v420_1,v420_2,v420_3,v425_1,v429_1,
+v429_2,v437_1,v450_1,v466_1,v466_2,v466_3,v473_1;
+reg [5:0]
+v335_1,v407_1,v413_1,v456_1,v485_1;
+reg [6:0]
+v397_2,v400_3,v410_2,v432_3,v459_2,v461_3,v475_2,v477_3,v488_2,v491_3;
+reg [95:0]
+inputs;
+wire [0:0]
+v2,v5,v6,v8,v11,v13,v14,v17,v18,v20,v23,v25,v26,v27,v29,v33,v35,v36,v37,v39,v41,v43,v44,v46,v48,v49,v51,v52,v55,v57,v59,
+v60,v61,v63,v65,v67,v70,v72,v73,v75,v76,v77,v78,v83,v85,v87,v88,v90,v91,v92,v93,v95,v97,v98,v99,v106,v109,v113,v115,v119,
+v121,v126,v129,v132,v133,v134,v137,v138,v139,v142,v145,v148,v149,v150,v152,v154,v155,v158,v161,v167,v174,v179,v184,v196,
+v199,v201,v203,v206,v208,v210,v213,v215,v219,v221,v226,v228,v229,v232,v235,v239,v240,v244,v245,v246,v247,v251,v252,v259,
+v260,v261,v262,v263,v264,v265,v266,v267,v271,v272,v274,v283,v287,v291,v293,v295,v298,v299,v303,v308,v312,v316,v318,v320,
+v324,v326,v330,v337,v342,v345,v352,v362,v373,v385,v402,v422,v444;
+wire [1:0]
+v30,v54,v62,v64,v66,v79,v94,v96,v100,v101,v105,v107,v110,v114,v116,v120,v127,v130,v135,v140,v143,v146,v151,v153,v156,
+v159,v165,v168,v170,v171,v175,v177,v178,v180,v181,v187,v190,v191,v197,v200,v204,v207,v211,v214,v216,v222,v223,v224,v227,
+v238,v242,v254,v289,v294,v313,v317,v343,v356,v361,v430,v480;
+wire [2:0]
+v1,v10,v31,v56,v69,v80,v86,v102,v111,v112,v117,v122,v125,v131,v141,v147,v157,v160,v162,v164,v169,v172,v173,v176,v182,
+v185,v188,v192,v195,v202,v205,v209,v212,v217,v220,v231,v250,v255,v273,v279,v286,v292,v297,v302,v304,v311,v314,v323,v325,
+v329,v340,v347,v350,v353,v357,v364,v369,v376,v377,v380,v381,v384,v389,v391,v392,v395,v423,v426,v427,v435,v439,v448,v451,
+v452,v464,v467,v468,v471,v474,v481;
+wire [3:0]
+v4,v16,v22,v32,v40,v50,v71,v81,v84,v103,v108,v123,v136,v163,v183,v186,v189,v193,v218,v230,v236,v243,v248,v256,v257,v268,
+v270,v277,v280,v284,v300,v305,v307,v310,v315,v319,v321,v327,v331,v336,v338,v341,v346,v348,v354,v358,v363,v365,v367,v370,
+v372,v374,v378,v382,v387,v390,v393,v404,v406,v412,v416,v419,v424,v428,v436,v438,v440,v445,v447,v449,v453,v455,v465,v469,
+v472,v482,v483;
+wire [4:0]
+v7,v12,v19,v24,v34,v42,v47,v58,v74,v89,v118,v124,v144,v194,v198,v233,v234,v237,v241,v249,v253,v258,v269,v275,v276,v278,
+v281,v282,v285,v288,v296,v301,v306,v309,v322,v328,v332,v333,v339,v344,v349,v355,v359,v360,v366,v371,v375,v379,v383,v386,
+v394,v403,v405,v411,v417,v418,v420,v421,v425,v429,v437,v441,v442,v446,v450,v454,v466,v470,v473;
+wire [5:0]
+v0,v3,v9,v15,v21,v28,v38,v45,v53,v68,v82,v104,v128,v166,v225,v290,v334,v335,v368,v388,v407,v413,v443,v456,v457,v484,v485;
+wire [6:0]
+v351,v396,v397,v398,v399,v400,v401,v408,v409,v410,v414,v415,v431,v432,v433,v434,v458,v459,v460,v461,v462,v463,v475,v476,
+v477,v478,v479,v486,v487,v488,v489,v490,v491;
+wire [7:0]
+v492;
+wire signed [8:0]
+logit0,logit1,logit2,logit3,logit4;
+assign
+v0 = inputs[53:48],
+v1 = (v0 >>> 3),
+v2 = T0[v1],
+v3 = inputs[29:24],
+v4 = (v3 >>> 2),
+v5 = T1[v4],
+v6 = T2[v4],
+v7 = (v3 >>> 1),
+v8 = T3[v7],
+v9 = inputs[47:42],
+v10 = (v9 >>> 3),
+v11 = T0[v10],
+v12 = (v9 >>> 1),
+v13 = T4[v12],
+v14 = T5[v12],
+v15 = inputs[59:54],
+v16 = (v15 >>> 2),
+v17 = T6[v16],
+v18 = T7[v16],
+v19 = (v15 >>> 1),
+v20 = T3[v19],
+v21 = inputs[83:78],
+v22 = (v21 >>> 2),
+v23 = T8[v22],
+v24 = (v21 >>> 1),
+v25 = T9[v24],
+v26 = T10[v24],
+v27 = T3[v24],
+v28 = inputs[35:30],
+v29 = (v28 >>> 5),
+v30 = {v2, v29},
+v31 = {v23, v30},
+v32 = (v28 >>> 2),
+v33 = T2[v32],
+v34 = (v28 >>> 1),
+v35 = T11[v34],
+v36 = T4[v34],
+v37 = T12[v34],
+v38 = inputs[41:36],
+v39 = (v38 >>> 5),
+v40 = (v38 >>> 2),
+v41 = T6[v40],
+v42 = (v38 >>> 1),
+v43 = T13[v42],
+v44 = T14[v42],
+v45 = inputs[65:60],
+v46 = (v45 >>> 5),
+v47 = (v45 >>> 1),
+v48 = T13[v47],
+v49 = T3[v47],
+v50 = (v45 >>> 2),
+v51 = T7[v50],
+v52 = T15[v50],
+v53 = inputs[71:66],
+v54 = (v53 >>> 4),
+v55 = T16[v54],
+v56 = (v53 >>> 3),
+v57 = T17[v56],
+v58 = (v53 >>> 1),
+v59 = T4[v58],
+v60 = T10[v58],
+v61 = T18[v58],
+v62 = {v61, v41},
+v63 = T3[v58],
+v64 = {v63, v29},
+v65 = T19[v58],
+v66 = {v65, v37},
+v67 = T5[v58],
+v68 = inputs[77:72],
+v69 = (v68 >>> 3),
+v70 = T0[v69],
+v71 = (v68 >>> 2),
+v72 = T20[v71],
+v73 = T2[v71],
+v74 = (v68 >>> 1),
+v75 = T14[v74],
+v76 = T10[v74],
+v77 = T3[v74],
+v78 = T18[v74],
+v79 = {v78, v59},
+v80 = {v75, v79},
+v81 = {v73, v80},
+v82 = inputs[5:0],
+v83 = (v82 >>> 5),
+v84 = (v82 >>> 2),
+v85 = T15[v84],
+v86 = (v82 >>> 3),
+v87 = T21[v86],
+v88 = T0[v86],
+v89 = (v82 >>> 1),
+v90 = T12[v89],
+v91 = T10[v89],
+v92 = T22[v89],
+v93 = T23[v89],
+v94 = {v83, v93},
+v95 = T18[v89],
+v96 = {v95, v92},
+v97 = T14[v89],
+v98 = T13[v89],
+v99 = T5[v89],
+v100 = {v48, v99},
+v101 = {v98, v99},
+v102 = {v97, v101},
+v103 = {v78, v102},
+v104 = inputs[11:6],
+v105 = (v104 >>> 4),
+v106 = T24[v105],
+v107 = {v106, v88},
+v108 = (v104 >>> 2),
+v109 = T2[v108],
+v110 = {v109, v99},
+v111 = {v18, v110},
+v112 = (v104 >>> 3),
+v113 = T0[v112],
+v114 = {v113, v85},
+v115 = T17[v112],
+v116 = {v6, v115},
+v117 = {v11, v116},
+v118 = (v104 >>> 1),
+v119 = T25[v118],
+v120 = {v49, v119},
+v121 = T9[v118],
+v122 = {v121, v96},
+v123 = {v70, v122},
+v124 = {v75, v123},
+v125 = T26[3*v124_1 +: 3],
+v126 = T13[v118],
+v127 = {v44, v126},
+v128 = inputs[17:12],
+v129 = (v128 >>> 5),
+v130 = {v129, v90},
+v131 = (v128 >>> 3),
+v132 = T27[v131],
+v133 = T17[v131],
+v134 = T0[v131],
+v135 = {v33, v134},
+v136 = (v128 >>> 2),
+v137 = T1[v136],
+v138 = T20[v136],
+v139 = T8[v136],
+v140 = {v35, v139},
+v141 = {v25, v140},
+v142 = T7[v136],
+v143 = {v26, v142},
+v144 = (v128 >>> 1),
+v145 = T28[v144],
+v146 = {v55, v145},
+v147 = {v72, v146},
+v148 = T10[v144],
+v149 = T3[v144],
+v150 = T23[v144],
+v151 = {v72, v150},
+v152 = T18[v144],
+v153 = {v77, v152},
+v154 = T13[v144],
+v155 = T14[v144],
+v156 = {v155, v83},
+v157 = {v75, v156},
+v158 = T12[v144],
+v159 = {v158, v83},
+v160 = {v137, v159},
+v161 = T22[v144],
+v162 = {v161, v107},
+v163 = {v142, v162},
+v164 = {v161, v114},
+v165 = {v161, v91},
+v166 = inputs[23:18],
+v167 = (v166 >>> 5),
+v168 = {v167, v154},
+v169 = {v60, v168},
+v170 = {v27, v167},
+v171 = {v167, v134},
+v172 = {v52, v171},
+v173 = (v166 >>> 3),
+v174 = T17[v173],
+v175 = {v174, v148},
+v176 = {v36, v175},
+v177 = {v14, v174},
+v178 = (v166 >>> 4),
+v179 = T16[v178],
+v180 = {v57, v179},
+v181 = {v8, v179},
+v182 = {v65, v181},
+v183 = (v166 >>> 2),
+v184 = T15[v183],
+v185 = {v184, v130},
+v186 = {v63, v185},
+v187 = {v184, v132},
+v188 = {v39, v187},
+v189 = {v67, v188},
+v190 = {v51, v184},
+v191 = {v184, v83},
+v192 = {v13, v191},
+v193 = {v17, v192},
+v194 = {v75, v193},
+v195 = T29[3*v194_2 +: 3],
+v196 = T20[v183],
+v197 = {v196, v149},
+v198 = (v166 >>> 1),
+v199 = T30[v198],
+v200 = {v20, v199},
+v201 = T5[v198],
+v202 = {v201, v165},
+v203 = T3[v198],
+v204 = {v43, v203},
+v205 = {v46, v204},
+v206 = T19[v198],
+v207 = {v206, v158},
+v208 = T23[v198],
+v209 = {v208, v94},
+v210 = T18[v198],
+v211 = {v210, v87},
+v212 = {v67, v211},
+v213 = T13[v198],
+v214 = {v5, v213},
+v215 = T4[v198],
+v216 = {v215, v155},
+v217 = {v44, v216},
+v218 = {v76, v217},
+v219 = T10[v198],
+v220 = {v219, v207},
+v221 = T9[v198],
+v222 = {v221, v167},
+v223 = {v221, v133},
+v224 = {v221, v138},
+v225 = inputs[95:90],
+v226 = (v225 >>> 5),
+v227 = (v225 >>> 4),
+v228 = T24[v227],
+v229 = T16[v227],
+v230 = {v229, v202},
+v231 = (v225 >>> 3),
+v232 = T27[v231],
+v233 = {v232, v189},
+v234 = T31[5*v233 +: 5],
+v235 = T21[v231],
+v236 = {v235, v164},
+v237 = {v229, v236},
+v238 = T32[2*v237_3 +: 2],
+v239 = T0[v231],
+v240 = T17[v231],
+v241 = {v240, v186},
+v242 = T33[2*v241_3 +: 2],
+v243 = (v225 >>> 2),
+v244 = T6[v243],
+v245 = T15[v243],
+v246 = T34[v243],
+v247 = T20[v243],
+v248 = {v247, v111},
+v249 = {v232, v248},
+v250 = T35[3*v249_3 +: 3],
+v251 = T8[v243],
+v252 = T7[v243],
+v253 = {v252, v163},
+v254 = T36[2*v253_3 +: 2],
+v255 = {v252, v180},
+v256 = {v228, v255},
+v257 = T37[4*v256 +: 4],
+v258 = (v225 >>> 1),
+v259 = T11[v258],
+v260 = T19[v258],
+v261 = T18[v258],
+v262 = T13[v258],
+v263 = T4[v258],
+v264 = T25[v258],
+v265 = T10[v258],
+v266 = T22[v258],
+v267 = T5[v258],
+v268 = {v267, v209},
+v269 = {v265, v268},
+v270 = T38[4*v269 +: 4],
+v271 = T14[v258],
+v272 = T12[v258],
+v273 = {v272, v197},
+v274 = T3[v258],
+v275 = {v274, v230},
+v276 = T39[5*v275 +: 5],
+v277 = {v274, v172},
+v278 = {v261, v277},
+v279 = T40[3*v278_2 +: 3],
+v280 = {v274, v273},
+v281 = {v262, v280},
+v282 = T41[5*v281_1 +: 5],
+v283 = T9[v258],
+v284 = {v283, v176},
+v285 = {v271, v284},
+v286 = T42[3*v285_2 +: 3],
+v287 = T30[v258],
+v288 = {v287, v103},
+v289 = T43[2*v288_2 +: 2],
+v290 = inputs[89:84],
+v291 = T44[v290],
+v292 = (v290 >>> 3),
+v293 = T27[v292],
+v294 = (v290 >>> 4),
+v295 = T24[v294],
+v296 = {v295, v81},
+v297 = T45[3*v296_2 +: 3],
+v298 = T46[v290],
+v299 = T47[v290],
+v300 = {v299, v141},
+v301 = {v259, v300},
+v302 = T48[3*v301_1 +: 3],
+v303 = T49[v290],
+v304 = {v303, v190},
+v305 = {v251, v304},
+v306 = {v287, v305},
+v307 = T50[4*v306_3 +: 4],
+v308 = T51[v290],
+v309 = {v308, v218},
+v310 = T52[4*v309_2 +: 4],
+v311 = {v308, v222},
+v312 = T53[v290],
+v313 = {v312, v67},
+v314 = {v265, v313},
+v315 = {v271, v314},
+v316 = T54[v315_2],
+v317 = {v312, v167},
+v318 = T55[v290],
+v319 = (v290 >>> 2),
+v320 = T6[v319],
+v321 = {v320, v205},
+v322 = {v266, v321},
+v323 = T56[3*v322_1 +: 3],
+v324 = T2[v319],
+v325 = {v324, v62},
+v326 = T7[v319],
+v327 = {v326, v311},
+v328 = {v318, v327},
+v329 = T57[3*v328_1 +: 3],
+v330 = T58[v290],
+v331 = {v330, v157},
+v332 = {v287, v331},
+v333 = T59[5*v332 +: 5],
+v334 = v333 + v257,
+v335 = v334 + v270,
+v336 = {v330, v117},
+v337 = T60[v290],
+v338 = {v337, v160},
+v339 = {v226, v338},
+v340 = T61[3*v339_1 +: 3],
+v341 = {v337, v182},
+v342 = T62[v290],
+v343 = {v342, v221},
+v344 = (v290 >>> 1),
+v345 = T25[v344],
+v346 = {v345, v147},
+v347 = {v345, v66},
+v348 = {v246, v347},
+v349 = {v245, v348},
+v350 = T63[3*v349_1 +: 3],
+v351 = v335_1 + v350,
+v352 = T3[v344],
+v353 = {v352, v100},
+v354 = {v239, v353},
+v355 = {v240, v354},
+v356 = T64[2*v355_2 +: 2],
+v357 = {v352, v317},
+v358 = {v326, v357},
+v359 = {v342, v358},
+v360 = T65[5*v359 +: 5],
+v361 = {v352, v330},
+v362 = T19[v344],
+v363 = {v362, v169},
+v364 = {v362, v135},
+v365 = {v267, v364},
+v366 = {v228, v365},
+v367 = T66[4*v366 +: 4],
+v368 = v234 + v367,
+v369 = {v362, v214},
+v370 = {v252, v369},
+v371 = {v228, v370},
+v372 = T67[4*v371 +: 4],
+v373 = T10[v344],
+v374 = {v373, v31},
+v375 = {v263, v374},
+v376 = T68[3*v375_2 +: 3],
+v377 = {v373, v153},
+v378 = {v291, v377},
+v379 = {v287, v378},
+v380 = T69[3*v379_3 +: 3],
+v381 = {v373, v151},
+v382 = {v298, v381},
+v383 = {v251, v382},
+v384 = T70[3*v383_1 +: 3],
+v385 = (v290 >>> 5),
+v386 = {v385, v336},
+v387 = T71[4*v386 +: 4],
+v388 = v276 + v387,
+v389 = {v385, v224},
+v390 = {v239, v389},
+v391 = T72[3*v390_2 +: 3],
+v392 = {v385, v143},
+v393 = {v266, v392},
+v394 = {v259, v393},
+v395 = T73[3*v394_1 +: 3],
+v396 = v351 + v395,
+v397 = v396 + v340,
+v398[0:0] = v397_2,
+v398[6:1] = (v397_2 >>> 1) + v297,
+v399 = v398 + v195,
+v400 = v399 + v310,
+v401 = v400_3 + v242,
+v402 = T74[v290],
+v403 = {v402, v346},
+v404 = T75[4*v403_1 +: 4],
+v405 = {v402, v363},
+v406 = T76[4*v405 +: 4],
+v407 = v368 + v406,
+v408 = v407_1 + v404,
+v409 = v408 + v302,
+v410 = v409 + v323,
+v411 = {v402, v341},
+v412 = T77[4*v411 +: 4],
+v413 = v388 + v412,
+v414 = v413_1 + v384,
+v415 = v414 + v125,
+v416 = {v402, v325},
+v417 = {v272, v416},
+v418 = T78[5*v417_2 +: 5],
+v419 = {v402, v212},
+v420 = {v244, v419},
+v421 = T79[5*v420_3 +: 5],
+v422 = T80[v290],
+v423 = {v422, v64},
+v424 = {v318, v423},
+v425 = {v226, v424},
+v426 = T81[3*v425_1 +: 3],
+v427 = {v422, v120},
+v428 = {v293, v427},
+v429 = {v252, v428},
+v430 = T82[2*v429_2 +: 2],
+v431 = v410_2 + v430,
+v432 = v431 + v418,
+v433 = v432_3 + v307,
+v434 = v433 + v380,
+v435 = {v422, v177},
+v436 = {v385, v435},
+v437 = {v373, v436},
+v438 = T83[4*v437_1 +: 4],
+v439 = {v422, v343},
+v440 = {v385, v439},
+v441 = {v240, v440},
+v442 = T84[5*v441 +: 5],
+v443 = v442 + v372,
+v444 = T85[v290],
+v445 = {v444, v220},
+v446 = {v326, v445},
+v447 = T86[4*v446 +: 4],
+v448 = {v444, v170},
+v449 = {v326, v448},
+v450 = {v247, v449},
+v451 = T87[3*v450_1 +: 3],
+v452 = {v444, v223},
+v453 = {v422, v452},
+v454 = {v337, v453},
+v455 = T88[4*v454 +: 4],
+v456 = v443 + v455,
+v457 = v456_1 + v438,
+v458 = v457 + v329,
+v459 = v458 + v426,
+v460 = v459_2 + v286,
+v461 = v460 + v391,
+v462 = v461_3 + v250,
+v463 = v462 + v421,
+v464 = {v444, v361},
+v465 = {v326, v464},
+v466 = {v264, v465},
+v467 = T89[3*v466_3 +: 3],
+v468 = {v444, v200},
+v469 = {v229, v468},
+v470 = T90[5*v469_1 +: 5],
+v471 = {v444, v127},
+v472 = {v342, v471},
+v473 = {v283, v472},
+v474 = T91[3*v473_1 +: 3],
+v475 = v415 + v474,
+v476 = v475_2 + v376,
+v477 = v476 + v289,
+v478 = v477_3 + v238,
+v479 = v478 + v254,
+v480 = {v444, v219},
+v481 = {v260, v480},
+v482 = {v283, v481},
+v483 = T92[4*v482 +: 4],
+v484 = v360 + v483,
+v485 = v484 + v447,
+v486 = v485_1 + v282,
+v487 = v486 + v451,
+v488 = v487 + v470,
+v489 = v488_2 + v279,
+v490 = v489 + v356,
+v491[1:0] = v490,
+v491[6:2] = (v490 >>> 2) + v316,
+v492 = v491_3 + v467,
+logit0 = v479 <<< 0,
+logit1 = v401 <<< 0,
+logit2 = v492 <<< 0,
+logit3 = v463 <<< 0,
+logit4 = v434 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v124_1 <= v124;
+v194_1 <= v194;
+v194_2 <= v194_1;
+v237_1 <= v237;
+v237_2 <= v237_1;
+v237_3 <= v237_2;
+v241_1 <= v241;
+v241_2 <= v241_1;
+v241_3 <= v241_2;
+v249_1 <= v249;
+v249_2 <= v249_1;
+v249_3 <= v249_2;
+v253_1 <= v253;
+v253_2 <= v253_1;
+v253_3 <= v253_2;
+v278_1 <= v278;
+v278_2 <= v278_1;
+v281_1 <= v281;
+v285_1 <= v285;
+v285_2 <= v285_1;
+v288_1 <= v288;
+v288_2 <= v288_1;
+v296_1 <= v296;
+v296_2 <= v296_1;
+v301_1 <= v301;
+v306_1 <= v306;
+v306_2 <= v306_1;
+v306_3 <= v306_2;
+v309_1 <= v309;
+v309_2 <= v309_1;
+v315_1 <= v315;
+v315_2 <= v315_1;
+v322_1 <= v322;
+v328_1 <= v328;
+v335_1 <= v335;
+v339_1 <= v339;
+v349_1 <= v349;
+v355_1 <= v355;
+v355_2 <= v355_1;
+v375_1 <= v375;
+v375_2 <= v375_1;
+v379_1 <= v379;
+v379_2 <= v379_1;
+v379_3 <= v379_2;
+v383_1 <= v383;
+v390_1 <= v390;
+v390_2 <= v390_1;
+v394_1 <= v394;
+v397_2 <= v397;
+v400_3 <= v400;
+v403_1 <= v403;
+v407_1 <= v407;
+v410_2 <= v410;
+v413_1 <= v413;
+v417_1 <= v417;
+v417_2 <= v417_1;
+v420_1 <= v420;
+v420_2 <= v420_1;
+v420_3 <= v420_2;
+v425_1 <= v425;
+v429_1 <= v429;
+v429_2 <= v429_1;
+v432_3 <= v432;
+v437_1 <= v437;
+v450_1 <= v450;
+v456_1 <= v456;
+v459_2 <= v459;
+v461_3 <= v461;
+v466_1 <= v466;
+v466_2 <= v466_1;
+v466_3 <= v466_2;
+v469_1 <= v469;
+v473_1 <= v473;
+v475_2 <= v475;
+v477_3 <= v477;
+v485_1 <= v485;
+v488_2 <= v488;
+v491_3 <= v491;
+model_out[8:0] <= logit0;
+model_out[17:9] <= logit1;
+model_out[26:18] <= logit2;
+model_out[35:27] <= logit3;
+model_out[44:36] <= logit4;
+end
 endmodule

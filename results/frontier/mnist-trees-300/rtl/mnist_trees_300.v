@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module mnist_trees_300 (
@@ -5,6892 +6,4106 @@ module mnist_trees_300 (
     input wire [783:0] model_inp,
     output reg [89:0] model_out
 );
-    reg [783:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [0:0] v0 = inputs[91:91];
-    wire [0:0] v1 = inputs[94:94];
-    wire [0:0] v2 = inputs[105:105];
-    wire [0:0] v3 = inputs[106:106];
-    wire [0:0] v4 = inputs[127:127];
-    wire [0:0] v5 = inputs[134:134];
-    wire [0:0] v6_l = v0; wire [0:0] v6_u = (v0 >>> 1) + v5; wire [1:0] v6 = {v6_u, v6_l};
-    wire [0:0] v7 = inputs[147:147];
-    wire [0:0] v8 = inputs[150:150];
-    wire [0:0] v9 = inputs[151:151];
-    wire [0:0] v10 = inputs[152:152];
-    wire [0:0] v11 = inputs[162:162];
-    wire [0:0] v12 = inputs[176:176];
-    wire [0:0] v13 = inputs[187:187];
-    wire [0:0] v14 = inputs[202:202];
-    wire [0:0] v15 = inputs[217:217];
-    wire [0:0] v16 = inputs[230:230];
-    wire [0:0] v17 = inputs[231:231];
-    wire [0:0] v18 = inputs[233:233];
-    wire [0:0] v19_l = v17; wire [0:0] v19_u = (v17 >>> 1) + v18; wire [1:0] v19 = {v19_u, v19_l};
-    wire [0:0] v20 = inputs[238:238];
-    wire [0:0] v21 = inputs[256:256];
-    wire [0:0] v22 = inputs[257:257];
-    wire [0:0] v23 = inputs[258:258];
-    wire [0:0] v24 = inputs[264:264];
-    wire [0:0] v25 = inputs[286:286];
-    wire [0:0] v26 = inputs[287:287];
-    wire [0:0] v27 = inputs[288:288];
-    wire [0:0] v28 = inputs[302:302];
-    wire [0:0] v29 = inputs[304:304];
-    wire [0:0] v30 = inputs[305:305];
-    wire [0:0] v31 = inputs[313:313];
-    wire [0:0] v32 = inputs[332:332];
-    wire [0:0] v33 = inputs[339:339];
-    wire [0:0] v34 = inputs[359:359];
-    wire [0:0] v35 = inputs[370:370];
-    wire [0:0] v36 = inputs[373:373];
-    wire [0:0] v37 = inputs[384:384];
-    wire [0:0] v38 = inputs[389:389];
-    wire [0:0] v39 = inputs[397:397];
-    wire [0:0] v40 = inputs[413:413];
-    wire [0:0] v41 = inputs[426:426];
-    wire [0:0] v42 = inputs[442:442];
-    wire [0:0] v43 = inputs[453:453];
-    wire [0:0] v44 = inputs[471:471];
-    wire [0:0] v45 = inputs[472:472];
-    wire [0:0] v46 = inputs[473:473];
-    wire [0:0] v47 = inputs[481:481];
-    wire [0:0] v48 = inputs[484:484];
-    wire [0:0] v49 = inputs[492:492];
-    wire [0:0] v50 = inputs[499:499];
-    wire [0:0] v51 = inputs[501:501];
-    wire [0:0] v52 = inputs[502:502];
-    wire [0:0] v53 = inputs[521:521];
-    wire [0:0] v54 = inputs[522:522];
-    wire [0:0] v55 = inputs[524:524];
-    wire [0:0] v56 = inputs[528:528];
-    wire [0:0] v57 = inputs[535:535];
-    wire [0:0] v58 = inputs[538:538];
-    wire [0:0] v59 = inputs[540:540];
-    wire [0:0] v60 = inputs[549:549];
-    wire [0:0] v61 = inputs[551:551];
-    wire [0:0] v62 = inputs[553:553];
-    wire [0:0] v63 = inputs[555:555];
-    wire [0:0] v64 = inputs[563:563];
-    wire [0:0] v65 = inputs[564:564];
-    wire [0:0] v66 = inputs[566:566];
-    wire [0:0] v67 = inputs[580:580];
-    wire [0:0] v68 = inputs[581:581];
-    wire [0:0] v69 = inputs[584:584];
-    wire [0:0] v70 = inputs[598:598];
-    wire [0:0] v71 = inputs[611:611];
-    wire [0:0] v72 = inputs[621:621];
-    wire [0:0] v73 = inputs[623:623];
-    wire [0:0] v74 = inputs[632:632];
-    wire [0:0] v75 = inputs[633:633];
-    wire [0:0] v76 = inputs[639:639];
-    wire [0:0] v77 = inputs[650:650];
-    wire [0:0] v78 = inputs[655:655];
-    wire [0:0] v79 = inputs[662:662];
-    wire [0:0] v80 = inputs[665:665];
-    wire [0:0] v81 = inputs[667:667];
-    wire [0:0] v82 = inputs[676:676];
-    wire [0:0] v83 = inputs[683:683];
-    wire [0:0] v84 = inputs[688:688];
-    wire [0:0] v85 = inputs[693:693];
-    wire [0:0] v86 = inputs[695:695];
-    wire [0:0] v87 = inputs[706:706];
-    wire [0:0] v88 = inputs[707:707];
-    wire [0:0] v89 = inputs[709:709];
-    wire [0:0] v90 = inputs[718:718];
-    wire [0:0] v91 = inputs[720:720];
-    wire [0:0] v92 = inputs[733:733];
-    wire [0:0] v93 = inputs[735:735];
-    wire [0:0] v94 = inputs[736:736];
-    wire [0:0] v95 = inputs[93:93];
-    wire [0:0] v96 = inputs[95:95];
-    wire [0:0] v97 = inputs[96:96];
-    wire [0:0] v98_l = v1; wire [0:0] v98_u = (v1 >>> 1) + v97; wire [1:0] v98 = {v98_u, v98_l};
-    wire [0:0] v99 = inputs[97:97];
-    wire [1:0] v100_l = v98; wire [0:0] v100_u = (v98 >>> 2) + v99; wire [2:0] v100 = {v100_u, v100_l};
-    wire [0:0] v101 = inputs[121:121];
-    wire [0:0] v102 = inputs[132:132];
-    wire [0:0] v103_l = v95; wire [0:0] v103_u = (v95 >>> 1) + v102; wire [1:0] v103 = {v103_u, v103_l};
-    wire [0:0] v104 = inputs[153:153];
-    wire [0:0] v105 = inputs[156:156];
-    wire [0:0] v106 = inputs[157:157];
-    wire [0:0] v107 = inputs[160:160];
-    wire [0:0] v108 = inputs[174:174];
-    wire [0:0] v109 = inputs[175:175];
-    wire [0:0] v110_l = v109; wire [0:0] v110_u = (v109 >>> 1) + v23; wire [1:0] v110 = {v110_u, v110_l};
-    wire [0:0] v111 = inputs[189:189];
-    wire [0:0] v112 = inputs[190:190];
-    wire [0:0] v113 = inputs[201:201];
-    wire [0:0] v114 = inputs[205:205];
-    wire [0:0] v115 = inputs[214:214];
-    wire [0:0] v116 = inputs[218:218];
-    wire [0:0] v117 = inputs[219:219];
-    wire [0:0] v118 = inputs[228:228];
-    wire [0:0] v119 = inputs[245:245];
-    wire [0:0] v120 = inputs[246:246];
-    wire [0:0] v121_l = v13; wire [0:0] v121_u = (v13 >>> 1) + v120; wire [1:0] v121 = {v121_u, v121_l};
-    wire [0:0] v122_l = v107; wire [0:0] v122_u = (v107 >>> 1) + v120; wire [1:0] v122 = {v122_u, v122_l};
-    wire [0:0] v123 = inputs[262:262];
-    wire [0:0] v124 = inputs[275:275];
-    wire [0:0] v125 = inputs[289:289];
-    wire [0:0] v126 = inputs[312:312];
-    wire [0:0] v127 = inputs[314:314];
-    wire [0:0] v128 = inputs[330:330];
-    wire [0:0] v129 = inputs[346:346];
-    wire [0:0] v130 = inputs[353:353];
-    wire [0:0] v131 = inputs[360:360];
-    wire [0:0] v132 = inputs[369:369];
-    wire [0:0] v133 = inputs[383:383];
-    wire [0:0] v134 = inputs[396:396];
-    wire [0:0] v135_l = v31; wire [0:0] v135_u = (v31 >>> 1) + v134; wire [1:0] v135 = {v135_u, v135_l};
-    wire [0:0] v136 = inputs[414:414];
-    wire [0:0] v137_l = v136; wire [0:0] v137_u = (v136 >>> 1) + v52; wire [1:0] v137 = {v137_u, v137_l};
-    wire [0:0] v138 = inputs[416:416];
-    wire [0:0] v139_l = v136; wire [0:0] v139_u = (v136 >>> 1) + v138; wire [1:0] v139 = {v139_u, v139_l};
-    wire [0:0] v140 = inputs[425:425];
-    wire [1:0] v141_l = v139; wire [0:0] v141_u = (v139 >>> 2) + v140; wire [2:0] v141 = {v141_u, v141_l};
-    wire [0:0] v142_l = v28; wire [0:0] v142_u = (v28 >>> 1) + v140; wire [1:0] v142 = {v142_u, v142_l};
-    wire [1:0] v143_l = v142; wire [0:0] v143_u = (v142 >>> 2) + v50; wire [2:0] v143 = {v143_u, v143_l};
-    wire [0:0] v144 = inputs[443:443];
-    wire [0:0] v145 = inputs[444:444];
-    wire [0:0] v146 = inputs[455:455];
-    wire [0:0] v147 = inputs[467:467];
-    wire [0:0] v148 = inputs[469:469];
-    wire [0:0] v149 = inputs[480:480];
-    wire [0:0] v150 = inputs[483:483];
-    wire [0:0] v151 = inputs[495:495];
-    wire [0:0] v152 = inputs[496:496];
-    wire [0:0] v153 = inputs[509:509];
-    wire [0:0] v154 = inputs[526:526];
-    wire [0:0] v155 = inputs[527:527];
-    wire [0:0] v156 = inputs[537:537];
-    wire [0:0] v157 = inputs[541:541];
-    wire [0:0] v158 = inputs[547:547];
-    wire [1:0] v159_l = v137; wire [0:0] v159_u = (v137 >>> 2) + v158; wire [2:0] v159 = {v159_u, v159_l};
-    wire [2:0] v160_l = v159; wire [0:0] v160_u = (v159 >>> 3) + v69; wire [3:0] v160 = {v160_u, v160_l};
-    wire [3:0] v161_l = v160; wire [0:0] v161_u = (v160 >>> 4) + v81; wire [4:0] v161 = {v161_u, v161_l};
-    reg [4:0] v161_1; always @(posedge clk) v161_1 <= v161;
-    reg [4:0] v161_2; always @(posedge clk) v161_2 <= v161_1;
-    reg [4:0] v161_3; always @(posedge clk) v161_3 <= v161_2;
-    reg [4:0] v161_4; always @(posedge clk) v161_4 <= v161_3;
-    reg [4:0] v161_5; always @(posedge clk) v161_5 <= v161_4;
-    wire v162_t0 = v161_5[1] ? 1'd1 : 1'd0;
-    wire v162_t1 = v161_5[3] ? 1'd0 : v162_t0;
-    wire v162_t2 = v161_5[2] ? 1'd0 : 1'd1;
-    wire v162_t3 = v161_5[3] ? 1'd0 : v162_t2;
-    wire v162_t4 = v161_5[4] ? v162_t3 : v162_t1;
-    wire v162_t5 = v161_5[1] ? 1'd0 : 1'd1;
-    wire v162_t6 = v161_5[3] ? 1'd0 : v162_t5;
-    wire v162_t7 = v161_5[4] ? 1'd0 : v162_t6;
-    wire v162_t8 = v161_5[0] ? 1'd0 : 1'd1;
-    wire v162_t9 = v161_5[3] ? v162_t8 : v162_t0;
-    wire v162_t10 = v161_5[3] ? v162_t8 : 1'd0;
-    wire v162_t11 = v161_5[4] ? v162_t10 : v162_t9;
-    wire v162_t12 = v161_5[2] ? 1'd1 : 1'd0;
-    wire v162_t13 = v161_5[3] ? 1'd0 : v162_t12;
-    wire v162_t14 = v161_5[4] ? v162_t13 : 1'd0;
-    wire [3:0] v162 = {v162_t14, v162_t11, v162_t7, v162_t4};
-    wire [0:0] v163 = inputs[552:552];
-    wire [0:0] v164 = inputs[565:565];
-    wire [0:0] v165 = inputs[575:575];
-    wire [0:0] v166 = inputs[576:576];
-    wire [0:0] v167 = inputs[579:579];
-    wire [2:0] v168_l = v143; wire [0:0] v168_u = (v143 >>> 3) + v167; wire [3:0] v168 = {v168_u, v168_l};
-    wire [0:0] v169 = inputs[593:593];
-    wire [0:0] v170 = inputs[602:602];
-    wire [0:0] v171 = inputs[608:608];
-    wire [0:0] v172 = inputs[610:610];
-    wire [0:0] v173 = inputs[624:624];
-    wire [0:0] v174 = inputs[626:626];
-    wire [0:0] v175 = inputs[629:629];
-    wire [0:0] v176 = inputs[630:630];
-    wire [0:0] v177 = inputs[635:635];
-    wire [0:0] v178 = inputs[636:636];
-    wire [0:0] v179 = inputs[637:637];
-    wire [0:0] v180 = inputs[651:651];
-    wire [0:0] v181 = inputs[663:663];
-    wire [0:0] v182 = inputs[678:678];
-    wire [0:0] v183 = inputs[679:679];
-    wire [0:0] v184 = inputs[690:690];
-    wire [0:0] v185 = inputs[691:691];
-    wire [0:0] v186 = inputs[739:739];
-    wire [0:0] v187 = inputs[743:743];
-    wire [0:0] v188 = inputs[746:746];
-    wire [0:0] v189 = inputs[99:99];
-    wire [0:0] v190 = inputs[104:104];
-    wire [0:0] v191_l = v190; wire [0:0] v191_u = (v190 >>> 1) + v2; wire [1:0] v191 = {v191_u, v191_l};
-    wire [0:0] v192 = inputs[123:123];
-    wire [0:0] v193_l = v192; wire [0:0] v193_u = (v192 >>> 1) + v144; wire [1:0] v193 = {v193_u, v193_l};
-    wire [1:0] v194_l = v193; wire [0:0] v194_u = (v193 >>> 2) + v43; wire [2:0] v194 = {v194_u, v194_l};
-    wire [0:0] v195 = inputs[124:124];
-    wire [1:0] v196_l = v191; wire [0:0] v196_u = (v191 >>> 2) + v195; wire [2:0] v196 = {v196_u, v196_l};
-    wire [0:0] v197 = inputs[129:129];
-    wire [0:0] v198_l = v195; wire [0:0] v198_u = (v195 >>> 1) + v197; wire [1:0] v198 = {v198_u, v198_l};
-    wire [1:0] v199_l = v198; wire [0:0] v199_u = (v198 >>> 2) + v132; wire [2:0] v199 = {v199_u, v199_l};
-    wire [2:0] v200_l = v199; wire [0:0] v200_u = (v199 >>> 3) + v45; wire [3:0] v200 = {v200_u, v200_l};
-    wire [0:0] v201 = inputs[135:135];
-    wire [0:0] v202 = inputs[149:149];
-    wire [0:0] v203_l = v202; wire [0:0] v203_u = (v202 >>> 1) + v130; wire [1:0] v203 = {v203_u, v203_l};
-    wire [0:0] v204 = inputs[154:154];
-    wire [0:0] v205_l = v204; wire [0:0] v205_u = (v204 >>> 1) + v106; wire [1:0] v205 = {v205_u, v205_l};
-    wire [0:0] v206_l = v104; wire [0:0] v206_u = (v104 >>> 1) + v204; wire [1:0] v206 = {v206_u, v206_l};
-    wire [0:0] v207 = inputs[159:159];
-    wire [0:0] v208_l = v207; wire [0:0] v208_u = (v207 >>> 1) + v24; wire [1:0] v208 = {v208_u, v208_l};
-    wire [0:0] v209 = inputs[161:161];
-    wire [0:0] v210_l = v197; wire [0:0] v210_u = (v197 >>> 1) + v209; wire [1:0] v210 = {v210_u, v210_l};
-    wire [0:0] v211 = inputs[177:177];
-    wire [0:0] v212 = inputs[179:179];
-    wire [0:0] v213_l = v212; wire [0:0] v213_u = (v212 >>> 1) + v20; wire [1:0] v213 = {v213_u, v213_l};
-    wire [0:0] v214_l = v212; wire [0:0] v214_u = (v212 >>> 1) + v114; wire [1:0] v214 = {v214_u, v214_l};
-    wire [0:0] v215 = inputs[185:185];
-    wire [0:0] v216_l = v189; wire [0:0] v216_u = (v189 >>> 1) + v215; wire [1:0] v216 = {v216_u, v216_l};
-    wire [0:0] v217 = inputs[186:186];
-    wire [0:0] v218_l = v96; wire [0:0] v218_u = (v96 >>> 1) + v217; wire [1:0] v218 = {v218_u, v218_l};
-    wire [0:0] v219_l = v201; wire [0:0] v219_u = (v201 >>> 1) + v217; wire [1:0] v219 = {v219_u, v219_l};
-    wire [0:0] v220 = inputs[203:203];
-    wire [0:0] v221_l = v207; wire [0:0] v221_u = (v207 >>> 1) + v220; wire [1:0] v221 = {v221_u, v221_l};
-    wire [1:0] v222_l = v221; wire [0:0] v222_u = (v221 >>> 2) + v116; wire [2:0] v222 = {v222_u, v222_l};
-    wire [2:0] v223_l = v222; wire [0:0] v223_u = (v222 >>> 3) + v22; wire [3:0] v223 = {v223_u, v223_l};
-    wire [0:0] v224 = inputs[204:204];
-    wire [0:0] v225_l = v224; wire [0:0] v225_u = (v224 >>> 1) + v125; wire [1:0] v225 = {v225_u, v225_l};
-    wire [1:0] v226_l = v225; wire [0:0] v226_u = (v225 >>> 2) + v129; wire [2:0] v226 = {v226_u, v226_l};
-    wire [0:0] v227 = inputs[208:208];
-    wire [0:0] v228 = inputs[216:216];
-    wire [0:0] v229 = inputs[236:236];
-    wire [0:0] v230_l = v9; wire [0:0] v230_u = (v9 >>> 1) + v229; wire [1:0] v230 = {v230_u, v230_l};
-    wire [0:0] v231 = inputs[243:243];
-    wire [0:0] v232 = inputs[247:247];
-    wire [0:0] v233_l = v224; wire [0:0] v233_u = (v224 >>> 1) + v232; wire [1:0] v233 = {v233_u, v233_l};
-    wire [0:0] v234_l = v189; wire [0:0] v234_u = (v189 >>> 1) + v232; wire [1:0] v234 = {v234_u, v234_l};
-    wire [0:0] v235 = inputs[263:263];
-    wire [0:0] v236_l = v14; wire [0:0] v236_u = (v14 >>> 1) + v235; wire [1:0] v236 = {v236_u, v236_l};
-    wire [0:0] v237 = inputs[273:273];
-    wire [0:0] v238 = inputs[274:274];
-    wire [0:0] v239 = inputs[276:276];
-    wire [0:0] v240 = inputs[285:285];
-    wire [0:0] v241 = inputs[300:300];
-    wire [0:0] v242 = inputs[301:301];
-    wire [0:0] v243 = inputs[315:315];
-    wire [0:0] v244 = inputs[328:328];
-    wire [0:0] v245 = inputs[341:341];
-    wire [0:0] v246_l = v227; wire [0:0] v246_u = (v227 >>> 1) + v245; wire [1:0] v246 = {v246_u, v246_l};
-    wire [0:0] v247 = inputs[344:344];
-    wire [0:0] v248 = inputs[354:354];
-    wire [1:0] v249_l = v246; wire [0:0] v249_u = (v246 >>> 2) + v248; wire [2:0] v249 = {v249_u, v249_l};
-    wire [0:0] v250_l = v211; wire [0:0] v250_u = (v211 >>> 1) + v248; wire [1:0] v250 = {v250_u, v250_l};
-    wire [0:0] v251 = inputs[356:356];
-    wire [0:0] v252_l = v239; wire [0:0] v252_u = (v239 >>> 1) + v251; wire [1:0] v252 = {v252_u, v252_l};
-    wire [0:0] v253 = inputs[368:368];
-    wire [0:0] v254 = inputs[371:371];
-    wire [0:0] v255 = inputs[386:386];
-    wire [0:0] v256_l = v211; wire [0:0] v256_u = (v211 >>> 1) + v255; wire [1:0] v256 = {v256_u, v256_l};
-    wire [0:0] v257 = inputs[387:387];
-    wire [1:0] v258_l = v236; wire [0:0] v258_u = (v236 >>> 2) + v257; wire [2:0] v258 = {v258_u, v258_l};
-    wire [1:0] v259_l = v256; wire [0:0] v259_u = (v256 >>> 2) + v257; wire [2:0] v259 = {v259_u, v259_l};
-    wire [0:0] v260 = inputs[398:398];
-    wire [0:0] v261 = inputs[432:432];
-    wire [0:0] v262 = inputs[436:436];
-    wire [1:0] v263_l = v19; wire [0:0] v263_u = (v19 >>> 2) + v262; wire [2:0] v263 = {v263_u, v263_l};
-    wire [0:0] v264 = inputs[468:468];
-    wire [0:0] v265 = inputs[485:485];
-    wire [0:0] v266 = inputs[493:493];
-    wire [2:0] v267_l = v226; wire [0:0] v267_u = (v226 >>> 3) + v266; wire [3:0] v267 = {v267_u, v267_l};
-    wire [0:0] v268 = inputs[494:494];
-    wire [0:0] v269 = inputs[497:497];
-    wire [1:0] v270_l = v203; wire [0:0] v270_u = (v203 >>> 2) + v269; wire [2:0] v270 = {v270_u, v270_l};
-    wire [2:0] v271_l = v270; wire [0:0] v271_u = (v270 >>> 3) + v164; wire [3:0] v271 = {v271_u, v271_l};
-    wire [0:0] v272 = inputs[525:525];
-    wire [0:0] v273_l = v147; wire [0:0] v273_u = (v147 >>> 1) + v272; wire [1:0] v273 = {v273_u, v273_l};
-    wire [0:0] v274 = inputs[539:539];
-    wire [0:0] v275_l = v274; wire [0:0] v275_u = (v274 >>> 1) + v157; wire [1:0] v275 = {v275_u, v275_l};
-    wire [0:0] v276 = inputs[545:545];
-    wire [0:0] v277 = inputs[548:548];
-    wire [0:0] v278 = inputs[554:554];
-    wire [0:0] v279 = inputs[567:567];
-    wire [0:0] v280 = inputs[574:574];
-    wire [0:0] v281 = inputs[578:578];
-    wire [0:0] v282 = inputs[582:582];
-    wire [0:0] v283 = inputs[594:594];
-    wire [1:0] v284_l = v6; wire [0:0] v284_u = (v6 >>> 2) + v283; wire [2:0] v284 = {v284_u, v284_l};
-    wire [2:0] v285_l = v284; wire [0:0] v285_u = (v284 >>> 3) + v187; wire [3:0] v285 = {v285_u, v285_l};
-    reg [3:0] v285_1; always @(posedge clk) v285_1 <= v285;
-    reg [3:0] v285_2; always @(posedge clk) v285_2 <= v285_1;
-    reg [3:0] v285_3; always @(posedge clk) v285_3 <= v285_2;
-    reg [3:0] v285_4; always @(posedge clk) v285_4 <= v285_3;
-    reg [3:0] v285_5; always @(posedge clk) v285_5 <= v285_4;
-    reg [3:0] v285_6; always @(posedge clk) v285_6 <= v285_5;
-    wire v286_t0 = v285_6[0] ? 1'd0 : 1'd1;
-    wire v286_t1 = v285_6[1] ? 1'd1 : v286_t0;
-    wire v286_t2 = v285_6[2] ? 1'd1 : v286_t1;
-    wire v286_t3 = v285_6[3] ? 1'd1 : v286_t2;
-    wire v286_t4 = v285_6[1] ? 1'd0 : v286_t0;
-    wire v286_t5 = v285_6[2] ? 1'd0 : v286_t4;
-    wire v286_t6 = v285_6[3] ? 1'd0 : v286_t5;
-    wire v286_t7 = v285_6[1] ? 1'd1 : 1'd0;
-    wire v286_t8 = v285_6[2] ? 1'd0 : v286_t7;
-    wire v286_t9 = v285_6[3] ? 1'd0 : v286_t8;
-    wire [2:0] v286 = {v286_t9, v286_t6, v286_t3};
-    wire [0:0] v287 = inputs[599:599];
-    wire [0:0] v288 = inputs[606:606];
-    wire [0:0] v289 = inputs[607:607];
-    wire [0:0] v290 = inputs[631:631];
-    wire [0:0] v291 = inputs[652:652];
-    wire [0:0] v292 = inputs[654:654];
-    wire [0:0] v293 = inputs[659:659];
-    wire [0:0] v294 = inputs[664:664];
-    wire [3:0] v295_l = v271; wire [0:0] v295_u = (v271 >>> 4) + v294; wire [4:0] v295 = {v295_u, v295_l};
-    reg [4:0] v295_1; always @(posedge clk) v295_1 <= v295;
-    reg [4:0] v295_2; always @(posedge clk) v295_2 <= v295_1;
-    reg [4:0] v295_3; always @(posedge clk) v295_3 <= v295_2;
-    reg [4:0] v295_4; always @(posedge clk) v295_4 <= v295_3;
-    reg [4:0] v295_5; always @(posedge clk) v295_5 <= v295_4;
-    reg [4:0] v295_6; always @(posedge clk) v295_6 <= v295_5;
-    reg [4:0] v295_7; always @(posedge clk) v295_7 <= v295_6;
-    wire v296_t0 = v295_7[0] ? 1'd0 : 1'd1;
-    wire v296_t1 = v295_7[1] ? 1'd0 : v296_t0;
-    wire v296_t2 = v295_7[3] ? 1'd0 : v296_t1;
-    wire v296_t3 = v295_7[1] ? 1'd1 : v296_t0;
-    wire v296_t4 = v295_7[2] ? v296_t1 : v296_t3;
-    wire v296_t5 = v295_7[1] ? 1'd1 : 1'd0;
-    wire v296_t6 = v295_7[2] ? 1'd0 : v296_t5;
-    wire v296_t7 = v295_7[3] ? v296_t6 : v296_t4;
-    wire v296_t8 = v295_7[4] ? v296_t7 : v296_t2;
-    wire v296_t9 = v295_7[3] ? v296_t5 : v296_t3;
-    wire v296_t10 = v295_7[4] ? v296_t2 : v296_t9;
-    wire v296_t11 = v295_7[0] ? 1'd1 : 1'd0;
-    wire v296_t12 = v295_7[1] ? 1'd0 : v296_t11;
-    wire v296_t13 = v295_7[1] ? 1'd0 : 1'd1;
-    wire v296_t14 = v295_7[3] ? v296_t13 : v296_t12;
-    wire v296_t15 = v295_7[1] ? 1'd1 : v296_t11;
-    wire v296_t16 = v295_7[2] ? v296_t12 : v296_t15;
-    wire v296_t17 = v295_7[2] ? v296_t13 : 1'd1;
-    wire v296_t18 = v295_7[3] ? v296_t17 : v296_t16;
-    wire v296_t19 = v295_7[4] ? v296_t18 : v296_t14;
-    wire [2:0] v296 = {v296_t19, v296_t10, v296_t8};
-    wire [0:0] v297 = inputs[680:680];
-    wire [0:0] v298 = inputs[682:682];
-    wire [0:0] v299 = inputs[684:684];
-    wire [0:0] v300 = inputs[686:686];
-    wire [0:0] v301 = inputs[708:708];
-    wire [0:0] v302 = inputs[712:712];
-    wire [0:0] v303 = inputs[714:714];
-    wire [0:0] v304_l = v302; wire [0:0] v304_u = (v302 >>> 1) + v303; wire [1:0] v304 = {v304_u, v304_l};
-    wire [0:0] v305 = inputs[719:719];
-    wire [0:0] v306 = inputs[741:741];
-    wire [0:0] v307 = inputs[745:745];
-    wire [0:0] v308 = inputs[100:100];
-    wire [0:0] v309_l = v189; wire [0:0] v309_u = (v189 >>> 1) + v308; wire [1:0] v309 = {v309_u, v309_l};
-    wire [1:0] v310_l = v309; wire [0:0] v310_u = (v309 >>> 2) + v164; wire [2:0] v310 = {v310_u, v310_l};
-    wire [0:0] v311_l = v99; wire [0:0] v311_u = (v99 >>> 1) + v308; wire [1:0] v311 = {v311_u, v311_l};
-    wire [0:0] v312 = inputs[102:102];
-    wire [1:0] v313_l = v311; wire [0:0] v313_u = (v311 >>> 2) + v312; wire [2:0] v313 = {v313_u, v313_l};
-    wire [2:0] v314_l = v313; wire [0:0] v314_u = (v313 >>> 3) + v190; wire [3:0] v314 = {v314_u, v314_l};
-    wire [0:0] v315 = inputs[125:125];
-    wire [0:0] v316_l = v315; wire [0:0] v316_u = (v315 >>> 1) + v32; wire [1:0] v316 = {v316_u, v316_l};
-    wire [0:0] v317_l = v315; wire [0:0] v317_u = (v315 >>> 1) + v108; wire [1:0] v317 = {v317_u, v317_l};
-    wire [0:0] v318 = inputs[182:182];
-    wire [0:0] v319_l = v97; wire [0:0] v319_u = (v97 >>> 1) + v318; wire [1:0] v319 = {v319_u, v319_l};
-    wire [0:0] v320 = inputs[183:183];
-    wire [1:0] v321_l = v210; wire [0:0] v321_u = (v210 >>> 2) + v320; wire [2:0] v321 = {v321_u, v321_l};
-    wire [0:0] v322 = inputs[191:191];
-    wire [0:0] v323_l = v95; wire [0:0] v323_u = (v95 >>> 1) + v322; wire [1:0] v323 = {v323_u, v323_l};
-    wire [0:0] v324_l = v111; wire [0:0] v324_u = (v111 >>> 1) + v322; wire [1:0] v324 = {v324_u, v324_l};
-    wire [1:0] v325_l = v324; wire [0:0] v325_u = (v324 >>> 2) + v232; wire [2:0] v325 = {v325_u, v325_l};
-    wire [2:0] v326_l = v325; wire [0:0] v326_u = (v325 >>> 3) + v124; wire [3:0] v326 = {v326_u, v326_l};
-    wire [3:0] v327_l = v326; wire [0:0] v327_u = (v326 >>> 4) + v242; wire [4:0] v327 = {v327_u, v327_l};
-    reg [4:0] v327_1; always @(posedge clk) v327_1 <= v327;
-    reg [4:0] v327_2; always @(posedge clk) v327_2 <= v327_1;
-    reg [4:0] v327_3; always @(posedge clk) v327_3 <= v327_2;
-    wire v328_t0 = v327_3[0] ? 1'd1 : 1'd0;
-    wire v328_t1 = v327_3[1] ? 1'd0 : v328_t0;
-    wire v328_t2 = v327_3[1] ? 1'd0 : 1'd1;
-    wire v328_t3 = v327_3[3] ? v328_t2 : v328_t1;
-    wire v328_t4 = v327_3[0] ? 1'd0 : 1'd1;
-    wire v328_t5 = v327_3[1] ? 1'd0 : v328_t4;
-    wire v328_t6 = v327_3[3] ? v328_t5 : 1'd0;
-    wire v328_t7 = v327_3[4] ? v328_t6 : v328_t3;
-    wire v328_t8 = v327_3[2] ? v328_t1 : v328_t2;
-    wire v328_t9 = v327_3[3] ? v328_t2 : v328_t8;
-    wire v328_t10 = v327_3[2] ? 1'd0 : v328_t5;
-    wire v328_t11 = v327_3[3] ? v328_t5 : v328_t10;
-    wire v328_t12 = v327_3[4] ? v328_t11 : v328_t9;
-    wire v328_t13 = v327_3[2] ? v328_t5 : 1'd0;
-    wire v328_t14 = v327_3[3] ? 1'd0 : v328_t13;
-    wire [2:0] v328 = {v328_t14, v328_t12, v328_t7};
-    wire [0:0] v329 = inputs[207:207];
-    wire [1:0] v330_l = v319; wire [0:0] v330_u = (v319 >>> 2) + v329; wire [2:0] v330 = {v330_u, v330_l};
-    wire [0:0] v331 = inputs[209:209];
-    wire [0:0] v332_l = v329; wire [0:0] v332_u = (v329 >>> 1) + v331; wire [1:0] v332 = {v332_u, v332_l};
-    wire [0:0] v333 = inputs[215:215];
-    wire [0:0] v334_l = v333; wire [0:0] v334_u = (v333 >>> 1) + v127; wire [1:0] v334 = {v334_u, v334_l};
-    wire [0:0] v335_l = v312; wire [0:0] v335_u = (v312 >>> 1) + v333; wire [1:0] v335 = {v335_u, v335_l};
-    wire [0:0] v336 = inputs[242:242];
-    wire [0:0] v337_l = v101; wire [0:0] v337_u = (v101 >>> 1) + v336; wire [1:0] v337 = {v337_u, v337_l};
-    wire [1:0] v338_l = v337; wire [0:0] v338_u = (v337 >>> 2) + v255; wire [2:0] v338 = {v338_u, v338_l};
-    wire [0:0] v339_l = v336; wire [0:0] v339_u = (v336 >>> 1) + v119; wire [1:0] v339 = {v339_u, v339_l};
-    wire [1:0] v340_l = v339; wire [0:0] v340_u = (v339 >>> 2) + v244; wire [2:0] v340 = {v340_u, v340_l};
-    wire [0:0] v341 = inputs[248:248];
-    wire [1:0] v342_l = v122; wire [0:0] v342_u = (v122 >>> 2) + v341; wire [2:0] v342 = {v342_u, v342_l};
-    wire [0:0] v343_l = v341; wire [0:0] v343_u = (v341 >>> 1) + v235; wire [1:0] v343 = {v343_u, v343_l};
-    wire [1:0] v344_l = v343; wire [0:0] v344_u = (v343 >>> 2) + v30; wire [2:0] v344 = {v344_u, v344_l};
-    wire [0:0] v345 = inputs[266:266];
-    wire [0:0] v346_l = v115; wire [0:0] v346_u = (v115 >>> 1) + v345; wire [1:0] v346 = {v346_u, v346_l};
-    wire [0:0] v347 = inputs[269:269];
-    wire [1:0] v348_l = v346; wire [0:0] v348_u = (v346 >>> 2) + v347; wire [2:0] v348 = {v348_u, v348_l};
-    wire [0:0] v349_l = v231; wire [0:0] v349_u = (v231 >>> 1) + v347; wire [1:0] v349 = {v349_u, v349_l};
-    wire [1:0] v350_l = v349; wire [0:0] v350_u = (v349 >>> 2) + v237; wire [2:0] v350 = {v350_u, v350_l};
-    wire [0:0] v351 = inputs[271:271];
-    wire [1:0] v352_l = v121; wire [0:0] v352_u = (v121 >>> 2) + v351; wire [2:0] v352 = {v352_u, v352_l};
-    wire [0:0] v353_l = v209; wire [0:0] v353_u = (v209 >>> 1) + v351; wire [1:0] v353 = {v353_u, v353_l};
-    wire [0:0] v354 = inputs[290:290];
-    wire [0:0] v355_l = v117; wire [0:0] v355_u = (v117 >>> 1) + v354; wire [1:0] v355 = {v355_u, v355_l};
-    wire [0:0] v356_l = v209; wire [0:0] v356_u = (v209 >>> 1) + v354; wire [1:0] v356 = {v356_u, v356_l};
-    wire [0:0] v357 = inputs[291:291];
-    wire [0:0] v358_l = v7; wire [0:0] v358_u = (v7 >>> 1) + v357; wire [1:0] v358 = {v358_u, v358_l};
-    wire [0:0] v359_l = v96; wire [0:0] v359_u = (v96 >>> 1) + v357; wire [1:0] v359 = {v359_u, v359_l};
-    wire [0:0] v360 = inputs[295:295];
-    wire [0:0] v361 = inputs[299:299];
-    wire [0:0] v362_l = v361; wire [0:0] v362_u = (v361 >>> 1) + v29; wire [1:0] v362 = {v362_u, v362_l};
-    wire [0:0] v363_l = v361; wire [0:0] v363_u = (v361 >>> 1) + v244; wire [1:0] v363 = {v363_u, v363_l};
-    wire [0:0] v364 = inputs[316:316];
-    wire [1:0] v365_l = v335; wire [0:0] v365_u = (v335 >>> 2) + v364; wire [2:0] v365 = {v365_u, v365_l};
-    wire [0:0] v366_l = v8; wire [0:0] v366_u = (v8 >>> 1) + v364; wire [1:0] v366 = {v366_u, v366_l};
-    wire [0:0] v367_l = v364; wire [0:0] v367_u = (v364 >>> 1) + v245; wire [1:0] v367 = {v367_u, v367_l};
-    wire [1:0] v368_l = v367; wire [0:0] v368_u = (v367 >>> 2) + v247; wire [2:0] v368 = {v368_u, v368_l};
-    wire [0:0] v369 = inputs[319:319];
-    wire [0:0] v370 = inputs[322:322];
-    wire [0:0] v371 = inputs[347:347];
-    wire [1:0] v372_l = v359; wire [0:0] v372_u = (v359 >>> 2) + v371; wire [2:0] v372 = {v372_u, v372_l};
-    wire [0:0] v373 = inputs[352:352];
-    wire [0:0] v374 = inputs[372:372];
-    wire [0:0] v375 = inputs[377:377];
-    wire [1:0] v376_l = v363; wire [0:0] v376_u = (v363 >>> 2) + v375; wire [2:0] v376 = {v376_u, v376_l};
-    wire [0:0] v377_l = v106; wire [0:0] v377_u = (v106 >>> 1) + v375; wire [1:0] v377 = {v377_u, v377_l};
-    wire [1:0] v378_l = v377; wire [0:0] v378_u = (v377 >>> 2) + v261; wire [2:0] v378 = {v378_u, v378_l};
-    wire [0:0] v379_l = v132; wire [0:0] v379_u = (v132 >>> 1) + v375; wire [1:0] v379 = {v379_u, v379_l};
-    wire [1:0] v380_l = v379; wire [0:0] v380_u = (v379 >>> 2) + v41; wire [2:0] v380 = {v380_u, v380_l};
-    wire [0:0] v381 = inputs[381:381];
-    wire [1:0] v382_l = v362; wire [0:0] v382_u = (v362 >>> 2) + v381; wire [2:0] v382 = {v382_u, v382_l};
-    wire [0:0] v383 = inputs[382:382];
-    wire [1:0] v384_l = v334; wire [0:0] v384_u = (v334 >>> 2) + v383; wire [2:0] v384 = {v384_u, v384_l};
-    wire [0:0] v385_l = v101; wire [0:0] v385_u = (v101 >>> 1) + v383; wire [1:0] v385 = {v385_u, v385_l};
-    wire [0:0] v386 = inputs[404:404];
-    wire [2:0] v387_l = v376; wire [0:0] v387_u = (v376 >>> 3) + v386; wire [3:0] v387 = {v387_u, v387_l};
-    wire [0:0] v388 = inputs[407:407];
-    wire [0:0] v389 = inputs[410:410];
-    wire [0:0] v390 = inputs[415:415];
-    wire [0:0] v391 = inputs[437:437];
-    wire [0:0] v392 = inputs[438:438];
-    wire [3:0] v393_l = v387; wire [0:0] v393_u = (v387 >>> 4) + v392; wire [4:0] v393 = {v393_u, v393_l};
-    wire v394_t0 = v393[2] ? 1'd0 : 1'd1;
-    wire v394_t1 = v393[0] ? 1'd0 : 1'd1;
-    wire v394_t2 = v393[1] ? 1'd1 : v394_t1;
-    wire v394_t3 = v393[3] ? v394_t2 : v394_t0;
-    wire v394_t4 = v393[3] ? 1'd0 : v394_t0;
-    wire v394_t5 = v393[4] ? v394_t4 : v394_t3;
-    wire v394_t6 = v393[3] ? 1'd1 : 1'd0;
-    wire v394_t7 = v393[2] ? 1'd1 : 1'd0;
-    wire v394_t8 = v393[0] ? 1'd1 : 1'd0;
-    wire v394_t9 = v393[1] ? 1'd1 : v394_t8;
-    wire v394_t10 = v393[3] ? v394_t9 : v394_t7;
-    wire v394_t11 = v393[3] ? 1'd0 : v394_t7;
-    wire v394_t12 = v393[4] ? v394_t11 : v394_t10;
-    wire [2:0] v394 = {v394_t12, v394_t6, v394_t5};
-    wire [0:0] v395_l = v238; wire [0:0] v395_u = (v238 >>> 1) + v392; wire [1:0] v395 = {v395_u, v395_l};
-    wire [0:0] v396_l = v373; wire [0:0] v396_u = (v373 >>> 1) + v392; wire [1:0] v396 = {v396_u, v396_l};
-    wire [0:0] v397 = inputs[439:439];
-    wire [1:0] v398_l = v353; wire [0:0] v398_u = (v353 >>> 2) + v397; wire [2:0] v398 = {v398_u, v398_l};
-    wire [2:0] v399_l = v398; wire [0:0] v399_u = (v398 >>> 3) + v72; wire [3:0] v399 = {v399_u, v399_l};
-    wire [0:0] v400_l = v124; wire [0:0] v400_u = (v124 >>> 1) + v397; wire [1:0] v400 = {v400_u, v400_l};
-    wire [0:0] v401 = inputs[441:441];
-    wire [0:0] v402_l = v240; wire [0:0] v402_u = (v240 >>> 1) + v401; wire [1:0] v402 = {v402_u, v402_l};
-    wire [0:0] v403 = inputs[456:456];
-    wire [0:0] v404_l = v308; wire [0:0] v404_u = (v308 >>> 1) + v403; wire [1:0] v404 = {v404_u, v404_l};
-    wire [0:0] v405 = inputs[458:458];
-    wire [2:0] v406_l = v372; wire [0:0] v406_u = (v372 >>> 3) + v405; wire [3:0] v406 = {v406_u, v406_l};
-    wire [0:0] v407 = inputs[459:459];
-    wire [1:0] v408_l = v404; wire [0:0] v408_u = (v404 >>> 2) + v407; wire [2:0] v408 = {v408_u, v408_l};
-    wire [0:0] v409_l = v16; wire [0:0] v409_u = (v16 >>> 1) + v407; wire [1:0] v409 = {v409_u, v409_l};
-    wire [0:0] v410 = inputs[465:465];
-    wire [2:0] v411_l = v365; wire [0:0] v411_u = (v365 >>> 3) + v410; wire [3:0] v411 = {v411_u, v411_l};
-    wire [0:0] v412 = inputs[466:466];
-    wire [2:0] v413_l = v384; wire [0:0] v413_u = (v384 >>> 3) + v412; wire [3:0] v413 = {v413_u, v413_l};
-    wire [0:0] v414 = inputs[482:482];
-    wire [0:0] v415 = inputs[491:491];
-    wire [1:0] v416_l = v409; wire [0:0] v416_u = (v409 >>> 2) + v415; wire [2:0] v416 = {v416_u, v416_l};
-    wire [2:0] v417_l = v416; wire [0:0] v417_u = (v416 >>> 3) + v281; wire [3:0] v417 = {v417_u, v417_l};
-    wire [3:0] v418_l = v417; wire [0:0] v418_u = (v417 >>> 4) + v175; wire [4:0] v418 = {v418_u, v418_l};
-    reg [4:0] v418_1; always @(posedge clk) v418_1 <= v418;
-    reg [4:0] v418_2; always @(posedge clk) v418_2 <= v418_1;
-    reg [4:0] v418_3; always @(posedge clk) v418_3 <= v418_2;
-    reg [4:0] v418_4; always @(posedge clk) v418_4 <= v418_3;
-    reg [4:0] v418_5; always @(posedge clk) v418_5 <= v418_4;
-    reg [4:0] v418_6; always @(posedge clk) v418_6 <= v418_5;
-    wire v419_t0 = v418_6[1] ? 1'd1 : 1'd0;
-    wire v419_t1 = v418_6[2] ? 1'd1 : v419_t0;
-    wire v419_t2 = v418_6[2] ? 1'd0 : v419_t0;
-    wire v419_t3 = v418_6[3] ? v419_t2 : v419_t1;
-    wire v419_t4 = v418_6[2] ? 1'd0 : 1'd1;
-    wire v419_t5 = v418_6[3] ? v419_t4 : 1'd1;
-    wire v419_t6 = v418_6[4] ? v419_t5 : v419_t3;
-    wire v419_t7 = v418_6[1] ? 1'd0 : 1'd1;
-    wire v419_t8 = v418_6[2] ? 1'd1 : v419_t7;
-    wire v419_t9 = v418_6[2] ? 1'd0 : v419_t7;
-    wire v419_t10 = v418_6[3] ? v419_t9 : v419_t8;
-    wire v419_t11 = v418_6[2] ? 1'd1 : 1'd0;
-    wire v419_t12 = v418_6[3] ? 1'd0 : v419_t11;
-    wire v419_t13 = v418_6[4] ? v419_t12 : v419_t10;
-    wire v419_t14 = v418_6[0] ? 1'd1 : 1'd0;
-    wire v419_t15 = v418_6[2] ? v419_t14 : 1'd0;
-    wire v419_t16 = v418_6[3] ? v419_t15 : 1'd0;
-    wire [2:0] v419 = {v419_t16, v419_t13, v419_t6};
-    wire [0:0] v420 = inputs[510:510];
-    wire [0:0] v421 = inputs[511:511];
-    wire [3:0] v422_l = v267; wire [0:0] v422_u = (v267 >>> 4) + v421; wire [4:0] v422 = {v422_u, v422_l};
-    reg [4:0] v422_1; always @(posedge clk) v422_1 <= v422;
-    wire v423_t0 = v422_1[0] ? 1'd0 : 1'd1;
-    wire v423_t1 = v422_1[1] ? 1'd0 : v423_t0;
-    wire v423_t2 = v422_1[4] ? 1'd0 : v423_t1;
-    wire v423_t3 = v422_1[2] ? 1'd0 : v423_t1;
-    wire v423_t4 = v422_1[3] ? 1'd0 : v423_t3;
-    wire v423_t5 = v422_1[4] ? 1'd0 : v423_t4;
-    wire [1:0] v423 = {v423_t5, v423_t2};
-    wire [0:0] v424 = inputs[513:513];
-    wire [2:0] v425_l = v141; wire [0:0] v425_u = (v141 >>> 3) + v424; wire [3:0] v425 = {v425_u, v425_l};
-    wire [3:0] v426_l = v425; wire [0:0] v426_u = (v425 >>> 4) + v294; wire [4:0] v426 = {v426_u, v426_l};
-    reg [4:0] v426_1; always @(posedge clk) v426_1 <= v426;
-    reg [4:0] v426_2; always @(posedge clk) v426_2 <= v426_1;
-    reg [4:0] v426_3; always @(posedge clk) v426_3 <= v426_2;
-    reg [4:0] v426_4; always @(posedge clk) v426_4 <= v426_3;
-    reg [4:0] v426_5; always @(posedge clk) v426_5 <= v426_4;
-    reg [4:0] v426_6; always @(posedge clk) v426_6 <= v426_5;
-    wire v427_t0 = v426_6[0] ? 1'd1 : 1'd0;
-    wire v427_t1 = v426_6[2] ? v427_t0 : 1'd0;
-    wire v427_t2 = v426_6[2] ? v427_t0 : 1'd1;
-    wire v427_t3 = v426_6[3] ? v427_t2 : v427_t1;
-    wire v427_t4 = v426_6[2] ? 1'd0 : 1'd1;
-    wire v427_t5 = v426_6[3] ? v427_t4 : 1'd0;
-    wire v427_t6 = v426_6[4] ? v427_t5 : v427_t3;
-    wire v427_t7 = v426_6[0] ? 1'd0 : 1'd1;
-    wire v427_t8 = v426_6[1] ? 1'd0 : v427_t7;
-    wire v427_t9 = v426_6[2] ? v427_t8 : 1'd1;
-    wire v427_t10 = v426_6[1] ? 1'd1 : v427_t0;
-    wire v427_t11 = v426_6[2] ? v427_t10 : 1'd0;
-    wire v427_t12 = v426_6[1] ? v427_t7 : 1'd0;
-    wire v427_t13 = v426_6[2] ? v427_t12 : 1'd0;
-    wire v427_t14 = v426_6[4] ? v427_t13 : v427_t11;
-    wire [2:0] v427 = {v427_t14, v427_t9, v427_t6};
-    wire [0:0] v428 = inputs[519:519];
-    wire [0:0] v429 = inputs[523:523];
-    wire [1:0] v430_l = v402; wire [0:0] v430_u = (v402 >>> 2) + v429; wire [2:0] v430 = {v430_u, v430_l};
-    wire [2:0] v431_l = v430; wire [0:0] v431_u = (v430 >>> 3) + v172; wire [3:0] v431 = {v431_u, v431_l};
-    reg [3:0] v431_1; always @(posedge clk) v431_1 <= v431;
-    reg [3:0] v431_2; always @(posedge clk) v431_2 <= v431_1;
-    reg [3:0] v431_3; always @(posedge clk) v431_3 <= v431_2;
-    reg [3:0] v431_4; always @(posedge clk) v431_4 <= v431_3;
-    reg [3:0] v431_5; always @(posedge clk) v431_5 <= v431_4;
-    wire v432_t0 = v431_5[0] ? 1'd1 : 1'd0;
-    wire v432_t1 = v431_5[3] ? v432_t0 : 1'd0;
-    wire v432_t2 = v431_5[1] ? 1'd1 : 1'd0;
-    wire v432_t3 = v431_5[2] ? v432_t2 : 1'd0;
-    wire v432_t4 = v431_5[3] ? v432_t0 : v432_t3;
-    wire v432_t5 = v431_5[1] ? 1'd0 : 1'd1;
-    wire v432_t6 = v431_5[2] ? v432_t5 : 1'd1;
-    wire v432_t7 = v431_5[3] ? 1'd1 : v432_t6;
-    wire [2:0] v432 = {v432_t7, v432_t4, v432_t1};
-    wire [0:0] v433 = inputs[544:544];
-    wire [0:0] v434 = inputs[550:550];
-    wire [0:0] v435 = inputs[571:571];
-    wire [0:0] v436 = inputs[572:572];
-    wire [1:0] v437_l = v135; wire [0:0] v437_u = (v135 >>> 2) + v436; wire [2:0] v437 = {v437_u, v437_l};
-    wire [2:0] v438_l = v437; wire [0:0] v438_u = (v437 >>> 3) + v184; wire [3:0] v438 = {v438_u, v438_l};
-    wire [3:0] v439_l = v438; wire [0:0] v439_u = (v438 >>> 4) + v89; wire [4:0] v439 = {v439_u, v439_l};
-    reg [4:0] v439_1; always @(posedge clk) v439_1 <= v439;
-    reg [4:0] v439_2; always @(posedge clk) v439_2 <= v439_1;
-    reg [4:0] v439_3; always @(posedge clk) v439_3 <= v439_2;
-    reg [4:0] v439_4; always @(posedge clk) v439_4 <= v439_3;
-    reg [4:0] v439_5; always @(posedge clk) v439_5 <= v439_4;
-    reg [4:0] v439_6; always @(posedge clk) v439_6 <= v439_5;
-    reg [4:0] v439_7; always @(posedge clk) v439_7 <= v439_6;
-    reg [4:0] v439_8; always @(posedge clk) v439_8 <= v439_7;
-    wire v440_t0 = v439_8[0] ? 1'd0 : 1'd1;
-    wire v440_t1 = v439_8[1] ? v440_t0 : 1'd1;
-    wire v440_t2 = v439_8[1] ? v440_t0 : 1'd0;
-    wire v440_t3 = v439_8[2] ? v440_t2 : v440_t1;
-    wire v440_t4 = v439_8[3] ? v440_t3 : v440_t1;
-    wire v440_t5 = v439_8[4] ? v440_t1 : v440_t4;
-    wire v440_t6 = v439_8[4] ? v440_t2 : v440_t1;
-    wire v440_t7 = v439_8[1] ? 1'd0 : 1'd1;
-    wire v440_t8 = v439_8[2] ? v440_t7 : 1'd0;
-    wire v440_t9 = v439_8[3] ? v440_t8 : 1'd0;
-    wire v440_t10 = v439_8[4] ? 1'd0 : v440_t9;
-    wire [2:0] v440 = {v440_t10, v440_t6, v440_t5};
-    wire [0:0] v441 = inputs[573:573];
-    wire [0:0] v442 = inputs[597:597];
-    wire [0:0] v443_l = v436; wire [0:0] v443_u = (v436 >>> 1) + v442; wire [1:0] v443 = {v443_u, v443_l};
-    wire [1:0] v444_l = v443; wire [0:0] v444_u = (v443 >>> 2) + v287; wire [2:0] v444 = {v444_u, v444_l};
-    wire [0:0] v445 = inputs[600:600];
-    wire [1:0] v446_l = v332; wire [0:0] v446_u = (v332 >>> 2) + v445; wire [2:0] v446 = {v446_u, v446_l};
-    wire [2:0] v447_l = v446; wire [0:0] v447_u = (v446 >>> 3) + v298; wire [3:0] v447 = {v447_u, v447_l};
-    wire [3:0] v448_l = v447; wire [0:0] v448_u = (v447 >>> 4) + v94; wire [4:0] v448 = {v448_u, v448_l};
-    reg [4:0] v448_1; always @(posedge clk) v448_1 <= v448;
-    reg [4:0] v448_2; always @(posedge clk) v448_2 <= v448_1;
-    wire v449_t0 = v448_2[1] ? 1'd1 : 1'd0;
-    wire v449_t1 = v448_2[0] ? 1'd1 : 1'd0;
-    wire v449_t2 = v448_2[2] ? v449_t1 : v449_t0;
-    wire v449_t3 = v448_2[4] ? 1'd0 : v449_t2;
-    wire v449_t4 = v448_2[0] ? 1'd0 : 1'd1;
-    wire v449_t5 = v448_2[2] ? v449_t4 : 1'd1;
-    wire v449_t6 = v448_2[1] ? 1'd0 : 1'd1;
-    wire v449_t7 = v448_2[2] ? v449_t4 : v449_t6;
-    wire v449_t8 = v448_2[3] ? v449_t7 : v449_t5;
-    wire v449_t9 = v448_2[4] ? 1'd1 : v449_t8;
-    wire v449_t10 = v448_2[4] ? 1'd1 : 1'd0;
-    wire [2:0] v449 = {v449_t10, v449_t9, v449_t3};
-    wire [0:0] v450 = inputs[601:601];
-    wire [0:0] v451_l = v240; wire [0:0] v451_u = (v240 >>> 1) + v450; wire [1:0] v451 = {v451_u, v451_l};
-    wire [1:0] v452_l = v451; wire [0:0] v452_u = (v451 >>> 2) + v301; wire [2:0] v452 = {v452_u, v452_l};
-    wire [0:0] v453_l = v441; wire [0:0] v453_u = (v441 >>> 1) + v450; wire [1:0] v453 = {v453_u, v453_l};
-    wire [0:0] v454 = inputs[625:625];
-    wire [0:0] v455 = inputs[627:627];
-    wire [0:0] v456 = inputs[628:628];
-    wire [3:0] v457_l = v200; wire [0:0] v457_u = (v200 >>> 4) + v456; wire [4:0] v457 = {v457_u, v457_l};
-    reg [4:0] v457_1; always @(posedge clk) v457_1 <= v457;
-    reg [4:0] v457_2; always @(posedge clk) v457_2 <= v457_1;
-    wire v458_t0 = v457_2[0] ? 1'd1 : 1'd0;
-    wire v458_t1 = v457_2[1] ? 1'd1 : v458_t0;
-    wire v458_t2 = v457_2[1] ? 1'd1 : 1'd0;
-    wire v458_t3 = v457_2[2] ? v458_t2 : v458_t1;
-    wire v458_t4 = v457_2[2] ? v458_t2 : 1'd1;
-    wire v458_t5 = v457_2[3] ? v458_t4 : v458_t3;
-    wire v458_t6 = v457_2[2] ? 1'd1 : v458_t2;
-    wire v458_t7 = v457_2[3] ? 1'd1 : v458_t6;
-    wire v458_t8 = v457_2[1] ? 1'd0 : 1'd1;
-    wire v458_t9 = v457_2[2] ? v458_t8 : 1'd0;
-    wire v458_t10 = v457_2[3] ? v458_t8 : v458_t9;
-    wire v458_t11 = v457_2[4] ? v458_t10 : v458_t7;
-    wire [2:0] v458 = {v458_t4, v458_t11, v458_t5};
-    wire [0:0] v459 = inputs[634:634];
-    wire [0:0] v460 = inputs[660:660];
-    wire [0:0] v461 = inputs[661:661];
-    wire [0:0] v462 = inputs[713:713];
-    wire [3:0] v463_l = v399; wire [0:0] v463_u = (v399 >>> 4) + v462; wire [4:0] v463 = {v463_u, v463_l};
-    reg [4:0] v463_1; always @(posedge clk) v463_1 <= v463;
-    reg [4:0] v463_2; always @(posedge clk) v463_2 <= v463_1;
-    reg [4:0] v463_3; always @(posedge clk) v463_3 <= v463_2;
-    reg [4:0] v463_4; always @(posedge clk) v463_4 <= v463_3;
-    reg [4:0] v463_5; always @(posedge clk) v463_5 <= v463_4;
-    wire v464_t0 = v463_5[0] ? 1'd1 : 1'd0;
-    wire v464_t1 = v463_5[1] ? v464_t0 : 1'd0;
-    wire v464_t2 = v463_5[2] ? 1'd0 : v464_t1;
-    wire v464_t3 = v463_5[3] ? 1'd0 : v464_t2;
-    wire v464_t4 = v463_5[4] ? 1'd0 : v464_t3;
-    wire v464_t5 = v463_5[1] ? v464_t0 : 1'd1;
-    wire v464_t6 = v463_5[2] ? 1'd0 : v464_t5;
-    wire v464_t7 = v463_5[3] ? 1'd0 : v464_t6;
-    wire v464_t8 = v463_5[4] ? 1'd0 : v464_t7;
-    wire v464_t9 = v463_5[2] ? 1'd0 : 1'd1;
-    wire v464_t10 = v463_5[3] ? v464_t9 : 1'd0;
-    wire v464_t11 = v463_5[4] ? 1'd0 : v464_t10;
-    wire [2:0] v464 = {v464_t11, v464_t8, v464_t4};
-    wire [2:0] v465_l = v452; wire [0:0] v465_u = (v452 >>> 3) + v462; wire [3:0] v465 = {v465_u, v465_l};
-    wire [0:0] v466 = inputs[715:715];
-    wire [0:0] v467 = inputs[716:716];
-    wire [3:0] v468_l = v465; wire [0:0] v468_u = (v465 >>> 4) + v467; wire [4:0] v468 = {v468_u, v468_l};
-    reg [4:0] v468_1; always @(posedge clk) v468_1 <= v468;
-    wire v469_t0 = v468_1[2] ? 1'd1 : 1'd0;
-    wire v469_t1 = v468_1[3] ? 1'd1 : v469_t0;
-    wire v469_t2 = v468_1[4] ? 1'd0 : v469_t1;
-    wire v469_t3 = v468_1[0] ? 1'd0 : 1'd1;
-    wire v469_t4 = v468_1[2] ? 1'd0 : v469_t3;
-    wire v469_t5 = v468_1[1] ? 1'd0 : 1'd1;
-    wire v469_t6 = v468_1[3] ? v469_t5 : v469_t4;
-    wire v469_t7 = v468_1[4] ? 1'd1 : v469_t6;
-    wire v469_t8 = v468_1[0] ? 1'd1 : 1'd0;
-    wire v469_t9 = v468_1[2] ? 1'd1 : v469_t8;
-    wire v469_t10 = v468_1[1] ? 1'd1 : 1'd0;
-    wire v469_t11 = v468_1[3] ? v469_t10 : v469_t9;
-    wire v469_t12 = v468_1[4] ? 1'd1 : v469_t11;
-    wire [2:0] v469 = {v469_t12, v469_t7, v469_t2};
-    wire [1:0] v470_l = v304; wire [0:0] v470_u = (v304 >>> 2) + v467; wire [2:0] v470 = {v470_u, v470_l};
-    wire [0:0] v471 = inputs[717:717];
-    wire [2:0] v472_l = v470; wire [0:0] v472_u = (v470 >>> 3) + v471; wire [3:0] v472 = {v472_u, v472_l};
-    wire [3:0] v473_l = v472; wire [0:0] v473_u = (v472 >>> 4) + v305; wire [4:0] v473 = {v473_u, v473_l};
-    wire v474_t0 = v473[0] ? 1'd1 : 1'd0;
-    wire v474_t1 = v473[1] ? v474_t0 : 1'd1;
-    wire v474_t2 = v473[2] ? v474_t1 : v474_t0;
-    wire v474_t3 = v473[3] ? 1'd1 : v474_t2;
-    wire v474_t4 = v473[3] ? 1'd1 : v474_t1;
-    wire v474_t5 = v473[4] ? v474_t4 : v474_t3;
-    wire v474_t6 = v473[3] ? 1'd0 : v474_t0;
-    wire v474_t7 = v473[2] ? v474_t0 : v474_t1;
-    wire v474_t8 = v473[3] ? 1'd0 : v474_t7;
-    wire v474_t9 = v473[4] ? v474_t8 : v474_t6;
-    wire v474_t10 = v473[0] ? 1'd0 : 1'd1;
-    wire v474_t11 = v473[1] ? v474_t10 : 1'd0;
-    wire v474_t12 = v473[2] ? v474_t10 : v474_t11;
-    wire v474_t13 = v473[3] ? 1'd1 : v474_t12;
-    wire v474_t14 = v473[3] ? 1'd1 : v474_t10;
-    wire v474_t15 = v473[4] ? v474_t14 : v474_t13;
-    wire [3:0] v474 = {v474_t15, v474_t9, v474_t4, v474_t5};
-    wire [0:0] v475 = inputs[122:122];
-    wire [0:0] v476_l = v475; wire [0:0] v476_u = (v475 >>> 1) + v11; wire [1:0] v476 = {v476_u, v476_l};
-    wire [1:0] v477_l = v476; wire [0:0] v477_u = (v476 >>> 2) + v76; wire [2:0] v477 = {v477_u, v477_l};
-    wire [2:0] v478_l = v477; wire [0:0] v478_u = (v477 >>> 3) + v305; wire [3:0] v478 = {v478_u, v478_l};
-    wire [3:0] v479_l = v478; wire [0:0] v479_u = (v478 >>> 4) + v91; wire [4:0] v479 = {v479_u, v479_l};
-    reg [4:0] v479_1; always @(posedge clk) v479_1 <= v479;
-    reg [4:0] v479_2; always @(posedge clk) v479_2 <= v479_1;
-    reg [4:0] v479_3; always @(posedge clk) v479_3 <= v479_2;
-    reg [4:0] v479_4; always @(posedge clk) v479_4 <= v479_3;
-    reg [4:0] v479_5; always @(posedge clk) v479_5 <= v479_4;
-    reg [4:0] v479_6; always @(posedge clk) v479_6 <= v479_5;
-    wire v480_t0 = v479_6[3] ? 1'd1 : 1'd0;
-    wire v480_t1 = v479_6[0] ? 1'd0 : 1'd1;
-    wire v480_t2 = v479_6[1] ? 1'd0 : v480_t1;
-    wire v480_t3 = v479_6[2] ? 1'd0 : v480_t2;
-    wire v480_t4 = v479_6[3] ? 1'd0 : v480_t3;
-    wire v480_t5 = v479_6[4] ? 1'd0 : v480_t4;
-    wire v480_t6 = v479_6[2] ? v480_t2 : 1'd0;
-    wire v480_t7 = v479_6[3] ? 1'd0 : v480_t6;
-    wire v480_t8 = v479_6[3] ? 1'd0 : v480_t1;
-    wire v480_t9 = v479_6[4] ? v480_t8 : v480_t7;
-    wire [2:0] v480 = {v480_t9, v480_t5, v480_t0};
-    wire [0:0] v481_l = v475; wire [0:0] v481_u = (v475 >>> 1) + v112; wire [1:0] v481 = {v481_u, v481_l};
-    wire [0:0] v482 = inputs[155:155];
-    wire [0:0] v483_l = v482; wire [0:0] v483_u = (v482 >>> 1) + v114; wire [1:0] v483 = {v483_u, v483_l};
-    wire [0:0] v484_l = v202; wire [0:0] v484_u = (v202 >>> 1) + v482; wire [1:0] v484 = {v484_u, v484_l};
-    wire [0:0] v485_l = v195; wire [0:0] v485_u = (v195 >>> 1) + v482; wire [1:0] v485 = {v485_u, v485_l};
-    wire [1:0] v486_l = v485; wire [0:0] v486_u = (v485 >>> 2) + v320; wire [2:0] v486 = {v486_u, v486_l};
-    wire [0:0] v487 = inputs[181:181];
-    wire [0:0] v488_l = v107; wire [0:0] v488_u = (v107 >>> 1) + v487; wire [1:0] v488 = {v488_u, v488_l};
-    wire [0:0] v489_l = v108; wire [0:0] v489_u = (v108 >>> 1) + v487; wire [1:0] v489 = {v489_u, v489_l};
-    wire [0:0] v490 = inputs[212:212];
-    wire [0:0] v491_l = v490; wire [0:0] v491_u = (v490 >>> 1) + v27; wire [1:0] v491 = {v491_u, v491_l};
-    wire [1:0] v492_l = v491; wire [0:0] v492_u = (v491 >>> 2) + v127; wire [2:0] v492 = {v492_u, v492_l};
-    wire [0:0] v493_l = v308; wire [0:0] v493_u = (v308 >>> 1) + v490; wire [1:0] v493 = {v493_u, v493_l};
-    wire [0:0] v494_l = v105; wire [0:0] v494_u = (v105 >>> 1) + v490; wire [1:0] v494 = {v494_u, v494_l};
-    wire [1:0] v495_l = v494; wire [0:0] v495_u = (v494 >>> 2) + v370; wire [2:0] v495 = {v495_u, v495_l};
-    wire [0:0] v496 = inputs[220:220];
-    wire [0:0] v497_l = v15; wire [0:0] v497_u = (v15 >>> 1) + v496; wire [1:0] v497 = {v497_u, v497_l};
-    wire [0:0] v498_l = v496; wire [0:0] v498_u = (v496 >>> 1) + v391; wire [1:0] v498 = {v498_u, v498_l};
-    wire [0:0] v499_l = v322; wire [0:0] v499_u = (v322 >>> 1) + v496; wire [1:0] v499 = {v499_u, v499_l};
-    wire [1:0] v500_l = v499; wire [0:0] v500_u = (v499 >>> 2) + v239; wire [2:0] v500 = {v500_u, v500_l};
-    wire [0:0] v501 = inputs[234:234];
-    wire [1:0] v502_l = v317; wire [0:0] v502_u = (v317 >>> 2) + v501; wire [2:0] v502 = {v502_u, v502_l};
-    wire [0:0] v503_l = v333; wire [0:0] v503_u = (v333 >>> 1) + v501; wire [1:0] v503 = {v503_u, v503_l};
-    wire [0:0] v504_l = v318; wire [0:0] v504_u = (v318 >>> 1) + v501; wire [1:0] v504 = {v504_u, v504_l};
-    wire [0:0] v505 = inputs[237:237];
-    wire [0:0] v506_l = v505; wire [0:0] v506_u = (v505 >>> 1) + v369; wire [1:0] v506 = {v506_u, v506_l};
-    wire [1:0] v507_l = v506; wire [0:0] v507_u = (v506 >>> 2) + v88; wire [2:0] v507 = {v507_u, v507_l};
-    wire [0:0] v508 = inputs[244:244];
-    wire [1:0] v509_l = v503; wire [0:0] v509_u = (v503 >>> 2) + v508; wire [2:0] v509 = {v509_u, v509_l};
-    wire [2:0] v510_l = v509; wire [0:0] v510_u = (v509 >>> 3) + v238; wire [3:0] v510 = {v510_u, v510_l};
-    wire [0:0] v511 = inputs[261:261];
-    wire [0:0] v512_l = v229; wire [0:0] v512_u = (v229 >>> 1) + v511; wire [1:0] v512 = {v512_u, v512_l};
-    wire [1:0] v513_l = v512; wire [0:0] v513_u = (v512 >>> 2) + v145; wire [2:0] v513 = {v513_u, v513_l};
-    wire [2:0] v514_l = v513; wire [0:0] v514_u = (v513 >>> 3) + v174; wire [3:0] v514 = {v514_u, v514_l};
-    wire [3:0] v515_l = v514; wire [0:0] v515_u = (v514 >>> 4) + v186; wire [4:0] v515 = {v515_u, v515_l};
-    reg [4:0] v515_1; always @(posedge clk) v515_1 <= v515;
-    reg [4:0] v515_2; always @(posedge clk) v515_2 <= v515_1;
-    reg [4:0] v515_3; always @(posedge clk) v515_3 <= v515_2;
-    reg [4:0] v515_4; always @(posedge clk) v515_4 <= v515_3;
-    reg [4:0] v515_5; always @(posedge clk) v515_5 <= v515_4;
-    reg [4:0] v515_6; always @(posedge clk) v515_6 <= v515_5;
-    reg [4:0] v515_7; always @(posedge clk) v515_7 <= v515_6;
-    wire v516_t0 = v515_7[0] ? 1'd1 : 1'd0;
-    wire v516_t1 = v515_7[1] ? v516_t0 : 1'd0;
-    wire v516_t2 = v515_7[2] ? 1'd0 : v516_t1;
-    wire v516_t3 = v515_7[0] ? 1'd0 : 1'd1;
-    wire v516_t4 = v515_7[1] ? 1'd1 : v516_t3;
-    wire v516_t5 = v515_7[2] ? 1'd0 : v516_t4;
-    wire v516_t6 = v515_7[3] ? v516_t5 : v516_t2;
-    wire v516_t7 = v515_7[4] ? 1'd0 : v516_t6;
-    wire v516_t8 = v515_7[1] ? v516_t3 : 1'd1;
-    wire v516_t9 = v515_7[2] ? 1'd0 : v516_t8;
-    wire v516_t10 = v515_7[1] ? 1'd0 : v516_t0;
-    wire v516_t11 = v515_7[2] ? 1'd0 : v516_t10;
-    wire v516_t12 = v515_7[3] ? v516_t11 : v516_t9;
-    wire v516_t13 = v515_7[4] ? 1'd0 : v516_t12;
-    wire [1:0] v516 = {v516_t13, v516_t7};
-    wire [0:0] v517 = inputs[270:270];
-    wire [0:0] v518_l = v517; wire [0:0] v518_u = (v517 >>> 1) + v238; wire [1:0] v518 = {v518_u, v518_l};
-    wire [0:0] v519_l = v312; wire [0:0] v519_u = (v312 >>> 1) + v517; wire [1:0] v519 = {v519_u, v519_l};
-    wire [0:0] v520_l = v508; wire [0:0] v520_u = (v508 >>> 1) + v517; wire [1:0] v520 = {v520_u, v520_l};
-    wire [0:0] v521 = inputs[272:272];
-    wire [2:0] v522_l = v342; wire [0:0] v522_u = (v342 >>> 3) + v521; wire [3:0] v522 = {v522_u, v522_l};
-    wire [3:0] v523_l = v522; wire [0:0] v523_u = (v522 >>> 4) + v34; wire [4:0] v523 = {v523_u, v523_l};
-    reg [4:0] v523_1; always @(posedge clk) v523_1 <= v523;
-    reg [4:0] v523_2; always @(posedge clk) v523_2 <= v523_1;
-    wire v524_t0 = v523_2[0] ? 1'd1 : 1'd0;
-    wire v524_t1 = v523_2[2] ? 1'd1 : v524_t0;
-    wire v524_t2 = v523_2[2] ? 1'd0 : v524_t0;
-    wire v524_t3 = v523_2[4] ? v524_t2 : v524_t1;
-    wire v524_t4 = v523_2[0] ? 1'd0 : 1'd1;
-    wire v524_t5 = v523_2[2] ? 1'd0 : v524_t4;
-    wire v524_t6 = v523_2[1] ? 1'd0 : v524_t0;
-    wire v524_t7 = v523_2[2] ? 1'd1 : v524_t6;
-    wire v524_t8 = v523_2[2] ? 1'd1 : 1'd0;
-    wire v524_t9 = v523_2[3] ? v524_t8 : v524_t7;
-    wire v524_t10 = v523_2[2] ? 1'd0 : v524_t6;
-    wire v524_t11 = v523_2[3] ? 1'd0 : v524_t10;
-    wire v524_t12 = v523_2[4] ? v524_t11 : v524_t9;
-    wire [2:0] v524 = {v524_t12, v524_t5, v524_t3};
-    wire [0:0] v525 = inputs[293:293];
-    wire [2:0] v526_l = v502; wire [0:0] v526_u = (v502 >>> 3) + v525; wire [3:0] v526 = {v526_u, v526_l};
-    wire [1:0] v527_l = v213; wire [0:0] v527_u = (v213 >>> 2) + v525; wire [2:0] v527 = {v527_u, v527_l};
-    wire [2:0] v528_l = v527; wire [0:0] v528_u = (v527 >>> 3) + v131; wire [3:0] v528 = {v528_u, v528_l};
-    wire [0:0] v529 = inputs[298:298];
-    wire [1:0] v530_l = v497; wire [0:0] v530_u = (v497 >>> 2) + v529; wire [2:0] v530 = {v530_u, v530_l};
-    wire [0:0] v531_l = v475; wire [0:0] v531_u = (v475 >>> 1) + v529; wire [1:0] v531 = {v531_u, v531_l};
-    wire [1:0] v532_l = v531; wire [0:0] v532_u = (v531 >>> 2) + v242; wire [2:0] v532 = {v532_u, v532_l};
-    wire [2:0] v533_l = v532; wire [0:0] v533_u = (v532 >>> 3) + v390; wire [3:0] v533 = {v533_u, v533_l};
-    reg [3:0] v533_1; always @(posedge clk) v533_1 <= v533;
-    reg [3:0] v533_2; always @(posedge clk) v533_2 <= v533_1;
-    reg [3:0] v533_3; always @(posedge clk) v533_3 <= v533_2;
-    reg [3:0] v533_4; always @(posedge clk) v533_4 <= v533_3;
-    reg [3:0] v533_5; always @(posedge clk) v533_5 <= v533_4;
-    wire v534_t0 = v533_5[0] ? 1'd0 : 1'd1;
-    wire v534_t1 = v533_5[1] ? v534_t0 : 1'd0;
-    wire v534_t2 = v533_5[1] ? v534_t0 : 1'd1;
-    wire v534_t3 = v533_5[2] ? v534_t2 : v534_t1;
-    wire v534_t4 = v533_5[3] ? v534_t3 : v534_t1;
-    wire v534_t5 = v533_5[1] ? 1'd0 : 1'd1;
-    wire v534_t6 = v533_5[2] ? 1'd0 : v534_t5;
-    wire v534_t7 = v533_5[3] ? v534_t5 : v534_t6;
-    wire v534_t8 = v533_5[0] ? 1'd1 : 1'd0;
-    wire v534_t9 = v533_5[1] ? v534_t8 : 1'd0;
-    wire [2:0] v534 = {v534_t9, v534_t7, v534_t4};
-    wire [0:0] v535 = inputs[317:317];
-    wire [1:0] v536_l = v355; wire [0:0] v536_u = (v355 >>> 2) + v535; wire [2:0] v536 = {v536_u, v536_l};
-    wire [2:0] v537_l = v536; wire [0:0] v537_u = (v536 >>> 3) + v47; wire [3:0] v537 = {v537_u, v537_l};
-    wire [3:0] v538_l = v537; wire [0:0] v538_u = (v537 >>> 4) + v182; wire [4:0] v538 = {v538_u, v538_l};
-    reg [4:0] v538_1; always @(posedge clk) v538_1 <= v538;
-    reg [4:0] v538_2; always @(posedge clk) v538_2 <= v538_1;
-    reg [4:0] v538_3; always @(posedge clk) v538_3 <= v538_2;
-    wire v539_t0 = v538_3[0] ? 1'd1 : 1'd0;
-    wire v539_t1 = v538_3[1] ? v539_t0 : 1'd1;
-    wire v539_t2 = v538_3[3] ? 1'd0 : v539_t1;
-    wire v539_t3 = v538_3[4] ? 1'd0 : v539_t2;
-    wire v539_t4 = v538_3[1] ? 1'd1 : v539_t0;
-    wire v539_t5 = v538_3[2] ? 1'd1 : v539_t4;
-    wire v539_t6 = v538_3[3] ? 1'd0 : v539_t5;
-    wire v539_t7 = v538_3[4] ? 1'd0 : v539_t6;
-    wire [1:0] v539 = {v539_t7, v539_t3};
-    wire [0:0] v540_l = v357; wire [0:0] v540_u = (v357 >>> 1) + v535; wire [1:0] v540 = {v540_u, v540_l};
-    wire [0:0] v541 = inputs[320:320];
-    wire [0:0] v542 = inputs[321:321];
-    wire [0:0] v543_l = v542; wire [0:0] v543_u = (v542 >>> 1) + v410; wire [1:0] v543 = {v543_u, v543_l};
-    wire [0:0] v544_l = v521; wire [0:0] v544_u = (v521 >>> 1) + v542; wire [1:0] v544 = {v544_u, v544_l};
-    wire [0:0] v545 = inputs[324:324];
-    wire [0:0] v546_l = v545; wire [0:0] v546_u = (v545 >>> 1) + v130; wire [1:0] v546 = {v546_u, v546_l};
-    wire [0:0] v547_l = v228; wire [0:0] v547_u = (v228 >>> 1) + v545; wire [1:0] v547 = {v547_u, v547_l};
-    wire [0:0] v548_l = v126; wire [0:0] v548_u = (v126 >>> 1) + v545; wire [1:0] v548 = {v548_u, v548_l};
-    wire [1:0] v549_l = v548; wire [0:0] v549_u = (v548 >>> 2) + v462; wire [2:0] v549 = {v549_u, v549_l};
-    wire [2:0] v550_l = v549; wire [0:0] v550_u = (v549 >>> 3) + v466; wire [3:0] v550 = {v550_u, v550_l};
-    wire [3:0] v551_l = v550; wire [0:0] v551_u = (v550 >>> 4) + v471; wire [4:0] v551 = {v551_u, v551_l};
-    reg [4:0] v551_1; always @(posedge clk) v551_1 <= v551;
-    reg [4:0] v551_2; always @(posedge clk) v551_2 <= v551_1;
-    reg [4:0] v551_3; always @(posedge clk) v551_3 <= v551_2;
-    reg [4:0] v551_4; always @(posedge clk) v551_4 <= v551_3;
-    reg [4:0] v551_5; always @(posedge clk) v551_5 <= v551_4;
-    reg [4:0] v551_6; always @(posedge clk) v551_6 <= v551_5;
-    reg [4:0] v551_7; always @(posedge clk) v551_7 <= v551_6;
-    reg [4:0] v551_8; always @(posedge clk) v551_8 <= v551_7;
-    reg [4:0] v551_9; always @(posedge clk) v551_9 <= v551_8;
-    wire v552_t0 = v551_9[1] ? 1'd1 : 1'd0;
-    wire v552_t1 = v551_9[2] ? v552_t0 : 1'd0;
-    wire v552_t2 = v551_9[4] ? 1'd0 : v552_t1;
-    wire v552_t3 = v551_9[0] ? 1'd0 : 1'd1;
-    wire v552_t4 = v551_9[2] ? v552_t0 : v552_t3;
-    wire v552_t5 = v551_9[3] ? v552_t1 : v552_t4;
-    wire v552_t6 = v551_9[4] ? 1'd0 : v552_t5;
-    wire [1:0] v552 = {v552_t6, v552_t2};
-    wire [0:0] v553_l = v231; wire [0:0] v553_u = (v231 >>> 1) + v545; wire [1:0] v553 = {v553_u, v553_l};
-    wire [0:0] v554 = inputs[326:326];
-    wire [1:0] v555_l = v519; wire [0:0] v555_u = (v519 >>> 2) + v554; wire [2:0] v555 = {v555_u, v555_l};
-    wire [2:0] v556_l = v555; wire [0:0] v556_u = (v555 >>> 3) + v373; wire [3:0] v556 = {v556_u, v556_l};
-    wire [0:0] v557_l = v116; wire [0:0] v557_u = (v116 >>> 1) + v554; wire [1:0] v557 = {v557_u, v557_l};
-    wire [0:0] v558 = inputs[327:327];
-    wire [2:0] v559_l = v500; wire [0:0] v559_u = (v500 >>> 3) + v558; wire [3:0] v559 = {v559_u, v559_l};
-    wire [0:0] v560_l = v115; wire [0:0] v560_u = (v115 >>> 1) + v558; wire [1:0] v560 = {v560_u, v560_l};
-    wire [1:0] v561_l = v560; wire [0:0] v561_u = (v560 >>> 2) + v128; wire [2:0] v561 = {v561_u, v561_l};
-    wire [2:0] v562_l = v561; wire [0:0] v562_u = (v561 >>> 3) + v381; wire [3:0] v562 = {v562_u, v562_l};
-    wire [3:0] v563_l = v562; wire [0:0] v563_u = (v562 >>> 4) + v133; wire [4:0] v563 = {v563_u, v563_l};
-    reg [4:0] v563_1; always @(posedge clk) v563_1 <= v563;
-    reg [4:0] v563_2; always @(posedge clk) v563_2 <= v563_1;
-    reg [4:0] v563_3; always @(posedge clk) v563_3 <= v563_2;
-    reg [4:0] v563_4; always @(posedge clk) v563_4 <= v563_3;
-    reg [4:0] v563_5; always @(posedge clk) v563_5 <= v563_4;
-    reg [4:0] v563_6; always @(posedge clk) v563_6 <= v563_5;
-    reg [4:0] v563_7; always @(posedge clk) v563_7 <= v563_6;
-    wire v564_t0 = v563_7[1] ? 1'd1 : 1'd0;
-    wire v564_t1 = v563_7[3] ? 1'd0 : v564_t0;
-    wire v564_t2 = v563_7[4] ? 1'd0 : v564_t1;
-    wire v564_t3 = v563_7[1] ? 1'd0 : 1'd1;
-    wire v564_t4 = v563_7[2] ? 1'd0 : v564_t3;
-    wire v564_t5 = v563_7[3] ? 1'd1 : v564_t4;
-    wire v564_t6 = v563_7[2] ? v564_t0 : 1'd1;
-    wire v564_t7 = v563_7[3] ? 1'd1 : v564_t6;
-    wire v564_t8 = v563_7[4] ? v564_t7 : v564_t5;
-    wire v564_t9 = v563_7[0] ? 1'd0 : 1'd1;
-    wire v564_t10 = v563_7[1] ? v564_t9 : 1'd0;
-    wire v564_t11 = v563_7[3] ? 1'd0 : v564_t10;
-    wire v564_t12 = v563_7[4] ? 1'd0 : v564_t11;
-    wire [2:0] v564 = {v564_t12, v564_t8, v564_t2};
-    wire [0:0] v565 = inputs[342:342];
-    wire [1:0] v566_l = v356; wire [0:0] v566_u = (v356 >>> 2) + v565; wire [2:0] v566 = {v566_u, v566_l};
-    wire [2:0] v567_l = v566; wire [0:0] v567_u = (v566 >>> 3) + v149; wire [3:0] v567 = {v567_u, v567_l};
-    wire [3:0] v568_l = v567; wire [0:0] v568_u = (v567 >>> 4) + v64; wire [4:0] v568 = {v568_u, v568_l};
-    reg [4:0] v568_1; always @(posedge clk) v568_1 <= v568;
-    reg [4:0] v568_2; always @(posedge clk) v568_2 <= v568_1;
-    reg [4:0] v568_3; always @(posedge clk) v568_3 <= v568_2;
-    reg [4:0] v568_4; always @(posedge clk) v568_4 <= v568_3;
-    reg [4:0] v568_5; always @(posedge clk) v568_5 <= v568_4;
-    reg [4:0] v568_6; always @(posedge clk) v568_6 <= v568_5;
-    wire v569_t0 = v568_6[0] ? 1'd1 : 1'd0;
-    wire v569_t1 = v568_6[2] ? 1'd0 : v569_t0;
-    wire v569_t2 = v568_6[2] ? 1'd0 : 1'd1;
-    wire v569_t3 = v568_6[3] ? v569_t2 : v569_t1;
-    wire v569_t4 = v568_6[3] ? v569_t2 : 1'd0;
-    wire v569_t5 = v568_6[4] ? v569_t4 : v569_t3;
-    wire v569_t6 = v568_6[0] ? 1'd0 : 1'd1;
-    wire v569_t7 = v568_6[2] ? 1'd0 : v569_t6;
-    wire v569_t8 = v568_6[3] ? v569_t2 : v569_t7;
-    wire v569_t9 = v568_6[4] ? v569_t4 : v569_t8;
-    wire v569_t10 = v568_6[1] ? 1'd1 : 1'd0;
-    wire v569_t11 = v568_6[2] ? v569_t10 : 1'd0;
-    wire v569_t12 = v568_6[2] ? v569_t10 : 1'd1;
-    wire v569_t13 = v568_6[3] ? v569_t11 : v569_t12;
-    wire v569_t14 = v568_6[4] ? v569_t13 : v569_t11;
-    wire [2:0] v569 = {v569_t14, v569_t9, v569_t5};
-    wire [0:0] v570 = inputs[358:358];
-    wire [1:0] v571_l = v557; wire [0:0] v571_u = (v557 >>> 2) + v570; wire [2:0] v571 = {v571_u, v571_l};
-    wire [0:0] v572_l = v496; wire [0:0] v572_u = (v496 >>> 1) + v570; wire [1:0] v572 = {v572_u, v572_l};
-    wire [0:0] v573_l = v508; wire [0:0] v573_u = (v508 >>> 1) + v570; wire [1:0] v573 = {v573_u, v573_l};
-    wire [0:0] v574 = inputs[380:380];
-    wire [0:0] v575 = inputs[385:385];
-    wire [3:0] v576_l = v510; wire [0:0] v576_u = (v510 >>> 4) + v575; wire [4:0] v576 = {v576_u, v576_l};
-    reg [4:0] v576_1; always @(posedge clk) v576_1 <= v576;
-    reg [4:0] v576_2; always @(posedge clk) v576_2 <= v576_1;
-    reg [4:0] v576_3; always @(posedge clk) v576_3 <= v576_2;
-    reg [4:0] v576_4; always @(posedge clk) v576_4 <= v576_3;
-    reg [4:0] v576_5; always @(posedge clk) v576_5 <= v576_4;
-    reg [4:0] v576_6; always @(posedge clk) v576_6 <= v576_5;
-    reg [4:0] v576_7; always @(posedge clk) v576_7 <= v576_6;
-    wire v577_t0 = v576_7[0] ? 1'd1 : 1'd0;
-    wire v577_t1 = v576_7[1] ? 1'd0 : v577_t0;
-    wire v577_t2 = v576_7[2] ? v577_t1 : 1'd1;
-    wire v577_t3 = v576_7[2] ? v577_t1 : 1'd0;
-    wire v577_t4 = v576_7[3] ? v577_t3 : v577_t2;
-    wire v577_t5 = v576_7[2] ? 1'd1 : 1'd0;
-    wire v577_t6 = v576_7[3] ? v577_t5 : 1'd1;
-    wire v577_t7 = v576_7[4] ? v577_t6 : v577_t4;
-    wire [0:0] v577 = {v577_t7};
-    wire [0:0] v578_l = v113; wire [0:0] v578_u = (v113 >>> 1) + v575; wire [1:0] v578 = {v578_u, v578_l};
-    wire [1:0] v579_l = v578; wire [0:0] v579_u = (v578 >>> 2) + v134; wire [2:0] v579 = {v579_u, v579_l};
-    wire [2:0] v580_l = v579; wire [0:0] v580_u = (v579 >>> 3) + v303; wire [3:0] v580 = {v580_u, v580_l};
-    wire [0:0] v581 = inputs[399:399];
-    wire [2:0] v582_l = v340; wire [0:0] v582_u = (v340 >>> 3) + v581; wire [3:0] v582 = {v582_u, v582_l};
-    wire [3:0] v583_l = v582; wire [0:0] v583_u = (v582 >>> 4) + v153; wire [4:0] v583 = {v583_u, v583_l};
-    reg [4:0] v583_1; always @(posedge clk) v583_1 <= v583;
-    reg [4:0] v583_2; always @(posedge clk) v583_2 <= v583_1;
-    reg [4:0] v583_3; always @(posedge clk) v583_3 <= v583_2;
-    reg [4:0] v583_4; always @(posedge clk) v583_4 <= v583_3;
-    reg [4:0] v583_5; always @(posedge clk) v583_5 <= v583_4;
-    reg [4:0] v583_6; always @(posedge clk) v583_6 <= v583_5;
-    reg [4:0] v583_7; always @(posedge clk) v583_7 <= v583_6;
-    wire v584_t0 = v583_7[0] ? 1'd1 : 1'd0;
-    wire v584_t1 = v583_7[1] ? v584_t0 : 1'd1;
-    wire v584_t2 = v583_7[1] ? 1'd0 : 1'd1;
-    wire v584_t3 = v583_7[2] ? v584_t2 : v584_t1;
-    wire v584_t4 = v583_7[3] ? 1'd0 : 1'd1;
-    wire v584_t5 = v583_7[4] ? v584_t4 : v584_t3;
-    wire v584_t6 = v583_7[1] ? v584_t0 : 1'd0;
-    wire v584_t7 = v583_7[2] ? 1'd0 : v584_t6;
-    wire v584_t8 = v583_7[4] ? v584_t4 : v584_t7;
-    wire [1:0] v584 = {v584_t8, v584_t5};
-    wire [0:0] v585_l = v102; wire [0:0] v585_u = (v102 >>> 1) + v581; wire [1:0] v585 = {v585_u, v585_l};
-    wire [0:0] v586 = inputs[400:400];
-    wire [0:0] v587_l = v39; wire [0:0] v587_u = (v39 >>> 1) + v586; wire [1:0] v587 = {v587_u, v587_l};
-    wire [0:0] v588_l = v207; wire [0:0] v588_u = (v207 >>> 1) + v586; wire [1:0] v588 = {v588_u, v588_l};
-    wire [0:0] v589 = inputs[402:402];
-    wire [2:0] v590_l = v368; wire [0:0] v590_u = (v368 >>> 3) + v589; wire [3:0] v590 = {v590_u, v590_l};
-    wire [3:0] v591_l = v590; wire [0:0] v591_u = (v590 >>> 4) + v403; wire [4:0] v591 = {v591_u, v591_l};
-    reg [4:0] v591_1; always @(posedge clk) v591_1 <= v591;
-    reg [4:0] v591_2; always @(posedge clk) v591_2 <= v591_1;
-    reg [4:0] v591_3; always @(posedge clk) v591_3 <= v591_2;
-    reg [4:0] v591_4; always @(posedge clk) v591_4 <= v591_3;
-    reg [4:0] v591_5; always @(posedge clk) v591_5 <= v591_4;
-    reg [4:0] v591_6; always @(posedge clk) v591_6 <= v591_5;
-    reg [4:0] v591_7; always @(posedge clk) v591_7 <= v591_6;
-    reg [4:0] v591_8; always @(posedge clk) v591_8 <= v591_7;
-    wire v592_t0 = v591_8[0] ? 1'd1 : 1'd0;
-    wire v592_t1 = v591_8[2] ? 1'd1 : v592_t0;
-    wire v592_t2 = v591_8[2] ? 1'd0 : v592_t0;
-    wire v592_t3 = v591_8[4] ? v592_t2 : v592_t1;
-    wire v592_t4 = v591_8[1] ? v592_t0 : 1'd1;
-    wire v592_t5 = v591_8[2] ? 1'd1 : v592_t4;
-    wire v592_t6 = v591_8[2] ? 1'd0 : v592_t4;
-    wire v592_t7 = v591_8[3] ? v592_t6 : v592_t5;
-    wire v592_t8 = v591_8[4] ? v592_t6 : v592_t7;
-    wire [1:0] v592 = {v592_t8, v592_t3};
-    wire [1:0] v593_l = v588; wire [0:0] v593_u = (v588 >>> 2) + v589; wire [2:0] v593 = {v593_u, v593_l};
-    wire [2:0] v594_l = v593; wire [0:0] v594_u = (v593 >>> 3) + v424; wire [3:0] v594 = {v594_u, v594_l};
-    wire [0:0] v595_l = v10; wire [0:0] v595_u = (v10 >>> 1) + v589; wire [1:0] v595 = {v595_u, v595_l};
-    wire [0:0] v596 = inputs[408:408];
-    wire [0:0] v597 = inputs[411:411];
-    wire [2:0] v598_l = v382; wire [0:0] v598_u = (v382 >>> 3) + v597; wire [3:0] v598 = {v598_u, v598_l};
-    wire [0:0] v599_l = v496; wire [0:0] v599_u = (v496 >>> 1) + v597; wire [1:0] v599 = {v599_u, v599_l};
-    wire [1:0] v600_l = v599; wire [0:0] v600_u = (v599 >>> 2) + v405; wire [2:0] v600 = {v600_u, v600_l};
-    wire [2:0] v601_l = v600; wire [0:0] v601_u = (v600 >>> 3) + v165; wire [3:0] v601 = {v601_u, v601_l};
-    wire [0:0] v602 = inputs[412:412];
-    wire [2:0] v603_l = v258; wire [0:0] v603_u = (v258 >>> 3) + v602; wire [3:0] v603 = {v603_u, v603_l};
-    wire [3:0] v604_l = v603; wire [0:0] v604_u = (v603 >>> 4) + v300; wire [4:0] v604 = {v604_u, v604_l};
-    reg [4:0] v604_1; always @(posedge clk) v604_1 <= v604;
-    reg [4:0] v604_2; always @(posedge clk) v604_2 <= v604_1;
-    reg [4:0] v604_3; always @(posedge clk) v604_3 <= v604_2;
-    reg [4:0] v604_4; always @(posedge clk) v604_4 <= v604_3;
-    reg [4:0] v604_5; always @(posedge clk) v604_5 <= v604_4;
-    reg [4:0] v604_6; always @(posedge clk) v604_6 <= v604_5;
-    wire v605_t0 = v604_6[2] ? 1'd1 : 1'd0;
-    wire v605_t1 = v604_6[4] ? 1'd1 : v605_t0;
-    wire v605_t2 = v604_6[0] ? 1'd0 : 1'd1;
-    wire v605_t3 = v604_6[2] ? 1'd0 : v605_t2;
-    wire v605_t4 = v604_6[4] ? 1'd0 : v605_t3;
-    wire v605_t5 = v604_6[1] ? 1'd0 : 1'd1;
-    wire v605_t6 = v604_6[2] ? v605_t5 : 1'd0;
-    wire v605_t7 = v604_6[3] ? 1'd0 : v605_t6;
-    wire v605_t8 = v604_6[4] ? 1'd0 : v605_t7;
-    wire [2:0] v605 = {v605_t8, v605_t4, v605_t1};
-    wire [0:0] v606 = inputs[427:427];
-    wire [1:0] v607_l = v572; wire [0:0] v607_u = (v572 >>> 2) + v606; wire [2:0] v607 = {v607_u, v607_l};
-    wire [0:0] v608_l = v192; wire [0:0] v608_u = (v192 >>> 1) + v606; wire [1:0] v608 = {v608_u, v608_l};
-    wire [0:0] v609 = inputs[428:428];
-    wire [0:0] v610_l = v609; wire [0:0] v610_u = (v609 >>> 1) + v144; wire [1:0] v610 = {v610_u, v610_l};
-    wire [0:0] v611_l = v373; wire [0:0] v611_u = (v373 >>> 1) + v609; wire [1:0] v611 = {v611_u, v611_l};
-    wire [0:0] v612 = inputs[429:429];
-    wire [2:0] v613_l = v607; wire [0:0] v613_u = (v607 >>> 3) + v612; wire [3:0] v613 = {v613_u, v613_l};
-    wire [1:0] v614_l = v585; wire [0:0] v614_u = (v585 >>> 2) + v612; wire [2:0] v614 = {v614_u, v614_l};
-    wire [2:0] v615_l = v614; wire [0:0] v615_u = (v614 >>> 3) + v412; wire [3:0] v615 = {v615_u, v615_l};
-    wire [3:0] v616_l = v615; wire [0:0] v616_u = (v615 >>> 4) + v48; wire [4:0] v616 = {v616_u, v616_l};
-    reg [4:0] v616_1; always @(posedge clk) v616_1 <= v616;
-    reg [4:0] v616_2; always @(posedge clk) v616_2 <= v616_1;
-    reg [4:0] v616_3; always @(posedge clk) v616_3 <= v616_2;
-    reg [4:0] v616_4; always @(posedge clk) v616_4 <= v616_3;
-    reg [4:0] v616_5; always @(posedge clk) v616_5 <= v616_4;
-    reg [4:0] v616_6; always @(posedge clk) v616_6 <= v616_5;
-    reg [4:0] v616_7; always @(posedge clk) v616_7 <= v616_6;
-    wire v617_t0 = v616_7[0] ? 1'd1 : 1'd0;
-    wire v617_t1 = v616_7[1] ? v617_t0 : 1'd1;
-    wire v617_t2 = v616_7[2] ? v617_t1 : 1'd1;
-    wire v617_t3 = v616_7[2] ? 1'd0 : 1'd1;
-    wire v617_t4 = v616_7[3] ? v617_t3 : v617_t2;
-    wire v617_t5 = v616_7[1] ? 1'd1 : v617_t0;
-    wire v617_t6 = v616_7[2] ? v617_t5 : 1'd0;
-    wire v617_t7 = v616_7[2] ? 1'd1 : 1'd0;
-    wire v617_t8 = v616_7[3] ? v617_t7 : v617_t6;
-    wire v617_t9 = v616_7[2] ? v617_t0 : 1'd0;
-    wire v617_t10 = v616_7[3] ? v617_t7 : v617_t9;
-    wire v617_t11 = v616_7[4] ? v617_t10 : v617_t8;
-    wire [1:0] v617 = {v617_t11, v617_t4};
-    wire [1:0] v618_l = v252; wire [0:0] v618_u = (v252 >>> 2) + v612; wire [2:0] v618 = {v618_u, v618_l};
-    wire [2:0] v619_l = v618; wire [0:0] v619_u = (v618 >>> 3) + v424; wire [3:0] v619 = {v619_u, v619_l};
-    wire [0:0] v620 = inputs[431:431];
-    wire [0:0] v621 = inputs[433:433];
-    wire [3:0] v622_l = v556; wire [0:0] v622_u = (v556 >>> 4) + v621; wire [4:0] v622 = {v622_u, v622_l};
-    reg [4:0] v622_1; always @(posedge clk) v622_1 <= v622;
-    reg [4:0] v622_2; always @(posedge clk) v622_2 <= v622_1;
-    reg [4:0] v622_3; always @(posedge clk) v622_3 <= v622_2;
-    reg [4:0] v622_4; always @(posedge clk) v622_4 <= v622_3;
-    wire v623_t0 = v622_4[0] ? 1'd1 : 1'd0;
-    wire v623_t1 = v622_4[2] ? v623_t0 : 1'd1;
-    wire v623_t2 = v622_4[1] ? v623_t0 : 1'd1;
-    wire v623_t3 = v622_4[3] ? v623_t0 : v623_t2;
-    wire v623_t4 = v622_4[4] ? v623_t3 : v623_t1;
-    wire v623_t5 = v622_4[2] ? 1'd1 : v623_t0;
-    wire v623_t6 = v622_4[1] ? 1'd1 : v623_t0;
-    wire v623_t7 = v622_4[3] ? v623_t0 : v623_t6;
-    wire v623_t8 = v622_4[4] ? v623_t7 : v623_t5;
-    wire [1:0] v623 = {v623_t8, v623_t4};
-    wire [0:0] v624_l = v360; wire [0:0] v624_u = (v360 >>> 1) + v621; wire [1:0] v624 = {v624_u, v624_l};
-    wire [0:0] v625 = inputs[435:435];
-    wire [0:0] v626 = inputs[440:440];
-    wire [0:0] v627_l = v626; wire [0:0] v627_u = (v626 >>> 1) + v269; wire [1:0] v627 = {v627_u, v627_l};
-    wire [1:0] v628_l = v627; wire [0:0] v628_u = (v627 >>> 2) + v67; wire [2:0] v628 = {v628_u, v628_l};
-    wire [2:0] v629_l = v628; wire [0:0] v629_u = (v628 >>> 3) + v459; wire [3:0] v629 = {v629_u, v629_l};
-    wire [3:0] v630_l = v629; wire [0:0] v630_u = (v629 >>> 4) + v178; wire [4:0] v630 = {v630_u, v630_l};
-    reg [4:0] v630_1; always @(posedge clk) v630_1 <= v630;
-    reg [4:0] v630_2; always @(posedge clk) v630_2 <= v630_1;
-    reg [4:0] v630_3; always @(posedge clk) v630_3 <= v630_2;
-    reg [4:0] v630_4; always @(posedge clk) v630_4 <= v630_3;
-    reg [4:0] v630_5; always @(posedge clk) v630_5 <= v630_4;
-    reg [4:0] v630_6; always @(posedge clk) v630_6 <= v630_5;
-    reg [4:0] v630_7; always @(posedge clk) v630_7 <= v630_6;
-    reg [4:0] v630_8; always @(posedge clk) v630_8 <= v630_7;
-    wire v631_t0 = v630_8[0] ? 1'd0 : 1'd1;
-    wire v631_t1 = v630_8[1] ? v631_t0 : 1'd0;
-    wire v631_t2 = v630_8[2] ? v631_t0 : v631_t1;
-    wire v631_t3 = v630_8[4] ? v631_t2 : v631_t0;
-    wire v631_t4 = v630_8[0] ? 1'd1 : 1'd0;
-    wire v631_t5 = v630_8[1] ? 1'd1 : v631_t4;
-    wire v631_t6 = v630_8[2] ? 1'd1 : v631_t5;
-    wire v631_t7 = v630_8[3] ? v631_t2 : v631_t6;
-    wire v631_t8 = v630_8[1] ? 1'd0 : v631_t0;
-    wire v631_t9 = v630_8[2] ? 1'd0 : v631_t8;
-    wire v631_t10 = v630_8[4] ? v631_t9 : 1'd0;
-    wire [2:0] v631 = {v631_t10, v631_t7, v631_t3};
-    wire [0:0] v632 = inputs[463:463];
-    wire [0:0] v633_l = v602; wire [0:0] v633_u = (v602 >>> 1) + v632; wire [1:0] v633 = {v633_u, v633_l};
-    wire [0:0] v634 = inputs[488:488];
-    wire [1:0] v635_l = v624; wire [0:0] v635_u = (v624 >>> 2) + v634; wire [2:0] v635 = {v635_u, v635_l};
-    wire [1:0] v636_l = v633; wire [0:0] v636_u = (v633 >>> 2) + v634; wire [2:0] v636 = {v636_u, v636_l};
-    wire [2:0] v637_l = v636; wire [0:0] v637_u = (v636 >>> 3) + v288; wire [3:0] v637 = {v637_u, v637_l};
-    wire [3:0] v638_l = v637; wire [0:0] v638_u = (v637 >>> 4) + v460; wire [4:0] v638 = {v638_u, v638_l};
-    reg [4:0] v638_1; always @(posedge clk) v638_1 <= v638;
-    reg [4:0] v638_2; always @(posedge clk) v638_2 <= v638_1;
-    reg [4:0] v638_3; always @(posedge clk) v638_3 <= v638_2;
-    reg [4:0] v638_4; always @(posedge clk) v638_4 <= v638_3;
-    wire v639_t0 = v638_4[0] ? 1'd0 : 1'd1;
-    wire v639_t1 = v638_4[1] ? 1'd0 : v639_t0;
-    wire v639_t2 = v638_4[2] ? v639_t0 : v639_t1;
-    wire v639_t3 = v638_4[3] ? v639_t2 : 1'd0;
-    wire v639_t4 = v638_4[3] ? v639_t0 : 1'd0;
-    wire v639_t5 = v638_4[4] ? v639_t4 : v639_t3;
-    wire v639_t6 = v638_4[3] ? 1'd0 : v639_t0;
-    wire v639_t7 = v638_4[1] ? v639_t0 : 1'd0;
-    wire v639_t8 = v638_4[2] ? 1'd0 : v639_t7;
-    wire v639_t9 = v638_4[3] ? v639_t8 : v639_t0;
-    wire v639_t10 = v638_4[4] ? v639_t9 : v639_t6;
-    wire v639_t11 = v638_4[3] ? v639_t8 : 1'd0;
-    wire v639_t12 = v638_4[4] ? 1'd0 : v639_t11;
-    wire [3:0] v639 = {v639_t12, 1'd0, v639_t10, v639_t5};
-    wire [0:0] v640_l = v634; wire [0:0] v640_u = (v634 >>> 1) + v60; wire [1:0] v640 = {v640_u, v640_l};
-    wire [0:0] v641 = inputs[490:490];
-    wire [3:0] v642_l = v598; wire [0:0] v642_u = (v598 >>> 4) + v641; wire [4:0] v642 = {v642_u, v642_l};
-    reg [4:0] v642_1; always @(posedge clk) v642_1 <= v642;
-    reg [4:0] v642_2; always @(posedge clk) v642_2 <= v642_1;
-    wire v643_t0 = v642_2[0] ? 1'd0 : 1'd1;
-    wire v643_t1 = v642_2[4] ? 1'd0 : v643_t0;
-    wire v643_t2 = v642_2[1] ? 1'd0 : 1'd1;
-    wire v643_t3 = v642_2[2] ? 1'd0 : v643_t2;
-    wire v643_t4 = v642_2[3] ? 1'd0 : v643_t3;
-    wire v643_t5 = v642_2[4] ? v643_t4 : 1'd1;
-    wire v643_t6 = v642_2[1] ? 1'd1 : 1'd0;
-    wire v643_t7 = v642_2[2] ? 1'd0 : v643_t6;
-    wire v643_t8 = v642_2[3] ? 1'd0 : v643_t7;
-    wire v643_t9 = v642_2[4] ? v643_t8 : 1'd0;
-    wire [3:0] v643 = {v643_t9, 1'd0, v643_t5, v643_t1};
-    wire [1:0] v644_l = v547; wire [0:0] v644_u = (v547 >>> 2) + v641; wire [2:0] v644 = {v644_u, v644_l};
-    wire [1:0] v645_l = v488; wire [0:0] v645_u = (v488 >>> 2) + v641; wire [2:0] v645 = {v645_u, v645_l};
-    wire [2:0] v646_l = v645; wire [0:0] v646_u = (v645 >>> 3) + v461; wire [3:0] v646 = {v646_u, v646_l};
-    wire [0:0] v647 = inputs[515:515];
-    wire [3:0] v648_l = v594; wire [0:0] v648_u = (v594 >>> 4) + v647; wire [4:0] v648 = {v648_u, v648_l};
-    reg [4:0] v648_1; always @(posedge clk) v648_1 <= v648;
-    reg [4:0] v648_2; always @(posedge clk) v648_2 <= v648_1;
-    wire v649_t0 = v648_2[1] ? 1'd0 : 1'd1;
-    wire v649_t1 = v648_2[2] ? 1'd1 : v649_t0;
-    wire v649_t2 = v648_2[3] ? v649_t1 : 1'd1;
-    wire v649_t3 = v648_2[0] ? 1'd0 : 1'd1;
-    wire v649_t4 = v648_2[2] ? v649_t3 : 1'd0;
-    wire v649_t5 = v648_2[3] ? v649_t4 : 1'd0;
-    wire v649_t6 = v648_2[3] ? v649_t4 : 1'd1;
-    wire v649_t7 = v648_2[4] ? v649_t6 : v649_t5;
-    wire v649_t8 = v648_2[1] ? 1'd1 : 1'd0;
-    wire v649_t9 = v648_2[0] ? 1'd1 : 1'd0;
-    wire v649_t10 = v648_2[2] ? v649_t9 : v649_t8;
-    wire v649_t11 = v648_2[3] ? v649_t10 : 1'd0;
-    wire [2:0] v649 = {v649_t11, v649_t7, v649_t2};
-    wire [0:0] v650 = inputs[516:516];
-    wire [0:0] v651_l = v111; wire [0:0] v651_u = (v111 >>> 1) + v650; wire [1:0] v651 = {v651_u, v651_l};
-    wire [1:0] v652_l = v651; wire [0:0] v652_u = (v651 >>> 2) + v287; wire [2:0] v652 = {v652_u, v652_l};
-    wire [2:0] v653_l = v652; wire [0:0] v653_u = (v652 >>> 3) + v183; wire [3:0] v653 = {v653_u, v653_l};
-    wire [3:0] v654_l = v653; wire [0:0] v654_u = (v653 >>> 4) + v301; wire [4:0] v654 = {v654_u, v654_l};
-    reg [4:0] v654_1; always @(posedge clk) v654_1 <= v654;
-    reg [4:0] v654_2; always @(posedge clk) v654_2 <= v654_1;
-    reg [4:0] v654_3; always @(posedge clk) v654_3 <= v654_2;
-    wire v655_t0 = v654_3[1] ? 1'd0 : 1'd1;
-    wire v655_t1 = v654_3[2] ? v655_t0 : 1'd0;
-    wire v655_t2 = v654_3[3] ? 1'd0 : v655_t1;
-    wire v655_t3 = v654_3[2] ? 1'd1 : 1'd0;
-    wire v655_t4 = v654_3[3] ? 1'd0 : v655_t3;
-    wire v655_t5 = v654_3[4] ? v655_t4 : v655_t2;
-    wire v655_t6 = v654_3[0] ? 1'd0 : 1'd1;
-    wire v655_t7 = v654_3[2] ? 1'd0 : v655_t6;
-    wire v655_t8 = v654_3[2] ? 1'd1 : v655_t6;
-    wire v655_t9 = v654_3[3] ? v655_t7 : v655_t8;
-    wire v655_t10 = v654_3[4] ? v655_t9 : v655_t7;
-    wire v655_t11 = v654_3[3] ? v655_t3 : 1'd0;
-    wire [2:0] v655 = {v655_t11, v655_t10, v655_t5};
-    wire [0:0] v656_l = v253; wire [0:0] v656_u = (v253 >>> 1) + v650; wire [1:0] v656 = {v656_u, v656_l};
-    wire [0:0] v657 = inputs[518:518];
-    wire [0:0] v658 = inputs[520:520];
-    wire [1:0] v659_l = v396; wire [0:0] v659_u = (v396 >>> 2) + v658; wire [2:0] v659 = {v659_u, v659_l};
-    wire [2:0] v660_l = v659; wire [0:0] v660_u = (v659 >>> 3) + v429; wire [3:0] v660 = {v660_u, v660_l};
-    wire [3:0] v661_l = v660; wire [0:0] v661_u = (v660 >>> 4) + v459; wire [4:0] v661 = {v661_u, v661_l};
-    reg [4:0] v661_1; always @(posedge clk) v661_1 <= v661;
-    reg [4:0] v661_2; always @(posedge clk) v661_2 <= v661_1;
-    wire v662_t0 = v661_2[0] ? 1'd0 : 1'd1;
-    wire v662_t1 = v661_2[2] ? v662_t0 : 1'd0;
-    wire v662_t2 = v661_2[1] ? v662_t0 : 1'd1;
-    wire v662_t3 = v661_2[4] ? v662_t0 : v662_t2;
-    wire v662_t4 = v661_2[0] ? 1'd1 : 1'd0;
-    wire v662_t5 = v661_2[1] ? 1'd0 : v662_t4;
-    wire v662_t6 = v661_2[3] ? 1'd0 : v662_t5;
-    wire v662_t7 = v661_2[4] ? v662_t6 : 1'd0;
-    wire [2:0] v662 = {v662_t7, v662_t3, v662_t1};
-    wire [1:0] v663_l = v543; wire [0:0] v663_u = (v543 >>> 2) + v658; wire [2:0] v663 = {v663_u, v663_l};
-    wire [0:0] v664 = inputs[542:542];
-    wire [1:0] v665_l = v275; wire [0:0] v665_u = (v275 >>> 2) + v664; wire [2:0] v665 = {v665_u, v665_l};
-    wire [0:0] v666 = inputs[546:546];
-    wire [2:0] v667_l = v644; wire [0:0] v667_u = (v644 >>> 3) + v666; wire [3:0] v667 = {v667_u, v667_l};
-    wire [3:0] v668_l = v667; wire [0:0] v668_u = (v667 >>> 4) + v293; wire [4:0] v668 = {v668_u, v668_l};
-    reg [4:0] v668_1; always @(posedge clk) v668_1 <= v668;
-    reg [4:0] v668_2; always @(posedge clk) v668_2 <= v668_1;
-    reg [4:0] v668_3; always @(posedge clk) v668_3 <= v668_2;
-    reg [4:0] v668_4; always @(posedge clk) v668_4 <= v668_3;
-    wire v669_t0 = v668_4[0] ? 1'd0 : 1'd1;
-    wire v669_t1 = v668_4[1] ? 1'd0 : v669_t0;
-    wire v669_t2 = v668_4[2] ? v669_t1 : v669_t0;
-    wire v669_t3 = v668_4[3] ? 1'd0 : v669_t2;
-    wire v669_t4 = v668_4[4] ? v669_t3 : 1'd1;
-    wire v669_t5 = v668_4[1] ? v669_t0 : 1'd0;
-    wire v669_t6 = v668_4[2] ? 1'd0 : v669_t5;
-    wire v669_t7 = v668_4[3] ? 1'd0 : v669_t6;
-    wire v669_t8 = v668_4[4] ? v669_t7 : 1'd0;
-    wire [1:0] v669 = {v669_t8, v669_t4};
-    wire [0:0] v670 = inputs[568:568];
-    wire [2:0] v671_l = v263; wire [0:0] v671_u = (v263 >>> 3) + v670; wire [3:0] v671 = {v671_u, v671_l};
-    wire [3:0] v672_l = v671; wire [0:0] v672_u = (v671 >>> 4) + v85; wire [4:0] v672 = {v672_u, v672_l};
-    reg [4:0] v672_1; always @(posedge clk) v672_1 <= v672;
-    wire v673_t0 = v672_1[0] ? 1'd0 : 1'd1;
-    wire v673_t1 = v672_1[1] ? v673_t0 : 1'd0;
-    wire v673_t2 = v672_1[2] ? v673_t1 : v673_t0;
-    wire v673_t3 = v672_1[3] ? 1'd0 : v673_t2;
-    wire v673_t4 = v672_1[4] ? 1'd1 : v673_t3;
-    wire v673_t5 = v672_1[0] ? 1'd1 : 1'd0;
-    wire v673_t6 = v672_1[1] ? 1'd1 : v673_t5;
-    wire v673_t7 = v672_1[2] ? v673_t6 : 1'd1;
-    wire v673_t8 = v672_1[3] ? 1'd1 : v673_t7;
-    wire v673_t9 = v672_1[4] ? 1'd1 : v673_t8;
-    wire v673_t10 = v672_1[1] ? 1'd0 : v673_t0;
-    wire v673_t11 = v672_1[2] ? v673_t10 : 1'd0;
-    wire v673_t12 = v672_1[3] ? 1'd0 : v673_t11;
-    wire v673_t13 = v672_1[4] ? 1'd1 : v673_t12;
-    wire [2:0] v673 = {v673_t13, v673_t9, v673_t4};
-    wire [0:0] v674 = inputs[605:605];
-    wire [2:0] v675_l = v663; wire [0:0] v675_u = (v663 >>> 3) + v674; wire [3:0] v675 = {v675_u, v675_l};
-    wire [3:0] v676_l = v675; wire [0:0] v676_u = (v675 >>> 4) + v300; wire [4:0] v676 = {v676_u, v676_l};
-    reg [4:0] v676_1; always @(posedge clk) v676_1 <= v676;
-    reg [4:0] v676_2; always @(posedge clk) v676_2 <= v676_1;
-    reg [4:0] v676_3; always @(posedge clk) v676_3 <= v676_2;
-    reg [4:0] v676_4; always @(posedge clk) v676_4 <= v676_3;
-    reg [4:0] v676_5; always @(posedge clk) v676_5 <= v676_4;
-    reg [4:0] v676_6; always @(posedge clk) v676_6 <= v676_5;
-    reg [4:0] v676_7; always @(posedge clk) v676_7 <= v676_6;
-    reg [4:0] v676_8; always @(posedge clk) v676_8 <= v676_7;
-    wire v677_t0 = v676_8[0] ? 1'd0 : 1'd1;
-    wire v677_t1 = v676_8[1] ? 1'd0 : v677_t0;
-    wire v677_t2 = v676_8[2] ? 1'd0 : v677_t1;
-    wire v677_t3 = v676_8[3] ? v677_t2 : 1'd0;
-    wire v677_t4 = v676_8[1] ? 1'd0 : 1'd1;
-    wire v677_t5 = v676_8[0] ? 1'd1 : 1'd0;
-    wire v677_t6 = v676_8[1] ? 1'd0 : v677_t5;
-    wire v677_t7 = v676_8[2] ? v677_t6 : v677_t4;
-    wire v677_t8 = v676_8[3] ? v677_t7 : 1'd0;
-    wire v677_t9 = v676_8[4] ? v677_t8 : v677_t3;
-    wire v677_t10 = v676_8[3] ? v677_t2 : 1'd1;
-    wire v677_t11 = v676_8[3] ? v677_t7 : 1'd1;
-    wire v677_t12 = v676_8[4] ? v677_t11 : v677_t10;
-    wire [1:0] v677 = {v677_t12, v677_t9};
-    wire [1:0] v678_l = v640; wire [0:0] v678_u = (v640 >>> 2) + v674; wire [2:0] v678 = {v678_u, v678_l};
-    wire [2:0] v679_l = v678; wire [0:0] v679_u = (v678 >>> 3) + v290; wire [3:0] v679 = {v679_u, v679_l};
-    wire [3:0] v680_l = v679; wire [0:0] v680_u = (v679 >>> 4) + v461; wire [4:0] v680 = {v680_u, v680_l};
-    reg [4:0] v680_1; always @(posedge clk) v680_1 <= v680;
-    reg [4:0] v680_2; always @(posedge clk) v680_2 <= v680_1;
-    reg [4:0] v680_3; always @(posedge clk) v680_3 <= v680_2;
-    reg [4:0] v680_4; always @(posedge clk) v680_4 <= v680_3;
-    reg [4:0] v680_5; always @(posedge clk) v680_5 <= v680_4;
-    reg [4:0] v680_6; always @(posedge clk) v680_6 <= v680_5;
-    wire v681_t0 = v680_6[1] ? 1'd1 : 1'd0;
-    wire v681_t1 = v680_6[2] ? v681_t0 : 1'd1;
-    wire v681_t2 = v680_6[1] ? 1'd0 : 1'd1;
-    wire v681_t3 = v680_6[2] ? 1'd0 : v681_t2;
-    wire v681_t4 = v680_6[3] ? v681_t3 : v681_t1;
-    wire v681_t5 = v680_6[4] ? v681_t3 : v681_t4;
-    wire v681_t6 = v680_6[2] ? 1'd1 : v681_t0;
-    wire v681_t7 = v680_6[0] ? 1'd0 : 1'd1;
-    wire v681_t8 = v680_6[1] ? v681_t7 : 1'd0;
-    wire v681_t9 = v680_6[1] ? v681_t7 : 1'd1;
-    wire v681_t10 = v680_6[2] ? v681_t9 : v681_t8;
-    wire v681_t11 = v680_6[3] ? v681_t10 : v681_t6;
-    wire v681_t12 = v680_6[2] ? v681_t2 : 1'd0;
-    wire v681_t13 = v680_6[3] ? v681_t10 : v681_t12;
-    wire v681_t14 = v680_6[4] ? v681_t13 : v681_t11;
-    wire [1:0] v681 = {v681_t14, v681_t5};
-    wire [0:0] v682_l = v152; wire [0:0] v682_u = (v152 >>> 1) + v674; wire [1:0] v682 = {v682_u, v682_l};
-    wire [1:0] v683_l = v682; wire [0:0] v683_u = (v682 >>> 2) + v455; wire [2:0] v683 = {v683_u, v683_l};
-    wire [2:0] v684_l = v683; wire [0:0] v684_u = (v683 >>> 3) + v176; wire [3:0] v684 = {v684_u, v684_l};
-    wire [3:0] v685_l = v684; wire [0:0] v685_u = (v684 >>> 4) + v300; wire [4:0] v685 = {v685_u, v685_l};
-    reg [4:0] v685_1; always @(posedge clk) v685_1 <= v685;
-    reg [4:0] v685_2; always @(posedge clk) v685_2 <= v685_1;
-    reg [4:0] v685_3; always @(posedge clk) v685_3 <= v685_2;
-    reg [4:0] v685_4; always @(posedge clk) v685_4 <= v685_3;
-    reg [4:0] v685_5; always @(posedge clk) v685_5 <= v685_4;
-    reg [4:0] v685_6; always @(posedge clk) v685_6 <= v685_5;
-    wire v686_t0 = v685_6[0] ? 1'd0 : 1'd1;
-    wire v686_t1 = v685_6[1] ? 1'd0 : v686_t0;
-    wire v686_t2 = v685_6[2] ? 1'd0 : v686_t1;
-    wire v686_t3 = v685_6[3] ? v686_t2 : 1'd1;
-    wire v686_t4 = v685_6[3] ? v686_t2 : 1'd0;
-    wire v686_t5 = v685_6[4] ? v686_t4 : v686_t3;
-    wire v686_t6 = v685_6[0] ? 1'd1 : 1'd0;
-    wire v686_t7 = v685_6[1] ? 1'd0 : v686_t6;
-    wire v686_t8 = v685_6[2] ? 1'd0 : v686_t7;
-    wire v686_t9 = v685_6[3] ? v686_t8 : 1'd0;
-    wire [1:0] v686 = {v686_t9, v686_t5};
-    wire [0:0] v687 = inputs[685:685];
-    wire [0:0] v688 = inputs[711:711];
-    wire [3:0] v689_l = v526; wire [0:0] v689_u = (v526 >>> 4) + v688; wire [4:0] v689 = {v689_u, v689_l};
-    reg [4:0] v689_1; always @(posedge clk) v689_1 <= v689;
-    reg [4:0] v689_2; always @(posedge clk) v689_2 <= v689_1;
-    reg [4:0] v689_3; always @(posedge clk) v689_3 <= v689_2;
-    wire v690_t0 = v689_3[0] ? 1'd1 : 1'd0;
-    wire v690_t1 = v689_3[1] ? 1'd1 : v690_t0;
-    wire v690_t2 = v689_3[0] ? 1'd0 : 1'd1;
-    wire v690_t3 = v689_3[1] ? v690_t2 : 1'd0;
-    wire v690_t4 = v689_3[2] ? v690_t3 : v690_t1;
-    wire v690_t5 = v689_3[4] ? 1'd0 : v690_t4;
-    wire v690_t6 = v689_3[2] ? v690_t0 : 1'd0;
-    wire v690_t7 = v689_3[3] ? v690_t0 : v690_t6;
-    wire v690_t8 = v689_3[4] ? 1'd1 : v690_t7;
-    wire v690_t9 = v689_3[2] ? v690_t2 : 1'd1;
-    wire v690_t10 = v689_3[4] ? 1'd1 : v690_t9;
-    wire [2:0] v690 = {v690_t10, v690_t8, v690_t5};
-    wire [0:0] v691 = inputs[737:737];
-    wire [0:0] v692 = inputs[742:742];
-    wire [3:0] v693_l = v580; wire [0:0] v693_u = (v580 >>> 4) + v692; wire [4:0] v693 = {v693_u, v693_l};
-    reg [4:0] v693_1; always @(posedge clk) v693_1 <= v693;
-    reg [4:0] v693_2; always @(posedge clk) v693_2 <= v693_1;
-    reg [4:0] v693_3; always @(posedge clk) v693_3 <= v693_2;
-    reg [4:0] v693_4; always @(posedge clk) v693_4 <= v693_3;
-    wire v694_t0 = v693_4[0] ? 1'd0 : 1'd1;
-    wire v694_t1 = v693_4[1] ? v694_t0 : 1'd0;
-    wire v694_t2 = v693_4[2] ? v694_t1 : 1'd0;
-    wire v694_t3 = v693_4[2] ? v694_t1 : v694_t0;
-    wire v694_t4 = v693_4[3] ? v694_t3 : v694_t2;
-    wire v694_t5 = v693_4[4] ? v694_t0 : v694_t4;
-    wire v694_t6 = v693_4[1] ? 1'd0 : v694_t0;
-    wire v694_t7 = v693_4[2] ? v694_t6 : v694_t0;
-    wire v694_t8 = v693_4[2] ? v694_t6 : 1'd0;
-    wire v694_t9 = v693_4[3] ? v694_t8 : v694_t7;
-    wire v694_t10 = v693_4[4] ? v694_t0 : v694_t9;
-    wire v694_t11 = v693_4[4] ? 1'd0 : v694_t2;
-    wire [2:0] v694 = {v694_t11, v694_t10, v694_t5};
-    wire [3:0] v695_l = v646; wire [0:0] v695_u = (v646 >>> 4) + v692; wire [4:0] v695 = {v695_u, v695_l};
-    reg [4:0] v695_1; always @(posedge clk) v695_1 <= v695;
-    reg [4:0] v695_2; always @(posedge clk) v695_2 <= v695_1;
-    reg [4:0] v695_3; always @(posedge clk) v695_3 <= v695_2;
-    reg [4:0] v695_4; always @(posedge clk) v695_4 <= v695_3;
-    wire v696_t0 = v695_4[0] ? 1'd0 : 1'd1;
-    wire v696_t1 = v695_4[1] ? v696_t0 : 1'd0;
-    wire v696_t2 = v695_4[2] ? 1'd0 : v696_t1;
-    wire v696_t3 = v695_4[3] ? v696_t2 : v696_t1;
-    wire v696_t4 = v695_4[4] ? v696_t0 : v696_t3;
-    wire v696_t5 = v695_4[1] ? 1'd0 : v696_t0;
-    wire v696_t6 = v695_4[2] ? v696_t0 : v696_t5;
-    wire v696_t7 = v695_4[3] ? v696_t5 : v696_t6;
-    wire v696_t8 = v695_4[4] ? 1'd0 : v696_t7;
-    wire [1:0] v696 = {v696_t8, v696_t4};
-    wire [0:0] v697 = inputs[128:128];
-    wire [0:0] v698_l = v697; wire [0:0] v698_u = (v697 >>> 1) + v320; wire [1:0] v698 = {v698_u, v698_l};
-    wire [0:0] v699_l = v697; wire [0:0] v699_u = (v697 >>> 1) + v487; wire [1:0] v699 = {v699_u, v699_l};
-    wire [1:0] v700_l = v699; wire [0:0] v700_u = (v699 >>> 2) + v505; wire [2:0] v700 = {v700_u, v700_l};
-    wire [0:0] v701_l = v697; wire [0:0] v701_u = (v697 >>> 1) + v482; wire [1:0] v701 = {v701_u, v701_l};
-    wire [1:0] v702_l = v701; wire [0:0] v702_u = (v701 >>> 2) + v505; wire [2:0] v702 = {v702_u, v702_l};
-    wire [2:0] v703_l = v702; wire [0:0] v703_u = (v702 >>> 3) + v166; wire [3:0] v703 = {v703_u, v703_l};
-    reg [3:0] v703_1; always @(posedge clk) v703_1 <= v703;
-    wire v704_t0 = v703_1[1] ? 1'd0 : 1'd1;
-    wire v704_t1 = v703_1[0] ? 1'd0 : 1'd1;
-    wire v704_t2 = v703_1[1] ? 1'd0 : v704_t1;
-    wire v704_t3 = v703_1[2] ? v704_t0 : v704_t2;
-    wire v704_t4 = v703_1[3] ? v704_t3 : v704_t0;
-    wire v704_t5 = v703_1[2] ? v704_t0 : 1'd1;
-    wire v704_t6 = v703_1[1] ? 1'd1 : 1'd0;
-    wire v704_t7 = v703_1[2] ? v704_t6 : 1'd0;
-    wire v704_t8 = v703_1[2] ? v704_t6 : v704_t2;
-    wire v704_t9 = v703_1[3] ? v704_t8 : v704_t7;
-    wire [2:0] v704 = {v704_t9, v704_t5, v704_t4};
-    wire [0:0] v705 = inputs[158:158];
-    wire [0:0] v706_l = v201; wire [0:0] v706_u = (v201 >>> 1) + v705; wire [1:0] v706 = {v706_u, v706_l};
-    wire [1:0] v707_l = v706; wire [0:0] v707_u = (v706 >>> 2) + v217; wire [2:0] v707 = {v707_u, v707_l};
-    wire [0:0] v708_l = v705; wire [0:0] v708_u = (v705 >>> 1) + v508; wire [1:0] v708 = {v708_u, v708_l};
-    wire [1:0] v709_l = v708; wire [0:0] v709_u = (v708 >>> 2) + v370; wire [2:0] v709 = {v709_u, v709_l};
-    wire [0:0] v710_l = v705; wire [0:0] v710_u = (v705 >>> 1) + v228; wire [1:0] v710 = {v710_u, v710_l};
-    wire [0:0] v711_l = v315; wire [0:0] v711_u = (v315 >>> 1) + v705; wire [1:0] v711 = {v711_u, v711_l};
-    wire [1:0] v712_l = v711; wire [0:0] v712_u = (v711 >>> 2) + v331; wire [2:0] v712 = {v712_u, v712_l};
-    wire [0:0] v713 = inputs[180:180];
-    wire [0:0] v714_l = v713; wire [0:0] v714_u = (v713 >>> 1) + v185; wire [1:0] v714 = {v714_u, v714_l};
-    wire [1:0] v715_l = v714; wire [0:0] v715_u = (v714 >>> 2) + v467; wire [2:0] v715 = {v715_u, v715_l};
-    wire [2:0] v716_l = v715; wire [0:0] v716_u = (v715 >>> 3) + v471; wire [3:0] v716 = {v716_u, v716_l};
-    wire [3:0] v717_l = v716; wire [0:0] v717_u = (v716 >>> 4) + v90; wire [4:0] v717 = {v717_u, v717_l};
-    reg [4:0] v717_1; always @(posedge clk) v717_1 <= v717;
-    reg [4:0] v717_2; always @(posedge clk) v717_2 <= v717_1;
-    reg [4:0] v717_3; always @(posedge clk) v717_3 <= v717_2;
-    reg [4:0] v717_4; always @(posedge clk) v717_4 <= v717_3;
-    reg [4:0] v717_5; always @(posedge clk) v717_5 <= v717_4;
-    reg [4:0] v717_6; always @(posedge clk) v717_6 <= v717_5;
-    reg [4:0] v717_7; always @(posedge clk) v717_7 <= v717_6;
-    reg [4:0] v717_8; always @(posedge clk) v717_8 <= v717_7;
-    reg [4:0] v717_9; always @(posedge clk) v717_9 <= v717_8;
-    wire v718_t0 = v717_9[2] ? 1'd1 : 1'd0;
-    wire v718_t1 = v717_9[3] ? v718_t0 : 1'd1;
-    wire v718_t2 = v717_9[0] ? 1'd1 : 1'd0;
-    wire v718_t3 = v717_9[2] ? 1'd0 : v718_t2;
-    wire v718_t4 = v717_9[3] ? v718_t3 : 1'd0;
-    wire v718_t5 = v717_9[1] ? 1'd0 : 1'd1;
-    wire v718_t6 = v717_9[2] ? 1'd0 : v718_t5;
-    wire v718_t7 = v717_9[3] ? 1'd0 : v718_t6;
-    wire v718_t8 = v717_9[4] ? v718_t7 : 1'd0;
-    wire [2:0] v718 = {v718_t8, v718_t4, v718_t1};
-    wire [0:0] v719_l = v713; wire [0:0] v719_u = (v713 >>> 1) + v55; wire [1:0] v719 = {v719_u, v719_l};
-    wire [0:0] v720_l = v713; wire [0:0] v720_u = (v713 >>> 1) + v391; wire [1:0] v720 = {v720_u, v720_l};
-    wire [1:0] v721_l = v720; wire [0:0] v721_u = (v720 >>> 2) + v626; wire [2:0] v721 = {v721_u, v721_l};
-    wire [0:0] v722_l = v713; wire [0:0] v722_u = (v713 >>> 1) + v261; wire [1:0] v722 = {v722_u, v722_l};
-    wire [0:0] v723_l = v713; wire [0:0] v723_u = (v713 >>> 1) + v511; wire [1:0] v723 = {v723_u, v723_l};
-    wire [0:0] v724_l = v315; wire [0:0] v724_u = (v315 >>> 1) + v713; wire [1:0] v724 = {v724_u, v724_l};
-    wire [0:0] v725 = inputs[184:184];
-    wire [1:0] v726_l = v724; wire [0:0] v726_u = (v724 >>> 2) + v725; wire [2:0] v726 = {v726_u, v726_l};
-    wire [2:0] v727_l = v726; wire [0:0] v727_u = (v726 >>> 3) + v149; wire [3:0] v727 = {v727_u, v727_l};
-    wire [3:0] v728_l = v727; wire [0:0] v728_u = (v727 >>> 4) + v434; wire [4:0] v728 = {v728_u, v728_l};
-    reg [4:0] v728_1; always @(posedge clk) v728_1 <= v728;
-    reg [4:0] v728_2; always @(posedge clk) v728_2 <= v728_1;
-    reg [4:0] v728_3; always @(posedge clk) v728_3 <= v728_2;
-    reg [4:0] v728_4; always @(posedge clk) v728_4 <= v728_3;
-    reg [4:0] v728_5; always @(posedge clk) v728_5 <= v728_4;
-    wire v729_t0 = v728_5[1] ? 1'd0 : 1'd1;
-    wire v729_t1 = v728_5[2] ? 1'd1 : v729_t0;
-    wire v729_t2 = v728_5[0] ? 1'd1 : 1'd0;
-    wire v729_t3 = v728_5[1] ? 1'd0 : v729_t2;
-    wire v729_t4 = v728_5[1] ? 1'd1 : v729_t2;
-    wire v729_t5 = v728_5[2] ? v729_t4 : v729_t3;
-    wire v729_t6 = v728_5[3] ? v729_t5 : v729_t1;
-    wire v729_t7 = v728_5[4] ? v729_t6 : 1'd0;
-    wire v729_t8 = v728_5[0] ? 1'd0 : 1'd1;
-    wire v729_t9 = v728_5[1] ? 1'd1 : v729_t8;
-    wire v729_t10 = v728_5[1] ? 1'd0 : v729_t8;
-    wire v729_t11 = v728_5[2] ? v729_t10 : v729_t9;
-    wire v729_t12 = v728_5[1] ? 1'd1 : 1'd0;
-    wire v729_t13 = v728_5[2] ? 1'd0 : v729_t12;
-    wire v729_t14 = v728_5[3] ? v729_t13 : v729_t11;
-    wire v729_t15 = v728_5[4] ? v729_t14 : 1'd1;
-    wire [1:0] v729 = {v729_t15, v729_t7};
-    wire [0:0] v730_l = v3; wire [0:0] v730_u = (v3 >>> 1) + v725; wire [1:0] v730 = {v730_u, v730_l};
-    wire [0:0] v731_l = v725; wire [0:0] v731_u = (v725 >>> 1) + v374; wire [1:0] v731 = {v731_u, v731_l};
-    wire [1:0] v732_l = v731; wire [0:0] v732_u = (v731 >>> 2) + v626; wire [2:0] v732 = {v732_u, v732_l};
-    wire [2:0] v733_l = v732; wire [0:0] v733_u = (v732 >>> 3) + v154; wire [3:0] v733 = {v733_u, v733_l};
-    wire [3:0] v734_l = v733; wire [0:0] v734_u = (v733 >>> 4) + v87; wire [4:0] v734 = {v734_u, v734_l};
-    reg [4:0] v734_1; always @(posedge clk) v734_1 <= v734;
-    reg [4:0] v734_2; always @(posedge clk) v734_2 <= v734_1;
-    reg [4:0] v734_3; always @(posedge clk) v734_3 <= v734_2;
-    reg [4:0] v734_4; always @(posedge clk) v734_4 <= v734_3;
-    reg [4:0] v734_5; always @(posedge clk) v734_5 <= v734_4;
-    reg [4:0] v734_6; always @(posedge clk) v734_6 <= v734_5;
-    reg [4:0] v734_7; always @(posedge clk) v734_7 <= v734_6;
-    reg [4:0] v734_8; always @(posedge clk) v734_8 <= v734_7;
-    reg [4:0] v734_9; always @(posedge clk) v734_9 <= v734_8;
-    wire v735_t0 = v734_9[1] ? 1'd0 : 1'd1;
-    wire v735_t1 = v734_9[3] ? 1'd1 : v735_t0;
-    wire v735_t2 = v734_9[4] ? 1'd1 : v735_t1;
-    wire v735_t3 = v734_9[0] ? 1'd0 : 1'd1;
-    wire v735_t4 = v734_9[2] ? v735_t3 : 1'd0;
-    wire v735_t5 = v734_9[3] ? v735_t4 : 1'd0;
-    wire v735_t6 = v734_9[4] ? 1'd1 : v735_t5;
-    wire [1:0] v735 = {v735_t6, v735_t2};
-    wire [0:0] v736_l = v725; wire [0:0] v736_u = (v725 >>> 1) + v227; wire [1:0] v736 = {v736_u, v736_l};
-    wire [0:0] v737_l = v725; wire [0:0] v737_u = (v725 >>> 1) + v112; wire [1:0] v737 = {v737_u, v737_l};
-    wire [1:0] v738_l = v737; wire [0:0] v738_u = (v737 >>> 2) + v341; wire [2:0] v738 = {v738_u, v738_l};
-    wire [0:0] v739_l = v697; wire [0:0] v739_u = (v697 >>> 1) + v725; wire [1:0] v739 = {v739_u, v739_l};
-    wire [0:0] v740 = inputs[210:210];
-    wire [0:0] v741_l = v740; wire [0:0] v741_u = (v740 >>> 1) + v554; wire [1:0] v741 = {v741_u, v741_l};
-    wire [1:0] v742_l = v741; wire [0:0] v742_u = (v741 >>> 2) + v156; wire [2:0] v742 = {v742_u, v742_l};
-    wire [2:0] v743_l = v742; wire [0:0] v743_u = (v742 >>> 3) + v276; wire [3:0] v743 = {v743_u, v743_l};
-    wire [0:0] v744_l = v740; wire [0:0] v744_u = (v740 >>> 1) + v525; wire [1:0] v744 = {v744_u, v744_l};
-    wire [0:0] v745_l = v740; wire [0:0] v745_u = (v740 >>> 1) + v521; wire [1:0] v745 = {v745_u, v745_l};
-    wire [0:0] v746_l = v697; wire [0:0] v746_u = (v697 >>> 1) + v740; wire [1:0] v746 = {v746_u, v746_l};
-    wire [0:0] v747_l = v204; wire [0:0] v747_u = (v204 >>> 1) + v740; wire [1:0] v747 = {v747_u, v747_l};
-    wire [1:0] v748_l = v747; wire [0:0] v748_u = (v747 >>> 2) + v345; wire [2:0] v748 = {v748_u, v748_l};
-    wire [2:0] v749_l = v748; wire [0:0] v749_u = (v748 >>> 3) + v586; wire [3:0] v749 = {v749_u, v749_l};
-    wire [0:0] v750 = inputs[232:232];
-    wire [2:0] v751_l = v330; wire [0:0] v751_u = (v330 >>> 3) + v750; wire [3:0] v751 = {v751_u, v751_l};
-    wire [3:0] v752_l = v751; wire [0:0] v752_u = (v751 >>> 4) + v505; wire [4:0] v752 = {v752_u, v752_l};
-    reg [4:0] v752_1; always @(posedge clk) v752_1 <= v752;
-    reg [4:0] v752_2; always @(posedge clk) v752_2 <= v752_1;
-    reg [4:0] v752_3; always @(posedge clk) v752_3 <= v752_2;
-    reg [4:0] v752_4; always @(posedge clk) v752_4 <= v752_3;
-    reg [4:0] v752_5; always @(posedge clk) v752_5 <= v752_4;
-    wire v753_t0 = v752_5[1] ? 1'd1 : 1'd0;
-    wire v753_t1 = v752_5[2] ? v753_t0 : 1'd0;
-    wire v753_t2 = v752_5[3] ? 1'd0 : v753_t1;
-    wire v753_t3 = v752_5[2] ? 1'd1 : 1'd0;
-    wire v753_t4 = v752_5[3] ? 1'd0 : v753_t3;
-    wire v753_t5 = v752_5[4] ? v753_t4 : v753_t2;
-    wire v753_t6 = v752_5[2] ? 1'd0 : 1'd1;
-    wire v753_t7 = v752_5[0] ? 1'd0 : 1'd1;
-    wire v753_t8 = v752_5[1] ? 1'd0 : v753_t7;
-    wire v753_t9 = v752_5[2] ? v753_t8 : 1'd0;
-    wire v753_t10 = v752_5[3] ? 1'd0 : v753_t9;
-    wire v753_t11 = v752_5[4] ? 1'd0 : v753_t10;
-    wire [2:0] v753 = {v753_t11, v753_t6, v753_t5};
-    wire [0:0] v754_l = v224; wire [0:0] v754_u = (v224 >>> 1) + v750; wire [1:0] v754 = {v754_u, v754_l};
-    wire [1:0] v755_l = v754; wire [0:0] v755_u = (v754 >>> 2) + v407; wire [2:0] v755 = {v755_u, v755_l};
-    wire [2:0] v756_l = v755; wire [0:0] v756_u = (v755 >>> 3) + v58; wire [3:0] v756 = {v756_u, v756_l};
-    wire [3:0] v757_l = v756; wire [0:0] v757_u = (v756 >>> 4) + v171; wire [4:0] v757 = {v757_u, v757_l};
-    reg [4:0] v757_1; always @(posedge clk) v757_1 <= v757;
-    reg [4:0] v757_2; always @(posedge clk) v757_2 <= v757_1;
-    reg [4:0] v757_3; always @(posedge clk) v757_3 <= v757_2;
-    wire v758_t0 = v757_3[1] ? 1'd1 : 1'd0;
-    wire v758_t1 = v757_3[0] ? 1'd0 : 1'd1;
-    wire v758_t2 = v757_3[1] ? 1'd1 : v758_t1;
-    wire v758_t3 = v757_3[2] ? v758_t2 : v758_t0;
-    wire v758_t4 = v757_3[3] ? 1'd0 : v758_t3;
-    wire v758_t5 = v757_3[4] ? 1'd0 : v758_t4;
-    wire v758_t6 = v757_3[0] ? 1'd1 : 1'd0;
-    wire v758_t7 = v757_3[1] ? 1'd1 : v758_t6;
-    wire v758_t8 = v757_3[2] ? v758_t7 : 1'd1;
-    wire v758_t9 = v757_3[3] ? 1'd0 : v758_t8;
-    wire v758_t10 = v757_3[4] ? 1'd0 : v758_t9;
-    wire v758_t11 = v757_3[1] ? 1'd0 : v758_t6;
-    wire v758_t12 = v757_3[2] ? v758_t11 : 1'd0;
-    wire v758_t13 = v757_3[3] ? 1'd0 : v758_t12;
-    wire v758_t14 = v757_3[4] ? 1'd0 : v758_t13;
-    wire [2:0] v758 = {v758_t14, v758_t10, v758_t5};
-    wire [0:0] v759_l = v750; wire [0:0] v759_u = (v750 >>> 1) + v581; wire [1:0] v759 = {v759_u, v759_l};
-    wire [1:0] v760_l = v759; wire [0:0] v760_u = (v759 >>> 2) + v420; wire [2:0] v760 = {v760_u, v760_l};
-    wire [2:0] v761_l = v760; wire [0:0] v761_u = (v760 >>> 3) + v277; wire [3:0] v761 = {v761_u, v761_l};
-    wire [0:0] v762_l = v475; wire [0:0] v762_u = (v475 >>> 1) + v750; wire [1:0] v762 = {v762_u, v762_l};
-    wire [1:0] v763_l = v762; wire [0:0] v763_u = (v762 >>> 2) + v21; wire [2:0] v763 = {v763_u, v763_l};
-    wire [2:0] v764_l = v763; wire [0:0] v764_u = (v763 >>> 3) + v176; wire [3:0] v764 = {v764_u, v764_l};
-    reg [3:0] v764_1; always @(posedge clk) v764_1 <= v764;
-    reg [3:0] v764_2; always @(posedge clk) v764_2 <= v764_1;
-    reg [3:0] v764_3; always @(posedge clk) v764_3 <= v764_2;
-    reg [3:0] v764_4; always @(posedge clk) v764_4 <= v764_3;
-    reg [3:0] v764_5; always @(posedge clk) v764_5 <= v764_4;
-    reg [3:0] v764_6; always @(posedge clk) v764_6 <= v764_5;
-    wire v765_t0 = v764_6[0] ? 1'd0 : 1'd1;
-    wire v765_t1 = v764_6[1] ? v765_t0 : 1'd1;
-    wire v765_t2 = v764_6[3] ? v765_t1 : v765_t0;
-    wire v765_t3 = v764_6[2] ? v765_t0 : 1'd0;
-    wire v765_t4 = v764_6[0] ? 1'd1 : 1'd0;
-    wire v765_t5 = v764_6[1] ? 1'd0 : v765_t4;
-    wire v765_t6 = v764_6[2] ? v765_t1 : v765_t5;
-    wire v765_t7 = v764_6[3] ? v765_t6 : v765_t3;
-    wire [1:0] v765 = {v765_t7, v765_t2};
-    wire [0:0] v766_l = v490; wire [0:0] v766_u = (v490 >>> 1) + v750; wire [1:0] v766 = {v766_u, v766_l};
-    wire [1:0] v767_l = v766; wire [0:0] v767_u = (v766 >>> 2) + v381; wire [2:0] v767 = {v767_u, v767_l};
-    wire [2:0] v768_l = v767; wire [0:0] v768_u = (v767 >>> 3) + v260; wire [3:0] v768 = {v768_u, v768_l};
-    wire [0:0] v769 = inputs[241:241];
-    wire [1:0] v770_l = v481; wire [0:0] v770_u = (v481 >>> 2) + v769; wire [2:0] v770 = {v770_u, v770_l};
-    wire [1:0] v771_l = v489; wire [0:0] v771_u = (v489 >>> 2) + v769; wire [2:0] v771 = {v771_u, v771_l};
-    wire [2:0] v772_l = v771; wire [0:0] v772_u = (v771 >>> 3) + v511; wire [3:0] v772 = {v772_u, v772_l};
-    wire [3:0] v773_l = v772; wire [0:0] v773_u = (v772 >>> 4) + v169; wire [4:0] v773 = {v773_u, v773_l};
-    reg [4:0] v773_1; always @(posedge clk) v773_1 <= v773;
-    reg [4:0] v773_2; always @(posedge clk) v773_2 <= v773_1;
-    reg [4:0] v773_3; always @(posedge clk) v773_3 <= v773_2;
-    reg [4:0] v773_4; always @(posedge clk) v773_4 <= v773_3;
-    reg [4:0] v773_5; always @(posedge clk) v773_5 <= v773_4;
-    reg [4:0] v773_6; always @(posedge clk) v773_6 <= v773_5;
-    reg [4:0] v773_7; always @(posedge clk) v773_7 <= v773_6;
-    reg [4:0] v773_8; always @(posedge clk) v773_8 <= v773_7;
-    wire v774_t0 = v773_8[0] ? 1'd1 : 1'd0;
-    wire v774_t1 = v773_8[1] ? 1'd1 : v774_t0;
-    wire v774_t2 = v773_8[2] ? v774_t1 : v774_t0;
-    wire v774_t3 = v773_8[3] ? v774_t2 : 1'd0;
-    wire v774_t4 = v773_8[3] ? v774_t0 : 1'd0;
-    wire v774_t5 = v773_8[4] ? v774_t4 : v774_t3;
-    wire v774_t6 = v773_8[3] ? 1'd0 : 1'd1;
-    wire v774_t7 = v773_8[0] ? 1'd0 : 1'd1;
-    wire v774_t8 = v773_8[3] ? v774_t7 : 1'd1;
-    wire v774_t9 = v773_8[4] ? v774_t8 : v774_t6;
-    wire v774_t10 = v773_8[2] ? v774_t0 : v774_t1;
-    wire v774_t11 = v773_8[3] ? v774_t10 : 1'd0;
-    wire v774_t12 = v773_8[3] ? 1'd1 : 1'd0;
-    wire v774_t13 = v773_8[4] ? v774_t12 : v774_t11;
-    wire [2:0] v774 = {v774_t13, v774_t9, v774_t5};
-    wire [0:0] v775_l = v329; wire [0:0] v775_u = (v329 >>> 1) + v769; wire [1:0] v775 = {v775_u, v775_l};
-    wire [0:0] v776 = inputs[260:260];
-    wire [1:0] v777_l = v504; wire [0:0] v777_u = (v504 >>> 2) + v776; wire [2:0] v777 = {v777_u, v777_l};
-    wire [2:0] v778_l = v777; wire [0:0] v778_u = (v777 >>> 3) + v243; wire [3:0] v778 = {v778_u, v778_l};
-    wire [3:0] v779_l = v778; wire [0:0] v779_u = (v778 >>> 4) + v281; wire [4:0] v779 = {v779_u, v779_l};
-    reg [4:0] v779_1; always @(posedge clk) v779_1 <= v779;
-    wire v780_t0 = v779_1[0] ? 1'd0 : 1'd1;
-    wire v780_t1 = v779_1[2] ? 1'd0 : v780_t0;
-    wire v780_t2 = v779_1[1] ? v780_t0 : 1'd0;
-    wire v780_t3 = v779_1[2] ? 1'd0 : v780_t2;
-    wire v780_t4 = v779_1[3] ? v780_t3 : v780_t1;
-    wire v780_t5 = v779_1[0] ? 1'd1 : 1'd0;
-    wire v780_t6 = v779_1[1] ? 1'd1 : v780_t5;
-    wire v780_t7 = v779_1[2] ? v780_t5 : v780_t6;
-    wire v780_t8 = v779_1[4] ? v780_t3 : v780_t7;
-    wire v780_t9 = v779_1[2] ? v780_t0 : 1'd0;
-    wire v780_t10 = v779_1[1] ? 1'd0 : v780_t0;
-    wire v780_t11 = v779_1[2] ? v780_t0 : v780_t10;
-    wire v780_t12 = v779_1[3] ? v780_t11 : v780_t9;
-    wire [2:0] v780 = {v780_t12, v780_t8, v780_t4};
-    wire [1:0] v781_l = v110; wire [0:0] v781_u = (v110 >>> 2) + v776; wire [2:0] v781 = {v781_u, v781_l};
-    wire [2:0] v782_l = v781; wire [0:0] v782_u = (v781 >>> 3) + v155; wire [3:0] v782 = {v782_u, v782_l};
-    wire [3:0] v783_l = v782; wire [0:0] v783_u = (v782 >>> 4) + v172; wire [4:0] v783 = {v783_u, v783_l};
-    reg [4:0] v783_1; always @(posedge clk) v783_1 <= v783;
-    reg [4:0] v783_2; always @(posedge clk) v783_2 <= v783_1;
-    reg [4:0] v783_3; always @(posedge clk) v783_3 <= v783_2;
-    reg [4:0] v783_4; always @(posedge clk) v783_4 <= v783_3;
-    reg [4:0] v783_5; always @(posedge clk) v783_5 <= v783_4;
-    reg [4:0] v783_6; always @(posedge clk) v783_6 <= v783_5;
-    reg [4:0] v783_7; always @(posedge clk) v783_7 <= v783_6;
-    reg [4:0] v783_8; always @(posedge clk) v783_8 <= v783_7;
-    wire v784_t0 = v783_8[1] ? 1'd1 : 1'd0;
-    wire v784_t1 = v783_8[0] ? 1'd1 : 1'd0;
-    wire v784_t2 = v783_8[1] ? 1'd1 : v784_t1;
-    wire v784_t3 = v783_8[2] ? v784_t2 : v784_t0;
-    wire v784_t4 = v783_8[4] ? 1'd0 : v784_t3;
-    wire v784_t5 = v783_8[0] ? 1'd0 : 1'd1;
-    wire v784_t6 = v783_8[1] ? 1'd0 : v784_t5;
-    wire v784_t7 = v783_8[1] ? 1'd0 : 1'd1;
-    wire v784_t8 = v783_8[2] ? v784_t7 : v784_t6;
-    wire v784_t9 = v783_8[3] ? 1'd0 : 1'd1;
-    wire v784_t10 = v783_8[4] ? v784_t9 : v784_t8;
-    wire v784_t11 = v783_8[3] ? 1'd1 : 1'd0;
-    wire v784_t12 = v783_8[4] ? v784_t11 : 1'd0;
-    wire [2:0] v784 = {v784_t12, v784_t10, v784_t4};
-    wire [0:0] v785_l = v776; wire [0:0] v785_u = (v776 >>> 1) + v123; wire [1:0] v785 = {v785_u, v785_l};
-    wire [1:0] v786_l = v785; wire [0:0] v786_u = (v785 >>> 2) + v235; wire [2:0] v786 = {v786_u, v786_l};
-    wire [0:0] v787_l = v776; wire [0:0] v787_u = (v776 >>> 1) + v565; wire [1:0] v787 = {v787_u, v787_l};
-    wire [1:0] v788_l = v787; wire [0:0] v788_u = (v787 >>> 2) + v247; wire [2:0] v788 = {v788_u, v788_l};
-    wire [2:0] v789_l = v788; wire [0:0] v789_u = (v788 >>> 3) + v586; wire [3:0] v789 = {v789_u, v789_l};
-    wire [3:0] v790_l = v789; wire [0:0] v790_u = (v789 >>> 4) + v278; wire [4:0] v790 = {v790_u, v790_l};
-    reg [4:0] v790_1; always @(posedge clk) v790_1 <= v790;
-    reg [4:0] v790_2; always @(posedge clk) v790_2 <= v790_1;
-    reg [4:0] v790_3; always @(posedge clk) v790_3 <= v790_2;
-    reg [4:0] v790_4; always @(posedge clk) v790_4 <= v790_3;
-    reg [4:0] v790_5; always @(posedge clk) v790_5 <= v790_4;
-    reg [4:0] v790_6; always @(posedge clk) v790_6 <= v790_5;
-    wire v791_t0 = v790_6[0] ? 1'd1 : 1'd0;
-    wire v791_t1 = v790_6[1] ? v791_t0 : 1'd1;
-    wire v791_t2 = v790_6[2] ? v791_t1 : 1'd1;
-    wire v791_t3 = v790_6[2] ? 1'd0 : 1'd1;
-    wire v791_t4 = v790_6[3] ? v791_t3 : v791_t2;
-    wire v791_t5 = v790_6[0] ? 1'd0 : 1'd1;
-    wire v791_t6 = v790_6[2] ? v791_t5 : 1'd0;
-    wire v791_t7 = v790_6[3] ? 1'd0 : v791_t6;
-    wire v791_t8 = v790_6[2] ? v791_t5 : 1'd1;
-    wire v791_t9 = v790_6[3] ? v791_t3 : v791_t8;
-    wire v791_t10 = v790_6[4] ? v791_t9 : v791_t7;
-    wire v791_t11 = v790_6[1] ? v791_t5 : 1'd0;
-    wire v791_t12 = v790_6[2] ? v791_t11 : 1'd0;
-    wire v791_t13 = v790_6[3] ? 1'd0 : v791_t12;
-    wire [3:0] v791 = {v791_t13, 1'd0, v791_t10, v791_t4};
-    wire [0:0] v792_l = v109; wire [0:0] v792_u = (v109 >>> 1) + v776; wire [1:0] v792 = {v792_u, v792_l};
-    wire [1:0] v793_l = v792; wire [0:0] v793_u = (v792 >>> 2) + v375; wire [2:0] v793 = {v793_u, v793_l};
-    wire [2:0] v794_l = v793; wire [0:0] v794_u = (v793 >>> 3) + v277; wire [3:0] v794 = {v794_u, v794_l};
-    wire [3:0] v795_l = v794; wire [0:0] v795_u = (v794 >>> 4) + v75; wire [4:0] v795 = {v795_u, v795_l};
-    reg [4:0] v795_1; always @(posedge clk) v795_1 <= v795;
-    reg [4:0] v795_2; always @(posedge clk) v795_2 <= v795_1;
-    reg [4:0] v795_3; always @(posedge clk) v795_3 <= v795_2;
-    reg [4:0] v795_4; always @(posedge clk) v795_4 <= v795_3;
-    reg [4:0] v795_5; always @(posedge clk) v795_5 <= v795_4;
-    reg [4:0] v795_6; always @(posedge clk) v795_6 <= v795_5;
-    reg [4:0] v795_7; always @(posedge clk) v795_7 <= v795_6;
-    wire v796_t0 = v795_7[0] ? 1'd0 : 1'd1;
-    wire v796_t1 = v795_7[1] ? v796_t0 : 1'd1;
-    wire v796_t2 = v795_7[2] ? v796_t1 : 1'd0;
-    wire v796_t3 = v795_7[2] ? v796_t0 : 1'd0;
-    wire v796_t4 = v795_7[3] ? v796_t3 : v796_t2;
-    wire v796_t5 = v795_7[4] ? v796_t2 : v796_t4;
-    wire v796_t6 = v795_7[1] ? 1'd1 : v796_t0;
-    wire v796_t7 = v795_7[2] ? v796_t6 : 1'd1;
-    wire v796_t8 = v795_7[0] ? 1'd1 : 1'd0;
-    wire v796_t9 = v795_7[1] ? 1'd0 : v796_t8;
-    wire v796_t10 = v795_7[2] ? v796_t9 : 1'd0;
-    wire v796_t11 = v795_7[3] ? 1'd0 : v796_t10;
-    wire v796_t12 = v795_7[4] ? v796_t10 : v796_t11;
-    wire [2:0] v796 = {v796_t12, v796_t7, v796_t5};
-    wire [0:0] v797 = inputs[265:265];
-    wire [2:0] v798_l = v786; wire [0:0] v798_u = (v786 >>> 3) + v797; wire [3:0] v798 = {v798_u, v798_l};
-    wire [2:0] v799_l = v321; wire [0:0] v799_u = (v321 >>> 3) + v797; wire [3:0] v799 = {v799_u, v799_l};
-    wire [3:0] v800_l = v799; wire [0:0] v800_u = (v799 >>> 4) + v276; wire [4:0] v800 = {v800_u, v800_l};
-    reg [4:0] v800_1; always @(posedge clk) v800_1 <= v800;
-    reg [4:0] v800_2; always @(posedge clk) v800_2 <= v800_1;
-    wire v801_t0 = v800_2[0] ? 1'd1 : 1'd0;
-    wire v801_t1 = v800_2[2] ? 1'd1 : v801_t0;
-    wire v801_t2 = v800_2[3] ? 1'd1 : v801_t1;
-    wire v801_t3 = v800_2[4] ? v801_t2 : 1'd1;
-    wire v801_t4 = v800_2[1] ? 1'd1 : 1'd0;
-    wire v801_t5 = v800_2[2] ? 1'd0 : v801_t4;
-    wire v801_t6 = v800_2[0] ? 1'd0 : 1'd1;
-    wire v801_t7 = v800_2[2] ? 1'd0 : v801_t6;
-    wire v801_t8 = v800_2[3] ? 1'd0 : v801_t7;
-    wire v801_t9 = v800_2[4] ? v801_t8 : v801_t5;
-    wire [2:0] v801 = {v801_t9, 1'd1, v801_t3};
-    wire [1:0] v802_l = v723; wire [0:0] v802_u = (v723 >>> 2) + v797; wire [2:0] v802 = {v802_u, v802_l};
-    wire [2:0] v803_l = v802; wire [0:0] v803_u = (v802 >>> 3) + v357; wire [3:0] v803 = {v803_u, v803_l};
-    wire [3:0] v804_l = v803; wire [0:0] v804_u = (v803 >>> 4) + v670; wire [4:0] v804 = {v804_u, v804_l};
-    reg [4:0] v804_1; always @(posedge clk) v804_1 <= v804;
-    reg [4:0] v804_2; always @(posedge clk) v804_2 <= v804_1;
-    wire v805_t0 = v804_2[0] ? 1'd1 : 1'd0;
-    wire v805_t1 = v804_2[2] ? v805_t0 : 1'd1;
-    wire v805_t2 = v804_2[0] ? 1'd0 : 1'd1;
-    wire v805_t3 = v804_2[2] ? 1'd0 : v805_t2;
-    wire v805_t4 = v804_2[3] ? v805_t3 : v805_t1;
-    wire v805_t5 = v804_2[4] ? 1'd1 : v805_t4;
-    wire v805_t6 = v804_2[1] ? 1'd0 : v805_t2;
-    wire v805_t7 = v804_2[2] ? v805_t6 : v805_t2;
-    wire v805_t8 = v804_2[1] ? v805_t0 : 1'd1;
-    wire v805_t9 = v804_2[2] ? v805_t8 : 1'd1;
-    wire v805_t10 = v804_2[3] ? v805_t9 : v805_t7;
-    wire v805_t11 = v804_2[4] ? 1'd0 : v805_t10;
-    wire [1:0] v805 = {v805_t11, v805_t5};
-    wire [1:0] v806_l = v747; wire [0:0] v806_u = (v747 >>> 2) + v797; wire [2:0] v806 = {v806_u, v806_l};
-    wire [0:0] v807_l = v487; wire [0:0] v807_u = (v487 >>> 1) + v797; wire [1:0] v807 = {v807_u, v807_l};
-    wire [1:0] v808_l = v807; wire [0:0] v808_u = (v807 >>> 2) + v596; wire [2:0] v808 = {v808_u, v808_l};
-    wire [0:0] v809 = inputs[267:267];
-    wire [1:0] v810_l = v230; wire [0:0] v810_u = (v230 >>> 2) + v809; wire [2:0] v810 = {v810_u, v810_l};
-    wire [0:0] v811_l = v809; wire [0:0] v811_u = (v809 >>> 1) + v37; wire [1:0] v811 = {v811_u, v811_l};
-    wire [1:0] v812_l = v811; wire [0:0] v812_u = (v811 >>> 2) + v264; wire [2:0] v812 = {v812_u, v812_l};
-    wire [2:0] v813_l = v812; wire [0:0] v813_u = (v812 >>> 3) + v415; wire [3:0] v813 = {v813_u, v813_l};
-    wire [3:0] v814_l = v813; wire [0:0] v814_u = (v813 >>> 4) + v53; wire [4:0] v814 = {v814_u, v814_l};
-    reg [4:0] v814_1; always @(posedge clk) v814_1 <= v814;
-    reg [4:0] v814_2; always @(posedge clk) v814_2 <= v814_1;
-    reg [4:0] v814_3; always @(posedge clk) v814_3 <= v814_2;
-    reg [4:0] v814_4; always @(posedge clk) v814_4 <= v814_3;
-    reg [4:0] v814_5; always @(posedge clk) v814_5 <= v814_4;
-    wire v815_t0 = v814_5[1] ? 1'd0 : 1'd1;
-    wire v815_t1 = v814_5[2] ? 1'd0 : v815_t0;
-    wire v815_t2 = v814_5[4] ? 1'd0 : v815_t1;
-    wire v815_t3 = v814_5[0] ? 1'd1 : 1'd0;
-    wire v815_t4 = v814_5[1] ? v815_t3 : 1'd0;
-    wire v815_t5 = v814_5[1] ? v815_t3 : 1'd1;
-    wire v815_t6 = v814_5[2] ? v815_t5 : v815_t4;
-    wire v815_t7 = v814_5[3] ? v815_t4 : v815_t6;
-    wire v815_t8 = v814_5[2] ? v815_t4 : v815_t5;
-    wire v815_t9 = v814_5[3] ? v815_t8 : v815_t5;
-    wire v815_t10 = v814_5[4] ? v815_t9 : v815_t7;
-    wire [1:0] v815 = {v815_t10, v815_t2};
-    wire [0:0] v816_l = v809; wire [0:0] v816_u = (v809 >>> 1) + v529; wire [1:0] v816 = {v816_u, v816_l};
-    wire [0:0] v817 = inputs[329:329];
-    wire [2:0] v818_l = v344; wire [0:0] v818_u = (v344 >>> 3) + v817; wire [3:0] v818 = {v818_u, v818_l};
-    wire [3:0] v819_l = v818; wire [0:0] v819_u = (v818 >>> 4) + v434; wire [4:0] v819 = {v819_u, v819_l};
-    reg [4:0] v819_1; always @(posedge clk) v819_1 <= v819;
-    reg [4:0] v819_2; always @(posedge clk) v819_2 <= v819_1;
-    wire v820_t0 = v819_2[1] ? 1'd0 : 1'd1;
-    wire v820_t1 = v819_2[2] ? 1'd1 : v820_t0;
-    wire v820_t2 = v819_2[3] ? v820_t1 : 1'd1;
-    wire v820_t3 = v819_2[4] ? v820_t2 : 1'd1;
-    wire v820_t4 = v819_2[0] ? 1'd1 : 1'd0;
-    wire v820_t5 = v819_2[1] ? 1'd0 : v820_t4;
-    wire v820_t6 = v819_2[2] ? 1'd0 : v820_t5;
-    wire v820_t7 = v819_2[1] ? 1'd1 : v820_t4;
-    wire v820_t8 = v819_2[2] ? 1'd0 : v820_t7;
-    wire v820_t9 = v819_2[3] ? v820_t6 : v820_t8;
-    wire v820_t10 = v819_2[4] ? v820_t9 : v820_t6;
-    wire v820_t11 = v819_2[2] ? 1'd1 : 1'd0;
-    wire [2:0] v820 = {v820_t11, v820_t10, v820_t3};
-    wire [1:0] v821_l = v214; wire [0:0] v821_u = (v214 >>> 2) + v817; wire [2:0] v821 = {v821_u, v821_l};
-    wire [2:0] v822_l = v821; wire [0:0] v822_u = (v821 >>> 3) + v181; wire [3:0] v822 = {v822_u, v822_l};
-    wire [3:0] v823_l = v822; wire [0:0] v823_u = (v822 >>> 4) + v306; wire [4:0] v823 = {v823_u, v823_l};
-    reg [4:0] v823_1; always @(posedge clk) v823_1 <= v823;
-    reg [4:0] v823_2; always @(posedge clk) v823_2 <= v823_1;
-    reg [4:0] v823_3; always @(posedge clk) v823_3 <= v823_2;
-    reg [4:0] v823_4; always @(posedge clk) v823_4 <= v823_3;
-    reg [4:0] v823_5; always @(posedge clk) v823_5 <= v823_4;
-    reg [4:0] v823_6; always @(posedge clk) v823_6 <= v823_5;
-    reg [4:0] v823_7; always @(posedge clk) v823_7 <= v823_6;
-    reg [4:0] v823_8; always @(posedge clk) v823_8 <= v823_7;
-    wire v824_t0 = v823_8[0] ? 1'd1 : 1'd0;
-    wire v824_t1 = v823_8[1] ? v824_t0 : 1'd0;
-    wire v824_t2 = v823_8[2] ? v824_t1 : 1'd0;
-    wire v824_t3 = v823_8[0] ? 1'd0 : 1'd1;
-    wire v824_t4 = v823_8[1] ? 1'd1 : v824_t3;
-    wire v824_t5 = v823_8[2] ? v824_t4 : v824_t3;
-    wire v824_t6 = v823_8[3] ? v824_t5 : v824_t2;
-    wire v824_t7 = v823_8[4] ? 1'd0 : v824_t6;
-    wire v824_t8 = v823_8[1] ? v824_t3 : 1'd1;
-    wire v824_t9 = v823_8[2] ? 1'd1 : v824_t8;
-    wire v824_t10 = v823_8[4] ? 1'd0 : v824_t9;
-    wire [1:0] v824 = {v824_t10, v824_t7};
-    wire [0:0] v825_l = v817; wire [0:0] v825_u = (v817 >>> 1) + v597; wire [1:0] v825 = {v825_u, v825_l};
-    wire [1:0] v826_l = v825; wire [0:0] v826_u = (v825 >>> 2) + v147; wire [2:0] v826 = {v826_u, v826_l};
-    wire [2:0] v827_l = v826; wire [0:0] v827_u = (v826 >>> 3) + v299; wire [3:0] v827 = {v827_u, v827_l};
-    wire [3:0] v828_l = v827; wire [0:0] v828_u = (v827 >>> 4) + v466; wire [4:0] v828 = {v828_u, v828_l};
-    reg [4:0] v828_1; always @(posedge clk) v828_1 <= v828;
-    reg [4:0] v828_2; always @(posedge clk) v828_2 <= v828_1;
-    reg [4:0] v828_3; always @(posedge clk) v828_3 <= v828_2;
-    wire v829_t0 = v828_3[0] ? 1'd0 : 1'd1;
-    wire v829_t1 = v828_3[1] ? 1'd1 : v829_t0;
-    wire v829_t2 = v828_3[3] ? 1'd1 : v829_t1;
-    wire v829_t3 = v828_3[1] ? 1'd1 : 1'd0;
-    wire v829_t4 = v828_3[2] ? v829_t1 : v829_t3;
-    wire v829_t5 = v828_3[3] ? 1'd1 : v829_t4;
-    wire v829_t6 = v828_3[4] ? v829_t5 : v829_t2;
-    wire v829_t7 = v828_3[1] ? 1'd0 : v829_t0;
-    wire v829_t8 = v828_3[2] ? 1'd0 : v829_t7;
-    wire v829_t9 = v828_3[3] ? 1'd0 : v829_t8;
-    wire v829_t10 = v828_3[4] ? 1'd0 : v829_t9;
-    wire [1:0] v829 = {v829_t10, v829_t6};
-    wire [0:0] v830 = inputs[343:343];
-    wire [0:0] v831_l = v830; wire [0:0] v831_u = (v830 >>> 1) + v38; wire [1:0] v831 = {v831_u, v831_l};
-    wire [1:0] v832_l = v831; wire [0:0] v832_u = (v831 >>> 2) + v606; wire [2:0] v832 = {v832_u, v832_l};
-    wire [2:0] v833_l = v832; wire [0:0] v833_u = (v832 >>> 3) + v51; wire [3:0] v833 = {v833_u, v833_l};
-    wire [3:0] v834_l = v833; wire [0:0] v834_u = (v833 >>> 4) + v71; wire [4:0] v834 = {v834_u, v834_l};
-    reg [4:0] v834_1; always @(posedge clk) v834_1 <= v834;
-    reg [4:0] v834_2; always @(posedge clk) v834_2 <= v834_1;
-    reg [4:0] v834_3; always @(posedge clk) v834_3 <= v834_2;
-    reg [4:0] v834_4; always @(posedge clk) v834_4 <= v834_3;
-    wire v835_t0 = v834_4[0] ? 1'd1 : 1'd0;
-    wire v835_t1 = v834_4[1] ? 1'd1 : v835_t0;
-    wire v835_t2 = v834_4[0] ? 1'd0 : 1'd1;
-    wire v835_t3 = v834_4[1] ? v835_t2 : 1'd0;
-    wire v835_t4 = v834_4[2] ? v835_t3 : v835_t1;
-    wire v835_t5 = v834_4[2] ? v835_t2 : 1'd1;
-    wire v835_t6 = v834_4[3] ? v835_t4 : v835_t5;
-    wire v835_t7 = v834_4[4] ? v835_t6 : v835_t4;
-    wire v835_t8 = v834_4[1] ? v835_t0 : 1'd1;
-    wire v835_t9 = v834_4[1] ? 1'd0 : v835_t2;
-    wire v835_t10 = v834_4[2] ? v835_t9 : v835_t8;
-    wire v835_t11 = v834_4[2] ? 1'd0 : v835_t0;
-    wire v835_t12 = v834_4[3] ? v835_t10 : v835_t11;
-    wire v835_t13 = v834_4[4] ? v835_t12 : v835_t10;
-    wire v835_t14 = v834_4[3] ? v835_t9 : 1'd0;
-    wire v835_t15 = v834_4[4] ? v835_t9 : v835_t14;
-    wire [3:0] v835 = {v835_t3, v835_t15, v835_t13, v835_t7};
-    wire [0:0] v836_l = v830; wire [0:0] v836_u = (v830 >>> 1) + v405; wire [1:0] v836 = {v836_u, v836_l};
-    wire [0:0] v837_l = v542; wire [0:0] v837_u = (v542 >>> 1) + v830; wire [1:0] v837 = {v837_u, v837_l};
-    wire [0:0] v838_l = v535; wire [0:0] v838_u = (v535 >>> 1) + v830; wire [1:0] v838 = {v838_u, v838_l};
-    wire [0:0] v839 = inputs[348:348];
-    wire [0:0] v840_l = v839; wire [0:0] v840_u = (v839 >>> 1) + v254; wire [1:0] v840 = {v840_u, v840_l};
-    wire [0:0] v841_l = v797; wire [0:0] v841_u = (v797 >>> 1) + v839; wire [1:0] v841 = {v841_u, v841_l};
-    wire [0:0] v842 = inputs[357:357];
-    wire [0:0] v843_l = v697; wire [0:0] v843_u = (v697 >>> 1) + v842; wire [1:0] v843 = {v843_u, v843_l};
-    wire [1:0] v844_l = v843; wire [0:0] v844_u = (v843 >>> 2) + v574; wire [2:0] v844 = {v844_u, v844_l};
-    wire [0:0] v845_l = v842; wire [0:0] v845_u = (v842 >>> 1) + v621; wire [1:0] v845 = {v845_u, v845_l};
-    wire [1:0] v846_l = v845; wire [0:0] v846_u = (v845 >>> 2) + v420; wire [2:0] v846 = {v846_u, v846_l};
-    wire [0:0] v847_l = v842; wire [0:0] v847_u = (v842 >>> 1) + v570; wire [1:0] v847 = {v847_u, v847_l};
-    wire [0:0] v848_l = v370; wire [0:0] v848_u = (v370 >>> 1) + v842; wire [1:0] v848 = {v848_u, v848_l};
-    wire [0:0] v849_l = v558; wire [0:0] v849_u = (v558 >>> 1) + v842; wire [1:0] v849 = {v849_u, v849_l};
-    wire [0:0] v850 = inputs[376:376];
-    wire [3:0] v851_l = v528; wire [0:0] v851_u = (v528 >>> 4) + v850; wire [4:0] v851 = {v851_u, v851_l};
-    reg [4:0] v851_1; always @(posedge clk) v851_1 <= v851;
-    reg [4:0] v851_2; always @(posedge clk) v851_2 <= v851_1;
-    reg [4:0] v851_3; always @(posedge clk) v851_3 <= v851_2;
-    reg [4:0] v851_4; always @(posedge clk) v851_4 <= v851_3;
-    wire v852_t0 = v851_4[0] ? 1'd0 : 1'd1;
-    wire v852_t1 = v851_4[3] ? 1'd0 : v852_t0;
-    wire v852_t2 = v851_4[4] ? v852_t1 : 1'd0;
-    wire v852_t3 = v851_4[1] ? v852_t0 : 1'd1;
-    wire v852_t4 = v851_4[2] ? 1'd0 : 1'd1;
-    wire v852_t5 = v851_4[3] ? v852_t4 : v852_t3;
-    wire v852_t6 = v851_4[3] ? v852_t4 : 1'd0;
-    wire [2:0] v852 = {v852_t6, v852_t5, v852_t2};
-    wire [0:0] v853_l = v850; wire [0:0] v853_u = (v850 >>> 1) + v261; wire [1:0] v853 = {v853_u, v853_l};
-    wire [0:0] v854_l = v541; wire [0:0] v854_u = (v541 >>> 1) + v850; wire [1:0] v854 = {v854_u, v854_l};
-    wire [1:0] v855_l = v854; wire [0:0] v855_u = (v854 >>> 2) + v268; wire [2:0] v855 = {v855_u, v855_l};
-    wire [2:0] v856_l = v855; wire [0:0] v856_u = (v855 >>> 3) + v289; wire [3:0] v856 = {v856_u, v856_l};
-    wire [3:0] v857_l = v856; wire [0:0] v857_u = (v856 >>> 4) + v303; wire [4:0] v857 = {v857_u, v857_l};
-    reg [4:0] v857_1; always @(posedge clk) v857_1 <= v857;
-    reg [4:0] v857_2; always @(posedge clk) v857_2 <= v857_1;
-    reg [4:0] v857_3; always @(posedge clk) v857_3 <= v857_2;
-    reg [4:0] v857_4; always @(posedge clk) v857_4 <= v857_3;
-    reg [4:0] v857_5; always @(posedge clk) v857_5 <= v857_4;
-    wire v858_t0 = v857_5[3] ? 1'd0 : 1'd1;
-    wire v858_t1 = v857_5[4] ? 1'd0 : v858_t0;
-    wire v858_t2 = v857_5[0] ? 1'd0 : 1'd1;
-    wire v858_t3 = v857_5[1] ? 1'd0 : v858_t2;
-    wire v858_t4 = v857_5[2] ? 1'd0 : v858_t3;
-    wire v858_t5 = v857_5[3] ? v858_t4 : 1'd0;
-    wire v858_t6 = v857_5[4] ? 1'd0 : v858_t5;
-    wire [1:0] v858 = {v858_t6, v858_t1};
-    wire [0:0] v859 = inputs[378:378];
-    wire [1:0] v860_l = v848; wire [0:0] v860_u = (v848 >>> 2) + v859; wire [2:0] v860 = {v860_u, v860_l};
-    wire [2:0] v861_l = v860; wire [0:0] v861_u = (v860 >>> 3) + v625; wire [3:0] v861 = {v861_u, v861_l};
-    wire [3:0] v862_l = v861; wire [0:0] v862_u = (v861 >>> 4) + v641; wire [4:0] v862 = {v862_u, v862_l};
-    reg [4:0] v862_1; always @(posedge clk) v862_1 <= v862;
-    wire v863_t0 = v862_1[0] ? 1'd1 : 1'd0;
-    wire v863_t1 = v862_1[1] ? v863_t0 : 1'd1;
-    wire v863_t2 = v862_1[2] ? 1'd0 : v863_t1;
-    wire v863_t3 = v862_1[3] ? 1'd0 : v863_t2;
-    wire v863_t4 = v862_1[4] ? 1'd0 : v863_t3;
-    wire v863_t5 = v862_1[0] ? 1'd0 : 1'd1;
-    wire v863_t6 = v862_1[1] ? v863_t5 : 1'd0;
-    wire v863_t7 = v862_1[2] ? 1'd0 : v863_t6;
-    wire v863_t8 = v862_1[3] ? 1'd0 : v863_t7;
-    wire v863_t9 = v862_1[4] ? 1'd0 : v863_t8;
-    wire v863_t10 = v862_1[1] ? 1'd0 : v863_t5;
-    wire v863_t11 = v862_1[2] ? 1'd0 : v863_t10;
-    wire v863_t12 = v862_1[3] ? 1'd0 : v863_t11;
-    wire v863_t13 = v862_1[4] ? 1'd0 : v863_t12;
-    wire [2:0] v863 = {v863_t13, v863_t9, v863_t4};
-    wire [0:0] v864_l = v105; wire [0:0] v864_u = (v105 >>> 1) + v859; wire [1:0] v864 = {v864_u, v864_l};
-    wire [0:0] v865_l = v859; wire [0:0] v865_u = (v859 >>> 1) + v386; wire [1:0] v865 = {v865_u, v865_l};
-    wire [1:0] v866_l = v865; wire [0:0] v866_u = (v865 >>> 2) + v609; wire [2:0] v866 = {v866_u, v866_l};
-    wire [0:0] v867_l = v190; wire [0:0] v867_u = (v190 >>> 1) + v859; wire [1:0] v867 = {v867_u, v867_l};
-    wire [1:0] v868_l = v867; wire [0:0] v868_u = (v867 >>> 2) + v574; wire [2:0] v868 = {v868_u, v868_l};
-    wire [2:0] v869_l = v868; wire [0:0] v869_u = (v868 >>> 3) + v389; wire [3:0] v869 = {v869_u, v869_l};
-    wire [0:0] v870 = inputs[379:379];
-    wire [2:0] v871_l = v249; wire [0:0] v871_u = (v249 >>> 3) + v870; wire [3:0] v871 = {v871_u, v871_l};
-    wire [3:0] v872_l = v871; wire [0:0] v872_u = (v871 >>> 4) + v692; wire [4:0] v872 = {v872_u, v872_l};
-    reg [4:0] v872_1; always @(posedge clk) v872_1 <= v872;
-    reg [4:0] v872_2; always @(posedge clk) v872_2 <= v872_1;
-    wire v873_t0 = v872_2[0] ? 1'd1 : 1'd0;
-    wire v873_t1 = v872_2[1] ? v873_t0 : 1'd1;
-    wire v873_t2 = v872_2[1] ? v873_t0 : 1'd0;
-    wire v873_t3 = v872_2[2] ? v873_t2 : v873_t1;
-    wire v873_t4 = v872_2[3] ? v873_t3 : v873_t1;
-    wire v873_t5 = v872_2[4] ? v873_t1 : v873_t4;
-    wire v873_t6 = v872_2[4] ? v873_t2 : v873_t4;
-    wire v873_t7 = v872_2[1] ? 1'd1 : 1'd0;
-    wire v873_t8 = v872_2[2] ? 1'd1 : v873_t7;
-    wire v873_t9 = v872_2[3] ? v873_t8 : v873_t7;
-    wire v873_t10 = v872_2[4] ? 1'd1 : v873_t9;
-    wire [2:0] v873 = {v873_t10, v873_t6, v873_t5};
-    wire [1:0] v874_l = v849; wire [0:0] v874_u = (v849 >>> 2) + v870; wire [2:0] v874 = {v874_u, v874_l};
-    wire [2:0] v875_l = v874; wire [0:0] v875_u = (v874 >>> 3) + v383; wire [3:0] v875 = {v875_u, v875_l};
-    wire [3:0] v876_l = v875; wire [0:0] v876_u = (v875 >>> 4) + v401; wire [4:0] v876 = {v876_u, v876_l};
-    reg [4:0] v876_1; always @(posedge clk) v876_1 <= v876;
-    reg [4:0] v876_2; always @(posedge clk) v876_2 <= v876_1;
-    reg [4:0] v876_3; always @(posedge clk) v876_3 <= v876_2;
-    wire v877_t0 = v876_3[1] ? 1'd1 : 1'd0;
-    wire v877_t1 = v876_3[2] ? 1'd1 : v877_t0;
-    wire v877_t2 = v876_3[3] ? v877_t1 : v877_t0;
-    wire v877_t3 = v876_3[4] ? 1'd0 : v877_t2;
-    wire v877_t4 = v876_3[0] ? 1'd0 : 1'd1;
-    wire v877_t5 = v876_3[1] ? v877_t4 : 1'd0;
-    wire v877_t6 = v876_3[1] ? v877_t4 : 1'd1;
-    wire v877_t7 = v876_3[2] ? v877_t6 : v877_t5;
-    wire v877_t8 = v876_3[3] ? v877_t5 : v877_t7;
-    wire v877_t9 = v876_3[4] ? 1'd0 : v877_t8;
-    wire [1:0] v877 = {v877_t9, v877_t3};
-    wire [1:0] v878_l = v573; wire [0:0] v878_u = (v573 >>> 2) + v870; wire [2:0] v878 = {v878_u, v878_l};
-    wire [0:0] v879_l = v842; wire [0:0] v879_u = (v842 >>> 1) + v870; wire [1:0] v879 = {v879_u, v879_l};
-    wire [1:0] v880_l = v879; wire [0:0] v880_u = (v879 >>> 2) + v625; wire [2:0] v880 = {v880_u, v880_l};
-    wire [2:0] v881_l = v880; wire [0:0] v881_u = (v880 >>> 3) + v421; wire [3:0] v881 = {v881_u, v881_l};
-    wire [3:0] v882_l = v881; wire [0:0] v882_u = (v881 >>> 4) + v657; wire [4:0] v882 = {v882_u, v882_l};
-    reg [4:0] v882_1; always @(posedge clk) v882_1 <= v882;
-    reg [4:0] v882_2; always @(posedge clk) v882_2 <= v882_1;
-    reg [4:0] v882_3; always @(posedge clk) v882_3 <= v882_2;
-    wire v883_t0 = v882_3[0] ? 1'd0 : 1'd1;
-    wire v883_t1 = v882_3[1] ? 1'd0 : v883_t0;
-    wire v883_t2 = v882_3[2] ? 1'd0 : v883_t1;
-    wire v883_t3 = v882_3[1] ? 1'd0 : 1'd1;
-    wire v883_t4 = v882_3[2] ? 1'd0 : v883_t3;
-    wire v883_t5 = v882_3[3] ? v883_t4 : v883_t2;
-    wire v883_t6 = v882_3[0] ? 1'd1 : 1'd0;
-    wire v883_t7 = v882_3[1] ? 1'd0 : v883_t6;
-    wire v883_t8 = v882_3[2] ? 1'd0 : v883_t7;
-    wire v883_t9 = v882_3[3] ? v883_t8 : 1'd0;
-    wire v883_t10 = v882_3[4] ? v883_t9 : v883_t5;
-    wire [1:0] v883 = {v883_t10, v883_t2};
-    wire [0:0] v884 = inputs[401:401];
-    wire [0:0] v885_l = v581; wire [0:0] v885_u = (v581 >>> 1) + v884; wire [1:0] v885 = {v885_u, v885_l};
-    wire [0:0] v886 = inputs[403:403];
-    wire [3:0] v887_l = v798; wire [0:0] v887_u = (v798 >>> 4) + v886; wire [4:0] v887 = {v887_u, v887_l};
-    reg [4:0] v887_1; always @(posedge clk) v887_1 <= v887;
-    reg [4:0] v887_2; always @(posedge clk) v887_2 <= v887_1;
-    reg [4:0] v887_3; always @(posedge clk) v887_3 <= v887_2;
-    reg [4:0] v887_4; always @(posedge clk) v887_4 <= v887_3;
-    reg [4:0] v887_5; always @(posedge clk) v887_5 <= v887_4;
-    reg [4:0] v887_6; always @(posedge clk) v887_6 <= v887_5;
-    reg [4:0] v887_7; always @(posedge clk) v887_7 <= v887_6;
-    reg [4:0] v887_8; always @(posedge clk) v887_8 <= v887_7;
-    wire v888_t0 = v887_8[1] ? 1'd0 : 1'd1;
-    wire v888_t1 = v887_8[0] ? 1'd1 : 1'd0;
-    wire v888_t2 = v887_8[1] ? 1'd0 : v888_t1;
-    wire v888_t3 = v887_8[2] ? v888_t2 : v888_t0;
-    wire v888_t4 = v887_8[1] ? 1'd1 : v888_t1;
-    wire v888_t5 = v887_8[2] ? 1'd1 : v888_t4;
-    wire v888_t6 = v887_8[3] ? 1'd1 : v888_t5;
-    wire v888_t7 = v887_8[4] ? v888_t5 : v888_t6;
-    wire [1:0] v888 = {v888_t7, v888_t3};
-    wire [2:0] v889_l = v700; wire [0:0] v889_u = (v700 >>> 3) + v886; wire [3:0] v889 = {v889_u, v889_l};
-    wire [3:0] v890_l = v889; wire [0:0] v890_u = (v889 >>> 4) + v388; wire [4:0] v890 = {v890_u, v890_l};
-    reg [4:0] v890_1; always @(posedge clk) v890_1 <= v890;
-    reg [4:0] v890_2; always @(posedge clk) v890_2 <= v890_1;
-    reg [4:0] v890_3; always @(posedge clk) v890_3 <= v890_2;
-    reg [4:0] v890_4; always @(posedge clk) v890_4 <= v890_3;
-    wire v891_t0 = v890_4[0] ? 1'd0 : 1'd1;
-    wire v891_t1 = v890_4[2] ? 1'd0 : v891_t0;
-    wire v891_t2 = v890_4[3] ? v891_t1 : 1'd1;
-    wire v891_t3 = v890_4[4] ? v891_t2 : 1'd1;
-    wire v891_t4 = v890_4[1] ? 1'd0 : v891_t0;
-    wire v891_t5 = v890_4[2] ? v891_t0 : v891_t4;
-    wire v891_t6 = v890_4[3] ? v891_t5 : 1'd0;
-    wire v891_t7 = v890_4[4] ? v891_t6 : 1'd0;
-    wire [1:0] v891 = {v891_t7, v891_t3};
-    wire [1:0] v892_l = v864; wire [0:0] v892_u = (v864 >>> 2) + v886; wire [2:0] v892 = {v892_u, v892_l};
-    wire [1:0] v893_l = v250; wire [0:0] v893_u = (v250 >>> 2) + v886; wire [2:0] v893 = {v893_u, v893_l};
-    wire [0:0] v894 = inputs[405:405];
-    wire [1:0] v895_l = v775; wire [0:0] v895_u = (v775 >>> 2) + v894; wire [2:0] v895 = {v895_u, v895_l};
-    wire [0:0] v896_l = v894; wire [0:0] v896_u = (v894 >>> 1) + v405; wire [1:0] v896 = {v896_u, v896_l};
-    wire [1:0] v897_l = v896; wire [0:0] v897_u = (v896 >>> 2) + v688; wire [2:0] v897 = {v897_u, v897_l};
-    wire [2:0] v898_l = v897; wire [0:0] v898_u = (v897 >>> 3) + v691; wire [3:0] v898 = {v898_u, v898_l};
-    wire [3:0] v899_l = v898; wire [0:0] v899_u = (v898 >>> 4) + v692; wire [4:0] v899 = {v899_u, v899_l};
-    wire v900_t0 = v899[0] ? 1'd1 : 1'd0;
-    wire v900_t1 = v899[1] ? v900_t0 : 1'd1;
-    wire v900_t2 = v899[2] ? v900_t1 : 1'd1;
-    wire v900_t3 = v899[0] ? 1'd0 : 1'd1;
-    wire v900_t4 = v899[2] ? v900_t3 : 1'd0;
-    wire v900_t5 = v899[2] ? v900_t3 : 1'd1;
-    wire v900_t6 = v899[3] ? v900_t5 : v900_t4;
-    wire v900_t7 = v899[4] ? v900_t4 : v900_t6;
-    wire v900_t8 = v899[1] ? 1'd0 : v900_t3;
-    wire v900_t9 = v899[2] ? v900_t8 : 1'd0;
-    wire v900_t10 = v899[2] ? v900_t8 : 1'd1;
-    wire v900_t11 = v899[3] ? v900_t10 : v900_t9;
-    wire v900_t12 = v899[4] ? v900_t10 : v900_t11;
-    wire [3:0] v900 = {v900_t12, v900_t12, v900_t7, v900_t2};
-    wire [0:0] v901_l = v894; wire [0:0] v901_u = (v894 >>> 1) + v625; wire [1:0] v901 = {v901_u, v901_l};
-    wire [1:0] v902_l = v901; wire [0:0] v902_u = (v901 >>> 2) + v65; wire [2:0] v902 = {v902_u, v902_l};
-    wire [2:0] v903_l = v902; wire [0:0] v903_u = (v902 >>> 3) + v445; wire [3:0] v903 = {v903_u, v903_l};
-    wire [0:0] v904_l = v894; wire [0:0] v904_u = (v894 >>> 1) + v609; wire [1:0] v904 = {v904_u, v904_l};
-    wire [1:0] v905_l = v904; wire [0:0] v905_u = (v904 >>> 2) + v265; wire [2:0] v905 = {v905_u, v905_l};
-    wire [2:0] v906_l = v905; wire [0:0] v906_u = (v905 >>> 3) + v650; wire [3:0] v906 = {v906_u, v906_l};
-    wire [3:0] v907_l = v906; wire [0:0] v907_u = (v906 >>> 4) + v156; wire [4:0] v907 = {v907_u, v907_l};
-    reg [4:0] v907_1; always @(posedge clk) v907_1 <= v907;
-    reg [4:0] v907_2; always @(posedge clk) v907_2 <= v907_1;
-    reg [4:0] v907_3; always @(posedge clk) v907_3 <= v907_2;
-    wire v908_t0 = v907_3[0] ? 1'd1 : 1'd0;
-    wire v908_t1 = v907_3[1] ? 1'd1 : v908_t0;
-    wire v908_t2 = v907_3[2] ? 1'd1 : v908_t1;
-    wire v908_t3 = v907_3[3] ? 1'd1 : v908_t2;
-    wire v908_t4 = v907_3[1] ? 1'd0 : 1'd1;
-    wire v908_t5 = v907_3[2] ? 1'd0 : v908_t4;
-    wire v908_t6 = v907_3[3] ? 1'd0 : v908_t5;
-    wire v908_t7 = v907_3[4] ? v908_t5 : v908_t6;
-    wire v908_t8 = v907_3[3] ? v908_t5 : 1'd0;
-    wire v908_t9 = v907_3[4] ? v908_t8 : 1'd0;
-    wire [2:0] v908 = {v908_t9, v908_t7, v908_t3};
-    wire [0:0] v909 = inputs[406:406];
-    wire [2:0] v910_l = v844; wire [0:0] v910_u = (v844 >>> 3) + v909; wire [3:0] v910 = {v910_u, v910_l};
-    wire [3:0] v911_l = v910; wire [0:0] v911_u = (v910 >>> 4) + v691; wire [4:0] v911 = {v911_u, v911_l};
-    reg [4:0] v911_1; always @(posedge clk) v911_1 <= v911;
-    reg [4:0] v911_2; always @(posedge clk) v911_2 <= v911_1;
-    reg [4:0] v911_3; always @(posedge clk) v911_3 <= v911_2;
-    wire v912_t0 = v911_3[0] ? 1'd0 : 1'd1;
-    wire v912_t1 = v911_3[1] ? 1'd0 : v912_t0;
-    wire v912_t2 = v911_3[2] ? 1'd0 : v912_t1;
-    wire v912_t3 = v911_3[3] ? 1'd1 : 1'd0;
-    wire v912_t4 = v911_3[4] ? v912_t3 : v912_t2;
-    wire v912_t5 = v911_3[1] ? v912_t0 : 1'd0;
-    wire v912_t6 = v911_3[2] ? v912_t0 : v912_t5;
-    wire v912_t7 = v911_3[4] ? 1'd1 : v912_t6;
-    wire v912_t8 = v911_3[4] ? v912_t3 : 1'd0;
-    wire [2:0] v912 = {v912_t8, v912_t7, v912_t4};
-    wire [2:0] v913_l = v893; wire [0:0] v913_u = (v893 >>> 3) + v909; wire [3:0] v913 = {v913_u, v913_l};
-    wire [3:0] v914_l = v913; wire [0:0] v914_u = (v913 >>> 4) + v391; wire [4:0] v914 = {v914_u, v914_l};
-    wire v915_t0 = v914[0] ? 1'd0 : 1'd1;
-    wire v915_t1 = v914[1] ? 1'd1 : v915_t0;
-    wire v915_t2 = v914[2] ? 1'd0 : v915_t1;
-    wire v915_t3 = v914[3] ? v915_t2 : 1'd0;
-    wire v915_t4 = v914[4] ? 1'd0 : v915_t3;
-    wire v915_t5 = v914[1] ? 1'd0 : v915_t0;
-    wire v915_t6 = v914[2] ? 1'd0 : v915_t5;
-    wire v915_t7 = v914[3] ? v915_t6 : 1'd0;
-    wire v915_t8 = v914[4] ? 1'd0 : v915_t7;
-    wire [2:0] v915 = {v915_t8, 1'd0, v915_t4};
-    wire [0:0] v916 = inputs[430:430];
-    wire [2:0] v917_l = v892; wire [0:0] v917_u = (v892 >>> 3) + v916; wire [3:0] v917 = {v917_u, v917_l};
-    wire [0:0] v918_l = v916; wire [0:0] v918_u = (v916 >>> 1) + v620; wire [1:0] v918 = {v918_u, v918_l};
-    wire [1:0] v919_l = v918; wire [0:0] v919_u = (v918 >>> 2) + v621; wire [2:0] v919 = {v919_u, v919_l};
-    wire [0:0] v920_l = v606; wire [0:0] v920_u = (v606 >>> 1) + v916; wire [1:0] v920 = {v920_u, v920_l};
-    wire [1:0] v921_l = v920; wire [0:0] v921_u = (v920 >>> 2) + v664; wire [2:0] v921 = {v921_u, v921_l};
-    wire [2:0] v922_l = v921; wire [0:0] v922_u = (v921 >>> 3) + v670; wire [3:0] v922 = {v922_u, v922_l};
-    wire [3:0] v923_l = v922; wire [0:0] v923_u = (v922 >>> 4) + v456; wire [4:0] v923 = {v923_u, v923_l};
-    reg [4:0] v923_1; always @(posedge clk) v923_1 <= v923;
-    wire v924_t0 = v923_1[0] ? 1'd1 : 1'd0;
-    wire v924_t1 = v923_1[1] ? 1'd1 : v924_t0;
-    wire v924_t2 = v923_1[2] ? v924_t0 : v924_t1;
-    wire v924_t3 = v923_1[4] ? v924_t2 : 1'd0;
-    wire v924_t4 = v923_1[3] ? 1'd1 : 1'd0;
-    wire v924_t5 = v923_1[4] ? v924_t0 : v924_t4;
-    wire v924_t6 = v923_1[0] ? 1'd0 : 1'd1;
-    wire v924_t7 = v923_1[1] ? v924_t6 : 1'd0;
-    wire v924_t8 = v923_1[2] ? v924_t7 : 1'd0;
-    wire v924_t9 = v923_1[4] ? v924_t8 : 1'd0;
-    wire [2:0] v924 = {v924_t9, v924_t5, v924_t3};
-    wire [0:0] v925 = inputs[434:434];
-    wire [3:0] v926_l = v613; wire [0:0] v926_u = (v613 >>> 4) + v925; wire [4:0] v926 = {v926_u, v926_l};
-    reg [4:0] v926_1; always @(posedge clk) v926_1 <= v926;
-    reg [4:0] v926_2; always @(posedge clk) v926_2 <= v926_1;
-    wire v927_t0 = v926_2[0] ? 1'd1 : 1'd0;
-    wire v927_t1 = v926_2[1] ? 1'd1 : v927_t0;
-    wire v927_t2 = v926_2[2] ? 1'd1 : v927_t1;
-    wire v927_t3 = v926_2[3] ? 1'd1 : v927_t2;
-    wire v927_t4 = v926_2[4] ? v927_t3 : 1'd1;
-    wire v927_t5 = v926_2[2] ? 1'd0 : v927_t1;
-    wire v927_t6 = v926_2[2] ? 1'd0 : 1'd1;
-    wire v927_t7 = v926_2[3] ? v927_t5 : v927_t6;
-    wire v927_t8 = v926_2[4] ? v927_t7 : v927_t5;
-    wire [2:0] v927 = {v927_t8, v927_t4, 1'd1};
-    wire [2:0] v928_l = v495; wire [0:0] v928_u = (v495 >>> 3) + v925; wire [3:0] v928 = {v928_u, v928_l};
-    reg [3:0] v928_1; always @(posedge clk) v928_1 <= v928;
-    reg [3:0] v928_2; always @(posedge clk) v928_2 <= v928_1;
-    reg [3:0] v928_3; always @(posedge clk) v928_3 <= v928_2;
-    reg [3:0] v928_4; always @(posedge clk) v928_4 <= v928_3;
-    reg [3:0] v928_5; always @(posedge clk) v928_5 <= v928_4;
-    reg [3:0] v928_6; always @(posedge clk) v928_6 <= v928_5;
-    wire v929_t0 = v928_6[0] ? 1'd1 : 1'd0;
-    wire v929_t1 = v928_6[0] ? 1'd0 : 1'd1;
-    wire v929_t2 = v928_6[1] ? v929_t1 : v929_t0;
-    wire v929_t3 = v928_6[1] ? 1'd0 : v929_t0;
-    wire v929_t4 = v928_6[2] ? v929_t3 : 1'd0;
-    wire v929_t5 = v928_6[3] ? v929_t4 : 1'd0;
-    wire [1:0] v929 = {v929_t5, v929_t2};
-    wire [2:0] v930_l = v866; wire [0:0] v930_u = (v866 >>> 3) + v925; wire [3:0] v930 = {v930_u, v930_l};
-    wire [0:0] v931 = inputs[489:489];
-    wire [0:0] v932_l = v371; wire [0:0] v932_u = (v371 >>> 1) + v931; wire [1:0] v932 = {v932_u, v932_l};
-    wire [1:0] v933_l = v932; wire [0:0] v933_u = (v932 >>> 2) + v274; wire [2:0] v933 = {v933_u, v933_l};
-    wire [0:0] v934 = inputs[512:512];
-    wire [2:0] v935_l = v721; wire [0:0] v935_u = (v721 >>> 3) + v934; wire [3:0] v935 = {v935_u, v935_l};
-    wire [3:0] v936_l = v935; wire [0:0] v936_u = (v935 >>> 4) + v288; wire [4:0] v936 = {v936_u, v936_l};
-    reg [4:0] v936_1; always @(posedge clk) v936_1 <= v936;
-    reg [4:0] v936_2; always @(posedge clk) v936_2 <= v936_1;
-    wire v937_t0 = v936_2[1] ? 1'd1 : 1'd0;
-    wire v937_t1 = v936_2[3] ? 1'd1 : v937_t0;
-    wire v937_t2 = v936_2[3] ? 1'd1 : 1'd0;
-    wire v937_t3 = v936_2[4] ? v937_t2 : v937_t1;
-    wire v937_t4 = v936_2[1] ? 1'd0 : 1'd1;
-    wire v937_t5 = v936_2[2] ? v937_t4 : 1'd1;
-    wire v937_t6 = v936_2[3] ? 1'd0 : v937_t5;
-    wire v937_t7 = v936_2[0] ? 1'd0 : 1'd1;
-    wire v937_t8 = v936_2[3] ? 1'd0 : v937_t7;
-    wire v937_t9 = v936_2[4] ? v937_t8 : v937_t6;
-    wire v937_t10 = v936_2[2] ? v937_t0 : 1'd0;
-    wire v937_t11 = v936_2[3] ? 1'd0 : v937_t10;
-    wire v937_t12 = v936_2[4] ? 1'd0 : v937_t11;
-    wire [2:0] v937 = {v937_t12, v937_t9, v937_t3};
-    wire [2:0] v938_l = v846; wire [0:0] v938_u = (v846 >>> 3) + v934; wire [3:0] v938 = {v938_u, v938_l};
-    wire [3:0] v939_l = v938; wire [0:0] v939_u = (v938 >>> 4) + v455; wire [4:0] v939 = {v939_u, v939_l};
-    wire v940_t0 = v939[2] ? 1'd1 : 1'd0;
-    wire v940_t1 = v939[3] ? 1'd0 : v940_t0;
-    wire v940_t2 = v939[0] ? 1'd0 : 1'd1;
-    wire v940_t3 = v939[1] ? 1'd0 : v940_t2;
-    wire v940_t4 = v939[3] ? v940_t3 : v940_t0;
-    wire v940_t5 = v939[4] ? v940_t4 : v940_t1;
-    wire v940_t6 = v939[2] ? 1'd0 : 1'd1;
-    wire v940_t7 = v939[1] ? 1'd1 : 1'd0;
-    wire v940_t8 = v939[3] ? v940_t7 : v940_t6;
-    wire v940_t9 = v939[3] ? 1'd1 : v940_t6;
-    wire v940_t10 = v939[4] ? v940_t9 : v940_t8;
-    wire v940_t11 = v939[1] ? 1'd1 : v940_t2;
-    wire v940_t12 = v939[3] ? v940_t11 : v940_t6;
-    wire v940_t13 = v939[4] ? v940_t12 : v940_t8;
-    wire v940_t14 = v939[1] ? 1'd0 : 1'd1;
-    wire v940_t15 = v939[3] ? v940_t14 : v940_t0;
-    wire [3:0] v940 = {v940_t15, v940_t13, v940_t10, v940_t5};
-    wire [0:0] v941 = inputs[543:543];
-    wire [2:0] v942_l = v665; wire [0:0] v942_u = (v665 >>> 3) + v941; wire [3:0] v942 = {v942_u, v942_l};
-    wire [3:0] v943_l = v942; wire [0:0] v943_u = (v942 >>> 4) + v433; wire [4:0] v943 = {v943_u, v943_l};
-    reg [4:0] v943_1; always @(posedge clk) v943_1 <= v943;
-    reg [4:0] v943_2; always @(posedge clk) v943_2 <= v943_1;
-    reg [4:0] v943_3; always @(posedge clk) v943_3 <= v943_2;
-    reg [4:0] v943_4; always @(posedge clk) v943_4 <= v943_3;
-    reg [4:0] v943_5; always @(posedge clk) v943_5 <= v943_4;
-    reg [4:0] v943_6; always @(posedge clk) v943_6 <= v943_5;
-    reg [4:0] v943_7; always @(posedge clk) v943_7 <= v943_6;
-    wire v944_t0 = v943_7[0] ? 1'd0 : 1'd1;
-    wire v944_t1 = v943_7[1] ? 1'd0 : v944_t0;
-    wire v944_t2 = v943_7[2] ? v944_t1 : 1'd0;
-    wire v944_t3 = v943_7[4] ? 1'd0 : v944_t2;
-    wire v944_t4 = v943_7[0] ? 1'd1 : 1'd0;
-    wire v944_t5 = v943_7[1] ? 1'd1 : v944_t4;
-    wire v944_t6 = v943_7[2] ? 1'd1 : v944_t5;
-    wire v944_t7 = v943_7[1] ? 1'd0 : v944_t4;
-    wire v944_t8 = v943_7[1] ? 1'd0 : 1'd1;
-    wire v944_t9 = v943_7[2] ? v944_t8 : v944_t7;
-    wire v944_t10 = v943_7[3] ? v944_t9 : v944_t6;
-    wire v944_t11 = v943_7[3] ? v944_t8 : 1'd1;
-    wire v944_t12 = v943_7[4] ? v944_t11 : v944_t10;
-    wire [1:0] v944 = {v944_t12, v944_t3};
-    wire [2:0] v945_l = v338; wire [0:0] v945_u = (v338 >>> 3) + v941; wire [3:0] v945 = {v945_u, v945_l};
-    wire [3:0] v946_l = v945; wire [0:0] v946_u = (v945 >>> 4) + v670; wire [4:0] v946 = {v946_u, v946_l};
-    wire v947_t0 = v946[1] ? 1'd0 : 1'd1;
-    wire v947_t1 = v946[3] ? v947_t0 : 1'd0;
-    wire v947_t2 = v946[2] ? v947_t0 : 1'd0;
-    wire v947_t3 = v946[3] ? v947_t2 : 1'd0;
-    wire v947_t4 = v946[4] ? v947_t3 : v947_t1;
-    wire v947_t5 = v946[0] ? 1'd1 : 1'd0;
-    wire v947_t6 = v946[1] ? 1'd0 : v947_t5;
-    wire v947_t7 = v946[2] ? v947_t6 : 1'd0;
-    wire v947_t8 = v946[3] ? v947_t7 : 1'd0;
-    wire [3:0] v947 = {v947_t8, v947_t4, v947_t3, v947_t1};
-    wire [1:0] v948_l = v719; wire [0:0] v948_u = (v719 >>> 2) + v941; wire [2:0] v948 = {v948_u, v948_l};
-    wire [2:0] v949_l = v948; wire [0:0] v949_u = (v948 >>> 3) + v167; wire [3:0] v949 = {v949_u, v949_l};
-    wire [3:0] v950_l = v949; wire [0:0] v950_u = (v949 >>> 4) + v293; wire [4:0] v950 = {v950_u, v950_l};
-    reg [4:0] v950_1; always @(posedge clk) v950_1 <= v950;
-    reg [4:0] v950_2; always @(posedge clk) v950_2 <= v950_1;
-    reg [4:0] v950_3; always @(posedge clk) v950_3 <= v950_2;
-    wire v951_t0 = v950_3[0] ? 1'd0 : 1'd1;
-    wire v951_t1 = v950_3[1] ? v951_t0 : 1'd0;
-    wire v951_t2 = v950_3[2] ? v951_t1 : 1'd1;
-    wire v951_t3 = v950_3[2] ? v951_t0 : 1'd1;
-    wire v951_t4 = v950_3[3] ? v951_t3 : v951_t2;
-    wire v951_t5 = v950_3[2] ? v951_t1 : 1'd0;
-    wire v951_t6 = v950_3[2] ? v951_t0 : 1'd0;
-    wire v951_t7 = v950_3[3] ? v951_t6 : v951_t5;
-    wire v951_t8 = v950_3[4] ? v951_t7 : v951_t4;
-    wire v951_t9 = v950_3[0] ? 1'd1 : 1'd0;
-    wire v951_t10 = v950_3[1] ? 1'd1 : v951_t9;
-    wire v951_t11 = v950_3[2] ? v951_t10 : 1'd0;
-    wire v951_t12 = v950_3[2] ? 1'd1 : 1'd0;
-    wire v951_t13 = v950_3[3] ? v951_t12 : v951_t11;
-    wire [1:0] v951 = {v951_t13, v951_t8};
-    wire [0:0] v952 = inputs[603:603];
-    wire [3:0] v953_l = v411; wire [0:0] v953_u = (v411 >>> 4) + v952; wire [4:0] v953 = {v953_u, v953_l};
-    reg [4:0] v953_1; always @(posedge clk) v953_1 <= v953;
-    reg [4:0] v953_2; always @(posedge clk) v953_2 <= v953_1;
-    reg [4:0] v953_3; always @(posedge clk) v953_3 <= v953_2;
-    reg [4:0] v953_4; always @(posedge clk) v953_4 <= v953_3;
-    reg [4:0] v953_5; always @(posedge clk) v953_5 <= v953_4;
-    reg [4:0] v953_6; always @(posedge clk) v953_6 <= v953_5;
-    reg [4:0] v953_7; always @(posedge clk) v953_7 <= v953_6;
-    reg [4:0] v953_8; always @(posedge clk) v953_8 <= v953_7;
-    reg [4:0] v953_9; always @(posedge clk) v953_9 <= v953_8;
-    wire v954_t0 = v953_9[0] ? 1'd1 : 1'd0;
-    wire v954_t1 = v953_9[1] ? 1'd0 : v954_t0;
-    wire v954_t2 = v953_9[4] ? 1'd0 : v954_t1;
-    wire v954_t3 = v953_9[0] ? 1'd0 : 1'd1;
-    wire v954_t4 = v953_9[1] ? v954_t3 : 1'd1;
-    wire v954_t5 = v953_9[2] ? v954_t4 : v954_t3;
-    wire v954_t6 = v953_9[4] ? v954_t5 : v954_t3;
-    wire v954_t7 = v953_9[2] ? 1'd0 : v954_t1;
-    wire v954_t8 = v953_9[3] ? 1'd0 : v954_t7;
-    wire v954_t9 = v953_9[4] ? v954_t8 : 1'd0;
-    wire v954_t10 = v953_9[3] ? v954_t7 : 1'd0;
-    wire v954_t11 = v953_9[4] ? v954_t10 : 1'd0;
-    wire [3:0] v954 = {v954_t11, v954_t9, v954_t6, v954_t2};
-    wire [2:0] v955_l = v444; wire [0:0] v955_u = (v444 >>> 3) + v952; wire [3:0] v955 = {v955_u, v955_l};
-    wire [3:0] v956_l = v955; wire [0:0] v956_u = (v955 >>> 4) + v178; wire [4:0] v956 = {v956_u, v956_l};
-    reg [4:0] v956_1; always @(posedge clk) v956_1 <= v956;
-    reg [4:0] v956_2; always @(posedge clk) v956_2 <= v956_1;
-    reg [4:0] v956_3; always @(posedge clk) v956_3 <= v956_2;
-    reg [4:0] v956_4; always @(posedge clk) v956_4 <= v956_3;
-    reg [4:0] v956_5; always @(posedge clk) v956_5 <= v956_4;
-    reg [4:0] v956_6; always @(posedge clk) v956_6 <= v956_5;
-    reg [4:0] v956_7; always @(posedge clk) v956_7 <= v956_6;
-    wire v957_t0 = v956_7[2] ? 1'd0 : 1'd1;
-    wire v957_t1 = v956_7[0] ? 1'd1 : 1'd0;
-    wire v957_t2 = v956_7[1] ? 1'd1 : v957_t1;
-    wire v957_t3 = v956_7[2] ? 1'd0 : v957_t2;
-    wire v957_t4 = v956_7[3] ? v957_t0 : v957_t3;
-    wire v957_t5 = v956_7[4] ? v957_t4 : v957_t0;
-    wire v957_t6 = v956_7[0] ? 1'd0 : 1'd1;
-    wire v957_t7 = v956_7[1] ? 1'd0 : v957_t6;
-    wire v957_t8 = v956_7[2] ? 1'd0 : v957_t7;
-    wire v957_t9 = v956_7[3] ? v957_t8 : 1'd0;
-    wire v957_t10 = v956_7[4] ? v957_t9 : v957_t8;
-    wire v957_t11 = v956_7[2] ? 1'd1 : v957_t2;
-    wire v957_t12 = v956_7[4] ? 1'd1 : v957_t11;
-    wire [2:0] v957 = {v957_t12, v957_t10, v957_t5};
-    wire [2:0] v958_l = v808; wire [0:0] v958_u = (v808 >>> 3) + v952; wire [3:0] v958 = {v958_u, v958_l};
-    reg [3:0] v958_1; always @(posedge clk) v958_1 <= v958;
-    reg [3:0] v958_2; always @(posedge clk) v958_2 <= v958_1;
-    reg [3:0] v958_3; always @(posedge clk) v958_3 <= v958_2;
-    reg [3:0] v958_4; always @(posedge clk) v958_4 <= v958_3;
-    reg [3:0] v958_5; always @(posedge clk) v958_5 <= v958_4;
-    reg [3:0] v958_6; always @(posedge clk) v958_6 <= v958_5;
-    wire v959_t0 = v958_6[0] ? 1'd0 : 1'd1;
-    wire v959_t1 = v958_6[1] ? 1'd1 : v959_t0;
-    wire v959_t2 = v958_6[1] ? 1'd1 : 1'd0;
-    wire v959_t3 = v958_6[3] ? v959_t2 : v959_t1;
-    wire v959_t4 = v958_6[1] ? 1'd0 : v959_t0;
-    wire v959_t5 = v958_6[1] ? 1'd0 : 1'd1;
-    wire v959_t6 = v958_6[2] ? v959_t5 : 1'd1;
-    wire v959_t7 = v958_6[3] ? v959_t6 : v959_t4;
-    wire v959_t8 = v958_6[2] ? v959_t2 : 1'd0;
-    wire v959_t9 = v958_6[3] ? v959_t8 : 1'd0;
-    wire [2:0] v959 = {v959_t9, v959_t7, v959_t3};
-    wire [0:0] v960 = inputs[622:622];
-    wire [3:0] v961_l = v413; wire [0:0] v961_u = (v413 >>> 4) + v960; wire [4:0] v961 = {v961_u, v961_l};
-    reg [4:0] v961_1; always @(posedge clk) v961_1 <= v961;
-    reg [4:0] v961_2; always @(posedge clk) v961_2 <= v961_1;
-    reg [4:0] v961_3; always @(posedge clk) v961_3 <= v961_2;
-    reg [4:0] v961_4; always @(posedge clk) v961_4 <= v961_3;
-    reg [4:0] v961_5; always @(posedge clk) v961_5 <= v961_4;
-    reg [4:0] v961_6; always @(posedge clk) v961_6 <= v961_5;
-    wire v962_t0 = v961_6[0] ? 1'd0 : 1'd1;
-    wire v962_t1 = v961_6[2] ? 1'd1 : v962_t0;
-    wire v962_t2 = v961_6[1] ? v962_t0 : 1'd0;
-    wire v962_t3 = v961_6[2] ? 1'd1 : v962_t2;
-    wire v962_t4 = v961_6[3] ? v962_t3 : v962_t1;
-    wire v962_t5 = v961_6[4] ? 1'd0 : v962_t4;
-    wire v962_t6 = v961_6[2] ? 1'd0 : v962_t2;
-    wire v962_t7 = v961_6[3] ? v962_t6 : 1'd0;
-    wire v962_t8 = v961_6[4] ? 1'd0 : v962_t7;
-    wire [1:0] v962 = {v962_t8, v962_t5};
-    wire [3:0] v963_l = v743; wire [0:0] v963_u = (v743 >>> 4) + v960; wire [4:0] v963 = {v963_u, v963_l};
-    reg [4:0] v963_1; always @(posedge clk) v963_1 <= v963;
-    reg [4:0] v963_2; always @(posedge clk) v963_2 <= v963_1;
-    reg [4:0] v963_3; always @(posedge clk) v963_3 <= v963_2;
-    reg [4:0] v963_4; always @(posedge clk) v963_4 <= v963_3;
-    reg [4:0] v963_5; always @(posedge clk) v963_5 <= v963_4;
-    reg [4:0] v963_6; always @(posedge clk) v963_6 <= v963_5;
-    reg [4:0] v963_7; always @(posedge clk) v963_7 <= v963_6;
-    reg [4:0] v963_8; always @(posedge clk) v963_8 <= v963_7;
-    wire v964_t0 = v963_8[0] ? 1'd1 : 1'd0;
-    wire v964_t1 = v963_8[1] ? 1'd1 : 1'd0;
-    wire v964_t2 = v963_8[2] ? v964_t1 : v964_t0;
-    wire v964_t3 = v963_8[2] ? v964_t1 : 1'd0;
-    wire v964_t4 = v963_8[3] ? v964_t3 : 1'd0;
-    wire v964_t5 = v963_8[4] ? 1'd0 : v964_t4;
-    wire [1:0] v964 = {v964_t5, v964_t2};
-    wire [3:0] v965_l = v930; wire [0:0] v965_u = (v930 >>> 4) + v960; wire [4:0] v965 = {v965_u, v965_l};
-    reg [4:0] v965_1; always @(posedge clk) v965_1 <= v965;
-    reg [4:0] v965_2; always @(posedge clk) v965_2 <= v965_1;
-    reg [4:0] v965_3; always @(posedge clk) v965_3 <= v965_2;
-    reg [4:0] v965_4; always @(posedge clk) v965_4 <= v965_3;
-    reg [4:0] v965_5; always @(posedge clk) v965_5 <= v965_4;
-    reg [4:0] v965_6; always @(posedge clk) v965_6 <= v965_5;
-    wire v966_t0 = v965_6[0] ? 1'd0 : 1'd1;
-    wire v966_t1 = v965_6[3] ? 1'd0 : v966_t0;
-    wire v966_t2 = v965_6[4] ? 1'd1 : v966_t1;
-    wire v966_t3 = v965_6[1] ? v966_t0 : 1'd0;
-    wire v966_t4 = v965_6[3] ? 1'd0 : v966_t3;
-    wire v966_t5 = v965_6[2] ? 1'd1 : 1'd0;
-    wire v966_t6 = v965_6[4] ? v966_t5 : v966_t4;
-    wire [1:0] v966 = {v966_t6, v966_t2};
-    wire [2:0] v967_l = v194; wire [0:0] v967_u = (v194 >>> 3) + v960; wire [3:0] v967 = {v967_u, v967_l};
-    wire [3:0] v968_l = v967; wire [0:0] v968_u = (v967 >>> 4) + v185; wire [4:0] v968 = {v968_u, v968_l};
-    reg [4:0] v968_1; always @(posedge clk) v968_1 <= v968;
-    reg [4:0] v968_2; always @(posedge clk) v968_2 <= v968_1;
-    reg [4:0] v968_3; always @(posedge clk) v968_3 <= v968_2;
-    reg [4:0] v968_4; always @(posedge clk) v968_4 <= v968_3;
-    reg [4:0] v968_5; always @(posedge clk) v968_5 <= v968_4;
-    reg [4:0] v968_6; always @(posedge clk) v968_6 <= v968_5;
-    reg [4:0] v968_7; always @(posedge clk) v968_7 <= v968_6;
-    wire v969_t0 = v968_7[1] ? 1'd0 : 1'd1;
-    wire v969_t1 = v968_7[2] ? v969_t0 : 1'd0;
-    wire v969_t2 = v968_7[3] ? 1'd0 : v969_t1;
-    wire v969_t3 = v968_7[4] ? 1'd0 : v969_t2;
-    wire v969_t4 = v968_7[2] ? 1'd0 : 1'd1;
-    wire v969_t5 = v968_7[4] ? 1'd0 : v969_t4;
-    wire v969_t6 = v968_7[0] ? 1'd0 : 1'd1;
-    wire v969_t7 = v968_7[1] ? v969_t6 : 1'd0;
-    wire v969_t8 = v968_7[2] ? v969_t7 : 1'd0;
-    wire v969_t9 = v968_7[1] ? v969_t6 : 1'd1;
-    wire v969_t10 = v968_7[2] ? v969_t9 : 1'd0;
-    wire v969_t11 = v968_7[3] ? v969_t10 : v969_t8;
-    wire v969_t12 = v968_7[4] ? 1'd0 : v969_t11;
-    wire [2:0] v969 = {v969_t12, v969_t5, v969_t3};
-    wire [0:0] v970 = inputs[710:710];
-    wire [3:0] v971_l = v903; wire [0:0] v971_u = (v903 >>> 4) + v970; wire [4:0] v971 = {v971_u, v971_l};
-    reg [4:0] v971_1; always @(posedge clk) v971_1 <= v971;
-    reg [4:0] v971_2; always @(posedge clk) v971_2 <= v971_1;
-    reg [4:0] v971_3; always @(posedge clk) v971_3 <= v971_2;
-    reg [4:0] v971_4; always @(posedge clk) v971_4 <= v971_3;
-    wire v972_t0 = v971_4[2] ? 1'd1 : 1'd0;
-    wire v972_t1 = v971_4[4] ? 1'd1 : v972_t0;
-    wire v972_t2 = v971_4[3] ? 1'd1 : 1'd0;
-    wire v972_t3 = v971_4[4] ? v972_t2 : 1'd0;
-    wire v972_t4 = v971_4[3] ? 1'd0 : 1'd1;
-    wire v972_t5 = v971_4[4] ? v972_t4 : 1'd1;
-    wire v972_t6 = v971_4[0] ? 1'd0 : 1'd1;
-    wire v972_t7 = v971_4[1] ? v972_t6 : 1'd0;
-    wire v972_t8 = v971_4[3] ? 1'd0 : v972_t7;
-    wire v972_t9 = v971_4[4] ? v972_t8 : 1'd0;
-    wire [3:0] v972 = {v972_t9, v972_t5, v972_t3, v972_t1};
-    wire [3:0] v973_l = v601; wire [0:0] v973_u = (v601 >>> 4) + v970; wire [4:0] v973 = {v973_u, v973_l};
-    reg [4:0] v973_1; always @(posedge clk) v973_1 <= v973;
-    reg [4:0] v973_2; always @(posedge clk) v973_2 <= v973_1;
-    reg [4:0] v973_3; always @(posedge clk) v973_3 <= v973_2;
-    reg [4:0] v973_4; always @(posedge clk) v973_4 <= v973_3;
-    reg [4:0] v973_5; always @(posedge clk) v973_5 <= v973_4;
-    reg [4:0] v973_6; always @(posedge clk) v973_6 <= v973_5;
-    reg [4:0] v973_7; always @(posedge clk) v973_7 <= v973_6;
-    reg [4:0] v973_8; always @(posedge clk) v973_8 <= v973_7;
-    wire v974_t0 = v973_8[0] ? 1'd1 : 1'd0;
-    wire v974_t1 = v973_8[1] ? v974_t0 : 1'd1;
-    wire v974_t2 = v973_8[2] ? v974_t1 : 1'd1;
-    wire v974_t3 = v973_8[3] ? v974_t2 : v974_t0;
-    wire v974_t4 = v973_8[4] ? 1'd0 : v974_t3;
-    wire v974_t5 = v973_8[1] ? 1'd1 : v974_t0;
-    wire v974_t6 = v973_8[2] ? v974_t5 : v974_t0;
-    wire v974_t7 = v973_8[3] ? v974_t6 : 1'd1;
-    wire v974_t8 = v973_8[4] ? 1'd0 : v974_t7;
-    wire [1:0] v974 = {v974_t8, v974_t4};
-    wire [2:0] v975_l = v507; wire [0:0] v975_u = (v507 >>> 3) + v970; wire [3:0] v975 = {v975_u, v975_l};
-    wire [3:0] v976_l = v975; wire [0:0] v976_u = (v975 >>> 4) + v691; wire [4:0] v976 = {v976_u, v976_l};
-    reg [4:0] v976_1; always @(posedge clk) v976_1 <= v976;
-    reg [4:0] v976_2; always @(posedge clk) v976_2 <= v976_1;
-    reg [4:0] v976_3; always @(posedge clk) v976_3 <= v976_2;
-    reg [4:0] v976_4; always @(posedge clk) v976_4 <= v976_3;
-    reg [4:0] v976_5; always @(posedge clk) v976_5 <= v976_4;
-    reg [4:0] v976_6; always @(posedge clk) v976_6 <= v976_5;
-    wire v977_t0 = v976_6[0] ? 1'd0 : 1'd1;
-    wire v977_t1 = v976_6[1] ? 1'd0 : v977_t0;
-    wire v977_t2 = v976_6[3] ? v977_t1 : 1'd1;
-    wire v977_t3 = v976_6[4] ? 1'd1 : v977_t2;
-    wire v977_t4 = v976_6[2] ? 1'd1 : 1'd0;
-    wire v977_t5 = v976_6[3] ? 1'd0 : v977_t4;
-    wire v977_t6 = v976_6[4] ? 1'd1 : v977_t5;
-    wire v977_t7 = v976_6[1] ? v977_t0 : 1'd0;
-    wire v977_t8 = v976_6[3] ? v977_t7 : 1'd0;
-    wire v977_t9 = v976_6[4] ? 1'd0 : v977_t8;
-    wire [2:0] v977 = {v977_t9, v977_t6, v977_t3};
-    wire [0:0] v978 = inputs[213:213];
-    wire [0:0] v979_l = v978; wire [0:0] v979_u = (v978 >>> 1) + v886; wire [1:0] v979 = {v979_u, v979_l};
-    wire [1:0] v980_l = v979; wire [0:0] v980_u = (v979 >>> 2) + v390; wire [2:0] v980 = {v980_u, v980_l};
-    wire [2:0] v981_l = v980; wire [0:0] v981_u = (v980 >>> 3) + v401; wire [3:0] v981 = {v981_u, v981_l};
-    wire [0:0] v982_l = v978; wire [0:0] v982_u = (v978 >>> 1) + v131; wire [1:0] v982 = {v982_u, v982_l};
-    wire [1:0] v983_l = v982; wire [0:0] v983_u = (v982 >>> 2) + v574; wire [2:0] v983 = {v983_u, v983_l};
-    wire [2:0] v984_l = v983; wire [0:0] v984_u = (v983 >>> 3) + v625; wire [3:0] v984 = {v984_u, v984_l};
-    wire [0:0] v985_l = v978; wire [0:0] v985_u = (v978 >>> 1) + v521; wire [1:0] v985 = {v985_u, v985_l};
-    wire [1:0] v986_l = v985; wire [0:0] v986_u = (v985 >>> 2) + v620; wire [2:0] v986 = {v986_u, v986_l};
-    wire [2:0] v987_l = v986; wire [0:0] v987_u = (v986 >>> 3) + v262; wire [3:0] v987 = {v987_u, v987_l};
-    wire [3:0] v988_l = v987; wire [0:0] v988_u = (v987 >>> 4) + v61; wire [4:0] v988 = {v988_u, v988_l};
-    reg [4:0] v988_1; always @(posedge clk) v988_1 <= v988;
-    wire v989_t0 = v988_1[0] ? 1'd1 : 1'd0;
-    wire v989_t1 = v988_1[1] ? 1'd0 : v989_t0;
-    wire v989_t2 = v988_1[2] ? v989_t1 : 1'd0;
-    wire v989_t3 = v988_1[3] ? v989_t2 : 1'd1;
-    wire v989_t4 = v988_1[2] ? 1'd1 : 1'd0;
-    wire v989_t5 = v988_1[3] ? v989_t4 : 1'd1;
-    wire v989_t6 = v988_1[4] ? v989_t5 : v989_t3;
-    wire v989_t7 = v988_1[2] ? v989_t1 : 1'd1;
-    wire v989_t8 = v988_1[3] ? v989_t7 : 1'd0;
-    wire v989_t9 = v988_1[2] ? 1'd0 : 1'd1;
-    wire v989_t10 = v988_1[3] ? v989_t9 : 1'd0;
-    wire v989_t11 = v988_1[4] ? v989_t10 : v989_t8;
-    wire v989_t12 = v988_1[0] ? 1'd0 : 1'd1;
-    wire v989_t13 = v988_1[2] ? v989_t12 : 1'd0;
-    wire v989_t14 = v988_1[3] ? v989_t13 : 1'd0;
-    wire v989_t15 = v988_1[4] ? 1'd0 : v989_t14;
-    wire [2:0] v989 = {v989_t15, v989_t11, v989_t6};
-    wire [0:0] v990_l = v978; wire [0:0] v990_u = (v978 >>> 1) + v809; wire [1:0] v990 = {v990_u, v990_l};
-    wire [1:0] v991_l = v990; wire [0:0] v991_u = (v990 >>> 2) + v541; wire [2:0] v991 = {v991_u, v991_l};
-    wire [0:0] v992_l = v978; wire [0:0] v992_u = (v978 >>> 1) + v228; wire [1:0] v992 = {v992_u, v992_l};
-    wire [0:0] v993 = inputs[268:268];
-    wire [1:0] v994_l = v216; wire [0:0] v994_u = (v216 >>> 2) + v993; wire [2:0] v994 = {v994_u, v994_l};
-    wire [2:0] v995_l = v994; wire [0:0] v995_u = (v994 >>> 3) + v278; wire [3:0] v995 = {v995_u, v995_l};
-    wire [3:0] v996_l = v995; wire [0:0] v996_u = (v995 >>> 4) + v306; wire [4:0] v996 = {v996_u, v996_l};
-    reg [4:0] v996_1; always @(posedge clk) v996_1 <= v996;
-    reg [4:0] v996_2; always @(posedge clk) v996_2 <= v996_1;
-    reg [4:0] v996_3; always @(posedge clk) v996_3 <= v996_2;
-    reg [4:0] v996_4; always @(posedge clk) v996_4 <= v996_3;
-    reg [4:0] v996_5; always @(posedge clk) v996_5 <= v996_4;
-    wire v997_t0 = v996_5[0] ? 1'd0 : 1'd1;
-    wire v997_t1 = v996_5[1] ? v997_t0 : 1'd0;
-    wire v997_t2 = v996_5[3] ? v997_t0 : v997_t1;
-    wire v997_t3 = v996_5[4] ? 1'd0 : v997_t2;
-    wire v997_t4 = v996_5[1] ? 1'd0 : v997_t0;
-    wire v997_t5 = v996_5[2] ? v997_t0 : v997_t4;
-    wire v997_t6 = v996_5[3] ? 1'd0 : v997_t5;
-    wire v997_t7 = v996_5[4] ? 1'd0 : v997_t6;
-    wire [1:0] v997 = {v997_t7, v997_t3};
-    wire [1:0] v998_l = v494; wire [0:0] v998_u = (v494 >>> 2) + v993; wire [2:0] v998 = {v998_u, v998_l};
-    wire [0:0] v999_l = v993; wire [0:0] v999_u = (v993 >>> 1) + v403; wire [1:0] v999 = {v999_u, v999_l};
-    wire [1:0] v1000_l = v999; wire [0:0] v1000_u = (v999 >>> 2) + v151; wire [2:0] v1000 = {v1000_u, v1000_l};
-    wire [2:0] v1001_l = v1000; wire [0:0] v1001_u = (v1000 >>> 3) + v272; wire [3:0] v1001 = {v1001_u, v1001_l};
-    wire [3:0] v1002_l = v1001; wire [0:0] v1002_u = (v1001 >>> 4) + v169; wire [4:0] v1002 = {v1002_u, v1002_l};
-    reg [4:0] v1002_1; always @(posedge clk) v1002_1 <= v1002;
-    wire v1003_t0 = v1002_1[1] ? 1'd1 : 1'd0;
-    wire v1003_t1 = v1002_1[2] ? 1'd1 : v1003_t0;
-    wire v1003_t2 = v1002_1[0] ? 1'd1 : 1'd0;
-    wire v1003_t3 = v1002_1[1] ? 1'd1 : v1003_t2;
-    wire v1003_t4 = v1002_1[2] ? v1003_t3 : v1003_t0;
-    wire v1003_t5 = v1002_1[2] ? v1003_t3 : 1'd1;
-    wire v1003_t6 = v1002_1[3] ? v1003_t5 : v1003_t4;
-    wire v1003_t7 = v1002_1[4] ? v1003_t5 : v1003_t6;
-    wire v1003_t8 = v1002_1[1] ? 1'd0 : 1'd1;
-    wire [2:0] v1003 = {v1003_t8, v1003_t7, v1003_t1};
-    wire [0:0] v1004_l = v993; wire [0:0] v1004_u = (v993 >>> 1) + v248; wire [1:0] v1004 = {v1004_u, v1004_l};
-    wire [1:0] v1005_l = v1004; wire [0:0] v1005_u = (v1004 >>> 2) + v421; wire [2:0] v1005 = {v1005_u, v1005_l};
-    wire [0:0] v1006_l = v482; wire [0:0] v1006_u = (v482 >>> 1) + v993; wire [1:0] v1006 = {v1006_u, v1006_l};
-    wire [1:0] v1007_l = v1006; wire [0:0] v1007_u = (v1006 >>> 2) + v894; wire [2:0] v1007 = {v1007_u, v1007_l};
-    wire [2:0] v1008_l = v1007; wire [0:0] v1008_u = (v1007 >>> 3) + v620; wire [3:0] v1008 = {v1008_u, v1008_l};
-    wire [3:0] v1009_l = v1008; wire [0:0] v1009_u = (v1008 >>> 4) + v307; wire [4:0] v1009 = {v1009_u, v1009_l};
-    wire v1010_t0 = v1009[1] ? 1'd0 : 1'd1;
-    wire v1010_t1 = v1009[2] ? 1'd0 : v1010_t0;
-    wire v1010_t2 = v1009[4] ? 1'd1 : v1010_t1;
-    wire v1010_t3 = v1009[0] ? 1'd0 : 1'd1;
-    wire v1010_t4 = v1009[1] ? v1010_t3 : 1'd0;
-    wire v1010_t5 = v1009[2] ? 1'd0 : v1010_t4;
-    wire v1010_t6 = v1009[3] ? 1'd0 : 1'd1;
-    wire v1010_t7 = v1009[4] ? v1010_t6 : v1010_t5;
-    wire v1010_t8 = v1009[4] ? v1010_t6 : 1'd0;
-    wire [3:0] v1010 = {v1010_t8, v1010_t7, v1010_t7, v1010_t2};
-    wire [4:0] v1011 = v900 + v1010;
-    wire [0:0] v1012_l = v123; wire [0:0] v1012_u = (v123 >>> 1) + v993; wire [1:0] v1012 = {v1012_u, v1012_l};
-    wire [1:0] v1013_l = v1012; wire [0:0] v1013_u = (v1012 >>> 2) + v859; wire [2:0] v1013 = {v1013_u, v1013_l};
-    wire [0:0] v1014 = inputs[318:318];
-    wire [1:0] v1015_l = v366; wire [0:0] v1015_u = (v366 >>> 2) + v1014; wire [2:0] v1015 = {v1015_u, v1015_l};
-    wire [2:0] v1016_l = v1015; wire [0:0] v1016_u = (v1015 >>> 3) + v542; wire [3:0] v1016 = {v1016_u, v1016_l};
-    wire [3:0] v1017_l = v1016; wire [0:0] v1017_u = (v1016 >>> 4) + v934; wire [4:0] v1017 = {v1017_u, v1017_l};
-    wire v1018_t0 = v1017[0] ? 1'd0 : 1'd1;
-    wire v1018_t1 = v1017[1] ? 1'd1 : v1018_t0;
-    wire v1018_t2 = v1017[2] ? 1'd1 : v1018_t1;
-    wire v1018_t3 = v1017[3] ? 1'd1 : v1018_t2;
-    wire v1018_t4 = v1017[4] ? 1'd1 : v1018_t3;
-    wire v1018_t5 = v1017[1] ? 1'd0 : 1'd1;
-    wire v1018_t6 = v1017[2] ? 1'd0 : v1018_t5;
-    wire v1018_t7 = v1017[3] ? 1'd0 : v1018_t6;
-    wire v1018_t8 = v1017[0] ? 1'd1 : 1'd0;
-    wire v1018_t9 = v1017[1] ? 1'd0 : v1018_t8;
-    wire v1018_t10 = v1017[2] ? 1'd0 : v1018_t9;
-    wire v1018_t11 = v1017[3] ? 1'd0 : v1018_t10;
-    wire v1018_t12 = v1017[4] ? v1018_t7 : v1018_t11;
-    wire [2:0] v1018 = {v1018_t12, v1018_t7, v1018_t4};
-    wire [0:0] v1019_l = v202; wire [0:0] v1019_u = (v202 >>> 1) + v1014; wire [1:0] v1019 = {v1019_u, v1019_l};
-    wire [1:0] v1020_l = v1019; wire [0:0] v1020_u = (v1019 >>> 2) + v830; wire [2:0] v1020 = {v1020_u, v1020_l};
-    wire [2:0] v1021_l = v1020; wire [0:0] v1021_u = (v1020 >>> 3) + v57; wire [3:0] v1021 = {v1021_u, v1021_l};
-    wire [0:0] v1022_l = v1014; wire [0:0] v1022_u = (v1014 >>> 1) + v612; wire [1:0] v1022 = {v1022_u, v1022_l};
-    wire [0:0] v1023_l = v1014; wire [0:0] v1023_u = (v1014 >>> 1) + v541; wire [1:0] v1023 = {v1023_u, v1023_l};
-    wire [1:0] v1024_l = v1023; wire [0:0] v1024_u = (v1023 >>> 2) + v565; wire [2:0] v1024 = {v1024_u, v1024_l};
-    wire [2:0] v1025_l = v1024; wire [0:0] v1025_u = (v1024 >>> 3) + v145; wire [3:0] v1025 = {v1025_u, v1025_l};
-    wire [3:0] v1026_l = v1025; wire [0:0] v1026_u = (v1025 >>> 4) + v80; wire [4:0] v1026 = {v1026_u, v1026_l};
-    reg [4:0] v1026_1; always @(posedge clk) v1026_1 <= v1026;
-    reg [4:0] v1026_2; always @(posedge clk) v1026_2 <= v1026_1;
-    reg [4:0] v1026_3; always @(posedge clk) v1026_3 <= v1026_2;
-    reg [4:0] v1026_4; always @(posedge clk) v1026_4 <= v1026_3;
-    wire v1027_t0 = v1026_4[0] ? 1'd1 : 1'd0;
-    wire v1027_t1 = v1026_4[1] ? 1'd1 : v1027_t0;
-    wire v1027_t2 = v1026_4[1] ? 1'd0 : v1027_t0;
-    wire v1027_t3 = v1026_4[3] ? v1027_t2 : v1027_t1;
-    wire v1027_t4 = v1026_4[0] ? 1'd0 : 1'd1;
-    wire v1027_t5 = v1026_4[1] ? 1'd0 : v1027_t4;
-    wire v1027_t6 = v1026_4[2] ? 1'd0 : v1027_t5;
-    wire v1027_t7 = v1026_4[4] ? 1'd0 : v1027_t6;
-    wire v1027_t8 = v1026_4[1] ? 1'd1 : 1'd0;
-    wire v1027_t9 = v1026_4[3] ? v1027_t8 : 1'd0;
-    wire v1027_t10 = v1026_4[1] ? 1'd1 : v1027_t4;
-    wire v1027_t11 = v1026_4[2] ? v1027_t8 : v1027_t10;
-    wire v1027_t12 = v1026_4[3] ? v1027_t11 : v1027_t6;
-    wire v1027_t13 = v1026_4[4] ? v1027_t12 : v1027_t9;
-    wire [2:0] v1027 = {v1027_t13, v1027_t7, v1027_t3};
-    wire [0:0] v1028_l = v501; wire [0:0] v1028_u = (v501 >>> 1) + v1014; wire [1:0] v1028 = {v1028_u, v1028_l};
-    wire [0:0] v1029 = inputs[325:325];
-    wire [2:0] v1030_l = v709; wire [0:0] v1030_u = (v709 >>> 3) + v1029; wire [3:0] v1030 = {v1030_u, v1030_l};
-    wire [3:0] v1031_l = v1030; wire [0:0] v1031_u = (v1030 >>> 4) + v374; wire [4:0] v1031 = {v1031_u, v1031_l};
-    reg [4:0] v1031_1; always @(posedge clk) v1031_1 <= v1031;
-    reg [4:0] v1031_2; always @(posedge clk) v1031_2 <= v1031_1;
-    reg [4:0] v1031_3; always @(posedge clk) v1031_3 <= v1031_2;
-    reg [4:0] v1031_4; always @(posedge clk) v1031_4 <= v1031_3;
-    wire v1032_t0 = v1031_4[2] ? 1'd1 : 1'd0;
-    wire v1032_t1 = v1031_4[3] ? 1'd0 : v1032_t0;
-    wire v1032_t2 = v1031_4[0] ? 1'd1 : 1'd0;
-    wire v1032_t3 = v1031_4[1] ? v1032_t2 : 1'd1;
-    wire v1032_t4 = v1031_4[2] ? 1'd0 : v1032_t3;
-    wire v1032_t5 = v1031_4[2] ? 1'd0 : v1032_t2;
-    wire v1032_t6 = v1031_4[4] ? v1032_t5 : v1032_t4;
-    wire [1:0] v1032 = {v1032_t6, v1032_t1};
-    wire [1:0] v1033_l = v746; wire [0:0] v1033_u = (v746 >>> 2) + v1029; wire [2:0] v1033 = {v1033_u, v1033_l};
-    wire [2:0] v1034_l = v1033; wire [0:0] v1034_u = (v1033 >>> 3) + v93; wire [3:0] v1034 = {v1034_u, v1034_l};
-    wire [3:0] v1035_l = v1034; wire [0:0] v1035_u = (v1034 >>> 4) + v691; wire [4:0] v1035 = {v1035_u, v1035_l};
-    reg [4:0] v1035_1; always @(posedge clk) v1035_1 <= v1035;
-    reg [4:0] v1035_2; always @(posedge clk) v1035_2 <= v1035_1;
-    reg [4:0] v1035_3; always @(posedge clk) v1035_3 <= v1035_2;
-    reg [4:0] v1035_4; always @(posedge clk) v1035_4 <= v1035_3;
-    reg [4:0] v1035_5; always @(posedge clk) v1035_5 <= v1035_4;
-    reg [4:0] v1035_6; always @(posedge clk) v1035_6 <= v1035_5;
-    reg [4:0] v1035_7; always @(posedge clk) v1035_7 <= v1035_6;
-    reg [4:0] v1035_8; always @(posedge clk) v1035_8 <= v1035_7;
-    reg [4:0] v1035_9; always @(posedge clk) v1035_9 <= v1035_8;
-    wire v1036_t0 = v1035_9[0] ? 1'd0 : 1'd1;
-    wire v1036_t1 = v1035_9[1] ? 1'd0 : v1036_t0;
-    wire v1036_t2 = v1035_9[2] ? v1036_t1 : 1'd0;
-    wire v1036_t3 = v1035_9[3] ? 1'd0 : v1036_t2;
-    wire v1036_t4 = v1035_9[4] ? 1'd0 : v1036_t3;
-    wire v1036_t5 = v1035_9[3] ? 1'd0 : v1036_t0;
-    wire v1036_t6 = v1035_9[2] ? 1'd0 : v1036_t0;
-    wire v1036_t7 = v1035_9[3] ? 1'd0 : v1036_t6;
-    wire v1036_t8 = v1035_9[4] ? v1036_t7 : v1036_t5;
-    wire v1036_t9 = v1035_9[3] ? v1036_t0 : 1'd0;
-    wire [2:0] v1036 = {v1036_t9, v1036_t8, v1036_t4};
-    wire [1:0] v1037_l = v553; wire [0:0] v1037_u = (v553 >>> 2) + v1029; wire [2:0] v1037 = {v1037_u, v1037_l};
-    wire [2:0] v1038_l = v1037; wire [0:0] v1038_u = (v1037 >>> 3) + v558; wire [3:0] v1038 = {v1038_u, v1038_l};
-    wire [3:0] v1039_l = v1038; wire [0:0] v1039_u = (v1038 >>> 4) + v128; wire [4:0] v1039 = {v1039_u, v1039_l};
-    reg [4:0] v1039_1; always @(posedge clk) v1039_1 <= v1039;
-    reg [4:0] v1039_2; always @(posedge clk) v1039_2 <= v1039_1;
-    reg [4:0] v1039_3; always @(posedge clk) v1039_3 <= v1039_2;
-    reg [4:0] v1039_4; always @(posedge clk) v1039_4 <= v1039_3;
-    reg [4:0] v1039_5; always @(posedge clk) v1039_5 <= v1039_4;
-    reg [4:0] v1039_6; always @(posedge clk) v1039_6 <= v1039_5;
-    reg [4:0] v1039_7; always @(posedge clk) v1039_7 <= v1039_6;
-    wire v1040_t0 = v1039_7[0] ? 1'd0 : 1'd1;
-    wire v1040_t1 = v1039_7[2] ? 1'd0 : v1040_t0;
-    wire v1040_t2 = v1039_7[1] ? 1'd1 : 1'd0;
-    wire v1040_t3 = v1039_7[3] ? v1040_t2 : v1040_t1;
-    wire v1040_t4 = v1039_7[3] ? v1040_t2 : 1'd0;
-    wire v1040_t5 = v1039_7[4] ? v1040_t4 : v1040_t3;
-    wire v1040_t6 = v1039_7[0] ? 1'd1 : 1'd0;
-    wire v1040_t7 = v1039_7[2] ? 1'd0 : v1040_t6;
-    wire v1040_t8 = v1039_7[3] ? 1'd0 : v1040_t7;
-    wire v1040_t9 = v1039_7[4] ? 1'd0 : v1040_t8;
-    wire [1:0] v1040 = {v1040_t9, v1040_t5};
-    wire [1:0] v1041_l = v103; wire [0:0] v1041_u = (v103 >>> 2) + v1029; wire [2:0] v1041 = {v1041_u, v1041_l};
-    wire [2:0] v1042_l = v1041; wire [0:0] v1042_u = (v1041 >>> 3) + v283; wire [3:0] v1042 = {v1042_u, v1042_l};
-    wire [3:0] v1043_l = v1042; wire [0:0] v1043_u = (v1042 >>> 4) + v687; wire [4:0] v1043 = {v1043_u, v1043_l};
-    reg [4:0] v1043_1; always @(posedge clk) v1043_1 <= v1043;
-    reg [4:0] v1043_2; always @(posedge clk) v1043_2 <= v1043_1;
-    reg [4:0] v1043_3; always @(posedge clk) v1043_3 <= v1043_2;
-    wire v1044_t0 = v1043_3[0] ? 1'd1 : 1'd0;
-    wire v1044_t1 = v1043_3[2] ? 1'd1 : v1044_t0;
-    wire v1044_t2 = v1043_3[3] ? v1044_t0 : v1044_t1;
-    wire v1044_t3 = v1043_3[4] ? 1'd0 : v1044_t2;
-    wire v1044_t4 = v1043_3[0] ? 1'd0 : 1'd1;
-    wire v1044_t5 = v1043_3[1] ? 1'd0 : v1044_t4;
-    wire v1044_t6 = v1043_3[2] ? 1'd0 : v1044_t5;
-    wire v1044_t7 = v1043_3[3] ? 1'd0 : v1044_t6;
-    wire v1044_t8 = v1043_3[4] ? 1'd0 : v1044_t7;
-    wire v1044_t9 = v1043_3[1] ? 1'd1 : v1044_t0;
-    wire v1044_t10 = v1043_3[2] ? v1044_t0 : v1044_t9;
-    wire v1044_t11 = v1043_3[3] ? v1044_t0 : v1044_t10;
-    wire v1044_t12 = v1043_3[4] ? 1'd0 : v1044_t11;
-    wire [2:0] v1044 = {v1044_t12, v1044_t8, v1044_t3};
-    wire [1:0] v1045_l = v544; wire [0:0] v1045_u = (v544 >>> 2) + v1029; wire [2:0] v1045 = {v1045_u, v1045_l};
-    wire [2:0] v1046_l = v1045; wire [0:0] v1046_u = (v1045 >>> 3) + v414; wire [3:0] v1046 = {v1046_u, v1046_l};
-    wire [3:0] v1047_l = v1046; wire [0:0] v1047_u = (v1046 >>> 4) + v960; wire [4:0] v1047 = {v1047_u, v1047_l};
-    reg [4:0] v1047_1; always @(posedge clk) v1047_1 <= v1047;
-    reg [4:0] v1047_2; always @(posedge clk) v1047_2 <= v1047_1;
-    reg [4:0] v1047_3; always @(posedge clk) v1047_3 <= v1047_2;
-    reg [4:0] v1047_4; always @(posedge clk) v1047_4 <= v1047_3;
-    wire v1048_t0 = v1047_4[0] ? 1'd1 : 1'd0;
-    wire v1048_t1 = v1047_4[1] ? 1'd1 : v1048_t0;
-    wire v1048_t2 = v1047_4[3] ? 1'd0 : v1048_t1;
-    wire v1048_t3 = v1047_4[2] ? 1'd1 : 1'd0;
-    wire v1048_t4 = v1047_4[3] ? 1'd0 : v1048_t3;
-    wire v1048_t5 = v1047_4[4] ? v1048_t4 : v1048_t2;
-    wire v1048_t6 = v1047_4[0] ? 1'd0 : 1'd1;
-    wire v1048_t7 = v1047_4[3] ? 1'd0 : v1048_t6;
-    wire v1048_t8 = v1047_4[4] ? 1'd0 : v1048_t7;
-    wire v1048_t9 = v1047_4[4] ? v1048_t4 : 1'd0;
-    wire [2:0] v1048 = {v1048_t9, v1048_t8, v1048_t5};
-    wire [0:0] v1049 = inputs[374:374];
-    wire [1:0] v1050_l = v838; wire [0:0] v1050_u = (v838 >>> 2) + v1049; wire [2:0] v1050 = {v1050_u, v1050_l};
-    wire [2:0] v1051_l = v1050; wire [0:0] v1051_u = (v1050 >>> 3) + v620; wire [3:0] v1051 = {v1051_u, v1051_l};
-    wire [3:0] v1052_l = v1051; wire [0:0] v1052_u = (v1051 >>> 4) + v401; wire [4:0] v1052 = {v1052_u, v1052_l};
-    reg [4:0] v1052_1; always @(posedge clk) v1052_1 <= v1052;
-    reg [4:0] v1052_2; always @(posedge clk) v1052_2 <= v1052_1;
-    reg [4:0] v1052_3; always @(posedge clk) v1052_3 <= v1052_2;
-    reg [4:0] v1052_4; always @(posedge clk) v1052_4 <= v1052_3;
-    reg [4:0] v1052_5; always @(posedge clk) v1052_5 <= v1052_4;
-    reg [4:0] v1052_6; always @(posedge clk) v1052_6 <= v1052_5;
-    reg [4:0] v1052_7; always @(posedge clk) v1052_7 <= v1052_6;
-    wire v1053_t0 = v1052_7[0] ? 1'd0 : 1'd1;
-    wire v1053_t1 = v1052_7[1] ? 1'd0 : v1053_t0;
-    wire v1053_t2 = v1052_7[2] ? 1'd0 : v1053_t1;
-    wire v1053_t3 = v1052_7[3] ? v1053_t2 : 1'd0;
-    wire v1053_t4 = v1052_7[4] ? 1'd1 : v1053_t3;
-    wire v1053_t5 = v1052_7[3] ? v1053_t2 : 1'd1;
-    wire v1053_t6 = v1052_7[4] ? 1'd1 : v1053_t5;
-    wire [1:0] v1053 = {v1053_t6, v1053_t4};
-    wire [1:0] v1054_l = v840; wire [0:0] v1054_u = (v840 >>> 2) + v1049; wire [2:0] v1054 = {v1054_u, v1054_l};
-    wire [2:0] v1055_l = v1054; wire [0:0] v1055_u = (v1054 >>> 3) + v859; wire [3:0] v1055 = {v1055_u, v1055_l};
-    wire [3:0] v1056_l = v1055; wire [0:0] v1056_u = (v1055 >>> 4) + v288; wire [4:0] v1056 = {v1056_u, v1056_l};
-    reg [4:0] v1056_1; always @(posedge clk) v1056_1 <= v1056;
-    wire v1057_t0 = v1056_1[0] ? 1'd0 : 1'd1;
-    wire v1057_t1 = v1056_1[1] ? 1'd1 : v1057_t0;
-    wire v1057_t2 = v1056_1[1] ? 1'd1 : 1'd0;
-    wire v1057_t3 = v1056_1[2] ? v1057_t2 : v1057_t1;
-    wire v1057_t4 = v1056_1[3] ? v1057_t2 : v1057_t3;
-    wire v1057_t5 = v1056_1[4] ? v1057_t3 : v1057_t4;
-    wire v1057_t6 = v1056_1[1] ? 1'd0 : 1'd1;
-    wire [2:0] v1057 = {v1057_t6, v1057_t5, v1057_t5};
-    wire [1:0] v1058_l = v233; wire [0:0] v1058_u = (v233 >>> 2) + v1049; wire [2:0] v1058 = {v1058_u, v1058_l};
-    wire [2:0] v1059_l = v1058; wire [0:0] v1059_u = (v1058 >>> 3) + v909; wire [3:0] v1059 = {v1059_u, v1059_l};
-    wire [0:0] v1060_l = v1049; wire [0:0] v1060_u = (v1049 >>> 1) + v388; wire [1:0] v1060 = {v1060_u, v1060_l};
-    wire [0:0] v1061 = inputs[375:375];
-    wire [0:0] v1062_l = v104; wire [0:0] v1062_u = (v104 >>> 1) + v1061; wire [1:0] v1062 = {v1062_u, v1062_l};
-    wire [1:0] v1063_l = v1062; wire [0:0] v1063_u = (v1062 >>> 2) + v884; wire [2:0] v1063 = {v1063_u, v1063_l};
-    wire [2:0] v1064_l = v1063; wire [0:0] v1064_u = (v1063 >>> 3) + v606; wire [3:0] v1064 = {v1064_u, v1064_l};
-    wire [3:0] v1065_l = v1064; wire [0:0] v1065_u = (v1064 >>> 4) + v279; wire [4:0] v1065 = {v1065_u, v1065_l};
-    wire v1066_t0 = v1065[0] ? 1'd0 : 1'd1;
-    wire v1066_t1 = v1065[1] ? 1'd0 : v1066_t0;
-    wire v1066_t2 = v1065[2] ? 1'd0 : v1066_t1;
-    wire v1066_t3 = v1065[3] ? 1'd0 : v1066_t2;
-    wire v1066_t4 = v1065[4] ? 1'd0 : v1066_t3;
-    wire [2:0] v1066 = {v1066_t4, 1'd1, 1'd1};
-    wire [0:0] v1067_l = v1061; wire [0:0] v1067_u = (v1061 >>> 1) + v870; wire [1:0] v1067 = {v1067_u, v1067_l};
-    wire [1:0] v1068_l = v1067; wire [0:0] v1068_u = (v1067 >>> 2) + v389; wire [2:0] v1068 = {v1068_u, v1068_l};
-    wire [0:0] v1069_l = v839; wire [0:0] v1069_u = (v839 >>> 1) + v1061; wire [1:0] v1069 = {v1069_u, v1069_l};
-    wire [1:0] v1070_l = v1069; wire [0:0] v1070_u = (v1069 >>> 2) + v625; wire [2:0] v1070 = {v1070_u, v1070_l};
-    wire [0:0] v1071 = inputs[409:409];
-    wire [2:0] v1072_l = v1013; wire [0:0] v1072_u = (v1013 >>> 3) + v1071; wire [3:0] v1072 = {v1072_u, v1072_l};
-    wire [1:0] v1073_l = v316; wire [0:0] v1073_u = (v316 >>> 2) + v1071; wire [2:0] v1073 = {v1073_u, v1073_l};
-    wire [2:0] v1074_l = v1073; wire [0:0] v1074_u = (v1073 >>> 3) + v148; wire [3:0] v1074 = {v1074_u, v1074_l};
-    wire [3:0] v1075_l = v1074; wire [0:0] v1075_u = (v1074 >>> 4) + v666; wire [4:0] v1075 = {v1075_u, v1075_l};
-    reg [4:0] v1075_1; always @(posedge clk) v1075_1 <= v1075;
-    reg [4:0] v1075_2; always @(posedge clk) v1075_2 <= v1075_1;
-    reg [4:0] v1075_3; always @(posedge clk) v1075_3 <= v1075_2;
-    reg [4:0] v1075_4; always @(posedge clk) v1075_4 <= v1075_3;
-    reg [4:0] v1075_5; always @(posedge clk) v1075_5 <= v1075_4;
-    reg [4:0] v1075_6; always @(posedge clk) v1075_6 <= v1075_5;
-    wire v1076_t0 = v1075_6[0] ? 1'd0 : 1'd1;
-    wire v1076_t1 = v1075_6[1] ? 1'd0 : v1076_t0;
-    wire v1076_t2 = v1075_6[1] ? 1'd1 : v1076_t0;
-    wire v1076_t3 = v1075_6[2] ? v1076_t2 : v1076_t1;
-    wire v1076_t4 = v1075_6[1] ? 1'd1 : 1'd0;
-    wire v1076_t5 = v1075_6[2] ? v1076_t4 : 1'd0;
-    wire v1076_t6 = v1075_6[3] ? v1076_t5 : v1076_t3;
-    wire v1076_t7 = v1075_6[0] ? 1'd1 : 1'd0;
-    wire v1076_t8 = v1075_6[1] ? 1'd0 : v1076_t7;
-    wire v1076_t9 = v1075_6[1] ? 1'd1 : v1076_t7;
-    wire v1076_t10 = v1075_6[2] ? v1076_t9 : v1076_t8;
-    wire v1076_t11 = v1075_6[4] ? v1076_t5 : v1076_t10;
-    wire [1:0] v1076 = {v1076_t11, v1076_t6};
-    wire [1:0] v1077_l = v1060; wire [0:0] v1077_u = (v1060 >>> 2) + v1071; wire [2:0] v1077 = {v1077_u, v1077_l};
-    wire [2:0] v1078_l = v1077; wire [0:0] v1078_u = (v1077 >>> 3) + v632; wire [3:0] v1078 = {v1078_u, v1078_l};
-    wire [3:0] v1079_l = v1078; wire [0:0] v1079_u = (v1078 >>> 4) + v412; wire [4:0] v1079 = {v1079_u, v1079_l};
-    reg [4:0] v1079_1; always @(posedge clk) v1079_1 <= v1079;
-    wire v1080_t0 = v1079_1[0] ? 1'd0 : 1'd1;
-    wire v1080_t1 = v1079_1[1] ? v1080_t0 : 1'd1;
-    wire v1080_t2 = v1079_1[2] ? v1080_t0 : v1080_t1;
-    wire v1080_t3 = v1079_1[4] ? v1080_t0 : v1080_t2;
-    wire v1080_t4 = v1079_1[2] ? 1'd1 : v1080_t1;
-    wire v1080_t5 = v1079_1[3] ? v1080_t4 : v1080_t2;
-    wire v1080_t6 = v1079_1[2] ? 1'd1 : v1080_t0;
-    wire v1080_t7 = v1079_1[3] ? v1080_t6 : v1080_t0;
-    wire v1080_t8 = v1079_1[4] ? v1080_t7 : v1080_t5;
-    wire v1080_t9 = v1079_1[0] ? 1'd1 : 1'd0;
-    wire v1080_t10 = v1079_1[2] ? 1'd0 : v1080_t9;
-    wire v1080_t11 = v1079_1[3] ? v1080_t10 : v1080_t9;
-    wire [2:0] v1080 = {v1080_t11, v1080_t8, v1080_t3};
-    wire [1:0] v1081_l = v847; wire [0:0] v1081_u = (v847 >>> 2) + v1071; wire [2:0] v1081 = {v1081_u, v1081_l};
-    wire [2:0] v1082_l = v1081; wire [0:0] v1082_u = (v1081 >>> 3) + v925; wire [3:0] v1082 = {v1082_u, v1082_l};
-    wire [0:0] v1083_l = v113; wire [0:0] v1083_u = (v113 >>> 1) + v1071; wire [1:0] v1083 = {v1083_u, v1083_l};
-    wire [1:0] v1084_l = v1083; wire [0:0] v1084_u = (v1083 >>> 2) + v626; wire [2:0] v1084 = {v1084_u, v1084_l};
-    wire [2:0] v1085_l = v1084; wire [0:0] v1085_u = (v1084 >>> 3) + v264; wire [3:0] v1085 = {v1085_u, v1085_l};
-    wire [3:0] v1086_l = v1085; wire [0:0] v1086_u = (v1085 >>> 4) + v54; wire [4:0] v1086 = {v1086_u, v1086_l};
-    reg [4:0] v1086_1; always @(posedge clk) v1086_1 <= v1086;
-    reg [4:0] v1086_2; always @(posedge clk) v1086_2 <= v1086_1;
-    reg [4:0] v1086_3; always @(posedge clk) v1086_3 <= v1086_2;
-    reg [4:0] v1086_4; always @(posedge clk) v1086_4 <= v1086_3;
-    reg [4:0] v1086_5; always @(posedge clk) v1086_5 <= v1086_4;
-    reg [4:0] v1086_6; always @(posedge clk) v1086_6 <= v1086_5;
-    reg [4:0] v1086_7; always @(posedge clk) v1086_7 <= v1086_6;
-    wire v1087_t0 = v1086_7[0] ? 1'd0 : 1'd1;
-    wire v1087_t1 = v1086_7[1] ? v1087_t0 : 1'd0;
-    wire v1087_t2 = v1086_7[3] ? v1087_t1 : 1'd0;
-    wire v1087_t3 = v1086_7[1] ? 1'd0 : v1087_t0;
-    wire v1087_t4 = v1086_7[2] ? 1'd0 : v1087_t3;
-    wire v1087_t5 = v1086_7[2] ? v1087_t1 : v1087_t0;
-    wire v1087_t6 = v1086_7[3] ? v1087_t5 : v1087_t4;
-    wire v1087_t7 = v1086_7[4] ? v1087_t6 : v1087_t2;
-    wire v1087_t8 = v1086_7[3] ? v1087_t3 : v1087_t0;
-    wire v1087_t9 = v1086_7[2] ? v1087_t0 : v1087_t1;
-    wire v1087_t10 = v1086_7[2] ? v1087_t3 : 1'd0;
-    wire v1087_t11 = v1086_7[3] ? v1087_t10 : v1087_t9;
-    wire v1087_t12 = v1086_7[4] ? v1087_t11 : v1087_t8;
-    wire [1:0] v1087 = {v1087_t12, v1087_t7};
-    wire [0:0] v1088 = inputs[461:461];
-    wire [3:0] v1089_l = v869; wire [0:0] v1089_u = (v869 >>> 4) + v1088; wire [4:0] v1089 = {v1089_u, v1089_l};
-    reg [4:0] v1089_1; always @(posedge clk) v1089_1 <= v1089;
-    wire v1090_t0 = v1089_1[1] ? 1'd1 : 1'd0;
-    wire v1090_t1 = v1089_1[2] ? 1'd0 : v1090_t0;
-    wire v1090_t2 = v1089_1[3] ? 1'd0 : v1090_t1;
-    wire v1090_t3 = v1089_1[4] ? v1090_t2 : 1'd0;
-    wire v1090_t4 = v1089_1[0] ? 1'd1 : 1'd0;
-    wire v1090_t5 = v1089_1[4] ? 1'd1 : v1090_t4;
-    wire v1090_t6 = v1089_1[0] ? 1'd0 : 1'd1;
-    wire v1090_t7 = v1089_1[1] ? 1'd0 : 1'd1;
-    wire v1090_t8 = v1089_1[2] ? 1'd0 : v1090_t7;
-    wire v1090_t9 = v1089_1[3] ? 1'd0 : v1090_t8;
-    wire v1090_t10 = v1089_1[4] ? v1090_t9 : v1090_t6;
-    wire v1090_t11 = v1089_1[4] ? 1'd0 : v1090_t4;
-    wire [3:0] v1090 = {v1090_t11, v1090_t10, v1090_t5, v1090_t3};
-    wire [3:0] v1091_l = v984; wire [0:0] v1091_u = (v984 >>> 4) + v1088; wire [4:0] v1091 = {v1091_u, v1091_l};
-    wire v1092_t0 = v1091[0] ? 1'd0 : 1'd1;
-    wire v1092_t1 = v1091[2] ? 1'd1 : v1092_t0;
-    wire v1092_t2 = v1091[4] ? 1'd1 : v1092_t1;
-    wire v1092_t3 = v1091[1] ? v1092_t0 : 1'd0;
-    wire v1092_t4 = v1091[2] ? 1'd1 : v1092_t3;
-    wire v1092_t5 = v1091[4] ? 1'd1 : v1092_t4;
-    wire v1092_t6 = v1091[0] ? 1'd1 : 1'd0;
-    wire v1092_t7 = v1091[1] ? 1'd1 : v1092_t6;
-    wire v1092_t8 = v1091[2] ? 1'd1 : v1092_t7;
-    wire v1092_t9 = v1091[3] ? v1092_t4 : v1092_t8;
-    wire v1092_t10 = v1091[4] ? 1'd1 : v1092_t9;
-    wire v1092_t11 = v1091[2] ? 1'd0 : 1'd1;
-    wire v1092_t12 = v1091[4] ? 1'd0 : v1092_t11;
-    wire [3:0] v1092 = {v1092_t12, v1092_t10, v1092_t5, v1092_t2};
-    wire [2:0] v1093_l = v259; wire [0:0] v1093_u = (v259 >>> 3) + v1088; wire [3:0] v1093 = {v1093_u, v1093_l};
-    wire [3:0] v1094_l = v1093; wire [0:0] v1094_u = (v1093 >>> 4) + v455; wire [4:0] v1094 = {v1094_u, v1094_l};
-    reg [4:0] v1094_1; always @(posedge clk) v1094_1 <= v1094;
-    reg [4:0] v1094_2; always @(posedge clk) v1094_2 <= v1094_1;
-    reg [4:0] v1094_3; always @(posedge clk) v1094_3 <= v1094_2;
-    reg [4:0] v1094_4; always @(posedge clk) v1094_4 <= v1094_3;
-    reg [4:0] v1094_5; always @(posedge clk) v1094_5 <= v1094_4;
-    reg [4:0] v1094_6; always @(posedge clk) v1094_6 <= v1094_5;
-    reg [4:0] v1094_7; always @(posedge clk) v1094_7 <= v1094_6;
-    reg [4:0] v1094_8; always @(posedge clk) v1094_8 <= v1094_7;
-    reg [4:0] v1094_9; always @(posedge clk) v1094_9 <= v1094_8;
-    wire v1095_t0 = v1094_9[0] ? 1'd0 : 1'd1;
-    wire v1095_t1 = v1094_9[1] ? 1'd0 : v1095_t0;
-    wire v1095_t2 = v1094_9[0] ? 1'd1 : 1'd0;
-    wire v1095_t3 = v1094_9[1] ? 1'd1 : v1095_t2;
-    wire v1095_t4 = v1094_9[2] ? 1'd1 : v1095_t3;
-    wire v1095_t5 = v1094_9[1] ? v1095_t2 : 1'd1;
-    wire v1095_t6 = v1094_9[2] ? v1095_t5 : v1095_t2;
-    wire v1095_t7 = v1094_9[3] ? v1095_t6 : v1095_t4;
-    wire v1095_t8 = v1094_9[1] ? v1095_t0 : 1'd0;
-    wire v1095_t9 = v1094_9[2] ? v1095_t0 : v1095_t8;
-    wire v1095_t10 = v1094_9[2] ? v1095_t1 : 1'd0;
-    wire v1095_t11 = v1094_9[3] ? v1095_t10 : v1095_t9;
-    wire v1095_t12 = v1094_9[4] ? v1095_t11 : v1095_t7;
-    wire v1095_t13 = v1094_9[3] ? v1095_t8 : 1'd0;
-    wire [2:0] v1095 = {v1095_t13, v1095_t12, v1095_t1};
-    wire [1:0] v1096_l = v610; wire [0:0] v1096_u = (v610 >>> 2) + v1088; wire [2:0] v1096 = {v1096_u, v1096_l};
-    wire [2:0] v1097_l = v1096; wire [0:0] v1097_u = (v1096 >>> 3) + v86; wire [3:0] v1097 = {v1097_u, v1097_l};
-    wire [3:0] v1098_l = v1097; wire [0:0] v1098_u = (v1097 >>> 4) + v305; wire [4:0] v1098 = {v1098_u, v1098_l};
-    reg [4:0] v1098_1; always @(posedge clk) v1098_1 <= v1098;
-    reg [4:0] v1098_2; always @(posedge clk) v1098_2 <= v1098_1;
-    reg [4:0] v1098_3; always @(posedge clk) v1098_3 <= v1098_2;
-    wire v1099_t0 = v1098_3[1] ? 1'd0 : 1'd1;
-    wire v1099_t1 = v1098_3[2] ? v1099_t0 : 1'd0;
-    wire v1099_t2 = v1098_3[3] ? 1'd0 : v1099_t1;
-    wire v1099_t3 = v1098_3[4] ? 1'd0 : v1099_t2;
-    wire v1099_t4 = v1098_3[0] ? 1'd1 : 1'd0;
-    wire v1099_t5 = v1098_3[1] ? 1'd0 : v1099_t4;
-    wire v1099_t6 = v1098_3[2] ? v1099_t5 : v1099_t0;
-    wire v1099_t7 = v1098_3[3] ? 1'd1 : v1099_t6;
-    wire v1099_t8 = v1098_3[3] ? 1'd1 : 1'd0;
-    wire v1099_t9 = v1098_3[4] ? v1099_t8 : v1099_t7;
-    wire [2:0] v1099 = {v1099_t8, v1099_t9, v1099_t3};
-    wire [1:0] v1100_l = v608; wire [0:0] v1100_u = (v608 >>> 2) + v1088; wire [2:0] v1100 = {v1100_u, v1100_l};
-    wire [0:0] v1101_l = v388; wire [0:0] v1101_u = (v388 >>> 1) + v1088; wire [1:0] v1101 = {v1101_u, v1101_l};
-    wire [0:0] v1102 = inputs[514:514];
-    wire [3:0] v1103_l = v619; wire [0:0] v1103_u = (v619 >>> 4) + v1102; wire [4:0] v1103 = {v1103_u, v1103_l};
-    reg [4:0] v1103_1; always @(posedge clk) v1103_1 <= v1103;
-    reg [4:0] v1103_2; always @(posedge clk) v1103_2 <= v1103_1;
-    reg [4:0] v1103_3; always @(posedge clk) v1103_3 <= v1103_2;
-    reg [4:0] v1103_4; always @(posedge clk) v1103_4 <= v1103_3;
-    reg [4:0] v1103_5; always @(posedge clk) v1103_5 <= v1103_4;
-    reg [4:0] v1103_6; always @(posedge clk) v1103_6 <= v1103_5;
-    reg [4:0] v1103_7; always @(posedge clk) v1103_7 <= v1103_6;
-    wire v1104_t0 = v1103_7[0] ? 1'd1 : 1'd0;
-    wire v1104_t1 = v1103_7[1] ? 1'd1 : v1104_t0;
-    wire v1104_t2 = v1103_7[2] ? v1104_t1 : v1104_t0;
-    wire v1104_t3 = v1103_7[3] ? v1104_t2 : v1104_t0;
-    wire v1104_t4 = v1103_7[3] ? v1104_t2 : 1'd1;
-    wire v1104_t5 = v1103_7[4] ? v1104_t4 : v1104_t3;
-    wire [0:0] v1104 = {v1104_t5};
-    wire [2:0] v1105_l = v1100; wire [0:0] v1105_u = (v1100 >>> 3) + v1102; wire [3:0] v1105 = {v1105_u, v1105_l};
-    wire [3:0] v1106_l = v1105; wire [0:0] v1106_u = (v1105 >>> 4) + v670; wire [4:0] v1106 = {v1106_u, v1106_l};
-    reg [4:0] v1106_1; always @(posedge clk) v1106_1 <= v1106;
-    reg [4:0] v1106_2; always @(posedge clk) v1106_2 <= v1106_1;
-    reg [4:0] v1106_3; always @(posedge clk) v1106_3 <= v1106_2;
-    reg [4:0] v1106_4; always @(posedge clk) v1106_4 <= v1106_3;
-    reg [4:0] v1106_5; always @(posedge clk) v1106_5 <= v1106_4;
-    reg [4:0] v1106_6; always @(posedge clk) v1106_6 <= v1106_5;
-    wire v1107_t0 = v1106_6[0] ? 1'd0 : 1'd1;
-    wire v1107_t1 = v1106_6[3] ? v1107_t0 : 1'd0;
-    wire v1107_t2 = v1106_6[1] ? 1'd0 : v1107_t0;
-    wire v1107_t3 = v1106_6[2] ? v1107_t0 : v1107_t2;
-    wire v1107_t4 = v1106_6[3] ? 1'd0 : v1107_t3;
-    wire v1107_t5 = v1106_6[4] ? 1'd0 : v1107_t4;
-    wire v1107_t6 = v1106_6[1] ? v1107_t0 : 1'd0;
-    wire v1107_t7 = v1106_6[2] ? 1'd0 : v1107_t6;
-    wire v1107_t8 = v1106_6[3] ? 1'd0 : v1107_t7;
-    wire v1107_t9 = v1106_6[4] ? 1'd0 : v1107_t8;
-    wire [2:0] v1107 = {v1107_t9, v1107_t5, v1107_t1};
-    wire [2:0] v1108_l = v378; wire [0:0] v1108_u = (v378 >>> 3) + v1102; wire [3:0] v1108 = {v1108_u, v1108_l};
-    wire [3:0] v1109_l = v1108; wire [0:0] v1109_u = (v1108 >>> 4) + v307; wire [4:0] v1109 = {v1109_u, v1109_l};
-    reg [4:0] v1109_1; always @(posedge clk) v1109_1 <= v1109;
-    wire v1110_t0 = v1109_1[0] ? 1'd0 : 1'd1;
-    wire v1110_t1 = v1109_1[4] ? 1'd1 : v1110_t0;
-    wire v1110_t2 = v1109_1[1] ? 1'd0 : v1110_t0;
-    wire v1110_t3 = v1109_1[2] ? 1'd0 : v1110_t2;
-    wire v1110_t4 = v1109_1[3] ? 1'd0 : v1110_t3;
-    wire v1110_t5 = v1109_1[4] ? 1'd1 : v1110_t4;
-    wire v1110_t6 = v1109_1[4] ? 1'd0 : 1'd1;
-    wire [2:0] v1110 = {v1110_t6, v1110_t5, v1110_t1};
-    wire [2:0] v1111_l = v1005; wire [0:0] v1111_u = (v1005 >>> 3) + v1102; wire [3:0] v1111 = {v1111_u, v1111_l};
-    wire [3:0] v1112_l = v1111; wire [0:0] v1112_u = (v1111 >>> 4) + v454; wire [4:0] v1112 = {v1112_u, v1112_l};
-    reg [4:0] v1112_1; always @(posedge clk) v1112_1 <= v1112;
-    reg [4:0] v1112_2; always @(posedge clk) v1112_2 <= v1112_1;
-    reg [4:0] v1112_3; always @(posedge clk) v1112_3 <= v1112_2;
-    reg [4:0] v1112_4; always @(posedge clk) v1112_4 <= v1112_3;
-    reg [4:0] v1112_5; always @(posedge clk) v1112_5 <= v1112_4;
-    wire v1113_t0 = v1112_5[0] ? 1'd0 : 1'd1;
-    wire v1113_t1 = v1112_5[3] ? v1113_t0 : 1'd0;
-    wire v1113_t2 = v1112_5[1] ? 1'd0 : 1'd1;
-    wire v1113_t3 = v1112_5[3] ? v1113_t0 : v1113_t2;
-    wire v1113_t4 = v1112_5[4] ? v1113_t3 : v1113_t1;
-    wire v1113_t5 = v1112_5[0] ? 1'd1 : 1'd0;
-    wire v1113_t6 = v1112_5[3] ? v1113_t5 : 1'd0;
-    wire v1113_t7 = v1112_5[2] ? v1113_t2 : 1'd0;
-    wire v1113_t8 = v1112_5[3] ? v1113_t5 : v1113_t7;
-    wire v1113_t9 = v1112_5[4] ? v1113_t8 : v1113_t6;
-    wire [1:0] v1113 = {v1113_t9, v1113_t4};
-    wire [0:0] v1114 = inputs[517:517];
-    wire [3:0] v1115_l = v1072; wire [0:0] v1115_u = (v1072 >>> 4) + v1114; wire [4:0] v1115 = {v1115_u, v1115_l};
-    reg [4:0] v1115_1; always @(posedge clk) v1115_1 <= v1115;
-    reg [4:0] v1115_2; always @(posedge clk) v1115_2 <= v1115_1;
-    reg [4:0] v1115_3; always @(posedge clk) v1115_3 <= v1115_2;
-    reg [4:0] v1115_4; always @(posedge clk) v1115_4 <= v1115_3;
-    reg [4:0] v1115_5; always @(posedge clk) v1115_5 <= v1115_4;
-    reg [4:0] v1115_6; always @(posedge clk) v1115_6 <= v1115_5;
-    reg [4:0] v1115_7; always @(posedge clk) v1115_7 <= v1115_6;
-    reg [4:0] v1115_8; always @(posedge clk) v1115_8 <= v1115_7;
-    wire v1116_t0 = v1115_8[0] ? 1'd1 : 1'd0;
-    wire v1116_t1 = v1115_8[1] ? v1116_t0 : 1'd0;
-    wire v1116_t2 = v1115_8[2] ? 1'd0 : v1116_t1;
-    wire v1116_t3 = v1115_8[3] ? 1'd0 : v1116_t2;
-    wire v1116_t4 = v1115_8[1] ? 1'd1 : 1'd0;
-    wire v1116_t5 = v1115_8[2] ? v1116_t4 : v1116_t1;
-    wire v1116_t6 = v1115_8[3] ? 1'd0 : v1116_t5;
-    wire v1116_t7 = v1115_8[4] ? v1116_t6 : v1116_t3;
-    wire v1116_t8 = v1115_8[1] ? 1'd0 : 1'd1;
-    wire v1116_t9 = v1115_8[3] ? 1'd1 : v1116_t8;
-    wire v1116_t10 = v1115_8[2] ? 1'd1 : v1116_t8;
-    wire v1116_t11 = v1115_8[3] ? 1'd1 : v1116_t10;
-    wire v1116_t12 = v1115_8[4] ? v1116_t11 : v1116_t9;
-    wire [1:0] v1116 = {v1116_t12, v1116_t7};
-    wire [2:0] v1117_l = v492; wire [0:0] v1117_u = (v492 >>> 3) + v1114; wire [3:0] v1117 = {v1117_u, v1117_l};
-    wire [3:0] v1118_l = v1117; wire [0:0] v1118_u = (v1117 >>> 4) + v174; wire [4:0] v1118 = {v1118_u, v1118_l};
-    reg [4:0] v1118_1; always @(posedge clk) v1118_1 <= v1118;
-    reg [4:0] v1118_2; always @(posedge clk) v1118_2 <= v1118_1;
-    reg [4:0] v1118_3; always @(posedge clk) v1118_3 <= v1118_2;
-    reg [4:0] v1118_4; always @(posedge clk) v1118_4 <= v1118_3;
-    reg [4:0] v1118_5; always @(posedge clk) v1118_5 <= v1118_4;
-    reg [4:0] v1118_6; always @(posedge clk) v1118_6 <= v1118_5;
-    wire v1119_t0 = v1118_6[2] ? 1'd1 : 1'd0;
-    wire v1119_t1 = v1118_6[0] ? 1'd1 : 1'd0;
-    wire v1119_t2 = v1118_6[2] ? v1119_t1 : 1'd0;
-    wire v1119_t3 = v1118_6[3] ? v1119_t2 : v1119_t0;
-    wire v1119_t4 = v1118_6[4] ? v1119_t0 : v1119_t3;
-    wire v1119_t5 = v1118_6[1] ? 1'd1 : 1'd0;
-    wire v1119_t6 = v1118_6[2] ? v1119_t5 : 1'd0;
-    wire v1119_t7 = v1118_6[3] ? v1119_t2 : v1119_t6;
-    wire v1119_t8 = v1118_6[3] ? v1119_t0 : v1119_t6;
-    wire v1119_t9 = v1118_6[4] ? v1119_t8 : v1119_t7;
-    wire v1119_t10 = v1118_6[1] ? 1'd0 : 1'd1;
-    wire v1119_t11 = v1118_6[2] ? v1119_t10 : 1'd1;
-    wire v1119_t12 = v1118_6[3] ? 1'd1 : v1119_t11;
-    wire v1119_t13 = v1118_6[2] ? 1'd0 : 1'd1;
-    wire v1119_t14 = v1118_6[3] ? v1119_t13 : v1119_t11;
-    wire v1119_t15 = v1118_6[4] ? v1119_t14 : v1119_t12;
-    wire [2:0] v1119 = {v1119_t15, v1119_t9, v1119_t4};
-    wire [0:0] v1120_l = v1114; wire [0:0] v1120_u = (v1114 >>> 1) + v433; wire [1:0] v1120 = {v1120_u, v1120_l};
-    wire [1:0] v1121_l = v1120; wire [0:0] v1121_u = (v1120 >>> 2) + v175; wire [2:0] v1121 = {v1121_u, v1121_l};
-    wire [0:0] v1122_l = v341; wire [0:0] v1122_u = (v341 >>> 1) + v1114; wire [1:0] v1122 = {v1122_u, v1122_l};
-    wire [1:0] v1123_l = v1122; wire [0:0] v1123_u = (v1122 >>> 2) + v283; wire [2:0] v1123 = {v1123_u, v1123_l};
-    wire [2:0] v1124_l = v1123; wire [0:0] v1124_u = (v1123 >>> 3) + v460; wire [3:0] v1124 = {v1124_u, v1124_l};
-    wire [3:0] v1125_l = v1124; wire [0:0] v1125_u = (v1124 >>> 4) + v84; wire [4:0] v1125 = {v1125_u, v1125_l};
-    reg [4:0] v1125_1; always @(posedge clk) v1125_1 <= v1125;
-    reg [4:0] v1125_2; always @(posedge clk) v1125_2 <= v1125_1;
-    reg [4:0] v1125_3; always @(posedge clk) v1125_3 <= v1125_2;
-    reg [4:0] v1125_4; always @(posedge clk) v1125_4 <= v1125_3;
-    reg [4:0] v1125_5; always @(posedge clk) v1125_5 <= v1125_4;
-    reg [4:0] v1125_6; always @(posedge clk) v1125_6 <= v1125_5;
-    reg [4:0] v1125_7; always @(posedge clk) v1125_7 <= v1125_6;
-    wire v1126_t0 = v1125_7[0] ? 1'd1 : 1'd0;
-    wire v1126_t1 = v1125_7[2] ? v1126_t0 : 1'd0;
-    wire v1126_t2 = v1125_7[0] ? 1'd0 : 1'd1;
-    wire v1126_t3 = v1125_7[2] ? 1'd1 : v1126_t2;
-    wire v1126_t4 = v1125_7[1] ? v1126_t2 : 1'd0;
-    wire v1126_t5 = v1125_7[1] ? 1'd1 : v1126_t0;
-    wire v1126_t6 = v1125_7[2] ? v1126_t5 : v1126_t4;
-    wire v1126_t7 = v1125_7[3] ? v1126_t6 : v1126_t3;
-    wire v1126_t8 = v1125_7[4] ? v1126_t7 : v1126_t1;
-    wire [1:0] v1126 = {v1126_t8, v1126_t0};
-    wire [0:0] v1127 = inputs[570:570];
-    wire [2:0] v1128_l = v310; wire [0:0] v1128_u = (v310 >>> 3) + v1127; wire [3:0] v1128 = {v1128_u, v1128_l};
-    wire [3:0] v1129_l = v1128; wire [0:0] v1129_u = (v1128 >>> 4) + v180; wire [4:0] v1129 = {v1129_u, v1129_l};
-    reg [4:0] v1129_1; always @(posedge clk) v1129_1 <= v1129;
-    reg [4:0] v1129_2; always @(posedge clk) v1129_2 <= v1129_1;
-    reg [4:0] v1129_3; always @(posedge clk) v1129_3 <= v1129_2;
-    reg [4:0] v1129_4; always @(posedge clk) v1129_4 <= v1129_3;
-    reg [4:0] v1129_5; always @(posedge clk) v1129_5 <= v1129_4;
-    reg [4:0] v1129_6; always @(posedge clk) v1129_6 <= v1129_5;
-    reg [4:0] v1129_7; always @(posedge clk) v1129_7 <= v1129_6;
-    wire v1130_t0 = v1129_7[1] ? 1'd1 : 1'd0;
-    wire v1130_t1 = v1129_7[2] ? 1'd1 : v1130_t0;
-    wire v1130_t2 = v1129_7[0] ? 1'd0 : 1'd1;
-    wire v1130_t3 = v1129_7[1] ? 1'd1 : v1130_t2;
-    wire v1130_t4 = v1129_7[2] ? 1'd1 : v1130_t3;
-    wire v1130_t5 = v1129_7[3] ? v1130_t4 : v1130_t1;
-    wire v1130_t6 = v1129_7[4] ? 1'd0 : v1130_t5;
-    wire v1130_t7 = v1129_7[1] ? 1'd0 : v1130_t2;
-    wire v1130_t8 = v1129_7[2] ? 1'd0 : v1130_t7;
-    wire v1130_t9 = v1129_7[4] ? 1'd0 : v1130_t8;
-    wire v1130_t10 = v1129_7[0] ? 1'd1 : 1'd0;
-    wire v1130_t11 = v1129_7[1] ? 1'd0 : v1130_t10;
-    wire v1130_t12 = v1129_7[2] ? 1'd0 : v1130_t11;
-    wire v1130_t13 = v1129_7[4] ? 1'd0 : v1130_t12;
-    wire [2:0] v1130 = {v1130_t13, v1130_t9, v1130_t6};
-    wire [1:0] v1131_l = v1101; wire [0:0] v1131_u = (v1101 >>> 2) + v1127; wire [2:0] v1131 = {v1131_u, v1131_l};
-    wire [1:0] v1132_l = v323; wire [0:0] v1132_u = (v323 >>> 2) + v1127; wire [2:0] v1132 = {v1132_u, v1132_l};
-    wire [2:0] v1133_l = v1132; wire [0:0] v1133_u = (v1132 >>> 3) + v291; wire [3:0] v1133 = {v1133_u, v1133_l};
-    reg [3:0] v1133_1; always @(posedge clk) v1133_1 <= v1133;
-    reg [3:0] v1133_2; always @(posedge clk) v1133_2 <= v1133_1;
-    reg [3:0] v1133_3; always @(posedge clk) v1133_3 <= v1133_2;
-    wire v1134_t0 = v1133_3[0] ? 1'd0 : 1'd1;
-    wire v1134_t1 = v1133_3[1] ? 1'd1 : v1134_t0;
-    wire v1134_t2 = v1133_3[1] ? 1'd1 : 1'd0;
-    wire v1134_t3 = v1133_3[2] ? v1134_t2 : v1134_t1;
-    wire v1134_t4 = v1133_3[2] ? v1134_t2 : 1'd1;
-    wire v1134_t5 = v1133_3[3] ? v1134_t4 : v1134_t3;
-    wire v1134_t6 = v1133_3[1] ? 1'd0 : v1134_t0;
-    wire v1134_t7 = v1133_3[1] ? 1'd0 : 1'd1;
-    wire v1134_t8 = v1133_3[2] ? v1134_t7 : v1134_t6;
-    wire v1134_t9 = v1133_3[2] ? v1134_t7 : 1'd0;
-    wire v1134_t10 = v1133_3[3] ? v1134_t9 : v1134_t8;
-    wire [2:0] v1134 = {v1134_t2, v1134_t10, v1134_t5};
-    wire [1:0] v1135_l = v587; wire [0:0] v1135_u = (v587 >>> 2) + v1127; wire [2:0] v1135 = {v1135_u, v1135_l};
-    wire [2:0] v1136_l = v1135; wire [0:0] v1136_u = (v1135 >>> 3) + v173; wire [3:0] v1136 = {v1136_u, v1136_l};
-    wire [0:0] v1137_l = v620; wire [0:0] v1137_u = (v620 >>> 1) + v1127; wire [1:0] v1137 = {v1137_u, v1137_l};
-    wire [1:0] v1138_l = v1137; wire [0:0] v1138_u = (v1137 >>> 2) + v688; wire [2:0] v1138 = {v1138_u, v1138_l};
-    wire [2:0] v1139_l = v1138; wire [0:0] v1139_u = (v1138 >>> 3) + v692; wire [3:0] v1139 = {v1139_u, v1139_l};
-    wire [3:0] v1140_l = v1139; wire [0:0] v1140_u = (v1139 >>> 4) + v307; wire [4:0] v1140 = {v1140_u, v1140_l};
-    reg [4:0] v1140_1; always @(posedge clk) v1140_1 <= v1140;
-    wire v1141_t0 = v1140_1[1] ? 1'd0 : 1'd1;
-    wire v1141_t1 = v1140_1[3] ? 1'd0 : v1141_t0;
-    wire v1141_t2 = v1140_1[0] ? 1'd0 : 1'd1;
-    wire v1141_t3 = v1140_1[4] ? v1141_t2 : v1141_t1;
-    wire v1141_t4 = v1140_1[2] ? v1141_t0 : 1'd0;
-    wire v1141_t5 = v1140_1[3] ? 1'd0 : v1141_t4;
-    wire v1141_t6 = v1140_1[4] ? 1'd1 : v1141_t5;
-    wire v1141_t7 = v1140_1[1] ? 1'd1 : 1'd0;
-    wire v1141_t8 = v1140_1[3] ? v1141_t7 : 1'd1;
-    wire v1141_t9 = v1140_1[4] ? 1'd1 : v1141_t8;
-    wire v1141_t10 = v1140_1[3] ? v1141_t0 : 1'd0;
-    wire v1141_t11 = v1140_1[4] ? v1141_t2 : v1141_t10;
-    wire [3:0] v1141 = {v1141_t11, v1141_t9, v1141_t6, v1141_t3};
-    wire [0:0] v1142 = inputs[577:577];
-    wire [2:0] v1143_l = v895; wire [0:0] v1143_u = (v895 >>> 3) + v1142; wire [3:0] v1143 = {v1143_u, v1143_l};
-    wire [3:0] v1144_l = v1143; wire [0:0] v1144_u = (v1143 >>> 4) + v459; wire [4:0] v1144 = {v1144_u, v1144_l};
-    reg [4:0] v1144_1; always @(posedge clk) v1144_1 <= v1144;
-    reg [4:0] v1144_2; always @(posedge clk) v1144_2 <= v1144_1;
-    reg [4:0] v1144_3; always @(posedge clk) v1144_3 <= v1144_2;
-    reg [4:0] v1144_4; always @(posedge clk) v1144_4 <= v1144_3;
-    wire v1145_t0 = v1144_4[0] ? 1'd1 : 1'd0;
-    wire v1145_t1 = v1144_4[1] ? v1145_t0 : 1'd1;
-    wire v1145_t2 = v1144_4[1] ? 1'd0 : 1'd1;
-    wire v1145_t3 = v1144_4[2] ? v1145_t2 : v1145_t1;
-    wire v1145_t4 = v1144_4[3] ? 1'd1 : v1145_t3;
-    wire v1145_t5 = v1144_4[3] ? 1'd1 : v1145_t2;
-    wire v1145_t6 = v1144_4[4] ? v1145_t5 : v1145_t4;
-    wire v1145_t7 = v1144_4[1] ? 1'd1 : 1'd0;
-    wire v1145_t8 = v1144_4[3] ? 1'd0 : v1145_t7;
-    wire v1145_t9 = v1144_4[4] ? 1'd0 : v1145_t8;
-    wire v1145_t10 = v1144_4[1] ? v1145_t0 : 1'd0;
-    wire v1145_t11 = v1144_4[2] ? v1145_t10 : 1'd0;
-    wire v1145_t12 = v1144_4[3] ? 1'd0 : v1145_t11;
-    wire v1145_t13 = v1144_4[4] ? 1'd0 : v1145_t12;
-    wire [2:0] v1145 = {v1145_t13, v1145_t9, v1145_t6};
-    wire [1:0] v1146_l = v273; wire [0:0] v1146_u = (v273 >>> 2) + v1142; wire [2:0] v1146 = {v1146_u, v1146_l};
-    wire [0:0] v1147_l = v280; wire [0:0] v1147_u = (v280 >>> 1) + v1142; wire [1:0] v1147 = {v1147_u, v1147_l};
-    wire [1:0] v1148_l = v1147; wire [0:0] v1148_u = (v1147 >>> 2) + v461; wire [2:0] v1148 = {v1148_u, v1148_l};
-    wire [2:0] v1149_l = v1148; wire [0:0] v1149_u = (v1148 >>> 3) + v82; wire [3:0] v1149 = {v1149_u, v1149_l};
-    wire [3:0] v1150_l = v1149; wire [0:0] v1150_u = (v1149 >>> 4) + v462; wire [4:0] v1150 = {v1150_u, v1150_l};
-    reg [4:0] v1150_1; always @(posedge clk) v1150_1 <= v1150;
-    reg [4:0] v1150_2; always @(posedge clk) v1150_2 <= v1150_1;
-    reg [4:0] v1150_3; always @(posedge clk) v1150_3 <= v1150_2;
-    reg [4:0] v1150_4; always @(posedge clk) v1150_4 <= v1150_3;
-    reg [4:0] v1150_5; always @(posedge clk) v1150_5 <= v1150_4;
-    wire v1151_t0 = v1150_5[1] ? 1'd0 : 1'd1;
-    wire v1151_t1 = v1150_5[2] ? 1'd0 : v1151_t0;
-    wire v1151_t2 = v1150_5[1] ? 1'd1 : 1'd0;
-    wire v1151_t3 = v1150_5[0] ? 1'd0 : 1'd1;
-    wire v1151_t4 = v1150_5[1] ? 1'd1 : v1151_t3;
-    wire v1151_t5 = v1150_5[2] ? v1151_t4 : v1151_t2;
-    wire v1151_t6 = v1150_5[1] ? 1'd0 : v1151_t3;
-    wire v1151_t7 = v1150_5[2] ? v1151_t6 : 1'd0;
-    wire v1151_t8 = v1150_5[4] ? v1151_t7 : v1151_t5;
-    wire v1151_t9 = v1150_5[3] ? v1151_t1 : 1'd0;
-    wire v1151_t10 = v1150_5[2] ? v1151_t2 : 1'd1;
-    wire v1151_t11 = v1150_5[3] ? v1151_t10 : v1151_t2;
-    wire v1151_t12 = v1150_5[4] ? v1151_t11 : v1151_t9;
-    wire [2:0] v1151 = {v1151_t12, v1151_t8, v1151_t1};
-    wire [0:0] v1152 = inputs[595:595];
-    wire [3:0] v1153_l = v314; wire [0:0] v1153_u = (v314 >>> 4) + v1152; wire [4:0] v1153 = {v1153_u, v1153_l};
-    wire v1154_t0 = v1153[0] ? 1'd1 : 1'd0;
-    wire v1154_t1 = v1153[1] ? 1'd1 : v1154_t0;
-    wire v1154_t2 = v1153[2] ? 1'd1 : v1154_t1;
-    wire v1154_t3 = v1153[3] ? v1154_t2 : 1'd1;
-    wire v1154_t4 = v1153[3] ? 1'd1 : v1154_t2;
-    wire v1154_t5 = v1153[1] ? 1'd0 : v1154_t0;
-    wire v1154_t6 = v1153[1] ? 1'd0 : 1'd1;
-    wire v1154_t7 = v1153[2] ? v1154_t6 : v1154_t5;
-    wire v1154_t8 = v1153[3] ? v1154_t6 : v1154_t7;
-    wire v1154_t9 = v1153[4] ? v1154_t8 : v1154_t4;
-    wire v1154_t10 = v1153[1] ? 1'd1 : 1'd0;
-    wire v1154_t11 = v1153[2] ? 1'd1 : v1154_t10;
-    wire v1154_t12 = v1153[0] ? 1'd0 : 1'd1;
-    wire v1154_t13 = v1153[1] ? 1'd1 : v1154_t12;
-    wire v1154_t14 = v1153[2] ? 1'd1 : v1154_t13;
-    wire v1154_t15 = v1153[3] ? v1154_t14 : v1154_t11;
-    wire v1154_t16 = v1153[2] ? v1154_t6 : 1'd0;
-    wire v1154_t17 = v1153[1] ? 1'd0 : v1154_t12;
-    wire v1154_t18 = v1153[2] ? v1154_t6 : v1154_t17;
-    wire v1154_t19 = v1153[3] ? v1154_t18 : v1154_t16;
-    wire v1154_t20 = v1153[4] ? v1154_t19 : v1154_t15;
-    wire [3:0] v1154 = {v1154_t9, v1154_t20, v1154_t9, v1154_t3};
-    wire [4:0] v1155 = v1154 + v947;
-    wire [2:0] v1156_l = v1146; wire [0:0] v1156_u = (v1146 >>> 3) + v1152; wire [3:0] v1156 = {v1156_u, v1156_l};
-    wire [3:0] v1157_l = v1156; wire [0:0] v1157_u = (v1156 >>> 4) + v952; wire [4:0] v1157 = {v1157_u, v1157_l};
-    reg [4:0] v1157_1; always @(posedge clk) v1157_1 <= v1157;
-    reg [4:0] v1157_2; always @(posedge clk) v1157_2 <= v1157_1;
-    reg [4:0] v1157_3; always @(posedge clk) v1157_3 <= v1157_2;
-    reg [4:0] v1157_4; always @(posedge clk) v1157_4 <= v1157_3;
-    reg [4:0] v1157_5; always @(posedge clk) v1157_5 <= v1157_4;
-    reg [4:0] v1157_6; always @(posedge clk) v1157_6 <= v1157_5;
-    reg [4:0] v1157_7; always @(posedge clk) v1157_7 <= v1157_6;
-    reg [4:0] v1157_8; always @(posedge clk) v1157_8 <= v1157_7;
-    reg [4:0] v1157_9; always @(posedge clk) v1157_9 <= v1157_8;
-    wire v1158_t0 = v1157_9[0] ? 1'd0 : 1'd1;
-    wire v1158_t1 = v1157_9[1] ? v1158_t0 : 1'd0;
-    wire v1158_t2 = v1157_9[4] ? v1158_t1 : v1158_t0;
-    wire v1158_t3 = v1157_9[0] ? 1'd1 : 1'd0;
-    wire v1158_t4 = v1157_9[1] ? v1158_t3 : 1'd1;
-    wire v1158_t5 = v1157_9[2] ? v1158_t4 : v1158_t3;
-    wire v1158_t6 = v1157_9[3] ? v1158_t4 : v1158_t5;
-    wire v1158_t7 = v1157_9[4] ? v1158_t4 : v1158_t6;
-    wire [1:0] v1158 = {v1158_t7, v1158_t2};
-    wire [2:0] v1159_l = v1131; wire [0:0] v1159_u = (v1131 >>> 3) + v1152; wire [3:0] v1159 = {v1159_u, v1159_l};
-    wire [3:0] v1160_l = v1159; wire [0:0] v1160_u = (v1159 >>> 4) + v180; wire [4:0] v1160 = {v1160_u, v1160_l};
-    reg [4:0] v1160_1; always @(posedge clk) v1160_1 <= v1160;
-    reg [4:0] v1160_2; always @(posedge clk) v1160_2 <= v1160_1;
-    reg [4:0] v1160_3; always @(posedge clk) v1160_3 <= v1160_2;
-    reg [4:0] v1160_4; always @(posedge clk) v1160_4 <= v1160_3;
-    reg [4:0] v1160_5; always @(posedge clk) v1160_5 <= v1160_4;
-    wire v1161_t0 = v1160_5[2] ? 1'd1 : 1'd0;
-    wire v1161_t1 = v1160_5[3] ? v1161_t0 : 1'd1;
-    wire v1161_t2 = v1160_5[0] ? 1'd0 : 1'd1;
-    wire v1161_t3 = v1160_5[1] ? 1'd0 : v1161_t2;
-    wire v1161_t4 = v1160_5[2] ? 1'd0 : v1161_t3;
-    wire v1161_t5 = v1160_5[3] ? 1'd0 : v1161_t4;
-    wire v1161_t6 = v1160_5[2] ? 1'd1 : v1161_t3;
-    wire v1161_t7 = v1160_5[3] ? v1161_t0 : v1161_t6;
-    wire v1161_t8 = v1160_5[4] ? v1161_t7 : v1161_t5;
-    wire [1:0] v1161 = {v1161_t8, v1161_t1};
-    wire [2:0] v1162_l = v408; wire [0:0] v1162_u = (v408 >>> 3) + v1152; wire [3:0] v1162 = {v1162_u, v1162_l};
-    wire [3:0] v1163_l = v1162; wire [0:0] v1163_u = (v1162 >>> 4) + v450; wire [4:0] v1163 = {v1163_u, v1163_l};
-    reg [4:0] v1163_1; always @(posedge clk) v1163_1 <= v1163;
-    reg [4:0] v1163_2; always @(posedge clk) v1163_2 <= v1163_1;
-    reg [4:0] v1163_3; always @(posedge clk) v1163_3 <= v1163_2;
-    reg [4:0] v1163_4; always @(posedge clk) v1163_4 <= v1163_3;
-    wire v1164_t0 = v1163_4[0] ? 1'd0 : 1'd1;
-    wire v1164_t1 = v1163_4[3] ? 1'd1 : v1164_t0;
-    wire v1164_t2 = v1163_4[1] ? v1164_t0 : 1'd0;
-    wire v1164_t3 = v1163_4[2] ? v1164_t0 : v1164_t2;
-    wire v1164_t4 = v1163_4[4] ? v1164_t3 : 1'd0;
-    wire v1164_t5 = v1163_4[0] ? 1'd1 : 1'd0;
-    wire v1164_t6 = v1163_4[3] ? v1164_t5 : 1'd0;
-    wire [2:0] v1164 = {v1164_t6, v1164_t4, v1164_t1};
-    wire [2:0] v1165_l = v770; wire [0:0] v1165_u = (v770 >>> 3) + v1152; wire [3:0] v1165 = {v1165_u, v1165_l};
-    wire [3:0] v1166_l = v1165; wire [0:0] v1166_u = (v1165 >>> 4) + v306; wire [4:0] v1166 = {v1166_u, v1166_l};
-    reg [4:0] v1166_1; always @(posedge clk) v1166_1 <= v1166;
-    reg [4:0] v1166_2; always @(posedge clk) v1166_2 <= v1166_1;
-    reg [4:0] v1166_3; always @(posedge clk) v1166_3 <= v1166_2;
-    wire v1167_t0 = v1166_3[1] ? 1'd1 : 1'd0;
-    wire v1167_t1 = v1166_3[2] ? 1'd0 : v1167_t0;
-    wire v1167_t2 = v1166_3[3] ? 1'd1 : v1167_t1;
-    wire v1167_t3 = v1166_3[0] ? 1'd0 : 1'd1;
-    wire v1167_t4 = v1166_3[1] ? 1'd0 : v1167_t3;
-    wire v1167_t5 = v1166_3[3] ? 1'd0 : v1167_t4;
-    wire v1167_t6 = v1166_3[4] ? 1'd0 : v1167_t5;
-    wire v1167_t7 = v1166_3[3] ? 1'd0 : v1167_t1;
-    wire [2:0] v1167 = {v1167_t7, v1167_t6, v1167_t2};
-    wire [1:0] v1168_l = v656; wire [0:0] v1168_u = (v656 >>> 2) + v1152; wire [2:0] v1168 = {v1168_u, v1168_l};
-    wire [2:0] v1169_l = v1168; wire [0:0] v1169_u = (v1168 >>> 3) + v674; wire [3:0] v1169 = {v1169_u, v1169_l};
-    wire [3:0] v1170_l = v1169; wire [0:0] v1170_u = (v1169 >>> 4) + v461; wire [4:0] v1170 = {v1170_u, v1170_l};
-    reg [4:0] v1170_1; always @(posedge clk) v1170_1 <= v1170;
-    reg [4:0] v1170_2; always @(posedge clk) v1170_2 <= v1170_1;
-    wire v1171_t0 = v1170_2[0] ? 1'd1 : 1'd0;
-    wire v1171_t1 = v1170_2[1] ? 1'd1 : v1171_t0;
-    wire v1171_t2 = v1170_2[2] ? 1'd0 : v1171_t1;
-    wire v1171_t3 = v1170_2[2] ? 1'd0 : 1'd1;
-    wire v1171_t4 = v1170_2[3] ? v1171_t3 : v1171_t2;
-    wire v1171_t5 = v1170_2[3] ? v1171_t3 : 1'd0;
-    wire v1171_t6 = v1170_2[4] ? v1171_t5 : v1171_t4;
-    wire v1171_t7 = v1170_2[2] ? 1'd1 : v1171_t1;
-    wire v1171_t8 = v1170_2[3] ? 1'd1 : v1171_t7;
-    wire v1171_t9 = v1170_2[4] ? 1'd1 : v1171_t8;
-    wire v1171_t10 = v1170_2[1] ? v1171_t0 : 1'd1;
-    wire v1171_t11 = v1170_2[2] ? 1'd0 : v1171_t10;
-    wire v1171_t12 = v1170_2[3] ? 1'd0 : v1171_t11;
-    wire v1171_t13 = v1170_2[4] ? 1'd0 : v1171_t12;
-    wire [2:0] v1171 = {v1171_t13, v1171_t9, v1171_t6};
-    wire [0:0] v1172 = inputs[656:656];
-    wire [3:0] v1173_l = v1021; wire [0:0] v1173_u = (v1021 >>> 4) + v1172; wire [4:0] v1173 = {v1173_u, v1173_l};
-    reg [4:0] v1173_1; always @(posedge clk) v1173_1 <= v1173;
-    wire v1174_t0 = v1173_1[0] ? 1'd0 : 1'd1;
-    wire v1174_t1 = v1173_1[1] ? v1174_t0 : 1'd0;
-    wire v1174_t2 = v1173_1[2] ? v1174_t0 : v1174_t1;
-    wire v1174_t3 = v1173_1[4] ? v1174_t2 : 1'd1;
-    wire v1174_t4 = v1173_1[0] ? 1'd1 : 1'd0;
-    wire v1174_t5 = v1173_1[1] ? 1'd1 : v1174_t4;
-    wire v1174_t6 = v1173_1[4] ? v1174_t5 : 1'd1;
-    wire v1174_t7 = v1173_1[3] ? 1'd1 : 1'd0;
-    wire v1174_t8 = v1173_1[1] ? v1174_t4 : 1'd1;
-    wire v1174_t9 = v1173_1[2] ? v1174_t4 : v1174_t8;
-    wire v1174_t10 = v1173_1[4] ? v1174_t9 : v1174_t7;
-    wire [2:0] v1174 = {v1174_t10, v1174_t6, v1174_t3};
-    wire [3:0] v1175_l = v1059; wire [0:0] v1175_u = (v1059 >>> 4) + v1172; wire [4:0] v1175 = {v1175_u, v1175_l};
-    reg [4:0] v1175_1; always @(posedge clk) v1175_1 <= v1175;
-    reg [4:0] v1175_2; always @(posedge clk) v1175_2 <= v1175_1;
-    reg [4:0] v1175_3; always @(posedge clk) v1175_3 <= v1175_2;
-    wire v1176_t0 = v1175_3[0] ? 1'd0 : 1'd1;
-    wire v1176_t1 = v1175_3[1] ? v1176_t0 : 1'd0;
-    wire v1176_t2 = v1175_3[2] ? v1176_t0 : v1176_t1;
-    wire v1176_t3 = v1175_3[3] ? 1'd0 : v1176_t2;
-    wire v1176_t4 = v1175_3[4] ? 1'd0 : v1176_t3;
-    wire v1176_t5 = v1175_3[3] ? 1'd0 : v1176_t1;
-    wire v1176_t6 = v1175_3[3] ? 1'd0 : v1176_t0;
-    wire v1176_t7 = v1175_3[4] ? v1176_t6 : v1176_t5;
-    wire [1:0] v1176 = {v1176_t7, v1176_t4};
-    wire [3:0] v1177_l = v1136; wire [0:0] v1177_u = (v1136 >>> 4) + v1172; wire [4:0] v1177 = {v1177_u, v1177_l};
-    reg [4:0] v1177_1; always @(posedge clk) v1177_1 <= v1177;
-    reg [4:0] v1177_2; always @(posedge clk) v1177_2 <= v1177_1;
-    wire v1178_t0 = v1177_2[0] ? 1'd1 : 1'd0;
-    wire v1178_t1 = v1177_2[1] ? 1'd0 : v1178_t0;
-    wire v1178_t2 = v1177_2[2] ? v1178_t1 : 1'd0;
-    wire v1178_t3 = v1177_2[2] ? 1'd1 : 1'd0;
-    wire v1178_t4 = v1177_2[4] ? v1178_t3 : v1178_t2;
-    wire v1178_t5 = v1177_2[1] ? 1'd1 : v1178_t0;
-    wire v1178_t6 = v1177_2[2] ? v1178_t5 : 1'd0;
-    wire v1178_t7 = v1177_2[2] ? v1178_t5 : 1'd1;
-    wire v1178_t8 = v1177_2[3] ? v1178_t7 : v1178_t6;
-    wire v1178_t9 = v1177_2[3] ? 1'd1 : v1178_t3;
-    wire v1178_t10 = v1177_2[4] ? v1178_t9 : v1178_t8;
-    wire [1:0] v1178 = {v1178_t10, v1178_t4};
-    wire [1:0] v1179_l = v453; wire [0:0] v1179_u = (v453 >>> 2) + v1172; wire [2:0] v1179 = {v1179_u, v1179_l};
-    wire [0:0] v1180 = inputs[126:126];
-    wire [0:0] v1181_l = v1180; wire [0:0] v1181_u = (v1180 >>> 1) + v331; wire [1:0] v1181 = {v1181_u, v1181_l};
-    wire [1:0] v1182_l = v1181; wire [0:0] v1182_u = (v1181 >>> 2) + v279; wire [2:0] v1182 = {v1182_u, v1182_l};
-    wire [2:0] v1183_l = v1182; wire [0:0] v1183_u = (v1182 >>> 3) + v177; wire [3:0] v1183 = {v1183_u, v1183_l};
-    wire [3:0] v1184_l = v1183; wire [0:0] v1184_u = (v1183 >>> 4) + v467; wire [4:0] v1184 = {v1184_u, v1184_l};
-    reg [4:0] v1184_1; always @(posedge clk) v1184_1 <= v1184;
-    reg [4:0] v1184_2; always @(posedge clk) v1184_2 <= v1184_1;
-    reg [4:0] v1184_3; always @(posedge clk) v1184_3 <= v1184_2;
-    reg [4:0] v1184_4; always @(posedge clk) v1184_4 <= v1184_3;
-    reg [4:0] v1184_5; always @(posedge clk) v1184_5 <= v1184_4;
-    wire v1185_t0 = v1184_5[0] ? 1'd1 : 1'd0;
-    wire v1185_t1 = v1184_5[2] ? 1'd1 : v1185_t0;
-    wire v1185_t2 = v1184_5[3] ? v1185_t1 : 1'd1;
-    wire v1185_t3 = v1184_5[4] ? v1185_t2 : v1185_t1;
-    wire v1185_t4 = v1184_5[0] ? 1'd0 : 1'd1;
-    wire v1185_t5 = v1184_5[2] ? 1'd0 : v1185_t4;
-    wire v1185_t6 = v1184_5[1] ? v1185_t4 : 1'd0;
-    wire v1185_t7 = v1184_5[2] ? 1'd0 : v1185_t6;
-    wire v1185_t8 = v1184_5[3] ? 1'd0 : v1185_t7;
-    wire v1185_t9 = v1184_5[4] ? v1185_t8 : v1185_t5;
-    wire [1:0] v1185 = {v1185_t9, v1185_t3};
-    wire [0:0] v1186_l = v1180; wire [0:0] v1186_u = (v1180 >>> 1) + v12; wire [1:0] v1186 = {v1186_u, v1186_l};
-    wire [1:0] v1187_l = v1186; wire [0:0] v1187_u = (v1186 >>> 2) + v740; wire [2:0] v1187 = {v1187_u, v1187_l};
-    wire [2:0] v1188_l = v1187; wire [0:0] v1188_u = (v1187 >>> 3) + v750; wire [3:0] v1188 = {v1188_u, v1188_l};
-    wire [3:0] v1189_l = v1188; wire [0:0] v1189_u = (v1188 >>> 4) + v282; wire [4:0] v1189 = {v1189_u, v1189_l};
-    reg [4:0] v1189_1; always @(posedge clk) v1189_1 <= v1189;
-    reg [4:0] v1189_2; always @(posedge clk) v1189_2 <= v1189_1;
-    reg [4:0] v1189_3; always @(posedge clk) v1189_3 <= v1189_2;
-    reg [4:0] v1189_4; always @(posedge clk) v1189_4 <= v1189_3;
-    reg [4:0] v1189_5; always @(posedge clk) v1189_5 <= v1189_4;
-    reg [4:0] v1189_6; always @(posedge clk) v1189_6 <= v1189_5;
-    wire v1190_t0 = v1189_6[0] ? 1'd1 : 1'd0;
-    wire v1190_t1 = v1189_6[3] ? 1'd1 : v1190_t0;
-    wire v1190_t2 = v1189_6[2] ? v1190_t0 : 1'd0;
-    wire v1190_t3 = v1189_6[0] ? 1'd0 : 1'd1;
-    wire v1190_t4 = v1189_6[2] ? 1'd1 : v1190_t3;
-    wire v1190_t5 = v1189_6[3] ? v1190_t4 : v1190_t2;
-    wire v1190_t6 = v1189_6[4] ? v1190_t5 : v1190_t1;
-    wire v1190_t7 = v1189_6[1] ? 1'd0 : v1190_t3;
-    wire v1190_t8 = v1189_6[3] ? 1'd0 : v1190_t7;
-    wire v1190_t9 = v1189_6[1] ? v1190_t0 : 1'd1;
-    wire v1190_t10 = v1189_6[2] ? v1190_t7 : v1190_t9;
-    wire v1190_t11 = v1189_6[2] ? 1'd0 : v1190_t0;
-    wire v1190_t12 = v1189_6[3] ? v1190_t11 : v1190_t10;
-    wire v1190_t13 = v1189_6[4] ? v1190_t12 : v1190_t8;
-    wire v1190_t14 = v1189_6[4] ? v1190_t0 : v1190_t2;
-    wire [2:0] v1190 = {v1190_t14, v1190_t13, v1190_t6};
-    wire [0:0] v1191_l = v1180; wire [0:0] v1191_u = (v1180 >>> 1) + v392; wire [1:0] v1191 = {v1191_u, v1191_l};
-    wire [1:0] v1192_l = v1191; wire [0:0] v1192_u = (v1191 >>> 2) + v410; wire [2:0] v1192 = {v1192_u, v1192_l};
-    wire [2:0] v1193_l = v1192; wire [0:0] v1193_u = (v1192 >>> 3) + v63; wire [3:0] v1193 = {v1193_u, v1193_l};
-    wire [3:0] v1194_l = v1193; wire [0:0] v1194_u = (v1193 >>> 4) + v166; wire [4:0] v1194 = {v1194_u, v1194_l};
-    reg [4:0] v1194_1; always @(posedge clk) v1194_1 <= v1194;
-    reg [4:0] v1194_2; always @(posedge clk) v1194_2 <= v1194_1;
-    reg [4:0] v1194_3; always @(posedge clk) v1194_3 <= v1194_2;
-    reg [4:0] v1194_4; always @(posedge clk) v1194_4 <= v1194_3;
-    reg [4:0] v1194_5; always @(posedge clk) v1194_5 <= v1194_4;
-    reg [4:0] v1194_6; always @(posedge clk) v1194_6 <= v1194_5;
-    reg [4:0] v1194_7; always @(posedge clk) v1194_7 <= v1194_6;
-    reg [4:0] v1194_8; always @(posedge clk) v1194_8 <= v1194_7;
-    wire v1195_t0 = v1194_8[0] ? 1'd0 : 1'd1;
-    wire v1195_t1 = v1194_8[3] ? 1'd0 : v1195_t0;
-    wire v1195_t2 = v1194_8[1] ? v1195_t0 : 1'd0;
-    wire v1195_t3 = v1194_8[2] ? v1195_t0 : v1195_t2;
-    wire v1195_t4 = v1194_8[3] ? 1'd0 : v1195_t3;
-    wire v1195_t5 = v1194_8[4] ? v1195_t4 : v1195_t1;
-    wire [0:0] v1195 = {v1195_t5};
-    wire [0:0] v1196_l = v1180; wire [0:0] v1196_u = (v1180 >>> 1) + v129; wire [1:0] v1196 = {v1196_u, v1196_l};
-    wire [1:0] v1197_l = v1196; wire [0:0] v1197_u = (v1196 >>> 2) + v1114; wire [2:0] v1197 = {v1197_u, v1197_l};
-    wire [2:0] v1198_l = v1197; wire [0:0] v1198_u = (v1197 >>> 3) + v56; wire [3:0] v1198 = {v1198_u, v1198_l};
-    wire [3:0] v1199_l = v1198; wire [0:0] v1199_u = (v1198 >>> 4) + v282; wire [4:0] v1199 = {v1199_u, v1199_l};
-    wire v1200_t0 = v1199[0] ? 1'd0 : 1'd1;
-    wire v1200_t1 = v1199[3] ? 1'd1 : v1200_t0;
-    wire v1200_t2 = v1199[2] ? 1'd1 : 1'd0;
-    wire v1200_t3 = v1199[4] ? v1200_t2 : v1200_t1;
-    wire v1200_t4 = v1199[0] ? 1'd1 : 1'd0;
-    wire v1200_t5 = v1199[1] ? 1'd0 : v1200_t4;
-    wire v1200_t6 = v1199[3] ? 1'd1 : v1200_t5;
-    wire v1200_t7 = v1199[4] ? v1200_t2 : v1200_t6;
-    wire v1200_t8 = v1199[4] ? 1'd1 : v1200_t6;
-    wire v1200_t9 = v1199[3] ? 1'd1 : 1'd0;
-    wire v1200_t10 = v1199[4] ? v1200_t2 : v1200_t9;
-    wire [3:0] v1200 = {v1200_t10, v1200_t8, v1200_t7, v1200_t3};
-    wire [0:0] v1201_l = v1180; wire [0:0] v1201_u = (v1180 >>> 1) + v364; wire [1:0] v1201 = {v1201_u, v1201_l};
-    wire [1:0] v1202_l = v1201; wire [0:0] v1202_u = (v1201 >>> 2) + v266; wire [2:0] v1202 = {v1202_u, v1202_l};
-    wire [2:0] v1203_l = v1202; wire [0:0] v1203_u = (v1202 >>> 3) + v420; wire [3:0] v1203 = {v1203_u, v1203_l};
-    wire [3:0] v1204_l = v1203; wire [0:0] v1204_u = (v1203 >>> 4) + v970; wire [4:0] v1204 = {v1204_u, v1204_l};
-    reg [4:0] v1204_1; always @(posedge clk) v1204_1 <= v1204;
-    reg [4:0] v1204_2; always @(posedge clk) v1204_2 <= v1204_1;
-    reg [4:0] v1204_3; always @(posedge clk) v1204_3 <= v1204_2;
-    reg [4:0] v1204_4; always @(posedge clk) v1204_4 <= v1204_3;
-    reg [4:0] v1204_5; always @(posedge clk) v1204_5 <= v1204_4;
-    wire v1205_t0 = v1204_5[1] ? 1'd1 : 1'd0;
-    wire v1205_t1 = v1204_5[2] ? v1205_t0 : 1'd1;
-    wire v1205_t2 = v1204_5[3] ? 1'd1 : v1205_t1;
-    wire v1205_t3 = v1204_5[3] ? 1'd1 : v1205_t0;
-    wire v1205_t4 = v1204_5[4] ? v1205_t3 : v1205_t2;
-    wire v1205_t5 = v1204_5[1] ? 1'd0 : 1'd1;
-    wire v1205_t6 = v1204_5[3] ? 1'd0 : v1205_t5;
-    wire v1205_t7 = v1204_5[4] ? 1'd0 : v1205_t6;
-    wire v1205_t8 = v1204_5[0] ? 1'd1 : 1'd0;
-    wire v1205_t9 = v1204_5[1] ? v1205_t8 : 1'd0;
-    wire [2:0] v1205 = {v1205_t9, v1205_t7, v1205_t4};
-    wire [0:0] v1206_l = v1180; wire [0:0] v1206_u = (v1180 >>> 1) + v529; wire [1:0] v1206 = {v1206_u, v1206_l};
-    wire [1:0] v1207_l = v1206; wire [0:0] v1207_u = (v1206 >>> 2) + v541; wire [2:0] v1207 = {v1207_u, v1207_l};
-    wire [2:0] v1208_l = v1207; wire [0:0] v1208_u = (v1207 >>> 3) + v575; wire [3:0] v1208 = {v1208_u, v1208_l};
-    wire [3:0] v1209_l = v1208; wire [0:0] v1209_u = (v1208 >>> 4) + v154; wire [4:0] v1209 = {v1209_u, v1209_l};
-    reg [4:0] v1209_1; always @(posedge clk) v1209_1 <= v1209;
-    reg [4:0] v1209_2; always @(posedge clk) v1209_2 <= v1209_1;
-    reg [4:0] v1209_3; always @(posedge clk) v1209_3 <= v1209_2;
-    reg [4:0] v1209_4; always @(posedge clk) v1209_4 <= v1209_3;
-    reg [4:0] v1209_5; always @(posedge clk) v1209_5 <= v1209_4;
-    reg [4:0] v1209_6; always @(posedge clk) v1209_6 <= v1209_5;
-    wire v1210_t0 = v1209_6[3] ? 1'd0 : 1'd1;
-    wire v1210_t1 = v1209_6[4] ? 1'd1 : v1210_t0;
-    wire v1210_t2 = v1209_6[0] ? 1'd0 : 1'd1;
-    wire v1210_t3 = v1209_6[1] ? 1'd0 : v1210_t2;
-    wire v1210_t4 = v1209_6[2] ? v1210_t3 : 1'd0;
-    wire v1210_t5 = v1209_6[4] ? v1210_t4 : 1'd0;
-    wire [2:0] v1210 = {v1210_t5, 1'd0, v1210_t1};
-    wire [0:0] v1211_l = v1180; wire [0:0] v1211_u = (v1180 >>> 1) + v329; wire [1:0] v1211 = {v1211_u, v1211_l};
-    wire [1:0] v1212_l = v1211; wire [0:0] v1212_u = (v1211 >>> 2) + v255; wire [2:0] v1212 = {v1212_u, v1212_l};
-    wire [2:0] v1213_l = v1212; wire [0:0] v1213_u = (v1212 >>> 3) + v916; wire [3:0] v1213 = {v1213_u, v1213_l};
-    wire [3:0] v1214_l = v1213; wire [0:0] v1214_u = (v1213 >>> 4) + v289; wire [4:0] v1214 = {v1214_u, v1214_l};
-    reg [4:0] v1214_1; always @(posedge clk) v1214_1 <= v1214;
-    reg [4:0] v1214_2; always @(posedge clk) v1214_2 <= v1214_1;
-    reg [4:0] v1214_3; always @(posedge clk) v1214_3 <= v1214_2;
-    reg [4:0] v1214_4; always @(posedge clk) v1214_4 <= v1214_3;
-    wire v1215_t0 = v1214_4[2] ? 1'd0 : 1'd1;
-    wire v1215_t1 = v1214_4[4] ? 1'd0 : v1215_t0;
-    wire v1215_t2 = v1214_4[0] ? 1'd1 : 1'd0;
-    wire v1215_t3 = v1214_4[1] ? 1'd0 : v1215_t2;
-    wire v1215_t4 = v1214_4[2] ? 1'd0 : v1215_t3;
-    wire v1215_t5 = v1214_4[3] ? 1'd0 : v1215_t4;
-    wire v1215_t6 = v1214_4[4] ? v1215_t0 : v1215_t5;
-    wire [1:0] v1215 = {v1215_t6, v1215_t1};
-    wire [0:0] v1216 = inputs[235:235];
-    wire [0:0] v1217_l = v1216; wire [0:0] v1217_u = (v1216 >>> 1) + v817; wire [1:0] v1217 = {v1217_u, v1217_l};
-    wire [1:0] v1218_l = v1217; wire [0:0] v1218_u = (v1217 >>> 2) + v373; wire [2:0] v1218 = {v1218_u, v1218_l};
-    wire [2:0] v1219_l = v1218; wire [0:0] v1219_u = (v1218 >>> 3) + v383; wire [3:0] v1219 = {v1219_u, v1219_l};
-    wire [0:0] v1220_l = v1216; wire [0:0] v1220_u = (v1216 >>> 1) + v993; wire [1:0] v1220 = {v1220_u, v1220_l};
-    wire [1:0] v1221_l = v1220; wire [0:0] v1221_u = (v1220 >>> 2) + v517; wire [2:0] v1221 = {v1221_u, v1221_l};
-    wire [2:0] v1222_l = v1221; wire [0:0] v1222_u = (v1221 >>> 3) + v521; wire [3:0] v1222 = {v1222_u, v1222_l};
-    wire [0:0] v1223_l = v1216; wire [0:0] v1223_u = (v1216 >>> 1) + v511; wire [1:0] v1223 = {v1223_u, v1223_l};
-    wire [1:0] v1224_l = v1223; wire [0:0] v1224_u = (v1223 >>> 2) + v817; wire [2:0] v1224 = {v1224_u, v1224_l};
-    wire [2:0] v1225_l = v1224; wire [0:0] v1225_u = (v1224 >>> 3) + v429; wire [3:0] v1225 = {v1225_u, v1225_l};
-    wire [3:0] v1226_l = v1225; wire [0:0] v1226_u = (v1225 >>> 4) + v674; wire [4:0] v1226 = {v1226_u, v1226_l};
-    reg [4:0] v1226_1; always @(posedge clk) v1226_1 <= v1226;
-    reg [4:0] v1226_2; always @(posedge clk) v1226_2 <= v1226_1;
-    reg [4:0] v1226_3; always @(posedge clk) v1226_3 <= v1226_2;
-    reg [4:0] v1226_4; always @(posedge clk) v1226_4 <= v1226_3;
-    reg [4:0] v1226_5; always @(posedge clk) v1226_5 <= v1226_4;
-    reg [4:0] v1226_6; always @(posedge clk) v1226_6 <= v1226_5;
-    reg [4:0] v1226_7; always @(posedge clk) v1226_7 <= v1226_6;
-    reg [4:0] v1226_8; always @(posedge clk) v1226_8 <= v1226_7;
-    reg [4:0] v1226_9; always @(posedge clk) v1226_9 <= v1226_8;
-    wire v1227_t0 = v1226_9[0] ? 1'd0 : 1'd1;
-    wire v1227_t1 = v1226_9[1] ? v1227_t0 : 1'd0;
-    wire v1227_t2 = v1226_9[3] ? v1227_t1 : 1'd0;
-    wire v1227_t3 = v1226_9[4] ? v1227_t2 : 1'd0;
-    wire v1227_t4 = v1226_9[0] ? 1'd1 : 1'd0;
-    wire v1227_t5 = v1226_9[3] ? v1227_t4 : 1'd1;
-    wire v1227_t6 = v1226_9[4] ? v1227_t5 : 1'd1;
-    wire v1227_t7 = v1226_9[1] ? 1'd0 : v1227_t0;
-    wire v1227_t8 = v1226_9[2] ? 1'd0 : v1227_t7;
-    wire v1227_t9 = v1226_9[3] ? v1227_t8 : 1'd0;
-    wire v1227_t10 = v1226_9[4] ? v1227_t9 : 1'd0;
-    wire [2:0] v1227 = {v1227_t10, v1227_t6, v1227_t3};
-    wire [0:0] v1228_l = v312; wire [0:0] v1228_u = (v312 >>> 1) + v1216; wire [1:0] v1228 = {v1228_u, v1228_l};
-    wire [1:0] v1229_l = v1228; wire [0:0] v1229_u = (v1228 >>> 2) + v177; wire [2:0] v1229 = {v1229_u, v1229_l};
-    wire [2:0] v1230_l = v1229; wire [0:0] v1230_u = (v1229 >>> 3) + v291; wire [3:0] v1230 = {v1230_u, v1230_l};
-    wire [3:0] v1231_l = v1230; wire [0:0] v1231_u = (v1230 >>> 4) + v299; wire [4:0] v1231 = {v1231_u, v1231_l};
-    reg [4:0] v1231_1; always @(posedge clk) v1231_1 <= v1231;
-    reg [4:0] v1231_2; always @(posedge clk) v1231_2 <= v1231_1;
-    reg [4:0] v1231_3; always @(posedge clk) v1231_3 <= v1231_2;
-    reg [4:0] v1231_4; always @(posedge clk) v1231_4 <= v1231_3;
-    wire v1232_t0 = v1231_4[0] ? 1'd1 : 1'd0;
-    wire v1232_t1 = v1231_4[1] ? v1232_t0 : 1'd1;
-    wire v1232_t2 = v1231_4[2] ? 1'd1 : v1232_t1;
-    wire v1232_t3 = v1231_4[3] ? 1'd0 : v1232_t2;
-    wire v1232_t4 = v1231_4[4] ? 1'd0 : v1232_t3;
-    wire v1232_t5 = v1231_4[0] ? 1'd0 : 1'd1;
-    wire v1232_t6 = v1231_4[2] ? 1'd0 : v1232_t5;
-    wire v1232_t7 = v1231_4[3] ? 1'd0 : v1232_t6;
-    wire v1232_t8 = v1231_4[4] ? 1'd0 : v1232_t7;
-    wire [1:0] v1232 = {v1232_t8, v1232_t4};
-    wire [0:0] v1233_l = v333; wire [0:0] v1233_u = (v333 >>> 1) + v1216; wire [1:0] v1233 = {v1233_u, v1233_l};
-    wire [0:0] v1234 = inputs[239:239];
-    wire [2:0] v1235_l = v486; wire [0:0] v1235_u = (v486 >>> 3) + v1234; wire [3:0] v1235 = {v1235_u, v1235_l};
-    wire [3:0] v1236_l = v1235; wire [0:0] v1236_u = (v1235 >>> 4) + v809; wire [4:0] v1236 = {v1236_u, v1236_l};
-    wire v1237_t0 = v1236[0] ? 1'd0 : 1'd1;
-    wire v1237_t1 = v1236[1] ? 1'd0 : v1237_t0;
-    wire v1237_t2 = v1236[2] ? 1'd1 : v1237_t1;
-    wire v1237_t3 = v1236[2] ? 1'd1 : v1237_t0;
-    wire v1237_t4 = v1236[3] ? v1237_t3 : v1237_t2;
-    wire v1237_t5 = v1236[4] ? 1'd1 : v1237_t4;
-    wire v1237_t6 = v1236[2] ? 1'd0 : v1237_t1;
-    wire v1237_t7 = v1236[3] ? 1'd0 : v1237_t6;
-    wire v1237_t8 = v1236[4] ? 1'd0 : v1237_t7;
-    wire [2:0] v1237 = {v1237_t8, 1'd1, v1237_t5};
-    wire [1:0] v1238_l = v493; wire [0:0] v1238_u = (v493 >>> 2) + v1234; wire [2:0] v1238 = {v1238_u, v1238_l};
-    wire [2:0] v1239_l = v1238; wire [0:0] v1239_u = (v1238 >>> 3) + v436; wire [3:0] v1239 = {v1239_u, v1239_l};
-    wire [3:0] v1240_l = v1239; wire [0:0] v1240_u = (v1239 >>> 4) + v454; wire [4:0] v1240 = {v1240_u, v1240_l};
-    reg [4:0] v1240_1; always @(posedge clk) v1240_1 <= v1240;
-    wire v1241_t0 = v1240_1[1] ? 1'd0 : 1'd1;
-    wire v1241_t1 = v1240_1[0] ? 1'd1 : 1'd0;
-    wire v1241_t2 = v1240_1[1] ? 1'd0 : v1241_t1;
-    wire v1241_t3 = v1240_1[2] ? v1241_t2 : v1241_t0;
-    wire v1241_t4 = v1240_1[3] ? v1241_t3 : 1'd0;
-    wire v1241_t5 = v1240_1[4] ? 1'd1 : v1241_t4;
-    wire v1241_t6 = v1240_1[0] ? 1'd0 : 1'd1;
-    wire v1241_t7 = v1240_1[1] ? 1'd1 : v1241_t6;
-    wire v1241_t8 = v1240_1[3] ? v1241_t7 : 1'd1;
-    wire v1241_t9 = v1240_1[4] ? 1'd0 : v1241_t8;
-    wire [2:0] v1241 = {v1241_t9, v1241_t5, v1241_t5};
-    wire [1:0] v1242_l = v739; wire [0:0] v1242_u = (v739 >>> 2) + v1234; wire [2:0] v1242 = {v1242_u, v1242_l};
-    wire [0:0] v1243_l = v229; wire [0:0] v1243_u = (v229 >>> 1) + v1234; wire [1:0] v1243 = {v1243_u, v1243_l};
-    wire [1:0] v1244_l = v1243; wire [0:0] v1244_u = (v1243 >>> 2) + v243; wire [2:0] v1244 = {v1244_u, v1244_l};
-    wire [2:0] v1245_l = v1244; wire [0:0] v1245_u = (v1244 >>> 3) + v33; wire [3:0] v1245 = {v1245_u, v1245_l};
-    wire [3:0] v1246_l = v1245; wire [0:0] v1246_u = (v1245 >>> 4) + v62; wire [4:0] v1246 = {v1246_u, v1246_l};
-    reg [4:0] v1246_1; always @(posedge clk) v1246_1 <= v1246;
-    reg [4:0] v1246_2; always @(posedge clk) v1246_2 <= v1246_1;
-    reg [4:0] v1246_3; always @(posedge clk) v1246_3 <= v1246_2;
-    reg [4:0] v1246_4; always @(posedge clk) v1246_4 <= v1246_3;
-    reg [4:0] v1246_5; always @(posedge clk) v1246_5 <= v1246_4;
-    reg [4:0] v1246_6; always @(posedge clk) v1246_6 <= v1246_5;
-    reg [4:0] v1246_7; always @(posedge clk) v1246_7 <= v1246_6;
-    wire v1247_t0 = v1246_7[0] ? 1'd0 : 1'd1;
-    wire v1247_t1 = v1246_7[1] ? v1247_t0 : 1'd1;
-    wire v1247_t2 = v1246_7[2] ? 1'd1 : v1247_t1;
-    wire v1247_t3 = v1246_7[3] ? 1'd0 : v1247_t2;
-    wire v1247_t4 = v1246_7[4] ? 1'd0 : v1247_t3;
-    wire v1247_t5 = v1246_7[0] ? 1'd1 : 1'd0;
-    wire v1247_t6 = v1246_7[1] ? v1247_t5 : 1'd0;
-    wire v1247_t7 = v1246_7[2] ? 1'd0 : v1247_t6;
-    wire v1247_t8 = v1246_7[3] ? 1'd0 : v1247_t7;
-    wire v1247_t9 = v1246_7[4] ? 1'd0 : v1247_t8;
-    wire v1247_t10 = v1246_7[3] ? 1'd1 : 1'd0;
-    wire [2:0] v1247 = {v1247_t10, v1247_t9, v1247_t4};
-    wire [0:0] v1248_l = v1234; wire [0:0] v1248_u = (v1234 >>> 1) + v1014; wire [1:0] v1248 = {v1248_u, v1248_l};
-    wire [1:0] v1249_l = v1248; wire [0:0] v1249_u = (v1248 >>> 2) + v445; wire [2:0] v1249 = {v1249_u, v1249_l};
-    wire [2:0] v1250_l = v1249; wire [0:0] v1250_u = (v1249 >>> 3) + v970; wire [3:0] v1250 = {v1250_u, v1250_l};
-    wire [3:0] v1251_l = v1250; wire [0:0] v1251_u = (v1250 >>> 4) + v688; wire [4:0] v1251 = {v1251_u, v1251_l};
-    reg [4:0] v1251_1; always @(posedge clk) v1251_1 <= v1251;
-    reg [4:0] v1251_2; always @(posedge clk) v1251_2 <= v1251_1;
-    reg [4:0] v1251_3; always @(posedge clk) v1251_3 <= v1251_2;
-    reg [4:0] v1251_4; always @(posedge clk) v1251_4 <= v1251_3;
-    reg [4:0] v1251_5; always @(posedge clk) v1251_5 <= v1251_4;
-    reg [4:0] v1251_6; always @(posedge clk) v1251_6 <= v1251_5;
-    wire v1252_t0 = v1251_6[3] ? 1'd0 : 1'd1;
-    wire v1252_t1 = v1251_6[2] ? 1'd1 : 1'd0;
-    wire v1252_t2 = v1251_6[4] ? v1252_t1 : v1252_t0;
-    wire v1252_t3 = v1251_6[0] ? 1'd1 : 1'd0;
-    wire v1252_t4 = v1251_6[1] ? v1252_t3 : 1'd0;
-    wire v1252_t5 = v1251_6[2] ? v1252_t4 : 1'd0;
-    wire v1252_t6 = v1251_6[4] ? v1252_t5 : v1252_t0;
-    wire v1252_t7 = v1251_6[3] ? 1'd1 : 1'd0;
-    wire v1252_t8 = v1251_6[1] ? 1'd0 : v1252_t3;
-    wire v1252_t9 = v1251_6[2] ? v1252_t8 : 1'd0;
-    wire v1252_t10 = v1251_6[4] ? v1252_t9 : v1252_t7;
-    wire [2:0] v1252 = {v1252_t10, v1252_t6, v1252_t2};
-    wire [0:0] v1253_l = v1234; wire [0:0] v1253_u = (v1234 >>> 1) + v769; wire [1:0] v1253 = {v1253_u, v1253_l};
-    wire [1:0] v1254_l = v1253; wire [0:0] v1254_u = (v1253 >>> 2) + v508; wire [2:0] v1254 = {v1254_u, v1254_l};
-    wire [2:0] v1255_l = v1254; wire [0:0] v1255_u = (v1254 >>> 3) + v565; wire [3:0] v1255 = {v1255_u, v1255_l};
-    wire [3:0] v1256_l = v1255; wire [0:0] v1256_u = (v1255 >>> 4) + v632; wire [4:0] v1256 = {v1256_u, v1256_l};
-    reg [4:0] v1256_1; always @(posedge clk) v1256_1 <= v1256;
-    reg [4:0] v1256_2; always @(posedge clk) v1256_2 <= v1256_1;
-    wire v1257_t0 = v1256_2[0] ? 1'd1 : 1'd0;
-    wire v1257_t1 = v1256_2[1] ? 1'd1 : v1257_t0;
-    wire v1257_t2 = v1256_2[2] ? v1257_t1 : 1'd1;
-    wire v1257_t3 = v1256_2[3] ? 1'd0 : v1257_t2;
-    wire v1257_t4 = v1256_2[2] ? 1'd1 : v1257_t1;
-    wire v1257_t5 = v1256_2[3] ? 1'd0 : v1257_t4;
-    wire v1257_t6 = v1256_2[1] ? 1'd1 : 1'd0;
-    wire v1257_t7 = v1256_2[0] ? 1'd0 : 1'd1;
-    wire v1257_t8 = v1256_2[1] ? 1'd1 : v1257_t7;
-    wire v1257_t9 = v1256_2[2] ? v1257_t8 : v1257_t6;
-    wire v1257_t10 = v1256_2[3] ? 1'd0 : v1257_t9;
-    wire v1257_t11 = v1256_2[4] ? v1257_t10 : v1257_t5;
-    wire [1:0] v1257 = {v1257_t11, v1257_t3};
-    wire [0:0] v1258_l = v117; wire [0:0] v1258_u = (v117 >>> 1) + v1234; wire [1:0] v1258 = {v1258_u, v1258_l};
-    wire [1:0] v1259_l = v1258; wire [0:0] v1259_u = (v1258 >>> 2) + v570; wire [2:0] v1259 = {v1259_u, v1259_l};
-    wire [2:0] v1260_l = v1259; wire [0:0] v1260_u = (v1259 >>> 3) + v420; wire [3:0] v1260 = {v1260_u, v1260_l};
-    wire [0:0] v1261 = inputs[240:240];
-    wire [2:0] v1262_l = v707; wire [0:0] v1262_u = (v707 >>> 3) + v1261; wire [3:0] v1262 = {v1262_u, v1262_l};
-    wire [3:0] v1263_l = v1262; wire [0:0] v1263_u = (v1262 >>> 4) + v336; wire [4:0] v1263 = {v1263_u, v1263_l};
-    reg [4:0] v1263_1; always @(posedge clk) v1263_1 <= v1263;
-    reg [4:0] v1263_2; always @(posedge clk) v1263_2 <= v1263_1;
-    reg [4:0] v1263_3; always @(posedge clk) v1263_3 <= v1263_2;
-    wire v1264_t0 = v1263_3[0] ? 1'd1 : 1'd0;
-    wire v1264_t1 = v1263_3[4] ? 1'd0 : v1264_t0;
-    wire v1264_t2 = v1263_3[0] ? 1'd0 : 1'd1;
-    wire v1264_t3 = v1263_3[2] ? 1'd0 : v1264_t2;
-    wire v1264_t4 = v1263_3[1] ? v1264_t2 : 1'd0;
-    wire v1264_t5 = v1263_3[3] ? v1264_t4 : v1264_t3;
-    wire v1264_t6 = v1263_3[4] ? v1264_t0 : 1'd0;
-    wire [3:0] v1264 = {v1264_t6, 1'd0, v1264_t5, v1264_t1};
-    wire [2:0] v1265_l = v1242; wire [0:0] v1265_u = (v1242 >>> 3) + v1261; wire [3:0] v1265 = {v1265_u, v1265_l};
-    wire [3:0] v1266_l = v1265; wire [0:0] v1266_u = (v1265 >>> 4) + v884; wire [4:0] v1266 = {v1266_u, v1266_l};
-    reg [4:0] v1266_1; always @(posedge clk) v1266_1 <= v1266;
-    reg [4:0] v1266_2; always @(posedge clk) v1266_2 <= v1266_1;
-    wire v1267_t0 = v1266_2[1] ? 1'd1 : 1'd0;
-    wire v1267_t1 = v1266_2[2] ? v1267_t0 : 1'd0;
-    wire v1267_t2 = v1266_2[1] ? 1'd0 : 1'd1;
-    wire v1267_t3 = v1266_2[2] ? 1'd1 : v1267_t2;
-    wire v1267_t4 = v1266_2[3] ? v1267_t3 : v1267_t1;
-    wire v1267_t5 = v1266_2[4] ? 1'd1 : v1267_t4;
-    wire v1267_t6 = v1266_2[4] ? 1'd0 : v1267_t1;
-    wire v1267_t7 = v1266_2[0] ? 1'd0 : 1'd1;
-    wire v1267_t8 = v1266_2[1] ? 1'd0 : v1267_t7;
-    wire v1267_t9 = v1266_2[3] ? 1'd0 : v1267_t8;
-    wire v1267_t10 = v1266_2[4] ? 1'd0 : v1267_t9;
-    wire [2:0] v1267 = {v1267_t10, v1267_t6, v1267_t5};
-    wire [1:0] v1268_l = v730; wire [0:0] v1268_u = (v730 >>> 2) + v1261; wire [2:0] v1268 = {v1268_u, v1268_l};
-    wire [1:0] v1269_l = v205; wire [0:0] v1269_u = (v205 >>> 2) + v1261; wire [2:0] v1269 = {v1269_u, v1269_l};
-    wire [2:0] v1270_l = v1269; wire [0:0] v1270_u = (v1269 >>> 3) + v231; wire [3:0] v1270 = {v1270_u, v1270_l};
-    wire [3:0] v1271_l = v1270; wire [0:0] v1271_u = (v1270 >>> 4) + v119; wire [4:0] v1271 = {v1271_u, v1271_l};
-    reg [4:0] v1271_1; always @(posedge clk) v1271_1 <= v1271;
-    reg [4:0] v1271_2; always @(posedge clk) v1271_2 <= v1271_1;
-    reg [4:0] v1271_3; always @(posedge clk) v1271_3 <= v1271_2;
-    reg [4:0] v1271_4; always @(posedge clk) v1271_4 <= v1271_3;
-    reg [4:0] v1271_5; always @(posedge clk) v1271_5 <= v1271_4;
-    reg [4:0] v1271_6; always @(posedge clk) v1271_6 <= v1271_5;
-    reg [4:0] v1271_7; always @(posedge clk) v1271_7 <= v1271_6;
-    wire v1272_t0 = v1271_7[0] ? 1'd0 : 1'd1;
-    wire v1272_t1 = v1271_7[2] ? 1'd1 : v1272_t0;
-    wire v1272_t2 = v1271_7[3] ? 1'd1 : v1272_t1;
-    wire v1272_t3 = v1271_7[1] ? v1272_t0 : 1'd1;
-    wire v1272_t4 = v1271_7[2] ? v1272_t0 : v1272_t3;
-    wire v1272_t5 = v1271_7[3] ? v1272_t0 : v1272_t4;
-    wire v1272_t6 = v1271_7[0] ? 1'd1 : 1'd0;
-    wire v1272_t7 = v1271_7[1] ? v1272_t6 : 1'd0;
-    wire v1272_t8 = v1271_7[2] ? 1'd0 : v1272_t7;
-    wire v1272_t9 = v1271_7[3] ? 1'd0 : v1272_t8;
-    wire v1272_t10 = v1271_7[4] ? 1'd0 : v1272_t9;
-    wire [2:0] v1272 = {v1272_t10, v1272_t5, v1272_t2};
-    wire [0:0] v1273_l = v215; wire [0:0] v1273_u = (v215 >>> 1) + v1261; wire [1:0] v1273 = {v1273_u, v1273_l};
-    wire [1:0] v1274_l = v1273; wire [0:0] v1274_u = (v1273 >>> 2) + v280; wire [2:0] v1274 = {v1274_u, v1274_l};
-    wire [2:0] v1275_l = v1274; wire [0:0] v1275_u = (v1274 >>> 3) + v299; wire [3:0] v1275 = {v1275_u, v1275_l};
-    wire [3:0] v1276_l = v1275; wire [0:0] v1276_u = (v1275 >>> 4) + v687; wire [4:0] v1276 = {v1276_u, v1276_l};
-    reg [4:0] v1276_1; always @(posedge clk) v1276_1 <= v1276;
-    reg [4:0] v1276_2; always @(posedge clk) v1276_2 <= v1276_1;
-    reg [4:0] v1276_3; always @(posedge clk) v1276_3 <= v1276_2;
-    reg [4:0] v1276_4; always @(posedge clk) v1276_4 <= v1276_3;
-    reg [4:0] v1276_5; always @(posedge clk) v1276_5 <= v1276_4;
-    reg [4:0] v1276_6; always @(posedge clk) v1276_6 <= v1276_5;
-    reg [4:0] v1276_7; always @(posedge clk) v1276_7 <= v1276_6;
-    reg [4:0] v1276_8; always @(posedge clk) v1276_8 <= v1276_7;
-    wire v1277_t0 = v1276_8[2] ? 1'd1 : 1'd0;
-    wire v1277_t1 = v1276_8[3] ? 1'd0 : v1277_t0;
-    wire v1277_t2 = v1276_8[2] ? 1'd0 : 1'd1;
-    wire v1277_t3 = v1276_8[3] ? v1277_t2 : 1'd1;
-    wire v1277_t4 = v1276_8[4] ? v1277_t3 : v1277_t1;
-    wire v1277_t5 = v1276_8[0] ? 1'd1 : 1'd0;
-    wire v1277_t6 = v1276_8[1] ? 1'd1 : v1277_t5;
-    wire v1277_t7 = v1276_8[2] ? v1277_t6 : 1'd1;
-    wire v1277_t8 = v1276_8[3] ? v1277_t7 : v1277_t2;
-    wire v1277_t9 = v1276_8[2] ? v1277_t6 : 1'd0;
-    wire v1277_t10 = v1276_8[3] ? v1277_t9 : 1'd0;
-    wire v1277_t11 = v1276_8[4] ? v1277_t10 : v1277_t8;
-    wire [1:0] v1277 = {v1277_t11, v1277_t4};
-    wire [0:0] v1278_l = v1261; wire [0:0] v1278_u = (v1261 >>> 1) + v1029; wire [1:0] v1278 = {v1278_u, v1278_l};
-    wire [1:0] v1279_l = v1278; wire [0:0] v1279_u = (v1278 >>> 2) + v414; wire [2:0] v1279 = {v1279_u, v1279_l};
-    wire [2:0] v1280_l = v1279; wire [0:0] v1280_u = (v1279 >>> 3) + v265; wire [3:0] v1280 = {v1280_u, v1280_l};
-    wire [3:0] v1281_l = v1280; wire [0:0] v1281_u = (v1280 >>> 4) + v428; wire [4:0] v1281 = {v1281_u, v1281_l};
-    reg [4:0] v1281_1; always @(posedge clk) v1281_1 <= v1281;
-    reg [4:0] v1281_2; always @(posedge clk) v1281_2 <= v1281_1;
-    wire v1282_t0 = v1281_2[0] ? 1'd1 : 1'd0;
-    wire v1282_t1 = v1281_2[0] ? 1'd0 : 1'd1;
-    wire v1282_t2 = v1281_2[1] ? 1'd0 : v1282_t1;
-    wire v1282_t3 = v1281_2[1] ? v1282_t0 : 1'd1;
-    wire v1282_t4 = v1281_2[2] ? v1282_t3 : v1282_t2;
-    wire v1282_t5 = v1281_2[3] ? v1282_t3 : v1282_t4;
-    wire v1282_t6 = v1281_2[2] ? v1282_t0 : 1'd0;
-    wire v1282_t7 = v1281_2[3] ? v1282_t0 : v1282_t6;
-    wire v1282_t8 = v1281_2[4] ? v1282_t7 : v1282_t5;
-    wire [1:0] v1282 = {v1282_t8, v1282_t0};
-    wire [0:0] v1283_l = v1261; wire [0:0] v1283_u = (v1261 >>> 1) + v511; wire [1:0] v1283 = {v1283_u, v1283_l};
-    wire [1:0] v1284_l = v1283; wire [0:0] v1284_u = (v1283 >>> 2) + v25; wire [2:0] v1284 = {v1284_u, v1284_l};
-    wire [2:0] v1285_l = v1284; wire [0:0] v1285_u = (v1284 >>> 3) + v26; wire [3:0] v1285 = {v1285_u, v1285_l};
-    wire [3:0] v1286_l = v1285; wire [0:0] v1286_u = (v1285 >>> 4) + v884; wire [4:0] v1286 = {v1286_u, v1286_l};
-    reg [4:0] v1286_1; always @(posedge clk) v1286_1 <= v1286;
-    reg [4:0] v1286_2; always @(posedge clk) v1286_2 <= v1286_1;
-    wire v1287_t0 = v1286_2[0] ? 1'd0 : 1'd1;
-    wire v1287_t1 = v1286_2[3] ? 1'd1 : v1287_t0;
-    wire v1287_t2 = v1286_2[1] ? 1'd0 : 1'd1;
-    wire v1287_t3 = v1286_2[2] ? 1'd1 : v1287_t2;
-    wire v1287_t4 = v1286_2[3] ? 1'd1 : v1287_t3;
-    wire v1287_t5 = v1286_2[4] ? v1287_t4 : v1287_t1;
-    wire v1287_t6 = v1286_2[1] ? 1'd1 : 1'd0;
-    wire v1287_t7 = v1286_2[2] ? 1'd1 : v1287_t6;
-    wire v1287_t8 = v1286_2[3] ? 1'd1 : v1287_t7;
-    wire v1287_t9 = v1286_2[4] ? v1287_t8 : 1'd1;
-    wire v1287_t10 = v1286_2[2] ? 1'd1 : 1'd0;
-    wire v1287_t11 = v1286_2[3] ? 1'd0 : v1287_t10;
-    wire v1287_t12 = v1286_2[4] ? v1287_t11 : 1'd0;
-    wire [2:0] v1287 = {v1287_t12, v1287_t9, v1287_t5};
-    wire [0:0] v1288 = inputs[297:297];
-    wire [2:0] v1289_l = v352; wire [0:0] v1289_u = (v352 >>> 3) + v1288; wire [3:0] v1289 = {v1289_u, v1289_l};
-    wire [1:0] v1290_l = v208; wire [0:0] v1290_u = (v208 >>> 2) + v1288; wire [2:0] v1290 = {v1290_u, v1290_l};
-    wire [2:0] v1291_l = v1290; wire [0:0] v1291_u = (v1290 >>> 3) + v850; wire [3:0] v1291 = {v1291_u, v1291_l};
-    wire [3:0] v1292_l = v1291; wire [0:0] v1292_u = (v1291 >>> 4) + v597; wire [4:0] v1292 = {v1292_u, v1292_l};
-    reg [4:0] v1292_1; always @(posedge clk) v1292_1 <= v1292;
-    reg [4:0] v1292_2; always @(posedge clk) v1292_2 <= v1292_1;
-    reg [4:0] v1292_3; always @(posedge clk) v1292_3 <= v1292_2;
-    wire v1293_t0 = v1292_3[0] ? 1'd0 : 1'd1;
-    wire v1293_t1 = v1292_3[1] ? v1293_t0 : 1'd0;
-    wire v1293_t2 = v1292_3[2] ? v1293_t1 : v1293_t0;
-    wire v1293_t3 = v1292_3[2] ? 1'd0 : v1293_t0;
-    wire v1293_t4 = v1292_3[3] ? v1293_t3 : v1293_t2;
-    wire v1293_t5 = v1292_3[3] ? v1293_t0 : v1293_t2;
-    wire v1293_t6 = v1292_3[4] ? v1293_t5 : v1293_t4;
-    wire v1293_t7 = v1292_3[2] ? v1293_t0 : 1'd0;
-    wire v1293_t8 = v1292_3[3] ? 1'd0 : v1293_t7;
-    wire v1293_t9 = v1292_3[4] ? v1293_t7 : v1293_t8;
-    wire [1:0] v1293 = {v1293_t9, v1293_t6};
-    wire [1:0] v1294_l = v219; wire [0:0] v1294_u = (v219 >>> 2) + v1288; wire [2:0] v1294 = {v1294_u, v1294_l};
-    wire [2:0] v1295_l = v1294; wire [0:0] v1295_u = (v1294 >>> 3) + v403; wire [3:0] v1295 = {v1295_u, v1295_l};
-    wire [3:0] v1296_l = v1295; wire [0:0] v1296_u = (v1295 >>> 4) + v74; wire [4:0] v1296 = {v1296_u, v1296_l};
-    reg [4:0] v1296_1; always @(posedge clk) v1296_1 <= v1296;
-    reg [4:0] v1296_2; always @(posedge clk) v1296_2 <= v1296_1;
-    reg [4:0] v1296_3; always @(posedge clk) v1296_3 <= v1296_2;
-    reg [4:0] v1296_4; always @(posedge clk) v1296_4 <= v1296_3;
-    reg [4:0] v1296_5; always @(posedge clk) v1296_5 <= v1296_4;
-    reg [4:0] v1296_6; always @(posedge clk) v1296_6 <= v1296_5;
-    reg [4:0] v1296_7; always @(posedge clk) v1296_7 <= v1296_6;
-    reg [4:0] v1296_8; always @(posedge clk) v1296_8 <= v1296_7;
-    reg [4:0] v1296_9; always @(posedge clk) v1296_9 <= v1296_8;
-    wire v1297_t0 = v1296_9[0] ? 1'd0 : 1'd1;
-    wire v1297_t1 = v1296_9[1] ? 1'd0 : v1297_t0;
-    wire v1297_t2 = v1296_9[4] ? v1297_t1 : v1297_t0;
-    wire v1297_t3 = v1296_9[1] ? v1297_t0 : 1'd0;
-    wire v1297_t4 = v1296_9[4] ? v1297_t3 : 1'd0;
-    wire v1297_t5 = v1296_9[0] ? 1'd1 : 1'd0;
-    wire v1297_t6 = v1296_9[2] ? 1'd0 : v1297_t5;
-    wire v1297_t7 = v1296_9[3] ? 1'd0 : v1297_t6;
-    wire [2:0] v1297 = {v1297_t7, v1297_t4, v1297_t2};
-    wire [0:0] v1298_l = v1234; wire [0:0] v1298_u = (v1234 >>> 1) + v1288; wire [1:0] v1298 = {v1298_u, v1298_l};
-    wire [1:0] v1299_l = v1298; wire [0:0] v1299_u = (v1298 >>> 2) + v664; wire [2:0] v1299 = {v1299_u, v1299_l};
-    wire [2:0] v1300_l = v1299; wire [0:0] v1300_u = (v1299 >>> 3) + v1152; wire [3:0] v1300 = {v1300_u, v1300_l};
-    wire [3:0] v1301_l = v1300; wire [0:0] v1301_u = (v1300 >>> 4) + v466; wire [4:0] v1301 = {v1301_u, v1301_l};
-    reg [4:0] v1301_1; always @(posedge clk) v1301_1 <= v1301;
-    reg [4:0] v1301_2; always @(posedge clk) v1301_2 <= v1301_1;
-    reg [4:0] v1301_3; always @(posedge clk) v1301_3 <= v1301_2;
-    reg [4:0] v1301_4; always @(posedge clk) v1301_4 <= v1301_3;
-    wire v1302_t0 = v1301_4[0] ? 1'd1 : 1'd0;
-    wire v1302_t1 = v1301_4[1] ? v1302_t0 : 1'd0;
-    wire v1302_t2 = v1301_4[2] ? v1302_t0 : v1302_t1;
-    wire v1302_t3 = v1301_4[3] ? v1302_t2 : v1302_t0;
-    wire v1302_t4 = v1301_4[4] ? 1'd0 : v1302_t3;
-    wire v1302_t5 = v1301_4[0] ? 1'd0 : 1'd1;
-    wire v1302_t6 = v1301_4[1] ? 1'd1 : v1302_t5;
-    wire v1302_t7 = v1301_4[4] ? 1'd0 : v1302_t6;
-    wire v1302_t8 = v1301_4[1] ? 1'd0 : v1302_t0;
-    wire v1302_t9 = v1301_4[2] ? 1'd0 : v1302_t8;
-    wire v1302_t10 = v1301_4[3] ? v1302_t9 : 1'd0;
-    wire v1302_t11 = v1301_4[4] ? 1'd0 : v1302_t10;
-    wire [2:0] v1302 = {v1302_t11, v1302_t7, v1302_t4};
-    wire [0:0] v1303_l = v118; wire [0:0] v1303_u = (v118 >>> 1) + v1288; wire [1:0] v1303 = {v1303_u, v1303_l};
-    wire [1:0] v1304_l = v1303; wire [0:0] v1304_u = (v1303 >>> 2) + v884; wire [2:0] v1304 = {v1304_u, v1304_l};
-    wire [2:0] v1305_l = v1304; wire [0:0] v1305_u = (v1304 >>> 3) + v1127; wire [3:0] v1305 = {v1305_u, v1305_l};
-    wire [3:0] v1306_l = v1305; wire [0:0] v1306_u = (v1305 >>> 4) + v183; wire [4:0] v1306 = {v1306_u, v1306_l};
-    reg [4:0] v1306_1; always @(posedge clk) v1306_1 <= v1306;
-    reg [4:0] v1306_2; always @(posedge clk) v1306_2 <= v1306_1;
-    reg [4:0] v1306_3; always @(posedge clk) v1306_3 <= v1306_2;
-    wire v1307_t0 = v1306_3[1] ? 1'd1 : 1'd0;
-    wire v1307_t1 = v1306_3[2] ? 1'd1 : v1307_t0;
-    wire v1307_t2 = v1306_3[3] ? 1'd1 : 1'd0;
-    wire v1307_t3 = v1306_3[4] ? v1307_t2 : v1307_t1;
-    wire v1307_t4 = v1306_3[2] ? 1'd1 : 1'd0;
-    wire v1307_t5 = v1306_3[4] ? 1'd1 : v1307_t4;
-    wire v1307_t6 = v1306_3[0] ? 1'd1 : 1'd0;
-    wire v1307_t7 = v1306_3[2] ? v1307_t6 : 1'd1;
-    wire v1307_t8 = v1306_3[3] ? 1'd0 : 1'd1;
-    wire v1307_t9 = v1306_3[4] ? v1307_t8 : v1307_t7;
-    wire [2:0] v1307 = {v1307_t9, v1307_t5, v1307_t3};
-    wire [0:0] v1308_l = v978; wire [0:0] v1308_u = (v978 >>> 1) + v1288; wire [1:0] v1308 = {v1308_u, v1308_l};
-    wire [1:0] v1309_l = v1308; wire [0:0] v1309_u = (v1308 >>> 2) + v558; wire [2:0] v1309 = {v1309_u, v1309_l};
-    wire [2:0] v1310_l = v1309; wire [0:0] v1310_u = (v1309 >>> 3) + v1071; wire [3:0] v1310 = {v1310_u, v1310_l};
-    wire [3:0] v1311_l = v1310; wire [0:0] v1311_u = (v1310 >>> 4) + v455; wire [4:0] v1311 = {v1311_u, v1311_l};
-    reg [4:0] v1311_1; always @(posedge clk) v1311_1 <= v1311;
-    reg [4:0] v1311_2; always @(posedge clk) v1311_2 <= v1311_1;
-    wire v1312_t0 = v1311_2[0] ? 1'd1 : 1'd0;
-    wire v1312_t1 = v1311_2[1] ? v1312_t0 : 1'd0;
-    wire v1312_t2 = v1311_2[2] ? 1'd0 : v1312_t1;
-    wire v1312_t3 = v1311_2[3] ? v1312_t2 : 1'd1;
-    wire v1312_t4 = v1311_2[3] ? 1'd0 : 1'd1;
-    wire v1312_t5 = v1311_2[4] ? v1312_t4 : v1312_t3;
-    wire v1312_t6 = v1311_2[0] ? 1'd0 : 1'd1;
-    wire v1312_t7 = v1311_2[1] ? 1'd1 : v1312_t6;
-    wire v1312_t8 = v1311_2[2] ? v1312_t6 : v1312_t7;
-    wire v1312_t9 = v1311_2[3] ? v1312_t8 : 1'd0;
-    wire v1312_t10 = v1311_2[3] ? v1312_t6 : 1'd0;
-    wire v1312_t11 = v1311_2[4] ? v1312_t10 : v1312_t9;
-    wire [1:0] v1312 = {v1312_t11, v1312_t5};
-    wire [0:0] v1313 = inputs[303:303];
-    wire [2:0] v1314_l = v530; wire [0:0] v1314_u = (v530 >>> 3) + v1313; wire [3:0] v1314 = {v1314_u, v1314_l};
-    reg [3:0] v1314_1; always @(posedge clk) v1314_1 <= v1314;
-    reg [3:0] v1314_2; always @(posedge clk) v1314_2 <= v1314_1;
-    reg [3:0] v1314_3; always @(posedge clk) v1314_3 <= v1314_2;
-    reg [3:0] v1314_4; always @(posedge clk) v1314_4 <= v1314_3;
-    reg [3:0] v1314_5; always @(posedge clk) v1314_5 <= v1314_4;
-    reg [3:0] v1314_6; always @(posedge clk) v1314_6 <= v1314_5;
-    reg [3:0] v1314_7; always @(posedge clk) v1314_7 <= v1314_6;
-    reg [3:0] v1314_8; always @(posedge clk) v1314_8 <= v1314_7;
-    wire v1315_t0 = v1314_8[0] ? 1'd0 : 1'd1;
-    wire v1315_t1 = v1314_8[1] ? v1315_t0 : 1'd1;
-    wire v1315_t2 = v1314_8[1] ? v1315_t0 : 1'd0;
-    wire v1315_t3 = v1314_8[2] ? v1315_t2 : v1315_t1;
-    wire v1315_t4 = v1314_8[3] ? v1315_t3 : v1315_t1;
-    wire v1315_t5 = v1314_8[0] ? 1'd1 : 1'd0;
-    wire v1315_t6 = v1314_8[1] ? v1315_t5 : 1'd1;
-    wire v1315_t7 = v1314_8[1] ? v1315_t5 : 1'd0;
-    wire v1315_t8 = v1314_8[2] ? v1315_t7 : v1315_t6;
-    wire v1315_t9 = v1314_8[3] ? v1315_t8 : v1315_t6;
-    wire [2:0] v1315 = {v1315_t2, v1315_t9, v1315_t4};
-    wire [1:0] v1316_l = v710; wire [0:0] v1316_u = (v710 >>> 2) + v1313; wire [2:0] v1316 = {v1316_u, v1316_l};
-    wire [1:0] v1317_l = v816; wire [0:0] v1317_u = (v816 >>> 2) + v1313; wire [2:0] v1317 = {v1317_u, v1317_l};
-    wire [2:0] v1318_l = v1317; wire [0:0] v1318_u = (v1317 >>> 3) + v265; wire [3:0] v1318 = {v1318_u, v1318_l};
-    wire [3:0] v1319_l = v1318; wire [0:0] v1319_u = (v1318 >>> 4) + v931; wire [4:0] v1319 = {v1319_u, v1319_l};
-    wire v1320_t0 = v1319[1] ? 1'd0 : 1'd1;
-    wire v1320_t1 = v1319[2] ? 1'd0 : v1320_t0;
-    wire v1320_t2 = v1319[3] ? 1'd1 : v1320_t1;
-    wire v1320_t3 = v1319[4] ? 1'd1 : v1320_t2;
-    wire v1320_t4 = v1319[0] ? 1'd0 : 1'd1;
-    wire v1320_t5 = v1319[1] ? 1'd0 : v1320_t4;
-    wire v1320_t6 = v1319[2] ? v1320_t0 : v1320_t5;
-    wire v1320_t7 = v1319[3] ? 1'd1 : v1320_t6;
-    wire v1320_t8 = v1319[4] ? 1'd1 : v1320_t7;
-    wire v1320_t9 = v1319[1] ? 1'd1 : 1'd0;
-    wire v1320_t10 = v1319[2] ? v1320_t9 : 1'd1;
-    wire v1320_t11 = v1319[3] ? 1'd0 : v1320_t10;
-    wire v1320_t12 = v1319[4] ? 1'd0 : v1320_t11;
-    wire [2:0] v1320 = {v1320_t12, v1320_t8, v1320_t3};
-    wire [0:0] v1321_l = v1313; wire [0:0] v1321_u = (v1313 >>> 1) + v133; wire [1:0] v1321 = {v1321_u, v1321_l};
-    wire [1:0] v1322_l = v1321; wire [0:0] v1322_u = (v1321 >>> 2) + v40; wire [2:0] v1322 = {v1322_u, v1322_l};
-    wire [2:0] v1323_l = v1322; wire [0:0] v1323_u = (v1322 >>> 3) + v290; wire [3:0] v1323 = {v1323_u, v1323_l};
-    wire [3:0] v1324_l = v1323; wire [0:0] v1324_u = (v1323 >>> 4) + v1172; wire [4:0] v1324 = {v1324_u, v1324_l};
-    reg [4:0] v1324_1; always @(posedge clk) v1324_1 <= v1324;
-    reg [4:0] v1324_2; always @(posedge clk) v1324_2 <= v1324_1;
-    reg [4:0] v1324_3; always @(posedge clk) v1324_3 <= v1324_2;
-    reg [4:0] v1324_4; always @(posedge clk) v1324_4 <= v1324_3;
-    reg [4:0] v1324_5; always @(posedge clk) v1324_5 <= v1324_4;
-    wire v1325_t0 = v1324_5[1] ? 1'd1 : 1'd0;
-    wire v1325_t1 = v1324_5[3] ? 1'd1 : 1'd0;
-    wire v1325_t2 = v1324_5[4] ? v1325_t1 : v1325_t0;
-    wire v1325_t3 = v1324_5[0] ? 1'd0 : 1'd1;
-    wire v1325_t4 = v1324_5[1] ? 1'd0 : v1325_t3;
-    wire v1325_t5 = v1324_5[2] ? 1'd0 : v1325_t4;
-    wire v1325_t6 = v1324_5[4] ? 1'd0 : v1325_t5;
-    wire v1325_t7 = v1324_5[0] ? 1'd1 : 1'd0;
-    wire v1325_t8 = v1324_5[1] ? 1'd0 : v1325_t7;
-    wire v1325_t9 = v1324_5[2] ? 1'd0 : v1325_t8;
-    wire v1325_t10 = v1324_5[4] ? 1'd0 : v1325_t9;
-    wire [2:0] v1325 = {v1325_t10, v1325_t6, v1325_t2};
-    wire [0:0] v1326_l = v1313; wire [0:0] v1326_u = (v1313 >>> 1) + v817; wire [1:0] v1326 = {v1326_u, v1326_l};
-    wire [1:0] v1327_l = v1326; wire [0:0] v1327_u = (v1326 >>> 2) + v626; wire [2:0] v1327 = {v1327_u, v1327_l};
-    wire [2:0] v1328_l = v1327; wire [0:0] v1328_u = (v1327 >>> 3) + v658; wire [3:0] v1328 = {v1328_u, v1328_l};
-    wire [3:0] v1329_l = v1328; wire [0:0] v1329_u = (v1328 >>> 4) + v434; wire [4:0] v1329 = {v1329_u, v1329_l};
-    reg [4:0] v1329_1; always @(posedge clk) v1329_1 <= v1329;
-    reg [4:0] v1329_2; always @(posedge clk) v1329_2 <= v1329_1;
-    reg [4:0] v1329_3; always @(posedge clk) v1329_3 <= v1329_2;
-    reg [4:0] v1329_4; always @(posedge clk) v1329_4 <= v1329_3;
-    wire v1330_t0 = v1329_4[1] ? 1'd1 : 1'd0;
-    wire v1330_t1 = v1329_4[0] ? 1'd1 : 1'd0;
-    wire v1330_t2 = v1329_4[2] ? v1330_t1 : v1330_t0;
-    wire v1330_t3 = v1329_4[2] ? 1'd0 : v1330_t0;
-    wire v1330_t4 = v1329_4[3] ? v1330_t3 : v1330_t2;
-    wire v1330_t5 = v1329_4[4] ? v1330_t3 : v1330_t4;
-    wire v1330_t6 = v1329_4[2] ? 1'd0 : 1'd1;
-    wire v1330_t7 = v1329_4[3] ? v1330_t6 : 1'd1;
-    wire v1330_t8 = v1329_4[4] ? v1330_t6 : v1330_t7;
-    wire v1330_t9 = v1329_4[2] ? v1330_t1 : 1'd0;
-    wire v1330_t10 = v1329_4[3] ? 1'd0 : v1330_t9;
-    wire v1330_t11 = v1329_4[4] ? 1'd0 : v1330_t10;
-    wire [2:0] v1330 = {v1330_t11, v1330_t8, v1330_t5};
-    wire [0:0] v1331_l = v351; wire [0:0] v1331_u = (v351 >>> 1) + v1313; wire [1:0] v1331 = {v1331_u, v1331_l};
-    wire [0:0] v1332_l = v241; wire [0:0] v1332_u = (v241 >>> 1) + v1313; wire [1:0] v1332 = {v1332_u, v1332_l};
-    wire [1:0] v1333_l = v1332; wire [0:0] v1333_u = (v1332 >>> 2) + v66; wire [2:0] v1333 = {v1333_u, v1333_l};
-    wire [2:0] v1334_l = v1333; wire [0:0] v1334_u = (v1333 >>> 3) + v435; wire [3:0] v1334 = {v1334_u, v1334_l};
-    wire [3:0] v1335_l = v1334; wire [0:0] v1335_u = (v1334 >>> 4) + v442; wire [4:0] v1335 = {v1335_u, v1335_l};
-    reg [4:0] v1335_1; always @(posedge clk) v1335_1 <= v1335;
-    reg [4:0] v1335_2; always @(posedge clk) v1335_2 <= v1335_1;
-    reg [4:0] v1335_3; always @(posedge clk) v1335_3 <= v1335_2;
-    wire v1336_t0 = v1335_3[1] ? 1'd0 : 1'd1;
-    wire v1336_t1 = v1335_3[2] ? v1336_t0 : 1'd1;
-    wire v1336_t2 = v1335_3[1] ? 1'd1 : 1'd0;
-    wire v1336_t3 = v1335_3[2] ? 1'd0 : v1336_t2;
-    wire v1336_t4 = v1335_3[3] ? v1336_t3 : v1336_t1;
-    wire v1336_t5 = v1335_3[4] ? v1336_t4 : v1336_t1;
-    wire v1336_t6 = v1335_3[3] ? v1336_t0 : 1'd0;
-    wire v1336_t7 = v1335_3[0] ? 1'd1 : 1'd0;
-    wire v1336_t8 = v1335_3[1] ? 1'd0 : v1336_t7;
-    wire v1336_t9 = v1335_3[3] ? v1336_t8 : 1'd0;
-    wire v1336_t10 = v1335_3[4] ? v1336_t9 : v1336_t6;
-    wire v1336_t11 = v1335_3[2] ? v1336_t2 : 1'd0;
-    wire [2:0] v1336 = {v1336_t11, v1336_t10, v1336_t5};
-    wire [0:0] v1337_l = v525; wire [0:0] v1337_u = (v525 >>> 1) + v1313; wire [1:0] v1337 = {v1337_u, v1337_l};
-    wire [1:0] v1338_l = v1337; wire [0:0] v1338_u = (v1337 >>> 2) + v839; wire [2:0] v1338 = {v1338_u, v1338_l};
-    wire [0:0] v1339 = inputs[350:350];
-    wire [2:0] v1340_l = v1338; wire [0:0] v1340_u = (v1338 >>> 3) + v1339; wire [3:0] v1340 = {v1340_u, v1340_l};
-    wire [3:0] v1341_l = v1340; wire [0:0] v1341_u = (v1340 >>> 4) + v886; wire [4:0] v1341 = {v1341_u, v1341_l};
-    reg [4:0] v1341_1; always @(posedge clk) v1341_1 <= v1341;
-    reg [4:0] v1341_2; always @(posedge clk) v1341_2 <= v1341_1;
-    reg [4:0] v1341_3; always @(posedge clk) v1341_3 <= v1341_2;
-    reg [4:0] v1341_4; always @(posedge clk) v1341_4 <= v1341_3;
-    reg [4:0] v1341_5; always @(posedge clk) v1341_5 <= v1341_4;
-    wire v1342_t0 = v1341_5[1] ? 1'd1 : 1'd0;
-    wire v1342_t1 = v1341_5[3] ? v1342_t0 : 1'd1;
-    wire v1342_t2 = v1341_5[0] ? 1'd0 : 1'd1;
-    wire v1342_t3 = v1341_5[1] ? 1'd1 : v1342_t2;
-    wire v1342_t4 = v1341_5[2] ? v1342_t3 : v1342_t0;
-    wire v1342_t5 = v1341_5[3] ? 1'd1 : v1342_t4;
-    wire v1342_t6 = v1341_5[3] ? 1'd1 : v1342_t3;
-    wire v1342_t7 = v1341_5[4] ? v1342_t6 : v1342_t5;
-    wire [1:0] v1342 = {v1342_t7, v1342_t1};
-    wire [1:0] v1343_l = v841; wire [0:0] v1343_u = (v841 >>> 2) + v1339; wire [2:0] v1343 = {v1343_u, v1343_l};
-    wire [2:0] v1344_l = v1343; wire [0:0] v1344_u = (v1343 >>> 3) + v894; wire [3:0] v1344 = {v1344_u, v1344_l};
-    wire [3:0] v1345_l = v1344; wire [0:0] v1345_u = (v1344 >>> 4) + v657; wire [4:0] v1345 = {v1345_u, v1345_l};
-    reg [4:0] v1345_1; always @(posedge clk) v1345_1 <= v1345;
-    reg [4:0] v1345_2; always @(posedge clk) v1345_2 <= v1345_1;
-    wire v1346_t0 = v1345_2[0] ? 1'd0 : 1'd1;
-    wire v1346_t1 = v1345_2[1] ? 1'd1 : v1346_t0;
-    wire v1346_t2 = v1345_2[0] ? 1'd1 : 1'd0;
-    wire v1346_t3 = v1345_2[1] ? v1346_t2 : 1'd0;
-    wire v1346_t4 = v1345_2[2] ? v1346_t3 : v1346_t1;
-    wire v1346_t5 = v1345_2[3] ? v1346_t3 : v1346_t4;
-    wire v1346_t6 = v1345_2[4] ? v1346_t3 : v1346_t5;
-    wire v1346_t7 = v1345_2[2] ? v1346_t2 : 1'd1;
-    wire v1346_t8 = v1345_2[3] ? v1346_t2 : v1346_t7;
-    wire v1346_t9 = v1345_2[4] ? v1346_t2 : v1346_t8;
-    wire [1:0] v1346 = {v1346_t9, v1346_t6};
-    wire [0:0] v1347_l = v490; wire [0:0] v1347_u = (v490 >>> 1) + v1339; wire [1:0] v1347 = {v1347_u, v1347_l};
-    wire [1:0] v1348_l = v1347; wire [0:0] v1348_u = (v1347 >>> 2) + v909; wire [2:0] v1348 = {v1348_u, v1348_l};
-    wire [2:0] v1349_l = v1348; wire [0:0] v1349_u = (v1348 >>> 3) + v262; wire [3:0] v1349 = {v1349_u, v1349_l};
-    wire [0:0] v1350_l = v1339; wire [0:0] v1350_u = (v1339 >>> 1) + v1061; wire [1:0] v1350 = {v1350_u, v1350_l};
-    wire [1:0] v1351_l = v1350; wire [0:0] v1351_u = (v1350 >>> 2) + v381; wire [2:0] v1351 = {v1351_u, v1351_l};
-    wire [2:0] v1352_l = v1351; wire [0:0] v1352_u = (v1351 >>> 3) + v397; wire [3:0] v1352 = {v1352_u, v1352_l};
-    wire [3:0] v1353_l = v1352; wire [0:0] v1353_u = (v1352 >>> 4) + v151; wire [4:0] v1353 = {v1353_u, v1353_l};
-    reg [4:0] v1353_1; always @(posedge clk) v1353_1 <= v1353;
-    reg [4:0] v1353_2; always @(posedge clk) v1353_2 <= v1353_1;
-    reg [4:0] v1353_3; always @(posedge clk) v1353_3 <= v1353_2;
-    reg [4:0] v1353_4; always @(posedge clk) v1353_4 <= v1353_3;
-    wire v1354_t0 = v1353_4[1] ? 1'd0 : 1'd1;
-    wire v1354_t1 = v1353_4[2] ? v1354_t0 : 1'd1;
-    wire v1354_t2 = v1353_4[3] ? 1'd0 : v1354_t1;
-    wire v1354_t3 = v1353_4[1] ? 1'd1 : 1'd0;
-    wire v1354_t4 = v1353_4[2] ? v1354_t3 : 1'd0;
-    wire v1354_t5 = v1353_4[3] ? 1'd1 : v1354_t4;
-    wire v1354_t6 = v1353_4[0] ? 1'd0 : 1'd1;
-    wire v1354_t7 = v1353_4[3] ? v1354_t6 : v1354_t4;
-    wire v1354_t8 = v1353_4[4] ? v1354_t7 : v1354_t5;
-    wire [1:0] v1354 = {v1354_t8, v1354_t2};
-    wire [0:0] v1355_l = v215; wire [0:0] v1355_u = (v215 >>> 1) + v1339; wire [1:0] v1355 = {v1355_u, v1355_l};
-    wire [0:0] v1356 = inputs[351:351];
-    wire [1:0] v1357_l = v540; wire [0:0] v1357_u = (v540 >>> 2) + v1356; wire [2:0] v1357 = {v1357_u, v1357_l};
-    wire [2:0] v1358_l = v1357; wire [0:0] v1358_u = (v1357 >>> 3) + v931; wire [3:0] v1358 = {v1358_u, v1358_l};
-    wire [3:0] v1359_l = v1358; wire [0:0] v1359_u = (v1358 >>> 4) + v1102; wire [4:0] v1359 = {v1359_u, v1359_l};
-    wire v1360_t0 = v1359[0] ? 1'd1 : 1'd0;
-    wire v1360_t1 = v1359[1] ? 1'd0 : v1360_t0;
-    wire v1360_t2 = v1359[1] ? 1'd0 : 1'd1;
-    wire v1360_t3 = v1359[2] ? v1360_t2 : v1360_t1;
-    wire v1360_t4 = v1359[3] ? 1'd0 : v1360_t3;
-    wire v1360_t5 = v1359[3] ? 1'd0 : v1360_t1;
-    wire v1360_t6 = v1359[4] ? v1360_t5 : v1360_t4;
-    wire v1360_t7 = v1359[0] ? 1'd0 : 1'd1;
-    wire v1360_t8 = v1359[1] ? 1'd0 : v1360_t7;
-    wire v1360_t9 = v1359[3] ? 1'd0 : v1360_t8;
-    wire v1360_t10 = v1359[2] ? v1360_t8 : 1'd0;
-    wire v1360_t11 = v1359[3] ? 1'd0 : v1360_t10;
-    wire v1360_t12 = v1359[4] ? 1'd0 : v1360_t11;
-    wire [2:0] v1360 = {v1360_t12, v1360_t9, v1360_t6};
-    wire [1:0] v1361_l = v1028; wire [0:0] v1361_u = (v1028 >>> 2) + v1356; wire [2:0] v1361 = {v1361_u, v1361_l};
-    wire [2:0] v1362_l = v1361; wire [0:0] v1362_u = (v1361 >>> 3) + v916; wire [3:0] v1362 = {v1362_u, v1362_l};
-    wire [3:0] v1363_l = v1362; wire [0:0] v1363_u = (v1362 >>> 4) + v456; wire [4:0] v1363 = {v1363_u, v1363_l};
-    wire v1364_t0 = v1363[1] ? 1'd0 : 1'd1;
-    wire v1364_t1 = v1363[3] ? 1'd0 : v1364_t0;
-    wire v1364_t2 = v1363[0] ? 1'd1 : 1'd0;
-    wire v1364_t3 = v1363[1] ? 1'd0 : v1364_t2;
-    wire v1364_t4 = v1363[2] ? v1364_t3 : v1364_t0;
-    wire v1364_t5 = v1363[3] ? 1'd0 : v1364_t4;
-    wire v1364_t6 = v1363[4] ? v1364_t5 : v1364_t1;
-    wire v1364_t7 = v1363[0] ? 1'd0 : 1'd1;
-    wire v1364_t8 = v1363[1] ? 1'd0 : v1364_t7;
-    wire v1364_t9 = v1363[2] ? v1364_t8 : 1'd0;
-    wire v1364_t10 = v1363[3] ? 1'd0 : v1364_t9;
-    wire v1364_t11 = v1363[4] ? v1364_t10 : 1'd0;
-    wire v1364_t12 = v1363[4] ? 1'd0 : v1364_t10;
-    wire [2:0] v1364 = {v1364_t12, v1364_t11, v1364_t6};
-    wire [1:0] v1365_l = v1355; wire [0:0] v1365_u = (v1355 >>> 2) + v1356; wire [2:0] v1365 = {v1365_u, v1365_l};
-    wire [2:0] v1366_l = v1365; wire [0:0] v1366_u = (v1365 >>> 3) + v1061; wire [3:0] v1366 = {v1366_u, v1366_l};
-    wire [3:0] v1367_l = v1366; wire [0:0] v1367_u = (v1366 >>> 4) + v268; wire [4:0] v1367 = {v1367_u, v1367_l};
-    wire v1368_t0 = v1367[1] ? 1'd1 : 1'd0;
-    wire v1368_t1 = v1367[2] ? v1368_t0 : 1'd0;
-    wire v1368_t2 = v1367[3] ? 1'd0 : v1368_t1;
-    wire v1368_t3 = v1367[4] ? 1'd0 : v1368_t2;
-    wire v1368_t4 = v1367[2] ? 1'd0 : v1368_t0;
-    wire v1368_t5 = v1367[3] ? 1'd0 : v1368_t4;
-    wire v1368_t6 = v1367[4] ? 1'd0 : v1368_t5;
-    wire v1368_t7 = v1367[0] ? 1'd0 : 1'd1;
-    wire v1368_t8 = v1367[1] ? v1368_t7 : 1'd0;
-    wire v1368_t9 = v1367[2] ? v1368_t0 : v1368_t8;
-    wire v1368_t10 = v1367[3] ? 1'd0 : v1368_t9;
-    wire v1368_t11 = v1367[4] ? 1'd0 : v1368_t10;
-    wire v1368_t12 = v1367[2] ? 1'd0 : v1368_t8;
-    wire v1368_t13 = v1367[3] ? 1'd0 : v1368_t12;
-    wire v1368_t14 = v1367[4] ? 1'd0 : v1368_t13;
-    wire [3:0] v1368 = {v1368_t14, v1368_t11, v1368_t6, v1368_t3};
-    wire [0:0] v1369_l = v1356; wire [0:0] v1369_u = (v1356 >>> 1) + v35; wire [1:0] v1369 = {v1369_u, v1369_l};
-    wire [1:0] v1370_l = v1369; wire [0:0] v1370_u = (v1369 >>> 2) + v1071; wire [2:0] v1370 = {v1370_u, v1370_l};
-    wire [0:0] v1371_l = v1356; wire [0:0] v1371_u = (v1356 >>> 1) + v884; wire [1:0] v1371 = {v1371_u, v1371_l};
-    wire [1:0] v1372_l = v1371; wire [0:0] v1372_u = (v1371 >>> 2) + v589; wire [2:0] v1372 = {v1372_u, v1372_l};
-    wire [2:0] v1373_l = v1372; wire [0:0] v1373_u = (v1372 >>> 3) + v596; wire [3:0] v1373 = {v1373_u, v1373_l};
-    wire [3:0] v1374_l = v1373; wire [0:0] v1374_u = (v1373 >>> 4) + v390; wire [4:0] v1374 = {v1374_u, v1374_l};
-    wire v1375_t0 = v1374[1] ? 1'd1 : 1'd0;
-    wire v1375_t1 = v1374[2] ? v1375_t0 : 1'd1;
-    wire v1375_t2 = v1374[3] ? 1'd1 : v1375_t1;
-    wire v1375_t3 = v1374[4] ? 1'd1 : v1375_t2;
-    wire v1375_t4 = v1374[0] ? 1'd0 : 1'd1;
-    wire v1375_t5 = v1374[1] ? v1375_t4 : 1'd0;
-    wire v1375_t6 = v1374[1] ? v1375_t4 : 1'd1;
-    wire v1375_t7 = v1374[2] ? v1375_t6 : v1375_t5;
-    wire v1375_t8 = v1374[3] ? 1'd0 : v1375_t7;
-    wire v1375_t9 = v1374[3] ? 1'd0 : v1375_t6;
-    wire v1375_t10 = v1374[4] ? v1375_t9 : v1375_t8;
-    wire [2:0] v1375 = {v1375_t10, 1'd1, v1375_t3};
-    wire [0:0] v1376_l = v1029; wire [0:0] v1376_u = (v1029 >>> 1) + v1356; wire [1:0] v1376 = {v1376_u, v1376_l};
-    wire [1:0] v1377_l = v1376; wire [0:0] v1377_u = (v1376 >>> 2) + v251; wire [2:0] v1377 = {v1377_u, v1377_l};
-    wire [2:0] v1378_l = v1377; wire [0:0] v1378_u = (v1377 >>> 3) + v602; wire [3:0] v1378 = {v1378_u, v1378_l};
-    wire [0:0] v1379 = inputs[355:355];
-    wire [3:0] v1380_l = v223; wire [0:0] v1380_u = (v223 >>> 4) + v1379; wire [4:0] v1380 = {v1380_u, v1380_l};
-    reg [4:0] v1380_1; always @(posedge clk) v1380_1 <= v1380;
-    wire v1381_t0 = v1380_1[0] ? 1'd1 : 1'd0;
-    wire v1381_t1 = v1380_1[1] ? v1381_t0 : 1'd1;
-    wire v1381_t2 = v1380_1[2] ? v1381_t0 : v1381_t1;
-    wire v1381_t3 = v1380_1[3] ? v1381_t0 : v1381_t2;
-    wire v1381_t4 = v1380_1[4] ? v1381_t3 : v1381_t0;
-    wire v1381_t5 = v1380_1[0] ? 1'd0 : 1'd1;
-    wire v1381_t6 = v1380_1[1] ? 1'd0 : v1381_t5;
-    wire v1381_t7 = v1380_1[2] ? 1'd0 : v1381_t6;
-    wire v1381_t8 = v1380_1[3] ? 1'd0 : v1381_t7;
-    wire [1:0] v1381 = {v1381_t8, v1381_t4};
-    wire [3:0] v1382_l = v559; wire [0:0] v1382_u = (v559 >>> 4) + v1379; wire [4:0] v1382 = {v1382_u, v1382_l};
-    wire v1383_t0 = v1382[0] ? 1'd0 : 1'd1;
-    wire v1383_t1 = v1382[1] ? 1'd1 : v1383_t0;
-    wire v1383_t2 = v1382[1] ? 1'd0 : v1383_t0;
-    wire v1383_t3 = v1382[4] ? v1383_t2 : v1383_t1;
-    wire v1383_t4 = v1382[0] ? 1'd1 : 1'd0;
-    wire v1383_t5 = v1382[1] ? 1'd1 : v1383_t4;
-    wire v1383_t6 = v1382[1] ? 1'd1 : 1'd0;
-    wire v1383_t7 = v1382[3] ? v1383_t6 : v1383_t5;
-    wire v1383_t8 = v1382[1] ? 1'd0 : v1383_t4;
-    wire v1383_t9 = v1382[3] ? 1'd0 : v1383_t8;
-    wire v1383_t10 = v1382[4] ? v1383_t9 : v1383_t7;
-    wire v1383_t11 = v1382[2] ? 1'd1 : v1383_t5;
-    wire v1383_t12 = v1382[2] ? v1383_t1 : v1383_t6;
-    wire v1383_t13 = v1382[3] ? v1383_t12 : v1383_t11;
-    wire v1383_t14 = v1382[1] ? 1'd0 : 1'd1;
-    wire v1383_t15 = v1382[2] ? v1383_t14 : v1383_t8;
-    wire v1383_t16 = v1382[2] ? v1383_t2 : 1'd0;
-    wire v1383_t17 = v1382[3] ? v1383_t16 : v1383_t15;
-    wire v1383_t18 = v1382[4] ? v1383_t17 : v1383_t13;
-    wire [3:0] v1383 = {v1383_t18, v1383_t10, v1383_t10, v1383_t3};
-    wire [2:0] v1384_l = v738; wire [0:0] v1384_u = (v738 >>> 3) + v1379; wire [3:0] v1384 = {v1384_u, v1384_l};
-    wire [3:0] v1385_l = v1384; wire [0:0] v1385_u = (v1384 >>> 4) + v297; wire [4:0] v1385 = {v1385_u, v1385_l};
-    reg [4:0] v1385_1; always @(posedge clk) v1385_1 <= v1385;
-    reg [4:0] v1385_2; always @(posedge clk) v1385_2 <= v1385_1;
-    reg [4:0] v1385_3; always @(posedge clk) v1385_3 <= v1385_2;
-    reg [4:0] v1385_4; always @(posedge clk) v1385_4 <= v1385_3;
-    reg [4:0] v1385_5; always @(posedge clk) v1385_5 <= v1385_4;
-    reg [4:0] v1385_6; always @(posedge clk) v1385_6 <= v1385_5;
-    reg [4:0] v1385_7; always @(posedge clk) v1385_7 <= v1385_6;
-    reg [4:0] v1385_8; always @(posedge clk) v1385_8 <= v1385_7;
-    wire v1386_t0 = v1385_8[3] ? 1'd1 : 1'd0;
-    wire v1386_t1 = v1385_8[0] ? 1'd0 : 1'd1;
-    wire v1386_t2 = v1385_8[2] ? 1'd0 : v1386_t1;
-    wire v1386_t3 = v1385_8[3] ? 1'd1 : v1386_t2;
-    wire v1386_t4 = v1385_8[4] ? v1386_t3 : v1386_t0;
-    wire v1386_t5 = v1385_8[2] ? 1'd0 : 1'd1;
-    wire v1386_t6 = v1385_8[1] ? 1'd1 : 1'd0;
-    wire v1386_t7 = v1385_8[3] ? v1386_t6 : v1386_t5;
-    wire v1386_t8 = v1385_8[3] ? v1386_t6 : v1386_t2;
-    wire v1386_t9 = v1385_8[4] ? v1386_t8 : v1386_t7;
-    wire [1:0] v1386 = {v1386_t9, v1386_t4};
-    wire [1:0] v1387_l = v546; wire [0:0] v1387_u = (v546 >>> 2) + v1379; wire [2:0] v1387 = {v1387_u, v1387_l};
-    wire [2:0] v1388_l = v1387; wire [0:0] v1388_u = (v1387 >>> 3) + v596; wire [3:0] v1388 = {v1388_u, v1388_l};
-    wire [3:0] v1389_l = v1388; wire [0:0] v1389_u = (v1388 >>> 4) + v391; wire [4:0] v1389 = {v1389_u, v1389_l};
-    reg [4:0] v1389_1; always @(posedge clk) v1389_1 <= v1389;
-    reg [4:0] v1389_2; always @(posedge clk) v1389_2 <= v1389_1;
-    reg [4:0] v1389_3; always @(posedge clk) v1389_3 <= v1389_2;
-    wire v1390_t0 = v1389_3[1] ? 1'd1 : 1'd0;
-    wire v1390_t1 = v1389_3[2] ? v1390_t0 : 1'd1;
-    wire v1390_t2 = v1389_3[3] ? v1390_t1 : 1'd1;
-    wire v1390_t3 = v1389_3[0] ? 1'd0 : 1'd1;
-    wire v1390_t4 = v1389_3[1] ? 1'd0 : v1390_t3;
-    wire v1390_t5 = v1389_3[2] ? 1'd0 : v1390_t4;
-    wire v1390_t6 = v1389_3[3] ? v1390_t5 : 1'd1;
-    wire v1390_t7 = v1389_3[3] ? v1390_t5 : 1'd0;
-    wire v1390_t8 = v1389_3[4] ? v1390_t7 : v1390_t6;
-    wire [1:0] v1390 = {v1390_t8, v1390_t2};
-    wire [1:0] v1391_l = v518; wire [0:0] v1391_u = (v518 >>> 2) + v1379; wire [2:0] v1391 = {v1391_u, v1391_l};
-    wire [2:0] v1392_l = v1391; wire [0:0] v1392_u = (v1391 >>> 3) + v257; wire [3:0] v1392 = {v1392_u, v1392_l};
-    wire [3:0] v1393_l = v1392; wire [0:0] v1393_u = (v1392 >>> 4) + v414; wire [4:0] v1393 = {v1393_u, v1393_l};
-    reg [4:0] v1393_1; always @(posedge clk) v1393_1 <= v1393;
-    reg [4:0] v1393_2; always @(posedge clk) v1393_2 <= v1393_1;
-    reg [4:0] v1393_3; always @(posedge clk) v1393_3 <= v1393_2;
-    reg [4:0] v1393_4; always @(posedge clk) v1393_4 <= v1393_3;
-    wire v1394_t0 = v1393_4[0] ? 1'd0 : 1'd1;
-    wire v1394_t1 = v1393_4[2] ? v1394_t0 : 1'd1;
-    wire v1394_t2 = v1393_4[3] ? 1'd0 : v1394_t1;
-    wire v1394_t3 = v1393_4[1] ? 1'd0 : 1'd1;
-    wire v1394_t4 = v1393_4[3] ? v1394_t3 : v1394_t1;
-    wire v1394_t5 = v1393_4[4] ? v1394_t4 : v1394_t2;
-    wire v1394_t6 = v1393_4[0] ? 1'd1 : 1'd0;
-    wire v1394_t7 = v1393_4[2] ? v1394_t6 : 1'd0;
-    wire v1394_t8 = v1393_4[3] ? 1'd0 : v1394_t7;
-    wire v1394_t9 = v1393_4[3] ? v1394_t3 : v1394_t7;
-    wire v1394_t10 = v1393_4[4] ? v1394_t9 : v1394_t8;
-    wire v1394_t11 = v1393_4[1] ? 1'd1 : 1'd0;
-    wire v1394_t12 = v1393_4[3] ? v1394_t11 : 1'd0;
-    wire [2:0] v1394 = {v1394_t12, v1394_t10, v1394_t5};
-    wire [0:0] v1395_l = v322; wire [0:0] v1395_u = (v322 >>> 1) + v1379; wire [1:0] v1395 = {v1395_u, v1395_l};
-    wire [1:0] v1396_l = v1395; wire [0:0] v1396_u = (v1395 >>> 2) + v574; wire [2:0] v1396 = {v1396_u, v1396_l};
-    wire [2:0] v1397_l = v1396; wire [0:0] v1397_u = (v1396 >>> 3) + v70; wire [3:0] v1397 = {v1397_u, v1397_l};
-    wire [3:0] v1398_l = v1397; wire [0:0] v1398_u = (v1397 >>> 4) + v292; wire [4:0] v1398 = {v1398_u, v1398_l};
-    reg [4:0] v1398_1; always @(posedge clk) v1398_1 <= v1398;
-    reg [4:0] v1398_2; always @(posedge clk) v1398_2 <= v1398_1;
-    reg [4:0] v1398_3; always @(posedge clk) v1398_3 <= v1398_2;
-    reg [4:0] v1398_4; always @(posedge clk) v1398_4 <= v1398_3;
-    reg [4:0] v1398_5; always @(posedge clk) v1398_5 <= v1398_4;
-    reg [4:0] v1398_6; always @(posedge clk) v1398_6 <= v1398_5;
-    wire v1399_t0 = v1398_6[0] ? 1'd1 : 1'd0;
-    wire v1399_t1 = v1398_6[1] ? 1'd0 : v1399_t0;
-    wire v1399_t2 = v1398_6[2] ? 1'd0 : v1399_t1;
-    wire v1399_t3 = v1398_6[0] ? 1'd0 : 1'd1;
-    wire v1399_t4 = v1398_6[1] ? v1399_t3 : 1'd1;
-    wire v1399_t5 = v1398_6[2] ? v1399_t3 : v1399_t4;
-    wire v1399_t6 = v1398_6[4] ? v1399_t5 : v1399_t2;
-    wire v1399_t7 = v1398_6[2] ? v1399_t4 : v1399_t3;
-    wire v1399_t8 = v1398_6[2] ? v1399_t1 : 1'd0;
-    wire v1399_t9 = v1398_6[4] ? v1399_t8 : v1399_t7;
-    wire v1399_t10 = v1398_6[3] ? v1399_t2 : 1'd0;
-    wire [3:0] v1399 = {v1399_t10, 1'd0, v1399_t9, v1399_t6};
-    wire [0:0] v1400_l = v1379; wire [0:0] v1400_u = (v1379 >>> 1) + v575; wire [1:0] v1400 = {v1400_u, v1400_l};
-    wire [1:0] v1401_l = v1400; wire [0:0] v1401_u = (v1400 >>> 2) + v602; wire [2:0] v1401 = {v1401_u, v1401_l};
-    wire [2:0] v1402_l = v1401; wire [0:0] v1402_u = (v1401 >>> 3) + v155; wire [3:0] v1402 = {v1402_u, v1402_l};
-    wire [3:0] v1403_l = v1402; wire [0:0] v1403_u = (v1402 >>> 4) + v1142; wire [4:0] v1403 = {v1403_u, v1403_l};
-    reg [4:0] v1403_1; always @(posedge clk) v1403_1 <= v1403;
-    reg [4:0] v1403_2; always @(posedge clk) v1403_2 <= v1403_1;
-    reg [4:0] v1403_3; always @(posedge clk) v1403_3 <= v1403_2;
-    reg [4:0] v1403_4; always @(posedge clk) v1403_4 <= v1403_3;
-    reg [4:0] v1403_5; always @(posedge clk) v1403_5 <= v1403_4;
-    reg [4:0] v1403_6; always @(posedge clk) v1403_6 <= v1403_5;
-    reg [4:0] v1403_7; always @(posedge clk) v1403_7 <= v1403_6;
-    reg [4:0] v1403_8; always @(posedge clk) v1403_8 <= v1403_7;
-    wire v1404_t0 = v1403_8[2] ? 1'd1 : 1'd0;
-    wire v1404_t1 = v1403_8[3] ? v1404_t0 : 1'd0;
-    wire v1404_t2 = v1403_8[4] ? v1404_t1 : v1404_t0;
-    wire v1404_t3 = v1403_8[0] ? 1'd0 : 1'd1;
-    wire v1404_t4 = v1403_8[1] ? v1404_t3 : 1'd0;
-    wire v1404_t5 = v1403_8[2] ? v1404_t4 : 1'd1;
-    wire v1404_t6 = v1403_8[2] ? 1'd0 : 1'd1;
-    wire v1404_t7 = v1403_8[3] ? 1'd1 : v1404_t6;
-    wire v1404_t8 = v1403_8[4] ? v1404_t7 : v1404_t5;
-    wire [1:0] v1404 = {v1404_t8, v1404_t2};
-    wire [0:0] v1405 = inputs[457:457];
-    wire [3:0] v1406_l = v917; wire [0:0] v1406_u = (v917 >>> 4) + v1405; wire [4:0] v1406 = {v1406_u, v1406_l};
-    wire v1407_t0 = v1406[1] ? 1'd0 : 1'd1;
-    wire v1407_t1 = v1406[2] ? 1'd1 : v1407_t0;
-    wire v1407_t2 = v1406[4] ? 1'd1 : v1407_t1;
-    wire v1407_t3 = v1406[0] ? 1'd0 : 1'd1;
-    wire v1407_t4 = v1406[1] ? 1'd1 : v1407_t3;
-    wire v1407_t5 = v1406[2] ? 1'd0 : v1407_t4;
-    wire v1407_t6 = v1406[1] ? 1'd1 : 1'd0;
-    wire v1407_t7 = v1406[2] ? 1'd0 : v1407_t6;
-    wire v1407_t8 = v1406[3] ? v1407_t7 : v1407_t5;
-    wire v1407_t9 = v1406[4] ? 1'd0 : v1407_t8;
-    wire v1407_t10 = v1406[1] ? 1'd0 : v1407_t3;
-    wire v1407_t11 = v1406[2] ? 1'd0 : v1407_t10;
-    wire v1407_t12 = v1406[3] ? 1'd0 : v1407_t11;
-    wire v1407_t13 = v1406[4] ? 1'd0 : v1407_t12;
-    wire [2:0] v1407 = {v1407_t13, v1407_t9, v1407_t2};
-    wire [5:0] v1408 = v1011 + v1407;
-    wire [5:0] v1409 = v1408 + v1066;
-    reg [5:0] v1409_1; always @(posedge clk) v1409_1 <= v1409;
-    wire [5:0] v1410 = v1409_1 + v1110;
-    wire [5:0] v1411 = v1410 + v469;
-    wire [5:0] v1412 = v1411 + v780;
-    reg [5:0] v1412_2; always @(posedge clk) v1412_2 <= v1412;
-    wire [2:0] v1413_l = v1068; wire [0:0] v1413_u = (v1068 >>> 3) + v1405; wire [3:0] v1413 = {v1413_u, v1413_l};
-    wire [3:0] v1414_l = v1413; wire [0:0] v1414_u = (v1413 >>> 4) + v410; wire [4:0] v1414 = {v1414_u, v1414_l};
-    reg [4:0] v1414_1; always @(posedge clk) v1414_1 <= v1414;
-    reg [4:0] v1414_2; always @(posedge clk) v1414_2 <= v1414_1;
-    reg [4:0] v1414_3; always @(posedge clk) v1414_3 <= v1414_2;
-    reg [4:0] v1414_4; always @(posedge clk) v1414_4 <= v1414_3;
-    reg [4:0] v1414_5; always @(posedge clk) v1414_5 <= v1414_4;
-    reg [4:0] v1414_6; always @(posedge clk) v1414_6 <= v1414_5;
-    reg [4:0] v1414_7; always @(posedge clk) v1414_7 <= v1414_6;
-    reg [4:0] v1414_8; always @(posedge clk) v1414_8 <= v1414_7;
-    wire v1415_t0 = v1414_8[0] ? 1'd0 : 1'd1;
-    wire v1415_t1 = v1414_8[1] ? v1415_t0 : 1'd0;
-    wire v1415_t2 = v1414_8[2] ? 1'd1 : v1415_t1;
-    wire v1415_t3 = v1414_8[2] ? 1'd0 : v1415_t1;
-    wire v1415_t4 = v1414_8[4] ? v1415_t3 : v1415_t2;
-    wire v1415_t5 = v1414_8[0] ? 1'd1 : 1'd0;
-    wire v1415_t6 = v1414_8[1] ? v1415_t5 : 1'd0;
-    wire v1415_t7 = v1414_8[2] ? 1'd0 : v1415_t6;
-    wire v1415_t8 = v1414_8[3] ? 1'd0 : v1415_t7;
-    wire v1415_t9 = v1414_8[2] ? 1'd1 : v1415_t6;
-    wire v1415_t10 = v1414_8[2] ? 1'd1 : 1'd0;
-    wire v1415_t11 = v1414_8[3] ? v1415_t10 : v1415_t9;
-    wire v1415_t12 = v1414_8[4] ? v1415_t11 : v1415_t8;
-    wire [1:0] v1415 = {v1415_t12, v1415_t4};
-    wire [2:0] v1416_l = v571; wire [0:0] v1416_u = (v571 >>> 3) + v1405; wire [3:0] v1416 = {v1416_u, v1416_l};
-    wire [3:0] v1417_l = v1416; wire [0:0] v1417_u = (v1416 >>> 4) + v407; wire [4:0] v1417 = {v1417_u, v1417_l};
-    reg [4:0] v1417_1; always @(posedge clk) v1417_1 <= v1417;
-    reg [4:0] v1417_2; always @(posedge clk) v1417_2 <= v1417_1;
-    reg [4:0] v1417_3; always @(posedge clk) v1417_3 <= v1417_2;
-    wire v1418_t0 = v1417_3[0] ? 1'd0 : 1'd1;
-    wire v1418_t1 = v1417_3[2] ? v1418_t0 : 1'd1;
-    wire v1418_t2 = v1417_3[1] ? 1'd0 : 1'd1;
-    wire v1418_t3 = v1417_3[2] ? v1418_t0 : v1418_t2;
-    wire v1418_t4 = v1417_3[4] ? v1418_t3 : v1418_t1;
-    wire v1418_t5 = v1417_3[2] ? 1'd0 : 1'd1;
-    wire v1418_t6 = v1417_3[3] ? v1418_t5 : 1'd0;
-    wire v1418_t7 = v1417_3[4] ? v1418_t5 : v1418_t6;
-    wire v1418_t8 = v1417_3[2] ? v1418_t0 : 1'd0;
-    wire [2:0] v1418 = {v1418_t8, v1418_t7, v1418_t4};
-    wire [2:0] v1419_l = v1070; wire [0:0] v1419_u = (v1070 >>> 3) + v1405; wire [3:0] v1419 = {v1419_u, v1419_l};
-    wire [1:0] v1420_l = v885; wire [0:0] v1420_u = (v885 >>> 2) + v1405; wire [2:0] v1420 = {v1420_u, v1420_l};
-    wire [2:0] v1421_l = v1420; wire [0:0] v1421_u = (v1420 >>> 3) + v1088; wire [3:0] v1421 = {v1421_u, v1421_l};
-    wire [1:0] v1422_l = v395; wire [0:0] v1422_u = (v395 >>> 2) + v1405; wire [2:0] v1422 = {v1422_u, v1422_l};
-    wire [2:0] v1423_l = v1422; wire [0:0] v1423_u = (v1422 >>> 3) + v456; wire [3:0] v1423 = {v1423_u, v1423_l};
-    wire [3:0] v1424_l = v1423; wire [0:0] v1424_u = (v1423 >>> 4) + v687; wire [4:0] v1424 = {v1424_u, v1424_l};
-    reg [4:0] v1424_1; always @(posedge clk) v1424_1 <= v1424;
-    wire v1425_t0 = v1424_1[1] ? 1'd1 : 1'd0;
-    wire v1425_t1 = v1424_1[2] ? 1'd1 : v1425_t0;
-    wire v1425_t2 = v1424_1[0] ? 1'd0 : 1'd1;
-    wire v1425_t3 = v1424_1[1] ? 1'd1 : v1425_t2;
-    wire v1425_t4 = v1424_1[2] ? 1'd1 : v1425_t3;
-    wire v1425_t5 = v1424_1[3] ? v1425_t4 : v1425_t1;
-    wire v1425_t6 = v1424_1[4] ? 1'd1 : v1425_t5;
-    wire v1425_t7 = v1424_1[1] ? 1'd0 : v1425_t2;
-    wire v1425_t8 = v1424_1[2] ? 1'd0 : v1425_t7;
-    wire v1425_t9 = v1424_1[3] ? v1425_t8 : 1'd0;
-    wire v1425_t10 = v1424_1[4] ? 1'd0 : v1425_t9;
-    wire v1425_t11 = v1424_1[3] ? 1'd0 : v1425_t8;
-    wire v1425_t12 = v1424_1[4] ? 1'd0 : v1425_t11;
-    wire [2:0] v1425 = {v1425_t12, v1425_t10, v1425_t6};
-    wire [0:0] v1426_l = v1405; wire [0:0] v1426_u = (v1405 >>> 1) + v647; wire [1:0] v1426 = {v1426_u, v1426_l};
-    wire [1:0] v1427_l = v1426; wire [0:0] v1427_u = (v1426 >>> 2) + v441; wire [2:0] v1427 = {v1427_u, v1427_l};
-    wire [2:0] v1428_l = v1427; wire [0:0] v1428_u = (v1427 >>> 3) + v454; wire [3:0] v1428 = {v1428_u, v1428_l};
-    wire [3:0] v1429_l = v1428; wire [0:0] v1429_u = (v1428 >>> 4) + v83; wire [4:0] v1429 = {v1429_u, v1429_l};
-    wire v1430_t0 = v1429[0] ? 1'd0 : 1'd1;
-    wire v1430_t1 = v1429[1] ? v1430_t0 : 1'd0;
-    wire v1430_t2 = v1429[3] ? v1430_t1 : 1'd1;
-    wire v1430_t3 = v1429[3] ? v1430_t0 : 1'd1;
-    wire v1430_t4 = v1429[0] ? 1'd1 : 1'd0;
-    wire v1430_t5 = v1429[1] ? v1430_t4 : 1'd1;
-    wire v1430_t6 = v1429[3] ? v1430_t5 : 1'd0;
-    wire v1430_t7 = v1429[2] ? 1'd0 : 1'd1;
-    wire v1430_t8 = v1429[3] ? v1430_t5 : v1430_t7;
-    wire v1430_t9 = v1429[4] ? v1430_t8 : v1430_t6;
-    wire [2:0] v1430 = {v1430_t9, v1430_t3, v1430_t2};
-    wire [0:0] v1431_l = v1049; wire [0:0] v1431_u = (v1049 >>> 1) + v1405; wire [1:0] v1431 = {v1431_u, v1431_l};
-    wire [1:0] v1432_l = v1431; wire [0:0] v1432_u = (v1431 >>> 2) + v150; wire [2:0] v1432 = {v1432_u, v1432_l};
-    wire [2:0] v1433_l = v1432; wire [0:0] v1433_u = (v1432 >>> 3) + v664; wire [3:0] v1433 = {v1433_u, v1433_l};
-    wire [3:0] v1434_l = v1433; wire [0:0] v1434_u = (v1433 >>> 4) + v433; wire [4:0] v1434 = {v1434_u, v1434_l};
-    reg [4:0] v1434_1; always @(posedge clk) v1434_1 <= v1434;
-    reg [4:0] v1434_2; always @(posedge clk) v1434_2 <= v1434_1;
-    reg [4:0] v1434_3; always @(posedge clk) v1434_3 <= v1434_2;
-    reg [4:0] v1434_4; always @(posedge clk) v1434_4 <= v1434_3;
-    reg [4:0] v1434_5; always @(posedge clk) v1434_5 <= v1434_4;
-    reg [4:0] v1434_6; always @(posedge clk) v1434_6 <= v1434_5;
-    reg [4:0] v1434_7; always @(posedge clk) v1434_7 <= v1434_6;
-    reg [4:0] v1434_8; always @(posedge clk) v1434_8 <= v1434_7;
-    wire v1435_t0 = v1434_8[2] ? 1'd0 : 1'd1;
-    wire v1435_t1 = v1434_8[3] ? v1435_t0 : 1'd0;
-    wire v1435_t2 = v1434_8[4] ? 1'd0 : v1435_t1;
-    wire v1435_t3 = v1434_8[2] ? 1'd1 : 1'd0;
-    wire v1435_t4 = v1434_8[0] ? 1'd1 : 1'd0;
-    wire v1435_t5 = v1434_8[1] ? v1435_t4 : 1'd0;
-    wire v1435_t6 = v1434_8[2] ? 1'd1 : v1435_t5;
-    wire v1435_t7 = v1434_8[3] ? v1435_t6 : v1435_t3;
-    wire v1435_t8 = v1434_8[4] ? 1'd1 : v1435_t7;
-    wire [1:0] v1435 = {v1435_t8, v1435_t2};
-    wire [0:0] v1436 = inputs[460:460];
-    wire [3:0] v1437_l = v1378; wire [0:0] v1437_u = (v1378 >>> 4) + v1436; wire [4:0] v1437 = {v1437_u, v1437_l};
-    reg [4:0] v1437_1; always @(posedge clk) v1437_1 <= v1437;
-    reg [4:0] v1437_2; always @(posedge clk) v1437_2 <= v1437_1;
-    reg [4:0] v1437_3; always @(posedge clk) v1437_3 <= v1437_2;
-    reg [4:0] v1437_4; always @(posedge clk) v1437_4 <= v1437_3;
-    reg [4:0] v1437_5; always @(posedge clk) v1437_5 <= v1437_4;
-    wire v1438_t0 = v1437_5[0] ? 1'd0 : 1'd1;
-    wire v1438_t1 = v1437_5[1] ? v1438_t0 : 1'd0;
-    wire v1438_t2 = v1437_5[1] ? v1438_t0 : 1'd1;
-    wire v1438_t3 = v1437_5[2] ? v1438_t2 : v1438_t1;
-    wire v1438_t4 = v1437_5[1] ? 1'd0 : 1'd1;
-    wire v1438_t5 = v1437_5[2] ? v1438_t4 : 1'd0;
-    wire v1438_t6 = v1437_5[3] ? v1438_t5 : v1438_t3;
-    wire v1438_t7 = v1437_5[4] ? v1438_t5 : v1438_t6;
-    wire v1438_t8 = v1437_5[0] ? 1'd1 : 1'd0;
-    wire v1438_t9 = v1437_5[1] ? v1438_t8 : 1'd0;
-    wire v1438_t10 = v1437_5[3] ? 1'd0 : v1438_t9;
-    wire v1438_t11 = v1437_5[4] ? 1'd0 : v1438_t10;
-    wire [1:0] v1438 = {v1438_t11, v1438_t7};
-    wire [2:0] v1439_l = v919; wire [0:0] v1439_u = (v919 >>> 3) + v1436; wire [3:0] v1439 = {v1439_u, v1439_l};
-    wire [1:0] v1440_l = v836; wire [0:0] v1440_u = (v836 >>> 2) + v1436; wire [2:0] v1440 = {v1440_u, v1440_l};
-    wire [2:0] v1441_l = v1440; wire [0:0] v1441_u = (v1440 >>> 3) + v647; wire [3:0] v1441 = {v1441_u, v1441_l};
-    wire [1:0] v1442_l = v1022; wire [0:0] v1442_u = (v1022 >>> 2) + v1436; wire [2:0] v1442 = {v1442_u, v1442_l};
-    wire [2:0] v1443_l = v1442; wire [0:0] v1443_u = (v1442 >>> 3) + v59; wire [3:0] v1443 = {v1443_u, v1443_l};
-    wire [3:0] v1444_l = v1443; wire [0:0] v1444_u = (v1443 >>> 4) + v77; wire [4:0] v1444 = {v1444_u, v1444_l};
-    reg [4:0] v1444_1; always @(posedge clk) v1444_1 <= v1444;
-    reg [4:0] v1444_2; always @(posedge clk) v1444_2 <= v1444_1;
-    reg [4:0] v1444_3; always @(posedge clk) v1444_3 <= v1444_2;
-    reg [4:0] v1444_4; always @(posedge clk) v1444_4 <= v1444_3;
-    reg [4:0] v1444_5; always @(posedge clk) v1444_5 <= v1444_4;
-    reg [4:0] v1444_6; always @(posedge clk) v1444_6 <= v1444_5;
-    reg [4:0] v1444_7; always @(posedge clk) v1444_7 <= v1444_6;
-    wire v1445_t0 = v1444_7[1] ? 1'd1 : 1'd0;
-    wire v1445_t1 = v1444_7[2] ? 1'd0 : v1445_t0;
-    wire v1445_t2 = v1444_7[3] ? 1'd0 : 1'd1;
-    wire v1445_t3 = v1444_7[4] ? v1445_t2 : v1445_t1;
-    wire v1445_t4 = v1444_7[1] ? 1'd0 : 1'd1;
-    wire v1445_t5 = v1444_7[2] ? 1'd1 : v1445_t4;
-    wire v1445_t6 = v1444_7[0] ? 1'd0 : 1'd1;
-    wire v1445_t7 = v1444_7[3] ? 1'd0 : v1445_t6;
-    wire v1445_t8 = v1444_7[4] ? v1445_t7 : v1445_t5;
-    wire [1:0] v1445 = {v1445_t8, v1445_t3};
-    wire [1:0] v1446_l = v722; wire [0:0] v1446_u = (v722 >>> 2) + v1436; wire [2:0] v1446 = {v1446_u, v1446_l};
-    wire [2:0] v1447_l = v1446; wire [0:0] v1447_u = (v1446 >>> 3) + v1102; wire [3:0] v1447 = {v1447_u, v1447_l};
-    wire [3:0] v1448_l = v1447; wire [0:0] v1448_u = (v1447 >>> 4) + v297; wire [4:0] v1448 = {v1448_u, v1448_l};
-    reg [4:0] v1448_1; always @(posedge clk) v1448_1 <= v1448;
-    reg [4:0] v1448_2; always @(posedge clk) v1448_2 <= v1448_1;
-    reg [4:0] v1448_3; always @(posedge clk) v1448_3 <= v1448_2;
-    reg [4:0] v1448_4; always @(posedge clk) v1448_4 <= v1448_3;
-    reg [4:0] v1448_5; always @(posedge clk) v1448_5 <= v1448_4;
-    reg [4:0] v1448_6; always @(posedge clk) v1448_6 <= v1448_5;
-    reg [4:0] v1448_7; always @(posedge clk) v1448_7 <= v1448_6;
-    reg [4:0] v1448_8; always @(posedge clk) v1448_8 <= v1448_7;
-    reg [4:0] v1448_9; always @(posedge clk) v1448_9 <= v1448_8;
-    wire v1449_t0 = v1448_9[2] ? 1'd0 : 1'd1;
-    wire v1449_t1 = v1448_9[3] ? 1'd1 : v1449_t0;
-    wire v1449_t2 = v1448_9[4] ? v1449_t0 : v1449_t1;
-    wire v1449_t3 = v1448_9[0] ? 1'd0 : 1'd1;
-    wire v1449_t4 = v1448_9[1] ? v1449_t3 : 1'd1;
-    wire v1449_t5 = v1448_9[2] ? v1449_t4 : 1'd0;
-    wire v1449_t6 = v1448_9[2] ? 1'd1 : 1'd0;
-    wire v1449_t7 = v1448_9[3] ? v1449_t6 : v1449_t5;
-    wire v1449_t8 = v1448_9[3] ? 1'd0 : v1449_t5;
-    wire v1449_t9 = v1448_9[4] ? v1449_t8 : v1449_t7;
-    wire [1:0] v1449 = {v1449_t9, v1449_t2};
-    wire [1:0] v1450_l = v595; wire [0:0] v1450_u = (v595 >>> 2) + v1436; wire [2:0] v1450 = {v1450_u, v1450_l};
-    wire [2:0] v1451_l = v1450; wire [0:0] v1451_u = (v1450 >>> 3) + v150; wire [3:0] v1451 = {v1451_u, v1451_l};
-    wire [3:0] v1452_l = v1451; wire [0:0] v1452_u = (v1451 >>> 4) + v421; wire [4:0] v1452 = {v1452_u, v1452_l};
-    reg [4:0] v1452_1; always @(posedge clk) v1452_1 <= v1452;
-    reg [4:0] v1452_2; always @(posedge clk) v1452_2 <= v1452_1;
-    reg [4:0] v1452_3; always @(posedge clk) v1452_3 <= v1452_2;
-    reg [4:0] v1452_4; always @(posedge clk) v1452_4 <= v1452_3;
-    reg [4:0] v1452_5; always @(posedge clk) v1452_5 <= v1452_4;
-    wire v1453_t0 = v1452_5[0] ? 1'd1 : 1'd0;
-    wire v1453_t1 = v1452_5[1] ? 1'd0 : v1453_t0;
-    wire v1453_t2 = v1452_5[2] ? v1453_t1 : 1'd1;
-    wire v1453_t3 = v1452_5[4] ? 1'd1 : v1453_t2;
-    wire v1453_t4 = v1452_5[1] ? 1'd0 : 1'd1;
-    wire v1453_t5 = v1452_5[2] ? v1453_t4 : 1'd0;
-    wire v1453_t6 = v1452_5[2] ? 1'd1 : 1'd0;
-    wire v1453_t7 = v1452_5[4] ? v1453_t6 : v1453_t5;
-    wire v1453_t8 = v1452_5[1] ? 1'd1 : 1'd0;
-    wire v1453_t9 = v1452_5[2] ? v1453_t8 : 1'd0;
-    wire v1453_t10 = v1452_5[3] ? v1453_t9 : 1'd0;
-    wire v1453_t11 = v1452_5[4] ? 1'd0 : v1453_t10;
-    wire [2:0] v1453 = {v1453_t11, v1453_t7, v1453_t3};
-    wire [0:0] v1454_l = v1436; wire [0:0] v1454_u = (v1436 >>> 1) + v934; wire [1:0] v1454 = {v1454_u, v1454_l};
-    wire [1:0] v1455_l = v1454; wire [0:0] v1455_u = (v1454 >>> 2) + v647; wire [2:0] v1455 = {v1455_u, v1455_l};
-    wire [2:0] v1456_l = v1455; wire [0:0] v1456_u = (v1455 >>> 3) + v441; wire [3:0] v1456 = {v1456_u, v1456_l};
-    wire [0:0] v1457 = inputs[486:486];
-    wire [3:0] v1458_l = v1421; wire [0:0] v1458_u = (v1421 >>> 4) + v1457; wire [4:0] v1458 = {v1458_u, v1458_l};
-    reg [4:0] v1458_1; always @(posedge clk) v1458_1 <= v1458;
-    reg [4:0] v1458_2; always @(posedge clk) v1458_2 <= v1458_1;
-    reg [4:0] v1458_3; always @(posedge clk) v1458_3 <= v1458_2;
-    reg [4:0] v1458_4; always @(posedge clk) v1458_4 <= v1458_3;
-    reg [4:0] v1458_5; always @(posedge clk) v1458_5 <= v1458_4;
-    reg [4:0] v1458_6; always @(posedge clk) v1458_6 <= v1458_5;
-    reg [4:0] v1458_7; always @(posedge clk) v1458_7 <= v1458_6;
-    reg [4:0] v1458_8; always @(posedge clk) v1458_8 <= v1458_7;
-    reg [4:0] v1458_9; always @(posedge clk) v1458_9 <= v1458_8;
-    wire v1459_t0 = v1458_9[2] ? 1'd1 : 1'd0;
-    wire v1459_t1 = v1458_9[0] ? 1'd0 : 1'd1;
-    wire v1459_t2 = v1458_9[4] ? v1459_t1 : v1459_t0;
-    wire v1459_t3 = v1458_9[1] ? 1'd0 : v1459_t1;
-    wire v1459_t4 = v1458_9[3] ? v1459_t3 : 1'd0;
-    wire v1459_t5 = v1458_9[4] ? v1459_t4 : 1'd1;
-    wire [1:0] v1459 = {v1459_t5, v1459_t2};
-    wire [2:0] v1460_l = v350; wire [0:0] v1460_u = (v350 >>> 3) + v1457; wire [3:0] v1460 = {v1460_u, v1460_l};
-    wire [3:0] v1461_l = v1460; wire [0:0] v1461_u = (v1460 >>> 4) + v934; wire [4:0] v1461 = {v1461_u, v1461_l};
-    wire v1462_t0 = v1461[0] ? 1'd0 : 1'd1;
-    wire v1462_t1 = v1461[1] ? 1'd0 : v1462_t0;
-    wire v1462_t2 = v1461[2] ? 1'd0 : v1462_t1;
-    wire v1462_t3 = v1461[3] ? v1462_t2 : v1462_t1;
-    wire v1462_t4 = v1461[3] ? v1462_t2 : 1'd0;
-    wire v1462_t5 = v1461[4] ? v1462_t4 : v1462_t3;
-    wire v1462_t6 = v1461[4] ? v1462_t3 : v1462_t4;
-    wire [2:0] v1462 = {v1462_t6, 1'd1, v1462_t5};
-    wire [2:0] v1463_l = v1316; wire [0:0] v1463_u = (v1316 >>> 3) + v1457; wire [3:0] v1463 = {v1463_u, v1463_l};
-    wire [3:0] v1464_l = v1463; wire [0:0] v1464_u = (v1463 >>> 4) + v634; wire [4:0] v1464 = {v1464_u, v1464_l};
-    reg [4:0] v1464_1; always @(posedge clk) v1464_1 <= v1464;
-    reg [4:0] v1464_2; always @(posedge clk) v1464_2 <= v1464_1;
-    reg [4:0] v1464_3; always @(posedge clk) v1464_3 <= v1464_2;
-    wire v1465_t0 = v1464_3[0] ? 1'd0 : 1'd1;
-    wire v1465_t1 = v1464_3[1] ? 1'd0 : v1465_t0;
-    wire v1465_t2 = v1464_3[2] ? v1465_t1 : 1'd0;
-    wire v1465_t3 = v1464_3[3] ? 1'd0 : v1465_t2;
-    wire v1465_t4 = v1464_3[4] ? 1'd0 : v1465_t3;
-    wire v1465_t5 = v1464_3[0] ? 1'd1 : 1'd0;
-    wire v1465_t6 = v1464_3[1] ? 1'd1 : v1465_t5;
-    wire v1465_t7 = v1464_3[2] ? 1'd1 : v1465_t6;
-    wire v1465_t8 = v1464_3[3] ? 1'd0 : v1465_t7;
-    wire v1465_t9 = v1464_3[4] ? 1'd0 : v1465_t8;
-    wire [1:0] v1465 = {v1465_t9, v1465_t4};
-    wire [1:0] v1466_l = v611; wire [0:0] v1466_u = (v611 >>> 2) + v1457; wire [2:0] v1466 = {v1466_u, v1466_l};
-    wire [0:0] v1467_l = v264; wire [0:0] v1467_u = (v264 >>> 1) + v1457; wire [1:0] v1467 = {v1467_u, v1467_l};
-    wire [1:0] v1468_l = v1467; wire [0:0] v1468_u = (v1467 >>> 2) + v941; wire [2:0] v1468 = {v1468_u, v1468_l};
-    wire [2:0] v1469_l = v1468; wire [0:0] v1469_u = (v1468 >>> 3) + v173; wire [3:0] v1469 = {v1469_u, v1469_l};
-    wire [3:0] v1470_l = v1469; wire [0:0] v1470_u = (v1469 >>> 4) + v466; wire [4:0] v1470 = {v1470_u, v1470_l};
-    reg [4:0] v1470_1; always @(posedge clk) v1470_1 <= v1470;
-    reg [4:0] v1470_2; always @(posedge clk) v1470_2 <= v1470_1;
-    reg [4:0] v1470_3; always @(posedge clk) v1470_3 <= v1470_2;
-    reg [4:0] v1470_4; always @(posedge clk) v1470_4 <= v1470_3;
-    reg [4:0] v1470_5; always @(posedge clk) v1470_5 <= v1470_4;
-    wire v1471_t0 = v1470_5[0] ? 1'd0 : 1'd1;
-    wire v1471_t1 = v1470_5[1] ? v1471_t0 : 1'd0;
-    wire v1471_t2 = v1470_5[2] ? v1471_t1 : 1'd0;
-    wire v1471_t3 = v1470_5[3] ? 1'd0 : v1471_t2;
-    wire v1471_t4 = v1470_5[4] ? 1'd0 : v1471_t3;
-    wire v1471_t5 = v1470_5[1] ? 1'd0 : v1471_t0;
-    wire v1471_t6 = v1470_5[4] ? 1'd0 : v1471_t5;
-    wire v1471_t7 = v1470_5[3] ? v1471_t2 : 1'd0;
-    wire v1471_t8 = v1470_5[4] ? 1'd0 : v1471_t7;
-    wire [2:0] v1471 = {v1471_t8, v1471_t6, v1471_t4};
-    wire [0:0] v1472 = inputs[487:487];
-    wire [3:0] v1473_l = v1349; wire [0:0] v1473_u = (v1349 >>> 4) + v1472; wire [4:0] v1473 = {v1473_u, v1473_l};
-    reg [4:0] v1473_1; always @(posedge clk) v1473_1 <= v1473;
-    reg [4:0] v1473_2; always @(posedge clk) v1473_2 <= v1473_1;
-    reg [4:0] v1473_3; always @(posedge clk) v1473_3 <= v1473_2;
-    reg [4:0] v1473_4; always @(posedge clk) v1473_4 <= v1473_3;
-    reg [4:0] v1473_5; always @(posedge clk) v1473_5 <= v1473_4;
-    reg [4:0] v1473_6; always @(posedge clk) v1473_6 <= v1473_5;
-    reg [4:0] v1473_7; always @(posedge clk) v1473_7 <= v1473_6;
-    reg [4:0] v1473_8; always @(posedge clk) v1473_8 <= v1473_7;
-    wire v1474_t0 = v1473_8[1] ? 1'd0 : 1'd1;
-    wire v1474_t1 = v1473_8[2] ? 1'd1 : v1474_t0;
-    wire v1474_t2 = v1473_8[3] ? v1474_t1 : 1'd1;
-    wire v1474_t3 = v1473_8[4] ? v1474_t0 : v1474_t2;
-    wire v1474_t4 = v1473_8[0] ? 1'd0 : 1'd1;
-    wire v1474_t5 = v1473_8[1] ? v1474_t4 : 1'd0;
-    wire v1474_t6 = v1473_8[2] ? 1'd0 : v1474_t5;
-    wire v1474_t7 = v1473_8[3] ? v1474_t6 : 1'd0;
-    wire v1474_t8 = v1473_8[4] ? 1'd0 : v1474_t7;
-    wire v1474_t9 = v1473_8[0] ? 1'd1 : 1'd0;
-    wire v1474_t10 = v1473_8[1] ? v1474_t9 : 1'd0;
-    wire v1474_t11 = v1473_8[2] ? 1'd0 : v1474_t10;
-    wire v1474_t12 = v1473_8[3] ? v1474_t11 : 1'd0;
-    wire v1474_t13 = v1473_8[4] ? 1'd0 : v1474_t12;
-    wire [2:0] v1474 = {v1474_t13, v1474_t8, v1474_t3};
-    wire [3:0] v1475_l = v981; wire [0:0] v1475_u = (v981 >>> 4) + v1472; wire [4:0] v1475 = {v1475_u, v1475_l};
-    wire v1476_t0 = v1475[3] ? 1'd0 : 1'd1;
-    wire v1476_t1 = v1475[1] ? 1'd0 : 1'd1;
-    wire v1476_t2 = v1475[2] ? 1'd1 : v1476_t1;
-    wire v1476_t3 = v1475[3] ? 1'd0 : v1476_t2;
-    wire v1476_t4 = v1475[4] ? v1476_t3 : v1476_t0;
-    wire v1476_t5 = v1475[2] ? 1'd1 : 1'd0;
-    wire v1476_t6 = v1475[3] ? 1'd1 : v1476_t5;
-    wire v1476_t7 = v1475[0] ? 1'd0 : 1'd1;
-    wire v1476_t8 = v1475[3] ? v1476_t7 : v1476_t5;
-    wire v1476_t9 = v1475[1] ? 1'd1 : 1'd0;
-    wire v1476_t10 = v1475[2] ? 1'd1 : v1476_t9;
-    wire v1476_t11 = v1475[3] ? v1476_t7 : v1476_t10;
-    wire v1476_t12 = v1475[4] ? v1476_t11 : v1476_t8;
-    wire [2:0] v1476 = {v1476_t12, v1476_t6, v1476_t4};
-    wire [5:0] v1477 = v1155 + v1476;
-    wire [5:0] v1478 = v1477 + v1462;
-    reg [5:0] v1478_1; always @(posedge clk) v1478_1 <= v1478;
-    wire [3:0] v1479_l = v1419; wire [0:0] v1479_u = (v1419 >>> 4) + v1472; wire [4:0] v1479 = {v1479_u, v1479_l};
-    wire v1480_t0 = v1479[0] ? 1'd1 : 1'd0;
-    wire v1480_t1 = v1479[2] ? 1'd0 : v1480_t0;
-    wire v1480_t2 = v1479[3] ? 1'd0 : v1480_t1;
-    wire v1480_t3 = v1479[4] ? 1'd0 : v1480_t2;
-    wire v1480_t4 = v1479[1] ? v1480_t0 : 1'd1;
-    wire v1480_t5 = v1479[0] ? 1'd0 : 1'd1;
-    wire v1480_t6 = v1479[1] ? 1'd0 : v1480_t5;
-    wire v1480_t7 = v1479[2] ? v1480_t6 : v1480_t4;
-    wire v1480_t8 = v1479[3] ? v1480_t4 : v1480_t7;
-    wire v1480_t9 = v1479[4] ? v1480_t4 : v1480_t8;
-    wire v1480_t10 = v1479[1] ? 1'd1 : v1480_t0;
-    wire v1480_t11 = v1479[1] ? v1480_t5 : 1'd0;
-    wire v1480_t12 = v1479[3] ? v1480_t11 : v1480_t10;
-    wire v1480_t13 = v1479[4] ? v1480_t11 : v1480_t12;
-    wire [2:0] v1480 = {v1480_t13, v1480_t9, v1480_t3};
-    wire [2:0] v1481_l = v1370; wire [0:0] v1481_u = (v1370 >>> 3) + v1472; wire [3:0] v1481 = {v1481_u, v1481_l};
-    wire [3:0] v1482_l = v1481; wire [0:0] v1482_u = (v1481 >>> 4) + v666; wire [4:0] v1482 = {v1482_u, v1482_l};
-    reg [4:0] v1482_1; always @(posedge clk) v1482_1 <= v1482;
-    reg [4:0] v1482_2; always @(posedge clk) v1482_2 <= v1482_1;
-    reg [4:0] v1482_3; always @(posedge clk) v1482_3 <= v1482_2;
-    wire v1483_t0 = v1482_3[1] ? 1'd0 : 1'd1;
-    wire v1483_t1 = v1482_3[2] ? 1'd0 : v1483_t0;
-    wire v1483_t2 = v1482_3[3] ? v1483_t1 : 1'd1;
-    wire v1483_t3 = v1482_3[2] ? 1'd1 : v1483_t0;
-    wire v1483_t4 = v1482_3[3] ? v1483_t3 : 1'd0;
-    wire v1483_t5 = v1482_3[0] ? 1'd0 : 1'd1;
-    wire v1483_t6 = v1482_3[3] ? v1483_t3 : v1483_t5;
-    wire v1483_t7 = v1482_3[4] ? v1483_t6 : v1483_t4;
-    wire [1:0] v1483 = {v1483_t7, v1483_t2};
-    wire [1:0] v1484_l = v400; wire [0:0] v1484_u = (v400 >>> 2) + v1472; wire [2:0] v1484 = {v1484_u, v1484_l};
-    wire [2:0] v1485_l = v1484; wire [0:0] v1485_u = (v1484 >>> 3) + v952; wire [3:0] v1485 = {v1485_u, v1485_l};
-    wire [3:0] v1486_l = v1485; wire [0:0] v1486_u = (v1485 >>> 4) + v293; wire [4:0] v1486 = {v1486_u, v1486_l};
-    reg [4:0] v1486_1; always @(posedge clk) v1486_1 <= v1486;
-    wire v1487_t0 = v1486_1[0] ? 1'd0 : 1'd1;
-    wire v1487_t1 = v1486_1[1] ? v1487_t0 : 1'd0;
-    wire v1487_t2 = v1486_1[0] ? 1'd1 : 1'd0;
-    wire v1487_t3 = v1486_1[1] ? 1'd1 : v1487_t2;
-    wire v1487_t4 = v1486_1[2] ? v1487_t3 : v1487_t1;
-    wire v1487_t5 = v1486_1[2] ? 1'd1 : v1487_t0;
-    wire v1487_t6 = v1486_1[3] ? v1487_t4 : v1487_t5;
-    wire v1487_t7 = v1486_1[4] ? v1487_t6 : v1487_t4;
-    wire v1487_t8 = v1486_1[1] ? v1487_t2 : 1'd1;
-    wire [2:0] v1487 = {v1487_t8, v1487_t7, v1487_t4};
-    wire [1:0] v1488_l = v853; wire [0:0] v1488_u = (v853 >>> 2) + v1472; wire [2:0] v1488 = {v1488_u, v1488_l};
-    wire [2:0] v1489_l = v1488; wire [0:0] v1489_u = (v1488 >>> 3) + v650; wire [3:0] v1489 = {v1489_u, v1489_l};
-    wire [3:0] v1490_l = v1489; wire [0:0] v1490_u = (v1489 >>> 4) + v445; wire [4:0] v1490 = {v1490_u, v1490_l};
-    reg [4:0] v1490_1; always @(posedge clk) v1490_1 <= v1490;
-    reg [4:0] v1490_2; always @(posedge clk) v1490_2 <= v1490_1;
-    reg [4:0] v1490_3; always @(posedge clk) v1490_3 <= v1490_2;
-    reg [4:0] v1490_4; always @(posedge clk) v1490_4 <= v1490_3;
-    reg [4:0] v1490_5; always @(posedge clk) v1490_5 <= v1490_4;
-    reg [4:0] v1490_6; always @(posedge clk) v1490_6 <= v1490_5;
-    reg [4:0] v1490_7; always @(posedge clk) v1490_7 <= v1490_6;
-    reg [4:0] v1490_8; always @(posedge clk) v1490_8 <= v1490_7;
-    reg [4:0] v1490_9; always @(posedge clk) v1490_9 <= v1490_8;
-    wire v1491_t0 = v1490_9[0] ? 1'd0 : 1'd1;
-    wire v1491_t1 = v1490_9[1] ? v1491_t0 : 1'd1;
-    wire v1491_t2 = v1490_9[1] ? v1491_t0 : 1'd0;
-    wire v1491_t3 = v1490_9[2] ? v1491_t2 : v1491_t1;
-    wire v1491_t4 = v1490_9[3] ? 1'd0 : v1491_t3;
-    wire v1491_t5 = v1490_9[1] ? 1'd0 : 1'd1;
-    wire v1491_t6 = v1490_9[2] ? 1'd0 : v1491_t5;
-    wire v1491_t7 = v1490_9[3] ? 1'd0 : v1491_t6;
-    wire v1491_t8 = v1490_9[4] ? v1491_t7 : v1491_t4;
-    wire v1491_t9 = v1490_9[3] ? 1'd1 : v1491_t6;
-    wire v1491_t10 = v1490_9[0] ? 1'd1 : 1'd0;
-    wire v1491_t11 = v1490_9[1] ? v1491_t10 : 1'd0;
-    wire v1491_t12 = v1490_9[3] ? 1'd0 : v1491_t11;
-    wire v1491_t13 = v1490_9[4] ? 1'd0 : v1491_t12;
-    wire [2:0] v1491 = {v1491_t13, v1491_t9, v1491_t8};
-    wire [0:0] v1492_l = v1472; wire [0:0] v1492_u = (v1472 >>> 1) + v666; wire [1:0] v1492 = {v1492_u, v1492_l};
-    wire [1:0] v1493_l = v1492; wire [0:0] v1493_u = (v1492 >>> 2) + v441; wire [2:0] v1493 = {v1493_u, v1493_l};
-    wire [2:0] v1494_l = v1493; wire [0:0] v1494_u = (v1493 >>> 3) + v952; wire [3:0] v1494 = {v1494_u, v1494_l};
-    wire [3:0] v1495_l = v1494; wire [0:0] v1495_u = (v1494 >>> 4) + v1172; wire [4:0] v1495 = {v1495_u, v1495_l};
-    reg [4:0] v1495_1; always @(posedge clk) v1495_1 <= v1495;
-    reg [4:0] v1495_2; always @(posedge clk) v1495_2 <= v1495_1;
-    reg [4:0] v1495_3; always @(posedge clk) v1495_3 <= v1495_2;
-    reg [4:0] v1495_4; always @(posedge clk) v1495_4 <= v1495_3;
-    reg [4:0] v1495_5; always @(posedge clk) v1495_5 <= v1495_4;
-    reg [4:0] v1495_6; always @(posedge clk) v1495_6 <= v1495_5;
-    reg [4:0] v1495_7; always @(posedge clk) v1495_7 <= v1495_6;
-    wire v1496_t0 = v1495_7[1] ? 1'd1 : 1'd0;
-    wire v1496_t1 = v1495_7[3] ? v1496_t0 : 1'd0;
-    wire v1496_t2 = v1495_7[2] ? 1'd0 : 1'd1;
-    wire v1496_t3 = v1495_7[0] ? 1'd0 : 1'd1;
-    wire v1496_t4 = v1495_7[1] ? v1496_t3 : 1'd0;
-    wire v1496_t5 = v1495_7[3] ? v1496_t4 : v1496_t2;
-    wire v1496_t6 = v1495_7[3] ? v1496_t4 : 1'd1;
-    wire v1496_t7 = v1495_7[4] ? v1496_t6 : v1496_t5;
-    wire [1:0] v1496 = {v1496_t7, v1496_t1};
-    wire [0:0] v1497_l = v201; wire [0:0] v1497_u = (v201 >>> 1) + v1472; wire [1:0] v1497 = {v1497_u, v1497_l};
-    wire [1:0] v1498_l = v1497; wire [0:0] v1498_u = (v1497 >>> 2) + v1142; wire [2:0] v1498 = {v1498_u, v1498_l};
-    wire [2:0] v1499_l = v1498; wire [0:0] v1499_u = (v1498 >>> 3) + v471; wire [3:0] v1499 = {v1499_u, v1499_l};
-    reg [3:0] v1499_1; always @(posedge clk) v1499_1 <= v1499;
-    reg [3:0] v1499_2; always @(posedge clk) v1499_2 <= v1499_1;
-    reg [3:0] v1499_3; always @(posedge clk) v1499_3 <= v1499_2;
-    reg [3:0] v1499_4; always @(posedge clk) v1499_4 <= v1499_3;
-    reg [3:0] v1499_5; always @(posedge clk) v1499_5 <= v1499_4;
-    wire v1500_t0 = v1499_5[0] ? 1'd1 : 1'd0;
-    wire v1500_t1 = v1499_5[1] ? v1500_t0 : 1'd1;
-    wire v1500_t2 = v1499_5[2] ? v1500_t0 : v1500_t1;
-    wire v1500_t3 = v1499_5[3] ? v1500_t2 : 1'd1;
-    wire v1500_t4 = v1499_5[1] ? 1'd1 : v1500_t0;
-    wire v1500_t5 = v1499_5[2] ? v1500_t4 : 1'd1;
-    wire v1500_t6 = v1499_5[3] ? v1500_t5 : v1500_t0;
-    wire v1500_t7 = v1499_5[0] ? 1'd0 : 1'd1;
-    wire v1500_t8 = v1499_5[1] ? v1500_t7 : 1'd0;
-    wire v1500_t9 = v1499_5[3] ? v1500_t8 : 1'd0;
-    wire [2:0] v1500 = {v1500_t9, v1500_t6, v1500_t3};
-    wire [0:0] v1501 = inputs[292:292];
-    wire [3:0] v1502_l = v1222; wire [0:0] v1502_u = (v1222 >>> 4) + v1501; wire [4:0] v1502 = {v1502_u, v1502_l};
-    reg [4:0] v1502_1; always @(posedge clk) v1502_1 <= v1502;
-    reg [4:0] v1502_2; always @(posedge clk) v1502_2 <= v1502_1;
-    reg [4:0] v1502_3; always @(posedge clk) v1502_3 <= v1502_2;
-    reg [4:0] v1502_4; always @(posedge clk) v1502_4 <= v1502_3;
-    reg [4:0] v1502_5; always @(posedge clk) v1502_5 <= v1502_4;
-    reg [4:0] v1502_6; always @(posedge clk) v1502_6 <= v1502_5;
-    wire v1503_t0 = v1502_6[1] ? 1'd0 : 1'd1;
-    wire v1503_t1 = v1502_6[2] ? 1'd1 : v1503_t0;
-    wire v1503_t2 = v1502_6[2] ? 1'd1 : 1'd0;
-    wire v1503_t3 = v1502_6[3] ? v1503_t2 : v1503_t1;
-    wire v1503_t4 = v1502_6[0] ? 1'd1 : 1'd0;
-    wire v1503_t5 = v1502_6[4] ? v1503_t4 : v1503_t3;
-    wire v1503_t6 = v1502_6[2] ? 1'd0 : v1503_t0;
-    wire v1503_t7 = v1502_6[3] ? 1'd0 : v1503_t6;
-    wire v1503_t8 = v1502_6[4] ? 1'd1 : v1503_t7;
-    wire [1:0] v1503 = {v1503_t8, v1503_t5};
-    wire [2:0] v1504_l = v806; wire [0:0] v1504_u = (v806 >>> 3) + v1501; wire [3:0] v1504 = {v1504_u, v1504_l};
-    wire [3:0] v1505_l = v1504; wire [0:0] v1505_u = (v1504 >>> 4) + v1339; wire [4:0] v1505 = {v1505_u, v1505_l};
-    reg [4:0] v1505_1; always @(posedge clk) v1505_1 <= v1505;
-    reg [4:0] v1505_2; always @(posedge clk) v1505_2 <= v1505_1;
-    reg [4:0] v1505_3; always @(posedge clk) v1505_3 <= v1505_2;
-    wire v1506_t0 = v1505_3[0] ? 1'd0 : 1'd1;
-    wire v1506_t1 = v1505_3[1] ? 1'd1 : v1506_t0;
-    wire v1506_t2 = v1505_3[2] ? 1'd1 : v1506_t1;
-    wire v1506_t3 = v1505_3[3] ? 1'd1 : v1506_t2;
-    wire v1506_t4 = v1505_3[4] ? v1506_t3 : 1'd1;
-    wire v1506_t5 = v1505_3[0] ? 1'd1 : 1'd0;
-    wire v1506_t6 = v1505_3[1] ? 1'd0 : v1506_t5;
-    wire v1506_t7 = v1505_3[2] ? v1506_t6 : 1'd0;
-    wire v1506_t8 = v1505_3[3] ? v1506_t7 : v1506_t6;
-    wire v1506_t9 = v1505_3[4] ? v1506_t8 : 1'd0;
-    wire v1506_t10 = v1505_3[3] ? v1506_t6 : v1506_t7;
-    wire v1506_t11 = v1505_3[4] ? v1506_t10 : 1'd0;
-    wire [2:0] v1506 = {v1506_t11, v1506_t9, v1506_t4};
-    wire [2:0] v1507_l = v712; wire [0:0] v1507_u = (v712 >>> 3) + v1501; wire [3:0] v1507 = {v1507_u, v1507_l};
-    wire [3:0] v1508_l = v1507; wire [0:0] v1508_u = (v1507 >>> 4) + v435; wire [4:0] v1508 = {v1508_u, v1508_l};
-    reg [4:0] v1508_1; always @(posedge clk) v1508_1 <= v1508;
-    reg [4:0] v1508_2; always @(posedge clk) v1508_2 <= v1508_1;
-    reg [4:0] v1508_3; always @(posedge clk) v1508_3 <= v1508_2;
-    reg [4:0] v1508_4; always @(posedge clk) v1508_4 <= v1508_3;
-    wire v1509_t0 = v1508_4[0] ? 1'd1 : 1'd0;
-    wire v1509_t1 = v1508_4[4] ? 1'd1 : v1509_t0;
-    wire v1509_t2 = v1508_4[0] ? 1'd0 : 1'd1;
-    wire v1509_t3 = v1508_4[1] ? 1'd0 : v1509_t2;
-    wire v1509_t4 = v1508_4[3] ? 1'd0 : v1509_t2;
-    wire v1509_t5 = v1508_4[4] ? v1509_t4 : v1509_t3;
-    wire v1509_t6 = v1508_4[2] ? v1509_t0 : 1'd0;
-    wire [2:0] v1509 = {v1509_t6, v1509_t5, v1509_t1};
-    wire [0:0] v1510_l = v1501; wire [0:0] v1510_u = (v1501 >>> 1) + v535; wire [1:0] v1510 = {v1510_u, v1510_l};
-    wire [1:0] v1511_l = v1510; wire [0:0] v1511_u = (v1510 >>> 2) + v565; wire [2:0] v1511 = {v1511_u, v1511_l};
-    wire [2:0] v1512_l = v1511; wire [0:0] v1512_u = (v1511 >>> 3) + v272; wire [3:0] v1512 = {v1512_u, v1512_l};
-    wire [3:0] v1513_l = v1512; wire [0:0] v1513_u = (v1512 >>> 4) + v171; wire [4:0] v1513 = {v1513_u, v1513_l};
-    reg [4:0] v1513_1; always @(posedge clk) v1513_1 <= v1513;
-    reg [4:0] v1513_2; always @(posedge clk) v1513_2 <= v1513_1;
-    wire v1514_t0 = v1513_2[0] ? 1'd1 : 1'd0;
-    wire v1514_t1 = v1513_2[1] ? 1'd1 : v1514_t0;
-    wire v1514_t2 = v1513_2[2] ? v1514_t1 : 1'd1;
-    wire v1514_t3 = v1513_2[3] ? v1514_t2 : v1514_t1;
-    wire v1514_t4 = v1513_2[4] ? v1514_t2 : v1514_t3;
-    wire v1514_t5 = v1513_2[2] ? 1'd1 : v1514_t1;
-    wire v1514_t6 = v1513_2[3] ? 1'd1 : v1514_t5;
-    wire v1514_t7 = v1513_2[4] ? 1'd1 : v1514_t6;
-    wire v1514_t8 = v1513_2[0] ? 1'd0 : 1'd1;
-    wire v1514_t9 = v1513_2[1] ? 1'd0 : v1514_t8;
-    wire v1514_t10 = v1513_2[2] ? 1'd0 : v1514_t9;
-    wire [2:0] v1514 = {v1514_t10, v1514_t7, v1514_t4};
-    wire [0:0] v1515_l = v1501; wire [0:0] v1515_u = (v1501 >>> 1) + v360; wire [1:0] v1515 = {v1515_u, v1515_l};
-    wire [1:0] v1516_l = v1515; wire [0:0] v1516_u = (v1515 >>> 2) + v1288; wire [2:0] v1516 = {v1516_u, v1516_l};
-    wire [2:0] v1517_l = v1516; wire [0:0] v1517_u = (v1516 >>> 3) + v241; wire [3:0] v1517 = {v1517_u, v1517_l};
-    wire [3:0] v1518_l = v1517; wire [0:0] v1518_u = (v1517 >>> 4) + v242; wire [4:0] v1518 = {v1518_u, v1518_l};
-    reg [4:0] v1518_1; always @(posedge clk) v1518_1 <= v1518;
-    reg [4:0] v1518_2; always @(posedge clk) v1518_2 <= v1518_1;
-    reg [4:0] v1518_3; always @(posedge clk) v1518_3 <= v1518_2;
-    reg [4:0] v1518_4; always @(posedge clk) v1518_4 <= v1518_3;
-    reg [4:0] v1518_5; always @(posedge clk) v1518_5 <= v1518_4;
-    reg [4:0] v1518_6; always @(posedge clk) v1518_6 <= v1518_5;
-    reg [4:0] v1518_7; always @(posedge clk) v1518_7 <= v1518_6;
-    reg [4:0] v1518_8; always @(posedge clk) v1518_8 <= v1518_7;
-    wire v1519_t0 = v1518_8[0] ? 1'd0 : 1'd1;
-    wire v1519_t1 = v1518_8[2] ? v1519_t0 : 1'd0;
-    wire v1519_t2 = v1518_8[4] ? v1519_t1 : 1'd0;
-    wire v1519_t3 = v1518_8[0] ? 1'd1 : 1'd0;
-    wire v1519_t4 = v1518_8[1] ? v1519_t3 : 1'd1;
-    wire v1519_t5 = v1518_8[2] ? v1519_t3 : v1519_t4;
-    wire v1519_t6 = v1518_8[3] ? v1519_t3 : v1519_t5;
-    wire v1519_t7 = v1518_8[2] ? 1'd1 : v1519_t4;
-    wire v1519_t8 = v1518_8[2] ? 1'd1 : v1519_t3;
-    wire v1519_t9 = v1518_8[3] ? v1519_t8 : v1519_t7;
-    wire v1519_t10 = v1518_8[4] ? v1519_t9 : v1519_t6;
-    wire [1:0] v1519 = {v1519_t10, v1519_t2};
-    wire [0:0] v1520_l = v354; wire [0:0] v1520_u = (v354 >>> 1) + v1501; wire [1:0] v1520 = {v1520_u, v1520_l};
-    wire [1:0] v1521_l = v1520; wire [0:0] v1521_u = (v1520 >>> 2) + v243; wire [2:0] v1521 = {v1521_u, v1521_l};
-    wire [2:0] v1522_l = v1521; wire [0:0] v1522_u = (v1521 >>> 3) + v269; wire [3:0] v1522 = {v1522_u, v1522_l};
-    wire [3:0] v1523_l = v1522; wire [0:0] v1523_u = (v1522 >>> 4) + v290; wire [4:0] v1523 = {v1523_u, v1523_l};
-    reg [4:0] v1523_1; always @(posedge clk) v1523_1 <= v1523;
-    reg [4:0] v1523_2; always @(posedge clk) v1523_2 <= v1523_1;
-    wire v1524_t0 = v1523_2[0] ? 1'd0 : 1'd1;
-    wire v1524_t1 = v1523_2[2] ? 1'd1 : v1524_t0;
-    wire v1524_t2 = v1523_2[1] ? v1524_t0 : 1'd0;
-    wire v1524_t3 = v1523_2[2] ? 1'd1 : v1524_t2;
-    wire v1524_t4 = v1523_2[4] ? v1524_t3 : v1524_t1;
-    wire v1524_t5 = v1523_2[4] ? v1524_t1 : v1524_t3;
-    wire v1524_t6 = v1523_2[0] ? 1'd1 : 1'd0;
-    wire v1524_t7 = v1523_2[1] ? v1524_t6 : 1'd1;
-    wire v1524_t8 = v1523_2[2] ? 1'd0 : v1524_t7;
-    wire v1524_t9 = v1523_2[2] ? 1'd0 : 1'd1;
-    wire v1524_t10 = v1523_2[3] ? v1524_t9 : v1524_t8;
-    wire [2:0] v1524 = {v1524_t10, v1524_t5, v1524_t4};
-    wire [0:0] v1525_l = v227; wire [0:0] v1525_u = (v227 >>> 1) + v1501; wire [1:0] v1525 = {v1525_u, v1525_l};
-    wire [1:0] v1526_l = v1525; wire [0:0] v1526_u = (v1525 >>> 2) + v1014; wire [2:0] v1526 = {v1526_u, v1526_l};
-    wire [2:0] v1527_l = v1526; wire [0:0] v1527_u = (v1526 >>> 3) + v247; wire [3:0] v1527 = {v1527_u, v1527_l};
-    reg [3:0] v1527_1; always @(posedge clk) v1527_1 <= v1527;
-    reg [3:0] v1527_2; always @(posedge clk) v1527_2 <= v1527_1;
-    reg [3:0] v1527_3; always @(posedge clk) v1527_3 <= v1527_2;
-    reg [3:0] v1527_4; always @(posedge clk) v1527_4 <= v1527_3;
-    wire v1528_t0 = v1527_4[0] ? 1'd1 : 1'd0;
-    wire v1528_t1 = v1527_4[1] ? 1'd0 : v1528_t0;
-    wire v1528_t2 = v1527_4[1] ? 1'd0 : 1'd1;
-    wire v1528_t3 = v1527_4[2] ? v1528_t2 : v1528_t1;
-    wire v1528_t4 = v1527_4[3] ? 1'd0 : v1528_t3;
-    wire v1528_t5 = v1527_4[1] ? 1'd1 : 1'd0;
-    wire v1528_t6 = v1527_4[2] ? v1528_t5 : 1'd1;
-    wire v1528_t7 = v1527_4[2] ? 1'd1 : 1'd0;
-    wire v1528_t8 = v1527_4[3] ? v1528_t7 : v1528_t6;
-    wire [1:0] v1528 = {v1528_t8, v1528_t4};
-    wire [0:0] v1529_l = v331; wire [0:0] v1529_u = (v331 >>> 1) + v1501; wire [1:0] v1529 = {v1529_u, v1529_l};
-    wire [1:0] v1530_l = v1529; wire [0:0] v1530_u = (v1529 >>> 2) + v596; wire [2:0] v1530 = {v1530_u, v1530_l};
-    wire [2:0] v1531_l = v1530; wire [0:0] v1531_u = (v1530 >>> 3) + v146; wire [3:0] v1531 = {v1531_u, v1531_l};
-    wire [3:0] v1532_l = v1531; wire [0:0] v1532_u = (v1531 >>> 4) + v163; wire [4:0] v1532 = {v1532_u, v1532_l};
-    reg [4:0] v1532_1; always @(posedge clk) v1532_1 <= v1532;
-    reg [4:0] v1532_2; always @(posedge clk) v1532_2 <= v1532_1;
-    wire v1533_t0 = v1532_2[2] ? 1'd0 : 1'd1;
-    wire v1533_t1 = v1532_2[3] ? 1'd1 : v1533_t0;
-    wire v1533_t2 = v1532_2[0] ? 1'd0 : 1'd1;
-    wire v1533_t3 = v1532_2[1] ? 1'd1 : v1533_t2;
-    wire v1533_t4 = v1532_2[2] ? v1533_t3 : 1'd0;
-    wire v1533_t5 = v1532_2[3] ? 1'd1 : v1533_t4;
-    wire v1533_t6 = v1532_2[3] ? 1'd1 : 1'd0;
-    wire v1533_t7 = v1532_2[4] ? v1533_t6 : v1533_t5;
-    wire [1:0] v1533 = {v1533_t7, v1533_t1};
-    wire [0:0] v1534_l = v1261; wire [0:0] v1534_u = (v1261 >>> 1) + v1501; wire [1:0] v1534 = {v1534_u, v1534_l};
-    wire [1:0] v1535_l = v1534; wire [0:0] v1535_u = (v1534 >>> 2) + v360; wire [2:0] v1535 = {v1535_u, v1535_l};
-    wire [2:0] v1536_l = v1535; wire [0:0] v1536_u = (v1535 >>> 3) + v389; wire [3:0] v1536 = {v1536_u, v1536_l};
-    wire [3:0] v1537_l = v1536; wire [0:0] v1537_u = (v1536 >>> 4) + v188; wire [4:0] v1537 = {v1537_u, v1537_l};
-    reg [4:0] v1537_1; always @(posedge clk) v1537_1 <= v1537;
-    reg [4:0] v1537_2; always @(posedge clk) v1537_2 <= v1537_1;
-    reg [4:0] v1537_3; always @(posedge clk) v1537_3 <= v1537_2;
-    reg [4:0] v1537_4; always @(posedge clk) v1537_4 <= v1537_3;
-    reg [4:0] v1537_5; always @(posedge clk) v1537_5 <= v1537_4;
-    reg [4:0] v1537_6; always @(posedge clk) v1537_6 <= v1537_5;
-    reg [4:0] v1537_7; always @(posedge clk) v1537_7 <= v1537_6;
-    reg [4:0] v1537_8; always @(posedge clk) v1537_8 <= v1537_7;
-    reg [4:0] v1537_9; always @(posedge clk) v1537_9 <= v1537_8;
-    wire v1538_t0 = v1537_9[0] ? 1'd0 : 1'd1;
-    wire v1538_t1 = v1537_9[2] ? v1538_t0 : 1'd0;
-    wire v1538_t2 = v1537_9[3] ? v1538_t1 : 1'd0;
-    wire v1538_t3 = v1537_9[4] ? 1'd0 : v1538_t2;
-    wire v1538_t4 = v1537_9[0] ? 1'd1 : 1'd0;
-    wire v1538_t5 = v1537_9[1] ? v1538_t4 : 1'd1;
-    wire v1538_t6 = v1537_9[2] ? v1538_t4 : v1538_t5;
-    wire v1538_t7 = v1537_9[3] ? v1538_t6 : 1'd1;
-    wire v1538_t8 = v1537_9[4] ? 1'd0 : v1538_t7;
-    wire v1538_t9 = v1537_9[1] ? v1538_t0 : 1'd0;
-    wire v1538_t10 = v1537_9[2] ? 1'd0 : v1538_t9;
-    wire v1538_t11 = v1537_9[3] ? v1538_t10 : 1'd0;
-    wire v1538_t12 = v1537_9[4] ? 1'd0 : v1538_t11;
-    wire [2:0] v1538 = {v1538_t12, v1538_t8, v1538_t3};
-    wire [0:0] v1539 = inputs[296:296];
-    wire [2:0] v1540_l = v196; wire [0:0] v1540_u = (v196 >>> 3) + v1539; wire [3:0] v1540 = {v1540_u, v1540_l};
-    wire [3:0] v1541_l = v1540; wire [0:0] v1541_u = (v1540 >>> 4) + v361; wire [4:0] v1541 = {v1541_u, v1541_l};
-    reg [4:0] v1541_1; always @(posedge clk) v1541_1 <= v1541;
-    reg [4:0] v1541_2; always @(posedge clk) v1541_2 <= v1541_1;
-    reg [4:0] v1541_3; always @(posedge clk) v1541_3 <= v1541_2;
-    reg [4:0] v1541_4; always @(posedge clk) v1541_4 <= v1541_3;
-    reg [4:0] v1541_5; always @(posedge clk) v1541_5 <= v1541_4;
-    reg [4:0] v1541_6; always @(posedge clk) v1541_6 <= v1541_5;
-    reg [4:0] v1541_7; always @(posedge clk) v1541_7 <= v1541_6;
-    reg [4:0] v1541_8; always @(posedge clk) v1541_8 <= v1541_7;
-    wire v1542_t0 = v1541_8[0] ? 1'd0 : 1'd1;
-    wire v1542_t1 = v1541_8[1] ? v1542_t0 : 1'd0;
-    wire v1542_t2 = v1541_8[3] ? v1542_t0 : v1542_t1;
-    wire v1542_t3 = v1541_8[2] ? v1542_t1 : v1542_t0;
-    wire v1542_t4 = v1541_8[3] ? v1542_t1 : v1542_t3;
-    wire v1542_t5 = v1541_8[4] ? v1542_t1 : v1542_t4;
-    wire [1:0] v1542 = {v1542_t5, v1542_t2};
-    wire [2:0] v1543_l = v348; wire [0:0] v1543_u = (v348 >>> 3) + v1539; wire [3:0] v1543 = {v1543_u, v1543_l};
-    wire [3:0] v1544_l = v1543; wire [0:0] v1544_u = (v1543 >>> 4) + v361; wire [4:0] v1544 = {v1544_u, v1544_l};
-    reg [4:0] v1544_1; always @(posedge clk) v1544_1 <= v1544;
-    reg [4:0] v1544_2; always @(posedge clk) v1544_2 <= v1544_1;
-    reg [4:0] v1544_3; always @(posedge clk) v1544_3 <= v1544_2;
-    reg [4:0] v1544_4; always @(posedge clk) v1544_4 <= v1544_3;
-    reg [4:0] v1544_5; always @(posedge clk) v1544_5 <= v1544_4;
-    reg [4:0] v1544_6; always @(posedge clk) v1544_6 <= v1544_5;
-    wire v1545_t0 = v1544_6[0] ? 1'd1 : 1'd0;
-    wire v1545_t1 = v1544_6[1] ? 1'd1 : v1545_t0;
-    wire v1545_t2 = v1544_6[2] ? v1545_t1 : v1545_t0;
-    wire v1545_t3 = v1544_6[3] ? 1'd0 : v1545_t2;
-    wire v1545_t4 = v1544_6[4] ? 1'd0 : v1545_t3;
-    wire v1545_t5 = v1544_6[1] ? v1545_t0 : 1'd1;
-    wire v1545_t6 = v1544_6[2] ? 1'd1 : v1545_t5;
-    wire v1545_t7 = v1544_6[3] ? 1'd1 : v1545_t6;
-    wire v1545_t8 = v1544_6[3] ? 1'd1 : 1'd0;
-    wire v1545_t9 = v1544_6[4] ? v1545_t8 : v1545_t7;
-    wire [1:0] v1545 = {v1545_t9, v1545_t4};
-    wire [2:0] v1546_l = v998; wire [0:0] v1546_u = (v998 >>> 3) + v1539; wire [3:0] v1546 = {v1546_u, v1546_l};
-    wire [3:0] v1547_l = v1546; wire [0:0] v1547_u = (v1546 >>> 4) + v370; wire [4:0] v1547 = {v1547_u, v1547_l};
-    reg [4:0] v1547_1; always @(posedge clk) v1547_1 <= v1547;
-    wire v1548_t0 = v1547_1[0] ? 1'd0 : 1'd1;
-    wire v1548_t1 = v1547_1[1] ? 1'd0 : v1548_t0;
-    wire v1548_t2 = v1547_1[4] ? 1'd1 : v1548_t1;
-    wire v1548_t3 = v1547_1[2] ? 1'd0 : v1548_t1;
-    wire v1548_t4 = v1547_1[1] ? 1'd1 : v1548_t0;
-    wire v1548_t5 = v1547_1[1] ? 1'd1 : 1'd0;
-    wire v1548_t6 = v1547_1[2] ? v1548_t5 : v1548_t4;
-    wire v1548_t7 = v1547_1[3] ? v1548_t6 : v1548_t3;
-    wire v1548_t8 = v1547_1[4] ? 1'd0 : v1548_t7;
-    wire [1:0] v1548 = {v1548_t8, v1548_t2};
-    wire [1:0] v1549_l = v520; wire [0:0] v1549_u = (v520 >>> 2) + v1539; wire [2:0] v1549 = {v1549_u, v1549_l};
-    wire [1:0] v1550_l = v234; wire [0:0] v1550_u = (v234 >>> 2) + v1539; wire [2:0] v1550 = {v1550_u, v1550_l};
-    wire [2:0] v1551_l = v1550; wire [0:0] v1551_u = (v1550 >>> 3) + v428; wire [3:0] v1551 = {v1551_u, v1551_l};
-    wire [3:0] v1552_l = v1551; wire [0:0] v1552_u = (v1551 >>> 4) + v302; wire [4:0] v1552 = {v1552_u, v1552_l};
-    reg [4:0] v1552_1; always @(posedge clk) v1552_1 <= v1552;
-    reg [4:0] v1552_2; always @(posedge clk) v1552_2 <= v1552_1;
-    reg [4:0] v1552_3; always @(posedge clk) v1552_3 <= v1552_2;
-    reg [4:0] v1552_4; always @(posedge clk) v1552_4 <= v1552_3;
-    reg [4:0] v1552_5; always @(posedge clk) v1552_5 <= v1552_4;
-    reg [4:0] v1552_6; always @(posedge clk) v1552_6 <= v1552_5;
-    reg [4:0] v1552_7; always @(posedge clk) v1552_7 <= v1552_6;
-    reg [4:0] v1552_8; always @(posedge clk) v1552_8 <= v1552_7;
-    wire v1553_t0 = v1552_8[0] ? 1'd1 : 1'd0;
-    wire v1553_t1 = v1552_8[1] ? v1553_t0 : 1'd1;
-    wire v1553_t2 = v1552_8[0] ? 1'd0 : 1'd1;
-    wire v1553_t3 = v1552_8[1] ? 1'd0 : v1553_t2;
-    wire v1553_t4 = v1552_8[2] ? v1553_t3 : v1553_t1;
-    wire v1553_t5 = v1552_8[3] ? v1553_t1 : v1553_t4;
-    wire v1553_t6 = v1552_8[2] ? 1'd0 : v1553_t0;
-    wire v1553_t7 = v1552_8[3] ? v1553_t0 : v1553_t6;
-    wire v1553_t8 = v1552_8[4] ? v1553_t7 : v1553_t5;
-    wire v1553_t9 = v1552_8[2] ? v1553_t0 : 1'd0;
-    wire v1553_t10 = v1552_8[3] ? 1'd0 : v1553_t9;
-    wire v1553_t11 = v1552_8[2] ? v1553_t1 : v1553_t3;
-    wire v1553_t12 = v1552_8[3] ? v1553_t3 : v1553_t11;
-    wire v1553_t13 = v1552_8[4] ? v1553_t12 : v1553_t10;
-    wire v1553_t14 = v1552_8[3] ? v1553_t9 : 1'd0;
-    wire [2:0] v1553 = {v1553_t14, v1553_t13, v1553_t8};
-    wire [0:0] v1554_l = v769; wire [0:0] v1554_u = (v769 >>> 1) + v1539; wire [1:0] v1554 = {v1554_u, v1554_l};
-    wire [1:0] v1555_l = v1554; wire [0:0] v1555_u = (v1554 >>> 2) + v554; wire [2:0] v1555 = {v1555_u, v1555_l};
-    wire [2:0] v1556_l = v1555; wire [0:0] v1556_u = (v1555 >>> 3) + v433; wire [3:0] v1556 = {v1556_u, v1556_l};
-    wire [3:0] v1557_l = v1556; wire [0:0] v1557_u = (v1556 >>> 4) + v292; wire [4:0] v1557 = {v1557_u, v1557_l};
-    reg [4:0] v1557_1; always @(posedge clk) v1557_1 <= v1557;
-    reg [4:0] v1557_2; always @(posedge clk) v1557_2 <= v1557_1;
-    reg [4:0] v1557_3; always @(posedge clk) v1557_3 <= v1557_2;
-    reg [4:0] v1557_4; always @(posedge clk) v1557_4 <= v1557_3;
-    reg [4:0] v1557_5; always @(posedge clk) v1557_5 <= v1557_4;
-    reg [4:0] v1557_6; always @(posedge clk) v1557_6 <= v1557_5;
-    reg [4:0] v1557_7; always @(posedge clk) v1557_7 <= v1557_6;
-    wire v1558_t0 = v1557_7[0] ? 1'd1 : 1'd0;
-    wire v1558_t1 = v1557_7[1] ? v1558_t0 : 1'd1;
-    wire v1558_t2 = v1557_7[1] ? 1'd0 : 1'd1;
-    wire v1558_t3 = v1557_7[2] ? v1558_t2 : v1558_t1;
-    wire v1558_t4 = v1557_7[3] ? v1558_t3 : 1'd1;
-    wire v1558_t5 = v1557_7[4] ? v1558_t4 : 1'd0;
-    wire v1558_t6 = v1557_7[1] ? v1558_t0 : 1'd0;
-    wire v1558_t7 = v1557_7[3] ? v1558_t6 : 1'd0;
-    wire v1558_t8 = v1557_7[4] ? v1558_t7 : 1'd1;
-    wire v1558_t9 = v1557_7[2] ? v1558_t6 : 1'd0;
-    wire v1558_t10 = v1557_7[3] ? v1558_t9 : 1'd0;
-    wire v1558_t11 = v1557_7[4] ? v1558_t10 : 1'd0;
-    wire [2:0] v1558 = {v1558_t11, v1558_t8, v1558_t5};
-    wire [0:0] v1559_l = v237; wire [0:0] v1559_u = (v237 >>> 1) + v1539; wire [1:0] v1559 = {v1559_u, v1559_l};
-    wire [1:0] v1560_l = v1559; wire [0:0] v1560_u = (v1559 >>> 2) + v554; wire [2:0] v1560 = {v1560_u, v1560_l};
-    wire [2:0] v1561_l = v1560; wire [0:0] v1561_u = (v1560 >>> 3) + v251; wire [3:0] v1561 = {v1561_u, v1561_l};
-    wire [3:0] v1562_l = v1561; wire [0:0] v1562_u = (v1561 >>> 4) + v1172; wire [4:0] v1562 = {v1562_u, v1562_l};
-    wire v1563_t0 = v1562[1] ? 1'd1 : 1'd0;
-    wire v1563_t1 = v1562[2] ? 1'd1 : v1563_t0;
-    wire v1563_t2 = v1562[2] ? 1'd1 : 1'd0;
-    wire v1563_t3 = v1562[3] ? v1563_t2 : v1563_t1;
-    wire v1563_t4 = v1562[3] ? v1563_t2 : 1'd1;
-    wire v1563_t5 = v1562[4] ? v1563_t4 : v1563_t3;
-    wire v1563_t6 = v1562[0] ? 1'd0 : 1'd1;
-    wire v1563_t7 = v1562[1] ? v1563_t6 : 1'd1;
-    wire v1563_t8 = v1562[2] ? 1'd1 : v1563_t7;
-    wire v1563_t9 = v1562[3] ? 1'd1 : v1563_t8;
-    wire v1563_t10 = v1562[3] ? 1'd1 : v1563_t1;
-    wire v1563_t11 = v1562[4] ? 1'd1 : v1563_t10;
-    wire v1563_t12 = v1562[0] ? 1'd1 : 1'd0;
-    wire v1563_t13 = v1562[1] ? v1563_t12 : 1'd1;
-    wire v1563_t14 = v1562[2] ? 1'd0 : v1563_t13;
-    wire v1563_t15 = v1562[3] ? 1'd0 : v1563_t14;
-    wire [3:0] v1563 = {v1563_t15, v1563_t11, v1563_t9, v1563_t5};
-    wire [4:0] v1564 = v1383 + v1563;
-    wire [5:0] v1565 = v1564 + v1480;
-    wire [5:0] v1566 = v1565 + v1320;
-    reg [5:0] v1566_1; always @(posedge clk) v1566_1 <= v1566;
-    wire [5:0] v1567 = v1566_1 + v1080;
-    wire [5:0] v1568 = v1567 + v1090;
-    wire [0:0] v1569_l = v336; wire [0:0] v1569_u = (v336 >>> 1) + v1539; wire [1:0] v1569 = {v1569_u, v1569_l};
-    wire [0:0] v1570_l = v239; wire [0:0] v1570_u = (v239 >>> 1) + v1539; wire [1:0] v1570 = {v1570_u, v1570_l};
-    wire [1:0] v1571_l = v1570; wire [0:0] v1571_u = (v1570 >>> 2) + v268; wire [2:0] v1571 = {v1571_u, v1571_l};
-    wire [2:0] v1572_l = v1571; wire [0:0] v1572_u = (v1571 >>> 3) + v274; wire [3:0] v1572 = {v1572_u, v1572_l};
-    wire [3:0] v1573_l = v1572; wire [0:0] v1573_u = (v1572 >>> 4) + v664; wire [4:0] v1573 = {v1573_u, v1573_l};
-    reg [4:0] v1573_1; always @(posedge clk) v1573_1 <= v1573;
-    reg [4:0] v1573_2; always @(posedge clk) v1573_2 <= v1573_1;
-    wire v1574_t0 = v1573_2[0] ? 1'd1 : 1'd0;
-    wire v1574_t1 = v1573_2[1] ? 1'd0 : v1574_t0;
-    wire v1574_t2 = v1573_2[1] ? 1'd0 : 1'd1;
-    wire v1574_t3 = v1573_2[2] ? v1574_t1 : v1574_t2;
-    wire v1574_t4 = v1573_2[3] ? v1574_t3 : v1574_t1;
-    wire v1574_t5 = v1573_2[4] ? v1574_t1 : v1574_t4;
-    wire v1574_t6 = v1573_2[4] ? v1574_t3 : v1574_t4;
-    wire [1:0] v1574 = {v1574_t6, v1574_t5};
-    wire [0:0] v1575 = inputs[345:345];
-    wire [1:0] v1576_l = v837; wire [0:0] v1576_u = (v837 >>> 2) + v1575; wire [2:0] v1576 = {v1576_u, v1576_l};
-    wire [2:0] v1577_l = v1576; wire [0:0] v1577_u = (v1576 >>> 3) + v839; wire [3:0] v1577 = {v1577_u, v1577_l};
-    wire [3:0] v1578_l = v1577; wire [0:0] v1578_u = (v1577 >>> 4) + v374; wire [4:0] v1578 = {v1578_u, v1578_l};
-    reg [4:0] v1578_1; always @(posedge clk) v1578_1 <= v1578;
-    reg [4:0] v1578_2; always @(posedge clk) v1578_2 <= v1578_1;
-    reg [4:0] v1578_3; always @(posedge clk) v1578_3 <= v1578_2;
-    reg [4:0] v1578_4; always @(posedge clk) v1578_4 <= v1578_3;
-    reg [4:0] v1578_5; always @(posedge clk) v1578_5 <= v1578_4;
-    reg [4:0] v1578_6; always @(posedge clk) v1578_6 <= v1578_5;
-    wire v1579_t0 = v1578_6[1] ? 1'd1 : 1'd0;
-    wire v1579_t1 = v1578_6[0] ? 1'd0 : 1'd1;
-    wire v1579_t2 = v1578_6[2] ? v1579_t1 : v1579_t0;
-    wire v1579_t3 = v1578_6[2] ? v1579_t1 : 1'd1;
-    wire v1579_t4 = v1578_6[3] ? v1579_t3 : v1579_t2;
-    wire v1579_t5 = v1578_6[2] ? v1579_t1 : 1'd0;
-    wire v1579_t6 = v1578_6[3] ? v1579_t5 : v1579_t2;
-    wire v1579_t7 = v1578_6[4] ? v1579_t6 : v1579_t4;
-    wire v1579_t8 = v1578_6[2] ? 1'd1 : 1'd0;
-    wire v1579_t9 = v1578_6[3] ? v1579_t8 : 1'd1;
-    wire v1579_t10 = v1578_6[4] ? v1579_t9 : 1'd1;
-    wire [1:0] v1579 = {v1579_t10, v1579_t7};
-    wire [0:0] v1580_l = v1575; wire [0:0] v1580_u = (v1575 >>> 1) + v146; wire [1:0] v1580 = {v1580_u, v1580_l};
-    wire [1:0] v1581_l = v1580; wire [0:0] v1581_u = (v1580 >>> 2) + v934; wire [2:0] v1581 = {v1581_u, v1581_l};
-    wire [2:0] v1582_l = v1581; wire [0:0] v1582_u = (v1581 >>> 3) + v279; wire [3:0] v1582 = {v1582_u, v1582_l};
-    wire [3:0] v1583_l = v1582; wire [0:0] v1583_u = (v1582 >>> 4) + v442; wire [4:0] v1583 = {v1583_u, v1583_l};
-    reg [4:0] v1583_1; always @(posedge clk) v1583_1 <= v1583;
-    reg [4:0] v1583_2; always @(posedge clk) v1583_2 <= v1583_1;
-    reg [4:0] v1583_3; always @(posedge clk) v1583_3 <= v1583_2;
-    reg [4:0] v1583_4; always @(posedge clk) v1583_4 <= v1583_3;
-    reg [4:0] v1583_5; always @(posedge clk) v1583_5 <= v1583_4;
-    reg [4:0] v1583_6; always @(posedge clk) v1583_6 <= v1583_5;
-    wire v1584_t0 = v1583_6[2] ? 1'd1 : 1'd0;
-    wire v1584_t1 = v1583_6[3] ? v1584_t0 : 1'd0;
-    wire v1584_t2 = v1583_6[0] ? 1'd0 : 1'd1;
-    wire v1584_t3 = v1583_6[4] ? v1584_t2 : v1584_t1;
-    wire v1584_t4 = v1583_6[2] ? 1'd0 : 1'd1;
-    wire v1584_t5 = v1583_6[1] ? v1584_t2 : 1'd1;
-    wire v1584_t6 = v1583_6[4] ? v1584_t5 : v1584_t4;
-    wire v1584_t7 = v1583_6[3] ? 1'd0 : v1584_t0;
-    wire v1584_t8 = v1583_6[4] ? 1'd0 : v1584_t7;
-    wire [2:0] v1584 = {v1584_t8, v1584_t6, v1584_t3};
-    wire [0:0] v1585_l = v1575; wire [0:0] v1585_u = (v1575 >>> 1) + v254; wire [1:0] v1585 = {v1585_u, v1585_l};
-    wire [1:0] v1586_l = v1585; wire [0:0] v1586_u = (v1585 >>> 2) + v1457; wire [2:0] v1586 = {v1586_u, v1586_l};
-    wire [2:0] v1587_l = v1586; wire [0:0] v1587_u = (v1586 >>> 3) + v650; wire [3:0] v1587 = {v1587_u, v1587_l};
-    wire [3:0] v1588_l = v1587; wire [0:0] v1588_u = (v1587 >>> 4) + v657; wire [4:0] v1588 = {v1588_u, v1588_l};
-    wire v1589_t0 = v1588[0] ? 1'd0 : 1'd1;
-    wire v1589_t1 = v1588[1] ? 1'd0 : v1589_t0;
-    wire v1589_t2 = v1588[1] ? 1'd0 : 1'd1;
-    wire v1589_t3 = v1588[2] ? v1589_t2 : v1589_t1;
-    wire v1589_t4 = v1588[3] ? 1'd0 : v1589_t3;
-    wire v1589_t5 = v1588[4] ? 1'd1 : v1589_t4;
-    wire v1589_t6 = v1588[1] ? 1'd1 : v1589_t0;
-    wire v1589_t7 = v1588[2] ? 1'd1 : v1589_t6;
-    wire v1589_t8 = v1588[3] ? 1'd1 : v1589_t7;
-    wire v1589_t9 = v1588[4] ? 1'd1 : v1589_t8;
-    wire v1589_t10 = v1588[2] ? 1'd0 : v1589_t2;
-    wire v1589_t11 = v1588[3] ? 1'd0 : v1589_t10;
-    wire v1589_t12 = v1588[4] ? 1'd0 : v1589_t11;
-    wire [2:0] v1589 = {v1589_t12, v1589_t9, v1589_t5};
-    wire [0:0] v1590_l = v1575; wire [0:0] v1590_u = (v1575 >>> 1) + v253; wire [1:0] v1590 = {v1590_u, v1590_l};
-    wire [1:0] v1591_l = v1590; wire [0:0] v1591_u = (v1590 >>> 2) + v850; wire [2:0] v1591 = {v1591_u, v1591_l};
-    wire [2:0] v1592_l = v1591; wire [0:0] v1592_u = (v1591 >>> 3) + v42; wire [3:0] v1592 = {v1592_u, v1592_l};
-    wire [3:0] v1593_l = v1592; wire [0:0] v1593_u = (v1592 >>> 4) + v429; wire [4:0] v1593 = {v1593_u, v1593_l};
-    reg [4:0] v1593_1; always @(posedge clk) v1593_1 <= v1593;
-    reg [4:0] v1593_2; always @(posedge clk) v1593_2 <= v1593_1;
-    reg [4:0] v1593_3; always @(posedge clk) v1593_3 <= v1593_2;
-    reg [4:0] v1593_4; always @(posedge clk) v1593_4 <= v1593_3;
-    reg [4:0] v1593_5; always @(posedge clk) v1593_5 <= v1593_4;
-    reg [4:0] v1593_6; always @(posedge clk) v1593_6 <= v1593_5;
-    reg [4:0] v1593_7; always @(posedge clk) v1593_7 <= v1593_6;
-    reg [4:0] v1593_8; always @(posedge clk) v1593_8 <= v1593_7;
-    wire v1594_t0 = v1593_8[0] ? 1'd0 : 1'd1;
-    wire v1594_t1 = v1593_8[1] ? v1594_t0 : 1'd1;
-    wire v1594_t2 = v1593_8[2] ? v1594_t0 : v1594_t1;
-    wire v1594_t3 = v1593_8[3] ? v1594_t0 : v1594_t2;
-    wire v1594_t4 = v1593_8[3] ? v1594_t0 : v1594_t1;
-    wire v1594_t5 = v1593_8[4] ? v1594_t4 : v1594_t3;
-    wire v1594_t6 = v1593_8[0] ? 1'd1 : 1'd0;
-    wire v1594_t7 = v1593_8[1] ? 1'd0 : v1594_t6;
-    wire v1594_t8 = v1593_8[2] ? v1594_t7 : 1'd0;
-    wire v1594_t9 = v1593_8[3] ? v1594_t7 : v1594_t8;
-    wire v1594_t10 = v1593_8[3] ? v1594_t7 : 1'd0;
-    wire v1594_t11 = v1593_8[4] ? v1594_t10 : v1594_t9;
-    wire [2:0] v1594 = {v1594_t11, v1594_t5, v1594_t3};
-    wire [0:0] v1595_l = v1575; wire [0:0] v1595_u = (v1575 >>> 1) + v1356; wire [1:0] v1595 = {v1595_u, v1595_l};
-    wire [1:0] v1596_l = v1595; wire [0:0] v1596_u = (v1595 >>> 2) + v597; wire [2:0] v1596 = {v1596_u, v1596_l};
-    wire [2:0] v1597_l = v1596; wire [0:0] v1597_u = (v1596 >>> 3) + v925; wire [3:0] v1597 = {v1597_u, v1597_l};
-    wire [3:0] v1598_l = v1597; wire [0:0] v1598_u = (v1597 >>> 4) + v1457; wire [4:0] v1598 = {v1598_u, v1598_l};
-    reg [4:0] v1598_1; always @(posedge clk) v1598_1 <= v1598;
-    reg [4:0] v1598_2; always @(posedge clk) v1598_2 <= v1598_1;
-    reg [4:0] v1598_3; always @(posedge clk) v1598_3 <= v1598_2;
-    reg [4:0] v1598_4; always @(posedge clk) v1598_4 <= v1598_3;
-    reg [4:0] v1598_5; always @(posedge clk) v1598_5 <= v1598_4;
-    wire v1599_t0 = v1598_5[0] ? 1'd1 : 1'd0;
-    wire v1599_t1 = v1598_5[1] ? v1599_t0 : 1'd0;
-    wire v1599_t2 = v1598_5[2] ? v1599_t1 : 1'd1;
-    wire v1599_t3 = v1598_5[1] ? 1'd1 : 1'd0;
-    wire v1599_t4 = v1598_5[2] ? v1599_t3 : 1'd1;
-    wire v1599_t5 = v1598_5[3] ? v1599_t4 : v1599_t2;
-    wire v1599_t6 = v1598_5[0] ? 1'd0 : 1'd1;
-    wire v1599_t7 = v1598_5[1] ? v1599_t6 : 1'd1;
-    wire v1599_t8 = v1598_5[2] ? v1599_t7 : 1'd0;
-    wire v1599_t9 = v1598_5[1] ? 1'd0 : 1'd1;
-    wire v1599_t10 = v1598_5[2] ? v1599_t9 : 1'd0;
-    wire v1599_t11 = v1598_5[3] ? v1599_t10 : v1599_t8;
-    wire v1599_t12 = v1598_5[1] ? v1599_t6 : 1'd0;
-    wire v1599_t13 = v1598_5[2] ? v1599_t12 : 1'd0;
-    wire v1599_t14 = v1598_5[3] ? 1'd0 : v1599_t13;
-    wire v1599_t15 = v1598_5[4] ? v1599_t14 : v1599_t11;
-    wire v1599_t16 = v1598_5[3] ? v1599_t13 : 1'd0;
-    wire [2:0] v1599 = {v1599_t16, v1599_t15, v1599_t5};
-    wire [0:0] v1600_l = v1575; wire [0:0] v1600_u = (v1575 >>> 1) + v371; wire [1:0] v1600 = {v1600_u, v1600_l};
-    wire [1:0] v1601_l = v1600; wire [0:0] v1601_u = (v1600 >>> 2) + v254; wire [2:0] v1601 = {v1601_u, v1601_l};
-    wire [2:0] v1602_l = v1601; wire [0:0] v1602_u = (v1601 >>> 3) + v596; wire [3:0] v1602 = {v1602_u, v1602_l};
-    wire [3:0] v1603_l = v1602; wire [0:0] v1603_u = (v1602 >>> 4) + v152; wire [4:0] v1603 = {v1603_u, v1603_l};
-    wire v1604_t0 = v1603[0] ? 1'd0 : 1'd1;
-    wire v1604_t1 = v1603[3] ? 1'd1 : v1604_t0;
-    wire v1604_t2 = v1603[4] ? v1604_t0 : v1604_t1;
-    wire v1604_t3 = v1603[1] ? 1'd0 : v1604_t0;
-    wire v1604_t4 = v1603[2] ? v1604_t0 : v1604_t3;
-    wire v1604_t5 = v1603[0] ? 1'd1 : 1'd0;
-    wire v1604_t6 = v1603[1] ? v1604_t5 : 1'd1;
-    wire v1604_t7 = v1603[2] ? 1'd1 : v1604_t6;
-    wire v1604_t8 = v1603[3] ? v1604_t7 : v1604_t4;
-    wire v1604_t9 = v1603[4] ? v1604_t4 : v1604_t8;
-    wire v1604_t10 = v1603[1] ? 1'd1 : v1604_t5;
-    wire v1604_t11 = v1603[2] ? 1'd1 : v1604_t10;
-    wire [2:0] v1604 = {v1604_t11, v1604_t9, v1604_t2};
-    wire [0:0] v1605_l = v245; wire [0:0] v1605_u = (v245 >>> 1) + v1575; wire [1:0] v1605 = {v1605_u, v1605_l};
-    wire [0:0] v1606_l = v541; wire [0:0] v1606_u = (v541 >>> 1) + v1575; wire [1:0] v1606 = {v1606_u, v1606_l};
-    wire [1:0] v1607_l = v1606; wire [0:0] v1607_u = (v1606 >>> 2) + v581; wire [2:0] v1607 = {v1607_u, v1607_l};
-    wire [2:0] v1608_l = v1607; wire [0:0] v1608_u = (v1607 >>> 3) + v909; wire [3:0] v1608 = {v1608_u, v1608_l};
-    wire [3:0] v1609_l = v1608; wire [0:0] v1609_u = (v1608 >>> 4) + v916; wire [4:0] v1609 = {v1609_u, v1609_l};
-    reg [4:0] v1609_1; always @(posedge clk) v1609_1 <= v1609;
-    reg [4:0] v1609_2; always @(posedge clk) v1609_2 <= v1609_1;
-    reg [4:0] v1609_3; always @(posedge clk) v1609_3 <= v1609_2;
-    reg [4:0] v1609_4; always @(posedge clk) v1609_4 <= v1609_3;
-    reg [4:0] v1609_5; always @(posedge clk) v1609_5 <= v1609_4;
-    wire v1610_t0 = v1609_5[2] ? 1'd0 : 1'd1;
-    wire v1610_t1 = v1609_5[0] ? 1'd1 : 1'd0;
-    wire v1610_t2 = v1609_5[2] ? 1'd0 : v1610_t1;
-    wire v1610_t3 = v1609_5[3] ? v1610_t2 : v1610_t0;
-    wire v1610_t4 = v1609_5[3] ? v1610_t2 : 1'd0;
-    wire v1610_t5 = v1609_5[4] ? v1610_t4 : v1610_t3;
-    wire v1610_t6 = v1609_5[0] ? 1'd0 : 1'd1;
-    wire v1610_t7 = v1609_5[1] ? 1'd0 : v1610_t6;
-    wire v1610_t8 = v1609_5[2] ? 1'd0 : v1610_t7;
-    wire v1610_t9 = v1609_5[3] ? v1610_t8 : 1'd0;
-    wire [1:0] v1610 = {v1610_t9, v1610_t5};
-    wire [1:0] v1611_l = v1606; wire [0:0] v1611_u = (v1606 >>> 2) + v414; wire [2:0] v1611 = {v1611_u, v1611_l};
-    wire [2:0] v1612_l = v1611; wire [0:0] v1612_u = (v1611 >>> 3) + v435; wire [3:0] v1612 = {v1612_u, v1612_l};
-    wire [3:0] v1613_l = v1612; wire [0:0] v1613_u = (v1612 >>> 4) + v291; wire [4:0] v1613 = {v1613_u, v1613_l};
-    wire v1614_t0 = v1613[0] ? 1'd1 : 1'd0;
-    wire v1614_t1 = v1613[1] ? 1'd1 : v1614_t0;
-    wire v1614_t2 = v1613[3] ? v1614_t1 : 1'd1;
-    wire v1614_t3 = v1613[4] ? v1614_t2 : 1'd1;
-    wire v1614_t4 = v1613[2] ? 1'd0 : 1'd1;
-    wire v1614_t5 = v1613[3] ? 1'd1 : v1614_t4;
-    wire v1614_t6 = v1613[3] ? v1614_t1 : v1614_t4;
-    wire v1614_t7 = v1613[4] ? v1614_t6 : v1614_t5;
-    wire v1614_t8 = v1613[2] ? 1'd1 : 1'd0;
-    wire v1614_t9 = v1613[0] ? 1'd0 : 1'd1;
-    wire v1614_t10 = v1613[1] ? 1'd0 : v1614_t9;
-    wire v1614_t11 = v1613[3] ? v1614_t10 : v1614_t8;
-    wire [2:0] v1614 = {v1614_t11, v1614_t7, v1614_t3};
-    wire [0:0] v1615 = inputs[462:462];
-    wire [3:0] v1616_l = v1219; wire [0:0] v1616_u = (v1219 >>> 4) + v1615; wire [4:0] v1616 = {v1616_u, v1616_l};
-    reg [4:0] v1616_1; always @(posedge clk) v1616_1 <= v1616;
-    reg [4:0] v1616_2; always @(posedge clk) v1616_2 <= v1616_1;
-    reg [4:0] v1616_3; always @(posedge clk) v1616_3 <= v1616_2;
-    reg [4:0] v1616_4; always @(posedge clk) v1616_4 <= v1616_3;
-    reg [4:0] v1616_5; always @(posedge clk) v1616_5 <= v1616_4;
-    wire v1617_t0 = v1616_5[0] ? 1'd0 : 1'd1;
-    wire v1617_t1 = v1616_5[4] ? 1'd0 : v1617_t0;
-    wire v1617_t2 = v1616_5[0] ? 1'd1 : 1'd0;
-    wire v1617_t3 = v1616_5[2] ? 1'd0 : 1'd1;
-    wire v1617_t4 = v1616_5[3] ? 1'd0 : v1617_t3;
-    wire v1617_t5 = v1616_5[4] ? v1617_t4 : v1617_t2;
-    wire v1617_t6 = v1616_5[1] ? 1'd1 : 1'd0;
-    wire v1617_t7 = v1616_5[2] ? v1617_t6 : 1'd0;
-    wire v1617_t8 = v1616_5[3] ? 1'd0 : v1617_t7;
-    wire v1617_t9 = v1616_5[4] ? v1617_t8 : 1'd0;
-    wire [2:0] v1617 = {v1617_t9, v1617_t5, v1617_t1};
-    wire [2:0] v1618_l = v878; wire [0:0] v1618_u = (v878 >>> 3) + v1615; wire [3:0] v1618 = {v1618_u, v1618_l};
-    wire [3:0] v1619_l = v1618; wire [0:0] v1619_u = (v1618 >>> 4) + v1114; wire [4:0] v1619 = {v1619_u, v1619_l};
-    reg [4:0] v1619_1; always @(posedge clk) v1619_1 <= v1619;
-    reg [4:0] v1619_2; always @(posedge clk) v1619_2 <= v1619_1;
-    reg [4:0] v1619_3; always @(posedge clk) v1619_3 <= v1619_2;
-    reg [4:0] v1619_4; always @(posedge clk) v1619_4 <= v1619_3;
-    reg [4:0] v1619_5; always @(posedge clk) v1619_5 <= v1619_4;
-    reg [4:0] v1619_6; always @(posedge clk) v1619_6 <= v1619_5;
-    reg [4:0] v1619_7; always @(posedge clk) v1619_7 <= v1619_6;
-    wire v1620_t0 = v1619_7[0] ? 1'd1 : 1'd0;
-    wire v1620_t1 = v1619_7[1] ? v1620_t0 : 1'd1;
-    wire v1620_t2 = v1619_7[3] ? 1'd1 : v1620_t1;
-    wire v1620_t3 = v1619_7[4] ? 1'd0 : v1620_t2;
-    wire v1620_t4 = v1619_7[1] ? v1620_t0 : 1'd0;
-    wire v1620_t5 = v1619_7[2] ? v1620_t4 : v1620_t1;
-    wire v1620_t6 = v1619_7[3] ? 1'd0 : v1620_t5;
-    wire v1620_t7 = v1619_7[4] ? 1'd1 : v1620_t6;
-    wire [1:0] v1620 = {v1620_t7, v1620_t3};
-    wire [1:0] v1621_l = v1233; wire [0:0] v1621_u = (v1233 >>> 2) + v1615; wire [2:0] v1621 = {v1621_u, v1621_l};
-    wire [2:0] v1622_l = v1621; wire [0:0] v1622_u = (v1621 >>> 3) + v459; wire [3:0] v1622 = {v1622_u, v1622_l};
-    wire [3:0] v1623_l = v1622; wire [0:0] v1623_u = (v1622 >>> 4) + v179; wire [4:0] v1623 = {v1623_u, v1623_l};
-    reg [4:0] v1623_1; always @(posedge clk) v1623_1 <= v1623;
-    reg [4:0] v1623_2; always @(posedge clk) v1623_2 <= v1623_1;
-    reg [4:0] v1623_3; always @(posedge clk) v1623_3 <= v1623_2;
-    reg [4:0] v1623_4; always @(posedge clk) v1623_4 <= v1623_3;
-    reg [4:0] v1623_5; always @(posedge clk) v1623_5 <= v1623_4;
-    reg [4:0] v1623_6; always @(posedge clk) v1623_6 <= v1623_5;
-    reg [4:0] v1623_7; always @(posedge clk) v1623_7 <= v1623_6;
-    reg [4:0] v1623_8; always @(posedge clk) v1623_8 <= v1623_7;
-    reg [4:0] v1623_9; always @(posedge clk) v1623_9 <= v1623_8;
-    wire v1624_t0 = v1623_9[0] ? 1'd1 : 1'd0;
-    wire v1624_t1 = v1623_9[1] ? 1'd0 : v1624_t0;
-    wire v1624_t2 = v1623_9[2] ? v1624_t0 : v1624_t1;
-    wire v1624_t3 = v1623_9[3] ? v1624_t2 : v1624_t0;
-    wire v1624_t4 = v1623_9[0] ? 1'd0 : 1'd1;
-    wire v1624_t5 = v1623_9[1] ? 1'd1 : v1624_t4;
-    wire v1624_t6 = v1623_9[2] ? v1624_t4 : v1624_t5;
-    wire v1624_t7 = v1623_9[3] ? v1624_t6 : v1624_t4;
-    wire v1624_t8 = v1623_9[1] ? v1624_t0 : 1'd0;
-    wire v1624_t9 = v1623_9[2] ? 1'd0 : v1624_t8;
-    wire v1624_t10 = v1623_9[3] ? v1624_t9 : 1'd0;
-    wire v1624_t11 = v1623_9[4] ? v1624_t10 : v1624_t7;
-    wire [2:0] v1624 = {v1624_t10, v1624_t11, v1624_t3};
-    wire [1:0] v1625_l = v498; wire [0:0] v1625_u = (v498 >>> 2) + v1615; wire [2:0] v1625 = {v1625_u, v1625_l};
-    wire [2:0] v1626_l = v1625; wire [0:0] v1626_u = (v1625 >>> 3) + v641; wire [3:0] v1626 = {v1626_u, v1626_l};
-    wire [3:0] v1627_l = v1626; wire [0:0] v1627_u = (v1626 >>> 4) + v287; wire [4:0] v1627 = {v1627_u, v1627_l};
-    reg [4:0] v1627_1; always @(posedge clk) v1627_1 <= v1627;
-    reg [4:0] v1627_2; always @(posedge clk) v1627_2 <= v1627_1;
-    reg [4:0] v1627_3; always @(posedge clk) v1627_3 <= v1627_2;
-    wire v1628_t0 = v1627_3[1] ? 1'd0 : 1'd1;
-    wire v1628_t1 = v1627_3[3] ? 1'd0 : v1628_t0;
-    wire v1628_t2 = v1627_3[0] ? 1'd0 : 1'd1;
-    wire v1628_t3 = v1627_3[1] ? v1628_t2 : 1'd0;
-    wire v1628_t4 = v1627_3[1] ? v1628_t2 : 1'd1;
-    wire v1628_t5 = v1627_3[3] ? v1628_t4 : v1628_t3;
-    wire v1628_t6 = v1627_3[2] ? v1628_t3 : 1'd0;
-    wire v1628_t7 = v1627_3[2] ? v1628_t4 : v1628_t0;
-    wire v1628_t8 = v1627_3[3] ? v1628_t7 : v1628_t6;
-    wire v1628_t9 = v1627_3[4] ? v1628_t8 : v1628_t5;
-    wire v1628_t10 = v1627_3[0] ? 1'd1 : 1'd0;
-    wire v1628_t11 = v1627_3[1] ? v1628_t10 : 1'd0;
-    wire [2:0] v1628 = {v1628_t11, v1628_t9, v1628_t1};
-    wire [0:0] v1629_l = v1615; wire [0:0] v1629_u = (v1615 >>> 1) + v412; wire [1:0] v1629 = {v1629_u, v1629_l};
-    wire [1:0] v1630_l = v1629; wire [0:0] v1630_u = (v1629 >>> 2) + v157; wire [2:0] v1630 = {v1630_u, v1630_l};
-    wire [2:0] v1631_l = v1630; wire [0:0] v1631_u = (v1630 >>> 3) + v277; wire [3:0] v1631 = {v1631_u, v1631_l};
-    wire [3:0] v1632_l = v1631; wire [0:0] v1632_u = (v1631 >>> 4) + v460; wire [4:0] v1632 = {v1632_u, v1632_l};
-    wire v1633_t0 = v1632[1] ? 1'd1 : 1'd0;
-    wire v1633_t1 = v1632[0] ? 1'd1 : 1'd0;
-    wire v1633_t2 = v1632[1] ? 1'd1 : v1633_t1;
-    wire v1633_t3 = v1632[2] ? v1633_t2 : v1633_t0;
-    wire v1633_t4 = v1632[4] ? v1633_t2 : v1633_t3;
-    wire v1633_t5 = v1632[1] ? 1'd0 : v1633_t1;
-    wire v1633_t6 = v1632[2] ? v1633_t5 : 1'd0;
-    wire v1633_t7 = v1632[3] ? v1633_t3 : v1633_t6;
-    wire v1633_t8 = v1632[3] ? v1633_t2 : v1633_t5;
-    wire v1633_t9 = v1632[4] ? v1633_t8 : v1633_t7;
-    wire v1633_t10 = v1632[1] ? 1'd0 : 1'd1;
-    wire v1633_t11 = v1632[3] ? v1633_t10 : 1'd1;
-    wire [2:0] v1633 = {v1633_t11, v1633_t9, v1633_t4};
-    wire [0:0] v1634_l = v369; wire [0:0] v1634_u = (v369 >>> 1) + v1615; wire [1:0] v1634 = {v1634_u, v1634_l};
-    wire [1:0] v1635_l = v1634; wire [0:0] v1635_u = (v1634 >>> 2) + v428; wire [2:0] v1635 = {v1635_u, v1635_l};
-    wire [2:0] v1636_l = v1635; wire [0:0] v1636_u = (v1635 >>> 3) + v658; wire [3:0] v1636 = {v1636_u, v1636_l};
-    wire [3:0] v1637_l = v1636; wire [0:0] v1637_u = (v1636 >>> 4) + v281; wire [4:0] v1637 = {v1637_u, v1637_l};
-    reg [4:0] v1637_1; always @(posedge clk) v1637_1 <= v1637;
-    reg [4:0] v1637_2; always @(posedge clk) v1637_2 <= v1637_1;
-    reg [4:0] v1637_3; always @(posedge clk) v1637_3 <= v1637_2;
-    reg [4:0] v1637_4; always @(posedge clk) v1637_4 <= v1637_3;
-    reg [4:0] v1637_5; always @(posedge clk) v1637_5 <= v1637_4;
-    reg [4:0] v1637_6; always @(posedge clk) v1637_6 <= v1637_5;
-    wire v1638_t0 = v1637_6[0] ? 1'd0 : 1'd1;
-    wire v1638_t1 = v1637_6[1] ? 1'd0 : v1638_t0;
-    wire v1638_t2 = v1637_6[3] ? 1'd1 : v1638_t1;
-    wire v1638_t3 = v1637_6[2] ? 1'd0 : 1'd1;
-    wire v1638_t4 = v1637_6[4] ? v1638_t3 : v1638_t2;
-    wire v1638_t5 = v1637_6[3] ? 1'd0 : v1638_t0;
-    wire v1638_t6 = v1637_6[4] ? 1'd0 : v1638_t5;
-    wire v1638_t7 = v1637_6[2] ? 1'd1 : 1'd0;
-    wire v1638_t8 = v1637_6[4] ? v1638_t7 : 1'd0;
-    wire [2:0] v1638 = {v1638_t8, v1638_t6, v1638_t4};
-    wire [0:0] v1639 = inputs[464:464];
-    wire [3:0] v1640_l = v749; wire [0:0] v1640_u = (v749 >>> 4) + v1639; wire [4:0] v1640 = {v1640_u, v1640_l};
-    wire v1641_t0 = v1640[0] ? 1'd0 : 1'd1;
-    wire v1641_t1 = v1640[1] ? 1'd1 : v1641_t0;
-    wire v1641_t2 = v1640[1] ? 1'd1 : 1'd0;
-    wire v1641_t3 = v1640[2] ? v1641_t2 : v1641_t1;
-    wire v1641_t4 = v1640[3] ? v1641_t3 : 1'd1;
-    wire v1641_t5 = v1640[4] ? v1641_t4 : 1'd1;
-    wire v1641_t6 = v1640[1] ? 1'd0 : 1'd1;
-    wire v1641_t7 = v1640[3] ? v1641_t6 : 1'd0;
-    wire v1641_t8 = v1640[2] ? 1'd0 : v1641_t6;
-    wire v1641_t9 = v1640[3] ? v1641_t8 : 1'd0;
-    wire v1641_t10 = v1640[4] ? v1641_t9 : v1641_t7;
-    wire v1641_t11 = v1640[1] ? 1'd0 : v1641_t0;
-    wire v1641_t12 = v1640[2] ? v1641_t6 : v1641_t11;
-    wire v1641_t13 = v1640[3] ? v1641_t12 : 1'd0;
-    wire v1641_t14 = v1640[4] ? v1641_t13 : 1'd0;
-    wire v1641_t15 = v1640[2] ? 1'd0 : v1641_t11;
-    wire v1641_t16 = v1640[3] ? v1641_t15 : 1'd0;
-    wire v1641_t17 = v1640[4] ? v1641_t16 : 1'd0;
-    wire [3:0] v1641 = {v1641_t17, v1641_t14, v1641_t10, v1641_t5};
-    wire [3:0] v1642_l = v1082; wire [0:0] v1642_u = (v1082 >>> 4) + v1639; wire [4:0] v1642 = {v1642_u, v1642_l};
-    wire v1643_t0 = v1642[0] ? 1'd0 : 1'd1;
-    wire v1643_t1 = v1642[1] ? 1'd1 : v1643_t0;
-    wire v1643_t2 = v1642[2] ? 1'd1 : v1643_t1;
-    wire v1643_t3 = v1642[0] ? 1'd1 : 1'd0;
-    wire v1643_t4 = v1642[1] ? 1'd1 : v1643_t3;
-    wire v1643_t5 = v1642[1] ? 1'd1 : 1'd0;
-    wire v1643_t6 = v1642[2] ? v1643_t5 : v1643_t4;
-    wire v1643_t7 = v1642[1] ? 1'd0 : v1643_t3;
-    wire v1643_t8 = v1642[2] ? 1'd0 : v1643_t7;
-    wire v1643_t9 = v1642[3] ? v1643_t8 : v1643_t6;
-    wire v1643_t10 = v1642[4] ? v1643_t8 : v1643_t9;
-    wire v1643_t11 = v1642[3] ? 1'd0 : v1643_t5;
-    wire [3:0] v1643 = {v1643_t10, v1643_t11, v1643_t10, v1643_t2};
-    wire [4:0] v1644 = v1643 + v940;
-    wire [5:0] v1645 = v1644 + v1092;
-    wire [5:0] v1646 = v1645 + v1375;
-    reg [5:0] v1646_1; always @(posedge clk) v1646_1 <= v1646;
-    wire [5:0] v1647 = v1646_1 + v863;
-    wire [5:0] v1648 = v1647 + v924;
-    wire [1:0] v1649_l = v385; wire [0:0] v1649_u = (v385 >>> 2) + v1639; wire [2:0] v1649 = {v1649_u, v1649_l};
-    wire [2:0] v1650_l = v1649; wire [0:0] v1650_u = (v1649 >>> 3) + v44; wire [3:0] v1650 = {v1650_u, v1650_l};
-    wire [3:0] v1651_l = v1650; wire [0:0] v1651_u = (v1650 >>> 4) + v278; wire [4:0] v1651 = {v1651_u, v1651_l};
-    reg [4:0] v1651_1; always @(posedge clk) v1651_1 <= v1651;
-    reg [4:0] v1651_2; always @(posedge clk) v1651_2 <= v1651_1;
-    reg [4:0] v1651_3; always @(posedge clk) v1651_3 <= v1651_2;
-    wire v1652_t0 = v1651_3[0] ? 1'd0 : 1'd1;
-    wire v1652_t1 = v1651_3[1] ? 1'd0 : v1652_t0;
-    wire v1652_t2 = v1651_3[3] ? 1'd0 : v1652_t1;
-    wire v1652_t3 = v1651_3[1] ? 1'd1 : 1'd0;
-    wire v1652_t4 = v1651_3[2] ? v1652_t3 : 1'd0;
-    wire v1652_t5 = v1651_3[0] ? 1'd1 : 1'd0;
-    wire v1652_t6 = v1651_3[1] ? 1'd0 : v1652_t5;
-    wire v1652_t7 = v1651_3[1] ? 1'd0 : 1'd1;
-    wire v1652_t8 = v1651_3[3] ? v1652_t7 : v1652_t6;
-    wire v1652_t9 = v1651_3[4] ? v1652_t6 : v1652_t8;
-    wire [2:0] v1652 = {v1652_t9, v1652_t4, v1652_t2};
-    wire [0:0] v1653_l = v475; wire [0:0] v1653_u = (v475 >>> 1) + v1639; wire [1:0] v1653 = {v1653_u, v1653_l};
-    wire [1:0] v1654_l = v1653; wire [0:0] v1654_u = (v1653 >>> 2) + v46; wire [2:0] v1654 = {v1654_u, v1654_l};
-    wire [2:0] v1655_l = v1654; wire [0:0] v1655_u = (v1654 >>> 3) + v153; wire [3:0] v1655 = {v1655_u, v1655_l};
-    wire [3:0] v1656_l = v1655; wire [0:0] v1656_u = (v1655 >>> 4) + v276; wire [4:0] v1656 = {v1656_u, v1656_l};
-    reg [4:0] v1656_1; always @(posedge clk) v1656_1 <= v1656;
-    wire v1657_t0 = v1656_1[0] ? 1'd0 : 1'd1;
-    wire v1657_t1 = v1656_1[3] ? 1'd0 : v1657_t0;
-    wire v1657_t2 = v1656_1[2] ? v1657_t0 : 1'd0;
-    wire v1657_t3 = v1656_1[3] ? 1'd0 : v1657_t2;
-    wire v1657_t4 = v1656_1[4] ? v1657_t3 : v1657_t1;
-    wire v1657_t5 = v1656_1[1] ? 1'd0 : v1657_t0;
-    wire v1657_t6 = v1656_1[3] ? v1657_t5 : v1657_t2;
-    wire v1657_t7 = v1656_1[3] ? v1657_t5 : v1657_t0;
-    wire v1657_t8 = v1656_1[4] ? v1657_t7 : v1657_t6;
-    wire v1657_t9 = v1656_1[0] ? 1'd1 : 1'd0;
-    wire v1657_t10 = v1656_1[2] ? 1'd1 : v1657_t9;
-    wire v1657_t11 = v1656_1[1] ? 1'd1 : v1657_t9;
-    wire v1657_t12 = v1656_1[3] ? v1657_t11 : v1657_t10;
-    wire [2:0] v1657 = {v1657_t12, v1657_t8, v1657_t4};
-    wire [0:0] v1658 = inputs[569:569];
-    wire [3:0] v1659_l = v768; wire [0:0] v1659_u = (v768 >>> 4) + v1658; wire [4:0] v1659 = {v1659_u, v1659_l};
-    wire v1660_t0 = v1659[0] ? 1'd0 : 1'd1;
-    wire v1660_t1 = v1659[1] ? 1'd1 : v1660_t0;
-    wire v1660_t2 = v1659[2] ? v1660_t1 : 1'd0;
-    wire v1660_t3 = v1659[4] ? 1'd1 : v1660_t2;
-    wire v1660_t4 = v1659[0] ? 1'd1 : 1'd0;
-    wire v1660_t5 = v1659[1] ? 1'd1 : v1660_t4;
-    wire v1660_t6 = v1659[2] ? v1660_t5 : 1'd0;
-    wire v1660_t7 = v1659[4] ? 1'd1 : v1660_t6;
-    wire v1660_t8 = v1659[1] ? 1'd0 : 1'd1;
-    wire v1660_t9 = v1659[2] ? v1660_t8 : 1'd1;
-    wire v1660_t10 = v1659[3] ? 1'd1 : v1660_t9;
-    wire v1660_t11 = v1659[4] ? 1'd0 : v1660_t10;
-    wire [2:0] v1660 = {v1660_t11, v1660_t7, v1660_t3};
-    wire [3:0] v1661_l = v406; wire [0:0] v1661_u = (v406 >>> 4) + v1658; wire [4:0] v1661 = {v1661_u, v1661_l};
-    reg [4:0] v1661_1; always @(posedge clk) v1661_1 <= v1661;
-    reg [4:0] v1661_2; always @(posedge clk) v1661_2 <= v1661_1;
-    reg [4:0] v1661_3; always @(posedge clk) v1661_3 <= v1661_2;
-    reg [4:0] v1661_4; always @(posedge clk) v1661_4 <= v1661_3;
-    reg [4:0] v1661_5; always @(posedge clk) v1661_5 <= v1661_4;
-    reg [4:0] v1661_6; always @(posedge clk) v1661_6 <= v1661_5;
-    reg [4:0] v1661_7; always @(posedge clk) v1661_7 <= v1661_6;
-    wire v1662_t0 = v1661_7[0] ? 1'd1 : 1'd0;
-    wire v1662_t1 = v1661_7[1] ? 1'd0 : v1662_t0;
-    wire v1662_t2 = v1661_7[0] ? 1'd0 : 1'd1;
-    wire v1662_t3 = v1661_7[1] ? v1662_t2 : 1'd1;
-    wire v1662_t4 = v1661_7[3] ? v1662_t1 : v1662_t3;
-    wire v1662_t5 = v1661_7[4] ? v1662_t4 : v1662_t1;
-    wire v1662_t6 = v1661_7[2] ? v1662_t3 : v1662_t1;
-    wire v1662_t7 = v1661_7[3] ? v1662_t3 : v1662_t6;
-    wire v1662_t8 = v1661_7[4] ? v1662_t7 : v1662_t3;
-    wire [1:0] v1662 = {v1662_t8, v1662_t5};
-    wire [3:0] v1663_l = v761; wire [0:0] v1663_u = (v761 >>> 4) + v1658; wire [4:0] v1663 = {v1663_u, v1663_l};
-    reg [4:0] v1663_1; always @(posedge clk) v1663_1 <= v1663;
-    reg [4:0] v1663_2; always @(posedge clk) v1663_2 <= v1663_1;
-    reg [4:0] v1663_3; always @(posedge clk) v1663_3 <= v1663_2;
-    reg [4:0] v1663_4; always @(posedge clk) v1663_4 <= v1663_3;
-    reg [4:0] v1663_5; always @(posedge clk) v1663_5 <= v1663_4;
-    reg [4:0] v1663_6; always @(posedge clk) v1663_6 <= v1663_5;
-    wire v1664_t0 = v1663_6[1] ? 1'd1 : 1'd0;
-    wire v1664_t1 = v1663_6[3] ? 1'd0 : v1664_t0;
-    wire v1664_t2 = v1663_6[4] ? v1664_t1 : v1664_t0;
-    wire v1664_t3 = v1663_6[0] ? 1'd0 : 1'd1;
-    wire v1664_t4 = v1663_6[1] ? 1'd0 : v1664_t3;
-    wire v1664_t5 = v1663_6[2] ? 1'd0 : v1664_t4;
-    wire v1664_t6 = v1663_6[1] ? 1'd1 : v1664_t3;
-    wire v1664_t7 = v1663_6[2] ? v1664_t0 : v1664_t6;
-    wire v1664_t8 = v1663_6[4] ? v1664_t7 : v1664_t5;
-    wire [1:0] v1664 = {v1664_t8, v1664_t2};
-    wire [2:0] v1665_l = v635; wire [0:0] v1665_u = (v635 >>> 3) + v1658; wire [3:0] v1665 = {v1665_u, v1665_l};
-    wire [3:0] v1666_l = v1665; wire [0:0] v1666_u = (v1665 >>> 4) + v182; wire [4:0] v1666 = {v1666_u, v1666_l};
-    reg [4:0] v1666_1; always @(posedge clk) v1666_1 <= v1666;
-    reg [4:0] v1666_2; always @(posedge clk) v1666_2 <= v1666_1;
-    reg [4:0] v1666_3; always @(posedge clk) v1666_3 <= v1666_2;
-    wire v1667_t0 = v1666_3[0] ? 1'd1 : 1'd0;
-    wire v1667_t1 = v1666_3[1] ? v1667_t0 : 1'd1;
-    wire v1667_t2 = v1666_3[2] ? v1667_t0 : v1667_t1;
-    wire v1667_t3 = v1666_3[3] ? 1'd0 : v1667_t2;
-    wire v1667_t4 = v1666_3[3] ? 1'd1 : 1'd0;
-    wire v1667_t5 = v1666_3[4] ? v1667_t4 : 1'd0;
-    wire [1:0] v1667 = {v1667_t5, v1667_t3};
-    wire [2:0] v1668_l = v1466; wire [0:0] v1668_u = (v1466 >>> 3) + v1658; wire [3:0] v1668 = {v1668_u, v1668_l};
-    wire [3:0] v1669_l = v1668; wire [0:0] v1669_u = (v1668 >>> 4) + v282; wire [4:0] v1669 = {v1669_u, v1669_l};
-    reg [4:0] v1669_1; always @(posedge clk) v1669_1 <= v1669;
-    wire v1670_t0 = v1669_1[0] ? 1'd0 : 1'd1;
-    wire v1670_t1 = v1669_1[2] ? 1'd0 : v1670_t0;
-    wire v1670_t2 = v1669_1[1] ? 1'd0 : 1'd1;
-    wire v1670_t3 = v1669_1[2] ? 1'd0 : v1670_t2;
-    wire v1670_t4 = v1669_1[3] ? v1670_t3 : v1670_t1;
-    wire v1670_t5 = v1669_1[4] ? 1'd1 : v1670_t4;
-    wire v1670_t6 = v1669_1[3] ? v1670_t3 : 1'd0;
-    wire v1670_t7 = v1669_1[4] ? 1'd1 : v1670_t6;
-    wire [1:0] v1670 = {v1670_t7, v1670_t5};
-    wire [6:0] v1671 = v1568 + v1670;
-    reg [6:0] v1671_2; always @(posedge clk) v1671_2 <= v1671;
-    wire [6:0] v1672 = v1671_2 + v643;
-    wire [6:0] v1673 = v1672 + v524;
-    wire [6:0] v1674 = v1673 + v820;
-    reg [6:0] v1674_3; always @(posedge clk) v1674_3 <= v1674;
-    wire [6:0] v1675 = v1674_3 + v1390;
-    wire [6:0] v1676 = v1675 + v1465;
-    wire [6:0] v1677 = v1676 + v328;
-    reg [6:0] v1677_4; always @(posedge clk) v1677_4 <= v1677;
-    wire [2:0] v1678_l = v933; wire [0:0] v1678_u = (v933 >>> 3) + v1658; wire [3:0] v1678 = {v1678_u, v1678_l};
-    wire [3:0] v1679_l = v1678; wire [0:0] v1679_u = (v1678 >>> 4) + v78; wire [4:0] v1679 = {v1679_u, v1679_l};
-    wire v1680_t0 = v1679[2] ? 1'd1 : 1'd0;
-    wire v1680_t1 = v1679[0] ? 1'd0 : 1'd1;
-    wire v1680_t2 = v1679[3] ? v1680_t1 : v1680_t0;
-    wire v1680_t3 = v1679[3] ? v1680_t1 : 1'd0;
-    wire v1680_t4 = v1679[4] ? v1680_t3 : v1680_t2;
-    wire v1680_t5 = v1679[1] ? v1680_t1 : 1'd0;
-    wire v1680_t6 = v1679[3] ? v1680_t5 : v1680_t0;
-    wire v1680_t7 = v1679[3] ? v1680_t5 : 1'd0;
-    wire v1680_t8 = v1679[4] ? v1680_t7 : v1680_t6;
-    wire [2:0] v1680 = {v1680_t8, v1680_t4, v1680_t2};
-    wire [4:0] v1681 = v1200 + v1680;
-    wire [4:0] v1682 = v1681 + v1018;
-    wire [5:0] v1683 = v1682 + v1614;
-    reg [5:0] v1683_1; always @(posedge clk) v1683_1 <= v1683;
-    wire [5:0] v1684 = v1683_1 + v1057;
-    wire [5:0] v1685 = v1684 + v1657;
-    wire [1:0] v1686_l = v736; wire [0:0] v1686_u = (v736 >>> 2) + v1658; wire [2:0] v1686 = {v1686_u, v1686_l};
-    wire [2:0] v1687_l = v1686; wire [0:0] v1687_u = (v1686 >>> 3) + v450; wire [3:0] v1687 = {v1687_u, v1687_l};
-    wire [1:0] v1688_l = v932; wire [0:0] v1688_u = (v932 >>> 2) + v1658; wire [2:0] v1688 = {v1688_u, v1688_l};
-    wire [2:0] v1689_l = v1688; wire [0:0] v1689_u = (v1688 >>> 3) + v435; wire [3:0] v1689 = {v1689_u, v1689_l};
-    wire [3:0] v1690_l = v1689; wire [0:0] v1690_u = (v1689 >>> 4) + v436; wire [4:0] v1690 = {v1690_u, v1690_l};
-    reg [4:0] v1690_1; always @(posedge clk) v1690_1 <= v1690;
-    reg [4:0] v1690_2; always @(posedge clk) v1690_2 <= v1690_1;
-    reg [4:0] v1690_3; always @(posedge clk) v1690_3 <= v1690_2;
-    reg [4:0] v1690_4; always @(posedge clk) v1690_4 <= v1690_3;
-    reg [4:0] v1690_5; always @(posedge clk) v1690_5 <= v1690_4;
-    reg [4:0] v1690_6; always @(posedge clk) v1690_6 <= v1690_5;
-    reg [4:0] v1690_7; always @(posedge clk) v1690_7 <= v1690_6;
-    reg [4:0] v1690_8; always @(posedge clk) v1690_8 <= v1690_7;
-    wire v1691_t0 = v1690_8[0] ? 1'd1 : 1'd0;
-    wire v1691_t1 = v1690_8[1] ? v1691_t0 : 1'd1;
-    wire v1691_t2 = v1690_8[2] ? 1'd1 : v1691_t1;
-    wire v1691_t3 = v1690_8[3] ? 1'd1 : v1691_t2;
-    wire v1691_t4 = v1690_8[1] ? 1'd0 : 1'd1;
-    wire v1691_t5 = v1690_8[3] ? 1'd1 : v1691_t4;
-    wire v1691_t6 = v1690_8[4] ? v1691_t5 : v1691_t3;
-    wire v1691_t7 = v1690_8[0] ? 1'd0 : 1'd1;
-    wire v1691_t8 = v1690_8[1] ? v1691_t7 : 1'd0;
-    wire v1691_t9 = v1690_8[2] ? 1'd0 : v1691_t8;
-    wire v1691_t10 = v1690_8[3] ? 1'd0 : v1691_t9;
-    wire v1691_t11 = v1690_8[4] ? 1'd0 : v1691_t10;
-    wire [2:0] v1691 = {v1691_t11, 1'd0, v1691_t6};
-    wire [0:0] v1692 = inputs[657:657];
-    wire [3:0] v1693_l = v1441; wire [0:0] v1693_u = (v1441 >>> 4) + v1692; wire [4:0] v1693 = {v1693_u, v1693_l};
-    reg [4:0] v1693_1; always @(posedge clk) v1693_1 <= v1693;
-    reg [4:0] v1693_2; always @(posedge clk) v1693_2 <= v1693_1;
-    reg [4:0] v1693_3; always @(posedge clk) v1693_3 <= v1693_2;
-    reg [4:0] v1693_4; always @(posedge clk) v1693_4 <= v1693_3;
-    reg [4:0] v1693_5; always @(posedge clk) v1693_5 <= v1693_4;
-    reg [4:0] v1693_6; always @(posedge clk) v1693_6 <= v1693_5;
-    reg [4:0] v1693_7; always @(posedge clk) v1693_7 <= v1693_6;
-    reg [4:0] v1693_8; always @(posedge clk) v1693_8 <= v1693_7;
-    reg [4:0] v1693_9; always @(posedge clk) v1693_9 <= v1693_8;
-    wire v1694_t0 = v1693_9[1] ? 1'd1 : 1'd0;
-    wire v1694_t1 = v1693_9[0] ? 1'd1 : 1'd0;
-    wire v1694_t2 = v1693_9[1] ? v1694_t1 : 1'd0;
-    wire v1694_t3 = v1693_9[2] ? v1694_t2 : v1694_t0;
-    wire v1694_t4 = v1693_9[1] ? v1694_t1 : 1'd1;
-    wire v1694_t5 = v1693_9[2] ? v1694_t4 : 1'd1;
-    wire v1694_t6 = v1693_9[3] ? v1694_t5 : 1'd1;
-    wire v1694_t7 = v1693_9[4] ? v1694_t6 : 1'd1;
-    wire [1:0] v1694 = {v1694_t7, v1694_t3};
-    wire [3:0] v1695_l = v1439; wire [0:0] v1695_u = (v1439 >>> 4) + v1692; wire [4:0] v1695 = {v1695_u, v1695_l};
-    reg [4:0] v1695_1; always @(posedge clk) v1695_1 <= v1695;
-    reg [4:0] v1695_2; always @(posedge clk) v1695_2 <= v1695_1;
-    reg [4:0] v1695_3; always @(posedge clk) v1695_3 <= v1695_2;
-    reg [4:0] v1695_4; always @(posedge clk) v1695_4 <= v1695_3;
-    wire v1696_t0 = v1695_4[0] ? 1'd0 : 1'd1;
-    wire v1696_t1 = v1695_4[2] ? 1'd1 : v1696_t0;
-    wire v1696_t2 = v1695_4[0] ? 1'd1 : 1'd0;
-    wire v1696_t3 = v1695_4[1] ? 1'd1 : v1696_t2;
-    wire v1696_t4 = v1695_4[2] ? 1'd1 : v1696_t3;
-    wire v1696_t5 = v1695_4[2] ? 1'd0 : v1696_t3;
-    wire v1696_t6 = v1695_4[3] ? v1696_t5 : v1696_t4;
-    wire v1696_t7 = v1695_4[4] ? v1696_t6 : v1696_t4;
-    wire [1:0] v1696 = {v1696_t7, v1696_t1};
-    wire [3:0] v1697_l = v1456; wire [0:0] v1697_u = (v1456 >>> 4) + v1692; wire [4:0] v1697 = {v1697_u, v1697_l};
-    wire v1698_t0 = v1697[0] ? 1'd0 : 1'd1;
-    wire v1698_t1 = v1697[2] ? 1'd1 : v1698_t0;
-    wire v1698_t2 = v1697[4] ? v1698_t1 : v1698_t0;
-    wire v1698_t3 = v1697[0] ? 1'd1 : 1'd0;
-    wire v1698_t4 = v1697[1] ? 1'd0 : v1698_t3;
-    wire v1698_t5 = v1697[2] ? v1698_t3 : v1698_t4;
-    wire v1698_t6 = v1697[2] ? 1'd0 : v1698_t4;
-    wire v1698_t7 = v1697[3] ? v1698_t6 : v1698_t5;
-    wire v1698_t8 = v1697[4] ? v1698_t7 : v1698_t3;
-    wire v1698_t9 = v1697[1] ? v1698_t3 : 1'd0;
-    wire v1698_t10 = v1697[2] ? v1698_t3 : v1698_t9;
-    wire v1698_t11 = v1697[2] ? 1'd0 : v1698_t9;
-    wire v1698_t12 = v1697[3] ? v1698_t11 : v1698_t10;
-    wire v1698_t13 = v1697[4] ? v1698_t12 : 1'd0;
-    wire v1698_t14 = v1697[4] ? v1698_t10 : 1'd0;
-    wire [3:0] v1698 = {v1698_t14, v1698_t13, v1698_t8, v1698_t2};
-    wire [4:0] v1699 = v1698 + v394;
-    wire [3:0] v1700_l = v1687; wire [0:0] v1700_u = (v1687 >>> 4) + v1692; wire [4:0] v1700 = {v1700_u, v1700_l};
-    reg [4:0] v1700_1; always @(posedge clk) v1700_1 <= v1700;
-    wire v1701_t0 = v1700_1[1] ? 1'd0 : 1'd1;
-    wire v1701_t1 = v1700_1[2] ? v1701_t0 : 1'd0;
-    wire v1701_t2 = v1700_1[3] ? v1701_t0 : v1701_t1;
-    wire v1701_t3 = v1700_1[4] ? v1701_t0 : v1701_t2;
-    wire v1701_t4 = v1700_1[0] ? 1'd1 : 1'd0;
-    wire v1701_t5 = v1700_1[1] ? v1701_t4 : 1'd1;
-    wire v1701_t6 = v1700_1[0] ? 1'd0 : 1'd1;
-    wire v1701_t7 = v1700_1[1] ? v1701_t6 : 1'd1;
-    wire v1701_t8 = v1700_1[1] ? v1701_t6 : 1'd0;
-    wire v1701_t9 = v1700_1[2] ? v1701_t8 : v1701_t7;
-    wire v1701_t10 = v1700_1[3] ? v1701_t8 : v1701_t9;
-    wire v1701_t11 = v1700_1[4] ? v1701_t8 : v1701_t10;
-    wire [2:0] v1701 = {v1701_t11, v1701_t5, v1701_t3};
-    wire [3:0] v1702_l = v168; wire [0:0] v1702_u = (v168 >>> 4) + v1692; wire [4:0] v1702 = {v1702_u, v1702_l};
-    reg [4:0] v1702_1; always @(posedge clk) v1702_1 <= v1702;
-    reg [4:0] v1702_2; always @(posedge clk) v1702_2 <= v1702_1;
-    reg [4:0] v1702_3; always @(posedge clk) v1702_3 <= v1702_2;
-    reg [4:0] v1702_4; always @(posedge clk) v1702_4 <= v1702_3;
-    reg [4:0] v1702_5; always @(posedge clk) v1702_5 <= v1702_4;
-    reg [4:0] v1702_6; always @(posedge clk) v1702_6 <= v1702_5;
-    reg [4:0] v1702_7; always @(posedge clk) v1702_7 <= v1702_6;
-    reg [4:0] v1702_8; always @(posedge clk) v1702_8 <= v1702_7;
-    wire v1703_t0 = v1702_8[1] ? 1'd1 : 1'd0;
-    wire v1703_t1 = v1702_8[2] ? 1'd0 : v1703_t0;
-    wire v1703_t2 = v1702_8[3] ? v1703_t1 : 1'd0;
-    wire v1703_t3 = v1702_8[4] ? v1703_t2 : 1'd0;
-    wire v1703_t4 = v1702_8[0] ? 1'd0 : 1'd1;
-    wire v1703_t5 = v1702_8[1] ? v1703_t4 : 1'd1;
-    wire v1703_t6 = v1702_8[1] ? 1'd0 : 1'd1;
-    wire v1703_t7 = v1702_8[3] ? v1703_t6 : v1703_t5;
-    wire v1703_t8 = v1702_8[2] ? v1703_t6 : 1'd1;
-    wire v1703_t9 = v1702_8[3] ? v1703_t8 : v1703_t5;
-    wire v1703_t10 = v1702_8[4] ? v1703_t9 : v1703_t7;
-    wire v1703_t11 = v1702_8[0] ? 1'd1 : 1'd0;
-    wire v1703_t12 = v1702_8[1] ? v1703_t11 : 1'd0;
-    wire v1703_t13 = v1702_8[2] ? v1703_t0 : 1'd0;
-    wire v1703_t14 = v1702_8[3] ? v1703_t13 : v1703_t12;
-    wire [2:0] v1703 = {v1703_t14, v1703_t10, v1703_t3};
-    wire [3:0] v1704_l = v1260; wire [0:0] v1704_u = (v1260 >>> 4) + v1692; wire [4:0] v1704 = {v1704_u, v1704_l};
-    reg [4:0] v1704_1; always @(posedge clk) v1704_1 <= v1704;
-    reg [4:0] v1704_2; always @(posedge clk) v1704_2 <= v1704_1;
-    reg [4:0] v1704_3; always @(posedge clk) v1704_3 <= v1704_2;
-    reg [4:0] v1704_4; always @(posedge clk) v1704_4 <= v1704_3;
-    reg [4:0] v1704_5; always @(posedge clk) v1704_5 <= v1704_4;
-    wire v1705_t0 = v1704_5[0] ? 1'd0 : 1'd1;
-    wire v1705_t1 = v1704_5[2] ? 1'd0 : v1705_t0;
-    wire v1705_t2 = v1704_5[1] ? v1705_t0 : 1'd1;
-    wire v1705_t3 = v1704_5[0] ? 1'd1 : 1'd0;
-    wire v1705_t4 = v1704_5[1] ? 1'd0 : v1705_t3;
-    wire v1705_t5 = v1704_5[2] ? v1705_t4 : v1705_t2;
-    wire v1705_t6 = v1704_5[3] ? v1705_t5 : v1705_t1;
-    wire v1705_t7 = v1704_5[4] ? 1'd0 : v1705_t6;
-    wire v1705_t8 = v1704_5[3] ? v1705_t3 : 1'd0;
-    wire v1705_t9 = v1704_5[4] ? 1'd1 : v1705_t8;
-    wire v1705_t10 = v1704_5[3] ? v1705_t4 : 1'd0;
-    wire v1705_t11 = v1704_5[4] ? 1'd0 : v1705_t10;
-    wire [2:0] v1705 = {v1705_t11, v1705_t9, v1705_t7};
-    wire [2:0] v1706_l = v1121; wire [0:0] v1706_u = (v1121 >>> 3) + v1692; wire [3:0] v1706 = {v1706_u, v1706_l};
-    wire [3:0] v1707_l = v1706; wire [0:0] v1707_u = (v1706 >>> 4) + v687; wire [4:0] v1707 = {v1707_u, v1707_l};
-    reg [4:0] v1707_1; always @(posedge clk) v1707_1 <= v1707;
-    reg [4:0] v1707_2; always @(posedge clk) v1707_2 <= v1707_1;
-    reg [4:0] v1707_3; always @(posedge clk) v1707_3 <= v1707_2;
-    reg [4:0] v1707_4; always @(posedge clk) v1707_4 <= v1707_3;
-    wire v1708_t0 = v1707_4[0] ? 1'd1 : 1'd0;
-    wire v1708_t1 = v1707_4[2] ? v1708_t0 : 1'd0;
-    wire v1708_t2 = v1707_4[2] ? v1708_t0 : 1'd1;
-    wire v1708_t3 = v1707_4[4] ? v1708_t2 : v1708_t1;
-    wire v1708_t4 = v1707_4[0] ? 1'd0 : 1'd1;
-    wire v1708_t5 = v1707_4[2] ? v1708_t4 : 1'd0;
-    wire v1708_t6 = v1707_4[3] ? 1'd0 : v1708_t5;
-    wire v1708_t7 = v1707_4[1] ? 1'd1 : 1'd0;
-    wire v1708_t8 = v1707_4[2] ? v1708_t4 : v1708_t7;
-    wire v1708_t9 = v1707_4[2] ? 1'd0 : v1708_t7;
-    wire v1708_t10 = v1707_4[3] ? v1708_t9 : v1708_t8;
-    wire v1708_t11 = v1707_4[4] ? v1708_t10 : v1708_t6;
-    wire [1:0] v1708 = {v1708_t11, v1708_t3};
-    wire [2:0] v1709_l = v1179; wire [0:0] v1709_u = (v1179 >>> 3) + v1692; wire [3:0] v1709 = {v1709_u, v1709_l};
-    wire [3:0] v1710_l = v1709; wire [0:0] v1710_u = (v1709 >>> 4) + v79; wire [4:0] v1710 = {v1710_u, v1710_l};
-    reg [4:0] v1710_1; always @(posedge clk) v1710_1 <= v1710;
-    wire v1711_t0 = v1710_1[1] ? 1'd0 : 1'd1;
-    wire v1711_t1 = v1710_1[2] ? v1711_t0 : 1'd0;
-    wire v1711_t2 = v1710_1[3] ? 1'd0 : v1711_t1;
-    wire v1711_t3 = v1710_1[0] ? 1'd0 : 1'd1;
-    wire v1711_t4 = v1710_1[2] ? v1711_t0 : v1711_t3;
-    wire v1711_t5 = v1710_1[2] ? 1'd0 : v1711_t3;
-    wire v1711_t6 = v1710_1[3] ? v1711_t5 : v1711_t4;
-    wire v1711_t7 = v1710_1[4] ? v1711_t6 : v1711_t2;
-    wire v1711_t8 = v1710_1[1] ? 1'd1 : 1'd0;
-    wire v1711_t9 = v1710_1[2] ? v1711_t8 : 1'd1;
-    wire v1711_t10 = v1710_1[3] ? v1711_t9 : 1'd1;
-    wire v1711_t11 = v1710_1[0] ? 1'd1 : 1'd0;
-    wire v1711_t12 = v1710_1[2] ? v1711_t0 : v1711_t11;
-    wire v1711_t13 = v1710_1[4] ? v1711_t12 : v1711_t1;
-    wire [2:0] v1711 = {v1711_t13, v1711_t10, v1711_t7};
-    wire [2:0] v1712_l = v380; wire [0:0] v1712_u = (v380 >>> 3) + v1692; wire [3:0] v1712 = {v1712_u, v1712_l};
-    wire [3:0] v1713_l = v1712; wire [0:0] v1713_u = (v1712 >>> 4) + v298; wire [4:0] v1713 = {v1713_u, v1713_l};
-    reg [4:0] v1713_1; always @(posedge clk) v1713_1 <= v1713;
-    reg [4:0] v1713_2; always @(posedge clk) v1713_2 <= v1713_1;
-    reg [4:0] v1713_3; always @(posedge clk) v1713_3 <= v1713_2;
-    reg [4:0] v1713_4; always @(posedge clk) v1713_4 <= v1713_3;
-    reg [4:0] v1713_5; always @(posedge clk) v1713_5 <= v1713_4;
-    wire v1714_t0 = v1713_5[0] ? 1'd0 : 1'd1;
-    wire v1714_t1 = v1713_5[2] ? v1714_t0 : 1'd0;
-    wire v1714_t2 = v1713_5[1] ? 1'd0 : 1'd1;
-    wire v1714_t3 = v1713_5[3] ? v1714_t2 : 1'd0;
-    wire v1714_t4 = v1713_5[4] ? v1714_t3 : v1714_t1;
-    wire v1714_t5 = v1713_5[4] ? v1714_t3 : v1714_t0;
-    wire [1:0] v1714 = {v1714_t5, v1714_t4};
-    wire [0:0] v1715 = inputs[178:178];
-    wire [2:0] v1716_l = v100; wire [0:0] v1716_u = (v100 >>> 3) + v1715; wire [3:0] v1716 = {v1716_u, v1716_l};
-    wire [3:0] v1717_l = v1716; wire [0:0] v1717_u = (v1716 >>> 4) + v73; wire [4:0] v1717 = {v1717_u, v1717_l};
-    reg [4:0] v1717_1; always @(posedge clk) v1717_1 <= v1717;
-    reg [4:0] v1717_2; always @(posedge clk) v1717_2 <= v1717_1;
-    reg [4:0] v1717_3; always @(posedge clk) v1717_3 <= v1717_2;
-    reg [4:0] v1717_4; always @(posedge clk) v1717_4 <= v1717_3;
-    reg [4:0] v1717_5; always @(posedge clk) v1717_5 <= v1717_4;
-    reg [4:0] v1717_6; always @(posedge clk) v1717_6 <= v1717_5;
-    wire v1718_t0 = v1717_6[0] ? 1'd0 : 1'd1;
-    wire v1718_t1 = v1717_6[1] ? 1'd0 : v1718_t0;
-    wire v1718_t2 = v1717_6[2] ? 1'd0 : v1718_t1;
-    wire v1718_t3 = v1717_6[3] ? 1'd0 : v1718_t2;
-    wire v1718_t4 = v1717_6[4] ? 1'd0 : v1718_t3;
-    wire v1718_t5 = v1717_6[0] ? 1'd1 : 1'd0;
-    wire v1718_t6 = v1717_6[1] ? 1'd1 : v1718_t5;
-    wire v1718_t7 = v1717_6[2] ? 1'd0 : v1718_t6;
-    wire v1718_t8 = v1717_6[4] ? 1'd0 : v1718_t7;
-    wire [1:0] v1718 = {v1718_t8, v1718_t4};
-    wire [1:0] v1719_l = v206; wire [0:0] v1719_u = (v206 >>> 2) + v1715; wire [2:0] v1719 = {v1719_u, v1719_l};
-    wire [2:0] v1720_l = v1719; wire [0:0] v1720_u = (v1719 >>> 3) + v428; wire [3:0] v1720 = {v1720_u, v1720_l};
-    wire [3:0] v1721_l = v1720; wire [0:0] v1721_u = (v1720 >>> 4) + v188; wire [4:0] v1721 = {v1721_u, v1721_l};
-    reg [4:0] v1721_1; always @(posedge clk) v1721_1 <= v1721;
-    reg [4:0] v1721_2; always @(posedge clk) v1721_2 <= v1721_1;
-    reg [4:0] v1721_3; always @(posedge clk) v1721_3 <= v1721_2;
-    reg [4:0] v1721_4; always @(posedge clk) v1721_4 <= v1721_3;
-    reg [4:0] v1721_5; always @(posedge clk) v1721_5 <= v1721_4;
-    wire v1722_t0 = v1721_5[0] ? 1'd1 : 1'd0;
-    wire v1722_t1 = v1721_5[2] ? 1'd0 : v1722_t0;
-    wire v1722_t2 = v1721_5[4] ? 1'd0 : v1722_t1;
-    wire v1722_t3 = v1721_5[0] ? 1'd0 : 1'd1;
-    wire v1722_t4 = v1721_5[1] ? 1'd0 : v1722_t3;
-    wire v1722_t5 = v1721_5[1] ? v1722_t0 : 1'd1;
-    wire v1722_t6 = v1721_5[2] ? v1722_t4 : v1722_t5;
-    wire v1722_t7 = v1721_5[3] ? v1722_t6 : v1722_t4;
-    wire v1722_t8 = v1721_5[4] ? 1'd0 : v1722_t7;
-    wire v1722_t9 = v1721_5[1] ? v1722_t3 : 1'd0;
-    wire v1722_t10 = v1721_5[4] ? 1'd0 : v1722_t9;
-    wire [2:0] v1722 = {v1722_t10, v1722_t8, v1722_t2};
-    wire [0:0] v1723_l = v1715; wire [0:0] v1723_u = (v1715 >>> 1) + v125; wire [1:0] v1723 = {v1723_u, v1723_l};
-    wire [0:0] v1724_l = v1715; wire [0:0] v1724_u = (v1715 >>> 1) + v212; wire [1:0] v1724 = {v1724_u, v1724_l};
-    wire [1:0] v1725_l = v1724; wire [0:0] v1725_u = (v1724 >>> 2) + v318; wire [2:0] v1725 = {v1725_u, v1725_l};
-    wire [2:0] v1726_l = v1725; wire [0:0] v1726_u = (v1725 >>> 3) + v354; wire [3:0] v1726 = {v1726_u, v1726_l};
-    wire [3:0] v1727_l = v1726; wire [0:0] v1727_u = (v1726 >>> 4) + v666; wire [4:0] v1727 = {v1727_u, v1727_l};
-    reg [4:0] v1727_1; always @(posedge clk) v1727_1 <= v1727;
-    reg [4:0] v1727_2; always @(posedge clk) v1727_2 <= v1727_1;
-    reg [4:0] v1727_3; always @(posedge clk) v1727_3 <= v1727_2;
-    reg [4:0] v1727_4; always @(posedge clk) v1727_4 <= v1727_3;
-    reg [4:0] v1727_5; always @(posedge clk) v1727_5 <= v1727_4;
-    reg [4:0] v1727_6; always @(posedge clk) v1727_6 <= v1727_5;
-    reg [4:0] v1727_7; always @(posedge clk) v1727_7 <= v1727_6;
-    reg [4:0] v1727_8; always @(posedge clk) v1727_8 <= v1727_7;
-    reg [4:0] v1727_9; always @(posedge clk) v1727_9 <= v1727_8;
-    wire v1728_t0 = v1727_9[2] ? 1'd0 : 1'd1;
-    wire v1728_t1 = v1727_9[1] ? 1'd0 : 1'd1;
-    wire v1728_t2 = v1727_9[2] ? 1'd0 : v1728_t1;
-    wire v1728_t3 = v1727_9[3] ? v1728_t2 : v1728_t0;
-    wire v1728_t4 = v1727_9[0] ? 1'd0 : 1'd1;
-    wire v1728_t5 = v1727_9[2] ? v1728_t4 : 1'd1;
-    wire v1728_t6 = v1727_9[2] ? v1728_t4 : v1728_t1;
-    wire v1728_t7 = v1727_9[3] ? v1728_t6 : v1728_t5;
-    wire v1728_t8 = v1727_9[4] ? v1728_t7 : v1728_t3;
-    wire v1728_t9 = v1727_9[1] ? 1'd1 : 1'd0;
-    wire v1728_t10 = v1727_9[2] ? v1728_t4 : v1728_t9;
-    wire v1728_t11 = v1727_9[3] ? v1728_t10 : v1728_t5;
-    wire v1728_t12 = v1727_9[2] ? 1'd0 : v1728_t9;
-    wire v1728_t13 = v1727_9[3] ? v1728_t12 : v1728_t0;
-    wire v1728_t14 = v1727_9[4] ? v1728_t13 : v1728_t11;
-    wire [1:0] v1728 = {v1728_t14, v1728_t8};
-    wire [0:0] v1729_l = v705; wire [0:0] v1729_u = (v705 >>> 1) + v1715; wire [1:0] v1729 = {v1729_u, v1729_l};
-    wire [1:0] v1730_l = v1729; wire [0:0] v1730_u = (v1729 >>> 2) + v220; wire [2:0] v1730 = {v1730_u, v1730_l};
-    wire [2:0] v1731_l = v1730; wire [0:0] v1731_u = (v1730 >>> 3) + v1216; wire [3:0] v1731 = {v1731_u, v1731_l};
-    wire [3:0] v1732_l = v1731; wire [0:0] v1732_u = (v1731 >>> 4) + v240; wire [4:0] v1732 = {v1732_u, v1732_l};
-    reg [4:0] v1732_1; always @(posedge clk) v1732_1 <= v1732;
-    reg [4:0] v1732_2; always @(posedge clk) v1732_2 <= v1732_1;
-    reg [4:0] v1732_3; always @(posedge clk) v1732_3 <= v1732_2;
-    reg [4:0] v1732_4; always @(posedge clk) v1732_4 <= v1732_3;
-    reg [4:0] v1732_5; always @(posedge clk) v1732_5 <= v1732_4;
-    reg [4:0] v1732_6; always @(posedge clk) v1732_6 <= v1732_5;
-    reg [4:0] v1732_7; always @(posedge clk) v1732_7 <= v1732_6;
-    wire v1733_t0 = v1732_7[0] ? 1'd1 : 1'd0;
-    wire v1733_t1 = v1732_7[2] ? 1'd0 : v1733_t0;
-    wire v1733_t2 = v1732_7[1] ? 1'd0 : 1'd1;
-    wire v1733_t3 = v1732_7[2] ? v1733_t2 : v1733_t0;
-    wire v1733_t4 = v1732_7[2] ? 1'd1 : v1733_t0;
-    wire v1733_t5 = v1732_7[3] ? v1733_t4 : v1733_t3;
-    wire v1733_t6 = v1732_7[4] ? v1733_t5 : v1733_t1;
-    wire v1733_t7 = v1732_7[0] ? 1'd0 : 1'd1;
-    wire v1733_t8 = v1732_7[2] ? 1'd0 : v1733_t7;
-    wire v1733_t9 = v1732_7[1] ? 1'd1 : 1'd0;
-    wire v1733_t10 = v1732_7[2] ? v1733_t9 : v1733_t7;
-    wire v1733_t11 = v1732_7[3] ? v1733_t8 : v1733_t10;
-    wire v1733_t12 = v1732_7[4] ? v1733_t11 : v1733_t8;
-    wire v1733_t13 = v1732_7[2] ? v1733_t9 : 1'd0;
-    wire v1733_t14 = v1732_7[3] ? 1'd0 : v1733_t13;
-    wire v1733_t15 = v1732_7[4] ? v1733_t14 : 1'd0;
-    wire [2:0] v1733 = {v1733_t15, v1733_t12, v1733_t6};
-    wire [0:0] v1734_l = v1715; wire [0:0] v1734_u = (v1715 >>> 1) + v830; wire [1:0] v1734 = {v1734_u, v1734_l};
-    wire [1:0] v1735_l = v1734; wire [0:0] v1735_u = (v1734 >>> 2) + v1575; wire [2:0] v1735 = {v1735_u, v1735_l};
-    wire [2:0] v1736_l = v1735; wire [0:0] v1736_u = (v1735 >>> 3) + v574; wire [3:0] v1736 = {v1736_u, v1736_l};
-    wire [3:0] v1737_l = v1736; wire [0:0] v1737_u = (v1736 >>> 4) + v179; wire [4:0] v1737 = {v1737_u, v1737_l};
-    reg [4:0] v1737_1; always @(posedge clk) v1737_1 <= v1737;
-    wire v1738_t0 = v1737_1[0] ? 1'd1 : 1'd0;
-    wire v1738_t1 = v1737_1[1] ? 1'd1 : v1738_t0;
-    wire v1738_t2 = v1737_1[1] ? 1'd1 : 1'd0;
-    wire v1738_t3 = v1737_1[2] ? v1738_t2 : v1738_t1;
-    wire v1738_t4 = v1737_1[3] ? v1738_t2 : v1738_t3;
-    wire v1738_t5 = v1737_1[3] ? 1'd1 : v1738_t3;
-    wire v1738_t6 = v1737_1[4] ? v1738_t5 : v1738_t4;
-    wire v1738_t7 = v1737_1[2] ? v1738_t2 : 1'd1;
-    wire v1738_t8 = v1737_1[3] ? v1738_t2 : v1738_t7;
-    wire v1738_t9 = v1737_1[3] ? 1'd1 : v1738_t7;
-    wire v1738_t10 = v1737_1[4] ? v1738_t9 : v1738_t8;
-    wire v1738_t11 = v1737_1[1] ? 1'd0 : 1'd1;
-    wire [2:0] v1738 = {v1738_t11, v1738_t10, v1738_t6};
-    wire [5:0] v1739 = v1685 + v1738;
-    reg [5:0] v1739_2; always @(posedge clk) v1739_2 <= v1739;
-    wire [6:0] v1740 = v1739_2 + v458;
-    wire [6:0] v1741 = v1740 + v1514;
-    wire [6:0] v1742 = v1741 + v662;
-    reg [6:0] v1742_3; always @(posedge clk) v1742_3 <= v1742;
-    wire [6:0] v1743 = v1742_3 + v951;
-    wire [6:0] v1744 = v1743 + v1483;
-    wire [6:0] v1745 = v1744 + v1652;
-    reg [6:0] v1745_4; always @(posedge clk) v1745_4 <= v1745;
-    wire [6:0] v1746 = v1745_4 + v835;
-    wire [6:0] v1747 = v1746 + v1032;
-    wire [6:0] v1748 = v1747 + v1027;
-    reg [6:0] v1748_5; always @(posedge clk) v1748_5 <= v1748;
-    wire [6:0] v1749 = v1748_5 + v1714;
-    wire [6:0] v1750 = v1749 + v1453;
-    wire [6:0] v1751 = v1750 + v162;
-    reg [6:0] v1751_6; always @(posedge clk) v1751_6 <= v1751;
-    wire [6:0] v1752 = v1751_6 + v681;
-    wire [7:0] v1753 = v1752 + v791;
-    wire [0:0] v1754_l = v1715; wire [0:0] v1754_u = (v1715 >>> 1) + v525; wire [1:0] v1754 = {v1754_u, v1754_l};
-    wire [0:0] v1755_l = v1715; wire [0:0] v1755_u = (v1715 >>> 1) + v345; wire [1:0] v1755 = {v1755_u, v1755_l};
-    wire [1:0] v1756_l = v1755; wire [0:0] v1756_u = (v1755 >>> 2) + v347; wire [2:0] v1756 = {v1756_u, v1756_l};
-    wire [2:0] v1757_l = v1756; wire [0:0] v1757_u = (v1756 >>> 3) + v517; wire [3:0] v1757 = {v1757_u, v1757_l};
-    wire [3:0] v1758_l = v1757; wire [0:0] v1758_u = (v1757 >>> 4) + v351; wire [4:0] v1758 = {v1758_u, v1758_l};
-    reg [4:0] v1758_1; always @(posedge clk) v1758_1 <= v1758;
-    reg [4:0] v1758_2; always @(posedge clk) v1758_2 <= v1758_1;
-    reg [4:0] v1758_3; always @(posedge clk) v1758_3 <= v1758_2;
-    reg [4:0] v1758_4; always @(posedge clk) v1758_4 <= v1758_3;
-    wire v1759_t0 = v1758_4[0] ? 1'd0 : 1'd1;
-    wire v1759_t1 = v1758_4[0] ? 1'd1 : 1'd0;
-    wire v1759_t2 = v1758_4[1] ? 1'd0 : v1759_t1;
-    wire v1759_t3 = v1758_4[2] ? 1'd0 : v1759_t2;
-    wire v1759_t4 = v1758_4[1] ? v1759_t1 : 1'd0;
-    wire v1759_t5 = v1758_4[2] ? v1759_t4 : v1759_t1;
-    wire v1759_t6 = v1758_4[3] ? v1759_t5 : v1759_t3;
-    wire v1759_t7 = v1758_4[3] ? v1759_t4 : 1'd0;
-    wire v1759_t8 = v1758_4[4] ? v1759_t7 : v1759_t6;
-    wire [2:0] v1759 = {v1759_t8, 1'd0, v1759_t0};
-    wire [6:0] v1760 = v1677_4 + v1759;
-    wire [6:0] v1761 = v1760 + v623;
-    wire [0:0] v1762_l = v1715; wire [0:0] v1762_u = (v1715 >>> 1) + v220; wire [1:0] v1762 = {v1762_u, v1762_l};
-    wire [1:0] v1763_l = v1762; wire [0:0] v1763_u = (v1762 >>> 2) + v776; wire [2:0] v1763 = {v1763_u, v1763_l};
-    wire [2:0] v1764_l = v1763; wire [0:0] v1764_u = (v1763 >>> 3) + v1639; wire [3:0] v1764 = {v1764_u, v1764_l};
-    wire [3:0] v1765_l = v1764; wire [0:0] v1765_u = (v1764 >>> 4) + v294; wire [4:0] v1765 = {v1765_u, v1765_l};
-    reg [4:0] v1765_1; always @(posedge clk) v1765_1 <= v1765;
-    reg [4:0] v1765_2; always @(posedge clk) v1765_2 <= v1765_1;
-    reg [4:0] v1765_3; always @(posedge clk) v1765_3 <= v1765_2;
-    reg [4:0] v1765_4; always @(posedge clk) v1765_4 <= v1765_3;
-    reg [4:0] v1765_5; always @(posedge clk) v1765_5 <= v1765_4;
-    reg [4:0] v1765_6; always @(posedge clk) v1765_6 <= v1765_5;
-    reg [4:0] v1765_7; always @(posedge clk) v1765_7 <= v1765_6;
-    wire v1766_t0 = v1765_7[0] ? 1'd1 : 1'd0;
-    wire v1766_t1 = v1765_7[1] ? 1'd0 : v1766_t0;
-    wire v1766_t2 = v1765_7[2] ? v1766_t1 : 1'd0;
-    wire v1766_t3 = v1765_7[3] ? v1766_t2 : 1'd0;
-    wire v1766_t4 = v1765_7[4] ? 1'd0 : v1766_t3;
-    wire v1766_t5 = v1765_7[0] ? 1'd0 : 1'd1;
-    wire v1766_t6 = v1765_7[1] ? 1'd0 : v1766_t5;
-    wire v1766_t7 = v1765_7[3] ? v1766_t6 : 1'd1;
-    wire v1766_t8 = v1765_7[3] ? 1'd0 : 1'd1;
-    wire v1766_t9 = v1765_7[4] ? v1766_t8 : v1766_t7;
-    wire v1766_t10 = v1765_7[1] ? 1'd1 : v1766_t0;
-    wire v1766_t11 = v1765_7[1] ? 1'd1 : 1'd0;
-    wire v1766_t12 = v1765_7[2] ? v1766_t11 : v1766_t10;
-    wire v1766_t13 = v1765_7[3] ? v1766_t12 : 1'd0;
-    wire v1766_t14 = v1765_7[4] ? 1'd0 : v1766_t13;
-    wire [2:0] v1766 = {v1766_t14, v1766_t9, v1766_t4};
-    wire [0:0] v1767_l = v192; wire [0:0] v1767_u = (v192 >>> 1) + v1715; wire [1:0] v1767 = {v1767_u, v1767_l};
-    wire [1:0] v1768_l = v1767; wire [0:0] v1768_u = (v1767 >>> 2) + v369; wire [2:0] v1768 = {v1768_u, v1768_l};
-    wire [2:0] v1769_l = v1768; wire [0:0] v1769_u = (v1768 >>> 3) + v374; wire [3:0] v1769 = {v1769_u, v1769_l};
-    wire [3:0] v1770_l = v1769; wire [0:0] v1770_u = (v1769 >>> 4) + v960; wire [4:0] v1770 = {v1770_u, v1770_l};
-    reg [4:0] v1770_1; always @(posedge clk) v1770_1 <= v1770;
-    wire v1771_t0 = v1770_1[0] ? 1'd1 : 1'd0;
-    wire v1771_t1 = v1770_1[2] ? 1'd1 : v1771_t0;
-    wire v1771_t2 = v1770_1[3] ? v1771_t0 : v1771_t1;
-    wire v1771_t3 = v1770_1[4] ? 1'd1 : v1771_t2;
-    wire v1771_t4 = v1770_1[3] ? 1'd1 : v1771_t1;
-    wire v1771_t5 = v1770_1[4] ? v1771_t0 : v1771_t4;
-    wire v1771_t6 = v1770_1[0] ? 1'd0 : 1'd1;
-    wire v1771_t7 = v1770_1[1] ? v1771_t6 : 1'd1;
-    wire v1771_t8 = v1770_1[1] ? 1'd0 : v1771_t0;
-    wire v1771_t9 = v1770_1[2] ? v1771_t8 : v1771_t7;
-    wire v1771_t10 = v1770_1[3] ? v1771_t8 : v1771_t9;
-    wire v1771_t11 = v1770_1[4] ? v1771_t7 : v1771_t10;
-    wire [2:0] v1771 = {v1771_t11, v1771_t5, v1771_t3};
-    wire [0:0] v1772 = inputs[323:323];
-    wire [3:0] v1773_l = v1289; wire [0:0] v1773_u = (v1289 >>> 4) + v1772; wire [4:0] v1773 = {v1773_u, v1773_l};
-    reg [4:0] v1773_1; always @(posedge clk) v1773_1 <= v1773;
-    reg [4:0] v1773_2; always @(posedge clk) v1773_2 <= v1773_1;
-    wire v1774_t0 = v1773_2[1] ? 1'd0 : 1'd1;
-    wire v1774_t1 = v1773_2[2] ? 1'd0 : v1774_t0;
-    wire v1774_t2 = v1773_2[3] ? 1'd1 : v1774_t1;
-    wire v1774_t3 = v1773_2[0] ? 1'd1 : 1'd0;
-    wire v1774_t4 = v1773_2[1] ? 1'd0 : v1774_t3;
-    wire v1774_t5 = v1773_2[2] ? 1'd0 : v1774_t4;
-    wire v1774_t6 = v1773_2[3] ? 1'd1 : v1774_t5;
-    wire v1774_t7 = v1773_2[4] ? v1774_t6 : v1774_t2;
-    wire v1774_t8 = v1773_2[1] ? 1'd1 : 1'd0;
-    wire v1774_t9 = v1773_2[2] ? 1'd1 : v1774_t8;
-    wire v1774_t10 = v1773_2[3] ? 1'd1 : v1774_t9;
-    wire v1774_t11 = v1773_2[4] ? 1'd1 : v1774_t10;
-    wire v1774_t12 = v1773_2[3] ? 1'd0 : v1774_t1;
-    wire v1774_t13 = v1773_2[3] ? 1'd0 : v1774_t5;
-    wire v1774_t14 = v1773_2[4] ? v1774_t13 : v1774_t12;
-    wire [2:0] v1774 = {v1774_t14, v1774_t11, v1774_t7};
-    wire [2:0] v1775_l = v1549; wire [0:0] v1775_u = (v1549 >>> 3) + v1772; wire [3:0] v1775 = {v1775_u, v1775_l};
-    wire [3:0] v1776_l = v1775; wire [0:0] v1776_u = (v1775 >>> 4) + v165; wire [4:0] v1776 = {v1776_u, v1776_l};
-    reg [4:0] v1776_1; always @(posedge clk) v1776_1 <= v1776;
-    wire v1777_t0 = v1776_1[1] ? 1'd1 : 1'd0;
-    wire v1777_t1 = v1776_1[0] ? 1'd0 : 1'd1;
-    wire v1777_t2 = v1776_1[1] ? 1'd1 : v1777_t1;
-    wire v1777_t3 = v1776_1[3] ? v1777_t2 : v1777_t0;
-    wire v1777_t4 = v1776_1[4] ? v1777_t2 : v1777_t3;
-    wire v1777_t5 = v1776_1[0] ? 1'd1 : 1'd0;
-    wire v1777_t6 = v1776_1[1] ? 1'd1 : v1777_t5;
-    wire v1777_t7 = v1776_1[3] ? 1'd1 : v1777_t6;
-    wire v1777_t8 = v1776_1[4] ? 1'd1 : v1777_t7;
-    wire v1777_t9 = v1776_1[1] ? 1'd0 : v1777_t1;
-    wire v1777_t10 = v1776_1[3] ? 1'd0 : v1777_t9;
-    wire v1777_t11 = v1776_1[2] ? 1'd0 : v1777_t9;
-    wire v1777_t12 = v1776_1[3] ? 1'd0 : v1777_t11;
-    wire v1777_t13 = v1776_1[4] ? v1777_t12 : v1777_t10;
-    wire [2:0] v1777 = {v1777_t13, v1777_t8, v1777_t4};
-    wire [5:0] v1778 = v1478_1 + v1777;
-    wire [5:0] v1779 = v1778 + v1241;
-    wire [6:0] v1780 = v1779 + v704;
-    reg [6:0] v1780_2; always @(posedge clk) v1780_2 <= v1780;
-    wire [6:0] v1781 = v1780_2 + v1774;
-    wire [6:0] v1782 = v1781 + v801;
-    wire [6:0] v1783 = v1782 + v649;
-    reg [6:0] v1783_3; always @(posedge clk) v1783_3 <= v1783;
-    wire [6:0] v1784 = v1783_3 + v1044;
-    wire [6:0] v1785 = v1784 + v1418;
-    wire [6:0] v1786 = v1785 + v1264;
-    reg [6:0] v1786_4; always @(posedge clk) v1786_4 <= v1786;
-    wire [6:0] v1787 = v1786_4 + v852;
-    wire [6:0] v1788 = v1787 + v1164;
-    wire [6:0] v1789 = v1788 + v1232;
-    reg [6:0] v1789_5; always @(posedge clk) v1789_5 <= v1789;
-    wire [6:0] v1790 = v1789_5 + v729;
-    wire [6:0] v1791 = v1790 + v534;
-    wire [2:0] v1792_l = v810; wire [0:0] v1792_u = (v810 >>> 3) + v1772; wire [3:0] v1792 = {v1792_u, v1792_l};
-    wire [3:0] v1793_l = v1792; wire [0:0] v1793_u = (v1792 >>> 4) + v266; wire [4:0] v1793 = {v1793_u, v1793_l};
-    reg [4:0] v1793_1; always @(posedge clk) v1793_1 <= v1793;
-    reg [4:0] v1793_2; always @(posedge clk) v1793_2 <= v1793_1;
-    reg [4:0] v1793_3; always @(posedge clk) v1793_3 <= v1793_2;
-    reg [4:0] v1793_4; always @(posedge clk) v1793_4 <= v1793_3;
-    reg [4:0] v1793_5; always @(posedge clk) v1793_5 <= v1793_4;
-    reg [4:0] v1793_6; always @(posedge clk) v1793_6 <= v1793_5;
-    reg [4:0] v1793_7; always @(posedge clk) v1793_7 <= v1793_6;
-    reg [4:0] v1793_8; always @(posedge clk) v1793_8 <= v1793_7;
-    wire v1794_t0 = v1793_8[0] ? 1'd0 : 1'd1;
-    wire v1794_t1 = v1793_8[1] ? 1'd1 : v1794_t0;
-    wire v1794_t2 = v1793_8[0] ? 1'd1 : 1'd0;
-    wire v1794_t3 = v1793_8[1] ? v1794_t2 : 1'd0;
-    wire v1794_t4 = v1793_8[2] ? v1794_t3 : v1794_t1;
-    wire v1794_t5 = v1793_8[4] ? v1794_t1 : v1794_t4;
-    wire v1794_t6 = v1793_8[2] ? v1794_t1 : v1794_t3;
-    wire v1794_t7 = v1793_8[3] ? v1794_t6 : v1794_t1;
-    wire v1794_t8 = v1793_8[4] ? v1794_t3 : v1794_t7;
-    wire [1:0] v1794 = {v1794_t8, v1794_t5};
-    wire [1:0] v1795_l = v992; wire [0:0] v1795_u = (v992 >>> 2) + v1772; wire [2:0] v1795 = {v1795_u, v1795_l};
-    wire [2:0] v1796_l = v1795; wire [0:0] v1796_u = (v1795 >>> 3) + v1379; wire [3:0] v1796 = {v1796_u, v1796_l};
-    wire [3:0] v1797_l = v1796; wire [0:0] v1797_u = (v1796 >>> 4) + v634; wire [4:0] v1797 = {v1797_u, v1797_l};
-    reg [4:0] v1797_1; always @(posedge clk) v1797_1 <= v1797;
-    reg [4:0] v1797_2; always @(posedge clk) v1797_2 <= v1797_1;
-    reg [4:0] v1797_3; always @(posedge clk) v1797_3 <= v1797_2;
-    reg [4:0] v1797_4; always @(posedge clk) v1797_4 <= v1797_3;
-    reg [4:0] v1797_5; always @(posedge clk) v1797_5 <= v1797_4;
-    reg [4:0] v1797_6; always @(posedge clk) v1797_6 <= v1797_5;
-    reg [4:0] v1797_7; always @(posedge clk) v1797_7 <= v1797_6;
-    wire v1798_t0 = v1797_7[2] ? 1'd1 : 1'd0;
-    wire v1798_t1 = v1797_7[0] ? 1'd0 : 1'd1;
-    wire v1798_t2 = v1797_7[1] ? 1'd0 : v1798_t1;
-    wire v1798_t3 = v1797_7[2] ? v1798_t2 : 1'd0;
-    wire v1798_t4 = v1797_7[3] ? 1'd0 : v1798_t3;
-    wire v1798_t5 = v1797_7[4] ? v1798_t4 : v1798_t0;
-    wire v1798_t6 = v1797_7[2] ? 1'd0 : 1'd1;
-    wire v1798_t7 = v1797_7[1] ? 1'd0 : 1'd1;
-    wire v1798_t8 = v1797_7[2] ? v1798_t7 : 1'd1;
-    wire v1798_t9 = v1797_7[3] ? v1798_t6 : v1798_t8;
-    wire v1798_t10 = v1797_7[4] ? v1798_t9 : v1798_t6;
-    wire [1:0] v1798 = {v1798_t10, v1798_t5};
-    wire [1:0] v1799_l = v698; wire [0:0] v1799_u = (v698 >>> 2) + v1772; wire [2:0] v1799 = {v1799_u, v1799_l};
-    wire [2:0] v1800_l = v1799; wire [0:0] v1800_u = (v1799 >>> 3) + v1339; wire [3:0] v1800 = {v1800_u, v1800_l};
-    wire [3:0] v1801_l = v1800; wire [0:0] v1801_u = (v1800 >>> 4) + v1615; wire [4:0] v1801 = {v1801_u, v1801_l};
-    reg [4:0] v1801_1; always @(posedge clk) v1801_1 <= v1801;
-    reg [4:0] v1801_2; always @(posedge clk) v1801_2 <= v1801_1;
-    reg [4:0] v1801_3; always @(posedge clk) v1801_3 <= v1801_2;
-    reg [4:0] v1801_4; always @(posedge clk) v1801_4 <= v1801_3;
-    reg [4:0] v1801_5; always @(posedge clk) v1801_5 <= v1801_4;
-    reg [4:0] v1801_6; always @(posedge clk) v1801_6 <= v1801_5;
-    reg [4:0] v1801_7; always @(posedge clk) v1801_7 <= v1801_6;
-    wire v1802_t0 = v1801_7[1] ? 1'd0 : 1'd1;
-    wire v1802_t1 = v1801_7[2] ? v1802_t0 : 1'd0;
-    wire v1802_t2 = v1801_7[3] ? 1'd1 : v1802_t1;
-    wire v1802_t3 = v1801_7[3] ? 1'd1 : 1'd0;
-    wire v1802_t4 = v1801_7[4] ? v1802_t3 : v1802_t2;
-    wire v1802_t5 = v1801_7[2] ? 1'd0 : 1'd1;
-    wire v1802_t6 = v1801_7[3] ? 1'd0 : v1802_t5;
-    wire v1802_t7 = v1801_7[0] ? 1'd1 : 1'd0;
-    wire v1802_t8 = v1801_7[2] ? v1802_t7 : 1'd1;
-    wire v1802_t9 = v1801_7[3] ? 1'd0 : v1802_t8;
-    wire v1802_t10 = v1801_7[4] ? v1802_t9 : v1802_t6;
-    wire v1802_t11 = v1801_7[1] ? 1'd1 : 1'd0;
-    wire v1802_t12 = v1801_7[2] ? v1802_t11 : 1'd0;
-    wire v1802_t13 = v1801_7[3] ? 1'd0 : v1802_t12;
-    wire v1802_t14 = v1801_7[4] ? 1'd0 : v1802_t13;
-    wire [2:0] v1802 = {v1802_t14, v1802_t10, v1802_t4};
-    wire [1:0] v1803_l = v1331; wire [0:0] v1803_u = (v1331 >>> 2) + v1772; wire [2:0] v1803 = {v1803_u, v1803_l};
-    wire [2:0] v1804_l = v1803; wire [0:0] v1804_u = (v1803 >>> 3) + v870; wire [3:0] v1804 = {v1804_u, v1804_l};
-    wire [3:0] v1805_l = v1804; wire [0:0] v1805_u = (v1804 >>> 4) + v931; wire [4:0] v1805 = {v1805_u, v1805_l};
-    reg [4:0] v1805_1; always @(posedge clk) v1805_1 <= v1805;
-    wire v1806_t0 = v1805_1[0] ? 1'd1 : 1'd0;
-    wire v1806_t1 = v1805_1[1] ? 1'd0 : v1806_t0;
-    wire v1806_t2 = v1805_1[3] ? 1'd0 : v1806_t1;
-    wire v1806_t3 = v1805_1[3] ? 1'd0 : 1'd1;
-    wire v1806_t4 = v1805_1[4] ? v1806_t3 : v1806_t2;
-    wire v1806_t5 = v1805_1[1] ? 1'd0 : 1'd1;
-    wire v1806_t6 = v1805_1[2] ? v1806_t1 : v1806_t5;
-    wire v1806_t7 = v1805_1[3] ? 1'd0 : v1806_t6;
-    wire v1806_t8 = v1805_1[4] ? 1'd0 : v1806_t7;
-    wire v1806_t9 = v1805_1[1] ? 1'd1 : 1'd0;
-    wire v1806_t10 = v1805_1[3] ? 1'd0 : v1806_t9;
-    wire v1806_t11 = v1805_1[4] ? 1'd0 : v1806_t10;
-    wire [2:0] v1806 = {v1806_t11, v1806_t8, v1806_t4};
-    wire [6:0] v1807 = v1648 + v1806;
-    reg [6:0] v1807_2; always @(posedge clk) v1807_2 <= v1807;
-    wire [6:0] v1808 = v1807_2 + v1282;
-    wire [6:0] v1809 = v1808 + v1346;
-    wire [6:0] v1810 = v1809 + v1178;
-    reg [6:0] v1810_3; always @(posedge clk) v1810_3 <= v1810;
-    wire [6:0] v1811 = v1810_3 + v883;
-    wire [6:0] v1812 = v1811 + v1336;
-    wire [6:0] v1813 = v1812 + v1176;
-    reg [6:0] v1813_4; always @(posedge clk) v1813_4 <= v1813;
-    wire [6:0] v1814 = v1813_4 + v1394;
-    wire [6:0] v1815 = v1814 + v1302;
-    wire [0:0] v1816_l = v4; wire [0:0] v1816_u = (v4 >>> 1) + v1772; wire [1:0] v1816 = {v1816_u, v1816_l};
-    wire [1:0] v1817_l = v1816; wire [0:0] v1817_u = (v1816 >>> 2) + v545; wire [2:0] v1817 = {v1817_u, v1817_l};
-    wire [2:0] v1818_l = v1817; wire [0:0] v1818_u = (v1817 >>> 3) + v1615; wire [3:0] v1818 = {v1818_u, v1818_l};
-    wire [3:0] v1819_l = v1818; wire [0:0] v1819_u = (v1818 >>> 4) + v1639; wire [4:0] v1819 = {v1819_u, v1819_l};
-    reg [4:0] v1819_1; always @(posedge clk) v1819_1 <= v1819;
-    reg [4:0] v1819_2; always @(posedge clk) v1819_2 <= v1819_1;
-    reg [4:0] v1819_3; always @(posedge clk) v1819_3 <= v1819_2;
-    reg [4:0] v1819_4; always @(posedge clk) v1819_4 <= v1819_3;
-    reg [4:0] v1819_5; always @(posedge clk) v1819_5 <= v1819_4;
-    reg [4:0] v1819_6; always @(posedge clk) v1819_6 <= v1819_5;
-    reg [4:0] v1819_7; always @(posedge clk) v1819_7 <= v1819_6;
-    reg [4:0] v1819_8; always @(posedge clk) v1819_8 <= v1819_7;
-    reg [4:0] v1819_9; always @(posedge clk) v1819_9 <= v1819_8;
-    wire v1820_t0 = v1819_9[0] ? 1'd1 : 1'd0;
-    wire v1820_t1 = v1819_9[1] ? v1820_t0 : 1'd0;
-    wire v1820_t2 = v1819_9[3] ? v1820_t1 : 1'd1;
-    wire v1820_t3 = v1819_9[4] ? 1'd1 : v1820_t2;
-    wire v1820_t4 = v1819_9[1] ? v1820_t0 : 1'd1;
-    wire v1820_t5 = v1819_9[3] ? v1820_t4 : 1'd1;
-    wire v1820_t6 = v1819_9[2] ? 1'd1 : 1'd0;
-    wire v1820_t7 = v1819_9[4] ? v1820_t6 : v1820_t5;
-    wire [1:0] v1820 = {v1820_t7, v1820_t3};
-    wire [0:0] v1821_l = v1772; wire [0:0] v1821_u = (v1772 >>> 1) + v1639; wire [1:0] v1821 = {v1821_u, v1821_l};
-    wire [1:0] v1822_l = v1821; wire [0:0] v1822_u = (v1821 >>> 2) + v415; wire [2:0] v1822 = {v1822_u, v1822_l};
-    wire [2:0] v1823_l = v1822; wire [0:0] v1823_u = (v1822 >>> 3) + v658; wire [3:0] v1823 = {v1823_u, v1823_l};
-    wire [3:0] v1824_l = v1823; wire [0:0] v1824_u = (v1823 >>> 4) + v298; wire [4:0] v1824 = {v1824_u, v1824_l};
-    reg [4:0] v1824_1; always @(posedge clk) v1824_1 <= v1824;
-    reg [4:0] v1824_2; always @(posedge clk) v1824_2 <= v1824_1;
-    reg [4:0] v1824_3; always @(posedge clk) v1824_3 <= v1824_2;
-    wire v1825_t0 = v1824_3[1] ? 1'd1 : 1'd0;
-    wire v1825_t1 = v1824_3[2] ? 1'd0 : v1825_t0;
-    wire v1825_t2 = v1824_3[4] ? 1'd1 : v1825_t1;
-    wire v1825_t3 = v1824_3[0] ? 1'd1 : 1'd0;
-    wire v1825_t4 = v1824_3[1] ? 1'd0 : v1825_t3;
-    wire v1825_t5 = v1824_3[3] ? 1'd0 : v1825_t4;
-    wire v1825_t6 = v1824_3[4] ? 1'd0 : v1825_t5;
-    wire v1825_t7 = v1824_3[0] ? 1'd0 : 1'd1;
-    wire v1825_t8 = v1824_3[1] ? 1'd0 : v1825_t7;
-    wire v1825_t9 = v1824_3[1] ? 1'd1 : v1825_t7;
-    wire v1825_t10 = v1824_3[2] ? v1825_t9 : v1825_t8;
-    wire v1825_t11 = v1824_3[4] ? 1'd0 : v1825_t10;
-    wire [2:0] v1825 = {v1825_t11, v1825_t6, v1825_t2};
-    wire [0:0] v1826_l = v1772; wire [0:0] v1826_u = (v1772 >>> 1) + v386; wire [1:0] v1826 = {v1826_u, v1826_l};
-    wire [1:0] v1827_l = v1826; wire [0:0] v1827_u = (v1826 >>> 2) + v632; wire [2:0] v1827 = {v1827_u, v1827_l};
-    wire [2:0] v1828_l = v1827; wire [0:0] v1828_u = (v1827 >>> 3) + v170; wire [3:0] v1828 = {v1828_u, v1828_l};
-    wire [3:0] v1829_l = v1828; wire [0:0] v1829_u = (v1828 >>> 4) + v454; wire [4:0] v1829 = {v1829_u, v1829_l};
-    reg [4:0] v1829_1; always @(posedge clk) v1829_1 <= v1829;
-    reg [4:0] v1829_2; always @(posedge clk) v1829_2 <= v1829_1;
-    reg [4:0] v1829_3; always @(posedge clk) v1829_3 <= v1829_2;
-    reg [4:0] v1829_4; always @(posedge clk) v1829_4 <= v1829_3;
-    reg [4:0] v1829_5; always @(posedge clk) v1829_5 <= v1829_4;
-    reg [4:0] v1829_6; always @(posedge clk) v1829_6 <= v1829_5;
-    reg [4:0] v1829_7; always @(posedge clk) v1829_7 <= v1829_6;
-    reg [4:0] v1829_8; always @(posedge clk) v1829_8 <= v1829_7;
-    reg [4:0] v1829_9; always @(posedge clk) v1829_9 <= v1829_8;
-    wire v1830_t0 = v1829_9[0] ? 1'd0 : 1'd1;
-    wire v1830_t1 = v1829_9[2] ? v1830_t0 : 1'd0;
-    wire v1830_t2 = v1829_9[3] ? 1'd0 : v1830_t1;
-    wire v1830_t3 = v1829_9[4] ? v1830_t0 : v1830_t2;
-    wire v1830_t4 = v1829_9[1] ? v1830_t0 : 1'd0;
-    wire v1830_t5 = v1829_9[2] ? v1830_t4 : 1'd0;
-    wire v1830_t6 = v1829_9[3] ? 1'd0 : v1830_t5;
-    wire v1830_t7 = v1829_9[4] ? 1'd0 : v1830_t6;
-    wire [1:0] v1830 = {v1830_t7, v1830_t3};
-    wire [0:0] v1831_l = v1216; wire [0:0] v1831_u = (v1216 >>> 1) + v1772; wire [1:0] v1831 = {v1831_u, v1831_l};
-    wire [1:0] v1832_l = v1831; wire [0:0] v1832_u = (v1831 >>> 2) + v1615; wire [2:0] v1832 = {v1832_u, v1832_l};
-    wire [2:0] v1833_l = v1832; wire [0:0] v1833_u = (v1832 >>> 3) + v1639; wire [3:0] v1833 = {v1833_u, v1833_l};
-    wire [3:0] v1834_l = v1833; wire [0:0] v1834_u = (v1833 >>> 4) + v1142; wire [4:0] v1834 = {v1834_u, v1834_l};
-    wire v1835_t0 = v1834[1] ? 1'd1 : 1'd0;
-    wire v1835_t1 = v1834[0] ? 1'd1 : 1'd0;
-    wire v1835_t2 = v1834[1] ? v1835_t1 : 1'd0;
-    wire v1835_t3 = v1834[2] ? v1835_t2 : v1835_t0;
-    wire v1835_t4 = v1834[2] ? 1'd0 : v1835_t0;
-    wire v1835_t5 = v1834[3] ? v1835_t4 : v1835_t3;
-    wire v1835_t6 = v1834[3] ? v1835_t4 : v1835_t0;
-    wire v1835_t7 = v1834[4] ? v1835_t6 : v1835_t5;
-    wire v1835_t8 = v1834[0] ? 1'd0 : 1'd1;
-    wire v1835_t9 = v1834[1] ? v1835_t8 : 1'd0;
-    wire v1835_t10 = v1834[2] ? v1835_t9 : 1'd0;
-    wire v1835_t11 = v1834[2] ? v1835_t0 : 1'd0;
-    wire v1835_t12 = v1834[3] ? v1835_t11 : v1835_t10;
-    wire v1835_t13 = v1834[3] ? v1835_t11 : 1'd0;
-    wire v1835_t14 = v1834[4] ? v1835_t13 : v1835_t12;
-    wire v1835_t15 = v1834[3] ? 1'd0 : v1835_t10;
-    wire v1835_t16 = v1834[4] ? 1'd0 : v1835_t15;
-    wire [3:0] v1835 = {v1835_t16, v1835_t16, v1835_t14, v1835_t7};
-    wire [4:0] v1836 = v1835 + v1368;
-    wire [5:0] v1837 = v1836 + v915;
-    wire [5:0] v1838 = v1837 + v1364;
-    reg [5:0] v1838_1; always @(posedge clk) v1838_1 <= v1838;
-    wire [0:0] v1839 = inputs[349:349];
-    wire [2:0] v1840_l = v991; wire [0:0] v1840_u = (v991 >>> 3) + v1839; wire [3:0] v1840 = {v1840_u, v1840_l};
-    wire [3:0] v1841_l = v1840; wire [0:0] v1841_u = (v1840 >>> 4) + v158; wire [4:0] v1841 = {v1841_u, v1841_l};
-    reg [4:0] v1841_1; always @(posedge clk) v1841_1 <= v1841;
-    reg [4:0] v1841_2; always @(posedge clk) v1841_2 <= v1841_1;
-    reg [4:0] v1841_3; always @(posedge clk) v1841_3 <= v1841_2;
-    reg [4:0] v1841_4; always @(posedge clk) v1841_4 <= v1841_3;
-    reg [4:0] v1841_5; always @(posedge clk) v1841_5 <= v1841_4;
-    reg [4:0] v1841_6; always @(posedge clk) v1841_6 <= v1841_5;
-    reg [4:0] v1841_7; always @(posedge clk) v1841_7 <= v1841_6;
-    wire v1842_t0 = v1841_7[1] ? 1'd0 : 1'd1;
-    wire v1842_t1 = v1841_7[3] ? 1'd1 : v1842_t0;
-    wire v1842_t2 = v1841_7[0] ? 1'd0 : 1'd1;
-    wire v1842_t3 = v1841_7[1] ? 1'd0 : v1842_t2;
-    wire v1842_t4 = v1841_7[1] ? 1'd1 : v1842_t2;
-    wire v1842_t5 = v1841_7[2] ? v1842_t4 : v1842_t3;
-    wire v1842_t6 = v1841_7[3] ? v1842_t3 : v1842_t5;
-    wire v1842_t7 = v1841_7[3] ? v1842_t4 : v1842_t5;
-    wire v1842_t8 = v1841_7[4] ? v1842_t7 : v1842_t6;
-    wire [1:0] v1842 = {v1842_t8, v1842_t1};
-    wire [1:0] v1843_l = v1569; wire [0:0] v1843_u = (v1569 >>> 2) + v1839; wire [2:0] v1843 = {v1843_u, v1843_l};
-    wire [2:0] v1844_l = v1843; wire [0:0] v1844_u = (v1843 >>> 3) + v253; wire [3:0] v1844 = {v1844_u, v1844_l};
-    wire [3:0] v1845_l = v1844; wire [0:0] v1845_u = (v1844 >>> 4) + v386; wire [4:0] v1845 = {v1845_u, v1845_l};
-    reg [4:0] v1845_1; always @(posedge clk) v1845_1 <= v1845;
-    reg [4:0] v1845_2; always @(posedge clk) v1845_2 <= v1845_1;
-    reg [4:0] v1845_3; always @(posedge clk) v1845_3 <= v1845_2;
-    reg [4:0] v1845_4; always @(posedge clk) v1845_4 <= v1845_3;
-    reg [4:0] v1845_5; always @(posedge clk) v1845_5 <= v1845_4;
-    wire v1846_t0 = v1845_5[0] ? 1'd1 : 1'd0;
-    wire v1846_t1 = v1845_5[1] ? 1'd1 : v1846_t0;
-    wire v1846_t2 = v1845_5[1] ? 1'd1 : 1'd0;
-    wire v1846_t3 = v1845_5[2] ? v1846_t2 : v1846_t1;
-    wire v1846_t4 = v1845_5[4] ? v1846_t2 : v1846_t3;
-    wire v1846_t5 = v1845_5[0] ? 1'd0 : 1'd1;
-    wire v1846_t6 = v1845_5[1] ? 1'd1 : v1846_t5;
-    wire v1846_t7 = v1845_5[2] ? v1846_t6 : 1'd1;
-    wire v1846_t8 = v1845_5[4] ? 1'd1 : v1846_t7;
-    wire v1846_t9 = v1845_5[1] ? 1'd0 : v1846_t5;
-    wire v1846_t10 = v1845_5[3] ? v1846_t9 : 1'd0;
-    wire v1846_t11 = v1845_5[4] ? 1'd0 : v1846_t10;
-    wire [2:0] v1846 = {v1846_t11, v1846_t8, v1846_t4};
-    wire [1:0] v1847_l = v1605; wire [0:0] v1847_u = (v1605 >>> 2) + v1839; wire [2:0] v1847 = {v1847_u, v1847_l};
-    wire [2:0] v1848_l = v1847; wire [0:0] v1848_u = (v1847 >>> 3) + v1436; wire [3:0] v1848 = {v1848_u, v1848_l};
-    wire [3:0] v1849_l = v1848; wire [0:0] v1849_u = (v1848 >>> 4) + v163; wire [4:0] v1849 = {v1849_u, v1849_l};
-    reg [4:0] v1849_1; always @(posedge clk) v1849_1 <= v1849;
-    reg [4:0] v1849_2; always @(posedge clk) v1849_2 <= v1849_1;
-    wire v1850_t0 = v1849_2[0] ? 1'd0 : 1'd1;
-    wire v1850_t1 = v1849_2[2] ? v1850_t0 : 1'd1;
-    wire v1850_t2 = v1849_2[1] ? 1'd0 : 1'd1;
-    wire v1850_t3 = v1849_2[2] ? v1850_t0 : v1850_t2;
-    wire v1850_t4 = v1849_2[3] ? v1850_t3 : v1850_t1;
-    wire v1850_t5 = v1849_2[4] ? 1'd0 : v1850_t4;
-    wire v1850_t6 = v1849_2[0] ? 1'd1 : 1'd0;
-    wire v1850_t7 = v1849_2[2] ? v1850_t6 : 1'd1;
-    wire v1850_t8 = v1849_2[2] ? v1850_t6 : v1850_t2;
-    wire v1850_t9 = v1849_2[3] ? v1850_t8 : v1850_t7;
-    wire v1850_t10 = v1849_2[4] ? 1'd0 : v1850_t9;
-    wire v1850_t11 = v1849_2[2] ? v1850_t6 : 1'd0;
-    wire v1850_t12 = v1849_2[4] ? 1'd0 : v1850_t11;
-    wire [2:0] v1850 = {v1850_t12, v1850_t10, v1850_t5};
-    wire [1:0] v1851_l = v1754; wire [0:0] v1851_u = (v1754 >>> 2) + v1839; wire [2:0] v1851 = {v1851_u, v1851_l};
-    wire [2:0] v1852_l = v1851; wire [0:0] v1852_u = (v1851 >>> 3) + v925; wire [3:0] v1852 = {v1852_u, v1852_l};
-    wire [3:0] v1853_l = v1852; wire [0:0] v1853_u = (v1852 >>> 4) + v301; wire [4:0] v1853 = {v1853_u, v1853_l};
-    reg [4:0] v1853_1; always @(posedge clk) v1853_1 <= v1853;
-    reg [4:0] v1853_2; always @(posedge clk) v1853_2 <= v1853_1;
-    reg [4:0] v1853_3; always @(posedge clk) v1853_3 <= v1853_2;
-    reg [4:0] v1853_4; always @(posedge clk) v1853_4 <= v1853_3;
-    reg [4:0] v1853_5; always @(posedge clk) v1853_5 <= v1853_4;
-    reg [4:0] v1853_6; always @(posedge clk) v1853_6 <= v1853_5;
-    reg [4:0] v1853_7; always @(posedge clk) v1853_7 <= v1853_6;
-    wire v1854_t0 = v1853_7[0] ? 1'd1 : 1'd0;
-    wire v1854_t1 = v1853_7[1] ? v1854_t0 : 1'd0;
-    wire v1854_t2 = v1853_7[3] ? 1'd0 : v1854_t1;
-    wire v1854_t3 = v1853_7[4] ? 1'd1 : v1854_t2;
-    wire v1854_t4 = v1853_7[0] ? 1'd0 : 1'd1;
-    wire v1854_t5 = v1853_7[2] ? v1854_t4 : 1'd1;
-    wire v1854_t6 = v1853_7[3] ? v1854_t5 : v1854_t4;
-    wire v1854_t7 = v1853_7[4] ? 1'd1 : v1854_t6;
-    wire [1:0] v1854 = {v1854_t7, v1854_t3};
-    wire [1:0] v1855_l = v1723; wire [0:0] v1855_u = (v1723 >>> 2) + v1839; wire [2:0] v1855 = {v1855_u, v1855_l};
-    wire [2:0] v1856_l = v1855; wire [0:0] v1856_u = (v1855 >>> 3) + v1339; wire [3:0] v1856 = {v1856_u, v1856_l};
-    wire [3:0] v1857_l = v1856; wire [0:0] v1857_u = (v1856 >>> 4) + v1457; wire [4:0] v1857 = {v1857_u, v1857_l};
-    wire v1858_t0 = v1857[0] ? 1'd1 : 1'd0;
-    wire v1858_t1 = v1857[2] ? v1858_t0 : 1'd0;
-    wire v1858_t2 = v1857[1] ? v1858_t0 : 1'd0;
-    wire v1858_t3 = v1857[2] ? v1858_t2 : 1'd0;
-    wire v1858_t4 = v1857[4] ? v1858_t3 : v1858_t1;
-    wire v1858_t5 = v1857[1] ? 1'd0 : v1858_t0;
-    wire v1858_t6 = v1857[2] ? v1858_t5 : v1858_t0;
-    wire v1858_t7 = v1857[0] ? 1'd0 : 1'd1;
-    wire v1858_t8 = v1857[1] ? v1858_t7 : 1'd1;
-    wire v1858_t9 = v1857[2] ? v1858_t8 : 1'd1;
-    wire v1858_t10 = v1857[3] ? v1858_t9 : v1858_t6;
-    wire v1858_t11 = v1857[2] ? v1858_t5 : 1'd0;
-    wire v1858_t12 = v1857[4] ? 1'd0 : v1858_t11;
-    wire [3:0] v1858 = {v1858_t12, v1858_t12, v1858_t10, v1858_t4};
-    wire [4:0] v1859 = v1858 + v1360;
-    wire [4:0] v1860 = v1859 + v1589;
-    wire [5:0] v1861 = v1860 + v1430;
-    reg [5:0] v1861_1; always @(posedge clk) v1861_1 <= v1861;
-    wire [5:0] v1862 = v1861_1 + v1771;
-    wire [5:0] v1863 = v1862 + v1174;
-    wire [5:0] v1864 = v1863 + v1003;
-    reg [5:0] v1864_2; always @(posedge clk) v1864_2 <= v1864;
-    wire [6:0] v1865 = v1864_2 + v1524;
-    wire [0:0] v1866_l = v1839; wire [0:0] v1866_u = (v1839 >>> 1) + v850; wire [1:0] v1866 = {v1866_u, v1866_l};
-    wire [1:0] v1867_l = v1866; wire [0:0] v1867_u = (v1866 >>> 2) + v931; wire [2:0] v1867 = {v1867_u, v1867_l};
-    wire [2:0] v1868_l = v1867; wire [0:0] v1868_u = (v1867 >>> 3) + v424; wire [3:0] v1868 = {v1868_u, v1868_l};
-    wire [3:0] v1869_l = v1868; wire [0:0] v1869_u = (v1868 >>> 4) + v647; wire [4:0] v1869 = {v1869_u, v1869_l};
-    wire v1870_t0 = v1869[0] ? 1'd1 : 1'd0;
-    wire v1870_t1 = v1869[1] ? v1870_t0 : 1'd1;
-    wire v1870_t2 = v1869[2] ? 1'd1 : v1870_t1;
-    wire v1870_t3 = v1869[1] ? 1'd1 : v1870_t0;
-    wire v1870_t4 = v1869[2] ? v1870_t0 : v1870_t3;
-    wire v1870_t5 = v1869[0] ? 1'd0 : 1'd1;
-    wire v1870_t6 = v1869[1] ? v1870_t5 : 1'd0;
-    wire v1870_t7 = v1869[2] ? v1870_t6 : 1'd0;
-    wire v1870_t8 = v1869[2] ? v1870_t3 : v1870_t0;
-    wire v1870_t9 = v1869[3] ? v1870_t8 : v1870_t7;
-    wire v1870_t10 = v1869[4] ? v1870_t7 : v1870_t9;
-    wire [2:0] v1870 = {v1870_t10, v1870_t4, v1870_t2};
-    wire [4:0] v1871 = v1699 + v1870;
-    wire [5:0] v1872 = v1871 + v1633;
-    reg [5:0] v1872_1; always @(posedge clk) v1872_1 <= v1872;
-    wire [0:0] v1873_l = v211; wire [0:0] v1873_u = (v211 >>> 1) + v1839; wire [1:0] v1873 = {v1873_u, v1873_l};
-    wire [1:0] v1874_l = v1873; wire [0:0] v1874_u = (v1873 >>> 2) + v388; wire [2:0] v1874 = {v1874_u, v1874_l};
-    wire [2:0] v1875_l = v1874; wire [0:0] v1875_u = (v1874 >>> 3) + v138; wire [3:0] v1875 = {v1875_u, v1875_l};
-    wire [3:0] v1876_l = v1875; wire [0:0] v1876_u = (v1875 >>> 4) + v181; wire [4:0] v1876 = {v1876_u, v1876_l};
-    reg [4:0] v1876_1; always @(posedge clk) v1876_1 <= v1876;
-    reg [4:0] v1876_2; always @(posedge clk) v1876_2 <= v1876_1;
-    reg [4:0] v1876_3; always @(posedge clk) v1876_3 <= v1876_2;
-    reg [4:0] v1876_4; always @(posedge clk) v1876_4 <= v1876_3;
-    wire v1877_t0 = v1876_4[0] ? 1'd0 : 1'd1;
-    wire v1877_t1 = v1876_4[2] ? 1'd0 : v1877_t0;
-    wire v1877_t2 = v1876_4[1] ? v1877_t0 : 1'd1;
-    wire v1877_t3 = v1876_4[2] ? 1'd1 : v1877_t2;
-    wire v1877_t4 = v1876_4[0] ? 1'd1 : 1'd0;
-    wire v1877_t5 = v1876_4[1] ? 1'd0 : v1877_t4;
-    wire v1877_t6 = v1876_4[2] ? 1'd1 : v1877_t5;
-    wire v1877_t7 = v1876_4[3] ? v1877_t6 : v1877_t3;
-    wire v1877_t8 = v1876_4[4] ? v1877_t6 : v1877_t7;
-    wire v1877_t9 = v1876_4[3] ? v1877_t1 : 1'd0;
-    wire v1877_t10 = v1876_4[4] ? 1'd0 : v1877_t9;
-    wire [2:0] v1877 = {v1877_t10, v1877_t8, v1877_t1};
-    wire [6:0] v1878 = v1815 + v1877;
-    reg [6:0] v1878_5; always @(posedge clk) v1878_5 <= v1878;
-    wire [6:0] v1879 = v1878_5 + v1113;
-    wire [0:0] v1880_l = v1879; wire [5:0] v1880_u = (v1879 >>> 1) + v858; wire [6:0] v1880 = {v1880_u, v1880_l};
-    wire [6:0] v1881 = v1880 + v1705;
-    reg [6:0] v1881_6; always @(posedge clk) v1881_6 <= v1881;
-    wire [6:0] v1882 = v1881_6 + v427;
-    wire [6:0] v1883 = v1882 + v1664;
-    wire [6:0] v1884 = v1883 + v966;
-    reg [6:0] v1884_7; always @(posedge clk) v1884_7 <= v1884;
-    wire [6:0] v1885 = v1884_7 + v969;
-    wire [0:0] v1886_l = v1885; wire [6:0] v1886_u = (v1885 >>> 1) + v1104; wire [7:0] v1886 = {v1886_u, v1886_l};
-    wire [7:0] v1887 = v1886 + v1620;
-    reg [7:0] v1887_8; always @(posedge clk) v1887_8 <= v1887;
-    wire [7:0] v1888 = v1887_8 + v1703;
-    wire [7:0] v1889 = v1888 + v974;
-    wire [7:0] v1890 = v1889 + v677;
-    reg [7:0] v1890_9; always @(posedge clk) v1890_9 <= v1890;
-    wire [7:0] v1891 = v1890_9 + v1095;
-    wire [7:0] v1892 = v1891 + v552;
-    wire [0:0] v1893_l = v1180; wire [0:0] v1893_u = (v1180 >>> 1) + v1839; wire [1:0] v1893 = {v1893_u, v1893_l};
-    wire [1:0] v1894_l = v1893; wire [0:0] v1894_u = (v1893 >>> 2) + v36; wire [2:0] v1894 = {v1894_u, v1894_l};
-    wire [2:0] v1895_l = v1894; wire [0:0] v1895_u = (v1894 >>> 3) + v260; wire [3:0] v1895 = {v1895_u, v1895_l};
-    wire [3:0] v1896_l = v1895; wire [0:0] v1896_u = (v1895 >>> 4) + v390; wire [4:0] v1896 = {v1896_u, v1896_l};
-    reg [4:0] v1896_1; always @(posedge clk) v1896_1 <= v1896;
-    reg [4:0] v1896_2; always @(posedge clk) v1896_2 <= v1896_1;
-    reg [4:0] v1896_3; always @(posedge clk) v1896_3 <= v1896_2;
-    reg [4:0] v1896_4; always @(posedge clk) v1896_4 <= v1896_3;
-    reg [4:0] v1896_5; always @(posedge clk) v1896_5 <= v1896_4;
-    reg [4:0] v1896_6; always @(posedge clk) v1896_6 <= v1896_5;
-    wire v1897_t0 = v1896_6[0] ? 1'd1 : 1'd0;
-    wire v1897_t1 = v1896_6[1] ? 1'd1 : v1897_t0;
-    wire v1897_t2 = v1896_6[2] ? 1'd1 : v1897_t1;
-    wire v1897_t3 = v1896_6[1] ? v1897_t0 : 1'd1;
-    wire v1897_t4 = v1896_6[2] ? v1897_t3 : v1897_t0;
-    wire v1897_t5 = v1896_6[4] ? v1897_t4 : v1897_t2;
-    wire v1897_t6 = v1896_6[0] ? 1'd0 : 1'd1;
-    wire v1897_t7 = v1896_6[1] ? 1'd0 : v1897_t6;
-    wire v1897_t8 = v1896_6[2] ? 1'd0 : v1897_t7;
-    wire v1897_t9 = v1896_6[3] ? 1'd0 : v1897_t8;
-    wire v1897_t10 = v1896_6[1] ? v1897_t6 : 1'd0;
-    wire v1897_t11 = v1896_6[4] ? v1897_t10 : 1'd0;
-    wire [2:0] v1897 = {v1897_t11, v1897_t9, v1897_t5};
-    wire [7:0] v1898 = v1753 + v1897;
-    reg [7:0] v1898_7; always @(posedge clk) v1898_7 <= v1898;
-    wire [7:0] v1899 = v1898_7 + v296;
-    wire [7:0] v1900 = v1899 + v1662;
-    wire [7:0] v1901 = v1900 + v1798;
-    reg [7:0] v1901_8; always @(posedge clk) v1901_8 <= v1901;
-    wire [7:0] v1902 = v1901_8 + v440;
-    wire [7:0] v1903 = v1902 + v631;
-    wire [7:0] v1904 = v1903 + v592;
-    reg [7:0] v1904_9; always @(posedge clk) v1904_9 <= v1904;
-    wire [7:0] v1905 = v1904_9 + v1830;
-    wire [7:0] v1906 = v1905 + v1449;
-    wire [0:0] v1907 = inputs[294:294];
-    wire [2:0] v1908_l = v1268; wire [0:0] v1908_u = (v1268 >>> 3) + v1907; wire [3:0] v1908 = {v1908_u, v1908_l};
-    reg [3:0] v1908_1; always @(posedge clk) v1908_1 <= v1908;
-    reg [3:0] v1908_2; always @(posedge clk) v1908_2 <= v1908_1;
-    reg [3:0] v1908_3; always @(posedge clk) v1908_3 <= v1908_2;
-    reg [3:0] v1908_4; always @(posedge clk) v1908_4 <= v1908_3;
-    reg [3:0] v1908_5; always @(posedge clk) v1908_5 <= v1908_4;
-    wire v1909_t0 = v1908_5[0] ? 1'd0 : 1'd1;
-    wire v1909_t1 = v1908_5[1] ? v1909_t0 : 1'd0;
-    wire v1909_t2 = v1908_5[2] ? 1'd0 : v1909_t1;
-    wire v1909_t3 = v1908_5[3] ? v1909_t2 : 1'd0;
-    wire v1909_t4 = v1908_5[2] ? 1'd0 : v1909_t0;
-    wire v1909_t5 = v1908_5[2] ? v1909_t0 : v1909_t1;
-    wire v1909_t6 = v1908_5[3] ? v1909_t5 : v1909_t4;
-    wire v1909_t7 = v1908_5[0] ? 1'd1 : 1'd0;
-    wire [2:0] v1909 = {v1909_t7, v1909_t6, v1909_t3};
-    wire [6:0] v1910 = v1791 + v1909;
-    reg [6:0] v1910_6; always @(posedge clk) v1910_6 <= v1910;
-    wire [0:0] v1911_l = v1910_6; wire [6:0] v1911_u = (v1910_6 >>> 1) + v1718; wire [7:0] v1911 = {v1911_u, v1911_l};
-    wire [7:0] v1912 = v1911 + v605;
-    wire [7:0] v1913 = v1912 + v1399;
-    reg [7:0] v1913_7; always @(posedge clk) v1913_7 <= v1913;
-    wire [7:0] v1914 = v1913_7 + v1130;
-    wire [0:0] v1915_l = v1914; wire [6:0] v1915_u = (v1914 >>> 1) + v1040; wire [7:0] v1915 = {v1915_u, v1915_l};
-    wire [7:0] v1916 = v1915 + v1842;
-    reg [7:0] v1916_8; always @(posedge clk) v1916_8 <= v1916;
-    wire [1:0] v1917_l = v744; wire [0:0] v1917_u = (v744 >>> 2) + v1907; wire [2:0] v1917 = {v1917_u, v1917_l};
-    wire [2:0] v1918_l = v1917; wire [0:0] v1918_u = (v1917 >>> 3) + v586; wire [3:0] v1918 = {v1918_u, v1918_l};
-    wire [3:0] v1919_l = v1918; wire [0:0] v1919_u = (v1918 >>> 4) + v49; wire [4:0] v1919 = {v1919_u, v1919_l};
-    reg [4:0] v1919_1; always @(posedge clk) v1919_1 <= v1919;
-    reg [4:0] v1919_2; always @(posedge clk) v1919_2 <= v1919_1;
-    reg [4:0] v1919_3; always @(posedge clk) v1919_3 <= v1919_2;
-    reg [4:0] v1919_4; always @(posedge clk) v1919_4 <= v1919_3;
-    reg [4:0] v1919_5; always @(posedge clk) v1919_5 <= v1919_4;
-    reg [4:0] v1919_6; always @(posedge clk) v1919_6 <= v1919_5;
-    reg [4:0] v1919_7; always @(posedge clk) v1919_7 <= v1919_6;
-    wire v1920_t0 = v1919_7[3] ? 1'd1 : 1'd0;
-    wire v1920_t1 = v1919_7[4] ? v1920_t0 : 1'd1;
-    wire v1920_t2 = v1919_7[0] ? 1'd0 : 1'd1;
-    wire v1920_t3 = v1919_7[1] ? 1'd1 : v1920_t2;
-    wire v1920_t4 = v1919_7[0] ? 1'd1 : 1'd0;
-    wire v1920_t5 = v1919_7[1] ? v1920_t4 : 1'd0;
-    wire v1920_t6 = v1919_7[2] ? v1920_t5 : v1920_t3;
-    wire v1920_t7 = v1919_7[3] ? 1'd0 : v1920_t6;
-    wire v1920_t8 = v1919_7[4] ? v1920_t7 : 1'd0;
-    wire [1:0] v1920 = {v1920_t8, v1920_t1};
-    wire [1:0] v1921_l = v358; wire [0:0] v1921_u = (v358 >>> 2) + v1907; wire [2:0] v1921 = {v1921_u, v1921_l};
-    wire [2:0] v1922_l = v1921; wire [0:0] v1922_u = (v1921 >>> 3) + v612; wire [3:0] v1922 = {v1922_u, v1922_l};
-    wire [3:0] v1923_l = v1922; wire [0:0] v1923_u = (v1922 >>> 4) + v434; wire [4:0] v1923 = {v1923_u, v1923_l};
-    reg [4:0] v1923_1; always @(posedge clk) v1923_1 <= v1923;
-    reg [4:0] v1923_2; always @(posedge clk) v1923_2 <= v1923_1;
-    wire v1924_t0 = v1923_2[0] ? 1'd0 : 1'd1;
-    wire v1924_t1 = v1923_2[1] ? 1'd1 : v1924_t0;
-    wire v1924_t2 = v1923_2[2] ? 1'd1 : 1'd0;
-    wire v1924_t3 = v1923_2[3] ? 1'd1 : v1924_t2;
-    wire v1924_t4 = v1923_2[4] ? v1924_t3 : v1924_t1;
-    wire v1924_t5 = v1923_2[0] ? 1'd1 : 1'd0;
-    wire v1924_t6 = v1923_2[3] ? 1'd0 : 1'd1;
-    wire v1924_t7 = v1923_2[4] ? v1924_t6 : v1924_t5;
-    wire v1924_t8 = v1923_2[1] ? v1924_t5 : 1'd0;
-    wire v1924_t9 = v1923_2[4] ? 1'd0 : v1924_t8;
-    wire [2:0] v1924 = {v1924_t9, v1924_t7, v1924_t4};
-    wire [6:0] v1925 = v1865 + v1924;
-    wire [6:0] v1926 = v1925 + v1257;
-    reg [6:0] v1926_3; always @(posedge clk) v1926_3 <= v1926;
-    wire [6:0] v1927 = v1926_3 + v908;
-    wire [6:0] v1928 = v1927 + v690;
-    wire [6:0] v1929 = v1928 + v1307;
-    reg [6:0] v1929_4; always @(posedge clk) v1929_4 <= v1929;
-    wire [6:0] v1930 = v1929_4 + v1528;
-    wire [6:0] v1931 = v1930 + v1215;
-    wire [6:0] v1932 = v1931 + v972;
-    reg [6:0] v1932_5; always @(posedge clk) v1932_5 <= v1932;
-    wire [6:0] v1933 = v1932_5 + v1610;
-    wire [6:0] v1934 = v1933 + v1151;
-    wire [6:0] v1935 = v1934 + v815;
-    reg [6:0] v1935_6; always @(posedge clk) v1935_6 <= v1935;
-    wire [6:0] v1936 = v1935_6 + v765;
-    wire [7:0] v1937 = v1936 + v569;
-    wire [7:0] v1938 = v1937 + v1210;
-    reg [7:0] v1938_7; always @(posedge clk) v1938_7 <= v1938;
-    wire [7:0] v1939 = v1938_7 + v1854;
-    wire [7:0] v1940 = v1939 + v1445;
-    wire [7:0] v1941 = v1940 + v796;
-    reg [7:0] v1941_8; always @(posedge clk) v1941_8 <= v1941;
-    wire [7:0] v1942 = v1941_8 + v1553;
-    wire [7:0] v1943 = v1942 + v964;
-    wire [7:0] v1944 = v1943 + v1691;
-    reg [7:0] v1944_9; always @(posedge clk) v1944_9 <= v1944;
-    wire [7:0] v1945 = v1944_9 + v735;
-    wire [7:0] v1946 = v1945 + v1227;
-    wire [1:0] v1947_l = v745; wire [0:0] v1947_u = (v745 >>> 2) + v1907; wire [2:0] v1947 = {v1947_u, v1947_l};
-    wire [2:0] v1948_l = v1947; wire [0:0] v1948_u = (v1947 >>> 3) + v244; wire [3:0] v1948 = {v1948_u, v1948_l};
-    wire [3:0] v1949_l = v1948; wire [0:0] v1949_u = (v1948 >>> 4) + v397; wire [4:0] v1949 = {v1949_u, v1949_l};
-    reg [4:0] v1949_1; always @(posedge clk) v1949_1 <= v1949;
-    reg [4:0] v1949_2; always @(posedge clk) v1949_2 <= v1949_1;
-    wire v1950_t0 = v1949_2[2] ? 1'd0 : 1'd1;
-    wire v1950_t1 = v1949_2[3] ? 1'd1 : v1950_t0;
-    wire v1950_t2 = v1949_2[4] ? 1'd1 : v1950_t1;
-    wire v1950_t3 = v1949_2[0] ? 1'd0 : 1'd1;
-    wire v1950_t4 = v1949_2[2] ? 1'd0 : v1950_t3;
-    wire v1950_t5 = v1949_2[3] ? 1'd0 : v1950_t4;
-    wire v1950_t6 = v1949_2[4] ? 1'd0 : v1950_t5;
-    wire v1950_t7 = v1949_2[1] ? 1'd0 : 1'd1;
-    wire v1950_t8 = v1949_2[2] ? v1950_t7 : 1'd0;
-    wire v1950_t9 = v1949_2[3] ? 1'd0 : v1950_t8;
-    wire v1950_t10 = v1949_2[4] ? 1'd0 : v1950_t9;
-    wire [2:0] v1950 = {v1950_t10, v1950_t6, v1950_t2};
-    wire [0:0] v1951_l = v118; wire [0:0] v1951_u = (v118 >>> 1) + v1907; wire [1:0] v1951 = {v1951_u, v1951_l};
-    wire [1:0] v1952_l = v1951; wire [0:0] v1952_u = (v1951 >>> 2) + v657; wire [2:0] v1952 = {v1952_u, v1952_l};
-    wire [2:0] v1953_l = v1952; wire [0:0] v1953_u = (v1952 >>> 3) + v280; wire [3:0] v1953 = {v1953_u, v1953_l};
-    wire [3:0] v1954_l = v1953; wire [0:0] v1954_u = (v1953 >>> 4) + v302; wire [4:0] v1954 = {v1954_u, v1954_l};
-    reg [4:0] v1954_1; always @(posedge clk) v1954_1 <= v1954;
-    reg [4:0] v1954_2; always @(posedge clk) v1954_2 <= v1954_1;
-    reg [4:0] v1954_3; always @(posedge clk) v1954_3 <= v1954_2;
-    reg [4:0] v1954_4; always @(posedge clk) v1954_4 <= v1954_3;
-    wire v1955_t0 = v1954_4[0] ? 1'd0 : 1'd1;
-    wire v1955_t1 = v1954_4[2] ? v1955_t0 : 1'd0;
-    wire v1955_t2 = v1954_4[3] ? v1955_t1 : v1955_t0;
-    wire v1955_t3 = v1954_4[4] ? v1955_t2 : v1955_t1;
-    wire v1955_t4 = v1954_4[1] ? v1955_t0 : 1'd0;
-    wire v1955_t5 = v1954_4[2] ? v1955_t4 : v1955_t0;
-    wire v1955_t6 = v1954_4[2] ? v1955_t4 : 1'd0;
-    wire v1955_t7 = v1954_4[3] ? v1955_t5 : v1955_t6;
-    wire v1955_t8 = v1954_4[4] ? v1955_t7 : v1955_t5;
-    wire v1955_t9 = v1954_4[2] ? 1'd0 : v1955_t0;
-    wire v1955_t10 = v1954_4[3] ? 1'd0 : v1955_t9;
-    wire v1955_t11 = v1954_4[4] ? v1955_t10 : 1'd0;
-    wire [2:0] v1955 = {v1955_t11, v1955_t8, v1955_t3};
-    wire [6:0] v1956 = v1761 + v1955;
-    reg [6:0] v1956_5; always @(posedge clk) v1956_5 <= v1956;
-    wire [6:0] v1957 = v1956_5 + v1325;
-    wire [6:0] v1958 = v1957 + v1500;
-    wire [6:0] v1959 = v1958 + v1617;
-    reg [6:0] v1959_6; always @(posedge clk) v1959_6 <= v1959;
-    wire [6:0] v1960 = v1959_6 + v1503;
-    wire [6:0] v1961 = v1960 + v1545;
-    wire [7:0] v1962 = v1961 + v1584;
-    reg [7:0] v1962_7; always @(posedge clk) v1962_7 <= v1962;
-    wire [7:0] v1963 = v1962_7 + v1272;
-    wire [7:0] v1964 = v1963 + v564;
-    wire [7:0] v1965 = v1964 + v584;
-    reg [7:0] v1965_8; always @(posedge clk) v1965_8 <= v1965;
-    wire [0:0] v1966_l = v1907; wire [0:0] v1966_u = (v1907 >>> 1) + v657; wire [1:0] v1966 = {v1966_u, v1966_l};
-    wire [1:0] v1967_l = v1966; wire [0:0] v1967_u = (v1966 >>> 2) + v1127; wire [2:0] v1967 = {v1967_u, v1967_l};
-    wire [2:0] v1968_l = v1967; wire [0:0] v1968_u = (v1967 >>> 3) + v292; wire [3:0] v1968 = {v1968_u, v1968_l};
-    wire [3:0] v1969_l = v1968; wire [0:0] v1969_u = (v1968 >>> 4) + v184; wire [4:0] v1969 = {v1969_u, v1969_l};
-    reg [4:0] v1969_1; always @(posedge clk) v1969_1 <= v1969;
-    reg [4:0] v1969_2; always @(posedge clk) v1969_2 <= v1969_1;
-    reg [4:0] v1969_3; always @(posedge clk) v1969_3 <= v1969_2;
-    reg [4:0] v1969_4; always @(posedge clk) v1969_4 <= v1969_3;
-    reg [4:0] v1969_5; always @(posedge clk) v1969_5 <= v1969_4;
-    reg [4:0] v1969_6; always @(posedge clk) v1969_6 <= v1969_5;
-    reg [4:0] v1969_7; always @(posedge clk) v1969_7 <= v1969_6;
-    reg [4:0] v1969_8; always @(posedge clk) v1969_8 <= v1969_7;
-    wire v1970_t0 = v1969_8[0] ? 1'd1 : 1'd0;
-    wire v1970_t1 = v1969_8[2] ? v1970_t0 : 1'd0;
-    wire v1970_t2 = v1969_8[3] ? v1970_t1 : v1970_t0;
-    wire v1970_t3 = v1969_8[0] ? 1'd0 : 1'd1;
-    wire v1970_t4 = v1969_8[2] ? 1'd1 : v1970_t3;
-    wire v1970_t5 = v1969_8[3] ? v1970_t4 : 1'd1;
-    wire v1970_t6 = v1969_8[4] ? v1970_t5 : v1970_t2;
-    wire v1970_t7 = v1969_8[2] ? v1970_t3 : 1'd1;
-    wire v1970_t8 = v1969_8[1] ? 1'd1 : v1970_t3;
-    wire v1970_t9 = v1969_8[2] ? v1970_t3 : v1970_t8;
-    wire v1970_t10 = v1969_8[3] ? v1970_t9 : v1970_t7;
-    wire v1970_t11 = v1969_8[2] ? 1'd0 : v1970_t0;
-    wire v1970_t12 = v1969_8[1] ? v1970_t0 : 1'd0;
-    wire v1970_t13 = v1969_8[2] ? 1'd0 : v1970_t12;
-    wire v1970_t14 = v1969_8[3] ? v1970_t13 : v1970_t11;
-    wire v1970_t15 = v1969_8[4] ? v1970_t14 : v1970_t10;
-    wire [1:0] v1970 = {v1970_t15, v1970_t6};
-    wire [0:0] v1971_l = v1907; wire [0:0] v1971_u = (v1907 >>> 1) + v542; wire [1:0] v1971 = {v1971_u, v1971_l};
-    wire [1:0] v1972_l = v1971; wire [0:0] v1972_u = (v1971 >>> 2) + v839; wire [2:0] v1972 = {v1972_u, v1972_l};
-    wire [2:0] v1973_l = v1972; wire [0:0] v1973_u = (v1972 >>> 3) + v1061; wire [3:0] v1973 = {v1973_u, v1973_l};
-    wire [3:0] v1974_l = v1973; wire [0:0] v1974_u = (v1973 >>> 4) + v589; wire [4:0] v1974 = {v1974_u, v1974_l};
-    reg [4:0] v1974_1; always @(posedge clk) v1974_1 <= v1974;
-    reg [4:0] v1974_2; always @(posedge clk) v1974_2 <= v1974_1;
-    reg [4:0] v1974_3; always @(posedge clk) v1974_3 <= v1974_2;
-    reg [4:0] v1974_4; always @(posedge clk) v1974_4 <= v1974_3;
-    reg [4:0] v1974_5; always @(posedge clk) v1974_5 <= v1974_4;
-    wire v1975_t0 = v1974_5[0] ? 1'd1 : 1'd0;
-    wire v1975_t1 = v1974_5[1] ? 1'd1 : v1975_t0;
-    wire v1975_t2 = v1974_5[2] ? 1'd1 : v1975_t1;
-    wire v1975_t3 = v1974_5[3] ? 1'd0 : v1975_t2;
-    wire v1975_t4 = v1974_5[3] ? 1'd0 : 1'd1;
-    wire v1975_t5 = v1974_5[4] ? v1975_t4 : v1975_t3;
-    wire v1975_t6 = v1974_5[3] ? 1'd1 : v1975_t2;
-    wire v1975_t7 = v1974_5[4] ? 1'd1 : v1975_t6;
-    wire [1:0] v1975 = {v1975_t7, v1975_t5};
-    wire [0:0] v1976_l = v318; wire [0:0] v1976_u = (v318 >>> 1) + v1907; wire [1:0] v1976 = {v1976_u, v1976_l};
-    wire [1:0] v1977_l = v1976; wire [0:0] v1977_u = (v1976 >>> 2) + v241; wire [2:0] v1977 = {v1977_u, v1977_l};
-    wire [2:0] v1978_l = v1977; wire [0:0] v1978_u = (v1977 >>> 3) + v1049; wire [3:0] v1978 = {v1978_u, v1978_l};
-    wire [3:0] v1979_l = v1978; wire [0:0] v1979_u = (v1978 >>> 4) + v389; wire [4:0] v1979 = {v1979_u, v1979_l};
-    reg [4:0] v1979_1; always @(posedge clk) v1979_1 <= v1979;
-    wire v1980_t0 = v1979_1[0] ? 1'd0 : 1'd1;
-    wire v1980_t1 = v1979_1[1] ? 1'd0 : v1980_t0;
-    wire v1980_t2 = v1979_1[2] ? 1'd0 : v1980_t1;
-    wire v1980_t3 = v1979_1[3] ? 1'd0 : v1980_t2;
-    wire v1980_t4 = v1979_1[4] ? 1'd0 : v1980_t3;
-    wire v1980_t5 = v1979_1[1] ? 1'd1 : 1'd0;
-    wire v1980_t6 = v1979_1[2] ? 1'd0 : v1980_t5;
-    wire v1980_t7 = v1979_1[3] ? 1'd0 : v1980_t6;
-    wire v1980_t8 = v1979_1[4] ? 1'd0 : v1980_t7;
-    wire [2:0] v1980 = {v1980_t8, v1980_t4, v1980_t4};
-    wire [5:0] v1981 = v1838_1 + v1980;
-    wire [5:0] v1982 = v1981 + v1425;
-    wire [5:0] v1983 = v1982 + v423;
-    reg [5:0] v1983_2; always @(posedge clk) v1983_2 <= v1983;
-    wire [5:0] v1984 = v1983_2 + v1950;
-    wire [5:0] v1985 = v1984 + v1267;
-    wire [0:0] v1986_l = v1216; wire [0:0] v1986_u = (v1216 >>> 1) + v1907; wire [1:0] v1986 = {v1986_u, v1986_l};
-    wire [1:0] v1987_l = v1986; wire [0:0] v1987_u = (v1986 >>> 2) + v369; wire [2:0] v1987 = {v1987_u, v1987_l};
-    wire [2:0] v1988_l = v1987; wire [0:0] v1988_u = (v1987 >>> 3) + v415; wire [3:0] v1988 = {v1988_u, v1988_l};
-    wire [3:0] v1989_l = v1988; wire [0:0] v1989_u = (v1988 >>> 4) + v289; wire [4:0] v1989 = {v1989_u, v1989_l};
-    reg [4:0] v1989_1; always @(posedge clk) v1989_1 <= v1989;
-    reg [4:0] v1989_2; always @(posedge clk) v1989_2 <= v1989_1;
-    reg [4:0] v1989_3; always @(posedge clk) v1989_3 <= v1989_2;
-    reg [4:0] v1989_4; always @(posedge clk) v1989_4 <= v1989_3;
-    reg [4:0] v1989_5; always @(posedge clk) v1989_5 <= v1989_4;
-    reg [4:0] v1989_6; always @(posedge clk) v1989_6 <= v1989_5;
-    reg [4:0] v1989_7; always @(posedge clk) v1989_7 <= v1989_6;
-    reg [4:0] v1989_8; always @(posedge clk) v1989_8 <= v1989_7;
-    wire v1990_t0 = v1989_8[0] ? 1'd1 : 1'd0;
-    wire v1990_t1 = v1989_8[1] ? v1990_t0 : 1'd1;
-    wire v1990_t2 = v1989_8[2] ? v1990_t1 : 1'd1;
-    wire v1990_t3 = v1989_8[3] ? v1990_t2 : 1'd0;
-    wire v1990_t4 = v1989_8[1] ? 1'd0 : 1'd1;
-    wire v1990_t5 = v1989_8[3] ? v1990_t4 : 1'd0;
-    wire v1990_t6 = v1989_8[4] ? v1990_t5 : v1990_t3;
-    wire v1990_t7 = v1989_8[0] ? 1'd0 : 1'd1;
-    wire v1990_t8 = v1989_8[1] ? v1990_t7 : 1'd0;
-    wire v1990_t9 = v1989_8[3] ? v1990_t8 : 1'd1;
-    wire v1990_t10 = v1989_8[3] ? 1'd0 : 1'd1;
-    wire v1990_t11 = v1989_8[4] ? v1990_t10 : v1990_t9;
-    wire [1:0] v1990 = {v1990_t11, v1990_t6};
-    wire [7:0] v1991 = v1965_8 + v1990;
-    wire [7:0] v1992 = v1991 + v784;
-    wire [7:0] v1993 = v1992 + v1519;
-    reg [7:0] v1993_9; always @(posedge clk) v1993_9 <= v1993;
-    wire [7:0] v1994 = v1993_9 + v1297;
-    wire [7:0] v1995 = v1994 + v954;
-    wire [0:0] v1996_l = v705; wire [0:0] v1996_u = (v705 >>> 1) + v1907; wire [1:0] v1996 = {v1996_u, v1996_l};
-    wire [1:0] v1997_l = v1996; wire [0:0] v1997_u = (v1996 >>> 2) + v529; wire [2:0] v1997 = {v1997_u, v1997_l};
-    wire [2:0] v1998_l = v1997; wire [0:0] v1998_u = (v1997 >>> 3) + v297; wire [3:0] v1998 = {v1998_u, v1998_l};
-    wire [3:0] v1999_l = v1998; wire [0:0] v1999_u = (v1998 >>> 4) + v688; wire [4:0] v1999 = {v1999_u, v1999_l};
-    reg [4:0] v1999_1; always @(posedge clk) v1999_1 <= v1999;
-    reg [4:0] v1999_2; always @(posedge clk) v1999_2 <= v1999_1;
-    wire v2000_t0 = v1999_2[0] ? 1'd1 : 1'd0;
-    wire v2000_t1 = v1999_2[1] ? v2000_t0 : 1'd1;
-    wire v2000_t2 = v1999_2[2] ? v2000_t1 : 1'd0;
-    wire v2000_t3 = v1999_2[0] ? 1'd0 : 1'd1;
-    wire v2000_t4 = v1999_2[1] ? 1'd0 : v2000_t3;
-    wire v2000_t5 = v1999_2[2] ? v2000_t4 : 1'd1;
-    wire v2000_t6 = v1999_2[2] ? 1'd0 : 1'd1;
-    wire v2000_t7 = v1999_2[3] ? v2000_t6 : v2000_t5;
-    wire v2000_t8 = v1999_2[2] ? v2000_t4 : 1'd0;
-    wire v2000_t9 = v1999_2[3] ? 1'd0 : v2000_t8;
-    wire v2000_t10 = v1999_2[4] ? v2000_t9 : v2000_t7;
-    wire v2000_t11 = v1999_2[1] ? v2000_t3 : 1'd0;
-    wire v2000_t12 = v1999_2[2] ? v2000_t11 : 1'd0;
-    wire v2000_t13 = v1999_2[2] ? v2000_t3 : 1'd0;
-    wire v2000_t14 = v1999_2[3] ? v2000_t13 : v2000_t12;
-    wire [2:0] v2000 = {v2000_t14, v2000_t10, v2000_t2};
-    wire [6:0] v2001 = v1412_2 + v2000;
-    wire [6:0] v2002 = v2001 + v1850;
-    wire [6:0] v2003 = v2002 + v937;
-    reg [6:0] v2003_3; always @(posedge clk) v2003_3 <= v2003;
-    wire [6:0] v2004 = v2003_3 + v1293;
-    wire [0:0] v2005_l = v2004; wire [5:0] v2005_u = (v2004 >>> 1) + v1667; wire [6:0] v2005 = {v2005_u, v2005_l};
-    wire [6:0] v2006 = v2005 + v758;
-    reg [6:0] v2006_4; always @(posedge clk) v2006_4 <= v2006;
-    wire [6:0] v2007 = v2006_4 + v1145;
-    wire [0:0] v2008_l = v809; wire [0:0] v2008_u = (v809 >>> 1) + v1907; wire [1:0] v2008 = {v2008_u, v2008_l};
-    wire [1:0] v2009_l = v2008; wire [0:0] v2009_u = (v2008 >>> 2) + v1839; wire [2:0] v2009 = {v2009_u, v2009_l};
-    wire [2:0] v2010_l = v2009; wire [0:0] v2010_u = (v2009 >>> 3) + v1061; wire [3:0] v2010 = {v2010_u, v2010_l};
-    wire [3:0] v2011_l = v2010; wire [0:0] v2011_u = (v2010 >>> 4) + v909; wire [4:0] v2011 = {v2011_u, v2011_l};
-    reg [4:0] v2011_1; always @(posedge clk) v2011_1 <= v2011;
-    wire v2012_t0 = v2011_1[0] ? 1'd1 : 1'd0;
-    wire v2012_t1 = v2011_1[1] ? 1'd1 : v2012_t0;
-    wire v2012_t2 = v2011_1[2] ? 1'd1 : v2012_t1;
-    wire v2012_t3 = v2011_1[4] ? v2012_t2 : 1'd0;
-    wire v2012_t4 = v2011_1[2] ? v2012_t0 : 1'd1;
-    wire v2012_t5 = v2011_1[2] ? v2012_t0 : v2012_t1;
-    wire v2012_t6 = v2011_1[3] ? v2012_t5 : v2012_t4;
-    wire v2012_t7 = v2011_1[4] ? v2012_t6 : 1'd1;
-    wire v2012_t8 = v2011_1[0] ? 1'd0 : 1'd1;
-    wire v2012_t9 = v2011_1[1] ? v2012_t8 : 1'd0;
-    wire v2012_t10 = v2011_1[2] ? v2012_t8 : v2012_t9;
-    wire v2012_t11 = v2011_1[3] ? v2012_t8 : v2012_t10;
-    wire v2012_t12 = v2011_1[4] ? v2012_t11 : 1'd0;
-    wire [2:0] v2012 = {v2012_t12, v2012_t7, v2012_t3};
-    wire [5:0] v2013 = v1872_1 + v2012;
-    wire [5:0] v2014 = v2013 + v1487;
-    wire [5:0] v2015 = v2014 + v1711;
-    reg [5:0] v2015_2; always @(posedge clk) v2015_2 <= v2015;
-    wire [6:0] v2016 = v2015_2 + v927;
-    wire [6:0] v2017 = v2016 + v1574;
-    wire [6:0] v2018 = v2017 + v1287;
-    reg [6:0] v2018_3; always @(posedge clk) v2018_3 <= v2018;
-    wire [6:0] v2019 = v2018_3 + v877;
-    wire [6:0] v2020 = v2019 + v539;
-    wire [6:0] v2021 = v2020 + v1506;
-    reg [6:0] v2021_4; always @(posedge clk) v2021_4 <= v2021;
-    wire [6:0] v2022 = v2021_4 + v1330;
-    wire [6:0] v2023 = v2022 + v1696;
-    wire [6:0] v2024 = v2023 + v1708;
-    reg [6:0] v2024_5; always @(posedge clk) v2024_5 <= v2024;
-    wire [6:0] v2025 = v2024_5 + v432;
-    wire [6:0] v2026 = v2025 + v1342;
-    wire [6:0] v2027 = v2026 + v1975;
-    reg [6:0] v2027_6; always @(posedge clk) v2027_6 <= v2027;
-    wire [6:0] v2028 = v2027_6 + v929;
-    wire [6:0] v2029 = v2028 + v1076;
-    wire [6:0] v2030 = v2029 + v1119;
-    reg [6:0] v2030_7; always @(posedge clk) v2030_7 <= v2030;
-    wire [7:0] v2031 = v2030_7 + v1126;
-    wire [7:0] v2032 = v2031 + v944;
-    wire [7:0] v2033 = v2032 + v957;
-    reg [7:0] v2033_8; always @(posedge clk) v2033_8 <= v2033;
-    wire [7:0] v2034 = v2033_8 + v888;
-    wire [0:0] v2035 = inputs[211:211];
-    wire [1:0] v2036_l = v483; wire [0:0] v2036_u = (v483 >>> 2) + v2035; wire [2:0] v2036 = {v2036_u, v2036_l};
-    wire [2:0] v2037_l = v2036; wire [0:0] v2037_u = (v2036 >>> 3) + v687; wire [3:0] v2037 = {v2037_u, v2037_l};
-    wire [3:0] v2038_l = v2037; wire [0:0] v2038_u = (v2037 >>> 4) + v970; wire [4:0] v2038 = {v2038_u, v2038_l};
-    wire v2039_t0 = v2038[0] ? 1'd1 : 1'd0;
-    wire v2039_t1 = v2038[1] ? 1'd1 : v2039_t0;
-    wire v2039_t2 = v2038[2] ? v2039_t1 : 1'd1;
-    wire v2039_t3 = v2038[4] ? 1'd1 : v2039_t2;
-    wire v2039_t4 = v2038[3] ? v2039_t2 : 1'd1;
-    wire v2039_t5 = v2038[4] ? v2039_t4 : 1'd1;
-    wire v2039_t6 = v2038[0] ? 1'd0 : 1'd1;
-    wire v2039_t7 = v2038[1] ? 1'd0 : v2039_t6;
-    wire v2039_t8 = v2038[2] ? v2039_t7 : 1'd0;
-    wire v2039_t9 = v2038[3] ? 1'd0 : v2039_t8;
-    wire v2039_t10 = v2038[4] ? v2039_t9 : 1'd0;
-    wire [3:0] v2039 = {v2039_t10, v2039_t8, v2039_t5, v2039_t3};
-    wire [4:0] v2040 = v474 + v2039;
-    wire [5:0] v2041 = v2040 + v1604;
-    wire [5:0] v2042 = v2041 + v1660;
-    reg [5:0] v2042_1; always @(posedge clk) v2042_1 <= v2042;
-    wire [5:0] v2043 = v2042_1 + v1141;
-    wire [6:0] v2044 = v2043 + v673;
-    wire [6:0] v2045 = v2044 + v1381;
-    reg [6:0] v2045_2; always @(posedge clk) v2045_2 <= v2045;
-    wire [6:0] v2046 = v2045_2 + v873;
-    wire [6:0] v2047 = v2046 + v1171;
-    wire [6:0] v2048 = v2047 + v449;
-    reg [6:0] v2048_3; always @(posedge clk) v2048_3 <= v2048;
-    wire [6:0] v2049 = v2048_3 + v912;
-    wire [6:0] v2050 = v2049 + v655;
-    wire [6:0] v2051 = v2050 + v1099;
-    reg [6:0] v2051_4; always @(posedge clk) v2051_4 <= v2051;
-    wire [6:0] v2052 = v2051_4 + v669;
-    wire [1:0] v2053_l = v218; wire [0:0] v2053_u = (v218 >>> 2) + v2035; wire [2:0] v2053 = {v2053_u, v2053_l};
-    wire [2:0] v2054_l = v2053; wire [0:0] v2054_u = (v2053 >>> 3) + v347; wire [3:0] v2054 = {v2054_u, v2054_l};
-    wire [3:0] v2055_l = v2054; wire [0:0] v2055_u = (v2054 >>> 4) + v187; wire [4:0] v2055 = {v2055_u, v2055_l};
-    reg [4:0] v2055_1; always @(posedge clk) v2055_1 <= v2055;
-    reg [4:0] v2055_2; always @(posedge clk) v2055_2 <= v2055_1;
-    reg [4:0] v2055_3; always @(posedge clk) v2055_3 <= v2055_2;
-    reg [4:0] v2055_4; always @(posedge clk) v2055_4 <= v2055_3;
-    reg [4:0] v2055_5; always @(posedge clk) v2055_5 <= v2055_4;
-    reg [4:0] v2055_6; always @(posedge clk) v2055_6 <= v2055_5;
-    reg [4:0] v2055_7; always @(posedge clk) v2055_7 <= v2055_6;
-    reg [4:0] v2055_8; always @(posedge clk) v2055_8 <= v2055_7;
-    reg [4:0] v2055_9; always @(posedge clk) v2055_9 <= v2055_8;
-    wire v2056_t0 = v2055_9[0] ? 1'd0 : 1'd1;
-    wire v2056_t1 = v2055_9[1] ? v2056_t0 : 1'd0;
-    wire v2056_t2 = v2055_9[3] ? v2056_t1 : 1'd0;
-    wire v2056_t3 = v2055_9[4] ? 1'd0 : v2056_t2;
-    wire v2056_t4 = v2055_9[1] ? 1'd0 : v2056_t0;
-    wire v2056_t5 = v2055_9[2] ? v2056_t4 : v2056_t0;
-    wire v2056_t6 = v2055_9[3] ? v2056_t5 : v2056_t4;
-    wire v2056_t7 = v2055_9[4] ? 1'd0 : v2056_t6;
-    wire [1:0] v2056 = {v2056_t7, v2056_t3};
-    wire [1:0] v2057_l = v747; wire [0:0] v2057_u = (v747 >>> 2) + v2035; wire [2:0] v2057 = {v2057_u, v2057_l};
-    wire [2:0] v2058_l = v2057; wire [0:0] v2058_u = (v2057 >>> 3) + v1288; wire [3:0] v2058 = {v2058_u, v2058_l};
-    wire [3:0] v2059_l = v2058; wire [0:0] v2059_u = (v2058 >>> 4) + v460; wire [4:0] v2059 = {v2059_u, v2059_l};
-    reg [4:0] v2059_1; always @(posedge clk) v2059_1 <= v2059;
-    reg [4:0] v2059_2; always @(posedge clk) v2059_2 <= v2059_1;
-    reg [4:0] v2059_3; always @(posedge clk) v2059_3 <= v2059_2;
-    reg [4:0] v2059_4; always @(posedge clk) v2059_4 <= v2059_3;
-    reg [4:0] v2059_5; always @(posedge clk) v2059_5 <= v2059_4;
-    reg [4:0] v2059_6; always @(posedge clk) v2059_6 <= v2059_5;
-    reg [4:0] v2059_7; always @(posedge clk) v2059_7 <= v2059_6;
-    reg [4:0] v2059_8; always @(posedge clk) v2059_8 <= v2059_7;
-    wire v2060_t0 = v2059_8[1] ? 1'd0 : 1'd1;
-    wire v2060_t1 = v2059_8[0] ? 1'd1 : 1'd0;
-    wire v2060_t2 = v2059_8[1] ? 1'd1 : v2060_t1;
-    wire v2060_t3 = v2059_8[2] ? 1'd1 : v2060_t2;
-    wire v2060_t4 = v2059_8[3] ? v2060_t3 : 1'd1;
-    wire v2060_t5 = v2059_8[4] ? 1'd1 : v2060_t4;
-    wire [1:0] v2060 = {v2060_t5, v2060_t0};
-    wire [7:0] v2061 = v2034 + v2060;
-    wire [7:0] v2062 = v2061 + v1404;
-    reg [7:0] v2062_9; always @(posedge clk) v2062_9 <= v2062;
-    wire [7:0] v2063 = v2062_9 + v1694;
-    wire [7:0] v2064 = v2063 + v1158;
-    wire [7:0] v2065 = $signed({1'b0, v2064}) + 9'sd1;
-    wire [1:0] v2066_l = v484; wire [0:0] v2066_u = (v484 >>> 2) + v2035; wire [2:0] v2066 = {v2066_u, v2066_l};
-    wire [2:0] v2067_l = v2066; wire [0:0] v2067_u = (v2066 >>> 3) + v360; wire [3:0] v2067 = {v2067_u, v2067_l};
-    wire [3:0] v2068_l = v2067; wire [0:0] v2068_u = (v2067 >>> 4) + v1356; wire [4:0] v2068 = {v2068_u, v2068_l};
-    reg [4:0] v2068_1; always @(posedge clk) v2068_1 <= v2068;
-    reg [4:0] v2068_2; always @(posedge clk) v2068_2 <= v2068_1;
-    reg [4:0] v2068_3; always @(posedge clk) v2068_3 <= v2068_2;
-    wire v2069_t0 = v2068_3[0] ? 1'd0 : 1'd1;
-    wire v2069_t1 = v2068_3[3] ? v2069_t0 : 1'd0;
-    wire v2069_t2 = v2068_3[4] ? v2069_t1 : 1'd0;
-    wire v2069_t3 = v2068_3[4] ? v2069_t1 : 1'd1;
-    wire v2069_t4 = v2068_3[1] ? 1'd0 : 1'd1;
-    wire v2069_t5 = v2068_3[2] ? 1'd0 : v2069_t4;
-    wire v2069_t6 = v2068_3[3] ? 1'd0 : v2069_t5;
-    wire v2069_t7 = v2068_3[4] ? v2069_t6 : 1'd0;
-    wire [2:0] v2069 = {v2069_t7, v2069_t3, v2069_t2};
-    wire [0:0] v2070_l = v197; wire [0:0] v2070_u = (v197 >>> 1) + v2035; wire [1:0] v2070 = {v2070_u, v2070_l};
-    wire [1:0] v2071_l = v2070; wire [0:0] v2071_u = (v2070 >>> 2) + v978; wire [2:0] v2071 = {v2071_u, v2071_l};
-    wire [2:0] v2072_l = v2071; wire [0:0] v2072_u = (v2071 >>> 3) + v237; wire [3:0] v2072 = {v2072_u, v2072_l};
-    wire [3:0] v2073_l = v2072; wire [0:0] v2073_u = (v2072 >>> 4) + v602; wire [4:0] v2073 = {v2073_u, v2073_l};
-    reg [4:0] v2073_1; always @(posedge clk) v2073_1 <= v2073;
-    reg [4:0] v2073_2; always @(posedge clk) v2073_2 <= v2073_1;
-    reg [4:0] v2073_3; always @(posedge clk) v2073_3 <= v2073_2;
-    reg [4:0] v2073_4; always @(posedge clk) v2073_4 <= v2073_3;
-    reg [4:0] v2073_5; always @(posedge clk) v2073_5 <= v2073_4;
-    wire v2074_t0 = v2073_5[0] ? 1'd0 : 1'd1;
-    wire v2074_t1 = v2073_5[2] ? v2074_t0 : 1'd0;
-    wire v2074_t2 = v2073_5[3] ? v2074_t1 : 1'd0;
-    wire v2074_t3 = v2073_5[1] ? 1'd0 : v2074_t0;
-    wire v2074_t4 = v2073_5[2] ? v2074_t3 : 1'd0;
-    wire v2074_t5 = v2073_5[3] ? v2074_t4 : v2074_t0;
-    wire v2074_t6 = v2073_5[3] ? v2074_t1 : v2074_t0;
-    wire v2074_t7 = v2073_5[4] ? v2074_t6 : v2074_t5;
-    wire [1:0] v2074 = {v2074_t7, v2074_t2};
-    wire [0:0] v2075_l = v487; wire [0:0] v2075_u = (v487 >>> 1) + v2035; wire [1:0] v2075 = {v2075_u, v2075_l};
-    wire [1:0] v2076_l = v2075; wire [0:0] v2076_u = (v2075 >>> 2) + v505; wire [2:0] v2076 = {v2076_u, v2076_l};
-    wire [2:0] v2077_l = v2076; wire [0:0] v2077_u = (v2076 >>> 3) + v92; wire [3:0] v2077 = {v2077_u, v2077_l};
-    wire [3:0] v2078_l = v2077; wire [0:0] v2078_u = (v2077 >>> 4) + v691; wire [4:0] v2078 = {v2078_u, v2078_l};
-    reg [4:0] v2078_1; always @(posedge clk) v2078_1 <= v2078;
-    reg [4:0] v2078_2; always @(posedge clk) v2078_2 <= v2078_1;
-    reg [4:0] v2078_3; always @(posedge clk) v2078_3 <= v2078_2;
-    reg [4:0] v2078_4; always @(posedge clk) v2078_4 <= v2078_3;
-    reg [4:0] v2078_5; always @(posedge clk) v2078_5 <= v2078_4;
-    reg [4:0] v2078_6; always @(posedge clk) v2078_6 <= v2078_5;
-    reg [4:0] v2078_7; always @(posedge clk) v2078_7 <= v2078_6;
-    reg [4:0] v2078_8; always @(posedge clk) v2078_8 <= v2078_7;
-    reg [4:0] v2078_9; always @(posedge clk) v2078_9 <= v2078_8;
-    wire v2079_t0 = v2078_9[0] ? 1'd0 : 1'd1;
-    wire v2079_t1 = v2078_9[3] ? 1'd0 : v2079_t0;
-    wire v2079_t2 = v2078_9[4] ? 1'd0 : v2079_t1;
-    wire v2079_t3 = v2078_9[0] ? 1'd1 : 1'd0;
-    wire v2079_t4 = v2078_9[2] ? 1'd0 : v2079_t3;
-    wire v2079_t5 = v2078_9[3] ? 1'd0 : v2079_t4;
-    wire v2079_t6 = v2078_9[4] ? 1'd0 : v2079_t5;
-    wire v2079_t7 = v2078_9[3] ? 1'd1 : 1'd0;
-    wire v2079_t8 = v2078_9[1] ? 1'd0 : 1'd1;
-    wire v2079_t9 = v2078_9[4] ? v2079_t8 : v2079_t7;
-    wire [2:0] v2079 = {v2079_t9, v2079_t6, v2079_t2};
-    wire [0:0] v2080_l = v2035; wire [0:0] v2080_u = (v2035 >>> 1) + v1102; wire [1:0] v2080 = {v2080_u, v2080_l};
-    wire [1:0] v2081_l = v2080; wire [0:0] v2081_u = (v2080 >>> 2) + v1114; wire [2:0] v2081 = {v2081_u, v2081_l};
-    wire [2:0] v2082_l = v2081; wire [0:0] v2082_u = (v2081 >>> 3) + v941; wire [3:0] v2082 = {v2082_u, v2082_l};
-    wire [3:0] v2083_l = v2082; wire [0:0] v2083_u = (v2082 >>> 4) + v170; wire [4:0] v2083 = {v2083_u, v2083_l};
-    reg [4:0] v2083_1; always @(posedge clk) v2083_1 <= v2083;
-    reg [4:0] v2083_2; always @(posedge clk) v2083_2 <= v2083_1;
-    reg [4:0] v2083_3; always @(posedge clk) v2083_3 <= v2083_2;
-    reg [4:0] v2083_4; always @(posedge clk) v2083_4 <= v2083_3;
-    reg [4:0] v2083_5; always @(posedge clk) v2083_5 <= v2083_4;
-    reg [4:0] v2083_6; always @(posedge clk) v2083_6 <= v2083_5;
-    reg [4:0] v2083_7; always @(posedge clk) v2083_7 <= v2083_6;
-    reg [4:0] v2083_8; always @(posedge clk) v2083_8 <= v2083_7;
-    wire v2084_t0 = v2083_8[1] ? 1'd1 : 1'd0;
-    wire v2084_t1 = v2083_8[2] ? 1'd0 : v2084_t0;
-    wire v2084_t2 = v2083_8[2] ? 1'd1 : v2084_t0;
-    wire v2084_t3 = v2083_8[3] ? v2084_t2 : v2084_t1;
-    wire v2084_t4 = v2083_8[4] ? v2084_t3 : v2084_t1;
-    wire v2084_t5 = v2083_8[0] ? 1'd0 : 1'd1;
-    wire v2084_t6 = v2083_8[2] ? v2084_t5 : 1'd0;
-    wire v2084_t7 = v2083_8[3] ? 1'd0 : v2084_t6;
-    wire [1:0] v2084 = {v2084_t7, v2084_t4};
-    wire [7:0] v2085 = v1916_8 + v2084;
-    wire [7:0] v2086 = v2085 + v1435;
-    wire [7:0] v2087 = v2086 + v1542;
-    reg [7:0] v2087_9; always @(posedge clk) v2087_9 <= v2087;
-    wire [7:0] v2088 = v2087_9 + v1624;
-    wire [7:0] v2089 = v2088 + v1728;
-    wire [0:0] v2090_l = v2035; wire [0:0] v2090_u = (v2035 >>> 1) + v1049; wire [1:0] v2090 = {v2090_u, v2090_l};
-    wire [1:0] v2091_l = v2090; wire [0:0] v2091_u = (v2090 >>> 2) + v260; wire [2:0] v2091 = {v2091_u, v2091_l};
-    wire [2:0] v2092_l = v2091; wire [0:0] v2092_u = (v2091 >>> 3) + v941; wire [3:0] v2092 = {v2092_u, v2092_l};
-    wire [3:0] v2093_l = v2092; wire [0:0] v2093_u = (v2092 >>> 4) + v442; wire [4:0] v2093 = {v2093_u, v2093_l};
-    wire v2094_t0 = v2093[0] ? 1'd0 : 1'd1;
-    wire v2094_t1 = v2093[1] ? v2094_t0 : 1'd1;
-    wire v2094_t2 = v2093[1] ? v2094_t0 : 1'd0;
-    wire v2094_t3 = v2093[2] ? v2094_t2 : v2094_t1;
-    wire v2094_t4 = v2093[4] ? 1'd0 : v2094_t3;
-    wire v2094_t5 = v2093[1] ? 1'd1 : 1'd0;
-    wire v2094_t6 = v2093[0] ? 1'd1 : 1'd0;
-    wire v2094_t7 = v2093[1] ? v2094_t6 : 1'd0;
-    wire v2094_t8 = v2093[3] ? v2094_t7 : v2094_t5;
-    wire v2094_t9 = v2093[4] ? 1'd0 : v2094_t8;
-    wire v2094_t10 = v2093[2] ? v2094_t1 : v2094_t2;
-    wire v2094_t11 = v2093[1] ? 1'd0 : 1'd1;
-    wire v2094_t12 = v2093[2] ? v2094_t11 : 1'd0;
-    wire v2094_t13 = v2093[3] ? v2094_t12 : v2094_t10;
-    wire v2094_t14 = v2093[4] ? 1'd0 : v2094_t13;
-    wire [2:0] v2094 = {v2094_t14, v2094_t9, v2094_t4};
-    wire [4:0] v2095 = v1641 + v2094;
-    wire [4:0] v2096 = v2095 + v1237;
-    wire [0:0] v2097_l = v2035; wire [0:0] v2097_u = (v2035 >>> 1) + v371; wire [1:0] v2097 = {v2097_u, v2097_l};
-    wire [1:0] v2098_l = v2097; wire [0:0] v2098_u = (v2097 >>> 2) + v609; wire [2:0] v2098 = {v2098_u, v2098_l};
-    wire [2:0] v2099_l = v2098; wire [0:0] v2099_u = (v2098 >>> 3) + v632; wire [3:0] v2099 = {v2099_u, v2099_l};
-    wire [3:0] v2100_l = v2099; wire [0:0] v2100_u = (v2099 >>> 4) + v1658; wire [4:0] v2100 = {v2100_u, v2100_l};
-    wire v2101_t0 = v2100[1] ? 1'd1 : 1'd0;
-    wire v2101_t1 = v2100[0] ? 1'd1 : 1'd0;
-    wire v2101_t2 = v2100[1] ? v2101_t1 : 1'd0;
-    wire v2101_t3 = v2100[2] ? v2101_t2 : v2101_t0;
-    wire v2101_t4 = v2100[3] ? v2101_t3 : 1'd1;
-    wire v2101_t5 = v2100[2] ? 1'd0 : v2101_t0;
-    wire v2101_t6 = v2100[3] ? v2101_t5 : 1'd1;
-    wire v2101_t7 = v2100[4] ? v2101_t6 : v2101_t4;
-    wire v2101_t8 = v2100[1] ? v2101_t1 : 1'd1;
-    wire v2101_t9 = v2100[2] ? v2101_t8 : 1'd1;
-    wire v2101_t10 = v2100[3] ? v2101_t9 : 1'd0;
-    wire v2101_t11 = v2100[3] ? v2101_t9 : 1'd1;
-    wire v2101_t12 = v2100[2] ? v2101_t0 : 1'd0;
-    wire v2101_t13 = v2100[3] ? v2101_t12 : 1'd0;
-    wire v2101_t14 = v2100[0] ? 1'd0 : 1'd1;
-    wire v2101_t15 = v2100[1] ? v2101_t14 : 1'd0;
-    wire v2101_t16 = v2100[2] ? v2101_t15 : 1'd0;
-    wire v2101_t17 = v2100[3] ? v2101_t16 : 1'd0;
-    wire v2101_t18 = v2100[4] ? v2101_t17 : v2101_t13;
-    wire [3:0] v2101 = {v2101_t18, v2101_t11, v2101_t10, v2101_t7};
-    wire [5:0] v2102 = v2096 + v2101;
-    reg [5:0] v2102_1; always @(posedge clk) v2102_1 <= v2102;
-    wire [5:0] v2103 = v2102_1 + v1701;
-    wire [5:0] v2104 = v2103 + v1548;
-    wire [5:0] v2105 = v2104 + v989;
-    reg [5:0] v2105_2; always @(posedge clk) v2105_2 <= v2105;
-    wire [5:0] v2106 = v2105_2 + v1533;
-    wire [5:0] v2107 = v2106 + v805;
-    wire [6:0] v2108 = v2107 + v1312;
-    reg [6:0] v2108_3; always @(posedge clk) v2108_3 <= v2108;
-    wire [6:0] v2109 = v2108_3 + v1134;
-    wire [6:0] v2110 = v2109 + v1167;
-    wire [6:0] v2111 = v2110 + v1628;
-    reg [6:0] v2111_4; always @(posedge clk) v2111_4 <= v2111;
-    wire [6:0] v2112 = v2111_4 + v891;
-    wire [6:0] v2113 = v2112 + v1354;
-    wire [0:0] v2114_l = v2035; wire [0:0] v2114_u = (v2035 >>> 1) + v535; wire [1:0] v2114 = {v2114_u, v2114_l};
-    wire [1:0] v2115_l = v2114; wire [0:0] v2115_u = (v2114 >>> 2) + v621; wire [2:0] v2115 = {v2115_u, v2115_l};
-    wire [2:0] v2116_l = v2115; wire [0:0] v2116_u = (v2115 >>> 3) + v931; wire [3:0] v2116 = {v2116_u, v2116_l};
-    wire [3:0] v2117_l = v2116; wire [0:0] v2117_u = (v2116 >>> 4) + v1142; wire [4:0] v2117 = {v2117_u, v2117_l};
-    reg [4:0] v2117_1; always @(posedge clk) v2117_1 <= v2117;
-    reg [4:0] v2117_2; always @(posedge clk) v2117_2 <= v2117_1;
-    wire v2118_t0 = v2117_2[0] ? 1'd0 : 1'd1;
-    wire v2118_t1 = v2117_2[1] ? 1'd1 : v2118_t0;
-    wire v2118_t2 = v2117_2[2] ? v2118_t1 : 1'd1;
-    wire v2118_t3 = v2117_2[1] ? 1'd1 : 1'd0;
-    wire v2118_t4 = v2117_2[2] ? v2118_t3 : 1'd1;
-    wire v2118_t5 = v2117_2[3] ? v2118_t4 : v2118_t2;
-    wire v2118_t6 = v2117_2[2] ? v2118_t1 : v2118_t3;
-    wire v2118_t7 = v2117_2[3] ? v2118_t3 : v2118_t6;
-    wire v2118_t8 = v2117_2[4] ? v2118_t7 : v2118_t5;
-    wire v2118_t9 = v2117_2[1] ? 1'd0 : v2118_t0;
-    wire v2118_t10 = v2117_2[2] ? v2118_t9 : 1'd0;
-    wire v2118_t11 = v2117_2[3] ? 1'd0 : v2118_t10;
-    wire v2118_t12 = v2117_2[1] ? 1'd0 : 1'd1;
-    wire v2118_t13 = v2117_2[2] ? v2118_t12 : 1'd0;
-    wire v2118_t14 = v2117_2[3] ? v2118_t13 : 1'd0;
-    wire v2118_t15 = v2117_2[2] ? 1'd0 : v2118_t12;
-    wire v2118_t16 = v2117_2[3] ? v2118_t12 : v2118_t15;
-    wire v2118_t17 = v2117_2[4] ? v2118_t16 : v2118_t14;
-    wire [2:0] v2118 = {v2118_t17, v2118_t11, v2118_t8};
-    wire [5:0] v2119 = v1985 + v2118;
-    reg [5:0] v2119_3; always @(posedge clk) v2119_3 <= v2119;
-    wire [6:0] v2120 = v2119_3 + v829;
-    wire [6:0] v2121 = v2120 + v1825;
-    wire [6:0] v2122 = v2121 + v2069;
-    reg [6:0] v2122_4; always @(posedge clk) v2122_4 <= v2122;
-    wire [6:0] v2123 = v2122_4 + v1509;
-    wire [6:0] v2124 = v2123 + v1048;
-    wire [6:0] v2125 = v2124 + v639;
-    reg [6:0] v2125_5; always @(posedge clk) v2125_5 <= v2125;
-    wire [6:0] v2126 = v2125_5 + v1205;
-    wire [6:0] v2127 = v2126 + v464;
-    wire [6:0] v2128 = v2127 + v1471;
-    reg [6:0] v2128_6; always @(posedge clk) v2128_6 <= v2128;
-    wire [6:0] v2129 = v2128_6 + v959;
-    wire [6:0] v2130 = v2129 + v1638;
-    wire [6:0] v2131 = v2130 + v1190;
-    reg [6:0] v2131_7; always @(posedge clk) v2131_7 <= v2131;
-    wire [0:0] v2132_l = v2131_7; wire [5:0] v2132_u = (v2131_7 >>> 1) + v1802; wire [6:0] v2132 = {v2132_u, v2132_l};
-    wire [7:0] v2133 = v2132 + v1558;
-    wire [7:0] v2134 = v2133 + v1496;
-    reg [7:0] v2134_8; always @(posedge clk) v2134_8 <= v2134;
-    wire [7:0] v2135 = v2134_8 + v1794;
-    wire [7:0] v2136 = v2135 + v774;
-    wire [7:0] v2137 = v2136 + v1386;
-    reg [7:0] v2137_9; always @(posedge clk) v2137_9 <= v2137;
-    wire [7:0] v2138 = v2137_9 + v1820;
-    wire [7:0] v2139 = v2138 + v1491;
-    wire [0:0] v2140_l = v2035; wire [0:0] v2140_u = (v2035 >>> 1) + v345; wire [1:0] v2140 = {v2140_u, v2140_l};
-    wire [1:0] v2141_l = v2140; wire [0:0] v2141_u = (v2140 >>> 2) + v126; wire [2:0] v2141 = {v2141_u, v2141_l};
-    wire [2:0] v2142_l = v2141; wire [0:0] v2142_u = (v2141 >>> 3) + v1839; wire [3:0] v2142 = {v2142_u, v2142_l};
-    wire [3:0] v2143_l = v2142; wire [0:0] v2143_u = (v2142 >>> 4) + v68; wire [4:0] v2143 = {v2143_u, v2143_l};
-    reg [4:0] v2143_1; always @(posedge clk) v2143_1 <= v2143;
-    reg [4:0] v2143_2; always @(posedge clk) v2143_2 <= v2143_1;
-    reg [4:0] v2143_3; always @(posedge clk) v2143_3 <= v2143_2;
-    reg [4:0] v2143_4; always @(posedge clk) v2143_4 <= v2143_3;
-    wire v2144_t0 = v2143_4[0] ? 1'd0 : 1'd1;
-    wire v2144_t1 = v2143_4[2] ? 1'd1 : v2144_t0;
-    wire v2144_t2 = v2143_4[3] ? v2144_t1 : 1'd1;
-    wire v2144_t3 = v2143_4[4] ? 1'd1 : v2144_t2;
-    wire v2144_t4 = v2143_4[2] ? 1'd0 : 1'd1;
-    wire v2144_t5 = v2143_4[1] ? 1'd1 : v2144_t0;
-    wire v2144_t6 = v2143_4[2] ? 1'd0 : v2144_t5;
-    wire v2144_t7 = v2143_4[3] ? v2144_t6 : v2144_t4;
-    wire v2144_t8 = v2143_4[4] ? 1'd0 : v2144_t7;
-    wire v2144_t9 = v2143_4[2] ? 1'd1 : 1'd0;
-    wire v2144_t10 = v2143_4[4] ? 1'd0 : v2144_t9;
-    wire [2:0] v2144 = {v2144_t10, v2144_t8, v2144_t3};
-    wire [6:0] v2145 = v2007 + v2144;
-    wire [6:0] v2146 = v2145 + v696;
-    reg [6:0] v2146_5; always @(posedge clk) v2146_5 <= v2146;
-    wire [6:0] v2147 = v2146_5 + v1599;
-    wire [6:0] v2148 = v2147 + v1161;
-    wire [6:0] v2149 = v2148 + v1846;
-    reg [6:0] v2149_6; always @(posedge clk) v2149_6 <= v2149;
-    wire [6:0] v2150 = v2149_6 + v419;
-    wire [6:0] v2151 = v2150 + v1252;
-    wire [7:0] v2152 = v2151 + v1107;
-    reg [7:0] v2152_7; always @(posedge clk) v2152_7 <= v2152;
-    wire [7:0] v2153 = v2152_7 + v1766;
-    wire [7:0] v2154 = v2153 + v1247;
-    wire [7:0] v2155 = v2154 + v1053;
-    reg [7:0] v2155_8; always @(posedge clk) v2155_8 <= v2155;
-    wire [7:0] v2156 = v2155_8 + v1116;
-    wire [7:0] v2157 = v2156 + v1970;
-    wire [0:0] v2158_l = v2157; wire [6:0] v2158_u = (v2157 >>> 1) + v1195; wire [7:0] v2158 = {v2158_u, v2158_l};
-    reg [7:0] v2158_9; always @(posedge clk) v2158_9 <= v2158;
-    wire [7:0] v2159 = v2158_9 + v1459;
-    wire [7:0] v2160 = v2159 + v1036;
-    wire [0:0] v2161_l = v2035; wire [0:0] v2161_u = (v2035 >>> 1) + v501; wire [1:0] v2161 = {v2161_u, v2161_l};
-    wire [1:0] v2162_l = v2161; wire [0:0] v2162_u = (v2161 >>> 2) + v769; wire [2:0] v2162 = {v2162_u, v2162_l};
-    wire [2:0] v2163_l = v2162; wire [0:0] v2163_u = (v2162 >>> 3) + v1907; wire [3:0] v2163 = {v2163_u, v2163_l};
-    wire [3:0] v2164_l = v2163; wire [0:0] v2164_u = (v2163 >>> 4) + v186; wire [4:0] v2164 = {v2164_u, v2164_l};
-    reg [4:0] v2164_1; always @(posedge clk) v2164_1 <= v2164;
-    reg [4:0] v2164_2; always @(posedge clk) v2164_2 <= v2164_1;
-    reg [4:0] v2164_3; always @(posedge clk) v2164_3 <= v2164_2;
-    reg [4:0] v2164_4; always @(posedge clk) v2164_4 <= v2164_3;
-    wire v2165_t0 = v2164_4[0] ? 1'd0 : 1'd1;
-    wire v2165_t1 = v2164_4[2] ? v2165_t0 : 1'd1;
-    wire v2165_t2 = v2164_4[3] ? v2165_t1 : 1'd0;
-    wire v2165_t3 = v2164_4[4] ? 1'd0 : v2165_t2;
-    wire v2165_t4 = v2164_4[0] ? 1'd1 : 1'd0;
-    wire v2165_t5 = v2164_4[2] ? v2165_t4 : 1'd0;
-    wire v2165_t6 = v2164_4[3] ? v2165_t5 : 1'd1;
-    wire v2165_t7 = v2164_4[4] ? 1'd0 : v2165_t6;
-    wire v2165_t8 = v2164_4[1] ? 1'd0 : v2165_t4;
-    wire v2165_t9 = v2164_4[2] ? 1'd0 : v2165_t8;
-    wire v2165_t10 = v2164_4[3] ? v2165_t9 : 1'd0;
-    wire v2165_t11 = v2164_4[4] ? 1'd0 : v2165_t10;
-    wire [2:0] v2165 = {v2165_t11, v2165_t7, v2165_t3};
-    wire [6:0] v2166 = v2113 + v2165;
-    reg [6:0] v2166_5; always @(posedge clk) v2166_5 <= v2166;
-    wire [6:0] v2167 = v2166_5 + v753;
-    wire [6:0] v2168 = v2167 + v997;
-    wire [6:0] v2169 = v2168 + v1722;
-    reg [6:0] v2169_6; always @(posedge clk) v2169_6 <= v2169;
-    wire [6:0] v2170 = v2169_6 + v286;
-    wire [6:0] v2171 = v2170 + v1579;
-    wire [0:0] v2172_l = v2171; wire [5:0] v2172_u = (v2171 >>> 1) + v686; wire [6:0] v2172 = {v2172_u, v2172_l};
-    reg [6:0] v2172_7; always @(posedge clk) v2172_7 <= v2172;
-    wire [6:0] v2173 = v2172_7 + v516;
-    wire [6:0] v2174 = v2173 + v1920;
-    wire [6:0] v2175 = v2174 + v617;
-    reg [6:0] v2175_8; always @(posedge clk) v2175_8 <= v2175;
-    wire [6:0] v2176 = v2175_8 + v1315;
-    wire [7:0] v2177 = v2176 + v824;
-    wire [7:0] v2178 = v2177 + v1594;
-    reg [7:0] v2178_9; always @(posedge clk) v2178_9 <= v2178;
-    wire [7:0] v2179 = v2178_9 + v2056;
-    wire [7:0] v2180 = v2179 + v1538;
-    wire [0:0] v2181_l = v320; wire [0:0] v2181_u = (v320 >>> 1) + v2035; wire [1:0] v2181 = {v2181_u, v2181_l};
-    wire [1:0] v2182_l = v2181; wire [0:0] v2182_u = (v2181 >>> 2) + v575; wire [2:0] v2182 = {v2182_u, v2182_l};
-    wire [2:0] v2183_l = v2182; wire [0:0] v2183_u = (v2182 >>> 3) + v1639; wire [3:0] v2183 = {v2183_u, v2183_l};
-    wire [3:0] v2184_l = v2183; wire [0:0] v2184_u = (v2183 >>> 4) + v148; wire [4:0] v2184 = {v2184_u, v2184_l};
-    reg [4:0] v2184_1; always @(posedge clk) v2184_1 <= v2184;
-    reg [4:0] v2184_2; always @(posedge clk) v2184_2 <= v2184_1;
-    reg [4:0] v2184_3; always @(posedge clk) v2184_3 <= v2184_2;
-    reg [4:0] v2184_4; always @(posedge clk) v2184_4 <= v2184_3;
-    wire v2185_t0 = v2184_4[2] ? 1'd1 : 1'd0;
-    wire v2185_t1 = v2184_4[3] ? v2185_t0 : 1'd0;
-    wire v2185_t2 = v2184_4[4] ? v2185_t1 : 1'd0;
-    wire v2185_t3 = v2184_4[0] ? 1'd0 : 1'd1;
-    wire v2185_t4 = v2184_4[1] ? 1'd1 : v2185_t3;
-    wire v2185_t5 = v2184_4[3] ? v2185_t4 : 1'd1;
-    wire v2185_t6 = v2184_4[3] ? v2185_t0 : 1'd1;
-    wire v2185_t7 = v2184_4[4] ? v2185_t6 : v2185_t5;
-    wire v2185_t8 = v2184_4[0] ? 1'd1 : 1'd0;
-    wire v2185_t9 = v2184_4[1] ? 1'd0 : v2185_t8;
-    wire v2185_t10 = v2184_4[3] ? v2185_t9 : 1'd0;
-    wire v2185_t11 = v2184_4[4] ? 1'd0 : v2185_t10;
-    wire [2:0] v2185 = {v2185_t11, v2185_t7, v2185_t2};
-    wire [6:0] v2186 = v2052 + v2185;
-    wire [6:0] v2187 = v2186 + v694;
-    reg [6:0] v2187_5; always @(posedge clk) v2187_5 <= v2187;
-    wire [6:0] v2188 = v2187_5 + v1438;
-    wire [6:0] v2189 = v2188 + v2074;
-    wire [6:0] v2190 = v2189 + v1185;
-    reg [6:0] v2190_6; always @(posedge clk) v2190_6 <= v2190;
-    wire [7:0] v2191 = v2190_6 + v977;
-    wire [7:0] v2192 = v2191 + v962;
-    wire [7:0] v2193 = v2192 + v480;
-    reg [7:0] v2193_7; always @(posedge clk) v2193_7 <= v2193;
-    wire [7:0] v2194 = v2193_7 + v1733;
-    wire [0:0] v2195_l = v2194; wire [6:0] v2195_u = (v2194 >>> 1) + v577; wire [7:0] v2195 = {v2195_u, v2195_l};
-    wire [7:0] v2196 = v2195 + v1087;
-    reg [7:0] v2196_8; always @(posedge clk) v2196_8 <= v2196;
-    wire [7:0] v2197 = v2196_8 + v1474;
-    wire [7:0] v2198 = v2197 + v1415;
-    wire [7:0] v2199 = v2198 + v1277;
-    reg [7:0] v2199_9; always @(posedge clk) v2199_9 <= v2199;
-    wire [7:0] v2200 = v2199_9 + v718;
-    wire [7:0] v2201 = v2200 + v2079;
-    wire signed [8:0] logit0 = v1892 <<< 0;
-    always @(posedge clk) model_out[8:0] <= logit0;
-    wire signed [8:0] logit1 = v2139 <<< 0;
-    always @(posedge clk) model_out[17:9] <= logit1;
-    wire signed [8:0] logit2 = v1906 <<< 0;
-    always @(posedge clk) model_out[26:18] <= logit2;
-    wire signed [8:0] logit3 = v1946 <<< 0;
-    always @(posedge clk) model_out[35:27] <= logit3;
-    wire signed [8:0] logit4 = v2180 <<< 0;
-    always @(posedge clk) model_out[44:36] <= logit4;
-    wire signed [8:0] logit5 = v1995 <<< 0;
-    always @(posedge clk) model_out[53:45] <= logit5;
-    wire signed [8:0] logit6 = v2089 <<< 0;
-    always @(posedge clk) model_out[62:54] <= logit6;
-    wire signed [8:0] logit7 = v2160 <<< 0;
-    always @(posedge clk) model_out[71:63] <= logit7;
-    wire signed [8:0] logit8 = v2065 <<< 0;
-    always @(posedge clk) model_out[80:72] <= logit8;
-    wire signed [8:0] logit9 = v2201 <<< 0;
-    always @(posedge clk) model_out[89:81] <= logit9;
+localparam [31:0]
+T23 = 32'hf0ff202f,
+T49 = 32'h3f1d3311,
+T76 = 32'h1c141414,
+T113 = 32'heaffeaaa,
+T136 = 32'h540055,
+T206 = 32'haa00a5ae;
+localparam [47:0]
+T1 = 48'h249249249b43,
+T8 = 48'hf3cf3c4a4924,
+T18 = 48'h85b852840852,
+T43 = 48'h91b49791b49b,
+T84 = 48'hb526d2243243,
+T121 = 48'hb52b49b52b43,
+T159 = 48'h54055b55b55b,
+T199 = 48'h79879b659659,
+T276 = 48'h8a28e08208a2;
+localparam [63:0]
+T6 = 64'h1010103,
+T16 = 64'h59006a,
+T19 = 64'hefed,
+T20 = 64'hf000f022,
+T24 = 64'hffff05c505c5,
+T25 = 64'hce00ce55ceffce,
+T27 = 64'haa55cd55aa55ed55,
+T28 = 64'hccccededeeddeedd,
+T35 = 64'h13155555555,
+T37 = 64'hc0faaaa0003aaaa,
+T38 = 64'h2a250a052a25faf5,
+T39 = 64'h9000000095555,
+T42 = 64'h1111111102123212,
+T45 = 64'h54a457a7aaaaaaaa,
+T46 = 64'hffffffff77550505,
+T56 = 64'h555555558abb4677,
+T57 = 64'h808a8a8a80858a85,
+T59 = 64'hfb3bea2a,
+T60 = 64'h5555515055555153,
+T63 = 64'h25555,
+T66 = 64'h75707a70,
+T67 = 64'h90001000b0003,
+T68 = 64'haeadaeadaeafaead,
+T69 = 64'h2213555555555555,
+T79 = 64'ha0aaaaa0b08aba8,
+T81 = 64'hbb00b800bb55b855,
+T85 = 64'h55305511,
+T86 = 64'h50445044f0445044,
+T87 = 64'hff55ff5500003131,
+T90 = 64'hedddeeee,
+T93 = 64'h11113212,
+T98 = 64'h885588008a558a,
+T100 = 64'h5050000050500099,
+T103 = 64'hffffffff0003aaaa,
+T106 = 64'hf000f101f808f909,
+T108 = 64'h1211222112122222,
+T116 = 64'h99990f0599990000,
+T117 = 64'haaaafa4aaaaa0a4a,
+T119 = 64'hec64ee66cc44cc44,
+T126 = 64'h9a9a9a9a9b9b9b99,
+T127 = 64'hff00ff5755005557,
+T132 = 64'h222200003130,
+T133 = 64'hffaaff00acaaac00,
+T134 = 64'h5544557555665566,
+T140 = 64'haa00aa0055005d,
+T142 = 64'h5567,
+T147 = 64'hf6f50000fefd,
+T151 = 64'ha8555555a8aa55aa,
+T152 = 64'hcccccc44cecece46,
+T154 = 64'h3311321100113211,
+T158 = 64'h2222555522e25555,
+T164 = 64'hfafaf7f7fafaf7f5,
+T165 = 64'hc8c8c8c8c8c8c8fb,
+T166 = 64'h2222a555aaaaa555,
+T171 = 64'h4444444744444446,
+T173 = 64'hf5f50033f5f500aa,
+T174 = 64'h505755555057ffff,
+T177 = 64'hffaa00aa75aa75aa,
+T179 = 64'haa10aa9055105590,
+T183 = 64'haaaaaaaaaad5aa00,
+T184 = 64'h500050005009590,
+T185 = 64'h7777aa5aaa5a,
+T186 = 64'h552a55ff552a55,
+T188 = 64'h13131111ffaaffaa,
+T190 = 64'haba8,
+T195 = 64'haa0f7777aa0f5555,
+T198 = 64'h7070aaaa707000aa,
+T200 = 64'heeeeeeee5500550f,
+T204 = 64'hbb88bb8a8888888a,
+T207 = 64'hffff0055ffffa255,
+T209 = 64'h3131303031313032,
+T210 = 64'haaaa0000aaaafece,
+T211 = 64'h55555555a1a30103,
+T215 = 64'hc0e0c0e0c0f0c0c,
+T216 = 64'hbb00bbfabbffbbfa,
+T222 = 64'h46000000460055,
+T225 = 64'haaaaaaaa5555c5cf,
+T235 = 64'h2e2e3f1d2e2e2e2e,
+T236 = 64'ha0a2f0f250525052,
+T237 = 64'haaaa444500004445,
+T238 = 64'hffffffff000f0011,
+T241 = 64'hcafaeafaeafaeafa,
+T242 = 64'h55b9ffb9ffb9ffb9,
+T247 = 64'h44f566f544006600,
+T249 = 64'hf0f000033223322,
+T250 = 64'ha800a9,
+T252 = 64'h11a511ff22a522ff,
+T260 = 64'hd1d1d1d1e2d1e2f3,
+T261 = 64'haa0baa55aa55aa,
+T264 = 64'hff55ff55cacaffff,
+T266 = 64'h1111111100003100,
+T268 = 64'hf7f7a7075757a707,
+T271 = 64'hffffffff22aa6262,
+T277 = 64'h555580a255555555,
+T281 = 64'h559155dd66a266ee,
+T282 = 64'haaaaffffaaaafffc,
+T284 = 64'h505aaaa6575aaaa,
+T288 = 64'h12320202,
+T289 = 64'hafafafafafadafaf,
+T291 = 64'h3300222213002222,
+T293 = 64'h5550225000502250;
+localparam [95:0]
+T2 = 96'h24b64023b634a44a44a34a3,
+T3 = 96'h300300400201b01b01c01a,
+T4 = 96'h492492924249ff3ff3924249,
+T5 = 96'h8202496db2498202526db252,
+T7 = 96'h1026db102492b2a6dbb2a492,
+T9 = 96'hc90c90c90c90f60db0db0db,
+T10 = 96'hdb6db6db6db628a25228a6d2,
+T11 = 96'hb52b7fb52b6cfd2ffffd2fec,
+T12 = 96'h924000612,
+T13 = 96'hdb6db6db6db6b5bb5bb6d8a2,
+T15 = 96'h249249104104249249004002,
+T17 = 96'h28a0002aab6d28ab6d2aa,
+T21 = 96'h492492480492492492340352,
+T22 = 96'h9006db9009249006db90028a,
+T26 = 96'h24924924924924908226d082,
+T29 = 96'hc30c44d34d40c30c14d34d1,
+T32 = 96'haeb9096db6dbaeb909249249,
+T33 = 96'h9240826db082924082009082,
+T34 = 96'hc30820e30a20d30920d3092,
+T36 = 96'hffffffffffff4924924d44d3,
+T40 = 96'hdb6db6db6db6554f7c554b6c,
+T41 = 96'hc30c30c30c3142041142082,
+T44 = 96'h24941024926d249410249249,
+T47 = 96'h492249492000492244492,
+T48 = 96'h6f16d2,
+T50 = 96'hbaebae492492a68b28492492,
+T51 = 96'h1040c41040c15144d45144d1,
+T52 = 96'h92492449249225a24225a242,
+T54 = 96'h4eb4924eb4924c34924eb492,
+T55 = 96'h6db6db6db79e6dbfdb6dbfdb,
+T58 = 96'hb6d019b6d6d9b6d259b6d259,
+T62 = 96'hdb60d30d3000db6092092,
+T64 = 96'h28d,
+T65 = 96'hf2df2df2df2df24f1bf1bf1b,
+T71 = 96'h24927f24925a24924924925a,
+T72 = 96'hffffff492492082081082081,
+T73 = 96'h245000000,
+T74 = 96'h718658718658492492000000,
+T75 = 96'h6dbffb6dbffd6dbffb6dbffb,
+T77 = 96'h249249082082249249b526d2,
+T83 = 96'h924b6f924b6c924b6b924b6b,
+T88 = 96'h124492109492,
+T91 = 96'h6db6db6db6db1011016db249,
+T92 = 96'h24949224924911c492249249,
+T94 = 96'h6fd6f66fd6f66fd6f66fd6e4,
+T96 = 96'h24924924927f249249249273,
+T97 = 96'h90890c24824c90890a24824a,
+T99 = 96'h104104000082104104083082,
+T101 = 96'ha28a28a69b2a,
+T102 = 96'hb6d0000000002ca2ca,
+T104 = 96'h6e46e76e46e76e46e46e46e7,
+T105 = 96'h6db6db6db6db6db6db6db6df,
+T107 = 96'h4d38e38e38e34d38fb8e38fb,
+T111 = 96'h103101083081513511493491,
+T112 = 96'hdb6db6000000db6db6019012,
+T114 = 96'h41041000000041041082102,
+T115 = 96'h6db6db6db6db965965965967,
+T118 = 96'h6db9246ed924f3c9246ed924,
+T120 = 96'h249263249262,
+T123 = 96'h249249009009249249c89689,
+T124 = 96'h90292d9029094824ad482489,
+T128 = 96'haebae90c30c1a69a69041041,
+T129 = 96'h249249000b40249249002b42,
+T130 = 96'h4926db4924924926db492efc,
+T131 = 96'hcf1cf4cf1cf4ffffff6db6db,
+T135 = 96'ha69c71a2ac32a69249a2a20a,
+T138 = 96'ha49a49a40a40a49a49a52a5b,
+T139 = 96'h24d24924d249000000249249,
+T141 = 96'h450454492492492492492492,
+T143 = 96'h6db6db6db6db6db4d36db497,
+T144 = 96'h6db6db6db6db91c91f924924,
+T145 = 96'h924924000000924924249449,
+T146 = 96'h6690006690009249246db6db,
+T149 = 96'h2492492492496c90096c4004,
+T150 = 96'h2cb2cb2cb0d32cb2cb2cb8d3,
+T153 = 96'h6db6dbfff4896db6db4d34d3,
+T155 = 96'h810810818a1041041041861,
+T156 = 96'h68a6a268a68a,
+T157 = 96'h6db6dbdb6db6efbb64efbb64,
+T160 = 96'h6db6db6db6db6db6db91292f,
+T161 = 96'h249249000000240262240262,
+T162 = 96'h6d20006d20006d2eba6d2,
+T163 = 96'h91025090924991b25b909249,
+T167 = 96'ha00a00000000f00a,
+T168 = 96'ha00900000000d009,
+T170 = 96'h6db6db7ff7ff6db6db7f67db,
+T175 = 96'h91b91b451249900900451249,
+T178 = 96'h24924924924924948924948f,
+T180 = 96'h14549b14549b1456db145249,
+T181 = 96'h249249249249249243249244,
+T182 = 96'h8e68e66dbfff8e68e66db6db,
+T187 = 96'h6db2496db24991a24901a249,
+T189 = 96'h492497496496492497493493,
+T191 = 96'h102002042002,
+T192 = 96'h9009009009249889249249,
+T193 = 96'h596596fff909596596fff249,
+T194 = 96'h512512512512512512922f3a,
+T196 = 96'hefc8e4efe8e6efc8e4efc8e4,
+T197 = 96'h49249200001b49249284085b,
+T201 = 96'h279269279251249249249249,
+T202 = 96'ha69249aeb2cba2a20aa2a20a,
+T203 = 96'h6da6df6da6df6da6df6da6dc,
+T205 = 96'h6db9e66db8e66db9e56db8e5,
+T208 = 96'h451512492492,
+T212 = 96'ha2a20a41220aa29209411209,
+T213 = 96'hc09609249249492492492492,
+T217 = 96'hd30d30d30d3249492924492,
+T218 = 96'h6db6db6db6db49249249b4a7,
+T219 = 96'he30e30d30db0e30e30e30db,
+T220 = 96'h340249280249352249292249,
+T221 = 96'h9e79639e7963ffff7b9e7963,
+T223 = 96'h6dc6dcb6d6db6df6dfb6d6db,
+T224 = 96'h900492451451451451,
+T226 = 96'h208c0820820828ac8a28a28a,
+T227 = 96'h892812889809892892889889,
+T228 = 96'h6fc6fcb7cb7c6fc6e4b7cb64,
+T229 = 96'h924249924249249249083083,
+T232 = 96'h4a00204a10214a40244a1021,
+T233 = 96'h9229229e78a29229229e7861,
+T234 = 96'h6db6db6db6dbff59246f5924,
+T239 = 96'h1c31c32490001c31c3fff000,
+T240 = 96'h249249009009249249249309,
+T244 = 96'h51b51b51b51b51b51b51b536,
+T245 = 96'h9126d2892892912012892892,
+T246 = 96'h492492492492438479000041,
+T248 = 96'h4a4cf34bfcf34a44924bf492,
+T251 = 96'h10271a10230a,
+T253 = 96'h24928ad8928a00028a00028a,
+T254 = 96'h6ff6ff6e46fe6e46e46e46fe,
+T255 = 96'h841841041041841861041061,
+T256 = 96'h49249290a922492492,
+T257 = 96'h77d77d77d77d6ba6ba6fb73c,
+T258 = 96'h6db6db4924ba6db6db4924ad,
+T259 = 96'h6d36d36d36d76d36d36d46d4,
+T262 = 96'h249249410492249249909492,
+T263 = 96'h24924900000091891a,
+T265 = 96'h249249249249904244914254,
+T269 = 96'h6d26d26d26d26c66de6c26da,
+T270 = 96'hc7101bc716db,
+T273 = 96'h759699759699f79eb9759699,
+T274 = 96'h4920514920514921554920d3,
+T275 = 96'h30930830930a24924824924a,
+T278 = 96'h2492496db492e51e51e51e51,
+T279 = 96'h2492492492492492490242cb,
+T280 = 96'hc10820c11450c10820c1082,
+T283 = 96'h903,
+T285 = 96'h30d00030b00030d49230b492,
+T286 = 96'h75d7dc75d7da492492492492,
+T290 = 96'hc30c3000024492492492492,
+T292 = 96'h24024024024924924041451,
+T294 = 96'h4644495e45c9,
+T296 = 96'h264264243264264249243249,
+T297 = 96'h249249249249b6d4c3b6d6db,
+T298 = 96'h451269492492,
+T299 = 96'h6db0004924924a24a2492492;
+localparam [127:0]
+T0 = 128'h4040404888811110404040455225522,
+T14 = 128'hbbbbbbbb787b787fbbbbbbbb787b7872,
+T30 = 128'h1010301020202020101080102020202,
+T31 = 128'h88222323232323232323,
+T53 = 128'h33331a133333000011111a131111,
+T61 = 128'h9063936090539350906393609023932,
+T70 = 128'h121fdddd121fdddd121fffff121f1111,
+T78 = 128'h66af66af999966666688668899996666,
+T80 = 128'hf700110000000000f7005500000000,
+T82 = 128'h2220282022202420212021202120212,
+T89 = 128'h333333335d555d555555444455554444,
+T95 = 128'h11111111ffffffff0000061100000611,
+T109 = 128'h2222222222223366a4a4a4a4a4a4a4a4,
+T110 = 128'h777777777777777777778f897777cfc9,
+T122 = 128'h6f6f6f6f6f6f6f6f4488448844774455,
+T125 = 128'h11ff11be11ff11b1ffffffbeffffffb1,
+T137 = 128'hffff4444ffff4444ffffffff01610161,
+T148 = 128'h82808280808082821210121010101212,
+T169 = 128'h55002e00,
+T172 = 128'h9000100e900e1ff09ff01ffe9ffe1,
+T176 = 128'h1210191012101110222029202220212,
+T214 = 128'h777766667777d7ff777766667777d7aa,
+T230 = 128'h1144112f111111111133113311111111,
+T231 = 128'h111111a1551155a1111111a1ff11ffa1,
+T243 = 128'h9191c121f1f1c1212121212121212121,
+T267 = 128'h2200110011001100220011001e001100,
+T272 = 128'h122222221020202012f2222210f02020,
+T287 = 128'h33353333333f33333336333333363333,
+T295 = 128'h6866776655555555f866776655555555;
+reg [3:0]
+v285_1,v285_2,v285_3,v285_4,v285_5,v285_6,v431_1,v431_2,v431_3,v431_4,v431_5,v533_1,v533_2,v533_3,v533_4,v533_5,v703_1,
+v764_1,v764_2,v764_3,v764_4,v764_5,v764_6,v928_1,v928_2,v928_3,v928_4,v928_5,v928_6,v958_1,v958_2,v958_3,v958_4,v958_5,
+v958_6,v1133_1,v1133_2,v1133_3,v1314_1,v1314_2,v1314_3,v1314_4,v1314_5,v1314_6,v1314_7,v1314_8,v1499_1,v1499_2,v1499_3,
+v1499_4,v1499_5,v1527_1,v1527_2,v1527_3,v1527_4,v1908_1,v1908_2,v1908_3,v1908_4,v1908_5;
+reg [4:0]
+v161_1,v161_2,v161_3,v161_4,v161_5,v295_1,v295_2,v295_3,v295_4,v295_5,v295_6,v295_7,v327_1,v327_2,v327_3,v418_1,v418_2,
+v418_3,v418_4,v418_5,v418_6,v422_1,v426_1,v426_2,v426_3,v426_4,v426_5,v426_6,v439_1,v439_2,v439_3,v439_4,v439_5,v439_6,
+v439_7,v439_8,v448_1,v448_2,v457_1,v457_2,v463_1,v463_2,v463_3,v463_4,v463_5,v468_1,v479_1,v479_2,v479_3,v479_4,v479_5,
+v479_6,v515_1,v515_2,v515_3,v515_4,v515_5,v515_6,v515_7,v523_1,v523_2,v538_1,v538_2,v538_3,v551_1,v551_2,v551_3,v551_4,
+v551_5,v551_6,v551_7,v551_8,v551_9,v563_1,v563_2,v563_3,v563_4,v563_5,v563_6,v563_7,v568_1,v568_2,v568_3,v568_4,v568_5,
+v568_6,v576_1,v576_2,v576_3,v576_4,v576_5,v576_6,v576_7,v583_1,v583_2,v583_3,v583_4,v583_5,v583_6,v583_7,v591_1,v591_2,
+v591_3,v591_4,v591_5,v591_6,v591_7,v591_8,v604_1,v604_2,v604_3,v604_4,v604_5,v604_6,v616_1,v616_2,v616_3,v616_4,v616_5,
+v616_6,v616_7,v622_1,v622_2,v622_3,v622_4,v630_1,v630_2,v630_3,v630_4,v630_5,v630_6,v630_7,v630_8,v638_1,v638_2,v638_3,
+v638_4,v642_1,v642_2,v648_1,v648_2,v654_1,v654_2,v654_3,v661_1,v661_2,v668_1,v668_2,v668_3,v668_4,v672_1,v676_1,v676_2,
+v676_3,v676_4,v676_5,v676_6,v676_7,v676_8,v680_1,v680_2,v680_3,v680_4,v680_5,v680_6,v685_1,v685_2,v685_3,v685_4,v685_5,
+v685_6,v689_1,v689_2,v689_3,v693_1,v693_2,v693_3,v693_4,v695_1,v695_2,v695_3,v695_4,v717_1,v717_2,v717_3,v717_4,v717_5,
+v717_6,v717_7,v717_8,v717_9,v728_1,v728_2,v728_3,v728_4,v728_5,v734_1,v734_2,v734_3,v734_4,v734_5,v734_6,v734_7,v734_8,
+v734_9,v752_1,v752_2,v752_3,v752_4,v752_5,v757_1,v757_2,v757_3,v773_1,v773_2,v773_3,v773_4,v773_5,v773_6,v773_7,v773_8,
+v779_1,v783_1,v783_2,v783_3,v783_4,v783_5,v783_6,v783_7,v783_8,v790_1,v790_2,v790_3,v790_4,v790_5,v790_6,v795_1,v795_2,
+v795_3,v795_4,v795_5,v795_6,v795_7,v800_1,v800_2,v804_1,v804_2,v814_1,v814_2,v814_3,v814_4,v814_5,v819_1,v819_2,v823_1,
+v823_2,v823_3,v823_4,v823_5,v823_6,v823_7,v823_8,v828_1,v828_2,v828_3,v834_1,v834_2,v834_3,v834_4,v851_1,v851_2,v851_3,
+v851_4,v857_1,v857_2,v857_3,v857_4,v857_5,v862_1,v872_1,v872_2,v876_1,v876_2,v876_3,v882_1,v882_2,v882_3,v887_1,v887_2,
+v887_3,v887_4,v887_5,v887_6,v887_7,v887_8,v890_1,v890_2,v890_3,v890_4,v907_1,v907_2,v907_3,v911_1,v911_2,v911_3,v923_1,
+v926_1,v926_2,v936_1,v936_2,v943_1,v943_2,v943_3,v943_4,v943_5,v943_6,v943_7,v950_1,v950_2,v950_3,v953_1,v953_2,v953_3,
+v953_4,v953_5,v953_6,v953_7,v953_8,v953_9,v956_1,v956_2,v956_3,v956_4,v956_5,v956_6,v956_7,v961_1,v961_2,v961_3,v961_4,
+v961_5,v961_6,v963_1,v963_2,v963_3,v963_4,v963_5,v963_6,v963_7,v963_8,v965_1,v965_2,v965_3,v965_4,v965_5,v965_6,v968_1,
+v968_2,v968_3,v968_4,v968_5,v968_6,v968_7,v971_1,v971_2,v971_3,v971_4,v973_1,v973_2,v973_3,v973_4,v973_5,v973_6,v973_7,
+v973_8,v976_1,v976_2,v976_3,v976_4,v976_5,v976_6,v988_1,v996_1,v996_2,v996_3,v996_4,v996_5,v1002_1,v1026_1,v1026_2,
+v1026_3,v1026_4,v1031_1,v1031_2,v1031_3,v1031_4,v1035_1,v1035_2,v1035_3,v1035_4,v1035_5,v1035_6,v1035_7,v1035_8,v1035_9,
+v1039_1,v1039_2,v1039_3,v1039_4,v1039_5,v1039_6,v1039_7,v1043_1,v1043_2,v1043_3,v1047_1,v1047_2,v1047_3,v1047_4,v1052_1,
+v1052_2,v1052_3,v1052_4,v1052_5,v1052_6,v1052_7,v1056_1,v1075_1,v1075_2,v1075_3,v1075_4,v1075_5,v1075_6,v1079_1,v1086_1,
+v1086_2,v1086_3,v1086_4,v1086_5,v1086_6,v1086_7,v1089_1,v1094_1,v1094_2,v1094_3,v1094_4,v1094_5,v1094_6,v1094_7,v1094_8,
+v1094_9,v1098_1,v1098_2,v1098_3,v1103_1,v1103_2,v1103_3,v1103_4,v1103_5,v1103_6,v1103_7,v1106_1,v1106_2,v1106_3,v1106_4,
+v1106_5,v1106_6,v1109_1,v1112_1,v1112_2,v1112_3,v1112_4,v1112_5,v1115_1,v1115_2,v1115_3,v1115_4,v1115_5,v1115_6,v1115_7,
+v1115_8,v1118_1,v1118_2,v1118_3,v1118_4,v1118_5,v1118_6,v1125_1,v1125_2,v1125_3,v1125_4,v1125_5,v1125_6,v1125_7,v1129_1,
+v1129_2,v1129_3,v1129_4,v1129_5,v1129_6,v1129_7,v1140_1,v1144_1,v1144_2,v1144_3,v1144_4,v1150_1,v1150_2,v1150_3,v1150_4,
+v1150_5,v1157_1,v1157_2,v1157_3,v1157_4,v1157_5,v1157_6,v1157_7,v1157_8,v1157_9,v1160_1,v1160_2,v1160_3,v1160_4,v1160_5,
+v1163_1,v1163_2,v1163_3,v1163_4,v1166_1,v1166_2,v1166_3,v1170_1,v1170_2,v1173_1,v1175_1,v1175_2,v1175_3,v1177_1,v1177_2,
+v1184_1,v1184_2,v1184_3,v1184_4,v1184_5,v1189_1,v1189_2,v1189_3,v1189_4,v1189_5,v1189_6,v1194_1,v1194_2,v1194_3,v1194_4,
+v1194_5,v1194_6,v1194_7,v1194_8,v1204_1,v1204_2,v1204_3,v1204_4,v1204_5,v1209_1,v1209_2,v1209_3,v1209_4,v1209_5,v1209_6,
+v1214_1,v1214_2,v1214_3,v1214_4,v1226_1,v1226_2,v1226_3,v1226_4,v1226_5,v1226_6,v1226_7,v1226_8,v1226_9,v1231_1,v1231_2,
+v1231_3,v1231_4,v1240_1,v1246_1,v1246_2,v1246_3,v1246_4,v1246_5,v1246_6,v1246_7,v1251_1,v1251_2,v1251_3,v1251_4,v1251_5,
+v1251_6,v1256_1,v1256_2,v1263_1,v1263_2,v1263_3,v1266_1,v1266_2,v1271_1,v1271_2,v1271_3,v1271_4,v1271_5,v1271_6,v1271_7,
+v1276_1,v1276_2,v1276_3,v1276_4,v1276_5,v1276_6,v1276_7,v1276_8,v1281_1,v1281_2,v1286_1,v1286_2,v1292_1,v1292_2,v1292_3,
+v1296_1,v1296_2,v1296_3,v1296_4,v1296_5,v1296_6,v1296_7,v1296_8,v1296_9,v1301_1,v1301_2,v1301_3,v1301_4,v1306_1,v1306_2,
+v1306_3,v1311_1,v1311_2,v1324_1,v1324_2,v1324_3,v1324_4,v1324_5,v1329_1,v1329_2,v1329_3,v1329_4,v1335_1,v1335_2,v1335_3,
+v1341_1,v1341_2,v1341_3,v1341_4,v1341_5,v1345_1,v1345_2,v1353_1,v1353_2,v1353_3,v1353_4,v1380_1,v1385_1,v1385_2,v1385_3,
+v1385_4,v1385_5,v1385_6,v1385_7,v1385_8,v1389_1,v1389_2,v1389_3,v1393_1,v1393_2,v1393_3,v1393_4,v1398_1,v1398_2,v1398_3,
+v1398_4,v1398_5,v1398_6,v1403_1,v1403_2,v1403_3,v1403_4,v1403_5,v1403_6,v1403_7,v1403_8,v1414_1,v1414_2,v1414_3,v1414_4,
+v1414_5,v1414_6,v1414_7,v1414_8,v1417_1,v1417_2,v1417_3,v1424_1,v1434_1,v1434_2,v1434_3,v1434_4,v1434_5,v1434_6,v1434_7,
+v1434_8,v1437_1,v1437_2,v1437_3,v1437_4,v1437_5,v1444_1,v1444_2,v1444_3,v1444_4,v1444_5,v1444_6,v1444_7,v1448_1,v1448_2,
+v1448_3,v1448_4,v1448_5,v1448_6,v1448_7,v1448_8,v1448_9,v1452_1,v1452_2,v1452_3,v1452_4,v1452_5,v1458_1,v1458_2,v1458_3,
+v1458_4,v1458_5,v1458_6,v1458_7,v1458_8,v1458_9,v1464_1,v1464_2,v1464_3,v1470_1,v1470_2,v1470_3,v1470_4,v1470_5,v1473_1,
+v1473_2,v1473_3,v1473_4,v1473_5,v1473_6,v1473_7,v1473_8,v1482_1,v1482_2,v1482_3,v1486_1,v1490_1,v1490_2,v1490_3,v1490_4,
+v1490_5,v1490_6,v1490_7,v1490_8,v1490_9,v1495_1,v1495_2,v1495_3,v1495_4,v1495_5,v1495_6,v1495_7,v1502_1,v1502_2,v1502_3,
+v1502_4,v1502_5,v1502_6,v1505_1,v1505_2,v1505_3,v1508_1,v1508_2,v1508_3,v1508_4,v1513_1,v1513_2,v1518_1,v1518_2,v1518_3,
+v1518_4,v1518_5,v1518_6,v1518_7,v1518_8,v1523_1,v1523_2,v1532_1,v1532_2,v1537_1,v1537_2,v1537_3,v1537_4,v1537_5,v1537_6,
+v1537_7,v1537_8,v1537_9,v1541_1,v1541_2,v1541_3,v1541_4,v1541_5,v1541_6,v1541_7,v1541_8,v1544_1,v1544_2,v1544_3,v1544_4,
+v1544_5,v1544_6,v1547_1,v1552_1,v1552_2,v1552_3,v1552_4,v1552_5,v1552_6,v1552_7,v1552_8,v1557_1,v1557_2,v1557_3,v1557_4,
+v1557_5,v1557_6,v1557_7,v1573_1,v1573_2,v1578_1,v1578_2,v1578_3,v1578_4,v1578_5,v1578_6,v1583_1,v1583_2,v1583_3,v1583_4,
+v1583_5,v1583_6,v1593_1,v1593_2,v1593_3,v1593_4,v1593_5,v1593_6,v1593_7,v1593_8,v1598_1,v1598_2,v1598_3,v1598_4,v1598_5,
+v1609_1,v1609_2,v1609_3,v1609_4,v1609_5,v1616_1,v1616_2,v1616_3,v1616_4,v1616_5,v1619_1,v1619_2,v1619_3,v1619_4,v1619_5,
+v1619_6,v1619_7,v1623_1,v1623_2,v1623_3,v1623_4,v1623_5,v1623_6,v1623_7,v1623_8,v1623_9,v1627_1,v1627_2,v1627_3,v1637_1,
+v1637_2,v1637_3,v1637_4,v1637_5,v1637_6,v1651_1,v1651_2,v1651_3,v1656_1,v1661_1,v1661_2,v1661_3,v1661_4,v1661_5,v1661_6,
+v1661_7,v1663_1,v1663_2,v1663_3,v1663_4,v1663_5,v1663_6,v1666_1,v1666_2,v1666_3,v1669_1,v1690_1,v1690_2,v1690_3,v1690_4,
+v1690_5,v1690_6,v1690_7,v1690_8,v1693_1,v1693_2,v1693_3,v1693_4,v1693_5,v1693_6,v1693_7,v1693_8,v1693_9,v1695_1,v1695_2,
+v1695_3,v1695_4,v1700_1,v1702_1,v1702_2,v1702_3,v1702_4,v1702_5,v1702_6,v1702_7,v1702_8,v1704_1,v1704_2,v1704_3,v1704_4,
+v1704_5,v1707_1,v1707_2,v1707_3,v1707_4,v1710_1,v1713_1,v1713_2,v1713_3,v1713_4,v1713_5,v1717_1,v1717_2,v1717_3,v1717_4,
+v1717_5,v1717_6,v1721_1,v1721_2,v1721_3,v1721_4,v1721_5,v1727_1,v1727_2,v1727_3,v1727_4,v1727_5,v1727_6,v1727_7,v1727_8,
+v1727_9,v1732_1,v1732_2,v1732_3,v1732_4,v1732_5,v1732_6,v1732_7,v1737_1,v1758_1,v1758_2,v1758_3,v1758_4,v1765_1,v1765_2,
+v1765_3,v1765_4,v1765_5,v1765_6,v1765_7,v1770_1,v1773_1,v1773_2,v1776_1,v1793_1,v1793_2,v1793_3,v1793_4,v1793_5,v1793_6,
+v1793_7,v1793_8,v1797_1,v1797_2,v1797_3,v1797_4,v1797_5,v1797_6,v1797_7,v1801_1,v1801_2,v1801_3,v1801_4,v1801_5,v1801_6,
+v1801_7,v1805_1,v1819_1,v1819_2,v1819_3,v1819_4,v1819_5,v1819_6,v1819_7,v1819_8,v1819_9,v1824_1,v1824_2,v1824_3,v1829_1,
+v1829_2,v1829_3,v1829_4,v1829_5,v1829_6,v1829_7,v1829_8,v1829_9,v1841_1,v1841_2,v1841_3,v1841_4,v1841_5,v1841_6,v1841_7,
+v1845_1,v1845_2,v1845_3,v1845_4,v1845_5,v1849_1,v1849_2,v1853_1,v1853_2,v1853_3,v1853_4,v1853_5,v1853_6,v1853_7,v1876_1,
+v1876_2,v1876_3,v1876_4,v1896_1,v1896_2,v1896_3,v1896_4,v1896_5,v1896_6,v1919_1,v1919_2,v1919_3,v1919_4,v1919_5,v1919_6,
+v1919_7,v1923_1,v1923_2,v1949_1,v1949_2,v1954_1,v1954_2,v1954_3,v1954_4,v1969_1,v1969_2,v1969_3,v1969_4,v1969_5,v1969_6,
+v1969_7,v1969_8,v1974_1,v1974_2,v1974_3,v1974_4,v1974_5,v1979_1,v1989_1,v1989_2,v1989_3,v1989_4,v1989_5,v1989_6,v1989_7,
+v1989_8,v1999_1,v1999_2,v2011_1,v2055_1,v2055_2,v2055_3,v2055_4,v2055_5,v2055_6,v2055_7,v2055_8,v2055_9,v2059_1,v2059_2,
+v2059_3,v2059_4,v2059_5,v2059_6,v2059_7,v2059_8,v2068_1,v2068_2,v2068_3,v2073_1,v2073_2,v2073_3,v2073_4,v2073_5,v2078_1,
+v2078_2,v2078_3,v2078_4,v2078_5,v2078_6,v2078_7,v2078_8,v2078_9,v2083_1,v2083_2,v2083_3,v2083_4,v2083_5,v2083_6,v2083_7,
+v2083_8,v2117_1,v2117_2,v2143_1,v2143_2,v2143_3,v2143_4,v2164_1,v2164_2,v2164_3,v2164_4,v2184_1,v2184_2,v2184_3,v2184_4;
+reg [5:0]
+v1409_1,v1412_2,v1478_1,v1566_1,v1646_1,v1683_1,v1739_2,v1838_1,v1861_1,v1864_2,v1872_1,v1983_2,v2015_2,v2042_1,v2102_1,
+v2105_2,v2119_3;
+reg [6:0]
+v1671_2,v1674_3,v1677_4,v1742_3,v1745_4,v1748_5,v1751_6,v1780_2,v1783_3,v1786_4,v1789_5,v1807_2,v1810_3,v1813_4,v1878_5,
+v1881_6,v1884_7,v1910_6,v1926_3,v1929_4,v1932_5,v1935_6,v1956_5,v1959_6,v2003_3,v2006_4,v2018_3,v2021_4,v2024_5,v2027_6,
+v2030_7,v2045_2,v2048_3,v2051_4,v2108_3,v2111_4,v2122_4,v2125_5,v2128_6,v2131_7,v2146_5,v2149_6,v2166_5,v2169_6,v2172_7,
+v2175_8,v2187_5,v2190_6;
+reg [783:0]
+inputs;
+reg [7:0]
+v1887_8,v1890_9,v1898_7,v1901_8,v1904_9,v1913_7,v1916_8,v1938_7,v1941_8,v1944_9,v1962_7,v1965_8,v1993_9,v2033_8,v2062_9,
+v2087_9,v2134_8,v2137_9,v2152_7,v2155_8,v2158_9,v2178_9,v2193_7,v2196_8,v2199_9;
+wire [0:0]
+v0,v1,v2,v3,v4,v5,v7,v8,v9,v10,v11,v12,v13,v14,v15,v16,v17,v18,v20,v21,v22,v23,v24,v25,v26,v27,v28,v29,v30,v31,v32,v33,
+v34,v35,v36,v37,v38,v39,v40,v41,v42,v43,v44,v45,v46,v47,v48,v49,v50,v51,v52,v53,v54,v55,v56,v57,v58,v59,v60,v61,v62,v63,
+v64,v65,v66,v67,v68,v69,v70,v71,v72,v73,v74,v75,v76,v77,v78,v79,v80,v81,v82,v83,v84,v85,v86,v87,v88,v89,v90,v91,v92,v93,
+v94,v95,v96,v97,v99,v101,v102,v104,v105,v106,v107,v108,v109,v111,v112,v113,v114,v115,v116,v117,v118,v119,v120,v123,v124,
+v125,v126,v127,v128,v129,v130,v131,v132,v133,v134,v136,v138,v140,v144,v145,v146,v147,v148,v149,v150,v151,v152,v153,v154,
+v155,v156,v157,v158,v163,v164,v165,v166,v167,v169,v170,v171,v172,v173,v174,v175,v176,v177,v178,v179,v180,v181,v182,v183,
+v184,v185,v186,v187,v188,v189,v190,v192,v195,v197,v201,v202,v204,v207,v209,v211,v212,v215,v217,v220,v224,v227,v228,v229,
+v231,v232,v235,v237,v238,v239,v240,v241,v242,v243,v244,v245,v247,v248,v251,v253,v254,v255,v257,v260,v261,v262,v264,v265,
+v266,v268,v269,v272,v274,v276,v277,v278,v279,v280,v281,v282,v283,v287,v288,v289,v290,v291,v292,v293,v294,v297,v298,v299,
+v300,v301,v302,v303,v305,v306,v307,v308,v312,v315,v318,v320,v322,v329,v331,v333,v336,v341,v345,v347,v351,v354,v357,v360,
+v361,v364,v369,v370,v371,v373,v374,v375,v381,v383,v386,v388,v389,v390,v391,v392,v397,v401,v403,v405,v407,v410,v412,v414,
+v415,v420,v421,v424,v428,v429,v433,v434,v435,v436,v441,v442,v445,v450,v454,v455,v456,v459,v460,v461,v462,v466,v467,v471,
+v475,v482,v487,v490,v496,v501,v505,v508,v511,v517,v521,v525,v529,v535,v541,v542,v545,v554,v558,v565,v570,v574,v575,v577,
+v581,v586,v589,v596,v597,v602,v606,v609,v612,v620,v621,v625,v626,v632,v634,v641,v647,v650,v657,v658,v664,v666,v670,v674,
+v687,v688,v691,v692,v697,v705,v713,v725,v740,v750,v769,v776,v797,v809,v817,v830,v839,v842,v850,v859,v870,v884,v886,v894,
+v909,v916,v925,v931,v934,v941,v952,v960,v970,v978,v993,v1014,v1029,v1049,v1061,v1071,v1088,v1102,v1104,v1114,v1127,v1142,
+v1152,v1172,v1180,v1195,v1216,v1234,v1261,v1288,v1313,v1339,v1356,v1379,v1405,v1436,v1457,v1472,v1501,v1539,v1575,v1615,
+v1639,v1658,v1692,v1715,v1772,v1839,v1907,v2035;
+wire [1:0]
+v6,v19,v98,v103,v110,v121,v122,v135,v137,v139,v142,v191,v193,v198,v203,v205,v206,v208,v210,v213,v214,v216,v218,v219,v221,
+v225,v230,v233,v234,v236,v246,v250,v252,v256,v273,v275,v304,v309,v311,v316,v317,v319,v323,v324,v332,v334,v335,v337,v339,
+v343,v346,v349,v353,v355,v356,v358,v359,v362,v363,v366,v367,v377,v379,v385,v395,v396,v400,v402,v404,v409,v423,v443,v451,
+v453,v476,v481,v483,v484,v485,v488,v489,v491,v493,v494,v497,v498,v499,v503,v504,v506,v512,v516,v518,v519,v520,v531,v539,
+v540,v543,v544,v546,v547,v548,v552,v553,v557,v560,v572,v573,v578,v584,v585,v587,v588,v592,v595,v599,v608,v610,v611,v617,
+v623,v624,v627,v633,v640,v651,v656,v669,v677,v681,v682,v686,v696,v698,v699,v701,v706,v708,v710,v711,v714,v719,v720,v722,
+v723,v724,v729,v730,v731,v735,v736,v737,v739,v741,v744,v745,v746,v747,v754,v759,v762,v765,v766,v775,v785,v787,v792,v805,
+v807,v811,v815,v816,v824,v825,v829,v831,v836,v837,v838,v840,v841,v843,v845,v847,v848,v849,v853,v854,v858,v864,v865,v867,
+v877,v879,v883,v885,v888,v891,v896,v901,v904,v918,v920,v929,v932,v944,v951,v962,v964,v966,v974,v979,v982,v985,v990,v992,
+v997,v999,v1004,v1006,v1012,v1019,v1022,v1023,v1028,v1032,v1040,v1053,v1060,v1062,v1067,v1069,v1076,v1083,v1087,v1101,
+v1113,v1116,v1120,v1122,v1126,v1137,v1147,v1158,v1161,v1176,v1178,v1181,v1185,v1186,v1191,v1196,v1201,v1206,v1211,v1215,
+v1217,v1220,v1223,v1228,v1232,v1233,v1243,v1248,v1253,v1257,v1258,v1273,v1277,v1278,v1282,v1283,v1293,v1298,v1303,v1308,
+v1312,v1321,v1326,v1331,v1332,v1337,v1342,v1346,v1347,v1350,v1354,v1355,v1369,v1371,v1376,v1381,v1386,v1390,v1395,v1400,
+v1404,v1415,v1426,v1431,v1435,v1438,v1445,v1449,v1454,v1459,v1465,v1467,v1483,v1492,v1496,v1497,v1503,v1510,v1515,v1519,
+v1520,v1525,v1528,v1529,v1533,v1534,v1542,v1545,v1548,v1554,v1559,v1569,v1570,v1574,v1579,v1580,v1585,v1590,v1595,v1600,
+v1605,v1606,v1610,v1620,v1629,v1634,v1653,v1662,v1664,v1667,v1670,v1694,v1696,v1708,v1714,v1718,v1723,v1724,v1728,v1729,
+v1734,v1754,v1755,v1762,v1767,v1794,v1798,v1816,v1820,v1821,v1826,v1830,v1831,v1842,v1854,v1866,v1873,v1893,v1920,v1951,
+v1966,v1970,v1971,v1975,v1976,v1986,v1990,v1996,v2008,v2056,v2060,v2070,v2074,v2075,v2080,v2084,v2090,v2097,v2114,v2140,
+v2161,v2181;
+wire [2:0]
+v100,v141,v143,v159,v194,v196,v199,v222,v226,v249,v258,v259,v263,v270,v284,v286,v296,v310,v313,v321,v325,v328,v330,v338,
+v340,v342,v344,v348,v350,v352,v365,v368,v372,v376,v378,v380,v382,v384,v394,v398,v408,v416,v419,v427,v430,v432,v437,v440,
+v444,v446,v449,v452,v458,v464,v469,v470,v477,v480,v486,v492,v495,v500,v502,v507,v509,v513,v524,v527,v530,v532,v534,v536,
+v549,v555,v561,v564,v566,v569,v571,v579,v593,v600,v605,v607,v614,v618,v628,v631,v635,v636,v644,v645,v649,v652,v655,v659,
+v662,v663,v665,v673,v678,v683,v690,v694,v700,v702,v704,v707,v709,v712,v715,v718,v721,v726,v732,v738,v742,v748,v753,v755,
+v758,v760,v763,v767,v770,v771,v774,v777,v780,v781,v784,v786,v788,v793,v796,v801,v802,v806,v808,v810,v812,v820,v821,v826,
+v832,v844,v846,v852,v855,v860,v863,v866,v868,v873,v874,v878,v880,v892,v893,v895,v897,v902,v905,v908,v912,v915,v919,v921,
+v924,v927,v933,v937,v948,v957,v959,v969,v977,v980,v983,v986,v989,v991,v994,v998,v1000,v1003,v1005,v1007,v1013,v1015,
+v1018,v1020,v1024,v1027,v1033,v1036,v1037,v1041,v1044,v1045,v1048,v1050,v1054,v1057,v1058,v1063,v1066,v1068,v1070,v1073,
+v1077,v1080,v1081,v1084,v1095,v1096,v1099,v1100,v1107,v1110,v1119,v1121,v1123,v1130,v1131,v1132,v1134,v1135,v1138,v1145,
+v1146,v1148,v1151,v1164,v1167,v1168,v1171,v1174,v1179,v1182,v1187,v1190,v1192,v1197,v1202,v1205,v1207,v1210,v1212,v1218,
+v1221,v1224,v1227,v1229,v1237,v1238,v1241,v1242,v1244,v1247,v1249,v1252,v1254,v1259,v1267,v1268,v1269,v1272,v1274,v1279,
+v1284,v1287,v1290,v1294,v1297,v1299,v1302,v1304,v1307,v1309,v1315,v1316,v1317,v1320,v1322,v1325,v1327,v1330,v1333,v1336,
+v1338,v1343,v1348,v1351,v1357,v1360,v1361,v1364,v1365,v1370,v1372,v1375,v1377,v1387,v1391,v1394,v1396,v1401,v1407,v1418,
+v1420,v1422,v1425,v1427,v1430,v1432,v1440,v1442,v1446,v1450,v1453,v1455,v1462,v1466,v1468,v1471,v1474,v1476,v1480,v1484,
+v1487,v1488,v1491,v1493,v1498,v1500,v1506,v1509,v1511,v1514,v1516,v1521,v1524,v1526,v1530,v1535,v1538,v1549,v1550,v1553,
+v1555,v1558,v1560,v1571,v1576,v1581,v1584,v1586,v1589,v1591,v1594,v1596,v1599,v1601,v1604,v1607,v1611,v1614,v1617,v1621,
+v1624,v1625,v1628,v1630,v1633,v1635,v1638,v1649,v1652,v1654,v1657,v1660,v1680,v1686,v1688,v1691,v1701,v1703,v1705,v1711,
+v1719,v1722,v1725,v1730,v1733,v1735,v1738,v1756,v1759,v1763,v1766,v1768,v1771,v1774,v1777,v1795,v1799,v1802,v1803,v1806,
+v1817,v1822,v1825,v1827,v1832,v1843,v1846,v1847,v1850,v1851,v1855,v1867,v1870,v1874,v1877,v1894,v1897,v1909,v1917,v1921,
+v1924,v1947,v1950,v1952,v1955,v1967,v1972,v1977,v1980,v1987,v1997,v2000,v2009,v2012,v2036,v2053,v2057,v2066,v2069,v2071,
+v2076,v2079,v2081,v2091,v2094,v2098,v2115,v2118,v2141,v2144,v2162,v2165,v2182,v2185;
+wire [3:0]
+v160,v162,v168,v200,v223,v267,v271,v285,v314,v326,v387,v399,v406,v411,v413,v417,v425,v431,v438,v447,v465,v472,v474,v478,
+v510,v514,v522,v526,v528,v533,v537,v550,v556,v559,v562,v567,v580,v582,v590,v594,v598,v601,v603,v613,v615,v619,v629,v637,
+v639,v643,v646,v653,v660,v667,v671,v675,v679,v684,v703,v716,v727,v733,v743,v749,v751,v756,v761,v764,v768,v772,v778,v782,
+v789,v791,v794,v798,v799,v803,v813,v818,v822,v827,v833,v835,v856,v861,v869,v871,v875,v881,v889,v898,v900,v903,v906,v910,
+v913,v917,v922,v928,v930,v935,v938,v940,v942,v945,v947,v949,v954,v955,v958,v967,v972,v975,v981,v984,v987,v995,v1001,
+v1008,v1010,v1016,v1021,v1025,v1030,v1034,v1038,v1042,v1046,v1051,v1055,v1059,v1064,v1072,v1074,v1078,v1082,v1085,v1090,
+v1092,v1093,v1097,v1105,v1108,v1111,v1117,v1124,v1128,v1133,v1136,v1139,v1141,v1143,v1149,v1154,v1156,v1159,v1162,v1165,
+v1169,v1183,v1188,v1193,v1198,v1200,v1203,v1208,v1213,v1219,v1222,v1225,v1230,v1235,v1239,v1245,v1250,v1255,v1260,v1262,
+v1264,v1265,v1270,v1275,v1280,v1285,v1289,v1291,v1295,v1300,v1305,v1310,v1314,v1318,v1323,v1328,v1334,v1340,v1344,v1349,
+v1352,v1358,v1362,v1366,v1368,v1373,v1378,v1383,v1384,v1388,v1392,v1397,v1399,v1402,v1413,v1416,v1419,v1421,v1423,v1428,
+v1433,v1439,v1441,v1443,v1447,v1451,v1456,v1460,v1463,v1469,v1481,v1485,v1489,v1494,v1499,v1504,v1507,v1512,v1517,v1522,
+v1527,v1531,v1536,v1540,v1543,v1546,v1551,v1556,v1561,v1563,v1572,v1577,v1582,v1587,v1592,v1597,v1602,v1608,v1612,v1618,
+v1622,v1626,v1631,v1636,v1641,v1643,v1650,v1655,v1665,v1668,v1678,v1687,v1689,v1698,v1706,v1709,v1712,v1716,v1720,v1726,
+v1731,v1736,v1757,v1764,v1769,v1775,v1792,v1796,v1800,v1804,v1818,v1823,v1828,v1833,v1835,v1840,v1844,v1848,v1852,v1856,
+v1858,v1868,v1875,v1895,v1908,v1918,v1922,v1948,v1953,v1968,v1973,v1978,v1988,v1998,v2010,v2037,v2039,v2054,v2058,v2067,
+v2072,v2077,v2082,v2092,v2099,v2101,v2116,v2142,v2163,v2183;
+wire [4:0]
+v161,v295,v327,v393,v418,v422,v426,v439,v448,v457,v463,v468,v473,v479,v515,v523,v538,v551,v563,v568,v576,v583,v591,v604,
+v616,v622,v630,v638,v642,v648,v654,v661,v668,v672,v676,v680,v685,v689,v693,v695,v717,v728,v734,v752,v757,v773,v779,v783,
+v790,v795,v800,v804,v814,v819,v823,v828,v834,v851,v857,v862,v872,v876,v882,v887,v890,v899,v907,v911,v914,v923,v926,v936,
+v939,v943,v946,v950,v953,v956,v961,v963,v965,v968,v971,v973,v976,v988,v996,v1002,v1009,v1011,v1017,v1026,v1031,v1035,
+v1039,v1043,v1047,v1052,v1056,v1065,v1075,v1079,v1086,v1089,v1091,v1094,v1098,v1103,v1106,v1109,v1112,v1115,v1118,v1125,
+v1129,v1140,v1144,v1150,v1153,v1155,v1157,v1160,v1163,v1166,v1170,v1173,v1175,v1177,v1184,v1189,v1194,v1199,v1204,v1209,
+v1214,v1226,v1231,v1236,v1240,v1246,v1251,v1256,v1263,v1266,v1271,v1276,v1281,v1286,v1292,v1296,v1301,v1306,v1311,v1319,
+v1324,v1329,v1335,v1341,v1345,v1353,v1359,v1363,v1367,v1374,v1380,v1382,v1385,v1389,v1393,v1398,v1403,v1406,v1414,v1417,
+v1424,v1429,v1434,v1437,v1444,v1448,v1452,v1458,v1461,v1464,v1470,v1473,v1475,v1479,v1482,v1486,v1490,v1495,v1502,v1505,
+v1508,v1513,v1518,v1523,v1532,v1537,v1541,v1544,v1547,v1552,v1557,v1562,v1564,v1573,v1578,v1583,v1588,v1593,v1598,v1603,
+v1609,v1613,v1616,v1619,v1623,v1627,v1632,v1637,v1640,v1642,v1644,v1651,v1656,v1659,v1661,v1663,v1666,v1669,v1679,v1681,
+v1682,v1690,v1693,v1695,v1697,v1699,v1700,v1702,v1704,v1707,v1710,v1713,v1717,v1721,v1727,v1732,v1737,v1758,v1765,v1770,
+v1773,v1776,v1793,v1797,v1801,v1805,v1819,v1824,v1829,v1834,v1836,v1841,v1845,v1849,v1853,v1857,v1859,v1860,v1869,v1871,
+v1876,v1896,v1919,v1923,v1949,v1954,v1969,v1974,v1979,v1989,v1999,v2011,v2038,v2040,v2055,v2059,v2068,v2073,v2078,v2083,
+v2093,v2095,v2096,v2100,v2117,v2143,v2164,v2184;
+wire [5:0]
+v1408,v1409,v1410,v1411,v1412,v1477,v1478,v1565,v1566,v1567,v1568,v1645,v1646,v1647,v1648,v1683,v1684,v1685,v1739,v1778,
+v1779,v1837,v1838,v1861,v1862,v1863,v1864,v1872,v1981,v1982,v1983,v1984,v1985,v2013,v2014,v2015,v2041,v2042,v2043,v2102,
+v2103,v2104,v2105,v2106,v2107,v2119;
+wire [6:0]
+v1671,v1672,v1673,v1674,v1675,v1676,v1677,v1740,v1741,v1742,v1743,v1744,v1745,v1746,v1747,v1748,v1749,v1750,v1751,v1752,
+v1760,v1761,v1780,v1781,v1782,v1783,v1784,v1785,v1786,v1787,v1788,v1789,v1790,v1791,v1807,v1808,v1809,v1810,v1811,v1812,
+v1813,v1814,v1815,v1865,v1878,v1879,v1880,v1881,v1882,v1883,v1884,v1885,v1910,v1925,v1926,v1927,v1928,v1929,v1930,v1931,
+v1932,v1933,v1934,v1935,v1936,v1956,v1957,v1958,v1959,v1960,v1961,v2001,v2002,v2003,v2004,v2005,v2006,v2007,v2016,v2017,
+v2018,v2019,v2020,v2021,v2022,v2023,v2024,v2025,v2026,v2027,v2028,v2029,v2030,v2044,v2045,v2046,v2047,v2048,v2049,v2050,
+v2051,v2052,v2108,v2109,v2110,v2111,v2112,v2113,v2120,v2121,v2122,v2123,v2124,v2125,v2126,v2127,v2128,v2129,v2130,v2131,
+v2132,v2145,v2146,v2147,v2148,v2149,v2150,v2151,v2166,v2167,v2168,v2169,v2170,v2171,v2172,v2173,v2174,v2175,v2176,v2186,
+v2187,v2188,v2189,v2190;
+wire [7:0]
+v1753,v1886,v1887,v1888,v1889,v1890,v1891,v1892,v1898,v1899,v1900,v1901,v1902,v1903,v1904,v1905,v1906,v1911,v1912,v1913,
+v1914,v1915,v1916,v1937,v1938,v1939,v1940,v1941,v1942,v1943,v1944,v1945,v1946,v1962,v1963,v1964,v1965,v1991,v1992,v1993,
+v1994,v1995,v2031,v2032,v2033,v2034,v2061,v2062,v2063,v2064,v2065,v2085,v2086,v2087,v2088,v2089,v2133,v2134,v2135,v2136,
+v2137,v2138,v2139,v2152,v2153,v2154,v2155,v2156,v2157,v2158,v2159,v2160,v2177,v2178,v2179,v2180,v2191,v2192,v2193,v2194,
+v2195,v2196,v2197,v2198,v2199,v2200,v2201;
+wire signed [8:0]
+logit0,logit1,logit2,logit3,logit4,logit5,logit6,logit7,logit8,logit9;
+assign
+v0 = inputs[91:91],
+v1 = inputs[94:94],
+v2 = inputs[105:105],
+v3 = inputs[106:106],
+v4 = inputs[127:127],
+v5 = inputs[134:134],
+v6 = {v5, v0},
+v7 = inputs[147:147],
+v8 = inputs[150:150],
+v9 = inputs[151:151],
+v10 = inputs[152:152],
+v11 = inputs[162:162],
+v12 = inputs[176:176],
+v13 = inputs[187:187],
+v14 = inputs[202:202],
+v15 = inputs[217:217],
+v16 = inputs[230:230],
+v17 = inputs[231:231],
+v18 = inputs[233:233],
+v19 = {v18, v17},
+v20 = inputs[238:238],
+v21 = inputs[256:256],
+v22 = inputs[257:257],
+v23 = inputs[258:258],
+v24 = inputs[264:264],
+v25 = inputs[286:286],
+v26 = inputs[287:287],
+v27 = inputs[288:288],
+v28 = inputs[302:302],
+v29 = inputs[304:304],
+v30 = inputs[305:305],
+v31 = inputs[313:313],
+v32 = inputs[332:332],
+v33 = inputs[339:339],
+v34 = inputs[359:359],
+v35 = inputs[370:370],
+v36 = inputs[373:373],
+v37 = inputs[384:384],
+v38 = inputs[389:389],
+v39 = inputs[397:397],
+v40 = inputs[413:413],
+v41 = inputs[426:426],
+v42 = inputs[442:442],
+v43 = inputs[453:453],
+v44 = inputs[471:471],
+v45 = inputs[472:472],
+v46 = inputs[473:473],
+v47 = inputs[481:481],
+v48 = inputs[484:484],
+v49 = inputs[492:492],
+v50 = inputs[499:499],
+v51 = inputs[501:501],
+v52 = inputs[502:502],
+v53 = inputs[521:521],
+v54 = inputs[522:522],
+v55 = inputs[524:524],
+v56 = inputs[528:528],
+v57 = inputs[535:535],
+v58 = inputs[538:538],
+v59 = inputs[540:540],
+v60 = inputs[549:549],
+v61 = inputs[551:551],
+v62 = inputs[553:553],
+v63 = inputs[555:555],
+v64 = inputs[563:563],
+v65 = inputs[564:564],
+v66 = inputs[566:566],
+v67 = inputs[580:580],
+v68 = inputs[581:581],
+v69 = inputs[584:584],
+v70 = inputs[598:598],
+v71 = inputs[611:611],
+v72 = inputs[621:621],
+v73 = inputs[623:623],
+v74 = inputs[632:632],
+v75 = inputs[633:633],
+v76 = inputs[639:639],
+v77 = inputs[650:650],
+v78 = inputs[655:655],
+v79 = inputs[662:662],
+v80 = inputs[665:665],
+v81 = inputs[667:667],
+v82 = inputs[676:676],
+v83 = inputs[683:683],
+v84 = inputs[688:688],
+v85 = inputs[693:693],
+v86 = inputs[695:695],
+v87 = inputs[706:706],
+v88 = inputs[707:707],
+v89 = inputs[709:709],
+v90 = inputs[718:718],
+v91 = inputs[720:720],
+v92 = inputs[733:733],
+v93 = inputs[735:735],
+v94 = inputs[736:736],
+v95 = inputs[93:93],
+v96 = inputs[95:95],
+v97 = inputs[96:96],
+v98 = {v97, v1},
+v99 = inputs[97:97],
+v100 = {v99, v98},
+v101 = inputs[121:121],
+v102 = inputs[132:132],
+v103 = {v102, v95},
+v104 = inputs[153:153],
+v105 = inputs[156:156],
+v106 = inputs[157:157],
+v107 = inputs[160:160],
+v108 = inputs[174:174],
+v109 = inputs[175:175],
+v110 = {v23, v109},
+v111 = inputs[189:189],
+v112 = inputs[190:190],
+v113 = inputs[201:201],
+v114 = inputs[205:205],
+v115 = inputs[214:214],
+v116 = inputs[218:218],
+v117 = inputs[219:219],
+v118 = inputs[228:228],
+v119 = inputs[245:245],
+v120 = inputs[246:246],
+v121 = {v120, v13},
+v122 = {v120, v107},
+v123 = inputs[262:262],
+v124 = inputs[275:275],
+v125 = inputs[289:289],
+v126 = inputs[312:312],
+v127 = inputs[314:314],
+v128 = inputs[330:330],
+v129 = inputs[346:346],
+v130 = inputs[353:353],
+v131 = inputs[360:360],
+v132 = inputs[369:369],
+v133 = inputs[383:383],
+v134 = inputs[396:396],
+v135 = {v134, v31},
+v136 = inputs[414:414],
+v137 = {v52, v136},
+v138 = inputs[416:416],
+v139 = {v138, v136},
+v140 = inputs[425:425],
+v141 = {v140, v139},
+v142 = {v140, v28},
+v143 = {v50, v142},
+v144 = inputs[443:443],
+v145 = inputs[444:444],
+v146 = inputs[455:455],
+v147 = inputs[467:467],
+v148 = inputs[469:469],
+v149 = inputs[480:480],
+v150 = inputs[483:483],
+v151 = inputs[495:495],
+v152 = inputs[496:496],
+v153 = inputs[509:509],
+v154 = inputs[526:526],
+v155 = inputs[527:527],
+v156 = inputs[537:537],
+v157 = inputs[541:541],
+v158 = inputs[547:547],
+v159 = {v158, v137},
+v160 = {v69, v159},
+v161 = {v81, v160},
+v162 = T0[4*v161_5 +: 4],
+v163 = inputs[552:552],
+v164 = inputs[565:565],
+v165 = inputs[575:575],
+v166 = inputs[576:576],
+v167 = inputs[579:579],
+v168 = {v167, v143},
+v169 = inputs[593:593],
+v170 = inputs[602:602],
+v171 = inputs[608:608],
+v172 = inputs[610:610],
+v173 = inputs[624:624],
+v174 = inputs[626:626],
+v175 = inputs[629:629],
+v176 = inputs[630:630],
+v177 = inputs[635:635],
+v178 = inputs[636:636],
+v179 = inputs[637:637],
+v180 = inputs[651:651],
+v181 = inputs[663:663],
+v182 = inputs[678:678],
+v183 = inputs[679:679],
+v184 = inputs[690:690],
+v185 = inputs[691:691],
+v186 = inputs[739:739],
+v187 = inputs[743:743],
+v188 = inputs[746:746],
+v189 = inputs[99:99],
+v190 = inputs[104:104],
+v191 = {v2, v190},
+v192 = inputs[123:123],
+v193 = {v144, v192},
+v194 = {v43, v193},
+v195 = inputs[124:124],
+v196 = {v195, v191},
+v197 = inputs[129:129],
+v198 = {v197, v195},
+v199 = {v132, v198},
+v200 = {v45, v199},
+v201 = inputs[135:135],
+v202 = inputs[149:149],
+v203 = {v130, v202},
+v204 = inputs[154:154],
+v205 = {v106, v204},
+v206 = {v204, v104},
+v207 = inputs[159:159],
+v208 = {v24, v207},
+v209 = inputs[161:161],
+v210 = {v209, v197},
+v211 = inputs[177:177],
+v212 = inputs[179:179],
+v213 = {v20, v212},
+v214 = {v114, v212},
+v215 = inputs[185:185],
+v216 = {v215, v189},
+v217 = inputs[186:186],
+v218 = {v217, v96},
+v219 = {v217, v201},
+v220 = inputs[203:203],
+v221 = {v220, v207},
+v222 = {v116, v221},
+v223 = {v22, v222},
+v224 = inputs[204:204],
+v225 = {v125, v224},
+v226 = {v129, v225},
+v227 = inputs[208:208],
+v228 = inputs[216:216],
+v229 = inputs[236:236],
+v230 = {v229, v9},
+v231 = inputs[243:243],
+v232 = inputs[247:247],
+v233 = {v232, v224},
+v234 = {v232, v189},
+v235 = inputs[263:263],
+v236 = {v235, v14},
+v237 = inputs[273:273],
+v238 = inputs[274:274],
+v239 = inputs[276:276],
+v240 = inputs[285:285],
+v241 = inputs[300:300],
+v242 = inputs[301:301],
+v243 = inputs[315:315],
+v244 = inputs[328:328],
+v245 = inputs[341:341],
+v246 = {v245, v227},
+v247 = inputs[344:344],
+v248 = inputs[354:354],
+v249 = {v248, v246},
+v250 = {v248, v211},
+v251 = inputs[356:356],
+v252 = {v251, v239},
+v253 = inputs[368:368],
+v254 = inputs[371:371],
+v255 = inputs[386:386],
+v256 = {v255, v211},
+v257 = inputs[387:387],
+v258 = {v257, v236},
+v259 = {v257, v256},
+v260 = inputs[398:398],
+v261 = inputs[432:432],
+v262 = inputs[436:436],
+v263 = {v262, v19},
+v264 = inputs[468:468],
+v265 = inputs[485:485],
+v266 = inputs[493:493],
+v267 = {v266, v226},
+v268 = inputs[494:494],
+v269 = inputs[497:497],
+v270 = {v269, v203},
+v271 = {v164, v270},
+v272 = inputs[525:525],
+v273 = {v272, v147},
+v274 = inputs[539:539],
+v275 = {v157, v274},
+v276 = inputs[545:545],
+v277 = inputs[548:548],
+v278 = inputs[554:554],
+v279 = inputs[567:567],
+v280 = inputs[574:574],
+v281 = inputs[578:578],
+v282 = inputs[582:582],
+v283 = inputs[594:594],
+v284 = {v283, v6},
+v285 = {v187, v284},
+v286 = T1[3*v285_6 +: 3],
+v287 = inputs[599:599],
+v288 = inputs[606:606],
+v289 = inputs[607:607],
+v290 = inputs[631:631],
+v291 = inputs[652:652],
+v292 = inputs[654:654],
+v293 = inputs[659:659],
+v294 = inputs[664:664],
+v295 = {v294, v271},
+v296 = T2[3*v295_7 +: 3],
+v297 = inputs[680:680],
+v298 = inputs[682:682],
+v299 = inputs[684:684],
+v300 = inputs[686:686],
+v301 = inputs[708:708],
+v302 = inputs[712:712],
+v303 = inputs[714:714],
+v304 = {v303, v302},
+v305 = inputs[719:719],
+v306 = inputs[741:741],
+v307 = inputs[745:745],
+v308 = inputs[100:100],
+v309 = {v308, v189},
+v310 = {v164, v309},
+v311 = {v308, v99},
+v312 = inputs[102:102],
+v313 = {v312, v311},
+v314 = {v190, v313},
+v315 = inputs[125:125],
+v316 = {v32, v315},
+v317 = {v108, v315},
+v318 = inputs[182:182],
+v319 = {v318, v97},
+v320 = inputs[183:183],
+v321 = {v320, v210},
+v322 = inputs[191:191],
+v323 = {v322, v95},
+v324 = {v322, v111},
+v325 = {v232, v324},
+v326 = {v124, v325},
+v327 = {v242, v326},
+v328 = T3[3*v327_3 +: 3],
+v329 = inputs[207:207],
+v330 = {v329, v319},
+v331 = inputs[209:209],
+v332 = {v331, v329},
+v333 = inputs[215:215],
+v334 = {v127, v333},
+v335 = {v333, v312},
+v336 = inputs[242:242],
+v337 = {v336, v101},
+v338 = {v255, v337},
+v339 = {v119, v336},
+v340 = {v244, v339},
+v341 = inputs[248:248],
+v342 = {v341, v122},
+v343 = {v235, v341},
+v344 = {v30, v343},
+v345 = inputs[266:266],
+v346 = {v345, v115},
+v347 = inputs[269:269],
+v348 = {v347, v346},
+v349 = {v347, v231},
+v350 = {v237, v349},
+v351 = inputs[271:271],
+v352 = {v351, v121},
+v353 = {v351, v209},
+v354 = inputs[290:290],
+v355 = {v354, v117},
+v356 = {v354, v209},
+v357 = inputs[291:291],
+v358 = {v357, v7},
+v359 = {v357, v96},
+v360 = inputs[295:295],
+v361 = inputs[299:299],
+v362 = {v29, v361},
+v363 = {v244, v361},
+v364 = inputs[316:316],
+v365 = {v364, v335},
+v366 = {v364, v8},
+v367 = {v245, v364},
+v368 = {v247, v367},
+v369 = inputs[319:319],
+v370 = inputs[322:322],
+v371 = inputs[347:347],
+v372 = {v371, v359},
+v373 = inputs[352:352],
+v374 = inputs[372:372],
+v375 = inputs[377:377],
+v376 = {v375, v363},
+v377 = {v375, v106},
+v378 = {v261, v377},
+v379 = {v375, v132},
+v380 = {v41, v379},
+v381 = inputs[381:381],
+v382 = {v381, v362},
+v383 = inputs[382:382],
+v384 = {v383, v334},
+v385 = {v383, v101},
+v386 = inputs[404:404],
+v387 = {v386, v376},
+v388 = inputs[407:407],
+v389 = inputs[410:410],
+v390 = inputs[415:415],
+v391 = inputs[437:437],
+v392 = inputs[438:438],
+v393 = {v392, v387},
+v394 = T4[3*v393 +: 3],
+v395 = {v392, v238},
+v396 = {v392, v373},
+v397 = inputs[439:439],
+v398 = {v397, v353},
+v399 = {v72, v398},
+v400 = {v397, v124},
+v401 = inputs[441:441],
+v402 = {v401, v240},
+v403 = inputs[456:456],
+v404 = {v403, v308},
+v405 = inputs[458:458],
+v406 = {v405, v372},
+v407 = inputs[459:459],
+v408 = {v407, v404},
+v409 = {v407, v16},
+v410 = inputs[465:465],
+v411 = {v410, v365},
+v412 = inputs[466:466],
+v413 = {v412, v384},
+v414 = inputs[482:482],
+v415 = inputs[491:491],
+v416 = {v415, v409},
+v417 = {v281, v416},
+v418 = {v175, v417},
+v419 = T5[3*v418_6 +: 3],
+v420 = inputs[510:510],
+v421 = inputs[511:511],
+v422 = {v421, v267},
+v423 = T6[2*v422_1 +: 2],
+v424 = inputs[513:513],
+v425 = {v424, v141},
+v426 = {v294, v425},
+v427 = T7[3*v426_6 +: 3],
+v428 = inputs[519:519],
+v429 = inputs[523:523],
+v430 = {v429, v402},
+v431 = {v172, v430},
+v432 = T8[3*v431_5 +: 3],
+v433 = inputs[544:544],
+v434 = inputs[550:550],
+v435 = inputs[571:571],
+v436 = inputs[572:572],
+v437 = {v436, v135},
+v438 = {v184, v437},
+v439 = {v89, v438},
+v440 = T9[3*v439_8 +: 3],
+v441 = inputs[573:573],
+v442 = inputs[597:597],
+v443 = {v442, v436},
+v444 = {v287, v443},
+v445 = inputs[600:600],
+v446 = {v445, v332},
+v447 = {v298, v446},
+v448 = {v94, v447},
+v449 = T10[3*v448_2 +: 3],
+v450 = inputs[601:601],
+v451 = {v450, v240},
+v452 = {v301, v451},
+v453 = {v450, v441},
+v454 = inputs[625:625],
+v455 = inputs[627:627],
+v456 = inputs[628:628],
+v457 = {v456, v200},
+v458 = T11[3*v457_2 +: 3],
+v459 = inputs[634:634],
+v460 = inputs[660:660],
+v461 = inputs[661:661],
+v462 = inputs[713:713],
+v463 = {v462, v399},
+v464 = T12[3*v463_5 +: 3],
+v465 = {v462, v452},
+v466 = inputs[715:715],
+v467 = inputs[716:716],
+v468 = {v467, v465},
+v469 = T13[3*v468_1 +: 3],
+v470 = {v467, v304},
+v471 = inputs[717:717],
+v472 = {v471, v470},
+v473 = {v305, v472},
+v474 = T14[4*v473 +: 4],
+v475 = inputs[122:122],
+v476 = {v11, v475},
+v477 = {v76, v476},
+v478 = {v305, v477},
+v479 = {v91, v478},
+v480 = T15[3*v479_6 +: 3],
+v481 = {v112, v475},
+v482 = inputs[155:155],
+v483 = {v114, v482},
+v484 = {v482, v202},
+v485 = {v482, v195},
+v486 = {v320, v485},
+v487 = inputs[181:181],
+v488 = {v487, v107},
+v489 = {v487, v108},
+v490 = inputs[212:212],
+v491 = {v27, v490},
+v492 = {v127, v491},
+v493 = {v490, v308},
+v494 = {v490, v105},
+v495 = {v370, v494},
+v496 = inputs[220:220],
+v497 = {v496, v15},
+v498 = {v391, v496},
+v499 = {v496, v322},
+v500 = {v239, v499},
+v501 = inputs[234:234],
+v502 = {v501, v317},
+v503 = {v501, v333},
+v504 = {v501, v318},
+v505 = inputs[237:237],
+v506 = {v369, v505},
+v507 = {v88, v506},
+v508 = inputs[244:244],
+v509 = {v508, v503},
+v510 = {v238, v509},
+v511 = inputs[261:261],
+v512 = {v511, v229},
+v513 = {v145, v512},
+v514 = {v174, v513},
+v515 = {v186, v514},
+v516 = T16[2*v515_7 +: 2],
+v517 = inputs[270:270],
+v518 = {v238, v517},
+v519 = {v517, v312},
+v520 = {v517, v508},
+v521 = inputs[272:272],
+v522 = {v521, v342},
+v523 = {v34, v522},
+v524 = T17[3*v523_2 +: 3],
+v525 = inputs[293:293],
+v526 = {v525, v502},
+v527 = {v525, v213},
+v528 = {v131, v527},
+v529 = inputs[298:298],
+v530 = {v529, v497},
+v531 = {v529, v475},
+v532 = {v242, v531},
+v533 = {v390, v532},
+v534 = T18[3*v533_5 +: 3],
+v535 = inputs[317:317],
+v536 = {v535, v355},
+v537 = {v47, v536},
+v538 = {v182, v537},
+v539 = T19[2*v538_3 +: 2],
+v540 = {v535, v357},
+v541 = inputs[320:320],
+v542 = inputs[321:321],
+v543 = {v410, v542},
+v544 = {v542, v521},
+v545 = inputs[324:324],
+v546 = {v130, v545},
+v547 = {v545, v228},
+v548 = {v545, v126},
+v549 = {v462, v548},
+v550 = {v466, v549},
+v551 = {v471, v550},
+v552 = T20[2*v551_9 +: 2],
+v553 = {v545, v231},
+v554 = inputs[326:326],
+v555 = {v554, v519},
+v556 = {v373, v555},
+v557 = {v554, v116},
+v558 = inputs[327:327],
+v559 = {v558, v500},
+v560 = {v558, v115},
+v561 = {v128, v560},
+v562 = {v381, v561},
+v563 = {v133, v562},
+v564 = T21[3*v563_7 +: 3],
+v565 = inputs[342:342],
+v566 = {v565, v356},
+v567 = {v149, v566},
+v568 = {v64, v567},
+v569 = T22[3*v568_6 +: 3],
+v570 = inputs[358:358],
+v571 = {v570, v557},
+v572 = {v570, v496},
+v573 = {v570, v508},
+v574 = inputs[380:380],
+v575 = inputs[385:385],
+v576 = {v575, v510},
+v577 = T23[v576_7],
+v578 = {v575, v113},
+v579 = {v134, v578},
+v580 = {v303, v579},
+v581 = inputs[399:399],
+v582 = {v581, v340},
+v583 = {v153, v582},
+v584 = T24[2*v583_7 +: 2],
+v585 = {v581, v102},
+v586 = inputs[400:400],
+v587 = {v586, v39},
+v588 = {v586, v207},
+v589 = inputs[402:402],
+v590 = {v589, v368},
+v591 = {v403, v590},
+v592 = T25[2*v591_8 +: 2],
+v593 = {v589, v588},
+v594 = {v424, v593},
+v595 = {v589, v10},
+v596 = inputs[408:408],
+v597 = inputs[411:411],
+v598 = {v597, v382},
+v599 = {v597, v496},
+v600 = {v405, v599},
+v601 = {v165, v600},
+v602 = inputs[412:412],
+v603 = {v602, v258},
+v604 = {v300, v603},
+v605 = T26[3*v604_6 +: 3],
+v606 = inputs[427:427],
+v607 = {v606, v572},
+v608 = {v606, v192},
+v609 = inputs[428:428],
+v610 = {v144, v609},
+v611 = {v609, v373},
+v612 = inputs[429:429],
+v613 = {v612, v607},
+v614 = {v612, v585},
+v615 = {v412, v614},
+v616 = {v48, v615},
+v617 = T27[2*v616_7 +: 2],
+v618 = {v612, v252},
+v619 = {v424, v618},
+v620 = inputs[431:431],
+v621 = inputs[433:433],
+v622 = {v621, v556},
+v623 = T28[2*v622_4 +: 2],
+v624 = {v621, v360},
+v625 = inputs[435:435],
+v626 = inputs[440:440],
+v627 = {v269, v626},
+v628 = {v67, v627},
+v629 = {v459, v628},
+v630 = {v178, v629},
+v631 = T29[3*v630_8 +: 3],
+v632 = inputs[463:463],
+v633 = {v632, v602},
+v634 = inputs[488:488],
+v635 = {v634, v624},
+v636 = {v634, v633},
+v637 = {v288, v636},
+v638 = {v460, v637},
+v639 = T30[4*v638_4 +: 4],
+v640 = {v60, v634},
+v641 = inputs[490:490],
+v642 = {v641, v598},
+v643 = T31[4*v642_2 +: 4],
+v644 = {v641, v547},
+v645 = {v641, v488},
+v646 = {v461, v645},
+v647 = inputs[515:515],
+v648 = {v647, v594},
+v649 = T32[3*v648_2 +: 3],
+v650 = inputs[516:516],
+v651 = {v650, v111},
+v652 = {v287, v651},
+v653 = {v183, v652},
+v654 = {v301, v653},
+v655 = T33[3*v654_3 +: 3],
+v656 = {v650, v253},
+v657 = inputs[518:518],
+v658 = inputs[520:520],
+v659 = {v658, v396},
+v660 = {v429, v659},
+v661 = {v459, v660},
+v662 = T34[3*v661_2 +: 3],
+v663 = {v658, v543},
+v664 = inputs[542:542],
+v665 = {v664, v275},
+v666 = inputs[546:546],
+v667 = {v666, v644},
+v668 = {v293, v667},
+v669 = T35[2*v668_4 +: 2],
+v670 = inputs[568:568],
+v671 = {v670, v263},
+v672 = {v85, v671},
+v673 = T36[3*v672_1 +: 3],
+v674 = inputs[605:605],
+v675 = {v674, v663},
+v676 = {v300, v675},
+v677 = T37[2*v676_8 +: 2],
+v678 = {v674, v640},
+v679 = {v290, v678},
+v680 = {v461, v679},
+v681 = T38[2*v680_6 +: 2],
+v682 = {v674, v152},
+v683 = {v455, v682},
+v684 = {v176, v683},
+v685 = {v300, v684},
+v686 = T39[2*v685_6 +: 2],
+v687 = inputs[685:685],
+v688 = inputs[711:711],
+v689 = {v688, v526},
+v690 = T40[3*v689_3 +: 3],
+v691 = inputs[737:737],
+v692 = inputs[742:742],
+v693 = {v692, v580},
+v694 = T41[3*v693_4 +: 3],
+v695 = {v692, v646},
+v696 = T42[2*v695_4 +: 2],
+v697 = inputs[128:128],
+v698 = {v320, v697},
+v699 = {v487, v697},
+v700 = {v505, v699},
+v701 = {v482, v697},
+v702 = {v505, v701},
+v703 = {v166, v702},
+v704 = T43[3*v703_1 +: 3],
+v705 = inputs[158:158],
+v706 = {v705, v201},
+v707 = {v217, v706},
+v708 = {v508, v705},
+v709 = {v370, v708},
+v710 = {v228, v705},
+v711 = {v705, v315},
+v712 = {v331, v711},
+v713 = inputs[180:180],
+v714 = {v185, v713},
+v715 = {v467, v714},
+v716 = {v471, v715},
+v717 = {v90, v716},
+v718 = T44[3*v717_9 +: 3],
+v719 = {v55, v713},
+v720 = {v391, v713},
+v721 = {v626, v720},
+v722 = {v261, v713},
+v723 = {v511, v713},
+v724 = {v713, v315},
+v725 = inputs[184:184],
+v726 = {v725, v724},
+v727 = {v149, v726},
+v728 = {v434, v727},
+v729 = T45[2*v728_5 +: 2],
+v730 = {v725, v3},
+v731 = {v374, v725},
+v732 = {v626, v731},
+v733 = {v154, v732},
+v734 = {v87, v733},
+v735 = T46[2*v734_9 +: 2],
+v736 = {v227, v725},
+v737 = {v112, v725},
+v738 = {v341, v737},
+v739 = {v725, v697},
+v740 = inputs[210:210],
+v741 = {v554, v740},
+v742 = {v156, v741},
+v743 = {v276, v742},
+v744 = {v525, v740},
+v745 = {v521, v740},
+v746 = {v740, v697},
+v747 = {v740, v204},
+v748 = {v345, v747},
+v749 = {v586, v748},
+v750 = inputs[232:232],
+v751 = {v750, v330},
+v752 = {v505, v751},
+v753 = T47[3*v752_5 +: 3],
+v754 = {v750, v224},
+v755 = {v407, v754},
+v756 = {v58, v755},
+v757 = {v171, v756},
+v758 = T48[3*v757_3 +: 3],
+v759 = {v581, v750},
+v760 = {v420, v759},
+v761 = {v277, v760},
+v762 = {v750, v475},
+v763 = {v21, v762},
+v764 = {v176, v763},
+v765 = T49[2*v764_6 +: 2],
+v766 = {v750, v490},
+v767 = {v381, v766},
+v768 = {v260, v767},
+v769 = inputs[241:241],
+v770 = {v769, v481},
+v771 = {v769, v489},
+v772 = {v511, v771},
+v773 = {v169, v772},
+v774 = T50[3*v773_8 +: 3],
+v775 = {v769, v329},
+v776 = inputs[260:260],
+v777 = {v776, v504},
+v778 = {v243, v777},
+v779 = {v281, v778},
+v780 = T51[3*v779_1 +: 3],
+v781 = {v776, v110},
+v782 = {v155, v781},
+v783 = {v172, v782},
+v784 = T52[3*v783_8 +: 3],
+v785 = {v123, v776},
+v786 = {v235, v785},
+v787 = {v565, v776},
+v788 = {v247, v787},
+v789 = {v586, v788},
+v790 = {v278, v789},
+v791 = T53[4*v790_6 +: 4],
+v792 = {v776, v109},
+v793 = {v375, v792},
+v794 = {v277, v793},
+v795 = {v75, v794},
+v796 = T54[3*v795_7 +: 3],
+v797 = inputs[265:265],
+v798 = {v797, v786},
+v799 = {v797, v321},
+v800 = {v276, v799},
+v801 = T55[3*v800_2 +: 3],
+v802 = {v797, v723},
+v803 = {v357, v802},
+v804 = {v670, v803},
+v805 = T56[2*v804_2 +: 2],
+v806 = {v797, v747},
+v807 = {v797, v487},
+v808 = {v596, v807},
+v809 = inputs[267:267],
+v810 = {v809, v230},
+v811 = {v37, v809},
+v812 = {v264, v811},
+v813 = {v415, v812},
+v814 = {v53, v813},
+v815 = T57[2*v814_5 +: 2],
+v816 = {v529, v809},
+v817 = inputs[329:329],
+v818 = {v817, v344},
+v819 = {v434, v818},
+v820 = T58[3*v819_2 +: 3],
+v821 = {v817, v214},
+v822 = {v181, v821},
+v823 = {v306, v822},
+v824 = T59[2*v823_8 +: 2],
+v825 = {v597, v817},
+v826 = {v147, v825},
+v827 = {v299, v826},
+v828 = {v466, v827},
+v829 = T60[2*v828_3 +: 2],
+v830 = inputs[343:343],
+v831 = {v38, v830},
+v832 = {v606, v831},
+v833 = {v51, v832},
+v834 = {v71, v833},
+v835 = T61[4*v834_4 +: 4],
+v836 = {v405, v830},
+v837 = {v830, v542},
+v838 = {v830, v535},
+v839 = inputs[348:348],
+v840 = {v254, v839},
+v841 = {v839, v797},
+v842 = inputs[357:357],
+v843 = {v842, v697},
+v844 = {v574, v843},
+v845 = {v621, v842},
+v846 = {v420, v845},
+v847 = {v570, v842},
+v848 = {v842, v370},
+v849 = {v842, v558},
+v850 = inputs[376:376],
+v851 = {v850, v528},
+v852 = T62[3*v851_4 +: 3],
+v853 = {v261, v850},
+v854 = {v850, v541},
+v855 = {v268, v854},
+v856 = {v289, v855},
+v857 = {v303, v856},
+v858 = T63[2*v857_5 +: 2],
+v859 = inputs[378:378],
+v860 = {v859, v848},
+v861 = {v625, v860},
+v862 = {v641, v861},
+v863 = T64[3*v862_1 +: 3],
+v864 = {v859, v105},
+v865 = {v386, v859},
+v866 = {v609, v865},
+v867 = {v859, v190},
+v868 = {v574, v867},
+v869 = {v389, v868},
+v870 = inputs[379:379],
+v871 = {v870, v249},
+v872 = {v692, v871},
+v873 = T65[3*v872_2 +: 3],
+v874 = {v870, v849},
+v875 = {v383, v874},
+v876 = {v401, v875},
+v877 = T66[2*v876_3 +: 2],
+v878 = {v870, v573},
+v879 = {v870, v842},
+v880 = {v625, v879},
+v881 = {v421, v880},
+v882 = {v657, v881},
+v883 = T67[2*v882_3 +: 2],
+v884 = inputs[401:401],
+v885 = {v884, v581},
+v886 = inputs[403:403],
+v887 = {v886, v798},
+v888 = T68[2*v887_8 +: 2],
+v889 = {v886, v700},
+v890 = {v388, v889},
+v891 = T69[2*v890_4 +: 2],
+v892 = {v886, v864},
+v893 = {v886, v250},
+v894 = inputs[405:405],
+v895 = {v894, v775},
+v896 = {v405, v894},
+v897 = {v688, v896},
+v898 = {v691, v897},
+v899 = {v692, v898},
+v900 = T70[4*v899 +: 4],
+v901 = {v625, v894},
+v902 = {v65, v901},
+v903 = {v445, v902},
+v904 = {v609, v894},
+v905 = {v265, v904},
+v906 = {v650, v905},
+v907 = {v156, v906},
+v908 = T71[3*v907_3 +: 3],
+v909 = inputs[406:406],
+v910 = {v909, v844},
+v911 = {v691, v910},
+v912 = T72[3*v911_3 +: 3],
+v913 = {v909, v893},
+v914 = {v391, v913},
+v915 = T73[3*v914 +: 3],
+v916 = inputs[430:430],
+v917 = {v916, v892},
+v918 = {v620, v916},
+v919 = {v621, v918},
+v920 = {v916, v606},
+v921 = {v664, v920},
+v922 = {v670, v921},
+v923 = {v456, v922},
+v924 = T74[3*v923_1 +: 3],
+v925 = inputs[434:434],
+v926 = {v925, v613},
+v927 = T75[3*v926_2 +: 3],
+v928 = {v925, v495},
+v929 = T76[2*v928_6 +: 2],
+v930 = {v925, v866},
+v931 = inputs[489:489],
+v932 = {v931, v371},
+v933 = {v274, v932},
+v934 = inputs[512:512],
+v935 = {v934, v721},
+v936 = {v288, v935},
+v937 = T77[3*v936_2 +: 3],
+v938 = {v934, v846},
+v939 = {v455, v938},
+v940 = T78[4*v939 +: 4],
+v941 = inputs[543:543],
+v942 = {v941, v665},
+v943 = {v433, v942},
+v944 = T79[2*v943_7 +: 2],
+v945 = {v941, v338},
+v946 = {v670, v945},
+v947 = T80[4*v946 +: 4],
+v948 = {v941, v719},
+v949 = {v167, v948},
+v950 = {v293, v949},
+v951 = T81[2*v950_3 +: 2],
+v952 = inputs[603:603],
+v953 = {v952, v411},
+v954 = T82[4*v953_9 +: 4],
+v955 = {v952, v444},
+v956 = {v178, v955},
+v957 = T83[3*v956_7 +: 3],
+v958 = {v952, v808},
+v959 = T84[3*v958_6 +: 3],
+v960 = inputs[622:622],
+v961 = {v960, v413},
+v962 = T85[2*v961_6 +: 2],
+v963 = {v960, v743},
+v964 = T86[2*v963_8 +: 2],
+v965 = {v960, v930},
+v966 = T87[2*v965_6 +: 2],
+v967 = {v960, v194},
+v968 = {v185, v967},
+v969 = T88[3*v968_7 +: 3],
+v970 = inputs[710:710],
+v971 = {v970, v903},
+v972 = T89[4*v971_4 +: 4],
+v973 = {v970, v601},
+v974 = T90[2*v973_8 +: 2],
+v975 = {v970, v507},
+v976 = {v691, v975},
+v977 = T91[3*v976_6 +: 3],
+v978 = inputs[213:213],
+v979 = {v886, v978},
+v980 = {v390, v979},
+v981 = {v401, v980},
+v982 = {v131, v978},
+v983 = {v574, v982},
+v984 = {v625, v983},
+v985 = {v521, v978},
+v986 = {v620, v985},
+v987 = {v262, v986},
+v988 = {v61, v987},
+v989 = T92[3*v988_1 +: 3],
+v990 = {v809, v978},
+v991 = {v541, v990},
+v992 = {v228, v978},
+v993 = inputs[268:268],
+v994 = {v993, v216},
+v995 = {v278, v994},
+v996 = {v306, v995},
+v997 = T93[2*v996_5 +: 2],
+v998 = {v993, v494},
+v999 = {v403, v993},
+v1000 = {v151, v999},
+v1001 = {v272, v1000},
+v1002 = {v169, v1001},
+v1003 = T94[3*v1002_1 +: 3],
+v1004 = {v248, v993},
+v1005 = {v421, v1004},
+v1006 = {v993, v482},
+v1007 = {v894, v1006},
+v1008 = {v620, v1007},
+v1009 = {v307, v1008},
+v1010 = T95[4*v1009 +: 4],
+v1011 = v900 + v1010,
+v1012 = {v993, v123},
+v1013 = {v859, v1012},
+v1014 = inputs[318:318],
+v1015 = {v1014, v366},
+v1016 = {v542, v1015},
+v1017 = {v934, v1016},
+v1018 = T96[3*v1017 +: 3],
+v1019 = {v1014, v202},
+v1020 = {v830, v1019},
+v1021 = {v57, v1020},
+v1022 = {v612, v1014},
+v1023 = {v541, v1014},
+v1024 = {v565, v1023},
+v1025 = {v145, v1024},
+v1026 = {v80, v1025},
+v1027 = T97[3*v1026_4 +: 3],
+v1028 = {v1014, v501},
+v1029 = inputs[325:325],
+v1030 = {v1029, v709},
+v1031 = {v374, v1030},
+v1032 = T98[2*v1031_4 +: 2],
+v1033 = {v1029, v746},
+v1034 = {v93, v1033},
+v1035 = {v691, v1034},
+v1036 = T99[3*v1035_9 +: 3],
+v1037 = {v1029, v553},
+v1038 = {v558, v1037},
+v1039 = {v128, v1038},
+v1040 = T100[2*v1039_7 +: 2],
+v1041 = {v1029, v103},
+v1042 = {v283, v1041},
+v1043 = {v687, v1042},
+v1044 = T101[3*v1043_3 +: 3],
+v1045 = {v1029, v544},
+v1046 = {v414, v1045},
+v1047 = {v960, v1046},
+v1048 = T102[3*v1047_4 +: 3],
+v1049 = inputs[374:374],
+v1050 = {v1049, v838},
+v1051 = {v620, v1050},
+v1052 = {v401, v1051},
+v1053 = T103[2*v1052_7 +: 2],
+v1054 = {v1049, v840},
+v1055 = {v859, v1054},
+v1056 = {v288, v1055},
+v1057 = T104[3*v1056_1 +: 3],
+v1058 = {v1049, v233},
+v1059 = {v909, v1058},
+v1060 = {v388, v1049},
+v1061 = inputs[375:375],
+v1062 = {v1061, v104},
+v1063 = {v884, v1062},
+v1064 = {v606, v1063},
+v1065 = {v279, v1064},
+v1066 = T105[3*v1065 +: 3],
+v1067 = {v870, v1061},
+v1068 = {v389, v1067},
+v1069 = {v1061, v839},
+v1070 = {v625, v1069},
+v1071 = inputs[409:409],
+v1072 = {v1071, v1013},
+v1073 = {v1071, v316},
+v1074 = {v148, v1073},
+v1075 = {v666, v1074},
+v1076 = T106[2*v1075_6 +: 2],
+v1077 = {v1071, v1060},
+v1078 = {v632, v1077},
+v1079 = {v412, v1078},
+v1080 = T107[3*v1079_1 +: 3],
+v1081 = {v1071, v847},
+v1082 = {v925, v1081},
+v1083 = {v1071, v113},
+v1084 = {v626, v1083},
+v1085 = {v264, v1084},
+v1086 = {v54, v1085},
+v1087 = T108[2*v1086_7 +: 2],
+v1088 = inputs[461:461],
+v1089 = {v1088, v869},
+v1090 = T109[4*v1089_1 +: 4],
+v1091 = {v1088, v984},
+v1092 = T110[4*v1091 +: 4],
+v1093 = {v1088, v259},
+v1094 = {v455, v1093},
+v1095 = T111[3*v1094_9 +: 3],
+v1096 = {v1088, v610},
+v1097 = {v86, v1096},
+v1098 = {v305, v1097},
+v1099 = T112[3*v1098_3 +: 3],
+v1100 = {v1088, v608},
+v1101 = {v1088, v388},
+v1102 = inputs[514:514],
+v1103 = {v1102, v619},
+v1104 = T113[v1103_7],
+v1105 = {v1102, v1100},
+v1106 = {v670, v1105},
+v1107 = T114[3*v1106_6 +: 3],
+v1108 = {v1102, v378},
+v1109 = {v307, v1108},
+v1110 = T115[3*v1109_1 +: 3],
+v1111 = {v1102, v1005},
+v1112 = {v454, v1111},
+v1113 = T116[2*v1112_5 +: 2],
+v1114 = inputs[517:517],
+v1115 = {v1114, v1072},
+v1116 = T117[2*v1115_8 +: 2],
+v1117 = {v1114, v492},
+v1118 = {v174, v1117},
+v1119 = T118[3*v1118_6 +: 3],
+v1120 = {v433, v1114},
+v1121 = {v175, v1120},
+v1122 = {v1114, v341},
+v1123 = {v283, v1122},
+v1124 = {v460, v1123},
+v1125 = {v84, v1124},
+v1126 = T119[2*v1125_7 +: 2],
+v1127 = inputs[570:570],
+v1128 = {v1127, v310},
+v1129 = {v180, v1128},
+v1130 = T120[3*v1129_7 +: 3],
+v1131 = {v1127, v1101},
+v1132 = {v1127, v323},
+v1133 = {v291, v1132},
+v1134 = T121[3*v1133_3 +: 3],
+v1135 = {v1127, v587},
+v1136 = {v173, v1135},
+v1137 = {v1127, v620},
+v1138 = {v688, v1137},
+v1139 = {v692, v1138},
+v1140 = {v307, v1139},
+v1141 = T122[4*v1140_1 +: 4],
+v1142 = inputs[577:577],
+v1143 = {v1142, v895},
+v1144 = {v459, v1143},
+v1145 = T123[3*v1144_4 +: 3],
+v1146 = {v1142, v273},
+v1147 = {v1142, v280},
+v1148 = {v461, v1147},
+v1149 = {v82, v1148},
+v1150 = {v462, v1149},
+v1151 = T124[3*v1150_5 +: 3],
+v1152 = inputs[595:595],
+v1153 = {v1152, v314},
+v1154 = T125[4*v1153 +: 4],
+v1155 = v1154 + v947,
+v1156 = {v1152, v1146},
+v1157 = {v952, v1156},
+v1158 = T126[2*v1157_9 +: 2],
+v1159 = {v1152, v1131},
+v1160 = {v180, v1159},
+v1161 = T127[2*v1160_5 +: 2],
+v1162 = {v1152, v408},
+v1163 = {v450, v1162},
+v1164 = T128[3*v1163_4 +: 3],
+v1165 = {v1152, v770},
+v1166 = {v306, v1165},
+v1167 = T129[3*v1166_3 +: 3],
+v1168 = {v1152, v656},
+v1169 = {v674, v1168},
+v1170 = {v461, v1169},
+v1171 = T130[3*v1170_2 +: 3],
+v1172 = inputs[656:656],
+v1173 = {v1172, v1021},
+v1174 = T131[3*v1173_1 +: 3],
+v1175 = {v1172, v1059},
+v1176 = T132[2*v1175_3 +: 2],
+v1177 = {v1172, v1136},
+v1178 = T133[2*v1177_2 +: 2],
+v1179 = {v1172, v453},
+v1180 = inputs[126:126],
+v1181 = {v331, v1180},
+v1182 = {v279, v1181},
+v1183 = {v177, v1182},
+v1184 = {v467, v1183},
+v1185 = T134[2*v1184_5 +: 2],
+v1186 = {v12, v1180},
+v1187 = {v740, v1186},
+v1188 = {v750, v1187},
+v1189 = {v282, v1188},
+v1190 = T135[3*v1189_6 +: 3],
+v1191 = {v392, v1180},
+v1192 = {v410, v1191},
+v1193 = {v63, v1192},
+v1194 = {v166, v1193},
+v1195 = T136[v1194_8],
+v1196 = {v129, v1180},
+v1197 = {v1114, v1196},
+v1198 = {v56, v1197},
+v1199 = {v282, v1198},
+v1200 = T137[4*v1199 +: 4],
+v1201 = {v364, v1180},
+v1202 = {v266, v1201},
+v1203 = {v420, v1202},
+v1204 = {v970, v1203},
+v1205 = T138[3*v1204_5 +: 3],
+v1206 = {v529, v1180},
+v1207 = {v541, v1206},
+v1208 = {v575, v1207},
+v1209 = {v154, v1208},
+v1210 = T139[3*v1209_6 +: 3],
+v1211 = {v329, v1180},
+v1212 = {v255, v1211},
+v1213 = {v916, v1212},
+v1214 = {v289, v1213},
+v1215 = T140[2*v1214_4 +: 2],
+v1216 = inputs[235:235],
+v1217 = {v817, v1216},
+v1218 = {v373, v1217},
+v1219 = {v383, v1218},
+v1220 = {v993, v1216},
+v1221 = {v517, v1220},
+v1222 = {v521, v1221},
+v1223 = {v511, v1216},
+v1224 = {v817, v1223},
+v1225 = {v429, v1224},
+v1226 = {v674, v1225},
+v1227 = T141[3*v1226_9 +: 3],
+v1228 = {v1216, v312},
+v1229 = {v177, v1228},
+v1230 = {v291, v1229},
+v1231 = {v299, v1230},
+v1232 = T142[2*v1231_4 +: 2],
+v1233 = {v1216, v333},
+v1234 = inputs[239:239],
+v1235 = {v1234, v486},
+v1236 = {v809, v1235},
+v1237 = T143[3*v1236 +: 3],
+v1238 = {v1234, v493},
+v1239 = {v436, v1238},
+v1240 = {v454, v1239},
+v1241 = T144[3*v1240_1 +: 3],
+v1242 = {v1234, v739},
+v1243 = {v1234, v229},
+v1244 = {v243, v1243},
+v1245 = {v33, v1244},
+v1246 = {v62, v1245},
+v1247 = T145[3*v1246_7 +: 3],
+v1248 = {v1014, v1234},
+v1249 = {v445, v1248},
+v1250 = {v970, v1249},
+v1251 = {v688, v1250},
+v1252 = T146[3*v1251_6 +: 3],
+v1253 = {v769, v1234},
+v1254 = {v508, v1253},
+v1255 = {v565, v1254},
+v1256 = {v632, v1255},
+v1257 = T147[2*v1256_2 +: 2],
+v1258 = {v1234, v117},
+v1259 = {v570, v1258},
+v1260 = {v420, v1259},
+v1261 = inputs[240:240],
+v1262 = {v1261, v707},
+v1263 = {v336, v1262},
+v1264 = T148[4*v1263_3 +: 4],
+v1265 = {v1261, v1242},
+v1266 = {v884, v1265},
+v1267 = T149[3*v1266_2 +: 3],
+v1268 = {v1261, v730},
+v1269 = {v1261, v205},
+v1270 = {v231, v1269},
+v1271 = {v119, v1270},
+v1272 = T150[3*v1271_7 +: 3],
+v1273 = {v1261, v215},
+v1274 = {v280, v1273},
+v1275 = {v299, v1274},
+v1276 = {v687, v1275},
+v1277 = T151[2*v1276_8 +: 2],
+v1278 = {v1029, v1261},
+v1279 = {v414, v1278},
+v1280 = {v265, v1279},
+v1281 = {v428, v1280},
+v1282 = T152[2*v1281_2 +: 2],
+v1283 = {v511, v1261},
+v1284 = {v25, v1283},
+v1285 = {v26, v1284},
+v1286 = {v884, v1285},
+v1287 = T153[3*v1286_2 +: 3],
+v1288 = inputs[297:297],
+v1289 = {v1288, v352},
+v1290 = {v1288, v208},
+v1291 = {v850, v1290},
+v1292 = {v597, v1291},
+v1293 = T154[2*v1292_3 +: 2],
+v1294 = {v1288, v219},
+v1295 = {v403, v1294},
+v1296 = {v74, v1295},
+v1297 = T155[3*v1296_9 +: 3],
+v1298 = {v1288, v1234},
+v1299 = {v664, v1298},
+v1300 = {v1152, v1299},
+v1301 = {v466, v1300},
+v1302 = T156[3*v1301_4 +: 3],
+v1303 = {v1288, v118},
+v1304 = {v884, v1303},
+v1305 = {v1127, v1304},
+v1306 = {v183, v1305},
+v1307 = T157[3*v1306_3 +: 3],
+v1308 = {v1288, v978},
+v1309 = {v558, v1308},
+v1310 = {v1071, v1309},
+v1311 = {v455, v1310},
+v1312 = T158[2*v1311_2 +: 2],
+v1313 = inputs[303:303],
+v1314 = {v1313, v530},
+v1315 = T159[3*v1314_8 +: 3],
+v1316 = {v1313, v710},
+v1317 = {v1313, v816},
+v1318 = {v265, v1317},
+v1319 = {v931, v1318},
+v1320 = T160[3*v1319 +: 3],
+v1321 = {v133, v1313},
+v1322 = {v40, v1321},
+v1323 = {v290, v1322},
+v1324 = {v1172, v1323},
+v1325 = T161[3*v1324_5 +: 3],
+v1326 = {v817, v1313},
+v1327 = {v626, v1326},
+v1328 = {v658, v1327},
+v1329 = {v434, v1328},
+v1330 = T162[3*v1329_4 +: 3],
+v1331 = {v1313, v351},
+v1332 = {v1313, v241},
+v1333 = {v66, v1332},
+v1334 = {v435, v1333},
+v1335 = {v442, v1334},
+v1336 = T163[3*v1335_3 +: 3],
+v1337 = {v1313, v525},
+v1338 = {v839, v1337},
+v1339 = inputs[350:350],
+v1340 = {v1339, v1338},
+v1341 = {v886, v1340},
+v1342 = T164[2*v1341_5 +: 2],
+v1343 = {v1339, v841},
+v1344 = {v894, v1343},
+v1345 = {v657, v1344},
+v1346 = T165[2*v1345_2 +: 2],
+v1347 = {v1339, v490},
+v1348 = {v909, v1347},
+v1349 = {v262, v1348},
+v1350 = {v1061, v1339},
+v1351 = {v381, v1350},
+v1352 = {v397, v1351},
+v1353 = {v151, v1352},
+v1354 = T166[2*v1353_4 +: 2],
+v1355 = {v1339, v215},
+v1356 = inputs[351:351],
+v1357 = {v1356, v540},
+v1358 = {v931, v1357},
+v1359 = {v1102, v1358},
+v1360 = T167[3*v1359 +: 3],
+v1361 = {v1356, v1028},
+v1362 = {v916, v1361},
+v1363 = {v456, v1362},
+v1364 = T168[3*v1363 +: 3],
+v1365 = {v1356, v1355},
+v1366 = {v1061, v1365},
+v1367 = {v268, v1366},
+v1368 = T169[4*v1367 +: 4],
+v1369 = {v35, v1356},
+v1370 = {v1071, v1369},
+v1371 = {v884, v1356},
+v1372 = {v589, v1371},
+v1373 = {v596, v1372},
+v1374 = {v390, v1373},
+v1375 = T170[3*v1374 +: 3],
+v1376 = {v1356, v1029},
+v1377 = {v251, v1376},
+v1378 = {v602, v1377},
+v1379 = inputs[355:355],
+v1380 = {v1379, v223},
+v1381 = T171[2*v1380_1 +: 2],
+v1382 = {v1379, v559},
+v1383 = T172[4*v1382 +: 4],
+v1384 = {v1379, v738},
+v1385 = {v297, v1384},
+v1386 = T173[2*v1385_8 +: 2],
+v1387 = {v1379, v546},
+v1388 = {v596, v1387},
+v1389 = {v391, v1388},
+v1390 = T174[2*v1389_3 +: 2],
+v1391 = {v1379, v518},
+v1392 = {v257, v1391},
+v1393 = {v414, v1392},
+v1394 = T175[3*v1393_4 +: 3],
+v1395 = {v1379, v322},
+v1396 = {v574, v1395},
+v1397 = {v70, v1396},
+v1398 = {v292, v1397},
+v1399 = T176[4*v1398_6 +: 4],
+v1400 = {v575, v1379},
+v1401 = {v602, v1400},
+v1402 = {v155, v1401},
+v1403 = {v1142, v1402},
+v1404 = T177[2*v1403_8 +: 2],
+v1405 = inputs[457:457],
+v1406 = {v1405, v917},
+v1407 = T178[3*v1406 +: 3],
+v1408 = v1011 + v1407,
+v1409 = v1408 + v1066,
+v1410 = v1409_1 + v1110,
+v1411 = v1410 + v469,
+v1412 = v1411 + v780,
+v1413 = {v1405, v1068},
+v1414 = {v410, v1413},
+v1415 = T179[2*v1414_8 +: 2],
+v1416 = {v1405, v571},
+v1417 = {v407, v1416},
+v1418 = T180[3*v1417_3 +: 3],
+v1419 = {v1405, v1070},
+v1420 = {v1405, v885},
+v1421 = {v1088, v1420},
+v1422 = {v1405, v395},
+v1423 = {v456, v1422},
+v1424 = {v687, v1423},
+v1425 = T181[3*v1424_1 +: 3],
+v1426 = {v647, v1405},
+v1427 = {v441, v1426},
+v1428 = {v454, v1427},
+v1429 = {v83, v1428},
+v1430 = T182[3*v1429 +: 3],
+v1431 = {v1405, v1049},
+v1432 = {v150, v1431},
+v1433 = {v664, v1432},
+v1434 = {v433, v1433},
+v1435 = T183[2*v1434_8 +: 2],
+v1436 = inputs[460:460],
+v1437 = {v1436, v1378},
+v1438 = T184[2*v1437_5 +: 2],
+v1439 = {v1436, v919},
+v1440 = {v1436, v836},
+v1441 = {v647, v1440},
+v1442 = {v1436, v1022},
+v1443 = {v59, v1442},
+v1444 = {v77, v1443},
+v1445 = T185[2*v1444_7 +: 2],
+v1446 = {v1436, v722},
+v1447 = {v1102, v1446},
+v1448 = {v297, v1447},
+v1449 = T186[2*v1448_9 +: 2],
+v1450 = {v1436, v595},
+v1451 = {v150, v1450},
+v1452 = {v421, v1451},
+v1453 = T187[3*v1452_5 +: 3],
+v1454 = {v934, v1436},
+v1455 = {v647, v1454},
+v1456 = {v441, v1455},
+v1457 = inputs[486:486],
+v1458 = {v1457, v1421},
+v1459 = T188[2*v1458_9 +: 2],
+v1460 = {v1457, v350},
+v1461 = {v934, v1460},
+v1462 = T189[3*v1461 +: 3],
+v1463 = {v1457, v1316},
+v1464 = {v634, v1463},
+v1465 = T190[2*v1464_3 +: 2],
+v1466 = {v1457, v611},
+v1467 = {v1457, v264},
+v1468 = {v941, v1467},
+v1469 = {v173, v1468},
+v1470 = {v466, v1469},
+v1471 = T191[3*v1470_5 +: 3],
+v1472 = inputs[487:487],
+v1473 = {v1472, v1349},
+v1474 = T192[3*v1473_8 +: 3],
+v1475 = {v1472, v981},
+v1476 = T193[3*v1475 +: 3],
+v1477 = v1155 + v1476,
+v1478 = v1477 + v1462,
+v1479 = {v1472, v1419},
+v1480 = T194[3*v1479 +: 3],
+v1481 = {v1472, v1370},
+v1482 = {v666, v1481},
+v1483 = T195[2*v1482_3 +: 2],
+v1484 = {v1472, v400},
+v1485 = {v952, v1484},
+v1486 = {v293, v1485},
+v1487 = T196[3*v1486_1 +: 3],
+v1488 = {v1472, v853},
+v1489 = {v650, v1488},
+v1490 = {v445, v1489},
+v1491 = T197[3*v1490_9 +: 3],
+v1492 = {v666, v1472},
+v1493 = {v441, v1492},
+v1494 = {v952, v1493},
+v1495 = {v1172, v1494},
+v1496 = T198[2*v1495_7 +: 2],
+v1497 = {v1472, v201},
+v1498 = {v1142, v1497},
+v1499 = {v471, v1498},
+v1500 = T199[3*v1499_5 +: 3],
+v1501 = inputs[292:292],
+v1502 = {v1501, v1222},
+v1503 = T200[2*v1502_6 +: 2],
+v1504 = {v1501, v806},
+v1505 = {v1339, v1504},
+v1506 = T201[3*v1505_3 +: 3],
+v1507 = {v1501, v712},
+v1508 = {v435, v1507},
+v1509 = T202[3*v1508_4 +: 3],
+v1510 = {v535, v1501},
+v1511 = {v565, v1510},
+v1512 = {v272, v1511},
+v1513 = {v171, v1512},
+v1514 = T203[3*v1513_2 +: 3],
+v1515 = {v360, v1501},
+v1516 = {v1288, v1515},
+v1517 = {v241, v1516},
+v1518 = {v242, v1517},
+v1519 = T204[2*v1518_8 +: 2],
+v1520 = {v1501, v354},
+v1521 = {v243, v1520},
+v1522 = {v269, v1521},
+v1523 = {v290, v1522},
+v1524 = T205[3*v1523_2 +: 3],
+v1525 = {v1501, v227},
+v1526 = {v1014, v1525},
+v1527 = {v247, v1526},
+v1528 = T206[2*v1527_4 +: 2],
+v1529 = {v1501, v331},
+v1530 = {v596, v1529},
+v1531 = {v146, v1530},
+v1532 = {v163, v1531},
+v1533 = T207[2*v1532_2 +: 2],
+v1534 = {v1501, v1261},
+v1535 = {v360, v1534},
+v1536 = {v389, v1535},
+v1537 = {v188, v1536},
+v1538 = T208[3*v1537_9 +: 3],
+v1539 = inputs[296:296],
+v1540 = {v1539, v196},
+v1541 = {v361, v1540},
+v1542 = T209[2*v1541_8 +: 2],
+v1543 = {v1539, v348},
+v1544 = {v361, v1543},
+v1545 = T210[2*v1544_6 +: 2],
+v1546 = {v1539, v998},
+v1547 = {v370, v1546},
+v1548 = T211[2*v1547_1 +: 2],
+v1549 = {v1539, v520},
+v1550 = {v1539, v234},
+v1551 = {v428, v1550},
+v1552 = {v302, v1551},
+v1553 = T212[3*v1552_8 +: 3],
+v1554 = {v1539, v769},
+v1555 = {v554, v1554},
+v1556 = {v433, v1555},
+v1557 = {v292, v1556},
+v1558 = T213[3*v1557_7 +: 3],
+v1559 = {v1539, v237},
+v1560 = {v554, v1559},
+v1561 = {v251, v1560},
+v1562 = {v1172, v1561},
+v1563 = T214[4*v1562 +: 4],
+v1564 = v1383 + v1563,
+v1565 = v1564 + v1480,
+v1566 = v1565 + v1320,
+v1567 = v1566_1 + v1080,
+v1568 = v1567 + v1090,
+v1569 = {v1539, v336},
+v1570 = {v1539, v239},
+v1571 = {v268, v1570},
+v1572 = {v274, v1571},
+v1573 = {v664, v1572},
+v1574 = T215[2*v1573_2 +: 2],
+v1575 = inputs[345:345],
+v1576 = {v1575, v837},
+v1577 = {v839, v1576},
+v1578 = {v374, v1577},
+v1579 = T216[2*v1578_6 +: 2],
+v1580 = {v146, v1575},
+v1581 = {v934, v1580},
+v1582 = {v279, v1581},
+v1583 = {v442, v1582},
+v1584 = T217[3*v1583_6 +: 3],
+v1585 = {v254, v1575},
+v1586 = {v1457, v1585},
+v1587 = {v650, v1586},
+v1588 = {v657, v1587},
+v1589 = T218[3*v1588 +: 3],
+v1590 = {v253, v1575},
+v1591 = {v850, v1590},
+v1592 = {v42, v1591},
+v1593 = {v429, v1592},
+v1594 = T219[3*v1593_8 +: 3],
+v1595 = {v1356, v1575},
+v1596 = {v597, v1595},
+v1597 = {v925, v1596},
+v1598 = {v1457, v1597},
+v1599 = T220[3*v1598_5 +: 3],
+v1600 = {v371, v1575},
+v1601 = {v254, v1600},
+v1602 = {v596, v1601},
+v1603 = {v152, v1602},
+v1604 = T221[3*v1603 +: 3],
+v1605 = {v1575, v245},
+v1606 = {v1575, v541},
+v1607 = {v581, v1606},
+v1608 = {v909, v1607},
+v1609 = {v916, v1608},
+v1610 = T222[2*v1609_5 +: 2],
+v1611 = {v414, v1606},
+v1612 = {v435, v1611},
+v1613 = {v291, v1612},
+v1614 = T223[3*v1613 +: 3],
+v1615 = inputs[462:462],
+v1616 = {v1615, v1219},
+v1617 = T224[3*v1616_5 +: 3],
+v1618 = {v1615, v878},
+v1619 = {v1114, v1618},
+v1620 = T225[2*v1619_7 +: 2],
+v1621 = {v1615, v1233},
+v1622 = {v459, v1621},
+v1623 = {v179, v1622},
+v1624 = T226[3*v1623_9 +: 3],
+v1625 = {v1615, v498},
+v1626 = {v641, v1625},
+v1627 = {v287, v1626},
+v1628 = T227[3*v1627_3 +: 3],
+v1629 = {v412, v1615},
+v1630 = {v157, v1629},
+v1631 = {v277, v1630},
+v1632 = {v460, v1631},
+v1633 = T228[3*v1632 +: 3],
+v1634 = {v1615, v369},
+v1635 = {v428, v1634},
+v1636 = {v658, v1635},
+v1637 = {v281, v1636},
+v1638 = T229[3*v1637_6 +: 3],
+v1639 = inputs[464:464],
+v1640 = {v1639, v749},
+v1641 = T230[4*v1640 +: 4],
+v1642 = {v1639, v1082},
+v1643 = T231[4*v1642 +: 4],
+v1644 = v1643 + v940,
+v1645 = v1644 + v1092,
+v1646 = v1645 + v1375,
+v1647 = v1646_1 + v863,
+v1648 = v1647 + v924,
+v1649 = {v1639, v385},
+v1650 = {v44, v1649},
+v1651 = {v278, v1650},
+v1652 = T232[3*v1651_3 +: 3],
+v1653 = {v1639, v475},
+v1654 = {v46, v1653},
+v1655 = {v153, v1654},
+v1656 = {v276, v1655},
+v1657 = T233[3*v1656_1 +: 3],
+v1658 = inputs[569:569],
+v1659 = {v1658, v768},
+v1660 = T234[3*v1659 +: 3],
+v1661 = {v1658, v406},
+v1662 = T235[2*v1661_7 +: 2],
+v1663 = {v1658, v761},
+v1664 = T236[2*v1663_6 +: 2],
+v1665 = {v1658, v635},
+v1666 = {v182, v1665},
+v1667 = T237[2*v1666_3 +: 2],
+v1668 = {v1658, v1466},
+v1669 = {v282, v1668},
+v1670 = T238[2*v1669_1 +: 2],
+v1671 = v1568 + v1670,
+v1672 = v1671_2 + v643,
+v1673 = v1672 + v524,
+v1674 = v1673 + v820,
+v1675 = v1674_3 + v1390,
+v1676 = v1675 + v1465,
+v1677 = v1676 + v328,
+v1678 = {v1658, v933},
+v1679 = {v78, v1678},
+v1680 = T239[3*v1679 +: 3],
+v1681 = v1200 + v1680,
+v1682 = v1681 + v1018,
+v1683 = v1682 + v1614,
+v1684 = v1683_1 + v1057,
+v1685 = v1684 + v1657,
+v1686 = {v1658, v736},
+v1687 = {v450, v1686},
+v1688 = {v1658, v932},
+v1689 = {v435, v1688},
+v1690 = {v436, v1689},
+v1691 = T240[3*v1690_8 +: 3],
+v1692 = inputs[657:657],
+v1693 = {v1692, v1441},
+v1694 = T241[2*v1693_9 +: 2],
+v1695 = {v1692, v1439},
+v1696 = T242[2*v1695_4 +: 2],
+v1697 = {v1692, v1456},
+v1698 = T243[4*v1697 +: 4],
+v1699 = v1698 + v394,
+v1700 = {v1692, v1687},
+v1701 = T244[3*v1700_1 +: 3],
+v1702 = {v1692, v168},
+v1703 = T245[3*v1702_8 +: 3],
+v1704 = {v1692, v1260},
+v1705 = T246[3*v1704_5 +: 3],
+v1706 = {v1692, v1121},
+v1707 = {v687, v1706},
+v1708 = T247[2*v1707_4 +: 2],
+v1709 = {v1692, v1179},
+v1710 = {v79, v1709},
+v1711 = T248[3*v1710_1 +: 3],
+v1712 = {v1692, v380},
+v1713 = {v298, v1712},
+v1714 = T249[2*v1713_5 +: 2],
+v1715 = inputs[178:178],
+v1716 = {v1715, v100},
+v1717 = {v73, v1716},
+v1718 = T250[2*v1717_6 +: 2],
+v1719 = {v1715, v206},
+v1720 = {v428, v1719},
+v1721 = {v188, v1720},
+v1722 = T251[3*v1721_5 +: 3],
+v1723 = {v125, v1715},
+v1724 = {v212, v1715},
+v1725 = {v318, v1724},
+v1726 = {v354, v1725},
+v1727 = {v666, v1726},
+v1728 = T252[2*v1727_9 +: 2],
+v1729 = {v1715, v705},
+v1730 = {v220, v1729},
+v1731 = {v1216, v1730},
+v1732 = {v240, v1731},
+v1733 = T253[3*v1732_7 +: 3],
+v1734 = {v830, v1715},
+v1735 = {v1575, v1734},
+v1736 = {v574, v1735},
+v1737 = {v179, v1736},
+v1738 = T254[3*v1737_1 +: 3],
+v1739 = v1685 + v1738,
+v1740 = v1739_2 + v458,
+v1741 = v1740 + v1514,
+v1742 = v1741 + v662,
+v1743 = v1742_3 + v951,
+v1744 = v1743 + v1483,
+v1745 = v1744 + v1652,
+v1746 = v1745_4 + v835,
+v1747 = v1746 + v1032,
+v1748 = v1747 + v1027,
+v1749 = v1748_5 + v1714,
+v1750 = v1749 + v1453,
+v1751 = v1750 + v162,
+v1752 = v1751_6 + v681,
+v1753 = v1752 + v791,
+v1754 = {v525, v1715},
+v1755 = {v345, v1715},
+v1756 = {v347, v1755},
+v1757 = {v517, v1756},
+v1758 = {v351, v1757},
+v1759 = T255[3*v1758_4 +: 3],
+v1760 = v1677_4 + v1759,
+v1761 = v1760 + v623,
+v1762 = {v220, v1715},
+v1763 = {v776, v1762},
+v1764 = {v1639, v1763},
+v1765 = {v294, v1764},
+v1766 = T256[3*v1765_7 +: 3],
+v1767 = {v1715, v192},
+v1768 = {v369, v1767},
+v1769 = {v374, v1768},
+v1770 = {v960, v1769},
+v1771 = T257[3*v1770_1 +: 3],
+v1772 = inputs[323:323],
+v1773 = {v1772, v1289},
+v1774 = T258[3*v1773_2 +: 3],
+v1775 = {v1772, v1549},
+v1776 = {v165, v1775},
+v1777 = T259[3*v1776_1 +: 3],
+v1778 = v1478_1 + v1777,
+v1779 = v1778 + v1241,
+v1780 = v1779 + v704,
+v1781 = v1780_2 + v1774,
+v1782 = v1781 + v801,
+v1783 = v1782 + v649,
+v1784 = v1783_3 + v1044,
+v1785 = v1784 + v1418,
+v1786 = v1785 + v1264,
+v1787 = v1786_4 + v852,
+v1788 = v1787 + v1164,
+v1789 = v1788 + v1232,
+v1790 = v1789_5 + v729,
+v1791 = v1790 + v534,
+v1792 = {v1772, v810},
+v1793 = {v266, v1792},
+v1794 = T260[2*v1793_8 +: 2],
+v1795 = {v1772, v992},
+v1796 = {v1379, v1795},
+v1797 = {v634, v1796},
+v1798 = T261[2*v1797_7 +: 2],
+v1799 = {v1772, v698},
+v1800 = {v1339, v1799},
+v1801 = {v1615, v1800},
+v1802 = T262[3*v1801_7 +: 3],
+v1803 = {v1772, v1331},
+v1804 = {v870, v1803},
+v1805 = {v931, v1804},
+v1806 = T263[3*v1805_1 +: 3],
+v1807 = v1648 + v1806,
+v1808 = v1807_2 + v1282,
+v1809 = v1808 + v1346,
+v1810 = v1809 + v1178,
+v1811 = v1810_3 + v883,
+v1812 = v1811 + v1336,
+v1813 = v1812 + v1176,
+v1814 = v1813_4 + v1394,
+v1815 = v1814 + v1302,
+v1816 = {v1772, v4},
+v1817 = {v545, v1816},
+v1818 = {v1615, v1817},
+v1819 = {v1639, v1818},
+v1820 = T264[2*v1819_9 +: 2],
+v1821 = {v1639, v1772},
+v1822 = {v415, v1821},
+v1823 = {v658, v1822},
+v1824 = {v298, v1823},
+v1825 = T265[3*v1824_3 +: 3],
+v1826 = {v386, v1772},
+v1827 = {v632, v1826},
+v1828 = {v170, v1827},
+v1829 = {v454, v1828},
+v1830 = T266[2*v1829_9 +: 2],
+v1831 = {v1772, v1216},
+v1832 = {v1615, v1831},
+v1833 = {v1639, v1832},
+v1834 = {v1142, v1833},
+v1835 = T267[4*v1834 +: 4],
+v1836 = v1835 + v1368,
+v1837 = v1836 + v915,
+v1838 = v1837 + v1364,
+v1839 = inputs[349:349],
+v1840 = {v1839, v991},
+v1841 = {v158, v1840},
+v1842 = T268[2*v1841_7 +: 2],
+v1843 = {v1839, v1569},
+v1844 = {v253, v1843},
+v1845 = {v386, v1844},
+v1846 = T269[3*v1845_5 +: 3],
+v1847 = {v1839, v1605},
+v1848 = {v1436, v1847},
+v1849 = {v163, v1848},
+v1850 = T270[3*v1849_2 +: 3],
+v1851 = {v1839, v1754},
+v1852 = {v925, v1851},
+v1853 = {v301, v1852},
+v1854 = T271[2*v1853_7 +: 2],
+v1855 = {v1839, v1723},
+v1856 = {v1339, v1855},
+v1857 = {v1457, v1856},
+v1858 = T272[4*v1857 +: 4],
+v1859 = v1858 + v1360,
+v1860 = v1859 + v1589,
+v1861 = v1860 + v1430,
+v1862 = v1861_1 + v1771,
+v1863 = v1862 + v1174,
+v1864 = v1863 + v1003,
+v1865 = v1864_2 + v1524,
+v1866 = {v850, v1839},
+v1867 = {v931, v1866},
+v1868 = {v424, v1867},
+v1869 = {v647, v1868},
+v1870 = T273[3*v1869 +: 3],
+v1871 = v1699 + v1870,
+v1872 = v1871 + v1633,
+v1873 = {v1839, v211},
+v1874 = {v388, v1873},
+v1875 = {v138, v1874},
+v1876 = {v181, v1875},
+v1877 = T274[3*v1876_4 +: 3],
+v1878 = v1815 + v1877,
+v1879 = v1878_5 + v1113,
+v1880[0:0] = v1879,
+v1880[6:1] = (v1879 >>> 1) + v858,
+v1881 = v1880 + v1705,
+v1882 = v1881_6 + v427,
+v1883 = v1882 + v1664,
+v1884 = v1883 + v966,
+v1885 = v1884_7 + v969,
+v1886[0:0] = v1885,
+v1886[7:1] = (v1885 >>> 1) + v1104,
+v1887 = v1886 + v1620,
+v1888 = v1887_8 + v1703,
+v1889 = v1888 + v974,
+v1890 = v1889 + v677,
+v1891 = v1890_9 + v1095,
+v1892 = v1891 + v552,
+v1893 = {v1839, v1180},
+v1894 = {v36, v1893},
+v1895 = {v260, v1894},
+v1896 = {v390, v1895},
+v1897 = T275[3*v1896_6 +: 3],
+v1898 = v1753 + v1897,
+v1899 = v1898_7 + v296,
+v1900 = v1899 + v1662,
+v1901 = v1900 + v1798,
+v1902 = v1901_8 + v440,
+v1903 = v1902 + v631,
+v1904 = v1903 + v592,
+v1905 = v1904_9 + v1830,
+v1906 = v1905 + v1449,
+v1907 = inputs[294:294],
+v1908 = {v1907, v1268},
+v1909 = T276[3*v1908_5 +: 3],
+v1910 = v1791 + v1909,
+v1911[0:0] = v1910_6,
+v1911[7:1] = (v1910_6 >>> 1) + v1718,
+v1912 = v1911 + v605,
+v1913 = v1912 + v1399,
+v1914 = v1913_7 + v1130,
+v1915[0:0] = v1914,
+v1915[7:1] = (v1914 >>> 1) + v1040,
+v1916 = v1915 + v1842,
+v1917 = {v1907, v744},
+v1918 = {v586, v1917},
+v1919 = {v49, v1918},
+v1920 = T277[2*v1919_7 +: 2],
+v1921 = {v1907, v358},
+v1922 = {v612, v1921},
+v1923 = {v434, v1922},
+v1924 = T278[3*v1923_2 +: 3],
+v1925 = v1865 + v1924,
+v1926 = v1925 + v1257,
+v1927 = v1926_3 + v908,
+v1928 = v1927 + v690,
+v1929 = v1928 + v1307,
+v1930 = v1929_4 + v1528,
+v1931 = v1930 + v1215,
+v1932 = v1931 + v972,
+v1933 = v1932_5 + v1610,
+v1934 = v1933 + v1151,
+v1935 = v1934 + v815,
+v1936 = v1935_6 + v765,
+v1937 = v1936 + v569,
+v1938 = v1937 + v1210,
+v1939 = v1938_7 + v1854,
+v1940 = v1939 + v1445,
+v1941 = v1940 + v796,
+v1942 = v1941_8 + v1553,
+v1943 = v1942 + v964,
+v1944 = v1943 + v1691,
+v1945 = v1944_9 + v735,
+v1946 = v1945 + v1227,
+v1947 = {v1907, v745},
+v1948 = {v244, v1947},
+v1949 = {v397, v1948},
+v1950 = T279[3*v1949_2 +: 3],
+v1951 = {v1907, v118},
+v1952 = {v657, v1951},
+v1953 = {v280, v1952},
+v1954 = {v302, v1953},
+v1955 = T280[3*v1954_4 +: 3],
+v1956 = v1761 + v1955,
+v1957 = v1956_5 + v1325,
+v1958 = v1957 + v1500,
+v1959 = v1958 + v1617,
+v1960 = v1959_6 + v1503,
+v1961 = v1960 + v1545,
+v1962 = v1961 + v1584,
+v1963 = v1962_7 + v1272,
+v1964 = v1963 + v564,
+v1965 = v1964 + v584,
+v1966 = {v657, v1907},
+v1967 = {v1127, v1966},
+v1968 = {v292, v1967},
+v1969 = {v184, v1968},
+v1970 = T281[2*v1969_8 +: 2],
+v1971 = {v542, v1907},
+v1972 = {v839, v1971},
+v1973 = {v1061, v1972},
+v1974 = {v589, v1973},
+v1975 = T282[2*v1974_5 +: 2],
+v1976 = {v1907, v318},
+v1977 = {v241, v1976},
+v1978 = {v1049, v1977},
+v1979 = {v389, v1978},
+v1980 = T283[3*v1979_1 +: 3],
+v1981 = v1838_1 + v1980,
+v1982 = v1981 + v1425,
+v1983 = v1982 + v423,
+v1984 = v1983_2 + v1950,
+v1985 = v1984 + v1267,
+v1986 = {v1907, v1216},
+v1987 = {v369, v1986},
+v1988 = {v415, v1987},
+v1989 = {v289, v1988},
+v1990 = T284[2*v1989_8 +: 2],
+v1991 = v1965_8 + v1990,
+v1992 = v1991 + v784,
+v1993 = v1992 + v1519,
+v1994 = v1993_9 + v1297,
+v1995 = v1994 + v954,
+v1996 = {v1907, v705},
+v1997 = {v529, v1996},
+v1998 = {v297, v1997},
+v1999 = {v688, v1998},
+v2000 = T285[3*v1999_2 +: 3],
+v2001 = v1412_2 + v2000,
+v2002 = v2001 + v1850,
+v2003 = v2002 + v937,
+v2004 = v2003_3 + v1293,
+v2005[0:0] = v2004,
+v2005[6:1] = (v2004 >>> 1) + v1667,
+v2006 = v2005 + v758,
+v2007 = v2006_4 + v1145,
+v2008 = {v1907, v809},
+v2009 = {v1839, v2008},
+v2010 = {v1061, v2009},
+v2011 = {v909, v2010},
+v2012 = T286[3*v2011_1 +: 3],
+v2013 = v1872_1 + v2012,
+v2014 = v2013 + v1487,
+v2015 = v2014 + v1711,
+v2016 = v2015_2 + v927,
+v2017 = v2016 + v1574,
+v2018 = v2017 + v1287,
+v2019 = v2018_3 + v877,
+v2020 = v2019 + v539,
+v2021 = v2020 + v1506,
+v2022 = v2021_4 + v1330,
+v2023 = v2022 + v1696,
+v2024 = v2023 + v1708,
+v2025 = v2024_5 + v432,
+v2026 = v2025 + v1342,
+v2027 = v2026 + v1975,
+v2028 = v2027_6 + v929,
+v2029 = v2028 + v1076,
+v2030 = v2029 + v1119,
+v2031 = v2030_7 + v1126,
+v2032 = v2031 + v944,
+v2033 = v2032 + v957,
+v2034 = v2033_8 + v888,
+v2035 = inputs[211:211],
+v2036 = {v2035, v483},
+v2037 = {v687, v2036},
+v2038 = {v970, v2037},
+v2039 = T287[4*v2038 +: 4],
+v2040 = v474 + v2039,
+v2041 = v2040 + v1604,
+v2042 = v2041 + v1660,
+v2043 = v2042_1 + v1141,
+v2044 = v2043 + v673,
+v2045 = v2044 + v1381,
+v2046 = v2045_2 + v873,
+v2047 = v2046 + v1171,
+v2048 = v2047 + v449,
+v2049 = v2048_3 + v912,
+v2050 = v2049 + v655,
+v2051 = v2050 + v1099,
+v2052 = v2051_4 + v669,
+v2053 = {v2035, v218},
+v2054 = {v347, v2053},
+v2055 = {v187, v2054},
+v2056 = T288[2*v2055_9 +: 2],
+v2057 = {v2035, v747},
+v2058 = {v1288, v2057},
+v2059 = {v460, v2058},
+v2060 = T289[2*v2059_8 +: 2],
+v2061 = v2034 + v2060,
+v2062 = v2061 + v1404,
+v2063 = v2062_9 + v1694,
+v2064 = v2063 + v1158,
+v2065 = $signed({1'b0, v2064}) + 9'sd1,
+v2066 = {v2035, v484},
+v2067 = {v360, v2066},
+v2068 = {v1356, v2067},
+v2069 = T290[3*v2068_3 +: 3],
+v2070 = {v2035, v197},
+v2071 = {v978, v2070},
+v2072 = {v237, v2071},
+v2073 = {v602, v2072},
+v2074 = T291[2*v2073_5 +: 2],
+v2075 = {v2035, v487},
+v2076 = {v505, v2075},
+v2077 = {v92, v2076},
+v2078 = {v691, v2077},
+v2079 = T292[3*v2078_9 +: 3],
+v2080 = {v1102, v2035},
+v2081 = {v1114, v2080},
+v2082 = {v941, v2081},
+v2083 = {v170, v2082},
+v2084 = T293[2*v2083_8 +: 2],
+v2085 = v1916_8 + v2084,
+v2086 = v2085 + v1435,
+v2087 = v2086 + v1542,
+v2088 = v2087_9 + v1624,
+v2089 = v2088 + v1728,
+v2090 = {v1049, v2035},
+v2091 = {v260, v2090},
+v2092 = {v941, v2091},
+v2093 = {v442, v2092},
+v2094 = T294[3*v2093 +: 3],
+v2095 = v1641 + v2094,
+v2096 = v2095 + v1237,
+v2097 = {v371, v2035},
+v2098 = {v609, v2097},
+v2099 = {v632, v2098},
+v2100 = {v1658, v2099},
+v2101 = T295[4*v2100 +: 4],
+v2102 = v2096 + v2101,
+v2103 = v2102_1 + v1701,
+v2104 = v2103 + v1548,
+v2105 = v2104 + v989,
+v2106 = v2105_2 + v1533,
+v2107 = v2106 + v805,
+v2108 = v2107 + v1312,
+v2109 = v2108_3 + v1134,
+v2110 = v2109 + v1167,
+v2111 = v2110 + v1628,
+v2112 = v2111_4 + v891,
+v2113 = v2112 + v1354,
+v2114 = {v535, v2035},
+v2115 = {v621, v2114},
+v2116 = {v931, v2115},
+v2117 = {v1142, v2116},
+v2118 = T296[3*v2117_2 +: 3],
+v2119 = v1985 + v2118,
+v2120 = v2119_3 + v829,
+v2121 = v2120 + v1825,
+v2122 = v2121 + v2069,
+v2123 = v2122_4 + v1509,
+v2124 = v2123 + v1048,
+v2125 = v2124 + v639,
+v2126 = v2125_5 + v1205,
+v2127 = v2126 + v464,
+v2128 = v2127 + v1471,
+v2129 = v2128_6 + v959,
+v2130 = v2129 + v1638,
+v2131 = v2130 + v1190,
+v2132[0:0] = v2131_7,
+v2132[6:1] = (v2131_7 >>> 1) + v1802,
+v2133 = v2132 + v1558,
+v2134 = v2133 + v1496,
+v2135 = v2134_8 + v1794,
+v2136 = v2135 + v774,
+v2137 = v2136 + v1386,
+v2138 = v2137_9 + v1820,
+v2139 = v2138 + v1491,
+v2140 = {v345, v2035},
+v2141 = {v126, v2140},
+v2142 = {v1839, v2141},
+v2143 = {v68, v2142},
+v2144 = T297[3*v2143_4 +: 3],
+v2145 = v2007 + v2144,
+v2146 = v2145 + v696,
+v2147 = v2146_5 + v1599,
+v2148 = v2147 + v1161,
+v2149 = v2148 + v1846,
+v2150 = v2149_6 + v419,
+v2151 = v2150 + v1252,
+v2152 = v2151 + v1107,
+v2153 = v2152_7 + v1766,
+v2154 = v2153 + v1247,
+v2155 = v2154 + v1053,
+v2156 = v2155_8 + v1116,
+v2157 = v2156 + v1970,
+v2158[0:0] = v2157,
+v2158[7:1] = (v2157 >>> 1) + v1195,
+v2159 = v2158_9 + v1459,
+v2160 = v2159 + v1036,
+v2161 = {v501, v2035},
+v2162 = {v769, v2161},
+v2163 = {v1907, v2162},
+v2164 = {v186, v2163},
+v2165 = T298[3*v2164_4 +: 3],
+v2166 = v2113 + v2165,
+v2167 = v2166_5 + v753,
+v2168 = v2167 + v997,
+v2169 = v2168 + v1722,
+v2170 = v2169_6 + v286,
+v2171 = v2170 + v1579,
+v2172[0:0] = v2171,
+v2172[6:1] = (v2171 >>> 1) + v686,
+v2173 = v2172_7 + v516,
+v2174 = v2173 + v1920,
+v2175 = v2174 + v617,
+v2176 = v2175_8 + v1315,
+v2177 = v2176 + v824,
+v2178 = v2177 + v1594,
+v2179 = v2178_9 + v2056,
+v2180 = v2179 + v1538,
+v2181 = {v2035, v320},
+v2182 = {v575, v2181},
+v2183 = {v1639, v2182},
+v2184 = {v148, v2183},
+v2185 = T299[3*v2184_4 +: 3],
+v2186 = v2052 + v2185,
+v2187 = v2186 + v694,
+v2188 = v2187_5 + v1438,
+v2189 = v2188 + v2074,
+v2190 = v2189 + v1185,
+v2191 = v2190_6 + v977,
+v2192 = v2191 + v962,
+v2193 = v2192 + v480,
+v2194 = v2193_7 + v1733,
+v2195[0:0] = v2194,
+v2195[7:1] = (v2194 >>> 1) + v577,
+v2196 = v2195 + v1087,
+v2197 = v2196_8 + v1474,
+v2198 = v2197 + v1415,
+v2199 = v2198 + v1277,
+v2200 = v2199_9 + v718,
+v2201 = v2200 + v2079,
+logit0 = v1892 <<< 0,
+logit1 = v2139 <<< 0,
+logit2 = v1906 <<< 0,
+logit3 = v1946 <<< 0,
+logit4 = v2180 <<< 0,
+logit5 = v1995 <<< 0,
+logit6 = v2089 <<< 0,
+logit7 = v2160 <<< 0,
+logit8 = v2065 <<< 0,
+logit9 = v2201 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+v161_1 <= v161;
+v161_2 <= v161_1;
+v161_3 <= v161_2;
+v161_4 <= v161_3;
+v161_5 <= v161_4;
+v285_1 <= v285;
+v285_2 <= v285_1;
+v285_3 <= v285_2;
+v285_4 <= v285_3;
+v285_5 <= v285_4;
+v285_6 <= v285_5;
+v295_1 <= v295;
+v295_2 <= v295_1;
+v295_3 <= v295_2;
+v295_4 <= v295_3;
+v295_5 <= v295_4;
+v295_6 <= v295_5;
+v295_7 <= v295_6;
+v327_1 <= v327;
+v327_2 <= v327_1;
+v327_3 <= v327_2;
+v418_1 <= v418;
+v418_2 <= v418_1;
+v418_3 <= v418_2;
+v418_4 <= v418_3;
+v418_5 <= v418_4;
+v418_6 <= v418_5;
+v422_1 <= v422;
+v426_1 <= v426;
+v426_2 <= v426_1;
+v426_3 <= v426_2;
+v426_4 <= v426_3;
+v426_5 <= v426_4;
+v426_6 <= v426_5;
+v431_1 <= v431;
+v431_2 <= v431_1;
+v431_3 <= v431_2;
+v431_4 <= v431_3;
+v431_5 <= v431_4;
+v439_1 <= v439;
+v439_2 <= v439_1;
+v439_3 <= v439_2;
+v439_4 <= v439_3;
+v439_5 <= v439_4;
+v439_6 <= v439_5;
+v439_7 <= v439_6;
+v439_8 <= v439_7;
+v448_1 <= v448;
+v448_2 <= v448_1;
+v457_1 <= v457;
+v457_2 <= v457_1;
+v463_1 <= v463;
+v463_2 <= v463_1;
+v463_3 <= v463_2;
+v463_4 <= v463_3;
+v463_5 <= v463_4;
+v468_1 <= v468;
+v479_1 <= v479;
+v479_2 <= v479_1;
+v479_3 <= v479_2;
+v479_4 <= v479_3;
+v479_5 <= v479_4;
+v479_6 <= v479_5;
+v515_1 <= v515;
+v515_2 <= v515_1;
+v515_3 <= v515_2;
+v515_4 <= v515_3;
+v515_5 <= v515_4;
+v515_6 <= v515_5;
+v515_7 <= v515_6;
+v523_1 <= v523;
+v523_2 <= v523_1;
+v533_1 <= v533;
+v533_2 <= v533_1;
+v533_3 <= v533_2;
+v533_4 <= v533_3;
+v533_5 <= v533_4;
+v538_1 <= v538;
+v538_2 <= v538_1;
+v538_3 <= v538_2;
+v551_1 <= v551;
+v551_2 <= v551_1;
+v551_3 <= v551_2;
+v551_4 <= v551_3;
+v551_5 <= v551_4;
+v551_6 <= v551_5;
+v551_7 <= v551_6;
+v551_8 <= v551_7;
+v551_9 <= v551_8;
+v563_1 <= v563;
+v563_2 <= v563_1;
+v563_3 <= v563_2;
+v563_4 <= v563_3;
+v563_5 <= v563_4;
+v563_6 <= v563_5;
+v563_7 <= v563_6;
+v568_1 <= v568;
+v568_2 <= v568_1;
+v568_3 <= v568_2;
+v568_4 <= v568_3;
+v568_5 <= v568_4;
+v568_6 <= v568_5;
+v576_1 <= v576;
+v576_2 <= v576_1;
+v576_3 <= v576_2;
+v576_4 <= v576_3;
+v576_5 <= v576_4;
+v576_6 <= v576_5;
+v576_7 <= v576_6;
+v583_1 <= v583;
+v583_2 <= v583_1;
+v583_3 <= v583_2;
+v583_4 <= v583_3;
+v583_5 <= v583_4;
+v583_6 <= v583_5;
+v583_7 <= v583_6;
+v591_1 <= v591;
+v591_2 <= v591_1;
+v591_3 <= v591_2;
+v591_4 <= v591_3;
+v591_5 <= v591_4;
+v591_6 <= v591_5;
+v591_7 <= v591_6;
+v591_8 <= v591_7;
+v604_1 <= v604;
+v604_2 <= v604_1;
+v604_3 <= v604_2;
+v604_4 <= v604_3;
+v604_5 <= v604_4;
+v604_6 <= v604_5;
+v616_1 <= v616;
+v616_2 <= v616_1;
+v616_3 <= v616_2;
+v616_4 <= v616_3;
+v616_5 <= v616_4;
+v616_6 <= v616_5;
+v616_7 <= v616_6;
+v622_1 <= v622;
+v622_2 <= v622_1;
+v622_3 <= v622_2;
+v622_4 <= v622_3;
+v630_1 <= v630;
+v630_2 <= v630_1;
+v630_3 <= v630_2;
+v630_4 <= v630_3;
+v630_5 <= v630_4;
+v630_6 <= v630_5;
+v630_7 <= v630_6;
+v630_8 <= v630_7;
+v638_1 <= v638;
+v638_2 <= v638_1;
+v638_3 <= v638_2;
+v638_4 <= v638_3;
+v642_1 <= v642;
+v642_2 <= v642_1;
+v648_1 <= v648;
+v648_2 <= v648_1;
+v654_1 <= v654;
+v654_2 <= v654_1;
+v654_3 <= v654_2;
+v661_1 <= v661;
+v661_2 <= v661_1;
+v668_1 <= v668;
+v668_2 <= v668_1;
+v668_3 <= v668_2;
+v668_4 <= v668_3;
+v672_1 <= v672;
+v676_1 <= v676;
+v676_2 <= v676_1;
+v676_3 <= v676_2;
+v676_4 <= v676_3;
+v676_5 <= v676_4;
+v676_6 <= v676_5;
+v676_7 <= v676_6;
+v676_8 <= v676_7;
+v680_1 <= v680;
+v680_2 <= v680_1;
+v680_3 <= v680_2;
+v680_4 <= v680_3;
+v680_5 <= v680_4;
+v680_6 <= v680_5;
+v685_1 <= v685;
+v685_2 <= v685_1;
+v685_3 <= v685_2;
+v685_4 <= v685_3;
+v685_5 <= v685_4;
+v685_6 <= v685_5;
+v689_1 <= v689;
+v689_2 <= v689_1;
+v689_3 <= v689_2;
+v693_1 <= v693;
+v693_2 <= v693_1;
+v693_3 <= v693_2;
+v693_4 <= v693_3;
+v695_1 <= v695;
+v695_2 <= v695_1;
+v695_3 <= v695_2;
+v695_4 <= v695_3;
+v703_1 <= v703;
+v717_1 <= v717;
+v717_2 <= v717_1;
+v717_3 <= v717_2;
+v717_4 <= v717_3;
+v717_5 <= v717_4;
+v717_6 <= v717_5;
+v717_7 <= v717_6;
+v717_8 <= v717_7;
+v717_9 <= v717_8;
+v728_1 <= v728;
+v728_2 <= v728_1;
+v728_3 <= v728_2;
+v728_4 <= v728_3;
+v728_5 <= v728_4;
+v734_1 <= v734;
+v734_2 <= v734_1;
+v734_3 <= v734_2;
+v734_4 <= v734_3;
+v734_5 <= v734_4;
+v734_6 <= v734_5;
+v734_7 <= v734_6;
+v734_8 <= v734_7;
+v734_9 <= v734_8;
+v752_1 <= v752;
+v752_2 <= v752_1;
+v752_3 <= v752_2;
+v752_4 <= v752_3;
+v752_5 <= v752_4;
+v757_1 <= v757;
+v757_2 <= v757_1;
+v757_3 <= v757_2;
+v764_1 <= v764;
+v764_2 <= v764_1;
+v764_3 <= v764_2;
+v764_4 <= v764_3;
+v764_5 <= v764_4;
+v764_6 <= v764_5;
+v773_1 <= v773;
+v773_2 <= v773_1;
+v773_3 <= v773_2;
+v773_4 <= v773_3;
+v773_5 <= v773_4;
+v773_6 <= v773_5;
+v773_7 <= v773_6;
+v773_8 <= v773_7;
+v779_1 <= v779;
+v783_1 <= v783;
+v783_2 <= v783_1;
+v783_3 <= v783_2;
+v783_4 <= v783_3;
+v783_5 <= v783_4;
+v783_6 <= v783_5;
+v783_7 <= v783_6;
+v783_8 <= v783_7;
+v790_1 <= v790;
+v790_2 <= v790_1;
+v790_3 <= v790_2;
+v790_4 <= v790_3;
+v790_5 <= v790_4;
+v790_6 <= v790_5;
+v795_1 <= v795;
+v795_2 <= v795_1;
+v795_3 <= v795_2;
+v795_4 <= v795_3;
+v795_5 <= v795_4;
+v795_6 <= v795_5;
+v795_7 <= v795_6;
+v800_1 <= v800;
+v800_2 <= v800_1;
+v804_1 <= v804;
+v804_2 <= v804_1;
+v814_1 <= v814;
+v814_2 <= v814_1;
+v814_3 <= v814_2;
+v814_4 <= v814_3;
+v814_5 <= v814_4;
+v819_1 <= v819;
+v819_2 <= v819_1;
+v823_1 <= v823;
+v823_2 <= v823_1;
+v823_3 <= v823_2;
+v823_4 <= v823_3;
+v823_5 <= v823_4;
+v823_6 <= v823_5;
+v823_7 <= v823_6;
+v823_8 <= v823_7;
+v828_1 <= v828;
+v828_2 <= v828_1;
+v828_3 <= v828_2;
+v834_1 <= v834;
+v834_2 <= v834_1;
+v834_3 <= v834_2;
+v834_4 <= v834_3;
+v851_1 <= v851;
+v851_2 <= v851_1;
+v851_3 <= v851_2;
+v851_4 <= v851_3;
+v857_1 <= v857;
+v857_2 <= v857_1;
+v857_3 <= v857_2;
+v857_4 <= v857_3;
+v857_5 <= v857_4;
+v862_1 <= v862;
+v872_1 <= v872;
+v872_2 <= v872_1;
+v876_1 <= v876;
+v876_2 <= v876_1;
+v876_3 <= v876_2;
+v882_1 <= v882;
+v882_2 <= v882_1;
+v882_3 <= v882_2;
+v887_1 <= v887;
+v887_2 <= v887_1;
+v887_3 <= v887_2;
+v887_4 <= v887_3;
+v887_5 <= v887_4;
+v887_6 <= v887_5;
+v887_7 <= v887_6;
+v887_8 <= v887_7;
+v890_1 <= v890;
+v890_2 <= v890_1;
+v890_3 <= v890_2;
+v890_4 <= v890_3;
+v907_1 <= v907;
+v907_2 <= v907_1;
+v907_3 <= v907_2;
+v911_1 <= v911;
+v911_2 <= v911_1;
+v911_3 <= v911_2;
+v923_1 <= v923;
+v926_1 <= v926;
+v926_2 <= v926_1;
+v928_1 <= v928;
+v928_2 <= v928_1;
+v928_3 <= v928_2;
+v928_4 <= v928_3;
+v928_5 <= v928_4;
+v928_6 <= v928_5;
+v936_1 <= v936;
+v936_2 <= v936_1;
+v943_1 <= v943;
+v943_2 <= v943_1;
+v943_3 <= v943_2;
+v943_4 <= v943_3;
+v943_5 <= v943_4;
+v943_6 <= v943_5;
+v943_7 <= v943_6;
+v950_1 <= v950;
+v950_2 <= v950_1;
+v950_3 <= v950_2;
+v953_1 <= v953;
+v953_2 <= v953_1;
+v953_3 <= v953_2;
+v953_4 <= v953_3;
+v953_5 <= v953_4;
+v953_6 <= v953_5;
+v953_7 <= v953_6;
+v953_8 <= v953_7;
+v953_9 <= v953_8;
+v956_1 <= v956;
+v956_2 <= v956_1;
+v956_3 <= v956_2;
+v956_4 <= v956_3;
+v956_5 <= v956_4;
+v956_6 <= v956_5;
+v956_7 <= v956_6;
+v958_1 <= v958;
+v958_2 <= v958_1;
+v958_3 <= v958_2;
+v958_4 <= v958_3;
+v958_5 <= v958_4;
+v958_6 <= v958_5;
+v961_1 <= v961;
+v961_2 <= v961_1;
+v961_3 <= v961_2;
+v961_4 <= v961_3;
+v961_5 <= v961_4;
+v961_6 <= v961_5;
+v963_1 <= v963;
+v963_2 <= v963_1;
+v963_3 <= v963_2;
+v963_4 <= v963_3;
+v963_5 <= v963_4;
+v963_6 <= v963_5;
+v963_7 <= v963_6;
+v963_8 <= v963_7;
+v965_1 <= v965;
+v965_2 <= v965_1;
+v965_3 <= v965_2;
+v965_4 <= v965_3;
+v965_5 <= v965_4;
+v965_6 <= v965_5;
+v968_1 <= v968;
+v968_2 <= v968_1;
+v968_3 <= v968_2;
+v968_4 <= v968_3;
+v968_5 <= v968_4;
+v968_6 <= v968_5;
+v968_7 <= v968_6;
+v971_1 <= v971;
+v971_2 <= v971_1;
+v971_3 <= v971_2;
+v971_4 <= v971_3;
+v973_1 <= v973;
+v973_2 <= v973_1;
+v973_3 <= v973_2;
+v973_4 <= v973_3;
+v973_5 <= v973_4;
+v973_6 <= v973_5;
+v973_7 <= v973_6;
+v973_8 <= v973_7;
+v976_1 <= v976;
+v976_2 <= v976_1;
+v976_3 <= v976_2;
+v976_4 <= v976_3;
+v976_5 <= v976_4;
+v976_6 <= v976_5;
+v988_1 <= v988;
+v996_1 <= v996;
+v996_2 <= v996_1;
+v996_3 <= v996_2;
+v996_4 <= v996_3;
+v996_5 <= v996_4;
+v1002_1 <= v1002;
+v1026_1 <= v1026;
+v1026_2 <= v1026_1;
+v1026_3 <= v1026_2;
+v1026_4 <= v1026_3;
+v1031_1 <= v1031;
+v1031_2 <= v1031_1;
+v1031_3 <= v1031_2;
+v1031_4 <= v1031_3;
+v1035_1 <= v1035;
+v1035_2 <= v1035_1;
+v1035_3 <= v1035_2;
+v1035_4 <= v1035_3;
+v1035_5 <= v1035_4;
+v1035_6 <= v1035_5;
+v1035_7 <= v1035_6;
+v1035_8 <= v1035_7;
+v1035_9 <= v1035_8;
+v1039_1 <= v1039;
+v1039_2 <= v1039_1;
+v1039_3 <= v1039_2;
+v1039_4 <= v1039_3;
+v1039_5 <= v1039_4;
+v1039_6 <= v1039_5;
+v1039_7 <= v1039_6;
+v1043_1 <= v1043;
+v1043_2 <= v1043_1;
+v1043_3 <= v1043_2;
+v1047_1 <= v1047;
+v1047_2 <= v1047_1;
+v1047_3 <= v1047_2;
+v1047_4 <= v1047_3;
+v1052_1 <= v1052;
+v1052_2 <= v1052_1;
+v1052_3 <= v1052_2;
+v1052_4 <= v1052_3;
+v1052_5 <= v1052_4;
+v1052_6 <= v1052_5;
+v1052_7 <= v1052_6;
+v1056_1 <= v1056;
+v1075_1 <= v1075;
+v1075_2 <= v1075_1;
+v1075_3 <= v1075_2;
+v1075_4 <= v1075_3;
+v1075_5 <= v1075_4;
+v1075_6 <= v1075_5;
+v1079_1 <= v1079;
+v1086_1 <= v1086;
+v1086_2 <= v1086_1;
+v1086_3 <= v1086_2;
+v1086_4 <= v1086_3;
+v1086_5 <= v1086_4;
+v1086_6 <= v1086_5;
+v1086_7 <= v1086_6;
+v1089_1 <= v1089;
+v1094_1 <= v1094;
+v1094_2 <= v1094_1;
+v1094_3 <= v1094_2;
+v1094_4 <= v1094_3;
+v1094_5 <= v1094_4;
+v1094_6 <= v1094_5;
+v1094_7 <= v1094_6;
+v1094_8 <= v1094_7;
+v1094_9 <= v1094_8;
+v1098_1 <= v1098;
+v1098_2 <= v1098_1;
+v1098_3 <= v1098_2;
+v1103_1 <= v1103;
+v1103_2 <= v1103_1;
+v1103_3 <= v1103_2;
+v1103_4 <= v1103_3;
+v1103_5 <= v1103_4;
+v1103_6 <= v1103_5;
+v1103_7 <= v1103_6;
+v1106_1 <= v1106;
+v1106_2 <= v1106_1;
+v1106_3 <= v1106_2;
+v1106_4 <= v1106_3;
+v1106_5 <= v1106_4;
+v1106_6 <= v1106_5;
+v1109_1 <= v1109;
+v1112_1 <= v1112;
+v1112_2 <= v1112_1;
+v1112_3 <= v1112_2;
+v1112_4 <= v1112_3;
+v1112_5 <= v1112_4;
+v1115_1 <= v1115;
+v1115_2 <= v1115_1;
+v1115_3 <= v1115_2;
+v1115_4 <= v1115_3;
+v1115_5 <= v1115_4;
+v1115_6 <= v1115_5;
+v1115_7 <= v1115_6;
+v1115_8 <= v1115_7;
+v1118_1 <= v1118;
+v1118_2 <= v1118_1;
+v1118_3 <= v1118_2;
+v1118_4 <= v1118_3;
+v1118_5 <= v1118_4;
+v1118_6 <= v1118_5;
+v1125_1 <= v1125;
+v1125_2 <= v1125_1;
+v1125_3 <= v1125_2;
+v1125_4 <= v1125_3;
+v1125_5 <= v1125_4;
+v1125_6 <= v1125_5;
+v1125_7 <= v1125_6;
+v1129_1 <= v1129;
+v1129_2 <= v1129_1;
+v1129_3 <= v1129_2;
+v1129_4 <= v1129_3;
+v1129_5 <= v1129_4;
+v1129_6 <= v1129_5;
+v1129_7 <= v1129_6;
+v1133_1 <= v1133;
+v1133_2 <= v1133_1;
+v1133_3 <= v1133_2;
+v1140_1 <= v1140;
+v1144_1 <= v1144;
+v1144_2 <= v1144_1;
+v1144_3 <= v1144_2;
+v1144_4 <= v1144_3;
+v1150_1 <= v1150;
+v1150_2 <= v1150_1;
+v1150_3 <= v1150_2;
+v1150_4 <= v1150_3;
+v1150_5 <= v1150_4;
+v1157_1 <= v1157;
+v1157_2 <= v1157_1;
+v1157_3 <= v1157_2;
+v1157_4 <= v1157_3;
+v1157_5 <= v1157_4;
+v1157_6 <= v1157_5;
+v1157_7 <= v1157_6;
+v1157_8 <= v1157_7;
+v1157_9 <= v1157_8;
+v1160_1 <= v1160;
+v1160_2 <= v1160_1;
+v1160_3 <= v1160_2;
+v1160_4 <= v1160_3;
+v1160_5 <= v1160_4;
+v1163_1 <= v1163;
+v1163_2 <= v1163_1;
+v1163_3 <= v1163_2;
+v1163_4 <= v1163_3;
+v1166_1 <= v1166;
+v1166_2 <= v1166_1;
+v1166_3 <= v1166_2;
+v1170_1 <= v1170;
+v1170_2 <= v1170_1;
+v1173_1 <= v1173;
+v1175_1 <= v1175;
+v1175_2 <= v1175_1;
+v1175_3 <= v1175_2;
+v1177_1 <= v1177;
+v1177_2 <= v1177_1;
+v1184_1 <= v1184;
+v1184_2 <= v1184_1;
+v1184_3 <= v1184_2;
+v1184_4 <= v1184_3;
+v1184_5 <= v1184_4;
+v1189_1 <= v1189;
+v1189_2 <= v1189_1;
+v1189_3 <= v1189_2;
+v1189_4 <= v1189_3;
+v1189_5 <= v1189_4;
+v1189_6 <= v1189_5;
+v1194_1 <= v1194;
+v1194_2 <= v1194_1;
+v1194_3 <= v1194_2;
+v1194_4 <= v1194_3;
+v1194_5 <= v1194_4;
+v1194_6 <= v1194_5;
+v1194_7 <= v1194_6;
+v1194_8 <= v1194_7;
+v1204_1 <= v1204;
+v1204_2 <= v1204_1;
+v1204_3 <= v1204_2;
+v1204_4 <= v1204_3;
+v1204_5 <= v1204_4;
+v1209_1 <= v1209;
+v1209_2 <= v1209_1;
+v1209_3 <= v1209_2;
+v1209_4 <= v1209_3;
+v1209_5 <= v1209_4;
+v1209_6 <= v1209_5;
+v1214_1 <= v1214;
+v1214_2 <= v1214_1;
+v1214_3 <= v1214_2;
+v1214_4 <= v1214_3;
+v1226_1 <= v1226;
+v1226_2 <= v1226_1;
+v1226_3 <= v1226_2;
+v1226_4 <= v1226_3;
+v1226_5 <= v1226_4;
+v1226_6 <= v1226_5;
+v1226_7 <= v1226_6;
+v1226_8 <= v1226_7;
+v1226_9 <= v1226_8;
+v1231_1 <= v1231;
+v1231_2 <= v1231_1;
+v1231_3 <= v1231_2;
+v1231_4 <= v1231_3;
+v1240_1 <= v1240;
+v1246_1 <= v1246;
+v1246_2 <= v1246_1;
+v1246_3 <= v1246_2;
+v1246_4 <= v1246_3;
+v1246_5 <= v1246_4;
+v1246_6 <= v1246_5;
+v1246_7 <= v1246_6;
+v1251_1 <= v1251;
+v1251_2 <= v1251_1;
+v1251_3 <= v1251_2;
+v1251_4 <= v1251_3;
+v1251_5 <= v1251_4;
+v1251_6 <= v1251_5;
+v1256_1 <= v1256;
+v1256_2 <= v1256_1;
+v1263_1 <= v1263;
+v1263_2 <= v1263_1;
+v1263_3 <= v1263_2;
+v1266_1 <= v1266;
+v1266_2 <= v1266_1;
+v1271_1 <= v1271;
+v1271_2 <= v1271_1;
+v1271_3 <= v1271_2;
+v1271_4 <= v1271_3;
+v1271_5 <= v1271_4;
+v1271_6 <= v1271_5;
+v1271_7 <= v1271_6;
+v1276_1 <= v1276;
+v1276_2 <= v1276_1;
+v1276_3 <= v1276_2;
+v1276_4 <= v1276_3;
+v1276_5 <= v1276_4;
+v1276_6 <= v1276_5;
+v1276_7 <= v1276_6;
+v1276_8 <= v1276_7;
+v1281_1 <= v1281;
+v1281_2 <= v1281_1;
+v1286_1 <= v1286;
+v1286_2 <= v1286_1;
+v1292_1 <= v1292;
+v1292_2 <= v1292_1;
+v1292_3 <= v1292_2;
+v1296_1 <= v1296;
+v1296_2 <= v1296_1;
+v1296_3 <= v1296_2;
+v1296_4 <= v1296_3;
+v1296_5 <= v1296_4;
+v1296_6 <= v1296_5;
+v1296_7 <= v1296_6;
+v1296_8 <= v1296_7;
+v1296_9 <= v1296_8;
+v1301_1 <= v1301;
+v1301_2 <= v1301_1;
+v1301_3 <= v1301_2;
+v1301_4 <= v1301_3;
+v1306_1 <= v1306;
+v1306_2 <= v1306_1;
+v1306_3 <= v1306_2;
+v1311_1 <= v1311;
+v1311_2 <= v1311_1;
+v1314_1 <= v1314;
+v1314_2 <= v1314_1;
+v1314_3 <= v1314_2;
+v1314_4 <= v1314_3;
+v1314_5 <= v1314_4;
+v1314_6 <= v1314_5;
+v1314_7 <= v1314_6;
+v1314_8 <= v1314_7;
+v1324_1 <= v1324;
+v1324_2 <= v1324_1;
+v1324_3 <= v1324_2;
+v1324_4 <= v1324_3;
+v1324_5 <= v1324_4;
+v1329_1 <= v1329;
+v1329_2 <= v1329_1;
+v1329_3 <= v1329_2;
+v1329_4 <= v1329_3;
+v1335_1 <= v1335;
+v1335_2 <= v1335_1;
+v1335_3 <= v1335_2;
+v1341_1 <= v1341;
+v1341_2 <= v1341_1;
+v1341_3 <= v1341_2;
+v1341_4 <= v1341_3;
+v1341_5 <= v1341_4;
+v1345_1 <= v1345;
+v1345_2 <= v1345_1;
+v1353_1 <= v1353;
+v1353_2 <= v1353_1;
+v1353_3 <= v1353_2;
+v1353_4 <= v1353_3;
+v1380_1 <= v1380;
+v1385_1 <= v1385;
+v1385_2 <= v1385_1;
+v1385_3 <= v1385_2;
+v1385_4 <= v1385_3;
+v1385_5 <= v1385_4;
+v1385_6 <= v1385_5;
+v1385_7 <= v1385_6;
+v1385_8 <= v1385_7;
+v1389_1 <= v1389;
+v1389_2 <= v1389_1;
+v1389_3 <= v1389_2;
+v1393_1 <= v1393;
+v1393_2 <= v1393_1;
+v1393_3 <= v1393_2;
+v1393_4 <= v1393_3;
+v1398_1 <= v1398;
+v1398_2 <= v1398_1;
+v1398_3 <= v1398_2;
+v1398_4 <= v1398_3;
+v1398_5 <= v1398_4;
+v1398_6 <= v1398_5;
+v1403_1 <= v1403;
+v1403_2 <= v1403_1;
+v1403_3 <= v1403_2;
+v1403_4 <= v1403_3;
+v1403_5 <= v1403_4;
+v1403_6 <= v1403_5;
+v1403_7 <= v1403_6;
+v1403_8 <= v1403_7;
+v1409_1 <= v1409;
+v1412_2 <= v1412;
+v1414_1 <= v1414;
+v1414_2 <= v1414_1;
+v1414_3 <= v1414_2;
+v1414_4 <= v1414_3;
+v1414_5 <= v1414_4;
+v1414_6 <= v1414_5;
+v1414_7 <= v1414_6;
+v1414_8 <= v1414_7;
+v1417_1 <= v1417;
+v1417_2 <= v1417_1;
+v1417_3 <= v1417_2;
+v1424_1 <= v1424;
+v1434_1 <= v1434;
+v1434_2 <= v1434_1;
+v1434_3 <= v1434_2;
+v1434_4 <= v1434_3;
+v1434_5 <= v1434_4;
+v1434_6 <= v1434_5;
+v1434_7 <= v1434_6;
+v1434_8 <= v1434_7;
+v1437_1 <= v1437;
+v1437_2 <= v1437_1;
+v1437_3 <= v1437_2;
+v1437_4 <= v1437_3;
+v1437_5 <= v1437_4;
+v1444_1 <= v1444;
+v1444_2 <= v1444_1;
+v1444_3 <= v1444_2;
+v1444_4 <= v1444_3;
+v1444_5 <= v1444_4;
+v1444_6 <= v1444_5;
+v1444_7 <= v1444_6;
+v1448_1 <= v1448;
+v1448_2 <= v1448_1;
+v1448_3 <= v1448_2;
+v1448_4 <= v1448_3;
+v1448_5 <= v1448_4;
+v1448_6 <= v1448_5;
+v1448_7 <= v1448_6;
+v1448_8 <= v1448_7;
+v1448_9 <= v1448_8;
+v1452_1 <= v1452;
+v1452_2 <= v1452_1;
+v1452_3 <= v1452_2;
+v1452_4 <= v1452_3;
+v1452_5 <= v1452_4;
+v1458_1 <= v1458;
+v1458_2 <= v1458_1;
+v1458_3 <= v1458_2;
+v1458_4 <= v1458_3;
+v1458_5 <= v1458_4;
+v1458_6 <= v1458_5;
+v1458_7 <= v1458_6;
+v1458_8 <= v1458_7;
+v1458_9 <= v1458_8;
+v1464_1 <= v1464;
+v1464_2 <= v1464_1;
+v1464_3 <= v1464_2;
+v1470_1 <= v1470;
+v1470_2 <= v1470_1;
+v1470_3 <= v1470_2;
+v1470_4 <= v1470_3;
+v1470_5 <= v1470_4;
+v1473_1 <= v1473;
+v1473_2 <= v1473_1;
+v1473_3 <= v1473_2;
+v1473_4 <= v1473_3;
+v1473_5 <= v1473_4;
+v1473_6 <= v1473_5;
+v1473_7 <= v1473_6;
+v1473_8 <= v1473_7;
+v1478_1 <= v1478;
+v1482_1 <= v1482;
+v1482_2 <= v1482_1;
+v1482_3 <= v1482_2;
+v1486_1 <= v1486;
+v1490_1 <= v1490;
+v1490_2 <= v1490_1;
+v1490_3 <= v1490_2;
+v1490_4 <= v1490_3;
+v1490_5 <= v1490_4;
+v1490_6 <= v1490_5;
+v1490_7 <= v1490_6;
+v1490_8 <= v1490_7;
+v1490_9 <= v1490_8;
+v1495_1 <= v1495;
+v1495_2 <= v1495_1;
+v1495_3 <= v1495_2;
+v1495_4 <= v1495_3;
+v1495_5 <= v1495_4;
+v1495_6 <= v1495_5;
+v1495_7 <= v1495_6;
+v1499_1 <= v1499;
+v1499_2 <= v1499_1;
+v1499_3 <= v1499_2;
+v1499_4 <= v1499_3;
+v1499_5 <= v1499_4;
+v1502_1 <= v1502;
+v1502_2 <= v1502_1;
+v1502_3 <= v1502_2;
+v1502_4 <= v1502_3;
+v1502_5 <= v1502_4;
+v1502_6 <= v1502_5;
+v1505_1 <= v1505;
+v1505_2 <= v1505_1;
+v1505_3 <= v1505_2;
+v1508_1 <= v1508;
+v1508_2 <= v1508_1;
+v1508_3 <= v1508_2;
+v1508_4 <= v1508_3;
+v1513_1 <= v1513;
+v1513_2 <= v1513_1;
+v1518_1 <= v1518;
+v1518_2 <= v1518_1;
+v1518_3 <= v1518_2;
+v1518_4 <= v1518_3;
+v1518_5 <= v1518_4;
+v1518_6 <= v1518_5;
+v1518_7 <= v1518_6;
+v1518_8 <= v1518_7;
+v1523_1 <= v1523;
+v1523_2 <= v1523_1;
+v1527_1 <= v1527;
+v1527_2 <= v1527_1;
+v1527_3 <= v1527_2;
+v1527_4 <= v1527_3;
+v1532_1 <= v1532;
+v1532_2 <= v1532_1;
+v1537_1 <= v1537;
+v1537_2 <= v1537_1;
+v1537_3 <= v1537_2;
+v1537_4 <= v1537_3;
+v1537_5 <= v1537_4;
+v1537_6 <= v1537_5;
+v1537_7 <= v1537_6;
+v1537_8 <= v1537_7;
+v1537_9 <= v1537_8;
+v1541_1 <= v1541;
+v1541_2 <= v1541_1;
+v1541_3 <= v1541_2;
+v1541_4 <= v1541_3;
+v1541_5 <= v1541_4;
+v1541_6 <= v1541_5;
+v1541_7 <= v1541_6;
+v1541_8 <= v1541_7;
+v1544_1 <= v1544;
+v1544_2 <= v1544_1;
+v1544_3 <= v1544_2;
+v1544_4 <= v1544_3;
+v1544_5 <= v1544_4;
+v1544_6 <= v1544_5;
+v1547_1 <= v1547;
+v1552_1 <= v1552;
+v1552_2 <= v1552_1;
+v1552_3 <= v1552_2;
+v1552_4 <= v1552_3;
+v1552_5 <= v1552_4;
+v1552_6 <= v1552_5;
+v1552_7 <= v1552_6;
+v1552_8 <= v1552_7;
+v1557_1 <= v1557;
+v1557_2 <= v1557_1;
+v1557_3 <= v1557_2;
+v1557_4 <= v1557_3;
+v1557_5 <= v1557_4;
+v1557_6 <= v1557_5;
+v1557_7 <= v1557_6;
+v1566_1 <= v1566;
+v1573_1 <= v1573;
+v1573_2 <= v1573_1;
+v1578_1 <= v1578;
+v1578_2 <= v1578_1;
+v1578_3 <= v1578_2;
+v1578_4 <= v1578_3;
+v1578_5 <= v1578_4;
+v1578_6 <= v1578_5;
+v1583_1 <= v1583;
+v1583_2 <= v1583_1;
+v1583_3 <= v1583_2;
+v1583_4 <= v1583_3;
+v1583_5 <= v1583_4;
+v1583_6 <= v1583_5;
+v1593_1 <= v1593;
+v1593_2 <= v1593_1;
+v1593_3 <= v1593_2;
+v1593_4 <= v1593_3;
+v1593_5 <= v1593_4;
+v1593_6 <= v1593_5;
+v1593_7 <= v1593_6;
+v1593_8 <= v1593_7;
+v1598_1 <= v1598;
+v1598_2 <= v1598_1;
+v1598_3 <= v1598_2;
+v1598_4 <= v1598_3;
+v1598_5 <= v1598_4;
+v1609_1 <= v1609;
+v1609_2 <= v1609_1;
+v1609_3 <= v1609_2;
+v1609_4 <= v1609_3;
+v1609_5 <= v1609_4;
+v1616_1 <= v1616;
+v1616_2 <= v1616_1;
+v1616_3 <= v1616_2;
+v1616_4 <= v1616_3;
+v1616_5 <= v1616_4;
+v1619_1 <= v1619;
+v1619_2 <= v1619_1;
+v1619_3 <= v1619_2;
+v1619_4 <= v1619_3;
+v1619_5 <= v1619_4;
+v1619_6 <= v1619_5;
+v1619_7 <= v1619_6;
+v1623_1 <= v1623;
+v1623_2 <= v1623_1;
+v1623_3 <= v1623_2;
+v1623_4 <= v1623_3;
+v1623_5 <= v1623_4;
+v1623_6 <= v1623_5;
+v1623_7 <= v1623_6;
+v1623_8 <= v1623_7;
+v1623_9 <= v1623_8;
+v1627_1 <= v1627;
+v1627_2 <= v1627_1;
+v1627_3 <= v1627_2;
+v1637_1 <= v1637;
+v1637_2 <= v1637_1;
+v1637_3 <= v1637_2;
+v1637_4 <= v1637_3;
+v1637_5 <= v1637_4;
+v1637_6 <= v1637_5;
+v1646_1 <= v1646;
+v1651_1 <= v1651;
+v1651_2 <= v1651_1;
+v1651_3 <= v1651_2;
+v1656_1 <= v1656;
+v1661_1 <= v1661;
+v1661_2 <= v1661_1;
+v1661_3 <= v1661_2;
+v1661_4 <= v1661_3;
+v1661_5 <= v1661_4;
+v1661_6 <= v1661_5;
+v1661_7 <= v1661_6;
+v1663_1 <= v1663;
+v1663_2 <= v1663_1;
+v1663_3 <= v1663_2;
+v1663_4 <= v1663_3;
+v1663_5 <= v1663_4;
+v1663_6 <= v1663_5;
+v1666_1 <= v1666;
+v1666_2 <= v1666_1;
+v1666_3 <= v1666_2;
+v1669_1 <= v1669;
+v1671_2 <= v1671;
+v1674_3 <= v1674;
+v1677_4 <= v1677;
+v1683_1 <= v1683;
+v1690_1 <= v1690;
+v1690_2 <= v1690_1;
+v1690_3 <= v1690_2;
+v1690_4 <= v1690_3;
+v1690_5 <= v1690_4;
+v1690_6 <= v1690_5;
+v1690_7 <= v1690_6;
+v1690_8 <= v1690_7;
+v1693_1 <= v1693;
+v1693_2 <= v1693_1;
+v1693_3 <= v1693_2;
+v1693_4 <= v1693_3;
+v1693_5 <= v1693_4;
+v1693_6 <= v1693_5;
+v1693_7 <= v1693_6;
+v1693_8 <= v1693_7;
+v1693_9 <= v1693_8;
+v1695_1 <= v1695;
+v1695_2 <= v1695_1;
+v1695_3 <= v1695_2;
+v1695_4 <= v1695_3;
+v1700_1 <= v1700;
+v1702_1 <= v1702;
+v1702_2 <= v1702_1;
+v1702_3 <= v1702_2;
+v1702_4 <= v1702_3;
+v1702_5 <= v1702_4;
+v1702_6 <= v1702_5;
+v1702_7 <= v1702_6;
+v1702_8 <= v1702_7;
+v1704_1 <= v1704;
+v1704_2 <= v1704_1;
+v1704_3 <= v1704_2;
+v1704_4 <= v1704_3;
+v1704_5 <= v1704_4;
+v1707_1 <= v1707;
+v1707_2 <= v1707_1;
+v1707_3 <= v1707_2;
+v1707_4 <= v1707_3;
+v1710_1 <= v1710;
+v1713_1 <= v1713;
+v1713_2 <= v1713_1;
+v1713_3 <= v1713_2;
+v1713_4 <= v1713_3;
+v1713_5 <= v1713_4;
+v1717_1 <= v1717;
+v1717_2 <= v1717_1;
+v1717_3 <= v1717_2;
+v1717_4 <= v1717_3;
+v1717_5 <= v1717_4;
+v1717_6 <= v1717_5;
+v1721_1 <= v1721;
+v1721_2 <= v1721_1;
+v1721_3 <= v1721_2;
+v1721_4 <= v1721_3;
+v1721_5 <= v1721_4;
+v1727_1 <= v1727;
+v1727_2 <= v1727_1;
+v1727_3 <= v1727_2;
+v1727_4 <= v1727_3;
+v1727_5 <= v1727_4;
+v1727_6 <= v1727_5;
+v1727_7 <= v1727_6;
+v1727_8 <= v1727_7;
+v1727_9 <= v1727_8;
+v1732_1 <= v1732;
+v1732_2 <= v1732_1;
+v1732_3 <= v1732_2;
+v1732_4 <= v1732_3;
+v1732_5 <= v1732_4;
+v1732_6 <= v1732_5;
+v1732_7 <= v1732_6;
+v1737_1 <= v1737;
+v1739_2 <= v1739;
+v1742_3 <= v1742;
+v1745_4 <= v1745;
+v1748_5 <= v1748;
+v1751_6 <= v1751;
+v1758_1 <= v1758;
+v1758_2 <= v1758_1;
+v1758_3 <= v1758_2;
+v1758_4 <= v1758_3;
+v1765_1 <= v1765;
+v1765_2 <= v1765_1;
+v1765_3 <= v1765_2;
+v1765_4 <= v1765_3;
+v1765_5 <= v1765_4;
+v1765_6 <= v1765_5;
+v1765_7 <= v1765_6;
+v1770_1 <= v1770;
+v1773_1 <= v1773;
+v1773_2 <= v1773_1;
+v1776_1 <= v1776;
+v1780_2 <= v1780;
+v1783_3 <= v1783;
+v1786_4 <= v1786;
+v1789_5 <= v1789;
+v1793_1 <= v1793;
+v1793_2 <= v1793_1;
+v1793_3 <= v1793_2;
+v1793_4 <= v1793_3;
+v1793_5 <= v1793_4;
+v1793_6 <= v1793_5;
+v1793_7 <= v1793_6;
+v1793_8 <= v1793_7;
+v1797_1 <= v1797;
+v1797_2 <= v1797_1;
+v1797_3 <= v1797_2;
+v1797_4 <= v1797_3;
+v1797_5 <= v1797_4;
+v1797_6 <= v1797_5;
+v1797_7 <= v1797_6;
+v1801_1 <= v1801;
+v1801_2 <= v1801_1;
+v1801_3 <= v1801_2;
+v1801_4 <= v1801_3;
+v1801_5 <= v1801_4;
+v1801_6 <= v1801_5;
+v1801_7 <= v1801_6;
+v1805_1 <= v1805;
+v1807_2 <= v1807;
+v1810_3 <= v1810;
+v1813_4 <= v1813;
+v1819_1 <= v1819;
+v1819_2 <= v1819_1;
+v1819_3 <= v1819_2;
+v1819_4 <= v1819_3;
+v1819_5 <= v1819_4;
+v1819_6 <= v1819_5;
+v1819_7 <= v1819_6;
+v1819_8 <= v1819_7;
+v1819_9 <= v1819_8;
+v1824_1 <= v1824;
+v1824_2 <= v1824_1;
+v1824_3 <= v1824_2;
+v1829_1 <= v1829;
+v1829_2 <= v1829_1;
+v1829_3 <= v1829_2;
+v1829_4 <= v1829_3;
+v1829_5 <= v1829_4;
+v1829_6 <= v1829_5;
+v1829_7 <= v1829_6;
+v1829_8 <= v1829_7;
+v1829_9 <= v1829_8;
+v1838_1 <= v1838;
+v1841_1 <= v1841;
+v1841_2 <= v1841_1;
+v1841_3 <= v1841_2;
+v1841_4 <= v1841_3;
+v1841_5 <= v1841_4;
+v1841_6 <= v1841_5;
+v1841_7 <= v1841_6;
+v1845_1 <= v1845;
+v1845_2 <= v1845_1;
+v1845_3 <= v1845_2;
+v1845_4 <= v1845_3;
+v1845_5 <= v1845_4;
+v1849_1 <= v1849;
+v1849_2 <= v1849_1;
+v1853_1 <= v1853;
+v1853_2 <= v1853_1;
+v1853_3 <= v1853_2;
+v1853_4 <= v1853_3;
+v1853_5 <= v1853_4;
+v1853_6 <= v1853_5;
+v1853_7 <= v1853_6;
+v1861_1 <= v1861;
+v1864_2 <= v1864;
+v1872_1 <= v1872;
+v1876_1 <= v1876;
+v1876_2 <= v1876_1;
+v1876_3 <= v1876_2;
+v1876_4 <= v1876_3;
+v1878_5 <= v1878;
+v1881_6 <= v1881;
+v1884_7 <= v1884;
+v1887_8 <= v1887;
+v1890_9 <= v1890;
+v1896_1 <= v1896;
+v1896_2 <= v1896_1;
+v1896_3 <= v1896_2;
+v1896_4 <= v1896_3;
+v1896_5 <= v1896_4;
+v1896_6 <= v1896_5;
+v1898_7 <= v1898;
+v1901_8 <= v1901;
+v1904_9 <= v1904;
+v1908_1 <= v1908;
+v1908_2 <= v1908_1;
+v1908_3 <= v1908_2;
+v1908_4 <= v1908_3;
+v1908_5 <= v1908_4;
+v1910_6 <= v1910;
+v1913_7 <= v1913;
+v1916_8 <= v1916;
+v1919_1 <= v1919;
+v1919_2 <= v1919_1;
+v1919_3 <= v1919_2;
+v1919_4 <= v1919_3;
+v1919_5 <= v1919_4;
+v1919_6 <= v1919_5;
+v1919_7 <= v1919_6;
+v1923_1 <= v1923;
+v1923_2 <= v1923_1;
+v1926_3 <= v1926;
+v1929_4 <= v1929;
+v1932_5 <= v1932;
+v1935_6 <= v1935;
+v1938_7 <= v1938;
+v1941_8 <= v1941;
+v1944_9 <= v1944;
+v1949_1 <= v1949;
+v1949_2 <= v1949_1;
+v1954_1 <= v1954;
+v1954_2 <= v1954_1;
+v1954_3 <= v1954_2;
+v1954_4 <= v1954_3;
+v1956_5 <= v1956;
+v1959_6 <= v1959;
+v1962_7 <= v1962;
+v1965_8 <= v1965;
+v1969_1 <= v1969;
+v1969_2 <= v1969_1;
+v1969_3 <= v1969_2;
+v1969_4 <= v1969_3;
+v1969_5 <= v1969_4;
+v1969_6 <= v1969_5;
+v1969_7 <= v1969_6;
+v1969_8 <= v1969_7;
+v1974_1 <= v1974;
+v1974_2 <= v1974_1;
+v1974_3 <= v1974_2;
+v1974_4 <= v1974_3;
+v1974_5 <= v1974_4;
+v1979_1 <= v1979;
+v1983_2 <= v1983;
+v1989_1 <= v1989;
+v1989_2 <= v1989_1;
+v1989_3 <= v1989_2;
+v1989_4 <= v1989_3;
+v1989_5 <= v1989_4;
+v1989_6 <= v1989_5;
+v1989_7 <= v1989_6;
+v1989_8 <= v1989_7;
+v1993_9 <= v1993;
+v1999_1 <= v1999;
+v1999_2 <= v1999_1;
+v2003_3 <= v2003;
+v2006_4 <= v2006;
+v2011_1 <= v2011;
+v2015_2 <= v2015;
+v2018_3 <= v2018;
+v2021_4 <= v2021;
+v2024_5 <= v2024;
+v2027_6 <= v2027;
+v2030_7 <= v2030;
+v2033_8 <= v2033;
+v2042_1 <= v2042;
+v2045_2 <= v2045;
+v2048_3 <= v2048;
+v2051_4 <= v2051;
+v2055_1 <= v2055;
+v2055_2 <= v2055_1;
+v2055_3 <= v2055_2;
+v2055_4 <= v2055_3;
+v2055_5 <= v2055_4;
+v2055_6 <= v2055_5;
+v2055_7 <= v2055_6;
+v2055_8 <= v2055_7;
+v2055_9 <= v2055_8;
+v2059_1 <= v2059;
+v2059_2 <= v2059_1;
+v2059_3 <= v2059_2;
+v2059_4 <= v2059_3;
+v2059_5 <= v2059_4;
+v2059_6 <= v2059_5;
+v2059_7 <= v2059_6;
+v2059_8 <= v2059_7;
+v2062_9 <= v2062;
+v2068_1 <= v2068;
+v2068_2 <= v2068_1;
+v2068_3 <= v2068_2;
+v2073_1 <= v2073;
+v2073_2 <= v2073_1;
+v2073_3 <= v2073_2;
+v2073_4 <= v2073_3;
+v2073_5 <= v2073_4;
+v2078_1 <= v2078;
+v2078_2 <= v2078_1;
+v2078_3 <= v2078_2;
+v2078_4 <= v2078_3;
+v2078_5 <= v2078_4;
+v2078_6 <= v2078_5;
+v2078_7 <= v2078_6;
+v2078_8 <= v2078_7;
+v2078_9 <= v2078_8;
+v2083_1 <= v2083;
+v2083_2 <= v2083_1;
+v2083_3 <= v2083_2;
+v2083_4 <= v2083_3;
+v2083_5 <= v2083_4;
+v2083_6 <= v2083_5;
+v2083_7 <= v2083_6;
+v2083_8 <= v2083_7;
+v2087_9 <= v2087;
+v2102_1 <= v2102;
+v2105_2 <= v2105;
+v2108_3 <= v2108;
+v2111_4 <= v2111;
+v2117_1 <= v2117;
+v2117_2 <= v2117_1;
+v2119_3 <= v2119;
+v2122_4 <= v2122;
+v2125_5 <= v2125;
+v2128_6 <= v2128;
+v2131_7 <= v2131;
+v2134_8 <= v2134;
+v2137_9 <= v2137;
+v2143_1 <= v2143;
+v2143_2 <= v2143_1;
+v2143_3 <= v2143_2;
+v2143_4 <= v2143_3;
+v2146_5 <= v2146;
+v2149_6 <= v2149;
+v2152_7 <= v2152;
+v2155_8 <= v2155;
+v2158_9 <= v2158;
+v2164_1 <= v2164;
+v2164_2 <= v2164_1;
+v2164_3 <= v2164_2;
+v2164_4 <= v2164_3;
+v2166_5 <= v2166;
+v2169_6 <= v2169;
+v2172_7 <= v2172;
+v2175_8 <= v2175;
+v2178_9 <= v2178;
+v2184_1 <= v2184;
+v2184_2 <= v2184_1;
+v2184_3 <= v2184_2;
+v2184_4 <= v2184_3;
+v2187_5 <= v2187;
+v2190_6 <= v2190;
+v2193_7 <= v2193;
+v2196_8 <= v2196;
+v2199_9 <= v2199;
+model_out[8:0] <= logit0;
+model_out[17:9] <= logit1;
+model_out[26:18] <= logit2;
+model_out[35:27] <= logit3;
+model_out[44:36] <= logit4;
+model_out[53:45] <= logit5;
+model_out[62:54] <= logit6;
+model_out[71:63] <= logit7;
+model_out[80:72] <= logit8;
+model_out[89:81] <= logit9;
+end
 endmodule

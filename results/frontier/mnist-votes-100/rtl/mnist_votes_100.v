@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module mnist_votes_100 (
@@ -5,3267 +6,1252 @@ module mnist_votes_100 (
     input wire [783:0] model_inp,
     output reg [49:0] model_out
 );
-    reg [783:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [0:0] v0 = inputs[122:122];
-    wire [0:0] v1 = inputs[124:124];
-    wire [0:0] v2 = inputs[125:125];
-    wire [0:0] v3 = inputs[126:126];
-    wire [0:0] v4 = inputs[129:129];
-    wire [0:0] v5 = inputs[150:150];
-    wire [0:0] v6 = inputs[151:151];
-    wire [0:0] v7 = inputs[152:152];
-    wire [0:0] v8 = inputs[155:155];
-    wire [0:0] v9 = inputs[157:157];
-    wire [0:0] v10 = inputs[158:158];
-    wire [0:0] v11 = inputs[159:159];
-    wire [0:0] v12 = inputs[161:161];
-    wire [0:0] v13 = inputs[177:177];
-    wire [0:0] v14 = inputs[205:205];
-    wire [0:0] v15 = inputs[211:211];
-    wire [0:0] v16 = inputs[231:231];
-    wire [0:0] v17 = inputs[236:236];
-    wire [0:0] v18 = inputs[244:244];
-    wire [0:0] v19 = inputs[260:260];
-    wire [0:0] v20 = inputs[289:289];
-    wire [0:0] v21 = inputs[291:291];
-    wire [0:0] v22 = inputs[302:302];
-    wire [0:0] v23 = inputs[303:303];
-    wire [0:0] v24 = inputs[315:315];
-    wire [0:0] v25 = inputs[326:326];
-    wire [0:0] v26 = inputs[331:331];
-    wire [0:0] v27 = inputs[332:332];
-    wire [0:0] v28 = inputs[353:353];
-    wire [0:0] v29 = inputs[356:356];
-    wire [0:0] v30 = inputs[357:357];
-    wire [0:0] v31 = inputs[358:358];
-    wire [0:0] v32 = inputs[376:376];
-    wire [0:0] v33 = inputs[383:383];
-    wire [0:0] v34 = inputs[384:384];
-    wire [0:0] v35 = inputs[387:387];
-    wire [0:0] v36 = inputs[396:396];
-    wire [0:0] v37 = inputs[397:397];
-    wire [0:0] v38 = inputs[404:404];
-    wire [0:0] v39 = inputs[409:409];
-    wire [0:0] v40 = inputs[412:412];
-    wire [0:0] v41 = inputs[414:414];
-    wire [0:0] v42 = inputs[434:434];
-    wire [0:0] v43 = inputs[435:435];
-    wire [0:0] v44 = inputs[436:436];
-    wire [0:0] v45 = inputs[438:438];
-    wire [0:0] v46 = inputs[440:440];
-    wire [0:0] v47 = inputs[462:462];
-    wire [0:0] v48_l = v47; wire [0:0] v48_u = (v47 >>> 1) + v26; wire [1:0] v48 = {v48_u, v48_l};
-    wire [1:0] v49_l = v48; wire [0:0] v49_u = (v48 >>> 2) + v30; wire [2:0] v49 = {v49_u, v49_l};
-    wire [0:0] v50 = inputs[463:463];
-    wire [0:0] v51 = inputs[465:465];
-    wire [0:0] v52 = inputs[468:468];
-    wire [0:0] v53 = inputs[469:469];
-    wire [0:0] v54 = inputs[482:482];
-    wire [0:0] v55 = inputs[483:483];
-    wire [0:0] v56 = inputs[484:484];
-    wire [0:0] v57 = inputs[492:492];
-    wire [0:0] v58 = inputs[493:493];
-    wire [0:0] v59 = inputs[497:497];
-    wire [0:0] v60 = inputs[509:509];
-    wire [0:0] v61 = inputs[511:511];
-    wire [0:0] v62_l = v60; wire [0:0] v62_u = (v60 >>> 1) + v61; wire [1:0] v62 = {v62_u, v62_l};
-    wire [0:0] v63 = inputs[521:521];
-    wire [0:0] v64 = inputs[522:522];
-    wire [0:0] v65 = inputs[523:523];
-    wire [0:0] v66 = inputs[538:538];
-    wire [0:0] v67 = inputs[545:545];
-    wire [0:0] v68_l = v50; wire [0:0] v68_u = (v50 >>> 1) + v67; wire [1:0] v68 = {v68_u, v68_l};
-    wire [0:0] v69 = inputs[549:549];
-    wire [0:0] v70 = inputs[550:550];
-    wire [0:0] v71 = inputs[551:551];
-    wire [0:0] v72 = inputs[554:554];
-    wire [0:0] v73 = inputs[572:572];
-    wire [0:0] v74 = inputs[574:574];
-    wire [0:0] v75 = inputs[576:576];
-    wire [0:0] v76 = inputs[579:579];
-    wire [0:0] v77 = inputs[597:597];
-    wire [0:0] v78 = inputs[600:600];
-    wire [0:0] v79 = inputs[607:607];
-    wire [0:0] v80 = inputs[626:626];
-    wire [0:0] v81 = inputs[630:630];
-    wire [0:0] v82 = inputs[631:631];
-    wire [0:0] v83 = inputs[633:633];
-    wire [0:0] v84 = inputs[635:635];
-    wire [0:0] v85 = inputs[659:659];
-    wire [0:0] v86 = inputs[661:661];
-    wire [0:0] v87 = inputs[681:681];
-    wire [0:0] v88 = inputs[683:683];
-    wire [0:0] v89 = inputs[685:685];
-    wire [0:0] v90 = inputs[688:688];
-    wire [0:0] v91 = inputs[714:714];
-    wire [0:0] v92 = inputs[717:717];
-    wire [0:0] v93 = inputs[128:128];
-    wire [0:0] v94 = inputs[179:179];
-    wire [0:0] v95 = inputs[182:182];
-    wire [0:0] v96 = inputs[183:183];
-    wire [0:0] v97 = inputs[184:184];
-    wire [0:0] v98 = inputs[208:208];
-    wire [0:0] v99_l = v98; wire [0:0] v99_u = (v98 >>> 1) + v1; wire [1:0] v99 = {v99_u, v99_l};
-    wire [0:0] v100 = inputs[214:214];
-    wire [0:0] v101 = inputs[215:215];
-    wire [1:0] v102_l = v99; wire [0:0] v102_u = (v99 >>> 2) + v101; wire [2:0] v102 = {v102_u, v102_l};
-    wire [0:0] v103_l = v11; wire [0:0] v103_u = (v11 >>> 1) + v101; wire [1:0] v103 = {v103_u, v103_l};
-    wire [0:0] v104 = inputs[233:233];
-    wire [0:0] v105_l = v104; wire [0:0] v105_u = (v104 >>> 1) + v97; wire [1:0] v105 = {v105_u, v105_l};
-    wire [0:0] v106 = inputs[238:238];
-    wire [0:0] v107_l = v106; wire [0:0] v107_u = (v106 >>> 1) + v4; wire [1:0] v107 = {v107_u, v107_l};
-    wire [0:0] v108 = inputs[241:241];
-    wire [0:0] v109 = inputs[242:242];
-    wire [0:0] v110 = inputs[245:245];
-    wire [0:0] v111 = inputs[263:263];
-    wire [0:0] v112 = inputs[270:270];
-    wire [0:0] v113 = inputs[274:274];
-    wire [0:0] v114 = inputs[287:287];
-    wire [0:0] v115 = inputs[288:288];
-    wire [0:0] v116 = inputs[299:299];
-    wire [0:0] v117 = inputs[316:316];
-    wire [0:0] v118 = inputs[318:318];
-    wire [0:0] v119 = inputs[319:319];
-    wire [0:0] v120 = inputs[323:323];
-    wire [0:0] v121 = inputs[328:328];
-    wire [0:0] v122 = inputs[330:330];
-    wire [0:0] v123 = inputs[342:342];
-    wire [0:0] v124_l = v77; wire [0:0] v124_u = (v77 >>> 1) + v123; wire [1:0] v124 = {v124_u, v124_l};
-    wire [0:0] v125 = inputs[343:343];
-    wire [0:0] v126 = inputs[344:344];
-    wire [1:0] v127_l = v124; wire [0:0] v127_u = (v124 >>> 2) + v126; wire [2:0] v127 = {v127_u, v127_l};
-    wire [2:0] v128_l = v127; wire [0:0] v128_u = (v127 >>> 3) + v118; wire [3:0] v128 = {v128_u, v128_l};
-    wire [0:0] v129 = inputs[345:345];
-    wire [0:0] v130 = inputs[347:347];
-    wire [0:0] v131 = inputs[355:355];
-    wire [0:0] v132 = inputs[379:379];
-    wire [0:0] v133 = inputs[398:398];
-    wire [0:0] v134 = inputs[405:405];
-    wire [0:0] v135 = inputs[407:407];
-    wire [0:0] v136 = inputs[408:408];
-    wire [0:0] v137_l = v136; wire [0:0] v137_u = (v136 >>> 1) + v122; wire [1:0] v137 = {v137_u, v137_l};
-    wire [0:0] v138 = inputs[426:426];
-    wire [0:0] v139 = inputs[429:429];
-    wire [0:0] v140 = inputs[433:433];
-    wire [0:0] v141 = inputs[437:437];
-    wire [0:0] v142 = inputs[439:439];
-    wire [0:0] v143_l = v142; wire [0:0] v143_u = (v142 >>> 1) + v63; wire [1:0] v143 = {v143_u, v143_l};
-    wire [0:0] v144 = inputs[442:442];
-    wire [0:0] v145 = inputs[456:456];
-    wire [0:0] v146 = inputs[458:458];
-    wire [0:0] v147 = inputs[461:461];
-    wire [0:0] v148_l = v147; wire [0:0] v148_u = (v147 >>> 1) + v132; wire [1:0] v148 = {v148_u, v148_l};
-    wire [1:0] v149_l = v148; wire [0:0] v149_u = (v148 >>> 2) + v39; wire [2:0] v149 = {v149_u, v149_l};
-    wire [2:0] v150_l = v149; wire [0:0] v150_u = (v149 >>> 3) + v112; wire [3:0] v150 = {v150_u, v150_l};
-    wire [0:0] v151 = inputs[466:466];
-    wire [0:0] v152 = inputs[490:490];
-    wire [0:0] v153_l = v43; wire [0:0] v153_u = (v43 >>> 1) + v152; wire [1:0] v153 = {v153_u, v153_l};
-    wire [0:0] v154 = inputs[494:494];
-    wire [0:0] v155_l = v108; wire [0:0] v155_u = (v108 >>> 1) + v154; wire [1:0] v155 = {v155_u, v155_l};
-    wire [1:0] v156_l = v155; wire [0:0] v156_u = (v155 >>> 2) + v110; wire [2:0] v156 = {v156_u, v156_l};
-    wire [0:0] v157_l = v154; wire [0:0] v157_u = (v154 >>> 1) + v146; wire [1:0] v157 = {v157_u, v157_l};
-    wire [0:0] v158 = inputs[495:495];
-    wire [0:0] v159 = inputs[513:513];
-    wire [0:0] v160 = inputs[519:519];
-    wire [0:0] v161 = inputs[543:543];
-    wire [0:0] v162 = inputs[552:552];
-    wire [0:0] v163_l = v162; wire [0:0] v163_u = (v162 >>> 1) + v79; wire [1:0] v163 = {v163_u, v163_l};
-    wire [1:0] v164_l = v163; wire [0:0] v164_u = (v163 >>> 2) + v59; wire [2:0] v164 = {v164_u, v164_l};
-    wire [0:0] v165 = inputs[570:570];
-    wire [0:0] v166 = inputs[573:573];
-    wire [2:0] v167_l = v164; wire [0:0] v167_u = (v164 >>> 3) + v166; wire [3:0] v167 = {v167_u, v167_l};
-    wire [3:0] v168_l = v167; wire [0:0] v168_u = (v167 >>> 4) + v144; wire [4:0] v168 = {v168_u, v168_l};
-    wire [0:0] v169 = inputs[577:577];
-    wire [2:0] v170_l = v156; wire [0:0] v170_u = (v156 >>> 3) + v169; wire [3:0] v170 = {v170_u, v170_l};
-    wire [0:0] v171 = inputs[596:596];
-    wire [0:0] v172 = inputs[601:601];
-    wire [0:0] v173 = inputs[624:624];
-    wire [0:0] v174_l = v161; wire [0:0] v174_u = (v161 >>> 1) + v173; wire [1:0] v174 = {v174_u, v174_l};
-    wire [0:0] v175 = inputs[627:627];
-    wire [0:0] v176 = inputs[632:632];
-    wire [0:0] v177 = inputs[654:654];
-    wire [0:0] v178_l = v177; wire [0:0] v178_u = (v177 >>> 1) + v55; wire [1:0] v178 = {v178_u, v178_l};
-    wire [0:0] v179 = inputs[658:658];
-    wire [0:0] v180 = inputs[662:662];
-    wire [4:0] v181_l = v168; wire [0:0] v181_u = (v168 >>> 5) + v180; wire [5:0] v181 = {v181_u, v181_l};
-    wire v182_t0 = v181[0] ? 1'd1 : 1'd0;
-    wire v182_t1 = v181[0] ? 1'd0 : 1'd1;
-    wire v182_t2 = v181[1] ? v182_t1 : v182_t0;
-    wire v182_t3 = v181[1] ? 1'd0 : v182_t1;
-    wire v182_t4 = v181[2] ? v182_t3 : v182_t2;
-    wire v182_t5 = v181[1] ? 1'd1 : v182_t0;
-    wire v182_t6 = v181[1] ? 1'd0 : 1'd1;
-    wire v182_t7 = v181[2] ? v182_t6 : v182_t5;
-    wire v182_t8 = v181[3] ? v182_t7 : v182_t4;
-    wire v182_t9 = v181[3] ? 1'd0 : v182_t3;
-    wire v182_t10 = v181[4] ? v182_t9 : v182_t8;
-    wire v182_t11 = v181[2] ? 1'd0 : v182_t1;
-    wire v182_t12 = v181[3] ? v182_t11 : 1'd0;
-    wire v182_t13 = v181[4] ? 1'd0 : v182_t12;
-    wire v182_t14 = v181[5] ? v182_t13 : v182_t10;
-    wire [0:0] v182 = {v182_t14};
-    wire [0:0] v183 = inputs[682:682];
-    wire [0:0] v184 = inputs[687:687];
-    wire [0:0] v185 = inputs[123:123];
-    wire [0:0] v186_l = v185; wire [0:0] v186_u = (v185 >>> 1) + v125; wire [1:0] v186 = {v186_u, v186_l};
-    wire [0:0] v187 = inputs[181:181];
-    wire [0:0] v188 = inputs[188:188];
-    wire [0:0] v189_l = v188; wire [0:0] v189_u = (v188 >>> 1) + v131; wire [1:0] v189 = {v189_u, v189_l};
-    wire [0:0] v190 = inputs[207:207];
-    wire [0:0] v191 = inputs[209:209];
-    wire [3:0] v192_l = v128; wire [0:0] v192_u = (v128 >>> 4) + v191; wire [4:0] v192 = {v192_u, v192_l};
-    wire [0:0] v193 = inputs[212:212];
-    wire [0:0] v194 = inputs[213:213];
-    wire [0:0] v195 = inputs[239:239];
-    wire [2:0] v196_l = v102; wire [0:0] v196_u = (v102 >>> 3) + v195; wire [3:0] v196 = {v196_u, v196_l};
-    wire [3:0] v197_l = v196; wire [0:0] v197_u = (v196 >>> 4) + v108; wire [4:0] v197 = {v197_u, v197_l};
-    wire [4:0] v198_l = v197; wire [0:0] v198_u = (v197 >>> 5) + v110; wire [5:0] v198 = {v198_u, v198_l};
-    wire v199_t0 = v198[0] ? 1'd0 : 1'd1;
-    wire v199_t1 = v198[0] ? 1'd1 : 1'd0;
-    wire v199_t2 = v198[1] ? v199_t1 : v199_t0;
-    wire v199_t3 = v198[2] ? v199_t2 : 1'd0;
-    wire v199_t4 = v198[1] ? 1'd0 : v199_t0;
-    wire v199_t5 = v198[3] ? v199_t4 : v199_t3;
-    wire v199_t6 = v198[1] ? v199_t1 : 1'd1;
-    wire v199_t7 = v198[2] ? v199_t6 : v199_t2;
-    wire v199_t8 = v198[3] ? 1'd0 : v199_t7;
-    wire v199_t9 = v198[4] ? v199_t8 : v199_t5;
-    wire v199_t10 = v198[2] ? 1'd0 : v199_t6;
-    wire v199_t11 = v198[1] ? 1'd0 : 1'd1;
-    wire v199_t12 = v198[2] ? 1'd0 : v199_t11;
-    wire v199_t13 = v198[3] ? v199_t12 : v199_t10;
-    wire v199_t14 = v198[4] ? 1'd0 : v199_t13;
-    wire v199_t15 = v198[5] ? v199_t14 : v199_t9;
-    wire [0:0] v199 = {v199_t15};
-    wire [0:0] v200_l = v195; wire [0:0] v200_u = (v195 >>> 1) + v114; wire [1:0] v200 = {v200_u, v200_l};
-    wire [0:0] v201_l = v96; wire [0:0] v201_u = (v96 >>> 1) + v195; wire [1:0] v201 = {v201_u, v201_l};
-    wire [0:0] v202 = inputs[240:240];
-    wire [1:0] v203_l = v174; wire [0:0] v203_u = (v174 >>> 2) + v202; wire [2:0] v203 = {v203_u, v203_l};
-    wire [0:0] v204 = inputs[262:262];
-    wire [0:0] v205_l = v204; wire [0:0] v205_u = (v204 >>> 1) + v84; wire [1:0] v205 = {v205_u, v205_l};
-    wire [0:0] v206 = inputs[264:264];
-    wire [1:0] v207_l = v105; wire [0:0] v207_u = (v105 >>> 2) + v206; wire [2:0] v207 = {v207_u, v207_l};
-    wire [0:0] v208 = inputs[268:268];
-    wire [1:0] v209_l = v157; wire [0:0] v209_u = (v157 >>> 2) + v208; wire [2:0] v209 = {v209_u, v209_l};
-    wire [0:0] v210 = inputs[272:272];
-    wire [1:0] v211_l = v189; wire [0:0] v211_u = (v189 >>> 2) + v210; wire [2:0] v211 = {v211_u, v211_l};
-    wire [2:0] v212_l = v211; wire [0:0] v212_u = (v211 >>> 3) + v31; wire [3:0] v212 = {v212_u, v212_l};
-    wire [0:0] v213 = inputs[290:290];
-    wire [1:0] v214_l = v200; wire [0:0] v214_u = (v200 >>> 2) + v213; wire [2:0] v214 = {v214_u, v214_l};
-    wire [0:0] v215 = inputs[296:296];
-    wire [1:0] v216_l = v153; wire [0:0] v216_u = (v153 >>> 2) + v215; wire [2:0] v216 = {v216_u, v216_l};
-    wire [0:0] v217 = inputs[320:320];
-    wire [0:0] v218 = inputs[321:321];
-    wire [0:0] v219_l = v218; wire [0:0] v219_u = (v218 >>> 1) + v130; wire [1:0] v219 = {v219_u, v219_l};
-    wire [0:0] v220 = inputs[325:325];
-    wire [0:0] v221 = inputs[348:348];
-    wire [0:0] v222_l = v42; wire [0:0] v222_u = (v42 >>> 1) + v221; wire [1:0] v222 = {v222_u, v222_l};
-    wire [1:0] v223_l = v222; wire [0:0] v223_u = (v222 >>> 2) + v13; wire [2:0] v223 = {v223_u, v223_l};
-    wire [0:0] v224 = inputs[349:349];
-    wire [0:0] v225_l = v57; wire [0:0] v225_u = (v57 >>> 1) + v224; wire [1:0] v225 = {v225_u, v225_l};
-    wire [0:0] v226_l = v224; wire [0:0] v226_u = (v224 >>> 1) + v185; wire [1:0] v226 = {v226_u, v226_l};
-    wire [1:0] v227_l = v226; wire [0:0] v227_u = (v226 >>> 2) + v115; wire [2:0] v227 = {v227_u, v227_l};
-    wire [2:0] v228_l = v227; wire [0:0] v228_u = (v227 >>> 3) + v94; wire [3:0] v228 = {v228_u, v228_l};
-    wire [3:0] v229_l = v228; wire [0:0] v229_u = (v228 >>> 4) + v111; wire [4:0] v229 = {v229_u, v229_l};
-    wire [0:0] v230 = inputs[372:372];
-    wire [0:0] v231_l = v230; wire [0:0] v231_u = (v230 >>> 1) + v141; wire [1:0] v231 = {v231_u, v231_l};
-    wire [1:0] v232_l = v231; wire [0:0] v232_u = (v231 >>> 2) + v187; wire [2:0] v232 = {v232_u, v232_l};
-    wire [2:0] v233_l = v232; wire [0:0] v233_u = (v232 >>> 3) + v206; wire [3:0] v233 = {v233_u, v233_l};
-    wire [3:0] v234_l = v233; wire [0:0] v234_u = (v233 >>> 4) + v193; wire [4:0] v234 = {v234_u, v234_l};
-    wire [0:0] v235_l = v230; wire [0:0] v235_u = (v230 >>> 1) + v202; wire [1:0] v235 = {v235_u, v235_l};
-    wire [1:0] v236_l = v235; wire [0:0] v236_u = (v235 >>> 2) + v97; wire [2:0] v236 = {v236_u, v236_l};
-    wire [0:0] v237 = inputs[380:380];
-    wire [0:0] v238 = inputs[382:382];
-    wire [0:0] v239_l = v238; wire [0:0] v239_u = (v238 >>> 1) + v213; wire [1:0] v239 = {v239_u, v239_l};
-    wire [1:0] v240_l = v239; wire [0:0] v240_u = (v239 >>> 2) + v58; wire [2:0] v240 = {v240_u, v240_l};
-    wire [0:0] v241_l = v238; wire [0:0] v241_u = (v238 >>> 1) + v193; wire [1:0] v241 = {v241_u, v241_l};
-    wire [1:0] v242_l = v241; wire [0:0] v242_u = (v241 >>> 2) + v208; wire [2:0] v242 = {v242_u, v242_l};
-    wire [0:0] v243 = inputs[385:385];
-    wire [0:0] v244 = inputs[402:402];
-    wire [0:0] v245 = inputs[403:403];
-    wire [0:0] v246_l = v245; wire [0:0] v246_u = (v245 >>> 1) + v151; wire [1:0] v246 = {v246_u, v246_l};
-    wire [1:0] v247_l = v246; wire [0:0] v247_u = (v246 >>> 2) + v221; wire [2:0] v247 = {v247_u, v247_l};
-    wire [0:0] v248 = inputs[427:427];
-    wire [0:0] v249 = inputs[428:428];
-    wire [2:0] v250_l = v203; wire [0:0] v250_u = (v203 >>> 3) + v249; wire [3:0] v250 = {v250_u, v250_l};
-    wire [0:0] v251_l = v249; wire [0:0] v251_u = (v249 >>> 1) + v134; wire [1:0] v251 = {v251_u, v251_l};
-    wire [1:0] v252_l = v251; wire [0:0] v252_u = (v251 >>> 2) + v133; wire [2:0] v252 = {v252_u, v252_l};
-    wire [2:0] v253_l = v252; wire [0:0] v253_u = (v252 >>> 3) + v218; wire [3:0] v253 = {v253_u, v253_l};
-    wire [0:0] v254 = inputs[459:459];
-    wire [2:0] v255_l = v207; wire [0:0] v255_u = (v207 >>> 3) + v254; wire [3:0] v255 = {v255_u, v255_l};
-    wire [0:0] v256_l = v254; wire [0:0] v256_u = (v254 >>> 1) + v179; wire [1:0] v256 = {v256_u, v256_l};
-    wire [0:0] v257 = inputs[464:464];
-    wire [0:0] v258_l = v80; wire [0:0] v258_u = (v80 >>> 1) + v257; wire [1:0] v258 = {v258_u, v258_l};
-    wire [0:0] v259_l = v202; wire [0:0] v259_u = (v202 >>> 1) + v257; wire [1:0] v259 = {v259_u, v259_l};
-    wire [1:0] v260_l = v259; wire [0:0] v260_u = (v259 >>> 2) + v237; wire [2:0] v260 = {v260_u, v260_l};
-    wire [0:0] v261 = inputs[467:467];
-    wire [0:0] v262 = inputs[487:487];
-    wire [0:0] v263_l = v248; wire [0:0] v263_u = (v248 >>> 1) + v262; wire [1:0] v263 = {v263_u, v263_l};
-    wire [0:0] v264 = inputs[491:491];
-    wire [0:0] v265 = inputs[515:515];
-    wire [0:0] v266_l = v37; wire [0:0] v266_u = (v37 >>> 1) + v265; wire [1:0] v266 = {v266_u, v266_l};
-    wire [1:0] v267_l = v266; wire [0:0] v267_u = (v266 >>> 2) + v230; wire [2:0] v267 = {v267_u, v267_l};
-    wire [0:0] v268 = inputs[520:520];
-    wire [0:0] v269_l = v82; wire [0:0] v269_u = (v82 >>> 1) + v268; wire [1:0] v269 = {v269_u, v269_l};
-    wire [1:0] v270_l = v269; wire [0:0] v270_u = (v269 >>> 2) + v151; wire [2:0] v270 = {v270_u, v270_l};
-    wire [2:0] v271_l = v270; wire [0:0] v271_u = (v270 >>> 3) + v180; wire [3:0] v271 = {v271_u, v271_l};
-    wire [3:0] v272_l = v271; wire [0:0] v272_u = (v271 >>> 4) + v169; wire [4:0] v272 = {v272_u, v272_l};
-    wire [4:0] v273_l = v272; wire [0:0] v273_u = (v272 >>> 5) + v65; wire [5:0] v273 = {v273_u, v273_l};
-    wire v274_t0 = v273[0] ? 1'd0 : 1'd1;
-    wire v274_t1 = v273[1] ? 1'd0 : v274_t0;
-    wire v274_t2 = v273[2] ? v274_t1 : 1'd0;
-    wire v274_t3 = v273[0] ? 1'd1 : 1'd0;
-    wire v274_t4 = v273[1] ? v274_t3 : 1'd1;
-    wire v274_t5 = v273[1] ? 1'd1 : 1'd0;
-    wire v274_t6 = v273[2] ? v274_t5 : v274_t4;
-    wire v274_t7 = v273[3] ? v274_t6 : v274_t2;
-    wire v274_t8 = v273[1] ? v274_t0 : 1'd1;
-    wire v274_t9 = v273[1] ? v274_t0 : 1'd0;
-    wire v274_t10 = v273[2] ? v274_t9 : v274_t8;
-    wire v274_t11 = v273[1] ? 1'd0 : v274_t3;
-    wire v274_t12 = v273[2] ? v274_t3 : v274_t11;
-    wire v274_t13 = v273[3] ? v274_t12 : v274_t10;
-    wire v274_t14 = v273[4] ? v274_t13 : v274_t7;
-    wire v274_t15 = v273[3] ? 1'd0 : v274_t0;
-    wire v274_t16 = v273[1] ? v274_t3 : 1'd0;
-    wire v274_t17 = v273[2] ? v274_t16 : v274_t4;
-    wire v274_t18 = v273[3] ? v274_t17 : v274_t5;
-    wire v274_t19 = v273[4] ? v274_t18 : v274_t15;
-    wire v274_t20 = v273[5] ? v274_t19 : v274_t14;
-    wire [0:0] v274 = {v274_t20};
-    wire [0:0] v275 = inputs[548:548];
-    wire [0:0] v276_l = v275; wire [0:0] v276_u = (v275 >>> 1) + v109; wire [1:0] v276 = {v276_u, v276_l};
-    wire [0:0] v277 = inputs[568:568];
-    wire [0:0] v278_l = v268; wire [0:0] v278_u = (v268 >>> 1) + v277; wire [1:0] v278 = {v278_u, v278_l};
-    wire [0:0] v279 = inputs[598:598];
-    wire [1:0] v280_l = v137; wire [0:0] v280_u = (v137 >>> 2) + v279; wire [2:0] v280 = {v280_u, v280_l};
-    wire [2:0] v281_l = v280; wire [0:0] v281_u = (v280 >>> 3) + v210; wire [3:0] v281 = {v281_u, v281_l};
-    wire [3:0] v282_l = v281; wire [0:0] v282_u = (v281 >>> 4) + v27; wire [4:0] v282 = {v282_u, v282_l};
-    wire [0:0] v283 = inputs[599:599];
-    wire [0:0] v284_l = v283; wire [0:0] v284_u = (v283 >>> 1) + v221; wire [1:0] v284 = {v284_u, v284_l};
-    wire [1:0] v285_l = v284; wire [0:0] v285_u = (v284 >>> 2) + v159; wire [2:0] v285 = {v285_u, v285_l};
-    wire [0:0] v286 = inputs[604:604];
-    wire [1:0] v287_l = v276; wire [0:0] v287_u = (v276 >>> 2) + v286; wire [2:0] v287 = {v287_u, v287_l};
-    wire [2:0] v288_l = v287; wire [0:0] v288_u = (v287 >>> 3) + v172; wire [3:0] v288 = {v288_u, v288_l};
-    wire [0:0] v289 = inputs[605:605];
-    wire [0:0] v290_l = v92; wire [0:0] v290_u = (v92 >>> 1) + v289; wire [1:0] v290 = {v290_u, v290_l};
-    wire [0:0] v291 = inputs[625:625];
-    wire [0:0] v292 = inputs[628:628];
-    wire [2:0] v293_l = v216; wire [0:0] v293_u = (v216 >>> 3) + v292; wire [3:0] v293 = {v293_u, v293_l};
-    wire [0:0] v294_l = v292; wire [0:0] v294_u = (v292 >>> 1) + v166; wire [1:0] v294 = {v294_u, v294_l};
-    wire [1:0] v295_l = v294; wire [0:0] v295_u = (v294 >>> 2) + v90; wire [2:0] v295 = {v295_u, v295_l};
-    wire [2:0] v296_l = v295; wire [0:0] v296_u = (v295 >>> 3) + v88; wire [3:0] v296 = {v296_u, v296_l};
-    wire [0:0] v297 = inputs[127:127];
-    wire [0:0] v298 = inputs[154:154];
-    wire [3:0] v299_l = v253; wire [0:0] v299_u = (v253 >>> 4) + v298; wire [4:0] v299 = {v299_u, v299_l};
-    wire [0:0] v300 = inputs[156:156];
-    wire [0:0] v301_l = v300; wire [0:0] v301_u = (v300 >>> 1) + v2; wire [1:0] v301 = {v301_u, v301_l};
-    wire [1:0] v302_l = v301; wire [0:0] v302_u = (v301 >>> 2) + v0; wire [2:0] v302 = {v302_u, v302_l};
-    wire [2:0] v303_l = v302; wire [0:0] v303_u = (v302 >>> 3) + v12; wire [3:0] v303 = {v303_u, v303_l};
-    wire [0:0] v304 = inputs[210:210];
-    wire [1:0] v305_l = v205; wire [0:0] v305_u = (v205 >>> 2) + v304; wire [2:0] v305 = {v305_u, v305_l};
-    wire [0:0] v306_l = v248; wire [0:0] v306_u = (v248 >>> 1) + v304; wire [1:0] v306 = {v306_u, v306_l};
-    wire [1:0] v307_l = v306; wire [0:0] v307_u = (v306 >>> 2) + v298; wire [2:0] v307 = {v307_u, v307_l};
-    wire [2:0] v308_l = v307; wire [0:0] v308_u = (v307 >>> 3) + v171; wire [3:0] v308 = {v308_u, v308_l};
-    wire [0:0] v309_l = v119; wire [0:0] v309_u = (v119 >>> 1) + v304; wire [1:0] v309 = {v309_u, v309_l};
-    wire [0:0] v310_l = v298; wire [0:0] v310_u = (v298 >>> 1) + v304; wire [1:0] v310 = {v310_u, v310_l};
-    wire [0:0] v311 = inputs[216:216];
-    wire [0:0] v312_l = v311; wire [0:0] v312_u = (v311 >>> 1) + v172; wire [1:0] v312 = {v312_u, v312_l};
-    wire [1:0] v313_l = v312; wire [0:0] v313_u = (v312 >>> 2) + v292; wire [2:0] v313 = {v313_u, v313_l};
-    wire [0:0] v314 = inputs[235:235];
-    wire [2:0] v315_l = v214; wire [0:0] v315_u = (v214 >>> 3) + v314; wire [3:0] v315 = {v315_u, v315_l};
-    wire [3:0] v316_l = v315; wire [0:0] v316_u = (v315 >>> 4) + v95; wire [4:0] v316 = {v316_u, v316_l};
-    wire [0:0] v317 = inputs[265:265];
-    wire [4:0] v318_l = v192; wire [0:0] v318_u = (v192 >>> 5) + v317; wire [5:0] v318 = {v318_u, v318_l};
-    wire v319_t0 = v318[0] ? 1'd1 : 1'd0;
-    wire v319_t1 = v318[1] ? v319_t0 : 1'd0;
-    wire v319_t2 = v318[0] ? 1'd0 : 1'd1;
-    wire v319_t3 = v318[1] ? 1'd0 : v319_t2;
-    wire v319_t4 = v318[2] ? v319_t3 : v319_t1;
-    wire v319_t5 = v318[3] ? 1'd0 : v319_t4;
-    wire v319_t6 = v318[1] ? 1'd1 : 1'd0;
-    wire v319_t7 = v318[2] ? 1'd1 : v319_t6;
-    wire v319_t8 = v318[3] ? v319_t3 : v319_t7;
-    wire v319_t9 = v318[4] ? v319_t8 : v319_t5;
-    wire v319_t10 = v318[1] ? 1'd1 : v319_t2;
-    wire v319_t11 = v318[2] ? v319_t10 : v319_t6;
-    wire v319_t12 = v318[2] ? v319_t10 : v319_t3;
-    wire v319_t13 = v318[3] ? v319_t12 : v319_t11;
-    wire v319_t14 = v318[2] ? v319_t2 : 1'd0;
-    wire v319_t15 = v318[3] ? v319_t14 : v319_t11;
-    wire v319_t16 = v318[4] ? v319_t15 : v319_t13;
-    wire v319_t17 = v318[5] ? v319_t16 : v319_t9;
-    wire [0:0] v319 = {v319_t17};
-    wire [3:0] v320_l = v150; wire [0:0] v320_u = (v150 >>> 4) + v317; wire [4:0] v320 = {v320_u, v320_l};
-    wire [3:0] v321_l = v308; wire [0:0] v321_u = (v308 >>> 4) + v317; wire [4:0] v321 = {v321_u, v321_l};
-    wire [4:0] v322_l = v321; wire [0:0] v322_u = (v321 >>> 5) + v244; wire [5:0] v322 = {v322_u, v322_l};
-    wire v323_t0 = v322[0] ? 1'd1 : 1'd0;
-    wire v323_t1 = v322[1] ? 1'd0 : v323_t0;
-    wire v323_t2 = v322[1] ? v323_t0 : 1'd0;
-    wire v323_t3 = v322[2] ? v323_t2 : v323_t1;
-    wire v323_t4 = v322[2] ? 1'd0 : v323_t1;
-    wire v323_t5 = v322[3] ? v323_t4 : v323_t3;
-    wire v323_t6 = v322[3] ? 1'd0 : v323_t2;
-    wire v323_t7 = v322[4] ? v323_t6 : v323_t5;
-    wire v323_t8 = v322[1] ? 1'd0 : 1'd1;
-    wire v323_t9 = v322[2] ? 1'd0 : v323_t8;
-    wire v323_t10 = v322[3] ? 1'd0 : v323_t9;
-    wire v323_t11 = v322[1] ? 1'd1 : 1'd0;
-    wire v323_t12 = v322[2] ? v323_t11 : v323_t0;
-    wire v323_t13 = v322[3] ? 1'd0 : v323_t12;
-    wire v323_t14 = v322[4] ? v323_t13 : v323_t10;
-    wire v323_t15 = v322[5] ? v323_t14 : v323_t7;
-    wire [0:0] v323 = {v323_t15};
-    wire [0:0] v324 = inputs[266:266];
-    wire [4:0] v325_l = v229; wire [0:0] v325_u = (v229 >>> 5) + v324; wire [5:0] v325 = {v325_u, v325_l};
-    wire v326_t0 = v325[0] ? 1'd1 : 1'd0;
-    wire v326_t1 = v325[2] ? 1'd0 : v326_t0;
-    wire v326_t2 = v325[1] ? 1'd1 : 1'd0;
-    wire v326_t3 = v325[1] ? 1'd1 : v326_t0;
-    wire v326_t4 = v325[2] ? v326_t3 : v326_t2;
-    wire v326_t5 = v325[3] ? 1'd0 : v326_t4;
-    wire v326_t6 = v325[4] ? v326_t5 : v326_t1;
-    wire v326_t7 = v325[1] ? v326_t0 : 1'd1;
-    wire v326_t8 = v325[1] ? 1'd0 : v326_t0;
-    wire v326_t9 = v325[2] ? v326_t8 : v326_t7;
-    wire v326_t10 = v325[3] ? v326_t9 : v326_t2;
-    wire v326_t11 = v325[3] ? v326_t0 : v326_t4;
-    wire v326_t12 = v325[4] ? v326_t11 : v326_t10;
-    wire v326_t13 = v325[5] ? v326_t12 : v326_t6;
-    wire [0:0] v326 = {v326_t13};
-    wire [3:0] v327_l = v255; wire [0:0] v327_u = (v255 >>> 4) + v324; wire [4:0] v327 = {v327_u, v327_l};
-    wire [1:0] v328_l = v310; wire [0:0] v328_u = (v310 >>> 2) + v324; wire [2:0] v328 = {v328_u, v328_l};
-    wire [0:0] v329_l = v224; wire [0:0] v329_u = (v224 >>> 1) + v324; wire [1:0] v329 = {v329_u, v329_l};
-    wire [0:0] v330 = inputs[271:271];
-    wire [1:0] v331_l = v107; wire [0:0] v331_u = (v107 >>> 2) + v330; wire [2:0] v331 = {v331_u, v331_l};
-    wire [2:0] v332_l = v331; wire [0:0] v332_u = (v331 >>> 3) + v100; wire [3:0] v332 = {v332_u, v332_l};
-    wire [3:0] v333_l = v332; wire [0:0] v333_u = (v332 >>> 4) + v144; wire [4:0] v333 = {v333_u, v333_l};
-    wire [4:0] v334_l = v333; wire [0:0] v334_u = (v333 >>> 5) + v34; wire [5:0] v334 = {v334_u, v334_l};
-    wire v335_t0 = v334[0] ? 1'd0 : 1'd1;
-    wire v335_t1 = v334[1] ? v335_t0 : 1'd0;
-    wire v335_t2 = v334[1] ? 1'd0 : 1'd1;
-    wire v335_t3 = v334[2] ? v335_t2 : v335_t1;
-    wire v335_t4 = v334[0] ? 1'd1 : 1'd0;
-    wire v335_t5 = v334[1] ? 1'd0 : v335_t4;
-    wire v335_t6 = v334[3] ? v335_t5 : v335_t3;
-    wire v335_t7 = v334[1] ? 1'd1 : 1'd0;
-    wire v335_t8 = v334[2] ? v335_t7 : 1'd0;
-    wire v335_t9 = v334[3] ? 1'd0 : v335_t8;
-    wire v335_t10 = v334[4] ? v335_t9 : v335_t6;
-    wire v335_t11 = v334[1] ? v335_t4 : 1'd0;
-    wire v335_t12 = v334[2] ? v335_t11 : v335_t1;
-    wire v335_t13 = v334[3] ? 1'd0 : v335_t12;
-    wire v335_t14 = v334[2] ? v335_t7 : v335_t1;
-    wire v335_t15 = v334[2] ? v335_t5 : v335_t2;
-    wire v335_t16 = v334[3] ? v335_t15 : v335_t14;
-    wire v335_t17 = v334[4] ? v335_t16 : v335_t13;
-    wire v335_t18 = v334[5] ? v335_t17 : v335_t10;
-    wire [0:0] v335 = {v335_t18};
-    wire [0:0] v336_l = v188; wire [0:0] v336_u = (v188 >>> 1) + v330; wire [1:0] v336 = {v336_u, v336_l};
-    wire [1:0] v337_l = v336; wire [0:0] v337_u = (v336 >>> 2) + v113; wire [2:0] v337 = {v337_u, v337_l};
-    wire [2:0] v338_l = v337; wire [0:0] v338_u = (v337 >>> 3) + v29; wire [3:0] v338 = {v338_u, v338_l};
-    wire [3:0] v339_l = v338; wire [0:0] v339_u = (v338 >>> 4) + v220; wire [4:0] v339 = {v339_u, v339_l};
-    wire [0:0] v340 = inputs[293:293];
-    wire [0:0] v341 = inputs[295:295];
-    wire [4:0] v342_l = v339; wire [0:0] v342_u = (v339 >>> 5) + v341; wire [5:0] v342 = {v342_u, v342_l};
-    wire v343_t0 = v342[1] ? 1'd0 : 1'd1;
-    wire v343_t1 = v342[1] ? 1'd1 : 1'd0;
-    wire v343_t2 = v342[2] ? v343_t1 : v343_t0;
-    wire v343_t3 = v342[3] ? 1'd0 : v343_t2;
-    wire v343_t4 = v342[0] ? 1'd1 : 1'd0;
-    wire v343_t5 = v342[1] ? 1'd0 : v343_t4;
-    wire v343_t6 = v342[0] ? 1'd0 : 1'd1;
-    wire v343_t7 = v342[2] ? v343_t6 : v343_t5;
-    wire v343_t8 = v342[2] ? 1'd0 : v343_t0;
-    wire v343_t9 = v342[3] ? v343_t8 : v343_t7;
-    wire v343_t10 = v342[4] ? v343_t9 : v343_t3;
-    wire v343_t11 = v342[1] ? 1'd1 : v343_t4;
-    wire v343_t12 = v342[1] ? 1'd1 : v343_t6;
-    wire v343_t13 = v342[2] ? v343_t12 : v343_t11;
-    wire v343_t14 = v342[1] ? 1'd0 : v343_t6;
-    wire v343_t15 = v342[2] ? 1'd0 : v343_t14;
-    wire v343_t16 = v342[3] ? v343_t15 : v343_t13;
-    wire v343_t17 = v342[2] ? v343_t12 : v343_t0;
-    wire v343_t18 = v342[1] ? v343_t4 : 1'd1;
-    wire v343_t19 = v342[2] ? 1'd0 : v343_t18;
-    wire v343_t20 = v342[3] ? v343_t19 : v343_t17;
-    wire v343_t21 = v342[4] ? v343_t20 : v343_t16;
-    wire v343_t22 = v342[5] ? v343_t21 : v343_t10;
-    wire [0:0] v343 = {v343_t22};
-    wire [2:0] v344_l = v236; wire [0:0] v344_u = (v236 >>> 3) + v341; wire [3:0] v344 = {v344_u, v344_l};
-    wire [0:0] v345 = inputs[297:297];
-    wire [3:0] v346_l = v212; wire [0:0] v346_u = (v212 >>> 4) + v345; wire [4:0] v346 = {v346_u, v346_l};
-    wire [4:0] v347_l = v346; wire [0:0] v347_u = (v346 >>> 5) + v194; wire [5:0] v347 = {v347_u, v347_l};
-    wire v348_t0 = v347[0] ? 1'd0 : 1'd1;
-    wire v348_t1 = v347[1] ? v348_t0 : 1'd1;
-    wire v348_t2 = v347[1] ? 1'd0 : v348_t0;
-    wire v348_t3 = v347[2] ? v348_t2 : v348_t1;
-    wire v348_t4 = v347[1] ? v348_t0 : 1'd0;
-    wire v348_t5 = v347[2] ? 1'd0 : v348_t4;
-    wire v348_t6 = v347[3] ? v348_t5 : v348_t3;
-    wire v348_t7 = v347[0] ? 1'd1 : 1'd0;
-    wire v348_t8 = v347[1] ? v348_t7 : 1'd0;
-    wire v348_t9 = v347[2] ? v348_t2 : v348_t8;
-    wire v348_t10 = v347[2] ? 1'd0 : v348_t8;
-    wire v348_t11 = v347[3] ? v348_t10 : v348_t9;
-    wire v348_t12 = v347[4] ? v348_t11 : v348_t6;
-    wire v348_t13 = v347[1] ? v348_t7 : 1'd1;
-    wire v348_t14 = v347[1] ? 1'd0 : 1'd1;
-    wire v348_t15 = v347[2] ? v348_t14 : v348_t13;
-    wire v348_t16 = v347[3] ? v348_t10 : v348_t15;
-    wire v348_t17 = v347[3] ? v348_t8 : v348_t10;
-    wire v348_t18 = v347[4] ? v348_t17 : v348_t16;
-    wire v348_t19 = v347[5] ? v348_t18 : v348_t12;
-    wire [0:0] v348 = {v348_t19};
-    wire [0:0] v349_l = v343; wire [0:0] v349_u = (v343 >>> 1) + v348; wire [1:0] v349 = {v349_u, v349_l};
-    wire [0:0] v350_l = v161; wire [0:0] v350_u = (v161 >>> 1) + v345; wire [1:0] v350 = {v350_u, v350_l};
-    wire [0:0] v351 = inputs[298:298];
-    wire [4:0] v352_l = v282; wire [0:0] v352_u = (v282 >>> 5) + v351; wire [5:0] v352 = {v352_u, v352_l};
-    wire v353_t0 = v352[0] ? 1'd0 : 1'd1;
-    wire v353_t1 = v352[1] ? v353_t0 : 1'd0;
-    wire v353_t2 = v352[2] ? v353_t0 : v353_t1;
-    wire v353_t3 = v352[3] ? v353_t2 : v353_t1;
-    wire v353_t4 = v352[1] ? v353_t0 : 1'd1;
-    wire v353_t5 = v352[2] ? v353_t4 : v353_t0;
-    wire v353_t6 = v352[3] ? v353_t5 : v353_t0;
-    wire v353_t7 = v352[4] ? v353_t6 : v353_t3;
-    wire v353_t8 = v352[0] ? 1'd1 : 1'd0;
-    wire v353_t9 = v352[1] ? v353_t8 : 1'd0;
-    wire v353_t10 = v352[2] ? v353_t9 : v353_t1;
-    wire v353_t11 = v352[1] ? 1'd1 : 1'd0;
-    wire v353_t12 = v352[3] ? v353_t11 : v353_t10;
-    wire v353_t13 = v352[1] ? 1'd0 : v353_t0;
-    wire v353_t14 = v352[2] ? v353_t0 : v353_t13;
-    wire v353_t15 = v352[1] ? 1'd1 : v353_t0;
-    wire v353_t16 = v352[2] ? 1'd1 : v353_t15;
-    wire v353_t17 = v352[3] ? v353_t16 : v353_t14;
-    wire v353_t18 = v352[4] ? v353_t17 : v353_t12;
-    wire v353_t19 = v352[5] ? v353_t18 : v353_t7;
-    wire [0:0] v353 = {v353_t19};
-    wire [0:0] v354 = inputs[300:300];
-    wire [1:0] v355_l = v103; wire [0:0] v355_u = (v103 >>> 2) + v354; wire [2:0] v355 = {v355_u, v355_l};
-    wire [2:0] v356_l = v355; wire [0:0] v356_u = (v355 >>> 3) + v351; wire [3:0] v356 = {v356_u, v356_l};
-    wire [0:0] v357 = inputs[317:317];
-    wire [2:0] v358_l = v305; wire [0:0] v358_u = (v305 >>> 3) + v357; wire [3:0] v358 = {v358_u, v358_l};
-    wire [3:0] v359_l = v358; wire [0:0] v359_u = (v358 >>> 4) + v190; wire [4:0] v359 = {v359_u, v359_l};
-    wire [4:0] v360_l = v359; wire [0:0] v360_u = (v359 >>> 5) + v194; wire [5:0] v360 = {v360_u, v360_l};
-    wire v361_t0 = v360[0] ? 1'd1 : 1'd0;
-    wire v361_t1 = v360[1] ? 1'd0 : v361_t0;
-    wire v361_t2 = v360[2] ? 1'd0 : 1'd1;
-    wire v361_t3 = v360[3] ? v361_t2 : v361_t1;
-    wire v361_t4 = v360[0] ? 1'd0 : 1'd1;
-    wire v361_t5 = v360[1] ? 1'd0 : v361_t4;
-    wire v361_t6 = v360[1] ? 1'd0 : 1'd1;
-    wire v361_t7 = v360[2] ? v361_t6 : v361_t5;
-    wire v361_t8 = v360[3] ? 1'd0 : v361_t7;
-    wire v361_t9 = v360[4] ? v361_t8 : v361_t3;
-    wire v361_t10 = v360[2] ? 1'd0 : v361_t1;
-    wire v361_t11 = v360[3] ? v361_t10 : v361_t1;
-    wire v361_t12 = v360[4] ? v361_t8 : v361_t11;
-    wire v361_t13 = v360[5] ? v361_t12 : v361_t9;
-    wire [0:0] v361 = {v361_t13};
-    wire [0:0] v362_l = v123; wire [0:0] v362_u = (v123 >>> 1) + v357; wire [1:0] v362 = {v362_u, v362_l};
-    wire [1:0] v363_l = v362; wire [0:0] v363_u = (v362 >>> 2) + v5; wire [2:0] v363 = {v363_u, v363_l};
-    wire [2:0] v364_l = v363; wire [0:0] v364_u = (v363 >>> 3) + v7; wire [3:0] v364 = {v364_u, v364_l};
-    wire [3:0] v365_l = v364; wire [0:0] v365_u = (v364 >>> 4) + v190; wire [4:0] v365 = {v365_u, v365_l};
-    wire [0:0] v366 = inputs[327:327];
-    wire [0:0] v367 = inputs[352:352];
-    wire [3:0] v368_l = v293; wire [0:0] v368_u = (v293 >>> 4) + v367; wire [4:0] v368 = {v368_u, v368_l};
-    wire [4:0] v369_l = v368; wire [0:0] v369_u = (v368 >>> 5) + v300; wire [5:0] v369 = {v369_u, v369_l};
-    wire v370_t0 = v369[0] ? 1'd0 : 1'd1;
-    wire v370_t1 = v369[2] ? v370_t0 : 1'd0;
-    wire v370_t2 = v369[1] ? 1'd0 : v370_t0;
-    wire v370_t3 = v369[3] ? v370_t2 : v370_t1;
-    wire v370_t4 = v369[2] ? v370_t2 : 1'd0;
-    wire v370_t5 = v369[1] ? 1'd0 : 1'd1;
-    wire v370_t6 = v369[2] ? v370_t5 : 1'd0;
-    wire v370_t7 = v369[3] ? v370_t6 : v370_t4;
-    wire v370_t8 = v369[4] ? v370_t7 : v370_t3;
-    wire v370_t9 = v369[1] ? 1'd1 : v370_t0;
-    wire v370_t10 = v369[0] ? 1'd1 : 1'd0;
-    wire v370_t11 = v369[1] ? v370_t10 : 1'd0;
-    wire v370_t12 = v369[2] ? v370_t11 : v370_t9;
-    wire v370_t13 = v369[2] ? v370_t0 : v370_t2;
-    wire v370_t14 = v369[3] ? v370_t13 : v370_t12;
-    wire v370_t15 = v369[1] ? 1'd1 : 1'd0;
-    wire v370_t16 = v369[2] ? v370_t15 : 1'd0;
-    wire v370_t17 = v369[3] ? v370_t16 : 1'd0;
-    wire v370_t18 = v369[4] ? v370_t17 : v370_t14;
-    wire v370_t19 = v369[5] ? v370_t18 : v370_t8;
-    wire [0:0] v370 = {v370_t19};
-    wire [1:0] v371_l = v225; wire [0:0] v371_u = (v225 >>> 2) + v367; wire [2:0] v371 = {v371_u, v371_l};
-    wire [2:0] v372_l = v371; wire [0:0] v372_u = (v371 >>> 3) + v44; wire [3:0] v372 = {v372_u, v372_l};
-    wire [3:0] v373_l = v372; wire [0:0] v373_u = (v372 >>> 4) + v116; wire [4:0] v373 = {v373_u, v373_l};
-    wire [4:0] v374_l = v373; wire [0:0] v374_u = (v373 >>> 5) + v275; wire [5:0] v374 = {v374_u, v374_l};
-    wire v375_t0 = v374[0] ? 1'd0 : 1'd1;
-    wire v375_t1 = v374[1] ? 1'd0 : v375_t0;
-    wire v375_t2 = v374[2] ? v375_t1 : v375_t0;
-    wire v375_t3 = v374[2] ? v375_t1 : 1'd0;
-    wire v375_t4 = v374[3] ? v375_t3 : v375_t2;
-    wire v375_t5 = v374[1] ? 1'd0 : 1'd1;
-    wire v375_t6 = v374[2] ? v375_t5 : v375_t1;
-    wire v375_t7 = v374[3] ? v375_t6 : 1'd0;
-    wire v375_t8 = v374[4] ? v375_t7 : v375_t4;
-    wire v375_t9 = v374[0] ? 1'd1 : 1'd0;
-    wire v375_t10 = v374[2] ? v375_t9 : 1'd0;
-    wire v375_t11 = v374[3] ? v375_t10 : 1'd0;
-    wire v375_t12 = v374[4] ? 1'd0 : v375_t11;
-    wire v375_t13 = v374[5] ? v375_t12 : v375_t8;
-    wire [0:0] v375 = {v375_t13};
-    wire [0:0] v376 = inputs[378:378];
-    wire [2:0] v377_l = v267; wire [0:0] v377_u = (v267 >>> 3) + v376; wire [3:0] v377 = {v377_u, v377_l};
-    wire [0:0] v378_l = v376; wire [0:0] v378_u = (v376 >>> 1) + v264; wire [1:0] v378 = {v378_u, v378_l};
-    wire [1:0] v379_l = v378; wire [0:0] v379_u = (v378 >>> 2) + v194; wire [2:0] v379 = {v379_u, v379_l};
-    wire [0:0] v380 = inputs[381:381];
-    wire [0:0] v381_l = v35; wire [0:0] v381_u = (v35 >>> 1) + v380; wire [1:0] v381 = {v381_u, v381_l};
-    wire [1:0] v382_l = v381; wire [0:0] v382_u = (v381 >>> 2) + v243; wire [2:0] v382 = {v382_u, v382_l};
-    wire [2:0] v383_l = v382; wire [0:0] v383_u = (v382 >>> 3) + v160; wire [3:0] v383 = {v383_u, v383_l};
-    wire [0:0] v384_l = v380; wire [0:0] v384_u = (v380 >>> 1) + v220; wire [1:0] v384 = {v384_u, v384_l};
-    wire [0:0] v385 = inputs[406:406];
-    wire [0:0] v386_l = v122; wire [0:0] v386_u = (v122 >>> 1) + v385; wire [1:0] v386 = {v386_u, v386_l};
-    wire [0:0] v387_l = v385; wire [0:0] v387_u = (v385 >>> 1) + v376; wire [1:0] v387 = {v387_u, v387_l};
-    wire [0:0] v388 = inputs[485:485];
-    wire [2:0] v389_l = v247; wire [0:0] v389_u = (v247 >>> 3) + v388; wire [3:0] v389 = {v389_u, v389_l};
-    wire [3:0] v390_l = v389; wire [0:0] v390_u = (v389 >>> 4) + v119; wire [4:0] v390 = {v390_u, v390_l};
-    wire [4:0] v391_l = v390; wire [0:0] v391_u = (v390 >>> 5) + v314; wire [5:0] v391 = {v391_u, v391_l};
-    wire v392_t0 = v391[0] ? 1'd0 : 1'd1;
-    wire v392_t1 = v391[1] ? 1'd0 : v392_t0;
-    wire v392_t2 = v391[0] ? 1'd1 : 1'd0;
-    wire v392_t3 = v391[1] ? 1'd0 : v392_t2;
-    wire v392_t4 = v391[2] ? v392_t3 : 1'd0;
-    wire v392_t5 = v391[3] ? v392_t4 : v392_t1;
-    wire v392_t6 = v391[4] ? 1'd0 : v392_t5;
-    wire v392_t7 = v391[2] ? v392_t0 : 1'd0;
-    wire v392_t8 = v391[3] ? 1'd0 : v392_t7;
-    wire v392_t9 = v391[1] ? 1'd0 : 1'd1;
-    wire v392_t10 = v391[2] ? v392_t9 : 1'd0;
-    wire v392_t11 = v391[3] ? 1'd0 : v392_t10;
-    wire v392_t12 = v391[4] ? v392_t11 : v392_t8;
-    wire v392_t13 = v391[5] ? v392_t12 : v392_t6;
-    wire [0:0] v392 = {v392_t13};
-    wire [1:0] v393_l = v263; wire [0:0] v393_u = (v263 >>> 2) + v388; wire [2:0] v393 = {v393_u, v393_l};
-    wire [2:0] v394_l = v393; wire [0:0] v394_u = (v393 >>> 3) + v138; wire [3:0] v394 = {v394_u, v394_l};
-    wire [0:0] v395 = inputs[489:489];
-    wire [0:0] v396_l = v395; wire [0:0] v396_u = (v395 >>> 1) + v380; wire [1:0] v396 = {v396_u, v396_l};
-    wire [0:0] v397 = inputs[516:516];
-    wire [0:0] v398_l = v286; wire [0:0] v398_u = (v286 >>> 1) + v397; wire [1:0] v398 = {v398_u, v398_l};
-    wire [0:0] v399 = inputs[540:540];
-    wire [0:0] v400 = inputs[569:569];
-    wire [3:0] v401_l = v296; wire [0:0] v401_u = (v296 >>> 4) + v400; wire [4:0] v401 = {v401_u, v401_l};
-    wire [4:0] v402_l = v401; wire [0:0] v402_u = (v401 >>> 5) + v286; wire [5:0] v402 = {v402_u, v402_l};
-    wire v403_t0 = v402[0] ? 1'd1 : 1'd0;
-    wire v403_t1 = v402[1] ? 1'd0 : v403_t0;
-    wire v403_t2 = v402[1] ? 1'd1 : v403_t0;
-    wire v403_t3 = v402[2] ? v403_t2 : v403_t1;
-    wire v403_t4 = v402[0] ? 1'd0 : 1'd1;
-    wire v403_t5 = v402[2] ? 1'd1 : v403_t4;
-    wire v403_t6 = v402[3] ? v403_t5 : v403_t3;
-    wire v403_t7 = v402[1] ? v403_t4 : 1'd1;
-    wire v403_t8 = v402[2] ? v403_t7 : v403_t0;
-    wire v403_t9 = v402[1] ? 1'd1 : v403_t4;
-    wire v403_t10 = v402[2] ? v403_t9 : 1'd1;
-    wire v403_t11 = v402[3] ? v403_t10 : v403_t8;
-    wire v403_t12 = v402[4] ? v403_t11 : v403_t6;
-    wire v403_t13 = v402[1] ? v403_t4 : v403_t0;
-    wire v403_t14 = v402[2] ? v403_t2 : v403_t13;
-    wire v403_t15 = v402[1] ? 1'd1 : 1'd0;
-    wire v403_t16 = v402[2] ? v403_t15 : v403_t9;
-    wire v403_t17 = v402[3] ? v403_t16 : v403_t14;
-    wire v403_t18 = v402[1] ? 1'd0 : v403_t4;
-    wire v403_t19 = v402[2] ? v403_t18 : v403_t1;
-    wire v403_t20 = v402[3] ? v403_t4 : v403_t19;
-    wire v403_t21 = v402[4] ? v403_t20 : v403_t17;
-    wire v403_t22 = v402[5] ? v403_t21 : v403_t12;
-    wire [0:0] v403 = {v403_t22};
-    wire [0:0] v404_l = v132; wire [0:0] v404_u = (v132 >>> 1) + v400; wire [1:0] v404 = {v404_u, v404_l};
-    wire [1:0] v405_l = v404; wire [0:0] v405_u = (v404 >>> 2) + v147; wire [2:0] v405 = {v405_u, v405_l};
-    wire [2:0] v406_l = v405; wire [0:0] v406_u = (v405 >>> 3) + v366; wire [3:0] v406 = {v406_u, v406_l};
-    wire [3:0] v407_l = v406; wire [0:0] v407_u = (v406 >>> 4) + v173; wire [4:0] v407 = {v407_u, v407_l};
-    wire [0:0] v408 = inputs[571:571];
-    wire [0:0] v409_l = v133; wire [0:0] v409_u = (v133 >>> 1) + v408; wire [1:0] v409 = {v409_u, v409_l};
-    wire [1:0] v410_l = v409; wire [0:0] v410_u = (v409 >>> 2) + v118; wire [2:0] v410 = {v410_u, v410_l};
-    wire [2:0] v411_l = v410; wire [0:0] v411_u = (v410 >>> 3) + v340; wire [3:0] v411 = {v411_u, v411_l};
-    wire [3:0] v412_l = v411; wire [0:0] v412_u = (v411 >>> 4) + v106; wire [4:0] v412 = {v412_u, v412_l};
-    wire [4:0] v413_l = v412; wire [0:0] v413_u = (v412 >>> 5) + v8; wire [5:0] v413 = {v413_u, v413_l};
-    wire v414_t0 = v413[0] ? 1'd1 : 1'd0;
-    wire v414_t1 = v413[1] ? v414_t0 : 1'd1;
-    wire v414_t2 = v413[2] ? 1'd1 : v414_t1;
-    wire v414_t3 = v413[2] ? v414_t0 : 1'd0;
-    wire v414_t4 = v413[3] ? v414_t3 : v414_t2;
-    wire v414_t5 = v413[1] ? 1'd0 : v414_t0;
-    wire v414_t6 = v413[2] ? v414_t5 : 1'd0;
-    wire v414_t7 = v413[3] ? v414_t6 : v414_t3;
-    wire v414_t8 = v413[4] ? v414_t7 : v414_t4;
-    wire v414_t9 = v413[3] ? 1'd0 : v414_t6;
-    wire v414_t10 = v413[1] ? 1'd0 : 1'd1;
-    wire v414_t11 = v413[2] ? v414_t10 : v414_t5;
-    wire v414_t12 = v413[2] ? v414_t10 : 1'd0;
-    wire v414_t13 = v413[3] ? v414_t12 : v414_t11;
-    wire v414_t14 = v413[4] ? v414_t13 : v414_t9;
-    wire v414_t15 = v413[5] ? v414_t14 : v414_t8;
-    wire [0:0] v414 = {v414_t15};
-    wire [0:0] v415 = inputs[656:656];
-    wire [2:0] v416_l = v313; wire [0:0] v416_u = (v313 >>> 3) + v415; wire [3:0] v416 = {v416_u, v416_l};
-    wire [1:0] v417_l = v68; wire [0:0] v417_u = (v68 >>> 2) + v415; wire [2:0] v417 = {v417_u, v417_l};
-    wire [0:0] v418_l = v184; wire [0:0] v418_u = (v184 >>> 1) + v415; wire [1:0] v418 = {v418_u, v418_l};
-    wire [1:0] v419_l = v418; wire [0:0] v419_u = (v418 >>> 2) + v283; wire [2:0] v419 = {v419_u, v419_l};
-    wire [0:0] v420 = inputs[237:237];
-    wire [0:0] v421_l = v420; wire [0:0] v421_u = (v420 >>> 1) + v73; wire [1:0] v421 = {v421_u, v421_l};
-    wire [1:0] v422_l = v421; wire [0:0] v422_u = (v421 >>> 2) + v183; wire [2:0] v422 = {v422_u, v422_l};
-    wire [2:0] v423_l = v422; wire [0:0] v423_u = (v422 >>> 3) + v237; wire [3:0] v423 = {v423_u, v423_l};
-    wire [3:0] v424_l = v423; wire [0:0] v424_u = (v423 >>> 4) + v243; wire [4:0] v424 = {v424_u, v424_l};
-    wire [4:0] v425_l = v424; wire [0:0] v425_u = (v424 >>> 5) + v46; wire [5:0] v425 = {v425_u, v425_l};
-    wire v426_t0 = v425[1] ? 1'd0 : 1'd1;
-    wire v426_t1 = v425[2] ? 1'd0 : v426_t0;
-    wire v426_t2 = v425[1] ? 1'd1 : 1'd0;
-    wire v426_t3 = v425[2] ? v426_t2 : v426_t0;
-    wire v426_t4 = v425[3] ? v426_t3 : v426_t1;
-    wire v426_t5 = v425[0] ? 1'd0 : 1'd1;
-    wire v426_t6 = v425[1] ? 1'd0 : v426_t5;
-    wire v426_t7 = v425[2] ? 1'd0 : v426_t6;
-    wire v426_t8 = v425[2] ? v426_t2 : 1'd0;
-    wire v426_t9 = v425[3] ? v426_t8 : v426_t7;
-    wire v426_t10 = v425[4] ? v426_t9 : v426_t4;
-    wire v426_t11 = v425[1] ? v426_t5 : 1'd1;
-    wire v426_t12 = v425[2] ? v426_t11 : v426_t0;
-    wire v426_t13 = v425[1] ? 1'd1 : v426_t5;
-    wire v426_t14 = v425[2] ? v426_t13 : v426_t6;
-    wire v426_t15 = v425[3] ? v426_t14 : v426_t12;
-    wire v426_t16 = v425[4] ? v426_t15 : 1'd0;
-    wire v426_t17 = v425[5] ? v426_t16 : v426_t10;
-    wire [0:0] v426 = {v426_t17};
-    wire [0:0] v427 = inputs[243:243];
-    wire [3:0] v428_l = v356; wire [0:0] v428_u = (v356 >>> 4) + v427; wire [4:0] v428 = {v428_u, v428_l};
-    wire [4:0] v429_l = v428; wire [0:0] v429_u = (v428 >>> 5) + v23; wire [5:0] v429 = {v429_u, v429_l};
-    wire v430_t0 = v429[0] ? 1'd1 : 1'd0;
-    wire v430_t1 = v429[1] ? 1'd1 : v430_t0;
-    wire v430_t2 = v429[2] ? 1'd0 : v430_t1;
-    wire v430_t3 = v429[1] ? 1'd0 : v430_t0;
-    wire v430_t4 = v429[0] ? 1'd0 : 1'd1;
-    wire v430_t5 = v429[1] ? 1'd0 : v430_t4;
-    wire v430_t6 = v429[2] ? v430_t5 : v430_t3;
-    wire v430_t7 = v429[3] ? v430_t6 : v430_t2;
-    wire v430_t8 = v429[2] ? 1'd0 : v430_t4;
-    wire v430_t9 = v429[3] ? 1'd0 : v430_t8;
-    wire v430_t10 = v429[4] ? v430_t9 : v430_t7;
-    wire v430_t11 = v429[2] ? v430_t5 : 1'd0;
-    wire v430_t12 = v429[3] ? v430_t5 : v430_t11;
-    wire v430_t13 = v429[2] ? v430_t4 : 1'd0;
-    wire v430_t14 = v429[3] ? v430_t13 : 1'd0;
-    wire v430_t15 = v429[4] ? v430_t14 : v430_t12;
-    wire v430_t16 = v429[5] ? v430_t15 : v430_t10;
-    wire [0:0] v430 = {v430_t16};
-    wire [2:0] v431_l = v223; wire [0:0] v431_u = (v223 >>> 3) + v427; wire [3:0] v431 = {v431_u, v431_l};
-    wire [3:0] v432_l = v431; wire [0:0] v432_u = (v431 >>> 4) + v261; wire [4:0] v432 = {v432_u, v432_l};
-    wire [4:0] v433_l = v432; wire [0:0] v433_u = (v432 >>> 5) + v121; wire [5:0] v433 = {v433_u, v433_l};
-    wire v434_t0 = v433[0] ? 1'd1 : 1'd0;
-    wire v434_t1 = v433[1] ? v434_t0 : 1'd0;
-    wire v434_t2 = v433[1] ? 1'd1 : 1'd0;
-    wire v434_t3 = v433[2] ? v434_t2 : v434_t1;
-    wire v434_t4 = v433[3] ? v434_t3 : 1'd0;
-    wire v434_t5 = v433[2] ? v434_t2 : 1'd0;
-    wire v434_t6 = v433[1] ? 1'd1 : v434_t0;
-    wire v434_t7 = v433[2] ? v434_t6 : v434_t2;
-    wire v434_t8 = v433[3] ? v434_t7 : v434_t5;
-    wire v434_t9 = v433[4] ? v434_t8 : v434_t4;
-    wire v434_t10 = v433[1] ? v434_t0 : 1'd1;
-    wire v434_t11 = v433[2] ? v434_t6 : v434_t10;
-    wire v434_t12 = v433[2] ? v434_t2 : v434_t6;
-    wire v434_t13 = v433[3] ? v434_t12 : v434_t11;
-    wire v434_t14 = v433[2] ? v434_t0 : 1'd0;
-    wire v434_t15 = v433[3] ? v434_t14 : v434_t3;
-    wire v434_t16 = v433[4] ? v434_t15 : v434_t13;
-    wire v434_t17 = v433[5] ? v434_t16 : v434_t9;
-    wire [0:0] v434 = {v434_t17};
-    wire [0:0] v435_l = v345; wire [0:0] v435_u = (v345 >>> 1) + v427; wire [1:0] v435 = {v435_u, v435_l};
-    wire [1:0] v436_l = v435; wire [0:0] v436_u = (v435 >>> 2) + v134; wire [2:0] v436 = {v436_u, v436_l};
-    wire [2:0] v437_l = v436; wire [0:0] v437_u = (v436 >>> 3) + v300; wire [3:0] v437 = {v437_u, v437_l};
-    wire [0:0] v438 = inputs[267:267];
-    wire [4:0] v439_l = v320; wire [0:0] v439_u = (v320 >>> 5) + v438; wire [5:0] v439 = {v439_u, v439_l};
-    wire v440_t0 = v439[0] ? 1'd0 : 1'd1;
-    wire v440_t1 = v439[1] ? v440_t0 : 1'd1;
-    wire v440_t2 = v439[1] ? v440_t0 : 1'd0;
-    wire v440_t3 = v439[2] ? v440_t2 : v440_t1;
-    wire v440_t4 = v439[3] ? 1'd0 : v440_t3;
-    wire v440_t5 = v439[2] ? 1'd0 : v440_t0;
-    wire v440_t6 = v439[3] ? 1'd0 : v440_t5;
-    wire v440_t7 = v439[4] ? v440_t6 : v440_t4;
-    wire v440_t8 = v439[3] ? v440_t3 : 1'd0;
-    wire v440_t9 = v439[1] ? 1'd0 : 1'd1;
-    wire v440_t10 = v439[2] ? 1'd0 : v440_t9;
-    wire v440_t11 = v439[3] ? v440_t3 : v440_t10;
-    wire v440_t12 = v439[4] ? v440_t11 : v440_t8;
-    wire v440_t13 = v439[5] ? v440_t12 : v440_t7;
-    wire [0:0] v440 = {v440_t13};
-    wire [4:0] v441_l = v234; wire [0:0] v441_u = (v234 >>> 5) + v438; wire [5:0] v441 = {v441_u, v441_l};
-    wire v442_t0 = v441[0] ? 1'd1 : 1'd0;
-    wire v442_t1 = v441[1] ? 1'd1 : v442_t0;
-    wire v442_t2 = v441[2] ? 1'd0 : v442_t1;
-    wire v442_t3 = v441[2] ? v442_t1 : 1'd1;
-    wire v442_t4 = v441[3] ? v442_t3 : v442_t2;
-    wire v442_t5 = v441[3] ? 1'd0 : v442_t2;
-    wire v442_t6 = v441[4] ? v442_t5 : v442_t4;
-    wire v442_t7 = v441[2] ? v442_t1 : 1'd0;
-    wire v442_t8 = v441[3] ? v442_t7 : v442_t2;
-    wire v442_t9 = v441[2] ? 1'd0 : 1'd1;
-    wire v442_t10 = v441[3] ? 1'd0 : v442_t9;
-    wire v442_t11 = v441[4] ? v442_t10 : v442_t8;
-    wire v442_t12 = v441[5] ? v442_t11 : v442_t6;
-    wire [0:0] v442 = {v442_t12};
-    wire [0:0] v443_l = v442; wire [0:0] v443_u = (v442 >>> 1) + v199; wire [1:0] v443 = {v443_u, v443_l};
-    wire [3:0] v444_l = v437; wire [0:0] v444_u = (v437 >>> 4) + v438; wire [4:0] v444 = {v444_u, v444_l};
-    wire [0:0] v445_l = v289; wire [0:0] v445_u = (v289 >>> 1) + v438; wire [1:0] v445 = {v445_u, v445_l};
-    wire [1:0] v446_l = v445; wire [0:0] v446_u = (v445 >>> 2) + v135; wire [2:0] v446 = {v446_u, v446_l};
-    wire [2:0] v447_l = v446; wire [0:0] v447_u = (v446 >>> 3) + v395; wire [3:0] v447 = {v447_u, v447_l};
-    wire [3:0] v448_l = v447; wire [0:0] v448_u = (v447 >>> 4) + v279; wire [4:0] v448 = {v448_u, v448_l};
-    wire [4:0] v449_l = v448; wire [0:0] v449_u = (v448 >>> 5) + v408; wire [5:0] v449 = {v449_u, v449_l};
-    wire v450_t0 = v449[0] ? 1'd1 : 1'd0;
-    wire v450_t1 = v449[1] ? v450_t0 : 1'd0;
-    wire v450_t2 = v449[2] ? v450_t1 : 1'd1;
-    wire v450_t3 = v449[0] ? 1'd0 : 1'd1;
-    wire v450_t4 = v449[1] ? v450_t3 : 1'd0;
-    wire v450_t5 = v449[2] ? v450_t4 : 1'd0;
-    wire v450_t6 = v449[3] ? v450_t5 : v450_t2;
-    wire v450_t7 = v449[4] ? 1'd0 : v450_t6;
-    wire v450_t8 = v449[3] ? v450_t4 : 1'd0;
-    wire v450_t9 = v449[5] ? v450_t8 : v450_t7;
-    wire [0:0] v450 = {v450_t9};
-    wire [0:0] v451_l = v193; wire [0:0] v451_u = (v193 >>> 1) + v438; wire [1:0] v451 = {v451_u, v451_l};
-    wire [1:0] v452_l = v451; wire [0:0] v452_u = (v451 >>> 2) + v10; wire [2:0] v452 = {v452_u, v452_l};
-    wire [2:0] v453_l = v452; wire [0:0] v453_u = (v452 >>> 3) + v159; wire [3:0] v453 = {v453_u, v453_l};
-    wire [3:0] v454_l = v453; wire [0:0] v454_u = (v453 >>> 4) + v262; wire [4:0] v454 = {v454_u, v454_l};
-    wire [4:0] v455_l = v454; wire [0:0] v455_u = (v454 >>> 5) + v427; wire [5:0] v455 = {v455_u, v455_l};
-    wire v456_t0 = v455[0] ? 1'd0 : 1'd1;
-    wire v456_t1 = v455[1] ? 1'd0 : v456_t0;
-    wire v456_t2 = v455[0] ? 1'd1 : 1'd0;
-    wire v456_t3 = v455[1] ? v456_t2 : 1'd0;
-    wire v456_t4 = v455[2] ? v456_t3 : v456_t1;
-    wire v456_t5 = v455[1] ? v456_t2 : 1'd1;
-    wire v456_t6 = v455[2] ? v456_t5 : v456_t1;
-    wire v456_t7 = v455[3] ? v456_t6 : v456_t4;
-    wire v456_t8 = v455[2] ? 1'd1 : v456_t1;
-    wire v456_t9 = v455[4] ? v456_t8 : v456_t7;
-    wire v456_t10 = v455[2] ? 1'd0 : v456_t0;
-    wire v456_t11 = v455[3] ? v456_t10 : 1'd0;
-    wire v456_t12 = v455[2] ? 1'd0 : v456_t1;
-    wire v456_t13 = v455[3] ? v456_t12 : 1'd0;
-    wire v456_t14 = v455[4] ? v456_t13 : v456_t11;
-    wire v456_t15 = v455[5] ? v456_t14 : v456_t9;
-    wire [0:0] v456 = {v456_t15};
-    wire [0:0] v457 = inputs[292:292];
-    wire [4:0] v458_l = v365; wire [0:0] v458_u = (v365 >>> 5) + v457; wire [5:0] v458 = {v458_u, v458_l};
-    wire v459_t0 = v458[0] ? 1'd0 : 1'd1;
-    wire v459_t1 = v458[1] ? 1'd0 : v459_t0;
-    wire v459_t2 = v458[2] ? v459_t1 : 1'd0;
-    wire v459_t3 = v458[3] ? v459_t1 : v459_t2;
-    wire v459_t4 = v458[4] ? v459_t1 : v459_t3;
-    wire v459_t5 = v458[1] ? 1'd1 : v459_t0;
-    wire v459_t6 = v458[2] ? v459_t5 : 1'd0;
-    wire v459_t7 = v458[3] ? v459_t5 : v459_t6;
-    wire v459_t8 = v458[2] ? v459_t5 : v459_t1;
-    wire v459_t9 = v458[2] ? v459_t0 : 1'd0;
-    wire v459_t10 = v458[3] ? v459_t9 : v459_t8;
-    wire v459_t11 = v458[4] ? v459_t10 : v459_t7;
-    wire v459_t12 = v458[5] ? v459_t11 : v459_t4;
-    wire [0:0] v459 = {v459_t12};
-    wire [1:0] v460_l = v329; wire [0:0] v460_u = (v329 >>> 2) + v457; wire [2:0] v460 = {v460_u, v460_l};
-    wire [0:0] v461_l = v297; wire [0:0] v461_u = (v297 >>> 1) + v457; wire [1:0] v461 = {v461_u, v461_l};
-    wire [1:0] v462_l = v461; wire [0:0] v462_u = (v461 >>> 2) + v115; wire [2:0] v462 = {v462_u, v462_l};
-    wire [2:0] v463_l = v462; wire [0:0] v463_u = (v462 >>> 3) + v95; wire [3:0] v463 = {v463_u, v463_l};
-    wire [0:0] v464_l = v191; wire [0:0] v464_u = (v191 >>> 1) + v457; wire [1:0] v464 = {v464_u, v464_l};
-    wire [1:0] v465_l = v464; wire [0:0] v465_u = (v464 >>> 2) + v297; wire [2:0] v465 = {v465_u, v465_l};
-    wire [2:0] v466_l = v465; wire [0:0] v466_u = (v465 >>> 3) + v9; wire [3:0] v466 = {v466_u, v466_l};
-    wire [3:0] v467_l = v466; wire [0:0] v467_u = (v466 >>> 4) + v218; wire [4:0] v467 = {v467_u, v467_l};
-    wire [4:0] v468_l = v467; wire [0:0] v468_u = (v467 >>> 5) + v100; wire [5:0] v468 = {v468_u, v468_l};
-    wire v469_t0 = v468[0] ? 1'd0 : 1'd1;
-    wire v469_t1 = v468[0] ? 1'd1 : 1'd0;
-    wire v469_t2 = v468[1] ? v469_t1 : v469_t0;
-    wire v469_t3 = v468[1] ? v469_t1 : 1'd1;
-    wire v469_t4 = v468[2] ? v469_t3 : v469_t2;
-    wire v469_t5 = v468[1] ? 1'd1 : 1'd0;
-    wire v469_t6 = v468[2] ? v469_t1 : v469_t5;
-    wire v469_t7 = v468[3] ? v469_t6 : v469_t4;
-    wire v469_t8 = v468[1] ? 1'd0 : v469_t0;
-    wire v469_t9 = v468[2] ? v469_t3 : v469_t8;
-    wire v469_t10 = v468[2] ? v469_t2 : v469_t0;
-    wire v469_t11 = v468[3] ? v469_t10 : v469_t9;
-    wire v469_t12 = v468[4] ? v469_t11 : v469_t7;
-    wire v469_t13 = v468[2] ? 1'd0 : v469_t8;
-    wire v469_t14 = v468[3] ? 1'd0 : v469_t13;
-    wire v469_t15 = v468[2] ? 1'd0 : v469_t0;
-    wire v469_t16 = v468[4] ? v469_t15 : v469_t14;
-    wire v469_t17 = v468[5] ? v469_t16 : v469_t12;
-    wire [0:0] v469 = {v469_t17};
-    wire [0:0] v470 = inputs[324:324];
-    wire [1:0] v471_l = v386; wire [0:0] v471_u = (v386 >>> 2) + v470; wire [2:0] v471 = {v471_u, v471_l};
-    wire [2:0] v472_l = v471; wire [0:0] v472_u = (v471 >>> 3) + v366; wire [3:0] v472 = {v472_u, v472_l};
-    wire [3:0] v473_l = v472; wire [0:0] v473_u = (v472 >>> 4) + v109; wire [4:0] v473 = {v473_u, v473_l};
-    wire [0:0] v474_l = v41; wire [0:0] v474_u = (v41 >>> 1) + v470; wire [1:0] v474 = {v474_u, v474_l};
-    wire [1:0] v475_l = v474; wire [0:0] v475_u = (v474 >>> 2) + v261; wire [2:0] v475 = {v475_u, v475_l};
-    wire [2:0] v476_l = v475; wire [0:0] v476_u = (v475 >>> 3) + v121; wire [3:0] v476 = {v476_u, v476_l};
-    wire [3:0] v477_l = v476; wire [0:0] v477_u = (v476 >>> 4) + v25; wire [4:0] v477 = {v477_u, v477_l};
-    wire [0:0] v478_l = v470; wire [0:0] v478_u = (v470 >>> 1) + v206; wire [1:0] v478 = {v478_u, v478_l};
-    wire [1:0] v479_l = v478; wire [0:0] v479_u = (v478 >>> 2) + v98; wire [2:0] v479 = {v479_u, v479_l};
-    wire [2:0] v480_l = v479; wire [0:0] v480_u = (v479 >>> 3) + v139; wire [3:0] v480 = {v480_u, v480_l};
-    wire [3:0] v481_l = v480; wire [0:0] v481_u = (v480 >>> 4) + v366; wire [4:0] v481 = {v481_u, v481_l};
-    wire [4:0] v482_l = v481; wire [0:0] v482_u = (v481 >>> 5) + v6; wire [5:0] v482 = {v482_u, v482_l};
-    wire v483_t0 = v482[0] ? 1'd0 : 1'd1;
-    wire v483_t1 = v482[1] ? v483_t0 : 1'd1;
-    wire v483_t2 = v482[1] ? v483_t0 : 1'd0;
-    wire v483_t3 = v482[2] ? v483_t2 : v483_t1;
-    wire v483_t4 = v482[3] ? 1'd0 : v483_t3;
-    wire v483_t5 = v482[0] ? 1'd1 : 1'd0;
-    wire v483_t6 = v482[1] ? 1'd0 : v483_t5;
-    wire v483_t7 = v482[2] ? 1'd0 : v483_t6;
-    wire v483_t8 = v482[3] ? 1'd0 : v483_t7;
-    wire v483_t9 = v482[4] ? v483_t8 : v483_t4;
-    wire v483_t10 = v482[3] ? 1'd0 : v483_t2;
-    wire v483_t11 = v482[4] ? 1'd0 : v483_t10;
-    wire v483_t12 = v482[5] ? v483_t11 : v483_t9;
-    wire [0:0] v483 = {v483_t12};
-    wire [0:0] v484 = inputs[346:346];
-    wire [4:0] v485_l = v316; wire [0:0] v485_u = (v316 >>> 5) + v484; wire [5:0] v485 = {v485_u, v485_l};
-    wire v486_t0 = v485[0] ? 1'd0 : 1'd1;
-    wire v486_t1 = v485[1] ? 1'd1 : v486_t0;
-    wire v486_t2 = v485[2] ? v486_t1 : 1'd0;
-    wire v486_t3 = v485[0] ? 1'd1 : 1'd0;
-    wire v486_t4 = v485[1] ? v486_t3 : 1'd1;
-    wire v486_t5 = v485[1] ? 1'd1 : v486_t3;
-    wire v486_t6 = v485[2] ? v486_t5 : v486_t4;
-    wire v486_t7 = v485[3] ? v486_t6 : v486_t2;
-    wire v486_t8 = v485[1] ? 1'd0 : 1'd1;
-    wire v486_t9 = v485[2] ? 1'd0 : v486_t8;
-    wire v486_t10 = v485[1] ? 1'd0 : v486_t3;
-    wire v486_t11 = v485[2] ? 1'd0 : v486_t10;
-    wire v486_t12 = v485[3] ? v486_t11 : v486_t9;
-    wire v486_t13 = v485[4] ? v486_t12 : v486_t7;
-    wire v486_t14 = v485[2] ? v486_t1 : v486_t0;
-    wire v486_t15 = v485[2] ? v486_t5 : v486_t10;
-    wire v486_t16 = v485[3] ? v486_t15 : v486_t14;
-    wire v486_t17 = v485[4] ? 1'd0 : v486_t16;
-    wire v486_t18 = v485[5] ? v486_t17 : v486_t13;
-    wire [0:0] v486 = {v486_t18};
-    wire [0:0] v487_l = v165; wire [0:0] v487_u = (v165 >>> 1) + v484; wire [1:0] v487 = {v487_u, v487_l};
-    wire [1:0] v488_l = v487; wire [0:0] v488_u = (v487 >>> 2) + v125; wire [2:0] v488 = {v488_u, v488_l};
-    wire [2:0] v489_l = v488; wire [0:0] v489_u = (v488 >>> 3) + v32; wire [3:0] v489 = {v489_u, v489_l};
-    wire [3:0] v490_l = v489; wire [0:0] v490_u = (v489 >>> 4) + v399; wire [4:0] v490 = {v490_u, v490_l};
-    wire [0:0] v491 = inputs[350:350];
-    wire [2:0] v492_l = v49; wire [0:0] v492_u = (v49 >>> 3) + v491; wire [3:0] v492 = {v492_u, v492_l};
-    wire [0:0] v493_l = v45; wire [0:0] v493_u = (v45 >>> 1) + v491; wire [1:0] v493 = {v493_u, v493_l};
-    wire [1:0] v494_l = v493; wire [0:0] v494_u = (v493 >>> 2) + v117; wire [2:0] v494 = {v494_u, v494_l};
-    wire [2:0] v495_l = v494; wire [0:0] v495_u = (v494 >>> 3) + v317; wire [3:0] v495 = {v495_u, v495_l};
-    wire [3:0] v496_l = v495; wire [0:0] v496_u = (v495 >>> 4) + v187; wire [4:0] v496 = {v496_u, v496_l};
-    wire [4:0] v497_l = v496; wire [0:0] v497_u = (v496 >>> 5) + v420; wire [5:0] v497 = {v497_u, v497_l};
-    wire v498_t0 = v497[0] ? 1'd0 : 1'd1;
-    wire v498_t1 = v497[2] ? 1'd0 : v498_t0;
-    wire v498_t2 = v497[1] ? v498_t0 : 1'd0;
-    wire v498_t3 = v497[2] ? 1'd0 : v498_t2;
-    wire v498_t4 = v497[3] ? v498_t3 : v498_t1;
-    wire v498_t5 = v497[4] ? 1'd0 : v498_t4;
-    wire v498_t6 = v497[3] ? v498_t3 : 1'd0;
-    wire v498_t7 = v497[1] ? 1'd1 : v498_t0;
-    wire v498_t8 = v497[2] ? v498_t2 : v498_t7;
-    wire v498_t9 = v497[3] ? v498_t8 : 1'd0;
-    wire v498_t10 = v497[4] ? v498_t9 : v498_t6;
-    wire v498_t11 = v497[5] ? v498_t10 : v498_t5;
-    wire [0:0] v498 = {v498_t11};
-    wire [0:0] v499 = inputs[351:351];
-    wire [4:0] v500_l = v477; wire [0:0] v500_u = (v477 >>> 5) + v499; wire [5:0] v500 = {v500_u, v500_l};
-    wire v501_t0 = v500[0] ? 1'd1 : 1'd0;
-    wire v501_t1 = v500[1] ? v501_t0 : 1'd1;
-    wire v501_t2 = v500[1] ? 1'd0 : v501_t0;
-    wire v501_t3 = v500[2] ? v501_t2 : v501_t0;
-    wire v501_t4 = v500[3] ? v501_t3 : v501_t1;
-    wire v501_t5 = v500[4] ? v501_t0 : v501_t4;
-    wire v501_t6 = v500[2] ? v501_t1 : v501_t0;
-    wire v501_t7 = v500[1] ? 1'd1 : v501_t0;
-    wire v501_t8 = v500[3] ? v501_t7 : v501_t6;
-    wire v501_t9 = v500[4] ? v501_t0 : v501_t8;
-    wire v501_t10 = v500[5] ? v501_t9 : v501_t5;
-    wire [0:0] v501 = {v501_t10};
-    wire [4:0] v502_l = v444; wire [0:0] v502_u = (v444 >>> 5) + v499; wire [5:0] v502 = {v502_u, v502_l};
-    wire v503_t0 = v502[0] ? 1'd1 : 1'd0;
-    wire v503_t1 = v502[1] ? v503_t0 : 1'd0;
-    wire v503_t2 = v502[0] ? 1'd0 : 1'd1;
-    wire v503_t3 = v502[1] ? 1'd0 : v503_t2;
-    wire v503_t4 = v502[2] ? v503_t3 : v503_t1;
-    wire v503_t5 = v502[3] ? 1'd0 : v503_t4;
-    wire v503_t6 = v502[2] ? v503_t3 : 1'd0;
-    wire v503_t7 = v502[3] ? v503_t6 : 1'd0;
-    wire v503_t8 = v502[4] ? v503_t7 : v503_t5;
-    wire v503_t9 = v502[1] ? v503_t0 : v503_t2;
-    wire v503_t10 = v502[3] ? 1'd0 : v503_t9;
-    wire v503_t11 = v502[1] ? 1'd0 : 1'd1;
-    wire v503_t12 = v502[1] ? v503_t0 : 1'd1;
-    wire v503_t13 = v502[2] ? v503_t12 : v503_t11;
-    wire v503_t14 = v502[4] ? v503_t13 : v503_t10;
-    wire v503_t15 = v502[5] ? v503_t14 : v503_t8;
-    wire [0:0] v503 = {v503_t15};
-    wire [3:0] v504_l = v344; wire [0:0] v504_u = (v344 >>> 4) + v499; wire [4:0] v504 = {v504_u, v504_l};
-    wire [4:0] v505_l = v504; wire [0:0] v505_u = (v504 >>> 5) + v93; wire [5:0] v505 = {v505_u, v505_l};
-    wire v506_t0 = v505[1] ? 1'd0 : 1'd1;
-    wire v506_t1 = v505[2] ? 1'd0 : v506_t0;
-    wire v506_t2 = v505[3] ? 1'd0 : v506_t1;
-    wire v506_t3 = v505[0] ? 1'd0 : 1'd1;
-    wire v506_t4 = v505[1] ? 1'd0 : v506_t3;
-    wire v506_t5 = v505[2] ? 1'd0 : v506_t4;
-    wire v506_t6 = v505[0] ? 1'd1 : 1'd0;
-    wire v506_t7 = v505[1] ? v506_t6 : 1'd0;
-    wire v506_t8 = v505[2] ? v506_t7 : 1'd0;
-    wire v506_t9 = v505[3] ? v506_t8 : v506_t5;
-    wire v506_t10 = v505[4] ? v506_t9 : v506_t2;
-    wire v506_t11 = v505[1] ? 1'd1 : 1'd0;
-    wire v506_t12 = v505[2] ? v506_t11 : 1'd0;
-    wire v506_t13 = v505[3] ? 1'd0 : v506_t12;
-    wire v506_t14 = v505[3] ? v506_t8 : 1'd0;
-    wire v506_t15 = v505[4] ? v506_t14 : v506_t13;
-    wire v506_t16 = v505[5] ? v506_t15 : v506_t10;
-    wire [0:0] v506 = {v506_t16};
-    wire [0:0] v507_l = v499; wire [0:0] v507_u = (v499 >>> 1) + v15; wire [1:0] v507 = {v507_u, v507_l};
-    wire [0:0] v508_l = v499; wire [0:0] v508_u = (v499 >>> 1) + v395; wire [1:0] v508 = {v508_u, v508_l};
-    wire [1:0] v509_l = v508; wire [0:0] v509_u = (v508 >>> 2) + v21; wire [2:0] v509 = {v509_u, v509_l};
-    wire [2:0] v510_l = v509; wire [0:0] v510_u = (v509 >>> 3) + v254; wire [3:0] v510 = {v510_u, v510_l};
-    wire [3:0] v511_l = v510; wire [0:0] v511_u = (v510 >>> 4) + v160; wire [4:0] v511 = {v511_u, v511_l};
-    wire [4:0] v512_l = v511; wire [0:0] v512_u = (v511 >>> 5) + v117; wire [5:0] v512 = {v512_u, v512_l};
-    wire v513_t0 = v512[1] ? 1'd0 : 1'd1;
-    wire v513_t1 = v512[3] ? 1'd0 : v513_t0;
-    wire v513_t2 = v512[0] ? 1'd1 : 1'd0;
-    wire v513_t3 = v512[1] ? 1'd0 : v513_t2;
-    wire v513_t4 = v512[2] ? 1'd0 : v513_t3;
-    wire v513_t5 = v512[3] ? 1'd0 : v513_t4;
-    wire v513_t6 = v512[4] ? v513_t5 : v513_t1;
-    wire v513_t7 = v512[0] ? 1'd0 : 1'd1;
-    wire v513_t8 = v512[1] ? v513_t7 : 1'd1;
-    wire v513_t9 = v512[2] ? v513_t8 : 1'd0;
-    wire v513_t10 = v512[2] ? v513_t3 : 1'd0;
-    wire v513_t11 = v512[3] ? v513_t10 : v513_t9;
-    wire v513_t12 = v512[1] ? v513_t7 : 1'd0;
-    wire v513_t13 = v512[2] ? v513_t12 : 1'd0;
-    wire v513_t14 = v512[3] ? 1'd0 : v513_t13;
-    wire v513_t15 = v512[4] ? v513_t14 : v513_t11;
-    wire v513_t16 = v512[5] ? v513_t15 : v513_t6;
-    wire [0:0] v513 = {v513_t16};
-    wire [0:0] v514_l = v513; wire [0:0] v514_u = (v513 >>> 1) + v326; wire [1:0] v514 = {v514_u, v514_l};
-    wire [1:0] v515_l = v514; wire [0:0] v515_u = (v514 >>> 2) + v459; wire [2:0] v515 = {v515_u, v515_l};
-    wire [0:0] v516 = inputs[377:377];
-    wire [0:0] v517_l = v516; wire [0:0] v517_u = (v516 >>> 1) + v265; wire [1:0] v517 = {v517_u, v517_l};
-    wire [1:0] v518_l = v517; wire [0:0] v518_u = (v517 >>> 2) + v177; wire [2:0] v518 = {v518_u, v518_l};
-    wire [2:0] v519_l = v518; wire [0:0] v519_u = (v518 >>> 3) + v388; wire [3:0] v519 = {v519_u, v519_l};
-    wire [3:0] v520_l = v519; wire [0:0] v520_u = (v519 >>> 4) + v64; wire [4:0] v520 = {v520_u, v520_l};
-    wire [4:0] v521_l = v520; wire [0:0] v521_u = (v520 >>> 5) + v397; wire [5:0] v521 = {v521_u, v521_l};
-    wire v522_t0 = v521[1] ? 1'd1 : 1'd0;
-    wire v522_t1 = v521[0] ? 1'd1 : 1'd0;
-    wire v522_t2 = v521[2] ? 1'd1 : v522_t1;
-    wire v522_t3 = v521[3] ? v522_t2 : v522_t0;
-    wire v522_t4 = v521[1] ? v522_t1 : 1'd0;
-    wire v522_t5 = v521[2] ? v522_t0 : v522_t4;
-    wire v522_t6 = v521[3] ? v522_t1 : v522_t5;
-    wire v522_t7 = v521[4] ? v522_t6 : v522_t3;
-    wire v522_t8 = v521[0] ? 1'd0 : 1'd1;
-    wire v522_t9 = v521[2] ? v522_t0 : v522_t8;
-    wire v522_t10 = v521[1] ? 1'd0 : v522_t1;
-    wire v522_t11 = v521[2] ? 1'd1 : v522_t10;
-    wire v522_t12 = v521[3] ? v522_t11 : v522_t9;
-    wire v522_t13 = v521[1] ? v522_t1 : 1'd1;
-    wire v522_t14 = v521[2] ? 1'd1 : v522_t13;
-    wire v522_t15 = v521[2] ? v522_t4 : 1'd0;
-    wire v522_t16 = v521[3] ? v522_t15 : v522_t14;
-    wire v522_t17 = v521[4] ? v522_t16 : v522_t12;
-    wire v522_t18 = v521[5] ? v522_t17 : v522_t7;
-    wire [0:0] v522 = {v522_t18};
-    wire [0:0] v523_l = v516; wire [0:0] v523_u = (v516 >>> 1) + v245; wire [1:0] v523 = {v523_u, v523_l};
-    wire [1:0] v524_l = v523; wire [0:0] v524_u = (v523 >>> 2) + v139; wire [2:0] v524 = {v524_u, v524_l};
-    wire [2:0] v525_l = v524; wire [0:0] v525_u = (v524 >>> 3) + v76; wire [3:0] v525 = {v525_u, v525_l};
-    wire [3:0] v526_l = v525; wire [0:0] v526_u = (v525 >>> 4) + v142; wire [4:0] v526 = {v526_u, v526_l};
-    wire [4:0] v527_l = v526; wire [0:0] v527_u = (v526 >>> 5) + v56; wire [5:0] v527 = {v527_u, v527_l};
-    wire v528_t0 = v527[0] ? 1'd0 : 1'd1;
-    wire v528_t1 = v527[1] ? 1'd0 : v528_t0;
-    wire v528_t2 = v527[2] ? 1'd0 : v528_t1;
-    wire v528_t3 = v527[3] ? 1'd0 : v528_t2;
-    wire v528_t4 = v527[0] ? 1'd1 : 1'd0;
-    wire v528_t5 = v527[1] ? v528_t4 : 1'd1;
-    wire v528_t6 = v527[2] ? v528_t4 : v528_t5;
-    wire v528_t7 = v527[1] ? 1'd0 : 1'd1;
-    wire v528_t8 = v527[2] ? 1'd0 : v528_t7;
-    wire v528_t9 = v527[3] ? v528_t8 : v528_t6;
-    wire v528_t10 = v527[4] ? v528_t9 : v528_t3;
-    wire v528_t11 = v527[1] ? 1'd0 : v528_t4;
-    wire v528_t12 = v527[3] ? 1'd0 : v528_t11;
-    wire v528_t13 = v527[4] ? v528_t12 : 1'd0;
-    wire v528_t14 = v527[5] ? v528_t13 : v528_t10;
-    wire [0:0] v528 = {v528_t14};
-    wire [0:0] v529 = inputs[400:400];
-    wire [2:0] v530_l = v260; wire [0:0] v530_u = (v260 >>> 3) + v529; wire [3:0] v530 = {v530_u, v530_l};
-    wire [3:0] v531_l = v530; wire [0:0] v531_u = (v530 >>> 4) + v341; wire [4:0] v531 = {v531_u, v531_l};
-    wire [4:0] v532_l = v531; wire [0:0] v532_u = (v531 >>> 5) + v470; wire [5:0] v532 = {v532_u, v532_l};
-    wire v533_t0 = v532[1] ? 1'd0 : 1'd1;
-    wire v533_t1 = v532[2] ? 1'd0 : v533_t0;
-    wire v533_t2 = v532[0] ? 1'd1 : 1'd0;
-    wire v533_t3 = v532[1] ? 1'd0 : v533_t2;
-    wire v533_t4 = v532[2] ? 1'd0 : v533_t3;
-    wire v533_t5 = v532[2] ? 1'd0 : v533_t2;
-    wire v533_t6 = v532[3] ? v533_t5 : v533_t4;
-    wire v533_t7 = v532[4] ? v533_t6 : v533_t1;
-    wire v533_t8 = v532[1] ? v533_t2 : 1'd0;
-    wire v533_t9 = v532[2] ? v533_t8 : v533_t3;
-    wire v533_t10 = v532[3] ? v533_t9 : 1'd0;
-    wire v533_t11 = v532[2] ? v533_t8 : v533_t2;
-    wire v533_t12 = v532[3] ? v533_t11 : v533_t4;
-    wire v533_t13 = v532[4] ? v533_t12 : v533_t10;
-    wire v533_t14 = v532[5] ? v533_t13 : v533_t7;
-    wire [0:0] v533 = {v533_t14};
-    wire [0:0] v534_l = v529; wire [0:0] v534_u = (v529 >>> 1) + v265; wire [1:0] v534 = {v534_u, v534_l};
-    wire [0:0] v535 = inputs[430:430];
-    wire [4:0] v536_l = v299; wire [0:0] v536_u = (v299 >>> 5) + v535; wire [5:0] v536 = {v536_u, v536_l};
-    wire v537_t0 = v536[0] ? 1'd1 : 1'd0;
-    wire v537_t1 = v536[1] ? 1'd0 : v537_t0;
-    wire v537_t2 = v536[1] ? 1'd0 : 1'd1;
-    wire v537_t3 = v536[2] ? v537_t2 : v537_t1;
-    wire v537_t4 = v536[1] ? v537_t0 : 1'd1;
-    wire v537_t5 = v536[2] ? v537_t4 : v537_t1;
-    wire v537_t6 = v536[3] ? v537_t5 : v537_t3;
-    wire v537_t7 = v536[2] ? v537_t1 : 1'd0;
-    wire v537_t8 = v536[3] ? v537_t7 : v537_t3;
-    wire v537_t9 = v536[4] ? v537_t8 : v537_t6;
-    wire v537_t10 = v536[0] ? 1'd0 : 1'd1;
-    wire v537_t11 = v536[1] ? 1'd0 : v537_t10;
-    wire v537_t12 = v536[2] ? 1'd0 : v537_t11;
-    wire v537_t13 = v536[1] ? v537_t10 : 1'd1;
-    wire v537_t14 = v536[2] ? v537_t4 : v537_t13;
-    wire v537_t15 = v536[3] ? v537_t14 : v537_t12;
-    wire v537_t16 = v536[2] ? v537_t1 : v537_t2;
-    wire v537_t17 = v536[3] ? v537_t2 : v537_t16;
-    wire v537_t18 = v536[4] ? v537_t17 : v537_t15;
-    wire v537_t19 = v536[5] ? v537_t18 : v537_t9;
-    wire [0:0] v537 = {v537_t19};
-    wire [1:0] v538_l = v350; wire [0:0] v538_u = (v350 >>> 2) + v535; wire [2:0] v538 = {v538_u, v538_l};
-    wire [2:0] v539_l = v538; wire [0:0] v539_u = (v538 >>> 3) + v311; wire [3:0] v539 = {v539_u, v539_l};
-    wire [3:0] v540_l = v539; wire [0:0] v540_u = (v539 >>> 4) + v249; wire [4:0] v540 = {v540_u, v540_l};
-    wire [4:0] v541_l = v540; wire [0:0] v541_u = (v540 >>> 5) + v354; wire [5:0] v541 = {v541_u, v541_l};
-    wire v542_t0 = v541[1] ? 1'd0 : 1'd1;
-    wire v542_t1 = v541[2] ? v542_t0 : 1'd0;
-    wire v542_t2 = v541[0] ? 1'd1 : 1'd0;
-    wire v542_t3 = v541[2] ? v542_t2 : 1'd0;
-    wire v542_t4 = v541[3] ? v542_t3 : v542_t1;
-    wire v542_t5 = v541[1] ? 1'd0 : v542_t2;
-    wire v542_t6 = v541[2] ? v542_t5 : v542_t0;
-    wire v542_t7 = v541[1] ? v542_t2 : 1'd1;
-    wire v542_t8 = v541[3] ? v542_t7 : v542_t6;
-    wire v542_t9 = v541[4] ? v542_t8 : v542_t4;
-    wire v542_t10 = v541[1] ? v542_t2 : 1'd0;
-    wire v542_t11 = v541[2] ? v542_t10 : 1'd0;
-    wire v542_t12 = v541[3] ? 1'd0 : v542_t11;
-    wire v542_t13 = v541[1] ? 1'd1 : v542_t2;
-    wire v542_t14 = v541[2] ? v542_t10 : v542_t13;
-    wire v542_t15 = v541[3] ? 1'd0 : v542_t14;
-    wire v542_t16 = v541[4] ? v542_t15 : v542_t12;
-    wire v542_t17 = v541[5] ? v542_t16 : v542_t9;
-    wire [0:0] v542 = {v542_t17};
-    wire [0:0] v543_l = v535; wire [0:0] v543_u = (v535 >>> 1) + v175; wire [1:0] v543 = {v543_u, v543_l};
-    wire [1:0] v544_l = v543; wire [0:0] v544_u = (v543 >>> 2) + v183; wire [2:0] v544 = {v544_u, v544_l};
-    wire [2:0] v545_l = v544; wire [0:0] v545_u = (v544 >>> 3) + v408; wire [3:0] v545 = {v545_u, v545_l};
-    wire [0:0] v546 = inputs[457:457];
-    wire [1:0] v547_l = v258; wire [0:0] v547_u = (v258 >>> 2) + v546; wire [2:0] v547 = {v547_u, v547_l};
-    wire [2:0] v548_l = v547; wire [0:0] v548_u = (v547 >>> 3) + v184; wire [3:0] v548 = {v548_u, v548_l};
-    wire [0:0] v549 = inputs[486:486];
-    wire [0:0] v550 = inputs[514:514];
-    wire [1:0] v551_l = v143; wire [0:0] v551_u = (v143 >>> 2) + v550; wire [2:0] v551 = {v551_u, v551_l};
-    wire [2:0] v552_l = v551; wire [0:0] v552_u = (v551 >>> 3) + v33; wire [3:0] v552 = {v552_u, v552_l};
-    wire [3:0] v553_l = v552; wire [0:0] v553_u = (v552 >>> 4) + v516; wire [4:0] v553 = {v553_u, v553_l};
-    wire [4:0] v554_l = v553; wire [0:0] v554_u = (v553 >>> 5) + v289; wire [5:0] v554 = {v554_u, v554_l};
-    wire v555_t0 = v554[0] ? 1'd1 : 1'd0;
-    wire v555_t1 = v554[1] ? v555_t0 : 1'd0;
-    wire v555_t2 = v554[1] ? v555_t0 : 1'd1;
-    wire v555_t3 = v554[2] ? v555_t0 : v555_t2;
-    wire v555_t4 = v554[3] ? v555_t3 : v555_t1;
-    wire v555_t5 = v554[0] ? 1'd0 : 1'd1;
-    wire v555_t6 = v554[1] ? 1'd0 : v555_t5;
-    wire v555_t7 = v554[2] ? 1'd0 : v555_t6;
-    wire v555_t8 = v554[1] ? 1'd1 : v555_t0;
-    wire v555_t9 = v554[2] ? 1'd0 : v555_t8;
-    wire v555_t10 = v554[3] ? v555_t9 : v555_t7;
-    wire v555_t11 = v554[4] ? v555_t10 : v555_t4;
-    wire v555_t12 = v554[1] ? 1'd1 : 1'd0;
-    wire v555_t13 = v554[2] ? v555_t12 : 1'd0;
-    wire v555_t14 = v554[2] ? v555_t8 : v555_t0;
-    wire v555_t15 = v554[3] ? v555_t14 : v555_t13;
-    wire v555_t16 = v554[3] ? v555_t1 : 1'd0;
-    wire v555_t17 = v554[4] ? v555_t16 : v555_t15;
-    wire v555_t18 = v554[5] ? v555_t17 : v555_t11;
-    wire [0:0] v555 = {v555_t18};
-    wire [1:0] v556_l = v62; wire [0:0] v556_u = (v62 >>> 2) + v550; wire [2:0] v556 = {v556_u, v556_l};
-    wire [2:0] v557_l = v556; wire [0:0] v557_u = (v556 >>> 3) + v146; wire [3:0] v557 = {v557_u, v557_l};
-    wire [3:0] v558_l = v557; wire [0:0] v558_u = (v557 >>> 4) + v175; wire [4:0] v558 = {v558_u, v558_l};
-    wire [4:0] v559_l = v558; wire [0:0] v559_u = (v558 >>> 5) + v395; wire [5:0] v559 = {v559_u, v559_l};
-    wire v560_t0 = v559[0] ? 1'd1 : 1'd0;
-    wire v560_t1 = v559[1] ? 1'd1 : v560_t0;
-    wire v560_t2 = v559[1] ? v560_t0 : 1'd0;
-    wire v560_t3 = v559[2] ? v560_t2 : v560_t1;
-    wire v560_t4 = v559[0] ? 1'd0 : 1'd1;
-    wire v560_t5 = v559[1] ? 1'd0 : v560_t4;
-    wire v560_t6 = v559[2] ? v560_t5 : 1'd0;
-    wire v560_t7 = v559[3] ? v560_t6 : v560_t3;
-    wire v560_t8 = v559[1] ? 1'd1 : 1'd0;
-    wire v560_t9 = v559[2] ? v560_t8 : v560_t1;
-    wire v560_t10 = v559[1] ? 1'd1 : v560_t4;
-    wire v560_t11 = v559[2] ? v560_t10 : v560_t8;
-    wire v560_t12 = v559[3] ? v560_t11 : v560_t9;
-    wire v560_t13 = v559[4] ? v560_t12 : v560_t7;
-    wire v560_t14 = v559[2] ? v560_t2 : 1'd0;
-    wire v560_t15 = v559[3] ? v560_t14 : v560_t0;
-    wire v560_t16 = v559[2] ? v560_t0 : v560_t8;
-    wire v560_t17 = v559[2] ? v560_t8 : 1'd0;
-    wire v560_t18 = v559[3] ? v560_t17 : v560_t16;
-    wire v560_t19 = v559[4] ? v560_t18 : v560_t15;
-    wire v560_t20 = v559[5] ? v560_t19 : v560_t13;
-    wire [0:0] v560 = {v560_t20};
-    wire [0:0] v561_l = v550; wire [0:0] v561_u = (v550 >>> 1) + v291; wire [1:0] v561 = {v561_u, v561_l};
-    wire [1:0] v562_l = v561; wire [0:0] v562_u = (v561 >>> 2) + v400; wire [2:0] v562 = {v562_u, v562_l};
-    wire [2:0] v563_l = v562; wire [0:0] v563_u = (v562 >>> 3) + v145; wire [3:0] v563 = {v563_u, v563_l};
-    wire [3:0] v564_l = v563; wire [0:0] v564_u = (v563 >>> 4) + v549; wire [4:0] v564 = {v564_u, v564_l};
-    wire [4:0] v565_l = v564; wire [0:0] v565_u = (v564 >>> 5) + v264; wire [5:0] v565 = {v565_u, v565_l};
-    wire v566_t0 = v565[0] ? 1'd0 : 1'd1;
-    wire v566_t1 = v565[1] ? v566_t0 : 1'd1;
-    wire v566_t2 = v565[0] ? 1'd1 : 1'd0;
-    wire v566_t3 = v565[1] ? v566_t2 : v566_t0;
-    wire v566_t4 = v565[2] ? 1'd0 : v566_t3;
-    wire v566_t5 = v565[3] ? v566_t4 : v566_t1;
-    wire v566_t6 = v565[1] ? 1'd1 : 1'd0;
-    wire v566_t7 = v565[2] ? 1'd0 : v566_t6;
-    wire v566_t8 = v565[1] ? 1'd1 : v566_t0;
-    wire v566_t9 = v565[2] ? 1'd0 : v566_t8;
-    wire v566_t10 = v565[3] ? v566_t9 : v566_t7;
-    wire v566_t11 = v565[4] ? v566_t10 : v566_t5;
-    wire v566_t12 = v565[1] ? v566_t0 : v566_t2;
-    wire v566_t13 = v565[2] ? v566_t1 : v566_t12;
-    wire v566_t14 = v565[3] ? 1'd0 : v566_t13;
-    wire v566_t15 = v565[1] ? v566_t0 : 1'd0;
-    wire v566_t16 = v565[2] ? 1'd0 : v566_t15;
-    wire v566_t17 = v565[4] ? v566_t16 : v566_t14;
-    wire v566_t18 = v565[5] ? v566_t17 : v566_t11;
-    wire [0:0] v566 = {v566_t18};
-    wire [0:0] v567_l = v335; wire [0:0] v567_u = (v335 >>> 1) + v566; wire [1:0] v567 = {v567_u, v567_l};
-    wire [0:0] v568 = inputs[517:517];
-    wire [2:0] v569_l = v379; wire [0:0] v569_u = (v379 >>> 3) + v568; wire [3:0] v569 = {v569_u, v569_l};
-    wire [3:0] v570_l = v569; wire [0:0] v570_u = (v569 >>> 4) + v135; wire [4:0] v570 = {v570_u, v570_l};
-    wire [4:0] v571_l = v570; wire [0:0] v571_u = (v570 >>> 5) + v120; wire [5:0] v571 = {v571_u, v571_l};
-    wire v572_t0 = v571[0] ? 1'd0 : 1'd1;
-    wire v572_t1 = v571[1] ? 1'd0 : v572_t0;
-    wire v572_t2 = v571[2] ? v572_t0 : v572_t1;
-    wire v572_t3 = v571[0] ? 1'd1 : 1'd0;
-    wire v572_t4 = v571[1] ? 1'd1 : v572_t3;
-    wire v572_t5 = v571[2] ? v572_t4 : 1'd0;
-    wire v572_t6 = v571[3] ? v572_t5 : v572_t2;
-    wire v572_t7 = v571[4] ? 1'd0 : v572_t6;
-    wire v572_t8 = v571[1] ? 1'd0 : 1'd1;
-    wire v572_t9 = v571[2] ? v572_t8 : 1'd0;
-    wire v572_t10 = v571[3] ? 1'd0 : v572_t9;
-    wire v572_t11 = v571[2] ? v572_t1 : 1'd0;
-    wire v572_t12 = v571[3] ? 1'd0 : v572_t11;
-    wire v572_t13 = v571[4] ? v572_t12 : v572_t10;
-    wire v572_t14 = v571[5] ? v572_t13 : v572_t7;
-    wire [0:0] v572 = {v572_t14};
-    wire [1:0] v573_l = v178; wire [0:0] v573_u = (v178 >>> 2) + v568; wire [2:0] v573 = {v573_u, v573_l};
-    wire [2:0] v574_l = v573; wire [0:0] v574_u = (v573 >>> 3) + v283; wire [3:0] v574 = {v574_u, v574_l};
-    wire [3:0] v575_l = v574; wire [0:0] v575_u = (v574 >>> 4) + v262; wire [4:0] v575 = {v575_u, v575_l};
-    wire [1:0] v576_l = v309; wire [0:0] v576_u = (v309 >>> 2) + v568; wire [2:0] v576 = {v576_u, v576_l};
-    wire [2:0] v577_l = v576; wire [0:0] v577_u = (v576 >>> 3) + v158; wire [3:0] v577 = {v577_u, v577_l};
-    wire [3:0] v578_l = v577; wire [0:0] v578_u = (v577 >>> 4) + v345; wire [4:0] v578 = {v578_u, v578_l};
-    wire [4:0] v579_l = v578; wire [0:0] v579_u = (v578 >>> 5) + v300; wire [5:0] v579 = {v579_u, v579_l};
-    wire v580_t0 = v579[2] ? 1'd0 : 1'd1;
-    wire v580_t1 = v579[3] ? v580_t0 : 1'd0;
-    wire v580_t2 = v579[0] ? 1'd0 : 1'd1;
-    wire v580_t3 = v579[1] ? v580_t2 : 1'd0;
-    wire v580_t4 = v579[2] ? 1'd0 : v580_t3;
-    wire v580_t5 = v579[2] ? 1'd0 : v580_t2;
-    wire v580_t6 = v579[3] ? v580_t5 : v580_t4;
-    wire v580_t7 = v579[4] ? v580_t6 : v580_t1;
-    wire v580_t8 = v579[1] ? 1'd0 : v580_t2;
-    wire v580_t9 = v579[2] ? 1'd0 : v580_t8;
-    wire v580_t10 = v579[3] ? v580_t5 : v580_t9;
-    wire v580_t11 = v579[1] ? 1'd0 : 1'd1;
-    wire v580_t12 = v579[2] ? v580_t11 : v580_t2;
-    wire v580_t13 = v579[1] ? v580_t2 : 1'd1;
-    wire v580_t14 = v579[3] ? v580_t13 : v580_t12;
-    wire v580_t15 = v579[4] ? v580_t14 : v580_t10;
-    wire v580_t16 = v579[5] ? v580_t15 : v580_t7;
-    wire [0:0] v580 = {v580_t16};
-    wire [0:0] v581_l = v279; wire [0:0] v581_u = (v279 >>> 1) + v568; wire [1:0] v581 = {v581_u, v581_l};
-    wire [1:0] v582_l = v581; wire [0:0] v582_u = (v581 >>> 2) + v380; wire [2:0] v582 = {v582_u, v582_l};
-    wire [2:0] v583_l = v582; wire [0:0] v583_u = (v582 >>> 3) + v40; wire [3:0] v583 = {v583_u, v583_l};
-    wire [3:0] v584_l = v583; wire [0:0] v584_u = (v583 >>> 4) + v261; wire [4:0] v584 = {v584_u, v584_l};
-    wire [4:0] v585_l = v584; wire [0:0] v585_u = (v584 >>> 5) + v71; wire [5:0] v585 = {v585_u, v585_l};
-    wire v586_t0 = v585[0] ? 1'd0 : 1'd1;
-    wire v586_t1 = v585[2] ? v586_t0 : 1'd0;
-    wire v586_t2 = v585[3] ? 1'd0 : v586_t1;
-    wire v586_t3 = v585[1] ? 1'd0 : v586_t0;
-    wire v586_t4 = v585[2] ? v586_t3 : 1'd0;
-    wire v586_t5 = v585[3] ? v586_t4 : 1'd0;
-    wire v586_t6 = v585[4] ? v586_t5 : v586_t2;
-    wire v586_t7 = v585[1] ? v586_t0 : 1'd1;
-    wire v586_t8 = v585[2] ? v586_t0 : v586_t7;
-    wire v586_t9 = v585[3] ? v586_t8 : v586_t4;
-    wire v586_t10 = v585[4] ? v586_t9 : 1'd0;
-    wire v586_t11 = v585[5] ? v586_t10 : v586_t6;
-    wire [0:0] v586 = {v586_t11};
-    wire [0:0] v587 = inputs[541:541];
-    wire [3:0] v588_l = v463; wire [0:0] v588_u = (v463 >>> 4) + v587; wire [4:0] v588 = {v588_u, v588_l};
-    wire [4:0] v589_l = v588; wire [0:0] v589_u = (v588 >>> 5) + v54; wire [5:0] v589 = {v589_u, v589_l};
-    wire v590_t0 = v589[0] ? 1'd1 : 1'd0;
-    wire v590_t1 = v589[1] ? 1'd0 : v590_t0;
-    wire v590_t2 = v589[2] ? 1'd0 : v590_t1;
-    wire v590_t3 = v589[3] ? 1'd0 : v590_t2;
-    wire v590_t4 = v589[4] ? v590_t3 : 1'd0;
-    wire v590_t5 = v589[1] ? 1'd0 : 1'd1;
-    wire v590_t6 = v589[2] ? 1'd0 : v590_t5;
-    wire v590_t7 = v589[3] ? v590_t6 : v590_t2;
-    wire v590_t8 = v589[5] ? v590_t7 : v590_t4;
-    wire [0:0] v590 = {v590_t8};
-    wire [1:0] v591_l = v507; wire [0:0] v591_u = (v507 >>> 2) + v587; wire [2:0] v591 = {v591_u, v591_l};
-    wire [2:0] v592_l = v591; wire [0:0] v592_u = (v591 >>> 3) + v91; wire [3:0] v592 = {v592_u, v592_l};
-    wire [3:0] v593_l = v592; wire [0:0] v593_u = (v592 >>> 4) + v81; wire [4:0] v593 = {v593_u, v593_l};
-    wire [4:0] v594_l = v593; wire [0:0] v594_u = (v593 >>> 5) + v17; wire [5:0] v594 = {v594_u, v594_l};
-    wire v595_t0 = v594[0] ? 1'd1 : 1'd0;
-    wire v595_t1 = v594[1] ? v595_t0 : 1'd1;
-    wire v595_t2 = v594[2] ? 1'd0 : v595_t1;
-    wire v595_t3 = v594[0] ? 1'd0 : 1'd1;
-    wire v595_t4 = v594[1] ? 1'd0 : v595_t3;
-    wire v595_t5 = v594[3] ? v595_t4 : v595_t2;
-    wire v595_t6 = v594[1] ? 1'd1 : v595_t3;
-    wire v595_t7 = v594[2] ? 1'd1 : v595_t6;
-    wire v595_t8 = v594[3] ? v595_t7 : 1'd0;
-    wire v595_t9 = v594[4] ? v595_t8 : v595_t5;
-    wire v595_t10 = v594[2] ? 1'd0 : v595_t0;
-    wire v595_t11 = v594[1] ? 1'd0 : v595_t0;
-    wire v595_t12 = v594[3] ? v595_t11 : v595_t10;
-    wire v595_t13 = v594[1] ? v595_t3 : 1'd1;
-    wire v595_t14 = v594[2] ? v595_t13 : v595_t0;
-    wire v595_t15 = v594[3] ? v595_t14 : 1'd0;
-    wire v595_t16 = v594[4] ? v595_t15 : v595_t12;
-    wire v595_t17 = v594[5] ? v595_t16 : v595_t9;
-    wire [0:0] v595 = {v595_t17};
-    wire [1:0] v596_l = v534; wire [0:0] v596_u = (v534 >>> 2) + v587; wire [2:0] v596 = {v596_u, v596_l};
-    wire [2:0] v597_l = v596; wire [0:0] v597_u = (v596 >>> 3) + v420; wire [3:0] v597 = {v597_u, v597_l};
-    wire [3:0] v598_l = v597; wire [0:0] v598_u = (v597 >>> 4) + v96; wire [4:0] v598 = {v598_u, v598_l};
-    wire [4:0] v599_l = v598; wire [0:0] v599_u = (v598 >>> 5) + v93; wire [5:0] v599 = {v599_u, v599_l};
-    wire v600_t0 = v599[1] ? 1'd1 : 1'd0;
-    wire v600_t1 = v599[2] ? 1'd1 : v600_t0;
-    wire v600_t2 = v599[0] ? 1'd1 : 1'd0;
-    wire v600_t3 = v599[1] ? 1'd0 : v600_t2;
-    wire v600_t4 = v599[2] ? v600_t3 : 1'd0;
-    wire v600_t5 = v599[3] ? v600_t4 : v600_t1;
-    wire v600_t6 = v599[3] ? v600_t4 : 1'd0;
-    wire v600_t7 = v599[4] ? v600_t6 : v600_t5;
-    wire v600_t8 = v599[1] ? v600_t2 : 1'd0;
-    wire v600_t9 = v599[2] ? v600_t2 : v600_t8;
-    wire v600_t10 = v599[1] ? 1'd1 : v600_t2;
-    wire v600_t11 = v599[2] ? v600_t2 : v600_t10;
-    wire v600_t12 = v599[3] ? v600_t11 : v600_t9;
-    wire v600_t13 = v599[0] ? 1'd0 : 1'd1;
-    wire v600_t14 = v599[1] ? v600_t13 : 1'd0;
-    wire v600_t15 = v599[2] ? v600_t3 : v600_t14;
-    wire v600_t16 = v599[2] ? 1'd1 : v600_t10;
-    wire v600_t17 = v599[3] ? v600_t16 : v600_t15;
-    wire v600_t18 = v599[4] ? v600_t17 : v600_t12;
-    wire v600_t19 = v599[5] ? v600_t18 : v600_t7;
-    wire [0:0] v600 = {v600_t19};
-    wire [0:0] v601_l = v291; wire [0:0] v601_u = (v291 >>> 1) + v587; wire [1:0] v601 = {v601_u, v601_l};
-    wire [1:0] v602_l = v601; wire [0:0] v602_u = (v601 >>> 2) + v549; wire [2:0] v602 = {v602_u, v602_l};
-    wire [2:0] v603_l = v602; wire [0:0] v603_u = (v602 >>> 3) + v66; wire [3:0] v603 = {v603_u, v603_l};
-    wire [3:0] v604_l = v603; wire [0:0] v604_u = (v603 >>> 4) + v408; wire [4:0] v604 = {v604_u, v604_l};
-    wire [4:0] v605_l = v604; wire [0:0] v605_u = (v604 >>> 5) + v245; wire [5:0] v605 = {v605_u, v605_l};
-    wire v606_t0 = v605[0] ? 1'd1 : 1'd0;
-    wire v606_t1 = v605[1] ? 1'd1 : v606_t0;
-    wire v606_t2 = v605[1] ? 1'd1 : 1'd0;
-    wire v606_t3 = v605[2] ? v606_t2 : v606_t1;
-    wire v606_t4 = v605[2] ? 1'd0 : 1'd1;
-    wire v606_t5 = v605[3] ? v606_t4 : v606_t3;
-    wire v606_t6 = v605[0] ? 1'd0 : 1'd1;
-    wire v606_t7 = v605[2] ? v606_t6 : v606_t2;
-    wire v606_t8 = v605[1] ? v606_t6 : 1'd0;
-    wire v606_t9 = v605[2] ? v606_t8 : 1'd1;
-    wire v606_t10 = v605[3] ? v606_t9 : v606_t7;
-    wire v606_t11 = v605[4] ? v606_t10 : v606_t5;
-    wire v606_t12 = v605[1] ? v606_t0 : 1'd0;
-    wire v606_t13 = v605[1] ? v606_t0 : 1'd1;
-    wire v606_t14 = v605[2] ? v606_t0 : v606_t13;
-    wire v606_t15 = v605[3] ? v606_t14 : v606_t12;
-    wire v606_t16 = v605[1] ? 1'd0 : v606_t6;
-    wire v606_t17 = v605[1] ? 1'd1 : v606_t6;
-    wire v606_t18 = v605[2] ? v606_t17 : v606_t16;
-    wire v606_t19 = v605[3] ? v606_t3 : v606_t18;
-    wire v606_t20 = v605[4] ? v606_t19 : v606_t15;
-    wire v606_t21 = v605[5] ? v606_t20 : v606_t11;
-    wire [0:0] v606 = {v606_t21};
-    wire [0:0] v607_l = v535; wire [0:0] v607_u = (v535 >>> 1) + v587; wire [1:0] v607 = {v607_u, v607_l};
-    wire [1:0] v608_l = v607; wire [0:0] v608_u = (v607 >>> 2) + v176; wire [2:0] v608 = {v608_u, v608_l};
-    wire [2:0] v609_l = v608; wire [0:0] v609_u = (v608 >>> 3) + v89; wire [3:0] v609 = {v609_u, v609_l};
-    wire [3:0] v610_l = v609; wire [0:0] v610_u = (v609 >>> 4) + v78; wire [4:0] v610 = {v610_u, v610_l};
-    wire [4:0] v611_l = v610; wire [0:0] v611_u = (v610 >>> 5) + v268; wire [5:0] v611 = {v611_u, v611_l};
-    wire v612_t0 = v611[1] ? 1'd0 : 1'd1;
-    wire v612_t1 = v611[2] ? 1'd0 : v612_t0;
-    wire v612_t2 = v611[0] ? 1'd1 : 1'd0;
-    wire v612_t3 = v611[1] ? 1'd0 : v612_t2;
-    wire v612_t4 = v611[2] ? 1'd0 : v612_t3;
-    wire v612_t5 = v611[3] ? v612_t4 : v612_t1;
-    wire v612_t6 = v611[4] ? v612_t4 : v612_t5;
-    wire v612_t7 = v611[2] ? 1'd1 : v612_t0;
-    wire v612_t8 = v611[1] ? 1'd1 : v612_t2;
-    wire v612_t9 = v611[2] ? 1'd0 : v612_t8;
-    wire v612_t10 = v611[3] ? v612_t9 : v612_t7;
-    wire v612_t11 = v611[1] ? 1'd1 : 1'd0;
-    wire v612_t12 = v611[2] ? 1'd0 : v612_t11;
-    wire v612_t13 = v611[3] ? v612_t12 : 1'd0;
-    wire v612_t14 = v611[4] ? v612_t13 : v612_t10;
-    wire v612_t15 = v611[5] ? v612_t14 : v612_t6;
-    wire [0:0] v612 = {v612_t15};
-    wire [0:0] v613 = inputs[542:542];
-    wire [4:0] v614_l = v575; wire [0:0] v614_u = (v575 >>> 5) + v613; wire [5:0] v614 = {v614_u, v614_l};
-    wire v615_t0 = v614[1] ? 1'd0 : 1'd1;
-    wire v615_t1 = v614[0] ? 1'd1 : 1'd0;
-    wire v615_t2 = v614[1] ? 1'd0 : v615_t1;
-    wire v615_t3 = v614[2] ? v615_t2 : v615_t0;
-    wire v615_t4 = v614[2] ? 1'd0 : v615_t0;
-    wire v615_t5 = v614[3] ? v615_t4 : v615_t3;
-    wire v615_t6 = v614[0] ? 1'd0 : 1'd1;
-    wire v615_t7 = v614[1] ? v615_t6 : v615_t1;
-    wire v615_t8 = v614[2] ? v615_t7 : v615_t2;
-    wire v615_t9 = v614[3] ? v615_t8 : v615_t1;
-    wire v615_t10 = v614[4] ? v615_t9 : v615_t5;
-    wire v615_t11 = v614[1] ? 1'd0 : v615_t6;
-    wire v615_t12 = v614[2] ? v615_t11 : 1'd1;
-    wire v615_t13 = v614[2] ? v615_t6 : 1'd1;
-    wire v615_t14 = v614[3] ? v615_t13 : v615_t12;
-    wire v615_t15 = v614[1] ? v615_t6 : 1'd0;
-    wire v615_t16 = v614[2] ? v615_t15 : 1'd0;
-    wire v615_t17 = v614[1] ? 1'd1 : 1'd0;
-    wire v615_t18 = v614[2] ? v615_t17 : 1'd0;
-    wire v615_t19 = v614[3] ? v615_t18 : v615_t16;
-    wire v615_t20 = v614[4] ? v615_t19 : v615_t14;
-    wire v615_t21 = v614[5] ? v615_t20 : v615_t10;
-    wire [0:0] v615 = {v615_t21};
-    wire [0:0] v616_l = v613; wire [0:0] v616_u = (v613 >>> 1) + v330; wire [1:0] v616 = {v616_u, v616_l};
-    wire [1:0] v617_l = v616; wire [0:0] v617_u = (v616 >>> 2) + v397; wire [2:0] v617 = {v617_u, v617_l};
-    wire [2:0] v618_l = v617; wire [0:0] v618_u = (v617 >>> 3) + v113; wire [3:0] v618 = {v618_u, v618_l};
-    wire [3:0] v619_l = v618; wire [0:0] v619_u = (v618 >>> 4) + v215; wire [4:0] v619 = {v619_u, v619_l};
-    wire [4:0] v620_l = v619; wire [0:0] v620_u = (v619 >>> 5) + v397; wire [5:0] v620 = {v620_u, v620_l};
-    wire v621_t0 = v620[0] ? 1'd1 : 1'd0;
-    wire v621_t1 = v620[1] ? 1'd0 : v621_t0;
-    wire v621_t2 = v620[1] ? 1'd0 : 1'd1;
-    wire v621_t3 = v620[2] ? v621_t2 : v621_t1;
-    wire v621_t4 = v620[1] ? v621_t0 : 1'd0;
-    wire v621_t5 = v620[2] ? 1'd0 : v621_t4;
-    wire v621_t6 = v620[3] ? v621_t5 : v621_t3;
-    wire v621_t7 = v620[4] ? 1'd0 : v621_t6;
-    wire v621_t8 = v620[0] ? 1'd0 : 1'd1;
-    wire v621_t9 = v620[1] ? v621_t8 : 1'd0;
-    wire v621_t10 = v620[2] ? v621_t9 : 1'd0;
-    wire v621_t11 = v620[3] ? v621_t10 : v621_t2;
-    wire v621_t12 = v620[1] ? 1'd1 : 1'd0;
-    wire v621_t13 = v620[2] ? 1'd0 : v621_t12;
-    wire v621_t14 = v620[2] ? v621_t12 : 1'd0;
-    wire v621_t15 = v620[3] ? v621_t14 : v621_t13;
-    wire v621_t16 = v620[4] ? v621_t15 : v621_t11;
-    wire v621_t17 = v620[5] ? v621_t16 : v621_t7;
-    wire [0:0] v621 = {v621_t17};
-    wire [0:0] v622_l = v516; wire [0:0] v622_u = (v516 >>> 1) + v613; wire [1:0] v622 = {v622_u, v622_l};
-    wire [1:0] v623_l = v622; wire [0:0] v623_u = (v622 >>> 2) + v140; wire [2:0] v623 = {v623_u, v623_l};
-    wire [2:0] v624_l = v623; wire [0:0] v624_u = (v623 >>> 3) + v171; wire [3:0] v624 = {v624_u, v624_l};
-    wire [3:0] v625_l = v624; wire [0:0] v625_u = (v624 >>> 4) + v220; wire [4:0] v625 = {v625_u, v625_l};
-    wire [4:0] v626_l = v625; wire [0:0] v626_u = (v625 >>> 5) + v491; wire [5:0] v626 = {v626_u, v626_l};
-    wire v627_t0 = v626[0] ? 1'd0 : 1'd1;
-    wire v627_t1 = v626[1] ? 1'd0 : v627_t0;
-    wire v627_t2 = v626[2] ? 1'd0 : v627_t1;
-    wire v627_t3 = v626[3] ? 1'd0 : v627_t2;
-    wire v627_t4 = v626[1] ? v627_t0 : 1'd0;
-    wire v627_t5 = v626[2] ? v627_t4 : v627_t1;
-    wire v627_t6 = v626[2] ? v627_t4 : 1'd0;
-    wire v627_t7 = v626[3] ? v627_t6 : v627_t5;
-    wire v627_t8 = v626[4] ? v627_t7 : v627_t3;
-    wire v627_t9 = v626[5] ? 1'd0 : v627_t8;
-    wire [0:0] v627 = {v627_t9};
-    wire [0:0] v628 = inputs[546:546];
-    wire [3:0] v629_l = v416; wire [0:0] v629_u = (v416 >>> 4) + v628; wire [4:0] v629 = {v629_u, v629_l};
-    wire [4:0] v630_l = v629; wire [0:0] v630_u = (v629 >>> 5) + v53; wire [5:0] v630 = {v630_u, v630_l};
-    wire v631_t0 = v630[0] ? 1'd0 : 1'd1;
-    wire v631_t1 = v630[1] ? v631_t0 : 1'd1;
-    wire v631_t2 = v630[1] ? 1'd0 : 1'd1;
-    wire v631_t3 = v630[2] ? v631_t2 : v631_t1;
-    wire v631_t4 = v630[1] ? 1'd1 : v631_t0;
-    wire v631_t5 = v630[2] ? v631_t4 : 1'd1;
-    wire v631_t6 = v630[3] ? v631_t5 : v631_t3;
-    wire v631_t7 = v630[2] ? 1'd1 : v631_t1;
-    wire v631_t8 = v630[1] ? 1'd1 : 1'd0;
-    wire v631_t9 = v630[3] ? v631_t8 : v631_t7;
-    wire v631_t10 = v630[4] ? v631_t9 : v631_t6;
-    wire v631_t11 = v630[2] ? 1'd0 : v631_t2;
-    wire v631_t12 = v630[1] ? v631_t0 : 1'd0;
-    wire v631_t13 = v630[0] ? 1'd1 : 1'd0;
-    wire v631_t14 = v630[1] ? v631_t13 : 1'd0;
-    wire v631_t15 = v630[2] ? v631_t14 : v631_t12;
-    wire v631_t16 = v630[3] ? v631_t15 : v631_t11;
-    wire v631_t17 = v630[3] ? 1'd0 : v631_t11;
-    wire v631_t18 = v630[4] ? v631_t17 : v631_t16;
-    wire v631_t19 = v630[5] ? v631_t18 : v631_t10;
-    wire [0:0] v631 = {v631_t19};
-    wire [0:0] v632_l = v319; wire [0:0] v632_u = (v319 >>> 1) + v631; wire [1:0] v632 = {v632_u, v632_l};
-    wire [3:0] v633_l = v288; wire [0:0] v633_u = (v288 >>> 4) + v628; wire [4:0] v633 = {v633_u, v633_l};
-    wire [4:0] v634_l = v633; wire [0:0] v634_u = (v633 >>> 5) + v311; wire [5:0] v634 = {v634_u, v634_l};
-    wire v635_t0 = v634[0] ? 1'd1 : 1'd0;
-    wire v635_t1 = v634[1] ? 1'd0 : v635_t0;
-    wire v635_t2 = v634[1] ? 1'd0 : 1'd1;
-    wire v635_t3 = v634[2] ? v635_t2 : v635_t1;
-    wire v635_t4 = v634[3] ? v635_t3 : 1'd0;
-    wire v635_t5 = v634[1] ? v635_t0 : 1'd1;
-    wire v635_t6 = v634[2] ? v635_t2 : v635_t5;
-    wire v635_t7 = v634[2] ? 1'd1 : v635_t1;
-    wire v635_t8 = v634[3] ? v635_t7 : v635_t6;
-    wire v635_t9 = v634[4] ? v635_t8 : v635_t4;
-    wire v635_t10 = v634[1] ? v635_t0 : 1'd0;
-    wire v635_t11 = v634[0] ? 1'd0 : 1'd1;
-    wire v635_t12 = v634[1] ? v635_t11 : 1'd0;
-    wire v635_t13 = v634[2] ? v635_t12 : v635_t10;
-    wire v635_t14 = v634[3] ? v635_t13 : 1'd0;
-    wire v635_t15 = v634[2] ? 1'd0 : v635_t10;
-    wire v635_t16 = v634[1] ? 1'd1 : v635_t11;
-    wire v635_t17 = v634[2] ? v635_t16 : 1'd0;
-    wire v635_t18 = v634[3] ? v635_t17 : v635_t15;
-    wire v635_t19 = v634[4] ? v635_t18 : v635_t14;
-    wire v635_t20 = v634[5] ? v635_t19 : v635_t9;
-    wire [0:0] v635 = {v635_t20};
-    wire [0:0] v636_l = v628; wire [0:0] v636_u = (v628 >>> 1) + v248; wire [1:0] v636 = {v636_u, v636_l};
-    wire [1:0] v637_l = v636; wire [0:0] v637_u = (v636 >>> 2) + v546; wire [2:0] v637 = {v637_u, v637_l};
-    wire [2:0] v638_l = v637; wire [0:0] v638_u = (v637 >>> 3) + v291; wire [3:0] v638 = {v638_u, v638_l};
-    wire [3:0] v639_l = v638; wire [0:0] v639_u = (v638 >>> 4) + v20; wire [4:0] v639 = {v639_u, v639_l};
-    wire [4:0] v640_l = v639; wire [0:0] v640_u = (v639 >>> 5) + v24; wire [5:0] v640 = {v640_u, v640_l};
-    wire v641_t0 = v640[1] ? 1'd0 : 1'd1;
-    wire v641_t1 = v640[0] ? 1'd0 : 1'd1;
-    wire v641_t2 = v640[1] ? 1'd0 : v641_t1;
-    wire v641_t3 = v640[2] ? v641_t2 : v641_t0;
-    wire v641_t4 = v640[2] ? 1'd0 : v641_t0;
-    wire v641_t5 = v640[3] ? v641_t4 : v641_t3;
-    wire v641_t6 = v640[3] ? v641_t4 : 1'd0;
-    wire v641_t7 = v640[4] ? v641_t6 : v641_t5;
-    wire v641_t8 = v640[2] ? 1'd0 : v641_t2;
-    wire v641_t9 = v640[3] ? v641_t8 : v641_t2;
-    wire v641_t10 = v640[4] ? v641_t9 : 1'd0;
-    wire v641_t11 = v640[5] ? v641_t10 : v641_t7;
-    wire [0:0] v641 = {v641_t11};
-    wire [2:0] v642_l = v515; wire [0:0] v642_u = (v515 >>> 3) + v641; wire [3:0] v642 = {v642_u, v642_l};
-    wire [0:0] v643 = inputs[375:375];
-    wire [3:0] v644_l = v250; wire [0:0] v644_u = (v250 >>> 4) + v643; wire [4:0] v644 = {v644_u, v644_l};
-    wire [4:0] v645_l = v644; wire [0:0] v645_u = (v644 >>> 5) + v158; wire [5:0] v645 = {v645_u, v645_l};
-    wire v646_t0 = v645[0] ? 1'd1 : 1'd0;
-    wire v646_t1 = v645[1] ? v646_t0 : 1'd1;
-    wire v646_t2 = v645[0] ? 1'd0 : 1'd1;
-    wire v646_t3 = v645[1] ? v646_t0 : v646_t2;
-    wire v646_t4 = v645[2] ? v646_t1 : v646_t3;
-    wire v646_t5 = v645[1] ? 1'd0 : v646_t2;
-    wire v646_t6 = v645[2] ? v646_t1 : v646_t5;
-    wire v646_t7 = v645[3] ? v646_t6 : v646_t4;
-    wire v646_t8 = v645[4] ? v646_t7 : v646_t1;
-    wire v646_t9 = v645[1] ? 1'd0 : 1'd1;
-    wire v646_t10 = v645[2] ? v646_t5 : 1'd0;
-    wire v646_t11 = v645[2] ? v646_t9 : 1'd0;
-    wire v646_t12 = v645[3] ? v646_t11 : v646_t10;
-    wire v646_t13 = v645[4] ? v646_t12 : v646_t9;
-    wire v646_t14 = v645[5] ? v646_t13 : v646_t8;
-    wire [0:0] v646 = {v646_t14};
-    wire [2:0] v647_l = v460; wire [0:0] v647_u = (v460 >>> 3) + v643; wire [3:0] v647 = {v647_u, v647_l};
-    wire [3:0] v648_l = v647; wire [0:0] v648_u = (v647 >>> 4) + v357; wire [4:0] v648 = {v648_u, v648_l};
-    wire [4:0] v649_l = v648; wire [0:0] v649_u = (v648 >>> 5) + v535; wire [5:0] v649 = {v649_u, v649_l};
-    wire v650_t0 = v649[0] ? 1'd1 : 1'd0;
-    wire v650_t1 = v649[0] ? 1'd0 : 1'd1;
-    wire v650_t2 = v649[1] ? v650_t1 : v650_t0;
-    wire v650_t3 = v649[1] ? v650_t0 : 1'd1;
-    wire v650_t4 = v649[2] ? v650_t3 : v650_t2;
-    wire v650_t5 = v649[2] ? v650_t2 : v650_t1;
-    wire v650_t6 = v649[3] ? v650_t5 : v650_t4;
-    wire v650_t7 = v649[2] ? 1'd0 : v650_t0;
-    wire v650_t8 = v649[1] ? 1'd1 : v650_t1;
-    wire v650_t9 = v649[2] ? v650_t1 : v650_t8;
-    wire v650_t10 = v649[3] ? v650_t9 : v650_t7;
-    wire v650_t11 = v649[4] ? v650_t10 : v650_t6;
-    wire v650_t12 = v649[1] ? 1'd1 : 1'd0;
-    wire v650_t13 = v649[2] ? v650_t0 : v650_t12;
-    wire v650_t14 = v649[1] ? 1'd0 : v650_t0;
-    wire v650_t15 = v649[2] ? v650_t14 : 1'd0;
-    wire v650_t16 = v649[3] ? v650_t15 : v650_t13;
-    wire v650_t17 = v649[2] ? v650_t14 : v650_t12;
-    wire v650_t18 = v649[2] ? v650_t14 : 1'd1;
-    wire v650_t19 = v649[3] ? v650_t18 : v650_t17;
-    wire v650_t20 = v649[4] ? v650_t19 : v650_t16;
-    wire v650_t21 = v649[5] ? v650_t20 : v650_t11;
-    wire [0:0] v650 = {v650_t21};
-    wire [2:0] v651_l = v417; wire [0:0] v651_u = (v417 >>> 3) + v643; wire [3:0] v651 = {v651_u, v651_l};
-    wire [3:0] v652_l = v651; wire [0:0] v652_u = (v651 >>> 4) + v187; wire [4:0] v652 = {v652_u, v652_l};
-    wire [4:0] v653_l = v652; wire [0:0] v653_u = (v652 >>> 5) + v529; wire [5:0] v653 = {v653_u, v653_l};
-    wire v654_t0 = v653[0] ? 1'd1 : 1'd0;
-    wire v654_t1 = v653[1] ? v654_t0 : 1'd1;
-    wire v654_t2 = v653[1] ? 1'd1 : 1'd0;
-    wire v654_t3 = v653[2] ? v654_t2 : v654_t1;
-    wire v654_t4 = v653[3] ? v654_t3 : 1'd0;
-    wire v654_t5 = v653[1] ? 1'd0 : v654_t0;
-    wire v654_t6 = v653[1] ? v654_t0 : 1'd0;
-    wire v654_t7 = v653[2] ? v654_t6 : v654_t5;
-    wire v654_t8 = v653[3] ? v654_t7 : 1'd0;
-    wire v654_t9 = v653[4] ? v654_t8 : v654_t4;
-    wire v654_t10 = v653[2] ? v654_t6 : v654_t0;
-    wire v654_t11 = v653[2] ? v654_t6 : v654_t1;
-    wire v654_t12 = v653[3] ? v654_t11 : v654_t10;
-    wire v654_t13 = v653[4] ? v654_t12 : v654_t3;
-    wire v654_t14 = v653[5] ? v654_t13 : v654_t9;
-    wire [0:0] v654 = {v654_t14};
-    wire [1:0] v655_l = v396; wire [0:0] v655_u = (v396 >>> 2) + v643; wire [2:0] v655 = {v655_u, v655_l};
-    wire [2:0] v656_l = v655; wire [0:0] v656_u = (v655 >>> 3) + v546; wire [3:0] v656 = {v656_u, v656_l};
-    wire [3:0] v657_l = v656; wire [0:0] v657_u = (v656 >>> 4) + v366; wire [4:0] v657 = {v657_u, v657_l};
-    wire [4:0] v658_l = v657; wire [0:0] v658_u = (v657 >>> 5) + v257; wire [5:0] v658 = {v658_u, v658_l};
-    wire v659_t0 = v658[0] ? 1'd0 : 1'd1;
-    wire v659_t1 = v658[1] ? v659_t0 : 1'd0;
-    wire v659_t2 = v658[3] ? 1'd0 : v659_t1;
-    wire v659_t3 = v658[1] ? 1'd0 : v659_t0;
-    wire v659_t4 = v658[2] ? v659_t3 : 1'd0;
-    wire v659_t5 = v658[3] ? 1'd0 : v659_t4;
-    wire v659_t6 = v658[4] ? v659_t5 : v659_t2;
-    wire v659_t7 = v658[5] ? 1'd0 : v659_t6;
-    wire [0:0] v659 = {v659_t7};
-    wire [1:0] v660_l = v349; wire [0:0] v660_u = (v349 >>> 2) + v659; wire [2:0] v660 = {v660_u, v660_l};
-    wire [2:0] v661_l = v660; wire [0:0] v661_u = (v660 >>> 3) + v440; wire [3:0] v661 = {v661_u, v661_l};
-    wire [1:0] v662_l = v384; wire [0:0] v662_u = (v384 >>> 2) + v643; wire [2:0] v662 = {v662_u, v662_l};
-    wire [2:0] v663_l = v662; wire [0:0] v663_u = (v662 >>> 3) + v400; wire [3:0] v663 = {v663_u, v663_l};
-    wire [3:0] v664_l = v663; wire [0:0] v664_u = (v663 >>> 4) + v204; wire [4:0] v664 = {v664_u, v664_l};
-    wire [4:0] v665_l = v664; wire [0:0] v665_u = (v664 >>> 5) + v550; wire [5:0] v665 = {v665_u, v665_l};
-    wire v666_t0 = v665[0] ? 1'd0 : 1'd1;
-    wire v666_t1 = v665[1] ? 1'd1 : v666_t0;
-    wire v666_t2 = v665[2] ? 1'd0 : v666_t1;
-    wire v666_t3 = v665[0] ? 1'd1 : 1'd0;
-    wire v666_t4 = v665[1] ? v666_t3 : 1'd0;
-    wire v666_t5 = v665[2] ? 1'd0 : v666_t4;
-    wire v666_t6 = v665[3] ? v666_t5 : v666_t2;
-    wire v666_t7 = v665[1] ? 1'd0 : v666_t0;
-    wire v666_t8 = v665[2] ? v666_t7 : 1'd0;
-    wire v666_t9 = v665[1] ? v666_t3 : v666_t0;
-    wire v666_t10 = v665[2] ? 1'd0 : v666_t9;
-    wire v666_t11 = v665[3] ? v666_t10 : v666_t8;
-    wire v666_t12 = v665[4] ? v666_t11 : v666_t6;
-    wire v666_t13 = v665[2] ? v666_t0 : v666_t1;
-    wire v666_t14 = v665[3] ? v666_t13 : 1'd0;
-    wire v666_t15 = v665[4] ? 1'd0 : v666_t14;
-    wire v666_t16 = v665[5] ? v666_t15 : v666_t12;
-    wire [0:0] v666 = {v666_t16};
-    wire [0:0] v667_l = v643; wire [0:0] v667_u = (v643 >>> 1) + v190; wire [1:0] v667 = {v667_u, v667_l};
-    wire [1:0] v668_l = v667; wire [0:0] v668_u = (v667 >>> 2) + v176; wire [2:0] v668 = {v668_u, v668_l};
-    wire [2:0] v669_l = v668; wire [0:0] v669_u = (v668 >>> 3) + v140; wire [3:0] v669 = {v669_u, v669_l};
-    wire [3:0] v670_l = v669; wire [0:0] v670_u = (v669 >>> 4) + v213; wire [4:0] v670 = {v670_u, v670_l};
-    wire [4:0] v671_l = v670; wire [0:0] v671_u = (v670 >>> 5) + v69; wire [5:0] v671 = {v671_u, v671_l};
-    wire v672_t0 = v671[0] ? 1'd0 : 1'd1;
-    wire v672_t1 = v671[1] ? v672_t0 : 1'd1;
-    wire v672_t2 = v671[2] ? 1'd0 : v672_t1;
-    wire v672_t3 = v671[1] ? 1'd1 : v672_t0;
-    wire v672_t4 = v671[2] ? 1'd0 : v672_t3;
-    wire v672_t5 = v671[3] ? v672_t4 : v672_t2;
-    wire v672_t6 = v671[2] ? 1'd0 : v672_t0;
-    wire v672_t7 = v671[4] ? v672_t6 : v672_t5;
-    wire v672_t8 = v671[0] ? 1'd1 : 1'd0;
-    wire v672_t9 = v671[1] ? 1'd0 : v672_t8;
-    wire v672_t10 = v671[1] ? v672_t0 : v672_t8;
-    wire v672_t11 = v671[2] ? v672_t10 : v672_t9;
-    wire v672_t12 = v671[3] ? 1'd0 : v672_t11;
-    wire v672_t13 = v671[1] ? 1'd0 : 1'd1;
-    wire v672_t14 = v671[2] ? 1'd1 : v672_t13;
-    wire v672_t15 = v671[3] ? 1'd0 : v672_t14;
-    wire v672_t16 = v671[4] ? v672_t15 : v672_t12;
-    wire v672_t17 = v671[5] ? v672_t16 : v672_t7;
-    wire [0:0] v672 = {v672_t17};
-    wire [0:0] v673 = inputs[410:410];
-    wire [2:0] v674_l = v240; wire [0:0] v674_u = (v240 >>> 3) + v673; wire [3:0] v674 = {v674_u, v674_l};
-    wire [3:0] v675_l = v674; wire [0:0] v675_u = (v674 >>> 4) + v14; wire [4:0] v675 = {v675_u, v675_l};
-    wire [4:0] v676_l = v675; wire [0:0] v676_u = (v675 >>> 5) + v83; wire [5:0] v676 = {v676_u, v676_l};
-    wire v677_t0 = v676[1] ? 1'd0 : 1'd1;
-    wire v677_t1 = v676[2] ? 1'd0 : v677_t0;
-    wire v677_t2 = v676[3] ? 1'd0 : v677_t1;
-    wire v677_t3 = v676[4] ? 1'd0 : v677_t2;
-    wire v677_t4 = v676[0] ? 1'd0 : 1'd1;
-    wire v677_t5 = v676[1] ? 1'd0 : v677_t4;
-    wire v677_t6 = v676[2] ? v677_t5 : v677_t4;
-    wire v677_t7 = v676[3] ? 1'd0 : v677_t6;
-    wire v677_t8 = v676[1] ? v677_t4 : 1'd0;
-    wire v677_t9 = v676[2] ? 1'd0 : v677_t8;
-    wire v677_t10 = v676[3] ? 1'd0 : v677_t9;
-    wire v677_t11 = v676[4] ? v677_t10 : v677_t7;
-    wire v677_t12 = v676[5] ? v677_t11 : v677_t3;
-    wire [0:0] v677 = {v677_t12};
-    wire [0:0] v678_l = v677; wire [0:0] v678_u = (v677 >>> 1) + v375; wire [1:0] v678 = {v678_u, v678_l};
-    wire [1:0] v679_l = v678; wire [0:0] v679_u = (v678 >>> 2) + v483; wire [2:0] v679 = {v679_u, v679_l};
-    wire [2:0] v680_l = v679; wire [0:0] v680_u = (v679 >>> 3) + v392; wire [3:0] v680 = {v680_u, v680_l};
-    wire [3:0] v681_l = v680; wire [0:0] v681_u = (v680 >>> 4) + v498; wire [4:0] v681 = {v681_u, v681_l};
-    wire [4:0] v682_l = v681; wire [0:0] v682_u = (v681 >>> 5) + v666; wire [5:0] v682 = {v682_u, v682_l};
-    wire v683_t0 = v682[0] ? 1'd1 : 1'd0;
-    wire v683_t1 = v682[0] ? 1'd0 : 1'd1;
-    wire v683_t2 = v682[1] ? v683_t1 : v683_t0;
-    wire v683_t3 = v682[1] ? v683_t0 : v683_t1;
-    wire v683_t4 = v682[2] ? v683_t3 : v683_t2;
-    wire v683_t5 = v682[2] ? v683_t2 : v683_t3;
-    wire v683_t6 = v682[3] ? v683_t5 : v683_t4;
-    wire v683_t7 = v682[3] ? v683_t4 : v683_t5;
-    wire v683_t8 = v682[4] ? v683_t7 : v683_t6;
-    wire v683_t9 = v682[4] ? v683_t6 : v683_t7;
-    wire v683_t10 = v682[5] ? v683_t9 : v683_t8;
-    wire v683_t11 = v682[1] ? v683_t0 : 1'd0;
-    wire v683_t12 = v682[1] ? 1'd1 : v683_t0;
-    wire v683_t13 = v682[2] ? v683_t12 : v683_t11;
-    wire v683_t14 = v682[1] ? v683_t1 : 1'd1;
-    wire v683_t15 = v682[2] ? v683_t14 : v683_t12;
-    wire v683_t16 = v682[3] ? v683_t15 : v683_t13;
-    wire v683_t17 = v682[1] ? 1'd0 : v683_t1;
-    wire v683_t18 = v682[2] ? v683_t17 : v683_t14;
-    wire v683_t19 = v682[3] ? v683_t18 : v683_t15;
-    wire v683_t20 = v682[4] ? v683_t19 : v683_t16;
-    wire v683_t21 = v682[2] ? v683_t11 : v683_t17;
-    wire v683_t22 = v682[3] ? v683_t21 : v683_t18;
-    wire v683_t23 = v682[4] ? v683_t22 : v683_t19;
-    wire v683_t24 = v682[5] ? v683_t23 : v683_t20;
-    wire v683_t25 = v682[2] ? v683_t11 : 1'd0;
-    wire v683_t26 = v682[3] ? v683_t25 : 1'd0;
-    wire v683_t27 = v682[3] ? v683_t13 : v683_t25;
-    wire v683_t28 = v682[4] ? v683_t27 : v683_t26;
-    wire v683_t29 = v682[2] ? 1'd1 : v683_t12;
-    wire v683_t30 = v682[3] ? v683_t29 : v683_t13;
-    wire v683_t31 = v682[4] ? v683_t30 : v683_t27;
-    wire v683_t32 = v682[5] ? v683_t31 : v683_t28;
-    wire [2:0] v683 = {v683_t32, v683_t24, v683_t10};
-    wire [0:0] v684 = (v683 >>> 2);
-    wire [0:0] v685_l = v136; wire [0:0] v685_u = (v136 >>> 1) + v673; wire [1:0] v685 = {v685_u, v685_l};
-    wire [1:0] v686_l = v685; wire [0:0] v686_u = (v685 >>> 2) + v28; wire [2:0] v686 = {v686_u, v686_l};
-    wire [2:0] v687_l = v686; wire [0:0] v687_u = (v686 >>> 3) + v351; wire [3:0] v687 = {v687_u, v687_l};
-    wire [3:0] v688_l = v687; wire [0:0] v688_u = (v687 >>> 4) + v491; wire [4:0] v688 = {v688_u, v688_l};
-    wire [4:0] v689_l = v688; wire [0:0] v689_u = (v688 >>> 5) + v215; wire [5:0] v689 = {v689_u, v689_l};
-    wire v690_t0 = v689[0] ? 1'd1 : 1'd0;
-    wire v690_t1 = v689[1] ? v690_t0 : 1'd1;
-    wire v690_t2 = v689[0] ? 1'd0 : 1'd1;
-    wire v690_t3 = v689[2] ? v690_t2 : v690_t1;
-    wire v690_t4 = v689[3] ? 1'd0 : v690_t3;
-    wire v690_t5 = v689[1] ? 1'd1 : v690_t0;
-    wire v690_t6 = v689[1] ? 1'd1 : v690_t2;
-    wire v690_t7 = v689[2] ? v690_t6 : v690_t5;
-    wire v690_t8 = v689[1] ? v690_t0 : v690_t2;
-    wire v690_t9 = v689[2] ? 1'd0 : v690_t8;
-    wire v690_t10 = v689[3] ? v690_t9 : v690_t7;
-    wire v690_t11 = v689[4] ? v690_t10 : v690_t4;
-    wire v690_t12 = v689[1] ? 1'd0 : v690_t2;
-    wire v690_t13 = v689[2] ? v690_t2 : v690_t12;
-    wire v690_t14 = v689[1] ? 1'd0 : 1'd1;
-    wire v690_t15 = v689[2] ? v690_t2 : v690_t14;
-    wire v690_t16 = v689[3] ? v690_t15 : v690_t13;
-    wire v690_t17 = v689[2] ? 1'd0 : v690_t1;
-    wire v690_t18 = v689[3] ? v690_t17 : 1'd0;
-    wire v690_t19 = v689[4] ? v690_t18 : v690_t16;
-    wire v690_t20 = v689[5] ? v690_t19 : v690_t11;
-    wire [0:0] v690 = {v690_t20};
-    wire [1:0] v691_l = v567; wire [0:0] v691_u = (v567 >>> 2) + v690; wire [2:0] v691 = {v691_u, v691_l};
-    wire [2:0] v692_l = v691; wire [0:0] v692_u = (v691 >>> 3) + v430; wire [3:0] v692 = {v692_u, v692_l};
-    wire v693_t0 = v692[0] ? 1'd1 : 1'd0;
-    wire v693_t1 = v692[0] ? 1'd0 : 1'd1;
-    wire v693_t2 = v692[1] ? v693_t1 : v693_t0;
-    wire v693_t3 = v692[1] ? v693_t0 : v693_t1;
-    wire v693_t4 = v692[2] ? v693_t3 : v693_t2;
-    wire v693_t5 = v692[2] ? v693_t2 : v693_t3;
-    wire v693_t6 = v692[3] ? v693_t5 : v693_t4;
-    wire v693_t7 = v692[1] ? v693_t0 : 1'd0;
-    wire v693_t8 = v692[1] ? 1'd1 : v693_t0;
-    wire v693_t9 = v692[2] ? v693_t8 : v693_t7;
-    wire v693_t10 = v692[1] ? v693_t1 : 1'd1;
-    wire v693_t11 = v692[2] ? v693_t10 : v693_t8;
-    wire v693_t12 = v692[3] ? v693_t11 : v693_t9;
-    wire v693_t13 = v692[2] ? v693_t7 : 1'd0;
-    wire v693_t14 = v692[3] ? v693_t13 : 1'd0;
-    wire [2:0] v693 = {v693_t14, v693_t12, v693_t6};
-    wire [0:0] v694 = (v693 >>> 2);
-    wire [0:0] v695 = v683;
-    wire [0:0] v696 = (v683 >>> 1);
-    wire [0:0] v697_l = v695; wire [0:0] v697_u = (v695 >>> 1) + v696; wire [1:0] v697 = {v697_u, v697_l};
-    wire [1:0] v698_l = v697; wire [0:0] v698_u = (v697 >>> 2) + v684; wire [2:0] v698 = {v698_u, v698_l};
-    wire [0:0] v699 = v693;
-    wire [0:0] v700 = (v693 >>> 1);
-    wire [0:0] v701_l = v699; wire [0:0] v701_u = (v699 >>> 1) + v700; wire [1:0] v701 = {v701_u, v701_l};
-    wire [1:0] v702_l = v701; wire [0:0] v702_u = (v701 >>> 2) + v694; wire [2:0] v702 = {v702_u, v702_l};
-    wire [0:0] v703_l = v673; wire [0:0] v703_u = (v673 >>> 1) + v275; wire [1:0] v703 = {v703_u, v703_l};
-    wire [1:0] v704_l = v703; wire [0:0] v704_u = (v703 >>> 2) + v52; wire [2:0] v704 = {v704_u, v704_l};
-    wire [2:0] v705_l = v704; wire [0:0] v705_u = (v704 >>> 3) + v51; wire [3:0] v705 = {v705_u, v705_l};
-    wire [3:0] v706_l = v705; wire [0:0] v706_u = (v705 >>> 4) + v70; wire [4:0] v706 = {v706_u, v706_l};
-    wire [4:0] v707_l = v706; wire [0:0] v707_u = (v706 >>> 5) + v22; wire [5:0] v707 = {v707_u, v707_l};
-    wire v708_t0 = v707[0] ? 1'd0 : 1'd1;
-    wire v708_t1 = v707[1] ? 1'd1 : v708_t0;
-    wire v708_t2 = v707[0] ? 1'd1 : 1'd0;
-    wire v708_t3 = v707[2] ? v708_t2 : v708_t1;
-    wire v708_t4 = v707[2] ? 1'd0 : v708_t0;
-    wire v708_t5 = v707[3] ? v708_t4 : v708_t3;
-    wire v708_t6 = v707[1] ? 1'd0 : 1'd1;
-    wire v708_t7 = v707[2] ? 1'd0 : v708_t6;
-    wire v708_t8 = v707[1] ? v708_t0 : 1'd1;
-    wire v708_t9 = v707[2] ? 1'd0 : v708_t8;
-    wire v708_t10 = v707[3] ? v708_t9 : v708_t7;
-    wire v708_t11 = v707[4] ? v708_t10 : v708_t5;
-    wire v708_t12 = v707[2] ? v708_t2 : 1'd1;
-    wire v708_t13 = v707[2] ? v708_t8 : v708_t1;
-    wire v708_t14 = v707[3] ? v708_t13 : v708_t12;
-    wire v708_t15 = v707[1] ? v708_t2 : 1'd1;
-    wire v708_t16 = v707[2] ? v708_t2 : v708_t15;
-    wire v708_t17 = v707[1] ? 1'd0 : v708_t2;
-    wire v708_t18 = v707[2] ? v708_t17 : 1'd1;
-    wire v708_t19 = v707[3] ? v708_t18 : v708_t16;
-    wire v708_t20 = v707[4] ? v708_t19 : v708_t14;
-    wire v708_t21 = v707[5] ? v708_t20 : v708_t11;
-    wire [0:0] v708 = {v708_t21};
-    wire [0:0] v709 = inputs[488:488];
-    wire [4:0] v710_l = v407; wire [0:0] v710_u = (v407 >>> 5) + v709; wire [5:0] v710 = {v710_u, v710_l};
-    wire v711_t0 = v710[0] ? 1'd0 : 1'd1;
-    wire v711_t1 = v710[1] ? 1'd0 : v711_t0;
-    wire v711_t2 = v710[2] ? 1'd0 : v711_t1;
-    wire v711_t3 = v710[4] ? 1'd0 : v711_t2;
-    wire v711_t4 = v710[0] ? 1'd1 : 1'd0;
-    wire v711_t5 = v710[2] ? v711_t4 : 1'd0;
-    wire v711_t6 = v710[1] ? 1'd1 : 1'd0;
-    wire v711_t7 = v710[2] ? v711_t6 : 1'd0;
-    wire v711_t8 = v710[3] ? v711_t7 : v711_t5;
-    wire v711_t9 = v710[4] ? v711_t8 : 1'd0;
-    wire v711_t10 = v710[5] ? v711_t9 : v711_t3;
-    wire [0:0] v711 = {v711_t10};
-    wire [3:0] v712_l = v545; wire [0:0] v712_u = (v545 >>> 4) + v709; wire [4:0] v712 = {v712_u, v712_l};
-    wire [4:0] v713_l = v712; wire [0:0] v713_u = (v712 >>> 5) + v277; wire [5:0] v713 = {v713_u, v713_l};
-    wire v714_t0 = v713[1] ? 1'd1 : 1'd0;
-    wire v714_t1 = v713[2] ? 1'd1 : v714_t0;
-    wire v714_t2 = v713[0] ? 1'd0 : 1'd1;
-    wire v714_t3 = v713[0] ? 1'd1 : 1'd0;
-    wire v714_t4 = v713[1] ? 1'd0 : v714_t3;
-    wire v714_t5 = v713[2] ? v714_t4 : v714_t2;
-    wire v714_t6 = v713[3] ? v714_t5 : v714_t1;
-    wire v714_t7 = v713[1] ? 1'd1 : v714_t2;
-    wire v714_t8 = v713[2] ? 1'd1 : v714_t7;
-    wire v714_t9 = v713[3] ? 1'd0 : v714_t8;
-    wire v714_t10 = v713[4] ? v714_t9 : v714_t6;
-    wire v714_t11 = v713[1] ? v714_t2 : 1'd0;
-    wire v714_t12 = v713[2] ? v714_t11 : v714_t2;
-    wire v714_t13 = v713[3] ? v714_t2 : v714_t12;
-    wire v714_t14 = v713[1] ? 1'd0 : v714_t2;
-    wire v714_t15 = v713[2] ? 1'd0 : v714_t14;
-    wire v714_t16 = v713[3] ? v714_t15 : 1'd0;
-    wire v714_t17 = v713[4] ? v714_t16 : v714_t13;
-    wire v714_t18 = v713[5] ? v714_t17 : v714_t10;
-    wire [0:0] v714 = {v714_t18};
-    wire [1:0] v715_l = v290; wire [0:0] v715_u = (v290 >>> 2) + v709; wire [2:0] v715 = {v715_u, v715_l};
-    wire [2:0] v716_l = v715; wire [0:0] v716_u = (v715 >>> 3) + v673; wire [3:0] v716 = {v716_u, v716_l};
-    wire [3:0] v717_l = v716; wire [0:0] v717_u = (v716 >>> 4) + v420; wire [4:0] v717 = {v717_u, v717_l};
-    wire [4:0] v718_l = v717; wire [0:0] v718_u = (v717 >>> 5) + v340; wire [5:0] v718 = {v718_u, v718_l};
-    wire v719_t0 = v718[0] ? 1'd1 : 1'd0;
-    wire v719_t1 = v718[1] ? v719_t0 : 1'd0;
-    wire v719_t2 = v718[2] ? 1'd0 : v719_t1;
-    wire v719_t3 = v718[3] ? v719_t1 : v719_t2;
-    wire v719_t4 = v718[0] ? 1'd0 : 1'd1;
-    wire v719_t5 = v718[1] ? v719_t0 : v719_t4;
-    wire v719_t6 = v718[3] ? 1'd1 : v719_t5;
-    wire v719_t7 = v718[4] ? v719_t6 : v719_t3;
-    wire v719_t8 = v718[1] ? v719_t0 : 1'd1;
-    wire v719_t9 = v718[2] ? v719_t8 : v719_t5;
-    wire v719_t10 = v718[2] ? 1'd1 : v719_t8;
-    wire v719_t11 = v718[3] ? v719_t10 : v719_t9;
-    wire v719_t12 = v718[2] ? v719_t1 : v719_t5;
-    wire v719_t13 = v718[2] ? v719_t5 : v719_t1;
-    wire v719_t14 = v718[3] ? v719_t13 : v719_t12;
-    wire v719_t15 = v718[4] ? v719_t14 : v719_t11;
-    wire v719_t16 = v718[5] ? v719_t15 : v719_t7;
-    wire [0:0] v719 = {v719_t16};
-    wire [1:0] v720_l = v632; wire [0:0] v720_u = (v632 >>> 2) + v719; wire [2:0] v720 = {v720_u, v720_l};
-    wire [2:0] v721_l = v720; wire [0:0] v721_u = (v720 >>> 3) + v595; wire [3:0] v721 = {v721_u, v721_l};
-    wire v722_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v722_t1 = v721[0] ? 1'd0 : 1'd1;
-    wire v722_t2 = v721[1] ? v722_t1 : v722_t0;
-    wire v722_t3 = v721[1] ? v722_t0 : v722_t1;
-    wire v722_t4 = v721[2] ? v722_t3 : v722_t2;
-    wire v722_t5 = v721[2] ? v722_t2 : v722_t3;
-    wire v722_t6 = v721[3] ? v722_t5 : v722_t4;
-    wire v722_t7 = v721[1] ? v722_t0 : 1'd0;
-    wire v722_t8 = v721[1] ? 1'd1 : v722_t0;
-    wire v722_t9 = v721[2] ? v722_t8 : v722_t7;
-    wire v722_t10 = v721[1] ? v722_t1 : 1'd1;
-    wire v722_t11 = v721[2] ? v722_t10 : v722_t8;
-    wire v722_t12 = v721[3] ? v722_t11 : v722_t9;
-    wire v722_t13 = v721[2] ? v722_t7 : 1'd0;
-    wire v722_t14 = v721[3] ? v722_t13 : 1'd0;
-    wire [2:0] v722 = {v722_t14, v722_t12, v722_t6};
-    wire [0:0] v723 = (v722 >>> 2);
-    wire [0:0] v724 = v722;
-    wire [0:0] v725 = (v722 >>> 1);
-    wire [0:0] v726_l = v724; wire [0:0] v726_u = (v724 >>> 1) + v725; wire [1:0] v726 = {v726_u, v726_l};
-    wire [1:0] v727_l = v726; wire [0:0] v727_u = (v726 >>> 2) + v723; wire [2:0] v727 = {v727_u, v727_l};
-    wire [0:0] v728_l = v415; wire [0:0] v728_u = (v415 >>> 1) + v709; wire [1:0] v728 = {v728_u, v728_l};
-    wire [1:0] v729_l = v728; wire [0:0] v729_u = (v728 >>> 2) + v145; wire [2:0] v729 = {v729_u, v729_l};
-    wire [2:0] v730_l = v729; wire [0:0] v730_u = (v729 >>> 3) + v376; wire [3:0] v730 = {v730_u, v730_l};
-    wire [3:0] v731_l = v730; wire [0:0] v731_u = (v730 >>> 4) + v549; wire [4:0] v731 = {v731_u, v731_l};
-    wire [4:0] v732_l = v731; wire [0:0] v732_u = (v731 >>> 5) + v568; wire [5:0] v732 = {v732_u, v732_l};
-    wire v733_t0 = v732[1] ? 1'd1 : 1'd0;
-    wire v733_t1 = v732[2] ? 1'd0 : v733_t0;
-    wire v733_t2 = v732[2] ? 1'd1 : v733_t0;
-    wire v733_t3 = v732[3] ? v733_t2 : v733_t1;
-    wire v733_t4 = v732[2] ? v733_t0 : 1'd1;
-    wire v733_t5 = v732[3] ? 1'd1 : v733_t4;
-    wire v733_t6 = v732[4] ? v733_t5 : v733_t3;
-    wire v733_t7 = v732[0] ? 1'd1 : 1'd0;
-    wire v733_t8 = v732[1] ? v733_t7 : 1'd0;
-    wire v733_t9 = v732[2] ? v733_t8 : 1'd1;
-    wire v733_t10 = v732[3] ? 1'd1 : v733_t9;
-    wire v733_t11 = v732[1] ? 1'd1 : v733_t7;
-    wire v733_t12 = v732[2] ? v733_t7 : v733_t11;
-    wire v733_t13 = v732[3] ? 1'd1 : v733_t12;
-    wire v733_t14 = v732[4] ? v733_t13 : v733_t10;
-    wire v733_t15 = v732[5] ? v733_t14 : v733_t6;
-    wire [0:0] v733 = {v733_t15};
-    wire [0:0] v734_l = v709; wire [0:0] v734_u = (v709 >>> 1) + v399; wire [1:0] v734 = {v734_u, v734_l};
-    wire [1:0] v735_l = v734; wire [0:0] v735_u = (v734 >>> 2) + v75; wire [2:0] v735 = {v735_u, v735_l};
-    wire [2:0] v736_l = v735; wire [0:0] v736_u = (v735 >>> 3) + v549; wire [3:0] v736 = {v736_u, v736_l};
-    wire [3:0] v737_l = v736; wire [0:0] v737_u = (v736 >>> 4) + v18; wire [4:0] v737 = {v737_u, v737_l};
-    wire [4:0] v738_l = v737; wire [0:0] v738_u = (v737 >>> 5) + v613; wire [5:0] v738 = {v738_u, v738_l};
-    wire v739_t0 = v738[0] ? 1'd1 : 1'd0;
-    wire v739_t1 = v738[1] ? 1'd1 : v739_t0;
-    wire v739_t2 = v738[0] ? 1'd0 : 1'd1;
-    wire v739_t3 = v738[1] ? v739_t2 : 1'd0;
-    wire v739_t4 = v738[2] ? 1'd1 : v739_t3;
-    wire v739_t5 = v738[3] ? v739_t4 : v739_t1;
-    wire v739_t6 = v738[1] ? v739_t0 : 1'd0;
-    wire v739_t7 = v738[3] ? 1'd0 : v739_t6;
-    wire v739_t8 = v738[4] ? v739_t7 : v739_t5;
-    wire v739_t9 = v738[2] ? v739_t0 : v739_t6;
-    wire v739_t10 = v738[3] ? 1'd1 : v739_t9;
-    wire v739_t11 = v738[2] ? v739_t6 : 1'd0;
-    wire v739_t12 = v738[1] ? 1'd0 : v739_t2;
-    wire v739_t13 = v738[2] ? v739_t12 : 1'd0;
-    wire v739_t14 = v738[3] ? v739_t13 : v739_t11;
-    wire v739_t15 = v738[4] ? v739_t14 : v739_t10;
-    wire v739_t16 = v738[5] ? v739_t15 : v739_t8;
-    wire [0:0] v739 = {v739_t16};
-    wire [0:0] v740_l = v739; wire [0:0] v740_u = (v739 >>> 1) + v600; wire [1:0] v740 = {v740_u, v740_l};
-    wire [1:0] v741_l = v740; wire [0:0] v741_u = (v740 >>> 2) + v469; wire [2:0] v741 = {v741_u, v741_l};
-    wire [0:0] v742_l = v709; wire [0:0] v742_u = (v709 >>> 1) + v367; wire [1:0] v742 = {v742_u, v742_l};
-    wire [1:0] v743_l = v742; wire [0:0] v743_u = (v742 >>> 2) + v484; wire [2:0] v743 = {v743_u, v743_l};
-    wire [2:0] v744_l = v743; wire [0:0] v744_u = (v743 >>> 3) + v354; wire [3:0] v744 = {v744_u, v744_l};
-    wire [3:0] v745_l = v744; wire [0:0] v745_u = (v744 >>> 4) + v311; wire [4:0] v745 = {v745_u, v745_l};
-    wire [4:0] v746_l = v745; wire [0:0] v746_u = (v745 >>> 5) + v673; wire [5:0] v746 = {v746_u, v746_l};
-    wire v747_t0 = v746[1] ? 1'd0 : 1'd1;
-    wire v747_t1 = v746[2] ? 1'd0 : v747_t0;
-    wire v747_t2 = v746[3] ? v747_t1 : 1'd0;
-    wire v747_t3 = v746[4] ? v747_t2 : 1'd0;
-    wire v747_t4 = v746[0] ? 1'd1 : 1'd0;
-    wire v747_t5 = v746[1] ? 1'd0 : v747_t4;
-    wire v747_t6 = v746[2] ? 1'd0 : v747_t5;
-    wire v747_t7 = v746[3] ? v747_t6 : 1'd0;
-    wire v747_t8 = v746[4] ? v747_t7 : 1'd0;
-    wire v747_t9 = v746[5] ? v747_t8 : v747_t3;
-    wire [0:0] v747 = {v747_t9};
-    wire [0:0] v748 = inputs[544:544];
-    wire [3:0] v749_l = v548; wire [0:0] v749_u = (v548 >>> 4) + v748; wire [4:0] v749 = {v749_u, v749_l};
-    wire [4:0] v750_l = v749; wire [0:0] v750_u = (v749 >>> 5) + v38; wire [5:0] v750 = {v750_u, v750_l};
-    wire v751_t0 = v750[0] ? 1'd0 : 1'd1;
-    wire v751_t1 = v750[2] ? v751_t0 : 1'd0;
-    wire v751_t2 = v750[1] ? v751_t0 : 1'd0;
-    wire v751_t3 = v750[2] ? v751_t2 : 1'd0;
-    wire v751_t4 = v750[3] ? v751_t3 : v751_t1;
-    wire v751_t5 = v750[2] ? 1'd1 : 1'd0;
-    wire v751_t6 = v750[2] ? v751_t0 : v751_t2;
-    wire v751_t7 = v750[3] ? v751_t6 : v751_t5;
-    wire v751_t8 = v750[4] ? v751_t7 : v751_t4;
-    wire v751_t9 = v750[0] ? 1'd1 : 1'd0;
-    wire v751_t10 = v750[1] ? v751_t9 : 1'd0;
-    wire v751_t11 = v750[2] ? v751_t10 : v751_t9;
-    wire v751_t12 = v750[3] ? v751_t1 : v751_t11;
-    wire v751_t13 = v750[4] ? v751_t12 : v751_t2;
-    wire v751_t14 = v750[5] ? v751_t13 : v751_t8;
-    wire [0:0] v751 = {v751_t14};
-    wire [2:0] v752_l = v419; wire [0:0] v752_u = (v419 >>> 3) + v748; wire [3:0] v752 = {v752_u, v752_l};
-    wire [3:0] v753_l = v752; wire [0:0] v753_u = (v752 >>> 4) + v87; wire [4:0] v753 = {v753_u, v753_l};
-    wire [4:0] v754_l = v753; wire [0:0] v754_u = (v753 >>> 5) + v74; wire [5:0] v754 = {v754_u, v754_l};
-    wire v755_t0 = v754[0] ? 1'd1 : 1'd0;
-    wire v755_t1 = v754[1] ? 1'd0 : v755_t0;
-    wire v755_t2 = v754[2] ? 1'd0 : v755_t1;
-    wire v755_t3 = v754[0] ? 1'd0 : 1'd1;
-    wire v755_t4 = v754[1] ? v755_t3 : 1'd0;
-    wire v755_t5 = v754[2] ? v755_t3 : v755_t4;
-    wire v755_t6 = v754[3] ? v755_t5 : v755_t2;
-    wire v755_t7 = v754[1] ? 1'd0 : v755_t3;
-    wire v755_t8 = v754[2] ? v755_t7 : 1'd0;
-    wire v755_t9 = v754[2] ? v755_t3 : v755_t7;
-    wire v755_t10 = v754[3] ? v755_t9 : v755_t8;
-    wire v755_t11 = v754[4] ? v755_t10 : v755_t6;
-    wire v755_t12 = v754[1] ? 1'd1 : v755_t0;
-    wire v755_t13 = v754[2] ? v755_t1 : v755_t12;
-    wire v755_t14 = v754[1] ? 1'd1 : 1'd0;
-    wire v755_t15 = v754[2] ? v755_t14 : v755_t12;
-    wire v755_t16 = v754[3] ? v755_t15 : v755_t13;
-    wire v755_t17 = v754[2] ? v755_t3 : 1'd0;
-    wire v755_t18 = v754[3] ? v755_t17 : 1'd0;
-    wire v755_t19 = v754[4] ? v755_t18 : v755_t16;
-    wire v755_t20 = v754[5] ? v755_t19 : v755_t11;
-    wire [0:0] v755 = {v755_t20};
-    wire [1:0] v756_l = v278; wire [0:0] v756_u = (v278 >>> 2) + v748; wire [2:0] v756 = {v756_u, v756_l};
-    wire [2:0] v757_l = v756; wire [0:0] v757_u = (v756 >>> 3) + v628; wire [3:0] v757 = {v757_u, v757_l};
-    wire [3:0] v758_l = v757; wire [0:0] v758_u = (v757 >>> 4) + v86; wire [4:0] v758 = {v758_u, v758_l};
-    wire [4:0] v759_l = v758; wire [0:0] v759_u = (v758 >>> 5) + v165; wire [5:0] v759 = {v759_u, v759_l};
-    wire v760_t0 = v759[0] ? 1'd1 : 1'd0;
-    wire v760_t1 = v759[1] ? v760_t0 : 1'd0;
-    wire v760_t2 = v759[0] ? 1'd0 : 1'd1;
-    wire v760_t3 = v759[1] ? v760_t2 : v760_t0;
-    wire v760_t4 = v759[2] ? v760_t3 : v760_t1;
-    wire v760_t5 = v759[1] ? v760_t2 : 1'd0;
-    wire v760_t6 = v759[3] ? v760_t5 : v760_t4;
-    wire v760_t7 = v759[1] ? 1'd0 : 1'd1;
-    wire v760_t8 = v759[2] ? v760_t7 : v760_t1;
-    wire v760_t9 = v759[1] ? v760_t2 : 1'd1;
-    wire v760_t10 = v759[1] ? 1'd0 : v760_t0;
-    wire v760_t11 = v759[2] ? v760_t10 : v760_t9;
-    wire v760_t12 = v759[3] ? v760_t11 : v760_t8;
-    wire v760_t13 = v759[4] ? v760_t12 : v760_t6;
-    wire v760_t14 = v759[1] ? v760_t0 : 1'd1;
-    wire v760_t15 = v759[2] ? v760_t10 : v760_t14;
-    wire v760_t16 = v759[2] ? v760_t5 : v760_t2;
-    wire v760_t17 = v759[3] ? v760_t16 : v760_t15;
-    wire v760_t18 = v759[2] ? v760_t0 : v760_t14;
-    wire v760_t19 = v759[1] ? 1'd1 : v760_t2;
-    wire v760_t20 = v759[2] ? v760_t7 : v760_t19;
-    wire v760_t21 = v759[3] ? v760_t20 : v760_t18;
-    wire v760_t22 = v759[4] ? v760_t21 : v760_t17;
-    wire v760_t23 = v759[5] ? v760_t22 : v760_t13;
-    wire [0:0] v760 = {v760_t23};
-    wire [1:0] v761_l = v256; wire [0:0] v761_u = (v256 >>> 2) + v748; wire [2:0] v761 = {v761_u, v761_l};
-    wire [2:0] v762_l = v761; wire [0:0] v762_u = (v761 >>> 3) + v613; wire [3:0] v762 = {v762_u, v762_l};
-    wire [3:0] v763_l = v762; wire [0:0] v763_u = (v762 >>> 4) + v399; wire [4:0] v763 = {v763_u, v763_l};
-    wire [4:0] v764_l = v763; wire [0:0] v764_u = (v763 >>> 5) + v162; wire [5:0] v764 = {v764_u, v764_l};
-    wire v765_t0 = v764[0] ? 1'd1 : 1'd0;
-    wire v765_t1 = v764[1] ? 1'd1 : v765_t0;
-    wire v765_t2 = v764[2] ? v765_t1 : 1'd0;
-    wire v765_t3 = v764[2] ? v765_t1 : 1'd1;
-    wire v765_t4 = v764[3] ? v765_t3 : v765_t2;
-    wire v765_t5 = v764[2] ? v765_t0 : 1'd1;
-    wire v765_t6 = v764[4] ? v765_t5 : v765_t4;
-    wire v765_t7 = v764[0] ? 1'd0 : 1'd1;
-    wire v765_t8 = v764[1] ? 1'd0 : v765_t7;
-    wire v765_t9 = v764[1] ? 1'd1 : v765_t7;
-    wire v765_t10 = v764[2] ? v765_t9 : v765_t8;
-    wire v765_t11 = v764[1] ? v765_t0 : 1'd1;
-    wire v765_t12 = v764[2] ? v765_t1 : v765_t11;
-    wire v765_t13 = v764[3] ? v765_t12 : v765_t10;
-    wire v765_t14 = v764[2] ? 1'd0 : 1'd1;
-    wire v765_t15 = v764[1] ? v765_t0 : 1'd0;
-    wire v765_t16 = v764[2] ? v765_t15 : v765_t11;
-    wire v765_t17 = v764[3] ? v765_t16 : v765_t14;
-    wire v765_t18 = v764[4] ? v765_t17 : v765_t13;
-    wire v765_t19 = v764[5] ? v765_t18 : v765_t6;
-    wire [0:0] v765 = {v765_t19};
-    wire [0:0] v766_l = v522; wire [0:0] v766_u = (v522 >>> 1) + v765; wire [1:0] v766 = {v766_u, v766_l};
-    wire [1:0] v767_l = v766; wire [0:0] v767_u = (v766 >>> 2) + v434; wire [2:0] v767 = {v767_u, v767_l};
-    wire [2:0] v768_l = v767; wire [0:0] v768_u = (v767 >>> 3) + v733; wire [3:0] v768 = {v768_u, v768_l};
-    wire [3:0] v769_l = v768; wire [0:0] v769_u = (v768 >>> 4) + v650; wire [4:0] v769 = {v769_u, v769_l};
-    wire [1:0] v770_l = v186; wire [0:0] v770_u = (v186 >>> 2) + v748; wire [2:0] v770 = {v770_u, v770_l};
-    wire [2:0] v771_l = v770; wire [0:0] v771_u = (v770 >>> 3) + v628; wire [3:0] v771 = {v771_u, v771_l};
-    wire [3:0] v772_l = v771; wire [0:0] v772_u = (v771 >>> 4) + v484; wire [4:0] v772 = {v772_u, v772_l};
-    wire [4:0] v773_l = v772; wire [0:0] v773_u = (v772 >>> 5) + v385; wire [5:0] v773 = {v773_u, v773_l};
-    wire v774_t0 = v773[0] ? 1'd1 : 1'd0;
-    wire v774_t1 = v773[1] ? 1'd0 : v774_t0;
-    wire v774_t2 = v773[1] ? 1'd0 : 1'd1;
-    wire v774_t3 = v773[2] ? v774_t2 : v774_t1;
-    wire v774_t4 = v773[3] ? v774_t3 : v774_t1;
-    wire v774_t5 = v773[2] ? v774_t1 : v774_t0;
-    wire v774_t6 = v773[3] ? v774_t0 : v774_t5;
-    wire v774_t7 = v773[4] ? v774_t6 : v774_t4;
-    wire v774_t8 = v773[2] ? 1'd0 : v774_t2;
-    wire v774_t9 = v773[3] ? 1'd0 : v774_t8;
-    wire v774_t10 = v773[2] ? 1'd0 : v774_t0;
-    wire v774_t11 = v773[3] ? v774_t5 : v774_t10;
-    wire v774_t12 = v773[4] ? v774_t11 : v774_t9;
-    wire v774_t13 = v773[5] ? v774_t12 : v774_t7;
-    wire [0:0] v774 = {v774_t13};
-    wire [0:0] v775_l = v714; wire [0:0] v775_u = (v714 >>> 1) + v774; wire [1:0] v775 = {v775_u, v775_l};
-    wire [1:0] v776_l = v775; wire [0:0] v776_u = (v775 >>> 2) + v615; wire [2:0] v776 = {v776_u, v776_l};
-    wire [0:0] v777_l = v3; wire [0:0] v777_u = (v3 >>> 1) + v748; wire [1:0] v777 = {v777_u, v777_l};
-    wire [1:0] v778_l = v777; wire [0:0] v778_u = (v777 >>> 2) + v457; wire [2:0] v778 = {v778_u, v778_l};
-    wire [2:0] v779_l = v778; wire [0:0] v779_u = (v778 >>> 3) + v210; wire [3:0] v779 = {v779_u, v779_l};
-    wire [3:0] v780_l = v779; wire [0:0] v780_u = (v779 >>> 4) + v179; wire [4:0] v780 = {v780_u, v780_l};
-    wire [4:0] v781_l = v780; wire [0:0] v781_u = (v780 >>> 5) + v388; wire [5:0] v781 = {v781_u, v781_l};
-    wire v782_t0 = v781[0] ? 1'd1 : 1'd0;
-    wire v782_t1 = v781[1] ? 1'd1 : v782_t0;
-    wire v782_t2 = v781[0] ? 1'd0 : 1'd1;
-    wire v782_t3 = v781[1] ? v782_t2 : 1'd0;
-    wire v782_t4 = v781[2] ? v782_t3 : v782_t1;
-    wire v782_t5 = v781[2] ? 1'd0 : v782_t0;
-    wire v782_t6 = v781[3] ? v782_t5 : v782_t4;
-    wire v782_t7 = v781[1] ? 1'd1 : 1'd0;
-    wire v782_t8 = v781[2] ? v782_t3 : v782_t7;
-    wire v782_t9 = v781[2] ? 1'd0 : v782_t7;
-    wire v782_t10 = v781[3] ? v782_t9 : v782_t8;
-    wire v782_t11 = v781[4] ? v782_t10 : v782_t6;
-    wire v782_t12 = v781[1] ? 1'd1 : v782_t2;
-    wire v782_t13 = v781[2] ? v782_t12 : 1'd1;
-    wire v782_t14 = v781[3] ? v782_t5 : v782_t13;
-    wire v782_t15 = v781[1] ? 1'd0 : v782_t0;
-    wire v782_t16 = v781[2] ? 1'd0 : v782_t15;
-    wire v782_t17 = v781[3] ? v782_t16 : v782_t5;
-    wire v782_t18 = v781[4] ? v782_t17 : v782_t14;
-    wire v782_t19 = v781[5] ? v782_t18 : v782_t11;
-    wire [0:0] v782 = {v782_t19};
-    wire [0:0] v783_l = v747; wire [0:0] v783_u = (v747 >>> 1) + v782; wire [1:0] v783 = {v783_u, v783_l};
-    wire [0:0] v784 = inputs[185:185];
-    wire [4:0] v785_l = v473; wire [0:0] v785_u = (v473 >>> 5) + v784; wire [5:0] v785 = {v785_u, v785_l};
-    wire v786_t0 = v785[0] ? 1'd0 : 1'd1;
-    wire v786_t1 = v785[2] ? 1'd0 : v786_t0;
-    wire v786_t2 = v785[0] ? 1'd1 : 1'd0;
-    wire v786_t3 = v785[1] ? v786_t2 : 1'd1;
-    wire v786_t4 = v785[2] ? v786_t3 : v786_t2;
-    wire v786_t5 = v785[3] ? v786_t4 : v786_t1;
-    wire v786_t6 = v785[1] ? 1'd0 : v786_t0;
-    wire v786_t7 = v785[2] ? v786_t6 : v786_t0;
-    wire v786_t8 = v785[1] ? v786_t2 : 1'd0;
-    wire v786_t9 = v785[2] ? v786_t8 : 1'd0;
-    wire v786_t10 = v785[3] ? v786_t9 : v786_t7;
-    wire v786_t11 = v785[4] ? v786_t10 : v786_t5;
-    wire v786_t12 = v785[1] ? 1'd0 : 1'd1;
-    wire v786_t13 = v785[2] ? v786_t12 : 1'd0;
-    wire v786_t14 = v785[3] ? v786_t13 : v786_t7;
-    wire v786_t15 = v785[1] ? v786_t0 : 1'd0;
-    wire v786_t16 = v785[2] ? 1'd0 : v786_t15;
-    wire v786_t17 = v785[3] ? 1'd0 : v786_t16;
-    wire v786_t18 = v785[4] ? v786_t17 : v786_t14;
-    wire v786_t19 = v785[5] ? v786_t18 : v786_t11;
-    wire [0:0] v786 = {v786_t19};
-    wire [3:0] v787_l = v303; wire [0:0] v787_u = (v303 >>> 4) + v784; wire [4:0] v787 = {v787_u, v787_l};
-    wire [4:0] v788_l = v787; wire [0:0] v788_u = (v787 >>> 5) + v297; wire [5:0] v788 = {v788_u, v788_l};
-    wire v789_t0 = v788[0] ? 1'd1 : 1'd0;
-    wire v789_t1 = v788[0] ? 1'd0 : 1'd1;
-    wire v789_t2 = v788[1] ? v789_t1 : v789_t0;
-    wire v789_t3 = v788[1] ? 1'd0 : v789_t1;
-    wire v789_t4 = v788[2] ? v789_t3 : v789_t2;
-    wire v789_t5 = v788[2] ? 1'd0 : v789_t3;
-    wire v789_t6 = v788[3] ? v789_t5 : v789_t4;
-    wire v789_t7 = v788[1] ? 1'd0 : 1'd1;
-    wire v789_t8 = v788[2] ? 1'd0 : v789_t7;
-    wire v789_t9 = v788[3] ? v789_t3 : v789_t8;
-    wire v789_t10 = v788[4] ? v789_t9 : v789_t6;
-    wire v789_t11 = v788[1] ? v789_t1 : 1'd1;
-    wire v789_t12 = v788[2] ? 1'd0 : v789_t11;
-    wire v789_t13 = v788[3] ? 1'd0 : v789_t12;
-    wire v789_t14 = v788[4] ? 1'd0 : v789_t13;
-    wire v789_t15 = v788[5] ? v789_t14 : v789_t10;
-    wire [0:0] v789 = {v789_t15};
-    wire [2:0] v790_l = v741; wire [0:0] v790_u = (v741 >>> 3) + v789; wire [3:0] v790 = {v790_u, v790_l};
-    wire v791_t0 = v790[0] ? 1'd1 : 1'd0;
-    wire v791_t1 = v790[0] ? 1'd0 : 1'd1;
-    wire v791_t2 = v790[1] ? v791_t1 : v791_t0;
-    wire v791_t3 = v790[1] ? v791_t0 : v791_t1;
-    wire v791_t4 = v790[2] ? v791_t3 : v791_t2;
-    wire v791_t5 = v790[2] ? v791_t2 : v791_t3;
-    wire v791_t6 = v790[3] ? v791_t5 : v791_t4;
-    wire v791_t7 = v790[1] ? v791_t0 : 1'd0;
-    wire v791_t8 = v790[1] ? 1'd1 : v791_t0;
-    wire v791_t9 = v790[2] ? v791_t8 : v791_t7;
-    wire v791_t10 = v790[1] ? v791_t1 : 1'd1;
-    wire v791_t11 = v790[2] ? v791_t10 : v791_t8;
-    wire v791_t12 = v790[3] ? v791_t11 : v791_t9;
-    wire v791_t13 = v790[2] ? v791_t7 : 1'd0;
-    wire v791_t14 = v790[3] ? v791_t13 : 1'd0;
-    wire [2:0] v791 = {v791_t14, v791_t12, v791_t6};
-    wire [0:0] v792 = (v791 >>> 2);
-    wire [2:0] v793_l = v242; wire [0:0] v793_u = (v242 >>> 3) + v784; wire [3:0] v793 = {v793_u, v793_l};
-    wire [3:0] v794_l = v793; wire [0:0] v794_u = (v793 >>> 4) + v546; wire [4:0] v794 = {v794_u, v794_l};
-    wire [4:0] v795_l = v794; wire [0:0] v795_u = (v794 >>> 5) + v244; wire [5:0] v795 = {v795_u, v795_l};
-    wire v796_t0 = v795[1] ? 1'd1 : 1'd0;
-    wire v796_t1 = v795[2] ? 1'd0 : v796_t0;
-    wire v796_t2 = v795[1] ? 1'd0 : 1'd1;
-    wire v796_t3 = v795[2] ? 1'd0 : v796_t2;
-    wire v796_t4 = v795[3] ? v796_t3 : v796_t1;
-    wire v796_t5 = v795[2] ? 1'd1 : v796_t0;
-    wire v796_t6 = v795[0] ? 1'd1 : 1'd0;
-    wire v796_t7 = v795[1] ? v796_t6 : 1'd1;
-    wire v796_t8 = v795[2] ? 1'd0 : v796_t7;
-    wire v796_t9 = v795[3] ? v796_t8 : v796_t5;
-    wire v796_t10 = v795[4] ? v796_t9 : v796_t4;
-    wire v796_t11 = v795[2] ? 1'd0 : 1'd1;
-    wire v796_t12 = v795[3] ? v796_t11 : v796_t5;
-    wire v796_t13 = v795[1] ? v796_t6 : 1'd0;
-    wire v796_t14 = v795[2] ? v796_t7 : v796_t13;
-    wire v796_t15 = v795[2] ? 1'd0 : v796_t13;
-    wire v796_t16 = v795[3] ? v796_t15 : v796_t14;
-    wire v796_t17 = v795[4] ? v796_t16 : v796_t12;
-    wire v796_t18 = v795[5] ? v796_t17 : v796_t10;
-    wire [0:0] v796 = {v796_t18};
-    wire [2:0] v797_l = v328; wire [0:0] v797_u = (v328 >>> 3) + v784; wire [3:0] v797 = {v797_u, v797_l};
-    wire [3:0] v798_l = v797; wire [0:0] v798_u = (v797 >>> 4) + v244; wire [4:0] v798 = {v798_u, v798_l};
-    wire [4:0] v799_l = v798; wire [0:0] v799_u = (v798 >>> 5) + v330; wire [5:0] v799 = {v799_u, v799_l};
-    wire v800_t0 = v799[0] ? 1'd0 : 1'd1;
-    wire v800_t1 = v799[1] ? 1'd0 : v800_t0;
-    wire v800_t2 = v799[1] ? 1'd1 : 1'd0;
-    wire v800_t3 = v799[2] ? v800_t2 : v800_t1;
-    wire v800_t4 = v799[1] ? 1'd1 : v800_t0;
-    wire v800_t5 = v799[2] ? v800_t4 : v800_t1;
-    wire v800_t6 = v799[3] ? v800_t5 : v800_t3;
-    wire v800_t7 = v799[0] ? 1'd1 : 1'd0;
-    wire v800_t8 = v799[1] ? v800_t7 : 1'd0;
-    wire v800_t9 = v799[2] ? v800_t8 : 1'd0;
-    wire v800_t10 = v799[2] ? v800_t1 : 1'd0;
-    wire v800_t11 = v799[3] ? v800_t10 : v800_t9;
-    wire v800_t12 = v799[4] ? v800_t11 : v800_t6;
-    wire v800_t13 = v799[2] ? 1'd0 : v800_t1;
-    wire v800_t14 = v799[3] ? v800_t10 : 1'd0;
-    wire v800_t15 = v799[4] ? v800_t14 : v800_t13;
-    wire v800_t16 = v799[5] ? v800_t15 : v800_t12;
-    wire [0:0] v800 = {v800_t16};
-    wire [2:0] v801_l = v209; wire [0:0] v801_u = (v209 >>> 3) + v784; wire [3:0] v801 = {v801_u, v801_l};
-    wire [3:0] v802_l = v801; wire [0:0] v802_u = (v801 >>> 4) + v550; wire [4:0] v802 = {v802_u, v802_l};
-    wire [4:0] v803_l = v802; wire [0:0] v803_u = (v802 >>> 5) + v129; wire [5:0] v803 = {v803_u, v803_l};
-    wire v804_t0 = v803[0] ? 1'd0 : 1'd1;
-    wire v804_t1 = v803[1] ? 1'd0 : v804_t0;
-    wire v804_t2 = v803[2] ? 1'd0 : v804_t1;
-    wire v804_t3 = v803[2] ? v804_t1 : 1'd0;
-    wire v804_t4 = v803[3] ? v804_t3 : v804_t2;
-    wire v804_t5 = v803[1] ? v804_t0 : 1'd0;
-    wire v804_t6 = v803[2] ? v804_t5 : v804_t0;
-    wire v804_t7 = v803[2] ? v804_t0 : 1'd0;
-    wire v804_t8 = v803[3] ? v804_t7 : v804_t6;
-    wire v804_t9 = v803[4] ? v804_t8 : v804_t4;
-    wire v804_t10 = v803[5] ? 1'd0 : v804_t9;
-    wire [0:0] v804 = {v804_t10};
-    wire [0:0] v805 = v791;
-    wire [0:0] v806 = (v791 >>> 1);
-    wire [0:0] v807_l = v805; wire [0:0] v807_u = (v805 >>> 1) + v806; wire [1:0] v807 = {v807_u, v807_l};
-    wire [1:0] v808_l = v807; wire [0:0] v808_u = (v807 >>> 2) + v792; wire [2:0] v808 = {v808_u, v808_l};
-    wire [0:0] v809_l = v784; wire [0:0] v809_u = (v784 >>> 1) + v94; wire [1:0] v809 = {v809_u, v809_l};
-    wire [1:0] v810_l = v809; wire [0:0] v810_u = (v809 >>> 2) + v208; wire [2:0] v810 = {v810_u, v810_l};
-    wire [2:0] v811_l = v810; wire [0:0] v811_u = (v810 >>> 3) + v427; wire [3:0] v811 = {v811_u, v811_l};
-    wire [3:0] v812_l = v811; wire [0:0] v812_u = (v811 >>> 4) + v351; wire [4:0] v812 = {v812_u, v812_l};
-    wire [4:0] v813_l = v812; wire [0:0] v813_u = (v812 >>> 5) + v354; wire [5:0] v813 = {v813_u, v813_l};
-    wire v814_t0 = v813[0] ? 1'd0 : 1'd1;
-    wire v814_t1 = v813[1] ? 1'd0 : v814_t0;
-    wire v814_t2 = v813[0] ? 1'd1 : 1'd0;
-    wire v814_t3 = v813[1] ? v814_t2 : 1'd1;
-    wire v814_t4 = v813[2] ? v814_t3 : v814_t1;
-    wire v814_t5 = v813[3] ? 1'd0 : v814_t4;
-    wire v814_t6 = v813[1] ? 1'd0 : 1'd1;
-    wire v814_t7 = v813[1] ? 1'd0 : v814_t2;
-    wire v814_t8 = v813[2] ? v814_t7 : v814_t6;
-    wire v814_t9 = v813[1] ? v814_t0 : 1'd0;
-    wire v814_t10 = v813[2] ? v814_t9 : v814_t0;
-    wire v814_t11 = v813[3] ? v814_t10 : v814_t8;
-    wire v814_t12 = v813[4] ? v814_t11 : v814_t5;
-    wire v814_t13 = v813[2] ? v814_t6 : v814_t0;
-    wire v814_t14 = v813[2] ? 1'd0 : v814_t0;
-    wire v814_t15 = v813[3] ? v814_t14 : v814_t13;
-    wire v814_t16 = v813[3] ? v814_t14 : 1'd0;
-    wire v814_t17 = v813[4] ? v814_t16 : v814_t15;
-    wire v814_t18 = v813[5] ? v814_t17 : v814_t12;
-    wire [0:0] v814 = {v814_t18};
-    wire [1:0] v815_l = v443; wire [0:0] v815_u = (v443 >>> 2) + v814; wire [2:0] v815 = {v815_u, v815_l};
-    wire [2:0] v816_l = v815; wire [0:0] v816_u = (v815 >>> 3) + v612; wire [3:0] v816 = {v816_u, v816_l};
-    wire v817_t0 = v816[0] ? 1'd1 : 1'd0;
-    wire v817_t1 = v816[0] ? 1'd0 : 1'd1;
-    wire v817_t2 = v816[1] ? v817_t1 : v817_t0;
-    wire v817_t3 = v816[1] ? v817_t0 : v817_t1;
-    wire v817_t4 = v816[2] ? v817_t3 : v817_t2;
-    wire v817_t5 = v816[2] ? v817_t2 : v817_t3;
-    wire v817_t6 = v816[3] ? v817_t5 : v817_t4;
-    wire v817_t7 = v816[1] ? v817_t0 : 1'd0;
-    wire v817_t8 = v816[1] ? 1'd1 : v817_t0;
-    wire v817_t9 = v816[2] ? v817_t8 : v817_t7;
-    wire v817_t10 = v816[1] ? v817_t1 : 1'd1;
-    wire v817_t11 = v816[2] ? v817_t10 : v817_t8;
-    wire v817_t12 = v816[3] ? v817_t11 : v817_t9;
-    wire v817_t13 = v816[2] ? v817_t7 : 1'd0;
-    wire v817_t14 = v816[3] ? v817_t13 : 1'd0;
-    wire [2:0] v817 = {v817_t14, v817_t12, v817_t6};
-    wire [0:0] v818 = (v817 >>> 2);
-    wire [0:0] v819 = v817;
-    wire [0:0] v820 = (v817 >>> 1);
-    wire [0:0] v821_l = v819; wire [0:0] v821_u = (v819 >>> 1) + v820; wire [1:0] v821 = {v821_u, v821_l};
-    wire [1:0] v822_l = v821; wire [0:0] v822_u = (v821 >>> 2) + v818; wire [2:0] v822 = {v822_u, v822_l};
-    wire [0:0] v823 = inputs[322:322];
-    wire [3:0] v824_l = v170; wire [0:0] v824_u = (v170 >>> 4) + v823; wire [4:0] v824 = {v824_u, v824_l};
-    wire [4:0] v825_l = v824; wire [0:0] v825_u = (v824 >>> 5) + v188; wire [5:0] v825 = {v825_u, v825_l};
-    wire v826_t0 = v825[0] ? 1'd0 : 1'd1;
-    wire v826_t1 = v825[2] ? 1'd0 : v826_t0;
-    wire v826_t2 = v825[1] ? 1'd0 : v826_t0;
-    wire v826_t3 = v825[2] ? v826_t2 : v826_t0;
-    wire v826_t4 = v825[3] ? v826_t3 : v826_t1;
-    wire v826_t5 = v825[1] ? 1'd1 : 1'd0;
-    wire v826_t6 = v825[2] ? 1'd0 : v826_t5;
-    wire v826_t7 = v825[0] ? 1'd1 : 1'd0;
-    wire v826_t8 = v825[1] ? 1'd0 : v826_t7;
-    wire v826_t9 = v825[2] ? v826_t8 : v826_t0;
-    wire v826_t10 = v825[3] ? v826_t9 : v826_t6;
-    wire v826_t11 = v825[4] ? v826_t10 : v826_t4;
-    wire v826_t12 = v825[1] ? v826_t7 : 1'd0;
-    wire v826_t13 = v825[2] ? 1'd0 : v826_t12;
-    wire v826_t14 = v825[1] ? v826_t7 : v826_t0;
-    wire v826_t15 = v825[2] ? 1'd0 : v826_t14;
-    wire v826_t16 = v825[3] ? v826_t15 : v826_t13;
-    wire v826_t17 = v825[2] ? 1'd0 : v826_t7;
-    wire v826_t18 = v825[3] ? v826_t17 : v826_t13;
-    wire v826_t19 = v825[4] ? v826_t18 : v826_t16;
-    wire v826_t20 = v825[5] ? v826_t19 : v826_t11;
-    wire [0:0] v826 = {v826_t20};
-    wire [0:0] v827_l = v542; wire [0:0] v827_u = (v542 >>> 1) + v826; wire [1:0] v827 = {v827_u, v827_l};
-    wire [1:0] v828_l = v827; wire [0:0] v828_u = (v827 >>> 2) + v621; wire [2:0] v828 = {v828_u, v828_l};
-    wire [2:0] v829_l = v828; wire [0:0] v829_u = (v828 >>> 3) + v456; wire [3:0] v829 = {v829_u, v829_l};
-    wire [3:0] v830_l = v829; wire [0:0] v830_u = (v829 >>> 4) + v635; wire [4:0] v830 = {v830_u, v830_l};
-    wire [4:0] v831_l = v830; wire [0:0] v831_u = (v830 >>> 5) + v501; wire [5:0] v831 = {v831_u, v831_l};
-    wire v832_t0 = v831[0] ? 1'd0 : 1'd1;
-    wire v832_t1 = v831[0] ? 1'd1 : 1'd0;
-    wire v832_t2 = v831[1] ? v832_t1 : v832_t0;
-    wire v832_t3 = v831[1] ? v832_t0 : v832_t1;
-    wire v832_t4 = v831[2] ? v832_t3 : v832_t2;
-    wire v832_t5 = v831[2] ? v832_t2 : v832_t3;
-    wire v832_t6 = v831[3] ? v832_t5 : v832_t4;
-    wire v832_t7 = v831[3] ? v832_t4 : v832_t5;
-    wire v832_t8 = v831[4] ? v832_t7 : v832_t6;
-    wire v832_t9 = v831[4] ? v832_t6 : v832_t7;
-    wire v832_t10 = v831[5] ? v832_t9 : v832_t8;
-    wire v832_t11 = v831[1] ? 1'd1 : v832_t1;
-    wire v832_t12 = v831[1] ? v832_t0 : 1'd1;
-    wire v832_t13 = v831[2] ? v832_t12 : v832_t11;
-    wire v832_t14 = v831[1] ? 1'd0 : v832_t0;
-    wire v832_t15 = v831[2] ? v832_t14 : v832_t12;
-    wire v832_t16 = v831[3] ? v832_t15 : v832_t13;
-    wire v832_t17 = v831[1] ? v832_t1 : 1'd0;
-    wire v832_t18 = v831[2] ? v832_t17 : v832_t14;
-    wire v832_t19 = v831[3] ? v832_t18 : v832_t15;
-    wire v832_t20 = v831[4] ? v832_t19 : v832_t16;
-    wire v832_t21 = v831[2] ? v832_t11 : v832_t17;
-    wire v832_t22 = v831[3] ? v832_t21 : v832_t18;
-    wire v832_t23 = v831[4] ? v832_t22 : v832_t19;
-    wire v832_t24 = v831[5] ? v832_t23 : v832_t20;
-    wire v832_t25 = v831[2] ? v832_t17 : 1'd0;
-    wire v832_t26 = v831[3] ? v832_t21 : v832_t25;
-    wire v832_t27 = v831[2] ? 1'd1 : v832_t11;
-    wire v832_t28 = v831[3] ? v832_t27 : v832_t21;
-    wire v832_t29 = v831[4] ? v832_t28 : v832_t26;
-    wire v832_t30 = v831[3] ? 1'd1 : v832_t27;
-    wire v832_t31 = v831[4] ? v832_t30 : v832_t28;
-    wire v832_t32 = v831[5] ? v832_t31 : v832_t29;
-    wire [2:0] v832 = {v832_t32, v832_t24, v832_t10};
-    wire [0:0] v833 = (v832 >>> 2);
-    wire [3:0] v834_l = v383; wire [0:0] v834_u = (v383 >>> 4) + v823; wire [4:0] v834 = {v834_u, v834_l};
-    wire [4:0] v835_l = v834; wire [0:0] v835_u = (v834 >>> 5) + v141; wire [5:0] v835 = {v835_u, v835_l};
-    wire v836_t0 = v835[1] ? 1'd0 : 1'd1;
-    wire v836_t1 = v835[0] ? 1'd1 : 1'd0;
-    wire v836_t2 = v835[1] ? 1'd0 : v836_t1;
-    wire v836_t3 = v835[3] ? v836_t2 : v836_t0;
-    wire v836_t4 = v835[1] ? v836_t1 : 1'd1;
-    wire v836_t5 = v835[2] ? v836_t4 : v836_t1;
-    wire v836_t6 = v835[4] ? v836_t5 : v836_t3;
-    wire v836_t7 = v835[1] ? v836_t1 : 1'd0;
-    wire v836_t8 = v835[2] ? v836_t7 : v836_t2;
-    wire v836_t9 = v835[2] ? v836_t1 : 1'd0;
-    wire v836_t10 = v835[3] ? v836_t9 : v836_t8;
-    wire v836_t11 = v835[4] ? v836_t10 : 1'd0;
-    wire v836_t12 = v835[5] ? v836_t11 : v836_t6;
-    wire [0:0] v836 = {v836_t12};
-    wire [0:0] v837_l = v836; wire [0:0] v837_u = (v836 >>> 1) + v533; wire [1:0] v837 = {v837_u, v837_l};
-    wire [1:0] v838_l = v201; wire [0:0] v838_u = (v201 >>> 2) + v823; wire [2:0] v838 = {v838_u, v838_l};
-    wire [2:0] v839_l = v838; wire [0:0] v839_u = (v838 >>> 3) + v673; wire [3:0] v839 = {v839_u, v839_l};
-    wire [1:0] v840_l = v387; wire [0:0] v840_u = (v387 >>> 2) + v823; wire [2:0] v840 = {v840_u, v840_l};
-    wire [2:0] v841_l = v840; wire [0:0] v841_u = (v840 >>> 3) + v217; wire [3:0] v841 = {v841_u, v841_l};
-    wire [3:0] v842_l = v841; wire [0:0] v842_u = (v841 >>> 4) + v129; wire [4:0] v842 = {v842_u, v842_l};
-    wire [4:0] v843_l = v842; wire [0:0] v843_u = (v842 >>> 5) + v111; wire [5:0] v843 = {v843_u, v843_l};
-    wire v844_t0 = v843[0] ? 1'd1 : 1'd0;
-    wire v844_t1 = v843[1] ? 1'd1 : v844_t0;
-    wire v844_t2 = v843[2] ? 1'd1 : v844_t1;
-    wire v844_t3 = v843[0] ? 1'd0 : 1'd1;
-    wire v844_t4 = v843[1] ? v844_t3 : 1'd0;
-    wire v844_t5 = v843[2] ? 1'd1 : v844_t4;
-    wire v844_t6 = v843[3] ? v844_t5 : v844_t2;
-    wire v844_t7 = v843[3] ? v844_t2 : 1'd0;
-    wire v844_t8 = v843[4] ? v844_t7 : v844_t6;
-    wire v844_t9 = v843[1] ? 1'd0 : v844_t0;
-    wire v844_t10 = v843[2] ? v844_t9 : 1'd0;
-    wire v844_t11 = v843[3] ? v844_t10 : v844_t1;
-    wire v844_t12 = v843[2] ? 1'd0 : v844_t4;
-    wire v844_t13 = v843[3] ? v844_t12 : 1'd0;
-    wire v844_t14 = v843[4] ? v844_t13 : v844_t11;
-    wire v844_t15 = v843[5] ? v844_t14 : v844_t8;
-    wire [0:0] v844 = {v844_t15};
-    wire [3:0] v845_l = v642; wire [0:0] v845_u = (v642 >>> 4) + v844; wire [4:0] v845 = {v845_u, v845_l};
-    wire [4:0] v846_l = v845; wire [0:0] v846_u = (v845 >>> 5) + v580; wire [5:0] v846 = {v846_u, v846_l};
-    wire v847_t0 = v846[0] ? 1'd0 : 1'd1;
-    wire v847_t1 = v846[0] ? 1'd1 : 1'd0;
-    wire v847_t2 = v846[1] ? v847_t1 : v847_t0;
-    wire v847_t3 = v846[1] ? v847_t0 : v847_t1;
-    wire v847_t4 = v846[2] ? v847_t3 : v847_t2;
-    wire v847_t5 = v846[2] ? v847_t2 : v847_t3;
-    wire v847_t6 = v846[3] ? v847_t5 : v847_t4;
-    wire v847_t7 = v846[3] ? v847_t4 : v847_t5;
-    wire v847_t8 = v846[4] ? v847_t7 : v847_t6;
-    wire v847_t9 = v846[4] ? v847_t6 : v847_t7;
-    wire v847_t10 = v846[5] ? v847_t9 : v847_t8;
-    wire v847_t11 = v846[1] ? 1'd1 : v847_t1;
-    wire v847_t12 = v846[1] ? v847_t0 : 1'd1;
-    wire v847_t13 = v846[2] ? v847_t12 : v847_t11;
-    wire v847_t14 = v846[1] ? 1'd0 : v847_t0;
-    wire v847_t15 = v846[2] ? v847_t14 : v847_t12;
-    wire v847_t16 = v846[3] ? v847_t15 : v847_t13;
-    wire v847_t17 = v846[1] ? v847_t1 : 1'd0;
-    wire v847_t18 = v846[2] ? v847_t17 : v847_t14;
-    wire v847_t19 = v846[3] ? v847_t18 : v847_t15;
-    wire v847_t20 = v846[4] ? v847_t19 : v847_t16;
-    wire v847_t21 = v846[2] ? v847_t11 : v847_t17;
-    wire v847_t22 = v846[3] ? v847_t21 : v847_t18;
-    wire v847_t23 = v846[4] ? v847_t22 : v847_t19;
-    wire v847_t24 = v846[5] ? v847_t23 : v847_t20;
-    wire v847_t25 = v846[2] ? v847_t17 : 1'd0;
-    wire v847_t26 = v846[3] ? v847_t21 : v847_t25;
-    wire v847_t27 = v846[2] ? 1'd1 : v847_t11;
-    wire v847_t28 = v846[3] ? v847_t27 : v847_t21;
-    wire v847_t29 = v846[4] ? v847_t28 : v847_t26;
-    wire v847_t30 = v846[3] ? 1'd1 : v847_t27;
-    wire v847_t31 = v846[4] ? v847_t30 : v847_t28;
-    wire v847_t32 = v846[5] ? v847_t31 : v847_t29;
-    wire [2:0] v847 = {v847_t32, v847_t24, v847_t10};
-    wire [0:0] v848 = (v847 >>> 2);
-    wire [0:0] v849_l = v152; wire [0:0] v849_u = (v152 >>> 1) + v823; wire [1:0] v849 = {v849_u, v849_l};
-    wire [1:0] v850_l = v849; wire [0:0] v850_u = (v849 >>> 2) + v277; wire [2:0] v850 = {v850_u, v850_l};
-    wire [2:0] v851_l = v850; wire [0:0] v851_u = (v850 >>> 3) + v126; wire [3:0] v851 = {v851_u, v851_l};
-    wire [3:0] v852_l = v851; wire [0:0] v852_u = (v851 >>> 4) + v185; wire [4:0] v852 = {v852_u, v852_l};
-    wire [4:0] v853_l = v852; wire [0:0] v853_u = (v852 >>> 5) + v204; wire [5:0] v853 = {v853_u, v853_l};
-    wire v854_t0 = v853[0] ? 1'd1 : 1'd0;
-    wire v854_t1 = v853[1] ? 1'd0 : v854_t0;
-    wire v854_t2 = v853[2] ? v854_t1 : 1'd0;
-    wire v854_t3 = v853[1] ? v854_t0 : 1'd0;
-    wire v854_t4 = v853[2] ? v854_t3 : 1'd0;
-    wire v854_t5 = v853[3] ? v854_t4 : v854_t2;
-    wire v854_t6 = v853[2] ? v854_t0 : 1'd0;
-    wire v854_t7 = v853[3] ? v854_t6 : 1'd1;
-    wire v854_t8 = v853[4] ? v854_t7 : v854_t5;
-    wire v854_t9 = v853[3] ? 1'd0 : v854_t6;
-    wire v854_t10 = v853[5] ? v854_t9 : v854_t8;
-    wire [0:0] v854 = {v854_t10};
-    wire [0:0] v855 = v832;
-    wire [0:0] v856 = (v832 >>> 1);
-    wire [0:0] v857_l = v855; wire [0:0] v857_u = (v855 >>> 1) + v856; wire [1:0] v857 = {v857_u, v857_l};
-    wire [1:0] v858_l = v857; wire [0:0] v858_u = (v857 >>> 2) + v833; wire [2:0] v858 = {v858_u, v858_l};
-    wire [3:0] v859 = v858 + v808;
-    wire [0:0] v860 = v847;
-    wire [0:0] v861 = (v847 >>> 1);
-    wire [0:0] v862_l = v860; wire [0:0] v862_u = (v860 >>> 1) + v861; wire [1:0] v862 = {v862_u, v862_l};
-    wire [1:0] v863_l = v862; wire [0:0] v863_u = (v862 >>> 2) + v848; wire [2:0] v863 = {v863_u, v863_l};
-    wire [0:0] v864_l = v823; wire [0:0] v864_u = (v823 >>> 1) + v367; wire [1:0] v864 = {v864_u, v864_l};
-    wire [1:0] v865_l = v864; wire [0:0] v865_u = (v864 >>> 2) + v357; wire [2:0] v865 = {v865_u, v865_l};
-    wire [2:0] v866_l = v865; wire [0:0] v866_u = (v865 >>> 3) + v217; wire [3:0] v866 = {v866_u, v866_l};
-    wire [3:0] v867_l = v866; wire [0:0] v867_u = (v866 >>> 4) + v114; wire [4:0] v867 = {v867_u, v867_l};
-    wire [4:0] v868_l = v867; wire [0:0] v868_u = (v867 >>> 5) + v72; wire [5:0] v868 = {v868_u, v868_l};
-    wire v869_t0 = v868[0] ? 1'd0 : 1'd1;
-    wire v869_t1 = v868[1] ? v869_t0 : 1'd1;
-    wire v869_t2 = v868[2] ? 1'd0 : v869_t1;
-    wire v869_t3 = v868[3] ? 1'd0 : v869_t2;
-    wire v869_t4 = v868[1] ? 1'd0 : 1'd1;
-    wire v869_t5 = v868[2] ? 1'd0 : v869_t4;
-    wire v869_t6 = v868[3] ? v869_t5 : 1'd0;
-    wire v869_t7 = v868[4] ? v869_t6 : v869_t3;
-    wire v869_t8 = v868[0] ? 1'd1 : 1'd0;
-    wire v869_t9 = v868[2] ? v869_t8 : 1'd1;
-    wire v869_t10 = v868[3] ? 1'd1 : v869_t9;
-    wire v869_t11 = v868[1] ? 1'd1 : v869_t8;
-    wire v869_t12 = v868[1] ? v869_t8 : 1'd0;
-    wire v869_t13 = v868[2] ? v869_t12 : v869_t11;
-    wire v869_t14 = v868[2] ? v869_t1 : v869_t4;
-    wire v869_t15 = v868[3] ? v869_t14 : v869_t13;
-    wire v869_t16 = v868[4] ? v869_t15 : v869_t10;
-    wire v869_t17 = v868[5] ? v869_t16 : v869_t7;
-    wire [0:0] v869 = {v869_t17};
-    wire [0:0] v870 = inputs[374:374];
-    wire [4:0] v871_l = v327; wire [0:0] v871_u = (v327 >>> 5) + v870; wire [5:0] v871 = {v871_u, v871_l};
-    wire v872_t0 = v871[0] ? 1'd1 : 1'd0;
-    wire v872_t1 = v871[1] ? v872_t0 : 1'd0;
-    wire v872_t2 = v871[2] ? v872_t0 : v872_t1;
-    wire v872_t3 = v871[1] ? 1'd1 : 1'd0;
-    wire v872_t4 = v871[2] ? v872_t1 : v872_t3;
-    wire v872_t5 = v871[3] ? v872_t4 : v872_t2;
-    wire v872_t6 = v871[1] ? v872_t0 : 1'd1;
-    wire v872_t7 = v871[2] ? v872_t6 : v872_t0;
-    wire v872_t8 = v871[3] ? v872_t2 : v872_t7;
-    wire v872_t9 = v871[4] ? v872_t8 : v872_t5;
-    wire v872_t10 = v871[0] ? 1'd0 : 1'd1;
-    wire v872_t11 = v871[1] ? 1'd0 : v872_t10;
-    wire v872_t12 = v871[1] ? 1'd0 : v872_t0;
-    wire v872_t13 = v871[2] ? v872_t12 : v872_t11;
-    wire v872_t14 = v871[3] ? 1'd0 : v872_t13;
-    wire v872_t15 = v871[1] ? 1'd0 : 1'd1;
-    wire v872_t16 = v871[2] ? v872_t15 : v872_t11;
-    wire v872_t17 = v871[3] ? 1'd0 : v872_t16;
-    wire v872_t18 = v871[4] ? v872_t17 : v872_t14;
-    wire v872_t19 = v871[5] ? v872_t18 : v872_t9;
-    wire [0:0] v872 = {v872_t19};
-    wire [0:0] v873_l = v872; wire [0:0] v873_u = (v872 >>> 1) + v528; wire [1:0] v873 = {v873_u, v873_l};
-    wire [1:0] v874_l = v873; wire [0:0] v874_u = (v873 >>> 2) + v361; wire [2:0] v874 = {v874_u, v874_l};
-    wire [2:0] v875_l = v874; wire [0:0] v875_u = (v874 >>> 3) + v755; wire [3:0] v875 = {v875_u, v875_l};
-    wire v876_t0 = v875[0] ? 1'd1 : 1'd0;
-    wire v876_t1 = v875[0] ? 1'd0 : 1'd1;
-    wire v876_t2 = v875[1] ? v876_t1 : v876_t0;
-    wire v876_t3 = v875[1] ? v876_t0 : v876_t1;
-    wire v876_t4 = v875[2] ? v876_t3 : v876_t2;
-    wire v876_t5 = v875[2] ? v876_t2 : v876_t3;
-    wire v876_t6 = v875[3] ? v876_t5 : v876_t4;
-    wire v876_t7 = v875[1] ? v876_t0 : 1'd0;
-    wire v876_t8 = v875[1] ? 1'd1 : v876_t0;
-    wire v876_t9 = v875[2] ? v876_t8 : v876_t7;
-    wire v876_t10 = v875[1] ? v876_t1 : 1'd1;
-    wire v876_t11 = v875[2] ? v876_t10 : v876_t8;
-    wire v876_t12 = v875[3] ? v876_t11 : v876_t9;
-    wire v876_t13 = v875[2] ? v876_t7 : 1'd0;
-    wire v876_t14 = v875[3] ? v876_t13 : 1'd0;
-    wire [2:0] v876 = {v876_t14, v876_t12, v876_t6};
-    wire [0:0] v877 = (v876 >>> 2);
-    wire [4:0] v878_l = v490; wire [0:0] v878_u = (v490 >>> 5) + v870; wire [5:0] v878 = {v878_u, v878_l};
-    wire v879_t0 = v878[0] ? 1'd1 : 1'd0;
-    wire v879_t1 = v878[1] ? 1'd0 : v879_t0;
-    wire v879_t2 = v878[1] ? v879_t0 : 1'd0;
-    wire v879_t3 = v878[2] ? v879_t2 : v879_t1;
-    wire v879_t4 = v878[1] ? 1'd1 : 1'd0;
-    wire v879_t5 = v878[2] ? v879_t4 : 1'd0;
-    wire v879_t6 = v878[3] ? v879_t5 : v879_t3;
-    wire v879_t7 = v878[1] ? v879_t0 : 1'd1;
-    wire v879_t8 = v878[2] ? 1'd0 : v879_t7;
-    wire v879_t9 = v878[2] ? v879_t4 : v879_t1;
-    wire v879_t10 = v878[3] ? v879_t9 : v879_t8;
-    wire v879_t11 = v878[4] ? v879_t10 : v879_t6;
-    wire v879_t12 = v878[2] ? 1'd0 : v879_t1;
-    wire v879_t13 = v878[1] ? 1'd0 : 1'd1;
-    wire v879_t14 = v878[2] ? 1'd0 : v879_t13;
-    wire v879_t15 = v878[3] ? v879_t14 : v879_t12;
-    wire v879_t16 = v878[0] ? 1'd0 : 1'd1;
-    wire v879_t17 = v878[1] ? v879_t16 : 1'd0;
-    wire v879_t18 = v878[2] ? v879_t17 : v879_t13;
-    wire v879_t19 = v878[3] ? v879_t18 : v879_t14;
-    wire v879_t20 = v878[4] ? v879_t19 : v879_t15;
-    wire v879_t21 = v878[5] ? v879_t20 : v879_t11;
-    wire [0:0] v879 = {v879_t21};
-    wire [3:0] v880_l = v839; wire [0:0] v880_u = (v839 >>> 4) + v870; wire [4:0] v880 = {v880_u, v880_l};
-    wire [4:0] v881_l = v880; wire [0:0] v881_u = (v880 >>> 5) + v297; wire [5:0] v881 = {v881_u, v881_l};
-    wire v882_t0 = v881[0] ? 1'd0 : 1'd1;
-    wire v882_t1 = v881[1] ? 1'd0 : v882_t0;
-    wire v882_t2 = v881[0] ? 1'd1 : 1'd0;
-    wire v882_t3 = v881[1] ? v882_t2 : 1'd0;
-    wire v882_t4 = v881[2] ? v882_t3 : v882_t1;
-    wire v882_t5 = v881[3] ? v882_t4 : 1'd0;
-    wire v882_t6 = v881[2] ? 1'd0 : v882_t1;
-    wire v882_t7 = v881[1] ? v882_t0 : 1'd0;
-    wire v882_t8 = v881[2] ? v882_t7 : v882_t1;
-    wire v882_t9 = v881[3] ? v882_t8 : v882_t6;
-    wire v882_t10 = v881[4] ? v882_t9 : v882_t5;
-    wire v882_t11 = v881[2] ? 1'd0 : v882_t3;
-    wire v882_t12 = v881[3] ? v882_t11 : 1'd0;
-    wire v882_t13 = v881[4] ? 1'd0 : v882_t12;
-    wire v882_t14 = v881[5] ? v882_t13 : v882_t10;
-    wire [0:0] v882 = {v882_t14};
-    wire [0:0] v883_l = v323; wire [0:0] v883_u = (v323 >>> 1) + v882; wire [1:0] v883 = {v883_u, v883_l};
-    wire [1:0] v884_l = v883; wire [0:0] v884_u = (v883 >>> 2) + v506; wire [2:0] v884 = {v884_u, v884_l};
-    wire [2:0] v885_l = v884; wire [0:0] v885_u = (v884 >>> 3) + v414; wire [3:0] v885 = {v885_u, v885_l};
-    wire [3:0] v886_l = v885; wire [0:0] v886_u = (v885 >>> 4) + v654; wire [4:0] v886 = {v886_u, v886_l};
-    wire [4:0] v887_l = v886; wire [0:0] v887_u = (v886 >>> 5) + v751; wire [5:0] v887 = {v887_u, v887_l};
-    wire v888_t0 = v887[0] ? 1'd0 : 1'd1;
-    wire v888_t1 = v887[0] ? 1'd1 : 1'd0;
-    wire v888_t2 = v887[1] ? v888_t1 : v888_t0;
-    wire v888_t3 = v887[1] ? v888_t0 : v888_t1;
-    wire v888_t4 = v887[2] ? v888_t3 : v888_t2;
-    wire v888_t5 = v887[2] ? v888_t2 : v888_t3;
-    wire v888_t6 = v887[3] ? v888_t5 : v888_t4;
-    wire v888_t7 = v887[3] ? v888_t4 : v888_t5;
-    wire v888_t8 = v887[4] ? v888_t7 : v888_t6;
-    wire v888_t9 = v887[4] ? v888_t6 : v888_t7;
-    wire v888_t10 = v887[5] ? v888_t9 : v888_t8;
-    wire v888_t11 = v887[1] ? 1'd1 : v888_t1;
-    wire v888_t12 = v887[1] ? v888_t0 : 1'd1;
-    wire v888_t13 = v887[2] ? v888_t12 : v888_t11;
-    wire v888_t14 = v887[1] ? 1'd0 : v888_t0;
-    wire v888_t15 = v887[2] ? v888_t14 : v888_t12;
-    wire v888_t16 = v887[3] ? v888_t15 : v888_t13;
-    wire v888_t17 = v887[1] ? v888_t1 : 1'd0;
-    wire v888_t18 = v887[2] ? v888_t17 : v888_t14;
-    wire v888_t19 = v887[3] ? v888_t18 : v888_t15;
-    wire v888_t20 = v887[4] ? v888_t19 : v888_t16;
-    wire v888_t21 = v887[2] ? v888_t11 : v888_t17;
-    wire v888_t22 = v887[3] ? v888_t21 : v888_t18;
-    wire v888_t23 = v887[4] ? v888_t22 : v888_t19;
-    wire v888_t24 = v887[5] ? v888_t23 : v888_t20;
-    wire v888_t25 = v887[2] ? v888_t17 : 1'd0;
-    wire v888_t26 = v887[3] ? v888_t21 : v888_t25;
-    wire v888_t27 = v887[2] ? 1'd1 : v888_t11;
-    wire v888_t28 = v887[3] ? v888_t27 : v888_t21;
-    wire v888_t29 = v887[4] ? v888_t28 : v888_t26;
-    wire v888_t30 = v887[3] ? 1'd1 : v888_t27;
-    wire v888_t31 = v887[4] ? v888_t30 : v888_t28;
-    wire v888_t32 = v887[5] ? v888_t31 : v888_t29;
-    wire [2:0] v888 = {v888_t32, v888_t24, v888_t10};
-    wire [0:0] v889 = (v888 >>> 2);
-    wire [3:0] v890_l = v377; wire [0:0] v890_u = (v377 >>> 4) + v870; wire [4:0] v890 = {v890_u, v890_l};
-    wire [4:0] v891_l = v890; wire [0:0] v891_u = (v890 >>> 5) + v546; wire [5:0] v891 = {v891_u, v891_l};
-    wire v892_t0 = v891[0] ? 1'd0 : 1'd1;
-    wire v892_t1 = v891[2] ? 1'd0 : v892_t0;
-    wire v892_t2 = v891[1] ? v892_t0 : 1'd0;
-    wire v892_t3 = v891[0] ? 1'd1 : 1'd0;
-    wire v892_t4 = v891[1] ? v892_t3 : 1'd0;
-    wire v892_t5 = v891[2] ? v892_t4 : v892_t2;
-    wire v892_t6 = v891[3] ? v892_t5 : v892_t1;
-    wire v892_t7 = v891[1] ? 1'd1 : v892_t3;
-    wire v892_t8 = v891[2] ? v892_t7 : v892_t4;
-    wire v892_t9 = v891[2] ? v892_t7 : 1'd0;
-    wire v892_t10 = v891[3] ? v892_t9 : v892_t8;
-    wire v892_t11 = v891[4] ? v892_t10 : v892_t6;
-    wire v892_t12 = v891[1] ? 1'd0 : v892_t3;
-    wire v892_t13 = v891[2] ? v892_t3 : v892_t12;
-    wire v892_t14 = v891[2] ? v892_t3 : v892_t2;
-    wire v892_t15 = v891[3] ? v892_t14 : v892_t13;
-    wire v892_t16 = v891[4] ? v892_t15 : v892_t1;
-    wire v892_t17 = v891[5] ? v892_t16 : v892_t11;
-    wire [0:0] v892 = {v892_t17};
-    wire [0:0] v893_l = v854; wire [0:0] v893_u = (v854 >>> 1) + v892; wire [1:0] v893 = {v893_u, v893_l};
-    wire [1:0] v894_l = v893; wire [0:0] v894_u = (v893 >>> 2) + v182; wire [2:0] v894 = {v894_u, v894_l};
-    wire [2:0] v895_l = v894; wire [0:0] v895_u = (v894 >>> 3) + v590; wire [3:0] v895 = {v895_u, v895_l};
-    wire [3:0] v896_l = v895; wire [0:0] v896_u = (v895 >>> 4) + v879; wire [4:0] v896 = {v896_u, v896_l};
-    wire [4:0] v897_l = v896; wire [0:0] v897_u = (v896 >>> 5) + v274; wire [5:0] v897 = {v897_u, v897_l};
-    wire v898_t0 = v897[0] ? 1'd0 : 1'd1;
-    wire v898_t1 = v897[0] ? 1'd1 : 1'd0;
-    wire v898_t2 = v897[1] ? v898_t1 : v898_t0;
-    wire v898_t3 = v897[1] ? v898_t0 : v898_t1;
-    wire v898_t4 = v897[2] ? v898_t3 : v898_t2;
-    wire v898_t5 = v897[2] ? v898_t2 : v898_t3;
-    wire v898_t6 = v897[3] ? v898_t5 : v898_t4;
-    wire v898_t7 = v897[3] ? v898_t4 : v898_t5;
-    wire v898_t8 = v897[4] ? v898_t7 : v898_t6;
-    wire v898_t9 = v897[4] ? v898_t6 : v898_t7;
-    wire v898_t10 = v897[5] ? v898_t9 : v898_t8;
-    wire v898_t11 = v897[1] ? 1'd1 : v898_t1;
-    wire v898_t12 = v897[1] ? v898_t0 : 1'd1;
-    wire v898_t13 = v897[2] ? v898_t12 : v898_t11;
-    wire v898_t14 = v897[1] ? 1'd0 : v898_t0;
-    wire v898_t15 = v897[2] ? v898_t14 : v898_t12;
-    wire v898_t16 = v897[3] ? v898_t15 : v898_t13;
-    wire v898_t17 = v897[1] ? v898_t1 : 1'd0;
-    wire v898_t18 = v897[2] ? v898_t17 : v898_t14;
-    wire v898_t19 = v897[3] ? v898_t18 : v898_t15;
-    wire v898_t20 = v897[4] ? v898_t19 : v898_t16;
-    wire v898_t21 = v897[2] ? v898_t11 : v898_t17;
-    wire v898_t22 = v897[3] ? v898_t21 : v898_t18;
-    wire v898_t23 = v897[4] ? v898_t22 : v898_t19;
-    wire v898_t24 = v897[5] ? v898_t23 : v898_t20;
-    wire v898_t25 = v897[2] ? v898_t17 : 1'd0;
-    wire v898_t26 = v897[3] ? v898_t21 : v898_t25;
-    wire v898_t27 = v897[2] ? 1'd1 : v898_t11;
-    wire v898_t28 = v897[3] ? v898_t27 : v898_t21;
-    wire v898_t29 = v897[4] ? v898_t28 : v898_t26;
-    wire v898_t30 = v897[3] ? 1'd1 : v898_t27;
-    wire v898_t31 = v897[4] ? v898_t30 : v898_t28;
-    wire v898_t32 = v897[5] ? v898_t31 : v898_t29;
-    wire [2:0] v898 = {v898_t32, v898_t24, v898_t10};
-    wire [0:0] v899 = (v898 >>> 2);
-    wire [1:0] v900_l = v219; wire [0:0] v900_u = (v219 >>> 2) + v870; wire [2:0] v900 = {v900_u, v900_l};
-    wire [2:0] v901_l = v900; wire [0:0] v901_u = (v900 >>> 3) + v237; wire [3:0] v901 = {v901_u, v901_l};
-    wire [3:0] v902_l = v901; wire [0:0] v902_u = (v901 >>> 4) + v341; wire [4:0] v902 = {v902_u, v902_l};
-    wire [4:0] v903_l = v902; wire [0:0] v903_u = (v902 >>> 5) + v529; wire [5:0] v903 = {v903_u, v903_l};
-    wire v904_t0 = v903[0] ? 1'd0 : 1'd1;
-    wire v904_t1 = v903[1] ? v904_t0 : 1'd0;
-    wire v904_t2 = v903[1] ? v904_t0 : 1'd1;
-    wire v904_t3 = v903[2] ? v904_t2 : v904_t1;
-    wire v904_t4 = v903[0] ? 1'd1 : 1'd0;
-    wire v904_t5 = v903[1] ? 1'd1 : v904_t4;
-    wire v904_t6 = v903[2] ? v904_t2 : v904_t5;
-    wire v904_t7 = v903[3] ? v904_t6 : v904_t3;
-    wire v904_t8 = v903[2] ? v904_t0 : v904_t1;
-    wire v904_t9 = v903[3] ? v904_t8 : v904_t3;
-    wire v904_t10 = v903[4] ? v904_t9 : v904_t7;
-    wire v904_t11 = v903[1] ? 1'd0 : v904_t4;
-    wire v904_t12 = v903[2] ? v904_t11 : 1'd1;
-    wire v904_t13 = v903[1] ? v904_t4 : 1'd1;
-    wire v904_t14 = v903[1] ? 1'd0 : 1'd1;
-    wire v904_t15 = v903[2] ? v904_t14 : v904_t13;
-    wire v904_t16 = v903[3] ? v904_t15 : v904_t12;
-    wire v904_t17 = v903[2] ? v904_t14 : 1'd0;
-    wire v904_t18 = v903[3] ? v904_t17 : v904_t15;
-    wire v904_t19 = v903[4] ? v904_t18 : v904_t16;
-    wire v904_t20 = v903[5] ? v904_t19 : v904_t10;
-    wire [0:0] v904 = {v904_t20};
-    wire [4:0] v905_l = v769; wire [0:0] v905_u = (v769 >>> 5) + v904; wire [5:0] v905 = {v905_u, v905_l};
-    wire v906_t0 = v905[0] ? 1'd0 : 1'd1;
-    wire v906_t1 = v905[0] ? 1'd1 : 1'd0;
-    wire v906_t2 = v905[1] ? v906_t1 : v906_t0;
-    wire v906_t3 = v905[1] ? v906_t0 : v906_t1;
-    wire v906_t4 = v905[2] ? v906_t3 : v906_t2;
-    wire v906_t5 = v905[2] ? v906_t2 : v906_t3;
-    wire v906_t6 = v905[3] ? v906_t5 : v906_t4;
-    wire v906_t7 = v905[3] ? v906_t4 : v906_t5;
-    wire v906_t8 = v905[4] ? v906_t7 : v906_t6;
-    wire v906_t9 = v905[4] ? v906_t6 : v906_t7;
-    wire v906_t10 = v905[5] ? v906_t9 : v906_t8;
-    wire v906_t11 = v905[1] ? 1'd1 : v906_t1;
-    wire v906_t12 = v905[1] ? v906_t0 : 1'd1;
-    wire v906_t13 = v905[2] ? v906_t12 : v906_t11;
-    wire v906_t14 = v905[1] ? 1'd0 : v906_t0;
-    wire v906_t15 = v905[2] ? v906_t14 : v906_t12;
-    wire v906_t16 = v905[3] ? v906_t15 : v906_t13;
-    wire v906_t17 = v905[1] ? v906_t1 : 1'd0;
-    wire v906_t18 = v905[2] ? v906_t17 : v906_t14;
-    wire v906_t19 = v905[3] ? v906_t18 : v906_t15;
-    wire v906_t20 = v905[4] ? v906_t19 : v906_t16;
-    wire v906_t21 = v905[2] ? v906_t11 : v906_t17;
-    wire v906_t22 = v905[3] ? v906_t21 : v906_t18;
-    wire v906_t23 = v905[4] ? v906_t22 : v906_t19;
-    wire v906_t24 = v905[5] ? v906_t23 : v906_t20;
-    wire v906_t25 = v905[2] ? v906_t17 : 1'd0;
-    wire v906_t26 = v905[3] ? v906_t21 : v906_t25;
-    wire v906_t27 = v905[2] ? 1'd1 : v906_t11;
-    wire v906_t28 = v905[3] ? v906_t27 : v906_t21;
-    wire v906_t29 = v905[4] ? v906_t28 : v906_t26;
-    wire v906_t30 = v905[3] ? 1'd1 : v906_t27;
-    wire v906_t31 = v905[4] ? v906_t30 : v906_t28;
-    wire v906_t32 = v905[5] ? v906_t31 : v906_t29;
-    wire [2:0] v906 = {v906_t32, v906_t24, v906_t10};
-    wire [0:0] v907 = (v906 >>> 2);
-    wire [0:0] v908 = v906;
-    wire [0:0] v909 = (v906 >>> 1);
-    wire [0:0] v910_l = v908; wire [0:0] v910_u = (v908 >>> 1) + v909; wire [1:0] v910 = {v910_u, v910_l};
-    wire [1:0] v911_l = v910; wire [0:0] v911_u = (v910 >>> 2) + v907; wire [2:0] v911 = {v911_u, v911_l};
-    wire [0:0] v912 = v888;
-    wire [0:0] v913 = (v888 >>> 1);
-    wire [0:0] v914_l = v912; wire [0:0] v914_u = (v912 >>> 1) + v913; wire [1:0] v914 = {v914_u, v914_l};
-    wire [1:0] v915_l = v914; wire [0:0] v915_u = (v914 >>> 2) + v889; wire [2:0] v915 = {v915_u, v915_l};
-    wire [3:0] v916 = v915 + v822;
-    wire [0:0] v917 = v898;
-    wire [0:0] v918 = (v898 >>> 1);
-    wire [0:0] v919_l = v917; wire [0:0] v919_u = (v917 >>> 1) + v918; wire [1:0] v919 = {v919_u, v919_l};
-    wire [1:0] v920_l = v919; wire [0:0] v920_u = (v919 >>> 2) + v899; wire [2:0] v920 = {v920_u, v920_l};
-    wire [0:0] v921 = v876;
-    wire [0:0] v922 = (v876 >>> 1);
-    wire [0:0] v923_l = v921; wire [0:0] v923_u = (v921 >>> 1) + v922; wire [1:0] v923 = {v923_u, v923_l};
-    wire [1:0] v924_l = v923; wire [0:0] v924_u = (v923 >>> 2) + v877; wire [2:0] v924 = {v924_u, v924_l};
-    wire [0:0] v925_l = v529; wire [0:0] v925_u = (v529 >>> 1) + v870; wire [1:0] v925 = {v925_u, v925_l};
-    wire [1:0] v926_l = v925; wire [0:0] v926_u = (v925 >>> 2) + v314; wire [2:0] v926 = {v926_u, v926_l};
-    wire [2:0] v927_l = v926; wire [0:0] v927_u = (v926 >>> 3) + v138; wire [3:0] v927 = {v927_u, v927_l};
-    wire [3:0] v928_l = v927; wire [0:0] v928_u = (v927 >>> 4) + v399; wire [4:0] v928 = {v928_u, v928_l};
-    wire [4:0] v929_l = v928; wire [0:0] v929_u = (v928 >>> 5) + v130; wire [5:0] v929 = {v929_u, v929_l};
-    wire v930_t0 = v929[0] ? 1'd1 : 1'd0;
-    wire v930_t1 = v929[1] ? 1'd1 : v930_t0;
-    wire v930_t2 = v929[1] ? 1'd0 : 1'd1;
-    wire v930_t3 = v929[1] ? v930_t0 : 1'd1;
-    wire v930_t4 = v929[2] ? v930_t3 : v930_t2;
-    wire v930_t5 = v929[3] ? v930_t4 : v930_t1;
-    wire v930_t6 = v929[1] ? 1'd0 : v930_t0;
-    wire v930_t7 = v929[0] ? 1'd0 : 1'd1;
-    wire v930_t8 = v929[1] ? 1'd0 : v930_t7;
-    wire v930_t9 = v929[2] ? v930_t2 : v930_t8;
-    wire v930_t10 = v929[3] ? v930_t9 : v930_t6;
-    wire v930_t11 = v929[4] ? v930_t10 : v930_t5;
-    wire v930_t12 = v929[1] ? v930_t7 : 1'd1;
-    wire v930_t13 = v929[2] ? v930_t2 : v930_t6;
-    wire v930_t14 = v929[3] ? v930_t13 : v930_t12;
-    wire v930_t15 = v929[2] ? 1'd0 : v930_t6;
-    wire v930_t16 = v929[3] ? v930_t15 : 1'd0;
-    wire v930_t17 = v929[4] ? v930_t16 : v930_t14;
-    wire v930_t18 = v929[5] ? v930_t17 : v930_t11;
-    wire [0:0] v930 = {v930_t18};
-    wire [0:0] v931_l = v646; wire [0:0] v931_u = (v646 >>> 1) + v930; wire [1:0] v931 = {v931_u, v931_l};
-    wire [1:0] v932_l = v931; wire [0:0] v932_u = (v931 >>> 2) + v796; wire [2:0] v932 = {v932_u, v932_l};
-    wire [2:0] v933_l = v932; wire [0:0] v933_u = (v932 >>> 3) + v586; wire [3:0] v933 = {v933_u, v933_l};
-    wire [3:0] v934_l = v933; wire [0:0] v934_u = (v933 >>> 4) + v426; wire [4:0] v934 = {v934_u, v934_l};
-    wire [4:0] v935_l = v934; wire [0:0] v935_u = (v934 >>> 5) + v555; wire [5:0] v935 = {v935_u, v935_l};
-    wire v936_t0 = v935[0] ? 1'd1 : 1'd0;
-    wire v936_t1 = v935[0] ? 1'd0 : 1'd1;
-    wire v936_t2 = v935[1] ? v936_t1 : v936_t0;
-    wire v936_t3 = v935[1] ? v936_t0 : v936_t1;
-    wire v936_t4 = v935[2] ? v936_t3 : v936_t2;
-    wire v936_t5 = v935[2] ? v936_t2 : v936_t3;
-    wire v936_t6 = v935[3] ? v936_t5 : v936_t4;
-    wire v936_t7 = v935[3] ? v936_t4 : v936_t5;
-    wire v936_t8 = v935[4] ? v936_t7 : v936_t6;
-    wire v936_t9 = v935[4] ? v936_t6 : v936_t7;
-    wire v936_t10 = v935[5] ? v936_t9 : v936_t8;
-    wire v936_t11 = v935[1] ? v936_t0 : 1'd0;
-    wire v936_t12 = v935[1] ? 1'd1 : v936_t0;
-    wire v936_t13 = v935[2] ? v936_t12 : v936_t11;
-    wire v936_t14 = v935[1] ? v936_t1 : 1'd1;
-    wire v936_t15 = v935[2] ? v936_t14 : v936_t12;
-    wire v936_t16 = v935[3] ? v936_t15 : v936_t13;
-    wire v936_t17 = v935[1] ? 1'd0 : v936_t1;
-    wire v936_t18 = v935[2] ? v936_t17 : v936_t14;
-    wire v936_t19 = v935[3] ? v936_t18 : v936_t15;
-    wire v936_t20 = v935[4] ? v936_t19 : v936_t16;
-    wire v936_t21 = v935[2] ? v936_t11 : v936_t17;
-    wire v936_t22 = v935[3] ? v936_t21 : v936_t18;
-    wire v936_t23 = v935[4] ? v936_t22 : v936_t19;
-    wire v936_t24 = v935[5] ? v936_t23 : v936_t20;
-    wire v936_t25 = v935[2] ? v936_t11 : 1'd0;
-    wire v936_t26 = v935[3] ? v936_t25 : 1'd0;
-    wire v936_t27 = v935[3] ? v936_t13 : v936_t25;
-    wire v936_t28 = v935[4] ? v936_t27 : v936_t26;
-    wire v936_t29 = v935[2] ? 1'd1 : v936_t12;
-    wire v936_t30 = v935[3] ? v936_t29 : v936_t13;
-    wire v936_t31 = v935[4] ? v936_t30 : v936_t27;
-    wire v936_t32 = v935[5] ? v936_t31 : v936_t28;
-    wire [2:0] v936 = {v936_t32, v936_t24, v936_t10};
-    wire [0:0] v937 = (v936 >>> 2);
-    wire [0:0] v938 = v936;
-    wire [0:0] v939 = (v936 >>> 1);
-    wire [0:0] v940_l = v938; wire [0:0] v940_u = (v938 >>> 1) + v939; wire [1:0] v940 = {v940_u, v940_l};
-    wire [1:0] v941_l = v940; wire [0:0] v941_u = (v940 >>> 2) + v937; wire [2:0] v941 = {v941_u, v941_l};
-    wire [3:0] v942 = v941 + v727;
-    wire [0:0] v943_l = v112; wire [0:0] v943_u = (v112 >>> 1) + v870; wire [1:0] v943 = {v943_u, v943_l};
-    wire [1:0] v944_l = v943; wire [0:0] v944_u = (v943 >>> 2) + v243; wire [2:0] v944 = {v944_u, v944_l};
-    wire [2:0] v945_l = v944; wire [0:0] v945_u = (v944 >>> 3) + v238; wire [3:0] v945 = {v945_u, v945_l};
-    wire [3:0] v946_l = v945; wire [0:0] v946_u = (v945 >>> 4) + v470; wire [4:0] v946 = {v946_u, v946_l};
-    wire [4:0] v947_l = v946; wire [0:0] v947_u = (v946 >>> 5) + v823; wire [5:0] v947 = {v947_u, v947_l};
-    wire v948_t0 = v947[0] ? 1'd1 : 1'd0;
-    wire v948_t1 = v947[1] ? 1'd1 : v948_t0;
-    wire v948_t2 = v947[2] ? 1'd0 : v948_t1;
-    wire v948_t3 = v947[3] ? 1'd0 : v948_t2;
-    wire v948_t4 = v947[0] ? 1'd0 : 1'd1;
-    wire v948_t5 = v947[1] ? v948_t4 : 1'd0;
-    wire v948_t6 = v947[2] ? v948_t5 : 1'd0;
-    wire v948_t7 = v947[3] ? v948_t6 : 1'd0;
-    wire v948_t8 = v947[4] ? v948_t7 : v948_t3;
-    wire v948_t9 = v947[2] ? 1'd0 : v948_t0;
-    wire v948_t10 = v947[3] ? 1'd0 : v948_t9;
-    wire v948_t11 = v947[2] ? v948_t4 : 1'd1;
-    wire v948_t12 = v947[3] ? v948_t4 : v948_t11;
-    wire v948_t13 = v947[4] ? v948_t12 : v948_t10;
-    wire v948_t14 = v947[5] ? v948_t13 : v948_t8;
-    wire [0:0] v948 = {v948_t14};
-    wire [3:0] v949_l = v661; wire [0:0] v949_u = (v661 >>> 4) + v948; wire [4:0] v949 = {v949_u, v949_l};
-    wire [4:0] v950_l = v949; wire [0:0] v950_u = (v949 >>> 5) + v786; wire [5:0] v950 = {v950_u, v950_l};
-    wire v951_t0 = v950[0] ? 1'd0 : 1'd1;
-    wire v951_t1 = v950[0] ? 1'd1 : 1'd0;
-    wire v951_t2 = v950[1] ? v951_t1 : v951_t0;
-    wire v951_t3 = v950[1] ? v951_t0 : v951_t1;
-    wire v951_t4 = v950[2] ? v951_t3 : v951_t2;
-    wire v951_t5 = v950[2] ? v951_t2 : v951_t3;
-    wire v951_t6 = v950[3] ? v951_t5 : v951_t4;
-    wire v951_t7 = v950[3] ? v951_t4 : v951_t5;
-    wire v951_t8 = v950[4] ? v951_t7 : v951_t6;
-    wire v951_t9 = v950[4] ? v951_t6 : v951_t7;
-    wire v951_t10 = v950[5] ? v951_t9 : v951_t8;
-    wire v951_t11 = v950[1] ? 1'd1 : v951_t1;
-    wire v951_t12 = v950[1] ? v951_t0 : 1'd1;
-    wire v951_t13 = v950[2] ? v951_t12 : v951_t11;
-    wire v951_t14 = v950[1] ? 1'd0 : v951_t0;
-    wire v951_t15 = v950[2] ? v951_t14 : v951_t12;
-    wire v951_t16 = v950[3] ? v951_t15 : v951_t13;
-    wire v951_t17 = v950[1] ? v951_t1 : 1'd0;
-    wire v951_t18 = v950[2] ? v951_t17 : v951_t14;
-    wire v951_t19 = v950[3] ? v951_t18 : v951_t15;
-    wire v951_t20 = v950[4] ? v951_t19 : v951_t16;
-    wire v951_t21 = v950[2] ? v951_t11 : v951_t17;
-    wire v951_t22 = v950[3] ? v951_t21 : v951_t18;
-    wire v951_t23 = v950[4] ? v951_t22 : v951_t19;
-    wire v951_t24 = v950[5] ? v951_t23 : v951_t20;
-    wire v951_t25 = v950[2] ? v951_t17 : 1'd0;
-    wire v951_t26 = v950[3] ? v951_t21 : v951_t25;
-    wire v951_t27 = v950[2] ? 1'd1 : v951_t11;
-    wire v951_t28 = v950[3] ? v951_t27 : v951_t21;
-    wire v951_t29 = v950[4] ? v951_t28 : v951_t26;
-    wire v951_t30 = v950[3] ? 1'd1 : v951_t27;
-    wire v951_t31 = v950[4] ? v951_t30 : v951_t28;
-    wire v951_t32 = v950[5] ? v951_t31 : v951_t29;
-    wire [2:0] v951 = {v951_t32, v951_t24, v951_t10};
-    wire [0:0] v952 = (v951 >>> 2);
-    wire [0:0] v953 = v951;
-    wire [0:0] v954 = (v951 >>> 1);
-    wire [0:0] v955_l = v953; wire [0:0] v955_u = (v953 >>> 1) + v954; wire [1:0] v955 = {v955_u, v955_l};
-    wire [1:0] v956_l = v955; wire [0:0] v956_u = (v955 >>> 2) + v952; wire [2:0] v956 = {v956_u, v956_l};
-    wire [3:0] v957 = v956 + v702;
-    wire [0:0] v958 = inputs[432:432];
-    wire [3:0] v959_l = v492; wire [0:0] v959_u = (v492 >>> 4) + v958; wire [4:0] v959 = {v959_u, v959_l};
-    wire [4:0] v960_l = v959; wire [0:0] v960_u = (v959 >>> 5) + v131; wire [5:0] v960 = {v960_u, v960_l};
-    wire v961_t0 = v960[0] ? 1'd0 : 1'd1;
-    wire v961_t1 = v960[1] ? v961_t0 : 1'd0;
-    wire v961_t2 = v960[2] ? v961_t0 : v961_t1;
-    wire v961_t3 = v960[3] ? v961_t2 : v961_t0;
-    wire v961_t4 = v960[1] ? 1'd1 : 1'd0;
-    wire v961_t5 = v960[2] ? 1'd1 : v961_t4;
-    wire v961_t6 = v960[3] ? v961_t5 : v961_t2;
-    wire v961_t7 = v960[4] ? v961_t6 : v961_t3;
-    wire v961_t8 = v960[1] ? 1'd0 : v961_t0;
-    wire v961_t9 = v960[3] ? 1'd0 : v961_t8;
-    wire v961_t10 = v960[2] ? v961_t0 : v961_t8;
-    wire v961_t11 = v960[3] ? v961_t10 : v961_t8;
-    wire v961_t12 = v960[4] ? v961_t11 : v961_t9;
-    wire v961_t13 = v960[5] ? v961_t12 : v961_t7;
-    wire [0:0] v961 = {v961_t13};
-    wire [0:0] v962_l = v606; wire [0:0] v962_u = (v606 >>> 1) + v961; wire [1:0] v962 = {v962_u, v962_l};
-    wire [1:0] v963_l = v962; wire [0:0] v963_u = (v962 >>> 2) + v537; wire [2:0] v963 = {v963_u, v963_l};
-    wire [2:0] v964_l = v963; wire [0:0] v964_u = (v963 >>> 3) + v572; wire [3:0] v964 = {v964_u, v964_l};
-    wire v965_t0 = v964[0] ? 1'd1 : 1'd0;
-    wire v965_t1 = v964[0] ? 1'd0 : 1'd1;
-    wire v965_t2 = v964[1] ? v965_t1 : v965_t0;
-    wire v965_t3 = v964[1] ? v965_t0 : v965_t1;
-    wire v965_t4 = v964[2] ? v965_t3 : v965_t2;
-    wire v965_t5 = v964[2] ? v965_t2 : v965_t3;
-    wire v965_t6 = v964[3] ? v965_t5 : v965_t4;
-    wire v965_t7 = v964[1] ? v965_t0 : 1'd0;
-    wire v965_t8 = v964[1] ? 1'd1 : v965_t0;
-    wire v965_t9 = v964[2] ? v965_t8 : v965_t7;
-    wire v965_t10 = v964[1] ? v965_t1 : 1'd1;
-    wire v965_t11 = v964[2] ? v965_t10 : v965_t8;
-    wire v965_t12 = v964[3] ? v965_t11 : v965_t9;
-    wire v965_t13 = v964[2] ? v965_t7 : 1'd0;
-    wire v965_t14 = v964[3] ? v965_t13 : 1'd0;
-    wire [2:0] v965 = {v965_t14, v965_t12, v965_t6};
-    wire [0:0] v966 = (v965 >>> 2);
-    wire [3:0] v967_l = v394; wire [0:0] v967_u = (v394 >>> 4) + v958; wire [4:0] v967 = {v967_u, v967_l};
-    wire [4:0] v968_l = v967; wire [0:0] v968_u = (v967 >>> 5) + v36; wire [5:0] v968 = {v968_u, v968_l};
-    wire v969_t0 = v968[0] ? 1'd1 : 1'd0;
-    wire v969_t1 = v968[1] ? 1'd0 : v969_t0;
-    wire v969_t2 = v968[1] ? 1'd0 : 1'd1;
-    wire v969_t3 = v968[2] ? v969_t2 : v969_t1;
-    wire v969_t4 = v968[1] ? v969_t0 : 1'd1;
-    wire v969_t5 = v968[3] ? v969_t4 : v969_t3;
-    wire v969_t6 = v968[4] ? 1'd0 : v969_t5;
-    wire v969_t7 = v968[0] ? 1'd0 : 1'd1;
-    wire v969_t8 = v968[1] ? v969_t7 : 1'd1;
-    wire v969_t9 = v968[2] ? v969_t8 : v969_t7;
-    wire v969_t10 = v968[3] ? 1'd1 : v969_t9;
-    wire v969_t11 = v968[1] ? v969_t0 : 1'd0;
-    wire v969_t12 = v968[2] ? v969_t11 : 1'd0;
-    wire v969_t13 = v968[3] ? v969_t12 : 1'd0;
-    wire v969_t14 = v968[4] ? v969_t13 : v969_t10;
-    wire v969_t15 = v968[5] ? v969_t14 : v969_t6;
-    wire [0:0] v969 = {v969_t15};
-    wire [1:0] v970_l = v837; wire [0:0] v970_u = (v837 >>> 2) + v969; wire [2:0] v970 = {v970_u, v970_l};
-    wire [2:0] v971_l = v970; wire [0:0] v971_u = (v970 >>> 3) + v353; wire [3:0] v971 = {v971_u, v971_l};
-    wire [3:0] v972_l = v971; wire [0:0] v972_u = (v971 >>> 4) + v560; wire [4:0] v972 = {v972_u, v972_l};
-    wire [4:0] v973_l = v972; wire [0:0] v973_u = (v972 >>> 5) + v370; wire [5:0] v973 = {v973_u, v973_l};
-    wire v974_t0 = v973[0] ? 1'd0 : 1'd1;
-    wire v974_t1 = v973[0] ? 1'd1 : 1'd0;
-    wire v974_t2 = v973[1] ? v974_t1 : v974_t0;
-    wire v974_t3 = v973[1] ? v974_t0 : v974_t1;
-    wire v974_t4 = v973[2] ? v974_t3 : v974_t2;
-    wire v974_t5 = v973[2] ? v974_t2 : v974_t3;
-    wire v974_t6 = v973[3] ? v974_t5 : v974_t4;
-    wire v974_t7 = v973[3] ? v974_t4 : v974_t5;
-    wire v974_t8 = v973[4] ? v974_t7 : v974_t6;
-    wire v974_t9 = v973[4] ? v974_t6 : v974_t7;
-    wire v974_t10 = v973[5] ? v974_t9 : v974_t8;
-    wire v974_t11 = v973[1] ? 1'd1 : v974_t1;
-    wire v974_t12 = v973[1] ? v974_t0 : 1'd1;
-    wire v974_t13 = v973[2] ? v974_t12 : v974_t11;
-    wire v974_t14 = v973[1] ? 1'd0 : v974_t0;
-    wire v974_t15 = v973[2] ? v974_t14 : v974_t12;
-    wire v974_t16 = v973[3] ? v974_t15 : v974_t13;
-    wire v974_t17 = v973[1] ? v974_t1 : 1'd0;
-    wire v974_t18 = v973[2] ? v974_t17 : v974_t14;
-    wire v974_t19 = v973[3] ? v974_t18 : v974_t15;
-    wire v974_t20 = v973[4] ? v974_t19 : v974_t16;
-    wire v974_t21 = v973[2] ? v974_t11 : v974_t17;
-    wire v974_t22 = v973[3] ? v974_t21 : v974_t18;
-    wire v974_t23 = v973[4] ? v974_t22 : v974_t19;
-    wire v974_t24 = v973[5] ? v974_t23 : v974_t20;
-    wire v974_t25 = v973[2] ? v974_t17 : 1'd0;
-    wire v974_t26 = v973[3] ? v974_t21 : v974_t25;
-    wire v974_t27 = v973[2] ? 1'd1 : v974_t11;
-    wire v974_t28 = v973[3] ? v974_t27 : v974_t21;
-    wire v974_t29 = v973[4] ? v974_t28 : v974_t26;
-    wire v974_t30 = v973[3] ? 1'd1 : v974_t27;
-    wire v974_t31 = v973[4] ? v974_t30 : v974_t28;
-    wire v974_t32 = v973[5] ? v974_t31 : v974_t29;
-    wire [2:0] v974 = {v974_t32, v974_t24, v974_t10};
-    wire [0:0] v975 = (v974 >>> 2);
-    wire [2:0] v976_l = v285; wire [0:0] v976_u = (v285 >>> 3) + v958; wire [3:0] v976 = {v976_u, v976_l};
-    wire [3:0] v977_l = v976; wire [0:0] v977_u = (v976 >>> 4) + v491; wire [4:0] v977 = {v977_u, v977_l};
-    wire [4:0] v978_l = v977; wire [0:0] v978_u = (v977 >>> 5) + v85; wire [5:0] v978 = {v978_u, v978_l};
-    wire v979_t0 = v978[0] ? 1'd1 : 1'd0;
-    wire v979_t1 = v978[1] ? 1'd0 : v979_t0;
-    wire v979_t2 = v978[2] ? 1'd1 : v979_t1;
-    wire v979_t3 = v978[0] ? 1'd0 : 1'd1;
-    wire v979_t4 = v978[1] ? v979_t3 : 1'd1;
-    wire v979_t5 = v978[2] ? v979_t4 : v979_t1;
-    wire v979_t6 = v978[3] ? v979_t5 : v979_t2;
-    wire v979_t7 = v978[1] ? v979_t3 : 1'd0;
-    wire v979_t8 = v978[2] ? v979_t7 : 1'd0;
-    wire v979_t9 = v978[2] ? v979_t4 : 1'd0;
-    wire v979_t10 = v978[3] ? v979_t9 : v979_t8;
-    wire v979_t11 = v978[4] ? v979_t10 : v979_t6;
-    wire v979_t12 = v978[1] ? 1'd0 : 1'd1;
-    wire v979_t13 = v978[2] ? v979_t0 : v979_t12;
-    wire v979_t14 = v978[2] ? v979_t12 : 1'd0;
-    wire v979_t15 = v978[3] ? v979_t14 : v979_t13;
-    wire v979_t16 = v978[2] ? 1'd0 : v979_t1;
-    wire v979_t17 = v978[3] ? v979_t14 : v979_t16;
-    wire v979_t18 = v978[4] ? v979_t17 : v979_t15;
-    wire v979_t19 = v978[5] ? v979_t18 : v979_t11;
-    wire [0:0] v979 = {v979_t19};
-    wire [1:0] v980_l = v783; wire [0:0] v980_u = (v783 >>> 2) + v979; wire [2:0] v980 = {v980_u, v980_l};
-    wire [2:0] v981_l = v980; wire [0:0] v981_u = (v980 >>> 3) + v869; wire [3:0] v981 = {v981_u, v981_l};
-    wire v982_t0 = v981[0] ? 1'd0 : 1'd1;
-    wire v982_t1 = v981[0] ? 1'd1 : 1'd0;
-    wire v982_t2 = v981[1] ? v982_t1 : v982_t0;
-    wire v982_t3 = v981[1] ? v982_t0 : v982_t1;
-    wire v982_t4 = v981[2] ? v982_t3 : v982_t2;
-    wire v982_t5 = v981[2] ? v982_t2 : v982_t3;
-    wire v982_t6 = v981[3] ? v982_t5 : v982_t4;
-    wire v982_t7 = v981[1] ? 1'd1 : v982_t1;
-    wire v982_t8 = v981[1] ? v982_t0 : 1'd1;
-    wire v982_t9 = v981[2] ? v982_t8 : v982_t7;
-    wire v982_t10 = v981[1] ? 1'd0 : v982_t0;
-    wire v982_t11 = v981[2] ? v982_t10 : v982_t8;
-    wire v982_t12 = v981[3] ? v982_t11 : v982_t9;
-    wire v982_t13 = v981[1] ? v982_t1 : 1'd0;
-    wire v982_t14 = v981[2] ? v982_t13 : 1'd0;
-    wire v982_t15 = v981[2] ? v982_t7 : v982_t13;
-    wire v982_t16 = v981[3] ? v982_t15 : v982_t14;
-    wire [2:0] v982 = {v982_t16, v982_t12, v982_t6};
-    wire [0:0] v983 = (v982 >>> 2);
-    wire [1:0] v984_l = v398; wire [0:0] v984_u = (v398 >>> 2) + v958; wire [2:0] v984 = {v984_u, v984_l};
-    wire [2:0] v985_l = v984; wire [0:0] v985_u = (v984 >>> 3) + v264; wire [3:0] v985 = {v985_u, v985_l};
-    wire [3:0] v986_l = v985; wire [0:0] v986_u = (v985 >>> 4) + v191; wire [4:0] v986 = {v986_u, v986_l};
-    wire [4:0] v987_l = v986; wire [0:0] v987_u = (v986 >>> 5) + v340; wire [5:0] v987 = {v987_u, v987_l};
-    wire v988_t0 = v987[0] ? 1'd0 : 1'd1;
-    wire v988_t1 = v987[1] ? v988_t0 : 1'd0;
-    wire v988_t2 = v987[2] ? v988_t0 : v988_t1;
-    wire v988_t3 = v987[1] ? v988_t0 : 1'd1;
-    wire v988_t4 = v987[2] ? v988_t1 : v988_t3;
-    wire v988_t5 = v987[3] ? v988_t4 : v988_t2;
-    wire v988_t6 = v987[0] ? 1'd1 : 1'd0;
-    wire v988_t7 = v987[1] ? 1'd0 : v988_t6;
-    wire v988_t8 = v987[2] ? 1'd0 : v988_t7;
-    wire v988_t9 = v987[3] ? v988_t8 : 1'd0;
-    wire v988_t10 = v987[4] ? v988_t9 : v988_t5;
-    wire v988_t11 = v987[2] ? v988_t0 : 1'd0;
-    wire v988_t12 = v987[3] ? v988_t8 : v988_t11;
-    wire v988_t13 = v987[1] ? 1'd0 : v988_t0;
-    wire v988_t14 = v987[2] ? v988_t1 : v988_t13;
-    wire v988_t15 = v987[1] ? 1'd0 : 1'd1;
-    wire v988_t16 = v987[1] ? 1'd1 : 1'd0;
-    wire v988_t17 = v987[2] ? v988_t16 : v988_t15;
-    wire v988_t18 = v987[3] ? v988_t17 : v988_t14;
-    wire v988_t19 = v987[4] ? v988_t18 : v988_t12;
-    wire v988_t20 = v987[5] ? v988_t19 : v988_t10;
-    wire [0:0] v988 = {v988_t20};
-    wire [0:0] v989_l = v988; wire [0:0] v989_u = (v988 >>> 1) + v503; wire [1:0] v989 = {v989_u, v989_l};
-    wire [1:0] v990_l = v989; wire [0:0] v990_u = (v989 >>> 2) + v804; wire [2:0] v990 = {v990_u, v990_l};
-    wire [2:0] v991_l = v990; wire [0:0] v991_u = (v990 >>> 3) + v800; wire [3:0] v991 = {v991_u, v991_l};
-    wire v992_t0 = v991[0] ? 1'd1 : 1'd0;
-    wire v992_t1 = v991[0] ? 1'd0 : 1'd1;
-    wire v992_t2 = v991[1] ? v992_t1 : v992_t0;
-    wire v992_t3 = v991[1] ? v992_t0 : v992_t1;
-    wire v992_t4 = v991[2] ? v992_t3 : v992_t2;
-    wire v992_t5 = v991[2] ? v992_t2 : v992_t3;
-    wire v992_t6 = v991[3] ? v992_t5 : v992_t4;
-    wire v992_t7 = v991[1] ? v992_t0 : 1'd0;
-    wire v992_t8 = v991[1] ? 1'd1 : v992_t0;
-    wire v992_t9 = v991[2] ? v992_t8 : v992_t7;
-    wire v992_t10 = v991[1] ? v992_t1 : 1'd1;
-    wire v992_t11 = v991[2] ? v992_t10 : v992_t8;
-    wire v992_t12 = v991[3] ? v992_t11 : v992_t9;
-    wire v992_t13 = v991[2] ? v992_t7 : 1'd0;
-    wire v992_t14 = v991[3] ? v992_t13 : 1'd0;
-    wire [2:0] v992 = {v992_t14, v992_t12, v992_t6};
-    wire [0:0] v993 = (v992 >>> 2);
-    wire [0:0] v994 = v974;
-    wire [0:0] v995 = (v974 >>> 1);
-    wire [0:0] v996_l = v994; wire [0:0] v996_u = (v994 >>> 1) + v995; wire [1:0] v996 = {v996_u, v996_l};
-    wire [1:0] v997_l = v996; wire [0:0] v997_u = (v996 >>> 2) + v975; wire [2:0] v997 = {v997_u, v997_l};
-    wire [0:0] v998 = v982;
-    wire [0:0] v999 = (v982 >>> 1);
-    wire [0:0] v1000_l = v998; wire [0:0] v1000_u = (v998 >>> 1) + v999; wire [1:0] v1000 = {v1000_u, v1000_l};
-    wire [1:0] v1001_l = v1000; wire [0:0] v1001_u = (v1000 >>> 2) + v983; wire [2:0] v1001 = {v1001_u, v1001_l};
-    wire [3:0] v1002 = v920 + v1001;
-    wire [0:0] v1003 = v992;
-    wire [0:0] v1004 = (v992 >>> 1);
-    wire [0:0] v1005_l = v1003; wire [0:0] v1005_u = (v1003 >>> 1) + v1004; wire [1:0] v1005 = {v1005_u, v1005_l};
-    wire [1:0] v1006_l = v1005; wire [0:0] v1006_u = (v1005 >>> 2) + v993; wire [2:0] v1006 = {v1006_u, v1006_l};
-    wire [3:0] v1007 = v698 + v1006;
-    wire [0:0] v1008 = v965;
-    wire [0:0] v1009 = (v965 >>> 1);
-    wire [0:0] v1010_l = v1008; wire [0:0] v1010_u = (v1008 >>> 1) + v1009; wire [1:0] v1010 = {v1010_u, v1010_l};
-    wire [1:0] v1011_l = v1010; wire [0:0] v1011_u = (v1010 >>> 2) + v966; wire [2:0] v1011 = {v1011_u, v1011_l};
-    wire [3:0] v1012 = v997 + v1011;
-    wire [0:0] v1013_l = v958; wire [0:0] v1013_u = (v958 >>> 1) + v120; wire [1:0] v1013 = {v1013_u, v1013_l};
-    wire [1:0] v1014_l = v1013; wire [0:0] v1014_u = (v1013 >>> 2) + v784; wire [2:0] v1014 = {v1014_u, v1014_l};
-    wire [2:0] v1015_l = v1014; wire [0:0] v1015_u = (v1014 >>> 3) + v19; wire [3:0] v1015 = {v1015_u, v1015_l};
-    wire [3:0] v1016_l = v1015; wire [0:0] v1016_u = (v1015 >>> 4) + v420; wire [4:0] v1016 = {v1016_u, v1016_l};
-    wire [4:0] v1017_l = v1016; wire [0:0] v1017_u = (v1016 >>> 5) + v314; wire [5:0] v1017 = {v1017_u, v1017_l};
-    wire v1018_t0 = v1017[0] ? 1'd1 : 1'd0;
-    wire v1018_t1 = v1017[0] ? 1'd0 : 1'd1;
-    wire v1018_t2 = v1017[1] ? v1018_t1 : v1018_t0;
-    wire v1018_t3 = v1017[2] ? v1018_t2 : 1'd0;
-    wire v1018_t4 = v1017[3] ? 1'd0 : v1018_t3;
-    wire v1018_t5 = v1017[1] ? 1'd0 : v1018_t1;
-    wire v1018_t6 = v1017[1] ? v1018_t1 : 1'd0;
-    wire v1018_t7 = v1017[2] ? v1018_t6 : v1018_t5;
-    wire v1018_t8 = v1017[1] ? 1'd0 : v1018_t0;
-    wire v1018_t9 = v1017[2] ? 1'd0 : v1018_t8;
-    wire v1018_t10 = v1017[3] ? v1018_t9 : v1018_t7;
-    wire v1018_t11 = v1017[4] ? v1018_t10 : v1018_t4;
-    wire v1018_t12 = v1017[1] ? v1018_t0 : 1'd0;
-    wire v1018_t13 = v1017[2] ? 1'd0 : v1018_t12;
-    wire v1018_t14 = v1017[3] ? v1018_t13 : 1'd0;
-    wire v1018_t15 = v1017[1] ? v1018_t0 : 1'd1;
-    wire v1018_t16 = v1017[1] ? 1'd1 : v1018_t0;
-    wire v1018_t17 = v1017[2] ? v1018_t16 : v1018_t15;
-    wire v1018_t18 = v1017[3] ? v1018_t16 : v1018_t17;
-    wire v1018_t19 = v1017[4] ? v1018_t18 : v1018_t14;
-    wire v1018_t20 = v1017[5] ? v1018_t19 : v1018_t11;
-    wire [0:0] v1018 = {v1018_t20};
-    wire [2:0] v1019_l = v776; wire [0:0] v1019_u = (v776 >>> 3) + v1018; wire [3:0] v1019 = {v1019_u, v1019_l};
-    wire v1020_t0 = v1019[0] ? 1'd1 : 1'd0;
-    wire v1020_t1 = v1019[0] ? 1'd0 : 1'd1;
-    wire v1020_t2 = v1019[1] ? v1020_t1 : v1020_t0;
-    wire v1020_t3 = v1019[1] ? v1020_t0 : v1020_t1;
-    wire v1020_t4 = v1019[2] ? v1020_t3 : v1020_t2;
-    wire v1020_t5 = v1019[2] ? v1020_t2 : v1020_t3;
-    wire v1020_t6 = v1019[3] ? v1020_t5 : v1020_t4;
-    wire v1020_t7 = v1019[1] ? v1020_t0 : 1'd0;
-    wire v1020_t8 = v1019[1] ? 1'd1 : v1020_t0;
-    wire v1020_t9 = v1019[2] ? v1020_t8 : v1020_t7;
-    wire v1020_t10 = v1019[1] ? v1020_t1 : 1'd1;
-    wire v1020_t11 = v1019[2] ? v1020_t10 : v1020_t8;
-    wire v1020_t12 = v1019[3] ? v1020_t11 : v1020_t9;
-    wire v1020_t13 = v1019[2] ? v1020_t7 : 1'd0;
-    wire v1020_t14 = v1019[3] ? v1020_t13 : 1'd0;
-    wire [2:0] v1020 = {v1020_t14, v1020_t12, v1020_t6};
-    wire [0:0] v1021 = (v1020 >>> 2);
-    wire [0:0] v1022 = v1020;
-    wire [0:0] v1023 = (v1020 >>> 1);
-    wire [0:0] v1024_l = v1022; wire [0:0] v1024_u = (v1022 >>> 1) + v1023; wire [1:0] v1024 = {v1024_u, v1024_l};
-    wire [1:0] v1025_l = v1024; wire [0:0] v1025_u = (v1024 >>> 2) + v1021; wire [2:0] v1025 = {v1025_u, v1025_l};
-    wire [3:0] v1026 = v863 + v1025;
-    wire [0:0] v1027_l = v958; wire [0:0] v1027_u = (v958 >>> 1) + v298; wire [1:0] v1027 = {v1027_u, v1027_l};
-    wire [1:0] v1028_l = v1027; wire [0:0] v1028_u = (v1027 >>> 2) + v549; wire [2:0] v1028 = {v1028_u, v1028_l};
-    wire [2:0] v1029_l = v1028; wire [0:0] v1029_u = (v1028 >>> 3) + v116; wire [3:0] v1029 = {v1029_u, v1029_l};
-    wire [3:0] v1030_l = v1029; wire [0:0] v1030_u = (v1029 >>> 4) + v516; wire [4:0] v1030 = {v1030_u, v1030_l};
-    wire [4:0] v1031_l = v1030; wire [0:0] v1031_u = (v1030 >>> 5) + v16; wire [5:0] v1031 = {v1031_u, v1031_l};
-    wire v1032_t0 = v1031[0] ? 1'd0 : 1'd1;
-    wire v1032_t1 = v1031[1] ? 1'd0 : v1032_t0;
-    wire v1032_t2 = v1031[2] ? 1'd0 : v1032_t1;
-    wire v1032_t3 = v1031[4] ? 1'd0 : v1032_t2;
-    wire v1032_t4 = v1031[1] ? 1'd0 : 1'd1;
-    wire v1032_t5 = v1031[1] ? v1032_t0 : 1'd1;
-    wire v1032_t6 = v1031[2] ? v1032_t5 : v1032_t4;
-    wire v1032_t7 = v1031[3] ? v1032_t4 : v1032_t6;
-    wire v1032_t8 = v1031[2] ? v1032_t4 : v1032_t1;
-    wire v1032_t9 = v1031[0] ? 1'd1 : 1'd0;
-    wire v1032_t10 = v1031[1] ? 1'd0 : v1032_t9;
-    wire v1032_t11 = v1031[2] ? v1032_t10 : v1032_t1;
-    wire v1032_t12 = v1031[3] ? v1032_t11 : v1032_t8;
-    wire v1032_t13 = v1031[4] ? v1032_t12 : v1032_t7;
-    wire v1032_t14 = v1031[5] ? v1032_t13 : v1032_t3;
-    wire [0:0] v1032 = {v1032_t14};
-    wire [0:0] v1033_l = v1032; wire [0:0] v1033_u = (v1032 >>> 1) + v627; wire [1:0] v1033 = {v1033_u, v1033_l};
-    wire [1:0] v1034_l = v1033; wire [0:0] v1034_u = (v1033 >>> 2) + v711; wire [2:0] v1034 = {v1034_u, v1034_l};
-    wire [2:0] v1035_l = v1034; wire [0:0] v1035_u = (v1034 >>> 3) + v486; wire [3:0] v1035 = {v1035_u, v1035_l};
-    wire [3:0] v1036_l = v1035; wire [0:0] v1036_u = (v1035 >>> 4) + v450; wire [4:0] v1036 = {v1036_u, v1036_l};
-    wire [4:0] v1037_l = v1036; wire [0:0] v1037_u = (v1036 >>> 5) + v672; wire [5:0] v1037 = {v1037_u, v1037_l};
-    wire v1038_t0 = v1037[0] ? 1'd0 : 1'd1;
-    wire v1038_t1 = v1037[0] ? 1'd1 : 1'd0;
-    wire v1038_t2 = v1037[1] ? v1038_t1 : v1038_t0;
-    wire v1038_t3 = v1037[1] ? v1038_t0 : v1038_t1;
-    wire v1038_t4 = v1037[2] ? v1038_t3 : v1038_t2;
-    wire v1038_t5 = v1037[2] ? v1038_t2 : v1038_t3;
-    wire v1038_t6 = v1037[3] ? v1038_t5 : v1038_t4;
-    wire v1038_t7 = v1037[3] ? v1038_t4 : v1038_t5;
-    wire v1038_t8 = v1037[4] ? v1038_t7 : v1038_t6;
-    wire v1038_t9 = v1037[4] ? v1038_t6 : v1038_t7;
-    wire v1038_t10 = v1037[5] ? v1038_t9 : v1038_t8;
-    wire v1038_t11 = v1037[1] ? 1'd1 : v1038_t1;
-    wire v1038_t12 = v1037[1] ? v1038_t0 : 1'd1;
-    wire v1038_t13 = v1037[2] ? v1038_t12 : v1038_t11;
-    wire v1038_t14 = v1037[1] ? 1'd0 : v1038_t0;
-    wire v1038_t15 = v1037[2] ? v1038_t14 : v1038_t12;
-    wire v1038_t16 = v1037[3] ? v1038_t15 : v1038_t13;
-    wire v1038_t17 = v1037[1] ? v1038_t1 : 1'd0;
-    wire v1038_t18 = v1037[2] ? v1038_t17 : v1038_t14;
-    wire v1038_t19 = v1037[3] ? v1038_t18 : v1038_t15;
-    wire v1038_t20 = v1037[4] ? v1038_t19 : v1038_t16;
-    wire v1038_t21 = v1037[2] ? v1038_t11 : v1038_t17;
-    wire v1038_t22 = v1037[3] ? v1038_t21 : v1038_t18;
-    wire v1038_t23 = v1037[4] ? v1038_t22 : v1038_t19;
-    wire v1038_t24 = v1037[5] ? v1038_t23 : v1038_t20;
-    wire v1038_t25 = v1037[2] ? v1038_t17 : 1'd0;
-    wire v1038_t26 = v1037[3] ? v1038_t21 : v1038_t25;
-    wire v1038_t27 = v1037[2] ? 1'd1 : v1038_t11;
-    wire v1038_t28 = v1037[3] ? v1038_t27 : v1038_t21;
-    wire v1038_t29 = v1037[4] ? v1038_t28 : v1038_t26;
-    wire v1038_t30 = v1037[3] ? 1'd1 : v1038_t27;
-    wire v1038_t31 = v1037[4] ? v1038_t30 : v1038_t28;
-    wire v1038_t32 = v1037[5] ? v1038_t31 : v1038_t29;
-    wire [2:0] v1038 = {v1038_t32, v1038_t24, v1038_t10};
-    wire [0:0] v1039 = (v1038 >>> 2);
-    wire [0:0] v1040 = v1038;
-    wire [0:0] v1041 = (v1038 >>> 1);
-    wire [0:0] v1042_l = v1040; wire [0:0] v1042_u = (v1040 >>> 1) + v1041; wire [1:0] v1042 = {v1042_u, v1042_l};
-    wire [1:0] v1043_l = v1042; wire [0:0] v1043_u = (v1042 >>> 2) + v1039; wire [2:0] v1043 = {v1043_u, v1043_l};
-    wire [3:0] v1044 = v1043 + v924;
-    wire [0:0] v1045_l = v958; wire [0:0] v1045_u = (v958 >>> 1) + v484; wire [1:0] v1045 = {v1045_u, v1045_l};
-    wire [1:0] v1046_l = v1045; wire [0:0] v1046_u = (v1045 >>> 2) + v104; wire [2:0] v1046 = {v1046_u, v1046_l};
-    wire [2:0] v1047_l = v1046; wire [0:0] v1047_u = (v1046 >>> 3) + v385; wire [3:0] v1047 = {v1047_u, v1047_l};
-    wire [3:0] v1048_l = v1047; wire [0:0] v1048_u = (v1047 >>> 4) + v340; wire [4:0] v1048 = {v1048_u, v1048_l};
-    wire [4:0] v1049_l = v1048; wire [0:0] v1049_u = (v1048 >>> 5) + v217; wire [5:0] v1049 = {v1049_u, v1049_l};
-    wire v1050_t0 = v1049[0] ? 1'd1 : 1'd0;
-    wire v1050_t1 = v1049[1] ? v1050_t0 : 1'd0;
-    wire v1050_t2 = v1049[2] ? v1050_t0 : v1050_t1;
-    wire v1050_t3 = v1049[3] ? v1050_t1 : v1050_t2;
-    wire v1050_t4 = v1049[0] ? 1'd0 : 1'd1;
-    wire v1050_t5 = v1049[1] ? v1050_t0 : v1050_t4;
-    wire v1050_t6 = v1049[2] ? v1050_t0 : v1050_t5;
-    wire v1050_t7 = v1049[1] ? v1050_t0 : 1'd1;
-    wire v1050_t8 = v1049[1] ? 1'd1 : 1'd0;
-    wire v1050_t9 = v1049[2] ? v1050_t8 : v1050_t7;
-    wire v1050_t10 = v1049[3] ? v1050_t9 : v1050_t6;
-    wire v1050_t11 = v1049[4] ? v1050_t10 : v1050_t3;
-    wire v1050_t12 = v1049[1] ? 1'd0 : v1050_t0;
-    wire v1050_t13 = v1049[2] ? v1050_t7 : v1050_t12;
-    wire v1050_t14 = v1049[2] ? 1'd1 : v1050_t7;
-    wire v1050_t15 = v1049[3] ? v1050_t14 : v1050_t13;
-    wire v1050_t16 = v1049[2] ? 1'd1 : 1'd0;
-    wire v1050_t17 = v1049[1] ? 1'd0 : 1'd1;
-    wire v1050_t18 = v1049[2] ? 1'd1 : v1050_t17;
-    wire v1050_t19 = v1049[3] ? v1050_t18 : v1050_t16;
-    wire v1050_t20 = v1049[4] ? v1050_t19 : v1050_t15;
-    wire v1050_t21 = v1049[5] ? v1050_t20 : v1050_t11;
-    wire [0:0] v1050 = {v1050_t21};
-    wire [0:0] v1051_l = v403; wire [0:0] v1051_u = (v403 >>> 1) + v1050; wire [1:0] v1051 = {v1051_u, v1051_l};
-    wire [1:0] v1052_l = v1051; wire [0:0] v1052_u = (v1051 >>> 2) + v708; wire [2:0] v1052 = {v1052_u, v1052_l};
-    wire [2:0] v1053_l = v1052; wire [0:0] v1053_u = (v1052 >>> 3) + v760; wire [3:0] v1053 = {v1053_u, v1053_l};
-    wire v1054_t0 = v1053[0] ? 1'd1 : 1'd0;
-    wire v1054_t1 = v1053[0] ? 1'd0 : 1'd1;
-    wire v1054_t2 = v1053[1] ? v1054_t1 : v1054_t0;
-    wire v1054_t3 = v1053[1] ? v1054_t0 : v1054_t1;
-    wire v1054_t4 = v1053[2] ? v1054_t3 : v1054_t2;
-    wire v1054_t5 = v1053[2] ? v1054_t2 : v1054_t3;
-    wire v1054_t6 = v1053[3] ? v1054_t5 : v1054_t4;
-    wire v1054_t7 = v1053[1] ? v1054_t0 : 1'd0;
-    wire v1054_t8 = v1053[1] ? 1'd1 : v1054_t0;
-    wire v1054_t9 = v1053[2] ? v1054_t8 : v1054_t7;
-    wire v1054_t10 = v1053[1] ? v1054_t1 : 1'd1;
-    wire v1054_t11 = v1053[2] ? v1054_t10 : v1054_t8;
-    wire v1054_t12 = v1053[3] ? v1054_t11 : v1054_t9;
-    wire v1054_t13 = v1053[2] ? v1054_t7 : 1'd0;
-    wire v1054_t14 = v1053[3] ? v1054_t13 : 1'd0;
-    wire [2:0] v1054 = {v1054_t14, v1054_t12, v1054_t6};
-    wire [0:0] v1055 = (v1054 >>> 2);
-    wire [0:0] v1056 = v1054;
-    wire [0:0] v1057 = (v1054 >>> 1);
-    wire [0:0] v1058_l = v1056; wire [0:0] v1058_u = (v1056 >>> 1) + v1057; wire [1:0] v1058 = {v1058_u, v1058_l};
-    wire [1:0] v1059_l = v1058; wire [0:0] v1059_u = (v1058 >>> 2) + v1055; wire [2:0] v1059 = {v1059_u, v1059_l};
-    wire [3:0] v1060 = v911 + v1059;
-    wire signed [4:0] logit0 = v1012 <<< 0;
-    always @(posedge clk) model_out[4:0] <= logit0;
-    wire signed [4:0] logit1 = v1007 <<< 0;
-    always @(posedge clk) model_out[9:5] <= logit1;
-    wire signed [4:0] logit2 = v1002 <<< 0;
-    always @(posedge clk) model_out[14:10] <= logit2;
-    wire signed [4:0] logit3 = v1026 <<< 0;
-    always @(posedge clk) model_out[19:15] <= logit3;
-    wire signed [4:0] logit4 = v916 <<< 0;
-    always @(posedge clk) model_out[24:20] <= logit4;
-    wire signed [4:0] logit5 = v957 <<< 0;
-    always @(posedge clk) model_out[29:25] <= logit5;
-    wire signed [4:0] logit6 = v859 <<< 0;
-    always @(posedge clk) model_out[34:30] <= logit6;
-    wire signed [4:0] logit7 = v1044 <<< 0;
-    always @(posedge clk) model_out[39:35] <= logit7;
-    wire signed [4:0] logit8 = v1060 <<< 0;
-    always @(posedge clk) model_out[44:40] <= logit8;
-    wire signed [4:0] logit9 = v942 <<< 0;
-    always @(posedge clk) model_out[49:45] <= logit9;
+localparam [47:0]
+T63 = 48'h8da691691448,
+T99 = 48'hb238da8da691;
+localparam [63:0]
+T0 = 64'h50000113e16,
+T1 = 64'h30b00b91190,
+T2 = 64'h8bcc0055a247cb10,
+T3 = 64'h50dcd1dc11fc0018,
+T4 = 64'hca000300880282,
+T5 = 64'haaec2bcc00ec0a0a,
+T6 = 64'h23c4008400c02234,
+T7 = 64'hbd301de035200c3,
+T8 = 64'h8808083b08180417,
+T9 = 64'hfd51cc8475555444,
+T10 = 64'h31022200310f22,
+T11 = 64'hc000518d30101150,
+T12 = 64'ha00031001015,
+T13 = 64'h30005000002011,
+T14 = 64'h5512cde6df7af5e2,
+T15 = 64'h3032002020a0a0fb,
+T16 = 64'hd1730000c001c303,
+T17 = 64'h500011100005120e,
+T18 = 64'ha0c8ceebecc0c800,
+T19 = 64'h4703470000050047,
+T20 = 64'hfe00e000eef0e,
+T21 = 64'h440044000000408f,
+T22 = 64'h1000500f1f1b181,
+T23 = 64'h50d1ddd011111110,
+T24 = 64'h505000195b1acb9,
+T25 = 64'h4400020047,
+T26 = 64'he2d50203ebd0,
+T27 = 64'h4d00040000000405,
+T28 = 64'haaaaeebaaaaa2abb,
+T29 = 64'hb3b3009910000018,
+T30 = 64'h800000c080010003,
+T31 = 64'h40207000020033,
+T32 = 64'h80fbf2c5aac8facc,
+T33 = 64'h22000003ab0001,
+T34 = 64'h8a0282000a020303,
+T35 = 64'h3323b7012032b232,
+T36 = 64'h8e0080bb23a030,
+T37 = 64'h8800eac00e01ab88,
+T38 = 64'hc0ac80aadcce108e,
+T39 = 64'h40400760d0c0977,
+T40 = 64'h1000300000e051,
+T41 = 64'h7735050105040f00,
+T42 = 64'h5710000010000050,
+T43 = 64'h302030200020000,
+T44 = 64'h7a00220afd00110b,
+T45 = 64'hfe24aea8200020fc,
+T46 = 64'hced1ab884f5c0fce,
+T47 = 64'hc000ef302020203,
+T48 = 64'hc0405f1f62aa0323,
+T49 = 64'hc00c403300000832,
+T50 = 64'h40410001,
+T51 = 64'h38403ccf7df37,
+T52 = 64'hd0084800f23b3200,
+T53 = 64'h111000003000313,
+T54 = 64'h30103333b1b9bbbb,
+T55 = 64'h2f2c20ac5d0a65b6,
+T56 = 64'h8b8acbcb8200cb00,
+T57 = 64'h100044,
+T58 = 64'h5d000910080d,
+T59 = 64'hf3006205050d07,
+T60 = 64'h4001500000003,
+T62 = 64'hb00535109de005b,
+T64 = 64'h2fab7daf070305ad,
+T65 = 64'hc0a0000000000101,
+T66 = 64'h100554500fd25fc,
+T67 = 64'h9889fbb9ff998808,
+T68 = 64'hffaeff8fffcffc0c,
+T69 = 64'h1080ffa80088f4ee,
+T70 = 64'h200000003000000,
+T71 = 64'h508a444454f04050,
+T72 = 64'h5000ce2e51105402,
+T73 = 64'h3dab452b27384468,
+T74 = 64'h8b0febd1afafefe0,
+T75 = 64'h2a0a0003aa2a3222,
+T76 = 64'h20a0adf0c4c0a4e,
+T77 = 64'h430158015ba05,
+T78 = 64'h711030116,
+T79 = 64'h8b80ffc0bfc030c,
+T80 = 64'h100001011080d1c1,
+T81 = 64'h50451001,
+T82 = 64'h5000535452300b1,
+T83 = 64'ha080908250c1505,
+T85 = 64'ha0820000baba2233,
+T86 = 64'h40020eefe00f4fe,
+T87 = 64'ha000a0a0ff8020,
+T88 = 64'h738effaf03000007,
+T89 = 64'h310021a8ba8ca8,
+T90 = 64'h43030302c20bc082,
+T91 = 64'h80041018100,
+T92 = 64'ha4a20505e0e88405,
+T93 = 64'h303b3b2f54747e74,
+T94 = 64'h20032773122b3ee,
+T95 = 64'h555f000a4000000e,
+T96 = 64'h51110011fc545455,
+T97 = 64'h8000ff750000bb32,
+T98 = 64'h300230a3704072f2,
+T100 = 64'hc341025002004754,
+T101 = 64'heeeb080002410060,
+T102 = 64'h2131337300000101,
+T103 = 64'hf3f0fbb2cba988a8;
+localparam [191:0]
+T61 = 192'hd6cb23b238dab238da8da691b238da8da6918da691691448,
+T84 = 192'hfb5d6cd6cb23d6cb23b238dad6cb23b238dab238da8da691;
+reg [783:0]
+inputs;
+wire [0:0]
+v0,v1,v2,v3,v4,v5,v6,v7,v8,v9,v10,v11,v12,v13,v14,v15,v16,v17,v18,v19,v20,v21,v22,v23,v24,v25,v26,v27,v28,v29,v30,v31,
+v32,v33,v34,v35,v36,v37,v38,v39,v40,v41,v42,v43,v44,v45,v46,v47,v50,v51,v52,v53,v54,v55,v56,v57,v58,v59,v60,v61,v63,v64,
+v65,v66,v67,v69,v70,v71,v72,v73,v74,v75,v76,v77,v78,v79,v80,v81,v82,v83,v84,v85,v86,v87,v88,v89,v90,v91,v92,v93,v94,v95,
+v96,v97,v98,v100,v101,v104,v106,v108,v109,v110,v111,v112,v113,v114,v115,v116,v117,v118,v119,v120,v121,v122,v123,v125,
+v126,v129,v130,v131,v132,v133,v134,v135,v136,v138,v139,v140,v141,v142,v144,v145,v146,v147,v151,v152,v154,v158,v159,v160,
+v161,v162,v165,v166,v169,v171,v172,v173,v175,v176,v177,v179,v180,v182,v183,v184,v185,v187,v188,v190,v191,v193,v194,v195,
+v199,v202,v204,v206,v208,v210,v213,v215,v217,v218,v220,v221,v224,v230,v237,v238,v243,v244,v245,v248,v249,v254,v257,v261,
+v262,v264,v265,v268,v274,v275,v277,v279,v283,v286,v289,v291,v292,v297,v298,v300,v304,v311,v314,v317,v319,v323,v324,v326,
+v330,v335,v340,v341,v343,v345,v348,v351,v353,v354,v357,v361,v366,v367,v370,v375,v376,v380,v385,v388,v392,v395,v397,v399,
+v400,v403,v408,v414,v415,v420,v426,v427,v430,v434,v438,v440,v442,v450,v456,v457,v459,v469,v470,v483,v484,v486,v491,v498,
+v499,v501,v503,v506,v513,v516,v522,v528,v529,v533,v535,v537,v542,v546,v549,v550,v555,v560,v566,v568,v572,v580,v586,v587,
+v590,v595,v600,v606,v612,v613,v615,v621,v627,v628,v631,v635,v641,v643,v646,v650,v654,v659,v666,v672,v673,v677,v684,v690,
+v694,v695,v696,v699,v700,v708,v709,v711,v714,v719,v723,v724,v725,v733,v739,v747,v748,v751,v755,v760,v765,v774,v782,v784,
+v786,v789,v792,v796,v800,v804,v805,v806,v814,v818,v819,v820,v823,v826,v833,v836,v844,v848,v854,v855,v856,v860,v861,v869,
+v870,v872,v877,v879,v882,v889,v892,v899,v904,v907,v908,v909,v912,v913,v917,v918,v921,v922,v930,v937,v938,v939,v948,v952,
+v953,v954,v958,v961,v966,v969,v975,v979,v983,v988,v993,v994,v995,v998,v999,v1003,v1004,v1008,v1009,v1018,v1021,v1022,
+v1023,v1032,v1039,v1040,v1041,v1050,v1055,v1056,v1057;
+wire [1:0]
+v48,v62,v68,v99,v103,v105,v107,v124,v137,v143,v148,v153,v155,v157,v163,v174,v178,v186,v189,v200,v201,v205,v219,v222,v225,
+v226,v231,v235,v239,v241,v246,v251,v256,v258,v259,v263,v266,v269,v276,v278,v284,v290,v294,v301,v306,v309,v310,v312,v329,
+v336,v349,v350,v362,v378,v381,v384,v386,v387,v396,v398,v404,v409,v418,v421,v435,v443,v445,v451,v461,v464,v474,v478,v487,
+v493,v507,v508,v514,v517,v523,v534,v543,v561,v567,v581,v601,v607,v616,v622,v632,v636,v667,v678,v685,v697,v701,v703,v726,
+v728,v734,v740,v742,v766,v775,v777,v783,v807,v809,v821,v827,v837,v849,v857,v862,v864,v873,v883,v893,v910,v914,v919,v923,
+v925,v931,v940,v943,v955,v962,v989,v996,v1000,v1005,v1010,v1013,v1024,v1027,v1033,v1042,v1045,v1051,v1058;
+wire [2:0]
+v49,v102,v127,v149,v156,v164,v203,v207,v209,v211,v214,v216,v223,v227,v232,v236,v240,v242,v247,v252,v260,v267,v270,v280,
+v285,v287,v295,v302,v305,v307,v313,v328,v331,v337,v355,v363,v371,v379,v382,v393,v405,v410,v417,v419,v422,v436,v446,v452,
+v460,v462,v465,v471,v475,v479,v488,v494,v509,v515,v518,v524,v538,v544,v547,v551,v556,v562,v573,v576,v582,v591,v596,v602,
+v608,v617,v623,v637,v655,v660,v662,v668,v679,v683,v686,v691,v693,v698,v702,v704,v715,v720,v722,v727,v729,v735,v741,v743,
+v756,v761,v767,v770,v776,v778,v791,v808,v810,v815,v817,v822,v828,v832,v838,v840,v847,v850,v858,v863,v865,v874,v876,v884,
+v888,v894,v898,v900,v906,v911,v915,v920,v924,v926,v932,v936,v941,v944,v951,v956,v963,v965,v970,v974,v980,v982,v984,v990,
+v992,v997,v1001,v1006,v1011,v1014,v1020,v1025,v1028,v1034,v1038,v1043,v1046,v1052,v1054,v1059;
+wire [3:0]
+v128,v150,v167,v170,v196,v212,v228,v233,v250,v253,v255,v271,v281,v288,v293,v296,v303,v308,v315,v332,v338,v344,v356,v358,
+v364,v372,v377,v383,v389,v394,v406,v411,v416,v423,v431,v437,v447,v453,v463,v466,v472,v476,v480,v489,v492,v495,v510,v519,
+v525,v530,v539,v545,v548,v552,v557,v563,v569,v574,v577,v583,v592,v597,v603,v609,v618,v624,v638,v642,v647,v651,v656,v661,
+v663,v669,v674,v680,v687,v692,v705,v716,v721,v730,v736,v744,v752,v757,v762,v768,v771,v779,v790,v793,v797,v801,v811,v816,
+v829,v839,v841,v851,v859,v866,v875,v885,v895,v901,v916,v927,v933,v942,v945,v957,v964,v971,v976,v981,v985,v991,v1002,
+v1007,v1012,v1015,v1019,v1026,v1029,v1035,v1044,v1047,v1053,v1060;
+wire [4:0]
+v168,v192,v197,v229,v234,v272,v282,v299,v316,v320,v321,v327,v333,v339,v346,v359,v365,v368,v373,v390,v401,v407,v412,v424,
+v428,v432,v444,v448,v454,v467,v473,v477,v481,v490,v496,v504,v511,v520,v526,v531,v540,v553,v558,v564,v570,v575,v578,v584,
+v588,v593,v598,v604,v610,v619,v625,v629,v633,v639,v644,v648,v652,v657,v664,v670,v675,v681,v688,v706,v712,v717,v731,v737,
+v745,v749,v753,v758,v763,v769,v772,v780,v787,v794,v798,v802,v812,v824,v830,v834,v842,v845,v852,v867,v880,v886,v890,v896,
+v902,v928,v934,v946,v949,v959,v967,v972,v977,v986,v1016,v1030,v1036,v1048;
+wire [5:0]
+v181,v198,v273,v318,v322,v325,v334,v342,v347,v352,v360,v369,v374,v391,v402,v413,v425,v429,v433,v439,v441,v449,v455,v458,
+v468,v482,v485,v497,v500,v502,v505,v512,v521,v527,v532,v536,v541,v554,v559,v565,v571,v579,v585,v589,v594,v599,v605,v611,
+v614,v620,v626,v630,v634,v640,v645,v649,v653,v658,v665,v671,v676,v682,v689,v707,v710,v713,v718,v732,v738,v746,v750,v754,
+v759,v764,v773,v781,v785,v788,v795,v799,v803,v813,v825,v831,v835,v843,v846,v853,v868,v871,v878,v881,v887,v891,v897,v903,
+v905,v929,v935,v947,v950,v960,v968,v973,v978,v987,v1017,v1031,v1037,v1049;
+wire signed [4:0]
+logit0,logit1,logit2,logit3,logit4,logit5,logit6,logit7,logit8,logit9;
+assign
+v0 = inputs[122:122],
+v1 = inputs[124:124],
+v2 = inputs[125:125],
+v3 = inputs[126:126],
+v4 = inputs[129:129],
+v5 = inputs[150:150],
+v6 = inputs[151:151],
+v7 = inputs[152:152],
+v8 = inputs[155:155],
+v9 = inputs[157:157],
+v10 = inputs[158:158],
+v11 = inputs[159:159],
+v12 = inputs[161:161],
+v13 = inputs[177:177],
+v14 = inputs[205:205],
+v15 = inputs[211:211],
+v16 = inputs[231:231],
+v17 = inputs[236:236],
+v18 = inputs[244:244],
+v19 = inputs[260:260],
+v20 = inputs[289:289],
+v21 = inputs[291:291],
+v22 = inputs[302:302],
+v23 = inputs[303:303],
+v24 = inputs[315:315],
+v25 = inputs[326:326],
+v26 = inputs[331:331],
+v27 = inputs[332:332],
+v28 = inputs[353:353],
+v29 = inputs[356:356],
+v30 = inputs[357:357],
+v31 = inputs[358:358],
+v32 = inputs[376:376],
+v33 = inputs[383:383],
+v34 = inputs[384:384],
+v35 = inputs[387:387],
+v36 = inputs[396:396],
+v37 = inputs[397:397],
+v38 = inputs[404:404],
+v39 = inputs[409:409],
+v40 = inputs[412:412],
+v41 = inputs[414:414],
+v42 = inputs[434:434],
+v43 = inputs[435:435],
+v44 = inputs[436:436],
+v45 = inputs[438:438],
+v46 = inputs[440:440],
+v47 = inputs[462:462],
+v48 = {v26, v47},
+v49 = {v30, v48},
+v50 = inputs[463:463],
+v51 = inputs[465:465],
+v52 = inputs[468:468],
+v53 = inputs[469:469],
+v54 = inputs[482:482],
+v55 = inputs[483:483],
+v56 = inputs[484:484],
+v57 = inputs[492:492],
+v58 = inputs[493:493],
+v59 = inputs[497:497],
+v60 = inputs[509:509],
+v61 = inputs[511:511],
+v62 = {v61, v60},
+v63 = inputs[521:521],
+v64 = inputs[522:522],
+v65 = inputs[523:523],
+v66 = inputs[538:538],
+v67 = inputs[545:545],
+v68 = {v67, v50},
+v69 = inputs[549:549],
+v70 = inputs[550:550],
+v71 = inputs[551:551],
+v72 = inputs[554:554],
+v73 = inputs[572:572],
+v74 = inputs[574:574],
+v75 = inputs[576:576],
+v76 = inputs[579:579],
+v77 = inputs[597:597],
+v78 = inputs[600:600],
+v79 = inputs[607:607],
+v80 = inputs[626:626],
+v81 = inputs[630:630],
+v82 = inputs[631:631],
+v83 = inputs[633:633],
+v84 = inputs[635:635],
+v85 = inputs[659:659],
+v86 = inputs[661:661],
+v87 = inputs[681:681],
+v88 = inputs[683:683],
+v89 = inputs[685:685],
+v90 = inputs[688:688],
+v91 = inputs[714:714],
+v92 = inputs[717:717],
+v93 = inputs[128:128],
+v94 = inputs[179:179],
+v95 = inputs[182:182],
+v96 = inputs[183:183],
+v97 = inputs[184:184],
+v98 = inputs[208:208],
+v99 = {v1, v98},
+v100 = inputs[214:214],
+v101 = inputs[215:215],
+v102 = {v101, v99},
+v103 = {v101, v11},
+v104 = inputs[233:233],
+v105 = {v97, v104},
+v106 = inputs[238:238],
+v107 = {v4, v106},
+v108 = inputs[241:241],
+v109 = inputs[242:242],
+v110 = inputs[245:245],
+v111 = inputs[263:263],
+v112 = inputs[270:270],
+v113 = inputs[274:274],
+v114 = inputs[287:287],
+v115 = inputs[288:288],
+v116 = inputs[299:299],
+v117 = inputs[316:316],
+v118 = inputs[318:318],
+v119 = inputs[319:319],
+v120 = inputs[323:323],
+v121 = inputs[328:328],
+v122 = inputs[330:330],
+v123 = inputs[342:342],
+v124 = {v123, v77},
+v125 = inputs[343:343],
+v126 = inputs[344:344],
+v127 = {v126, v124},
+v128 = {v118, v127},
+v129 = inputs[345:345],
+v130 = inputs[347:347],
+v131 = inputs[355:355],
+v132 = inputs[379:379],
+v133 = inputs[398:398],
+v134 = inputs[405:405],
+v135 = inputs[407:407],
+v136 = inputs[408:408],
+v137 = {v122, v136},
+v138 = inputs[426:426],
+v139 = inputs[429:429],
+v140 = inputs[433:433],
+v141 = inputs[437:437],
+v142 = inputs[439:439],
+v143 = {v63, v142},
+v144 = inputs[442:442],
+v145 = inputs[456:456],
+v146 = inputs[458:458],
+v147 = inputs[461:461],
+v148 = {v132, v147},
+v149 = {v39, v148},
+v150 = {v112, v149},
+v151 = inputs[466:466],
+v152 = inputs[490:490],
+v153 = {v152, v43},
+v154 = inputs[494:494],
+v155 = {v154, v108},
+v156 = {v110, v155},
+v157 = {v146, v154},
+v158 = inputs[495:495],
+v159 = inputs[513:513],
+v160 = inputs[519:519],
+v161 = inputs[543:543],
+v162 = inputs[552:552],
+v163 = {v79, v162},
+v164 = {v59, v163},
+v165 = inputs[570:570],
+v166 = inputs[573:573],
+v167 = {v166, v164},
+v168 = {v144, v167},
+v169 = inputs[577:577],
+v170 = {v169, v156},
+v171 = inputs[596:596],
+v172 = inputs[601:601],
+v173 = inputs[624:624],
+v174 = {v173, v161},
+v175 = inputs[627:627],
+v176 = inputs[632:632],
+v177 = inputs[654:654],
+v178 = {v55, v177},
+v179 = inputs[658:658],
+v180 = inputs[662:662],
+v181 = {v180, v168},
+v182 = T0[v181],
+v183 = inputs[682:682],
+v184 = inputs[687:687],
+v185 = inputs[123:123],
+v186 = {v125, v185},
+v187 = inputs[181:181],
+v188 = inputs[188:188],
+v189 = {v131, v188},
+v190 = inputs[207:207],
+v191 = inputs[209:209],
+v192 = {v191, v128},
+v193 = inputs[212:212],
+v194 = inputs[213:213],
+v195 = inputs[239:239],
+v196 = {v195, v102},
+v197 = {v108, v196},
+v198 = {v110, v197},
+v199 = T1[v198],
+v200 = {v114, v195},
+v201 = {v195, v96},
+v202 = inputs[240:240],
+v203 = {v202, v174},
+v204 = inputs[262:262],
+v205 = {v84, v204},
+v206 = inputs[264:264],
+v207 = {v206, v105},
+v208 = inputs[268:268],
+v209 = {v208, v157},
+v210 = inputs[272:272],
+v211 = {v210, v189},
+v212 = {v31, v211},
+v213 = inputs[290:290],
+v214 = {v213, v200},
+v215 = inputs[296:296],
+v216 = {v215, v153},
+v217 = inputs[320:320],
+v218 = inputs[321:321],
+v219 = {v130, v218},
+v220 = inputs[325:325],
+v221 = inputs[348:348],
+v222 = {v221, v42},
+v223 = {v13, v222},
+v224 = inputs[349:349],
+v225 = {v224, v57},
+v226 = {v185, v224},
+v227 = {v115, v226},
+v228 = {v94, v227},
+v229 = {v111, v228},
+v230 = inputs[372:372],
+v231 = {v141, v230},
+v232 = {v187, v231},
+v233 = {v206, v232},
+v234 = {v193, v233},
+v235 = {v202, v230},
+v236 = {v97, v235},
+v237 = inputs[380:380],
+v238 = inputs[382:382],
+v239 = {v213, v238},
+v240 = {v58, v239},
+v241 = {v193, v238},
+v242 = {v208, v241},
+v243 = inputs[385:385],
+v244 = inputs[402:402],
+v245 = inputs[403:403],
+v246 = {v151, v245},
+v247 = {v221, v246},
+v248 = inputs[427:427],
+v249 = inputs[428:428],
+v250 = {v249, v203},
+v251 = {v134, v249},
+v252 = {v133, v251},
+v253 = {v218, v252},
+v254 = inputs[459:459],
+v255 = {v254, v207},
+v256 = {v179, v254},
+v257 = inputs[464:464],
+v258 = {v257, v80},
+v259 = {v257, v202},
+v260 = {v237, v259},
+v261 = inputs[467:467],
+v262 = inputs[487:487],
+v263 = {v262, v248},
+v264 = inputs[491:491],
+v265 = inputs[515:515],
+v266 = {v265, v37},
+v267 = {v230, v266},
+v268 = inputs[520:520],
+v269 = {v268, v82},
+v270 = {v151, v269},
+v271 = {v180, v270},
+v272 = {v169, v271},
+v273 = {v65, v272},
+v274 = T2[v273],
+v275 = inputs[548:548],
+v276 = {v109, v275},
+v277 = inputs[568:568],
+v278 = {v277, v268},
+v279 = inputs[598:598],
+v280 = {v279, v137},
+v281 = {v210, v280},
+v282 = {v27, v281},
+v283 = inputs[599:599],
+v284 = {v221, v283},
+v285 = {v159, v284},
+v286 = inputs[604:604],
+v287 = {v286, v276},
+v288 = {v172, v287},
+v289 = inputs[605:605],
+v290 = {v289, v92},
+v291 = inputs[625:625],
+v292 = inputs[628:628],
+v293 = {v292, v216},
+v294 = {v166, v292},
+v295 = {v90, v294},
+v296 = {v88, v295},
+v297 = inputs[127:127],
+v298 = inputs[154:154],
+v299 = {v298, v253},
+v300 = inputs[156:156],
+v301 = {v2, v300},
+v302 = {v0, v301},
+v303 = {v12, v302},
+v304 = inputs[210:210],
+v305 = {v304, v205},
+v306 = {v304, v248},
+v307 = {v298, v306},
+v308 = {v171, v307},
+v309 = {v304, v119},
+v310 = {v304, v298},
+v311 = inputs[216:216],
+v312 = {v172, v311},
+v313 = {v292, v312},
+v314 = inputs[235:235],
+v315 = {v314, v214},
+v316 = {v95, v315},
+v317 = inputs[265:265],
+v318 = {v317, v192},
+v319 = T3[v318],
+v320 = {v317, v150},
+v321 = {v317, v308},
+v322 = {v244, v321},
+v323 = T4[v322],
+v324 = inputs[266:266],
+v325 = {v324, v229},
+v326 = T5[v325],
+v327 = {v324, v255},
+v328 = {v324, v310},
+v329 = {v324, v224},
+v330 = inputs[271:271],
+v331 = {v330, v107},
+v332 = {v100, v331},
+v333 = {v144, v332},
+v334 = {v34, v333},
+v335 = T6[v334],
+v336 = {v330, v188},
+v337 = {v113, v336},
+v338 = {v29, v337},
+v339 = {v220, v338},
+v340 = inputs[293:293],
+v341 = inputs[295:295],
+v342 = {v341, v339},
+v343 = T7[v342],
+v344 = {v341, v236},
+v345 = inputs[297:297],
+v346 = {v345, v212},
+v347 = {v194, v346},
+v348 = T8[v347],
+v349 = {v348, v343},
+v350 = {v345, v161},
+v351 = inputs[298:298],
+v352 = {v351, v282},
+v353 = T9[v352],
+v354 = inputs[300:300],
+v355 = {v354, v103},
+v356 = {v351, v355},
+v357 = inputs[317:317],
+v358 = {v357, v305},
+v359 = {v190, v358},
+v360 = {v194, v359},
+v361 = T10[v360],
+v362 = {v357, v123},
+v363 = {v5, v362},
+v364 = {v7, v363},
+v365 = {v190, v364},
+v366 = inputs[327:327],
+v367 = inputs[352:352],
+v368 = {v367, v293},
+v369 = {v300, v368},
+v370 = T11[v369],
+v371 = {v367, v225},
+v372 = {v44, v371},
+v373 = {v116, v372},
+v374 = {v275, v373},
+v375 = T12[v374],
+v376 = inputs[378:378],
+v377 = {v376, v267},
+v378 = {v264, v376},
+v379 = {v194, v378},
+v380 = inputs[381:381],
+v381 = {v380, v35},
+v382 = {v243, v381},
+v383 = {v160, v382},
+v384 = {v220, v380},
+v385 = inputs[406:406],
+v386 = {v385, v122},
+v387 = {v376, v385},
+v388 = inputs[485:485],
+v389 = {v388, v247},
+v390 = {v119, v389},
+v391 = {v314, v390},
+v392 = T13[v391],
+v393 = {v388, v263},
+v394 = {v138, v393},
+v395 = inputs[489:489],
+v396 = {v380, v395},
+v397 = inputs[516:516],
+v398 = {v397, v286},
+v399 = inputs[540:540],
+v400 = inputs[569:569],
+v401 = {v400, v296},
+v402 = {v286, v401},
+v403 = T14[v402],
+v404 = {v400, v132},
+v405 = {v147, v404},
+v406 = {v366, v405},
+v407 = {v173, v406},
+v408 = inputs[571:571],
+v409 = {v408, v133},
+v410 = {v118, v409},
+v411 = {v340, v410},
+v412 = {v106, v411},
+v413 = {v8, v412},
+v414 = T15[v413],
+v415 = inputs[656:656],
+v416 = {v415, v313},
+v417 = {v415, v68},
+v418 = {v415, v184},
+v419 = {v283, v418},
+v420 = inputs[237:237],
+v421 = {v73, v420},
+v422 = {v183, v421},
+v423 = {v237, v422},
+v424 = {v243, v423},
+v425 = {v46, v424},
+v426 = T16[v425],
+v427 = inputs[243:243],
+v428 = {v427, v356},
+v429 = {v23, v428},
+v430 = T17[v429],
+v431 = {v427, v223},
+v432 = {v261, v431},
+v433 = {v121, v432},
+v434 = T18[v433],
+v435 = {v427, v345},
+v436 = {v134, v435},
+v437 = {v300, v436},
+v438 = inputs[267:267],
+v439 = {v438, v320},
+v440 = T19[v439],
+v441 = {v438, v234},
+v442 = T20[v441],
+v443 = {v199, v442},
+v444 = {v438, v437},
+v445 = {v438, v289},
+v446 = {v135, v445},
+v447 = {v395, v446},
+v448 = {v279, v447},
+v449 = {v408, v448},
+v450 = T21[v449],
+v451 = {v438, v193},
+v452 = {v10, v451},
+v453 = {v159, v452},
+v454 = {v262, v453},
+v455 = {v427, v454},
+v456 = T22[v455],
+v457 = inputs[292:292],
+v458 = {v457, v365},
+v459 = T23[v458],
+v460 = {v457, v329},
+v461 = {v457, v297},
+v462 = {v115, v461},
+v463 = {v95, v462},
+v464 = {v457, v191},
+v465 = {v297, v464},
+v466 = {v9, v465},
+v467 = {v218, v466},
+v468 = {v100, v467},
+v469 = T24[v468],
+v470 = inputs[324:324],
+v471 = {v470, v386},
+v472 = {v366, v471},
+v473 = {v109, v472},
+v474 = {v470, v41},
+v475 = {v261, v474},
+v476 = {v121, v475},
+v477 = {v25, v476},
+v478 = {v206, v470},
+v479 = {v98, v478},
+v480 = {v139, v479},
+v481 = {v366, v480},
+v482 = {v6, v481},
+v483 = T25[v482],
+v484 = inputs[346:346],
+v485 = {v484, v316},
+v486 = T26[v485],
+v487 = {v484, v165},
+v488 = {v125, v487},
+v489 = {v32, v488},
+v490 = {v399, v489},
+v491 = inputs[350:350],
+v492 = {v491, v49},
+v493 = {v491, v45},
+v494 = {v117, v493},
+v495 = {v317, v494},
+v496 = {v187, v495},
+v497 = {v420, v496},
+v498 = T27[v497],
+v499 = inputs[351:351],
+v500 = {v499, v477},
+v501 = T28[v500],
+v502 = {v499, v444},
+v503 = T29[v502],
+v504 = {v499, v344},
+v505 = {v93, v504},
+v506 = T30[v505],
+v507 = {v15, v499},
+v508 = {v395, v499},
+v509 = {v21, v508},
+v510 = {v254, v509},
+v511 = {v160, v510},
+v512 = {v117, v511},
+v513 = T31[v512],
+v514 = {v326, v513},
+v515 = {v459, v514},
+v516 = inputs[377:377],
+v517 = {v265, v516},
+v518 = {v177, v517},
+v519 = {v388, v518},
+v520 = {v64, v519},
+v521 = {v397, v520},
+v522 = T32[v521],
+v523 = {v245, v516},
+v524 = {v139, v523},
+v525 = {v76, v524},
+v526 = {v142, v525},
+v527 = {v56, v526},
+v528 = T33[v527],
+v529 = inputs[400:400],
+v530 = {v529, v260},
+v531 = {v341, v530},
+v532 = {v470, v531},
+v533 = T34[v532],
+v534 = {v265, v529},
+v535 = inputs[430:430],
+v536 = {v535, v299},
+v537 = T35[v536],
+v538 = {v535, v350},
+v539 = {v311, v538},
+v540 = {v249, v539},
+v541 = {v354, v540},
+v542 = T36[v541],
+v543 = {v175, v535},
+v544 = {v183, v543},
+v545 = {v408, v544},
+v546 = inputs[457:457],
+v547 = {v546, v258},
+v548 = {v184, v547},
+v549 = inputs[486:486],
+v550 = inputs[514:514],
+v551 = {v550, v143},
+v552 = {v33, v551},
+v553 = {v516, v552},
+v554 = {v289, v553},
+v555 = T37[v554],
+v556 = {v550, v62},
+v557 = {v146, v556},
+v558 = {v175, v557},
+v559 = {v395, v558},
+v560 = T38[v559],
+v561 = {v291, v550},
+v562 = {v400, v561},
+v563 = {v145, v562},
+v564 = {v549, v563},
+v565 = {v264, v564},
+v566 = T39[v565],
+v567 = {v566, v335},
+v568 = inputs[517:517],
+v569 = {v568, v379},
+v570 = {v135, v569},
+v571 = {v120, v570},
+v572 = T40[v571],
+v573 = {v568, v178},
+v574 = {v283, v573},
+v575 = {v262, v574},
+v576 = {v568, v309},
+v577 = {v158, v576},
+v578 = {v345, v577},
+v579 = {v300, v578},
+v580 = T41[v579],
+v581 = {v568, v279},
+v582 = {v380, v581},
+v583 = {v40, v582},
+v584 = {v261, v583},
+v585 = {v71, v584},
+v586 = T42[v585],
+v587 = inputs[541:541],
+v588 = {v587, v463},
+v589 = {v54, v588},
+v590 = T43[v589],
+v591 = {v587, v507},
+v592 = {v91, v591},
+v593 = {v81, v592},
+v594 = {v17, v593},
+v595 = T44[v594],
+v596 = {v587, v534},
+v597 = {v420, v596},
+v598 = {v96, v597},
+v599 = {v93, v598},
+v600 = T45[v599],
+v601 = {v587, v291},
+v602 = {v549, v601},
+v603 = {v66, v602},
+v604 = {v408, v603},
+v605 = {v245, v604},
+v606 = T46[v605],
+v607 = {v587, v535},
+v608 = {v176, v607},
+v609 = {v89, v608},
+v610 = {v78, v609},
+v611 = {v268, v610},
+v612 = T47[v611],
+v613 = inputs[542:542],
+v614 = {v613, v575},
+v615 = T48[v614],
+v616 = {v330, v613},
+v617 = {v397, v616},
+v618 = {v113, v617},
+v619 = {v215, v618},
+v620 = {v397, v619},
+v621 = T49[v620],
+v622 = {v613, v516},
+v623 = {v140, v622},
+v624 = {v171, v623},
+v625 = {v220, v624},
+v626 = {v491, v625},
+v627 = T50[v626],
+v628 = inputs[546:546],
+v629 = {v628, v416},
+v630 = {v53, v629},
+v631 = T51[v630],
+v632 = {v631, v319},
+v633 = {v628, v288},
+v634 = {v311, v633},
+v635 = T52[v634],
+v636 = {v248, v628},
+v637 = {v546, v636},
+v638 = {v291, v637},
+v639 = {v20, v638},
+v640 = {v24, v639},
+v641 = T53[v640],
+v642 = {v641, v515},
+v643 = inputs[375:375],
+v644 = {v643, v250},
+v645 = {v158, v644},
+v646 = T54[v645],
+v647 = {v643, v460},
+v648 = {v357, v647},
+v649 = {v535, v648},
+v650 = T55[v649],
+v651 = {v643, v417},
+v652 = {v187, v651},
+v653 = {v529, v652},
+v654 = T56[v653],
+v655 = {v643, v396},
+v656 = {v546, v655},
+v657 = {v366, v656},
+v658 = {v257, v657},
+v659 = T57[v658],
+v660 = {v659, v349},
+v661 = {v440, v660},
+v662 = {v643, v384},
+v663 = {v400, v662},
+v664 = {v204, v663},
+v665 = {v550, v664},
+v666 = T58[v665],
+v667 = {v190, v643},
+v668 = {v176, v667},
+v669 = {v140, v668},
+v670 = {v213, v669},
+v671 = {v69, v670},
+v672 = T59[v671],
+v673 = inputs[410:410],
+v674 = {v673, v240},
+v675 = {v14, v674},
+v676 = {v83, v675},
+v677 = T60[v676],
+v678 = {v375, v677},
+v679 = {v483, v678},
+v680 = {v392, v679},
+v681 = {v498, v680},
+v682 = {v666, v681},
+v683 = T61[3*v682 +: 3],
+v684 = (v683 >>> 2),
+v685 = {v673, v136},
+v686 = {v28, v685},
+v687 = {v351, v686},
+v688 = {v491, v687},
+v689 = {v215, v688},
+v690 = T62[v689],
+v691 = {v690, v567},
+v692 = {v430, v691},
+v693 = T63[3*v692 +: 3],
+v694 = (v693 >>> 2),
+v695 = v683,
+v696 = (v683 >>> 1),
+v697 = {v696, v695},
+v698 = {v684, v697},
+v699 = v693,
+v700 = (v693 >>> 1),
+v701 = {v700, v699},
+v702 = {v694, v701},
+v703 = {v275, v673},
+v704 = {v52, v703},
+v705 = {v51, v704},
+v706 = {v70, v705},
+v707 = {v22, v706},
+v708 = T64[v707],
+v709 = inputs[488:488],
+v710 = {v709, v407},
+v711 = T65[v710],
+v712 = {v709, v545},
+v713 = {v277, v712},
+v714 = T66[v713],
+v715 = {v709, v290},
+v716 = {v673, v715},
+v717 = {v420, v716},
+v718 = {v340, v717},
+v719 = T67[v718],
+v720 = {v719, v632},
+v721 = {v595, v720},
+v722 = T63[3*v721 +: 3],
+v723 = (v722 >>> 2),
+v724 = v722,
+v725 = (v722 >>> 1),
+v726 = {v725, v724},
+v727 = {v723, v726},
+v728 = {v709, v415},
+v729 = {v145, v728},
+v730 = {v376, v729},
+v731 = {v549, v730},
+v732 = {v568, v731},
+v733 = T68[v732],
+v734 = {v399, v709},
+v735 = {v75, v734},
+v736 = {v549, v735},
+v737 = {v18, v736},
+v738 = {v613, v737},
+v739 = T69[v738],
+v740 = {v600, v739},
+v741 = {v469, v740},
+v742 = {v367, v709},
+v743 = {v484, v742},
+v744 = {v354, v743},
+v745 = {v311, v744},
+v746 = {v673, v745},
+v747 = T70[v746],
+v748 = inputs[544:544],
+v749 = {v748, v548},
+v750 = {v38, v749},
+v751 = T71[v750],
+v752 = {v748, v419},
+v753 = {v87, v752},
+v754 = {v74, v753},
+v755 = T72[v754],
+v756 = {v748, v278},
+v757 = {v628, v756},
+v758 = {v86, v757},
+v759 = {v165, v758},
+v760 = T73[v759],
+v761 = {v748, v256},
+v762 = {v613, v761},
+v763 = {v399, v762},
+v764 = {v162, v763},
+v765 = T74[v764],
+v766 = {v765, v522},
+v767 = {v434, v766},
+v768 = {v733, v767},
+v769 = {v650, v768},
+v770 = {v748, v186},
+v771 = {v628, v770},
+v772 = {v484, v771},
+v773 = {v385, v772},
+v774 = T75[v773],
+v775 = {v774, v714},
+v776 = {v615, v775},
+v777 = {v748, v3},
+v778 = {v457, v777},
+v779 = {v210, v778},
+v780 = {v179, v779},
+v781 = {v388, v780},
+v782 = T76[v781],
+v783 = {v782, v747},
+v784 = inputs[185:185],
+v785 = {v784, v473},
+v786 = T77[v785],
+v787 = {v784, v303},
+v788 = {v297, v787},
+v789 = T78[v788],
+v790 = {v789, v741},
+v791 = T63[3*v790 +: 3],
+v792 = (v791 >>> 2),
+v793 = {v784, v242},
+v794 = {v546, v793},
+v795 = {v244, v794},
+v796 = T79[v795],
+v797 = {v784, v328},
+v798 = {v244, v797},
+v799 = {v330, v798},
+v800 = T80[v799],
+v801 = {v784, v209},
+v802 = {v550, v801},
+v803 = {v129, v802},
+v804 = T81[v803],
+v805 = v791,
+v806 = (v791 >>> 1),
+v807 = {v806, v805},
+v808 = {v792, v807},
+v809 = {v94, v784},
+v810 = {v208, v809},
+v811 = {v427, v810},
+v812 = {v351, v811},
+v813 = {v354, v812},
+v814 = T82[v813],
+v815 = {v814, v443},
+v816 = {v612, v815},
+v817 = T63[3*v816 +: 3],
+v818 = (v817 >>> 2),
+v819 = v817,
+v820 = (v817 >>> 1),
+v821 = {v820, v819},
+v822 = {v818, v821},
+v823 = inputs[322:322],
+v824 = {v823, v170},
+v825 = {v188, v824},
+v826 = T83[v825],
+v827 = {v826, v542},
+v828 = {v621, v827},
+v829 = {v456, v828},
+v830 = {v635, v829},
+v831 = {v501, v830},
+v832 = T84[3*v831 +: 3],
+v833 = (v832 >>> 2),
+v834 = {v823, v383},
+v835 = {v141, v834},
+v836 = T85[v835],
+v837 = {v533, v836},
+v838 = {v823, v201},
+v839 = {v673, v838},
+v840 = {v823, v387},
+v841 = {v217, v840},
+v842 = {v129, v841},
+v843 = {v111, v842},
+v844 = T86[v843],
+v845 = {v844, v642},
+v846 = {v580, v845},
+v847 = T84[3*v846 +: 3],
+v848 = (v847 >>> 2),
+v849 = {v823, v152},
+v850 = {v277, v849},
+v851 = {v126, v850},
+v852 = {v185, v851},
+v853 = {v204, v852},
+v854 = T87[v853],
+v855 = v832,
+v856 = (v832 >>> 1),
+v857 = {v856, v855},
+v858 = {v833, v857},
+v859 = v858 + v808,
+v860 = v847,
+v861 = (v847 >>> 1),
+v862 = {v861, v860},
+v863 = {v848, v862},
+v864 = {v367, v823},
+v865 = {v357, v864},
+v866 = {v217, v865},
+v867 = {v114, v866},
+v868 = {v72, v867},
+v869 = T88[v868],
+v870 = inputs[374:374],
+v871 = {v870, v327},
+v872 = T89[v871],
+v873 = {v528, v872},
+v874 = {v361, v873},
+v875 = {v755, v874},
+v876 = T63[3*v875 +: 3],
+v877 = (v876 >>> 2),
+v878 = {v870, v490},
+v879 = T90[v878],
+v880 = {v870, v839},
+v881 = {v297, v880},
+v882 = T91[v881],
+v883 = {v882, v323},
+v884 = {v506, v883},
+v885 = {v414, v884},
+v886 = {v654, v885},
+v887 = {v751, v886},
+v888 = T84[3*v887 +: 3],
+v889 = (v888 >>> 2),
+v890 = {v870, v377},
+v891 = {v546, v890},
+v892 = T92[v891],
+v893 = {v892, v854},
+v894 = {v182, v893},
+v895 = {v590, v894},
+v896 = {v879, v895},
+v897 = {v274, v896},
+v898 = T84[3*v897 +: 3],
+v899 = (v898 >>> 2),
+v900 = {v870, v219},
+v901 = {v237, v900},
+v902 = {v341, v901},
+v903 = {v529, v902},
+v904 = T93[v903],
+v905 = {v904, v769},
+v906 = T84[3*v905 +: 3],
+v907 = (v906 >>> 2),
+v908 = v906,
+v909 = (v906 >>> 1),
+v910 = {v909, v908},
+v911 = {v907, v910},
+v912 = v888,
+v913 = (v888 >>> 1),
+v914 = {v913, v912},
+v915 = {v889, v914},
+v916 = v915 + v822,
+v917 = v898,
+v918 = (v898 >>> 1),
+v919 = {v918, v917},
+v920 = {v899, v919},
+v921 = v876,
+v922 = (v876 >>> 1),
+v923 = {v922, v921},
+v924 = {v877, v923},
+v925 = {v870, v529},
+v926 = {v314, v925},
+v927 = {v138, v926},
+v928 = {v399, v927},
+v929 = {v130, v928},
+v930 = T94[v929],
+v931 = {v930, v646},
+v932 = {v796, v931},
+v933 = {v586, v932},
+v934 = {v426, v933},
+v935 = {v555, v934},
+v936 = T61[3*v935 +: 3],
+v937 = (v936 >>> 2),
+v938 = v936,
+v939 = (v936 >>> 1),
+v940 = {v939, v938},
+v941 = {v937, v940},
+v942 = v941 + v727,
+v943 = {v870, v112},
+v944 = {v243, v943},
+v945 = {v238, v944},
+v946 = {v470, v945},
+v947 = {v823, v946},
+v948 = T95[v947],
+v949 = {v948, v661},
+v950 = {v786, v949},
+v951 = T84[3*v950 +: 3],
+v952 = (v951 >>> 2),
+v953 = v951,
+v954 = (v951 >>> 1),
+v955 = {v954, v953},
+v956 = {v952, v955},
+v957 = v956 + v702,
+v958 = inputs[432:432],
+v959 = {v958, v492},
+v960 = {v131, v959},
+v961 = T96[v960],
+v962 = {v961, v606},
+v963 = {v537, v962},
+v964 = {v572, v963},
+v965 = T63[3*v964 +: 3],
+v966 = (v965 >>> 2),
+v967 = {v958, v394},
+v968 = {v36, v967},
+v969 = T97[v968],
+v970 = {v969, v837},
+v971 = {v353, v970},
+v972 = {v560, v971},
+v973 = {v370, v972},
+v974 = T84[3*v973 +: 3],
+v975 = (v974 >>> 2),
+v976 = {v958, v285},
+v977 = {v491, v976},
+v978 = {v85, v977},
+v979 = T98[v978],
+v980 = {v979, v783},
+v981 = {v869, v980},
+v982 = T99[3*v981 +: 3],
+v983 = (v982 >>> 2),
+v984 = {v958, v398},
+v985 = {v264, v984},
+v986 = {v191, v985},
+v987 = {v340, v986},
+v988 = T100[v987],
+v989 = {v503, v988},
+v990 = {v804, v989},
+v991 = {v800, v990},
+v992 = T63[3*v991 +: 3],
+v993 = (v992 >>> 2),
+v994 = v974,
+v995 = (v974 >>> 1),
+v996 = {v995, v994},
+v997 = {v975, v996},
+v998 = v982,
+v999 = (v982 >>> 1),
+v1000 = {v999, v998},
+v1001 = {v983, v1000},
+v1002 = v920 + v1001,
+v1003 = v992,
+v1004 = (v992 >>> 1),
+v1005 = {v1004, v1003},
+v1006 = {v993, v1005},
+v1007 = v698 + v1006,
+v1008 = v965,
+v1009 = (v965 >>> 1),
+v1010 = {v1009, v1008},
+v1011 = {v966, v1010},
+v1012 = v997 + v1011,
+v1013 = {v120, v958},
+v1014 = {v784, v1013},
+v1015 = {v19, v1014},
+v1016 = {v420, v1015},
+v1017 = {v314, v1016},
+v1018 = T101[v1017],
+v1019 = {v1018, v776},
+v1020 = T63[3*v1019 +: 3],
+v1021 = (v1020 >>> 2),
+v1022 = v1020,
+v1023 = (v1020 >>> 1),
+v1024 = {v1023, v1022},
+v1025 = {v1021, v1024},
+v1026 = v863 + v1025,
+v1027 = {v298, v958},
+v1028 = {v549, v1027},
+v1029 = {v116, v1028},
+v1030 = {v516, v1029},
+v1031 = {v16, v1030},
+v1032 = T102[v1031],
+v1033 = {v627, v1032},
+v1034 = {v711, v1033},
+v1035 = {v486, v1034},
+v1036 = {v450, v1035},
+v1037 = {v672, v1036},
+v1038 = T84[3*v1037 +: 3],
+v1039 = (v1038 >>> 2),
+v1040 = v1038,
+v1041 = (v1038 >>> 1),
+v1042 = {v1041, v1040},
+v1043 = {v1039, v1042},
+v1044 = v1043 + v924,
+v1045 = {v484, v958},
+v1046 = {v104, v1045},
+v1047 = {v385, v1046},
+v1048 = {v340, v1047},
+v1049 = {v217, v1048},
+v1050 = T103[v1049],
+v1051 = {v1050, v403},
+v1052 = {v708, v1051},
+v1053 = {v760, v1052},
+v1054 = T63[3*v1053 +: 3],
+v1055 = (v1054 >>> 2),
+v1056 = v1054,
+v1057 = (v1054 >>> 1),
+v1058 = {v1057, v1056},
+v1059 = {v1055, v1058},
+v1060 = v911 + v1059,
+logit0 = v1012 <<< 0,
+logit1 = v1007 <<< 0,
+logit2 = v1002 <<< 0,
+logit3 = v1026 <<< 0,
+logit4 = v916 <<< 0,
+logit5 = v957 <<< 0,
+logit6 = v859 <<< 0,
+logit7 = v1044 <<< 0,
+logit8 = v1060 <<< 0,
+logit9 = v942 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+model_out[4:0] <= logit0;
+model_out[9:5] <= logit1;
+model_out[14:10] <= logit2;
+model_out[19:15] <= logit3;
+model_out[24:20] <= logit4;
+model_out[29:25] <= logit5;
+model_out[34:30] <= logit6;
+model_out[39:35] <= logit7;
+model_out[44:40] <= logit8;
+model_out[49:45] <= logit9;
+end
 endmodule

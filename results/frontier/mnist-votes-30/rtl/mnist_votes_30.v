@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module mnist_votes_30 (
@@ -5,894 +6,462 @@ module mnist_votes_30 (
     input wire [783:0] model_inp,
     output reg [29:0] model_out
 );
-    reg [783:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [0:0] v0 = inputs[126:126];
-    wire [0:0] v1 = inputs[156:156];
-    wire [0:0] v2 = inputs[157:157];
-    wire [0:0] v3 = inputs[185:185];
-    wire [0:0] v4 = inputs[186:186];
-    wire [0:0] v5 = inputs[206:206];
-    wire [0:0] v6 = inputs[207:207];
-    wire [0:0] v7 = inputs[209:209];
-    wire [0:0] v8 = inputs[210:210];
-    wire [0:0] v9 = inputs[212:212];
-    wire [0:0] v10 = inputs[213:213];
-    wire [0:0] v11 = inputs[215:215];
-    wire [0:0] v12 = inputs[216:216];
-    wire [0:0] v13 = inputs[236:236];
-    wire [0:0] v14 = inputs[237:237];
-    wire [0:0] v15 = inputs[238:238];
-    wire [0:0] v16 = inputs[239:239];
-    wire [0:0] v17 = inputs[246:246];
-    wire [0:0] v18 = inputs[262:262];
-    wire [0:0] v19 = inputs[263:263];
-    wire [0:0] v20 = inputs[264:264];
-    wire [0:0] v21 = inputs[266:266];
-    wire [0:0] v22 = inputs[270:270];
-    wire [0:0] v23 = inputs[273:273];
-    wire [0:0] v24 = inputs[288:288];
-    wire [0:0] v25 = inputs[290:290];
-    wire [0:0] v26 = inputs[292:292];
-    wire [0:0] v27 = inputs[294:294];
-    wire [0:0] v28 = inputs[298:298];
-    wire [0:0] v29 = inputs[299:299];
-    wire [0:0] v30 = inputs[300:300];
-    wire [0:0] v31 = inputs[317:317];
-    wire [0:0] v32 = inputs[318:318];
-    wire [0:0] v33 = inputs[320:320];
-    wire [0:0] v34 = inputs[324:324];
-    wire [0:0] v35 = inputs[328:328];
-    wire [0:0] v36 = inputs[343:343];
-    wire [0:0] v37 = inputs[344:344];
-    wire [0:0] v38 = inputs[351:351];
-    wire [0:0] v39 = inputs[354:354];
-    wire [0:0] v40 = inputs[372:372];
-    wire [0:0] v41 = inputs[373:373];
-    wire [0:0] v42 = inputs[374:374];
-    wire [0:0] v43 = inputs[375:375];
-    wire [0:0] v44 = inputs[376:376];
-    wire [0:0] v45 = inputs[377:377];
-    wire [0:0] v46_l = v45; wire [0:0] v46_u = (v45 >>> 1) + v32; wire [1:0] v46 = {v46_u, v46_l};
-    wire [0:0] v47 = inputs[380:380];
-    wire [0:0] v48 = inputs[399:399];
-    wire [0:0] v49_l = v41; wire [0:0] v49_u = (v41 >>> 1) + v48; wire [1:0] v49 = {v49_u, v49_l};
-    wire [0:0] v50 = inputs[401:401];
-    wire [0:0] v51 = inputs[402:402];
-    wire [0:0] v52 = inputs[404:404];
-    wire [0:0] v53 = inputs[409:409];
-    wire [0:0] v54 = inputs[410:410];
-    wire [0:0] v55 = inputs[425:425];
-    wire [1:0] v56_l = v49; wire [0:0] v56_u = (v49 >>> 2) + v55; wire [2:0] v56 = {v56_u, v56_l};
-    wire [2:0] v57_l = v56; wire [0:0] v57_u = (v56 >>> 3) + v16; wire [3:0] v57 = {v57_u, v57_l};
-    wire [0:0] v58 = inputs[428:428];
-    wire [0:0] v59 = inputs[429:429];
-    wire [0:0] v60 = inputs[430:430];
-    wire [0:0] v61 = inputs[432:432];
-    wire [0:0] v62_l = v61; wire [0:0] v62_u = (v61 >>> 1) + v21; wire [1:0] v62 = {v62_u, v62_l};
-    wire [0:0] v63 = inputs[433:433];
-    wire [0:0] v64 = inputs[434:434];
-    wire [0:0] v65 = inputs[435:435];
-    wire [0:0] v66_l = v65; wire [0:0] v66_u = (v65 >>> 1) + v50; wire [1:0] v66 = {v66_u, v66_l};
-    wire [0:0] v67 = inputs[437:437];
-    wire [0:0] v68 = inputs[453:453];
-    wire [0:0] v69 = inputs[456:456];
-    wire [0:0] v70 = inputs[457:457];
-    wire [0:0] v71_l = v40; wire [0:0] v71_u = (v40 >>> 1) + v70; wire [1:0] v71 = {v71_u, v71_l};
-    wire [1:0] v72_l = v71; wire [0:0] v72_u = (v71 >>> 2) + v51; wire [2:0] v72 = {v72_u, v72_l};
-    wire [2:0] v73_l = v72; wire [0:0] v73_u = (v72 >>> 3) + v14; wire [3:0] v73 = {v73_u, v73_l};
-    wire [0:0] v74 = inputs[460:460];
-    wire [0:0] v75 = inputs[464:464];
-    wire [0:0] v76_l = v23; wire [0:0] v76_u = (v23 >>> 1) + v75; wire [1:0] v76 = {v76_u, v76_l};
-    wire [1:0] v77_l = v76; wire [0:0] v77_u = (v76 >>> 2) + v35; wire [2:0] v77 = {v77_u, v77_l};
-    wire [0:0] v78 = inputs[465:465];
-    wire [0:0] v79_l = v78; wire [0:0] v79_u = (v78 >>> 1) + v7; wire [1:0] v79 = {v79_u, v79_l};
-    wire [1:0] v80_l = v79; wire [0:0] v80_u = (v79 >>> 2) + v20; wire [2:0] v80 = {v80_u, v80_l};
-    wire [0:0] v81 = inputs[483:483];
-    wire [1:0] v82_l = v66; wire [0:0] v82_u = (v66 >>> 2) + v81; wire [2:0] v82 = {v82_u, v82_l};
-    wire [2:0] v83_l = v82; wire [0:0] v83_u = (v82 >>> 3) + v68; wire [3:0] v83 = {v83_u, v83_l};
-    wire [0:0] v84 = inputs[486:486];
-    wire [0:0] v85 = inputs[491:491];
-    wire [0:0] v86 = inputs[493:493];
-    wire [0:0] v87_l = v63; wire [0:0] v87_u = (v63 >>> 1) + v86; wire [1:0] v87 = {v87_u, v87_l};
-    wire [0:0] v88 = inputs[495:495];
-    wire [0:0] v89 = inputs[513:513];
-    wire [0:0] v90 = inputs[516:516];
-    wire [0:0] v91 = inputs[521:521];
-    wire [0:0] v92 = inputs[523:523];
-    wire [0:0] v93 = inputs[541:541];
-    wire [0:0] v94 = inputs[542:542];
-    wire [0:0] v95 = inputs[543:543];
-    wire [0:0] v96_l = v95; wire [0:0] v96_u = (v95 >>> 1) + v22; wire [1:0] v96 = {v96_u, v96_l};
-    wire [0:0] v97 = inputs[545:545];
-    wire [0:0] v98 = inputs[546:546];
-    wire [0:0] v99 = inputs[550:550];
-    wire [0:0] v100_l = v98; wire [0:0] v100_u = (v98 >>> 1) + v99; wire [1:0] v100 = {v100_u, v100_l};
-    wire [1:0] v101_l = v100; wire [0:0] v101_u = (v100 >>> 2) + v88; wire [2:0] v101 = {v101_u, v101_l};
-    wire [0:0] v102 = inputs[569:569];
-    wire [3:0] v103_l = v57; wire [0:0] v103_u = (v57 >>> 4) + v102; wire [4:0] v103 = {v103_u, v103_l};
-    wire [0:0] v104 = inputs[571:571];
-    wire [0:0] v105 = inputs[573:573];
-    wire [0:0] v106 = inputs[579:579];
-    wire [0:0] v107 = inputs[580:580];
-    wire [0:0] v108 = inputs[597:597];
-    wire [0:0] v109 = inputs[600:600];
-    wire [0:0] v110_l = v109; wire [0:0] v110_u = (v109 >>> 1) + v53; wire [1:0] v110 = {v110_u, v110_l};
-    wire [0:0] v111 = inputs[624:624];
-    wire [0:0] v112 = inputs[626:626];
-    wire [0:0] v113 = inputs[634:634];
-    wire [2:0] v114_l = v101; wire [0:0] v114_u = (v101 >>> 3) + v113; wire [3:0] v114 = {v114_u, v114_l};
-    wire [0:0] v115 = inputs[654:654];
-    wire [1:0] v116_l = v110; wire [0:0] v116_u = (v110 >>> 2) + v115; wire [2:0] v116 = {v116_u, v116_l};
-    wire [2:0] v117_l = v116; wire [0:0] v117_u = (v116 >>> 3) + v97; wire [3:0] v117 = {v117_u, v117_l};
-    wire [0:0] v118 = inputs[684:684];
-    wire [0:0] v119 = inputs[125:125];
-    wire [0:0] v120_l = v119; wire [0:0] v120_u = (v119 >>> 1) + v5; wire [1:0] v120 = {v120_u, v120_l};
-    wire [0:0] v121 = inputs[154:154];
-    wire [2:0] v122_l = v80; wire [0:0] v122_u = (v80 >>> 3) + v121; wire [3:0] v122 = {v122_u, v122_l};
-    wire [3:0] v123_l = v122; wire [0:0] v123_u = (v122 >>> 4) + v27; wire [4:0] v123 = {v123_u, v123_l};
-    wire [4:0] v124_l = v123; wire [0:0] v124_u = (v123 >>> 5) + v9; wire [5:0] v124 = {v124_u, v124_l};
-    wire v125_t0 = v124[1] ? 1'd0 : 1'd1;
-    wire v125_t1 = v124[2] ? 1'd1 : v125_t0;
-    wire v125_t2 = v124[0] ? 1'd1 : 1'd0;
-    wire v125_t3 = v124[1] ? v125_t2 : 1'd0;
-    wire v125_t4 = v124[2] ? v125_t3 : 1'd0;
-    wire v125_t5 = v124[3] ? v125_t4 : v125_t1;
-    wire v125_t6 = v124[1] ? 1'd0 : v125_t2;
-    wire v125_t7 = v124[2] ? v125_t3 : v125_t6;
-    wire v125_t8 = v124[3] ? v125_t4 : v125_t7;
-    wire v125_t9 = v124[4] ? v125_t8 : v125_t5;
-    wire v125_t10 = v124[2] ? 1'd0 : v125_t0;
-    wire v125_t11 = v124[3] ? 1'd0 : v125_t10;
-    wire v125_t12 = v124[2] ? 1'd0 : v125_t6;
-    wire v125_t13 = v124[3] ? 1'd0 : v125_t12;
-    wire v125_t14 = v124[4] ? v125_t13 : v125_t11;
-    wire v125_t15 = v124[5] ? v125_t14 : v125_t9;
-    wire [0:0] v125 = {v125_t15};
-    wire [0:0] v126 = inputs[155:155];
-    wire [0:0] v127_l = v52; wire [0:0] v127_u = (v52 >>> 1) + v126; wire [1:0] v127 = {v127_u, v127_l};
-    wire [0:0] v128 = inputs[182:182];
-    wire [3:0] v129_l = v117; wire [0:0] v129_u = (v117 >>> 4) + v128; wire [4:0] v129 = {v129_u, v129_l};
-    wire [4:0] v130_l = v129; wire [0:0] v130_u = (v129 >>> 5) + v15; wire [5:0] v130 = {v130_u, v130_l};
-    wire v131_t0 = v130[0] ? 1'd1 : 1'd0;
-    wire v131_t1 = v130[1] ? v131_t0 : 1'd0;
-    wire v131_t2 = v130[2] ? v131_t1 : 1'd0;
-    wire v131_t3 = v130[3] ? v131_t2 : 1'd0;
-    wire v131_t4 = v130[0] ? 1'd0 : 1'd1;
-    wire v131_t5 = v130[2] ? 1'd0 : v131_t4;
-    wire v131_t6 = v130[2] ? v131_t0 : 1'd0;
-    wire v131_t7 = v130[3] ? v131_t6 : v131_t5;
-    wire v131_t8 = v130[4] ? v131_t7 : v131_t3;
-    wire v131_t9 = v130[3] ? v131_t2 : v131_t5;
-    wire v131_t10 = v130[1] ? v131_t4 : 1'd0;
-    wire v131_t11 = v130[2] ? 1'd0 : v131_t10;
-    wire v131_t12 = v130[3] ? 1'd0 : v131_t11;
-    wire v131_t13 = v130[4] ? v131_t12 : v131_t9;
-    wire v131_t14 = v130[5] ? v131_t13 : v131_t8;
-    wire [0:0] v131 = {v131_t14};
-    wire [0:0] v132 = inputs[184:184];
-    wire [0:0] v133 = inputs[240:240];
-    wire [0:0] v134_l = v133; wire [0:0] v134_u = (v133 >>> 1) + v1; wire [1:0] v134 = {v134_u, v134_l};
-    wire [1:0] v135_l = v134; wire [0:0] v135_u = (v134 >>> 2) + v132; wire [2:0] v135 = {v135_u, v135_l};
-    wire [0:0] v136 = inputs[242:242];
-    wire [0:0] v137 = inputs[243:243];
-    wire [0:0] v138 = inputs[267:267];
-    wire [0:0] v139_l = v92; wire [0:0] v139_u = (v92 >>> 1) + v138; wire [1:0] v139 = {v139_u, v139_l};
-    wire [1:0] v140_l = v139; wire [0:0] v140_u = (v139 >>> 2) + v137; wire [2:0] v140 = {v140_u, v140_l};
-    wire [2:0] v141_l = v140; wire [0:0] v141_u = (v140 >>> 3) + v4; wire [3:0] v141 = {v141_u, v141_l};
-    wire [3:0] v142_l = v141; wire [0:0] v142_u = (v141 >>> 4) + v89; wire [4:0] v142 = {v142_u, v142_l};
-    wire [4:0] v143_l = v142; wire [0:0] v143_u = (v142 >>> 5) + v133; wire [5:0] v143 = {v143_u, v143_l};
-    wire v144_t0 = v143[1] ? 1'd0 : 1'd1;
-    wire v144_t1 = v143[2] ? 1'd0 : v144_t0;
-    wire v144_t2 = v143[0] ? 1'd1 : 1'd0;
-    wire v144_t3 = v143[1] ? v144_t2 : 1'd0;
-    wire v144_t4 = v143[2] ? 1'd0 : v144_t3;
-    wire v144_t5 = v143[3] ? v144_t4 : v144_t1;
-    wire v144_t6 = v143[2] ? v144_t2 : v144_t0;
-    wire v144_t7 = v143[3] ? v144_t4 : v144_t6;
-    wire v144_t8 = v143[4] ? v144_t7 : v144_t5;
-    wire v144_t9 = v143[1] ? 1'd1 : 1'd0;
-    wire v144_t10 = v143[2] ? 1'd0 : v144_t9;
-    wire v144_t11 = v143[3] ? v144_t10 : 1'd0;
-    wire v144_t12 = v143[5] ? v144_t11 : v144_t8;
-    wire [0:0] v144 = {v144_t12};
-    wire [0:0] v145 = inputs[268:268];
-    wire [0:0] v146 = inputs[295:295];
-    wire [2:0] v147_l = v135; wire [0:0] v147_u = (v135 >>> 3) + v146; wire [3:0] v147 = {v147_u, v147_l};
-    wire [3:0] v148_l = v147; wire [0:0] v148_u = (v147 >>> 4) + v0; wire [4:0] v148 = {v148_u, v148_l};
-    wire v149_t0 = v148[0] ? 1'd0 : 1'd1;
-    wire v149_t1 = v148[1] ? 1'd0 : v149_t0;
-    wire v149_t2 = v148[2] ? 1'd0 : v149_t1;
-    wire v149_t3 = v148[3] ? 1'd0 : v149_t2;
-    wire v149_t4 = v148[4] ? 1'd0 : v149_t3;
-    wire [0:0] v149 = {v149_t4};
-    wire [0:0] v150_l = v149; wire [0:0] v150_u = (v149 >>> 1) + v125; wire [1:0] v150 = {v150_u, v150_l};
-    wire [0:0] v151_l = v146; wire [0:0] v151_u = (v146 >>> 1) + v39; wire [1:0] v151 = {v151_u, v151_l};
-    wire [0:0] v152 = inputs[296:296];
-    wire [0:0] v153 = inputs[319:319];
-    wire [0:0] v154 = inputs[321:321];
-    wire [0:0] v155_l = v44; wire [0:0] v155_u = (v44 >>> 1) + v154; wire [1:0] v155 = {v155_u, v155_l};
-    wire [1:0] v156_l = v155; wire [0:0] v156_u = (v155 >>> 2) + v138; wire [2:0] v156 = {v156_u, v156_l};
-    wire [0:0] v157 = inputs[323:323];
-    wire [1:0] v158_l = v120; wire [0:0] v158_u = (v120 >>> 2) + v157; wire [2:0] v158 = {v158_u, v158_l};
-    wire [2:0] v159_l = v158; wire [0:0] v159_u = (v158 >>> 3) + v37; wire [3:0] v159 = {v159_u, v159_l};
-    wire [3:0] v160_l = v159; wire [0:0] v160_u = (v159 >>> 4) + v26; wire [4:0] v160 = {v160_u, v160_l};
-    wire [0:0] v161 = inputs[345:345];
-    wire [0:0] v162_l = v161; wire [0:0] v162_u = (v161 >>> 1) + v137; wire [1:0] v162 = {v162_u, v162_l};
-    wire [1:0] v163_l = v162; wire [0:0] v163_u = (v162 >>> 2) + v54; wire [2:0] v163 = {v163_u, v163_l};
-    wire [0:0] v164 = inputs[347:347];
-    wire [4:0] v165_l = v103; wire [0:0] v165_u = (v103 >>> 5) + v164; wire [5:0] v165 = {v165_u, v165_l};
-    wire v166_t0 = v165[0] ? 1'd1 : 1'd0;
-    wire v166_t1 = v165[0] ? 1'd0 : 1'd1;
-    wire v166_t2 = v165[1] ? v166_t1 : v166_t0;
-    wire v166_t3 = v165[1] ? 1'd0 : v166_t1;
-    wire v166_t4 = v165[2] ? v166_t3 : v166_t2;
-    wire v166_t5 = v165[1] ? 1'd1 : v166_t0;
-    wire v166_t6 = v165[2] ? v166_t1 : v166_t5;
-    wire v166_t7 = v165[3] ? v166_t6 : v166_t4;
-    wire v166_t8 = v165[1] ? v166_t1 : 1'd0;
-    wire v166_t9 = v165[2] ? 1'd0 : v166_t8;
-    wire v166_t10 = v165[3] ? v166_t9 : 1'd0;
-    wire v166_t11 = v165[4] ? v166_t10 : v166_t7;
-    wire v166_t12 = v165[1] ? v166_t1 : 1'd1;
-    wire v166_t13 = v165[2] ? 1'd0 : v166_t12;
-    wire v166_t14 = v165[3] ? v166_t13 : 1'd0;
-    wire v166_t15 = v165[4] ? 1'd0 : v166_t14;
-    wire v166_t16 = v165[5] ? v166_t15 : v166_t11;
-    wire [0:0] v166 = {v166_t16};
-    wire [0:0] v167_l = v131; wire [0:0] v167_u = (v131 >>> 1) + v166; wire [1:0] v167 = {v167_u, v167_l};
-    wire [0:0] v168 = inputs[349:349];
-    wire [1:0] v169_l = v62; wire [0:0] v169_u = (v62 >>> 2) + v168; wire [2:0] v169 = {v169_u, v169_l};
-    wire [2:0] v170_l = v169; wire [0:0] v170_u = (v169 >>> 3) + v13; wire [3:0] v170 = {v170_u, v170_l};
-    wire [3:0] v171_l = v170; wire [0:0] v171_u = (v170 >>> 4) + v128; wire [4:0] v171 = {v171_u, v171_l};
-    wire [4:0] v172_l = v171; wire [0:0] v172_u = (v171 >>> 5) + v25; wire [5:0] v172 = {v172_u, v172_l};
-    wire v173_t0 = v172[0] ? 1'd0 : 1'd1;
-    wire v173_t1 = v172[1] ? 1'd0 : v173_t0;
-    wire v173_t2 = v172[2] ? v173_t1 : 1'd0;
-    wire v173_t3 = v172[1] ? 1'd1 : v173_t0;
-    wire v173_t4 = v172[2] ? 1'd0 : v173_t3;
-    wire v173_t5 = v172[3] ? v173_t4 : v173_t2;
-    wire v173_t6 = v172[2] ? 1'd0 : v173_t1;
-    wire v173_t7 = v172[2] ? 1'd0 : v173_t0;
-    wire v173_t8 = v172[3] ? v173_t7 : v173_t6;
-    wire v173_t9 = v172[4] ? v173_t8 : v173_t5;
-    wire v173_t10 = v172[1] ? v173_t0 : 1'd0;
-    wire v173_t11 = v172[3] ? v173_t10 : v173_t0;
-    wire v173_t12 = v172[4] ? 1'd0 : v173_t11;
-    wire v173_t13 = v172[5] ? v173_t12 : v173_t9;
-    wire [0:0] v173 = {v173_t13};
-    wire [0:0] v174 = inputs[352:352];
-    wire [0:0] v175_l = v11; wire [0:0] v175_u = (v11 >>> 1) + v174; wire [1:0] v175 = {v175_u, v175_l};
-    wire [1:0] v176_l = v175; wire [0:0] v176_u = (v175 >>> 2) + v2; wire [2:0] v176 = {v176_u, v176_l};
-    wire [2:0] v177_l = v176; wire [0:0] v177_u = (v176 >>> 3) + v29; wire [3:0] v177 = {v177_u, v177_l};
-    wire [0:0] v178 = inputs[378:378];
-    wire [1:0] v179_l = v127; wire [0:0] v179_u = (v127 >>> 2) + v178; wire [2:0] v179 = {v179_u, v179_l};
-    wire [2:0] v180_l = v179; wire [0:0] v180_u = (v179 >>> 3) + v59; wire [3:0] v180 = {v180_u, v180_l};
-    wire [3:0] v181_l = v180; wire [0:0] v181_u = (v180 >>> 4) + v106; wire [4:0] v181 = {v181_u, v181_l};
-    wire [4:0] v182_l = v181; wire [0:0] v182_u = (v181 >>> 5) + v28; wire [5:0] v182 = {v182_u, v182_l};
-    wire v183_t0 = v182[0] ? 1'd0 : 1'd1;
-    wire v183_t1 = v182[1] ? 1'd0 : v183_t0;
-    wire v183_t2 = v182[2] ? 1'd0 : v183_t1;
-    wire v183_t3 = v182[3] ? 1'd0 : v183_t2;
-    wire v183_t4 = v182[4] ? 1'd0 : v183_t3;
-    wire v183_t5 = v182[5] ? v183_t3 : v183_t4;
-    wire [0:0] v183 = {v183_t5};
-    wire [0:0] v184 = inputs[381:381];
-    wire [0:0] v185 = inputs[382:382];
-    wire [3:0] v186_l = v177; wire [0:0] v186_u = (v177 >>> 4) + v185; wire [4:0] v186 = {v186_u, v186_l};
-    wire [4:0] v187_l = v186; wire [0:0] v187_u = (v186 >>> 5) + v152; wire [5:0] v187 = {v187_u, v187_l};
-    wire v188_t0 = v187[0] ? 1'd1 : 1'd0;
-    wire v188_t1 = v187[1] ? 1'd0 : v188_t0;
-    wire v188_t2 = v187[0] ? 1'd0 : 1'd1;
-    wire v188_t3 = v187[1] ? v188_t2 : 1'd1;
-    wire v188_t4 = v187[2] ? v188_t3 : v188_t1;
-    wire v188_t5 = v187[3] ? 1'd0 : v188_t4;
-    wire v188_t6 = v187[1] ? v188_t0 : 1'd0;
-    wire v188_t7 = v187[1] ? 1'd1 : 1'd0;
-    wire v188_t8 = v187[2] ? v188_t7 : v188_t6;
-    wire v188_t9 = v187[3] ? 1'd0 : v188_t8;
-    wire v188_t10 = v187[4] ? v188_t9 : v188_t5;
-    wire v188_t11 = v187[1] ? 1'd0 : v188_t2;
-    wire v188_t12 = v187[3] ? v188_t11 : 1'd0;
-    wire v188_t13 = v187[2] ? v188_t11 : v188_t6;
-    wire v188_t14 = v187[2] ? v188_t11 : 1'd0;
-    wire v188_t15 = v187[3] ? v188_t14 : v188_t13;
-    wire v188_t16 = v187[4] ? v188_t15 : v188_t12;
-    wire v188_t17 = v187[5] ? v188_t16 : v188_t10;
-    wire [0:0] v188 = {v188_t17};
-    wire [0:0] v189_l = v174; wire [0:0] v189_u = (v174 >>> 1) + v185; wire [1:0] v189 = {v189_u, v189_l};
-    wire [1:0] v190_l = v189; wire [0:0] v190_u = (v189 >>> 2) + v132; wire [2:0] v190 = {v190_u, v190_l};
-    wire [2:0] v191_l = v190; wire [0:0] v191_u = (v190 >>> 3) + v145; wire [3:0] v191 = {v191_u, v191_l};
-    wire [3:0] v192_l = v191; wire [0:0] v192_u = (v191 >>> 4) + v112; wire [4:0] v192 = {v192_u, v192_l};
-    wire [0:0] v193 = inputs[407:407];
-    wire [2:0] v194_l = v156; wire [0:0] v194_u = (v156 >>> 3) + v193; wire [3:0] v194 = {v194_u, v194_l};
-    wire [3:0] v195_l = v194; wire [0:0] v195_u = (v194 >>> 4) + v42; wire [4:0] v195 = {v195_u, v195_l};
-    wire [4:0] v196_l = v195; wire [0:0] v196_u = (v195 >>> 5) + v153; wire [5:0] v196 = {v196_u, v196_l};
-    wire v197_t0 = v196[0] ? 1'd0 : 1'd1;
-    wire v197_t1 = v196[1] ? v197_t0 : 1'd0;
-    wire v197_t2 = v196[2] ? 1'd0 : v197_t1;
-    wire v197_t3 = v196[1] ? 1'd1 : 1'd0;
-    wire v197_t4 = v196[2] ? v197_t1 : v197_t3;
-    wire v197_t5 = v196[3] ? v197_t4 : v197_t2;
-    wire v197_t6 = v196[0] ? 1'd1 : 1'd0;
-    wire v197_t7 = v196[1] ? v197_t6 : 1'd1;
-    wire v197_t8 = v196[1] ? 1'd0 : 1'd1;
-    wire v197_t9 = v196[2] ? v197_t8 : v197_t7;
-    wire v197_t10 = v196[2] ? v197_t8 : 1'd1;
-    wire v197_t11 = v196[3] ? v197_t10 : v197_t9;
-    wire v197_t12 = v196[4] ? v197_t11 : v197_t5;
-    wire v197_t13 = v196[2] ? v197_t6 : 1'd1;
-    wire v197_t14 = v196[3] ? v197_t13 : v197_t6;
-    wire v197_t15 = v196[1] ? 1'd0 : v197_t6;
-    wire v197_t16 = v196[2] ? v197_t8 : v197_t6;
-    wire v197_t17 = v196[3] ? v197_t16 : v197_t15;
-    wire v197_t18 = v196[4] ? v197_t17 : v197_t14;
-    wire v197_t19 = v196[5] ? v197_t18 : v197_t12;
-    wire [0:0] v197 = {v197_t19};
-    wire [0:0] v198_l = v108; wire [0:0] v198_u = (v108 >>> 1) + v193; wire [1:0] v198 = {v198_u, v198_l};
-    wire [0:0] v199 = inputs[459:459];
-    wire [4:0] v200_l = v192; wire [0:0] v200_u = (v192 >>> 5) + v199; wire [5:0] v200 = {v200_u, v200_l};
-    wire v201_t0 = v200[0] ? 1'd1 : 1'd0;
-    wire v201_t1 = v200[1] ? 1'd1 : v201_t0;
-    wire v201_t2 = v200[2] ? v201_t1 : v201_t0;
-    wire v201_t3 = v200[2] ? 1'd0 : v201_t1;
-    wire v201_t4 = v200[3] ? v201_t3 : v201_t2;
-    wire v201_t5 = v200[2] ? v201_t0 : 1'd0;
-    wire v201_t6 = v200[3] ? 1'd0 : v201_t5;
-    wire v201_t7 = v200[4] ? v201_t6 : v201_t4;
-    wire v201_t8 = v200[1] ? v201_t0 : 1'd0;
-    wire v201_t9 = v200[1] ? 1'd1 : 1'd0;
-    wire v201_t10 = v200[2] ? v201_t9 : v201_t8;
-    wire v201_t11 = v200[3] ? v201_t3 : v201_t10;
-    wire v201_t12 = v200[4] ? 1'd0 : v201_t11;
-    wire v201_t13 = v200[5] ? v201_t12 : v201_t7;
-    wire [0:0] v201 = {v201_t13};
-    wire [1:0] v202_l = v167; wire [0:0] v202_u = (v167 >>> 2) + v201; wire [2:0] v202 = {v202_u, v202_l};
-    wire v203_t0 = v202[0] ? 1'd1 : 1'd0;
-    wire v203_t1 = v202[0] ? 1'd0 : 1'd1;
-    wire v203_t2 = v202[1] ? v203_t1 : v203_t0;
-    wire v203_t3 = v202[1] ? v203_t0 : v203_t1;
-    wire v203_t4 = v202[2] ? v203_t3 : v203_t2;
-    wire v203_t5 = v202[1] ? v203_t0 : 1'd0;
-    wire v203_t6 = v202[1] ? 1'd1 : v203_t0;
-    wire v203_t7 = v202[2] ? v203_t6 : v203_t5;
-    wire [1:0] v203 = {v203_t7, v203_t4};
-    wire [0:0] v204 = (v203 >>> 1);
-    wire [0:0] v205 = v203;
-    wire [0:0] v206_l = v205; wire [0:0] v206_u = (v205 >>> 1) + v204; wire [1:0] v206 = {v206_u, v206_l};
-    wire [0:0] v207 = inputs[492:492];
-    wire [0:0] v208 = inputs[540:540];
-    wire [0:0] v209_l = v153; wire [0:0] v209_u = (v153 >>> 1) + v208; wire [1:0] v209 = {v209_u, v209_l};
-    wire [1:0] v210_l = v209; wire [0:0] v210_u = (v209 >>> 2) + v36; wire [2:0] v210 = {v210_u, v210_l};
-    wire [2:0] v211_l = v210; wire [0:0] v211_u = (v210 >>> 3) + v168; wire [3:0] v211 = {v211_u, v211_l};
-    wire [3:0] v212_l = v211; wire [0:0] v212_u = (v211 >>> 4) + v104; wire [4:0] v212 = {v212_u, v212_l};
-    wire [4:0] v213_l = v212; wire [0:0] v213_u = (v212 >>> 5) + v107; wire [5:0] v213 = {v213_u, v213_l};
-    wire v214_t0 = v213[0] ? 1'd0 : 1'd1;
-    wire v214_t1 = v213[1] ? v214_t0 : 1'd0;
-    wire v214_t2 = v213[2] ? 1'd0 : v214_t1;
-    wire v214_t3 = v213[0] ? 1'd1 : 1'd0;
-    wire v214_t4 = v213[1] ? v214_t3 : 1'd0;
-    wire v214_t5 = v213[2] ? v214_t4 : v214_t1;
-    wire v214_t6 = v213[3] ? v214_t5 : v214_t2;
-    wire v214_t7 = v213[2] ? 1'd0 : v214_t0;
-    wire v214_t8 = v213[3] ? 1'd0 : v214_t7;
-    wire v214_t9 = v213[4] ? v214_t8 : v214_t6;
-    wire v214_t10 = v213[1] ? 1'd1 : v214_t0;
-    wire v214_t11 = v213[2] ? 1'd0 : v214_t10;
-    wire v214_t12 = v213[3] ? v214_t5 : v214_t11;
-    wire v214_t13 = v213[1] ? 1'd0 : v214_t3;
-    wire v214_t14 = v213[2] ? v214_t13 : v214_t10;
-    wire v214_t15 = v213[3] ? v214_t7 : v214_t14;
-    wire v214_t16 = v213[4] ? v214_t15 : v214_t12;
-    wire v214_t17 = v213[5] ? v214_t16 : v214_t9;
-    wire [0:0] v214 = {v214_t17};
-    wire [0:0] v215 = inputs[544:544];
-    wire [0:0] v216_l = v215; wire [0:0] v216_u = (v215 >>> 1) + v136; wire [1:0] v216 = {v216_u, v216_l};
-    wire [1:0] v217_l = v216; wire [0:0] v217_u = (v216 >>> 2) + v145; wire [2:0] v217 = {v217_u, v217_l};
-    wire [0:0] v218 = inputs[549:549];
-    wire [1:0] v219_l = v96; wire [0:0] v219_u = (v96 >>> 2) + v218; wire [2:0] v219 = {v219_u, v219_l};
-    wire [2:0] v220_l = v219; wire [0:0] v220_u = (v219 >>> 3) + v12; wire [3:0] v220 = {v220_u, v220_l};
-    wire [3:0] v221_l = v220; wire [0:0] v221_u = (v220 >>> 4) + v157; wire [4:0] v221 = {v221_u, v221_l};
-    wire [4:0] v222_l = v221; wire [0:0] v222_u = (v221 >>> 5) + v118; wire [5:0] v222 = {v222_u, v222_l};
-    wire v223_t0 = v222[0] ? 1'd1 : 1'd0;
-    wire v223_t1 = v222[1] ? 1'd0 : v223_t0;
-    wire v223_t2 = v222[1] ? 1'd0 : 1'd1;
-    wire v223_t3 = v222[2] ? v223_t2 : v223_t1;
-    wire v223_t4 = v222[3] ? 1'd0 : v223_t3;
-    wire v223_t5 = v222[2] ? v223_t0 : 1'd0;
-    wire v223_t6 = v222[1] ? v223_t0 : 1'd0;
-    wire v223_t7 = v222[2] ? v223_t6 : 1'd0;
-    wire v223_t8 = v222[3] ? v223_t7 : v223_t5;
-    wire v223_t9 = v222[4] ? v223_t8 : v223_t4;
-    wire v223_t10 = v222[2] ? v223_t1 : 1'd0;
-    wire v223_t11 = v222[3] ? 1'd0 : v223_t10;
-    wire v223_t12 = v222[4] ? 1'd0 : v223_t11;
-    wire v223_t13 = v222[5] ? v223_t12 : v223_t9;
-    wire [0:0] v223 = {v223_t13};
-    wire [0:0] v224_l = v184; wire [0:0] v224_u = (v184 >>> 1) + v218; wire [1:0] v224 = {v224_u, v224_l};
-    wire [1:0] v225_l = v224; wire [0:0] v225_u = (v224 >>> 2) + v207; wire [2:0] v225 = {v225_u, v225_l};
-    wire [2:0] v226_l = v225; wire [0:0] v226_u = (v225 >>> 3) + v184; wire [3:0] v226 = {v226_u, v226_l};
-    wire [3:0] v227_l = v226; wire [0:0] v227_u = (v226 >>> 4) + v67; wire [4:0] v227 = {v227_u, v227_l};
-    wire [4:0] v228_l = v227; wire [0:0] v228_u = (v227 >>> 5) + v60; wire [5:0] v228 = {v228_u, v228_l};
-    wire v229_t0 = v228[0] ? 1'd0 : 1'd1;
-    wire v229_t1 = v228[1] ? 1'd0 : v229_t0;
-    wire v229_t2 = v228[2] ? 1'd0 : v229_t1;
-    wire v229_t3 = v228[2] ? v229_t1 : 1'd0;
-    wire v229_t4 = v228[3] ? v229_t3 : v229_t2;
-    wire v229_t5 = v228[4] ? 1'd0 : v229_t4;
-    wire v229_t6 = v228[5] ? 1'd0 : v229_t5;
-    wire [0:0] v229 = {v229_t6};
-    wire [0:0] v230 = inputs[570:570];
-    wire [2:0] v231_l = v217; wire [0:0] v231_u = (v217 >>> 3) + v230; wire [3:0] v231 = {v231_u, v231_l};
-    wire [3:0] v232_l = v231; wire [0:0] v232_u = (v231 >>> 4) + v17; wire [4:0] v232 = {v232_u, v232_l};
-    wire [0:0] v233_l = v152; wire [0:0] v233_u = (v152 >>> 1) + v230; wire [1:0] v233 = {v233_u, v233_l};
-    wire [0:0] v234 = inputs[656:656];
-    wire [3:0] v235_l = v73; wire [0:0] v235_u = (v73 >>> 4) + v234; wire [4:0] v235 = {v235_u, v235_l};
-    wire [4:0] v236_l = v235; wire [0:0] v236_u = (v235 >>> 5) + v105; wire [5:0] v236 = {v236_u, v236_l};
-    wire v237_t0 = v236[0] ? 1'd1 : 1'd0;
-    wire v237_t1 = v236[1] ? 1'd1 : v237_t0;
-    wire v237_t2 = v236[2] ? 1'd1 : v237_t1;
-    wire v237_t3 = v236[1] ? v237_t0 : 1'd0;
-    wire v237_t4 = v236[2] ? v237_t1 : v237_t3;
-    wire v237_t5 = v236[3] ? v237_t4 : v237_t2;
-    wire v237_t6 = v236[4] ? 1'd0 : v237_t5;
-    wire v237_t7 = v236[1] ? 1'd0 : v237_t0;
-    wire v237_t8 = v236[2] ? v237_t7 : 1'd0;
-    wire v237_t9 = v236[1] ? 1'd1 : 1'd0;
-    wire v237_t10 = v236[2] ? v237_t1 : v237_t9;
-    wire v237_t11 = v236[2] ? v237_t9 : v237_t3;
-    wire v237_t12 = v236[3] ? v237_t11 : v237_t10;
-    wire v237_t13 = v236[4] ? v237_t12 : v237_t8;
-    wire v237_t14 = v236[5] ? v237_t13 : v237_t6;
-    wire [0:0] v237 = {v237_t14};
-    wire [1:0] v238_l = v150; wire [0:0] v238_u = (v150 >>> 2) + v237; wire [2:0] v238 = {v238_u, v238_l};
-    wire v239_t0 = v238[0] ? 1'd1 : 1'd0;
-    wire v239_t1 = v238[0] ? 1'd0 : 1'd1;
-    wire v239_t2 = v238[1] ? v239_t1 : v239_t0;
-    wire v239_t3 = v238[1] ? v239_t0 : v239_t1;
-    wire v239_t4 = v238[2] ? v239_t3 : v239_t2;
-    wire v239_t5 = v238[1] ? v239_t0 : 1'd0;
-    wire v239_t6 = v238[1] ? 1'd1 : v239_t0;
-    wire v239_t7 = v238[2] ? v239_t6 : v239_t5;
-    wire [1:0] v239 = {v239_t7, v239_t4};
-    wire [0:0] v240 = (v239 >>> 1);
-    wire [0:0] v241 = v239;
-    wire [0:0] v242_l = v241; wire [0:0] v242_u = (v241 >>> 1) + v240; wire [1:0] v242 = {v242_u, v242_l};
-    wire [0:0] v243 = inputs[658:658];
-    wire [1:0] v244_l = v87; wire [0:0] v244_u = (v87 >>> 2) + v243; wire [2:0] v244 = {v244_u, v244_l};
-    wire [2:0] v245_l = v244; wire [0:0] v245_u = (v244 >>> 3) + v215; wire [3:0] v245 = {v245_u, v245_l};
-    wire [3:0] v246_l = v245; wire [0:0] v246_u = (v245 >>> 4) + v94; wire [4:0] v246 = {v246_u, v246_l};
-    wire [4:0] v247_l = v246; wire [0:0] v247_u = (v246 >>> 5) + v208; wire [5:0] v247 = {v247_u, v247_l};
-    wire v248_t0 = v247[0] ? 1'd1 : 1'd0;
-    wire v248_t1 = v247[1] ? v248_t0 : 1'd0;
-    wire v248_t2 = v247[2] ? 1'd1 : v248_t1;
-    wire v248_t3 = v247[3] ? v248_t2 : 1'd0;
-    wire v248_t4 = v247[2] ? 1'd1 : 1'd0;
-    wire v248_t5 = v247[3] ? v248_t4 : 1'd1;
-    wire v248_t6 = v247[4] ? v248_t5 : v248_t3;
-    wire v248_t7 = v247[1] ? v248_t0 : 1'd1;
-    wire v248_t8 = v247[2] ? v248_t0 : v248_t7;
-    wire v248_t9 = v247[1] ? 1'd0 : v248_t0;
-    wire v248_t10 = v247[1] ? 1'd0 : 1'd1;
-    wire v248_t11 = v247[2] ? v248_t10 : v248_t9;
-    wire v248_t12 = v247[3] ? v248_t11 : v248_t8;
-    wire v248_t13 = v247[2] ? v248_t0 : 1'd0;
-    wire v248_t14 = v247[3] ? v248_t13 : v248_t0;
-    wire v248_t15 = v247[4] ? v248_t14 : v248_t12;
-    wire v248_t16 = v247[5] ? v248_t15 : v248_t6;
-    wire [0:0] v248 = {v248_t16};
-    wire [1:0] v249_l = v46; wire [0:0] v249_u = (v46 >>> 2) + v243; wire [2:0] v249 = {v249_u, v249_l};
-    wire [0:0] v250 = inputs[322:322];
-    wire [2:0] v251_l = v163; wire [0:0] v251_u = (v163 >>> 3) + v250; wire [3:0] v251 = {v251_u, v251_l};
-    wire [3:0] v252_l = v251; wire [0:0] v252_u = (v251 >>> 4) + v8; wire [4:0] v252 = {v252_u, v252_l};
-    wire [4:0] v253_l = v252; wire [0:0] v253_u = (v252 >>> 5) + v121; wire [5:0] v253 = {v253_u, v253_l};
-    wire v254_t0 = v253[0] ? 1'd0 : 1'd1;
-    wire v254_t1 = v253[2] ? 1'd0 : v254_t0;
-    wire v254_t2 = v253[1] ? 1'd0 : v254_t0;
-    wire v254_t3 = v253[2] ? 1'd0 : v254_t2;
-    wire v254_t4 = v253[3] ? v254_t3 : 1'd0;
-    wire v254_t5 = v253[4] ? v254_t4 : v254_t1;
-    wire v254_t6 = v253[4] ? v254_t4 : 1'd0;
-    wire v254_t7 = v253[5] ? v254_t6 : v254_t5;
-    wire [0:0] v254 = {v254_t7};
-    wire [0:0] v255_l = v250; wire [0:0] v255_u = (v250 >>> 1) + v164; wire [1:0] v255 = {v255_u, v255_l};
-    wire [1:0] v256_l = v255; wire [0:0] v256_u = (v255 >>> 2) + v19; wire [2:0] v256 = {v256_u, v256_l};
-    wire [2:0] v257_l = v256; wire [0:0] v257_u = (v256 >>> 3) + v6; wire [3:0] v257 = {v257_u, v257_l};
-    wire [3:0] v258_l = v257; wire [0:0] v258_u = (v257 >>> 4) + v91; wire [4:0] v258 = {v258_u, v258_l};
-    wire [4:0] v259_l = v258; wire [0:0] v259_u = (v258 >>> 5) + v199; wire [5:0] v259 = {v259_u, v259_l};
-    wire v260_t0 = v259[1] ? 1'd0 : 1'd1;
-    wire v260_t1 = v259[2] ? 1'd0 : v260_t0;
-    wire v260_t2 = v259[3] ? 1'd0 : v260_t1;
-    wire v260_t3 = v259[0] ? 1'd1 : 1'd0;
-    wire v260_t4 = v259[1] ? 1'd0 : v260_t3;
-    wire v260_t5 = v259[2] ? 1'd0 : v260_t4;
-    wire v260_t6 = v259[2] ? v260_t4 : 1'd0;
-    wire v260_t7 = v259[3] ? v260_t6 : v260_t5;
-    wire v260_t8 = v259[4] ? v260_t7 : v260_t2;
-    wire v260_t9 = v259[3] ? 1'd0 : v260_t5;
-    wire v260_t10 = v259[4] ? 1'd0 : v260_t9;
-    wire v260_t11 = v259[5] ? v260_t10 : v260_t8;
-    wire [0:0] v260 = {v260_t11};
-    wire [0:0] v261_l = v229; wire [0:0] v261_u = (v229 >>> 1) + v260; wire [1:0] v261 = {v261_u, v261_l};
-    wire [1:0] v262_l = v261; wire [0:0] v262_u = (v261 >>> 2) + v254; wire [2:0] v262 = {v262_u, v262_l};
-    wire v263_t0 = v262[0] ? 1'd1 : 1'd0;
-    wire v263_t1 = v262[0] ? 1'd0 : 1'd1;
-    wire v263_t2 = v262[1] ? v263_t1 : v263_t0;
-    wire v263_t3 = v262[1] ? v263_t0 : v263_t1;
-    wire v263_t4 = v262[2] ? v263_t3 : v263_t2;
-    wire v263_t5 = v262[1] ? v263_t0 : 1'd0;
-    wire v263_t6 = v262[1] ? 1'd1 : v263_t0;
-    wire v263_t7 = v262[2] ? v263_t6 : v263_t5;
-    wire [1:0] v263 = {v263_t7, v263_t4};
-    wire [0:0] v264 = (v263 >>> 1);
-    wire [0:0] v265 = v263;
-    wire [0:0] v266_l = v265; wire [0:0] v266_u = (v265 >>> 1) + v264; wire [1:0] v266 = {v266_u, v266_l};
-    wire [0:0] v267 = inputs[379:379];
-    wire [3:0] v268_l = v114; wire [0:0] v268_u = (v114 >>> 4) + v267; wire [4:0] v268 = {v268_u, v268_l};
-    wire [4:0] v269_l = v268; wire [0:0] v269_u = (v268 >>> 5) + v161; wire [5:0] v269 = {v269_u, v269_l};
-    wire v270_t0 = v269[1] ? 1'd1 : 1'd0;
-    wire v270_t1 = v269[2] ? 1'd1 : v270_t0;
-    wire v270_t2 = v269[0] ? 1'd1 : 1'd0;
-    wire v270_t3 = v269[1] ? v270_t2 : 1'd1;
-    wire v270_t4 = v269[2] ? v270_t2 : v270_t3;
-    wire v270_t5 = v269[3] ? v270_t4 : v270_t1;
-    wire v270_t6 = v269[2] ? v270_t3 : v270_t0;
-    wire v270_t7 = v269[2] ? 1'd0 : v270_t3;
-    wire v270_t8 = v269[3] ? v270_t7 : v270_t6;
-    wire v270_t9 = v269[4] ? v270_t8 : v270_t5;
-    wire v270_t10 = v269[1] ? v270_t2 : 1'd0;
-    wire v270_t11 = v269[2] ? 1'd0 : v270_t10;
-    wire v270_t12 = v269[1] ? 1'd0 : v270_t2;
-    wire v270_t13 = v269[2] ? 1'd0 : v270_t12;
-    wire v270_t14 = v269[3] ? v270_t13 : v270_t11;
-    wire v270_t15 = v269[1] ? 1'd0 : 1'd1;
-    wire v270_t16 = v269[2] ? v270_t15 : v270_t10;
-    wire v270_t17 = v269[3] ? v270_t13 : v270_t16;
-    wire v270_t18 = v269[4] ? v270_t17 : v270_t14;
-    wire v270_t19 = v269[5] ? v270_t18 : v270_t9;
-    wire [0:0] v270 = {v270_t19};
-    wire [0:0] v271_l = v214; wire [0:0] v271_u = (v214 >>> 1) + v270; wire [1:0] v271 = {v271_u, v271_l};
-    wire [1:0] v272_l = v233; wire [0:0] v272_u = (v233 >>> 2) + v267; wire [2:0] v272 = {v272_u, v272_l};
-    wire [2:0] v273_l = v272; wire [0:0] v273_u = (v272 >>> 3) + v90; wire [3:0] v273 = {v273_u, v273_l};
-    wire [3:0] v274_l = v273; wire [0:0] v274_u = (v273 >>> 4) + v111; wire [4:0] v274 = {v274_u, v274_l};
-    wire [0:0] v275 = inputs[485:485];
-    wire [4:0] v276_l = v232; wire [0:0] v276_u = (v232 >>> 5) + v275; wire [5:0] v276 = {v276_u, v276_l};
-    wire v277_t0 = v276[0] ? 1'd1 : 1'd0;
-    wire v277_t1 = v276[1] ? 1'd0 : v277_t0;
-    wire v277_t2 = v276[2] ? 1'd0 : v277_t1;
-    wire v277_t3 = v276[1] ? 1'd0 : 1'd1;
-    wire v277_t4 = v276[2] ? 1'd0 : v277_t3;
-    wire v277_t5 = v276[3] ? v277_t4 : v277_t2;
-    wire v277_t6 = v276[4] ? 1'd0 : v277_t5;
-    wire v277_t7 = v276[2] ? 1'd1 : v277_t3;
-    wire v277_t8 = v276[3] ? v277_t7 : v277_t2;
-    wire v277_t9 = v276[4] ? 1'd0 : v277_t8;
-    wire v277_t10 = v276[5] ? v277_t9 : v277_t6;
-    wire [0:0] v277 = {v277_t10};
-    wire [0:0] v278_l = v223; wire [0:0] v278_u = (v223 >>> 1) + v277; wire [1:0] v278 = {v278_u, v278_l};
-    wire [1:0] v279_l = v278; wire [0:0] v279_u = (v278 >>> 2) + v144; wire [2:0] v279 = {v279_u, v279_l};
-    wire v280_t0 = v279[0] ? 1'd1 : 1'd0;
-    wire v280_t1 = v279[0] ? 1'd0 : 1'd1;
-    wire v280_t2 = v279[1] ? v280_t1 : v280_t0;
-    wire v280_t3 = v279[1] ? v280_t0 : v280_t1;
-    wire v280_t4 = v279[2] ? v280_t3 : v280_t2;
-    wire v280_t5 = v279[1] ? v280_t0 : 1'd0;
-    wire v280_t6 = v279[1] ? 1'd1 : v280_t0;
-    wire v280_t7 = v279[2] ? v280_t6 : v280_t5;
-    wire [1:0] v280 = {v280_t7, v280_t4};
-    wire [0:0] v281 = (v280 >>> 1);
-    wire [0:0] v282 = v280;
-    wire [0:0] v283_l = v282; wire [0:0] v283_u = (v282 >>> 1) + v281; wire [1:0] v283 = {v283_u, v283_l};
-    wire [0:0] v284 = inputs[489:489];
-    wire [4:0] v285_l = v160; wire [0:0] v285_u = (v160 >>> 5) + v284; wire [5:0] v285 = {v285_u, v285_l};
-    wire v286_t0 = v285[0] ? 1'd1 : 1'd0;
-    wire v286_t1 = v285[0] ? 1'd0 : 1'd1;
-    wire v286_t2 = v285[1] ? v286_t1 : v286_t0;
-    wire v286_t3 = v285[2] ? 1'd1 : v286_t2;
-    wire v286_t4 = v285[1] ? 1'd0 : v286_t0;
-    wire v286_t5 = v285[2] ? v286_t4 : 1'd0;
-    wire v286_t6 = v285[3] ? v286_t5 : v286_t3;
-    wire v286_t7 = v285[1] ? 1'd1 : v286_t0;
-    wire v286_t8 = v285[2] ? v286_t7 : v286_t2;
-    wire v286_t9 = v285[4] ? v286_t8 : v286_t6;
-    wire v286_t10 = v285[1] ? v286_t1 : 1'd0;
-    wire v286_t11 = v285[2] ? v286_t7 : v286_t10;
-    wire v286_t12 = v285[3] ? 1'd0 : v286_t11;
-    wire v286_t13 = v285[2] ? v286_t2 : 1'd0;
-    wire v286_t14 = v285[2] ? v286_t0 : 1'd0;
-    wire v286_t15 = v285[3] ? v286_t14 : v286_t13;
-    wire v286_t16 = v285[4] ? v286_t15 : v286_t12;
-    wire v286_t17 = v285[5] ? v286_t16 : v286_t9;
-    wire [0:0] v286 = {v286_t17};
-    wire [1:0] v287_l = v151; wire [0:0] v287_u = (v151 >>> 2) + v284; wire [2:0] v287 = {v287_u, v287_l};
-    wire [2:0] v288_l = v287; wire [0:0] v288_u = (v287 >>> 3) + v30; wire [3:0] v288 = {v288_u, v288_l};
-    wire [3:0] v289_l = v288; wire [0:0] v289_u = (v288 >>> 4) + v136; wire [4:0] v289 = {v289_u, v289_l};
-    wire [4:0] v290_l = v289; wire [0:0] v290_u = (v289 >>> 5) + v3; wire [5:0] v290 = {v290_u, v290_l};
-    wire v291_t0 = v290[0] ? 1'd0 : 1'd1;
-    wire v291_t1 = v290[1] ? 1'd1 : v291_t0;
-    wire v291_t2 = v290[2] ? 1'd0 : v291_t1;
-    wire v291_t3 = v290[1] ? 1'd0 : 1'd1;
-    wire v291_t4 = v290[3] ? v291_t3 : v291_t2;
-    wire v291_t5 = v290[0] ? 1'd1 : 1'd0;
-    wire v291_t6 = v290[1] ? 1'd0 : v291_t5;
-    wire v291_t7 = v290[2] ? v291_t6 : 1'd0;
-    wire v291_t8 = v290[3] ? v291_t7 : v291_t3;
-    wire v291_t9 = v290[4] ? v291_t8 : v291_t4;
-    wire v291_t10 = v290[3] ? 1'd0 : v291_t2;
-    wire v291_t11 = v290[1] ? 1'd0 : v291_t0;
-    wire v291_t12 = v290[2] ? 1'd0 : v291_t11;
-    wire v291_t13 = v290[3] ? 1'd0 : v291_t12;
-    wire v291_t14 = v290[4] ? v291_t13 : v291_t10;
-    wire v291_t15 = v290[5] ? v291_t14 : v291_t9;
-    wire [0:0] v291 = {v291_t15};
-    wire [0:0] v292_l = v188; wire [0:0] v292_u = (v188 >>> 1) + v291; wire [1:0] v292 = {v292_u, v292_l};
-    wire [0:0] v293_l = v284; wire [0:0] v293_u = (v284 >>> 1) + v34; wire [1:0] v293 = {v293_u, v293_l};
-    wire [1:0] v294_l = v293; wire [0:0] v294_u = (v293 >>> 2) + v24; wire [2:0] v294 = {v294_u, v294_l};
-    wire [2:0] v295_l = v294; wire [0:0] v295_u = (v294 >>> 3) + v85; wire [3:0] v295 = {v295_u, v295_l};
-    wire [3:0] v296_l = v295; wire [0:0] v296_u = (v295 >>> 4) + v74; wire [4:0] v296 = {v296_u, v296_l};
-    wire [4:0] v297_l = v296; wire [0:0] v297_u = (v296 >>> 5) + v58; wire [5:0] v297 = {v297_u, v297_l};
-    wire v298_t0 = v297[0] ? 1'd0 : 1'd1;
-    wire v298_t1 = v297[2] ? 1'd0 : v298_t0;
-    wire v298_t2 = v297[3] ? 1'd0 : v298_t1;
-    wire v298_t3 = v297[1] ? v298_t0 : 1'd0;
-    wire v298_t4 = v297[2] ? v298_t3 : 1'd0;
-    wire v298_t5 = v297[3] ? 1'd0 : v298_t4;
-    wire v298_t6 = v297[4] ? v298_t5 : v298_t2;
-    wire v298_t7 = v297[2] ? 1'd0 : v298_t3;
-    wire v298_t8 = v297[3] ? 1'd0 : v298_t7;
-    wire v298_t9 = v297[4] ? 1'd0 : v298_t8;
-    wire v298_t10 = v297[5] ? v298_t9 : v298_t6;
-    wire [0:0] v298 = {v298_t10};
-    wire [0:0] v299 = inputs[515:515];
-    wire [0:0] v300_l = v93; wire [0:0] v300_u = (v93 >>> 1) + v299; wire [1:0] v300 = {v300_u, v300_l};
-    wire [1:0] v301_l = v300; wire [0:0] v301_u = (v300 >>> 2) + v119; wire [2:0] v301 = {v301_u, v301_l};
-    wire [2:0] v302_l = v301; wire [0:0] v302_u = (v301 >>> 3) + v31; wire [3:0] v302 = {v302_u, v302_l};
-    wire [3:0] v303_l = v302; wire [0:0] v303_u = (v302 >>> 4) + v33; wire [4:0] v303 = {v303_u, v303_l};
-    wire [4:0] v304_l = v303; wire [0:0] v304_u = (v303 >>> 5) + v18; wire [5:0] v304 = {v304_u, v304_l};
-    wire v305_t0 = v304[0] ? 1'd1 : 1'd0;
-    wire v305_t1 = v304[1] ? 1'd1 : v305_t0;
-    wire v305_t2 = v304[2] ? 1'd1 : v305_t1;
-    wire v305_t3 = v304[1] ? v305_t0 : 1'd0;
-    wire v305_t4 = v304[2] ? v305_t3 : 1'd0;
-    wire v305_t5 = v304[3] ? v305_t4 : v305_t2;
-    wire v305_t6 = v304[1] ? 1'd1 : 1'd0;
-    wire v305_t7 = v304[2] ? v305_t6 : 1'd0;
-    wire v305_t8 = v304[3] ? v305_t7 : v305_t4;
-    wire v305_t9 = v304[4] ? v305_t8 : v305_t5;
-    wire v305_t10 = v304[3] ? 1'd0 : v305_t3;
-    wire v305_t11 = v304[5] ? v305_t10 : v305_t9;
-    wire [0:0] v305 = {v305_t11};
-    wire [1:0] v306_l = v271; wire [0:0] v306_u = (v271 >>> 2) + v305; wire [2:0] v306 = {v306_u, v306_l};
-    wire v307_t0 = v306[0] ? 1'd1 : 1'd0;
-    wire v307_t1 = v306[0] ? 1'd0 : 1'd1;
-    wire v307_t2 = v306[1] ? v307_t1 : v307_t0;
-    wire v307_t3 = v306[1] ? v307_t0 : v307_t1;
-    wire v307_t4 = v306[2] ? v307_t3 : v307_t2;
-    wire v307_t5 = v306[1] ? v307_t0 : 1'd0;
-    wire v307_t6 = v306[1] ? 1'd1 : v307_t0;
-    wire v307_t7 = v306[2] ? v307_t6 : v307_t5;
-    wire [1:0] v307 = {v307_t7, v307_t4};
-    wire [0:0] v308 = (v307 >>> 1);
-    wire [0:0] v309 = v307;
-    wire [0:0] v310_l = v309; wire [0:0] v310_u = (v309 >>> 1) + v308; wire [1:0] v310 = {v310_u, v310_l};
-    wire [0:0] v311 = inputs[518:518];
-    wire [2:0] v312_l = v249; wire [0:0] v312_u = (v249 >>> 3) + v311; wire [3:0] v312 = {v312_u, v312_l};
-    wire [3:0] v313_l = v312; wire [0:0] v313_u = (v312 >>> 4) + v299; wire [4:0] v313 = {v313_u, v313_l};
-    wire [4:0] v314_l = v313; wire [0:0] v314_u = (v313 >>> 5) + v126; wire [5:0] v314 = {v314_u, v314_l};
-    wire v315_t0 = v314[0] ? 1'd1 : 1'd0;
-    wire v315_t1 = v314[1] ? 1'd0 : v315_t0;
-    wire v315_t2 = v314[1] ? 1'd0 : 1'd1;
-    wire v315_t3 = v314[2] ? v315_t2 : v315_t1;
-    wire v315_t4 = v314[3] ? 1'd0 : v315_t3;
-    wire v315_t5 = v314[4] ? 1'd0 : v315_t4;
-    wire v315_t6 = v314[2] ? 1'd0 : v315_t1;
-    wire v315_t7 = v314[3] ? v315_t6 : v315_t2;
-    wire v315_t8 = v314[4] ? 1'd0 : v315_t7;
-    wire v315_t9 = v314[5] ? v315_t8 : v315_t5;
-    wire [0:0] v315 = {v315_t9};
-    wire [0:0] v316_l = v298; wire [0:0] v316_u = (v298 >>> 1) + v315; wire [1:0] v316 = {v316_u, v316_l};
-    wire [1:0] v317_l = v316; wire [0:0] v317_u = (v316 >>> 2) + v286; wire [2:0] v317 = {v317_u, v317_l};
-    wire v318_t0 = v317[0] ? 1'd1 : 1'd0;
-    wire v318_t1 = v317[0] ? 1'd0 : 1'd1;
-    wire v318_t2 = v317[1] ? v318_t1 : v318_t0;
-    wire v318_t3 = v317[1] ? v318_t0 : v318_t1;
-    wire v318_t4 = v317[2] ? v318_t3 : v318_t2;
-    wire v318_t5 = v317[1] ? v318_t0 : 1'd0;
-    wire v318_t6 = v317[1] ? 1'd1 : v318_t0;
-    wire v318_t7 = v317[2] ? v318_t6 : v318_t5;
-    wire [1:0] v318 = {v318_t7, v318_t4};
-    wire [0:0] v319 = (v318 >>> 1);
-    wire [1:0] v320_l = v198; wire [0:0] v320_u = (v198 >>> 2) + v311; wire [2:0] v320 = {v320_u, v320_l};
-    wire [2:0] v321_l = v320; wire [0:0] v321_u = (v320 >>> 3) + v38; wire [3:0] v321 = {v321_u, v321_l};
-    wire [3:0] v322_l = v321; wire [0:0] v322_u = (v321 >>> 4) + v10; wire [4:0] v322 = {v322_u, v322_l};
-    wire [4:0] v323_l = v322; wire [0:0] v323_u = (v322 >>> 5) + v207; wire [5:0] v323 = {v323_u, v323_l};
-    wire v324_t0 = v323[1] ? 1'd0 : 1'd1;
-    wire v324_t1 = v323[2] ? 1'd0 : v324_t0;
-    wire v324_t2 = v323[3] ? 1'd0 : v324_t1;
-    wire v324_t3 = v323[0] ? 1'd1 : 1'd0;
-    wire v324_t4 = v323[1] ? 1'd0 : v324_t3;
-    wire v324_t5 = v323[2] ? 1'd0 : v324_t4;
-    wire v324_t6 = v323[3] ? 1'd0 : v324_t5;
-    wire v324_t7 = v323[3] ? 1'd0 : v324_t4;
-    wire v324_t8 = v323[4] ? v324_t7 : v324_t6;
-    wire v324_t9 = v323[5] ? v324_t8 : v324_t2;
-    wire [0:0] v324 = {v324_t9};
-    wire [0:0] v325_l = v43; wire [0:0] v325_u = (v43 >>> 1) + v311; wire [1:0] v325 = {v325_u, v325_l};
-    wire [1:0] v326_l = v325; wire [0:0] v326_u = (v325 >>> 2) + v154; wire [2:0] v326 = {v326_u, v326_l};
-    wire [2:0] v327_l = v326; wire [0:0] v327_u = (v326 >>> 3) + v64; wire [3:0] v327 = {v327_u, v327_l};
-    wire [3:0] v328_l = v327; wire [0:0] v328_u = (v327 >>> 4) + v84; wire [4:0] v328 = {v328_u, v328_l};
-    wire [4:0] v329_l = v328; wire [0:0] v329_u = (v328 >>> 5) + v47; wire [5:0] v329 = {v329_u, v329_l};
-    wire v330_t0 = v329[0] ? 1'd1 : 1'd0;
-    wire v330_t1 = v329[1] ? 1'd0 : 1'd1;
-    wire v330_t2 = v329[2] ? v330_t1 : v330_t0;
-    wire v330_t3 = v329[1] ? v330_t0 : 1'd1;
-    wire v330_t4 = v329[2] ? v330_t3 : v330_t0;
-    wire v330_t5 = v329[3] ? v330_t4 : v330_t2;
-    wire v330_t6 = v329[0] ? 1'd0 : 1'd1;
-    wire v330_t7 = v329[1] ? 1'd0 : v330_t6;
-    wire v330_t8 = v329[2] ? v330_t7 : 1'd0;
-    wire v330_t9 = v329[3] ? 1'd0 : v330_t8;
-    wire v330_t10 = v329[4] ? v330_t9 : v330_t5;
-    wire v330_t11 = v329[1] ? 1'd0 : v330_t0;
-    wire v330_t12 = v329[2] ? v330_t3 : v330_t11;
-    wire v330_t13 = v329[2] ? v330_t11 : 1'd0;
-    wire v330_t14 = v329[3] ? v330_t13 : v330_t12;
-    wire v330_t15 = v329[1] ? v330_t6 : 1'd0;
-    wire v330_t16 = v329[2] ? v330_t15 : 1'd0;
-    wire v330_t17 = v329[3] ? 1'd0 : v330_t16;
-    wire v330_t18 = v329[4] ? v330_t17 : v330_t14;
-    wire v330_t19 = v329[5] ? v330_t18 : v330_t10;
-    wire [0:0] v330 = {v330_t19};
-    wire [1:0] v331_l = v292; wire [0:0] v331_u = (v292 >>> 2) + v330; wire [2:0] v331 = {v331_u, v331_l};
-    wire v332_t0 = v331[0] ? 1'd1 : 1'd0;
-    wire v332_t1 = v331[0] ? 1'd0 : 1'd1;
-    wire v332_t2 = v331[1] ? v332_t1 : v332_t0;
-    wire v332_t3 = v331[1] ? v332_t0 : v332_t1;
-    wire v332_t4 = v331[2] ? v332_t3 : v332_t2;
-    wire v332_t5 = v331[1] ? v332_t0 : 1'd0;
-    wire v332_t6 = v331[1] ? 1'd1 : v332_t0;
-    wire v332_t7 = v331[2] ? v332_t6 : v332_t5;
-    wire [1:0] v332 = {v332_t7, v332_t4};
-    wire [0:0] v333 = (v332 >>> 1);
-    wire [0:0] v334 = v332;
-    wire [0:0] v335_l = v334; wire [0:0] v335_u = (v334 >>> 1) + v333; wire [1:0] v335 = {v335_u, v335_l};
-    wire [0:0] v336 = v318;
-    wire [0:0] v337_l = v336; wire [0:0] v337_u = (v336 >>> 1) + v319; wire [1:0] v337 = {v337_u, v337_l};
-    wire [0:0] v338 = inputs[461:461];
-    wire [4:0] v339_l = v274; wire [0:0] v339_u = (v274 >>> 5) + v338; wire [5:0] v339 = {v339_u, v339_l};
-    wire v340_t0 = v339[1] ? 1'd0 : 1'd1;
-    wire v340_t1 = v339[0] ? 1'd1 : 1'd0;
-    wire v340_t2 = v339[1] ? 1'd0 : v340_t1;
-    wire v340_t3 = v339[2] ? v340_t2 : v340_t0;
-    wire v340_t4 = v339[2] ? v340_t2 : 1'd0;
-    wire v340_t5 = v339[3] ? v340_t4 : v340_t3;
-    wire v340_t6 = v339[4] ? 1'd0 : v340_t5;
-    wire v340_t7 = v339[2] ? v340_t1 : 1'd0;
-    wire v340_t8 = v339[3] ? v340_t7 : v340_t4;
-    wire v340_t9 = v339[1] ? 1'd1 : 1'd0;
-    wire v340_t10 = v339[2] ? v340_t9 : 1'd0;
-    wire v340_t11 = v339[3] ? v340_t10 : 1'd0;
-    wire v340_t12 = v339[4] ? v340_t11 : v340_t8;
-    wire v340_t13 = v339[5] ? v340_t12 : v340_t6;
-    wire [0:0] v340 = {v340_t13};
-    wire [0:0] v341_l = v183; wire [0:0] v341_u = (v183 >>> 1) + v340; wire [1:0] v341 = {v341_u, v341_l};
-    wire [1:0] v342_l = v341; wire [0:0] v342_u = (v341 >>> 2) + v173; wire [2:0] v342 = {v342_u, v342_l};
-    wire v343_t0 = v342[0] ? 1'd1 : 1'd0;
-    wire v343_t1 = v342[0] ? 1'd0 : 1'd1;
-    wire v343_t2 = v342[1] ? v343_t1 : v343_t0;
-    wire v343_t3 = v342[1] ? v343_t0 : v343_t1;
-    wire v343_t4 = v342[2] ? v343_t3 : v343_t2;
-    wire v343_t5 = v342[1] ? v343_t0 : 1'd0;
-    wire v343_t6 = v342[1] ? 1'd1 : v343_t0;
-    wire v343_t7 = v342[2] ? v343_t6 : v343_t5;
-    wire [1:0] v343 = {v343_t7, v343_t4};
-    wire [0:0] v344 = (v343 >>> 1);
-    wire [3:0] v345_l = v83; wire [0:0] v345_u = (v83 >>> 4) + v338; wire [4:0] v345 = {v345_u, v345_l};
-    wire [4:0] v346_l = v345; wire [0:0] v346_u = (v345 >>> 5) + v275; wire [5:0] v346 = {v346_u, v346_l};
-    wire v347_t0 = v346[0] ? 1'd0 : 1'd1;
-    wire v347_t1 = v346[1] ? 1'd1 : v347_t0;
-    wire v347_t2 = v346[2] ? v347_t1 : 1'd0;
-    wire v347_t3 = v346[2] ? v347_t1 : v347_t0;
-    wire v347_t4 = v346[3] ? v347_t3 : v347_t2;
-    wire v347_t5 = v346[1] ? v347_t0 : 1'd0;
-    wire v347_t6 = v346[2] ? v347_t5 : 1'd0;
-    wire v347_t7 = v346[3] ? v347_t6 : 1'd0;
-    wire v347_t8 = v346[4] ? v347_t7 : v347_t4;
-    wire v347_t9 = v346[2] ? v347_t1 : v347_t5;
-    wire v347_t10 = v346[3] ? v347_t9 : v347_t3;
-    wire v347_t11 = v346[4] ? v347_t7 : v347_t10;
-    wire v347_t12 = v346[5] ? v347_t11 : v347_t8;
-    wire [0:0] v347 = {v347_t12};
-    wire [2:0] v348_l = v77; wire [0:0] v348_u = (v77 >>> 3) + v338; wire [3:0] v348 = {v348_u, v348_l};
-    wire [3:0] v349_l = v348; wire [0:0] v349_u = (v348 >>> 4) + v250; wire [4:0] v349 = {v349_u, v349_l};
-    wire [4:0] v350_l = v349; wire [0:0] v350_u = (v349 >>> 5) + v267; wire [5:0] v350 = {v350_u, v350_l};
-    wire v351_t0 = v350[0] ? 1'd1 : 1'd0;
-    wire v351_t1 = v350[1] ? v351_t0 : 1'd1;
-    wire v351_t2 = v350[3] ? 1'd0 : v351_t1;
-    wire v351_t3 = v350[2] ? 1'd1 : v351_t0;
-    wire v351_t4 = v350[1] ? 1'd0 : 1'd1;
-    wire v351_t5 = v350[2] ? v351_t4 : 1'd0;
-    wire v351_t6 = v350[3] ? v351_t5 : v351_t3;
-    wire v351_t7 = v350[4] ? v351_t6 : v351_t2;
-    wire v351_t8 = v350[1] ? 1'd0 : v351_t0;
-    wire v351_t9 = v350[2] ? v351_t4 : v351_t8;
-    wire v351_t10 = v350[2] ? v351_t0 : 1'd0;
-    wire v351_t11 = v350[3] ? v351_t10 : v351_t9;
-    wire v351_t12 = v350[4] ? v351_t11 : 1'd0;
-    wire v351_t13 = v350[5] ? v351_t12 : v351_t7;
-    wire [0:0] v351 = {v351_t13};
-    wire [0:0] v352_l = v351; wire [0:0] v352_u = (v351 >>> 1) + v347; wire [1:0] v352 = {v352_u, v352_l};
-    wire [1:0] v353_l = v352; wire [0:0] v353_u = (v352 >>> 2) + v324; wire [2:0] v353 = {v353_u, v353_l};
-    wire v354_t0 = v353[0] ? 1'd1 : 1'd0;
-    wire v354_t1 = v353[0] ? 1'd0 : 1'd1;
-    wire v354_t2 = v353[1] ? v354_t1 : v354_t0;
-    wire v354_t3 = v353[1] ? v354_t0 : v354_t1;
-    wire v354_t4 = v353[2] ? v354_t3 : v354_t2;
-    wire v354_t5 = v353[1] ? v354_t0 : 1'd0;
-    wire v354_t6 = v353[1] ? 1'd1 : v354_t0;
-    wire v354_t7 = v353[2] ? v354_t6 : v354_t5;
-    wire [1:0] v354 = {v354_t7, v354_t4};
-    wire [0:0] v355 = (v354 >>> 1);
-    wire [0:0] v356 = v343;
-    wire [0:0] v357_l = v356; wire [0:0] v357_u = (v356 >>> 1) + v344; wire [1:0] v357 = {v357_u, v357_l};
-    wire [0:0] v358 = v354;
-    wire [0:0] v359_l = v358; wire [0:0] v359_u = (v358 >>> 1) + v355; wire [1:0] v359 = {v359_u, v359_l};
-    wire [0:0] v360_l = v338; wire [0:0] v360_u = (v338 >>> 1) + v234; wire [1:0] v360 = {v360_u, v360_l};
-    wire [1:0] v361_l = v360; wire [0:0] v361_u = (v360 >>> 2) + v299; wire [2:0] v361 = {v361_u, v361_l};
-    wire [2:0] v362_l = v361; wire [0:0] v362_u = (v361 >>> 3) + v275; wire [3:0] v362 = {v362_u, v362_l};
-    wire [3:0] v363_l = v362; wire [0:0] v363_u = (v362 >>> 4) + v178; wire [4:0] v363 = {v363_u, v363_l};
-    wire [4:0] v364_l = v363; wire [0:0] v364_u = (v363 >>> 5) + v69; wire [5:0] v364 = {v364_u, v364_l};
-    wire v365_t0 = v364[0] ? 1'd1 : 1'd0;
-    wire v365_t1 = v364[2] ? v365_t0 : 1'd0;
-    wire v365_t2 = v364[1] ? v365_t0 : 1'd0;
-    wire v365_t3 = v364[3] ? v365_t2 : v365_t1;
-    wire v365_t4 = v364[2] ? 1'd1 : 1'd0;
-    wire v365_t5 = v364[3] ? 1'd1 : v365_t4;
-    wire v365_t6 = v364[4] ? v365_t5 : v365_t3;
-    wire v365_t7 = v364[2] ? v365_t2 : 1'd0;
-    wire v365_t8 = v364[3] ? 1'd0 : v365_t7;
-    wire v365_t9 = v364[0] ? 1'd0 : 1'd1;
-    wire v365_t10 = v364[1] ? v365_t9 : 1'd1;
-    wire v365_t11 = v364[1] ? v365_t0 : v365_t9;
-    wire v365_t12 = v364[2] ? v365_t11 : v365_t10;
-    wire v365_t13 = v364[1] ? 1'd1 : 1'd0;
-    wire v365_t14 = v364[2] ? v365_t13 : 1'd1;
-    wire v365_t15 = v364[3] ? v365_t14 : v365_t12;
-    wire v365_t16 = v364[4] ? v365_t15 : v365_t8;
-    wire v365_t17 = v364[5] ? v365_t16 : v365_t6;
-    wire [0:0] v365 = {v365_t17};
-    wire [0:0] v366_l = v365; wire [0:0] v366_u = (v365 >>> 1) + v197; wire [1:0] v366 = {v366_u, v366_l};
-    wire [1:0] v367_l = v366; wire [0:0] v367_u = (v366 >>> 2) + v248; wire [2:0] v367 = {v367_u, v367_l};
-    wire v368_t0 = v367[0] ? 1'd1 : 1'd0;
-    wire v368_t1 = v367[0] ? 1'd0 : 1'd1;
-    wire v368_t2 = v367[1] ? v368_t1 : v368_t0;
-    wire v368_t3 = v367[1] ? v368_t0 : v368_t1;
-    wire v368_t4 = v367[2] ? v368_t3 : v368_t2;
-    wire v368_t5 = v367[1] ? v368_t0 : 1'd0;
-    wire v368_t6 = v367[1] ? 1'd1 : v368_t0;
-    wire v368_t7 = v367[2] ? v368_t6 : v368_t5;
-    wire [1:0] v368 = {v368_t7, v368_t4};
-    wire [0:0] v369 = (v368 >>> 1);
-    wire [0:0] v370 = v368;
-    wire [0:0] v371_l = v370; wire [0:0] v371_u = (v370 >>> 1) + v369; wire [1:0] v371 = {v371_u, v371_l};
-    wire signed [2:0] logit0 = v359 <<< 0;
-    always @(posedge clk) model_out[2:0] <= logit0;
-    wire signed [2:0] logit1 = v266 <<< 0;
-    always @(posedge clk) model_out[5:3] <= logit1;
-    wire signed [2:0] logit2 = v310 <<< 0;
-    always @(posedge clk) model_out[8:6] <= logit2;
-    wire signed [2:0] logit3 = v337 <<< 0;
-    always @(posedge clk) model_out[11:9] <= logit3;
-    wire signed [2:0] logit4 = v242 <<< 0;
-    always @(posedge clk) model_out[14:12] <= logit4;
-    wire signed [2:0] logit5 = v335 <<< 0;
-    always @(posedge clk) model_out[17:15] <= logit5;
-    wire signed [2:0] logit6 = v283 <<< 0;
-    always @(posedge clk) model_out[20:18] <= logit6;
-    wire signed [2:0] logit7 = v357 <<< 0;
-    always @(posedge clk) model_out[23:21] <= logit7;
-    wire signed [2:0] logit8 = v371 <<< 0;
-    always @(posedge clk) model_out[26:24] <= logit8;
-    wire signed [2:0] logit9 = v206 <<< 0;
-    always @(posedge clk) model_out[29:27] <= logit9;
+localparam [15:0]
+T10 = 16'he994;
+localparam [31:0]
+T3 = 32'h1;
+localparam [63:0]
+T0 = 64'h20003808280f3,
+T1 = 64'h48005a0058000,
+T2 = 64'hc000c0008a30803,
+T4 = 64'h70004005e16,
+T5 = 64'h445505010d10,
+T6 = 64'h1000100000001,
+T7 = 64'h1018110000c80072,
+T8 = 64'h3a22afaa3f3b4c04,
+T9 = 64'hec800a00eea,
+T11 = 64'h52d840d00058404,
+T12 = 64'h2080a00032,
+T13 = 64'h1001,
+T14 = 64'hc8ec20200000e8fe,
+T15 = 64'ha0aa32abf0fff800,
+T16 = 64'h100000001000505,
+T17 = 64'h220020003,
+T18 = 64'h23802080bbcabfc,
+T19 = 64'hf30200000302,
+T20 = 64'ha06000e4e6e620f6,
+T21 = 64'h1000d2033330d,
+T22 = 64'h400400005,
+T23 = 64'h880088c08080fe,
+T24 = 64'h23300000032,
+T25 = 64'h22000200030003,
+T26 = 64'h4020b20010ba3a,
+T27 = 64'hc000a02000002023,
+T28 = 64'h4000d4d54000d5d0,
+T29 = 64'ha032000030fa00bb,
+T30 = 64'hcf970080fff088a0;
+reg [783:0]
+inputs;
+wire [0:0]
+v0,v1,v2,v3,v4,v5,v6,v7,v8,v9,v10,v11,v12,v13,v14,v15,v16,v17,v18,v19,v20,v21,v22,v23,v24,v25,v26,v27,v28,v29,v30,v31,
+v32,v33,v34,v35,v36,v37,v38,v39,v40,v41,v42,v43,v44,v45,v47,v48,v50,v51,v52,v53,v54,v55,v58,v59,v60,v61,v63,v64,v65,v67,
+v68,v69,v70,v74,v75,v78,v81,v84,v85,v86,v88,v89,v90,v91,v92,v93,v94,v95,v97,v98,v99,v102,v104,v105,v106,v107,v108,v109,
+v111,v112,v113,v115,v118,v119,v121,v125,v126,v128,v131,v132,v133,v136,v137,v138,v144,v145,v146,v149,v152,v153,v154,v157,
+v161,v164,v166,v168,v173,v174,v178,v183,v184,v185,v188,v193,v197,v199,v201,v204,v205,v207,v208,v214,v215,v218,v223,v229,
+v230,v234,v237,v240,v241,v243,v248,v250,v254,v260,v264,v265,v267,v270,v275,v277,v281,v282,v284,v286,v291,v298,v299,v305,
+v308,v309,v311,v315,v319,v324,v330,v333,v334,v336,v338,v340,v344,v347,v351,v355,v356,v358,v365,v369,v370;
+wire [1:0]
+v46,v49,v62,v66,v71,v76,v79,v87,v96,v100,v110,v120,v127,v134,v139,v150,v151,v155,v162,v167,v175,v189,v198,v203,v206,v209,
+v216,v224,v233,v239,v242,v255,v261,v263,v266,v271,v278,v280,v283,v292,v293,v300,v307,v310,v316,v318,v325,v332,v335,v337,
+v341,v343,v352,v354,v357,v359,v360,v366,v368,v371;
+wire [2:0]
+v56,v72,v77,v80,v82,v101,v116,v135,v140,v156,v158,v163,v169,v176,v179,v190,v202,v210,v217,v219,v225,v238,v244,v249,v256,
+v262,v272,v279,v287,v294,v301,v306,v317,v320,v326,v331,v342,v353,v361,v367;
+wire [3:0]
+v57,v73,v83,v114,v117,v122,v141,v147,v159,v170,v177,v180,v191,v194,v211,v220,v226,v231,v245,v251,v257,v273,v288,v295,
+v302,v312,v321,v327,v348,v362;
+wire [4:0]
+v103,v123,v129,v142,v148,v160,v171,v181,v186,v192,v195,v212,v221,v227,v232,v235,v246,v252,v258,v268,v274,v289,v296,v303,
+v313,v322,v328,v345,v349,v363;
+wire [5:0]
+v124,v130,v143,v165,v172,v182,v187,v196,v200,v213,v222,v228,v236,v247,v253,v259,v269,v276,v285,v290,v297,v304,v314,v323,
+v329,v339,v346,v350,v364;
+wire signed [2:0]
+logit0,logit1,logit2,logit3,logit4,logit5,logit6,logit7,logit8,logit9;
+assign
+v0 = inputs[126:126],
+v1 = inputs[156:156],
+v2 = inputs[157:157],
+v3 = inputs[185:185],
+v4 = inputs[186:186],
+v5 = inputs[206:206],
+v6 = inputs[207:207],
+v7 = inputs[209:209],
+v8 = inputs[210:210],
+v9 = inputs[212:212],
+v10 = inputs[213:213],
+v11 = inputs[215:215],
+v12 = inputs[216:216],
+v13 = inputs[236:236],
+v14 = inputs[237:237],
+v15 = inputs[238:238],
+v16 = inputs[239:239],
+v17 = inputs[246:246],
+v18 = inputs[262:262],
+v19 = inputs[263:263],
+v20 = inputs[264:264],
+v21 = inputs[266:266],
+v22 = inputs[270:270],
+v23 = inputs[273:273],
+v24 = inputs[288:288],
+v25 = inputs[290:290],
+v26 = inputs[292:292],
+v27 = inputs[294:294],
+v28 = inputs[298:298],
+v29 = inputs[299:299],
+v30 = inputs[300:300],
+v31 = inputs[317:317],
+v32 = inputs[318:318],
+v33 = inputs[320:320],
+v34 = inputs[324:324],
+v35 = inputs[328:328],
+v36 = inputs[343:343],
+v37 = inputs[344:344],
+v38 = inputs[351:351],
+v39 = inputs[354:354],
+v40 = inputs[372:372],
+v41 = inputs[373:373],
+v42 = inputs[374:374],
+v43 = inputs[375:375],
+v44 = inputs[376:376],
+v45 = inputs[377:377],
+v46 = {v32, v45},
+v47 = inputs[380:380],
+v48 = inputs[399:399],
+v49 = {v48, v41},
+v50 = inputs[401:401],
+v51 = inputs[402:402],
+v52 = inputs[404:404],
+v53 = inputs[409:409],
+v54 = inputs[410:410],
+v55 = inputs[425:425],
+v56 = {v55, v49},
+v57 = {v16, v56},
+v58 = inputs[428:428],
+v59 = inputs[429:429],
+v60 = inputs[430:430],
+v61 = inputs[432:432],
+v62 = {v21, v61},
+v63 = inputs[433:433],
+v64 = inputs[434:434],
+v65 = inputs[435:435],
+v66 = {v50, v65},
+v67 = inputs[437:437],
+v68 = inputs[453:453],
+v69 = inputs[456:456],
+v70 = inputs[457:457],
+v71 = {v70, v40},
+v72 = {v51, v71},
+v73 = {v14, v72},
+v74 = inputs[460:460],
+v75 = inputs[464:464],
+v76 = {v75, v23},
+v77 = {v35, v76},
+v78 = inputs[465:465],
+v79 = {v7, v78},
+v80 = {v20, v79},
+v81 = inputs[483:483],
+v82 = {v81, v66},
+v83 = {v68, v82},
+v84 = inputs[486:486],
+v85 = inputs[491:491],
+v86 = inputs[493:493],
+v87 = {v86, v63},
+v88 = inputs[495:495],
+v89 = inputs[513:513],
+v90 = inputs[516:516],
+v91 = inputs[521:521],
+v92 = inputs[523:523],
+v93 = inputs[541:541],
+v94 = inputs[542:542],
+v95 = inputs[543:543],
+v96 = {v22, v95},
+v97 = inputs[545:545],
+v98 = inputs[546:546],
+v99 = inputs[550:550],
+v100 = {v99, v98},
+v101 = {v88, v100},
+v102 = inputs[569:569],
+v103 = {v102, v57},
+v104 = inputs[571:571],
+v105 = inputs[573:573],
+v106 = inputs[579:579],
+v107 = inputs[580:580],
+v108 = inputs[597:597],
+v109 = inputs[600:600],
+v110 = {v53, v109},
+v111 = inputs[624:624],
+v112 = inputs[626:626],
+v113 = inputs[634:634],
+v114 = {v113, v101},
+v115 = inputs[654:654],
+v116 = {v115, v110},
+v117 = {v97, v116},
+v118 = inputs[684:684],
+v119 = inputs[125:125],
+v120 = {v5, v119},
+v121 = inputs[154:154],
+v122 = {v121, v80},
+v123 = {v27, v122},
+v124 = {v9, v123},
+v125 = T0[v124],
+v126 = inputs[155:155],
+v127 = {v126, v52},
+v128 = inputs[182:182],
+v129 = {v128, v117},
+v130 = {v15, v129},
+v131 = T1[v130],
+v132 = inputs[184:184],
+v133 = inputs[240:240],
+v134 = {v1, v133},
+v135 = {v132, v134},
+v136 = inputs[242:242],
+v137 = inputs[243:243],
+v138 = inputs[267:267],
+v139 = {v138, v92},
+v140 = {v137, v139},
+v141 = {v4, v140},
+v142 = {v89, v141},
+v143 = {v133, v142},
+v144 = T2[v143],
+v145 = inputs[268:268],
+v146 = inputs[295:295],
+v147 = {v146, v135},
+v148 = {v0, v147},
+v149 = T3[v148],
+v150 = {v125, v149},
+v151 = {v39, v146},
+v152 = inputs[296:296],
+v153 = inputs[319:319],
+v154 = inputs[321:321],
+v155 = {v154, v44},
+v156 = {v138, v155},
+v157 = inputs[323:323],
+v158 = {v157, v120},
+v159 = {v37, v158},
+v160 = {v26, v159},
+v161 = inputs[345:345],
+v162 = {v137, v161},
+v163 = {v54, v162},
+v164 = inputs[347:347],
+v165 = {v164, v103},
+v166 = T4[v165],
+v167 = {v166, v131},
+v168 = inputs[349:349],
+v169 = {v168, v62},
+v170 = {v13, v169},
+v171 = {v128, v170},
+v172 = {v25, v171},
+v173 = T5[v172],
+v174 = inputs[352:352],
+v175 = {v174, v11},
+v176 = {v2, v175},
+v177 = {v29, v176},
+v178 = inputs[378:378],
+v179 = {v178, v127},
+v180 = {v59, v179},
+v181 = {v106, v180},
+v182 = {v28, v181},
+v183 = T6[v182],
+v184 = inputs[381:381],
+v185 = inputs[382:382],
+v186 = {v185, v177},
+v187 = {v152, v186},
+v188 = T7[v187],
+v189 = {v185, v174},
+v190 = {v132, v189},
+v191 = {v145, v190},
+v192 = {v112, v191},
+v193 = inputs[407:407],
+v194 = {v193, v156},
+v195 = {v42, v194},
+v196 = {v153, v195},
+v197 = T8[v196],
+v198 = {v193, v108},
+v199 = inputs[459:459],
+v200 = {v199, v192},
+v201 = T9[v200],
+v202 = {v201, v167},
+v203 = T10[2*v202 +: 2],
+v204 = (v203 >>> 1),
+v205 = v203,
+v206 = {v204, v205},
+v207 = inputs[492:492],
+v208 = inputs[540:540],
+v209 = {v208, v153},
+v210 = {v36, v209},
+v211 = {v168, v210},
+v212 = {v104, v211},
+v213 = {v107, v212},
+v214 = T11[v213],
+v215 = inputs[544:544],
+v216 = {v136, v215},
+v217 = {v145, v216},
+v218 = inputs[549:549],
+v219 = {v218, v96},
+v220 = {v12, v219},
+v221 = {v157, v220},
+v222 = {v118, v221},
+v223 = T12[v222],
+v224 = {v218, v184},
+v225 = {v207, v224},
+v226 = {v184, v225},
+v227 = {v67, v226},
+v228 = {v60, v227},
+v229 = T13[v228],
+v230 = inputs[570:570],
+v231 = {v230, v217},
+v232 = {v17, v231},
+v233 = {v230, v152},
+v234 = inputs[656:656],
+v235 = {v234, v73},
+v236 = {v105, v235},
+v237 = T14[v236],
+v238 = {v237, v150},
+v239 = T10[2*v238 +: 2],
+v240 = (v239 >>> 1),
+v241 = v239,
+v242 = {v240, v241},
+v243 = inputs[658:658],
+v244 = {v243, v87},
+v245 = {v215, v244},
+v246 = {v94, v245},
+v247 = {v208, v246},
+v248 = T15[v247],
+v249 = {v243, v46},
+v250 = inputs[322:322],
+v251 = {v250, v163},
+v252 = {v8, v251},
+v253 = {v121, v252},
+v254 = T16[v253],
+v255 = {v164, v250},
+v256 = {v19, v255},
+v257 = {v6, v256},
+v258 = {v91, v257},
+v259 = {v199, v258},
+v260 = T17[v259],
+v261 = {v260, v229},
+v262 = {v254, v261},
+v263 = T10[2*v262 +: 2],
+v264 = (v263 >>> 1),
+v265 = v263,
+v266 = {v264, v265},
+v267 = inputs[379:379],
+v268 = {v267, v114},
+v269 = {v161, v268},
+v270 = T18[v269],
+v271 = {v270, v214},
+v272 = {v267, v233},
+v273 = {v90, v272},
+v274 = {v111, v273},
+v275 = inputs[485:485],
+v276 = {v275, v232},
+v277 = T19[v276],
+v278 = {v277, v223},
+v279 = {v144, v278},
+v280 = T10[2*v279 +: 2],
+v281 = (v280 >>> 1),
+v282 = v280,
+v283 = {v281, v282},
+v284 = inputs[489:489],
+v285 = {v284, v160},
+v286 = T20[v285],
+v287 = {v284, v151},
+v288 = {v30, v287},
+v289 = {v136, v288},
+v290 = {v3, v289},
+v291 = T21[v290],
+v292 = {v291, v188},
+v293 = {v34, v284},
+v294 = {v24, v293},
+v295 = {v85, v294},
+v296 = {v74, v295},
+v297 = {v58, v296},
+v298 = T22[v297],
+v299 = inputs[515:515],
+v300 = {v299, v93},
+v301 = {v119, v300},
+v302 = {v31, v301},
+v303 = {v33, v302},
+v304 = {v18, v303},
+v305 = T23[v304],
+v306 = {v305, v271},
+v307 = T10[2*v306 +: 2],
+v308 = (v307 >>> 1),
+v309 = v307,
+v310 = {v308, v309},
+v311 = inputs[518:518],
+v312 = {v311, v249},
+v313 = {v299, v312},
+v314 = {v126, v313},
+v315 = T24[v314],
+v316 = {v315, v298},
+v317 = {v286, v316},
+v318 = T10[2*v317 +: 2],
+v319 = (v318 >>> 1),
+v320 = {v311, v198},
+v321 = {v38, v320},
+v322 = {v10, v321},
+v323 = {v207, v322},
+v324 = T25[v323],
+v325 = {v311, v43},
+v326 = {v154, v325},
+v327 = {v64, v326},
+v328 = {v84, v327},
+v329 = {v47, v328},
+v330 = T26[v329],
+v331 = {v330, v292},
+v332 = T10[2*v331 +: 2],
+v333 = (v332 >>> 1),
+v334 = v332,
+v335 = {v333, v334},
+v336 = v318,
+v337 = {v319, v336},
+v338 = inputs[461:461],
+v339 = {v338, v274},
+v340 = T27[v339],
+v341 = {v340, v183},
+v342 = {v173, v341},
+v343 = T10[2*v342 +: 2],
+v344 = (v343 >>> 1),
+v345 = {v338, v83},
+v346 = {v275, v345},
+v347 = T28[v346],
+v348 = {v338, v77},
+v349 = {v250, v348},
+v350 = {v267, v349},
+v351 = T29[v350],
+v352 = {v347, v351},
+v353 = {v324, v352},
+v354 = T10[2*v353 +: 2],
+v355 = (v354 >>> 1),
+v356 = v343,
+v357 = {v344, v356},
+v358 = v354,
+v359 = {v355, v358},
+v360 = {v234, v338},
+v361 = {v299, v360},
+v362 = {v275, v361},
+v363 = {v178, v362},
+v364 = {v69, v363},
+v365 = T30[v364],
+v366 = {v197, v365},
+v367 = {v248, v366},
+v368 = T10[2*v367 +: 2],
+v369 = (v368 >>> 1),
+v370 = v368,
+v371 = {v369, v370},
+logit0 = v359 <<< 0,
+logit1 = v266 <<< 0,
+logit2 = v310 <<< 0,
+logit3 = v337 <<< 0,
+logit4 = v242 <<< 0,
+logit5 = v335 <<< 0,
+logit6 = v283 <<< 0,
+logit7 = v357 <<< 0,
+logit8 = v371 <<< 0,
+logit9 = v206 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+model_out[2:0] <= logit0;
+model_out[5:3] <= logit1;
+model_out[8:6] <= logit2;
+model_out[11:9] <= logit3;
+model_out[14:12] <= logit4;
+model_out[17:15] <= logit5;
+model_out[20:18] <= logit6;
+model_out[23:21] <= logit7;
+model_out[26:24] <= logit8;
+model_out[29:27] <= logit9;
+end
 endmodule

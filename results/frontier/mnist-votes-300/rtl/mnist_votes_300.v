@@ -1,3 +1,4 @@
+// v<n> is what operation n gives, v<n>_<s> its copy in the registers before pipeline stage s, T<n> a table: entry 0 in the lowest bits.
 `timescale 1 ns / 1 ps
 
 module mnist_votes_300 (
@@ -5,11217 +6,3498 @@ module mnist_votes_300 (
     input wire [783:0] model_inp,
     output reg [69:0] model_out
 );
-    reg [783:0] inputs;
-    always @(posedge clk) inputs <= model_inp;
-    wire [0:0] v0 = inputs[96:96];
-    wire [0:0] v1 = inputs[101:101];
-    wire [0:0] v2 = inputs[103:103];
-    wire [0:0] v3 = inputs[132:132];
-    wire [0:0] v4 = inputs[133:133];
-    wire [0:0] v5 = inputs[150:150];
-    wire [0:0] v6 = inputs[175:175];
-    wire [0:0] v7 = inputs[176:176];
-    wire [0:0] v8 = inputs[178:178];
-    wire [0:0] v9 = inputs[188:188];
-    wire [0:0] v10 = inputs[189:189];
-    wire [0:0] v11 = inputs[190:190];
-    wire [0:0] v12 = inputs[217:217];
-    wire [0:0] v13 = inputs[219:219];
-    wire [0:0] v14 = inputs[247:247];
-    wire [0:0] v15 = inputs[275:275];
-    wire [0:0] v16 = inputs[286:286];
-    wire [0:0] v17 = inputs[287:287];
-    wire [0:0] v18 = inputs[315:315];
-    wire [0:0] v19 = inputs[332:332];
-    wire [0:0] v20 = inputs[358:358];
-    wire [0:0] v21 = inputs[360:360];
-    wire [0:0] v22 = inputs[387:387];
-    wire [0:0] v23 = inputs[415:415];
-    wire [0:0] v24 = inputs[416:416];
-    wire [0:0] v25 = inputs[425:425];
-    wire [0:0] v26 = inputs[441:441];
-    wire [0:0] v27 = inputs[470:470];
-    wire [0:0] v28 = inputs[482:482];
-    wire [0:0] v29 = inputs[497:497];
-    wire [0:0] v30 = inputs[526:526];
-    wire [0:0] v31 = inputs[579:579];
-    wire [0:0] v32 = inputs[581:581];
-    wire [0:0] v33 = inputs[596:596];
-    wire [0:0] v34 = inputs[604:604];
-    wire [0:0] v35 = inputs[623:623];
-    wire [0:0] v36 = inputs[624:624];
-    wire [0:0] v37 = inputs[630:630];
-    wire [0:0] v38 = inputs[636:636];
-    wire [0:0] v39 = inputs[651:651];
-    wire [0:0] v40 = inputs[662:662];
-    wire [0:0] v41 = inputs[664:664];
-    wire [0:0] v42 = inputs[680:680];
-    wire [0:0] v43 = inputs[681:681];
-    wire [0:0] v44 = inputs[688:688];
-    wire [0:0] v45 = inputs[689:689];
-    wire [0:0] v46 = inputs[690:690];
-    wire [0:0] v47 = inputs[714:714];
-    wire [0:0] v48 = inputs[122:122];
-    wire [0:0] v49 = inputs[123:123];
-    wire [0:0] v50 = inputs[125:125];
-    wire [0:0] v51 = inputs[128:128];
-    wire [0:0] v52 = inputs[149:149];
-    wire [0:0] v53 = inputs[159:159];
-    wire [0:0] v54 = inputs[177:177];
-    wire [0:0] v55 = inputs[187:187];
-    wire [0:0] v56 = inputs[203:203];
-    wire [0:0] v57 = inputs[206:206];
-    wire [0:0] v58 = inputs[234:234];
-    wire [0:0] v59 = inputs[303:303];
-    wire [0:0] v60 = inputs[342:342];
-    wire [0:0] v61 = inputs[357:357];
-    wire [0:0] v62 = inputs[359:359];
-    wire [0:0] v63 = inputs[370:370];
-    wire [0:0] v64 = inputs[386:386];
-    wire [0:0] v65 = inputs[398:398];
-    wire [0:0] v66 = inputs[414:414];
-    wire [0:0] v67 = inputs[424:424];
-    wire [0:0] v68 = inputs[426:426];
-    wire [0:0] v69 = inputs[443:443];
-    wire [0:0] v70 = inputs[453:453];
-    wire [0:0] v71 = inputs[493:493];
-    wire [0:0] v72 = inputs[496:496];
-    wire [0:0] v73 = inputs[498:498];
-    wire [0:0] v74 = inputs[508:508];
-    wire [0:0] v75 = inputs[509:509];
-    wire [0:0] v76 = inputs[538:538];
-    wire [0:0] v77 = inputs[549:549];
-    wire [0:0] v78 = inputs[594:594];
-    wire [0:0] v79 = inputs[608:608];
-    wire [0:0] v80_l = v79; wire [0:0] v80_u = (v79 >>> 1) + v73; wire [1:0] v80 = {v80_u, v80_l};
-    wire [0:0] v81 = inputs[633:633];
-    wire [0:0] v82 = inputs[635:635];
-    wire [0:0] v83 = inputs[637:637];
-    wire [0:0] v84 = inputs[653:653];
-    wire [0:0] v85 = inputs[683:683];
-    wire [0:0] v86 = inputs[710:710];
-    wire [0:0] v87 = inputs[711:711];
-    wire [0:0] v88 = inputs[713:713];
-    wire [0:0] v89 = inputs[100:100];
-    wire [0:0] v90 = inputs[124:124];
-    wire [0:0] v91 = inputs[130:130];
-    wire [0:0] v92_l = v13; wire [0:0] v92_u = (v13 >>> 1) + v91; wire [1:0] v92 = {v92_u, v92_l};
-    wire [0:0] v93 = inputs[152:152];
-    wire [0:0] v94 = inputs[160:160];
-    wire [0:0] v95 = inputs[231:231];
-    wire [0:0] v96 = inputs[245:245];
-    wire [0:0] v97 = inputs[246:246];
-    wire [0:0] v98_l = v40; wire [0:0] v98_u = (v40 >>> 1) + v97; wire [1:0] v98 = {v98_u, v98_l};
-    wire [0:0] v99 = inputs[259:259];
-    wire [0:0] v100 = inputs[261:261];
-    wire [0:0] v101 = inputs[272:272];
-    wire [0:0] v102 = inputs[274:274];
-    wire [0:0] v103 = inputs[301:301];
-    wire [0:0] v104 = inputs[302:302];
-    wire [0:0] v105_l = v96; wire [0:0] v105_u = (v96 >>> 1) + v104; wire [1:0] v105 = {v105_u, v105_l};
-    wire [1:0] v106_l = v105; wire [0:0] v106_u = (v105 >>> 2) + v14; wire [2:0] v106 = {v106_u, v106_l};
-    wire [0:0] v107 = inputs[328:328];
-    wire [0:0] v108 = inputs[329:329];
-    wire [0:0] v109 = inputs[341:341];
-    wire [0:0] v110 = inputs[344:344];
-    wire [0:0] v111 = inputs[369:369];
-    wire [0:0] v112_l = v73; wire [0:0] v112_u = (v73 >>> 1) + v111; wire [1:0] v112 = {v112_u, v112_l};
-    wire [0:0] v113_l = v111; wire [0:0] v113_u = (v111 >>> 1) + v110; wire [1:0] v113 = {v113_u, v113_l};
-    wire [0:0] v114 = inputs[371:371];
-    wire [0:0] v115 = inputs[385:385];
-    wire [0:0] v116 = inputs[399:399];
-    wire [0:0] v117 = inputs[412:412];
-    wire [0:0] v118 = inputs[413:413];
-    wire [0:0] v119 = inputs[442:442];
-    wire [0:0] v120_l = v119; wire [0:0] v120_u = (v119 >>> 1) + v61; wire [1:0] v120 = {v120_u, v120_l};
-    wire [0:0] v121 = inputs[468:468];
-    wire [0:0] v122 = inputs[483:483];
-    wire [0:0] v123 = inputs[495:495];
-    wire [0:0] v124 = inputs[510:510];
-    wire [0:0] v125 = inputs[511:511];
-    wire [0:0] v126 = inputs[521:521];
-    wire [0:0] v127 = inputs[548:548];
-    wire [0:0] v128 = inputs[552:552];
-    wire [1:0] v129_l = v80; wire [0:0] v129_u = (v80 >>> 2) + v128; wire [2:0] v129 = {v129_u, v129_l};
-    wire [2:0] v130_l = v129; wire [0:0] v130_u = (v129 >>> 3) + v69; wire [3:0] v130 = {v130_u, v130_l};
-    wire [0:0] v131 = inputs[568:568];
-    wire [0:0] v132 = inputs[569:569];
-    wire [0:0] v133 = inputs[580:580];
-    wire [0:0] v134 = inputs[595:595];
-    wire [0:0] v135 = inputs[605:605];
-    wire [0:0] v136_l = v135; wire [0:0] v136_u = (v135 >>> 1) + v133; wire [1:0] v136 = {v136_u, v136_l};
-    wire [0:0] v137 = inputs[632:632];
-    wire [0:0] v138 = inputs[655:655];
-    wire [0:0] v139 = inputs[685:685];
-    wire [0:0] v140 = inputs[686:686];
-    wire [0:0] v141 = inputs[98:98];
-    wire [0:0] v142 = inputs[127:127];
-    wire [0:0] v143 = inputs[156:156];
-    wire [0:0] v144 = inputs[185:185];
-    wire [0:0] v145 = inputs[204:204];
-    wire [0:0] v146 = inputs[262:262];
-    wire [0:0] v147 = inputs[273:273];
-    wire [0:0] v148 = inputs[288:288];
-    wire [0:0] v149_l = v42; wire [0:0] v149_u = (v42 >>> 1) + v148; wire [1:0] v149 = {v149_u, v149_l};
-    wire [0:0] v150 = inputs[289:289];
-    wire [0:0] v151 = inputs[330:330];
-    wire [0:0] v152_l = v19; wire [0:0] v152_u = (v19 >>> 1) + v151; wire [1:0] v152 = {v152_u, v152_l};
-    wire [0:0] v153 = inputs[331:331];
-    wire [0:0] v154_l = v153; wire [0:0] v154_u = (v153 >>> 1) + v108; wire [1:0] v154 = {v154_u, v154_l};
-    wire [0:0] v155 = inputs[343:343];
-    wire [0:0] v156 = inputs[383:383];
-    wire [0:0] v157 = inputs[411:411];
-    wire [0:0] v158 = inputs[439:439];
-    wire [0:0] v159 = inputs[467:467];
-    wire [0:0] v160_l = v159; wire [0:0] v160_u = (v159 >>> 1) + v126; wire [1:0] v160 = {v160_u, v160_l};
-    wire [0:0] v161 = inputs[469:469];
-    wire [0:0] v162 = inputs[485:485];
-    wire [0:0] v163 = inputs[522:522];
-    wire [0:0] v164_l = v159; wire [0:0] v164_u = (v159 >>> 1) + v163; wire [1:0] v164 = {v164_u, v164_l};
-    wire [0:0] v165 = inputs[551:551];
-    wire [0:0] v166_l = v165; wire [0:0] v166_u = (v165 >>> 1) + v127; wire [1:0] v166 = {v166_u, v166_l};
-    wire [0:0] v167 = inputs[573:573];
-    wire [0:0] v168 = inputs[600:600];
-    wire [0:0] v169 = inputs[606:606];
-    wire [0:0] v170 = inputs[607:607];
-    wire [0:0] v171 = inputs[625:625];
-    wire [0:0] v172 = inputs[634:634];
-    wire [3:0] v173_l = v130; wire [0:0] v173_u = (v130 >>> 4) + v172; wire [4:0] v173 = {v173_u, v173_l};
-    wire [0:0] v174 = inputs[652:652];
-    wire [0:0] v175 = inputs[659:659];
-    wire [0:0] v176 = inputs[661:661];
-    wire [0:0] v177 = inputs[663:663];
-    wire [0:0] v178_l = v31; wire [0:0] v178_u = (v31 >>> 1) + v177; wire [1:0] v178 = {v178_u, v178_l};
-    wire [0:0] v179_l = v177; wire [0:0] v179_u = (v177 >>> 1) + v128; wire [1:0] v179 = {v179_u, v179_l};
-    wire [1:0] v180_l = v179; wire [0:0] v180_u = (v179 >>> 2) + v119; wire [2:0] v180 = {v180_u, v180_l};
-    wire [2:0] v181_l = v180; wire [0:0] v181_u = (v180 >>> 3) + v75; wire [3:0] v181 = {v181_u, v181_l};
-    wire [3:0] v182_l = v181; wire [0:0] v182_u = (v181 >>> 4) + v29; wire [4:0] v182 = {v182_u, v182_l};
-    wire [4:0] v183_l = v182; wire [0:0] v183_u = (v182 >>> 5) + v79; wire [5:0] v183 = {v183_u, v183_l};
-    wire v184_t0 = v183[0] ? 1'd1 : 1'd0;
-    wire v184_t1 = v183[0] ? 1'd0 : 1'd1;
-    wire v184_t2 = v183[1] ? v184_t1 : v184_t0;
-    wire v184_t3 = v183[1] ? 1'd0 : v184_t1;
-    wire v184_t4 = v183[2] ? v184_t3 : v184_t2;
-    wire v184_t5 = v183[1] ? v184_t1 : 1'd1;
-    wire v184_t6 = v183[2] ? v184_t3 : v184_t5;
-    wire v184_t7 = v183[3] ? v184_t6 : v184_t4;
-    wire v184_t8 = v183[2] ? v184_t3 : v184_t1;
-    wire v184_t9 = v183[2] ? 1'd0 : v184_t1;
-    wire v184_t10 = v183[3] ? v184_t9 : v184_t8;
-    wire v184_t11 = v183[4] ? v184_t10 : v184_t7;
-    wire v184_t12 = v183[2] ? 1'd0 : v184_t5;
-    wire v184_t13 = v183[2] ? v184_t3 : 1'd1;
-    wire v184_t14 = v183[3] ? v184_t13 : v184_t12;
-    wire v184_t15 = v183[1] ? 1'd0 : v184_t0;
-    wire v184_t16 = v183[2] ? 1'd0 : v184_t15;
-    wire v184_t17 = v183[3] ? v184_t16 : 1'd0;
-    wire v184_t18 = v183[4] ? v184_t17 : v184_t14;
-    wire v184_t19 = v183[5] ? v184_t18 : v184_t11;
-    wire [0:0] v184 = {v184_t19};
-    wire [0:0] v185 = inputs[129:129];
-    wire [0:0] v186 = inputs[179:179];
-    wire [0:0] v187 = inputs[205:205];
-    wire [0:0] v188_l = v100; wire [0:0] v188_u = (v100 >>> 1) + v187; wire [1:0] v188 = {v188_u, v188_l};
-    wire [0:0] v189_l = v49; wire [0:0] v189_u = (v49 >>> 1) + v187; wire [1:0] v189 = {v189_u, v189_l};
-    wire [0:0] v190 = inputs[211:211];
-    wire [0:0] v191 = inputs[214:214];
-    wire [0:0] v192 = inputs[218:218];
-    wire [0:0] v193 = inputs[260:260];
-    wire [0:0] v194 = inputs[263:263];
-    wire [0:0] v195 = inputs[266:266];
-    wire [0:0] v196 = inputs[314:314];
-    wire [0:0] v197 = inputs[318:318];
-    wire [0:0] v198_l = v197; wire [0:0] v198_u = (v197 >>> 1) + v186; wire [1:0] v198 = {v198_u, v198_l};
-    wire [0:0] v199 = inputs[354:354];
-    wire [0:0] v200_l = v156; wire [0:0] v200_u = (v156 >>> 1) + v199; wire [1:0] v200 = {v200_u, v200_l};
-    wire [0:0] v201 = inputs[384:384];
-    wire [0:0] v202_l = v201; wire [0:0] v202_u = (v201 >>> 1) + v158; wire [1:0] v202 = {v202_u, v202_l};
-    wire [0:0] v203_l = v201; wire [0:0] v203_u = (v201 >>> 1) + v101; wire [1:0] v203 = {v203_u, v203_l};
-    wire [0:0] v204 = inputs[427:427];
-    wire [0:0] v205 = inputs[435:435];
-    wire [0:0] v206_l = v205; wire [0:0] v206_u = (v205 >>> 1) + v171; wire [1:0] v206 = {v206_u, v206_l};
-    wire [0:0] v207 = inputs[438:438];
-    wire [0:0] v208 = inputs[440:440];
-    wire [0:0] v209_l = v208; wire [0:0] v209_u = (v208 >>> 1) + v131; wire [1:0] v209 = {v209_u, v209_l};
-    wire [0:0] v210 = inputs[512:512];
-    wire [0:0] v211 = inputs[518:518];
-    wire [0:0] v212_l = v22; wire [0:0] v212_u = (v22 >>> 1) + v211; wire [1:0] v212 = {v212_u, v212_l};
-    wire [0:0] v213 = inputs[550:550];
-    wire [0:0] v214 = inputs[571:571];
-    wire [0:0] v215 = inputs[574:574];
-    wire [0:0] v216_l = v45; wire [0:0] v216_u = (v45 >>> 1) + v215; wire [1:0] v216 = {v216_u, v216_l};
-    wire [0:0] v217_l = v193; wire [0:0] v217_u = (v193 >>> 1) + v215; wire [1:0] v217 = {v217_u, v217_l};
-    wire [0:0] v218 = inputs[575:575];
-    wire [4:0] v219_l = v173; wire [0:0] v219_u = (v173 >>> 5) + v218; wire [5:0] v219 = {v219_u, v219_l};
-    wire v220_t0 = v219[0] ? 1'd1 : 1'd0;
-    wire v220_t1 = v219[0] ? 1'd0 : 1'd1;
-    wire v220_t2 = v219[1] ? v220_t1 : v220_t0;
-    wire v220_t3 = v219[2] ? v220_t1 : v220_t2;
-    wire v220_t4 = v219[2] ? 1'd0 : v220_t1;
-    wire v220_t5 = v219[3] ? v220_t4 : v220_t3;
-    wire v220_t6 = v219[1] ? 1'd0 : v220_t0;
-    wire v220_t7 = v219[2] ? 1'd0 : v220_t6;
-    wire v220_t8 = v219[3] ? 1'd0 : v220_t7;
-    wire v220_t9 = v219[4] ? v220_t8 : v220_t5;
-    wire v220_t10 = v219[2] ? 1'd1 : v220_t2;
-    wire v220_t11 = v219[3] ? v220_t4 : v220_t10;
-    wire v220_t12 = v219[1] ? 1'd0 : 1'd1;
-    wire v220_t13 = v219[1] ? 1'd1 : v220_t0;
-    wire v220_t14 = v219[2] ? v220_t13 : v220_t12;
-    wire v220_t15 = v219[3] ? 1'd0 : v220_t14;
-    wire v220_t16 = v219[4] ? v220_t15 : v220_t11;
-    wire v220_t17 = v219[5] ? v220_t16 : v220_t9;
-    wire [0:0] v220 = {v220_t17};
-    wire [0:0] v221_l = v56; wire [0:0] v221_u = (v56 >>> 1) + v218; wire [1:0] v221 = {v221_u, v221_l};
-    wire [0:0] v222 = inputs[577:577];
-    wire [0:0] v223_l = v176; wire [0:0] v223_u = (v176 >>> 1) + v222; wire [1:0] v223 = {v223_u, v223_l};
-    wire [0:0] v224 = inputs[597:597];
-    wire [0:0] v225 = inputs[602:602];
-    wire [0:0] v226 = inputs[626:626];
-    wire [0:0] v227 = inputs[654:654];
-    wire [0:0] v228 = inputs[656:656];
-    wire [0:0] v229 = inputs[658:658];
-    wire [0:0] v230 = inputs[682:682];
-    wire [0:0] v231_l = v230; wire [0:0] v231_u = (v230 >>> 1) + v83; wire [1:0] v231 = {v231_u, v231_l};
-    wire [1:0] v232_l = v231; wire [0:0] v232_u = (v231 >>> 2) + v229; wire [2:0] v232 = {v232_u, v232_l};
-    wire [0:0] v233 = inputs[126:126];
-    wire [0:0] v234 = inputs[151:151];
-    wire [0:0] v235 = inputs[153:153];
-    wire [0:0] v236 = inputs[154:154];
-    wire [0:0] v237 = inputs[155:155];
-    wire [0:0] v238 = inputs[157:157];
-    wire [0:0] v239_l = v234; wire [0:0] v239_u = (v234 >>> 1) + v238; wire [1:0] v239 = {v239_u, v239_l};
-    wire [1:0] v240_l = v239; wire [0:0] v240_u = (v239 >>> 2) + v237; wire [2:0] v240 = {v240_u, v240_l};
-    wire [2:0] v241_l = v240; wire [0:0] v241_u = (v240 >>> 3) + v190; wire [3:0] v241 = {v241_u, v241_l};
-    wire [0:0] v242_l = v238; wire [0:0] v242_u = (v238 >>> 1) + v89; wire [1:0] v242 = {v242_u, v242_l};
-    wire [1:0] v243_l = v242; wire [0:0] v243_u = (v242 >>> 2) + v191; wire [2:0] v243 = {v243_u, v243_l};
-    wire [0:0] v244 = inputs[180:180];
-    wire [1:0] v245_l = v178; wire [0:0] v245_u = (v178 >>> 2) + v244; wire [2:0] v245 = {v245_u, v245_l};
-    wire [0:0] v246_l = v244; wire [0:0] v246_u = (v244 >>> 1) + v50; wire [1:0] v246 = {v246_u, v246_l};
-    wire [0:0] v247 = inputs[183:183];
-    wire [0:0] v248_l = v201; wire [0:0] v248_u = (v201 >>> 1) + v247; wire [1:0] v248 = {v248_u, v248_l};
-    wire [1:0] v249_l = v248; wire [0:0] v249_u = (v248 >>> 2) + v213; wire [2:0] v249 = {v249_u, v249_l};
-    wire [0:0] v250 = inputs[213:213];
-    wire [0:0] v251_l = v147; wire [0:0] v251_u = (v147 >>> 1) + v250; wire [1:0] v251 = {v251_u, v251_l};
-    wire [0:0] v252_l = v238; wire [0:0] v252_u = (v238 >>> 1) + v250; wire [1:0] v252 = {v252_u, v252_l};
-    wire [0:0] v253 = inputs[216:216];
-    wire [2:0] v254_l = v106; wire [0:0] v254_u = (v106 >>> 3) + v253; wire [3:0] v254 = {v254_u, v254_l};
-    wire [3:0] v255_l = v254; wire [0:0] v255_u = (v254 >>> 4) + v250; wire [4:0] v255 = {v255_u, v255_l};
-    wire [1:0] v256_l = v166; wire [0:0] v256_u = (v166 >>> 2) + v253; wire [2:0] v256 = {v256_u, v256_l};
-    wire [2:0] v257_l = v256; wire [0:0] v257_u = (v256 >>> 3) + v161; wire [3:0] v257 = {v257_u, v257_l};
-    wire [1:0] v258_l = v152; wire [0:0] v258_u = (v152 >>> 2) + v253; wire [2:0] v258 = {v258_u, v258_l};
-    wire [0:0] v259 = inputs[237:237];
-    wire [0:0] v260_l = v222; wire [0:0] v260_u = (v222 >>> 1) + v259; wire [1:0] v260 = {v260_u, v260_l};
-    wire [0:0] v261_l = v259; wire [0:0] v261_u = (v259 >>> 1) + v238; wire [1:0] v261 = {v261_u, v261_l};
-    wire [0:0] v262 = inputs[242:242];
-    wire [0:0] v263_l = v127; wire [0:0] v263_u = (v127 >>> 1) + v262; wire [1:0] v263 = {v263_u, v263_l};
-    wire [1:0] v264_l = v263; wire [0:0] v264_u = (v263 >>> 2) + v190; wire [2:0] v264 = {v264_u, v264_l};
-    wire [2:0] v265_l = v264; wire [0:0] v265_u = (v264 >>> 3) + v91; wire [3:0] v265 = {v265_u, v265_l};
-    wire [0:0] v266_l = v55; wire [0:0] v266_u = (v55 >>> 1) + v262; wire [1:0] v266 = {v266_u, v266_l};
-    wire [1:0] v267_l = v266; wire [0:0] v267_u = (v266 >>> 2) + v93; wire [2:0] v267 = {v267_u, v267_l};
-    wire [0:0] v268 = inputs[243:243];
-    wire [0:0] v269_l = v268; wire [0:0] v269_u = (v268 >>> 1) + v103; wire [1:0] v269 = {v269_u, v269_l};
-    wire [1:0] v270_l = v269; wire [0:0] v270_u = (v269 >>> 2) + v156; wire [2:0] v270 = {v270_u, v270_l};
-    wire [2:0] v271_l = v270; wire [0:0] v271_u = (v270 >>> 3) + v207; wire [3:0] v271 = {v271_u, v271_l};
-    wire [0:0] v272 = inputs[244:244];
-    wire [0:0] v273 = inputs[290:290];
-    wire [2:0] v274_l = v245; wire [0:0] v274_u = (v245 >>> 3) + v273; wire [3:0] v274 = {v274_u, v274_l};
-    wire [3:0] v275_l = v274; wire [0:0] v275_u = (v274 >>> 4) + v109; wire [4:0] v275 = {v275_u, v275_l};
-    wire [0:0] v276_l = v273; wire [0:0] v276_u = (v273 >>> 1) + v185; wire [1:0] v276 = {v276_u, v276_l};
-    wire [0:0] v277 = inputs[300:300];
-    wire [2:0] v278_l = v243; wire [0:0] v278_u = (v243 >>> 3) + v277; wire [3:0] v278 = {v278_u, v278_l};
-    wire [3:0] v279_l = v278; wire [0:0] v279_u = (v278 >>> 4) + v272; wire [4:0] v279 = {v279_u, v279_l};
-    wire [4:0] v280_l = v279; wire [0:0] v280_u = (v279 >>> 5) + v62; wire [5:0] v280 = {v280_u, v280_l};
-    wire v281_t0 = v280[0] ? 1'd1 : 1'd0;
-    wire v281_t1 = v280[1] ? 1'd1 : v281_t0;
-    wire v281_t2 = v280[0] ? 1'd0 : 1'd1;
-    wire v281_t3 = v280[1] ? 1'd0 : v281_t2;
-    wire v281_t4 = v280[2] ? v281_t3 : v281_t1;
-    wire v281_t5 = v280[2] ? 1'd0 : v281_t2;
-    wire v281_t6 = v280[3] ? v281_t5 : v281_t4;
-    wire v281_t7 = v280[2] ? 1'd0 : v281_t3;
-    wire v281_t8 = v280[3] ? v281_t7 : v281_t3;
-    wire v281_t9 = v280[4] ? v281_t8 : v281_t6;
-    wire v281_t10 = v280[1] ? v281_t0 : 1'd1;
-    wire v281_t11 = v280[1] ? v281_t2 : 1'd0;
-    wire v281_t12 = v280[2] ? v281_t11 : v281_t10;
-    wire v281_t13 = v280[1] ? v281_t2 : v281_t0;
-    wire v281_t14 = v280[2] ? 1'd0 : v281_t13;
-    wire v281_t15 = v280[3] ? v281_t14 : v281_t12;
-    wire v281_t16 = v280[4] ? 1'd0 : v281_t15;
-    wire v281_t17 = v280[5] ? v281_t16 : v281_t9;
-    wire [0:0] v281 = {v281_t17};
-    wire [0:0] v282 = inputs[320:320];
-    wire [0:0] v283_l = v99; wire [0:0] v283_u = (v99 >>> 1) + v282; wire [1:0] v283 = {v283_u, v283_l};
-    wire [1:0] v284_l = v283; wire [0:0] v284_u = (v283 >>> 2) + v74; wire [2:0] v284 = {v284_u, v284_l};
-    wire [2:0] v285_l = v284; wire [0:0] v285_u = (v284 >>> 3) + v211; wire [3:0] v285 = {v285_u, v285_l};
-    wire [3:0] v286_l = v285; wire [0:0] v286_u = (v285 >>> 4) + v54; wire [4:0] v286 = {v286_u, v286_l};
-    wire [4:0] v287_l = v286; wire [0:0] v287_u = (v286 >>> 5) + v48; wire [5:0] v287 = {v287_u, v287_l};
-    wire v288_t0 = v287[0] ? 1'd1 : 1'd0;
-    wire v288_t1 = v287[1] ? v288_t0 : 1'd0;
-    wire v288_t2 = v287[2] ? v288_t1 : v288_t0;
-    wire v288_t3 = v287[0] ? 1'd0 : 1'd1;
-    wire v288_t4 = v287[1] ? v288_t0 : v288_t3;
-    wire v288_t5 = v287[2] ? v288_t4 : v288_t1;
-    wire v288_t6 = v287[3] ? v288_t5 : v288_t2;
-    wire v288_t7 = v287[1] ? v288_t3 : 1'd0;
-    wire v288_t8 = v287[4] ? v288_t7 : v288_t6;
-    wire v288_t9 = v287[1] ? 1'd1 : v288_t3;
-    wire v288_t10 = v287[2] ? v288_t9 : v288_t3;
-    wire v288_t11 = v287[1] ? 1'd1 : v288_t0;
-    wire v288_t12 = v287[1] ? 1'd1 : 1'd0;
-    wire v288_t13 = v287[2] ? v288_t12 : v288_t11;
-    wire v288_t14 = v287[3] ? v288_t13 : v288_t10;
-    wire v288_t15 = v287[4] ? v288_t7 : v288_t14;
-    wire v288_t16 = v287[5] ? v288_t15 : v288_t8;
-    wire [0:0] v288 = {v288_t16};
-    wire [0:0] v289 = inputs[327:327];
-    wire [0:0] v290 = inputs[345:345];
-    wire [1:0] v291_l = v149; wire [0:0] v291_u = (v149 >>> 2) + v290; wire [2:0] v291 = {v291_u, v291_l};
-    wire [0:0] v292_l = v290; wire [0:0] v292_u = (v290 >>> 1) + v0; wire [1:0] v292 = {v292_u, v292_l};
-    wire [1:0] v293_l = v292; wire [0:0] v293_u = (v292 >>> 2) + v234; wire [2:0] v293 = {v293_u, v293_l};
-    wire [0:0] v294 = inputs[351:351];
-    wire [0:0] v295_l = v7; wire [0:0] v295_u = (v7 >>> 1) + v294; wire [1:0] v295 = {v295_u, v295_l};
-    wire [1:0] v296_l = v295; wire [0:0] v296_u = (v295 >>> 2) + v268; wire [2:0] v296 = {v296_u, v296_l};
-    wire [0:0] v297 = inputs[373:373];
-    wire [0:0] v298_l = v297; wire [0:0] v298_u = (v297 >>> 1) + v150; wire [1:0] v298 = {v298_u, v298_l};
-    wire [0:0] v299 = inputs[374:374];
-    wire [0:0] v300_l = v299; wire [0:0] v300_u = (v299 >>> 1) + v57; wire [1:0] v300 = {v300_u, v300_l};
-    wire [1:0] v301_l = v300; wire [0:0] v301_u = (v300 >>> 2) + v150; wire [2:0] v301 = {v301_u, v301_l};
-    wire [2:0] v302_l = v301; wire [0:0] v302_u = (v301 >>> 3) + v234; wire [3:0] v302 = {v302_u, v302_l};
-    wire [0:0] v303 = inputs[375:375];
-    wire [1:0] v304_l = v198; wire [0:0] v304_u = (v198 >>> 2) + v303; wire [2:0] v304 = {v304_u, v304_l};
-    wire [2:0] v305_l = v304; wire [0:0] v305_u = (v304 >>> 3) + v233; wire [3:0] v305 = {v305_u, v305_l};
-    wire [3:0] v306_l = v305; wire [0:0] v306_u = (v305 >>> 4) + v18; wire [4:0] v306 = {v306_u, v306_l};
-    wire [0:0] v307_l = v303; wire [0:0] v307_u = (v303 >>> 1) + v75; wire [1:0] v307 = {v307_u, v307_l};
-    wire [0:0] v308 = inputs[382:382];
-    wire [0:0] v309 = inputs[403:403];
-    wire [0:0] v310_l = v204; wire [0:0] v310_u = (v204 >>> 1) + v309; wire [1:0] v310 = {v310_u, v310_l};
-    wire [0:0] v311 = inputs[405:405];
-    wire [0:0] v312_l = v95; wire [0:0] v312_u = (v95 >>> 1) + v311; wire [1:0] v312 = {v312_u, v312_l};
-    wire [0:0] v313 = inputs[406:406];
-    wire [0:0] v314_l = v23; wire [0:0] v314_u = (v23 >>> 1) + v313; wire [1:0] v314 = {v314_u, v314_l};
-    wire [0:0] v315 = inputs[428:428];
-    wire [0:0] v316 = inputs[436:436];
-    wire [0:0] v317 = inputs[455:455];
-    wire [3:0] v318_l = v302; wire [0:0] v318_u = (v302 >>> 4) + v317; wire [4:0] v318 = {v318_u, v318_l};
-    wire [0:0] v319 = inputs[456:456];
-    wire [0:0] v320 = inputs[461:461];
-    wire [0:0] v321 = inputs[465:465];
-    wire [0:0] v322_l = v308; wire [0:0] v322_u = (v308 >>> 1) + v321; wire [1:0] v322 = {v322_u, v322_l};
-    wire [1:0] v323_l = v322; wire [0:0] v323_u = (v322 >>> 2) + v126; wire [2:0] v323 = {v323_u, v323_l};
-    wire [2:0] v324_l = v323; wire [0:0] v324_u = (v323 >>> 3) + v118; wire [3:0] v324 = {v324_u, v324_l};
-    wire [3:0] v325_l = v324; wire [0:0] v325_u = (v324 >>> 4) + v121; wire [4:0] v325 = {v325_u, v325_l};
-    wire [0:0] v326 = inputs[487:487];
-    wire [0:0] v327 = inputs[491:491];
-    wire [0:0] v328_l = v327; wire [0:0] v328_u = (v327 >>> 1) + v227; wire [1:0] v328 = {v328_u, v328_l};
-    wire [0:0] v329_l = v327; wire [0:0] v329_u = (v327 >>> 1) + v157; wire [1:0] v329 = {v329_u, v329_l};
-    wire [1:0] v330_l = v329; wire [0:0] v330_u = (v329 >>> 2) + v225; wire [2:0] v330 = {v330_u, v330_l};
-    wire [0:0] v331 = inputs[523:523];
-    wire [0:0] v332_l = v331; wire [0:0] v332_u = (v331 >>> 1) + v24; wire [1:0] v332 = {v332_u, v332_l};
-    wire [1:0] v333_l = v332; wire [0:0] v333_u = (v332 >>> 2) + v321; wire [2:0] v333 = {v333_u, v333_l};
-    wire [2:0] v334_l = v333; wire [0:0] v334_u = (v333 >>> 3) + v118; wire [3:0] v334 = {v334_u, v334_l};
-    wire [0:0] v335_l = v331; wire [0:0] v335_u = (v331 >>> 1) + v215; wire [1:0] v335 = {v335_u, v335_l};
-    wire [1:0] v336_l = v335; wire [0:0] v336_u = (v335 >>> 2) + v140; wire [2:0] v336 = {v336_u, v336_l};
-    wire [2:0] v337_l = v336; wire [0:0] v337_u = (v336 >>> 3) + v227; wire [3:0] v337 = {v337_u, v337_l};
-    wire [0:0] v338_l = v53; wire [0:0] v338_u = (v53 >>> 1) + v331; wire [1:0] v338 = {v338_u, v338_l};
-    wire [0:0] v339 = inputs[539:539];
-    wire [0:0] v340_l = v339; wire [0:0] v340_u = (v339 >>> 1) + v218; wire [1:0] v340 = {v340_u, v340_l};
-    wire [0:0] v341_l = v339; wire [0:0] v341_u = (v339 >>> 1) + v213; wire [1:0] v341 = {v341_u, v341_l};
-    wire [1:0] v342_l = v341; wire [0:0] v342_u = (v341 >>> 2) + v172; wire [2:0] v342 = {v342_u, v342_l};
-    wire [2:0] v343_l = v342; wire [0:0] v343_u = (v342 >>> 3) + v123; wire [3:0] v343 = {v343_u, v343_l};
-    wire [3:0] v344_l = v343; wire [0:0] v344_u = (v343 >>> 4) + v116; wire [4:0] v344 = {v344_u, v344_l};
-    wire [4:0] v345_l = v344; wire [0:0] v345_u = (v344 >>> 5) + v297; wire [5:0] v345 = {v345_u, v345_l};
-    wire v346_t0 = v345[0] ? 1'd0 : 1'd1;
-    wire v346_t1 = v345[1] ? 1'd0 : v346_t0;
-    wire v346_t2 = v345[2] ? 1'd0 : v346_t1;
-    wire v346_t3 = v345[0] ? 1'd1 : 1'd0;
-    wire v346_t4 = v345[1] ? v346_t3 : 1'd0;
-    wire v346_t5 = v345[2] ? v346_t4 : 1'd0;
-    wire v346_t6 = v345[3] ? v346_t5 : v346_t2;
-    wire v346_t7 = v345[1] ? 1'd0 : 1'd1;
-    wire v346_t8 = v345[1] ? 1'd1 : 1'd0;
-    wire v346_t9 = v345[2] ? v346_t8 : v346_t7;
-    wire v346_t10 = v345[1] ? 1'd1 : v346_t0;
-    wire v346_t11 = v345[2] ? v346_t8 : v346_t10;
-    wire v346_t12 = v345[3] ? v346_t11 : v346_t9;
-    wire v346_t13 = v345[4] ? v346_t12 : v346_t6;
-    wire v346_t14 = v345[1] ? v346_t0 : 1'd0;
-    wire v346_t15 = v345[2] ? v346_t14 : v346_t1;
-    wire v346_t16 = v345[2] ? v346_t14 : v346_t0;
-    wire v346_t17 = v345[3] ? v346_t16 : v346_t15;
-    wire v346_t18 = v345[3] ? v346_t4 : 1'd0;
-    wire v346_t19 = v345[4] ? v346_t18 : v346_t17;
-    wire v346_t20 = v345[5] ? v346_t19 : v346_t13;
-    wire [0:0] v346 = {v346_t20};
-    wire [0:0] v347 = inputs[540:540];
-    wire [0:0] v348_l = v347; wire [0:0] v348_u = (v347 >>> 1) + v28; wire [1:0] v348 = {v348_u, v348_l};
-    wire [1:0] v349_l = v348; wire [0:0] v349_u = (v348 >>> 2) + v70; wire [2:0] v349 = {v349_u, v349_l};
-    wire [0:0] v350_l = v315; wire [0:0] v350_u = (v315 >>> 1) + v347; wire [1:0] v350 = {v350_u, v350_l};
-    wire [0:0] v351 = inputs[544:544];
-    wire [0:0] v352_l = v351; wire [0:0] v352_u = (v351 >>> 1) + v339; wire [1:0] v352 = {v352_u, v352_l};
-    wire [0:0] v353 = inputs[547:547];
-    wire [0:0] v354_l = v353; wire [0:0] v354_u = (v353 >>> 1) + v207; wire [1:0] v354 = {v354_u, v354_l};
-    wire [0:0] v355 = inputs[567:567];
-    wire [1:0] v356_l = v354; wire [0:0] v356_u = (v354 >>> 2) + v355; wire [2:0] v356 = {v356_u, v356_l};
-    wire [2:0] v357_l = v356; wire [0:0] v357_u = (v356 >>> 3) + v225; wire [3:0] v357 = {v357_u, v357_l};
-    wire [0:0] v358 = inputs[572:572];
-    wire [0:0] v359 = inputs[599:599];
-    wire [0:0] v360_l = v227; wire [0:0] v360_u = (v227 >>> 1) + v359; wire [1:0] v360 = {v360_u, v360_l};
-    wire [1:0] v361_l = v360; wire [0:0] v361_u = (v360 >>> 2) + v145; wire [2:0] v361 = {v361_u, v361_l};
-    wire [0:0] v362 = inputs[629:629];
-    wire [0:0] v363_l = v355; wire [0:0] v363_u = (v355 >>> 1) + v362; wire [1:0] v363 = {v363_u, v363_l};
-    wire [0:0] v364 = inputs[657:657];
-    wire [1:0] v365_l = v216; wire [0:0] v365_u = (v216 >>> 2) + v364; wire [2:0] v365 = {v365_u, v365_l};
-    wire [2:0] v366_l = v365; wire [0:0] v366_u = (v365 >>> 3) + v175; wire [3:0] v366 = {v366_u, v366_l};
-    wire [3:0] v367_l = v366; wire [0:0] v367_u = (v366 >>> 4) + v230; wire [4:0] v367 = {v367_u, v367_l};
-    wire [4:0] v368_l = v367; wire [0:0] v368_u = (v367 >>> 5) + v215; wire [5:0] v368 = {v368_u, v368_l};
-    wire v369_t0 = v368[0] ? 1'd1 : 1'd0;
-    wire v369_t1 = v368[1] ? 1'd1 : v369_t0;
-    wire v369_t2 = v368[0] ? 1'd0 : 1'd1;
-    wire v369_t3 = v368[1] ? v369_t2 : 1'd0;
-    wire v369_t4 = v368[2] ? v369_t3 : v369_t1;
-    wire v369_t5 = v368[1] ? v369_t2 : 1'd1;
-    wire v369_t6 = v368[2] ? 1'd0 : v369_t5;
-    wire v369_t7 = v368[3] ? v369_t6 : v369_t4;
-    wire v369_t8 = v368[1] ? 1'd0 : v369_t2;
-    wire v369_t9 = v368[1] ? 1'd1 : 1'd0;
-    wire v369_t10 = v368[2] ? v369_t9 : v369_t8;
-    wire v369_t11 = v368[3] ? 1'd0 : v369_t10;
-    wire v369_t12 = v368[4] ? v369_t11 : v369_t7;
-    wire v369_t13 = v368[2] ? v369_t3 : v369_t0;
-    wire v369_t14 = v368[1] ? v369_t2 : v369_t0;
-    wire v369_t15 = v368[2] ? v369_t3 : v369_t14;
-    wire v369_t16 = v368[3] ? v369_t15 : v369_t13;
-    wire v369_t17 = v368[2] ? v369_t3 : v369_t2;
-    wire v369_t18 = v368[3] ? 1'd0 : v369_t17;
-    wire v369_t19 = v368[4] ? v369_t18 : v369_t16;
-    wire v369_t20 = v368[5] ? v369_t19 : v369_t12;
-    wire [0:0] v369 = {v369_t20};
-    wire [0:0] v370_l = v364; wire [0:0] v370_u = (v364 >>> 1) + v174; wire [1:0] v370 = {v370_u, v370_l};
-    wire [0:0] v371_l = v225; wire [0:0] v371_u = (v225 >>> 1) + v364; wire [1:0] v371 = {v371_u, v371_l};
-    wire [0:0] v372 = inputs[684:684];
-    wire [0:0] v373_l = v174; wire [0:0] v373_u = (v174 >>> 1) + v372; wire [1:0] v373 = {v373_u, v373_l};
-    wire [0:0] v374 = inputs[181:181];
-    wire [0:0] v375_l = v320; wire [0:0] v375_u = (v320 >>> 1) + v374; wire [1:0] v375 = {v375_u, v375_l};
-    wire [0:0] v376_l = v119; wire [0:0] v376_u = (v119 >>> 1) + v374; wire [1:0] v376 = {v376_u, v376_l};
-    wire [1:0] v377_l = v376; wire [0:0] v377_u = (v376 >>> 2) + v141; wire [2:0] v377 = {v377_u, v377_l};
-    wire [0:0] v378 = inputs[184:184];
-    wire [1:0] v379_l = v314; wire [0:0] v379_u = (v314 >>> 2) + v378; wire [2:0] v379 = {v379_u, v379_l};
-    wire [0:0] v380_l = v186; wire [0:0] v380_u = (v186 >>> 1) + v378; wire [1:0] v380 = {v380_u, v380_l};
-    wire [0:0] v381 = inputs[208:208];
-    wire [0:0] v382_l = v82; wire [0:0] v382_u = (v82 >>> 1) + v381; wire [1:0] v382 = {v382_u, v382_l};
-    wire [1:0] v383_l = v382; wire [0:0] v383_u = (v382 >>> 2) + v218; wire [2:0] v383 = {v383_u, v383_l};
-    wire [2:0] v384_l = v383; wire [0:0] v384_u = (v383 >>> 3) + v358; wire [3:0] v384 = {v384_u, v384_l};
-    wire [0:0] v385_l = v381; wire [0:0] v385_u = (v381 >>> 1) + v185; wire [1:0] v385 = {v385_u, v385_l};
-    wire [1:0] v386_l = v385; wire [0:0] v386_u = (v385 >>> 2) + v170; wire [2:0] v386 = {v386_u, v386_l};
-    wire [0:0] v387 = inputs[209:209];
-    wire [1:0] v388_l = v113; wire [0:0] v388_u = (v113 >>> 2) + v387; wire [2:0] v388 = {v388_u, v388_l};
-    wire [2:0] v389_l = v388; wire [0:0] v389_u = (v388 >>> 3) + v236; wire [3:0] v389 = {v389_u, v389_l};
-    wire [0:0] v390 = inputs[212:212];
-    wire [0:0] v391 = inputs[215:215];
-    wire [0:0] v392 = inputs[235:235];
-    wire [4:0] v393_l = v275; wire [0:0] v393_u = (v275 >>> 5) + v392; wire [5:0] v393 = {v393_u, v393_l};
-    wire v394_t0 = v393[0] ? 1'd0 : 1'd1;
-    wire v394_t1 = v393[1] ? 1'd0 : v394_t0;
-    wire v394_t2 = v393[2] ? v394_t1 : 1'd0;
-    wire v394_t3 = v393[1] ? 1'd1 : v394_t0;
-    wire v394_t4 = v393[2] ? 1'd0 : v394_t3;
-    wire v394_t5 = v393[3] ? v394_t4 : v394_t2;
-    wire v394_t6 = v393[2] ? 1'd0 : 1'd1;
-    wire v394_t7 = v393[4] ? v394_t6 : v394_t5;
-    wire v394_t8 = v393[0] ? 1'd1 : 1'd0;
-    wire v394_t9 = v393[1] ? v394_t8 : v394_t0;
-    wire v394_t10 = v393[2] ? 1'd0 : v394_t9;
-    wire v394_t11 = v393[3] ? v394_t10 : v394_t1;
-    wire v394_t12 = v393[3] ? v394_t10 : 1'd0;
-    wire v394_t13 = v393[4] ? v394_t12 : v394_t11;
-    wire v394_t14 = v393[5] ? v394_t13 : v394_t7;
-    wire [0:0] v394 = {v394_t14};
-    wire [0:0] v395_l = v110; wire [0:0] v395_u = (v110 >>> 1) + v392; wire [1:0] v395 = {v395_u, v395_l};
-    wire [1:0] v396_l = v395; wire [0:0] v396_u = (v395 >>> 2) + v139; wire [2:0] v396 = {v396_u, v396_l};
-    wire [0:0] v397_l = v392; wire [0:0] v397_u = (v392 >>> 1) + v197; wire [1:0] v397 = {v397_u, v397_l};
-    wire [1:0] v398_l = v397; wire [0:0] v398_u = (v397 >>> 2) + v213; wire [2:0] v398 = {v398_u, v398_l};
-    wire [2:0] v399_l = v398; wire [0:0] v399_u = (v398 >>> 3) + v237; wire [3:0] v399 = {v399_u, v399_l};
-    wire [3:0] v400_l = v399; wire [0:0] v400_u = (v399 >>> 4) + v90; wire [4:0] v400 = {v400_u, v400_l};
-    wire [4:0] v401_l = v400; wire [0:0] v401_u = (v400 >>> 5) + v215; wire [5:0] v401 = {v401_u, v401_l};
-    wire v402_t0 = v401[0] ? 1'd0 : 1'd1;
-    wire v402_t1 = v401[1] ? 1'd0 : v402_t0;
-    wire v402_t2 = v401[2] ? v402_t1 : 1'd0;
-    wire v402_t3 = v401[0] ? 1'd1 : 1'd0;
-    wire v402_t4 = v401[1] ? 1'd1 : v402_t3;
-    wire v402_t5 = v401[1] ? 1'd1 : v402_t0;
-    wire v402_t6 = v401[2] ? v402_t5 : v402_t4;
-    wire v402_t7 = v401[3] ? v402_t6 : v402_t2;
-    wire v402_t8 = v401[1] ? v402_t3 : 1'd0;
-    wire v402_t9 = v401[2] ? v402_t3 : v402_t8;
-    wire v402_t10 = v401[3] ? 1'd0 : v402_t9;
-    wire v402_t11 = v401[4] ? v402_t10 : v402_t7;
-    wire v402_t12 = v401[2] ? v402_t0 : v402_t1;
-    wire v402_t13 = v401[2] ? 1'd1 : v402_t5;
-    wire v402_t14 = v401[3] ? v402_t13 : v402_t12;
-    wire v402_t15 = v401[1] ? v402_t3 : 1'd1;
-    wire v402_t16 = v401[2] ? v402_t15 : v402_t3;
-    wire v402_t17 = v401[3] ? 1'd0 : v402_t16;
-    wire v402_t18 = v401[4] ? v402_t17 : v402_t14;
-    wire v402_t19 = v401[5] ? v402_t18 : v402_t11;
-    wire [0:0] v402 = {v402_t19};
-    wire [0:0] v403_l = v233; wire [0:0] v403_u = (v233 >>> 1) + v392; wire [1:0] v403 = {v403_u, v403_l};
-    wire [1:0] v404_l = v403; wire [0:0] v404_u = (v403 >>> 2) + v193; wire [2:0] v404 = {v404_u, v404_l};
-    wire [2:0] v405_l = v404; wire [0:0] v405_u = (v404 >>> 3) + v244; wire [3:0] v405 = {v405_u, v405_l};
-    wire [0:0] v406 = inputs[271:271];
-    wire [0:0] v407_l = v406; wire [0:0] v407_u = (v406 >>> 1) + v289; wire [1:0] v407 = {v407_u, v407_l};
-    wire [1:0] v408_l = v407; wire [0:0] v408_u = (v407 >>> 2) + v88; wire [2:0] v408 = {v408_u, v408_l};
-    wire [2:0] v409_l = v408; wire [0:0] v409_u = (v408 >>> 3) + v153; wire [3:0] v409 = {v409_u, v409_l};
-    wire [3:0] v410_l = v409; wire [0:0] v410_u = (v409 >>> 4) + v82; wire [4:0] v410 = {v410_u, v410_l};
-    wire [4:0] v411_l = v410; wire [0:0] v411_u = (v410 >>> 5) + v176; wire [5:0] v411 = {v411_u, v411_l};
-    wire v412_t0 = v411[0] ? 1'd0 : 1'd1;
-    wire v412_t1 = v411[0] ? 1'd1 : 1'd0;
-    wire v412_t2 = v411[1] ? v412_t1 : v412_t0;
-    wire v412_t3 = v411[2] ? 1'd0 : v412_t2;
-    wire v412_t4 = v411[1] ? v412_t1 : 1'd1;
-    wire v412_t5 = v411[2] ? 1'd0 : v412_t4;
-    wire v412_t6 = v411[3] ? v412_t5 : v412_t3;
-    wire v412_t7 = v411[2] ? v412_t1 : 1'd0;
-    wire v412_t8 = v411[1] ? v412_t0 : 1'd1;
-    wire v412_t9 = v411[2] ? v412_t8 : 1'd0;
-    wire v412_t10 = v411[3] ? v412_t9 : v412_t7;
-    wire v412_t11 = v411[4] ? v412_t10 : v412_t6;
-    wire v412_t12 = v411[1] ? v412_t1 : 1'd0;
-    wire v412_t13 = v411[2] ? v412_t12 : 1'd0;
-    wire v412_t14 = v411[1] ? 1'd0 : 1'd1;
-    wire v412_t15 = v411[2] ? v412_t14 : v412_t12;
-    wire v412_t16 = v411[3] ? v412_t15 : v412_t13;
-    wire v412_t17 = v411[2] ? v412_t4 : v412_t12;
-    wire v412_t18 = v411[3] ? v412_t17 : v412_t13;
-    wire v412_t19 = v411[4] ? v412_t18 : v412_t16;
-    wire v412_t20 = v411[5] ? v412_t19 : v412_t11;
-    wire [0:0] v412 = {v412_t20};
-    wire [0:0] v413_l = v253; wire [0:0] v413_u = (v253 >>> 1) + v406; wire [1:0] v413 = {v413_u, v413_l};
-    wire [0:0] v414 = inputs[295:295];
-    wire [0:0] v415_l = v199; wire [0:0] v415_u = (v199 >>> 1) + v414; wire [1:0] v415 = {v415_u, v415_l};
-    wire [0:0] v416 = inputs[323:323];
-    wire [2:0] v417_l = v249; wire [0:0] v417_u = (v249 >>> 3) + v416; wire [3:0] v417 = {v417_u, v417_l};
-    wire [0:0] v418_l = v64; wire [0:0] v418_u = (v64 >>> 1) + v416; wire [1:0] v418 = {v418_u, v418_l};
-    wire [0:0] v419_l = v199; wire [0:0] v419_u = (v199 >>> 1) + v416; wire [1:0] v419 = {v419_u, v419_l};
-    wire [1:0] v420_l = v419; wire [0:0] v420_u = (v419 >>> 2) + v201; wire [2:0] v420 = {v420_u, v420_l};
-    wire [0:0] v421 = inputs[355:355];
-    wire [0:0] v422 = inputs[356:356];
-    wire [0:0] v423_l = v422; wire [0:0] v423_u = (v422 >>> 1) + v191; wire [1:0] v423 = {v423_u, v423_l};
-    wire [0:0] v424 = inputs[372:372];
-    wire [0:0] v425_l = v210; wire [0:0] v425_u = (v210 >>> 1) + v424; wire [1:0] v425 = {v425_u, v425_l};
-    wire [0:0] v426_l = v315; wire [0:0] v426_u = (v315 >>> 1) + v424; wire [1:0] v426 = {v426_u, v426_l};
-    wire [1:0] v427_l = v426; wire [0:0] v427_u = (v426 >>> 2) + v392; wire [2:0] v427 = {v427_u, v427_l};
-    wire [2:0] v428_l = v427; wire [0:0] v428_u = (v427 >>> 3) + v244; wire [3:0] v428 = {v428_u, v428_l};
-    wire [3:0] v429_l = v428; wire [0:0] v429_u = (v428 >>> 4) + v86; wire [4:0] v429 = {v429_u, v429_l};
-    wire [0:0] v430_l = v424; wire [0:0] v430_u = (v424 >>> 1) + v299; wire [1:0] v430 = {v430_u, v430_l};
-    wire [1:0] v431_l = v430; wire [0:0] v431_u = (v430 >>> 2) + v116; wire [2:0] v431 = {v431_u, v431_l};
-    wire [0:0] v432 = inputs[381:381];
-    wire [0:0] v433_l = v213; wire [0:0] v433_u = (v213 >>> 1) + v432; wire [1:0] v433 = {v433_u, v433_l};
-    wire [0:0] v434_l = v205; wire [0:0] v434_u = (v205 >>> 1) + v432; wire [1:0] v434 = {v434_u, v434_l};
-    wire [0:0] v435 = inputs[410:410];
-    wire [0:0] v436_l = v435; wire [0:0] v436_u = (v435 >>> 1) + v87; wire [1:0] v436 = {v436_u, v436_l};
-    wire [1:0] v437_l = v436; wire [0:0] v437_u = (v436 >>> 2) + v35; wire [2:0] v437 = {v437_u, v437_l};
-    wire [2:0] v438_l = v437; wire [0:0] v438_u = (v437 >>> 3) + v226; wire [3:0] v438 = {v438_u, v438_l};
-    wire [0:0] v439_l = v435; wire [0:0] v439_u = (v435 >>> 1) + v364; wire [1:0] v439 = {v439_u, v439_l};
-    wire [1:0] v440_l = v439; wire [0:0] v440_u = (v439 >>> 2) + v71; wire [2:0] v440 = {v440_u, v440_l};
-    wire [2:0] v441_l = v440; wire [0:0] v441_u = (v440 >>> 3) + v135; wire [3:0] v441 = {v441_u, v441_l};
-    wire [3:0] v442_l = v441; wire [0:0] v442_u = (v441 >>> 4) + v161; wire [4:0] v442 = {v442_u, v442_l};
-    wire [0:0] v443_l = v297; wire [0:0] v443_u = (v297 >>> 1) + v435; wire [1:0] v443 = {v443_u, v443_l};
-    wire [1:0] v444_l = v443; wire [0:0] v444_u = (v443 >>> 2) + v247; wire [2:0] v444 = {v444_u, v444_l};
-    wire [0:0] v445 = inputs[429:429];
-    wire [0:0] v446_l = v445; wire [0:0] v446_u = (v445 >>> 1) + v125; wire [1:0] v446 = {v446_u, v446_l};
-    wire [1:0] v447_l = v446; wire [0:0] v447_u = (v446 >>> 2) + v60; wire [2:0] v447 = {v447_u, v447_l};
-    wire [0:0] v448_l = v445; wire [0:0] v448_u = (v445 >>> 1) + v89; wire [1:0] v448 = {v448_u, v448_l};
-    wire [1:0] v449_l = v448; wire [0:0] v449_u = (v448 >>> 2) + v88; wire [2:0] v449 = {v449_u, v449_l};
-    wire [0:0] v450 = inputs[457:457];
-    wire [1:0] v451_l = v352; wire [0:0] v451_u = (v352 >>> 2) + v450; wire [2:0] v451 = {v451_u, v451_l};
-    wire [0:0] v452 = inputs[458:458];
-    wire [0:0] v453 = inputs[463:463];
-    wire [1:0] v454_l = v217; wire [0:0] v454_u = (v217 >>> 2) + v453; wire [2:0] v454 = {v454_u, v454_l};
-    wire [2:0] v455_l = v454; wire [0:0] v455_u = (v454 >>> 3) + v326; wire [3:0] v455 = {v455_u, v455_l};
-    wire [3:0] v456_l = v455; wire [0:0] v456_u = (v455 >>> 4) + v224; wire [4:0] v456 = {v456_u, v456_l};
-    wire [0:0] v457 = inputs[464:464];
-    wire [0:0] v458_l = v163; wire [0:0] v458_u = (v163 >>> 1) + v457; wire [1:0] v458 = {v458_u, v458_l};
-    wire [0:0] v459 = inputs[489:489];
-    wire [1:0] v460_l = v375; wire [0:0] v460_u = (v375 >>> 2) + v459; wire [2:0] v460 = {v460_u, v460_l};
-    wire [2:0] v461_l = v460; wire [0:0] v461_u = (v460 >>> 3) + v450; wire [3:0] v461 = {v461_u, v461_l};
-    wire [0:0] v462_l = v459; wire [0:0] v462_u = (v459 >>> 1) + v244; wire [1:0] v462 = {v462_u, v462_l};
-    wire [0:0] v463 = inputs[494:494];
-    wire [0:0] v464_l = v463; wire [0:0] v464_u = (v463 >>> 1) + v121; wire [1:0] v464 = {v464_u, v464_l};
-    wire [1:0] v465_l = v464; wire [0:0] v465_u = (v464 >>> 2) + v27; wire [2:0] v465 = {v465_u, v465_l};
-    wire [0:0] v466_l = v463; wire [0:0] v466_u = (v463 >>> 1) + v191; wire [1:0] v466 = {v466_u, v466_l};
-    wire [0:0] v467 = inputs[546:546];
-    wire [0:0] v468_l = v467; wire [0:0] v468_u = (v467 >>> 1) + v37; wire [1:0] v468 = {v468_u, v468_l};
-    wire [0:0] v469_l = v359; wire [0:0] v469_u = (v359 >>> 1) + v467; wire [1:0] v469 = {v469_u, v469_l};
-    wire [1:0] v470_l = v469; wire [0:0] v470_u = (v469 >>> 2) + v362; wire [2:0] v470 = {v470_u, v470_l};
-    wire [2:0] v471_l = v470; wire [0:0] v471_u = (v470 >>> 3) + v308; wire [3:0] v471 = {v471_u, v471_l};
-    wire [3:0] v472_l = v471; wire [0:0] v472_u = (v471 >>> 4) + v289; wire [4:0] v472 = {v472_u, v472_l};
-    wire [4:0] v473_l = v472; wire [0:0] v473_u = (v472 >>> 5) + v167; wire [5:0] v473 = {v473_u, v473_l};
-    wire v474_t0 = v473[0] ? 1'd1 : 1'd0;
-    wire v474_t1 = v473[1] ? v474_t0 : 1'd1;
-    wire v474_t2 = v473[2] ? v474_t1 : v474_t0;
-    wire v474_t3 = v473[1] ? 1'd1 : 1'd0;
-    wire v474_t4 = v473[2] ? v474_t0 : v474_t3;
-    wire v474_t5 = v473[3] ? v474_t4 : v474_t2;
-    wire v474_t6 = v473[0] ? 1'd0 : 1'd1;
-    wire v474_t7 = v473[1] ? 1'd1 : v474_t6;
-    wire v474_t8 = v473[1] ? v474_t0 : 1'd0;
-    wire v474_t9 = v473[2] ? v474_t8 : v474_t7;
-    wire v474_t10 = v473[2] ? 1'd0 : v474_t3;
-    wire v474_t11 = v473[3] ? v474_t10 : v474_t9;
-    wire v474_t12 = v473[4] ? v474_t11 : v474_t5;
-    wire v474_t13 = v473[2] ? v474_t0 : 1'd1;
-    wire v474_t14 = v473[2] ? 1'd0 : v474_t6;
-    wire v474_t15 = v473[3] ? v474_t14 : v474_t13;
-    wire v474_t16 = v473[4] ? v474_t15 : 1'd1;
-    wire v474_t17 = v473[5] ? v474_t16 : v474_t12;
-    wire [0:0] v474 = {v474_t17};
-    wire [0:0] v475 = inputs[576:576];
-    wire [3:0] v476_l = v337; wire [0:0] v476_u = (v337 >>> 4) + v475; wire [4:0] v476 = {v476_u, v476_l};
-    wire [4:0] v477_l = v476; wire [0:0] v477_u = (v476 >>> 5) + v214; wire [5:0] v477 = {v477_u, v477_l};
-    wire v478_t0 = v477[1] ? 1'd0 : 1'd1;
-    wire v478_t1 = v477[2] ? v478_t0 : 1'd0;
-    wire v478_t2 = v477[0] ? 1'd0 : 1'd1;
-    wire v478_t3 = v477[1] ? v478_t2 : 1'd1;
-    wire v478_t4 = v477[2] ? v478_t0 : v478_t3;
-    wire v478_t5 = v477[3] ? v478_t4 : v478_t1;
-    wire v478_t6 = v477[0] ? 1'd1 : 1'd0;
-    wire v478_t7 = v477[1] ? v478_t6 : 1'd0;
-    wire v478_t8 = v477[2] ? v478_t0 : v478_t7;
-    wire v478_t9 = v477[1] ? 1'd1 : v478_t6;
-    wire v478_t10 = v477[2] ? v478_t9 : 1'd1;
-    wire v478_t11 = v477[3] ? v478_t10 : v478_t8;
-    wire v478_t12 = v477[4] ? v478_t11 : v478_t5;
-    wire v478_t13 = v477[1] ? 1'd0 : v478_t6;
-    wire v478_t14 = v477[2] ? v478_t13 : v478_t2;
-    wire v478_t15 = v477[1] ? v478_t2 : v478_t6;
-    wire v478_t16 = v477[2] ? v478_t13 : v478_t15;
-    wire v478_t17 = v477[3] ? v478_t16 : v478_t14;
-    wire v478_t18 = v477[2] ? v478_t7 : v478_t6;
-    wire v478_t19 = v477[1] ? 1'd1 : 1'd0;
-    wire v478_t20 = v477[2] ? v478_t19 : v478_t9;
-    wire v478_t21 = v477[3] ? v478_t20 : v478_t18;
-    wire v478_t22 = v477[4] ? v478_t21 : v478_t17;
-    wire v478_t23 = v477[5] ? v478_t22 : v478_t12;
-    wire [0:0] v478 = {v478_t23};
-    wire [2:0] v479_l = v465; wire [0:0] v479_u = (v465 >>> 3) + v475; wire [3:0] v479 = {v479_u, v479_l};
-    wire [3:0] v480_l = v479; wire [0:0] v480_u = (v479 >>> 4) + v167; wire [4:0] v480 = {v480_u, v480_l};
-    wire [4:0] v481_l = v480; wire [0:0] v481_u = (v480 >>> 5) + v175; wire [5:0] v481 = {v481_u, v481_l};
-    wire v482_t0 = v481[0] ? 1'd1 : 1'd0;
-    wire v482_t1 = v481[1] ? 1'd1 : v482_t0;
-    wire v482_t2 = v481[2] ? v482_t1 : 1'd0;
-    wire v482_t3 = v481[0] ? 1'd0 : 1'd1;
-    wire v482_t4 = v481[1] ? v482_t0 : v482_t3;
-    wire v482_t5 = v481[1] ? v482_t3 : 1'd0;
-    wire v482_t6 = v481[2] ? v482_t5 : v482_t4;
-    wire v482_t7 = v481[3] ? v482_t6 : v482_t2;
-    wire v482_t8 = v481[1] ? 1'd0 : v482_t0;
-    wire v482_t9 = v481[1] ? 1'd0 : v482_t3;
-    wire v482_t10 = v481[2] ? v482_t8 : v482_t9;
-    wire v482_t11 = v481[3] ? v482_t10 : v482_t8;
-    wire v482_t12 = v481[4] ? v482_t11 : v482_t7;
-    wire v482_t13 = v481[2] ? 1'd0 : v482_t9;
-    wire v482_t14 = v481[2] ? 1'd0 : v482_t5;
-    wire v482_t15 = v481[3] ? v482_t14 : v482_t13;
-    wire v482_t16 = v481[1] ? 1'd0 : 1'd1;
-    wire v482_t17 = v481[2] ? v482_t9 : v482_t16;
-    wire v482_t18 = v481[2] ? 1'd0 : v482_t3;
-    wire v482_t19 = v481[3] ? v482_t18 : v482_t17;
-    wire v482_t20 = v481[4] ? v482_t19 : v482_t15;
-    wire v482_t21 = v481[5] ? v482_t20 : v482_t12;
-    wire [0:0] v482 = {v482_t21};
-    wire [0:0] v483_l = v475; wire [0:0] v483_u = (v475 >>> 1) + v457; wire [1:0] v483 = {v483_u, v483_l};
-    wire [0:0] v484 = inputs[578:578];
-    wire [0:0] v485_l = v484; wire [0:0] v485_u = (v484 >>> 1) + v320; wire [1:0] v485 = {v485_u, v485_l};
-    wire [0:0] v486_l = v484; wire [0:0] v486_u = (v484 >>> 1) + v308; wire [1:0] v486 = {v486_u, v486_l};
-    wire [1:0] v487_l = v486; wire [0:0] v487_u = (v486 >>> 2) + v457; wire [2:0] v487 = {v487_u, v487_l};
-    wire [0:0] v488 = inputs[601:601];
-    wire [4:0] v489_l = v325; wire [0:0] v489_u = (v325 >>> 5) + v488; wire [5:0] v489 = {v489_u, v489_l};
-    wire v490_t0 = v489[0] ? 1'd1 : 1'd0;
-    wire v490_t1 = v489[1] ? v490_t0 : 1'd1;
-    wire v490_t2 = v489[1] ? 1'd1 : v490_t0;
-    wire v490_t3 = v489[2] ? v490_t2 : v490_t1;
-    wire v490_t4 = v489[1] ? v490_t0 : 1'd0;
-    wire v490_t5 = v489[1] ? 1'd0 : v490_t0;
-    wire v490_t6 = v489[2] ? v490_t5 : v490_t4;
-    wire v490_t7 = v489[3] ? v490_t6 : v490_t3;
-    wire v490_t8 = v489[0] ? 1'd0 : 1'd1;
-    wire v490_t9 = v489[1] ? 1'd0 : v490_t8;
-    wire v490_t10 = v489[2] ? v490_t9 : v490_t5;
-    wire v490_t11 = v489[1] ? v490_t8 : 1'd1;
-    wire v490_t12 = v489[2] ? v490_t11 : 1'd1;
-    wire v490_t13 = v489[3] ? v490_t12 : v490_t10;
-    wire v490_t14 = v489[4] ? v490_t13 : v490_t7;
-    wire v490_t15 = v489[2] ? 1'd0 : v490_t4;
-    wire v490_t16 = v489[2] ? v490_t2 : v490_t4;
-    wire v490_t17 = v489[3] ? v490_t16 : v490_t15;
-    wire v490_t18 = v489[2] ? v490_t8 : 1'd0;
-    wire v490_t19 = v489[1] ? 1'd1 : v490_t8;
-    wire v490_t20 = v489[2] ? v490_t19 : v490_t9;
-    wire v490_t21 = v489[3] ? v490_t20 : v490_t18;
-    wire v490_t22 = v489[4] ? v490_t21 : v490_t17;
-    wire v490_t23 = v489[5] ? v490_t22 : v490_t14;
-    wire [0:0] v490 = {v490_t23};
-    wire [0:0] v491_l = v97; wire [0:0] v491_u = (v97 >>> 1) + v488; wire [1:0] v491 = {v491_u, v491_l};
-    wire [0:0] v492 = inputs[603:603];
-    wire [1:0] v493_l = v98; wire [0:0] v493_u = (v98 >>> 2) + v492; wire [2:0] v493 = {v493_u, v493_l};
-    wire [2:0] v494_l = v493; wire [0:0] v494_u = (v493 >>> 3) + v353; wire [3:0] v494 = {v494_u, v494_l};
-    wire [3:0] v495_l = v494; wire [0:0] v495_u = (v494 >>> 4) + v484; wire [4:0] v495 = {v495_u, v495_l};
-    wire [4:0] v496_l = v495; wire [0:0] v496_u = (v495 >>> 5) + v163; wire [5:0] v496 = {v496_u, v496_l};
-    wire v497_t0 = v496[0] ? 1'd1 : 1'd0;
-    wire v497_t1 = v496[2] ? v497_t0 : 1'd0;
-    wire v497_t2 = v496[0] ? 1'd0 : 1'd1;
-    wire v497_t3 = v496[1] ? 1'd0 : v497_t2;
-    wire v497_t4 = v496[1] ? 1'd0 : v497_t0;
-    wire v497_t5 = v496[2] ? v497_t4 : v497_t3;
-    wire v497_t6 = v496[3] ? v497_t5 : v497_t1;
-    wire v497_t7 = v496[1] ? v497_t2 : 1'd1;
-    wire v497_t8 = v496[2] ? v497_t7 : v497_t3;
-    wire v497_t9 = v496[2] ? 1'd1 : v497_t2;
-    wire v497_t10 = v496[3] ? v497_t9 : v497_t8;
-    wire v497_t11 = v496[4] ? v497_t10 : v497_t6;
-    wire v497_t12 = v496[1] ? v497_t0 : 1'd1;
-    wire v497_t13 = v496[2] ? v497_t12 : v497_t3;
-    wire v497_t14 = v496[1] ? 1'd0 : 1'd1;
-    wire v497_t15 = v496[2] ? v497_t14 : v497_t2;
-    wire v497_t16 = v496[3] ? v497_t15 : v497_t13;
-    wire v497_t17 = v496[2] ? v497_t3 : 1'd0;
-    wire v497_t18 = v496[3] ? v497_t13 : v497_t17;
-    wire v497_t19 = v496[4] ? v497_t18 : v497_t16;
-    wire v497_t20 = v496[5] ? v497_t19 : v497_t11;
-    wire [0:0] v497 = {v497_t20};
-    wire [0:0] v498_l = v321; wire [0:0] v498_u = (v321 >>> 1) + v492; wire [1:0] v498 = {v498_u, v498_l};
-    wire [1:0] v499_l = v498; wire [0:0] v499_u = (v498 >>> 2) + v168; wire [2:0] v499 = {v499_u, v499_l};
-    wire [2:0] v500_l = v499; wire [0:0] v500_u = (v499 >>> 3) + v176; wire [3:0] v500 = {v500_u, v500_l};
-    wire [0:0] v501 = inputs[627:627];
-    wire [4:0] v502_l = v442; wire [0:0] v502_u = (v442 >>> 5) + v501; wire [5:0] v502 = {v502_u, v502_l};
-    wire v503_t0 = v502[0] ? 1'd0 : 1'd1;
-    wire v503_t1 = v502[0] ? 1'd1 : 1'd0;
-    wire v503_t2 = v502[2] ? v503_t1 : v503_t0;
-    wire v503_t3 = v502[1] ? v503_t1 : 1'd1;
-    wire v503_t4 = v502[2] ? v503_t3 : 1'd0;
-    wire v503_t5 = v502[3] ? v503_t4 : v503_t2;
-    wire v503_t6 = v502[1] ? 1'd0 : 1'd1;
-    wire v503_t7 = v502[2] ? 1'd0 : v503_t6;
-    wire v503_t8 = v502[3] ? 1'd0 : v503_t7;
-    wire v503_t9 = v502[4] ? v503_t8 : v503_t5;
-    wire v503_t10 = v502[2] ? v503_t1 : v503_t6;
-    wire v503_t11 = v502[3] ? 1'd0 : v503_t10;
-    wire v503_t12 = v502[1] ? v503_t0 : 1'd1;
-    wire v503_t13 = v502[1] ? 1'd0 : v503_t0;
-    wire v503_t14 = v502[2] ? v503_t13 : v503_t12;
-    wire v503_t15 = v502[2] ? 1'd0 : v503_t0;
-    wire v503_t16 = v502[3] ? v503_t15 : v503_t14;
-    wire v503_t17 = v502[4] ? v503_t16 : v503_t11;
-    wire v503_t18 = v502[5] ? v503_t17 : v503_t9;
-    wire [0:0] v503 = {v503_t18};
-    wire [2:0] v504_l = v330; wire [0:0] v504_u = (v330 >>> 3) + v501; wire [3:0] v504 = {v504_u, v504_l};
-    wire [0:0] v505_l = v177; wire [0:0] v505_u = (v177 >>> 1) + v501; wire [1:0] v505 = {v505_u, v505_l};
-    wire [0:0] v506_l = v358; wire [0:0] v506_u = (v358 >>> 1) + v501; wire [1:0] v506 = {v506_u, v506_l};
-    wire [0:0] v507 = inputs[628:628];
-    wire [1:0] v508_l = v371; wire [0:0] v508_u = (v371 >>> 2) + v507; wire [2:0] v508 = {v508_u, v508_l};
-    wire [0:0] v509_l = v507; wire [0:0] v509_u = (v507 >>> 1) + v492; wire [1:0] v509 = {v509_u, v509_l};
-    wire [1:0] v510_l = v509; wire [0:0] v510_u = (v509 >>> 2) + v122; wire [2:0] v510 = {v510_u, v510_l};
-    wire [2:0] v511_l = v510; wire [0:0] v511_u = (v510 >>> 3) + v169; wire [3:0] v511 = {v511_u, v511_l};
-    wire [3:0] v512_l = v511; wire [0:0] v512_u = (v511 >>> 4) + v311; wire [4:0] v512 = {v512_u, v512_l};
-    wire [4:0] v513_l = v512; wire [0:0] v513_u = (v512 >>> 5) + v321; wire [5:0] v513 = {v513_u, v513_l};
-    wire v514_t0 = v513[0] ? 1'd0 : 1'd1;
-    wire v514_t1 = v513[1] ? v514_t0 : 1'd1;
-    wire v514_t2 = v513[2] ? v514_t1 : v514_t0;
-    wire v514_t3 = v513[1] ? 1'd0 : v514_t0;
-    wire v514_t4 = v513[2] ? v514_t3 : 1'd0;
-    wire v514_t5 = v513[3] ? v514_t4 : v514_t2;
-    wire v514_t6 = v513[0] ? 1'd1 : 1'd0;
-    wire v514_t7 = v513[1] ? v514_t0 : v514_t6;
-    wire v514_t8 = v513[2] ? 1'd0 : v514_t7;
-    wire v514_t9 = v513[3] ? 1'd0 : v514_t8;
-    wire v514_t10 = v513[4] ? v514_t9 : v514_t5;
-    wire v514_t11 = v513[2] ? v514_t0 : v514_t3;
-    wire v514_t12 = v513[3] ? v514_t11 : v514_t7;
-    wire v514_t13 = v513[2] ? v514_t7 : v514_t1;
-    wire v514_t14 = v513[3] ? v514_t11 : v514_t13;
-    wire v514_t15 = v513[4] ? v514_t14 : v514_t12;
-    wire v514_t16 = v513[5] ? v514_t15 : v514_t10;
-    wire [0:0] v514 = {v514_t16};
-    wire [0:0] v515 = inputs[631:631];
-    wire [0:0] v516_l = v165; wire [0:0] v516_u = (v165 >>> 1) + v515; wire [1:0] v516 = {v516_u, v516_l};
-    wire [1:0] v517_l = v516; wire [0:0] v517_u = (v516 >>> 2) + v66; wire [2:0] v517 = {v517_u, v517_l};
-    wire [0:0] v518_l = v515; wire [0:0] v518_u = (v515 >>> 1) + v453; wire [1:0] v518 = {v518_u, v518_l};
-    wire [1:0] v519_l = v518; wire [0:0] v519_u = (v518 >>> 2) + v174; wire [2:0] v519 = {v519_u, v519_l};
-    wire [2:0] v520_l = v519; wire [0:0] v520_u = (v519 >>> 3) + v167; wire [3:0] v520 = {v520_u, v520_l};
-    wire [3:0] v521_l = v520; wire [0:0] v521_u = (v520 >>> 4) + v81; wire [4:0] v521 = {v521_u, v521_l};
-    wire [4:0] v522_l = v521; wire [0:0] v522_u = (v521 >>> 5) + v359; wire [5:0] v522 = {v522_u, v522_l};
-    wire v523_t0 = v522[0] ? 1'd0 : 1'd1;
-    wire v523_t1 = v522[2] ? 1'd0 : v523_t0;
-    wire v523_t2 = v522[1] ? 1'd0 : v523_t0;
-    wire v523_t3 = v522[1] ? v523_t0 : 1'd1;
-    wire v523_t4 = v522[2] ? v523_t3 : v523_t2;
-    wire v523_t5 = v522[3] ? v523_t4 : v523_t1;
-    wire v523_t6 = v522[2] ? v523_t3 : 1'd0;
-    wire v523_t7 = v522[2] ? v523_t3 : 1'd1;
-    wire v523_t8 = v522[3] ? v523_t7 : v523_t6;
-    wire v523_t9 = v522[4] ? v523_t8 : v523_t5;
-    wire v523_t10 = v522[0] ? 1'd1 : 1'd0;
-    wire v523_t11 = v522[1] ? v523_t10 : 1'd1;
-    wire v523_t12 = v522[2] ? v523_t11 : 1'd0;
-    wire v523_t13 = v522[2] ? 1'd1 : v523_t11;
-    wire v523_t14 = v522[3] ? v523_t13 : v523_t12;
-    wire v523_t15 = v522[1] ? 1'd0 : v523_t10;
-    wire v523_t16 = v522[2] ? 1'd1 : v523_t15;
-    wire v523_t17 = v522[3] ? 1'd1 : v523_t16;
-    wire v523_t18 = v522[4] ? v523_t17 : v523_t14;
-    wire v523_t19 = v522[5] ? v523_t18 : v523_t9;
-    wire [0:0] v523 = {v523_t19};
-    wire [0:0] v524_l = v391; wire [0:0] v524_u = (v391 >>> 1) + v515; wire [1:0] v524 = {v524_u, v524_l};
-    wire [1:0] v525_l = v524; wire [0:0] v525_u = (v524 >>> 2) + v115; wire [2:0] v525 = {v525_u, v525_l};
-    wire [0:0] v526 = inputs[158:158];
-    wire [4:0] v527_l = v255; wire [0:0] v527_u = (v255 >>> 5) + v526; wire [5:0] v527 = {v527_u, v527_l};
-    wire v528_t0 = v527[0] ? 1'd1 : 1'd0;
-    wire v528_t1 = v527[1] ? 1'd0 : v528_t0;
-    wire v528_t2 = v527[2] ? 1'd1 : v528_t1;
-    wire v528_t3 = v527[1] ? 1'd0 : 1'd1;
-    wire v528_t4 = v527[0] ? 1'd0 : 1'd1;
-    wire v528_t5 = v527[1] ? 1'd0 : v528_t4;
-    wire v528_t6 = v527[2] ? v528_t5 : v528_t3;
-    wire v528_t7 = v527[3] ? v528_t6 : v528_t2;
-    wire v528_t8 = v527[1] ? v528_t4 : v528_t0;
-    wire v528_t9 = v527[1] ? 1'd1 : v528_t0;
-    wire v528_t10 = v527[2] ? v528_t9 : v528_t8;
-    wire v528_t11 = v527[3] ? 1'd0 : v528_t10;
-    wire v528_t12 = v527[4] ? v528_t11 : v528_t7;
-    wire v528_t13 = v527[2] ? 1'd0 : v528_t5;
-    wire v528_t14 = v527[3] ? 1'd0 : v528_t13;
-    wire v528_t15 = v527[4] ? v528_t14 : 1'd0;
-    wire v528_t16 = v527[5] ? v528_t15 : v528_t12;
-    wire [0:0] v528 = {v528_t16};
-    wire [3:0] v529_l = v417; wire [0:0] v529_u = (v417 >>> 4) + v526; wire [4:0] v529 = {v529_u, v529_l};
-    wire [4:0] v530_l = v529; wire [0:0] v530_u = (v529 >>> 5) + v378; wire [5:0] v530 = {v530_u, v530_l};
-    wire v531_t0 = v530[0] ? 1'd0 : 1'd1;
-    wire v531_t1 = v530[1] ? 1'd0 : v531_t0;
-    wire v531_t2 = v530[1] ? 1'd1 : v531_t0;
-    wire v531_t3 = v530[2] ? v531_t2 : 1'd0;
-    wire v531_t4 = v530[0] ? 1'd1 : 1'd0;
-    wire v531_t5 = v530[1] ? v531_t4 : 1'd0;
-    wire v531_t6 = v530[2] ? v531_t5 : 1'd0;
-    wire v531_t7 = v530[3] ? v531_t6 : v531_t3;
-    wire v531_t8 = v530[4] ? v531_t7 : v531_t1;
-    wire v531_t9 = v530[1] ? v531_t0 : 1'd0;
-    wire v531_t10 = v530[2] ? 1'd0 : v531_t9;
-    wire v531_t11 = v530[3] ? 1'd0 : v531_t10;
-    wire v531_t12 = v530[1] ? v531_t0 : v531_t4;
-    wire v531_t13 = v530[1] ? 1'd1 : 1'd0;
-    wire v531_t14 = v530[2] ? v531_t13 : v531_t12;
-    wire v531_t15 = v530[1] ? 1'd1 : v531_t4;
-    wire v531_t16 = v530[2] ? v531_t15 : 1'd1;
-    wire v531_t17 = v530[3] ? v531_t16 : v531_t14;
-    wire v531_t18 = v530[4] ? v531_t17 : v531_t11;
-    wire v531_t19 = v530[5] ? v531_t18 : v531_t8;
-    wire [0:0] v531 = {v531_t19};
-    wire [1:0] v532_l = v491; wire [0:0] v532_u = (v491 >>> 2) + v526; wire [2:0] v532 = {v532_u, v532_l};
-    wire [0:0] v533_l = v190; wire [0:0] v533_u = (v190 >>> 1) + v526; wire [1:0] v533 = {v533_u, v533_l};
-    wire [1:0] v534_l = v533; wire [0:0] v534_u = (v533 >>> 2) + v262; wire [2:0] v534 = {v534_u, v534_l};
-    wire [2:0] v535_l = v534; wire [0:0] v535_u = (v534 >>> 3) + v101; wire [3:0] v535 = {v535_u, v535_l};
-    wire [0:0] v536 = inputs[182:182];
-    wire [0:0] v537_l = v123; wire [0:0] v537_u = (v123 >>> 1) + v536; wire [1:0] v537 = {v537_u, v537_l};
-    wire [0:0] v538_l = v195; wire [0:0] v538_u = (v195 >>> 1) + v536; wire [1:0] v538 = {v538_u, v538_l};
-    wire [0:0] v539 = inputs[186:186];
-    wire [0:0] v540 = inputs[210:210];
-    wire [1:0] v541_l = v466; wire [0:0] v541_u = (v466 >>> 2) + v540; wire [2:0] v541 = {v541_u, v541_l};
-    wire [0:0] v542_l = v540; wire [0:0] v542_u = (v540 >>> 1) + v57; wire [1:0] v542 = {v542_u, v542_l};
-    wire [1:0] v543_l = v542; wire [0:0] v543_u = (v542 >>> 2) + v99; wire [2:0] v543 = {v543_u, v543_l};
-    wire [0:0] v544_l = v540; wire [0:0] v544_u = (v540 >>> 1) + v289; wire [1:0] v544 = {v544_u, v544_l};
-    wire [0:0] v545_l = v540; wire [0:0] v545_u = (v540 >>> 1) + v539; wire [1:0] v545 = {v545_u, v545_l};
-    wire [1:0] v546_l = v545; wire [0:0] v546_u = (v545 >>> 2) + v159; wire [2:0] v546 = {v546_u, v546_l};
-    wire [2:0] v547_l = v546; wire [0:0] v547_u = (v546 >>> 3) + v308; wire [3:0] v547 = {v547_u, v547_l};
-    wire [3:0] v548_l = v547; wire [0:0] v548_u = (v547 >>> 4) + v289; wire [4:0] v548 = {v548_u, v548_l};
-    wire [0:0] v549 = inputs[233:233];
-    wire [3:0] v550_l = v461; wire [0:0] v550_u = (v461 >>> 4) + v549; wire [4:0] v550 = {v550_u, v550_l};
-    wire [4:0] v551_l = v550; wire [0:0] v551_u = (v550 >>> 5) + v117; wire [5:0] v551 = {v551_u, v551_l};
-    wire v552_t0 = v551[0] ? 1'd0 : 1'd1;
-    wire v552_t1 = v551[2] ? v552_t0 : 1'd0;
-    wire v552_t2 = v551[1] ? 1'd0 : v552_t0;
-    wire v552_t3 = v551[2] ? v552_t2 : 1'd0;
-    wire v552_t4 = v551[3] ? v552_t3 : v552_t1;
-    wire v552_t5 = v551[1] ? 1'd1 : 1'd0;
-    wire v552_t6 = v551[1] ? v552_t0 : 1'd0;
-    wire v552_t7 = v551[2] ? v552_t6 : v552_t5;
-    wire v552_t8 = v551[0] ? 1'd1 : 1'd0;
-    wire v552_t9 = v551[1] ? 1'd1 : v552_t0;
-    wire v552_t10 = v551[2] ? v552_t9 : v552_t8;
-    wire v552_t11 = v551[3] ? v552_t10 : v552_t7;
-    wire v552_t12 = v551[4] ? v552_t11 : v552_t4;
-    wire v552_t13 = v551[1] ? v552_t0 : 1'd1;
-    wire v552_t14 = v551[2] ? v552_t2 : v552_t13;
-    wire v552_t15 = v551[1] ? 1'd0 : 1'd1;
-    wire v552_t16 = v551[2] ? v552_t15 : 1'd0;
-    wire v552_t17 = v551[3] ? v552_t16 : v552_t14;
-    wire v552_t18 = v551[2] ? v552_t0 : v552_t5;
-    wire v552_t19 = v551[3] ? v552_t10 : v552_t18;
-    wire v552_t20 = v551[4] ? v552_t19 : v552_t17;
-    wire v552_t21 = v551[5] ? v552_t20 : v552_t12;
-    wire [0:0] v552 = {v552_t21};
-    wire [0:0] v553_l = v549; wire [0:0] v553_u = (v549 >>> 1) + v5; wire [1:0] v553 = {v553_u, v553_l};
-    wire [1:0] v554_l = v553; wire [0:0] v554_u = (v553 >>> 2) + v59; wire [2:0] v554 = {v554_u, v554_l};
-    wire [0:0] v555_l = v308; wire [0:0] v555_u = (v308 >>> 1) + v549; wire [1:0] v555 = {v555_u, v555_l};
-    wire [0:0] v556 = inputs[240:240];
-    wire [1:0] v557_l = v261; wire [0:0] v557_u = (v261 >>> 2) + v556; wire [2:0] v557 = {v557_u, v557_l};
-    wire [2:0] v558_l = v557; wire [0:0] v558_u = (v557 >>> 3) + v282; wire [3:0] v558 = {v558_u, v558_l};
-    wire [0:0] v559_l = v174; wire [0:0] v559_u = (v174 >>> 1) + v556; wire [1:0] v559 = {v559_u, v559_l};
-    wire [1:0] v560_l = v559; wire [0:0] v560_u = (v559 >>> 2) + v526; wire [2:0] v560 = {v560_u, v560_l};
-    wire [2:0] v561_l = v560; wire [0:0] v561_u = (v560 >>> 3) + v387; wire [3:0] v561 = {v561_u, v561_l};
-    wire [3:0] v562_l = v561; wire [0:0] v562_u = (v561 >>> 4) + v236; wire [4:0] v562 = {v562_u, v562_l};
-    wire [4:0] v563_l = v562; wire [0:0] v563_u = (v562 >>> 5) + v90; wire [5:0] v563 = {v563_u, v563_l};
-    wire v564_t0 = v563[0] ? 1'd0 : 1'd1;
-    wire v564_t1 = v563[1] ? 1'd0 : v564_t0;
-    wire v564_t2 = v563[2] ? v564_t1 : 1'd0;
-    wire v564_t3 = v563[3] ? v564_t2 : v564_t0;
-    wire v564_t4 = v563[3] ? v564_t1 : 1'd0;
-    wire v564_t5 = v563[4] ? v564_t4 : v564_t3;
-    wire v564_t6 = v563[0] ? 1'd1 : 1'd0;
-    wire v564_t7 = v563[1] ? v564_t6 : v564_t0;
-    wire v564_t8 = v563[1] ? v564_t6 : 1'd1;
-    wire v564_t9 = v563[2] ? v564_t8 : v564_t7;
-    wire v564_t10 = v563[3] ? 1'd0 : v564_t9;
-    wire v564_t11 = v563[4] ? 1'd0 : v564_t10;
-    wire v564_t12 = v563[5] ? v564_t11 : v564_t5;
-    wire [0:0] v564 = {v564_t12};
-    wire [0:0] v565_l = v556; wire [0:0] v565_u = (v556 >>> 1) + v459; wire [1:0] v565 = {v565_u, v565_l};
-    wire [0:0] v566_l = v192; wire [0:0] v566_u = (v192 >>> 1) + v556; wire [1:0] v566 = {v566_u, v566_l};
-    wire [1:0] v567_l = v566; wire [0:0] v567_u = (v566 >>> 2) + v268; wire [2:0] v567 = {v567_u, v567_l};
-    wire [0:0] v568_l = v556; wire [0:0] v568_u = (v556 >>> 1) + v378; wire [1:0] v568 = {v568_u, v568_l};
-    wire [0:0] v569 = inputs[268:268];
-    wire [0:0] v570_l = v250; wire [0:0] v570_u = (v250 >>> 1) + v569; wire [1:0] v570 = {v570_u, v570_l};
-    wire [0:0] v571_l = v569; wire [0:0] v571_u = (v569 >>> 1) + v143; wire [1:0] v571 = {v571_u, v571_l};
-    wire [1:0] v572_l = v571; wire [0:0] v572_u = (v571 >>> 2) + v390; wire [2:0] v572 = {v572_u, v572_l};
-    wire [0:0] v573 = inputs[291:291];
-    wire [1:0] v574_l = v189; wire [0:0] v574_u = (v189 >>> 2) + v573; wire [2:0] v574 = {v574_u, v574_l};
-    wire [0:0] v575_l = v319; wire [0:0] v575_u = (v319 >>> 1) + v573; wire [1:0] v575 = {v575_u, v575_l};
-    wire [1:0] v576_l = v575; wire [0:0] v576_u = (v575 >>> 2) + v234; wire [2:0] v576 = {v576_u, v576_l};
-    wire [2:0] v577_l = v576; wire [0:0] v577_u = (v576 >>> 3) + v146; wire [3:0] v577 = {v577_u, v577_l};
-    wire [0:0] v578_l = v299; wire [0:0] v578_u = (v299 >>> 1) + v573; wire [1:0] v578 = {v578_u, v578_l};
-    wire [1:0] v579_l = v578; wire [0:0] v579_u = (v578 >>> 2) + v186; wire [2:0] v579 = {v579_u, v579_l};
-    wire [0:0] v580 = inputs[292:292];
-    wire [2:0] v581_l = v293; wire [0:0] v581_u = (v293 >>> 3) + v580; wire [3:0] v581 = {v581_u, v581_l};
-    wire [3:0] v582_l = v581; wire [0:0] v582_u = (v581 >>> 4) + v114; wire [4:0] v582 = {v582_u, v582_l};
-    wire [4:0] v583_l = v582; wire [0:0] v583_u = (v582 >>> 5) + v549; wire [5:0] v583 = {v583_u, v583_l};
-    wire v584_t0 = v583[0] ? 1'd0 : 1'd1;
-    wire v584_t1 = v583[1] ? 1'd1 : v584_t0;
-    wire v584_t2 = v583[2] ? 1'd1 : v584_t1;
-    wire v584_t3 = v583[1] ? 1'd1 : 1'd0;
-    wire v584_t4 = v583[2] ? 1'd1 : v584_t3;
-    wire v584_t5 = v583[3] ? v584_t4 : v584_t2;
-    wire v584_t6 = v583[0] ? 1'd1 : 1'd0;
-    wire v584_t7 = v583[2] ? v584_t6 : 1'd0;
-    wire v584_t8 = v583[1] ? 1'd0 : v584_t6;
-    wire v584_t9 = v583[2] ? v584_t8 : v584_t3;
-    wire v584_t10 = v583[3] ? v584_t9 : v584_t7;
-    wire v584_t11 = v583[4] ? v584_t10 : v584_t5;
-    wire v584_t12 = v583[1] ? 1'd0 : v584_t0;
-    wire v584_t13 = v583[2] ? v584_t12 : v584_t0;
-    wire v584_t14 = v583[2] ? 1'd0 : v584_t0;
-    wire v584_t15 = v583[3] ? v584_t14 : v584_t13;
-    wire v584_t16 = v583[4] ? 1'd0 : v584_t15;
-    wire v584_t17 = v583[5] ? v584_t16 : v584_t11;
-    wire [0:0] v584 = {v584_t17};
-    wire [0:0] v585 = inputs[299:299];
-    wire [3:0] v586_l = v271; wire [0:0] v586_u = (v271 >>> 4) + v585; wire [4:0] v586 = {v586_u, v586_l};
-    wire [4:0] v587_l = v586; wire [0:0] v587_u = (v586 >>> 5) + v145; wire [5:0] v587 = {v587_u, v587_l};
-    wire v588_t0 = v587[0] ? 1'd0 : 1'd1;
-    wire v588_t1 = v587[1] ? 1'd0 : v588_t0;
-    wire v588_t2 = v587[2] ? v588_t1 : 1'd0;
-    wire v588_t3 = v587[1] ? 1'd0 : 1'd1;
-    wire v588_t4 = v587[2] ? v588_t1 : v588_t3;
-    wire v588_t5 = v587[3] ? v588_t4 : v588_t2;
-    wire v588_t6 = v587[1] ? v588_t0 : 1'd0;
-    wire v588_t7 = v587[2] ? 1'd0 : v588_t6;
-    wire v588_t8 = v587[4] ? v588_t7 : v588_t5;
-    wire v588_t9 = v587[0] ? 1'd1 : 1'd0;
-    wire v588_t10 = v587[1] ? v588_t9 : 1'd0;
-    wire v588_t11 = v587[2] ? v588_t1 : v588_t10;
-    wire v588_t12 = v587[3] ? v588_t2 : v588_t11;
-    wire v588_t13 = v587[1] ? 1'd1 : v588_t0;
-    wire v588_t14 = v587[2] ? v588_t0 : v588_t13;
-    wire v588_t15 = v587[1] ? 1'd1 : 1'd0;
-    wire v588_t16 = v587[2] ? 1'd0 : v588_t15;
-    wire v588_t17 = v587[3] ? v588_t16 : v588_t14;
-    wire v588_t18 = v587[4] ? v588_t17 : v588_t12;
-    wire v588_t19 = v587[5] ? v588_t18 : v588_t8;
-    wire [0:0] v588 = {v588_t19};
-    wire [2:0] v589_l = v532; wire [0:0] v589_u = (v532 >>> 3) + v585; wire [3:0] v589 = {v589_u, v589_l};
-    wire [3:0] v590_l = v589; wire [0:0] v590_u = (v589 >>> 4) + v515; wire [4:0] v590 = {v590_u, v590_l};
-    wire [4:0] v591_l = v590; wire [0:0] v591_u = (v590 >>> 5) + v391; wire [5:0] v591 = {v591_u, v591_l};
-    wire v592_t0 = v591[0] ? 1'd0 : 1'd1;
-    wire v592_t1 = v591[1] ? 1'd1 : v592_t0;
-    wire v592_t2 = v591[1] ? 1'd0 : 1'd1;
-    wire v592_t3 = v591[2] ? v592_t2 : v592_t1;
-    wire v592_t4 = v591[1] ? v592_t0 : 1'd0;
-    wire v592_t5 = v591[0] ? 1'd1 : 1'd0;
-    wire v592_t6 = v591[1] ? 1'd0 : v592_t5;
-    wire v592_t7 = v591[2] ? v592_t6 : v592_t4;
-    wire v592_t8 = v591[3] ? v592_t7 : v592_t3;
-    wire v592_t9 = v591[1] ? 1'd1 : 1'd0;
-    wire v592_t10 = v591[2] ? v592_t5 : v592_t9;
-    wire v592_t11 = v591[1] ? 1'd0 : v592_t0;
-    wire v592_t12 = v591[2] ? v592_t11 : v592_t4;
-    wire v592_t13 = v591[3] ? v592_t12 : v592_t10;
-    wire v592_t14 = v591[4] ? v592_t13 : v592_t8;
-    wire v592_t15 = v591[2] ? v592_t11 : 1'd0;
-    wire v592_t16 = v591[1] ? v592_t0 : 1'd1;
-    wire v592_t17 = v591[2] ? v592_t16 : 1'd0;
-    wire v592_t18 = v591[3] ? v592_t17 : v592_t15;
-    wire v592_t19 = v591[2] ? v592_t0 : 1'd0;
-    wire v592_t20 = v591[2] ? v592_t0 : v592_t4;
-    wire v592_t21 = v591[3] ? v592_t20 : v592_t19;
-    wire v592_t22 = v591[4] ? v592_t21 : v592_t18;
-    wire v592_t23 = v591[5] ? v592_t22 : v592_t14;
-    wire [0:0] v592 = {v592_t23};
-    wire [0:0] v593_l = v414; wire [0:0] v593_u = (v414 >>> 1) + v585; wire [1:0] v593 = {v593_u, v593_l};
-    wire [1:0] v594_l = v593; wire [0:0] v594_u = (v593 >>> 2) + v556; wire [2:0] v594 = {v594_u, v594_l};
-    wire [2:0] v595_l = v594; wire [0:0] v595_u = (v594 >>> 3) + v262; wire [3:0] v595 = {v595_u, v595_l};
-    wire [3:0] v596_l = v595; wire [0:0] v596_u = (v595 >>> 4) + v20; wire [4:0] v596 = {v596_u, v596_l};
-    wire [4:0] v597_l = v596; wire [0:0] v597_u = (v596 >>> 5) + v237; wire [5:0] v597 = {v597_u, v597_l};
-    wire v598_t0 = v597[0] ? 1'd0 : 1'd1;
-    wire v598_t1 = v597[1] ? 1'd1 : v598_t0;
-    wire v598_t2 = v597[0] ? 1'd1 : 1'd0;
-    wire v598_t3 = v597[1] ? v598_t2 : v598_t0;
-    wire v598_t4 = v597[2] ? v598_t3 : v598_t1;
-    wire v598_t5 = v597[1] ? v598_t2 : 1'd1;
-    wire v598_t6 = v597[2] ? v598_t5 : 1'd0;
-    wire v598_t7 = v597[3] ? v598_t6 : v598_t4;
-    wire v598_t8 = v597[1] ? 1'd0 : v598_t2;
-    wire v598_t9 = v597[1] ? v598_t2 : 1'd0;
-    wire v598_t10 = v597[2] ? v598_t9 : v598_t8;
-    wire v598_t11 = v597[3] ? 1'd0 : v598_t10;
-    wire v598_t12 = v597[4] ? v598_t11 : v598_t7;
-    wire v598_t13 = v597[2] ? v598_t9 : v598_t5;
-    wire v598_t14 = v597[1] ? 1'd0 : v598_t0;
-    wire v598_t15 = v597[2] ? v598_t14 : 1'd0;
-    wire v598_t16 = v597[3] ? v598_t15 : v598_t13;
-    wire v598_t17 = v597[1] ? v598_t0 : 1'd0;
-    wire v598_t18 = v597[2] ? v598_t17 : v598_t2;
-    wire v598_t19 = v597[2] ? v598_t3 : 1'd0;
-    wire v598_t20 = v597[3] ? v598_t19 : v598_t18;
-    wire v598_t21 = v597[4] ? v598_t20 : v598_t16;
-    wire v598_t22 = v597[5] ? v598_t21 : v598_t12;
-    wire [0:0] v598 = {v598_t22};
-    wire [0:0] v599_l = v247; wire [0:0] v599_u = (v247 >>> 1) + v585; wire [1:0] v599 = {v599_u, v599_l};
-    wire [0:0] v600 = inputs[316:316];
-    wire [2:0] v601_l = v361; wire [0:0] v601_u = (v361 >>> 3) + v600; wire [3:0] v601 = {v601_u, v601_l};
-    wire [3:0] v602_l = v601; wire [0:0] v602_u = (v601 >>> 4) + v392; wire [4:0] v602 = {v602_u, v602_l};
-    wire [4:0] v603_l = v602; wire [0:0] v603_u = (v602 >>> 5) + v387; wire [5:0] v603 = {v603_u, v603_l};
-    wire v604_t0 = v603[0] ? 1'd0 : 1'd1;
-    wire v604_t1 = v603[0] ? 1'd1 : 1'd0;
-    wire v604_t2 = v603[1] ? v604_t1 : v604_t0;
-    wire v604_t3 = v603[1] ? v604_t1 : 1'd0;
-    wire v604_t4 = v603[2] ? v604_t3 : v604_t2;
-    wire v604_t5 = v603[2] ? 1'd0 : v604_t2;
-    wire v604_t6 = v603[3] ? v604_t5 : v604_t4;
-    wire v604_t7 = v603[1] ? 1'd1 : v604_t0;
-    wire v604_t8 = v603[2] ? v604_t7 : v604_t2;
-    wire v604_t9 = v603[3] ? v604_t2 : v604_t8;
-    wire v604_t10 = v603[4] ? v604_t9 : v604_t6;
-    wire v604_t11 = v603[2] ? v604_t2 : v604_t3;
-    wire v604_t12 = v603[3] ? v604_t3 : v604_t11;
-    wire v604_t13 = v603[1] ? 1'd0 : v604_t0;
-    wire v604_t14 = v603[2] ? v604_t2 : v604_t13;
-    wire v604_t15 = v603[2] ? v604_t2 : 1'd0;
-    wire v604_t16 = v603[3] ? v604_t15 : v604_t14;
-    wire v604_t17 = v603[4] ? v604_t16 : v604_t12;
-    wire v604_t18 = v603[5] ? v604_t17 : v604_t10;
-    wire [0:0] v604 = {v604_t18};
-    wire [0:0] v605_l = v374; wire [0:0] v605_u = (v374 >>> 1) + v600; wire [1:0] v605 = {v605_u, v605_l};
-    wire [1:0] v606_l = v605; wire [0:0] v606_u = (v605 >>> 2) + v432; wire [2:0] v606 = {v606_u, v606_l};
-    wire [0:0] v607 = inputs[317:317];
-    wire [0:0] v608_l = v109; wire [0:0] v608_u = (v109 >>> 1) + v607; wire [1:0] v608 = {v608_u, v608_l};
-    wire [1:0] v609_l = v608; wire [0:0] v609_u = (v608 >>> 2) + v148; wire [2:0] v609 = {v609_u, v609_l};
-    wire [0:0] v610 = inputs[353:353];
-    wire [2:0] v611_l = v420; wire [0:0] v611_u = (v420 >>> 3) + v610; wire [3:0] v611 = {v611_u, v611_l};
-    wire [3:0] v612_l = v611; wire [0:0] v612_u = (v611 >>> 4) + v277; wire [4:0] v612 = {v612_u, v612_l};
-    wire [0:0] v613_l = v224; wire [0:0] v613_u = (v224 >>> 1) + v610; wire [1:0] v613 = {v613_u, v613_l};
-    wire [1:0] v614_l = v613; wire [0:0] v614_u = (v613 >>> 2) + v540; wire [2:0] v614 = {v614_u, v614_l};
-    wire [2:0] v615_l = v614; wire [0:0] v615_u = (v614 >>> 3) + v536; wire [3:0] v615 = {v615_u, v615_l};
-    wire [3:0] v616_l = v615; wire [0:0] v616_u = (v615 >>> 4) + v195; wire [4:0] v616 = {v616_u, v616_l};
-    wire [0:0] v617 = inputs[404:404];
-    wire [0:0] v618_l = v617; wire [0:0] v618_u = (v617 >>> 1) + v580; wire [1:0] v618 = {v618_u, v618_l};
-    wire [0:0] v619_l = v194; wire [0:0] v619_u = (v194 >>> 1) + v617; wire [1:0] v619 = {v619_u, v619_l};
-    wire [0:0] v620_l = v294; wire [0:0] v620_u = (v294 >>> 1) + v617; wire [1:0] v620 = {v620_u, v620_l};
-    wire [1:0] v621_l = v620; wire [0:0] v621_u = (v620 >>> 2) + v424; wire [2:0] v621 = {v621_u, v621_l};
-    wire [0:0] v622 = inputs[408:408];
-    wire [1:0] v623_l = v154; wire [0:0] v623_u = (v154 >>> 2) + v622; wire [2:0] v623 = {v623_u, v623_l};
-    wire [0:0] v624_l = v622; wire [0:0] v624_u = (v622 >>> 1) + v610; wire [1:0] v624 = {v624_u, v624_l};
-    wire [0:0] v625 = inputs[430:430];
-    wire [0:0] v626_l = v227; wire [0:0] v626_u = (v227 >>> 1) + v625; wire [1:0] v626 = {v626_u, v626_l};
-    wire [1:0] v627_l = v626; wire [0:0] v627_u = (v626 >>> 2) + v33; wire [2:0] v627 = {v627_u, v627_l};
-    wire [0:0] v628_l = v315; wire [0:0] v628_u = (v315 >>> 1) + v625; wire [1:0] v628 = {v628_u, v628_l};
-    wire [0:0] v629 = inputs[431:431];
-    wire [4:0] v630_l = v318; wire [0:0] v630_u = (v318 >>> 5) + v629; wire [5:0] v630 = {v630_u, v630_l};
-    wire v631_t0 = v630[0] ? 1'd0 : 1'd1;
-    wire v631_t1 = v630[1] ? 1'd1 : v631_t0;
-    wire v631_t2 = v630[2] ? v631_t0 : v631_t1;
-    wire v631_t3 = v630[0] ? 1'd1 : 1'd0;
-    wire v631_t4 = v630[1] ? v631_t3 : 1'd1;
-    wire v631_t5 = v630[1] ? 1'd0 : 1'd1;
-    wire v631_t6 = v630[2] ? v631_t5 : v631_t4;
-    wire v631_t7 = v630[3] ? v631_t6 : v631_t2;
-    wire v631_t8 = v630[1] ? 1'd0 : v631_t0;
-    wire v631_t9 = v630[2] ? 1'd0 : v631_t8;
-    wire v631_t10 = v630[3] ? v631_t8 : v631_t9;
-    wire v631_t11 = v630[4] ? v631_t10 : v631_t7;
-    wire v631_t12 = v630[1] ? 1'd1 : 1'd0;
-    wire v631_t13 = v630[2] ? v631_t0 : v631_t12;
-    wire v631_t14 = v630[1] ? 1'd1 : v631_t3;
-    wire v631_t15 = v630[2] ? 1'd0 : v631_t14;
-    wire v631_t16 = v630[3] ? v631_t15 : v631_t13;
-    wire v631_t17 = v630[1] ? v631_t3 : 1'd0;
-    wire v631_t18 = v630[2] ? 1'd0 : v631_t17;
-    wire v631_t19 = v630[3] ? 1'd0 : v631_t18;
-    wire v631_t20 = v630[4] ? v631_t19 : v631_t16;
-    wire v631_t21 = v630[5] ? v631_t20 : v631_t11;
-    wire [0:0] v631 = {v631_t21};
-    wire [0:0] v632_l = v347; wire [0:0] v632_u = (v347 >>> 1) + v629; wire [1:0] v632 = {v632_u, v632_l};
-    wire [1:0] v633_l = v632; wire [0:0] v633_u = (v632 >>> 2) + v85; wire [2:0] v633 = {v633_u, v633_l};
-    wire [2:0] v634_l = v633; wire [0:0] v634_u = (v633 >>> 3) + v170; wire [3:0] v634 = {v634_u, v634_l};
-    wire [0:0] v635_l = v610; wire [0:0] v635_u = (v610 >>> 1) + v629; wire [1:0] v635 = {v635_u, v635_l};
-    wire [0:0] v636 = inputs[434:434];
-    wire [0:0] v637_l = v636; wire [0:0] v637_u = (v636 >>> 1) + v171; wire [1:0] v637 = {v637_u, v637_l};
-    wire [0:0] v638_l = v132; wire [0:0] v638_u = (v132 >>> 1) + v636; wire [1:0] v638 = {v638_u, v638_l};
-    wire [1:0] v639_l = v638; wire [0:0] v639_u = (v638 >>> 2) + v299; wire [2:0] v639 = {v639_u, v639_l};
-    wire [2:0] v640_l = v639; wire [0:0] v640_u = (v639 >>> 3) + v77; wire [3:0] v640 = {v640_u, v640_l};
-    wire [0:0] v641_l = v636; wire [0:0] v641_u = (v636 >>> 1) + v326; wire [1:0] v641 = {v641_u, v641_l};
-    wire [0:0] v642_l = v308; wire [0:0] v642_u = (v308 >>> 1) + v636; wire [1:0] v642 = {v642_u, v642_l};
-    wire [1:0] v643_l = v642; wire [0:0] v643_u = (v642 >>> 2) + v117; wire [2:0] v643 = {v643_u, v643_l};
-    wire [2:0] v644_l = v643; wire [0:0] v644_u = (v643 >>> 3) + v72; wire [3:0] v644 = {v644_u, v644_l};
-    wire [0:0] v645 = inputs[437:437];
-    wire [2:0] v646_l = v379; wire [0:0] v646_u = (v379 >>> 3) + v645; wire [3:0] v646 = {v646_u, v646_l};
-    wire [3:0] v647_l = v646; wire [0:0] v647_u = (v646 >>> 4) + v610; wire [4:0] v647 = {v647_u, v647_l};
-    wire [0:0] v648_l = v536; wire [0:0] v648_u = (v536 >>> 1) + v645; wire [1:0] v648 = {v648_u, v648_l};
-    wire [1:0] v649_l = v648; wire [0:0] v649_u = (v648 >>> 2) + v195; wire [2:0] v649 = {v649_u, v649_l};
-    wire [0:0] v650_l = v645; wire [0:0] v650_u = (v645 >>> 1) + v185; wire [1:0] v650 = {v650_u, v650_l};
-    wire [1:0] v651_l = v650; wire [0:0] v651_u = (v650 >>> 2) + v374; wire [2:0] v651 = {v651_u, v651_l};
-    wire [0:0] v652 = inputs[454:454];
-    wire [0:0] v653_l = v652; wire [0:0] v653_u = (v652 >>> 1) + v168; wire [1:0] v653 = {v653_u, v653_l};
-    wire [0:0] v654_l = v652; wire [0:0] v654_u = (v652 >>> 1) + v131; wire [1:0] v654 = {v654_u, v654_l};
-    wire [1:0] v655_l = v654; wire [0:0] v655_u = (v654 >>> 2) + v234; wire [2:0] v655 = {v655_u, v655_l};
-    wire [0:0] v656_l = v652; wire [0:0] v656_u = (v652 >>> 1) + v289; wire [1:0] v656 = {v656_u, v656_l};
-    wire [0:0] v657_l = v652; wire [0:0] v657_u = (v652 >>> 1) + v65; wire [1:0] v657 = {v657_u, v657_l};
-    wire [1:0] v658_l = v657; wire [0:0] v658_u = (v657 >>> 2) + v629; wire [2:0] v658 = {v658_u, v658_l};
-    wire [2:0] v659_l = v658; wire [0:0] v659_u = (v658 >>> 3) + v450; wire [3:0] v659 = {v659_u, v659_l};
-    wire [0:0] v660 = inputs[462:462];
-    wire [1:0] v661_l = v433; wire [0:0] v661_u = (v433 >>> 2) + v660; wire [2:0] v661 = {v661_u, v661_l};
-    wire [2:0] v662_l = v661; wire [0:0] v662_u = (v661 >>> 3) + v123; wire [3:0] v662 = {v662_u, v662_l};
-    wire [3:0] v663_l = v662; wire [0:0] v663_u = (v662 >>> 4) + v170; wire [4:0] v663 = {v663_u, v663_l};
-    wire [4:0] v664_l = v663; wire [0:0] v664_u = (v663 >>> 5) + v46; wire [5:0] v664 = {v664_u, v664_l};
-    wire v665_t0 = v664[1] ? 1'd0 : 1'd1;
-    wire v665_t1 = v664[0] ? 1'd1 : 1'd0;
-    wire v665_t2 = v664[2] ? v665_t1 : v665_t0;
-    wire v665_t3 = v664[0] ? 1'd0 : 1'd1;
-    wire v665_t4 = v664[1] ? v665_t3 : 1'd1;
-    wire v665_t5 = v664[2] ? 1'd1 : v665_t4;
-    wire v665_t6 = v664[3] ? v665_t5 : v665_t2;
-    wire v665_t7 = v664[1] ? v665_t1 : 1'd1;
-    wire v665_t8 = v664[2] ? 1'd1 : v665_t7;
-    wire v665_t9 = v664[1] ? 1'd0 : v665_t1;
-    wire v665_t10 = v664[2] ? v665_t1 : v665_t9;
-    wire v665_t11 = v664[3] ? v665_t10 : v665_t8;
-    wire v665_t12 = v664[4] ? v665_t11 : v665_t6;
-    wire v665_t13 = v664[1] ? 1'd1 : v665_t3;
-    wire v665_t14 = v664[2] ? v665_t13 : v665_t4;
-    wire v665_t15 = v664[2] ? 1'd0 : v665_t9;
-    wire v665_t16 = v664[3] ? v665_t15 : v665_t14;
-    wire v665_t17 = v664[4] ? 1'd0 : v665_t16;
-    wire v665_t18 = v664[5] ? v665_t17 : v665_t12;
-    wire [0:0] v665 = {v665_t18};
-    wire [0:0] v666_l = v321; wire [0:0] v666_u = (v321 >>> 1) + v660; wire [1:0] v666 = {v666_u, v666_l};
-    wire [1:0] v667_l = v666; wire [0:0] v667_u = (v666 >>> 2) + v607; wire [2:0] v667 = {v667_u, v667_l};
-    wire [2:0] v668_l = v667; wire [0:0] v668_u = (v667 >>> 3) + v126; wire [3:0] v668 = {v668_u, v668_l};
-    wire [3:0] v669_l = v668; wire [0:0] v669_u = (v668 >>> 4) + v172; wire [4:0] v669 = {v669_u, v669_l};
-    wire [4:0] v670_l = v669; wire [0:0] v670_u = (v669 >>> 5) + v313; wire [5:0] v670 = {v670_u, v670_l};
-    wire v671_t0 = v670[0] ? 1'd1 : 1'd0;
-    wire v671_t1 = v670[1] ? v671_t0 : 1'd0;
-    wire v671_t2 = v670[0] ? 1'd0 : 1'd1;
-    wire v671_t3 = v670[1] ? 1'd1 : v671_t2;
-    wire v671_t4 = v670[2] ? v671_t3 : v671_t1;
-    wire v671_t5 = v670[1] ? v671_t0 : 1'd1;
-    wire v671_t6 = v670[1] ? v671_t0 : v671_t2;
-    wire v671_t7 = v670[2] ? v671_t6 : v671_t5;
-    wire v671_t8 = v670[3] ? v671_t7 : v671_t4;
-    wire v671_t9 = v670[3] ? v671_t5 : 1'd0;
-    wire v671_t10 = v670[4] ? v671_t9 : v671_t8;
-    wire v671_t11 = v670[2] ? 1'd1 : v671_t1;
-    wire v671_t12 = v670[1] ? 1'd0 : v671_t0;
-    wire v671_t13 = v670[2] ? v671_t12 : 1'd0;
-    wire v671_t14 = v670[3] ? v671_t13 : v671_t11;
-    wire v671_t15 = v670[1] ? 1'd0 : 1'd1;
-    wire v671_t16 = v670[2] ? v671_t15 : 1'd0;
-    wire v671_t17 = v670[3] ? v671_t16 : 1'd0;
-    wire v671_t18 = v670[4] ? v671_t17 : v671_t14;
-    wire v671_t19 = v670[5] ? v671_t18 : v671_t10;
-    wire [0:0] v671 = {v671_t19};
-    wire [0:0] v672_l = v390; wire [0:0] v672_u = (v390 >>> 1) + v660; wire [1:0] v672 = {v672_u, v672_l};
-    wire [0:0] v673 = inputs[492:492];
-    wire [1:0] v674_l = v434; wire [0:0] v674_u = (v434 >>> 2) + v673; wire [2:0] v674 = {v674_u, v674_l};
-    wire [2:0] v675_l = v674; wire [0:0] v675_u = (v674 >>> 3) + v21; wire [3:0] v675 = {v675_u, v675_l};
-    wire [0:0] v676_l = v484; wire [0:0] v676_u = (v484 >>> 1) + v673; wire [1:0] v676 = {v676_u, v676_l};
-    wire [1:0] v677_l = v676; wire [0:0] v677_u = (v676 >>> 2) + v645; wire [2:0] v677 = {v677_u, v677_l};
-    wire [2:0] v678_l = v677; wire [0:0] v678_u = (v677 >>> 3) + v331; wire [3:0] v678 = {v678_u, v678_l};
-    wire [3:0] v679_l = v678; wire [0:0] v679_u = (v678 >>> 4) + v347; wire [4:0] v679 = {v679_u, v679_l};
-    wire [4:0] v680_l = v679; wire [0:0] v680_u = (v679 >>> 5) + v452; wire [5:0] v680 = {v680_u, v680_l};
-    wire v681_t0 = v680[1] ? 1'd1 : 1'd0;
-    wire v681_t1 = v680[0] ? 1'd1 : 1'd0;
-    wire v681_t2 = v680[1] ? v681_t1 : 1'd1;
-    wire v681_t3 = v680[2] ? v681_t2 : v681_t0;
-    wire v681_t4 = v680[0] ? 1'd0 : 1'd1;
-    wire v681_t5 = v680[1] ? v681_t4 : 1'd0;
-    wire v681_t6 = v680[2] ? 1'd1 : v681_t5;
-    wire v681_t7 = v680[3] ? v681_t6 : v681_t3;
-    wire v681_t8 = v680[1] ? 1'd0 : 1'd1;
-    wire v681_t9 = v680[2] ? v681_t8 : v681_t4;
-    wire v681_t10 = v680[3] ? 1'd0 : v681_t9;
-    wire v681_t11 = v680[4] ? v681_t10 : v681_t7;
-    wire v681_t12 = v680[2] ? v681_t8 : 1'd1;
-    wire v681_t13 = v680[1] ? 1'd0 : v681_t4;
-    wire v681_t14 = v680[2] ? v681_t13 : v681_t0;
-    wire v681_t15 = v680[3] ? v681_t14 : v681_t12;
-    wire v681_t16 = v680[1] ? 1'd1 : v681_t4;
-    wire v681_t17 = v680[2] ? 1'd1 : v681_t16;
-    wire v681_t18 = v680[2] ? v681_t2 : 1'd0;
-    wire v681_t19 = v680[3] ? v681_t18 : v681_t17;
-    wire v681_t20 = v680[4] ? v681_t19 : v681_t15;
-    wire v681_t21 = v680[5] ? v681_t20 : v681_t11;
-    wire [0:0] v681 = {v681_t21};
-    wire [0:0] v682_l = v467; wire [0:0] v682_u = (v467 >>> 1) + v673; wire [1:0] v682 = {v682_u, v682_l};
-    wire [1:0] v683_l = v682; wire [0:0] v683_u = (v682 >>> 2) + v290; wire [2:0] v683 = {v683_u, v683_l};
-    wire [2:0] v684_l = v683; wire [0:0] v684_u = (v683 >>> 3) + v311; wire [3:0] v684 = {v684_u, v684_l};
-    wire [0:0] v685_l = v673; wire [0:0] v685_u = (v673 >>> 1) + v467; wire [1:0] v685 = {v685_u, v685_l};
-    wire [1:0] v686_l = v685; wire [0:0] v686_u = (v685 >>> 2) + v213; wire [2:0] v686 = {v686_u, v686_l};
-    wire [2:0] v687_l = v686; wire [0:0] v687_u = (v686 >>> 3) + v475; wire [3:0] v687 = {v687_u, v687_l};
-    wire [3:0] v688_l = v687; wire [0:0] v688_u = (v687 >>> 4) + v331; wire [4:0] v688 = {v688_u, v688_l};
-    wire [0:0] v689_l = v673; wire [0:0] v689_u = (v673 >>> 1) + v51; wire [1:0] v689 = {v689_u, v689_l};
-    wire [0:0] v690 = inputs[513:513];
-    wire [2:0] v691_l = v609; wire [0:0] v691_u = (v609 >>> 3) + v690; wire [3:0] v691 = {v691_u, v691_l};
-    wire [3:0] v692_l = v691; wire [0:0] v692_u = (v691 >>> 4) + v317; wire [4:0] v692 = {v692_u, v692_l};
-    wire [4:0] v693_l = v692; wire [0:0] v693_u = (v692 >>> 5) + v381; wire [5:0] v693 = {v693_u, v693_l};
-    wire v694_t0 = v693[1] ? 1'd0 : 1'd1;
-    wire v694_t1 = v693[0] ? 1'd1 : 1'd0;
-    wire v694_t2 = v693[1] ? 1'd0 : v694_t1;
-    wire v694_t3 = v693[3] ? v694_t2 : v694_t0;
-    wire v694_t4 = v693[1] ? 1'd1 : v694_t1;
-    wire v694_t5 = v693[2] ? v694_t1 : v694_t4;
-    wire v694_t6 = v693[1] ? 1'd1 : 1'd0;
-    wire v694_t7 = v693[2] ? v694_t4 : v694_t6;
-    wire v694_t8 = v693[3] ? v694_t7 : v694_t5;
-    wire v694_t9 = v693[4] ? v694_t8 : v694_t3;
-    wire v694_t10 = v693[0] ? 1'd0 : 1'd1;
-    wire v694_t11 = v693[1] ? v694_t10 : v694_t1;
-    wire v694_t12 = v693[2] ? v694_t0 : v694_t11;
-    wire v694_t13 = v693[3] ? v694_t2 : v694_t12;
-    wire v694_t14 = v693[2] ? v694_t0 : v694_t2;
-    wire v694_t15 = v693[2] ? 1'd1 : v694_t2;
-    wire v694_t16 = v693[3] ? v694_t15 : v694_t14;
-    wire v694_t17 = v693[4] ? v694_t16 : v694_t13;
-    wire v694_t18 = v693[5] ? v694_t17 : v694_t9;
-    wire [0:0] v694 = {v694_t18};
-    wire [0:0] v695_l = v327; wire [0:0] v695_u = (v327 >>> 1) + v690; wire [1:0] v695 = {v695_u, v695_l};
-    wire [0:0] v696 = inputs[515:515];
-    wire [1:0] v697_l = v637; wire [0:0] v697_u = (v637 >>> 2) + v696; wire [2:0] v697 = {v697_u, v697_l};
-    wire [2:0] v698_l = v697; wire [0:0] v698_u = (v697 >>> 3) + v158; wire [3:0] v698 = {v698_u, v698_l};
-    wire [0:0] v699_l = v696; wire [0:0] v699_u = (v696 >>> 1) + v610; wire [1:0] v699 = {v699_u, v699_l};
-    wire [1:0] v700_l = v699; wire [0:0] v700_u = (v699 >>> 2) + v600; wire [2:0] v700 = {v700_u, v700_l};
-    wire [2:0] v701_l = v700; wire [0:0] v701_u = (v700 >>> 3) + v94; wire [3:0] v701 = {v701_u, v701_l};
-    wire [0:0] v702 = inputs[516:516];
-    wire [3:0] v703_l = v438; wire [0:0] v703_u = (v438 >>> 4) + v702; wire [4:0] v703 = {v703_u, v703_l};
-    wire [1:0] v704_l = v160; wire [0:0] v704_u = (v160 >>> 2) + v702; wire [2:0] v704 = {v704_u, v704_l};
-    wire [0:0] v705_l = v690; wire [0:0] v705_u = (v690 >>> 1) + v702; wire [1:0] v705 = {v705_u, v705_l};
-    wire [1:0] v706_l = v705; wire [0:0] v706_u = (v705 >>> 2) + v96; wire [2:0] v706 = {v706_u, v706_l};
-    wire [2:0] v707_l = v706; wire [0:0] v707_u = (v706 >>> 3) + v432; wire [3:0] v707 = {v707_u, v707_l};
-    wire [0:0] v708 = inputs[517:517];
-    wire [0:0] v709_l = v228; wire [0:0] v709_u = (v228 >>> 1) + v708; wire [1:0] v709 = {v709_u, v709_l};
-    wire [0:0] v710_l = v484; wire [0:0] v710_u = (v484 >>> 1) + v708; wire [1:0] v710 = {v710_u, v710_l};
-    wire [1:0] v711_l = v710; wire [0:0] v711_u = (v710 >>> 2) + v507; wire [2:0] v711 = {v711_u, v711_l};
-    wire [2:0] v712_l = v711; wire [0:0] v712_u = (v711 >>> 3) + v492; wire [3:0] v712 = {v712_u, v712_l};
-    wire [0:0] v713_l = v708; wire [0:0] v713_u = (v708 >>> 1) + v636; wire [1:0] v713 = {v713_u, v713_l};
-    wire [1:0] v714_l = v713; wire [0:0] v714_u = (v713 >>> 2) + v99; wire [2:0] v714 = {v714_u, v714_l};
-    wire [2:0] v715_l = v714; wire [0:0] v715_u = (v714 >>> 3) + v457; wire [3:0] v715 = {v715_u, v715_l};
-    wire [3:0] v716_l = v715; wire [0:0] v716_u = (v715 >>> 4) + v294; wire [4:0] v716 = {v716_u, v716_l};
-    wire [0:0] v717_l = v708; wire [0:0] v717_u = (v708 >>> 1) + v696; wire [1:0] v717 = {v717_u, v717_l};
-    wire [0:0] v718 = inputs[520:520];
-    wire [2:0] v719_l = v232; wire [0:0] v719_u = (v232 >>> 3) + v718; wire [3:0] v719 = {v719_u, v719_l};
-    wire [3:0] v720_l = v719; wire [0:0] v720_u = (v719 >>> 4) + v137; wire [4:0] v720 = {v720_u, v720_l};
-    wire [4:0] v721_l = v720; wire [0:0] v721_u = (v720 >>> 5) + v47; wire [5:0] v721 = {v721_u, v721_l};
-    wire v722_t0 = v721[0] ? 1'd1 : 1'd0;
-    wire v722_t1 = v721[1] ? v722_t0 : 1'd1;
-    wire v722_t2 = v721[0] ? 1'd0 : 1'd1;
-    wire v722_t3 = v721[1] ? 1'd0 : v722_t2;
-    wire v722_t4 = v721[2] ? v722_t3 : v722_t1;
-    wire v722_t5 = v721[1] ? 1'd0 : v722_t0;
-    wire v722_t6 = v721[2] ? v722_t3 : v722_t5;
-    wire v722_t7 = v721[3] ? v722_t6 : v722_t4;
-    wire v722_t8 = v721[2] ? 1'd0 : v722_t3;
-    wire v722_t9 = v721[4] ? v722_t8 : v722_t7;
-    wire v722_t10 = v721[2] ? v722_t3 : 1'd0;
-    wire v722_t11 = v721[3] ? v722_t3 : v722_t10;
-    wire v722_t12 = v721[2] ? v722_t3 : v722_t2;
-    wire v722_t13 = v721[3] ? v722_t12 : v722_t3;
-    wire v722_t14 = v721[4] ? v722_t13 : v722_t11;
-    wire v722_t15 = v721[5] ? v722_t14 : v722_t9;
-    wire [0:0] v722 = {v722_t15};
-    wire [0:0] v723_l = v718; wire [0:0] v723_u = (v718 >>> 1) + v34; wire [1:0] v723 = {v723_u, v723_l};
-    wire [1:0] v724_l = v723; wire [0:0] v724_u = (v723 >>> 2) + v362; wire [2:0] v724 = {v724_u, v724_l};
-    wire [2:0] v725_l = v724; wire [0:0] v725_u = (v724 >>> 3) + v463; wire [3:0] v725 = {v725_u, v725_l};
-    wire [3:0] v726_l = v725; wire [0:0] v726_u = (v725 >>> 4) + v170; wire [4:0] v726 = {v726_u, v726_l};
-    wire [4:0] v727_l = v726; wire [0:0] v727_u = (v726 >>> 5) + v140; wire [5:0] v727 = {v727_u, v727_l};
-    wire v728_t0 = v727[0] ? 1'd1 : 1'd0;
-    wire v728_t1 = v727[1] ? v728_t0 : 1'd0;
-    wire v728_t2 = v727[2] ? 1'd0 : v728_t1;
-    wire v728_t3 = v727[0] ? 1'd0 : 1'd1;
-    wire v728_t4 = v727[1] ? v728_t0 : v728_t3;
-    wire v728_t5 = v727[1] ? 1'd0 : 1'd1;
-    wire v728_t6 = v727[2] ? v728_t5 : v728_t4;
-    wire v728_t7 = v727[3] ? v728_t6 : v728_t2;
-    wire v728_t8 = v727[1] ? v728_t0 : 1'd1;
-    wire v728_t9 = v727[2] ? 1'd0 : v728_t8;
-    wire v728_t10 = v727[3] ? v728_t9 : 1'd0;
-    wire v728_t11 = v727[4] ? v728_t10 : v728_t7;
-    wire v728_t12 = v727[3] ? v728_t0 : 1'd0;
-    wire v728_t13 = v727[4] ? 1'd0 : v728_t12;
-    wire v728_t14 = v727[5] ? v728_t13 : v728_t11;
-    wire [0:0] v728 = {v728_t14};
-    wire [0:0] v729_l = v132; wire [0:0] v729_u = (v132 >>> 1) + v718; wire [1:0] v729 = {v729_u, v729_l};
-    wire [1:0] v730_l = v729; wire [0:0] v730_u = (v729 >>> 2) + v222; wire [2:0] v730 = {v730_u, v730_l};
-    wire [0:0] v731 = inputs[542:542];
-    wire [4:0] v732_l = v688; wire [0:0] v732_u = (v688 >>> 5) + v731; wire [5:0] v732 = {v732_u, v732_l};
-    wire v733_t0 = v732[0] ? 1'd0 : 1'd1;
-    wire v733_t1 = v732[1] ? v733_t0 : 1'd1;
-    wire v733_t2 = v732[2] ? 1'd1 : v733_t1;
-    wire v733_t3 = v732[0] ? 1'd1 : 1'd0;
-    wire v733_t4 = v732[1] ? v733_t3 : 1'd0;
-    wire v733_t5 = v732[2] ? v733_t4 : v733_t1;
-    wire v733_t6 = v732[3] ? v733_t5 : v733_t2;
-    wire v733_t7 = v732[1] ? 1'd1 : 1'd0;
-    wire v733_t8 = v732[2] ? v733_t4 : 1'd1;
-    wire v733_t9 = v732[3] ? v733_t8 : v733_t7;
-    wire v733_t10 = v732[4] ? v733_t9 : v733_t6;
-    wire v733_t11 = v732[1] ? 1'd1 : v733_t3;
-    wire v733_t12 = v732[1] ? 1'd0 : 1'd1;
-    wire v733_t13 = v732[2] ? v733_t12 : v733_t11;
-    wire v733_t14 = v732[2] ? v733_t12 : 1'd1;
-    wire v733_t15 = v732[3] ? v733_t14 : v733_t13;
-    wire v733_t16 = v732[2] ? 1'd0 : v733_t0;
-    wire v733_t17 = v732[3] ? 1'd0 : v733_t16;
-    wire v733_t18 = v732[4] ? v733_t17 : v733_t15;
-    wire v733_t19 = v732[5] ? v733_t18 : v733_t10;
-    wire [0:0] v733 = {v733_t19};
-    wire [3:0] v734_l = v634; wire [0:0] v734_u = (v634 >>> 4) + v731; wire [4:0] v734 = {v734_u, v734_l};
-    wire [1:0] v735_l = v425; wire [0:0] v735_u = (v425 >>> 2) + v731; wire [2:0] v735 = {v735_u, v735_l};
-    wire [2:0] v736_l = v735; wire [0:0] v736_u = (v735 >>> 3) + v205; wire [3:0] v736 = {v736_u, v736_l};
-    wire [3:0] v737_l = v736; wire [0:0] v737_u = (v736 >>> 4) + v76; wire [4:0] v737 = {v737_u, v737_l};
-    wire [4:0] v738_l = v737; wire [0:0] v738_u = (v737 >>> 5) + v452; wire [5:0] v738 = {v738_u, v738_l};
-    wire v739_t0 = v738[0] ? 1'd1 : 1'd0;
-    wire v739_t1 = v738[1] ? v739_t0 : 1'd0;
-    wire v739_t2 = v738[2] ? v739_t1 : v739_t0;
-    wire v739_t3 = v738[2] ? 1'd0 : v739_t0;
-    wire v739_t4 = v738[3] ? v739_t3 : v739_t2;
-    wire v739_t5 = v738[0] ? 1'd0 : 1'd1;
-    wire v739_t6 = v738[1] ? 1'd1 : v739_t5;
-    wire v739_t7 = v738[1] ? 1'd1 : 1'd0;
-    wire v739_t8 = v738[2] ? v739_t7 : v739_t6;
-    wire v739_t9 = v738[2] ? v739_t6 : v739_t7;
-    wire v739_t10 = v738[3] ? v739_t9 : v739_t8;
-    wire v739_t11 = v738[4] ? v739_t10 : v739_t4;
-    wire v739_t12 = v738[1] ? 1'd0 : v739_t0;
-    wire v739_t13 = v738[2] ? 1'd1 : v739_t12;
-    wire v739_t14 = v738[2] ? 1'd1 : 1'd0;
-    wire v739_t15 = v738[3] ? v739_t14 : v739_t13;
-    wire v739_t16 = v738[1] ? 1'd1 : v739_t0;
-    wire v739_t17 = v738[2] ? v739_t7 : v739_t16;
-    wire v739_t18 = v738[2] ? v739_t1 : 1'd0;
-    wire v739_t19 = v738[3] ? v739_t18 : v739_t17;
-    wire v739_t20 = v738[4] ? v739_t19 : v739_t15;
-    wire v739_t21 = v738[5] ? v739_t20 : v739_t11;
-    wire [0:0] v739 = {v739_t21};
-    wire [0:0] v740_l = v731; wire [0:0] v740_u = (v731 >>> 1) + v204; wire [1:0] v740 = {v740_u, v740_l};
-    wire [1:0] v741_l = v740; wire [0:0] v741_u = (v740 >>> 2) + v452; wire [2:0] v741 = {v741_u, v741_l};
-    wire [0:0] v742_l = v731; wire [0:0] v742_u = (v731 >>> 1) + v414; wire [1:0] v742 = {v742_u, v742_l};
-    wire [1:0] v743_l = v742; wire [0:0] v743_u = (v742 >>> 2) + v569; wire [2:0] v743 = {v743_u, v743_l};
-    wire [2:0] v744_l = v743; wire [0:0] v744_u = (v743 >>> 3) + v372; wire [3:0] v744 = {v744_u, v744_l};
-    wire [0:0] v745 = inputs[660:660];
-    wire [3:0] v746_l = v357; wire [0:0] v746_u = (v357 >>> 4) + v745; wire [4:0] v746 = {v746_u, v746_l};
-    wire [3:0] v747_l = v257; wire [0:0] v747_u = (v257 >>> 4) + v745; wire [4:0] v747 = {v747_u, v747_l};
-    wire [4:0] v748_l = v747; wire [0:0] v748_u = (v747 >>> 5) + v362; wire [5:0] v748 = {v748_u, v748_l};
-    wire v749_t0 = v748[0] ? 1'd1 : 1'd0;
-    wire v749_t1 = v748[1] ? v749_t0 : 1'd0;
-    wire v749_t2 = v748[1] ? 1'd1 : v749_t0;
-    wire v749_t3 = v748[2] ? v749_t2 : v749_t1;
-    wire v749_t4 = v748[0] ? 1'd0 : 1'd1;
-    wire v749_t5 = v748[1] ? 1'd1 : v749_t4;
-    wire v749_t6 = v748[2] ? v749_t1 : v749_t5;
-    wire v749_t7 = v748[3] ? v749_t6 : v749_t3;
-    wire v749_t8 = v748[1] ? 1'd0 : v749_t4;
-    wire v749_t9 = v748[2] ? v749_t8 : 1'd0;
-    wire v749_t10 = v748[3] ? v749_t1 : v749_t9;
-    wire v749_t11 = v748[4] ? v749_t10 : v749_t7;
-    wire v749_t12 = v748[1] ? v749_t0 : v749_t4;
-    wire v749_t13 = v748[2] ? v749_t1 : v749_t12;
-    wire v749_t14 = v748[1] ? 1'd1 : 1'd0;
-    wire v749_t15 = v748[3] ? v749_t14 : v749_t13;
-    wire v749_t16 = v748[2] ? v749_t8 : v749_t12;
-    wire v749_t17 = v748[3] ? v749_t14 : v749_t16;
-    wire v749_t18 = v748[4] ? v749_t17 : v749_t15;
-    wire v749_t19 = v748[5] ? v749_t18 : v749_t11;
-    wire [0:0] v749 = {v749_t19};
-    wire [1:0] v750_l = v505; wire [0:0] v750_u = (v505 >>> 2) + v745; wire [2:0] v750 = {v750_u, v750_l};
-    wire [2:0] v751_l = v750; wire [0:0] v751_u = (v750 >>> 3) + v139; wire [3:0] v751 = {v751_u, v751_l};
-    wire [3:0] v752_l = v751; wire [0:0] v752_u = (v751 >>> 4) + v731; wire [4:0] v752 = {v752_u, v752_l};
-    wire [4:0] v753_l = v752; wire [0:0] v753_u = (v752 >>> 5) + v230; wire [5:0] v753 = {v753_u, v753_l};
-    wire v754_t0 = v753[0] ? 1'd1 : 1'd0;
-    wire v754_t1 = v753[0] ? 1'd0 : 1'd1;
-    wire v754_t2 = v753[1] ? v754_t1 : v754_t0;
-    wire v754_t3 = v753[1] ? 1'd0 : v754_t1;
-    wire v754_t4 = v753[2] ? v754_t3 : v754_t2;
-    wire v754_t5 = v753[3] ? v754_t3 : v754_t4;
-    wire v754_t6 = v753[1] ? 1'd0 : 1'd1;
-    wire v754_t7 = v753[2] ? v754_t6 : v754_t0;
-    wire v754_t8 = v753[3] ? v754_t3 : v754_t7;
-    wire v754_t9 = v753[4] ? v754_t8 : v754_t5;
-    wire v754_t10 = v753[1] ? 1'd1 : 1'd0;
-    wire v754_t11 = v753[1] ? v754_t0 : 1'd0;
-    wire v754_t12 = v753[2] ? v754_t11 : v754_t10;
-    wire v754_t13 = v753[3] ? 1'd0 : v754_t12;
-    wire v754_t14 = v753[2] ? 1'd0 : v754_t11;
-    wire v754_t15 = v753[3] ? 1'd0 : v754_t14;
-    wire v754_t16 = v753[4] ? v754_t15 : v754_t13;
-    wire v754_t17 = v753[5] ? v754_t16 : v754_t9;
-    wire [0:0] v754 = {v754_t17};
-    wire [1:0] v755_l = v373; wire [0:0] v755_u = (v373 >>> 2) + v745; wire [2:0] v755 = {v755_u, v755_l};
-    wire [0:0] v756_l = v316; wire [0:0] v756_u = (v316 >>> 1) + v745; wire [1:0] v756 = {v756_u, v756_l};
-    wire [1:0] v757_l = v756; wire [0:0] v757_u = (v756 >>> 2) + v580; wire [2:0] v757 = {v757_u, v757_l};
-    wire [2:0] v758_l = v757; wire [0:0] v758_u = (v757 >>> 3) + v622; wire [3:0] v758 = {v758_u, v758_l};
-    wire [3:0] v759_l = v758; wire [0:0] v759_u = (v758 >>> 4) + v353; wire [4:0] v759 = {v759_u, v759_l};
-    wire [4:0] v760_l = v759; wire [0:0] v760_u = (v759 >>> 5) + v167; wire [5:0] v760 = {v760_u, v760_l};
-    wire v761_t0 = v760[0] ? 1'd0 : 1'd1;
-    wire v761_t1 = v760[1] ? 1'd0 : v761_t0;
-    wire v761_t2 = v760[2] ? 1'd0 : v761_t1;
-    wire v761_t3 = v760[3] ? 1'd0 : v761_t2;
-    wire v761_t4 = v760[0] ? 1'd1 : 1'd0;
-    wire v761_t5 = v760[1] ? 1'd0 : v761_t4;
-    wire v761_t6 = v760[2] ? 1'd0 : v761_t5;
-    wire v761_t7 = v760[3] ? v761_t6 : 1'd0;
-    wire v761_t8 = v760[4] ? v761_t7 : v761_t3;
-    wire v761_t9 = v760[1] ? v761_t0 : 1'd0;
-    wire v761_t10 = v760[2] ? v761_t9 : 1'd0;
-    wire v761_t11 = v760[1] ? 1'd0 : 1'd1;
-    wire v761_t12 = v760[1] ? 1'd1 : v761_t0;
-    wire v761_t13 = v760[2] ? v761_t12 : v761_t11;
-    wire v761_t14 = v760[3] ? v761_t13 : v761_t10;
-    wire v761_t15 = v760[4] ? v761_t14 : 1'd0;
-    wire v761_t16 = v760[5] ? v761_t15 : v761_t8;
-    wire [0:0] v761 = {v761_t16};
-    wire [0:0] v762_l = v453; wire [0:0] v762_u = (v453 >>> 1) + v745; wire [1:0] v762 = {v762_u, v762_l};
-    wire [1:0] v763_l = v762; wire [0:0] v763_u = (v762 >>> 2) + v277; wire [2:0] v763 = {v763_u, v763_l};
-    wire [2:0] v764_l = v763; wire [0:0] v764_u = (v763 >>> 3) + v272; wire [3:0] v764 = {v764_u, v764_l};
-    wire [3:0] v765_l = v764; wire [0:0] v765_u = (v764 >>> 4) + v94; wire [4:0] v765 = {v765_u, v765_l};
-    wire [4:0] v766_l = v765; wire [0:0] v766_u = (v765 >>> 5) + v64; wire [5:0] v766 = {v766_u, v766_l};
-    wire v767_t0 = v766[0] ? 1'd0 : 1'd1;
-    wire v767_t1 = v766[0] ? 1'd1 : 1'd0;
-    wire v767_t2 = v766[1] ? v767_t1 : v767_t0;
-    wire v767_t3 = v766[1] ? v767_t0 : 1'd1;
-    wire v767_t4 = v766[2] ? v767_t3 : v767_t2;
-    wire v767_t5 = v766[2] ? 1'd0 : 1'd1;
-    wire v767_t6 = v766[3] ? v767_t5 : v767_t4;
-    wire v767_t7 = v766[1] ? v767_t0 : 1'd0;
-    wire v767_t8 = v766[2] ? v767_t7 : 1'd1;
-    wire v767_t9 = v766[1] ? 1'd1 : 1'd0;
-    wire v767_t10 = v766[2] ? 1'd0 : v767_t9;
-    wire v767_t11 = v766[3] ? v767_t10 : v767_t8;
-    wire v767_t12 = v766[4] ? v767_t11 : v767_t6;
-    wire v767_t13 = v766[2] ? v767_t0 : v767_t7;
-    wire v767_t14 = v766[3] ? 1'd0 : v767_t13;
-    wire v767_t15 = v766[4] ? v767_t14 : 1'd0;
-    wire v767_t16 = v766[5] ? v767_t15 : v767_t12;
-    wire [0:0] v767 = {v767_t16};
-    wire [0:0] v768 = inputs[207:207];
-    wire [1:0] v769_l = v544; wire [0:0] v769_u = (v544 >>> 2) + v768; wire [2:0] v769 = {v769_u, v769_l};
-    wire [0:0] v770_l = v141; wire [0:0] v770_u = (v141 >>> 1) + v768; wire [1:0] v770 = {v770_u, v770_l};
-    wire [0:0] v771 = inputs[270:270];
-    wire [2:0] v772_l = v741; wire [0:0] v772_u = (v741 >>> 3) + v771; wire [3:0] v772 = {v772_u, v772_l};
-    wire [3:0] v773_l = v772; wire [0:0] v773_u = (v772 >>> 4) + v192; wire [4:0] v773 = {v773_u, v773_l};
-    wire [1:0] v774_l = v350; wire [0:0] v774_u = (v350 >>> 2) + v771; wire [2:0] v774 = {v774_u, v774_l};
-    wire [2:0] v775_l = v774; wire [0:0] v775_u = (v774 >>> 3) + v629; wire [3:0] v775 = {v775_u, v775_l};
-    wire [1:0] v776_l = v415; wire [0:0] v776_u = (v415 >>> 2) + v771; wire [2:0] v776 = {v776_u, v776_l};
-    wire [2:0] v777_l = v776; wire [0:0] v777_u = (v776 >>> 3) + v353; wire [3:0] v777 = {v777_u, v777_l};
-    wire [0:0] v778_l = v501; wire [0:0] v778_u = (v501 >>> 1) + v771; wire [1:0] v778 = {v778_u, v778_l};
-    wire [0:0] v779_l = v771; wire [0:0] v779_u = (v771 >>> 1) + v155; wire [1:0] v779 = {v779_u, v779_l};
-    wire [1:0] v780_l = v779; wire [0:0] v780_u = (v779 >>> 2) + v107; wire [2:0] v780 = {v780_u, v780_l};
-    wire [0:0] v781 = inputs[322:322];
-    wire [4:0] v782_l = v616; wire [0:0] v782_u = (v616 >>> 5) + v781; wire [5:0] v782 = {v782_u, v782_l};
-    wire v783_t0 = v782[0] ? 1'd0 : 1'd1;
-    wire v783_t1 = v782[2] ? v783_t0 : 1'd0;
-    wire v783_t2 = v782[1] ? 1'd1 : 1'd0;
-    wire v783_t3 = v782[1] ? v783_t0 : 1'd0;
-    wire v783_t4 = v782[2] ? v783_t3 : v783_t2;
-    wire v783_t5 = v782[3] ? v783_t4 : v783_t1;
-    wire v783_t6 = v782[1] ? 1'd1 : v783_t0;
-    wire v783_t7 = v782[2] ? v783_t3 : v783_t6;
-    wire v783_t8 = v782[2] ? 1'd0 : v783_t6;
-    wire v783_t9 = v782[3] ? v783_t8 : v783_t7;
-    wire v783_t10 = v782[4] ? v783_t9 : v783_t5;
-    wire v783_t11 = v782[2] ? v783_t6 : 1'd0;
-    wire v783_t12 = v782[2] ? v783_t2 : v783_t6;
-    wire v783_t13 = v782[3] ? v783_t12 : v783_t11;
-    wire v783_t14 = v782[2] ? v783_t2 : v783_t0;
-    wire v783_t15 = v782[3] ? v783_t3 : v783_t14;
-    wire v783_t16 = v782[4] ? v783_t15 : v783_t13;
-    wire v783_t17 = v782[5] ? v783_t16 : v783_t10;
-    wire [0:0] v783 = {v783_t17};
-    wire [2:0] v784_l = v649; wire [0:0] v784_u = (v649 >>> 3) + v781; wire [3:0] v784 = {v784_u, v784_l};
-    wire [3:0] v785_l = v784; wire [0:0] v785_u = (v784 >>> 4) + v191; wire [4:0] v785 = {v785_u, v785_l};
-    wire [0:0] v786_l = v539; wire [0:0] v786_u = (v539 >>> 1) + v781; wire [1:0] v786 = {v786_u, v786_l};
-    wire [0:0] v787 = inputs[324:324];
-    wire [1:0] v788_l = v786; wire [0:0] v788_u = (v786 >>> 2) + v787; wire [2:0] v788 = {v788_u, v788_l};
-    wire [2:0] v789_l = v788; wire [0:0] v789_u = (v788 >>> 3) + v277; wire [3:0] v789 = {v789_u, v789_l};
-    wire [3:0] v790_l = v789; wire [0:0] v790_u = (v789 >>> 4) + v104; wire [4:0] v790 = {v790_u, v790_l};
-    wire [1:0] v791_l = v188; wire [0:0] v791_u = (v188 >>> 2) + v787; wire [2:0] v791 = {v791_u, v791_l};
-    wire [2:0] v792_l = v791; wire [0:0] v792_u = (v791 >>> 3) + v192; wire [3:0] v792 = {v792_u, v792_l};
-    wire [3:0] v793_l = v792; wire [0:0] v793_u = (v792 >>> 4) + v53; wire [4:0] v793 = {v793_u, v793_l};
-    wire [4:0] v794_l = v793; wire [0:0] v794_u = (v793 >>> 5) + v59; wire [5:0] v794 = {v794_u, v794_l};
-    wire v795_t0 = v794[0] ? 1'd1 : 1'd0;
-    wire v795_t1 = v794[1] ? v795_t0 : 1'd0;
-    wire v795_t2 = v794[1] ? v795_t0 : 1'd1;
-    wire v795_t3 = v794[0] ? 1'd0 : 1'd1;
-    wire v795_t4 = v794[1] ? v795_t0 : v795_t3;
-    wire v795_t5 = v794[2] ? v795_t4 : v795_t2;
-    wire v795_t6 = v794[3] ? v795_t5 : v795_t1;
-    wire v795_t7 = v794[2] ? v795_t4 : 1'd1;
-    wire v795_t8 = v794[3] ? v795_t1 : v795_t7;
-    wire v795_t9 = v794[4] ? v795_t8 : v795_t6;
-    wire v795_t10 = v794[1] ? 1'd0 : v795_t3;
-    wire v795_t11 = v794[1] ? 1'd0 : 1'd1;
-    wire v795_t12 = v794[2] ? v795_t11 : v795_t10;
-    wire v795_t13 = v794[2] ? v795_t11 : 1'd0;
-    wire v795_t14 = v794[3] ? v795_t13 : v795_t12;
-    wire v795_t15 = v794[1] ? v795_t3 : 1'd0;
-    wire v795_t16 = v794[2] ? v795_t15 : 1'd0;
-    wire v795_t17 = v794[3] ? 1'd0 : v795_t16;
-    wire v795_t18 = v794[4] ? v795_t17 : v795_t14;
-    wire v795_t19 = v794[5] ? v795_t18 : v795_t9;
-    wire [0:0] v795 = {v795_t19};
-    wire [1:0] v796_l = v212; wire [0:0] v796_u = (v212 >>> 2) + v787; wire [2:0] v796 = {v796_u, v796_l};
-    wire [2:0] v797_l = v796; wire [0:0] v797_u = (v796 >>> 3) + v316; wire [3:0] v797 = {v797_u, v797_l};
-    wire [3:0] v798_l = v797; wire [0:0] v798_u = (v797 >>> 4) + v374; wire [4:0] v798 = {v798_u, v798_l};
-    wire [4:0] v799_l = v798; wire [0:0] v799_u = (v798 >>> 5) + v115; wire [5:0] v799 = {v799_u, v799_l};
-    wire v800_t0 = v799[0] ? 1'd1 : 1'd0;
-    wire v800_t1 = v799[1] ? 1'd0 : v800_t0;
-    wire v800_t2 = v799[2] ? v800_t1 : 1'd0;
-    wire v800_t3 = v799[3] ? v800_t2 : v800_t0;
-    wire v800_t4 = v799[1] ? v800_t0 : 1'd1;
-    wire v800_t5 = v799[2] ? v800_t0 : v800_t4;
-    wire v800_t6 = v799[0] ? 1'd0 : 1'd1;
-    wire v800_t7 = v799[1] ? v800_t6 : 1'd0;
-    wire v800_t8 = v799[2] ? v800_t1 : v800_t7;
-    wire v800_t9 = v799[3] ? v800_t8 : v800_t5;
-    wire v800_t10 = v799[4] ? v800_t9 : v800_t3;
-    wire v800_t11 = v799[1] ? v800_t0 : v800_t6;
-    wire v800_t12 = v799[2] ? 1'd1 : v800_t11;
-    wire v800_t13 = v799[2] ? v800_t6 : 1'd0;
-    wire v800_t14 = v799[3] ? v800_t13 : v800_t12;
-    wire v800_t15 = v799[1] ? 1'd1 : 1'd0;
-    wire v800_t16 = v799[2] ? v800_t15 : 1'd1;
-    wire v800_t17 = v799[2] ? v800_t6 : v800_t7;
-    wire v800_t18 = v799[3] ? v800_t17 : v800_t16;
-    wire v800_t19 = v799[4] ? v800_t18 : v800_t14;
-    wire v800_t20 = v799[5] ? v800_t19 : v800_t10;
-    wire [0:0] v800 = {v800_t20};
-    wire [0:0] v801_l = v622; wire [0:0] v801_u = (v622 >>> 1) + v787; wire [1:0] v801 = {v801_u, v801_l};
-    wire [0:0] v802_l = v787; wire [0:0] v802_u = (v787 >>> 1) + v185; wire [1:0] v802 = {v802_u, v802_l};
-    wire [1:0] v803_l = v802; wire [0:0] v803_u = (v802 >>> 2) + v569; wire [2:0] v803 = {v803_u, v803_l};
-    wire [2:0] v804_l = v803; wire [0:0] v804_u = (v803 >>> 3) + v391; wire [3:0] v804 = {v804_u, v804_l};
-    wire [3:0] v805_l = v804; wire [0:0] v805_u = (v804 >>> 4) + v390; wire [4:0] v805 = {v805_u, v805_l};
-    wire [4:0] v806_l = v805; wire [0:0] v806_u = (v805 >>> 5) + v673; wire [5:0] v806 = {v806_u, v806_l};
-    wire v807_t0 = v806[1] ? 1'd0 : 1'd1;
-    wire v807_t1 = v806[0] ? 1'd1 : 1'd0;
-    wire v807_t2 = v806[1] ? 1'd0 : v807_t1;
-    wire v807_t3 = v806[2] ? v807_t2 : v807_t0;
-    wire v807_t4 = v806[3] ? v807_t3 : 1'd0;
-    wire v807_t5 = v806[2] ? 1'd1 : 1'd0;
-    wire v807_t6 = v806[3] ? 1'd0 : v807_t5;
-    wire v807_t7 = v806[4] ? v807_t6 : v807_t4;
-    wire v807_t8 = v806[0] ? 1'd0 : 1'd1;
-    wire v807_t9 = v806[1] ? 1'd0 : v807_t8;
-    wire v807_t10 = v806[2] ? 1'd0 : v807_t9;
-    wire v807_t11 = v806[2] ? 1'd0 : v807_t0;
-    wire v807_t12 = v806[3] ? v807_t11 : v807_t10;
-    wire v807_t13 = v806[2] ? v807_t1 : 1'd0;
-    wire v807_t14 = v806[3] ? 1'd0 : v807_t13;
-    wire v807_t15 = v806[4] ? v807_t14 : v807_t12;
-    wire v807_t16 = v806[5] ? v807_t15 : v807_t7;
-    wire [0:0] v807 = {v807_t16};
-    wire [0:0] v808 = inputs[326:326];
-    wire [2:0] v809_l = v554; wire [0:0] v809_u = (v554 >>> 3) + v808; wire [3:0] v809 = {v809_u, v809_l};
-    wire [2:0] v810_l = v451; wire [0:0] v810_u = (v451 >>> 3) + v808; wire [3:0] v810 = {v810_u, v810_l};
-    wire [3:0] v811_l = v810; wire [0:0] v811_u = (v810 >>> 4) + v282; wire [4:0] v811 = {v811_u, v811_l};
-    wire [4:0] v812_l = v811; wire [0:0] v812_u = (v811 >>> 5) + v297; wire [5:0] v812 = {v812_u, v812_l};
-    wire v813_t0 = v812[0] ? 1'd0 : 1'd1;
-    wire v813_t1 = v812[1] ? 1'd1 : v813_t0;
-    wire v813_t2 = v812[1] ? 1'd0 : v813_t0;
-    wire v813_t3 = v812[2] ? v813_t2 : v813_t1;
-    wire v813_t4 = v812[2] ? 1'd0 : v813_t1;
-    wire v813_t5 = v812[1] ? 1'd1 : 1'd0;
-    wire v813_t6 = v812[0] ? 1'd1 : 1'd0;
-    wire v813_t7 = v812[1] ? v813_t6 : 1'd0;
-    wire v813_t8 = v812[2] ? v813_t7 : v813_t5;
-    wire v813_t9 = v812[3] ? v813_t8 : v813_t4;
-    wire v813_t10 = v812[4] ? v813_t9 : v813_t3;
-    wire v813_t11 = v812[2] ? 1'd0 : v813_t7;
-    wire v813_t12 = v812[3] ? v813_t11 : 1'd0;
-    wire v813_t13 = v812[1] ? v813_t6 : 1'd1;
-    wire v813_t14 = v812[2] ? 1'd0 : v813_t13;
-    wire v813_t15 = v812[4] ? v813_t14 : v813_t12;
-    wire v813_t16 = v812[5] ? v813_t15 : v813_t10;
-    wire [0:0] v813 = {v813_t16};
-    wire [1:0] v814_l = v246; wire [0:0] v814_u = (v246 >>> 2) + v808; wire [2:0] v814 = {v814_u, v814_l};
-    wire [2:0] v815_l = v814; wire [0:0] v815_u = (v814 >>> 3) + v48; wire [3:0] v815 = {v815_u, v815_l};
-    wire [3:0] v816_l = v815; wire [0:0] v816_u = (v815 >>> 4) + v422; wire [4:0] v816 = {v816_u, v816_l};
-    wire [4:0] v817_l = v816; wire [0:0] v817_u = (v816 >>> 5) + v6; wire [5:0] v817 = {v817_u, v817_l};
-    wire v818_t0 = v817[0] ? 1'd0 : 1'd1;
-    wire v818_t1 = v817[0] ? 1'd1 : 1'd0;
-    wire v818_t2 = v817[1] ? v818_t1 : v818_t0;
-    wire v818_t3 = v817[1] ? v818_t1 : 1'd0;
-    wire v818_t4 = v817[2] ? v818_t3 : v818_t2;
-    wire v818_t5 = v817[1] ? 1'd0 : 1'd1;
-    wire v818_t6 = v817[3] ? v818_t5 : v818_t4;
-    wire v818_t7 = v817[1] ? 1'd1 : 1'd0;
-    wire v818_t8 = v817[2] ? 1'd1 : v818_t5;
-    wire v818_t9 = v817[3] ? v818_t8 : v818_t7;
-    wire v818_t10 = v817[4] ? v818_t9 : v818_t6;
-    wire v818_t11 = v817[1] ? 1'd0 : v818_t0;
-    wire v818_t12 = v817[3] ? 1'd0 : v818_t11;
-    wire v818_t13 = v817[2] ? v818_t5 : v818_t11;
-    wire v818_t14 = v817[3] ? v818_t13 : v818_t11;
-    wire v818_t15 = v817[4] ? v818_t14 : v818_t12;
-    wire v818_t16 = v817[5] ? v818_t15 : v818_t10;
-    wire [0:0] v818 = {v818_t16};
-    wire [0:0] v819_l = v422; wire [0:0] v819_u = (v422 >>> 1) + v808; wire [1:0] v819 = {v819_u, v819_l};
-    wire [0:0] v820_l = v808; wire [0:0] v820_u = (v808 >>> 1) + v151; wire [1:0] v820 = {v820_u, v820_l};
-    wire [0:0] v821 = inputs[346:346];
-    wire [2:0] v822_l = v396; wire [0:0] v822_u = (v396 >>> 3) + v821; wire [3:0] v822 = {v822_u, v822_l};
-    wire [3:0] v823_l = v822; wire [0:0] v823_u = (v822 >>> 4) + v225; wire [4:0] v823 = {v823_u, v823_l};
-    wire [4:0] v824_l = v823; wire [0:0] v824_u = (v823 >>> 5) + v186; wire [5:0] v824 = {v824_u, v824_l};
-    wire v825_t0 = v824[0] ? 1'd0 : 1'd1;
-    wire v825_t1 = v824[1] ? 1'd1 : v825_t0;
-    wire v825_t2 = v824[2] ? 1'd0 : v825_t1;
-    wire v825_t3 = v824[0] ? 1'd1 : 1'd0;
-    wire v825_t4 = v824[1] ? v825_t3 : 1'd0;
-    wire v825_t5 = v824[1] ? 1'd1 : 1'd0;
-    wire v825_t6 = v824[2] ? v825_t5 : 1'd0;
-    wire v825_t7 = v824[3] ? v825_t6 : v825_t4;
-    wire v825_t8 = v824[4] ? v825_t7 : v825_t2;
-    wire v825_t9 = v824[1] ? v825_t3 : 1'd1;
-    wire v825_t10 = v824[2] ? 1'd0 : v825_t9;
-    wire v825_t11 = v824[1] ? 1'd0 : v825_t3;
-    wire v825_t12 = v824[3] ? v825_t11 : v825_t10;
-    wire v825_t13 = v824[2] ? v825_t3 : v825_t11;
-    wire v825_t14 = v824[1] ? 1'd0 : 1'd1;
-    wire v825_t15 = v824[2] ? v825_t9 : v825_t14;
-    wire v825_t16 = v824[3] ? v825_t15 : v825_t13;
-    wire v825_t17 = v824[4] ? v825_t16 : v825_t12;
-    wire v825_t18 = v824[5] ? v825_t17 : v825_t8;
-    wire [0:0] v825 = {v825_t18};
-    wire [0:0] v826_l = v825; wire [0:0] v826_u = (v825 >>> 1) + v490; wire [1:0] v826 = {v826_u, v826_l};
-    wire [1:0] v827_l = v826; wire [0:0] v827_u = (v826 >>> 2) + v503; wire [2:0] v827 = {v827_u, v827_l};
-    wire [0:0] v828_l = v450; wire [0:0] v828_u = (v450 >>> 1) + v821; wire [1:0] v828 = {v828_u, v828_l};
-    wire [0:0] v829_l = v821; wire [0:0] v829_u = (v821 >>> 1) + v445; wire [1:0] v829 = {v829_u, v829_l};
-    wire [1:0] v830_l = v829; wire [0:0] v830_u = (v829 >>> 2) + v282; wire [2:0] v830 = {v830_u, v830_l};
-    wire [2:0] v831_l = v830; wire [0:0] v831_u = (v830 >>> 3) + v194; wire [3:0] v831 = {v831_u, v831_l};
-    wire [3:0] v832_l = v831; wire [0:0] v832_u = (v831 >>> 4) + v768; wire [4:0] v832 = {v832_u, v832_l};
-    wire [4:0] v833_l = v832; wire [0:0] v833_u = (v832 >>> 5) + v607; wire [5:0] v833 = {v833_u, v833_l};
-    wire v834_t0 = v833[0] ? 1'd1 : 1'd0;
-    wire v834_t1 = v833[1] ? v834_t0 : 1'd1;
-    wire v834_t2 = v833[2] ? v834_t1 : v834_t0;
-    wire v834_t3 = v833[1] ? 1'd1 : v834_t0;
-    wire v834_t4 = v833[0] ? 1'd0 : 1'd1;
-    wire v834_t5 = v833[1] ? 1'd0 : v834_t4;
-    wire v834_t6 = v833[2] ? v834_t5 : v834_t3;
-    wire v834_t7 = v833[3] ? v834_t6 : v834_t2;
-    wire v834_t8 = v833[1] ? v834_t4 : 1'd1;
-    wire v834_t9 = v833[2] ? v834_t4 : v834_t8;
-    wire v834_t10 = v833[1] ? v834_t4 : v834_t0;
-    wire v834_t11 = v833[2] ? v834_t5 : v834_t10;
-    wire v834_t12 = v833[3] ? v834_t11 : v834_t9;
-    wire v834_t13 = v833[4] ? v834_t12 : v834_t7;
-    wire v834_t14 = v833[1] ? 1'd1 : 1'd0;
-    wire v834_t15 = v833[2] ? v834_t14 : 1'd0;
-    wire v834_t16 = v833[3] ? v834_t14 : v834_t15;
-    wire v834_t17 = v833[2] ? v834_t8 : v834_t10;
-    wire v834_t18 = v833[1] ? v834_t4 : 1'd0;
-    wire v834_t19 = v833[3] ? v834_t18 : v834_t17;
-    wire v834_t20 = v833[4] ? v834_t19 : v834_t16;
-    wire v834_t21 = v833[5] ? v834_t20 : v834_t13;
-    wire [0:0] v834 = {v834_t21};
-    wire [0:0] v835_l = v821; wire [0:0] v835_u = (v821 >>> 1) + v378; wire [1:0] v835 = {v835_u, v835_l};
-    wire [1:0] v836_l = v835; wire [0:0] v836_u = (v835 >>> 2) + v625; wire [2:0] v836 = {v836_u, v836_l};
-    wire [2:0] v837_l = v836; wire [0:0] v837_u = (v836 >>> 3) + v137; wire [3:0] v837 = {v837_u, v837_l};
-    wire [3:0] v838_l = v837; wire [0:0] v838_u = (v837 >>> 4) + v353; wire [4:0] v838 = {v838_u, v838_l};
-    wire [4:0] v839_l = v838; wire [0:0] v839_u = (v838 >>> 5) + v316; wire [5:0] v839 = {v839_u, v839_l};
-    wire v840_t0 = v839[0] ? 1'd0 : 1'd1;
-    wire v840_t1 = v839[3] ? 1'd0 : v840_t0;
-    wire v840_t2 = v839[1] ? 1'd0 : 1'd1;
-    wire v840_t3 = v839[0] ? 1'd1 : 1'd0;
-    wire v840_t4 = v839[1] ? 1'd0 : v840_t3;
-    wire v840_t5 = v839[2] ? v840_t4 : v840_t2;
-    wire v840_t6 = v839[3] ? v840_t5 : 1'd0;
-    wire v840_t7 = v839[4] ? v840_t6 : v840_t1;
-    wire v840_t8 = v839[1] ? 1'd0 : v840_t0;
-    wire v840_t9 = v839[2] ? 1'd0 : v840_t8;
-    wire v840_t10 = v839[3] ? 1'd0 : v840_t9;
-    wire v840_t11 = v839[2] ? 1'd0 : v840_t0;
-    wire v840_t12 = v839[3] ? v840_t11 : 1'd0;
-    wire v840_t13 = v839[4] ? v840_t12 : v840_t10;
-    wire v840_t14 = v839[5] ? v840_t13 : v840_t7;
-    wire [0:0] v840 = {v840_t14};
-    wire [0:0] v841 = inputs[350:350];
-    wire [4:0] v842_l = v773; wire [0:0] v842_u = (v773 >>> 5) + v841; wire [5:0] v842 = {v842_u, v842_l};
-    wire v843_t0 = v842[1] ? 1'd1 : 1'd0;
-    wire v843_t1 = v842[0] ? 1'd1 : 1'd0;
-    wire v843_t2 = v842[1] ? v843_t1 : 1'd1;
-    wire v843_t3 = v842[2] ? v843_t2 : v843_t0;
-    wire v843_t4 = v842[3] ? 1'd0 : v843_t3;
-    wire v843_t5 = v842[0] ? 1'd0 : 1'd1;
-    wire v843_t6 = v842[1] ? 1'd0 : v843_t5;
-    wire v843_t7 = v842[2] ? v843_t6 : v843_t0;
-    wire v843_t8 = v842[3] ? v843_t7 : 1'd0;
-    wire v843_t9 = v842[4] ? v843_t8 : v843_t4;
-    wire v843_t10 = v842[1] ? 1'd1 : v843_t1;
-    wire v843_t11 = v842[2] ? v843_t10 : v843_t0;
-    wire v843_t12 = v842[2] ? v843_t1 : v843_t0;
-    wire v843_t13 = v842[3] ? v843_t12 : v843_t11;
-    wire v843_t14 = v842[3] ? v843_t11 : 1'd0;
-    wire v843_t15 = v842[4] ? v843_t14 : v843_t13;
-    wire v843_t16 = v842[5] ? v843_t15 : v843_t9;
-    wire [0:0] v843 = {v843_t16};
-    wire [1:0] v844_l = v202; wire [0:0] v844_u = (v202 >>> 2) + v841; wire [2:0] v844 = {v844_u, v844_l};
-    wire [2:0] v845_l = v844; wire [0:0] v845_u = (v844 >>> 3) + v210; wire [3:0] v845 = {v845_u, v845_l};
-    wire [1:0] v846_l = v555; wire [0:0] v846_u = (v555 >>> 2) + v841; wire [2:0] v846 = {v846_u, v846_l};
-    wire [2:0] v847_l = v846; wire [0:0] v847_u = (v846 >>> 3) + v52; wire [3:0] v847 = {v847_u, v847_l};
-    wire [3:0] v848_l = v847; wire [0:0] v848_u = (v847 >>> 4) + v406; wire [4:0] v848 = {v848_u, v848_l};
-    wire [0:0] v849_l = v841; wire [0:0] v849_u = (v841 >>> 1) + v459; wire [1:0] v849 = {v849_u, v849_l};
-    wire [1:0] v850_l = v849; wire [0:0] v850_u = (v849 >>> 2) + v617; wire [2:0] v850 = {v850_u, v850_l};
-    wire [2:0] v851_l = v850; wire [0:0] v851_u = (v850 >>> 3) + v821; wire [3:0] v851 = {v851_u, v851_l};
-    wire [3:0] v852_l = v851; wire [0:0] v852_u = (v851 >>> 4) + v282; wire [4:0] v852 = {v852_u, v852_l};
-    wire [0:0] v853_l = v636; wire [0:0] v853_u = (v636 >>> 1) + v841; wire [1:0] v853 = {v853_u, v853_l};
-    wire [0:0] v854 = inputs[376:376];
-    wire [2:0] v855_l = v449; wire [0:0] v855_u = (v449 >>> 3) + v854; wire [3:0] v855 = {v855_u, v855_l};
-    wire [3:0] v856_l = v855; wire [0:0] v856_u = (v855 >>> 4) + v450; wire [4:0] v856 = {v856_u, v856_l};
-    wire [1:0] v857_l = v223; wire [0:0] v857_u = (v223 >>> 2) + v854; wire [2:0] v857 = {v857_u, v857_l};
-    wire [0:0] v858_l = v177; wire [0:0] v858_u = (v177 >>> 1) + v854; wire [1:0] v858 = {v858_u, v858_l};
-    wire [1:0] v859_l = v858; wire [0:0] v859_u = (v858 >>> 2) + v100; wire [2:0] v859 = {v859_u, v859_l};
-    wire [2:0] v860_l = v859; wire [0:0] v860_u = (v859 >>> 3) + v484; wire [3:0] v860 = {v860_u, v860_l};
-    wire [3:0] v861_l = v860; wire [0:0] v861_u = (v860 >>> 4) + v194; wire [4:0] v861 = {v861_u, v861_l};
-    wire [4:0] v862_l = v861; wire [0:0] v862_u = (v861 >>> 5) + v387; wire [5:0] v862 = {v862_u, v862_l};
-    wire v863_t0 = v862[0] ? 1'd1 : 1'd0;
-    wire v863_t1 = v862[1] ? v863_t0 : 1'd0;
-    wire v863_t2 = v862[2] ? 1'd0 : v863_t1;
-    wire v863_t3 = v862[3] ? v863_t2 : 1'd0;
-    wire v863_t4 = v862[0] ? 1'd0 : 1'd1;
-    wire v863_t5 = v862[1] ? 1'd0 : v863_t4;
-    wire v863_t6 = v862[2] ? v863_t5 : 1'd0;
-    wire v863_t7 = v862[1] ? v863_t4 : 1'd1;
-    wire v863_t8 = v862[2] ? v863_t7 : 1'd0;
-    wire v863_t9 = v862[3] ? v863_t8 : v863_t6;
-    wire v863_t10 = v862[4] ? v863_t9 : v863_t3;
-    wire v863_t11 = v862[2] ? v863_t5 : v863_t4;
-    wire v863_t12 = v862[3] ? 1'd0 : v863_t11;
-    wire v863_t13 = v862[1] ? 1'd0 : v863_t0;
-    wire v863_t14 = v862[2] ? v863_t13 : 1'd0;
-    wire v863_t15 = v862[3] ? v863_t14 : v863_t6;
-    wire v863_t16 = v862[4] ? v863_t15 : v863_t12;
-    wire v863_t17 = v862[5] ? v863_t16 : v863_t10;
-    wire [0:0] v863 = {v863_t17};
-    wire [0:0] v864_l = v854; wire [0:0] v864_u = (v854 >>> 1) + v159; wire [1:0] v864 = {v864_u, v864_l};
-    wire [1:0] v865_l = v864; wire [0:0] v865_u = (v864 >>> 2) + v319; wire [2:0] v865 = {v865_u, v865_l};
-    wire [0:0] v866 = inputs[400:400];
-    wire [2:0] v867_l = v623; wire [0:0] v867_u = (v623 >>> 3) + v866; wire [3:0] v867 = {v867_u, v867_l};
-    wire [3:0] v868_l = v867; wire [0:0] v868_u = (v867 >>> 4) + v421; wire [4:0] v868 = {v868_u, v868_l};
-    wire [4:0] v869_l = v868; wire [0:0] v869_u = (v868 >>> 5) + v309; wire [5:0] v869 = {v869_u, v869_l};
-    wire v870_t0 = v869[0] ? 1'd1 : 1'd0;
-    wire v870_t1 = v869[0] ? 1'd0 : 1'd1;
-    wire v870_t2 = v869[1] ? v870_t1 : v870_t0;
-    wire v870_t3 = v869[1] ? v870_t1 : 1'd0;
-    wire v870_t4 = v869[2] ? v870_t3 : v870_t2;
-    wire v870_t5 = v869[1] ? 1'd1 : v870_t0;
-    wire v870_t6 = v869[2] ? v870_t5 : v870_t2;
-    wire v870_t7 = v869[3] ? v870_t6 : v870_t4;
-    wire v870_t8 = v869[1] ? 1'd1 : v870_t1;
-    wire v870_t9 = v869[1] ? 1'd0 : v870_t1;
-    wire v870_t10 = v869[2] ? v870_t9 : v870_t8;
-    wire v870_t11 = v869[3] ? v870_t10 : 1'd0;
-    wire v870_t12 = v869[4] ? v870_t11 : v870_t7;
-    wire v870_t13 = v869[1] ? v870_t1 : 1'd1;
-    wire v870_t14 = v869[2] ? v870_t13 : v870_t5;
-    wire v870_t15 = v869[2] ? v870_t0 : v870_t5;
-    wire v870_t16 = v869[3] ? v870_t15 : v870_t14;
-    wire v870_t17 = v869[2] ? 1'd0 : v870_t1;
-    wire v870_t18 = v869[2] ? 1'd0 : v870_t5;
-    wire v870_t19 = v869[3] ? v870_t18 : v870_t17;
-    wire v870_t20 = v869[4] ? v870_t19 : v870_t16;
-    wire v870_t21 = v869[5] ? v870_t20 : v870_t12;
-    wire [0:0] v870 = {v870_t21};
-    wire [0:0] v871_l = v146; wire [0:0] v871_u = (v146 >>> 1) + v866; wire [1:0] v871 = {v871_u, v871_l};
-    wire [0:0] v872_l = v866; wire [0:0] v872_u = (v866 >>> 1) + v147; wire [1:0] v872 = {v872_u, v872_l};
-    wire [0:0] v873 = inputs[401:401];
-    wire [1:0] v874_l = v307; wire [0:0] v874_u = (v307 >>> 2) + v873; wire [2:0] v874 = {v874_u, v874_l};
-    wire [2:0] v875_l = v874; wire [0:0] v875_u = (v874 >>> 3) + v652; wire [3:0] v875 = {v875_u, v875_l};
-    wire [0:0] v876_l = v873; wire [0:0] v876_u = (v873 >>> 1) + v362; wire [1:0] v876 = {v876_u, v876_l};
-    wire [0:0] v877_l = v652; wire [0:0] v877_u = (v652 >>> 1) + v873; wire [1:0] v877 = {v877_u, v877_l};
-    wire [0:0] v878_l = v311; wire [0:0] v878_u = (v311 >>> 1) + v873; wire [1:0] v878 = {v878_u, v878_l};
-    wire [1:0] v879_l = v878; wire [0:0] v879_u = (v878 >>> 2) + v210; wire [2:0] v879 = {v879_u, v879_l};
-    wire [2:0] v880_l = v879; wire [0:0] v880_u = (v879 >>> 3) + v421; wire [3:0] v880 = {v880_u, v880_l};
-    wire [0:0] v881_l = v873; wire [0:0] v881_u = (v873 >>> 1) + v259; wire [1:0] v881 = {v881_u, v881_l};
-    wire [1:0] v882_l = v881; wire [0:0] v882_u = (v881 >>> 2) + v303; wire [2:0] v882 = {v882_u, v882_l};
-    wire [2:0] v883_l = v882; wire [0:0] v883_u = (v882 >>> 3) + v235; wire [3:0] v883 = {v883_u, v883_l};
-    wire [3:0] v884_l = v883; wire [0:0] v884_u = (v883 >>> 4) + v68; wire [4:0] v884 = {v884_u, v884_l};
-    wire [4:0] v885_l = v884; wire [0:0] v885_u = (v884 >>> 5) + v580; wire [5:0] v885 = {v885_u, v885_l};
-    wire v886_t0 = v885[0] ? 1'd1 : 1'd0;
-    wire v886_t1 = v885[1] ? 1'd0 : v886_t0;
-    wire v886_t2 = v885[1] ? 1'd0 : 1'd1;
-    wire v886_t3 = v885[2] ? v886_t2 : v886_t1;
-    wire v886_t4 = v885[3] ? 1'd0 : v886_t3;
-    wire v886_t5 = v885[2] ? v886_t1 : v886_t2;
-    wire v886_t6 = v885[0] ? 1'd0 : 1'd1;
-    wire v886_t7 = v885[1] ? v886_t6 : 1'd0;
-    wire v886_t8 = v885[2] ? 1'd0 : v886_t7;
-    wire v886_t9 = v885[3] ? v886_t8 : v886_t5;
-    wire v886_t10 = v885[4] ? v886_t9 : v886_t4;
-    wire v886_t11 = v885[1] ? v886_t0 : 1'd0;
-    wire v886_t12 = v885[2] ? 1'd1 : v886_t11;
-    wire v886_t13 = v885[1] ? 1'd1 : 1'd0;
-    wire v886_t14 = v885[2] ? v886_t13 : 1'd0;
-    wire v886_t15 = v885[3] ? v886_t14 : v886_t12;
-    wire v886_t16 = v885[1] ? 1'd1 : v886_t0;
-    wire v886_t17 = v885[2] ? v886_t0 : v886_t16;
-    wire v886_t18 = v885[3] ? v886_t8 : v886_t17;
-    wire v886_t19 = v885[4] ? v886_t18 : v886_t15;
-    wire v886_t20 = v885[5] ? v886_t19 : v886_t10;
-    wire [0:0] v886 = {v886_t20};
-    wire [0:0] v887_l = v873; wire [0:0] v887_u = (v873 >>> 1) + v424; wire [1:0] v887 = {v887_u, v887_l};
-    wire [1:0] v888_l = v887; wire [0:0] v888_u = (v887 >>> 2) + v435; wire [2:0] v888 = {v888_u, v888_l};
-    wire [2:0] v889_l = v888; wire [0:0] v889_u = (v888 >>> 3) + v854; wire [3:0] v889 = {v889_u, v889_l};
-    wire [0:0] v890 = inputs[402:402];
-    wire [4:0] v891_l = v852; wire [0:0] v891_u = (v852 >>> 5) + v890; wire [5:0] v891 = {v891_u, v891_l};
-    wire v892_t0 = v891[0] ? 1'd1 : 1'd0;
-    wire v892_t1 = v891[0] ? 1'd0 : 1'd1;
-    wire v892_t2 = v891[1] ? v892_t1 : 1'd0;
-    wire v892_t3 = v891[2] ? v892_t2 : v892_t0;
-    wire v892_t4 = v891[2] ? 1'd1 : 1'd0;
-    wire v892_t5 = v891[3] ? v892_t4 : v892_t3;
-    wire v892_t6 = v891[1] ? v892_t1 : v892_t0;
-    wire v892_t7 = v891[2] ? v892_t6 : v892_t0;
-    wire v892_t8 = v891[1] ? 1'd0 : v892_t0;
-    wire v892_t9 = v891[2] ? 1'd1 : v892_t8;
-    wire v892_t10 = v891[3] ? v892_t9 : v892_t7;
-    wire v892_t11 = v891[4] ? v892_t10 : v892_t5;
-    wire v892_t12 = v891[1] ? 1'd0 : v892_t1;
-    wire v892_t13 = v891[2] ? v892_t12 : v892_t1;
-    wire v892_t14 = v891[1] ? 1'd1 : v892_t1;
-    wire v892_t15 = v891[2] ? v892_t14 : v892_t6;
-    wire v892_t16 = v891[3] ? v892_t15 : v892_t13;
-    wire v892_t17 = v891[1] ? 1'd1 : v892_t0;
-    wire v892_t18 = v891[2] ? v892_t0 : v892_t17;
-    wire v892_t19 = v891[1] ? 1'd1 : 1'd0;
-    wire v892_t20 = v891[2] ? v892_t19 : v892_t8;
-    wire v892_t21 = v891[3] ? v892_t20 : v892_t18;
-    wire v892_t22 = v891[4] ? v892_t21 : v892_t16;
-    wire v892_t23 = v891[5] ? v892_t22 : v892_t11;
-    wire [0:0] v892 = {v892_t23};
-    wire [4:0] v893_l = v647; wire [0:0] v893_u = (v647 >>> 5) + v890; wire [5:0] v893 = {v893_u, v893_l};
-    wire v894_t0 = v893[0] ? 1'd1 : 1'd0;
-    wire v894_t1 = v893[1] ? v894_t0 : 1'd1;
-    wire v894_t2 = v893[2] ? 1'd1 : v894_t1;
-    wire v894_t3 = v893[3] ? 1'd0 : v894_t2;
-    wire v894_t4 = v893[1] ? v894_t0 : 1'd0;
-    wire v894_t5 = v893[2] ? v894_t4 : v894_t0;
-    wire v894_t6 = v893[0] ? 1'd0 : 1'd1;
-    wire v894_t7 = v893[1] ? 1'd0 : v894_t6;
-    wire v894_t8 = v893[2] ? v894_t7 : 1'd0;
-    wire v894_t9 = v893[3] ? v894_t8 : v894_t5;
-    wire v894_t10 = v893[4] ? v894_t9 : v894_t3;
-    wire v894_t11 = v893[2] ? v894_t1 : v894_t0;
-    wire v894_t12 = v893[3] ? v894_t8 : v894_t11;
-    wire v894_t13 = v893[1] ? 1'd0 : v894_t0;
-    wire v894_t14 = v893[2] ? v894_t13 : v894_t1;
-    wire v894_t15 = v893[1] ? v894_t0 : v894_t6;
-    wire v894_t16 = v893[1] ? 1'd0 : 1'd1;
-    wire v894_t17 = v893[2] ? v894_t16 : v894_t15;
-    wire v894_t18 = v893[3] ? v894_t17 : v894_t14;
-    wire v894_t19 = v893[4] ? v894_t18 : v894_t12;
-    wire v894_t20 = v893[5] ? v894_t19 : v894_t10;
-    wire [0:0] v894 = {v894_t20};
-    wire [0:0] v895_l = v208; wire [0:0] v895_u = (v208 >>> 1) + v890; wire [1:0] v895 = {v895_u, v895_l};
-    wire [0:0] v896_l = v890; wire [0:0] v896_u = (v890 >>> 1) + v190; wire [1:0] v896 = {v896_u, v896_l};
-    wire [0:0] v897_l = v787; wire [0:0] v897_u = (v787 >>> 1) + v890; wire [1:0] v897 = {v897_u, v897_l};
-    wire [1:0] v898_l = v897; wire [0:0] v898_u = (v897 >>> 2) + v204; wire [2:0] v898 = {v898_u, v898_l};
-    wire [2:0] v899_l = v898; wire [0:0] v899_u = (v898 >>> 3) + v718; wire [3:0] v899 = {v899_u, v899_l};
-    wire [3:0] v900_l = v899; wire [0:0] v900_u = (v899 >>> 4) + v207; wire [4:0] v900 = {v900_u, v900_l};
-    wire [4:0] v901_l = v900; wire [0:0] v901_u = (v900 >>> 5) + v702; wire [5:0] v901 = {v901_u, v901_l};
-    wire v902_t0 = v901[0] ? 1'd1 : 1'd0;
-    wire v902_t1 = v901[1] ? v902_t0 : 1'd1;
-    wire v902_t2 = v901[2] ? v902_t1 : v902_t0;
-    wire v902_t3 = v901[3] ? v902_t2 : v902_t1;
-    wire v902_t4 = v901[0] ? 1'd0 : 1'd1;
-    wire v902_t5 = v901[1] ? v902_t0 : v902_t4;
-    wire v902_t6 = v901[2] ? v902_t5 : v902_t4;
-    wire v902_t7 = v901[3] ? v902_t6 : v902_t2;
-    wire v902_t8 = v901[4] ? v902_t7 : v902_t3;
-    wire v902_t9 = v901[1] ? v902_t0 : 1'd0;
-    wire v902_t10 = v901[2] ? v902_t0 : v902_t9;
-    wire v902_t11 = v901[1] ? 1'd0 : v902_t0;
-    wire v902_t12 = v901[2] ? v902_t11 : 1'd0;
-    wire v902_t13 = v901[3] ? v902_t12 : v902_t10;
-    wire v902_t14 = v901[1] ? 1'd0 : v902_t4;
-    wire v902_t15 = v901[1] ? 1'd0 : 1'd1;
-    wire v902_t16 = v901[2] ? v902_t15 : v902_t14;
-    wire v902_t17 = v901[1] ? 1'd1 : 1'd0;
-    wire v902_t18 = v901[2] ? 1'd1 : v902_t17;
-    wire v902_t19 = v901[3] ? v902_t18 : v902_t16;
-    wire v902_t20 = v901[4] ? v902_t19 : v902_t13;
-    wire v902_t21 = v901[5] ? v902_t20 : v902_t8;
-    wire [0:0] v902 = {v902_t21};
-    wire [0:0] v903 = inputs[409:409];
-    wire [4:0] v904_l = v856; wire [0:0] v904_u = (v856 >>> 5) + v903; wire [5:0] v904 = {v904_u, v904_l};
-    wire v905_t0 = v904[0] ? 1'd1 : 1'd0;
-    wire v905_t1 = v904[1] ? 1'd0 : v905_t0;
-    wire v905_t2 = v904[2] ? 1'd0 : v905_t1;
-    wire v905_t3 = v904[3] ? 1'd0 : v905_t2;
-    wire v905_t4 = v904[1] ? 1'd0 : 1'd1;
-    wire v905_t5 = v904[3] ? 1'd0 : v905_t4;
-    wire v905_t6 = v904[4] ? v905_t5 : v905_t3;
-    wire v905_t7 = v904[1] ? v905_t0 : 1'd0;
-    wire v905_t8 = v904[2] ? v905_t7 : v905_t1;
-    wire v905_t9 = v904[2] ? v905_t1 : v905_t4;
-    wire v905_t10 = v904[3] ? v905_t9 : v905_t8;
-    wire v905_t11 = v904[2] ? 1'd0 : v905_t4;
-    wire v905_t12 = v904[3] ? v905_t9 : v905_t11;
-    wire v905_t13 = v904[4] ? v905_t12 : v905_t10;
-    wire v905_t14 = v904[5] ? v905_t13 : v905_t6;
-    wire [0:0] v905 = {v905_t14};
-    wire [1:0] v906_l = v819; wire [0:0] v906_u = (v819 >>> 2) + v903; wire [2:0] v906 = {v906_u, v906_l};
-    wire [2:0] v907_l = v906; wire [0:0] v907_u = (v906 >>> 3) + v416; wire [3:0] v907 = {v907_u, v907_l};
-    wire [1:0] v908_l = v568; wire [0:0] v908_u = (v568 >>> 2) + v903; wire [2:0] v908 = {v908_u, v908_l};
-    wire [2:0] v909_l = v908; wire [0:0] v909_u = (v908 >>> 3) + v165; wire [3:0] v909 = {v909_u, v909_l};
-    wire [3:0] v910_l = v909; wire [0:0] v910_u = (v909 >>> 4) + v539; wire [4:0] v910 = {v910_u, v910_l};
-    wire [4:0] v911_l = v910; wire [0:0] v911_u = (v910 >>> 5) + v771; wire [5:0] v911 = {v911_u, v911_l};
-    wire v912_t0 = v911[0] ? 1'd1 : 1'd0;
-    wire v912_t1 = v911[1] ? 1'd1 : v912_t0;
-    wire v912_t2 = v911[2] ? 1'd1 : v912_t1;
-    wire v912_t3 = v911[0] ? 1'd0 : 1'd1;
-    wire v912_t4 = v911[1] ? 1'd1 : v912_t3;
-    wire v912_t5 = v911[2] ? v912_t0 : v912_t4;
-    wire v912_t6 = v911[3] ? v912_t5 : v912_t2;
-    wire v912_t7 = v911[1] ? 1'd0 : 1'd1;
-    wire v912_t8 = v911[2] ? 1'd0 : v912_t7;
-    wire v912_t9 = v911[3] ? 1'd0 : v912_t8;
-    wire v912_t10 = v911[4] ? v912_t9 : v912_t6;
-    wire v912_t11 = v911[1] ? 1'd0 : v912_t3;
-    wire v912_t12 = v911[1] ? v912_t0 : 1'd0;
-    wire v912_t13 = v911[2] ? v912_t12 : 1'd0;
-    wire v912_t14 = v911[3] ? v912_t13 : v912_t11;
-    wire v912_t15 = v911[2] ? v912_t7 : v912_t11;
-    wire v912_t16 = v911[1] ? v912_t0 : v912_t3;
-    wire v912_t17 = v911[2] ? v912_t16 : v912_t7;
-    wire v912_t18 = v911[3] ? v912_t17 : v912_t15;
-    wire v912_t19 = v911[4] ? v912_t18 : v912_t14;
-    wire v912_t20 = v911[5] ? v912_t19 : v912_t10;
-    wire [0:0] v912 = {v912_t20};
-    wire [1:0] v913_l = v656; wire [0:0] v913_u = (v656 >>> 2) + v903; wire [2:0] v913 = {v913_u, v913_l};
-    wire [2:0] v914_l = v913; wire [0:0] v914_u = (v913 >>> 3) + v62; wire [3:0] v914 = {v914_u, v914_l};
-    wire [3:0] v915_l = v914; wire [0:0] v915_u = (v914 >>> 4) + v103; wire [4:0] v915 = {v915_u, v915_l};
-    wire [4:0] v916_l = v915; wire [0:0] v916_u = (v915 >>> 5) + v435; wire [5:0] v916 = {v916_u, v916_l};
-    wire v917_t0 = v916[0] ? 1'd1 : 1'd0;
-    wire v917_t1 = v916[2] ? 1'd0 : v917_t0;
-    wire v917_t2 = v916[1] ? v917_t0 : 1'd1;
-    wire v917_t3 = v916[2] ? 1'd0 : v917_t2;
-    wire v917_t4 = v916[3] ? v917_t3 : v917_t1;
-    wire v917_t5 = v916[1] ? v917_t0 : 1'd0;
-    wire v917_t6 = v916[2] ? v917_t5 : v917_t2;
-    wire v917_t7 = v916[2] ? 1'd0 : 1'd1;
-    wire v917_t8 = v916[3] ? v917_t7 : v917_t6;
-    wire v917_t9 = v916[4] ? v917_t8 : v917_t4;
-    wire v917_t10 = v916[0] ? 1'd0 : 1'd1;
-    wire v917_t11 = v916[1] ? 1'd1 : v917_t10;
-    wire v917_t12 = v916[2] ? v917_t5 : v917_t11;
-    wire v917_t13 = v916[1] ? 1'd0 : v917_t0;
-    wire v917_t14 = v916[2] ? 1'd0 : v917_t13;
-    wire v917_t15 = v916[3] ? v917_t14 : v917_t12;
-    wire v917_t16 = v916[2] ? v917_t5 : v917_t0;
-    wire v917_t17 = v916[3] ? v917_t16 : v917_t0;
-    wire v917_t18 = v916[4] ? v917_t17 : v917_t15;
-    wire v917_t19 = v916[5] ? v917_t18 : v917_t9;
-    wire [0:0] v917 = {v917_t19};
-    wire [0:0] v918_l = v78; wire [0:0] v918_u = (v78 >>> 1) + v903; wire [1:0] v918 = {v918_u, v918_l};
-    wire [1:0] v919_l = v918; wire [0:0] v919_u = (v918 >>> 2) + v607; wire [2:0] v919 = {v919_u, v919_l};
-    wire [2:0] v920_l = v919; wire [0:0] v920_u = (v919 >>> 3) + v573; wire [3:0] v920 = {v920_u, v920_l};
-    wire [0:0] v921_l = v406; wire [0:0] v921_u = (v406 >>> 1) + v903; wire [1:0] v921 = {v921_u, v921_l};
-    wire [1:0] v922_l = v921; wire [0:0] v922_u = (v921 >>> 2) + v290; wire [2:0] v922 = {v922_u, v922_l};
-    wire [0:0] v923 = inputs[433:433];
-    wire [3:0] v924_l = v558; wire [0:0] v924_u = (v558 >>> 4) + v923; wire [4:0] v924 = {v924_u, v924_l};
-    wire [4:0] v925_l = v924; wire [0:0] v925_u = (v924 >>> 5) + v771; wire [5:0] v925 = {v925_u, v925_l};
-    wire v926_t0 = v925[2] ? 1'd1 : 1'd0;
-    wire v926_t1 = v925[0] ? 1'd1 : 1'd0;
-    wire v926_t2 = v925[1] ? 1'd0 : v926_t1;
-    wire v926_t3 = v925[0] ? 1'd0 : 1'd1;
-    wire v926_t4 = v925[1] ? 1'd1 : v926_t3;
-    wire v926_t5 = v925[2] ? v926_t4 : v926_t2;
-    wire v926_t6 = v925[3] ? v926_t5 : v926_t0;
-    wire v926_t7 = v925[2] ? v926_t1 : v926_t2;
-    wire v926_t8 = v925[1] ? 1'd0 : 1'd1;
-    wire v926_t9 = v925[2] ? 1'd1 : v926_t8;
-    wire v926_t10 = v925[3] ? v926_t9 : v926_t7;
-    wire v926_t11 = v925[4] ? v926_t10 : v926_t6;
-    wire v926_t12 = v925[1] ? 1'd1 : 1'd0;
-    wire v926_t13 = v925[1] ? 1'd1 : v926_t1;
-    wire v926_t14 = v925[2] ? v926_t13 : v926_t12;
-    wire v926_t15 = v925[1] ? v926_t3 : 1'd0;
-    wire v926_t16 = v925[3] ? v926_t15 : v926_t14;
-    wire v926_t17 = v925[1] ? v926_t1 : 1'd1;
-    wire v926_t18 = v925[2] ? v926_t17 : v926_t12;
-    wire v926_t19 = v925[2] ? v926_t13 : 1'd0;
-    wire v926_t20 = v925[3] ? v926_t19 : v926_t18;
-    wire v926_t21 = v925[4] ? v926_t20 : v926_t16;
-    wire v926_t22 = v925[5] ? v926_t21 : v926_t11;
-    wire [0:0] v926 = {v926_t22};
-    wire [3:0] v927_l = v659; wire [0:0] v927_u = (v659 >>> 4) + v923; wire [4:0] v927 = {v927_u, v927_l};
-    wire [4:0] v928_l = v927; wire [0:0] v928_u = (v927 >>> 5) + v41; wire [5:0] v928 = {v928_u, v928_l};
-    wire v929_t0 = v928[1] ? 1'd1 : 1'd0;
-    wire v929_t1 = v928[0] ? 1'd0 : 1'd1;
-    wire v929_t2 = v928[0] ? 1'd1 : 1'd0;
-    wire v929_t3 = v928[1] ? v929_t2 : v929_t1;
-    wire v929_t4 = v928[2] ? v929_t3 : v929_t0;
-    wire v929_t5 = v928[1] ? 1'd1 : v929_t1;
-    wire v929_t6 = v928[1] ? 1'd0 : v929_t1;
-    wire v929_t7 = v928[2] ? v929_t6 : v929_t5;
-    wire v929_t8 = v928[3] ? v929_t7 : v929_t4;
-    wire v929_t9 = v928[1] ? v929_t2 : 1'd0;
-    wire v929_t10 = v928[1] ? v929_t2 : 1'd1;
-    wire v929_t11 = v928[2] ? 1'd0 : v929_t10;
-    wire v929_t12 = v928[3] ? v929_t11 : v929_t9;
-    wire v929_t13 = v928[4] ? v929_t12 : v929_t8;
-    wire v929_t14 = v928[2] ? v929_t9 : 1'd0;
-    wire v929_t15 = v928[3] ? v929_t14 : 1'd0;
-    wire v929_t16 = v928[4] ? 1'd0 : v929_t15;
-    wire v929_t17 = v928[5] ? v929_t16 : v929_t13;
-    wire [0:0] v929 = {v929_t17};
-    wire [2:0] v930_l = v543; wire [0:0] v930_u = (v543 >>> 3) + v923; wire [3:0] v930 = {v930_u, v930_l};
-    wire [0:0] v931_l = v923; wire [0:0] v931_u = (v923 >>> 1) + v866; wire [1:0] v931 = {v931_u, v931_l};
-    wire [0:0] v932_l = v151; wire [0:0] v932_u = (v151 >>> 1) + v923; wire [1:0] v932 = {v932_u, v932_l};
-    wire [0:0] v933 = inputs[466:466];
-    wire [4:0] v934_l = v429; wire [0:0] v934_u = (v429 >>> 5) + v933; wire [5:0] v934 = {v934_u, v934_l};
-    wire v935_t0 = v934[0] ? 1'd1 : 1'd0;
-    wire v935_t1 = v934[1] ? 1'd1 : v935_t0;
-    wire v935_t2 = v934[1] ? v935_t0 : 1'd0;
-    wire v935_t3 = v934[2] ? v935_t2 : v935_t1;
-    wire v935_t4 = v934[2] ? v935_t1 : 1'd0;
-    wire v935_t5 = v934[3] ? v935_t4 : v935_t3;
-    wire v935_t6 = v934[1] ? 1'd1 : 1'd0;
-    wire v935_t7 = v934[2] ? v935_t6 : 1'd0;
-    wire v935_t8 = v934[3] ? v935_t7 : 1'd0;
-    wire v935_t9 = v934[4] ? v935_t8 : v935_t5;
-    wire v935_t10 = v934[2] ? v935_t6 : v935_t1;
-    wire v935_t11 = v934[3] ? v935_t4 : v935_t10;
-    wire v935_t12 = v934[1] ? 1'd0 : v935_t0;
-    wire v935_t13 = v934[2] ? v935_t2 : v935_t12;
-    wire v935_t14 = v934[3] ? v935_t7 : v935_t13;
-    wire v935_t15 = v934[4] ? v935_t14 : v935_t11;
-    wire v935_t16 = v934[5] ? v935_t15 : v935_t9;
-    wire [0:0] v935 = {v935_t16};
-    wire [3:0] v936_l = v504; wire [0:0] v936_u = (v504 >>> 4) + v933; wire [4:0] v936 = {v936_u, v936_l};
-    wire [4:0] v937_l = v936; wire [0:0] v937_u = (v936 >>> 5) + v222; wire [5:0] v937 = {v937_u, v937_l};
-    wire v938_t0 = v937[0] ? 1'd1 : 1'd0;
-    wire v938_t1 = v937[1] ? 1'd1 : v938_t0;
-    wire v938_t2 = v937[1] ? v938_t0 : 1'd0;
-    wire v938_t3 = v937[2] ? v938_t2 : v938_t1;
-    wire v938_t4 = v937[2] ? 1'd0 : v938_t1;
-    wire v938_t5 = v937[3] ? v938_t4 : v938_t3;
-    wire v938_t6 = v937[0] ? 1'd0 : 1'd1;
-    wire v938_t7 = v937[1] ? v938_t6 : v938_t0;
-    wire v938_t8 = v937[2] ? v938_t0 : v938_t7;
-    wire v938_t9 = v937[2] ? 1'd0 : v938_t0;
-    wire v938_t10 = v937[3] ? v938_t9 : v938_t8;
-    wire v938_t11 = v937[4] ? v938_t10 : v938_t5;
-    wire v938_t12 = v937[1] ? v938_t6 : 1'd0;
-    wire v938_t13 = v937[2] ? 1'd0 : v938_t12;
-    wire v938_t14 = v937[3] ? 1'd0 : v938_t13;
-    wire v938_t15 = v937[2] ? v938_t2 : 1'd1;
-    wire v938_t16 = v937[3] ? 1'd0 : v938_t15;
-    wire v938_t17 = v937[4] ? v938_t16 : v938_t14;
-    wire v938_t18 = v937[5] ? v938_t17 : v938_t11;
-    wire [0:0] v938 = {v938_t18};
-    wire [1:0] v939_l = v801; wire [0:0] v939_u = (v801 >>> 2) + v933; wire [2:0] v939 = {v939_u, v939_l};
-    wire [2:0] v940_l = v939; wire [0:0] v940_u = (v939 >>> 3) + v421; wire [3:0] v940 = {v940_u, v940_l};
-    wire [1:0] v941_l = v931; wire [0:0] v941_u = (v931 >>> 2) + v933; wire [2:0] v941 = {v941_u, v941_l};
-    wire [0:0] v942_l = v127; wire [0:0] v942_u = (v127 >>> 1) + v933; wire [1:0] v942 = {v942_u, v942_l};
-    wire [1:0] v943_l = v942; wire [0:0] v943_u = (v942 >>> 2) + v205; wire [2:0] v943 = {v943_u, v943_l};
-    wire [2:0] v944_l = v943; wire [0:0] v944_u = (v943 >>> 3) + v515; wire [3:0] v944 = {v944_u, v944_l};
-    wire [0:0] v945 = inputs[484:484];
-    wire [1:0] v946_l = v877; wire [0:0] v946_u = (v877 >>> 2) + v945; wire [2:0] v946 = {v946_u, v946_l};
-    wire [1:0] v947_l = v689; wire [0:0] v947_u = (v689 >>> 2) + v945; wire [2:0] v947 = {v947_u, v947_l};
-    wire [0:0] v948_l = v873; wire [0:0] v948_u = (v873 >>> 1) + v945; wire [1:0] v948 = {v948_u, v948_l};
-    wire [1:0] v949_l = v948; wire [0:0] v949_u = (v948 >>> 2) + v696; wire [2:0] v949 = {v949_u, v949_l};
-    wire [2:0] v950_l = v949; wire [0:0] v950_u = (v949 >>> 3) + v111; wire [3:0] v950 = {v950_u, v950_l};
-    wire [3:0] v951_l = v950; wire [0:0] v951_u = (v950 >>> 4) + v211; wire [4:0] v951 = {v951_u, v951_l};
-    wire [4:0] v952_l = v951; wire [0:0] v952_u = (v951 >>> 5) + v116; wire [5:0] v952 = {v952_u, v952_l};
-    wire v953_t0 = v952[0] ? 1'd1 : 1'd0;
-    wire v953_t1 = v952[1] ? v953_t0 : 1'd0;
-    wire v953_t2 = v952[1] ? v953_t0 : 1'd1;
-    wire v953_t3 = v952[2] ? v953_t2 : v953_t1;
-    wire v953_t4 = v952[0] ? 1'd0 : 1'd1;
-    wire v953_t5 = v952[1] ? v953_t4 : 1'd1;
-    wire v953_t6 = v952[1] ? v953_t4 : 1'd0;
-    wire v953_t7 = v952[2] ? v953_t6 : v953_t5;
-    wire v953_t8 = v952[3] ? v953_t7 : v953_t3;
-    wire v953_t9 = v952[2] ? 1'd0 : v953_t1;
-    wire v953_t10 = v952[1] ? 1'd0 : v953_t4;
-    wire v953_t11 = v952[2] ? v953_t4 : v953_t10;
-    wire v953_t12 = v952[3] ? v953_t11 : v953_t9;
-    wire v953_t13 = v952[4] ? v953_t12 : v953_t8;
-    wire v953_t14 = v952[1] ? 1'd1 : v953_t4;
-    wire v953_t15 = v952[1] ? 1'd1 : 1'd0;
-    wire v953_t16 = v952[2] ? v953_t15 : v953_t14;
-    wire v953_t17 = v952[1] ? v953_t0 : v953_t4;
-    wire v953_t18 = v952[2] ? v953_t0 : v953_t17;
-    wire v953_t19 = v952[2] ? 1'd1 : v953_t17;
-    wire v953_t20 = v952[3] ? v953_t19 : v953_t18;
-    wire v953_t21 = v952[4] ? v953_t20 : v953_t16;
-    wire v953_t22 = v952[5] ? v953_t21 : v953_t13;
-    wire [0:0] v953 = {v953_t22};
-    wire [0:0] v954 = inputs[490:490];
-    wire [3:0] v955_l = v940; wire [0:0] v955_u = (v940 >>> 4) + v954; wire [4:0] v955 = {v955_u, v955_l};
-    wire [1:0] v956_l = v506; wire [0:0] v956_u = (v506 >>> 2) + v954; wire [2:0] v956 = {v956_u, v956_l};
-    wire [0:0] v957_l = v207; wire [0:0] v957_u = (v207 >>> 1) + v954; wire [1:0] v957 = {v957_u, v957_l};
-    wire [1:0] v958_l = v957; wire [0:0] v958_u = (v957 >>> 2) + v313; wire [2:0] v958 = {v958_u, v958_l};
-    wire [2:0] v959_l = v958; wire [0:0] v959_u = (v958 >>> 3) + v432; wire [3:0] v959 = {v959_u, v959_l};
-    wire [0:0] v960_l = v781; wire [0:0] v960_u = (v781 >>> 1) + v954; wire [1:0] v960 = {v960_u, v960_l};
-    wire [1:0] v961_l = v960; wire [0:0] v961_u = (v960 >>> 2) + v175; wire [2:0] v961 = {v961_u, v961_l};
-    wire [2:0] v962_l = v961; wire [0:0] v962_u = (v961 >>> 3) + v781; wire [3:0] v962 = {v962_u, v962_l};
-    wire [3:0] v963_l = v962; wire [0:0] v963_u = (v962 >>> 4) + v492; wire [4:0] v963 = {v963_u, v963_l};
-    wire [4:0] v964_l = v963; wire [0:0] v964_u = (v963 >>> 5) + v622; wire [5:0] v964 = {v964_u, v964_l};
-    wire v965_t0 = v964[1] ? 1'd1 : 1'd0;
-    wire v965_t1 = v964[2] ? v965_t0 : 1'd1;
-    wire v965_t2 = v964[0] ? 1'd0 : 1'd1;
-    wire v965_t3 = v964[0] ? 1'd1 : 1'd0;
-    wire v965_t4 = v964[1] ? v965_t3 : v965_t2;
-    wire v965_t5 = v964[1] ? v965_t3 : 1'd1;
-    wire v965_t6 = v964[2] ? v965_t5 : v965_t4;
-    wire v965_t7 = v964[3] ? v965_t6 : v965_t1;
-    wire v965_t8 = v964[1] ? v965_t2 : 1'd0;
-    wire v965_t9 = v964[2] ? v965_t8 : v965_t3;
-    wire v965_t10 = v964[3] ? v965_t9 : v965_t8;
-    wire v965_t11 = v964[4] ? v965_t10 : v965_t7;
-    wire v965_t12 = v964[1] ? 1'd0 : 1'd1;
-    wire v965_t13 = v964[2] ? v965_t0 : v965_t12;
-    wire v965_t14 = v964[2] ? v965_t5 : v965_t12;
-    wire v965_t15 = v964[3] ? v965_t14 : v965_t13;
-    wire v965_t16 = v964[1] ? v965_t2 : v965_t3;
-    wire v965_t17 = v964[2] ? v965_t8 : v965_t16;
-    wire v965_t18 = v964[2] ? v965_t8 : v965_t5;
-    wire v965_t19 = v964[3] ? v965_t18 : v965_t17;
-    wire v965_t20 = v964[4] ? v965_t19 : v965_t15;
-    wire v965_t21 = v964[5] ? v965_t20 : v965_t11;
-    wire [0:0] v965 = {v965_t21};
-    wire [0:0] v966 = inputs[514:514];
-    wire [2:0] v967_l = v704; wire [0:0] v967_u = (v704 >>> 3) + v966; wire [3:0] v967 = {v967_u, v967_l};
-    wire [3:0] v968_l = v967; wire [0:0] v968_u = (v967 >>> 4) + v125; wire [4:0] v968 = {v968_u, v968_l};
-    wire [1:0] v969_l = v695; wire [0:0] v969_u = (v695 >>> 2) + v966; wire [2:0] v969 = {v969_u, v969_l};
-    wire [2:0] v970_l = v969; wire [0:0] v970_u = (v969 >>> 3) + v224; wire [3:0] v970 = {v970_u, v970_l};
-    wire [3:0] v971_l = v970; wire [0:0] v971_u = (v970 >>> 4) + v210; wire [4:0] v971 = {v971_u, v971_l};
-    wire [4:0] v972_l = v971; wire [0:0] v972_u = (v971 >>> 5) + v873; wire [5:0] v972 = {v972_u, v972_l};
-    wire v973_t0 = v972[0] ? 1'd0 : 1'd1;
-    wire v973_t1 = v972[1] ? v973_t0 : 1'd0;
-    wire v973_t2 = v972[1] ? v973_t0 : 1'd1;
-    wire v973_t3 = v972[2] ? 1'd0 : v973_t2;
-    wire v973_t4 = v972[3] ? v973_t3 : v973_t1;
-    wire v973_t5 = v972[0] ? 1'd1 : 1'd0;
-    wire v973_t6 = v972[1] ? v973_t5 : v973_t0;
-    wire v973_t7 = v972[2] ? 1'd1 : v973_t6;
-    wire v973_t8 = v972[3] ? 1'd1 : v973_t7;
-    wire v973_t9 = v972[4] ? v973_t8 : v973_t4;
-    wire v973_t10 = v972[1] ? 1'd0 : v973_t0;
-    wire v973_t11 = v972[2] ? 1'd0 : v973_t10;
-    wire v973_t12 = v972[2] ? v973_t10 : v973_t2;
-    wire v973_t13 = v972[3] ? v973_t12 : v973_t11;
-    wire v973_t14 = v972[1] ? 1'd1 : v973_t5;
-    wire v973_t15 = v972[2] ? v973_t14 : 1'd0;
-    wire v973_t16 = v972[3] ? 1'd0 : v973_t15;
-    wire v973_t17 = v972[4] ? v973_t16 : v973_t13;
-    wire v973_t18 = v972[5] ? v973_t17 : v973_t9;
-    wire [0:0] v973 = {v973_t18};
-    wire [1:0] v974_l = v468; wire [0:0] v974_u = (v468 >>> 2) + v966; wire [2:0] v974 = {v974_u, v974_l};
-    wire [2:0] v975_l = v974; wire [0:0] v975_u = (v974 >>> 3) + v211; wire [3:0] v975 = {v975_u, v975_l};
-    wire [3:0] v976_l = v975; wire [0:0] v976_u = (v975 >>> 4) + v146; wire [4:0] v976 = {v976_u, v976_l};
-    wire [4:0] v977_l = v976; wire [0:0] v977_u = (v976 >>> 5) + v145; wire [5:0] v977 = {v977_u, v977_l};
-    wire v978_t0 = v977[0] ? 1'd0 : 1'd1;
-    wire v978_t1 = v977[1] ? 1'd0 : v978_t0;
-    wire v978_t2 = v977[0] ? 1'd1 : 1'd0;
-    wire v978_t3 = v977[1] ? v978_t2 : 1'd1;
-    wire v978_t4 = v977[2] ? 1'd0 : v978_t3;
-    wire v978_t5 = v977[3] ? v978_t4 : v978_t1;
-    wire v978_t6 = v977[1] ? 1'd0 : v978_t2;
-    wire v978_t7 = v977[2] ? v978_t6 : 1'd0;
-    wire v978_t8 = v977[3] ? v978_t7 : 1'd0;
-    wire v978_t9 = v977[4] ? v978_t8 : v978_t5;
-    wire v978_t10 = v977[3] ? 1'd0 : v978_t7;
-    wire v978_t11 = v977[2] ? 1'd0 : v978_t1;
-    wire v978_t12 = v977[1] ? 1'd0 : 1'd1;
-    wire v978_t13 = v977[2] ? 1'd0 : v978_t12;
-    wire v978_t14 = v977[3] ? v978_t13 : v978_t11;
-    wire v978_t15 = v977[4] ? v978_t14 : v978_t10;
-    wire v978_t16 = v977[5] ? v978_t15 : v978_t9;
-    wire [0:0] v978 = {v978_t16};
-    wire [0:0] v979_l = v966; wire [0:0] v979_u = (v966 >>> 1) + v134; wire [1:0] v979 = {v979_u, v979_l};
-    wire [1:0] v980_l = v979; wire [0:0] v980_u = (v979 >>> 2) + v549; wire [2:0] v980 = {v980_u, v980_l};
-    wire [0:0] v981_l = v966; wire [0:0] v981_u = (v966 >>> 1) + v629; wire [1:0] v981 = {v981_u, v981_l};
-    wire [1:0] v982_l = v981; wire [0:0] v982_u = (v981 >>> 2) + v193; wire [2:0] v982 = {v982_u, v982_l};
-    wire [2:0] v983_l = v982; wire [0:0] v983_u = (v982 >>> 3) + v652; wire [3:0] v983 = {v983_u, v983_l};
-    wire [0:0] v984 = inputs[519:519];
-    wire [4:0] v985_l = v968; wire [0:0] v985_u = (v968 >>> 5) + v984; wire [5:0] v985 = {v985_u, v985_l};
-    wire v986_t0 = v985[0] ? 1'd1 : 1'd0;
-    wire v986_t1 = v985[0] ? 1'd0 : 1'd1;
-    wire v986_t2 = v985[1] ? v986_t1 : v986_t0;
-    wire v986_t3 = v985[2] ? v986_t2 : 1'd0;
-    wire v986_t4 = v985[1] ? v986_t1 : 1'd1;
-    wire v986_t5 = v985[1] ? v986_t1 : 1'd0;
-    wire v986_t6 = v985[2] ? v986_t5 : v986_t4;
-    wire v986_t7 = v985[3] ? v986_t6 : v986_t3;
-    wire v986_t8 = v985[1] ? 1'd0 : v986_t1;
-    wire v986_t9 = v985[2] ? v986_t8 : v986_t4;
-    wire v986_t10 = v985[1] ? 1'd0 : v986_t0;
-    wire v986_t11 = v985[2] ? v986_t10 : 1'd0;
-    wire v986_t12 = v985[3] ? v986_t11 : v986_t9;
-    wire v986_t13 = v985[4] ? v986_t12 : v986_t7;
-    wire v986_t14 = v985[2] ? v986_t4 : v986_t2;
-    wire v986_t15 = v985[2] ? v986_t4 : v986_t1;
-    wire v986_t16 = v985[3] ? v986_t15 : v986_t14;
-    wire v986_t17 = v985[2] ? 1'd0 : v986_t8;
-    wire v986_t18 = v985[1] ? 1'd0 : 1'd1;
-    wire v986_t19 = v985[2] ? 1'd0 : v986_t18;
-    wire v986_t20 = v985[3] ? v986_t19 : v986_t17;
-    wire v986_t21 = v985[4] ? v986_t20 : v986_t16;
-    wire v986_t22 = v985[5] ? v986_t21 : v986_t13;
-    wire [0:0] v986 = {v986_t22};
-    wire [4:0] v987_l = v716; wire [0:0] v987_u = (v716 >>> 5) + v984; wire [5:0] v987 = {v987_u, v987_l};
-    wire v988_t0 = v987[0] ? 1'd1 : 1'd0;
-    wire v988_t1 = v987[0] ? 1'd0 : 1'd1;
-    wire v988_t2 = v987[1] ? v988_t1 : v988_t0;
-    wire v988_t3 = v987[1] ? v988_t0 : 1'd0;
-    wire v988_t4 = v987[2] ? v988_t3 : v988_t2;
-    wire v988_t5 = v987[1] ? v988_t1 : 1'd0;
-    wire v988_t6 = v987[3] ? v988_t5 : v988_t4;
-    wire v988_t7 = v987[1] ? v988_t1 : 1'd1;
-    wire v988_t8 = v987[2] ? v988_t5 : v988_t7;
-    wire v988_t9 = v987[3] ? v988_t5 : v988_t8;
-    wire v988_t10 = v987[4] ? v988_t9 : v988_t6;
-    wire v988_t11 = v987[1] ? 1'd1 : v988_t0;
-    wire v988_t12 = v987[1] ? 1'd1 : 1'd0;
-    wire v988_t13 = v987[2] ? v988_t12 : v988_t11;
-    wire v988_t14 = v987[3] ? 1'd0 : v988_t13;
-    wire v988_t15 = v987[1] ? 1'd0 : 1'd1;
-    wire v988_t16 = v987[2] ? v988_t2 : v988_t15;
-    wire v988_t17 = v987[2] ? 1'd0 : v988_t0;
-    wire v988_t18 = v987[3] ? v988_t17 : v988_t16;
-    wire v988_t19 = v987[4] ? v988_t18 : v988_t14;
-    wire v988_t20 = v987[5] ? v988_t19 : v988_t10;
-    wire [0:0] v988 = {v988_t20};
-    wire [2:0] v989_l = v487; wire [0:0] v989_u = (v487 >>> 3) + v984; wire [3:0] v989 = {v989_u, v989_l};
-    wire [3:0] v990_l = v989; wire [0:0] v990_u = (v989 >>> 4) + v463; wire [4:0] v990 = {v990_u, v990_l};
-    wire [4:0] v991_l = v990; wire [0:0] v991_u = (v990 >>> 5) + v422; wire [5:0] v991 = {v991_u, v991_l};
-    wire v992_t0 = v991[0] ? 1'd1 : 1'd0;
-    wire v992_t1 = v991[1] ? 1'd0 : v992_t0;
-    wire v992_t2 = v991[1] ? 1'd1 : 1'd0;
-    wire v992_t3 = v991[2] ? v992_t2 : v992_t1;
-    wire v992_t4 = v991[0] ? 1'd0 : 1'd1;
-    wire v992_t5 = v991[1] ? v992_t4 : 1'd1;
-    wire v992_t6 = v991[1] ? 1'd1 : v992_t0;
-    wire v992_t7 = v991[2] ? v992_t6 : v992_t5;
-    wire v992_t8 = v991[3] ? v992_t7 : v992_t3;
-    wire v992_t9 = v991[1] ? 1'd0 : v992_t4;
-    wire v992_t10 = v991[2] ? v992_t4 : v992_t9;
-    wire v992_t11 = v991[1] ? v992_t0 : 1'd1;
-    wire v992_t12 = v991[2] ? v992_t6 : v992_t11;
-    wire v992_t13 = v991[3] ? v992_t12 : v992_t10;
-    wire v992_t14 = v991[4] ? v992_t13 : v992_t8;
-    wire v992_t15 = v991[1] ? v992_t4 : 1'd0;
-    wire v992_t16 = v991[2] ? v992_t15 : 1'd0;
-    wire v992_t17 = v991[2] ? 1'd1 : 1'd0;
-    wire v992_t18 = v991[3] ? v992_t17 : v992_t16;
-    wire v992_t19 = v991[1] ? 1'd0 : 1'd1;
-    wire v992_t20 = v991[2] ? v992_t19 : v992_t5;
-    wire v992_t21 = v991[2] ? v992_t11 : v992_t1;
-    wire v992_t22 = v991[3] ? v992_t21 : v992_t20;
-    wire v992_t23 = v991[4] ? v992_t22 : v992_t18;
-    wire v992_t24 = v991[5] ? v992_t23 : v992_t14;
-    wire [0:0] v992 = {v992_t24};
-    wire [1:0] v993_l = v92; wire [0:0] v993_u = (v92 >>> 2) + v984; wire [2:0] v993 = {v993_u, v993_l};
-    wire [2:0] v994_l = v993; wire [0:0] v994_u = (v993 >>> 3) + v15; wire [3:0] v994 = {v994_u, v994_l};
-    wire [3:0] v995_l = v994; wire [0:0] v995_u = (v994 >>> 4) + v12; wire [4:0] v995 = {v995_u, v995_l};
-    wire [4:0] v996_l = v995; wire [0:0] v996_u = (v995 >>> 5) + v391; wire [5:0] v996 = {v996_u, v996_l};
-    wire v997_t0 = v996[0] ? 1'd1 : 1'd0;
-    wire v997_t1 = v996[0] ? 1'd0 : 1'd1;
-    wire v997_t2 = v996[1] ? v997_t1 : v997_t0;
-    wire v997_t3 = v996[1] ? 1'd0 : v997_t1;
-    wire v997_t4 = v996[1] ? 1'd0 : 1'd1;
-    wire v997_t5 = v996[2] ? v997_t4 : v997_t3;
-    wire v997_t6 = v996[3] ? v997_t5 : v997_t2;
-    wire v997_t7 = v996[1] ? 1'd0 : v997_t0;
-    wire v997_t8 = v996[3] ? 1'd0 : v997_t7;
-    wire v997_t9 = v996[4] ? v997_t8 : v997_t6;
-    wire v997_t10 = v996[2] ? v997_t4 : v997_t7;
-    wire v997_t11 = v996[3] ? v997_t10 : v997_t7;
-    wire v997_t12 = v996[1] ? v997_t0 : 1'd1;
-    wire v997_t13 = v996[3] ? v997_t7 : v997_t12;
-    wire v997_t14 = v996[4] ? v997_t13 : v997_t11;
-    wire v997_t15 = v996[5] ? v997_t14 : v997_t9;
-    wire [0:0] v997 = {v997_t15};
-    wire [0:0] v998_l = v984; wire [0:0] v998_u = (v984 >>> 1) + v515; wire [1:0] v998 = {v998_u, v998_l};
-    wire [1:0] v999_l = v998; wire [0:0] v999_u = (v998 >>> 2) + v488; wire [2:0] v999 = {v999_u, v999_l};
-    wire [2:0] v1000_l = v999; wire [0:0] v1000_u = (v999 >>> 3) + v459; wire [3:0] v1000 = {v1000_u, v1000_l};
-    wire [3:0] v1001_l = v1000; wire [0:0] v1001_u = (v1000 >>> 4) + v452; wire [4:0] v1001 = {v1001_u, v1001_l};
-    wire [4:0] v1002_l = v1001; wire [0:0] v1002_u = (v1001 >>> 5) + v673; wire [5:0] v1002 = {v1002_u, v1002_l};
-    wire v1003_t0 = v1002[0] ? 1'd1 : 1'd0;
-    wire v1003_t1 = v1002[1] ? v1003_t0 : 1'd1;
-    wire v1003_t2 = v1002[2] ? 1'd0 : v1003_t1;
-    wire v1003_t3 = v1002[0] ? 1'd0 : 1'd1;
-    wire v1003_t4 = v1002[1] ? 1'd0 : v1003_t3;
-    wire v1003_t5 = v1002[2] ? v1003_t4 : 1'd0;
-    wire v1003_t6 = v1002[3] ? v1003_t5 : v1003_t2;
-    wire v1003_t7 = v1002[1] ? v1003_t0 : v1003_t3;
-    wire v1003_t8 = v1002[1] ? 1'd0 : 1'd1;
-    wire v1003_t9 = v1002[2] ? v1003_t8 : v1003_t7;
-    wire v1003_t10 = v1002[3] ? v1003_t9 : v1003_t2;
-    wire v1003_t11 = v1002[4] ? v1003_t10 : v1003_t6;
-    wire v1003_t12 = v1002[1] ? 1'd1 : v1003_t3;
-    wire v1003_t13 = v1002[2] ? 1'd0 : v1003_t12;
-    wire v1003_t14 = v1002[1] ? v1003_t0 : 1'd0;
-    wire v1003_t15 = v1002[1] ? 1'd0 : v1003_t0;
-    wire v1003_t16 = v1002[2] ? v1003_t15 : v1003_t14;
-    wire v1003_t17 = v1002[3] ? v1003_t16 : v1003_t13;
-    wire v1003_t18 = v1002[2] ? 1'd0 : 1'd1;
-    wire v1003_t19 = v1002[2] ? v1003_t8 : 1'd1;
-    wire v1003_t20 = v1002[3] ? v1003_t19 : v1003_t18;
-    wire v1003_t21 = v1002[4] ? v1003_t20 : v1003_t17;
-    wire v1003_t22 = v1002[5] ? v1003_t21 : v1003_t11;
-    wire [0:0] v1003 = {v1003_t22};
-    wire [0:0] v1004_l = v954; wire [0:0] v1004_u = (v954 >>> 1) + v984; wire [1:0] v1004 = {v1004_u, v1004_l};
-    wire [1:0] v1005_l = v1004; wire [0:0] v1005_u = (v1004 >>> 2) + v208; wire [2:0] v1005 = {v1005_u, v1005_l};
-    wire [2:0] v1006_l = v1005; wire [0:0] v1006_u = (v1005 >>> 3) + v372; wire [3:0] v1006 = {v1006_u, v1006_l};
-    wire [3:0] v1007_l = v1006; wire [0:0] v1007_u = (v1006 >>> 4) + v156; wire [4:0] v1007 = {v1007_u, v1007_l};
-    wire [4:0] v1008_l = v1007; wire [0:0] v1008_u = (v1007 >>> 5) + v227; wire [5:0] v1008 = {v1008_u, v1008_l};
-    wire v1009_t0 = v1008[0] ? 1'd0 : 1'd1;
-    wire v1009_t1 = v1008[1] ? v1009_t0 : 1'd0;
-    wire v1009_t2 = v1008[2] ? v1009_t1 : v1009_t0;
-    wire v1009_t3 = v1008[1] ? 1'd1 : 1'd0;
-    wire v1009_t4 = v1008[0] ? 1'd1 : 1'd0;
-    wire v1009_t5 = v1008[1] ? 1'd0 : v1009_t4;
-    wire v1009_t6 = v1008[2] ? v1009_t5 : v1009_t3;
-    wire v1009_t7 = v1008[3] ? v1009_t6 : v1009_t2;
-    wire v1009_t8 = v1008[1] ? v1009_t0 : 1'd1;
-    wire v1009_t9 = v1008[2] ? v1009_t1 : v1009_t8;
-    wire v1009_t10 = v1008[2] ? v1009_t0 : 1'd1;
-    wire v1009_t11 = v1008[3] ? v1009_t10 : v1009_t9;
-    wire v1009_t12 = v1008[4] ? v1009_t11 : v1009_t7;
-    wire v1009_t13 = v1008[2] ? v1009_t1 : 1'd0;
-    wire v1009_t14 = v1008[3] ? 1'd0 : v1009_t13;
-    wire v1009_t15 = v1008[2] ? 1'd1 : v1009_t1;
-    wire v1009_t16 = v1008[3] ? v1009_t0 : v1009_t15;
-    wire v1009_t17 = v1008[4] ? v1009_t16 : v1009_t14;
-    wire v1009_t18 = v1008[5] ? v1009_t17 : v1009_t12;
-    wire [0:0] v1009 = {v1009_t18};
-    wire [0:0] v1010 = inputs[541:541];
-    wire [2:0] v1011_l = v447; wire [0:0] v1011_u = (v447 >>> 3) + v1010; wire [3:0] v1011 = {v1011_u, v1011_l};
-    wire [1:0] v1012_l = v717; wire [0:0] v1012_u = (v717 >>> 2) + v1010; wire [2:0] v1012 = {v1012_u, v1012_l};
-    wire [2:0] v1013_l = v1012; wire [0:0] v1013_u = (v1012 >>> 3) + v501; wire [3:0] v1013 = {v1013_u, v1013_l};
-    wire [3:0] v1014_l = v1013; wire [0:0] v1014_u = (v1013 >>> 4) + v358; wire [4:0] v1014 = {v1014_u, v1014_l};
-    wire [4:0] v1015_l = v1014; wire [0:0] v1015_u = (v1014 >>> 5) + v866; wire [5:0] v1015 = {v1015_u, v1015_l};
-    wire v1016_t0 = v1015[0] ? 1'd1 : 1'd0;
-    wire v1016_t1 = v1015[1] ? 1'd1 : v1016_t0;
-    wire v1016_t2 = v1015[1] ? 1'd0 : v1016_t0;
-    wire v1016_t3 = v1015[2] ? v1016_t2 : v1016_t1;
-    wire v1016_t4 = v1015[1] ? 1'd1 : 1'd0;
-    wire v1016_t5 = v1015[2] ? 1'd1 : v1016_t4;
-    wire v1016_t6 = v1015[3] ? v1016_t5 : v1016_t3;
-    wire v1016_t7 = v1015[2] ? v1016_t2 : v1016_t4;
-    wire v1016_t8 = v1015[2] ? v1016_t0 : 1'd0;
-    wire v1016_t9 = v1015[3] ? v1016_t8 : v1016_t7;
-    wire v1016_t10 = v1015[4] ? v1016_t9 : v1016_t6;
-    wire v1016_t11 = v1015[1] ? 1'd0 : 1'd1;
-    wire v1016_t12 = v1015[2] ? v1016_t11 : v1016_t0;
-    wire v1016_t13 = v1015[2] ? 1'd1 : v1016_t11;
-    wire v1016_t14 = v1015[3] ? v1016_t13 : v1016_t12;
-    wire v1016_t15 = v1015[2] ? 1'd1 : 1'd0;
-    wire v1016_t16 = v1015[3] ? v1016_t15 : v1016_t5;
-    wire v1016_t17 = v1015[4] ? v1016_t16 : v1016_t14;
-    wire v1016_t18 = v1015[5] ? v1016_t17 : v1016_t10;
-    wire [0:0] v1016 = {v1016_t18};
-    wire [1:0] v1017_l = v418; wire [0:0] v1017_u = (v418 >>> 2) + v1010; wire [2:0] v1017 = {v1017_u, v1017_l};
-    wire [2:0] v1018_l = v1017; wire [0:0] v1018_u = (v1017 >>> 3) + v954; wire [3:0] v1018 = {v1018_u, v1018_l};
-    wire [3:0] v1019_l = v1018; wire [0:0] v1019_u = (v1018 >>> 4) + v355; wire [4:0] v1019 = {v1019_u, v1019_l};
-    wire [0:0] v1020_l = v228; wire [0:0] v1020_u = (v228 >>> 1) + v1010; wire [1:0] v1020 = {v1020_u, v1020_l};
-    wire [0:0] v1021 = inputs[570:570];
-    wire [4:0] v1022_l = v734; wire [0:0] v1022_u = (v734 >>> 5) + v1021; wire [5:0] v1022 = {v1022_u, v1022_l};
-    wire v1023_t0 = v1022[0] ? 1'd1 : 1'd0;
-    wire v1023_t1 = v1022[1] ? v1023_t0 : 1'd1;
-    wire v1023_t2 = v1022[2] ? v1023_t0 : v1023_t1;
-    wire v1023_t3 = v1022[0] ? 1'd0 : 1'd1;
-    wire v1023_t4 = v1022[1] ? 1'd1 : v1023_t3;
-    wire v1023_t5 = v1022[1] ? v1023_t0 : 1'd0;
-    wire v1023_t6 = v1022[2] ? v1023_t5 : v1023_t4;
-    wire v1023_t7 = v1022[3] ? v1023_t6 : v1023_t2;
-    wire v1023_t8 = v1022[1] ? 1'd1 : 1'd0;
-    wire v1023_t9 = v1022[2] ? 1'd1 : v1023_t8;
-    wire v1023_t10 = v1022[1] ? 1'd1 : v1023_t0;
-    wire v1023_t11 = v1022[2] ? v1023_t10 : v1023_t8;
-    wire v1023_t12 = v1022[3] ? v1023_t11 : v1023_t9;
-    wire v1023_t13 = v1022[4] ? v1023_t12 : v1023_t7;
-    wire v1023_t14 = v1022[1] ? v1023_t0 : v1023_t3;
-    wire v1023_t15 = v1022[2] ? v1023_t14 : v1023_t5;
-    wire v1023_t16 = v1022[3] ? v1023_t5 : v1023_t15;
-    wire v1023_t17 = v1022[2] ? 1'd1 : v1023_t4;
-    wire v1023_t18 = v1022[3] ? v1023_t8 : v1023_t17;
-    wire v1023_t19 = v1022[4] ? v1023_t18 : v1023_t16;
-    wire v1023_t20 = v1022[5] ? v1023_t19 : v1023_t13;
-    wire [0:0] v1023 = {v1023_t20};
-    wire [2:0] v1024_l = v291; wire [0:0] v1024_u = (v291 >>> 3) + v1021; wire [3:0] v1024 = {v1024_u, v1024_l};
-    wire [3:0] v1025_l = v1024; wire [0:0] v1025_u = (v1024 >>> 4) + v625; wire [4:0] v1025 = {v1025_u, v1025_l};
-    wire [0:0] v1026_l = v39; wire [0:0] v1026_u = (v39 >>> 1) + v1021; wire [1:0] v1026 = {v1026_u, v1026_l};
-    wire [1:0] v1027_l = v1026; wire [0:0] v1027_u = (v1026 >>> 2) + v72; wire [2:0] v1027 = {v1027_u, v1027_l};
-    wire [0:0] v1028_l = v1021; wire [0:0] v1028_u = (v1021 >>> 1) + v781; wire [1:0] v1028 = {v1028_u, v1028_l};
-    wire [1:0] v1029_l = v1028; wire [0:0] v1029_u = (v1028 >>> 2) + v51; wire [2:0] v1029 = {v1029_u, v1029_l};
-    wire [2:0] v1030_l = v1029; wire [0:0] v1030_u = (v1029 >>> 3) + v171; wire [3:0] v1030 = {v1030_u, v1030_l};
-    wire [3:0] v1031_l = v1030; wire [0:0] v1031_u = (v1030 >>> 4) + v320; wire [4:0] v1031 = {v1031_u, v1031_l};
-    wire [4:0] v1032_l = v1031; wire [0:0] v1032_u = (v1031 >>> 5) + v351; wire [5:0] v1032 = {v1032_u, v1032_l};
-    wire v1033_t0 = v1032[0] ? 1'd1 : 1'd0;
-    wire v1033_t1 = v1032[1] ? 1'd0 : 1'd1;
-    wire v1033_t2 = v1032[2] ? v1033_t1 : v1033_t0;
-    wire v1033_t3 = v1032[2] ? v1033_t1 : 1'd1;
-    wire v1033_t4 = v1032[3] ? v1033_t3 : v1033_t2;
-    wire v1033_t5 = v1032[1] ? v1033_t0 : 1'd0;
-    wire v1033_t6 = v1032[2] ? 1'd0 : v1033_t5;
-    wire v1033_t7 = v1032[3] ? v1033_t6 : 1'd0;
-    wire v1033_t8 = v1032[4] ? v1033_t7 : v1033_t4;
-    wire v1033_t9 = v1032[1] ? v1033_t0 : 1'd1;
-    wire v1033_t10 = v1032[2] ? v1033_t1 : v1033_t9;
-    wire v1033_t11 = v1032[1] ? 1'd1 : 1'd0;
-    wire v1033_t12 = v1032[2] ? v1033_t1 : v1033_t11;
-    wire v1033_t13 = v1032[3] ? v1033_t12 : v1033_t10;
-    wire v1033_t14 = v1032[0] ? 1'd0 : 1'd1;
-    wire v1033_t15 = v1032[1] ? v1033_t14 : 1'd1;
-    wire v1033_t16 = v1032[2] ? v1033_t15 : v1033_t14;
-    wire v1033_t17 = v1032[2] ? v1033_t1 : v1033_t5;
-    wire v1033_t18 = v1032[3] ? v1033_t17 : v1033_t16;
-    wire v1033_t19 = v1032[4] ? v1033_t18 : v1033_t13;
-    wire v1033_t20 = v1032[5] ? v1033_t19 : v1033_t8;
-    wire [0:0] v1033 = {v1033_t20};
-    wire [0:0] v1034_l = v768; wire [0:0] v1034_u = (v768 >>> 1) + v1021; wire [1:0] v1034 = {v1034_u, v1034_l};
-    wire [1:0] v1035_l = v1034; wire [0:0] v1035_u = (v1034 >>> 2) + v540; wire [2:0] v1035 = {v1035_u, v1035_l};
-    wire [0:0] v1036_l = v1021; wire [0:0] v1036_u = (v1021 >>> 1) + v320; wire [1:0] v1036 = {v1036_u, v1036_l};
-    wire [1:0] v1037_l = v1036; wire [0:0] v1037_u = (v1036 >>> 2) + v702; wire [2:0] v1037 = {v1037_u, v1037_l};
-    wire [2:0] v1038_l = v1037; wire [0:0] v1038_u = (v1037 >>> 3) + v107; wire [3:0] v1038 = {v1038_u, v1038_l};
-    wire [3:0] v1039_l = v1038; wire [0:0] v1039_u = (v1038 >>> 4) + v424; wire [4:0] v1039 = {v1039_u, v1039_l};
-    wire [4:0] v1040_l = v1039; wire [0:0] v1040_u = (v1039 >>> 5) + v36; wire [5:0] v1040 = {v1040_u, v1040_l};
-    wire v1041_t0 = v1040[0] ? 1'd0 : 1'd1;
-    wire v1041_t1 = v1040[1] ? v1041_t0 : 1'd0;
-    wire v1041_t2 = v1040[2] ? v1041_t1 : v1041_t0;
-    wire v1041_t3 = v1040[1] ? 1'd0 : v1041_t0;
-    wire v1041_t4 = v1040[2] ? 1'd0 : v1041_t3;
-    wire v1041_t5 = v1040[3] ? v1041_t4 : v1041_t2;
-    wire v1041_t6 = v1040[4] ? v1041_t4 : v1041_t5;
-    wire v1041_t7 = v1040[0] ? 1'd1 : 1'd0;
-    wire v1041_t8 = v1040[1] ? v1041_t7 : 1'd0;
-    wire v1041_t9 = v1040[2] ? v1041_t7 : 1'd0;
-    wire v1041_t10 = v1040[3] ? v1041_t9 : v1041_t8;
-    wire v1041_t11 = v1040[2] ? v1041_t8 : 1'd0;
-    wire v1041_t12 = v1040[1] ? 1'd0 : 1'd1;
-    wire v1041_t13 = v1040[2] ? v1041_t12 : 1'd0;
-    wire v1041_t14 = v1040[3] ? v1041_t13 : v1041_t11;
-    wire v1041_t15 = v1040[4] ? v1041_t14 : v1041_t10;
-    wire v1041_t16 = v1040[5] ? v1041_t15 : v1041_t6;
-    wire [0:0] v1041 = {v1041_t16};
-    wire [0:0] v1042 = inputs[598:598];
-    wire [3:0] v1043_l = v640; wire [0:0] v1043_u = (v640 >>> 4) + v1042; wire [4:0] v1043 = {v1043_u, v1043_l};
-    wire [4:0] v1044_l = v1043; wire [0:0] v1044_u = (v1043 >>> 5) + v95; wire [5:0] v1044 = {v1044_u, v1044_l};
-    wire v1045_t0 = v1044[0] ? 1'd0 : 1'd1;
-    wire v1045_t1 = v1044[1] ? 1'd1 : v1045_t0;
-    wire v1045_t2 = v1044[1] ? 1'd0 : v1045_t0;
-    wire v1045_t3 = v1044[2] ? v1045_t2 : v1045_t1;
-    wire v1045_t4 = v1044[3] ? v1045_t2 : v1045_t3;
-    wire v1045_t5 = v1044[2] ? v1045_t0 : v1045_t1;
-    wire v1045_t6 = v1044[3] ? 1'd0 : v1045_t5;
-    wire v1045_t7 = v1044[4] ? v1045_t6 : v1045_t4;
-    wire v1045_t8 = v1044[1] ? 1'd1 : 1'd0;
-    wire v1045_t9 = v1044[2] ? v1045_t8 : 1'd1;
-    wire v1045_t10 = v1044[1] ? v1045_t0 : 1'd1;
-    wire v1045_t11 = v1044[2] ? v1045_t10 : 1'd1;
-    wire v1045_t12 = v1044[3] ? v1045_t11 : v1045_t9;
-    wire v1045_t13 = v1044[2] ? 1'd0 : v1045_t8;
-    wire v1045_t14 = v1044[3] ? 1'd0 : v1045_t13;
-    wire v1045_t15 = v1044[4] ? v1045_t14 : v1045_t12;
-    wire v1045_t16 = v1044[5] ? v1045_t15 : v1045_t7;
-    wire [0:0] v1045 = {v1045_t16};
-    wire [0:0] v1046_l = v1045; wire [0:0] v1046_u = (v1045 >>> 1) + v1041; wire [1:0] v1046 = {v1046_u, v1046_l};
-    wire [1:0] v1047_l = v1046; wire [0:0] v1047_u = (v1046 >>> 2) + v722; wire [2:0] v1047 = {v1047_u, v1047_l};
-    wire [3:0] v1048_l = v384; wire [0:0] v1048_u = (v384 >>> 4) + v1042; wire [4:0] v1048 = {v1048_u, v1048_l};
-    wire [4:0] v1049_l = v1048; wire [0:0] v1049_u = (v1048 >>> 5) + v141; wire [5:0] v1049 = {v1049_u, v1049_l};
-    wire v1050_t0 = v1049[0] ? 1'd1 : 1'd0;
-    wire v1050_t1 = v1049[2] ? v1050_t0 : 1'd0;
-    wire v1050_t2 = v1049[1] ? v1050_t0 : 1'd0;
-    wire v1050_t3 = v1049[1] ? 1'd1 : v1050_t0;
-    wire v1050_t4 = v1049[2] ? v1050_t3 : v1050_t2;
-    wire v1050_t5 = v1049[3] ? v1050_t4 : v1050_t1;
-    wire v1050_t6 = v1049[4] ? v1050_t3 : v1050_t5;
-    wire v1050_t7 = v1049[1] ? 1'd0 : 1'd1;
-    wire v1050_t8 = v1049[1] ? v1050_t0 : 1'd1;
-    wire v1050_t9 = v1049[2] ? v1050_t8 : v1050_t7;
-    wire v1050_t10 = v1049[3] ? v1050_t9 : v1050_t7;
-    wire v1050_t11 = v1049[2] ? v1050_t7 : 1'd1;
-    wire v1050_t12 = v1049[2] ? v1050_t8 : 1'd1;
-    wire v1050_t13 = v1049[3] ? v1050_t12 : v1050_t11;
-    wire v1050_t14 = v1049[4] ? v1050_t13 : v1050_t10;
-    wire v1050_t15 = v1049[5] ? v1050_t14 : v1050_t6;
-    wire [0:0] v1050 = {v1050_t15};
-    wire [2:0] v1051_l = v627; wire [0:0] v1051_u = (v627 >>> 3) + v1042; wire [3:0] v1051 = {v1051_u, v1051_l};
-    wire [3:0] v1052_l = v1051; wire [0:0] v1052_u = (v1051 >>> 4) + v966; wire [4:0] v1052 = {v1052_u, v1052_l};
-    wire [4:0] v1053_l = v1052; wire [0:0] v1053_u = (v1052 >>> 5) + v945; wire [5:0] v1053 = {v1053_u, v1053_l};
-    wire v1054_t0 = v1053[0] ? 1'd1 : 1'd0;
-    wire v1054_t1 = v1053[2] ? 1'd1 : v1054_t0;
-    wire v1054_t2 = v1053[1] ? 1'd1 : 1'd0;
-    wire v1054_t3 = v1053[2] ? 1'd1 : v1054_t2;
-    wire v1054_t4 = v1053[3] ? v1054_t3 : v1054_t1;
-    wire v1054_t5 = v1053[1] ? v1054_t0 : 1'd1;
-    wire v1054_t6 = v1053[2] ? 1'd0 : v1054_t5;
-    wire v1054_t7 = v1053[1] ? v1054_t0 : 1'd0;
-    wire v1054_t8 = v1053[2] ? v1054_t7 : 1'd0;
-    wire v1054_t9 = v1053[3] ? v1054_t8 : v1054_t6;
-    wire v1054_t10 = v1053[4] ? v1054_t9 : v1054_t4;
-    wire v1054_t11 = v1053[0] ? 1'd0 : 1'd1;
-    wire v1054_t12 = v1053[1] ? 1'd0 : v1054_t11;
-    wire v1054_t13 = v1053[2] ? 1'd0 : v1054_t12;
-    wire v1054_t14 = v1053[3] ? v1054_t13 : 1'd0;
-    wire v1054_t15 = v1053[1] ? v1054_t0 : v1054_t11;
-    wire v1054_t16 = v1053[2] ? 1'd0 : v1054_t15;
-    wire v1054_t17 = v1053[3] ? v1054_t13 : v1054_t16;
-    wire v1054_t18 = v1053[4] ? v1054_t17 : v1054_t14;
-    wire v1054_t19 = v1053[5] ? v1054_t18 : v1054_t10;
-    wire [0:0] v1054 = {v1054_t19};
-    wire [2:0] v1055_l = v947; wire [0:0] v1055_u = (v947 >>> 3) + v1042; wire [3:0] v1055 = {v1055_u, v1055_l};
-    wire [3:0] v1056_l = v1055; wire [0:0] v1056_u = (v1055 >>> 4) + v390; wire [4:0] v1056 = {v1056_u, v1056_l};
-    wire [4:0] v1057_l = v1056; wire [0:0] v1057_u = (v1056 >>> 5) + v467; wire [5:0] v1057 = {v1057_u, v1057_l};
-    wire v1058_t0 = v1057[0] ? 1'd0 : 1'd1;
-    wire v1058_t1 = v1057[2] ? 1'd0 : v1058_t0;
-    wire v1058_t2 = v1057[1] ? 1'd0 : v1058_t0;
-    wire v1058_t3 = v1057[3] ? v1058_t2 : v1058_t1;
-    wire v1058_t4 = v1057[0] ? 1'd1 : 1'd0;
-    wire v1058_t5 = v1057[1] ? v1058_t4 : v1058_t0;
-    wire v1058_t6 = v1057[1] ? 1'd1 : v1058_t0;
-    wire v1058_t7 = v1057[2] ? v1058_t6 : v1058_t5;
-    wire v1058_t8 = v1057[3] ? v1058_t7 : v1058_t0;
-    wire v1058_t9 = v1057[4] ? v1058_t8 : v1058_t3;
-    wire v1058_t10 = v1057[1] ? 1'd1 : 1'd0;
-    wire v1058_t11 = v1057[2] ? 1'd1 : v1058_t10;
-    wire v1058_t12 = v1057[3] ? v1058_t11 : v1058_t1;
-    wire v1058_t13 = v1057[4] ? v1058_t12 : 1'd0;
-    wire v1058_t14 = v1057[5] ? v1058_t13 : v1058_t9;
-    wire [0:0] v1058 = {v1058_t14};
-    wire [0:0] v1059_l = v317; wire [0:0] v1059_u = (v317 >>> 1) + v1042; wire [1:0] v1059 = {v1059_u, v1059_l};
-    wire [1:0] v1060_l = v1059; wire [0:0] v1060_u = (v1059 >>> 2) + v745; wire [2:0] v1060 = {v1060_u, v1060_l};
-    wire [2:0] v1061_l = v1060; wire [0:0] v1061_u = (v1060 >>> 3) + v331; wire [3:0] v1061 = {v1061_u, v1061_l};
-    wire [3:0] v1062_l = v1061; wire [0:0] v1062_u = (v1061 >>> 4) + v484; wire [4:0] v1062 = {v1062_u, v1062_l};
-    wire [4:0] v1063_l = v1062; wire [0:0] v1063_u = (v1062 >>> 5) + v161; wire [5:0] v1063 = {v1063_u, v1063_l};
-    wire v1064_t0 = v1063[0] ? 1'd1 : 1'd0;
-    wire v1064_t1 = v1063[1] ? 1'd0 : v1064_t0;
-    wire v1064_t2 = v1063[0] ? 1'd0 : 1'd1;
-    wire v1064_t3 = v1063[1] ? 1'd1 : v1064_t2;
-    wire v1064_t4 = v1063[2] ? v1064_t3 : v1064_t1;
-    wire v1064_t5 = v1063[2] ? 1'd0 : 1'd1;
-    wire v1064_t6 = v1063[3] ? v1064_t5 : v1064_t4;
-    wire v1064_t7 = v1063[1] ? v1064_t2 : 1'd0;
-    wire v1064_t8 = v1063[2] ? v1064_t7 : 1'd1;
-    wire v1064_t9 = v1063[2] ? 1'd0 : v1064_t1;
-    wire v1064_t10 = v1063[3] ? v1064_t9 : v1064_t8;
-    wire v1064_t11 = v1063[4] ? v1064_t10 : v1064_t6;
-    wire v1064_t12 = v1063[1] ? v1064_t2 : 1'd1;
-    wire v1064_t13 = v1063[2] ? v1064_t7 : v1064_t12;
-    wire v1064_t14 = v1063[3] ? v1064_t13 : v1064_t5;
-    wire v1064_t15 = v1063[4] ? 1'd0 : v1064_t14;
-    wire v1064_t16 = v1063[5] ? v1064_t15 : v1064_t11;
-    wire [0:0] v1064 = {v1064_t16};
-    wire [0:0] v1065_l = v1042; wire [0:0] v1065_u = (v1042 >>> 1) + v244; wire [1:0] v1065 = {v1065_u, v1065_l};
-    wire [1:0] v1066_l = v1065; wire [0:0] v1066_u = (v1065 >>> 2) + v453; wire [2:0] v1066 = {v1066_u, v1066_l};
-    wire [2:0] v1067_l = v1066; wire [0:0] v1067_u = (v1066 >>> 3) + v549; wire [3:0] v1067 = {v1067_u, v1067_l};
-    wire [3:0] v1068_l = v1067; wire [0:0] v1068_u = (v1067 >>> 4) + v355; wire [4:0] v1068 = {v1068_u, v1068_l};
-    wire [4:0] v1069_l = v1068; wire [0:0] v1069_u = (v1068 >>> 5) + v381; wire [5:0] v1069 = {v1069_u, v1069_l};
-    wire v1070_t0 = v1069[0] ? 1'd0 : 1'd1;
-    wire v1070_t1 = v1069[1] ? 1'd0 : v1070_t0;
-    wire v1070_t2 = v1069[1] ? 1'd0 : 1'd1;
-    wire v1070_t3 = v1069[2] ? v1070_t2 : v1070_t1;
-    wire v1070_t4 = v1069[4] ? 1'd0 : v1070_t3;
-    wire v1070_t5 = v1069[0] ? 1'd1 : 1'd0;
-    wire v1070_t6 = v1069[1] ? 1'd0 : v1070_t5;
-    wire v1070_t7 = v1069[1] ? v1070_t0 : v1070_t5;
-    wire v1070_t8 = v1069[2] ? v1070_t7 : v1070_t6;
-    wire v1070_t9 = v1069[3] ? 1'd0 : v1070_t8;
-    wire v1070_t10 = v1069[4] ? 1'd0 : v1070_t9;
-    wire v1070_t11 = v1069[5] ? v1070_t10 : v1070_t4;
-    wire [0:0] v1070 = {v1070_t11};
-    wire [0:0] v1071 = inputs[687:687];
-    wire [3:0] v1072_l = v944; wire [0:0] v1072_u = (v944 >>> 4) + v1071; wire [4:0] v1072 = {v1072_u, v1072_l};
-    wire [4:0] v1073_l = v1072; wire [0:0] v1073_u = (v1072 >>> 5) + v192; wire [5:0] v1073 = {v1073_u, v1073_l};
-    wire v1074_t0 = v1073[0] ? 1'd0 : 1'd1;
-    wire v1074_t1 = v1073[1] ? 1'd1 : v1074_t0;
-    wire v1074_t2 = v1073[3] ? 1'd0 : v1074_t1;
-    wire v1074_t3 = v1073[0] ? 1'd1 : 1'd0;
-    wire v1074_t4 = v1073[1] ? v1074_t3 : 1'd0;
-    wire v1074_t5 = v1073[1] ? 1'd1 : v1074_t3;
-    wire v1074_t6 = v1073[1] ? v1074_t3 : 1'd1;
-    wire v1074_t7 = v1073[2] ? v1074_t6 : v1074_t5;
-    wire v1074_t8 = v1073[3] ? v1074_t7 : v1074_t4;
-    wire v1074_t9 = v1073[4] ? v1074_t8 : v1074_t2;
-    wire v1074_t10 = v1073[3] ? v1074_t4 : 1'd0;
-    wire v1074_t11 = v1073[4] ? v1074_t10 : 1'd0;
-    wire v1074_t12 = v1073[5] ? v1074_t11 : v1074_t9;
-    wire [0:0] v1074 = {v1074_t12};
-    wire [1:0] v1075_l = v221; wire [0:0] v1075_u = (v221 >>> 2) + v1071; wire [2:0] v1075 = {v1075_u, v1075_l};
-    wire [2:0] v1076_l = v1075; wire [0:0] v1076_u = (v1075 >>> 3) + v317; wire [3:0] v1076 = {v1076_u, v1076_l};
-    wire [3:0] v1077_l = v1076; wire [0:0] v1077_u = (v1076 >>> 4) + v515; wire [4:0] v1077 = {v1077_u, v1077_l};
-    wire [4:0] v1078_l = v1077; wire [0:0] v1078_u = (v1077 >>> 5) + v138; wire [5:0] v1078 = {v1078_u, v1078_l};
-    wire v1079_t0 = v1078[1] ? 1'd0 : 1'd1;
-    wire v1079_t1 = v1078[0] ? 1'd1 : 1'd0;
-    wire v1079_t2 = v1078[1] ? v1079_t1 : 1'd0;
-    wire v1079_t3 = v1078[2] ? v1079_t2 : v1079_t0;
-    wire v1079_t4 = v1078[2] ? v1079_t1 : 1'd0;
-    wire v1079_t5 = v1078[3] ? v1079_t4 : v1079_t3;
-    wire v1079_t6 = v1078[2] ? 1'd1 : v1079_t2;
-    wire v1079_t7 = v1078[4] ? v1079_t6 : v1079_t5;
-    wire v1079_t8 = v1078[1] ? v1079_t1 : 1'd1;
-    wire v1079_t9 = v1078[2] ? 1'd0 : v1079_t8;
-    wire v1079_t10 = v1078[1] ? 1'd0 : v1079_t1;
-    wire v1079_t11 = v1078[2] ? 1'd0 : v1079_t10;
-    wire v1079_t12 = v1078[3] ? v1079_t11 : v1079_t9;
-    wire v1079_t13 = v1078[2] ? v1079_t2 : 1'd0;
-    wire v1079_t14 = v1078[3] ? v1079_t13 : 1'd0;
-    wire v1079_t15 = v1078[4] ? v1079_t14 : v1079_t12;
-    wire v1079_t16 = v1078[5] ? v1079_t15 : v1079_t7;
-    wire [0:0] v1079 = {v1079_t16};
-    wire [1:0] v1080_l = v363; wire [0:0] v1080_u = (v363 >>> 2) + v1071; wire [2:0] v1080 = {v1080_u, v1080_l};
-    wire [2:0] v1081_l = v1080; wire [0:0] v1081_u = (v1080 >>> 3) + v690; wire [3:0] v1081 = {v1081_u, v1081_l};
-    wire [3:0] v1082_l = v1081; wire [0:0] v1082_u = (v1081 >>> 4) + v351; wire [4:0] v1082 = {v1082_u, v1082_l};
-    wire [4:0] v1083_l = v1082; wire [0:0] v1083_u = (v1082 >>> 5) + v617; wire [5:0] v1083 = {v1083_u, v1083_l};
-    wire v1084_t0 = v1083[0] ? 1'd0 : 1'd1;
-    wire v1084_t1 = v1083[1] ? v1084_t0 : 1'd0;
-    wire v1084_t2 = v1083[2] ? v1084_t1 : 1'd0;
-    wire v1084_t3 = v1083[0] ? 1'd1 : 1'd0;
-    wire v1084_t4 = v1083[1] ? v1084_t3 : 1'd1;
-    wire v1084_t5 = v1083[2] ? v1084_t3 : v1084_t4;
-    wire v1084_t6 = v1083[3] ? v1084_t5 : v1084_t2;
-    wire v1084_t7 = v1083[1] ? v1084_t0 : v1084_t3;
-    wire v1084_t8 = v1083[2] ? 1'd1 : v1084_t7;
-    wire v1084_t9 = v1083[3] ? v1084_t3 : v1084_t8;
-    wire v1084_t10 = v1083[4] ? v1084_t9 : v1084_t6;
-    wire v1084_t11 = v1083[2] ? 1'd0 : v1084_t3;
-    wire v1084_t12 = v1083[3] ? v1084_t5 : v1084_t11;
-    wire v1084_t13 = v1083[1] ? 1'd0 : v1084_t3;
-    wire v1084_t14 = v1083[2] ? 1'd0 : v1084_t13;
-    wire v1084_t15 = v1083[3] ? v1084_t5 : v1084_t14;
-    wire v1084_t16 = v1083[4] ? v1084_t15 : v1084_t12;
-    wire v1084_t17 = v1083[5] ? v1084_t16 : v1084_t10;
-    wire [0:0] v1084 = {v1084_t17};
-    wire [0:0] v1085_l = v133; wire [0:0] v1085_u = (v133 >>> 1) + v1071; wire [1:0] v1085 = {v1085_u, v1085_l};
-    wire [0:0] v1086_l = v236; wire [0:0] v1086_u = (v236 >>> 1) + v1071; wire [1:0] v1086 = {v1086_u, v1086_l};
-    wire [1:0] v1087_l = v1086; wire [0:0] v1087_u = (v1086 >>> 2) + v636; wire [2:0] v1087 = {v1087_u, v1087_l};
-    wire [2:0] v1088_l = v1087; wire [0:0] v1088_u = (v1087 >>> 3) + v781; wire [3:0] v1088 = {v1088_u, v1088_l};
-    wire [3:0] v1089_l = v1088; wire [0:0] v1089_u = (v1088 >>> 4) + v58; wire [4:0] v1089 = {v1089_u, v1089_l};
-    wire [4:0] v1090_l = v1089; wire [0:0] v1090_u = (v1089 >>> 5) + v303; wire [5:0] v1090 = {v1090_u, v1090_l};
-    wire v1091_t0 = v1090[0] ? 1'd1 : 1'd0;
-    wire v1091_t1 = v1090[1] ? 1'd0 : v1091_t0;
-    wire v1091_t2 = v1090[1] ? 1'd1 : 1'd0;
-    wire v1091_t3 = v1090[2] ? v1091_t2 : v1091_t1;
-    wire v1091_t4 = v1090[2] ? v1091_t1 : 1'd1;
-    wire v1091_t5 = v1090[3] ? v1091_t4 : v1091_t3;
-    wire v1091_t6 = v1090[0] ? 1'd0 : 1'd1;
-    wire v1091_t7 = v1090[1] ? v1091_t6 : 1'd0;
-    wire v1091_t8 = v1090[1] ? 1'd1 : v1091_t0;
-    wire v1091_t9 = v1090[2] ? v1091_t8 : v1091_t7;
-    wire v1091_t10 = v1090[2] ? v1091_t2 : 1'd0;
-    wire v1091_t11 = v1090[3] ? v1091_t10 : v1091_t9;
-    wire v1091_t12 = v1090[4] ? v1091_t11 : v1091_t5;
-    wire v1091_t13 = v1090[1] ? v1091_t0 : 1'd1;
-    wire v1091_t14 = v1090[2] ? v1091_t0 : v1091_t13;
-    wire v1091_t15 = v1090[3] ? v1091_t14 : 1'd0;
-    wire v1091_t16 = v1090[1] ? 1'd0 : 1'd1;
-    wire v1091_t17 = v1090[2] ? 1'd1 : v1091_t16;
-    wire v1091_t18 = v1090[3] ? v1091_t17 : 1'd0;
-    wire v1091_t19 = v1090[4] ? v1091_t18 : v1091_t15;
-    wire v1091_t20 = v1090[5] ? v1091_t19 : v1091_t12;
-    wire [0:0] v1091 = {v1091_t20};
-    wire [0:0] v1092_l = v1071; wire [0:0] v1092_u = (v1071 >>> 1) + v452; wire [1:0] v1092 = {v1092_u, v1092_l};
-    wire [1:0] v1093_l = v1092; wire [0:0] v1093_u = (v1092 >>> 2) + v1021; wire [2:0] v1093 = {v1093_u, v1093_l};
-    wire [2:0] v1094_l = v1093; wire [0:0] v1094_u = (v1093 >>> 3) + v317; wire [3:0] v1094 = {v1094_u, v1094_l};
-    wire [0:0] v1095_l = v463; wire [0:0] v1095_u = (v463 >>> 1) + v1071; wire [1:0] v1095 = {v1095_u, v1095_l};
-    wire [1:0] v1096_l = v1095; wire [0:0] v1096_u = (v1095 >>> 2) + v326; wire [2:0] v1096 = {v1096_u, v1096_l};
-    wire [2:0] v1097_l = v1096; wire [0:0] v1097_u = (v1096 >>> 3) + v708; wire [3:0] v1097 = {v1097_u, v1097_l};
-    wire [3:0] v1098_l = v1097; wire [0:0] v1098_u = (v1097 >>> 4) + v162; wire [4:0] v1098 = {v1098_u, v1098_l};
-    wire [4:0] v1099_l = v1098; wire [0:0] v1099_u = (v1098 >>> 5) + v718; wire [5:0] v1099 = {v1099_u, v1099_l};
-    wire v1100_t0 = v1099[0] ? 1'd0 : 1'd1;
-    wire v1100_t1 = v1099[1] ? 1'd0 : v1100_t0;
-    wire v1100_t2 = v1099[2] ? 1'd1 : v1100_t1;
-    wire v1100_t3 = v1099[0] ? 1'd1 : 1'd0;
-    wire v1100_t4 = v1099[2] ? 1'd1 : v1100_t3;
-    wire v1100_t5 = v1099[3] ? v1100_t4 : v1100_t2;
-    wire v1100_t6 = v1099[1] ? v1100_t3 : 1'd1;
-    wire v1100_t7 = v1099[2] ? v1100_t6 : 1'd1;
-    wire v1100_t8 = v1099[1] ? 1'd1 : v1100_t0;
-    wire v1100_t9 = v1099[2] ? v1100_t8 : v1100_t0;
-    wire v1100_t10 = v1099[3] ? v1100_t9 : v1100_t7;
-    wire v1100_t11 = v1099[4] ? v1100_t10 : v1100_t5;
-    wire v1100_t12 = v1099[2] ? v1100_t0 : 1'd0;
-    wire v1100_t13 = v1099[1] ? v1100_t0 : 1'd0;
-    wire v1100_t14 = v1099[2] ? v1100_t13 : v1100_t8;
-    wire v1100_t15 = v1099[3] ? v1100_t14 : v1100_t12;
-    wire v1100_t16 = v1099[3] ? 1'd0 : v1100_t0;
-    wire v1100_t17 = v1099[4] ? v1100_t16 : v1100_t15;
-    wire v1100_t18 = v1099[5] ? v1100_t17 : v1100_t11;
-    wire [0:0] v1100 = {v1100_t18};
-    wire [0:0] v1101_l = v1100; wire [0:0] v1101_u = (v1100 >>> 1) + v892; wire [1:0] v1101 = {v1101_u, v1101_l};
-    wire [0:0] v1102 = inputs[236:236];
-    wire [4:0] v1103_l = v548; wire [0:0] v1103_u = (v548 >>> 5) + v1102; wire [5:0] v1103 = {v1103_u, v1103_l};
-    wire v1104_t0 = v1103[0] ? 1'd0 : 1'd1;
-    wire v1104_t1 = v1103[0] ? 1'd1 : 1'd0;
-    wire v1104_t2 = v1103[1] ? v1104_t1 : v1104_t0;
-    wire v1104_t3 = v1103[1] ? v1104_t1 : 1'd0;
-    wire v1104_t4 = v1103[2] ? v1104_t3 : v1104_t2;
-    wire v1104_t5 = v1103[2] ? 1'd1 : v1104_t2;
-    wire v1104_t6 = v1103[3] ? v1104_t5 : v1104_t4;
-    wire v1104_t7 = v1103[1] ? 1'd0 : v1104_t0;
-    wire v1104_t8 = v1103[2] ? v1104_t3 : v1104_t7;
-    wire v1104_t9 = v1103[3] ? 1'd0 : v1104_t8;
-    wire v1104_t10 = v1103[4] ? v1104_t9 : v1104_t6;
-    wire v1104_t11 = v1103[1] ? 1'd1 : v1104_t1;
-    wire v1104_t12 = v1103[3] ? 1'd1 : v1104_t11;
-    wire v1104_t13 = v1103[1] ? 1'd1 : v1104_t0;
-    wire v1104_t14 = v1103[2] ? v1104_t11 : v1104_t13;
-    wire v1104_t15 = v1103[3] ? 1'd0 : v1104_t14;
-    wire v1104_t16 = v1103[4] ? v1104_t15 : v1104_t12;
-    wire v1104_t17 = v1103[5] ? v1104_t16 : v1104_t10;
-    wire [0:0] v1104 = {v1104_t17};
-    wire [2:0] v1105_l = v980; wire [0:0] v1105_u = (v980 >>> 3) + v1102; wire [3:0] v1105 = {v1105_u, v1105_l};
-    wire [3:0] v1106_l = v1105; wire [0:0] v1106_u = (v1105 >>> 4) + v821; wire [4:0] v1106 = {v1106_u, v1106_l};
-    wire [2:0] v1107_l = v377; wire [0:0] v1107_u = (v377 >>> 3) + v1102; wire [3:0] v1107 = {v1107_u, v1107_l};
-    wire [3:0] v1108_l = v1107; wire [0:0] v1108_u = (v1107 >>> 4) + v91; wire [4:0] v1108 = {v1108_u, v1108_l};
-    wire [4:0] v1109_l = v1108; wire [0:0] v1109_u = (v1108 >>> 5) + v475; wire [5:0] v1109 = {v1109_u, v1109_l};
-    wire v1110_t0 = v1109[1] ? 1'd0 : 1'd1;
-    wire v1110_t1 = v1109[0] ? 1'd1 : 1'd0;
-    wire v1110_t2 = v1109[1] ? 1'd1 : v1110_t1;
-    wire v1110_t3 = v1109[2] ? v1110_t2 : v1110_t0;
-    wire v1110_t4 = v1109[2] ? v1110_t2 : 1'd0;
-    wire v1110_t5 = v1109[3] ? v1110_t4 : v1110_t3;
-    wire v1110_t6 = v1109[1] ? v1110_t1 : 1'd1;
-    wire v1110_t7 = v1109[1] ? v1110_t1 : 1'd0;
-    wire v1110_t8 = v1109[2] ? v1110_t7 : v1110_t6;
-    wire v1110_t9 = v1109[4] ? v1110_t8 : v1110_t5;
-    wire v1110_t10 = v1109[2] ? v1110_t2 : v1110_t7;
-    wire v1110_t11 = v1109[3] ? v1110_t10 : v1110_t3;
-    wire v1110_t12 = v1109[2] ? v1110_t7 : v1110_t0;
-    wire v1110_t13 = v1109[2] ? v1110_t7 : 1'd1;
-    wire v1110_t14 = v1109[3] ? v1110_t13 : v1110_t12;
-    wire v1110_t15 = v1109[4] ? v1110_t14 : v1110_t11;
-    wire v1110_t16 = v1109[5] ? v1110_t15 : v1110_t9;
-    wire [0:0] v1110 = {v1110_t16};
-    wire [2:0] v1111_l = v651; wire [0:0] v1111_u = (v651 >>> 3) + v1102; wire [3:0] v1111 = {v1111_u, v1111_l};
-    wire [2:0] v1112_l = v267; wire [0:0] v1112_u = (v267 >>> 3) + v1102; wire [3:0] v1112 = {v1112_u, v1112_l};
-    wire [3:0] v1113_l = v1112; wire [0:0] v1113_u = (v1112 >>> 4) + v77; wire [4:0] v1113 = {v1113_u, v1113_l};
-    wire [4:0] v1114_l = v1113; wire [0:0] v1114_u = (v1113 >>> 5) + v207; wire [5:0] v1114 = {v1114_u, v1114_l};
-    wire v1115_t0 = v1114[0] ? 1'd0 : 1'd1;
-    wire v1115_t1 = v1114[1] ? 1'd1 : v1115_t0;
-    wire v1115_t2 = v1114[2] ? 1'd0 : v1115_t1;
-    wire v1115_t3 = v1114[1] ? 1'd0 : v1115_t0;
-    wire v1115_t4 = v1114[2] ? v1115_t3 : 1'd0;
-    wire v1115_t5 = v1114[3] ? v1115_t4 : v1115_t2;
-    wire v1115_t6 = v1114[0] ? 1'd1 : 1'd0;
-    wire v1115_t7 = v1114[1] ? v1115_t6 : v1115_t0;
-    wire v1115_t8 = v1114[2] ? v1115_t3 : v1115_t7;
-    wire v1115_t9 = v1114[3] ? v1115_t8 : v1115_t4;
-    wire v1115_t10 = v1114[4] ? v1115_t9 : v1115_t5;
-    wire v1115_t11 = v1114[3] ? v1115_t4 : 1'd0;
-    wire v1115_t12 = v1114[4] ? v1115_t11 : 1'd0;
-    wire v1115_t13 = v1114[5] ? v1115_t12 : v1115_t10;
-    wire [0:0] v1115 = {v1115_t13};
-    wire [0:0] v1116_l = v1102; wire [0:0] v1116_u = (v1102 >>> 1) + v118; wire [1:0] v1116 = {v1116_u, v1116_l};
-    wire [1:0] v1117_l = v1116; wire [0:0] v1117_u = (v1116 >>> 2) + v488; wire [2:0] v1117 = {v1117_u, v1117_l};
-    wire [2:0] v1118_l = v1117; wire [0:0] v1118_u = (v1117 >>> 3) + v228; wire [3:0] v1118 = {v1118_u, v1118_l};
-    wire [3:0] v1119_l = v1118; wire [0:0] v1119_u = (v1118 >>> 4) + v87; wire [4:0] v1119 = {v1119_u, v1119_l};
-    wire [0:0] v1120_l = v1102; wire [0:0] v1120_u = (v1102 >>> 1) + v381; wire [1:0] v1120 = {v1120_u, v1120_l};
-    wire [0:0] v1121 = inputs[265:265];
-    wire [3:0] v1122_l = v265; wire [0:0] v1122_u = (v265 >>> 4) + v1121; wire [4:0] v1122 = {v1122_u, v1122_l};
-    wire [4:0] v1123_l = v1122; wire [0:0] v1123_u = (v1122 >>> 5) + v142; wire [5:0] v1123 = {v1123_u, v1123_l};
-    wire v1124_t0 = v1123[2] ? 1'd0 : 1'd1;
-    wire v1124_t1 = v1123[1] ? 1'd0 : 1'd1;
-    wire v1124_t2 = v1123[3] ? v1124_t1 : v1124_t0;
-    wire v1124_t3 = v1123[2] ? v1124_t1 : 1'd0;
-    wire v1124_t4 = v1123[3] ? v1124_t3 : 1'd0;
-    wire v1124_t5 = v1123[4] ? v1124_t4 : v1124_t2;
-    wire v1124_t6 = v1123[2] ? 1'd0 : v1124_t1;
-    wire v1124_t7 = v1123[3] ? 1'd0 : v1124_t6;
-    wire v1124_t8 = v1123[0] ? 1'd1 : 1'd0;
-    wire v1124_t9 = v1123[1] ? v1124_t8 : 1'd1;
-    wire v1124_t10 = v1123[2] ? v1124_t1 : v1124_t9;
-    wire v1124_t11 = v1123[3] ? 1'd0 : v1124_t10;
-    wire v1124_t12 = v1123[4] ? v1124_t11 : v1124_t7;
-    wire v1124_t13 = v1123[5] ? v1124_t12 : v1124_t5;
-    wire [0:0] v1124 = {v1124_t13};
-    wire [2:0] v1125_l = v541; wire [0:0] v1125_u = (v541 >>> 3) + v1121; wire [3:0] v1125 = {v1125_u, v1125_l};
-    wire [3:0] v1126_l = v1125; wire [0:0] v1126_u = (v1125 >>> 4) + v222; wire [4:0] v1126 = {v1126_u, v1126_l};
-    wire [4:0] v1127_l = v1126; wire [0:0] v1127_u = (v1126 >>> 5) + v1; wire [5:0] v1127 = {v1127_u, v1127_l};
-    wire v1128_t0 = v1127[0] ? 1'd1 : 1'd0;
-    wire v1128_t1 = v1127[1] ? v1128_t0 : 1'd1;
-    wire v1128_t2 = v1127[2] ? 1'd0 : v1128_t1;
-    wire v1128_t3 = v1127[1] ? v1128_t0 : 1'd0;
-    wire v1128_t4 = v1127[1] ? 1'd0 : v1128_t0;
-    wire v1128_t5 = v1127[2] ? v1128_t4 : v1128_t3;
-    wire v1128_t6 = v1127[3] ? v1128_t5 : v1128_t2;
-    wire v1128_t7 = v1127[2] ? 1'd0 : 1'd1;
-    wire v1128_t8 = v1127[0] ? 1'd0 : 1'd1;
-    wire v1128_t9 = v1127[1] ? v1128_t8 : 1'd0;
-    wire v1128_t10 = v1127[2] ? v1128_t4 : v1128_t9;
-    wire v1128_t11 = v1127[3] ? v1128_t10 : v1128_t7;
-    wire v1128_t12 = v1127[4] ? v1128_t11 : v1128_t6;
-    wire v1128_t13 = v1127[1] ? 1'd0 : 1'd1;
-    wire v1128_t14 = v1127[2] ? v1128_t13 : v1128_t4;
-    wire v1128_t15 = v1127[1] ? 1'd0 : v1128_t8;
-    wire v1128_t16 = v1127[2] ? v1128_t13 : v1128_t15;
-    wire v1128_t17 = v1127[2] ? v1128_t13 : 1'd0;
-    wire v1128_t18 = v1127[3] ? v1128_t17 : v1128_t16;
-    wire v1128_t19 = v1127[4] ? v1128_t18 : v1128_t14;
-    wire v1128_t20 = v1127[5] ? v1128_t19 : v1128_t12;
-    wire [0:0] v1128 = {v1128_t20};
-    wire [2:0] v1129_l = v1035; wire [0:0] v1129_u = (v1035 >>> 3) + v1121; wire [3:0] v1129 = {v1129_u, v1129_l};
-    wire [3:0] v1130_l = v1129; wire [0:0] v1130_u = (v1129 >>> 4) + v101; wire [4:0] v1130 = {v1130_u, v1130_l};
-    wire [4:0] v1131_l = v1130; wire [0:0] v1131_u = (v1130 >>> 5) + v144; wire [5:0] v1131 = {v1131_u, v1131_l};
-    wire v1132_t0 = v1131[1] ? 1'd0 : 1'd1;
-    wire v1132_t1 = v1131[2] ? 1'd0 : v1132_t0;
-    wire v1132_t2 = v1131[0] ? 1'd0 : 1'd1;
-    wire v1132_t3 = v1131[1] ? 1'd0 : v1132_t2;
-    wire v1132_t4 = v1131[2] ? v1132_t3 : 1'd0;
-    wire v1132_t5 = v1131[3] ? v1132_t4 : v1132_t1;
-    wire v1132_t6 = v1131[0] ? 1'd1 : 1'd0;
-    wire v1132_t7 = v1131[1] ? v1132_t6 : 1'd1;
-    wire v1132_t8 = v1131[2] ? v1132_t3 : v1132_t7;
-    wire v1132_t9 = v1131[1] ? 1'd1 : v1132_t2;
-    wire v1132_t10 = v1131[2] ? v1132_t9 : v1132_t7;
-    wire v1132_t11 = v1131[3] ? v1132_t10 : v1132_t8;
-    wire v1132_t12 = v1131[4] ? v1132_t11 : v1132_t5;
-    wire v1132_t13 = v1131[2] ? 1'd0 : v1132_t7;
-    wire v1132_t14 = v1131[2] ? v1132_t3 : v1132_t0;
-    wire v1132_t15 = v1131[3] ? v1132_t14 : v1132_t13;
-    wire v1132_t16 = v1131[1] ? v1132_t6 : 1'd0;
-    wire v1132_t17 = v1131[2] ? 1'd0 : v1132_t16;
-    wire v1132_t18 = v1131[3] ? 1'd0 : v1132_t17;
-    wire v1132_t19 = v1131[4] ? v1132_t18 : v1132_t15;
-    wire v1132_t20 = v1131[5] ? v1132_t19 : v1132_t12;
-    wire [0:0] v1132 = {v1132_t20};
-    wire [2:0] v1133_l = v574; wire [0:0] v1133_u = (v574 >>> 3) + v1121; wire [3:0] v1133 = {v1133_u, v1133_l};
-    wire [3:0] v1134_l = v1133; wire [0:0] v1134_u = (v1133 >>> 4) + v155; wire [4:0] v1134 = {v1134_u, v1134_l};
-    wire [4:0] v1135_l = v1134; wire [0:0] v1135_u = (v1134 >>> 5) + v607; wire [5:0] v1135 = {v1135_u, v1135_l};
-    wire v1136_t0 = v1135[2] ? 1'd0 : 1'd1;
-    wire v1136_t1 = v1135[0] ? 1'd1 : 1'd0;
-    wire v1136_t2 = v1135[1] ? 1'd1 : v1136_t1;
-    wire v1136_t3 = v1135[3] ? v1136_t2 : v1136_t0;
-    wire v1136_t4 = v1135[1] ? 1'd0 : v1136_t1;
-    wire v1136_t5 = v1135[2] ? v1136_t4 : 1'd0;
-    wire v1136_t6 = v1135[2] ? v1136_t1 : 1'd0;
-    wire v1136_t7 = v1135[3] ? v1136_t6 : v1136_t5;
-    wire v1136_t8 = v1135[4] ? v1136_t7 : v1136_t3;
-    wire v1136_t9 = v1135[0] ? 1'd0 : 1'd1;
-    wire v1136_t10 = v1135[1] ? v1136_t9 : v1136_t1;
-    wire v1136_t11 = v1135[2] ? v1136_t10 : 1'd0;
-    wire v1136_t12 = v1135[3] ? v1136_t11 : v1136_t5;
-    wire v1136_t13 = v1135[2] ? v1136_t2 : 1'd0;
-    wire v1136_t14 = v1135[3] ? v1136_t13 : 1'd0;
-    wire v1136_t15 = v1135[4] ? v1136_t14 : v1136_t12;
-    wire v1136_t16 = v1135[5] ? v1136_t15 : v1136_t8;
-    wire [0:0] v1136 = {v1136_t16};
-    wire [1:0] v1137_l = v538; wire [0:0] v1137_u = (v538 >>> 2) + v1121; wire [2:0] v1137 = {v1137_u, v1137_l};
-    wire [0:0] v1138_l = v387; wire [0:0] v1138_u = (v387 >>> 1) + v1121; wire [1:0] v1138 = {v1138_u, v1138_l};
-    wire [1:0] v1139_l = v1138; wire [0:0] v1139_u = (v1138 >>> 2) + v237; wire [2:0] v1139 = {v1139_u, v1139_l};
-    wire [0:0] v1140_l = v233; wire [0:0] v1140_u = (v233 >>> 1) + v1121; wire [1:0] v1140 = {v1140_u, v1140_l};
-    wire [1:0] v1141_l = v1140; wire [0:0] v1141_u = (v1140 >>> 2) + v143; wire [2:0] v1141 = {v1141_u, v1141_l};
-    wire [2:0] v1142_l = v1141; wire [0:0] v1142_u = (v1141 >>> 3) + v539; wire [3:0] v1142 = {v1142_u, v1142_l};
-    wire [0:0] v1143 = inputs[269:269];
-    wire [2:0] v1144_l = v780; wire [0:0] v1144_u = (v780 >>> 3) + v1143; wire [3:0] v1144 = {v1144_u, v1144_l};
-    wire [1:0] v1145_l = v423; wire [0:0] v1145_u = (v423 >>> 2) + v1143; wire [2:0] v1145 = {v1145_u, v1145_l};
-    wire [1:0] v1146_l = v252; wire [0:0] v1146_u = (v252 >>> 2) + v1143; wire [2:0] v1146 = {v1146_u, v1146_l};
-    wire [1:0] v1147_l = v251; wire [0:0] v1147_u = (v251 >>> 2) + v1143; wire [2:0] v1147 = {v1147_u, v1147_l};
-    wire [2:0] v1148_l = v1147; wire [0:0] v1148_u = (v1147 >>> 3) + v55; wire [3:0] v1148 = {v1148_u, v1148_l};
-    wire [3:0] v1149_l = v1148; wire [0:0] v1149_u = (v1148 >>> 4) + v143; wire [4:0] v1149 = {v1149_u, v1149_l};
-    wire [4:0] v1150_l = v1149; wire [0:0] v1150_u = (v1149 >>> 5) + v422; wire [5:0] v1150 = {v1150_u, v1150_l};
-    wire v1151_t0 = v1150[0] ? 1'd1 : 1'd0;
-    wire v1151_t1 = v1150[0] ? 1'd0 : 1'd1;
-    wire v1151_t2 = v1150[1] ? v1151_t1 : v1151_t0;
-    wire v1151_t3 = v1150[2] ? v1151_t0 : v1151_t2;
-    wire v1151_t4 = v1150[1] ? v1151_t1 : 1'd0;
-    wire v1151_t5 = v1150[1] ? 1'd1 : 1'd0;
-    wire v1151_t6 = v1150[2] ? v1151_t5 : v1151_t4;
-    wire v1151_t7 = v1150[3] ? v1151_t6 : v1151_t3;
-    wire v1151_t8 = v1150[1] ? 1'd0 : v1151_t1;
-    wire v1151_t9 = v1150[2] ? 1'd0 : v1151_t4;
-    wire v1151_t10 = v1150[3] ? v1151_t9 : v1151_t8;
-    wire v1151_t11 = v1150[4] ? v1151_t10 : v1151_t7;
-    wire v1151_t12 = v1150[2] ? 1'd0 : v1151_t8;
-    wire v1151_t13 = v1150[3] ? v1151_t4 : v1151_t12;
-    wire v1151_t14 = v1150[3] ? v1151_t4 : v1151_t8;
-    wire v1151_t15 = v1150[4] ? v1151_t14 : v1151_t13;
-    wire v1151_t16 = v1150[5] ? v1151_t15 : v1151_t11;
-    wire [0:0] v1151 = {v1151_t16};
-    wire [1:0] v1152_l = v413; wire [0:0] v1152_u = (v413 >>> 2) + v1143; wire [2:0] v1152 = {v1152_u, v1152_l};
-    wire [2:0] v1153_l = v1152; wire [0:0] v1153_u = (v1152 >>> 3) + v153; wire [3:0] v1153 = {v1153_u, v1153_l};
-    wire [3:0] v1154_l = v1153; wire [0:0] v1154_u = (v1153 >>> 4) + v539; wire [4:0] v1154 = {v1154_u, v1154_l};
-    wire [4:0] v1155_l = v1154; wire [0:0] v1155_u = (v1154 >>> 5) + v102; wire [5:0] v1155 = {v1155_u, v1155_l};
-    wire v1156_t0 = v1155[0] ? 1'd1 : 1'd0;
-    wire v1156_t1 = v1155[1] ? 1'd0 : v1156_t0;
-    wire v1156_t2 = v1155[1] ? 1'd1 : v1156_t0;
-    wire v1156_t3 = v1155[2] ? v1156_t2 : v1156_t1;
-    wire v1156_t4 = v1155[0] ? 1'd0 : 1'd1;
-    wire v1156_t5 = v1155[1] ? 1'd0 : v1156_t4;
-    wire v1156_t6 = v1155[2] ? 1'd0 : v1156_t5;
-    wire v1156_t7 = v1155[3] ? v1156_t6 : v1156_t3;
-    wire v1156_t8 = v1155[1] ? 1'd0 : 1'd1;
-    wire v1156_t9 = v1155[2] ? v1156_t1 : v1156_t8;
-    wire v1156_t10 = v1155[1] ? v1156_t4 : 1'd1;
-    wire v1156_t11 = v1155[2] ? v1156_t10 : 1'd0;
-    wire v1156_t12 = v1155[3] ? v1156_t11 : v1156_t9;
-    wire v1156_t13 = v1155[4] ? v1156_t12 : v1156_t7;
-    wire v1156_t14 = v1155[1] ? v1156_t4 : 1'd0;
-    wire v1156_t15 = v1155[1] ? 1'd1 : 1'd0;
-    wire v1156_t16 = v1155[2] ? v1156_t15 : v1156_t14;
-    wire v1156_t17 = v1155[3] ? 1'd0 : v1156_t16;
-    wire v1156_t18 = v1155[1] ? v1156_t0 : 1'd0;
-    wire v1156_t19 = v1155[2] ? v1156_t18 : 1'd0;
-    wire v1156_t20 = v1155[3] ? 1'd0 : v1156_t19;
-    wire v1156_t21 = v1155[4] ? v1156_t20 : v1156_t17;
-    wire v1156_t22 = v1155[5] ? v1156_t21 : v1156_t13;
-    wire [0:0] v1156 = {v1156_t22};
-    wire [1:0] v1157_l = v635; wire [0:0] v1157_u = (v635 >>> 2) + v1143; wire [2:0] v1157 = {v1157_u, v1157_l};
-    wire [2:0] v1158_l = v1157; wire [0:0] v1158_u = (v1157 >>> 3) + v326; wire [3:0] v1158 = {v1158_u, v1158_l};
-    wire [0:0] v1159_l = v236; wire [0:0] v1159_u = (v236 >>> 1) + v1143; wire [1:0] v1159 = {v1159_u, v1159_l};
-    wire [0:0] v1160 = inputs[293:293];
-    wire [2:0] v1161_l = v755; wire [0:0] v1161_u = (v755 >>> 3) + v1160; wire [3:0] v1161 = {v1161_u, v1161_l};
-    wire [3:0] v1162_l = v1161; wire [0:0] v1162_u = (v1161 >>> 4) + v273; wire [4:0] v1162 = {v1162_u, v1162_l};
-    wire [4:0] v1163_l = v1162; wire [0:0] v1163_u = (v1162 >>> 5) + v507; wire [5:0] v1163 = {v1163_u, v1163_l};
-    wire v1164_t0 = v1163[0] ? 1'd0 : 1'd1;
-    wire v1164_t1 = v1163[1] ? v1164_t0 : 1'd1;
-    wire v1164_t2 = v1163[1] ? 1'd0 : v1164_t0;
-    wire v1164_t3 = v1163[2] ? v1164_t2 : v1164_t1;
-    wire v1164_t4 = v1163[2] ? v1164_t2 : 1'd0;
-    wire v1164_t5 = v1163[3] ? v1164_t4 : v1164_t3;
-    wire v1164_t6 = v1163[0] ? 1'd1 : 1'd0;
-    wire v1164_t7 = v1163[1] ? 1'd0 : v1164_t6;
-    wire v1164_t8 = v1163[2] ? v1164_t2 : v1164_t7;
-    wire v1164_t9 = v1163[1] ? v1164_t0 : v1164_t6;
-    wire v1164_t10 = v1163[2] ? v1164_t2 : v1164_t9;
-    wire v1164_t11 = v1163[3] ? v1164_t10 : v1164_t8;
-    wire v1164_t12 = v1163[4] ? v1164_t11 : v1164_t5;
-    wire v1164_t13 = v1163[2] ? 1'd0 : v1164_t0;
-    wire v1164_t14 = v1163[1] ? v1164_t0 : 1'd0;
-    wire v1164_t15 = v1163[2] ? 1'd0 : v1164_t14;
-    wire v1164_t16 = v1163[3] ? v1164_t15 : v1164_t13;
-    wire v1164_t17 = v1163[2] ? v1164_t14 : v1164_t0;
-    wire v1164_t18 = v1163[3] ? v1164_t17 : v1164_t15;
-    wire v1164_t19 = v1163[4] ? v1164_t18 : v1164_t16;
-    wire v1164_t20 = v1163[5] ? v1164_t19 : v1164_t12;
-    wire [0:0] v1164 = {v1164_t20};
-    wire [2:0] v1165_l = v1047; wire [0:0] v1165_u = (v1047 >>> 3) + v1164; wire [3:0] v1165 = {v1165_u, v1165_l};
-    wire [1:0] v1166_l = v853; wire [0:0] v1166_u = (v853 >>> 2) + v1160; wire [2:0] v1166 = {v1166_u, v1166_l};
-    wire [2:0] v1167_l = v1166; wire [0:0] v1167_u = (v1166 >>> 3) + v391; wire [3:0] v1167 = {v1167_u, v1167_l};
-    wire [3:0] v1168_l = v1167; wire [0:0] v1168_u = (v1167 >>> 4) + v237; wire [4:0] v1168 = {v1168_u, v1168_l};
-    wire [4:0] v1169_l = v1168; wire [0:0] v1169_u = (v1168 >>> 5) + v218; wire [5:0] v1169 = {v1169_u, v1169_l};
-    wire v1170_t0 = v1169[0] ? 1'd0 : 1'd1;
-    wire v1170_t1 = v1169[1] ? v1170_t0 : 1'd0;
-    wire v1170_t2 = v1169[2] ? v1170_t1 : 1'd0;
-    wire v1170_t3 = v1169[0] ? 1'd1 : 1'd0;
-    wire v1170_t4 = v1169[1] ? 1'd1 : v1170_t3;
-    wire v1170_t5 = v1169[2] ? 1'd0 : v1170_t4;
-    wire v1170_t6 = v1169[3] ? v1170_t5 : v1170_t2;
-    wire v1170_t7 = v1169[1] ? v1170_t3 : v1170_t0;
-    wire v1170_t8 = v1169[2] ? v1170_t7 : 1'd0;
-    wire v1170_t9 = v1169[3] ? 1'd0 : v1170_t8;
-    wire v1170_t10 = v1169[4] ? v1170_t9 : v1170_t6;
-    wire v1170_t11 = v1169[1] ? v1170_t3 : 1'd0;
-    wire v1170_t12 = v1169[2] ? v1170_t11 : 1'd0;
-    wire v1170_t13 = v1169[1] ? 1'd0 : v1170_t0;
-    wire v1170_t14 = v1169[2] ? v1170_t13 : 1'd0;
-    wire v1170_t15 = v1169[3] ? v1170_t14 : v1170_t12;
-    wire v1170_t16 = v1169[3] ? 1'd0 : v1170_t7;
-    wire v1170_t17 = v1169[4] ? v1170_t16 : v1170_t15;
-    wire v1170_t18 = v1169[5] ? v1170_t17 : v1170_t10;
-    wire [0:0] v1170 = {v1170_t18};
-    wire [0:0] v1171_l = v966; wire [0:0] v1171_u = (v966 >>> 1) + v1160; wire [1:0] v1171 = {v1171_u, v1171_l};
-    wire [1:0] v1172_l = v1171; wire [0:0] v1172_u = (v1171 >>> 2) + v214; wire [2:0] v1172 = {v1172_u, v1172_l};
-    wire [0:0] v1173_l = v854; wire [0:0] v1173_u = (v854 >>> 1) + v1160; wire [1:0] v1173 = {v1173_u, v1173_l};
-    wire [1:0] v1174_l = v1173; wire [0:0] v1174_u = (v1173 >>> 2) + v768; wire [2:0] v1174 = {v1174_u, v1174_l};
-    wire [2:0] v1175_l = v1174; wire [0:0] v1175_u = (v1174 >>> 3) + v197; wire [3:0] v1175 = {v1175_u, v1175_l};
-    wire [3:0] v1176_l = v1175; wire [0:0] v1176_u = (v1175 >>> 4) + v600; wire [4:0] v1176 = {v1176_u, v1176_l};
-    wire [4:0] v1177_l = v1176; wire [0:0] v1177_u = (v1176 >>> 5) + v194; wire [5:0] v1177 = {v1177_u, v1177_l};
-    wire v1178_t0 = v1177[0] ? 1'd1 : 1'd0;
-    wire v1178_t1 = v1177[0] ? 1'd0 : 1'd1;
-    wire v1178_t2 = v1177[1] ? v1178_t1 : v1178_t0;
-    wire v1178_t3 = v1177[1] ? v1178_t0 : 1'd1;
-    wire v1178_t4 = v1177[2] ? v1178_t3 : v1178_t2;
-    wire v1178_t5 = v1177[1] ? 1'd1 : 1'd0;
-    wire v1178_t6 = v1177[1] ? v1178_t0 : 1'd0;
-    wire v1178_t7 = v1177[2] ? v1178_t6 : v1178_t5;
-    wire v1178_t8 = v1177[3] ? v1178_t7 : v1178_t4;
-    wire v1178_t9 = v1177[3] ? v1178_t6 : 1'd0;
-    wire v1178_t10 = v1177[4] ? v1178_t9 : v1178_t8;
-    wire v1178_t11 = v1177[1] ? 1'd0 : 1'd1;
-    wire v1178_t12 = v1177[2] ? v1178_t11 : v1178_t2;
-    wire v1178_t13 = v1177[1] ? v1178_t1 : 1'd0;
-    wire v1178_t14 = v1177[2] ? 1'd0 : v1178_t13;
-    wire v1178_t15 = v1177[3] ? v1178_t14 : v1178_t12;
-    wire v1178_t16 = v1177[1] ? 1'd0 : v1178_t0;
-    wire v1178_t17 = v1177[1] ? 1'd0 : v1178_t1;
-    wire v1178_t18 = v1177[2] ? v1178_t17 : v1178_t16;
-    wire v1178_t19 = v1177[3] ? v1178_t18 : 1'd0;
-    wire v1178_t20 = v1177[4] ? v1178_t19 : v1178_t15;
-    wire v1178_t21 = v1177[5] ? v1178_t20 : v1178_t10;
-    wire [0:0] v1178 = {v1178_t21};
-    wire [0:0] v1179_l = v1160; wire [0:0] v1179_u = (v1160 >>> 1) + v381; wire [1:0] v1179 = {v1179_u, v1179_l};
-    wire [0:0] v1180 = inputs[297:297];
-    wire [3:0] v1181_l = v707; wire [0:0] v1181_u = (v707 >>> 4) + v1180; wire [4:0] v1181 = {v1181_u, v1181_l};
-    wire [4:0] v1182_l = v1181; wire [0:0] v1182_u = (v1181 >>> 5) + v277; wire [5:0] v1182 = {v1182_u, v1182_l};
-    wire v1183_t0 = v1182[0] ? 1'd1 : 1'd0;
-    wire v1183_t1 = v1182[0] ? 1'd0 : 1'd1;
-    wire v1183_t2 = v1182[1] ? v1183_t1 : v1183_t0;
-    wire v1183_t3 = v1182[1] ? v1183_t0 : 1'd0;
-    wire v1183_t4 = v1182[2] ? v1183_t3 : v1183_t2;
-    wire v1183_t5 = v1182[1] ? 1'd1 : v1183_t0;
-    wire v1183_t6 = v1182[1] ? 1'd0 : v1183_t0;
-    wire v1183_t7 = v1182[2] ? v1183_t6 : v1183_t5;
-    wire v1183_t8 = v1182[3] ? v1183_t7 : v1183_t4;
-    wire v1183_t9 = v1182[2] ? v1183_t5 : 1'd0;
-    wire v1183_t10 = v1182[3] ? 1'd0 : v1183_t9;
-    wire v1183_t11 = v1182[4] ? v1183_t10 : v1183_t8;
-    wire v1183_t12 = v1182[1] ? v1183_t1 : 1'd0;
-    wire v1183_t13 = v1182[2] ? 1'd0 : v1183_t12;
-    wire v1183_t14 = v1182[2] ? 1'd0 : 1'd1;
-    wire v1183_t15 = v1182[3] ? v1183_t14 : v1183_t13;
-    wire v1183_t16 = v1182[2] ? v1183_t3 : v1183_t5;
-    wire v1183_t17 = v1182[3] ? v1183_t13 : v1183_t16;
-    wire v1183_t18 = v1182[4] ? v1183_t17 : v1183_t15;
-    wire v1183_t19 = v1182[5] ? v1183_t18 : v1183_t11;
-    wire [0:0] v1183 = {v1183_t19};
-    wire [0:0] v1184_l = v1183; wire [0:0] v1184_u = (v1183 >>> 1) + v588; wire [1:0] v1184 = {v1184_u, v1184_l};
-    wire [1:0] v1185_l = v1184; wire [0:0] v1185_u = (v1184 >>> 2) + v1124; wire [2:0] v1185 = {v1185_u, v1185_l};
-    wire [2:0] v1186_l = v1185; wire [0:0] v1186_u = (v1185 >>> 3) + v564; wire [3:0] v1186 = {v1186_u, v1186_l};
-    wire [3:0] v1187_l = v1186; wire [0:0] v1187_u = (v1186 >>> 4) + v1016; wire [4:0] v1187 = {v1187_u, v1187_l};
-    wire [2:0] v1188_l = v606; wire [0:0] v1188_u = (v606 >>> 3) + v1180; wire [3:0] v1188 = {v1188_u, v1188_l};
-    wire [3:0] v1189_l = v1188; wire [0:0] v1189_u = (v1188 >>> 4) + v259; wire [4:0] v1189 = {v1189_u, v1189_l};
-    wire [4:0] v1190_l = v1189; wire [0:0] v1190_u = (v1189 >>> 5) + v50; wire [5:0] v1190 = {v1190_u, v1190_l};
-    wire v1191_t0 = v1190[0] ? 1'd0 : 1'd1;
-    wire v1191_t1 = v1190[1] ? 1'd0 : v1191_t0;
-    wire v1191_t2 = v1190[2] ? 1'd0 : v1191_t1;
-    wire v1191_t3 = v1190[3] ? v1191_t1 : v1191_t2;
-    wire v1191_t4 = v1190[1] ? 1'd0 : 1'd1;
-    wire v1191_t5 = v1190[2] ? 1'd0 : v1191_t4;
-    wire v1191_t6 = v1190[3] ? 1'd0 : v1191_t5;
-    wire v1191_t7 = v1190[4] ? v1191_t6 : v1191_t3;
-    wire v1191_t8 = v1190[0] ? 1'd1 : 1'd0;
-    wire v1191_t9 = v1190[1] ? v1191_t8 : 1'd1;
-    wire v1191_t10 = v1190[1] ? v1191_t8 : 1'd0;
-    wire v1191_t11 = v1190[2] ? v1191_t10 : v1191_t9;
-    wire v1191_t12 = v1190[3] ? 1'd0 : v1191_t11;
-    wire v1191_t13 = v1190[4] ? v1191_t12 : 1'd0;
-    wire v1191_t14 = v1190[5] ? v1191_t13 : v1191_t7;
-    wire [0:0] v1191 = {v1191_t14};
-    wire [2:0] v1192_l = v567; wire [0:0] v1192_u = (v567 >>> 3) + v1180; wire [3:0] v1192 = {v1192_u, v1192_l};
-    wire [3:0] v1193_l = v1192; wire [0:0] v1193_u = (v1192 >>> 4) + v903; wire [4:0] v1193 = {v1193_u, v1193_l};
-    wire [4:0] v1194_l = v1193; wire [0:0] v1194_u = (v1193 >>> 5) + v526; wire [5:0] v1194 = {v1194_u, v1194_l};
-    wire v1195_t0 = v1194[0] ? 1'd1 : 1'd0;
-    wire v1195_t1 = v1194[1] ? v1195_t0 : 1'd1;
-    wire v1195_t2 = v1194[2] ? v1195_t1 : v1195_t0;
-    wire v1195_t3 = v1194[0] ? 1'd0 : 1'd1;
-    wire v1195_t4 = v1194[1] ? 1'd1 : v1195_t3;
-    wire v1195_t5 = v1194[1] ? 1'd1 : v1195_t0;
-    wire v1195_t6 = v1194[2] ? v1195_t5 : v1195_t4;
-    wire v1195_t7 = v1194[3] ? v1195_t6 : v1195_t2;
-    wire v1195_t8 = v1194[3] ? v1195_t6 : 1'd0;
-    wire v1195_t9 = v1194[4] ? v1195_t8 : v1195_t7;
-    wire v1195_t10 = v1194[2] ? 1'd1 : v1195_t1;
-    wire v1195_t11 = v1194[1] ? v1195_t0 : 1'd0;
-    wire v1195_t12 = v1194[2] ? v1195_t11 : 1'd0;
-    wire v1195_t13 = v1194[3] ? v1195_t12 : v1195_t10;
-    wire v1195_t14 = v1194[2] ? 1'd1 : v1195_t11;
-    wire v1195_t15 = v1194[1] ? v1195_t3 : 1'd0;
-    wire v1195_t16 = v1194[1] ? 1'd1 : 1'd0;
-    wire v1195_t17 = v1194[2] ? v1195_t16 : v1195_t15;
-    wire v1195_t18 = v1194[3] ? v1195_t17 : v1195_t14;
-    wire v1195_t19 = v1194[4] ? v1195_t18 : v1195_t13;
-    wire v1195_t20 = v1194[5] ? v1195_t19 : v1195_t9;
-    wire [0:0] v1195 = {v1195_t20};
-    wire [1:0] v1196_l = v599; wire [0:0] v1196_u = (v599 >>> 2) + v1180; wire [2:0] v1196 = {v1196_u, v1196_l};
-    wire [2:0] v1197_l = v1196; wire [0:0] v1197_u = (v1196 >>> 3) + v320; wire [3:0] v1197 = {v1197_u, v1197_l};
-    wire [3:0] v1198_l = v1197; wire [0:0] v1198_u = (v1197 >>> 4) + v731; wire [4:0] v1198 = {v1198_u, v1198_l};
-    wire [4:0] v1199_l = v1198; wire [0:0] v1199_u = (v1198 >>> 5) + v313; wire [5:0] v1199 = {v1199_u, v1199_l};
-    wire v1200_t0 = v1199[0] ? 1'd0 : 1'd1;
-    wire v1200_t1 = v1199[1] ? 1'd1 : v1200_t0;
-    wire v1200_t2 = v1199[1] ? v1200_t0 : 1'd0;
-    wire v1200_t3 = v1199[2] ? v1200_t2 : v1200_t1;
-    wire v1200_t4 = v1199[3] ? 1'd0 : v1200_t3;
-    wire v1200_t5 = v1199[2] ? v1200_t2 : 1'd0;
-    wire v1200_t6 = v1199[3] ? v1200_t5 : 1'd0;
-    wire v1200_t7 = v1199[4] ? v1200_t6 : v1200_t4;
-    wire v1200_t8 = v1199[1] ? 1'd0 : 1'd1;
-    wire v1200_t9 = v1199[2] ? 1'd0 : v1200_t8;
-    wire v1200_t10 = v1199[3] ? v1200_t9 : 1'd0;
-    wire v1200_t11 = v1199[1] ? 1'd0 : v1200_t0;
-    wire v1200_t12 = v1199[2] ? v1200_t11 : 1'd0;
-    wire v1200_t13 = v1199[0] ? 1'd1 : 1'd0;
-    wire v1200_t14 = v1199[1] ? 1'd0 : v1200_t13;
-    wire v1200_t15 = v1199[2] ? v1200_t11 : v1200_t14;
-    wire v1200_t16 = v1199[3] ? v1200_t15 : v1200_t12;
-    wire v1200_t17 = v1199[4] ? v1200_t16 : v1200_t10;
-    wire v1200_t18 = v1199[5] ? v1200_t17 : v1200_t7;
-    wire [0:0] v1200 = {v1200_t18};
-    wire [1:0] v1201_l = v120; wire [0:0] v1201_u = (v120 >>> 2) + v1180; wire [2:0] v1201 = {v1201_u, v1201_l};
-    wire [2:0] v1202_l = v1201; wire [0:0] v1202_u = (v1201 >>> 3) + v610; wire [3:0] v1202 = {v1202_u, v1202_l};
-    wire [3:0] v1203_l = v1202; wire [0:0] v1203_u = (v1202 >>> 4) + v585; wire [4:0] v1203 = {v1203_u, v1203_l};
-    wire [4:0] v1204_l = v1203; wire [0:0] v1204_u = (v1203 >>> 5) + v157; wire [5:0] v1204 = {v1204_u, v1204_l};
-    wire v1205_t0 = v1204[0] ? 1'd0 : 1'd1;
-    wire v1205_t1 = v1204[1] ? 1'd0 : v1205_t0;
-    wire v1205_t2 = v1204[0] ? 1'd1 : 1'd0;
-    wire v1205_t3 = v1204[1] ? v1205_t2 : 1'd0;
-    wire v1205_t4 = v1204[2] ? v1205_t3 : v1205_t1;
-    wire v1205_t5 = v1204[1] ? 1'd1 : v1205_t2;
-    wire v1205_t6 = v1204[1] ? v1205_t0 : 1'd0;
-    wire v1205_t7 = v1204[2] ? v1205_t6 : v1205_t5;
-    wire v1205_t8 = v1204[3] ? v1205_t7 : v1205_t4;
-    wire v1205_t9 = v1204[2] ? v1205_t6 : 1'd0;
-    wire v1205_t10 = v1204[3] ? v1205_t9 : v1205_t1;
-    wire v1205_t11 = v1204[4] ? v1205_t10 : v1205_t8;
-    wire v1205_t12 = v1204[1] ? 1'd0 : v1205_t2;
-    wire v1205_t13 = v1204[2] ? v1205_t1 : v1205_t12;
-    wire v1205_t14 = v1204[1] ? v1205_t2 : 1'd1;
-    wire v1205_t15 = v1204[2] ? 1'd0 : v1205_t14;
-    wire v1205_t16 = v1204[3] ? v1205_t15 : v1205_t13;
-    wire v1205_t17 = v1204[4] ? 1'd0 : v1205_t16;
-    wire v1205_t18 = v1204[5] ? v1205_t17 : v1205_t11;
-    wire [0:0] v1205 = {v1205_t18};
-    wire [1:0] v1206_l = v624; wire [0:0] v1206_u = (v624 >>> 2) + v1180; wire [2:0] v1206 = {v1206_u, v1206_l};
-    wire [2:0] v1207_l = v1206; wire [0:0] v1207_u = (v1206 >>> 3) + v923; wire [3:0] v1207 = {v1207_u, v1207_l};
-    wire [3:0] v1208_l = v1207; wire [0:0] v1208_u = (v1207 >>> 4) + v457; wire [4:0] v1208 = {v1208_u, v1208_l};
-    wire [4:0] v1209_l = v1208; wire [0:0] v1209_u = (v1208 >>> 5) + v316; wire [5:0] v1209 = {v1209_u, v1209_l};
-    wire v1210_t0 = v1209[0] ? 1'd0 : 1'd1;
-    wire v1210_t1 = v1209[1] ? 1'd0 : v1210_t0;
-    wire v1210_t2 = v1209[3] ? v1210_t1 : 1'd0;
-    wire v1210_t3 = v1209[0] ? 1'd1 : 1'd0;
-    wire v1210_t4 = v1209[1] ? 1'd0 : v1210_t3;
-    wire v1210_t5 = v1209[2] ? v1210_t4 : 1'd0;
-    wire v1210_t6 = v1209[3] ? v1210_t5 : v1210_t4;
-    wire v1210_t7 = v1209[4] ? v1210_t6 : v1210_t2;
-    wire v1210_t8 = v1209[1] ? v1210_t3 : 1'd0;
-    wire v1210_t9 = v1209[2] ? v1210_t8 : 1'd0;
-    wire v1210_t10 = v1209[3] ? v1210_t9 : 1'd0;
-    wire v1210_t11 = v1209[4] ? v1210_t10 : 1'd0;
-    wire v1210_t12 = v1209[5] ? v1210_t11 : v1210_t7;
-    wire [0:0] v1210 = {v1210_t12};
-    wire [0:0] v1211_l = v1180; wire [0:0] v1211_u = (v1180 >>> 1) + v294; wire [1:0] v1211 = {v1211_u, v1211_l};
-    wire [1:0] v1212_l = v1211; wire [0:0] v1212_u = (v1211 >>> 2) + v108; wire [2:0] v1212 = {v1212_u, v1212_l};
-    wire [2:0] v1213_l = v1212; wire [0:0] v1213_u = (v1212 >>> 3) + v610; wire [3:0] v1213 = {v1213_u, v1213_l};
-    wire [3:0] v1214_l = v1213; wire [0:0] v1214_u = (v1213 >>> 4) + v289; wire [4:0] v1214 = {v1214_u, v1214_l};
-    wire [4:0] v1215_l = v1214; wire [0:0] v1215_u = (v1214 >>> 5) + v903; wire [5:0] v1215 = {v1215_u, v1215_l};
-    wire v1216_t0 = v1215[0] ? 1'd0 : 1'd1;
-    wire v1216_t1 = v1215[1] ? 1'd0 : v1216_t0;
-    wire v1216_t2 = v1215[0] ? 1'd1 : 1'd0;
-    wire v1216_t3 = v1215[1] ? 1'd1 : v1216_t2;
-    wire v1216_t4 = v1215[2] ? v1216_t3 : v1216_t1;
-    wire v1216_t5 = v1215[1] ? v1216_t2 : 1'd1;
-    wire v1216_t6 = v1215[2] ? v1216_t5 : v1216_t0;
-    wire v1216_t7 = v1215[3] ? v1216_t6 : v1216_t4;
-    wire v1216_t8 = v1215[1] ? 1'd1 : v1216_t0;
-    wire v1216_t9 = v1215[2] ? v1216_t5 : v1216_t8;
-    wire v1216_t10 = v1215[3] ? v1216_t9 : v1216_t3;
-    wire v1216_t11 = v1215[4] ? v1216_t10 : v1216_t7;
-    wire v1216_t12 = v1215[1] ? v1216_t2 : 1'd0;
-    wire v1216_t13 = v1215[2] ? v1216_t12 : v1216_t0;
-    wire v1216_t14 = v1215[1] ? v1216_t0 : 1'd0;
-    wire v1216_t15 = v1215[2] ? v1216_t5 : v1216_t14;
-    wire v1216_t16 = v1215[3] ? v1216_t15 : v1216_t13;
-    wire v1216_t17 = v1215[2] ? 1'd0 : v1216_t12;
-    wire v1216_t18 = v1215[2] ? v1216_t1 : 1'd0;
-    wire v1216_t19 = v1215[3] ? v1216_t18 : v1216_t17;
-    wire v1216_t20 = v1215[4] ? v1216_t19 : v1216_t16;
-    wire v1216_t21 = v1215[5] ? v1216_t20 : v1216_t11;
-    wire [0:0] v1216 = {v1216_t21};
-    wire [0:0] v1217 = inputs[298:298];
-    wire [4:0] v1218_l = v790; wire [0:0] v1218_u = (v790 >>> 5) + v1217; wire [5:0] v1218 = {v1218_u, v1218_l};
-    wire v1219_t0 = v1218[0] ? 1'd1 : 1'd0;
-    wire v1219_t1 = v1218[1] ? v1219_t0 : 1'd1;
-    wire v1219_t2 = v1218[1] ? v1219_t0 : 1'd0;
-    wire v1219_t3 = v1218[2] ? v1219_t2 : v1219_t1;
-    wire v1219_t4 = v1218[0] ? 1'd0 : 1'd1;
-    wire v1219_t5 = v1218[1] ? 1'd0 : v1219_t4;
-    wire v1219_t6 = v1218[2] ? v1219_t5 : 1'd0;
-    wire v1219_t7 = v1218[3] ? v1219_t6 : v1219_t3;
-    wire v1219_t8 = v1218[1] ? 1'd0 : 1'd1;
-    wire v1219_t9 = v1218[2] ? v1219_t8 : 1'd0;
-    wire v1219_t10 = v1218[3] ? v1219_t5 : v1219_t9;
-    wire v1219_t11 = v1218[4] ? v1219_t10 : v1219_t7;
-    wire v1219_t12 = v1218[2] ? v1219_t4 : 1'd0;
-    wire v1219_t13 = v1218[3] ? v1219_t12 : 1'd0;
-    wire v1219_t14 = v1218[2] ? v1219_t4 : v1219_t5;
-    wire v1219_t15 = v1218[3] ? v1219_t14 : v1219_t5;
-    wire v1219_t16 = v1218[4] ? v1219_t15 : v1219_t13;
-    wire v1219_t17 = v1218[5] ? v1219_t16 : v1219_t11;
-    wire [0:0] v1219 = {v1219_t17};
-    wire [4:0] v1220_l = v612; wire [0:0] v1220_u = (v612 >>> 5) + v1217; wire [5:0] v1220 = {v1220_u, v1220_l};
-    wire v1221_t0 = v1220[0] ? 1'd0 : 1'd1;
-    wire v1221_t1 = v1220[0] ? 1'd1 : 1'd0;
-    wire v1221_t2 = v1220[1] ? v1221_t1 : v1221_t0;
-    wire v1221_t3 = v1220[1] ? v1221_t1 : 1'd0;
-    wire v1221_t4 = v1220[2] ? v1221_t3 : v1221_t2;
-    wire v1221_t5 = v1220[1] ? 1'd1 : v1221_t1;
-    wire v1221_t6 = v1220[1] ? v1221_t1 : 1'd1;
-    wire v1221_t7 = v1220[2] ? v1221_t6 : v1221_t5;
-    wire v1221_t8 = v1220[3] ? v1221_t7 : v1221_t4;
-    wire v1221_t9 = v1220[1] ? v1221_t0 : 1'd0;
-    wire v1221_t10 = v1220[2] ? 1'd0 : v1221_t9;
-    wire v1221_t11 = v1220[4] ? v1221_t10 : v1221_t8;
-    wire v1221_t12 = v1220[1] ? 1'd0 : v1221_t0;
-    wire v1221_t13 = v1220[2] ? 1'd1 : v1221_t12;
-    wire v1221_t14 = v1220[2] ? v1221_t3 : 1'd0;
-    wire v1221_t15 = v1220[3] ? v1221_t14 : v1221_t13;
-    wire v1221_t16 = v1220[2] ? 1'd0 : v1221_t0;
-    wire v1221_t17 = v1220[4] ? v1221_t16 : v1221_t15;
-    wire v1221_t18 = v1220[5] ? v1221_t17 : v1221_t11;
-    wire [0:0] v1221 = {v1221_t18};
-    wire [2:0] v1222_l = v296; wire [0:0] v1222_u = (v296 >>> 3) + v1217; wire [3:0] v1222 = {v1222_u, v1222_l};
-    wire [2:0] v1223_l = v1139; wire [0:0] v1223_u = (v1139 >>> 3) + v1217; wire [3:0] v1223 = {v1223_u, v1223_l};
-    wire [3:0] v1224_l = v1223; wire [0:0] v1224_u = (v1223 >>> 4) + v272; wire [4:0] v1224 = {v1224_u, v1224_l};
-    wire [4:0] v1225_l = v1224; wire [0:0] v1225_u = (v1224 >>> 5) + v645; wire [5:0] v1225 = {v1225_u, v1225_l};
-    wire v1226_t0 = v1225[0] ? 1'd0 : 1'd1;
-    wire v1226_t1 = v1225[0] ? 1'd1 : 1'd0;
-    wire v1226_t2 = v1225[1] ? v1226_t1 : v1226_t0;
-    wire v1226_t3 = v1225[1] ? 1'd1 : v1226_t1;
-    wire v1226_t4 = v1225[2] ? v1226_t3 : v1226_t2;
-    wire v1226_t5 = v1225[3] ? 1'd0 : v1226_t4;
-    wire v1226_t6 = v1225[1] ? 1'd0 : v1226_t0;
-    wire v1226_t7 = v1225[2] ? 1'd0 : v1226_t6;
-    wire v1226_t8 = v1225[3] ? v1226_t7 : 1'd0;
-    wire v1226_t9 = v1225[4] ? v1226_t8 : v1226_t5;
-    wire v1226_t10 = v1225[1] ? v1226_t1 : 1'd0;
-    wire v1226_t11 = v1225[1] ? 1'd1 : 1'd0;
-    wire v1226_t12 = v1225[2] ? v1226_t11 : v1226_t6;
-    wire v1226_t13 = v1225[3] ? v1226_t12 : v1226_t10;
-    wire v1226_t14 = v1225[4] ? v1226_t8 : v1226_t13;
-    wire v1226_t15 = v1225[5] ? v1226_t14 : v1226_t9;
-    wire [0:0] v1226 = {v1226_t15};
-    wire [0:0] v1227_l = v1010; wire [0:0] v1227_u = (v1010 >>> 1) + v1217; wire [1:0] v1227 = {v1227_u, v1227_l};
-    wire [0:0] v1228_l = v1217; wire [0:0] v1228_u = (v1217 >>> 1) + v432; wire [1:0] v1228 = {v1228_u, v1228_l};
-    wire [1:0] v1229_l = v1228; wire [0:0] v1229_u = (v1228 >>> 2) + v488; wire [2:0] v1229 = {v1229_u, v1229_l};
-    wire [2:0] v1230_l = v1229; wire [0:0] v1230_u = (v1229 >>> 3) + v923; wire [3:0] v1230 = {v1230_u, v1230_l};
-    wire [3:0] v1231_l = v1230; wire [0:0] v1231_u = (v1230 >>> 4) + v142; wire [4:0] v1231 = {v1231_u, v1231_l};
-    wire [0:0] v1232_l = v195; wire [0:0] v1232_u = (v195 >>> 1) + v1217; wire [1:0] v1232 = {v1232_u, v1232_l};
-    wire [1:0] v1233_l = v1232; wire [0:0] v1233_u = (v1232 >>> 2) + v103; wire [2:0] v1233 = {v1233_u, v1233_l};
-    wire [2:0] v1234_l = v1233; wire [0:0] v1234_u = (v1233 >>> 3) + v10; wire [3:0] v1234 = {v1234_u, v1234_l};
-    wire [3:0] v1235_l = v1234; wire [0:0] v1235_u = (v1234 >>> 4) + v97; wire [4:0] v1235 = {v1235_u, v1235_l};
-    wire [4:0] v1236_l = v1235; wire [0:0] v1236_u = (v1235 >>> 5) + v569; wire [5:0] v1236 = {v1236_u, v1236_l};
-    wire v1237_t0 = v1236[0] ? 1'd0 : 1'd1;
-    wire v1237_t1 = v1236[1] ? 1'd0 : v1237_t0;
-    wire v1237_t2 = v1236[1] ? 1'd1 : 1'd0;
-    wire v1237_t3 = v1236[2] ? v1237_t2 : v1237_t1;
-    wire v1237_t4 = v1236[1] ? 1'd0 : 1'd1;
-    wire v1237_t5 = v1236[2] ? 1'd0 : v1237_t4;
-    wire v1237_t6 = v1236[3] ? v1237_t5 : v1237_t3;
-    wire v1237_t7 = v1236[1] ? v1237_t0 : 1'd0;
-    wire v1237_t8 = v1236[2] ? v1237_t7 : 1'd1;
-    wire v1237_t9 = v1236[3] ? 1'd0 : v1237_t8;
-    wire v1237_t10 = v1236[4] ? v1237_t9 : v1237_t6;
-    wire v1237_t11 = v1236[2] ? v1237_t2 : 1'd0;
-    wire v1237_t12 = v1236[0] ? 1'd1 : 1'd0;
-    wire v1237_t13 = v1236[1] ? v1237_t12 : 1'd1;
-    wire v1237_t14 = v1236[1] ? v1237_t12 : 1'd0;
-    wire v1237_t15 = v1236[2] ? v1237_t14 : v1237_t13;
-    wire v1237_t16 = v1236[3] ? v1237_t15 : v1237_t11;
-    wire v1237_t17 = v1236[2] ? v1237_t2 : 1'd1;
-    wire v1237_t18 = v1236[1] ? 1'd1 : v1237_t0;
-    wire v1237_t19 = v1236[2] ? 1'd0 : v1237_t18;
-    wire v1237_t20 = v1236[3] ? v1237_t19 : v1237_t17;
-    wire v1237_t21 = v1236[4] ? v1237_t20 : v1237_t16;
-    wire v1237_t22 = v1236[5] ? v1237_t21 : v1237_t10;
-    wire [0:0] v1237 = {v1237_t22};
-    wire [0:0] v1238_l = v187; wire [0:0] v1238_u = (v187 >>> 1) + v1217; wire [1:0] v1238 = {v1238_u, v1238_l};
-    wire [1:0] v1239_l = v1238; wire [0:0] v1239_u = (v1238 >>> 2) + v421; wire [2:0] v1239 = {v1239_u, v1239_l};
-    wire [2:0] v1240_l = v1239; wire [0:0] v1240_u = (v1239 >>> 3) + v622; wire [3:0] v1240 = {v1240_u, v1240_l};
-    wire [3:0] v1241_l = v1240; wire [0:0] v1241_u = (v1240 >>> 4) + v115; wire [4:0] v1241 = {v1241_u, v1241_l};
-    wire [4:0] v1242_l = v1241; wire [0:0] v1242_u = (v1241 >>> 5) + v157; wire [5:0] v1242 = {v1242_u, v1242_l};
-    wire v1243_t0 = v1242[1] ? 1'd1 : 1'd0;
-    wire v1243_t1 = v1242[0] ? 1'd1 : 1'd0;
-    wire v1243_t2 = v1242[1] ? v1243_t1 : 1'd1;
-    wire v1243_t3 = v1242[2] ? v1243_t2 : v1243_t0;
-    wire v1243_t4 = v1242[1] ? v1243_t1 : 1'd0;
-    wire v1243_t5 = v1242[0] ? 1'd0 : 1'd1;
-    wire v1243_t6 = v1242[1] ? 1'd0 : v1243_t5;
-    wire v1243_t7 = v1242[2] ? v1243_t2 : v1243_t6;
-    wire v1243_t8 = v1242[3] ? v1243_t7 : v1243_t4;
-    wire v1243_t9 = v1242[4] ? v1243_t8 : v1243_t3;
-    wire v1243_t10 = v1242[1] ? 1'd1 : v1243_t1;
-    wire v1243_t11 = v1242[2] ? 1'd0 : v1243_t10;
-    wire v1243_t12 = v1242[1] ? 1'd0 : v1243_t1;
-    wire v1243_t13 = v1242[2] ? v1243_t12 : v1243_t0;
-    wire v1243_t14 = v1242[3] ? v1243_t13 : v1243_t11;
-    wire v1243_t15 = v1242[2] ? 1'd0 : 1'd1;
-    wire v1243_t16 = v1242[4] ? v1243_t15 : v1243_t14;
-    wire v1243_t17 = v1242[5] ? v1243_t16 : v1243_t9;
-    wire [0:0] v1243 = {v1243_t17};
-    wire [0:0] v1244 = inputs[319:319];
-    wire [1:0] v1245_l = v895; wire [0:0] v1245_u = (v895 >>> 2) + v1244; wire [2:0] v1245 = {v1245_u, v1245_l};
-    wire [2:0] v1246_l = v1245; wire [0:0] v1246_u = (v1245 >>> 3) + v808; wire [3:0] v1246 = {v1246_u, v1246_l};
-    wire [3:0] v1247_l = v1246; wire [0:0] v1247_u = (v1246 >>> 4) + v61; wire [4:0] v1247 = {v1247_u, v1247_l};
-    wire [4:0] v1248_l = v1247; wire [0:0] v1248_u = (v1247 >>> 5) + v69; wire [5:0] v1248 = {v1248_u, v1248_l};
-    wire v1249_t0 = v1248[0] ? 1'd1 : 1'd0;
-    wire v1249_t1 = v1248[1] ? 1'd1 : v1249_t0;
-    wire v1249_t2 = v1248[2] ? v1249_t1 : 1'd1;
-    wire v1249_t3 = v1248[1] ? 1'd0 : v1249_t0;
-    wire v1249_t4 = v1248[1] ? v1249_t0 : 1'd0;
-    wire v1249_t5 = v1248[2] ? v1249_t4 : v1249_t3;
-    wire v1249_t6 = v1248[3] ? v1249_t5 : v1249_t2;
-    wire v1249_t7 = v1248[1] ? v1249_t0 : 1'd1;
-    wire v1249_t8 = v1248[2] ? v1249_t1 : v1249_t7;
-    wire v1249_t9 = v1248[3] ? v1249_t8 : 1'd0;
-    wire v1249_t10 = v1248[4] ? v1249_t9 : v1249_t6;
-    wire v1249_t11 = v1248[1] ? 1'd1 : 1'd0;
-    wire v1249_t12 = v1248[2] ? v1249_t11 : 1'd1;
-    wire v1249_t13 = v1248[0] ? 1'd0 : 1'd1;
-    wire v1249_t14 = v1248[1] ? v1249_t13 : 1'd0;
-    wire v1249_t15 = v1248[2] ? v1249_t14 : 1'd1;
-    wire v1249_t16 = v1248[3] ? v1249_t15 : v1249_t12;
-    wire v1249_t17 = v1248[3] ? v1249_t12 : 1'd1;
-    wire v1249_t18 = v1248[4] ? v1249_t17 : v1249_t16;
-    wire v1249_t19 = v1248[5] ? v1249_t18 : v1249_t10;
-    wire [0:0] v1249 = {v1249_t19};
-    wire [0:0] v1250_l = v731; wire [0:0] v1250_u = (v731 >>> 1) + v1244; wire [1:0] v1250 = {v1250_u, v1250_l};
-    wire [1:0] v1251_l = v1250; wire [0:0] v1251_u = (v1250 >>> 2) + v110; wire [2:0] v1251 = {v1251_u, v1251_l};
-    wire [2:0] v1252_l = v1251; wire [0:0] v1252_u = (v1251 >>> 3) + v125; wire [3:0] v1252 = {v1252_u, v1252_l};
-    wire [3:0] v1253_l = v1252; wire [0:0] v1253_u = (v1252 >>> 4) + v109; wire [4:0] v1253 = {v1253_u, v1253_l};
-    wire [0:0] v1254_l = v1244; wire [0:0] v1254_u = (v1244 >>> 1) + v155; wire [1:0] v1254 = {v1254_u, v1254_l};
-    wire [0:0] v1255_l = v1244; wire [0:0] v1255_u = (v1244 >>> 1) + v144; wire [1:0] v1255 = {v1255_u, v1255_l};
-    wire [1:0] v1256_l = v1255; wire [0:0] v1256_u = (v1255 >>> 2) + v224; wire [2:0] v1256 = {v1256_u, v1256_l};
-    wire [2:0] v1257_l = v1256; wire [0:0] v1257_u = (v1256 >>> 3) + v781; wire [3:0] v1257 = {v1257_u, v1257_l};
-    wire [3:0] v1258_l = v1257; wire [0:0] v1258_u = (v1257 >>> 4) + v76; wire [4:0] v1258 = {v1258_u, v1258_l};
-    wire [4:0] v1259_l = v1258; wire [0:0] v1259_u = (v1258 >>> 5) + v214; wire [5:0] v1259 = {v1259_u, v1259_l};
-    wire v1260_t0 = v1259[0] ? 1'd0 : 1'd1;
-    wire v1260_t1 = v1259[2] ? v1260_t0 : 1'd0;
-    wire v1260_t2 = v1259[3] ? 1'd0 : v1260_t1;
-    wire v1260_t3 = v1259[1] ? v1260_t0 : 1'd1;
-    wire v1260_t4 = v1259[2] ? v1260_t0 : v1260_t3;
-    wire v1260_t5 = v1259[0] ? 1'd1 : 1'd0;
-    wire v1260_t6 = v1259[2] ? v1260_t5 : 1'd1;
-    wire v1260_t7 = v1259[3] ? v1260_t6 : v1260_t4;
-    wire v1260_t8 = v1259[4] ? v1260_t7 : v1260_t2;
-    wire v1260_t9 = v1259[1] ? v1260_t0 : 1'd0;
-    wire v1260_t10 = v1259[2] ? v1260_t0 : v1260_t9;
-    wire v1260_t11 = v1259[1] ? 1'd0 : v1260_t0;
-    wire v1260_t12 = v1259[2] ? 1'd0 : v1260_t11;
-    wire v1260_t13 = v1259[3] ? v1260_t12 : v1260_t10;
-    wire v1260_t14 = v1259[1] ? 1'd0 : v1260_t5;
-    wire v1260_t15 = v1259[2] ? v1260_t14 : 1'd0;
-    wire v1260_t16 = v1259[3] ? v1260_t15 : v1260_t0;
-    wire v1260_t17 = v1259[4] ? v1260_t16 : v1260_t13;
-    wire v1260_t18 = v1259[5] ? v1260_t17 : v1260_t8;
-    wire [0:0] v1260 = {v1260_t18};
-    wire [0:0] v1261_l = v1244; wire [0:0] v1261_u = (v1244 >>> 1) + v194; wire [1:0] v1261 = {v1261_u, v1261_l};
-    wire [0:0] v1262 = inputs[325:325];
-    wire [3:0] v1263_l = v1144; wire [0:0] v1263_u = (v1144 >>> 4) + v1262; wire [4:0] v1263 = {v1263_u, v1263_l};
-    wire [4:0] v1264_l = v1263; wire [0:0] v1264_u = (v1263 >>> 5) + v536; wire [5:0] v1264 = {v1264_u, v1264_l};
-    wire v1265_t0 = v1264[0] ? 1'd1 : 1'd0;
-    wire v1265_t1 = v1264[0] ? 1'd0 : 1'd1;
-    wire v1265_t2 = v1264[1] ? 1'd1 : v1265_t1;
-    wire v1265_t3 = v1264[2] ? v1265_t2 : v1265_t0;
-    wire v1265_t4 = v1264[2] ? 1'd0 : v1265_t1;
-    wire v1265_t5 = v1264[3] ? v1265_t4 : v1265_t3;
-    wire v1265_t6 = v1264[1] ? v1265_t0 : 1'd0;
-    wire v1265_t7 = v1264[2] ? v1265_t6 : v1265_t0;
-    wire v1265_t8 = v1264[2] ? 1'd0 : 1'd1;
-    wire v1265_t9 = v1264[3] ? v1265_t8 : v1265_t7;
-    wire v1265_t10 = v1264[4] ? v1265_t9 : v1265_t5;
-    wire v1265_t11 = v1264[1] ? v1265_t1 : 1'd0;
-    wire v1265_t12 = v1264[2] ? v1265_t1 : v1265_t11;
-    wire v1265_t13 = v1264[3] ? 1'd0 : v1265_t12;
-    wire v1265_t14 = v1264[2] ? 1'd0 : v1265_t0;
-    wire v1265_t15 = v1264[2] ? 1'd0 : v1265_t11;
-    wire v1265_t16 = v1264[3] ? v1265_t15 : v1265_t14;
-    wire v1265_t17 = v1264[4] ? v1265_t16 : v1265_t13;
-    wire v1265_t18 = v1264[5] ? v1265_t17 : v1265_t10;
-    wire [0:0] v1265 = {v1265_t18};
-    wire [0:0] v1266_l = v514; wire [0:0] v1266_u = (v514 >>> 1) + v1265; wire [1:0] v1266 = {v1266_u, v1266_l};
-    wire [2:0] v1267_l = v525; wire [0:0] v1267_u = (v525 >>> 3) + v1262; wire [3:0] v1267 = {v1267_u, v1267_l};
-    wire [3:0] v1268_l = v1267; wire [0:0] v1268_u = (v1267 >>> 4) + v421; wire [4:0] v1268 = {v1268_u, v1268_l};
-    wire [4:0] v1269_l = v1268; wire [0:0] v1269_u = (v1268 >>> 5) + v358; wire [5:0] v1269 = {v1269_u, v1269_l};
-    wire v1270_t0 = v1269[1] ? 1'd1 : 1'd0;
-    wire v1270_t1 = v1269[2] ? 1'd0 : v1270_t0;
-    wire v1270_t2 = v1269[0] ? 1'd0 : 1'd1;
-    wire v1270_t3 = v1269[1] ? 1'd0 : v1270_t2;
-    wire v1270_t4 = v1269[2] ? v1270_t3 : 1'd0;
-    wire v1270_t5 = v1269[3] ? v1270_t4 : v1270_t1;
-    wire v1270_t6 = v1269[3] ? v1270_t3 : v1270_t4;
-    wire v1270_t7 = v1269[4] ? v1270_t6 : v1270_t5;
-    wire v1270_t8 = v1269[0] ? 1'd1 : 1'd0;
-    wire v1270_t9 = v1269[1] ? 1'd1 : v1270_t8;
-    wire v1270_t10 = v1269[1] ? v1270_t2 : 1'd0;
-    wire v1270_t11 = v1269[2] ? v1270_t10 : v1270_t9;
-    wire v1270_t12 = v1269[2] ? v1270_t2 : 1'd0;
-    wire v1270_t13 = v1269[3] ? v1270_t12 : v1270_t11;
-    wire v1270_t14 = v1269[3] ? v1270_t2 : v1270_t12;
-    wire v1270_t15 = v1269[4] ? v1270_t14 : v1270_t13;
-    wire v1270_t16 = v1269[5] ? v1270_t15 : v1270_t7;
-    wire [0:0] v1270 = {v1270_t16};
-    wire [2:0] v1271_l = v865; wire [0:0] v1271_u = (v865 >>> 3) + v1262; wire [3:0] v1271 = {v1271_u, v1271_l};
-    wire [3:0] v1272_l = v1271; wire [0:0] v1272_u = (v1271 >>> 4) + v421; wire [4:0] v1272 = {v1272_u, v1272_l};
-    wire [4:0] v1273_l = v1272; wire [0:0] v1273_u = (v1272 >>> 5) + v262; wire [5:0] v1273 = {v1273_u, v1273_l};
-    wire v1274_t0 = v1273[0] ? 1'd1 : 1'd0;
-    wire v1274_t1 = v1273[0] ? 1'd0 : 1'd1;
-    wire v1274_t2 = v1273[1] ? 1'd0 : v1274_t1;
-    wire v1274_t3 = v1273[2] ? v1274_t2 : v1274_t0;
-    wire v1274_t4 = v1273[1] ? v1274_t1 : v1274_t0;
-    wire v1274_t5 = v1273[2] ? v1274_t2 : v1274_t4;
-    wire v1274_t6 = v1273[3] ? v1274_t5 : v1274_t3;
-    wire v1274_t7 = v1273[1] ? v1274_t0 : 1'd1;
-    wire v1274_t8 = v1273[1] ? 1'd0 : 1'd1;
-    wire v1274_t9 = v1273[2] ? v1274_t8 : v1274_t7;
-    wire v1274_t10 = v1273[3] ? v1274_t9 : 1'd0;
-    wire v1274_t11 = v1273[4] ? v1274_t10 : v1274_t6;
-    wire v1274_t12 = v1273[1] ? v1274_t0 : v1274_t1;
-    wire v1274_t13 = v1273[2] ? v1274_t12 : v1274_t7;
-    wire v1274_t14 = v1273[3] ? 1'd0 : v1274_t13;
-    wire v1274_t15 = v1273[2] ? v1274_t8 : 1'd0;
-    wire v1274_t16 = v1273[3] ? v1274_t15 : 1'd0;
-    wire v1274_t17 = v1273[4] ? v1274_t16 : v1274_t14;
-    wire v1274_t18 = v1273[5] ? v1274_t17 : v1274_t11;
-    wire [0:0] v1274 = {v1274_t18};
-    wire [0:0] v1275_l = v1274; wire [0:0] v1275_u = (v1274 >>> 1) + v1156; wire [1:0] v1275 = {v1275_u, v1275_l};
-    wire [1:0] v1276_l = v1275; wire [0:0] v1276_u = (v1275 >>> 2) + v767; wire [2:0] v1276 = {v1276_u, v1276_l};
-    wire [2:0] v1277_l = v1276; wire [0:0] v1277_u = (v1276 >>> 3) + v1221; wire [3:0] v1277 = {v1277_u, v1277_l};
-    wire [3:0] v1278_l = v1277; wire [0:0] v1278_u = (v1277 >>> 4) + v1237; wire [4:0] v1278 = {v1278_u, v1278_l};
-    wire [1:0] v1279_l = v709; wire [0:0] v1279_u = (v709 >>> 2) + v1262; wire [2:0] v1279 = {v1279_u, v1279_l};
-    wire [2:0] v1280_l = v1279; wire [0:0] v1280_u = (v1279 >>> 3) + v966; wire [3:0] v1280 = {v1280_u, v1280_l};
-    wire [3:0] v1281_l = v1280; wire [0:0] v1281_u = (v1280 >>> 4) + v358; wire [4:0] v1281 = {v1281_u, v1281_l};
-    wire [4:0] v1282_l = v1281; wire [0:0] v1282_u = (v1281 >>> 5) + v201; wire [5:0] v1282 = {v1282_u, v1282_l};
-    wire v1283_t0 = v1282[1] ? 1'd0 : 1'd1;
-    wire v1283_t1 = v1282[0] ? 1'd1 : 1'd0;
-    wire v1283_t2 = v1282[1] ? 1'd1 : v1283_t1;
-    wire v1283_t3 = v1282[2] ? v1283_t2 : v1283_t0;
-    wire v1283_t4 = v1282[1] ? 1'd1 : 1'd0;
-    wire v1283_t5 = v1282[2] ? v1283_t4 : 1'd0;
-    wire v1283_t6 = v1282[3] ? v1283_t5 : v1283_t3;
-    wire v1283_t7 = v1282[0] ? 1'd0 : 1'd1;
-    wire v1283_t8 = v1282[1] ? 1'd0 : v1283_t7;
-    wire v1283_t9 = v1282[1] ? v1283_t7 : 1'd1;
-    wire v1283_t10 = v1282[2] ? v1283_t9 : v1283_t8;
-    wire v1283_t11 = v1282[2] ? v1283_t0 : 1'd0;
-    wire v1283_t12 = v1282[3] ? v1283_t11 : v1283_t10;
-    wire v1283_t13 = v1282[4] ? v1283_t12 : v1283_t6;
-    wire v1283_t14 = v1282[1] ? v1283_t1 : 1'd0;
-    wire v1283_t15 = v1282[2] ? v1283_t4 : v1283_t14;
-    wire v1283_t16 = v1282[1] ? v1283_t7 : 1'd0;
-    wire v1283_t17 = v1282[2] ? v1283_t16 : 1'd0;
-    wire v1283_t18 = v1282[3] ? v1283_t17 : v1283_t15;
-    wire v1283_t19 = v1282[2] ? v1283_t9 : 1'd0;
-    wire v1283_t20 = v1282[3] ? v1283_t19 : v1283_t10;
-    wire v1283_t21 = v1282[4] ? v1283_t20 : v1283_t18;
-    wire v1283_t22 = v1282[5] ? v1283_t21 : v1283_t13;
-    wire [0:0] v1283 = {v1283_t22};
-    wire [0:0] v1284_l = v569; wire [0:0] v1284_u = (v569 >>> 1) + v1262; wire [1:0] v1284 = {v1284_u, v1284_l};
-    wire [0:0] v1285_l = v1262; wire [0:0] v1285_u = (v1262 >>> 1) + v272; wire [1:0] v1285 = {v1285_u, v1285_l};
-    wire [1:0] v1286_l = v1285; wire [0:0] v1286_u = (v1285 >>> 2) + v580; wire [2:0] v1286 = {v1286_u, v1286_l};
-    wire [2:0] v1287_l = v1286; wire [0:0] v1287_u = (v1286 >>> 3) + v768; wire [3:0] v1287 = {v1287_u, v1287_l};
-    wire [0:0] v1288_l = v526; wire [0:0] v1288_u = (v526 >>> 1) + v1262; wire [1:0] v1288 = {v1288_u, v1288_l};
-    wire [1:0] v1289_l = v1288; wire [0:0] v1289_u = (v1288 >>> 2) + v1143; wire [2:0] v1289 = {v1289_u, v1289_l};
-    wire [0:0] v1290 = inputs[347:347];
-    wire [3:0] v1291_l = v930; wire [0:0] v1291_u = (v930 >>> 4) + v1290; wire [4:0] v1291 = {v1291_u, v1291_l};
-    wire [4:0] v1292_l = v1291; wire [0:0] v1292_u = (v1291 >>> 5) + v38; wire [5:0] v1292 = {v1292_u, v1292_l};
-    wire v1293_t0 = v1292[0] ? 1'd0 : 1'd1;
-    wire v1293_t1 = v1292[1] ? 1'd1 : v1293_t0;
-    wire v1293_t2 = v1292[2] ? 1'd1 : v1293_t1;
-    wire v1293_t3 = v1292[0] ? 1'd1 : 1'd0;
-    wire v1293_t4 = v1292[1] ? 1'd1 : v1293_t3;
-    wire v1293_t5 = v1292[1] ? v1293_t3 : 1'd1;
-    wire v1293_t6 = v1292[2] ? v1293_t5 : v1293_t4;
-    wire v1293_t7 = v1292[3] ? v1293_t6 : v1293_t2;
-    wire v1293_t8 = v1292[1] ? 1'd0 : v1293_t0;
-    wire v1293_t9 = v1292[1] ? v1293_t3 : 1'd0;
-    wire v1293_t10 = v1292[2] ? v1293_t5 : v1293_t9;
-    wire v1293_t11 = v1292[3] ? v1293_t10 : v1293_t8;
-    wire v1293_t12 = v1292[4] ? v1293_t11 : v1293_t7;
-    wire v1293_t13 = v1292[2] ? v1293_t8 : 1'd0;
-    wire v1293_t14 = v1292[3] ? 1'd0 : v1293_t13;
-    wire v1293_t15 = v1292[2] ? 1'd0 : v1293_t8;
-    wire v1293_t16 = v1292[3] ? 1'd0 : v1293_t15;
-    wire v1293_t17 = v1292[4] ? v1293_t16 : v1293_t14;
-    wire v1293_t18 = v1292[5] ? v1293_t17 : v1293_t12;
-    wire [0:0] v1293 = {v1293_t18};
-    wire [2:0] v1294_l = v922; wire [0:0] v1294_u = (v922 >>> 3) + v1290; wire [3:0] v1294 = {v1294_u, v1294_l};
-    wire [1:0] v1295_l = v136; wire [0:0] v1295_u = (v136 >>> 2) + v1290; wire [2:0] v1295 = {v1295_u, v1295_l};
-    wire [0:0] v1296_l = v299; wire [0:0] v1296_u = (v299 >>> 1) + v1290; wire [1:0] v1296 = {v1296_u, v1296_l};
-    wire [1:0] v1297_l = v1296; wire [0:0] v1297_u = (v1296 >>> 2) + v68; wire [2:0] v1297 = {v1297_u, v1297_l};
-    wire [2:0] v1298_l = v1297; wire [0:0] v1298_u = (v1297 >>> 3) + v866; wire [3:0] v1298 = {v1298_u, v1298_l};
-    wire [3:0] v1299_l = v1298; wire [0:0] v1299_u = (v1298 >>> 4) + v1010; wire [4:0] v1299 = {v1299_u, v1299_l};
-    wire [4:0] v1300_l = v1299; wire [0:0] v1300_u = (v1299 >>> 5) + v326; wire [5:0] v1300 = {v1300_u, v1300_l};
-    wire v1301_t0 = v1300[0] ? 1'd1 : 1'd0;
-    wire v1301_t1 = v1300[0] ? 1'd0 : 1'd1;
-    wire v1301_t2 = v1300[1] ? v1301_t1 : v1301_t0;
-    wire v1301_t3 = v1300[1] ? 1'd0 : v1301_t1;
-    wire v1301_t4 = v1300[2] ? v1301_t3 : v1301_t2;
-    wire v1301_t5 = v1300[1] ? 1'd0 : 1'd1;
-    wire v1301_t6 = v1300[1] ? v1301_t1 : 1'd0;
-    wire v1301_t7 = v1300[2] ? v1301_t6 : v1301_t5;
-    wire v1301_t8 = v1300[3] ? v1301_t7 : v1301_t4;
-    wire v1301_t9 = v1300[1] ? v1301_t0 : 1'd0;
-    wire v1301_t10 = v1300[1] ? v1301_t1 : 1'd1;
-    wire v1301_t11 = v1300[2] ? v1301_t10 : v1301_t9;
-    wire v1301_t12 = v1300[2] ? v1301_t10 : v1301_t5;
-    wire v1301_t13 = v1300[3] ? v1301_t12 : v1301_t11;
-    wire v1301_t14 = v1300[4] ? v1301_t13 : v1301_t8;
-    wire v1301_t15 = v1300[1] ? v1301_t0 : 1'd1;
-    wire v1301_t16 = v1300[2] ? v1301_t15 : v1301_t0;
-    wire v1301_t17 = v1300[2] ? v1301_t10 : 1'd1;
-    wire v1301_t18 = v1300[3] ? v1301_t17 : v1301_t16;
-    wire v1301_t19 = v1300[2] ? v1301_t3 : 1'd0;
-    wire v1301_t20 = v1300[3] ? 1'd0 : v1301_t19;
-    wire v1301_t21 = v1300[4] ? v1301_t20 : v1301_t18;
-    wire v1301_t22 = v1300[5] ? v1301_t21 : v1301_t14;
-    wire [0:0] v1301 = {v1301_t22};
-    wire [0:0] v1302_l = v1290; wire [0:0] v1302_u = (v1290 >>> 1) + v808; wire [1:0] v1302 = {v1302_u, v1302_l};
-    wire [1:0] v1303_l = v1302; wire [0:0] v1303_u = (v1302 >>> 2) + v268; wire [2:0] v1303 = {v1303_u, v1303_l};
-    wire [0:0] v1304_l = v1290; wire [0:0] v1304_u = (v1290 >>> 1) + v282; wire [1:0] v1304 = {v1304_u, v1304_l};
-    wire [1:0] v1305_l = v1304; wire [0:0] v1305_u = (v1304 >>> 2) + v297; wire [2:0] v1305 = {v1305_u, v1305_l};
-    wire [0:0] v1306 = inputs[352:352];
-    wire [3:0] v1307_l = v907; wire [0:0] v1307_u = (v907 >>> 4) + v1306; wire [4:0] v1307 = {v1307_u, v1307_l};
-    wire [4:0] v1308_l = v1307; wire [0:0] v1308_u = (v1307 >>> 5) + v660; wire [5:0] v1308 = {v1308_u, v1308_l};
-    wire v1309_t0 = v1308[0] ? 1'd0 : 1'd1;
-    wire v1309_t1 = v1308[0] ? 1'd1 : 1'd0;
-    wire v1309_t2 = v1308[1] ? 1'd0 : v1309_t1;
-    wire v1309_t3 = v1308[2] ? v1309_t2 : v1309_t0;
-    wire v1309_t4 = v1308[1] ? 1'd0 : 1'd1;
-    wire v1309_t5 = v1308[2] ? v1309_t4 : v1309_t0;
-    wire v1309_t6 = v1308[3] ? v1309_t5 : v1309_t3;
-    wire v1309_t7 = v1308[2] ? v1309_t2 : 1'd1;
-    wire v1309_t8 = v1308[1] ? 1'd1 : 1'd0;
-    wire v1309_t9 = v1308[2] ? 1'd1 : v1309_t8;
-    wire v1309_t10 = v1308[3] ? v1309_t9 : v1309_t7;
-    wire v1309_t11 = v1308[4] ? v1309_t10 : v1309_t6;
-    wire v1309_t12 = v1308[1] ? v1309_t0 : v1309_t1;
-    wire v1309_t13 = v1308[2] ? 1'd1 : v1309_t12;
-    wire v1309_t14 = v1308[1] ? v1309_t0 : 1'd1;
-    wire v1309_t15 = v1308[2] ? 1'd1 : v1309_t14;
-    wire v1309_t16 = v1308[3] ? v1309_t15 : v1309_t13;
-    wire v1309_t17 = v1308[2] ? v1309_t4 : 1'd1;
-    wire v1309_t18 = v1308[2] ? v1309_t1 : v1309_t12;
-    wire v1309_t19 = v1308[3] ? v1309_t18 : v1309_t17;
-    wire v1309_t20 = v1308[4] ? v1309_t19 : v1309_t16;
-    wire v1309_t21 = v1308[5] ? v1309_t20 : v1309_t11;
-    wire [0:0] v1309 = {v1309_t21};
-    wire [3:0] v1310_l = v809; wire [0:0] v1310_u = (v809 >>> 4) + v1306; wire [4:0] v1310 = {v1310_u, v1310_l};
-    wire [4:0] v1311_l = v1310; wire [0:0] v1311_u = (v1310 >>> 5) + v277; wire [5:0] v1311 = {v1311_u, v1311_l};
-    wire v1312_t0 = v1311[0] ? 1'd0 : 1'd1;
-    wire v1312_t1 = v1311[0] ? 1'd1 : 1'd0;
-    wire v1312_t2 = v1311[1] ? v1312_t1 : v1312_t0;
-    wire v1312_t3 = v1311[2] ? 1'd0 : v1312_t2;
-    wire v1312_t4 = v1311[1] ? v1312_t1 : 1'd0;
-    wire v1312_t5 = v1311[2] ? v1312_t2 : v1312_t4;
-    wire v1312_t6 = v1311[3] ? v1312_t5 : v1312_t3;
-    wire v1312_t7 = v1311[1] ? 1'd1 : 1'd0;
-    wire v1312_t8 = v1311[2] ? v1312_t7 : v1312_t2;
-    wire v1312_t9 = v1311[3] ? v1312_t8 : 1'd0;
-    wire v1312_t10 = v1311[4] ? v1312_t9 : v1312_t6;
-    wire v1312_t11 = v1311[2] ? v1312_t7 : v1312_t4;
-    wire v1312_t12 = v1311[2] ? v1312_t7 : v1312_t1;
-    wire v1312_t13 = v1311[1] ? 1'd1 : v1312_t1;
-    wire v1312_t14 = v1311[2] ? v1312_t13 : v1312_t7;
-    wire v1312_t15 = v1311[3] ? v1312_t14 : v1312_t12;
-    wire v1312_t16 = v1311[4] ? v1312_t15 : v1312_t11;
-    wire v1312_t17 = v1311[5] ? v1312_t16 : v1312_t10;
-    wire [0:0] v1312 = {v1312_t17};
-    wire [0:0] v1313_l = v497; wire [0:0] v1313_u = (v497 >>> 1) + v1312; wire [1:0] v1313 = {v1313_u, v1313_l};
-    wire [3:0] v1314_l = v644; wire [0:0] v1314_u = (v644 >>> 4) + v1306; wire [4:0] v1314 = {v1314_u, v1314_l};
-    wire [4:0] v1315_l = v1314; wire [0:0] v1315_u = (v1314 >>> 5) + v235; wire [5:0] v1315 = {v1315_u, v1315_l};
-    wire v1316_t0 = v1315[0] ? 1'd0 : 1'd1;
-    wire v1316_t1 = v1315[2] ? 1'd0 : v1316_t0;
-    wire v1316_t2 = v1315[0] ? 1'd1 : 1'd0;
-    wire v1316_t3 = v1315[1] ? v1316_t0 : v1316_t2;
-    wire v1316_t4 = v1315[2] ? v1316_t2 : v1316_t3;
-    wire v1316_t5 = v1315[3] ? v1316_t4 : v1316_t1;
-    wire v1316_t6 = v1315[1] ? 1'd0 : 1'd1;
-    wire v1316_t7 = v1315[1] ? 1'd0 : v1316_t2;
-    wire v1316_t8 = v1315[2] ? v1316_t7 : v1316_t6;
-    wire v1316_t9 = v1315[3] ? v1316_t7 : v1316_t8;
-    wire v1316_t10 = v1315[4] ? v1316_t9 : v1316_t5;
-    wire v1316_t11 = v1315[1] ? v1316_t2 : 1'd1;
-    wire v1316_t12 = v1315[2] ? v1316_t11 : v1316_t3;
-    wire v1316_t13 = v1315[2] ? v1316_t2 : v1316_t6;
-    wire v1316_t14 = v1315[2] ? v1316_t2 : v1316_t7;
-    wire v1316_t15 = v1315[3] ? v1316_t14 : v1316_t13;
-    wire v1316_t16 = v1315[4] ? v1316_t15 : v1316_t12;
-    wire v1316_t17 = v1315[5] ? v1316_t16 : v1316_t10;
-    wire [0:0] v1316 = {v1316_t17};
-    wire [0:0] v1317_l = v997; wire [0:0] v1317_u = (v997 >>> 1) + v1316; wire [1:0] v1317 = {v1317_u, v1317_l};
-    wire [3:0] v1318_l = v1222; wire [0:0] v1318_u = (v1222 >>> 4) + v1306; wire [4:0] v1318 = {v1318_u, v1318_l};
-    wire [4:0] v1319_l = v1318; wire [0:0] v1319_u = (v1318 >>> 5) + v580; wire [5:0] v1319 = {v1319_u, v1319_l};
-    wire v1320_t0 = v1319[0] ? 1'd0 : 1'd1;
-    wire v1320_t1 = v1319[1] ? v1320_t0 : 1'd0;
-    wire v1320_t2 = v1319[2] ? v1320_t1 : 1'd0;
-    wire v1320_t3 = v1319[3] ? v1320_t2 : 1'd0;
-    wire v1320_t4 = v1319[0] ? 1'd1 : 1'd0;
-    wire v1320_t5 = v1319[1] ? v1320_t4 : 1'd1;
-    wire v1320_t6 = v1319[2] ? v1320_t5 : 1'd0;
-    wire v1320_t7 = v1319[1] ? 1'd1 : 1'd0;
-    wire v1320_t8 = v1319[3] ? v1320_t7 : v1320_t6;
-    wire v1320_t9 = v1319[4] ? v1320_t8 : v1320_t3;
-    wire v1320_t10 = v1319[2] ? 1'd0 : 1'd1;
-    wire v1320_t11 = v1319[1] ? v1320_t4 : 1'd0;
-    wire v1320_t12 = v1319[3] ? v1320_t11 : v1320_t10;
-    wire v1320_t13 = v1319[1] ? 1'd1 : v1320_t4;
-    wire v1320_t14 = v1319[2] ? v1320_t4 : v1320_t13;
-    wire v1320_t15 = v1319[3] ? v1320_t13 : v1320_t14;
-    wire v1320_t16 = v1319[4] ? v1320_t15 : v1320_t12;
-    wire v1320_t17 = v1319[5] ? v1320_t16 : v1320_t9;
-    wire [0:0] v1320 = {v1320_t17};
-    wire [1:0] v1321_l = v570; wire [0:0] v1321_u = (v570 >>> 2) + v1306; wire [2:0] v1321 = {v1321_u, v1321_l};
-    wire [2:0] v1322_l = v1321; wire [0:0] v1322_u = (v1321 >>> 3) + v234; wire [3:0] v1322 = {v1322_u, v1322_l};
-    wire [3:0] v1323_l = v1322; wire [0:0] v1323_u = (v1322 >>> 4) + v933; wire [4:0] v1323 = {v1323_u, v1323_l};
-    wire [4:0] v1324_l = v1323; wire [0:0] v1324_u = (v1323 >>> 5) + v890; wire [5:0] v1324 = {v1324_u, v1324_l};
-    wire v1325_t0 = v1324[0] ? 1'd0 : 1'd1;
-    wire v1325_t1 = v1324[1] ? 1'd0 : v1325_t0;
-    wire v1325_t2 = v1324[0] ? 1'd1 : 1'd0;
-    wire v1325_t3 = v1324[1] ? v1325_t2 : 1'd0;
-    wire v1325_t4 = v1324[2] ? v1325_t3 : v1325_t1;
-    wire v1325_t5 = v1324[2] ? 1'd0 : v1325_t1;
-    wire v1325_t6 = v1324[3] ? v1325_t5 : v1325_t4;
-    wire v1325_t7 = v1324[1] ? v1325_t0 : 1'd0;
-    wire v1325_t8 = v1324[2] ? v1325_t7 : 1'd0;
-    wire v1325_t9 = v1324[2] ? v1325_t0 : 1'd0;
-    wire v1325_t10 = v1324[3] ? v1325_t9 : v1325_t8;
-    wire v1325_t11 = v1324[4] ? v1325_t10 : v1325_t6;
-    wire v1325_t12 = v1324[5] ? 1'd0 : v1325_t11;
-    wire [0:0] v1325 = {v1325_t12};
-    wire [0:0] v1326_l = v617; wire [0:0] v1326_u = (v617 >>> 1) + v1306; wire [1:0] v1326 = {v1326_u, v1326_l};
-    wire [0:0] v1327_l = v195; wire [0:0] v1327_u = (v195 >>> 1) + v1306; wire [1:0] v1327 = {v1327_u, v1327_l};
-    wire [1:0] v1328_l = v1327; wire [0:0] v1328_u = (v1327 >>> 2) + v475; wire [2:0] v1328 = {v1328_u, v1328_l};
-    wire [2:0] v1329_l = v1328; wire [0:0] v1329_u = (v1328 >>> 3) + v540; wire [3:0] v1329 = {v1329_u, v1329_l};
-    wire [3:0] v1330_l = v1329; wire [0:0] v1330_u = (v1329 >>> 4) + v673; wire [4:0] v1330 = {v1330_u, v1330_l};
-    wire [4:0] v1331_l = v1330; wire [0:0] v1331_u = (v1330 >>> 5) + v316; wire [5:0] v1331 = {v1331_u, v1331_l};
-    wire v1332_t0 = v1331[0] ? 1'd0 : 1'd1;
-    wire v1332_t1 = v1331[1] ? v1332_t0 : 1'd1;
-    wire v1332_t2 = v1331[1] ? 1'd0 : v1332_t0;
-    wire v1332_t3 = v1331[2] ? v1332_t2 : v1332_t1;
-    wire v1332_t4 = v1331[0] ? 1'd1 : 1'd0;
-    wire v1332_t5 = v1331[1] ? 1'd0 : v1332_t4;
-    wire v1332_t6 = v1331[3] ? v1332_t5 : v1332_t3;
-    wire v1332_t7 = v1331[2] ? v1332_t2 : 1'd0;
-    wire v1332_t8 = v1331[3] ? 1'd0 : v1332_t7;
-    wire v1332_t9 = v1331[4] ? v1332_t8 : v1332_t6;
-    wire v1332_t10 = v1331[1] ? v1332_t0 : 1'd0;
-    wire v1332_t11 = v1331[2] ? 1'd0 : v1332_t10;
-    wire v1332_t12 = v1331[3] ? 1'd0 : v1332_t11;
-    wire v1332_t13 = v1331[1] ? 1'd1 : 1'd0;
-    wire v1332_t14 = v1331[2] ? v1332_t13 : v1332_t10;
-    wire v1332_t15 = v1331[2] ? v1332_t13 : 1'd0;
-    wire v1332_t16 = v1331[3] ? v1332_t15 : v1332_t14;
-    wire v1332_t17 = v1331[4] ? v1332_t16 : v1332_t12;
-    wire v1332_t18 = v1331[5] ? v1332_t17 : v1332_t9;
-    wire [0:0] v1332 = {v1332_t18};
-    wire [0:0] v1333 = inputs[377:377];
-    wire [3:0] v1334_l = v983; wire [0:0] v1334_u = (v983 >>> 4) + v1333; wire [4:0] v1334 = {v1334_u, v1334_l};
-    wire [4:0] v1335_l = v1334; wire [0:0] v1335_u = (v1334 >>> 5) + v945; wire [5:0] v1335 = {v1335_u, v1335_l};
-    wire v1336_t0 = v1335[0] ? 1'd1 : 1'd0;
-    wire v1336_t1 = v1335[1] ? v1336_t0 : 1'd1;
-    wire v1336_t2 = v1335[1] ? 1'd0 : 1'd1;
-    wire v1336_t3 = v1335[2] ? v1336_t2 : v1336_t1;
-    wire v1336_t4 = v1335[1] ? 1'd1 : 1'd0;
-    wire v1336_t5 = v1335[0] ? 1'd0 : 1'd1;
-    wire v1336_t6 = v1335[1] ? v1336_t5 : 1'd0;
-    wire v1336_t7 = v1335[2] ? v1336_t6 : v1336_t4;
-    wire v1336_t8 = v1335[3] ? v1336_t7 : v1336_t3;
-    wire v1336_t9 = v1335[1] ? v1336_t0 : 1'd0;
-    wire v1336_t10 = v1335[2] ? 1'd0 : 1'd1;
-    wire v1336_t11 = v1335[3] ? v1336_t10 : v1336_t9;
-    wire v1336_t12 = v1335[4] ? v1336_t11 : v1336_t8;
-    wire v1336_t13 = v1335[2] ? v1336_t4 : 1'd1;
-    wire v1336_t14 = v1335[2] ? 1'd0 : v1336_t4;
-    wire v1336_t15 = v1335[3] ? v1336_t14 : v1336_t13;
-    wire v1336_t16 = v1335[3] ? v1336_t10 : v1336_t13;
-    wire v1336_t17 = v1335[4] ? v1336_t16 : v1336_t15;
-    wire v1336_t18 = v1335[5] ? v1336_t17 : v1336_t12;
-    wire [0:0] v1336 = {v1336_t18};
-    wire [3:0] v1337_l = v1158; wire [0:0] v1337_u = (v1158 >>> 4) + v1333; wire [4:0] v1337 = {v1337_u, v1337_l};
-    wire [4:0] v1338_l = v1337; wire [0:0] v1338_u = (v1337 >>> 5) + v945; wire [5:0] v1338 = {v1338_u, v1338_l};
-    wire v1339_t0 = v1338[1] ? 1'd0 : 1'd1;
-    wire v1339_t1 = v1338[0] ? 1'd1 : 1'd0;
-    wire v1339_t2 = v1338[1] ? 1'd0 : v1339_t1;
-    wire v1339_t3 = v1338[3] ? v1339_t2 : v1339_t0;
-    wire v1339_t4 = v1338[0] ? 1'd0 : 1'd1;
-    wire v1339_t5 = v1338[1] ? 1'd0 : v1339_t4;
-    wire v1339_t6 = v1338[2] ? 1'd0 : v1339_t5;
-    wire v1339_t7 = v1338[1] ? v1339_t4 : 1'd0;
-    wire v1339_t8 = v1338[2] ? 1'd1 : v1339_t7;
-    wire v1339_t9 = v1338[3] ? v1339_t8 : v1339_t6;
-    wire v1339_t10 = v1338[4] ? v1339_t9 : v1339_t3;
-    wire v1339_t11 = v1338[5] ? 1'd0 : v1339_t10;
-    wire [0:0] v1339 = {v1339_t11};
-    wire [0:0] v1340_l = v1339; wire [0:0] v1340_u = (v1339 >>> 1) + v1170; wire [1:0] v1340 = {v1340_u, v1340_l};
-    wire [2:0] v1341_l = v941; wire [0:0] v1341_u = (v941 >>> 3) + v1333; wire [3:0] v1341 = {v1341_u, v1341_l};
-    wire [3:0] v1342_l = v1341; wire [0:0] v1342_u = (v1341 >>> 4) + v162; wire [4:0] v1342 = {v1342_u, v1342_l};
-    wire [4:0] v1343_l = v1342; wire [0:0] v1343_u = (v1342 >>> 5) + v124; wire [5:0] v1343 = {v1343_u, v1343_l};
-    wire v1344_t0 = v1343[0] ? 1'd0 : 1'd1;
-    wire v1344_t1 = v1343[1] ? v1344_t0 : 1'd0;
-    wire v1344_t2 = v1343[2] ? v1344_t1 : v1344_t0;
-    wire v1344_t3 = v1343[3] ? 1'd0 : v1344_t2;
-    wire v1344_t4 = v1343[2] ? 1'd0 : v1344_t0;
-    wire v1344_t5 = v1343[0] ? 1'd1 : 1'd0;
-    wire v1344_t6 = v1343[1] ? v1344_t0 : v1344_t5;
-    wire v1344_t7 = v1343[2] ? v1344_t5 : v1344_t6;
-    wire v1344_t8 = v1343[3] ? v1344_t7 : v1344_t4;
-    wire v1344_t9 = v1343[4] ? v1344_t8 : v1344_t3;
-    wire v1344_t10 = v1343[1] ? 1'd1 : 1'd0;
-    wire v1344_t11 = v1343[2] ? v1344_t10 : v1344_t0;
-    wire v1344_t12 = v1343[1] ? v1344_t5 : 1'd0;
-    wire v1344_t13 = v1343[2] ? v1344_t12 : 1'd0;
-    wire v1344_t14 = v1343[3] ? v1344_t13 : v1344_t11;
-    wire v1344_t15 = v1343[2] ? v1344_t10 : 1'd0;
-    wire v1344_t16 = v1343[3] ? v1344_t15 : v1344_t10;
-    wire v1344_t17 = v1343[4] ? v1344_t16 : v1344_t14;
-    wire v1344_t18 = v1343[5] ? v1344_t17 : v1344_t9;
-    wire [0:0] v1344 = {v1344_t18};
-    wire [1:0] v1345_l = v641; wire [0:0] v1345_u = (v641 >>> 2) + v1333; wire [2:0] v1345 = {v1345_u, v1345_l};
-    wire [2:0] v1346_l = v1345; wire [0:0] v1346_u = (v1345 >>> 3) + v718; wire [3:0] v1346 = {v1346_u, v1346_l};
-    wire [3:0] v1347_l = v1346; wire [0:0] v1347_u = (v1346 >>> 4) + v297; wire [4:0] v1347 = {v1347_u, v1347_l};
-    wire [4:0] v1348_l = v1347; wire [0:0] v1348_u = (v1347 >>> 5) + v1010; wire [5:0] v1348 = {v1348_u, v1348_l};
-    wire v1349_t0 = v1348[1] ? 1'd0 : 1'd1;
-    wire v1349_t1 = v1348[0] ? 1'd1 : 1'd0;
-    wire v1349_t2 = v1348[2] ? v1349_t1 : v1349_t0;
-    wire v1349_t3 = v1348[0] ? 1'd0 : 1'd1;
-    wire v1349_t4 = v1348[1] ? 1'd0 : v1349_t3;
-    wire v1349_t5 = v1348[2] ? v1349_t4 : 1'd1;
-    wire v1349_t6 = v1348[3] ? v1349_t5 : v1349_t2;
-    wire v1349_t7 = v1348[2] ? 1'd0 : v1349_t4;
-    wire v1349_t8 = v1348[4] ? v1349_t7 : v1349_t6;
-    wire v1349_t9 = v1348[1] ? v1349_t1 : 1'd0;
-    wire v1349_t10 = v1348[2] ? 1'd0 : v1349_t9;
-    wire v1349_t11 = v1348[3] ? 1'd0 : v1349_t10;
-    wire v1349_t12 = v1348[4] ? 1'd0 : v1349_t11;
-    wire v1349_t13 = v1348[5] ? v1349_t12 : v1349_t8;
-    wire [0:0] v1349 = {v1349_t13};
-    wire [1:0] v1350_l = v328; wire [0:0] v1350_u = (v328 >>> 2) + v1333; wire [2:0] v1350 = {v1350_u, v1350_l};
-    wire [2:0] v1351_l = v1350; wire [0:0] v1351_u = (v1350 >>> 3) + v488; wire [3:0] v1351 = {v1351_u, v1351_l};
-    wire [3:0] v1352_l = v1351; wire [0:0] v1352_u = (v1351 >>> 4) + v660; wire [4:0] v1352 = {v1352_u, v1352_l};
-    wire [4:0] v1353_l = v1352; wire [0:0] v1353_u = (v1352 >>> 5) + v372; wire [5:0] v1353 = {v1353_u, v1353_l};
-    wire v1354_t0 = v1353[0] ? 1'd0 : 1'd1;
-    wire v1354_t1 = v1353[1] ? v1354_t0 : 1'd0;
-    wire v1354_t2 = v1353[0] ? 1'd1 : 1'd0;
-    wire v1354_t3 = v1353[2] ? v1354_t2 : v1354_t1;
-    wire v1354_t4 = v1353[1] ? 1'd1 : v1354_t2;
-    wire v1354_t5 = v1353[2] ? v1354_t0 : v1354_t4;
-    wire v1354_t6 = v1353[3] ? v1354_t5 : v1354_t3;
-    wire v1354_t7 = v1353[1] ? 1'd0 : v1354_t2;
-    wire v1354_t8 = v1353[1] ? 1'd0 : 1'd1;
-    wire v1354_t9 = v1353[2] ? v1354_t8 : v1354_t7;
-    wire v1354_t10 = v1353[1] ? 1'd1 : v1354_t0;
-    wire v1354_t11 = v1353[2] ? 1'd0 : v1354_t10;
-    wire v1354_t12 = v1353[3] ? v1354_t11 : v1354_t9;
-    wire v1354_t13 = v1353[4] ? v1354_t12 : v1354_t6;
-    wire v1354_t14 = v1353[1] ? 1'd1 : 1'd0;
-    wire v1354_t15 = v1353[2] ? 1'd0 : v1354_t14;
-    wire v1354_t16 = v1353[2] ? 1'd0 : 1'd1;
-    wire v1354_t17 = v1353[3] ? v1354_t16 : v1354_t15;
-    wire v1354_t18 = v1353[2] ? 1'd0 : v1354_t1;
-    wire v1354_t19 = v1353[3] ? v1354_t15 : v1354_t18;
-    wire v1354_t20 = v1353[4] ? v1354_t19 : v1354_t17;
-    wire v1354_t21 = v1353[5] ? v1354_t20 : v1354_t13;
-    wire [0:0] v1354 = {v1354_t21};
-    wire [0:0] v1355_l = v1333; wire [0:0] v1355_u = (v1333 >>> 1) + v347; wire [1:0] v1355 = {v1355_u, v1355_l};
-    wire [1:0] v1356_l = v1355; wire [0:0] v1356_u = (v1355 >>> 2) + v1143; wire [2:0] v1356 = {v1356_u, v1356_l};
-    wire [2:0] v1357_l = v1356; wire [0:0] v1357_u = (v1356 >>> 3) + v1121; wire [3:0] v1357 = {v1357_u, v1357_l};
-    wire [3:0] v1358_l = v1357; wire [0:0] v1358_u = (v1357 >>> 4) + v392; wire [4:0] v1358 = {v1358_u, v1358_l};
-    wire [4:0] v1359_l = v1358; wire [0:0] v1359_u = (v1358 >>> 5) + v450; wire [5:0] v1359 = {v1359_u, v1359_l};
-    wire v1360_t0 = v1359[1] ? 1'd0 : 1'd1;
-    wire v1360_t1 = v1359[2] ? 1'd0 : v1360_t0;
-    wire v1360_t2 = v1359[0] ? 1'd0 : 1'd1;
-    wire v1360_t3 = v1359[1] ? 1'd0 : v1360_t2;
-    wire v1360_t4 = v1359[3] ? v1360_t3 : v1360_t1;
-    wire v1360_t5 = v1359[2] ? v1360_t0 : v1360_t3;
-    wire v1360_t6 = v1359[3] ? v1360_t5 : 1'd0;
-    wire v1360_t7 = v1359[4] ? v1360_t6 : v1360_t4;
-    wire v1360_t8 = v1359[3] ? 1'd0 : v1360_t1;
-    wire v1360_t9 = v1359[2] ? v1360_t0 : 1'd0;
-    wire v1360_t10 = v1359[3] ? v1360_t9 : 1'd0;
-    wire v1360_t11 = v1359[4] ? v1360_t10 : v1360_t8;
-    wire v1360_t12 = v1359[5] ? v1360_t11 : v1360_t7;
-    wire [0:0] v1360 = {v1360_t12};
-    wire [0:0] v1361_l = v1360; wire [0:0] v1361_u = (v1360 >>> 1) + v1349; wire [1:0] v1361 = {v1361_u, v1361_l};
-    wire [0:0] v1362_l = v1333; wire [0:0] v1362_u = (v1333 >>> 1) + v690; wire [1:0] v1362 = {v1362_u, v1362_l};
-    wire [0:0] v1363_l = v1333; wire [0:0] v1363_u = (v1333 >>> 1) + v1160; wire [1:0] v1363 = {v1363_u, v1363_l};
-    wire [1:0] v1364_l = v1363; wire [0:0] v1364_u = (v1363 >>> 2) + v52; wire [2:0] v1364 = {v1364_u, v1364_l};
-    wire [2:0] v1365_l = v1364; wire [0:0] v1365_u = (v1364 >>> 3) + v253; wire [3:0] v1365 = {v1365_u, v1365_l};
-    wire [3:0] v1366_l = v1365; wire [0:0] v1366_u = (v1365 >>> 4) + v1217; wire [4:0] v1366 = {v1366_u, v1366_l};
-    wire [4:0] v1367_l = v1366; wire [0:0] v1367_u = (v1366 >>> 5) + v1244; wire [5:0] v1367 = {v1367_u, v1367_l};
-    wire v1368_t0 = v1367[0] ? 1'd1 : 1'd0;
-    wire v1368_t1 = v1367[1] ? 1'd1 : v1368_t0;
-    wire v1368_t2 = v1367[2] ? v1368_t1 : v1368_t0;
-    wire v1368_t3 = v1367[1] ? 1'd0 : 1'd1;
-    wire v1368_t4 = v1367[2] ? v1368_t0 : v1368_t3;
-    wire v1368_t5 = v1367[3] ? v1368_t4 : v1368_t2;
-    wire v1368_t6 = v1367[0] ? 1'd0 : 1'd1;
-    wire v1368_t7 = v1367[1] ? v1368_t6 : 1'd0;
-    wire v1368_t8 = v1367[2] ? v1368_t7 : 1'd0;
-    wire v1368_t9 = v1367[2] ? 1'd1 : v1368_t1;
-    wire v1368_t10 = v1367[3] ? v1368_t9 : v1368_t8;
-    wire v1368_t11 = v1367[4] ? v1368_t10 : v1368_t5;
-    wire v1368_t12 = v1367[1] ? v1368_t0 : 1'd0;
-    wire v1368_t13 = v1367[2] ? 1'd1 : v1368_t12;
-    wire v1368_t14 = v1367[3] ? 1'd0 : v1368_t13;
-    wire v1368_t15 = v1367[2] ? v1368_t12 : 1'd0;
-    wire v1368_t16 = v1367[2] ? 1'd1 : v1368_t3;
-    wire v1368_t17 = v1367[3] ? v1368_t16 : v1368_t15;
-    wire v1368_t18 = v1367[4] ? v1368_t17 : v1368_t14;
-    wire v1368_t19 = v1367[5] ? v1368_t18 : v1368_t11;
-    wire [0:0] v1368 = {v1368_t19};
-    wire [0:0] v1369 = inputs[379:379];
-    wire [4:0] v1370_l = v1119; wire [0:0] v1370_u = (v1119 >>> 5) + v1369; wire [5:0] v1370 = {v1370_u, v1370_l};
-    wire v1371_t0 = v1370[0] ? 1'd0 : 1'd1;
-    wire v1371_t1 = v1370[1] ? v1371_t0 : 1'd0;
-    wire v1371_t2 = v1370[2] ? v1371_t1 : 1'd1;
-    wire v1371_t3 = v1370[2] ? v1371_t1 : 1'd0;
-    wire v1371_t4 = v1370[3] ? v1371_t3 : v1371_t2;
-    wire v1371_t5 = v1370[1] ? 1'd1 : v1371_t0;
-    wire v1371_t6 = v1370[2] ? 1'd1 : v1371_t5;
-    wire v1371_t7 = v1370[3] ? v1371_t6 : 1'd0;
-    wire v1371_t8 = v1370[4] ? v1371_t7 : v1371_t4;
-    wire v1371_t9 = v1370[1] ? 1'd0 : 1'd1;
-    wire v1371_t10 = v1370[2] ? 1'd0 : v1371_t9;
-    wire v1371_t11 = v1370[3] ? 1'd0 : v1371_t10;
-    wire v1371_t12 = v1370[0] ? 1'd1 : 1'd0;
-    wire v1371_t13 = v1370[1] ? v1371_t12 : 1'd0;
-    wire v1371_t14 = v1370[2] ? 1'd1 : v1371_t13;
-    wire v1371_t15 = v1370[3] ? v1371_t14 : 1'd0;
-    wire v1371_t16 = v1370[4] ? v1371_t15 : v1371_t11;
-    wire v1371_t17 = v1370[5] ? v1371_t16 : v1371_t8;
-    wire [0:0] v1371 = {v1371_t17};
-    wire [4:0] v1372_l = v955; wire [0:0] v1372_u = (v955 >>> 5) + v1369; wire [5:0] v1372 = {v1372_u, v1372_l};
-    wire v1373_t0 = v1372[0] ? 1'd0 : 1'd1;
-    wire v1373_t1 = v1372[2] ? 1'd1 : v1373_t0;
-    wire v1373_t2 = v1372[1] ? 1'd1 : 1'd0;
-    wire v1373_t3 = v1372[2] ? v1373_t2 : v1373_t0;
-    wire v1373_t4 = v1372[3] ? v1373_t3 : v1373_t1;
-    wire v1373_t5 = v1372[1] ? 1'd1 : v1373_t0;
-    wire v1373_t6 = v1372[2] ? 1'd0 : v1373_t5;
-    wire v1373_t7 = v1372[1] ? v1373_t0 : 1'd0;
-    wire v1373_t8 = v1372[3] ? v1373_t7 : v1373_t6;
-    wire v1373_t9 = v1372[4] ? v1373_t8 : v1373_t4;
-    wire v1373_t10 = v1372[1] ? 1'd0 : 1'd1;
-    wire v1373_t11 = v1372[0] ? 1'd1 : 1'd0;
-    wire v1373_t12 = v1372[1] ? v1373_t11 : 1'd1;
-    wire v1373_t13 = v1372[2] ? v1373_t12 : v1373_t10;
-    wire v1373_t14 = v1372[3] ? v1373_t6 : v1373_t13;
-    wire v1373_t15 = v1372[1] ? v1373_t11 : 1'd0;
-    wire v1373_t16 = v1372[1] ? 1'd0 : v1373_t11;
-    wire v1373_t17 = v1372[2] ? v1373_t16 : v1373_t15;
-    wire v1373_t18 = v1372[2] ? 1'd0 : v1373_t0;
-    wire v1373_t19 = v1372[3] ? v1373_t18 : v1373_t17;
-    wire v1373_t20 = v1372[4] ? v1373_t19 : v1373_t14;
-    wire v1373_t21 = v1372[5] ? v1373_t20 : v1373_t9;
-    wire [0:0] v1373 = {v1373_t21};
-    wire [4:0] v1374_l = v1019; wire [0:0] v1374_u = (v1019 >>> 5) + v1369; wire [5:0] v1374 = {v1374_u, v1374_l};
-    wire v1375_t0 = v1374[0] ? 1'd0 : 1'd1;
-    wire v1375_t1 = v1374[1] ? 1'd1 : v1375_t0;
-    wire v1375_t2 = v1374[0] ? 1'd1 : 1'd0;
-    wire v1375_t3 = v1374[1] ? v1375_t2 : 1'd1;
-    wire v1375_t4 = v1374[2] ? v1375_t3 : v1375_t1;
-    wire v1375_t5 = v1374[1] ? 1'd0 : 1'd1;
-    wire v1375_t6 = v1374[2] ? v1375_t5 : 1'd0;
-    wire v1375_t7 = v1374[3] ? v1375_t6 : v1375_t4;
-    wire v1375_t8 = v1374[1] ? 1'd0 : v1375_t0;
-    wire v1375_t9 = v1374[2] ? v1375_t5 : v1375_t8;
-    wire v1375_t10 = v1374[3] ? v1375_t9 : 1'd1;
-    wire v1375_t11 = v1374[4] ? v1375_t10 : v1375_t7;
-    wire v1375_t12 = v1374[1] ? v1375_t2 : 1'd0;
-    wire v1375_t13 = v1374[1] ? 1'd1 : 1'd0;
-    wire v1375_t14 = v1374[2] ? v1375_t13 : v1375_t12;
-    wire v1375_t15 = v1374[3] ? 1'd0 : v1375_t14;
-    wire v1375_t16 = v1374[1] ? 1'd0 : v1375_t2;
-    wire v1375_t17 = v1374[2] ? v1375_t16 : v1375_t12;
-    wire v1375_t18 = v1374[3] ? v1375_t17 : v1375_t12;
-    wire v1375_t19 = v1374[4] ? v1375_t18 : v1375_t15;
-    wire v1375_t20 = v1374[5] ? v1375_t19 : v1375_t11;
-    wire [0:0] v1375 = {v1375_t20};
-    wire [2:0] v1376_l = v956; wire [0:0] v1376_u = (v956 >>> 3) + v1369; wire [3:0] v1376 = {v1376_u, v1376_l};
-    wire [3:0] v1377_l = v1376; wire [0:0] v1377_u = (v1376 >>> 4) + v226; wire [4:0] v1377 = {v1377_u, v1377_l};
-    wire [1:0] v1378_l = v112; wire [0:0] v1378_u = (v112 >>> 2) + v1369; wire [2:0] v1378 = {v1378_u, v1378_l};
-    wire [2:0] v1379_l = v1378; wire [0:0] v1379_u = (v1378 >>> 3) + v1290; wire [3:0] v1379 = {v1379_u, v1379_l};
-    wire [3:0] v1380_l = v1379; wire [0:0] v1380_u = (v1379 >>> 4) + v30; wire [4:0] v1380 = {v1380_u, v1380_l};
-    wire [4:0] v1381_l = v1380; wire [0:0] v1381_u = (v1380 >>> 5) + v32; wire [5:0] v1381 = {v1381_u, v1381_l};
-    wire v1382_t0 = v1381[0] ? 1'd1 : 1'd0;
-    wire v1382_t1 = v1381[1] ? 1'd0 : v1382_t0;
-    wire v1382_t2 = v1381[1] ? 1'd1 : v1382_t0;
-    wire v1382_t3 = v1381[2] ? v1382_t2 : v1382_t1;
-    wire v1382_t4 = v1381[3] ? v1382_t3 : v1382_t1;
-    wire v1382_t5 = v1381[0] ? 1'd0 : 1'd1;
-    wire v1382_t6 = v1381[1] ? v1382_t5 : 1'd1;
-    wire v1382_t7 = v1381[3] ? 1'd1 : v1382_t6;
-    wire v1382_t8 = v1381[4] ? v1382_t7 : v1382_t4;
-    wire v1382_t9 = v1381[1] ? 1'd0 : 1'd1;
-    wire v1382_t10 = v1381[1] ? 1'd1 : v1382_t5;
-    wire v1382_t11 = v1381[2] ? v1382_t10 : 1'd1;
-    wire v1382_t12 = v1381[3] ? v1382_t11 : v1382_t9;
-    wire v1382_t13 = v1381[1] ? 1'd0 : v1382_t5;
-    wire v1382_t14 = v1381[2] ? 1'd1 : v1382_t6;
-    wire v1382_t15 = v1381[3] ? v1382_t14 : v1382_t13;
-    wire v1382_t16 = v1381[4] ? v1382_t15 : v1382_t12;
-    wire v1382_t17 = v1381[5] ? v1382_t16 : v1382_t8;
-    wire [0:0] v1382 = {v1382_t17};
-    wire [0:0] v1383 = inputs[380:380];
-    wire [3:0] v1384_l = v889; wire [0:0] v1384_u = (v889 >>> 4) + v1383; wire [4:0] v1384 = {v1384_u, v1384_l};
-    wire [4:0] v1385_l = v1384; wire [0:0] v1385_u = (v1384 >>> 5) + v162; wire [5:0] v1385 = {v1385_u, v1385_l};
-    wire v1386_t0 = v1385[0] ? 1'd0 : 1'd1;
-    wire v1386_t1 = v1385[1] ? v1386_t0 : 1'd0;
-    wire v1386_t2 = v1385[0] ? 1'd1 : 1'd0;
-    wire v1386_t3 = v1385[2] ? v1386_t2 : v1386_t1;
-    wire v1386_t4 = v1385[1] ? 1'd1 : v1386_t2;
-    wire v1386_t5 = v1385[2] ? v1386_t4 : 1'd0;
-    wire v1386_t6 = v1385[3] ? v1386_t5 : v1386_t3;
-    wire v1386_t7 = v1385[1] ? 1'd1 : v1386_t0;
-    wire v1386_t8 = v1385[2] ? 1'd1 : v1386_t7;
-    wire v1386_t9 = v1385[3] ? v1386_t8 : v1386_t4;
-    wire v1386_t10 = v1385[4] ? v1386_t9 : v1386_t6;
-    wire v1386_t11 = v1385[2] ? 1'd1 : 1'd0;
-    wire v1386_t12 = v1385[3] ? v1386_t11 : 1'd1;
-    wire v1386_t13 = v1385[2] ? v1386_t1 : v1386_t4;
-    wire v1386_t14 = v1385[1] ? 1'd0 : v1386_t0;
-    wire v1386_t15 = v1385[2] ? 1'd0 : v1386_t14;
-    wire v1386_t16 = v1385[3] ? v1386_t15 : v1386_t13;
-    wire v1386_t17 = v1385[4] ? v1386_t16 : v1386_t12;
-    wire v1386_t18 = v1385[5] ? v1386_t17 : v1386_t10;
-    wire [0:0] v1386 = {v1386_t18};
-    wire [1:0] v1387_l = v1266; wire [0:0] v1387_u = (v1266 >>> 2) + v1386; wire [2:0] v1387 = {v1387_u, v1387_l};
-    wire [2:0] v1388_l = v1387; wire [0:0] v1388_u = (v1387 >>> 3) + v807; wire [3:0] v1388 = {v1388_u, v1388_l};
-    wire [3:0] v1389_l = v1388; wire [0:0] v1389_u = (v1388 >>> 4) + v938; wire [4:0] v1389 = {v1389_u, v1389_l};
-    wire [3:0] v1390_l = v1287; wire [0:0] v1390_u = (v1287 >>> 4) + v1383; wire [4:0] v1390 = {v1390_u, v1390_l};
-    wire [2:0] v1391_l = v1027; wire [0:0] v1391_u = (v1027 >>> 3) + v1383; wire [3:0] v1391 = {v1391_u, v1391_l};
-    wire [3:0] v1392_l = v1391; wire [0:0] v1392_u = (v1391 >>> 4) + v208; wire [4:0] v1392 = {v1392_u, v1392_l};
-    wire [2:0] v1393_l = v946; wire [0:0] v1393_u = (v946 >>> 3) + v1383; wire [3:0] v1393 = {v1393_u, v1393_l};
-    wire [3:0] v1394_l = v1393; wire [0:0] v1394_u = (v1393 >>> 4) + v645; wire [4:0] v1394 = {v1394_u, v1394_l};
-    wire [4:0] v1395_l = v1394; wire [0:0] v1395_u = (v1394 >>> 5) + v453; wire [5:0] v1395 = {v1395_u, v1395_l};
-    wire v1396_t0 = v1395[0] ? 1'd0 : 1'd1;
-    wire v1396_t1 = v1395[2] ? 1'd0 : v1396_t0;
-    wire v1396_t2 = v1395[0] ? 1'd1 : 1'd0;
-    wire v1396_t3 = v1395[1] ? 1'd0 : v1396_t2;
-    wire v1396_t4 = v1395[2] ? v1396_t3 : 1'd0;
-    wire v1396_t5 = v1395[3] ? v1396_t4 : v1396_t1;
-    wire v1396_t6 = v1395[1] ? 1'd0 : 1'd1;
-    wire v1396_t7 = v1395[2] ? v1396_t6 : v1396_t0;
-    wire v1396_t8 = v1395[4] ? v1396_t7 : v1396_t5;
-    wire v1396_t9 = v1395[1] ? v1396_t0 : 1'd1;
-    wire v1396_t10 = v1395[2] ? v1396_t3 : v1396_t9;
-    wire v1396_t11 = v1395[2] ? v1396_t6 : v1396_t3;
-    wire v1396_t12 = v1395[3] ? v1396_t11 : v1396_t10;
-    wire v1396_t13 = v1395[2] ? v1396_t6 : 1'd0;
-    wire v1396_t14 = v1395[3] ? v1396_t13 : 1'd0;
-    wire v1396_t15 = v1395[4] ? v1396_t14 : v1396_t12;
-    wire v1396_t16 = v1395[5] ? v1396_t15 : v1396_t8;
-    wire [0:0] v1396 = {v1396_t16};
-    wire [2:0] v1397_l = v517; wire [0:0] v1397_u = (v517 >>> 3) + v1383; wire [3:0] v1397 = {v1397_u, v1397_l};
-    wire [3:0] v1398_l = v1397; wire [0:0] v1398_u = (v1397 >>> 4) + v81; wire [4:0] v1398 = {v1398_u, v1398_l};
-    wire [4:0] v1399_l = v1398; wire [0:0] v1399_u = (v1398 >>> 5) + v121; wire [5:0] v1399 = {v1399_u, v1399_l};
-    wire v1400_t0 = v1399[0] ? 1'd1 : 1'd0;
-    wire v1400_t1 = v1399[1] ? v1400_t0 : 1'd1;
-    wire v1400_t2 = v1399[0] ? 1'd0 : 1'd1;
-    wire v1400_t3 = v1399[1] ? 1'd0 : v1400_t2;
-    wire v1400_t4 = v1399[2] ? v1400_t3 : v1400_t1;
-    wire v1400_t5 = v1399[1] ? 1'd0 : v1400_t0;
-    wire v1400_t6 = v1399[2] ? v1400_t3 : v1400_t5;
-    wire v1400_t7 = v1399[3] ? v1400_t6 : v1400_t4;
-    wire v1400_t8 = v1399[2] ? 1'd0 : v1400_t2;
-    wire v1400_t9 = v1399[4] ? v1400_t8 : v1400_t7;
-    wire v1400_t10 = v1399[1] ? v1400_t0 : v1400_t2;
-    wire v1400_t11 = v1399[1] ? v1400_t0 : 1'd0;
-    wire v1400_t12 = v1399[2] ? v1400_t11 : v1400_t10;
-    wire v1400_t13 = v1399[1] ? 1'd0 : 1'd1;
-    wire v1400_t14 = v1399[2] ? v1400_t2 : v1400_t13;
-    wire v1400_t15 = v1399[3] ? v1400_t14 : v1400_t12;
-    wire v1400_t16 = v1399[1] ? 1'd1 : 1'd0;
-    wire v1400_t17 = v1399[2] ? v1400_t16 : v1400_t11;
-    wire v1400_t18 = v1399[3] ? 1'd0 : v1400_t17;
-    wire v1400_t19 = v1399[4] ? v1400_t18 : v1400_t15;
-    wire v1400_t20 = v1399[5] ? v1400_t19 : v1400_t9;
-    wire [0:0] v1400 = {v1400_t20};
-    wire [0:0] v1401_l = v169; wire [0:0] v1401_u = (v169 >>> 1) + v1383; wire [1:0] v1401 = {v1401_u, v1401_l};
-    wire [1:0] v1402_l = v1401; wire [0:0] v1402_u = (v1401 >>> 2) + v984; wire [2:0] v1402 = {v1402_u, v1402_l};
-    wire [2:0] v1403_l = v1402; wire [0:0] v1403_u = (v1402 >>> 3) + v228; wire [3:0] v1403 = {v1403_u, v1403_l};
-    wire [3:0] v1404_l = v1403; wire [0:0] v1404_u = (v1403 >>> 4) + v229; wire [4:0] v1404 = {v1404_u, v1404_l};
-    wire [4:0] v1405_l = v1404; wire [0:0] v1405_u = (v1404 >>> 5) + v199; wire [5:0] v1405 = {v1405_u, v1405_l};
-    wire v1406_t0 = v1405[1] ? 1'd0 : 1'd1;
-    wire v1406_t1 = v1405[0] ? 1'd0 : 1'd1;
-    wire v1406_t2 = v1405[1] ? 1'd0 : v1406_t1;
-    wire v1406_t3 = v1405[2] ? v1406_t2 : v1406_t0;
-    wire v1406_t4 = v1405[0] ? 1'd1 : 1'd0;
-    wire v1406_t5 = v1405[1] ? v1406_t4 : 1'd1;
-    wire v1406_t6 = v1405[1] ? v1406_t1 : 1'd0;
-    wire v1406_t7 = v1405[2] ? v1406_t6 : v1406_t5;
-    wire v1406_t8 = v1405[3] ? v1406_t7 : v1406_t3;
-    wire v1406_t9 = v1405[1] ? v1406_t1 : v1406_t4;
-    wire v1406_t10 = v1405[2] ? 1'd0 : v1406_t9;
-    wire v1406_t11 = v1405[2] ? v1406_t6 : 1'd1;
-    wire v1406_t12 = v1405[3] ? v1406_t11 : v1406_t10;
-    wire v1406_t13 = v1405[4] ? v1406_t12 : v1406_t8;
-    wire v1406_t14 = v1405[1] ? v1406_t4 : 1'd0;
-    wire v1406_t15 = v1405[2] ? v1406_t14 : v1406_t0;
-    wire v1406_t16 = v1405[2] ? v1406_t5 : v1406_t0;
-    wire v1406_t17 = v1405[3] ? v1406_t16 : v1406_t15;
-    wire v1406_t18 = v1405[4] ? v1406_t17 : v1406_t3;
-    wire v1406_t19 = v1405[5] ? v1406_t18 : v1406_t13;
-    wire [0:0] v1406 = {v1406_t19};
-    wire [0:0] v1407_l = v453; wire [0:0] v1407_u = (v453 >>> 1) + v1383; wire [1:0] v1407 = {v1407_u, v1407_l};
-    wire [1:0] v1408_l = v1407; wire [0:0] v1408_u = (v1407 >>> 2) + v191; wire [2:0] v1408 = {v1408_u, v1408_l};
-    wire [2:0] v1409_l = v1408; wire [0:0] v1409_u = (v1408 >>> 3) + v787; wire [3:0] v1409 = {v1409_u, v1409_l};
-    wire [3:0] v1410_l = v1409; wire [0:0] v1410_u = (v1409 >>> 4) + v168; wire [4:0] v1410 = {v1410_u, v1410_l};
-    wire [4:0] v1411_l = v1410; wire [0:0] v1411_u = (v1410 >>> 5) + v230; wire [5:0] v1411 = {v1411_u, v1411_l};
-    wire v1412_t0 = v1411[0] ? 1'd1 : 1'd0;
-    wire v1412_t1 = v1411[1] ? v1412_t0 : 1'd0;
-    wire v1412_t2 = v1411[2] ? v1412_t1 : 1'd0;
-    wire v1412_t3 = v1411[3] ? 1'd0 : v1412_t2;
-    wire v1412_t4 = v1411[0] ? 1'd0 : 1'd1;
-    wire v1412_t5 = v1411[1] ? 1'd0 : v1412_t4;
-    wire v1412_t6 = v1411[1] ? v1412_t0 : v1412_t4;
-    wire v1412_t7 = v1411[2] ? v1412_t6 : v1412_t5;
-    wire v1412_t8 = v1411[1] ? 1'd1 : 1'd0;
-    wire v1412_t9 = v1411[2] ? v1412_t1 : v1412_t8;
-    wire v1412_t10 = v1411[3] ? v1412_t9 : v1412_t7;
-    wire v1412_t11 = v1411[4] ? v1412_t10 : v1412_t3;
-    wire v1412_t12 = v1411[1] ? 1'd1 : v1412_t4;
-    wire v1412_t13 = v1411[3] ? v1412_t12 : v1412_t5;
-    wire v1412_t14 = v1411[2] ? v1412_t6 : 1'd0;
-    wire v1412_t15 = v1411[2] ? v1412_t12 : v1412_t8;
-    wire v1412_t16 = v1411[3] ? v1412_t15 : v1412_t14;
-    wire v1412_t17 = v1411[4] ? v1412_t16 : v1412_t13;
-    wire v1412_t18 = v1411[5] ? v1412_t17 : v1412_t11;
-    wire [0:0] v1412 = {v1412_t18};
-    wire [0:0] v1413_l = v1412; wire [0:0] v1413_u = (v1412 >>> 1) + v870; wire [1:0] v1413 = {v1413_u, v1413_l};
-    wire [1:0] v1414_l = v1413; wire [0:0] v1414_u = (v1413 >>> 2) + v894; wire [2:0] v1414 = {v1414_u, v1414_l};
-    wire [2:0] v1415_l = v1414; wire [0:0] v1415_u = (v1414 >>> 3) + v800; wire [3:0] v1415 = {v1415_u, v1415_l};
-    wire [0:0] v1416_l = v1383; wire [0:0] v1416_u = (v1383 >>> 1) + v607; wire [1:0] v1416 = {v1416_u, v1416_l};
-    wire [1:0] v1417_l = v1416; wire [0:0] v1417_u = (v1416 >>> 2) + v1180; wire [2:0] v1417 = {v1417_u, v1417_l};
-    wire [2:0] v1418_l = v1417; wire [0:0] v1418_u = (v1417 >>> 3) + v205; wire [3:0] v1418 = {v1418_u, v1418_l};
-    wire [3:0] v1419_l = v1418; wire [0:0] v1419_u = (v1418 >>> 4) + v327; wire [4:0] v1419 = {v1419_u, v1419_l};
-    wire [4:0] v1420_l = v1419; wire [0:0] v1420_u = (v1419 >>> 5) + v1369; wire [5:0] v1420 = {v1420_u, v1420_l};
-    wire v1421_t0 = v1420[0] ? 1'd0 : 1'd1;
-    wire v1421_t1 = v1420[1] ? 1'd0 : v1421_t0;
-    wire v1421_t2 = v1420[0] ? 1'd1 : 1'd0;
-    wire v1421_t3 = v1420[1] ? 1'd0 : v1421_t2;
-    wire v1421_t4 = v1420[2] ? v1421_t3 : v1421_t1;
-    wire v1421_t5 = v1420[3] ? 1'd0 : v1421_t4;
-    wire v1421_t6 = v1420[1] ? v1421_t0 : v1421_t2;
-    wire v1421_t7 = v1420[2] ? 1'd0 : v1421_t6;
-    wire v1421_t8 = v1420[3] ? v1421_t7 : 1'd0;
-    wire v1421_t9 = v1420[4] ? v1421_t8 : v1421_t5;
-    wire v1421_t10 = v1420[2] ? 1'd0 : v1421_t1;
-    wire v1421_t11 = v1420[3] ? v1421_t3 : v1421_t10;
-    wire v1421_t12 = v1420[2] ? v1421_t3 : 1'd1;
-    wire v1421_t13 = v1420[3] ? v1421_t12 : 1'd0;
-    wire v1421_t14 = v1420[4] ? v1421_t13 : v1421_t11;
-    wire v1421_t15 = v1420[5] ? v1421_t14 : v1421_t9;
-    wire [0:0] v1421 = {v1421_t15};
-    wire [0:0] v1422 = inputs[407:407];
-    wire [4:0] v1423_l = v746; wire [0:0] v1423_u = (v746 >>> 5) + v1422; wire [5:0] v1423 = {v1423_u, v1423_l};
-    wire v1424_t0 = v1423[0] ? 1'd1 : 1'd0;
-    wire v1424_t1 = v1423[1] ? 1'd0 : v1424_t0;
-    wire v1424_t2 = v1423[0] ? 1'd0 : 1'd1;
-    wire v1424_t3 = v1423[2] ? v1424_t2 : v1424_t1;
-    wire v1424_t4 = v1423[3] ? v1424_t2 : v1424_t3;
-    wire v1424_t5 = v1423[1] ? 1'd1 : v1424_t0;
-    wire v1424_t6 = v1423[2] ? v1424_t5 : v1424_t0;
-    wire v1424_t7 = v1423[1] ? 1'd0 : v1424_t2;
-    wire v1424_t8 = v1423[2] ? v1424_t7 : v1424_t0;
-    wire v1424_t9 = v1423[3] ? v1424_t8 : v1424_t6;
-    wire v1424_t10 = v1423[4] ? v1424_t9 : v1424_t4;
-    wire v1424_t11 = v1423[2] ? 1'd1 : v1424_t0;
-    wire v1424_t12 = v1423[1] ? v1424_t2 : 1'd1;
-    wire v1424_t13 = v1423[3] ? v1424_t12 : v1424_t11;
-    wire v1424_t14 = v1423[3] ? v1424_t2 : 1'd1;
-    wire v1424_t15 = v1423[4] ? v1424_t14 : v1424_t13;
-    wire v1424_t16 = v1423[5] ? v1424_t15 : v1424_t10;
-    wire [0:0] v1424 = {v1424_t16};
-    wire [2:0] v1425_l = v349; wire [0:0] v1425_u = (v349 >>> 3) + v1422; wire [3:0] v1425 = {v1425_u, v1425_l};
-    wire [1:0] v1426_l = v164; wire [0:0] v1426_u = (v164 >>> 2) + v1422; wire [2:0] v1426 = {v1426_u, v1426_l};
-    wire [2:0] v1427_l = v1426; wire [0:0] v1427_u = (v1426 >>> 3) + v214; wire [3:0] v1427 = {v1427_u, v1427_l};
-    wire [3:0] v1428_l = v1427; wire [0:0] v1428_u = (v1427 >>> 4) + v1042; wire [4:0] v1428 = {v1428_u, v1428_l};
-    wire [4:0] v1429_l = v1428; wire [0:0] v1429_u = (v1428 >>> 5) + v117; wire [5:0] v1429 = {v1429_u, v1429_l};
-    wire v1430_t0 = v1429[0] ? 1'd0 : 1'd1;
-    wire v1430_t1 = v1429[1] ? 1'd0 : v1430_t0;
-    wire v1430_t2 = v1429[2] ? v1430_t1 : 1'd0;
-    wire v1430_t3 = v1429[0] ? 1'd1 : 1'd0;
-    wire v1430_t4 = v1429[1] ? v1430_t3 : 1'd0;
-    wire v1430_t5 = v1429[2] ? v1430_t1 : v1430_t4;
-    wire v1430_t6 = v1429[3] ? v1430_t5 : v1430_t2;
-    wire v1430_t7 = v1429[3] ? v1430_t5 : 1'd0;
-    wire v1430_t8 = v1429[4] ? v1430_t7 : v1430_t6;
-    wire v1430_t9 = v1429[2] ? v1430_t4 : v1430_t3;
-    wire v1430_t10 = v1429[2] ? 1'd0 : v1430_t4;
-    wire v1430_t11 = v1429[3] ? v1430_t10 : v1430_t9;
-    wire v1430_t12 = v1429[3] ? v1430_t2 : v1430_t10;
-    wire v1430_t13 = v1429[4] ? v1430_t12 : v1430_t11;
-    wire v1430_t14 = v1429[5] ? v1430_t13 : v1430_t8;
-    wire [0:0] v1430 = {v1430_t14};
-    wire [0:0] v1431_l = v1430; wire [0:0] v1431_u = (v1430 >>> 1) + v1371; wire [1:0] v1431 = {v1431_u, v1431_l};
-    wire [1:0] v1432_l = v1431; wire [0:0] v1432_u = (v1431 >>> 2) + v1009; wire [2:0] v1432 = {v1432_u, v1432_l};
-    wire [1:0] v1433_l = v200; wire [0:0] v1433_u = (v200 >>> 2) + v1422; wire [2:0] v1433 = {v1433_u, v1433_l};
-    wire [2:0] v1434_l = v1433; wire [0:0] v1434_u = (v1433 >>> 3) + v645; wire [3:0] v1434 = {v1434_u, v1434_l};
-    wire [1:0] v1435_l = v483; wire [0:0] v1435_u = (v483 >>> 2) + v1422; wire [2:0] v1435 = {v1435_u, v1435_l};
-    wire [2:0] v1436_l = v1435; wire [0:0] v1436_u = (v1435 >>> 3) + v585; wire [3:0] v1436 = {v1436_u, v1436_l};
-    wire [3:0] v1437_l = v1436; wire [0:0] v1437_u = (v1436 >>> 4) + v228; wire [4:0] v1437 = {v1437_u, v1437_l};
-    wire [0:0] v1438_l = v954; wire [0:0] v1438_u = (v954 >>> 1) + v1422; wire [1:0] v1438 = {v1438_u, v1438_l};
-    wire [1:0] v1439_l = v1438; wire [0:0] v1439_u = (v1438 >>> 2) + v294; wire [2:0] v1439 = {v1439_u, v1439_l};
-    wire [0:0] v1440_l = v660; wire [0:0] v1440_u = (v660 >>> 1) + v1422; wire [1:0] v1440 = {v1440_u, v1440_l};
-    wire [1:0] v1441_l = v1440; wire [0:0] v1441_u = (v1440 >>> 2) + v933; wire [2:0] v1441 = {v1441_u, v1441_l};
-    wire [2:0] v1442_l = v1441; wire [0:0] v1442_u = (v1441 >>> 3) + v86; wire [3:0] v1442 = {v1442_u, v1442_l};
-    wire [3:0] v1443_l = v1442; wire [0:0] v1443_u = (v1442 >>> 4) + v507; wire [4:0] v1443 = {v1443_u, v1443_l};
-    wire [4:0] v1444_l = v1443; wire [0:0] v1444_u = (v1443 >>> 5) + v708; wire [5:0] v1444 = {v1444_u, v1444_l};
-    wire v1445_t0 = v1444[0] ? 1'd0 : 1'd1;
-    wire v1445_t1 = v1444[1] ? 1'd1 : v1445_t0;
-    wire v1445_t2 = v1444[0] ? 1'd1 : 1'd0;
-    wire v1445_t3 = v1444[1] ? v1445_t2 : v1445_t0;
-    wire v1445_t4 = v1444[2] ? v1445_t3 : v1445_t1;
-    wire v1445_t5 = v1444[3] ? 1'd0 : v1445_t4;
-    wire v1445_t6 = v1444[1] ? 1'd0 : v1445_t0;
-    wire v1445_t7 = v1444[3] ? v1445_t6 : 1'd0;
-    wire v1445_t8 = v1444[4] ? v1445_t7 : v1445_t5;
-    wire v1445_t9 = v1444[1] ? v1445_t2 : 1'd0;
-    wire v1445_t10 = v1444[2] ? v1445_t9 : v1445_t2;
-    wire v1445_t11 = v1444[3] ? 1'd0 : v1445_t10;
-    wire v1445_t12 = v1444[2] ? v1445_t9 : 1'd0;
-    wire v1445_t13 = v1444[2] ? 1'd1 : v1445_t3;
-    wire v1445_t14 = v1444[3] ? v1445_t13 : v1445_t12;
-    wire v1445_t15 = v1444[4] ? v1445_t14 : v1445_t11;
-    wire v1445_t16 = v1444[5] ? v1445_t15 : v1445_t8;
-    wire [0:0] v1445 = {v1445_t16};
-    wire [0:0] v1446_l = v421; wire [0:0] v1446_u = (v421 >>> 1) + v1422; wire [1:0] v1446 = {v1446_u, v1446_l};
-    wire [1:0] v1447_l = v1446; wire [0:0] v1447_u = (v1446 >>> 2) + v416; wire [2:0] v1447 = {v1447_u, v1447_l};
-    wire [2:0] v1448_l = v1447; wire [0:0] v1448_u = (v1447 >>> 3) + v146; wire [3:0] v1448 = {v1448_u, v1448_l};
-    wire [3:0] v1449_l = v1448; wire [0:0] v1449_u = (v1448 >>> 4) + v311; wire [4:0] v1449 = {v1449_u, v1449_l};
-    wire [0:0] v1450 = inputs[459:459];
-    wire [3:0] v1451_l = v500; wire [0:0] v1451_u = (v500 >>> 4) + v1450; wire [4:0] v1451 = {v1451_u, v1451_l};
-    wire [3:0] v1452_l = v334; wire [0:0] v1452_u = (v334 >>> 4) + v1450; wire [4:0] v1452 = {v1452_u, v1452_l};
-    wire [4:0] v1453_l = v1452; wire [0:0] v1453_u = (v1452 >>> 5) + v353; wire [5:0] v1453 = {v1453_u, v1453_l};
-    wire v1454_t0 = v1453[0] ? 1'd0 : 1'd1;
-    wire v1454_t1 = v1453[1] ? 1'd1 : v1454_t0;
-    wire v1454_t2 = v1453[1] ? 1'd0 : v1454_t0;
-    wire v1454_t3 = v1453[2] ? v1454_t2 : v1454_t1;
-    wire v1454_t4 = v1453[1] ? v1454_t0 : 1'd1;
-    wire v1454_t5 = v1453[2] ? v1454_t2 : v1454_t4;
-    wire v1454_t6 = v1453[3] ? v1454_t5 : v1454_t3;
-    wire v1454_t7 = v1453[0] ? 1'd1 : 1'd0;
-    wire v1454_t8 = v1453[1] ? 1'd1 : v1454_t7;
-    wire v1454_t9 = v1453[2] ? 1'd0 : v1454_t8;
-    wire v1454_t10 = v1453[1] ? v1454_t7 : 1'd0;
-    wire v1454_t11 = v1453[2] ? v1454_t10 : 1'd1;
-    wire v1454_t12 = v1453[3] ? v1454_t11 : v1454_t9;
-    wire v1454_t13 = v1453[4] ? v1454_t12 : v1454_t6;
-    wire v1454_t14 = v1453[1] ? 1'd1 : 1'd0;
-    wire v1454_t15 = v1453[2] ? v1454_t2 : v1454_t14;
-    wire v1454_t16 = v1453[2] ? 1'd0 : v1454_t1;
-    wire v1454_t17 = v1453[3] ? v1454_t16 : v1454_t15;
-    wire v1454_t18 = v1453[1] ? v1454_t7 : 1'd1;
-    wire v1454_t19 = v1453[2] ? v1454_t18 : 1'd1;
-    wire v1454_t20 = v1453[3] ? v1454_t19 : v1454_t15;
-    wire v1454_t21 = v1453[4] ? v1454_t20 : v1454_t17;
-    wire v1454_t22 = v1453[5] ? v1454_t21 : v1454_t13;
-    wire [0:0] v1454 = {v1454_t22};
-    wire [1:0] v1455_l = v370; wire [0:0] v1455_u = (v370 >>> 2) + v1450; wire [2:0] v1455 = {v1455_u, v1455_l};
-    wire [2:0] v1456_l = v1455; wire [0:0] v1456_u = (v1455 >>> 3) + v355; wire [3:0] v1456 = {v1456_u, v1456_l};
-    wire [3:0] v1457_l = v1456; wire [0:0] v1457_u = (v1456 >>> 4) + v1021; wire [4:0] v1457 = {v1457_u, v1457_l};
-    wire [1:0] v1458_l = v618; wire [0:0] v1458_u = (v618 >>> 2) + v1450; wire [2:0] v1458 = {v1458_u, v1458_l};
-    wire [2:0] v1459_l = v1458; wire [0:0] v1459_u = (v1458 >>> 3) + v690; wire [3:0] v1459 = {v1459_u, v1459_l};
-    wire [3:0] v1460_l = v1459; wire [0:0] v1460_u = (v1459 >>> 4) + v187; wire [4:0] v1460 = {v1460_u, v1460_l};
-    wire [1:0] v1461_l = v310; wire [0:0] v1461_u = (v310 >>> 2) + v1450; wire [2:0] v1461 = {v1461_u, v1461_l};
-    wire [2:0] v1462_l = v1461; wire [0:0] v1462_u = (v1461 >>> 3) + v303; wire [3:0] v1462 = {v1462_u, v1462_l};
-    wire [3:0] v1463_l = v1462; wire [0:0] v1463_u = (v1462 >>> 4) + v67; wire [4:0] v1463 = {v1463_u, v1463_l};
-    wire [4:0] v1464_l = v1463; wire [0:0] v1464_u = (v1463 >>> 5) + v873; wire [5:0] v1464 = {v1464_u, v1464_l};
-    wire v1465_t0 = v1464[0] ? 1'd1 : 1'd0;
-    wire v1465_t1 = v1464[1] ? 1'd0 : v1465_t0;
-    wire v1465_t2 = v1464[0] ? 1'd0 : 1'd1;
-    wire v1465_t3 = v1464[1] ? v1465_t2 : 1'd0;
-    wire v1465_t4 = v1464[2] ? v1465_t3 : v1465_t1;
-    wire v1465_t5 = v1464[1] ? v1465_t0 : 1'd1;
-    wire v1465_t6 = v1464[2] ? 1'd0 : v1465_t5;
-    wire v1465_t7 = v1464[1] ? 1'd0 : 1'd1;
-    wire v1465_t8 = v1464[2] ? v1465_t5 : v1465_t7;
-    wire v1465_t9 = v1464[3] ? v1465_t8 : v1465_t6;
-    wire v1465_t10 = v1464[4] ? v1465_t9 : v1465_t4;
-    wire v1465_t11 = v1464[2] ? 1'd0 : v1465_t7;
-    wire v1465_t12 = v1464[1] ? 1'd1 : 1'd0;
-    wire v1465_t13 = v1464[2] ? v1465_t12 : v1465_t0;
-    wire v1465_t14 = v1464[3] ? v1465_t13 : v1465_t11;
-    wire v1465_t15 = v1464[1] ? v1465_t0 : 1'd0;
-    wire v1465_t16 = v1464[2] ? v1465_t15 : v1465_t1;
-    wire v1465_t17 = v1464[3] ? v1465_t16 : v1465_t11;
-    wire v1465_t18 = v1464[4] ? v1465_t17 : v1465_t14;
-    wire v1465_t19 = v1464[5] ? v1465_t18 : v1465_t10;
-    wire [0:0] v1465 = {v1465_t19};
-    wire [0:0] v1466_l = v1450; wire [0:0] v1466_u = (v1450 >>> 1) + v226; wire [1:0] v1466 = {v1466_u, v1466_l};
-    wire [1:0] v1467_l = v1466; wire [0:0] v1467_u = (v1466 >>> 2) + v131; wire [2:0] v1467 = {v1467_u, v1467_l};
-    wire [2:0] v1468_l = v1467; wire [0:0] v1468_u = (v1467 >>> 3) + v358; wire [3:0] v1468 = {v1468_u, v1468_l};
-    wire [3:0] v1469_l = v1468; wire [0:0] v1469_u = (v1468 >>> 4) + v372; wire [4:0] v1469 = {v1469_u, v1469_l};
-    wire [4:0] v1470_l = v1469; wire [0:0] v1470_u = (v1469 >>> 5) + v172; wire [5:0] v1470 = {v1470_u, v1470_l};
-    wire v1471_t0 = v1470[1] ? 1'd1 : 1'd0;
-    wire v1471_t1 = v1470[1] ? 1'd0 : 1'd1;
-    wire v1471_t2 = v1470[0] ? 1'd1 : 1'd0;
-    wire v1471_t3 = v1470[2] ? v1471_t2 : v1471_t1;
-    wire v1471_t4 = v1470[3] ? v1471_t3 : v1471_t0;
-    wire v1471_t5 = v1470[1] ? v1471_t2 : 1'd1;
-    wire v1471_t6 = v1470[2] ? v1471_t5 : v1471_t0;
-    wire v1471_t7 = v1470[2] ? v1471_t5 : 1'd1;
-    wire v1471_t8 = v1470[3] ? v1471_t7 : v1471_t6;
-    wire v1471_t9 = v1470[4] ? v1471_t8 : v1471_t4;
-    wire v1471_t10 = v1470[0] ? 1'd0 : 1'd1;
-    wire v1471_t11 = v1470[1] ? v1471_t2 : v1471_t10;
-    wire v1471_t12 = v1470[2] ? 1'd0 : v1471_t11;
-    wire v1471_t13 = v1470[2] ? 1'd0 : v1471_t2;
-    wire v1471_t14 = v1470[3] ? v1471_t13 : v1471_t12;
-    wire v1471_t15 = v1470[1] ? 1'd0 : v1471_t2;
-    wire v1471_t16 = v1470[2] ? v1471_t15 : 1'd0;
-    wire v1471_t17 = v1470[2] ? v1471_t15 : v1471_t5;
-    wire v1471_t18 = v1470[3] ? v1471_t17 : v1471_t16;
-    wire v1471_t19 = v1470[4] ? v1471_t18 : v1471_t14;
-    wire v1471_t20 = v1470[5] ? v1471_t19 : v1471_t9;
-    wire [0:0] v1471 = {v1471_t20};
-    wire [0:0] v1472 = inputs[460:460];
-    wire [4:0] v1473_l = v1392; wire [0:0] v1473_u = (v1392 >>> 5) + v1472; wire [5:0] v1473 = {v1473_u, v1473_l};
-    wire v1474_t0 = v1473[0] ? 1'd0 : 1'd1;
-    wire v1474_t1 = v1473[1] ? 1'd1 : v1474_t0;
-    wire v1474_t2 = v1473[2] ? 1'd0 : v1474_t1;
-    wire v1474_t3 = v1473[3] ? v1474_t2 : 1'd0;
-    wire v1474_t4 = v1473[1] ? v1474_t0 : 1'd0;
-    wire v1474_t5 = v1473[2] ? v1474_t0 : v1474_t4;
-    wire v1474_t6 = v1473[0] ? 1'd1 : 1'd0;
-    wire v1474_t7 = v1473[1] ? v1474_t6 : 1'd0;
-    wire v1474_t8 = v1473[2] ? 1'd0 : v1474_t7;
-    wire v1474_t9 = v1473[3] ? v1474_t8 : v1474_t5;
-    wire v1474_t10 = v1473[4] ? v1474_t9 : v1474_t3;
-    wire v1474_t11 = v1473[1] ? 1'd0 : v1474_t0;
-    wire v1474_t12 = v1473[2] ? 1'd0 : v1474_t11;
-    wire v1474_t13 = v1473[1] ? v1474_t6 : v1474_t0;
-    wire v1474_t14 = v1473[2] ? 1'd0 : v1474_t13;
-    wire v1474_t15 = v1473[3] ? v1474_t14 : v1474_t12;
-    wire v1474_t16 = v1473[2] ? v1474_t11 : 1'd0;
-    wire v1474_t17 = v1473[3] ? v1474_t16 : v1474_t11;
-    wire v1474_t18 = v1473[4] ? v1474_t17 : v1474_t15;
-    wire v1474_t19 = v1473[5] ? v1474_t18 : v1474_t10;
-    wire [0:0] v1474 = {v1474_t19};
-    wire [4:0] v1475_l = v1025; wire [0:0] v1475_u = (v1025 >>> 5) + v1472; wire [5:0] v1475 = {v1475_u, v1475_l};
-    wire v1476_t0 = v1475[0] ? 1'd1 : 1'd0;
-    wire v1476_t1 = v1475[1] ? v1476_t0 : 1'd1;
-    wire v1476_t2 = v1475[1] ? 1'd0 : 1'd1;
-    wire v1476_t3 = v1475[2] ? v1476_t2 : v1476_t1;
-    wire v1476_t4 = v1475[0] ? 1'd0 : 1'd1;
-    wire v1476_t5 = v1475[1] ? 1'd0 : v1476_t4;
-    wire v1476_t6 = v1475[3] ? v1476_t5 : v1476_t3;
-    wire v1476_t7 = v1475[2] ? 1'd0 : v1476_t0;
-    wire v1476_t8 = v1475[1] ? 1'd0 : v1476_t0;
-    wire v1476_t9 = v1475[2] ? 1'd0 : v1476_t8;
-    wire v1476_t10 = v1475[3] ? v1476_t9 : v1476_t7;
-    wire v1476_t11 = v1475[4] ? v1476_t10 : v1476_t6;
-    wire v1476_t12 = v1475[1] ? 1'd1 : v1476_t0;
-    wire v1476_t13 = v1475[2] ? v1476_t1 : v1476_t12;
-    wire v1476_t14 = v1475[3] ? 1'd0 : v1476_t13;
-    wire v1476_t15 = v1475[2] ? 1'd0 : v1476_t12;
-    wire v1476_t16 = v1475[1] ? v1476_t0 : 1'd0;
-    wire v1476_t17 = v1475[2] ? 1'd0 : v1476_t16;
-    wire v1476_t18 = v1475[3] ? v1476_t17 : v1476_t15;
-    wire v1476_t19 = v1475[4] ? v1476_t18 : v1476_t14;
-    wire v1476_t20 = v1475[5] ? v1476_t19 : v1476_t11;
-    wire [0:0] v1476 = {v1476_t20};
-    wire [3:0] v1477_l = v684; wire [0:0] v1477_u = (v684 >>> 4) + v1472; wire [4:0] v1477 = {v1477_u, v1477_l};
-    wire [4:0] v1478_l = v1477; wire [0:0] v1478_u = (v1477 >>> 5) + v696; wire [5:0] v1478 = {v1478_u, v1478_l};
-    wire v1479_t0 = v1478[0] ? 1'd0 : 1'd1;
-    wire v1479_t1 = v1478[1] ? 1'd1 : v1479_t0;
-    wire v1479_t2 = v1478[2] ? 1'd1 : v1479_t1;
-    wire v1479_t3 = v1478[0] ? 1'd1 : 1'd0;
-    wire v1479_t4 = v1478[1] ? 1'd0 : v1479_t3;
-    wire v1479_t5 = v1478[2] ? 1'd0 : v1479_t4;
-    wire v1479_t6 = v1478[3] ? v1479_t5 : v1479_t2;
-    wire v1479_t7 = v1478[1] ? v1479_t3 : 1'd0;
-    wire v1479_t8 = v1478[2] ? 1'd0 : v1479_t7;
-    wire v1479_t9 = v1478[4] ? v1479_t8 : v1479_t6;
-    wire v1479_t10 = v1478[1] ? 1'd0 : v1479_t0;
-    wire v1479_t11 = v1478[2] ? v1479_t10 : v1479_t7;
-    wire v1479_t12 = v1478[3] ? v1479_t10 : v1479_t11;
-    wire v1479_t13 = v1478[4] ? v1479_t12 : v1479_t8;
-    wire v1479_t14 = v1478[5] ? v1479_t13 : v1479_t9;
-    wire [0:0] v1479 = {v1479_t14};
-    wire [3:0] v1480_l = v959; wire [0:0] v1480_u = (v959 >>> 4) + v1472; wire [4:0] v1480 = {v1480_u, v1480_l};
-    wire [4:0] v1481_l = v1480; wire [0:0] v1481_u = (v1480 >>> 5) + v457; wire [5:0] v1481 = {v1481_u, v1481_l};
-    wire v1482_t0 = v1481[0] ? 1'd0 : 1'd1;
-    wire v1482_t1 = v1481[1] ? v1482_t0 : 1'd1;
-    wire v1482_t2 = v1481[1] ? 1'd0 : 1'd1;
-    wire v1482_t3 = v1481[2] ? v1482_t2 : v1482_t1;
-    wire v1482_t4 = v1481[3] ? v1482_t2 : v1482_t3;
-    wire v1482_t5 = v1481[2] ? 1'd0 : v1482_t0;
-    wire v1482_t6 = v1481[0] ? 1'd1 : 1'd0;
-    wire v1482_t7 = v1481[1] ? 1'd0 : v1482_t6;
-    wire v1482_t8 = v1481[2] ? v1482_t7 : 1'd0;
-    wire v1482_t9 = v1481[3] ? v1482_t8 : v1482_t5;
-    wire v1482_t10 = v1481[4] ? v1482_t9 : v1482_t4;
-    wire v1482_t11 = v1481[1] ? 1'd0 : v1482_t0;
-    wire v1482_t12 = v1481[2] ? v1482_t1 : v1482_t11;
-    wire v1482_t13 = v1481[2] ? 1'd0 : v1482_t7;
-    wire v1482_t14 = v1481[3] ? v1482_t13 : v1482_t12;
-    wire v1482_t15 = v1481[2] ? v1482_t1 : v1482_t0;
-    wire v1482_t16 = v1481[3] ? 1'd0 : v1482_t15;
-    wire v1482_t17 = v1481[4] ? v1482_t16 : v1482_t14;
-    wire v1482_t18 = v1481[5] ? v1482_t17 : v1482_t10;
-    wire [0:0] v1482 = {v1482_t18};
-    wire [3:0] v1483_l = v1011; wire [0:0] v1483_u = (v1011 >>> 4) + v1472; wire [4:0] v1483 = {v1483_u, v1483_l};
-    wire [2:0] v1484_l = v1439; wire [0:0] v1484_u = (v1439 >>> 3) + v1472; wire [3:0] v1484 = {v1484_u, v1484_l};
-    wire [3:0] v1485_l = v1484; wire [0:0] v1485_u = (v1484 >>> 4) + v866; wire [4:0] v1485 = {v1485_u, v1485_l};
-    wire [4:0] v1486_l = v1485; wire [0:0] v1486_u = (v1485 >>> 5) + v625; wire [5:0] v1486 = {v1486_u, v1486_l};
-    wire v1487_t0 = v1486[0] ? 1'd0 : 1'd1;
-    wire v1487_t1 = v1486[1] ? v1487_t0 : 1'd0;
-    wire v1487_t2 = v1486[1] ? v1487_t0 : 1'd1;
-    wire v1487_t3 = v1486[2] ? v1487_t2 : v1487_t1;
-    wire v1487_t4 = v1486[1] ? 1'd1 : 1'd0;
-    wire v1487_t5 = v1486[0] ? 1'd1 : 1'd0;
-    wire v1487_t6 = v1486[2] ? v1487_t5 : v1487_t4;
-    wire v1487_t7 = v1486[3] ? v1487_t6 : v1487_t3;
-    wire v1487_t8 = v1486[4] ? 1'd0 : v1487_t7;
-    wire v1487_t9 = v1486[1] ? v1487_t0 : v1487_t5;
-    wire v1487_t10 = v1486[2] ? v1487_t9 : v1487_t1;
-    wire v1487_t11 = v1486[1] ? 1'd1 : v1487_t5;
-    wire v1487_t12 = v1486[2] ? v1487_t11 : v1487_t4;
-    wire v1487_t13 = v1486[3] ? v1487_t12 : v1487_t10;
-    wire v1487_t14 = v1486[4] ? 1'd0 : v1487_t13;
-    wire v1487_t15 = v1486[5] ? v1487_t14 : v1487_t8;
-    wire [0:0] v1487 = {v1487_t15};
-    wire [1:0] v1488_l = v619; wire [0:0] v1488_u = (v619 >>> 2) + v1472; wire [2:0] v1488 = {v1488_u, v1488_l};
-    wire [2:0] v1489_l = v1488; wire [0:0] v1489_u = (v1488 >>> 3) + v718; wire [3:0] v1489 = {v1489_u, v1489_l};
-    wire [3:0] v1490_l = v1489; wire [0:0] v1490_u = (v1489 >>> 4) + v169; wire [4:0] v1490 = {v1490_u, v1490_l};
-    wire [4:0] v1491_l = v1490; wire [0:0] v1491_u = (v1490 >>> 5) + v702; wire [5:0] v1491 = {v1491_u, v1491_l};
-    wire v1492_t0 = v1491[0] ? 1'd0 : 1'd1;
-    wire v1492_t1 = v1491[1] ? 1'd0 : v1492_t0;
-    wire v1492_t2 = v1491[1] ? v1492_t0 : 1'd0;
-    wire v1492_t3 = v1491[2] ? v1492_t2 : v1492_t1;
-    wire v1492_t4 = v1491[3] ? 1'd0 : v1492_t3;
-    wire v1492_t5 = v1491[0] ? 1'd1 : 1'd0;
-    wire v1492_t6 = v1491[1] ? 1'd0 : v1492_t5;
-    wire v1492_t7 = v1491[2] ? 1'd0 : v1492_t6;
-    wire v1492_t8 = v1491[1] ? v1492_t5 : 1'd0;
-    wire v1492_t9 = v1491[2] ? v1492_t8 : 1'd1;
-    wire v1492_t10 = v1491[3] ? v1492_t9 : v1492_t7;
-    wire v1492_t11 = v1491[4] ? v1492_t10 : v1492_t4;
-    wire v1492_t12 = v1491[1] ? 1'd1 : v1492_t0;
-    wire v1492_t13 = v1491[2] ? v1492_t12 : v1492_t1;
-    wire v1492_t14 = v1491[3] ? 1'd0 : v1492_t13;
-    wire v1492_t15 = v1491[4] ? 1'd0 : v1492_t14;
-    wire v1492_t16 = v1491[5] ? v1492_t15 : v1492_t11;
-    wire [0:0] v1492 = {v1492_t16};
-    wire [0:0] v1493_l = v1472; wire [0:0] v1493_u = (v1472 >>> 1) + v1369; wire [1:0] v1493 = {v1493_u, v1493_l};
-    wire [1:0] v1494_l = v1493; wire [0:0] v1494_u = (v1493 >>> 2) + v1290; wire [2:0] v1494 = {v1494_u, v1494_l};
-    wire [2:0] v1495_l = v1494; wire [0:0] v1495_u = (v1494 >>> 3) + v63; wire [3:0] v1495 = {v1495_u, v1495_l};
-    wire [3:0] v1496_l = v1495; wire [0:0] v1496_u = (v1495 >>> 4) + v636; wire [4:0] v1496 = {v1496_u, v1496_l};
-    wire [4:0] v1497_l = v1496; wire [0:0] v1497_u = (v1496 >>> 5) + v492; wire [5:0] v1497 = {v1497_u, v1497_l};
-    wire v1498_t0 = v1497[0] ? 1'd0 : 1'd1;
-    wire v1498_t1 = v1497[1] ? v1498_t0 : 1'd0;
-    wire v1498_t2 = v1497[2] ? v1498_t1 : v1498_t0;
-    wire v1498_t3 = v1497[1] ? 1'd1 : v1498_t0;
-    wire v1498_t4 = v1497[1] ? 1'd0 : v1498_t0;
-    wire v1498_t5 = v1497[2] ? v1498_t4 : v1498_t3;
-    wire v1498_t6 = v1497[3] ? v1498_t5 : v1498_t2;
-    wire v1498_t7 = v1497[0] ? 1'd1 : 1'd0;
-    wire v1498_t8 = v1497[2] ? v1498_t7 : v1498_t1;
-    wire v1498_t9 = v1497[1] ? 1'd1 : v1498_t7;
-    wire v1498_t10 = v1497[2] ? v1498_t7 : v1498_t9;
-    wire v1498_t11 = v1497[3] ? v1498_t10 : v1498_t8;
-    wire v1498_t12 = v1497[4] ? v1498_t11 : v1498_t6;
-    wire v1498_t13 = v1497[1] ? 1'd1 : 1'd0;
-    wire v1498_t14 = v1497[2] ? v1498_t1 : v1498_t13;
-    wire v1498_t15 = v1497[3] ? v1498_t14 : v1498_t1;
-    wire v1498_t16 = v1497[2] ? v1498_t1 : 1'd0;
-    wire v1498_t17 = v1497[2] ? v1498_t13 : v1498_t9;
-    wire v1498_t18 = v1497[3] ? v1498_t17 : v1498_t16;
-    wire v1498_t19 = v1497[4] ? v1498_t18 : v1498_t15;
-    wire v1498_t20 = v1497[5] ? v1498_t19 : v1498_t12;
-    wire [0:0] v1498 = {v1498_t20};
-    wire [0:0] v1499_l = v1498; wire [0:0] v1499_u = (v1498 >>> 1) + v783; wire [1:0] v1499 = {v1499_u, v1499_l};
-    wire [0:0] v1500 = inputs[486:486];
-    wire [4:0] v1501_l = v703; wire [0:0] v1501_u = (v703 >>> 5) + v1500; wire [5:0] v1501 = {v1501_u, v1501_l};
-    wire v1502_t0 = v1501[0] ? 1'd0 : 1'd1;
-    wire v1502_t1 = v1501[1] ? v1502_t0 : 1'd0;
-    wire v1502_t2 = v1501[1] ? 1'd0 : 1'd1;
-    wire v1502_t3 = v1501[2] ? v1502_t2 : v1502_t1;
-    wire v1502_t4 = v1501[2] ? 1'd1 : v1502_t0;
-    wire v1502_t5 = v1501[3] ? v1502_t4 : v1502_t3;
-    wire v1502_t6 = v1501[1] ? 1'd1 : 1'd0;
-    wire v1502_t7 = v1501[2] ? 1'd0 : v1502_t6;
-    wire v1502_t8 = v1501[0] ? 1'd1 : 1'd0;
-    wire v1502_t9 = v1501[1] ? v1502_t8 : 1'd0;
-    wire v1502_t10 = v1501[2] ? v1502_t9 : 1'd0;
-    wire v1502_t11 = v1501[3] ? v1502_t10 : v1502_t7;
-    wire v1502_t12 = v1501[4] ? v1502_t11 : v1502_t5;
-    wire v1502_t13 = v1501[2] ? v1502_t6 : 1'd0;
-    wire v1502_t14 = v1501[3] ? v1502_t13 : v1502_t7;
-    wire v1502_t15 = v1501[3] ? 1'd0 : v1502_t7;
-    wire v1502_t16 = v1501[4] ? v1502_t15 : v1502_t14;
-    wire v1502_t17 = v1501[5] ? v1502_t16 : v1502_t12;
-    wire [0:0] v1502 = {v1502_t17};
-    wire [2:0] v1503_l = v621; wire [0:0] v1503_u = (v621 >>> 3) + v1500; wire [3:0] v1503 = {v1503_u, v1503_l};
-    wire [3:0] v1504_l = v1503; wire [0:0] v1504_u = (v1503 >>> 4) + v319; wire [4:0] v1504 = {v1504_u, v1504_l};
-    wire [4:0] v1505_l = v1504; wire [0:0] v1505_u = (v1504 >>> 5) + v273; wire [5:0] v1505 = {v1505_u, v1505_l};
-    wire v1506_t0 = v1505[0] ? 1'd1 : 1'd0;
-    wire v1506_t1 = v1505[1] ? 1'd0 : v1506_t0;
-    wire v1506_t2 = v1505[1] ? 1'd1 : v1506_t0;
-    wire v1506_t3 = v1505[2] ? v1506_t2 : v1506_t1;
-    wire v1506_t4 = v1505[1] ? 1'd0 : 1'd1;
-    wire v1506_t5 = v1505[2] ? v1506_t1 : v1506_t4;
-    wire v1506_t6 = v1505[3] ? v1506_t5 : v1506_t3;
-    wire v1506_t7 = v1505[0] ? 1'd0 : 1'd1;
-    wire v1506_t8 = v1505[1] ? v1506_t0 : v1506_t7;
-    wire v1506_t9 = v1505[2] ? 1'd0 : v1506_t8;
-    wire v1506_t10 = v1505[3] ? v1506_t4 : v1506_t9;
-    wire v1506_t11 = v1505[4] ? v1506_t10 : v1506_t6;
-    wire v1506_t12 = v1505[1] ? 1'd1 : 1'd0;
-    wire v1506_t13 = v1505[2] ? v1506_t12 : v1506_t2;
-    wire v1506_t14 = v1505[3] ? v1506_t4 : v1506_t13;
-    wire v1506_t15 = v1505[1] ? v1506_t0 : 1'd0;
-    wire v1506_t16 = v1505[2] ? v1506_t15 : 1'd0;
-    wire v1506_t17 = v1505[1] ? v1506_t0 : 1'd1;
-    wire v1506_t18 = v1505[2] ? v1506_t17 : v1506_t4;
-    wire v1506_t19 = v1505[3] ? v1506_t18 : v1506_t16;
-    wire v1506_t20 = v1505[4] ? v1506_t19 : v1506_t14;
-    wire v1506_t21 = v1505[5] ? v1506_t20 : v1506_t11;
-    wire [0:0] v1506 = {v1506_t21};
-    wire [2:0] v1507_l = v1289; wire [0:0] v1507_u = (v1289 >>> 3) + v1500; wire [3:0] v1507 = {v1507_u, v1507_l};
-    wire [3:0] v1508_l = v1507; wire [0:0] v1508_u = (v1507 >>> 4) + v954; wire [4:0] v1508 = {v1508_u, v1508_l};
-    wire [4:0] v1509_l = v1508; wire [0:0] v1509_u = (v1508 >>> 5) + v625; wire [5:0] v1509 = {v1509_u, v1509_l};
-    wire v1510_t0 = v1509[0] ? 1'd0 : 1'd1;
-    wire v1510_t1 = v1509[1] ? 1'd0 : v1510_t0;
-    wire v1510_t2 = v1509[0] ? 1'd1 : 1'd0;
-    wire v1510_t3 = v1509[1] ? v1510_t2 : 1'd0;
-    wire v1510_t4 = v1509[2] ? v1510_t3 : v1510_t1;
-    wire v1510_t5 = v1509[1] ? v1510_t0 : v1510_t2;
-    wire v1510_t6 = v1509[3] ? v1510_t5 : v1510_t4;
-    wire v1510_t7 = v1509[1] ? v1510_t2 : 1'd1;
-    wire v1510_t8 = v1509[2] ? v1510_t7 : v1510_t1;
-    wire v1510_t9 = v1509[2] ? v1510_t3 : 1'd0;
-    wire v1510_t10 = v1509[3] ? v1510_t9 : v1510_t8;
-    wire v1510_t11 = v1509[4] ? v1510_t10 : v1510_t6;
-    wire v1510_t12 = v1509[1] ? 1'd0 : v1510_t2;
-    wire v1510_t13 = v1509[1] ? 1'd1 : v1510_t2;
-    wire v1510_t14 = v1509[2] ? v1510_t13 : v1510_t12;
-    wire v1510_t15 = v1509[3] ? v1510_t14 : 1'd0;
-    wire v1510_t16 = v1509[3] ? v1510_t9 : 1'd0;
-    wire v1510_t17 = v1509[4] ? v1510_t16 : v1510_t15;
-    wire v1510_t18 = v1509[5] ? v1510_t17 : v1510_t11;
-    wire [0:0] v1510 = {v1510_t18};
-    wire [1:0] v1511_l = v312; wire [0:0] v1511_u = (v312 >>> 2) + v1500; wire [2:0] v1511 = {v1511_u, v1511_l};
-    wire [2:0] v1512_l = v1511; wire [0:0] v1512_u = (v1511 >>> 3) + v573; wire [3:0] v1512 = {v1512_u, v1512_l};
-    wire [0:0] v1513_l = v85; wire [0:0] v1513_u = (v85 >>> 1) + v1500; wire [1:0] v1513 = {v1513_u, v1513_l};
-    wire [1:0] v1514_l = v1513; wire [0:0] v1514_u = (v1513 >>> 2) + v359; wire [2:0] v1514 = {v1514_u, v1514_l};
-    wire [2:0] v1515_l = v1514; wire [0:0] v1515_u = (v1514 >>> 3) + v702; wire [3:0] v1515 = {v1515_u, v1515_l};
-    wire [3:0] v1516_l = v1515; wire [0:0] v1516_u = (v1515 >>> 4) + v84; wire [4:0] v1516 = {v1516_u, v1516_l};
-    wire [4:0] v1517_l = v1516; wire [0:0] v1517_u = (v1516 >>> 5) + v319; wire [5:0] v1517 = {v1517_u, v1517_l};
-    wire v1518_t0 = v1517[1] ? 1'd0 : 1'd1;
-    wire v1518_t1 = v1517[2] ? v1518_t0 : 1'd0;
-    wire v1518_t2 = v1517[0] ? 1'd1 : 1'd0;
-    wire v1518_t3 = v1517[1] ? v1518_t2 : 1'd0;
-    wire v1518_t4 = v1517[2] ? 1'd0 : v1518_t3;
-    wire v1518_t5 = v1517[3] ? v1518_t4 : v1518_t1;
-    wire v1518_t6 = v1517[1] ? v1518_t2 : 1'd1;
-    wire v1518_t7 = v1517[2] ? v1518_t0 : v1518_t6;
-    wire v1518_t8 = v1517[2] ? 1'd0 : v1518_t2;
-    wire v1518_t9 = v1517[3] ? v1518_t8 : v1518_t7;
-    wire v1518_t10 = v1517[4] ? v1518_t9 : v1518_t5;
-    wire v1518_t11 = v1517[1] ? 1'd0 : v1518_t2;
-    wire v1518_t12 = v1517[2] ? v1518_t11 : v1518_t3;
-    wire v1518_t13 = v1517[1] ? 1'd1 : 1'd0;
-    wire v1518_t14 = v1517[2] ? 1'd0 : v1518_t13;
-    wire v1518_t15 = v1517[3] ? v1518_t14 : v1518_t12;
-    wire v1518_t16 = v1517[2] ? v1518_t3 : v1518_t13;
-    wire v1518_t17 = v1517[3] ? v1518_t4 : v1518_t16;
-    wire v1518_t18 = v1517[4] ? v1518_t17 : v1518_t15;
-    wire v1518_t19 = v1517[5] ? v1518_t18 : v1518_t10;
-    wire [0:0] v1518 = {v1518_t19};
-    wire [0:0] v1519_l = v1518; wire [0:0] v1519_u = (v1518 >>> 1) + v598; wire [1:0] v1519 = {v1519_u, v1519_l};
-    wire [1:0] v1520_l = v1519; wire [0:0] v1520_u = (v1519 >>> 2) + v973; wire [2:0] v1520 = {v1520_u, v1520_l};
-    wire [0:0] v1521_l = v1500; wire [0:0] v1521_u = (v1500 >>> 1) + v406; wire [1:0] v1521 = {v1521_u, v1521_l};
-    wire [1:0] v1522_l = v1521; wire [0:0] v1522_u = (v1521 >>> 2) + v56; wire [2:0] v1522 = {v1522_u, v1522_l};
-    wire [2:0] v1523_l = v1522; wire [0:0] v1523_u = (v1522 >>> 3) + v102; wire [3:0] v1523 = {v1523_u, v1523_l};
-    wire [0:0] v1524_l = v319; wire [0:0] v1524_u = (v319 >>> 1) + v1500; wire [1:0] v1524 = {v1524_u, v1524_l};
-    wire [0:0] v1525 = inputs[238:238];
-    wire [3:0] v1526_l = v920; wire [0:0] v1526_u = (v920 >>> 4) + v1525; wire [4:0] v1526 = {v1526_u, v1526_l};
-    wire [4:0] v1527_l = v1526; wire [0:0] v1527_u = (v1526 >>> 5) + v247; wire [5:0] v1527 = {v1527_u, v1527_l};
-    wire v1528_t0 = v1527[0] ? 1'd0 : 1'd1;
-    wire v1528_t1 = v1527[1] ? v1528_t0 : 1'd0;
-    wire v1528_t2 = v1527[2] ? 1'd0 : v1528_t1;
-    wire v1528_t3 = v1527[3] ? 1'd0 : v1528_t2;
-    wire v1528_t4 = v1527[1] ? 1'd0 : v1528_t0;
-    wire v1528_t5 = v1527[1] ? 1'd1 : 1'd0;
-    wire v1528_t6 = v1527[2] ? v1528_t5 : v1528_t4;
-    wire v1528_t7 = v1527[2] ? v1528_t1 : v1528_t0;
-    wire v1528_t8 = v1527[3] ? v1528_t7 : v1528_t6;
-    wire v1528_t9 = v1527[4] ? v1528_t8 : v1528_t3;
-    wire v1528_t10 = v1527[2] ? v1528_t0 : 1'd0;
-    wire v1528_t11 = v1527[1] ? 1'd1 : v1528_t0;
-    wire v1528_t12 = v1527[2] ? v1528_t1 : v1528_t11;
-    wire v1528_t13 = v1527[3] ? v1528_t12 : v1528_t10;
-    wire v1528_t14 = v1527[2] ? v1528_t1 : 1'd0;
-    wire v1528_t15 = v1527[4] ? v1528_t14 : v1528_t13;
-    wire v1528_t16 = v1527[5] ? v1528_t15 : v1528_t9;
-    wire [0:0] v1528 = {v1528_t16};
-    wire [1:0] v1529_l = v1499; wire [0:0] v1529_u = (v1499 >>> 2) + v1528; wire [2:0] v1529 = {v1529_u, v1529_l};
-    wire [2:0] v1530_l = v1529; wire [0:0] v1530_u = (v1529 >>> 3) + v346; wire [3:0] v1530 = {v1530_u, v1530_l};
-    wire [3:0] v1531_l = v1111; wire [0:0] v1531_u = (v1111 >>> 4) + v1525; wire [4:0] v1531 = {v1531_u, v1531_l};
-    wire [4:0] v1532_l = v1531; wire [0:0] v1532_u = (v1531 >>> 5) + v142; wire [5:0] v1532 = {v1532_u, v1532_l};
-    wire v1533_t0 = v1532[0] ? 1'd1 : 1'd0;
-    wire v1533_t1 = v1532[2] ? 1'd0 : v1533_t0;
-    wire v1533_t2 = v1532[1] ? v1533_t0 : 1'd1;
-    wire v1533_t3 = v1532[2] ? v1533_t2 : 1'd1;
-    wire v1533_t4 = v1532[3] ? v1533_t3 : v1533_t1;
-    wire v1533_t5 = v1532[2] ? 1'd0 : v1533_t2;
-    wire v1533_t6 = v1532[3] ? 1'd0 : v1533_t5;
-    wire v1533_t7 = v1532[4] ? v1533_t6 : v1533_t4;
-    wire v1533_t8 = v1532[1] ? 1'd0 : 1'd1;
-    wire v1533_t9 = v1532[2] ? v1533_t8 : v1533_t2;
-    wire v1533_t10 = v1532[3] ? v1533_t9 : 1'd0;
-    wire v1533_t11 = v1532[1] ? 1'd0 : v1533_t0;
-    wire v1533_t12 = v1532[2] ? v1533_t11 : v1533_t2;
-    wire v1533_t13 = v1532[3] ? v1533_t12 : v1533_t5;
-    wire v1533_t14 = v1532[4] ? v1533_t13 : v1533_t10;
-    wire v1533_t15 = v1532[5] ? v1533_t14 : v1533_t7;
-    wire [0:0] v1533 = {v1533_t15};
-    wire [2:0] v1534_l = v769; wire [0:0] v1534_u = (v769 >>> 3) + v1525; wire [3:0] v1534 = {v1534_u, v1534_l};
-    wire [3:0] v1535_l = v1534; wire [0:0] v1535_u = (v1534 >>> 4) + v1262; wire [4:0] v1535 = {v1535_u, v1535_l};
-    wire [4:0] v1536_l = v1535; wire [0:0] v1536_u = (v1535 >>> 5) + v54; wire [5:0] v1536 = {v1536_u, v1536_l};
-    wire v1537_t0 = v1536[0] ? 1'd0 : 1'd1;
-    wire v1537_t1 = v1536[2] ? 1'd0 : v1537_t0;
-    wire v1537_t2 = v1536[0] ? 1'd1 : 1'd0;
-    wire v1537_t3 = v1536[1] ? v1537_t2 : v1537_t0;
-    wire v1537_t4 = v1536[1] ? v1537_t0 : 1'd1;
-    wire v1537_t5 = v1536[2] ? v1537_t4 : v1537_t3;
-    wire v1537_t6 = v1536[3] ? v1537_t5 : v1537_t1;
-    wire v1537_t7 = v1536[1] ? 1'd0 : v1537_t0;
-    wire v1537_t8 = v1536[1] ? v1537_t0 : v1537_t2;
-    wire v1537_t9 = v1536[2] ? v1537_t8 : v1537_t7;
-    wire v1537_t10 = v1536[3] ? v1537_t9 : v1537_t1;
-    wire v1537_t11 = v1536[4] ? v1537_t10 : v1537_t6;
-    wire v1537_t12 = v1536[1] ? 1'd0 : v1537_t2;
-    wire v1537_t13 = v1536[1] ? 1'd0 : 1'd1;
-    wire v1537_t14 = v1536[2] ? v1537_t13 : v1537_t12;
-    wire v1537_t15 = v1536[1] ? v1537_t2 : 1'd1;
-    wire v1537_t16 = v1536[2] ? v1537_t15 : v1537_t12;
-    wire v1537_t17 = v1536[3] ? v1537_t16 : v1537_t14;
-    wire v1537_t18 = v1536[2] ? 1'd1 : 1'd0;
-    wire v1537_t19 = v1536[3] ? v1537_t18 : v1537_t13;
-    wire v1537_t20 = v1536[4] ? v1537_t19 : v1537_t17;
-    wire v1537_t21 = v1536[5] ? v1537_t20 : v1537_t11;
-    wire [0:0] v1537 = {v1537_t21};
-    wire [3:0] v1538_l = v1165; wire [0:0] v1538_u = (v1165 >>> 4) + v1537; wire [4:0] v1538 = {v1538_u, v1538_l};
-    wire [4:0] v1539_l = v1538; wire [0:0] v1539_u = (v1538 >>> 5) + v604; wire [5:0] v1539 = {v1539_u, v1539_l};
-    wire v1540_t0 = v1539[0] ? 1'd1 : 1'd0;
-    wire v1540_t1 = v1539[0] ? 1'd0 : 1'd1;
-    wire v1540_t2 = v1539[1] ? v1540_t1 : v1540_t0;
-    wire v1540_t3 = v1539[1] ? v1540_t0 : v1540_t1;
-    wire v1540_t4 = v1539[2] ? v1540_t3 : v1540_t2;
-    wire v1540_t5 = v1539[2] ? v1540_t2 : v1540_t3;
-    wire v1540_t6 = v1539[3] ? v1540_t5 : v1540_t4;
-    wire v1540_t7 = v1539[3] ? v1540_t4 : v1540_t5;
-    wire v1540_t8 = v1539[4] ? v1540_t7 : v1540_t6;
-    wire v1540_t9 = v1539[4] ? v1540_t6 : v1540_t7;
-    wire v1540_t10 = v1539[5] ? v1540_t9 : v1540_t8;
-    wire v1540_t11 = v1539[1] ? v1540_t0 : 1'd0;
-    wire v1540_t12 = v1539[1] ? 1'd1 : v1540_t0;
-    wire v1540_t13 = v1539[2] ? v1540_t12 : v1540_t11;
-    wire v1540_t14 = v1539[1] ? v1540_t1 : 1'd1;
-    wire v1540_t15 = v1539[2] ? v1540_t14 : v1540_t12;
-    wire v1540_t16 = v1539[3] ? v1540_t15 : v1540_t13;
-    wire v1540_t17 = v1539[1] ? 1'd0 : v1540_t1;
-    wire v1540_t18 = v1539[2] ? v1540_t17 : v1540_t14;
-    wire v1540_t19 = v1539[3] ? v1540_t18 : v1540_t15;
-    wire v1540_t20 = v1539[4] ? v1540_t19 : v1540_t16;
-    wire v1540_t21 = v1539[2] ? v1540_t11 : v1540_t17;
-    wire v1540_t22 = v1539[3] ? v1540_t21 : v1540_t18;
-    wire v1540_t23 = v1539[4] ? v1540_t22 : v1540_t19;
-    wire v1540_t24 = v1539[5] ? v1540_t23 : v1540_t20;
-    wire v1540_t25 = v1539[2] ? v1540_t11 : 1'd0;
-    wire v1540_t26 = v1539[3] ? v1540_t25 : 1'd0;
-    wire v1540_t27 = v1539[3] ? v1540_t13 : v1540_t25;
-    wire v1540_t28 = v1539[4] ? v1540_t27 : v1540_t26;
-    wire v1540_t29 = v1539[2] ? 1'd1 : v1540_t12;
-    wire v1540_t30 = v1539[3] ? v1540_t29 : v1540_t13;
-    wire v1540_t31 = v1539[4] ? v1540_t30 : v1540_t27;
-    wire v1540_t32 = v1539[5] ? v1540_t31 : v1540_t28;
-    wire [2:0] v1540 = {v1540_t32, v1540_t24, v1540_t10};
-    wire [0:0] v1541 = (v1540 >>> 2);
-    wire [2:0] v1542_l = v655; wire [0:0] v1542_u = (v655 >>> 3) + v1525; wire [3:0] v1542 = {v1542_u, v1542_l};
-    wire [3:0] v1543_l = v1542; wire [0:0] v1543_u = (v1542 >>> 4) + v556; wire [4:0] v1543 = {v1543_u, v1543_l};
-    wire [4:0] v1544_l = v1543; wire [0:0] v1544_u = (v1543 >>> 5) + v144; wire [5:0] v1544 = {v1544_u, v1544_l};
-    wire v1545_t0 = v1544[1] ? 1'd0 : 1'd1;
-    wire v1545_t1 = v1544[2] ? 1'd0 : v1545_t0;
-    wire v1545_t2 = v1544[0] ? 1'd0 : 1'd1;
-    wire v1545_t3 = v1544[1] ? v1545_t2 : 1'd1;
-    wire v1545_t4 = v1544[2] ? 1'd0 : v1545_t3;
-    wire v1545_t5 = v1544[3] ? v1545_t4 : v1545_t1;
-    wire v1545_t6 = v1544[0] ? 1'd1 : 1'd0;
-    wire v1545_t7 = v1544[1] ? 1'd0 : v1545_t6;
-    wire v1545_t8 = v1544[2] ? 1'd0 : v1545_t7;
-    wire v1545_t9 = v1544[3] ? v1545_t8 : v1545_t1;
-    wire v1545_t10 = v1544[4] ? v1545_t9 : v1545_t5;
-    wire v1545_t11 = v1544[3] ? v1545_t8 : 1'd0;
-    wire v1545_t12 = v1544[1] ? v1545_t6 : 1'd1;
-    wire v1545_t13 = v1544[2] ? 1'd0 : v1545_t12;
-    wire v1545_t14 = v1544[3] ? v1545_t8 : v1545_t13;
-    wire v1545_t15 = v1544[4] ? v1545_t14 : v1545_t11;
-    wire v1545_t16 = v1544[5] ? v1545_t15 : v1545_t10;
-    wire [0:0] v1545 = {v1545_t16};
-    wire [1:0] v1546_l = v380; wire [0:0] v1546_u = (v380 >>> 2) + v1525; wire [2:0] v1546 = {v1546_u, v1546_l};
-    wire [2:0] v1547_l = v1546; wire [0:0] v1547_u = (v1546 >>> 3) + v580; wire [3:0] v1547 = {v1547_u, v1547_l};
-    wire [1:0] v1548_l = v537; wire [0:0] v1548_u = (v537 >>> 2) + v1525; wire [2:0] v1548 = {v1548_u, v1548_l};
-    wire [2:0] v1549_l = v1548; wire [0:0] v1549_u = (v1548 >>> 3) + v233; wire [3:0] v1549 = {v1549_u, v1549_l};
-    wire [0:0] v1550 = v1540;
-    wire [0:0] v1551 = (v1540 >>> 1);
-    wire [0:0] v1552_l = v1525; wire [0:0] v1552_u = (v1525 >>> 1) + v327; wire [1:0] v1552 = {v1552_u, v1552_l};
-    wire [1:0] v1553_l = v1552; wire [0:0] v1553_u = (v1552 >>> 2) + v1071; wire [2:0] v1553 = {v1553_u, v1553_l};
-    wire [0:0] v1554_l = v315; wire [0:0] v1554_u = (v315 >>> 1) + v1525; wire [1:0] v1554 = {v1554_u, v1554_l};
-    wire [1:0] v1555_l = v1554; wire [0:0] v1555_u = (v1554 >>> 2) + v236; wire [2:0] v1555 = {v1555_u, v1555_l};
-    wire [2:0] v1556_l = v1555; wire [0:0] v1556_u = (v1555 >>> 3) + v1160; wire [3:0] v1556 = {v1556_u, v1556_l};
-    wire [3:0] v1557_l = v1556; wire [0:0] v1557_u = (v1556 >>> 4) + v309; wire [4:0] v1557 = {v1557_u, v1557_l};
-    wire [4:0] v1558_l = v1557; wire [0:0] v1558_u = (v1557 >>> 5) + v141; wire [5:0] v1558 = {v1558_u, v1558_l};
-    wire v1559_t0 = v1558[1] ? 1'd0 : 1'd1;
-    wire v1559_t1 = v1558[1] ? 1'd1 : 1'd0;
-    wire v1559_t2 = v1558[2] ? v1559_t1 : v1559_t0;
-    wire v1559_t3 = v1558[0] ? 1'd1 : 1'd0;
-    wire v1559_t4 = v1558[1] ? v1559_t3 : 1'd0;
-    wire v1559_t5 = v1558[2] ? v1559_t1 : v1559_t4;
-    wire v1559_t6 = v1558[3] ? v1559_t5 : v1559_t2;
-    wire v1559_t7 = v1558[2] ? v1559_t4 : v1559_t0;
-    wire v1559_t8 = v1558[0] ? 1'd0 : 1'd1;
-    wire v1559_t9 = v1558[1] ? v1559_t8 : 1'd0;
-    wire v1559_t10 = v1558[2] ? v1559_t1 : v1559_t9;
-    wire v1559_t11 = v1558[3] ? v1559_t10 : v1559_t7;
-    wire v1559_t12 = v1558[4] ? v1559_t11 : v1559_t6;
-    wire v1559_t13 = v1558[5] ? 1'd0 : v1559_t12;
-    wire [0:0] v1559 = {v1559_t13};
-    wire [0:0] v1560_l = v1525; wire [0:0] v1560_u = (v1525 >>> 1) + v414; wire [1:0] v1560 = {v1560_u, v1560_l};
-    wire [1:0] v1561_l = v1560; wire [0:0] v1561_u = (v1560 >>> 2) + v854; wire [2:0] v1561 = {v1561_u, v1561_l};
-    wire [2:0] v1562_l = v1561; wire [0:0] v1562_u = (v1561 >>> 3) + v416; wire [3:0] v1562 = {v1562_u, v1562_l};
-    wire [3:0] v1563_l = v1562; wire [0:0] v1563_u = (v1562 >>> 4) + v313; wire [4:0] v1563 = {v1563_u, v1563_l};
-    wire [0:0] v1564 = inputs[239:239];
-    wire [4:0] v1565_l = v1390; wire [0:0] v1565_u = (v1390 >>> 5) + v1564; wire [5:0] v1565 = {v1565_u, v1565_l};
-    wire v1566_t0 = v1565[0] ? 1'd0 : 1'd1;
-    wire v1566_t1 = v1565[1] ? 1'd0 : v1566_t0;
-    wire v1566_t2 = v1565[2] ? v1566_t1 : 1'd0;
-    wire v1566_t3 = v1565[3] ? v1566_t2 : 1'd0;
-    wire v1566_t4 = v1565[0] ? 1'd1 : 1'd0;
-    wire v1566_t5 = v1565[2] ? 1'd0 : v1566_t4;
-    wire v1566_t6 = v1565[3] ? v1566_t2 : v1566_t5;
-    wire v1566_t7 = v1565[4] ? v1566_t6 : v1566_t3;
-    wire v1566_t8 = v1565[3] ? 1'd0 : v1566_t1;
-    wire v1566_t9 = v1565[1] ? 1'd0 : 1'd1;
-    wire v1566_t10 = v1565[3] ? 1'd0 : v1566_t9;
-    wire v1566_t11 = v1565[4] ? v1566_t10 : v1566_t8;
-    wire v1566_t12 = v1565[5] ? v1566_t11 : v1566_t7;
-    wire [0:0] v1566 = {v1566_t12};
-    wire [0:0] v1567_l = v1566; wire [0:0] v1567_u = (v1566 >>> 1) + v1325; wire [1:0] v1567 = {v1567_u, v1567_l};
-    wire [4:0] v1568_l = v1231; wire [0:0] v1568_u = (v1231 >>> 5) + v1564; wire [5:0] v1568 = {v1568_u, v1568_l};
-    wire v1569_t0 = v1568[0] ? 1'd1 : 1'd0;
-    wire v1569_t1 = v1568[1] ? v1569_t0 : 1'd0;
-    wire v1569_t2 = v1568[2] ? v1569_t1 : 1'd0;
-    wire v1569_t3 = v1568[1] ? 1'd0 : 1'd1;
-    wire v1569_t4 = v1568[0] ? 1'd0 : 1'd1;
-    wire v1569_t5 = v1568[1] ? 1'd0 : v1569_t4;
-    wire v1569_t6 = v1568[2] ? v1569_t5 : v1569_t3;
-    wire v1569_t7 = v1568[3] ? v1569_t6 : v1569_t2;
-    wire v1569_t8 = v1568[2] ? v1569_t5 : 1'd0;
-    wire v1569_t9 = v1568[3] ? 1'd0 : v1569_t8;
-    wire v1569_t10 = v1568[4] ? v1569_t9 : v1569_t7;
-    wire v1569_t11 = v1568[1] ? v1569_t4 : 1'd0;
-    wire v1569_t12 = v1568[2] ? v1569_t1 : v1569_t11;
-    wire v1569_t13 = v1568[3] ? v1569_t8 : v1569_t12;
-    wire v1569_t14 = v1568[1] ? 1'd1 : v1569_t4;
-    wire v1569_t15 = v1568[2] ? v1569_t5 : v1569_t14;
-    wire v1569_t16 = v1568[2] ? v1569_t14 : v1569_t5;
-    wire v1569_t17 = v1568[3] ? v1569_t16 : v1569_t15;
-    wire v1569_t18 = v1568[4] ? v1569_t17 : v1569_t13;
-    wire v1569_t19 = v1568[5] ? v1569_t18 : v1569_t10;
-    wire [0:0] v1569 = {v1569_t19};
-    wire [2:0] v1570_l = v1172; wire [0:0] v1570_u = (v1172 >>> 3) + v1564; wire [3:0] v1570 = {v1570_u, v1570_l};
-    wire [3:0] v1571_l = v1570; wire [0:0] v1571_u = (v1570 >>> 4) + v161; wire [4:0] v1571 = {v1571_u, v1571_l};
-    wire [4:0] v1572_l = v1571; wire [0:0] v1572_u = (v1571 >>> 5) + v708; wire [5:0] v1572 = {v1572_u, v1572_l};
-    wire v1573_t0 = v1572[0] ? 1'd1 : 1'd0;
-    wire v1573_t1 = v1572[2] ? v1573_t0 : 1'd0;
-    wire v1573_t2 = v1572[1] ? v1573_t0 : 1'd0;
-    wire v1573_t3 = v1572[2] ? v1573_t2 : 1'd0;
-    wire v1573_t4 = v1572[3] ? v1573_t3 : v1573_t1;
-    wire v1573_t5 = v1572[1] ? 1'd0 : v1573_t0;
-    wire v1573_t6 = v1572[1] ? v1573_t0 : 1'd1;
-    wire v1573_t7 = v1572[2] ? v1573_t6 : v1573_t5;
-    wire v1573_t8 = v1572[3] ? v1573_t2 : v1573_t7;
-    wire v1573_t9 = v1572[4] ? v1573_t8 : v1573_t4;
-    wire v1573_t10 = v1572[0] ? 1'd0 : 1'd1;
-    wire v1573_t11 = v1572[1] ? v1573_t10 : 1'd1;
-    wire v1573_t12 = v1572[2] ? v1573_t6 : v1573_t11;
-    wire v1573_t13 = v1572[1] ? v1573_t10 : 1'd0;
-    wire v1573_t14 = v1572[2] ? v1573_t2 : v1573_t13;
-    wire v1573_t15 = v1572[3] ? v1573_t14 : v1573_t12;
-    wire v1573_t16 = v1572[4] ? v1573_t15 : v1573_t4;
-    wire v1573_t17 = v1572[5] ? v1573_t16 : v1573_t9;
-    wire [0:0] v1573 = {v1573_t17};
-    wire [2:0] v1574_l = v444; wire [0:0] v1574_u = (v444 >>> 3) + v1564; wire [3:0] v1574 = {v1574_u, v1574_l};
-    wire [1:0] v1575_l = v276; wire [0:0] v1575_u = (v276 >>> 2) + v1564; wire [2:0] v1575 = {v1575_u, v1575_l};
-    wire [2:0] v1576_l = v1575; wire [0:0] v1576_u = (v1575 >>> 3) + v1160; wire [3:0] v1576 = {v1576_u, v1576_l};
-    wire [3:0] v1577_l = v1576; wire [0:0] v1577_u = (v1576 >>> 4) + v235; wire [4:0] v1577 = {v1577_u, v1577_l};
-    wire [4:0] v1578_l = v1577; wire [0:0] v1578_u = (v1577 >>> 5) + v16; wire [5:0] v1578 = {v1578_u, v1578_l};
-    wire v1579_t0 = v1578[0] ? 1'd0 : 1'd1;
-    wire v1579_t1 = v1578[1] ? v1579_t0 : 1'd0;
-    wire v1579_t2 = v1578[2] ? 1'd0 : v1579_t1;
-    wire v1579_t3 = v1578[0] ? 1'd1 : 1'd0;
-    wire v1579_t4 = v1578[1] ? 1'd0 : v1579_t3;
-    wire v1579_t5 = v1578[2] ? 1'd0 : v1579_t4;
-    wire v1579_t6 = v1578[3] ? v1579_t5 : v1579_t2;
-    wire v1579_t7 = v1578[1] ? 1'd0 : v1579_t0;
-    wire v1579_t8 = v1578[2] ? v1579_t7 : v1579_t0;
-    wire v1579_t9 = v1578[3] ? 1'd0 : v1579_t8;
-    wire v1579_t10 = v1578[4] ? v1579_t9 : v1579_t6;
-    wire v1579_t11 = v1578[1] ? 1'd0 : 1'd1;
-    wire v1579_t12 = v1578[2] ? v1579_t4 : v1579_t11;
-    wire v1579_t13 = v1578[3] ? v1579_t12 : v1579_t5;
-    wire v1579_t14 = v1578[2] ? v1579_t4 : 1'd0;
-    wire v1579_t15 = v1578[1] ? v1579_t0 : v1579_t3;
-    wire v1579_t16 = v1578[2] ? v1579_t15 : 1'd0;
-    wire v1579_t17 = v1578[3] ? v1579_t16 : v1579_t14;
-    wire v1579_t18 = v1578[4] ? v1579_t17 : v1579_t13;
-    wire v1579_t19 = v1578[5] ? v1579_t18 : v1579_t10;
-    wire [0:0] v1579 = {v1579_t19};
-    wire [1:0] v1580_l = v565; wire [0:0] v1580_u = (v565 >>> 2) + v1564; wire [2:0] v1580 = {v1580_u, v1580_l};
-    wire [2:0] v1581_l = v1580; wire [0:0] v1581_u = (v1580 >>> 3) + v414; wire [3:0] v1581 = {v1581_u, v1581_l};
-    wire [3:0] v1582_l = v1581; wire [0:0] v1582_u = (v1581 >>> 4) + v933; wire [4:0] v1582 = {v1582_u, v1582_l};
-    wire [4:0] v1583_l = v1582; wire [0:0] v1583_u = (v1582 >>> 5) + v238; wire [5:0] v1583 = {v1583_u, v1583_l};
-    wire v1584_t0 = v1583[0] ? 1'd0 : 1'd1;
-    wire v1584_t1 = v1583[1] ? v1584_t0 : 1'd0;
-    wire v1584_t2 = v1583[2] ? 1'd0 : v1584_t1;
-    wire v1584_t3 = v1583[0] ? 1'd1 : 1'd0;
-    wire v1584_t4 = v1583[1] ? v1584_t3 : 1'd1;
-    wire v1584_t5 = v1583[2] ? v1584_t4 : v1584_t3;
-    wire v1584_t6 = v1583[3] ? v1584_t5 : v1584_t2;
-    wire v1584_t7 = v1583[2] ? v1584_t0 : 1'd0;
-    wire v1584_t8 = v1583[3] ? v1584_t7 : 1'd0;
-    wire v1584_t9 = v1583[4] ? v1584_t8 : v1584_t6;
-    wire v1584_t10 = v1583[1] ? 1'd0 : v1584_t3;
-    wire v1584_t11 = v1583[1] ? 1'd0 : 1'd1;
-    wire v1584_t12 = v1583[2] ? v1584_t11 : v1584_t10;
-    wire v1584_t13 = v1583[3] ? v1584_t3 : v1584_t12;
-    wire v1584_t14 = v1583[4] ? 1'd0 : v1584_t13;
-    wire v1584_t15 = v1583[5] ? v1584_t14 : v1584_t9;
-    wire [0:0] v1584 = {v1584_t15};
-    wire [0:0] v1585_l = v1564; wire [0:0] v1585_u = (v1564 >>> 1) + v156; wire [1:0] v1585 = {v1585_u, v1585_l};
-    wire [1:0] v1586_l = v1585; wire [0:0] v1586_u = (v1585 >>> 2) + v107; wire [2:0] v1586 = {v1586_u, v1586_l};
-    wire [2:0] v1587_l = v1586; wire [0:0] v1587_u = (v1586 >>> 3) + v1262; wire [3:0] v1587 = {v1587_u, v1587_l};
-    wire [3:0] v1588_l = v1587; wire [0:0] v1588_u = (v1587 >>> 4) + v771; wire [4:0] v1588 = {v1588_u, v1588_l};
-    wire [4:0] v1589_l = v1588; wire [0:0] v1589_u = (v1588 >>> 5) + v391; wire [5:0] v1589 = {v1589_u, v1589_l};
-    wire v1590_t0 = v1589[0] ? 1'd0 : 1'd1;
-    wire v1590_t1 = v1589[1] ? v1590_t0 : 1'd0;
-    wire v1590_t2 = v1589[1] ? 1'd0 : v1590_t0;
-    wire v1590_t3 = v1589[2] ? v1590_t2 : v1590_t1;
-    wire v1590_t4 = v1589[1] ? 1'd0 : 1'd1;
-    wire v1590_t5 = v1589[2] ? v1590_t4 : v1590_t0;
-    wire v1590_t6 = v1589[3] ? v1590_t5 : v1590_t3;
-    wire v1590_t7 = v1589[2] ? 1'd0 : v1590_t4;
-    wire v1590_t8 = v1589[2] ? v1590_t2 : 1'd0;
-    wire v1590_t9 = v1589[3] ? v1590_t8 : v1590_t7;
-    wire v1590_t10 = v1589[4] ? v1590_t9 : v1590_t6;
-    wire v1590_t11 = v1589[2] ? 1'd0 : 1'd1;
-    wire v1590_t12 = v1589[0] ? 1'd1 : 1'd0;
-    wire v1590_t13 = v1589[1] ? 1'd1 : v1590_t12;
-    wire v1590_t14 = v1589[2] ? 1'd1 : v1590_t13;
-    wire v1590_t15 = v1589[3] ? v1590_t14 : v1590_t11;
-    wire v1590_t16 = v1589[1] ? 1'd0 : v1590_t12;
-    wire v1590_t17 = v1589[2] ? 1'd0 : v1590_t16;
-    wire v1590_t18 = v1589[3] ? 1'd0 : v1590_t17;
-    wire v1590_t19 = v1589[4] ? v1590_t18 : v1590_t15;
-    wire v1590_t20 = v1589[5] ? v1590_t19 : v1590_t10;
-    wire [0:0] v1590 = {v1590_t20};
-    wire [0:0] v1591_l = v1564; wire [0:0] v1591_u = (v1564 >>> 1) + v414; wire [1:0] v1591 = {v1591_u, v1591_l};
-    wire [1:0] v1592_l = v1591; wire [0:0] v1592_u = (v1591 >>> 2) + v143; wire [2:0] v1592 = {v1592_u, v1592_l};
-    wire [2:0] v1593_l = v1592; wire [0:0] v1593_u = (v1592 >>> 3) + v585; wire [3:0] v1593 = {v1593_u, v1593_l};
-    wire [3:0] v1594_l = v1593; wire [0:0] v1594_u = (v1593 >>> 4) + v1143; wire [4:0] v1594 = {v1594_u, v1594_l};
-    wire [4:0] v1595_l = v1594; wire [0:0] v1595_u = (v1594 >>> 5) + v250; wire [5:0] v1595 = {v1595_u, v1595_l};
-    wire v1596_t0 = v1595[0] ? 1'd0 : 1'd1;
-    wire v1596_t1 = v1595[0] ? 1'd1 : 1'd0;
-    wire v1596_t2 = v1595[1] ? v1596_t1 : v1596_t0;
-    wire v1596_t3 = v1595[1] ? 1'd1 : 1'd0;
-    wire v1596_t4 = v1595[2] ? v1596_t3 : v1596_t2;
-    wire v1596_t5 = v1595[1] ? v1596_t1 : 1'd1;
-    wire v1596_t6 = v1595[2] ? v1596_t1 : v1596_t5;
-    wire v1596_t7 = v1595[3] ? v1596_t6 : v1596_t4;
-    wire v1596_t8 = v1595[1] ? 1'd0 : v1596_t0;
-    wire v1596_t9 = v1595[2] ? v1596_t1 : v1596_t8;
-    wire v1596_t10 = v1595[4] ? v1596_t9 : v1596_t7;
-    wire v1596_t11 = v1595[2] ? 1'd0 : v1596_t3;
-    wire v1596_t12 = v1595[1] ? v1596_t1 : 1'd0;
-    wire v1596_t13 = v1595[2] ? v1596_t12 : v1596_t3;
-    wire v1596_t14 = v1595[3] ? v1596_t13 : v1596_t11;
-    wire v1596_t15 = v1595[1] ? v1596_t0 : 1'd1;
-    wire v1596_t16 = v1595[1] ? 1'd0 : v1596_t1;
-    wire v1596_t17 = v1595[2] ? v1596_t16 : v1596_t15;
-    wire v1596_t18 = v1595[2] ? 1'd0 : v1596_t0;
-    wire v1596_t19 = v1595[3] ? v1596_t18 : v1596_t17;
-    wire v1596_t20 = v1595[4] ? v1596_t19 : v1596_t14;
-    wire v1596_t21 = v1595[5] ? v1596_t20 : v1596_t10;
-    wire [0:0] v1596 = {v1596_t21};
-    wire [0:0] v1597_l = v912; wire [0:0] v1597_u = (v912 >>> 1) + v1596; wire [1:0] v1597 = {v1597_u, v1597_l};
-    wire [0:0] v1598 = inputs[241:241];
-    wire [3:0] v1599_l = v744; wire [0:0] v1599_u = (v744 >>> 4) + v1598; wire [4:0] v1599 = {v1599_u, v1599_l};
-    wire [4:0] v1600_l = v1599; wire [0:0] v1600_u = (v1599 >>> 5) + v702; wire [5:0] v1600 = {v1600_u, v1600_l};
-    wire v1601_t0 = v1600[1] ? 1'd0 : 1'd1;
-    wire v1601_t1 = v1600[2] ? 1'd0 : v1601_t0;
-    wire v1601_t2 = v1600[0] ? 1'd1 : 1'd0;
-    wire v1601_t3 = v1600[1] ? 1'd0 : v1601_t2;
-    wire v1601_t4 = v1600[3] ? v1601_t3 : v1601_t1;
-    wire v1601_t5 = v1600[2] ? 1'd0 : v1601_t3;
-    wire v1601_t6 = v1600[3] ? 1'd0 : v1601_t5;
-    wire v1601_t7 = v1600[4] ? v1601_t6 : v1601_t4;
-    wire v1601_t8 = v1600[3] ? v1601_t5 : v1601_t1;
-    wire v1601_t9 = v1600[4] ? 1'd0 : v1601_t8;
-    wire v1601_t10 = v1600[5] ? v1601_t9 : v1601_t7;
-    wire [0:0] v1601 = {v1601_t10};
-    wire [3:0] v1602_l = v1547; wire [0:0] v1602_u = (v1547 >>> 4) + v1598; wire [4:0] v1602 = {v1602_u, v1602_l};
-    wire [4:0] v1603_l = v1602; wire [0:0] v1603_u = (v1602 >>> 5) + v387; wire [5:0] v1603 = {v1603_u, v1603_l};
-    wire v1604_t0 = v1603[1] ? 1'd0 : 1'd1;
-    wire v1604_t1 = v1603[0] ? 1'd0 : 1'd1;
-    wire v1604_t2 = v1603[1] ? v1604_t1 : 1'd0;
-    wire v1604_t3 = v1603[2] ? v1604_t2 : v1604_t0;
-    wire v1604_t4 = v1603[2] ? v1604_t1 : 1'd0;
-    wire v1604_t5 = v1603[3] ? v1604_t4 : v1604_t3;
-    wire v1604_t6 = v1603[0] ? 1'd1 : 1'd0;
-    wire v1604_t7 = v1603[1] ? 1'd0 : v1604_t6;
-    wire v1604_t8 = v1603[2] ? v1604_t7 : v1604_t0;
-    wire v1604_t9 = v1603[2] ? v1604_t2 : 1'd0;
-    wire v1604_t10 = v1603[3] ? v1604_t9 : v1604_t8;
-    wire v1604_t11 = v1603[4] ? v1604_t10 : v1604_t5;
-    wire v1604_t12 = v1603[1] ? v1604_t1 : 1'd1;
-    wire v1604_t13 = v1603[2] ? v1604_t2 : v1604_t12;
-    wire v1604_t14 = v1603[2] ? v1604_t1 : v1604_t12;
-    wire v1604_t15 = v1603[3] ? v1604_t14 : v1604_t13;
-    wire v1604_t16 = v1603[3] ? v1604_t9 : 1'd0;
-    wire v1604_t17 = v1603[4] ? v1604_t16 : v1604_t15;
-    wire v1604_t18 = v1603[5] ? v1604_t17 : v1604_t11;
-    wire [0:0] v1604 = {v1604_t18};
-    wire [4:0] v1605_l = v1187; wire [0:0] v1605_u = (v1187 >>> 5) + v1604; wire [5:0] v1605 = {v1605_u, v1605_l};
-    wire v1606_t0 = v1605[0] ? 1'd1 : 1'd0;
-    wire v1606_t1 = v1605[0] ? 1'd0 : 1'd1;
-    wire v1606_t2 = v1605[1] ? v1606_t1 : v1606_t0;
-    wire v1606_t3 = v1605[1] ? v1606_t0 : v1606_t1;
-    wire v1606_t4 = v1605[2] ? v1606_t3 : v1606_t2;
-    wire v1606_t5 = v1605[2] ? v1606_t2 : v1606_t3;
-    wire v1606_t6 = v1605[3] ? v1606_t5 : v1606_t4;
-    wire v1606_t7 = v1605[3] ? v1606_t4 : v1606_t5;
-    wire v1606_t8 = v1605[4] ? v1606_t7 : v1606_t6;
-    wire v1606_t9 = v1605[4] ? v1606_t6 : v1606_t7;
-    wire v1606_t10 = v1605[5] ? v1606_t9 : v1606_t8;
-    wire v1606_t11 = v1605[1] ? v1606_t0 : 1'd0;
-    wire v1606_t12 = v1605[1] ? 1'd1 : v1606_t0;
-    wire v1606_t13 = v1605[2] ? v1606_t12 : v1606_t11;
-    wire v1606_t14 = v1605[1] ? v1606_t1 : 1'd1;
-    wire v1606_t15 = v1605[2] ? v1606_t14 : v1606_t12;
-    wire v1606_t16 = v1605[3] ? v1606_t15 : v1606_t13;
-    wire v1606_t17 = v1605[1] ? 1'd0 : v1606_t1;
-    wire v1606_t18 = v1605[2] ? v1606_t17 : v1606_t14;
-    wire v1606_t19 = v1605[3] ? v1606_t18 : v1606_t15;
-    wire v1606_t20 = v1605[4] ? v1606_t19 : v1606_t16;
-    wire v1606_t21 = v1605[2] ? v1606_t11 : v1606_t17;
-    wire v1606_t22 = v1605[3] ? v1606_t21 : v1606_t18;
-    wire v1606_t23 = v1605[4] ? v1606_t22 : v1606_t19;
-    wire v1606_t24 = v1605[5] ? v1606_t23 : v1606_t20;
-    wire v1606_t25 = v1605[2] ? v1606_t11 : 1'd0;
-    wire v1606_t26 = v1605[3] ? v1606_t25 : 1'd0;
-    wire v1606_t27 = v1605[3] ? v1606_t13 : v1606_t25;
-    wire v1606_t28 = v1605[4] ? v1606_t27 : v1606_t26;
-    wire v1606_t29 = v1605[2] ? 1'd1 : v1606_t12;
-    wire v1606_t30 = v1605[3] ? v1606_t29 : v1606_t13;
-    wire v1606_t31 = v1605[4] ? v1606_t30 : v1606_t27;
-    wire v1606_t32 = v1605[5] ? v1606_t31 : v1606_t28;
-    wire [2:0] v1606 = {v1606_t32, v1606_t24, v1606_t10};
-    wire [0:0] v1607 = (v1606 >>> 2);
-    wire [3:0] v1608_l = v535; wire [0:0] v1608_u = (v535 >>> 4) + v1598; wire [4:0] v1608 = {v1608_u, v1608_l};
-    wire [4:0] v1609_l = v1608; wire [0:0] v1609_u = (v1608 >>> 5) + v1180; wire [5:0] v1609 = {v1609_u, v1609_l};
-    wire v1610_t0 = v1609[1] ? 1'd0 : 1'd1;
-    wire v1610_t1 = v1609[0] ? 1'd0 : 1'd1;
-    wire v1610_t2 = v1609[1] ? 1'd0 : v1610_t1;
-    wire v1610_t3 = v1609[2] ? v1610_t2 : v1610_t0;
-    wire v1610_t4 = v1609[2] ? v1610_t1 : v1610_t0;
-    wire v1610_t5 = v1609[3] ? v1610_t4 : v1610_t3;
-    wire v1610_t6 = v1609[2] ? 1'd0 : v1610_t1;
-    wire v1610_t7 = v1609[2] ? 1'd0 : v1610_t2;
-    wire v1610_t8 = v1609[3] ? v1610_t7 : v1610_t6;
-    wire v1610_t9 = v1609[4] ? v1610_t8 : v1610_t5;
-    wire v1610_t10 = v1609[0] ? 1'd1 : 1'd0;
-    wire v1610_t11 = v1609[1] ? v1610_t10 : 1'd1;
-    wire v1610_t12 = v1609[2] ? v1610_t11 : 1'd0;
-    wire v1610_t13 = v1609[1] ? 1'd0 : v1610_t10;
-    wire v1610_t14 = v1609[2] ? v1610_t13 : 1'd0;
-    wire v1610_t15 = v1609[3] ? v1610_t14 : v1610_t12;
-    wire v1610_t16 = v1609[1] ? 1'd1 : v1610_t1;
-    wire v1610_t17 = v1609[1] ? v1610_t1 : 1'd0;
-    wire v1610_t18 = v1609[2] ? v1610_t17 : 1'd0;
-    wire v1610_t19 = v1609[3] ? v1610_t18 : v1610_t16;
-    wire v1610_t20 = v1609[4] ? v1610_t19 : v1610_t15;
-    wire v1610_t21 = v1609[5] ? v1610_t20 : v1610_t9;
-    wire [0:0] v1610 = {v1610_t21};
-    wire [0:0] v1611_l = v905; wire [0:0] v1611_u = (v905 >>> 1) + v1610; wire [1:0] v1611 = {v1611_u, v1611_l};
-    wire [2:0] v1612_l = v1146; wire [0:0] v1612_u = (v1146 >>> 3) + v1598; wire [3:0] v1612 = {v1612_u, v1612_l};
-    wire [3:0] v1613_l = v1612; wire [0:0] v1613_u = (v1612 >>> 4) + v808; wire [4:0] v1613 = {v1613_u, v1613_l};
-    wire [4:0] v1614_l = v1613; wire [0:0] v1614_u = (v1613 >>> 5) + v147; wire [5:0] v1614 = {v1614_u, v1614_l};
-    wire v1615_t0 = v1614[0] ? 1'd1 : 1'd0;
-    wire v1615_t1 = v1614[0] ? 1'd0 : 1'd1;
-    wire v1615_t2 = v1614[1] ? v1615_t1 : v1615_t0;
-    wire v1615_t3 = v1614[2] ? 1'd1 : v1615_t2;
-    wire v1615_t4 = v1614[3] ? 1'd1 : v1615_t3;
-    wire v1615_t5 = v1614[1] ? 1'd1 : v1615_t0;
-    wire v1615_t6 = v1614[1] ? 1'd0 : v1615_t0;
-    wire v1615_t7 = v1614[2] ? v1615_t6 : v1615_t5;
-    wire v1615_t8 = v1614[2] ? v1615_t6 : 1'd1;
-    wire v1615_t9 = v1614[3] ? v1615_t8 : v1615_t7;
-    wire v1615_t10 = v1614[4] ? v1615_t9 : v1615_t4;
-    wire v1615_t11 = v1614[1] ? v1615_t0 : 1'd1;
-    wire v1615_t12 = v1614[2] ? v1615_t11 : 1'd1;
-    wire v1615_t13 = v1614[1] ? 1'd0 : 1'd1;
-    wire v1615_t14 = v1614[2] ? v1615_t13 : 1'd1;
-    wire v1615_t15 = v1614[3] ? v1615_t14 : v1615_t12;
-    wire v1615_t16 = v1614[2] ? v1615_t5 : 1'd1;
-    wire v1615_t17 = v1614[3] ? v1615_t12 : v1615_t16;
-    wire v1615_t18 = v1614[4] ? v1615_t17 : v1615_t15;
-    wire v1615_t19 = v1614[5] ? v1615_t18 : v1615_t10;
-    wire [0:0] v1615 = {v1615_t19};
-    wire [2:0] v1616_l = v857; wire [0:0] v1616_u = (v857 >>> 3) + v1598; wire [3:0] v1616 = {v1616_u, v1616_l};
-    wire [2:0] v1617_l = v1303; wire [0:0] v1617_u = (v1303 >>> 3) + v1598; wire [3:0] v1617 = {v1617_u, v1617_l};
-    wire [3:0] v1618_l = v1617; wire [0:0] v1618_u = (v1617 >>> 4) + v526; wire [4:0] v1618 = {v1618_u, v1618_l};
-    wire [4:0] v1619_l = v1618; wire [0:0] v1619_u = (v1618 >>> 5) + v1525; wire [5:0] v1619 = {v1619_u, v1619_l};
-    wire v1620_t0 = v1619[0] ? 1'd1 : 1'd0;
-    wire v1620_t1 = v1619[1] ? 1'd1 : v1620_t0;
-    wire v1620_t2 = v1619[1] ? 1'd0 : v1620_t0;
-    wire v1620_t3 = v1619[2] ? v1620_t2 : v1620_t1;
-    wire v1620_t4 = v1619[1] ? 1'd0 : 1'd1;
-    wire v1620_t5 = v1619[2] ? v1620_t4 : 1'd0;
-    wire v1620_t6 = v1619[3] ? v1620_t5 : v1620_t3;
-    wire v1620_t7 = v1619[1] ? v1620_t0 : 1'd1;
-    wire v1620_t8 = v1619[2] ? 1'd0 : v1620_t7;
-    wire v1620_t9 = v1619[0] ? 1'd0 : 1'd1;
-    wire v1620_t10 = v1619[1] ? 1'd0 : v1620_t9;
-    wire v1620_t11 = v1619[2] ? v1620_t10 : 1'd0;
-    wire v1620_t12 = v1619[3] ? v1620_t11 : v1620_t8;
-    wire v1620_t13 = v1619[4] ? v1620_t12 : v1620_t6;
-    wire v1620_t14 = v1619[1] ? 1'd1 : 1'd0;
-    wire v1620_t15 = v1619[2] ? v1620_t2 : v1620_t14;
-    wire v1620_t16 = v1619[2] ? v1620_t7 : v1620_t4;
-    wire v1620_t17 = v1619[3] ? v1620_t16 : v1620_t15;
-    wire v1620_t18 = v1619[2] ? 1'd0 : 1'd1;
-    wire v1620_t19 = v1619[1] ? v1620_t9 : 1'd0;
-    wire v1620_t20 = v1619[1] ? v1620_t9 : v1620_t0;
-    wire v1620_t21 = v1619[2] ? v1620_t20 : v1620_t19;
-    wire v1620_t22 = v1619[3] ? v1620_t21 : v1620_t18;
-    wire v1620_t23 = v1619[4] ? v1620_t22 : v1620_t17;
-    wire v1620_t24 = v1619[5] ? v1620_t23 : v1620_t13;
-    wire [0:0] v1620 = {v1620_t24};
-    wire [2:0] v1621_l = v1520; wire [0:0] v1621_u = (v1520 >>> 3) + v1620; wire [3:0] v1621 = {v1621_u, v1621_l};
-    wire [0:0] v1622 = v1606;
-    wire [0:0] v1623 = (v1606 >>> 1);
-    wire [0:0] v1624_l = v1598; wire [0:0] v1624_u = (v1598 >>> 1) + v390; wire [1:0] v1624 = {v1624_u, v1624_l};
-    wire [1:0] v1625_l = v1624; wire [0:0] v1625_u = (v1624 >>> 2) + v787; wire [2:0] v1625 = {v1625_u, v1625_l};
-    wire [2:0] v1626_l = v1625; wire [0:0] v1626_u = (v1625 >>> 3) + v475; wire [3:0] v1626 = {v1626_u, v1626_l};
-    wire [3:0] v1627_l = v1626; wire [0:0] v1627_u = (v1626 >>> 4) + v235; wire [4:0] v1627 = {v1627_u, v1627_l};
-    wire [4:0] v1628_l = v1627; wire [0:0] v1628_u = (v1627 >>> 5) + v1102; wire [5:0] v1628 = {v1628_u, v1628_l};
-    wire v1629_t0 = v1628[0] ? 1'd0 : 1'd1;
-    wire v1629_t1 = v1628[1] ? v1629_t0 : 1'd0;
-    wire v1629_t2 = v1628[0] ? 1'd1 : 1'd0;
-    wire v1629_t3 = v1628[1] ? 1'd1 : v1629_t2;
-    wire v1629_t4 = v1628[2] ? v1629_t3 : v1629_t1;
-    wire v1629_t5 = v1628[1] ? 1'd1 : 1'd0;
-    wire v1629_t6 = v1628[2] ? v1629_t5 : 1'd0;
-    wire v1629_t7 = v1628[3] ? v1629_t6 : v1629_t4;
-    wire v1629_t8 = v1628[1] ? 1'd0 : v1629_t0;
-    wire v1629_t9 = v1628[2] ? v1629_t0 : v1629_t8;
-    wire v1629_t10 = v1628[3] ? v1629_t9 : 1'd0;
-    wire v1629_t11 = v1628[4] ? v1629_t10 : v1629_t7;
-    wire v1629_t12 = v1628[2] ? 1'd0 : v1629_t8;
-    wire v1629_t13 = v1628[3] ? v1629_t9 : v1629_t12;
-    wire v1629_t14 = v1628[4] ? v1629_t13 : v1629_t12;
-    wire v1629_t15 = v1628[5] ? v1629_t14 : v1629_t11;
-    wire [0:0] v1629 = {v1629_t15};
-    wire [1:0] v1630_l = v1340; wire [0:0] v1630_u = (v1340 >>> 2) + v1629; wire [2:0] v1630 = {v1630_u, v1630_l};
-    wire [2:0] v1631_l = v1630; wire [0:0] v1631_u = (v1630 >>> 3) + v1584; wire [3:0] v1631 = {v1631_u, v1631_l};
-    wire [3:0] v1632_l = v1631; wire [0:0] v1632_u = (v1631 >>> 4) + v1332; wire [4:0] v1632 = {v1632_u, v1632_l};
-    wire [4:0] v1633_l = v1632; wire [0:0] v1633_u = (v1632 >>> 5) + v1510; wire [5:0] v1633 = {v1633_u, v1633_l};
-    wire v1634_t0 = v1633[0] ? 1'd1 : 1'd0;
-    wire v1634_t1 = v1633[0] ? 1'd0 : 1'd1;
-    wire v1634_t2 = v1633[1] ? v1634_t1 : v1634_t0;
-    wire v1634_t3 = v1633[1] ? v1634_t0 : v1634_t1;
-    wire v1634_t4 = v1633[2] ? v1634_t3 : v1634_t2;
-    wire v1634_t5 = v1633[2] ? v1634_t2 : v1634_t3;
-    wire v1634_t6 = v1633[3] ? v1634_t5 : v1634_t4;
-    wire v1634_t7 = v1633[3] ? v1634_t4 : v1634_t5;
-    wire v1634_t8 = v1633[4] ? v1634_t7 : v1634_t6;
-    wire v1634_t9 = v1633[4] ? v1634_t6 : v1634_t7;
-    wire v1634_t10 = v1633[5] ? v1634_t9 : v1634_t8;
-    wire v1634_t11 = v1633[1] ? v1634_t0 : 1'd0;
-    wire v1634_t12 = v1633[1] ? 1'd1 : v1634_t0;
-    wire v1634_t13 = v1633[2] ? v1634_t12 : v1634_t11;
-    wire v1634_t14 = v1633[1] ? v1634_t1 : 1'd1;
-    wire v1634_t15 = v1633[2] ? v1634_t14 : v1634_t12;
-    wire v1634_t16 = v1633[3] ? v1634_t15 : v1634_t13;
-    wire v1634_t17 = v1633[1] ? 1'd0 : v1634_t1;
-    wire v1634_t18 = v1633[2] ? v1634_t17 : v1634_t14;
-    wire v1634_t19 = v1633[3] ? v1634_t18 : v1634_t15;
-    wire v1634_t20 = v1633[4] ? v1634_t19 : v1634_t16;
-    wire v1634_t21 = v1633[2] ? v1634_t11 : v1634_t17;
-    wire v1634_t22 = v1633[3] ? v1634_t21 : v1634_t18;
-    wire v1634_t23 = v1633[4] ? v1634_t22 : v1634_t19;
-    wire v1634_t24 = v1633[5] ? v1634_t23 : v1634_t20;
-    wire v1634_t25 = v1633[2] ? v1634_t11 : 1'd0;
-    wire v1634_t26 = v1633[3] ? v1634_t25 : 1'd0;
-    wire v1634_t27 = v1633[3] ? v1634_t13 : v1634_t25;
-    wire v1634_t28 = v1633[4] ? v1634_t27 : v1634_t26;
-    wire v1634_t29 = v1633[2] ? 1'd1 : v1634_t12;
-    wire v1634_t30 = v1633[3] ? v1634_t29 : v1634_t13;
-    wire v1634_t31 = v1633[4] ? v1634_t30 : v1634_t27;
-    wire v1634_t32 = v1633[5] ? v1634_t31 : v1634_t28;
-    wire [2:0] v1634 = {v1634_t32, v1634_t24, v1634_t10};
-    wire [0:0] v1635 = (v1634 >>> 2);
-    wire [0:0] v1636 = v1634;
-    wire [0:0] v1637 = (v1634 >>> 1);
-    wire [0:0] v1638 = inputs[296:296];
-    wire [4:0] v1639_l = v785; wire [0:0] v1639_u = (v785 >>> 5) + v1638; wire [5:0] v1639 = {v1639_u, v1639_l};
-    wire v1640_t0 = v1639[0] ? 1'd0 : 1'd1;
-    wire v1640_t1 = v1639[1] ? v1640_t0 : 1'd1;
-    wire v1640_t2 = v1639[0] ? 1'd1 : 1'd0;
-    wire v1640_t3 = v1639[1] ? 1'd0 : v1640_t2;
-    wire v1640_t4 = v1639[2] ? v1640_t3 : v1640_t1;
-    wire v1640_t5 = v1639[1] ? 1'd0 : 1'd1;
-    wire v1640_t6 = v1639[2] ? v1640_t5 : 1'd0;
-    wire v1640_t7 = v1639[3] ? v1640_t6 : v1640_t4;
-    wire v1640_t8 = v1639[4] ? 1'd0 : v1640_t7;
-    wire v1640_t9 = v1639[2] ? v1640_t3 : 1'd0;
-    wire v1640_t10 = v1639[1] ? v1640_t2 : 1'd1;
-    wire v1640_t11 = v1639[2] ? v1640_t10 : 1'd0;
-    wire v1640_t12 = v1639[3] ? v1640_t11 : v1640_t9;
-    wire v1640_t13 = v1639[1] ? 1'd0 : v1640_t0;
-    wire v1640_t14 = v1639[2] ? 1'd0 : v1640_t13;
-    wire v1640_t15 = v1639[4] ? v1640_t14 : v1640_t12;
-    wire v1640_t16 = v1639[5] ? v1640_t15 : v1640_t8;
-    wire [0:0] v1640 = {v1640_t16};
-    wire [3:0] v1641_l = v1434; wire [0:0] v1641_u = (v1434 >>> 4) + v1638; wire [4:0] v1641 = {v1641_u, v1641_l};
-    wire [4:0] v1642_l = v1641; wire [0:0] v1642_u = (v1641 >>> 5) + v1598; wire [5:0] v1642 = {v1642_u, v1642_l};
-    wire v1643_t0 = v1642[1] ? 1'd1 : 1'd0;
-    wire v1643_t1 = v1642[0] ? 1'd0 : 1'd1;
-    wire v1643_t2 = v1642[0] ? 1'd1 : 1'd0;
-    wire v1643_t3 = v1642[1] ? v1643_t2 : v1643_t1;
-    wire v1643_t4 = v1642[2] ? v1643_t3 : v1643_t0;
-    wire v1643_t5 = v1642[1] ? 1'd0 : v1643_t1;
-    wire v1643_t6 = v1642[3] ? v1643_t5 : v1643_t4;
-    wire v1643_t7 = v1642[2] ? 1'd0 : 1'd1;
-    wire v1643_t8 = v1642[2] ? v1643_t5 : v1643_t1;
-    wire v1643_t9 = v1642[3] ? v1643_t8 : v1643_t7;
-    wire v1643_t10 = v1642[4] ? v1643_t9 : v1643_t6;
-    wire v1643_t11 = v1642[1] ? v1643_t2 : 1'd1;
-    wire v1643_t12 = v1642[2] ? v1643_t11 : v1643_t3;
-    wire v1643_t13 = v1642[2] ? v1643_t5 : 1'd0;
-    wire v1643_t14 = v1642[3] ? v1643_t13 : v1643_t12;
-    wire v1643_t15 = v1642[3] ? v1643_t13 : 1'd0;
-    wire v1643_t16 = v1642[4] ? v1643_t15 : v1643_t14;
-    wire v1643_t17 = v1642[5] ? v1643_t16 : v1643_t10;
-    wire [0:0] v1643 = {v1643_t17};
-    wire [3:0] v1644_l = v1294; wire [0:0] v1644_u = (v1294 >>> 4) + v1638; wire [4:0] v1644 = {v1644_u, v1644_l};
-    wire [4:0] v1645_l = v1644; wire [0:0] v1645_u = (v1644 >>> 5) + v1306; wire [5:0] v1645 = {v1645_u, v1645_l};
-    wire v1646_t0 = v1645[0] ? 1'd1 : 1'd0;
-    wire v1646_t1 = v1645[1] ? v1646_t0 : 1'd1;
-    wire v1646_t2 = v1645[2] ? 1'd0 : v1646_t1;
-    wire v1646_t3 = v1645[0] ? 1'd0 : 1'd1;
-    wire v1646_t4 = v1645[1] ? v1646_t0 : v1646_t3;
-    wire v1646_t5 = v1645[2] ? v1646_t1 : v1646_t4;
-    wire v1646_t6 = v1645[3] ? v1646_t5 : v1646_t2;
-    wire v1646_t7 = v1645[2] ? 1'd0 : v1646_t3;
-    wire v1646_t8 = v1645[1] ? v1646_t0 : 1'd0;
-    wire v1646_t9 = v1645[3] ? v1646_t8 : v1646_t7;
-    wire v1646_t10 = v1645[4] ? v1646_t9 : v1646_t6;
-    wire v1646_t11 = v1645[1] ? 1'd0 : v1646_t3;
-    wire v1646_t12 = v1645[2] ? 1'd0 : v1646_t11;
-    wire v1646_t13 = v1645[2] ? v1646_t8 : 1'd0;
-    wire v1646_t14 = v1645[3] ? v1646_t13 : v1646_t12;
-    wire v1646_t15 = v1645[3] ? 1'd0 : v1646_t7;
-    wire v1646_t16 = v1645[4] ? v1646_t15 : v1646_t14;
-    wire v1646_t17 = v1645[5] ? v1646_t16 : v1646_t10;
-    wire [0:0] v1646 = {v1646_t17};
-    wire [2:0] v1647_l = v386; wire [0:0] v1647_u = (v386 >>> 3) + v1638; wire [3:0] v1647 = {v1647_u, v1647_l};
-    wire [3:0] v1648_l = v1647; wire [0:0] v1648_u = (v1647 >>> 4) + v841; wire [4:0] v1648 = {v1648_u, v1648_l};
-    wire [4:0] v1649_l = v1648; wire [0:0] v1649_u = (v1648 >>> 5) + v128; wire [5:0] v1649 = {v1649_u, v1649_l};
-    wire v1650_t0 = v1649[0] ? 1'd0 : 1'd1;
-    wire v1650_t1 = v1649[1] ? v1650_t0 : 1'd0;
-    wire v1650_t2 = v1649[1] ? 1'd0 : v1650_t0;
-    wire v1650_t3 = v1649[2] ? v1650_t2 : v1650_t1;
-    wire v1650_t4 = v1649[2] ? 1'd0 : v1650_t1;
-    wire v1650_t5 = v1649[3] ? v1650_t4 : v1650_t3;
-    wire v1650_t6 = v1649[0] ? 1'd1 : 1'd0;
-    wire v1650_t7 = v1649[1] ? 1'd1 : v1650_t6;
-    wire v1650_t8 = v1649[2] ? v1650_t6 : v1650_t7;
-    wire v1650_t9 = v1649[3] ? v1650_t8 : v1650_t3;
-    wire v1650_t10 = v1649[4] ? v1650_t9 : v1650_t5;
-    wire v1650_t11 = v1649[1] ? v1650_t0 : 1'd1;
-    wire v1650_t12 = v1649[1] ? v1650_t6 : 1'd1;
-    wire v1650_t13 = v1649[2] ? v1650_t12 : v1650_t11;
-    wire v1650_t14 = v1649[1] ? v1650_t0 : v1650_t6;
-    wire v1650_t15 = v1649[2] ? v1650_t14 : v1650_t0;
-    wire v1650_t16 = v1649[3] ? v1650_t15 : v1650_t13;
-    wire v1650_t17 = v1649[2] ? 1'd1 : v1650_t14;
-    wire v1650_t18 = v1649[3] ? v1650_t17 : v1650_t11;
-    wire v1650_t19 = v1649[4] ? v1650_t18 : v1650_t16;
-    wire v1650_t20 = v1649[5] ? v1650_t19 : v1650_t10;
-    wire [0:0] v1650 = {v1650_t20};
-    wire [0:0] v1651_l = v1650; wire [0:0] v1651_u = (v1650 >>> 1) + v1091; wire [1:0] v1651 = {v1651_u, v1651_l};
-    wire [1:0] v1652_l = v1651; wire [0:0] v1652_u = (v1651 >>> 2) + v478; wire [2:0] v1652 = {v1652_u, v1652_l};
-    wire [1:0] v1653_l = v1227; wire [0:0] v1653_u = (v1227 >>> 2) + v1638; wire [2:0] v1653 = {v1653_u, v1653_l};
-    wire [2:0] v1654_l = v1653; wire [0:0] v1654_u = (v1653 >>> 3) + v9; wire [3:0] v1654 = {v1654_u, v1654_l};
-    wire [3:0] v1655_l = v1654; wire [0:0] v1655_u = (v1654 >>> 4) + v211; wire [4:0] v1655 = {v1655_u, v1655_l};
-    wire [4:0] v1656_l = v1655; wire [0:0] v1656_u = (v1655 >>> 5) + v262; wire [5:0] v1656 = {v1656_u, v1656_l};
-    wire v1657_t0 = v1656[0] ? 1'd1 : 1'd0;
-    wire v1657_t1 = v1656[1] ? v1657_t0 : 1'd0;
-    wire v1657_t2 = v1656[2] ? v1657_t1 : v1657_t0;
-    wire v1657_t3 = v1656[3] ? 1'd0 : v1657_t2;
-    wire v1657_t4 = v1656[1] ? 1'd1 : 1'd0;
-    wire v1657_t5 = v1656[2] ? v1657_t4 : 1'd1;
-    wire v1657_t6 = v1656[3] ? 1'd0 : v1657_t5;
-    wire v1657_t7 = v1656[4] ? v1657_t6 : v1657_t3;
-    wire v1657_t8 = v1656[1] ? 1'd0 : v1657_t0;
-    wire v1657_t9 = v1656[2] ? 1'd0 : v1657_t8;
-    wire v1657_t10 = v1656[3] ? v1657_t8 : v1657_t9;
-    wire v1657_t11 = v1656[0] ? 1'd0 : 1'd1;
-    wire v1657_t12 = v1656[1] ? v1657_t11 : 1'd1;
-    wire v1657_t13 = v1656[2] ? v1657_t12 : 1'd0;
-    wire v1657_t14 = v1656[2] ? v1657_t12 : v1657_t8;
-    wire v1657_t15 = v1656[3] ? v1657_t14 : v1657_t13;
-    wire v1657_t16 = v1656[4] ? v1657_t15 : v1657_t10;
-    wire v1657_t17 = v1656[5] ? v1657_t16 : v1657_t7;
-    wire [0:0] v1657 = {v1657_t17};
-    wire [1:0] v1658_l = v1326; wire [0:0] v1658_u = (v1326 >>> 2) + v1638; wire [2:0] v1658 = {v1658_u, v1658_l};
-    wire [2:0] v1659_l = v1658; wire [0:0] v1659_u = (v1658 >>> 3) + v585; wire [3:0] v1659 = {v1659_u, v1659_l};
-    wire [1:0] v1660_l = v820; wire [0:0] v1660_u = (v820 >>> 2) + v1638; wire [2:0] v1660 = {v1660_u, v1660_l};
-    wire [2:0] v1661_l = v1660; wire [0:0] v1661_u = (v1660 >>> 3) + v1383; wire [3:0] v1661 = {v1661_u, v1661_l};
-    wire [3:0] v1662_l = v1661; wire [0:0] v1662_u = (v1661 >>> 4) + v435; wire [4:0] v1662 = {v1662_u, v1662_l};
-    wire [4:0] v1663_l = v1662; wire [0:0] v1663_u = (v1662 >>> 5) + v406; wire [5:0] v1663 = {v1663_u, v1663_l};
-    wire v1664_t0 = v1663[0] ? 1'd1 : 1'd0;
-    wire v1664_t1 = v1663[0] ? 1'd0 : 1'd1;
-    wire v1664_t2 = v1663[1] ? v1664_t0 : v1664_t1;
-    wire v1664_t3 = v1663[1] ? v1664_t0 : 1'd0;
-    wire v1664_t4 = v1663[2] ? v1664_t3 : v1664_t2;
-    wire v1664_t5 = v1663[3] ? v1664_t4 : v1664_t0;
-    wire v1664_t6 = v1663[1] ? 1'd0 : v1664_t0;
-    wire v1664_t7 = v1663[2] ? v1664_t6 : 1'd0;
-    wire v1664_t8 = v1663[1] ? 1'd0 : v1664_t1;
-    wire v1664_t9 = v1663[2] ? v1664_t6 : v1664_t8;
-    wire v1664_t10 = v1663[3] ? v1664_t9 : v1664_t7;
-    wire v1664_t11 = v1663[4] ? v1664_t10 : v1664_t5;
-    wire v1664_t12 = v1663[1] ? v1664_t0 : 1'd1;
-    wire v1664_t13 = v1663[2] ? v1664_t12 : v1664_t2;
-    wire v1664_t14 = v1663[2] ? v1664_t2 : v1664_t8;
-    wire v1664_t15 = v1663[3] ? v1664_t14 : v1664_t13;
-    wire v1664_t16 = v1663[3] ? v1664_t14 : 1'd0;
-    wire v1664_t17 = v1663[4] ? v1664_t16 : v1664_t15;
-    wire v1664_t18 = v1663[5] ? v1664_t17 : v1664_t11;
-    wire [0:0] v1664 = {v1664_t18};
-    wire [4:0] v1665_l = v1278; wire [0:0] v1665_u = (v1278 >>> 5) + v1664; wire [5:0] v1665 = {v1665_u, v1665_l};
-    wire v1666_t0 = v1665[0] ? 1'd1 : 1'd0;
-    wire v1666_t1 = v1665[0] ? 1'd0 : 1'd1;
-    wire v1666_t2 = v1665[1] ? v1666_t1 : v1666_t0;
-    wire v1666_t3 = v1665[1] ? v1666_t0 : v1666_t1;
-    wire v1666_t4 = v1665[2] ? v1666_t3 : v1666_t2;
-    wire v1666_t5 = v1665[2] ? v1666_t2 : v1666_t3;
-    wire v1666_t6 = v1665[3] ? v1666_t5 : v1666_t4;
-    wire v1666_t7 = v1665[3] ? v1666_t4 : v1666_t5;
-    wire v1666_t8 = v1665[4] ? v1666_t7 : v1666_t6;
-    wire v1666_t9 = v1665[4] ? v1666_t6 : v1666_t7;
-    wire v1666_t10 = v1665[5] ? v1666_t9 : v1666_t8;
-    wire v1666_t11 = v1665[1] ? v1666_t0 : 1'd0;
-    wire v1666_t12 = v1665[1] ? 1'd1 : v1666_t0;
-    wire v1666_t13 = v1665[2] ? v1666_t12 : v1666_t11;
-    wire v1666_t14 = v1665[1] ? v1666_t1 : 1'd1;
-    wire v1666_t15 = v1665[2] ? v1666_t14 : v1666_t12;
-    wire v1666_t16 = v1665[3] ? v1666_t15 : v1666_t13;
-    wire v1666_t17 = v1665[1] ? 1'd0 : v1666_t1;
-    wire v1666_t18 = v1665[2] ? v1666_t17 : v1666_t14;
-    wire v1666_t19 = v1665[3] ? v1666_t18 : v1666_t15;
-    wire v1666_t20 = v1665[4] ? v1666_t19 : v1666_t16;
-    wire v1666_t21 = v1665[2] ? v1666_t11 : v1666_t17;
-    wire v1666_t22 = v1665[3] ? v1666_t21 : v1666_t18;
-    wire v1666_t23 = v1665[4] ? v1666_t22 : v1666_t19;
-    wire v1666_t24 = v1665[5] ? v1666_t23 : v1666_t20;
-    wire v1666_t25 = v1665[2] ? v1666_t11 : 1'd0;
-    wire v1666_t26 = v1665[3] ? v1666_t25 : 1'd0;
-    wire v1666_t27 = v1665[3] ? v1666_t13 : v1666_t25;
-    wire v1666_t28 = v1665[4] ? v1666_t27 : v1666_t26;
-    wire v1666_t29 = v1665[2] ? 1'd1 : v1666_t12;
-    wire v1666_t30 = v1665[3] ? v1666_t29 : v1666_t13;
-    wire v1666_t31 = v1665[4] ? v1666_t30 : v1666_t27;
-    wire v1666_t32 = v1665[5] ? v1666_t31 : v1666_t28;
-    wire [2:0] v1666 = {v1666_t32, v1666_t24, v1666_t10};
-    wire [0:0] v1667 = (v1666 >>> 2);
-    wire [0:0] v1668 = v1666;
-    wire [0:0] v1669 = (v1666 >>> 1);
-    wire [0:0] v1670_l = v808; wire [0:0] v1670_u = (v808 >>> 1) + v1638; wire [1:0] v1670 = {v1670_u, v1670_l};
-    wire [1:0] v1671_l = v1670; wire [0:0] v1671_u = (v1670 >>> 2) + v768; wire [2:0] v1671 = {v1671_u, v1671_l};
-    wire [2:0] v1672_l = v1671; wire [0:0] v1672_u = (v1671 >>> 3) + v536; wire [3:0] v1672 = {v1672_u, v1672_l};
-    wire [3:0] v1673_l = v1672; wire [0:0] v1673_u = (v1672 >>> 4) + v1306; wire [4:0] v1673 = {v1673_u, v1673_l};
-    wire [4:0] v1674_l = v1673; wire [0:0] v1674_u = (v1673 >>> 5) + v406; wire [5:0] v1674 = {v1674_u, v1674_l};
-    wire v1675_t0 = v1674[0] ? 1'd0 : 1'd1;
-    wire v1675_t1 = v1674[1] ? v1675_t0 : 1'd0;
-    wire v1675_t2 = v1674[2] ? v1675_t1 : v1675_t0;
-    wire v1675_t3 = v1674[1] ? v1675_t0 : 1'd1;
-    wire v1675_t4 = v1674[2] ? 1'd0 : v1675_t3;
-    wire v1675_t5 = v1674[3] ? v1675_t4 : v1675_t2;
-    wire v1675_t6 = v1674[1] ? 1'd1 : 1'd0;
-    wire v1675_t7 = v1674[2] ? v1675_t6 : v1675_t1;
-    wire v1675_t8 = v1674[1] ? 1'd1 : v1675_t0;
-    wire v1675_t9 = v1674[2] ? 1'd0 : v1675_t8;
-    wire v1675_t10 = v1674[3] ? v1675_t9 : v1675_t7;
-    wire v1675_t11 = v1674[4] ? v1675_t10 : v1675_t5;
-    wire v1675_t12 = v1674[0] ? 1'd1 : 1'd0;
-    wire v1675_t13 = v1674[1] ? 1'd0 : v1675_t12;
-    wire v1675_t14 = v1674[2] ? v1675_t12 : v1675_t13;
-    wire v1675_t15 = v1674[2] ? 1'd0 : v1675_t12;
-    wire v1675_t16 = v1674[3] ? v1675_t15 : v1675_t14;
-    wire v1675_t17 = v1674[3] ? v1675_t4 : v1675_t14;
-    wire v1675_t18 = v1674[4] ? v1675_t17 : v1675_t16;
-    wire v1675_t19 = v1674[5] ? v1675_t18 : v1675_t11;
-    wire [0:0] v1675 = {v1675_t19};
-    wire [4:0] v1676_l = v1389; wire [0:0] v1676_u = (v1389 >>> 5) + v1675; wire [5:0] v1676 = {v1676_u, v1676_l};
-    wire v1677_t0 = v1676[0] ? 1'd1 : 1'd0;
-    wire v1677_t1 = v1676[0] ? 1'd0 : 1'd1;
-    wire v1677_t2 = v1676[1] ? v1677_t1 : v1677_t0;
-    wire v1677_t3 = v1676[1] ? v1677_t0 : v1677_t1;
-    wire v1677_t4 = v1676[2] ? v1677_t3 : v1677_t2;
-    wire v1677_t5 = v1676[2] ? v1677_t2 : v1677_t3;
-    wire v1677_t6 = v1676[3] ? v1677_t5 : v1677_t4;
-    wire v1677_t7 = v1676[3] ? v1677_t4 : v1677_t5;
-    wire v1677_t8 = v1676[4] ? v1677_t7 : v1677_t6;
-    wire v1677_t9 = v1676[4] ? v1677_t6 : v1677_t7;
-    wire v1677_t10 = v1676[5] ? v1677_t9 : v1677_t8;
-    wire v1677_t11 = v1676[1] ? v1677_t0 : 1'd0;
-    wire v1677_t12 = v1676[1] ? 1'd1 : v1677_t0;
-    wire v1677_t13 = v1676[2] ? v1677_t12 : v1677_t11;
-    wire v1677_t14 = v1676[1] ? v1677_t1 : 1'd1;
-    wire v1677_t15 = v1676[2] ? v1677_t14 : v1677_t12;
-    wire v1677_t16 = v1676[3] ? v1677_t15 : v1677_t13;
-    wire v1677_t17 = v1676[1] ? 1'd0 : v1677_t1;
-    wire v1677_t18 = v1676[2] ? v1677_t17 : v1677_t14;
-    wire v1677_t19 = v1676[3] ? v1677_t18 : v1677_t15;
-    wire v1677_t20 = v1676[4] ? v1677_t19 : v1677_t16;
-    wire v1677_t21 = v1676[2] ? v1677_t11 : v1677_t17;
-    wire v1677_t22 = v1676[3] ? v1677_t21 : v1677_t18;
-    wire v1677_t23 = v1676[4] ? v1677_t22 : v1677_t19;
-    wire v1677_t24 = v1676[5] ? v1677_t23 : v1677_t20;
-    wire v1677_t25 = v1676[2] ? v1677_t11 : 1'd0;
-    wire v1677_t26 = v1676[3] ? v1677_t25 : 1'd0;
-    wire v1677_t27 = v1676[3] ? v1677_t13 : v1677_t25;
-    wire v1677_t28 = v1676[4] ? v1677_t27 : v1677_t26;
-    wire v1677_t29 = v1676[2] ? 1'd1 : v1677_t12;
-    wire v1677_t30 = v1676[3] ? v1677_t29 : v1677_t13;
-    wire v1677_t31 = v1676[4] ? v1677_t30 : v1677_t27;
-    wire v1677_t32 = v1676[5] ? v1677_t31 : v1677_t28;
-    wire [2:0] v1677 = {v1677_t32, v1677_t24, v1677_t10};
-    wire [0:0] v1678 = (v1677 >>> 2);
-    wire [0:0] v1679 = v1677;
-    wire [0:0] v1680 = (v1677 >>> 1);
-    wire [0:0] v1681_l = v1638; wire [0:0] v1681_u = (v1638 >>> 1) + v391; wire [1:0] v1681 = {v1681_u, v1681_l};
-    wire [1:0] v1682_l = v1681; wire [0:0] v1682_u = (v1681 >>> 2) + v1598; wire [2:0] v1682 = {v1682_u, v1682_l};
-    wire [2:0] v1683_l = v1682; wire [0:0] v1683_u = (v1682 >>> 3) + v3; wire [3:0] v1683 = {v1683_u, v1683_l};
-    wire [3:0] v1684_l = v1683; wire [0:0] v1684_u = (v1683 >>> 4) + v1564; wire [4:0] v1684 = {v1684_u, v1684_l};
-    wire [4:0] v1685_l = v1684; wire [0:0] v1685_u = (v1684 >>> 5) + v238; wire [5:0] v1685 = {v1685_u, v1685_l};
-    wire v1686_t0 = v1685[0] ? 1'd1 : 1'd0;
-    wire v1686_t1 = v1685[1] ? v1686_t0 : 1'd1;
-    wire v1686_t2 = v1685[1] ? v1686_t0 : 1'd0;
-    wire v1686_t3 = v1685[2] ? v1686_t2 : v1686_t1;
-    wire v1686_t4 = v1685[2] ? v1686_t1 : 1'd0;
-    wire v1686_t5 = v1685[3] ? v1686_t4 : v1686_t3;
-    wire v1686_t6 = v1685[0] ? 1'd0 : 1'd1;
-    wire v1686_t7 = v1685[1] ? 1'd0 : v1686_t6;
-    wire v1686_t8 = v1685[2] ? 1'd1 : v1686_t7;
-    wire v1686_t9 = v1685[3] ? v1686_t8 : 1'd0;
-    wire v1686_t10 = v1685[4] ? v1686_t9 : v1686_t5;
-    wire v1686_t11 = v1685[2] ? 1'd0 : v1686_t7;
-    wire v1686_t12 = v1685[3] ? v1686_t7 : v1686_t11;
-    wire v1686_t13 = v1685[1] ? 1'd0 : 1'd1;
-    wire v1686_t14 = v1685[2] ? 1'd0 : v1686_t13;
-    wire v1686_t15 = v1685[1] ? v1686_t6 : 1'd1;
-    wire v1686_t16 = v1685[2] ? v1686_t15 : v1686_t13;
-    wire v1686_t17 = v1685[3] ? v1686_t16 : v1686_t14;
-    wire v1686_t18 = v1685[4] ? v1686_t17 : v1686_t12;
-    wire v1686_t19 = v1685[5] ? v1686_t18 : v1686_t10;
-    wire [0:0] v1686 = {v1686_t19};
-    wire [0:0] v1687 = inputs[321:321];
-    wire [4:0] v1688_l = v1253; wire [0:0] v1688_u = (v1253 >>> 5) + v1687; wire [5:0] v1688 = {v1688_u, v1688_l};
-    wire v1689_t0 = v1688[1] ? 1'd0 : 1'd1;
-    wire v1689_t1 = v1688[2] ? 1'd0 : v1689_t0;
-    wire v1689_t2 = v1688[0] ? 1'd1 : 1'd0;
-    wire v1689_t3 = v1688[1] ? v1689_t2 : 1'd1;
-    wire v1689_t4 = v1688[2] ? 1'd0 : v1689_t3;
-    wire v1689_t5 = v1688[3] ? v1689_t4 : v1689_t1;
-    wire v1689_t6 = v1688[1] ? v1689_t2 : 1'd0;
-    wire v1689_t7 = v1688[0] ? 1'd0 : 1'd1;
-    wire v1689_t8 = v1688[1] ? v1689_t7 : 1'd0;
-    wire v1689_t9 = v1688[2] ? v1689_t8 : 1'd0;
-    wire v1689_t10 = v1688[3] ? v1689_t9 : v1689_t6;
-    wire v1689_t11 = v1688[4] ? v1689_t10 : v1689_t5;
-    wire v1689_t12 = v1688[1] ? 1'd0 : v1689_t2;
-    wire v1689_t13 = v1688[2] ? 1'd0 : v1689_t12;
-    wire v1689_t14 = v1688[3] ? v1689_t9 : v1689_t13;
-    wire v1689_t15 = v1688[4] ? 1'd0 : v1689_t14;
-    wire v1689_t16 = v1688[5] ? v1689_t15 : v1689_t11;
-    wire [0:0] v1689 = {v1689_t16};
-    wire [3:0] v1690_l = v1142; wire [0:0] v1690_u = (v1142 >>> 4) + v1687; wire [4:0] v1690 = {v1690_u, v1690_l};
-    wire [2:0] v1691_l = v1137; wire [0:0] v1691_u = (v1137 >>> 3) + v1687; wire [3:0] v1691 = {v1691_u, v1691_l};
-    wire [3:0] v1692_l = v1691; wire [0:0] v1692_u = (v1691 >>> 4) + v233; wire [4:0] v1692 = {v1692_u, v1692_l};
-    wire [4:0] v1693_l = v1692; wire [0:0] v1693_u = (v1692 >>> 5) + v1598; wire [5:0] v1693 = {v1693_u, v1693_l};
-    wire v1694_t0 = v1693[0] ? 1'd1 : 1'd0;
-    wire v1694_t1 = v1693[1] ? v1694_t0 : 1'd1;
-    wire v1694_t2 = v1693[0] ? 1'd0 : 1'd1;
-    wire v1694_t3 = v1693[1] ? 1'd1 : v1694_t2;
-    wire v1694_t4 = v1693[2] ? v1694_t3 : v1694_t1;
-    wire v1694_t5 = v1693[1] ? 1'd1 : v1694_t0;
-    wire v1694_t6 = v1693[2] ? v1694_t5 : v1694_t0;
-    wire v1694_t7 = v1693[3] ? v1694_t6 : v1694_t4;
-    wire v1694_t8 = v1693[1] ? v1694_t0 : 1'd0;
-    wire v1694_t9 = v1693[1] ? 1'd1 : 1'd0;
-    wire v1694_t10 = v1693[2] ? v1694_t9 : v1694_t8;
-    wire v1694_t11 = v1693[3] ? v1694_t8 : v1694_t10;
-    wire v1694_t12 = v1693[4] ? v1694_t11 : v1694_t7;
-    wire v1694_t13 = v1693[1] ? 1'd0 : v1694_t2;
-    wire v1694_t14 = v1693[2] ? v1694_t2 : v1694_t13;
-    wire v1694_t15 = v1693[2] ? 1'd0 : v1694_t8;
-    wire v1694_t16 = v1693[3] ? v1694_t15 : v1694_t14;
-    wire v1694_t17 = v1693[1] ? v1694_t2 : 1'd0;
-    wire v1694_t18 = v1693[2] ? v1694_t17 : 1'd0;
-    wire v1694_t19 = v1693[2] ? v1694_t8 : 1'd0;
-    wire v1694_t20 = v1693[3] ? v1694_t19 : v1694_t18;
-    wire v1694_t21 = v1693[4] ? v1694_t20 : v1694_t16;
-    wire v1694_t22 = v1693[5] ? v1694_t21 : v1694_t12;
-    wire [0:0] v1694 = {v1694_t22};
-    wire [1:0] v1695_l = v1254; wire [0:0] v1695_u = (v1254 >>> 2) + v1687; wire [2:0] v1695 = {v1695_u, v1695_l};
-    wire [2:0] v1696_l = v1695; wire [0:0] v1696_u = (v1695 >>> 3) + v1102; wire [3:0] v1696 = {v1696_u, v1696_l};
-    wire [3:0] v1697_l = v1696; wire [0:0] v1697_u = (v1696 >>> 4) + v187; wire [4:0] v1697 = {v1697_u, v1697_l};
-    wire [4:0] v1698_l = v1697; wire [0:0] v1698_u = (v1697 >>> 5) + v1564; wire [5:0] v1698 = {v1698_u, v1698_l};
-    wire v1699_t0 = v1698[0] ? 1'd1 : 1'd0;
-    wire v1699_t1 = v1698[1] ? v1699_t0 : 1'd0;
-    wire v1699_t2 = v1698[1] ? 1'd1 : v1699_t0;
-    wire v1699_t3 = v1698[2] ? v1699_t2 : v1699_t1;
-    wire v1699_t4 = v1698[3] ? 1'd0 : v1699_t3;
-    wire v1699_t5 = v1698[0] ? 1'd0 : 1'd1;
-    wire v1699_t6 = v1698[1] ? 1'd0 : v1699_t5;
-    wire v1699_t7 = v1698[3] ? v1699_t6 : 1'd0;
-    wire v1699_t8 = v1698[4] ? v1699_t7 : v1699_t4;
-    wire v1699_t9 = v1698[2] ? v1699_t1 : v1699_t6;
-    wire v1699_t10 = v1698[2] ? 1'd0 : v1699_t6;
-    wire v1699_t11 = v1698[3] ? 1'd1 : v1699_t10;
-    wire v1699_t12 = v1698[4] ? v1699_t11 : v1699_t9;
-    wire v1699_t13 = v1698[5] ? v1699_t12 : v1699_t8;
-    wire [0:0] v1699 = {v1699_t13};
-    wire [1:0] v1700_l = v462; wire [0:0] v1700_u = (v462 >>> 2) + v1687; wire [2:0] v1700 = {v1700_u, v1700_l};
-    wire [2:0] v1701_l = v1700; wire [0:0] v1701_u = (v1700 >>> 3) + v660; wire [3:0] v1701 = {v1701_u, v1701_l};
-    wire [3:0] v1702_l = v1701; wire [0:0] v1702_u = (v1701 >>> 4) + v645; wire [4:0] v1702 = {v1702_u, v1702_l};
-    wire [4:0] v1703_l = v1702; wire [0:0] v1703_u = (v1702 >>> 5) + v90; wire [5:0] v1703 = {v1703_u, v1703_l};
-    wire v1704_t0 = v1703[0] ? 1'd0 : 1'd1;
-    wire v1704_t1 = v1703[1] ? 1'd1 : v1704_t0;
-    wire v1704_t2 = v1703[1] ? 1'd0 : v1704_t0;
-    wire v1704_t3 = v1703[2] ? v1704_t2 : v1704_t1;
-    wire v1704_t4 = v1703[2] ? v1704_t2 : 1'd0;
-    wire v1704_t5 = v1703[3] ? v1704_t4 : v1704_t3;
-    wire v1704_t6 = v1703[1] ? v1704_t0 : 1'd0;
-    wire v1704_t7 = v1703[0] ? 1'd1 : 1'd0;
-    wire v1704_t8 = v1703[1] ? v1704_t7 : 1'd1;
-    wire v1704_t9 = v1703[2] ? v1704_t8 : v1704_t6;
-    wire v1704_t10 = v1703[3] ? 1'd0 : v1704_t9;
-    wire v1704_t11 = v1703[4] ? v1704_t10 : v1704_t5;
-    wire v1704_t12 = v1703[1] ? v1704_t7 : 1'd0;
-    wire v1704_t13 = v1703[2] ? v1704_t12 : v1704_t1;
-    wire v1704_t14 = v1703[3] ? 1'd0 : v1704_t13;
-    wire v1704_t15 = v1703[1] ? 1'd1 : 1'd0;
-    wire v1704_t16 = v1703[2] ? 1'd0 : v1704_t15;
-    wire v1704_t17 = v1703[1] ? 1'd0 : v1704_t7;
-    wire v1704_t18 = v1703[2] ? v1704_t17 : v1704_t12;
-    wire v1704_t19 = v1703[3] ? v1704_t18 : v1704_t16;
-    wire v1704_t20 = v1703[4] ? v1704_t19 : v1704_t14;
-    wire v1704_t21 = v1703[5] ? v1704_t20 : v1704_t11;
-    wire [0:0] v1704 = {v1704_t21};
-    wire [0:0] v1705_l = v1687; wire [0:0] v1705_u = (v1687 >>> 1) + v313; wire [1:0] v1705 = {v1705_u, v1705_l};
-    wire [1:0] v1706_l = v1705; wire [0:0] v1706_u = (v1705 >>> 2) + v309; wire [2:0] v1706 = {v1706_u, v1706_l};
-    wire [2:0] v1707_l = v1706; wire [0:0] v1707_u = (v1706 >>> 3) + v600; wire [3:0] v1707 = {v1707_u, v1707_l};
-    wire [3:0] v1708_l = v1707; wire [0:0] v1708_u = (v1707 >>> 4) + v1290; wire [4:0] v1708 = {v1708_u, v1708_l};
-    wire [4:0] v1709_l = v1708; wire [0:0] v1709_u = (v1708 >>> 5) + v452; wire [5:0] v1709 = {v1709_u, v1709_l};
-    wire v1710_t0 = v1709[0] ? 1'd1 : 1'd0;
-    wire v1710_t1 = v1709[1] ? v1710_t0 : 1'd0;
-    wire v1710_t2 = v1709[1] ? 1'd0 : 1'd1;
-    wire v1710_t3 = v1709[2] ? v1710_t2 : v1710_t1;
-    wire v1710_t4 = v1709[2] ? v1710_t2 : 1'd0;
-    wire v1710_t5 = v1709[3] ? v1710_t4 : v1710_t3;
-    wire v1710_t6 = v1709[1] ? 1'd1 : 1'd0;
-    wire v1710_t7 = v1709[0] ? 1'd0 : 1'd1;
-    wire v1710_t8 = v1709[2] ? v1710_t7 : v1710_t6;
-    wire v1710_t9 = v1709[1] ? v1710_t7 : 1'd0;
-    wire v1710_t10 = v1709[1] ? 1'd1 : v1710_t7;
-    wire v1710_t11 = v1709[2] ? v1710_t10 : v1710_t9;
-    wire v1710_t12 = v1709[3] ? v1710_t11 : v1710_t8;
-    wire v1710_t13 = v1709[4] ? v1710_t12 : v1710_t5;
-    wire v1710_t14 = v1709[3] ? v1710_t2 : v1710_t1;
-    wire v1710_t15 = v1709[2] ? v1710_t9 : v1710_t6;
-    wire v1710_t16 = v1709[3] ? v1710_t11 : v1710_t15;
-    wire v1710_t17 = v1709[4] ? v1710_t16 : v1710_t14;
-    wire v1710_t18 = v1709[5] ? v1710_t17 : v1710_t13;
-    wire [0:0] v1710 = {v1710_t18};
-    wire [0:0] v1711_l = v1687; wire [0:0] v1711_u = (v1687 >>> 1) + v1333; wire [1:0] v1711 = {v1711_u, v1711_l};
-    wire [1:0] v1712_l = v1711; wire [0:0] v1712_u = (v1711 >>> 2) + v1598; wire [2:0] v1712 = {v1712_u, v1712_l};
-    wire [2:0] v1713_l = v1712; wire [0:0] v1713_u = (v1712 >>> 3) + v247; wire [3:0] v1713 = {v1713_u, v1713_l};
-    wire [3:0] v1714_l = v1713; wire [0:0] v1714_u = (v1713 >>> 4) + v1450; wire [4:0] v1714 = {v1714_u, v1714_l};
-    wire [4:0] v1715_l = v1714; wire [0:0] v1715_u = (v1714 >>> 5) + v259; wire [5:0] v1715 = {v1715_u, v1715_l};
-    wire v1716_t0 = v1715[0] ? 1'd1 : 1'd0;
-    wire v1716_t1 = v1715[1] ? 1'd1 : v1716_t0;
-    wire v1716_t2 = v1715[2] ? 1'd0 : v1716_t1;
-    wire v1716_t3 = v1715[0] ? 1'd0 : 1'd1;
-    wire v1716_t4 = v1715[1] ? 1'd0 : v1716_t3;
-    wire v1716_t5 = v1715[3] ? v1716_t4 : v1716_t2;
-    wire v1716_t6 = v1715[1] ? 1'd0 : v1716_t0;
-    wire v1716_t7 = v1715[2] ? 1'd0 : v1716_t6;
-    wire v1716_t8 = v1715[1] ? v1716_t0 : 1'd0;
-    wire v1716_t9 = v1715[2] ? v1716_t3 : v1716_t8;
-    wire v1716_t10 = v1715[3] ? v1716_t9 : v1716_t7;
-    wire v1716_t11 = v1715[4] ? v1716_t10 : v1716_t5;
-    wire v1716_t12 = v1715[1] ? v1716_t0 : v1716_t3;
-    wire v1716_t13 = v1715[1] ? v1716_t0 : 1'd1;
-    wire v1716_t14 = v1715[2] ? v1716_t13 : v1716_t12;
-    wire v1716_t15 = v1715[3] ? v1716_t4 : v1716_t14;
-    wire v1716_t16 = v1715[1] ? 1'd1 : v1716_t3;
-    wire v1716_t17 = v1715[2] ? v1716_t16 : v1716_t8;
-    wire v1716_t18 = v1715[1] ? v1716_t3 : 1'd0;
-    wire v1716_t19 = v1715[2] ? v1716_t18 : v1716_t8;
-    wire v1716_t20 = v1715[3] ? v1716_t19 : v1716_t17;
-    wire v1716_t21 = v1715[4] ? v1716_t20 : v1716_t15;
-    wire v1716_t22 = v1715[5] ? v1716_t21 : v1716_t11;
-    wire [0:0] v1716 = {v1716_t22};
-    wire [0:0] v1717_l = v1638; wire [0:0] v1717_u = (v1638 >>> 1) + v1687; wire [1:0] v1717 = {v1717_u, v1717_l};
-    wire [1:0] v1718_l = v1717; wire [0:0] v1718_u = (v1717 >>> 2) + v124; wire [2:0] v1718 = {v1718_u, v1718_l};
-    wire [2:0] v1719_l = v1718; wire [0:0] v1719_u = (v1718 >>> 3) + v617; wire [3:0] v1719 = {v1719_u, v1719_l};
-    wire [3:0] v1720_l = v1719; wire [0:0] v1720_u = (v1719 >>> 4) + v718; wire [4:0] v1720 = {v1720_u, v1720_l};
-    wire [4:0] v1721_l = v1720; wire [0:0] v1721_u = (v1720 >>> 5) + v622; wire [5:0] v1721 = {v1721_u, v1721_l};
-    wire v1722_t0 = v1721[1] ? 1'd0 : 1'd1;
-    wire v1722_t1 = v1721[2] ? 1'd1 : v1722_t0;
-    wire v1722_t2 = v1721[0] ? 1'd1 : 1'd0;
-    wire v1722_t3 = v1721[1] ? 1'd1 : v1722_t2;
-    wire v1722_t4 = v1721[2] ? v1722_t3 : 1'd0;
-    wire v1722_t5 = v1721[3] ? v1722_t4 : v1722_t1;
-    wire v1722_t6 = v1721[1] ? 1'd0 : v1722_t2;
-    wire v1722_t7 = v1721[2] ? v1722_t3 : v1722_t6;
-    wire v1722_t8 = v1721[3] ? v1722_t7 : v1722_t6;
-    wire v1722_t9 = v1721[4] ? v1722_t8 : v1722_t5;
-    wire v1722_t10 = v1721[2] ? v1722_t2 : v1722_t6;
-    wire v1722_t11 = v1721[3] ? 1'd0 : v1722_t10;
-    wire v1722_t12 = v1721[1] ? v1722_t2 : 1'd0;
-    wire v1722_t13 = v1721[2] ? v1722_t12 : v1722_t6;
-    wire v1722_t14 = v1721[3] ? v1722_t12 : v1722_t13;
-    wire v1722_t15 = v1721[4] ? v1722_t14 : v1722_t11;
-    wire v1722_t16 = v1721[5] ? v1722_t15 : v1722_t9;
-    wire [0:0] v1722 = {v1722_t16};
-    wire [0:0] v1723 = inputs[378:378];
-    wire [4:0] v1724_l = v1377; wire [0:0] v1724_u = (v1377 >>> 5) + v1723; wire [5:0] v1724 = {v1724_u, v1724_l};
-    wire v1725_t0 = v1724[0] ? 1'd0 : 1'd1;
-    wire v1725_t1 = v1724[0] ? 1'd1 : 1'd0;
-    wire v1725_t2 = v1724[1] ? v1725_t1 : v1725_t0;
-    wire v1725_t3 = v1724[1] ? v1725_t1 : 1'd0;
-    wire v1725_t4 = v1724[2] ? v1725_t3 : v1725_t2;
-    wire v1725_t5 = v1724[2] ? v1725_t2 : 1'd0;
-    wire v1725_t6 = v1724[3] ? v1725_t5 : v1725_t4;
-    wire v1725_t7 = v1724[2] ? v1725_t1 : 1'd0;
-    wire v1725_t8 = v1724[1] ? 1'd0 : v1725_t0;
-    wire v1725_t9 = v1724[1] ? v1725_t1 : 1'd1;
-    wire v1725_t10 = v1724[2] ? v1725_t9 : v1725_t8;
-    wire v1725_t11 = v1724[3] ? v1725_t10 : v1725_t7;
-    wire v1725_t12 = v1724[4] ? v1725_t11 : v1725_t6;
-    wire v1725_t13 = v1724[2] ? v1725_t1 : v1725_t3;
-    wire v1725_t14 = v1724[3] ? v1725_t7 : v1725_t13;
-    wire v1725_t15 = v1724[2] ? 1'd0 : v1725_t3;
-    wire v1725_t16 = v1724[2] ? v1725_t3 : v1725_t8;
-    wire v1725_t17 = v1724[3] ? v1725_t16 : v1725_t15;
-    wire v1725_t18 = v1724[4] ? v1725_t17 : v1725_t14;
-    wire v1725_t19 = v1724[5] ? v1725_t18 : v1725_t12;
-    wire [0:0] v1725 = {v1725_t19};
-    wire [4:0] v1726_l = v1451; wire [0:0] v1726_u = (v1451 >>> 5) + v1723; wire [5:0] v1726 = {v1726_u, v1726_l};
-    wire v1727_t0 = v1726[0] ? 1'd0 : 1'd1;
-    wire v1727_t1 = v1726[1] ? 1'd1 : v1727_t0;
-    wire v1727_t2 = v1726[2] ? v1727_t1 : v1727_t0;
-    wire v1727_t3 = v1726[2] ? 1'd1 : v1727_t1;
-    wire v1727_t4 = v1726[3] ? v1727_t3 : v1727_t2;
-    wire v1727_t5 = v1726[1] ? v1727_t0 : 1'd1;
-    wire v1727_t6 = v1726[2] ? 1'd1 : v1727_t5;
-    wire v1727_t7 = v1726[2] ? v1727_t1 : 1'd0;
-    wire v1727_t8 = v1726[3] ? v1727_t7 : v1727_t6;
-    wire v1727_t9 = v1726[4] ? v1727_t8 : v1727_t4;
-    wire v1727_t10 = v1726[0] ? 1'd1 : 1'd0;
-    wire v1727_t11 = v1726[1] ? 1'd0 : v1727_t10;
-    wire v1727_t12 = v1726[3] ? 1'd0 : v1727_t11;
-    wire v1727_t13 = v1726[1] ? v1727_t0 : 1'd0;
-    wire v1727_t14 = v1726[2] ? v1727_t13 : v1727_t5;
-    wire v1727_t15 = v1726[2] ? v1727_t0 : v1727_t13;
-    wire v1727_t16 = v1726[3] ? v1727_t15 : v1727_t14;
-    wire v1727_t17 = v1726[4] ? v1727_t16 : v1727_t12;
-    wire v1727_t18 = v1726[5] ? v1727_t17 : v1727_t9;
-    wire [0:0] v1727 = {v1727_t18};
-    wire [0:0] v1728_l = v184; wire [0:0] v1728_u = (v184 >>> 1) + v1727; wire [1:0] v1728 = {v1728_u, v1728_l};
-    wire [3:0] v1729_l = v712; wire [0:0] v1729_u = (v712 >>> 4) + v1723; wire [4:0] v1729 = {v1729_u, v1729_l};
-    wire [4:0] v1730_l = v1729; wire [0:0] v1730_u = (v1729 >>> 5) + v230; wire [5:0] v1730 = {v1730_u, v1730_l};
-    wire v1731_t0 = v1730[0] ? 1'd0 : 1'd1;
-    wire v1731_t1 = v1730[1] ? 1'd0 : 1'd1;
-    wire v1731_t2 = v1730[2] ? v1731_t1 : v1731_t0;
-    wire v1731_t3 = v1730[0] ? 1'd1 : 1'd0;
-    wire v1731_t4 = v1730[1] ? 1'd0 : v1731_t3;
-    wire v1731_t5 = v1730[2] ? v1731_t1 : v1731_t4;
-    wire v1731_t6 = v1730[3] ? v1731_t5 : v1731_t2;
-    wire v1731_t7 = v1730[1] ? v1731_t3 : 1'd0;
-    wire v1731_t8 = v1730[2] ? v1731_t7 : 1'd0;
-    wire v1731_t9 = v1730[2] ? 1'd1 : 1'd0;
-    wire v1731_t10 = v1730[3] ? v1731_t9 : v1731_t8;
-    wire v1731_t11 = v1730[4] ? v1731_t10 : v1731_t6;
-    wire v1731_t12 = v1730[1] ? v1731_t3 : 1'd1;
-    wire v1731_t13 = v1730[2] ? v1731_t12 : v1731_t1;
-    wire v1731_t14 = v1730[3] ? v1731_t1 : v1731_t13;
-    wire v1731_t15 = v1730[2] ? v1731_t4 : 1'd0;
-    wire v1731_t16 = v1730[1] ? v1731_t3 : v1731_t0;
-    wire v1731_t17 = v1730[2] ? v1731_t1 : v1731_t16;
-    wire v1731_t18 = v1730[3] ? v1731_t17 : v1731_t15;
-    wire v1731_t19 = v1730[4] ? v1731_t18 : v1731_t14;
-    wire v1731_t20 = v1730[5] ? v1731_t19 : v1731_t11;
-    wire [0:0] v1731 = {v1731_t20};
-    wire [2:0] v1732_l = v1145; wire [0:0] v1732_u = (v1145 >>> 3) + v1723; wire [3:0] v1732 = {v1732_u, v1732_l};
-    wire [3:0] v1733_l = v1732; wire [0:0] v1733_u = (v1732 >>> 4) + v966; wire [4:0] v1733 = {v1733_u, v1733_l};
-    wire [4:0] v1734_l = v1733; wire [0:0] v1734_u = (v1733 >>> 5) + v134; wire [5:0] v1734 = {v1734_u, v1734_l};
-    wire v1735_t0 = v1734[1] ? 1'd1 : 1'd0;
-    wire v1735_t1 = v1734[0] ? 1'd1 : 1'd0;
-    wire v1735_t2 = v1734[1] ? v1735_t1 : 1'd1;
-    wire v1735_t3 = v1734[2] ? v1735_t2 : v1735_t0;
-    wire v1735_t4 = v1734[2] ? 1'd1 : v1735_t0;
-    wire v1735_t5 = v1734[3] ? v1735_t4 : v1735_t3;
-    wire v1735_t6 = v1734[3] ? 1'd0 : v1735_t3;
-    wire v1735_t7 = v1734[4] ? v1735_t6 : v1735_t5;
-    wire v1735_t8 = v1734[0] ? 1'd0 : 1'd1;
-    wire v1735_t9 = v1734[1] ? v1735_t8 : 1'd0;
-    wire v1735_t10 = v1734[2] ? v1735_t1 : v1735_t9;
-    wire v1735_t11 = v1734[3] ? v1735_t10 : 1'd0;
-    wire v1735_t12 = v1734[4] ? v1735_t11 : 1'd0;
-    wire v1735_t13 = v1734[5] ? v1735_t12 : v1735_t7;
-    wire [0:0] v1735 = {v1735_t13};
-    wire [0:0] v1736_l = v1301; wire [0:0] v1736_u = (v1301 >>> 1) + v1735; wire [1:0] v1736 = {v1736_u, v1736_l};
-    wire [1:0] v1737_l = v1736; wire [0:0] v1737_u = (v1736 >>> 2) + v834; wire [2:0] v1737 = {v1737_u, v1737_l};
-    wire [2:0] v1738_l = v1737; wire [0:0] v1738_u = (v1737 >>> 3) + v369; wire [3:0] v1738 = {v1738_u, v1738_l};
-    wire [3:0] v1739_l = v1738; wire [0:0] v1739_u = (v1738 >>> 4) + v694; wire [4:0] v1739 = {v1739_u, v1739_l};
-    wire [2:0] v1740_l = v508; wire [0:0] v1740_u = (v508 >>> 3) + v1723; wire [3:0] v1740 = {v1740_u, v1740_l};
-    wire [3:0] v1741_l = v1740; wire [0:0] v1741_u = (v1740 >>> 4) + v138; wire [4:0] v1741 = {v1741_u, v1741_l};
-    wire [4:0] v1742_l = v1741; wire [0:0] v1742_u = (v1741 >>> 5) + v362; wire [5:0] v1742 = {v1742_u, v1742_l};
-    wire v1743_t0 = v1742[0] ? 1'd1 : 1'd0;
-    wire v1743_t1 = v1742[0] ? 1'd0 : 1'd1;
-    wire v1743_t2 = v1742[2] ? v1743_t1 : v1743_t0;
-    wire v1743_t3 = v1742[1] ? 1'd1 : v1743_t0;
-    wire v1743_t4 = v1742[1] ? v1743_t1 : 1'd1;
-    wire v1743_t5 = v1742[2] ? v1743_t4 : v1743_t3;
-    wire v1743_t6 = v1742[3] ? v1743_t5 : v1743_t2;
-    wire v1743_t7 = v1742[1] ? 1'd1 : 1'd0;
-    wire v1743_t8 = v1742[2] ? v1743_t7 : 1'd1;
-    wire v1743_t9 = v1742[3] ? v1743_t8 : 1'd1;
-    wire v1743_t10 = v1742[4] ? v1743_t9 : v1743_t6;
-    wire v1743_t11 = v1742[2] ? v1743_t1 : 1'd1;
-    wire v1743_t12 = v1742[3] ? v1743_t4 : v1743_t11;
-    wire v1743_t13 = v1742[1] ? 1'd0 : 1'd1;
-    wire v1743_t14 = v1742[1] ? 1'd0 : v1743_t1;
-    wire v1743_t15 = v1742[2] ? v1743_t14 : v1743_t13;
-    wire v1743_t16 = v1742[1] ? v1743_t1 : v1743_t0;
-    wire v1743_t17 = v1742[2] ? v1743_t16 : 1'd1;
-    wire v1743_t18 = v1742[3] ? v1743_t17 : v1743_t15;
-    wire v1743_t19 = v1742[4] ? v1743_t18 : v1743_t12;
-    wire v1743_t20 = v1742[5] ? v1743_t19 : v1743_t10;
-    wire [0:0] v1743 = {v1743_t20};
-    wire [2:0] v1744_l = v258; wire [0:0] v1744_u = (v258 >>> 3) + v1723; wire [3:0] v1744 = {v1744_u, v1744_l};
-    wire [3:0] v1745_l = v1744; wire [0:0] v1745_u = (v1744 >>> 4) + v422; wire [4:0] v1745 = {v1745_u, v1745_l};
-    wire [4:0] v1746_l = v1745; wire [0:0] v1746_u = (v1745 >>> 5) + v67; wire [5:0] v1746 = {v1746_u, v1746_l};
-    wire v1747_t0 = v1746[0] ? 1'd1 : 1'd0;
-    wire v1747_t1 = v1746[1] ? 1'd0 : v1747_t0;
-    wire v1747_t2 = v1746[1] ? 1'd1 : v1747_t0;
-    wire v1747_t3 = v1746[2] ? v1747_t2 : v1747_t1;
-    wire v1747_t4 = v1746[3] ? v1747_t2 : v1747_t3;
-    wire v1747_t5 = v1746[0] ? 1'd0 : 1'd1;
-    wire v1747_t6 = v1746[2] ? v1747_t5 : 1'd0;
-    wire v1747_t7 = v1746[3] ? v1747_t6 : 1'd0;
-    wire v1747_t8 = v1746[4] ? v1747_t7 : v1747_t4;
-    wire v1747_t9 = v1746[1] ? 1'd1 : 1'd0;
-    wire v1747_t10 = v1746[2] ? v1747_t2 : v1747_t9;
-    wire v1747_t11 = v1746[3] ? v1747_t10 : v1747_t2;
-    wire v1747_t12 = v1746[2] ? 1'd1 : v1747_t5;
-    wire v1747_t13 = v1746[1] ? 1'd0 : v1747_t5;
-    wire v1747_t14 = v1746[1] ? 1'd1 : v1747_t5;
-    wire v1747_t15 = v1746[2] ? v1747_t14 : v1747_t13;
-    wire v1747_t16 = v1746[3] ? v1747_t15 : v1747_t12;
-    wire v1747_t17 = v1746[4] ? v1747_t16 : v1747_t11;
-    wire v1747_t18 = v1746[5] ? v1747_t17 : v1747_t8;
-    wire [0:0] v1747 = {v1747_t18};
-    wire [0:0] v1748_l = v1465; wire [0:0] v1748_u = (v1465 >>> 1) + v1747; wire [1:0] v1748 = {v1748_u, v1748_l};
-    wire [1:0] v1749_l = v1748; wire [0:0] v1749_u = (v1748 >>> 2) + v1195; wire [2:0] v1749 = {v1749_u, v1749_l};
-    wire [2:0] v1750_l = v1749; wire [0:0] v1750_u = (v1749 >>> 3) + v917; wire [3:0] v1750 = {v1750_u, v1750_l};
-    wire [1:0] v1751_l = v1261; wire [0:0] v1751_u = (v1261 >>> 2) + v1723; wire [2:0] v1751 = {v1751_u, v1751_l};
-    wire [2:0] v1752_l = v1751; wire [0:0] v1752_u = (v1751 >>> 3) + v134; wire [3:0] v1752 = {v1752_u, v1752_l};
-    wire [3:0] v1753_l = v1752; wire [0:0] v1753_u = (v1752 >>> 4) + v273; wire [4:0] v1753 = {v1753_u, v1753_l};
-    wire [4:0] v1754_l = v1753; wire [0:0] v1754_u = (v1753 >>> 5) + v140; wire [5:0] v1754 = {v1754_u, v1754_l};
-    wire v1755_t0 = v1754[0] ? 1'd0 : 1'd1;
-    wire v1755_t1 = v1754[1] ? 1'd0 : v1755_t0;
-    wire v1755_t2 = v1754[0] ? 1'd1 : 1'd0;
-    wire v1755_t3 = v1754[2] ? v1755_t2 : v1755_t1;
-    wire v1755_t4 = v1754[3] ? 1'd0 : v1755_t3;
-    wire v1755_t5 = v1754[1] ? v1755_t0 : 1'd0;
-    wire v1755_t6 = v1754[2] ? v1755_t0 : v1755_t5;
-    wire v1755_t7 = v1754[1] ? 1'd1 : v1755_t0;
-    wire v1755_t8 = v1754[2] ? v1755_t7 : 1'd0;
-    wire v1755_t9 = v1754[3] ? v1755_t8 : v1755_t6;
-    wire v1755_t10 = v1754[4] ? v1755_t9 : v1755_t4;
-    wire v1755_t11 = v1754[1] ? 1'd0 : v1755_t2;
-    wire v1755_t12 = v1754[2] ? v1755_t2 : v1755_t11;
-    wire v1755_t13 = v1754[1] ? v1755_t0 : v1755_t2;
-    wire v1755_t14 = v1754[2] ? v1755_t13 : 1'd0;
-    wire v1755_t15 = v1754[3] ? v1755_t14 : v1755_t12;
-    wire v1755_t16 = v1754[2] ? v1755_t5 : v1755_t13;
-    wire v1755_t17 = v1754[2] ? v1755_t13 : v1755_t1;
-    wire v1755_t18 = v1754[3] ? v1755_t17 : v1755_t16;
-    wire v1755_t19 = v1754[4] ? v1755_t18 : v1755_t15;
-    wire v1755_t20 = v1754[5] ? v1755_t19 : v1755_t10;
-    wire [0:0] v1755 = {v1755_t20};
-    wire [1:0] v1756_l = v485; wire [0:0] v1756_u = (v485 >>> 2) + v1723; wire [2:0] v1756 = {v1756_u, v1756_l};
-    wire [2:0] v1757_l = v1756; wire [0:0] v1757_u = (v1756 >>> 3) + v321; wire [3:0] v1757 = {v1757_u, v1757_l};
-    wire [3:0] v1758_l = v1757; wire [0:0] v1758_u = (v1757 >>> 4) + v1500; wire [4:0] v1758 = {v1758_u, v1758_l};
-    wire [4:0] v1759_l = v1758; wire [0:0] v1759_u = (v1758 >>> 5) + v124; wire [5:0] v1759 = {v1759_u, v1759_l};
-    wire v1760_t0 = v1759[0] ? 1'd1 : 1'd0;
-    wire v1760_t1 = v1759[1] ? v1760_t0 : 1'd1;
-    wire v1760_t2 = v1759[1] ? v1760_t0 : 1'd0;
-    wire v1760_t3 = v1759[2] ? v1760_t2 : v1760_t1;
-    wire v1760_t4 = v1759[1] ? 1'd1 : 1'd0;
-    wire v1760_t5 = v1759[2] ? v1760_t4 : 1'd0;
-    wire v1760_t6 = v1759[3] ? v1760_t5 : v1760_t3;
-    wire v1760_t7 = v1759[1] ? 1'd0 : 1'd1;
-    wire v1760_t8 = v1759[0] ? 1'd0 : 1'd1;
-    wire v1760_t9 = v1759[1] ? v1760_t8 : 1'd1;
-    wire v1760_t10 = v1759[2] ? v1760_t9 : v1760_t7;
-    wire v1760_t11 = v1759[3] ? v1760_t10 : v1760_t1;
-    wire v1760_t12 = v1759[4] ? v1760_t11 : v1760_t6;
-    wire v1760_t13 = v1759[1] ? 1'd0 : v1760_t8;
-    wire v1760_t14 = v1759[2] ? 1'd0 : v1760_t13;
-    wire v1760_t15 = v1759[3] ? v1760_t14 : v1760_t1;
-    wire v1760_t16 = v1759[1] ? 1'd0 : v1760_t0;
-    wire v1760_t17 = v1759[2] ? v1760_t16 : 1'd0;
-    wire v1760_t18 = v1759[2] ? v1760_t7 : 1'd0;
-    wire v1760_t19 = v1759[3] ? v1760_t18 : v1760_t17;
-    wire v1760_t20 = v1759[4] ? v1760_t19 : v1760_t15;
-    wire v1760_t21 = v1759[5] ? v1760_t20 : v1760_t12;
-    wire [0:0] v1760 = {v1760_t21};
-    wire [3:0] v1761_l = v1750; wire [0:0] v1761_u = (v1750 >>> 4) + v1760; wire [4:0] v1761 = {v1761_u, v1761_l};
-    wire [4:0] v1762_l = v1761; wire [0:0] v1762_u = (v1761 >>> 5) + v953; wire [5:0] v1762 = {v1762_u, v1762_l};
-    wire v1763_t0 = v1762[0] ? 1'd1 : 1'd0;
-    wire v1763_t1 = v1762[0] ? 1'd0 : 1'd1;
-    wire v1763_t2 = v1762[1] ? v1763_t1 : v1763_t0;
-    wire v1763_t3 = v1762[1] ? v1763_t0 : v1763_t1;
-    wire v1763_t4 = v1762[2] ? v1763_t3 : v1763_t2;
-    wire v1763_t5 = v1762[2] ? v1763_t2 : v1763_t3;
-    wire v1763_t6 = v1762[3] ? v1763_t5 : v1763_t4;
-    wire v1763_t7 = v1762[3] ? v1763_t4 : v1763_t5;
-    wire v1763_t8 = v1762[4] ? v1763_t7 : v1763_t6;
-    wire v1763_t9 = v1762[4] ? v1763_t6 : v1763_t7;
-    wire v1763_t10 = v1762[5] ? v1763_t9 : v1763_t8;
-    wire v1763_t11 = v1762[1] ? v1763_t0 : 1'd0;
-    wire v1763_t12 = v1762[1] ? 1'd1 : v1763_t0;
-    wire v1763_t13 = v1762[2] ? v1763_t12 : v1763_t11;
-    wire v1763_t14 = v1762[1] ? v1763_t1 : 1'd1;
-    wire v1763_t15 = v1762[2] ? v1763_t14 : v1763_t12;
-    wire v1763_t16 = v1762[3] ? v1763_t15 : v1763_t13;
-    wire v1763_t17 = v1762[1] ? 1'd0 : v1763_t1;
-    wire v1763_t18 = v1762[2] ? v1763_t17 : v1763_t14;
-    wire v1763_t19 = v1762[3] ? v1763_t18 : v1763_t15;
-    wire v1763_t20 = v1762[4] ? v1763_t19 : v1763_t16;
-    wire v1763_t21 = v1762[2] ? v1763_t11 : v1763_t17;
-    wire v1763_t22 = v1762[3] ? v1763_t21 : v1763_t18;
-    wire v1763_t23 = v1762[4] ? v1763_t22 : v1763_t19;
-    wire v1763_t24 = v1762[5] ? v1763_t23 : v1763_t20;
-    wire v1763_t25 = v1762[2] ? v1763_t11 : 1'd0;
-    wire v1763_t26 = v1762[3] ? v1763_t25 : 1'd0;
-    wire v1763_t27 = v1762[3] ? v1763_t13 : v1763_t25;
-    wire v1763_t28 = v1762[4] ? v1763_t27 : v1763_t26;
-    wire v1763_t29 = v1762[2] ? 1'd1 : v1763_t12;
-    wire v1763_t30 = v1762[3] ? v1763_t29 : v1763_t13;
-    wire v1763_t31 = v1762[4] ? v1763_t30 : v1763_t27;
-    wire v1763_t32 = v1762[5] ? v1763_t31 : v1763_t28;
-    wire [2:0] v1763 = {v1763_t32, v1763_t24, v1763_t10};
-    wire [0:0] v1764 = (v1763 >>> 2);
-    wire [0:0] v1765 = v1763;
-    wire [0:0] v1766 = (v1763 >>> 1);
-    wire [0:0] v1767_l = v1723; wire [0:0] v1767_u = (v1723 >>> 1) + v1369; wire [1:0] v1767 = {v1767_u, v1767_l};
-    wire [1:0] v1768_l = v1767; wire [0:0] v1768_u = (v1767 >>> 2) + v1160; wire [2:0] v1768 = {v1768_u, v1768_l};
-    wire [2:0] v1769_l = v1768; wire [0:0] v1769_u = (v1768 >>> 3) + v95; wire [3:0] v1769 = {v1769_u, v1769_l};
-    wire [3:0] v1770_l = v1769; wire [0:0] v1770_u = (v1769 >>> 4) + v196; wire [4:0] v1770 = {v1770_u, v1770_l};
-    wire [4:0] v1771_l = v1770; wire [0:0] v1771_u = (v1770 >>> 5) + v197; wire [5:0] v1771 = {v1771_u, v1771_l};
-    wire v1772_t0 = v1771[0] ? 1'd1 : 1'd0;
-    wire v1772_t1 = v1771[0] ? 1'd0 : 1'd1;
-    wire v1772_t2 = v1771[1] ? v1772_t1 : v1772_t0;
-    wire v1772_t3 = v1771[1] ? 1'd1 : v1772_t0;
-    wire v1772_t4 = v1771[2] ? v1772_t3 : v1772_t2;
-    wire v1772_t5 = v1771[1] ? v1772_t1 : 1'd0;
-    wire v1772_t6 = v1771[2] ? v1772_t5 : v1772_t2;
-    wire v1772_t7 = v1771[3] ? v1772_t6 : v1772_t4;
-    wire v1772_t8 = v1771[1] ? v1772_t1 : 1'd1;
-    wire v1772_t9 = v1771[2] ? 1'd1 : v1772_t8;
-    wire v1772_t10 = v1771[3] ? v1772_t9 : 1'd1;
-    wire v1772_t11 = v1771[4] ? v1772_t10 : v1772_t7;
-    wire v1772_t12 = v1771[1] ? 1'd0 : v1772_t0;
-    wire v1772_t13 = v1771[2] ? v1772_t12 : v1772_t2;
-    wire v1772_t14 = v1771[3] ? 1'd1 : v1772_t13;
-    wire v1772_t15 = v1771[2] ? 1'd0 : v1772_t2;
-    wire v1772_t16 = v1771[2] ? v1772_t1 : 1'd1;
-    wire v1772_t17 = v1771[3] ? v1772_t16 : v1772_t15;
-    wire v1772_t18 = v1771[4] ? v1772_t17 : v1772_t14;
-    wire v1772_t19 = v1771[5] ? v1772_t18 : v1772_t11;
-    wire [0:0] v1772 = {v1772_t19};
-    wire [0:0] v1773_l = v1772; wire [0:0] v1773_u = (v1772 >>> 1) + v733; wire [1:0] v1773 = {v1773_u, v1773_l};
-    wire [0:0] v1774_l = v259; wire [0:0] v1774_u = (v259 >>> 1) + v1723; wire [1:0] v1774 = {v1774_u, v1774_l};
-    wire [1:0] v1775_l = v1774; wire [0:0] v1775_u = (v1774 >>> 2) + v142; wire [2:0] v1775 = {v1775_u, v1775_l};
-    wire [0:0] v1776_l = v1723; wire [0:0] v1776_u = (v1723 >>> 1) + v268; wire [1:0] v1776 = {v1776_u, v1776_l};
-    wire [1:0] v1777_l = v1776; wire [0:0] v1777_u = (v1776 >>> 2) + v1217; wire [2:0] v1777 = {v1777_u, v1777_l};
-    wire [2:0] v1778_l = v1777; wire [0:0] v1778_u = (v1777 >>> 3) + v135; wire [3:0] v1778 = {v1778_u, v1778_l};
-    wire [3:0] v1779_l = v1778; wire [0:0] v1779_u = (v1778 >>> 4) + v176; wire [4:0] v1779 = {v1779_u, v1779_l};
-    wire [4:0] v1780_l = v1779; wire [0:0] v1780_u = (v1779 >>> 5) + v1472; wire [5:0] v1780 = {v1780_u, v1780_l};
-    wire v1781_t0 = v1780[0] ? 1'd0 : 1'd1;
-    wire v1781_t1 = v1780[1] ? v1781_t0 : 1'd1;
-    wire v1781_t2 = v1780[2] ? v1781_t0 : v1781_t1;
-    wire v1781_t3 = v1780[1] ? v1781_t0 : 1'd0;
-    wire v1781_t4 = v1780[3] ? v1781_t3 : v1781_t2;
-    wire v1781_t5 = v1780[3] ? v1781_t1 : 1'd0;
-    wire v1781_t6 = v1780[4] ? v1781_t5 : v1781_t4;
-    wire v1781_t7 = v1780[0] ? 1'd1 : 1'd0;
-    wire v1781_t8 = v1780[1] ? 1'd1 : v1781_t7;
-    wire v1781_t9 = v1780[2] ? v1781_t8 : v1781_t7;
-    wire v1781_t10 = v1780[3] ? 1'd0 : v1781_t9;
-    wire v1781_t11 = v1780[4] ? 1'd0 : v1781_t10;
-    wire v1781_t12 = v1780[5] ? v1781_t11 : v1781_t6;
-    wire [0:0] v1781 = {v1781_t12};
-    wire [0:0] v1782 = inputs[545:545];
-    wire [4:0] v1783_l = v1457; wire [0:0] v1783_u = (v1457 >>> 5) + v1782; wire [5:0] v1783 = {v1783_u, v1783_l};
-    wire v1784_t0 = v1783[0] ? 1'd1 : 1'd0;
-    wire v1784_t1 = v1783[1] ? 1'd1 : v1784_t0;
-    wire v1784_t2 = v1783[2] ? v1784_t1 : 1'd1;
-    wire v1784_t3 = v1783[0] ? 1'd0 : 1'd1;
-    wire v1784_t4 = v1783[1] ? 1'd0 : v1784_t3;
-    wire v1784_t5 = v1783[2] ? 1'd0 : v1784_t4;
-    wire v1784_t6 = v1783[3] ? v1784_t5 : v1784_t2;
-    wire v1784_t7 = v1783[1] ? 1'd1 : v1784_t3;
-    wire v1784_t8 = v1783[2] ? 1'd0 : v1784_t7;
-    wire v1784_t9 = v1783[3] ? v1784_t8 : 1'd0;
-    wire v1784_t10 = v1783[4] ? v1784_t9 : v1784_t6;
-    wire v1784_t11 = v1783[1] ? 1'd1 : 1'd0;
-    wire v1784_t12 = v1783[3] ? v1784_t8 : v1784_t11;
-    wire v1784_t13 = v1783[1] ? 1'd0 : v1784_t0;
-    wire v1784_t14 = v1783[2] ? v1784_t13 : 1'd0;
-    wire v1784_t15 = v1783[3] ? v1784_t8 : v1784_t14;
-    wire v1784_t16 = v1783[4] ? v1784_t15 : v1784_t12;
-    wire v1784_t17 = v1783[5] ? v1784_t16 : v1784_t10;
-    wire [0:0] v1784 = {v1784_t17};
-    wire [2:0] v1785_l = v1553; wire [0:0] v1785_u = (v1553 >>> 3) + v1782; wire [3:0] v1785 = {v1785_u, v1785_l};
-    wire [3:0] v1786_l = v1785; wire [0:0] v1786_u = (v1785 >>> 4) + v457; wire [4:0] v1786 = {v1786_u, v1786_l};
-    wire [4:0] v1787_l = v1786; wire [0:0] v1787_u = (v1786 >>> 5) + v233; wire [5:0] v1787 = {v1787_u, v1787_l};
-    wire v1788_t0 = v1787[1] ? 1'd1 : 1'd0;
-    wire v1788_t1 = v1787[1] ? 1'd0 : 1'd1;
-    wire v1788_t2 = v1787[0] ? 1'd0 : 1'd1;
-    wire v1788_t3 = v1787[1] ? 1'd1 : v1788_t2;
-    wire v1788_t4 = v1787[2] ? v1788_t3 : v1788_t1;
-    wire v1788_t5 = v1787[3] ? v1788_t4 : v1788_t0;
-    wire v1788_t6 = v1787[1] ? 1'd0 : v1788_t2;
-    wire v1788_t7 = v1787[1] ? v1788_t2 : 1'd0;
-    wire v1788_t8 = v1787[2] ? v1788_t7 : v1788_t6;
-    wire v1788_t9 = v1787[2] ? 1'd1 : v1788_t1;
-    wire v1788_t10 = v1787[3] ? v1788_t9 : v1788_t8;
-    wire v1788_t11 = v1787[4] ? v1788_t10 : v1788_t5;
-    wire v1788_t12 = v1787[0] ? 1'd1 : 1'd0;
-    wire v1788_t13 = v1787[1] ? 1'd1 : v1788_t12;
-    wire v1788_t14 = v1787[2] ? v1788_t13 : 1'd1;
-    wire v1788_t15 = v1787[2] ? v1788_t0 : v1788_t1;
-    wire v1788_t16 = v1787[3] ? v1788_t15 : v1788_t14;
-    wire v1788_t17 = v1787[1] ? v1788_t12 : 1'd1;
-    wire v1788_t18 = v1787[1] ? v1788_t12 : 1'd0;
-    wire v1788_t19 = v1787[2] ? v1788_t18 : v1788_t17;
-    wire v1788_t20 = v1787[1] ? v1788_t2 : 1'd1;
-    wire v1788_t21 = v1787[2] ? v1788_t20 : v1788_t1;
-    wire v1788_t22 = v1787[3] ? v1788_t21 : v1788_t19;
-    wire v1788_t23 = v1787[4] ? v1788_t22 : v1788_t16;
-    wire v1788_t24 = v1787[5] ? v1788_t23 : v1788_t11;
-    wire [0:0] v1788 = {v1788_t24};
-    wire [1:0] v1789_l = v1773; wire [0:0] v1789_u = (v1773 >>> 2) + v1788; wire [2:0] v1789 = {v1789_u, v1789_l};
-    wire [2:0] v1790_l = v730; wire [0:0] v1790_u = (v730 >>> 3) + v1782; wire [3:0] v1790 = {v1790_u, v1790_l};
-    wire [3:0] v1791_l = v1790; wire [0:0] v1791_u = (v1790 >>> 4) + v355; wire [4:0] v1791 = {v1791_u, v1791_l};
-    wire [1:0] v1792_l = v340; wire [0:0] v1792_u = (v340 >>> 2) + v1782; wire [2:0] v1792 = {v1792_u, v1792_l};
-    wire [2:0] v1793_l = v1792; wire [0:0] v1793_u = (v1792 >>> 3) + v359; wire [3:0] v1793 = {v1793_u, v1793_l};
-    wire [3:0] v1794_l = v1793; wire [0:0] v1794_u = (v1793 >>> 4) + v165; wire [4:0] v1794 = {v1794_u, v1794_l};
-    wire [4:0] v1795_l = v1794; wire [0:0] v1795_u = (v1794 >>> 5) + v43; wire [5:0] v1795 = {v1795_u, v1795_l};
-    wire v1796_t0 = v1795[0] ? 1'd0 : 1'd1;
-    wire v1796_t1 = v1795[1] ? 1'd1 : v1796_t0;
-    wire v1796_t2 = v1795[2] ? 1'd0 : v1796_t1;
-    wire v1796_t3 = v1795[1] ? 1'd0 : v1796_t0;
-    wire v1796_t4 = v1795[2] ? v1796_t3 : 1'd0;
-    wire v1796_t5 = v1795[3] ? v1796_t4 : v1796_t2;
-    wire v1796_t6 = v1795[1] ? 1'd0 : 1'd1;
-    wire v1796_t7 = v1795[2] ? 1'd0 : v1796_t6;
-    wire v1796_t8 = v1795[0] ? 1'd1 : 1'd0;
-    wire v1796_t9 = v1795[1] ? 1'd0 : v1796_t8;
-    wire v1796_t10 = v1795[3] ? v1796_t9 : v1796_t7;
-    wire v1796_t11 = v1795[4] ? v1796_t10 : v1796_t5;
-    wire v1796_t12 = v1795[3] ? v1796_t3 : v1796_t4;
-    wire v1796_t13 = v1795[4] ? 1'd0 : v1796_t12;
-    wire v1796_t14 = v1795[5] ? v1796_t13 : v1796_t11;
-    wire [0:0] v1796 = {v1796_t14};
-    wire [2:0] v1797_l = v1432; wire [0:0] v1797_u = (v1432 >>> 3) + v1796; wire [3:0] v1797 = {v1797_u, v1797_l};
-    wire [3:0] v1798_l = v1797; wire [0:0] v1798_u = (v1797 >>> 4) + v552; wire [4:0] v1798 = {v1798_u, v1798_l};
-    wire [1:0] v1799_l = v653; wire [0:0] v1799_u = (v653 >>> 2) + v1782; wire [2:0] v1799 = {v1799_u, v1799_l};
-    wire [2:0] v1800_l = v1799; wire [0:0] v1800_u = (v1799 >>> 3) + v364; wire [3:0] v1800 = {v1800_u, v1800_l};
-    wire [3:0] v1801_l = v1800; wire [0:0] v1801_u = (v1800 >>> 4) + v467; wire [4:0] v1801 = {v1801_u, v1801_l};
-    wire [4:0] v1802_l = v1801; wire [0:0] v1802_u = (v1801 >>> 5) + v309; wire [5:0] v1802 = {v1802_u, v1802_l};
-    wire v1803_t0 = v1802[0] ? 1'd1 : 1'd0;
-    wire v1803_t1 = v1802[1] ? 1'd0 : v1803_t0;
-    wire v1803_t2 = v1802[1] ? 1'd1 : v1803_t0;
-    wire v1803_t3 = v1802[2] ? v1803_t2 : v1803_t1;
-    wire v1803_t4 = v1802[3] ? 1'd0 : v1803_t3;
-    wire v1803_t5 = v1802[2] ? v1803_t0 : v1803_t1;
-    wire v1803_t6 = v1802[1] ? 1'd0 : 1'd1;
-    wire v1803_t7 = v1802[1] ? v1803_t0 : 1'd1;
-    wire v1803_t8 = v1802[2] ? v1803_t7 : v1803_t6;
-    wire v1803_t9 = v1802[3] ? v1803_t8 : v1803_t5;
-    wire v1803_t10 = v1802[4] ? v1803_t9 : v1803_t4;
-    wire v1803_t11 = v1802[0] ? 1'd0 : 1'd1;
-    wire v1803_t12 = v1802[1] ? 1'd1 : v1803_t11;
-    wire v1803_t13 = v1802[2] ? v1803_t12 : v1803_t6;
-    wire v1803_t14 = v1802[2] ? v1803_t0 : 1'd0;
-    wire v1803_t15 = v1802[3] ? v1803_t14 : v1803_t13;
-    wire v1803_t16 = v1802[1] ? v1803_t11 : 1'd0;
-    wire v1803_t17 = v1802[2] ? v1803_t16 : v1803_t6;
-    wire v1803_t18 = v1802[3] ? 1'd1 : v1803_t17;
-    wire v1803_t19 = v1802[4] ? v1803_t18 : v1803_t15;
-    wire v1803_t20 = v1802[5] ? v1803_t19 : v1803_t10;
-    wire [0:0] v1803 = {v1803_t20};
-    wire [1:0] v1804_l = v1597; wire [0:0] v1804_u = (v1597 >>> 2) + v1803; wire [2:0] v1804 = {v1804_u, v1804_l};
-    wire [2:0] v1805_l = v1804; wire [0:0] v1805_u = (v1804 >>> 3) + v671; wire [3:0] v1805 = {v1805_u, v1805_l};
-    wire [3:0] v1806_l = v1805; wire [0:0] v1806_u = (v1805 >>> 4) + v1694; wire [4:0] v1806 = {v1806_u, v1806_l};
-    wire [4:0] v1807_l = v1806; wire [0:0] v1807_u = (v1806 >>> 5) + v1533; wire [5:0] v1807 = {v1807_u, v1807_l};
-    wire v1808_t0 = v1807[0] ? 1'd1 : 1'd0;
-    wire v1808_t1 = v1807[0] ? 1'd0 : 1'd1;
-    wire v1808_t2 = v1807[1] ? v1808_t1 : v1808_t0;
-    wire v1808_t3 = v1807[1] ? v1808_t0 : v1808_t1;
-    wire v1808_t4 = v1807[2] ? v1808_t3 : v1808_t2;
-    wire v1808_t5 = v1807[2] ? v1808_t2 : v1808_t3;
-    wire v1808_t6 = v1807[3] ? v1808_t5 : v1808_t4;
-    wire v1808_t7 = v1807[3] ? v1808_t4 : v1808_t5;
-    wire v1808_t8 = v1807[4] ? v1808_t7 : v1808_t6;
-    wire v1808_t9 = v1807[4] ? v1808_t6 : v1808_t7;
-    wire v1808_t10 = v1807[5] ? v1808_t9 : v1808_t8;
-    wire v1808_t11 = v1807[1] ? v1808_t0 : 1'd0;
-    wire v1808_t12 = v1807[1] ? 1'd1 : v1808_t0;
-    wire v1808_t13 = v1807[2] ? v1808_t12 : v1808_t11;
-    wire v1808_t14 = v1807[1] ? v1808_t1 : 1'd1;
-    wire v1808_t15 = v1807[2] ? v1808_t14 : v1808_t12;
-    wire v1808_t16 = v1807[3] ? v1808_t15 : v1808_t13;
-    wire v1808_t17 = v1807[1] ? 1'd0 : v1808_t1;
-    wire v1808_t18 = v1807[2] ? v1808_t17 : v1808_t14;
-    wire v1808_t19 = v1807[3] ? v1808_t18 : v1808_t15;
-    wire v1808_t20 = v1807[4] ? v1808_t19 : v1808_t16;
-    wire v1808_t21 = v1807[2] ? v1808_t11 : v1808_t17;
-    wire v1808_t22 = v1807[3] ? v1808_t21 : v1808_t18;
-    wire v1808_t23 = v1807[4] ? v1808_t22 : v1808_t19;
-    wire v1808_t24 = v1807[5] ? v1808_t23 : v1808_t20;
-    wire v1808_t25 = v1807[2] ? v1808_t11 : 1'd0;
-    wire v1808_t26 = v1807[3] ? v1808_t25 : 1'd0;
-    wire v1808_t27 = v1807[3] ? v1808_t13 : v1808_t25;
-    wire v1808_t28 = v1807[4] ? v1808_t27 : v1808_t26;
-    wire v1808_t29 = v1807[2] ? 1'd1 : v1808_t12;
-    wire v1808_t30 = v1807[3] ? v1808_t29 : v1808_t13;
-    wire v1808_t31 = v1807[4] ? v1808_t30 : v1808_t27;
-    wire v1808_t32 = v1807[5] ? v1808_t31 : v1808_t28;
-    wire [2:0] v1808 = {v1808_t32, v1808_t24, v1808_t10};
-    wire [0:0] v1809 = (v1808 >>> 2);
-    wire [1:0] v1810_l = v876; wire [0:0] v1810_u = (v876 >>> 2) + v1782; wire [2:0] v1810 = {v1810_u, v1810_l};
-    wire [2:0] v1811_l = v1810; wire [0:0] v1811_u = (v1810 >>> 3) + v139; wire [3:0] v1811 = {v1811_u, v1811_l};
-    wire [3:0] v1812_l = v1811; wire [0:0] v1812_u = (v1811 >>> 4) + v148; wire [4:0] v1812 = {v1812_u, v1812_l};
-    wire [4:0] v1813_l = v1812; wire [0:0] v1813_u = (v1812 >>> 5) + v157; wire [5:0] v1813 = {v1813_u, v1813_l};
-    wire v1814_t0 = v1813[0] ? 1'd0 : 1'd1;
-    wire v1814_t1 = v1813[1] ? 1'd0 : v1814_t0;
-    wire v1814_t2 = v1813[2] ? v1814_t0 : v1814_t1;
-    wire v1814_t3 = v1813[1] ? v1814_t0 : 1'd0;
-    wire v1814_t4 = v1813[2] ? v1814_t3 : 1'd0;
-    wire v1814_t5 = v1813[3] ? v1814_t4 : v1814_t2;
-    wire v1814_t6 = v1813[4] ? 1'd0 : v1814_t5;
-    wire v1814_t7 = v1813[5] ? 1'd0 : v1814_t6;
-    wire [0:0] v1814 = {v1814_t7};
-    wire [0:0] v1815 = v1808;
-    wire [0:0] v1816 = (v1808 >>> 1);
-    wire [0:0] v1817_l = v1782; wire [0:0] v1817_u = (v1782 >>> 1) + v745; wire [1:0] v1817 = {v1817_u, v1817_l};
-    wire [1:0] v1818_l = v1817; wire [0:0] v1818_u = (v1817 >>> 2) + v1042; wire [2:0] v1818 = {v1818_u, v1818_l};
-    wire [2:0] v1819_l = v1818; wire [0:0] v1819_u = (v1818 >>> 3) + v507; wire [3:0] v1819 = {v1819_u, v1819_l};
-    wire [3:0] v1820_l = v1819; wire [0:0] v1820_u = (v1819 >>> 4) + v214; wire [4:0] v1820 = {v1820_u, v1820_l};
-    wire [0:0] v1821_l = v1782; wire [0:0] v1821_u = (v1782 >>> 1) + v311; wire [1:0] v1821 = {v1821_u, v1821_l};
-    wire [1:0] v1822_l = v1821; wire [0:0] v1822_u = (v1821 >>> 2) + v137; wire [2:0] v1822 = {v1822_u, v1822_l};
-    wire [2:0] v1823_l = v1822; wire [0:0] v1823_u = (v1822 >>> 3) + v445; wire [3:0] v1823 = {v1823_u, v1823_l};
-    wire [3:0] v1824_l = v1823; wire [0:0] v1824_u = (v1823 >>> 4) + v600; wire [4:0] v1824 = {v1824_u, v1824_l};
-    wire [4:0] v1825_l = v1824; wire [0:0] v1825_u = (v1824 >>> 5) + v316; wire [5:0] v1825 = {v1825_u, v1825_l};
-    wire v1826_t0 = v1825[0] ? 1'd1 : 1'd0;
-    wire v1826_t1 = v1825[1] ? v1826_t0 : 1'd1;
-    wire v1826_t2 = v1825[2] ? 1'd1 : v1826_t1;
-    wire v1826_t3 = v1825[2] ? v1826_t1 : 1'd1;
-    wire v1826_t4 = v1825[3] ? v1826_t3 : v1826_t2;
-    wire v1826_t5 = v1825[1] ? v1826_t0 : 1'd0;
-    wire v1826_t6 = v1825[1] ? 1'd0 : 1'd1;
-    wire v1826_t7 = v1825[2] ? v1826_t6 : v1826_t5;
-    wire v1826_t8 = v1825[3] ? 1'd0 : v1826_t7;
-    wire v1826_t9 = v1825[4] ? v1826_t8 : v1826_t4;
-    wire v1826_t10 = v1825[1] ? 1'd0 : v1826_t0;
-    wire v1826_t11 = v1825[2] ? 1'd0 : 1'd1;
-    wire v1826_t12 = v1825[3] ? v1826_t11 : v1826_t10;
-    wire v1826_t13 = v1825[1] ? 1'd1 : v1826_t0;
-    wire v1826_t14 = v1825[2] ? v1826_t10 : v1826_t13;
-    wire v1826_t15 = v1825[3] ? 1'd0 : v1826_t14;
-    wire v1826_t16 = v1825[4] ? v1826_t15 : v1826_t12;
-    wire v1826_t17 = v1825[5] ? v1826_t16 : v1826_t9;
-    wire [0:0] v1826 = {v1826_t17};
-    wire [0:0] v1827_l = v1782; wire [0:0] v1827_u = (v1782 >>> 1) + v1369; wire [1:0] v1827 = {v1827_u, v1827_l};
-    wire [1:0] v1828_l = v1827; wire [0:0] v1828_u = (v1827 >>> 2) + v1500; wire [2:0] v1828 = {v1828_u, v1828_l};
-    wire [2:0] v1829_l = v1828; wire [0:0] v1829_u = (v1828 >>> 3) + v984; wire [3:0] v1829 = {v1829_u, v1829_l};
-    wire [3:0] v1830_l = v1829; wire [0:0] v1830_u = (v1829 >>> 4) + v954; wire [4:0] v1830 = {v1830_u, v1830_l};
-    wire [0:0] v1831 = inputs[267:267];
-    wire [4:0] v1832_l = v1690; wire [0:0] v1832_u = (v1690 >>> 5) + v1831; wire [5:0] v1832 = {v1832_u, v1832_l};
-    wire v1833_t0 = v1832[0] ? 1'd1 : 1'd0;
-    wire v1833_t1 = v1832[1] ? v1833_t0 : 1'd1;
-    wire v1833_t2 = v1832[0] ? 1'd0 : 1'd1;
-    wire v1833_t3 = v1832[1] ? 1'd1 : v1833_t2;
-    wire v1833_t4 = v1832[2] ? v1833_t3 : v1833_t1;
-    wire v1833_t5 = v1832[1] ? v1833_t2 : 1'd0;
-    wire v1833_t6 = v1832[3] ? v1833_t5 : v1833_t4;
-    wire v1833_t7 = v1832[1] ? 1'd0 : v1833_t0;
-    wire v1833_t8 = v1832[2] ? v1833_t2 : v1833_t7;
-    wire v1833_t9 = v1832[2] ? v1833_t5 : 1'd0;
-    wire v1833_t10 = v1832[3] ? v1833_t9 : v1833_t8;
-    wire v1833_t11 = v1832[4] ? v1833_t10 : v1833_t6;
-    wire v1833_t12 = v1832[2] ? 1'd0 : v1833_t2;
-    wire v1833_t13 = v1832[3] ? v1833_t12 : 1'd0;
-    wire v1833_t14 = v1832[1] ? 1'd0 : v1833_t2;
-    wire v1833_t15 = v1832[2] ? v1833_t2 : v1833_t14;
-    wire v1833_t16 = v1832[3] ? v1833_t12 : v1833_t15;
-    wire v1833_t17 = v1832[4] ? v1833_t16 : v1833_t13;
-    wire v1833_t18 = v1832[5] ? v1833_t17 : v1833_t11;
-    wire [0:0] v1833 = {v1833_t18};
-    wire [3:0] v1834_l = v577; wire [0:0] v1834_u = (v577 >>> 4) + v1831; wire [4:0] v1834 = {v1834_u, v1834_l};
-    wire [4:0] v1835_l = v1834; wire [0:0] v1835_u = (v1834 >>> 5) + v196; wire [5:0] v1835 = {v1835_u, v1835_l};
-    wire v1836_t0 = v1835[1] ? 1'd0 : 1'd1;
-    wire v1836_t1 = v1835[0] ? 1'd1 : 1'd0;
-    wire v1836_t2 = v1835[1] ? v1836_t1 : 1'd1;
-    wire v1836_t3 = v1835[2] ? v1836_t2 : v1836_t0;
-    wire v1836_t4 = v1835[0] ? 1'd0 : 1'd1;
-    wire v1836_t5 = v1835[1] ? v1836_t4 : 1'd0;
-    wire v1836_t6 = v1835[2] ? 1'd0 : v1836_t5;
-    wire v1836_t7 = v1835[3] ? v1836_t6 : v1836_t3;
-    wire v1836_t8 = v1835[2] ? v1836_t0 : 1'd0;
-    wire v1836_t9 = v1835[3] ? 1'd0 : v1836_t8;
-    wire v1836_t10 = v1835[4] ? v1836_t9 : v1836_t7;
-    wire v1836_t11 = v1835[1] ? 1'd1 : 1'd0;
-    wire v1836_t12 = v1835[2] ? 1'd0 : v1836_t11;
-    wire v1836_t13 = v1835[3] ? v1836_t12 : 1'd0;
-    wire v1836_t14 = v1835[2] ? 1'd0 : v1836_t4;
-    wire v1836_t15 = v1835[3] ? v1836_t14 : 1'd0;
-    wire v1836_t16 = v1835[4] ? v1836_t15 : v1836_t13;
-    wire v1836_t17 = v1835[5] ? v1836_t16 : v1836_t10;
-    wire [0:0] v1836 = {v1836_t17};
-    wire [3:0] v1837_l = v241; wire [0:0] v1837_u = (v241 >>> 4) + v1831; wire [4:0] v1837 = {v1837_u, v1837_l};
-    wire [4:0] v1838_l = v1837; wire [0:0] v1838_u = (v1837 >>> 5) + v866; wire [5:0] v1838 = {v1838_u, v1838_l};
-    wire v1839_t0 = v1838[0] ? 1'd0 : 1'd1;
-    wire v1839_t1 = v1838[1] ? v1839_t0 : 1'd1;
-    wire v1839_t2 = v1838[2] ? 1'd0 : v1839_t1;
-    wire v1839_t3 = v1838[3] ? 1'd0 : v1839_t2;
-    wire v1839_t4 = v1838[1] ? v1839_t0 : 1'd0;
-    wire v1839_t5 = v1838[2] ? 1'd0 : v1839_t4;
-    wire v1839_t6 = v1838[2] ? v1839_t0 : v1839_t4;
-    wire v1839_t7 = v1838[3] ? v1839_t6 : v1839_t5;
-    wire v1839_t8 = v1838[4] ? v1839_t7 : v1839_t3;
-    wire v1839_t9 = v1838[5] ? 1'd0 : v1839_t8;
-    wire [0:0] v1839 = {v1839_t9};
-    wire [1:0] v1840_l = v1567; wire [0:0] v1840_u = (v1567 >>> 2) + v1839; wire [2:0] v1840 = {v1840_u, v1840_l};
-    wire [2:0] v1841_l = v1840; wire [0:0] v1841_u = (v1840 >>> 3) + v1492; wire [3:0] v1841 = {v1841_u, v1841_l};
-    wire [1:0] v1842_l = v672; wire [0:0] v1842_u = (v672 >>> 2) + v1831; wire [2:0] v1842 = {v1842_u, v1842_l};
-    wire [2:0] v1843_l = v1842; wire [0:0] v1843_u = (v1842 >>> 3) + v569; wire [3:0] v1843 = {v1843_u, v1843_l};
-    wire [3:0] v1844_l = v1843; wire [0:0] v1844_u = (v1843 >>> 4) + v536; wire [4:0] v1844 = {v1844_u, v1844_l};
-    wire [4:0] v1845_l = v1844; wire [0:0] v1845_u = (v1844 >>> 5) + v339; wire [5:0] v1845 = {v1845_u, v1845_l};
-    wire v1846_t0 = v1845[0] ? 1'd1 : 1'd0;
-    wire v1846_t1 = v1845[0] ? 1'd0 : 1'd1;
-    wire v1846_t2 = v1845[1] ? 1'd0 : v1846_t1;
-    wire v1846_t3 = v1845[2] ? v1846_t2 : v1846_t0;
-    wire v1846_t4 = v1845[2] ? v1846_t1 : v1846_t2;
-    wire v1846_t5 = v1845[3] ? v1846_t4 : v1846_t3;
-    wire v1846_t6 = v1845[1] ? v1846_t0 : 1'd0;
-    wire v1846_t7 = v1845[1] ? 1'd0 : 1'd1;
-    wire v1846_t8 = v1845[2] ? v1846_t0 : v1846_t7;
-    wire v1846_t9 = v1845[3] ? v1846_t8 : v1846_t6;
-    wire v1846_t10 = v1845[4] ? v1846_t9 : v1846_t5;
-    wire v1846_t11 = v1845[1] ? v1846_t1 : 1'd0;
-    wire v1846_t12 = v1845[2] ? v1846_t11 : 1'd0;
-    wire v1846_t13 = v1845[2] ? v1846_t1 : 1'd0;
-    wire v1846_t14 = v1845[3] ? v1846_t13 : v1846_t12;
-    wire v1846_t15 = v1845[1] ? 1'd0 : v1846_t0;
-    wire v1846_t16 = v1845[2] ? v1846_t11 : v1846_t15;
-    wire v1846_t17 = v1845[3] ? v1846_t16 : 1'd0;
-    wire v1846_t18 = v1845[4] ? v1846_t17 : v1846_t14;
-    wire v1846_t19 = v1845[5] ? v1846_t18 : v1846_t10;
-    wire [0:0] v1846 = {v1846_t19};
-    wire [2:0] v1847_l = v827; wire [0:0] v1847_u = (v827 >>> 3) + v1846; wire [3:0] v1847 = {v1847_u, v1847_l};
-    wire [3:0] v1848_l = v1847; wire [0:0] v1848_u = (v1847 >>> 4) + v1074; wire [4:0] v1848 = {v1848_u, v1848_l};
-    wire [4:0] v1849_l = v1848; wire [0:0] v1849_u = (v1848 >>> 5) + v1755; wire [5:0] v1849 = {v1849_u, v1849_l};
-    wire v1850_t0 = v1849[0] ? 1'd1 : 1'd0;
-    wire v1850_t1 = v1849[0] ? 1'd0 : 1'd1;
-    wire v1850_t2 = v1849[1] ? v1850_t1 : v1850_t0;
-    wire v1850_t3 = v1849[1] ? v1850_t0 : v1850_t1;
-    wire v1850_t4 = v1849[2] ? v1850_t3 : v1850_t2;
-    wire v1850_t5 = v1849[2] ? v1850_t2 : v1850_t3;
-    wire v1850_t6 = v1849[3] ? v1850_t5 : v1850_t4;
-    wire v1850_t7 = v1849[3] ? v1850_t4 : v1850_t5;
-    wire v1850_t8 = v1849[4] ? v1850_t7 : v1850_t6;
-    wire v1850_t9 = v1849[4] ? v1850_t6 : v1850_t7;
-    wire v1850_t10 = v1849[5] ? v1850_t9 : v1850_t8;
-    wire v1850_t11 = v1849[1] ? v1850_t0 : 1'd0;
-    wire v1850_t12 = v1849[1] ? 1'd1 : v1850_t0;
-    wire v1850_t13 = v1849[2] ? v1850_t12 : v1850_t11;
-    wire v1850_t14 = v1849[1] ? v1850_t1 : 1'd1;
-    wire v1850_t15 = v1849[2] ? v1850_t14 : v1850_t12;
-    wire v1850_t16 = v1849[3] ? v1850_t15 : v1850_t13;
-    wire v1850_t17 = v1849[1] ? 1'd0 : v1850_t1;
-    wire v1850_t18 = v1849[2] ? v1850_t17 : v1850_t14;
-    wire v1850_t19 = v1849[3] ? v1850_t18 : v1850_t15;
-    wire v1850_t20 = v1849[4] ? v1850_t19 : v1850_t16;
-    wire v1850_t21 = v1849[2] ? v1850_t11 : v1850_t17;
-    wire v1850_t22 = v1849[3] ? v1850_t21 : v1850_t18;
-    wire v1850_t23 = v1849[4] ? v1850_t22 : v1850_t19;
-    wire v1850_t24 = v1849[5] ? v1850_t23 : v1850_t20;
-    wire v1850_t25 = v1849[2] ? v1850_t11 : 1'd0;
-    wire v1850_t26 = v1849[3] ? v1850_t25 : 1'd0;
-    wire v1850_t27 = v1849[3] ? v1850_t13 : v1850_t25;
-    wire v1850_t28 = v1849[4] ? v1850_t27 : v1850_t26;
-    wire v1850_t29 = v1849[2] ? 1'd1 : v1850_t12;
-    wire v1850_t30 = v1849[3] ? v1850_t29 : v1850_t13;
-    wire v1850_t31 = v1849[4] ? v1850_t30 : v1850_t27;
-    wire v1850_t32 = v1849[5] ? v1850_t31 : v1850_t28;
-    wire [2:0] v1850 = {v1850_t32, v1850_t24, v1850_t10};
-    wire [0:0] v1851 = (v1850 >>> 2);
-    wire [1:0] v1852_l = v1159; wire [0:0] v1852_u = (v1159 >>> 2) + v1831; wire [2:0] v1852 = {v1852_u, v1852_l};
-    wire [2:0] v1853_l = v1852; wire [0:0] v1853_u = (v1852 >>> 3) + v450; wire [3:0] v1853 = {v1853_u, v1853_l};
-    wire [3:0] v1854_l = v1853; wire [0:0] v1854_u = (v1853 >>> 4) + v204; wire [4:0] v1854 = {v1854_u, v1854_l};
-    wire [4:0] v1855_l = v1854; wire [0:0] v1855_u = (v1854 >>> 5) + v347; wire [5:0] v1855 = {v1855_u, v1855_l};
-    wire v1856_t0 = v1855[1] ? 1'd0 : 1'd1;
-    wire v1856_t1 = v1855[0] ? 1'd0 : 1'd1;
-    wire v1856_t2 = v1855[1] ? v1856_t1 : 1'd0;
-    wire v1856_t3 = v1855[2] ? v1856_t2 : v1856_t0;
-    wire v1856_t4 = v1855[2] ? v1856_t2 : 1'd0;
-    wire v1856_t5 = v1855[3] ? v1856_t4 : v1856_t3;
-    wire v1856_t6 = v1855[1] ? 1'd1 : 1'd0;
-    wire v1856_t7 = v1855[2] ? v1856_t6 : v1856_t1;
-    wire v1856_t8 = v1855[3] ? v1856_t7 : 1'd0;
-    wire v1856_t9 = v1855[4] ? v1856_t8 : v1856_t5;
-    wire v1856_t10 = v1855[1] ? v1856_t1 : 1'd1;
-    wire v1856_t11 = v1855[2] ? 1'd1 : v1856_t10;
-    wire v1856_t12 = v1855[3] ? 1'd0 : v1856_t11;
-    wire v1856_t13 = v1855[0] ? 1'd1 : 1'd0;
-    wire v1856_t14 = v1855[2] ? v1856_t13 : 1'd0;
-    wire v1856_t15 = v1855[3] ? v1856_t14 : 1'd0;
-    wire v1856_t16 = v1855[4] ? v1856_t15 : v1856_t12;
-    wire v1856_t17 = v1855[5] ? v1856_t16 : v1856_t9;
-    wire [0:0] v1856 = {v1856_t17};
-    wire [3:0] v1857_l = v1621; wire [0:0] v1857_u = (v1621 >>> 4) + v1856; wire [4:0] v1857 = {v1857_u, v1857_l};
-    wire [4:0] v1858_l = v1857; wire [0:0] v1858_u = (v1857 >>> 5) + v531; wire [5:0] v1858 = {v1858_u, v1858_l};
-    wire v1859_t0 = v1858[0] ? 1'd1 : 1'd0;
-    wire v1859_t1 = v1858[0] ? 1'd0 : 1'd1;
-    wire v1859_t2 = v1858[1] ? v1859_t1 : v1859_t0;
-    wire v1859_t3 = v1858[1] ? v1859_t0 : v1859_t1;
-    wire v1859_t4 = v1858[2] ? v1859_t3 : v1859_t2;
-    wire v1859_t5 = v1858[2] ? v1859_t2 : v1859_t3;
-    wire v1859_t6 = v1858[3] ? v1859_t5 : v1859_t4;
-    wire v1859_t7 = v1858[3] ? v1859_t4 : v1859_t5;
-    wire v1859_t8 = v1858[4] ? v1859_t7 : v1859_t6;
-    wire v1859_t9 = v1858[4] ? v1859_t6 : v1859_t7;
-    wire v1859_t10 = v1858[5] ? v1859_t9 : v1859_t8;
-    wire v1859_t11 = v1858[1] ? v1859_t0 : 1'd0;
-    wire v1859_t12 = v1858[1] ? 1'd1 : v1859_t0;
-    wire v1859_t13 = v1858[2] ? v1859_t12 : v1859_t11;
-    wire v1859_t14 = v1858[1] ? v1859_t1 : 1'd1;
-    wire v1859_t15 = v1858[2] ? v1859_t14 : v1859_t12;
-    wire v1859_t16 = v1858[3] ? v1859_t15 : v1859_t13;
-    wire v1859_t17 = v1858[1] ? 1'd0 : v1859_t1;
-    wire v1859_t18 = v1858[2] ? v1859_t17 : v1859_t14;
-    wire v1859_t19 = v1858[3] ? v1859_t18 : v1859_t15;
-    wire v1859_t20 = v1858[4] ? v1859_t19 : v1859_t16;
-    wire v1859_t21 = v1858[2] ? v1859_t11 : v1859_t17;
-    wire v1859_t22 = v1858[3] ? v1859_t21 : v1859_t18;
-    wire v1859_t23 = v1858[4] ? v1859_t22 : v1859_t19;
-    wire v1859_t24 = v1858[5] ? v1859_t23 : v1859_t20;
-    wire v1859_t25 = v1858[2] ? v1859_t11 : 1'd0;
-    wire v1859_t26 = v1858[3] ? v1859_t25 : 1'd0;
-    wire v1859_t27 = v1858[3] ? v1859_t13 : v1859_t25;
-    wire v1859_t28 = v1858[4] ? v1859_t27 : v1859_t26;
-    wire v1859_t29 = v1858[2] ? 1'd1 : v1859_t12;
-    wire v1859_t30 = v1858[3] ? v1859_t29 : v1859_t13;
-    wire v1859_t31 = v1858[4] ? v1859_t30 : v1859_t27;
-    wire v1859_t32 = v1858[5] ? v1859_t31 : v1859_t28;
-    wire [2:0] v1859 = {v1859_t32, v1859_t24, v1859_t10};
-    wire [0:0] v1860 = (v1859 >>> 2);
-    wire [0:0] v1861_l = v1831; wire [0:0] v1861_u = (v1831 >>> 1) + v185; wire [1:0] v1861 = {v1861_u, v1861_l};
-    wire [1:0] v1862_l = v1861; wire [0:0] v1862_u = (v1861 >>> 2) + v94; wire [2:0] v1862 = {v1862_u, v1862_l};
-    wire [2:0] v1863_l = v1862; wire [0:0] v1863_u = (v1862 >>> 3) + v250; wire [3:0] v1863 = {v1863_u, v1863_l};
-    wire [3:0] v1864_l = v1863; wire [0:0] v1864_u = (v1863 >>> 4) + v539; wire [4:0] v1864 = {v1864_u, v1864_l};
-    wire [4:0] v1865_l = v1864; wire [0:0] v1865_u = (v1864 >>> 5) + v2; wire [5:0] v1865 = {v1865_u, v1865_l};
-    wire v1866_t0 = v1865[0] ? 1'd0 : 1'd1;
-    wire v1866_t1 = v1865[1] ? 1'd1 : v1866_t0;
-    wire v1866_t2 = v1865[2] ? 1'd0 : v1866_t1;
-    wire v1866_t3 = v1865[0] ? 1'd1 : 1'd0;
-    wire v1866_t4 = v1865[1] ? 1'd0 : v1866_t3;
-    wire v1866_t5 = v1865[2] ? v1866_t4 : 1'd0;
-    wire v1866_t6 = v1865[3] ? v1866_t5 : v1866_t2;
-    wire v1866_t7 = v1865[1] ? 1'd0 : v1866_t0;
-    wire v1866_t8 = v1865[2] ? v1866_t7 : 1'd0;
-    wire v1866_t9 = v1865[1] ? 1'd0 : 1'd1;
-    wire v1866_t10 = v1865[2] ? v1866_t9 : 1'd0;
-    wire v1866_t11 = v1865[3] ? v1866_t10 : v1866_t8;
-    wire v1866_t12 = v1865[4] ? v1866_t11 : v1866_t6;
-    wire v1866_t13 = v1865[2] ? v1866_t4 : 1'd1;
-    wire v1866_t14 = v1865[3] ? v1866_t3 : v1866_t13;
-    wire v1866_t15 = v1865[1] ? v1866_t3 : 1'd1;
-    wire v1866_t16 = v1865[3] ? v1866_t15 : 1'd0;
-    wire v1866_t17 = v1865[4] ? v1866_t16 : v1866_t14;
-    wire v1866_t18 = v1865[5] ? v1866_t17 : v1866_t12;
-    wire [0:0] v1866 = {v1866_t18};
-    wire [1:0] v1867_l = v1313; wire [0:0] v1867_u = (v1313 >>> 2) + v1866; wire [2:0] v1867 = {v1867_u, v1867_l};
-    wire [0:0] v1868 = v1850;
-    wire [0:0] v1869 = (v1850 >>> 1);
-    wire [0:0] v1870 = v1859;
-    wire [0:0] v1871 = (v1859 >>> 1);
-    wire [0:0] v1872_l = v1831; wire [0:0] v1872_u = (v1831 >>> 1) + v225; wire [1:0] v1872 = {v1872_u, v1872_l};
-    wire [1:0] v1873_l = v1872; wire [0:0] v1873_u = (v1872 >>> 2) + v467; wire [2:0] v1873 = {v1873_u, v1873_l};
-    wire [2:0] v1874_l = v1873; wire [0:0] v1874_u = (v1873 >>> 3) + v229; wire [3:0] v1874 = {v1874_u, v1874_l};
-    wire [3:0] v1875_l = v1874; wire [0:0] v1875_u = (v1874 >>> 4) + v372; wire [4:0] v1875 = {v1875_u, v1875_l};
-    wire [4:0] v1876_l = v1875; wire [0:0] v1876_u = (v1875 >>> 5) + v771; wire [5:0] v1876 = {v1876_u, v1876_l};
-    wire v1877_t0 = v1876[1] ? 1'd0 : 1'd1;
-    wire v1877_t1 = v1876[2] ? 1'd0 : v1877_t0;
-    wire v1877_t2 = v1876[1] ? 1'd1 : 1'd0;
-    wire v1877_t3 = v1876[0] ? 1'd0 : 1'd1;
-    wire v1877_t4 = v1876[1] ? 1'd1 : v1877_t3;
-    wire v1877_t5 = v1876[2] ? v1877_t4 : v1877_t2;
-    wire v1877_t6 = v1876[3] ? v1877_t5 : v1877_t1;
-    wire v1877_t7 = v1876[0] ? 1'd1 : 1'd0;
-    wire v1877_t8 = v1876[1] ? 1'd1 : v1877_t7;
-    wire v1877_t9 = v1876[2] ? 1'd1 : v1877_t8;
-    wire v1877_t10 = v1876[1] ? v1877_t3 : 1'd0;
-    wire v1877_t11 = v1876[2] ? v1877_t2 : v1877_t10;
-    wire v1877_t12 = v1876[3] ? v1877_t11 : v1877_t9;
-    wire v1877_t13 = v1876[4] ? v1877_t12 : v1877_t6;
-    wire v1877_t14 = v1876[1] ? 1'd0 : v1877_t7;
-    wire v1877_t15 = v1876[2] ? v1877_t14 : v1877_t0;
-    wire v1877_t16 = v1876[2] ? v1877_t2 : 1'd1;
-    wire v1877_t17 = v1876[3] ? v1877_t16 : v1877_t15;
-    wire v1877_t18 = v1876[2] ? v1877_t8 : v1877_t7;
-    wire v1877_t19 = v1876[1] ? v1877_t7 : 1'd0;
-    wire v1877_t20 = v1876[2] ? v1877_t2 : v1877_t19;
-    wire v1877_t21 = v1876[3] ? v1877_t20 : v1877_t18;
-    wire v1877_t22 = v1876[4] ? v1877_t21 : v1877_t17;
-    wire v1877_t23 = v1876[5] ? v1877_t22 : v1877_t13;
-    wire [0:0] v1877 = {v1877_t23};
-    wire [0:0] v1878 = inputs[264:264];
-    wire [3:0] v1879_l = v389; wire [0:0] v1879_u = (v389 >>> 4) + v1878; wire [4:0] v1879 = {v1879_u, v1879_l};
-    wire [4:0] v1880_l = v1879; wire [0:0] v1880_u = (v1879 >>> 5) + v197; wire [5:0] v1880 = {v1880_u, v1880_l};
-    wire v1881_t0 = v1880[0] ? 1'd1 : 1'd0;
-    wire v1881_t1 = v1880[1] ? 1'd1 : v1881_t0;
-    wire v1881_t2 = v1880[2] ? v1881_t1 : 1'd0;
-    wire v1881_t3 = v1880[3] ? v1881_t1 : v1881_t2;
-    wire v1881_t4 = v1880[1] ? v1881_t0 : 1'd0;
-    wire v1881_t5 = v1880[0] ? 1'd0 : 1'd1;
-    wire v1881_t6 = v1880[1] ? v1881_t5 : 1'd0;
-    wire v1881_t7 = v1880[2] ? v1881_t6 : v1881_t4;
-    wire v1881_t8 = v1880[3] ? v1881_t7 : v1881_t1;
-    wire v1881_t9 = v1880[4] ? v1881_t8 : v1881_t3;
-    wire v1881_t10 = v1880[1] ? 1'd0 : v1881_t0;
-    wire v1881_t11 = v1880[1] ? 1'd0 : v1881_t5;
-    wire v1881_t12 = v1880[2] ? v1881_t11 : v1881_t10;
-    wire v1881_t13 = v1880[3] ? v1881_t11 : v1881_t12;
-    wire v1881_t14 = v1880[2] ? v1881_t10 : 1'd1;
-    wire v1881_t15 = v1880[3] ? 1'd0 : v1881_t14;
-    wire v1881_t16 = v1880[4] ? v1881_t15 : v1881_t13;
-    wire v1881_t17 = v1880[5] ? v1881_t16 : v1881_t9;
-    wire [0:0] v1881 = {v1881_t17};
-    wire [4:0] v1882_l = v1798; wire [0:0] v1882_u = (v1798 >>> 5) + v1881; wire [5:0] v1882 = {v1882_u, v1882_l};
-    wire v1883_t0 = v1882[0] ? 1'd1 : 1'd0;
-    wire v1883_t1 = v1882[0] ? 1'd0 : 1'd1;
-    wire v1883_t2 = v1882[1] ? v1883_t1 : v1883_t0;
-    wire v1883_t3 = v1882[1] ? v1883_t0 : v1883_t1;
-    wire v1883_t4 = v1882[2] ? v1883_t3 : v1883_t2;
-    wire v1883_t5 = v1882[2] ? v1883_t2 : v1883_t3;
-    wire v1883_t6 = v1882[3] ? v1883_t5 : v1883_t4;
-    wire v1883_t7 = v1882[3] ? v1883_t4 : v1883_t5;
-    wire v1883_t8 = v1882[4] ? v1883_t7 : v1883_t6;
-    wire v1883_t9 = v1882[4] ? v1883_t6 : v1883_t7;
-    wire v1883_t10 = v1882[5] ? v1883_t9 : v1883_t8;
-    wire v1883_t11 = v1882[1] ? v1883_t0 : 1'd0;
-    wire v1883_t12 = v1882[1] ? 1'd1 : v1883_t0;
-    wire v1883_t13 = v1882[2] ? v1883_t12 : v1883_t11;
-    wire v1883_t14 = v1882[1] ? v1883_t1 : 1'd1;
-    wire v1883_t15 = v1882[2] ? v1883_t14 : v1883_t12;
-    wire v1883_t16 = v1882[3] ? v1883_t15 : v1883_t13;
-    wire v1883_t17 = v1882[1] ? 1'd0 : v1883_t1;
-    wire v1883_t18 = v1882[2] ? v1883_t17 : v1883_t14;
-    wire v1883_t19 = v1882[3] ? v1883_t18 : v1883_t15;
-    wire v1883_t20 = v1882[4] ? v1883_t19 : v1883_t16;
-    wire v1883_t21 = v1882[2] ? v1883_t11 : v1883_t17;
-    wire v1883_t22 = v1882[3] ? v1883_t21 : v1883_t18;
-    wire v1883_t23 = v1882[4] ? v1883_t22 : v1883_t19;
-    wire v1883_t24 = v1882[5] ? v1883_t23 : v1883_t20;
-    wire v1883_t25 = v1882[2] ? v1883_t11 : 1'd0;
-    wire v1883_t26 = v1882[3] ? v1883_t25 : 1'd0;
-    wire v1883_t27 = v1882[3] ? v1883_t13 : v1883_t25;
-    wire v1883_t28 = v1882[4] ? v1883_t27 : v1883_t26;
-    wire v1883_t29 = v1882[2] ? 1'd1 : v1883_t12;
-    wire v1883_t30 = v1882[3] ? v1883_t29 : v1883_t13;
-    wire v1883_t31 = v1882[4] ? v1883_t30 : v1883_t27;
-    wire v1883_t32 = v1882[5] ? v1883_t31 : v1883_t28;
-    wire [2:0] v1883 = {v1883_t32, v1883_t24, v1883_t10};
-    wire [0:0] v1884 = (v1883 >>> 2);
-    wire [1:0] v1885_l = v203; wire [0:0] v1885_u = (v203 >>> 2) + v1878; wire [2:0] v1885 = {v1885_u, v1885_l};
-    wire [2:0] v1886_l = v1885; wire [0:0] v1886_u = (v1885 >>> 3) + v374; wire [3:0] v1886 = {v1886_u, v1886_l};
-    wire [3:0] v1887_l = v1886; wire [0:0] v1887_u = (v1886 >>> 4) + v540; wire [4:0] v1887 = {v1887_u, v1887_l};
-    wire [4:0] v1888_l = v1887; wire [0:0] v1888_u = (v1887 >>> 5) + v158; wire [5:0] v1888 = {v1888_u, v1888_l};
-    wire v1889_t0 = v1888[0] ? 1'd1 : 1'd0;
-    wire v1889_t1 = v1888[1] ? v1889_t0 : 1'd0;
-    wire v1889_t2 = v1888[2] ? 1'd0 : v1889_t1;
-    wire v1889_t3 = v1888[0] ? 1'd0 : 1'd1;
-    wire v1889_t4 = v1888[1] ? v1889_t0 : v1889_t3;
-    wire v1889_t5 = v1888[2] ? 1'd0 : v1889_t4;
-    wire v1889_t6 = v1888[3] ? v1889_t5 : v1889_t2;
-    wire v1889_t7 = v1888[2] ? v1889_t4 : 1'd0;
-    wire v1889_t8 = v1888[3] ? v1889_t4 : v1889_t7;
-    wire v1889_t9 = v1888[4] ? v1889_t8 : v1889_t6;
-    wire v1889_t10 = v1888[1] ? 1'd1 : v1889_t3;
-    wire v1889_t11 = v1888[2] ? v1889_t10 : v1889_t1;
-    wire v1889_t12 = v1888[2] ? v1889_t1 : 1'd1;
-    wire v1889_t13 = v1888[3] ? v1889_t12 : v1889_t11;
-    wire v1889_t14 = v1888[1] ? 1'd1 : v1889_t0;
-    wire v1889_t15 = v1888[2] ? v1889_t14 : 1'd1;
-    wire v1889_t16 = v1888[2] ? v1889_t1 : v1889_t0;
-    wire v1889_t17 = v1888[3] ? v1889_t16 : v1889_t15;
-    wire v1889_t18 = v1888[4] ? v1889_t17 : v1889_t13;
-    wire v1889_t19 = v1888[5] ? v1889_t18 : v1889_t9;
-    wire [0:0] v1889 = {v1889_t19};
-    wire [4:0] v1890_l = v1739; wire [0:0] v1890_u = (v1739 >>> 5) + v1889; wire [5:0] v1890 = {v1890_u, v1890_l};
-    wire v1891_t0 = v1890[0] ? 1'd1 : 1'd0;
-    wire v1891_t1 = v1890[0] ? 1'd0 : 1'd1;
-    wire v1891_t2 = v1890[1] ? v1891_t1 : v1891_t0;
-    wire v1891_t3 = v1890[1] ? v1891_t0 : v1891_t1;
-    wire v1891_t4 = v1890[2] ? v1891_t3 : v1891_t2;
-    wire v1891_t5 = v1890[2] ? v1891_t2 : v1891_t3;
-    wire v1891_t6 = v1890[3] ? v1891_t5 : v1891_t4;
-    wire v1891_t7 = v1890[3] ? v1891_t4 : v1891_t5;
-    wire v1891_t8 = v1890[4] ? v1891_t7 : v1891_t6;
-    wire v1891_t9 = v1890[4] ? v1891_t6 : v1891_t7;
-    wire v1891_t10 = v1890[5] ? v1891_t9 : v1891_t8;
-    wire v1891_t11 = v1890[1] ? v1891_t0 : 1'd0;
-    wire v1891_t12 = v1890[1] ? 1'd1 : v1891_t0;
-    wire v1891_t13 = v1890[2] ? v1891_t12 : v1891_t11;
-    wire v1891_t14 = v1890[1] ? v1891_t1 : 1'd1;
-    wire v1891_t15 = v1890[2] ? v1891_t14 : v1891_t12;
-    wire v1891_t16 = v1890[3] ? v1891_t15 : v1891_t13;
-    wire v1891_t17 = v1890[1] ? 1'd0 : v1891_t1;
-    wire v1891_t18 = v1890[2] ? v1891_t17 : v1891_t14;
-    wire v1891_t19 = v1890[3] ? v1891_t18 : v1891_t15;
-    wire v1891_t20 = v1890[4] ? v1891_t19 : v1891_t16;
-    wire v1891_t21 = v1890[2] ? v1891_t11 : v1891_t17;
-    wire v1891_t22 = v1890[3] ? v1891_t21 : v1891_t18;
-    wire v1891_t23 = v1890[4] ? v1891_t22 : v1891_t19;
-    wire v1891_t24 = v1890[5] ? v1891_t23 : v1891_t20;
-    wire v1891_t25 = v1890[2] ? v1891_t11 : 1'd0;
-    wire v1891_t26 = v1890[3] ? v1891_t25 : 1'd0;
-    wire v1891_t27 = v1890[3] ? v1891_t13 : v1891_t25;
-    wire v1891_t28 = v1890[4] ? v1891_t27 : v1891_t26;
-    wire v1891_t29 = v1890[2] ? 1'd1 : v1891_t12;
-    wire v1891_t30 = v1890[3] ? v1891_t29 : v1891_t13;
-    wire v1891_t31 = v1890[4] ? v1891_t30 : v1891_t27;
-    wire v1891_t32 = v1890[5] ? v1891_t31 : v1891_t28;
-    wire [2:0] v1891 = {v1891_t32, v1891_t24, v1891_t10};
-    wire [0:0] v1892 = (v1891 >>> 2);
-    wire [1:0] v1893_l = v260; wire [0:0] v1893_u = (v260 >>> 2) + v1878; wire [2:0] v1893 = {v1893_u, v1893_l};
-    wire [2:0] v1894_l = v1893; wire [0:0] v1894_u = (v1893 >>> 3) + v536; wire [3:0] v1894 = {v1894_u, v1894_l};
-    wire [3:0] v1895_l = v1894; wire [0:0] v1895_u = (v1894 >>> 4) + v89; wire [4:0] v1895 = {v1895_u, v1895_l};
-    wire [4:0] v1896_l = v1895; wire [0:0] v1896_u = (v1895 >>> 5) + v1244; wire [5:0] v1896 = {v1896_u, v1896_l};
-    wire v1897_t0 = v1896[1] ? 1'd0 : 1'd1;
-    wire v1897_t1 = v1896[2] ? 1'd0 : v1897_t0;
-    wire v1897_t2 = v1896[3] ? 1'd0 : v1897_t1;
-    wire v1897_t3 = v1896[0] ? 1'd1 : 1'd0;
-    wire v1897_t4 = v1896[1] ? v1897_t3 : 1'd0;
-    wire v1897_t5 = v1896[2] ? 1'd0 : v1897_t4;
-    wire v1897_t6 = v1896[1] ? 1'd1 : 1'd0;
-    wire v1897_t7 = v1896[0] ? 1'd0 : 1'd1;
-    wire v1897_t8 = v1896[1] ? v1897_t7 : 1'd1;
-    wire v1897_t9 = v1896[2] ? v1897_t8 : v1897_t6;
-    wire v1897_t10 = v1896[3] ? v1897_t9 : v1897_t5;
-    wire v1897_t11 = v1896[4] ? v1897_t10 : v1897_t2;
-    wire v1897_t12 = v1896[1] ? v1897_t7 : 1'd0;
-    wire v1897_t13 = v1896[1] ? v1897_t3 : 1'd1;
-    wire v1897_t14 = v1896[2] ? v1897_t13 : v1897_t12;
-    wire v1897_t15 = v1896[2] ? v1897_t4 : 1'd0;
-    wire v1897_t16 = v1896[3] ? v1897_t15 : v1897_t14;
-    wire v1897_t17 = v1896[1] ? 1'd0 : v1897_t7;
-    wire v1897_t18 = v1896[2] ? v1897_t17 : v1897_t6;
-    wire v1897_t19 = v1896[1] ? 1'd1 : v1897_t7;
-    wire v1897_t20 = v1896[2] ? v1897_t19 : v1897_t6;
-    wire v1897_t21 = v1896[3] ? v1897_t20 : v1897_t18;
-    wire v1897_t22 = v1896[4] ? v1897_t21 : v1897_t16;
-    wire v1897_t23 = v1896[5] ? v1897_t22 : v1897_t11;
-    wire [0:0] v1897 = {v1897_t23};
-    wire [1:0] v1898_l = v1120; wire [0:0] v1898_u = (v1120 >>> 2) + v1878; wire [2:0] v1898 = {v1898_u, v1898_l};
-    wire [2:0] v1899_l = v1898; wire [0:0] v1899_u = (v1898 >>> 3) + v93; wire [3:0] v1899 = {v1899_u, v1899_l};
-    wire [3:0] v1900_l = v1899; wire [0:0] v1900_u = (v1899 >>> 4) + v150; wire [4:0] v1900 = {v1900_u, v1900_l};
-    wire [4:0] v1901_l = v1900; wire [0:0] v1901_u = (v1900 >>> 5) + v359; wire [5:0] v1901 = {v1901_u, v1901_l};
-    wire v1902_t0 = v1901[0] ? 1'd0 : 1'd1;
-    wire v1902_t1 = v1901[1] ? 1'd0 : v1902_t0;
-    wire v1902_t2 = v1901[1] ? 1'd1 : v1902_t0;
-    wire v1902_t3 = v1901[2] ? v1902_t2 : v1902_t1;
-    wire v1902_t4 = v1901[0] ? 1'd1 : 1'd0;
-    wire v1902_t5 = v1901[1] ? v1902_t4 : 1'd0;
-    wire v1902_t6 = v1901[3] ? v1902_t5 : v1902_t3;
-    wire v1902_t7 = v1901[1] ? 1'd1 : 1'd0;
-    wire v1902_t8 = v1901[2] ? v1902_t7 : v1902_t1;
-    wire v1902_t9 = v1901[2] ? v1902_t7 : 1'd0;
-    wire v1902_t10 = v1901[3] ? v1902_t9 : v1902_t8;
-    wire v1902_t11 = v1901[4] ? v1902_t10 : v1902_t6;
-    wire v1902_t12 = v1901[1] ? v1902_t0 : 1'd0;
-    wire v1902_t13 = v1901[2] ? v1902_t12 : 1'd0;
-    wire v1902_t14 = v1901[3] ? 1'd0 : v1902_t13;
-    wire v1902_t15 = v1901[3] ? 1'd0 : v1902_t8;
-    wire v1902_t16 = v1901[4] ? v1902_t15 : v1902_t14;
-    wire v1902_t17 = v1901[5] ? v1902_t16 : v1902_t11;
-    wire [0:0] v1902 = {v1902_t17};
-    wire [1:0] v1903_l = v871; wire [0:0] v1903_u = (v871 >>> 2) + v1878; wire [2:0] v1903 = {v1903_u, v1903_l};
-    wire [2:0] v1904_l = v1903; wire [0:0] v1904_u = (v1903 >>> 3) + v374; wire [3:0] v1904 = {v1904_u, v1904_l};
-    wire [3:0] v1905_l = v1904; wire [0:0] v1905_u = (v1904 >>> 4) + v247; wire [4:0] v1905 = {v1905_u, v1905_l};
-    wire [4:0] v1906_l = v1905; wire [0:0] v1906_u = (v1905 >>> 5) + v1564; wire [5:0] v1906 = {v1906_u, v1906_l};
-    wire v1907_t0 = v1906[0] ? 1'd1 : 1'd0;
-    wire v1907_t1 = v1906[0] ? 1'd0 : 1'd1;
-    wire v1907_t2 = v1906[2] ? v1907_t1 : v1907_t0;
-    wire v1907_t3 = v1906[3] ? 1'd1 : v1907_t2;
-    wire v1907_t4 = v1906[1] ? 1'd1 : 1'd0;
-    wire v1907_t5 = v1906[2] ? v1907_t4 : 1'd0;
-    wire v1907_t6 = v1906[4] ? v1907_t5 : v1907_t3;
-    wire v1907_t7 = v1906[1] ? 1'd1 : v1907_t0;
-    wire v1907_t8 = v1906[2] ? 1'd0 : v1907_t7;
-    wire v1907_t9 = v1906[2] ? v1907_t1 : 1'd0;
-    wire v1907_t10 = v1906[3] ? v1907_t9 : v1907_t8;
-    wire v1907_t11 = v1906[1] ? v1907_t1 : 1'd0;
-    wire v1907_t12 = v1906[2] ? v1907_t11 : 1'd1;
-    wire v1907_t13 = v1906[2] ? v1907_t11 : 1'd0;
-    wire v1907_t14 = v1906[3] ? v1907_t13 : v1907_t12;
-    wire v1907_t15 = v1906[4] ? v1907_t14 : v1907_t10;
-    wire v1907_t16 = v1906[5] ? v1907_t15 : v1907_t6;
-    wire [0:0] v1907 = {v1907_t16};
-    wire [1:0] v1908_l = v298; wire [0:0] v1908_u = (v298 >>> 2) + v1878; wire [2:0] v1908 = {v1908_u, v1908_l};
-    wire [2:0] v1909_l = v1908; wire [0:0] v1909_u = (v1908 >>> 3) + v196; wire [3:0] v1909 = {v1909_u, v1909_l};
-    wire [3:0] v1910_l = v1909; wire [0:0] v1910_u = (v1909 >>> 4) + v381; wire [4:0] v1910 = {v1910_u, v1910_l};
-    wire [4:0] v1911_l = v1910; wire [0:0] v1911_u = (v1910 >>> 5) + v235; wire [5:0] v1911 = {v1911_u, v1911_l};
-    wire v1912_t0 = v1911[0] ? 1'd1 : 1'd0;
-    wire v1912_t1 = v1911[1] ? 1'd0 : v1912_t0;
-    wire v1912_t2 = v1911[0] ? 1'd0 : 1'd1;
-    wire v1912_t3 = v1911[2] ? v1912_t2 : v1912_t1;
-    wire v1912_t4 = v1911[1] ? v1912_t2 : 1'd0;
-    wire v1912_t5 = v1911[1] ? 1'd1 : 1'd0;
-    wire v1912_t6 = v1911[2] ? v1912_t5 : v1912_t4;
-    wire v1912_t7 = v1911[3] ? v1912_t6 : v1912_t3;
-    wire v1912_t8 = v1911[1] ? 1'd0 : 1'd1;
-    wire v1912_t9 = v1911[1] ? v1912_t2 : v1912_t0;
-    wire v1912_t10 = v1911[2] ? v1912_t9 : v1912_t8;
-    wire v1912_t11 = v1911[3] ? 1'd0 : v1912_t10;
-    wire v1912_t12 = v1911[4] ? v1912_t11 : v1912_t7;
-    wire v1912_t13 = v1911[2] ? 1'd1 : v1912_t8;
-    wire v1912_t14 = v1911[2] ? v1912_t5 : 1'd0;
-    wire v1912_t15 = v1911[3] ? v1912_t14 : v1912_t13;
-    wire v1912_t16 = v1911[1] ? v1912_t2 : 1'd1;
-    wire v1912_t17 = v1911[2] ? v1912_t4 : v1912_t16;
-    wire v1912_t18 = v1911[3] ? 1'd0 : v1912_t17;
-    wire v1912_t19 = v1911[4] ? v1912_t18 : v1912_t15;
-    wire v1912_t20 = v1911[5] ? v1912_t19 : v1912_t12;
-    wire [0:0] v1912 = {v1912_t20};
-    wire [0:0] v1913_l = v1320; wire [0:0] v1913_u = (v1320 >>> 1) + v1912; wire [1:0] v1913 = {v1913_u, v1913_l};
-    wire [1:0] v1914_l = v1913; wire [0:0] v1914_u = (v1913 >>> 2) + v1054; wire [2:0] v1914 = {v1914_u, v1914_l};
-    wire [2:0] v1915_l = v1914; wire [0:0] v1915_u = (v1914 >>> 3) + v1476; wire [3:0] v1915 = {v1915_u, v1915_l};
-    wire [1:0] v1916_l = v1284; wire [0:0] v1916_u = (v1284 >>> 2) + v1878; wire [2:0] v1916 = {v1916_u, v1916_l};
-    wire [2:0] v1917_l = v1916; wire [0:0] v1917_u = (v1916 >>> 3) + v253; wire [3:0] v1917 = {v1917_u, v1917_l};
-    wire [3:0] v1918_l = v1917; wire [0:0] v1918_u = (v1917 >>> 4) + v539; wire [4:0] v1918 = {v1918_u, v1918_l};
-    wire [4:0] v1919_l = v1918; wire [0:0] v1919_u = (v1918 >>> 5) + v186; wire [5:0] v1919 = {v1919_u, v1919_l};
-    wire v1920_t0 = v1919[1] ? 1'd0 : 1'd1;
-    wire v1920_t1 = v1919[0] ? 1'd0 : 1'd1;
-    wire v1920_t2 = v1919[1] ? 1'd0 : v1920_t1;
-    wire v1920_t3 = v1919[2] ? v1920_t2 : v1920_t0;
-    wire v1920_t4 = v1919[1] ? 1'd1 : 1'd0;
-    wire v1920_t5 = v1919[2] ? 1'd0 : v1920_t4;
-    wire v1920_t6 = v1919[3] ? v1920_t5 : v1920_t3;
-    wire v1920_t7 = v1919[0] ? 1'd1 : 1'd0;
-    wire v1920_t8 = v1919[1] ? v1920_t7 : 1'd0;
-    wire v1920_t9 = v1919[2] ? v1920_t8 : v1920_t7;
-    wire v1920_t10 = v1919[2] ? v1920_t4 : v1920_t8;
-    wire v1920_t11 = v1919[3] ? v1920_t10 : v1920_t9;
-    wire v1920_t12 = v1919[4] ? v1920_t11 : v1920_t6;
-    wire v1920_t13 = v1919[2] ? v1920_t2 : 1'd0;
-    wire v1920_t14 = v1919[4] ? 1'd0 : v1920_t13;
-    wire v1920_t15 = v1919[5] ? v1920_t14 : v1920_t12;
-    wire [0:0] v1920 = {v1920_t15};
-    wire [1:0] v1921_l = v1085; wire [0:0] v1921_u = (v1085 >>> 2) + v1878; wire [2:0] v1921 = {v1921_u, v1921_l};
-    wire [2:0] v1922_l = v1921; wire [0:0] v1922_u = (v1921 >>> 3) + v272; wire [3:0] v1922 = {v1922_u, v1922_l};
-    wire [3:0] v1923_l = v1922; wire [0:0] v1923_u = (v1922 >>> 4) + v841; wire [4:0] v1923 = {v1923_u, v1923_l};
-    wire [4:0] v1924_l = v1923; wire [0:0] v1924_u = (v1923 >>> 5) + v387; wire [5:0] v1924 = {v1924_u, v1924_l};
-    wire v1925_t0 = v1924[0] ? 1'd0 : 1'd1;
-    wire v1925_t1 = v1924[0] ? 1'd1 : 1'd0;
-    wire v1925_t2 = v1924[1] ? v1925_t1 : v1925_t0;
-    wire v1925_t3 = v1924[2] ? 1'd0 : v1925_t2;
-    wire v1925_t4 = v1924[3] ? v1925_t2 : v1925_t3;
-    wire v1925_t5 = v1924[2] ? v1925_t1 : 1'd0;
-    wire v1925_t6 = v1924[1] ? 1'd0 : v1925_t0;
-    wire v1925_t7 = v1924[2] ? v1925_t1 : v1925_t6;
-    wire v1925_t8 = v1924[3] ? v1925_t7 : v1925_t5;
-    wire v1925_t9 = v1924[4] ? v1925_t8 : v1925_t4;
-    wire v1925_t10 = v1924[1] ? v1925_t1 : 1'd0;
-    wire v1925_t11 = v1924[2] ? v1925_t2 : v1925_t10;
-    wire v1925_t12 = v1924[3] ? v1925_t2 : v1925_t11;
-    wire v1925_t13 = v1924[1] ? 1'd1 : 1'd0;
-    wire v1925_t14 = v1924[2] ? v1925_t13 : 1'd0;
-    wire v1925_t15 = v1924[2] ? v1925_t10 : 1'd0;
-    wire v1925_t16 = v1924[3] ? v1925_t15 : v1925_t14;
-    wire v1925_t17 = v1924[4] ? v1925_t16 : v1925_t12;
-    wire v1925_t18 = v1924[5] ? v1925_t17 : v1925_t9;
-    wire [0:0] v1925 = {v1925_t18};
-    wire [0:0] v1926 = v1891;
-    wire [0:0] v1927 = (v1891 >>> 1);
-    wire [0:0] v1928 = v1883;
-    wire [0:0] v1929 = (v1883 >>> 1);
-    wire [0:0] v1930_l = v1878; wire [0:0] v1930_u = (v1878 >>> 1) + v696; wire [1:0] v1930 = {v1930_u, v1930_l};
-    wire [1:0] v1931_l = v1930; wire [0:0] v1931_u = (v1930 >>> 2) + v1450; wire [2:0] v1931 = {v1931_u, v1931_l};
-    wire [2:0] v1932_l = v1931; wire [0:0] v1932_u = (v1931 >>> 3) + v1160; wire [3:0] v1932 = {v1932_u, v1932_l};
-    wire [3:0] v1933_l = v1932; wire [0:0] v1933_u = (v1932 >>> 4) + v923; wire [4:0] v1933 = {v1933_u, v1933_l};
-    wire [4:0] v1934_l = v1933; wire [0:0] v1934_u = (v1933 >>> 5) + v903; wire [5:0] v1934 = {v1934_u, v1934_l};
-    wire v1935_t0 = v1934[0] ? 1'd0 : 1'd1;
-    wire v1935_t1 = v1934[1] ? 1'd1 : v1935_t0;
-    wire v1935_t2 = v1934[2] ? 1'd0 : v1935_t1;
-    wire v1935_t3 = v1934[2] ? 1'd0 : v1935_t0;
-    wire v1935_t4 = v1934[3] ? v1935_t3 : v1935_t2;
-    wire v1935_t5 = v1934[1] ? 1'd0 : 1'd1;
-    wire v1935_t6 = v1934[2] ? v1935_t5 : 1'd0;
-    wire v1935_t7 = v1934[3] ? v1935_t6 : 1'd0;
-    wire v1935_t8 = v1934[4] ? v1935_t7 : v1935_t4;
-    wire v1935_t9 = v1934[0] ? 1'd1 : 1'd0;
-    wire v1935_t10 = v1934[1] ? 1'd1 : v1935_t9;
-    wire v1935_t11 = v1934[1] ? v1935_t9 : 1'd1;
-    wire v1935_t12 = v1934[2] ? v1935_t11 : v1935_t10;
-    wire v1935_t13 = v1934[1] ? 1'd1 : 1'd0;
-    wire v1935_t14 = v1934[2] ? 1'd1 : v1935_t13;
-    wire v1935_t15 = v1934[3] ? v1935_t14 : v1935_t12;
-    wire v1935_t16 = v1934[1] ? 1'd0 : v1935_t9;
-    wire v1935_t17 = v1934[1] ? 1'd0 : v1935_t0;
-    wire v1935_t18 = v1934[2] ? v1935_t5 : v1935_t17;
-    wire v1935_t19 = v1934[3] ? v1935_t18 : v1935_t16;
-    wire v1935_t20 = v1934[4] ? v1935_t19 : v1935_t15;
-    wire v1935_t21 = v1934[5] ? v1935_t20 : v1935_t8;
-    wire [0:0] v1935 = {v1935_t21};
-    wire [0:0] v1936_l = v1935; wire [0:0] v1936_u = (v1935 >>> 1) + v754; wire [1:0] v1936 = {v1936_u, v1936_l};
-    wire [0:0] v1937_l = v1878; wire [0:0] v1937_u = (v1878 >>> 1) + v422; wire [1:0] v1937 = {v1937_u, v1937_l};
-    wire [1:0] v1938_l = v1937; wire [0:0] v1938_u = (v1937 >>> 2) + v144; wire [2:0] v1938 = {v1938_u, v1938_l};
-    wire [2:0] v1939_l = v1938; wire [0:0] v1939_u = (v1938 >>> 3) + v1831; wire [3:0] v1939 = {v1939_u, v1939_l};
-    wire [3:0] v1940_l = v1939; wire [0:0] v1940_u = (v1939 >>> 4) + v96; wire [4:0] v1940 = {v1940_u, v1940_l};
-    wire [4:0] v1941_l = v1940; wire [0:0] v1941_u = (v1940 >>> 5) + v268; wire [5:0] v1941 = {v1941_u, v1941_l};
-    wire v1942_t0 = v1941[0] ? 1'd0 : 1'd1;
-    wire v1942_t1 = v1941[2] ? 1'd1 : v1942_t0;
-    wire v1942_t2 = v1941[0] ? 1'd1 : 1'd0;
-    wire v1942_t3 = v1941[1] ? v1942_t2 : 1'd0;
-    wire v1942_t4 = v1941[2] ? v1942_t3 : v1942_t2;
-    wire v1942_t5 = v1941[3] ? v1942_t4 : v1942_t1;
-    wire v1942_t6 = v1941[1] ? 1'd0 : v1942_t0;
-    wire v1942_t7 = v1941[2] ? 1'd0 : v1942_t6;
-    wire v1942_t8 = v1941[3] ? v1942_t7 : 1'd0;
-    wire v1942_t9 = v1941[4] ? v1942_t8 : v1942_t5;
-    wire v1942_t10 = v1941[1] ? 1'd0 : v1942_t2;
-    wire v1942_t11 = v1941[2] ? 1'd0 : v1942_t10;
-    wire v1942_t12 = v1941[2] ? v1942_t3 : v1942_t10;
-    wire v1942_t13 = v1941[3] ? v1942_t12 : v1942_t11;
-    wire v1942_t14 = v1941[1] ? 1'd0 : 1'd1;
-    wire v1942_t15 = v1941[2] ? 1'd0 : v1942_t14;
-    wire v1942_t16 = v1941[2] ? 1'd1 : v1942_t14;
-    wire v1942_t17 = v1941[3] ? v1942_t16 : v1942_t15;
-    wire v1942_t18 = v1941[4] ? v1942_t17 : v1942_t13;
-    wire v1942_t19 = v1941[5] ? v1942_t18 : v1942_t9;
-    wire [0:0] v1942 = {v1942_t19};
-    wire [0:0] v1943_l = v1878; wire [0:0] v1943_u = (v1878 >>> 1) + v787; wire [1:0] v1943 = {v1943_u, v1943_l};
-    wire [1:0] v1944_l = v1943; wire [0:0] v1944_u = (v1943 >>> 2) + v193; wire [2:0] v1944 = {v1944_u, v1944_l};
-    wire [2:0] v1945_l = v1944; wire [0:0] v1945_u = (v1944 >>> 3) + v1831; wire [3:0] v1945 = {v1945_u, v1945_l};
-    wire [3:0] v1946_l = v1945; wire [0:0] v1946_u = (v1945 >>> 4) + v435; wire [4:0] v1946 = {v1946_u, v1946_l};
-    wire [4:0] v1947_l = v1946; wire [0:0] v1947_u = (v1946 >>> 5) + v569; wire [5:0] v1947 = {v1947_u, v1947_l};
-    wire v1948_t0 = v1947[1] ? 1'd0 : 1'd1;
-    wire v1948_t1 = v1947[0] ? 1'd1 : 1'd0;
-    wire v1948_t2 = v1947[1] ? 1'd0 : v1948_t1;
-    wire v1948_t3 = v1947[2] ? v1948_t2 : v1948_t0;
-    wire v1948_t4 = v1947[0] ? 1'd0 : 1'd1;
-    wire v1948_t5 = v1947[1] ? v1948_t4 : 1'd1;
-    wire v1948_t6 = v1947[2] ? v1948_t2 : v1948_t5;
-    wire v1948_t7 = v1947[3] ? v1948_t6 : v1948_t3;
-    wire v1948_t8 = v1947[1] ? 1'd0 : v1948_t4;
-    wire v1948_t9 = v1947[2] ? v1948_t2 : v1948_t8;
-    wire v1948_t10 = v1947[2] ? 1'd0 : v1948_t2;
-    wire v1948_t11 = v1947[3] ? v1948_t10 : v1948_t9;
-    wire v1948_t12 = v1947[4] ? v1948_t11 : v1948_t7;
-    wire v1948_t13 = v1947[2] ? 1'd0 : v1948_t4;
-    wire v1948_t14 = v1947[3] ? v1948_t13 : 1'd0;
-    wire v1948_t15 = v1947[4] ? 1'd0 : v1948_t14;
-    wire v1948_t16 = v1947[5] ? v1948_t15 : v1948_t12;
-    wire [0:0] v1948 = {v1948_t16};
-    wire [0:0] v1949 = inputs[348:348];
-    wire [4:0] v1950_l = v1563; wire [0:0] v1950_u = (v1563 >>> 5) + v1949; wire [5:0] v1950 = {v1950_u, v1950_l};
-    wire v1951_t0 = v1950[1] ? 1'd1 : 1'd0;
-    wire v1951_t1 = v1950[0] ? 1'd1 : 1'd0;
-    wire v1951_t2 = v1950[2] ? v1951_t1 : v1951_t0;
-    wire v1951_t3 = v1950[1] ? 1'd0 : 1'd1;
-    wire v1951_t4 = v1950[2] ? v1951_t1 : v1951_t3;
-    wire v1951_t5 = v1950[3] ? v1951_t4 : v1951_t2;
-    wire v1951_t6 = v1950[1] ? 1'd1 : v1951_t1;
-    wire v1951_t7 = v1950[0] ? 1'd0 : 1'd1;
-    wire v1951_t8 = v1950[1] ? 1'd0 : v1951_t7;
-    wire v1951_t9 = v1950[1] ? v1951_t7 : 1'd1;
-    wire v1951_t10 = v1950[2] ? v1951_t9 : v1951_t8;
-    wire v1951_t11 = v1950[3] ? v1951_t10 : v1951_t6;
-    wire v1951_t12 = v1950[4] ? v1951_t11 : v1951_t5;
-    wire v1951_t13 = v1950[1] ? v1951_t7 : v1951_t1;
-    wire v1951_t14 = v1950[2] ? 1'd0 : v1951_t13;
-    wire v1951_t15 = v1950[2] ? v1951_t1 : 1'd1;
-    wire v1951_t16 = v1950[3] ? v1951_t15 : v1951_t14;
-    wire v1951_t17 = v1950[1] ? v1951_t7 : 1'd0;
-    wire v1951_t18 = v1950[2] ? v1951_t17 : v1951_t6;
-    wire v1951_t19 = v1950[1] ? 1'd1 : v1951_t7;
-    wire v1951_t20 = v1950[2] ? 1'd1 : v1951_t19;
-    wire v1951_t21 = v1950[3] ? v1951_t20 : v1951_t18;
-    wire v1951_t22 = v1950[4] ? v1951_t21 : v1951_t16;
-    wire v1951_t23 = v1950[5] ? v1951_t22 : v1951_t12;
-    wire [0:0] v1951 = {v1951_t23};
-    wire [3:0] v1952_l = v1915; wire [0:0] v1952_u = (v1915 >>> 4) + v1951; wire [4:0] v1952 = {v1952_u, v1952_l};
-    wire [4:0] v1953_l = v1952; wire [0:0] v1953_u = (v1952 >>> 5) + v631; wire [5:0] v1953 = {v1953_u, v1953_l};
-    wire v1954_t0 = v1953[0] ? 1'd1 : 1'd0;
-    wire v1954_t1 = v1953[0] ? 1'd0 : 1'd1;
-    wire v1954_t2 = v1953[1] ? v1954_t1 : v1954_t0;
-    wire v1954_t3 = v1953[1] ? v1954_t0 : v1954_t1;
-    wire v1954_t4 = v1953[2] ? v1954_t3 : v1954_t2;
-    wire v1954_t5 = v1953[2] ? v1954_t2 : v1954_t3;
-    wire v1954_t6 = v1953[3] ? v1954_t5 : v1954_t4;
-    wire v1954_t7 = v1953[3] ? v1954_t4 : v1954_t5;
-    wire v1954_t8 = v1953[4] ? v1954_t7 : v1954_t6;
-    wire v1954_t9 = v1953[4] ? v1954_t6 : v1954_t7;
-    wire v1954_t10 = v1953[5] ? v1954_t9 : v1954_t8;
-    wire v1954_t11 = v1953[1] ? v1954_t0 : 1'd0;
-    wire v1954_t12 = v1953[1] ? 1'd1 : v1954_t0;
-    wire v1954_t13 = v1953[2] ? v1954_t12 : v1954_t11;
-    wire v1954_t14 = v1953[1] ? v1954_t1 : 1'd1;
-    wire v1954_t15 = v1953[2] ? v1954_t14 : v1954_t12;
-    wire v1954_t16 = v1953[3] ? v1954_t15 : v1954_t13;
-    wire v1954_t17 = v1953[1] ? 1'd0 : v1954_t1;
-    wire v1954_t18 = v1953[2] ? v1954_t17 : v1954_t14;
-    wire v1954_t19 = v1953[3] ? v1954_t18 : v1954_t15;
-    wire v1954_t20 = v1953[4] ? v1954_t19 : v1954_t16;
-    wire v1954_t21 = v1953[2] ? v1954_t11 : v1954_t17;
-    wire v1954_t22 = v1953[3] ? v1954_t21 : v1954_t18;
-    wire v1954_t23 = v1953[4] ? v1954_t22 : v1954_t19;
-    wire v1954_t24 = v1953[5] ? v1954_t23 : v1954_t20;
-    wire v1954_t25 = v1953[2] ? v1954_t11 : 1'd0;
-    wire v1954_t26 = v1953[3] ? v1954_t25 : 1'd0;
-    wire v1954_t27 = v1953[3] ? v1954_t13 : v1954_t25;
-    wire v1954_t28 = v1953[4] ? v1954_t27 : v1954_t26;
-    wire v1954_t29 = v1953[2] ? 1'd1 : v1954_t12;
-    wire v1954_t30 = v1953[3] ? v1954_t29 : v1954_t13;
-    wire v1954_t31 = v1953[4] ? v1954_t30 : v1954_t27;
-    wire v1954_t32 = v1953[5] ? v1954_t31 : v1954_t28;
-    wire [2:0] v1954 = {v1954_t32, v1954_t24, v1954_t10};
-    wire [0:0] v1955 = (v1954 >>> 2);
-    wire [4:0] v1956_l = v1460; wire [0:0] v1956_u = (v1460 >>> 5) + v1949; wire [5:0] v1956 = {v1956_u, v1956_l};
-    wire v1957_t0 = v1956[0] ? 1'd0 : 1'd1;
-    wire v1957_t1 = v1956[2] ? 1'd0 : v1957_t0;
-    wire v1957_t2 = v1956[0] ? 1'd1 : 1'd0;
-    wire v1957_t3 = v1956[1] ? 1'd0 : v1957_t2;
-    wire v1957_t4 = v1956[2] ? v1957_t3 : 1'd0;
-    wire v1957_t5 = v1956[3] ? v1957_t4 : v1957_t1;
-    wire v1957_t6 = v1956[4] ? 1'd0 : v1957_t5;
-    wire v1957_t7 = v1956[1] ? v1957_t0 : 1'd0;
-    wire v1957_t8 = v1956[1] ? v1957_t2 : 1'd0;
-    wire v1957_t9 = v1956[2] ? v1957_t8 : v1957_t7;
-    wire v1957_t10 = v1956[2] ? v1957_t8 : 1'd0;
-    wire v1957_t11 = v1956[3] ? v1957_t10 : v1957_t9;
-    wire v1957_t12 = v1956[1] ? 1'd1 : 1'd0;
-    wire v1957_t13 = v1956[2] ? 1'd0 : v1957_t12;
-    wire v1957_t14 = v1956[3] ? 1'd0 : v1957_t13;
-    wire v1957_t15 = v1956[4] ? v1957_t14 : v1957_t11;
-    wire v1957_t16 = v1956[5] ? v1957_t15 : v1957_t6;
-    wire [0:0] v1957 = {v1957_t16};
-    wire [0:0] v1958_l = v1957; wire [0:0] v1958_u = (v1957 >>> 1) + v1640; wire [1:0] v1958 = {v1958_u, v1958_l};
-    wire [3:0] v1959_l = v875; wire [0:0] v1959_u = (v875 >>> 4) + v1949; wire [4:0] v1959 = {v1959_u, v1959_l};
-    wire [4:0] v1960_l = v1959; wire [0:0] v1960_u = (v1959 >>> 5) + v315; wire [5:0] v1960 = {v1960_u, v1960_l};
-    wire v1961_t0 = v1960[0] ? 1'd1 : 1'd0;
-    wire v1961_t1 = v1960[0] ? 1'd0 : 1'd1;
-    wire v1961_t2 = v1960[1] ? v1961_t1 : v1961_t0;
-    wire v1961_t3 = v1960[1] ? 1'd1 : v1961_t1;
-    wire v1961_t4 = v1960[2] ? v1961_t3 : v1961_t2;
-    wire v1961_t5 = v1960[2] ? 1'd0 : v1961_t1;
-    wire v1961_t6 = v1960[3] ? v1961_t5 : v1961_t4;
-    wire v1961_t7 = v1960[1] ? 1'd0 : 1'd1;
-    wire v1961_t8 = v1960[1] ? v1961_t1 : 1'd1;
-    wire v1961_t9 = v1960[2] ? v1961_t8 : v1961_t7;
-    wire v1961_t10 = v1960[3] ? 1'd0 : v1961_t9;
-    wire v1961_t11 = v1960[4] ? v1961_t10 : v1961_t6;
-    wire v1961_t12 = v1960[1] ? 1'd0 : v1961_t1;
-    wire v1961_t13 = v1960[2] ? v1961_t12 : v1961_t1;
-    wire v1961_t14 = v1960[2] ? 1'd0 : v1961_t12;
-    wire v1961_t15 = v1960[3] ? v1961_t14 : v1961_t13;
-    wire v1961_t16 = v1960[1] ? v1961_t1 : 1'd0;
-    wire v1961_t17 = v1960[2] ? v1961_t12 : v1961_t16;
-    wire v1961_t18 = v1960[3] ? v1961_t14 : v1961_t17;
-    wire v1961_t19 = v1960[4] ? v1961_t18 : v1961_t15;
-    wire v1961_t20 = v1960[5] ? v1961_t19 : v1961_t11;
-    wire [0:0] v1961 = {v1961_t20};
-    wire [3:0] v1962_l = v1530; wire [0:0] v1962_u = (v1530 >>> 4) + v1961; wire [4:0] v1962 = {v1962_u, v1962_l};
-    wire [4:0] v1963_l = v1962; wire [0:0] v1963_u = (v1962 >>> 5) + v1474; wire [5:0] v1963 = {v1963_u, v1963_l};
-    wire v1964_t0 = v1963[0] ? 1'd1 : 1'd0;
-    wire v1964_t1 = v1963[0] ? 1'd0 : 1'd1;
-    wire v1964_t2 = v1963[1] ? v1964_t1 : v1964_t0;
-    wire v1964_t3 = v1963[1] ? v1964_t0 : v1964_t1;
-    wire v1964_t4 = v1963[2] ? v1964_t3 : v1964_t2;
-    wire v1964_t5 = v1963[2] ? v1964_t2 : v1964_t3;
-    wire v1964_t6 = v1963[3] ? v1964_t5 : v1964_t4;
-    wire v1964_t7 = v1963[3] ? v1964_t4 : v1964_t5;
-    wire v1964_t8 = v1963[4] ? v1964_t7 : v1964_t6;
-    wire v1964_t9 = v1963[4] ? v1964_t6 : v1964_t7;
-    wire v1964_t10 = v1963[5] ? v1964_t9 : v1964_t8;
-    wire v1964_t11 = v1963[1] ? v1964_t0 : 1'd0;
-    wire v1964_t12 = v1963[1] ? 1'd1 : v1964_t0;
-    wire v1964_t13 = v1963[2] ? v1964_t12 : v1964_t11;
-    wire v1964_t14 = v1963[1] ? v1964_t1 : 1'd1;
-    wire v1964_t15 = v1963[2] ? v1964_t14 : v1964_t12;
-    wire v1964_t16 = v1963[3] ? v1964_t15 : v1964_t13;
-    wire v1964_t17 = v1963[1] ? 1'd0 : v1964_t1;
-    wire v1964_t18 = v1963[2] ? v1964_t17 : v1964_t14;
-    wire v1964_t19 = v1963[3] ? v1964_t18 : v1964_t15;
-    wire v1964_t20 = v1963[4] ? v1964_t19 : v1964_t16;
-    wire v1964_t21 = v1963[2] ? v1964_t11 : v1964_t17;
-    wire v1964_t22 = v1963[3] ? v1964_t21 : v1964_t18;
-    wire v1964_t23 = v1963[4] ? v1964_t22 : v1964_t19;
-    wire v1964_t24 = v1963[5] ? v1964_t23 : v1964_t20;
-    wire v1964_t25 = v1963[2] ? v1964_t11 : 1'd0;
-    wire v1964_t26 = v1963[3] ? v1964_t25 : 1'd0;
-    wire v1964_t27 = v1963[3] ? v1964_t13 : v1964_t25;
-    wire v1964_t28 = v1963[4] ? v1964_t27 : v1964_t26;
-    wire v1964_t29 = v1963[2] ? 1'd1 : v1964_t12;
-    wire v1964_t30 = v1963[3] ? v1964_t29 : v1964_t13;
-    wire v1964_t31 = v1963[4] ? v1964_t30 : v1964_t27;
-    wire v1964_t32 = v1963[5] ? v1964_t31 : v1964_t28;
-    wire [2:0] v1964 = {v1964_t32, v1964_t24, v1964_t10};
-    wire [0:0] v1965 = (v1964 >>> 2);
-    wire [0:0] v1966_l = v1965; wire [0:0] v1966_u = (v1965 >>> 1) + v1884; wire [1:0] v1966 = {v1966_u, v1966_l};
-    wire [1:0] v1967_l = v1966; wire [0:0] v1967_u = (v1966 >>> 2) + v1892; wire [2:0] v1967 = {v1967_u, v1967_l};
-    wire [3:0] v1968_l = v1616; wire [0:0] v1968_u = (v1616 >>> 4) + v1949; wire [4:0] v1968 = {v1968_u, v1968_l};
-    wire [4:0] v1969_l = v1968; wire [0:0] v1969_u = (v1968 >>> 5) + v108; wire [5:0] v1969 = {v1969_u, v1969_l};
-    wire v1970_t0 = v1969[0] ? 1'd0 : 1'd1;
-    wire v1970_t1 = v1969[0] ? 1'd1 : 1'd0;
-    wire v1970_t2 = v1969[1] ? v1970_t1 : v1970_t0;
-    wire v1970_t3 = v1969[2] ? 1'd0 : v1970_t2;
-    wire v1970_t4 = v1969[3] ? v1970_t3 : 1'd0;
-    wire v1970_t5 = v1969[1] ? v1970_t1 : 1'd0;
-    wire v1970_t6 = v1969[2] ? 1'd0 : v1970_t5;
-    wire v1970_t7 = v1969[3] ? 1'd0 : v1970_t6;
-    wire v1970_t8 = v1969[4] ? v1970_t7 : v1970_t4;
-    wire v1970_t9 = v1969[2] ? v1970_t5 : v1970_t2;
-    wire v1970_t10 = v1969[3] ? v1970_t9 : v1970_t3;
-    wire v1970_t11 = v1969[1] ? v1970_t1 : 1'd1;
-    wire v1970_t12 = v1969[1] ? 1'd1 : v1970_t0;
-    wire v1970_t13 = v1969[2] ? v1970_t12 : v1970_t11;
-    wire v1970_t14 = v1969[1] ? 1'd0 : v1970_t0;
-    wire v1970_t15 = v1969[2] ? v1970_t14 : 1'd0;
-    wire v1970_t16 = v1969[3] ? v1970_t15 : v1970_t13;
-    wire v1970_t17 = v1969[4] ? v1970_t16 : v1970_t10;
-    wire v1970_t18 = v1969[5] ? v1970_t17 : v1970_t8;
-    wire [0:0] v1970 = {v1970_t18};
-    wire [0:0] v1971_l = v1970; wire [0:0] v1971_u = (v1970 >>> 1) + v1445; wire [1:0] v1971 = {v1971_u, v1971_l};
-    wire [3:0] v1972_l = v405; wire [0:0] v1972_u = (v405 >>> 4) + v1949; wire [4:0] v1972 = {v1972_u, v1972_l};
-    wire [4:0] v1973_l = v1972; wire [0:0] v1973_u = (v1972 >>> 5) + v145; wire [5:0] v1973 = {v1973_u, v1973_l};
-    wire v1974_t0 = v1973[0] ? 1'd1 : 1'd0;
-    wire v1974_t1 = v1973[1] ? 1'd1 : v1974_t0;
-    wire v1974_t2 = v1973[1] ? v1974_t0 : 1'd0;
-    wire v1974_t3 = v1973[2] ? v1974_t2 : v1974_t1;
-    wire v1974_t4 = v1973[0] ? 1'd0 : 1'd1;
-    wire v1974_t5 = v1973[1] ? 1'd0 : v1974_t4;
-    wire v1974_t6 = v1973[2] ? 1'd0 : v1974_t5;
-    wire v1974_t7 = v1973[3] ? v1974_t6 : v1974_t3;
-    wire v1974_t8 = v1973[1] ? 1'd0 : v1974_t0;
-    wire v1974_t9 = v1973[1] ? 1'd1 : v1974_t4;
-    wire v1974_t10 = v1973[2] ? v1974_t9 : v1974_t8;
-    wire v1974_t11 = v1973[1] ? 1'd0 : 1'd1;
-    wire v1974_t12 = v1973[1] ? v1974_t4 : 1'd0;
-    wire v1974_t13 = v1973[2] ? v1974_t12 : v1974_t11;
-    wire v1974_t14 = v1973[3] ? v1974_t13 : v1974_t10;
-    wire v1974_t15 = v1973[4] ? v1974_t14 : v1974_t7;
-    wire v1974_t16 = v1973[1] ? v1974_t0 : 1'd1;
-    wire v1974_t17 = v1973[2] ? 1'd0 : v1974_t16;
-    wire v1974_t18 = v1973[3] ? v1974_t17 : 1'd0;
-    wire v1974_t19 = v1973[2] ? v1974_t12 : 1'd1;
-    wire v1974_t20 = v1973[1] ? 1'd1 : 1'd0;
-    wire v1974_t21 = v1973[2] ? v1974_t20 : 1'd1;
-    wire v1974_t22 = v1973[3] ? v1974_t21 : v1974_t19;
-    wire v1974_t23 = v1973[4] ? v1974_t22 : v1974_t18;
-    wire v1974_t24 = v1973[5] ? v1974_t23 : v1974_t15;
-    wire [0:0] v1974 = {v1974_t24};
-    wire [2:0] v1975_l = v579; wire [0:0] v1975_u = (v579 >>> 3) + v1949; wire [3:0] v1975 = {v1975_u, v1975_l};
-    wire [3:0] v1976_l = v1975; wire [0:0] v1976_u = (v1975 >>> 4) + v549; wire [4:0] v1976 = {v1976_u, v1976_l};
-    wire [4:0] v1977_l = v1976; wire [0:0] v1977_u = (v1976 >>> 5) + v196; wire [5:0] v1977 = {v1977_u, v1977_l};
-    wire v1978_t0 = v1977[1] ? 1'd0 : 1'd1;
-    wire v1978_t1 = v1977[2] ? v1978_t0 : 1'd0;
-    wire v1978_t2 = v1977[0] ? 1'd1 : 1'd0;
-    wire v1978_t3 = v1977[2] ? 1'd0 : v1978_t2;
-    wire v1978_t4 = v1977[3] ? v1978_t3 : v1978_t1;
-    wire v1978_t5 = v1977[0] ? 1'd0 : 1'd1;
-    wire v1978_t6 = v1977[1] ? v1978_t2 : v1978_t5;
-    wire v1978_t7 = v1977[2] ? v1978_t6 : 1'd1;
-    wire v1978_t8 = v1977[1] ? 1'd1 : 1'd0;
-    wire v1978_t9 = v1977[2] ? 1'd0 : v1978_t8;
-    wire v1978_t10 = v1977[3] ? v1978_t9 : v1978_t7;
-    wire v1978_t11 = v1977[4] ? v1978_t10 : v1978_t4;
-    wire v1978_t12 = v1977[1] ? v1978_t5 : v1978_t2;
-    wire v1978_t13 = v1977[2] ? 1'd0 : v1978_t12;
-    wire v1978_t14 = v1977[2] ? 1'd0 : 1'd1;
-    wire v1978_t15 = v1977[3] ? v1978_t14 : v1978_t13;
-    wire v1978_t16 = v1977[1] ? v1978_t5 : 1'd0;
-    wire v1978_t17 = v1977[2] ? 1'd0 : v1978_t16;
-    wire v1978_t18 = v1977[3] ? v1978_t9 : v1978_t17;
-    wire v1978_t19 = v1977[4] ? v1978_t18 : v1978_t15;
-    wire v1978_t20 = v1977[5] ? v1978_t19 : v1978_t11;
-    wire [0:0] v1978 = {v1978_t20};
-    wire [1:0] v1979_l = v872; wire [0:0] v1979_u = (v872 >>> 2) + v1949; wire [2:0] v1979 = {v1979_u, v1979_l};
-    wire [2:0] v1980_l = v1979; wire [0:0] v1980_u = (v1979 >>> 3) + v463; wire [3:0] v1980 = {v1980_u, v1980_l};
-    wire [3:0] v1981_l = v1980; wire [0:0] v1981_u = (v1980 >>> 4) + v573; wire [4:0] v1981 = {v1981_u, v1981_l};
-    wire [4:0] v1982_l = v1981; wire [0:0] v1982_u = (v1981 >>> 5) + v821; wire [5:0] v1982 = {v1982_u, v1982_l};
-    wire v1983_t0 = v1982[1] ? 1'd1 : 1'd0;
-    wire v1983_t1 = v1982[0] ? 1'd1 : 1'd0;
-    wire v1983_t2 = v1982[1] ? 1'd1 : v1983_t1;
-    wire v1983_t3 = v1982[2] ? v1983_t2 : v1983_t0;
-    wire v1983_t4 = v1982[1] ? 1'd0 : v1983_t1;
-    wire v1983_t5 = v1982[2] ? 1'd0 : v1983_t4;
-    wire v1983_t6 = v1982[3] ? v1983_t5 : v1983_t3;
-    wire v1983_t7 = v1982[2] ? 1'd1 : v1983_t1;
-    wire v1983_t8 = v1982[2] ? 1'd1 : 1'd0;
-    wire v1983_t9 = v1982[3] ? v1983_t8 : v1983_t7;
-    wire v1983_t10 = v1982[4] ? v1983_t9 : v1983_t6;
-    wire v1983_t11 = v1982[0] ? 1'd0 : 1'd1;
-    wire v1983_t12 = v1982[1] ? 1'd1 : v1983_t11;
-    wire v1983_t13 = v1982[2] ? 1'd1 : v1983_t12;
-    wire v1983_t14 = v1982[1] ? v1983_t11 : 1'd1;
-    wire v1983_t15 = v1982[2] ? v1983_t14 : v1983_t12;
-    wire v1983_t16 = v1982[3] ? v1983_t15 : v1983_t13;
-    wire v1983_t17 = v1982[1] ? v1983_t11 : 1'd0;
-    wire v1983_t18 = v1982[1] ? v1983_t11 : v1983_t1;
-    wire v1983_t19 = v1982[2] ? v1983_t18 : v1983_t17;
-    wire v1983_t20 = v1982[3] ? v1983_t17 : v1983_t19;
-    wire v1983_t21 = v1982[4] ? v1983_t20 : v1983_t16;
-    wire v1983_t22 = v1982[5] ? v1983_t21 : v1983_t10;
-    wire [0:0] v1983 = {v1983_t22};
-    wire [1:0] v1984_l = v1179; wire [0:0] v1984_u = (v1179 >>> 2) + v1949; wire [2:0] v1984 = {v1984_u, v1984_l};
-    wire [2:0] v1985_l = v1984; wire [0:0] v1985_u = (v1984 >>> 3) + v190; wire [3:0] v1985 = {v1985_u, v1985_l};
-    wire [3:0] v1986_l = v1985; wire [0:0] v1986_u = (v1985 >>> 4) + v1638; wire [4:0] v1986 = {v1986_u, v1986_l};
-    wire [4:0] v1987_l = v1986; wire [0:0] v1987_u = (v1986 >>> 5) + v114; wire [5:0] v1987 = {v1987_u, v1987_l};
-    wire v1988_t0 = v1987[0] ? 1'd0 : 1'd1;
-    wire v1988_t1 = v1987[1] ? 1'd0 : v1988_t0;
-    wire v1988_t2 = v1987[2] ? v1988_t1 : 1'd0;
-    wire v1988_t3 = v1987[1] ? v1988_t0 : 1'd0;
-    wire v1988_t4 = v1987[0] ? 1'd1 : 1'd0;
-    wire v1988_t5 = v1987[1] ? v1988_t4 : 1'd0;
-    wire v1988_t6 = v1987[2] ? v1988_t5 : v1988_t3;
-    wire v1988_t7 = v1987[3] ? v1988_t6 : v1988_t2;
-    wire v1988_t8 = v1987[1] ? 1'd0 : v1988_t4;
-    wire v1988_t9 = v1987[2] ? 1'd0 : v1988_t3;
-    wire v1988_t10 = v1987[3] ? v1988_t9 : v1988_t8;
-    wire v1988_t11 = v1987[4] ? v1988_t10 : v1988_t7;
-    wire v1988_t12 = v1987[2] ? v1988_t1 : v1988_t5;
-    wire v1988_t13 = v1987[3] ? 1'd0 : v1988_t12;
-    wire v1988_t14 = v1987[1] ? 1'd0 : 1'd1;
-    wire v1988_t15 = v1987[2] ? v1988_t14 : v1988_t8;
-    wire v1988_t16 = v1987[2] ? v1988_t8 : 1'd0;
-    wire v1988_t17 = v1987[3] ? v1988_t16 : v1988_t15;
-    wire v1988_t18 = v1987[4] ? v1988_t17 : v1988_t13;
-    wire v1988_t19 = v1987[5] ? v1988_t18 : v1988_t11;
-    wire [0:0] v1988 = {v1988_t19};
-    wire [1:0] v1989_l = v828; wire [0:0] v1989_u = (v828 >>> 2) + v1949; wire [2:0] v1989 = {v1989_u, v1989_l};
-    wire [2:0] v1990_l = v1989; wire [0:0] v1990_u = (v1989 >>> 3) + v148; wire [3:0] v1990 = {v1990_u, v1990_l};
-    wire [3:0] v1991_l = v1990; wire [0:0] v1991_u = (v1990 >>> 4) + v49; wire [4:0] v1991 = {v1991_u, v1991_l};
-    wire [4:0] v1992_l = v1991; wire [0:0] v1992_u = (v1991 >>> 5) + v114; wire [5:0] v1992 = {v1992_u, v1992_l};
-    wire v1993_t0 = v1992[0] ? 1'd1 : 1'd0;
-    wire v1993_t1 = v1992[1] ? 1'd0 : v1993_t0;
-    wire v1993_t2 = v1992[2] ? 1'd0 : v1993_t1;
-    wire v1993_t3 = v1992[1] ? 1'd0 : 1'd1;
-    wire v1993_t4 = v1992[3] ? v1993_t3 : v1993_t2;
-    wire v1993_t5 = v1992[1] ? v1993_t0 : 1'd1;
-    wire v1993_t6 = v1992[2] ? v1993_t5 : v1993_t3;
-    wire v1993_t7 = v1992[2] ? v1993_t1 : v1993_t3;
-    wire v1993_t8 = v1992[3] ? v1993_t7 : v1993_t6;
-    wire v1993_t9 = v1992[4] ? v1993_t8 : v1993_t4;
-    wire v1993_t10 = v1992[0] ? 1'd0 : 1'd1;
-    wire v1993_t11 = v1992[1] ? v1993_t10 : 1'd0;
-    wire v1993_t12 = v1992[1] ? 1'd1 : v1993_t10;
-    wire v1993_t13 = v1992[2] ? v1993_t12 : v1993_t11;
-    wire v1993_t14 = v1992[3] ? 1'd0 : v1993_t13;
-    wire v1993_t15 = v1992[1] ? 1'd1 : 1'd0;
-    wire v1993_t16 = v1992[3] ? 1'd0 : v1993_t15;
-    wire v1993_t17 = v1992[4] ? v1993_t16 : v1993_t14;
-    wire v1993_t18 = v1992[5] ? v1993_t17 : v1993_t9;
-    wire [0:0] v1993 = {v1993_t18};
-    wire [0:0] v1994_l = v1993; wire [0:0] v1994_u = (v1993 >>> 1) + v1689; wire [1:0] v1994 = {v1994_u, v1994_l};
-    wire [0:0] v1995 = v1964;
-    wire [0:0] v1996_l = v1995; wire [0:0] v1996_u = (v1995 >>> 1) + v1928; wire [1:0] v1996 = {v1996_u, v1996_l};
-    wire [1:0] v1997_l = v1996; wire [0:0] v1997_u = (v1996 >>> 2) + v1926; wire [2:0] v1997 = {v1997_u, v1997_l};
-    wire [0:0] v1998 = (v1964 >>> 1);
-    wire [0:0] v1999_l = v1998; wire [0:0] v1999_u = (v1998 >>> 1) + v1929; wire [1:0] v1999 = {v1999_u, v1999_l};
-    wire [1:0] v2000_l = v1999; wire [0:0] v2000_u = (v1999 >>> 2) + v1927; wire [2:0] v2000 = {v2000_u, v2000_l};
-    wire [0:0] v2001 = v1954;
-    wire [0:0] v2002 = (v1954 >>> 1);
-    wire [0:0] v2003_l = v821; wire [0:0] v2003_u = (v821 >>> 1) + v1949; wire [1:0] v2003 = {v2003_u, v2003_l};
-    wire [1:0] v2004_l = v2003; wire [0:0] v2004_u = (v2003 >>> 2) + v65; wire [2:0] v2004 = {v2004_u, v2004_l};
-    wire [2:0] v2005_l = v2004; wire [0:0] v2005_u = (v2004 >>> 3) + v1121; wire [3:0] v2005 = {v2005_u, v2005_l};
-    wire [3:0] v2006_l = v2005; wire [0:0] v2006_u = (v2005 >>> 4) + v600; wire [4:0] v2006 = {v2006_u, v2006_l};
-    wire [4:0] v2007_l = v2006; wire [0:0] v2007_u = (v2006 >>> 5) + v414; wire [5:0] v2007 = {v2007_u, v2007_l};
-    wire v2008_t0 = v2007[0] ? 1'd1 : 1'd0;
-    wire v2008_t1 = v2007[1] ? 1'd0 : v2008_t0;
-    wire v2008_t2 = v2007[0] ? 1'd0 : 1'd1;
-    wire v2008_t3 = v2007[1] ? 1'd0 : v2008_t2;
-    wire v2008_t4 = v2007[2] ? v2008_t3 : v2008_t1;
-    wire v2008_t5 = v2007[1] ? 1'd1 : 1'd0;
-    wire v2008_t6 = v2007[2] ? v2008_t0 : v2008_t5;
-    wire v2008_t7 = v2007[3] ? v2008_t6 : v2008_t4;
-    wire v2008_t8 = v2007[1] ? v2008_t0 : 1'd0;
-    wire v2008_t9 = v2007[1] ? v2008_t0 : 1'd1;
-    wire v2008_t10 = v2007[2] ? v2008_t9 : v2008_t8;
-    wire v2008_t11 = v2007[4] ? v2008_t10 : v2008_t7;
-    wire v2008_t12 = v2007[1] ? v2008_t0 : v2008_t2;
-    wire v2008_t13 = v2007[2] ? v2008_t12 : v2008_t0;
-    wire v2008_t14 = v2007[2] ? v2008_t0 : 1'd0;
-    wire v2008_t15 = v2007[3] ? v2008_t14 : v2008_t13;
-    wire v2008_t16 = v2007[3] ? 1'd0 : v2008_t9;
-    wire v2008_t17 = v2007[4] ? v2008_t16 : v2008_t15;
-    wire v2008_t18 = v2007[5] ? v2008_t17 : v2008_t11;
-    wire [0:0] v2008 = {v2008_t18};
-    wire [1:0] v2009_l = v1611; wire [0:0] v2009_u = (v1611 >>> 2) + v2008; wire [2:0] v2009 = {v2009_u, v2009_l};
-    wire [2:0] v2010_l = v2009; wire [0:0] v2010_u = (v2009 >>> 3) + v1907; wire [3:0] v2010 = {v2010_u, v2010_l};
-    wire [3:0] v2011_l = v2010; wire [0:0] v2011_u = (v2010 >>> 4) + v935; wire [4:0] v2011 = {v2011_u, v2011_l};
-    wire [4:0] v2012_l = v2011; wire [0:0] v2012_u = (v2011 >>> 5) + v1132; wire [5:0] v2012 = {v2012_u, v2012_l};
-    wire v2013_t0 = v2012[0] ? 1'd1 : 1'd0;
-    wire v2013_t1 = v2012[0] ? 1'd0 : 1'd1;
-    wire v2013_t2 = v2012[1] ? v2013_t1 : v2013_t0;
-    wire v2013_t3 = v2012[1] ? v2013_t0 : v2013_t1;
-    wire v2013_t4 = v2012[2] ? v2013_t3 : v2013_t2;
-    wire v2013_t5 = v2012[2] ? v2013_t2 : v2013_t3;
-    wire v2013_t6 = v2012[3] ? v2013_t5 : v2013_t4;
-    wire v2013_t7 = v2012[3] ? v2013_t4 : v2013_t5;
-    wire v2013_t8 = v2012[4] ? v2013_t7 : v2013_t6;
-    wire v2013_t9 = v2012[4] ? v2013_t6 : v2013_t7;
-    wire v2013_t10 = v2012[5] ? v2013_t9 : v2013_t8;
-    wire v2013_t11 = v2012[1] ? v2013_t0 : 1'd0;
-    wire v2013_t12 = v2012[1] ? 1'd1 : v2013_t0;
-    wire v2013_t13 = v2012[2] ? v2013_t12 : v2013_t11;
-    wire v2013_t14 = v2012[1] ? v2013_t1 : 1'd1;
-    wire v2013_t15 = v2012[2] ? v2013_t14 : v2013_t12;
-    wire v2013_t16 = v2012[3] ? v2013_t15 : v2013_t13;
-    wire v2013_t17 = v2012[1] ? 1'd0 : v2013_t1;
-    wire v2013_t18 = v2012[2] ? v2013_t17 : v2013_t14;
-    wire v2013_t19 = v2012[3] ? v2013_t18 : v2013_t15;
-    wire v2013_t20 = v2012[4] ? v2013_t19 : v2013_t16;
-    wire v2013_t21 = v2012[2] ? v2013_t11 : v2013_t17;
-    wire v2013_t22 = v2012[3] ? v2013_t21 : v2013_t18;
-    wire v2013_t23 = v2012[4] ? v2013_t22 : v2013_t19;
-    wire v2013_t24 = v2012[5] ? v2013_t23 : v2013_t20;
-    wire v2013_t25 = v2012[2] ? v2013_t11 : 1'd0;
-    wire v2013_t26 = v2012[3] ? v2013_t25 : 1'd0;
-    wire v2013_t27 = v2012[3] ? v2013_t13 : v2013_t25;
-    wire v2013_t28 = v2012[4] ? v2013_t27 : v2013_t26;
-    wire v2013_t29 = v2012[2] ? 1'd1 : v2013_t12;
-    wire v2013_t30 = v2012[3] ? v2013_t29 : v2013_t13;
-    wire v2013_t31 = v2012[4] ? v2013_t30 : v2013_t27;
-    wire v2013_t32 = v2012[5] ? v2013_t31 : v2013_t28;
-    wire [2:0] v2013 = {v2013_t32, v2013_t24, v2013_t10};
-    wire [0:0] v2014 = (v2013 >>> 2);
-    wire [0:0] v2015 = v2013;
-    wire [0:0] v2016 = (v2013 >>> 1);
-    wire [0:0] v2017_l = v1949; wire [0:0] v2017_u = (v1949 >>> 1) + v1687; wire [1:0] v2017 = {v2017_u, v2017_l};
-    wire [1:0] v2018_l = v2017; wire [0:0] v2018_u = (v2017 >>> 2) + v890; wire [2:0] v2018 = {v2018_u, v2018_l};
-    wire [2:0] v2019_l = v2018; wire [0:0] v2019_u = (v2018 >>> 3) + v17; wire [3:0] v2019 = {v2019_u, v2019_l};
-    wire [3:0] v2020_l = v2019; wire [0:0] v2020_u = (v2019 >>> 4) + v1831; wire [4:0] v2020 = {v2020_u, v2020_l};
-    wire [4:0] v2021_l = v2020; wire [0:0] v2021_u = (v2020 >>> 5) + v303; wire [5:0] v2021 = {v2021_u, v2021_l};
-    wire v2022_t0 = v2021[0] ? 1'd1 : 1'd0;
-    wire v2022_t1 = v2021[0] ? 1'd0 : 1'd1;
-    wire v2022_t2 = v2021[1] ? v2022_t1 : v2022_t0;
-    wire v2022_t3 = v2021[1] ? 1'd1 : v2022_t0;
-    wire v2022_t4 = v2021[2] ? v2022_t3 : v2022_t2;
-    wire v2022_t5 = v2021[1] ? 1'd0 : 1'd1;
-    wire v2022_t6 = v2021[2] ? v2022_t5 : v2022_t0;
-    wire v2022_t7 = v2021[3] ? v2022_t6 : v2022_t4;
-    wire v2022_t8 = v2021[1] ? 1'd0 : v2022_t0;
-    wire v2022_t9 = v2021[1] ? v2022_t1 : 1'd1;
-    wire v2022_t10 = v2021[2] ? v2022_t9 : v2022_t8;
-    wire v2022_t11 = v2021[1] ? 1'd1 : v2022_t1;
-    wire v2022_t12 = v2021[2] ? v2022_t11 : v2022_t8;
-    wire v2022_t13 = v2021[3] ? v2022_t12 : v2022_t10;
-    wire v2022_t14 = v2021[4] ? v2022_t13 : v2022_t7;
-    wire v2022_t15 = v2021[3] ? 1'd1 : v2022_t1;
-    wire v2022_t16 = v2021[2] ? v2022_t1 : v2022_t9;
-    wire v2022_t17 = v2021[3] ? 1'd1 : v2022_t16;
-    wire v2022_t18 = v2021[4] ? v2022_t17 : v2022_t15;
-    wire v2022_t19 = v2021[5] ? v2022_t18 : v2022_t14;
-    wire [0:0] v2022 = {v2022_t19};
-    wire [0:0] v2023 = inputs[432:432];
-    wire [4:0] v2024_l = v1106; wire [0:0] v2024_u = (v1106 >>> 5) + v2023; wire [5:0] v2024 = {v2024_u, v2024_l};
-    wire v2025_t0 = v2024[0] ? 1'd0 : 1'd1;
-    wire v2025_t1 = v2024[1] ? 1'd0 : v2025_t0;
-    wire v2025_t2 = v2024[1] ? 1'd0 : 1'd1;
-    wire v2025_t3 = v2024[2] ? v2025_t2 : v2025_t1;
-    wire v2025_t4 = v2024[3] ? v2025_t3 : 1'd0;
-    wire v2025_t5 = v2024[2] ? 1'd0 : v2025_t1;
-    wire v2025_t6 = v2024[3] ? v2025_t1 : v2025_t5;
-    wire v2025_t7 = v2024[4] ? v2025_t6 : v2025_t4;
-    wire v2025_t8 = v2024[0] ? 1'd1 : 1'd0;
-    wire v2025_t9 = v2024[1] ? v2025_t8 : v2025_t0;
-    wire v2025_t10 = v2024[1] ? v2025_t8 : 1'd0;
-    wire v2025_t11 = v2024[2] ? v2025_t10 : v2025_t9;
-    wire v2025_t12 = v2024[2] ? v2025_t9 : v2025_t10;
-    wire v2025_t13 = v2024[3] ? v2025_t12 : v2025_t11;
-    wire v2025_t14 = v2024[4] ? 1'd0 : v2025_t13;
-    wire v2025_t15 = v2024[5] ? v2025_t14 : v2025_t7;
-    wire [0:0] v2025 = {v2025_t15};
-    wire [4:0] v2026_l = v456; wire [0:0] v2026_u = (v456 >>> 5) + v2023; wire [5:0] v2026 = {v2026_u, v2026_l};
-    wire v2027_t0 = v2026[0] ? 1'd0 : 1'd1;
-    wire v2027_t1 = v2026[2] ? v2027_t0 : 1'd0;
-    wire v2027_t2 = v2026[0] ? 1'd1 : 1'd0;
-    wire v2027_t3 = v2026[1] ? v2027_t2 : 1'd0;
-    wire v2027_t4 = v2026[2] ? 1'd0 : v2027_t3;
-    wire v2027_t5 = v2026[3] ? v2027_t4 : v2027_t1;
-    wire v2027_t6 = v2026[3] ? 1'd0 : v2027_t3;
-    wire v2027_t7 = v2026[4] ? v2027_t6 : v2027_t5;
-    wire v2027_t8 = v2026[1] ? v2027_t0 : 1'd0;
-    wire v2027_t9 = v2026[1] ? 1'd0 : v2027_t0;
-    wire v2027_t10 = v2026[2] ? 1'd0 : v2027_t9;
-    wire v2027_t11 = v2026[3] ? v2027_t10 : v2027_t8;
-    wire v2027_t12 = v2026[2] ? v2027_t0 : v2027_t9;
-    wire v2027_t13 = v2026[3] ? v2027_t12 : 1'd0;
-    wire v2027_t14 = v2026[4] ? v2027_t13 : v2027_t11;
-    wire v2027_t15 = v2026[5] ? v2027_t14 : v2027_t7;
-    wire [0:0] v2027 = {v2027_t15};
-    wire [3:0] v2028_l = v845; wire [0:0] v2028_u = (v845 >>> 4) + v2023; wire [4:0] v2028 = {v2028_u, v2028_l};
-    wire [4:0] v2029_l = v2028; wire [0:0] v2029_u = (v2028 >>> 5) + v1450; wire [5:0] v2029 = {v2029_u, v2029_l};
-    wire v2030_t0 = v2029[0] ? 1'd0 : 1'd1;
-    wire v2030_t1 = v2029[1] ? 1'd0 : v2030_t0;
-    wire v2030_t2 = v2029[2] ? v2030_t1 : 1'd0;
-    wire v2030_t3 = v2029[2] ? 1'd0 : 1'd1;
-    wire v2030_t4 = v2029[3] ? v2030_t3 : v2030_t2;
-    wire v2030_t5 = v2029[0] ? 1'd1 : 1'd0;
-    wire v2030_t6 = v2029[1] ? v2030_t5 : v2030_t0;
-    wire v2030_t7 = v2029[3] ? 1'd0 : v2030_t6;
-    wire v2030_t8 = v2029[4] ? v2030_t7 : v2030_t4;
-    wire v2030_t9 = v2029[1] ? v2030_t5 : 1'd0;
-    wire v2030_t10 = v2029[2] ? v2030_t9 : 1'd1;
-    wire v2030_t11 = v2029[2] ? v2030_t5 : v2030_t9;
-    wire v2030_t12 = v2029[3] ? v2030_t11 : v2030_t10;
-    wire v2030_t13 = v2029[2] ? v2030_t1 : v2030_t9;
-    wire v2030_t14 = v2029[3] ? 1'd0 : v2030_t13;
-    wire v2030_t15 = v2029[4] ? v2030_t14 : v2030_t12;
-    wire v2030_t16 = v2029[5] ? v2030_t15 : v2030_t8;
-    wire [0:0] v2030 = {v2030_t16};
-    wire [1:0] v2031_l = v1936; wire [0:0] v2031_u = (v1936 >>> 2) + v2030; wire [2:0] v2031 = {v2031_u, v2031_l};
-    wire [3:0] v2032_l = v675; wire [0:0] v2032_u = (v675 >>> 4) + v2023; wire [4:0] v2032 = {v2032_u, v2032_l};
-    wire [4:0] v2033_l = v2032; wire [0:0] v2033_u = (v2032 >>> 5) + v294; wire [5:0] v2033 = {v2033_u, v2033_l};
-    wire v2034_t0 = v2033[0] ? 1'd0 : 1'd1;
-    wire v2034_t1 = v2033[1] ? v2034_t0 : 1'd1;
-    wire v2034_t2 = v2033[0] ? 1'd1 : 1'd0;
-    wire v2034_t3 = v2033[1] ? 1'd0 : v2034_t2;
-    wire v2034_t4 = v2033[2] ? v2034_t3 : v2034_t1;
-    wire v2034_t5 = v2033[1] ? v2034_t0 : 1'd0;
-    wire v2034_t6 = v2033[2] ? 1'd0 : v2034_t5;
-    wire v2034_t7 = v2033[3] ? v2034_t6 : v2034_t4;
-    wire v2034_t8 = v2033[1] ? 1'd0 : 1'd1;
-    wire v2034_t9 = v2033[2] ? v2034_t8 : v2034_t1;
-    wire v2034_t10 = v2033[1] ? 1'd0 : v2034_t0;
-    wire v2034_t11 = v2033[2] ? 1'd0 : v2034_t10;
-    wire v2034_t12 = v2033[3] ? v2034_t11 : v2034_t9;
-    wire v2034_t13 = v2033[4] ? v2034_t12 : v2034_t7;
-    wire v2034_t14 = v2033[1] ? 1'd1 : 1'd0;
-    wire v2034_t15 = v2033[2] ? v2034_t14 : v2034_t0;
-    wire v2034_t16 = v2033[2] ? v2034_t14 : v2034_t5;
-    wire v2034_t17 = v2033[3] ? v2034_t16 : v2034_t15;
-    wire v2034_t18 = v2033[1] ? v2034_t0 : v2034_t2;
-    wire v2034_t19 = v2033[2] ? 1'd0 : v2034_t18;
-    wire v2034_t20 = v2033[3] ? v2034_t19 : 1'd0;
-    wire v2034_t21 = v2033[4] ? v2034_t20 : v2034_t17;
-    wire v2034_t22 = v2033[5] ? v2034_t21 : v2034_t13;
-    wire [0:0] v2034 = {v2034_t22};
-    wire [2:0] v2035_l = v1295; wire [0:0] v2035_u = (v1295 >>> 3) + v2023; wire [3:0] v2035 = {v2035_u, v2035_l};
-    wire [3:0] v2036_l = v2035; wire [0:0] v2036_u = (v2035 >>> 4) + v229; wire [4:0] v2036 = {v2036_u, v2036_l};
-    wire [4:0] v2037_l = v2036; wire [0:0] v2037_u = (v2036 >>> 5) + v155; wire [5:0] v2037 = {v2037_u, v2037_l};
-    wire v2038_t0 = v2037[0] ? 1'd1 : 1'd0;
-    wire v2038_t1 = v2037[1] ? v2038_t0 : 1'd0;
-    wire v2038_t2 = v2037[0] ? 1'd0 : 1'd1;
-    wire v2038_t3 = v2037[1] ? 1'd0 : v2038_t2;
-    wire v2038_t4 = v2037[2] ? v2038_t3 : v2038_t1;
-    wire v2038_t5 = v2037[2] ? v2038_t1 : 1'd0;
-    wire v2038_t6 = v2037[3] ? v2038_t5 : v2038_t4;
-    wire v2038_t7 = v2037[1] ? 1'd1 : v2038_t0;
-    wire v2038_t8 = v2037[2] ? v2038_t7 : v2038_t2;
-    wire v2038_t9 = v2037[1] ? v2038_t0 : 1'd1;
-    wire v2038_t10 = v2037[3] ? v2038_t9 : v2038_t8;
-    wire v2038_t11 = v2037[4] ? v2038_t10 : v2038_t6;
-    wire v2038_t12 = v2037[1] ? v2038_t0 : v2038_t2;
-    wire v2038_t13 = v2037[2] ? v2038_t3 : v2038_t12;
-    wire v2038_t14 = v2037[3] ? 1'd0 : v2038_t13;
-    wire v2038_t15 = v2037[2] ? v2038_t1 : v2038_t7;
-    wire v2038_t16 = v2037[3] ? v2038_t5 : v2038_t15;
-    wire v2038_t17 = v2037[4] ? v2038_t16 : v2038_t14;
-    wire v2038_t18 = v2037[5] ? v2038_t17 : v2038_t11;
-    wire [0:0] v2038 = {v2038_t18};
-    wire [0:0] v2039_l = v1033; wire [0:0] v2039_u = (v1033 >>> 1) + v2038; wire [1:0] v2039 = {v2039_u, v2039_l};
-    wire [1:0] v2040_l = v209; wire [0:0] v2040_u = (v209 >>> 2) + v2023; wire [2:0] v2040 = {v2040_u, v2040_l};
-    wire [2:0] v2041_l = v2040; wire [0:0] v2041_u = (v2040 >>> 3) + v573; wire [3:0] v2041 = {v2041_u, v2041_l};
-    wire [3:0] v2042_l = v2041; wire [0:0] v2042_u = (v2041 >>> 4) + v169; wire [4:0] v2042 = {v2042_u, v2042_l};
-    wire [4:0] v2043_l = v2042; wire [0:0] v2043_u = (v2042 >>> 5) + v236; wire [5:0] v2043 = {v2043_u, v2043_l};
-    wire v2044_t0 = v2043[1] ? 1'd0 : 1'd1;
-    wire v2044_t1 = v2043[0] ? 1'd1 : 1'd0;
-    wire v2044_t2 = v2043[1] ? 1'd0 : v2044_t1;
-    wire v2044_t3 = v2043[2] ? v2044_t2 : v2044_t0;
-    wire v2044_t4 = v2043[4] ? v2044_t2 : v2044_t3;
-    wire v2044_t5 = v2043[3] ? 1'd0 : v2044_t0;
-    wire v2044_t6 = v2043[2] ? v2044_t2 : 1'd0;
-    wire v2044_t7 = v2043[3] ? 1'd0 : v2044_t6;
-    wire v2044_t8 = v2043[4] ? v2044_t7 : v2044_t5;
-    wire v2044_t9 = v2043[5] ? v2044_t8 : v2044_t4;
-    wire [0:0] v2044 = {v2044_t9};
-    wire [1:0] v2045_l = v628; wire [0:0] v2045_u = (v628 >>> 2) + v2023; wire [2:0] v2045 = {v2045_u, v2045_l};
-    wire [2:0] v2046_l = v2045; wire [0:0] v2046_u = (v2045 >>> 3) + v25; wire [3:0] v2046 = {v2046_u, v2046_l};
-    wire [3:0] v2047_l = v2046; wire [0:0] v2047_u = (v2046 >>> 4) + v163; wire [4:0] v2047 = {v2047_u, v2047_l};
-    wire [4:0] v2048_l = v2047; wire [0:0] v2048_u = (v2047 >>> 5) + v622; wire [5:0] v2048 = {v2048_u, v2048_l};
-    wire v2049_t0 = v2048[0] ? 1'd1 : 1'd0;
-    wire v2049_t1 = v2048[1] ? 1'd1 : v2049_t0;
-    wire v2049_t2 = v2048[1] ? 1'd0 : v2049_t0;
-    wire v2049_t3 = v2048[2] ? v2049_t2 : v2049_t1;
-    wire v2049_t4 = v2048[0] ? 1'd0 : 1'd1;
-    wire v2049_t5 = v2048[1] ? v2049_t4 : 1'd1;
-    wire v2049_t6 = v2048[2] ? 1'd0 : v2049_t5;
-    wire v2049_t7 = v2048[3] ? v2049_t6 : v2049_t3;
-    wire v2049_t8 = v2048[1] ? 1'd1 : 1'd0;
-    wire v2049_t9 = v2048[2] ? v2049_t5 : v2049_t8;
-    wire v2049_t10 = v2048[1] ? v2049_t0 : 1'd1;
-    wire v2049_t11 = v2048[2] ? 1'd0 : v2049_t10;
-    wire v2049_t12 = v2048[3] ? v2049_t11 : v2049_t9;
-    wire v2049_t13 = v2048[4] ? v2049_t12 : v2049_t7;
-    wire v2049_t14 = v2048[2] ? 1'd0 : v2049_t1;
-    wire v2049_t15 = v2048[1] ? 1'd0 : 1'd1;
-    wire v2049_t16 = v2048[2] ? 1'd0 : v2049_t15;
-    wire v2049_t17 = v2048[3] ? v2049_t16 : v2049_t14;
-    wire v2049_t18 = v2048[2] ? 1'd0 : v2049_t8;
-    wire v2049_t19 = v2048[1] ? v2049_t4 : 1'd0;
-    wire v2049_t20 = v2048[2] ? v2049_t19 : v2049_t0;
-    wire v2049_t21 = v2048[3] ? v2049_t20 : v2049_t18;
-    wire v2049_t22 = v2048[4] ? v2049_t21 : v2049_t17;
-    wire v2049_t23 = v2048[5] ? v2049_t22 : v2049_t13;
-    wire [0:0] v2049 = {v2049_t23};
-    wire [3:0] v2050_l = v1415; wire [0:0] v2050_u = (v1415 >>> 4) + v2049; wire [4:0] v2050 = {v2050_u, v2050_l};
-    wire [4:0] v2051_l = v2050; wire [0:0] v2051_u = (v2050 >>> 5) + v739; wire [5:0] v2051 = {v2051_u, v2051_l};
-    wire v2052_t0 = v2051[0] ? 1'd1 : 1'd0;
-    wire v2052_t1 = v2051[0] ? 1'd0 : 1'd1;
-    wire v2052_t2 = v2051[1] ? v2052_t1 : v2052_t0;
-    wire v2052_t3 = v2051[1] ? v2052_t0 : v2052_t1;
-    wire v2052_t4 = v2051[2] ? v2052_t3 : v2052_t2;
-    wire v2052_t5 = v2051[2] ? v2052_t2 : v2052_t3;
-    wire v2052_t6 = v2051[3] ? v2052_t5 : v2052_t4;
-    wire v2052_t7 = v2051[3] ? v2052_t4 : v2052_t5;
-    wire v2052_t8 = v2051[4] ? v2052_t7 : v2052_t6;
-    wire v2052_t9 = v2051[4] ? v2052_t6 : v2052_t7;
-    wire v2052_t10 = v2051[5] ? v2052_t9 : v2052_t8;
-    wire v2052_t11 = v2051[1] ? v2052_t0 : 1'd0;
-    wire v2052_t12 = v2051[1] ? 1'd1 : v2052_t0;
-    wire v2052_t13 = v2051[2] ? v2052_t12 : v2052_t11;
-    wire v2052_t14 = v2051[1] ? v2052_t1 : 1'd1;
-    wire v2052_t15 = v2051[2] ? v2052_t14 : v2052_t12;
-    wire v2052_t16 = v2051[3] ? v2052_t15 : v2052_t13;
-    wire v2052_t17 = v2051[1] ? 1'd0 : v2052_t1;
-    wire v2052_t18 = v2051[2] ? v2052_t17 : v2052_t14;
-    wire v2052_t19 = v2051[3] ? v2052_t18 : v2052_t15;
-    wire v2052_t20 = v2051[4] ? v2052_t19 : v2052_t16;
-    wire v2052_t21 = v2051[2] ? v2052_t11 : v2052_t17;
-    wire v2052_t22 = v2051[3] ? v2052_t21 : v2052_t18;
-    wire v2052_t23 = v2051[4] ? v2052_t22 : v2052_t19;
-    wire v2052_t24 = v2051[5] ? v2052_t23 : v2052_t20;
-    wire v2052_t25 = v2051[2] ? v2052_t11 : 1'd0;
-    wire v2052_t26 = v2051[3] ? v2052_t25 : 1'd0;
-    wire v2052_t27 = v2051[3] ? v2052_t13 : v2052_t25;
-    wire v2052_t28 = v2051[4] ? v2052_t27 : v2052_t26;
-    wire v2052_t29 = v2051[2] ? 1'd1 : v2052_t12;
-    wire v2052_t30 = v2051[3] ? v2052_t29 : v2052_t13;
-    wire v2052_t31 = v2051[4] ? v2052_t30 : v2052_t27;
-    wire v2052_t32 = v2051[5] ? v2052_t31 : v2052_t28;
-    wire [2:0] v2052 = {v2052_t32, v2052_t24, v2052_t10};
-    wire [0:0] v2053 = (v2052 >>> 2);
-    wire [0:0] v2054 = v2052;
-    wire [0:0] v2055 = (v2052 >>> 1);
-    wire [0:0] v2056_l = v2023; wire [0:0] v2056_u = (v2023 >>> 1) + v1010; wire [1:0] v2056 = {v2056_u, v2056_l};
-    wire [1:0] v2057_l = v2056; wire [0:0] v2057_u = (v2056 >>> 2) + v320; wire [2:0] v2057 = {v2057_u, v2057_l};
-    wire [2:0] v2058_l = v2057; wire [0:0] v2058_u = (v2057 >>> 3) + v158; wire [3:0] v2058 = {v2058_u, v2058_l};
-    wire [3:0] v2059_l = v2058; wire [0:0] v2059_u = (v2058 >>> 4) + v453; wire [4:0] v2059 = {v2059_u, v2059_l};
-    wire [0:0] v2060_l = v945; wire [0:0] v2060_u = (v945 >>> 1) + v2023; wire [1:0] v2060 = {v2060_u, v2060_l};
-    wire [1:0] v2061_l = v2060; wire [0:0] v2061_u = (v2060 >>> 2) + v378; wire [2:0] v2061 = {v2061_u, v2061_l};
-    wire [2:0] v2062_l = v2061; wire [0:0] v2062_u = (v2061 >>> 3) + v580; wire [3:0] v2062 = {v2062_u, v2062_l};
-    wire [0:0] v2063_l = v2023; wire [0:0] v2063_u = (v2023 >>> 1) + v660; wire [1:0] v2063 = {v2063_u, v2063_l};
-    wire [1:0] v2064_l = v2063; wire [0:0] v2064_u = (v2063 >>> 2) + v317; wire [2:0] v2064 = {v2064_u, v2064_l};
-    wire [2:0] v2065_l = v2064; wire [0:0] v2065_u = (v2064 >>> 3) + v556; wire [3:0] v2065 = {v2065_u, v2065_l};
-    wire [3:0] v2066_l = v2065; wire [0:0] v2066_u = (v2065 >>> 4) + v890; wire [4:0] v2066 = {v2066_u, v2066_l};
-    wire [4:0] v2067_l = v2066; wire [0:0] v2067_u = (v2066 >>> 5) + v445; wire [5:0] v2067 = {v2067_u, v2067_l};
-    wire v2068_t0 = v2067[0] ? 1'd0 : 1'd1;
-    wire v2068_t1 = v2067[1] ? 1'd0 : v2068_t0;
-    wire v2068_t2 = v2067[2] ? 1'd1 : v2068_t1;
-    wire v2068_t3 = v2067[2] ? 1'd0 : v2068_t0;
-    wire v2068_t4 = v2067[2] ? 1'd0 : 1'd1;
-    wire v2068_t5 = v2067[3] ? v2068_t4 : v2068_t3;
-    wire v2068_t6 = v2067[4] ? v2068_t5 : v2068_t2;
-    wire v2068_t7 = v2067[0] ? 1'd1 : 1'd0;
-    wire v2068_t8 = v2067[1] ? 1'd0 : v2068_t7;
-    wire v2068_t9 = v2067[2] ? v2068_t8 : 1'd1;
-    wire v2068_t10 = v2067[1] ? v2068_t0 : 1'd0;
-    wire v2068_t11 = v2067[2] ? 1'd0 : v2068_t10;
-    wire v2068_t12 = v2067[2] ? v2068_t10 : 1'd1;
-    wire v2068_t13 = v2067[3] ? v2068_t12 : v2068_t11;
-    wire v2068_t14 = v2067[4] ? v2068_t13 : v2068_t9;
-    wire v2068_t15 = v2067[5] ? v2068_t14 : v2068_t6;
-    wire [0:0] v2068 = {v2068_t15};
-    wire [2:0] v2069_l = v2031; wire [0:0] v2069_u = (v2031 >>> 3) + v2068; wire [3:0] v2069 = {v2069_u, v2069_l};
-    wire [3:0] v2070_l = v2069; wire [0:0] v2070_u = (v2069 >>> 4) + v902; wire [4:0] v2070 = {v2070_u, v2070_l};
-    wire [4:0] v2071_l = v2070; wire [0:0] v2071_u = (v2070 >>> 5) + v1506; wire [5:0] v2071 = {v2071_u, v2071_l};
-    wire v2072_t0 = v2071[0] ? 1'd1 : 1'd0;
-    wire v2072_t1 = v2071[0] ? 1'd0 : 1'd1;
-    wire v2072_t2 = v2071[1] ? v2072_t1 : v2072_t0;
-    wire v2072_t3 = v2071[1] ? v2072_t0 : v2072_t1;
-    wire v2072_t4 = v2071[2] ? v2072_t3 : v2072_t2;
-    wire v2072_t5 = v2071[2] ? v2072_t2 : v2072_t3;
-    wire v2072_t6 = v2071[3] ? v2072_t5 : v2072_t4;
-    wire v2072_t7 = v2071[3] ? v2072_t4 : v2072_t5;
-    wire v2072_t8 = v2071[4] ? v2072_t7 : v2072_t6;
-    wire v2072_t9 = v2071[4] ? v2072_t6 : v2072_t7;
-    wire v2072_t10 = v2071[5] ? v2072_t9 : v2072_t8;
-    wire v2072_t11 = v2071[1] ? v2072_t0 : 1'd0;
-    wire v2072_t12 = v2071[1] ? 1'd1 : v2072_t0;
-    wire v2072_t13 = v2071[2] ? v2072_t12 : v2072_t11;
-    wire v2072_t14 = v2071[1] ? v2072_t1 : 1'd1;
-    wire v2072_t15 = v2071[2] ? v2072_t14 : v2072_t12;
-    wire v2072_t16 = v2071[3] ? v2072_t15 : v2072_t13;
-    wire v2072_t17 = v2071[1] ? 1'd0 : v2072_t1;
-    wire v2072_t18 = v2071[2] ? v2072_t17 : v2072_t14;
-    wire v2072_t19 = v2071[3] ? v2072_t18 : v2072_t15;
-    wire v2072_t20 = v2071[4] ? v2072_t19 : v2072_t16;
-    wire v2072_t21 = v2071[2] ? v2072_t11 : v2072_t17;
-    wire v2072_t22 = v2071[3] ? v2072_t21 : v2072_t18;
-    wire v2072_t23 = v2071[4] ? v2072_t22 : v2072_t19;
-    wire v2072_t24 = v2071[5] ? v2072_t23 : v2072_t20;
-    wire v2072_t25 = v2071[2] ? v2072_t11 : 1'd0;
-    wire v2072_t26 = v2071[3] ? v2072_t25 : 1'd0;
-    wire v2072_t27 = v2071[3] ? v2072_t13 : v2072_t25;
-    wire v2072_t28 = v2071[4] ? v2072_t27 : v2072_t26;
-    wire v2072_t29 = v2071[2] ? 1'd1 : v2072_t12;
-    wire v2072_t30 = v2071[3] ? v2072_t29 : v2072_t13;
-    wire v2072_t31 = v2071[4] ? v2072_t30 : v2072_t27;
-    wire v2072_t32 = v2071[5] ? v2072_t31 : v2072_t28;
-    wire [2:0] v2072 = {v2072_t32, v2072_t24, v2072_t10};
-    wire [0:0] v2073 = (v2072 >>> 2);
-    wire [2:0] v2074_l = v1967; wire [0:0] v2074_u = (v1967 >>> 3) + v2073; wire [3:0] v2074 = {v2074_u, v2074_l};
-    wire [3:0] v2075_l = v2074; wire [0:0] v2075_u = (v2074 >>> 4) + v1851; wire [4:0] v2075 = {v2075_u, v2075_l};
-    wire v2076_t0 = v2075[0] ? 1'd1 : 1'd0;
-    wire v2076_t1 = v2075[0] ? 1'd0 : 1'd1;
-    wire v2076_t2 = v2075[1] ? v2076_t1 : v2076_t0;
-    wire v2076_t3 = v2075[1] ? v2076_t0 : v2076_t1;
-    wire v2076_t4 = v2075[2] ? v2076_t3 : v2076_t2;
-    wire v2076_t5 = v2075[2] ? v2076_t2 : v2076_t3;
-    wire v2076_t6 = v2075[3] ? v2076_t5 : v2076_t4;
-    wire v2076_t7 = v2075[3] ? v2076_t4 : v2076_t5;
-    wire v2076_t8 = v2075[4] ? v2076_t7 : v2076_t6;
-    wire v2076_t9 = v2075[1] ? v2076_t0 : 1'd0;
-    wire v2076_t10 = v2075[1] ? 1'd1 : v2076_t0;
-    wire v2076_t11 = v2075[2] ? v2076_t10 : v2076_t9;
-    wire v2076_t12 = v2075[1] ? v2076_t1 : 1'd1;
-    wire v2076_t13 = v2075[2] ? v2076_t12 : v2076_t10;
-    wire v2076_t14 = v2075[3] ? v2076_t13 : v2076_t11;
-    wire v2076_t15 = v2075[1] ? 1'd0 : v2076_t1;
-    wire v2076_t16 = v2075[2] ? v2076_t15 : v2076_t12;
-    wire v2076_t17 = v2075[3] ? v2076_t16 : v2076_t13;
-    wire v2076_t18 = v2075[4] ? v2076_t17 : v2076_t14;
-    wire v2076_t19 = v2075[2] ? v2076_t9 : 1'd0;
-    wire v2076_t20 = v2075[3] ? v2076_t19 : 1'd0;
-    wire v2076_t21 = v2075[3] ? v2076_t11 : v2076_t19;
-    wire v2076_t22 = v2075[4] ? v2076_t21 : v2076_t20;
-    wire [2:0] v2076 = {v2076_t22, v2076_t18, v2076_t8};
-    wire [0:0] v2077 = (v2076 >>> 2);
-    wire [0:0] v2078 = v2076;
-    wire [0:0] v2079 = (v2076 >>> 1);
-    wire [0:0] v2080 = v2072;
-    wire [2:0] v2081_l = v1997; wire [0:0] v2081_u = (v1997 >>> 3) + v2080; wire [3:0] v2081 = {v2081_u, v2081_l};
-    wire [3:0] v2082_l = v2081; wire [0:0] v2082_u = (v2081 >>> 4) + v1868; wire [4:0] v2082 = {v2082_u, v2082_l};
-    wire v2083_t0 = v2082[0] ? 1'd1 : 1'd0;
-    wire v2083_t1 = v2082[0] ? 1'd0 : 1'd1;
-    wire v2083_t2 = v2082[1] ? v2083_t1 : v2083_t0;
-    wire v2083_t3 = v2082[1] ? v2083_t0 : v2083_t1;
-    wire v2083_t4 = v2082[2] ? v2083_t3 : v2083_t2;
-    wire v2083_t5 = v2082[2] ? v2083_t2 : v2083_t3;
-    wire v2083_t6 = v2082[3] ? v2083_t5 : v2083_t4;
-    wire v2083_t7 = v2082[3] ? v2083_t4 : v2083_t5;
-    wire v2083_t8 = v2082[4] ? v2083_t7 : v2083_t6;
-    wire v2083_t9 = v2082[1] ? v2083_t0 : 1'd0;
-    wire v2083_t10 = v2082[1] ? 1'd1 : v2083_t0;
-    wire v2083_t11 = v2082[2] ? v2083_t10 : v2083_t9;
-    wire v2083_t12 = v2082[1] ? v2083_t1 : 1'd1;
-    wire v2083_t13 = v2082[2] ? v2083_t12 : v2083_t10;
-    wire v2083_t14 = v2082[3] ? v2083_t13 : v2083_t11;
-    wire v2083_t15 = v2082[1] ? 1'd0 : v2083_t1;
-    wire v2083_t16 = v2082[2] ? v2083_t15 : v2083_t12;
-    wire v2083_t17 = v2082[3] ? v2083_t16 : v2083_t13;
-    wire v2083_t18 = v2082[4] ? v2083_t17 : v2083_t14;
-    wire v2083_t19 = v2082[2] ? v2083_t9 : 1'd0;
-    wire v2083_t20 = v2082[3] ? v2083_t19 : 1'd0;
-    wire v2083_t21 = v2082[3] ? v2083_t11 : v2083_t19;
-    wire v2083_t22 = v2082[4] ? v2083_t21 : v2083_t20;
-    wire [2:0] v2083 = {v2083_t22, v2083_t18, v2083_t8};
-    wire [0:0] v2084 = (v2083 >>> 2);
-    wire [0:0] v2085 = v2083;
-    wire [0:0] v2086 = (v2083 >>> 1);
-    wire [0:0] v2087_l = v2085; wire [0:0] v2087_u = (v2085 >>> 1) + v2086; wire [1:0] v2087 = {v2087_u, v2087_l};
-    wire [0:0] v2088 = (v2072 >>> 1);
-    wire [2:0] v2089_l = v2000; wire [0:0] v2089_u = (v2000 >>> 3) + v2088; wire [3:0] v2089 = {v2089_u, v2089_l};
-    wire [3:0] v2090_l = v2089; wire [0:0] v2090_u = (v2089 >>> 4) + v1869; wire [4:0] v2090 = {v2090_u, v2090_l};
-    wire v2091_t0 = v2090[0] ? 1'd1 : 1'd0;
-    wire v2091_t1 = v2090[0] ? 1'd0 : 1'd1;
-    wire v2091_t2 = v2090[1] ? v2091_t1 : v2091_t0;
-    wire v2091_t3 = v2090[1] ? v2091_t0 : v2091_t1;
-    wire v2091_t4 = v2090[2] ? v2091_t3 : v2091_t2;
-    wire v2091_t5 = v2090[2] ? v2091_t2 : v2091_t3;
-    wire v2091_t6 = v2090[3] ? v2091_t5 : v2091_t4;
-    wire v2091_t7 = v2090[3] ? v2091_t4 : v2091_t5;
-    wire v2091_t8 = v2090[4] ? v2091_t7 : v2091_t6;
-    wire v2091_t9 = v2090[1] ? v2091_t0 : 1'd0;
-    wire v2091_t10 = v2090[1] ? 1'd1 : v2091_t0;
-    wire v2091_t11 = v2090[2] ? v2091_t10 : v2091_t9;
-    wire v2091_t12 = v2090[1] ? v2091_t1 : 1'd1;
-    wire v2091_t13 = v2090[2] ? v2091_t12 : v2091_t10;
-    wire v2091_t14 = v2090[3] ? v2091_t13 : v2091_t11;
-    wire v2091_t15 = v2090[1] ? 1'd0 : v2091_t1;
-    wire v2091_t16 = v2090[2] ? v2091_t15 : v2091_t12;
-    wire v2091_t17 = v2090[3] ? v2091_t16 : v2091_t13;
-    wire v2091_t18 = v2090[4] ? v2091_t17 : v2091_t14;
-    wire v2091_t19 = v2090[2] ? v2091_t9 : 1'd0;
-    wire v2091_t20 = v2090[3] ? v2091_t19 : 1'd0;
-    wire v2091_t21 = v2090[3] ? v2091_t11 : v2091_t19;
-    wire v2091_t22 = v2090[4] ? v2091_t21 : v2091_t20;
-    wire [2:0] v2091 = {v2091_t22, v2091_t18, v2091_t8};
-    wire [0:0] v2092 = (v2091 >>> 2);
-    wire [0:0] v2093_l = v2092; wire [0:0] v2093_u = (v2092 >>> 1) + v2079; wire [1:0] v2093 = {v2093_u, v2093_l};
-    wire [0:0] v2094 = v2091;
-    wire [2:0] v2095_l = v2094; wire [0:0] v2095_u = (v2094 >>> 3) + v2077; wire [3:0] v2095 = {v2095_u, v2095_l};
-    wire [0:0] v2096 = (v2091 >>> 1);
-    wire [0:0] v2097_l = v2084; wire [0:0] v2097_u = (v2084 >>> 1) + v2096; wire [1:0] v2097 = {v2097_u, v2097_l};
-    wire [1:0] v2098_l = v2097; wire [0:0] v2098_u = (v2097 >>> 2) + v2078; wire [2:0] v2098 = {v2098_u, v2098_l};
-    wire v2099_t0 = v2098[0] ? 1'd1 : 1'd0;
-    wire v2099_t1 = v2098[0] ? 1'd0 : 1'd1;
-    wire v2099_t2 = v2098[1] ? v2099_t1 : v2099_t0;
-    wire v2099_t3 = v2098[1] ? v2099_t0 : v2099_t1;
-    wire v2099_t4 = v2098[2] ? v2099_t3 : v2099_t2;
-    wire v2099_t5 = v2098[1] ? v2099_t0 : 1'd0;
-    wire v2099_t6 = v2098[1] ? 1'd1 : v2099_t0;
-    wire v2099_t7 = v2098[2] ? v2099_t6 : v2099_t5;
-    wire [1:0] v2099 = {v2099_t7, v2099_t4};
-    wire [0:0] v2100 = (v2099 >>> 1);
-    wire [1:0] v2101_l = v2093; wire [0:0] v2101_u = (v2093 >>> 2) + v2100; wire [2:0] v2101 = {v2101_u, v2101_l};
-    wire v2102_t0 = v2101[0] ? 1'd1 : 1'd0;
-    wire v2102_t1 = v2101[0] ? 1'd0 : 1'd1;
-    wire v2102_t2 = v2101[1] ? v2102_t1 : v2102_t0;
-    wire v2102_t3 = v2101[1] ? v2102_t0 : v2102_t1;
-    wire v2102_t4 = v2101[2] ? v2102_t3 : v2102_t2;
-    wire v2102_t5 = v2101[1] ? v2102_t0 : 1'd0;
-    wire v2102_t6 = v2101[1] ? 1'd1 : v2102_t0;
-    wire v2102_t7 = v2101[2] ? v2102_t6 : v2102_t5;
-    wire [1:0] v2102 = {v2102_t7, v2102_t4};
-    wire [0:0] v2103 = (v2102 >>> 1);
-    wire [0:0] v2104 = v2102;
-    wire [0:0] v2105 = v2099;
-    wire [1:0] v2106_l = v2087; wire [0:0] v2106_u = (v2087 >>> 2) + v2105; wire [2:0] v2106 = {v2106_u, v2106_l};
-    wire [2:0] v2107_l = v2106; wire [0:0] v2107_u = (v2106 >>> 3) + v2104; wire [3:0] v2107 = {v2107_u, v2107_l};
-    wire [3:0] v2108_l = v2107; wire [0:0] v2108_u = (v2107 >>> 4) + v2103; wire [4:0] v2108 = {v2108_u, v2108_l};
-    wire [5:0] v2109 = (v2095 <<< 1) + v2108;
-    wire [0:0] v2110_l = v629; wire [0:0] v2110_u = (v629 >>> 1) + v2023; wire [1:0] v2110 = {v2110_u, v2110_l};
-    wire [1:0] v2111_l = v2110; wire [0:0] v2111_u = (v2110 >>> 2) + v445; wire [2:0] v2111 = {v2111_u, v2111_l};
-    wire [2:0] v2112_l = v2111; wire [0:0] v2112_u = (v2111 >>> 3) + v1500; wire [3:0] v2112 = {v2112_u, v2112_l};
-    wire [3:0] v2113_l = v2112; wire [0:0] v2113_u = (v2112 >>> 4) + v625; wire [4:0] v2113 = {v2113_u, v2113_l};
-    wire [4:0] v2114_l = v2113; wire [0:0] v2114_u = (v2113 >>> 5) + v652; wire [5:0] v2114 = {v2114_u, v2114_l};
-    wire v2115_t0 = v2114[0] ? 1'd1 : 1'd0;
-    wire v2115_t1 = v2114[1] ? 1'd1 : v2115_t0;
-    wire v2115_t2 = v2114[2] ? 1'd1 : v2115_t1;
-    wire v2115_t3 = v2114[1] ? 1'd0 : v2115_t0;
-    wire v2115_t4 = v2114[2] ? 1'd1 : v2115_t3;
-    wire v2115_t5 = v2114[3] ? v2115_t4 : v2115_t2;
-    wire v2115_t6 = v2114[0] ? 1'd0 : 1'd1;
-    wire v2115_t7 = v2114[1] ? v2115_t6 : 1'd0;
-    wire v2115_t8 = v2114[1] ? 1'd0 : v2115_t6;
-    wire v2115_t9 = v2114[2] ? v2115_t8 : v2115_t7;
-    wire v2115_t10 = v2114[3] ? 1'd1 : v2115_t9;
-    wire v2115_t11 = v2114[4] ? v2115_t10 : v2115_t5;
-    wire v2115_t12 = v2114[1] ? v2115_t6 : v2115_t0;
-    wire v2115_t13 = v2114[2] ? v2115_t12 : 1'd1;
-    wire v2115_t14 = v2114[1] ? 1'd1 : 1'd0;
-    wire v2115_t15 = v2114[2] ? v2115_t1 : v2115_t14;
-    wire v2115_t16 = v2114[3] ? v2115_t15 : v2115_t13;
-    wire v2115_t17 = v2114[2] ? v2115_t7 : 1'd1;
-    wire v2115_t18 = v2114[3] ? 1'd1 : v2115_t17;
-    wire v2115_t19 = v2114[4] ? v2115_t18 : v2115_t16;
-    wire v2115_t20 = v2114[5] ? v2115_t19 : v2115_t11;
-    wire [0:0] v2115 = {v2115_t20};
-    wire [0:0] v2116_l = v2115; wire [0:0] v2116_u = (v2115 >>> 1) + v1833; wire [1:0] v2116 = {v2116_u, v2116_l};
-    wire [1:0] v2117_l = v2116; wire [0:0] v2117_u = (v2116 >>> 2) + v818; wire [2:0] v2117 = {v2117_u, v2117_l};
-    wire [2:0] v2118_l = v2117; wire [0:0] v2118_u = (v2117 >>> 3) + v1601; wire [3:0] v2118 = {v2118_u, v2118_l};
-    wire [3:0] v2119_l = v2118; wire [0:0] v2119_u = (v2118 >>> 4) + v1270; wire [4:0] v2119 = {v2119_u, v2119_l};
-    wire [4:0] v2120_l = v2119; wire [0:0] v2120_u = (v2119 >>> 5) + v402; wire [5:0] v2120 = {v2120_u, v2120_l};
-    wire v2121_t0 = v2120[0] ? 1'd1 : 1'd0;
-    wire v2121_t1 = v2120[0] ? 1'd0 : 1'd1;
-    wire v2121_t2 = v2120[1] ? v2121_t1 : v2121_t0;
-    wire v2121_t3 = v2120[1] ? v2121_t0 : v2121_t1;
-    wire v2121_t4 = v2120[2] ? v2121_t3 : v2121_t2;
-    wire v2121_t5 = v2120[2] ? v2121_t2 : v2121_t3;
-    wire v2121_t6 = v2120[3] ? v2121_t5 : v2121_t4;
-    wire v2121_t7 = v2120[3] ? v2121_t4 : v2121_t5;
-    wire v2121_t8 = v2120[4] ? v2121_t7 : v2121_t6;
-    wire v2121_t9 = v2120[4] ? v2121_t6 : v2121_t7;
-    wire v2121_t10 = v2120[5] ? v2121_t9 : v2121_t8;
-    wire v2121_t11 = v2120[1] ? v2121_t0 : 1'd0;
-    wire v2121_t12 = v2120[1] ? 1'd1 : v2121_t0;
-    wire v2121_t13 = v2120[2] ? v2121_t12 : v2121_t11;
-    wire v2121_t14 = v2120[1] ? v2121_t1 : 1'd1;
-    wire v2121_t15 = v2120[2] ? v2121_t14 : v2121_t12;
-    wire v2121_t16 = v2120[3] ? v2121_t15 : v2121_t13;
-    wire v2121_t17 = v2120[1] ? 1'd0 : v2121_t1;
-    wire v2121_t18 = v2120[2] ? v2121_t17 : v2121_t14;
-    wire v2121_t19 = v2120[3] ? v2121_t18 : v2121_t15;
-    wire v2121_t20 = v2120[4] ? v2121_t19 : v2121_t16;
-    wire v2121_t21 = v2120[2] ? v2121_t11 : v2121_t17;
-    wire v2121_t22 = v2120[3] ? v2121_t21 : v2121_t18;
-    wire v2121_t23 = v2120[4] ? v2121_t22 : v2121_t19;
-    wire v2121_t24 = v2120[5] ? v2121_t23 : v2121_t20;
-    wire v2121_t25 = v2120[2] ? v2121_t11 : 1'd0;
-    wire v2121_t26 = v2120[3] ? v2121_t25 : 1'd0;
-    wire v2121_t27 = v2120[3] ? v2121_t13 : v2121_t25;
-    wire v2121_t28 = v2120[4] ? v2121_t27 : v2121_t26;
-    wire v2121_t29 = v2120[2] ? 1'd1 : v2121_t12;
-    wire v2121_t30 = v2120[3] ? v2121_t29 : v2121_t13;
-    wire v2121_t31 = v2120[4] ? v2121_t30 : v2121_t27;
-    wire v2121_t32 = v2120[5] ? v2121_t31 : v2121_t28;
-    wire [2:0] v2121 = {v2121_t32, v2121_t24, v2121_t10};
-    wire [0:0] v2122 = (v2121 >>> 2);
-    wire [0:0] v2123 = v2121;
-    wire [0:0] v2124 = (v2121 >>> 1);
-    wire [0:0] v2125_l = v2023; wire [0:0] v2125_u = (v2023 >>> 1) + v272; wire [1:0] v2125 = {v2125_u, v2125_l};
-    wire [1:0] v2126_l = v2125; wire [0:0] v2126_u = (v2125 >>> 2) + v1831; wire [2:0] v2126 = {v2126_u, v2126_l};
-    wire [2:0] v2127_l = v2126; wire [0:0] v2127_u = (v2126 >>> 3) + v933; wire [3:0] v2127 = {v2127_u, v2127_l};
-    wire [3:0] v2128_l = v2127; wire [0:0] v2128_u = (v2127 >>> 4) + v1525; wire [4:0] v2128 = {v2128_u, v2128_l};
-    wire [4:0] v2129_l = v2128; wire [0:0] v2129_u = (v2128 >>> 5) + v351; wire [5:0] v2129 = {v2129_u, v2129_l};
-    wire v2130_t0 = v2129[0] ? 1'd0 : 1'd1;
-    wire v2130_t1 = v2129[1] ? 1'd1 : v2130_t0;
-    wire v2130_t2 = v2129[2] ? v2130_t1 : 1'd1;
-    wire v2130_t3 = v2129[0] ? 1'd1 : 1'd0;
-    wire v2130_t4 = v2129[1] ? 1'd1 : v2130_t3;
-    wire v2130_t5 = v2129[2] ? v2130_t0 : v2130_t4;
-    wire v2130_t6 = v2129[3] ? v2130_t5 : v2130_t2;
-    wire v2130_t7 = v2129[1] ? v2130_t3 : 1'd1;
-    wire v2130_t8 = v2129[1] ? 1'd1 : 1'd0;
-    wire v2130_t9 = v2129[2] ? v2130_t8 : v2130_t7;
-    wire v2130_t10 = v2129[1] ? v2130_t0 : 1'd0;
-    wire v2130_t11 = v2129[2] ? v2130_t10 : v2130_t7;
-    wire v2130_t12 = v2129[3] ? v2130_t11 : v2130_t9;
-    wire v2130_t13 = v2129[4] ? v2130_t12 : v2130_t6;
-    wire v2130_t14 = v2129[2] ? v2130_t4 : v2130_t3;
-    wire v2130_t15 = v2129[2] ? v2130_t8 : 1'd1;
-    wire v2130_t16 = v2129[3] ? v2130_t15 : v2130_t14;
-    wire v2130_t17 = v2129[1] ? v2130_t3 : 1'd0;
-    wire v2130_t18 = v2129[2] ? v2130_t17 : v2130_t7;
-    wire v2130_t19 = v2129[3] ? v2130_t15 : v2130_t18;
-    wire v2130_t20 = v2129[4] ? v2130_t19 : v2130_t16;
-    wire v2130_t21 = v2129[5] ? v2130_t20 : v2130_t13;
-    wire [0:0] v2130 = {v2130_t21};
-    wire [0:0] v2131 = inputs[488:488];
-    wire [4:0] v2132_l = v1830; wire [0:0] v2132_u = (v1830 >>> 5) + v2131; wire [5:0] v2132 = {v2132_u, v2132_l};
-    wire v2133_t0 = v2132[0] ? 1'd1 : 1'd0;
-    wire v2133_t1 = v2132[1] ? 1'd0 : v2133_t0;
-    wire v2133_t2 = v2132[2] ? v2133_t1 : 1'd1;
-    wire v2133_t3 = v2132[1] ? v2133_t0 : 1'd0;
-    wire v2133_t4 = v2132[2] ? 1'd0 : v2133_t3;
-    wire v2133_t5 = v2132[3] ? v2133_t4 : v2133_t2;
-    wire v2133_t6 = v2132[0] ? 1'd0 : 1'd1;
-    wire v2133_t7 = v2132[2] ? 1'd0 : v2133_t6;
-    wire v2133_t8 = v2132[1] ? 1'd0 : v2133_t6;
-    wire v2133_t9 = v2132[2] ? 1'd0 : v2133_t8;
-    wire v2133_t10 = v2132[3] ? v2133_t9 : v2133_t7;
-    wire v2133_t11 = v2132[4] ? v2133_t10 : v2133_t5;
-    wire v2133_t12 = v2132[2] ? v2133_t1 : 1'd0;
-    wire v2133_t13 = v2132[1] ? v2133_t6 : 1'd0;
-    wire v2133_t14 = v2132[2] ? v2133_t13 : v2133_t6;
-    wire v2133_t15 = v2132[1] ? v2133_t6 : v2133_t0;
-    wire v2133_t16 = v2132[2] ? v2133_t15 : v2133_t6;
-    wire v2133_t17 = v2132[3] ? v2133_t16 : v2133_t14;
-    wire v2133_t18 = v2132[4] ? v2133_t17 : v2133_t12;
-    wire v2133_t19 = v2132[5] ? v2133_t18 : v2133_t11;
-    wire [0:0] v2133 = {v2133_t19};
-    wire [0:0] v2134_l = v1178; wire [0:0] v2134_u = (v1178 >>> 1) + v2133; wire [1:0] v2134 = {v2134_u, v2134_l};
-    wire [1:0] v2135_l = v2134; wire [0:0] v2135_u = (v2134 >>> 2) + v1487; wire [2:0] v2135 = {v2135_u, v2135_l};
-    wire [2:0] v2136_l = v2135; wire [0:0] v2136_u = (v2135 >>> 3) + v1283; wire [3:0] v2136 = {v2136_u, v2136_l};
-    wire [4:0] v2137_l = v1437; wire [0:0] v2137_u = (v1437 >>> 5) + v2131; wire [5:0] v2137 = {v2137_u, v2137_l};
-    wire v2138_t0 = v2137[0] ? 1'd1 : 1'd0;
-    wire v2138_t1 = v2137[1] ? v2138_t0 : 1'd1;
-    wire v2138_t2 = v2137[2] ? v2138_t0 : v2138_t1;
-    wire v2138_t3 = v2137[1] ? v2138_t0 : 1'd0;
-    wire v2138_t4 = v2137[2] ? 1'd0 : v2138_t3;
-    wire v2138_t5 = v2137[3] ? v2138_t4 : v2138_t2;
-    wire v2138_t6 = v2137[0] ? 1'd0 : 1'd1;
-    wire v2138_t7 = v2137[1] ? 1'd0 : v2138_t6;
-    wire v2138_t8 = v2137[2] ? v2138_t7 : 1'd0;
-    wire v2138_t9 = v2137[3] ? v2138_t4 : v2138_t8;
-    wire v2138_t10 = v2137[4] ? v2138_t9 : v2138_t5;
-    wire v2138_t11 = v2137[2] ? 1'd0 : v2138_t7;
-    wire v2138_t12 = v2137[2] ? v2138_t6 : 1'd0;
-    wire v2138_t13 = v2137[3] ? v2138_t12 : v2138_t11;
-    wire v2138_t14 = v2137[1] ? v2138_t6 : 1'd0;
-    wire v2138_t15 = v2137[2] ? v2138_t14 : 1'd0;
-    wire v2138_t16 = v2137[3] ? v2138_t15 : v2138_t7;
-    wire v2138_t17 = v2137[4] ? v2138_t16 : v2138_t13;
-    wire v2138_t18 = v2137[5] ? v2138_t17 : v2138_t10;
-    wire [0:0] v2138 = {v2138_t18};
-    wire [4:0] v2139_l = v1449; wire [0:0] v2139_u = (v1449 >>> 5) + v2131; wire [5:0] v2139 = {v2139_u, v2139_l};
-    wire v2140_t0 = v2139[0] ? 1'd0 : 1'd1;
-    wire v2140_t1 = v2139[1] ? v2140_t0 : 1'd0;
-    wire v2140_t2 = v2139[2] ? v2140_t1 : 1'd0;
-    wire v2140_t3 = v2139[3] ? 1'd0 : v2140_t2;
-    wire v2140_t4 = v2139[1] ? 1'd0 : v2140_t0;
-    wire v2140_t5 = v2139[2] ? v2140_t0 : v2140_t4;
-    wire v2140_t6 = v2139[2] ? 1'd0 : v2140_t0;
-    wire v2140_t7 = v2139[3] ? v2140_t6 : v2140_t5;
-    wire v2140_t8 = v2139[4] ? v2140_t7 : v2140_t3;
-    wire v2140_t9 = v2139[0] ? 1'd1 : 1'd0;
-    wire v2140_t10 = v2139[1] ? v2140_t9 : 1'd0;
-    wire v2140_t11 = v2139[2] ? 1'd0 : v2140_t10;
-    wire v2140_t12 = v2139[3] ? 1'd0 : v2140_t11;
-    wire v2140_t13 = v2139[2] ? v2140_t1 : v2140_t4;
-    wire v2140_t14 = v2139[2] ? v2140_t1 : v2140_t0;
-    wire v2140_t15 = v2139[3] ? v2140_t14 : v2140_t13;
-    wire v2140_t16 = v2139[4] ? v2140_t15 : v2140_t12;
-    wire v2140_t17 = v2139[5] ? v2140_t16 : v2140_t8;
-    wire [0:0] v2140 = {v2140_t17};
-    wire [0:0] v2141_l = v2140; wire [0:0] v2141_u = (v2140 >>> 1) + v978; wire [1:0] v2141 = {v2141_u, v2141_l};
-    wire [1:0] v2142_l = v2141; wire [0:0] v2142_u = (v2141 >>> 2) + v1920; wire [2:0] v2142 = {v2142_u, v2142_l};
-    wire [2:0] v2143_l = v2142; wire [0:0] v2143_u = (v2142 >>> 3) + v1115; wire [3:0] v2143 = {v2143_u, v2143_l};
-    wire [3:0] v2144_l = v2143; wire [0:0] v2144_u = (v2143 >>> 4) + v1569; wire [4:0] v2144 = {v2144_u, v2144_l};
-    wire [4:0] v2145_l = v2144; wire [0:0] v2145_u = (v2144 >>> 5) + v1226; wire [5:0] v2145 = {v2145_u, v2145_l};
-    wire v2146_t0 = v2145[0] ? 1'd1 : 1'd0;
-    wire v2146_t1 = v2145[0] ? 1'd0 : 1'd1;
-    wire v2146_t2 = v2145[1] ? v2146_t1 : v2146_t0;
-    wire v2146_t3 = v2145[1] ? v2146_t0 : v2146_t1;
-    wire v2146_t4 = v2145[2] ? v2146_t3 : v2146_t2;
-    wire v2146_t5 = v2145[2] ? v2146_t2 : v2146_t3;
-    wire v2146_t6 = v2145[3] ? v2146_t5 : v2146_t4;
-    wire v2146_t7 = v2145[3] ? v2146_t4 : v2146_t5;
-    wire v2146_t8 = v2145[4] ? v2146_t7 : v2146_t6;
-    wire v2146_t9 = v2145[4] ? v2146_t6 : v2146_t7;
-    wire v2146_t10 = v2145[5] ? v2146_t9 : v2146_t8;
-    wire v2146_t11 = v2145[1] ? v2146_t0 : 1'd0;
-    wire v2146_t12 = v2145[1] ? 1'd1 : v2146_t0;
-    wire v2146_t13 = v2145[2] ? v2146_t12 : v2146_t11;
-    wire v2146_t14 = v2145[1] ? v2146_t1 : 1'd1;
-    wire v2146_t15 = v2145[2] ? v2146_t14 : v2146_t12;
-    wire v2146_t16 = v2145[3] ? v2146_t15 : v2146_t13;
-    wire v2146_t17 = v2145[1] ? 1'd0 : v2146_t1;
-    wire v2146_t18 = v2145[2] ? v2146_t17 : v2146_t14;
-    wire v2146_t19 = v2145[3] ? v2146_t18 : v2146_t15;
-    wire v2146_t20 = v2145[4] ? v2146_t19 : v2146_t16;
-    wire v2146_t21 = v2145[2] ? v2146_t11 : v2146_t17;
-    wire v2146_t22 = v2145[3] ? v2146_t21 : v2146_t18;
-    wire v2146_t23 = v2145[4] ? v2146_t22 : v2146_t19;
-    wire v2146_t24 = v2145[5] ? v2146_t23 : v2146_t20;
-    wire v2146_t25 = v2145[2] ? v2146_t11 : 1'd0;
-    wire v2146_t26 = v2145[3] ? v2146_t25 : 1'd0;
-    wire v2146_t27 = v2145[3] ? v2146_t13 : v2146_t25;
-    wire v2146_t28 = v2145[4] ? v2146_t27 : v2146_t26;
-    wire v2146_t29 = v2145[2] ? 1'd1 : v2146_t12;
-    wire v2146_t30 = v2145[3] ? v2146_t29 : v2146_t13;
-    wire v2146_t31 = v2145[4] ? v2146_t30 : v2146_t27;
-    wire v2146_t32 = v2145[5] ? v2146_t31 : v2146_t28;
-    wire [2:0] v2146 = {v2146_t32, v2146_t24, v2146_t10};
-    wire [0:0] v2147 = (v2146 >>> 2);
-    wire [3:0] v2148_l = v1523; wire [0:0] v2148_u = (v1523 >>> 4) + v2131; wire [4:0] v2148 = {v2148_u, v2148_l};
-    wire [4:0] v2149_l = v2148; wire [0:0] v2149_u = (v2148 >>> 5) + v319; wire [5:0] v2149 = {v2149_u, v2149_l};
-    wire v2150_t0 = v2149[0] ? 1'd1 : 1'd0;
-    wire v2150_t1 = v2149[1] ? 1'd0 : v2150_t0;
-    wire v2150_t2 = v2149[2] ? 1'd0 : v2150_t1;
-    wire v2150_t3 = v2149[3] ? 1'd0 : v2150_t2;
-    wire v2150_t4 = v2149[1] ? 1'd0 : 1'd1;
-    wire v2150_t5 = v2149[2] ? 1'd0 : v2150_t4;
-    wire v2150_t6 = v2149[3] ? 1'd0 : v2150_t5;
-    wire v2150_t7 = v2149[4] ? v2150_t6 : v2150_t3;
-    wire v2150_t8 = v2149[1] ? v2150_t0 : 1'd0;
-    wire v2150_t9 = v2149[2] ? v2150_t8 : v2150_t4;
-    wire v2150_t10 = v2149[1] ? 1'd1 : 1'd0;
-    wire v2150_t11 = v2149[2] ? v2150_t10 : 1'd0;
-    wire v2150_t12 = v2149[3] ? v2150_t11 : v2150_t9;
-    wire v2150_t13 = v2149[0] ? 1'd0 : 1'd1;
-    wire v2150_t14 = v2149[1] ? v2150_t13 : 1'd1;
-    wire v2150_t15 = v2149[1] ? 1'd1 : v2150_t13;
-    wire v2150_t16 = v2149[2] ? v2150_t15 : v2150_t14;
-    wire v2150_t17 = v2149[3] ? 1'd0 : v2150_t16;
-    wire v2150_t18 = v2149[4] ? v2150_t17 : v2150_t12;
-    wire v2150_t19 = v2149[5] ? v2150_t18 : v2150_t7;
-    wire [0:0] v2150 = {v2150_t19};
-    wire [0:0] v2151_l = v2150; wire [0:0] v2151_u = (v2150 >>> 1) + v1573; wire [1:0] v2151 = {v2151_u, v2151_l};
-    wire [3:0] v2152_l = v777; wire [0:0] v2152_u = (v777 >>> 4) + v2131; wire [4:0] v2152 = {v2152_u, v2152_l};
-    wire [4:0] v2153_l = v2152; wire [0:0] v2153_u = (v2152 >>> 5) + v151; wire [5:0] v2153 = {v2153_u, v2153_l};
-    wire v2154_t0 = v2153[0] ? 1'd0 : 1'd1;
-    wire v2154_t1 = v2153[1] ? 1'd0 : 1'd1;
-    wire v2154_t2 = v2153[2] ? v2154_t1 : v2154_t0;
-    wire v2154_t3 = v2153[1] ? 1'd0 : v2154_t0;
-    wire v2154_t4 = v2153[0] ? 1'd1 : 1'd0;
-    wire v2154_t5 = v2153[1] ? 1'd0 : v2154_t4;
-    wire v2154_t6 = v2153[2] ? v2154_t5 : v2154_t3;
-    wire v2154_t7 = v2153[3] ? v2154_t6 : v2154_t2;
-    wire v2154_t8 = v2153[1] ? v2154_t0 : 1'd1;
-    wire v2154_t9 = v2153[2] ? v2154_t1 : v2154_t8;
-    wire v2154_t10 = v2153[4] ? v2154_t9 : v2154_t7;
-    wire v2154_t11 = v2153[2] ? 1'd0 : v2154_t3;
-    wire v2154_t12 = v2153[3] ? v2154_t3 : v2154_t11;
-    wire v2154_t13 = v2153[2] ? v2154_t0 : v2154_t3;
-    wire v2154_t14 = v2153[3] ? v2154_t13 : 1'd0;
-    wire v2154_t15 = v2153[4] ? v2154_t14 : v2154_t12;
-    wire v2154_t16 = v2153[5] ? v2154_t15 : v2154_t10;
-    wire [0:0] v2154 = {v2154_t16};
-    wire [1:0] v2155_l = v1728; wire [0:0] v2155_u = (v1728 >>> 2) + v2154; wire [2:0] v2155 = {v2155_u, v2155_l};
-    wire [2:0] v2156_l = v2155; wire [0:0] v2156_u = (v2155 >>> 3) + v1354; wire [3:0] v2156 = {v2156_u, v2156_l};
-    wire [3:0] v2157_l = v2156; wire [0:0] v2157_u = (v2156 >>> 4) + v592; wire [4:0] v2157 = {v2157_u, v2157_l};
-    wire [4:0] v2158_l = v2157; wire [0:0] v2158_u = (v2157 >>> 5) + v1064; wire [5:0] v2158 = {v2158_u, v2158_l};
-    wire v2159_t0 = v2158[0] ? 1'd1 : 1'd0;
-    wire v2159_t1 = v2158[0] ? 1'd0 : 1'd1;
-    wire v2159_t2 = v2158[1] ? v2159_t1 : v2159_t0;
-    wire v2159_t3 = v2158[1] ? v2159_t0 : v2159_t1;
-    wire v2159_t4 = v2158[2] ? v2159_t3 : v2159_t2;
-    wire v2159_t5 = v2158[2] ? v2159_t2 : v2159_t3;
-    wire v2159_t6 = v2158[3] ? v2159_t5 : v2159_t4;
-    wire v2159_t7 = v2158[3] ? v2159_t4 : v2159_t5;
-    wire v2159_t8 = v2158[4] ? v2159_t7 : v2159_t6;
-    wire v2159_t9 = v2158[4] ? v2159_t6 : v2159_t7;
-    wire v2159_t10 = v2158[5] ? v2159_t9 : v2159_t8;
-    wire v2159_t11 = v2158[1] ? v2159_t0 : 1'd0;
-    wire v2159_t12 = v2158[1] ? 1'd1 : v2159_t0;
-    wire v2159_t13 = v2158[2] ? v2159_t12 : v2159_t11;
-    wire v2159_t14 = v2158[1] ? v2159_t1 : 1'd1;
-    wire v2159_t15 = v2158[2] ? v2159_t14 : v2159_t12;
-    wire v2159_t16 = v2158[3] ? v2159_t15 : v2159_t13;
-    wire v2159_t17 = v2158[1] ? 1'd0 : v2159_t1;
-    wire v2159_t18 = v2158[2] ? v2159_t17 : v2159_t14;
-    wire v2159_t19 = v2158[3] ? v2159_t18 : v2159_t15;
-    wire v2159_t20 = v2158[4] ? v2159_t19 : v2159_t16;
-    wire v2159_t21 = v2158[2] ? v2159_t11 : v2159_t17;
-    wire v2159_t22 = v2158[3] ? v2159_t21 : v2159_t18;
-    wire v2159_t23 = v2158[4] ? v2159_t22 : v2159_t19;
-    wire v2159_t24 = v2158[5] ? v2159_t23 : v2159_t20;
-    wire v2159_t25 = v2158[2] ? v2159_t11 : 1'd0;
-    wire v2159_t26 = v2158[3] ? v2159_t25 : 1'd0;
-    wire v2159_t27 = v2158[3] ? v2159_t13 : v2159_t25;
-    wire v2159_t28 = v2158[4] ? v2159_t27 : v2159_t26;
-    wire v2159_t29 = v2158[2] ? 1'd1 : v2159_t12;
-    wire v2159_t30 = v2158[3] ? v2159_t29 : v2159_t13;
-    wire v2159_t31 = v2158[4] ? v2159_t30 : v2159_t27;
-    wire v2159_t32 = v2158[5] ? v2159_t31 : v2159_t28;
-    wire [2:0] v2159 = {v2159_t32, v2159_t24, v2159_t10};
-    wire [0:0] v2160 = (v2159 >>> 2);
-    wire [1:0] v2161_l = v458; wire [0:0] v2161_u = (v458 >>> 2) + v2131; wire [2:0] v2161 = {v2161_u, v2161_l};
-    wire [2:0] v2162_l = v2161; wire [0:0] v2162_u = (v2161 >>> 3) + v432; wire [3:0] v2162 = {v2162_u, v2162_l};
-    wire [3:0] v2163_l = v2162; wire [0:0] v2163_u = (v2162 >>> 4) + v339; wire [4:0] v2163 = {v2163_u, v2163_l};
-    wire [4:0] v2164_l = v2163; wire [0:0] v2164_u = (v2163 >>> 5) + v1306; wire [5:0] v2164 = {v2164_u, v2164_l};
-    wire v2165_t0 = v2164[0] ? 1'd0 : 1'd1;
-    wire v2165_t1 = v2164[1] ? 1'd1 : v2165_t0;
-    wire v2165_t2 = v2164[1] ? v2165_t0 : 1'd0;
-    wire v2165_t3 = v2164[2] ? v2165_t2 : v2165_t1;
-    wire v2165_t4 = v2164[0] ? 1'd1 : 1'd0;
-    wire v2165_t5 = v2164[1] ? v2165_t4 : v2165_t0;
-    wire v2165_t6 = v2164[2] ? 1'd1 : v2165_t5;
-    wire v2165_t7 = v2164[3] ? v2165_t6 : v2165_t3;
-    wire v2165_t8 = v2164[2] ? v2165_t0 : 1'd0;
-    wire v2165_t9 = v2164[1] ? 1'd0 : v2165_t0;
-    wire v2165_t10 = v2164[2] ? v2165_t5 : v2165_t9;
-    wire v2165_t11 = v2164[3] ? v2165_t10 : v2165_t8;
-    wire v2165_t12 = v2164[4] ? v2165_t11 : v2165_t7;
-    wire v2165_t13 = v2164[1] ? 1'd1 : 1'd0;
-    wire v2165_t14 = v2164[2] ? v2165_t13 : 1'd1;
-    wire v2165_t15 = v2164[2] ? v2165_t4 : v2165_t5;
-    wire v2165_t16 = v2164[3] ? v2165_t15 : v2165_t14;
-    wire v2165_t17 = v2164[2] ? v2165_t9 : 1'd1;
-    wire v2165_t18 = v2164[1] ? v2165_t0 : 1'd1;
-    wire v2165_t19 = v2164[2] ? 1'd1 : v2165_t18;
-    wire v2165_t20 = v2164[3] ? v2165_t19 : v2165_t17;
-    wire v2165_t21 = v2164[4] ? v2165_t20 : v2165_t16;
-    wire v2165_t22 = v2164[5] ? v2165_t21 : v2165_t12;
-    wire [0:0] v2165 = {v2165_t22};
-    wire [1:0] v2166_l = v1524; wire [0:0] v2166_u = (v1524 >>> 2) + v2131; wire [2:0] v2166 = {v2166_u, v2166_l};
-    wire [2:0] v2167_l = v2166; wire [0:0] v2167_u = (v2166 >>> 3) + v708; wire [3:0] v2167 = {v2167_u, v2167_l};
-    wire [3:0] v2168_l = v2167; wire [0:0] v2168_u = (v2167 >>> 4) + v696; wire [4:0] v2168 = {v2168_u, v2168_l};
-    wire [4:0] v2169_l = v2168; wire [0:0] v2169_u = (v2168 >>> 5) + v26; wire [5:0] v2169 = {v2169_u, v2169_l};
-    wire v2170_t0 = v2169[0] ? 1'd1 : 1'd0;
-    wire v2170_t1 = v2169[1] ? 1'd1 : v2170_t0;
-    wire v2170_t2 = v2169[0] ? 1'd0 : 1'd1;
-    wire v2170_t3 = v2169[1] ? 1'd0 : v2170_t2;
-    wire v2170_t4 = v2169[2] ? v2170_t3 : v2170_t1;
-    wire v2170_t5 = v2169[1] ? v2170_t2 : 1'd1;
-    wire v2170_t6 = v2169[3] ? v2170_t5 : v2170_t4;
-    wire v2170_t7 = v2169[2] ? v2170_t5 : 1'd1;
-    wire v2170_t8 = v2169[1] ? v2170_t0 : v2170_t2;
-    wire v2170_t9 = v2169[2] ? v2170_t8 : 1'd0;
-    wire v2170_t10 = v2169[3] ? v2170_t9 : v2170_t7;
-    wire v2170_t11 = v2169[4] ? v2170_t10 : v2170_t6;
-    wire v2170_t12 = v2169[1] ? 1'd0 : v2170_t0;
-    wire v2170_t13 = v2169[2] ? 1'd0 : v2170_t12;
-    wire v2170_t14 = v2169[3] ? v2170_t3 : v2170_t13;
-    wire v2170_t15 = v2169[2] ? v2170_t3 : 1'd0;
-    wire v2170_t16 = v2169[3] ? v2170_t3 : v2170_t15;
-    wire v2170_t17 = v2169[4] ? v2170_t16 : v2170_t14;
-    wire v2170_t18 = v2169[5] ? v2170_t17 : v2170_t11;
-    wire [0:0] v2170 = {v2170_t18};
-    wire [1:0] v2171_l = v1362; wire [0:0] v2171_u = (v1362 >>> 2) + v2131; wire [2:0] v2171 = {v2171_u, v2171_l};
-    wire [2:0] v2172_l = v2171; wire [0:0] v2172_u = (v2171 >>> 3) + v501; wire [3:0] v2172 = {v2172_u, v2172_l};
-    wire [3:0] v2173_l = v2172; wire [0:0] v2173_u = (v2172 >>> 4) + v168; wire [4:0] v2173 = {v2173_u, v2173_l};
-    wire [4:0] v2174_l = v2173; wire [0:0] v2174_u = (v2173 >>> 5) + v84; wire [5:0] v2174 = {v2174_u, v2174_l};
-    wire v2175_t0 = v2174[0] ? 1'd1 : 1'd0;
-    wire v2175_t1 = v2174[1] ? v2175_t0 : 1'd0;
-    wire v2175_t2 = v2174[2] ? 1'd0 : v2175_t1;
-    wire v2175_t3 = v2174[2] ? 1'd1 : v2175_t0;
-    wire v2175_t4 = v2174[3] ? v2175_t3 : v2175_t2;
-    wire v2175_t5 = v2174[1] ? v2175_t0 : 1'd1;
-    wire v2175_t6 = v2174[2] ? 1'd1 : v2175_t1;
-    wire v2175_t7 = v2174[3] ? v2175_t6 : v2175_t5;
-    wire v2175_t8 = v2174[4] ? v2175_t7 : v2175_t4;
-    wire v2175_t9 = v2174[1] ? 1'd1 : v2175_t0;
-    wire v2175_t10 = v2174[2] ? 1'd1 : v2175_t9;
-    wire v2175_t11 = v2174[1] ? 1'd1 : 1'd0;
-    wire v2175_t12 = v2174[2] ? v2175_t11 : v2175_t0;
-    wire v2175_t13 = v2174[3] ? v2175_t12 : v2175_t10;
-    wire v2175_t14 = v2174[0] ? 1'd0 : 1'd1;
-    wire v2175_t15 = v2174[1] ? 1'd1 : v2175_t14;
-    wire v2175_t16 = v2174[2] ? v2175_t15 : 1'd0;
-    wire v2175_t17 = v2174[3] ? v2175_t16 : v2175_t3;
-    wire v2175_t18 = v2174[4] ? v2175_t17 : v2175_t13;
-    wire v2175_t19 = v2174[5] ? v2175_t18 : v2175_t8;
-    wire [0:0] v2175 = {v2175_t19};
-    wire [0:0] v2176 = v2159;
-    wire [0:0] v2177 = (v2159 >>> 1);
-    wire [0:0] v2178 = v2146;
-    wire [0:0] v2179 = (v2146 >>> 1);
-    wire [0:0] v2180_l = v1042; wire [0:0] v2180_u = (v1042 >>> 1) + v2131; wire [1:0] v2180 = {v2180_u, v2180_l};
-    wire [1:0] v2181_l = v2180; wire [0:0] v2181_u = (v2180 >>> 2) + v193; wire [2:0] v2181 = {v2181_u, v2181_l};
-    wire [2:0] v2182_l = v2181; wire [0:0] v2182_u = (v2181 >>> 3) + v768; wire [3:0] v2182 = {v2182_u, v2182_l};
-    wire [3:0] v2183_l = v2182; wire [0:0] v2183_u = (v2182 >>> 4) + v1687; wire [4:0] v2183 = {v2183_u, v2183_l};
-    wire [4:0] v2184_l = v2183; wire [0:0] v2184_u = (v2183 >>> 5) + v83; wire [5:0] v2184 = {v2184_u, v2184_l};
-    wire v2185_t0 = v2184[0] ? 1'd0 : 1'd1;
-    wire v2185_t1 = v2184[1] ? 1'd0 : v2185_t0;
-    wire v2185_t2 = v2184[2] ? 1'd1 : v2185_t1;
-    wire v2185_t3 = v2184[1] ? 1'd1 : v2185_t0;
-    wire v2185_t4 = v2184[2] ? 1'd0 : v2185_t3;
-    wire v2185_t5 = v2184[3] ? v2185_t4 : v2185_t2;
-    wire v2185_t6 = v2184[2] ? v2185_t3 : v2185_t1;
-    wire v2185_t7 = v2184[0] ? 1'd1 : 1'd0;
-    wire v2185_t8 = v2184[1] ? v2185_t7 : 1'd0;
-    wire v2185_t9 = v2184[2] ? v2185_t8 : 1'd0;
-    wire v2185_t10 = v2184[3] ? v2185_t9 : v2185_t6;
-    wire v2185_t11 = v2184[4] ? v2185_t10 : v2185_t5;
-    wire v2185_t12 = v2184[3] ? 1'd0 : v2185_t1;
-    wire v2185_t13 = v2184[4] ? v2185_t12 : 1'd0;
-    wire v2185_t14 = v2184[5] ? v2185_t13 : v2185_t11;
-    wire [0:0] v2185 = {v2185_t14};
-    wire [0:0] v2186_l = v394; wire [0:0] v2186_u = (v394 >>> 1) + v2185; wire [1:0] v2186 = {v2186_u, v2186_l};
-    wire [1:0] v2187_l = v2186; wire [0:0] v2187_u = (v2186 >>> 2) + v1479; wire [2:0] v2187 = {v2187_u, v2187_l};
-    wire [2:0] v2188_l = v2187; wire [0:0] v2188_u = (v2187 >>> 3) + v1988; wire [3:0] v2188 = {v2188_u, v2188_l};
-    wire [3:0] v2189_l = v2188; wire [0:0] v2189_u = (v2188 >>> 4) + v1877; wire [4:0] v2189 = {v2189_u, v2189_l};
-    wire [0:0] v2190_l = v2131; wire [0:0] v2190_u = (v2131 >>> 1) + v66; wire [1:0] v2190 = {v2190_u, v2190_l};
-    wire [1:0] v2191_l = v2190; wire [0:0] v2191_u = (v2190 >>> 2) + v74; wire [2:0] v2191 = {v2191_u, v2191_l};
-    wire [2:0] v2192_l = v2191; wire [0:0] v2192_u = (v2191 >>> 3) + v162; wire [3:0] v2192 = {v2192_u, v2192_l};
-    wire [3:0] v2193_l = v2192; wire [0:0] v2193_u = (v2192 >>> 4) + v226; wire [4:0] v2193 = {v2193_u, v2193_l};
-    wire [4:0] v2194_l = v2193; wire [0:0] v2194_u = (v2193 >>> 5) + v122; wire [5:0] v2194 = {v2194_u, v2194_l};
-    wire v2195_t0 = v2194[0] ? 1'd1 : 1'd0;
-    wire v2195_t1 = v2194[0] ? 1'd0 : 1'd1;
-    wire v2195_t2 = v2194[2] ? v2195_t1 : v2195_t0;
-    wire v2195_t3 = v2194[1] ? 1'd1 : 1'd0;
-    wire v2195_t4 = v2194[1] ? v2195_t1 : 1'd0;
-    wire v2195_t5 = v2194[2] ? v2195_t4 : v2195_t3;
-    wire v2195_t6 = v2194[3] ? v2195_t5 : v2195_t2;
-    wire v2195_t7 = v2194[2] ? v2195_t1 : 1'd0;
-    wire v2195_t8 = v2194[1] ? 1'd1 : v2195_t1;
-    wire v2195_t9 = v2194[2] ? 1'd0 : v2195_t8;
-    wire v2195_t10 = v2194[3] ? v2195_t9 : v2195_t7;
-    wire v2195_t11 = v2194[4] ? v2195_t10 : v2195_t6;
-    wire v2195_t12 = v2194[1] ? v2195_t1 : 1'd1;
-    wire v2195_t13 = v2194[2] ? v2195_t12 : v2195_t1;
-    wire v2195_t14 = v2194[2] ? 1'd0 : v2195_t3;
-    wire v2195_t15 = v2194[3] ? v2195_t14 : v2195_t13;
-    wire v2195_t16 = v2194[2] ? 1'd1 : v2195_t8;
-    wire v2195_t17 = v2194[3] ? v2195_t1 : v2195_t16;
-    wire v2195_t18 = v2194[4] ? v2195_t17 : v2195_t15;
-    wire v2195_t19 = v2194[5] ? v2195_t18 : v2195_t11;
-    wire [0:0] v2195 = {v2195_t19};
-    wire [0:0] v2196_l = v1472; wire [0:0] v2196_u = (v1472 >>> 1) + v2131; wire [1:0] v2196 = {v2196_u, v2196_l};
-    wire [1:0] v2197_l = v2196; wire [0:0] v2197_u = (v2196 >>> 2) + v984; wire [2:0] v2197 = {v2197_u, v2197_l};
-    wire [2:0] v2198_l = v2197; wire [0:0] v2198_u = (v2197 >>> 3) + v1021; wire [3:0] v2198 = {v2198_u, v2198_l};
-    wire [3:0] v2199_l = v2198; wire [0:0] v2199_u = (v2198 >>> 4) + v768; wire [4:0] v2199 = {v2199_u, v2199_l};
-    wire [4:0] v2200_l = v2199; wire [0:0] v2200_u = (v2199 >>> 5) + v1244; wire [5:0] v2200 = {v2200_u, v2200_l};
-    wire v2201_t0 = v2200[0] ? 1'd0 : 1'd1;
-    wire v2201_t1 = v2200[0] ? 1'd1 : 1'd0;
-    wire v2201_t2 = v2200[1] ? v2201_t1 : v2201_t0;
-    wire v2201_t3 = v2200[1] ? 1'd0 : v2201_t0;
-    wire v2201_t4 = v2200[2] ? v2201_t3 : v2201_t2;
-    wire v2201_t5 = v2200[1] ? v2201_t1 : 1'd0;
-    wire v2201_t6 = v2200[2] ? 1'd0 : v2201_t5;
-    wire v2201_t7 = v2200[3] ? v2201_t6 : v2201_t4;
-    wire v2201_t8 = v2200[2] ? v2201_t3 : 1'd0;
-    wire v2201_t9 = v2200[3] ? v2201_t8 : 1'd0;
-    wire v2201_t10 = v2200[4] ? v2201_t9 : v2201_t7;
-    wire v2201_t11 = v2200[2] ? v2201_t1 : 1'd0;
-    wire v2201_t12 = v2200[3] ? 1'd0 : v2201_t11;
-    wire v2201_t13 = v2200[4] ? v2201_t12 : 1'd0;
-    wire v2201_t14 = v2200[5] ? v2201_t13 : v2201_t10;
-    wire [0:0] v2201 = {v2201_t14};
-    wire [0:0] v2202_l = v2131; wire [0:0] v2202_u = (v2131 >>> 1) + v625; wire [1:0] v2202 = {v2202_u, v2202_l};
-    wire [1:0] v2203_l = v2202; wire [0:0] v2203_u = (v2202 >>> 2) + v299; wire [2:0] v2203 = {v2203_u, v2203_l};
-    wire [2:0] v2204_l = v2203; wire [0:0] v2204_u = (v2203 >>> 3) + v1262; wire [3:0] v2204 = {v2204_u, v2204_l};
-    wire [3:0] v2205_l = v2204; wire [0:0] v2205_u = (v2204 >>> 4) + v1687; wire [4:0] v2205 = {v2205_u, v2205_l};
-    wire [4:0] v2206_l = v2205; wire [0:0] v2206_u = (v2205 >>> 5) + v690; wire [5:0] v2206 = {v2206_u, v2206_l};
-    wire v2207_t0 = v2206[0] ? 1'd0 : 1'd1;
-    wire v2207_t1 = v2206[1] ? 1'd1 : v2207_t0;
-    wire v2207_t2 = v2206[3] ? 1'd0 : v2207_t1;
-    wire v2207_t3 = v2206[1] ? 1'd0 : v2207_t0;
-    wire v2207_t4 = v2206[2] ? v2207_t0 : v2207_t3;
-    wire v2207_t5 = v2206[2] ? 1'd1 : v2207_t1;
-    wire v2207_t6 = v2206[3] ? v2207_t5 : v2207_t4;
-    wire v2207_t7 = v2206[4] ? v2207_t6 : v2207_t2;
-    wire v2207_t8 = v2206[0] ? 1'd1 : 1'd0;
-    wire v2207_t9 = v2206[1] ? v2207_t8 : v2207_t0;
-    wire v2207_t10 = v2206[2] ? v2207_t9 : 1'd0;
-    wire v2207_t11 = v2206[3] ? v2207_t3 : v2207_t10;
-    wire v2207_t12 = v2206[1] ? 1'd0 : 1'd1;
-    wire v2207_t13 = v2206[2] ? v2207_t3 : v2207_t12;
-    wire v2207_t14 = v2206[3] ? v2207_t13 : v2207_t12;
-    wire v2207_t15 = v2206[4] ? v2207_t14 : v2207_t11;
-    wire v2207_t16 = v2206[5] ? v2207_t15 : v2207_t7;
-    wire [0:0] v2207 = {v2207_t16};
-    wire [0:0] v2208_l = v795; wire [0:0] v2208_u = (v795 >>> 1) + v2207; wire [1:0] v2208 = {v2208_u, v2208_l};
-    wire [1:0] v2209_l = v2208; wire [0:0] v2209_u = (v2208 >>> 2) + v1482; wire [2:0] v2209 = {v2209_u, v2209_l};
-    wire [2:0] v2210_l = v2209; wire [0:0] v2210_u = (v2209 >>> 3) + v1104; wire [3:0] v2210 = {v2210_u, v2210_l};
-    wire [3:0] v2211_l = v2210; wire [0:0] v2211_u = (v2210 >>> 4) + v1151; wire [4:0] v2211 = {v2211_u, v2211_l};
-    wire [4:0] v2212_l = v2211; wire [0:0] v2212_u = (v2211 >>> 5) + v1590; wire [5:0] v2212 = {v2212_u, v2212_l};
-    wire v2213_t0 = v2212[0] ? 1'd1 : 1'd0;
-    wire v2213_t1 = v2212[0] ? 1'd0 : 1'd1;
-    wire v2213_t2 = v2212[1] ? v2213_t1 : v2213_t0;
-    wire v2213_t3 = v2212[1] ? v2213_t0 : v2213_t1;
-    wire v2213_t4 = v2212[2] ? v2213_t3 : v2213_t2;
-    wire v2213_t5 = v2212[2] ? v2213_t2 : v2213_t3;
-    wire v2213_t6 = v2212[3] ? v2213_t5 : v2213_t4;
-    wire v2213_t7 = v2212[3] ? v2213_t4 : v2213_t5;
-    wire v2213_t8 = v2212[4] ? v2213_t7 : v2213_t6;
-    wire v2213_t9 = v2212[4] ? v2213_t6 : v2213_t7;
-    wire v2213_t10 = v2212[5] ? v2213_t9 : v2213_t8;
-    wire v2213_t11 = v2212[1] ? v2213_t0 : 1'd0;
-    wire v2213_t12 = v2212[1] ? 1'd1 : v2213_t0;
-    wire v2213_t13 = v2212[2] ? v2213_t12 : v2213_t11;
-    wire v2213_t14 = v2212[1] ? v2213_t1 : 1'd1;
-    wire v2213_t15 = v2212[2] ? v2213_t14 : v2213_t12;
-    wire v2213_t16 = v2212[3] ? v2213_t15 : v2213_t13;
-    wire v2213_t17 = v2212[1] ? 1'd0 : v2213_t1;
-    wire v2213_t18 = v2212[2] ? v2213_t17 : v2213_t14;
-    wire v2213_t19 = v2212[3] ? v2213_t18 : v2213_t15;
-    wire v2213_t20 = v2212[4] ? v2213_t19 : v2213_t16;
-    wire v2213_t21 = v2212[2] ? v2213_t11 : v2213_t17;
-    wire v2213_t22 = v2212[3] ? v2213_t21 : v2213_t18;
-    wire v2213_t23 = v2212[4] ? v2213_t22 : v2213_t19;
-    wire v2213_t24 = v2212[5] ? v2213_t23 : v2213_t20;
-    wire v2213_t25 = v2212[2] ? v2213_t11 : 1'd0;
-    wire v2213_t26 = v2212[3] ? v2213_t25 : 1'd0;
-    wire v2213_t27 = v2212[3] ? v2213_t13 : v2213_t25;
-    wire v2213_t28 = v2212[4] ? v2213_t27 : v2213_t26;
-    wire v2213_t29 = v2212[2] ? 1'd1 : v2213_t12;
-    wire v2213_t30 = v2212[3] ? v2213_t29 : v2213_t13;
-    wire v2213_t31 = v2212[4] ? v2213_t30 : v2213_t27;
-    wire v2213_t32 = v2212[5] ? v2213_t31 : v2213_t28;
-    wire [2:0] v2213 = {v2213_t32, v2213_t24, v2213_t10};
-    wire [0:0] v2214 = (v2213 >>> 2);
-    wire [0:0] v2215 = v2213;
-    wire [0:0] v2216 = (v2213 >>> 1);
-    wire [0:0] v2217 = inputs[543:543];
-    wire [4:0] v2218_l = v1791; wire [0:0] v2218_u = (v1791 >>> 5) + v2217; wire [5:0] v2218 = {v2218_u, v2218_l};
-    wire v2219_t0 = v2218[0] ? 1'd1 : 1'd0;
-    wire v2219_t1 = v2218[1] ? 1'd0 : v2219_t0;
-    wire v2219_t2 = v2218[0] ? 1'd0 : 1'd1;
-    wire v2219_t3 = v2218[2] ? v2219_t2 : v2219_t1;
-    wire v2219_t4 = v2218[3] ? v2219_t3 : v2219_t0;
-    wire v2219_t5 = v2218[1] ? v2219_t0 : v2219_t2;
-    wire v2219_t6 = v2218[2] ? 1'd1 : v2219_t5;
-    wire v2219_t7 = v2218[1] ? 1'd0 : 1'd1;
-    wire v2219_t8 = v2218[2] ? 1'd0 : v2219_t7;
-    wire v2219_t9 = v2218[3] ? v2219_t8 : v2219_t6;
-    wire v2219_t10 = v2218[4] ? v2219_t9 : v2219_t4;
-    wire v2219_t11 = v2218[1] ? 1'd1 : v2219_t2;
-    wire v2219_t12 = v2218[2] ? 1'd1 : v2219_t11;
-    wire v2219_t13 = v2218[1] ? v2219_t0 : 1'd1;
-    wire v2219_t14 = v2218[1] ? 1'd1 : 1'd0;
-    wire v2219_t15 = v2218[2] ? v2219_t14 : v2219_t13;
-    wire v2219_t16 = v2218[3] ? v2219_t15 : v2219_t12;
-    wire v2219_t17 = v2218[1] ? v2219_t0 : 1'd0;
-    wire v2219_t18 = v2218[2] ? v2219_t17 : v2219_t13;
-    wire v2219_t19 = v2218[1] ? v2219_t2 : 1'd0;
-    wire v2219_t20 = v2218[2] ? v2219_t19 : v2219_t7;
-    wire v2219_t21 = v2218[3] ? v2219_t20 : v2219_t18;
-    wire v2219_t22 = v2218[4] ? v2219_t21 : v2219_t16;
-    wire v2219_t23 = v2218[5] ? v2219_t22 : v2219_t10;
-    wire [0:0] v2219 = {v2219_t23};
-    wire [1:0] v2220_l = v1101; wire [0:0] v2220_u = (v1101 >>> 2) + v2219; wire [2:0] v2220 = {v2220_u, v2220_l};
-    wire [2:0] v2221_l = v2220; wire [0:0] v2221_u = (v2220 >>> 3) + v1309; wire [3:0] v2221 = {v2221_u, v2221_l};
-    wire [3:0] v2222_l = v2221; wire [0:0] v2222_u = (v2221 >>> 4) + v1424; wire [4:0] v2222 = {v2222_u, v2222_l};
-    wire [4:0] v2223_l = v2222; wire [0:0] v2223_u = (v2222 >>> 5) + v2022; wire [5:0] v2223 = {v2223_u, v2223_l};
-    wire v2224_t0 = v2223[0] ? 1'd1 : 1'd0;
-    wire v2224_t1 = v2223[0] ? 1'd0 : 1'd1;
-    wire v2224_t2 = v2223[1] ? v2224_t1 : v2224_t0;
-    wire v2224_t3 = v2223[1] ? v2224_t0 : v2224_t1;
-    wire v2224_t4 = v2223[2] ? v2224_t3 : v2224_t2;
-    wire v2224_t5 = v2223[2] ? v2224_t2 : v2224_t3;
-    wire v2224_t6 = v2223[3] ? v2224_t5 : v2224_t4;
-    wire v2224_t7 = v2223[3] ? v2224_t4 : v2224_t5;
-    wire v2224_t8 = v2223[4] ? v2224_t7 : v2224_t6;
-    wire v2224_t9 = v2223[4] ? v2224_t6 : v2224_t7;
-    wire v2224_t10 = v2223[5] ? v2224_t9 : v2224_t8;
-    wire v2224_t11 = v2223[1] ? v2224_t0 : 1'd0;
-    wire v2224_t12 = v2223[1] ? 1'd1 : v2224_t0;
-    wire v2224_t13 = v2223[2] ? v2224_t12 : v2224_t11;
-    wire v2224_t14 = v2223[1] ? v2224_t1 : 1'd1;
-    wire v2224_t15 = v2223[2] ? v2224_t14 : v2224_t12;
-    wire v2224_t16 = v2223[3] ? v2224_t15 : v2224_t13;
-    wire v2224_t17 = v2223[1] ? 1'd0 : v2224_t1;
-    wire v2224_t18 = v2223[2] ? v2224_t17 : v2224_t14;
-    wire v2224_t19 = v2223[3] ? v2224_t18 : v2224_t15;
-    wire v2224_t20 = v2223[4] ? v2224_t19 : v2224_t16;
-    wire v2224_t21 = v2223[2] ? v2224_t11 : v2224_t17;
-    wire v2224_t22 = v2223[3] ? v2224_t21 : v2224_t18;
-    wire v2224_t23 = v2223[4] ? v2224_t22 : v2224_t19;
-    wire v2224_t24 = v2223[5] ? v2224_t23 : v2224_t20;
-    wire v2224_t25 = v2223[2] ? v2224_t11 : 1'd0;
-    wire v2224_t26 = v2223[3] ? v2224_t25 : 1'd0;
-    wire v2224_t27 = v2223[3] ? v2224_t13 : v2224_t25;
-    wire v2224_t28 = v2223[4] ? v2224_t27 : v2224_t26;
-    wire v2224_t29 = v2223[2] ? 1'd1 : v2224_t12;
-    wire v2224_t30 = v2223[3] ? v2224_t29 : v2224_t13;
-    wire v2224_t31 = v2223[4] ? v2224_t30 : v2224_t27;
-    wire v2224_t32 = v2223[5] ? v2224_t31 : v2224_t28;
-    wire [2:0] v2224 = {v2224_t32, v2224_t24, v2224_t10};
-    wire [0:0] v2225 = (v2224 >>> 2);
-    wire [4:0] v2226_l = v1820; wire [0:0] v2226_u = (v1820 >>> 5) + v2217; wire [5:0] v2226 = {v2226_u, v2226_l};
-    wire v2227_t0 = v2226[0] ? 1'd1 : 1'd0;
-    wire v2227_t1 = v2226[2] ? 1'd1 : v2227_t0;
-    wire v2227_t2 = v2226[1] ? 1'd1 : v2227_t0;
-    wire v2227_t3 = v2226[2] ? v2227_t2 : 1'd0;
-    wire v2227_t4 = v2226[3] ? v2227_t3 : v2227_t1;
-    wire v2227_t5 = v2226[1] ? v2227_t0 : 1'd1;
-    wire v2227_t6 = v2226[0] ? 1'd0 : 1'd1;
-    wire v2227_t7 = v2226[2] ? v2227_t6 : v2227_t5;
-    wire v2227_t8 = v2226[1] ? v2227_t0 : v2227_t6;
-    wire v2227_t9 = v2226[2] ? v2227_t8 : 1'd0;
-    wire v2227_t10 = v2226[3] ? v2227_t9 : v2227_t7;
-    wire v2227_t11 = v2226[4] ? v2227_t10 : v2227_t4;
-    wire v2227_t12 = v2226[1] ? 1'd0 : v2227_t0;
-    wire v2227_t13 = v2226[1] ? 1'd1 : 1'd0;
-    wire v2227_t14 = v2226[2] ? v2227_t13 : v2227_t12;
-    wire v2227_t15 = v2226[1] ? v2227_t6 : 1'd0;
-    wire v2227_t16 = v2226[1] ? 1'd1 : v2227_t6;
-    wire v2227_t17 = v2226[2] ? v2227_t16 : v2227_t15;
-    wire v2227_t18 = v2226[3] ? v2227_t17 : v2227_t14;
-    wire v2227_t19 = v2226[1] ? v2227_t6 : v2227_t0;
-    wire v2227_t20 = v2226[2] ? v2227_t19 : 1'd1;
-    wire v2227_t21 = v2226[2] ? 1'd1 : v2227_t16;
-    wire v2227_t22 = v2226[3] ? v2227_t21 : v2227_t20;
-    wire v2227_t23 = v2226[4] ? v2227_t22 : v2227_t18;
-    wire v2227_t24 = v2226[5] ? v2227_t23 : v2227_t11;
-    wire [0:0] v2227 = {v2227_t24};
-    wire [2:0] v2228_l = v1867; wire [0:0] v2228_u = (v1867 >>> 3) + v2227; wire [3:0] v2228 = {v2228_u, v2228_l};
-    wire [3:0] v2229_l = v2228; wire [0:0] v2229_u = (v2228 >>> 4) + v1128; wire [4:0] v2229 = {v2229_u, v2229_l};
-    wire [4:0] v2230_l = v2229; wire [0:0] v2230_u = (v2229 >>> 5) + v1110; wire [5:0] v2230 = {v2230_u, v2230_l};
-    wire v2231_t0 = v2230[0] ? 1'd1 : 1'd0;
-    wire v2231_t1 = v2230[0] ? 1'd0 : 1'd1;
-    wire v2231_t2 = v2230[1] ? v2231_t1 : v2231_t0;
-    wire v2231_t3 = v2230[1] ? v2231_t0 : v2231_t1;
-    wire v2231_t4 = v2230[2] ? v2231_t3 : v2231_t2;
-    wire v2231_t5 = v2230[2] ? v2231_t2 : v2231_t3;
-    wire v2231_t6 = v2230[3] ? v2231_t5 : v2231_t4;
-    wire v2231_t7 = v2230[3] ? v2231_t4 : v2231_t5;
-    wire v2231_t8 = v2230[4] ? v2231_t7 : v2231_t6;
-    wire v2231_t9 = v2230[4] ? v2231_t6 : v2231_t7;
-    wire v2231_t10 = v2230[5] ? v2231_t9 : v2231_t8;
-    wire v2231_t11 = v2230[1] ? v2231_t0 : 1'd0;
-    wire v2231_t12 = v2230[1] ? 1'd1 : v2231_t0;
-    wire v2231_t13 = v2230[2] ? v2231_t12 : v2231_t11;
-    wire v2231_t14 = v2230[1] ? v2231_t1 : 1'd1;
-    wire v2231_t15 = v2230[2] ? v2231_t14 : v2231_t12;
-    wire v2231_t16 = v2230[3] ? v2231_t15 : v2231_t13;
-    wire v2231_t17 = v2230[1] ? 1'd0 : v2231_t1;
-    wire v2231_t18 = v2230[2] ? v2231_t17 : v2231_t14;
-    wire v2231_t19 = v2230[3] ? v2231_t18 : v2231_t15;
-    wire v2231_t20 = v2230[4] ? v2231_t19 : v2231_t16;
-    wire v2231_t21 = v2230[2] ? v2231_t11 : v2231_t17;
-    wire v2231_t22 = v2230[3] ? v2231_t21 : v2231_t18;
-    wire v2231_t23 = v2230[4] ? v2231_t22 : v2231_t19;
-    wire v2231_t24 = v2230[5] ? v2231_t23 : v2231_t20;
-    wire v2231_t25 = v2230[2] ? v2231_t11 : 1'd0;
-    wire v2231_t26 = v2230[3] ? v2231_t25 : 1'd0;
-    wire v2231_t27 = v2230[3] ? v2231_t13 : v2231_t25;
-    wire v2231_t28 = v2230[4] ? v2231_t27 : v2231_t26;
-    wire v2231_t29 = v2230[2] ? 1'd1 : v2231_t12;
-    wire v2231_t30 = v2230[3] ? v2231_t29 : v2231_t13;
-    wire v2231_t31 = v2230[4] ? v2231_t30 : v2231_t27;
-    wire v2231_t32 = v2230[5] ? v2231_t31 : v2231_t28;
-    wire [2:0] v2231 = {v2231_t32, v2231_t24, v2231_t10};
-    wire [0:0] v2232 = (v2231 >>> 2);
-    wire [4:0] v2233_l = v2059; wire [0:0] v2233_u = (v2059 >>> 5) + v2217; wire [5:0] v2233 = {v2233_u, v2233_l};
-    wire v2234_t0 = v2233[0] ? 1'd0 : 1'd1;
-    wire v2234_t1 = v2233[0] ? 1'd1 : 1'd0;
-    wire v2234_t2 = v2233[1] ? 1'd0 : v2234_t1;
-    wire v2234_t3 = v2233[2] ? v2234_t2 : v2234_t0;
-    wire v2234_t4 = v2233[2] ? v2234_t1 : v2234_t0;
-    wire v2234_t5 = v2233[3] ? v2234_t4 : v2234_t3;
-    wire v2234_t6 = v2233[1] ? 1'd0 : 1'd1;
-    wire v2234_t7 = v2233[2] ? v2234_t6 : 1'd0;
-    wire v2234_t8 = v2233[1] ? 1'd0 : v2234_t0;
-    wire v2234_t9 = v2233[2] ? v2234_t8 : 1'd0;
-    wire v2234_t10 = v2233[3] ? v2234_t9 : v2234_t7;
-    wire v2234_t11 = v2233[4] ? v2234_t10 : v2234_t5;
-    wire v2234_t12 = v2233[2] ? 1'd0 : v2234_t0;
-    wire v2234_t13 = v2233[1] ? 1'd1 : v2234_t0;
-    wire v2234_t14 = v2233[2] ? v2234_t13 : 1'd1;
-    wire v2234_t15 = v2233[3] ? v2234_t14 : v2234_t12;
-    wire v2234_t16 = v2233[1] ? 1'd1 : 1'd0;
-    wire v2234_t17 = v2233[2] ? 1'd0 : v2234_t16;
-    wire v2234_t18 = v2233[3] ? v2234_t9 : v2234_t17;
-    wire v2234_t19 = v2233[4] ? v2234_t18 : v2234_t15;
-    wire v2234_t20 = v2233[5] ? v2234_t19 : v2234_t11;
-    wire [0:0] v2234 = {v2234_t20};
-    wire [4:0] v2235_l = v1483; wire [0:0] v2235_u = (v1483 >>> 5) + v2217; wire [5:0] v2235 = {v2235_u, v2235_l};
-    wire v2236_t0 = v2235[0] ? 1'd0 : 1'd1;
-    wire v2236_t1 = v2235[1] ? v2236_t0 : 1'd1;
-    wire v2236_t2 = v2235[2] ? 1'd0 : v2236_t1;
-    wire v2236_t3 = v2235[2] ? 1'd0 : v2236_t0;
-    wire v2236_t4 = v2235[3] ? v2236_t3 : v2236_t2;
-    wire v2236_t5 = v2235[1] ? 1'd0 : 1'd1;
-    wire v2236_t6 = v2235[1] ? 1'd0 : v2236_t0;
-    wire v2236_t7 = v2235[2] ? v2236_t6 : v2236_t5;
-    wire v2236_t8 = v2235[3] ? 1'd0 : v2236_t7;
-    wire v2236_t9 = v2235[4] ? v2236_t8 : v2236_t4;
-    wire v2236_t10 = v2235[0] ? 1'd1 : 1'd0;
-    wire v2236_t11 = v2235[1] ? 1'd0 : v2236_t10;
-    wire v2236_t12 = v2235[2] ? v2236_t11 : v2236_t5;
-    wire v2236_t13 = v2235[3] ? v2236_t3 : v2236_t12;
-    wire v2236_t14 = v2235[2] ? 1'd0 : v2236_t11;
-    wire v2236_t15 = v2235[3] ? 1'd0 : v2236_t14;
-    wire v2236_t16 = v2235[4] ? v2236_t15 : v2236_t13;
-    wire v2236_t17 = v2235[5] ? v2236_t16 : v2236_t9;
-    wire [0:0] v2236 = {v2236_t17};
-    wire [2:0] v2237_l = v1652; wire [0:0] v2237_u = (v1652 >>> 3) + v2236; wire [3:0] v2237 = {v2237_u, v2237_l};
-    wire [3:0] v2238_l = v2237; wire [0:0] v2238_u = (v2237 >>> 4) + v1784; wire [4:0] v2238 = {v2238_u, v2238_l};
-    wire [4:0] v2239_l = v2238; wire [0:0] v2239_u = (v2238 >>> 5) + v1974; wire [5:0] v2239 = {v2239_u, v2239_l};
-    wire v2240_t0 = v2239[0] ? 1'd1 : 1'd0;
-    wire v2240_t1 = v2239[0] ? 1'd0 : 1'd1;
-    wire v2240_t2 = v2239[1] ? v2240_t1 : v2240_t0;
-    wire v2240_t3 = v2239[1] ? v2240_t0 : v2240_t1;
-    wire v2240_t4 = v2239[2] ? v2240_t3 : v2240_t2;
-    wire v2240_t5 = v2239[2] ? v2240_t2 : v2240_t3;
-    wire v2240_t6 = v2239[3] ? v2240_t5 : v2240_t4;
-    wire v2240_t7 = v2239[3] ? v2240_t4 : v2240_t5;
-    wire v2240_t8 = v2239[4] ? v2240_t7 : v2240_t6;
-    wire v2240_t9 = v2239[4] ? v2240_t6 : v2240_t7;
-    wire v2240_t10 = v2239[5] ? v2240_t9 : v2240_t8;
-    wire v2240_t11 = v2239[1] ? v2240_t0 : 1'd0;
-    wire v2240_t12 = v2239[1] ? 1'd1 : v2240_t0;
-    wire v2240_t13 = v2239[2] ? v2240_t12 : v2240_t11;
-    wire v2240_t14 = v2239[1] ? v2240_t1 : 1'd1;
-    wire v2240_t15 = v2239[2] ? v2240_t14 : v2240_t12;
-    wire v2240_t16 = v2239[3] ? v2240_t15 : v2240_t13;
-    wire v2240_t17 = v2239[1] ? 1'd0 : v2240_t1;
-    wire v2240_t18 = v2239[2] ? v2240_t17 : v2240_t14;
-    wire v2240_t19 = v2239[3] ? v2240_t18 : v2240_t15;
-    wire v2240_t20 = v2239[4] ? v2240_t19 : v2240_t16;
-    wire v2240_t21 = v2239[2] ? v2240_t11 : v2240_t17;
-    wire v2240_t22 = v2239[3] ? v2240_t21 : v2240_t18;
-    wire v2240_t23 = v2239[4] ? v2240_t22 : v2240_t19;
-    wire v2240_t24 = v2239[5] ? v2240_t23 : v2240_t20;
-    wire v2240_t25 = v2239[2] ? v2240_t11 : 1'd0;
-    wire v2240_t26 = v2239[3] ? v2240_t25 : 1'd0;
-    wire v2240_t27 = v2239[3] ? v2240_t13 : v2240_t25;
-    wire v2240_t28 = v2239[4] ? v2240_t27 : v2240_t26;
-    wire v2240_t29 = v2239[2] ? 1'd1 : v2240_t12;
-    wire v2240_t30 = v2239[3] ? v2240_t29 : v2240_t13;
-    wire v2240_t31 = v2239[4] ? v2240_t30 : v2240_t27;
-    wire v2240_t32 = v2239[5] ? v2240_t31 : v2240_t28;
-    wire [2:0] v2240 = {v2240_t32, v2240_t24, v2240_t10};
-    wire [0:0] v2241 = (v2240 >>> 2);
-    wire [3:0] v2242_l = v775; wire [0:0] v2242_u = (v775 >>> 4) + v2217; wire [4:0] v2242 = {v2242_u, v2242_l};
-    wire [4:0] v2243_l = v2242; wire [0:0] v2243_u = (v2242 >>> 5) + v390; wire [5:0] v2243 = {v2243_u, v2243_l};
-    wire v2244_t0 = v2243[1] ? 1'd1 : 1'd0;
-    wire v2244_t1 = v2243[0] ? 1'd1 : 1'd0;
-    wire v2244_t2 = v2243[1] ? v2244_t1 : 1'd0;
-    wire v2244_t3 = v2243[2] ? v2244_t2 : v2244_t0;
-    wire v2244_t4 = v2243[3] ? v2244_t2 : v2244_t3;
-    wire v2244_t5 = v2243[1] ? v2244_t1 : 1'd1;
-    wire v2244_t6 = v2243[2] ? 1'd1 : v2244_t5;
-    wire v2244_t7 = v2243[3] ? v2244_t6 : v2244_t1;
-    wire v2244_t8 = v2243[4] ? v2244_t7 : v2244_t4;
-    wire v2244_t9 = v2243[2] ? 1'd0 : v2244_t0;
-    wire v2244_t10 = v2243[3] ? v2244_t3 : v2244_t9;
-    wire v2244_t11 = v2243[2] ? 1'd0 : v2244_t2;
-    wire v2244_t12 = v2243[0] ? 1'd0 : 1'd1;
-    wire v2244_t13 = v2243[1] ? 1'd1 : v2244_t12;
-    wire v2244_t14 = v2243[2] ? v2244_t2 : v2244_t13;
-    wire v2244_t15 = v2243[3] ? v2244_t14 : v2244_t11;
-    wire v2244_t16 = v2243[4] ? v2244_t15 : v2244_t10;
-    wire v2244_t17 = v2243[5] ? v2244_t16 : v2244_t8;
-    wire [0:0] v2244 = {v2244_t17};
-    wire [0:0] v2245_l = v1216; wire [0:0] v2245_u = (v1216 >>> 1) + v2244; wire [1:0] v2245 = {v2245_u, v2245_l};
-    wire [1:0] v2246_l = v2245; wire [0:0] v2246_u = (v2245 >>> 2) + v1249; wire [2:0] v2246 = {v2246_u, v2246_l};
-    wire [2:0] v2247_l = v2246; wire [0:0] v2247_u = (v2246 >>> 3) + v1897; wire [3:0] v2247 = {v2247_u, v2247_l};
-    wire [3:0] v2248_l = v2247; wire [0:0] v2248_u = (v2247 >>> 4) + v1219; wire [4:0] v2248 = {v2248_u, v2248_l};
-    wire [4:0] v2249_l = v2248; wire [0:0] v2249_u = (v2248 >>> 5) + v474; wire [5:0] v2249 = {v2249_u, v2249_l};
-    wire v2250_t0 = v2249[0] ? 1'd1 : 1'd0;
-    wire v2250_t1 = v2249[0] ? 1'd0 : 1'd1;
-    wire v2250_t2 = v2249[1] ? v2250_t1 : v2250_t0;
-    wire v2250_t3 = v2249[1] ? v2250_t0 : v2250_t1;
-    wire v2250_t4 = v2249[2] ? v2250_t3 : v2250_t2;
-    wire v2250_t5 = v2249[2] ? v2250_t2 : v2250_t3;
-    wire v2250_t6 = v2249[3] ? v2250_t5 : v2250_t4;
-    wire v2250_t7 = v2249[3] ? v2250_t4 : v2250_t5;
-    wire v2250_t8 = v2249[4] ? v2250_t7 : v2250_t6;
-    wire v2250_t9 = v2249[4] ? v2250_t6 : v2250_t7;
-    wire v2250_t10 = v2249[5] ? v2250_t9 : v2250_t8;
-    wire v2250_t11 = v2249[1] ? v2250_t0 : 1'd0;
-    wire v2250_t12 = v2249[1] ? 1'd1 : v2250_t0;
-    wire v2250_t13 = v2249[2] ? v2250_t12 : v2250_t11;
-    wire v2250_t14 = v2249[1] ? v2250_t1 : 1'd1;
-    wire v2250_t15 = v2249[2] ? v2250_t14 : v2250_t12;
-    wire v2250_t16 = v2249[3] ? v2250_t15 : v2250_t13;
-    wire v2250_t17 = v2249[1] ? 1'd0 : v2250_t1;
-    wire v2250_t18 = v2249[2] ? v2250_t17 : v2250_t14;
-    wire v2250_t19 = v2249[3] ? v2250_t18 : v2250_t15;
-    wire v2250_t20 = v2249[4] ? v2250_t19 : v2250_t16;
-    wire v2250_t21 = v2249[2] ? v2250_t11 : v2250_t17;
-    wire v2250_t22 = v2249[3] ? v2250_t21 : v2250_t18;
-    wire v2250_t23 = v2249[4] ? v2250_t22 : v2250_t19;
-    wire v2250_t24 = v2249[5] ? v2250_t23 : v2250_t20;
-    wire v2250_t25 = v2249[2] ? v2250_t11 : 1'd0;
-    wire v2250_t26 = v2249[3] ? v2250_t25 : 1'd0;
-    wire v2250_t27 = v2249[3] ? v2250_t13 : v2250_t25;
-    wire v2250_t28 = v2249[4] ? v2250_t27 : v2250_t26;
-    wire v2250_t29 = v2249[2] ? 1'd1 : v2250_t12;
-    wire v2250_t30 = v2249[3] ? v2250_t29 : v2250_t13;
-    wire v2250_t31 = v2249[4] ? v2250_t30 : v2250_t27;
-    wire v2250_t32 = v2249[5] ? v2250_t31 : v2250_t28;
-    wire [2:0] v2250 = {v2250_t32, v2250_t24, v2250_t10};
-    wire [0:0] v2251 = (v2250 >>> 2);
-    wire [3:0] v2252_l = v1425; wire [0:0] v2252_u = (v1425 >>> 4) + v2217; wire [4:0] v2252 = {v2252_u, v2252_l};
-    wire [4:0] v2253_l = v2252; wire [0:0] v2253_u = (v2252 >>> 5) + v196; wire [5:0] v2253 = {v2253_u, v2253_l};
-    wire v2254_t0 = v2253[0] ? 1'd1 : 1'd0;
-    wire v2254_t1 = v2253[1] ? 1'd1 : v2254_t0;
-    wire v2254_t2 = v2253[2] ? 1'd1 : v2254_t1;
-    wire v2254_t3 = v2253[1] ? 1'd0 : v2254_t0;
-    wire v2254_t4 = v2253[2] ? 1'd0 : v2254_t3;
-    wire v2254_t5 = v2253[1] ? v2254_t0 : 1'd0;
-    wire v2254_t6 = v2253[2] ? 1'd0 : v2254_t5;
-    wire v2254_t7 = v2253[3] ? v2254_t6 : v2254_t4;
-    wire v2254_t8 = v2253[0] ? 1'd0 : 1'd1;
-    wire v2254_t9 = v2253[1] ? v2254_t8 : 1'd1;
-    wire v2254_t10 = v2253[2] ? 1'd0 : v2254_t9;
-    wire v2254_t11 = v2253[4] ? v2254_t10 : v2254_t7;
-    wire v2254_t12 = v2253[5] ? v2254_t11 : v2254_t2;
-    wire [0:0] v2254 = {v2254_t12};
-    wire [3:0] v2255_l = v698; wire [0:0] v2255_u = (v698 >>> 4) + v2217; wire [4:0] v2255 = {v2255_u, v2255_l};
-    wire [4:0] v2256_l = v2255; wire [0:0] v2256_u = (v2255 >>> 5) + v204; wire [5:0] v2256 = {v2256_u, v2256_l};
-    wire v2257_t0 = v2256[0] ? 1'd0 : 1'd1;
-    wire v2257_t1 = v2256[1] ? v2257_t0 : 1'd0;
-    wire v2257_t2 = v2256[2] ? 1'd0 : v2257_t1;
-    wire v2257_t3 = v2256[3] ? 1'd0 : v2257_t2;
-    wire v2257_t4 = v2256[1] ? 1'd0 : v2257_t0;
-    wire v2257_t5 = v2256[2] ? v2257_t4 : v2257_t0;
-    wire v2257_t6 = v2256[2] ? v2257_t4 : v2257_t1;
-    wire v2257_t7 = v2256[3] ? v2257_t6 : v2257_t5;
-    wire v2257_t8 = v2256[4] ? v2257_t7 : v2257_t3;
-    wire v2257_t9 = v2256[3] ? v2257_t2 : v2257_t5;
-    wire v2257_t10 = v2256[0] ? 1'd1 : 1'd0;
-    wire v2257_t11 = v2256[1] ? v2257_t10 : 1'd1;
-    wire v2257_t12 = v2256[2] ? v2257_t11 : v2257_t0;
-    wire v2257_t13 = v2256[1] ? 1'd1 : 1'd0;
-    wire v2257_t14 = v2256[2] ? 1'd1 : v2257_t13;
-    wire v2257_t15 = v2256[3] ? v2257_t14 : v2257_t12;
-    wire v2257_t16 = v2256[4] ? v2257_t15 : v2257_t9;
-    wire v2257_t17 = v2256[5] ? v2257_t16 : v2257_t8;
-    wire [0:0] v2257 = {v2257_t17};
-    wire [2:0] v2258_l = v572; wire [0:0] v2258_u = (v572 >>> 3) + v2217; wire [3:0] v2258 = {v2258_u, v2258_l};
-    wire [3:0] v2259_l = v2258; wire [0:0] v2259_u = (v2258 >>> 4) + v841; wire [4:0] v2259 = {v2259_u, v2259_l};
-    wire [4:0] v2260_l = v2259; wire [0:0] v2260_u = (v2259 >>> 5) + v171; wire [5:0] v2260 = {v2260_u, v2260_l};
-    wire v2261_t0 = v2260[0] ? 1'd0 : 1'd1;
-    wire v2261_t1 = v2260[0] ? 1'd1 : 1'd0;
-    wire v2261_t2 = v2260[1] ? v2261_t1 : v2261_t0;
-    wire v2261_t3 = v2260[1] ? 1'd1 : 1'd0;
-    wire v2261_t4 = v2260[2] ? v2261_t3 : v2261_t2;
-    wire v2261_t5 = v2260[1] ? 1'd0 : v2261_t0;
-    wire v2261_t6 = v2260[2] ? 1'd0 : v2261_t5;
-    wire v2261_t7 = v2260[3] ? v2261_t6 : v2261_t4;
-    wire v2261_t8 = v2260[1] ? v2261_t1 : 1'd0;
-    wire v2261_t9 = v2260[2] ? v2261_t8 : v2261_t2;
-    wire v2261_t10 = v2260[1] ? 1'd0 : v2261_t1;
-    wire v2261_t11 = v2260[2] ? v2261_t10 : 1'd0;
-    wire v2261_t12 = v2260[3] ? v2261_t11 : v2261_t9;
-    wire v2261_t13 = v2260[4] ? v2261_t12 : v2261_t7;
-    wire v2261_t14 = v2260[3] ? v2261_t6 : 1'd0;
-    wire v2261_t15 = v2260[1] ? 1'd0 : 1'd1;
-    wire v2261_t16 = v2260[2] ? 1'd0 : v2261_t15;
-    wire v2261_t17 = v2260[3] ? v2261_t16 : 1'd0;
-    wire v2261_t18 = v2260[4] ? v2261_t17 : v2261_t14;
-    wire v2261_t19 = v2260[5] ? v2261_t18 : v2261_t13;
-    wire [0:0] v2261 = {v2261_t19};
-    wire [1:0] v2262_l = v1020; wire [0:0] v2262_u = (v1020 >>> 2) + v2217; wire [2:0] v2262 = {v2262_u, v2262_l};
-    wire [2:0] v2263_l = v2262; wire [0:0] v2263_u = (v2262 >>> 3) + v1782; wire [3:0] v2263 = {v2263_u, v2263_l};
-    wire [3:0] v2264_l = v2263; wire [0:0] v2264_u = (v2263 >>> 4) + v339; wire [4:0] v2264 = {v2264_u, v2264_l};
-    wire [4:0] v2265_l = v2264; wire [0:0] v2265_u = (v2264 >>> 5) + v351; wire [5:0] v2265 = {v2265_u, v2265_l};
-    wire v2266_t0 = v2265[1] ? 1'd1 : 1'd0;
-    wire v2266_t1 = v2265[0] ? 1'd1 : 1'd0;
-    wire v2266_t2 = v2265[1] ? v2266_t1 : 1'd1;
-    wire v2266_t3 = v2265[2] ? v2266_t2 : v2266_t0;
-    wire v2266_t4 = v2265[2] ? 1'd1 : v2266_t0;
-    wire v2266_t5 = v2265[3] ? v2266_t4 : v2266_t3;
-    wire v2266_t6 = v2265[1] ? 1'd0 : 1'd1;
-    wire v2266_t7 = v2265[2] ? v2266_t2 : v2266_t6;
-    wire v2266_t8 = v2265[2] ? v2266_t2 : 1'd1;
-    wire v2266_t9 = v2265[3] ? v2266_t8 : v2266_t7;
-    wire v2266_t10 = v2265[4] ? v2266_t9 : v2266_t5;
-    wire v2266_t11 = v2265[2] ? v2266_t1 : v2266_t0;
-    wire v2266_t12 = v2265[3] ? v2266_t11 : v2266_t8;
-    wire v2266_t13 = v2265[0] ? 1'd0 : 1'd1;
-    wire v2266_t14 = v2265[1] ? v2266_t13 : 1'd1;
-    wire v2266_t15 = v2265[2] ? v2266_t2 : v2266_t14;
-    wire v2266_t16 = v2265[1] ? 1'd0 : v2266_t13;
-    wire v2266_t17 = v2265[2] ? v2266_t16 : 1'd1;
-    wire v2266_t18 = v2265[3] ? v2266_t17 : v2266_t15;
-    wire v2266_t19 = v2265[4] ? v2266_t18 : v2266_t12;
-    wire v2266_t20 = v2265[5] ? v2266_t19 : v2266_t10;
-    wire [0:0] v2266 = {v2266_t20};
-    wire [2:0] v2267_l = v1789; wire [0:0] v2267_u = (v1789 >>> 3) + v2266; wire [3:0] v2267 = {v2267_u, v2267_l};
-    wire [1:0] v2268_l = v206; wire [0:0] v2268_u = (v206 >>> 2) + v2217; wire [2:0] v2268 = {v2268_u, v2268_l};
-    wire [2:0] v2269_l = v2268; wire [0:0] v2269_u = (v2268 >>> 3) + v224; wire [3:0] v2269 = {v2269_u, v2269_l};
-    wire [3:0] v2270_l = v2269; wire [0:0] v2270_u = (v2269 >>> 4) + v78; wire [4:0] v2270 = {v2270_u, v2270_l};
-    wire [4:0] v2271_l = v2270; wire [0:0] v2271_u = (v2270 >>> 5) + v2131; wire [5:0] v2271 = {v2271_u, v2271_l};
-    wire v2272_t0 = v2271[0] ? 1'd0 : 1'd1;
-    wire v2272_t1 = v2271[1] ? 1'd0 : v2272_t0;
-    wire v2272_t2 = v2271[2] ? v2272_t1 : 1'd0;
-    wire v2272_t3 = v2271[0] ? 1'd1 : 1'd0;
-    wire v2272_t4 = v2271[1] ? v2272_t3 : v2272_t0;
-    wire v2272_t5 = v2271[2] ? v2272_t4 : v2272_t0;
-    wire v2272_t6 = v2271[3] ? v2272_t5 : v2272_t2;
-    wire v2272_t7 = v2271[2] ? 1'd0 : v2272_t0;
-    wire v2272_t8 = v2271[1] ? 1'd1 : v2272_t0;
-    wire v2272_t9 = v2271[2] ? v2272_t8 : v2272_t0;
-    wire v2272_t10 = v2271[3] ? v2272_t9 : v2272_t7;
-    wire v2272_t11 = v2271[4] ? v2272_t10 : v2272_t6;
-    wire v2272_t12 = v2271[1] ? v2272_t0 : v2272_t3;
-    wire v2272_t13 = v2271[2] ? v2272_t12 : 1'd0;
-    wire v2272_t14 = v2271[3] ? v2272_t13 : v2272_t1;
-    wire v2272_t15 = v2271[2] ? v2272_t3 : 1'd0;
-    wire v2272_t16 = v2271[3] ? v2272_t15 : 1'd0;
-    wire v2272_t17 = v2271[4] ? v2272_t16 : v2272_t14;
-    wire v2272_t18 = v2271[5] ? v2272_t17 : v2272_t11;
-    wire [0:0] v2272 = {v2272_t18};
-    wire [0:0] v2273_l = v412; wire [0:0] v2273_u = (v412 >>> 1) + v2272; wire [1:0] v2273 = {v2273_u, v2273_l};
-    wire [1:0] v2274_l = v2273; wire [0:0] v2274_u = (v2273 >>> 2) + v1925; wire [2:0] v2274 = {v2274_u, v2274_l};
-    wire [2:0] v2275_l = v2274; wire [0:0] v2275_u = (v2274 >>> 3) + v1704; wire [3:0] v2275 = {v2275_u, v2275_l};
-    wire [3:0] v2276_l = v2275; wire [0:0] v2276_u = (v2275 >>> 4) + v1454; wire [4:0] v2276 = {v2276_u, v2276_l};
-    wire [4:0] v2277_l = v2276; wire [0:0] v2277_u = (v2276 >>> 5) + v1058; wire [5:0] v2277 = {v2277_u, v2277_l};
-    wire v2278_t0 = v2277[0] ? 1'd1 : 1'd0;
-    wire v2278_t1 = v2277[0] ? 1'd0 : 1'd1;
-    wire v2278_t2 = v2277[1] ? v2278_t1 : v2278_t0;
-    wire v2278_t3 = v2277[1] ? v2278_t0 : v2278_t1;
-    wire v2278_t4 = v2277[2] ? v2278_t3 : v2278_t2;
-    wire v2278_t5 = v2277[2] ? v2278_t2 : v2278_t3;
-    wire v2278_t6 = v2277[3] ? v2278_t5 : v2278_t4;
-    wire v2278_t7 = v2277[3] ? v2278_t4 : v2278_t5;
-    wire v2278_t8 = v2277[4] ? v2278_t7 : v2278_t6;
-    wire v2278_t9 = v2277[4] ? v2278_t6 : v2278_t7;
-    wire v2278_t10 = v2277[5] ? v2278_t9 : v2278_t8;
-    wire v2278_t11 = v2277[1] ? v2278_t0 : 1'd0;
-    wire v2278_t12 = v2277[1] ? 1'd1 : v2278_t0;
-    wire v2278_t13 = v2277[2] ? v2278_t12 : v2278_t11;
-    wire v2278_t14 = v2277[1] ? v2278_t1 : 1'd1;
-    wire v2278_t15 = v2277[2] ? v2278_t14 : v2278_t12;
-    wire v2278_t16 = v2277[3] ? v2278_t15 : v2278_t13;
-    wire v2278_t17 = v2277[1] ? 1'd0 : v2278_t1;
-    wire v2278_t18 = v2277[2] ? v2278_t17 : v2278_t14;
-    wire v2278_t19 = v2277[3] ? v2278_t18 : v2278_t15;
-    wire v2278_t20 = v2277[4] ? v2278_t19 : v2278_t16;
-    wire v2278_t21 = v2277[2] ? v2278_t11 : v2278_t17;
-    wire v2278_t22 = v2277[3] ? v2278_t21 : v2278_t18;
-    wire v2278_t23 = v2277[4] ? v2278_t22 : v2278_t19;
-    wire v2278_t24 = v2277[5] ? v2278_t23 : v2278_t20;
-    wire v2278_t25 = v2277[2] ? v2278_t11 : 1'd0;
-    wire v2278_t26 = v2277[3] ? v2278_t25 : 1'd0;
-    wire v2278_t27 = v2277[3] ? v2278_t13 : v2278_t25;
-    wire v2278_t28 = v2277[4] ? v2278_t27 : v2278_t26;
-    wire v2278_t29 = v2277[2] ? 1'd1 : v2278_t12;
-    wire v2278_t30 = v2277[3] ? v2278_t29 : v2278_t13;
-    wire v2278_t31 = v2277[4] ? v2278_t30 : v2278_t27;
-    wire v2278_t32 = v2277[5] ? v2278_t31 : v2278_t28;
-    wire [2:0] v2278 = {v2278_t32, v2278_t24, v2278_t10};
-    wire [0:0] v2279 = (v2278 >>> 2);
-    wire [0:0] v2280 = v2224;
-    wire [0:0] v2281 = (v2224 >>> 1);
-    wire [0:0] v2282 = v2250;
-    wire [0:0] v2283 = (v2250 >>> 1);
-    wire [0:0] v2284 = v2231;
-    wire [0:0] v2285 = (v2231 >>> 1);
-    wire [0:0] v2286 = v2240;
-    wire [0:0] v2287 = (v2240 >>> 1);
-    wire [0:0] v2288 = v2278;
-    wire [0:0] v2289 = (v2278 >>> 1);
-    wire [0:0] v2290_l = v226; wire [0:0] v2290_u = (v226 >>> 1) + v2217; wire [1:0] v2290 = {v2290_u, v2290_l};
-    wire [1:0] v2291_l = v2290; wire [0:0] v2291_u = (v2290 >>> 2) + v1010; wire [2:0] v2291 = {v2291_u, v2291_l};
-    wire [2:0] v2292_l = v2291; wire [0:0] v2292_u = (v2291 >>> 3) + v326; wire [3:0] v2292 = {v2292_u, v2292_l};
-    wire [3:0] v2293_l = v2292; wire [0:0] v2293_u = (v2292 >>> 4) + v445; wire [4:0] v2293 = {v2293_u, v2293_l};
-    wire [4:0] v2294_l = v2293; wire [0:0] v2294_u = (v2293 >>> 5) + v1782; wire [5:0] v2294 = {v2294_u, v2294_l};
-    wire v2295_t0 = v2294[0] ? 1'd1 : 1'd0;
-    wire v2295_t1 = v2294[0] ? 1'd0 : 1'd1;
-    wire v2295_t2 = v2294[1] ? v2295_t1 : v2295_t0;
-    wire v2295_t3 = v2294[2] ? 1'd1 : v2295_t2;
-    wire v2295_t4 = v2294[1] ? 1'd0 : 1'd1;
-    wire v2295_t5 = v2294[2] ? 1'd0 : v2295_t4;
-    wire v2295_t6 = v2294[3] ? v2295_t5 : v2295_t3;
-    wire v2295_t7 = v2294[1] ? 1'd0 : v2295_t0;
-    wire v2295_t8 = v2294[1] ? v2295_t0 : 1'd0;
-    wire v2295_t9 = v2294[2] ? v2295_t8 : v2295_t7;
-    wire v2295_t10 = v2294[3] ? v2295_t5 : v2295_t9;
-    wire v2295_t11 = v2294[4] ? v2295_t10 : v2295_t6;
-    wire v2295_t12 = v2294[1] ? v2295_t1 : 1'd0;
-    wire v2295_t13 = v2294[2] ? 1'd1 : v2295_t12;
-    wire v2295_t14 = v2294[2] ? 1'd0 : v2295_t7;
-    wire v2295_t15 = v2294[3] ? v2295_t14 : v2295_t13;
-    wire v2295_t16 = v2294[3] ? v2295_t14 : 1'd0;
-    wire v2295_t17 = v2294[4] ? v2295_t16 : v2295_t15;
-    wire v2295_t18 = v2294[5] ? v2295_t17 : v2295_t11;
-    wire [0:0] v2295 = {v2295_t18};
-    wire [0:0] v2296_l = v696; wire [0:0] v2296_u = (v696 >>> 1) + v2217; wire [1:0] v2296 = {v2296_u, v2296_l};
-    wire [1:0] v2297_l = v2296; wire [0:0] v2297_u = (v2296 >>> 2) + v1244; wire [2:0] v2297 = {v2297_u, v2297_l};
-    wire [2:0] v2298_l = v2297; wire [0:0] v2298_u = (v2297 >>> 3) + v690; wire [3:0] v2298 = {v2298_u, v2298_l};
-    wire [3:0] v2299_l = v2298; wire [0:0] v2299_u = (v2298 >>> 4) + v60; wire [4:0] v2299 = {v2299_u, v2299_l};
-    wire [4:0] v2300_l = v2299; wire [0:0] v2300_u = (v2299 >>> 5) + v945; wire [5:0] v2300 = {v2300_u, v2300_l};
-    wire v2301_t0 = v2300[0] ? 1'd1 : 1'd0;
-    wire v2301_t1 = v2300[1] ? v2301_t0 : 1'd0;
-    wire v2301_t2 = v2300[2] ? 1'd0 : v2301_t1;
-    wire v2301_t3 = v2300[2] ? v2301_t0 : 1'd1;
-    wire v2301_t4 = v2300[3] ? v2301_t3 : v2301_t2;
-    wire v2301_t5 = v2300[2] ? 1'd1 : v2301_t1;
-    wire v2301_t6 = v2300[1] ? 1'd1 : v2301_t0;
-    wire v2301_t7 = v2300[2] ? v2301_t6 : 1'd0;
-    wire v2301_t8 = v2300[3] ? v2301_t7 : v2301_t5;
-    wire v2301_t9 = v2300[4] ? v2301_t8 : v2301_t4;
-    wire v2301_t10 = v2300[1] ? 1'd0 : v2301_t0;
-    wire v2301_t11 = v2300[2] ? v2301_t10 : 1'd1;
-    wire v2301_t12 = v2300[2] ? 1'd0 : 1'd1;
-    wire v2301_t13 = v2300[3] ? v2301_t12 : v2301_t11;
-    wire v2301_t14 = v2300[4] ? 1'd0 : v2301_t13;
-    wire v2301_t15 = v2300[5] ? v2301_t14 : v2301_t9;
-    wire [0:0] v2301 = {v2301_t15};
-    wire [1:0] v2302_l = v1994; wire [0:0] v2302_u = (v1994 >>> 2) + v2301; wire [2:0] v2302 = {v2302_u, v2302_l};
-    wire [2:0] v2303_l = v2302; wire [0:0] v2303_u = (v2302 >>> 3) + v1836; wire [3:0] v2303 = {v2303_u, v2303_l};
-    wire [3:0] v2304_l = v2303; wire [0:0] v2304_u = (v2303 >>> 4) + v220; wire [4:0] v2304 = {v2304_u, v2304_l};
-    wire [4:0] v2305_l = v2304; wire [0:0] v2305_u = (v2304 >>> 5) + v1260; wire [5:0] v2305 = {v2305_u, v2305_l};
-    wire v2306_t0 = v2305[0] ? 1'd1 : 1'd0;
-    wire v2306_t1 = v2305[0] ? 1'd0 : 1'd1;
-    wire v2306_t2 = v2305[1] ? v2306_t1 : v2306_t0;
-    wire v2306_t3 = v2305[1] ? v2306_t0 : v2306_t1;
-    wire v2306_t4 = v2305[2] ? v2306_t3 : v2306_t2;
-    wire v2306_t5 = v2305[2] ? v2306_t2 : v2306_t3;
-    wire v2306_t6 = v2305[3] ? v2306_t5 : v2306_t4;
-    wire v2306_t7 = v2305[3] ? v2306_t4 : v2306_t5;
-    wire v2306_t8 = v2305[4] ? v2306_t7 : v2306_t6;
-    wire v2306_t9 = v2305[4] ? v2306_t6 : v2306_t7;
-    wire v2306_t10 = v2305[5] ? v2306_t9 : v2306_t8;
-    wire v2306_t11 = v2305[1] ? v2306_t0 : 1'd0;
-    wire v2306_t12 = v2305[1] ? 1'd1 : v2306_t0;
-    wire v2306_t13 = v2305[2] ? v2306_t12 : v2306_t11;
-    wire v2306_t14 = v2305[1] ? v2306_t1 : 1'd1;
-    wire v2306_t15 = v2305[2] ? v2306_t14 : v2306_t12;
-    wire v2306_t16 = v2305[3] ? v2306_t15 : v2306_t13;
-    wire v2306_t17 = v2305[1] ? 1'd0 : v2306_t1;
-    wire v2306_t18 = v2305[2] ? v2306_t17 : v2306_t14;
-    wire v2306_t19 = v2305[3] ? v2306_t18 : v2306_t15;
-    wire v2306_t20 = v2305[4] ? v2306_t19 : v2306_t16;
-    wire v2306_t21 = v2305[2] ? v2306_t11 : v2306_t17;
-    wire v2306_t22 = v2305[3] ? v2306_t21 : v2306_t18;
-    wire v2306_t23 = v2305[4] ? v2306_t22 : v2306_t19;
-    wire v2306_t24 = v2305[5] ? v2306_t23 : v2306_t20;
-    wire v2306_t25 = v2305[2] ? v2306_t11 : 1'd0;
-    wire v2306_t26 = v2305[3] ? v2306_t25 : 1'd0;
-    wire v2306_t27 = v2305[3] ? v2306_t13 : v2306_t25;
-    wire v2306_t28 = v2305[4] ? v2306_t27 : v2306_t26;
-    wire v2306_t29 = v2305[2] ? 1'd1 : v2306_t12;
-    wire v2306_t30 = v2305[3] ? v2306_t29 : v2306_t13;
-    wire v2306_t31 = v2305[4] ? v2306_t30 : v2306_t27;
-    wire v2306_t32 = v2305[5] ? v2306_t31 : v2306_t28;
-    wire [2:0] v2306 = {v2306_t32, v2306_t24, v2306_t10};
-    wire [0:0] v2307 = (v2306 >>> 2);
-    wire [0:0] v2308 = v2306;
-    wire [0:0] v2309 = (v2306 >>> 1);
-    wire [0:0] v2310 = inputs[294:294];
-    wire [4:0] v2311_l = v306; wire [0:0] v2311_u = (v306 >>> 5) + v2310; wire [5:0] v2311 = {v2311_u, v2311_l};
-    wire v2312_t0 = v2311[0] ? 1'd0 : 1'd1;
-    wire v2312_t1 = v2311[1] ? v2312_t0 : 1'd1;
-    wire v2312_t2 = v2311[2] ? v2312_t0 : v2312_t1;
-    wire v2312_t3 = v2311[3] ? v2312_t0 : v2312_t2;
-    wire v2312_t4 = v2311[0] ? 1'd1 : 1'd0;
-    wire v2312_t5 = v2311[1] ? 1'd0 : v2312_t4;
-    wire v2312_t6 = v2311[2] ? v2312_t5 : v2312_t4;
-    wire v2312_t7 = v2311[2] ? 1'd0 : v2312_t5;
-    wire v2312_t8 = v2311[3] ? v2312_t7 : v2312_t6;
-    wire v2312_t9 = v2311[4] ? v2312_t8 : v2312_t3;
-    wire v2312_t10 = v2311[1] ? v2312_t0 : 1'd0;
-    wire v2312_t11 = v2311[2] ? v2312_t10 : 1'd1;
-    wire v2312_t12 = v2311[2] ? v2312_t0 : 1'd0;
-    wire v2312_t13 = v2311[3] ? v2312_t12 : v2312_t11;
-    wire v2312_t14 = v2311[3] ? 1'd0 : v2312_t7;
-    wire v2312_t15 = v2311[4] ? v2312_t14 : v2312_t13;
-    wire v2312_t16 = v2311[5] ? v2312_t15 : v2312_t9;
-    wire [0:0] v2312 = {v2312_t16};
-    wire [0:0] v2313_l = v2312; wire [0:0] v2313_u = (v2312 >>> 1) + v1382; wire [1:0] v2313 = {v2313_u, v2313_l};
-    wire [1:0] v2314_l = v2313; wire [0:0] v2314_u = (v2313 >>> 2) + v1646; wire [2:0] v2314 = {v2314_u, v2314_l};
-    wire [2:0] v2315_l = v2314; wire [0:0] v2315_u = (v2314 >>> 3) + v2254; wire [3:0] v2315 = {v2315_u, v2315_l};
-    wire [3:0] v2316_l = v2315; wire [0:0] v2316_u = (v2315 >>> 4) + v665; wire [4:0] v2316 = {v2316_u, v2316_l};
-    wire [4:0] v2317_l = v2316; wire [0:0] v2317_u = (v2316 >>> 5) + v482; wire [5:0] v2317 = {v2317_u, v2317_l};
-    wire v2318_t0 = v2317[0] ? 1'd1 : 1'd0;
-    wire v2318_t1 = v2317[0] ? 1'd0 : 1'd1;
-    wire v2318_t2 = v2317[1] ? v2318_t1 : v2318_t0;
-    wire v2318_t3 = v2317[1] ? v2318_t0 : v2318_t1;
-    wire v2318_t4 = v2317[2] ? v2318_t3 : v2318_t2;
-    wire v2318_t5 = v2317[2] ? v2318_t2 : v2318_t3;
-    wire v2318_t6 = v2317[3] ? v2318_t5 : v2318_t4;
-    wire v2318_t7 = v2317[3] ? v2318_t4 : v2318_t5;
-    wire v2318_t8 = v2317[4] ? v2318_t7 : v2318_t6;
-    wire v2318_t9 = v2317[4] ? v2318_t6 : v2318_t7;
-    wire v2318_t10 = v2317[5] ? v2318_t9 : v2318_t8;
-    wire v2318_t11 = v2317[1] ? v2318_t0 : 1'd0;
-    wire v2318_t12 = v2317[1] ? 1'd1 : v2318_t0;
-    wire v2318_t13 = v2317[2] ? v2318_t12 : v2318_t11;
-    wire v2318_t14 = v2317[1] ? v2318_t1 : 1'd1;
-    wire v2318_t15 = v2317[2] ? v2318_t14 : v2318_t12;
-    wire v2318_t16 = v2317[3] ? v2318_t15 : v2318_t13;
-    wire v2318_t17 = v2317[1] ? 1'd0 : v2318_t1;
-    wire v2318_t18 = v2317[2] ? v2318_t17 : v2318_t14;
-    wire v2318_t19 = v2317[3] ? v2318_t18 : v2318_t15;
-    wire v2318_t20 = v2317[4] ? v2318_t19 : v2318_t16;
-    wire v2318_t21 = v2317[2] ? v2318_t11 : v2318_t17;
-    wire v2318_t22 = v2317[3] ? v2318_t21 : v2318_t18;
-    wire v2318_t23 = v2317[4] ? v2318_t22 : v2318_t19;
-    wire v2318_t24 = v2317[5] ? v2318_t23 : v2318_t20;
-    wire v2318_t25 = v2317[2] ? v2318_t11 : 1'd0;
-    wire v2318_t26 = v2317[3] ? v2318_t25 : 1'd0;
-    wire v2318_t27 = v2317[3] ? v2318_t13 : v2318_t25;
-    wire v2318_t28 = v2317[4] ? v2318_t27 : v2318_t26;
-    wire v2318_t29 = v2317[2] ? 1'd1 : v2318_t12;
-    wire v2318_t30 = v2317[3] ? v2318_t29 : v2318_t13;
-    wire v2318_t31 = v2317[4] ? v2318_t30 : v2318_t27;
-    wire v2318_t32 = v2317[5] ? v2318_t31 : v2318_t28;
-    wire [2:0] v2318 = {v2318_t32, v2318_t24, v2318_t10};
-    wire [0:0] v2319 = (v2318 >>> 2);
-    wire [0:0] v2320_l = v2307; wire [0:0] v2320_u = (v2307 >>> 1) + v2319; wire [1:0] v2320 = {v2320_u, v2320_l};
-    wire [1:0] v2321_l = v2320; wire [0:0] v2321_u = (v2320 >>> 2) + v2160; wire [2:0] v2321 = {v2321_u, v2321_l};
-    wire [4:0] v2322_l = v848; wire [0:0] v2322_u = (v848 >>> 5) + v2310; wire [5:0] v2322 = {v2322_u, v2322_l};
-    wire v2323_t0 = v2322[0] ? 1'd0 : 1'd1;
-    wire v2323_t1 = v2322[1] ? v2323_t0 : 1'd0;
-    wire v2323_t2 = v2322[2] ? 1'd0 : v2323_t1;
-    wire v2323_t3 = v2322[3] ? v2323_t2 : 1'd0;
-    wire v2323_t4 = v2322[1] ? 1'd0 : 1'd1;
-    wire v2323_t5 = v2322[0] ? 1'd1 : 1'd0;
-    wire v2323_t6 = v2322[1] ? 1'd0 : v2323_t5;
-    wire v2323_t7 = v2322[2] ? v2323_t6 : v2323_t4;
-    wire v2323_t8 = v2322[3] ? 1'd0 : v2323_t7;
-    wire v2323_t9 = v2322[4] ? v2323_t8 : v2323_t3;
-    wire v2323_t10 = v2322[1] ? 1'd0 : v2323_t0;
-    wire v2323_t11 = v2322[2] ? v2323_t10 : 1'd0;
-    wire v2323_t12 = v2322[3] ? 1'd0 : v2323_t11;
-    wire v2323_t13 = v2322[4] ? 1'd0 : v2323_t12;
-    wire v2323_t14 = v2322[5] ? v2323_t13 : v2323_t9;
-    wire [0:0] v2323 = {v2323_t14};
-    wire [1:0] v2324_l = v1958; wire [0:0] v2324_u = (v1958 >>> 2) + v2323; wire [2:0] v2324 = {v2324_u, v2324_l};
-    wire [2:0] v2325_l = v2324; wire [0:0] v2325_u = (v2324 >>> 3) + v2201; wire [3:0] v2325 = {v2325_u, v2325_l};
-    wire [3:0] v2326_l = v2325; wire [0:0] v2326_u = (v2325 >>> 4) + v1814; wire [4:0] v2326 = {v2326_u, v2326_l};
-    wire [4:0] v2327_l = v2326; wire [0:0] v2327_u = (v2326 >>> 5) + v2027; wire [5:0] v2327 = {v2327_u, v2327_l};
-    wire v2328_t0 = v2327[0] ? 1'd1 : 1'd0;
-    wire v2328_t1 = v2327[0] ? 1'd0 : 1'd1;
-    wire v2328_t2 = v2327[1] ? v2328_t1 : v2328_t0;
-    wire v2328_t3 = v2327[1] ? v2328_t0 : v2328_t1;
-    wire v2328_t4 = v2327[2] ? v2328_t3 : v2328_t2;
-    wire v2328_t5 = v2327[2] ? v2328_t2 : v2328_t3;
-    wire v2328_t6 = v2327[3] ? v2328_t5 : v2328_t4;
-    wire v2328_t7 = v2327[3] ? v2328_t4 : v2328_t5;
-    wire v2328_t8 = v2327[4] ? v2328_t7 : v2328_t6;
-    wire v2328_t9 = v2327[4] ? v2328_t6 : v2328_t7;
-    wire v2328_t10 = v2327[5] ? v2328_t9 : v2328_t8;
-    wire v2328_t11 = v2327[1] ? v2328_t0 : 1'd0;
-    wire v2328_t12 = v2327[1] ? 1'd1 : v2328_t0;
-    wire v2328_t13 = v2327[2] ? v2328_t12 : v2328_t11;
-    wire v2328_t14 = v2327[1] ? v2328_t1 : 1'd1;
-    wire v2328_t15 = v2327[2] ? v2328_t14 : v2328_t12;
-    wire v2328_t16 = v2327[3] ? v2328_t15 : v2328_t13;
-    wire v2328_t17 = v2327[1] ? 1'd0 : v2328_t1;
-    wire v2328_t18 = v2327[2] ? v2328_t17 : v2328_t14;
-    wire v2328_t19 = v2327[3] ? v2328_t18 : v2328_t15;
-    wire v2328_t20 = v2327[4] ? v2328_t19 : v2328_t16;
-    wire v2328_t21 = v2327[2] ? v2328_t11 : v2328_t17;
-    wire v2328_t22 = v2327[3] ? v2328_t21 : v2328_t18;
-    wire v2328_t23 = v2327[4] ? v2328_t22 : v2328_t19;
-    wire v2328_t24 = v2327[5] ? v2328_t23 : v2328_t20;
-    wire v2328_t25 = v2327[2] ? v2328_t11 : 1'd0;
-    wire v2328_t26 = v2327[3] ? v2328_t25 : 1'd0;
-    wire v2328_t27 = v2327[3] ? v2328_t13 : v2328_t25;
-    wire v2328_t28 = v2327[4] ? v2328_t27 : v2328_t26;
-    wire v2328_t29 = v2327[2] ? 1'd1 : v2328_t12;
-    wire v2328_t30 = v2327[3] ? v2328_t29 : v2328_t13;
-    wire v2328_t31 = v2327[4] ? v2328_t30 : v2328_t27;
-    wire v2328_t32 = v2327[5] ? v2328_t31 : v2328_t28;
-    wire [2:0] v2328 = {v2328_t32, v2328_t24, v2328_t10};
-    wire [0:0] v2329 = (v2328 >>> 2);
-    wire [3:0] v2330_l = v1659; wire [0:0] v2330_u = (v1659 >>> 4) + v2310; wire [4:0] v2330 = {v2330_u, v2330_l};
-    wire [4:0] v2331_l = v2330; wire [0:0] v2331_u = (v2330 >>> 5) + v1949; wire [5:0] v2331 = {v2331_u, v2331_l};
-    wire v2332_t0 = v2331[0] ? 1'd1 : 1'd0;
-    wire v2332_t1 = v2331[2] ? 1'd0 : v2332_t0;
-    wire v2332_t2 = v2331[0] ? 1'd0 : 1'd1;
-    wire v2332_t3 = v2331[1] ? v2332_t2 : 1'd1;
-    wire v2332_t4 = v2331[2] ? v2332_t3 : 1'd0;
-    wire v2332_t5 = v2331[3] ? v2332_t4 : v2332_t1;
-    wire v2332_t6 = v2331[1] ? v2332_t2 : 1'd0;
-    wire v2332_t7 = v2331[2] ? v2332_t3 : v2332_t6;
-    wire v2332_t8 = v2331[1] ? 1'd0 : 1'd1;
-    wire v2332_t9 = v2331[2] ? v2332_t8 : 1'd0;
-    wire v2332_t10 = v2331[3] ? v2332_t9 : v2332_t7;
-    wire v2332_t11 = v2331[4] ? v2332_t10 : v2332_t5;
-    wire v2332_t12 = v2331[2] ? 1'd0 : 1'd1;
-    wire v2332_t13 = v2331[1] ? 1'd0 : v2332_t0;
-    wire v2332_t14 = v2331[2] ? v2332_t13 : 1'd0;
-    wire v2332_t15 = v2331[3] ? v2332_t14 : v2332_t12;
-    wire v2332_t16 = v2331[2] ? 1'd1 : v2332_t6;
-    wire v2332_t17 = v2331[3] ? v2332_t16 : v2332_t6;
-    wire v2332_t18 = v2331[4] ? v2332_t17 : v2332_t15;
-    wire v2332_t19 = v2331[5] ? v2332_t18 : v2332_t11;
-    wire [0:0] v2332 = {v2332_t19};
-    wire [0:0] v2333_l = v2332; wire [0:0] v2333_u = (v2332 >>> 1) + v1373; wire [1:0] v2333 = {v2333_u, v2333_l};
-    wire [1:0] v2334_l = v2333; wire [0:0] v2334_u = (v2333 >>> 2) + v1643; wire [2:0] v2334 = {v2334_u, v2334_l};
-    wire [2:0] v2335_l = v2334; wire [0:0] v2335_u = (v2334 >>> 3) + v1942; wire [3:0] v2335 = {v2335_u, v2335_l};
-    wire [3:0] v2336_l = v2335; wire [0:0] v2336_u = (v2335 >>> 4) + v2295; wire [4:0] v2336 = {v2336_u, v2336_l};
-    wire [4:0] v2337_l = v2336; wire [0:0] v2337_u = (v2336 >>> 5) + v1205; wire [5:0] v2337 = {v2337_u, v2337_l};
-    wire v2338_t0 = v2337[0] ? 1'd1 : 1'd0;
-    wire v2338_t1 = v2337[0] ? 1'd0 : 1'd1;
-    wire v2338_t2 = v2337[1] ? v2338_t1 : v2338_t0;
-    wire v2338_t3 = v2337[1] ? v2338_t0 : v2338_t1;
-    wire v2338_t4 = v2337[2] ? v2338_t3 : v2338_t2;
-    wire v2338_t5 = v2337[2] ? v2338_t2 : v2338_t3;
-    wire v2338_t6 = v2337[3] ? v2338_t5 : v2338_t4;
-    wire v2338_t7 = v2337[3] ? v2338_t4 : v2338_t5;
-    wire v2338_t8 = v2337[4] ? v2338_t7 : v2338_t6;
-    wire v2338_t9 = v2337[4] ? v2338_t6 : v2338_t7;
-    wire v2338_t10 = v2337[5] ? v2338_t9 : v2338_t8;
-    wire v2338_t11 = v2337[1] ? v2338_t0 : 1'd0;
-    wire v2338_t12 = v2337[1] ? 1'd1 : v2338_t0;
-    wire v2338_t13 = v2337[2] ? v2338_t12 : v2338_t11;
-    wire v2338_t14 = v2337[1] ? v2338_t1 : 1'd1;
-    wire v2338_t15 = v2337[2] ? v2338_t14 : v2338_t12;
-    wire v2338_t16 = v2337[3] ? v2338_t15 : v2338_t13;
-    wire v2338_t17 = v2337[1] ? 1'd0 : v2338_t1;
-    wire v2338_t18 = v2337[2] ? v2338_t17 : v2338_t14;
-    wire v2338_t19 = v2337[3] ? v2338_t18 : v2338_t15;
-    wire v2338_t20 = v2337[4] ? v2338_t19 : v2338_t16;
-    wire v2338_t21 = v2337[2] ? v2338_t11 : v2338_t17;
-    wire v2338_t22 = v2337[3] ? v2338_t21 : v2338_t18;
-    wire v2338_t23 = v2337[4] ? v2338_t22 : v2338_t19;
-    wire v2338_t24 = v2337[5] ? v2338_t23 : v2338_t20;
-    wire v2338_t25 = v2337[2] ? v2338_t11 : 1'd0;
-    wire v2338_t26 = v2337[3] ? v2338_t25 : 1'd0;
-    wire v2338_t27 = v2337[3] ? v2338_t13 : v2338_t25;
-    wire v2338_t28 = v2337[4] ? v2338_t27 : v2338_t26;
-    wire v2338_t29 = v2337[2] ? 1'd1 : v2338_t12;
-    wire v2338_t30 = v2337[3] ? v2338_t29 : v2338_t13;
-    wire v2338_t31 = v2337[4] ? v2338_t30 : v2338_t27;
-    wire v2338_t32 = v2337[5] ? v2338_t31 : v2338_t28;
-    wire [2:0] v2338 = {v2338_t32, v2338_t24, v2338_t10};
-    wire [0:0] v2339 = (v2338 >>> 2);
-    wire [3:0] v2340_l = v1574; wire [0:0] v2340_u = (v1574 >>> 4) + v2310; wire [4:0] v2340 = {v2340_u, v2340_l};
-    wire [4:0] v2341_l = v2340; wire [0:0] v2341_u = (v2340 >>> 5) + v378; wire [5:0] v2341 = {v2341_u, v2341_l};
-    wire v2342_t0 = v2341[0] ? 1'd1 : 1'd0;
-    wire v2342_t1 = v2341[1] ? 1'd1 : v2342_t0;
-    wire v2342_t2 = v2341[2] ? v2342_t1 : 1'd1;
-    wire v2342_t3 = v2341[1] ? 1'd1 : 1'd0;
-    wire v2342_t4 = v2341[2] ? v2342_t3 : 1'd0;
-    wire v2342_t5 = v2341[3] ? v2342_t4 : v2342_t2;
-    wire v2342_t6 = v2341[0] ? 1'd0 : 1'd1;
-    wire v2342_t7 = v2341[1] ? v2342_t6 : 1'd0;
-    wire v2342_t8 = v2341[2] ? v2342_t7 : 1'd0;
-    wire v2342_t9 = v2341[3] ? v2342_t8 : 1'd0;
-    wire v2342_t10 = v2341[4] ? v2342_t9 : v2342_t5;
-    wire v2342_t11 = v2341[2] ? 1'd0 : v2342_t3;
-    wire v2342_t12 = v2341[2] ? 1'd0 : v2342_t0;
-    wire v2342_t13 = v2341[3] ? v2342_t12 : v2342_t11;
-    wire v2342_t14 = v2341[2] ? 1'd0 : v2342_t1;
-    wire v2342_t15 = v2341[3] ? v2342_t14 : v2342_t11;
-    wire v2342_t16 = v2341[4] ? v2342_t15 : v2342_t13;
-    wire v2342_t17 = v2341[5] ? v2342_t16 : v2342_t10;
-    wire [0:0] v2342 = {v2342_t17};
-    wire [3:0] v2343_l = v701; wire [0:0] v2343_u = (v701 >>> 4) + v2310; wire [4:0] v2343 = {v2343_u, v2343_l};
-    wire [4:0] v2344_l = v2343; wire [0:0] v2344_u = (v2343 >>> 5) + v147; wire [5:0] v2344 = {v2344_u, v2344_l};
-    wire v2345_t0 = v2344[2] ? 1'd0 : 1'd1;
-    wire v2345_t1 = v2344[0] ? 1'd0 : 1'd1;
-    wire v2345_t2 = v2344[0] ? 1'd1 : 1'd0;
-    wire v2345_t3 = v2344[1] ? v2345_t2 : v2345_t1;
-    wire v2345_t4 = v2344[2] ? 1'd0 : v2345_t3;
-    wire v2345_t5 = v2344[3] ? v2345_t4 : v2345_t0;
-    wire v2345_t6 = v2344[1] ? v2345_t2 : 1'd1;
-    wire v2345_t7 = v2344[1] ? 1'd0 : v2345_t1;
-    wire v2345_t8 = v2344[2] ? v2345_t7 : v2345_t6;
-    wire v2345_t9 = v2344[3] ? 1'd0 : v2345_t8;
-    wire v2345_t10 = v2344[4] ? v2345_t9 : v2345_t5;
-    wire v2345_t11 = v2344[2] ? 1'd0 : v2345_t7;
-    wire v2345_t12 = v2344[2] ? 1'd0 : v2345_t6;
-    wire v2345_t13 = v2344[3] ? v2345_t12 : v2345_t11;
-    wire v2345_t14 = v2344[1] ? 1'd0 : v2345_t2;
-    wire v2345_t15 = v2344[2] ? 1'd0 : v2345_t14;
-    wire v2345_t16 = v2344[1] ? 1'd0 : 1'd1;
-    wire v2345_t17 = v2344[2] ? 1'd0 : v2345_t16;
-    wire v2345_t18 = v2344[3] ? v2345_t17 : v2345_t15;
-    wire v2345_t19 = v2344[4] ? v2345_t18 : v2345_t13;
-    wire v2345_t20 = v2344[5] ? v2345_t19 : v2345_t10;
-    wire [0:0] v2345 = {v2345_t20};
-    wire [0:0] v2346_l = v2345; wire [0:0] v2346_u = (v2345 >>> 1) + v1084; wire [1:0] v2346 = {v2346_u, v2346_l};
-    wire [1:0] v2347_l = v2346; wire [0:0] v2347_u = (v2346 >>> 2) + v1826; wire [2:0] v2347 = {v2347_u, v2347_l};
-    wire [2:0] v2348_l = v2347; wire [0:0] v2348_u = (v2347 >>> 3) + v523; wire [3:0] v2348 = {v2348_u, v2348_l};
-    wire [3:0] v2349_l = v2348; wire [0:0] v2349_u = (v2348 >>> 4) + v1948; wire [4:0] v2349 = {v2349_u, v2349_l};
-    wire [4:0] v2350_l = v2349; wire [0:0] v2350_u = (v2349 >>> 5) + v1050; wire [5:0] v2350 = {v2350_u, v2350_l};
-    wire v2351_t0 = v2350[0] ? 1'd1 : 1'd0;
-    wire v2351_t1 = v2350[0] ? 1'd0 : 1'd1;
-    wire v2351_t2 = v2350[1] ? v2351_t1 : v2351_t0;
-    wire v2351_t3 = v2350[1] ? v2351_t0 : v2351_t1;
-    wire v2351_t4 = v2350[2] ? v2351_t3 : v2351_t2;
-    wire v2351_t5 = v2350[2] ? v2351_t2 : v2351_t3;
-    wire v2351_t6 = v2350[3] ? v2351_t5 : v2351_t4;
-    wire v2351_t7 = v2350[3] ? v2351_t4 : v2351_t5;
-    wire v2351_t8 = v2350[4] ? v2351_t7 : v2351_t6;
-    wire v2351_t9 = v2350[4] ? v2351_t6 : v2351_t7;
-    wire v2351_t10 = v2350[5] ? v2351_t9 : v2351_t8;
-    wire v2351_t11 = v2350[1] ? v2351_t0 : 1'd0;
-    wire v2351_t12 = v2350[1] ? 1'd1 : v2351_t0;
-    wire v2351_t13 = v2350[2] ? v2351_t12 : v2351_t11;
-    wire v2351_t14 = v2350[1] ? v2351_t1 : 1'd1;
-    wire v2351_t15 = v2350[2] ? v2351_t14 : v2351_t12;
-    wire v2351_t16 = v2350[3] ? v2351_t15 : v2351_t13;
-    wire v2351_t17 = v2350[1] ? 1'd0 : v2351_t1;
-    wire v2351_t18 = v2350[2] ? v2351_t17 : v2351_t14;
-    wire v2351_t19 = v2350[3] ? v2351_t18 : v2351_t15;
-    wire v2351_t20 = v2350[4] ? v2351_t19 : v2351_t16;
-    wire v2351_t21 = v2350[2] ? v2351_t11 : v2351_t17;
-    wire v2351_t22 = v2350[3] ? v2351_t21 : v2351_t18;
-    wire v2351_t23 = v2350[4] ? v2351_t22 : v2351_t19;
-    wire v2351_t24 = v2350[5] ? v2351_t23 : v2351_t20;
-    wire v2351_t25 = v2350[2] ? v2351_t11 : 1'd0;
-    wire v2351_t26 = v2350[3] ? v2351_t25 : 1'd0;
-    wire v2351_t27 = v2350[3] ? v2351_t13 : v2351_t25;
-    wire v2351_t28 = v2350[4] ? v2351_t27 : v2351_t26;
-    wire v2351_t29 = v2350[2] ? 1'd1 : v2351_t12;
-    wire v2351_t30 = v2350[3] ? v2351_t29 : v2351_t13;
-    wire v2351_t31 = v2350[4] ? v2351_t30 : v2351_t27;
-    wire v2351_t32 = v2350[5] ? v2351_t31 : v2351_t28;
-    wire [2:0] v2351 = {v2351_t32, v2351_t24, v2351_t10};
-    wire [0:0] v2352 = (v2351 >>> 2);
-    wire [3:0] v2353_l = v1549; wire [0:0] v2353_u = (v1549 >>> 4) + v2310; wire [4:0] v2353 = {v2353_u, v2353_l};
-    wire [4:0] v2354_l = v2353; wire [0:0] v2354_u = (v2353 >>> 5) + v290; wire [5:0] v2354 = {v2354_u, v2354_l};
-    wire v2355_t0 = v2354[0] ? 1'd0 : 1'd1;
-    wire v2355_t1 = v2354[1] ? 1'd0 : v2355_t0;
-    wire v2355_t2 = v2354[2] ? 1'd0 : v2355_t1;
-    wire v2355_t3 = v2354[1] ? v2355_t0 : 1'd0;
-    wire v2355_t4 = v2354[1] ? 1'd1 : 1'd0;
-    wire v2355_t5 = v2354[2] ? v2355_t4 : v2355_t3;
-    wire v2355_t6 = v2354[3] ? v2355_t5 : v2355_t2;
-    wire v2355_t7 = v2354[2] ? v2355_t0 : v2355_t1;
-    wire v2355_t8 = v2354[2] ? v2355_t4 : 1'd0;
-    wire v2355_t9 = v2354[3] ? v2355_t8 : v2355_t7;
-    wire v2355_t10 = v2354[4] ? v2355_t9 : v2355_t6;
-    wire v2355_t11 = v2354[0] ? 1'd1 : 1'd0;
-    wire v2355_t12 = v2354[1] ? 1'd1 : v2355_t11;
-    wire v2355_t13 = v2354[2] ? v2355_t12 : 1'd0;
-    wire v2355_t14 = v2354[3] ? v2355_t13 : 1'd0;
-    wire v2355_t15 = v2354[3] ? v2355_t8 : 1'd0;
-    wire v2355_t16 = v2354[4] ? v2355_t15 : v2355_t14;
-    wire v2355_t17 = v2354[5] ? v2355_t16 : v2355_t10;
-    wire [0:0] v2355 = {v2355_t17};
-    wire [3:0] v2356_l = v1841; wire [0:0] v2356_u = (v1841 >>> 4) + v2355; wire [4:0] v2356 = {v2356_u, v2356_l};
-    wire [4:0] v2357_l = v2356; wire [0:0] v2357_u = (v2356 >>> 5) + v2138; wire [5:0] v2357 = {v2357_u, v2357_l};
-    wire v2358_t0 = v2357[0] ? 1'd1 : 1'd0;
-    wire v2358_t1 = v2357[0] ? 1'd0 : 1'd1;
-    wire v2358_t2 = v2357[1] ? v2358_t1 : v2358_t0;
-    wire v2358_t3 = v2357[1] ? v2358_t0 : v2358_t1;
-    wire v2358_t4 = v2357[2] ? v2358_t3 : v2358_t2;
-    wire v2358_t5 = v2357[2] ? v2358_t2 : v2358_t3;
-    wire v2358_t6 = v2357[3] ? v2358_t5 : v2358_t4;
-    wire v2358_t7 = v2357[3] ? v2358_t4 : v2358_t5;
-    wire v2358_t8 = v2357[4] ? v2358_t7 : v2358_t6;
-    wire v2358_t9 = v2357[4] ? v2358_t6 : v2358_t7;
-    wire v2358_t10 = v2357[5] ? v2358_t9 : v2358_t8;
-    wire v2358_t11 = v2357[1] ? v2358_t0 : 1'd0;
-    wire v2358_t12 = v2357[1] ? 1'd1 : v2358_t0;
-    wire v2358_t13 = v2357[2] ? v2358_t12 : v2358_t11;
-    wire v2358_t14 = v2357[1] ? v2358_t1 : 1'd1;
-    wire v2358_t15 = v2357[2] ? v2358_t14 : v2358_t12;
-    wire v2358_t16 = v2357[3] ? v2358_t15 : v2358_t13;
-    wire v2358_t17 = v2357[1] ? 1'd0 : v2358_t1;
-    wire v2358_t18 = v2357[2] ? v2358_t17 : v2358_t14;
-    wire v2358_t19 = v2357[3] ? v2358_t18 : v2358_t15;
-    wire v2358_t20 = v2357[4] ? v2358_t19 : v2358_t16;
-    wire v2358_t21 = v2357[2] ? v2358_t11 : v2358_t17;
-    wire v2358_t22 = v2357[3] ? v2358_t21 : v2358_t18;
-    wire v2358_t23 = v2357[4] ? v2358_t22 : v2358_t19;
-    wire v2358_t24 = v2357[5] ? v2358_t23 : v2358_t20;
-    wire v2358_t25 = v2357[2] ? v2358_t11 : 1'd0;
-    wire v2358_t26 = v2357[3] ? v2358_t25 : 1'd0;
-    wire v2358_t27 = v2357[3] ? v2358_t13 : v2358_t25;
-    wire v2358_t28 = v2357[4] ? v2358_t27 : v2358_t26;
-    wire v2358_t29 = v2357[2] ? 1'd1 : v2358_t12;
-    wire v2358_t30 = v2357[3] ? v2358_t29 : v2358_t13;
-    wire v2358_t31 = v2357[4] ? v2358_t30 : v2358_t27;
-    wire v2358_t32 = v2357[5] ? v2358_t31 : v2358_t28;
-    wire [2:0] v2358 = {v2358_t32, v2358_t24, v2358_t10};
-    wire [0:0] v2359 = (v2358 >>> 2);
-    wire [2:0] v2360_l = v1305; wire [0:0] v2360_u = (v1305 >>> 3) + v2310; wire [3:0] v2360 = {v2360_u, v2360_l};
-    wire [3:0] v2361_l = v2360; wire [0:0] v2361_u = (v2360 >>> 4) + v549; wire [4:0] v2361 = {v2361_u, v2361_l};
-    wire [4:0] v2362_l = v2361; wire [0:0] v2362_u = (v2361 >>> 5) + v1383; wire [5:0] v2362 = {v2362_u, v2362_l};
-    wire v2363_t0 = v2362[0] ? 1'd1 : 1'd0;
-    wire v2363_t1 = v2362[0] ? 1'd0 : 1'd1;
-    wire v2363_t2 = v2362[1] ? v2363_t1 : v2363_t0;
-    wire v2363_t3 = v2362[2] ? v2363_t1 : v2363_t2;
-    wire v2363_t4 = v2362[1] ? 1'd0 : v2363_t0;
-    wire v2363_t5 = v2362[2] ? v2363_t1 : v2363_t4;
-    wire v2363_t6 = v2362[3] ? v2363_t5 : v2363_t3;
-    wire v2363_t7 = v2362[1] ? 1'd1 : v2363_t0;
-    wire v2363_t8 = v2362[2] ? v2363_t1 : v2363_t7;
-    wire v2363_t9 = v2362[1] ? 1'd1 : v2363_t1;
-    wire v2363_t10 = v2362[2] ? v2363_t9 : v2363_t0;
-    wire v2363_t11 = v2362[3] ? v2363_t10 : v2363_t8;
-    wire v2363_t12 = v2362[4] ? v2363_t11 : v2363_t6;
-    wire v2363_t13 = v2362[1] ? 1'd0 : v2363_t1;
-    wire v2363_t14 = v2362[2] ? v2363_t13 : v2363_t2;
-    wire v2363_t15 = v2362[1] ? 1'd0 : 1'd1;
-    wire v2363_t16 = v2362[2] ? v2363_t1 : v2363_t15;
-    wire v2363_t17 = v2362[3] ? v2363_t16 : v2363_t14;
-    wire v2363_t18 = v2362[1] ? v2363_t0 : v2363_t1;
-    wire v2363_t19 = v2362[2] ? v2363_t18 : v2363_t7;
-    wire v2363_t20 = v2362[3] ? v2363_t19 : v2363_t8;
-    wire v2363_t21 = v2362[4] ? v2363_t20 : v2363_t17;
-    wire v2363_t22 = v2362[5] ? v2363_t21 : v2363_t12;
-    wire [0:0] v2363 = {v2363_t22};
-    wire [2:0] v2364_l = v1775; wire [0:0] v2364_u = (v1775 >>> 3) + v2310; wire [3:0] v2364 = {v2364_u, v2364_l};
-    wire [3:0] v2365_l = v2364; wire [0:0] v2365_u = (v2364 >>> 4) + v8; wire [4:0] v2365 = {v2365_u, v2365_l};
-    wire [4:0] v2366_l = v2365; wire [0:0] v2366_u = (v2365 >>> 5) + v854; wire [5:0] v2366 = {v2366_u, v2366_l};
-    wire v2367_t0 = v2366[1] ? 1'd0 : 1'd1;
-    wire v2367_t1 = v2366[2] ? v2367_t0 : 1'd0;
-    wire v2367_t2 = v2366[0] ? 1'd1 : 1'd0;
-    wire v2367_t3 = v2366[1] ? 1'd1 : v2367_t2;
-    wire v2367_t4 = v2366[2] ? 1'd0 : v2367_t3;
-    wire v2367_t5 = v2366[3] ? v2367_t4 : v2367_t1;
-    wire v2367_t6 = v2366[1] ? v2367_t2 : 1'd1;
-    wire v2367_t7 = v2366[2] ? v2367_t0 : v2367_t6;
-    wire v2367_t8 = v2366[1] ? v2367_t2 : 1'd0;
-    wire v2367_t9 = v2366[2] ? v2367_t8 : v2367_t2;
-    wire v2367_t10 = v2366[3] ? v2367_t9 : v2367_t7;
-    wire v2367_t11 = v2366[4] ? v2367_t10 : v2367_t5;
-    wire v2367_t12 = v2366[1] ? 1'd0 : v2367_t2;
-    wire v2367_t13 = v2366[2] ? v2367_t12 : 1'd0;
-    wire v2367_t14 = v2366[2] ? v2367_t12 : 1'd1;
-    wire v2367_t15 = v2366[3] ? v2367_t14 : v2367_t13;
-    wire v2367_t16 = v2366[4] ? v2367_t12 : v2367_t15;
-    wire v2367_t17 = v2366[5] ? v2367_t16 : v2367_t11;
-    wire [0:0] v2367 = {v2367_t17};
-    wire [1:0] v2368_l = v2039; wire [0:0] v2368_u = (v2039 >>> 2) + v2367; wire [2:0] v2368 = {v2368_u, v2368_l};
-    wire [2:0] v2369_l = v2368; wire [0:0] v2369_u = (v2368 >>> 3) + v1731; wire [3:0] v2369 = {v2369_u, v2369_l};
-    wire [3:0] v2370_l = v2369; wire [0:0] v2370_u = (v2369 >>> 4) + v1406; wire [4:0] v2370 = {v2370_u, v2370_l};
-    wire [4:0] v2371_l = v2370; wire [0:0] v2371_u = (v2370 >>> 5) + v929; wire [5:0] v2371 = {v2371_u, v2371_l};
-    wire v2372_t0 = v2371[0] ? 1'd1 : 1'd0;
-    wire v2372_t1 = v2371[0] ? 1'd0 : 1'd1;
-    wire v2372_t2 = v2371[1] ? v2372_t1 : v2372_t0;
-    wire v2372_t3 = v2371[1] ? v2372_t0 : v2372_t1;
-    wire v2372_t4 = v2371[2] ? v2372_t3 : v2372_t2;
-    wire v2372_t5 = v2371[2] ? v2372_t2 : v2372_t3;
-    wire v2372_t6 = v2371[3] ? v2372_t5 : v2372_t4;
-    wire v2372_t7 = v2371[3] ? v2372_t4 : v2372_t5;
-    wire v2372_t8 = v2371[4] ? v2372_t7 : v2372_t6;
-    wire v2372_t9 = v2371[4] ? v2372_t6 : v2372_t7;
-    wire v2372_t10 = v2371[5] ? v2372_t9 : v2372_t8;
-    wire v2372_t11 = v2371[1] ? v2372_t0 : 1'd0;
-    wire v2372_t12 = v2371[1] ? 1'd1 : v2372_t0;
-    wire v2372_t13 = v2371[2] ? v2372_t12 : v2372_t11;
-    wire v2372_t14 = v2371[1] ? v2372_t1 : 1'd1;
-    wire v2372_t15 = v2371[2] ? v2372_t14 : v2372_t12;
-    wire v2372_t16 = v2371[3] ? v2372_t15 : v2372_t13;
-    wire v2372_t17 = v2371[1] ? 1'd0 : v2372_t1;
-    wire v2372_t18 = v2371[2] ? v2372_t17 : v2372_t14;
-    wire v2372_t19 = v2371[3] ? v2372_t18 : v2372_t15;
-    wire v2372_t20 = v2371[4] ? v2372_t19 : v2372_t16;
-    wire v2372_t21 = v2371[2] ? v2372_t11 : v2372_t17;
-    wire v2372_t22 = v2371[3] ? v2372_t21 : v2372_t18;
-    wire v2372_t23 = v2371[4] ? v2372_t22 : v2372_t19;
-    wire v2372_t24 = v2371[5] ? v2372_t23 : v2372_t20;
-    wire v2372_t25 = v2371[2] ? v2372_t11 : 1'd0;
-    wire v2372_t26 = v2371[3] ? v2372_t25 : 1'd0;
-    wire v2372_t27 = v2371[3] ? v2372_t13 : v2372_t25;
-    wire v2372_t28 = v2371[4] ? v2372_t27 : v2372_t26;
-    wire v2372_t29 = v2371[2] ? 1'd1 : v2372_t12;
-    wire v2372_t30 = v2371[3] ? v2372_t29 : v2372_t13;
-    wire v2372_t31 = v2371[4] ? v2372_t30 : v2372_t27;
-    wire v2372_t32 = v2371[5] ? v2372_t31 : v2372_t28;
-    wire [2:0] v2372 = {v2372_t32, v2372_t24, v2372_t10};
-    wire [0:0] v2373 = (v2372 >>> 2);
-    wire [1:0] v2374_l = v338; wire [0:0] v2374_u = (v338 >>> 2) + v2310; wire [2:0] v2374 = {v2374_u, v2374_l};
-    wire [2:0] v2375_l = v2374; wire [0:0] v2375_u = (v2374 >>> 3) + v1949; wire [3:0] v2375 = {v2375_u, v2375_l};
-    wire [3:0] v2376_l = v2375; wire [0:0] v2376_u = (v2375 >>> 4) + v199; wire [4:0] v2376 = {v2376_u, v2376_l};
-    wire [4:0] v2377_l = v2376; wire [0:0] v2377_u = (v2376 >>> 5) + v208; wire [5:0] v2377 = {v2377_u, v2377_l};
-    wire v2378_t0 = v2377[0] ? 1'd1 : 1'd0;
-    wire v2378_t1 = v2377[2] ? v2378_t0 : 1'd0;
-    wire v2378_t2 = v2377[1] ? 1'd1 : v2378_t0;
-    wire v2378_t3 = v2377[2] ? v2378_t2 : 1'd1;
-    wire v2378_t4 = v2377[3] ? v2378_t3 : v2378_t1;
-    wire v2378_t5 = v2377[0] ? 1'd0 : 1'd1;
-    wire v2378_t6 = v2377[1] ? v2378_t5 : 1'd0;
-    wire v2378_t7 = v2377[2] ? v2378_t0 : v2378_t6;
-    wire v2378_t8 = v2377[2] ? 1'd1 : v2378_t2;
-    wire v2378_t9 = v2377[3] ? v2378_t8 : v2378_t7;
-    wire v2378_t10 = v2377[4] ? v2378_t9 : v2378_t4;
-    wire v2378_t11 = v2377[1] ? v2378_t0 : 1'd1;
-    wire v2378_t12 = v2377[2] ? v2378_t11 : 1'd0;
-    wire v2378_t13 = v2377[1] ? 1'd0 : 1'd1;
-    wire v2378_t14 = v2377[1] ? v2378_t0 : v2378_t5;
-    wire v2378_t15 = v2377[2] ? v2378_t14 : v2378_t13;
-    wire v2378_t16 = v2377[3] ? v2378_t15 : v2378_t12;
-    wire v2378_t17 = v2377[1] ? 1'd0 : v2378_t0;
-    wire v2378_t18 = v2377[2] ? v2378_t17 : v2378_t11;
-    wire v2378_t19 = v2377[3] ? v2378_t18 : v2378_t1;
-    wire v2378_t20 = v2377[4] ? v2378_t19 : v2378_t16;
-    wire v2378_t21 = v2377[5] ? v2378_t20 : v2378_t10;
-    wire [0:0] v2378 = {v2378_t21};
-    wire [3:0] v2379_l = v2267; wire [0:0] v2379_u = (v2267 >>> 4) + v2378; wire [4:0] v2379 = {v2379_u, v2379_l};
-    wire [1:0] v2380_l = v770; wire [0:0] v2380_u = (v770 >>> 2) + v2310; wire [2:0] v2380 = {v2380_u, v2380_l};
-    wire [2:0] v2381_l = v2380; wire [0:0] v2381_u = (v2380 >>> 3) + v150; wire [3:0] v2381 = {v2381_u, v2381_l};
-    wire [3:0] v2382_l = v2381; wire [0:0] v2382_u = (v2381 >>> 4) + v93; wire [4:0] v2382 = {v2382_u, v2382_l};
-    wire [4:0] v2383_l = v2382; wire [0:0] v2383_u = (v2382 >>> 5) + v1369; wire [5:0] v2383 = {v2383_u, v2383_l};
-    wire v2384_t0 = v2383[0] ? 1'd1 : 1'd0;
-    wire v2384_t1 = v2383[1] ? 1'd0 : v2384_t0;
-    wire v2384_t2 = v2383[0] ? 1'd0 : 1'd1;
-    wire v2384_t3 = v2383[1] ? v2384_t2 : v2384_t0;
-    wire v2384_t4 = v2383[2] ? v2384_t3 : v2384_t1;
-    wire v2384_t5 = v2383[3] ? v2384_t1 : v2384_t4;
-    wire v2384_t6 = v2383[1] ? 1'd0 : 1'd1;
-    wire v2384_t7 = v2383[2] ? v2384_t6 : 1'd0;
-    wire v2384_t8 = v2383[3] ? 1'd0 : v2384_t7;
-    wire v2384_t9 = v2383[4] ? v2384_t8 : v2384_t5;
-    wire v2384_t10 = v2383[1] ? v2384_t2 : 1'd1;
-    wire v2384_t11 = v2383[2] ? v2384_t3 : v2384_t10;
-    wire v2384_t12 = v2383[2] ? v2384_t10 : v2384_t1;
-    wire v2384_t13 = v2383[3] ? v2384_t12 : v2384_t11;
-    wire v2384_t14 = v2383[2] ? v2384_t10 : v2384_t2;
-    wire v2384_t15 = v2383[3] ? 1'd0 : v2384_t14;
-    wire v2384_t16 = v2383[4] ? v2384_t15 : v2384_t13;
-    wire v2384_t17 = v2383[5] ? v2384_t16 : v2384_t9;
-    wire [0:0] v2384 = {v2384_t17};
-    wire [0:0] v2385_l = v2384; wire [0:0] v2385_u = (v2384 >>> 1) + v1136; wire [1:0] v2385 = {v2385_u, v2385_l};
-    wire [1:0] v2386_l = v2385; wire [0:0] v2386_u = (v2385 >>> 2) + v1502; wire [2:0] v2386 = {v2386_u, v2386_l};
-    wire [0:0] v2387 = v2338;
-    wire [0:0] v2388 = (v2338 >>> 1);
-    wire [0:0] v2389 = v2351;
-    wire [0:0] v2390 = (v2351 >>> 1);
-    wire [0:0] v2391 = v2318;
-    wire [0:0] v2392_l = v2308; wire [0:0] v2392_u = (v2308 >>> 1) + v2391; wire [1:0] v2392 = {v2392_u, v2392_l};
-    wire [1:0] v2393_l = v2392; wire [0:0] v2393_u = (v2392 >>> 2) + v2176; wire [2:0] v2393 = {v2393_u, v2393_l};
-    wire [0:0] v2394 = (v2318 >>> 1);
-    wire [0:0] v2395_l = v2309; wire [0:0] v2395_u = (v2309 >>> 1) + v2394; wire [1:0] v2395 = {v2395_u, v2395_l};
-    wire [1:0] v2396_l = v2395; wire [0:0] v2396_u = (v2395 >>> 2) + v2177; wire [2:0] v2396 = {v2396_u, v2396_l};
-    wire [0:0] v2397 = v2358;
-    wire [0:0] v2398 = (v2358 >>> 1);
-    wire [0:0] v2399 = v2328;
-    wire [0:0] v2400 = (v2328 >>> 1);
-    wire [0:0] v2401 = v2372;
-    wire [0:0] v2402 = (v2372 >>> 1);
-    wire [0:0] v2403_l = v2310; wire [0:0] v2403_u = (v2310 >>> 1) + v1422; wire [1:0] v2403 = {v2403_u, v2403_l};
-    wire [1:0] v2404_l = v2403; wire [0:0] v2404_u = (v2403 >>> 2) + v327; wire [2:0] v2404 = {v2404_u, v2404_l};
-    wire [2:0] v2405_l = v2404; wire [0:0] v2405_u = (v2404 >>> 3) + v104; wire [3:0] v2405 = {v2405_u, v2405_l};
-    wire [3:0] v2406_l = v2405; wire [0:0] v2406_u = (v2405 >>> 4) + v841; wire [4:0] v2406 = {v2406_u, v2406_l};
-    wire [4:0] v2407_l = v2406; wire [0:0] v2407_u = (v2406 >>> 5) + v923; wire [5:0] v2407 = {v2407_u, v2407_l};
-    wire v2408_t0 = v2407[0] ? 1'd0 : 1'd1;
-    wire v2408_t1 = v2407[1] ? 1'd0 : v2408_t0;
-    wire v2408_t2 = v2407[2] ? 1'd0 : v2408_t1;
-    wire v2408_t3 = v2407[1] ? 1'd0 : 1'd1;
-    wire v2408_t4 = v2407[2] ? 1'd0 : v2408_t3;
-    wire v2408_t5 = v2407[3] ? v2408_t4 : v2408_t2;
-    wire v2408_t6 = v2407[0] ? 1'd1 : 1'd0;
-    wire v2408_t7 = v2407[1] ? v2408_t6 : 1'd0;
-    wire v2408_t8 = v2407[3] ? v2408_t6 : v2408_t7;
-    wire v2408_t9 = v2407[4] ? v2408_t8 : v2408_t5;
-    wire v2408_t10 = v2407[1] ? 1'd0 : v2408_t6;
-    wire v2408_t11 = v2407[2] ? 1'd0 : v2408_t10;
-    wire v2408_t12 = v2407[1] ? v2408_t6 : 1'd1;
-    wire v2408_t13 = v2407[2] ? v2408_t10 : v2408_t12;
-    wire v2408_t14 = v2407[3] ? v2408_t13 : v2408_t10;
-    wire v2408_t15 = v2407[4] ? v2408_t14 : v2408_t11;
-    wire v2408_t16 = v2407[5] ? v2408_t15 : v2408_t9;
-    wire [0:0] v2408 = {v2408_t16};
-    wire [0:0] v2409_l = v2408; wire [0:0] v2409_u = (v2408 >>> 1) + v1722; wire [1:0] v2409 = {v2409_u, v2409_l};
-    wire [1:0] v2410_l = v2409; wire [0:0] v2410_u = (v2409 >>> 2) + v1375; wire [2:0] v2410 = {v2410_u, v2410_l};
-    wire [2:0] v2411_l = v2410; wire [0:0] v2411_u = (v2410 >>> 3) + v2257; wire [3:0] v2411 = {v2411_u, v2411_l};
-    wire [3:0] v2412_l = v2411; wire [0:0] v2412_u = (v2411 >>> 4) + v1344; wire [4:0] v2412 = {v2412_u, v2412_l};
-    wire [4:0] v2413_l = v2412; wire [0:0] v2413_u = (v2412 >>> 5) + v2195; wire [5:0] v2413 = {v2413_u, v2413_l};
-    wire v2414_t0 = v2413[0] ? 1'd1 : 1'd0;
-    wire v2414_t1 = v2413[0] ? 1'd0 : 1'd1;
-    wire v2414_t2 = v2413[1] ? v2414_t1 : v2414_t0;
-    wire v2414_t3 = v2413[1] ? v2414_t0 : v2414_t1;
-    wire v2414_t4 = v2413[2] ? v2414_t3 : v2414_t2;
-    wire v2414_t5 = v2413[2] ? v2414_t2 : v2414_t3;
-    wire v2414_t6 = v2413[3] ? v2414_t5 : v2414_t4;
-    wire v2414_t7 = v2413[3] ? v2414_t4 : v2414_t5;
-    wire v2414_t8 = v2413[4] ? v2414_t7 : v2414_t6;
-    wire v2414_t9 = v2413[4] ? v2414_t6 : v2414_t7;
-    wire v2414_t10 = v2413[5] ? v2414_t9 : v2414_t8;
-    wire v2414_t11 = v2413[1] ? v2414_t0 : 1'd0;
-    wire v2414_t12 = v2413[1] ? 1'd1 : v2414_t0;
-    wire v2414_t13 = v2413[2] ? v2414_t12 : v2414_t11;
-    wire v2414_t14 = v2413[1] ? v2414_t1 : 1'd1;
-    wire v2414_t15 = v2413[2] ? v2414_t14 : v2414_t12;
-    wire v2414_t16 = v2413[3] ? v2414_t15 : v2414_t13;
-    wire v2414_t17 = v2413[1] ? 1'd0 : v2414_t1;
-    wire v2414_t18 = v2413[2] ? v2414_t17 : v2414_t14;
-    wire v2414_t19 = v2413[3] ? v2414_t18 : v2414_t15;
-    wire v2414_t20 = v2413[4] ? v2414_t19 : v2414_t16;
-    wire v2414_t21 = v2413[2] ? v2414_t11 : v2414_t17;
-    wire v2414_t22 = v2413[3] ? v2414_t21 : v2414_t18;
-    wire v2414_t23 = v2413[4] ? v2414_t22 : v2414_t19;
-    wire v2414_t24 = v2413[5] ? v2414_t23 : v2414_t20;
-    wire v2414_t25 = v2413[2] ? v2414_t11 : 1'd0;
-    wire v2414_t26 = v2413[3] ? v2414_t25 : 1'd0;
-    wire v2414_t27 = v2413[3] ? v2414_t13 : v2414_t25;
-    wire v2414_t28 = v2413[4] ? v2414_t27 : v2414_t26;
-    wire v2414_t29 = v2413[2] ? 1'd1 : v2414_t12;
-    wire v2414_t30 = v2413[3] ? v2414_t29 : v2414_t13;
-    wire v2414_t31 = v2413[4] ? v2414_t30 : v2414_t27;
-    wire v2414_t32 = v2413[5] ? v2414_t31 : v2414_t28;
-    wire [2:0] v2414 = {v2414_t32, v2414_t24, v2414_t10};
-    wire [0:0] v2415 = (v2414 >>> 2);
-    wire [0:0] v2416_l = v2415; wire [0:0] v2416_u = (v2415 >>> 1) + v2053; wire [1:0] v2416 = {v2416_u, v2416_l};
-    wire [1:0] v2417_l = v2416; wire [0:0] v2417_u = (v2416 >>> 2) + v1764; wire [2:0] v2417 = {v2417_u, v2417_l};
-    wire [2:0] v2418_l = v2417; wire [0:0] v2418_u = (v2417 >>> 3) + v2279; wire [3:0] v2418 = {v2418_u, v2418_l};
-    wire [3:0] v2419_l = v2418; wire [0:0] v2419_u = (v2418 >>> 4) + v2373; wire [4:0] v2419 = {v2419_u, v2419_l};
-    wire v2420_t0 = v2419[0] ? 1'd1 : 1'd0;
-    wire v2420_t1 = v2419[0] ? 1'd0 : 1'd1;
-    wire v2420_t2 = v2419[1] ? v2420_t1 : v2420_t0;
-    wire v2420_t3 = v2419[1] ? v2420_t0 : v2420_t1;
-    wire v2420_t4 = v2419[2] ? v2420_t3 : v2420_t2;
-    wire v2420_t5 = v2419[2] ? v2420_t2 : v2420_t3;
-    wire v2420_t6 = v2419[3] ? v2420_t5 : v2420_t4;
-    wire v2420_t7 = v2419[3] ? v2420_t4 : v2420_t5;
-    wire v2420_t8 = v2419[4] ? v2420_t7 : v2420_t6;
-    wire v2420_t9 = v2419[1] ? v2420_t0 : 1'd0;
-    wire v2420_t10 = v2419[1] ? 1'd1 : v2420_t0;
-    wire v2420_t11 = v2419[2] ? v2420_t10 : v2420_t9;
-    wire v2420_t12 = v2419[1] ? v2420_t1 : 1'd1;
-    wire v2420_t13 = v2419[2] ? v2420_t12 : v2420_t10;
-    wire v2420_t14 = v2419[3] ? v2420_t13 : v2420_t11;
-    wire v2420_t15 = v2419[1] ? 1'd0 : v2420_t1;
-    wire v2420_t16 = v2419[2] ? v2420_t15 : v2420_t12;
-    wire v2420_t17 = v2419[3] ? v2420_t16 : v2420_t13;
-    wire v2420_t18 = v2419[4] ? v2420_t17 : v2420_t14;
-    wire v2420_t19 = v2419[2] ? v2420_t9 : 1'd0;
-    wire v2420_t20 = v2419[3] ? v2420_t19 : 1'd0;
-    wire v2420_t21 = v2419[3] ? v2420_t11 : v2420_t19;
-    wire v2420_t22 = v2419[4] ? v2420_t21 : v2420_t20;
-    wire [2:0] v2420 = {v2420_t22, v2420_t18, v2420_t8};
-    wire [0:0] v2421 = (v2420 >>> 2);
-    wire [0:0] v2422 = v2420;
-    wire [0:0] v2423 = (v2420 >>> 1);
-    wire [0:0] v2424 = v2414;
-    wire [0:0] v2425_l = v2424; wire [0:0] v2425_u = (v2424 >>> 1) + v2054; wire [1:0] v2425 = {v2425_u, v2425_l};
-    wire [1:0] v2426_l = v2425; wire [0:0] v2426_u = (v2425 >>> 2) + v1765; wire [2:0] v2426 = {v2426_u, v2426_l};
-    wire [2:0] v2427_l = v2426; wire [0:0] v2427_u = (v2426 >>> 3) + v2288; wire [3:0] v2427 = {v2427_u, v2427_l};
-    wire [3:0] v2428_l = v2427; wire [0:0] v2428_u = (v2427 >>> 4) + v2401; wire [4:0] v2428 = {v2428_u, v2428_l};
-    wire v2429_t0 = v2428[0] ? 1'd1 : 1'd0;
-    wire v2429_t1 = v2428[0] ? 1'd0 : 1'd1;
-    wire v2429_t2 = v2428[1] ? v2429_t1 : v2429_t0;
-    wire v2429_t3 = v2428[1] ? v2429_t0 : v2429_t1;
-    wire v2429_t4 = v2428[2] ? v2429_t3 : v2429_t2;
-    wire v2429_t5 = v2428[2] ? v2429_t2 : v2429_t3;
-    wire v2429_t6 = v2428[3] ? v2429_t5 : v2429_t4;
-    wire v2429_t7 = v2428[3] ? v2429_t4 : v2429_t5;
-    wire v2429_t8 = v2428[4] ? v2429_t7 : v2429_t6;
-    wire v2429_t9 = v2428[1] ? v2429_t0 : 1'd0;
-    wire v2429_t10 = v2428[1] ? 1'd1 : v2429_t0;
-    wire v2429_t11 = v2428[2] ? v2429_t10 : v2429_t9;
-    wire v2429_t12 = v2428[1] ? v2429_t1 : 1'd1;
-    wire v2429_t13 = v2428[2] ? v2429_t12 : v2429_t10;
-    wire v2429_t14 = v2428[3] ? v2429_t13 : v2429_t11;
-    wire v2429_t15 = v2428[1] ? 1'd0 : v2429_t1;
-    wire v2429_t16 = v2428[2] ? v2429_t15 : v2429_t12;
-    wire v2429_t17 = v2428[3] ? v2429_t16 : v2429_t13;
-    wire v2429_t18 = v2428[4] ? v2429_t17 : v2429_t14;
-    wire v2429_t19 = v2428[2] ? v2429_t9 : 1'd0;
-    wire v2429_t20 = v2428[3] ? v2429_t19 : 1'd0;
-    wire v2429_t21 = v2428[3] ? v2429_t11 : v2429_t19;
-    wire v2429_t22 = v2428[4] ? v2429_t21 : v2429_t20;
-    wire [2:0] v2429 = {v2429_t22, v2429_t18, v2429_t8};
-    wire [0:0] v2430 = (v2429 >>> 2);
-    wire [0:0] v2431 = v2429;
-    wire [0:0] v2432 = (v2429 >>> 1);
-    wire [0:0] v2433_l = v2431; wire [0:0] v2433_u = (v2431 >>> 1) + v2432; wire [1:0] v2433 = {v2433_u, v2433_l};
-    wire [0:0] v2434 = (v2414 >>> 1);
-    wire [0:0] v2435_l = v2434; wire [0:0] v2435_u = (v2434 >>> 1) + v2055; wire [1:0] v2435 = {v2435_u, v2435_l};
-    wire [1:0] v2436_l = v2435; wire [0:0] v2436_u = (v2435 >>> 2) + v1766; wire [2:0] v2436 = {v2436_u, v2436_l};
-    wire [2:0] v2437_l = v2436; wire [0:0] v2437_u = (v2436 >>> 3) + v2289; wire [3:0] v2437 = {v2437_u, v2437_l};
-    wire [3:0] v2438_l = v2437; wire [0:0] v2438_u = (v2437 >>> 4) + v2402; wire [4:0] v2438 = {v2438_u, v2438_l};
-    wire v2439_t0 = v2438[0] ? 1'd1 : 1'd0;
-    wire v2439_t1 = v2438[0] ? 1'd0 : 1'd1;
-    wire v2439_t2 = v2438[1] ? v2439_t1 : v2439_t0;
-    wire v2439_t3 = v2438[1] ? v2439_t0 : v2439_t1;
-    wire v2439_t4 = v2438[2] ? v2439_t3 : v2439_t2;
-    wire v2439_t5 = v2438[2] ? v2439_t2 : v2439_t3;
-    wire v2439_t6 = v2438[3] ? v2439_t5 : v2439_t4;
-    wire v2439_t7 = v2438[3] ? v2439_t4 : v2439_t5;
-    wire v2439_t8 = v2438[4] ? v2439_t7 : v2439_t6;
-    wire v2439_t9 = v2438[1] ? v2439_t0 : 1'd0;
-    wire v2439_t10 = v2438[1] ? 1'd1 : v2439_t0;
-    wire v2439_t11 = v2438[2] ? v2439_t10 : v2439_t9;
-    wire v2439_t12 = v2438[1] ? v2439_t1 : 1'd1;
-    wire v2439_t13 = v2438[2] ? v2439_t12 : v2439_t10;
-    wire v2439_t14 = v2438[3] ? v2439_t13 : v2439_t11;
-    wire v2439_t15 = v2438[1] ? 1'd0 : v2439_t1;
-    wire v2439_t16 = v2438[2] ? v2439_t15 : v2439_t12;
-    wire v2439_t17 = v2438[3] ? v2439_t16 : v2439_t13;
-    wire v2439_t18 = v2438[4] ? v2439_t17 : v2439_t14;
-    wire v2439_t19 = v2438[2] ? v2439_t9 : 1'd0;
-    wire v2439_t20 = v2438[3] ? v2439_t19 : 1'd0;
-    wire v2439_t21 = v2438[3] ? v2439_t11 : v2439_t19;
-    wire v2439_t22 = v2438[4] ? v2439_t21 : v2439_t20;
-    wire [2:0] v2439 = {v2439_t22, v2439_t18, v2439_t8};
-    wire [0:0] v2440 = (v2439 >>> 2);
-    wire [0:0] v2441_l = v2440; wire [0:0] v2441_u = (v2440 >>> 1) + v2423; wire [1:0] v2441 = {v2441_u, v2441_l};
-    wire [0:0] v2442 = v2439;
-    wire [2:0] v2443_l = v2442; wire [0:0] v2443_u = (v2442 >>> 3) + v2421; wire [3:0] v2443 = {v2443_u, v2443_l};
-    wire [0:0] v2444 = (v2439 >>> 1);
-    wire [0:0] v2445_l = v2430; wire [0:0] v2445_u = (v2430 >>> 1) + v2444; wire [1:0] v2445 = {v2445_u, v2445_l};
-    wire [1:0] v2446_l = v2445; wire [0:0] v2446_u = (v2445 >>> 2) + v2422; wire [2:0] v2446 = {v2446_u, v2446_l};
-    wire v2447_t0 = v2446[0] ? 1'd1 : 1'd0;
-    wire v2447_t1 = v2446[0] ? 1'd0 : 1'd1;
-    wire v2447_t2 = v2446[1] ? v2447_t1 : v2447_t0;
-    wire v2447_t3 = v2446[1] ? v2447_t0 : v2447_t1;
-    wire v2447_t4 = v2446[2] ? v2447_t3 : v2447_t2;
-    wire v2447_t5 = v2446[1] ? v2447_t0 : 1'd0;
-    wire v2447_t6 = v2446[1] ? 1'd1 : v2447_t0;
-    wire v2447_t7 = v2446[2] ? v2447_t6 : v2447_t5;
-    wire [1:0] v2447 = {v2447_t7, v2447_t4};
-    wire [0:0] v2448 = (v2447 >>> 1);
-    wire [1:0] v2449_l = v2441; wire [0:0] v2449_u = (v2441 >>> 2) + v2448; wire [2:0] v2449 = {v2449_u, v2449_l};
-    wire v2450_t0 = v2449[0] ? 1'd1 : 1'd0;
-    wire v2450_t1 = v2449[0] ? 1'd0 : 1'd1;
-    wire v2450_t2 = v2449[1] ? v2450_t1 : v2450_t0;
-    wire v2450_t3 = v2449[1] ? v2450_t0 : v2450_t1;
-    wire v2450_t4 = v2449[2] ? v2450_t3 : v2450_t2;
-    wire v2450_t5 = v2449[1] ? v2450_t0 : 1'd0;
-    wire v2450_t6 = v2449[1] ? 1'd1 : v2450_t0;
-    wire v2450_t7 = v2449[2] ? v2450_t6 : v2450_t5;
-    wire [1:0] v2450 = {v2450_t7, v2450_t4};
-    wire [0:0] v2451 = (v2450 >>> 1);
-    wire [0:0] v2452 = v2450;
-    wire [0:0] v2453 = v2447;
-    wire [1:0] v2454_l = v2433; wire [0:0] v2454_u = (v2433 >>> 2) + v2453; wire [2:0] v2454 = {v2454_u, v2454_l};
-    wire [2:0] v2455_l = v2454; wire [0:0] v2455_u = (v2454 >>> 3) + v2452; wire [3:0] v2455 = {v2455_u, v2455_l};
-    wire [3:0] v2456_l = v2455; wire [0:0] v2456_u = (v2455 >>> 4) + v2451; wire [4:0] v2456 = {v2456_u, v2456_l};
-    wire [5:0] v2457 = (v2443 <<< 1) + v2456;
-    wire [0:0] v2458_l = v2310; wire [0:0] v2458_u = (v2310 >>> 1) + v1180; wire [1:0] v2458 = {v2458_u, v2458_l};
-    wire [1:0] v2459_l = v2458; wire [0:0] v2459_u = (v2458 >>> 2) + v102; wire [2:0] v2459 = {v2459_u, v2459_l};
-    wire [2:0] v2460_l = v2459; wire [0:0] v2460_u = (v2459 >>> 3) + v4; wire [3:0] v2460 = {v2460_u, v2460_l};
-    wire [3:0] v2461_l = v2460; wire [0:0] v2461_u = (v2460 >>> 4) + v11; wire [4:0] v2461 = {v2461_u, v2461_l};
-    wire [4:0] v2462_l = v2461; wire [0:0] v2462_u = (v2461 >>> 5) + v153; wire [5:0] v2462 = {v2462_u, v2462_l};
-    wire v2463_t0 = v2462[0] ? 1'd0 : 1'd1;
-    wire v2463_t1 = v2462[1] ? 1'd0 : v2463_t0;
-    wire v2463_t2 = v2462[1] ? 1'd1 : 1'd0;
-    wire v2463_t3 = v2462[2] ? v2463_t2 : v2463_t1;
-    wire v2463_t4 = v2462[0] ? 1'd1 : 1'd0;
-    wire v2463_t5 = v2462[1] ? v2463_t4 : 1'd0;
-    wire v2463_t6 = v2462[2] ? v2463_t5 : 1'd1;
-    wire v2463_t7 = v2462[3] ? v2463_t6 : v2463_t3;
-    wire v2463_t8 = v2462[1] ? 1'd0 : v2463_t4;
-    wire v2463_t9 = v2462[2] ? 1'd0 : v2463_t8;
-    wire v2463_t10 = v2462[3] ? v2463_t9 : v2463_t6;
-    wire v2463_t11 = v2462[4] ? v2463_t10 : v2463_t7;
-    wire v2463_t12 = v2462[1] ? 1'd1 : v2463_t0;
-    wire v2463_t13 = v2462[2] ? v2463_t2 : v2463_t12;
-    wire v2463_t14 = v2462[1] ? v2463_t0 : 1'd0;
-    wire v2463_t15 = v2462[2] ? 1'd0 : v2463_t14;
-    wire v2463_t16 = v2462[3] ? v2463_t15 : v2463_t13;
-    wire v2463_t17 = v2462[2] ? 1'd0 : v2463_t5;
-    wire v2463_t18 = v2462[3] ? 1'd0 : v2463_t17;
-    wire v2463_t19 = v2462[4] ? v2463_t18 : v2463_t16;
-    wire v2463_t20 = v2462[5] ? v2463_t19 : v2463_t11;
-    wire [0:0] v2463 = {v2463_t20};
-    wire [1:0] v2464_l = v1317; wire [0:0] v2464_u = (v1317 >>> 2) + v2463; wire [2:0] v2464 = {v2464_u, v2464_l};
-    wire [2:0] v2465_l = v2464; wire [0:0] v2465_u = (v2464 >>> 3) + v281; wire [3:0] v2465 = {v2465_u, v2465_l};
-    wire [3:0] v2466_l = v2465; wire [0:0] v2466_u = (v2465 >>> 4) + v2034; wire [4:0] v2466 = {v2466_u, v2466_l};
-    wire [4:0] v2467_l = v2466; wire [0:0] v2467_u = (v2466 >>> 5) + v1396; wire [5:0] v2467 = {v2467_u, v2467_l};
-    wire v2468_t0 = v2467[0] ? 1'd1 : 1'd0;
-    wire v2468_t1 = v2467[0] ? 1'd0 : 1'd1;
-    wire v2468_t2 = v2467[1] ? v2468_t1 : v2468_t0;
-    wire v2468_t3 = v2467[1] ? v2468_t0 : v2468_t1;
-    wire v2468_t4 = v2467[2] ? v2468_t3 : v2468_t2;
-    wire v2468_t5 = v2467[2] ? v2468_t2 : v2468_t3;
-    wire v2468_t6 = v2467[3] ? v2468_t5 : v2468_t4;
-    wire v2468_t7 = v2467[3] ? v2468_t4 : v2468_t5;
-    wire v2468_t8 = v2467[4] ? v2468_t7 : v2468_t6;
-    wire v2468_t9 = v2467[4] ? v2468_t6 : v2468_t7;
-    wire v2468_t10 = v2467[5] ? v2468_t9 : v2468_t8;
-    wire v2468_t11 = v2467[1] ? v2468_t0 : 1'd0;
-    wire v2468_t12 = v2467[1] ? 1'd1 : v2468_t0;
-    wire v2468_t13 = v2467[2] ? v2468_t12 : v2468_t11;
-    wire v2468_t14 = v2467[1] ? v2468_t1 : 1'd1;
-    wire v2468_t15 = v2467[2] ? v2468_t14 : v2468_t12;
-    wire v2468_t16 = v2467[3] ? v2468_t15 : v2468_t13;
-    wire v2468_t17 = v2467[1] ? 1'd0 : v2468_t1;
-    wire v2468_t18 = v2467[2] ? v2468_t17 : v2468_t14;
-    wire v2468_t19 = v2467[3] ? v2468_t18 : v2468_t15;
-    wire v2468_t20 = v2467[4] ? v2468_t19 : v2468_t16;
-    wire v2468_t21 = v2467[2] ? v2468_t11 : v2468_t17;
-    wire v2468_t22 = v2467[3] ? v2468_t21 : v2468_t18;
-    wire v2468_t23 = v2467[4] ? v2468_t22 : v2468_t19;
-    wire v2468_t24 = v2467[5] ? v2468_t23 : v2468_t20;
-    wire v2468_t25 = v2467[2] ? v2468_t11 : 1'd0;
-    wire v2468_t26 = v2467[3] ? v2468_t25 : 1'd0;
-    wire v2468_t27 = v2467[3] ? v2468_t13 : v2468_t25;
-    wire v2468_t28 = v2467[4] ? v2468_t27 : v2468_t26;
-    wire v2468_t29 = v2467[2] ? 1'd1 : v2468_t12;
-    wire v2468_t30 = v2467[3] ? v2468_t29 : v2468_t13;
-    wire v2468_t31 = v2467[4] ? v2468_t30 : v2468_t27;
-    wire v2468_t32 = v2467[5] ? v2468_t31 : v2468_t28;
-    wire [2:0] v2468 = {v2468_t32, v2468_t24, v2468_t10};
-    wire [0:0] v2469 = (v2468 >>> 2);
-    wire [0:0] v2470_l = v1667; wire [0:0] v2470_u = (v1667 >>> 1) + v2469; wire [1:0] v2470 = {v2470_u, v2470_l};
-    wire [1:0] v2471_l = v2470; wire [0:0] v2471_u = (v2470 >>> 2) + v2339; wire [2:0] v2471 = {v2471_u, v2471_l};
-    wire [2:0] v2472_l = v2471; wire [0:0] v2472_u = (v2471 >>> 3) + v2214; wire [3:0] v2472 = {v2472_u, v2472_l};
-    wire [3:0] v2473_l = v2472; wire [0:0] v2473_u = (v2472 >>> 4) + v1860; wire [4:0] v2473 = {v2473_u, v2473_l};
-    wire v2474_t0 = v2473[0] ? 1'd1 : 1'd0;
-    wire v2474_t1 = v2473[0] ? 1'd0 : 1'd1;
-    wire v2474_t2 = v2473[1] ? v2474_t1 : v2474_t0;
-    wire v2474_t3 = v2473[1] ? v2474_t0 : v2474_t1;
-    wire v2474_t4 = v2473[2] ? v2474_t3 : v2474_t2;
-    wire v2474_t5 = v2473[2] ? v2474_t2 : v2474_t3;
-    wire v2474_t6 = v2473[3] ? v2474_t5 : v2474_t4;
-    wire v2474_t7 = v2473[3] ? v2474_t4 : v2474_t5;
-    wire v2474_t8 = v2473[4] ? v2474_t7 : v2474_t6;
-    wire v2474_t9 = v2473[1] ? v2474_t0 : 1'd0;
-    wire v2474_t10 = v2473[1] ? 1'd1 : v2474_t0;
-    wire v2474_t11 = v2473[2] ? v2474_t10 : v2474_t9;
-    wire v2474_t12 = v2473[1] ? v2474_t1 : 1'd1;
-    wire v2474_t13 = v2473[2] ? v2474_t12 : v2474_t10;
-    wire v2474_t14 = v2473[3] ? v2474_t13 : v2474_t11;
-    wire v2474_t15 = v2473[1] ? 1'd0 : v2474_t1;
-    wire v2474_t16 = v2473[2] ? v2474_t15 : v2474_t12;
-    wire v2474_t17 = v2473[3] ? v2474_t16 : v2474_t13;
-    wire v2474_t18 = v2473[4] ? v2474_t17 : v2474_t14;
-    wire v2474_t19 = v2473[2] ? v2474_t9 : 1'd0;
-    wire v2474_t20 = v2473[3] ? v2474_t19 : 1'd0;
-    wire v2474_t21 = v2473[3] ? v2474_t11 : v2474_t19;
-    wire v2474_t22 = v2473[4] ? v2474_t21 : v2474_t20;
-    wire [2:0] v2474 = {v2474_t22, v2474_t18, v2474_t8};
-    wire [0:0] v2475 = (v2474 >>> 2);
-    wire [0:0] v2476 = v2474;
-    wire [0:0] v2477 = (v2474 >>> 1);
-    wire [0:0] v2478 = v2468;
-    wire [0:0] v2479_l = v1668; wire [0:0] v2479_u = (v1668 >>> 1) + v2478; wire [1:0] v2479 = {v2479_u, v2479_l};
-    wire [1:0] v2480_l = v2479; wire [0:0] v2480_u = (v2479 >>> 2) + v2387; wire [2:0] v2480 = {v2480_u, v2480_l};
-    wire [2:0] v2481_l = v2480; wire [0:0] v2481_u = (v2480 >>> 3) + v2215; wire [3:0] v2481 = {v2481_u, v2481_l};
-    wire [3:0] v2482_l = v2481; wire [0:0] v2482_u = (v2481 >>> 4) + v1870; wire [4:0] v2482 = {v2482_u, v2482_l};
-    wire v2483_t0 = v2482[0] ? 1'd1 : 1'd0;
-    wire v2483_t1 = v2482[0] ? 1'd0 : 1'd1;
-    wire v2483_t2 = v2482[1] ? v2483_t1 : v2483_t0;
-    wire v2483_t3 = v2482[1] ? v2483_t0 : v2483_t1;
-    wire v2483_t4 = v2482[2] ? v2483_t3 : v2483_t2;
-    wire v2483_t5 = v2482[2] ? v2483_t2 : v2483_t3;
-    wire v2483_t6 = v2482[3] ? v2483_t5 : v2483_t4;
-    wire v2483_t7 = v2482[3] ? v2483_t4 : v2483_t5;
-    wire v2483_t8 = v2482[4] ? v2483_t7 : v2483_t6;
-    wire v2483_t9 = v2482[1] ? v2483_t0 : 1'd0;
-    wire v2483_t10 = v2482[1] ? 1'd1 : v2483_t0;
-    wire v2483_t11 = v2482[2] ? v2483_t10 : v2483_t9;
-    wire v2483_t12 = v2482[1] ? v2483_t1 : 1'd1;
-    wire v2483_t13 = v2482[2] ? v2483_t12 : v2483_t10;
-    wire v2483_t14 = v2482[3] ? v2483_t13 : v2483_t11;
-    wire v2483_t15 = v2482[1] ? 1'd0 : v2483_t1;
-    wire v2483_t16 = v2482[2] ? v2483_t15 : v2483_t12;
-    wire v2483_t17 = v2482[3] ? v2483_t16 : v2483_t13;
-    wire v2483_t18 = v2482[4] ? v2483_t17 : v2483_t14;
-    wire v2483_t19 = v2482[2] ? v2483_t9 : 1'd0;
-    wire v2483_t20 = v2482[3] ? v2483_t19 : 1'd0;
-    wire v2483_t21 = v2482[3] ? v2483_t11 : v2483_t19;
-    wire v2483_t22 = v2482[4] ? v2483_t21 : v2483_t20;
-    wire [2:0] v2483 = {v2483_t22, v2483_t18, v2483_t8};
-    wire [0:0] v2484 = (v2483 >>> 2);
-    wire [0:0] v2485 = v2483;
-    wire [0:0] v2486 = (v2483 >>> 1);
-    wire [0:0] v2487_l = v2485; wire [0:0] v2487_u = (v2485 >>> 1) + v2486; wire [1:0] v2487 = {v2487_u, v2487_l};
-    wire [0:0] v2488 = (v2468 >>> 1);
-    wire [0:0] v2489_l = v1669; wire [0:0] v2489_u = (v1669 >>> 1) + v2488; wire [1:0] v2489 = {v2489_u, v2489_l};
-    wire [1:0] v2490_l = v2489; wire [0:0] v2490_u = (v2489 >>> 2) + v2388; wire [2:0] v2490 = {v2490_u, v2490_l};
-    wire [2:0] v2491_l = v2490; wire [0:0] v2491_u = (v2490 >>> 3) + v2216; wire [3:0] v2491 = {v2491_u, v2491_l};
-    wire [3:0] v2492_l = v2491; wire [0:0] v2492_u = (v2491 >>> 4) + v1871; wire [4:0] v2492 = {v2492_u, v2492_l};
-    wire v2493_t0 = v2492[0] ? 1'd1 : 1'd0;
-    wire v2493_t1 = v2492[0] ? 1'd0 : 1'd1;
-    wire v2493_t2 = v2492[1] ? v2493_t1 : v2493_t0;
-    wire v2493_t3 = v2492[1] ? v2493_t0 : v2493_t1;
-    wire v2493_t4 = v2492[2] ? v2493_t3 : v2493_t2;
-    wire v2493_t5 = v2492[2] ? v2493_t2 : v2493_t3;
-    wire v2493_t6 = v2492[3] ? v2493_t5 : v2493_t4;
-    wire v2493_t7 = v2492[3] ? v2493_t4 : v2493_t5;
-    wire v2493_t8 = v2492[4] ? v2493_t7 : v2493_t6;
-    wire v2493_t9 = v2492[1] ? v2493_t0 : 1'd0;
-    wire v2493_t10 = v2492[1] ? 1'd1 : v2493_t0;
-    wire v2493_t11 = v2492[2] ? v2493_t10 : v2493_t9;
-    wire v2493_t12 = v2492[1] ? v2493_t1 : 1'd1;
-    wire v2493_t13 = v2492[2] ? v2493_t12 : v2493_t10;
-    wire v2493_t14 = v2492[3] ? v2493_t13 : v2493_t11;
-    wire v2493_t15 = v2492[1] ? 1'd0 : v2493_t1;
-    wire v2493_t16 = v2492[2] ? v2493_t15 : v2493_t12;
-    wire v2493_t17 = v2492[3] ? v2493_t16 : v2493_t13;
-    wire v2493_t18 = v2492[4] ? v2493_t17 : v2493_t14;
-    wire v2493_t19 = v2492[2] ? v2493_t9 : 1'd0;
-    wire v2493_t20 = v2492[3] ? v2493_t19 : 1'd0;
-    wire v2493_t21 = v2492[3] ? v2493_t11 : v2493_t19;
-    wire v2493_t22 = v2492[4] ? v2493_t21 : v2493_t20;
-    wire [2:0] v2493 = {v2493_t22, v2493_t18, v2493_t8};
-    wire [0:0] v2494 = (v2493 >>> 2);
-    wire [0:0] v2495_l = v2494; wire [0:0] v2495_u = (v2494 >>> 1) + v2477; wire [1:0] v2495 = {v2495_u, v2495_l};
-    wire [0:0] v2496 = v2493;
-    wire [2:0] v2497_l = v2496; wire [0:0] v2497_u = (v2496 >>> 3) + v2475; wire [3:0] v2497 = {v2497_u, v2497_l};
-    wire [0:0] v2498 = (v2493 >>> 1);
-    wire [0:0] v2499_l = v2484; wire [0:0] v2499_u = (v2484 >>> 1) + v2498; wire [1:0] v2499 = {v2499_u, v2499_l};
-    wire [1:0] v2500_l = v2499; wire [0:0] v2500_u = (v2499 >>> 2) + v2476; wire [2:0] v2500 = {v2500_u, v2500_l};
-    wire v2501_t0 = v2500[0] ? 1'd1 : 1'd0;
-    wire v2501_t1 = v2500[0] ? 1'd0 : 1'd1;
-    wire v2501_t2 = v2500[1] ? v2501_t1 : v2501_t0;
-    wire v2501_t3 = v2500[1] ? v2501_t0 : v2501_t1;
-    wire v2501_t4 = v2500[2] ? v2501_t3 : v2501_t2;
-    wire v2501_t5 = v2500[1] ? v2501_t0 : 1'd0;
-    wire v2501_t6 = v2500[1] ? 1'd1 : v2501_t0;
-    wire v2501_t7 = v2500[2] ? v2501_t6 : v2501_t5;
-    wire [1:0] v2501 = {v2501_t7, v2501_t4};
-    wire [0:0] v2502 = (v2501 >>> 1);
-    wire [1:0] v2503_l = v2495; wire [0:0] v2503_u = (v2495 >>> 2) + v2502; wire [2:0] v2503 = {v2503_u, v2503_l};
-    wire v2504_t0 = v2503[0] ? 1'd1 : 1'd0;
-    wire v2504_t1 = v2503[0] ? 1'd0 : 1'd1;
-    wire v2504_t2 = v2503[1] ? v2504_t1 : v2504_t0;
-    wire v2504_t3 = v2503[1] ? v2504_t0 : v2504_t1;
-    wire v2504_t4 = v2503[2] ? v2504_t3 : v2504_t2;
-    wire v2504_t5 = v2503[1] ? v2504_t0 : 1'd0;
-    wire v2504_t6 = v2503[1] ? 1'd1 : v2504_t0;
-    wire v2504_t7 = v2503[2] ? v2504_t6 : v2504_t5;
-    wire [1:0] v2504 = {v2504_t7, v2504_t4};
-    wire [0:0] v2505 = (v2504 >>> 1);
-    wire [0:0] v2506 = v2504;
-    wire [0:0] v2507 = v2501;
-    wire [1:0] v2508_l = v2487; wire [0:0] v2508_u = (v2487 >>> 2) + v2507; wire [2:0] v2508 = {v2508_u, v2508_l};
-    wire [2:0] v2509_l = v2508; wire [0:0] v2509_u = (v2508 >>> 3) + v2506; wire [3:0] v2509 = {v2509_u, v2509_l};
-    wire [3:0] v2510_l = v2509; wire [0:0] v2510_u = (v2509 >>> 4) + v2505; wire [4:0] v2510 = {v2510_u, v2510_l};
-    wire [5:0] v2511 = (v2497 <<< 1) + v2510;
-    wire [0:0] v2512_l = v390; wire [0:0] v2512_u = (v390 >>> 1) + v2310; wire [1:0] v2512 = {v2512_u, v2512_l};
-    wire [1:0] v2513_l = v2512; wire [0:0] v2513_u = (v2512 >>> 2) + v1244; wire [2:0] v2513 = {v2513_u, v2513_l};
-    wire [2:0] v2514_l = v2513; wire [0:0] v2514_u = (v2513 >>> 3) + v1102; wire [3:0] v2514 = {v2514_u, v2514_l};
-    wire [3:0] v2515_l = v2514; wire [0:0] v2515_u = (v2514 >>> 4) + v424; wire [4:0] v2515 = {v2515_u, v2515_l};
-    wire [4:0] v2516_l = v2515; wire [0:0] v2516_u = (v2515 >>> 5) + v100; wire [5:0] v2516 = {v2516_u, v2516_l};
-    wire v2517_t0 = v2516[0] ? 1'd1 : 1'd0;
-    wire v2517_t1 = v2516[1] ? 1'd1 : 1'd0;
-    wire v2517_t2 = v2516[2] ? v2517_t1 : v2517_t0;
-    wire v2517_t3 = v2516[1] ? v2517_t0 : 1'd1;
-    wire v2517_t4 = v2516[2] ? 1'd0 : v2517_t3;
-    wire v2517_t5 = v2516[3] ? v2517_t4 : v2517_t2;
-    wire v2517_t6 = v2516[2] ? v2517_t3 : 1'd0;
-    wire v2517_t7 = v2516[0] ? 1'd0 : 1'd1;
-    wire v2517_t8 = v2516[1] ? v2517_t0 : v2517_t7;
-    wire v2517_t9 = v2516[2] ? v2517_t8 : 1'd0;
-    wire v2517_t10 = v2516[3] ? v2517_t9 : v2517_t6;
-    wire v2517_t11 = v2516[4] ? v2517_t10 : v2517_t5;
-    wire v2517_t12 = v2516[1] ? 1'd1 : v2517_t0;
-    wire v2517_t13 = v2516[2] ? 1'd0 : v2517_t12;
-    wire v2517_t14 = v2516[1] ? 1'd0 : v2517_t7;
-    wire v2517_t15 = v2516[2] ? v2517_t14 : 1'd1;
-    wire v2517_t16 = v2516[3] ? v2517_t15 : v2517_t13;
-    wire v2517_t17 = v2516[2] ? v2517_t14 : 1'd0;
-    wire v2517_t18 = v2516[3] ? v2517_t17 : 1'd0;
-    wire v2517_t19 = v2516[4] ? v2517_t18 : v2517_t16;
-    wire v2517_t20 = v2516[5] ? v2517_t19 : v2517_t11;
-    wire [0:0] v2517 = {v2517_t20};
-    wire [0:0] v2518 = inputs[349:349];
-    wire [3:0] v2519_l = v1512; wire [0:0] v2519_u = (v1512 >>> 4) + v2518; wire [4:0] v2519 = {v2519_u, v2519_l};
-    wire [4:0] v2520_l = v2519; wire [0:0] v2520_u = (v2519 >>> 5) + v629; wire [5:0] v2520 = {v2520_u, v2520_l};
-    wire v2521_t0 = v2520[1] ? 1'd0 : 1'd1;
-    wire v2521_t1 = v2520[0] ? 1'd1 : 1'd0;
-    wire v2521_t2 = v2520[1] ? 1'd0 : v2521_t1;
-    wire v2521_t3 = v2520[2] ? v2521_t2 : v2521_t0;
-    wire v2521_t4 = v2520[1] ? v2521_t1 : 1'd1;
-    wire v2521_t5 = v2520[2] ? v2521_t1 : v2521_t4;
-    wire v2521_t6 = v2520[3] ? v2521_t5 : v2521_t3;
-    wire v2521_t7 = v2520[1] ? v2521_t1 : 1'd0;
-    wire v2521_t8 = v2520[1] ? 1'd1 : 1'd0;
-    wire v2521_t9 = v2520[2] ? v2521_t8 : v2521_t7;
-    wire v2521_t10 = v2520[2] ? v2521_t2 : v2521_t1;
-    wire v2521_t11 = v2520[3] ? v2521_t10 : v2521_t9;
-    wire v2521_t12 = v2520[4] ? v2521_t11 : v2521_t6;
-    wire v2521_t13 = v2520[2] ? 1'd0 : v2521_t7;
-    wire v2521_t14 = v2520[3] ? v2521_t1 : v2521_t13;
-    wire v2521_t15 = v2520[4] ? v2521_t14 : v2521_t10;
-    wire v2521_t16 = v2520[5] ? v2521_t15 : v2521_t12;
-    wire [0:0] v2521 = {v2521_t16};
-    wire [1:0] v2522_l = v1971; wire [0:0] v2522_u = (v1971 >>> 2) + v2521; wire [2:0] v2522 = {v2522_u, v2522_l};
-    wire [2:0] v2523_l = v2522; wire [0:0] v2523_u = (v2522 >>> 3) + v1781; wire [3:0] v2523 = {v2523_u, v2523_l};
-    wire [3:0] v2524_l = v2523; wire [0:0] v2524_u = (v2523 >>> 4) + v1716; wire [4:0] v2524 = {v2524_u, v2524_l};
-    wire [4:0] v2525_l = v2524; wire [0:0] v2525_u = (v2524 >>> 5) + v2025; wire [5:0] v2525 = {v2525_u, v2525_l};
-    wire v2526_t0 = v2525[0] ? 1'd1 : 1'd0;
-    wire v2526_t1 = v2525[0] ? 1'd0 : 1'd1;
-    wire v2526_t2 = v2525[1] ? v2526_t1 : v2526_t0;
-    wire v2526_t3 = v2525[1] ? v2526_t0 : v2526_t1;
-    wire v2526_t4 = v2525[2] ? v2526_t3 : v2526_t2;
-    wire v2526_t5 = v2525[2] ? v2526_t2 : v2526_t3;
-    wire v2526_t6 = v2525[3] ? v2526_t5 : v2526_t4;
-    wire v2526_t7 = v2525[3] ? v2526_t4 : v2526_t5;
-    wire v2526_t8 = v2525[4] ? v2526_t7 : v2526_t6;
-    wire v2526_t9 = v2525[4] ? v2526_t6 : v2526_t7;
-    wire v2526_t10 = v2525[5] ? v2526_t9 : v2526_t8;
-    wire v2526_t11 = v2525[1] ? v2526_t0 : 1'd0;
-    wire v2526_t12 = v2525[1] ? 1'd1 : v2526_t0;
-    wire v2526_t13 = v2525[2] ? v2526_t12 : v2526_t11;
-    wire v2526_t14 = v2525[1] ? v2526_t1 : 1'd1;
-    wire v2526_t15 = v2525[2] ? v2526_t14 : v2526_t12;
-    wire v2526_t16 = v2525[3] ? v2526_t15 : v2526_t13;
-    wire v2526_t17 = v2525[1] ? 1'd0 : v2526_t1;
-    wire v2526_t18 = v2525[2] ? v2526_t17 : v2526_t14;
-    wire v2526_t19 = v2525[3] ? v2526_t18 : v2526_t15;
-    wire v2526_t20 = v2525[4] ? v2526_t19 : v2526_t16;
-    wire v2526_t21 = v2525[2] ? v2526_t11 : v2526_t17;
-    wire v2526_t22 = v2525[3] ? v2526_t21 : v2526_t18;
-    wire v2526_t23 = v2525[4] ? v2526_t22 : v2526_t19;
-    wire v2526_t24 = v2525[5] ? v2526_t23 : v2526_t20;
-    wire v2526_t25 = v2525[2] ? v2526_t11 : 1'd0;
-    wire v2526_t26 = v2525[3] ? v2526_t25 : 1'd0;
-    wire v2526_t27 = v2525[3] ? v2526_t13 : v2526_t25;
-    wire v2526_t28 = v2525[4] ? v2526_t27 : v2526_t26;
-    wire v2526_t29 = v2525[2] ? 1'd1 : v2526_t12;
-    wire v2526_t30 = v2525[3] ? v2526_t29 : v2526_t13;
-    wire v2526_t31 = v2525[4] ? v2526_t30 : v2526_t27;
-    wire v2526_t32 = v2525[5] ? v2526_t31 : v2526_t28;
-    wire [2:0] v2526 = {v2526_t32, v2526_t24, v2526_t10};
-    wire [0:0] v2527 = (v2526 >>> 2);
-    wire [3:0] v2528_l = v1094; wire [0:0] v2528_u = (v1094 >>> 4) + v2518; wire [4:0] v2528 = {v2528_u, v2528_l};
-    wire [4:0] v2529_l = v2528; wire [0:0] v2529_u = (v2528 >>> 5) + v459; wire [5:0] v2529 = {v2529_u, v2529_l};
-    wire v2530_t0 = v2529[0] ? 1'd1 : 1'd0;
-    wire v2530_t1 = v2529[0] ? 1'd0 : 1'd1;
-    wire v2530_t2 = v2529[1] ? v2530_t1 : v2530_t0;
-    wire v2530_t3 = v2529[1] ? 1'd0 : 1'd1;
-    wire v2530_t4 = v2529[2] ? v2530_t3 : v2530_t2;
-    wire v2530_t5 = v2529[3] ? 1'd0 : v2530_t4;
-    wire v2530_t6 = v2529[1] ? v2530_t0 : v2530_t1;
-    wire v2530_t7 = v2529[2] ? v2530_t3 : v2530_t6;
-    wire v2530_t8 = v2529[3] ? 1'd0 : v2530_t7;
-    wire v2530_t9 = v2529[4] ? v2530_t8 : v2530_t5;
-    wire v2530_t10 = v2529[2] ? 1'd0 : 1'd1;
-    wire v2530_t11 = v2529[1] ? v2530_t1 : 1'd0;
-    wire v2530_t12 = v2529[2] ? v2530_t11 : 1'd0;
-    wire v2530_t13 = v2529[3] ? v2530_t12 : v2530_t10;
-    wire v2530_t14 = v2529[1] ? v2530_t0 : 1'd0;
-    wire v2530_t15 = v2529[1] ? 1'd0 : v2530_t1;
-    wire v2530_t16 = v2529[2] ? v2530_t15 : v2530_t14;
-    wire v2530_t17 = v2529[3] ? v2530_t12 : v2530_t16;
-    wire v2530_t18 = v2529[4] ? v2530_t17 : v2530_t13;
-    wire v2530_t19 = v2529[5] ? v2530_t18 : v2530_t9;
-    wire [0:0] v2530 = {v2530_t19};
-    wire [0:0] v2531_l = v2530; wire [0:0] v2531_u = (v2530 >>> 1) + v2234; wire [1:0] v2531 = {v2531_u, v2531_l};
-    wire [1:0] v2532_l = v2531; wire [0:0] v2532_u = (v2531 >>> 2) + v926; wire [2:0] v2532 = {v2532_u, v2532_l};
-    wire [2:0] v2533_l = v2532; wire [0:0] v2533_u = (v2532 >>> 3) + v288; wire [3:0] v2533 = {v2533_u, v2533_l};
-    wire [3:0] v2534_l = v2533; wire [0:0] v2534_u = (v2533 >>> 4) + v813; wire [4:0] v2534 = {v2534_u, v2534_l};
-    wire [4:0] v2535_l = v2534; wire [0:0] v2535_u = (v2534 >>> 5) + v988; wire [5:0] v2535 = {v2535_u, v2535_l};
-    wire v2536_t0 = v2535[0] ? 1'd1 : 1'd0;
-    wire v2536_t1 = v2535[0] ? 1'd0 : 1'd1;
-    wire v2536_t2 = v2535[1] ? v2536_t1 : v2536_t0;
-    wire v2536_t3 = v2535[1] ? v2536_t0 : v2536_t1;
-    wire v2536_t4 = v2535[2] ? v2536_t3 : v2536_t2;
-    wire v2536_t5 = v2535[2] ? v2536_t2 : v2536_t3;
-    wire v2536_t6 = v2535[3] ? v2536_t5 : v2536_t4;
-    wire v2536_t7 = v2535[3] ? v2536_t4 : v2536_t5;
-    wire v2536_t8 = v2535[4] ? v2536_t7 : v2536_t6;
-    wire v2536_t9 = v2535[4] ? v2536_t6 : v2536_t7;
-    wire v2536_t10 = v2535[5] ? v2536_t9 : v2536_t8;
-    wire v2536_t11 = v2535[1] ? v2536_t0 : 1'd0;
-    wire v2536_t12 = v2535[1] ? 1'd1 : v2536_t0;
-    wire v2536_t13 = v2535[2] ? v2536_t12 : v2536_t11;
-    wire v2536_t14 = v2535[1] ? v2536_t1 : 1'd1;
-    wire v2536_t15 = v2535[2] ? v2536_t14 : v2536_t12;
-    wire v2536_t16 = v2535[3] ? v2536_t15 : v2536_t13;
-    wire v2536_t17 = v2535[1] ? 1'd0 : v2536_t1;
-    wire v2536_t18 = v2535[2] ? v2536_t17 : v2536_t14;
-    wire v2536_t19 = v2535[3] ? v2536_t18 : v2536_t15;
-    wire v2536_t20 = v2535[4] ? v2536_t19 : v2536_t16;
-    wire v2536_t21 = v2535[2] ? v2536_t11 : v2536_t17;
-    wire v2536_t22 = v2535[3] ? v2536_t21 : v2536_t18;
-    wire v2536_t23 = v2535[4] ? v2536_t22 : v2536_t19;
-    wire v2536_t24 = v2535[5] ? v2536_t23 : v2536_t20;
-    wire v2536_t25 = v2535[2] ? v2536_t11 : 1'd0;
-    wire v2536_t26 = v2535[3] ? v2536_t25 : 1'd0;
-    wire v2536_t27 = v2535[3] ? v2536_t13 : v2536_t25;
-    wire v2536_t28 = v2535[4] ? v2536_t27 : v2536_t26;
-    wire v2536_t29 = v2535[2] ? 1'd1 : v2536_t12;
-    wire v2536_t30 = v2535[3] ? v2536_t29 : v2536_t13;
-    wire v2536_t31 = v2535[4] ? v2536_t30 : v2536_t27;
-    wire v2536_t32 = v2535[5] ? v2536_t31 : v2536_t28;
-    wire [2:0] v2536 = {v2536_t32, v2536_t24, v2536_t10};
-    wire [0:0] v2537 = (v2536 >>> 2);
-    wire [3:0] v2538_l = v880; wire [0:0] v2538_u = (v880 >>> 4) + v2518; wire [4:0] v2538 = {v2538_u, v2538_l};
-    wire [4:0] v2539_l = v2538; wire [0:0] v2539_u = (v2538 >>> 5) + v1290; wire [5:0] v2539 = {v2539_u, v2539_l};
-    wire v2540_t0 = v2539[0] ? 1'd1 : 1'd0;
-    wire v2540_t1 = v2539[1] ? 1'd0 : v2540_t0;
-    wire v2540_t2 = v2539[2] ? 1'd0 : v2540_t1;
-    wire v2540_t3 = v2539[1] ? 1'd0 : 1'd1;
-    wire v2540_t4 = v2539[0] ? 1'd0 : 1'd1;
-    wire v2540_t5 = v2539[1] ? v2540_t4 : 1'd0;
-    wire v2540_t6 = v2539[2] ? v2540_t5 : v2540_t3;
-    wire v2540_t7 = v2539[3] ? v2540_t6 : v2540_t2;
-    wire v2540_t8 = v2539[1] ? 1'd1 : v2540_t4;
-    wire v2540_t9 = v2539[2] ? 1'd0 : v2540_t8;
-    wire v2540_t10 = v2539[2] ? v2540_t3 : 1'd0;
-    wire v2540_t11 = v2539[3] ? v2540_t10 : v2540_t9;
-    wire v2540_t12 = v2539[4] ? v2540_t11 : v2540_t7;
-    wire v2540_t13 = v2539[1] ? v2540_t0 : 1'd0;
-    wire v2540_t14 = v2539[2] ? 1'd0 : v2540_t13;
-    wire v2540_t15 = v2539[3] ? 1'd0 : v2540_t14;
-    wire v2540_t16 = v2539[1] ? v2540_t0 : 1'd1;
-    wire v2540_t17 = v2539[1] ? 1'd0 : v2540_t4;
-    wire v2540_t18 = v2539[2] ? v2540_t17 : v2540_t16;
-    wire v2540_t19 = v2539[2] ? v2540_t17 : v2540_t13;
-    wire v2540_t20 = v2539[3] ? v2540_t19 : v2540_t18;
-    wire v2540_t21 = v2539[4] ? v2540_t20 : v2540_t15;
-    wire v2540_t22 = v2539[5] ? v2540_t21 : v2540_t12;
-    wire [0:0] v2540 = {v2540_t22};
-    wire [2:0] v2541_l = v2386; wire [0:0] v2541_u = (v2386 >>> 3) + v2540; wire [3:0] v2541 = {v2541_u, v2541_l};
-    wire [3:0] v2542_l = v2541; wire [0:0] v2542_u = (v2541 >>> 4) + v1368; wire [4:0] v2542 = {v2542_u, v2542_l};
-    wire [4:0] v2543_l = v2542; wire [0:0] v2543_u = (v2542 >>> 5) + v2517; wire [5:0] v2543 = {v2543_u, v2543_l};
-    wire v2544_t0 = v2543[0] ? 1'd1 : 1'd0;
-    wire v2544_t1 = v2543[0] ? 1'd0 : 1'd1;
-    wire v2544_t2 = v2543[1] ? v2544_t1 : v2544_t0;
-    wire v2544_t3 = v2543[1] ? v2544_t0 : v2544_t1;
-    wire v2544_t4 = v2543[2] ? v2544_t3 : v2544_t2;
-    wire v2544_t5 = v2543[2] ? v2544_t2 : v2544_t3;
-    wire v2544_t6 = v2543[3] ? v2544_t5 : v2544_t4;
-    wire v2544_t7 = v2543[3] ? v2544_t4 : v2544_t5;
-    wire v2544_t8 = v2543[4] ? v2544_t7 : v2544_t6;
-    wire v2544_t9 = v2543[4] ? v2544_t6 : v2544_t7;
-    wire v2544_t10 = v2543[5] ? v2544_t9 : v2544_t8;
-    wire v2544_t11 = v2543[1] ? v2544_t0 : 1'd0;
-    wire v2544_t12 = v2543[1] ? 1'd1 : v2544_t0;
-    wire v2544_t13 = v2543[2] ? v2544_t12 : v2544_t11;
-    wire v2544_t14 = v2543[1] ? v2544_t1 : 1'd1;
-    wire v2544_t15 = v2543[2] ? v2544_t14 : v2544_t12;
-    wire v2544_t16 = v2543[3] ? v2544_t15 : v2544_t13;
-    wire v2544_t17 = v2543[1] ? 1'd0 : v2544_t1;
-    wire v2544_t18 = v2543[2] ? v2544_t17 : v2544_t14;
-    wire v2544_t19 = v2543[3] ? v2544_t18 : v2544_t15;
-    wire v2544_t20 = v2543[4] ? v2544_t19 : v2544_t16;
-    wire v2544_t21 = v2543[2] ? v2544_t11 : v2544_t17;
-    wire v2544_t22 = v2543[3] ? v2544_t21 : v2544_t18;
-    wire v2544_t23 = v2543[4] ? v2544_t22 : v2544_t19;
-    wire v2544_t24 = v2543[5] ? v2544_t23 : v2544_t20;
-    wire v2544_t25 = v2543[2] ? v2544_t11 : 1'd0;
-    wire v2544_t26 = v2543[3] ? v2544_t25 : 1'd0;
-    wire v2544_t27 = v2543[3] ? v2544_t13 : v2544_t25;
-    wire v2544_t28 = v2543[4] ? v2544_t27 : v2544_t26;
-    wire v2544_t29 = v2543[2] ? 1'd1 : v2544_t12;
-    wire v2544_t30 = v2543[3] ? v2544_t29 : v2544_t13;
-    wire v2544_t31 = v2543[4] ? v2544_t30 : v2544_t27;
-    wire v2544_t32 = v2543[5] ? v2544_t31 : v2544_t28;
-    wire [2:0] v2544 = {v2544_t32, v2544_t24, v2544_t10};
-    wire [0:0] v2545 = (v2544 >>> 2);
-    wire [3:0] v2546_l = v2062; wire [0:0] v2546_u = (v2062 >>> 4) + v2518; wire [4:0] v2546 = {v2546_u, v2546_l};
-    wire [4:0] v2547_l = v2546; wire [0:0] v2547_u = (v2546 >>> 5) + v1333; wire [5:0] v2547 = {v2547_u, v2547_l};
-    wire v2548_t0 = v2547[0] ? 1'd0 : 1'd1;
-    wire v2548_t1 = v2547[1] ? 1'd0 : v2548_t0;
-    wire v2548_t2 = v2547[2] ? v2548_t1 : 1'd0;
-    wire v2548_t3 = v2547[3] ? v2548_t2 : v2548_t1;
-    wire v2548_t4 = v2547[0] ? 1'd1 : 1'd0;
-    wire v2548_t5 = v2547[1] ? v2548_t4 : 1'd0;
-    wire v2548_t6 = v2547[2] ? 1'd0 : v2548_t5;
-    wire v2548_t7 = v2547[3] ? 1'd0 : v2548_t6;
-    wire v2548_t8 = v2547[4] ? v2548_t7 : v2548_t3;
-    wire v2548_t9 = v2547[1] ? v2548_t0 : 1'd0;
-    wire v2548_t10 = v2547[2] ? v2548_t9 : v2548_t5;
-    wire v2548_t11 = v2547[1] ? 1'd1 : 1'd0;
-    wire v2548_t12 = v2547[2] ? v2548_t11 : v2548_t0;
-    wire v2548_t13 = v2547[3] ? v2548_t12 : v2548_t10;
-    wire v2548_t14 = v2547[4] ? v2548_t13 : v2548_t7;
-    wire v2548_t15 = v2547[5] ? v2548_t14 : v2548_t8;
-    wire [0:0] v2548 = {v2548_t15};
-    wire [0:0] v2549_l = v761; wire [0:0] v2549_u = (v761 >>> 1) + v2548; wire [1:0] v2549 = {v2549_u, v2549_l};
-    wire [1:0] v2550_l = v2549; wire [0:0] v2550_u = (v2549 >>> 2) + v1210; wire [2:0] v2550 = {v2550_u, v2550_l};
-    wire [2:0] v2551_l = v2550; wire [0:0] v2551_u = (v2550 >>> 3) + v840; wire [3:0] v2551 = {v2551_u, v2551_l};
-    wire [3:0] v2552_l = v2551; wire [0:0] v2552_u = (v2551 >>> 4) + v1421; wire [4:0] v2552 = {v2552_u, v2552_l};
-    wire [4:0] v2553_l = v2552; wire [0:0] v2553_u = (v2552 >>> 5) + v1191; wire [5:0] v2553 = {v2553_u, v2553_l};
-    wire v2554_t0 = v2553[0] ? 1'd1 : 1'd0;
-    wire v2554_t1 = v2553[0] ? 1'd0 : 1'd1;
-    wire v2554_t2 = v2553[1] ? v2554_t1 : v2554_t0;
-    wire v2554_t3 = v2553[1] ? v2554_t0 : v2554_t1;
-    wire v2554_t4 = v2553[2] ? v2554_t3 : v2554_t2;
-    wire v2554_t5 = v2553[2] ? v2554_t2 : v2554_t3;
-    wire v2554_t6 = v2553[3] ? v2554_t5 : v2554_t4;
-    wire v2554_t7 = v2553[3] ? v2554_t4 : v2554_t5;
-    wire v2554_t8 = v2553[4] ? v2554_t7 : v2554_t6;
-    wire v2554_t9 = v2553[4] ? v2554_t6 : v2554_t7;
-    wire v2554_t10 = v2553[5] ? v2554_t9 : v2554_t8;
-    wire v2554_t11 = v2553[1] ? v2554_t0 : 1'd0;
-    wire v2554_t12 = v2553[1] ? 1'd1 : v2554_t0;
-    wire v2554_t13 = v2553[2] ? v2554_t12 : v2554_t11;
-    wire v2554_t14 = v2553[1] ? v2554_t1 : 1'd1;
-    wire v2554_t15 = v2553[2] ? v2554_t14 : v2554_t12;
-    wire v2554_t16 = v2553[3] ? v2554_t15 : v2554_t13;
-    wire v2554_t17 = v2553[1] ? 1'd0 : v2554_t1;
-    wire v2554_t18 = v2553[2] ? v2554_t17 : v2554_t14;
-    wire v2554_t19 = v2553[3] ? v2554_t18 : v2554_t15;
-    wire v2554_t20 = v2553[4] ? v2554_t19 : v2554_t16;
-    wire v2554_t21 = v2553[2] ? v2554_t11 : v2554_t17;
-    wire v2554_t22 = v2553[3] ? v2554_t21 : v2554_t18;
-    wire v2554_t23 = v2553[4] ? v2554_t22 : v2554_t19;
-    wire v2554_t24 = v2553[5] ? v2554_t23 : v2554_t20;
-    wire v2554_t25 = v2553[2] ? v2554_t11 : 1'd0;
-    wire v2554_t26 = v2553[3] ? v2554_t25 : 1'd0;
-    wire v2554_t27 = v2553[3] ? v2554_t13 : v2554_t25;
-    wire v2554_t28 = v2553[4] ? v2554_t27 : v2554_t26;
-    wire v2554_t29 = v2553[2] ? 1'd1 : v2554_t12;
-    wire v2554_t30 = v2553[3] ? v2554_t29 : v2554_t13;
-    wire v2554_t31 = v2553[4] ? v2554_t30 : v2554_t27;
-    wire v2554_t32 = v2553[5] ? v2554_t31 : v2554_t28;
-    wire [2:0] v2554 = {v2554_t32, v2554_t24, v2554_t10};
-    wire [0:0] v2555 = (v2554 >>> 2);
-    wire [0:0] v2556_l = v2555; wire [0:0] v2556_u = (v2555 >>> 1) + v2329; wire [1:0] v2556 = {v2556_u, v2556_l};
-    wire [1:0] v2557_l = v2556; wire [0:0] v2557_u = (v2556 >>> 2) + v2147; wire [2:0] v2557 = {v2557_u, v2557_l};
-    wire [2:0] v2558_l = v2557; wire [0:0] v2558_u = (v2557 >>> 3) + v2359; wire [3:0] v2558 = {v2558_u, v2558_l};
-    wire [3:0] v2559_l = v2558; wire [0:0] v2559_u = (v2558 >>> 4) + v1635; wire [4:0] v2559 = {v2559_u, v2559_l};
-    wire v2560_t0 = v2559[0] ? 1'd1 : 1'd0;
-    wire v2560_t1 = v2559[0] ? 1'd0 : 1'd1;
-    wire v2560_t2 = v2559[1] ? v2560_t1 : v2560_t0;
-    wire v2560_t3 = v2559[1] ? v2560_t0 : v2560_t1;
-    wire v2560_t4 = v2559[2] ? v2560_t3 : v2560_t2;
-    wire v2560_t5 = v2559[2] ? v2560_t2 : v2560_t3;
-    wire v2560_t6 = v2559[3] ? v2560_t5 : v2560_t4;
-    wire v2560_t7 = v2559[3] ? v2560_t4 : v2560_t5;
-    wire v2560_t8 = v2559[4] ? v2560_t7 : v2560_t6;
-    wire v2560_t9 = v2559[1] ? v2560_t0 : 1'd0;
-    wire v2560_t10 = v2559[1] ? 1'd1 : v2560_t0;
-    wire v2560_t11 = v2559[2] ? v2560_t10 : v2560_t9;
-    wire v2560_t12 = v2559[1] ? v2560_t1 : 1'd1;
-    wire v2560_t13 = v2559[2] ? v2560_t12 : v2560_t10;
-    wire v2560_t14 = v2559[3] ? v2560_t13 : v2560_t11;
-    wire v2560_t15 = v2559[1] ? 1'd0 : v2560_t1;
-    wire v2560_t16 = v2559[2] ? v2560_t15 : v2560_t12;
-    wire v2560_t17 = v2559[3] ? v2560_t16 : v2560_t13;
-    wire v2560_t18 = v2559[4] ? v2560_t17 : v2560_t14;
-    wire v2560_t19 = v2559[2] ? v2560_t9 : 1'd0;
-    wire v2560_t20 = v2559[3] ? v2560_t19 : 1'd0;
-    wire v2560_t21 = v2559[3] ? v2560_t11 : v2560_t19;
-    wire v2560_t22 = v2559[4] ? v2560_t21 : v2560_t20;
-    wire [2:0] v2560 = {v2560_t22, v2560_t18, v2560_t8};
-    wire [0:0] v2561 = (v2560 >>> 2);
-    wire [2:0] v2562_l = v431; wire [0:0] v2562_u = (v431 >>> 3) + v2518; wire [3:0] v2562 = {v2562_u, v2562_l};
-    wire [3:0] v2563_l = v2562; wire [0:0] v2563_u = (v2562 >>> 4) + v463; wire [4:0] v2563 = {v2563_u, v2563_l};
-    wire [4:0] v2564_l = v2563; wire [0:0] v2564_u = (v2563 >>> 5) + v1422; wire [5:0] v2564 = {v2564_u, v2564_l};
-    wire v2565_t0 = v2564[1] ? 1'd0 : 1'd1;
-    wire v2565_t1 = v2564[2] ? v2565_t0 : 1'd0;
-    wire v2565_t2 = v2564[3] ? 1'd0 : v2565_t1;
-    wire v2565_t3 = v2564[0] ? 1'd1 : 1'd0;
-    wire v2565_t4 = v2564[1] ? v2565_t3 : 1'd0;
-    wire v2565_t5 = v2564[2] ? 1'd1 : v2565_t4;
-    wire v2565_t6 = v2564[0] ? 1'd0 : 1'd1;
-    wire v2565_t7 = v2564[2] ? 1'd0 : v2565_t6;
-    wire v2565_t8 = v2564[3] ? v2565_t7 : v2565_t5;
-    wire v2565_t9 = v2564[4] ? v2565_t8 : v2565_t2;
-    wire v2565_t10 = v2564[1] ? 1'd1 : 1'd0;
-    wire v2565_t11 = v2564[2] ? 1'd1 : v2565_t10;
-    wire v2565_t12 = v2564[1] ? v2565_t6 : 1'd1;
-    wire v2565_t13 = v2564[1] ? 1'd1 : v2565_t3;
-    wire v2565_t14 = v2564[2] ? v2565_t13 : v2565_t12;
-    wire v2565_t15 = v2564[3] ? v2565_t14 : v2565_t11;
-    wire v2565_t16 = v2564[1] ? v2565_t3 : 1'd1;
-    wire v2565_t17 = v2564[2] ? v2565_t16 : v2565_t10;
-    wire v2565_t18 = v2564[2] ? v2565_t4 : 1'd0;
-    wire v2565_t19 = v2564[3] ? v2565_t18 : v2565_t17;
-    wire v2565_t20 = v2564[4] ? v2565_t19 : v2565_t15;
-    wire v2565_t21 = v2564[5] ? v2565_t20 : v2565_t9;
-    wire [0:0] v2565 = {v2565_t21};
-    wire [0:0] v2566_l = v2565; wire [0:0] v2566_u = (v2565 >>> 1) + v1070; wire [1:0] v2566 = {v2566_u, v2566_l};
-    wire [1:0] v2567_l = v2566; wire [0:0] v2567_u = (v2566 >>> 2) + v1902; wire [2:0] v2567 = {v2567_u, v2567_l};
-    wire [2:0] v2568_l = v2567; wire [0:0] v2568_u = (v2567 >>> 3) + v728; wire [3:0] v2568 = {v2568_u, v2568_l};
-    wire [3:0] v2569_l = v2568; wire [0:0] v2569_u = (v2568 >>> 4) + v1003; wire [4:0] v2569 = {v2569_u, v2569_l};
-    wire [4:0] v2570_l = v2569; wire [0:0] v2570_u = (v2569 >>> 5) + v528; wire [5:0] v2570 = {v2570_u, v2570_l};
-    wire v2571_t0 = v2570[0] ? 1'd1 : 1'd0;
-    wire v2571_t1 = v2570[0] ? 1'd0 : 1'd1;
-    wire v2571_t2 = v2570[1] ? v2571_t1 : v2571_t0;
-    wire v2571_t3 = v2570[1] ? v2571_t0 : v2571_t1;
-    wire v2571_t4 = v2570[2] ? v2571_t3 : v2571_t2;
-    wire v2571_t5 = v2570[2] ? v2571_t2 : v2571_t3;
-    wire v2571_t6 = v2570[3] ? v2571_t5 : v2571_t4;
-    wire v2571_t7 = v2570[3] ? v2571_t4 : v2571_t5;
-    wire v2571_t8 = v2570[4] ? v2571_t7 : v2571_t6;
-    wire v2571_t9 = v2570[4] ? v2571_t6 : v2571_t7;
-    wire v2571_t10 = v2570[5] ? v2571_t9 : v2571_t8;
-    wire v2571_t11 = v2570[1] ? v2571_t0 : 1'd0;
-    wire v2571_t12 = v2570[1] ? 1'd1 : v2571_t0;
-    wire v2571_t13 = v2570[2] ? v2571_t12 : v2571_t11;
-    wire v2571_t14 = v2570[1] ? v2571_t1 : 1'd1;
-    wire v2571_t15 = v2570[2] ? v2571_t14 : v2571_t12;
-    wire v2571_t16 = v2570[3] ? v2571_t15 : v2571_t13;
-    wire v2571_t17 = v2570[1] ? 1'd0 : v2571_t1;
-    wire v2571_t18 = v2570[2] ? v2571_t17 : v2571_t14;
-    wire v2571_t19 = v2570[3] ? v2571_t18 : v2571_t15;
-    wire v2571_t20 = v2570[4] ? v2571_t19 : v2571_t16;
-    wire v2571_t21 = v2570[2] ? v2571_t11 : v2571_t17;
-    wire v2571_t22 = v2570[3] ? v2571_t21 : v2571_t18;
-    wire v2571_t23 = v2570[4] ? v2571_t22 : v2571_t19;
-    wire v2571_t24 = v2570[5] ? v2571_t23 : v2571_t20;
-    wire v2571_t25 = v2570[2] ? v2571_t11 : 1'd0;
-    wire v2571_t26 = v2570[3] ? v2571_t25 : 1'd0;
-    wire v2571_t27 = v2570[3] ? v2571_t13 : v2571_t25;
-    wire v2571_t28 = v2570[4] ? v2571_t27 : v2571_t26;
-    wire v2571_t29 = v2570[2] ? 1'd1 : v2571_t12;
-    wire v2571_t30 = v2570[3] ? v2571_t29 : v2571_t13;
-    wire v2571_t31 = v2570[4] ? v2571_t30 : v2571_t27;
-    wire v2571_t32 = v2570[5] ? v2571_t31 : v2571_t28;
-    wire [2:0] v2571 = {v2571_t32, v2571_t24, v2571_t10};
-    wire [0:0] v2572 = (v2571 >>> 2);
-    wire [1:0] v2573_l = v932; wire [0:0] v2573_u = (v932 >>> 2) + v2518; wire [2:0] v2573 = {v2573_u, v2573_l};
-    wire [2:0] v2574_l = v2573; wire [0:0] v2574_u = (v2573 >>> 3) + v1071; wire [3:0] v2574 = {v2574_u, v2574_l};
-    wire [3:0] v2575_l = v2574; wire [0:0] v2575_u = (v2574 >>> 4) + v309; wire [4:0] v2575 = {v2575_u, v2575_l};
-    wire [4:0] v2576_l = v2575; wire [0:0] v2576_u = (v2575 >>> 5) + v416; wire [5:0] v2576 = {v2576_u, v2576_l};
-    wire v2577_t0 = v2576[0] ? 1'd1 : 1'd0;
-    wire v2577_t1 = v2576[1] ? v2577_t0 : 1'd0;
-    wire v2577_t2 = v2576[2] ? 1'd1 : v2577_t1;
-    wire v2577_t3 = v2576[3] ? 1'd1 : v2577_t2;
-    wire v2577_t4 = v2576[1] ? 1'd1 : v2577_t0;
-    wire v2577_t5 = v2576[2] ? v2577_t1 : v2577_t4;
-    wire v2577_t6 = v2576[3] ? v2577_t5 : v2577_t4;
-    wire v2577_t7 = v2576[4] ? v2577_t6 : v2577_t3;
-    wire v2577_t8 = v2576[2] ? v2577_t4 : 1'd1;
-    wire v2577_t9 = v2576[2] ? v2577_t0 : 1'd1;
-    wire v2577_t10 = v2576[3] ? v2577_t9 : v2577_t8;
-    wire v2577_t11 = v2576[1] ? v2577_t0 : 1'd1;
-    wire v2577_t12 = v2576[2] ? v2577_t11 : 1'd1;
-    wire v2577_t13 = v2576[2] ? 1'd0 : v2577_t4;
-    wire v2577_t14 = v2576[3] ? v2577_t13 : v2577_t12;
-    wire v2577_t15 = v2576[4] ? v2577_t14 : v2577_t10;
-    wire v2577_t16 = v2576[5] ? v2577_t15 : v2577_t7;
-    wire [0:0] v2577 = {v2577_t16};
-    wire [0:0] v2578_l = v2577; wire [0:0] v2578_u = (v2577 >>> 1) + v1743; wire [1:0] v2578 = {v2578_u, v2578_l};
-    wire [1:0] v2579_l = v2578; wire [0:0] v2579_u = (v2578 >>> 2) + v2165; wire [2:0] v2579 = {v2579_u, v2579_l};
-    wire [2:0] v2580_l = v2579; wire [0:0] v2580_u = (v2579 >>> 3) + v1615; wire [3:0] v2580 = {v2580_u, v2580_l};
-    wire [3:0] v2581_l = v2580; wire [0:0] v2581_u = (v2580 >>> 4) + v1983; wire [4:0] v2581 = {v2581_u, v2581_l};
-    wire [4:0] v2582_l = v2581; wire [0:0] v2582_u = (v2581 >>> 5) + v986; wire [5:0] v2582 = {v2582_u, v2582_l};
-    wire v2583_t0 = v2582[0] ? 1'd1 : 1'd0;
-    wire v2583_t1 = v2582[0] ? 1'd0 : 1'd1;
-    wire v2583_t2 = v2582[1] ? v2583_t1 : v2583_t0;
-    wire v2583_t3 = v2582[1] ? v2583_t0 : v2583_t1;
-    wire v2583_t4 = v2582[2] ? v2583_t3 : v2583_t2;
-    wire v2583_t5 = v2582[2] ? v2583_t2 : v2583_t3;
-    wire v2583_t6 = v2582[3] ? v2583_t5 : v2583_t4;
-    wire v2583_t7 = v2582[3] ? v2583_t4 : v2583_t5;
-    wire v2583_t8 = v2582[4] ? v2583_t7 : v2583_t6;
-    wire v2583_t9 = v2582[4] ? v2583_t6 : v2583_t7;
-    wire v2583_t10 = v2582[5] ? v2583_t9 : v2583_t8;
-    wire v2583_t11 = v2582[1] ? v2583_t0 : 1'd0;
-    wire v2583_t12 = v2582[1] ? 1'd1 : v2583_t0;
-    wire v2583_t13 = v2582[2] ? v2583_t12 : v2583_t11;
-    wire v2583_t14 = v2582[1] ? v2583_t1 : 1'd1;
-    wire v2583_t15 = v2582[2] ? v2583_t14 : v2583_t12;
-    wire v2583_t16 = v2582[3] ? v2583_t15 : v2583_t13;
-    wire v2583_t17 = v2582[1] ? 1'd0 : v2583_t1;
-    wire v2583_t18 = v2582[2] ? v2583_t17 : v2583_t14;
-    wire v2583_t19 = v2582[3] ? v2583_t18 : v2583_t15;
-    wire v2583_t20 = v2582[4] ? v2583_t19 : v2583_t16;
-    wire v2583_t21 = v2582[2] ? v2583_t11 : v2583_t17;
-    wire v2583_t22 = v2582[3] ? v2583_t21 : v2583_t18;
-    wire v2583_t23 = v2582[4] ? v2583_t22 : v2583_t19;
-    wire v2583_t24 = v2582[5] ? v2583_t23 : v2583_t20;
-    wire v2583_t25 = v2582[2] ? v2583_t11 : 1'd0;
-    wire v2583_t26 = v2582[3] ? v2583_t25 : 1'd0;
-    wire v2583_t27 = v2582[3] ? v2583_t13 : v2583_t25;
-    wire v2583_t28 = v2582[4] ? v2583_t27 : v2583_t26;
-    wire v2583_t29 = v2582[2] ? 1'd1 : v2583_t12;
-    wire v2583_t30 = v2582[3] ? v2583_t29 : v2583_t13;
-    wire v2583_t31 = v2582[4] ? v2583_t30 : v2583_t27;
-    wire v2583_t32 = v2582[5] ? v2583_t31 : v2583_t28;
-    wire [2:0] v2583 = {v2583_t32, v2583_t24, v2583_t10};
-    wire [0:0] v2584 = (v2583 >>> 2);
-    wire [1:0] v2585_l = v778; wire [0:0] v2585_u = (v778 >>> 2) + v2518; wire [2:0] v2585 = {v2585_u, v2585_l};
-    wire [2:0] v2586_l = v2585; wire [0:0] v2586_u = (v2585 >>> 3) + v492; wire [3:0] v2586 = {v2586_u, v2586_l};
-    wire [3:0] v2587_l = v2586; wire [0:0] v2587_u = (v2586 >>> 4) + v71; wire [4:0] v2587 = {v2587_u, v2587_l};
-    wire [4:0] v2588_l = v2587; wire [0:0] v2588_u = (v2587 >>> 5) + v175; wire [5:0] v2588 = {v2588_u, v2588_l};
-    wire v2589_t0 = v2588[0] ? 1'd1 : 1'd0;
-    wire v2589_t1 = v2588[1] ? 1'd1 : v2589_t0;
-    wire v2589_t2 = v2588[2] ? 1'd0 : v2589_t1;
-    wire v2589_t3 = v2588[3] ? 1'd0 : v2589_t2;
-    wire v2589_t4 = v2588[1] ? 1'd0 : v2589_t0;
-    wire v2589_t5 = v2588[2] ? v2589_t4 : v2589_t0;
-    wire v2589_t6 = v2588[0] ? 1'd0 : 1'd1;
-    wire v2589_t7 = v2588[3] ? v2589_t6 : v2589_t5;
-    wire v2589_t8 = v2588[4] ? v2589_t7 : v2589_t3;
-    wire v2589_t9 = v2588[1] ? v2589_t6 : 1'd0;
-    wire v2589_t10 = v2588[2] ? 1'd0 : v2589_t9;
-    wire v2589_t11 = v2588[3] ? v2589_t10 : 1'd0;
-    wire v2589_t12 = v2588[1] ? 1'd1 : v2589_t6;
-    wire v2589_t13 = v2588[2] ? v2589_t12 : v2589_t6;
-    wire v2589_t14 = v2588[3] ? v2589_t13 : 1'd0;
-    wire v2589_t15 = v2588[4] ? v2589_t14 : v2589_t11;
-    wire v2589_t16 = v2588[5] ? v2589_t15 : v2589_t8;
-    wire [0:0] v2589 = {v2589_t16};
-    wire [4:0] v2590_l = v2189; wire [0:0] v2590_u = (v2189 >>> 5) + v2589; wire [5:0] v2590 = {v2590_u, v2590_l};
-    wire v2591_t0 = v2590[0] ? 1'd1 : 1'd0;
-    wire v2591_t1 = v2590[0] ? 1'd0 : 1'd1;
-    wire v2591_t2 = v2590[1] ? v2591_t1 : v2591_t0;
-    wire v2591_t3 = v2590[1] ? v2591_t0 : v2591_t1;
-    wire v2591_t4 = v2590[2] ? v2591_t3 : v2591_t2;
-    wire v2591_t5 = v2590[2] ? v2591_t2 : v2591_t3;
-    wire v2591_t6 = v2590[3] ? v2591_t5 : v2591_t4;
-    wire v2591_t7 = v2590[3] ? v2591_t4 : v2591_t5;
-    wire v2591_t8 = v2590[4] ? v2591_t7 : v2591_t6;
-    wire v2591_t9 = v2590[4] ? v2591_t6 : v2591_t7;
-    wire v2591_t10 = v2590[5] ? v2591_t9 : v2591_t8;
-    wire v2591_t11 = v2590[1] ? v2591_t0 : 1'd0;
-    wire v2591_t12 = v2590[1] ? 1'd1 : v2591_t0;
-    wire v2591_t13 = v2590[2] ? v2591_t12 : v2591_t11;
-    wire v2591_t14 = v2590[1] ? v2591_t1 : 1'd1;
-    wire v2591_t15 = v2590[2] ? v2591_t14 : v2591_t12;
-    wire v2591_t16 = v2590[3] ? v2591_t15 : v2591_t13;
-    wire v2591_t17 = v2590[1] ? 1'd0 : v2591_t1;
-    wire v2591_t18 = v2590[2] ? v2591_t17 : v2591_t14;
-    wire v2591_t19 = v2590[3] ? v2591_t18 : v2591_t15;
-    wire v2591_t20 = v2590[4] ? v2591_t19 : v2591_t16;
-    wire v2591_t21 = v2590[2] ? v2591_t11 : v2591_t17;
-    wire v2591_t22 = v2590[3] ? v2591_t21 : v2591_t18;
-    wire v2591_t23 = v2590[4] ? v2591_t22 : v2591_t19;
-    wire v2591_t24 = v2590[5] ? v2591_t23 : v2591_t20;
-    wire v2591_t25 = v2590[2] ? v2591_t11 : 1'd0;
-    wire v2591_t26 = v2590[3] ? v2591_t25 : 1'd0;
-    wire v2591_t27 = v2590[3] ? v2591_t13 : v2591_t25;
-    wire v2591_t28 = v2590[4] ? v2591_t27 : v2591_t26;
-    wire v2591_t29 = v2590[2] ? 1'd1 : v2591_t12;
-    wire v2591_t30 = v2590[3] ? v2591_t29 : v2591_t13;
-    wire v2591_t31 = v2590[4] ? v2591_t30 : v2591_t27;
-    wire v2591_t32 = v2590[5] ? v2591_t31 : v2591_t28;
-    wire [2:0] v2591 = {v2591_t32, v2591_t24, v2591_t10};
-    wire [0:0] v2592 = (v2591 >>> 2);
-    wire [1:0] v2593_l = v896; wire [0:0] v2593_u = (v896 >>> 2) + v2518; wire [2:0] v2593 = {v2593_u, v2593_l};
-    wire [2:0] v2594_l = v2593; wire [0:0] v2594_u = (v2593 >>> 3) + v1831; wire [3:0] v2594 = {v2594_u, v2594_l};
-    wire [3:0] v2595_l = v2594; wire [0:0] v2595_u = (v2594 >>> 4) + v237; wire [4:0] v2595 = {v2595_u, v2595_l};
-    wire [4:0] v2596_l = v2595; wire [0:0] v2596_u = (v2595 >>> 5) + v866; wire [5:0] v2596 = {v2596_u, v2596_l};
-    wire v2597_t0 = v2596[1] ? 1'd0 : 1'd1;
-    wire v2597_t1 = v2596[0] ? 1'd1 : 1'd0;
-    wire v2597_t2 = v2596[1] ? v2597_t1 : 1'd0;
-    wire v2597_t3 = v2596[2] ? v2597_t2 : 1'd0;
-    wire v2597_t4 = v2596[3] ? v2597_t3 : v2597_t0;
-    wire v2597_t5 = v2596[3] ? v2597_t2 : 1'd0;
-    wire v2597_t6 = v2596[4] ? v2597_t5 : v2597_t4;
-    wire v2597_t7 = v2596[1] ? 1'd0 : v2597_t1;
-    wire v2597_t8 = v2596[2] ? v2597_t7 : v2597_t0;
-    wire v2597_t9 = v2596[1] ? 1'd1 : 1'd0;
-    wire v2597_t10 = v2596[2] ? v2597_t7 : v2597_t9;
-    wire v2597_t11 = v2596[3] ? v2597_t10 : v2597_t8;
-    wire v2597_t12 = v2596[0] ? 1'd0 : 1'd1;
-    wire v2597_t13 = v2596[1] ? v2597_t12 : 1'd0;
-    wire v2597_t14 = v2596[2] ? 1'd0 : v2597_t13;
-    wire v2597_t15 = v2596[2] ? v2597_t13 : v2597_t9;
-    wire v2597_t16 = v2596[3] ? v2597_t15 : v2597_t14;
-    wire v2597_t17 = v2596[4] ? v2597_t16 : v2597_t11;
-    wire v2597_t18 = v2596[5] ? v2597_t17 : v2597_t6;
-    wire [0:0] v2597 = {v2597_t18};
-    wire [0:0] v2598_l = v886; wire [0:0] v2598_u = (v886 >>> 1) + v2597; wire [1:0] v2598 = {v2598_u, v2598_l};
-    wire [1:0] v2599_l = v2598; wire [0:0] v2599_u = (v2598 >>> 2) + v1559; wire [2:0] v2599 = {v2599_u, v2599_l};
-    wire [2:0] v2600_l = v2599; wire [0:0] v2600_u = (v2599 >>> 3) + v2261; wire [3:0] v2600 = {v2600_u, v2600_l};
-    wire [3:0] v2601_l = v2600; wire [0:0] v2601_u = (v2600 >>> 4) + v2342; wire [4:0] v2601 = {v2601_u, v2601_l};
-    wire [4:0] v2602_l = v2601; wire [0:0] v2602_u = (v2601 >>> 5) + v1545; wire [5:0] v2602 = {v2602_u, v2602_l};
-    wire v2603_t0 = v2602[0] ? 1'd1 : 1'd0;
-    wire v2603_t1 = v2602[0] ? 1'd0 : 1'd1;
-    wire v2603_t2 = v2602[1] ? v2603_t1 : v2603_t0;
-    wire v2603_t3 = v2602[1] ? v2603_t0 : v2603_t1;
-    wire v2603_t4 = v2602[2] ? v2603_t3 : v2603_t2;
-    wire v2603_t5 = v2602[2] ? v2603_t2 : v2603_t3;
-    wire v2603_t6 = v2602[3] ? v2603_t5 : v2603_t4;
-    wire v2603_t7 = v2602[3] ? v2603_t4 : v2603_t5;
-    wire v2603_t8 = v2602[4] ? v2603_t7 : v2603_t6;
-    wire v2603_t9 = v2602[4] ? v2603_t6 : v2603_t7;
-    wire v2603_t10 = v2602[5] ? v2603_t9 : v2603_t8;
-    wire v2603_t11 = v2602[1] ? v2603_t0 : 1'd0;
-    wire v2603_t12 = v2602[1] ? 1'd1 : v2603_t0;
-    wire v2603_t13 = v2602[2] ? v2603_t12 : v2603_t11;
-    wire v2603_t14 = v2602[1] ? v2603_t1 : 1'd1;
-    wire v2603_t15 = v2602[2] ? v2603_t14 : v2603_t12;
-    wire v2603_t16 = v2602[3] ? v2603_t15 : v2603_t13;
-    wire v2603_t17 = v2602[1] ? 1'd0 : v2603_t1;
-    wire v2603_t18 = v2602[2] ? v2603_t17 : v2603_t14;
-    wire v2603_t19 = v2602[3] ? v2603_t18 : v2603_t15;
-    wire v2603_t20 = v2602[4] ? v2603_t19 : v2603_t16;
-    wire v2603_t21 = v2602[2] ? v2603_t11 : v2603_t17;
-    wire v2603_t22 = v2602[3] ? v2603_t21 : v2603_t18;
-    wire v2603_t23 = v2602[4] ? v2603_t22 : v2603_t19;
-    wire v2603_t24 = v2602[5] ? v2603_t23 : v2603_t20;
-    wire v2603_t25 = v2602[2] ? v2603_t11 : 1'd0;
-    wire v2603_t26 = v2602[3] ? v2603_t25 : 1'd0;
-    wire v2603_t27 = v2602[3] ? v2603_t13 : v2603_t25;
-    wire v2603_t28 = v2602[4] ? v2603_t27 : v2603_t26;
-    wire v2603_t29 = v2602[2] ? 1'd1 : v2603_t12;
-    wire v2603_t30 = v2602[3] ? v2603_t29 : v2603_t13;
-    wire v2603_t31 = v2602[4] ? v2603_t30 : v2603_t27;
-    wire v2603_t32 = v2602[5] ? v2603_t31 : v2603_t28;
-    wire [2:0] v2603 = {v2603_t32, v2603_t24, v2603_t10};
-    wire [0:0] v2604 = (v2603 >>> 2);
-    wire [0:0] v2605_l = v2604; wire [0:0] v2605_u = (v2604 >>> 1) + v1809; wire [1:0] v2605 = {v2605_u, v2605_l};
-    wire [1:0] v2606_l = v2605; wire [0:0] v2606_u = (v2605 >>> 2) + v2014; wire [2:0] v2606 = {v2606_u, v2606_l};
-    wire [2:0] v2607_l = v2606; wire [0:0] v2607_u = (v2606 >>> 3) + v2572; wire [3:0] v2607 = {v2607_u, v2607_l};
-    wire [3:0] v2608_l = v2607; wire [0:0] v2608_u = (v2607 >>> 4) + v1678; wire [4:0] v2608 = {v2608_u, v2608_l};
-    wire v2609_t0 = v2608[0] ? 1'd1 : 1'd0;
-    wire v2609_t1 = v2608[0] ? 1'd0 : 1'd1;
-    wire v2609_t2 = v2608[1] ? v2609_t1 : v2609_t0;
-    wire v2609_t3 = v2608[1] ? v2609_t0 : v2609_t1;
-    wire v2609_t4 = v2608[2] ? v2609_t3 : v2609_t2;
-    wire v2609_t5 = v2608[2] ? v2609_t2 : v2609_t3;
-    wire v2609_t6 = v2608[3] ? v2609_t5 : v2609_t4;
-    wire v2609_t7 = v2608[3] ? v2609_t4 : v2609_t5;
-    wire v2609_t8 = v2608[4] ? v2609_t7 : v2609_t6;
-    wire v2609_t9 = v2608[1] ? v2609_t0 : 1'd0;
-    wire v2609_t10 = v2608[1] ? 1'd1 : v2609_t0;
-    wire v2609_t11 = v2608[2] ? v2609_t10 : v2609_t9;
-    wire v2609_t12 = v2608[1] ? v2609_t1 : 1'd1;
-    wire v2609_t13 = v2608[2] ? v2609_t12 : v2609_t10;
-    wire v2609_t14 = v2608[3] ? v2609_t13 : v2609_t11;
-    wire v2609_t15 = v2608[1] ? 1'd0 : v2609_t1;
-    wire v2609_t16 = v2608[2] ? v2609_t15 : v2609_t12;
-    wire v2609_t17 = v2608[3] ? v2609_t16 : v2609_t13;
-    wire v2609_t18 = v2608[4] ? v2609_t17 : v2609_t14;
-    wire v2609_t19 = v2608[2] ? v2609_t9 : 1'd0;
-    wire v2609_t20 = v2608[3] ? v2609_t19 : 1'd0;
-    wire v2609_t21 = v2608[3] ? v2609_t11 : v2609_t19;
-    wire v2609_t22 = v2608[4] ? v2609_t21 : v2609_t20;
-    wire [2:0] v2609 = {v2609_t22, v2609_t18, v2609_t8};
-    wire [0:0] v2610 = (v2609 >>> 2);
-    wire [0:0] v2611 = v2609;
-    wire [0:0] v2612 = (v2609 >>> 1);
-    wire [0:0] v2613 = v2560;
-    wire [0:0] v2614 = (v2560 >>> 1);
-    wire [0:0] v2615 = v2583;
-    wire [0:0] v2616 = (v2583 >>> 1);
-    wire [0:0] v2617 = v2591;
-    wire [0:0] v2618 = (v2591 >>> 1);
-    wire [0:0] v2619 = v2526;
-    wire [0:0] v2620 = (v2526 >>> 1);
-    wire [0:0] v2621 = v2571;
-    wire [0:0] v2622 = (v2571 >>> 1);
-    wire [0:0] v2623 = v2603;
-    wire [0:0] v2624_l = v2623; wire [0:0] v2624_u = (v2623 >>> 1) + v1815; wire [1:0] v2624 = {v2624_u, v2624_l};
-    wire [1:0] v2625_l = v2624; wire [0:0] v2625_u = (v2624 >>> 2) + v2015; wire [2:0] v2625 = {v2625_u, v2625_l};
-    wire [2:0] v2626_l = v2625; wire [0:0] v2626_u = (v2625 >>> 3) + v2621; wire [3:0] v2626 = {v2626_u, v2626_l};
-    wire [3:0] v2627_l = v2626; wire [0:0] v2627_u = (v2626 >>> 4) + v1679; wire [4:0] v2627 = {v2627_u, v2627_l};
-    wire v2628_t0 = v2627[0] ? 1'd1 : 1'd0;
-    wire v2628_t1 = v2627[0] ? 1'd0 : 1'd1;
-    wire v2628_t2 = v2627[1] ? v2628_t1 : v2628_t0;
-    wire v2628_t3 = v2627[1] ? v2628_t0 : v2628_t1;
-    wire v2628_t4 = v2627[2] ? v2628_t3 : v2628_t2;
-    wire v2628_t5 = v2627[2] ? v2628_t2 : v2628_t3;
-    wire v2628_t6 = v2627[3] ? v2628_t5 : v2628_t4;
-    wire v2628_t7 = v2627[3] ? v2628_t4 : v2628_t5;
-    wire v2628_t8 = v2627[4] ? v2628_t7 : v2628_t6;
-    wire v2628_t9 = v2627[1] ? v2628_t0 : 1'd0;
-    wire v2628_t10 = v2627[1] ? 1'd1 : v2628_t0;
-    wire v2628_t11 = v2627[2] ? v2628_t10 : v2628_t9;
-    wire v2628_t12 = v2627[1] ? v2628_t1 : 1'd1;
-    wire v2628_t13 = v2627[2] ? v2628_t12 : v2628_t10;
-    wire v2628_t14 = v2627[3] ? v2628_t13 : v2628_t11;
-    wire v2628_t15 = v2627[1] ? 1'd0 : v2628_t1;
-    wire v2628_t16 = v2627[2] ? v2628_t15 : v2628_t12;
-    wire v2628_t17 = v2627[3] ? v2628_t16 : v2628_t13;
-    wire v2628_t18 = v2627[4] ? v2628_t17 : v2628_t14;
-    wire v2628_t19 = v2627[2] ? v2628_t9 : 1'd0;
-    wire v2628_t20 = v2627[3] ? v2628_t19 : 1'd0;
-    wire v2628_t21 = v2627[3] ? v2628_t11 : v2628_t19;
-    wire v2628_t22 = v2627[4] ? v2628_t21 : v2628_t20;
-    wire [2:0] v2628 = {v2628_t22, v2628_t18, v2628_t8};
-    wire [0:0] v2629 = (v2628 >>> 2);
-    wire [0:0] v2630 = v2628;
-    wire [0:0] v2631 = (v2628 >>> 1);
-    wire [0:0] v2632_l = v2630; wire [0:0] v2632_u = (v2630 >>> 1) + v2631; wire [1:0] v2632 = {v2632_u, v2632_l};
-    wire [0:0] v2633 = (v2603 >>> 1);
-    wire [0:0] v2634_l = v2633; wire [0:0] v2634_u = (v2633 >>> 1) + v1816; wire [1:0] v2634 = {v2634_u, v2634_l};
-    wire [1:0] v2635_l = v2634; wire [0:0] v2635_u = (v2634 >>> 2) + v2016; wire [2:0] v2635 = {v2635_u, v2635_l};
-    wire [2:0] v2636_l = v2635; wire [0:0] v2636_u = (v2635 >>> 3) + v2622; wire [3:0] v2636 = {v2636_u, v2636_l};
-    wire [3:0] v2637_l = v2636; wire [0:0] v2637_u = (v2636 >>> 4) + v1680; wire [4:0] v2637 = {v2637_u, v2637_l};
-    wire v2638_t0 = v2637[0] ? 1'd1 : 1'd0;
-    wire v2638_t1 = v2637[0] ? 1'd0 : 1'd1;
-    wire v2638_t2 = v2637[1] ? v2638_t1 : v2638_t0;
-    wire v2638_t3 = v2637[1] ? v2638_t0 : v2638_t1;
-    wire v2638_t4 = v2637[2] ? v2638_t3 : v2638_t2;
-    wire v2638_t5 = v2637[2] ? v2638_t2 : v2638_t3;
-    wire v2638_t6 = v2637[3] ? v2638_t5 : v2638_t4;
-    wire v2638_t7 = v2637[3] ? v2638_t4 : v2638_t5;
-    wire v2638_t8 = v2637[4] ? v2638_t7 : v2638_t6;
-    wire v2638_t9 = v2637[1] ? v2638_t0 : 1'd0;
-    wire v2638_t10 = v2637[1] ? 1'd1 : v2638_t0;
-    wire v2638_t11 = v2637[2] ? v2638_t10 : v2638_t9;
-    wire v2638_t12 = v2637[1] ? v2638_t1 : 1'd1;
-    wire v2638_t13 = v2637[2] ? v2638_t12 : v2638_t10;
-    wire v2638_t14 = v2637[3] ? v2638_t13 : v2638_t11;
-    wire v2638_t15 = v2637[1] ? 1'd0 : v2638_t1;
-    wire v2638_t16 = v2637[2] ? v2638_t15 : v2638_t12;
-    wire v2638_t17 = v2637[3] ? v2638_t16 : v2638_t13;
-    wire v2638_t18 = v2637[4] ? v2638_t17 : v2638_t14;
-    wire v2638_t19 = v2637[2] ? v2638_t9 : 1'd0;
-    wire v2638_t20 = v2637[3] ? v2638_t19 : 1'd0;
-    wire v2638_t21 = v2637[3] ? v2638_t11 : v2638_t19;
-    wire v2638_t22 = v2637[4] ? v2638_t21 : v2638_t20;
-    wire [2:0] v2638 = {v2638_t22, v2638_t18, v2638_t8};
-    wire [0:0] v2639 = (v2638 >>> 2);
-    wire [0:0] v2640_l = v2639; wire [0:0] v2640_u = (v2639 >>> 1) + v2612; wire [1:0] v2640 = {v2640_u, v2640_l};
-    wire [0:0] v2641 = v2638;
-    wire [2:0] v2642_l = v2641; wire [0:0] v2642_u = (v2641 >>> 3) + v2610; wire [3:0] v2642 = {v2642_u, v2642_l};
-    wire [0:0] v2643 = (v2638 >>> 1);
-    wire [0:0] v2644_l = v2629; wire [0:0] v2644_u = (v2629 >>> 1) + v2643; wire [1:0] v2644 = {v2644_u, v2644_l};
-    wire [1:0] v2645_l = v2644; wire [0:0] v2645_u = (v2644 >>> 2) + v2611; wire [2:0] v2645 = {v2645_u, v2645_l};
-    wire v2646_t0 = v2645[0] ? 1'd1 : 1'd0;
-    wire v2646_t1 = v2645[0] ? 1'd0 : 1'd1;
-    wire v2646_t2 = v2645[1] ? v2646_t1 : v2646_t0;
-    wire v2646_t3 = v2645[1] ? v2646_t0 : v2646_t1;
-    wire v2646_t4 = v2645[2] ? v2646_t3 : v2646_t2;
-    wire v2646_t5 = v2645[1] ? v2646_t0 : 1'd0;
-    wire v2646_t6 = v2645[1] ? 1'd1 : v2646_t0;
-    wire v2646_t7 = v2645[2] ? v2646_t6 : v2646_t5;
-    wire [1:0] v2646 = {v2646_t7, v2646_t4};
-    wire [0:0] v2647 = (v2646 >>> 1);
-    wire [1:0] v2648_l = v2640; wire [0:0] v2648_u = (v2640 >>> 2) + v2647; wire [2:0] v2648 = {v2648_u, v2648_l};
-    wire v2649_t0 = v2648[0] ? 1'd1 : 1'd0;
-    wire v2649_t1 = v2648[0] ? 1'd0 : 1'd1;
-    wire v2649_t2 = v2648[1] ? v2649_t1 : v2649_t0;
-    wire v2649_t3 = v2648[1] ? v2649_t0 : v2649_t1;
-    wire v2649_t4 = v2648[2] ? v2649_t3 : v2649_t2;
-    wire v2649_t5 = v2648[1] ? v2649_t0 : 1'd0;
-    wire v2649_t6 = v2648[1] ? 1'd1 : v2649_t0;
-    wire v2649_t7 = v2648[2] ? v2649_t6 : v2649_t5;
-    wire [1:0] v2649 = {v2649_t7, v2649_t4};
-    wire [0:0] v2650 = (v2649 >>> 1);
-    wire [0:0] v2651 = v2649;
-    wire [0:0] v2652 = v2646;
-    wire [1:0] v2653_l = v2632; wire [0:0] v2653_u = (v2632 >>> 2) + v2652; wire [2:0] v2653 = {v2653_u, v2653_l};
-    wire [2:0] v2654_l = v2653; wire [0:0] v2654_u = (v2653 >>> 3) + v2651; wire [3:0] v2654 = {v2654_u, v2654_l};
-    wire [3:0] v2655_l = v2654; wire [0:0] v2655_u = (v2654 >>> 4) + v2650; wire [4:0] v2655 = {v2655_u, v2655_l};
-    wire [5:0] v2656 = (v2642 <<< 1) + v2655;
-    wire [0:0] v2657 = v2536;
-    wire [0:0] v2658 = (v2536 >>> 1);
-    wire [0:0] v2659 = v2544;
-    wire [0:0] v2660 = (v2544 >>> 1);
-    wire [0:0] v2661 = v2554;
-    wire [0:0] v2662_l = v2661; wire [0:0] v2662_u = (v2661 >>> 1) + v2399; wire [1:0] v2662 = {v2662_u, v2662_l};
-    wire [1:0] v2663_l = v2662; wire [0:0] v2663_u = (v2662 >>> 2) + v2178; wire [2:0] v2663 = {v2663_u, v2663_l};
-    wire [2:0] v2664_l = v2663; wire [0:0] v2664_u = (v2663 >>> 3) + v2397; wire [3:0] v2664 = {v2664_u, v2664_l};
-    wire [3:0] v2665_l = v2664; wire [0:0] v2665_u = (v2664 >>> 4) + v1636; wire [4:0] v2665 = {v2665_u, v2665_l};
-    wire v2666_t0 = v2665[0] ? 1'd1 : 1'd0;
-    wire v2666_t1 = v2665[0] ? 1'd0 : 1'd1;
-    wire v2666_t2 = v2665[1] ? v2666_t1 : v2666_t0;
-    wire v2666_t3 = v2665[1] ? v2666_t0 : v2666_t1;
-    wire v2666_t4 = v2665[2] ? v2666_t3 : v2666_t2;
-    wire v2666_t5 = v2665[2] ? v2666_t2 : v2666_t3;
-    wire v2666_t6 = v2665[3] ? v2666_t5 : v2666_t4;
-    wire v2666_t7 = v2665[3] ? v2666_t4 : v2666_t5;
-    wire v2666_t8 = v2665[4] ? v2666_t7 : v2666_t6;
-    wire v2666_t9 = v2665[1] ? v2666_t0 : 1'd0;
-    wire v2666_t10 = v2665[1] ? 1'd1 : v2666_t0;
-    wire v2666_t11 = v2665[2] ? v2666_t10 : v2666_t9;
-    wire v2666_t12 = v2665[1] ? v2666_t1 : 1'd1;
-    wire v2666_t13 = v2665[2] ? v2666_t12 : v2666_t10;
-    wire v2666_t14 = v2665[3] ? v2666_t13 : v2666_t11;
-    wire v2666_t15 = v2665[1] ? 1'd0 : v2666_t1;
-    wire v2666_t16 = v2665[2] ? v2666_t15 : v2666_t12;
-    wire v2666_t17 = v2665[3] ? v2666_t16 : v2666_t13;
-    wire v2666_t18 = v2665[4] ? v2666_t17 : v2666_t14;
-    wire v2666_t19 = v2665[2] ? v2666_t9 : 1'd0;
-    wire v2666_t20 = v2665[3] ? v2666_t19 : 1'd0;
-    wire v2666_t21 = v2665[3] ? v2666_t11 : v2666_t19;
-    wire v2666_t22 = v2665[4] ? v2666_t21 : v2666_t20;
-    wire [2:0] v2666 = {v2666_t22, v2666_t18, v2666_t8};
-    wire [0:0] v2667 = (v2666 >>> 2);
-    wire [0:0] v2668 = v2666;
-    wire [0:0] v2669 = (v2666 >>> 1);
-    wire [0:0] v2670_l = v2668; wire [0:0] v2670_u = (v2668 >>> 1) + v2669; wire [1:0] v2670 = {v2670_u, v2670_l};
-    wire [0:0] v2671 = (v2554 >>> 1);
-    wire [0:0] v2672_l = v2671; wire [0:0] v2672_u = (v2671 >>> 1) + v2400; wire [1:0] v2672 = {v2672_u, v2672_l};
-    wire [1:0] v2673_l = v2672; wire [0:0] v2673_u = (v2672 >>> 2) + v2179; wire [2:0] v2673 = {v2673_u, v2673_l};
-    wire [2:0] v2674_l = v2673; wire [0:0] v2674_u = (v2673 >>> 3) + v2398; wire [3:0] v2674 = {v2674_u, v2674_l};
-    wire [3:0] v2675_l = v2674; wire [0:0] v2675_u = (v2674 >>> 4) + v1637; wire [4:0] v2675 = {v2675_u, v2675_l};
-    wire v2676_t0 = v2675[0] ? 1'd1 : 1'd0;
-    wire v2676_t1 = v2675[0] ? 1'd0 : 1'd1;
-    wire v2676_t2 = v2675[1] ? v2676_t1 : v2676_t0;
-    wire v2676_t3 = v2675[1] ? v2676_t0 : v2676_t1;
-    wire v2676_t4 = v2675[2] ? v2676_t3 : v2676_t2;
-    wire v2676_t5 = v2675[2] ? v2676_t2 : v2676_t3;
-    wire v2676_t6 = v2675[3] ? v2676_t5 : v2676_t4;
-    wire v2676_t7 = v2675[3] ? v2676_t4 : v2676_t5;
-    wire v2676_t8 = v2675[4] ? v2676_t7 : v2676_t6;
-    wire v2676_t9 = v2675[1] ? v2676_t0 : 1'd0;
-    wire v2676_t10 = v2675[1] ? 1'd1 : v2676_t0;
-    wire v2676_t11 = v2675[2] ? v2676_t10 : v2676_t9;
-    wire v2676_t12 = v2675[1] ? v2676_t1 : 1'd1;
-    wire v2676_t13 = v2675[2] ? v2676_t12 : v2676_t10;
-    wire v2676_t14 = v2675[3] ? v2676_t13 : v2676_t11;
-    wire v2676_t15 = v2675[1] ? 1'd0 : v2676_t1;
-    wire v2676_t16 = v2675[2] ? v2676_t15 : v2676_t12;
-    wire v2676_t17 = v2675[3] ? v2676_t16 : v2676_t13;
-    wire v2676_t18 = v2675[4] ? v2676_t17 : v2676_t14;
-    wire v2676_t19 = v2675[2] ? v2676_t9 : 1'd0;
-    wire v2676_t20 = v2675[3] ? v2676_t19 : 1'd0;
-    wire v2676_t21 = v2675[3] ? v2676_t11 : v2676_t19;
-    wire v2676_t22 = v2675[4] ? v2676_t21 : v2676_t20;
-    wire [2:0] v2676 = {v2676_t22, v2676_t18, v2676_t8};
-    wire [0:0] v2677 = (v2676 >>> 2);
-    wire [0:0] v2678_l = v2677; wire [0:0] v2678_u = (v2677 >>> 1) + v2614; wire [1:0] v2678 = {v2678_u, v2678_l};
-    wire [0:0] v2679 = v2676;
-    wire [2:0] v2680_l = v2679; wire [0:0] v2680_u = (v2679 >>> 3) + v2561; wire [3:0] v2680 = {v2680_u, v2680_l};
-    wire [0:0] v2681 = (v2676 >>> 1);
-    wire [0:0] v2682_l = v2667; wire [0:0] v2682_u = (v2667 >>> 1) + v2681; wire [1:0] v2682 = {v2682_u, v2682_l};
-    wire [1:0] v2683_l = v2682; wire [0:0] v2683_u = (v2682 >>> 2) + v2613; wire [2:0] v2683 = {v2683_u, v2683_l};
-    wire v2684_t0 = v2683[0] ? 1'd1 : 1'd0;
-    wire v2684_t1 = v2683[0] ? 1'd0 : 1'd1;
-    wire v2684_t2 = v2683[1] ? v2684_t1 : v2684_t0;
-    wire v2684_t3 = v2683[1] ? v2684_t0 : v2684_t1;
-    wire v2684_t4 = v2683[2] ? v2684_t3 : v2684_t2;
-    wire v2684_t5 = v2683[1] ? v2684_t0 : 1'd0;
-    wire v2684_t6 = v2683[1] ? 1'd1 : v2684_t0;
-    wire v2684_t7 = v2683[2] ? v2684_t6 : v2684_t5;
-    wire [1:0] v2684 = {v2684_t7, v2684_t4};
-    wire [0:0] v2685 = (v2684 >>> 1);
-    wire [1:0] v2686_l = v2678; wire [0:0] v2686_u = (v2678 >>> 2) + v2685; wire [2:0] v2686 = {v2686_u, v2686_l};
-    wire v2687_t0 = v2686[0] ? 1'd1 : 1'd0;
-    wire v2687_t1 = v2686[0] ? 1'd0 : 1'd1;
-    wire v2687_t2 = v2686[1] ? v2687_t1 : v2687_t0;
-    wire v2687_t3 = v2686[1] ? v2687_t0 : v2687_t1;
-    wire v2687_t4 = v2686[2] ? v2687_t3 : v2687_t2;
-    wire v2687_t5 = v2686[1] ? v2687_t0 : 1'd0;
-    wire v2687_t6 = v2686[1] ? 1'd1 : v2687_t0;
-    wire v2687_t7 = v2686[2] ? v2687_t6 : v2687_t5;
-    wire [1:0] v2687 = {v2687_t7, v2687_t4};
-    wire [0:0] v2688 = (v2687 >>> 1);
-    wire [0:0] v2689 = v2687;
-    wire [0:0] v2690 = v2684;
-    wire [1:0] v2691_l = v2670; wire [0:0] v2691_u = (v2670 >>> 2) + v2690; wire [2:0] v2691 = {v2691_u, v2691_l};
-    wire [2:0] v2692_l = v2691; wire [0:0] v2692_u = (v2691 >>> 3) + v2689; wire [3:0] v2692 = {v2692_u, v2692_l};
-    wire [3:0] v2693_l = v2692; wire [0:0] v2693_u = (v2692 >>> 4) + v2688; wire [4:0] v2693 = {v2693_u, v2693_l};
-    wire [5:0] v2694 = (v2680 <<< 1) + v2693;
-    wire [0:0] v2695_l = v488; wire [0:0] v2695_u = (v488 >>> 1) + v2518; wire [1:0] v2695 = {v2695_u, v2695_l};
-    wire [1:0] v2696_l = v2695; wire [0:0] v2696_u = (v2695 >>> 2) + v781; wire [2:0] v2696 = {v2696_u, v2696_l};
-    wire [2:0] v2697_l = v2696; wire [0:0] v2697_u = (v2696 >>> 3) + v132; wire [3:0] v2697 = {v2697_u, v2697_l};
-    wire [3:0] v2698_l = v2697; wire [0:0] v2698_u = (v2697 >>> 4) + v192; wire [4:0] v2698 = {v2698_u, v2698_l};
-    wire [4:0] v2699_l = v2698; wire [0:0] v2699_u = (v2698 >>> 5) + v351; wire [5:0] v2699 = {v2699_u, v2699_l};
-    wire v2700_t0 = v2699[1] ? 1'd0 : 1'd1;
-    wire v2700_t1 = v2699[2] ? 1'd0 : v2700_t0;
-    wire v2700_t2 = v2699[3] ? v2700_t1 : 1'd0;
-    wire v2700_t3 = v2699[0] ? 1'd0 : 1'd1;
-    wire v2700_t4 = v2699[1] ? v2700_t3 : 1'd0;
-    wire v2700_t5 = v2699[2] ? v2700_t4 : 1'd0;
-    wire v2700_t6 = v2699[3] ? v2700_t5 : 1'd0;
-    wire v2700_t7 = v2699[4] ? v2700_t6 : v2700_t2;
-    wire v2700_t8 = v2699[0] ? 1'd1 : 1'd0;
-    wire v2700_t9 = v2699[1] ? v2700_t8 : 1'd1;
-    wire v2700_t10 = v2699[2] ? v2700_t8 : v2700_t9;
-    wire v2700_t11 = v2699[1] ? 1'd0 : v2700_t8;
-    wire v2700_t12 = v2699[1] ? v2700_t8 : 1'd0;
-    wire v2700_t13 = v2699[2] ? v2700_t12 : v2700_t11;
-    wire v2700_t14 = v2699[3] ? v2700_t13 : v2700_t10;
-    wire v2700_t15 = v2699[2] ? v2700_t12 : 1'd0;
-    wire v2700_t16 = v2699[4] ? v2700_t15 : v2700_t14;
-    wire v2700_t17 = v2699[5] ? v2700_t16 : v2700_t7;
-    wire [0:0] v2700 = {v2700_t17};
-    wire [1:0] v2701_l = v2151; wire [0:0] v2701_u = (v2151 >>> 2) + v2700; wire [2:0] v2701 = {v2701_u, v2701_l};
-    wire [2:0] v2702_l = v2701; wire [0:0] v2702_u = (v2701 >>> 3) + v1657; wire [3:0] v2702 = {v2702_u, v2702_l};
-    wire [3:0] v2703_l = v2702; wire [0:0] v2703_u = (v2702 >>> 4) + v1686; wire [4:0] v2703 = {v2703_u, v2703_l};
-    wire [4:0] v2704_l = v2703; wire [0:0] v2704_u = (v2703 >>> 5) + v843; wire [5:0] v2704 = {v2704_u, v2704_l};
-    wire v2705_t0 = v2704[0] ? 1'd1 : 1'd0;
-    wire v2705_t1 = v2704[0] ? 1'd0 : 1'd1;
-    wire v2705_t2 = v2704[1] ? v2705_t1 : v2705_t0;
-    wire v2705_t3 = v2704[1] ? v2705_t0 : v2705_t1;
-    wire v2705_t4 = v2704[2] ? v2705_t3 : v2705_t2;
-    wire v2705_t5 = v2704[2] ? v2705_t2 : v2705_t3;
-    wire v2705_t6 = v2704[3] ? v2705_t5 : v2705_t4;
-    wire v2705_t7 = v2704[3] ? v2705_t4 : v2705_t5;
-    wire v2705_t8 = v2704[4] ? v2705_t7 : v2705_t6;
-    wire v2705_t9 = v2704[4] ? v2705_t6 : v2705_t7;
-    wire v2705_t10 = v2704[5] ? v2705_t9 : v2705_t8;
-    wire v2705_t11 = v2704[1] ? v2705_t0 : 1'd0;
-    wire v2705_t12 = v2704[1] ? 1'd1 : v2705_t0;
-    wire v2705_t13 = v2704[2] ? v2705_t12 : v2705_t11;
-    wire v2705_t14 = v2704[1] ? v2705_t1 : 1'd1;
-    wire v2705_t15 = v2704[2] ? v2705_t14 : v2705_t12;
-    wire v2705_t16 = v2704[3] ? v2705_t15 : v2705_t13;
-    wire v2705_t17 = v2704[1] ? 1'd0 : v2705_t1;
-    wire v2705_t18 = v2704[2] ? v2705_t17 : v2705_t14;
-    wire v2705_t19 = v2704[3] ? v2705_t18 : v2705_t15;
-    wire v2705_t20 = v2704[4] ? v2705_t19 : v2705_t16;
-    wire v2705_t21 = v2704[2] ? v2705_t11 : v2705_t17;
-    wire v2705_t22 = v2704[3] ? v2705_t21 : v2705_t18;
-    wire v2705_t23 = v2704[4] ? v2705_t22 : v2705_t19;
-    wire v2705_t24 = v2704[5] ? v2705_t23 : v2705_t20;
-    wire v2705_t25 = v2704[2] ? v2705_t11 : 1'd0;
-    wire v2705_t26 = v2704[3] ? v2705_t25 : 1'd0;
-    wire v2705_t27 = v2704[3] ? v2705_t13 : v2705_t25;
-    wire v2705_t28 = v2704[4] ? v2705_t27 : v2705_t26;
-    wire v2705_t29 = v2704[2] ? 1'd1 : v2705_t12;
-    wire v2705_t30 = v2704[3] ? v2705_t29 : v2705_t13;
-    wire v2705_t31 = v2704[4] ? v2705_t30 : v2705_t27;
-    wire v2705_t32 = v2704[5] ? v2705_t31 : v2705_t28;
-    wire [2:0] v2705 = {v2705_t32, v2705_t24, v2705_t10};
-    wire [0:0] v2706 = (v2705 >>> 2);
-    wire [0:0] v2707_l = v2706; wire [0:0] v2707_u = (v2706 >>> 1) + v1607; wire [1:0] v2707 = {v2707_u, v2707_l};
-    wire [1:0] v2708_l = v2707; wire [0:0] v2708_u = (v2707 >>> 2) + v2122; wire [2:0] v2708 = {v2708_u, v2708_l};
-    wire [2:0] v2709_l = v2708; wire [0:0] v2709_u = (v2708 >>> 3) + v2232; wire [3:0] v2709 = {v2709_u, v2709_l};
-    wire [3:0] v2710_l = v2709; wire [0:0] v2710_u = (v2709 >>> 4) + v2251; wire [4:0] v2710 = {v2710_u, v2710_l};
-    wire v2711_t0 = v2710[0] ? 1'd1 : 1'd0;
-    wire v2711_t1 = v2710[0] ? 1'd0 : 1'd1;
-    wire v2711_t2 = v2710[1] ? v2711_t1 : v2711_t0;
-    wire v2711_t3 = v2710[1] ? v2711_t0 : v2711_t1;
-    wire v2711_t4 = v2710[2] ? v2711_t3 : v2711_t2;
-    wire v2711_t5 = v2710[2] ? v2711_t2 : v2711_t3;
-    wire v2711_t6 = v2710[3] ? v2711_t5 : v2711_t4;
-    wire v2711_t7 = v2710[3] ? v2711_t4 : v2711_t5;
-    wire v2711_t8 = v2710[4] ? v2711_t7 : v2711_t6;
-    wire v2711_t9 = v2710[1] ? v2711_t0 : 1'd0;
-    wire v2711_t10 = v2710[1] ? 1'd1 : v2711_t0;
-    wire v2711_t11 = v2710[2] ? v2711_t10 : v2711_t9;
-    wire v2711_t12 = v2710[1] ? v2711_t1 : 1'd1;
-    wire v2711_t13 = v2710[2] ? v2711_t12 : v2711_t10;
-    wire v2711_t14 = v2710[3] ? v2711_t13 : v2711_t11;
-    wire v2711_t15 = v2710[1] ? 1'd0 : v2711_t1;
-    wire v2711_t16 = v2710[2] ? v2711_t15 : v2711_t12;
-    wire v2711_t17 = v2710[3] ? v2711_t16 : v2711_t13;
-    wire v2711_t18 = v2710[4] ? v2711_t17 : v2711_t14;
-    wire v2711_t19 = v2710[2] ? v2711_t9 : 1'd0;
-    wire v2711_t20 = v2710[3] ? v2711_t19 : 1'd0;
-    wire v2711_t21 = v2710[3] ? v2711_t11 : v2711_t19;
-    wire v2711_t22 = v2710[4] ? v2711_t21 : v2711_t20;
-    wire [2:0] v2711 = {v2711_t22, v2711_t18, v2711_t8};
-    wire [0:0] v2712 = (v2711 >>> 2);
-    wire [0:0] v2713 = v2711;
-    wire [0:0] v2714 = (v2711 >>> 1);
-    wire [0:0] v2715 = v2705;
-    wire [0:0] v2716_l = v2715; wire [0:0] v2716_u = (v2715 >>> 1) + v1622; wire [1:0] v2716 = {v2716_u, v2716_l};
-    wire [1:0] v2717_l = v2716; wire [0:0] v2717_u = (v2716 >>> 2) + v2123; wire [2:0] v2717 = {v2717_u, v2717_l};
-    wire [2:0] v2718_l = v2717; wire [0:0] v2718_u = (v2717 >>> 3) + v2284; wire [3:0] v2718 = {v2718_u, v2718_l};
-    wire [3:0] v2719_l = v2718; wire [0:0] v2719_u = (v2718 >>> 4) + v2282; wire [4:0] v2719 = {v2719_u, v2719_l};
-    wire v2720_t0 = v2719[0] ? 1'd1 : 1'd0;
-    wire v2720_t1 = v2719[0] ? 1'd0 : 1'd1;
-    wire v2720_t2 = v2719[1] ? v2720_t1 : v2720_t0;
-    wire v2720_t3 = v2719[1] ? v2720_t0 : v2720_t1;
-    wire v2720_t4 = v2719[2] ? v2720_t3 : v2720_t2;
-    wire v2720_t5 = v2719[2] ? v2720_t2 : v2720_t3;
-    wire v2720_t6 = v2719[3] ? v2720_t5 : v2720_t4;
-    wire v2720_t7 = v2719[3] ? v2720_t4 : v2720_t5;
-    wire v2720_t8 = v2719[4] ? v2720_t7 : v2720_t6;
-    wire v2720_t9 = v2719[1] ? v2720_t0 : 1'd0;
-    wire v2720_t10 = v2719[1] ? 1'd1 : v2720_t0;
-    wire v2720_t11 = v2719[2] ? v2720_t10 : v2720_t9;
-    wire v2720_t12 = v2719[1] ? v2720_t1 : 1'd1;
-    wire v2720_t13 = v2719[2] ? v2720_t12 : v2720_t10;
-    wire v2720_t14 = v2719[3] ? v2720_t13 : v2720_t11;
-    wire v2720_t15 = v2719[1] ? 1'd0 : v2720_t1;
-    wire v2720_t16 = v2719[2] ? v2720_t15 : v2720_t12;
-    wire v2720_t17 = v2719[3] ? v2720_t16 : v2720_t13;
-    wire v2720_t18 = v2719[4] ? v2720_t17 : v2720_t14;
-    wire v2720_t19 = v2719[2] ? v2720_t9 : 1'd0;
-    wire v2720_t20 = v2719[3] ? v2720_t19 : 1'd0;
-    wire v2720_t21 = v2719[3] ? v2720_t11 : v2720_t19;
-    wire v2720_t22 = v2719[4] ? v2720_t21 : v2720_t20;
-    wire [2:0] v2720 = {v2720_t22, v2720_t18, v2720_t8};
-    wire [0:0] v2721 = (v2720 >>> 2);
-    wire [0:0] v2722 = v2720;
-    wire [0:0] v2723 = (v2720 >>> 1);
-    wire [0:0] v2724_l = v2722; wire [0:0] v2724_u = (v2722 >>> 1) + v2723; wire [1:0] v2724 = {v2724_u, v2724_l};
-    wire [0:0] v2725 = (v2705 >>> 1);
-    wire [0:0] v2726_l = v2725; wire [0:0] v2726_u = (v2725 >>> 1) + v1623; wire [1:0] v2726 = {v2726_u, v2726_l};
-    wire [1:0] v2727_l = v2726; wire [0:0] v2727_u = (v2726 >>> 2) + v2124; wire [2:0] v2727 = {v2727_u, v2727_l};
-    wire [2:0] v2728_l = v2727; wire [0:0] v2728_u = (v2727 >>> 3) + v2285; wire [3:0] v2728 = {v2728_u, v2728_l};
-    wire [3:0] v2729_l = v2728; wire [0:0] v2729_u = (v2728 >>> 4) + v2283; wire [4:0] v2729 = {v2729_u, v2729_l};
-    wire v2730_t0 = v2729[0] ? 1'd1 : 1'd0;
-    wire v2730_t1 = v2729[0] ? 1'd0 : 1'd1;
-    wire v2730_t2 = v2729[1] ? v2730_t1 : v2730_t0;
-    wire v2730_t3 = v2729[1] ? v2730_t0 : v2730_t1;
-    wire v2730_t4 = v2729[2] ? v2730_t3 : v2730_t2;
-    wire v2730_t5 = v2729[2] ? v2730_t2 : v2730_t3;
-    wire v2730_t6 = v2729[3] ? v2730_t5 : v2730_t4;
-    wire v2730_t7 = v2729[3] ? v2730_t4 : v2730_t5;
-    wire v2730_t8 = v2729[4] ? v2730_t7 : v2730_t6;
-    wire v2730_t9 = v2729[1] ? v2730_t0 : 1'd0;
-    wire v2730_t10 = v2729[1] ? 1'd1 : v2730_t0;
-    wire v2730_t11 = v2729[2] ? v2730_t10 : v2730_t9;
-    wire v2730_t12 = v2729[1] ? v2730_t1 : 1'd1;
-    wire v2730_t13 = v2729[2] ? v2730_t12 : v2730_t10;
-    wire v2730_t14 = v2729[3] ? v2730_t13 : v2730_t11;
-    wire v2730_t15 = v2729[1] ? 1'd0 : v2730_t1;
-    wire v2730_t16 = v2729[2] ? v2730_t15 : v2730_t12;
-    wire v2730_t17 = v2729[3] ? v2730_t16 : v2730_t13;
-    wire v2730_t18 = v2729[4] ? v2730_t17 : v2730_t14;
-    wire v2730_t19 = v2729[2] ? v2730_t9 : 1'd0;
-    wire v2730_t20 = v2729[3] ? v2730_t19 : 1'd0;
-    wire v2730_t21 = v2729[3] ? v2730_t11 : v2730_t19;
-    wire v2730_t22 = v2729[4] ? v2730_t21 : v2730_t20;
-    wire [2:0] v2730 = {v2730_t22, v2730_t18, v2730_t8};
-    wire [0:0] v2731 = (v2730 >>> 2);
-    wire [0:0] v2732_l = v2731; wire [0:0] v2732_u = (v2731 >>> 1) + v2714; wire [1:0] v2732 = {v2732_u, v2732_l};
-    wire [0:0] v2733 = v2730;
-    wire [2:0] v2734_l = v2733; wire [0:0] v2734_u = (v2733 >>> 3) + v2712; wire [3:0] v2734 = {v2734_u, v2734_l};
-    wire [0:0] v2735 = (v2730 >>> 1);
-    wire [0:0] v2736_l = v2721; wire [0:0] v2736_u = (v2721 >>> 1) + v2735; wire [1:0] v2736 = {v2736_u, v2736_l};
-    wire [1:0] v2737_l = v2736; wire [0:0] v2737_u = (v2736 >>> 2) + v2713; wire [2:0] v2737 = {v2737_u, v2737_l};
-    wire v2738_t0 = v2737[0] ? 1'd1 : 1'd0;
-    wire v2738_t1 = v2737[0] ? 1'd0 : 1'd1;
-    wire v2738_t2 = v2737[1] ? v2738_t1 : v2738_t0;
-    wire v2738_t3 = v2737[1] ? v2738_t0 : v2738_t1;
-    wire v2738_t4 = v2737[2] ? v2738_t3 : v2738_t2;
-    wire v2738_t5 = v2737[1] ? v2738_t0 : 1'd0;
-    wire v2738_t6 = v2737[1] ? 1'd1 : v2738_t0;
-    wire v2738_t7 = v2737[2] ? v2738_t6 : v2738_t5;
-    wire [1:0] v2738 = {v2738_t7, v2738_t4};
-    wire [0:0] v2739 = (v2738 >>> 1);
-    wire [1:0] v2740_l = v2732; wire [0:0] v2740_u = (v2732 >>> 2) + v2739; wire [2:0] v2740 = {v2740_u, v2740_l};
-    wire v2741_t0 = v2740[0] ? 1'd1 : 1'd0;
-    wire v2741_t1 = v2740[0] ? 1'd0 : 1'd1;
-    wire v2741_t2 = v2740[1] ? v2741_t1 : v2741_t0;
-    wire v2741_t3 = v2740[1] ? v2741_t0 : v2741_t1;
-    wire v2741_t4 = v2740[2] ? v2741_t3 : v2741_t2;
-    wire v2741_t5 = v2740[1] ? v2741_t0 : 1'd0;
-    wire v2741_t6 = v2740[1] ? 1'd1 : v2741_t0;
-    wire v2741_t7 = v2740[2] ? v2741_t6 : v2741_t5;
-    wire [1:0] v2741 = {v2741_t7, v2741_t4};
-    wire [0:0] v2742 = (v2741 >>> 1);
-    wire [0:0] v2743 = v2741;
-    wire [0:0] v2744 = v2738;
-    wire [1:0] v2745_l = v2724; wire [0:0] v2745_u = (v2724 >>> 2) + v2744; wire [2:0] v2745 = {v2745_u, v2745_l};
-    wire [2:0] v2746_l = v2745; wire [0:0] v2746_u = (v2745 >>> 3) + v2743; wire [3:0] v2746 = {v2746_u, v2746_l};
-    wire [3:0] v2747_l = v2746; wire [0:0] v2747_u = (v2746 >>> 4) + v2742; wire [4:0] v2747 = {v2747_u, v2747_l};
-    wire [5:0] v2748 = (v2734 <<< 1) + v2747;
-    wire [0:0] v2749_l = v2518; wire [0:0] v2749_u = (v2518 >>> 1) + v2217; wire [1:0] v2749 = {v2749_u, v2749_l};
-    wire [1:0] v2750_l = v2749; wire [0:0] v2750_u = (v2749 >>> 2) + v138; wire [2:0] v2750 = {v2750_u, v2750_l};
-    wire [2:0] v2751_l = v2750; wire [0:0] v2751_u = (v2750 >>> 3) + v364; wire [3:0] v2751 = {v2751_u, v2751_l};
-    wire [3:0] v2752_l = v2751; wire [0:0] v2752_u = (v2751 >>> 4) + v210; wire [4:0] v2752 = {v2752_u, v2752_l};
-    wire [4:0] v2753_l = v2752; wire [0:0] v2753_u = (v2752 >>> 5) + v44; wire [5:0] v2753 = {v2753_u, v2753_l};
-    wire v2754_t0 = v2753[0] ? 1'd1 : 1'd0;
-    wire v2754_t1 = v2753[1] ? 1'd0 : v2754_t0;
-    wire v2754_t2 = v2753[1] ? 1'd1 : 1'd0;
-    wire v2754_t3 = v2753[2] ? v2754_t2 : v2754_t1;
-    wire v2754_t4 = v2753[3] ? v2754_t2 : v2754_t3;
-    wire v2754_t5 = v2753[0] ? 1'd0 : 1'd1;
-    wire v2754_t6 = v2753[1] ? v2754_t5 : 1'd1;
-    wire v2754_t7 = v2753[2] ? v2754_t6 : v2754_t1;
-    wire v2754_t8 = v2753[2] ? 1'd1 : v2754_t0;
-    wire v2754_t9 = v2753[3] ? v2754_t8 : v2754_t7;
-    wire v2754_t10 = v2753[4] ? v2754_t9 : v2754_t4;
-    wire v2754_t11 = v2753[1] ? 1'd1 : v2754_t5;
-    wire v2754_t12 = v2753[2] ? 1'd1 : v2754_t11;
-    wire v2754_t13 = v2753[1] ? v2754_t0 : 1'd0;
-    wire v2754_t14 = v2753[2] ? v2754_t13 : 1'd1;
-    wire v2754_t15 = v2753[3] ? v2754_t14 : v2754_t12;
-    wire v2754_t16 = v2753[1] ? 1'd0 : 1'd1;
-    wire v2754_t17 = v2753[2] ? 1'd1 : v2754_t16;
-    wire v2754_t18 = v2753[3] ? v2754_t0 : v2754_t17;
-    wire v2754_t19 = v2753[4] ? v2754_t18 : v2754_t15;
-    wire v2754_t20 = v2753[5] ? v2754_t19 : v2754_t10;
-    wire [0:0] v2754 = {v2754_t20};
-    wire [4:0] v2755_l = v2379; wire [0:0] v2755_u = (v2379 >>> 5) + v2754; wire [5:0] v2755 = {v2755_u, v2755_l};
-    wire v2756_t0 = v2755[0] ? 1'd1 : 1'd0;
-    wire v2756_t1 = v2755[0] ? 1'd0 : 1'd1;
-    wire v2756_t2 = v2755[1] ? v2756_t1 : v2756_t0;
-    wire v2756_t3 = v2755[1] ? v2756_t0 : v2756_t1;
-    wire v2756_t4 = v2755[2] ? v2756_t3 : v2756_t2;
-    wire v2756_t5 = v2755[2] ? v2756_t2 : v2756_t3;
-    wire v2756_t6 = v2755[3] ? v2756_t5 : v2756_t4;
-    wire v2756_t7 = v2755[3] ? v2756_t4 : v2756_t5;
-    wire v2756_t8 = v2755[4] ? v2756_t7 : v2756_t6;
-    wire v2756_t9 = v2755[4] ? v2756_t6 : v2756_t7;
-    wire v2756_t10 = v2755[5] ? v2756_t9 : v2756_t8;
-    wire v2756_t11 = v2755[1] ? v2756_t0 : 1'd0;
-    wire v2756_t12 = v2755[1] ? 1'd1 : v2756_t0;
-    wire v2756_t13 = v2755[2] ? v2756_t12 : v2756_t11;
-    wire v2756_t14 = v2755[1] ? v2756_t1 : 1'd1;
-    wire v2756_t15 = v2755[2] ? v2756_t14 : v2756_t12;
-    wire v2756_t16 = v2755[3] ? v2756_t15 : v2756_t13;
-    wire v2756_t17 = v2755[1] ? 1'd0 : v2756_t1;
-    wire v2756_t18 = v2755[2] ? v2756_t17 : v2756_t14;
-    wire v2756_t19 = v2755[3] ? v2756_t18 : v2756_t15;
-    wire v2756_t20 = v2755[4] ? v2756_t19 : v2756_t16;
-    wire v2756_t21 = v2755[2] ? v2756_t11 : v2756_t17;
-    wire v2756_t22 = v2755[3] ? v2756_t21 : v2756_t18;
-    wire v2756_t23 = v2755[4] ? v2756_t22 : v2756_t19;
-    wire v2756_t24 = v2755[5] ? v2756_t23 : v2756_t20;
-    wire v2756_t25 = v2755[2] ? v2756_t11 : 1'd0;
-    wire v2756_t26 = v2755[3] ? v2756_t25 : 1'd0;
-    wire v2756_t27 = v2755[3] ? v2756_t13 : v2756_t25;
-    wire v2756_t28 = v2755[4] ? v2756_t27 : v2756_t26;
-    wire v2756_t29 = v2755[2] ? 1'd1 : v2756_t12;
-    wire v2756_t30 = v2755[3] ? v2756_t29 : v2756_t13;
-    wire v2756_t31 = v2755[4] ? v2756_t30 : v2756_t27;
-    wire v2756_t32 = v2755[5] ? v2756_t31 : v2756_t28;
-    wire [2:0] v2756 = {v2756_t32, v2756_t24, v2756_t10};
-    wire [0:0] v2757 = (v2756 >>> 2);
-    wire [0:0] v2758 = v2756;
-    wire [0:0] v2759 = (v2756 >>> 1);
-    wire [0:0] v2760_l = v2518; wire [0:0] v2760_u = (v2518 >>> 1) + v452; wire [1:0] v2760 = {v2760_u, v2760_l};
-    wire [1:0] v2761_l = v2760; wire [0:0] v2761_u = (v2760 >>> 2) + v133; wire [2:0] v2761 = {v2761_u, v2761_l};
-    wire [2:0] v2762_l = v2761; wire [0:0] v2762_u = (v2761 >>> 3) + v607; wire [3:0] v2762 = {v2762_u, v2762_l};
-    wire [3:0] v2763_l = v2762; wire [0:0] v2763_u = (v2762 >>> 4) + v945; wire [4:0] v2763 = {v2763_u, v2763_l};
-    wire [4:0] v2764_l = v2763; wire [0:0] v2764_u = (v2763 >>> 5) + v617; wire [5:0] v2764 = {v2764_u, v2764_l};
-    wire v2765_t0 = v2764[0] ? 1'd0 : 1'd1;
-    wire v2765_t1 = v2764[1] ? 1'd0 : v2765_t0;
-    wire v2765_t2 = v2764[2] ? 1'd0 : v2765_t1;
-    wire v2765_t3 = v2764[0] ? 1'd1 : 1'd0;
-    wire v2765_t4 = v2764[1] ? v2765_t3 : v2765_t0;
-    wire v2765_t5 = v2764[1] ? v2765_t3 : 1'd0;
-    wire v2765_t6 = v2764[2] ? v2765_t5 : v2765_t4;
-    wire v2765_t7 = v2764[3] ? v2765_t6 : v2765_t2;
-    wire v2765_t8 = v2764[1] ? 1'd0 : v2765_t3;
-    wire v2765_t9 = v2764[2] ? v2765_t8 : v2765_t5;
-    wire v2765_t10 = v2764[3] ? v2765_t9 : 1'd0;
-    wire v2765_t11 = v2764[4] ? v2765_t10 : v2765_t7;
-    wire v2765_t12 = v2764[1] ? v2765_t0 : 1'd0;
-    wire v2765_t13 = v2764[2] ? 1'd0 : v2765_t12;
-    wire v2765_t14 = v2764[3] ? 1'd0 : v2765_t13;
-    wire v2765_t15 = v2764[4] ? 1'd0 : v2765_t14;
-    wire v2765_t16 = v2764[5] ? v2765_t15 : v2765_t11;
-    wire [0:0] v2765 = {v2765_t16};
-    wire [1:0] v2766_l = v1361; wire [0:0] v2766_u = (v1361 >>> 2) + v2765; wire [2:0] v2766 = {v2766_u, v2766_l};
-    wire [2:0] v2767_l = v2766; wire [0:0] v2767_u = (v2766 >>> 3) + v1200; wire [3:0] v2767 = {v2767_u, v2767_l};
-    wire [3:0] v2768_l = v2767; wire [0:0] v2768_u = (v2767 >>> 4) + v863; wire [4:0] v2768 = {v2768_u, v2768_l};
-    wire [4:0] v2769_l = v2768; wire [0:0] v2769_u = (v2768 >>> 5) + v1978; wire [5:0] v2769 = {v2769_u, v2769_l};
-    wire v2770_t0 = v2769[0] ? 1'd1 : 1'd0;
-    wire v2770_t1 = v2769[0] ? 1'd0 : 1'd1;
-    wire v2770_t2 = v2769[1] ? v2770_t1 : v2770_t0;
-    wire v2770_t3 = v2769[1] ? v2770_t0 : v2770_t1;
-    wire v2770_t4 = v2769[2] ? v2770_t3 : v2770_t2;
-    wire v2770_t5 = v2769[2] ? v2770_t2 : v2770_t3;
-    wire v2770_t6 = v2769[3] ? v2770_t5 : v2770_t4;
-    wire v2770_t7 = v2769[3] ? v2770_t4 : v2770_t5;
-    wire v2770_t8 = v2769[4] ? v2770_t7 : v2770_t6;
-    wire v2770_t9 = v2769[4] ? v2770_t6 : v2770_t7;
-    wire v2770_t10 = v2769[5] ? v2770_t9 : v2770_t8;
-    wire v2770_t11 = v2769[1] ? v2770_t0 : 1'd0;
-    wire v2770_t12 = v2769[1] ? 1'd1 : v2770_t0;
-    wire v2770_t13 = v2769[2] ? v2770_t12 : v2770_t11;
-    wire v2770_t14 = v2769[1] ? v2770_t1 : 1'd1;
-    wire v2770_t15 = v2769[2] ? v2770_t14 : v2770_t12;
-    wire v2770_t16 = v2769[3] ? v2770_t15 : v2770_t13;
-    wire v2770_t17 = v2769[1] ? 1'd0 : v2770_t1;
-    wire v2770_t18 = v2769[2] ? v2770_t17 : v2770_t14;
-    wire v2770_t19 = v2769[3] ? v2770_t18 : v2770_t15;
-    wire v2770_t20 = v2769[4] ? v2770_t19 : v2770_t16;
-    wire v2770_t21 = v2769[2] ? v2770_t11 : v2770_t17;
-    wire v2770_t22 = v2769[3] ? v2770_t21 : v2770_t18;
-    wire v2770_t23 = v2769[4] ? v2770_t22 : v2770_t19;
-    wire v2770_t24 = v2769[5] ? v2770_t23 : v2770_t20;
-    wire v2770_t25 = v2769[2] ? v2770_t11 : 1'd0;
-    wire v2770_t26 = v2769[3] ? v2770_t25 : 1'd0;
-    wire v2770_t27 = v2769[3] ? v2770_t13 : v2770_t25;
-    wire v2770_t28 = v2769[4] ? v2770_t27 : v2770_t26;
-    wire v2770_t29 = v2769[2] ? 1'd1 : v2770_t12;
-    wire v2770_t30 = v2769[3] ? v2770_t29 : v2770_t13;
-    wire v2770_t31 = v2769[4] ? v2770_t30 : v2770_t27;
-    wire v2770_t32 = v2769[5] ? v2770_t31 : v2770_t28;
-    wire [2:0] v2770 = {v2770_t32, v2770_t24, v2770_t10};
-    wire [0:0] v2771 = (v2770 >>> 2);
-    wire [0:0] v2772_l = v2771; wire [0:0] v2772_u = (v2771 >>> 1) + v2527; wire [1:0] v2772 = {v2772_u, v2772_l};
-    wire [0:0] v2773 = v2770;
-    wire [0:0] v2774_l = v2773; wire [0:0] v2774_u = (v2773 >>> 1) + v2619; wire [1:0] v2774 = {v2774_u, v2774_l};
-    wire [0:0] v2775 = (v2770 >>> 1);
-    wire [0:0] v2776_l = v2775; wire [0:0] v2776_u = (v2775 >>> 1) + v2620; wire [1:0] v2776 = {v2776_u, v2776_l};
-    wire [0:0] v2777_l = v2518; wire [0:0] v2777_u = (v2518 >>> 1) + v854; wire [1:0] v2777 = {v2777_u, v2777_l};
-    wire [1:0] v2778_l = v2777; wire [0:0] v2778_u = (v2777 >>> 2) + v70; wire [2:0] v2778 = {v2778_u, v2778_l};
-    wire [2:0] v2779_l = v2778; wire [0:0] v2779_u = (v2778 >>> 3) + v890; wire [3:0] v2779 = {v2779_u, v2779_l};
-    wire [3:0] v2780_l = v2779; wire [0:0] v2780_u = (v2779 >>> 4) + v507; wire [4:0] v2780 = {v2780_u, v2780_l};
-    wire [4:0] v2781_l = v2780; wire [0:0] v2781_u = (v2780 >>> 5) + v315; wire [5:0] v2781 = {v2781_u, v2781_l};
-    wire v2782_t0 = v2781[0] ? 1'd0 : 1'd1;
-    wire v2782_t1 = v2781[1] ? 1'd0 : v2782_t0;
-    wire v2782_t2 = v2781[0] ? 1'd1 : 1'd0;
-    wire v2782_t3 = v2781[1] ? 1'd1 : v2782_t2;
-    wire v2782_t4 = v2781[2] ? v2782_t3 : v2782_t1;
-    wire v2782_t5 = v2781[2] ? 1'd1 : 1'd0;
-    wire v2782_t6 = v2781[3] ? v2782_t5 : v2782_t4;
-    wire v2782_t7 = v2781[1] ? v2782_t0 : 1'd0;
-    wire v2782_t8 = v2781[2] ? v2782_t7 : v2782_t1;
-    wire v2782_t9 = v2781[1] ? 1'd0 : 1'd1;
-    wire v2782_t10 = v2781[2] ? v2782_t9 : 1'd0;
-    wire v2782_t11 = v2781[3] ? v2782_t10 : v2782_t8;
-    wire v2782_t12 = v2781[4] ? v2782_t11 : v2782_t6;
-    wire v2782_t13 = v2781[2] ? 1'd1 : v2782_t3;
-    wire v2782_t14 = v2781[3] ? 1'd1 : v2782_t13;
-    wire v2782_t15 = v2781[2] ? 1'd0 : v2782_t7;
-    wire v2782_t16 = v2781[1] ? 1'd1 : v2782_t0;
-    wire v2782_t17 = v2781[2] ? v2782_t16 : 1'd0;
-    wire v2782_t18 = v2781[3] ? v2782_t17 : v2782_t15;
-    wire v2782_t19 = v2781[4] ? v2782_t18 : v2782_t14;
-    wire v2782_t20 = v2781[5] ? v2782_t19 : v2782_t12;
-    wire [0:0] v2782 = {v2782_t20};
-    wire [0:0] v2783_l = v2782; wire [0:0] v2783_u = (v2782 >>> 1) + v1579; wire [1:0] v2783 = {v2783_u, v2783_l};
-    wire [1:0] v2784_l = v2783; wire [0:0] v2784_u = (v2783 >>> 2) + v1400; wire [2:0] v2784 = {v2784_u, v2784_l};
-    wire [2:0] v2785_l = v2784; wire [0:0] v2785_u = (v2784 >>> 3) + v992; wire [3:0] v2785 = {v2785_u, v2785_l};
-    wire [3:0] v2786_l = v2785; wire [0:0] v2786_u = (v2785 >>> 4) + v749; wire [4:0] v2786 = {v2786_u, v2786_l};
-    wire [4:0] v2787_l = v2786; wire [0:0] v2787_u = (v2786 >>> 5) + v1336; wire [5:0] v2787 = {v2787_u, v2787_l};
-    wire v2788_t0 = v2787[0] ? 1'd1 : 1'd0;
-    wire v2788_t1 = v2787[0] ? 1'd0 : 1'd1;
-    wire v2788_t2 = v2787[1] ? v2788_t1 : v2788_t0;
-    wire v2788_t3 = v2787[1] ? v2788_t0 : v2788_t1;
-    wire v2788_t4 = v2787[2] ? v2788_t3 : v2788_t2;
-    wire v2788_t5 = v2787[2] ? v2788_t2 : v2788_t3;
-    wire v2788_t6 = v2787[3] ? v2788_t5 : v2788_t4;
-    wire v2788_t7 = v2787[3] ? v2788_t4 : v2788_t5;
-    wire v2788_t8 = v2787[4] ? v2788_t7 : v2788_t6;
-    wire v2788_t9 = v2787[4] ? v2788_t6 : v2788_t7;
-    wire v2788_t10 = v2787[5] ? v2788_t9 : v2788_t8;
-    wire v2788_t11 = v2787[1] ? v2788_t0 : 1'd0;
-    wire v2788_t12 = v2787[1] ? 1'd1 : v2788_t0;
-    wire v2788_t13 = v2787[2] ? v2788_t12 : v2788_t11;
-    wire v2788_t14 = v2787[1] ? v2788_t1 : 1'd1;
-    wire v2788_t15 = v2787[2] ? v2788_t14 : v2788_t12;
-    wire v2788_t16 = v2787[3] ? v2788_t15 : v2788_t13;
-    wire v2788_t17 = v2787[1] ? 1'd0 : v2788_t1;
-    wire v2788_t18 = v2787[2] ? v2788_t17 : v2788_t14;
-    wire v2788_t19 = v2787[3] ? v2788_t18 : v2788_t15;
-    wire v2788_t20 = v2787[4] ? v2788_t19 : v2788_t16;
-    wire v2788_t21 = v2787[2] ? v2788_t11 : v2788_t17;
-    wire v2788_t22 = v2787[3] ? v2788_t21 : v2788_t18;
-    wire v2788_t23 = v2787[4] ? v2788_t22 : v2788_t19;
-    wire v2788_t24 = v2787[5] ? v2788_t23 : v2788_t20;
-    wire v2788_t25 = v2787[2] ? v2788_t11 : 1'd0;
-    wire v2788_t26 = v2787[3] ? v2788_t25 : 1'd0;
-    wire v2788_t27 = v2787[3] ? v2788_t13 : v2788_t25;
-    wire v2788_t28 = v2787[4] ? v2788_t27 : v2788_t26;
-    wire v2788_t29 = v2787[2] ? 1'd1 : v2788_t12;
-    wire v2788_t30 = v2787[3] ? v2788_t29 : v2788_t13;
-    wire v2788_t31 = v2787[4] ? v2788_t30 : v2788_t27;
-    wire v2788_t32 = v2787[5] ? v2788_t31 : v2788_t28;
-    wire [2:0] v2788 = {v2788_t32, v2788_t24, v2788_t10};
-    wire [0:0] v2789 = (v2788 >>> 2);
-    wire [2:0] v2790_l = v2321; wire [0:0] v2790_u = (v2321 >>> 3) + v2789; wire [3:0] v2790 = {v2790_u, v2790_l};
-    wire [3:0] v2791_l = v2790; wire [0:0] v2791_u = (v2790 >>> 4) + v2352; wire [4:0] v2791 = {v2791_u, v2791_l};
-    wire v2792_t0 = v2791[0] ? 1'd1 : 1'd0;
-    wire v2792_t1 = v2791[0] ? 1'd0 : 1'd1;
-    wire v2792_t2 = v2791[1] ? v2792_t1 : v2792_t0;
-    wire v2792_t3 = v2791[1] ? v2792_t0 : v2792_t1;
-    wire v2792_t4 = v2791[2] ? v2792_t3 : v2792_t2;
-    wire v2792_t5 = v2791[2] ? v2792_t2 : v2792_t3;
-    wire v2792_t6 = v2791[3] ? v2792_t5 : v2792_t4;
-    wire v2792_t7 = v2791[3] ? v2792_t4 : v2792_t5;
-    wire v2792_t8 = v2791[4] ? v2792_t7 : v2792_t6;
-    wire v2792_t9 = v2791[1] ? v2792_t0 : 1'd0;
-    wire v2792_t10 = v2791[1] ? 1'd1 : v2792_t0;
-    wire v2792_t11 = v2791[2] ? v2792_t10 : v2792_t9;
-    wire v2792_t12 = v2791[1] ? v2792_t1 : 1'd1;
-    wire v2792_t13 = v2791[2] ? v2792_t12 : v2792_t10;
-    wire v2792_t14 = v2791[3] ? v2792_t13 : v2792_t11;
-    wire v2792_t15 = v2791[1] ? 1'd0 : v2792_t1;
-    wire v2792_t16 = v2791[2] ? v2792_t15 : v2792_t12;
-    wire v2792_t17 = v2791[3] ? v2792_t16 : v2792_t13;
-    wire v2792_t18 = v2791[4] ? v2792_t17 : v2792_t14;
-    wire v2792_t19 = v2791[2] ? v2792_t9 : 1'd0;
-    wire v2792_t20 = v2791[3] ? v2792_t19 : 1'd0;
-    wire v2792_t21 = v2791[3] ? v2792_t11 : v2792_t19;
-    wire v2792_t22 = v2791[4] ? v2792_t21 : v2792_t20;
-    wire [2:0] v2792 = {v2792_t22, v2792_t18, v2792_t8};
-    wire [0:0] v2793 = (v2792 >>> 2);
-    wire [0:0] v2794 = v2792;
-    wire [0:0] v2795 = (v2792 >>> 1);
-    wire [0:0] v2796 = v2788;
-    wire [2:0] v2797_l = v2393; wire [0:0] v2797_u = (v2393 >>> 3) + v2796; wire [3:0] v2797 = {v2797_u, v2797_l};
-    wire [3:0] v2798_l = v2797; wire [0:0] v2798_u = (v2797 >>> 4) + v2389; wire [4:0] v2798 = {v2798_u, v2798_l};
-    wire v2799_t0 = v2798[0] ? 1'd1 : 1'd0;
-    wire v2799_t1 = v2798[0] ? 1'd0 : 1'd1;
-    wire v2799_t2 = v2798[1] ? v2799_t1 : v2799_t0;
-    wire v2799_t3 = v2798[1] ? v2799_t0 : v2799_t1;
-    wire v2799_t4 = v2798[2] ? v2799_t3 : v2799_t2;
-    wire v2799_t5 = v2798[2] ? v2799_t2 : v2799_t3;
-    wire v2799_t6 = v2798[3] ? v2799_t5 : v2799_t4;
-    wire v2799_t7 = v2798[3] ? v2799_t4 : v2799_t5;
-    wire v2799_t8 = v2798[4] ? v2799_t7 : v2799_t6;
-    wire v2799_t9 = v2798[1] ? v2799_t0 : 1'd0;
-    wire v2799_t10 = v2798[1] ? 1'd1 : v2799_t0;
-    wire v2799_t11 = v2798[2] ? v2799_t10 : v2799_t9;
-    wire v2799_t12 = v2798[1] ? v2799_t1 : 1'd1;
-    wire v2799_t13 = v2798[2] ? v2799_t12 : v2799_t10;
-    wire v2799_t14 = v2798[3] ? v2799_t13 : v2799_t11;
-    wire v2799_t15 = v2798[1] ? 1'd0 : v2799_t1;
-    wire v2799_t16 = v2798[2] ? v2799_t15 : v2799_t12;
-    wire v2799_t17 = v2798[3] ? v2799_t16 : v2799_t13;
-    wire v2799_t18 = v2798[4] ? v2799_t17 : v2799_t14;
-    wire v2799_t19 = v2798[2] ? v2799_t9 : 1'd0;
-    wire v2799_t20 = v2798[3] ? v2799_t19 : 1'd0;
-    wire v2799_t21 = v2798[3] ? v2799_t11 : v2799_t19;
-    wire v2799_t22 = v2798[4] ? v2799_t21 : v2799_t20;
-    wire [2:0] v2799 = {v2799_t22, v2799_t18, v2799_t8};
-    wire [0:0] v2800 = (v2799 >>> 2);
-    wire [0:0] v2801 = v2799;
-    wire [0:0] v2802 = (v2799 >>> 1);
-    wire [0:0] v2803_l = v2801; wire [0:0] v2803_u = (v2801 >>> 1) + v2802; wire [1:0] v2803 = {v2803_u, v2803_l};
-    wire [0:0] v2804 = (v2788 >>> 1);
-    wire [2:0] v2805_l = v2396; wire [0:0] v2805_u = (v2396 >>> 3) + v2804; wire [3:0] v2805 = {v2805_u, v2805_l};
-    wire [3:0] v2806_l = v2805; wire [0:0] v2806_u = (v2805 >>> 4) + v2390; wire [4:0] v2806 = {v2806_u, v2806_l};
-    wire v2807_t0 = v2806[0] ? 1'd1 : 1'd0;
-    wire v2807_t1 = v2806[0] ? 1'd0 : 1'd1;
-    wire v2807_t2 = v2806[1] ? v2807_t1 : v2807_t0;
-    wire v2807_t3 = v2806[1] ? v2807_t0 : v2807_t1;
-    wire v2807_t4 = v2806[2] ? v2807_t3 : v2807_t2;
-    wire v2807_t5 = v2806[2] ? v2807_t2 : v2807_t3;
-    wire v2807_t6 = v2806[3] ? v2807_t5 : v2807_t4;
-    wire v2807_t7 = v2806[3] ? v2807_t4 : v2807_t5;
-    wire v2807_t8 = v2806[4] ? v2807_t7 : v2807_t6;
-    wire v2807_t9 = v2806[1] ? v2807_t0 : 1'd0;
-    wire v2807_t10 = v2806[1] ? 1'd1 : v2807_t0;
-    wire v2807_t11 = v2806[2] ? v2807_t10 : v2807_t9;
-    wire v2807_t12 = v2806[1] ? v2807_t1 : 1'd1;
-    wire v2807_t13 = v2806[2] ? v2807_t12 : v2807_t10;
-    wire v2807_t14 = v2806[3] ? v2807_t13 : v2807_t11;
-    wire v2807_t15 = v2806[1] ? 1'd0 : v2807_t1;
-    wire v2807_t16 = v2806[2] ? v2807_t15 : v2807_t12;
-    wire v2807_t17 = v2806[3] ? v2807_t16 : v2807_t13;
-    wire v2807_t18 = v2806[4] ? v2807_t17 : v2807_t14;
-    wire v2807_t19 = v2806[2] ? v2807_t9 : 1'd0;
-    wire v2807_t20 = v2806[3] ? v2807_t19 : 1'd0;
-    wire v2807_t21 = v2806[3] ? v2807_t11 : v2807_t19;
-    wire v2807_t22 = v2806[4] ? v2807_t21 : v2807_t20;
-    wire [2:0] v2807 = {v2807_t22, v2807_t18, v2807_t8};
-    wire [0:0] v2808 = (v2807 >>> 2);
-    wire [0:0] v2809_l = v2808; wire [0:0] v2809_u = (v2808 >>> 1) + v2795; wire [1:0] v2809 = {v2809_u, v2809_l};
-    wire [0:0] v2810 = v2807;
-    wire [2:0] v2811_l = v2810; wire [0:0] v2811_u = (v2810 >>> 3) + v2793; wire [3:0] v2811 = {v2811_u, v2811_l};
-    wire [0:0] v2812 = (v2807 >>> 1);
-    wire [0:0] v2813_l = v2800; wire [0:0] v2813_u = (v2800 >>> 1) + v2812; wire [1:0] v2813 = {v2813_u, v2813_l};
-    wire [1:0] v2814_l = v2813; wire [0:0] v2814_u = (v2813 >>> 2) + v2794; wire [2:0] v2814 = {v2814_u, v2814_l};
-    wire v2815_t0 = v2814[0] ? 1'd1 : 1'd0;
-    wire v2815_t1 = v2814[0] ? 1'd0 : 1'd1;
-    wire v2815_t2 = v2814[1] ? v2815_t1 : v2815_t0;
-    wire v2815_t3 = v2814[1] ? v2815_t0 : v2815_t1;
-    wire v2815_t4 = v2814[2] ? v2815_t3 : v2815_t2;
-    wire v2815_t5 = v2814[1] ? v2815_t0 : 1'd0;
-    wire v2815_t6 = v2814[1] ? 1'd1 : v2815_t0;
-    wire v2815_t7 = v2814[2] ? v2815_t6 : v2815_t5;
-    wire [1:0] v2815 = {v2815_t7, v2815_t4};
-    wire [0:0] v2816 = (v2815 >>> 1);
-    wire [1:0] v2817_l = v2809; wire [0:0] v2817_u = (v2809 >>> 2) + v2816; wire [2:0] v2817 = {v2817_u, v2817_l};
-    wire v2818_t0 = v2817[0] ? 1'd1 : 1'd0;
-    wire v2818_t1 = v2817[0] ? 1'd0 : 1'd1;
-    wire v2818_t2 = v2817[1] ? v2818_t1 : v2818_t0;
-    wire v2818_t3 = v2817[1] ? v2818_t0 : v2818_t1;
-    wire v2818_t4 = v2817[2] ? v2818_t3 : v2818_t2;
-    wire v2818_t5 = v2817[1] ? v2818_t0 : 1'd0;
-    wire v2818_t6 = v2817[1] ? 1'd1 : v2818_t0;
-    wire v2818_t7 = v2817[2] ? v2818_t6 : v2818_t5;
-    wire [1:0] v2818 = {v2818_t7, v2818_t4};
-    wire [0:0] v2819 = (v2818 >>> 1);
-    wire [0:0] v2820 = v2818;
-    wire [0:0] v2821 = v2815;
-    wire [1:0] v2822_l = v2803; wire [0:0] v2822_u = (v2803 >>> 2) + v2821; wire [2:0] v2822 = {v2822_u, v2822_l};
-    wire [2:0] v2823_l = v2822; wire [0:0] v2823_u = (v2822 >>> 3) + v2820; wire [3:0] v2823 = {v2823_u, v2823_l};
-    wire [3:0] v2824_l = v2823; wire [0:0] v2824_u = (v2823 >>> 4) + v2819; wire [4:0] v2824 = {v2824_u, v2824_l};
-    wire [5:0] v2825 = (v2811 <<< 1) + v2824;
-    wire [0:0] v2826_l = v2518; wire [0:0] v2826_u = (v2518 >>> 1) + v539; wire [1:0] v2826 = {v2826_u, v2826_l};
-    wire [1:0] v2827_l = v2826; wire [0:0] v2827_u = (v2826 >>> 2) + v1878; wire [2:0] v2827 = {v2827_u, v2827_l};
-    wire [2:0] v2828_l = v2827; wire [0:0] v2828_u = (v2827 >>> 3) + v58; wire [3:0] v2828 = {v2828_u, v2828_l};
-    wire [3:0] v2829_l = v2828; wire [0:0] v2829_u = (v2828 >>> 4) + v235; wire [4:0] v2829 = {v2829_u, v2829_l};
-    wire [4:0] v2830_l = v2829; wire [0:0] v2830_u = (v2829 >>> 5) + v2310; wire [5:0] v2830 = {v2830_u, v2830_l};
-    wire v2831_t0 = v2830[0] ? 1'd1 : 1'd0;
-    wire v2831_t1 = v2830[1] ? 1'd0 : v2831_t0;
-    wire v2831_t2 = v2830[2] ? 1'd0 : v2831_t1;
-    wire v2831_t3 = v2830[0] ? 1'd0 : 1'd1;
-    wire v2831_t4 = v2830[1] ? v2831_t3 : 1'd0;
-    wire v2831_t5 = v2830[2] ? v2831_t3 : v2831_t4;
-    wire v2831_t6 = v2830[3] ? v2831_t5 : v2831_t2;
-    wire v2831_t7 = v2830[2] ? v2831_t4 : v2831_t3;
-    wire v2831_t8 = v2830[2] ? 1'd0 : v2831_t4;
-    wire v2831_t9 = v2830[3] ? v2831_t8 : v2831_t7;
-    wire v2831_t10 = v2830[4] ? v2831_t9 : v2831_t6;
-    wire v2831_t11 = v2830[1] ? 1'd0 : 1'd1;
-    wire v2831_t12 = v2830[2] ? v2831_t11 : v2831_t1;
-    wire v2831_t13 = v2830[1] ? v2831_t3 : 1'd1;
-    wire v2831_t14 = v2830[2] ? v2831_t13 : 1'd0;
-    wire v2831_t15 = v2830[3] ? v2831_t14 : v2831_t12;
-    wire v2831_t16 = v2830[1] ? v2831_t0 : 1'd0;
-    wire v2831_t17 = v2830[2] ? 1'd0 : v2831_t16;
-    wire v2831_t18 = v2830[2] ? v2831_t1 : 1'd0;
-    wire v2831_t19 = v2830[3] ? v2831_t18 : v2831_t17;
-    wire v2831_t20 = v2830[4] ? v2831_t19 : v2831_t15;
-    wire v2831_t21 = v2830[5] ? v2831_t20 : v2831_t10;
-    wire [0:0] v2831 = {v2831_t21};
-    wire [0:0] v2832_l = v1699; wire [0:0] v2832_u = (v1699 >>> 1) + v2831; wire [1:0] v2832 = {v2832_u, v2832_l};
-    wire [1:0] v2833_l = v2832; wire [0:0] v2833_u = (v2832 >>> 2) + v1293; wire [2:0] v2833 = {v2833_u, v2833_l};
-    wire [2:0] v2834_l = v2833; wire [0:0] v2834_u = (v2833 >>> 3) + v1079; wire [3:0] v2834 = {v2834_u, v2834_l};
-    wire [3:0] v2835_l = v2834; wire [0:0] v2835_u = (v2834 >>> 4) + v1725; wire [4:0] v2835 = {v2835_u, v2835_l};
-    wire [4:0] v2836_l = v2835; wire [0:0] v2836_u = (v2835 >>> 5) + v2044; wire [5:0] v2836 = {v2836_u, v2836_l};
-    wire v2837_t0 = v2836[0] ? 1'd1 : 1'd0;
-    wire v2837_t1 = v2836[0] ? 1'd0 : 1'd1;
-    wire v2837_t2 = v2836[1] ? v2837_t1 : v2837_t0;
-    wire v2837_t3 = v2836[1] ? v2837_t0 : v2837_t1;
-    wire v2837_t4 = v2836[2] ? v2837_t3 : v2837_t2;
-    wire v2837_t5 = v2836[2] ? v2837_t2 : v2837_t3;
-    wire v2837_t6 = v2836[3] ? v2837_t5 : v2837_t4;
-    wire v2837_t7 = v2836[3] ? v2837_t4 : v2837_t5;
-    wire v2837_t8 = v2836[4] ? v2837_t7 : v2837_t6;
-    wire v2837_t9 = v2836[4] ? v2837_t6 : v2837_t7;
-    wire v2837_t10 = v2836[5] ? v2837_t9 : v2837_t8;
-    wire v2837_t11 = v2836[1] ? v2837_t0 : 1'd0;
-    wire v2837_t12 = v2836[1] ? 1'd1 : v2837_t0;
-    wire v2837_t13 = v2836[2] ? v2837_t12 : v2837_t11;
-    wire v2837_t14 = v2836[1] ? v2837_t1 : 1'd1;
-    wire v2837_t15 = v2836[2] ? v2837_t14 : v2837_t12;
-    wire v2837_t16 = v2836[3] ? v2837_t15 : v2837_t13;
-    wire v2837_t17 = v2836[1] ? 1'd0 : v2837_t1;
-    wire v2837_t18 = v2836[2] ? v2837_t17 : v2837_t14;
-    wire v2837_t19 = v2836[3] ? v2837_t18 : v2837_t15;
-    wire v2837_t20 = v2836[4] ? v2837_t19 : v2837_t16;
-    wire v2837_t21 = v2836[2] ? v2837_t11 : v2837_t17;
-    wire v2837_t22 = v2836[3] ? v2837_t21 : v2837_t18;
-    wire v2837_t23 = v2836[4] ? v2837_t22 : v2837_t19;
-    wire v2837_t24 = v2836[5] ? v2837_t23 : v2837_t20;
-    wire v2837_t25 = v2836[2] ? v2837_t11 : 1'd0;
-    wire v2837_t26 = v2836[3] ? v2837_t25 : 1'd0;
-    wire v2837_t27 = v2836[3] ? v2837_t13 : v2837_t25;
-    wire v2837_t28 = v2836[4] ? v2837_t27 : v2837_t26;
-    wire v2837_t29 = v2836[2] ? 1'd1 : v2837_t12;
-    wire v2837_t30 = v2836[3] ? v2837_t29 : v2837_t13;
-    wire v2837_t31 = v2836[4] ? v2837_t30 : v2837_t27;
-    wire v2837_t32 = v2836[5] ? v2837_t31 : v2837_t28;
-    wire [2:0] v2837 = {v2837_t32, v2837_t24, v2837_t10};
-    wire [0:0] v2838 = (v2837 >>> 2);
-    wire [1:0] v2839_l = v2772; wire [0:0] v2839_u = (v2772 >>> 2) + v2838; wire [2:0] v2839 = {v2839_u, v2839_l};
-    wire [2:0] v2840_l = v2839; wire [0:0] v2840_u = (v2839 >>> 3) + v2592; wire [3:0] v2840 = {v2840_u, v2840_l};
-    wire [3:0] v2841_l = v2840; wire [0:0] v2841_u = (v2840 >>> 4) + v1541; wire [4:0] v2841 = {v2841_u, v2841_l};
-    wire v2842_t0 = v2841[0] ? 1'd1 : 1'd0;
-    wire v2842_t1 = v2841[0] ? 1'd0 : 1'd1;
-    wire v2842_t2 = v2841[1] ? v2842_t1 : v2842_t0;
-    wire v2842_t3 = v2841[1] ? v2842_t0 : v2842_t1;
-    wire v2842_t4 = v2841[2] ? v2842_t3 : v2842_t2;
-    wire v2842_t5 = v2841[2] ? v2842_t2 : v2842_t3;
-    wire v2842_t6 = v2841[3] ? v2842_t5 : v2842_t4;
-    wire v2842_t7 = v2841[3] ? v2842_t4 : v2842_t5;
-    wire v2842_t8 = v2841[4] ? v2842_t7 : v2842_t6;
-    wire v2842_t9 = v2841[1] ? v2842_t0 : 1'd0;
-    wire v2842_t10 = v2841[1] ? 1'd1 : v2842_t0;
-    wire v2842_t11 = v2841[2] ? v2842_t10 : v2842_t9;
-    wire v2842_t12 = v2841[1] ? v2842_t1 : 1'd1;
-    wire v2842_t13 = v2841[2] ? v2842_t12 : v2842_t10;
-    wire v2842_t14 = v2841[3] ? v2842_t13 : v2842_t11;
-    wire v2842_t15 = v2841[1] ? 1'd0 : v2842_t1;
-    wire v2842_t16 = v2841[2] ? v2842_t15 : v2842_t12;
-    wire v2842_t17 = v2841[3] ? v2842_t16 : v2842_t13;
-    wire v2842_t18 = v2841[4] ? v2842_t17 : v2842_t14;
-    wire v2842_t19 = v2841[2] ? v2842_t9 : 1'd0;
-    wire v2842_t20 = v2841[3] ? v2842_t19 : 1'd0;
-    wire v2842_t21 = v2841[3] ? v2842_t11 : v2842_t19;
-    wire v2842_t22 = v2841[4] ? v2842_t21 : v2842_t20;
-    wire [2:0] v2842 = {v2842_t22, v2842_t18, v2842_t8};
-    wire [0:0] v2843 = (v2842 >>> 2);
-    wire [0:0] v2844 = v2842;
-    wire [0:0] v2845 = (v2842 >>> 1);
-    wire [0:0] v2846 = v2837;
-    wire [1:0] v2847_l = v2774; wire [0:0] v2847_u = (v2774 >>> 2) + v2846; wire [2:0] v2847 = {v2847_u, v2847_l};
-    wire [2:0] v2848_l = v2847; wire [0:0] v2848_u = (v2847 >>> 3) + v2617; wire [3:0] v2848 = {v2848_u, v2848_l};
-    wire [3:0] v2849_l = v2848; wire [0:0] v2849_u = (v2848 >>> 4) + v1550; wire [4:0] v2849 = {v2849_u, v2849_l};
-    wire v2850_t0 = v2849[0] ? 1'd1 : 1'd0;
-    wire v2850_t1 = v2849[0] ? 1'd0 : 1'd1;
-    wire v2850_t2 = v2849[1] ? v2850_t1 : v2850_t0;
-    wire v2850_t3 = v2849[1] ? v2850_t0 : v2850_t1;
-    wire v2850_t4 = v2849[2] ? v2850_t3 : v2850_t2;
-    wire v2850_t5 = v2849[2] ? v2850_t2 : v2850_t3;
-    wire v2850_t6 = v2849[3] ? v2850_t5 : v2850_t4;
-    wire v2850_t7 = v2849[3] ? v2850_t4 : v2850_t5;
-    wire v2850_t8 = v2849[4] ? v2850_t7 : v2850_t6;
-    wire v2850_t9 = v2849[1] ? v2850_t0 : 1'd0;
-    wire v2850_t10 = v2849[1] ? 1'd1 : v2850_t0;
-    wire v2850_t11 = v2849[2] ? v2850_t10 : v2850_t9;
-    wire v2850_t12 = v2849[1] ? v2850_t1 : 1'd1;
-    wire v2850_t13 = v2849[2] ? v2850_t12 : v2850_t10;
-    wire v2850_t14 = v2849[3] ? v2850_t13 : v2850_t11;
-    wire v2850_t15 = v2849[1] ? 1'd0 : v2850_t1;
-    wire v2850_t16 = v2849[2] ? v2850_t15 : v2850_t12;
-    wire v2850_t17 = v2849[3] ? v2850_t16 : v2850_t13;
-    wire v2850_t18 = v2849[4] ? v2850_t17 : v2850_t14;
-    wire v2850_t19 = v2849[2] ? v2850_t9 : 1'd0;
-    wire v2850_t20 = v2849[3] ? v2850_t19 : 1'd0;
-    wire v2850_t21 = v2849[3] ? v2850_t11 : v2850_t19;
-    wire v2850_t22 = v2849[4] ? v2850_t21 : v2850_t20;
-    wire [2:0] v2850 = {v2850_t22, v2850_t18, v2850_t8};
-    wire [0:0] v2851 = (v2850 >>> 2);
-    wire [0:0] v2852 = v2850;
-    wire [0:0] v2853 = (v2850 >>> 1);
-    wire [0:0] v2854_l = v2852; wire [0:0] v2854_u = (v2852 >>> 1) + v2853; wire [1:0] v2854 = {v2854_u, v2854_l};
-    wire [0:0] v2855 = (v2837 >>> 1);
-    wire [1:0] v2856_l = v2776; wire [0:0] v2856_u = (v2776 >>> 2) + v2855; wire [2:0] v2856 = {v2856_u, v2856_l};
-    wire [2:0] v2857_l = v2856; wire [0:0] v2857_u = (v2856 >>> 3) + v2618; wire [3:0] v2857 = {v2857_u, v2857_l};
-    wire [3:0] v2858_l = v2857; wire [0:0] v2858_u = (v2857 >>> 4) + v1551; wire [4:0] v2858 = {v2858_u, v2858_l};
-    wire v2859_t0 = v2858[0] ? 1'd1 : 1'd0;
-    wire v2859_t1 = v2858[0] ? 1'd0 : 1'd1;
-    wire v2859_t2 = v2858[1] ? v2859_t1 : v2859_t0;
-    wire v2859_t3 = v2858[1] ? v2859_t0 : v2859_t1;
-    wire v2859_t4 = v2858[2] ? v2859_t3 : v2859_t2;
-    wire v2859_t5 = v2858[2] ? v2859_t2 : v2859_t3;
-    wire v2859_t6 = v2858[3] ? v2859_t5 : v2859_t4;
-    wire v2859_t7 = v2858[3] ? v2859_t4 : v2859_t5;
-    wire v2859_t8 = v2858[4] ? v2859_t7 : v2859_t6;
-    wire v2859_t9 = v2858[1] ? v2859_t0 : 1'd0;
-    wire v2859_t10 = v2858[1] ? 1'd1 : v2859_t0;
-    wire v2859_t11 = v2858[2] ? v2859_t10 : v2859_t9;
-    wire v2859_t12 = v2858[1] ? v2859_t1 : 1'd1;
-    wire v2859_t13 = v2858[2] ? v2859_t12 : v2859_t10;
-    wire v2859_t14 = v2858[3] ? v2859_t13 : v2859_t11;
-    wire v2859_t15 = v2858[1] ? 1'd0 : v2859_t1;
-    wire v2859_t16 = v2858[2] ? v2859_t15 : v2859_t12;
-    wire v2859_t17 = v2858[3] ? v2859_t16 : v2859_t13;
-    wire v2859_t18 = v2858[4] ? v2859_t17 : v2859_t14;
-    wire v2859_t19 = v2858[2] ? v2859_t9 : 1'd0;
-    wire v2859_t20 = v2858[3] ? v2859_t19 : 1'd0;
-    wire v2859_t21 = v2858[3] ? v2859_t11 : v2859_t19;
-    wire v2859_t22 = v2858[4] ? v2859_t21 : v2859_t20;
-    wire [2:0] v2859 = {v2859_t22, v2859_t18, v2859_t8};
-    wire [0:0] v2860 = (v2859 >>> 2);
-    wire [0:0] v2861_l = v2860; wire [0:0] v2861_u = (v2860 >>> 1) + v2845; wire [1:0] v2861 = {v2861_u, v2861_l};
-    wire [0:0] v2862 = v2859;
-    wire [2:0] v2863_l = v2862; wire [0:0] v2863_u = (v2862 >>> 3) + v2843; wire [3:0] v2863 = {v2863_u, v2863_l};
-    wire [0:0] v2864 = (v2859 >>> 1);
-    wire [0:0] v2865_l = v2851; wire [0:0] v2865_u = (v2851 >>> 1) + v2864; wire [1:0] v2865 = {v2865_u, v2865_l};
-    wire [1:0] v2866_l = v2865; wire [0:0] v2866_u = (v2865 >>> 2) + v2844; wire [2:0] v2866 = {v2866_u, v2866_l};
-    wire v2867_t0 = v2866[0] ? 1'd1 : 1'd0;
-    wire v2867_t1 = v2866[0] ? 1'd0 : 1'd1;
-    wire v2867_t2 = v2866[1] ? v2867_t1 : v2867_t0;
-    wire v2867_t3 = v2866[1] ? v2867_t0 : v2867_t1;
-    wire v2867_t4 = v2866[2] ? v2867_t3 : v2867_t2;
-    wire v2867_t5 = v2866[1] ? v2867_t0 : 1'd0;
-    wire v2867_t6 = v2866[1] ? 1'd1 : v2867_t0;
-    wire v2867_t7 = v2866[2] ? v2867_t6 : v2867_t5;
-    wire [1:0] v2867 = {v2867_t7, v2867_t4};
-    wire [0:0] v2868 = (v2867 >>> 1);
-    wire [1:0] v2869_l = v2861; wire [0:0] v2869_u = (v2861 >>> 2) + v2868; wire [2:0] v2869 = {v2869_u, v2869_l};
-    wire v2870_t0 = v2869[0] ? 1'd1 : 1'd0;
-    wire v2870_t1 = v2869[0] ? 1'd0 : 1'd1;
-    wire v2870_t2 = v2869[1] ? v2870_t1 : v2870_t0;
-    wire v2870_t3 = v2869[1] ? v2870_t0 : v2870_t1;
-    wire v2870_t4 = v2869[2] ? v2870_t3 : v2870_t2;
-    wire v2870_t5 = v2869[1] ? v2870_t0 : 1'd0;
-    wire v2870_t6 = v2869[1] ? 1'd1 : v2870_t0;
-    wire v2870_t7 = v2869[2] ? v2870_t6 : v2870_t5;
-    wire [1:0] v2870 = {v2870_t7, v2870_t4};
-    wire [0:0] v2871 = (v2870 >>> 1);
-    wire [0:0] v2872 = v2870;
-    wire [0:0] v2873 = v2867;
-    wire [1:0] v2874_l = v2854; wire [0:0] v2874_u = (v2854 >>> 2) + v2873; wire [2:0] v2874 = {v2874_u, v2874_l};
-    wire [2:0] v2875_l = v2874; wire [0:0] v2875_u = (v2874 >>> 3) + v2872; wire [3:0] v2875 = {v2875_u, v2875_l};
-    wire [3:0] v2876_l = v2875; wire [0:0] v2876_u = (v2875 >>> 4) + v2871; wire [4:0] v2876 = {v2876_u, v2876_l};
-    wire [5:0] v2877 = (v2863 <<< 1) + v2876;
-    wire [0:0] v2878_l = v607; wire [0:0] v2878_u = (v607 >>> 1) + v2518; wire [1:0] v2878 = {v2878_u, v2878_l};
-    wire [1:0] v2879_l = v2878; wire [0:0] v2879_u = (v2878 >>> 2) + v2023; wire [2:0] v2879 = {v2879_u, v2879_l};
-    wire [2:0] v2880_l = v2879; wire [0:0] v2880_u = (v2879 >>> 3) + v573; wire [3:0] v2880 = {v2880_u, v2880_l};
-    wire [3:0] v2881_l = v2880; wire [0:0] v2881_u = (v2880 >>> 4) + v1878; wire [4:0] v2881 = {v2881_u, v2881_l};
-    wire [4:0] v2882_l = v2881; wire [0:0] v2882_u = (v2881 >>> 5) + v290; wire [5:0] v2882 = {v2882_u, v2882_l};
-    wire v2883_t0 = v2882[0] ? 1'd1 : 1'd0;
-    wire v2883_t1 = v2882[0] ? 1'd0 : 1'd1;
-    wire v2883_t2 = v2882[1] ? 1'd1 : v2883_t1;
-    wire v2883_t3 = v2882[2] ? 1'd1 : v2883_t2;
-    wire v2883_t4 = v2882[3] ? v2883_t3 : v2883_t0;
-    wire v2883_t5 = v2882[1] ? 1'd1 : 1'd0;
-    wire v2883_t6 = v2882[3] ? v2883_t5 : 1'd1;
-    wire v2883_t7 = v2882[4] ? v2883_t6 : v2883_t4;
-    wire v2883_t8 = v2882[1] ? 1'd0 : v2883_t1;
-    wire v2883_t9 = v2882[2] ? 1'd1 : v2883_t8;
-    wire v2883_t10 = v2882[1] ? v2883_t1 : 1'd0;
-    wire v2883_t11 = v2882[2] ? v2883_t2 : v2883_t10;
-    wire v2883_t12 = v2882[3] ? v2883_t11 : v2883_t9;
-    wire v2883_t13 = v2882[1] ? v2883_t0 : 1'd1;
-    wire v2883_t14 = v2882[2] ? v2883_t13 : v2883_t1;
-    wire v2883_t15 = v2882[1] ? v2883_t0 : 1'd0;
-    wire v2883_t16 = v2882[2] ? v2883_t15 : 1'd0;
-    wire v2883_t17 = v2882[3] ? v2883_t16 : v2883_t14;
-    wire v2883_t18 = v2882[4] ? v2883_t17 : v2883_t12;
-    wire v2883_t19 = v2882[5] ? v2883_t18 : v2883_t7;
-    wire [0:0] v2883 = {v2883_t19};
-    wire [0:0] v2884_l = v2883; wire [0:0] v2884_u = (v2883 >>> 1) + v1023; wire [1:0] v2884 = {v2884_u, v2884_l};
-    wire [1:0] v2885_l = v2884; wire [0:0] v2885_u = (v2884 >>> 2) + v1710; wire [2:0] v2885 = {v2885_u, v2885_l};
-    wire [2:0] v2886_l = v2885; wire [0:0] v2886_u = (v2885 >>> 3) + v681; wire [3:0] v2886 = {v2886_u, v2886_l};
-    wire [3:0] v2887_l = v2886; wire [0:0] v2887_u = (v2886 >>> 4) + v965; wire [4:0] v2887 = {v2887_u, v2887_l};
-    wire [4:0] v2888_l = v2887; wire [0:0] v2888_u = (v2887 >>> 5) + v2130; wire [5:0] v2888 = {v2888_u, v2888_l};
-    wire v2889_t0 = v2888[0] ? 1'd1 : 1'd0;
-    wire v2889_t1 = v2888[0] ? 1'd0 : 1'd1;
-    wire v2889_t2 = v2888[1] ? v2889_t1 : v2889_t0;
-    wire v2889_t3 = v2888[1] ? v2889_t0 : v2889_t1;
-    wire v2889_t4 = v2888[2] ? v2889_t3 : v2889_t2;
-    wire v2889_t5 = v2888[2] ? v2889_t2 : v2889_t3;
-    wire v2889_t6 = v2888[3] ? v2889_t5 : v2889_t4;
-    wire v2889_t7 = v2888[3] ? v2889_t4 : v2889_t5;
-    wire v2889_t8 = v2888[4] ? v2889_t7 : v2889_t6;
-    wire v2889_t9 = v2888[4] ? v2889_t6 : v2889_t7;
-    wire v2889_t10 = v2888[5] ? v2889_t9 : v2889_t8;
-    wire v2889_t11 = v2888[1] ? v2889_t0 : 1'd0;
-    wire v2889_t12 = v2888[1] ? 1'd1 : v2889_t0;
-    wire v2889_t13 = v2888[2] ? v2889_t12 : v2889_t11;
-    wire v2889_t14 = v2888[1] ? v2889_t1 : 1'd1;
-    wire v2889_t15 = v2888[2] ? v2889_t14 : v2889_t12;
-    wire v2889_t16 = v2888[3] ? v2889_t15 : v2889_t13;
-    wire v2889_t17 = v2888[1] ? 1'd0 : v2889_t1;
-    wire v2889_t18 = v2888[2] ? v2889_t17 : v2889_t14;
-    wire v2889_t19 = v2888[3] ? v2889_t18 : v2889_t15;
-    wire v2889_t20 = v2888[4] ? v2889_t19 : v2889_t16;
-    wire v2889_t21 = v2888[2] ? v2889_t11 : v2889_t17;
-    wire v2889_t22 = v2888[3] ? v2889_t21 : v2889_t18;
-    wire v2889_t23 = v2888[4] ? v2889_t22 : v2889_t19;
-    wire v2889_t24 = v2888[5] ? v2889_t23 : v2889_t20;
-    wire v2889_t25 = v2888[2] ? v2889_t11 : 1'd0;
-    wire v2889_t26 = v2888[3] ? v2889_t25 : 1'd0;
-    wire v2889_t27 = v2888[3] ? v2889_t13 : v2889_t25;
-    wire v2889_t28 = v2888[4] ? v2889_t27 : v2889_t26;
-    wire v2889_t29 = v2888[2] ? 1'd1 : v2889_t12;
-    wire v2889_t30 = v2888[3] ? v2889_t29 : v2889_t13;
-    wire v2889_t31 = v2888[4] ? v2889_t30 : v2889_t27;
-    wire v2889_t32 = v2888[5] ? v2889_t31 : v2889_t28;
-    wire [2:0] v2889 = {v2889_t32, v2889_t24, v2889_t10};
-    wire [0:0] v2890 = (v2889 >>> 2);
-    wire [0:0] v2891 = v2889;
-    wire [0:0] v2892 = (v2889 >>> 1);
-    wire [0:0] v2893_l = v2518; wire [0:0] v2893_u = (v2518 >>> 1) + v273; wire [1:0] v2893 = {v2893_u, v2893_l};
-    wire [1:0] v2894_l = v2893; wire [0:0] v2894_u = (v2893 >>> 2) + v1450; wire [2:0] v2894 = {v2894_u, v2894_l};
-    wire [2:0] v2895_l = v2894; wire [0:0] v2895_u = (v2894 >>> 3) + v229; wire [3:0] v2895 = {v2895_u, v2895_l};
-    wire [3:0] v2896_l = v2895; wire [0:0] v2896_u = (v2895 >>> 4) + v459; wire [4:0] v2896 = {v2896_u, v2896_l};
-    wire [4:0] v2897_l = v2896; wire [0:0] v2897_u = (v2896 >>> 5) + v122; wire [5:0] v2897 = {v2897_u, v2897_l};
-    wire v2898_t0 = v2897[0] ? 1'd0 : 1'd1;
-    wire v2898_t1 = v2897[0] ? 1'd1 : 1'd0;
-    wire v2898_t2 = v2897[1] ? v2898_t1 : v2898_t0;
-    wire v2898_t3 = v2897[2] ? v2898_t2 : 1'd0;
-    wire v2898_t4 = v2897[1] ? v2898_t1 : 1'd1;
-    wire v2898_t5 = v2897[2] ? v2898_t4 : 1'd0;
-    wire v2898_t6 = v2897[3] ? v2898_t5 : v2898_t3;
-    wire v2898_t7 = v2897[1] ? 1'd1 : v2898_t0;
-    wire v2898_t8 = v2897[2] ? v2898_t7 : 1'd1;
-    wire v2898_t9 = v2897[3] ? v2898_t8 : 1'd0;
-    wire v2898_t10 = v2897[4] ? v2898_t9 : v2898_t6;
-    wire v2898_t11 = v2897[2] ? 1'd1 : v2898_t1;
-    wire v2898_t12 = v2897[1] ? v2898_t1 : 1'd0;
-    wire v2898_t13 = v2897[2] ? v2898_t12 : v2898_t1;
-    wire v2898_t14 = v2897[3] ? v2898_t13 : v2898_t11;
-    wire v2898_t15 = v2897[1] ? 1'd0 : v2898_t1;
-    wire v2898_t16 = v2897[2] ? 1'd0 : v2898_t15;
-    wire v2898_t17 = v2897[2] ? 1'd1 : 1'd0;
-    wire v2898_t18 = v2897[3] ? v2898_t17 : v2898_t16;
-    wire v2898_t19 = v2897[4] ? v2898_t18 : v2898_t14;
-    wire v2898_t20 = v2897[5] ? v2898_t19 : v2898_t10;
-    wire [0:0] v2898 = {v2898_t20};
-    wire [0:0] v2899_l = v1471; wire [0:0] v2899_u = (v1471 >>> 1) + v2898; wire [1:0] v2899 = {v2899_u, v2899_l};
-    wire [1:0] v2900_l = v2899; wire [0:0] v2900_u = (v2899 >>> 2) + v2175; wire [2:0] v2900 = {v2900_u, v2900_l};
-    wire [2:0] v2901_l = v2900; wire [0:0] v2901_u = (v2900 >>> 3) + v2170; wire [3:0] v2901 = {v2901_u, v2901_l};
-    wire [3:0] v2902_l = v2901; wire [0:0] v2902_u = (v2901 >>> 4) + v1243; wire [4:0] v2902 = {v2902_u, v2902_l};
-    wire [4:0] v2903_l = v2902; wire [0:0] v2903_u = (v2902 >>> 5) + v2363; wire [5:0] v2903 = {v2903_u, v2903_l};
-    wire v2904_t0 = v2903[0] ? 1'd1 : 1'd0;
-    wire v2904_t1 = v2903[0] ? 1'd0 : 1'd1;
-    wire v2904_t2 = v2903[1] ? v2904_t1 : v2904_t0;
-    wire v2904_t3 = v2903[1] ? v2904_t0 : v2904_t1;
-    wire v2904_t4 = v2903[2] ? v2904_t3 : v2904_t2;
-    wire v2904_t5 = v2903[2] ? v2904_t2 : v2904_t3;
-    wire v2904_t6 = v2903[3] ? v2904_t5 : v2904_t4;
-    wire v2904_t7 = v2903[3] ? v2904_t4 : v2904_t5;
-    wire v2904_t8 = v2903[4] ? v2904_t7 : v2904_t6;
-    wire v2904_t9 = v2903[4] ? v2904_t6 : v2904_t7;
-    wire v2904_t10 = v2903[5] ? v2904_t9 : v2904_t8;
-    wire v2904_t11 = v2903[1] ? v2904_t0 : 1'd0;
-    wire v2904_t12 = v2903[1] ? 1'd1 : v2904_t0;
-    wire v2904_t13 = v2903[2] ? v2904_t12 : v2904_t11;
-    wire v2904_t14 = v2903[1] ? v2904_t1 : 1'd1;
-    wire v2904_t15 = v2903[2] ? v2904_t14 : v2904_t12;
-    wire v2904_t16 = v2903[3] ? v2904_t15 : v2904_t13;
-    wire v2904_t17 = v2903[1] ? 1'd0 : v2904_t1;
-    wire v2904_t18 = v2903[2] ? v2904_t17 : v2904_t14;
-    wire v2904_t19 = v2903[3] ? v2904_t18 : v2904_t15;
-    wire v2904_t20 = v2903[4] ? v2904_t19 : v2904_t16;
-    wire v2904_t21 = v2903[2] ? v2904_t11 : v2904_t17;
-    wire v2904_t22 = v2903[3] ? v2904_t21 : v2904_t18;
-    wire v2904_t23 = v2903[4] ? v2904_t22 : v2904_t19;
-    wire v2904_t24 = v2903[5] ? v2904_t23 : v2904_t20;
-    wire v2904_t25 = v2903[2] ? v2904_t11 : 1'd0;
-    wire v2904_t26 = v2903[3] ? v2904_t25 : 1'd0;
-    wire v2904_t27 = v2903[3] ? v2904_t13 : v2904_t25;
-    wire v2904_t28 = v2903[4] ? v2904_t27 : v2904_t26;
-    wire v2904_t29 = v2903[2] ? 1'd1 : v2904_t12;
-    wire v2904_t30 = v2903[3] ? v2904_t29 : v2904_t13;
-    wire v2904_t31 = v2903[4] ? v2904_t30 : v2904_t27;
-    wire v2904_t32 = v2903[5] ? v2904_t31 : v2904_t28;
-    wire [2:0] v2904 = {v2904_t32, v2904_t24, v2904_t10};
-    wire [0:0] v2905 = (v2904 >>> 2);
-    wire [0:0] v2906_l = v2905; wire [0:0] v2906_u = (v2905 >>> 1) + v2225; wire [1:0] v2906 = {v2906_u, v2906_l};
-    wire [1:0] v2907_l = v2906; wire [0:0] v2907_u = (v2906 >>> 2) + v2584; wire [2:0] v2907 = {v2907_u, v2907_l};
-    wire [2:0] v2908_l = v2907; wire [0:0] v2908_u = (v2907 >>> 3) + v2757; wire [3:0] v2908 = {v2908_u, v2908_l};
-    wire [3:0] v2909_l = v2908; wire [0:0] v2909_u = (v2908 >>> 4) + v2890; wire [4:0] v2909 = {v2909_u, v2909_l};
-    wire v2910_t0 = v2909[0] ? 1'd1 : 1'd0;
-    wire v2910_t1 = v2909[0] ? 1'd0 : 1'd1;
-    wire v2910_t2 = v2909[1] ? v2910_t1 : v2910_t0;
-    wire v2910_t3 = v2909[1] ? v2910_t0 : v2910_t1;
-    wire v2910_t4 = v2909[2] ? v2910_t3 : v2910_t2;
-    wire v2910_t5 = v2909[2] ? v2910_t2 : v2910_t3;
-    wire v2910_t6 = v2909[3] ? v2910_t5 : v2910_t4;
-    wire v2910_t7 = v2909[3] ? v2910_t4 : v2910_t5;
-    wire v2910_t8 = v2909[4] ? v2910_t7 : v2910_t6;
-    wire v2910_t9 = v2909[1] ? v2910_t0 : 1'd0;
-    wire v2910_t10 = v2909[1] ? 1'd1 : v2910_t0;
-    wire v2910_t11 = v2909[2] ? v2910_t10 : v2910_t9;
-    wire v2910_t12 = v2909[1] ? v2910_t1 : 1'd1;
-    wire v2910_t13 = v2909[2] ? v2910_t12 : v2910_t10;
-    wire v2910_t14 = v2909[3] ? v2910_t13 : v2910_t11;
-    wire v2910_t15 = v2909[1] ? 1'd0 : v2910_t1;
-    wire v2910_t16 = v2909[2] ? v2910_t15 : v2910_t12;
-    wire v2910_t17 = v2909[3] ? v2910_t16 : v2910_t13;
-    wire v2910_t18 = v2909[4] ? v2910_t17 : v2910_t14;
-    wire v2910_t19 = v2909[2] ? v2910_t9 : 1'd0;
-    wire v2910_t20 = v2909[3] ? v2910_t19 : 1'd0;
-    wire v2910_t21 = v2909[3] ? v2910_t11 : v2910_t19;
-    wire v2910_t22 = v2909[4] ? v2910_t21 : v2910_t20;
-    wire [2:0] v2910 = {v2910_t22, v2910_t18, v2910_t8};
-    wire [0:0] v2911 = (v2910 >>> 2);
-    wire [0:0] v2912 = v2910;
-    wire [0:0] v2913 = (v2910 >>> 1);
-    wire [0:0] v2914 = v2904;
-    wire [0:0] v2915_l = v2914; wire [0:0] v2915_u = (v2914 >>> 1) + v2280; wire [1:0] v2915 = {v2915_u, v2915_l};
-    wire [1:0] v2916_l = v2915; wire [0:0] v2916_u = (v2915 >>> 2) + v2615; wire [2:0] v2916 = {v2916_u, v2916_l};
-    wire [2:0] v2917_l = v2916; wire [0:0] v2917_u = (v2916 >>> 3) + v2758; wire [3:0] v2917 = {v2917_u, v2917_l};
-    wire [3:0] v2918_l = v2917; wire [0:0] v2918_u = (v2917 >>> 4) + v2891; wire [4:0] v2918 = {v2918_u, v2918_l};
-    wire v2919_t0 = v2918[0] ? 1'd1 : 1'd0;
-    wire v2919_t1 = v2918[0] ? 1'd0 : 1'd1;
-    wire v2919_t2 = v2918[1] ? v2919_t1 : v2919_t0;
-    wire v2919_t3 = v2918[1] ? v2919_t0 : v2919_t1;
-    wire v2919_t4 = v2918[2] ? v2919_t3 : v2919_t2;
-    wire v2919_t5 = v2918[2] ? v2919_t2 : v2919_t3;
-    wire v2919_t6 = v2918[3] ? v2919_t5 : v2919_t4;
-    wire v2919_t7 = v2918[3] ? v2919_t4 : v2919_t5;
-    wire v2919_t8 = v2918[4] ? v2919_t7 : v2919_t6;
-    wire v2919_t9 = v2918[1] ? v2919_t0 : 1'd0;
-    wire v2919_t10 = v2918[1] ? 1'd1 : v2919_t0;
-    wire v2919_t11 = v2918[2] ? v2919_t10 : v2919_t9;
-    wire v2919_t12 = v2918[1] ? v2919_t1 : 1'd1;
-    wire v2919_t13 = v2918[2] ? v2919_t12 : v2919_t10;
-    wire v2919_t14 = v2918[3] ? v2919_t13 : v2919_t11;
-    wire v2919_t15 = v2918[1] ? 1'd0 : v2919_t1;
-    wire v2919_t16 = v2918[2] ? v2919_t15 : v2919_t12;
-    wire v2919_t17 = v2918[3] ? v2919_t16 : v2919_t13;
-    wire v2919_t18 = v2918[4] ? v2919_t17 : v2919_t14;
-    wire v2919_t19 = v2918[2] ? v2919_t9 : 1'd0;
-    wire v2919_t20 = v2918[3] ? v2919_t19 : 1'd0;
-    wire v2919_t21 = v2918[3] ? v2919_t11 : v2919_t19;
-    wire v2919_t22 = v2918[4] ? v2919_t21 : v2919_t20;
-    wire [2:0] v2919 = {v2919_t22, v2919_t18, v2919_t8};
-    wire [0:0] v2920 = (v2919 >>> 2);
-    wire [0:0] v2921 = v2919;
-    wire [0:0] v2922 = (v2919 >>> 1);
-    wire [0:0] v2923_l = v2921; wire [0:0] v2923_u = (v2921 >>> 1) + v2922; wire [1:0] v2923 = {v2923_u, v2923_l};
-    wire [0:0] v2924 = (v2904 >>> 1);
-    wire [0:0] v2925_l = v2924; wire [0:0] v2925_u = (v2924 >>> 1) + v2281; wire [1:0] v2925 = {v2925_u, v2925_l};
-    wire [1:0] v2926_l = v2925; wire [0:0] v2926_u = (v2925 >>> 2) + v2616; wire [2:0] v2926 = {v2926_u, v2926_l};
-    wire [2:0] v2927_l = v2926; wire [0:0] v2927_u = (v2926 >>> 3) + v2759; wire [3:0] v2927 = {v2927_u, v2927_l};
-    wire [3:0] v2928_l = v2927; wire [0:0] v2928_u = (v2927 >>> 4) + v2892; wire [4:0] v2928 = {v2928_u, v2928_l};
-    wire v2929_t0 = v2928[0] ? 1'd1 : 1'd0;
-    wire v2929_t1 = v2928[0] ? 1'd0 : 1'd1;
-    wire v2929_t2 = v2928[1] ? v2929_t1 : v2929_t0;
-    wire v2929_t3 = v2928[1] ? v2929_t0 : v2929_t1;
-    wire v2929_t4 = v2928[2] ? v2929_t3 : v2929_t2;
-    wire v2929_t5 = v2928[2] ? v2929_t2 : v2929_t3;
-    wire v2929_t6 = v2928[3] ? v2929_t5 : v2929_t4;
-    wire v2929_t7 = v2928[3] ? v2929_t4 : v2929_t5;
-    wire v2929_t8 = v2928[4] ? v2929_t7 : v2929_t6;
-    wire v2929_t9 = v2928[1] ? v2929_t0 : 1'd0;
-    wire v2929_t10 = v2928[1] ? 1'd1 : v2929_t0;
-    wire v2929_t11 = v2928[2] ? v2929_t10 : v2929_t9;
-    wire v2929_t12 = v2928[1] ? v2929_t1 : 1'd1;
-    wire v2929_t13 = v2928[2] ? v2929_t12 : v2929_t10;
-    wire v2929_t14 = v2928[3] ? v2929_t13 : v2929_t11;
-    wire v2929_t15 = v2928[1] ? 1'd0 : v2929_t1;
-    wire v2929_t16 = v2928[2] ? v2929_t15 : v2929_t12;
-    wire v2929_t17 = v2928[3] ? v2929_t16 : v2929_t13;
-    wire v2929_t18 = v2928[4] ? v2929_t17 : v2929_t14;
-    wire v2929_t19 = v2928[2] ? v2929_t9 : 1'd0;
-    wire v2929_t20 = v2928[3] ? v2929_t19 : 1'd0;
-    wire v2929_t21 = v2928[3] ? v2929_t11 : v2929_t19;
-    wire v2929_t22 = v2928[4] ? v2929_t21 : v2929_t20;
-    wire [2:0] v2929 = {v2929_t22, v2929_t18, v2929_t8};
-    wire [0:0] v2930 = (v2929 >>> 2);
-    wire [0:0] v2931_l = v2930; wire [0:0] v2931_u = (v2930 >>> 1) + v2913; wire [1:0] v2931 = {v2931_u, v2931_l};
-    wire [0:0] v2932 = v2929;
-    wire [2:0] v2933_l = v2932; wire [0:0] v2933_u = (v2932 >>> 3) + v2911; wire [3:0] v2933 = {v2933_u, v2933_l};
-    wire [0:0] v2934 = (v2929 >>> 1);
-    wire [0:0] v2935_l = v2920; wire [0:0] v2935_u = (v2920 >>> 1) + v2934; wire [1:0] v2935 = {v2935_u, v2935_l};
-    wire [1:0] v2936_l = v2935; wire [0:0] v2936_u = (v2935 >>> 2) + v2912; wire [2:0] v2936 = {v2936_u, v2936_l};
-    wire v2937_t0 = v2936[0] ? 1'd1 : 1'd0;
-    wire v2937_t1 = v2936[0] ? 1'd0 : 1'd1;
-    wire v2937_t2 = v2936[1] ? v2937_t1 : v2937_t0;
-    wire v2937_t3 = v2936[1] ? v2937_t0 : v2937_t1;
-    wire v2937_t4 = v2936[2] ? v2937_t3 : v2937_t2;
-    wire v2937_t5 = v2936[1] ? v2937_t0 : 1'd0;
-    wire v2937_t6 = v2936[1] ? 1'd1 : v2937_t0;
-    wire v2937_t7 = v2936[2] ? v2937_t6 : v2937_t5;
-    wire [1:0] v2937 = {v2937_t7, v2937_t4};
-    wire [0:0] v2938 = (v2937 >>> 1);
-    wire [1:0] v2939_l = v2931; wire [0:0] v2939_u = (v2931 >>> 2) + v2938; wire [2:0] v2939 = {v2939_u, v2939_l};
-    wire v2940_t0 = v2939[0] ? 1'd1 : 1'd0;
-    wire v2940_t1 = v2939[0] ? 1'd0 : 1'd1;
-    wire v2940_t2 = v2939[1] ? v2940_t1 : v2940_t0;
-    wire v2940_t3 = v2939[1] ? v2940_t0 : v2940_t1;
-    wire v2940_t4 = v2939[2] ? v2940_t3 : v2940_t2;
-    wire v2940_t5 = v2939[1] ? v2940_t0 : 1'd0;
-    wire v2940_t6 = v2939[1] ? 1'd1 : v2940_t0;
-    wire v2940_t7 = v2939[2] ? v2940_t6 : v2940_t5;
-    wire [1:0] v2940 = {v2940_t7, v2940_t4};
-    wire [0:0] v2941 = (v2940 >>> 1);
-    wire [0:0] v2942 = v2940;
-    wire [0:0] v2943 = v2937;
-    wire [1:0] v2944_l = v2923; wire [0:0] v2944_u = (v2923 >>> 2) + v2943; wire [2:0] v2944 = {v2944_u, v2944_l};
-    wire [2:0] v2945_l = v2944; wire [0:0] v2945_u = (v2944 >>> 3) + v2942; wire [3:0] v2945 = {v2945_u, v2945_l};
-    wire [3:0] v2946_l = v2945; wire [0:0] v2946_u = (v2945 >>> 4) + v2941; wire [4:0] v2946 = {v2946_u, v2946_l};
-    wire [5:0] v2947 = (v2933 <<< 1) + v2946;
-    wire [1:0] v2948_l = v2893; wire [0:0] v2948_u = (v2893 >>> 2) + v63; wire [2:0] v2948 = {v2948_u, v2948_l};
-    wire [2:0] v2949_l = v2948; wire [0:0] v2949_u = (v2948 >>> 3) + v821; wire [3:0] v2949 = {v2949_u, v2949_l};
-    wire [3:0] v2950_l = v2949; wire [0:0] v2950_u = (v2949 >>> 4) + v1121; wire [4:0] v2950 = {v2950_u, v2950_l};
-    wire [4:0] v2951_l = v2950; wire [0:0] v2951_u = (v2950 >>> 5) + v600; wire [5:0] v2951 = {v2951_u, v2951_l};
-    wire v2952_t0 = v2951[0] ? 1'd1 : 1'd0;
-    wire v2952_t1 = v2951[1] ? 1'd0 : v2952_t0;
-    wire v2952_t2 = v2951[2] ? 1'd0 : v2952_t1;
-    wire v2952_t3 = v2951[1] ? 1'd0 : 1'd1;
-    wire v2952_t4 = v2951[2] ? 1'd0 : v2952_t3;
-    wire v2952_t5 = v2951[3] ? v2952_t4 : v2952_t2;
-    wire v2952_t6 = v2951[0] ? 1'd0 : 1'd1;
-    wire v2952_t7 = v2951[1] ? 1'd1 : v2952_t6;
-    wire v2952_t8 = v2951[2] ? 1'd0 : v2952_t7;
-    wire v2952_t9 = v2951[3] ? v2952_t4 : v2952_t8;
-    wire v2952_t10 = v2951[4] ? v2952_t9 : v2952_t5;
-    wire v2952_t11 = v2951[1] ? 1'd1 : 1'd0;
-    wire v2952_t12 = v2951[2] ? 1'd0 : v2952_t11;
-    wire v2952_t13 = v2951[3] ? 1'd0 : v2952_t12;
-    wire v2952_t14 = v2951[4] ? v2952_t12 : v2952_t13;
-    wire v2952_t15 = v2951[5] ? v2952_t14 : v2952_t10;
-    wire [0:0] v2952 = {v2952_t15};
-    wire [3:0] v2953_l = v2136; wire [0:0] v2953_u = (v2136 >>> 4) + v2952; wire [4:0] v2953 = {v2953_u, v2953_l};
-    wire [4:0] v2954_l = v2953; wire [0:0] v2954_u = (v2953 >>> 5) + v584; wire [5:0] v2954 = {v2954_u, v2954_l};
-    wire v2955_t0 = v2954[0] ? 1'd1 : 1'd0;
-    wire v2955_t1 = v2954[0] ? 1'd0 : 1'd1;
-    wire v2955_t2 = v2954[1] ? v2955_t1 : v2955_t0;
-    wire v2955_t3 = v2954[1] ? v2955_t0 : v2955_t1;
-    wire v2955_t4 = v2954[2] ? v2955_t3 : v2955_t2;
-    wire v2955_t5 = v2954[2] ? v2955_t2 : v2955_t3;
-    wire v2955_t6 = v2954[3] ? v2955_t5 : v2955_t4;
-    wire v2955_t7 = v2954[3] ? v2955_t4 : v2955_t5;
-    wire v2955_t8 = v2954[4] ? v2955_t7 : v2955_t6;
-    wire v2955_t9 = v2954[4] ? v2955_t6 : v2955_t7;
-    wire v2955_t10 = v2954[5] ? v2955_t9 : v2955_t8;
-    wire v2955_t11 = v2954[1] ? v2955_t0 : 1'd0;
-    wire v2955_t12 = v2954[1] ? 1'd1 : v2955_t0;
-    wire v2955_t13 = v2954[2] ? v2955_t12 : v2955_t11;
-    wire v2955_t14 = v2954[1] ? v2955_t1 : 1'd1;
-    wire v2955_t15 = v2954[2] ? v2955_t14 : v2955_t12;
-    wire v2955_t16 = v2954[3] ? v2955_t15 : v2955_t13;
-    wire v2955_t17 = v2954[1] ? 1'd0 : v2955_t1;
-    wire v2955_t18 = v2954[2] ? v2955_t17 : v2955_t14;
-    wire v2955_t19 = v2954[3] ? v2955_t18 : v2955_t15;
-    wire v2955_t20 = v2954[4] ? v2955_t19 : v2955_t16;
-    wire v2955_t21 = v2954[2] ? v2955_t11 : v2955_t17;
-    wire v2955_t22 = v2954[3] ? v2955_t21 : v2955_t18;
-    wire v2955_t23 = v2954[4] ? v2955_t22 : v2955_t19;
-    wire v2955_t24 = v2954[5] ? v2955_t23 : v2955_t20;
-    wire v2955_t25 = v2954[2] ? v2955_t11 : 1'd0;
-    wire v2955_t26 = v2954[3] ? v2955_t25 : 1'd0;
-    wire v2955_t27 = v2954[3] ? v2955_t13 : v2955_t25;
-    wire v2955_t28 = v2954[4] ? v2955_t27 : v2955_t26;
-    wire v2955_t29 = v2954[2] ? 1'd1 : v2955_t12;
-    wire v2955_t30 = v2954[3] ? v2955_t29 : v2955_t13;
-    wire v2955_t31 = v2954[4] ? v2955_t30 : v2955_t27;
-    wire v2955_t32 = v2954[5] ? v2955_t31 : v2955_t28;
-    wire [2:0] v2955 = {v2955_t32, v2955_t24, v2955_t10};
-    wire [0:0] v2956 = (v2955 >>> 2);
-    wire [0:0] v2957_l = v2956; wire [0:0] v2957_u = (v2956 >>> 1) + v2545; wire [1:0] v2957 = {v2957_u, v2957_l};
-    wire [1:0] v2958_l = v2957; wire [0:0] v2958_u = (v2957 >>> 2) + v2241; wire [2:0] v2958 = {v2958_u, v2958_l};
-    wire [2:0] v2959_l = v2958; wire [0:0] v2959_u = (v2958 >>> 3) + v2537; wire [3:0] v2959 = {v2959_u, v2959_l};
-    wire [3:0] v2960_l = v2959; wire [0:0] v2960_u = (v2959 >>> 4) + v1955; wire [4:0] v2960 = {v2960_u, v2960_l};
-    wire v2961_t0 = v2960[0] ? 1'd1 : 1'd0;
-    wire v2961_t1 = v2960[0] ? 1'd0 : 1'd1;
-    wire v2961_t2 = v2960[1] ? v2961_t1 : v2961_t0;
-    wire v2961_t3 = v2960[1] ? v2961_t0 : v2961_t1;
-    wire v2961_t4 = v2960[2] ? v2961_t3 : v2961_t2;
-    wire v2961_t5 = v2960[2] ? v2961_t2 : v2961_t3;
-    wire v2961_t6 = v2960[3] ? v2961_t5 : v2961_t4;
-    wire v2961_t7 = v2960[3] ? v2961_t4 : v2961_t5;
-    wire v2961_t8 = v2960[4] ? v2961_t7 : v2961_t6;
-    wire v2961_t9 = v2960[1] ? v2961_t0 : 1'd0;
-    wire v2961_t10 = v2960[1] ? 1'd1 : v2961_t0;
-    wire v2961_t11 = v2960[2] ? v2961_t10 : v2961_t9;
-    wire v2961_t12 = v2960[1] ? v2961_t1 : 1'd1;
-    wire v2961_t13 = v2960[2] ? v2961_t12 : v2961_t10;
-    wire v2961_t14 = v2960[3] ? v2961_t13 : v2961_t11;
-    wire v2961_t15 = v2960[1] ? 1'd0 : v2961_t1;
-    wire v2961_t16 = v2960[2] ? v2961_t15 : v2961_t12;
-    wire v2961_t17 = v2960[3] ? v2961_t16 : v2961_t13;
-    wire v2961_t18 = v2960[4] ? v2961_t17 : v2961_t14;
-    wire v2961_t19 = v2960[2] ? v2961_t9 : 1'd0;
-    wire v2961_t20 = v2960[3] ? v2961_t19 : 1'd0;
-    wire v2961_t21 = v2960[3] ? v2961_t11 : v2961_t19;
-    wire v2961_t22 = v2960[4] ? v2961_t21 : v2961_t20;
-    wire [2:0] v2961 = {v2961_t22, v2961_t18, v2961_t8};
-    wire [0:0] v2962 = (v2961 >>> 2);
-    wire [0:0] v2963 = v2961;
-    wire [0:0] v2964 = (v2961 >>> 1);
-    wire [0:0] v2965 = v2955;
-    wire [0:0] v2966_l = v2965; wire [0:0] v2966_u = (v2965 >>> 1) + v2659; wire [1:0] v2966 = {v2966_u, v2966_l};
-    wire [1:0] v2967_l = v2966; wire [0:0] v2967_u = (v2966 >>> 2) + v2286; wire [2:0] v2967 = {v2967_u, v2967_l};
-    wire [2:0] v2968_l = v2967; wire [0:0] v2968_u = (v2967 >>> 3) + v2657; wire [3:0] v2968 = {v2968_u, v2968_l};
-    wire [3:0] v2969_l = v2968; wire [0:0] v2969_u = (v2968 >>> 4) + v2001; wire [4:0] v2969 = {v2969_u, v2969_l};
-    wire v2970_t0 = v2969[0] ? 1'd1 : 1'd0;
-    wire v2970_t1 = v2969[0] ? 1'd0 : 1'd1;
-    wire v2970_t2 = v2969[1] ? v2970_t1 : v2970_t0;
-    wire v2970_t3 = v2969[1] ? v2970_t0 : v2970_t1;
-    wire v2970_t4 = v2969[2] ? v2970_t3 : v2970_t2;
-    wire v2970_t5 = v2969[2] ? v2970_t2 : v2970_t3;
-    wire v2970_t6 = v2969[3] ? v2970_t5 : v2970_t4;
-    wire v2970_t7 = v2969[3] ? v2970_t4 : v2970_t5;
-    wire v2970_t8 = v2969[4] ? v2970_t7 : v2970_t6;
-    wire v2970_t9 = v2969[1] ? v2970_t0 : 1'd0;
-    wire v2970_t10 = v2969[1] ? 1'd1 : v2970_t0;
-    wire v2970_t11 = v2969[2] ? v2970_t10 : v2970_t9;
-    wire v2970_t12 = v2969[1] ? v2970_t1 : 1'd1;
-    wire v2970_t13 = v2969[2] ? v2970_t12 : v2970_t10;
-    wire v2970_t14 = v2969[3] ? v2970_t13 : v2970_t11;
-    wire v2970_t15 = v2969[1] ? 1'd0 : v2970_t1;
-    wire v2970_t16 = v2969[2] ? v2970_t15 : v2970_t12;
-    wire v2970_t17 = v2969[3] ? v2970_t16 : v2970_t13;
-    wire v2970_t18 = v2969[4] ? v2970_t17 : v2970_t14;
-    wire v2970_t19 = v2969[2] ? v2970_t9 : 1'd0;
-    wire v2970_t20 = v2969[3] ? v2970_t19 : 1'd0;
-    wire v2970_t21 = v2969[3] ? v2970_t11 : v2970_t19;
-    wire v2970_t22 = v2969[4] ? v2970_t21 : v2970_t20;
-    wire [2:0] v2970 = {v2970_t22, v2970_t18, v2970_t8};
-    wire [0:0] v2971 = (v2970 >>> 2);
-    wire [0:0] v2972 = v2970;
-    wire [0:0] v2973 = (v2970 >>> 1);
-    wire [0:0] v2974_l = v2972; wire [0:0] v2974_u = (v2972 >>> 1) + v2973; wire [1:0] v2974 = {v2974_u, v2974_l};
-    wire [0:0] v2975 = (v2955 >>> 1);
-    wire [0:0] v2976_l = v2975; wire [0:0] v2976_u = (v2975 >>> 1) + v2660; wire [1:0] v2976 = {v2976_u, v2976_l};
-    wire [1:0] v2977_l = v2976; wire [0:0] v2977_u = (v2976 >>> 2) + v2287; wire [2:0] v2977 = {v2977_u, v2977_l};
-    wire [2:0] v2978_l = v2977; wire [0:0] v2978_u = (v2977 >>> 3) + v2658; wire [3:0] v2978 = {v2978_u, v2978_l};
-    wire [3:0] v2979_l = v2978; wire [0:0] v2979_u = (v2978 >>> 4) + v2002; wire [4:0] v2979 = {v2979_u, v2979_l};
-    wire v2980_t0 = v2979[0] ? 1'd1 : 1'd0;
-    wire v2980_t1 = v2979[0] ? 1'd0 : 1'd1;
-    wire v2980_t2 = v2979[1] ? v2980_t1 : v2980_t0;
-    wire v2980_t3 = v2979[1] ? v2980_t0 : v2980_t1;
-    wire v2980_t4 = v2979[2] ? v2980_t3 : v2980_t2;
-    wire v2980_t5 = v2979[2] ? v2980_t2 : v2980_t3;
-    wire v2980_t6 = v2979[3] ? v2980_t5 : v2980_t4;
-    wire v2980_t7 = v2979[3] ? v2980_t4 : v2980_t5;
-    wire v2980_t8 = v2979[4] ? v2980_t7 : v2980_t6;
-    wire v2980_t9 = v2979[1] ? v2980_t0 : 1'd0;
-    wire v2980_t10 = v2979[1] ? 1'd1 : v2980_t0;
-    wire v2980_t11 = v2979[2] ? v2980_t10 : v2980_t9;
-    wire v2980_t12 = v2979[1] ? v2980_t1 : 1'd1;
-    wire v2980_t13 = v2979[2] ? v2980_t12 : v2980_t10;
-    wire v2980_t14 = v2979[3] ? v2980_t13 : v2980_t11;
-    wire v2980_t15 = v2979[1] ? 1'd0 : v2980_t1;
-    wire v2980_t16 = v2979[2] ? v2980_t15 : v2980_t12;
-    wire v2980_t17 = v2979[3] ? v2980_t16 : v2980_t13;
-    wire v2980_t18 = v2979[4] ? v2980_t17 : v2980_t14;
-    wire v2980_t19 = v2979[2] ? v2980_t9 : 1'd0;
-    wire v2980_t20 = v2979[3] ? v2980_t19 : 1'd0;
-    wire v2980_t21 = v2979[3] ? v2980_t11 : v2980_t19;
-    wire v2980_t22 = v2979[4] ? v2980_t21 : v2980_t20;
-    wire [2:0] v2980 = {v2980_t22, v2980_t18, v2980_t8};
-    wire [0:0] v2981 = (v2980 >>> 2);
-    wire [0:0] v2982_l = v2981; wire [0:0] v2982_u = (v2981 >>> 1) + v2964; wire [1:0] v2982 = {v2982_u, v2982_l};
-    wire [0:0] v2983 = v2980;
-    wire [2:0] v2984_l = v2983; wire [0:0] v2984_u = (v2983 >>> 3) + v2962; wire [3:0] v2984 = {v2984_u, v2984_l};
-    wire [0:0] v2985 = (v2980 >>> 1);
-    wire [0:0] v2986_l = v2971; wire [0:0] v2986_u = (v2971 >>> 1) + v2985; wire [1:0] v2986 = {v2986_u, v2986_l};
-    wire [1:0] v2987_l = v2986; wire [0:0] v2987_u = (v2986 >>> 2) + v2963; wire [2:0] v2987 = {v2987_u, v2987_l};
-    wire v2988_t0 = v2987[0] ? 1'd1 : 1'd0;
-    wire v2988_t1 = v2987[0] ? 1'd0 : 1'd1;
-    wire v2988_t2 = v2987[1] ? v2988_t1 : v2988_t0;
-    wire v2988_t3 = v2987[1] ? v2988_t0 : v2988_t1;
-    wire v2988_t4 = v2987[2] ? v2988_t3 : v2988_t2;
-    wire v2988_t5 = v2987[1] ? v2988_t0 : 1'd0;
-    wire v2988_t6 = v2987[1] ? 1'd1 : v2988_t0;
-    wire v2988_t7 = v2987[2] ? v2988_t6 : v2988_t5;
-    wire [1:0] v2988 = {v2988_t7, v2988_t4};
-    wire [0:0] v2989 = (v2988 >>> 1);
-    wire [1:0] v2990_l = v2982; wire [0:0] v2990_u = (v2982 >>> 2) + v2989; wire [2:0] v2990 = {v2990_u, v2990_l};
-    wire v2991_t0 = v2990[0] ? 1'd1 : 1'd0;
-    wire v2991_t1 = v2990[0] ? 1'd0 : 1'd1;
-    wire v2991_t2 = v2990[1] ? v2991_t1 : v2991_t0;
-    wire v2991_t3 = v2990[1] ? v2991_t0 : v2991_t1;
-    wire v2991_t4 = v2990[2] ? v2991_t3 : v2991_t2;
-    wire v2991_t5 = v2990[1] ? v2991_t0 : 1'd0;
-    wire v2991_t6 = v2990[1] ? 1'd1 : v2991_t0;
-    wire v2991_t7 = v2990[2] ? v2991_t6 : v2991_t5;
-    wire [1:0] v2991 = {v2991_t7, v2991_t4};
-    wire [0:0] v2992 = (v2991 >>> 1);
-    wire [0:0] v2993 = v2991;
-    wire [0:0] v2994 = v2988;
-    wire [1:0] v2995_l = v2974; wire [0:0] v2995_u = (v2974 >>> 2) + v2994; wire [2:0] v2995 = {v2995_u, v2995_l};
-    wire [2:0] v2996_l = v2995; wire [0:0] v2996_u = (v2995 >>> 3) + v2993; wire [3:0] v2996 = {v2996_u, v2996_l};
-    wire [3:0] v2997_l = v2996; wire [0:0] v2997_u = (v2996 >>> 4) + v2992; wire [4:0] v2997 = {v2997_u, v2997_l};
-    wire [5:0] v2998 = (v2984 <<< 1) + v2997;
-    wire signed [6:0] logit0 = v2457 <<< 0;
-    always @(posedge clk) model_out[6:0] <= logit0;
-    wire signed [6:0] logit1 = v2694 <<< 0;
-    always @(posedge clk) model_out[13:7] <= logit1;
-    wire signed [6:0] logit2 = v2825 <<< 0;
-    always @(posedge clk) model_out[20:14] <= logit2;
-    wire signed [6:0] logit3 = v2998 <<< 0;
-    always @(posedge clk) model_out[27:21] <= logit3;
-    wire signed [6:0] logit4 = v2656 <<< 0;
-    always @(posedge clk) model_out[34:28] <= logit4;
-    wire signed [6:0] logit5 = v2511 <<< 0;
-    always @(posedge clk) model_out[41:35] <= logit5;
-    wire signed [6:0] logit6 = v2748 <<< 0;
-    always @(posedge clk) model_out[48:42] <= logit6;
-    wire signed [6:0] logit7 = v2877 <<< 0;
-    always @(posedge clk) model_out[55:49] <= logit7;
-    wire signed [6:0] logit8 = v2947 <<< 0;
-    always @(posedge clk) model_out[62:56] <= logit8;
-    wire signed [6:0] logit9 = v2109 <<< 0;
-    always @(posedge clk) model_out[69:63] <= logit9;
+localparam [15:0]
+T247 = 16'he994;
+localparam [63:0]
+T0 = 64'h2001f0705151716,
+T1 = 64'he305f600020556,
+T2 = 64'h64b0111051e,
+T3 = 64'h4444ced54444988a,
+T4 = 64'h88004541cdc38001,
+T5 = 64'h45464a00c1074e,
+T6 = 64'h90009110f0f0d10,
+T7 = 64'hbafd5100a8de10,
+T8 = 64'hb880388070a00b09,
+T9 = 64'h5afffff0c8dacba,
+T10 = 64'hce8a2625ef383730,
+T11 = 64'h5130401212249e0,
+T12 = 64'hd150e8087f1228eb,
+T13 = 64'hb11035b1f57121a0,
+T14 = 64'h51700a30003b0a5,
+T15 = 64'h5167516600061075,
+T16 = 64'hfff2fbb07f707105,
+T17 = 64'h1000000e613f2,
+T18 = 64'hefc6000480d01111,
+T19 = 64'hda5c3017da4c1050,
+T20 = 64'hb911001055,
+T21 = 64'h5152ca0fcfd,
+T22 = 64'hc5d101804041310,
+T23 = 64'h5450701014ac243d,
+T24 = 64'h904a108b0082b09d,
+T25 = 64'h9091889899d90989,
+T26 = 64'h80e5c11013b5d,
+T27 = 64'h2d7a2fbf7a3,
+T28 = 64'h300020f8bb009bd8,
+T29 = 64'hb0fd1c3f0035f4bc,
+T30 = 64'hf2322236ecae2233,
+T31 = 64'h151111100101121b,
+T32 = 64'haa000b003908,
+T33 = 64'h53f3e8fcc87f7,
+T34 = 64'h80cef0f2dccd0a8a,
+T35 = 64'hcc19cc8988108de8,
+T36 = 64'h8008c113a1116,
+T37 = 64'hd340000002000001,
+T38 = 64'h5400000c4f0f79,
+T39 = 64'h44c5cdd00d4d4c50,
+T40 = 64'h403031889f9b88,
+T41 = 64'h54cf50f924ab20aa,
+T42 = 64'ha0030100f02300,
+T43 = 64'hb0b08008c0d1d1d,
+T44 = 64'h31110011f3cc3389,
+T45 = 64'hb3a2220bc0880d0d,
+T46 = 64'h4476ccc016571eba,
+T47 = 64'h500000123000055,
+T48 = 64'hec00acec1c0000bc,
+T49 = 64'h2010001570100800,
+T50 = 64'he05ae7e1d00e646,
+T51 = 64'h4aec0f804230032,
+T52 = 64'hc2aed615f26af04a,
+T53 = 64'h392b10ba108a00fb,
+T54 = 64'hfc3120a895bababb,
+T55 = 64'h2303238200330002,
+T56 = 64'h933180110003adfe,
+T57 = 64'h8aaa028d0f8b0b0a,
+T58 = 64'he0bc44ecf3a2d2f0,
+T59 = 64'h80000b881d9c,
+T60 = 64'hc082e0cec000e08e,
+T61 = 64'h8f00040aa60e8e,
+T62 = 64'hf9a9cdcd510847b8,
+T63 = 64'h4b46b3c34a44b9cf,
+T64 = 64'he01701fff90744,
+T65 = 64'h301002020000b11,
+T66 = 64'h301757620174760,
+T67 = 64'ha6300ce44474486,
+T68 = 64'hb237f040eb51e7c2,
+T69 = 64'h22bb322200223166,
+T70 = 64'h3f0f280d390b100b,
+T71 = 64'h55f400405f472c45,
+T72 = 64'hf0fcf33aa02cfc2e,
+T73 = 64'hccfd8898ecfc8dab,
+T74 = 64'h38753c3b08003f3a,
+T75 = 64'h3080a08801010145,
+T76 = 64'hc7fcf005d111d,
+T77 = 64'hbf3fb333eeeee8a0,
+T78 = 64'h1090100800bfcfa,
+T79 = 64'hfc050000d9551105,
+T80 = 64'h470f024f0fd2,
+T81 = 64'h6200003131,
+T82 = 64'h88000000be8800dd,
+T83 = 64'h8000020bf8f8a083,
+T84 = 64'hab02ab0aaaf6ab40,
+T85 = 64'hf300ab00c0e42fc2,
+T86 = 64'h554d50d5bffaf1,
+T87 = 64'hedffee0081f989,
+T88 = 64'h8f83e8e38b8be0e3,
+T89 = 64'h100000001910100d,
+T90 = 64'h3b00033000330f,
+T91 = 64'h30313232240f280b,
+T92 = 64'h8130bdb1b1003,
+T93 = 64'he0006020a020ee0f,
+T94 = 64'h441144010411c4a6,
+T95 = 64'h8000c4702301e2,
+T96 = 64'h4504040516121017,
+T97 = 64'h99108000900e40,
+T98 = 64'h1200043688008cb6,
+T99 = 64'h48e0f0400e02e86,
+T100 = 64'h8b000000031101,
+T101 = 64'hc4f880fbed00edba,
+T102 = 64'h121003004000004d,
+T103 = 64'hb1240114e81,
+T104 = 64'h8000000020221100,
+T105 = 64'h1008b485bdeeb5e1,
+T106 = 64'h511150001130108b,
+T107 = 64'h50580f10404be89,
+T108 = 64'h100c188010000e9,
+T109 = 64'hdcf8bc0004f03c1,
+T110 = 64'hf0f2c0eb188bcbc,
+T111 = 64'hcfff4fcfeb0082ef,
+T112 = 64'h20550154af570050,
+T113 = 64'h40a00540f8a05da,
+T114 = 64'h5550504e1110100c,
+T115 = 64'h3000009b3b00161a,
+T116 = 64'h707140c83071c0e3,
+T117 = 64'h10010b811befd,
+T118 = 64'h107fba73784316,
+T119 = 64'ha63ff7f6fc2f3525,
+T120 = 64'heccac8c8c9009809,
+T121 = 64'ha2a3b6b62223a605,
+T122 = 64'heeae880fccb04000,
+T123 = 64'h50400181,
+T124 = 64'hc0c4000400102217,
+T125 = 64'hfcf0ccf0f884c3b,
+T126 = 64'hf4012233,
+T127 = 64'hc0cc80c5a6050045,
+T128 = 64'h801011fa3,
+T129 = 64'hc040f0c0d325ea4,
+T130 = 64'h3000000331001103,
+T131 = 64'hf38000f8fe40a3ea,
+T132 = 64'hf8000003fd00404f,
+T133 = 64'h5280db3440dc5f5,
+T134 = 64'h288800c831ff30bd,
+T135 = 64'hf711df33ff77e222,
+T136 = 64'h14ef0fffdeee0a4,
+T137 = 64'h3000322735352005,
+T138 = 64'hc853890505121b,
+T139 = 64'hb38313134f064b13,
+T140 = 64'hdc90dd118c910080,
+T141 = 64'h2f00220106000021,
+T142 = 64'h55ff77fa1aea5552,
+T143 = 64'h1008088a18001810,
+T144 = 64'hf980008a1100009d,
+T145 = 64'hbf1c0d1c8f0e171d,
+T146 = 64'h8203ca03b30b4242,
+T147 = 64'h2b200a09bfbca3cc,
+T148 = 64'h1011090108540d00,
+T149 = 64'h80e00be020a113b,
+T150 = 64'h11180808080802fd,
+T151 = 64'h75027120053337,
+T152 = 64'hec640000ac74,
+T153 = 64'hd18f020041,
+T154 = 64'hce404c44aea41d45,
+T155 = 64'hcc00c800cf534,
+T156 = 64'hb38033ce330923e2,
+T157 = 64'h8000e20080b16681,
+T158 = 64'h88c0c280a3b0830,
+T159 = 64'h40404d5045c10004,
+T160 = 64'h2b0b3b00000bbf0a,
+T161 = 64'hf033b23261057905,
+T163 = 64'h20b020002030703,
+T164 = 64'hc483c8c3,
+T165 = 64'h330011100a1000,
+T166 = 64'hd11d108400101380,
+T167 = 64'h84b780a088b280a0,
+T168 = 64'h6020230200150204,
+T169 = 64'haa325000ba04,
+T170 = 64'h2fe0f10033514,
+T171 = 64'h5278c0ca1a1abc9,
+T172 = 64'h20300022203,
+T173 = 64'h4000574740235043,
+T174 = 64'h40dd20b001055313,
+T175 = 64'hbfef3fbf2f2efff6,
+T176 = 64'h640fb32c100b302e,
+T177 = 64'h510101015100c0e4,
+T178 = 64'h101b02000003027,
+T179 = 64'h100010b9150f119c,
+T180 = 64'h580018805b90b,
+T181 = 64'hf67765b7ae140414,
+T182 = 64'h7270220200cf008a,
+T183 = 64'h910091b9212089aa,
+T184 = 64'h7a20aa20dc40745,
+T185 = 64'h73031101f100b08b,
+T186 = 64'h400240880b03,
+T187 = 64'h8040085188c8eadb,
+T188 = 64'hff018181110000e8,
+T189 = 64'h280c008d00b4101d,
+T190 = 64'hd44c3388d45c3038,
+T191 = 64'h48d811b95802110e,
+T192 = 64'h888200a2e222e0f3,
+T193 = 64'h8108a0a8b1a09089,
+T194 = 64'h54470022d0f7fdd5,
+T195 = 64'h392033b3f0803235,
+T196 = 64'ha400000000bcfcbc,
+T197 = 64'h6f13775fcfff7e5a,
+T198 = 64'hd1f5ecee5000eee2,
+T199 = 64'h614660a2d05400a1,
+T200 = 64'h302001bb73bbc08b,
+T201 = 64'h5f06ff26f7ff46e6,
+T202 = 64'hea77004457,
+T203 = 64'hd200dcc0d0001ef,
+T204 = 64'h738bc3eff341d3cc,
+T205 = 64'h11102203100d,
+T206 = 64'hff43a0d3b3a200e2,
+T207 = 64'h4051,
+T208 = 64'h2e0f220038bffb,
+T209 = 64'h5510500405244db,
+T210 = 64'h5000c00003004b3,
+T211 = 64'h54040007,
+T212 = 64'h42005040a388511a,
+T213 = 64'ha00000f7c5004043,
+T214 = 64'hbb00aa2f3010200d,
+T215 = 64'hc8eacf23c4fedc03,
+T216 = 64'h2f111248eeeee0,
+T217 = 64'h8aef8fd899900908,
+T218 = 64'hdc1c80b47c080003,
+T219 = 64'hc10040c0c188d1,
+T220 = 64'h404f500ec0c0ff5a,
+T221 = 64'h47c0f30063c452,
+T222 = 64'h1010c88a0c13,
+T223 = 64'h80c09998a1a09909,
+T224 = 64'h3122fcbe3000050d,
+T225 = 64'hf303820201008af5,
+T226 = 64'h50002212723,
+T227 = 64'hfd4eaf0671eea3ac,
+T228 = 64'hc808400002005,
+T229 = 64'h1140115007305d6,
+T230 = 64'h10db890900080900,
+T231 = 64'hcf4f0b0043d2018e,
+T232 = 64'hc040f060c9f0a30,
+T233 = 64'h44647dfdf0fa02ec,
+T234 = 64'h2032001804228410,
+T235 = 64'hcc00d423b33302,
+T236 = 64'hbba09ab8b8ac12,
+T237 = 64'hff57ff55d2723ae6,
+T238 = 64'h988911013100,
+T239 = 64'h5100014400880850,
+T240 = 64'h18a88f00990f10,
+T241 = 64'h600c4c501370427,
+T242 = 64'h808e0019bbe58018,
+T243 = 64'h20003322222323,
+T244 = 64'h4a0c030e0b7c072e,
+T245 = 64'h4f042f2f0f05f1f1,
+T248 = 64'hff4fec6fff14f2fe,
+T249 = 64'hcf8bcfea4bcb5edf,
+T250 = 64'h654520200105082f,
+T251 = 64'h40115001081008ab,
+T252 = 64'h4541000805510040,
+T253 = 64'hd7c08300030002,
+T254 = 64'h5100110137372135,
+T255 = 64'hf71fa9cf9150f94d,
+T256 = 64'h11101102907f771e,
+T257 = 64'hd0facafef8bbfa08,
+T258 = 64'h11000080d10df1,
+T259 = 64'h55fd0c750d504c5a,
+T260 = 64'ha0000010000819,
+T261 = 64'h13331190fd5100dd,
+T262 = 64'h438bcbfd03f952aa,
+T263 = 64'hfd6fd4c2905be0fa,
+T264 = 64'h100cdf051030a525,
+T265 = 64'h2052300130507,
+T266 = 64'h8d088c0cfbaa888c,
+T267 = 64'h7070802fefefefe,
+T268 = 64'hfcb5041514150004,
+T269 = 64'h3000100208901c9,
+T270 = 64'h1fb7acbfbfb3fcbc,
+T271 = 64'ha0006011d5059510,
+T272 = 64'h20002f4038203f6,
+T273 = 64'hf2fe0f8af08,
+T274 = 64'h2504f022a5557,
+T275 = 64'h1000230400,
+T276 = 64'hf444200f3074700a,
+T277 = 64'he0c0a0c4000c0ef,
+T278 = 64'h3020b01001b090f,
+T279 = 64'hc000e000c051c401,
+T280 = 64'h9e5e5316da5e5256,
+T281 = 64'h22222f208a3b0e30,
+T282 = 64'h2ba093b0fea4efa0,
+T283 = 64'h75726700302262,
+T284 = 64'h2b220202aa880301,
+T285 = 64'h804cd028f8fc1,
+T286 = 64'h10001f0e90b00bca,
+T287 = 64'haa082a2a2ac8ab23,
+T288 = 64'h4018400f00390036,
+T289 = 64'h181b0008300d4302,
+T290 = 64'hc548000800081011,
+T291 = 64'h80bce7fc05f80030,
+T292 = 64'hebfafef8eeefff8,
+T293 = 64'hd5000400552a000e,
+T294 = 64'h4c042c2388008033,
+T295 = 64'h808082ab40000300,
+T296 = 64'haaf38ffdfa72ccc2,
+T297 = 64'h428008901,
+T298 = 64'hd004fffe3041f0e1,
+T299 = 64'h2008703204455402,
+T300 = 64'h80b5d4f1ccfffdaa,
+T301 = 64'hf0028afadf00b090,
+T302 = 64'hc0c000c030d0302;
+localparam [95:0]
+T246 = 96'hb238da8da6918da691691448;
+localparam [191:0]
+T162 = 192'hd6cb23b238dab238da8da691b238da8da6918da691691448;
+reg [783:0]
+inputs;
+wire [0:0]
+v0,v1,v2,v3,v4,v5,v6,v7,v8,v9,v10,v11,v12,v13,v14,v15,v16,v17,v18,v19,v20,v21,v22,v23,v24,v25,v26,v27,v28,v29,v30,v31,
+v32,v33,v34,v35,v36,v37,v38,v39,v40,v41,v42,v43,v44,v45,v46,v47,v48,v49,v50,v51,v52,v53,v54,v55,v56,v57,v58,v59,v60,v61,
+v62,v63,v64,v65,v66,v67,v68,v69,v70,v71,v72,v73,v74,v75,v76,v77,v78,v79,v81,v82,v83,v84,v85,v86,v87,v88,v89,v90,v91,v93,
+v94,v95,v96,v97,v99,v100,v101,v102,v103,v104,v107,v108,v109,v110,v111,v114,v115,v116,v117,v118,v119,v121,v122,v123,v124,
+v125,v126,v127,v128,v131,v132,v133,v134,v135,v137,v138,v139,v140,v141,v142,v143,v144,v145,v146,v147,v148,v150,v151,v153,
+v155,v156,v157,v158,v159,v161,v162,v163,v165,v167,v168,v169,v170,v171,v172,v174,v175,v176,v177,v184,v185,v186,v187,v190,
+v191,v192,v193,v194,v195,v196,v197,v199,v201,v204,v205,v207,v208,v210,v211,v213,v214,v215,v218,v220,v222,v224,v225,v226,
+v227,v228,v229,v230,v233,v234,v235,v236,v237,v238,v244,v247,v250,v253,v259,v262,v268,v272,v273,v277,v281,v282,v288,v289,
+v290,v294,v297,v299,v303,v308,v309,v311,v313,v315,v316,v317,v319,v320,v321,v326,v327,v331,v339,v346,v347,v351,v353,v355,
+v358,v359,v362,v364,v369,v372,v374,v378,v381,v387,v390,v391,v392,v394,v402,v406,v412,v414,v416,v421,v422,v424,v432,v435,
+v445,v450,v452,v453,v457,v459,v463,v467,v474,v475,v478,v482,v484,v488,v490,v492,v497,v501,v503,v507,v514,v515,v523,v526,
+v528,v531,v536,v539,v540,v549,v552,v556,v564,v569,v573,v580,v584,v585,v588,v592,v598,v600,v604,v607,v610,v617,v622,v625,
+v629,v631,v636,v645,v652,v660,v665,v671,v673,v681,v690,v694,v696,v702,v708,v718,v722,v728,v731,v733,v739,v745,v749,v754,
+v761,v767,v768,v771,v781,v783,v787,v795,v800,v807,v808,v813,v818,v821,v825,v834,v840,v841,v843,v854,v863,v866,v870,v873,
+v886,v890,v892,v894,v902,v903,v905,v912,v917,v923,v926,v929,v933,v935,v938,v945,v953,v954,v965,v966,v973,v978,v984,v986,
+v988,v992,v997,v1003,v1009,v1010,v1016,v1021,v1023,v1033,v1041,v1042,v1045,v1050,v1054,v1058,v1064,v1070,v1071,v1074,
+v1079,v1084,v1091,v1100,v1102,v1104,v1110,v1115,v1121,v1124,v1128,v1132,v1136,v1143,v1151,v1156,v1160,v1164,v1170,v1178,
+v1180,v1183,v1191,v1195,v1200,v1205,v1210,v1216,v1217,v1219,v1221,v1226,v1237,v1243,v1244,v1249,v1260,v1262,v1265,v1270,
+v1274,v1283,v1290,v1293,v1301,v1306,v1309,v1312,v1316,v1320,v1325,v1332,v1333,v1336,v1339,v1344,v1349,v1354,v1360,v1368,
+v1369,v1371,v1373,v1375,v1382,v1383,v1386,v1396,v1400,v1406,v1412,v1421,v1422,v1424,v1430,v1445,v1450,v1454,v1465,v1471,
+v1472,v1474,v1476,v1479,v1482,v1487,v1492,v1498,v1500,v1502,v1506,v1510,v1518,v1525,v1528,v1533,v1537,v1541,v1545,v1550,
+v1551,v1559,v1564,v1566,v1569,v1573,v1579,v1584,v1590,v1596,v1598,v1601,v1604,v1607,v1610,v1615,v1620,v1622,v1623,v1629,
+v1635,v1636,v1637,v1638,v1640,v1643,v1646,v1650,v1657,v1664,v1667,v1668,v1669,v1675,v1678,v1679,v1680,v1686,v1687,v1689,
+v1694,v1699,v1704,v1710,v1716,v1722,v1723,v1725,v1727,v1731,v1735,v1743,v1747,v1755,v1760,v1764,v1765,v1766,v1772,v1781,
+v1782,v1784,v1788,v1796,v1803,v1809,v1814,v1815,v1816,v1826,v1831,v1833,v1836,v1839,v1846,v1851,v1856,v1860,v1866,v1868,
+v1869,v1870,v1871,v1877,v1878,v1881,v1884,v1889,v1892,v1897,v1902,v1907,v1912,v1920,v1925,v1926,v1927,v1928,v1929,v1935,
+v1942,v1948,v1949,v1951,v1955,v1957,v1961,v1965,v1970,v1974,v1978,v1983,v1988,v1993,v1995,v1998,v2001,v2002,v2008,v2014,
+v2015,v2016,v2022,v2023,v2025,v2027,v2030,v2034,v2038,v2044,v2049,v2053,v2054,v2055,v2068,v2073,v2077,v2078,v2079,v2080,
+v2084,v2085,v2086,v2088,v2092,v2094,v2096,v2100,v2103,v2104,v2105,v2115,v2122,v2123,v2124,v2130,v2131,v2133,v2138,v2140,
+v2147,v2150,v2154,v2160,v2165,v2170,v2175,v2176,v2177,v2178,v2179,v2185,v2195,v2201,v2207,v2214,v2215,v2216,v2217,v2219,
+v2225,v2227,v2232,v2234,v2236,v2241,v2244,v2251,v2254,v2257,v2261,v2266,v2272,v2279,v2280,v2281,v2282,v2283,v2284,v2285,
+v2286,v2287,v2288,v2289,v2295,v2301,v2307,v2308,v2309,v2310,v2312,v2319,v2323,v2329,v2332,v2339,v2342,v2345,v2352,v2355,
+v2359,v2363,v2367,v2373,v2378,v2384,v2387,v2388,v2389,v2390,v2391,v2394,v2397,v2398,v2399,v2400,v2401,v2402,v2408,v2415,
+v2421,v2422,v2423,v2424,v2430,v2431,v2432,v2434,v2440,v2442,v2444,v2448,v2451,v2452,v2453,v2463,v2469,v2475,v2476,v2477,
+v2478,v2484,v2485,v2486,v2488,v2494,v2496,v2498,v2502,v2505,v2506,v2507,v2517,v2518,v2521,v2527,v2530,v2537,v2540,v2545,
+v2548,v2555,v2561,v2565,v2572,v2577,v2584,v2589,v2592,v2597,v2604,v2610,v2611,v2612,v2613,v2614,v2615,v2616,v2617,v2618,
+v2619,v2620,v2621,v2622,v2623,v2629,v2630,v2631,v2633,v2639,v2641,v2643,v2647,v2650,v2651,v2652,v2657,v2658,v2659,v2660,
+v2661,v2667,v2668,v2669,v2671,v2677,v2679,v2681,v2685,v2688,v2689,v2690,v2700,v2706,v2712,v2713,v2714,v2715,v2721,v2722,
+v2723,v2725,v2731,v2733,v2735,v2739,v2742,v2743,v2744,v2754,v2757,v2758,v2759,v2765,v2771,v2773,v2775,v2782,v2789,v2793,
+v2794,v2795,v2796,v2800,v2801,v2802,v2804,v2808,v2810,v2812,v2816,v2819,v2820,v2821,v2831,v2838,v2843,v2844,v2845,v2846,
+v2851,v2852,v2853,v2855,v2860,v2862,v2864,v2868,v2871,v2872,v2873,v2883,v2890,v2891,v2892,v2898,v2905,v2911,v2912,v2913,
+v2914,v2920,v2921,v2922,v2924,v2930,v2932,v2934,v2938,v2941,v2942,v2943,v2952,v2956,v2962,v2963,v2964,v2965,v2971,v2972,
+v2973,v2975,v2981,v2983,v2985,v2989,v2992,v2993,v2994;
+wire [1:0]
+v80,v92,v98,v105,v112,v113,v120,v136,v149,v152,v154,v160,v164,v166,v178,v179,v188,v189,v198,v200,v202,v203,v206,v209,
+v212,v216,v217,v221,v223,v231,v239,v242,v246,v248,v251,v252,v260,v261,v263,v266,v269,v276,v283,v292,v295,v298,v300,v307,
+v310,v312,v314,v322,v328,v329,v332,v335,v338,v340,v341,v348,v350,v352,v354,v360,v363,v370,v371,v373,v375,v376,v380,v382,
+v385,v395,v397,v403,v407,v413,v415,v418,v419,v423,v425,v426,v430,v433,v434,v436,v439,v443,v446,v448,v458,v462,v464,v466,
+v468,v469,v483,v485,v486,v491,v498,v505,v506,v509,v516,v518,v524,v533,v537,v538,v542,v544,v545,v553,v555,v559,v565,v566,
+v568,v570,v571,v575,v578,v593,v599,v605,v608,v613,v618,v619,v620,v624,v626,v628,v632,v635,v637,v638,v641,v642,v648,v650,
+v653,v654,v656,v657,v666,v672,v676,v682,v685,v689,v695,v699,v705,v709,v710,v713,v717,v723,v729,v740,v742,v756,v762,v770,
+v778,v779,v786,v801,v802,v819,v820,v826,v828,v829,v835,v849,v853,v858,v864,v871,v872,v876,v877,v878,v881,v887,v895,v896,
+v897,v918,v921,v931,v932,v942,v948,v957,v960,v979,v981,v998,v1004,v1020,v1026,v1028,v1034,v1036,v1046,v1059,v1065,v1085,
+v1086,v1092,v1095,v1101,v1116,v1120,v1138,v1140,v1159,v1171,v1173,v1179,v1184,v1211,v1227,v1228,v1232,v1238,v1250,v1254,
+v1255,v1261,v1266,v1275,v1284,v1285,v1288,v1296,v1302,v1304,v1313,v1317,v1326,v1327,v1340,v1355,v1361,v1362,v1363,v1401,
+v1407,v1413,v1416,v1431,v1438,v1440,v1446,v1466,v1493,v1499,v1513,v1519,v1521,v1524,v1552,v1554,v1560,v1567,v1585,v1591,
+v1597,v1611,v1624,v1651,v1670,v1681,v1705,v1711,v1717,v1728,v1736,v1748,v1767,v1773,v1774,v1776,v1817,v1821,v1827,v1861,
+v1872,v1913,v1930,v1936,v1937,v1943,v1958,v1966,v1971,v1994,v1996,v1999,v2003,v2017,v2039,v2056,v2060,v2063,v2087,v2093,
+v2097,v2099,v2102,v2110,v2116,v2125,v2134,v2141,v2151,v2180,v2186,v2190,v2196,v2202,v2208,v2245,v2273,v2290,v2296,v2313,
+v2320,v2333,v2346,v2385,v2392,v2395,v2403,v2409,v2416,v2425,v2433,v2435,v2441,v2445,v2447,v2450,v2458,v2470,v2479,v2487,
+v2489,v2495,v2499,v2501,v2504,v2512,v2531,v2549,v2556,v2566,v2578,v2598,v2605,v2624,v2632,v2634,v2640,v2644,v2646,v2649,
+v2662,v2670,v2672,v2678,v2682,v2684,v2687,v2695,v2707,v2716,v2724,v2726,v2732,v2736,v2738,v2741,v2749,v2760,v2772,v2774,
+v2776,v2777,v2783,v2803,v2809,v2813,v2815,v2818,v2826,v2832,v2854,v2861,v2865,v2867,v2870,v2878,v2884,v2893,v2899,v2906,
+v2915,v2923,v2925,v2931,v2935,v2937,v2940,v2957,v2966,v2974,v2976,v2982,v2986,v2988,v2991;
+wire [2:0]
+v106,v129,v180,v232,v240,v243,v245,v249,v256,v258,v264,v267,v270,v284,v291,v293,v296,v301,v304,v323,v330,v333,v336,v342,
+v349,v356,v361,v365,v377,v379,v383,v386,v388,v396,v398,v404,v408,v420,v427,v431,v437,v440,v444,v447,v449,v451,v454,v460,
+v465,v470,v487,v493,v499,v508,v510,v517,v519,v525,v532,v534,v541,v543,v546,v554,v557,v560,v567,v572,v574,v576,v579,v594,
+v606,v609,v614,v621,v623,v627,v633,v639,v643,v649,v651,v655,v658,v661,v667,v674,v677,v683,v686,v697,v700,v704,v706,v711,
+v714,v724,v730,v735,v741,v743,v750,v755,v757,v763,v769,v774,v776,v780,v788,v791,v796,v803,v814,v827,v830,v836,v844,v846,
+v850,v857,v859,v865,v874,v879,v882,v888,v898,v906,v908,v913,v919,v922,v939,v941,v943,v946,v947,v949,v956,v958,v961,v969,
+v974,v980,v982,v993,v999,v1005,v1012,v1017,v1027,v1029,v1035,v1037,v1047,v1060,v1066,v1075,v1080,v1087,v1093,v1096,v1117,
+v1137,v1139,v1141,v1145,v1146,v1147,v1152,v1157,v1166,v1172,v1174,v1185,v1196,v1201,v1206,v1212,v1229,v1233,v1239,v1245,
+v1251,v1256,v1276,v1279,v1286,v1289,v1295,v1297,v1303,v1305,v1321,v1328,v1345,v1350,v1356,v1364,v1378,v1387,v1402,v1408,
+v1414,v1417,v1426,v1432,v1433,v1435,v1439,v1441,v1447,v1455,v1458,v1461,v1467,v1488,v1494,v1511,v1514,v1520,v1522,v1529,
+v1540,v1546,v1548,v1553,v1555,v1561,v1575,v1580,v1586,v1592,v1606,v1625,v1630,v1634,v1652,v1653,v1658,v1660,v1666,v1671,
+v1677,v1682,v1695,v1700,v1706,v1712,v1718,v1737,v1749,v1751,v1756,v1763,v1768,v1775,v1777,v1789,v1792,v1799,v1804,v1808,
+v1810,v1818,v1822,v1828,v1840,v1842,v1850,v1852,v1859,v1862,v1867,v1873,v1883,v1885,v1891,v1893,v1898,v1903,v1908,v1914,
+v1916,v1921,v1931,v1938,v1944,v1954,v1964,v1967,v1979,v1984,v1989,v1997,v2000,v2004,v2009,v2013,v2018,v2031,v2040,v2045,
+v2052,v2057,v2061,v2064,v2072,v2076,v2083,v2091,v2098,v2101,v2106,v2111,v2117,v2121,v2126,v2135,v2142,v2146,v2155,v2159,
+v2161,v2166,v2171,v2181,v2187,v2191,v2197,v2203,v2209,v2213,v2220,v2224,v2231,v2240,v2246,v2250,v2262,v2268,v2274,v2278,
+v2291,v2297,v2302,v2306,v2314,v2318,v2321,v2324,v2328,v2334,v2338,v2347,v2351,v2358,v2368,v2372,v2374,v2380,v2386,v2393,
+v2396,v2404,v2410,v2414,v2417,v2420,v2426,v2429,v2436,v2439,v2446,v2449,v2454,v2459,v2464,v2468,v2471,v2474,v2480,v2483,
+v2490,v2493,v2500,v2503,v2508,v2513,v2522,v2526,v2532,v2536,v2544,v2550,v2554,v2557,v2560,v2567,v2571,v2573,v2579,v2583,
+v2585,v2591,v2593,v2599,v2603,v2606,v2609,v2625,v2628,v2635,v2638,v2645,v2648,v2653,v2663,v2666,v2673,v2676,v2683,v2686,
+v2691,v2696,v2701,v2705,v2708,v2711,v2717,v2720,v2727,v2730,v2737,v2740,v2745,v2750,v2756,v2761,v2766,v2770,v2778,v2784,
+v2788,v2792,v2799,v2807,v2814,v2817,v2822,v2827,v2833,v2837,v2839,v2842,v2847,v2850,v2856,v2859,v2866,v2869,v2874,v2879,
+v2885,v2889,v2894,v2900,v2904,v2907,v2910,v2916,v2919,v2926,v2929,v2936,v2939,v2944,v2948,v2955,v2958,v2961,v2967,v2970,
+v2977,v2980,v2987,v2990,v2995;
+wire [3:0]
+v130,v181,v241,v254,v257,v265,v271,v274,v278,v285,v302,v305,v324,v334,v337,v343,v357,v366,v384,v389,v399,v405,v409,v417,
+v428,v438,v441,v455,v461,v471,v479,v494,v500,v504,v511,v520,v535,v547,v558,v561,v577,v581,v589,v595,v601,v611,v615,v634,
+v640,v644,v646,v659,v662,v668,v675,v678,v684,v687,v691,v698,v701,v707,v712,v715,v719,v725,v736,v744,v751,v758,v764,v772,
+v775,v777,v784,v789,v792,v797,v804,v809,v810,v815,v822,v831,v837,v845,v847,v851,v855,v860,v867,v875,v880,v883,v889,v899,
+v907,v909,v914,v920,v930,v940,v944,v950,v959,v962,v967,v970,v975,v983,v989,v994,v1000,v1006,v1011,v1013,v1018,v1024,
+v1030,v1038,v1051,v1055,v1061,v1067,v1076,v1081,v1088,v1094,v1097,v1105,v1107,v1111,v1112,v1118,v1125,v1129,v1133,v1142,
+v1144,v1148,v1153,v1158,v1161,v1165,v1167,v1175,v1186,v1188,v1192,v1197,v1202,v1207,v1213,v1222,v1223,v1230,v1234,v1240,
+v1246,v1252,v1257,v1267,v1271,v1277,v1280,v1287,v1294,v1298,v1322,v1329,v1341,v1346,v1351,v1357,v1365,v1376,v1379,v1388,
+v1391,v1393,v1397,v1403,v1409,v1415,v1418,v1425,v1427,v1434,v1436,v1442,v1448,v1456,v1459,v1462,v1468,v1484,v1489,v1495,
+v1503,v1507,v1512,v1515,v1523,v1530,v1534,v1542,v1547,v1549,v1556,v1562,v1570,v1574,v1576,v1581,v1587,v1593,v1612,v1616,
+v1617,v1621,v1626,v1631,v1647,v1654,v1659,v1661,v1672,v1683,v1691,v1696,v1701,v1707,v1713,v1719,v1732,v1738,v1740,v1744,
+v1750,v1752,v1757,v1769,v1778,v1785,v1790,v1793,v1797,v1800,v1805,v1811,v1819,v1823,v1829,v1841,v1843,v1847,v1853,v1863,
+v1874,v1886,v1894,v1899,v1904,v1909,v1915,v1917,v1922,v1932,v1939,v1945,v1975,v1980,v1985,v1990,v2005,v2010,v2019,v2035,
+v2041,v2046,v2058,v2062,v2065,v2069,v2074,v2081,v2089,v2095,v2107,v2112,v2118,v2127,v2136,v2143,v2156,v2162,v2167,v2172,
+v2182,v2188,v2192,v2198,v2204,v2210,v2221,v2228,v2237,v2247,v2258,v2263,v2267,v2269,v2275,v2292,v2298,v2303,v2315,v2325,
+v2335,v2348,v2360,v2364,v2369,v2375,v2381,v2405,v2411,v2418,v2427,v2437,v2443,v2455,v2460,v2465,v2472,v2481,v2491,v2497,
+v2509,v2514,v2523,v2533,v2541,v2551,v2558,v2562,v2568,v2574,v2580,v2586,v2594,v2600,v2607,v2626,v2636,v2642,v2654,v2664,
+v2674,v2680,v2692,v2697,v2702,v2709,v2718,v2728,v2734,v2746,v2751,v2762,v2767,v2779,v2785,v2790,v2797,v2805,v2811,v2823,
+v2828,v2834,v2840,v2848,v2857,v2863,v2875,v2880,v2886,v2895,v2901,v2908,v2917,v2927,v2933,v2945,v2949,v2959,v2968,v2978,
+v2984,v2996;
+wire [4:0]
+v173,v182,v255,v275,v279,v286,v306,v318,v325,v344,v367,v400,v410,v429,v442,v456,v472,v476,v480,v495,v512,v521,v529,v548,
+v550,v562,v582,v586,v590,v596,v602,v612,v616,v647,v663,v669,v679,v688,v692,v703,v716,v720,v726,v734,v737,v746,v747,v752,
+v759,v765,v773,v785,v790,v793,v798,v805,v811,v816,v823,v832,v838,v848,v852,v856,v861,v868,v884,v900,v910,v915,v924,v927,
+v936,v951,v955,v963,v968,v971,v976,v990,v995,v1001,v1007,v1014,v1019,v1025,v1031,v1039,v1043,v1048,v1052,v1056,v1062,
+v1068,v1072,v1077,v1082,v1089,v1098,v1106,v1108,v1113,v1119,v1122,v1126,v1130,v1134,v1149,v1154,v1162,v1168,v1176,v1181,
+v1187,v1189,v1193,v1198,v1203,v1208,v1214,v1224,v1231,v1235,v1241,v1247,v1253,v1258,v1263,v1268,v1272,v1278,v1281,v1291,
+v1299,v1307,v1310,v1314,v1318,v1323,v1330,v1334,v1337,v1342,v1347,v1352,v1358,v1366,v1377,v1380,v1384,v1389,v1390,v1392,
+v1394,v1398,v1404,v1410,v1419,v1428,v1437,v1443,v1449,v1451,v1452,v1457,v1460,v1463,v1469,v1477,v1480,v1483,v1485,v1490,
+v1496,v1504,v1508,v1516,v1526,v1531,v1535,v1538,v1543,v1557,v1563,v1571,v1577,v1582,v1588,v1594,v1599,v1602,v1608,v1613,
+v1618,v1627,v1632,v1641,v1644,v1648,v1655,v1662,v1673,v1684,v1690,v1692,v1697,v1702,v1708,v1714,v1720,v1729,v1733,v1739,
+v1741,v1745,v1753,v1758,v1761,v1770,v1779,v1786,v1791,v1794,v1798,v1801,v1806,v1812,v1820,v1824,v1830,v1834,v1837,v1844,
+v1848,v1854,v1857,v1864,v1875,v1879,v1887,v1895,v1900,v1905,v1910,v1918,v1923,v1933,v1940,v1946,v1952,v1959,v1962,v1968,
+v1972,v1976,v1981,v1986,v1991,v2006,v2011,v2020,v2028,v2032,v2036,v2042,v2047,v2050,v2059,v2066,v2070,v2075,v2082,v2090,
+v2108,v2113,v2119,v2128,v2144,v2148,v2152,v2157,v2163,v2168,v2173,v2183,v2189,v2193,v2199,v2205,v2211,v2222,v2229,v2238,
+v2242,v2248,v2252,v2255,v2259,v2264,v2270,v2276,v2293,v2299,v2304,v2316,v2326,v2330,v2336,v2340,v2343,v2349,v2353,v2356,
+v2361,v2365,v2370,v2376,v2379,v2382,v2406,v2412,v2419,v2428,v2438,v2456,v2461,v2466,v2473,v2482,v2492,v2510,v2515,v2519,
+v2524,v2528,v2534,v2538,v2542,v2546,v2552,v2559,v2563,v2569,v2575,v2581,v2587,v2595,v2601,v2608,v2627,v2637,v2655,v2665,
+v2675,v2693,v2698,v2703,v2710,v2719,v2729,v2747,v2752,v2763,v2768,v2780,v2786,v2791,v2798,v2806,v2824,v2829,v2835,v2841,
+v2849,v2858,v2876,v2881,v2887,v2896,v2902,v2909,v2918,v2928,v2946,v2950,v2953,v2960,v2969,v2979,v2997;
+wire [5:0]
+v183,v219,v280,v287,v345,v368,v393,v401,v411,v473,v477,v481,v489,v496,v502,v513,v522,v527,v530,v551,v563,v583,v587,v591,
+v597,v603,v630,v664,v670,v680,v693,v721,v727,v732,v738,v748,v753,v760,v766,v782,v794,v799,v806,v812,v817,v824,v833,v839,
+v842,v862,v869,v885,v891,v893,v901,v904,v911,v916,v925,v928,v934,v937,v952,v964,v972,v977,v985,v987,v991,v996,v1002,
+v1008,v1015,v1022,v1032,v1040,v1044,v1049,v1053,v1057,v1063,v1069,v1073,v1078,v1083,v1090,v1099,v1103,v1109,v1114,v1123,
+v1127,v1131,v1135,v1150,v1155,v1163,v1169,v1177,v1182,v1190,v1194,v1199,v1204,v1209,v1215,v1218,v1220,v1225,v1236,v1242,
+v1248,v1259,v1264,v1269,v1273,v1282,v1292,v1300,v1308,v1311,v1315,v1319,v1324,v1331,v1335,v1338,v1343,v1348,v1353,v1359,
+v1367,v1370,v1372,v1374,v1381,v1385,v1395,v1399,v1405,v1411,v1420,v1423,v1429,v1444,v1453,v1464,v1470,v1473,v1475,v1478,
+v1481,v1486,v1491,v1497,v1501,v1505,v1509,v1517,v1527,v1532,v1536,v1539,v1544,v1558,v1565,v1568,v1572,v1578,v1583,v1589,
+v1595,v1600,v1603,v1605,v1609,v1614,v1619,v1628,v1633,v1639,v1642,v1645,v1649,v1656,v1663,v1665,v1674,v1676,v1685,v1688,
+v1693,v1698,v1703,v1709,v1715,v1721,v1724,v1726,v1730,v1734,v1742,v1746,v1754,v1759,v1762,v1771,v1780,v1783,v1787,v1795,
+v1802,v1807,v1813,v1825,v1832,v1835,v1838,v1845,v1849,v1855,v1858,v1865,v1876,v1880,v1882,v1888,v1890,v1896,v1901,v1906,
+v1911,v1919,v1924,v1934,v1941,v1947,v1950,v1953,v1956,v1960,v1963,v1969,v1973,v1977,v1982,v1987,v1992,v2007,v2012,v2021,
+v2024,v2026,v2029,v2033,v2037,v2043,v2048,v2051,v2067,v2071,v2109,v2114,v2120,v2129,v2132,v2137,v2139,v2145,v2149,v2153,
+v2158,v2164,v2169,v2174,v2184,v2194,v2200,v2206,v2212,v2218,v2223,v2226,v2230,v2233,v2235,v2239,v2243,v2249,v2253,v2256,
+v2260,v2265,v2271,v2277,v2294,v2300,v2305,v2311,v2317,v2322,v2327,v2331,v2337,v2341,v2344,v2350,v2354,v2357,v2362,v2366,
+v2371,v2377,v2383,v2407,v2413,v2457,v2462,v2467,v2511,v2516,v2520,v2525,v2529,v2535,v2539,v2543,v2547,v2553,v2564,v2570,
+v2576,v2582,v2588,v2590,v2596,v2602,v2656,v2694,v2699,v2704,v2748,v2753,v2755,v2764,v2769,v2781,v2787,v2825,v2830,v2836,
+v2877,v2882,v2888,v2897,v2903,v2947,v2951,v2954,v2998;
+wire signed [6:0]
+logit0,logit1,logit2,logit3,logit4,logit5,logit6,logit7,logit8,logit9;
+assign
+v0 = inputs[96:96],
+v1 = inputs[101:101],
+v2 = inputs[103:103],
+v3 = inputs[132:132],
+v4 = inputs[133:133],
+v5 = inputs[150:150],
+v6 = inputs[175:175],
+v7 = inputs[176:176],
+v8 = inputs[178:178],
+v9 = inputs[188:188],
+v10 = inputs[189:189],
+v11 = inputs[190:190],
+v12 = inputs[217:217],
+v13 = inputs[219:219],
+v14 = inputs[247:247],
+v15 = inputs[275:275],
+v16 = inputs[286:286],
+v17 = inputs[287:287],
+v18 = inputs[315:315],
+v19 = inputs[332:332],
+v20 = inputs[358:358],
+v21 = inputs[360:360],
+v22 = inputs[387:387],
+v23 = inputs[415:415],
+v24 = inputs[416:416],
+v25 = inputs[425:425],
+v26 = inputs[441:441],
+v27 = inputs[470:470],
+v28 = inputs[482:482],
+v29 = inputs[497:497],
+v30 = inputs[526:526],
+v31 = inputs[579:579],
+v32 = inputs[581:581],
+v33 = inputs[596:596],
+v34 = inputs[604:604],
+v35 = inputs[623:623],
+v36 = inputs[624:624],
+v37 = inputs[630:630],
+v38 = inputs[636:636],
+v39 = inputs[651:651],
+v40 = inputs[662:662],
+v41 = inputs[664:664],
+v42 = inputs[680:680],
+v43 = inputs[681:681],
+v44 = inputs[688:688],
+v45 = inputs[689:689],
+v46 = inputs[690:690],
+v47 = inputs[714:714],
+v48 = inputs[122:122],
+v49 = inputs[123:123],
+v50 = inputs[125:125],
+v51 = inputs[128:128],
+v52 = inputs[149:149],
+v53 = inputs[159:159],
+v54 = inputs[177:177],
+v55 = inputs[187:187],
+v56 = inputs[203:203],
+v57 = inputs[206:206],
+v58 = inputs[234:234],
+v59 = inputs[303:303],
+v60 = inputs[342:342],
+v61 = inputs[357:357],
+v62 = inputs[359:359],
+v63 = inputs[370:370],
+v64 = inputs[386:386],
+v65 = inputs[398:398],
+v66 = inputs[414:414],
+v67 = inputs[424:424],
+v68 = inputs[426:426],
+v69 = inputs[443:443],
+v70 = inputs[453:453],
+v71 = inputs[493:493],
+v72 = inputs[496:496],
+v73 = inputs[498:498],
+v74 = inputs[508:508],
+v75 = inputs[509:509],
+v76 = inputs[538:538],
+v77 = inputs[549:549],
+v78 = inputs[594:594],
+v79 = inputs[608:608],
+v80 = {v73, v79},
+v81 = inputs[633:633],
+v82 = inputs[635:635],
+v83 = inputs[637:637],
+v84 = inputs[653:653],
+v85 = inputs[683:683],
+v86 = inputs[710:710],
+v87 = inputs[711:711],
+v88 = inputs[713:713],
+v89 = inputs[100:100],
+v90 = inputs[124:124],
+v91 = inputs[130:130],
+v92 = {v91, v13},
+v93 = inputs[152:152],
+v94 = inputs[160:160],
+v95 = inputs[231:231],
+v96 = inputs[245:245],
+v97 = inputs[246:246],
+v98 = {v97, v40},
+v99 = inputs[259:259],
+v100 = inputs[261:261],
+v101 = inputs[272:272],
+v102 = inputs[274:274],
+v103 = inputs[301:301],
+v104 = inputs[302:302],
+v105 = {v104, v96},
+v106 = {v14, v105},
+v107 = inputs[328:328],
+v108 = inputs[329:329],
+v109 = inputs[341:341],
+v110 = inputs[344:344],
+v111 = inputs[369:369],
+v112 = {v111, v73},
+v113 = {v110, v111},
+v114 = inputs[371:371],
+v115 = inputs[385:385],
+v116 = inputs[399:399],
+v117 = inputs[412:412],
+v118 = inputs[413:413],
+v119 = inputs[442:442],
+v120 = {v61, v119},
+v121 = inputs[468:468],
+v122 = inputs[483:483],
+v123 = inputs[495:495],
+v124 = inputs[510:510],
+v125 = inputs[511:511],
+v126 = inputs[521:521],
+v127 = inputs[548:548],
+v128 = inputs[552:552],
+v129 = {v128, v80},
+v130 = {v69, v129},
+v131 = inputs[568:568],
+v132 = inputs[569:569],
+v133 = inputs[580:580],
+v134 = inputs[595:595],
+v135 = inputs[605:605],
+v136 = {v133, v135},
+v137 = inputs[632:632],
+v138 = inputs[655:655],
+v139 = inputs[685:685],
+v140 = inputs[686:686],
+v141 = inputs[98:98],
+v142 = inputs[127:127],
+v143 = inputs[156:156],
+v144 = inputs[185:185],
+v145 = inputs[204:204],
+v146 = inputs[262:262],
+v147 = inputs[273:273],
+v148 = inputs[288:288],
+v149 = {v148, v42},
+v150 = inputs[289:289],
+v151 = inputs[330:330],
+v152 = {v151, v19},
+v153 = inputs[331:331],
+v154 = {v108, v153},
+v155 = inputs[343:343],
+v156 = inputs[383:383],
+v157 = inputs[411:411],
+v158 = inputs[439:439],
+v159 = inputs[467:467],
+v160 = {v126, v159},
+v161 = inputs[469:469],
+v162 = inputs[485:485],
+v163 = inputs[522:522],
+v164 = {v163, v159},
+v165 = inputs[551:551],
+v166 = {v127, v165},
+v167 = inputs[573:573],
+v168 = inputs[600:600],
+v169 = inputs[606:606],
+v170 = inputs[607:607],
+v171 = inputs[625:625],
+v172 = inputs[634:634],
+v173 = {v172, v130},
+v174 = inputs[652:652],
+v175 = inputs[659:659],
+v176 = inputs[661:661],
+v177 = inputs[663:663],
+v178 = {v177, v31},
+v179 = {v128, v177},
+v180 = {v119, v179},
+v181 = {v75, v180},
+v182 = {v29, v181},
+v183 = {v79, v182},
+v184 = T0[v183],
+v185 = inputs[129:129],
+v186 = inputs[179:179],
+v187 = inputs[205:205],
+v188 = {v187, v100},
+v189 = {v187, v49},
+v190 = inputs[211:211],
+v191 = inputs[214:214],
+v192 = inputs[218:218],
+v193 = inputs[260:260],
+v194 = inputs[263:263],
+v195 = inputs[266:266],
+v196 = inputs[314:314],
+v197 = inputs[318:318],
+v198 = {v186, v197},
+v199 = inputs[354:354],
+v200 = {v199, v156},
+v201 = inputs[384:384],
+v202 = {v158, v201},
+v203 = {v101, v201},
+v204 = inputs[427:427],
+v205 = inputs[435:435],
+v206 = {v171, v205},
+v207 = inputs[438:438],
+v208 = inputs[440:440],
+v209 = {v131, v208},
+v210 = inputs[512:512],
+v211 = inputs[518:518],
+v212 = {v211, v22},
+v213 = inputs[550:550],
+v214 = inputs[571:571],
+v215 = inputs[574:574],
+v216 = {v215, v45},
+v217 = {v215, v193},
+v218 = inputs[575:575],
+v219 = {v218, v173},
+v220 = T1[v219],
+v221 = {v218, v56},
+v222 = inputs[577:577],
+v223 = {v222, v176},
+v224 = inputs[597:597],
+v225 = inputs[602:602],
+v226 = inputs[626:626],
+v227 = inputs[654:654],
+v228 = inputs[656:656],
+v229 = inputs[658:658],
+v230 = inputs[682:682],
+v231 = {v83, v230},
+v232 = {v229, v231},
+v233 = inputs[126:126],
+v234 = inputs[151:151],
+v235 = inputs[153:153],
+v236 = inputs[154:154],
+v237 = inputs[155:155],
+v238 = inputs[157:157],
+v239 = {v238, v234},
+v240 = {v237, v239},
+v241 = {v190, v240},
+v242 = {v89, v238},
+v243 = {v191, v242},
+v244 = inputs[180:180],
+v245 = {v244, v178},
+v246 = {v50, v244},
+v247 = inputs[183:183],
+v248 = {v247, v201},
+v249 = {v213, v248},
+v250 = inputs[213:213],
+v251 = {v250, v147},
+v252 = {v250, v238},
+v253 = inputs[216:216],
+v254 = {v253, v106},
+v255 = {v250, v254},
+v256 = {v253, v166},
+v257 = {v161, v256},
+v258 = {v253, v152},
+v259 = inputs[237:237],
+v260 = {v259, v222},
+v261 = {v238, v259},
+v262 = inputs[242:242],
+v263 = {v262, v127},
+v264 = {v190, v263},
+v265 = {v91, v264},
+v266 = {v262, v55},
+v267 = {v93, v266},
+v268 = inputs[243:243],
+v269 = {v103, v268},
+v270 = {v156, v269},
+v271 = {v207, v270},
+v272 = inputs[244:244],
+v273 = inputs[290:290],
+v274 = {v273, v245},
+v275 = {v109, v274},
+v276 = {v185, v273},
+v277 = inputs[300:300],
+v278 = {v277, v243},
+v279 = {v272, v278},
+v280 = {v62, v279},
+v281 = T2[v280],
+v282 = inputs[320:320],
+v283 = {v282, v99},
+v284 = {v74, v283},
+v285 = {v211, v284},
+v286 = {v54, v285},
+v287 = {v48, v286},
+v288 = T3[v287],
+v289 = inputs[327:327],
+v290 = inputs[345:345],
+v291 = {v290, v149},
+v292 = {v0, v290},
+v293 = {v234, v292},
+v294 = inputs[351:351],
+v295 = {v294, v7},
+v296 = {v268, v295},
+v297 = inputs[373:373],
+v298 = {v150, v297},
+v299 = inputs[374:374],
+v300 = {v57, v299},
+v301 = {v150, v300},
+v302 = {v234, v301},
+v303 = inputs[375:375],
+v304 = {v303, v198},
+v305 = {v233, v304},
+v306 = {v18, v305},
+v307 = {v75, v303},
+v308 = inputs[382:382],
+v309 = inputs[403:403],
+v310 = {v309, v204},
+v311 = inputs[405:405],
+v312 = {v311, v95},
+v313 = inputs[406:406],
+v314 = {v313, v23},
+v315 = inputs[428:428],
+v316 = inputs[436:436],
+v317 = inputs[455:455],
+v318 = {v317, v302},
+v319 = inputs[456:456],
+v320 = inputs[461:461],
+v321 = inputs[465:465],
+v322 = {v321, v308},
+v323 = {v126, v322},
+v324 = {v118, v323},
+v325 = {v121, v324},
+v326 = inputs[487:487],
+v327 = inputs[491:491],
+v328 = {v227, v327},
+v329 = {v157, v327},
+v330 = {v225, v329},
+v331 = inputs[523:523],
+v332 = {v24, v331},
+v333 = {v321, v332},
+v334 = {v118, v333},
+v335 = {v215, v331},
+v336 = {v140, v335},
+v337 = {v227, v336},
+v338 = {v331, v53},
+v339 = inputs[539:539],
+v340 = {v218, v339},
+v341 = {v213, v339},
+v342 = {v172, v341},
+v343 = {v123, v342},
+v344 = {v116, v343},
+v345 = {v297, v344},
+v346 = T4[v345],
+v347 = inputs[540:540],
+v348 = {v28, v347},
+v349 = {v70, v348},
+v350 = {v347, v315},
+v351 = inputs[544:544],
+v352 = {v339, v351},
+v353 = inputs[547:547],
+v354 = {v207, v353},
+v355 = inputs[567:567],
+v356 = {v355, v354},
+v357 = {v225, v356},
+v358 = inputs[572:572],
+v359 = inputs[599:599],
+v360 = {v359, v227},
+v361 = {v145, v360},
+v362 = inputs[629:629],
+v363 = {v362, v355},
+v364 = inputs[657:657],
+v365 = {v364, v216},
+v366 = {v175, v365},
+v367 = {v230, v366},
+v368 = {v215, v367},
+v369 = T5[v368],
+v370 = {v174, v364},
+v371 = {v364, v225},
+v372 = inputs[684:684],
+v373 = {v372, v174},
+v374 = inputs[181:181],
+v375 = {v374, v320},
+v376 = {v374, v119},
+v377 = {v141, v376},
+v378 = inputs[184:184],
+v379 = {v378, v314},
+v380 = {v378, v186},
+v381 = inputs[208:208],
+v382 = {v381, v82},
+v383 = {v218, v382},
+v384 = {v358, v383},
+v385 = {v185, v381},
+v386 = {v170, v385},
+v387 = inputs[209:209],
+v388 = {v387, v113},
+v389 = {v236, v388},
+v390 = inputs[212:212],
+v391 = inputs[215:215],
+v392 = inputs[235:235],
+v393 = {v392, v275},
+v394 = T6[v393],
+v395 = {v392, v110},
+v396 = {v139, v395},
+v397 = {v197, v392},
+v398 = {v213, v397},
+v399 = {v237, v398},
+v400 = {v90, v399},
+v401 = {v215, v400},
+v402 = T7[v401],
+v403 = {v392, v233},
+v404 = {v193, v403},
+v405 = {v244, v404},
+v406 = inputs[271:271],
+v407 = {v289, v406},
+v408 = {v88, v407},
+v409 = {v153, v408},
+v410 = {v82, v409},
+v411 = {v176, v410},
+v412 = T8[v411],
+v413 = {v406, v253},
+v414 = inputs[295:295],
+v415 = {v414, v199},
+v416 = inputs[323:323],
+v417 = {v416, v249},
+v418 = {v416, v64},
+v419 = {v416, v199},
+v420 = {v201, v419},
+v421 = inputs[355:355],
+v422 = inputs[356:356],
+v423 = {v191, v422},
+v424 = inputs[372:372],
+v425 = {v424, v210},
+v426 = {v424, v315},
+v427 = {v392, v426},
+v428 = {v244, v427},
+v429 = {v86, v428},
+v430 = {v299, v424},
+v431 = {v116, v430},
+v432 = inputs[381:381],
+v433 = {v432, v213},
+v434 = {v432, v205},
+v435 = inputs[410:410],
+v436 = {v87, v435},
+v437 = {v35, v436},
+v438 = {v226, v437},
+v439 = {v364, v435},
+v440 = {v71, v439},
+v441 = {v135, v440},
+v442 = {v161, v441},
+v443 = {v435, v297},
+v444 = {v247, v443},
+v445 = inputs[429:429],
+v446 = {v125, v445},
+v447 = {v60, v446},
+v448 = {v89, v445},
+v449 = {v88, v448},
+v450 = inputs[457:457],
+v451 = {v450, v352},
+v452 = inputs[458:458],
+v453 = inputs[463:463],
+v454 = {v453, v217},
+v455 = {v326, v454},
+v456 = {v224, v455},
+v457 = inputs[464:464],
+v458 = {v457, v163},
+v459 = inputs[489:489],
+v460 = {v459, v375},
+v461 = {v450, v460},
+v462 = {v244, v459},
+v463 = inputs[494:494],
+v464 = {v121, v463},
+v465 = {v27, v464},
+v466 = {v191, v463},
+v467 = inputs[546:546],
+v468 = {v37, v467},
+v469 = {v467, v359},
+v470 = {v362, v469},
+v471 = {v308, v470},
+v472 = {v289, v471},
+v473 = {v167, v472},
+v474 = T9[v473],
+v475 = inputs[576:576],
+v476 = {v475, v337},
+v477 = {v214, v476},
+v478 = T10[v477],
+v479 = {v475, v465},
+v480 = {v167, v479},
+v481 = {v175, v480},
+v482 = T11[v481],
+v483 = {v457, v475},
+v484 = inputs[578:578],
+v485 = {v320, v484},
+v486 = {v308, v484},
+v487 = {v457, v486},
+v488 = inputs[601:601],
+v489 = {v488, v325},
+v490 = T12[v489],
+v491 = {v488, v97},
+v492 = inputs[603:603],
+v493 = {v492, v98},
+v494 = {v353, v493},
+v495 = {v484, v494},
+v496 = {v163, v495},
+v497 = T13[v496],
+v498 = {v492, v321},
+v499 = {v168, v498},
+v500 = {v176, v499},
+v501 = inputs[627:627],
+v502 = {v501, v442},
+v503 = T14[v502],
+v504 = {v501, v330},
+v505 = {v501, v177},
+v506 = {v501, v358},
+v507 = inputs[628:628],
+v508 = {v507, v371},
+v509 = {v492, v507},
+v510 = {v122, v509},
+v511 = {v169, v510},
+v512 = {v311, v511},
+v513 = {v321, v512},
+v514 = T15[v513],
+v515 = inputs[631:631],
+v516 = {v515, v165},
+v517 = {v66, v516},
+v518 = {v453, v515},
+v519 = {v174, v518},
+v520 = {v167, v519},
+v521 = {v81, v520},
+v522 = {v359, v521},
+v523 = T16[v522],
+v524 = {v515, v391},
+v525 = {v115, v524},
+v526 = inputs[158:158],
+v527 = {v526, v255},
+v528 = T17[v527],
+v529 = {v526, v417},
+v530 = {v378, v529},
+v531 = T18[v530],
+v532 = {v526, v491},
+v533 = {v526, v190},
+v534 = {v262, v533},
+v535 = {v101, v534},
+v536 = inputs[182:182],
+v537 = {v536, v123},
+v538 = {v536, v195},
+v539 = inputs[186:186],
+v540 = inputs[210:210],
+v541 = {v540, v466},
+v542 = {v57, v540},
+v543 = {v99, v542},
+v544 = {v289, v540},
+v545 = {v539, v540},
+v546 = {v159, v545},
+v547 = {v308, v546},
+v548 = {v289, v547},
+v549 = inputs[233:233],
+v550 = {v549, v461},
+v551 = {v117, v550},
+v552 = T19[v551],
+v553 = {v5, v549},
+v554 = {v59, v553},
+v555 = {v549, v308},
+v556 = inputs[240:240],
+v557 = {v556, v261},
+v558 = {v282, v557},
+v559 = {v556, v174},
+v560 = {v526, v559},
+v561 = {v387, v560},
+v562 = {v236, v561},
+v563 = {v90, v562},
+v564 = T20[v563],
+v565 = {v459, v556},
+v566 = {v556, v192},
+v567 = {v268, v566},
+v568 = {v378, v556},
+v569 = inputs[268:268],
+v570 = {v569, v250},
+v571 = {v143, v569},
+v572 = {v390, v571},
+v573 = inputs[291:291],
+v574 = {v573, v189},
+v575 = {v573, v319},
+v576 = {v234, v575},
+v577 = {v146, v576},
+v578 = {v573, v299},
+v579 = {v186, v578},
+v580 = inputs[292:292],
+v581 = {v580, v293},
+v582 = {v114, v581},
+v583 = {v549, v582},
+v584 = T21[v583],
+v585 = inputs[299:299],
+v586 = {v585, v271},
+v587 = {v145, v586},
+v588 = T22[v587],
+v589 = {v585, v532},
+v590 = {v515, v589},
+v591 = {v391, v590},
+v592 = T23[v591],
+v593 = {v585, v414},
+v594 = {v556, v593},
+v595 = {v262, v594},
+v596 = {v20, v595},
+v597 = {v237, v596},
+v598 = T24[v597],
+v599 = {v585, v247},
+v600 = inputs[316:316],
+v601 = {v600, v361},
+v602 = {v392, v601},
+v603 = {v387, v602},
+v604 = T25[v603],
+v605 = {v600, v374},
+v606 = {v432, v605},
+v607 = inputs[317:317],
+v608 = {v607, v109},
+v609 = {v148, v608},
+v610 = inputs[353:353],
+v611 = {v610, v420},
+v612 = {v277, v611},
+v613 = {v610, v224},
+v614 = {v540, v613},
+v615 = {v536, v614},
+v616 = {v195, v615},
+v617 = inputs[404:404],
+v618 = {v580, v617},
+v619 = {v617, v194},
+v620 = {v617, v294},
+v621 = {v424, v620},
+v622 = inputs[408:408],
+v623 = {v622, v154},
+v624 = {v610, v622},
+v625 = inputs[430:430],
+v626 = {v625, v227},
+v627 = {v33, v626},
+v628 = {v625, v315},
+v629 = inputs[431:431],
+v630 = {v629, v318},
+v631 = T26[v630],
+v632 = {v629, v347},
+v633 = {v85, v632},
+v634 = {v170, v633},
+v635 = {v629, v610},
+v636 = inputs[434:434],
+v637 = {v171, v636},
+v638 = {v636, v132},
+v639 = {v299, v638},
+v640 = {v77, v639},
+v641 = {v326, v636},
+v642 = {v636, v308},
+v643 = {v117, v642},
+v644 = {v72, v643},
+v645 = inputs[437:437],
+v646 = {v645, v379},
+v647 = {v610, v646},
+v648 = {v645, v536},
+v649 = {v195, v648},
+v650 = {v185, v645},
+v651 = {v374, v650},
+v652 = inputs[454:454],
+v653 = {v168, v652},
+v654 = {v131, v652},
+v655 = {v234, v654},
+v656 = {v289, v652},
+v657 = {v65, v652},
+v658 = {v629, v657},
+v659 = {v450, v658},
+v660 = inputs[462:462],
+v661 = {v660, v433},
+v662 = {v123, v661},
+v663 = {v170, v662},
+v664 = {v46, v663},
+v665 = T27[v664],
+v666 = {v660, v321},
+v667 = {v607, v666},
+v668 = {v126, v667},
+v669 = {v172, v668},
+v670 = {v313, v669},
+v671 = T28[v670],
+v672 = {v660, v390},
+v673 = inputs[492:492],
+v674 = {v673, v434},
+v675 = {v21, v674},
+v676 = {v673, v484},
+v677 = {v645, v676},
+v678 = {v331, v677},
+v679 = {v347, v678},
+v680 = {v452, v679},
+v681 = T29[v680],
+v682 = {v673, v467},
+v683 = {v290, v682},
+v684 = {v311, v683},
+v685 = {v467, v673},
+v686 = {v213, v685},
+v687 = {v475, v686},
+v688 = {v331, v687},
+v689 = {v51, v673},
+v690 = inputs[513:513],
+v691 = {v690, v609},
+v692 = {v317, v691},
+v693 = {v381, v692},
+v694 = T30[v693],
+v695 = {v690, v327},
+v696 = inputs[515:515],
+v697 = {v696, v637},
+v698 = {v158, v697},
+v699 = {v610, v696},
+v700 = {v600, v699},
+v701 = {v94, v700},
+v702 = inputs[516:516],
+v703 = {v702, v438},
+v704 = {v702, v160},
+v705 = {v702, v690},
+v706 = {v96, v705},
+v707 = {v432, v706},
+v708 = inputs[517:517],
+v709 = {v708, v228},
+v710 = {v708, v484},
+v711 = {v507, v710},
+v712 = {v492, v711},
+v713 = {v636, v708},
+v714 = {v99, v713},
+v715 = {v457, v714},
+v716 = {v294, v715},
+v717 = {v696, v708},
+v718 = inputs[520:520],
+v719 = {v718, v232},
+v720 = {v137, v719},
+v721 = {v47, v720},
+v722 = T31[v721],
+v723 = {v34, v718},
+v724 = {v362, v723},
+v725 = {v463, v724},
+v726 = {v170, v725},
+v727 = {v140, v726},
+v728 = T32[v727],
+v729 = {v718, v132},
+v730 = {v222, v729},
+v731 = inputs[542:542],
+v732 = {v731, v688},
+v733 = T33[v732],
+v734 = {v731, v634},
+v735 = {v731, v425},
+v736 = {v205, v735},
+v737 = {v76, v736},
+v738 = {v452, v737},
+v739 = T34[v738],
+v740 = {v204, v731},
+v741 = {v452, v740},
+v742 = {v414, v731},
+v743 = {v569, v742},
+v744 = {v372, v743},
+v745 = inputs[660:660],
+v746 = {v745, v357},
+v747 = {v745, v257},
+v748 = {v362, v747},
+v749 = T35[v748],
+v750 = {v745, v505},
+v751 = {v139, v750},
+v752 = {v731, v751},
+v753 = {v230, v752},
+v754 = T36[v753],
+v755 = {v745, v373},
+v756 = {v745, v316},
+v757 = {v580, v756},
+v758 = {v622, v757},
+v759 = {v353, v758},
+v760 = {v167, v759},
+v761 = T37[v760],
+v762 = {v745, v453},
+v763 = {v277, v762},
+v764 = {v272, v763},
+v765 = {v94, v764},
+v766 = {v64, v765},
+v767 = T38[v766],
+v768 = inputs[207:207],
+v769 = {v768, v544},
+v770 = {v768, v141},
+v771 = inputs[270:270],
+v772 = {v771, v741},
+v773 = {v192, v772},
+v774 = {v771, v350},
+v775 = {v629, v774},
+v776 = {v771, v415},
+v777 = {v353, v776},
+v778 = {v771, v501},
+v779 = {v155, v771},
+v780 = {v107, v779},
+v781 = inputs[322:322],
+v782 = {v781, v616},
+v783 = T39[v782],
+v784 = {v781, v649},
+v785 = {v191, v784},
+v786 = {v781, v539},
+v787 = inputs[324:324],
+v788 = {v787, v786},
+v789 = {v277, v788},
+v790 = {v104, v789},
+v791 = {v787, v188},
+v792 = {v192, v791},
+v793 = {v53, v792},
+v794 = {v59, v793},
+v795 = T40[v794],
+v796 = {v787, v212},
+v797 = {v316, v796},
+v798 = {v374, v797},
+v799 = {v115, v798},
+v800 = T41[v799],
+v801 = {v787, v622},
+v802 = {v185, v787},
+v803 = {v569, v802},
+v804 = {v391, v803},
+v805 = {v390, v804},
+v806 = {v673, v805},
+v807 = T42[v806],
+v808 = inputs[326:326],
+v809 = {v808, v554},
+v810 = {v808, v451},
+v811 = {v282, v810},
+v812 = {v297, v811},
+v813 = T43[v812],
+v814 = {v808, v246},
+v815 = {v48, v814},
+v816 = {v422, v815},
+v817 = {v6, v816},
+v818 = T44[v817],
+v819 = {v808, v422},
+v820 = {v151, v808},
+v821 = inputs[346:346],
+v822 = {v821, v396},
+v823 = {v225, v822},
+v824 = {v186, v823},
+v825 = T45[v824],
+v826 = {v490, v825},
+v827 = {v503, v826},
+v828 = {v821, v450},
+v829 = {v445, v821},
+v830 = {v282, v829},
+v831 = {v194, v830},
+v832 = {v768, v831},
+v833 = {v607, v832},
+v834 = T46[v833],
+v835 = {v378, v821},
+v836 = {v625, v835},
+v837 = {v137, v836},
+v838 = {v353, v837},
+v839 = {v316, v838},
+v840 = T47[v839],
+v841 = inputs[350:350],
+v842 = {v841, v773},
+v843 = T48[v842],
+v844 = {v841, v202},
+v845 = {v210, v844},
+v846 = {v841, v555},
+v847 = {v52, v846},
+v848 = {v406, v847},
+v849 = {v459, v841},
+v850 = {v617, v849},
+v851 = {v821, v850},
+v852 = {v282, v851},
+v853 = {v841, v636},
+v854 = inputs[376:376],
+v855 = {v854, v449},
+v856 = {v450, v855},
+v857 = {v854, v223},
+v858 = {v854, v177},
+v859 = {v100, v858},
+v860 = {v484, v859},
+v861 = {v194, v860},
+v862 = {v387, v861},
+v863 = T49[v862],
+v864 = {v159, v854},
+v865 = {v319, v864},
+v866 = inputs[400:400],
+v867 = {v866, v623},
+v868 = {v421, v867},
+v869 = {v309, v868},
+v870 = T50[v869],
+v871 = {v866, v146},
+v872 = {v147, v866},
+v873 = inputs[401:401],
+v874 = {v873, v307},
+v875 = {v652, v874},
+v876 = {v362, v873},
+v877 = {v873, v652},
+v878 = {v873, v311},
+v879 = {v210, v878},
+v880 = {v421, v879},
+v881 = {v259, v873},
+v882 = {v303, v881},
+v883 = {v235, v882},
+v884 = {v68, v883},
+v885 = {v580, v884},
+v886 = T51[v885],
+v887 = {v424, v873},
+v888 = {v435, v887},
+v889 = {v854, v888},
+v890 = inputs[402:402],
+v891 = {v890, v852},
+v892 = T52[v891],
+v893 = {v890, v647},
+v894 = T53[v893],
+v895 = {v890, v208},
+v896 = {v190, v890},
+v897 = {v890, v787},
+v898 = {v204, v897},
+v899 = {v718, v898},
+v900 = {v207, v899},
+v901 = {v702, v900},
+v902 = T54[v901],
+v903 = inputs[409:409],
+v904 = {v903, v856},
+v905 = T55[v904],
+v906 = {v903, v819},
+v907 = {v416, v906},
+v908 = {v903, v568},
+v909 = {v165, v908},
+v910 = {v539, v909},
+v911 = {v771, v910},
+v912 = T56[v911],
+v913 = {v903, v656},
+v914 = {v62, v913},
+v915 = {v103, v914},
+v916 = {v435, v915},
+v917 = T57[v916],
+v918 = {v903, v78},
+v919 = {v607, v918},
+v920 = {v573, v919},
+v921 = {v903, v406},
+v922 = {v290, v921},
+v923 = inputs[433:433],
+v924 = {v923, v558},
+v925 = {v771, v924},
+v926 = T58[v925],
+v927 = {v923, v659},
+v928 = {v41, v927},
+v929 = T59[v928],
+v930 = {v923, v543},
+v931 = {v866, v923},
+v932 = {v923, v151},
+v933 = inputs[466:466],
+v934 = {v933, v429},
+v935 = T60[v934],
+v936 = {v933, v504},
+v937 = {v222, v936},
+v938 = T61[v937],
+v939 = {v933, v801},
+v940 = {v421, v939},
+v941 = {v933, v931},
+v942 = {v933, v127},
+v943 = {v205, v942},
+v944 = {v515, v943},
+v945 = inputs[484:484],
+v946 = {v945, v877},
+v947 = {v945, v689},
+v948 = {v945, v873},
+v949 = {v696, v948},
+v950 = {v111, v949},
+v951 = {v211, v950},
+v952 = {v116, v951},
+v953 = T62[v952],
+v954 = inputs[490:490],
+v955 = {v954, v940},
+v956 = {v954, v506},
+v957 = {v954, v207},
+v958 = {v313, v957},
+v959 = {v432, v958},
+v960 = {v954, v781},
+v961 = {v175, v960},
+v962 = {v781, v961},
+v963 = {v492, v962},
+v964 = {v622, v963},
+v965 = T63[v964],
+v966 = inputs[514:514],
+v967 = {v966, v704},
+v968 = {v125, v967},
+v969 = {v966, v695},
+v970 = {v224, v969},
+v971 = {v210, v970},
+v972 = {v873, v971},
+v973 = T64[v972],
+v974 = {v966, v468},
+v975 = {v211, v974},
+v976 = {v146, v975},
+v977 = {v145, v976},
+v978 = T65[v977],
+v979 = {v134, v966},
+v980 = {v549, v979},
+v981 = {v629, v966},
+v982 = {v193, v981},
+v983 = {v652, v982},
+v984 = inputs[519:519],
+v985 = {v984, v968},
+v986 = T66[v985],
+v987 = {v984, v716},
+v988 = T67[v987],
+v989 = {v984, v487},
+v990 = {v463, v989},
+v991 = {v422, v990},
+v992 = T68[v991],
+v993 = {v984, v92},
+v994 = {v15, v993},
+v995 = {v12, v994},
+v996 = {v391, v995},
+v997 = T69[v996],
+v998 = {v515, v984},
+v999 = {v488, v998},
+v1000 = {v459, v999},
+v1001 = {v452, v1000},
+v1002 = {v673, v1001},
+v1003 = T70[v1002],
+v1004 = {v984, v954},
+v1005 = {v208, v1004},
+v1006 = {v372, v1005},
+v1007 = {v156, v1006},
+v1008 = {v227, v1007},
+v1009 = T71[v1008],
+v1010 = inputs[541:541],
+v1011 = {v1010, v447},
+v1012 = {v1010, v717},
+v1013 = {v501, v1012},
+v1014 = {v358, v1013},
+v1015 = {v866, v1014},
+v1016 = T72[v1015],
+v1017 = {v1010, v418},
+v1018 = {v954, v1017},
+v1019 = {v355, v1018},
+v1020 = {v1010, v228},
+v1021 = inputs[570:570],
+v1022 = {v1021, v734},
+v1023 = T73[v1022],
+v1024 = {v1021, v291},
+v1025 = {v625, v1024},
+v1026 = {v1021, v39},
+v1027 = {v72, v1026},
+v1028 = {v781, v1021},
+v1029 = {v51, v1028},
+v1030 = {v171, v1029},
+v1031 = {v320, v1030},
+v1032 = {v351, v1031},
+v1033 = T74[v1032],
+v1034 = {v1021, v768},
+v1035 = {v540, v1034},
+v1036 = {v320, v1021},
+v1037 = {v702, v1036},
+v1038 = {v107, v1037},
+v1039 = {v424, v1038},
+v1040 = {v36, v1039},
+v1041 = T75[v1040],
+v1042 = inputs[598:598],
+v1043 = {v1042, v640},
+v1044 = {v95, v1043},
+v1045 = T76[v1044],
+v1046 = {v1041, v1045},
+v1047 = {v722, v1046},
+v1048 = {v1042, v384},
+v1049 = {v141, v1048},
+v1050 = T77[v1049],
+v1051 = {v1042, v627},
+v1052 = {v966, v1051},
+v1053 = {v945, v1052},
+v1054 = T78[v1053],
+v1055 = {v1042, v947},
+v1056 = {v390, v1055},
+v1057 = {v467, v1056},
+v1058 = T79[v1057],
+v1059 = {v1042, v317},
+v1060 = {v745, v1059},
+v1061 = {v331, v1060},
+v1062 = {v484, v1061},
+v1063 = {v161, v1062},
+v1064 = T80[v1063],
+v1065 = {v244, v1042},
+v1066 = {v453, v1065},
+v1067 = {v549, v1066},
+v1068 = {v355, v1067},
+v1069 = {v381, v1068},
+v1070 = T81[v1069],
+v1071 = inputs[687:687],
+v1072 = {v1071, v944},
+v1073 = {v192, v1072},
+v1074 = T82[v1073],
+v1075 = {v1071, v221},
+v1076 = {v317, v1075},
+v1077 = {v515, v1076},
+v1078 = {v138, v1077},
+v1079 = T83[v1078],
+v1080 = {v1071, v363},
+v1081 = {v690, v1080},
+v1082 = {v351, v1081},
+v1083 = {v617, v1082},
+v1084 = T84[v1083],
+v1085 = {v1071, v133},
+v1086 = {v1071, v236},
+v1087 = {v636, v1086},
+v1088 = {v781, v1087},
+v1089 = {v58, v1088},
+v1090 = {v303, v1089},
+v1091 = T85[v1090],
+v1092 = {v452, v1071},
+v1093 = {v1021, v1092},
+v1094 = {v317, v1093},
+v1095 = {v1071, v463},
+v1096 = {v326, v1095},
+v1097 = {v708, v1096},
+v1098 = {v162, v1097},
+v1099 = {v718, v1098},
+v1100 = T86[v1099],
+v1101 = {v892, v1100},
+v1102 = inputs[236:236],
+v1103 = {v1102, v548},
+v1104 = T87[v1103],
+v1105 = {v1102, v980},
+v1106 = {v821, v1105},
+v1107 = {v1102, v377},
+v1108 = {v91, v1107},
+v1109 = {v475, v1108},
+v1110 = T88[v1109],
+v1111 = {v1102, v651},
+v1112 = {v1102, v267},
+v1113 = {v77, v1112},
+v1114 = {v207, v1113},
+v1115 = T89[v1114],
+v1116 = {v118, v1102},
+v1117 = {v488, v1116},
+v1118 = {v228, v1117},
+v1119 = {v87, v1118},
+v1120 = {v381, v1102},
+v1121 = inputs[265:265],
+v1122 = {v1121, v265},
+v1123 = {v142, v1122},
+v1124 = T90[v1123],
+v1125 = {v1121, v541},
+v1126 = {v222, v1125},
+v1127 = {v1, v1126},
+v1128 = T91[v1127],
+v1129 = {v1121, v1035},
+v1130 = {v101, v1129},
+v1131 = {v144, v1130},
+v1132 = T92[v1131],
+v1133 = {v1121, v574},
+v1134 = {v155, v1133},
+v1135 = {v607, v1134},
+v1136 = T93[v1135],
+v1137 = {v1121, v538},
+v1138 = {v1121, v387},
+v1139 = {v237, v1138},
+v1140 = {v1121, v233},
+v1141 = {v143, v1140},
+v1142 = {v539, v1141},
+v1143 = inputs[269:269],
+v1144 = {v1143, v780},
+v1145 = {v1143, v423},
+v1146 = {v1143, v252},
+v1147 = {v1143, v251},
+v1148 = {v55, v1147},
+v1149 = {v143, v1148},
+v1150 = {v422, v1149},
+v1151 = T94[v1150],
+v1152 = {v1143, v413},
+v1153 = {v153, v1152},
+v1154 = {v539, v1153},
+v1155 = {v102, v1154},
+v1156 = T95[v1155],
+v1157 = {v1143, v635},
+v1158 = {v326, v1157},
+v1159 = {v1143, v236},
+v1160 = inputs[293:293],
+v1161 = {v1160, v755},
+v1162 = {v273, v1161},
+v1163 = {v507, v1162},
+v1164 = T96[v1163],
+v1165 = {v1164, v1047},
+v1166 = {v1160, v853},
+v1167 = {v391, v1166},
+v1168 = {v237, v1167},
+v1169 = {v218, v1168},
+v1170 = T97[v1169],
+v1171 = {v1160, v966},
+v1172 = {v214, v1171},
+v1173 = {v1160, v854},
+v1174 = {v768, v1173},
+v1175 = {v197, v1174},
+v1176 = {v600, v1175},
+v1177 = {v194, v1176},
+v1178 = T98[v1177],
+v1179 = {v381, v1160},
+v1180 = inputs[297:297],
+v1181 = {v1180, v707},
+v1182 = {v277, v1181},
+v1183 = T99[v1182],
+v1184 = {v588, v1183},
+v1185 = {v1124, v1184},
+v1186 = {v564, v1185},
+v1187 = {v1016, v1186},
+v1188 = {v1180, v606},
+v1189 = {v259, v1188},
+v1190 = {v50, v1189},
+v1191 = T100[v1190],
+v1192 = {v1180, v567},
+v1193 = {v903, v1192},
+v1194 = {v526, v1193},
+v1195 = T101[v1194],
+v1196 = {v1180, v599},
+v1197 = {v320, v1196},
+v1198 = {v731, v1197},
+v1199 = {v313, v1198},
+v1200 = T102[v1199],
+v1201 = {v1180, v120},
+v1202 = {v610, v1201},
+v1203 = {v585, v1202},
+v1204 = {v157, v1203},
+v1205 = T103[v1204],
+v1206 = {v1180, v624},
+v1207 = {v923, v1206},
+v1208 = {v457, v1207},
+v1209 = {v316, v1208},
+v1210 = T104[v1209],
+v1211 = {v294, v1180},
+v1212 = {v108, v1211},
+v1213 = {v610, v1212},
+v1214 = {v289, v1213},
+v1215 = {v903, v1214},
+v1216 = T105[v1215],
+v1217 = inputs[298:298],
+v1218 = {v1217, v790},
+v1219 = T106[v1218],
+v1220 = {v1217, v612},
+v1221 = T107[v1220],
+v1222 = {v1217, v296},
+v1223 = {v1217, v1139},
+v1224 = {v272, v1223},
+v1225 = {v645, v1224},
+v1226 = T108[v1225],
+v1227 = {v1217, v1010},
+v1228 = {v432, v1217},
+v1229 = {v488, v1228},
+v1230 = {v923, v1229},
+v1231 = {v142, v1230},
+v1232 = {v1217, v195},
+v1233 = {v103, v1232},
+v1234 = {v10, v1233},
+v1235 = {v97, v1234},
+v1236 = {v569, v1235},
+v1237 = T109[v1236],
+v1238 = {v1217, v187},
+v1239 = {v421, v1238},
+v1240 = {v622, v1239},
+v1241 = {v115, v1240},
+v1242 = {v157, v1241},
+v1243 = T110[v1242],
+v1244 = inputs[319:319],
+v1245 = {v1244, v895},
+v1246 = {v808, v1245},
+v1247 = {v61, v1246},
+v1248 = {v69, v1247},
+v1249 = T111[v1248],
+v1250 = {v1244, v731},
+v1251 = {v110, v1250},
+v1252 = {v125, v1251},
+v1253 = {v109, v1252},
+v1254 = {v155, v1244},
+v1255 = {v144, v1244},
+v1256 = {v224, v1255},
+v1257 = {v781, v1256},
+v1258 = {v76, v1257},
+v1259 = {v214, v1258},
+v1260 = T112[v1259],
+v1261 = {v194, v1244},
+v1262 = inputs[325:325],
+v1263 = {v1262, v1144},
+v1264 = {v536, v1263},
+v1265 = T113[v1264],
+v1266 = {v1265, v514},
+v1267 = {v1262, v525},
+v1268 = {v421, v1267},
+v1269 = {v358, v1268},
+v1270 = T114[v1269],
+v1271 = {v1262, v865},
+v1272 = {v421, v1271},
+v1273 = {v262, v1272},
+v1274 = T115[v1273],
+v1275 = {v1156, v1274},
+v1276 = {v767, v1275},
+v1277 = {v1221, v1276},
+v1278 = {v1237, v1277},
+v1279 = {v1262, v709},
+v1280 = {v966, v1279},
+v1281 = {v358, v1280},
+v1282 = {v201, v1281},
+v1283 = T116[v1282],
+v1284 = {v1262, v569},
+v1285 = {v272, v1262},
+v1286 = {v580, v1285},
+v1287 = {v768, v1286},
+v1288 = {v1262, v526},
+v1289 = {v1143, v1288},
+v1290 = inputs[347:347],
+v1291 = {v1290, v930},
+v1292 = {v38, v1291},
+v1293 = T117[v1292],
+v1294 = {v1290, v922},
+v1295 = {v1290, v136},
+v1296 = {v1290, v299},
+v1297 = {v68, v1296},
+v1298 = {v866, v1297},
+v1299 = {v1010, v1298},
+v1300 = {v326, v1299},
+v1301 = T118[v1300],
+v1302 = {v808, v1290},
+v1303 = {v268, v1302},
+v1304 = {v282, v1290},
+v1305 = {v297, v1304},
+v1306 = inputs[352:352],
+v1307 = {v1306, v907},
+v1308 = {v660, v1307},
+v1309 = T119[v1308],
+v1310 = {v1306, v809},
+v1311 = {v277, v1310},
+v1312 = T120[v1311],
+v1313 = {v1312, v497},
+v1314 = {v1306, v644},
+v1315 = {v235, v1314},
+v1316 = T121[v1315],
+v1317 = {v1316, v997},
+v1318 = {v1306, v1222},
+v1319 = {v580, v1318},
+v1320 = T122[v1319],
+v1321 = {v1306, v570},
+v1322 = {v234, v1321},
+v1323 = {v933, v1322},
+v1324 = {v890, v1323},
+v1325 = T123[v1324],
+v1326 = {v1306, v617},
+v1327 = {v1306, v195},
+v1328 = {v475, v1327},
+v1329 = {v540, v1328},
+v1330 = {v673, v1329},
+v1331 = {v316, v1330},
+v1332 = T124[v1331],
+v1333 = inputs[377:377],
+v1334 = {v1333, v983},
+v1335 = {v945, v1334},
+v1336 = T125[v1335],
+v1337 = {v1333, v1158},
+v1338 = {v945, v1337},
+v1339 = T126[v1338],
+v1340 = {v1170, v1339},
+v1341 = {v1333, v941},
+v1342 = {v162, v1341},
+v1343 = {v124, v1342},
+v1344 = T127[v1343],
+v1345 = {v1333, v641},
+v1346 = {v718, v1345},
+v1347 = {v297, v1346},
+v1348 = {v1010, v1347},
+v1349 = T128[v1348],
+v1350 = {v1333, v328},
+v1351 = {v488, v1350},
+v1352 = {v660, v1351},
+v1353 = {v372, v1352},
+v1354 = T129[v1353],
+v1355 = {v347, v1333},
+v1356 = {v1143, v1355},
+v1357 = {v1121, v1356},
+v1358 = {v392, v1357},
+v1359 = {v450, v1358},
+v1360 = T130[v1359],
+v1361 = {v1349, v1360},
+v1362 = {v690, v1333},
+v1363 = {v1160, v1333},
+v1364 = {v52, v1363},
+v1365 = {v253, v1364},
+v1366 = {v1217, v1365},
+v1367 = {v1244, v1366},
+v1368 = T131[v1367],
+v1369 = inputs[379:379],
+v1370 = {v1369, v1119},
+v1371 = T132[v1370],
+v1372 = {v1369, v955},
+v1373 = T133[v1372],
+v1374 = {v1369, v1019},
+v1375 = T134[v1374],
+v1376 = {v1369, v956},
+v1377 = {v226, v1376},
+v1378 = {v1369, v112},
+v1379 = {v1290, v1378},
+v1380 = {v30, v1379},
+v1381 = {v32, v1380},
+v1382 = T135[v1381],
+v1383 = inputs[380:380],
+v1384 = {v1383, v889},
+v1385 = {v162, v1384},
+v1386 = T136[v1385],
+v1387 = {v1386, v1266},
+v1388 = {v807, v1387},
+v1389 = {v938, v1388},
+v1390 = {v1383, v1287},
+v1391 = {v1383, v1027},
+v1392 = {v208, v1391},
+v1393 = {v1383, v946},
+v1394 = {v645, v1393},
+v1395 = {v453, v1394},
+v1396 = T137[v1395],
+v1397 = {v1383, v517},
+v1398 = {v81, v1397},
+v1399 = {v121, v1398},
+v1400 = T138[v1399],
+v1401 = {v1383, v169},
+v1402 = {v984, v1401},
+v1403 = {v228, v1402},
+v1404 = {v229, v1403},
+v1405 = {v199, v1404},
+v1406 = T139[v1405],
+v1407 = {v1383, v453},
+v1408 = {v191, v1407},
+v1409 = {v787, v1408},
+v1410 = {v168, v1409},
+v1411 = {v230, v1410},
+v1412 = T140[v1411],
+v1413 = {v870, v1412},
+v1414 = {v894, v1413},
+v1415 = {v800, v1414},
+v1416 = {v607, v1383},
+v1417 = {v1180, v1416},
+v1418 = {v205, v1417},
+v1419 = {v327, v1418},
+v1420 = {v1369, v1419},
+v1421 = T141[v1420],
+v1422 = inputs[407:407],
+v1423 = {v1422, v746},
+v1424 = T142[v1423],
+v1425 = {v1422, v349},
+v1426 = {v1422, v164},
+v1427 = {v214, v1426},
+v1428 = {v1042, v1427},
+v1429 = {v117, v1428},
+v1430 = T143[v1429],
+v1431 = {v1371, v1430},
+v1432 = {v1009, v1431},
+v1433 = {v1422, v200},
+v1434 = {v645, v1433},
+v1435 = {v1422, v483},
+v1436 = {v585, v1435},
+v1437 = {v228, v1436},
+v1438 = {v1422, v954},
+v1439 = {v294, v1438},
+v1440 = {v1422, v660},
+v1441 = {v933, v1440},
+v1442 = {v86, v1441},
+v1443 = {v507, v1442},
+v1444 = {v708, v1443},
+v1445 = T144[v1444],
+v1446 = {v1422, v421},
+v1447 = {v416, v1446},
+v1448 = {v146, v1447},
+v1449 = {v311, v1448},
+v1450 = inputs[459:459],
+v1451 = {v1450, v500},
+v1452 = {v1450, v334},
+v1453 = {v353, v1452},
+v1454 = T145[v1453],
+v1455 = {v1450, v370},
+v1456 = {v355, v1455},
+v1457 = {v1021, v1456},
+v1458 = {v1450, v618},
+v1459 = {v690, v1458},
+v1460 = {v187, v1459},
+v1461 = {v1450, v310},
+v1462 = {v303, v1461},
+v1463 = {v67, v1462},
+v1464 = {v873, v1463},
+v1465 = T146[v1464],
+v1466 = {v226, v1450},
+v1467 = {v131, v1466},
+v1468 = {v358, v1467},
+v1469 = {v372, v1468},
+v1470 = {v172, v1469},
+v1471 = T147[v1470],
+v1472 = inputs[460:460],
+v1473 = {v1472, v1392},
+v1474 = T148[v1473],
+v1475 = {v1472, v1025},
+v1476 = T149[v1475],
+v1477 = {v1472, v684},
+v1478 = {v696, v1477},
+v1479 = T150[v1478],
+v1480 = {v1472, v959},
+v1481 = {v457, v1480},
+v1482 = T151[v1481],
+v1483 = {v1472, v1011},
+v1484 = {v1472, v1439},
+v1485 = {v866, v1484},
+v1486 = {v625, v1485},
+v1487 = T152[v1486],
+v1488 = {v1472, v619},
+v1489 = {v718, v1488},
+v1490 = {v169, v1489},
+v1491 = {v702, v1490},
+v1492 = T153[v1491],
+v1493 = {v1369, v1472},
+v1494 = {v1290, v1493},
+v1495 = {v63, v1494},
+v1496 = {v636, v1495},
+v1497 = {v492, v1496},
+v1498 = T154[v1497],
+v1499 = {v783, v1498},
+v1500 = inputs[486:486],
+v1501 = {v1500, v703},
+v1502 = T155[v1501],
+v1503 = {v1500, v621},
+v1504 = {v319, v1503},
+v1505 = {v273, v1504},
+v1506 = T156[v1505],
+v1507 = {v1500, v1289},
+v1508 = {v954, v1507},
+v1509 = {v625, v1508},
+v1510 = T157[v1509],
+v1511 = {v1500, v312},
+v1512 = {v573, v1511},
+v1513 = {v1500, v85},
+v1514 = {v359, v1513},
+v1515 = {v702, v1514},
+v1516 = {v84, v1515},
+v1517 = {v319, v1516},
+v1518 = T158[v1517],
+v1519 = {v598, v1518},
+v1520 = {v973, v1519},
+v1521 = {v406, v1500},
+v1522 = {v56, v1521},
+v1523 = {v102, v1522},
+v1524 = {v1500, v319},
+v1525 = inputs[238:238],
+v1526 = {v1525, v920},
+v1527 = {v247, v1526},
+v1528 = T159[v1527],
+v1529 = {v1528, v1499},
+v1530 = {v346, v1529},
+v1531 = {v1525, v1111},
+v1532 = {v142, v1531},
+v1533 = T160[v1532],
+v1534 = {v1525, v769},
+v1535 = {v1262, v1534},
+v1536 = {v54, v1535},
+v1537 = T161[v1536],
+v1538 = {v1537, v1165},
+v1539 = {v604, v1538},
+v1540 = T162[3*v1539 +: 3],
+v1541 = (v1540 >>> 2),
+v1542 = {v1525, v655},
+v1543 = {v556, v1542},
+v1544 = {v144, v1543},
+v1545 = T163[v1544],
+v1546 = {v1525, v380},
+v1547 = {v580, v1546},
+v1548 = {v1525, v537},
+v1549 = {v233, v1548},
+v1550 = v1540,
+v1551 = (v1540 >>> 1),
+v1552 = {v327, v1525},
+v1553 = {v1071, v1552},
+v1554 = {v1525, v315},
+v1555 = {v236, v1554},
+v1556 = {v1160, v1555},
+v1557 = {v309, v1556},
+v1558 = {v141, v1557},
+v1559 = T164[v1558],
+v1560 = {v414, v1525},
+v1561 = {v854, v1560},
+v1562 = {v416, v1561},
+v1563 = {v313, v1562},
+v1564 = inputs[239:239],
+v1565 = {v1564, v1390},
+v1566 = T165[v1565],
+v1567 = {v1325, v1566},
+v1568 = {v1564, v1231},
+v1569 = T166[v1568],
+v1570 = {v1564, v1172},
+v1571 = {v161, v1570},
+v1572 = {v708, v1571},
+v1573 = T167[v1572],
+v1574 = {v1564, v444},
+v1575 = {v1564, v276},
+v1576 = {v1160, v1575},
+v1577 = {v235, v1576},
+v1578 = {v16, v1577},
+v1579 = T168[v1578],
+v1580 = {v1564, v565},
+v1581 = {v414, v1580},
+v1582 = {v933, v1581},
+v1583 = {v238, v1582},
+v1584 = T169[v1583],
+v1585 = {v156, v1564},
+v1586 = {v107, v1585},
+v1587 = {v1262, v1586},
+v1588 = {v771, v1587},
+v1589 = {v391, v1588},
+v1590 = T170[v1589],
+v1591 = {v414, v1564},
+v1592 = {v143, v1591},
+v1593 = {v585, v1592},
+v1594 = {v1143, v1593},
+v1595 = {v250, v1594},
+v1596 = T171[v1595],
+v1597 = {v1596, v912},
+v1598 = inputs[241:241],
+v1599 = {v1598, v744},
+v1600 = {v702, v1599},
+v1601 = T172[v1600],
+v1602 = {v1598, v1547},
+v1603 = {v387, v1602},
+v1604 = T173[v1603],
+v1605 = {v1604, v1187},
+v1606 = T162[3*v1605 +: 3],
+v1607 = (v1606 >>> 2),
+v1608 = {v1598, v535},
+v1609 = {v1180, v1608},
+v1610 = T174[v1609],
+v1611 = {v1610, v905},
+v1612 = {v1598, v1146},
+v1613 = {v808, v1612},
+v1614 = {v147, v1613},
+v1615 = T175[v1614],
+v1616 = {v1598, v857},
+v1617 = {v1598, v1303},
+v1618 = {v526, v1617},
+v1619 = {v1525, v1618},
+v1620 = T176[v1619],
+v1621 = {v1620, v1520},
+v1622 = v1606,
+v1623 = (v1606 >>> 1),
+v1624 = {v390, v1598},
+v1625 = {v787, v1624},
+v1626 = {v475, v1625},
+v1627 = {v235, v1626},
+v1628 = {v1102, v1627},
+v1629 = T177[v1628],
+v1630 = {v1629, v1340},
+v1631 = {v1584, v1630},
+v1632 = {v1332, v1631},
+v1633 = {v1510, v1632},
+v1634 = T162[3*v1633 +: 3],
+v1635 = (v1634 >>> 2),
+v1636 = v1634,
+v1637 = (v1634 >>> 1),
+v1638 = inputs[296:296],
+v1639 = {v1638, v785},
+v1640 = T178[v1639],
+v1641 = {v1638, v1434},
+v1642 = {v1598, v1641},
+v1643 = T179[v1642],
+v1644 = {v1638, v1294},
+v1645 = {v1306, v1644},
+v1646 = T180[v1645],
+v1647 = {v1638, v386},
+v1648 = {v841, v1647},
+v1649 = {v128, v1648},
+v1650 = T181[v1649],
+v1651 = {v1091, v1650},
+v1652 = {v478, v1651},
+v1653 = {v1638, v1227},
+v1654 = {v9, v1653},
+v1655 = {v211, v1654},
+v1656 = {v262, v1655},
+v1657 = T182[v1656],
+v1658 = {v1638, v1326},
+v1659 = {v585, v1658},
+v1660 = {v1638, v820},
+v1661 = {v1383, v1660},
+v1662 = {v435, v1661},
+v1663 = {v406, v1662},
+v1664 = T183[v1663],
+v1665 = {v1664, v1278},
+v1666 = T162[3*v1665 +: 3],
+v1667 = (v1666 >>> 2),
+v1668 = v1666,
+v1669 = (v1666 >>> 1),
+v1670 = {v1638, v808},
+v1671 = {v768, v1670},
+v1672 = {v536, v1671},
+v1673 = {v1306, v1672},
+v1674 = {v406, v1673},
+v1675 = T184[v1674],
+v1676 = {v1675, v1389},
+v1677 = T162[3*v1676 +: 3],
+v1678 = (v1677 >>> 2),
+v1679 = v1677,
+v1680 = (v1677 >>> 1),
+v1681 = {v391, v1638},
+v1682 = {v1598, v1681},
+v1683 = {v3, v1682},
+v1684 = {v1564, v1683},
+v1685 = {v238, v1684},
+v1686 = T185[v1685],
+v1687 = inputs[321:321],
+v1688 = {v1687, v1253},
+v1689 = T186[v1688],
+v1690 = {v1687, v1142},
+v1691 = {v1687, v1137},
+v1692 = {v233, v1691},
+v1693 = {v1598, v1692},
+v1694 = T187[v1693],
+v1695 = {v1687, v1254},
+v1696 = {v1102, v1695},
+v1697 = {v187, v1696},
+v1698 = {v1564, v1697},
+v1699 = T188[v1698],
+v1700 = {v1687, v462},
+v1701 = {v660, v1700},
+v1702 = {v645, v1701},
+v1703 = {v90, v1702},
+v1704 = T189[v1703],
+v1705 = {v313, v1687},
+v1706 = {v309, v1705},
+v1707 = {v600, v1706},
+v1708 = {v1290, v1707},
+v1709 = {v452, v1708},
+v1710 = T190[v1709],
+v1711 = {v1333, v1687},
+v1712 = {v1598, v1711},
+v1713 = {v247, v1712},
+v1714 = {v1450, v1713},
+v1715 = {v259, v1714},
+v1716 = T191[v1715],
+v1717 = {v1687, v1638},
+v1718 = {v124, v1717},
+v1719 = {v617, v1718},
+v1720 = {v718, v1719},
+v1721 = {v622, v1720},
+v1722 = T192[v1721],
+v1723 = inputs[378:378],
+v1724 = {v1723, v1377},
+v1725 = T193[v1724],
+v1726 = {v1723, v1451},
+v1727 = T194[v1726],
+v1728 = {v1727, v184},
+v1729 = {v1723, v712},
+v1730 = {v230, v1729},
+v1731 = T195[v1730],
+v1732 = {v1723, v1145},
+v1733 = {v966, v1732},
+v1734 = {v134, v1733},
+v1735 = T196[v1734],
+v1736 = {v1735, v1301},
+v1737 = {v834, v1736},
+v1738 = {v369, v1737},
+v1739 = {v694, v1738},
+v1740 = {v1723, v508},
+v1741 = {v138, v1740},
+v1742 = {v362, v1741},
+v1743 = T197[v1742],
+v1744 = {v1723, v258},
+v1745 = {v422, v1744},
+v1746 = {v67, v1745},
+v1747 = T198[v1746],
+v1748 = {v1747, v1465},
+v1749 = {v1195, v1748},
+v1750 = {v917, v1749},
+v1751 = {v1723, v1261},
+v1752 = {v134, v1751},
+v1753 = {v273, v1752},
+v1754 = {v140, v1753},
+v1755 = T199[v1754],
+v1756 = {v1723, v485},
+v1757 = {v321, v1756},
+v1758 = {v1500, v1757},
+v1759 = {v124, v1758},
+v1760 = T200[v1759],
+v1761 = {v1760, v1750},
+v1762 = {v953, v1761},
+v1763 = T162[3*v1762 +: 3],
+v1764 = (v1763 >>> 2),
+v1765 = v1763,
+v1766 = (v1763 >>> 1),
+v1767 = {v1369, v1723},
+v1768 = {v1160, v1767},
+v1769 = {v95, v1768},
+v1770 = {v196, v1769},
+v1771 = {v197, v1770},
+v1772 = T201[v1771],
+v1773 = {v733, v1772},
+v1774 = {v1723, v259},
+v1775 = {v142, v1774},
+v1776 = {v268, v1723},
+v1777 = {v1217, v1776},
+v1778 = {v135, v1777},
+v1779 = {v176, v1778},
+v1780 = {v1472, v1779},
+v1781 = T202[v1780],
+v1782 = inputs[545:545],
+v1783 = {v1782, v1457},
+v1784 = T203[v1783],
+v1785 = {v1782, v1553},
+v1786 = {v457, v1785},
+v1787 = {v233, v1786},
+v1788 = T204[v1787],
+v1789 = {v1788, v1773},
+v1790 = {v1782, v730},
+v1791 = {v355, v1790},
+v1792 = {v1782, v340},
+v1793 = {v359, v1792},
+v1794 = {v165, v1793},
+v1795 = {v43, v1794},
+v1796 = T205[v1795],
+v1797 = {v1796, v1432},
+v1798 = {v552, v1797},
+v1799 = {v1782, v653},
+v1800 = {v364, v1799},
+v1801 = {v467, v1800},
+v1802 = {v309, v1801},
+v1803 = T206[v1802],
+v1804 = {v1803, v1597},
+v1805 = {v671, v1804},
+v1806 = {v1694, v1805},
+v1807 = {v1533, v1806},
+v1808 = T162[3*v1807 +: 3],
+v1809 = (v1808 >>> 2),
+v1810 = {v1782, v876},
+v1811 = {v139, v1810},
+v1812 = {v148, v1811},
+v1813 = {v157, v1812},
+v1814 = T207[v1813],
+v1815 = v1808,
+v1816 = (v1808 >>> 1),
+v1817 = {v745, v1782},
+v1818 = {v1042, v1817},
+v1819 = {v507, v1818},
+v1820 = {v214, v1819},
+v1821 = {v311, v1782},
+v1822 = {v137, v1821},
+v1823 = {v445, v1822},
+v1824 = {v600, v1823},
+v1825 = {v316, v1824},
+v1826 = T208[v1825],
+v1827 = {v1369, v1782},
+v1828 = {v1500, v1827},
+v1829 = {v984, v1828},
+v1830 = {v954, v1829},
+v1831 = inputs[267:267],
+v1832 = {v1831, v1690},
+v1833 = T209[v1832],
+v1834 = {v1831, v577},
+v1835 = {v196, v1834},
+v1836 = T210[v1835],
+v1837 = {v1831, v241},
+v1838 = {v866, v1837},
+v1839 = T211[v1838],
+v1840 = {v1839, v1567},
+v1841 = {v1492, v1840},
+v1842 = {v1831, v672},
+v1843 = {v569, v1842},
+v1844 = {v536, v1843},
+v1845 = {v339, v1844},
+v1846 = T212[v1845],
+v1847 = {v1846, v827},
+v1848 = {v1074, v1847},
+v1849 = {v1755, v1848},
+v1850 = T162[3*v1849 +: 3],
+v1851 = (v1850 >>> 2),
+v1852 = {v1831, v1159},
+v1853 = {v450, v1852},
+v1854 = {v204, v1853},
+v1855 = {v347, v1854},
+v1856 = T213[v1855],
+v1857 = {v1856, v1621},
+v1858 = {v531, v1857},
+v1859 = T162[3*v1858 +: 3],
+v1860 = (v1859 >>> 2),
+v1861 = {v185, v1831},
+v1862 = {v94, v1861},
+v1863 = {v250, v1862},
+v1864 = {v539, v1863},
+v1865 = {v2, v1864},
+v1866 = T214[v1865],
+v1867 = {v1866, v1313},
+v1868 = v1850,
+v1869 = (v1850 >>> 1),
+v1870 = v1859,
+v1871 = (v1859 >>> 1),
+v1872 = {v225, v1831},
+v1873 = {v467, v1872},
+v1874 = {v229, v1873},
+v1875 = {v372, v1874},
+v1876 = {v771, v1875},
+v1877 = T215[v1876],
+v1878 = inputs[264:264],
+v1879 = {v1878, v389},
+v1880 = {v197, v1879},
+v1881 = T216[v1880],
+v1882 = {v1881, v1798},
+v1883 = T162[3*v1882 +: 3],
+v1884 = (v1883 >>> 2),
+v1885 = {v1878, v203},
+v1886 = {v374, v1885},
+v1887 = {v540, v1886},
+v1888 = {v158, v1887},
+v1889 = T217[v1888],
+v1890 = {v1889, v1739},
+v1891 = T162[3*v1890 +: 3],
+v1892 = (v1891 >>> 2),
+v1893 = {v1878, v260},
+v1894 = {v536, v1893},
+v1895 = {v89, v1894},
+v1896 = {v1244, v1895},
+v1897 = T218[v1896],
+v1898 = {v1878, v1120},
+v1899 = {v93, v1898},
+v1900 = {v150, v1899},
+v1901 = {v359, v1900},
+v1902 = T219[v1901],
+v1903 = {v1878, v871},
+v1904 = {v374, v1903},
+v1905 = {v247, v1904},
+v1906 = {v1564, v1905},
+v1907 = T220[v1906],
+v1908 = {v1878, v298},
+v1909 = {v196, v1908},
+v1910 = {v381, v1909},
+v1911 = {v235, v1910},
+v1912 = T221[v1911],
+v1913 = {v1912, v1320},
+v1914 = {v1054, v1913},
+v1915 = {v1476, v1914},
+v1916 = {v1878, v1284},
+v1917 = {v253, v1916},
+v1918 = {v539, v1917},
+v1919 = {v186, v1918},
+v1920 = T222[v1919],
+v1921 = {v1878, v1085},
+v1922 = {v272, v1921},
+v1923 = {v841, v1922},
+v1924 = {v387, v1923},
+v1925 = T223[v1924],
+v1926 = v1891,
+v1927 = (v1891 >>> 1),
+v1928 = v1883,
+v1929 = (v1883 >>> 1),
+v1930 = {v696, v1878},
+v1931 = {v1450, v1930},
+v1932 = {v1160, v1931},
+v1933 = {v923, v1932},
+v1934 = {v903, v1933},
+v1935 = T224[v1934],
+v1936 = {v754, v1935},
+v1937 = {v422, v1878},
+v1938 = {v144, v1937},
+v1939 = {v1831, v1938},
+v1940 = {v96, v1939},
+v1941 = {v268, v1940},
+v1942 = T225[v1941],
+v1943 = {v787, v1878},
+v1944 = {v193, v1943},
+v1945 = {v1831, v1944},
+v1946 = {v435, v1945},
+v1947 = {v569, v1946},
+v1948 = T226[v1947],
+v1949 = inputs[348:348],
+v1950 = {v1949, v1563},
+v1951 = T227[v1950],
+v1952 = {v1951, v1915},
+v1953 = {v631, v1952},
+v1954 = T162[3*v1953 +: 3],
+v1955 = (v1954 >>> 2),
+v1956 = {v1949, v1460},
+v1957 = T228[v1956],
+v1958 = {v1640, v1957},
+v1959 = {v1949, v875},
+v1960 = {v315, v1959},
+v1961 = T229[v1960],
+v1962 = {v1961, v1530},
+v1963 = {v1474, v1962},
+v1964 = T162[3*v1963 +: 3],
+v1965 = (v1964 >>> 2),
+v1966 = {v1884, v1965},
+v1967 = {v1892, v1966},
+v1968 = {v1949, v1616},
+v1969 = {v108, v1968},
+v1970 = T230[v1969],
+v1971 = {v1445, v1970},
+v1972 = {v1949, v405},
+v1973 = {v145, v1972},
+v1974 = T231[v1973],
+v1975 = {v1949, v579},
+v1976 = {v549, v1975},
+v1977 = {v196, v1976},
+v1978 = T232[v1977],
+v1979 = {v1949, v872},
+v1980 = {v463, v1979},
+v1981 = {v573, v1980},
+v1982 = {v821, v1981},
+v1983 = T233[v1982],
+v1984 = {v1949, v1179},
+v1985 = {v190, v1984},
+v1986 = {v1638, v1985},
+v1987 = {v114, v1986},
+v1988 = T234[v1987],
+v1989 = {v1949, v828},
+v1990 = {v148, v1989},
+v1991 = {v49, v1990},
+v1992 = {v114, v1991},
+v1993 = T235[v1992],
+v1994 = {v1689, v1993},
+v1995 = v1964,
+v1996 = {v1928, v1995},
+v1997 = {v1926, v1996},
+v1998 = (v1964 >>> 1),
+v1999 = {v1929, v1998},
+v2000 = {v1927, v1999},
+v2001 = v1954,
+v2002 = (v1954 >>> 1),
+v2003 = {v1949, v821},
+v2004 = {v65, v2003},
+v2005 = {v1121, v2004},
+v2006 = {v600, v2005},
+v2007 = {v414, v2006},
+v2008 = T236[v2007],
+v2009 = {v2008, v1611},
+v2010 = {v1907, v2009},
+v2011 = {v935, v2010},
+v2012 = {v1132, v2011},
+v2013 = T162[3*v2012 +: 3],
+v2014 = (v2013 >>> 2),
+v2015 = v2013,
+v2016 = (v2013 >>> 1),
+v2017 = {v1687, v1949},
+v2018 = {v890, v2017},
+v2019 = {v17, v2018},
+v2020 = {v1831, v2019},
+v2021 = {v303, v2020},
+v2022 = T237[v2021],
+v2023 = inputs[432:432],
+v2024 = {v2023, v1106},
+v2025 = T238[v2024],
+v2026 = {v2023, v456},
+v2027 = T239[v2026],
+v2028 = {v2023, v845},
+v2029 = {v1450, v2028},
+v2030 = T240[v2029],
+v2031 = {v2030, v1936},
+v2032 = {v2023, v675},
+v2033 = {v294, v2032},
+v2034 = T241[v2033],
+v2035 = {v2023, v1295},
+v2036 = {v229, v2035},
+v2037 = {v155, v2036},
+v2038 = T242[v2037],
+v2039 = {v2038, v1033},
+v2040 = {v2023, v209},
+v2041 = {v573, v2040},
+v2042 = {v169, v2041},
+v2043 = {v236, v2042},
+v2044 = T243[v2043],
+v2045 = {v2023, v628},
+v2046 = {v25, v2045},
+v2047 = {v163, v2046},
+v2048 = {v622, v2047},
+v2049 = T244[v2048],
+v2050 = {v2049, v1415},
+v2051 = {v739, v2050},
+v2052 = T162[3*v2051 +: 3],
+v2053 = (v2052 >>> 2),
+v2054 = v2052,
+v2055 = (v2052 >>> 1),
+v2056 = {v1010, v2023},
+v2057 = {v320, v2056},
+v2058 = {v158, v2057},
+v2059 = {v453, v2058},
+v2060 = {v2023, v945},
+v2061 = {v378, v2060},
+v2062 = {v580, v2061},
+v2063 = {v660, v2023},
+v2064 = {v317, v2063},
+v2065 = {v556, v2064},
+v2066 = {v890, v2065},
+v2067 = {v445, v2066},
+v2068 = T245[v2067],
+v2069 = {v2068, v2031},
+v2070 = {v902, v2069},
+v2071 = {v1506, v2070},
+v2072 = T162[3*v2071 +: 3],
+v2073 = (v2072 >>> 2),
+v2074 = {v2073, v1967},
+v2075 = {v1851, v2074},
+v2076 = T246[3*v2075 +: 3],
+v2077 = (v2076 >>> 2),
+v2078 = v2076,
+v2079 = (v2076 >>> 1),
+v2080 = v2072,
+v2081 = {v2080, v1997},
+v2082 = {v1868, v2081},
+v2083 = T246[3*v2082 +: 3],
+v2084 = (v2083 >>> 2),
+v2085 = v2083,
+v2086 = (v2083 >>> 1),
+v2087 = {v2086, v2085},
+v2088 = (v2072 >>> 1),
+v2089 = {v2088, v2000},
+v2090 = {v1869, v2089},
+v2091 = T246[3*v2090 +: 3],
+v2092 = (v2091 >>> 2),
+v2093 = {v2079, v2092},
+v2094 = v2091,
+v2095[2:0] = v2094,
+v2095[3:3] = (v2094 >>> 3) + v2077,
+v2096 = (v2091 >>> 1),
+v2097 = {v2096, v2084},
+v2098 = {v2078, v2097},
+v2099 = T247[2*v2098 +: 2],
+v2100 = (v2099 >>> 1),
+v2101 = {v2100, v2093},
+v2102 = T247[2*v2101 +: 2],
+v2103 = (v2102 >>> 1),
+v2104 = v2102,
+v2105 = v2099,
+v2106 = {v2105, v2087},
+v2107 = {v2104, v2106},
+v2108 = {v2103, v2107},
+v2109 = (v2095 <<< 1) + v2108,
+v2110 = {v2023, v629},
+v2111 = {v445, v2110},
+v2112 = {v1500, v2111},
+v2113 = {v625, v2112},
+v2114 = {v652, v2113},
+v2115 = T248[v2114],
+v2116 = {v1833, v2115},
+v2117 = {v818, v2116},
+v2118 = {v1601, v2117},
+v2119 = {v1270, v2118},
+v2120 = {v402, v2119},
+v2121 = T162[3*v2120 +: 3],
+v2122 = (v2121 >>> 2),
+v2123 = v2121,
+v2124 = (v2121 >>> 1),
+v2125 = {v272, v2023},
+v2126 = {v1831, v2125},
+v2127 = {v933, v2126},
+v2128 = {v1525, v2127},
+v2129 = {v351, v2128},
+v2130 = T249[v2129],
+v2131 = inputs[488:488],
+v2132 = {v2131, v1830},
+v2133 = T250[v2132],
+v2134 = {v2133, v1178},
+v2135 = {v1487, v2134},
+v2136 = {v1283, v2135},
+v2137 = {v2131, v1437},
+v2138 = T251[v2137],
+v2139 = {v2131, v1449},
+v2140 = T252[v2139],
+v2141 = {v978, v2140},
+v2142 = {v1920, v2141},
+v2143 = {v1115, v2142},
+v2144 = {v1569, v2143},
+v2145 = {v1226, v2144},
+v2146 = T162[3*v2145 +: 3],
+v2147 = (v2146 >>> 2),
+v2148 = {v2131, v1523},
+v2149 = {v319, v2148},
+v2150 = T253[v2149],
+v2151 = {v1573, v2150},
+v2152 = {v2131, v777},
+v2153 = {v151, v2152},
+v2154 = T254[v2153],
+v2155 = {v2154, v1728},
+v2156 = {v1354, v2155},
+v2157 = {v592, v2156},
+v2158 = {v1064, v2157},
+v2159 = T162[3*v2158 +: 3],
+v2160 = (v2159 >>> 2),
+v2161 = {v2131, v458},
+v2162 = {v432, v2161},
+v2163 = {v339, v2162},
+v2164 = {v1306, v2163},
+v2165 = T255[v2164],
+v2166 = {v2131, v1524},
+v2167 = {v708, v2166},
+v2168 = {v696, v2167},
+v2169 = {v26, v2168},
+v2170 = T256[v2169],
+v2171 = {v2131, v1362},
+v2172 = {v501, v2171},
+v2173 = {v168, v2172},
+v2174 = {v84, v2173},
+v2175 = T257[v2174],
+v2176 = v2159,
+v2177 = (v2159 >>> 1),
+v2178 = v2146,
+v2179 = (v2146 >>> 1),
+v2180 = {v2131, v1042},
+v2181 = {v193, v2180},
+v2182 = {v768, v2181},
+v2183 = {v1687, v2182},
+v2184 = {v83, v2183},
+v2185 = T258[v2184],
+v2186 = {v2185, v394},
+v2187 = {v1479, v2186},
+v2188 = {v1988, v2187},
+v2189 = {v1877, v2188},
+v2190 = {v66, v2131},
+v2191 = {v74, v2190},
+v2192 = {v162, v2191},
+v2193 = {v226, v2192},
+v2194 = {v122, v2193},
+v2195 = T259[v2194],
+v2196 = {v2131, v1472},
+v2197 = {v984, v2196},
+v2198 = {v1021, v2197},
+v2199 = {v768, v2198},
+v2200 = {v1244, v2199},
+v2201 = T260[v2200],
+v2202 = {v625, v2131},
+v2203 = {v299, v2202},
+v2204 = {v1262, v2203},
+v2205 = {v1687, v2204},
+v2206 = {v690, v2205},
+v2207 = T261[v2206],
+v2208 = {v2207, v795},
+v2209 = {v1482, v2208},
+v2210 = {v1104, v2209},
+v2211 = {v1151, v2210},
+v2212 = {v1590, v2211},
+v2213 = T162[3*v2212 +: 3],
+v2214 = (v2213 >>> 2),
+v2215 = v2213,
+v2216 = (v2213 >>> 1),
+v2217 = inputs[543:543],
+v2218 = {v2217, v1791},
+v2219 = T262[v2218],
+v2220 = {v2219, v1101},
+v2221 = {v1309, v2220},
+v2222 = {v1424, v2221},
+v2223 = {v2022, v2222},
+v2224 = T162[3*v2223 +: 3],
+v2225 = (v2224 >>> 2),
+v2226 = {v2217, v1820},
+v2227 = T263[v2226],
+v2228 = {v2227, v1867},
+v2229 = {v1128, v2228},
+v2230 = {v1110, v2229},
+v2231 = T162[3*v2230 +: 3],
+v2232 = (v2231 >>> 2),
+v2233 = {v2217, v2059},
+v2234 = T264[v2233],
+v2235 = {v2217, v1483},
+v2236 = T265[v2235],
+v2237 = {v2236, v1652},
+v2238 = {v1784, v2237},
+v2239 = {v1974, v2238},
+v2240 = T162[3*v2239 +: 3],
+v2241 = (v2240 >>> 2),
+v2242 = {v2217, v775},
+v2243 = {v390, v2242},
+v2244 = T266[v2243],
+v2245 = {v2244, v1216},
+v2246 = {v1249, v2245},
+v2247 = {v1897, v2246},
+v2248 = {v1219, v2247},
+v2249 = {v474, v2248},
+v2250 = T162[3*v2249 +: 3],
+v2251 = (v2250 >>> 2),
+v2252 = {v2217, v1425},
+v2253 = {v196, v2252},
+v2254 = T267[v2253],
+v2255 = {v2217, v698},
+v2256 = {v204, v2255},
+v2257 = T268[v2256],
+v2258 = {v2217, v572},
+v2259 = {v841, v2258},
+v2260 = {v171, v2259},
+v2261 = T269[v2260],
+v2262 = {v2217, v1020},
+v2263 = {v1782, v2262},
+v2264 = {v339, v2263},
+v2265 = {v351, v2264},
+v2266 = T270[v2265],
+v2267 = {v2266, v1789},
+v2268 = {v2217, v206},
+v2269 = {v224, v2268},
+v2270 = {v78, v2269},
+v2271 = {v2131, v2270},
+v2272 = T271[v2271],
+v2273 = {v2272, v412},
+v2274 = {v1925, v2273},
+v2275 = {v1704, v2274},
+v2276 = {v1454, v2275},
+v2277 = {v1058, v2276},
+v2278 = T162[3*v2277 +: 3],
+v2279 = (v2278 >>> 2),
+v2280 = v2224,
+v2281 = (v2224 >>> 1),
+v2282 = v2250,
+v2283 = (v2250 >>> 1),
+v2284 = v2231,
+v2285 = (v2231 >>> 1),
+v2286 = v2240,
+v2287 = (v2240 >>> 1),
+v2288 = v2278,
+v2289 = (v2278 >>> 1),
+v2290 = {v2217, v226},
+v2291 = {v1010, v2290},
+v2292 = {v326, v2291},
+v2293 = {v445, v2292},
+v2294 = {v1782, v2293},
+v2295 = T272[v2294],
+v2296 = {v2217, v696},
+v2297 = {v1244, v2296},
+v2298 = {v690, v2297},
+v2299 = {v60, v2298},
+v2300 = {v945, v2299},
+v2301 = T273[v2300],
+v2302 = {v2301, v1994},
+v2303 = {v1836, v2302},
+v2304 = {v220, v2303},
+v2305 = {v1260, v2304},
+v2306 = T162[3*v2305 +: 3],
+v2307 = (v2306 >>> 2),
+v2308 = v2306,
+v2309 = (v2306 >>> 1),
+v2310 = inputs[294:294],
+v2311 = {v2310, v306},
+v2312 = T274[v2311],
+v2313 = {v1382, v2312},
+v2314 = {v1646, v2313},
+v2315 = {v2254, v2314},
+v2316 = {v665, v2315},
+v2317 = {v482, v2316},
+v2318 = T162[3*v2317 +: 3],
+v2319 = (v2318 >>> 2),
+v2320 = {v2319, v2307},
+v2321 = {v2160, v2320},
+v2322 = {v2310, v848},
+v2323 = T275[v2322],
+v2324 = {v2323, v1958},
+v2325 = {v2201, v2324},
+v2326 = {v1814, v2325},
+v2327 = {v2027, v2326},
+v2328 = T162[3*v2327 +: 3],
+v2329 = (v2328 >>> 2),
+v2330 = {v2310, v1659},
+v2331 = {v1949, v2330},
+v2332 = T276[v2331],
+v2333 = {v1373, v2332},
+v2334 = {v1643, v2333},
+v2335 = {v1942, v2334},
+v2336 = {v2295, v2335},
+v2337 = {v1205, v2336},
+v2338 = T162[3*v2337 +: 3],
+v2339 = (v2338 >>> 2),
+v2340 = {v2310, v1574},
+v2341 = {v378, v2340},
+v2342 = T277[v2341],
+v2343 = {v2310, v701},
+v2344 = {v147, v2343},
+v2345 = T278[v2344],
+v2346 = {v1084, v2345},
+v2347 = {v1826, v2346},
+v2348 = {v523, v2347},
+v2349 = {v1948, v2348},
+v2350 = {v1050, v2349},
+v2351 = T162[3*v2350 +: 3],
+v2352 = (v2351 >>> 2),
+v2353 = {v2310, v1549},
+v2354 = {v290, v2353},
+v2355 = T279[v2354],
+v2356 = {v2355, v1841},
+v2357 = {v2138, v2356},
+v2358 = T162[3*v2357 +: 3],
+v2359 = (v2358 >>> 2),
+v2360 = {v2310, v1305},
+v2361 = {v549, v2360},
+v2362 = {v1383, v2361},
+v2363 = T280[v2362],
+v2364 = {v2310, v1775},
+v2365 = {v8, v2364},
+v2366 = {v854, v2365},
+v2367 = T281[v2366],
+v2368 = {v2367, v2039},
+v2369 = {v1731, v2368},
+v2370 = {v1406, v2369},
+v2371 = {v929, v2370},
+v2372 = T162[3*v2371 +: 3],
+v2373 = (v2372 >>> 2),
+v2374 = {v2310, v338},
+v2375 = {v1949, v2374},
+v2376 = {v199, v2375},
+v2377 = {v208, v2376},
+v2378 = T282[v2377],
+v2379 = {v2378, v2267},
+v2380 = {v2310, v770},
+v2381 = {v150, v2380},
+v2382 = {v93, v2381},
+v2383 = {v1369, v2382},
+v2384 = T283[v2383],
+v2385 = {v1136, v2384},
+v2386 = {v1502, v2385},
+v2387 = v2338,
+v2388 = (v2338 >>> 1),
+v2389 = v2351,
+v2390 = (v2351 >>> 1),
+v2391 = v2318,
+v2392 = {v2391, v2308},
+v2393 = {v2176, v2392},
+v2394 = (v2318 >>> 1),
+v2395 = {v2394, v2309},
+v2396 = {v2177, v2395},
+v2397 = v2358,
+v2398 = (v2358 >>> 1),
+v2399 = v2328,
+v2400 = (v2328 >>> 1),
+v2401 = v2372,
+v2402 = (v2372 >>> 1),
+v2403 = {v1422, v2310},
+v2404 = {v327, v2403},
+v2405 = {v104, v2404},
+v2406 = {v841, v2405},
+v2407 = {v923, v2406},
+v2408 = T284[v2407],
+v2409 = {v1722, v2408},
+v2410 = {v1375, v2409},
+v2411 = {v2257, v2410},
+v2412 = {v1344, v2411},
+v2413 = {v2195, v2412},
+v2414 = T162[3*v2413 +: 3],
+v2415 = (v2414 >>> 2),
+v2416 = {v2053, v2415},
+v2417 = {v1764, v2416},
+v2418 = {v2279, v2417},
+v2419 = {v2373, v2418},
+v2420 = T246[3*v2419 +: 3],
+v2421 = (v2420 >>> 2),
+v2422 = v2420,
+v2423 = (v2420 >>> 1),
+v2424 = v2414,
+v2425 = {v2054, v2424},
+v2426 = {v1765, v2425},
+v2427 = {v2288, v2426},
+v2428 = {v2401, v2427},
+v2429 = T246[3*v2428 +: 3],
+v2430 = (v2429 >>> 2),
+v2431 = v2429,
+v2432 = (v2429 >>> 1),
+v2433 = {v2432, v2431},
+v2434 = (v2414 >>> 1),
+v2435 = {v2055, v2434},
+v2436 = {v1766, v2435},
+v2437 = {v2289, v2436},
+v2438 = {v2402, v2437},
+v2439 = T246[3*v2438 +: 3],
+v2440 = (v2439 >>> 2),
+v2441 = {v2423, v2440},
+v2442 = v2439,
+v2443[2:0] = v2442,
+v2443[3:3] = (v2442 >>> 3) + v2421,
+v2444 = (v2439 >>> 1),
+v2445 = {v2444, v2430},
+v2446 = {v2422, v2445},
+v2447 = T247[2*v2446 +: 2],
+v2448 = (v2447 >>> 1),
+v2449 = {v2448, v2441},
+v2450 = T247[2*v2449 +: 2],
+v2451 = (v2450 >>> 1),
+v2452 = v2450,
+v2453 = v2447,
+v2454 = {v2453, v2433},
+v2455 = {v2452, v2454},
+v2456 = {v2451, v2455},
+v2457 = (v2443 <<< 1) + v2456,
+v2458 = {v1180, v2310},
+v2459 = {v102, v2458},
+v2460 = {v4, v2459},
+v2461 = {v11, v2460},
+v2462 = {v153, v2461},
+v2463 = T285[v2462],
+v2464 = {v2463, v1317},
+v2465 = {v281, v2464},
+v2466 = {v2034, v2465},
+v2467 = {v1396, v2466},
+v2468 = T162[3*v2467 +: 3],
+v2469 = (v2468 >>> 2),
+v2470 = {v2469, v1667},
+v2471 = {v2339, v2470},
+v2472 = {v2214, v2471},
+v2473 = {v1860, v2472},
+v2474 = T246[3*v2473 +: 3],
+v2475 = (v2474 >>> 2),
+v2476 = v2474,
+v2477 = (v2474 >>> 1),
+v2478 = v2468,
+v2479 = {v2478, v1668},
+v2480 = {v2387, v2479},
+v2481 = {v2215, v2480},
+v2482 = {v1870, v2481},
+v2483 = T246[3*v2482 +: 3],
+v2484 = (v2483 >>> 2),
+v2485 = v2483,
+v2486 = (v2483 >>> 1),
+v2487 = {v2486, v2485},
+v2488 = (v2468 >>> 1),
+v2489 = {v2488, v1669},
+v2490 = {v2388, v2489},
+v2491 = {v2216, v2490},
+v2492 = {v1871, v2491},
+v2493 = T246[3*v2492 +: 3],
+v2494 = (v2493 >>> 2),
+v2495 = {v2477, v2494},
+v2496 = v2493,
+v2497[2:0] = v2496,
+v2497[3:3] = (v2496 >>> 3) + v2475,
+v2498 = (v2493 >>> 1),
+v2499 = {v2498, v2484},
+v2500 = {v2476, v2499},
+v2501 = T247[2*v2500 +: 2],
+v2502 = (v2501 >>> 1),
+v2503 = {v2502, v2495},
+v2504 = T247[2*v2503 +: 2],
+v2505 = (v2504 >>> 1),
+v2506 = v2504,
+v2507 = v2501,
+v2508 = {v2507, v2487},
+v2509 = {v2506, v2508},
+v2510 = {v2505, v2509},
+v2511 = (v2497 <<< 1) + v2510,
+v2512 = {v2310, v390},
+v2513 = {v1244, v2512},
+v2514 = {v1102, v2513},
+v2515 = {v424, v2514},
+v2516 = {v100, v2515},
+v2517 = T286[v2516],
+v2518 = inputs[349:349],
+v2519 = {v2518, v1512},
+v2520 = {v629, v2519},
+v2521 = T287[v2520],
+v2522 = {v2521, v1971},
+v2523 = {v1781, v2522},
+v2524 = {v1716, v2523},
+v2525 = {v2025, v2524},
+v2526 = T162[3*v2525 +: 3],
+v2527 = (v2526 >>> 2),
+v2528 = {v2518, v1094},
+v2529 = {v459, v2528},
+v2530 = T288[v2529],
+v2531 = {v2234, v2530},
+v2532 = {v926, v2531},
+v2533 = {v288, v2532},
+v2534 = {v813, v2533},
+v2535 = {v988, v2534},
+v2536 = T162[3*v2535 +: 3],
+v2537 = (v2536 >>> 2),
+v2538 = {v2518, v880},
+v2539 = {v1290, v2538},
+v2540 = T289[v2539],
+v2541 = {v2540, v2386},
+v2542 = {v1368, v2541},
+v2543 = {v2517, v2542},
+v2544 = T162[3*v2543 +: 3],
+v2545 = (v2544 >>> 2),
+v2546 = {v2518, v2062},
+v2547 = {v1333, v2546},
+v2548 = T290[v2547],
+v2549 = {v2548, v761},
+v2550 = {v1210, v2549},
+v2551 = {v840, v2550},
+v2552 = {v1421, v2551},
+v2553 = {v1191, v2552},
+v2554 = T162[3*v2553 +: 3],
+v2555 = (v2554 >>> 2),
+v2556 = {v2329, v2555},
+v2557 = {v2147, v2556},
+v2558 = {v2359, v2557},
+v2559 = {v1635, v2558},
+v2560 = T246[3*v2559 +: 3],
+v2561 = (v2560 >>> 2),
+v2562 = {v2518, v431},
+v2563 = {v463, v2562},
+v2564 = {v1422, v2563},
+v2565 = T291[v2564],
+v2566 = {v1070, v2565},
+v2567 = {v1902, v2566},
+v2568 = {v728, v2567},
+v2569 = {v1003, v2568},
+v2570 = {v528, v2569},
+v2571 = T162[3*v2570 +: 3],
+v2572 = (v2571 >>> 2),
+v2573 = {v2518, v932},
+v2574 = {v1071, v2573},
+v2575 = {v309, v2574},
+v2576 = {v416, v2575},
+v2577 = T292[v2576],
+v2578 = {v1743, v2577},
+v2579 = {v2165, v2578},
+v2580 = {v1615, v2579},
+v2581 = {v1983, v2580},
+v2582 = {v986, v2581},
+v2583 = T162[3*v2582 +: 3],
+v2584 = (v2583 >>> 2),
+v2585 = {v2518, v778},
+v2586 = {v492, v2585},
+v2587 = {v71, v2586},
+v2588 = {v175, v2587},
+v2589 = T293[v2588],
+v2590 = {v2589, v2189},
+v2591 = T162[3*v2590 +: 3],
+v2592 = (v2591 >>> 2),
+v2593 = {v2518, v896},
+v2594 = {v1831, v2593},
+v2595 = {v237, v2594},
+v2596 = {v866, v2595},
+v2597 = T294[v2596],
+v2598 = {v2597, v886},
+v2599 = {v1559, v2598},
+v2600 = {v2261, v2599},
+v2601 = {v2342, v2600},
+v2602 = {v1545, v2601},
+v2603 = T162[3*v2602 +: 3],
+v2604 = (v2603 >>> 2),
+v2605 = {v1809, v2604},
+v2606 = {v2014, v2605},
+v2607 = {v2572, v2606},
+v2608 = {v1678, v2607},
+v2609 = T246[3*v2608 +: 3],
+v2610 = (v2609 >>> 2),
+v2611 = v2609,
+v2612 = (v2609 >>> 1),
+v2613 = v2560,
+v2614 = (v2560 >>> 1),
+v2615 = v2583,
+v2616 = (v2583 >>> 1),
+v2617 = v2591,
+v2618 = (v2591 >>> 1),
+v2619 = v2526,
+v2620 = (v2526 >>> 1),
+v2621 = v2571,
+v2622 = (v2571 >>> 1),
+v2623 = v2603,
+v2624 = {v1815, v2623},
+v2625 = {v2015, v2624},
+v2626 = {v2621, v2625},
+v2627 = {v1679, v2626},
+v2628 = T246[3*v2627 +: 3],
+v2629 = (v2628 >>> 2),
+v2630 = v2628,
+v2631 = (v2628 >>> 1),
+v2632 = {v2631, v2630},
+v2633 = (v2603 >>> 1),
+v2634 = {v1816, v2633},
+v2635 = {v2016, v2634},
+v2636 = {v2622, v2635},
+v2637 = {v1680, v2636},
+v2638 = T246[3*v2637 +: 3],
+v2639 = (v2638 >>> 2),
+v2640 = {v2612, v2639},
+v2641 = v2638,
+v2642[2:0] = v2641,
+v2642[3:3] = (v2641 >>> 3) + v2610,
+v2643 = (v2638 >>> 1),
+v2644 = {v2643, v2629},
+v2645 = {v2611, v2644},
+v2646 = T247[2*v2645 +: 2],
+v2647 = (v2646 >>> 1),
+v2648 = {v2647, v2640},
+v2649 = T247[2*v2648 +: 2],
+v2650 = (v2649 >>> 1),
+v2651 = v2649,
+v2652 = v2646,
+v2653 = {v2652, v2632},
+v2654 = {v2651, v2653},
+v2655 = {v2650, v2654},
+v2656 = (v2642 <<< 1) + v2655,
+v2657 = v2536,
+v2658 = (v2536 >>> 1),
+v2659 = v2544,
+v2660 = (v2544 >>> 1),
+v2661 = v2554,
+v2662 = {v2399, v2661},
+v2663 = {v2178, v2662},
+v2664 = {v2397, v2663},
+v2665 = {v1636, v2664},
+v2666 = T246[3*v2665 +: 3],
+v2667 = (v2666 >>> 2),
+v2668 = v2666,
+v2669 = (v2666 >>> 1),
+v2670 = {v2669, v2668},
+v2671 = (v2554 >>> 1),
+v2672 = {v2400, v2671},
+v2673 = {v2179, v2672},
+v2674 = {v2398, v2673},
+v2675 = {v1637, v2674},
+v2676 = T246[3*v2675 +: 3],
+v2677 = (v2676 >>> 2),
+v2678 = {v2614, v2677},
+v2679 = v2676,
+v2680[2:0] = v2679,
+v2680[3:3] = (v2679 >>> 3) + v2561,
+v2681 = (v2676 >>> 1),
+v2682 = {v2681, v2667},
+v2683 = {v2613, v2682},
+v2684 = T247[2*v2683 +: 2],
+v2685 = (v2684 >>> 1),
+v2686 = {v2685, v2678},
+v2687 = T247[2*v2686 +: 2],
+v2688 = (v2687 >>> 1),
+v2689 = v2687,
+v2690 = v2684,
+v2691 = {v2690, v2670},
+v2692 = {v2689, v2691},
+v2693 = {v2688, v2692},
+v2694 = (v2680 <<< 1) + v2693,
+v2695 = {v2518, v488},
+v2696 = {v781, v2695},
+v2697 = {v132, v2696},
+v2698 = {v192, v2697},
+v2699 = {v351, v2698},
+v2700 = T295[v2699],
+v2701 = {v2700, v2151},
+v2702 = {v1657, v2701},
+v2703 = {v1686, v2702},
+v2704 = {v843, v2703},
+v2705 = T162[3*v2704 +: 3],
+v2706 = (v2705 >>> 2),
+v2707 = {v1607, v2706},
+v2708 = {v2122, v2707},
+v2709 = {v2232, v2708},
+v2710 = {v2251, v2709},
+v2711 = T246[3*v2710 +: 3],
+v2712 = (v2711 >>> 2),
+v2713 = v2711,
+v2714 = (v2711 >>> 1),
+v2715 = v2705,
+v2716 = {v1622, v2715},
+v2717 = {v2123, v2716},
+v2718 = {v2284, v2717},
+v2719 = {v2282, v2718},
+v2720 = T246[3*v2719 +: 3],
+v2721 = (v2720 >>> 2),
+v2722 = v2720,
+v2723 = (v2720 >>> 1),
+v2724 = {v2723, v2722},
+v2725 = (v2705 >>> 1),
+v2726 = {v1623, v2725},
+v2727 = {v2124, v2726},
+v2728 = {v2285, v2727},
+v2729 = {v2283, v2728},
+v2730 = T246[3*v2729 +: 3],
+v2731 = (v2730 >>> 2),
+v2732 = {v2714, v2731},
+v2733 = v2730,
+v2734[2:0] = v2733,
+v2734[3:3] = (v2733 >>> 3) + v2712,
+v2735 = (v2730 >>> 1),
+v2736 = {v2735, v2721},
+v2737 = {v2713, v2736},
+v2738 = T247[2*v2737 +: 2],
+v2739 = (v2738 >>> 1),
+v2740 = {v2739, v2732},
+v2741 = T247[2*v2740 +: 2],
+v2742 = (v2741 >>> 1),
+v2743 = v2741,
+v2744 = v2738,
+v2745 = {v2744, v2724},
+v2746 = {v2743, v2745},
+v2747 = {v2742, v2746},
+v2748 = (v2734 <<< 1) + v2747,
+v2749 = {v2217, v2518},
+v2750 = {v138, v2749},
+v2751 = {v364, v2750},
+v2752 = {v210, v2751},
+v2753 = {v44, v2752},
+v2754 = T296[v2753],
+v2755 = {v2754, v2379},
+v2756 = T162[3*v2755 +: 3],
+v2757 = (v2756 >>> 2),
+v2758 = v2756,
+v2759 = (v2756 >>> 1),
+v2760 = {v452, v2518},
+v2761 = {v133, v2760},
+v2762 = {v607, v2761},
+v2763 = {v945, v2762},
+v2764 = {v617, v2763},
+v2765 = T297[v2764],
+v2766 = {v2765, v1361},
+v2767 = {v1200, v2766},
+v2768 = {v863, v2767},
+v2769 = {v1978, v2768},
+v2770 = T162[3*v2769 +: 3],
+v2771 = (v2770 >>> 2),
+v2772 = {v2527, v2771},
+v2773 = v2770,
+v2774 = {v2619, v2773},
+v2775 = (v2770 >>> 1),
+v2776 = {v2620, v2775},
+v2777 = {v854, v2518},
+v2778 = {v70, v2777},
+v2779 = {v890, v2778},
+v2780 = {v507, v2779},
+v2781 = {v315, v2780},
+v2782 = T298[v2781],
+v2783 = {v1579, v2782},
+v2784 = {v1400, v2783},
+v2785 = {v992, v2784},
+v2786 = {v749, v2785},
+v2787 = {v1336, v2786},
+v2788 = T162[3*v2787 +: 3],
+v2789 = (v2788 >>> 2),
+v2790 = {v2789, v2321},
+v2791 = {v2352, v2790},
+v2792 = T246[3*v2791 +: 3],
+v2793 = (v2792 >>> 2),
+v2794 = v2792,
+v2795 = (v2792 >>> 1),
+v2796 = v2788,
+v2797 = {v2796, v2393},
+v2798 = {v2389, v2797},
+v2799 = T246[3*v2798 +: 3],
+v2800 = (v2799 >>> 2),
+v2801 = v2799,
+v2802 = (v2799 >>> 1),
+v2803 = {v2802, v2801},
+v2804 = (v2788 >>> 1),
+v2805 = {v2804, v2396},
+v2806 = {v2390, v2805},
+v2807 = T246[3*v2806 +: 3],
+v2808 = (v2807 >>> 2),
+v2809 = {v2795, v2808},
+v2810 = v2807,
+v2811[2:0] = v2810,
+v2811[3:3] = (v2810 >>> 3) + v2793,
+v2812 = (v2807 >>> 1),
+v2813 = {v2812, v2800},
+v2814 = {v2794, v2813},
+v2815 = T247[2*v2814 +: 2],
+v2816 = (v2815 >>> 1),
+v2817 = {v2816, v2809},
+v2818 = T247[2*v2817 +: 2],
+v2819 = (v2818 >>> 1),
+v2820 = v2818,
+v2821 = v2815,
+v2822 = {v2821, v2803},
+v2823 = {v2820, v2822},
+v2824 = {v2819, v2823},
+v2825 = (v2811 <<< 1) + v2824,
+v2826 = {v539, v2518},
+v2827 = {v1878, v2826},
+v2828 = {v58, v2827},
+v2829 = {v235, v2828},
+v2830 = {v2310, v2829},
+v2831 = T299[v2830],
+v2832 = {v2831, v1699},
+v2833 = {v1293, v2832},
+v2834 = {v1079, v2833},
+v2835 = {v1725, v2834},
+v2836 = {v2044, v2835},
+v2837 = T162[3*v2836 +: 3],
+v2838 = (v2837 >>> 2),
+v2839 = {v2838, v2772},
+v2840 = {v2592, v2839},
+v2841 = {v1541, v2840},
+v2842 = T246[3*v2841 +: 3],
+v2843 = (v2842 >>> 2),
+v2844 = v2842,
+v2845 = (v2842 >>> 1),
+v2846 = v2837,
+v2847 = {v2846, v2774},
+v2848 = {v2617, v2847},
+v2849 = {v1550, v2848},
+v2850 = T246[3*v2849 +: 3],
+v2851 = (v2850 >>> 2),
+v2852 = v2850,
+v2853 = (v2850 >>> 1),
+v2854 = {v2853, v2852},
+v2855 = (v2837 >>> 1),
+v2856 = {v2855, v2776},
+v2857 = {v2618, v2856},
+v2858 = {v1551, v2857},
+v2859 = T246[3*v2858 +: 3],
+v2860 = (v2859 >>> 2),
+v2861 = {v2845, v2860},
+v2862 = v2859,
+v2863[2:0] = v2862,
+v2863[3:3] = (v2862 >>> 3) + v2843,
+v2864 = (v2859 >>> 1),
+v2865 = {v2864, v2851},
+v2866 = {v2844, v2865},
+v2867 = T247[2*v2866 +: 2],
+v2868 = (v2867 >>> 1),
+v2869 = {v2868, v2861},
+v2870 = T247[2*v2869 +: 2],
+v2871 = (v2870 >>> 1),
+v2872 = v2870,
+v2873 = v2867,
+v2874 = {v2873, v2854},
+v2875 = {v2872, v2874},
+v2876 = {v2871, v2875},
+v2877 = (v2863 <<< 1) + v2876,
+v2878 = {v2518, v607},
+v2879 = {v2023, v2878},
+v2880 = {v573, v2879},
+v2881 = {v1878, v2880},
+v2882 = {v290, v2881},
+v2883 = T300[v2882],
+v2884 = {v1023, v2883},
+v2885 = {v1710, v2884},
+v2886 = {v681, v2885},
+v2887 = {v965, v2886},
+v2888 = {v2130, v2887},
+v2889 = T162[3*v2888 +: 3],
+v2890 = (v2889 >>> 2),
+v2891 = v2889,
+v2892 = (v2889 >>> 1),
+v2893 = {v273, v2518},
+v2894 = {v1450, v2893},
+v2895 = {v229, v2894},
+v2896 = {v459, v2895},
+v2897 = {v122, v2896},
+v2898 = T301[v2897],
+v2899 = {v2898, v1471},
+v2900 = {v2175, v2899},
+v2901 = {v2170, v2900},
+v2902 = {v1243, v2901},
+v2903 = {v2363, v2902},
+v2904 = T162[3*v2903 +: 3],
+v2905 = (v2904 >>> 2),
+v2906 = {v2225, v2905},
+v2907 = {v2584, v2906},
+v2908 = {v2757, v2907},
+v2909 = {v2890, v2908},
+v2910 = T246[3*v2909 +: 3],
+v2911 = (v2910 >>> 2),
+v2912 = v2910,
+v2913 = (v2910 >>> 1),
+v2914 = v2904,
+v2915 = {v2280, v2914},
+v2916 = {v2615, v2915},
+v2917 = {v2758, v2916},
+v2918 = {v2891, v2917},
+v2919 = T246[3*v2918 +: 3],
+v2920 = (v2919 >>> 2),
+v2921 = v2919,
+v2922 = (v2919 >>> 1),
+v2923 = {v2922, v2921},
+v2924 = (v2904 >>> 1),
+v2925 = {v2281, v2924},
+v2926 = {v2616, v2925},
+v2927 = {v2759, v2926},
+v2928 = {v2892, v2927},
+v2929 = T246[3*v2928 +: 3],
+v2930 = (v2929 >>> 2),
+v2931 = {v2913, v2930},
+v2932 = v2929,
+v2933[2:0] = v2932,
+v2933[3:3] = (v2932 >>> 3) + v2911,
+v2934 = (v2929 >>> 1),
+v2935 = {v2934, v2920},
+v2936 = {v2912, v2935},
+v2937 = T247[2*v2936 +: 2],
+v2938 = (v2937 >>> 1),
+v2939 = {v2938, v2931},
+v2940 = T247[2*v2939 +: 2],
+v2941 = (v2940 >>> 1),
+v2942 = v2940,
+v2943 = v2937,
+v2944 = {v2943, v2923},
+v2945 = {v2942, v2944},
+v2946 = {v2941, v2945},
+v2947 = (v2933 <<< 1) + v2946,
+v2948 = {v63, v2893},
+v2949 = {v821, v2948},
+v2950 = {v1121, v2949},
+v2951 = {v600, v2950},
+v2952 = T302[v2951],
+v2953 = {v2952, v2136},
+v2954 = {v584, v2953},
+v2955 = T162[3*v2954 +: 3],
+v2956 = (v2955 >>> 2),
+v2957 = {v2545, v2956},
+v2958 = {v2241, v2957},
+v2959 = {v2537, v2958},
+v2960 = {v1955, v2959},
+v2961 = T246[3*v2960 +: 3],
+v2962 = (v2961 >>> 2),
+v2963 = v2961,
+v2964 = (v2961 >>> 1),
+v2965 = v2955,
+v2966 = {v2659, v2965},
+v2967 = {v2286, v2966},
+v2968 = {v2657, v2967},
+v2969 = {v2001, v2968},
+v2970 = T246[3*v2969 +: 3],
+v2971 = (v2970 >>> 2),
+v2972 = v2970,
+v2973 = (v2970 >>> 1),
+v2974 = {v2973, v2972},
+v2975 = (v2955 >>> 1),
+v2976 = {v2660, v2975},
+v2977 = {v2287, v2976},
+v2978 = {v2658, v2977},
+v2979 = {v2002, v2978},
+v2980 = T246[3*v2979 +: 3],
+v2981 = (v2980 >>> 2),
+v2982 = {v2964, v2981},
+v2983 = v2980,
+v2984[2:0] = v2983,
+v2984[3:3] = (v2983 >>> 3) + v2962,
+v2985 = (v2980 >>> 1),
+v2986 = {v2985, v2971},
+v2987 = {v2963, v2986},
+v2988 = T247[2*v2987 +: 2],
+v2989 = (v2988 >>> 1),
+v2990 = {v2989, v2982},
+v2991 = T247[2*v2990 +: 2],
+v2992 = (v2991 >>> 1),
+v2993 = v2991,
+v2994 = v2988,
+v2995 = {v2994, v2974},
+v2996 = {v2993, v2995},
+v2997 = {v2992, v2996},
+v2998 = (v2984 <<< 1) + v2997,
+logit0 = v2457 <<< 0,
+logit1 = v2694 <<< 0,
+logit2 = v2825 <<< 0,
+logit3 = v2998 <<< 0,
+logit4 = v2656 <<< 0,
+logit5 = v2511 <<< 0,
+logit6 = v2748 <<< 0,
+logit7 = v2877 <<< 0,
+logit8 = v2947 <<< 0,
+logit9 = v2109 <<< 0;
+always @(posedge clk) begin
+inputs <= model_inp;
+model_out[6:0] <= logit0;
+model_out[13:7] <= logit1;
+model_out[20:14] <= logit2;
+model_out[27:21] <= logit3;
+model_out[34:28] <= logit4;
+model_out[41:35] <= logit5;
+model_out[48:42] <= logit6;
+model_out[55:49] <= logit7;
+model_out[62:56] <= logit8;
+model_out[69:63] <= logit9;
+end
 endmodule
