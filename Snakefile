@@ -23,7 +23,7 @@ WHERE = "echo 'The notebook with its traceback: {log.notebook}' >&2; "
 
 def logged(command, where=""):
     """The command with its messages in the job's log, whose end is shown if it fails; on a cluster its last line, too."""
-    line = "; tail -n 1 {log.text}" if workflow.remote_exec else ""
+    line = "; tail -n 1 {log.text}" if not workflow.is_main_process else ""
     return f"{command} > {{log.text}} 2>&1 || {{{{ tail -n 15 {{log.text}} >&2; {where}exit 1; }}}}{line}"
 
 

@@ -5,6 +5,7 @@ Not found by `make test`, on purpose: it takes longer than a test may, and few m
 
 import collections
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,13 +17,14 @@ import pytest
 import yaml
 from one_node import OneNode, missing
 
-from ultralow.study import needs
+from ultralow.study import cluster
 from ultralow.study.workflow import alone
 from ultralow.study.study import root
 
 SMOKE = yaml.safe_load((root() / "config/smoke.yaml").read_text())
 # The node keeps no accounts; what a site's own profile would say.
-SITE = ["--slurm-no-account", "--slurm-status-command", "squeue"]
+SITE = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs"]
+LINE = r"synthesis jets-bnn-small: [\d,]+ LUT, [\d.]+ ns, all 200 rows exact"
 
 
 def start(study, *options, environment=os.environ):
@@ -57,11 +59,11 @@ def slurm(tmp_path_factory):
         yield node
 
 
-def test_the_smoke_study_gives_the_same_on_slurm(slurm, study):
+def test_the_smoke_study_gives_the_same_on_slurm(slurm, study, tmp_path):
     search = SMOKE["search"] | {"workers": 2}
     (here, local), (there, remote) = study("test-here"), study("test-slurm", search=search)
     seconds = {}
-    for name, file, options in (("slurm", there, ["--profile", "slurm", *SITE]), ("here", here, ["--cores", "2"])):
+    for name, file, options in (("slurm", there, ["--profile", "slurm", *SITE, "--slurm-logdir", str(tmp_path / "logs")]), ("here", here, ["--cores", "2"])):
         began = time.monotonic()
         run = start(file, *options, environment=slurm.environment)
         if name == "slurm":  # while its jobs are elsewhere, the results folder is this run's
@@ -72,6 +74,11 @@ def test_the_smoke_study_gives_the_same_on_slurm(slurm, study):
         text = run.communicate()[0]
         seconds[name] = time.monotonic() - began
         assert run.returncode == 0, text[-3000:]
+        # The submitting process says what came out of each job, and how far the study is.
+        assert re.search(rf"^{LINE}; \d+ of \d+", text, re.MULTILINE) and "jobid" not in text, text[-3000:]
+    # A job says it in its own log, and in Slurm's.
+    assert re.search(f"^{LINE}$", (remote / "logs/jets-bnn-small-synthesis.log").read_text(), re.MULTILINE)
+    assert any(re.search(f"^{LINE}$", log.read_text(), re.MULTILINE) for log in (tmp_path / "logs").rglob("*.log"))
     jobs = slurm.jobs()
     states = collections.Counter(job["JobState"] for job in jobs)
     print(f"\nSlurm: {len(jobs)} jobs, {dict(states)}, {seconds['slurm']:.0f} s; here: {seconds['here']:.0f} s")
@@ -80,7 +87,7 @@ def test_the_smoke_study_gives_the_same_on_slurm(slurm, study):
         assert (remote / file).read_bytes() == (local / file).read_bytes(), file
     # Every step was a job of Slurm's: a notebook each, the report, two workers on the search.
     assert states == {"COMPLETED": len(list((remote / "executed").glob("*.ipynb"))) + 1 + 2}
-    assert {int(job["TimeLimit"]) for job in jobs} == {needs.STAGES[stage].minutes for stage in needs.STAGES}
+    assert {int(job["TimeLimit"]) for job in jobs} == {needs.minutes for needs in cluster.STEPS.values()}
     assert len((remote / "search/jets-binary.csv").read_text().splitlines()) == 1 + search["trials"]
     assert not list((remote / "search").glob("*.worker-*"))
 

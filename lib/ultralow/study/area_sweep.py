@@ -41,8 +41,8 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
             for clock_ns in settings.clocks_ns:
                 point = _point(study, name, delay, clock_ns)
                 points.append(point)
-                found = point.get("fault") or f"{point['lut']:,} LUTs, {point['latency_ns']:g} ns"
-                log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {found}")
+                cost = point.get("fault") or f"{point['lut']:,} LUTs, {point['latency_ns']:g} ns"
+                log(f"{len(points)} of {total}: {name}, delay constraint {delay}, {clock_ns:g} ns: {cost}")
     counts = [column for column in _COLUMNS if column not in ("network", "clock_ns", "latency_ns")]
     table = pd.DataFrame(points, columns=_COLUMNS).astype(dict.fromkeys(counts, "Int64"))
     csvfile.write_with_checksum(table, study.results / "area.csv")
