@@ -104,18 +104,18 @@ def contained(folder: str | Path) -> None:
                                  "itself there, or make the whole folder a link")
 
 
-def check_size(declared: int, path: str | Path, held: int | None = None) -> None:
-    """That ``path`` (or ``held`` bytes of it) may well hold the ``declared`` bytes that it unpacks to.
+def check_size(declared: int, path: str | Path, size: int | None = None) -> None:
+    """That ``path`` (or ``size`` bytes of it) may well hold the ``declared`` bytes that it unpacks to.
 
     Raises:
         StudyError: it declares more than LARGEST_BYTES, or more than MOST_PACKED times what is there.
     """
-    held = Path(path).stat().st_size if held is None else held
+    size = Path(path).stat().st_size if size is None else size
     if not 0 <= declared <= LARGEST_BYTES:
         raise StudyError(f"{path} says that it holds {_size(declared)}, more than the {_size(LARGEST_BYTES)} that are read: "
                          "it is damaged, or no honest file; make or fetch it again, or give a smaller part of the data")
-    if declared > max(SMALL_BYTES, MOST_PACKED * held):
-        raise StudyError(f"{path} says that it holds {_size(declared)} in {_size(held)}, more than {MOST_PACKED} times as "
+    if declared > max(SMALL_BYTES, MOST_PACKED * size):
+        raise StudyError(f"{path} says that it holds {_size(declared)} in {_size(size)}, more than {MOST_PACKED} times as "
                          "much: it is damaged, or no honest file; make or fetch it again, without compression if it is yours")
 
 
@@ -126,9 +126,9 @@ def unpacked(path: str | Path) -> bytes:
         StudyError: it is larger than such a file may be.
         OSError, EOFError, zlib.error: it is damaged.
     """
-    held = Path(path).stat().st_size
+    size = Path(path).stat().st_size
     with gzip.open(path) as stream:
-        content = stream.read(max(SMALL_BYTES, MOST_PACKED * held) + 1)
+        content = stream.read(max(SMALL_BYTES, MOST_PACKED * size) + 1)
     check_size(len(content), path)
     return content
 

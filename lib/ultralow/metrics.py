@@ -90,14 +90,14 @@ def roc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]
     """
     from sklearn.metrics import auc, roc_curve
 
-    probability, found = softmax(logits), {}
+    probability, curves = softmax(logits), {}
     for index, name in enumerate(classes):
         truth = labels == index
         if truth.any() and not truth.all():
             background, signal, _ = roc_curve(truth, probability[:, index], sample_weight=weights)
             keep = _thinned(signal, background)
-            found[name] = Roc(signal[keep], background[keep], float(auc(background, signal)))
-    return found
+            curves[name] = Roc(signal[keep], background[keep], float(auc(background, signal)))
+    return curves
 
 
 def auc_per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str],

@@ -268,10 +268,10 @@ def _targets(table: Table, y: dict[str, np.ndarray]) -> dict:
 def _weights(table: Table, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if table.weights is None:
         return {}
-    found = {f"w_{part}": table.weights[where] for part, where in parts.items()}
-    if not all(weights.any() for weights in found.values()):
+    weights_by_part = {f"w_{part}": table.weights[where] for part, where in parts.items()}
+    if not all(weights.any() for weights in weights_by_part.values()):
         raise StudyError(f"a part of {table.name} has rows of weight 0 only; give more rows")
-    return {name: weights / weights.mean() for name, weights in found.items()}
+    return {name: weights / weights.mean() for name, weights in weights_by_part.items()}
 
 
 def _head(table: Table, rows: int) -> np.ndarray:

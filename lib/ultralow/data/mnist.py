@@ -119,15 +119,15 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _idx_files(folder: Path) -> dict[str, Path]:
-    found = {}
+    files = {}
     for part, stem in _IDX.items():
         # Both spellings are in circulation: train-images-idx3-ubyte and train-images.idx3-ubyte.
         matches = sorted(folder.glob(f"{stem}[-.]idx[13]-ubyte")) or sorted(folder.glob(f"{stem}[-.]idx[13]-ubyte.gz"))
         if not matches:
             raise StudyError(f"{folder}: no file {stem}-idx{3 if part[0] == 'x' else 1}-ubyte, gzipped or not; "
                              "all four MNIST files must stand in one folder")
-        found[part] = matches[0]
-    return found
+        files[part] = matches[0]
+    return files
 
 
 def _read_idx(path: Path) -> np.ndarray:

@@ -115,11 +115,11 @@ def _parts(paths: Sequence[Path]) -> Iterator[readers.Batch]:
 
 
 def _one(files: Mapping[str, object], pattern: str, url: str) -> str:
-    found = fnmatch.filter(files, pattern)
-    if len(found) != 1:
+    matches = fnmatch.filter(files, pattern)
+    if len(matches) != 1:
         raise StudyError(f"{url} should list one file {pattern}, it lists {', '.join(files) or 'none'}; fetch the "
                          "tarballs by hand and give each as source 'file'")
-    return found[0]
+    return matches[0]
 
 
 @contextmanager

@@ -52,10 +52,10 @@ def suffix(path: str | Path) -> str:
         StudyError: it is none of them.
     """
     name = Path(path).name.lower()
-    found = next((known for known in _READERS if name.endswith(known)), None)
-    if found is None:
+    kind = next((known for known in _READERS if name.endswith(known)), None)
+    if kind is None:
         raise unknown("file type", Path(path).name, _READERS)
-    return found
+    return kind
 
 
 def _root(path: Path, rows: int, tree: str | None = None) -> Iterator[Batch]:

@@ -147,11 +147,11 @@ class TableNetwork(ExactNetwork):
 
     def spans(self) -> list[list[tuple[int, int]]]:
         """For each layer the smallest and the largest code of each of its inputs."""
-        found = [[(self.input.low_code, self.input.high_code)] * self.widths[0]]
+        spans_of_layers = [[(self.input.low_code, self.input.high_code)] * self.widths[0]]
         for layer in self.layers[:-1]:
-            layer.check(found[-1])
-            found.append(layer.spans(found[-1]))
-        return found
+            layer.check(spans_of_layers[-1])
+            spans_of_layers.append(layer.spans(spans_of_layers[-1]))
+        return spans_of_layers
 
     def readers(self) -> np.ndarray:
         """Share (inputs,) of the first layer's tables that read each input."""

@@ -149,18 +149,18 @@ def _mmdt(particles, pt_in, rapidity_in, phi_in, z_cut):
 @njit(cache=True)
 def _leaves(top, left, right):
     stack = np.empty(len(left), np.int64)
-    found = np.empty(len(left), np.int64)
+    kept = np.empty(len(left), np.int64)
     stack[0], height, count = top, 1, 0
     while height:
         height -= 1
         at = stack[height]
         if left[at] < 0:
-            found[count] = at
+            kept[count] = at
             count += 1
         else:
             stack[height], stack[height + 1] = left[at], right[at]
             height += 2
-    return np.sort(found[:count])
+    return np.sort(kept[:count])
 
 
 @njit(cache=True)
