@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from ultralow.errors import StudyError
+from ultralow.training import keras_setup  # noqa: F401 — sets Keras up before it computes
 from ultralow.training.backend import start_keras
 
 TRAINS_ON_JAX = """

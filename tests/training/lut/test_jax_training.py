@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from ultralow.training import keras_setup  # noqa: F401 — sets Keras up before it computes
 from ultralow.training.lut.jax_training import Descent, adam, in_batches
 
 
