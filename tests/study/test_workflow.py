@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 import yaml
-from smoke import Smoke, call
+from smoke import Smoke, call, execute
 
 from ultralow.report import compare_runs
 from ultralow.study.study import root
@@ -161,6 +161,7 @@ def test_the_committed_paper_study_can_be_made_again_without_training(take, furt
 
 
 def test_the_same_seeds_give_the_same_bytes(study, tmp_path):
+    """In processes of their own, as a cluster's jobs are, what forks of one process gave."""
     again = Smoke(tmp_path, f"test-again-{os.getpid()}", networks={"jets-bnn-small": None})
     try:
         code, text = snakemake(again.file)
@@ -178,11 +179,14 @@ def test_the_same_seeds_give_the_same_bytes(study, tmp_path):
 
 @pytest.mark.parametrize("notebook", ["4-synthesis", "5-comparison"])
 def test_a_notebook_runs_alone_from_its_own_folder(notebook, tmp_path):
-    """As in JupyterLab, with nothing computed before: what it needs is computed first."""
+    """As in JupyterLab, with nothing computed before: what it needs is computed first. One in a kernel, as JupyterLab has it."""
     alone = Smoke(tmp_path, f"test-alone-{os.getpid()}", networks={"jets-tnn-small": {"hls": False}})
     try:
-        done = call("papermill", "--no-progress-bar", "-k", "python3", f"{notebook}.ipynb", str(tmp_path / "out.ipynb"),
-                    "-p", "study", str(alone.file), folder=root() / "notebooks")
+        if notebook == "4-synthesis":
+            done = call("papermill", "--no-progress-bar", "-k", "python3", f"{notebook}.ipynb", str(tmp_path / "out.ipynb"),
+                        "-p", "study", str(alone.file), folder=root() / "notebooks")
+        else:
+            done = execute(f"{notebook}.ipynb", tmp_path / "out.ipynb", {"study": str(alone.file)})
         assert done.returncode == 0, done.stderr[-3000:]
         assert (alone.results / "jets-tnn-small/train.json").exists()
         result = {"4-synthesis": "jets-tnn-small/synthesis.json", "5-comparison": "comparison.csv"}[notebook]
@@ -225,8 +229,7 @@ def test_the_notebook_of_own_data_goes_from_files_to_gates(tmp_path):
         data |= {"path": str(tmp_path / "runs"), "rows": 1000}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
     try:
-        done = call("papermill", "--no-progress-bar", "-k", "python3", "own-data.ipynb", str(tmp_path / "out.ipynb"),
-                    "-p", "study", str(tmp_path / "own.yaml"), folder=root() / "notebooks")
+        done = execute("own-data.ipynb", tmp_path / "out.ipynb", {"study": str(tmp_path / "own.yaml")})
         assert done.returncode == 0, done.stderr[-3000:]
         said = (tmp_path / "out.ipynb").read_text()
         assert said.count("20 of 20 rows of the Verilog exact") == 2 and "run4.root" in said
@@ -235,8 +238,7 @@ def test_the_notebook_of_own_data_goes_from_files_to_gates(tmp_path):
 
 
 def test_the_physics_check_runs_on_the_embedded_sample(tmp_path):
-    done = call("papermill", "--no-progress-bar", "-k", "python3", "jets-physics.ipynb", str(tmp_path / "out.ipynb"),
-                "-p", "epochs", "1", folder=root() / "notebooks")
+    done = execute("jets-physics.ipynb", tmp_path / "out.ipynb", {"epochs": 1})
     assert done.returncode == 0, done.stderr[-3000:]
     cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
     (shown,) = [out["data"]["text/plain"] for cell in cells for out in cell.get("outputs", [])

@@ -1,5 +1,6 @@
 """Smoke-size studies of the tests: a study file with results of its own, and commands run as `make` runs them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,6 +23,12 @@ def call(*command, folder=None, **more):
     """A command with the tools of this Python's environment, from the project's root."""
     return subprocess.run(command, cwd=folder or root(), text=True, capture_output=True, stdin=subprocess.DEVNULL,
                           env=environment(**more))
+
+
+def execute(notebook, output, parameters):
+    """A notebook executed as the workflow does it, in a process of its own, from the notebooks' folder."""
+    code = "import json, sys; from ultralow.study import notebook as n; n.execute(*sys.argv[1:3], json.loads(sys.argv[3]))"
+    return call(sys.executable, "-c", code, notebook, str(output), json.dumps(parameters), folder=root() / "notebooks")
 
 
 class Smoke:

@@ -74,10 +74,10 @@ def remade(study: Study, results: str) -> list[str]:
     """
     folder, measured = study.results, mode() == MEASURED
     files = [] if measured else [
-        f"{name}/{file}" for name in study.settings.networks if name not in study.shared for stage, wanted, file in (
+        f"{name}/{file}" for name in study.settings.networks if name not in study.shared for step, wanted, file in (
             ("conversion", study.override(name).hls, "convert.json"),
             ("synthesis", study.override(name).gates, "synthesis.json"))
-        if wanted and not executed(folder, f"{name}-{stage}")]
+        if wanted and not executed(folder, f"{name}-{step}")]
     if files or measured or not executed(folder, "comparison"):
         files.append("comparison.csv")
     return [f"{results}/{file}" for file in files if (folder / file).exists()]

@@ -25,6 +25,9 @@ from ultralow.study import cluster, datasets, forkserver, reuse
 from ultralow.study import study as studies
 
 FREE = 32 << 20  # bytes on the disk of the results, which a study of one network fills
+# As `make` sets them: on one thread, and without kernels that add in another order, the same seed gives the same bytes.
+ENVIRONMENT = {"OMP_NUM_THREADS": str(cluster.CORES), "TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2",
+               "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 PLANS = {"-n", "--dry-run", "--dryrun", "--touch", "--unlock", "--list-rules", "--dag", "--rulegraph", "--summary"}
 
 
@@ -92,9 +95,13 @@ def _snakemake(study: studies.Study, arguments: list[str], lock: int, gpu: bool,
     module = "snakemake" if planned else "ultralow.study.progress"
     command = [sys.executable, "-m", module, *arguments, "--config", f"study={named(study.file)}", *take,
                *(["gpu=1"] if gpu else []), "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules"]
-    jobs = forkserver.started(lock, KERAS_BACKEND=study.settings.backend) if local and not planned else nullcontext()
+    # Jobs find this Python first, also where its environment is not the shell's.
+    environment = {**ENVIRONMENT, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    jobs = (forkserver.started(lock, **environment, KERAS_BACKEND=study.settings.backend) if local and not planned
+            else nullcontext())
     with jobs as alive:
-        process = subprocess.Popen(command, cwd=root(), pass_fds=(lock, *([] if alive is None else [alive])))
+        process = subprocess.Popen(command, cwd=root(), env={**os.environ, **environment},
+                                   pass_fds=(lock, *([] if alive is None else [alive])))
         while True:
             try:
                 return process.wait()
