@@ -65,9 +65,13 @@ class Results:
                 for name in train["classes"] if name in curves}
 
     def distributions(self, dataset: str) -> Distributions | None:
-        """What a figure shows of a dataset; None of results that are older than this file."""
-        values = _optional(self.folder / "data" / f"{dataset}-distributions.json")
-        return Distributions.from_values(values) if values else None
+        """What a figure shows of a dataset, from this study's data or from that of a study with the same rows whose results it
+        shares; None of results that are older than this file."""
+        for folder in (self.folder, *sorted(self.folder.parent / one["study"] for one in self.study.get("shared", {}).values())):
+            values = _optional(folder / "data" / f"{dataset}-distributions.json")
+            if values and self._checksums(folder, dataset) == self._checksums(self.folder, dataset):
+                return Distributions.from_values(values)
+        return None
 
     def estimates(self, network: str) -> dict[str, EstimateHistogram]:
         """Estimates against the truth, by target of a regression."""
@@ -85,6 +89,10 @@ class Results:
                 for network in (self.networks if networks is None else networks)
                 for one in self.train(network).get("importance", [])]
         return pd.DataFrame(rows, columns=["network", "feature", "accuracy_drop", "accuracy_drop_std"])
+
+    @staticmethod
+    def _checksums(folder: Path, dataset: str) -> dict | None:
+        return (_optional(folder / "data" / f"{dataset}.json") or {}).get("sha256")
 
     def _shared(self, network: str) -> dict:
         return self.study.get("shared", {}).get(network, {})
