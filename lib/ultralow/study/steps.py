@@ -152,6 +152,14 @@ def training_versions(study: Study, name: str) -> dict[str, int]:
     return identity.training_versions(study.network(name), study.recipe(name))
 
 
+def train_missing(study: Study, log: Log = print) -> None:
+    """Trains the networks of a study that are not trained yet, for a notebook that runs alone."""
+    for entry in study.networks:
+        if not (study.folder(entry.name) / "train.json").exists():
+            log(f"{entry.name} is not trained yet in {short(study.results)}: doing that first")
+            training(study, entry.name, log)
+
+
 def trained_network(study: Study, name: str, log: Log = print) -> FoldedNetwork:
     """The folded network that goes to hardware; trained now if it is not there."""
     path = study.folder(name) / "folded.npz"
