@@ -15,7 +15,8 @@ def this(monkeypatch, tmp_path):
     this = study.Study(study.Settings.model_validate({
         "name": "committed", "data": {"jets": {"source": "generated", "path": "jets.root"}}, "networks": {NAME: None}}),
         tmp_path / "a.yaml")
-    write_json(this.results / "data" / "jets.json", {"source": "generated", "provenance": {}, "sha256": {"x_train": "ab"}, "counts": {}})
+    write_json(this.results / "data" / "jets.json",
+               {"source": "generated", "provenance": {}, "sha256": {"x_train": "ab"}, "counts": {}})
     old = {"packages": {"numpy": "1.0"}, "python": "3.11.1", "machine": {"processor": "another"}}
     write_json(this.results / "manifest.json", {
         "command": "make study STUDY=config/committed.yaml", "environments": {"0123abcd": old},

@@ -73,7 +73,8 @@ def test_what_is_never_tested_says_nothing_of_the_test_part(job):
 
 @pytest.mark.parametrize("change, reason", [
     (lambda job: replace(job, recipe=replace(job.recipe, epochs=41)), "recipe.epochs was 60 and is 41"),
-    (lambda job: replace(job, network=replace(job.network, input="fixed<9,3>")), "network.input was fixed<7,3> and is fixed<9,3>"),
+    (lambda job: replace(job, network=replace(job.network, input="fixed<9,3>")),
+     "network.input was fixed<7,3> and is fixed<9,3>"),
     (lambda job: replace(job, data=replace(job.data, x_train=job.data.x_train + 1)), "data.x_train was "),
     (lambda job: replace(job, backend="tensorflow"), "backend was jax and is tensorflow"),
     (lambda job: replace(job, teacher=runs.Teacher("jets-float", "ab" * 32, np.zeros((40, 5)))), "teacher was null and is "),
@@ -106,7 +107,8 @@ def test_a_run_without_its_keras_model_is_trained_anew(job):
 
 def test_what_train_json_says_of_the_training_is_what_it_used():
     recipe = RECIPES["ternary"]
-    this = SimpleNamespace(model_path=lambda name: None, network=CATALOGUE.get, recipe=lambda name: RECIPES[CATALOGUE[name].recipe])
+    this = SimpleNamespace(model_path=lambda name: None, network=CATALOGUE.get,
+                           recipe=lambda name: RECIPES[CATALOGUE[name].recipe])
     assert steps._recipe(this, PLAIN.name) == {"name": "ternary", **vars(recipe)}
     described = steps._recipe(this, FRONT.name)
     assert described["method"] == "additive tables" and described["price"] == FRONT.method.price

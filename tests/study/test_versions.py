@@ -17,9 +17,10 @@ def test_every_version_has_its_code_and_its_golden_run():
 def test_the_code_is_the_one_that_was_locked():
     old, new = relock.locked(), relock.current()
     changed = [name for name in new if old.get(name) != new[name]]
-    assert not changed, (f"the code that makes the results of {', '.join(changed)} is not the one in versions.lock.json: if it gives "
-                         "other results, raise the number in VERSIONS (lib/ultralow/study/identity.py); then `make relock`, which "
-                         "proves by golden runs that all others give what they gave")
+    assert not changed, (
+        f"the code that makes the results of {', '.join(changed)} is not the one in versions.lock.json: if it gives other results, "
+        "raise the number in VERSIONS (lib/ultralow/study/identity.py); then `make relock`, which proves by golden runs that all "
+        "others give what they gave")
 
 
 SOURCE = '''"""A module."""

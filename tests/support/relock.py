@@ -63,12 +63,12 @@ def main(arguments: list[str] | None = None) -> int:
                 archive.extractall(folder, filter="data")
             before, after = (_golden(Path(tree), changed) for tree in (folder, ROOT))
         if failed := [name for name in changed if name not in before or name not in after]:
-            print(f"the golden runs of {', '.join(failed)} fail by the code of {base[:10]} or by today's: mend them, or compare with "
-                  "another commit by --base; nothing was locked", file=sys.stderr)
+            print(f"the golden runs of {', '.join(failed)} fail by the code of {base[:10]} or by today's: mend them, or compare "
+                  "with another commit by --base; nothing was locked", file=sys.stderr)
             return 1
         if different := [name for name in changed if before[name] != after[name]]:
-            print(f"the results of {', '.join(different)} have changed: raise the numbers in VERSIONS (study/identity.py), or mend "
-                  "the code; nothing was locked", file=sys.stderr)
+            print(f"the results of {', '.join(different)} have changed: raise the numbers in VERSIONS (study/identity.py), or "
+                  "mend the code; nothing was locked", file=sys.stderr)
             return 1
     LOCK.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
     print(f"locked: {', '.join(name for name in new if old.get(name) != new[name]) or 'nothing has changed'}")
