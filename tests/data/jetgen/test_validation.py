@@ -13,7 +13,7 @@ from ultralow.report.figures import jets as jetfigures
 from ultralow.data.jets import CLASSES, FEATURES
 from ultralow.data.dataset import Table
 
-SAMPLE = Path(__file__).parents[2] / "data" / "jets.root"
+SAMPLE = Path(__file__).parents[3] / "data" / "jets.root"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ultralow.data.jetgen.sample import Unit, generate, plan
 from ultralow.data.jets import CLASSES, FEATURES, TREE
 from ultralow.data.jets import chunk_checksums, record, verify
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 
 
 class FakeCollisions:
