@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,6 @@ def test_a_file_is_read_once_until_it_changes(tmp_path):
     assert load_network(path) is not load_network(path)  # so new that a change could go unseen
     os.utime(path, (1e9, 1e9))
     # The time of the last change of a file's state cannot be set back: wait until it has settled.
-    import time
     time.sleep(2.1)
     kept = load_network(path)
     assert load_network(str(path)) is kept
@@ -96,7 +96,8 @@ def test_a_network_of_fixed_weights_can_have_multipliers_and_damage_is_named(tmp
     with pytest.raises(StudyError, match="missing.npz is missing; .*training step"):
         load_network(tmp_path / "missing.npz")
     arrays = NETWORK.arrays()
-    for name, value, message in (("high0", np.zeros(9), "high0 is float64"), ("kernel1", np.zeros(9, np.int8), r"kernel1 is int64 \(9,\)"),
+    for name, value, message in (("high0", np.zeros(9), "high0 is float64"),
+                                 ("kernel1", np.zeros(9, np.int8), r"kernel1 is int64 \(9,\)"),
                                  ("gain", np.ones(5), "gain is not one number for each of 6 inputs")):
         np.savez_compressed(tmp_path / "folded.npz", **arrays | {name: value})
         with pytest.raises(StudyError, match=message):
