@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         _study_command(commands, name, mode, what, study)
     check = _command(commands, "check", _check, "compare a study's results with the committed ones")
     check.add_argument("study", nargs="?", default=PAPER, help="study file or results folder (default: %(default)s)")
-    check.add_argument("--reference", default="results/paper", help="results folder to compare with; where git knows it, as it "
-                       "was committed last (default: %(default)s)")
+    check.add_argument("--reference", help="results folder to compare with; where git knows it, as it was committed last "
+                       "(default: the study's own folder if it is committed, else results/paper)")
     check.add_argument("--rows", action="store_true", help="compute every network's predictions on the test part again, too")
     jets = _command(commands, "jets", _jets, "generate jets with Pythia 8 (`make jets` installs it first)")
     jets.add_argument("--rows", type=int, default=500_000, help="a multiple of 5 (default: %(default)s)")
@@ -104,7 +104,8 @@ def _run(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> int:
     from ultralow.report import compare_runs
 
-    return compare_runs.main([given.study, "--reference", given.reference, *(["--rows"] if given.rows else [])])
+    reference = ["--reference", given.reference] if given.reference else []
+    return compare_runs.main([given.study, *reference, *(["--rows"] if given.rows else [])])
 
 
 def _jets(given: argparse.Namespace) -> int:

@@ -94,6 +94,8 @@ def test_the_reference_is_the_committed_state(folders, capsys):
     change(folders[1], "jets-float", lut=1001)  # the new run overwrote what was committed
     assert compare_runs.main([str(folders[1]), *same]) == 1
     assert "as committed" in capsys.readouterr().out
+    assert compare_runs.main([str(folders[1])]) == 1  # the same by default
+    assert f"{folders[1]} as committed" in capsys.readouterr().out
     assert compare_runs.main([str(folders[0]), *same]) == 0
 
 

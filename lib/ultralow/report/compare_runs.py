@@ -31,6 +31,9 @@ from ultralow.device import TOTALS
 from ultralow.errors import StudyError
 from ultralow.files import read_json
 
+PAPER = "results/paper"
+REFERENCE_HELP = ("results folder to compare with; where git knows it, as it was committed last (default: the study's own folder "
+                  f"if it is committed, else {PAPER})")
 DEVIATIONS = 3
 AUC_TOLERANCE = 0.005
 CONDITIONS = ("source", "architecture", "train_rows", "test_rows")
@@ -43,15 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Prints what differs. Returns 0, 1 if something differs by more than it may, or 2 if nothing can be compared."""
     parser = argparse.ArgumentParser(prog="ultralow check", description="Compare a run with the reference.")
     parser.add_argument("run", help="study file, or results folder")
-    parser.add_argument("--reference", default="results/paper",
-                        help="results folder; where git knows it, as it was committed last (default: results/paper)")
+    parser.add_argument("--reference", help=REFERENCE_HELP)
     parser.add_argument("--rows", action="store_true", help="compute every network's predictions on the test part again, too")
     options = parser.parse_args(arguments)
     try:
         if options.rows:
             check_rows(options.run)
         folder = Path(options.run) if Path(options.run).is_dir() else studies.load(options.run).results
-        with committed(_existing(options.reference), folder) as (reference, name):
+        with committed(_reference(options.reference, folder), folder) as (reference, name):
             differences, remarks = compare(folder, reference)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -231,6 +233,13 @@ def _equal(first: object, second: object) -> bool:
 
 def _text(value: object) -> str:
     return "not measured" if pd.isna(value) else f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _reference(path: str | None, folder: Path) -> Path:
+    """The folder to compare with; the default as REFERENCE_HELP says."""
+    if path is None and "comparison.csv" in _committed_files(folder):
+        return folder
+    return _existing(path or PAPER)
 
 
 def _existing(path: str) -> Path:
