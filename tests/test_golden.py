@@ -19,6 +19,7 @@ from ultralow.data.dataset import PIXEL_SCALE, load_test
 from ultralow.exact.load import load_network
 from ultralow.files import root
 from ultralow.metrics import accuracy
+from ultralow.study import datasets, study as studies
 from ultralow.synthesis import implement, netlist, testbench, timing, yosys
 from ultralow.synthesis.stage_search import Build
 
@@ -79,8 +80,11 @@ def golden(name: str) -> Golden:
 def stored_test_part(study: str, dataset: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Features (rows, features) as networks take them, and labels, of the test part; None where MNIST is not at hand, which
     is not committed."""
-    path, mnist = root() / "results" / study / "data" / f"{dataset}.npz", root().parent / "shared" / "data" / "mnist.npz"
-    if path.with_name(f"{dataset}-test.npz").exists():
+    # The front's jets are those of the paper study, and are committed there.
+    path = datasets.test_file(studies.load(root() / f"config/{study}.yaml"), dataset)
+    mnist = root().parent / "shared" / "data" / "mnist.npz"
+    assert path or dataset != "jets"
+    if path:
         data = load_test(path)
         return data.x_test, data.y_test
     if dataset == "mnist" and mnist.exists():
