@@ -65,6 +65,7 @@ def hgq_runs(tmp_path_factory):
     """The same of HGQ's, in a process of their own: Keras runs on one backend in each, and theirs is JAX."""
     folder = tmp_path_factory.mktemp("hgq")
     code = f"""
+import sys
 from pathlib import Path
 sys.path[:0] = {sys.path!r}
 import test_peers
