@@ -39,12 +39,12 @@ tables: .venv/.ready $(PLUGINS)
 report: .venv/.ready $(PLUGINS)
 	@ultralow report "$$COMMITTED" $(WHERE)
 
-# What differs from the committed reference, and whether that is more than it may.
-# After a change of code behind a declared version (lib/ultralow/study/identity.py) that changes no result: proves it, and locks
-# the code anew.
+# After a change of code behind a declared version (lib/ultralow/study/identity.py): lock the code anew, if golden runs give the
+# same results as before.
 relock: .venv/.ready
 	@python tests/support/relock.py
 
+# Compare results with the committed ones, and judge the differences.
 check: .venv/.ready
 	@ultralow check "$$COMMITTED" $(if $(ROWS),--rows)
 

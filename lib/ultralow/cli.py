@@ -26,14 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         a check that found more differences than there may be.
     """
     parser = _parser()
-    given, further = parser.parse_known_args(arguments)
-    if further and not given.snakemake:
+    parsed, further = parser.parse_known_args(arguments)
+    if further and not parsed.snakemake:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
-    given.further = further
+    parsed.further = further
     from ultralow.errors import StudyError
 
     try:
-        return given.command(given)
+        return parsed.command(parsed)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -94,46 +94,46 @@ def _study_command(commands, name: str, mode: str | None, what: str, default: st
     parser.set_defaults(mode=mode, snakemake=True)
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(parsed: argparse.Namespace) -> int:
     from ultralow.study import workflow
 
-    options = workflow.Options(given.cores, given.profile, given.gpu, tuple(given.further))
-    return workflow.run(given.study, options, given.mode)
+    options = workflow.Options(parsed.cores, parsed.profile, parsed.gpu, tuple(parsed.further))
+    return workflow.run(parsed.study, options, parsed.mode)
 
 
-def _check(given: argparse.Namespace) -> int:
+def _check(parsed: argparse.Namespace) -> int:
     from ultralow.report import compare_runs
 
-    reference = ["--reference", given.reference] if given.reference else []
-    return compare_runs.main([given.study, *reference, *(["--rows"] if given.rows else [])])
+    reference = ["--reference", parsed.reference] if parsed.reference else []
+    return compare_runs.main([parsed.study, *reference, *(["--rows"] if parsed.rows else [])])
 
 
-def _jets(given: argparse.Namespace) -> int:
+def _jets(parsed: argparse.Namespace) -> int:
     from ultralow.data.jetgen import sample
 
-    options = {"--verify": given.verify} if given.verify else {
-        "--rows": given.rows, "--jobs": given.jobs, "--seed": given.seed, "--output": given.output, "--parts": given.parts,
-        "--record": given.record}
+    options = {"--verify": parsed.verify} if parsed.verify else {
+        "--rows": parsed.rows, "--jobs": parsed.jobs, "--seed": parsed.seed, "--output": parsed.output, "--parts": parsed.parts,
+        "--record": parsed.record}
     return sample.main([text for name, value in options.items() if value is not None for text in (name, str(value))]) or 0
 
 
-def _worker(given: argparse.Namespace) -> int:
+def _worker(parsed: argparse.Namespace) -> int:
     from ultralow.study import search, study
 
-    print(f"worker {given.worker}: {search.work_as(study.load(given.study), given.weights, given.worker)} trials")
+    print(f"worker {parsed.worker}: {search.work_as(study.load(parsed.study), parsed.weights, parsed.worker)} trials")
     return 0
 
 
-def _step(given: argparse.Namespace) -> int:
+def _step(parsed: argparse.Namespace) -> int:
     from ultralow.study import job
 
-    paths = [path for path in given.paths if "=" not in path]
-    parameters = dict(path.split("=", 1) for path in given.paths if "=" in path)
-    if given.step == "report":
+    paths = [path for path in parsed.paths if "=" not in path]
+    parameters = dict(path.split("=", 1) for path in parsed.paths if "=" in path)
+    if parsed.step == "report":
         from ultralow.report import site
 
         return site.main([parameters["study"]])
-    return job.run(given.step, *paths, parameters)
+    return job.run(parsed.step, *paths, parameters)
 
 
 if __name__ == "__main__":
