@@ -144,7 +144,7 @@ def test_the_sample_of_the_repository_has_the_published_values(tmp_path, monkeyp
     jets.write(tmp_path / sources.GENERATED, columns, json.loads(str(told)))
     # Elsewhere it is anybody's sample; in the repository's place it is damaged.
     assert (sources.load_table("jets", "generated", tmp_path / sources.GENERATED).x != whole.x).sum() == 1
-    monkeypatch.setattr(sources, "root", lambda: tmp_path)
+    monkeypatch.setattr(sources, "shipped", lambda name: tmp_path / "data" / name)
     with pytest.raises(StudyError, match=r"1 of 6 chunks differ from .* the first 1; .* git checkout data/jets.root"):
         sources.load_table("jets", "generated", tmp_path / sources.GENERATED)
 

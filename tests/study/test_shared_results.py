@@ -5,7 +5,8 @@ import pytest
 import yaml
 from random_networks import random_network
 
-from ultralow.data.dataset import Dataset, test_path
+from ultralow.data import dataset
+from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import read_json, write_json
 from ultralow.report.results import Results
@@ -69,7 +70,7 @@ def test_the_test_part_of_the_same_rows_is_taken_and_of_other_rows_refused(share
     for path in (own, other):
         data(path)
         path.unlink()
-    test_path(own).unlink()
+    dataset.test_path(own).unlink()
     assert steps.test_file(shared, "jets") == other and len(steps.test_part(shared, "jets").x_test) == 50
     data(other, seed=1)
     assert steps.test_file(shared, "jets") is None

@@ -40,6 +40,7 @@ def training(study: Study, name: str, log: Log = print) -> dict:
         the content of train.json.
     """
     if (train := _taken(study, name, log)) is not None:
+        manifest.write_description(study)
         return train
     network, folder = study.network(name), study.folder(name)
     rows = dataset(study, network.dataset, log)
