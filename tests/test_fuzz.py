@@ -19,7 +19,8 @@ from random_networks import random_network
 
 from ultralow import csvfile, files
 from ultralow.circuit.tracing import trace
-from ultralow.data import dataset, jets, readers, tabular
+from ultralow.data import dataset, jets, readers
+from ultralow.data.tabular import jets_by_name
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
 from ultralow.importing import keras_file, keras_model
@@ -410,7 +411,7 @@ def table(path):
     """As the study reads somebody's file."""
     if path.suffix == ".root":
         jets.read(path)
-    return list(tabular.jets_by_name(readers.batches(path), path, classes=jets.CLASSES))
+    return list(jets_by_name(readers.batches(path), path, classes=jets.CLASSES))
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.npz", "t.arff", "t.root", "t.h5"])
