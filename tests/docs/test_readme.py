@@ -5,7 +5,6 @@ import pytest
 
 import update_readme
 from ultralow import csvfile
-from ultralow.report import comparison
 from ultralow.errors import StudyError
 from ultralow.study.study import root
 

@@ -7,7 +7,7 @@ from table_networks import random_table_network
 from ultralow.exact.load import load_network
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
-from ultralow.exact.lut import Sums, TableNetwork, Tables
+from ultralow.exact.lut import TableNetwork, Tables
 
 
 def test_a_network_is_what_plain_numpy_makes_of_its_tables():

@@ -7,7 +7,7 @@ from ultralow.circuit import rtl
 from ultralow.circuit.tracing import trace
 from ultralow.exact import lut
 from ultralow.exact.load import load_network
-from ultralow.study import identity, runs
+from ultralow.study import runs
 from ultralow.synthesis import verilator
 from ultralow.training.lut import additive, additive_export, boosting, coordinate_descent, input_encoding
 from ultralow.data.dataset import Dataset, split_and_scale
