@@ -94,11 +94,13 @@ def test_unmeasured_networks_are_not_drawn():
 
 
 def test_written_figures_come_back_with_their_texts(folder, single, tmp_path):
-    confusion = {"confusion-x": single["confusion-jets-bnn-small"]}
-    gallery.write(tmp_path, {}, {"x": confusion})
-    assert (tmp_path / "confusion-x.svg").read_bytes().startswith(b"<?xml")
-    entry = gallery.read(tmp_path)["confusion-x"]
-    assert (entry["network"], entry["alt"]) == ("x", confusion["confusion-x"].alt)
+    confusion = single["confusion-jets-bnn-small"]
+    assert gallery.write(tmp_path, folder, {"shared": confusion}, ["jets-bnn-small", "jets-float"]) == 9
+    assert (tmp_path / "shared.svg").read_bytes() == (tmp_path / "confusion-jets-bnn-small.svg").read_bytes()
+    entries = gallery.read(tmp_path)
+    assert list(entries)[:2] == ["shared", "roc-jets-bnn-small"]
+    entry = entries["confusion-jets-bnn-small"]
+    assert (entry["network"], entry["alt"], entries["shared"]["network"]) == ("jets-bnn-small", confusion.alt, None)
     assert gallery.read(tmp_path / "nothing") == {}
 
 

@@ -27,8 +27,7 @@ def _study(folder: Path, networks=NETWORKS, sources=("generated", "digits28")) -
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = _study(tmp_path_factory.mktemp("study"))
-    drawn = gallery.single(folder, "jets-float")
-    gallery.write(folder / "figures", {}, {"jets-float": {"confusion-jets-float": drawn["confusion-jets-float"]}})
+    gallery.write(folder / "figures", folder, {}, ["jets-float"])
     write_json(folder / "manifest.json", {"command": "make", "packages": {"keras": "3"}, "data": {"jets": {"a": [1]}}})
     report.write(folder)
     return folder

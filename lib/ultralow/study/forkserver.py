@@ -2,7 +2,7 @@
 
 Python's packages take seconds of processor time to import (papermill 4, Keras on JAX 7), and a study has dozens of jobs.
 :func:`started` starts one process, the server, which imports what a job names and forks; the job runs in the fork, which
-shares nothing with other jobs but what was imported. :func:`call` is the job's side: it hands over its command, standard
+shares nothing with other jobs but what was imported and what JAX compiled. :func:`call` is the job's side: it hands over its command, standard
 output and error, and waits. Whoever ends it ends the fork. On other machines of a cluster there is no server: jobs run in
 their own processes there.
 """
@@ -44,8 +44,11 @@ def started(*held: int, **environment: str) -> Iterator[int]:
         listening.bind(address)
         listening.listen(64)
         ends, alive = os.pipe()
+        # Half a minute of a small training on JAX is compilation, of much the same as in the one before.
+        compiled = {"JAX_COMPILATION_CACHE_DIR": str(Path(folder) / "compiled"),
+                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
         server = subprocess.Popen([sys.executable, "-m", __name__, str(listening.fileno()), str(ends)],
-                                  env={**os.environ, **environment}, pass_fds=(listening.fileno(), ends, *held),
+                                  env={**os.environ, **compiled, **environment}, pass_fds=(listening.fileno(), ends, *held),
                                   stdin=subprocess.DEVNULL)
         os.close(ends)
         os.environ[ADDRESS] = address

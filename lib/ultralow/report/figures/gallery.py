@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -67,20 +73,45 @@ def precisions(rows: pd.DataFrame) -> dict[str, str]:
     return max(candidates, key=len, default={})
 
 
-def write(folder: str | Path, compared: Mapping[str, Figure], single: Mapping[str, Mapping[str, Figure]]) -> None:
-    """Replaces ``folder``: ``compared`` as SVG and PNG, each network's figures (``single``) as SVG, and figures.json.
+def write(folder: str | Path, results: str | Path, compared: Mapping[str, Figure], networks: Sequence[str]) -> int:
+    """Replaces ``folder``: ``compared`` as SVG and PNG, the :func:`single` figures of each of ``networks`` as SVG, and
+    figures.json. Networks are drawn in as many processes as this one has processors.
 
     figures.json holds caption, alternative text, order, width and network (null where compared) of each.
+
+    Args:
+        results: the study's folder, of which the networks are drawn.
+
+    Returns:
+        how many figures there are.
     """
-    named = [(None, name, figure) for name, figure in compared.items()]
-    named += [(of, name, figure) for of, drawn in single.items() for name, figure in drawn.items()]
     with replacing(folder) as temporary:
-        for of, name, figure in named:
-            style.write(figure, temporary / name, ("svg",) if of else ("svg", "png"))
-        write_json(temporary / "figures.json", {
-            name: {"caption": figure.caption, "alt": figure.alt, "order": order, "network": of,
-                   "width_inches": figure.canvas.get_figwidth()}
-            for order, (of, name, figure) in enumerate(named)})
+        entries = _write(compared, temporary, ("svg", "png"), None)
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("fork"), _die_with, (os.getpid(),)) as drawing:
+            for drawn in drawing.map(partial(_write_single, Path(results), temporary), networks):
+                entries |= drawn
+        write_json(temporary / "figures.json", {name: entry | {"order": order} for order, (name, entry) in
+                                                enumerate(entries.items())})
+    return len(entries)
+
+
+def _write_single(results: Path, folder: Path, network: str) -> dict[str, dict]:
+    return _write(single(results, network), folder, ("svg",), network)
+
+
+def _write(figures: Mapping[str, Figure], folder: Path, kinds: Sequence[str], network: str | None) -> dict[str, dict]:
+    """Writes figures; what figures.json says of each, less its order."""
+    for name, figure in figures.items():
+        style.write(figure, folder / name, kinds)
+    return {name: {"caption": figure.caption, "alt": figure.alt, "network": network,
+                   "width_inches": figure.canvas.get_figwidth()} for name, figure in figures.items()}
+
+
+def _die_with(parent: int) -> None:
+    """Ends this process with its parent, however that ends: it would go on to write into a folder that nobody waits for."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def read(folder: str | Path) -> dict[str, dict]:

@@ -85,7 +85,7 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
         canvas = Canvas(figsize=(max(4.0, 2.0 * len(folded.layers)), 2.1 * len(rows) + 0.7))
         panels = canvas.subplots(len(rows), len(folded.layers), sharey="row", squeeze=False)
         for axes, kernel in zip(panels[0], latent if len(rows) == 2 else ()):
-            axes.hist(kernel.ravel(), bins=41, weights=np.full(kernel.size, 1 / kernel.size), color="0.55")
+            axes.hist(kernel.ravel(), bins=41, weights=np.full(kernel.size, 1 / kernel.size), histtype="stepfilled", color="0.55")
         for axes, layer in zip(panels[-1], folded.layers):
             values = layer.kernel * 2.0**-layer.kernel_fraction
             if layer.weights in ("binary", "ternary"):
@@ -93,7 +93,8 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
                 axes.bar(levels, [np.mean(values == level) for level in levels], width=0.6, color=COLOURS[0])
                 axes.set_xticks(levels, [f"{level:+d}" if level else "0" for level in levels])
             else:
-                axes.hist(values.ravel(), bins=41, weights=np.full(values.size, 1 / values.size), color=COLOURS[0])
+                axes.hist(values.ravel(), bins=41, weights=np.full(values.size, 1 / values.size), histtype="stepfilled",
+                          color=COLOURS[0])
         for axes, layer in zip(panels[0], folded.layers):
             shape = "x".join(map(str, layer.kernel.shape))
             axes.set_title(f"{shape}, zero {np.mean(layer.kernel == 0):.0%}", fontsize=9)
