@@ -86,10 +86,11 @@ def write(folder: str | Path, results: str | Path, compared: Mapping[str, Figure
         how many figures there are.
     """
     with replacing(folder) as temporary:
-        entries = _write(compared, temporary, ("svg", "png"), None)
         with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("fork"), _die_with, (os.getpid(),)) as drawing:
-            for drawn in drawing.map(partial(_write_single, Path(results), temporary), networks):
-                entries |= drawn
+            drawn = drawing.map(partial(_write_single, Path(results), temporary), networks)  # begins here
+            entries = _write(compared, temporary, ("svg", "png"), None)
+            for of_network in drawn:
+                entries |= of_network
         write_json(temporary / "figures.json", {name: entry | {"order": order} for order, (name, entry) in
                                                 enumerate(entries.items())})
     return len(entries)

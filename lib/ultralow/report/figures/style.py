@@ -32,6 +32,8 @@ STYLE = mplhep.style.ROOT | {
     "xtick.major.size": 6, "xtick.minor.size": 3, "ytick.major.size": 6, "ytick.minor.size": 3,
     "figure.constrained_layout.use": True, "svg.hashsalt": "ultralow", "svg.fonttype": "path", "figure.facecolor": "w",
 }
+# Without ticks between those that bear a number: where they say nothing, and take half the time of the drawing.
+PLAIN = {"xtick.minor.visible": False, "ytick.minor.visible": False}
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.metrics import EstimateHistogram
-from ultralow.report.figures.style import COLOURS, STYLE, Canvas, Figure, blank, listed
+from ultralow.report.figures.style import COLOURS, PLAIN, STYLE, Canvas, Figure, blank, listed
 
 
 def training(network: str, histories: Mapping[int, Mapping[str, Sequence[float]]]) -> Figure:
     """Loss and accuracy by epoch (of a regression the loss), training and validation part, one line per seed (key)."""
     names = [name for name in ("loss", "accuracy") if any(name in history for history in histories.values())]
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE | PLAIN):
         canvas = Canvas(figsize=(4.3 * len(names), 3.4))
         for axes, name in zip(canvas.subplots(1, len(names), squeeze=False)[0], names):
             for index, (seed, history) in enumerate(histories.items()):
@@ -37,7 +37,7 @@ def confusion(network: str, classes: Sequence[str], counts: np.ndarray) -> Figur
     counts = np.asarray(counts, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 3.0 + 0.32 * len(classes)
-    with matplotlib.rc_context(STYLE | {"xtick.minor.visible": False, "ytick.minor.visible": False}):
+    with matplotlib.rc_context(STYLE | PLAIN):
         canvas, axes = blank(size + 0.6, size)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for true, row in enumerate(shares):
@@ -81,7 +81,7 @@ def weights(folded: FoldedNetwork, latent: Sequence[np.ndarray] = ()) -> Figure:
     ``latent``, where given, are the real weights that training rounded, of :func:`ultralow.importing.keras_file.latent_kernels`.
     """
     rows = [latent, None] if len(latent) == len(folded.layers) else [None]
-    with matplotlib.rc_context(STYLE | {"xtick.minor.visible": False, "ytick.minor.visible": False}):
+    with matplotlib.rc_context(STYLE | PLAIN):
         canvas = Canvas(figsize=(max(4.0, 2.0 * len(folded.layers)), 2.1 * len(rows) + 0.7))
         panels = canvas.subplots(len(rows), len(folded.layers), sharey="row", squeeze=False)
         for axes, kernel in zip(panels[0], latent if len(rows) == 2 else ()):
