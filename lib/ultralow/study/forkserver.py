@@ -48,7 +48,7 @@ def started(*held: int, **environment: str) -> Iterator[int]:
         compiled = {"JAX_COMPILATION_CACHE_DIR": str(Path(folder) / "compiled"),
                     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
         server = subprocess.Popen([sys.executable, "-m", __name__, str(listening.fileno()), str(ends)],
-                                  env={**os.environ, **compiled, **environment}, pass_fds=(listening.fileno(), ends, *held),
+                                  env={**compiled, **os.environ, **environment}, pass_fds=(listening.fileno(), ends, *held),
                                   stdin=subprocess.DEVNULL)
         os.close(ends)
         os.environ[ADDRESS] = address
