@@ -252,3 +252,29 @@ def test_a_damaged_circuit_is_refused_before_it_runs(tmp_path, change, message):
         load_network(tmp_path / "bad.npz")
 
 
+
+
+@pytest.mark.parametrize("kind", ["dense", "mixed"])
+def test_outputs_in_another_order_are_brought_to_the_studys(tmp_path, kind):
+    path = tmp_path / "model.keras"
+    kept(kind).save(path)
+    network = keras_model.entry("own", path, "jets", None)
+    plain, turned = (imported.Job(network, path, data(), False, tmp_path / name, keras.backend.backend(), outputs)
+                     for name, outputs in (("plain", None), ("turned", ("w", "u", "v"))))
+    imported.run(plain, log=lambda line: None), imported.run(turned, log=lambda line: None)
+    before, after = (load_network(tmp_path / name / "folded.npz") for name in ("plain", "turned"))
+    codes = before.codes(ROWS)
+    np.testing.assert_array_equal(after(codes), before(codes)[:, [1, 2, 0]])
+    assert after.classes == before.classes == ("u", "v", "w")
+
+
+def test_a_circuits_single_output_changes_its_sign():
+    """Two classes of which the model's output means the first."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((6,)), QDense(3, activation="relu"), QDense(1)])
+    trace_minmax(model, ROWS, verbose=False)
+    front = hgq_circuit.first_quantiser(model, "own")
+    network = SimpleNamespace(name="own", widths=(6, 3, 1))
+    circuit = hgq_circuit.convert(model, network, front, ("u", "v"))
+    codes = circuit.codes(ROWS)
+    np.testing.assert_array_equal(imported.reordered(circuit, [1, 0])(codes), -circuit(codes))

@@ -14,6 +14,7 @@ from ultralow.study import imported
 from ultralow.training import keras_setup  # noqa: F401 — backend: one thread, determinism
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
+from ultralow.exact.load import load_network
 from ultralow.fixed_point import Fixed
 from ultralow.training.folding import fold
 from ultralow.training.layers import BinaryDense, RoundedTanh
@@ -164,3 +165,76 @@ def test_other_modules_of_the_study_have_no_place_in_a_model(tmp_path):
                              if item == "config.json" else content)
         with pytest.raises(StudyError, match=f"names the module '{module}'"):
             keras_model.outline(tmp_path / "bad.keras")
+
+
+def told(lines):
+    return "\n".join(lines)
+
+
+def in_order(order, classes=("u", "v", "w")):
+    """Rows of three classes, and a model that knows them, its outputs in another order."""
+    x = rows()
+    kernel = np.random.default_rng(4).normal(size=(6, len(classes)))
+    y = np.argmax(x @ kernel, axis=1)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(len(classes), activation="softmax")])
+    model.layers[-1].set_weights([kernel[:, [classes.index(name) for name in order]], np.zeros(len(classes))])
+    parts = [part for start in (0, 200, 300) for part in (x[start:start + 200].astype(np.float32), y[start:start + 200])]
+    return model, Dataset("own", "file", tuple("abcdef"), classes, *parts, np.zeros(6), np.ones(6))
+
+
+def brought(path, data, folder, log=lambda line: None, network=None, **more):
+    network = network or keras_model.entry("own", path, "own", "fixed<12,4>", weights="fixed<14,4>", activation="ufixed<12,4>")
+    return imported.run(imported.Job(network, path, data, False, folder, keras.backend.backend(), **more), log).result
+
+
+def test_outputs_in_another_order_are_brought_to_the_studys(tmp_path):
+    model, data = in_order("wuv")
+    path, lines = saved(model, tmp_path), []
+    result = brought(path, data, tmp_path / "seed-0", lines.append, outputs=("w", "u", "v"))
+    assert result["accuracy"] > 0.95 and result["accuracy_float"] > 0.95
+    assert "outputs w, u, v are brought to the order of own: u, v, w" in told(lines)
+    network = keras_model.entry("own", path, "own", "fixed<12,4>", weights="fixed<14,4>")
+    plainly = fold(keras_model.load(path), network)
+    folded = load_network(tmp_path / "seed-0/folded.npz")
+    assert folded.classes == ("u", "v", "w")
+    # Column by column the same numbers, bit by bit: nothing but the order has changed.
+    np.testing.assert_array_equal(folded.logits(rows()), plainly.logits(rows())[:, [1, 2, 0]])
+    # The model that is kept has the study's order, too: the next study that takes it needs no key.
+    again = brought(tmp_path / "seed-0/model.keras", data, tmp_path / "again")
+    assert again["accuracy"] == result["accuracy"] and again["auc"] == result["auc"]
+
+
+@pytest.mark.parametrize("weights", ["fixed<14,4>", "binary"])
+def test_a_single_output_may_mean_the_first_of_two_classes(tmp_path, weights):
+    x = rows()
+    if weights == "binary":
+        network = NetworkSpec("own", (6, 1), weights, (), "fixed<8,3>", dataset="own")
+        model = unsettled(build(network, replace(RECIPES["study"], keep=0.9)))
+    else:
+        model = unsettled(keras.Sequential([keras.Input((6,)), keras.layers.Dense(1), keras.layers.BatchNormalization()]))
+    path = saved(model, tmp_path)
+    network = keras_model.entry("own", path, "own", "fixed<8,3>", weights=None if weights == "binary" else weights)
+    folded = fold(keras_model.load(path), network, ("u", "v"))
+    y = (folded.logits(x)[:, 0] <= 0).astype(int)  # positive for the first class
+    parts = [part for start in (0, 200, 300) for part in (x[start:start + 200].astype(np.float32), y[start:start + 200])]
+    data = Dataset("own", "file", tuple("abcdef"), ("u", "v"), *parts, np.zeros(6), np.ones(6))
+    result = brought(path, data, tmp_path / "seed-0", network=network, outputs=("v", "u"))
+    assert result["accuracy"] == 1.0 and result["accuracy_float"] > 0.98
+    np.testing.assert_array_equal(load_network(tmp_path / "seed-0/folded.npz").logits(x), -folded.logits(x))
+
+
+def test_outputs_that_are_not_the_datas_are_refused_with_both_lists(tmp_path):
+    model, data = in_order("wuv")
+    path = saved(model, tmp_path)
+    for outputs in (("w", "u"), ("w", "u", "u"), ("w", "u", "x"), ("w", "u", "v", "v")):
+        with pytest.raises(StudyError, match=rf"networks.own.outputs names {', '.join(outputs)}, .* data.own are u, v, w; name"):
+            brought(path, data, tmp_path / "seed-0", outputs=outputs)
+
+
+def test_the_order_of_the_outputs_belongs_to_the_identity_where_it_is_said(tmp_path):
+    model, data = in_order("wuv")
+    path = saved(model, tmp_path)
+    network = keras_model.entry("own", path, "own", "fixed<12,4>", weights="fixed<14,4>")
+    job = imported.Job(network, path, data, False, tmp_path, "tensorflow")
+    assert "outputs" not in job.identity  # what was made before the key existed stays what it is
+    assert replace(job, outputs=("w", "u", "v")).identity == job.identity | {"outputs": ["w", "u", "v"]}

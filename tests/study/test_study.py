@@ -55,12 +55,27 @@ networks:
     (("showers-tnn: {", "../showers: {"), "its name is a folder's"),
     (("dataset: showers", "dataset: shower"), "needs data.shower"),
     (("path: runs, ", ""), "one of your own .data.showers. needs"),
+    (("weights: ternary", "outputs: [a, b, c], weights: ternary"), "outputs is for trained models"),
     (("label: kind}", "target: e}\nablations: {networks: [showers-tnn], changes: {a: {l1: 0.0}}}"), "is for regression"),
 ])
 def test_data_and_networks_of_ones_own_are_checked(tmp_path, change, message):
     assert load(tmp_path, OWN).network("showers-tnn").layer_activations == ("binary",)
     with pytest.raises(StudyError, match=message):
         load(tmp_path, OWN.replace(*change))
+
+
+@pytest.mark.parametrize("known, outputs, there", [("label: kind, classes: [c, b, a]", "[a, b]", "c, b, a"),
+                                                   ("target: [e, angle]", "[e, e]", "e, angle")])
+def test_outputs_of_a_trained_model_are_those_of_the_data(tmp_path, known, outputs, there):
+    import keras
+
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(there.count(",") + 1)]).save(tmp_path / "own.keras")
+    text = OWN.replace("label: kind", known).replace(
+        "widths: [2, 4, 3], weights: ternary, activation: [binary],",
+        f"model: {tmp_path}/own.keras, weights: 'fixed<8,2>', outputs: {outputs},")
+    with pytest.raises(StudyError, match=f"networks.showers-tnn.outputs names .* data.showers are {there}; name each"):
+        load(tmp_path, text)
+    load(tmp_path, text.replace(f"outputs: {outputs}", f"outputs: [{', '.join(reversed(there.split(', ')))}]"))
 
 
 def test_a_folder_and_a_pattern_are_many_files(tmp_path):

@@ -7,10 +7,12 @@ is on, and what a layer is called decides nothing but which of the classes here 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ultralow.importing import hgq_model, keras_file
 from ultralow.networks.catalogue import QUANTISED, NetworkSpec
@@ -195,6 +197,29 @@ def load(path: str | Path) -> "keras.Model":
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     except Exception as error:  # Keras has many words for a file that it cannot read
         raise StudyError(f"{path}: Keras cannot load it ({str(error).strip().splitlines()[0][:200]})") from error
+
+
+def reorder(model: "keras.Model", order: Sequence[int]) -> None:
+    """Changes the last weights of a model so that its output i is what was output ``order[i]``. A single output, which stands for
+    two classes, changes its sign."""
+    import keras
+
+    from ultralow.training import folding
+
+    dense, norm, _ = folding.groups(model)[-1]
+    if dense.units >= len(order):
+        for layer in filter(None, (dense, norm)):
+            layer.set_weights([np.take(value, order, axis=-1) for value in layer.get_weights()])
+        return
+    # With a normalisation's factor the sign turns behind the sums, where no weight is rounded.
+    turned = [] if norm is None else [norm.beta] if norm.center else []
+    if norm is not None and norm.scale:
+        turned.append(norm.gamma)
+    else:
+        dense.kernel.assign(folding.rounded_kernel(dense))
+        turned += [dense.kernel, *([dense.bias] if dense.use_bias else []), *([] if norm is None else [norm.moving_mean])]
+    for variable in turned:
+        variable.assign(-keras.ops.convert_to_numpy(variable))
 
 
 def identity(path: str | Path) -> dict:

@@ -12,6 +12,7 @@ import numpy as np
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.exact.base import exact_rows
+from ultralow.exact.circuit import CircuitNetwork
 from ultralow.exact.load import load_network
 from ultralow.files import sha256
 from ultralow.importing import keras_model
@@ -19,6 +20,7 @@ from ultralow.importing.hgq_model import HgqNetwork
 from ultralow.networks.spec import NetworkSpec
 from ultralow.study import identity, runs
 from ultralow.study.runs import Log, Run
+from ultralow.study.sections import wrong_outputs
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Job:
         raw: whether the model takes features as they stand in the data's files, not as the dataset scales them. A model of
             a study takes them as the folded.npz beside it says.
         folder: where the run is kept.
+        outputs: what the model's outputs are, in its order; None: in the order of the dataset's.
     """
 
     network: NetworkSpec
@@ -38,13 +41,29 @@ class Job:
     raw: bool
     folder: Path
     backend: str = "tensorflow"
+    outputs: tuple[str, ...] | None = None
 
     @property
     def identity(self) -> identity.Parts:
         """What the run's results depend on."""
         beside = self.path.with_name("folded.npz")
         scaling = identity.of_network(beside) if not self.raw and beside.exists() else None
-        return identity.of_import(self.network, sha256(self.path), self.raw, scaling, self.data.sha256)
+        parts = identity.of_import(self.network, sha256(self.path), self.raw, scaling, self.data.sha256)
+        return parts | ({"outputs": list(self.outputs)} if self.outputs else {})
+
+    @property
+    def order(self) -> list[int] | None:
+        """Of each output in the dataset's order the position among the model's; None: they are the same.
+
+        Raises:
+            StudyError: the outputs that are named are not those of the dataset.
+        """
+        known = tuple(self.data.outputs)
+        if self.outputs is None or self.outputs == known:
+            return None
+        if sorted(self.outputs) != sorted(known):
+            raise wrong_outputs(self.network.name, self.outputs, self.data.name, known)
+        return [self.outputs.index(name) for name in known]
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,8 @@ def run(job: Job, log: Log = print) -> Run:
         StudyError: the model does not fit the data or does not become exact.
     """
     runs.check(job.network, None, job.data)
+    if job.order:
+        log(f"outputs {', '.join(job.outputs)} are brought to the order of {job.data.name}: {', '.join(job.data.outputs)}")
     runs.start_keras(job.backend)
     imported = convert(job.network, job, log)
     values, logits = runs.judged(imported.network, job.data, lambda x: imported.before)
@@ -85,6 +106,8 @@ def convert(network: NetworkSpec, job: Job, log: Log) -> Imported:
 
     log(f"{network.name}: {job.path.name}, trained elsewhere")
     model = keras_model.load(job.path)
+    if job.order:
+        keras_model.reorder(model, job.order)
     gain, move = scaling(job, log)
     folded = replace(folding.fold(model, network, job.data.outputs), gain=gain, move=move)
     zeros = np.concatenate([layer.kernel.ravel() for layer in folded.layers]) == 0
@@ -126,6 +149,8 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     # Others are rounded in float32 on an edge, or lie beyond the format, where codes saturate and the model wraps around.
     same = exact_rows(before, circuit.logits(circuit.encode(data.x_test)))
     log(f"{same:,} of {len(before):,} rows of the test part: the same on features as they are, not encoded")
+    if job.order:
+        circuit, before = reordered(circuit, job.order), _taken(before, job.order)
     facts = {"zero_weights": None, "keras_rows": rows, "keras_rows_exact": exact, "input": str(circuit.input)}
     return Imported(circuit, before, facts, lambda path: path.write_bytes(job.path.read_bytes()))
 
@@ -140,3 +165,18 @@ def scaling(job: Job, log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
     log(f"gains of the features from {beside.name} beside it")
     known = load_network(beside)
     return known.gain, known.move
+
+
+def reordered(circuit: CircuitNetwork, order: list[int]) -> CircuitNetwork:
+    """The circuit with its outputs in another order: output i is what was output ``order[i]``. A single output, which stands for
+    two classes, changes its sign."""
+    comb = circuit.comb
+    if len(comb.out_idxs) < len(order):
+        return replace(circuit, comb=comb._replace(out_negs=[not negative for negative in comb.out_negs]))
+    return replace(circuit, comb=comb._replace(**{name: [getattr(comb, name)[i] for i in order]
+                                                  for name in ("out_idxs", "out_shifts", "out_negs")}))
+
+
+def _taken(outputs: np.ndarray, order: list[int]) -> np.ndarray:
+    """The same of outputs (rows, outputs)."""
+    return -outputs if outputs.shape[1] < len(order) else outputs[:, order]

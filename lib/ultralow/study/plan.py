@@ -113,7 +113,7 @@ class Plan:
         """What the result of a training depends on, beside its input files."""
         return {"entry": str(self.study.network(network)), "recipe": str(self.study.recipe(network)),
                 "seeds": self.study.settings.seeds, "raw": self.study.override(network).raw,
-                "versions": steps.training_versions(self.study, network)}
+                **self.study.override(network).meaning, "versions": steps.training_versions(self.study, network)}
 
     def ablations(self, network: str) -> dict[str, object]:
         """As :meth:`training`, of ablations."""

@@ -12,7 +12,7 @@ from ultralow.device import PART
 from ultralow.errors import StudyError, unknown
 from ultralow.networks.catalogue import NetworkSpec
 from ultralow.networks.recipes import RECIPES, Recipe
-from ultralow.study.sections import Ablations, Area, Data, Name, Override, Positive, Rows, Search, Strict
+from ultralow.study.sections import Ablations, Area, Data, Name, Override, Positive, Rows, Search, Strict, wrong_outputs
 
 MOST_PARAMETERS = 10**9  # some gigabytes in training
 
@@ -61,6 +61,11 @@ class Settings(Strict):
         entry, asked = self.entry(name), self.networks[name] or Override()
         if entry.dataset not in self.data:
             raise StudyError(f"network {name} needs data.{entry.dataset}; add it to the study")
+        data = self.data[entry.dataset]
+        # Other classes are known when the file is read.
+        known = list(map(str, data.targets or (data.classes or () if entry.dataset not in DATASETS else ())))
+        if asked.outputs and known and sorted(map(str, asked.outputs)) != sorted(known):
+            raise wrong_outputs(name, asked.outputs, entry.dataset, known)
         if not entry.hls4ml:
             self._check_without_hls4ml(name)
         explored = self.area and name in self.area.networks or "delay_constraint" in asked.model_fields_set

@@ -6,6 +6,7 @@ Every part refuses keys that it does not know and values of another type. :mod:`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,7 +30,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 
 _TABLE = ("features", "label", "target", "weights", "test", "tree")  # of datasets of one's own
 _SHAPE = ("dataset", "widths", "weights", "activation", "input")  # what makes a network
-_DECIDED_THERE = {"model", "raw", "recipe", "epochs", "batch_size", "delay_constraint", "chunk"}
+_OF_MODELS = ("outputs",)  # keys that say what a trained model's numbers mean
+_DECIDED_THERE = {"model", "raw", *_OF_MODELS, "recipe", "epochs", "batch_size", "delay_constraint", "chunk"}
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"  # the workflow's wildcards know no others
 # What stands beside the networks' folders in a results folder.
 _TAKEN = ("ablations", "area", "data", "executed", "figures", "logs", "report", "search")
@@ -126,6 +128,9 @@ class Override(Strict):
     # study scales them, or (raw) as they stand in the files.
     model: Named | None = None
     raw: bool = False
+    # What a trained model's outputs are, in the model's order: every class (or target) of the dataset by its name; without this
+    # line they stand in the dataset's order.
+    outputs: Annotated[list[str | int], Field(min_length=1)] | None = None
     recipe: str | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
@@ -138,6 +143,11 @@ class Override(Strict):
     delay_constraint: Annotated[int, Field(ge=-1, le=1000)] = 2
     # Inputs of a layer whose adders are shared at a time.
     chunk: Positive | None = None
+
+    @property
+    def meaning(self) -> dict[str, object]:
+        """What the file says of a trained model's outputs, by key; empty where it says nothing."""
+        return {key: value for key in _OF_MODELS if (value := getattr(self, key)) is not None}
 
     @property
     def tracing(self) -> dict[str, int]:
@@ -165,6 +175,9 @@ class Override(Strict):
             return self._imported(name)
         if self.raw:
             raise StudyError(f"network {name}: raw is for trained models; what the study trains takes scaled features")
+        if meanings := [key for key in _OF_MODELS if getattr(self, key) is not None]:
+            raise StudyError(f"network {name}: {', '.join(meanings)} is for trained models (key model); what the study trains "
+                             "has the outputs of its dataset, in the dataset's order")
         if not given:
             raise StudyError(f"{unknown('network', name, CATALOGUE)}; one of your own needs {', '.join(_SHAPE)}")
         if missing := [key for key in _SHAPE if key not in given]:
@@ -187,6 +200,13 @@ class Override(Strict):
                                  "ReLU")
         path = located(root(), self.model, f"networks.{name}.model")
         return keras_model.entry(name, path, self.dataset, self.input, self.weights, self.activation, self.scale_bits)
+
+
+def wrong_outputs(network: str, outputs: Iterable[object], dataset: str, known: Iterable[object]) -> StudyError:
+    """What is said of ``outputs`` of a network that are not the classes or targets ``known`` of its dataset."""
+    return StudyError(f"networks.{network}.outputs names {', '.join(map(str, outputs))}, and the outputs of a network on "
+                      f"data.{dataset} are {', '.join(map(str, known))}; name each of these once, in the order of the model's "
+                      "outputs")
 
 
 def _check_name(name: str) -> None:

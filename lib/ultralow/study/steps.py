@@ -103,7 +103,9 @@ def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[Run]:
     """A network's runs, one for each seed; of a model that was trained elsewhere there is one."""
     network, folder, backend = study.network(name), study.folder(name), study.settings.backend
     if (model := study.model_path(name)) is not None:
-        job = imported.Job(network, model, data, study.override(name).raw, folder / f"seed-{keras_model.SEED}", backend)
+        override = study.override(name)
+        job = imported.Job(network, model, data, override.raw, folder / f"seed-{keras_model.SEED}", backend,
+                           None if override.outputs is None else tuple(map(str, override.outputs)))
         jobs, work = [job], imported.run
     else:
         recipe = study.recipe(name)
