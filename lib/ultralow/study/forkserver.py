@@ -2,9 +2,9 @@
 
 Python's packages take seconds of processor time to import (papermill 4, Keras on JAX 7), and a study has dozens of jobs.
 :func:`started` starts one process, the server, which imports what a job names and forks; the job runs in the fork, which
-shares nothing with other jobs but what was imported and what JAX compiled. :func:`call` is the job's side: it hands over its command, standard
-output and error, and waits. Whoever ends it ends the fork. On other machines of a cluster there is no server: jobs run in
-their own processes there.
+shares nothing with other jobs but what was imported and what JAX compiled. :func:`call` is the job's side: it hands over its
+command, standard output and error, and waits. Whoever ends it ends the fork. On other machines of a cluster there is no
+server: jobs run in their own processes there.
 """
 
 from __future__ import annotations
