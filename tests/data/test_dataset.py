@@ -164,3 +164,18 @@ def test_tables_by_name(tmp_path):
             (("jets", "generated", tmp_path / "none.root"), "none.root is missing")):
         with pytest.raises(StudyError, match=message):
             sources.load_table(*arguments)
+
+
+@pytest.mark.parametrize("part", ["training", "validation", "test"])
+def test_a_target_of_one_value_in_a_part_is_told(part):
+    """R² divides by the target's variance: a test beam of exactly one energy has none (scikit-learn#17266)."""
+    rng, test = np.random.default_rng(1), np.arange(300) < 60
+    x, y = rng.normal(size=(300, 2)).astype(np.float32), rng.normal(size=(300, 2))
+    table = Table("beam", "file", ("a", "b"), (), x, y, test, targets=("energy", "angle"))
+    of = dataset.split_and_scale(dataclasses.replace(table, y=np.stack([np.arange(300.0)] * 2, axis=1)))
+    chosen = {"training": of.y_train, "validation": of.y_valid, "test": of.y_test}[part][:, 0]
+    indices = np.rint(chosen * of.target_scale[0] + of.target_mean[0]).astype(int)
+    y[indices, 0] = 0.1  # whose mean over many rows is another float
+    message = rf"target energy \(0.1\) of beam has one value in the whole {part} part, where R², .* is undefined"
+    with pytest.raises(StudyError, match=message):
+        dataset.split_and_scale(dataclasses.replace(table, y=y))

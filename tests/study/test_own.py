@@ -13,7 +13,7 @@ from ultralow.report.figures import gallery
 from ultralow.study import runs, steps
 from ultralow.study import study as studies
 from ultralow.errors import StudyError
-from ultralow.files import write_json
+from ultralow.files import read_json, write_json
 from ultralow.report.results import Results
 from ultralow.study.manifest import describe
 
@@ -107,3 +107,29 @@ def test_what_only_classification_has_is_refused(study, network, change, message
         runs.check(entry, replace(study.recipe(network), **change), data)
     with pytest.raises(StudyError, match="is 8x1, but its dataset .* has 9 features"):
         runs.check(replace(entry, widths=(8, 1)), study.recipe(network), data)
+
+
+def test_an_r2_of_any_size_is_the_one_that_was_kept(tmp_path, monkeypatch):
+    """A test part at nearly one energy: R² is −10,000, and train.json keeps ten digits of it."""
+    rng, rows = np.random.default_rng(7), 300
+    energy, test = rng.uniform(5, 100, rows), np.arange(rows) < 60
+    energy[test] = 50 + 0.05 * rng.normal(size=60)
+    lines = [f"{e + x:.4f},{e:.4f},{int(t)}" for e, x, t in zip(energy, rng.normal(size=rows), test)]
+    (tmp_path / "beam.csv").write_text("\n".join(["s,energy,is_test", *lines]) + "\n")
+    (tmp_path / "beam.yaml").write_text(yaml.safe_dump({
+        "name": "beam", "epochs": 1, "data": {"d": {"source": "file", "path": str(tmp_path / "beam.csv"), "features": ["s"],
+                                                    "target": "energy", "test": "is_test"}},
+        "networks": {"d-fixed": {"dataset": "d", "widths": [1, 4, 1], "weights": "fixed<8,3>", "activation": "ufixed<8,4>",
+                                 "input": "fixed<9,3>", "recipe": "float"}}}))
+    this = studies.load(tmp_path / "beam.yaml")
+    monkeypatch.setattr(studies.Study, "results", tmp_path / "results")
+    steps.training(this, "d-fixed", log=lambda line: None)
+    (run,) = Results(this.results).train("d-fixed")["runs"]
+    assert run["r2"] < -100 and run["rmse"]["energy"] > 0
+    steps.check_predictions(this, "d-fixed")
+    path = this.folder("d-fixed") / "train.json"
+    content = read_json(path)
+    content["runs"][0]["r2"] *= 1 + 1e-8  # another network, even if it is nearly as bad
+    write_json(path, content)
+    with pytest.raises(StudyError, match="r2 -.* not the rows or not the network"):
+        steps.check_predictions(this, "d-fixed")

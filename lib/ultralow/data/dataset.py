@@ -256,13 +256,21 @@ def _targets(table: Table, y: dict[str, np.ndarray]) -> dict:
     """Names and scaling of a regression's targets; scales ``y`` in place."""
     if table.classes:
         return {}
+    _check_vary(table, y)
     mean, scale = y["train"].mean(axis=0), y["train"].std(axis=0)
-    if not scale.all():
-        constant = [name for name, deviation in zip(table.targets, scale) if not deviation]
-        raise StudyError(f"target {', '.join(constant)} of {table.name} has one value in the whole training part")
     for part in y:
         y[part] = (y[part] - mean) / scale
     return {"targets": table.targets, "target_mean": mean, "target_scale": scale}
+
+
+def _check_vary(table: Table, y: dict[str, np.ndarray]) -> None:
+    """That every target has two values at least in each part: R² is the share of its variance that is explained."""
+    for part, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
+        low, high = y[part].min(axis=0), y[part].max(axis=0)
+        if constant := [f"{target} ({value:g})" for target, value, end in zip(table.targets, low, high) if value == end]:
+            raise StudyError(f"target {', '.join(constant)} of {table.name} has one value in the whole {name} part, where R², "
+                             "the share of its variance that is explained, is undefined; give rows of several values there, or "
+                             "leave that target out")
 
 
 def _weights(table: Table, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
