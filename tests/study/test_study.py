@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from ultralow.study import study as studies
+from ultralow.study import manifest, study as studies
 from ultralow.networks.recipes import RECIPES
 from ultralow.networks.catalogue import CATALOGUE
 from ultralow.errors import StudyError
@@ -24,6 +26,7 @@ def test_every_committed_study_loads_and_is_named_as_its_file(path):
     assert study.settings.name == path.stem
     for network in study.networks:
         assert study.recipe(network.name).epochs >= 1
+    assert study.without_effect == []
 
 
 def test_quick_and_paper_hold_the_networks_that_the_study_promises():
@@ -127,3 +130,27 @@ def test_a_network_overrides_the_study_which_overrides_the_recipe(tmp_path):
     assert load(tmp_path, GOOD).override("jets-bnn-small").tracing == {"delay_constraint": 2}
     own = GOOD.replace("jets-bnn-small: ", "jets-bnn-small: {delay_constraint: 3, chunk: 8}")
     assert load(tmp_path, own).override("jets-bnn-small").tracing == {"delay_constraint": 3, "chunk": 8}
+
+
+@pytest.mark.parametrize("change, sentence", [
+    # An other FPGA: fastmachinelearning/hls4ml#173, hls4ml-tutorial#56.
+    ("part: xc7z020clg400-1", "part: xc7z020clg400-1 has no effect with tool: open, .* of xcvu9p-flga2104-2L-e alone"),
+    ("multipliers: true", "multipliers has no effect: no network whose circuit is built has fixed-point weights"),
+    ("clock_ns: 2.5\nnetworks: {jets-bnn-small: {gates: false}}", "clock_ns has no effect: no network's circuit is built here"),
+    ("vhdl: true\nnetworks: {jets-bnn-small: {gates: false}}", "vhdl has no effect: no network's circuit"),
+    ("rows: {hls: 10}\nnetworks: {jets-bnn-small: {hls: false}}", "rows.hls has no effect: no network goes through hls4ml"),
+    ("rows: {rtl: 10}\nnetworks: {jets-bnn-small: {gates: false}}", "rows.rtl has no effect"),
+    ("networks: {jets-bnn-small: {gates: false, delay_constraint: 3}}", "networks.jets-bnn-small.delay_constraint has no effect"),
+    ("data: {jets: {source: generated, path: data/jets.root}, mnist: {source: digits28}}", "data.mnist has no effect: no network"),
+    ("clock_ns: 2.5", None), ("tool: vitis\npart: xc7z020clg400-1", None), ("vhdl: true", None), ("rows: {hls: 10, rtl: 10}", None)])
+def test_keys_without_effect_are_told(change, sentence, tmp_path):
+    keys = [line.partition(":")[0] for line in change.splitlines()]
+    kept = [line for line in GOOD.splitlines() if line.partition(":")[0] not in keys]
+    study = load(tmp_path, "\n".join([*kept, change]))
+    told = study.without_effect
+    assert len(told) == (sentence is not None)
+    if sentence:
+        assert re.search(sentence, told[0])
+        assert manifest.describe(study)["without_effect"] == told
+    else:
+        assert "without_effect" not in manifest.describe(study)

@@ -2,7 +2,10 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +98,54 @@ def test_pixels_need_no_table(folder):
     pixels = replace(DATA, mean=np.zeros(INPUTS), scale=np.full(INPUTS, 256.0))
     text = deliverable.readme(replace(NETWORK, gain=None, move=None), pixels, cost(read(folder), yosys.Counts()), 4)
     assert "feature" not in tables(text) and "factor = 0.015625 and offset = 0" in text
+
+
+def test_equal_columns_are_no_pixels_and_one_feature_is_enough(folder):
+    """One number as input is asked for in fastmachinelearning/hls4ml#550 and #1133."""
+    equal = replace(DATA, mean=np.ones(INPUTS), scale=np.full(INPUTS, 2.0))
+    text = deliverable.readme(replace(NETWORK, gain=None, move=None), equal, cost(read(folder), yosys.Counts()), 4)
+    assert "pixel" not in text and [row[2] for row in tables(text)["feature"]] == [f"`{name}`" for name in DATA.features]
+    for mean, scale in ((0.5, 2.0), (0.0, 256.0)):
+        one = replace(random_network(3, [1, 1, 1], ("ternary", "ternary"), "fixed<5,3>"), classes=("a", "b"))
+        single = replace(DATA, features=("energy",), classes=("a", "b"), mean=np.array([mean]), scale=np.array([scale]))
+        design = rtl.write(trace(one), folder.parent / f"one-{scale:g}", one.name)
+        text = deliverable.readme(one, single, cost(design, yosys.Counts()), 4)
+        assert tables(text)["feature"][0][2] == "`energy`" and "A code above 0 says `b`, any other `a`" in text
+
+
+ODD = ("a|b", "`x`", "p_T <b> [GeV]", "Σ *E*", "", "tick ` bar | and `` two", "two\nlines", " blank ", "$x$", "\\|")
+
+
+def test_names_of_any_letters_stay_whole_in_the_readme(folder):
+    """As in Jupyter and GitHub: a bar ends a cell of a table even inside code (jupyter/notebook#2013)."""
+    from bs4 import BeautifulSoup
+    from nbconvert.filters import markdown2html_mistune
+
+    network = replace(random_network(3, [len(ODD), 4, len(ODD)], ("ternary", "ternary"), "fixed<5,3>"), classes=ODD)
+    data = replace(DATA, features=ODD, classes=ODD, mean=np.arange(len(ODD)), scale=np.full(len(ODD), 3.0))
+    design = rtl.write(trace(network), folder.parent / "odd", network.name)
+    page = BeautifulSoup(markdown2html_mistune(deliverable.readme(network, data, cost(design, yosys.Counts()), 4)), "html.parser")
+    for title in ("feature", "class"):
+        table = next(table for table in page("table") if title in [cell.get_text() for cell in table("th")])
+        cells = [row("td")[2].get_text() for row in table("tr")[1:]]
+        assert [cell.strip() for cell in cells] == [name.replace("\n", " ").strip() for name in ODD]
+    assert not page("b") and not page("em")
+
+
+@pytest.mark.parametrize("part, said", [("", False), ("xcvu9p-flga2104-2L-e", False), ("xc7z020clg400-1", True)])
+def test_a_part_that_has_no_effect_is_told(part, said, folder):
+    text = deliverable.readme(NETWORK, DATA, cost(read(folder), yosys.Counts()), 4, part)
+    assert ("The study file asks for xc7z020clg400-1, which has no effect here" in text) == said
+    assert "The part the estimates mean is xcvu9p-flga2104-2L-e. " in text
+
+
+def test_verilator_takes_the_circuit_with_the_options_of_the_readme(elsewhere):
+    """With the warnings that are fatal by default (ZFTurbo/Verilog-Generator-of-Neural-Net-Digit-Detector-for-FPGA#12)."""
+    (command,) = re.findall(r"^    verilator (.*)$", (elsewhere / "README.md").read_text(), re.MULTILINE)
+    assert "--binary" in command
+    tool = Path(sys.executable).with_name("verilator-cli")
+    done = subprocess.run([tool, *command.replace("--binary", "--lint-only").split()], cwd=elsewhere, capture_output=True, text=True)
+    assert done.returncode == 0 and "%Warning" not in done.stderr, done.stderr
 
 
 def test_the_readmes_template_keeps_the_valid_signal_with_its_row(elsewhere):

@@ -123,8 +123,9 @@ def index(folder: Path, table: pd.DataFrame, pages: list[Page]) -> dict:
                           what=[comparison.quality(row).name for row in table.to_dict("records")])
     finn, measured = comparison.finn_table(table), selection.measured(judged)
     study, manifest = folder / "study.json", folder / "manifest.json"
+    described = read_json(study) if study.exists() else {}
     shown = {
-        "smoke": bool(study.exists() and read_json(study).get("smoke")),
+        "smoke": bool(described.get("smoke")), "without_effect": described.get("without_effect", []),
         "headline": summary.headline(table), "glossary": html_tables.GLOSSARY,
         "main": [grid for name in main for grid in (html_tables.slides(table, name), html_tables.main(table, name)) if grid],
         "budgets": [html_tables.budget(table, name) for name in datasets if (measured["dataset"] == name).any()],

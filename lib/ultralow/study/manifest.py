@@ -31,7 +31,8 @@ def describe(study: Study) -> dict:
             "tool": settings.tool, "backend": settings.backend, "smoke": settings.smoke,
             # Whose results stand in another study's folder, and which of them this study shows.
             "shared": {name: {"study": other, "conversion": study.override(name).hls, "synthesis": study.override(name).gates}
-                       for name, other in study.shared.items()}}
+                       for name, other in study.shared.items()},
+            **({"without_effect": sentences} if (sentences := study.without_effect) else {})}
 
 
 def environment() -> dict:

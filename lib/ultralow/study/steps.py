@@ -240,11 +240,13 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
 
     _refuse_shared(study, name)
     settings, network, folder = study.settings, trained_network(study, name, log), study.folder(name)
+    for sentence in study.without_effect:
+        log(sentence)
     clock_ns, test = settings.clock_ns, test_part(study, study.network(name).dataset, log)
     codes = network.codes(_rows(study, name, settings.rows.rtl, log, test))
     with replacing(folder / "rtl") as temporary:
         cost = implement.measure(network, codes, temporary, clock_ns, log, settings.vhdl, **study.override(name).tracing)
-        deliverable.write(network, test, cost)
+        deliverable.write(network, test, cost, settings.part if settings.tool == "open" else "")
     result = cost.to_dict()
     if settings.multipliers and network.multipliable:
         with replacing(folder / "rtl-multipliers") as temporary:

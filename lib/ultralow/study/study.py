@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ultralow.networks.catalogue import NetworkSpec
 from ultralow.data.sources import DATASETS
+from ultralow.device import PART
 from ultralow.errors import StudyError, unknown
 from ultralow.files import root
 from ultralow.networks.recipes import Recipe
@@ -64,6 +65,35 @@ class Study:
             used.add(self.settings.search.dataset)
         return [name for name in self.settings.data if name in used]
 
+    @property
+    def without_effect(self) -> list[str]:
+        """What the file says that changes no result of this study, a sentence each."""
+        settings = self.settings
+        built = [name for name in settings.networks if name not in self.shared and self.override(name).gates]
+        converted = [name for name in settings.networks if name not in self.shared and self.override(name).hls]
+        trained = [name for name in settings.networks if name not in self.shared and not self.override(name).model]
+        explored = settings.area.networks if settings.area else []
+        sentences = []
+        if settings.tool == "open" and settings.part != PART:
+            sentences.append(f"part: {settings.part} has no effect with tool: open, which knows the delays of {PART} alone: "
+                             "delays and percentages are of that one; take tool: vitis, or leave part out")
+        of_circuits = {"clock_ns": settings.clock_ns, "vhdl": settings.vhdl, "multipliers": settings.multipliers,
+                       "rows.rtl": "rtl" in settings.rows.model_fields_set}
+        unused = {key: "no network's circuit is built here (gates: false, or results_of)" for key, value in of_circuits.items()
+                  if not built and value and key.partition(".")[0] in settings.model_fields_set}
+        if built and settings.multipliers and not any(_has_fixed_weights(self.network(name)) for name in built):
+            unused["multipliers"] = "no network whose circuit is built has fixed-point weights, the ones that need multipliers"
+        if not converted and "hls" in settings.rows.model_fields_set:
+            unused["rows.hls"] = "no network goes through hls4ml here"
+        if not trained and not settings.ablations and not settings.search:
+            unused |= {key: "no network is trained here" for key in ("seeds", "epochs", "batch_size")
+                       if key in settings.model_fields_set and (key != "seeds" or len(settings.seeds) > 1)}
+        unused |= {f"data.{name}": "no network of the study uses it" for name in settings.data if name not in self.datasets}
+        unused |= {f"networks.{name}.{key}": "its circuit is not built here" for name in settings.networks
+                   if name not in built and name not in explored
+                   for key in ("delay_constraint", "chunk") if key in self.override(name).model_fields_set}
+        return sentences + [f"{key} has no effect: {why}; leave it out" for key, why in unused.items()]
+
     def files(self, dataset: str) -> list[Path]:
         """The dataset's files as absolute paths, sorted: one, or those of a folder or of a pattern; none where the source
         needs none.
@@ -95,6 +125,10 @@ class Study:
     def _check(self, name: str) -> None:
         if name not in self.settings.networks:
             raise unknown(f"network of study {self.settings.name}", name, self.settings.networks)
+
+
+def _has_fixed_weights(network: NetworkSpec) -> bool:
+    return not network.is_circuit and any("fixed<" in weights for weights in getattr(network, "layer_weights", ()))
 
 
 def load(path: str | Path) -> Study:

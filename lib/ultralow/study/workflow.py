@@ -70,6 +70,8 @@ def run(file: str, options: Options, mode: str | None = None) -> int:
     reuse.check_shared(study)
     if mode != reuse.MEASURED:
         datasets.check_sources(study)
+    for sentence in study.without_effect:
+        print(f"note: {sentence}", file=sys.stderr)
     with alone(study.results) as lock:
         contained(study.results)
         sweep(study.results)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ultralow.data.dataset import Dataset
+from ultralow.data.dataset import PIXEL_SCALE, Dataset
 from ultralow.exact.base import ExactNetwork
 from ultralow.files import replacing, sha256
 from ultralow.synthesis import templates, testbench
@@ -16,28 +16,31 @@ VECTORS = 256
 _ENDS = (".v", ".vhd", ".xdc", "_tb.v")
 
 
-def write(network: ExactNetwork, data: Dataset, cost: Implementation) -> None:
+def write(network: ExactNetwork, data: Dataset, cost: Implementation, part: str = "") -> None:
     """Adds <top>_tb.v, inputs.hex, outputs.hex, README.md and SHA256SUMS to the folder that holds a network's Verilog. The
     same network gives the same bytes.
 
     Args:
         data: the README states its scaling, and the first VECTORS rows of its test part become the testbench's.
+        part: the FPGA that was asked for; where the estimates mean another one, the README says so.
     """
     design, x = cost.design, data.x_test[:VECTORS]
     testbench.write(network, network.codes(x), design)
-    _write(design.folder / "README.md", readme(network, data, cost, len(x)))
+    _write(design.folder / "README.md", readme(network, data, cost, len(x), part))
     names = ("README.md", "info.json", "inputs.hex", "outputs.hex", *(f"{design.top}{end}" for end in _ENDS))
     there = [name for name in names if (design.folder / name).exists()]  # VHDL is an option
     _write(design.folder / "SHA256SUMS", "".join(f"{sha256(design.folder / name)}  {name}\n" for name in there))
 
 
-def readme(network: ExactNetwork, data: Dataset, cost: Implementation, rows: int) -> str:
-    """The folder's README.md; ``rows`` are the testbench's."""
+def readme(network: ExactNetwork, data: Dataset, cost: Implementation, rows: int, part: str = "") -> str:
+    """The folder's README.md; ``rows`` are the testbench's, ``part`` as in :func:`write`."""
     design, inputs = cost.design, _inputs(network, data, cost.design.input.bits)
-    # Pixels share one factor: a table would say the same in every line.
-    pixels = len({(i.mean, i.deviation, i.gain, i.move) for i in inputs}) == 1
+    # Pixels are known by their scale, which is not of the rows: columns of other data may be equal, too. They share one
+    # factor: a table would say the same in every line.
+    pixels = (len(inputs) > 1 and {(i.mean, i.deviation) for i in inputs} == {(0.0, PIXEL_SCALE)}
+              and len({(i.gain, i.move) for i in inputs}) == 1)
     return templates.render(
-        "readme.md", network=network, data=data, cost=cost, design=design, rows=rows, inputs=inputs, pixels=pixels,
+        "readme.md", network=network, data=data, cost=cost, design=design, rows=rows, part=part, inputs=inputs, pixels=pixels,
         vhdl=design.verilog.with_suffix(".vhd").exists(), steps=2.0**network.input.fraction, levels=2.0**network.output_fraction,
         outputs=[_place(design.output.bits, element) for element in range(design.output.elements)])
 

@@ -12,10 +12,20 @@ def render(name: str, **values: object) -> str:
     return _environment().get_template(name).render(values)
 
 
+def code(name: object) -> str:
+    """A name as code of Markdown, also in a table's cell, whatever stands in it."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(name))
+    if text.strip() == text != "" and not set("|`\\") & set(text):
+        return f"`{text}`"
+    # A bar ends a cell in code, too; references of HTML mean letters and nothing else.
+    return f"<code>{''.join(letter if letter.isalnum() else f'&#{ord(letter)};' for letter in text)}</code>"
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(loader=PackageLoader("ultralow.synthesis"), undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters["code"] = code
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["short"] = lambda number: f"{number:g}"
     environment.filters["precise"] = lambda number: f"{number:.10g}"
