@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,9 +19,11 @@ PIXEL_SCALE = 256.0  # a power of two: x / 256 is exact, and 8 fraction bits hol
 # The published studies draw their test part without regard to the classes; only so is it the same rows.
 UNSTRATIFIED = ("openml",)
 
+FAR = 2.0**16  # deviations from zero: beyond, mean and deviation are computed from differences
+LOSS = 2.0**-16  # of its deviation, that single precision may cost a feature
+
 _ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test", "mean", "scale")
 _FURTHER = ("w_train", "w_valid", "w_test", "target_mean", "target_scale")  # where there are any
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Table:
         source: where the rows come from; every result of the study carries it.
         features: column names of ``x``.
         classes: class names; ``y`` is an index into them. None of a regression.
-        x: (rows, features); float32 in physical units, uint8 in 0 ... 255 for digits.
+        x: (rows, features); float32 in physical units (float64 where that would lose values: :func:`in_precision`), uint8 in
+            0 ... 255 for digits.
         y: (rows,) int64; of a regression (rows, targets) float64.
         test: (rows,) bool, the official test part; None where the source has none.
         provenance: settings, versions and checksums of the source, plain JSON values.
@@ -141,9 +142,9 @@ class Dataset:
             "provenance": self.provenance,
         } | ({"targets": self.targets} if self.targets else {})
         with replacing(path) as temporary:
-            _write_npz(temporary, arrays)
+            npz.write(temporary, arrays)
         with replacing(test_path(path)) as temporary:
-            _write_npz(temporary, {name: array for name, array in arrays.items() if _of_test(name)})
+            npz.write(temporary, {name: array for name, array in arrays.items() if _of_test(name)})
         write_json(path.with_suffix(".json"), description)
         return path
 
@@ -186,18 +187,20 @@ def split_and_scale(table: Table, seed: int = SEED, test_fraction: float = 0.2, 
     The test part is the table's own where it has one, else scikit-learn's train_test_split (the published
     split is test_fraction 0.2 and seed 42; for OpenML it is drawn without equal class shares, as published,
     and so has the same rows). The validation part is ``valid_fraction`` of what is left. Jets get mean 0 and
-    deviation 1; pixels become x / 256, exactly.
+    deviation 1, computed in double precision; pixels become x / 256, exactly.
 
     Args:
-        rows: at most so many rows in all, the first of every class, in the table's proportion of test rows.
+        rows: at most so many rows in all, the first of every class, in the table's shares of classes and of test rows.
 
     Raises:
-        StudyError: too few rows to have every class in every part.
+        StudyError: a part has no row of a class, or too few; a value is beyond single precision when it is scaled.
     """
     from sklearn.model_selection import train_test_split
 
     chosen = np.arange(len(table.y)) if rows is None or rows >= len(table.y) else _head(table, rows)
     stratified = table.source not in UNSTRATIFIED and bool(table.classes)
+    if table.test is not None:
+        _check_classes(table, {"test": chosen[table.test[chosen]], "training": chosen[~table.test[chosen]]}, len(chosen))
     try:
         if table.test is None:
             rest, test = train_test_split(chosen, test_size=test_fraction, random_state=seed,
@@ -207,23 +210,49 @@ def split_and_scale(table: Table, seed: int = SEED, test_fraction: float = 0.2, 
         train, valid = train_test_split(rest, test_size=valid_fraction, random_state=seed,
                                         stratify=table.y[rest] if table.classes else None)
     except ValueError as error:
-        raise StudyError(f"{len(chosen)} rows of {table.name} ({table.source}) cannot be split: {error} "
+        counts = zip(table.classes, np.bincount(table.y[chosen], minlength=len(table.classes)) if table.classes else ())
+        of_classes = f" ({', '.join(f'{count} of {name}' for name, count in counts)})" if table.classes else ""
+        raise StudyError(f"{len(chosen)} rows{of_classes} of {table.name} ({table.source}) cannot be split: {error} "
                          "Give more rows") from error
     parts = {"train": train, "valid": valid, "test": test}
     y = {part: table.y[where] for part, where in parts.items()}
-    for part, labels in y.items():
-        if table.classes and len(np.unique(labels)) < len(table.classes):
-            raise StudyError(f"the {part} part of {len(chosen)} rows of {table.name} ({table.source}) "
-                             "lacks a class; give more rows")
+    _check_classes(table, {"training": train, "validation": valid, "test": test}, len(chosen))
     mean, scale = _scaling(table, train)
     split = {"seed": seed, "test_fraction": test_fraction if table.test is None else "official",
              "valid_fraction": valid_fraction, "rows": len(chosen), "table_rows": len(table.y),
              "stratified": stratified}
     further = _targets(table, y) | _weights(table, parts)
-    x = {f"x_{part}": _scaled(table.x[where], mean, scale) for part, where in parts.items()}
+    x = {f"x_{part}": _scaled(table, where, mean, scale) for part, where in parts.items()}
     return Dataset(table.name, table.source, table.features, table.classes, **x,
                    **{f"y_{part}": labels for part, labels in y.items()}, mean=mean, scale=scale,
                    provenance={**table.provenance, "split": split}, **further)
+
+
+def in_precision(x: np.ndarray, features: Sequence[str]) -> tuple[np.ndarray, dict]:
+    """Features (rows, features) in single precision; where that costs a column more than LOSS of its deviation (a time in seconds
+    since 1970), all as float64, with that column in double precision. The dict names such columns, for the provenance."""
+    x = x.astype(np.float64)
+    single = x.astype(np.float32)
+    deviations = [(column - column[0]).std() for column in x.T]
+    double = [bool(0 < deviation * LOSS < np.abs(x[:, n] - single[:, n]).max()) for n, deviation in enumerate(deviations)]
+    if not any(double):
+        return single, {}
+    return np.where(double, x, single), {"double_precision": [name for name, kept in zip(features, double) if kept]}
+
+
+def _check_classes(table: Table, parts: dict[str, np.ndarray], rows: int) -> None:
+    """That each part, indices of its rows, has a row of every class."""
+    column = table.provenance.get("test")
+    for part, where in parts.items():
+        counts = np.bincount(table.y[where], minlength=len(table.classes)) if table.classes else ()
+        if not (absent := [name for name, count in zip(table.classes, counts) if not count]):
+            continue
+        lacks = (f"the {part} part of {rows} rows of {table.name} ({table.source}) lacks a class: there is no row of class "
+                 f"{', '.join(absent[:10])}{', …' if len(absent) > 10 else ''} in the {part} part")
+        if column is None or part == "validation":
+            raise StudyError(f"{lacks}; give more rows")
+        raise StudyError(f"{lacks}, which column {column} marks with {int(part == 'test')}; mark rows of every class, or leave "
+                         "test out, and the part is drawn")
 
 
 def _own_table(x: np.ndarray, y: np.ndarray, features: Sequence[str] | None, classes: Sequence[str] | None, name: str) -> Table:
@@ -233,23 +262,24 @@ def _own_table(x: np.ndarray, y: np.ndarray, features: Sequence[str] | None, cla
     features = tuple(features) if features is not None else tuple(f"x{column}" for column in range(x.shape[1]))
     if len(features) != x.shape[1]:
         raise StudyError(f"{len(features)} features are named, x has {x.shape[1]} columns")
-    x = x if x.dtype == np.uint8 else x.astype(np.float32)
+    holdable = (np.abs(x.astype(np.float64)) <= np.finfo(np.float32).max).all()  # false of NaN, too
+    x, precision = (x, {}) if x.dtype == np.uint8 or not holdable else in_precision(x, features)
     if y.dtype.kind == "f":
         targets = y.astype(np.float64).reshape(len(y), -1)
         if classes:
             raise StudyError("y holds floats, so it is a regression and has no classes; give whole numbers for classes")
-        if not (np.isfinite(x).all() and np.isfinite(targets).all()):
+        if not (holdable and np.isfinite(targets).all()):
             raise StudyError("x or y has values that are NaN or infinite (or beyond single precision); leave those rows out")
-        return Table(name, "file", features, (), x, targets, targets=tuple(f"y{column}" for column in range(targets.shape[1])))
+        return Table(name, "file", features, (), x, targets, None, precision, tuple(f"y{n}" for n in range(targets.shape[1])))
     if y.ndim != 1 or y.dtype.kind not in "iub":
         raise StudyError(f"y is {y.dtype} {y.shape}; give class indices (rows,), or floats (rows, targets) of a regression")
     classes = tuple(classes) if classes is not None else tuple(map(str, range(int(y.max()) + 1)))
     if y.min() < 0 or y.max() >= len(classes) or len(classes) < 2:
         raise StudyError(f"y holds {y.min()} to {y.max()}; with {len(classes)} classes ({', '.join(classes)}) labels are 0 to "
                          f"{len(classes) - 1}, and two classes are the least")
-    if not np.isfinite(x).all():
+    if not holdable:
         raise StudyError("x has values that are NaN, infinite or beyond single precision; leave those rows out")
-    return Table(name, "file", features, classes, x, y.astype(np.int64))
+    return Table(name, "file", features, classes, x, y.astype(np.int64), None, precision)
 
 
 def _targets(table: Table, y: dict[str, np.ndarray]) -> dict:
@@ -257,7 +287,7 @@ def _targets(table: Table, y: dict[str, np.ndarray]) -> dict:
     if table.classes:
         return {}
     _check_vary(table, y)
-    mean, scale = y["train"].mean(axis=0), y["train"].std(axis=0)
+    mean, scale = _far_from_zero(y["train"], y["train"].mean(axis=0), y["train"].std(axis=0))
     for part in y:
         y[part] = (y[part] - mean) / scale
     return {"targets": table.targets, "target_mean": mean, "target_scale": scale}
@@ -283,12 +313,11 @@ def _weights(table: Table, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 
 def _head(table: Table, rows: int) -> np.ndarray:
-    """Indices, ascending, of the first rows of every class in the training and in the test part."""
+    """Indices, ascending, of the first rows of every class in the training and in the test part, each in its share."""
     test = np.zeros(len(table.y), bool) if table.test is None else table.test
-    parts = [(part, rows * np.count_nonzero(part) / len(part)) for part in (~test, test) if part.any()]
     kinds = [table.y == label for label in range(len(table.classes))] or [np.ones(len(table.y), bool)]
-    chosen = [np.flatnonzero(part & kind)[:int(quota // len(kinds))] for part, quota in parts for kind in kinds]
-    return np.sort(np.concatenate(chosen))
+    groups = [np.flatnonzero(part & kind) for part in (~test, test) for kind in kinds]
+    return np.sort(np.concatenate([group[:rows * len(group) // len(table.y)] for group in groups]))
 
 
 def _scaling(table: Table, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -296,15 +325,34 @@ def _scaling(table: Table, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(table.x.shape[1]), np.full(table.x.shape[1], PIXEL_SCALE)
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(table.x[train].astype(np.float64))
-    return scaler.mean_, scaler.scale_
+    x = table.x[train].astype(np.float64)
+    scaler = StandardScaler().fit(x)
+    mean, scale = _far_from_zero(x, scaler.mean_, scaler.scale_)
+    return mean, np.where(scale == 0, 1.0, scale)
 
 
-def _scaled(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(x - mean) / scale, computed in float64 column by column, so that memory stays small."""
-    out = np.empty(x.shape, np.float32)
-    for column in range(x.shape[1]):
-        out[:, column] = (x[:, column].astype(np.float64) - mean[column]) / scale[column]
+def _far_from_zero(values: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation (columns,) of ``values`` (rows, columns): those given, but of columns more than FAR deviations from zero
+    computed from differences to the first row. There sums of squares lose the deviation, and scikit-learn takes such a column for
+    constant; differences are exact, and 0 of a constant column."""
+    mean, scale = mean.copy(), scale.copy()
+    for column, first in enumerate(values[0]):
+        differences = values[:, column] - first
+        deviation = differences.std()
+        if abs(mean[column]) > FAR * deviation:
+            mean[column], scale[column] = first + differences.mean(), deviation
+    return mean, scale
+
+
+def _scaled(table: Table, where: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(x - mean) / scale of the rows ``where``, computed in float64 column by column, so that memory stays small."""
+    out = np.empty((len(where), table.x.shape[1]), np.float32)
+    for column, name in enumerate(table.features):
+        with np.errstate(over="ignore"):
+            out[:, column] = (table.x[where, column].astype(np.float64) - mean[column]) / scale[column]
+        if not np.isfinite(out[:, column]).all():
+            raise StudyError(f"{table.name}: feature {name!r} divided by its deviation {scale[column]:g} in the training part is "
+                             "beyond single precision; leave those rows out, or limit the values")
     return out
 
 
@@ -347,13 +395,3 @@ def _digest(array: np.ndarray) -> str:
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
-
-
-def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """numpy's npz layout with a fixed date in every entry; numpy.savez writes the time of day."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            stream = io.BytesIO()
-            np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_DATE), stream.getbuffer(),
-                             zipfile.ZIP_DEFLATED, compresslevel=1)

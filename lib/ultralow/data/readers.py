@@ -2,44 +2,82 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ultralow import npz
 from ultralow.files import check_size
-from ultralow.errors import StudyError, brief, unknown
+from ultralow.errors import StudyError, brief, nearest, unknown
 
 BATCH_ROWS = 50_000
 Batch = dict[str, np.ndarray]
+# One number of a column with several in each row: p4[0], or matrix[0][2].
+ELEMENT = re.compile(r"(.+?)((?:\[\d+\])+)")
 
 
-def batches(path: str | Path, rows: int = BATCH_ROWS, tree: str | None = None) -> Iterator[Batch]:
+@dataclass(frozen=True)
+class _Wanted:
+    """The columns that are read though each row has several numbers, and those of a text file that are texts in any case."""
+
+    columns: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+
+    def has(self, name: str) -> bool:
+        """Whether a column, or a number of it, was asked for."""
+        return any(name in _spellings(column) for column in self.columns)
+
+    def check(self, names: Collection[str], path: Path) -> None:
+        """That the columns are there.
+
+        Raises:
+            StudyError: one is not.
+        """
+        for column in self.columns:
+            if not any(name in names for name in _spellings(column)):
+                raise StudyError(f"{path}: column {column!r} is missing ({nearest(column, names)})")
+
+
+def batches(path: str | Path, rows: int = BATCH_ROWS, tree: str | None = None, *, columns: Iterable[str] = (),
+            texts: Iterable[str] = ()) -> Iterator[Batch]:
     """The columns of ``path``, at most ``rows`` rows at a time, in the file's order.
+
+    Args:
+        path, rows, tree: the file, how many rows at a time, which tree of a ROOT file.
+        columns: those that are needed. Of ROOT, h5 and npz files columns with several numbers in each row are read only if
+            named here (as ``p4``, or by one number of it, ``p4[0]``): (rows, numbers), or objects where rows differ in length.
+        texts: columns whose fields a text file (csv, ARFF) gives as they are written, without blanks around them; all others
+            are numbers (an empty field is NaN) or true and false where every field of the batch is one, else texts.
 
     Layouts: ROOT (the ``tree``, else `jets`, or the only one); h5 and npz (`jets` with `jetFeatureNames` as on Zenodo, one
     structured array, or one array per column); parquet; csv; ARFF as on OpenML; tarballs of such h5 files.
 
     Raises:
-        StudyError: no such file, an unknown type, or damaged.
+        StudyError: no such file, an unknown type, or damaged; of ROOT, h5 and npz also a column that is not there; of text
+            files a row with more or fewer fields than the header, a separator other than a comma.
     """
-    path = Path(path)
+    path, wanted = Path(path), _Wanted(frozenset(columns), frozenset(texts))
     if not path.is_file():
         raise StudyError(f"{path} is missing; give the path of a file that is there")
     kind = suffix(path)
     if tree is not None and kind != ".root":
         raise StudyError(f"{path} is no ROOT file and has no tree {tree!r}; leave tree out")
     try:
-        yield from _root(path, rows, tree) if kind == ".root" else _READERS[kind](path, rows)
+        yield from _root(path, rows, wanted, tree) if kind == ".root" else _READERS[kind](path, rows, wanted)
     except StudyError:
         raise
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path} is not written in UTF-8 (there is a byte 0x{error.object[error.start]:02x}); save it as CSV in "
+                         "UTF-8") from None
     except Exception as error:  # seven libraries, each with its own words for a damaged file
         raise StudyError(f"{path} cannot be read as {suffix(path)} ({brief(error)}); "
                          "it may be damaged or have the wrong suffix") from error
@@ -58,7 +96,13 @@ def suffix(path: str | Path) -> str:
     return kind
 
 
-def _root(path: Path, rows: int, tree: str | None = None) -> Iterator[Batch]:
+def _spellings(column: str) -> tuple[str, ...]:
+    """The names under which a file may have a column: its own, without blanks around it, without the index of a number."""
+    match = ELEMENT.fullmatch(column.strip())
+    return column, column.strip(), *([match[1]] if match else [])
+
+
+def _root(path: Path, rows: int, wanted: _Wanted, tree: str | None = None) -> Iterator[Batch]:
     import uproot
 
     with uproot.open(path) as file:
@@ -70,12 +114,19 @@ def _root(path: Path, rows: int, tree: str | None = None) -> Iterator[Batch]:
                              "'jets', or say which by tree")
         chosen = file[tree or ("jets" if "jets" in trees else trees[0])]
         check_size(chosen.num_entries * len(chosen.keys()), path)  # a byte each at least
-        # Vectors of a length of their own in each row are no columns.
-        for batch in chosen.iterate(step_size=rows, library="np", filter_branch=lambda branch: "[" not in branch.typename):
-            yield {name: values for name, values in batch.items() if values.ndim == 1}
+        wanted.check(chosen.keys(), path)
+        # Reading vectors that nobody named takes time and memory.
+        for batch in chosen.iterate(step_size=rows, library="np", filter_branch=lambda branch: (
+                wanted.has(branch.name) or not re.search(r"\[|vector<|array<", branch.typename))):
+            yield {name: _unmasked(values) for name, values in batch.items() if values.ndim == 1 or wanted.has(name)}
 
 
-def _h5(path: Path, rows: int) -> Iterator[Batch]:
+def _unmasked(values: np.ndarray) -> np.ndarray:
+    """Values of which some are null (ROOT's std::optional) as objects, None where there is no value."""
+    return values.astype(object).filled(None) if np.ma.is_masked(values) else np.asarray(values)
+
+
+def _h5(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -85,14 +136,14 @@ def _h5(path: Path, rows: int) -> Iterator[Batch]:
         if any(item.external or item.is_virtual for item in arrays.values()):
             raise StudyError(f"{path} keeps its arrays in other files, which are not read; copy them into one file")
         check_size(sum(item.size * item.dtype.itemsize for item in arrays.values() if item.shape is not None), path)
-        yield from _arrays(arrays, path, rows)
+        yield from _arrays(arrays, path, rows, wanted)
 
 
-def _npz(path: Path, rows: int) -> Iterator[Batch]:
-    yield from _arrays(npz.read(path), path, rows)
+def _npz(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
+    yield from _arrays(npz.read(path), path, rows, wanted)
 
 
-def _arrays(arrays: dict, path: Path, rows: int) -> Iterator[Batch]:
+def _arrays(arrays: dict, path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
     """One of the three layouts that h5 and npz files have; ``arrays`` are sliced, never read whole here."""
     if "jets" in arrays and "jetFeatureNames" in arrays:
         names = [name.decode() if isinstance(name, bytes) else str(name) for name in arrays["jetFeatureNames"][...]]
@@ -107,30 +158,133 @@ def _arrays(arrays: dict, path: Path, rows: int) -> Iterator[Batch]:
     if len(structured) == 1:
         for start in range(0, len(structured[0]), rows):
             block = structured[0][start:start + rows]
-            yield {name: block[name] for name in block.dtype.names if block[name].ndim == 1}
+            yield {name: block[name] for name in block.dtype.names if block[name].ndim == 1 or wanted.has(name)}
         return
-    columns = {name: item for name, item in arrays.items() if item.ndim == 1}
+    wanted.check(arrays, path)
+    columns = {name: item for name, item in arrays.items() if item.ndim == 1 or item.ndim and wanted.has(name)}
     if len({len(item) for item in columns.values()}) != 1:
-        raise StudyError(f"{path}: no table of jets in {', '.join(arrays) or 'an empty file'}; it should have 'jets' "
-                         "and 'jetFeatureNames', or one array of equal length per column")
+        there = ", ".join(f"{name} {item.shape}" for name, item in list(arrays.items())[:20]) or "nothing"
+        raise StudyError(f"{path} has no table: there is {there}; it should have one array of equal length per column, or "
+                         "'jets' and 'jetFeatureNames'")
     for start in range(0, len(next(iter(columns.values()))), rows):
         yield {name: item[start:start + rows] for name, item in columns.items()}
 
 
-def _parquet(path: Path, rows: int) -> Iterator[Batch]:
+def _parquet(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
         check_size(file.metadata.num_rows * file.metadata.num_columns, path)  # a byte each at least
         for batch in file.iter_batches(batch_size=rows):
-            yield _frame(batch.to_pandas())
+            frame = batch.to_pandas()
+            yield {str(name): frame[name].to_numpy() for name in frame.columns}
 
 
-def _csv(path: Path, rows: int) -> Iterator[Batch]:
-    import pandas
+def _csv(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
+    with io.TextIOWrapper(io.BufferedReader(_Counted(path)), encoding="utf-8-sig", newline="") as stream:
+        lines = _Lines(stream, '"')
+        table = csv.reader(lines, skipinitialspace=True)
+        header = next((fields for fields in table if any(map(str.strip, fields))), [])
+        _check_separator(header, path)
+        names = _unique([field.strip() or f"Unnamed: {n}" for n, field in enumerate(header)])
+        yield from _TextTable(path, names, lines, table).batches(rows, wanted)
 
-    with _Counted(path) as stream, pandas.read_csv(stream, chunksize=rows) as reader:
-        yield from map(_frame, reader)
+
+def _check_separator(header: Sequence[str], path: Path) -> None:
+    """That a header of a single column is no header of many, with something else than commas between them."""
+    if header and header[0].lower().startswith("sep="):
+        raise StudyError(f"{path} begins with {','.join(header)!r}, which only spreadsheets understand; take that line away, and "
+                         "write the table with commas and decimal points")
+    marks = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+    if len(header) == 1 and (mark := next((mark for mark in marks if mark in header[0].strip()), None)):
+        raise StudyError(f"{path} has one column, {header[0].strip()!r}: is it separated by {marks[mark]}? Write it with commas "
+                         "and decimal points")
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names as they are; one that was there already is a.1, a.2 …"""
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, -1) + 1
+        unique.append(f"{name}.{seen[name]}" if seen[name] else name)
+    return unique
+
+
+class _Lines:
+    """The lines of a text; counts its quotes."""
+
+    def __init__(self, lines: Iterable[str], quote: str):
+        self._lines, self.quote, self.quotes = lines, quote, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.quotes += line.count(self.quote)
+            yield line
+
+
+@dataclass(frozen=True)
+class _TextTable:
+    """A table in text: ``table`` is csv's reader of its ``lines`` from the first row on, ``above`` so many lines stand above the
+    first it reads; ``missing`` is how a missing value is written, beside an empty field."""
+
+    path: Path
+    names: Sequence[str]
+    lines: _Lines
+    table: Iterator[list[str]]
+    above: int = 0
+    missing: str = ""
+
+    def batches(self, rows: int, wanted: _Wanted) -> Iterator[Batch]:
+        block, count, line, height = [], 0, self.table.line_num, 1
+        for fields in self.table:
+            height, line = self.table.line_num - line, self.table.line_num
+            if len(fields) < 2 and not any(map(str.strip, fields)):  # a blank line
+                continue
+            count += 1
+            if len(fields) != len(self.names):
+                raise StudyError(self._miscounted(fields, count))
+            block.append(fields)
+            if len(block) == rows:
+                yield self._columns(block, wanted)
+                block = []
+        if height > 1 and self.lines.quotes % 2:
+            raise StudyError(f"{self.path}: a quote ({self.lines.quote}) that opens in row {count} is never closed; close it, or "
+                             "take it away")
+        if block or not count:
+            yield self._columns(block, wanted)
+
+    def _miscounted(self, fields: Sequence[str], row: int) -> str:
+        if len(fields) == len(self.names) + 1 and not fields[-1].strip():
+            remedy = "the row ends in a comma and the header does not: take it away, or end the header in one, too"
+        elif len(fields) > len(self.names):
+            remedy = "put quotes around a field with a comma in it, write decimals with a point, give every column a name"
+        else:
+            remedy = "complete the row, or leave it out"
+        return (f"{self.path}: row {row} has {len(fields)} fields, the header {len(self.names)} (row 1 is the first below the "
+                f"header; this is line {self.above + self.table.line_num} of the file); {remedy}")
+
+    def _columns(self, block: Sequence[Sequence[str]], wanted: _Wanted) -> Batch:
+        columns = zip(*block) if block else ((),) * len(self.names)
+        return {name: _parsed(["" if self.missing and field.strip() == self.missing else field.strip() for field in column],
+                              name in wanted.texts) for name, column in zip(self.names, columns)}
+
+
+def _parsed(fields: list[str], text: bool) -> np.ndarray:
+    """Numbers in double precision, those next to the decimals that are written; or true and false; or texts."""
+    if text:
+        return np.array(fields, object)
+    try:
+        numbers = np.array([float(field) if field else np.nan for field in fields])
+    except ValueError:
+        lower = [field.lower() for field in fields]
+        return np.array([field == "true" for field in lower]) if {"true", "false"}.issuperset(lower) else np.array(fields, object)
+    if (np.abs(numbers) > 2.0**53).any():  # whole numbers that a double cannot tell apart stay whole
+        try:
+            return np.array([int(field) for field in fields], object)
+        except ValueError:
+            pass
+    return numbers
 
 
 class _Counted(io.RawIOBase):
@@ -154,24 +308,28 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-def _arff(path: Path, rows: int) -> Iterator[Batch]:
-    import pandas
-
-    names = []
-    with open(path, encoding="utf-8") as stream:
-        for line in iter(stream.readline, ""):  # not "for line in stream": pandas goes on from where this stops
+def _arff(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
+    names, above = [], 0
+    with open(path, encoding="utf-8", newline="") as stream:
+        for line in iter(stream.readline, ""):  # not "for line in stream": the rows go on from where this stops
+            above += 1
             if line.strip().lower() == "@data":
                 break
             match = re.match(r"""\s*@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", line, re.IGNORECASE)
             names += [next(filter(None, match.groups()))] if match else []
         else:
             raise StudyError(f"{path} has no @DATA line; the download may be cut: delete it and fetch it again")
-        with pandas.read_csv(stream, names=names, header=None, index_col=False, chunksize=rows, quotechar="'",
-                             na_values="?", comment="%", skipinitialspace=True) as reader:
-            yield from map(_frame, reader)
+        lines = _Lines(map(_uncommented, stream), "'")
+        table = csv.reader(lines, quotechar="'", skipinitialspace=True)
+        yield from _TextTable(path, names, lines, table, above, "?").batches(rows, wanted)
 
 
-def _tar(path: Path, rows: int) -> Iterator[Batch]:
+def _uncommented(line: str) -> str:
+    """A line of ARFF up to its comment; of one with quotes only a comment from its start is known to be one."""
+    return line if "'" in line and not line.lstrip().startswith("%") else line.partition("%")[0]
+
+
+def _tar(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
     # Member by member through one temporary file: the particle images in there are a hundred times the table.
     with tarfile.open(path, "r|*") as archive, tempfile.TemporaryDirectory() as folder:
         for member in archive:
@@ -180,14 +338,10 @@ def _tar(path: Path, rows: int) -> Iterator[Batch]:
                 copy = Path(folder) / "member.h5"
                 with archive.extractfile(member) as packed, open(copy, "wb") as out:
                     shutil.copyfileobj(packed, out)
-                yield from _h5(copy, rows)
+                yield from _h5(copy, rows, wanted)
 
 
-def _frame(frame) -> Batch:
-    return {str(name): frame[name].to_numpy() for name in frame.columns}
-
-
-_READERS: dict[str, Callable[[Path, int], Iterator[Batch]]] = {
+_READERS: dict[str, Callable[[Path, int, _Wanted], Iterator[Batch]]] = {
     ".root": _root, ".h5": _h5, ".hdf5": _h5, ".npz": _npz, ".parquet": _parquet, ".pq": _parquet,
     ".csv": _csv, ".csv.gz": _csv, ".arff": _arff, ".tar": _tar, ".tar.gz": _tar, ".tgz": _tar,
 }
