@@ -11,6 +11,7 @@ import pytest
 
 from ultralow.importing import keras_file, keras_model
 from ultralow.study import imported
+from ultralow.training import evaluation
 from ultralow.training import keras_setup  # noqa: F401 — backend: one thread, determinism
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
@@ -238,3 +239,111 @@ def test_the_order_of_the_outputs_belongs_to_the_identity_where_it_is_said(tmp_p
     job = imported.Job(network, path, data, False, tmp_path, "tensorflow")
     assert "outputs" not in job.identity  # what was made before the key existed stays what it is
     assert replace(job, outputs=("w", "u", "v")).identity == job.identity | {"outputs": ["w", "u", "v"]}
+
+
+def grown(model, offset=0.0, spread=1.0):
+    return (offset + spread * np.random.default_rng(9).normal(size=(300, model.inputs[0].shape[-1]))).astype(np.float32)
+
+
+@pytest.mark.parametrize("offset, spread", [(0, 1), (1e6, 3.0), (-5.0, 1e-6), (0, 1e9)])
+@pytest.mark.parametrize("kind", ["plain", "fused", "binary", "ternary", "relu format", "wide"])
+def test_what_is_read_is_what_the_model_gives_whatever_its_sums_are(kind, offset, spread):
+    """The bound follows the sums: of features of a million it is a million times as large, and nothing is left out."""
+    if kind in ("plain", "fused", "wide"):
+        units = 900 if kind == "wide" else 8
+        layers = ([keras.layers.Dense(units, activation="relu")] if kind == "fused" else
+                  [keras.layers.Dense(units), keras.layers.BatchNormalization(), keras.layers.ReLU()])
+        model = unsettled(keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(3, activation="softmax")]))
+        activations = ["relu"]
+    else:
+        activation = "ufixed<6,2>" if kind == "relu format" else kind
+        network = NetworkSpec("n", (6, 8, 5, 3), "ternary", activation, "fixed<8,3>", scale_bits=3, dataset="own")
+        model, activations = unsettled(build(network, replace(RECIPES["study"], keep=0.9))), [activation] * 2
+    model = keras.Model(model.inputs[0], model.outputs[0])
+    parting = evaluation.compare(model, activations, grown(model, offset, spread))
+    assert (parting.rows, parting.apart, parting.layer) == (300, 0, 0)
+
+
+@pytest.mark.parametrize("mistake, layer", [("softmax", 1), ("weight", 2), ("epsilon", 1), ("activation", 1), ("nan", 2)])
+def test_another_reading_parts_from_the_model_at_its_layer(mistake, layer, monkeypatch):
+    between = [keras.layers.Softmax()] if mistake == "softmax" else []
+    model = unsettled(keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), keras.layers.BatchNormalization(),
+                                        keras.layers.ReLU(), *between, keras.layers.Dense(4), keras.layers.ReLU(),
+                                        keras.layers.Dense(3)]))
+    model = keras.Model(model.inputs[0], model.outputs[0])
+    second = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)][1]
+    kernel, normalisation = evaluation._kernel, evaluation.normalisation
+    if mistake == "weight":  # one of 32, by a thousandth
+        monkeypatch.setattr(evaluation, "_kernel", lambda of: kernel(of) * (1 + 1e-3 * (np.arange(kernel(of).size) == 0).reshape(
+            kernel(of).shape) * (of is second)))
+    if mistake == "nan":
+        monkeypatch.setattr(evaluation, "_kernel", lambda of: np.full_like(kernel(of), np.nan) if of is second else kernel(of))
+    if mistake == "epsilon":  # 0.001 of Keras, 0.00001 of others
+        monkeypatch.setattr(evaluation, "normalisation", lambda norm: (
+            normalisation(norm)[0] * np.sqrt(norm.moving_variance + 1e-3) / np.sqrt(norm.moving_variance + 1e-5),
+            *normalisation(norm)[1:]))
+    activations = [None, "relu"] if mistake == "activation" else ["relu", "relu"]
+    parting = evaluation.compare(model, activations, grown(model))
+    assert parting.layer == layer and parting.apart > 100
+
+
+def test_a_model_that_is_not_what_was_read_of_it_is_not_taken(tmp_path, monkeypatch):
+    model, data = in_order("uvw")
+    path = saved(model, tmp_path)
+    parting = evaluation.Parting(400, 173, 1, 2.5)
+    monkeypatch.setattr(evaluation, "compare", lambda *arguments: parting)
+    with pytest.raises(StudyError, match=r"read from .*model.keras is not the model: on 173 of 400 rows .* from dense layer 1 on"):
+        brought(path, data, tmp_path / "seed-0")
+
+
+def large(factor):
+    """A model with large weights in front, and small ones behind them: the same function."""
+    model, data = in_order("uvw")
+    inner = keras.Sequential([keras.Input((6,)), keras.layers.Dense(12, activation="relu"), keras.layers.Dense(3)])
+    kernel = np.hstack([np.eye(6), -np.eye(6)])
+    last = model.layers[-1].get_weights()[0]
+    factors = np.geomspace(factor, 1.0, 12)
+    inner.set_weights([kernel * factors, np.zeros(12), np.vstack([last, -last]) / factors[:, None], np.zeros(3)])
+    return inner, data
+
+
+def test_weights_beyond_their_format_are_counted_and_the_loss_is_told_with_its_step(tmp_path):
+    """As users of hls4ml find it, fastmachinelearning/hls4ml#197 and #565: the accuracy is gone, and no word says why."""
+    model, data = large(500.0)
+    path, lines = saved(model, tmp_path), []
+    network = keras_model.entry("own", path, "own", "fixed<12,4>", weights="fixed<16,4>", activation="ufixed<24,12>")
+    result = brought(path, data, tmp_path / "seed-0", lines.append, network)
+    (one,) = result["saturated"]
+    assert one == {"layer": 1, "weights": 8, "of": 72, "format": "fixed<16,4>", "largest": 500.0, "holds": "fixed<22,10>"}
+    assert ("own: NOTE: dense layer 1: 8 of 72 weights lie beyond fixed<16,4> (largest 500) and saturate; fixed<22,10> holds them"
+            in lines)
+    steps = result["by_step"]
+    assert list(steps) == ["model", "weights", "activations", "input"] and steps["model"] - steps["weights"] > 0.05
+    assert any("points of accuracy are lost" in line and line.endswith("Give the weights more bits") for line in lines)
+    assert all(f"own: NOTE: {note}" in lines for note in result["notes"])
+    # The format that is named holds them; with more bits behind the point, for the small weights of the last layer, nothing is lost.
+    for weights in (one["holds"], "fixed<28,10>"):
+        network = keras_model.entry("own", path, "own", "fixed<12,4>", weights=weights, activation="ufixed<24,12>")
+        fits = brought(path, data, tmp_path / weights, network=network)
+        assert fits["saturated"] == [] and not any("saturate" in note for note in fits.get("notes", ()))
+    assert "notes" not in fits and fits["by_step"]["input"] == pytest.approx(fits["by_step"]["model"], abs=0.02)
+
+
+@pytest.mark.parametrize("weights, activation, input, worst", [("fixed<12,4>", "ufixed<2,1>", "fixed<12,4>", "activations"),
+                                                               ("fixed<12,4>", "ufixed<12,4>", "fixed<3,0>", "input")])
+def test_a_loss_names_the_step_that_costs_most(tmp_path, weights, activation, input, worst):
+    model, data = large(1.0)
+    path, lines = saved(model, tmp_path), []
+    network = keras_model.entry("own", path, "own", input, weights=weights, activation=activation)
+    brought(path, data, tmp_path / "seed-0", lines.append, network)
+    assert any("points of accuracy are lost" in line and line.endswith(f"Give the {worst} more bits") for line in lines)
+
+
+@pytest.mark.parametrize("given, fitting", [(None, "w, u, v"), (("v", "u", "w"), "w, u, v"), (("w", "u", "v"), None)])
+def test_another_order_that_fits_far_better_is_told(tmp_path, given, fitting):
+    model, data = in_order("wuv")
+    path, lines = saved(model, tmp_path), []
+    result = brought(path, data, tmp_path / "seed-0", lines.append, outputs=given)
+    hints = [note for note in result.get("notes", ()) if "another order of the outputs fits far better" in note]
+    assert len(hints) == (fitting is not None)
+    assert fitting is None or hints[0].endswith(f"say so: `outputs: [{fitting}]`") and f"own: NOTE: {hints[0]}" in lines

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
+from ultralow import metrics
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
-from ultralow.exact.base import exact_rows
+from ultralow.exact.base import ExactNetwork, exact_rows
 from ultralow.exact.circuit import CircuitNetwork
+from ultralow.exact.dense import FoldedNetwork
 from ultralow.exact.load import load_network
 from ultralow.files import sha256
+from ultralow.fixed_point import Fixed, integer_format
 from ultralow.importing import keras_model
 from ultralow.importing.hgq_model import HgqNetwork
-from ultralow.networks.spec import NetworkSpec
+from ultralow.networks.spec import QUANTISED, NetworkSpec
 from ultralow.study import identity, runs
 from ultralow.study.runs import Log, Run
 from ultralow.study.sections import wrong_outputs
+
+ROWS_COMPARED = 1000  # of the model and what is read of it, layer by layer
+ROWS_MEASURED = 10_000  # what the network is worth at each step of rounding
+MOST_LOST = 2.0  # points of accuracy, or of 100·R², that rounding may cost without a word
+FAR_BETTER = 0.1  # a share of the rows, by which another order of the outputs must be right more often
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,8 @@ def run(job: Job, log: Log = print) -> Run:
     folded.npz and run.json.
 
     Returns:
-        as :func:`ultralow.study.runs.run`; of a model of HGQ2 ``keras_rows``, ``keras_rows_exact`` and ``input``, too.
+        as :func:`ultralow.study.runs.run`; ``notes``, sentences for whoever brought the model, where there are any; of a chain of
+        dense layers what :func:`_checked` gives; of a model of HGQ2 ``keras_rows``, ``keras_rows_exact`` and ``input``, too.
 
     Raises:
         StudyError: the model does not fit the data or does not become exact.
@@ -92,10 +102,129 @@ def run(job: Job, log: Log = print) -> Run:
         log(f"outputs {', '.join(job.outputs)} are brought to the order of {job.data.name}: {', '.join(job.data.outputs)}")
     runs.start_keras(job.backend)
     imported = convert(job.network, job, log)
+    notes = [*imported.facts.pop("notes", ()), *_meanings(imported.network, job)]
+    for note in notes:
+        log(f"{job.network.name}: NOTE: {note}")
     values, logits = runs.judged(imported.network, job.data, lambda x: imported.before)
-    result = {"seed": keras_model.SEED, "history": {}, **imported.facts, **values}
+    result = {"seed": keras_model.SEED, "history": {}, **imported.facts, **values, **({"notes": notes} if notes else {})}
     runs.keep(job.folder, imported.network, result, job.identity, imported.save_model)
     return Run(result, True, logits)
+
+
+def _rows(data: Dataset, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Features, labels and weights of at most ``most`` rows of the validation and training part; the test part is for the end."""
+    x, y, w = (None if data.w_train is None and axis == "w" else np.concatenate(
+        [getattr(data, f"{axis}_{part}") for part in ("valid", "train")])[:most] for axis in "xyw")
+    return x, y, w
+
+
+def _checked(model, folded: FoldedNetwork, job: Job, scaling: tuple[np.ndarray | None, np.ndarray | None], log: Log) -> dict:
+    """Compares the network that was read from the file with the model before anything is rounded; says what rounding does.
+
+    Args:
+        scaling: gain and move (inputs,) of the features before the model.
+
+    Returns:
+        facts of the run: ``read_rows``, how many rows were compared; ``saturated``, for each layer with weights beyond their
+        format its number, how many of how many, the largest and the format that holds it; ``by_step``, what the network is worth
+        on rows of the validation and training part as the model itself, and with the formats of weights, activations and
+        input, one after another; ``notes``, sentences.
+
+    Raises:
+        StudyError: the network that was read is not the model.
+    """
+    from ultralow.training import evaluation
+
+    data, of = job.data, keras_model.outline(job.path)[1]
+    activations = [group.activation for group in of[:-1]]
+    x, y, weights = _rows(data, ROWS_MEASURED)
+    (gain, move), (folded_gain, folded_move) = (
+        (1.0 if scale is None else scale, 0.0 if offset is None else offset)
+        for scale, offset in (scaling, (folded.gain, folded.move)))
+    # Where something stands in the model before its first dense layer, the network has it in its own gain and move.
+    ratio = np.where(np.asarray(gain) == 0, 1.0, folded_gain / np.where(np.asarray(gain) == 0, 1.0, gain))
+    features = (x[:ROWS_COMPARED] * gain + move).astype(np.float32)
+    parting = evaluation.compare(model, activations, features, ratio, folded_move - move * ratio)
+    if parting.apart:
+        raise StudyError(
+            f"{job.network.name}: the network that was read from {job.path} is not the model: on {parting.apart:,} of "
+            f"{parting.rows:,} rows its outputs differ, from dense layer {parting.layer} on (by up to {parting.largest:.3g}), "
+            "before anything is rounded; leave out of the model what stands between its dense layers beside batch "
+            "normalisation and activation, or report the file")
+    log(f"{parting.rows:,} of {parting.rows:,} rows: before rounding the network gives what the model gives")
+    saturated = list(_saturated(model, job.network, of))
+    exact, steps = x * folded_gain + folded_move, {}
+    for name, options in (("model", {}), ("weights", {"layers": folded.layers}),
+                          ("activations", {"layers": folded.layers, "formats": True})):
+        steps[name] = metrics.judged(evaluation.real_outputs(model, activations, exact, **options)[0], y, weights)
+    steps["input"] = metrics.judged(folded.logits(folded.encode(x)), y, weights)
+    notes = [*map(_saturation, saturated), *_loss(job, steps, len(y))]
+    return {"read_rows": parting.rows, "saturated": saturated, "by_step": steps, "notes": notes}
+
+
+def _saturation(one: dict) -> str:
+    """A sentence about what :func:`_saturated` found in a layer."""
+    remedy = f"; {one['holds']} holds them" if one["holds"] else ""
+    return (f"dense layer {one['layer']}: {one['weights']:,} of {one['of']:,} weights lie beyond {one['format']} (largest "
+            f"{one['largest']:.3g}) and saturate{remedy}")
+
+
+def _saturated(model, network: NetworkSpec, of: list[keras_model.Group]) -> Iterator[dict]:
+    """Layers whose real weights, with their normalisation, do not fit the format that the study file gives them."""
+    from ultralow.training import folding
+
+    layers = zip(folding.groups(model), network.layer_weights, of)
+    for position, ((dense, norm, _), weights, group) in enumerate(layers, start=1):
+        if weights in QUANTISED or group.weights is not None:  # the model's own rounding
+            continue
+        kernel, form = folding.rounded_kernel(dense), Fixed.parse(weights)
+        kernel = kernel if norm is None else kernel * folding.normalisation(norm)[0]
+        codes = np.rint(kernel * 2.0**form.fraction)
+        beyond = (codes < form.low_code) | (codes > form.high_code)
+        if not beyond.any():
+            continue
+        try:
+            holds = str(integer_format(int(codes.min()), int(codes.max()), form.fraction))
+        except StudyError:  # more bits than any format has
+            holds = None
+        yield {"layer": position, "weights": int(beyond.sum()), "of": int(beyond.size), "format": weights,
+               "largest": float(np.abs(kernel).max()), "holds": holds}
+
+
+def _loss(job: Job, steps: dict[str, float], rows: int) -> list[str]:
+    """A sentence where the folded network is worth much less than the model, with the step at which most is lost; ``steps``: of
+    :func:`_checked`, in their order."""
+    values = list(steps.values())
+    if values[0] - values[-1] <= MOST_LOST / 100:
+        return []
+    what = "R²" if job.data.targets else "accuracy"
+    formats = {"weights": job.network.layer_weights, "activations": job.network.layer_activations,
+               "input": (job.network.input,)}
+    lost = {name: before - after for name, before, after in zip(list(steps)[1:], values, values[1:])}
+    parts = ", ".join(f"{100 * value:.1f} by the format{'s' if name != 'input' else ''} of the {name} "
+                      f"({', '.join(dict.fromkeys(formats[name])) or 'none'})" for name, value in lost.items())
+    worst = max(lost, key=lost.get)
+    return [f"{100 * (values[0] - values[-1]):.1f} points of {what} are lost between the model and the network: "
+            f"{values[0]:.3f} → {values[-1]:.3f} on {rows:,} rows of the validation and training part; {parts}. "
+            f"Give the {worst} more bits"]
+
+
+def _meanings(network: ExactNetwork, job: Job) -> list[str]:
+    """Sentences where the data say that the outputs mean something else than the study file says."""
+    x, y, weights = _rows(job.data, ROWS_MEASURED)
+    logits, names = network.logits(network.encode(x)), list(job.data.outputs)
+    if job.data.targets:
+        return []
+    counts = metrics.confusion(logits, y, len(names), weights)
+    best = linear_sum_assignment(-counts.T)[1]  # of each output the class that it fits best
+    given, other = (counts[order, range(len(names))].sum() / counts.sum() for order in (range(len(names)), best))
+    if other - given < FAR_BETTER:
+        return []
+    places = job.order or list(range(len(names)))  # output i of the study is the model's output places[i]
+    fitting = [names[best[places.index(output)]] for output in range(len(names))]
+    return [f"another order of the outputs fits far better: accuracy {other:.3f} in place of {given:.3f} on {len(y):,} rows of "
+            f"the validation and training part; if the model's outputs are {', '.join(fitting)}, say so: `outputs: "
+            f"[{', '.join(fitting)}]`"]
 
 
 @singledispatch
@@ -110,10 +239,11 @@ def convert(network: NetworkSpec, job: Job, log: Log) -> Imported:
         keras_model.reorder(model, job.order)
     gain, move = scaling(job, log)
     folded = replace(folding.fold(model, network, job.data.outputs), gain=gain, move=move)
+    facts = _checked(model, folded, job, (gain, move), log)
     zeros = np.concatenate([layer.kernel.ravel() for layer in folded.layers]) == 0
     before = outputs(model, folded.encode(job.data.x_test).astype(np.float32))
     bare = type(model)(model.inputs, model.outputs, name=model.name)
-    return Imported(folded, before, {"zero_weights": float(np.mean(zeros))}, bare.save)
+    return Imported(folded, before, {"zero_weights": float(np.mean(zeros)), **facts}, bare.save)
 
 
 @convert.register

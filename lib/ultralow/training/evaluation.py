@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 
 from ultralow.errors import StudyError
-from ultralow.fixed_point import dyadic
-from ultralow.training.folding import float64, normalisation, rounded_kernel
-from ultralow.training.layers import MaskedDense, RoundedActivation
+from ultralow.exact.dense import FoldedLayer
+from ultralow.fixed_point import Fixed, dyadic
+from ultralow.training.folding import float64, groups, normalisation, rounded_kernel
+from ultralow.training.layers import BatchRenormalisation, MaskedDense, RoundedActivation
+
+# Half the distance of 1 from the next number, by the precision that a layer of Keras computes in.
+ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+OPERATIONS = 16  # on a sum, until it is the layer's output: each rounds once, square root and division twice as coarsely
 
 
 def outputs(model: keras.Model | keras.layers.Layer, x: np.ndarray, batch: int = 4096) -> np.ndarray:
@@ -71,3 +79,144 @@ def _kernel(layer: keras.layers.Dense) -> np.ndarray:
 def _apply(function, values: np.ndarray) -> np.ndarray:
     """An activation of Keras: comparisons, rounding and clipping, the same in float64 on every backend."""
     return keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(values)))
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Where the outputs of a model and of what was read of it part.
+
+    Attributes:
+        rows: how many rows were compared; apart: on how many of them an output of some layer is another one.
+        layer: the first dense layer (from 1) that gives, with what follows it, other outputs for the same inputs; 0: none does.
+        largest: the largest difference of that layer's outputs.
+    """
+
+    rows: int
+    apart: int
+    layer: int
+    largest: float
+
+
+def compare(model: keras.Model, activations: Sequence[str | None], x: np.ndarray, ratio: np.ndarray | float = 1.0,
+            shift: np.ndarray | float = 0.0) -> Parting:
+    """Compares a chain of dense layers, as :func:`ultralow.training.folding.fold` reads it, with the model that it is read from.
+
+    Each layer of the reading gets what the model's own layer before it gave, and computes in float64. So its sums may differ
+    from the model's by what that rounds them, which is bounded: n + OPERATIONS roundings of the sum of magnitudes, n the number
+    of inputs (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). A wrong weight, normalisation or activation
+    is larger by orders of magnitude. An activation of few levels gets the model's own sum, on which it decides the same in any
+    precision: no row lies on an edge by chance, and none is left out.
+
+    Args:
+        activations: of each hidden layer, as the study reads it: relu, binary, ternary, a format, or None.
+        x: (rows, inputs) float32, what the model is given.
+        ratio, shift: (inputs,), x·ratio + shift is what the first dense layer is given, where something stands before it.
+    """
+    parts = groups(model)
+    ends = [part[-1].output if part[-1] is not None else (part[1] or part[0]).output for part in parts[:-1]]
+    sums = [(norm or dense).output for dense, norm, _ in parts]
+    with keras.device("cpu:0"):  # others may round more coarsely than they say (TF32)
+        given = _outputs_of(keras.Model(model.inputs[0], [*sums, *ends, model.outputs[0]]), x)
+    sums, ends, final = given[:len(parts)], given[len(parts):-1], given[-1]
+    unit = ROUNDING[parts[0][0].compute_dtype]
+    values = np.asarray(x, np.float64) * ratio + shift
+    moved = np.any(np.asarray(ratio) != 1.0) or np.any(np.asarray(shift) != 0.0)
+    error = OPERATIONS * unit * (np.abs(np.asarray(x, np.float64) * ratio) + np.abs(shift)) if moved else np.zeros_like(values)
+    apart, first, largest = np.zeros(len(x), bool), 0, 0.0
+    for position, ((dense, norm, step), activation) in enumerate(zip(parts, (*activations, None)), start=1):
+        last = position == len(parts)
+        wanted, tolerance = _sums(dense, norm, values, error)
+        fused = _name(dense) != "linear"
+        if fused:
+            wanted = _apply(dense.activation, wanted) if last else _activated(wanted, activation, None)
+        differences = [(np.abs(wanted - sums[position - 1]), tolerance)]
+        # Behind the sums: the activation, of the model's own sum.
+        behind = final if last else ends[position - 1]
+        if not fused or not last and step is not None:
+            before = sums[position - 1]
+            wanted = _last(model, before) if last else before if fused else _activated(before, activation, step)
+            differences.append((np.abs(wanted - behind), 4 * unit * (np.abs(before) + np.abs(wanted))))
+        for difference, allowed in differences:
+            wrong = ~(difference <= allowed + np.finfo(np.float32).tiny)  # not a number is wrong, too
+            if wrong.any() and not first:
+                first, largest = position, float(np.max(difference[wrong], initial=0.0))
+            apart |= wrong.any(axis=1)
+        values, error = behind, np.zeros_like(behind)
+    return Parting(len(x), int(apart.sum()), first, largest)
+
+
+def real_outputs(model: keras.Model, activations: Sequence[str | None], x: np.ndarray,
+                 layers: Sequence[FoldedLayer] | None = None, formats: bool = False) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Outputs (rows, outputs), float64, of a chain of dense layers before anything is rounded, for what its first layer is given;
+    with ``layers`` with their weights and factors, which are rounded, and with ``formats`` their activations, too.
+
+    Returns:
+        the outputs, and of each hidden layer what its activation is given.
+    """
+    values, sums = np.asarray(x, np.float64), []
+    for position, ((dense, norm, step), activation) in enumerate(zip(groups(model), (*activations, None))):
+        folded = None if layers is None else layers[position]
+        if folded is not None and folded.activation in ("relu", "linear"):
+            values = values @ (folded.kernel * 2.0**-folded.kernel_fraction) * (folded.scale * 2.0**-folded.scale_fraction)
+            values = values + folded.offset * 2.0**-folded.offset_fraction
+        else:
+            values, _ = _sums(dense, norm, values, np.zeros_like(values))
+        sums.append(values)
+        if formats and folded.activation == "relu":
+            values = folded.format.quantise(np.maximum(values, 0.0))
+        elif activation is not None:
+            values = _activated(values, activation, step)
+    return values, sums[:-1]
+
+
+def _sums(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization | None, x: np.ndarray, error: np.ndarray
+          ) -> tuple[np.ndarray, np.ndarray]:
+    """What a dense layer and its normalisation give for x (rows, inputs), known up to ``error``, and how far the model's own
+    roundings may lead from it; (rows, outputs) both."""
+    kernel, bias = _kernel(dense), float64(dense.bias) if dense.use_bias else 0.0
+    values, size = x @ kernel + bias, np.abs(x) @ np.abs(kernel) + np.abs(bias)
+    unit, roundings = ROUNDING[dense.compute_dtype], kernel.shape[0] + OPERATIONS
+    error = error @ np.abs(kernel)
+    if norm is not None:
+        scale, mean, offset = normalisation(norm)
+        if isinstance(norm, BatchRenormalisation) and norm.significant is not None:
+            # Rounded in the layer's own precision: in another one a factor between two steps may be rounded to the other.
+            scale = scale * float64(norm._factor(keras.ops.sqrt(norm.moving_variance + norm.epsilon)))
+        values, error = scale * (values - mean) + offset, error * np.abs(scale)
+        size = np.abs(scale) * (size + np.abs(mean)) + np.abs(offset)
+    return values, error + 2 * roundings * unit * size
+
+
+def _activated(values: np.ndarray, activation: str | None, step: keras.layers.Layer | None) -> np.ndarray:
+    """An activation as the study reads it: its name, or a format; ``step`` may hold neurons at one value each."""
+    if activation is None:
+        return values
+    if activation in ("binary", "ternary"):
+        values = np.where(values >= 0, 1.0, -1.0) if activation == "binary" else (values > 0.5) * 1.0 - (values <= -0.5)
+    elif activation == "relu":
+        values = np.maximum(values, 0.0)
+    else:
+        values = Fixed.parse(activation).quantise(np.maximum(values, 0.0))
+    if getattr(step, "holding", False):
+        live = float64(step.live)
+        values = values * live + float64(step.held) * (1 - live)
+    return values
+
+
+def _last(model: keras.Model, logits: np.ndarray) -> np.ndarray:
+    """What the layers behind the last dense one, which become no part of the network, make of its outputs."""
+    dense, norm, _ = groups(model)[-1]
+    values = keras.ops.convert_to_tensor(logits.astype(np.float32))
+    for layer in model.layers[model.layers.index(norm or dense) + 1:]:
+        values = layer(values)
+    return keras.ops.convert_to_numpy(values).astype(np.float64)
+
+
+def _name(dense: keras.layers.Dense) -> str:
+    return getattr(dense.activation, "__name__", "linear")
+
+
+def _outputs_of(model: keras.Model, x: np.ndarray) -> list[np.ndarray]:
+    """All outputs of a model, float64."""
+    options = {"training": False} if model._call_has_training_arg else {}
+    return [keras.ops.convert_to_numpy(value).astype(np.float64) for value in model(x, **options)]
