@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from hgq.config import QuantizerConfig
-from hgq.layers import QBatchNormalization, QBatchNormDense, QDense, QDenseT, QSoftmax, Quantizer
+from hgq.layers import QBatchNormalization, QBatchNormDense, QDense, QDenseT, QEinsumDense, QSoftmax, QSum, Quantizer
 from hgq.utils import trace_minmax
 
 from ultralow.circuit.tracing import trace
@@ -161,6 +161,12 @@ def test_sums_beyond_keras_floats_are_told(tmp_path):
     (lambda: [QDense(4, activation="relu"), keras.layers.Dense(3)], r"layer 2 \(.*Dense\) is none .*in its place: QDense"),
     (lambda: [QDense(4), keras.layers.BatchNormalization(), QDense(3)], "layer 2 .*in its place: QBatchNormalization"),
     (lambda: [QDense(4), QSoftmax()], "QSoftmax"),
+    (lambda: [QDense(4), QSoftmax()], r"layer 2 \(.*, QSoftmax\) is none that the study takes of HGQ2: QDense, .*; in its place: nothing: "
+     "outputs are logits"),
+    (lambda: [QEinsumDense("bi,ij->bj", 3)], "layer 1 .*QEinsumDense. is none .*in its place: QDense"),  # hls4ml#1523
+    (lambda: [QDense(4), QSum(axes=1, keepdims=True), QDense(3)], "layer 2 .*QSum. is none .*QDense, whose weights can sum"),
+    (lambda: [QDense(1, activation="sigmoid")], "'sigmoid' is none of linear, relu; outputs are logits: leave sigmoid out .*save it again"),
+    (lambda: [QDense(4, activation="sigmoid"), QDense(3)], "'sigmoid' is none of linear, relu; a QDenseT learns"),
     (lambda: [QDense(3, activation="softmax")], "layer 1 .*'softmax' is none of linear, relu; outputs are logits"),
     (lambda: [QDense(4, activation="tanh"), QDense(3)], "'tanh' is none of linear, relu; a QDenseT learns"),
     (lambda: [QDenseT(3, batch_norm=True, bn_center=False)], "bn_center: false"),
@@ -179,6 +185,11 @@ def test_what_is_no_exact_circuit_is_named_with_its_position(tmp_path, layers, m
     (lambda: [QDense(3, enable_iq=False)], "no quantiser before its first layer"),
     (lambda: [QDense(3, iq_conf=QuantizerConfig("kif", "datalane", round_mode="RND_CONV"))], "rounds halves to even"),
     (lambda: [QDense(3, iq_conf=QuantizerConfig("kif", "datalane", i0=10, f0=18))], "inputs need 29 bits"),
+    # Files of calad0i/HGQ-LUT-AE, which were saved before HGQ2's last step.
+    (lambda: [QDense(3, iq_conf=QuantizerConfig("kif", "datalane", i0=24, f0=8))],
+     r"inputs need 33 bits .*not traced: call trace_minmax\(model, x_train\) of hgq.utils, HGQ2's last step.*save the model again"),
+    (lambda: [QDense(3, iq_conf=QuantizerConfig("kif", "datalane", i0=60, f0=2))], r"need from 2\^60.*; call trace_minmax"),
+    (lambda: [QDense(3, iq_conf=QuantizerConfig("kif", "datalane", i0=24, f0=8, overflow_mode="SAT"))], "is not exact; train it with fewer$"),
     (lambda: [QDense(3, iq_conf=QuantizerConfig("kif", "datalane", k0=False, i0=-3, f0=3))], "keeps no bit of any input"),
 ])
 def test_inputs_that_no_format_holds_are_refused(layers, message):
@@ -210,6 +221,49 @@ def test_a_file_names_no_code(tmp_path, old, new, message):
     for read in (lambda: keras_model.entry("own", path, "jets", None), lambda: keras_model.load(path)):
         with pytest.raises(StudyError, match=message):
             read()
+
+
+def test_files_of_hgq2_before_0_2_are_the_same_models(tmp_path):
+    """The published ones: their layers are registered as hgq2>…."""
+    kept("mixed").save(tmp_path / "own.keras")
+    network = keras_model.entry("own", tmp_path / "own.keras", "jets", None)
+
+    def older(text):
+        assert '"registered_name": "hgq>QDense"' in text
+        return text.replace('"registered_name": "hgq>', '"registered_name": "hgq2>')
+
+    path = rewritten(tmp_path / "own.keras", older)
+    assert keras_model.entry("own", path, "jets", None) == network
+    np.testing.assert_array_equal(evaluation.outputs(keras_model.load(path), ROWS), evaluation.outputs(kept("mixed"), ROWS))
+
+
+def test_factors_of_the_features_and_models_within_the_model_are_taken_out(tmp_path):
+    inner, first = kept("dense"), keras.layers.Normalization(mean=np.full(6, 0.5), variance=np.full(6, 4.0))
+    inputs = keras.Input((6,))
+    outer = keras.Model(inputs, inner(keras.layers.GaussianNoise(0.1)(first(inputs))))
+    inner.save(tmp_path / "inner.keras"), outer.save(tmp_path / "outer.keras")
+    runs = {}
+    for name, raw in (("inner", True), ("outer", True)):
+        network = keras_model.entry("own", tmp_path / f"{name}.keras", "jets", None)
+        assert network.architecture == "6x8x3"
+        # The scaling of the study is that of the model within: raw features of the outer one are the inner one's scaled ones.
+        job = imported.Job(network, tmp_path / f"{name}.keras", data(), raw and name == "outer", tmp_path / name)
+        runs[name] = imported.run(job, lambda line: None).result, load_network(tmp_path / name / "folded.npz")
+    (result, circuit), (other, same) = runs["outer"], runs["inner"]
+    assert result["keras_rows_exact"] == 900 and result["accuracy"] == other["accuracy"]
+    np.testing.assert_allclose(circuit.encode(ROWS), same.encode(ROWS))
+    chain = keras_model.load_chain(tmp_path / "outer/model.keras")  # without the Normalization, which stands in folded.npz
+    np.testing.assert_array_equal(evaluation.outputs(chain.model, ROWS), evaluation.outputs(inner, ROWS))
+
+
+@pytest.mark.parametrize("variable", ["kernel", "f", "i"])
+def test_a_weight_or_a_number_of_bits_that_is_none_is_refused(tmp_path, variable):
+    model = MODELS["dense"]()
+    spoiled = next(v for v in model.layers[0].variables if v.name == variable)
+    spoiled.assign(np.full(spoiled.shape, np.nan))
+    model.save(tmp_path / "own.keras")
+    with pytest.raises(StudyError, match=rf"layer 1 \(.*, QDense\) has [\d,]+ weights that are NaN or infinite, of [\d,]+ in .*{variable}"):
+        keras_model.load_chain(tmp_path / "own.keras")
 
 
 def test_a_study_names_the_file_and_nothing_else(tmp_path):

@@ -92,7 +92,8 @@ def test_a_model_may_take_features_as_they_stand_in_the_file(tmp_path):
     (lambda: plain(keras.layers.LayerNormalization()), "layer 3 .*LayerNormalization. is none .* in its place: BatchNorm"),
     (lambda: plain(keras.layers.ReLU(max_value=6.0)), "layer 3 .* a slope, a threshold or a ceiling"),
     (lambda: plain(keras.layers.Activation("gelu")), "layer 3 .* activation 'gelu' is none of"),
-    (lambda: plain(keras.layers.ReLU(), keras.layers.BatchNormalization()), "layer 4 .* stands where"),
+    (lambda: plain(keras.layers.ReLU(), keras.layers.ReLU()), "layer 4 .* stands where"),
+    (lambda: plain(keras.layers.ReLU(), keras.layers.BatchNormalization(), keras.layers.ReLU()), "layer 5 .* stands where"),
     (lambda: plain(), "dense layer 1 .* has no activation"),
     (lambda: plain(keras.layers.ReLU(), last=[keras.layers.ReLU()]), "relu activation behind the last"),
     (lambda: plain(keras.layers.Lambda(lambda x: x)), "layer 3 .*Lambda. is none .* it is code"),
@@ -115,6 +116,250 @@ def test_formats_that_the_model_does_not_say_are_asked_for(tmp_path, missing, me
     given = {"weights": "fixed<8,2>", "activation": "ufixed<8,4>"} | {missing: None}
     with pytest.raises(StudyError, match=message):
         keras_model.entry("own", path, "jets", "fixed<8,3>", **given)
+
+
+L = keras.layers
+
+
+def nested(*layers):
+    return keras.Sequential([keras.Input((6,)), L.Dense(8), keras.Sequential([L.BatchNormalization(), L.ReLU(), L.GaussianNoise(0.1)]),
+                             keras.Sequential([keras.Sequential([L.Dense(4, activation="relu")]), *layers])])
+
+
+def adapted(invert=False):
+    layer = L.Normalization(invert=invert)
+    layer.adapt(np.random.default_rng(4).normal(3, 2.5, (50, 6)))
+    return layer
+
+
+# Public reports: hls4ml#71, #72 and #720 (normalisation behind ReLU), #564 (Normalization skipped by hand), keras#1802 (in front),
+# hls4ml#228 and #1083 (sigmoid); of other tools: frugally-deep#169 and nnom#106 (GaussianNoise), deeplearning4j#5593
+# (ActivityRegularization), nnvm#404 and hls4ml#794 (a model within a model).
+CHAINS = {
+    "normalised first": lambda: keras.Sequential([keras.Input((6,)), L.BatchNormalization(), L.Dense(8, activation="relu"), L.Dense(3)]),
+    "normalised twice": lambda: keras.Sequential([keras.Input((6,)), L.Rescaling(0.25, offset=-1), L.Dropout(0.2), adapted(), L.Dense(3)]),
+    "inverted": lambda: keras.Sequential([keras.Input((6,)), adapted(invert=True), L.Dense(3, use_bias=False)]),
+    "behind the activation": lambda: plain(L.ReLU(), L.BatchNormalization(), L.Rescaling(0.5, offset=0.1), L.GaussianDropout(0.2)),
+    "behind the dense layer": lambda: keras.Sequential([keras.Input((6,)), L.Dense(8), L.BatchNormalization(), L.BatchNormalization(),
+                                                        L.ReLU(), L.BatchNormalization(), L.Dense(3), L.Rescaling(2.0, offset=1.0)]),
+    "idle": lambda: keras.Sequential([keras.Input((6,)), L.Flatten(), L.GaussianNoise(0.1), L.Dense(8), L.Activation("linear"), L.ReLU(),
+                                      L.Activation("linear"), L.AlphaDropout(0.2), L.ActivityRegularization(0.1), L.Reshape((8,)),
+                                      L.Reshape((-1,)), L.Identity(), L.Dense(3, activation="softmax"), L.Dropout(0.1)]),
+    "nested": lambda: nested(L.Dense(3), L.Softmax()),
+    "sigmoid": lambda: nested(L.Dense(1, activation="sigmoid")),
+    "a layer of its own": lambda: nested(L.Dense(1), L.Activation("sigmoid")),
+    "three sigmoids": lambda: nested(L.Dense(3, activation="sigmoid")),
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_factors_in_other_places_and_what_does_nothing_give_the_same_numbers(tmp_path, kind):
+    model = CHAINS[kind]()
+    rng = np.random.default_rng(1)
+    for layer in leaves(model):
+        if not isinstance(layer, L.Normalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if "variance" in str(v.path) else rng.normal(0, 0.7, w.shape)
+                               for v, w in zip(layer.weights, layer.get_weights()) if "seed" not in v.path] or layer.get_weights())
+    path, x = saved(model, tmp_path), rows()
+    network = keras_model.entry("own", path, "jets", "fixed<20,6>", weights="fixed<24,8>", activation="ufixed<24,8>")
+    chain = keras_model.load_chain(path)
+    end = {"softmax": keras.ops.softmax, "sigmoid": keras.ops.sigmoid, None: lambda x: x}[chain.end]
+    gain, move = chain.scaling(None, None)
+    inputs = x if gain is None else x * gain + move
+    # In float64 but for Keras's own rounding, which stands on the other side.
+    own = evaluation.outputs(chain.own, x.astype(np.float32))
+    np.testing.assert_allclose(end(evaluation.float64_outputs(chain.model, inputs)), own, rtol=2e-4, atol=2e-5)
+    folded = keras_model.fold(keras_model.load(path), network)
+    np.testing.assert_allclose(end(folded.logits(folded.encode(x))), own, atol=6e-3)
+    assert folded == replace(fold(chain.model, network), gain=gain, move=move)
+    # What a run keeps is the chain, whose factors in front stand in folded.npz.
+    chain.model.save(tmp_path / "chain.keras")
+    again = keras_model.load_chain(tmp_path / "chain.keras")
+    assert again.model is again.own and again.gain is None
+    assert fold(again.model, network) == fold(chain.model, network)
+
+
+def leaves(model):
+    for layer in model.layers:
+        yield from leaves(layer) if isinstance(layer, keras.Model) else [layer]
+
+
+def test_features_of_a_file_are_scaled_by_the_study_the_file_and_the_model(tmp_path):
+    """A BatchNormalization in place of a scaler, on features of a large offset: keras#1802."""
+    model = CHAINS["normalised first"]()
+    x = np.random.default_rng(3).normal(500, 40, (400, 6))
+    y = (x @ np.linspace(-1, 1, 6) > 0).astype(int) + (x[:, 0] > 520)
+    model.layers[0].set_weights([np.full(6, 1.5), np.full(6, 0.25), np.full(6, 500.0), np.full(6, 1600.0)])
+    path, lines = saved(model, tmp_path), []
+    network = keras_model.entry("own", path, "jets", "fixed<12,4>", weights="fixed<14,4>", activation="ufixed<14,4>")
+    data = Dataset("jets", "file", tuple("abcdef"), ("u", "v", "w"), *[((x - 480) / 50).astype(np.float32), y] * 3, np.full(6, 480.0),
+                   np.full(6, 50.0))
+    job = imported.Job(network, path, data, True, tmp_path / "seed-0", keras.backend.backend())
+    result = imported.run(job, lines.append).result
+    known = load_network(tmp_path / "seed-0/folded.npz")
+    deviation = np.sqrt(1600 + model.layers[0].epsilon)
+    np.testing.assert_allclose(known.gain, 50 * 1.5 / deviation)
+    np.testing.assert_allclose(known.move, (480 - 500) * 1.5 / deviation + 0.25)
+    np.testing.assert_allclose(known.logits(known.encode(data.x_test)), model.predict(x, verbose=0), atol=0.05)
+    again = replace(job, path=tmp_path / "seed-0/model.keras", raw=False, folder=tmp_path / "again")
+    assert imported.run(again, lines.append).result["accuracy"] == result["accuracy"]
+    assert load_network(tmp_path / "again/folded.npz") == known
+
+
+@pytest.mark.parametrize("model, message", [
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(8, activation="relu"), L.Softmax(), L.Dense(3, activation="softmax")]),
+     r"layer 2 \(softmax.*, Softmax\): a softmax behind an activation has no exact form"),
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(8), L.Softmax(), L.Dense(3)]), r"layer 2 .*a softmax that is not the last of "
+     r"the model has no exact form.*behind it stands layer 3 \(dense"),
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(8, activation="sigmoid"), L.Dense(3)]),
+     r"layer 1 .*a sigmoid that is not the last.*train it with ReLU"),
+    (lambda: nested(L.Dense(3), L.Softmax(), L.BatchNormalization()), r"layer 3.3 \(softmax.*behind it stands layer 3.4"),
+    # keras#500 and #18909
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(1, activation="softmax")]), "softmax of one output is always 1"),
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(3), L.Softmax(axis=0)]), "layer 2 .* has axis 0"),
+    (lambda: plain(L.ReLU(), L.Reshape((2, 4)), L.Flatten()), r"layer 4 .*makes the shape \[2, 4\] of 8 values"),
+    (lambda: plain(L.ReLU(), last=[L.BatchNormalization(), L.Dense(2)]), r"layer 6 .*a softmax that is not the last.*stands layer 7"),
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(4, activation="relu"), L.BatchNormalization(), BinaryDense(3),
+                               L.BatchNormalization()]), "layer 2 .* stands before binary weights, into which"),
+    (lambda: keras.Sequential([keras.Input((6,)), BinaryDense(3), L.BatchNormalization(), L.Rescaling(2.0)]),
+     "layer 3 .*another factor behind binary weights"),
+    (lambda: keras.Model(i := keras.Input((6,)), [L.Dense(3, name="one")(i), L.Dense(2, name="two")(i)]), "has 2 outputs .one, two.; "),
+    (lambda: keras.Sequential([keras.Input((6,)), L.Dense(4), L.PReLU(), L.Dense(3)]), "in its place: ReLU, and train it again"),
+])
+def test_what_has_no_exact_form_is_refused_with_what_to_do(tmp_path, model, message):
+    path = saved(model(), tmp_path)
+    with pytest.raises(StudyError, match=message):
+        keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>", activation="ufixed<8,4>")
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+def test_a_regressions_estimates_are_its_outputs(tmp_path, end):
+    path = saved(keras.Sequential([keras.Input((6,)), L.Dense(2, activation=end)]), tmp_path)
+    network = keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>")
+    x = rows().astype(np.float32)
+    data = Dataset("jets", "file", tuple("abcdef"), (), *[x, x[:, :2]] * 3, np.zeros(6), np.ones(6), targets=("u", "v"),
+                   target_mean=np.zeros(2), target_scale=np.ones(2))
+    with pytest.raises(StudyError, match=f"ends in a {end}, .* is a regression"):
+        imported.run(imported.Job(network, path, data, False, tmp_path / "seed-0", keras.backend.backend()), lambda line: None)
+
+
+@pytest.mark.parametrize("layer, variable, value, message", [
+    (1, "kernel", np.nan, r"layer 1 \(.*, Dense\) has 1 weights that are NaN or infinite, of 48 in kernel, the first at \[0, 0\]"),
+    (1, "bias", -np.inf, "layer 1 .* of 8 in bias"),
+    (2, "gamma", np.inf, "layer 2 .* of 8 in gamma"),
+    (2, "beta", np.nan, "layer 2 .* of 8 in beta"),
+    (2, "moving_mean", np.nan, "layer 2 .* of 8 in moving_mean"),
+    (2, "moving_variance", np.inf, "layer 2 .* of 8 in moving_variance"),
+    (2, "moving_variance", -0.5, "layer 2 .*moving_variance has negative values"),
+])
+def test_a_weight_that_is_no_number_is_refused_as_it_is_read(tmp_path, layer, variable, value, message):
+    """tfjs#5374, hls4ml#565."""
+    model = plain(L.ReLU())
+    spoiled = next(v for v in model.layers[layer].variables if v.name == variable)
+    numbers = np.array(spoiled)
+    numbers.flat[0] = value
+    spoiled.assign(numbers)
+    path = saved(model, tmp_path)
+    with pytest.raises(StudyError, match=message):
+        keras_model.load_chain(path)
+    network = keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>", activation="ufixed<8,4>")
+    with pytest.raises(StudyError, match=message):
+        keras_model.fold(model, network)
+
+
+def written(name, content):
+    def write(folder):
+        (folder / name).write_bytes(content)
+        return folder / name
+    return write
+
+
+def as_hdf5(folder):
+    keras.Sequential([keras.Input((6,)), L.Dense(3)]).save(folder / "own.h5")
+    return folder / "own.h5"
+
+
+def weights_alone(folder):
+    keras.Sequential([keras.Input((6,)), L.Dense(3)]).save_weights(folder / "own.weights.h5")
+    return folder / "own.weights.h5"
+
+
+def as_json(folder):
+    (folder / "own.json").write_text(keras.Sequential([keras.Input((6,)), L.Dense(3)]).to_json())
+    return folder / "own.json"
+
+
+def saved_model(folder):
+    (folder / "own").mkdir()
+    (folder / "own/saved_model.pb").write_bytes(b"")
+    return folder / "own"
+
+
+def zipped(name, *inner):
+    def write(folder):
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            for entry in inner:
+                archive.writestr(entry, b"")
+        return folder / name
+    return write
+
+
+def with_module(module):
+    def write(folder):
+        path = saved(keras.Sequential([keras.Input((6,)), L.Dense(3)]), folder)
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(folder / "other.keras", "w") as new:
+            for item in old.namelist():
+                content = old.read(item)
+                new.writestr(item, content.replace(b'"module": "keras.layers"', f'"module": "{module}"'.encode())
+                             if item == "config.json" else content)
+        return folder / "other.keras"
+    return write
+
+
+def renamed(folder):
+    return saved(keras.Sequential([keras.Input((6,)), L.Dense(3)]), folder).rename(folder / "own.zip")
+
+
+# hls4ml#387, #831, hls4ml-tutorial#20, brevitas#1282, keras#20081; kipoi#64 (a pointer of Git LFS in place of the model), nnom#158
+# (wrappers of pruning).
+@pytest.mark.parametrize("write, message", [
+    (as_hdf5, r"older format \(HDF5, .h5\).*load_model\('own.h5', compile=False\).save"),
+    (weights_alone, "has the weights alone .*load_weights"),
+    (as_json, "layers of a model .JSON. without its weights.*model_from_json"),
+    (written("own.onnx", b"\x08\x08\x12\x07pytorch"), "is a model in ONNX .*build the same chain"),
+    (written("own.bin", b"\x08\x07\x12\x05keras2"), "is a model in ONNX"),
+    (zipped("own.pt", "own/data.pkl", "own/data/0"), "is a model of PyTorch.*kernel transposed"),
+    (written("own.pth", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."), "is a pickle .*runs code"),
+    (written("own.keras", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 23920\n"), "git lfs pull"),
+    (written("own.keras", b""), "is empty"),
+    (written("own.keras", b"\n\n<!DOCTYPE html>\n<html lang='en'>"), "is a web page, .*Download raw file"),
+    (written("own.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(40)), "TensorFlow Lite"),
+    (written("own.gz", b"\x1f\x8b\x08\x00" + bytes(40)), "packed by gzip: unpack"),
+    (written("own.json", b'{"learner": {}}'), "JSON that describes no model"),
+    (saved_model, "SavedModel format"),
+    (lambda folder: folder, "is a folder, and a model is one file"),
+    (zipped("own.npz", "a.npy"), "holds arrays of numpy"),
+    (zipped("own.keras", "models/own.keras"), "archive that holds models/own.keras: unpack"),
+    (with_module("qkeras.qlayers"), "names the module 'qkeras.qlayers': it is a model of QKeras.*model_save_quantized_weights"),
+    (with_module("tensorflow_model_optimization.python.core.sparsity"), "strip_pruning"),
+    (with_module("HGQ.layers"), "model of HGQ 1"),
+    (renamed, "does not end in .keras.*rename it to own.keras"),
+])
+def test_other_files_are_told_by_their_kind(tmp_path, write, message):
+    path = write(tmp_path)
+    with pytest.raises(StudyError, match=message) as refused:
+        keras_model.entry("own", path, "jets", "fixed<8,3>", weights="fixed<8,2>")
+    assert "…" not in str(refused.value) and str(path) in str(refused.value)
+
+
+def test_what_keras_says_is_told_whole(tmp_path, monkeypatch):
+    path = saved(keras.Sequential([keras.Input((6,)), L.Dense(3)]), tmp_path)
+    long = "could not be deserialized properly. " + "x" * 300 + "\n\nException encountered: Could not locate class 'QDense'. " + "y" * 300
+    def fail(*args, **more):
+        raise TypeError(long)
+    monkeypatch.setattr(keras.saving, "load_model", fail)
+    with pytest.raises(StudyError, match="TypeError: Could not locate class 'QDense'. y{300}"):
+        keras_model.load(path)
 
 
 def test_a_file_is_data_and_no_code(tmp_path):

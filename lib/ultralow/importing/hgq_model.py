@@ -22,15 +22,30 @@ _CLASSES = {
     "hgq.constraints": ("Constant", "Min", "Max", "MinMax"), "hgq.regularizers": ("MonoL1",),
 }
 _DENSE = {"QDense": "units", "QBatchNormDense": "units", "QDenseT": "n_out"}
-_OTHER = ("QBatchNormalization", "Quantizer", "ReLU", "Dropout", "InputLayer")
+_OTHER = ("QBatchNormalization", "Quantizer", "ReLU", "InputLayer")
+_FRONT = ("BatchNormalization", "Normalization", "Rescaling")  # of Keras: factors and offsets of the features
+_TAKEN = (*_DENSE, *_OTHER, *keras_file.IDLE)
 # By name, and Keras's own: a table has one of each value, so any function of one number would do.
 FUNCTIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "softsign", "exponential")
+_LOGITS = "nothing: outputs are logits, and the largest wins without it"
+_FLAT = "QDense, on inputs of one dimension"
+_TABLES = "QDenseT, whose tables learn any function"
 _REMEDY = {
     "Dense": "QDense", "BatchNormalization": "QBatchNormalization, or QBatchNormDense in place of the dense layer",
-    "QSoftmax": "nothing: outputs are logits, and the largest wins without it", "Softmax": "nothing: outputs are logits",
-    "QEinsumDense": "QDense", "QEinsumDenseT": "QDenseT", "QConv1D": "QDense", "QConv2D": "QDense",
-    "Flatten": "inputs of one dimension", "Activation": "the layer's own activation", "LeakyReLU": "ReLU",
-    "QUnaryFunctionLUT": "QDenseT", "Lambda": "none: it is code", "BinaryDense": "QDense", "TernaryDense": "QDense",
+    "QSoftmax": _LOGITS, "Softmax": _LOGITS, "QEinsumDense": "QDense", "QEinsumDenseBatchnorm": "QBatchNormDense",
+    "QEinsumDenseT": "QDenseT", "QConvT1D": "QDenseT", "QConvT2D": "QDenseT", "EinsumDense": "QDense",
+    **dict.fromkeys(("QConv1D", "QConv2D", "QConv3D", "Conv1D", "Conv2D", "QGRU", "QSimpleRNN", "QSimpleSNN", "QLIF",
+                     "QMultiHeadAttention", "QLinformerAttention"), _FLAT),
+    **dict.fromkeys(("QMultiHeadAttentionT", "QLinformerAttentionT"), "QDenseT, on inputs of one dimension"),
+    **dict.fromkeys(("QSum", "QMeanPow2", "QAveragePow2", "QAveragePooling1D", "QAveragePooling2D", "QGlobalAveragePooling1D",
+                     "QGlobalAveragePooling2D"), "QDense, whose weights can sum, on inputs of one dimension"),
+    **dict.fromkeys(("QMaxPooling1D", "QMaxPooling2D", "QGlobalMaxPooling1D", "QGlobalMaxPooling2D", "QMaximum", "QMinimum",
+                     "QMultiply", "QDot", "QEinsum"), _TABLES),
+    **dict.fromkeys(("QAdd", "QSubtract", "Add", "Concatenate"), "one chain of layers"),
+    "Activation": "the layer's own activation", "LeakyReLU": "ReLU", "PReLU": "ReLU", "ELU": "ReLU",
+    "QUnaryFunctionLUT": "QDenseT", "QAffinedUnaryFunctionLUT": "QDenseT", "Lambda": "none: it is code", "BinaryDense": "QDense",
+    "TernaryDense": "QDense", "MaskedDense": "QDense", "LayerNormalization": "QBatchNormalization",
+    "Permute": "inputs of one dimension",
 }
 _ROUNDING, _OVERFLOW = ("TRN", "RND", "RND_CONV"), ("WRAP", "SAT", "SAT_SYM")
 
@@ -66,7 +81,16 @@ class HgqNetwork(NetworkSpec):
 
 def is_hgq(config: dict) -> bool:
     """Whether a model's description has layers of HGQ2."""
-    return any(str(layer.get("module")).startswith("hgq.") for layer in config["config"]["layers"])
+    return any(str(described.get("module")).startswith("hgq.") for described in keras_file.objects(config["config"]))
+
+
+def earlier_names() -> dict[str, type]:
+    """The classes that models are built of, by the names that HGQ2 before 0.2 registered them with (hgq2>QDense)."""
+    from importlib import import_module
+
+    import hgq.layers  # noqa: F401 — registers its own
+
+    return {f"hgq2>{name}": getattr(import_module(module), name) for module, names in _CLASSES.items() for name in names}
 
 
 def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork:
@@ -75,59 +99,100 @@ def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork
     Raises:
         StudyError: a layer, or something in it, that the study does not know: its position, and what could stand there.
     """
-    with keras_file.described(path):
-        for described in keras_file.objects(config["config"]):
-            _known(path, described)
-        inputs, widths, weights, parameters = None, [], 0, 0
-        for where, kind, settings in keras_file.chain(path, config):
-            if kind == "InputLayer":
-                inputs = keras_file.inputs(where, settings, inputs)
-                widths = [inputs]
-            elif kind not in (*_DENSE, *_OTHER):
-                raise StudyError(f"{where} is none that the study takes of HGQ2: {', '.join((*_DENSE, *_OTHER))}"
-                                 + (f"; in its place: {_REMEDY[kind]}" if kind in _REMEDY else ""))
-            else:
-                _check(where, kind, settings)
-            if kind in _DENSE:
-                if not widths:
-                    raise StudyError(f"{path} has no input of a known shape before {where}")
-                units = keras_file.count(where, settings, _DENSE[kind])
-                of, biases = _parameters(where, kind, settings)
-                weights += widths[-1] * units * of
-                parameters += widths[-1] * units * (of + biases) + (0 if kind == "QDenseT" else units)
-                widths.append(units)
+    widths, weights, parameters = [], 0, 0
+    for where, kind, settings, _ in _layers(path, config):
+        if kind == "InputLayer":
+            widths = [keras_file.inputs(where, settings, widths[0] if widths else None)]
+        if kind in _DENSE:
+            if not widths:
+                raise StudyError(f"{path} has no input of a known shape before {where}")
+            units = keras_file.count(where, settings, _DENSE[kind])
+            of, biases = _parameters(where, kind, settings)
+            weights += widths[-1] * units * of
+            parameters += widths[-1] * units * (of + biases) + (0 if kind == "QDenseT" else units)
+            widths.append(units)
     if len(widths) < 2:
         raise StudyError(f"{path} has no input of a known shape, or no dense layer")
     return HgqNetwork(name, tuple(widths), "hgq", "hgq", "the model's own", count=(weights, parameters), dataset=dataset)
 
 
-def _known(path: str | Path, described: dict) -> None:
+def outline(path: str | Path, config: dict) -> keras_file.Outline:
+    """What becomes of each layer of a model of HGQ2.
+
+    Raises:
+        StudyError: as :func:`entry`.
+    """
+    inputs = entry("model", path, "", config).widths[0]
+    roles = [(where.removeprefix(f"{path}: "), role) for where, kind, _, role in _layers(path, config)
+             if kind != "InputLayer"]
+    return keras_file.Outline(inputs, [], roles)
+
+
+def _layers(path: str | Path, config: dict) -> list[tuple[str, str, dict, str]]:
+    """Each layer with its role (:mod:`ultralow.importing.plain_chain`)."""
+    layers, width = [], None
+    with keras_file.described(path):
+        chain = list(keras_file.chain(path, config))
+        ends = next((where for where, kind, _ in reversed(chain) if kind in _DENSE), None)
+        for where, kind, settings in chain:
+            role = "idle" if kind in keras_file.IDLE else "keep"
+            for described in keras_file.objects(settings):
+                _known(where, described)
+            if kind == "InputLayer":
+                width = keras_file.inputs(where, settings, width)
+            elif kind in _FRONT and all(role in ("idle", "input") for _, of, _, role in layers if of != "InputLayer"):
+                keras_file.last_axis(where, settings)
+                role = "input"
+            elif kind in ("Flatten", "Reshape"):
+                keras_file.flat(where, settings, width)
+                role = "idle"
+            elif kind == "Activation" and settings.get("activation") == "linear":
+                role = "idle"
+            elif role == "keep" and kind not in (*_DENSE, *_OTHER):
+                raise StudyError(f"{where} is none that the study takes of HGQ2: {', '.join(_TAKEN)}; " + (
+                                     f"in its place: {_REMEDY[kind]}" if kind in _REMEDY else
+                                     "take it out, or train the model with those"))
+            else:
+                _check(where, kind, settings, where == ends)
+                width = keras_file.count(where, settings, _DENSE[kind]) if kind in _DENSE else width
+            layers.append((where, kind, settings, role))
+        # The layers themselves: their classes are those of their names.
+        for described in keras_file.objects(config["config"]):
+            _known(path, described)
+    return layers
+
+
+def _known(where: str | Path, described: dict) -> None:
     """That an object of the description is of a class that models are built of, and no function but by a known name."""
     module, kind, registered = (described.get(key) for key in ("module", "class_name", "registered_name"))
     if kind == "function":
         if module != "builtins" or described.get("config") not in FUNCTIONS or registered not in (None, "function"):
-            raise StudyError(f"{path} names the function {str(described.get('config'))[:80]!r}; known are {', '.join(FUNCTIONS)}")
+            raise StudyError(f"{where} names the function {str(described.get('config'))[:80]!r}; known are "
+                             f"{', '.join(FUNCTIONS)}")
         return
     hgq = kind in _CLASSES.get(module, ())
     # Registered names come first where Keras looks for a class: they may say nothing else.
     if module is not None and str(module).startswith(("hgq.", "ultralow.", "builtins")) and not hgq or (
             registered not in (None, kind, *((f"hgq>{kind}", f"hgq2>{kind}") if hgq else ()))):
-        raise StudyError(f"{path} holds {str(kind)[:80]!r} of {str(module)[:80]} (registered as {str(registered)[:80]!r}), which "
-                         f"is none that the study takes of HGQ2: {', '.join(n for names in _CLASSES.values() for n in names)}")
+        inner = [name for names in _CLASSES.values() for name in names if name not in (*_DENSE, *_OTHER)]
+        raise StudyError(f"{where} holds {str(kind)[:80]!r} of {str(module)[:80]} (registered as {str(registered)[:80]!r}), "
+                         f"which is none that the study takes of HGQ2: layers {', '.join((*_DENSE, *_OTHER))}, and in them "
+                         f"{', '.join(inner)}; leave it out")
 
 
-def _check(where: str, kind: str, settings: dict) -> None:
+def _check(where: str, kind: str, settings: dict, last: bool) -> None:
     """That a layer has nothing but what the circuit will have."""
     functions = ("linear", "relu")
     for key, allowed in (("activation", functions), ("subnn_activation", FUNCTIONS)):
         function = settings.get(key)
         name = function.get("config") if isinstance(function, dict) else function
         if name is not None and name not in allowed:
-            raise StudyError(f"{where}: {key} {str(name)[:80]!r} is none of {', '.join(allowed)}"
-                             + ("; outputs are logits: leave softmax out" if name == "softmax" else
-                                "; a QDenseT learns such functions" if key == "activation" else ""))
-    if kind == "ReLU" and (settings.get("max_value") is not None or settings.get("negative_slope") or settings.get("threshold")):
-        raise StudyError(f"{where} has a slope, a threshold or a ceiling; the study takes plain ReLU")
+            raise StudyError(f"{where}: {key} {str(name)[:80]!r} is none of {', '.join(allowed)}" + (
+                f"; outputs are logits: leave {name} out (layer.activation = keras.activations.linear) and save it again"
+                if name in ("softmax", "sigmoid") and last else
+                "; a QDenseT learns such functions" if key == "activation" else ""))
+    if kind == "ReLU":
+        keras_file.plain_relu(where, settings)
     # alkaid takes 1 for a normalisation's missing centre, and forgets a quantiser's scale.
     if kind == "QDenseT" and settings.get("batch_norm") and not settings.get("bn_center"):
         raise StudyError(f"{where} has bn_center: false, which does not become the same circuit; train it with bn_center=True")

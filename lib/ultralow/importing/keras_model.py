@@ -1,7 +1,8 @@
 """Take in a Keras model that somebody else trained: which layers it may have, and what network it is.
 
-A chain of dense layers, each with a batch normalisation and an activation if it likes. The file is data: Keras's safe mode
-is on, and what a layer is called decides nothing but which of the classes here it is.
+A chain of dense layers, each with a batch normalisation and an activation if it likes; factors and offsets of values in other
+places become part of the features' scaling or of the next weights (:mod:`ultralow.importing.plain_chain`). The file is data:
+Keras's safe mode is on, and what a layer is called decides nothing but which of the classes here it is.
 """
 
 from __future__ import annotations
@@ -23,17 +24,32 @@ if TYPE_CHECKING:
     import keras
 
     from ultralow.exact.dense import FoldedNetwork
+    from ultralow.importing.plain_chain import PlainChain
 
 SEED = 0  # stands where trained networks have theirs
 _DENSE = ("Dense", "MaskedDense", "BinaryDense", "TernaryDense")
 _NORMS = ("BatchNormalization", "BatchRenormalisation")
-_IGNORED = ("InputLayer", "Dropout", "Softmax")  # a softmax changes no order, and training ends before it
+_AFFINE = (*_NORMS, "Normalization", "Rescaling")  # a factor and an offset for each value
+_IDLE = keras_file.IDLE
 _ACTIVATIONS = ("Activation", "ReLU", "RoundedTanh", "QuantisedRelu")
+_TAKEN = (*_DENSE, *_AFFINE, *_ACTIVATIONS, "Softmax", *_IDLE, "Flatten", "Reshape")
+_RELU = "ReLU, and train it again"
 _REMEDY = {
-    "LeakyReLU": "ReLU", "PReLU": "ReLU", "ELU": "ReLU", "LayerNormalization": "BatchNormalization", "Conv2D": "Dense",
-    "Flatten": "inputs of one dimension", "Lambda": "none: it is code",
+    **dict.fromkeys(("LeakyReLU", "PReLU", "ELU", "ThresholdedReLU"), _RELU),
+    "LayerNormalization": "BatchNormalization, whose factors are constants after training",
+    "GroupNormalization": "BatchNormalization, whose factors are constants after training",
+    "UnitNormalization": "BatchNormalization, whose factors are constants after training",
+    **dict.fromkeys(("Conv1D", "Conv2D", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "EinsumDense", "LSTM", "GRU",
+                     "SimpleRNN"), "Dense"),
+    "TimeDistributed": "the layer in it", "Bidirectional": "Dense", "SpectralNormalization": "the layer in it",
+    "Permute": "inputs of one dimension", "Lambda": "none: it is code", "Embedding": "features that are numbers",
+    "Discretization": "features as numbers", "CategoryEncoding": "features that are encoded in the data's files",
+    "Concatenate": "one chain of layers", "Add": "one chain of layers", "TFSMLayer": "the layers that it stands for",
+    **dict.fromkeys(("MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"), "Dense"),
 }
-_FUNCTIONS = {"binary_tanh": "binary", "ternary_tanh": "ternary", "relu": "relu", "linear": None, "softmax": None}
+_FUNCTIONS = {"binary_tanh": "binary", "ternary_tanh": "ternary", "relu": "relu", "linear": None, "softmax": "softmax",
+              "sigmoid": "sigmoid"}
+_ENDS = ("softmax", "sigmoid")  # neither changes which output is the largest; 0.5 behind a sigmoid is 0 before it
 
 
 @dataclass(frozen=True)
@@ -48,15 +64,15 @@ class Group:
     significant: int | None = None  # bits that its normalisation's factor was rounded to in training
 
 
-def outline(path: str | Path) -> tuple[int, list[Group]]:
-    """The model's number of inputs, and its layers; nothing of the file is run and no weight is read.
+def outline(path: str | Path) -> keras_file.Outline:
+    """What a model's file describes; nothing of it is run and no weight is read.
 
     Raises:
         StudyError: no such file, not a .keras file, or a layer that the study does not know: its position, and what could
             stand there.
     """
     with keras_file.described(path):
-        return _groups(Path(path), keras_file.chain(path, keras_file.read(path)))
+        return _outline(Path(path), keras_file.chain(path, keras_file.read(path)))
 
 
 def fold(model: keras.Model, spec: NetworkSpec, classes: tuple[str, ...] = ()) -> FoldedNetwork:
@@ -73,6 +89,7 @@ def fold(model: keras.Model, spec: NetworkSpec, classes: tuple[str, ...] = ()) -
     """
     import keras
 
+    from ultralow.importing import plain_chain
     from ultralow.training import folding
 
     chain, name = keras.Model(model.inputs[0], model.outputs[0], name=model.name), f"model {model.name}"
@@ -81,8 +98,9 @@ def fold(model: keras.Model, spec: NetworkSpec, classes: tuple[str, ...] = ()) -
         if hgq_model.is_hgq(config):
             raise StudyError(f"{name} is of HGQ2, which becomes a circuit and is not folded: save it, and give the file to a "
                              "study (docs/own-data.md)")
-        inputs, groups = _groups(name, keras_file.chain(name, config), encoding=True)
-    widths = inputs, *(group.units for group in groups)
+        outlined = _outline(name, keras_file.chain(name, config), encoding=True)
+    groups = outlined.groups
+    widths = outlined.inputs, *(group.units for group in groups)
     if widths != tuple(spec.widths):
         raise StudyError(f"{name} has the widths {widths}, {spec.name} {tuple(spec.widths)}")
     for position, (group, weights) in enumerate(zip(groups, spec.layer_weights), start=1):
@@ -92,7 +110,8 @@ def fold(model: keras.Model, spec: NetworkSpec, classes: tuple[str, ...] = ()) -
         _agree(f"{where} has weights", group.weights, weights, "real")
     for position, (group, activation) in enumerate(zip(groups, spec.layer_activations), start=1):
         _agree(f"{name}: dense layer {position} has an activation", group.activation, activation, "relu")
-    return folding.fold(chain, spec, classes)
+    chained = plain_chain.of(chain, outlined, name)
+    return chained.scaled(folding.fold(chained.model, spec, classes))
 
 
 def _agree(what: str, found: str | None, wanted: str, free: str) -> None:
@@ -102,29 +121,57 @@ def _agree(what: str, found: str | None, wanted: str, free: str) -> None:
         raise StudyError(f"{what} {found or 'none'}, and the spec says {wanted}; change one of the two")
 
 
-def _groups(path: Path | str, layers: Iterable[keras_file.Layer], encoding: bool = False) -> tuple[int, list[Group]]:
+def _outline(path: Path | str, layers: Iterable[keras_file.Layer], encoding: bool = False) -> keras_file.Outline:
     """``encoding``: whether an input encoding may stand in front, as in models that :func:`ultralow.train` gives."""
-    inputs, groups = None, []
+    inputs, groups, roles = None, [], []
+    end = pending = None  # where the softmax or sigmoid stands, and a factor for the next dense layer's weights
     for where, kind, settings in layers:
+        if kind == "InputLayer":
+            inputs = keras_file.inputs(where, settings, inputs)
+            continue
+        function, role = None, "idle"
         if kind == "InputEncoding" and not groups:
             if not encoding:
                 raise StudyError(f"{where} encodes the inputs, which a study does itself; in Python, fold(model, spec) takes it")
-        elif kind == "InputLayer":
-            inputs = keras_file.inputs(where, settings, inputs)
+            role = "encoding"
         elif kind in _DENSE:
             weights = {"BinaryDense": "binary", "TernaryDense": "ternary"}.get(kind, settings.get("format"))
+            if pending and weights:
+                raise StudyError(f"{pending} stands before {weights} weights, into which its factors cannot be merged; put the "
+                                 "normalisation between a dense layer and its activation, and train it again")
             units = keras_file.count(where, settings, "units")
-            groups.append(Group(units, weights, False, _function(where, settings.get("activation"))))
-        elif kind in _NORMS or kind in _ACTIVATIONS:
-            if not groups or groups[-1].activation or kind in _NORMS and groups[-1].normalised:
-                raise StudyError(f"{where} stands where the study knows none; the order is dense, batch normalisation, "
-                                 "activation, and the last two are optional")
-            of = groups[-1]
-            groups[-1] = (replace(of, normalised=True, significant=settings.get("significant")) if kind in _NORMS else
-                          replace(of, activation=_activation(where, kind, settings)))
-        elif kind not in _IGNORED:
-            raise StudyError(f"{where} is none that the study takes: {', '.join((*_DENSE, *_NORMS, *_ACTIVATIONS, *_IGNORED))}"
+            function, role, pending = _function(where, settings.get("activation")), "dense", None
+            groups.append(Group(units, weights, False, None if function in _ENDS else function))
+        elif kind in _AFFINE:
+            keras_file.last_axis(where, settings)
+            role = _place(where, kind, groups, encoded="encoding" in (role for _, role in roles))
+            pending = where if role == "ahead" else pending
+            if role == "norm":
+                groups[-1] = replace(groups[-1], normalised=True, significant=settings.get("significant"))
+        elif kind in _ACTIVATIONS or kind == "Softmax":
+            function = _activation(where, kind, settings)
+            role = "activation" if function else "idle"
+            if function and function not in _ENDS:
+                if not groups or groups[-1].activation or pending:
+                    raise StudyError(f"{where} stands where the study knows none; the order is dense, batch normalisation, "
+                                     "activation, and the last two are optional")
+                groups[-1] = replace(groups[-1], activation=function)
+        elif kind in ("Flatten", "Reshape"):
+            keras_file.flat(where, settings, groups[-1].units if groups else inputs)
+        elif kind not in _IDLE:
+            raise StudyError(f"{where} is none that the study takes: {', '.join(_TAKEN)}"
                              + (f"; in its place: {_REMEDY[kind]}" if kind in _REMEDY else ""))
+        if end and role != "idle" and (role != "activation" or function in _ENDS):
+            if function == end[1] == "softmax" and kind not in _DENSE:
+                role = "end"  # twice the same, as in a model that had one and was given another
+            else:
+                raise StudyError(f"{end[0]}: a {end[1]} that is not the last of the model has no exact form, and only a last one "
+                                 f"can be left out; behind it stands {where.removeprefix(f'{path}: ')}; train it with ReLU in "
+                                 "its place")
+        elif function in _ENDS:
+            end = _end(where, function, groups, pending)
+            role = "end" if role == "activation" else role
+        roles.append((where.removeprefix(f"{path}: "), role))
     if inputs is None or not groups:
         raise StudyError(f"{path} has no input of a known shape, or no dense layer")
     for position, group in enumerate(groups, start=1):
@@ -135,7 +182,33 @@ def _groups(path: Path | str, layers: Iterable[keras_file.Layer], encoding: bool
     if groups[-1].activation:
         raise StudyError(f"{path}: a {groups[-1].activation} activation behind the last dense layer; outputs are logits or "
                          "estimates: leave it out")
-    return inputs, groups
+    return keras_file.Outline(inputs, groups, roles, end and end[1])
+
+
+def _place(where: str, kind: str, groups: list[Group], encoded: bool) -> str:
+    """The role of a factor and offset that stands here: of the features, of the weights before or behind, or, as between a dense
+    layer and its activation, of its own."""
+    if not groups:
+        return "ahead" if encoded else "input"
+    if groups[-1].activation:
+        return "ahead"
+    if kind in _NORMS and not groups[-1].normalised:
+        return "norm"
+    if groups[-1].weights:
+        raise StudyError(f"{where} is another factor behind {groups[-1].weights} weights; the study takes one batch "
+                         "normalisation there: train it with one")
+    return "behind"
+
+
+def _end(where: str, function: str, groups: list[Group], pending: str | None) -> tuple[str, str]:
+    """A softmax or sigmoid, which can be left out if it is the model's last."""
+    if not groups or groups[-1].activation or pending:
+        raise StudyError(f"{where}: a {function} behind {'an activation' if groups else 'the inputs'} has no exact form; only "
+                         "the one behind the last dense layer can be left out; train it with ReLU in its place")
+    if function == "softmax" and groups[-1].units == 1:
+        raise StudyError(f"{where}: a softmax of one output is always 1, so that nothing was learned; train it with two outputs, "
+                         "or with one and a sigmoid")
+    return where, function
 
 
 def entry(name: str, path: str | Path, dataset: str, input: str | None, weights: str | None = None, activation: str | None = None,
@@ -153,7 +226,7 @@ def entry(name: str, path: str | Path, dataset: str, input: str | None, weights:
             raise StudyError(f"network {name}: {path} is a model of HGQ2 and brings its own formats; leave out "
                              f"{', '.join(wrong)}")
         return hgq_model.entry(name, path, dataset, config)
-    inputs, groups = outline(path)
+    inputs, groups = outline(path)[:2]
     _given(input, name, "a trained model does not say what the hardware receives", "input")
     kinds, steps = [], []
     for position, group in enumerate(groups, start=1):
@@ -175,7 +248,7 @@ def entry(name: str, path: str | Path, dataset: str, input: str | None, weights:
 
 
 def load(path: str | Path) -> "keras.Model":
-    """The model with its weights, in Keras's safe mode: no code of the file is run.
+    """The model with its weights, as its file has it, in Keras's safe mode: no code of the file is run.
 
     Raises:
         StudyError: Keras cannot read it.
@@ -187,16 +260,32 @@ def load(path: str | Path) -> "keras.Model":
     with keras_file.described(path):
         hgq = hgq_model.is_hgq(config := keras_file.read(path))
     if hgq:
-        import hgq.layers  # noqa: F401 — registers its own
-
         hgq_model.entry("model", path, "", config)
     else:
         outline(path)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True,
+                                        custom_objects=hgq_model.earlier_names() if hgq else None)
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     except Exception as error:  # Keras has many words for a file that it cannot read
-        raise StudyError(f"{path}: Keras cannot load it ({str(error).strip().splitlines()[0][:200]})") from error
+        raise StudyError(f"{path}: Keras cannot load it ({keras_file.cause(error)}); save it again with the Keras that is "
+                         "installed here") from error
+
+
+def load_chain(path: str | Path) -> PlainChain:
+    """The model of a file as the chain of layers that becomes exact (:func:`ultralow.importing.plain_chain.of`), no weight
+    rounded.
+
+    Raises:
+        StudyError: as :func:`load`; a weight is NaN or infinite.
+    """
+    from ultralow.importing import plain_chain
+
+    model = load(path)
+    with keras_file.described(path):
+        config = keras_file.read(path)
+        outlined = hgq_model.outline(path, config) if hgq_model.is_hgq(config) else outline(path)
+    return plain_chain.of(model, outlined, str(path))
 
 
 def reorder(model: "keras.Model", order: Sequence[int]) -> None:
@@ -240,16 +329,21 @@ def _activation(where: str, kind: str, settings: dict) -> str | None:
     if kind == "QuantisedRelu":
         return settings["format"]
     if kind == "ReLU":
-        if settings.get("max_value") is not None or settings.get("negative_slope") or settings.get("threshold"):
-            raise StudyError(f"{where} has a slope, a threshold or a ceiling; the study takes plain ReLU, which the format in "
-                             "`activation` cuts off")
+        keras_file.plain_relu(where, settings)
         return "relu"
+    if kind == "Softmax":
+        keras_file.last_axis(where, settings)
+        return "softmax"
     return _function(where, settings.get("activation"))
 
 
 def _function(where: str, function: object) -> str | None:
     name = function.get("registered_name") or function.get("config") if isinstance(function, dict) else function
+    if name == "function":  # what Keras registers its own as
+        name = function.get("config")
     name = str(name or "linear").rsplit(">", 1)[-1]
     if name not in _FUNCTIONS:
-        raise StudyError(f"{where}: activation {name!r} is none of {', '.join(_FUNCTIONS)}")
+        raise StudyError(f"{where}: activation {name[:80]!r} is none of {', '.join(_FUNCTIONS)}; between dense layers train it "
+                         "with relu; behind the last one leave it out (layer.activation = keras.activations.linear), and save it "
+                         "again")
     return _FUNCTIONS[name]

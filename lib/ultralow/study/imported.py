@@ -234,10 +234,13 @@ def convert(network: NetworkSpec, job: Job, log: Log) -> Imported:
     from ultralow.training.evaluation import outputs
 
     log(f"{network.name}: {job.path.name}, trained elsewhere")
-    model = keras_model.load(job.path)
+    chain = keras_model.load_chain(job.path)
+    model, (gain, move) = chain.model, chain.scaling(*scaling(job, log))
+    if chain.end and not job.data.classes:
+        raise StudyError(f"{network.name}: {job.path} ends in a {chain.end}, which a classification leaves out, and "
+                         f"{job.data.name} is a regression, whose estimates are the outputs themselves; train it without")
     if job.order:
         keras_model.reorder(model, job.order)
-    gain, move = scaling(job, log)
     folded = replace(folding.fold(model, network, job.data.outputs), gain=gain, move=move)
     facts = _checked(model, folded, job, (gain, move), log)
     zeros = np.concatenate([layer.kernel.ravel() for layer in folded.layers]) == 0
@@ -254,12 +257,14 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     from ultralow.training.evaluation import outputs
 
     log(f"{network.name}: {job.path.name}, of HGQ2, trained elsewhere")
-    data, model = job.data, keras_model.load(job.path)
+    data, chain = job.data, keras_model.load_chain(job.path)
+    model = chain.model
     front = hgq_circuit.first_quantiser(model, network.name)
     gain, move = scaling(job, log)
     if not job.raw and move is not None:
         # What rounding adds to the move is the circuit's own.
         move = None if (move == front.half).all() else move - front.half
+    gain, move = chain.scaling(gain, move)
     circuit = hgq_circuit.convert(model, network, front, data.outputs, gain, move)
     widest = hgq_circuit.widest(circuit)
     log(f"{circuit.architecture}: {len(circuit.comb.ops):,} operations, inputs {circuit.input}, {widest} bits at the widest")
@@ -270,7 +275,8 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
         raise StudyError(
             f"{network.name}: {rows - exact:,} of {rows:,} rows of the circuit differ from the model {job.path}. "
             + (f"Its sums take up to {widest} bits, and Keras counts in floats of {hgq_circuit.MANTISSA}: the model itself "
-               "rounds them; train it with fewer bits" if widest > hgq_circuit.MANTISSA else
+               "rounds them; train it with fewer bits (a model that was saved before HGQ2's trace_minmax(model, x_train) has "
+               "more than it needs: call it, and save the model again)" if widest > hgq_circuit.MANTISSA else
                "A value of one of its tables may lie on the edge between two steps, where floats decide by chance; train it with "
                "fewer bits after the point, or some steps on"))
     x = data.x_test if circuit.gain is None else data.x_test * circuit.gain
@@ -282,7 +288,9 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     if job.order:
         circuit, before = reordered(circuit, job.order), _taken(before, job.order)
     facts = {"zero_weights": None, "keras_rows": rows, "keras_rows_exact": exact, "input": str(circuit.input)}
-    return Imported(circuit, before, facts, lambda path: path.write_bytes(job.path.read_bytes()))
+    # What was taken out of a model and into the circuit's gain and move must not come back with its file.
+    return Imported(circuit, before, facts, model.save if model is not chain.own else
+                    lambda path: path.write_bytes(job.path.read_bytes()))
 
 
 def scaling(job: Job, log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DELAY_CONSTRAINT = 2  # as of every network of the study: ultralow.circuit.tracing.trace
 MANTISSA = 24  # bits of Keras's floats
+_TRACE = ("call trace_minmax(model, x_train) of hgq.utils, HGQ2's last step, which gives inputs the range of the data, and save "
+          "the model again")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def first_quantiser(model: "keras.Model", name: str) -> FirstQuantiser:
     signed, integer, fraction = _bits(quantiser, inputs)
     live = signed + integer + fraction > 0
     if not live.any():
-        raise StudyError(f"{name}: the model's first quantiser keeps no bit of any input; it was trained to ignore them")
+        raise StudyError(f"{name}: the model's first quantiser keeps no bit of any input; it was trained to ignore them"
+                         + (f", or never traced: {_TRACE}" if inner.overflow_mode == "WRAP" else "; train with less cost (beta0)"))
     if inner.round_mode == "RND_CONV":
         raise StudyError(f"{name}: the model's first quantiser rounds halves to even (RND_CONV), which takes more bits than a "
                          "code has; train with round_mode='RND' or 'TRN' there")
@@ -68,10 +71,13 @@ def first_quantiser(model: "keras.Model", name: str) -> FirstQuantiser:
     try:
         format = Fixed(whole + point + any_signed, whole + any_signed, any_signed)
     except StudyError as error:
-        raise StudyError(f"{name}: the model's inputs need from 2^{whole} down to 2^-{point} ({error})") from None
+        raise StudyError(f"{name}: the model's inputs need from 2^{whole} down to 2^-{point} ({error})"
+                         + (f"; {_TRACE}" if inner.overflow_mode == "WRAP" else "; train it with fewer bits")) from None
     if format.bits > MANTISSA:
         raise StudyError(f"{name}: the model's inputs need {format.bits} bits ({format}), more than the {MANTISSA} of Keras's "
-                         "floats, so that the model itself is not exact; train it with fewer")
+                         "floats, so that the model itself is not exact; "
+                         + (f"they wrap around (WRAP) and have the range of a model that was not traced: {_TRACE}; if it was, "
+                            "train it with fewer" if inner.overflow_mode == "WRAP" else "train it with fewer"))
     used = live.any(axis=1)
     fractions = np.where(used, finest, point) if each else np.full(inputs, point)
     half = np.where(used, 2.0 ** -(fractions + 1.0), 0.0) if each and inner.round_mode == "RND" else np.zeros(inputs)
