@@ -86,11 +86,11 @@ def is_hgq(config: dict) -> bool:
 
 def earlier_names() -> dict[str, type]:
     """The classes that models are built of, by the names that HGQ2 before 0.2 registered them with (hgq2>QDense)."""
-    from importlib import import_module
-
     import hgq.layers  # noqa: F401 — registers its own
+    import keras
 
-    return {f"hgq2>{name}": getattr(import_module(module), name) for module, names in _CLASSES.items() for name in names}
+    return {f"hgq2>{name}": known for names in _CLASSES.values() for name in names
+            if (known := keras.saving.get_registered_object(f"hgq>{name}"))}
 
 
 def entry(name: str, path: str | Path, dataset: str, config: dict) -> HgqNetwork:
