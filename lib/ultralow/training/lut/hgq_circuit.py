@@ -59,7 +59,8 @@ def first_quantiser(model: "keras.Model", name: str) -> FirstQuantiser:
     live = signed + integer + fraction > 0
     if not live.any():
         raise StudyError(f"{name}: the model's first quantiser keeps no bit of any input; it was trained to ignore them"
-                         + (f", or never traced: {_TRACE}" if inner.overflow_mode == "WRAP" else "; train with less cost (beta0)"))
+                         + (f", or never traced: {_TRACE}" if inner.overflow_mode == "WRAP" else
+                            "; train with less cost (beta0)"))
     if inner.round_mode == "RND_CONV":
         raise StudyError(f"{name}: the model's first quantiser rounds halves to even (RND_CONV), which takes more bits than a "
                          "code has; train with round_mode='RND' or 'TRN' there")
