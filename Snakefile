@@ -9,7 +9,7 @@
 import os
 
 from ultralow.study import cluster, reuse, study as studies
-from ultralow.study.plan import Plan, either, quoted
+from ultralow.study.plan import Plan, either, quoted, shell_command
 
 TAKE, GPU = config.get("take"), bool(config.get("gpu"))
 if TAKE:
@@ -18,13 +18,13 @@ PLAN = Plan(studies.load(config["study"]), TAKE)
 RESULTS, SEARCH, FILE = PLAN.results, PLAN.study.settings.search, os.path.relpath(PLAN.study.file)
 
 STUDY = quoted("study", FILE)
+# Where a process was killed: the run starts it again, and not Snakemake's process on a cluster's node as well.
+RETRIES = int(workflow.is_main_process)
 WHERE = "echo 'The notebook with its traceback: {log.notebook}' >&2; "
 
 
 def logged(command, where=""):
-    """The command with its messages in the job's log, whose end is shown if it fails; on a cluster its last line, too."""
-    line = "; tail -n 1 {log.text}" if not workflow.is_main_process else ""
-    return f"{command} > {{log.text}} 2>&1 || {{{{ tail -n 15 {{log.text}} >&2; {where}exit 1; }}}}{line}"
+    return shell_command(command, where, workflow.is_main_process)
 
 
 def step(parameter="", executed="{log.notebook}", where=WHERE):
@@ -54,7 +54,7 @@ rule data:
         [] if TAKE else f"{RESULTS}/data/{{dataset}}.json",
     params: identity=lambda job: PLAN.preparation(job.dataset)
     log: notebook=f"{RESULTS}/executed/data-{{dataset}}.ipynb", text=f"{RESULTS}/logs/data-{{dataset}}.log"
-    retries: 1
+    retries: RETRIES
     threads: cluster.CORES
     resources: **cluster.resources("data")
     shell: step("dataset={wildcards.dataset}")
@@ -71,7 +71,7 @@ if not TAKE:
         output: f"{RESULTS}/{{network}}/train.json", f"{RESULTS}/{{network}}/folded.npz"
         params: identity=lambda job: PLAN.training(job.network)
         log: notebook=f"{RESULTS}/executed/{{network}}-training.ipynb", text=f"{RESULTS}/logs/{{network}}-training.log"
-        retries: 1
+        retries: RETRIES
         threads: cluster.CORES
         resources: **cluster.resources("training", GPU)
         shell: step("network={wildcards.network}")
@@ -84,7 +84,7 @@ if not TAKE:
         output: f"{RESULTS}/ablations/{{network}}.csv"
         params: identity=lambda job: PLAN.ablations(job.network)
         log: notebook=f"{RESULTS}/executed/{{network}}-ablations.ipynb", text=f"{RESULTS}/logs/{{network}}-ablations.log"
-        retries: 1
+        retries: RETRIES
         threads: cluster.CORES
         resources: **cluster.resources("ablations", GPU)
         shell: step("network={wildcards.network}")
@@ -93,7 +93,7 @@ if not TAKE:
         input: data=f"{RESULTS}/data/{{dataset}}.npz"
         output: temp(f"{RESULTS}/search/{{dataset}}-{{weights}}.worker-{{worker}}.json")
         log: text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}-{{worker}}.log"
-        retries: 1
+        retries: RETRIES
         threads: cluster.CORES
         resources: **cluster.resources("search", GPU)
         shell: logged(f"python -m ultralow.cli worker {quoted('', FILE)} {{wildcards.weights}} {{wildcards.worker}}")
@@ -109,7 +109,7 @@ if not TAKE:
         log:
             notebook=f"{RESULTS}/executed/search-{{dataset}}-{{weights}}.ipynb",
             text=f"{RESULTS}/logs/search-{{dataset}}-{{weights}}.log",
-        retries: 1
+        retries: RETRIES
         threads: cluster.CORES
         resources: **cluster.resources("search", GPU)
         shell: step("weights={wildcards.weights}")
@@ -140,7 +140,7 @@ if TAKE != reuse.MEASURED:
         output: f"{RESULTS}/{{network}}/convert.json"
         params: identity=PLAN.conversion()
         log: notebook=f"{RESULTS}/executed/{{network}}-conversion.ipynb", text=f"{RESULTS}/logs/{{network}}-conversion.log"
-        retries: 1
+        retries: RETRIES
         threads: cluster.CORES
         resources: **cluster.resources("conversion")
         shell: step("network={wildcards.network}")
@@ -153,7 +153,7 @@ if TAKE != reuse.MEASURED:
         output: f"{RESULTS}/{{network}}/synthesis.json", directory(f"{RESULTS}/{{network}}/rtl")
         params: identity=lambda job: PLAN.synthesis(job.network)
         log: notebook=f"{RESULTS}/executed/{{network}}-synthesis.ipynb", text=f"{RESULTS}/logs/{{network}}-synthesis.log"
-        retries: 1
+        retries: RETRIES
         # Synthesis takes longest: it starts as soon as it can.
         priority: 10
         threads: cluster.CORES
@@ -168,7 +168,7 @@ if TAKE != reuse.MEASURED:
         output: f"{RESULTS}/area.csv"
         params: identity=PLAN.area()
         log: notebook=f"{RESULTS}/executed/area.ipynb", text=f"{RESULTS}/logs/area.log"
-        retries: 1
+        retries: RETRIES
         threads: cluster.CORES
         resources: **cluster.resources("area")
         shell: step()
@@ -179,7 +179,7 @@ rule comparison:
     output: f"{RESULTS}/comparison.csv", PLAN.finn, directory(f"{RESULTS}/figures")
     params: networks=PLAN.networks
     log: notebook=f"{RESULTS}/executed/comparison.ipynb", text=f"{RESULTS}/logs/comparison.log"
-    retries: 1
+    retries: RETRIES
     threads: cluster.CORES
     resources: **cluster.resources("comparison")
     shell: step()

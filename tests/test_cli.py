@@ -37,7 +37,10 @@ def test_the_command_is_the_packages_own_and_starts_without_heavy_packages():
 @pytest.mark.parametrize("arguments, message", [
     (["run", "config/quik.yaml"], "error: study file"), (["check", "config/quik.yaml"], "error: study file"),
     (["worker", "config/paper.yaml", "binary", "4"], "error: worker 4 is not one of 1 to 1"),
-    (["run", "config/smoke.yaml", "--profile", "slrum"], "error: unknown profile 'slrum'")])
+    (["run", "config/smoke.yaml", "--profile", "slrum"], "error: unknown profile 'slrum'"),
+    (["tables", "config/quik.yaml"], "error: study file"), (["report", "config/quik.yaml"], "error: study file"),
+    (["jets", "--rows", "7"], "error: rows is 7"), (["jets", "--verify", "nowhere.root"], "error: "),
+    (["step", "report", "study=config/quik.yaml"], "error: study file")])
 def test_what_the_user_can_mend_ends_with_2(arguments, message, capsys, monkeypatch):
     monkeypatch.chdir(root())
     assert cli.main(arguments) == 2
@@ -49,3 +52,35 @@ def test_a_wrong_option_ends_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2 and "usage: ultralow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "tables", "report", "check", "worker", "step"])
+def test_our_own_fault_ends_with_1(command, capsys, monkeypatch):
+    """Whatever a command meets that nobody has foreseen; `jets` reads no study file."""
+    from ultralow.study import study as studies
+
+    def broken(*_):
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr(studies, "load", broken)
+    more = {"worker": ["binary", "1"], "step": ["study=config/quick.yaml"]}.get(command, [])
+    study = ["report"] if command == "step" else ["config/quick.yaml"]
+    assert cli.main([command, *study, *more]) == 1
+    text = capsys.readouterr().err
+    assert "Traceback" in text and text.splitlines()[-1].startswith("fault: KeyError, which is not yours to mend")
+
+
+def test_jets_end_with_1_by_our_own_fault(capsys, monkeypatch):
+    from ultralow.data.jetgen import sample
+
+    monkeypatch.setattr(sample, "run", lambda *_: 1 / 0)
+    assert cli.main(["jets"]) == 1 and "fault: ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_tells_the_exit_codes(command, capsys):
+    for arguments in ([command, "--help"], ["--help"]):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        text = capsys.readouterr().out.lower()
+        assert "exit codes:" in text and text.index("exit codes") < text.rindex("2") and "mend" in text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 
 PAPER = "config/paper.yaml"
+CODES = "Exit codes: 0 done; 2 what the user can mend; 1 our own fault, a killed process, or differences that check found."
 DESCRIPTION = "Train networks of one or two bits and build them as circuits, exact at every step."
 EPILOG = """\
 first steps:
@@ -15,28 +17,40 @@ first steps:
   ultralow report config/paper.yaml   tables, figures and pages from committed results
 
 Studies are files in config/; their results go to results/<study>/. A study that was stopped goes on where it was.
-Each command explains itself: ultralow run --help"""
+Each command explains itself: ultralow run --help
+
+exit codes:
+  0   done
+  2   refused: what the last lines name can be mended in a study file, a model, data, an option, or on the disk
+  1   a fault of this package, or a process that was killed; of check: more differences than there may be"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Returns:
-        0; 2 for what the user can mend (a study file, a path, an option); 1 for what went wrong in the run itself, and for
-        a check that found more differences than there may be.
+        an exit code of EPILOG.
     """
     parser = _parser()
     parsed, further = parser.parse_known_args(arguments)
     if further and not parsed.snakemake:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     parsed.further = further
-    from ultralow.errors import StudyError
+    from ultralow.errors import FAULT, REFUSED, OwnFault, StudyError
 
     try:
         return parsed.command(parsed)
+    except OwnFault as error:
+        print(f"{FAULT}{error}", file=sys.stderr)
+        return 1
     except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{REFUSED}{error}", file=sys.stderr)
         return 2
+    except Exception as error:
+        traceback.print_exc()
+        print(f"{FAULT}{type(error).__name__}, which is not yours to mend: please report it with the lines above",
+              file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands, name: str, function, what: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", epilog=CODES)
     parser.set_defaults(command=function)
     return parser
 
@@ -90,7 +104,7 @@ def _study_command(commands, name: str, mode: str | None, what: str, default: st
     parser.add_argument("--profile", help="where jobs run: local, slurm, htcondor, reana, or the path of a profile's folder; "
                         "see docs/clusters.md")
     parser.add_argument("--gpu", action="store_true", help="ask for a GPU for each training")
-    parser.epilog = "Further options go to Snakemake, such as --dry-run, which tells what would be done."
+    parser.epilog = f"Further options go to Snakemake, such as --dry-run, which tells what would be done. {CODES}"
     parser.set_defaults(mode=mode, snakemake=True)
 
 
@@ -114,7 +128,7 @@ def _jets(parsed: argparse.Namespace) -> int:
     options = {"--verify": parsed.verify} if parsed.verify else {
         "--rows": parsed.rows, "--jobs": parsed.jobs, "--seed": parsed.seed, "--output": parsed.output, "--parts": parsed.parts,
         "--record": parsed.record}
-    return sample.main([text for name, value in options.items() if value is not None for text in (name, str(value))]) or 0
+    return sample.run([text for name, value in options.items() if value is not None for text in (name, str(value))]) or 0
 
 
 def _worker(parsed: argparse.Namespace) -> int:

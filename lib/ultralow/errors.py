@@ -12,8 +12,17 @@ class StudyError(Exception):
     """A fault that the user can mend. Its message names the thing and the remedy."""
 
 
+class OwnFault(StudyError):
+    """A fault of this package that it notices itself. Its message names the thing; nobody outside can mend it."""
+
+
 class TooSlow(StudyError):
     """A circuit that no pipeline takes to its clock."""
+
+
+# How the last line of a job's log begins where the job ended by itself: with what the user can mend, or by our own fault.
+# Neither goes better a second time. A process that was killed leaves no such line.
+REFUSED, FAULT = "error: ", "fault: "
 
 
 def brief(error: Exception) -> str:

@@ -52,3 +52,23 @@ def test_the_server_imports_what_the_notebook_and_the_step_need():
     for step in job.LATE:
         for module in job.LATE[step]:
             importlib.import_module(module)
+
+
+@pytest.mark.parametrize("cell, code, last", [
+    ("from ultralow.errors import StudyError\nraise StudyError('d.csv has\\nno column ' + 'x' * 300)", 2, f"error: d.csv has no column {'x' * 300}"),
+    ("from ultralow.errors import TooSlow\nraise TooSlow('no clock')", 2, "error: no clock"),
+    ("from ultralow.errors import OwnFault\nraise OwnFault('3 rows differ')", 1, "fault: 3 rows differ"),
+    ("{}['a']", 1, "fault: KeyError in the step data, which is not yours to mend: please report it with "),
+    ("raise MemoryError", 1, "")])
+def test_the_end_of_a_failed_job_says_whose_fault_it_is(cell, code, last, tmp_path, capsys):
+    import nbformat
+
+    notebook, done = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)], metadata={
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), notebook)
+    assert job.run_here(["data", str(notebook), str(done), json.dumps({"study": "config/quick.yaml"})]) == code
+    text = capsys.readouterr().err
+    lines = text.strip().splitlines()
+    assert lines[-1].startswith(last) if last else not lines[-1].startswith(("error: ", "fault: "))
+    # A refusal is one sentence, whole and alone.
+    assert (len(lines) == 1) == (code == 2 or "rows differ" in last)

@@ -106,3 +106,57 @@ def test_events_become_lines_and_faults_stay(study, capsys, monkeypatch):
     assert lines[1:3] == ["synthesis failed; its log: a.ipynb, a.log", "Trying to restart job 3."]
     assert lines[3].startswith("synthesis jets-tnn-relu: 8,939 LUT, 45 ns, all 10,000 rows exact; 1 of 2, ")
     assert lines[4:] == ["something is wrong"]
+
+
+def test_a_failed_job_is_told_once(study, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(progress.sys, "argv", ["snakemake", "--config", f"study={study.file}"])
+    handler = progress.ProgressHandler()
+    handler.__post_init__()
+    log = tmp_path / "data.log"
+    for text, said in (("reading\nerror: column x is empty\n", "is refused"), ("fault: KeyError in the step\n\n", "failed"),
+                       ("reading\n", "failed"), ("", "failed")):
+        log.write_text(text)
+        for message in ("RuleException:\nCalledProcessError in file", "WorkflowError:\nAt least one job did not complete successfully."):
+            handler.emit(logging.makeLogRecord({"levelno": logging.ERROR, "msg": message}))
+        handler.emit(logging.makeLogRecord({"levelno": logging.ERROR, "msg": "", "event": "job_error", "rule_name": "data",
+                                            "log": ["a.ipynb", str(log)]}))
+        assert capsys.readouterr().err == f"data {said}; its log: a.ipynb, {log}\n"
+
+
+class SnakemakesJob:
+    """What Snakemake's scheduler knows of a job."""
+
+    def __init__(self, log, restart_times=1):
+        self.log, self.restart_times, self.attempt = [str(log)], restart_times, 1
+
+
+def test_only_a_job_that_was_killed_is_started_again(tmp_path):
+    class Scheduler:
+        def _handle_error(self, job):
+            again.append(job.restart_times > job.attempt - 1)
+            job.attempt += 1
+
+    again, log = [], tmp_path / "training.log"
+    verdicts = progress._end_at_a_verdict(Scheduler)
+    for text in ("error: d.csv has no column x\n", "Traceback\nfault: KeyError in the step training\n"):
+        log.write_text(text)
+        Scheduler()._handle_error(SnakemakesJob(log))
+    # Out of memory: no verdict, and once more.
+    log.write_text("epoch 3\nthe process of this job was killed (out of memory?)\n")
+    killed = SnakemakesJob(log)
+    for _ in range(2):
+        Scheduler()._handle_error(killed)
+    Scheduler()._handle_error(SnakemakesJob(tmp_path / "none.log", restart_times=0))
+    assert again == [False, False, True, False, False]
+    assert verdicts == ["error: d.csv has no column x", "fault: KeyError in the step training", None, None]
+
+
+def test_snakemakes_scheduler_is_the_one_that_is_told():
+    """A new version of Snakemake that restarts jobs elsewhere fails here."""
+    import inspect
+
+    from snakemake.jobs import Job as Snakemakes
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    assert "job.restart_times > job.attempt - 1" in inspect.getsource(JobScheduler._handle_error)
+    assert isinstance(Snakemakes.attempt, property) and Snakemakes.attempt.fset

@@ -10,7 +10,7 @@ from ultralow import csvfile
 from ultralow.circuit.tracing import trace
 from ultralow.study import identity, manifest, steps
 from ultralow.synthesis import implement, netlist
-from ultralow.errors import StudyError, TooSlow
+from ultralow.errors import OwnFault, TooSlow
 from ultralow.files import read_json, write_json
 from ultralow.exact.base import exact_rows
 from ultralow.study.runs import Log
@@ -32,7 +32,7 @@ def explore(study: Study, log: Log = print) -> pd.DataFrame:
         netlist_rows_exact. A point that no pipeline takes to its clock has empty cells, and the log says why.
 
     Raises:
-        StudyError: a netlist differs from its network.
+        OwnFault: a netlist differs from its network.
     """
     settings, points = study.settings.area, []
     total = len(settings.networks) * len(settings.delay_constraints) * len(settings.clocks_ns)
@@ -80,8 +80,8 @@ def _point(study: Study, name: str, delay: int, clock_ns: float) -> dict:
         return point
     exact = exact_rows(netlist.simulate(built.netlist, built.design, codes), network(codes))
     if exact != len(codes):
-        raise StudyError(f"{name}, delay constraint {delay}: {len(codes) - exact} of {len(codes)} rows of the netlist "
-                         "differ from the folded network; this is a bug, please report it")
+        raise OwnFault(f"{name}, delay constraint {delay}: {len(codes) - exact} of {len(codes)} rows of the netlist "
+                       "differ from the folded network; this is a bug, please report it")
     point |= {"lut": built.counts.lut, "ff": built.counts.ff, "latency_cycles": built.design.latency_cycles,
               "latency_ns": built.design.latency_ns, "netlist_rows": len(codes), "netlist_rows_exact": exact}
     write_json(path, {"identity": parts, "point": point})

@@ -79,7 +79,7 @@ def call(address: str, target: str, arguments: list[str], imports: list[str]) ->
         answer = server.recv(1)
     if answer:
         return answer[0]
-    print("error: the process of this job was killed (out of memory?)", file=sys.stderr)
+    print("the process of this job was killed (out of memory?)", file=sys.stderr)
     return 1
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from ultralow.errors import FAULT, REFUSED, OwnFault, StudyError
 from ultralow.study import forkserver
 
 # What a step's functions import when they are called, beside what its notebook imports; Keras after its set-up.
@@ -23,6 +24,10 @@ LATE = {
 }
 
 
+# From outside, so that a second time may go better.
+ENDED = ("KeyboardInterrupt", "MemoryError")
+
+
 def run(step: str, notebook: str, output: str, parameters: dict[str, str]) -> int:
     """Executes a step's notebook in this process, or in a fork of the run's server if there is one.
 
@@ -32,7 +37,8 @@ def run(step: str, notebook: str, output: str, parameters: dict[str, str]) -> in
         parameters: the notebook's: ``study``, and ``network``, ``dataset`` or ``weights``.
 
     Returns:
-        0, or 1 if a cell failed, whose traceback is on standard error.
+        0; 2 if the step was refused (StudyError), which is said in a sentence; 1 for any other exception, whose traceback is on
+        standard error. The last line begins with REFUSED or FAULT of :mod:`ultralow.errors`.
     """
     if address := os.environ.get(forkserver.ADDRESS):
         arguments = [step, notebook, output, json.dumps(parameters)]
@@ -50,10 +56,31 @@ def run_here(arguments: list[str]) -> int:
     try:
         notebooks.execute(notebook, output, parameters)
     except PapermillExecutionError as error:
+        if error.ename == OwnFault.__name__:
+            print(FAULT + " ".join(error.evalue.split()), file=sys.stderr)
+            return 1
+        if error.ename in refusals():
+            print(REFUSED + " ".join(error.evalue.split()), file=sys.stderr)
+            return 2
         print(error, file=sys.stderr)
+        if error.ename in ENDED:
+            return 1
+        print(f"{FAULT}{error.ename} in the step {step}, which is not yours to mend: please report it with {output}",
+              file=sys.stderr)
         return 1
+    except StudyError as error:
+        print(REFUSED + " ".join(str(error).split()), file=sys.stderr)
+        return 2
     print(progress.line(study.load(parameters["study"]), step, parameters))
     return 0
+
+
+def refusals() -> set[str]:
+    """Names of the exceptions that say what the user can mend."""
+    classes = [StudyError]
+    for one in classes:
+        classes += one.__subclasses__()
+    return {one.__name__ for one in classes}
 
 
 def imports(step: str, notebook: str) -> list[str]:

@@ -180,3 +180,18 @@ def quoted(name: str, value: str | Path) -> str:
     """``name=value`` (or the value, without a name) as the shell takes it, with Snakemake's braces escaped, whatever stands
     in it."""
     return shlex.quote(f"{name}={value}" if name else str(value)).replace("{", "{{").replace("}", "}}")
+
+
+def shell_command(command: str, where: str, main: bool) -> str:
+    """A job's shell command for Snakemake: ``command`` with its messages in the job's log, whose end is shown if it fails, and
+    then ``where``, a command that says where there is more.
+
+    Of a step that is refused (exit code 2) the run shows the sentence when all others have ended.
+
+    Args:
+        main: whether the job is a child of the run; if not, as on a cluster, its last line is shown in any case.
+    """
+    last = "tail -n 1 {log.text}"
+    refused = "true" if main else f"{last} >&2"
+    return (f"{command} > {{log.text}} 2>&1 || {{{{ if [ $? = 2 ]; then {refused}; else tail -n 15 {{log.text}} >&2; {where}fi; "
+            f"exit 1; }}}}" + ("" if main else f"; {last}"))

@@ -10,15 +10,19 @@ import logging
 import sys
 import types
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ultralow import csvfile
-from ultralow.errors import StudyError
-from ultralow.files import read_json
+from ultralow.errors import FAULT, REFUSED, StudyError
+from ultralow.files import read_json, read_text
 from ultralow.study.study import Study, load
 
 NAME = "ultralow"  # under which Snakemake knows this logger
 KEPT = ("Trying to restart job", "Nothing to be done", "Waiting at most")  # of Snakemake's own messages
+# What says once more that a job failed, with its shell command.
+REPEATED = ("RuleException:\nCalledProcessError", "Exiting because a job execution failed",
+            "WorkflowError:\nAt least one job did not complete successfully")
 # Seconds of a job on one core of 2024, start included, before the first of its kind is measured; see expected_s.
 SECONDS = {"data": 10, "conversion": 12, "area": 300, "ablations": 600, "search": 600, "worker": 600, "comparison": 30,
            "report": 10, "page": 10}
@@ -218,12 +222,48 @@ class ProgressHandler(logging.Handler):
             self.progress.started(record.jobid, Job(record.rule_name, dict(record.wildcards), record.created))
         elif event == "job_finished":
             text = self.progress.ended(record.job_id, record.created)
-        elif event == "job_error":  # the job has shown the end of its log
-            text = f"{record.rule_name} failed; its log: {', '.join(record.log)}"
+        elif event == "job_error":  # the job has shown the end of its log, but for a refusal, which comes last
+            refused = (verdict(record.log) or "").startswith(REFUSED)
+            text = f"{record.rule_name} {'is refused' if refused else 'failed'}; its log: {', '.join(record.log)}"
+        elif str(record.msg).startswith(REPEATED):
+            pass
         elif record.levelno >= logging.WARNING or not event and str(record.msg).startswith(KEPT):
             text = self.format(record)
         if text:
             print(text, file=sys.stderr, flush=True)
+
+
+def verdict(logs: Iterable[str]) -> str | None:
+    """The last line of a failed job's log where it tells that the job ended by itself, refused or by a fault; else None."""
+    for path in logs:
+        try:
+            lines = read_text(path).split("\n") if str(path).endswith(".log") else []
+        except (OSError, ValueError, StudyError):
+            continue
+        last = next((text for text in reversed(lines) if text.strip()), "")
+        if last.startswith((REFUSED, FAULT)):
+            return last
+    return None
+
+
+def _end_at_a_verdict(scheduler: type) -> list[str | None]:
+    """Has Snakemake's scheduler start no job again that ended by itself: it would end so once more, minutes later.
+
+    Returns:
+        a list to which the :func:`verdict` of each job is added that failed for good.
+    """
+    verdicts, handle = [], scheduler._handle_error
+
+    def handle_error(self, job, *arguments, **options):
+        told = verdict(map(str, getattr(job, "log", ())))
+        if told is not None:
+            job.attempt = job.restart_times + 1  # its last
+        if job.attempt > job.restart_times:
+            verdicts.append(told)
+        handle(self, job, *arguments, **options)
+
+    scheduler._handle_error = handle_error
+    return verdicts
 
 
 def _study_file(arguments: list[str]) -> str:
@@ -232,7 +272,11 @@ def _study_file(arguments: list[str]) -> str:
 
 
 def main() -> None:
-    """Snakemake with these lines; its arguments follow."""
+    """Snakemake with these lines; its arguments follow.
+
+    Exit code: 0; 2 where every job that failed was refused, whose sentences then stand last; else 1.
+    """
+    import snakemake.scheduling.job_scheduler as scheduling
     from snakemake.cli import main as snakemake
     from snakemake_interface_logger_plugins.base import LogHandlerBase
     from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
@@ -240,7 +284,15 @@ def main() -> None:
     handler = type("LogHandler", (ProgressHandler, LogHandlerBase), {})
     LoggerPluginRegistry().register_plugin(f"snakemake_logger_plugin_{NAME}", types.SimpleNamespace(LogHandler=handler))
     sys.argv += ["--logger", NAME]
-    snakemake()
+    verdicts = _end_at_a_verdict(scheduling.JobScheduler)
+    try:
+        snakemake()
+    except SystemExit as ended:
+        if refused := list(dict.fromkeys(told for told in verdicts if told and told.startswith(REFUSED))):
+            print("\n".join(refused), file=sys.stderr, flush=True)
+        if ended.code and verdicts and all(told and told.startswith(REFUSED) for told in verdicts):
+            sys.exit(2)
+        raise
 
 
 if __name__ == "__main__":

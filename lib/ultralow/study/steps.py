@@ -15,7 +15,7 @@ from ultralow.importing import keras_model
 from ultralow.study import identity, imported, manifest, predictions, reuse, runs
 from ultralow.networks.methods import FrontNetwork
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError
+from ultralow.errors import OwnFault, StudyError
 from ultralow.files import read_json, replacing, write_json
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.networks.recipes import Recipe
@@ -315,5 +315,5 @@ def _insist(name: str, result: dict, *kinds: str) -> None:
     for kind in kinds:
         rows, exact = result[f"{kind}_rows"], result[f"{kind}_rows_exact"]
         if exact != rows:
-            raise StudyError(f"{name}: {rows - exact} of {rows} rows differ from the folded network ({kind}); "
-                             "this is a bug, please report it with this notebook")
+            raise OwnFault(f"{name}: {rows - exact} of {rows} rows differ from the folded network ({kind}); "
+                           "this is a bug, please report it with this notebook")

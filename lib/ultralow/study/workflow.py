@@ -49,7 +49,7 @@ def run(file: str, options: Options, mode: str | None = None) -> int:
         mode: what is taken as it is: None, or a mode of :mod:`ultralow.study.reuse`.
 
     Returns:
-        0, or Snakemake's exit code where a step failed.
+        0; 2 if steps were refused and nothing else failed, whose sentences are said last; else Snakemake's exit code.
 
     Raises:
         StudyError: the study, its data or the profile are not what they must be, or another run is at work.
@@ -79,6 +79,9 @@ def run(file: str, options: Options, mode: str | None = None) -> int:
     if code and (free := shutil.disk_usage(study.results).free) < FREE:
         # Whatever failed could not say why: its log is on the same disk.
         print(f"error: {free >> 10:,} KiB are free in {study.results}, which is too little; free some space", file=sys.stderr)
+        code = 1
+    if code == 2:
+        return code
     if PLANS & set(further):
         return code
     report = study.results / "report" / "index.html"

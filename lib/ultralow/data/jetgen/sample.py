@@ -141,6 +141,18 @@ def provenance(units: Sequence[Unit], parts: Path) -> dict:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
+    try:
+        run(arguments)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """What :func:`main` does.
+
+    Raises:
+        StudyError: a setting is none, a file is damaged, or Pythia is not installed.
+    """
     parser = argparse.ArgumentParser(prog="python -m ultralow.data.jetgen.sample", description="Makes a sample of jets.")
     parser.add_argument("--rows", type=int, default=500_000, help="how many jets, a multiple of 5 (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes; the content does not depend on it")
@@ -159,8 +171,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.record:
             record(output, options.record)
         print(output)
-    except StudyError as error:
-        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from the units that are finished")
 
