@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from ultralow.data import dataset as files
 from ultralow.data.dataset import Dataset
@@ -59,6 +62,15 @@ def test_part(study: Study, name: str, log: Log = print) -> Dataset:
     there."""
     path = test_file(study, name)
     return files.load_test(path) if path else dataset(study, name, log)
+
+
+def as_network_gives_it(study: Study, name: str, data: Dataset) -> Dataset:
+    """A network's dataset with its targets in the unit in which the network gives them: scaled, as :func:`data` left them, or, of
+    a trained model that gives them so, in that of the files (mean 0 and scale 1 are then what makes them of the outputs)."""
+    if not data.targets or not study.override(name).gives_raw_targets:
+        return data
+    units = {part: getattr(data, part) * data.target_scale + data.target_mean for part in ("y_train", "y_valid", "y_test")}
+    return replace(data, **units, target_mean=np.zeros(len(data.targets)), target_scale=np.ones(len(data.targets)))
 
 
 def test_file(study: Study, name: str) -> Path | None:

@@ -42,6 +42,7 @@ class Job:
             a study takes them as the folded.npz beside it says.
         folder: where the run is kept.
         outputs: what the model's outputs are, in its order; None: in the order of the dataset's.
+        raw_targets: whether ``data`` has its targets in the unit of the files, as the model gives them.
     """
 
     network: NetworkSpec
@@ -51,6 +52,7 @@ class Job:
     folder: Path
     backend: str = "tensorflow"
     outputs: tuple[str, ...] | None = None
+    raw_targets: bool = False
 
     @property
     def identity(self) -> identity.Parts:
@@ -58,7 +60,8 @@ class Job:
         beside = self.path.with_name("folded.npz")
         scaling = identity.of_network(beside) if not self.raw and beside.exists() else None
         parts = identity.of_import(self.network, sha256(self.path), self.raw, scaling, self.data.sha256)
-        return parts | ({"outputs": list(self.outputs)} if self.outputs else {})
+        return parts | ({"outputs": list(self.outputs)} if self.outputs else {}) | (
+            {"raw_targets": True} if self.raw_targets else {})
 
     @property
     def order(self) -> list[int] | None:
@@ -210,21 +213,38 @@ def _loss(job: Job, steps: dict[str, float], rows: int) -> list[str]:
 
 
 def _meanings(network: ExactNetwork, job: Job) -> list[str]:
-    """Sentences where the data say that the outputs mean something else than the study file says."""
+    """Sentences where the data say that the outputs mean something else than the study file says: another order, another unit."""
     x, y, weights = _rows(job.data, ROWS_MEASURED)
     logits, names = network.logits(network.encode(x)), list(job.data.outputs)
+    on = f"on {len(y):,} rows of the validation and training part"
     if job.data.targets:
-        return []
-    counts = metrics.confusion(logits, y, len(names), weights)
-    best = linear_sum_assignment(-counts.T)[1]  # of each output the class that it fits best
-    given, other = (counts[order, range(len(names))].sum() / counts.sum() for order in (range(len(names)), best))
+        if (hint := _unit(logits, y, weights, job)) is not None:
+            return [f"{hint[0]} {on}; {hint[1]}"]
+        what, fits = "R²", np.clip([[metrics.determination(logits[:, [j]], y[:, [i]], weights) for j in range(len(names))]
+                                    for i in range(len(names))], -1.0, 1.0) / len(names)
+    else:
+        what, fits = "accuracy", metrics.confusion(logits, y, len(names), weights)
+        fits = fits / fits.sum()
+    best = linear_sum_assignment(-fits.T)[1]  # of each output the class or target that it fits best
+    given, other = (fits[order, range(len(names))].sum() for order in (range(len(names)), best))
     if other - given < FAR_BETTER:
         return []
     places = job.order or list(range(len(names)))  # output i of the study is the model's output places[i]
-    fitting = [names[best[places.index(output)]] for output in range(len(names))]
-    return [f"another order of the outputs fits far better: accuracy {other:.3f} in place of {given:.3f} on {len(y):,} rows of "
-            f"the validation and training part; if the model's outputs are {', '.join(fitting)}, say so: `outputs: "
-            f"[{', '.join(fitting)}]`"]
+    fitting = ", ".join(names[best[places.index(output)]] for output in range(len(names)))
+    return [f"another order of the outputs fits far better: {what} {other:.3f} in place of {given:.3f} {on}; if the model's "
+            f"outputs are {fitting}, say so: `outputs: [{fitting}]`"]
+
+
+def _unit(estimates: np.ndarray, y: np.ndarray, weights: np.ndarray | None, job: Job) -> tuple[str, str] | None:
+    """What is said where a regression's estimates fit far better in the other unit; None where they do not."""
+    data = job.data
+    others = estimates * y.std(axis=0) + y.mean(axis=0) if job.raw_targets else (estimates - data.target_mean) / data.target_scale
+    given, other = (metrics.determination(values, y, weights) for values in (estimates, others))
+    if other - max(given, -1.0) < FAR_BETTER:
+        return None
+    unit = "scaled as the study does" if job.raw_targets else "in the unit of the files"
+    return (f"the outputs fit far better as targets {unit}: R² {other:.4f} in place of {given:.6g}",
+            f"if the model gives them so, say so: `raw_targets: {str(not job.raw_targets).lower()}`")
 
 
 @singledispatch

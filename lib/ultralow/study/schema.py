@@ -66,6 +66,8 @@ class Settings(Strict):
         known = list(map(str, data.targets or (data.classes or () if entry.dataset not in DATASETS else ())))
         if asked.outputs and known and sorted(map(str, asked.outputs)) != sorted(known):
             raise wrong_outputs(name, asked.outputs, entry.dataset, known)
+        if asked.raw_targets is not None and not data.targets:
+            raise StudyError(f"networks.{name}.raw_targets is for regression, and data.{entry.dataset} has classes; leave it out")
         if not entry.hls4ml:
             self._check_without_hls4ml(name)
         explored = self.area and name in self.area.networks or "delay_constraint" in asked.model_fields_set

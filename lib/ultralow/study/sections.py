@@ -30,7 +30,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 
 _TABLE = ("features", "label", "target", "weights", "test", "tree")  # of datasets of one's own
 _SHAPE = ("dataset", "widths", "weights", "activation", "input")  # what makes a network
-_OF_MODELS = ("outputs",)  # keys that say what a trained model's numbers mean
+_OF_MODELS = ("outputs", "raw_targets")  # keys that say what a trained model's numbers mean
 _DECIDED_THERE = {"model", "raw", *_OF_MODELS, "recipe", "epochs", "batch_size", "delay_constraint", "chunk"}
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"  # the workflow's wildcards know no others
 # What stands beside the networks' folders in a results folder.
@@ -131,6 +131,9 @@ class Override(Strict):
     # What a trained model's outputs are, in the model's order: every class (or target) of the dataset by its name; without this
     # line they stand in the dataset's order.
     outputs: Annotated[list[str | int], Field(min_length=1)] | None = None
+    # Whether a trained regression gives its targets as they stand in the files, or as the study scales them; without this line
+    # it gives them as it takes its features (raw).
+    raw_targets: bool | None = None
     recipe: str | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
@@ -148,6 +151,11 @@ class Override(Strict):
     def meaning(self) -> dict[str, object]:
         """What the file says of a trained model's outputs, by key; empty where it says nothing."""
         return {key: value for key in _OF_MODELS if (value := getattr(self, key)) is not None}
+
+    @property
+    def gives_raw_targets(self) -> bool:
+        """Whether a regression's outputs are in the unit of the data's files."""
+        return self.model is not None and (self.raw if self.raw_targets is None else self.raw_targets)
 
     @property
     def tracing(self) -> dict[str, int]:

@@ -19,8 +19,8 @@ from ultralow.errors import OwnFault, StudyError
 from ultralow.files import read_json, replacing, write_json
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.networks.recipes import Recipe
-from ultralow.study.datasets import (check_sources, checksums, data, dataset, downloads, has_dataset, short, test_file,
-                                     test_part)
+from ultralow.study.datasets import (as_network_gives_it, check_sources, checksums, data, dataset, downloads, has_dataset,
+                                     short, test_file, test_part)
 from ultralow.study.runs import Log, Run, Teacher
 from ultralow.study.predictions import Predictions
 from ultralow.study.study import Study
@@ -46,7 +46,7 @@ def training(study: Study, name: str, log: Log = print) -> dict:
         manifest.write_description(study)
         return train
     network, folder = study.network(name), study.folder(name)
-    rows = dataset(study, network.dataset, log)
+    rows = as_network_gives_it(study, name, dataset(study, network.dataset, log))
     made = _runs(study, name, rows, log)
     results = [run.result for run in made]
     best = max(results, key=lambda result: result[f"valid_{metrics.quality(rows.y_test)}"])["seed"]
@@ -108,7 +108,8 @@ def _runs(study: Study, name: str, data: Dataset, log: Log) -> list[Run]:
     if (model := study.model_path(name)) is not None:
         override = study.override(name)
         job = imported.Job(network, model, data, override.raw, folder / f"seed-{keras_model.SEED}", backend,
-                           None if override.outputs is None else tuple(map(str, override.outputs)))
+                           None if override.outputs is None else tuple(map(str, override.outputs)),
+                           bool(data.targets) and override.gives_raw_targets)
         jobs, work = [job], imported.run
     else:
         recipe = study.recipe(name)
@@ -186,7 +187,7 @@ def check_predictions(study: Study, name: str, log: Log = print) -> Predictions:
     trained_network(study, name, log)
     folder = study.folder(name)
     done = read_json(folder / "train.json")
-    test = test_part(study, done["dataset"], log)
+    test = as_network_gives_it(study, name, test_part(study, done["dataset"], log))
     networks = _present(folder, done)
     computed = predictions.compute(networks, test)
     quality = metrics.quality(test.y_test)
@@ -242,7 +243,8 @@ def synthesis(study: Study, name: str, log: Log = print) -> dict:
     settings, network, folder = study.settings, trained_network(study, name, log), study.folder(name)
     for sentence in study.without_effect:
         log(sentence)
-    clock_ns, test = settings.clock_ns, test_part(study, study.network(name).dataset, log)
+    clock_ns = settings.clock_ns
+    test = as_network_gives_it(study, name, test_part(study, study.network(name).dataset, log))
     codes = network.codes(_rows(study, name, settings.rows.rtl, log, test))
     with replacing(folder / "rtl") as temporary:
         cost = implement.measure(network, codes, temporary, clock_ns, log, settings.vhdl, **study.override(name).tracing)
@@ -275,10 +277,12 @@ def conversion_identity(study: Study, name: str) -> identity.Parts:
 
 def synthesis_identity(study: Study, name: str) -> identity.Parts:
     """What synthesis.json of a trained network, and its circuit, depend on."""
-    settings = study.settings
+    settings, override = study.settings, study.override(name)
+    # The README to take home says what a code is; where this is the data's unit, its identity does.
+    unit = {"raw_targets": True} if study.settings.data[study.network(name).dataset].target and override.gives_raw_targets else {}
     return identity.of_step("synthesis", *inputs_of(study, name), rows=settings.rows.rtl, part=settings.part,
                             clock_ns=settings.clock_ns, tool=settings.tool, vhdl=settings.vhdl,
-                            multipliers=settings.multipliers, **study.override(name).tracing)
+                            multipliers=settings.multipliers, **override.tracing, **unit)
 
 
 def inputs_of(study: Study, name: str) -> tuple[str, dict[str, str]]:
