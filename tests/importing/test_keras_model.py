@@ -592,3 +592,35 @@ def test_another_order_that_fits_far_better_is_told(tmp_path, given, fitting):
     hints = [note for note in result.get("notes", ()) if "another order of the outputs fits far better" in note]
     assert len(hints) == (fitting is not None)
     assert fitting is None or hints[0].endswith(f"say so: `outputs: [{fitting}]`") and f"own: NOTE: {hints[0]}" in lines
+
+
+def elaborate():
+    """What becomes another chain: normalisations in front, behind an activation and behind another, a model within, a sigmoid."""
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.BatchNormalization(), keras.layers.ReLU()])
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Normalization(), keras.layers.BatchNormalization(),
+                              keras.layers.Dense(8, activation="relu"), keras.layers.BatchNormalization(), inner,
+                              keras.layers.BatchNormalization(), keras.layers.Dense(1, activation="sigmoid")])
+    model.layers[0].adapt(grown(model, 1e4, 30.0))
+    rng = np.random.default_rng(3)
+    for layer in (*model.layers[1:4], *inner.layers, *model.layers[5:]):
+        layer.set_weights([rng.uniform(0.5, 1.5, w.shape) if "variance" in str(v.path) else rng.normal(0, 0.7, w.shape)
+                           for v, w in zip(layer.weights, layer.get_weights())])
+    return model
+
+
+@pytest.mark.parametrize("mistake", [None, "gain", "weight"])
+def test_a_model_that_is_written_anew_is_compared_with_the_one_of_the_file(tmp_path, mistake):
+    path = saved(elaborate(), tmp_path)
+    chain = keras_model.load_chain(path)
+    assert chain.own is not chain.model
+    x = grown(chain.own, 1e4, 30.0)
+    encoded = x.astype(np.float64) * chain.gain + chain.move
+    if mistake == "gain":
+        encoded[:, 0] *= 1.001
+    if mistake == "weight":
+        first = chain.model.layers[1]
+        kernel, *rest = first.get_weights()
+        kernel[2, 3] += 1e-4
+        first.set_weights([kernel, *rest])
+    parting = evaluation.compare_whole(chain.own, chain.model, ["relu", "relu"], x, encoded)
+    assert parting.rows == 300 and (parting.apart > 0) == (mistake is not None)  # behind a sigmoid, few rows tell

@@ -21,6 +21,7 @@ from ultralow.files import sha256
 from ultralow.fixed_point import Fixed, integer_format
 from ultralow.importing import keras_model
 from ultralow.importing.hgq_model import HgqNetwork
+from ultralow.importing.plain_chain import PlainChain
 from ultralow.networks.spec import QUANTISED, NetworkSpec
 from ultralow.study import identity, runs
 from ultralow.study.runs import Log, Run
@@ -95,7 +96,7 @@ def run(job: Job, log: Log = print) -> Run:
 
     Returns:
         as :func:`ultralow.study.runs.run`; ``notes``, sentences for whoever brought the model, where there are any; of a chain of
-        dense layers what :func:`_checked` gives; of a model of HGQ2 ``keras_rows``, ``keras_rows_exact`` and ``input``, too.
+        dense layers what :func:`_rounding` gives; of a model of HGQ2 ``keras_rows``, ``keras_rows_exact`` and ``input``, too.
 
     Raises:
         StudyError: the model does not fit the data or does not become exact.
@@ -121,48 +122,58 @@ def _rows(data: Dataset, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray 
     return x, y, w
 
 
-def _checked(model, folded: FoldedNetwork, job: Job, scaling: tuple[np.ndarray | None, np.ndarray | None], log: Log) -> dict:
-    """Compares the network that was read from the file with the model before anything is rounded; says what rounding does.
+def _compare(chain: PlainChain, job: Job, scaling: tuple[np.ndarray | None, np.ndarray | None], log: Log) -> None:
+    """Compares the network that was read from the file with the model, before anything is rounded.
 
     Args:
-        scaling: gain and move (inputs,) of the features before the model.
-
-    Returns:
-        facts of the run: ``read_rows``, how many rows were compared; ``saturated``, for each layer with weights beyond their
-        format its number, how many of how many, the largest and the format that holds it; ``by_step``, what the network is worth
-        on rows of the validation and training part as the model itself, and with the formats of weights, activations and
-        input, one after another; ``notes``, sentences.
+        scaling: gain and move (inputs,) of the features before the chain.
 
     Raises:
-        StudyError: the network that was read is not the model.
+        StudyError: on some rows they give other outputs.
     """
     from ultralow.training import evaluation
 
-    data, of = job.data, keras_model.outline(job.path)[1]
-    activations = [group.activation for group in of[:-1]]
-    x, y, weights = _rows(data, ROWS_MEASURED)
-    (gain, move), (folded_gain, folded_move) = (
-        (1.0 if scale is None else scale, 0.0 if offset is None else offset)
-        for scale, offset in (scaling, (folded.gain, folded.move)))
-    # Where something stands in the model before its first dense layer, the network has it in its own gain and move.
-    ratio = np.where(np.asarray(gain) == 0, 1.0, folded_gain / np.where(np.asarray(gain) == 0, 1.0, gain))
-    features = (x[:ROWS_COMPARED] * gain + move).astype(np.float32)
-    parting = evaluation.compare(model, activations, features, ratio, folded_move - move * ratio)
+    activations = [group.activation for group in keras_model.outline(job.path).groups[:-1]]
+    x = _rows(job.data, ROWS_COMPARED)[0]
+    parting = evaluation.compare(chain.model, activations, _affine(x, *scaling).astype(np.float32))
+    if not parting.apart and chain.own is not chain.model:
+        own = _affine(x, *scaling_of(job, lambda line: None)).astype(np.float32)
+        parting = evaluation.compare_whole(chain.own, chain.model, activations, own, _affine(own, chain.gain, chain.move))
     if parting.apart:
+        where = f"from dense layer {parting.layer} on " if parting.layer else ""
         raise StudyError(
             f"{job.network.name}: the network that was read from {job.path} is not the model: on {parting.apart:,} of "
-            f"{parting.rows:,} rows its outputs differ, from dense layer {parting.layer} on (by up to {parting.largest:.3g}), "
-            "before anything is rounded; leave out of the model what stands between its dense layers beside batch "
-            "normalisation and activation, or report the file")
+            f"{parting.rows:,} rows its outputs differ, {where}(by up to {parting.largest:.3g}), before anything is rounded; "
+            "leave out of the model what stands between its dense layers beside batch normalisation and activation, or report "
+            "the file")
     log(f"{parting.rows:,} of {parting.rows:,} rows: before rounding the network gives what the model gives")
+
+
+def _affine(x: np.ndarray, gain: np.ndarray | None, move: np.ndarray | None) -> np.ndarray:
+    return x.astype(np.float64) * (1.0 if gain is None else gain) + (0.0 if move is None else move)
+
+
+def _rounding(model, folded: FoldedNetwork, job: Job) -> dict:
+    """What the formats of the study file do to a model.
+
+    Returns:
+        facts of the run: ``saturated``, for each layer with weights beyond their format its number, how many of how many, the
+        largest and the format that holds it; ``by_step``, what the network is worth on rows of the validation and training part
+        as the model itself, and with the formats of weights, activations and input, one after another; ``notes``, sentences.
+    """
+    from ultralow.training import evaluation
+
+    of = keras_model.outline(job.path).groups
+    activations = [group.activation for group in of[:-1]]
+    x, y, weights = _rows(job.data, ROWS_MEASURED)
     saturated = list(_saturated(model, job.network, of))
-    exact, steps = x * folded_gain + folded_move, {}
+    exact, steps = _affine(x, folded.gain, folded.move), {}
     for name, options in (("model", {}), ("weights", {"layers": folded.layers}),
                           ("activations", {"layers": folded.layers, "formats": True})):
         steps[name] = metrics.judged(evaluation.real_outputs(model, activations, exact, **options)[0], y, weights)
     steps["input"] = metrics.judged(folded.logits(folded.encode(x)), y, weights)
     notes = [*map(_saturation, saturated), *_loss(job, steps, len(y))]
-    return {"read_rows": parting.rows, "saturated": saturated, "by_step": steps, "notes": notes}
+    return {"saturated": saturated, "by_step": steps, "notes": notes}
 
 
 def _saturation(one: dict) -> str:
@@ -196,7 +207,7 @@ def _saturated(model, network: NetworkSpec, of: list[keras_model.Group]) -> Iter
 
 def _loss(job: Job, steps: dict[str, float], rows: int) -> list[str]:
     """A sentence where the folded network is worth much less than the model, with the step at which most is lost; ``steps``: of
-    :func:`_checked`, in their order."""
+    :func:`_rounding`, in their order."""
     values = list(steps.values())
     if values[0] - values[-1] <= MOST_LOST / 100:
         return []
@@ -255,14 +266,15 @@ def convert(network: NetworkSpec, job: Job, log: Log) -> Imported:
 
     log(f"{network.name}: {job.path.name}, trained elsewhere")
     chain = keras_model.load_chain(job.path)
-    model, (gain, move) = chain.model, chain.scaling(*scaling(job, log))
+    model, (gain, move) = chain.model, chain.scaling(*scaling_of(job, log))
     if chain.end and not job.data.classes:
         raise StudyError(f"{network.name}: {job.path} ends in a {chain.end}, which a classification leaves out, and "
                          f"{job.data.name} is a regression, whose estimates are the outputs themselves; train it without")
+    _compare(chain, job, (gain, move), log)
     if job.order:
         keras_model.reorder(model, job.order)
     folded = replace(folding.fold(model, network, job.data.outputs), gain=gain, move=move)
-    facts = _checked(model, folded, job, (gain, move), log)
+    facts = _rounding(model, folded, job)
     zeros = np.concatenate([layer.kernel.ravel() for layer in folded.layers]) == 0
     before = outputs(model, folded.encode(job.data.x_test).astype(np.float32))
     bare = type(model)(model.inputs, model.outputs, name=model.name)
@@ -280,7 +292,7 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     data, chain = job.data, keras_model.load_chain(job.path)
     model = chain.model
     front = hgq_circuit.first_quantiser(model, network.name)
-    gain, move = scaling(job, log)
+    gain, move = scaling_of(job, log)
     if not job.raw and move is not None:
         # What rounding adds to the move is the circuit's own.
         move = None if (move == front.half).all() else move - front.half
@@ -313,7 +325,7 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
                     lambda path: path.write_bytes(job.path.read_bytes()))
 
 
-def scaling(job: Job, log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
+def scaling_of(job: Job, log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Gain and move (inputs,) of the features before the model: the dataset's of raw features, else those of the folded.npz
     beside the model's file; None, None: it takes them as they are."""
     if job.raw:

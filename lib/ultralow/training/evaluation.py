@@ -12,11 +12,12 @@ from ultralow.errors import StudyError
 from ultralow.exact.dense import FoldedLayer
 from ultralow.fixed_point import Fixed, dyadic
 from ultralow.training.folding import float64, groups, normalisation, rounded_kernel
-from ultralow.training.layers import BatchRenormalisation, MaskedDense, RoundedActivation
+from ultralow.training.layers import BatchRenormalisation, BinaryDense, MaskedDense, RoundedActivation, TernaryDense
 
 # Half the distance of 1 from the next number, by the precision that a layer of Keras computes in.
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 OPERATIONS = 16  # on a sum, until it is the layer's output: each rounds once, square root and division twice as coarsely
+WHOLE = 1e-9  # of the values, by which two ways to the same sums in float64 do not differ
 
 
 def outputs(model: keras.Model | keras.layers.Layer, x: np.ndarray, batch: int = 4096) -> np.ndarray:
@@ -97,8 +98,7 @@ class Parting:
     largest: float
 
 
-def compare(model: keras.Model, activations: Sequence[str | None], x: np.ndarray, ratio: np.ndarray | float = 1.0,
-            shift: np.ndarray | float = 0.0) -> Parting:
+def compare(model: keras.Model, activations: Sequence[str | None], x: np.ndarray) -> Parting:
     """Compares a chain of dense layers, as :func:`ultralow.training.folding.fold` reads it, with the model that it is read from.
 
     Each layer of the reading gets what the model's own layer before it gave, and computes in float64. So its sums may differ
@@ -110,7 +110,6 @@ def compare(model: keras.Model, activations: Sequence[str | None], x: np.ndarray
     Args:
         activations: of each hidden layer, as the study reads it: relu, binary, ternary, a format, or None.
         x: (rows, inputs) float32, what the model is given.
-        ratio, shift: (inputs,), x·ratio + shift is what the first dense layer is given, where something stands before it.
     """
     parts = groups(model)
     ends = [part[-1].output if part[-1] is not None else (part[1] or part[0]).output for part in parts[:-1]]
@@ -118,14 +117,13 @@ def compare(model: keras.Model, activations: Sequence[str | None], x: np.ndarray
     with keras.device("cpu:0"):  # others may round more coarsely than they say (TF32)
         given = _outputs_of(keras.Model(model.inputs[0], [*sums, *ends, model.outputs[0]]), x)
     sums, ends, final = given[:len(parts)], given[len(parts):-1], given[-1]
-    unit = ROUNDING[parts[0][0].compute_dtype]
-    values = np.asarray(x, np.float64) * ratio + shift
-    moved = np.any(np.asarray(ratio) != 1.0) or np.any(np.asarray(shift) != 0.0)
-    error = OPERATIONS * unit * (np.abs(np.asarray(x, np.float64) * ratio) + np.abs(shift)) if moved else np.zeros_like(values)
+    values = np.asarray(x, np.float64)
     apart, first, largest = np.zeros(len(x), bool), 0, 0.0
     for position, ((dense, norm, step), activation) in enumerate(zip(parts, (*activations, None)), start=1):
         last = position == len(parts)
-        wanted, tolerance = _sums(dense, norm, values, error)
+        wanted, tolerance = _sums(dense, norm, values)
+        unit = max(ROUNDING[layer.compute_dtype] for layer in (dense, norm, step, model.layers[-1] if last else None)
+                   if layer is not None)
         fused = _name(dense) != "linear"
         if fused:
             wanted = _apply(dense.activation, wanted) if last else _activated(wanted, activation, None)
@@ -141,8 +139,71 @@ def compare(model: keras.Model, activations: Sequence[str | None], x: np.ndarray
             if wrong.any() and not first:
                 first, largest = position, float(np.max(difference[wrong], initial=0.0))
             apart |= wrong.any(axis=1)
-        values, error = behind, np.zeros_like(behind)
+        values = behind
     return Parting(len(x), int(apart.sum()), first, largest)
+
+
+def compare_whole(own: keras.Model, model: keras.Model, activations: Sequence[str | None], x: np.ndarray, encoded: np.ndarray
+                  ) -> Parting:
+    """Compares a model as it was read from its file with the plain chain ``model`` that was made of it, where that is another
+    one: both compute in float64, where the two ways to write the same sums differ in the twelfth digit at most.
+
+    A row on which a value that an activation of few levels gets lies that near to an edge is decided by chance, and agrees.
+
+    Args:
+        x, encoded: (rows, inputs) what ``own`` is given, float32, and what the chain is given then, float64.
+    """
+    exactly = keras.models.clone_model(own, clone_function=_in_float64, recursive=True)
+    exactly.set_weights([_rounded(variable, layer) for layer, variable in _variables(own)])
+    for layer in exactly._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+    with keras.device("cpu:0"):
+        (theirs,) = _outputs_of(keras.Model(exactly.inputs[0], [exactly.outputs[0]]), x)
+    logits, sums = real_outputs(model, activations, encoded)
+    ours = _ended(own, logits)
+    undecided = np.zeros(len(x), bool)
+    for values, activation in zip(sums, activations):
+        if activation not in (None, "relu"):
+            steps = {"binary": values, "ternary": values - 0.5}.get(activation)
+            steps = values / Fixed.parse(activation).step if steps is None else steps
+            distance = np.abs(steps if activation == "binary" else steps - np.rint(steps))
+            undecided |= (distance <= WHOLE * np.abs(values).max(initial=1.0)).any(axis=1)
+    difference = np.abs(theirs - ours)
+    apart = ~(difference <= WHOLE * (1.0 + np.abs(logits).max(initial=0.0))).all(axis=1) & ~undecided
+    return Parting(len(x), int(apart.sum()), 0, float(np.max(difference[apart], initial=0.0)))
+
+
+def _in_float64(layer: keras.layers.Layer) -> keras.layers.Layer:
+    return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+
+
+def _variables(model: keras.Model) -> list[tuple[keras.layers.Layer, object]]:
+    """The weights of a model in the order of its get_weights, each with the layer that it belongs to."""
+    owners = {id(variable): layer for layer in model._flatten_layers(include_self=False)
+              for variable in layer.weights if not isinstance(layer, keras.Model)}
+    return [(owners[id(variable)], variable) for variable in model.weights]
+
+
+def _rounded(variable: object, layer: keras.layers.Layer) -> np.ndarray:
+    """A weight in float64; a binary or ternary kernel as its layer rounds it in its own precision."""
+    if isinstance(layer, (BinaryDense, TernaryDense)) and variable is layer.kernel:
+        return rounded_kernel(layer)
+    return float64(variable)
+
+
+def _ended(own: keras.Model, logits: np.ndarray) -> np.ndarray:
+    """Logits with the softmax or sigmoid that a model ends in, or with none."""
+    layers = [layer for layer in own._flatten_layers(include_self=False) if not isinstance(layer, keras.Model)]
+    names = [type(layer).__name__.lower() if type(layer).__name__ == "Softmax" else
+             getattr(getattr(layer, "activation", None), "__name__", "") for layer in layers]
+    for name in names[next(i for i in reversed(range(len(layers))) if isinstance(layers[i], keras.layers.Dense)):]:
+        if name == "softmax":
+            power = np.exp(logits - logits.max(axis=1, keepdims=True))
+            logits = power / power.sum(axis=1, keepdims=True)
+        if name == "sigmoid":
+            logits = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return logits
 
 
 def real_outputs(model: keras.Model, activations: Sequence[str | None], x: np.ndarray,
@@ -160,7 +221,7 @@ def real_outputs(model: keras.Model, activations: Sequence[str | None], x: np.nd
             values = values @ (folded.kernel * 2.0**-folded.kernel_fraction) * (folded.scale * 2.0**-folded.scale_fraction)
             values = values + folded.offset * 2.0**-folded.offset_fraction
         else:
-            values, _ = _sums(dense, norm, values, np.zeros_like(values))
+            values, _ = _sums(dense, norm, values)
         sums.append(values)
         if formats and folded.activation == "relu":
             values = folded.format.quantise(np.maximum(values, 0.0))
@@ -169,22 +230,21 @@ def real_outputs(model: keras.Model, activations: Sequence[str | None], x: np.nd
     return values, sums[:-1]
 
 
-def _sums(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization | None, x: np.ndarray, error: np.ndarray
+def _sums(dense: keras.layers.Dense, norm: keras.layers.BatchNormalization | None, x: np.ndarray
           ) -> tuple[np.ndarray, np.ndarray]:
-    """What a dense layer and its normalisation give for x (rows, inputs), known up to ``error``, and how far the model's own
-    roundings may lead from it; (rows, outputs) both."""
+    """What a dense layer and its normalisation give for x (rows, inputs), and how far the model's own roundings may lead from it;
+    (rows, outputs) both."""
     kernel, bias = _kernel(dense), float64(dense.bias) if dense.use_bias else 0.0
     values, size = x @ kernel + bias, np.abs(x) @ np.abs(kernel) + np.abs(bias)
-    unit, roundings = ROUNDING[dense.compute_dtype], kernel.shape[0] + OPERATIONS
-    error = error @ np.abs(kernel)
+    unit, roundings = max(ROUNDING[layer.compute_dtype] for layer in (dense, norm or dense)), kernel.shape[0] + OPERATIONS
     if norm is not None:
         scale, mean, offset = normalisation(norm)
         if isinstance(norm, BatchRenormalisation) and norm.significant is not None:
             # Rounded in the layer's own precision: in another one a factor between two steps may be rounded to the other.
             scale = scale * float64(norm._factor(keras.ops.sqrt(norm.moving_variance + norm.epsilon)))
-        values, error = scale * (values - mean) + offset, error * np.abs(scale)
+        values = scale * (values - mean) + offset
         size = np.abs(scale) * (size + np.abs(mean)) + np.abs(offset)
-    return values, error + 2 * roundings * unit * size
+    return values, 2 * roundings * unit * size
 
 
 def _activated(values: np.ndarray, activation: str | None, step: keras.layers.Layer | None) -> np.ndarray:
@@ -219,4 +279,5 @@ def _name(dense: keras.layers.Dense) -> str:
 def _outputs_of(model: keras.Model, x: np.ndarray) -> list[np.ndarray]:
     """All outputs of a model, float64."""
     options = {"training": False} if model._call_has_training_arg else {}
-    return [keras.ops.convert_to_numpy(value).astype(np.float64) for value in model(x, **options)]
+    values = model(x, **options)
+    return [keras.ops.convert_to_numpy(value).astype(np.float64) for value in (values if isinstance(values, list) else [values])]
