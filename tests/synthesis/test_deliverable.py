@@ -7,8 +7,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
+import uproot
 from random_networks import random_network
 
 from ultralow.circuit import rtl
@@ -16,9 +19,11 @@ from ultralow.circuit.tracing import trace
 from ultralow.circuit.design import read
 from ultralow.synthesis import deliverable, testbench, yosys
 from ultralow.synthesis.implement import Implementation
+from ultralow.data import dataset, tabular
 from ultralow.data.dataset import Dataset
 from ultralow.errors import StudyError
 from ultralow.files import sha256
+from ultralow.fixed_point import Fixed
 
 ROWS, INPUTS = 100, 6
 DRAW = np.random.default_rng(8)
@@ -92,6 +97,60 @@ def test_the_readme_says_how_features_become_codes(folder):
     assert (folder / "inputs.hex").read_text() == testbench.vectors(codes, read(folder).input)
     assert [row[2] for row in tables(text)["class"]] == ["`a`", "`b`", "`c`"]
     assert f"A logit is code / {2**NETWORK.output_fraction}" in text and "999 of 1,000 rows" in text
+
+
+OFFSETS = {"t": 1.7e9, "tiny": 0.0, "both": 1e9, "plain": 40.0, "huge": 3e15, "u": 1.0}
+DEVIATIONS = {"t": 3.0, "tiny": 1e-6, "both": 1e-6, "plain": 2.5, "huge": 1e3, "u": 1e-9}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz", ".h5", ".root", "arrays"])
+def test_raw_features_become_the_studys_codes_by_the_readmes_own_numbers(folder, tmp_path, suffix):
+    """From fv3net#1111 and scikit-learn#12333: large offsets, small deviations."""
+    rng, rows = np.random.default_rng(9), 4000
+    given = {name: OFFSETS[name] + DEVIATIONS[name] * rng.normal(size=rows) for name in OFFSETS} | {"kind": np.arange(rows) % 3}
+    if suffix == "arrays":
+        data = Dataset.from_arrays(np.stack([given[name] for name in OFFSETS], axis=1), given["kind"], list(OFFSETS))
+    else:
+        path = write_table(tmp_path / f"own{suffix}", given)
+        data = dataset.split_and_scale(tabular.read("own", [path], tabular.Columns(list(OFFSETS), "kind")))
+    for name, values in zip(OFFSETS, data.x_train.T):
+        # The mean is one of the doubles there, too.
+        assert abs(values.mean()) < 1e-3 + np.spacing(OFFSETS[name]) / DEVIATIONS[name] and abs(values.std() - 1) < 1e-3, name
+    network = replace(NETWORK, input=Fixed.parse("fixed<14,3>"))
+    text = deliverable.readme(network, data, cost(read(folder), yosys.Counts()), 4)
+    assert "Subtract first" in text and "`both`" in text.split("Subtract first")[1].split("very far")[0]
+    assert data.provenance["double_precision"] == ["t", "both", "huge", "u"]
+    double = re.search(r"\(but (.*) as a 64-bit float\)", text)[1]
+    raw = np.stack([given[name] if f"`{name}`" in double else given[name].astype(np.float32) for name in OFFSETS], axis=1)
+    # Which rows are in the test part: those of every part together are all rows.
+    mean, deviation, gain, move = np.array([row[3:7] for row in tables(text)["feature"]], float).T
+    z = ((raw.astype(np.float64) - mean) / deviation).astype(np.float32)
+    low, high = map(int, re.search(r"limited to (\S+) … (\d+)", text).groups())
+    steps = float(re.search(r"code = floor\((\S+) · \(\(x", text)[1])
+    codes = np.clip(np.floor(steps * (z.astype(np.float64) * gain + move)), low, high).astype(int)
+    rows_of = {row.tobytes(): index for index, row in enumerate(z)}
+    for part in (data.x_train, data.x_valid, data.x_test):
+        index = [rows_of[row.tobytes()] for row in part]
+        np.testing.assert_array_equal(codes[index], network.codes(part))
+    assert (np.array([len(np.unique(column)) for column in codes.T]) > 50).all()
+
+
+def write_table(path, given):
+    match path.suffix:
+        case ".csv":
+            pd.DataFrame(given).to_csv(path, index=False)
+        case ".parquet":
+            pd.DataFrame(given).to_parquet(path)
+        case ".npz":
+            np.savez(path, **given)
+        case ".h5":
+            with h5py.File(path, "w") as file:
+                for name, values in given.items():
+                    file[name] = values
+        case ".root":
+            with uproot.recreate(path) as file:
+                file.mktree("events", {name: values.dtype for name, values in given.items()}).extend(given)
+    return path
 
 
 def test_pixels_need_no_table(folder):

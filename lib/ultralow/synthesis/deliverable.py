@@ -13,6 +13,7 @@ from ultralow.synthesis import templates, testbench
 from ultralow.synthesis.implement import Implementation
 
 VECTORS = 256
+FAR = 2.0**24  # steps of the input format, from which on factor · x + offset is not precise in 64-bit floats
 _ENDS = (".v", ".vhd", ".xdc", "_tb.v")
 
 
@@ -41,6 +42,7 @@ def readme(network: ExactNetwork, data: Dataset, cost: Implementation, rows: int
               and len({(i.gain, i.move) for i in inputs}) == 1)
     return templates.render(
         "readme.md", network=network, data=data, cost=cost, design=design, rows=rows, part=part, inputs=inputs, pixels=pixels,
+        far=[i.name for i in inputs if abs(i.factor * i.mean) > FAR], double=data.provenance.get("double_precision", ()),
         vhdl=design.verilog.with_suffix(".vhd").exists(), steps=2.0**network.input.fraction, levels=2.0**network.output_fraction,
         outputs=[_place(design.output.bits, element) for element in range(design.output.elements)])
 

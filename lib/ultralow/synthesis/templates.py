@@ -28,5 +28,6 @@ def _environment() -> Environment:
     environment.filters["code"] = code
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["short"] = lambda number: f"{number:g}"
-    environment.filters["precise"] = lambda number: f"{number:.10g}"
+    # No digit that a double has is lost.
+    environment.filters["precise"] = lambda number: repr(float(number)).removesuffix(".0")
     return environment
