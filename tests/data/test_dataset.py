@@ -63,6 +63,36 @@ def test_the_scaler_sees_only_the_training_part():
     assert np.allclose(data.x_train.mean(0), 0, atol=1e-6) and np.allclose(data.x_train.std(0), 1, atol=1e-6)
 
 
+def test_columns_far_from_zero_and_constant_ones_are_scaled():
+    """From scikit-learn/scikit-learn#17794 and #19726, ai2cm/fv3net#1111."""
+    rng, rows = np.random.default_rng(2), 30_000
+    noise = rng.normal(size=rows)
+    x = np.stack([np.full(rows, 14.62), 1e9 + 1e-3 * noise, 1e-300 * noise, 1 + 1e-12 * noise, -3e7 + noise], axis=1)
+    data = dataset.Dataset.from_arrays(x, np.arange(rows) % 2)
+    assert not data.x_test[:, 0].any() and data.scale[0] == 1
+    for column in (1, 3, 4):
+        assert abs(data.x_train[:, column].mean()) < 0.01 and abs(data.x_train[:, column].std() - 1) < 0.01
+        assert len(np.unique(data.x_train[:, column])) > 5000
+    assert data.provenance["double_precision"] == ["x1", "x2", "x3", "x4"]
+    target = 1e9 + 1e-3 * noise[:, None]
+    regression = dataset.Dataset.from_arrays(x[:, 3:], target)
+    np.testing.assert_allclose(regression.target_scale, 1e-3, rtol=0.02)
+    assert abs(regression.y_train.mean()) < 1e-3 and abs(regression.y_train.std() - 1) < 1e-3
+
+
+def test_what_is_beyond_single_precision_when_scaled_is_refused():
+    x = np.r_[np.random.default_rng(1).normal(size=399) * 1e-20, 1e30][:, None]
+    for seed in range(40):
+        try:
+            data = dataset.Dataset.from_arrays(x, np.arange(400) % 2, seed=seed)
+        except StudyError as error:
+            assert "feature 'x0' divided by its deviation" in str(error)
+            break
+        assert np.isfinite(data.x_test).all()
+    else:
+        raise AssertionError("the large value was always in the training part")
+
+
 def test_pixels_are_exact_and_the_official_test_part_is_kept():
     table = digits_table()
     data = dataset.split_and_scale(table, seed=3)

@@ -81,6 +81,26 @@ def test_outputs_of_a_trained_model_are_those_of_the_data(tmp_path, known, outpu
     load(tmp_path, text.replace(f"outputs: {outputs}", f"outputs: [{', '.join(reversed(there.split(', ')))}]"))
 
 
+@pytest.mark.parametrize("classes, message", [
+    ("[no, yes]", r'data.showers.classes: YAML takes no and yes for false and true; put them in quotes: \["no", "yes"\]. For'),
+    ("[On, Off, broken]", r'YAML takes On and Off for true and false; put them in quotes: \["On", "Off", "broken"\]'),
+    ("[null, sig]", "classes.0.str: .* YAML reads nothing there; put a name in quotes"),
+    ("[2024-01-01, sig]", "classes.0.str: .* YAML reads a date there"),
+    ("[0.5, 1.5]", "classes.0.str: .* YAML reads a number there"),
+    ("[true, false]", None), ('["no", "yes"]', None), ("[None, NA]", None), ("[1, 0]", None)])
+def test_classes_that_yaml_reads_as_something_else_are_told(tmp_path, classes, message):
+    """From spring-projects/spring-boot#9186, AuthMe/AuthMeReloaded#292 and tomasz-c/nft-blackhole#4 (Norway)."""
+    text = OWN.replace("label: kind", f"label: kind, classes: {classes}")
+    assert text != OWN
+    if message:
+        with pytest.raises(StudyError, match=message):
+            load(tmp_path, text)
+    else:
+        told = load(tmp_path, text).settings.data["showers"].classes
+        assert told == {"[true, false]": ["true", "false"], '["no", "yes"]': ["no", "yes"], "[None, NA]": ["None", "NA"],
+                        "[1, 0]": [1, 0]}[classes]
+
+
 def test_a_folder_and_a_pattern_are_many_files(tmp_path):
     for name in ("b.root", "a.root", "a.csv", ".hidden"):
         (tmp_path / name).touch()

@@ -35,8 +35,7 @@ class Table:
         source: where the rows come from; every result of the study carries it.
         features: column names of ``x``.
         classes: class names; ``y`` is an index into them. None of a regression.
-        x: (rows, features); float32 in physical units (float64 where that would lose values: :func:`in_precision`), uint8 in
-            0 ... 255 for digits.
+        x: (rows, features); float32 in physical units (or float64: :func:`in_precision`), uint8 in 0 ... 255 for digits.
         y: (rows,) int64; of a regression (rows, targets) float64.
         test: (rows,) bool, the official test part; None where the source has none.
         provenance: settings, versions and checksums of the source, plain JSON values.
@@ -233,11 +232,9 @@ def in_precision(x: np.ndarray, features: Sequence[str]) -> tuple[np.ndarray, di
     since 1970), all as float64, with that column in double precision. The dict names such columns, for the provenance."""
     x = x.astype(np.float64)
     single = x.astype(np.float32)
-    deviations = [(column - column[0]).std() for column in x.T]
+    deviations = [_deviation(column - column[0]) for column in x.T]
     double = [bool(0 < deviation * LOSS < np.abs(x[:, n] - single[:, n]).max()) for n, deviation in enumerate(deviations)]
-    if not any(double):
-        return single, {}
-    return np.where(double, x, single), {"double_precision": [name for name, kept in zip(features, double) if kept]}
+    return (single, {}) if not any(double) else (np.where(double, x, single), {"double_precision": [name for name, kept in zip(features, double) if kept]})
 
 
 def _check_classes(table: Table, parts: dict[str, np.ndarray], rows: int) -> None:
@@ -247,12 +244,11 @@ def _check_classes(table: Table, parts: dict[str, np.ndarray], rows: int) -> Non
         counts = np.bincount(table.y[where], minlength=len(table.classes)) if table.classes else ()
         if not (absent := [name for name, count in zip(table.classes, counts) if not count]):
             continue
-        lacks = (f"the {part} part of {rows} rows of {table.name} ({table.source}) lacks a class: there is no row of class "
-                 f"{', '.join(absent[:10])}{', …' if len(absent) > 10 else ''} in the {part} part")
-        if column is None or part == "validation":
-            raise StudyError(f"{lacks}; give more rows")
-        raise StudyError(f"{lacks}, which column {column} marks with {int(part == 'test')}; mark rows of every class, or leave "
-                         "test out, and the part is drawn")
+        names = ", ".join([*absent[:10], *["…"] * (len(absent) > 10)])
+        marked = (f", which column {column} marks with {int(part == 'test')}; mark rows of every class, or leave test out, and the "
+                  "part is drawn" if column and part != "validation" else "; give more rows")
+        raise StudyError(f"the {part} part of {rows} rows of {table.name} ({table.source}) lacks a class: there is no row of class "
+                         f"{names} in the {part} part{marked}")
 
 
 def _own_table(x: np.ndarray, y: np.ndarray, features: Sequence[str] | None, classes: Sequence[str] | None, name: str) -> Table:
@@ -328,27 +324,32 @@ def _scaling(table: Table, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x = table.x[train].astype(np.float64)
     scaler = StandardScaler().fit(x)
     mean, scale = _far_from_zero(x, scaler.mean_, scaler.scale_)
-    return mean, np.where(scale == 0, 1.0, scale)
+    return mean, np.where(scale, scale, 1.0)
 
 
 def _far_from_zero(values: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation (columns,) of ``values`` (rows, columns): those given, but of columns more than FAR deviations from zero
-    computed from differences to the first row. There sums of squares lose the deviation, and scikit-learn takes such a column for
-    constant; differences are exact, and 0 of a constant column."""
+    """Mean and deviation (columns,) of ``values`` (rows, columns): those given, but from differences to the first row, which are
+    exact, where sums of squares lose them: more than FAR deviations from zero, or taken for constant."""
     mean, scale = mean.copy(), scale.copy()
     for column, first in enumerate(values[0]):
         differences = values[:, column] - first
-        deviation = differences.std()
-        if abs(mean[column]) > FAR * deviation:
+        deviation = _deviation(differences)
+        if abs(mean[column]) > FAR * deviation or not deviation / 2 <= scale[column] <= deviation * 2:
             mean[column], scale[column] = first + differences.mean(), deviation
     return mean, scale
+
+
+def _deviation(differences: np.ndarray) -> float:
+    """Their standard deviation, whatever their size: squares of small ones would be 0."""
+    largest = np.abs(differences).max()
+    return float(largest * (differences / largest).std()) if largest else 0.0
 
 
 def _scaled(table: Table, where: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(x - mean) / scale of the rows ``where``, computed in float64 column by column, so that memory stays small."""
     out = np.empty((len(where), table.x.shape[1]), np.float32)
     for column, name in enumerate(table.features):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # is refused
             out[:, column] = (table.x[where, column].astype(np.float64) - mean[column]) / scale[column]
         if not np.isfinite(out[:, column]).all():
             raise StudyError(f"{table.name}: feature {name!r} divided by its deviation {scale[column]:g} in the training part is "

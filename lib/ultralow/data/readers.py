@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ultralow.files import check_size
 from ultralow.errors import StudyError, brief, nearest, unknown
 
 BATCH_ROWS = 50_000
+_END = "\x04"  # behind the last line of a text: a field that holds it was never closed
 Batch = dict[str, np.ndarray]
 # One number of a column with several in each row: p4[0], or matrix[0][2].
 ELEMENT = re.compile(r"(.+?)((?:\[\d+\])+)")
@@ -123,7 +125,7 @@ def _root(path: Path, rows: int, wanted: _Wanted, tree: str | None = None) -> It
 
 def _unmasked(values: np.ndarray) -> np.ndarray:
     """Values of which some are null (ROOT's std::optional) as objects, None where there is no value."""
-    return values.astype(object).filled(None) if np.ma.is_masked(values) else np.asarray(values)
+    return np.where(np.ma.getmaskarray(values), None, values.astype(object)) if np.ma.is_masked(values) else np.asarray(values)
 
 
 def _h5(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
@@ -182,12 +184,13 @@ def _parquet(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
 
 def _csv(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
     with io.TextIOWrapper(io.BufferedReader(_Counted(path)), encoding="utf-8-sig", newline="") as stream:
-        lines = _Lines(stream, '"')
-        table = csv.reader(lines, skipinitialspace=True)
-        header = next((fields for fields in table if any(map(str.strip, fields))), [])
+        table = csv.reader(chain(stream, [_END]), skipinitialspace=True)
+        header = next(fields for fields in table if any(map(str.strip, fields)))
+        if header == [_END]:
+            raise StudyError(f"{path} is empty; give a file with a header and rows")
         _check_separator(header, path)
         names = _unique([field.strip() or f"Unnamed: {n}" for n, field in enumerate(header)])
-        yield from _TextTable(path, names, lines, table).batches(rows, wanted)
+        yield from _TextTable(path, names, table).batches(rows, wanted)
 
 
 def _check_separator(header: Sequence[str], path: Path) -> None:
@@ -211,46 +214,31 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-class _Lines:
-    """The lines of a text; counts its quotes."""
-
-    def __init__(self, lines: Iterable[str], quote: str):
-        self._lines, self.quote, self.quotes = lines, quote, 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.quotes += line.count(self.quote)
-            yield line
-
-
 @dataclass(frozen=True)
 class _TextTable:
-    """A table in text: ``table`` is csv's reader of its ``lines`` from the first row on, ``above`` so many lines stand above the
-    first it reads; ``missing`` is how a missing value is written, beside an empty field."""
+    """A table in text: ``table`` is csv's reader of its lines from the first row on, with _END behind them; ``above`` so many
+    lines stand above the first it reads; ``missing`` is how a missing value is written, beside an empty field."""
 
     path: Path
     names: Sequence[str]
-    lines: _Lines
     table: Iterator[list[str]]
     above: int = 0
     missing: str = ""
 
     def batches(self, rows: int, wanted: _Wanted) -> Iterator[Batch]:
-        block, count, line, height = [], 0, self.table.line_num, 1
+        block, count = [], 0
         for fields in self.table:
-            height, line = self.table.line_num - line, self.table.line_num
-            if len(fields) < 2 and not any(map(str.strip, fields)):  # a blank line
+            if fields == [_END] or len(fields) < 2 and not any(map(str.strip, fields)):  # a blank line
                 continue
             count += 1
+            if fields[-1].endswith(_END):
+                raise StudyError(f"{self.path}: a quote that opens in row {count} is never closed; close it, or take it away")
             if len(fields) != len(self.names):
                 raise StudyError(self._miscounted(fields, count))
             block.append(fields)
             if len(block) == rows:
                 yield self._columns(block, wanted)
                 block = []
-        if height > 1 and self.lines.quotes % 2:
-            raise StudyError(f"{self.path}: a quote ({self.lines.quote}) that opens in row {count} is never closed; close it, or "
-                             "take it away")
         if block or not count:
             yield self._columns(block, wanted)
 
@@ -319,14 +307,14 @@ def _arff(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:
             names += [next(filter(None, match.groups()))] if match else []
         else:
             raise StudyError(f"{path} has no @DATA line; the download may be cut: delete it and fetch it again")
-        lines = _Lines(map(_uncommented, stream), "'")
-        table = csv.reader(lines, quotechar="'", skipinitialspace=True)
-        yield from _TextTable(path, names, lines, table, above, "?").batches(rows, wanted)
+        table = csv.reader(chain(map(_uncommented, stream), [_END]), quotechar="'", skipinitialspace=True)
+        yield from _TextTable(path, names, table, above, "?").batches(rows, wanted)
 
 
 def _uncommented(line: str) -> str:
-    """A line of ARFF up to its comment; of one with quotes only a comment from its start is known to be one."""
-    return line if "'" in line and not line.lstrip().startswith("%") else line.partition("%")[0]
+    """A line of ARFF up to its comment, which begins with % outside of quotes."""
+    end = re.match(r"(?:[^'%]+|'(?:[^'\\]|\\.)*')*", line).end() if "%" in line else len(line)
+    return line[:end] if line[end:].startswith("%") else line
 
 
 def _tar(path: Path, rows: int, wanted: _Wanted) -> Iterator[Batch]:

@@ -243,7 +243,7 @@ def _labels(name: str, texts: np.ndarray, classes: Sequence[str | int | bool] | 
         if None in names:
             names = [{"true": "1", "false": "0"}[text.lower()] for text in there] if _boolean(there) else there
         numeric = all(re.fullmatch(r"-?\d+", text) for text in names)
-        known = sorted(set(names), key=int if numeric else None)
+        known = sorted(sorted(set(names)), key=int if numeric else None)
         if len(known) > MOST_CLASSES:
             raise StudyError(f"data.{name}: the label has {len(known)} different values; for regression name the column "
                              "in target, for classification the classes in classes")

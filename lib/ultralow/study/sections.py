@@ -50,7 +50,7 @@ def located(root: Path, path: str, what: str) -> Path:
 
 
 class Data(Strict):
-    """Where one dataset comes from. ``rows`` takes a balanced part, for tests.
+    """Where one dataset comes from. ``rows`` takes a part with the same shares of classes, for tests.
 
     A dataset of one's own (any name but those of the catalogue) says what its columns are: ``features``, and ``label``
     (classification: names or whole numbers) or ``target`` (regression: a column or several). ``columns`` and
@@ -63,7 +63,7 @@ class Data(Strict):
     rows: Positive | None = None
     features: Annotated[list[str], Field(min_length=1)] | None = None
     label: str | None = None
-    # Order of the classes, as their labels stand in the file; without it sorted.
+    # Order of the classes, as their labels stand in the file (true and false of booleans); without it sorted.
     classes: Annotated[list[str | int], Field(min_length=2)] | None = None
     target: str | Annotated[list[str], Field(min_length=1)] | None = None
     # Columns with each row's weight, and with 1 (or true) for rows of the test part.
@@ -72,6 +72,12 @@ class Data(Strict):
     # Of a ROOT file with several.
     tree: str | None = None
     columns: dict[str, str] = {}
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _booleans(cls, classes: object) -> object:
+        """Booleans by their names; study_file refuses no and yes, which are booleans to YAML only."""
+        return [str(one).lower() if isinstance(one, bool) else one for one in classes] if isinstance(classes, list) else classes
 
     @property
     def targets(self) -> list[str]:

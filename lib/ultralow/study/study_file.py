@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
 
 import yaml
@@ -14,6 +16,9 @@ from ultralow.study.sections import Ablations, Area, Data, Override, Rows, Searc
 
 LARGEST = 4 << 20  # bytes: a thousand networks take 50,000
 MOST_FAULTS = 10  # that one message tells
+_BOOL = "tag:yaml.org,2002:bool"
+# What YAML makes of names without quotes; true and false are integers to Python, too.
+_READ_AS = ((bool, "true or false"), ((int, float), "a number"), (date, "a date"), (type(None), "nothing"))
 
 
 def settings(path: str | Path) -> Settings:
@@ -40,7 +45,12 @@ def read(path: str | Path) -> dict:
         FileNotFoundError: there is none.
     """
     try:
-        content = yaml.load(read_text(path, LARGEST), Loader=_Loader)
+        loader = _Loader(read_text(path, LARGEST))
+        try:
+            node = loader.get_single_node()
+            content = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except (FileNotFoundError, StudyError):
         raise
     except OSError as error:
@@ -51,6 +61,8 @@ def read(path: str | Path) -> dict:
         raise StudyError(f"study file {path} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise StudyError(f"study file {path} must hold keys and values; see config/quick.yaml for an example")
+    if fault := _wrong_class(node):
+        raise StudyError(f"study file {path}: {fault}")
     return content
 
 
@@ -73,6 +85,28 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _wrong_class(node: yaml.Node) -> str | None:
+    """What is said of a class that is no or yes without quotes, which YAML reads as false or true; None: there is none."""
+    for dataset, settings in _items(_value(node, "data")):
+        classes = _value(settings, "classes")
+        names = classes.value if isinstance(classes, yaml.SequenceNode) else ()
+        wrong = [one.value for one in names if one.tag == _BOOL and one.value.lower() not in ("true", "false")]
+        if wrong:
+            meant = " and ".join(str(yaml.SafeLoader.bool_values[value.lower()]).lower() for value in wrong)
+            return (f"data.{dataset}.classes: YAML takes {' and '.join(wrong)} for {meant}; put them in quotes: "
+                    f"[{', '.join(json.dumps(str(one.value), ensure_ascii=False) for one in names)}]. For a column of booleans "
+                    "take true and false")
+    return None
+
+
+def _items(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
+    return [(str(key.value), value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    return next((value for name, value in _items(node) if name == key), None)
+
+
 def _sentences(faults: list[dict]) -> list[str]:
     """The first faults, of which one may bring many others."""
     more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
@@ -88,4 +122,8 @@ def _sentence(fault: dict) -> str:
         model = parts.get(path[0], Settings) if path else Settings
         kind = f"key in {'.'.join(map(str, path))}" if path else "key"
         return str(unknown(kind, key, model.model_fields))
+    value = fault.get("input")
+    if fault["type"] == "string_type" and (kind := next((words for of, words in _READ_AS if isinstance(value, of)), None)):
+        return (f"{where}: {fault['msg']}, and YAML reads {kind} there; put a name in quotes that looks like one (\"no\", "
+                "\"on\", \"null\", \"1.5\", \"2024-01-01\")")
     return f"{where}: {fault['msg']}"
