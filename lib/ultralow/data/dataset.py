@@ -234,7 +234,8 @@ def in_precision(x: np.ndarray, features: Sequence[str]) -> tuple[np.ndarray, di
     single = x.astype(np.float32)
     deviations = [_deviation(column - column[0]) for column in x.T]
     double = [bool(0 < deviation * LOSS < np.abs(x[:, n] - single[:, n]).max()) for n, deviation in enumerate(deviations)]
-    return (single, {}) if not any(double) else (np.where(double, x, single), {"double_precision": [name for name, kept in zip(features, double) if kept]})
+    names = [name for name, kept in zip(features, double) if kept]
+    return (np.where(double, x, single), {"double_precision": names}) if names else (single, {})
 
 
 def _check_classes(table: Table, parts: dict[str, np.ndarray], rows: int) -> None:
@@ -245,10 +246,10 @@ def _check_classes(table: Table, parts: dict[str, np.ndarray], rows: int) -> Non
         if not (absent := [name for name, count in zip(table.classes, counts) if not count]):
             continue
         names = ", ".join([*absent[:10], *["…"] * (len(absent) > 10)])
-        marked = (f", which column {column} marks with {int(part == 'test')}; mark rows of every class, or leave test out, and the "
-                  "part is drawn" if column and part != "validation" else "; give more rows")
-        raise StudyError(f"the {part} part of {rows} rows of {table.name} ({table.source}) lacks a class: there is no row of class "
-                         f"{names} in the {part} part{marked}")
+        marked = (f", which column {column} marks with {int(part == 'test')}; mark rows of every class, or leave test out, and "
+                  "the part is drawn" if column and part != "validation" else "; give more rows")
+        raise StudyError(f"the {part} part of {rows} rows of {table.name} ({table.source}) lacks a class: there is no row of "
+                         f"class {names} in the {part} part{marked}")
 
 
 def _own_table(x: np.ndarray, y: np.ndarray, features: Sequence[str] | None, classes: Sequence[str] | None, name: str) -> Table:
