@@ -15,7 +15,7 @@ from hgq.utils import trace_minmax
 from ultralow.circuit.tracing import trace
 from ultralow.exact import circuit as circuits
 from ultralow.exact.load import load_network
-from ultralow.importing import keras_model
+from ultralow.importing import keras_model, plain_chain
 from ultralow.training.lut import hgq_circuit
 from ultralow.study import imported, study
 from ultralow.synthesis import deliverable, hls4ml, implement
@@ -252,6 +252,10 @@ def test_factors_of_the_features_and_models_within_the_model_are_taken_out(tmp_p
     (result, circuit), (other, same) = runs["outer"], runs["inner"]
     assert result["keras_rows_exact"] == 900 and result["accuracy"] == other["accuracy"]
     np.testing.assert_allclose(circuit.encode(ROWS), same.encode(ROWS))
+    chain = keras_model.load_chain(tmp_path / "outer.keras")
+    assert plain_chain.apart(chain, ROWS) == 0 and len(chain.front) == 1
+    chain.model.layers[1].kernel.assign(-chain.model.layers[1].kernel)
+    assert plain_chain.apart(chain, ROWS) > 600
     chain = keras_model.load_chain(tmp_path / "outer/model.keras")  # without the Normalization, which stands in folded.npz
     np.testing.assert_array_equal(evaluation.outputs(chain.model, ROWS), evaluation.outputs(inner, ROWS))
 

@@ -40,6 +40,7 @@ class PlainChain:
         own: the model as it was read. own(x) is model(x·gain + move) with ``end`` behind it.
         gain, move: (inputs,) float64, of the features before the chain; None: they go in as they are.
         end: "softmax" or "sigmoid", which the chain leaves out (a softmax may still stand in it); None: there is none.
+        front: of a model of HGQ2 the layers that gain and move stand for.
     """
 
     model: keras.Model
@@ -47,6 +48,7 @@ class PlainChain:
     gain: np.ndarray | None = None
     move: np.ndarray | None = None
     end: str | None = None
+    front: tuple[keras.layers.Layer, ...] = ()
 
     def scaling(self, gain: np.ndarray | None, move: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Gain and move (inputs,) that make the chain's inputs of features, of those that make the model's own inputs of them."""
@@ -98,7 +100,21 @@ def of(model: keras.Model, outline: Outline, name: str | None = None) -> PlainCh
         elif role in _UNCHANGED:
             parts.append((layer, layer.get_weights()))
     gain, move = (None, None) if inputs is None else (np.broadcast_to(value, outline.inputs).astype(float) for value in inputs)
-    return PlainChain(_chained(model, parts, outline.end), model, gain, move, outline.end)
+    front = tuple(layer for layer, (_, role) in zip(leaves, outline.roles) if role == "input")
+    return PlainChain(_chained(model, parts, outline.end), model, gain, move, outline.end, front)
+
+
+def apart(chain: PlainChain, x: np.ndarray) -> int:
+    """On how many rows of features (rows, inputs), as the model takes them, the chain of a model of HGQ2 does not give what the
+    model gives, bit by bit, behind the model's own factors of its features."""
+    from ultralow.training.evaluation import outputs
+
+    if chain.model is chain.own:
+        return 0
+    wanted, values = outputs(chain.own, x.astype(np.float32)), x.astype(np.float32)
+    for layer in chain.front:
+        values = outputs(layer, values)
+    return int((outputs(chain.model, values) != wanted).any(axis=1).sum())
 
 
 def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:

@@ -19,7 +19,7 @@ from ultralow.exact.dense import FoldedNetwork
 from ultralow.exact.load import load_network
 from ultralow.files import sha256
 from ultralow.fixed_point import Fixed, integer_format
-from ultralow.importing import keras_model
+from ultralow.importing import keras_model, plain_chain
 from ultralow.importing.hgq_model import HgqNetwork
 from ultralow.importing.plain_chain import PlainChain
 from ultralow.networks.spec import QUANTISED, NetworkSpec
@@ -293,6 +293,7 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     model = chain.model
     front = hgq_circuit.first_quantiser(model, network.name)
     gain, move = scaling_of(job, log)
+    _same(chain, job, gain, move)
     if not job.raw and move is not None:
         # What rounding adds to the move is the circuit's own.
         move = None if (move == front.half).all() else move - front.half
@@ -323,6 +324,19 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     # What was taken out of a model and into the circuit's gain and move must not come back with its file.
     return Imported(circuit, before, facts, model.save if model is not chain.own else
                     lambda path: path.write_bytes(job.path.read_bytes()))
+
+
+def _same(chain: PlainChain, job: Job, gain: np.ndarray | None, move: np.ndarray | None) -> None:
+    """That a model of HGQ2 of which a plain chain was made gives the same behind gain and move (inputs,) of the data's features.
+
+    Raises:
+        StudyError: on some rows it does not.
+    """
+    x = _affine(_rows(job.data, ROWS_COMPARED)[0], gain, move)
+    if wrong := plain_chain.apart(chain, x):
+        raise StudyError(f"{job.network.name}: what was made of {job.path}, without the factors in front of it, "
+                         f"gives other outputs on {wrong:,} of {len(x):,} rows; save the model as one chain of layers, or "
+                         "report the file")
 
 
 def scaling_of(job: Job, log: Log) -> tuple[np.ndarray | None, np.ndarray | None]:
