@@ -176,7 +176,7 @@ if TAKE != reuse.MEASURED:
 
 rule comparison:
     input: notebook="notebooks/5-comparison.ipynb", **PLAN.compared
-    output: f"{RESULTS}/comparison.csv", PLAN.finn, directory(f"{RESULTS}/figures")
+    output: PLAN.comparison
     params: networks=PLAN.networks
     log: notebook=f"{RESULTS}/executed/comparison.ipynb", text=f"{RESULTS}/logs/comparison.log"
     retries: RETRIES
@@ -188,7 +188,7 @@ rule comparison:
 rule report:
     input:
         f"{RESULTS}/comparison.csv",
-        f"{RESULTS}/figures",
+        f"{RESULTS}/figures/figures.json",
         # Notebooks become pages.
         [f"{RESULTS}/executed/{page}.ipynb" for page in PLAN.pages] if TAKE else PLAN.experiments,
     output: f"{RESULTS}/report/index.html"

@@ -58,6 +58,18 @@ with replacing({str(tmp_path)!r} + "/network/rtl") as rtl, replacing({str(tmp_pa
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["study.json"]
 
 
+def test_what_a_process_leaves_that_nobody_has_taken_leave_of_is_swept(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    part = tmp_path / f".figures.{files._HOST}.{child.pid}.part"
+    part.mkdir()
+    files.sweep(tmp_path)
+    assert part.exists()
+    child.send_signal(signal.SIGKILL)  # and no wait(): it keeps its number
+    files.sweep(tmp_path, patience_s=20)
+    assert not part.exists()
+    child.wait()
+
+
 def test_canonical_json_is_sorted_rounded_and_plain():
     text = files.canonical_json({"b": np.float64(1 / 3), "a": np.arange(2), "ä": (np.int8(1), None)})
     assert text == files.canonical_json({"ä": [1, None], "a": [0, 1], "b": 0.33333333330000000001})

@@ -15,6 +15,7 @@ import platform
 import re
 import shutil
 import sysconfig
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,14 +81,21 @@ def shipped(name: str) -> Path:
     return here if here.exists() else Path(sysconfig.get_path("data")) / "share" / "ultralow" / name
 
 
-def sweep(folder: str | Path) -> None:
-    """Removes temporary files and folders of :func:`replacing` below ``folder`` whose process was killed.
+def sweep(folder: str | Path, patience_s: float = 0) -> None:
+    """Removes temporary files and folders of :func:`replacing` below ``folder`` whose process was killed, and waits so long for
+    processes that have not ended yet.
 
     Those of other machines stay: whether their processes live is not known here.
     """
-    for path in Path(folder).rglob(f".*.{_HOST}.*.part"):
-        if not _alive(path.suffixes[-2][1:]):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    end = time.monotonic() + patience_s
+    while True:
+        left = list(Path(folder).rglob(f".*.{_HOST}.*.part"))
+        for path in left:
+            if not _alive(path.suffixes[-2][1:]):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if time.monotonic() >= end or not any(map(os.path.lexists, left)):
+            return
+        time.sleep(0.1)
 
 
 def contained(folder: str | Path) -> None:
@@ -157,8 +165,12 @@ def _size(count: int) -> str:
 def _alive(process: str) -> bool:
     try:
         os.kill(int(process), 0)
+        # One that was killed keeps its number until its parent takes leave of it, and writes nothing more.
+        return not Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].startswith(b" Z")
     except (ProcessLookupError, ValueError):
         return False
+    except FileNotFoundError:  # gone by now, or a system without /proc
+        return not Path("/proc/self/stat").exists()
     except PermissionError:  # somebody else's
         pass
     return True

@@ -52,10 +52,13 @@ def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def determination(outputs: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """R², the share of the targets' variance that the outputs (rows, targets) explain, mean over the targets."""
+    """R², the share of the targets' variance that the outputs (rows, targets) explain, mean over the targets; of a target that
+    is the same in all rows, which has no variance, 1 where every output is right and else 0, as scikit-learn has it."""
     mean = np.average(y, axis=0, weights=weights)
     left = np.average((outputs - y) ** 2, axis=0, weights=weights)
-    return float(np.mean(1 - left / np.average((y - mean) ** 2, axis=0, weights=weights)))
+    constant = (y == y[0]).all(axis=0)
+    variance = np.where(constant, 1, np.average((y - mean) ** 2, axis=0, weights=weights))
+    return float(np.mean(np.where(constant, left == 0, 1 - left / variance)))
 
 
 def quality(y: np.ndarray) -> str:

@@ -8,9 +8,10 @@ from matplotlib.colors import to_rgb
 
 from ultralow import csvfile
 from ultralow.importing import keras_file
-from ultralow.metrics import Band
+from ultralow.data.distributions import EDGES, Distributions
+from ultralow.metrics import Band, determination, estimate_histogram
 from ultralow.report import comparison, published
-from ultralow.report.figures import cost, gallery, roc, style, training
+from ultralow.report.figures import cost, data, gallery, inputs, roc, style, training
 from ultralow.errors import StudyError
 from ultralow.fixed_point import Fixed
 from ultralow.exact.dense import FoldedLayer, FoldedNetwork
@@ -210,3 +211,59 @@ def test_markers_stand_at_even_distances_on_a_thinned_curve():
     assert first.get_xdata()[first.get_markevery()] == pytest.approx(0.1 * np.arange(1, 11))
     assert second.get_xdata()[second.get_markevery()] == pytest.approx(0.12 + 0.1 * np.arange(9))
     assert np.interp(0.5, first.get_xdata(), np.log10(first.get_ydata())) == pytest.approx(-2)
+
+
+ODD = ("a|b", "$p_T$ $", "_other", "<i>Σ", "a/b", "\\frac $", " two  words", "plain")
+
+
+def test_names_of_any_letters_are_drawn_as_they_are():
+    """Columns named in LaTeX and with a leading underscore: matplotlib/matplotlib#9460 (a legend without the line)."""
+    densities = np.ones((len(ODD), len(ODD), len(EDGES) - 1))
+    band = Band(np.array([0.0, 1]), np.array([0.1, 1]), np.array([0.1, 1]), np.array([0.1, 1]), 0.7, None)
+    histogram = estimate_histogram(np.arange(50.0), np.arange(50.0) + 1)
+    drawn = [data.features(Distributions(ODD, ODD, densities)), roc.roc("n", dict.fromkeys(ODD, band)),
+             roc.roc_of_class("$x$", {"n": band}), roc.auc_by_class("d", {"n": dict.fromkeys(ODD, 0.7)}),
+             roc.roc_by_precision("d", {"binary": ("n", dict.fromkeys(ODD, band))}),
+             training.confusion("n", ODD, np.eye(len(ODD))), training.estimates("n", {"$E_0$": histogram}),
+             inputs.importances(pd.DataFrame({"feature": ODD, "network": "n", "accuracy_drop": 0.1}), "d")]
+    for figure in drawn:
+        assert figure.bytes("svg").startswith(b"<?xml")
+    for figure in drawn[:2]:
+        (legend, *_) = figure.canvas.legends or [axes.get_legend() for axes in figure.canvas.axes]
+        assert len(legend.get_texts()) == len(ODD)
+
+
+def test_classes_of_any_name_have_files_of_their_own(tmp_path):
+    names = [style.file_name(name, number) for number, name in enumerate(ODD)]
+    assert len(set(names)) == len(ODD) and names[-1] == "plain"
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9.+-]+", name)
+    assert style.file_name("a b", 1) != style.file_name("a/b", 2)
+
+
+def test_a_thousand_features_are_drawn_in_part_and_the_caption_says_so():
+    """Wide tables: EducationalTestingService/rsmtool#202, fg-data-profiling#743."""
+    names = tuple(f"f{number}" for number in range(1000))
+    figure = data.features(Distributions(names, ("a", "b"), np.ones((2, 1000, len(EDGES) - 1))))
+    assert len(figure.canvas.axes) == data.MOST_PANELS and "The first 40 of 1,000 features." in figure.caption
+    few = data.features(Distributions(names[:3], ("a", "b"), np.ones((2, 3, len(EDGES) - 1))))
+    assert len(few.canvas.axes) == 3 and "first" not in few.caption
+    table = pd.DataFrame({"feature": names, "network": "n", "accuracy_drop": np.arange(1000) / 1000})
+    worth = inputs.importances(table, "d")
+    assert "Of 1,000 features the 40 that are worth most." in worth.caption and worth.canvas.get_figheight() < 20
+    assert "n: f999 99.9" in worth.alt
+
+
+@pytest.mark.parametrize("truth", [np.full(60, 50.0), np.zeros(60), np.full(60, -1e6)])
+@pytest.mark.parametrize("error", [0.0, 0.1, 1e4])
+def test_a_constant_target_is_drawn(truth, error):
+    """A test beam of one energy."""
+    figure = training.estimates("n", {"energy": estimate_histogram(truth, truth + error)})
+    assert figure.bytes("svg").startswith(b"<?xml") and f"energy {error:.3f}" in figure.alt
+
+
+def test_r2_of_a_constant_target_is_a_number():
+    constant = np.full((20, 1), 0.1, np.float32)
+    assert determination(constant, constant) == 1 and determination(constant + 1, constant) == 0
+    both = np.column_stack([constant[:, 0], np.arange(20)])
+    assert determination(both + [0, 1], both) == pytest.approx((1 + 1 - 1 / np.var(np.arange(20))) / 2)

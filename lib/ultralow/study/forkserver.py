@@ -100,6 +100,7 @@ def serve(listening: socket.socket, ends: int) -> None:
             forks = {fork for fork in (*forks, pid) if _runs(fork)}
     for fork in filter(_runs, forks):
         os.kill(fork, signal.SIGKILL)
+        os.waitpid(fork, 0)
 
 
 def _fork(connection: socket.socket, streams: list[int], closed: tuple[int, ...]) -> int:

@@ -75,7 +75,9 @@ def manifest(study: Study) -> dict:
     if reuse.mode():
         # What was taken keeps what was said of it: showing a trained network is no training.
         shown = {name: duration for name, duration in seconds.items() if not _is_training(name)}
-        seconds = before.get("wall_seconds", {}) | shown
+        # Tables and pages that were shown again are no measurement either.
+        seconds = (shown | before.get("wall_seconds", {}) if reuse.mode() == reuse.MEASURED else
+                   before.get("wall_seconds", {}) | shown)
         command = before.get("command", command)
     data = {name: read_json(study.results / "data" / f"{name}.json") for name in study.datasets}
     return {

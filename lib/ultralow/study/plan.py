@@ -66,6 +66,13 @@ class Plan:
         return [f"{self.results}/finn.csv"] if any(name.startswith(FINN) for name in self.networks) else []
 
     @property
+    def comparison(self) -> list[str]:
+        """What the comparison leaves. Committed tables are there: as outputs they would be deleted before it begins, and with
+        them those figures, if their whole folder were one."""
+        tables = [f"{self.results}/comparison.csv", *self.finn]
+        return [f"{self.results}/figures/figures.json", *(path for path in tables if not (self.mode and os.path.exists(path)))]
+
+    @property
     def pages(self) -> dict[str, Page]:
         """What is shown once more of trainings, ablations and searches that are taken as they are, by the page's name."""
         if not self.mode:
@@ -164,7 +171,7 @@ class Plan:
     def targets(self) -> list[str]:
         """Every file that the run shall leave, each by name: a file that is missing, because a step failed or it was damaged
         and deleted, is no reason to make a report again that is there; so the old one would stay."""
-        files = [f"{self.results}/{file}" for file in ("report/index.html", "comparison.csv", "figures")]
+        files = [f"{self.results}/{file}" for file in ("report/index.html", "comparison.csv", "figures/figures.json")]
         files += [*self.finn, *(path for kind in ("convert", "synthesis", "area") for path in self.compared[kind])]
         if not self.mode:
             files += [*self.experiments, *(self.file(name, file) for name in self.own for file in ("train.json", "folded.npz"))]

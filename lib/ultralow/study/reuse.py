@@ -79,7 +79,7 @@ def remade(study: Study, results: str) -> list[str]:
             ("synthesis", study.override(name).gates, "synthesis.json"))
         if wanted and not executed(folder, f"{name}-{step}")]
     if files or measured or not executed(folder, "comparison"):
-        files.append("comparison.csv")
+        files.append("figures/figures.json")
     return [f"{results}/{file}" for file in files if (folder / file).exists()]
 
 

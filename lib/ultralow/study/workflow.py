@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ultralow.study import cluster, datasets, forkserver, reuse
 from ultralow.study import study as studies
 
 FREE = 32 << 20  # bytes on the disk of the results, which a study of one network fills
+PATIENCE_S = 10  # for processes that were killed and have not ended
 # As `make` sets them: on one thread, and without kernels that add in another order, the same seed gives the same bytes.
 ENVIRONMENT = {"OMP_NUM_THREADS": str(cluster.CORES), "TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2",
                "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -75,7 +76,12 @@ def run(file: str, options: Options, mode: str | None = None) -> int:
     with alone(study.results) as lock:
         contained(study.results)
         sweep(study.results)
-        code = _snakemake(study, further, lock, options.gpu, local)
+        try:
+            code = _snakemake(study, further, lock, options.gpu, local)
+        finally:
+            # What a killed job, or one of a run before that outlived it, left since.
+            with suppress(OSError):
+                sweep(study.results, PATIENCE_S)
     if code and (free := shutil.disk_usage(study.results).free) < FREE:
         # Whatever failed could not say why: its log is on the same disk.
         print(f"error: {free >> 10:,} KiB are free in {study.results}, which is too little; free some space", file=sys.stderr)

@@ -161,9 +161,9 @@ def _roc_figures(results: Results, dataset: str, rows: pd.DataFrame) -> dict[str
     figures[f"auc-{dataset}"] = roc.auc_by_class(
         dataset, {name: {c: band.auc_mean for c, band in curves.items()} for name, curves in bands.items()})
     if len(bands) > 1:  # else the network's own figure shows the same curves
-        for name in results.train(next(iter(bands)))["classes"]:
+        for number, name in enumerate(results.train(next(iter(bands)))["classes"]):
             if having := {network: curves[name] for network, curves in bands.items() if name in curves}:
-                figures[f"roc-{dataset}-{name}"] = roc.roc_of_class(name, having)
+                figures[f"roc-{dataset}-{style.file_name(name, number)}"] = roc.roc_of_class(name, having)
     return figures
 
 

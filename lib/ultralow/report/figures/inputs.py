@@ -8,8 +8,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from ultralow.report.figures.style import STYLE, Canvas, Figure
+from ultralow.report.figures.style import STYLE, Canvas, Figure, label
 
+MOST_FEATURES = 40  # of a figure of importances
 _NO_TICKS = {"xtick.minor.visible": False, "ytick.minor.visible": False}
 
 
@@ -31,13 +32,16 @@ def importances(table: pd.DataFrame, title: str) -> Figure:
     points = table.pivot(index="feature", columns="network", values="accuracy_drop")
     points = (points[list(dict.fromkeys(table["network"]))] * 100).round(1) + 0.0
     points = points.loc[points.mean(axis=1).sort_values(ascending=False, kind="stable").index]
+    every, points = len(points), points.head(MOST_FEATURES)
+    which = "" if every == len(points) else f" Of {every:,} features the {len(points)} that are worth most."
     top = float(np.nanmax(points.to_numpy(), initial=1.0))
-    canvas = _grid(points.to_numpy(float), list(points.index), list(points.columns), "{:.1f}", top, upright=True)
+    names = [label(name) for name in points.index]
+    canvas = _grid(points.to_numpy(float), names, list(points.columns), "{:.1f}", top, upright=True)
     best = "; ".join(f"{network}: " + ", ".join(f"{feature} {value:.1f}" for feature, value in
                                                 points[network].nlargest(3).items()) for network in points)
     return Figure(canvas, f"{title}: accuracy lost, in percentage points, when the values of one feature are dealt out "
                           "anew among the rows of the test part, mean over several deals. Features that tell the same "
-                          "share their worth: a small number does not mean that a feature is useless.",
+                          f"share their worth: a small number does not mean that a feature is useless.{which}",
                   f"Permutation importance on {title}. Largest three losses of accuracy in points: {best}.")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib
 import numpy as np
 
-from ultralow.report.figures.style import DASHES, STYLE, Canvas, Figure, blank, listed, look, power_of_ten
+from ultralow.report.figures.style import DASHES, STYLE, Canvas, Figure, blank, label, listed, look, power_of_ten
 from ultralow.metrics import SMALLEST_EFFICIENCY, Band
 
 
@@ -17,7 +17,7 @@ def roc(network: str, bands: Mapping[str, Band]) -> Figure:
         canvas, axes = _efficiencies(network, len(bands))
         for index, (name, band) in enumerate(bands.items()):
             spread = f" ± {band.auc_std:.3f}" if band.auc_std is not None else ""
-            _curve(axes, band, index, f"{name}   AUC {band.auc_mean:.3f}{spread}")
+            _curve(axes, band, index, f"{label(name)}   AUC {band.auc_mean:.3f}{spread}")
         _legend(canvas, axes)
     shaded = " Shaded: smallest to largest of the seeds." if any(b.auc_std is not None for b in bands.values()) else ""
     return Figure(canvas, f"{network}: background efficiency against signal efficiency, each class against the rest. "
@@ -28,7 +28,7 @@ def roc(network: str, bands: Mapping[str, Band]) -> Figure:
 def roc_of_class(name: str, bands: Mapping[str, Band]) -> Figure:
     """ROC curves of one class, one line per network."""
     with matplotlib.rc_context(STYLE):
-        canvas, axes = _efficiencies(f"class {name}", len(bands))
+        canvas, axes = _efficiencies(f"class {label(name)}", len(bands))
         for index, (network, band) in enumerate(bands.items()):
             _curve(axes, band, index, f"{network}   {band.auc_mean:.3f}")
         _legend(canvas, axes, title="AUC")
@@ -56,7 +56,7 @@ def roc_by_precision(title: str, kinds: Mapping[str, tuple[str, Mapping[str, Ban
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(power_of_ten)
             axes.set(xlim=(0, 1), ylim=(1e-4, 1))
-            axes.set_title(f"{name}", fontsize=10)
+            axes.set_title(label(name), fontsize=10)
             axes.text(0.97, 0.04, "AUC\n" + "\n".join(areas), transform=axes.transAxes, ha="right", va="bottom",
                       fontsize=8, linespacing=1.15, bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1})
         for axes in panels.ravel()[len(classes):]:
@@ -87,7 +87,7 @@ def auc_by_class(dataset: str, areas: Mapping[str, Mapping[str, float]]) -> Figu
                       **look(index))
         for edge in range(1, len(classes)):
             axes.axvline(edge - 0.5, color="0.8", linewidth=0.8)
-        axes.set_xticks(range(len(classes)), classes)
+        axes.set_xticks(range(len(classes)), list(map(label, classes)))
         axes.tick_params(axis="x", which="both", length=0)
         axes.set_xlim(-0.5, len(classes) - 0.5)
         axes.set(xlabel="class", ylabel="AUC", title=dataset)

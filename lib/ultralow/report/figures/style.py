@@ -84,6 +84,19 @@ def rounded(svg: bytes) -> bytes:
         rb"-?\d+\.\d{3,}", lambda number: b"%g" % round(float(number[0]), 2), attribute[0]), svg)
 
 
+def label(name: object) -> str:
+    """A name of the user's as a drawing's text: matplotlib sets what stands between two $ as mathematics, and has no line in a
+    legend for what begins with _."""
+    text = " ".join(str(name).split()).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def file_name(name: object, number: int) -> str:
+    """A name of the user's as part of a file's: itself where it is plain, else what is plain of it and its number."""
+    plain = re.sub(r"[^A-Za-z0-9.+-]+", "-", str(name))[:60]
+    return plain if plain == str(name) else f"{plain.strip('-')}-{number}"
+
+
 def look(index: int) -> dict:
     """Colour and marker of the index-th of several networks; beyond COLOURS the markers are open."""
     colour = COLOURS[index % len(COLOURS)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ultralow.exact.dense import FoldedNetwork
 from ultralow.metrics import EstimateHistogram
-from ultralow.report.figures.style import COLOURS, PLAIN, STYLE, Canvas, Figure, blank, listed
+from ultralow.report.figures.style import COLOURS, PLAIN, STYLE, Canvas, Figure, blank, label, listed
 
 
 def training(network: str, histories: Mapping[int, Mapping[str, Sequence[float]]]) -> Figure:
@@ -44,8 +44,8 @@ def confusion(network: str, classes: Sequence[str], counts: np.ndarray) -> Figur
             for predicted, share in enumerate(row):
                 axes.text(predicted, true, f"{share:.2f}".lstrip("0") if share < 1 else "1", ha="center", va="center",
                           color="white" if share > 0.75 else "black", fontsize=9)
-        axes.set_xticks(range(len(classes)), classes)
-        axes.set_yticks(range(len(classes)), classes)
+        axes.set_xticks(range(len(classes)), list(map(label, classes)))
+        axes.set_yticks(range(len(classes)), list(map(label, classes)))
         axes.tick_params(length=0)
         axes.set(xlabel="predicted class", ylabel="true class", title=network)
     return Figure(canvas, f"{network}: share of each true class (row) that is taken for each class (column).",
@@ -59,16 +59,18 @@ def estimates(network: str, targets: Mapping[str, EstimateHistogram]) -> Figure:
         canvas = Canvas(figsize=(4.3 * len(targets), 5.6))
         panels = canvas.subplots(2, len(targets), squeeze=False, sharex="col", height_ratios=(2, 1))
         for (upper, lower), (name, target) in zip(panels.T, targets.items()):
-            edges = np.linspace(*target.ends, len(target.counts) + 1)
-            drawn = upper.pcolormesh(edges, edges, target.counts.T, cmap="Blues", norm="log")
-            upper.plot(target.ends, target.ends, color="0.3", linestyle="--", linewidth=1)
-            upper.set(xlim=target.ends, ylim=target.ends)
-            canvas.colorbar(drawn, ax=upper, label="rows")
-            upper.set(ylabel=f"{name}, estimated", title=network)
+            ends = target.ends if target.ends[0] < target.ends[1] else (target.ends[0] - 0.5, target.ends[1] + 0.5)  # as counted
+            edges = np.linspace(*ends, len(target.counts) + 1)
+            if target.counts.any():  # a logarithm of none is none
+                drawn = upper.pcolormesh(edges, edges, target.counts.T, cmap="Blues", norm="log")
+                canvas.colorbar(drawn, ax=upper, label="rows")
+            upper.plot(ends, ends, color="0.3", linestyle="--", linewidth=1)
+            upper.set(xlim=ends, ylim=ends)
+            upper.set(ylabel=f"{label(name)}, estimated", title=network)
             lower.errorbar(target.slice_truth, target.slice_error, target.slice_deviation, linestyle="none", marker="o",
                            color=COLOURS[0])
             lower.axhline(0, color="0.3", linewidth=1, linestyle="--")
-            lower.set(xlabel=f"{name}, true", ylabel="error")
+            lower.set(xlabel=f"{label(name)}, true", ylabel="error")
     errors = {name: target.rmse for name, target in targets.items()}
     return Figure(canvas, f"{network}: estimates against the truth on the test part; below mean error and its standard "
                           "deviation in slices of the truth.",
