@@ -25,10 +25,16 @@ class TooSlow(StudyError):
 REFUSED, FAULT = "error: ", "fault: "
 
 
+MOST_SAID = 2000  # characters of what a library says
+
+
 def brief(error: Exception) -> str:
-    """What a library says of a damaged file, in one line: some put the file's content into it."""
+    """What a library says of a damaged file, in one line and whole, since the cause may stand at its end. Of a text of thousands of
+    characters, into which some put the file's content, beginning and end."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}{' …' if len(text) > 200 else ''}"
+    if len(text) > MOST_SAID:
+        text = f"{text[:MOST_SAID // 2]} … {text[-MOST_SAID // 2:]}"
+    return f"{type(error).__name__}: {text}"
 
 
 def unknown(kind: str, name: object, valid: Iterable[str]) -> StudyError:

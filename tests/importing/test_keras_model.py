@@ -14,7 +14,7 @@ from ultralow.study import imported
 from ultralow.training import evaluation
 from ultralow.training import keras_setup  # noqa: F401 — backend: one thread, determinism
 from ultralow.data.dataset import Dataset
-from ultralow.errors import StudyError
+from ultralow.errors import StudyError, brief
 from ultralow.exact.load import load_network
 from ultralow.fixed_point import Fixed
 from ultralow.training.folding import fold
@@ -360,6 +360,8 @@ def test_what_keras_says_is_told_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.saving, "load_model", fail)
     with pytest.raises(StudyError, match="TypeError: Could not locate class 'QDense'. y{300}"):
         keras_model.load(path)
+    assert brief(ValueError("x" * 500 + " the cause")) == "ValueError: " + "x" * 500 + " the cause"
+    assert len(brief(ValueError("x" * 10**6 + " the cause"))) < 2100
 
 
 def test_a_file_is_data_and_no_code(tmp_path):

@@ -132,9 +132,9 @@ def _layers(path: str | Path, config: dict) -> list[tuple[str, str, dict, str]]:
     """Each layer with its role (:mod:`ultralow.importing.plain_chain`)."""
     layers, width = [], None
     with keras_file.described(path):
-        chain = list(keras_file.chain(path, config))
-        ends = next((where for where, kind, _ in reversed(chain) if kind in _DENSE), None)
-        for where, kind, settings in chain:
+        ends = [described["config"]["name"] for described in keras_file.objects(config["config"])
+                if described["class_name"] in _DENSE]
+        for where, kind, settings in keras_file.chain(path, config):
             role = "idle" if kind in keras_file.IDLE else "keep"
             for described in keras_file.objects(settings):
                 _known(where, described)
@@ -153,7 +153,7 @@ def _layers(path: str | Path, config: dict) -> list[tuple[str, str, dict, str]]:
                                      f"in its place: {_REMEDY[kind]}" if kind in _REMEDY else
                                      "take it out, or train the model with those"))
             else:
-                _check(where, kind, settings, where == ends)
+                _check(where, kind, settings, last=ends[-1:] == [settings.get("name")])
                 width = keras_file.count(where, settings, _DENSE[kind]) if kind in _DENSE else width
             layers.append((where, kind, settings, role))
         # The layers themselves: their classes are those of their names.
