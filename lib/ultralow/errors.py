@@ -29,8 +29,8 @@ MOST_SAID = 2000  # characters of what a library says
 
 
 def brief(error: Exception) -> str:
-    """What a library says of a damaged file, in one line and whole, since the cause may stand at its end. Of a text of thousands of
-    characters, into which some put the file's content, beginning and end."""
+    """What a library says of a damaged file, in one line and whole, since the cause may stand at its end. Of a text of thousands
+    of characters, into which some put the file's content, beginning and end."""
     text = " ".join(str(error).split())
     if len(text) > MOST_SAID:
         text = f"{text[:MOST_SAID // 2]} … {text[-MOST_SAID // 2:]}"
