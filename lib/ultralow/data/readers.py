@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -34,9 +35,10 @@ class _Wanted:
     columns: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
 
-    def has(self, name: str) -> bool:
-        """Whether a column, or a number of it, was asked for."""
-        return any(name in _spellings(column) for column in self.columns)
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that columns which were asked for, or of which a number was, may have in the file."""
+        return frozenset(name for column in self.columns for name in _spellings(column))
 
     def check(self, names: Collection[str], path: Path) -> None:
         """That the columns are there.
@@ -119,8 +121,8 @@ def _root(path: Path, rows: int, wanted: _Wanted, tree: str | None = None) -> It
         wanted.check(chosen.keys(), path)
         # Reading vectors that nobody named takes time and memory.
         for batch in chosen.iterate(step_size=rows, library="np", filter_branch=lambda branch: (
-                wanted.has(branch.name) or not re.search(r"\[|vector<|array<", branch.typename))):
-            yield {name: _unmasked(values) for name, values in batch.items() if values.ndim == 1 or wanted.has(name)}
+                branch.name in wanted.names or not re.search(r"\[|vector<|array<", branch.typename))):
+            yield {name: _unmasked(values) for name, values in batch.items() if values.ndim == 1 or name in wanted.names}
 
 
 def _unmasked(values: np.ndarray) -> np.ndarray:
@@ -160,10 +162,10 @@ def _arrays(arrays: dict, path: Path, rows: int, wanted: _Wanted) -> Iterator[Ba
     if len(structured) == 1:
         for start in range(0, len(structured[0]), rows):
             block = structured[0][start:start + rows]
-            yield {name: block[name] for name in block.dtype.names if block[name].ndim == 1 or wanted.has(name)}
+            yield {name: block[name] for name in block.dtype.names if block[name].ndim == 1 or name in wanted.names}
         return
     wanted.check(arrays, path)
-    columns = {name: item for name, item in arrays.items() if item.ndim == 1 or item.ndim and wanted.has(name)}
+    columns = {name: item for name, item in arrays.items() if item.ndim == 1 or item.ndim and name in wanted.names}
     if len({len(item) for item in columns.values()}) != 1:
         there = ", ".join(f"{name} {item.shape}" for name, item in list(arrays.items())[:20]) or "nothing"
         raise StudyError(f"{path} has no table: there is {there}; it should have one array of equal length per column, or "
@@ -254,25 +256,36 @@ class _TextTable:
 
     def _columns(self, block: Sequence[Sequence[str]], wanted: _Wanted) -> Batch:
         columns = zip(*block) if block else ((),) * len(self.names)
-        return {name: _parsed(["" if self.missing and field.strip() == self.missing else field.strip() for field in column],
-                              name in wanted.texts) for name, column in zip(self.names, columns)}
+        return {name: self._parsed(column, name, wanted) for name, column in zip(self.names, columns)}
+
+    def _parsed(self, fields: Sequence[str], name: str, wanted: _Wanted) -> np.ndarray:
+        """Numbers in double precision, those next to the decimals that are written; or true and false; or texts."""
+        texts = np.array(fields, object)
+        if wanted.columns and name not in wanted.names:  # that it is there is all that somebody may want to know
+            return texts
+        if name not in wanted.texts:
+            try:
+                return _told_apart(texts.astype(np.float64), fields)
+            except ValueError:  # blanks around a number do no harm
+                pass
+        stripped = [field.strip() for field in fields]
+        if self.missing:
+            stripped = ["" if field == self.missing else field for field in stripped]
+        if name not in wanted.texts:
+            try:
+                return _told_apart(np.array([float(field) if field else np.nan for field in stripped]), stripped)
+            except ValueError:
+                if {"true", "false"}.issuperset(lower := [field.lower() for field in stripped]):
+                    return np.array([field == "true" for field in lower])
+        return np.array(stripped, object)
 
 
-def _parsed(fields: list[str], text: bool) -> np.ndarray:
-    """Numbers in double precision, those next to the decimals that are written; or true and false; or texts."""
-    if text:
-        return np.array(fields, object)
+def _told_apart(numbers: np.ndarray, fields: Sequence[str]) -> np.ndarray:
+    """Numbers; but whole ones that doubles may not tell apart as Python's."""
     try:
-        numbers = np.array([float(field) if field else np.nan for field in fields])
+        return np.array([int(field) for field in fields], object) if (np.abs(numbers) > 2.0**53).any() else numbers
     except ValueError:
-        lower = [field.lower() for field in fields]
-        return np.array([field == "true" for field in lower]) if {"true", "false"}.issuperset(lower) else np.array(fields, object)
-    if (np.abs(numbers) > 2.0**53).any():  # whole numbers that a double cannot tell apart stay whole
-        try:
-            return np.array([int(field) for field in fields], object)
-        except ValueError:
-            pass
-    return numbers
+        return numbers
 
 
 class _Counted(io.RawIOBase):
