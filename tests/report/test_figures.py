@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -9,6 +10,8 @@ from matplotlib.colors import to_rgb
 from ultralow import csvfile
 from ultralow.importing import keras_file
 from ultralow.data.distributions import EDGES, Distributions
+from ultralow.data.dataset import Dataset
+from ultralow.files import root
 from ultralow.metrics import Band, determination, estimate_histogram
 from ultralow.report import comparison, published
 from ultralow.report.figures import cost, data, gallery, inputs, roc, style, training
@@ -267,3 +270,13 @@ def test_r2_of_a_constant_target_is_a_number():
     assert determination(constant, constant) == 1 and determination(constant + 1, constant) == 0
     both = np.column_stack([constant[:, 0], np.arange(20)])
     assert determination(both + [0, 1], both) == pytest.approx((1 + 1 - 1 / np.var(np.arange(20))) / 2)
+
+
+@pytest.mark.parametrize("notebook, name", [("1-data", "data"), ("own-data", "particles")])
+def test_names_of_classes_are_text_in_a_notebooks_table(notebook, name):
+    cells = json.loads((root() / f"notebooks/{notebook}.ipynb").read_text())["cells"]
+    (code,) = [source for cell in cells if ".rows(" in (source := "".join(cell["source"])) and ".style" in source]
+    rows = Dataset.from_arrays(np.random.default_rng(1).normal(size=(90, 2)), np.arange(90) % 3, classes=("<b>b", "a&b", "q"))
+    names = {"datafigures": data, "data": data} | {name: rows}
+    table = eval(code.splitlines()[-1], names).to_html()
+    assert "&lt;b&gt;b" in table and "a&amp;b" in table and "<b>" not in table

@@ -12,7 +12,7 @@ from ultralow import csvfile
 from ultralow.report import comparison, selection, site as report, summary
 from ultralow.report.figures import gallery
 from ultralow.errors import StudyError
-from ultralow.files import write_json
+from ultralow.files import read_json, write_json
 
 NETWORKS = ("jets-float", "jets-bnn-small", "mnist-tnn", "finn-128-binary")
 
@@ -221,3 +221,14 @@ def test_finns_table_has_deviations_and_marks(tmp_path):
     folder = _study(tmp_path / "s", ("finn-128-binary", "finn-128-float"), sources=("generated", "mnist"))
     cells = BeautifulSoup(report.render(folder)["index.html"], "html.parser").find(id="table-finn").tbody("td")
     assert re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d FINN 6\.58 ▼ \(worse\)", cells[0].get_text(" ", strip=True))
+
+
+def test_keys_without_effect_stand_on_top(tmp_path):
+    folder = synthetic.make(tmp_path, ("jets-bnn-small",))
+    csvfile.write(comparison.table(folder), folder / "comparison.csv")
+    text = "part: xc7z020clg400-1 has no effect with tool: open"
+    assert "has no effect" not in report.render(folder)["index.html"]
+    study = read_json(folder / "study.json")
+    write_json(folder / "study.json", study | {"without_effect": [text]})
+    page = report.render(folder)["index.html"]
+    assert f'<p class="warning">{text}.</p>' in page and page.index(text) < page.index('class="answer"')
