@@ -39,10 +39,11 @@ def test_an_unknown_name_gives_the_nearest():
 
 
 def test_the_ten_lines_of_the_page(tmp_path):
-    """As they stand there, but for a short training on few rows and few rows to emulate."""
+    """As they stand there, but for narrower layers, a short training on few rows and few rows to emulate."""
     code = re.search(r"```python\n(import ultralow as ul\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
     assert len(code.splitlines()) <= 10
-    for long, short in (('ul.load_dataset("jets")', 'ul.load_dataset("jets", rows=20_000)'), ("seed=1)", "seed=1, epochs=12)"),
+    for long, short in (("(16, 64, 32, 5)", "(16, 32, 16, 5)"), ("seed=1)", "seed=1, epochs=12)"),
+                        ('ul.load_dataset("jets")', 'ul.load_dataset("jets", rows=20_000)'),
                         ("ul.emulate_hls4ml(network, data.x_test)", "emulation = ul.emulate_hls4ml(network, data.x_test[:500])")):
         assert long in code
         code = code.replace(long, short)
