@@ -139,6 +139,19 @@ def test_a_smoke_study_says_that_its_numbers_mean_nothing(tmp_path):
     assert "Its numbers mean nothing" in report.render(folder)["index.html"]
 
 
+def test_what_is_told_of_a_model_stands_at_the_top_and_with_its_network(tmp_path):
+    folder = _study(tmp_path / "own", ("jets-float", "jets-bnn-small"))
+    train = read_json(folder / "jets-float/train.json")
+    for run in train["runs"]:
+        run["notes"] = ["dense layer 1: 11 of 24 weights lie beyond fixed<16,4> (largest 61.3) and saturate; fixed<19,7> holds them"]
+    write_json(folder / "jets-float/train.json", train)
+    index = BeautifulSoup(report.render(folder)["index.html"], "html.parser")
+    warnings = [one.get_text() for one in index.select("p.warning")]
+    text = f"{train['runs'][0]['notes'][0]}."
+    assert warnings == [f"jets-float: {text}", text]
+    assert index.select_one("#network-jets-float p.warning").get_text() == text
+
+
 def test_names_are_escaped_and_steps_belong_to_the_longest_name(tmp_path):
     for name in ("jets-float-training", "jets-float-compressed-synthesis", "jets-float-compressed-training", "a b&c"):
         (tmp_path / "executed").mkdir(exist_ok=True)

@@ -133,3 +133,54 @@ def test_an_r2_of_any_size_is_the_one_that_was_kept(tmp_path, monkeypatch):
     write_json(path, content)
     with pytest.raises(StudyError, match="r2 -.* not the rows or not the network"):
         steps.check_predictions(this, "d-fixed")
+
+
+@pytest.mark.parametrize("given, raw_targets", [({"raw": True}, True), ({"raw": True, "raw_targets": False}, False),
+                                                ({"raw_targets": True}, True)])
+def test_a_trained_regression_may_give_its_targets_in_the_unit_of_the_files(tmp_path, monkeypatch, given, raw_targets):
+    """fastmachinelearning/hls4ml#495 and #1133: energies in GeV, which no user can scale as the study draws its training part."""
+    from ultralow.training import keras_setup  # noqa: F401 — before Keras computes
+    import keras
+
+    rng, rows = np.random.default_rng(7), 400
+    x = rng.normal(2, 3, (rows, 2))
+    energy = 100 + 30 * x[:, 0] + 5 * x[:, 1]
+    lines = [f"{a:.4f},{b:.4f},{e:.4f},{-e:.4f},{int(i < 80)}" for i, (a, b, e) in enumerate(zip(*x.T, energy))]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b,energy,other,is_test", *lines]) + "\n")
+    settings = {"name": "unit", "rows": {"hls": 10, "rtl": 20}, "data": {"d": {
+        "source": "file", "path": str(tmp_path / "d.csv"), "features": ["a", "b"], "target": ["energy", "other"], "test": "is_test"}},
+        "networks": {"d-fixed": {"dataset": "d", "model": str(tmp_path / "d.keras"), "input": "fixed<16,6>",
+                                 "weights": "fixed<18,8>", **given}}}
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    kernel, bias = np.array([[30.0, -30.0], [5.0, -5.0]]), np.array([100.0, -100.0])
+    monkeypatch.setattr(studies.Study, "results", tmp_path / "results")
+
+    def run(**more):
+        (tmp_path / "d.yaml").write_text(yaml.safe_dump(settings | {"networks": {
+            "d-fixed": settings["networks"]["d-fixed"] | more}}))
+        this, lines = studies.load(tmp_path / "d.yaml"), []
+        return this, steps.training(this, "d-fixed", log=lines.append)["runs"][0], lines
+
+    model.layers[0].set_weights([kernel, bias])
+    model.save(tmp_path / "d.keras")
+    this = studies.load((tmp_path / "d.yaml", (tmp_path / "d.yaml").write_text(yaml.safe_dump(settings)))[0])
+    data = steps.data(this, "d", log=lambda line: None)
+    if "raw" not in given:  # of features as the study scales them
+        model.layers[0].set_weights([kernel * data.scale[:, None], data.mean @ kernel + bias])
+    elif not raw_targets:
+        model.layers[0].set_weights([kernel / data.target_scale, (bias - data.target_mean) / data.target_scale])
+    model.save(tmp_path / "d.keras")
+    this, result, lines = run()
+    assert result["r2"] > 0.999 and result["rmse"]["energy"] < 1 and "notes" not in result
+    steps.check_predictions(this, "d-fixed")
+    train = Results(this.results).train("d-fixed")
+    assert (train["targets"]["energy"] == [0.0, 1.0]) == raw_targets
+    folder = Results(this.results).estimates("d-fixed")["energy"]
+    assert folder.ends[0] < 100 < 200 < folder.ends[1]  # in GeV, either way
+    # Said the other way round, it is told.
+    this, result, lines = run(raw_targets=not raw_targets)
+    assert result["r2"] < 0 and result["notes"] == [line.partition("NOTE: ")[2] for line in lines if "NOTE: the outputs" in line]
+    assert f"`raw_targets: {str(raw_targets).lower()}`" in result["notes"][0]
+    # In another order of the targets, too.
+    this, result, lines = run(outputs=["other", "energy"])
+    assert any("`outputs: [energy, other]`" in note for note in result["notes"])

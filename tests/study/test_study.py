@@ -58,6 +58,7 @@ networks:
     (("showers-tnn: {", "../showers: {"), "its name is a folder's"),
     (("dataset: showers", "dataset: shower"), "needs data.shower"),
     (("path: runs, ", ""), "one of your own .data.showers. needs"),
+    (("weights: ternary", "raw_targets: true, weights: ternary"), "raw_targets is for trained models"),
     (("weights: ternary", "outputs: [a, b, c], weights: ternary"), "outputs is for trained models"),
     (("label: kind}", "target: e}\nablations: {networks: [showers-tnn], changes: {a: {l1: 0.0}}}"), "is for regression"),
 ])

@@ -104,6 +104,12 @@ def hardware_run(train: dict) -> dict:
     return next((run for run in runs if run["seed"] == train.get("hardware_seed")), runs[0])
 
 
+def notes(train: dict) -> list[str]:
+    """Sentences about a model that was trained elsewhere: saturated weights, a loss by rounding, outputs that fit better in
+    another order or unit; none of other networks."""
+    return hardware_run(train).get("notes", [])
+
+
 def judged_by(train: dict) -> str:
     """What train.json's runs are judged by: accuracy, or r2 of a regression."""
     return "r2" if train.get("targets") else "accuracy"

@@ -23,7 +23,7 @@ from ultralow.networks.catalogue import FINN
 from ultralow.errors import StudyError
 from ultralow.circuit.lut_estimate import luts
 from ultralow.files import read_json, replacing
-from ultralow.report.results import Results
+from ultralow.report.results import Results, notes
 from ultralow.report.html_tables import PROTOTYPES
 from ultralow.study.study import root
 
@@ -205,7 +205,9 @@ def _prepare_tables(soup) -> None:
 def _network(folder: Path, row: dict, drawn: list[dict], pages: list[Page]) -> dict:
     """What a network's own section shows; its files may stand in another study's folder."""
     name, place = row["network"], Results(folder).path(row["network"])
-    return {"name": name, "text": html_tables.describe(row), "folder": Path(os.path.relpath(place, folder)).as_posix(),
+    path = place / "train.json"
+    return {"name": name, "text": html_tables.describe(row), "notes": notes(read_json(path)) if path.exists() else [],
+            "folder": Path(os.path.relpath(place, folder)).as_posix(),
             "pages": [(page.file, page.label) for page in pages if page.network == name],
             "files": [file for file in _NETWORK_FILES if (place / file).exists()],
             "figures": [entry for entry in drawn if entry["network"] == name]}

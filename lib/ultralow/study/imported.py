@@ -218,9 +218,11 @@ def _loss(job: Job, steps: dict[str, float], rows: int) -> list[str]:
     parts = ", ".join(f"{100 * value:.1f} by the format{'s' if name != 'input' else ''} of the {name} "
                       f"({', '.join(dict.fromkeys(formats[name])) or 'none'})" for name, value in lost.items())
     worst = max(lost, key=lost.get)
+    remedy = (f"Give the {worst} more bits" if len(lost) > 1 else
+              "Features lie beyond the format of the model's inputs, where codes saturate and it wraps around: train it with SAT")
     return [f"{100 * (values[0] - values[-1]):.1f} points of {what} are lost between the model and the network: "
             f"{values[0]:.3f} → {values[-1]:.3f} on {rows:,} rows of the validation and training part; {parts}. "
-            f"Give the {worst} more bits"]
+            f"{remedy}"]
 
 
 def _meanings(network: ExactNetwork, job: Job) -> list[str]:
@@ -320,7 +322,13 @@ def _(network: HgqNetwork, job: Job, log: Log) -> Imported:
     log(f"{same:,} of {len(before):,} rows of the test part: the same on features as they are, not encoded")
     if job.order:
         circuit, before = reordered(circuit, job.order), _taken(before, job.order)
-    facts = {"zero_weights": None, "keras_rows": rows, "keras_rows_exact": exact, "input": str(circuit.input)}
+    part, labels, weights = _rows(data, ROWS_MEASURED)
+    own = outputs(model, (_affine(part, circuit.gain, circuit.move) - front.half).astype(np.float32))
+    own = _taken(own, job.order) if job.order else own
+    steps = {"model": metrics.judged(own, labels, weights),
+             "input": metrics.judged(circuit.logits(circuit.encode(part)), labels, weights)}
+    facts = {"zero_weights": None, "keras_rows": rows, "keras_rows_exact": exact, "input": str(circuit.input), "by_step": steps,
+             "notes": _loss(job, steps, len(labels))}
     # What was taken out of a model and into the circuit's gain and move must not come back with its file.
     return Imported(circuit, before, facts, model.save if model is not chain.own else
                     lambda path: path.write_bytes(job.path.read_bytes()))
