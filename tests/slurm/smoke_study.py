@@ -106,3 +106,16 @@ def test_an_interrupted_study_takes_its_jobs_out_of_the_queue(slurm, study):
     assert not slurm.queue() and {job["JobState"] for job in slurm.jobs()} <= {"CANCELLED", "COMPLETED"}
     with alone(results):
         pass
+
+
+def test_a_refused_step_ends_at_once_and_its_sentence_stands_last(slurm, study, tmp_path):
+    """One job and no second attempt: neither the run nor Snakemake's process on the node starts it again."""
+    (tmp_path / "events.csv").write_text("x,kind\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(50)) + ",a\n")
+    file, _ = study("test-refused", data={"d": {"source": "file", "path": str(tmp_path / "events.csv"), "features": ["x"], "label": "kind"}},
+                    networks={"d-tnn-x": {"dataset": "d", "widths": [1, 2, 2], "weights": "ternary", "activation": "ternary",
+                                          "input": "fixed<4,2>"}}, search=None, ablations=None, area=None)
+    run = start(file, "--profile", "slurm", *SITE, environment=slurm.environment)
+    text = run.communicate()[0]
+    assert run.returncode == 2 and "Traceback" not in text and "Report: " not in text and "restart" not in text, text[-3000:]
+    assert re.match(r"error: .*column 'x' has .*NaN", text.splitlines()[-1]), text[-3000:]
+    assert len(slurm.jobs()) == 1
