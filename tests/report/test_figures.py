@@ -220,7 +220,7 @@ ODD = ("a|b", "$p_T$ $", "_other", "<i>Σ", "a/b", "\\frac $", " two  words", "p
 
 
 def test_names_of_any_letters_are_drawn_as_they_are():
-    """Columns named in LaTeX and with a leading underscore: matplotlib/matplotlib#9460 (a legend without the line)."""
+    """Columns named in LaTeX and with a leading underscore: matplotlib/matplotlib#21295 (a legend without the line)."""
     densities = np.ones((len(ODD), len(ODD), len(EDGES) - 1))
     band = Band(np.array([0.0, 1]), np.array([0.1, 1]), np.array([0.1, 1]), np.array([0.1, 1]), 0.7, None)
     histogram = estimate_histogram(np.arange(50.0), np.arange(50.0) + 1)

@@ -176,7 +176,7 @@ ODD = ("a|b", "`x`", "p_T <b> [GeV]", "Σ *E*", "", "tick ` bar | and `` two", "
 
 
 def test_names_of_any_letters_stay_whole_in_the_readme(folder):
-    """As in Jupyter and GitHub: a bar ends a cell of a table even inside code (jupyter/notebook#2013)."""
+    """As on GitHub: a bar ends a cell of a table even inside code (atom/markdown-preview#262)."""
     from bs4 import BeautifulSoup
     from nbconvert.filters import markdown2html_mistune
 
