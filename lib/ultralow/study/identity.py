@@ -32,7 +32,7 @@ VERSIONS = {
     "learned tables": 1,
     "HGQ tables": 1,
     "HGQ dense": 1,
-    "importing": 1,
+    "importing": 2,
     "search": 1,
     "conversion": 1,
     "synthesis": 2,
