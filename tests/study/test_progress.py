@@ -42,6 +42,14 @@ def test_the_line_of_a_step(step, wildcards, line, study):
     assert progress.line(study, step, wildcards) == line
 
 
+def test_what_is_wrong_with_a_model_stands_in_its_line(study):
+    notes = ["another order of the outputs fits far better", "dense layer 1: 2 of 8 weights saturate"]
+    write_json(study.folder("jets-tnn-relu") / "train.json", {"runs": [{"accuracy": 0.5, "notes": notes}]})
+    assert progress.line(study, "training", {"network": "jets-tnn-relu"}) == (
+        "training jets-tnn-relu: accuracy 0.5000; NOTE: another order of the outputs fits far better; NOTE: dense layer 1: 2 of 8 "
+        "weights saturate")
+
+
 def test_tables_are_counted(study):
     csvfile.write(csvfile.pd.DataFrame({"valid_accuracy": [0.5, 0.7123]}), study.results / "search/jets-binary.csv")
     assert (progress.line(study, "search", {"dataset": "jets", "weights": "binary"})

@@ -73,7 +73,10 @@ def _training(study: Study, name: str) -> str:
     quality = "accuracy" if "accuracy" in content["runs"][0] else "r2"
     values = [run[quality] for run in content["runs"]]
     mean = f"{quality.replace('r2', 'R²')} {sum(values) / len(values):.4f}"
-    return mean if len(values) == 1 else f"{mean}, mean of {len(values)} seeds"
+    mean = mean if len(values) == 1 else f"{mean}, mean of {len(values)} seeds"
+    # Of a model that was brought: its order of outputs, its formats, or its unit are not what they should be.
+    notes = content["runs"][0].get("notes", [])
+    return "; ".join([mean, *(f"NOTE: {note}" for note in notes)])
 
 
 def _conversion(study: Study, name: str) -> str:
