@@ -596,6 +596,15 @@ def test_another_order_that_fits_far_better_is_told(tmp_path, given, fitting):
     assert fitting is None or hints[0].endswith(f"say so: `outputs: [{fitting}]`") and f"own: NOTE: {hints[0]}" in lines
 
 
+def test_a_layer_that_was_merged_is_compared_in_its_own_precision(tmp_path):
+    """Its float64 outputs, of all sizes, are compared as they are: rounded to float32 each would be another one."""
+    model = keras.Sequential([keras.Input((6,)), L.Dense(8, activation="relu"), L.BatchNormalization(), L.Dense(3, "softmax")])
+    chain = keras_model.load_chain(saved(unsettled(model), tmp_path))
+    assert chain.model.layers[-1].compute_dtype == "float64"
+    x = np.random.default_rng(1).normal(0, 20, (300, 6)).astype(np.float32)
+    assert evaluation.compare(chain.model, ["relu"], x) == evaluation.Parting(300, 0, 0, 0.0)
+
+
 def elaborate():
     """What becomes another chain: normalisations in front, behind an activation and behind another, a model within, a sigmoid."""
     inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.BatchNormalization(), keras.layers.ReLU()])

@@ -196,7 +196,7 @@ def shell_command(command: str, where: str, main: bool) -> str:
     Of a step that is refused (exit code 2) the run shows the sentence when all others have ended.
 
     Args:
-        main: whether the job is a child of the run; if not, as on a cluster, its last line is shown in any case.
+        main: whether the job is a child of `ultralow run`; if not, as on a cluster, its last line is shown in any case.
     """
     last = "tail -n 1 {log.text}"
     refused = "true" if main else f"{last} >&2"

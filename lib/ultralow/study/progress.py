@@ -7,6 +7,7 @@ Snakemake's. Snakemake tells what happens wherever jobs run, so that a cluster's
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import types
 from collections import Counter
@@ -20,6 +21,8 @@ from ultralow.study.study import Study, load
 
 NAME = "ultralow"  # under which Snakemake knows this logger
 KEPT = ("Trying to restart job", "Nothing to be done", "Waiting at most")  # of Snakemake's own messages
+# The environment variable that says: the run shows what refused its steps when all others have ended.
+SHOWN = "ULTRALOW_REFUSALS"
 # What says once more that a job failed, with its shell command.
 REPEATED = ("RuleException:\nCalledProcessError", "Exiting because a job execution failed",
             "WorkflowError:\nAt least one job did not complete successfully")
@@ -287,6 +290,7 @@ def main() -> None:
     handler = type("LogHandler", (ProgressHandler, LogHandlerBase), {})
     LoggerPluginRegistry().register_plugin(f"snakemake_logger_plugin_{NAME}", types.SimpleNamespace(LogHandler=handler))
     sys.argv += ["--logger", NAME]
+    os.environ[SHOWN] = "last"
     verdicts = _end_at_a_verdict(scheduling.JobScheduler)
     try:
         snakemake()

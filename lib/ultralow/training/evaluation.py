@@ -266,7 +266,8 @@ def _activated(values: np.ndarray, activation: str | None, step: keras.layers.La
 def _last(model: keras.Model, logits: np.ndarray) -> np.ndarray:
     """What the layers behind the last dense one, which become no part of the network, make of its outputs."""
     dense, norm, _ = groups(model)[-1]
-    values = keras.ops.convert_to_tensor(logits.astype(np.float32))
+    # In their own precision: a layer that was merged computes in float64.
+    values = keras.ops.convert_to_tensor(logits, dtype=(norm or dense).compute_dtype)
     for layer in model.layers[model.layers.index(norm or dense) + 1:]:
         values = layer(values)
     return keras.ops.convert_to_numpy(values).astype(np.float64)
