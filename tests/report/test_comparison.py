@@ -115,6 +115,14 @@ def test_finn_table_counts_as_finn_counts(table, tmp_path):
     assert comparison.finn_table(table[table["dataset"] == "jets"]).empty
 
 
+def test_networks_of_regressions_alone_are_judged_by_r2(tmp_path):
+    """The column of accuracies is then empty, which a file tells from no other type."""
+    means = pd.DataFrame({"network": ["a", "b"], "accuracy_mean": [pd.NA, pd.NA], "r2_mean": [0.9, -10502.5]})
+    csvfile.write(means, tmp_path / "comparison.csv")
+    for table in (means, csvfile.read(tmp_path / "comparison.csv")):
+        assert comparison.qualities(table).tolist() == [0.9, -10502.5]
+
+
 def test_verdicts_know_direction_digits_and_data(table):
     row = table.loc["jets-bnn-small"].to_dict()
 

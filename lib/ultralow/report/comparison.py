@@ -162,7 +162,10 @@ def quality(row: dict | pd.Series) -> Quality:
 
 def qualities(table: pd.DataFrame) -> pd.Series:
     """The means of :func:`quality`, row by row."""
-    return table["accuracy_mean"].fillna(table["r2_mean"]) if "r2_mean" in table else table["accuracy_mean"]
+    if "r2_mean" not in table:
+        return table["accuracy_mean"]
+    # A column that is empty in the file was read as one of whole numbers.
+    return table["accuracy_mean"].astype("Float64").fillna(table["r2_mean"].astype("Float64"))
 
 
 def _row(results: Results, network: str) -> dict:
