@@ -8,7 +8,7 @@
 # Where jobs run is a profile's affair (PROFILE=slurm, profiles/); what they need is in ultralow.study.cluster.
 import os
 
-from ultralow.study import cluster, progress, reuse, study as studies
+from ultralow.study import cluster, reuse, study as studies
 from ultralow.study.plan import Plan, either, quoted, shell_command
 
 TAKE, GPU = config.get("take"), bool(config.get("gpu"))
@@ -24,7 +24,7 @@ WHERE = "echo 'The notebook with its traceback: {log.notebook}' >&2; "
 
 
 def logged(command, where=""):
-    return shell_command(command, where, workflow.is_main_process and progress.SHOWN in os.environ)
+    return shell_command(command, where, workflow.is_main_process)
 
 
 def step(parameter="", executed="{log.notebook}", where=WHERE):

@@ -12,6 +12,7 @@ from pathlib import Path
 from ultralow.data.dataset import test_path
 from ultralow.networks.catalogue import FINN
 from ultralow.study import ablations, datasets, identity, reuse, steps
+from ultralow.study.progress import SHOWN
 from ultralow.study.study import Study
 
 
@@ -193,12 +194,13 @@ def shell_command(command: str, where: str, main: bool) -> str:
     """A job's shell command for Snakemake: ``command`` with its messages in the job's log, whose end is shown if it fails, and
     then ``where``, a command that says where there is more.
 
-    Of a step that is refused (exit code 2) the run shows the sentence when all others have ended.
+    Of a step that is refused (exit code 2) the run shows the sentence when all others have ended; where Snakemake runs alone, the
+    command does. It is the same command for both, or Snakemake would take results of the one for out of date in the other.
 
     Args:
-        main: whether the job is a child of `ultralow run`; if not, as on a cluster, its last line is shown in any case.
+        main: whether the job is a child of the run; if not, as on a cluster, its last line is shown in any case.
     """
     last = "tail -n 1 {log.text}"
-    refused = "true" if main else f"{last} >&2"
+    refused = f"printenv {SHOWN} > /dev/null || {last} >&2" if main else f"{last} >&2"
     return (f"{command} > {{log.text}} 2>&1 || {{{{ if [ $? = 2 ]; then {refused}; else tail -n 15 {{log.text}} >&2; {where}fi; "
             f"exit 1; }}}}" + ("" if main else f"; {last}"))
