@@ -43,6 +43,7 @@ class Outline(NamedTuple):
 
 _REBUILD = ("build the same chain of layers with keras.layers, copy the numbers with layer.set_weights([kernel, bias]) (kernel: "
             "a row for each input), and model.save('name.keras')")
+_PYTORCH = f"is a model of PyTorch, which the study does not take: {_REBUILD}; PyTorch's weight is the kernel transposed"
 _RESAVE = "save it again with model.save('name.keras')"
 # What other packages' models are, by the module of their layers.
 _PACKAGES = {
@@ -94,7 +95,7 @@ def _kind(path: Path) -> str | None:
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") or path.suffix in (".pkl", ".pickle", ".joblib"):
         return (f"is a pickle (PyTorch, scikit-learn or joblib), which the study opens none of, since that runs code: {_REBUILD}")
     if path.suffix in (".pt", ".pth", ".ckpt"):
-        return f"is a model of PyTorch, which the study does not take: {_REBUILD}; PyTorch's weight is the kernel transposed"
+        return _PYTORCH
     if path.suffix in (".onnx", ".qonnx") or head[:1] == b"\x08" and head[2:3] == b"\x12" and b"\x00" not in head[:2]:
         return f"is a model in ONNX (or QONNX), which the study does not take: {_REBUILD}; onnx.numpy_helper.to_array gives them"
     if path.suffix == ".pb":
@@ -114,10 +115,15 @@ def _hdf5(path: Path) -> str:
     if not described:
         return ("has the weights alone (HDF5): build the model, model.load_weights('" + path.name + "'), and "
                 "model.save('name.keras')")
-    if any(name in described for name in ("QActivation", "quantized_bits", "quantized_relu")):
+    if _of_qkeras(described):
         return _PACKAGES["qkeras"]
     return ("is a model in Keras's older format (HDF5, .h5): make a .keras file of it with "
             f"keras.models.load_model('{path.name}', compile=False).save('name.keras')")
+
+
+def _of_qkeras(description: str) -> bool:
+    """Whether a model's description as JSON names parts of QKeras."""
+    return any(name in description for name in ("QActivation", "quantized_bits", "quantized_relu"))
 
 
 def _archive(path: Path) -> str:
@@ -125,7 +131,7 @@ def _archive(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     if any(name.endswith(("data.pkl", "constants.pkl")) for name in names):
-        return f"is a model of PyTorch, which the study does not take: {_REBUILD}; PyTorch's weight is the kernel transposed"
+        return _PYTORCH
     if names and all(name.endswith(".npy") for name in names):
         return f"holds arrays of numpy, not a model: {_REBUILD}"
     if inner := [name for name in names if name.endswith(".keras")]:
@@ -144,7 +150,7 @@ def _text(path: Path, head: bytes) -> str | None:
     except ValueError:
         return None
     if isinstance(content, dict) and {"class_name", "config"} <= content.keys():
-        if any(name in json.dumps(content) for name in ("QActivation", "quantized_bits", "quantized_relu")):
+        if _of_qkeras(json.dumps(content)):
             return _PACKAGES["qkeras"]
         return ("has the layers of a model (JSON) without its weights: model = keras.models.model_from_json(open('" + path.name
                 + "').read()), model.load_weights(its weights file), and model.save('name.keras')")

@@ -8,10 +8,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from ultralow.report.figures.style import STYLE, Canvas, Figure, label
+from ultralow.report.figures.style import PLAIN, STYLE, Canvas, Figure, label
 
 MOST_FEATURES = 40  # of a figure of importances
-_NO_TICKS = {"xtick.minor.visible": False, "ytick.minor.visible": False}
 
 
 def sparsity(shares: Mapping[str, Sequence[float]]) -> Figure:
@@ -50,7 +49,7 @@ def pixels(readers: Mapping[str, np.ndarray]) -> Figure:
     side = int(len(next(iter(readers.values()))) ** 0.5)
     columns = min(len(readers), 4)
     rows = -(-len(readers) // columns)
-    with matplotlib.rc_context(STYLE | _NO_TICKS):
+    with matplotlib.rc_context(STYLE | PLAIN):
         canvas = Canvas(figsize=(0.9 + 2.1 * columns, 2.5 * rows))
         panels = canvas.subplots(rows, columns, squeeze=False).ravel()
         for axes, (network, shares) in zip(panels, readers.items()):
@@ -73,7 +72,7 @@ def _grid(values: np.ndarray, rows: list[str], columns: list[str], form: str, to
           upright: bool = False) -> Canvas:
     """Numbers on a tinted grid: the tint says nothing that the number does not."""
     longest = max(map(len, rows))
-    with matplotlib.rc_context(STYLE | _NO_TICKS):
+    with matplotlib.rc_context(STYLE | PLAIN):
         canvas = Canvas(figsize=(0.4 + 0.085 * longest + 0.62 * len(columns),
                                  0.5 + 0.3 * len(rows) + (0.075 * max(map(len, columns)) if upright else 0.3)))
         axes = canvas.subplots()

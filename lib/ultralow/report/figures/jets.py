@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ultralow.report.figures.style import COLOURS, DASHES, STYLE, Figure
+from ultralow.report.figures.style import COLOURS, DASHES, PLAIN, STYLE, Figure
 from ultralow.data.jetgen.validation import PDG_MASS_GEV, REFERENCE_MEANS
 from ultralow.data.jets import CLASSES, FEATURES
 from ultralow.data.dataset import Table
@@ -63,7 +63,7 @@ def groomed_mass(table: Table, up_to_gev: float = 220.0) -> Figure:
 
 def correlation_matrix(correlations: pd.DataFrame) -> Figure:
     """The correlation matrix of the features, as percentages."""
-    with matplotlib.rc_context({**STYLE, "font.size": 8, "xtick.minor.visible": False, "ytick.minor.visible": False}):
+    with matplotlib.rc_context(STYLE | PLAIN | {"font.size": 8}):
         canvas, axes = plt.subplots(figsize=(8, 7))
         image = axes.imshow(correlations, vmin=-1, vmax=1, cmap="RdBu_r")
         names = [LABELS.get(name, name) for name in correlations.columns]
